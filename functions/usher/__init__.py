@@ -1,0 +1,1 @@
+"""Usher: holds and releases EC2 Auto Scaling instances that wait in a lifecycle hook."""

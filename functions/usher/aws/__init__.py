@@ -1,0 +1,1 @@
+"""One module for each AWS service or format that Usher speaks."""

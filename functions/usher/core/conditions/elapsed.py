@@ -1,0 +1,36 @@
+"""`elapsed: 90s` holds once the action is that old."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from usher.core import span
+from usher.core.conditions.verdict import Standing, Verdict
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from usher.core.field import Field
+    from usher.core.model import Action
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Elapsed:
+    """Holds from `after` the start of the action on."""
+
+    after: timedelta
+
+    @classmethod
+    def parse(cls, field: Field) -> Elapsed:
+        """From `90s`; at most 48 h, the longest wait there is."""
+        return cls(after=field.duration(timedelta(seconds=1), timedelta(hours=48)))
+
+    def verdict(self, action: Action, now: datetime) -> Verdict:
+        """Pending until the time is up."""
+        holds_at = action.started_at + self.after
+        if now >= holds_at:
+            return Verdict(standing=Standing.HOLDS, detail=f"{span.written(self.after)} elapsed")
+        detail = f"{span.written(self.after)} not elapsed"
+        return Verdict(standing=Standing.PENDING, detail=detail, ask_again_at=holds_at)

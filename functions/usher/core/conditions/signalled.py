@@ -1,0 +1,43 @@
+"""`signal: NAME` holds once a signal of that name says done, and fails for good on failed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from usher.core.conditions.verdict import Standing, Verdict
+from usher.core.model import Status
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from usher.core.field import Field
+    from usher.core.model import Action
+
+NAME: Final = r"[A-Za-z0-9._-]{1,64}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Signalled:
+    """Stands as the last signal called `name` says."""
+
+    name: str
+
+    @classmethod
+    def parse(cls, field: Field) -> Signalled:
+        """From the name of the signal."""
+        return cls(name=field.text(NAME, "must be a name of 1 to 64 of A-Z a-z 0-9 . _ -"))
+
+    def verdict(self, action: Action, now: datetime) -> Verdict:  # noqa: ARG002 - a Condition
+        """Pending until a signal says done or failed."""
+        signal = next((signal for signal in action.signals if signal.name == self.name), None)
+        if signal is None:
+            return Verdict(standing=Standing.PENDING, detail=f"no signal {self.name}")
+        said = f"signal {self.name} says {signal.status}" + (f": {signal.message}" if signal.message else "")
+        match signal.status:
+            case Status.DONE:
+                return Verdict(standing=Standing.HOLDS, detail=said)
+            case Status.FAILED:
+                return Verdict(standing=Standing.FAILED, detail=said)
+            case Status.PROGRESS:
+                return Verdict(standing=Standing.PENDING, detail=said)

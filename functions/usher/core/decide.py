@@ -1,0 +1,111 @@
+"""The decision: what to do about one action now, why, and when to look again."""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from usher.core import deadlines, span
+from usher.core.conditions.verdict import Standing, Verdict
+from usher.core.model import Phase, Result
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from usher.core.deadlines import Load
+    from usher.core.model import Action
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Complete:
+    """End the action with `result`; ask again at `look_again_at` if the answer does not come."""
+
+    result: Result
+    reason: str
+    look_again_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Heartbeat:
+    """Restart the heartbeat timeout; try again at `look_again_at` if the answer does not come."""
+
+    reason: str
+    look_again_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Wait:
+    """Do nothing until `look_again_at`."""
+
+    reason: str
+    look_again_at: datetime
+
+
+Decision: TypeAlias = Complete | Heartbeat | Wait
+
+_SPREADS: Final = 2**32
+
+
+def decide(action: Action, load: Load, now: datetime) -> Decision:
+    """What to do about `action`, which is open, at `now`.
+
+    Never asks which event led here: the record, with what was observed folded into it, and the
+    time decide alone (promise 6). `look_again_at` is always after `now`.
+    """
+    retry_at = deadlines.retry_at(now, action.expires_at)
+    if action.phase is Phase.COMPLETING and action.result is not None:
+        return Complete(result=action.result, reason=action.reason, look_again_at=retry_at)
+    verdicts = [condition.verdict(action, now) for condition in action.policy.until]
+    ending = _ending(action, verdicts, now)
+    if ending is not None:
+        result, reason = ending
+        return Complete(result=result, reason=reason, look_again_at=retry_at)
+    waits_for = "; ".join(said.detail for said in verdicts if said.standing is not Standing.HOLDS)
+    return _hold(action, verdicts, f"waits: {waits_for}", load, now)
+
+
+def _ending(action: Action, verdicts: list[Verdict], now: datetime) -> tuple[Result, str] | None:
+    """The result and its reason, where the policy lets go of the instance."""
+    policy = action.policy
+    failed = [said.detail for said in verdicts if said.standing is Standing.FAILED]
+    if failed:
+        return policy.on_failure, "failed: " + "; ".join(failed)
+    if all(said.standing is Standing.HOLDS for said in verdicts):
+        held = "; ".join(said.detail for said in verdicts)
+        return policy.on_success, f"done: {held}" if held else "nothing to wait for"
+    if action.give_up_at <= now:
+        waited = span.written(action.give_up_at - action.started_at)
+        return policy.on_give_up or action.hook.default_result, f"gave up after {waited}"
+    stalled_at = _stalled_at(action)
+    if stalled_at is not None and stalled_at <= now and policy.stalled_after is not None:
+        return policy.on_failure, f"stalled: no progress for {span.written(policy.stalled_after)}"
+    return None
+
+
+def _stalled_at(action: Action) -> datetime | None:
+    if action.policy.stalled_after is None:
+        return None
+    return (action.progress_at or action.started_at) + action.policy.stalled_after
+
+
+def _hold(
+    action: Action, verdicts: list[Verdict], reason: str, load: Load, now: datetime
+) -> Heartbeat | Wait:
+    if action.move_end is not None:
+        reason = f"asks whether the wait goes on: {action.move_end.detail}"
+        return Heartbeat(reason=reason, look_again_at=deadlines.retry_at(now, action.expires_at))
+    due = _heartbeat_due(action, load)
+    if due is not None and due <= now:
+        return Heartbeat(reason=reason, look_again_at=deadlines.retry_at(now, action.expires_at))
+    asked = (said.ask_again_at for said in verdicts)
+    times = (due, action.give_up_at, _stalled_at(action), *asked)
+    return Wait(reason=reason, look_again_at=min(at for at in times if at is not None and at > now))
+
+
+def _heartbeat_due(action: Action, load: Load) -> datetime | None:
+    """None where the wait already reaches to the global timeout: no beat can extend it."""
+    if action.expires_at >= action.ends_at:
+        return None
+    spread = None if action.beaten_at else zlib.crc32(action.id.encode()) / _SPREADS
+    return deadlines.heartbeat_due(action.expires_at, action.hook.heartbeat_timeout, spread, load)

@@ -1,0 +1,197 @@
+"""The values that everything else speaks of: the lifecycle action, its signals, its timeline."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from usher.core import deadlines
+
+if TYPE_CHECKING:
+    from usher.core.policy import Policy
+
+
+class Result(StrEnum):
+    """LifecycleActionResult of CompleteLifecycleAction."""
+
+    CONTINUE = "CONTINUE"
+    ABANDON = "ABANDON"
+
+
+class Transition(StrEnum):
+    """What a hook holds: an instance on its way in, or on its way out."""
+
+    LAUNCHING = "launching"
+    TERMINATING = "terminating"
+
+
+class Phase(StrEnum):
+    """Where Usher stands with an action. `completing`: a result is decided and may have been sent."""
+
+    OPEN = "open"
+    COMPLETING = "completing"
+    CLOSED = "closed"
+
+
+class Outcome(StrEnum):
+    """How a closed action ended."""
+
+    COMPLETED = "completed"  # Usher sent the result
+    ENDED_ELSEWHERE = "ended_elsewhere"  # someone else did, or AWS before the message came
+    DEFAULTED = "defaulted"  # the wait ran out under Usher's eyes: promise 3 broken
+
+
+class Status(StrEnum):
+    """What a signal says of the work it names."""
+
+    DONE = "done"
+    FAILED = "failed"
+    PROGRESS = "progress"
+
+
+def require_aware(field: str, moment: datetime | None) -> None:
+    """Refuse a datetime without a time zone: it would compare with others by accident only."""
+    if moment is not None and moment.tzinfo is None:
+        raise ValueError(f"{field} must carry a time zone, got {moment.isoformat()}")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Signal:
+    """A word from the workload or an operator, named by `event_id`, sent at `at` (whole seconds)."""
+
+    event_id: str
+    at: datetime
+    name: str
+    status: Status
+    instance_id: str | None = None
+    token: str | None = None
+    message: str = ""
+
+    def __post_init__(self) -> None:
+        require_aware("at", self.at)
+        if self.instance_id is None and self.token is None:
+            raise ValueError("a signal names an instance_id or a token, got neither")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MoveEnd:
+    """An outcome event: Auto Scaling says that it ended one move of one instance."""
+
+    activity_id: str
+    group: str
+    instance_id: str
+    transition: Transition
+    origin: str | None
+    destination: str | None
+    started_at: datetime | None  # of the scaling activity: the hook's wait begins seconds later
+    ended_at: datetime
+    detail: str  # e.g. "EC2 Instance Launch Successful"
+
+    def __post_init__(self) -> None:
+        require_aware("started_at", self.started_at)
+        require_aware("ended_at", self.ended_at)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Entry:
+    """One line of an action's timeline. Equal consecutive entries are one, counted."""
+
+    number: int
+    at: datetime
+    event: str
+    detail: str
+    last_at: datetime
+    count: int = 1
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class HookTerms:
+    """The settings of a hook under which an action began, and under which it is finished."""
+
+    name: str
+    group: str  # the action's own group, never a glob
+    transition: Transition
+    heartbeat_timeout: timedelta
+    default_result: Result
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Action:
+    """One lifecycle action: one instance, one hook, one transition; and what Usher knows of it.
+
+    `version` counts the stored states. `look_id` names the look that stored the present one, so
+    that a store whose answer was lost knows its own success.
+    """
+
+    id: str
+    token: str | None  # None: adopted, known by instance and hook alone
+    instance_id: str
+    hook: HookTerms
+    policy: Policy
+    origin: str | None
+    destination: str | None
+    started_at: datetime
+    first_seen_at: datetime
+    look_at: datetime | None  # None: closed, nothing is due
+    version: int = 1
+    look_id: str = ""
+    phase: Phase = Phase.OPEN
+    result: Result | None = None
+    outcome: Outcome | None = None
+    reason: str = ""
+    closed_at: datetime | None = None
+    heartbeats: int = 0
+    beaten_at: datetime | None = None  # just before the last accepted heartbeat was sent
+    complete_sent_at: datetime | None = None  # a Complete of ours that nothing proves to have failed
+    received_by: tuple[str, ...] = ()
+    signals: tuple[Signal, ...] = ()  # the last of each name that counted for this action
+    progress_at: datetime | None = None
+    move_end: MoveEnd | None = None  # the newest outcome event that fits
+    last_entry: Entry | None = None
+    unsaved: tuple[Entry, ...] = ()  # lines that the stored timeline does not have yet
+
+    def __post_init__(self) -> None:
+        for field in ("started_at", "first_seen_at", "look_at", "closed_at", "beaten_at"):
+            require_aware(field, getattr(self, field))
+        if (self.phase is Phase.CLOSED) != (self.look_at is None):
+            raise ValueError(f"look_at is absent exactly when closed, got {self.phase} and {self.look_at}")
+        if self.phase is Phase.COMPLETING and self.result is None:
+            raise ValueError("result must be set while completing, got None")
+
+    @property
+    def ends_at(self) -> datetime:
+        """When the global timeout ends the wait, whatever heartbeats were sent."""
+        return self.started_at + deadlines.global_timeout(self.hook.heartbeat_timeout)
+
+    @property
+    def expires_at(self) -> datetime:
+        """When the default result falls, unless a heartbeat is accepted before.
+
+        A heartbeat restarts the period, it does not add to it (aws-facts 2.1).
+        """
+        since = self.started_at if self.beaten_at is None else self.beaten_at
+        return min(since + self.hook.heartbeat_timeout, self.ends_at)
+
+    @property
+    def give_up_at(self) -> datetime:
+        """When the policy's patience ends; always before `ends_at`."""
+        timeout = self.hook.heartbeat_timeout
+        return self.started_at + deadlines.patience(timeout, self.policy.give_up_after)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the action still waits for Usher."""
+        return self.phase is not Phase.CLOSED
+
+    def noted(self, at: datetime, event: str, detail: str) -> Action:
+        """The action with one more line in its timeline; a repetition counts on the last line."""
+        last = self.last_entry
+        if last is not None and (last.event, last.detail) == (event, detail):
+            entry = replace(last, last_at=at, count=last.count + 1)
+        else:
+            number = last.number + 1 if last else 1
+            entry = Entry(number=number, at=at, event=event, detail=detail, last_at=at)
+        kept = tuple(line for line in self.unsaved if line.number != entry.number)
+        return replace(self, last_entry=entry, unsaved=(*kept, entry))

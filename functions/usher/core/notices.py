@@ -1,0 +1,51 @@
+"""What a message can say, once it is understood."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+from usher.core.model import MoveEnd, Signal
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from usher.core.model import Transition
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LifecycleNotice:
+    """An instance waits in a hook."""
+
+    token: str
+    group: str
+    hook: str
+    instance_id: str
+    transition: Transition
+    origin: str | None  # absent in messages from before 2021 (aws-facts 1.4)
+    destination: str | None
+    at: datetime
+    channel: str  # sqs | sns | eventbridge | lambda
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TestNotice:
+    """A TEST_NOTIFICATION: some hook of the group reaches us. It does not name the hook."""
+
+    group: str
+    request_id: str
+    at: datetime
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Unrelated:
+    """Understood, and nothing that Usher acts on."""
+
+    reason: str
+
+
+Notice: TypeAlias = LifecycleNotice | TestNotice | MoveEnd | Signal | Unrelated
+
+
+class NotUnderstood(Exception):  # noqa: N818 - it reads as what happened
+    """A message says nothing that can be acted on or ignored with confidence; the text says why."""

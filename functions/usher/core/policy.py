@@ -1,0 +1,171 @@
+"""What an instance waits for, and which hooks of which groups are Usher's."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import timedelta
+
+    from usher.core.conditions.verdict import Condition
+    from usher.core.model import Result, Transition
+
+
+class Mode(StrEnum):
+    """`observe` decides and records, and calls nothing."""
+
+    ENFORCE = "enforce"
+    OBSERVE = "observe"
+
+
+class Way(StrEnum):
+    """The notification target of a hook."""
+
+    SQS = "sqs"
+    SNS = "sns"
+    EVENTBRIDGE = "eventbridge"
+    LAMBDA = "lambda"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Policy:
+    """What a held instance waits for, and what happens otherwise.
+
+    `source` is the policy as the configuration has it (JSON), which is what a record keeps.
+    """
+
+    name: str
+    source: str
+    until: tuple[Condition, ...]
+    give_up_after: timedelta | None
+    on_success: Result
+    on_failure: Result
+    on_give_up: Result | None  # None: the hook's default result
+    stalled_after: timedelta | None
+    mode: Mode
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Move:
+    """What a rule may ask of an action: where its instance comes from and goes to."""
+
+    group: str
+    transition: Transition
+    origin: str | None
+    destination: str | None
+    after: str | None = None  # "launch_failed": the termination that follows an abandoned launch
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Rule:
+    """Use a policy for the moves in which every value of `when` fits. An empty `when` fits all."""
+
+    when: tuple[tuple[str, str], ...]
+    use: Policy
+
+    def fits(self, move: Move) -> bool:
+        """Whether this rule is for `move`."""
+        return all(
+            glob_fits(wanted, move.group) if field == "group" else getattr(move, field) == wanted
+            for field, wanted in self.when
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GroupSelector:
+    """The groups of a hook: a name or a glob, or else the tags that all must stand on the group."""
+
+    glob: str | None
+    tags: tuple[tuple[str, str], ...] = ()
+
+    def may_fit(self, group: str) -> bool:
+        """Whether `group` is selected. Tags are not known here, so by tags every group may be."""
+        return self.glob is None or glob_fits(self.glob, group)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Limits:
+    """A hook's blast radius: how many results it may send at most; None is no limit."""
+
+    abandon_per_hour: int | None = None
+    complete_per_minute: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hook:
+    """One lifecycle hook of the configuration, on every group that `group` selects."""
+
+    name: str
+    group: GroupSelector
+    transition: Transition
+    heartbeat_timeout: timedelta
+    default_result: Result
+    notify: Way
+    metadata: str | None
+    limits: Limits
+    rules: tuple[Rule, ...]  # the last one has no `when`
+
+    def policy_for(self, move: Move) -> Policy:
+        """The policy of the first rule that fits."""
+        return next(rule.use for rule in self.rules if rule.fits(move))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Configuration:
+    """A whole hooks file, known to be sound."""
+
+    policies: Mapping[str, Policy]
+    hooks: tuple[Hook, ...]
+
+    @cached_property
+    def _by_name(self) -> dict[str, list[Hook]]:
+        found: dict[str, list[Hook]] = {}
+        for hook in self.hooks:
+            found.setdefault(hook.name, []).append(hook)
+        return found
+
+    def hook(self, name: str, group: str) -> Hook | None:
+        """The hook of that name on that group, or None: not ours (promise 5)."""
+        same_name = self._by_name.get(name, [])
+        return next((hook for hook in same_name if hook.group.may_fit(group)), None)
+
+    def names_group(self, group: str) -> bool:
+        """Whether a hook names `group`, itself or by a glob. Tags are not known here."""
+        return any(hook.group.glob is not None and hook.group.may_fit(group) for hook in self.hooks)
+
+    def may_name_group(self, group: str) -> bool:
+        """Whether a hook may stand on `group`, be it by tags."""
+        return any(hook.group.may_fit(group) for hook in self.hooks)
+
+
+def glob_fits(glob: str, text: str) -> bool:
+    """Whether `text` fits `glob`, in which `*` is any run of characters and all else itself."""
+    if "*" not in glob:
+        return glob == text
+    return re.fullmatch(".*".join(map(re.escape, glob.split("*"))), text, re.DOTALL) is not None
+
+
+def globs_meet(left: str, right: str) -> bool:
+    """Whether some text fits both globs."""
+    return _meet(left, right, {})
+
+
+def _meet(left: str, right: str, known: dict[tuple[str, str], bool]) -> bool:
+    if (left, right) not in known:
+        known[left, right] = _meet_at_start(left, right, known)
+    return known[left, right]
+
+
+def _meet_at_start(left: str, right: str, known: dict[tuple[str, str], bool]) -> bool:
+    if not left or not right:
+        return not (left + right).strip("*")
+    if left[0] == "*":
+        return _meet(left[1:], right, known) or _meet(left, right[1:], known)
+    if right[0] == "*":
+        return _meet(left, right[1:], known) or _meet(left[1:], right, known)
+    return left[0] == right[0] and _meet(left[1:], right[1:], known)

@@ -1,0 +1,204 @@
+"""Takes in one message: makes what it says durable, and asks for a look where that may matter."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final, assert_never
+
+from usher.aws import messages
+from usher.core import hearing
+from usher.core.model import Action, HookTerms, MoveEnd, Signal
+from usher.core.notices import LifecycleNotice, NotUnderstood, TestNotice, Unrelated
+from usher.core.policy import Move
+from usher.ports import Moved, Raw, Unavailable
+from usher.waking import stored_with_wake_ups
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from usher.core.policy import Configuration, Hook
+    from usher.ports import DeadLetters, Store, Telemetry, WakeUps
+
+TRIES: Final = 8
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Intake:
+    """Everything that taking in a message touches."""
+
+    configuration: Configuration
+    store: Store
+    wake_ups: WakeUps
+    dead_letters: DeadLetters
+    telemetry: Telemetry
+    clock: Callable[[], datetime]
+    new_id: Callable[[], str]
+
+    def take(self, body: str, channel: str) -> None:
+        """Take in one message. When this returns, what it says is durable (promise 4).
+
+        Raises Unavailable where a store or queue did not play along: let it be delivered again.
+        """
+        now = self.clock()
+        raw = Raw(received_at=now, body=body)
+        try:
+            notice = messages.read(body, channel)
+        except NotUnderstood as error:
+            self.dead_letters.put(body, str(error))
+            self._tell("rejected", str(error))
+            return
+        match notice:
+            case LifecycleNotice():
+                self._take_lifecycle(notice, raw, now)
+            case TestNotice():
+                self._take_test(notice)
+            case MoveEnd():
+                self._take_move_end(notice, now)
+            case Signal():
+                self._take_signal(notice, now)
+            case Unrelated():
+                self._tell("ignored", notice.reason)
+            case _:
+                assert_never(notice)
+
+    def _tell(self, kind: str, reason: str = "") -> None:
+        self.telemetry.took_in(kind, reason)
+        if kind == "rejected":
+            self.telemetry.count("Rejected")
+
+    def _take_lifecycle(self, notice: LifecycleNotice, raw: Raw, now: datetime) -> None:
+        known = self.store.of_token(notice.token)
+        if known is None:
+            hook = self.configuration.hook(notice.hook, notice.group)
+            if hook is None or hook.transition is not notice.transition:
+                why = "is not configured" if hook is None else f"is configured for {hook.transition}"
+                self._tell("ignored", f"hook {notice.hook} of group {notice.group} {why}")
+                return
+            known = self._open(_action(notice, hook, self.new_id(), now), raw, now)
+        if known is not None:
+            self._note_copy(known, notice, raw, now)
+
+    def _open(self, action: Action, raw: Raw, now: datetime) -> Action | None:
+        """Record a new action. Returns another that was recorded for its token meanwhile."""
+        stored = action
+
+        def store() -> None:
+            nonlocal stored
+            stored = self.store.open(action, raw)
+
+        stored_with_wake_ups(action, now, store, self.wake_ups, self.telemetry)
+        if stored.id != action.id:
+            return stored
+        self._tell("lifecycle")
+        self.telemetry.count("ActionsOpened")
+        self.telemetry.count("NotificationLag", (now - action.started_at).total_seconds())
+        return None
+
+    def _note_copy(self, action: Action, notice: LifecycleNotice, raw: Raw, now: datetime) -> None:
+        def noted(action: Action) -> Action:
+            received_by = dict.fromkeys((*action.received_by, notice.channel))
+            action = replace(action, received_by=tuple(received_by))
+            return action.noted(now, "notified", f"again, by {notice.channel}")
+
+        self._change(action, noted, now, raw)
+        self._tell("duplicate", f"a further copy of token {notice.token}")
+
+    def _take_test(self, notice: TestNotice) -> None:
+        if not self.configuration.may_name_group(notice.group):
+            self._tell("ignored", f"a test message of group {notice.group}, which is not configured")
+            return
+        self.store.keep_test(notice)
+        self._tell("test")
+
+    def _take_move_end(self, move_end: MoveEnd, now: datetime) -> None:
+        actions = list(self.store.of_instance(move_end.instance_id))
+        if not actions and not self.configuration.names_group(move_end.group):
+            self._tell("ignored", f"an outcome of group {move_end.group}, which is not configured")
+            return
+        self.store.keep_move_end(move_end)
+        for action in actions:
+            if hearing.ends(move_end, action):
+                self._hear_move_end(action, move_end, now)
+        self._tell("outcome")
+
+    def _hear_move_end(self, action: Action, move_end: MoveEnd, now: datetime) -> None:
+        """An open action is looked at, and asks Auto Scaling; a closed one only notes it."""
+
+        def heard(action: Action) -> Action:
+            noted = hearing.with_move_ends(action, [move_end], now)
+            return noted if noted is action else _looked_at(noted, now)
+
+        self._change(action, heard, now)
+
+    def _take_signal(self, signal: Signal, now: datetime) -> None:
+        self.store.keep_signal(signal)
+        if signal.instance_id is not None:
+            actions = list(self.store.of_instance(signal.instance_id))
+        else:
+            of_token = self.store.of_token(signal.token) if signal.token else None
+            actions = [of_token] if of_token else []
+        for action in actions:
+            if action.is_open and hearing.fits(signal, action, now):
+                self._change(action, lambda action: _looked_at(action, now), now)
+        self._tell("signal")
+
+    def _change(
+        self, action: Action, changed: Callable[[Action], Action], now: datetime, raw: Raw | None = None
+    ) -> None:
+        """Store a change to an action, on top of whatever is newest; no change is no store."""
+        newest: Action | None = action
+        for _ in range(TRIES):
+            if newest is None:
+                return
+            after = changed(newest)
+            if after is newest:
+                return
+            after = replace(after, version=newest.version + 1, look_id=self.new_id())
+            try:
+                self._save(after, raw, now)
+            except Moved:
+                newest = self.store.load(action.id)
+            else:
+                return
+        raise Unavailable(f"action {action.id} changed {TRIES} times while a notice was stored on it")
+
+    def _save(self, action: Action, raw: Raw | None, now: datetime) -> None:
+        stored_with_wake_ups(
+            action, now, lambda: self.store.save(action, raw=raw), self.wake_ups, self.telemetry
+        )
+
+
+def _looked_at(action: Action, now: datetime) -> Action:
+    return replace(action, look_at=now) if action.is_open else action
+
+
+def _action(notice: LifecycleNotice, hook: Hook, action_id: str, now: datetime) -> Action:
+    """The action that a notice opens, with the terms under which it will be finished."""
+    move = Move(
+        group=notice.group,
+        transition=notice.transition,
+        origin=notice.origin,
+        destination=notice.destination,
+    )
+    terms = HookTerms(
+        name=notice.hook,
+        group=notice.group,
+        transition=notice.transition,
+        heartbeat_timeout=hook.heartbeat_timeout,
+        default_result=hook.default_result,
+    )
+    action = Action(
+        id=action_id,
+        token=notice.token,
+        instance_id=notice.instance_id,
+        hook=terms,
+        policy=hook.policy_for(move),
+        origin=notice.origin,
+        destination=notice.destination,
+        started_at=min(notice.at, now),  # a clock ahead of ours is no reason to hold longer
+        first_seen_at=now,
+        look_at=now,
+        received_by=(notice.channel,),
+    )
+    return action.noted(now, "notified", f"by {notice.channel}; policy {action.policy.name}")

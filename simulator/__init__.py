@@ -1,0 +1,1 @@
+"""A world for Usher to run in: simulated Auto Scaling, queues and store, on a virtual clock."""

@@ -1,0 +1,137 @@
+"""The Store in memory: what replay and simulation use in place of DynamoDB, under the same contract."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from usher.core import hearing
+from usher.ports import Due, Evidence, Moved
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from datetime import datetime
+
+    from usher.core.model import Action, Entry, MoveEnd, Signal
+    from usher.core.notices import TestNotice
+    from usher.ports import Raw
+
+
+class MemoryStore:
+    """Implements usher.ports.Store."""
+
+    def __init__(self, clock: Callable[[], datetime]) -> None:
+        self._clock = clock
+        self._actions: dict[str, Action] = {}
+        self._lines: dict[str, dict[int, Entry]] = {}
+        self._raws: dict[str, dict[str, Raw]] = {}
+        self._of_token: dict[str, str] = {}
+        self._of_instance: dict[str, list[str]] = {}
+        self._open: dict[str, Due] = {}
+        self._signals: dict[str, dict[str, Signal]] = {}  # by instance or token, then by event id
+        self._spent: dict[str, str] = {}  # event id: action id
+        self._move_ends: dict[str, dict[str, MoveEnd]] = {}
+        self._tests: dict[str, dict[str, TestNotice]] = {}
+
+    def open(self, action: Action, raw: Raw) -> Action:
+        """See usher.ports.Records."""
+        if action.token is not None:
+            known = self._of_token.setdefault(action.token, action.id)
+            if known != action.id:
+                return self._actions[known]
+        self._of_instance.setdefault(action.instance_id, []).append(action.id)
+        self._put(action, raw)
+        return self._actions[action.id]
+
+    def load(self, action_id: str) -> Action | None:
+        """See usher.ports.Records."""
+        return self._actions.get(action_id)
+
+    def save(self, action: Action, *, spent: Sequence[Signal] = (), raw: Raw | None = None) -> None:
+        """See usher.ports.Records."""
+        stored = self._actions[action.id]
+        if stored.version == action.version and stored.look_id == action.look_id:
+            return
+        if stored.version != action.version - 1:
+            raise Moved
+        if any(self._spent.get(signal.event_id, action.id) != action.id for signal in spent):
+            raise Moved
+        for signal in spent:
+            self._spent[signal.event_id] = action.id
+        self._put(action, raw)
+
+    def _put(self, action: Action, raw: Raw | None) -> None:
+        lines = self._lines.setdefault(action.id, {})
+        lines.update((line.number, line) for line in action.unsaved)
+        if raw is not None:
+            self._raws.setdefault(action.id, {}).setdefault(raw.body, raw)
+        self._actions[action.id] = replace(action, unsaved=())
+        if action.look_at is None:
+            self._open.pop(action.id, None)
+        else:
+            self._open[action.id] = Due(
+                action_id=action.id,
+                version=action.version,
+                look_at=action.look_at,
+                expires_at=action.expires_at,
+            )
+
+    def of_token(self, token: str) -> Action | None:
+        """See usher.ports.Finding."""
+        known = self._of_token.get(token)
+        return None if known is None else self._actions[known]
+
+    def of_instance(self, instance_id: str) -> Iterable[Action]:
+        """See usher.ports.Finding."""
+        return [self._actions[known] for known in self._of_instance.get(instance_id, ())]
+
+    def due(self, until: datetime) -> Iterable[Due]:
+        """See usher.ports.Finding."""
+        return [due for due in self._open.values() if due.look_at <= until]
+
+    def open_actions(self) -> int:
+        """See usher.ports.Finding."""
+        return len(self._open)
+
+    def keep_signal(self, signal: Signal) -> None:
+        """See usher.ports.Hearsay."""
+        place = signal.instance_id or signal.token or ""
+        self._signals.setdefault(place, {}).setdefault(signal.event_id, signal)
+
+    def keep_move_end(self, move_end: MoveEnd) -> None:
+        """See usher.ports.Hearsay."""
+        kept = self._move_ends.setdefault(move_end.instance_id, {})
+        kept.setdefault(move_end.activity_id, move_end)
+
+    def keep_test(self, test: TestNotice) -> None:
+        """See usher.ports.Hearsay."""
+        self._tests.setdefault(test.group, {}).setdefault(test.request_id, test)
+
+    def evidence(self, action: Action) -> Evidence:
+        """See usher.ports.Hearsay."""
+        oldest = self._clock() - hearing.SIGNAL_KEPT
+        signals = [
+            signal
+            for place in (action.instance_id, action.token or "")
+            for signal in self._signals.get(place, {}).values()
+            if signal.event_id not in self._spent and signal.at >= oldest
+        ]
+        move_ends = self._move_ends.get(action.instance_id, {}).values()
+        return Evidence(signals=tuple(signals), move_ends=tuple(move_ends))
+
+    def timeline(self, action_id: str) -> Sequence[Entry]:
+        """See usher.ports.Store."""
+        lines = self._lines.get(action_id, {})
+        return [lines[number] for number in sorted(lines)]
+
+    def tests(self, group: str) -> Sequence[TestNotice]:
+        """See usher.ports.Store."""
+        return sorted(self._tests.get(group, {}).values(), key=lambda test: (test.at, test.request_id))
+
+    def raws(self, action_id: str) -> Sequence[Raw]:
+        """See usher.ports.Store."""
+        return sorted(self._raws.get(action_id, {}).values(), key=lambda raw: raw.received_at)
+
+    def actions(self) -> Sequence[Action]:
+        """Every action ever recorded, by the time of its start."""
+        return sorted(self._actions.values(), key=lambda action: (action.started_at, action.id))

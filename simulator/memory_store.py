@@ -35,10 +35,9 @@ class MemoryStore:
 
     def open(self, action: Action, raw: Raw) -> Action:
         """See usher.ports.Records."""
-        if action.token is not None:
-            known = self._of_token.setdefault(action.token, action.id)
-            if known != action.id:
-                return self._actions[known]
+        known = action.id if action.token is None else self._of_token.setdefault(action.token, action.id)
+        if known in self._actions:
+            return self._actions[known]
         self._of_instance.setdefault(action.instance_id, []).append(action.id)
         self._put(action, raw)
         return self._actions[action.id]
@@ -83,7 +82,8 @@ class MemoryStore:
 
     def of_instance(self, instance_id: str) -> Iterable[Action]:
         """See usher.ports.Finding."""
-        return [self._actions[known] for known in self._of_instance.get(instance_id, ())]
+        found = [self._actions[known] for known in self._of_instance.get(instance_id, ())]
+        return sorted(found, key=lambda action: (action.started_at, action.id))
 
     def due(self, until: datetime) -> Iterable[Due]:
         """See usher.ports.Finding."""
@@ -116,7 +116,8 @@ class MemoryStore:
             for signal in self._signals.get(place, {}).values()
             if signal.event_id not in self._spent and signal.at >= oldest
         ]
-        move_ends = self._move_ends.get(action.instance_id, {}).values()
+        heard = self._move_ends.get(action.instance_id, {}).values()
+        move_ends = [move_end for move_end in heard if move_end.ended_at >= oldest]
         return Evidence(signals=tuple(signals), move_ends=tuple(move_ends))
 
     def timeline(self, action_id: str) -> Sequence[Entry]:
@@ -127,6 +128,11 @@ class MemoryStore:
     def tests(self, group: str) -> Sequence[TestNotice]:
         """See usher.ports.Store."""
         return sorted(self._tests.get(group, {}).values(), key=lambda test: (test.at, test.request_id))
+
+    def all_tests(self) -> Sequence[TestNotice]:
+        """The test messages of all groups, oldest first."""
+        kept = [test for tests in self._tests.values() for test in tests.values()]
+        return sorted(kept, key=lambda test: (test.at, test.request_id))
 
     def raws(self, action_id: str) -> Sequence[Raw]:
         """See usher.ports.Store."""

@@ -117,10 +117,10 @@ class Looks:
         def settled(action: Action, now: datetime) -> Action:
             action = _answered(action, f"CompleteLifecycleAction {decision.result}", answer, now)
             if answer.kind is AnswerKind.ACCEPTED:
-                return _closed(action, Outcome.COMPLETED, now)
+                return _closed(action, Outcome.COMPLETED, action.reason, now)
             if answer.kind is AnswerKind.NO_ACTIVE_ACTION and _was_ours(action, maybe_sent_at):
                 reason = f"{action.reason} (by an earlier call of ours, whose answer was lost)"
-                return _closed(replace(action, reason=reason), Outcome.COMPLETED, now)
+                return _closed(action, Outcome.COMPLETED, reason, now)
             if answer.kind is not AnswerKind.UNANSWERED:
                 action = replace(action, complete_sent_at=maybe_sent_at)
             return self._after_failure(action, answer, now)
@@ -179,7 +179,7 @@ class Looks:
                 self.telemetry.count("Throttled")
             case AnswerKind.REFUSED:
                 self.telemetry.count("Refused")
-            case AnswerKind.UNANSWERED | AnswerKind.ACCEPTED:
+            case AnswerKind.UNREACHED | AnswerKind.UNANSWERED | AnswerKind.ACCEPTED:
                 pass
         return self._ended(action, now) if now >= action.ends_at else replace(action, look_at=look_at)
 
@@ -202,9 +202,9 @@ class Looks:
         else:
             self.telemetry.count("Defaulted")
             reason = f"fell to the default result {action.hook.default_result}: its time ran out"
-            return _closed(replace(action, result=None, reason=reason), Outcome.DEFAULTED, now)
+            return _closed(action, Outcome.DEFAULTED, reason, now)
         self.telemetry.count("EndedElsewhere")
-        return _closed(replace(action, result=None, reason=reason), Outcome.ENDED_ELSEWHERE, now)
+        return _closed(action, Outcome.ENDED_ELSEWHERE, reason, now)
 
     def _observe(
         self, action: Action, decision: Heartbeat | Wait, load: Load, now: datetime, spent: Sequence[Signal]
@@ -212,7 +212,7 @@ class Looks:
         """Record what would be done, and go on as if it had been."""
         if action.move_end is not None:
             reason = f"observe mode: would have waited; {action.move_end.detail}"
-            self._store(_closed(replace(action, reason=reason), Outcome.ENDED_ELSEWHERE, now), now, spent)
+            self._store(_closed(action, Outcome.ENDED_ELSEWHERE, reason, now), now, spent)
             return
         name = "heartbeat" if isinstance(decision, Heartbeat) else "wait"
         action = action.noted(now, name, f"observe mode: {decision.reason}")
@@ -231,7 +231,7 @@ def _was_ours(action: Action, maybe_sent_at: datetime | None) -> bool:
 def _observed(action: Action, decision: Complete, now: datetime) -> Action:
     reason = f"observe mode: would have sent {decision.result}: {decision.reason}"
     action = action.noted(now, "complete", reason)
-    return _closed(replace(action, reason=reason), Outcome.ENDED_ELSEWHERE, now)
+    return _closed(action, Outcome.ENDED_ELSEWHERE, reason, now)
 
 
 def _answered(action: Action, call: str, answer: Answer, now: datetime) -> Action:
@@ -239,9 +239,18 @@ def _answered(action: Action, call: str, answer: Answer, now: datetime) -> Actio
     return action.noted(now, "answer", f"{call}: {answer.kind}{said}")
 
 
-def _closed(action: Action, outcome: Outcome, now: datetime) -> Action:
-    action = action.noted(now, "closed", f"{outcome}: {action.reason}")
-    return replace(action, phase=Phase.CLOSED, outcome=outcome, look_at=None, closed_at=now)
+def _closed(action: Action, outcome: Outcome, reason: str, now: datetime) -> Action:
+    """The action at its end. It keeps a result only where Usher sent it."""
+    action = action.noted(now, "closed", f"{outcome}: {reason}")
+    return replace(
+        action,
+        phase=Phase.CLOSED,
+        outcome=outcome,
+        reason=reason,
+        result=action.result if outcome is Outcome.COMPLETED else None,
+        look_at=None,
+        closed_at=now,
+    )
 
 
 def _next_look(action: Action, load: Load, now: datetime) -> datetime:

@@ -133,6 +133,7 @@ class AnswerKind(StrEnum):
     ACCEPTED = "accepted"
     NO_ACTIVE_ACTION = "no active action"  # ended, or not visible yet
     BUSY = "busy"  # throttled or contended: try again soon
+    UNREACHED = "unreached"  # the call never got there: try again soon
     REFUSED = "refused"  # misconfigured: try again slowly
     UNANSWERED = "unanswered"  # applied or not, nobody knows
 

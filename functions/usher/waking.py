@@ -31,15 +31,18 @@ def stored_with_wake_ups(
     delays = [at - now for at in wake_up_times(action, now)]
     for delay in delays:
         if delay > timedelta(0):
-            send(action, delay, wake_ups, telemetry)
+            send(wake_ups, telemetry, action.id, action.version, delay)
     store()
     if timedelta(0) in delays:
-        send(action, timedelta(0), wake_ups, telemetry)
+        send(wake_ups, telemetry, action.id, action.version, timedelta(0))
 
 
 def wake_up_times(action: Action, now: datetime) -> list[datetime]:
-    """When `action` should be woken: at its next look if that is near, and for a short heartbeat
-    timeout once more half a margin later, because no sweep could make up for a lost wake-up."""
+    """When `action` should be woken: at its next look, if that is near.
+
+    For a short heartbeat timeout once more half a margin later, because no sweep could make up for
+    a wake-up that was lost.
+    """
     if action.look_at is None or action.look_at - now > NEAR:
         return []
     first = max(action.look_at, now)
@@ -49,9 +52,9 @@ def wake_up_times(action: Action, now: datetime) -> list[datetime]:
     return [first, first + deadlines.usual_margin(timeout) / 2]
 
 
-def send(action: Action, delay: timedelta, wake_ups: WakeUps, telemetry: Telemetry) -> None:
+def send(wake_ups: WakeUps, telemetry: Telemetry, action_id: str, version: int, delay: timedelta) -> None:
     """Send one wake-up. A queue that does not take it is no reason to stop: the sweep comes too."""
     try:
-        wake_ups.send(action.id, action.version, delay)
+        wake_ups.send(action_id, version, delay)
     except Unavailable as error:
         telemetry.trouble("a wake-up was not sent", error)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from usher.core.conditions.signalled import NAME as SIGNAL_NAME
 from usher.core.model import MoveEnd, Signal, Status, Transition
@@ -23,11 +23,22 @@ if TYPE_CHECKING:
 MOST_BODY_BYTES: Final = 1024 * 1024  # SQS takes no more (aws-facts 5)
 MOST_MESSAGE_CHARACTERS: Final = 1000
 
-_INSTANCE_ID: Final = r"i-[0-9A-Za-z]{1,17}"
-_TOKEN: Final = r"[0-9A-Za-z-]{36}"  # noqa: S105 - a pattern
-_HOOK_NAME: Final = r"[A-Za-z0-9_/-]{1,255}"
-_NAME: Final = r"[^\x00-\x1f\ud800-\udfff]{1,255}"
-_PLACE: Final = r"[A-Za-z0-9]{1,64}"
+
+class _Rule(NamedTuple):
+    """What a text must be: for the machine, and for people."""
+
+    pattern: str
+    words: str
+
+
+_INSTANCE_ID: Final = _Rule(r"i-[0-9A-Za-z]{1,17}", "an instance id such as i-0123456789abcdef0")
+_TOKEN: Final = _Rule(r"[0-9A-Za-z-]{36}", "36 of 0-9 A-Z a-z -")
+_HOOK_NAME: Final = _Rule(r"[A-Za-z0-9_/-]{1,255}", "1 to 255 of A-Z a-z 0-9 - _ /")
+_NAME: Final = _Rule(r"[^\x00-\x1f\ud800-\udfff]{1,255}", "1 to 255 characters, no control characters")
+_PLACE: Final = _Rule(r"[A-Za-z0-9]{1,64}", "1 to 64 letters and digits")
+_ID: Final = _Rule(r"[!-~]{1,128}", "1 to 128 printable ASCII characters")
+_SIGNAL_NAME: Final = _Rule(SIGNAL_NAME, "1 to 64 of A-Z a-z 0-9 . _ -")
+_ANY_TEXT: Final = _Rule(r"(?s).*", "text")
 
 _TRANSITIONS: Final = {
     "autoscaling:EC2_INSTANCE_LAUNCHING": Transition.LAUNCHING,
@@ -53,47 +64,46 @@ def read(body: object, channel: str = "sqs") -> Notice:
 
     Raises NotUnderstood with a reason for everything that is no message known to Usher.
     """
-    data = _object(_parsed(body) if isinstance(body, str) else body, "the body")
+    data = _object(_parsed(body, "the body") if isinstance(body, str) else body, "the body")
     if "Sns" in data:
         return _from_envelope(_object(data["Sns"], "Sns"))
     if "Type" in data and "TopicArn" in data:
         return _from_envelope(data)
-    if "detail-type" in data:
-        return _from_event(data)
-    return _from_hook(data, channel)
+    return _from_bare(data, "the body", channel)
 
 
-def _parsed(text: str) -> object:
+def _parsed(text: str, name: str) -> object:
     size = len(text.encode(errors="surrogatepass"))
     if size > MOST_BODY_BYTES:
-        raise NotUnderstood(f"the body must be at most {MOST_BODY_BYTES} bytes, got {size}")
+        raise NotUnderstood(f"{name} must be at most {MOST_BODY_BYTES} bytes, got {size}")
     try:
         return json.loads(text)
     except RecursionError:
-        raise NotUnderstood("the body is JSON nested too deep") from None
-    except ValueError as error:
-        raise NotUnderstood(f"the body is not JSON: {error}") from None
+        raise NotUnderstood(f"{name} is JSON nested too deep") from None
+    except ValueError as error:  # also where Python gives up on a number of thousands of digits
+        raise NotUnderstood(f"{name} cannot be read as JSON: {error}") from None
 
 
 def _from_envelope(envelope: Mapping[str, Any]) -> Notice:
     kind = envelope.get("Type", "Notification")
     if kind in ("SubscriptionConfirmation", "UnsubscribeConfirmation"):
         return Unrelated(reason=f"SNS {kind}")
-    if kind != "Notification" or not isinstance(envelope.get("Message"), str):
-        raise NotUnderstood(
-            f"an SNS envelope must be a Notification with a text Message, got Type {_shown(kind)}"
-        )
-    data = _object(_parsed(envelope["Message"]), "Message")
-    return _from_event(data) if "detail-type" in data else _from_hook(data, "sns")
+    if kind != "Notification":
+        raise NotUnderstood(f"Type of an SNS envelope must be Notification, got {_shown(kind)}")
+    message = _text(envelope, "Message", _ANY_TEXT)
+    return _from_bare(_object(_parsed(message, "Message"), "Message"), "Message", "sns")
 
 
-def _from_hook(data: Mapping[str, Any], channel: str) -> Notice:
+def _from_bare(data: Mapping[str, Any], name: str, channel: str) -> Notice:
+    """The notice in what has no envelope around it, or none any more. `name` is for reasons."""
+    if "detail-type" in data:
+        return _from_event(data)
     event = data.get("Event")
     transition = data.get("LifecycleTransition")
     if _TEST_NOTIFICATION in (event, transition):
         return TestNotice(
             group=_text(data, "AutoScalingGroupName", _NAME),
-            request_id=_text(data, "RequestId", r"[!-~]{1,128}"),
+            request_id=_text(data, "RequestId", _ID),
             at=_time(data, "Time"),
         )
     if transition is not None:
@@ -101,19 +111,19 @@ def _from_hook(data: Mapping[str, Any], channel: str) -> Notice:
     if isinstance(event, str) and event.startswith("autoscaling:"):
         return Unrelated(reason=f"a notification-configuration message ({_shown(event)})")
     raise NotUnderstood(
-        "neither a lifecycle message, a test message, an SNS envelope nor an EventBridge event"
+        f"{name} must say what it is by a LifecycleTransition, an Event or a detail-type, got {_shown(data)}"
     )
 
 
 def _from_event(event: Mapping[str, Any]) -> Notice:
-    source, kind = event.get("source"), event.get("detail-type")
+    source, kind = _text(event, "source", _ANY_TEXT), _text(event, "detail-type", _ANY_TEXT)
     if source == "usher.signal":
         return _signal(event)
     if source != "aws.autoscaling":
         return Unrelated(reason=f"an event of {_shown(source)}")
     if kind in _LIFECYCLE_ACTIONS:
         return _lifecycle(_object(event.get("detail"), "detail"), _time(event, "time"), "eventbridge")
-    if isinstance(kind, str) and kind in _MOVE_ENDS:
+    if kind in _MOVE_ENDS:
         return _move_end(event, kind)
     return Unrelated(reason=f"an event {_shown(kind)}")
 
@@ -125,10 +135,10 @@ def _lifecycle(data: Mapping[str, Any], at: datetime, channel: str) -> Lifecycle
             f"LifecycleTransition must be one of {', '.join(_TRANSITIONS)}, got {_shown(transition)}"
         )
     return LifecycleNotice(
-        token=_text(data, "LifecycleActionToken", _TOKEN, "36 of 0-9 A-Z a-z -"),
+        token=_text(data, "LifecycleActionToken", _TOKEN),
         group=_text(data, "AutoScalingGroupName", _NAME),
         hook=_text(data, "LifecycleHookName", _HOOK_NAME),
-        instance_id=_text(data, "EC2InstanceId", _INSTANCE_ID, "an instance id such as i-0123456789abcdef0"),
+        instance_id=_text(data, "EC2InstanceId", _INSTANCE_ID),
         transition=_TRANSITIONS[transition],
         origin=_optional(data, "Origin", _PLACE),
         destination=_optional(data, "Destination", _PLACE),
@@ -139,19 +149,19 @@ def _lifecycle(data: Mapping[str, Any], at: datetime, channel: str) -> Lifecycle
 
 def _move_end(event: Mapping[str, Any], kind: str) -> Notice:
     detail = _object(event.get("detail"), "detail")
-    if not detail.get("EC2InstanceId"):
+    if detail.get("EC2InstanceId") in (None, ""):
         return Unrelated(reason=f"{kind} without an instance")
     happened_at = _time(event, "time")
-    said = _optional(detail, "StatusMessage", r"(?s).{0,4096}")
+    said = _optional(detail, "StatusMessage", _ANY_TEXT)
     return MoveEnd(
-        activity_id=_text(detail, "ActivityId", r"[!-~]{1,128}"),
+        activity_id=_text(detail, "ActivityId", _ID),
         group=_text(detail, "AutoScalingGroupName", _NAME),
-        instance_id=_text(detail, "EC2InstanceId", _INSTANCE_ID, "an instance id"),
+        instance_id=_text(detail, "EC2InstanceId", _INSTANCE_ID),
         transition=_MOVE_ENDS[kind],
         origin=_optional(detail, "Origin", _PLACE),
         destination=_optional(detail, "Destination", _PLACE),
-        started_at=_time(detail, "StartTime") if "StartTime" in detail else None,
-        ended_at=_time(detail, "EndTime") if "EndTime" in detail else happened_at,
+        started_at=_optional_time(detail, "StartTime"),
+        ended_at=_optional_time(detail, "EndTime") or happened_at,
         detail=f"{kind}: {_clean(said)}" if said else kind,
     )
 
@@ -170,13 +180,13 @@ def _signal(event: Mapping[str, Any]) -> Signal:
     if instance_id is None and token is None:
         raise NotUnderstood("a signal must have an InstanceId or a LifecycleActionToken, got neither")
     return Signal(
-        event_id=_text(event, "id", r"[!-~]{1,128}"),
+        event_id=_text(event, "id", _ID),
         at=_time(event, "time"),
-        name=_text(detail, "Signal", SIGNAL_NAME, "1 to 64 of A-Z a-z 0-9 . _ -"),
+        name=_text(detail, "Signal", _SIGNAL_NAME),
         status=Status(status),
         instance_id=instance_id,
         token=token,
-        message=_clean(_optional(detail, "Message", r"(?s).*") or ""),
+        message=_clean(_optional(detail, "Message", _ANY_TEXT) or ""),
     )
 
 
@@ -186,15 +196,19 @@ def _object(value: object, name: str) -> Mapping[str, Any]:
     return value
 
 
-def _text(data: Mapping[str, Any], key: str, pattern: str, rule: str = "") -> str:
+def _text(data: Mapping[str, Any], key: str, rule: _Rule) -> str:
     value = data.get(key)
-    if not isinstance(value, str) or not re.fullmatch(pattern, value):
-        raise NotUnderstood(f"{key} must be {rule or 'text that fits ' + pattern}, got {_shown(value)}")
+    if not isinstance(value, str) or not re.fullmatch(rule.pattern, value):
+        raise NotUnderstood(f"{key} must be {rule.words}, got {_shown(value)}")
     return value
 
 
-def _optional(data: Mapping[str, Any], key: str, pattern: str) -> str | None:
-    return None if data.get(key) is None else _text(data, key, pattern)
+def _optional(data: Mapping[str, Any], key: str, rule: _Rule) -> str | None:
+    return None if data.get(key) is None else _text(data, key, rule)
+
+
+def _optional_time(data: Mapping[str, Any], key: str) -> datetime | None:
+    return None if data.get(key) is None else _time(data, key)
 
 
 def _time(data: Mapping[str, Any], key: str) -> datetime:

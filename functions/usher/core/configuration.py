@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from datetime import timedelta
-from functools import lru_cache
-from itertools import combinations
-from typing import TYPE_CHECKING, Final
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from usher.core import conditions, deadlines, span
-from usher.core.field import Field, Problem, Refused
+from usher.core.field import Field, Problem, Refused, attempt
 from usher.core.model import Result, Transition
 from usher.core.policy import (
     Configuration,
@@ -20,11 +20,13 @@ from usher.core.policy import (
     Policy,
     Rule,
     Way,
-    globs_meet,
+    glob_fits,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Sequence
+
+    from usher.core.conditions.verdict import Condition
 
 VERSION: Final = 1
 MOST_HOOKS_OF_A_GROUP: Final = 50  # not adjustable (aws-facts 5)
@@ -34,12 +36,18 @@ _POLICY_NAME: Final = r"[A-Za-z0-9._-]{1,64}"
 _POLICY_NAME_RULE: Final = "must be a name of 1 to 64 of A-Z a-z 0-9 . _ -"
 _HOOK_NAME: Final = r"[A-Za-z0-9_/-]{1,255}"
 _HOOK_NAME_RULE: Final = "must be 1 to 255 of A-Z a-z 0-9 - _ /"
-_GROUP_NAME: Final = r"[ -9;-~\u0080-\ud7ff\ue000-\ufffd]{1,255}"
+_GROUP_NAME: Final = r"[ -9;-~\u0080-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]{1,255}"
 _GROUP_NAME_RULE: Final = "must be a name or glob of 1 to 255 characters without a colon"
 _METADATA: Final = r"[\t\n\r -~]{1,1023}"  # the API takes 4,000, CloudFormation 1,023 (aws-facts 6)
 _METADATA_RULE: Final = "must be 1 to 1023 printable ASCII characters"
-_TAG: Final = r"[^\x00-\x1f]{1,255}"
+_TAG_KEY: Final = r"[^\x00-\x1f]{1,128}"
+_TAG_KEY_RULE: Final = "must be a tag key of 1 to 128 characters"
+_TAG_VALUE: Final = r"[^\x00-\x1f]{0,256}"
+_TAG_VALUE_RULE: Final = "must be a tag value of at most 256 characters"
 
+_LONGEST_WAIT: Final = timedelta(hours=48)
+
+_FILE_KEYS: Final = ("version", "policies", "hooks")
 _POLICY_KEYS: Final = (
     "until",
     "give_up_after",
@@ -68,6 +76,9 @@ _WHEN: Final[Mapping[str, tuple[str, ...]]] = {
     "after": ("launch_failed",),
 }
 
+# Where a policy has no value, or there are no policies at all: refused, and noted where it stands.
+_Policies: TypeAlias = "Mapping[str, Policy | None] | None"
+
 
 class ConfigurationRefused(Exception):  # noqa: N818 - it reads as what happened
     """A configuration is not sound. `problems` says all of it; nothing of it is used."""
@@ -94,169 +105,251 @@ def parse_policy(name: str, source: str) -> Policy:
     """The policy that a record kept: see Policy.source. Raises ConfigurationRefused."""
     problems: list[Problem] = []
     try:
-        policy = _policy(name, Field(path=(name,), value=json.loads(source), problems=problems))
+        return _policy(name, Field(path=(name,), value=json.loads(source), problems=problems))
     except Refused:
         raise ConfigurationRefused(problems) from None
-    if problems:
-        raise ConfigurationRefused(problems)
-    return policy
 
 
 def _file(field: Field) -> Configuration:
-    parts = field.mapping(("version", "policies", "hooks"), required=("version", "policies", "hooks"))
-    parts["version"].count(VERSION, VERSION)
-    policies = {
-        name: policy
-        for name, member in parts["policies"].members().items()
-        if (policy := _attempt_policy(name, member))
-    }
-    named = parts["policies"].members().keys()
-    hooks = [
-        (hook, member)
-        for member in parts["hooks"].elements()
-        if (hook := _attempt_hook(member, policies, set(named)))
-    ]
-    _refuse_shared_names(hooks)
-    _refuse_too_many_hooks(hooks)
-    return Configuration(policies=policies, hooks=tuple(hook for hook, _ in hooks))
+    parts = field.mapping(_FILE_KEYS, required=_FILE_KEYS)
+    attempt(_version, parts.get("version"), None)
+    policies = attempt(_policies, parts.get("policies"), None)
+    hooks = attempt(partial(_hooks, policies), parts.get("hooks"), ())
+    sound_policies = {name: policy for name, policy in (policies or {}).items() if policy is not None}
+    return Configuration(policies=sound_policies, hooks=hooks)
 
 
-def _attempt_policy(name: str, field: Field) -> Policy | None:
-    try:
-        return _policy(name, field)
-    except Refused:
-        return None
+def _version(field: Field) -> None:
+    if type(field.value) is not int or field.value != VERSION:
+        raise field.refuse(f"must be {VERSION}")
 
 
-def _attempt_hook(field: Field, policies: Mapping[str, Policy], named: set[str]) -> Hook | None:
-    try:
-        return _hook(field, policies, named)
-    except Refused:
-        return None
+def _policies(field: Field) -> dict[str, Policy | None]:
+    return {name: attempt(partial(_policy, name), member, None) for name, member in field.members().items()}
 
 
 def _policy(name: str, field: Field) -> Policy:
-    Field(path=field.path, value=name, problems=field.problems).text(_POLICY_NAME, _POLICY_NAME_RULE)
+    attempt(_policy_name, Field(path=field.path, value=name, problems=field.problems), None)
     parts = field.mapping(_POLICY_KEYS, required=("until",))
-    second, longest = timedelta(seconds=1), timedelta(hours=48)
-    until = tuple(conditions.parse(element) for element in parts["until"].elements())
+    until = attempt(_until, parts.get("until"), ())
+    give_up_after = attempt(_wait, parts.get("give_up_after"), None)
+    on_success = attempt(_result, parts.get("on_success"), Result.CONTINUE)
+    on_failure = attempt(_result, parts.get("on_failure"), Result.ABANDON)
+    on_give_up = attempt(_result, parts.get("on_give_up"), None)
+    stalled_after = attempt(_wait, parts.get("stalled_after"), None)
+    mode = attempt(_mode, parts.get("mode"), Mode.ENFORCE)
+    if not field.is_sound:
+        raise Refused
     return Policy(
         name=name,
         source=json.dumps(field.value, sort_keys=True, separators=(",", ":")),
         until=until,
-        give_up_after=_optional_duration(parts.get("give_up_after"), second, longest),
-        on_success=_result(parts.get("on_success")) or Result.CONTINUE,
-        on_failure=_result(parts.get("on_failure")) or Result.ABANDON,
-        on_give_up=_result(parts.get("on_give_up")),
-        stalled_after=_optional_duration(parts.get("stalled_after"), second, longest),
-        mode=parts["mode"].choice(Mode) if "mode" in parts else Mode.ENFORCE,
+        give_up_after=give_up_after,
+        on_success=on_success,
+        on_failure=on_failure,
+        on_give_up=on_give_up,
+        stalled_after=stalled_after,
+        mode=mode,
     )
 
 
-def _optional_duration(field: Field | None, least: timedelta, most: timedelta) -> timedelta | None:
-    return None if field is None else field.duration(least, most)
+def _policy_name(field: Field) -> str:
+    return field.text(_POLICY_NAME, _POLICY_NAME_RULE)
 
 
-def _result(field: Field | None) -> Result | None:
-    return None if field is None else field.choice(Result)
+def _until(field: Field) -> tuple[Condition, ...]:
+    found = [attempt(conditions.parse, element, None) for element in field.elements()]
+    return tuple(condition for condition in found if condition is not None)
 
 
-def _hook(field: Field, policies: Mapping[str, Policy], named: set[str]) -> Hook:
+def _wait(field: Field) -> timedelta:
+    return field.duration(timedelta(seconds=1), _LONGEST_WAIT)
+
+
+def _result(field: Field) -> Result:
+    return field.choice(Result)
+
+
+def _mode(field: Field) -> Mode:
+    return field.choice(Mode)
+
+
+def _hooks(policies: _Policies, field: Field) -> tuple[Hook, ...]:
+    attempted = [(attempt(partial(_hook, policies), member, None), member) for member in field.elements()]
+    hooks = [(hook, member) for hook, member in attempted if hook is not None]
+    _refuse_shared_names(hooks)
+    _refuse_too_many_hooks(hooks)
+    return tuple(hook for hook, _ in hooks)
+
+
+def _hook(policies: _Policies, field: Field) -> Hook:
     parts = field.mapping(_HOOK_KEYS, required=("name", "group", "transition", "policy"))
-    hook = Hook(
-        name=parts["name"].text(_HOOK_NAME, _HOOK_NAME_RULE),
-        group=_group(parts["group"]),
-        transition=parts["transition"].choice(Transition),
-        heartbeat_timeout=parts["heartbeat_timeout"].duration(
-            deadlines.SHORTEST_HEARTBEAT_TIMEOUT, deadlines.LONGEST_HEARTBEAT_TIMEOUT
-        )
-        if "heartbeat_timeout" in parts
-        else timedelta(hours=1),
-        default_result=_result(parts.get("default_result")) or Result.ABANDON,
-        notify=parts["notify"].choice(Way) if "notify" in parts else Way.SQS,
-        metadata=parts["metadata"].text(_METADATA, _METADATA_RULE) if "metadata" in parts else None,
-        limits=_limits(parts["limits"]) if "limits" in parts else Limits(),
-        rules=_rules(parts["policy"], policies, named),
+    name = attempt(_hook_name, parts.get("name"), None)
+    group = attempt(_group, parts.get("group"), None)
+    transition = attempt(_transition, parts.get("transition"), None)
+    timeout = attempt(_heartbeat_timeout, parts.get("heartbeat_timeout"), timedelta(hours=1))
+    default_result = attempt(_result, parts.get("default_result"), Result.ABANDON)
+    notify = attempt(_notify, parts.get("notify"), Way.SQS)
+    metadata = attempt(_metadata, parts.get("metadata"), None)
+    limits = attempt(_limits, parts.get("limits"), Limits())
+    rules = attempt(partial(_rules, policies), parts.get("policy"), ())
+    _refuse_late_notification(notify, timeout, parts.get("notify", field))
+    _refuse_impatience(rules, timeout, parts.get("policy", field))
+    if name is None or group is None or transition is None:
+        raise Refused
+    return Hook(
+        name=name,
+        group=group,
+        transition=transition,
+        heartbeat_timeout=timeout,
+        default_result=default_result,
+        notify=notify,
+        metadata=metadata,
+        limits=limits,
+        rules=rules,
     )
-    _refuse_late_notification(hook, parts.get("notify", field))
-    _refuse_impatience(hook, parts["policy"])
-    return hook
+
+
+def _hook_name(field: Field) -> str:
+    return field.text(_HOOK_NAME, _HOOK_NAME_RULE)
+
+
+def _transition(field: Field) -> Transition:
+    return field.choice(Transition)
+
+
+def _heartbeat_timeout(field: Field) -> timedelta:
+    return field.duration(deadlines.SHORTEST_HEARTBEAT_TIMEOUT, deadlines.LONGEST_HEARTBEAT_TIMEOUT)
+
+
+def _notify(field: Field) -> Way:
+    return field.choice(Way)
+
+
+def _metadata(field: Field) -> str:
+    return field.text(_METADATA, _METADATA_RULE)
 
 
 def _group(field: Field) -> GroupSelector:
     if isinstance(field.value, str):
-        return GroupSelector(glob=field.text(_GROUP_NAME, _GROUP_NAME_RULE))
-    tags = field.mapping(("tags",), required=("tags",))["tags"]
-    pairs = tuple((key, member.text(_TAG, "must be a tag value")) for key, member in tags.members().items())
-    if not pairs:
-        raise tags.refuse("must name at least one tag")
-    return GroupSelector(glob=None, tags=pairs)
+        return GroupSelector(glob=_group_name(field))
+    if not isinstance(field.value, Mapping):
+        raise field.refuse("must be a name, a glob, or tags: {KEY: VALUE}")
+    tags = attempt(_tags, field.mapping(("tags",), required=("tags",)).get("tags"), ())
+    if not field.is_sound:
+        raise Refused
+    return GroupSelector(glob=None, tags=tags)
+
+
+def _group_name(field: Field) -> str:
+    return field.text(_GROUP_NAME, _GROUP_NAME_RULE)
+
+
+def _tags(field: Field) -> tuple[tuple[str, str], ...]:
+    """In the order of their keys, so that equal tags are equal however they are written."""
+    members = field.members()
+    if not members:
+        raise field.refuse("must name at least one tag")
+    for key, member in members.items():
+        attempt(_tag_key, Field(path=member.path, value=key, problems=member.problems), None)
+    return tuple((key, attempt(_tag_value, members[key], "")) for key in sorted(members))
+
+
+def _tag_key(field: Field) -> str:
+    return field.text(_TAG_KEY, _TAG_KEY_RULE)
+
+
+def _tag_value(field: Field) -> str:
+    return field.text(_TAG_VALUE, _TAG_VALUE_RULE)
 
 
 def _limits(field: Field) -> Limits:
     parts = field.mapping(("abandon_per_hour", "complete_per_minute"))
-    counts = {key: member.count(1, 100_000) for key, member in parts.items()}
     return Limits(
-        abandon_per_hour=counts.get("abandon_per_hour"),
-        complete_per_minute=counts.get("complete_per_minute"),
+        abandon_per_hour=attempt(_limit, parts.get("abandon_per_hour"), None),
+        complete_per_minute=attempt(_limit, parts.get("complete_per_minute"), None),
     )
 
 
-def _rules(field: Field, policies: Mapping[str, Policy], named: set[str]) -> tuple[Rule, ...]:
+def _limit(field: Field) -> int:
+    return field.count(1, 100_000)
+
+
+def _rules(policies: _Policies, field: Field) -> tuple[Rule, ...]:
     if isinstance(field.value, str):
-        return (Rule(when=(), use=_named_policy(field, policies, named)),)
-    elements = list(field.elements())
-    if not elements:
-        raise field.refuse("must name a policy, or list at least one rule")
-    rules = []
-    for element in elements:
-        parts = element.mapping(("when", "use"), required=("use",))
-        when = _when(parts["when"]) if "when" in parts else ()
-        rules.append(Rule(when=when, use=_named_policy(parts["use"], policies, named)))
-        if element is elements[-1] and "when" in parts:
-            raise element.refuse("is the last rule, so it must have no `when`: it takes what no rule fits")
-        if element is not elements[-1] and "when" not in parts:
-            raise element.refuse("has no `when`, so the rules after it would never be used")
-    return tuple(rules)
+        return (Rule(when=(), use=_named_policy(policies, field)),)
+    if not isinstance(field.value, list | tuple) or not field.value:
+        raise field.refuse("must be the name of a policy, or a list of at least one rule")
+    *others, last = field.elements()
+    rules = [*(attempt(partial(_rule, policies), other, None) for other in others)]
+    rules.append(attempt(partial(_last_rule, policies), last, None))
+    return tuple(rule for rule in rules if rule is not None)
 
 
-def _named_policy(field: Field, policies: Mapping[str, Policy], named: set[str]) -> Policy:
+def _rule(policies: _Policies, field: Field) -> Rule:
+    parts = field.mapping(("when", "use"), required=("use",))
+    if "when" not in parts:
+        field.refuse("has no `when`, so the rules after it would never be used")
+    when = attempt(_when, parts.get("when"), ())
+    return _using(policies, when, parts)
+
+
+def _last_rule(policies: _Policies, field: Field) -> Rule:
+    parts = field.mapping(("when", "use"), required=("use",))
+    if "when" in parts:
+        field.refuse("is the last rule, so it must have no `when`: it takes what no rule fits")
+        attempt(_when, parts["when"], ())
+    return _using(policies, (), parts)
+
+
+def _using(policies: _Policies, when: tuple[tuple[str, str], ...], parts: Mapping[str, Field]) -> Rule:
+    use = attempt(partial(_named_policy, policies), parts.get("use"), None)
+    if use is None:
+        raise Refused
+    return Rule(when=when, use=use)
+
+
+def _named_policy(policies: _Policies, field: Field) -> Policy:
     name = field.text(rule="must be the name of a policy")
-    if name not in named:
-        defined = ", ".join(sorted(named)) or "none"
-        raise field.refuse(f"must be a policy of this file (defined: {defined})")
+    if policies is None:
+        raise Refused
     if name not in policies:
-        raise Refused  # its own problem is noted where it stands
-    return policies[name]
+        defined = ", ".join(sorted(policies)) or "none"
+        raise field.refuse(f"must be a policy of this file (defined: {defined})")
+    policy = policies[name]
+    if policy is None:
+        raise Refused
+    return policy
 
 
 def _when(field: Field) -> tuple[tuple[str, str], ...]:
     parts = field.mapping(tuple(_WHEN))
-    if not parts:
+    if not parts and field.is_sound:
         raise field.refuse(f"must have at least one of {', '.join(_WHEN)}")
-    for key, member in parts.items():
-        if key == "group":
-            member.text(_GROUP_NAME, _GROUP_NAME_RULE)
-        elif member.value not in _WHEN[key]:
-            raise member.refuse(f"must be one of {', '.join(_WHEN[key])}")
-    return tuple((key, str(member.value)) for key, member in parts.items())
+    return tuple((key, attempt(partial(_wanted, key), member, "")) for key, member in parts.items())
 
 
-def _refuse_late_notification(hook: Hook, field: Field) -> None:
-    if hook.notify in (Way.EVENTBRIDGE, Way.LAMBDA) and (
-        hook.heartbeat_timeout < LEAST_TIMEOUT_WITHOUT_QUEUE
-    ):
+def _wanted(key: str, field: Field) -> str:
+    if key == "group":
+        return _group_name(field)
+    if not isinstance(field.value, str) or field.value not in _WHEN[key]:
+        raise field.refuse(f"must be one of {', '.join(_WHEN[key])}")
+    return field.value
+
+
+def _refuse_late_notification(notify: Way, heartbeat_timeout: timedelta, field: Field) -> None:
+    if notify in (Way.EVENTBRIDGE, Way.LAMBDA) and heartbeat_timeout < LEAST_TIMEOUT_WITHOUT_QUEUE:
         needed = span.written(LEAST_TIMEOUT_WITHOUT_QUEUE)
-        given = span.written(hook.heartbeat_timeout)
+        given = span.written(heartbeat_timeout)
         field.refuse(
             f"must be sqs or sns while heartbeat_timeout is {given}: this way alone may bring a "
             f"message minutes late or never, so it needs at least {needed}"
         )
 
 
-def _refuse_impatience(hook: Hook, field: Field) -> None:
-    limit = deadlines.global_timeout(hook.heartbeat_timeout)
-    for policy in {rule.use.name: rule.use for rule in hook.rules}.values():
+def _refuse_impatience(rules: Sequence[Rule], heartbeat_timeout: timedelta, field: Field) -> None:
+    limit = deadlines.global_timeout(heartbeat_timeout)
+    for policy in {rule.use.name: rule.use for rule in rules}.values():
         if policy.give_up_after is not None and policy.give_up_after > limit:
             field.refuse(
                 f"uses {policy.name}, whose give_up_after {span.written(policy.give_up_after)} must not "
@@ -266,19 +359,23 @@ def _refuse_impatience(hook: Hook, field: Field) -> None:
 
 
 def _refuse_shared_names(hooks: list[tuple[Hook, Field]]) -> None:
-    for (one, _), (other, field) in combinations(hooks, 2):
-        if one.name == other.name and _may_share_a_group(one, other):
-            field.refuse(f"must not have the name of another hook on the same group: {one.name!r}")
+    for index, (hook, field) in enumerate(hooks):
+        for earlier, _ in hooks[:index]:
+            if earlier.name == hook.name and _surely_share_a_group(earlier, hook):
+                field.at("name", hook.name).refuse("must not be the name of another hook on the same group")
+                break
 
 
-def _may_share_a_group(one: Hook, other: Hook) -> bool:
+def _surely_share_a_group(one: Hook, other: Hook) -> bool:
     """By tags alone nobody can say before enrolment, unless the tags are the same."""
     if one.group.glob is None or other.group.glob is None:
         return one.group == other.group
-    return globs_meet(one.group.glob, other.group.glob)
+    return one.group.may_share(other.group)
 
 
 def _refuse_too_many_hooks(hooks: list[tuple[Hook, Field]]) -> None:
+    if len(hooks) <= MOST_HOOKS_OF_A_GROUP:
+        return
     for hook, field in hooks:
         on_group = sum(_stands_with(other.group, hook.group) for other, _ in hooks)
         if on_group > MOST_HOOKS_OF_A_GROUP:
@@ -287,6 +384,10 @@ def _refuse_too_many_hooks(hooks: list[tuple[Hook, Field]]) -> None:
 
 
 def _stands_with(other: GroupSelector, group: GroupSelector) -> bool:
-    """Whether a hook of `other` surely stands on each group of `group`."""
-    named = group.glob is not None and "*" not in group.glob and other.glob is not None
-    return other.may_fit(group.glob or "") if named else other == group
+    """Whether a hook of `other` surely stands on each group of `group`.
+
+    Read as a text, a glob fits another one only where that one fits all that it does.
+    """
+    if group.glob is None:
+        return other.glob is None and set(other.tags) <= set(group.tags)
+    return other.glob is not None and glob_fits(other.glob, group.glob)

@@ -32,7 +32,7 @@ class Load:
     def __post_init__(self) -> None:
         if self.open_actions < 0:
             raise ValueError(f"open_actions must be at least 0, got {self.open_actions}")
-        if self.calls_per_second <= 0:
+        if not self.calls_per_second > 0:  # so that nan is refused too
             raise ValueError(f"calls_per_second must be above 0, got {self.calls_per_second}")
 
     @property

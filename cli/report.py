@@ -1,0 +1,89 @@
+"""What a replay led to, as the data that `usher replay --json` prints."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any, Final
+
+from usher.core.model import Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from datetime import datetime
+
+    from cli.traffic import Unreadable
+    from simulator.replay import Replayed, Taken
+    from simulator.world import World
+    from usher.core.model import Action, Entry
+
+KINDS: Final = ("lifecycle", "test", "outcome", "signal", "ignored", "duplicate", "rejected")
+
+
+def report(replayed: Replayed, unreadable: Sequence[Unreadable]) -> dict[str, Any]:
+    """The whole report. Its shape is fixed: others read it."""
+    world = replayed.world
+    actions = world.store.actions()
+    kinds = Counter(taken.kind for taken in replayed.taken)
+    kinds["rejected"] += len(unreadable)
+    counts = {kind: kinds[kind] for kind in KINDS}
+    summary = {
+        "received": sum(counts.values()),
+        **counts,
+        "actions": len(actions),
+        "heartbeats": sum(action.heartbeats for action in actions),
+        "defaulted": sum(action.outcome is Outcome.DEFAULTED for action in actions),
+    }
+    return {
+        "summary": summary,
+        "actions": [_action(action, world) for action in actions],
+        "tests": [
+            {"group": test.group, "at": written(test.at), "request_id": test.request_id}
+            for test in world.store.all_tests()
+        ],
+        "ignored": _places(replayed.taken, "ignored"),
+        "rejected": [
+            *({"source": place.source, "reason": place.reason} for place in unreadable),
+            *_places(replayed.taken, "rejected"),
+        ],
+    }
+
+
+def _places(taken: Iterable[Taken], kind: str) -> list[dict[str, str]]:
+    return [{"source": entry.source, "reason": entry.reason} for entry in taken if entry.kind == kind]
+
+
+def written(moment: datetime | None) -> str | None:
+    """UTC with milliseconds, e.g. `2026-01-31T12:00:00.000Z`."""
+    if moment is None:
+        return None
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _action(action: Action, world: World) -> dict[str, Any]:
+    return {
+        "token": action.token,
+        "group": action.hook.group,
+        "hook": action.hook.name,
+        "instance_id": action.instance_id,
+        "transition": action.hook.transition,
+        "origin": action.origin,
+        "destination": action.destination,
+        "policy": action.policy.name,
+        "outcome": action.outcome or "open",
+        "result": action.result,
+        "reason": action.reason,
+        "heartbeats": action.heartbeats,
+        "started_at": written(action.started_at),
+        "first_seen_at": written(action.first_seen_at),
+        "closed_at": written(action.closed_at),
+        "received_by": list(action.received_by),
+        "timeline": list(_timeline(world.store.timeline(action.id))),
+    }
+
+
+def _timeline(lines: Iterable[Entry]) -> Iterable[dict[str, Any]]:
+    for line in lines:
+        shown: dict[str, Any] = {"at": written(line.at), "event": line.event, "detail": line.detail}
+        if line.count > 1:
+            shown |= {"count": line.count, "last_at": written(line.last_at)}
+        yield shown

@@ -1,0 +1,142 @@
+"""A replay told to a person: the timeline of each action, what was not taken in, and a summary."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from rich.markup import escape
+from rich.table import Table
+
+from usher.core import span
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_MOST_TIMELINES: Final = 100
+_MOST_PLACES: Final = 20
+_MOST_LINES: Final = 16
+_LINES_AT_AN_END: Final = 6
+_COLOURS: Final = {"completed": "green", "ended_elsewhere": "yellow", "defaulted": "red", "open": "red"}
+
+
+def tell(told: dict[str, Any], console: Console) -> None:
+    """Print a report of cli.report."""
+    for action in told["actions"][:_MOST_TIMELINES]:
+        _tell_action(action, console)
+    left_out = len(told["actions"]) - _MOST_TIMELINES
+    if left_out > 0:
+        console.print(f"… and {left_out} more actions; --json has all of them.\n")
+    for kind, colour in (("ignored", "yellow"), ("rejected", "red")):
+        _tell_places(told[kind], kind, colour, console)
+    _tell_tests(told["tests"], console)
+    console.print(_summary_of_hooks(told["actions"]))
+    console.print(_sentence(told["summary"]))
+
+
+def _tell_action(action: dict[str, Any], console: Console) -> None:
+    outcome = action["outcome"]
+    result = f" {action['result']}" if action["result"] else ""
+    places = f", {action['origin']} → {action['destination']}" if action["origin"] else ""
+    console.print(
+        f"[bold]{action['instance_id']}[/bold] {action['transition']} in {escape(action['group'])}"
+        f" · hook {escape(action['hook'])} · policy {escape(action['policy'])}{places}\n"
+        f"  [{_COLOURS[outcome]}]{outcome}{result}[/]: {escape(action['reason'])}"
+        f" · held {_held(action)} · {_counted(action['heartbeats'], 'heartbeat')}",
+        soft_wrap=True,
+    )
+    lines = _shortened(_folded(action["timeline"]))
+    for line in lines:
+        console.print(line, soft_wrap=True)
+    console.print()
+
+
+def _folded(timeline: list[dict[str, Any]]) -> list[str]:
+    """The lines of a timeline: an answer stands behind its call, and the end stands in the heading."""
+    lines: list[str] = []
+    for line in timeline:
+        if line["event"] == "answer" and lines:
+            lines[-1] += f" → {escape(line['detail'].partition(': ')[2])}"
+        elif line["event"] != "closed":
+            times = (
+                f" [dim]x{line['count']}, last {_clock_time(line['last_at'])}[/]" if "count" in line else ""
+            )
+            said = escape(line["detail"])
+            lines.append(f"  [dim]{_clock_time(line['at'])}[/]  {line['event']:<9} {said}{times}")
+    return lines
+
+
+def _shortened(lines: list[str]) -> list[str]:
+    if len(lines) <= _MOST_LINES:
+        return lines
+    left_out = len(lines) - 2 * _LINES_AT_AN_END
+    middle = f"            [dim]… {left_out} more lines; --json has all of them[/]"
+    return [*lines[:_LINES_AT_AN_END], middle, *lines[-_LINES_AT_AN_END:]]
+
+
+def _tell_places(places: list[dict[str, str]], kind: str, colour: str, console: Console) -> None:
+    for place in places[:_MOST_PLACES]:
+        console.print(
+            f"[{colour}]{kind}[/] {escape(place['source'])}: {escape(place['reason'])}", soft_wrap=True
+        )
+    if len(places) > _MOST_PLACES:
+        console.print(f"… and {len(places) - _MOST_PLACES} more {kind}; --json has all of them.")
+    if places:
+        console.print()
+
+
+def _tell_tests(tests: list[dict[str, str]], console: Console) -> None:
+    for group in sorted({test["group"] for test in tests}):
+        of_group = [test for test in tests if test["group"] == group]
+        newest = of_group[-1]["at"]
+        console.print(f"{_counted(len(of_group), 'test message')} of {escape(group)}, the newest at {newest}")
+    if tests:
+        console.print()
+
+
+def _summary_of_hooks(actions: list[dict[str, Any]]) -> Table:
+    table = Table(title_justify="left", box=None, header_style="bold", pad_edge=False)
+    for heading in ("hook", "policy"):
+        table.add_column(heading)
+    for heading in ("actions", "CONTINUE", "ABANDON", "elsewhere", "defaulted", "heartbeats", "longest hold"):
+        table.add_column(heading, justify="right")
+    for hook, policy in sorted({(action["hook"], action["policy"]) for action in actions}):
+        of = [action for action in actions if (action["hook"], action["policy"]) == (hook, policy)]
+        defaulted = sum(action["outcome"] == "defaulted" for action in of)
+        table.add_row(
+            escape(hook),
+            escape(policy),
+            str(len(of)),
+            str(sum(action["result"] == "CONTINUE" for action in of)),
+            str(sum(action["result"] == "ABANDON" for action in of)),
+            str(sum(action["outcome"] == "ended_elsewhere" for action in of)),
+            f"[red]{defaulted}[/]" if defaulted else "0",
+            str(sum(action["heartbeats"] for action in of)),
+            max((_held(action) for action in of), key=span.parse),
+        )
+    return table
+
+
+def _sentence(summary: dict[str, int]) -> str:
+    kinds = ("lifecycle", "duplicate", "test", "outcome", "signal", "ignored", "rejected")
+    parts = ", ".join(f"{summary[kind]} {kind}" for kind in kinds if summary[kind])
+    fell = summary["defaulted"]
+    verdict = f"[red]{fell} fell to the default result[/]" if fell else "[green]none fell to a default[/]"
+    received = _counted(summary["received"], "message") + (f" ({parts})" if parts else "")
+    led_to = f"{_counted(summary['actions'], 'action')}, {_counted(summary['heartbeats'], 'heartbeat')}"
+    return f"\n{received} → {led_to}, {verdict}."
+
+
+def _held(action: dict[str, Any]) -> str:
+    if action["closed_at"] is None:
+        return "0s"
+    begun, closed = (datetime.fromisoformat(action[key]) for key in ("started_at", "closed_at"))
+    return span.written(closed - begun)
+
+
+def _clock_time(moment: str) -> str:
+    return moment[11:19]
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

@@ -1,0 +1,114 @@
+"""Captured traffic in files, folders and standard input, taken apart into single messages."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+from simulator.replay import Entry
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_ENDINGS: Final = (".json", ".jsonl")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Unreadable:
+    """A place that holds no message, and why."""
+
+    source: str
+    reason: str
+
+
+Found: TypeAlias = Entry | Unreadable
+
+
+def read(paths: tuple[str, ...]) -> Iterator[Found]:
+    """Every message in the files and folders, in their order; `-` is standard input."""
+    for path in paths:
+        if path == "-":
+            yield from _read_text("-", sys.stdin.buffer.read(), lines=None)
+            continue
+        for file in _files(Path(path)):
+            yield from _read_text(str(file), file.read_bytes(), lines=file.suffix == ".jsonl")
+
+
+def _files(path: Path) -> list[Path]:
+    if not path.is_dir():
+        return [path]
+    return sorted(file for file in path.rglob("*") if file.suffix in _ENDINGS and file.is_file())
+
+
+def _read_text(source: str, content: bytes, *, lines: bool | None) -> Iterator[Found]:
+    """`lines`: one JSON value a line, or one in all; None: whichever it is."""
+    try:
+        text = content.decode()
+    except UnicodeDecodeError as error:
+        yield Unreadable(source=source, reason=f"not UTF-8: {error}")
+        return
+    if not lines:
+        try:
+            value = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            if lines is False:
+                yield Unreadable(source=source, reason=f"not JSON: {_words(error)}")
+                return
+        else:
+            yield from _take_apart(source, value, None)
+            return
+    for number, line in enumerate(text.splitlines(), start=1):
+        if line.strip():
+            yield from _read_line(f"{source}:{number}", line)
+
+
+def _read_line(source: str, line: str) -> Iterator[Found]:
+    try:
+        value = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        yield Unreadable(source=source, reason=f"not JSON: {_words(error)}")
+        return
+    yield from _take_apart(source, value, None)
+
+
+def _take_apart(source: str, value: Any, received_at: datetime | None) -> Iterator[Found]:  # noqa: ANN401 - any JSON
+    """One entry, or those in it: a list, a captured line, an event with Records."""
+    match value:
+        case list():
+            for index, element in enumerate(value):
+                yield from _take_apart(f"{source}[{index}]", element, received_at)
+        case {"received_at": moment, "body": body}:
+            yield from _take_capture(source, moment, body)
+        case {"Records": [_, *_] as records}:
+            for index, record in enumerate(records):
+                place = source if len(records) == 1 else f"{source}[{index}]"
+                body = record.get("body", record) if isinstance(record, dict) else record
+                yield Entry(source=place, received_at=received_at, body=_text(body))
+        case _:
+            yield Entry(source=source, received_at=received_at, body=_text(value))
+
+
+def _take_capture(source: str, moment: Any, body: Any) -> Iterator[Found]:  # noqa: ANN401 - any JSON
+    try:
+        received_at = datetime.fromisoformat(moment)
+    except (TypeError, ValueError):
+        received_at = None
+    if received_at is None or received_at.tzinfo is None:
+        reason = f"received_at must be a time such as 2026-01-31T12:00:00Z, got {str(moment)[:80]!r}"
+        yield Unreadable(source=source, reason=reason)
+    elif isinstance(body, dict | list):
+        yield from _take_apart(source, body, received_at)
+    else:
+        yield Entry(source=source, received_at=received_at, body=_text(body))
+
+
+def _text(body: Any) -> str:  # noqa: ANN401 - any JSON
+    return body if isinstance(body, str) else json.dumps(body, separators=(",", ":"))
+
+
+def _words(error: Exception) -> str:
+    return "nested too deep" if isinstance(error, RecursionError) else str(error)

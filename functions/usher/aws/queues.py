@@ -1,0 +1,77 @@
+"""The SQS queues that Usher writes to: wake-ups, and dead letters."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import TYPE_CHECKING, Final
+
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+
+from usher.ports import Unavailable
+
+if TYPE_CHECKING:
+    from datetime import timedelta
+
+    from mypy_boto3_sqs import SQSClient
+
+LONGEST_DELAY_S: Final = 900  # aws-facts 5
+_MOST_MESSAGE_BYTES: Final = 1024 * 1024  # body and attributes together
+_MOST_REASON_CHARACTERS: Final = 1000
+
+
+def wake_up_body(action_id: str, version: int) -> str:
+    """The body of a wake-up."""
+    return json.dumps({"action_id": action_id, "version": version})
+
+
+def delay_s(delay: timedelta) -> int:
+    """The delay in the whole seconds that SQS takes: never early, at most 15 minutes."""
+    return min(LONGEST_DELAY_S, max(0, math.ceil(delay.total_seconds())))
+
+
+class WakeUpQueue:
+    """Implements usher.ports.WakeUps."""
+
+    def __init__(self, client: SQSClient, queue_url: str) -> None:
+        self._client = client
+        self._queue_url = queue_url
+
+    def send(self, action_id: str, version: int, delay: timedelta) -> None:
+        """SendMessage with DelaySeconds."""
+        try:
+            self._client.send_message(
+                QueueUrl=self._queue_url,
+                MessageBody=wake_up_body(action_id, version),
+                DelaySeconds=delay_s(delay),
+            )
+        except (BotoCoreError, ClientError, HTTPClientError) as error:
+            raise Unavailable(f"wake-up queue: {error}") from error
+
+
+class DeadLetterQueue:
+    """Implements usher.ports.DeadLetters."""
+
+    def __init__(self, client: SQSClient, queue_url: str) -> None:
+        self._client = client
+        self._queue_url = queue_url
+
+    def put(self, body: str, reason: str) -> None:
+        """SendMessage with the reason as an attribute; a body too long beside it is cut, and says so."""
+        shown = "".join(c if " " <= c <= "~" else ascii(c)[1:-1] for c in reason)
+        kept = body.encode()
+        attributes = {"Reason": shown[:_MOST_REASON_CHARACTERS]}
+        room = _MOST_MESSAGE_BYTES - 2 * _MOST_REASON_CHARACTERS
+        if len(kept) > room:
+            attributes["CutFromBytes"] = str(len(kept))
+            kept = kept[:room]
+        try:
+            self._client.send_message(
+                QueueUrl=self._queue_url,
+                MessageBody=kept.decode(errors="ignore") or "(empty)",
+                MessageAttributes={
+                    name: {"DataType": "String", "StringValue": value} for name, value in attributes.items()
+                },
+            )
+        except (BotoCoreError, ClientError, HTTPClientError) as error:
+            raise Unavailable(f"dead-letter queue: {error}") from error

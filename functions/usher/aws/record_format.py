@@ -1,0 +1,230 @@
+"""The values of a record as JSON data, and back. Dicts stop here.
+
+Two releases must read each other's records: a key that a newer one added is passed over, and one
+that an older one did not write takes its default. What is absent is left out, to keep items small.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from usher.core.configuration import parse_policy
+from usher.core.model import (
+    Action,
+    Entry,
+    HookTerms,
+    MoveEnd,
+    Outcome,
+    Phase,
+    Result,
+    Signal,
+    Status,
+    Transition,
+)
+from usher.core.notices import TestNotice
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Data: TypeAlias = "dict[str, Any]"
+
+
+def time_text(moment: datetime) -> str:
+    """The moment in UTC, always with microseconds: texts sort as their times do."""
+    return moment.astimezone(UTC).isoformat(timespec="microseconds")
+
+
+def text_time(text: str) -> datetime:
+    """The moment that `time_text` wrote."""
+    return datetime.fromisoformat(text)
+
+
+def action_to_data(action: Action) -> Data:
+    """All of the action but its unsaved lines, which are items of their own."""
+    return _present(
+        {
+            "id": action.id,
+            "token": action.token,
+            "instance_id": action.instance_id,
+            "hook": _hook_to_data(action.hook),
+            "policy": {"name": action.policy.name, "source": action.policy.source},
+            "origin": action.origin,
+            "destination": action.destination,
+            "started_at": time_text(action.started_at),
+            "first_seen_at": time_text(action.first_seen_at),
+            "look_at": _optional_text(action.look_at),
+            "version": action.version,
+            "look_id": action.look_id,
+            "phase": str(action.phase),
+            "result": action.result and str(action.result),
+            "outcome": action.outcome and str(action.outcome),
+            "reason": action.reason,
+            "closed_at": _optional_text(action.closed_at),
+            "heartbeats": action.heartbeats,
+            "beaten_at": _optional_text(action.beaten_at),
+            "complete_sent_at": _optional_text(action.complete_sent_at),
+            "received_by": list(action.received_by),
+            "signals": [signal_to_data(signal) for signal in action.signals],
+            "progress_at": _optional_text(action.progress_at),
+            "move_end": action.move_end and move_end_to_data(action.move_end),
+            "last_entry": action.last_entry and entry_to_data(action.last_entry),
+        }
+    )
+
+
+def action_from_data(data: Mapping[str, Any]) -> Action:
+    """The action that `action_to_data` wrote, here or in another release."""
+    return Action(
+        id=data["id"],
+        token=data.get("token"),
+        instance_id=data["instance_id"],
+        hook=_hook_from_data(data["hook"]),
+        policy=parse_policy(data["policy"]["name"], data["policy"]["source"]),
+        origin=data.get("origin"),
+        destination=data.get("destination"),
+        started_at=text_time(data["started_at"]),
+        first_seen_at=text_time(data["first_seen_at"]),
+        look_at=_optional_time(data, "look_at"),
+        version=data.get("version", 1),
+        look_id=data.get("look_id", ""),
+        phase=Phase(data.get("phase", Phase.OPEN)),
+        result=Result(data["result"]) if "result" in data else None,
+        outcome=Outcome(data["outcome"]) if "outcome" in data else None,
+        reason=data.get("reason", ""),
+        closed_at=_optional_time(data, "closed_at"),
+        heartbeats=data.get("heartbeats", 0),
+        beaten_at=_optional_time(data, "beaten_at"),
+        complete_sent_at=_optional_time(data, "complete_sent_at"),
+        received_by=tuple(data.get("received_by", ())),
+        signals=tuple(signal_from_data(signal) for signal in data.get("signals", ())),
+        progress_at=_optional_time(data, "progress_at"),
+        move_end=move_end_from_data(data["move_end"]) if "move_end" in data else None,
+        last_entry=entry_from_data(data["last_entry"]) if "last_entry" in data else None,
+    )
+
+
+def signal_to_data(signal: Signal) -> Data:
+    """All of a signal."""
+    return _present(
+        {
+            "event_id": signal.event_id,
+            "at": time_text(signal.at),
+            "name": signal.name,
+            "status": str(signal.status),
+            "instance_id": signal.instance_id,
+            "token": signal.token,
+            "message": signal.message,
+        }
+    )
+
+
+def signal_from_data(data: Mapping[str, Any]) -> Signal:
+    """The signal that `signal_to_data` wrote."""
+    return Signal(
+        event_id=data["event_id"],
+        at=text_time(data["at"]),
+        name=data["name"],
+        status=Status(data["status"]),
+        instance_id=data.get("instance_id"),
+        token=data.get("token"),
+        message=data.get("message", ""),
+    )
+
+
+def move_end_to_data(move_end: MoveEnd) -> Data:
+    """All of an outcome event."""
+    return _present(
+        {
+            "activity_id": move_end.activity_id,
+            "group": move_end.group,
+            "instance_id": move_end.instance_id,
+            "transition": str(move_end.transition),
+            "origin": move_end.origin,
+            "destination": move_end.destination,
+            "started_at": _optional_text(move_end.started_at),
+            "ended_at": time_text(move_end.ended_at),
+            "detail": move_end.detail,
+        }
+    )
+
+
+def move_end_from_data(data: Mapping[str, Any]) -> MoveEnd:
+    """The outcome event that `move_end_to_data` wrote."""
+    return MoveEnd(
+        activity_id=data["activity_id"],
+        group=data["group"],
+        instance_id=data["instance_id"],
+        transition=Transition(data["transition"]),
+        origin=data.get("origin"),
+        destination=data.get("destination"),
+        started_at=_optional_time(data, "started_at"),
+        ended_at=text_time(data["ended_at"]),
+        detail=data["detail"],
+    )
+
+
+def entry_to_data(entry: Entry) -> Data:
+    """All of a timeline line."""
+    return {
+        "number": entry.number,
+        "at": time_text(entry.at),
+        "event": entry.event,
+        "detail": entry.detail,
+        "last_at": time_text(entry.last_at),
+        "count": entry.count,
+    }
+
+
+def entry_from_data(data: Mapping[str, Any]) -> Entry:
+    """The line that `entry_to_data` wrote."""
+    return Entry(
+        number=data["number"],
+        at=text_time(data["at"]),
+        event=data["event"],
+        detail=data["detail"],
+        last_at=text_time(data["last_at"]),
+        count=data.get("count", 1),
+    )
+
+
+def test_to_data(test: TestNotice) -> Data:
+    """All of a test message."""
+    return {"group": test.group, "request_id": test.request_id, "at": time_text(test.at)}
+
+
+def test_from_data(data: Mapping[str, Any]) -> TestNotice:
+    """The test message that `test_to_data` wrote."""
+    return TestNotice(group=data["group"], request_id=data["request_id"], at=text_time(data["at"]))
+
+
+def _hook_to_data(hook: HookTerms) -> Data:
+    return {
+        "name": hook.name,
+        "group": hook.group,
+        "transition": str(hook.transition),
+        "heartbeat_timeout_s": hook.heartbeat_timeout.total_seconds(),
+        "default_result": str(hook.default_result),
+    }
+
+
+def _hook_from_data(data: Mapping[str, Any]) -> HookTerms:
+    return HookTerms(
+        name=data["name"],
+        group=data["group"],
+        transition=Transition(data["transition"]),
+        heartbeat_timeout=timedelta(seconds=data["heartbeat_timeout_s"]),
+        default_result=Result(data["default_result"]),
+    )
+
+
+def _present(data: Data) -> Data:
+    return {key: value for key, value in data.items() if value is not None}
+
+
+def _optional_text(moment: datetime | None) -> str | None:
+    return None if moment is None else time_text(moment)
+
+
+def _optional_time(data: Mapping[str, Any], key: str) -> datetime | None:
+    return text_time(data[key]) if key in data else None

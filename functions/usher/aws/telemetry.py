@@ -1,0 +1,60 @@
+"""What operators see, by Powertools: one log event per notice and decision, and metrics as EMF."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from aws_lambda_powertools.metrics import MetricUnit, single_metric
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from aws_lambda_powertools import Logger, Metrics
+
+    from usher.core.model import Action
+
+NAMESPACE: Final = "Usher"
+_SECONDS: Final = frozenset({"SecondsToExpiry", "NotificationLag"})
+
+
+class PowertoolsTelemetry:
+    """Implements usher.ports.Telemetry."""
+
+    def __init__(self, logger: Logger, metrics: Metrics) -> None:
+        self._logger = logger
+        self._metrics = metrics
+
+    def took_in(self, kind: str, reason: str) -> None:
+        """One log event per message."""
+        level = self._logger.warning if kind == "rejected" else self._logger.info
+        level("notice", extra={"kind": kind, "reason": reason})
+
+    def decided(self, action: Action, decision: str, reason: str) -> None:
+        """One log event per decision, with the same keys everywhere."""
+        self._logger.info(
+            "decision",
+            extra={
+                "token": action.token,
+                "group": action.hook.group,
+                "hook": action.hook.name,
+                "instance_id": action.instance_id,
+                "decision": decision,
+                "reason": reason,
+                "look_again_at": action.look_at.isoformat() if action.look_at else None,
+            },
+        )
+
+    def count(self, metric: str, value: float = 1, dimensions: Mapping[str, str] | None = None) -> None:
+        """A metric of its own where it has dimensions, else one of the invocation's."""
+        unit = MetricUnit.Seconds if metric in _SECONDS else MetricUnit.Count
+        if not dimensions:
+            self._metrics.add_metric(name=metric, unit=unit, value=value)
+            return
+        with single_metric(name=metric, unit=unit, value=value, namespace=NAMESPACE) as single:
+            for name, of in dimensions.items():
+                single.add_dimension(name=name, value=of)
+
+    def trouble(self, what: str, error: Exception) -> None:
+        """An error that is made up for, with its trace."""
+        self._logger.error(what, exc_info=error)
+        self.count("Trouble")

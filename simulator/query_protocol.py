@@ -1,0 +1,137 @@
+"""AWS's query protocol, from botocore's own service model: requests read, answers and errors written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import parse_qsl
+from xml.sax.saxutils import escape
+
+from botocore.session import get_session
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from botocore.model import OperationModel, ServiceModel, Shape
+
+SERVICE: Final = "autoscaling"
+_NAMESPACE: Final = "http://autoscaling.amazonaws.com/doc/2011-01-01/"
+
+
+class ApiError(Exception):
+    """An error answer, as it goes over the wire."""
+
+    def __init__(self, code: str, message: str, status: int = 400) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.status = status
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Request:
+    """One call: the operation, and its parameters as boto3 users write them."""
+
+    operation: str
+    parameters: Mapping[str, Any]
+
+
+@cache
+def service_model() -> ServiceModel:
+    """Botocore's model of Auto Scaling."""
+    return get_session().get_service_model(SERVICE)
+
+
+@cache
+def _operation_model(name: str) -> OperationModel:
+    return service_model().operation_model(name)
+
+
+def read_request(body: str) -> Request:
+    """The call in the form-encoded `body`. Raises ApiError for an operation that is none."""
+    flat = dict(parse_qsl(body, keep_blank_values=True))
+    operation = flat.pop("Action", "")
+    if operation not in service_model().operation_names:
+        raise ApiError("InvalidAction", f"Could not find operation {operation} for version 2011-01-01")
+    flat.pop("Version", None)
+    shape = _operation_model(operation).input_shape
+    parameters = _read(shape, _nested(flat)) if shape is not None else {}
+    return Request(operation=operation, parameters=parameters)
+
+
+def _nested(flat: Mapping[str, str]) -> dict[str, Any]:
+    """`{"A.member.1": "x"}` as `{"A": {"member": {"1": "x"}}}`."""
+    tree: dict[str, Any] = {}
+    for key, value in flat.items():
+        *steps, last = key.split(".")
+        place = tree
+        for step in steps:
+            below = place.setdefault(step, {})
+            if not isinstance(below, dict):
+                raise ApiError("MalformedInput", f"{key} is given both as a value and as a list")
+            place = below
+        place[last] = value
+    return tree
+
+
+def _read(shape: Shape, value: Any) -> Any:  # noqa: ANN401 - any shape
+    if shape.type_name == "structure":
+        members = value if isinstance(value, dict) else {}
+        known = shape.members
+        return {name: _read(known[name], given) for name, given in members.items() if name in known}
+    if shape.type_name == "list":
+        members = value.get("member", {}) if isinstance(value, dict) else {}
+        numbered = sorted((int(number), member) for number, member in members.items())
+        return [_read(shape.member, member) for _, member in numbered]
+    return _read_scalar(shape, value)
+
+
+def _read_scalar(shape: Shape, text: str) -> Any:  # noqa: ANN401 - any shape
+    if shape.type_name == "boolean":
+        return text.lower() == "true"
+    if shape.type_name in ("integer", "long"):
+        try:
+            return int(text)
+        except ValueError:
+            raise ApiError("MalformedInput", f"{text!r} is not a number") from None
+    return text
+
+
+def write_answer(operation: str, answer: Mapping[str, Any], request_id: str) -> str:
+    """The XML of a success. Members of `answer` that are None are left out."""
+    shape = _operation_model(operation).output_shape
+    result = ""
+    if shape is not None:
+        wrapper = shape.serialization.get("resultWrapper", f"{operation}Result")
+        result = f"<{wrapper}>{_write(shape, answer)}</{wrapper}>"
+    return (
+        f'<{operation}Response xmlns="{_NAMESPACE}">{result}'
+        f"<ResponseMetadata><RequestId>{request_id}</RequestId></ResponseMetadata></{operation}Response>"
+    )
+
+
+def write_error(error: ApiError, request_id: str) -> str:
+    """The XML of an error."""
+    kind = "Sender" if error.status < 500 else "Receiver"  # noqa: PLR2004 - HTTP's border
+    return (
+        f'<ErrorResponse xmlns="{_NAMESPACE}"><Error><Type>{kind}</Type><Code>{escape(error.code)}</Code>'
+        f"<Message>{escape(error.message)}</Message></Error><RequestId>{request_id}</RequestId></ErrorResponse>"
+    )
+
+
+def _write(shape: Shape, value: Any) -> str:  # noqa: ANN401 - any shape
+    if shape.type_name == "structure":
+        return "".join(
+            f"<{name}>{_write(member, value[name])}</{name}>"
+            for name, member in shape.members.items()
+            if value.get(name) is not None
+        )
+    if shape.type_name == "list":
+        return "".join(f"<member>{_write(shape.member, element)}</member>" for element in value)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, datetime):
+        return value.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return escape(str(value))

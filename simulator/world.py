@@ -1,0 +1,140 @@
+"""The world: the production handlers, between simulated Auto Scaling, queues, schedule and store."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from itertools import count
+from typing import TYPE_CHECKING, Any, Final
+
+from simulator.clock import VirtualClock
+from simulator.lifecycle_calls import LifecycleCalls
+from simulator.memory_store import MemoryStore
+from simulator.recorder import Recorder
+from simulator.waits import Waits
+from simulator.wire import auto_scaling_client
+from usher import handlers
+from usher.aws.autoscaling import AutoScalingApi
+from usher.aws.queues import delay_s, wake_up_body
+from usher.intake import Intake
+from usher.looks import Looks
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from usher.core.policy import Configuration
+
+SWEEP_INTERVAL: Final = timedelta(minutes=1)
+VISIBILITY_TIMEOUT: Final = timedelta(minutes=3)
+LONGEST_WAIT: Final = timedelta(hours=49)  # 48 h, and time to close
+CALLS_PER_SECOND: Final = 10.0
+
+
+class NeverEnds(Exception):  # noqa: N818 - it reads as what happened
+    """An action stays open beyond all limits: a bug of Usher's."""
+
+
+class World:
+    """Runs Usher on a virtual clock. Nothing in it asks the machine for time or chance."""
+
+    def __init__(self, configuration: Configuration, start: datetime) -> None:
+        self.clock = VirtualClock(start)
+        self.waits = Waits(self.clock)
+        self.store = MemoryStore(self.clock)
+        self.recorder = Recorder()
+        self.dead_letters = DeadLetterList()
+        wake_ups = WakeUpLine(self)
+        ids = count(1)
+        client = auto_scaling_client(LifecycleCalls(self.waits), lambda: f"request-{next(ids):08d}")
+        looks = Looks(
+            store=self.store,
+            auto_scaling=AutoScalingApi(client),
+            wake_ups=wake_ups,
+            telemetry=self.recorder,
+            clock=self.clock,
+            new_id=lambda: f"id-{next(ids):08d}",
+        )
+        intake = Intake(
+            configuration=configuration,
+            store=self.store,
+            wake_ups=wake_ups,
+            dead_letters=self.dead_letters,
+            telemetry=self.recorder,
+            clock=self.clock,
+            new_id=looks.new_id,
+        )
+        self._message_ids = ids
+        self._intake = handlers.intake_handler(intake)
+        self._wake = handlers.wake_handler(looks, self.dead_letters, CALLS_PER_SECOND)
+        self._sweep = handlers.sweep_handler(looks, CALLS_PER_SECOND)
+        self.clock.at(start, self._run_sweep)
+
+    def deliver_at(self, moment: datetime, body: str, then: Callable[[], None] = lambda: None) -> None:
+        """Bring a message to the intake at `moment`, as an SQS batch of one; call `then` after it."""
+
+        def deliver() -> None:
+            self._deliver(self._intake, body)
+            then()
+
+        self.clock.at(moment, deliver)
+
+    def wake_at(self, moment: datetime, body: str) -> None:
+        """Bring a wake-up to the wake function at `moment`."""
+        self.clock.at(moment, lambda: self._deliver(self._wake, body))
+
+    def run_to_end(self, last: datetime) -> None:
+        """Run until `last`, and on until every action is closed."""
+        self.clock.run_until(last)
+        while self.store.open_actions():
+            if self.clock() > last + LONGEST_WAIT:
+                raise NeverEnds(f"{self.store.open_actions()} actions are open at {self.clock()}")
+            self.clock.step()
+
+    def _deliver(self, handler: Callable[[dict[str, Any], None], dict[str, Any]], body: str) -> None:
+        """One SQS batch of one record; what the handler reports is delivered again later."""
+        event = {"Records": [self._sqs_record(body)]}
+        failures = handler(event, None).get("batchItemFailures")
+        self.recorder.raise_bugs()
+        if failures:
+            again_at = self.clock() + VISIBILITY_TIMEOUT
+            self.clock.at(again_at, lambda: self._deliver(handler, body))
+
+    def _sqs_record(self, body: str) -> dict[str, Any]:
+        return {
+            "messageId": f"message-{next(self._message_ids):08d}",
+            "receiptHandle": "handle",
+            "body": body,
+            "attributes": {},
+            "messageAttributes": {},
+            "eventSource": "aws:sqs",
+            "eventSourceARN": "arn:aws:sqs:us-east-1:111122223333:usher",
+            "awsRegion": "us-east-1",
+        }
+
+    def _run_sweep(self) -> None:
+        self._sweep({}, None)
+        self.recorder.raise_bugs()
+        self.clock.at(self.clock() + SWEEP_INTERVAL, self._run_sweep)
+
+
+class WakeUpLine:
+    """Implements usher.ports.WakeUps on the virtual clock, with the whole seconds of SQS."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def send(self, action_id: str, version: int, delay: timedelta) -> None:
+        """Deliver after the delay."""
+        moment = self._world.clock() + timedelta(seconds=delay_s(delay))
+        self._world.wake_at(moment, wake_up_body(action_id, version))
+
+
+class DeadLetterList:
+    """Implements usher.ports.DeadLetters."""
+
+    def __init__(self) -> None:
+        self.letters: list[tuple[str, str]] = []  # body, reason
+
+    def put(self, body: str, reason: str) -> None:
+        """Keep it."""
+        self.letters.append((body, reason))

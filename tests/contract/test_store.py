@@ -1,0 +1,990 @@
+"""What every Store promises, over the one in memory and the one in DynamoDB; then DynamoDB's own."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+import boto3
+import botocore.exceptions
+import pytest
+from botocore.config import Config
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
+from moto import mock_aws
+
+from simulator.memory_store import MemoryStore
+from tests.factories import a_move_end, a_signal, an_action, at
+from usher.aws import records as dynamodb
+from usher.aws.records import Records
+from usher.core import notices
+from usher.core.model import Outcome, Phase, Result
+from usher.ports import Due, Moved, Raw, Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+    from usher.core.model import Action, Entry, Signal
+    from usher.ports import Store
+
+TOKEN: Final = an_action().token or ""
+INSTANCE: Final = an_action().instance_id
+LATER: Final = at(48 * 3600)
+table_names: Final = (f"usher-{number}" for number in itertools.count())
+
+
+@dataclass
+class Clock:
+    """A clock that tests set."""
+
+    now: datetime
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+def a_client() -> DynamoDBClient:
+    client: DynamoDBClient = boto3.client(
+        "dynamodb",
+        region_name="us-east-1",
+        aws_access_key_id="testing",
+        aws_secret_access_key="testing",
+        config=Config(retries={"total_max_attempts": 1}),
+    )
+    return client
+
+
+def a_table(client: DynamoDBClient) -> str:
+    name = next(table_names)
+    client.create_table(**dynamodb.table(name))
+    return name
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock(at(0))
+
+
+@pytest.fixture(scope="module")
+def account() -> Iterator[None]:
+    with mock_aws():
+        yield
+
+
+@pytest.fixture(scope="module")
+def shared_client(account: None) -> DynamoDBClient:  # noqa: ARG001 - stands around it
+    return a_client()
+
+
+@pytest.fixture
+def client(account: None) -> DynamoDBClient:  # noqa: ARG001 - stands around it
+    """A client of the test's own, which may break."""
+    return a_client()
+
+
+@pytest.fixture(params=["memory", "dynamodb"])
+def store(request: pytest.FixtureRequest, clock: Clock) -> Store:
+    if request.param == "memory":
+        return MemoryStore(clock)
+    shared_client = request.getfixturevalue("shared_client")
+    return Records(shared_client, a_table(shared_client), clock)
+
+
+@pytest.fixture
+def table(client: DynamoDBClient) -> str:
+    return a_table(client)
+
+
+@pytest.fixture
+def records(client: DynamoDBClient, table: str, clock: Clock) -> Records:
+    return Records(client, table, clock)
+
+
+def a_raw(body: str = '{"Origin":"EC2"}', *, seconds: float = 1) -> Raw:
+    return Raw(received_at=at(seconds), body=body)
+
+
+def a_test(request_id: str, at: datetime, group: str = "workers-1") -> notices.TestNotice:
+    return notices.TestNotice(group=group, request_id=request_id, at=at)
+
+
+def opened(store: Store, **changes: Any) -> Action:
+    return store.open(an_action(**changes), a_raw())
+
+
+def after(action: Action, look_id: str = "look-2", **changes: Any) -> Action:
+    return replace(action, version=action.version + 1, look_id=look_id, **changes)
+
+
+def closed(action: Action) -> Action:
+    return replace(
+        action,
+        phase=Phase.CLOSED,
+        look_at=None,
+        outcome=Outcome.COMPLETED,
+        result=Result.CONTINUE,
+        closed_at=at(300),
+    )
+
+
+def loaded(store: Store, action_id: str = "action-1") -> Action:
+    action = store.load(action_id)
+    assert action is not None
+    return action
+
+
+def told(store: Store, action_id: str = "action-1") -> list[tuple[int, str, int]]:
+    return [(entry.number, entry.detail, entry.count) for entry in store.timeline(action_id)]
+
+
+def due_ids(store: Store, until: datetime) -> list[str]:
+    return sorted(due.action_id for due in store.due(until))
+
+
+def heard_ids(store: Store, action: Action) -> list[str]:
+    return sorted(signal.event_id for signal in store.evidence(action).signals)
+
+
+# Opening
+
+
+def test_an_opened_action_is_loaded_as_it_was_without_its_saved_lines(store: Store) -> None:
+    action = an_action(look_id="look-1", received_by=("sqs",)).noted(at(0), "notified", "by sqs")
+
+    assert store.open(action, a_raw()) == replace(action, unsaved=())
+    assert loaded(store) == replace(action, unsaved=())
+    assert store.of_token(TOKEN) == replace(action, unsaved=())
+
+
+def test_what_was_never_stored_is_not_found(store: Store) -> None:
+    assert store.load("action-1") is None
+    assert store.of_token(TOKEN) is None
+    assert list(store.of_instance(INSTANCE)) == []
+    assert list(store.due(LATER)) == []
+    assert store.open_actions() == 0
+    assert list(store.timeline("action-1")) == []
+    assert list(store.raws("action-1")) == []
+    assert list(store.tests("workers-1")) == []
+
+
+def test_a_second_action_of_a_token_is_not_stored_and_the_first_returned(store: Store) -> None:
+    first = opened(store)
+    second = an_action(id="action-2").noted(at(5), "notified", "by sns")
+
+    assert store.open(second, a_raw("other")) == first
+    assert store.load("action-2") is None
+    assert list(store.of_instance(INSTANCE)) == [first]
+    assert list(store.timeline("action-2")) == []
+    assert list(store.raws("action-2")) == []
+    assert store.open_actions() == 1
+
+
+def test_the_same_open_again_changes_nothing_and_returns_the_stored_state(store: Store) -> None:
+    first = opened(store)
+    store.save(after(first, look_at=at(60)))
+
+    assert opened(store) == after(first, look_at=at(60))
+    assert list(store.of_instance(INSTANCE)) == [after(first, look_at=at(60))]
+    assert store.open_actions() == 1
+
+
+def test_an_action_without_a_token_is_opened_once_too(store: Store) -> None:
+    adopted = opened(store, token=None)
+    store.save(after(adopted))
+
+    assert opened(store, token=None) == after(adopted)
+    assert list(store.of_instance(INSTANCE)) == [after(adopted)]
+
+
+def test_tokens_are_case_sensitive(store: Store) -> None:
+    lower = opened(store, id="lower", token=TOKEN.lower())
+    upper = opened(store, id="upper", token=TOKEN.upper())
+
+    assert store.of_token(TOKEN.lower()) == lower
+    assert store.of_token(TOKEN.upper()) == upper
+
+
+def test_the_actions_of_an_instance_come_oldest_first(store: Store) -> None:
+    """Tokens of earlier actions do arrive late."""
+    for name, start in (("second", 60), ("third", 600), ("first", 0)):
+        opened(store, id=name, token=f"{name:-<36}", started_at=at(start))
+    opened(store, id="elsewhere", token="e" * 36, instance_id="i-1")
+
+    assert [action.id for action in store.of_instance(INSTANCE)] == ["first", "second", "third"]
+
+
+# Saving
+
+
+def test_a_save_is_what_is_loaded_from_then_on(store: Store) -> None:
+    action = opened(store)
+
+    store.save(after(action, look_at=at(90), heartbeats=1, beaten_at=at(60)))
+
+    assert loaded(store) == after(action, look_at=at(90), heartbeats=1, beaten_at=at(60))
+
+
+def test_a_save_on_a_version_that_moved_stores_nothing(store: Store) -> None:
+    action = opened(store)
+    signal = a_signal(at=at(0))
+    store.keep_signal(signal)
+    store.save(after(action, look_at=at(60)))
+    stale = after(action, "look-3").noted(at(9), "wait", "stale")
+
+    with pytest.raises(Moved):
+        store.save(stale, spent=[signal], raw=a_raw("late"))
+
+    assert loaded(store) == after(action, look_at=at(60))
+    assert told(store) == []
+    assert heard_ids(store, action) == ["event-1"]
+    assert list(store.raws("action-1")) == [a_raw()]
+
+
+def test_a_save_that_skips_a_version_stores_nothing(store: Store) -> None:
+    action = opened(store)
+
+    with pytest.raises(Moved):
+        store.save(replace(action, version=3))
+
+    assert loaded(store) == action
+
+
+def test_the_same_save_again_succeeds_and_changes_nothing(store: Store) -> None:
+    action = opened(store)
+    signal = a_signal(at=at(0))
+    store.keep_signal(signal)
+    saved = closed(after(action).noted(at(1), "closed", "completed"))
+
+    for _ in range(2):
+        store.save(saved, spent=[signal], raw=a_raw("copy"))
+
+    assert loaded(store) == replace(saved, unsaved=())
+    assert told(store) == [(1, "completed", 1)]
+    assert len(store.raws("action-1")) == 2
+    assert store.open_actions() == 0
+
+
+def test_the_timeline_has_each_line_once_and_counts_repetitions(store: Store) -> None:
+    action = store.open(an_action().noted(at(0), "notified", "by sqs"), a_raw())
+    for look in range(1, 4):
+        action = after(loaded(store), f"look-{look}").noted(at(look), "wait", "no signal")
+        store.save(action)
+    store.save(after(loaded(store), "look-4").noted(at(4), "heartbeat", "in time"))
+
+    assert told(store) == [(1, "by sqs", 1), (2, "no signal", 3), (3, "in time", 1)]
+    waits = store.timeline("action-1")[1]
+    assert (waits.at, waits.last_at) == (at(1), at(3))
+
+
+def test_a_repetition_counts_on_the_last_of_many_lines(store: Store) -> None:
+    action = opened(store)
+    for number in range(1, 91):
+        action = action.noted(at(number), "signal", f"line {number}")
+    store.save(after(action))
+    store.save(after(loaded(store), "look-3").noted(at(99), "signal", "line 90").noted(at(100), "wait", "x"))
+
+    assert told(store)[:89] == [(number, f"line {number}", 1) for number in range(1, 90)]
+    assert told(store)[89:] == [(90, "line 90", 2), (91, "x", 1)]
+
+
+def test_equal_notifications_are_kept_once_oldest_first(store: Store) -> None:
+    action = opened(store)
+    store.save(after(action), raw=a_raw("copy by sns", seconds=0))
+    store.save(after(after(action), "look-3"), raw=a_raw(seconds=9))
+
+    assert list(store.raws("action-1")) == [a_raw("copy by sns", seconds=0), a_raw(seconds=1)]
+
+
+# What is due
+
+
+def test_due_is_exactly_what_is_to_be_looked_at_by_then(store: Store) -> None:
+    for number, seconds in enumerate((0, 60, 61, 3600)):
+        opened(store, id=f"action-{number}", token=f"{number:036}", look_at=at(seconds))
+
+    assert due_ids(store, at(-1)) == []
+    assert due_ids(store, at(60)) == ["action-0", "action-1"]
+    assert due_ids(store, LATER) == ["action-0", "action-1", "action-2", "action-3"]
+
+
+def test_due_carries_the_version_and_the_expiry(store: Store) -> None:
+    action = opened(store)
+    beaten = after(action, look_at=at(90), beaten_at=at(60))
+    store.save(beaten)
+
+    expected = Due(action_id="action-1", version=2, look_at=at(90), expires_at=beaten.expires_at)
+    assert list(store.due(at(90))) == [expected]
+    assert list(store.due(at(89))) == []
+
+
+def test_what_is_closed_is_not_due(store: Store) -> None:
+    store.save(closed(after(opened(store))))
+
+    assert due_ids(store, LATER) == []
+
+
+def test_open_actions_counts_what_is_not_closed(store: Store) -> None:
+    actions = [opened(store, id=f"action-{number}", token=f"{number:036}") for number in range(5)]
+    assert store.open_actions() == 5
+
+    store.save(after(actions[0], look_at=at(60)))
+    store.save(closed(after(actions[1])))
+    store.save(closed(after(actions[2])))
+
+    assert store.open_actions() == 3
+
+
+def test_a_closed_action_that_is_saved_again_is_not_counted_twice(store: Store) -> None:
+    opened(store, id="other", token="o" * 36)
+    action = closed(after(opened(store)))
+    store.save(action)
+
+    store.save(after(action, "look-3").noted(at(400), "notified", "again, by sns"), raw=a_raw("copy"))
+
+    assert store.open_actions() == 1
+    assert told(store) == [(1, "again, by sns", 1)]
+    assert loaded(store).version == 3
+    with pytest.raises(Moved):
+        store.save(after(action, "look-4"))
+
+
+# What was heard
+
+
+def test_a_signal_is_kept_once_and_heard_by_its_instance(store: Store) -> None:
+    action = opened(store)
+    signal = a_signal(at=at(0))
+    store.keep_signal(signal)
+    store.keep_signal(signal)
+    store.keep_signal(a_signal(event_id="event-2", instance_id="i-1"))
+
+    assert store.evidence(action).signals == (signal,)
+
+
+def test_a_signal_that_names_no_instance_is_heard_by_its_token(store: Store) -> None:
+    action = opened(store)
+    signal = a_signal(at=at(0), instance_id=None, token=TOKEN)
+    store.keep_signal(signal)
+    store.keep_signal(a_signal(event_id="event-2", instance_id=None, token=TOKEN.upper()))
+
+    assert store.evidence(action).signals == (signal,)
+    assert store.evidence(replace(action, token=None)).signals == ()
+
+
+def test_a_signal_that_names_both_is_heard_once(store: Store) -> None:
+    action = opened(store)
+    store.keep_signal(a_signal(at=at(0), token=TOKEN))
+
+    assert heard_ids(store, action) == ["event-1"]
+
+
+def test_a_signal_that_any_action_spent_is_not_heard_again(store: Store) -> None:
+    one = opened(store)
+    other = opened(store, id="action-2", token="o" * 36)
+    signals = [a_signal(event_id="event-1", at=at(0)), a_signal(event_id="event-2", at=at(0))]
+    for signal in signals:
+        store.keep_signal(signal)
+
+    store.save(after(one), spent=[signals[0]])
+    store.keep_signal(signals[0])
+
+    assert heard_ids(store, one) == ["event-2"]
+    assert heard_ids(store, other) == ["event-2"]
+
+
+def test_a_signal_that_another_action_spent_lets_nothing_be_stored(store: Store) -> None:
+    one = opened(store)
+    other = opened(store, id="action-2", token="o" * 36)
+    signals = [a_signal(event_id="event-1", at=at(0)), a_signal(event_id="event-2", at=at(0))]
+    for signal in signals:
+        store.keep_signal(signal)
+    store.save(after(one), spent=[signals[1]])
+
+    with pytest.raises(Moved):
+        store.save(after(other).noted(at(1), "signal", "done"), spent=signals)
+
+    assert loaded(store, "action-2") == other
+    assert told(store, "action-2") == []
+    assert heard_ids(store, other) == ["event-1"]
+
+
+def test_an_action_may_spend_its_signal_again(store: Store) -> None:
+    action = opened(store)
+    signal = a_signal(at=at(0))
+    store.keep_signal(signal)
+    store.save(after(action), spent=[signal, signal])
+
+    store.save(after(after(action), "look-3"), spent=[signal])
+
+    assert loaded(store).version == 3
+    assert heard_ids(store, action) == []
+
+
+def test_a_hundred_and_more_signals_are_spent_by_one_save(store: Store) -> None:
+    action = opened(store)
+    other = opened(store, id="action-2", token="o" * 36)
+    signals = many_signals(store)
+    assert len(store.evidence(action).signals) == 105
+
+    saved = closed(after(with_line_for_each(action, signals)))
+    store.save(saved, spent=signals)
+
+    assert loaded(store) == replace(saved, unsaved=())
+    assert len(store.timeline("action-1")) == 105
+    assert store.evidence(action).signals == ()
+    assert store.evidence(other).signals == ()
+    assert store.open_actions() == 1
+
+
+def many_signals(store: Store) -> list[Signal]:
+    signals = [a_signal(event_id=f"event-{number}", at=at(number)) for number in range(105)]
+    for signal in signals:
+        store.keep_signal(signal)
+    return signals
+
+
+def with_line_for_each(action: Action, signals: Iterable[Signal]) -> Action:
+    for signal in signals:
+        action = action.noted(signal.at, "signal", signal.event_id)
+    return action
+
+
+@pytest.mark.parametrize(
+    ("age", "heard"),
+    [
+        pytest.param(timedelta(hours=1), ["event-1"], id="an hour old"),
+        pytest.param(timedelta(hours=1, seconds=1), [], id="older"),
+    ],
+)
+def test_a_signal_is_heard_for_an_hour(store: Store, clock: Clock, age: timedelta, heard: list[str]) -> None:
+    action = opened(store)
+    store.keep_signal(a_signal(at=at(0)))
+    clock.now = at(0) + age
+
+    assert heard_ids(store, action) == heard
+
+
+def test_an_outcome_event_is_kept_once_and_heard_by_its_instance(store: Store) -> None:
+    action = opened(store)
+    clocked = a_move_end(ended_at=at(0))
+    store.keep_move_end(clocked)
+    store.keep_move_end(clocked)
+    store.keep_move_end(a_move_end(activity_id="activity-2", instance_id="i-1"))
+
+    assert store.evidence(action).move_ends == (clocked,)
+
+
+@pytest.mark.parametrize(
+    ("age", "heard"),
+    [
+        pytest.param(timedelta(hours=1), 1, id="an hour old"),
+        pytest.param(timedelta(hours=1, seconds=1), 0, id="older"),
+    ],
+)
+def test_an_outcome_event_is_heard_for_an_hour(
+    store: Store, clock: Clock, age: timedelta, heard: int
+) -> None:
+    action = opened(store)
+    store.keep_move_end(a_move_end(ended_at=at(0)))
+    clock.now = at(0) + age
+
+    assert len(store.evidence(action).move_ends) == heard
+
+
+def test_test_messages_are_kept_once_for_their_group_oldest_first(store: Store) -> None:
+    second, first = a_test("request-1", at(60)), a_test("request-2", at(0))
+    for test in (second, first, second, a_test("request-3", at(30), group="workers-2")):
+        store.keep_test(test)
+
+    assert list(store.tests("workers-1")) == [first, second]
+
+
+# Both stores are one
+
+
+class Twins(RuleBasedStateMachine):
+    """Does the same to both stores, whose answers must be the same."""
+
+    client: DynamoDBClient
+    TOKENS = (None, "A" * 36, "a" * 36, "b" * 36)
+    INSTANCES = ("i-1", "i-2")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.clock = Clock(at(0))
+        self.memory = MemoryStore(self.clock)
+        self.records = Records(self.client, a_table(self.client), self.clock)
+        self.signals: list[Signal] = []
+        self.saves: list[tuple[Action, list[Signal], Raw | None]] = []
+        self.opens = 0
+
+    def both(self, do: Callable[[Store], object]) -> None:
+        """Do it to both, and compare what they say."""
+        assert self.outcome(do, self.records) == self.outcome(do, self.memory)
+
+    def outcome(self, do: Callable[[Store], object], store: Store) -> object:
+        try:
+            return do(store)
+        except Moved:
+            return Moved
+
+    @rule(seconds=st.integers(1, 1800))
+    def time_passes(self, seconds: int) -> None:
+        self.clock.now += timedelta(seconds=seconds)
+
+    @rule(token=st.sampled_from(TOKENS), instance_id=st.sampled_from(INSTANCES))
+    def open(self, token: str | None, instance_id: str) -> None:
+        now = self.clock.now
+        changes = {"token": token, "instance_id": instance_id, "started_at": now, "look_at": now}
+        action = an_action(id=f"action-{self.opens:02}", **changes).noted(now, "notified", "by sqs")
+        self.both(lambda store: store.open(action, Raw(received_at=now, body=f"{token}")))
+        self.opens += 1
+
+    @precondition(lambda self: self.memory.actions())
+    @rule(
+        data=st.data(),
+        closes=st.booleans(),
+        stale=st.sampled_from([False, False, False, True]),
+        detail=st.sampled_from(["no signal", "done"]),
+        body=st.sampled_from([None, "copy", "other copy"]),
+    )
+    def save(self, data: st.DataObject, closes: bool, stale: bool, detail: str, body: str | None) -> None:
+        action = data.draw(st.sampled_from(self.memory.actions()))
+        spent = data.draw(st.lists(st.sampled_from(self.signals), max_size=3)) if self.signals else []
+        action = after(action, f"look-{len(self.saves)}").noted(self.clock.now, "wait", detail)
+        action = closed(action) if closes or not action.is_open else replace(action, look_at=self.clock.now)
+        action = replace(action, version=action.version - 1) if stale else action
+        raw = Raw(received_at=self.clock.now, body=body) if body else None
+        self.saves.append((action, spent, raw))
+        self.both(lambda store: store.save(action, spent=spent, raw=raw))
+
+    @precondition(lambda self: self.saves)
+    @rule(data=st.data())
+    def save_again(self, data: st.DataObject) -> None:
+        action, spent, raw = data.draw(st.sampled_from(self.saves))
+        self.both(lambda store: store.save(action, spent=spent, raw=raw))
+
+    @rule(
+        age=st.integers(0, 5400),
+        instance_id=st.sampled_from([None, *INSTANCES]),
+        token=st.sampled_from(TOKENS),
+    )
+    def hear_signal(self, age: int, instance_id: str | None, token: str | None) -> None:
+        place = {"instance_id": instance_id, "token": token or "b" * 36}
+        event_id = f"event-{len(self.signals):02}"
+        signal = a_signal(event_id=event_id, at=self.clock.now - timedelta(seconds=age), **place)
+        self.signals.append(signal)
+        self.both(lambda store: store.keep_signal(signal))
+
+    @precondition(lambda self: self.signals)
+    @rule(data=st.data())
+    def hear_signal_again(self, data: st.DataObject) -> None:
+        signal = data.draw(st.sampled_from(self.signals))
+        self.both(lambda store: store.keep_signal(signal))
+
+    @rule(age=st.integers(0, 5400), instance_id=st.sampled_from(INSTANCES))
+    def hear_move_end(self, age: int, instance_id: str) -> None:
+        ended_at = self.clock.now - timedelta(seconds=age)
+        activity_id = f"activity-{ended_at}"
+        move_end = a_move_end(activity_id=activity_id, instance_id=instance_id, ended_at=ended_at)
+        self.both(lambda store: store.keep_move_end(move_end))
+
+    @rule(number=st.integers(1, 3), group=st.sampled_from(["workers-1", "workers-2"]))
+    def hear_test(self, number: int, group: str) -> None:
+        test = a_test(f"request-{number}", at(number), group)
+        self.both(lambda store: store.keep_test(test))
+
+    def teardown(self) -> None:
+        self.both(lambda store: [store.open_actions(), due_ids(store, self.clock.now)])
+        self.both(lambda store: sorted(store.due(LATER), key=lambda due: due.action_id))
+        self.both(lambda store: [list(store.of_instance(name)) for name in self.INSTANCES])
+        self.both(lambda store: [store.of_token(token) for token in self.TOKENS if token])
+        self.both(lambda store: [list(store.tests(group)) for group in ("workers-1", "workers-2")])
+        for action in self.memory.actions():
+            self.both(partial(everything_of, action))
+
+
+def everything_of(action: Action, store: Store) -> object:
+    evidence = store.evidence(action)
+    return (
+        store.load(action.id),
+        list(store.timeline(action.id)),
+        sorted(store.raws(action.id), key=lambda raw: raw.body),
+        sorted(evidence.signals, key=lambda signal: signal.event_id),
+        sorted(evidence.move_ends, key=lambda move_end: move_end.activity_id),
+    )
+
+
+def test_both_stores_say_the_same_after_the_same_doings(shared_client: DynamoDBClient) -> None:
+    class Here(Twins):
+        client = shared_client
+
+    few = settings(max_examples=10, stateful_step_count=15, deadline=None)
+    run_state_machine_as_test(Here, settings=few)
+
+
+# DynamoDB only
+
+
+def items(client: DynamoDBClient, table: str) -> list[dict[str, Any]]:
+    return list(client.scan(TableName=table, ConsistentRead=True)["Items"])
+
+
+def state_item(client: DynamoDBClient, table: str) -> dict[str, Any]:
+    key = {"pk": {"S": "ACTION#action-1"}, "sk": {"S": "STATE"}}
+    return dict(client.get_item(TableName=table, Key=key, ConsistentRead=True)["Item"])
+
+
+def lose_answers(client: DynamoDBClient, operation: str, answers: Iterable[bool]) -> None:
+    """Lose the answer of each call for which `answers` says so, after it was applied."""
+    left = iter(answers)
+
+    def lose(**_: object) -> None:
+        if next(left, False):
+            raise botocore.exceptions.ReadTimeoutError(endpoint_url="https://dynamodb")
+
+    client.meta.events.register(f"after-call.dynamodb.{operation}", lose)
+
+
+def refuse(client: DynamoDBClient, operation: str, errors: Iterable[BaseException | None]) -> Counter[str]:
+    """Answer the calls by these errors, before anything is applied; returns the count of calls."""
+    left = iter(errors)
+    calls: Counter[str] = Counter()
+
+    def answer(**_: object) -> None:
+        calls[operation] += 1
+        error = next(left, None)
+        if error is not None:
+            raise error
+
+    client.meta.events.register(f"before-call.dynamodb.{operation}", answer)
+    return calls
+
+
+def client_error(code: str, reasons: Sequence[str] = ()) -> botocore.exceptions.ClientError:
+    response: dict[str, Any] = {"Error": {"Code": code, "Message": "as DynamoDB says it"}}
+    if reasons:
+        response["CancellationReasons"] = [{"Code": reason} for reason in reasons]
+    return botocore.exceptions.ClientError(response, "AnyOperation")
+
+
+def cancelled(*reasons: str) -> botocore.exceptions.ClientError:
+    return client_error("TransactionCanceledException", reasons)
+
+
+BUSY: Final = [
+    pytest.param(cancelled("None", "TransactionConflict"), id="conflict"),
+    pytest.param(cancelled("ThrottlingError", "None"), id="throttled write"),
+    pytest.param(cancelled("ProvisionedThroughputExceeded"), id="write over capacity"),
+    pytest.param(client_error("ProvisionedThroughputExceededException"), id="over capacity"),
+    pytest.param(client_error("ThrottlingException"), id="throttled"),
+    pytest.param(client_error("RequestLimitExceeded"), id="over the account's limit"),
+    pytest.param(client_error("TransactionInProgressException"), id="in progress"),
+    pytest.param(client_error("InternalServerError"), id="server error"),
+]
+UNREACHABLE: Final = [
+    pytest.param(botocore.exceptions.ConnectTimeoutError(endpoint_url="https://d"), id="connect timeout"),
+    pytest.param(botocore.exceptions.ReadTimeoutError(endpoint_url="https://d"), id="read timeout"),
+    pytest.param(botocore.exceptions.ConnectionClosedError(endpoint_url="https://d"), id="closed"),
+    pytest.param(
+        botocore.exceptions.EndpointConnectionError(endpoint_url="https://d", error="no route"), id="no route"
+    ),
+]
+
+
+def test_every_item_has_a_time_to_live_from_its_first_write(
+    client: DynamoDBClient, table: str, records: Records
+) -> None:
+    action = records.open(an_action().noted(at(0), "notified", "by sqs"), a_raw())
+    never_kept = a_signal(event_id="event-2", at=at(0))
+    records.keep_signal(a_signal(at=at(0)))
+    records.keep_signal(a_signal(at=at(0), instance_id=None, token=TOKEN))
+    records.keep_move_end(a_move_end())
+    records.keep_test(a_test("request-1", at(0)))
+    records.save(closed(after(action)), spent=[a_signal(at=at(0)), never_kept], raw=a_raw("copy"))
+
+    kinds = Counter(item["sk"]["S"].split("#")[0] for item in items(client, table))
+    assert kinds == {"STATE": 1, "LINE": 1, "RAW": 2, "ACTION": 2, "HEARD": 4, "TEST": 1, "OPEN": 1}
+    expiries = [int(item[dynamodb.TTL_ATTRIBUTE]["N"]) for item in items(client, table)]
+    assert min(expiries) > at(3600).timestamp()
+
+
+@pytest.mark.parametrize(
+    ("first_seen_at", "kept_until"),
+    [
+        pytest.param(at(0), at(48 * 3600) + timedelta(days=30), id="from the latest end"),
+        pytest.param(at(72 * 3600), at(72 * 3600) + timedelta(days=30), id="from the first sight, if later"),
+    ],
+)
+def test_an_action_is_kept_for_the_retention_after_it_can_end(
+    client: DynamoDBClient, table: str, records: Records, first_seen_at: datetime, kept_until: datetime
+) -> None:
+    opened(records, first_seen_at=first_seen_at)
+
+    assert state_item(client, table)["keep_until"] == {"N": str(int(kept_until.timestamp()))}
+
+
+def test_an_action_stands_in_the_index_only_while_it_is_open(
+    client: DynamoDBClient, table: str, records: Records
+) -> None:
+    index = {"due_shard", "look_at", "expires_at"}
+    action = opened(records)
+    assert state_item(client, table).keys() >= index
+
+    records.save(closed(after(action)))
+
+    assert state_item(client, table).keys().isdisjoint(index)
+
+
+def test_a_lost_answer_to_an_open_is_no_second_action(client: DynamoDBClient, records: Records) -> None:
+    lose_answers(client, "TransactWriteItems", [True])
+    with pytest.raises(Unavailable):
+        opened(records)
+
+    assert opened(records) == an_action()
+    assert opened(records, id="action-2") == an_action()
+    assert records.open_actions() == 1
+
+
+def test_a_lost_answer_to_a_save_is_recognised_as_its_own_success(
+    client: DynamoDBClient, records: Records
+) -> None:
+    action = opened(records)
+    signal = a_signal(at=at(0))
+    saved = closed(after(action).noted(at(1), "closed", "completed"))
+    lose_answers(client, "TransactWriteItems", [True])
+    with pytest.raises(Unavailable):
+        records.save(saved, spent=[signal])
+
+    records.save(saved, spent=[signal])
+
+    assert loaded(records) == replace(saved, unsaved=())
+    assert records.open_actions() == 0
+
+
+def test_a_server_error_after_the_store_was_applied_is_a_success(
+    client: DynamoDBClient, records: Records
+) -> None:
+    action = opened(records)
+    server_errors = iter([client_error("InternalServerError")])
+
+    def fail(**_: object) -> None:
+        for error in server_errors:
+            raise error
+
+    client.meta.events.register("after-call.dynamodb.TransactWriteItems", fail)
+    records.save(closed(after(action)))
+
+    assert loaded(records) == closed(after(action))
+    assert records.open_actions() == 0
+
+
+@pytest.mark.parametrize("error", BUSY)
+def test_a_write_that_stays_busy_is_unavailable_after_a_few_tries(
+    client: DynamoDBClient, records: Records, error: Exception
+) -> None:
+    action = opened(records)
+    calls = refuse(client, "TransactWriteItems", itertools.repeat(error))
+
+    with pytest.raises(Unavailable, match="busy"):
+        records.save(after(action))
+
+    assert calls["TransactWriteItems"] == dynamodb.TRIES
+    assert loaded(records) == action
+
+
+@pytest.mark.parametrize("error", BUSY)
+def test_a_write_that_is_busy_for_a_moment_is_tried_again(
+    client: DynamoDBClient, records: Records, error: Exception
+) -> None:
+    action = opened(records)
+    refuse(client, "TransactWriteItems", [error, error])
+
+    records.save(after(action))
+
+    assert loaded(records) == after(action)
+
+
+def test_a_refused_condition_is_not_tried_again_though_another_write_was_busy(
+    client: DynamoDBClient, records: Records
+) -> None:
+    action = opened(records)
+    calls = refuse(client, "TransactWriteItems", [cancelled("TransactionConflict", "ConditionalCheckFailed")])
+
+    with pytest.raises(Moved):
+        records.save(after(action), spent=[a_signal()])
+
+    assert calls["TransactWriteItems"] == 1
+
+
+DOINGS: Final = [
+    pytest.param("TransactWriteItems", lambda store: opened(store, id="x", token="x" * 36), id="open"),
+    pytest.param("TransactWriteItems", lambda store: store.save(after(an_action())), id="save"),
+    pytest.param("GetItem", lambda store: store.load("action-1"), id="load"),
+    pytest.param("GetItem", lambda store: store.of_token(TOKEN), id="of_token"),
+    pytest.param("BatchGetItem", lambda store: store.of_instance(INSTANCE), id="of_instance"),
+    pytest.param("Query", lambda store: store.due(LATER), id="due"),
+    pytest.param("BatchGetItem", lambda store: store.open_actions(), id="open_actions"),
+    pytest.param("PutItem", lambda store: store.keep_signal(a_signal()), id="keep_signal"),
+    pytest.param("PutItem", lambda store: store.keep_move_end(a_move_end()), id="keep_move_end"),
+    pytest.param("PutItem", lambda store: store.keep_test(a_test("r", at(0))), id="keep_test"),
+    pytest.param("Query", lambda store: store.evidence(an_action()), id="evidence"),
+    pytest.param("Query", lambda store: store.timeline("action-1"), id="timeline"),
+    pytest.param("Query", lambda store: store.tests("workers-1"), id="tests"),
+    pytest.param("Query", lambda store: store.raws("action-1"), id="raws"),
+]
+
+
+@pytest.mark.parametrize("error", UNREACHABLE)
+@pytest.mark.parametrize(("operation", "do"), DOINGS)
+def test_what_does_not_answer_is_unavailable(
+    client: DynamoDBClient,
+    records: Records,
+    operation: str,
+    do: Callable[[Store], object],
+    error: Exception,
+) -> None:
+    opened(records)
+    refuse(client, operation, itertools.repeat(error))
+
+    with pytest.raises(Unavailable, match="did not answer"):
+        do(records)
+
+
+@pytest.mark.parametrize(("operation", "do"), DOINGS)
+def test_what_is_misconfigured_is_raised_as_it_is(
+    client: DynamoDBClient, records: Records, operation: str, do: Callable[[Store], object]
+) -> None:
+    opened(records)
+    calls = refuse(client, operation, itertools.repeat(client_error("AccessDeniedException")))
+
+    with pytest.raises(botocore.exceptions.ClientError, match="AccessDenied"):
+        do(records)
+
+    assert calls[operation] == 1
+
+
+def test_a_record_that_is_not_kept_any_more_has_moved(records: Records) -> None:
+    with pytest.raises(Moved):
+        records.save(after(an_action()))
+
+    assert records.load("action-1") is None
+
+
+def test_a_save_cut_off_before_its_state_loses_none_of_many_signals(
+    client: DynamoDBClient, records: Records
+) -> None:
+    action = opened(records)
+    other = opened(records, id="action-2", token="o" * 36)
+    signals = many_signals(records)
+    spendings = 2
+    refuse(client, "TransactWriteItems", [*[None] * spendings, KeyboardInterrupt()])
+
+    with pytest.raises(KeyboardInterrupt):
+        records.save(after(action), spent=signals)
+
+    assert heard_ids(records, action) == sorted(signal.event_id for signal in signals)
+    assert heard_ids(records, other) == []
+    records.save(after(action), spent=signals)
+    assert heard_ids(records, action) == []
+
+
+def test_many_signals_that_were_spent_do_not_come_back_by_a_stale_save(records: Records) -> None:
+    action = opened(records)
+    signals = many_signals(records)
+    records.save(after(action), spent=signals[:5])
+    records.save(after(after(action), "look-3"), spent=signals[5:])
+
+    with pytest.raises(Moved):
+        records.save(after(action, "look-4"), spent=signals)
+
+    assert heard_ids(records, action) == []
+
+
+def test_keys_that_a_batch_left_unread_are_asked_for_again(client: DynamoDBClient, records: Records) -> None:
+    for number in range(5):
+        opened(records, id=f"action-{number}", token=f"{number:036}", started_at=at(number))
+
+    def leave_some(parsed: dict[str, Any], **_: object) -> None:
+        for table, found in parsed["Responses"].items():
+            keys = [{"pk": item["pk"], "sk": item["sk"]} for item in found[2:]]
+            parsed["Responses"][table] = found[:2]
+            parsed["UnprocessedKeys"] = {table: {"Keys": keys}} if keys else {}
+
+    client.meta.events.register("after-call.dynamodb.BatchGetItem", leave_some)
+
+    assert [action.id for action in records.of_instance(INSTANCE)] == [f"action-{n}" for n in range(5)]
+    assert records.open_actions() == 5
+
+
+def test_keys_that_stay_unread_are_unavailable(client: DynamoDBClient, records: Records) -> None:
+    opened(records)
+
+    def leave_all(parsed: dict[str, Any], **_: object) -> None:
+        table = next(iter(parsed["Responses"]))
+        keys = [{"pk": {"S": "COUNT#00"}, "sk": {"S": "OPEN"}}]
+        parsed |= {"Responses": {}, "UnprocessedKeys": {table: {"Keys": keys}}}
+
+    client.meta.events.register("after-call.dynamodb.BatchGetItem", leave_all)
+
+    with pytest.raises(Unavailable, match="unread"):
+        records.open_actions()
+
+
+def test_all_pages_of_a_query_are_read(client: DynamoDBClient, records: Records) -> None:
+    def page_by_page(params: dict[str, Any], **_: object) -> None:
+        params["Limit"] = 1
+
+    client.meta.events.register("before-parameter-build.dynamodb.Query", page_by_page)
+    for number in range(40):
+        opened(records, id=f"action-{number}", token=f"{number:036}", started_at=at(number))
+    for number in range(3):
+        records.keep_signal(a_signal(event_id=f"event-{number}", at=at(0)))
+
+    assert len(due_ids(records, LATER)) == 40
+    assert len(list(records.of_instance(INSTANCE))) == 40
+    assert heard_ids(records, an_action()) == ["event-0", "event-1", "event-2"]
+
+
+def test_pointers_may_be_more_than_a_batch_reads_and_outlive_their_actions(
+    client: DynamoDBClient, table: str, records: Records
+) -> None:
+    for number in range(120):
+        pointer = {"pk": f"INSTANCE#{INSTANCE}", "sk": f"ACTION#{number:03}", "action_id": f"gone-{number}"}
+        client.put_item(TableName=table, Item={key: {"S": value} for key, value in pointer.items()})
+    action = opened(records)
+
+    assert list(records.of_instance(INSTANCE)) == [action]
+
+
+@pytest.mark.parametrize("body", ["x" * 2_000_000, "é" * 1_000_000], ids=["ASCII", "of two bytes each"])
+def test_a_notification_that_no_item_could_hold_is_cut_and_says_so(records: Records, body: str) -> None:
+    records.open(an_action(), a_raw(body))
+
+    kept = records.raws("action-1")[0].body
+    assert len(kept.encode()) < 300_100
+    assert kept.endswith(" [cut from 2000000 bytes]")
+
+
+def test_a_notification_that_is_no_unicode_is_kept_with_escapes(records: Records) -> None:
+    records.open(an_action(), a_raw('{"Origin":"\ud800"}'))
+
+    assert records.raws("action-1")[0].body == '{"Origin":"\\ud800"}'
+
+
+def test_a_line_is_read_in_the_order_of_its_number_beyond_nine(records: Records) -> None:
+    action = opened(records)
+    lines: list[Entry] = []
+    for number in range(1, 13):
+        action = after(replace(action, unsaved=()), f"look-{number}").noted(at(number), "wait", f"{number}")
+        records.save(action)
+        lines.extend(action.unsaved)
+
+    assert list(records.timeline("action-1")) == lines

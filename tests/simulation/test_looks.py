@@ -1,0 +1,282 @@
+"""One look at a time, against scripted answers: what is stored, called and woken, in which order."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from itertools import count
+from typing import TYPE_CHECKING
+
+import pytest
+
+from simulator.memory_store import MemoryStore
+from simulator.recorder import Recorder
+from tests.factories import a_policy, a_signal, an_action, at, hook_terms
+from usher.core.deadlines import Load
+from usher.core.model import Action, Outcome, Phase, Result
+from usher.looks import Looks
+from usher.ports import Answer, AnswerKind, Raw, Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from datetime import datetime
+
+    from usher.core.model import Signal
+
+LOAD = Load(open_actions=1, calls_per_second=10)
+ACCEPTED = Answer(kind=AnswerKind.ACCEPTED, text="")
+GONE = Answer(kind=AnswerKind.NO_ACTIVE_ACTION, text="ValidationError: No active Lifecycle Action found")
+BUSY = Answer(kind=AnswerKind.BUSY, text="Throttling: Rate exceeded")
+REFUSED = Answer(kind=AnswerKind.REFUSED, text="AccessDenied")
+UNREACHED = Answer(kind=AnswerKind.UNREACHED, text="ConnectTimeoutError")
+UNANSWERED = Answer(kind=AnswerKind.UNANSWERED, text="ReadTimeoutError")
+AT_ONCE = a_policy([])
+
+
+class Scene:
+    """A store, an Auto Scaling that answers as told, a wake-up queue, and a log of every effect."""
+
+    def __init__(self, action: Action, *answers: Answer, waits: bool | None = None, now_s: float = 0) -> None:
+        self.now = at(now_s)
+        self.effects: list[str] = []
+        self.during_call: Callable[[], None] = lambda: None
+        self._answers = list(answers)
+        self._waits = waits
+        self.store = LoggingStore(self)
+        self.recorder = Recorder()
+        self.queue_is_down = False
+        self.store.open(action, Raw(received_at=at(0), body="{}"))
+        self.effects.clear()
+        ids = count(1)
+        self.looks = Looks(
+            store=self.store,
+            auto_scaling=self,
+            wake_ups=self,
+            telemetry=self.recorder,
+            clock=lambda: self.now,
+            new_id=lambda: f"look-{next(ids)}",
+        )
+
+    def look(self, version: int | None = None) -> Action:
+        self.looks.look("action-1", LOAD, version)
+        return self.action
+
+    @property
+    def action(self) -> Action:
+        action = self.store.load("action-1")
+        assert action is not None
+        return action
+
+    def heartbeat(self, action: Action) -> Answer:
+        return self._call("heartbeat", action)
+
+    def complete(self, action: Action, result: Result) -> Answer:
+        return self._call(f"complete {result}", action)
+
+    def _call(self, call: str, action: Action) -> Answer:
+        assert action.id == "action-1"
+        self.effects.append(call)
+        self.during_call()
+        return self._answers.pop(0)
+
+    def waits(self, instance_id: str) -> bool | None:
+        self.effects.append(f"describe {instance_id}")
+        return self._waits
+
+    def send(self, action_id: str, version: int, delay: timedelta) -> None:
+        assert action_id == "action-1"
+        if self.queue_is_down:
+            raise Unavailable("queue")
+        self.effects.append(f"wake v{version} in {delay.total_seconds():g}s")
+
+
+class LoggingStore(MemoryStore):
+    def __init__(self, scene: Scene) -> None:
+        super().__init__(lambda: scene.now)
+        self._scene = scene
+
+    def save(self, action: Action, *, spent: Sequence[Signal] = (), raw: Raw | None = None) -> None:
+        super().save(action, spent=spent, raw=raw)
+        self._scene.effects.append(f"store v{action.version} {action.phase}")
+
+
+def short(**changes: object) -> Action:
+    return an_action(hook=hook_terms(heartbeat_timeout=timedelta(seconds=30)), **changes)
+
+
+def test_a_result_is_stored_before_it_is_sent_and_the_end_after_its_answer() -> None:
+    scene = Scene(an_action(policy=AT_ONCE), ACCEPTED)
+    closed = scene.look()
+    assert scene.effects == ["wake v2 in 60s", "store v2 completing", "complete CONTINUE", "store v3 closed"]
+    assert (closed.outcome, closed.result, closed.closed_at) == (Outcome.COMPLETED, Result.CONTINUE, at(0))
+
+
+def test_a_heartbeat_stores_a_retry_before_the_call_and_the_new_expiry_after_it() -> None:
+    scene = Scene(short(), ACCEPTED, now_s=20)
+    beaten = scene.look()
+    assert scene.effects == [
+        "wake v2 in 2.5s",
+        "wake v2 in 7.5s",
+        "store v2 open",
+        "heartbeat",
+        "wake v3 in 20s",
+        "wake v3 in 25s",
+        "store v3 open",
+    ]
+    assert (beaten.beaten_at, beaten.expires_at, beaten.heartbeats) == (at(20), at(50), 1)
+
+
+def test_the_new_expiry_counts_from_before_the_call_was_sent() -> None:
+    scene = Scene(short(), ACCEPTED, now_s=20)
+
+    def a_slow_call() -> None:
+        scene.now = at(24)
+
+    scene.during_call = a_slow_call
+    assert scene.look().expires_at == at(50)
+
+
+@pytest.mark.parametrize("answer", [BUSY, UNREACHED, REFUSED, UNANSWERED], ids=lambda answer: answer.kind)
+def test_a_heartbeat_that_was_not_accepted_moves_no_expiry_and_is_tried_again_in_time(answer: Answer) -> None:
+    scene = Scene(short(), answer, now_s=20)
+    tried = scene.look()
+    assert tried.expires_at == at(30)
+    assert tried.look_at is not None
+    assert at(20) < tried.look_at < at(30)
+
+
+@pytest.mark.parametrize("answer", [BUSY, UNREACHED, REFUSED, UNANSWERED], ids=lambda answer: answer.kind)
+def test_a_completion_that_was_not_accepted_sends_the_same_result_again(answer: Answer) -> None:
+    scene = Scene(an_action(policy=a_policy([{"elapsed": "1s"}])), answer, ACCEPTED, now_s=5)
+    tried = scene.look()
+    assert (tried.phase, tried.result) == (Phase.COMPLETING, Result.CONTINUE)
+    assert tried.look_at is not None
+    scene.now = tried.look_at
+    assert scene.look().outcome is Outcome.COMPLETED
+    assert scene.effects.count("complete CONTINUE") == 2
+
+
+def test_no_active_action_after_an_unanswered_completion_means_that_it_was_ours() -> None:
+    scene = Scene(an_action(policy=AT_ONCE), UNANSWERED, GONE, waits=False)
+    scene.look()
+    scene.now = at(60)
+    closed = scene.look()
+    assert (closed.outcome, closed.result) == (Outcome.COMPLETED, Result.CONTINUE)
+    assert "whose answer was lost" in closed.reason
+
+
+@pytest.mark.parametrize("answer", [BUSY, UNREACHED, REFUSED], ids=lambda answer: answer.kind)
+def test_no_active_action_after_a_denied_completion_is_no_success(answer: Answer) -> None:
+    scene = Scene(an_action(policy=AT_ONCE), answer, GONE, waits=False)
+    scene.look()
+    scene.now = at(90)
+    closed = scene.look()
+    assert (closed.outcome, closed.result) == (Outcome.ENDED_ELSEWHERE, None)
+
+
+def test_an_unanswered_completion_that_was_sent_after_the_expiry_proves_nothing() -> None:
+    scene = Scene(short(policy=AT_ONCE), UNANSWERED, GONE, waits=False, now_s=31)
+    scene.look()
+    scene.now = at(120)
+    assert scene.look().outcome is Outcome.DEFAULTED
+
+
+def test_a_young_action_that_is_not_visible_yet_is_asked_again_soon() -> None:
+    """The action appears in Describe before CompleteLifecycleAction knows it (peers.md 3)."""
+    scene = Scene(an_action(policy=AT_ONCE), GONE, ACCEPTED, waits=True, now_s=3)
+    waiting = scene.look()
+    assert waiting.look_at == at(5)
+    scene.now = at(5)
+    assert scene.look().outcome is Outcome.COMPLETED
+
+
+def test_a_young_action_whose_instance_has_left_its_wait_has_ended() -> None:
+    scene = Scene(an_action(policy=AT_ONCE), GONE, waits=False, now_s=3)
+    closed = scene.look()
+    assert (closed.outcome, closed.reason) == (
+        Outcome.ENDED_ELSEWHERE,
+        "ended elsewhere before its time was up",
+    )
+
+
+def test_a_wait_that_ran_out_under_our_eyes_is_called_defaulted() -> None:
+    scene = Scene(short(), GONE, waits=False, now_s=70)
+    closed = scene.look()
+    assert (closed.outcome, closed.result) == (Outcome.DEFAULTED, None)
+    assert scene.recorder.counts["Defaulted"] == 1
+
+
+def test_nothing_is_tried_beyond_the_global_timeout() -> None:
+    scene = Scene(short(beaten_at=at(2990), heartbeats=99), REFUSED, now_s=3001)
+    assert scene.look().outcome is Outcome.DEFAULTED
+
+
+def test_a_wake_up_for_an_older_version_does_nothing() -> None:
+    scene = Scene(an_action(policy=AT_ONCE, version=3))
+    scene.look(version=2)
+    assert scene.effects == []
+
+
+def test_a_sweep_does_nothing_before_the_look_is_due() -> None:
+    scene = Scene(an_action(policy=AT_ONCE, look_at=at(1)))
+    scene.look()
+    assert scene.effects == []
+
+
+def test_a_wake_up_for_the_present_version_looks_even_before_it_is_due() -> None:
+    scene = Scene(an_action(policy=AT_ONCE, look_at=at(1)), ACCEPTED)
+    assert scene.look(version=1).outcome is Outcome.COMPLETED
+
+
+def test_a_look_at_what_is_not_there_or_closed_does_nothing() -> None:
+    scene = Scene(an_action(policy=AT_ONCE), ACCEPTED)
+    scene.look()
+    scene.effects.clear()
+    scene.look()
+    scene.looks.look("action-2", LOAD)
+    assert scene.effects == []
+
+
+def nudge(scene: Scene, look_at: datetime) -> None:
+    """What intake does when a signal comes."""
+    newest = scene.action
+    scene.store.save(replace(newest, version=newest.version + 1, look_id="intake", look_at=look_at))
+
+
+def test_what_comes_during_a_call_is_kept_beside_the_answer_and_looked_at_at_once() -> None:
+    scene = Scene(short(), ACCEPTED, now_s=20)
+    scene.during_call = lambda: nudge(scene, at(20))
+    beaten = scene.look()
+    assert (beaten.heartbeats, beaten.expires_at, beaten.look_at) == (1, at(50), at(20))
+
+
+def test_an_accepted_completion_is_recorded_whatever_was_stored_during_the_call() -> None:
+    scene = Scene(an_action(policy=AT_ONCE), ACCEPTED)
+    scene.during_call = lambda: nudge(scene, at(0))
+    assert scene.look().outcome is Outcome.COMPLETED
+    assert scene.effects.count("complete CONTINUE") == 1
+
+
+def test_a_queue_that_is_down_stops_no_look() -> None:
+    scene = Scene(an_action(policy=AT_ONCE), ACCEPTED)
+    scene.queue_is_down = True
+    assert scene.look().outcome is Outcome.COMPLETED
+    assert [what for what, _ in scene.recorder.troubles] == ["a wake-up was not sent"]
+
+
+def test_a_signal_is_spent_by_the_look_that_counts_it() -> None:
+    scene = Scene(an_action(), ACCEPTED)
+    signal = a_signal(at=at(0))
+    scene.store.keep_signal(signal)
+    closed = scene.look()
+    assert (closed.outcome, closed.signals) == (Outcome.COMPLETED, (signal,))
+    assert scene.store.evidence(closed).signals == ()
+
+
+def test_equal_looks_are_one_line_with_their_count() -> None:
+    scene = Scene(an_action(hook=hook_terms(heartbeat_timeout=timedelta(hours=2))))
+    for second in (0, 10, 20):
+        scene.now = at(second)
+        scene.look(version=scene.action.version)
+    (line,) = scene.store.timeline("action-1")
+    assert (line.event, line.count, line.at, line.last_at) == ("wait", 3, at(0), at(20))

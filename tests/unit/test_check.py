@@ -1,0 +1,353 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from click.testing import CliRunner
+
+from cli.check import check
+
+if TYPE_CHECKING:
+    from click.testing import Result
+
+EXAMPLE = Path(__file__).parents[2] / "hooks.yaml"
+
+FULL = """\
+version: 1
+policies:
+  drain:
+    until: [{elapsed: 90s}, {signal: jobs-finished}]
+    give_up_after: 45m
+    on_failure: CONTINUE
+    stalled_after: 10m
+    mode: observe
+  go: {until: []}
+hooks:
+  - name: usher-drain
+    group: workers-*
+    transition: terminating
+    heartbeat_timeout: 5m
+    notify: eventbridge
+    metadata: owner=[red]jobs[/red]
+    limits: {abandon_per_hour: 5, complete_per_minute: 20}
+    policy:
+      - when: {destination: WarmPool, group: "*-a"}
+        use: go
+      - use: drain
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "hooks.yaml"
+
+
+def run(*arguments: object, **environment: str | None) -> Result:
+    env = {"NO_COLOR": None, "FORCE_COLOR": None, "TERM": "xterm-256color", **environment}
+    return CliRunner(env=env).invoke(check, [str(argument) for argument in arguments])
+
+
+def hooks_text(*hooks: str, **policies: str) -> str:
+    lines = [f"  {name}: {policy}" for name, policy in policies.items()]
+    return "\n".join(["version: 1", "policies:", *lines, "hooks:", *(f"  - {hook}" for hook in hooks), ""])
+
+
+def warned(file: Path, text: str) -> list[str]:
+    file.write_text(text)
+    result = run(file)
+    assert result.exit_code == 0
+    return [line.removeprefix(f"{file}:") for line in result.stderr.splitlines()]
+
+
+def test_the_example_is_sound_and_raises_no_warning() -> None:
+    result = run(EXAMPLE)
+
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.stdout.endswith(f"{EXAMPLE} is sound. Hooks: 2. Policies: 3.\n")
+
+
+def test_without_a_name_the_file_is_hooks_yaml(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("hooks.yaml").write_text(EXAMPLE.read_text())
+
+    assert run().stdout.endswith("hooks.yaml is sound. Hooks: 2. Policies: 3.\n")
+
+
+def test_each_hook_is_told_in_words(file: Path) -> None:
+    file.write_text(FULL.replace("eventbridge", "sns"))
+
+    assert (
+        run(file).stdout
+        == f"""\
+usher-drain: holds terminating instances of every group that fits workers-*
+  heartbeat timeout 5m, so no wait lasts longer than 8h20m
+  with room a heartbeat goes out every 4m35s, 25s before the wait would expire
+  AWS notifies by sns, and by default ends the wait with ABANDON
+  metadata "owner=[red]jobs[/red]"
+  sends at most 5 ABANDON an hour and 20 results a minute
+  if destination is WarmPool and group is *-a, policy go:
+    waits for nothing: CONTINUE at first sight
+  otherwise policy drain:
+    OBSERVE ONLY: decides and records as below, and calls nothing
+    waits for elapsed 90s and signal jobs-finished, then CONTINUE
+    CONTINUE where a condition fails for good
+    CONTINUE after 10m without a progress signal
+    gives up after 45m: ABANDON
+
+{file} is sound. Hooks: 1. Policies: 2.
+"""
+    )
+
+
+@pytest.mark.parametrize(
+    ("hook", "policy", "line"),
+    [
+        pytest.param(
+            "{name: a, group: web, transition: launching, policy: p}",
+            "{until: [{signal: x}]}",
+            "    gives up after 47h50m (shortly before the longest wait): ABANDON",
+            id="no give_up_after",
+        ),
+        pytest.param(
+            "{name: a, group: web, transition: launching, policy: p, heartbeat_timeout: 30s}",
+            "{until: [{signal: x}], give_up_after: 50m, on_give_up: CONTINUE}",
+            "    gives up after 49m50s (not 50m, to be ahead of AWS): CONTINUE",
+            id="a give_up_after at the limit",
+        ),
+        pytest.param(
+            "{name: a, group: web, transition: launching, policy: p}",
+            "{until: []}",
+            "a: holds launching instances of the group web",
+            id="a group by name",
+        ),
+        pytest.param(
+            "{name: a, group: {tags: {team: web, env: x}}, transition: launching, policy: p}",
+            "{until: []}",
+            "a: holds launching instances of every group with the tags env=x, team=web",
+            id="groups by tags",
+        ),
+        pytest.param(
+            "{name: a, group: web, transition: launching, policy: p}",
+            "{until: []}",
+            "  no limit on the results it may send",
+            id="no limits",
+        ),
+        pytest.param(
+            "{name: a, group: web, transition: launching, policy: p}",
+            "{until: []}",
+            "  policy p:",
+            id="one policy for all",
+        ),
+    ],
+)
+def test_what_a_hook_will_do_is_told_as_it_will_be(file: Path, hook: str, policy: str, line: str) -> None:
+    file.write_text(hooks_text(hook, p=policy))
+
+    assert line in run(file).stdout.splitlines()
+
+
+def test_json_has_every_effective_value_in_seconds(file: Path) -> None:
+    file.write_text(FULL.replace("heartbeat_timeout: 5m", "heartbeat_timeout: 10m1s"))
+
+    found: Any = json.loads(run("--json", file).stdout)
+
+    assert found == {
+        "file": str(file),
+        "hooks": [
+            {
+                "name": "usher-drain",
+                "group": "workers-*",
+                "tags": {},
+                "transition": "terminating",
+                "heartbeat_timeout_seconds": 601,
+                "global_timeout_seconds": 60_100,
+                "heartbeat_every_seconds": 550.916667,
+                "default_result": "ABANDON",
+                "notify": "eventbridge",
+                "metadata": "owner=[red]jobs[/red]",
+                "limits": {"abandon_per_hour": 5, "complete_per_minute": 20},
+                "rules": [
+                    {
+                        "when": {"destination": "WarmPool", "group": "*-a"},
+                        "policy": "go",
+                        "mode": "enforce",
+                        "until": [],
+                        "on_success": "CONTINUE",
+                        "on_failure": "ABANDON",
+                        "stalled_after_seconds": None,
+                        "give_up_after_seconds": 59_500,
+                        "on_give_up": "ABANDON",
+                    },
+                    {
+                        "when": {},
+                        "policy": "drain",
+                        "mode": "observe",
+                        "until": [{"elapsed": "90s"}, {"signal": "jobs-finished"}],
+                        "on_success": "CONTINUE",
+                        "on_failure": "CONTINUE",
+                        "stalled_after_seconds": 600,
+                        "give_up_after_seconds": 2700,
+                        "on_give_up": "ABANDON",
+                    },
+                ],
+            }
+        ],
+        "warnings": [],
+    }
+
+
+def test_json_has_the_warnings_too(file: Path) -> None:
+    file.write_text(hooks_text(p="{until: []}").replace("hooks:", "hooks: []"))
+
+    result = run(file, "--json")
+
+    assert json.loads(result.stdout)["warnings"] == [{"line": 3, "warning": "no hook uses the policy p"}]
+    assert result.stderr == f"{file}:3: warning: no hook uses the policy p\n"
+
+
+A = "{name: a, group: web, transition: launching, policy: p}"
+B = "{name: b, group: web, transition: launching, policy: p}"
+GO = "{until: []}"
+ASKS = "{until: [{signal: x}]}"
+BOTH_WAIT = (
+    "6: warning: a and b may hold the same instance, and both wait for signal x: one without a "
+    "LifecycleActionToken counts for one of them only"
+)
+TWO_BY_TAGS = (
+    "6: warning: a is the name of two hooks by tags: a message does not tell the tags of its group, so "
+    "the first of them takes the messages of both"
+)
+
+WARNED = [
+    pytest.param(
+        hooks_text(A, p=GO, spare=GO), ["4: warning: no hook uses the policy spare"], id="an unused policy"
+    ),
+    pytest.param(
+        hooks_text(A, p="{until: [{elapsed: 46m}], give_up_after: 45m}"),
+        ["5: warning: a with p: elapsed 46m never holds, since it gives up after 45m"],
+        id="elapsed beyond give_up_after",
+    ),
+    pytest.param(
+        hooks_text(A, p="{until: [{elapsed: 48h}]}"),
+        ["5: warning: a with p: elapsed 48h never holds, since it gives up after 47h50m"],
+        id="elapsed beyond the default patience",
+    ),
+    pytest.param(
+        hooks_text(A, p="{until: [{signal: x}], give_up_after: 45m, stalled_after: 45m}"),
+        ["5: warning: a with p: stalled_after 45m never counts, since it gives up after 45m"],
+        id="stalled_after not shorter than patience",
+    ),
+    pytest.param(hooks_text(A, B, p=ASKS).replace("p: {", "p: {"), [BOTH_WAIT], id="a signal twice"),
+    pytest.param(
+        hooks_text(A, B.replace("group: web", "group: 'w*'"), p=ASKS),
+        [BOTH_WAIT],
+        id="a signal twice, by a name and a glob",
+    ),
+    pytest.param(
+        hooks_text(A, B.replace("group: web", "group: {tags: {team: web}}"), p=ASKS),
+        [BOTH_WAIT],
+        id="a signal twice, by a name and tags",
+    ),
+    pytest.param(
+        hooks_text(
+            A.replace("group: web", "group: {tags: {team: web}}"),
+            A.replace("group: web", "group: {tags: {env: prod}}"),
+            p=GO,
+        ),
+        [TWO_BY_TAGS],
+        id="one name for two hooks by tags",
+    ),
+]
+
+
+@pytest.mark.parametrize(("text", "expected"), WARNED)
+def test_what_is_probably_not_meant_is_warned_of(file: Path, text: str, expected: list[str]) -> None:
+    assert warned(file, text) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param(
+            hooks_text(A, p="{until: [{elapsed: 45m}], give_up_after: 45m}"), id="elapsed just holds"
+        ),
+        pytest.param(
+            hooks_text(A, p="{until: [{signal: x}], give_up_after: 45m, stalled_after: 44m59s}"),
+            id="stalls just",
+        ),
+        pytest.param(hooks_text(A, p="{until: [], stalled_after: 48h}"), id="nothing to wait for"),
+        pytest.param(hooks_text(A, B.replace("launching", "terminating"), p=ASKS), id="two transitions"),
+        pytest.param(hooks_text(A, B.replace("group: web", "group: api"), p=ASKS), id="two groups"),
+        pytest.param(
+            hooks_text(A, B.replace("policy: p", "policy: q"), p=ASKS, q="{until: [{signal: y}]}"),
+            id="two signals",
+        ),
+        pytest.param(
+            hooks_text(
+                A.replace("group: web", "group: {tags: {team: web}}"),
+                A.replace("group: web", "group: {tags: {team: api}}"),
+                p=ASKS,
+            ),
+            id="tags that contradict",
+        ),
+        pytest.param(hooks_text(A, p=ASKS), id="no on_give_up"),
+    ],
+)
+def test_what_may_well_be_meant_is_not_warned_of(file: Path, text: str) -> None:
+    assert warned(file, text) == []
+
+
+def test_a_policy_in_two_rules_of_a_hook_is_warned_of_once(file: Path) -> None:
+    rules = "[{when: {origin: EC2}, use: p}, {when: {origin: WarmPool}, use: p}, {use: p}]"
+    text = hooks_text(A.replace("policy: p", f"policy: {rules}"), p="{until: [{elapsed: 48h}]}")
+
+    assert len(warned(file, text)) == 1
+
+
+@pytest.mark.parametrize("options", [(), ("--json",)])
+def test_a_bad_file_exits_2_with_every_complaint_and_what_to_do(file: Path, options: tuple[str, ...]) -> None:
+    file.write_text(FULL.replace("version: 1", "version: 7").replace("elapsed: 90s", "elapsed: 90"))
+
+    result = run(*options, file)
+
+    assert (result.exit_code, result.stdout) == (2, "")
+    *complaints, next_step = result.stderr.splitlines()
+    assert [line.removeprefix(f"{file}:").split(": must")[0] for line in complaints] == [
+        "1: version",
+        "4: policies.drain.until[0].elapsed",
+        "15: hooks[0].notify",
+    ]
+    assert next_step == f"Nothing of {file} is used. Mend the above, then run: usher check {file}"
+
+
+def test_a_missing_file_exits_2(tmp_path: Path) -> None:
+    result = run(tmp_path / "lost.yaml")
+
+    assert result.exit_code == 2
+    assert "lost.yaml:1: the file: must be a file that can be read, got 'No such file" in result.stderr
+
+
+def test_a_terminal_gets_colours(file: Path) -> None:
+    file.write_text(FULL.replace("eventbridge", "sns"))
+
+    assert "\x1b[36musher-drain" in run(file, FORCE_COLOR="1").stdout
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        pytest.param({}, id="in a pipe"),
+        pytest.param({"NO_COLOR": "1", "FORCE_COLOR": "1"}, id="with NO_COLOR"),
+    ],
+)
+@pytest.mark.parametrize("text", [FULL, FULL.replace("eventbridge", "sns")], ids=["bad", "sound"])
+def test_elsewhere_it_is_plain(file: Path, text: str, environment: dict[str, str]) -> None:
+    file.write_text(text)
+
+    assert "\x1b" not in run(file, **environment).output
+
+
+def test_help_shows_two_examples() -> None:
+    assert "    usher check\n    usher check --json staging/hooks.yaml\n" in run("--help").stdout

@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.factories import a_signal, an_action, at
+from usher.core import conditions, span
+from usher.core.conditions.elapsed import Elapsed
+from usher.core.conditions.signalled import Signalled
+from usher.core.conditions.verdict import Condition, Standing, Verdict
+from usher.core.field import Field, Problem, Refused
+from usher.core.model import Signal, Status
+
+LONGEST_NAME = "x" * 64
+
+
+def parsed(value: object) -> tuple[Condition | None, list[Problem]]:
+    """What a configuration's condition becomes, and every problem with it."""
+    problems: list[Problem] = []
+    try:
+        return conditions.parse(Field(path=("until", 0), value=value, problems=problems)), problems
+    except Refused:
+        return None, problems
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        pytest.param({"elapsed": "90s"}, Elapsed(after=timedelta(seconds=90)), id="elapsed"),
+        pytest.param({"elapsed": "1s"}, Elapsed(after=timedelta(seconds=1)), id="the shortest"),
+        pytest.param({"elapsed": "48h"}, Elapsed(after=timedelta(hours=48)), id="the longest"),
+        pytest.param({"signal": "jobs-finished"}, Signalled(name="jobs-finished"), id="signal"),
+        pytest.param({"signal": "A.b_c-9"}, Signalled(name="A.b_c-9"), id="every kind of character"),
+        pytest.param({"signal": LONGEST_NAME}, Signalled(name=LONGEST_NAME), id="the longest name"),
+    ],
+)
+def test_a_condition_is_understood(value: object, expected: Condition) -> None:
+    assert parsed(value) == (expected, [])
+
+
+@pytest.mark.parametrize(
+    ("value", "field", "rule"),
+    [
+        pytest.param({"elapsed": "0s"}, "until[0].elapsed", "must be a duration from 1s to 48h", id="none"),
+        pytest.param({"elapsed": "48h1s"}, "until[0].elapsed", "must be a duration", id="too long"),
+        pytest.param({"elapsed": 90}, "until[0].elapsed", "must be a duration", id="a bare number"),
+        pytest.param({"signal": ""}, "until[0].signal", "must be a name of 1 to 64", id="no name"),
+        pytest.param({"signal": LONGEST_NAME + "x"}, "until[0].signal", "must be a name", id="a long name"),
+        pytest.param({"signal": "jobs finished"}, "until[0].signal", "must be a name", id="a blank"),
+        pytest.param({"signal": "jobs\n"}, "until[0].signal", "must be a name", id="a newline at the end"),
+        pytest.param({"signal": 5}, "until[0].signal", "must be a name", id="a number as name"),
+        pytest.param({"moon": "full"}, "until[0].moon", "is not a known key here", id="an unknown kind"),
+        pytest.param({"elapsed": "90s", "signal": "done"}, "until[0]", "exactly one key", id="two kinds"),
+        pytest.param({}, "until[0]", "exactly one key", id="no kind"),
+        pytest.param("elapsed", "until[0]", "must be a mapping", id="no mapping"),
+    ],
+)
+def test_a_condition_that_is_not_sound_is_refused(value: object, field: str, rule: str) -> None:
+    condition, problems = parsed(value)
+
+    assert condition is None
+    assert problems[0].field == field
+    assert rule in problems[0].rule
+
+
+@pytest.mark.parametrize("now", [90, 90.000001, 172_800])
+def test_elapsed_holds_from_its_moment_on(now: float) -> None:
+    verdict = Elapsed(after=timedelta(seconds=90)).verdict(an_action(), at(now))
+
+    assert verdict == Verdict(standing=Standing.HOLDS, detail="1m30s elapsed")
+
+
+@pytest.mark.parametrize("now", [-1, 0, 89.999999])
+def test_elapsed_is_pending_before_and_says_when_to_ask_again(now: float) -> None:
+    verdict = Elapsed(after=timedelta(seconds=90)).verdict(an_action(), at(now))
+
+    assert verdict == Verdict(standing=Standing.PENDING, detail="1m30s not elapsed", ask_again_at=at(90))
+
+
+def test_elapsed_counts_from_the_start_of_the_action_and_not_from_its_first_sight() -> None:
+    action = an_action(started_at=at(-100), first_seen_at=at(0))
+
+    assert Elapsed(after=timedelta(seconds=90)).verdict(action, at(0)).standing is Standing.HOLDS
+
+
+@settings(deadline=None)
+@given(st.integers(1, 172_800), st.integers(-60, 180_000))
+def test_elapsed_never_holds_before_its_time_nor_waits_after_it(after: int, now: int) -> None:
+    condition = Elapsed(after=timedelta(seconds=after))
+
+    assert (condition.verdict(an_action(), at(now)).standing is Standing.HOLDS) == (now >= after)
+    assert parsed({"elapsed": span.written(condition.after)}) == (condition, [])
+
+
+@pytest.mark.parametrize(
+    ("signals", "standing", "detail"),
+    [
+        pytest.param((), Standing.PENDING, "no signal jobs-finished", id="no signal"),
+        pytest.param(
+            (a_signal(name="drained"),), Standing.PENDING, "no signal jobs-finished", id="another signal"
+        ),
+        pytest.param(
+            (a_signal(name="Jobs-Finished"),), Standing.PENDING, "no signal jobs-finished", id="another case"
+        ),
+        pytest.param((a_signal(),), Standing.HOLDS, "signal jobs-finished says done", id="done"),
+        pytest.param(
+            (a_signal(status=Status.FAILED),),
+            Standing.FAILED,
+            "signal jobs-finished says failed",
+            id="failed",
+        ),
+        pytest.param(
+            (a_signal(status=Status.PROGRESS, message="3 of 7"),),
+            Standing.PENDING,
+            "signal jobs-finished says progress: 3 of 7",
+            id="progress, with its message",
+        ),
+        pytest.param(
+            (a_signal(name="drained", status=Status.FAILED), a_signal()),
+            Standing.HOLDS,
+            "signal jobs-finished says done",
+            id="its own among others",
+        ),
+    ],
+)
+def test_a_signal_condition_stands_as_the_signal_says(
+    signals: tuple[Signal, ...], standing: Standing, detail: str
+) -> None:
+    verdict = Signalled(name="jobs-finished").verdict(an_action(signals=signals), at(3600))
+
+    assert verdict == Verdict(standing=standing, detail=detail)

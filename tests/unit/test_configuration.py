@@ -1,0 +1,772 @@
+from __future__ import annotations
+
+import json
+import re
+from datetime import timedelta
+from enum import StrEnum
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from usher.core import configuration
+from usher.core.conditions.elapsed import Elapsed
+from usher.core.conditions.signalled import Signalled
+from usher.core.configuration import ConfigurationRefused
+from usher.core.field import Problem
+from usher.core.model import Result, Transition
+from usher.core.policy import GroupSelector, Limits, Mode, Way
+
+GONE = object()
+
+
+class Word(StrEnum):
+    """A text of another class than str."""
+
+    LAUNCHING = "launching"
+
+
+def sound() -> dict[str, Any]:
+    return {
+        "version": 1,
+        "policies": {
+            "wait": {"until": [{"elapsed": "90s"}, {"signal": "jobs-finished"}], "give_up_after": "45m"},
+            "go": {"until": []},
+        },
+        "hooks": [
+            {
+                "name": "drain",
+                "group": "workers-*",
+                "transition": "terminating",
+                "heartbeat_timeout": "5m",
+                "policy": [{"when": {"destination": "WarmPool"}, "use": "go"}, {"use": "wait"}],
+            },
+            {"name": "boot", "group": "web", "transition": "launching", "policy": "go"},
+        ],
+    }
+
+
+def steps(field: str) -> list[str | int]:
+    """The path that a field such as `hooks[0].name` or `policies['a b'].until` writes."""
+    found = re.findall(r"\[(\d+)\]|\['(.*?)'\]|\.?([^.\[\]]+)", field)
+    return [int(index) if index else quoted + plain for index, quoted, plain in found]
+
+
+def changed(*changes: tuple[str, object]) -> Any:
+    """The sound data with each value put, or GONE, at its field; mappings grow around it."""
+    data = sound()
+    for field, value in changes:
+        *around, last = steps(field)
+        place: Any = data
+        for step in around:
+            if isinstance(place, dict) and not isinstance(place.get(step), dict | list):
+                place[step] = {}
+            place = place[step]
+        if value is GONE:
+            del place[last]
+        else:
+            place[last] = value
+    return data
+
+
+def problems(data: object) -> list[Problem]:
+    with pytest.raises(ConfigurationRefused) as refused:
+        configuration.parse(data)
+    return refused.value.problems
+
+
+def fields(data: object) -> list[str]:
+    return [problem.field for problem in problems(data)]
+
+
+def hook(name: str, group: object, **more: object) -> dict[str, object]:
+    return {"name": name, "group": group, "transition": "launching", "policy": "go", **more}
+
+
+def hooks_on(*groups: object) -> list[dict[str, object]]:
+    return [hook(f"hook-{number}", group) for number, group in enumerate(groups)]
+
+
+def rows(*table: tuple[Any, ...]) -> list[Any]:
+    """The rows of a table, each named by its first two columns."""
+    return [pytest.param(*row, id=f"{row[0]} is {row[1]!r:.40}") for row in table]
+
+
+HOOK_NAME = "must be 1 to 255 of A-Z a-z 0-9 - _ /"
+POLICY_NAME = SIGNAL_NAME = "must be a name of 1 to 64 of A-Z a-z 0-9 . _ -"
+WAIT = "must be a duration from 1s to 48h, such as 90s or 1h30m"
+TIMEOUT = "must be a duration from 30s to 2h, such as 90s or 1h30m"
+LIMIT = "must be a whole number from 1 to 100000"
+GROUP = "must be a name or glob of 1 to 255 characters without a colon"
+SELECTOR = "must be a name, a glob, or tags: {KEY: VALUE}"
+METADATA = "must be 1 to 1023 printable ASCII characters"
+TAG_VALUE = "must be a tag value of at most 256 characters"
+TAG_KEY = "must be a tag key of 1 to 128 characters"
+RULES = "must be the name of a policy, or a list of at least one rule"
+RESULT = "must be one of CONTINUE, ABANDON"
+PLACE = "must be one of EC2, AutoScalingGroup, WarmPool"
+TRANSITION = "must be one of launching, terminating"
+ONE_KEY = "must be a mapping with exactly one key, of elapsed, signal"
+DEFINED = "must be a policy of this file (defined: go, wait)"
+UNKNOWN = "is not a known key here; known are "
+MAPPING = "must be a mapping"
+SHARED = "must not be the name of another hook on the same group"
+TOO_MANY = "must be one of at most 50 hooks on a group (51 here)"
+QUOTES = ", in quotes where it looks like something else"
+
+REFUSED = rows(
+    ("version", 0, "must be 1"),
+    ("version", 2, "must be 1"),
+    ("version", "1", "must be 1"),
+    ("version", True, "must be 1"),
+    ("version", 1.0, "must be 1"),
+    ("version", None, "must be 1"),
+    ("hook", [], UNKNOWN + "version, policies, hooks"),
+    ("policies", None, MAPPING),
+    ("policies", [], MAPPING),
+    ("policies", 7, MAPPING),
+    ("hooks", None, "must be a list"),
+    ("hooks", {}, "must be a list"),
+    ("hooks", "drain", "must be a list"),
+    ("policies.spare", None, MAPPING),
+    ("policies.spare", [], MAPPING),
+    ("policies.spare", {}, "must have until"),
+    ("policies.wait.untill", [], UNKNOWN),
+    ("policies.wait.until", None, "must be a list"),
+    ("policies.wait.until", "elapsed", "must be a list"),
+    ("policies.wait.until", {"elapsed": "90s"}, "must be a list"),
+    ("policies.wait.until[0]", None, ONE_KEY),
+    ("policies.wait.until[0]", "elapsed", ONE_KEY),
+    ("policies.wait.until[0]", {}, ONE_KEY),
+    ("policies.wait.until[1]", {"elapsed": "90s", "signal": "x"}, ONE_KEY),
+    ("policies.wait.until[0].elapsed", 90, WAIT),
+    ("policies.wait.until[0].elapsed", True, WAIT),
+    ("policies.wait.until[0].elapsed", "90", WAIT),
+    ("policies.wait.until[0].elapsed", "0s", WAIT),
+    ("policies.wait.until[0].elapsed", "48h1s", WAIT),
+    ("policies.wait.until[1].signal", None, SIGNAL_NAME),
+    ("policies.wait.until[1].signal", "", SIGNAL_NAME),
+    ("policies.wait.until[1].signal", "a b", SIGNAL_NAME),
+    ("policies.wait.until[1].signal", "x" * 65, SIGNAL_NAME),
+    ("policies.wait.until[1].signal", 7, SIGNAL_NAME + QUOTES),
+    ("policies.wait.until[1].signal", True, SIGNAL_NAME + QUOTES),
+    ("policies.wait.give_up_after", "48h1s", WAIT),
+    ("policies.wait.give_up_after", "0s", WAIT),
+    ("policies.wait.give_up_after", 30, WAIT),
+    ("policies.wait.give_up_after", None, WAIT),
+    ("policies.wait.stalled_after", "0s", WAIT),
+    ("policies.wait.stalled_after", ["10m"], WAIT),
+    ("policies.wait.on_success", "continue", RESULT),
+    ("policies.wait.on_failure", None, RESULT),
+    ("policies.wait.on_give_up", False, RESULT),
+    ("policies.wait.mode", "dry", "must be one of enforce, observe"),
+    ("policies.wait.mode", None, "must be one of enforce, observe"),
+    ("hooks[0].timeout", "5m", UNKNOWN + "name, group, transition"),
+    ("hooks[0].name", "", HOOK_NAME),
+    ("hooks[0].name", "x" * 256, HOOK_NAME),
+    ("hooks[0].name", "a.b", HOOK_NAME),
+    ("hooks[0].name", "a\n", HOOK_NAME),
+    ("hooks[0].name", "é", HOOK_NAME),
+    ("hooks[0].name", None, HOOK_NAME),
+    ("hooks[0].name", ["a"], HOOK_NAME),
+    ("hooks[0].name", 7, HOOK_NAME + QUOTES),
+    ("hooks[0].group", "", GROUP),
+    ("hooks[0].group", "a:b", GROUP),
+    ("hooks[0].group", "a\tb", GROUP),
+    ("hooks[0].group", "x" * 256, GROUP),
+    ("hooks[0].group", 12, SELECTOR),
+    ("hooks[0].group", None, SELECTOR),
+    ("hooks[0].group", ["web"], SELECTOR),
+    ("hooks[0].group", {}, "must have tags"),
+    ("hooks[0].group.tags", {}, "must name at least one tag"),
+    ("hooks[0].group.tags", ["a"], MAPPING),
+    ("hooks[0].group.tags", None, MAPPING),
+    ("hooks[0].group.tags.team", None, TAG_VALUE),
+    ("hooks[0].group.tags.team", 1, TAG_VALUE + QUOTES),
+    ("hooks[0].group.tags.team", "x" * 257, TAG_VALUE),
+    ("hooks[0].transition", "launch", TRANSITION),
+    ("hooks[0].transition", ["launching"], TRANSITION),
+    ("hooks[0].transition", None, TRANSITION),
+    ("hooks[0].heartbeat_timeout", "29s", TIMEOUT),
+    ("hooks[0].heartbeat_timeout", "2h1s", TIMEOUT),
+    ("hooks[0].heartbeat_timeout", 300, TIMEOUT),
+    ("hooks[0].heartbeat_timeout", None, TIMEOUT),
+    ("hooks[0].default_result", "no", RESULT),
+    ("hooks[0].notify", "SQS", "must be one of sqs, sns, eventbridge, lambda"),
+    ("hooks[0].metadata", "", METADATA),
+    ("hooks[0].metadata", None, METADATA),
+    ("hooks[0].metadata", "x" * 1024, METADATA),
+    ("hooks[0].metadata", "é", METADATA),
+    ("hooks[0].limits", None, MAPPING),
+    ("hooks[0].limits.per_day", 1, UNKNOWN + "abandon_per_hour, complete_per_minute"),
+    ("hooks[0].limits.abandon_per_hour", 0, LIMIT),
+    ("hooks[0].limits.abandon_per_hour", True, LIMIT),
+    ("hooks[0].limits.abandon_per_hour", "5", LIMIT),
+    ("hooks[0].limits.complete_per_minute", 100_001, LIMIT),
+    ("hooks[0].limits.complete_per_minute", None, LIMIT),
+    ("hooks[0].policy", "none", DEFINED),
+    ("hooks[0].policy", "", "must be the name of a policy"),
+    ("hooks[0].policy", None, RULES),
+    ("hooks[0].policy", [], RULES),
+    ("hooks[0].policy", 7, RULES),
+    ("hooks[0].policy", {"use": "go"}, RULES),
+    ("hooks[0].policy[0]", "go", MAPPING),
+    ("hooks[0].policy[0].then", "go", UNKNOWN + "when, use"),
+    ("hooks[0].policy[0].use", "none", DEFINED),
+    ("hooks[0].policy[1].use", 7, "must be the name of a policy" + QUOTES),
+    ("hooks[0].policy[1].use", None, "must be the name of a policy"),
+    ("hooks[0].policy[1]", {"when": {"origin": "EC2"}, "use": "go"}, "is the last rule, so it must have no"),
+    ("hooks[0].policy[0]", {"use": "go"}, "has no `when`, so the rules after it would never be used"),
+    (
+        "hooks[0].policy[0].when",
+        {},
+        "must have at least one of origin, destination, transition, group, after",
+    ),
+    ("hooks[0].policy[0].when", None, MAPPING),
+    ("hooks[0].policy[0].when.from", "EC2", UNKNOWN + "origin, destination, transition, group, after"),
+    ("hooks[0].policy[0].when.origin", "warmpool", PLACE),
+    ("hooks[0].policy[0].when.destination", ["EC2"], PLACE),
+    ("hooks[0].policy[0].when.transition", "launch", TRANSITION),
+    ("hooks[0].policy[0].when.group", "a:b", GROUP),
+    ("hooks[0].policy[0].when.group", 5, GROUP + QUOTES),
+    ("hooks[0].policy[0].when.after", "launch", "must be one of launch_failed"),
+)
+
+
+@pytest.mark.parametrize(("field", "value", "rule"), REFUSED)
+def test_an_unsound_value_is_refused_with_its_field_rule_and_value(
+    field: str, value: object, rule: str
+) -> None:
+    (problem,) = problems(changed((field, value)))
+
+    assert (problem.field, problem.value) == (field, value)
+    assert problem.rule.startswith(rule)
+    assert problem.rule.endswith(QUOTES) == rule.endswith(QUOTES)
+
+
+@pytest.mark.parametrize("value", [None, [], "hooks", 1, True, 1.5])
+def test_a_file_that_is_no_mapping_is_refused(value: object) -> None:
+    assert [str(found) for found in problems(value)] == [f"the file: must be a mapping, got {value!r}"]
+
+
+@pytest.mark.parametrize(
+    ("around", "key", "field", "rule"),
+    [
+        pytest.param("policies", "a b", "policies['a b']", POLICY_NAME, id="policy name: a space"),
+        pytest.param("policies", "", "policies['']", POLICY_NAME, id="policy name: empty"),
+        pytest.param(
+            "policies", "x" * 65, f"policies['{'x' * 65}']", POLICY_NAME, id="policy name: 65 characters"
+        ),
+        pytest.param("policies", 5, "policies.5", "must be text", id="policy name: a number"),
+        pytest.param("policies", True, "policies.True", "must be text", id="policy name: a boolean"),
+        pytest.param("policies", None, "policies.None", "must be text", id="policy name: null"),
+        pytest.param("policies.go", 5, "policies.go.5", "must be text", id="policy: a number as key"),
+        pytest.param("hooks[0]", True, "hooks[0].True", "must be text", id="hook: a boolean as key"),
+        pytest.param("hooks[0].limits", 5, "hooks[0].limits.5", "must be text", id="limits: a number as key"),
+    ],
+)
+def test_an_unsound_key_is_refused(around: str, key: Any, field: str, rule: str) -> None:
+    data = changed((f"{around}.spare", {"until": []}))
+    place = data
+    for step in steps(around):
+        place = place[step]
+    place[key] = place.pop("spare")
+
+    (problem,) = problems(data)
+
+    assert (problem.field, problem.value) == (field, key)
+    assert rule in problem.rule
+
+
+@pytest.mark.parametrize(
+    ("tags", "field", "rule", "value"),
+    [
+        pytest.param({"": "x"}, "['']", TAG_KEY, "", id="empty"),
+        pytest.param({"x" * 129: "x"}, f"['{'x' * 116}...]", TAG_KEY, "x" * 129, id="129 characters"),
+        pytest.param({7: "x", "a": "b"}, ".7", "must be text: put this key in quotes", 7, id="a number"),
+    ],
+)
+def test_an_unsound_tag_key_is_refused(tags: object, field: str, rule: str, value: object) -> None:
+    found = problems(changed(("hooks[0].group.tags", tags)))
+
+    assert [(one.field, one.rule, one.value) for one in found] == [
+        (f"hooks[0].group.tags{field}", rule, value)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("condition", "field", "rule"),
+    [
+        pytest.param(
+            {"sginal": "x"}, "policies.go.until[0].sginal", UNKNOWN + "elapsed, signal", id="unknown"
+        ),
+        pytest.param(
+            {5: "x"}, "policies.go.until[0].5", "must be text: put this key in quotes", id="a number"
+        ),
+    ],
+)
+def test_an_unknown_kind_of_condition_is_refused_once(condition: object, field: str, rule: str) -> None:
+    found = problems(changed(("policies.go.until", [condition])))
+
+    assert [(one.field, one.rule) for one in found] == [(field, rule)]
+
+
+@pytest.mark.parametrize(
+    ("key", "field"),
+    [
+        pytest.param("version", "the file", id="version"),
+        pytest.param("policies", "the file", id="policies"),
+        pytest.param("hooks", "the file", id="hooks"),
+        pytest.param("hooks[0].name", "hooks[0]", id="name"),
+        pytest.param("hooks[0].group", "hooks[0]", id="group"),
+        pytest.param("hooks[0].transition", "hooks[0]", id="transition"),
+        pytest.param("hooks[0].policy", "hooks[0]", id="policy"),
+        pytest.param("policies.go.until", "policies.go", id="until"),
+        pytest.param("hooks[0].policy[0].use", "hooks[0].policy[0]", id="use"),
+    ],
+)
+def test_a_missing_key_is_missed_where_it_belongs(key: str, field: str) -> None:
+    found = problems(changed((key, GONE)))
+
+    assert [(one.field, one.rule) for one in found] == [(field, f"must have {steps(key)[-1]}")]
+
+
+def test_all_missing_keys_are_missed_at_once() -> None:
+    assert [found.rule for found in problems(changed(("hooks[1]", {})))] == [
+        "must have name, group, transition, policy"
+    ]
+
+
+@pytest.mark.parametrize("way", ["eventbridge", "lambda"])
+def test_a_way_that_may_be_late_is_refused_below_ten_minutes(way: str) -> None:
+    found = problems(changed(("hooks[1].notify", way), ("hooks[1].heartbeat_timeout", "9m59s")))
+
+    assert [(problem.field, problem.value) for problem in found] == [("hooks[1].notify", way)]
+    assert "must be sqs or sns while heartbeat_timeout is 9m59s" in found[0].rule
+    assert "needs at least 10m" in found[0].rule
+
+
+@pytest.mark.parametrize(
+    ("timeout", "give_up_after", "limit"),
+    [
+        pytest.param("30s", "50m1s", "50m", id="a hundred timeouts"),
+        pytest.param("28m", "46h40m1s", "46h40m", id="a hundred timeouts, nearly two days"),
+    ],
+)
+def test_a_policy_that_outlasts_the_global_limit_is_refused_where_a_hook_uses_it(
+    timeout: str, give_up_after: str, limit: str
+) -> None:
+    found = problems(
+        changed(("hooks[0].heartbeat_timeout", timeout), ("policies.wait.give_up_after", give_up_after))
+    )
+
+    assert [problem.field for problem in found] == ["hooks[0].policy"]
+    assert f"uses wait, whose give_up_after {give_up_after} must not pass" in found[0].rule
+    assert f"the global limit of this hook, {limit}" in found[0].rule
+
+
+SHARED_NAMES = [
+    pytest.param("web", "web", id="the same name"),
+    pytest.param("web-*", "web-*", id="the same glob"),
+    pytest.param("web-*", "web-1", id="a glob and a name that fits"),
+    pytest.param("web-1", "web-*", id="a name and a glob that it fits"),
+    pytest.param("web-*", "*-blue", id="globs that meet"),
+    pytest.param("*", "web", id="everything and a name"),
+    pytest.param("a*b*c", "ab*bc", id="globs that meet in the middle"),
+    pytest.param({"tags": {"team": "web"}}, {"tags": {"team": "web"}}, id="the same tags"),
+    pytest.param(
+        {"tags": {"team": "web", "env": "prod"}},
+        {"tags": {"env": "prod", "team": "web"}},
+        id="the same tags in another order",
+    ),
+    pytest.param("a" * 254 + "*", "*" + "a" * 254, id="the longest globs"),
+]
+
+
+@pytest.mark.parametrize(("one", "other"), SHARED_NAMES)
+def test_one_name_for_two_hooks_of_a_group_is_refused(one: object, other: object) -> None:
+    found = problems(changed(("hooks", [hook("same", one), hook("same", other)])))
+
+    assert [(problem.field, problem.rule, problem.value) for problem in found] == [
+        ("hooks[1].name", SHARED, "same")
+    ]
+
+
+def test_each_further_hook_of_one_name_is_refused_once() -> None:
+    found = problems(changed(("hooks", [hook("same", "web") for _ in range(3)])))
+
+    assert [problem.field for problem in found] == ["hooks[1].name", "hooks[2].name"]
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        pytest.param("web", "api", id="other names"),
+        pytest.param("web-*", "api-*", id="globs that do not meet at the start"),
+        pytest.param("*-blue", "*-red", id="globs that do not meet at the end"),
+        pytest.param("web-*", "web", id="a glob and a name that does not fit"),
+        pytest.param("web", "Web", id="another case"),
+        pytest.param({"tags": {"team": "web"}}, {"tags": {"team": "api"}}, id="other tags"),
+        pytest.param({"tags": {"team": "web"}}, "web", id="tags and a name: said at enrolment"),
+    ],
+)
+def test_one_name_for_hooks_of_different_groups_is_taken(one: object, other: object) -> None:
+    found = configuration.parse(changed(("hooks", [hook("same", one), hook("same", other)])))
+
+    assert [kept.name for kept in found.hooks] == ["same", "same"]
+
+
+TAGS = {"tags": {"team": "web"}}
+
+
+@pytest.mark.parametrize(
+    ("groups", "first_refused"),
+    [
+        pytest.param(["web"] * 51, 0, id="by name"),
+        pytest.param(["web-*"] * 51, 0, id="by glob"),
+        pytest.param(["web-*"] * 50 + ["web-1"], 50, id="by glob, and one by name"),
+        pytest.param(["*"] * 25 + ["web-*"] * 25 + ["web-1"], 50, id="by two globs, and one by name"),
+        pytest.param(["web-*"] * 25 + ["web-blue-*"] * 26, 25, id="by a glob within a glob"),
+        pytest.param([TAGS] * 51, 0, id="by tags"),
+        pytest.param([TAGS] * 50 + [{"tags": {"team": "web", "env": "a"}}], 50, id="by tags, and more tags"),
+    ],
+)
+def test_more_than_fifty_hooks_on_a_group_are_refused(groups: list[object], first_refused: int) -> None:
+    found = problems(changed(("hooks", hooks_on(*groups))))
+
+    assert [(problem.field, problem.rule) for problem in found] == [(f"hooks[{first_refused}]", TOO_MANY)]
+
+
+@pytest.mark.parametrize(
+    "groups",
+    [
+        pytest.param(["web"] * 50, id="fifty by name"),
+        pytest.param(["web-*"] * 49 + ["web-1"], id="fifty by glob and name"),
+        pytest.param(["web"] * 50 + ["api"] * 50, id="fifty on each of two groups"),
+        pytest.param(["web-*"] * 50 + ["web"], id="a glob that the name does not fit"),
+        pytest.param(["web-*"] * 26 + ["*-blue"] * 25, id="globs that meet, maybe in no group"),
+        pytest.param([TAGS] * 50 + ["web"], id="tags, which may be on no such group"),
+    ],
+)
+def test_fifty_hooks_on_a_group_are_taken(groups: list[object]) -> None:
+    assert len(configuration.parse(changed(("hooks", hooks_on(*groups)))).hooks) == len(groups)
+
+
+ACCEPTED = rows(
+    ("hooks[0].heartbeat_timeout", "30s"),
+    ("hooks[0].heartbeat_timeout", "2h"),
+    ("hooks[0].heartbeat_timeout", "7200s"),
+    ("hooks[0].name", "x"),
+    ("hooks[0].name", "x" * 255),
+    ("hooks[0].name", "a/b_C-9"),
+    ("hooks[0].group", "x" * 255),
+    ("hooks[0].group", "a b/é\U0001f600~"),
+    ("hooks[0].group", "*"),
+    ("hooks[0].group.tags", {"x" * 128: "y" * 256, "flag": ""}),
+    ("hooks[0].metadata", "x" * 1023),
+    ("hooks[0].metadata", "a: b\n\tc"),
+    ("hooks[0].limits", {}),
+    ("hooks[0].limits", {"abandon_per_hour": 1, "complete_per_minute": 100_000}),
+    ("hooks[0].transition", Word.LAUNCHING),
+    ("hooks[0].policy", [{"use": "go"}]),
+    ("hooks[0].policy", ({"use": "go"},)),
+    ("hooks", []),
+    ("policies.wait.until", [{"elapsed": "1s"}, {"elapsed": "48h"}]),
+    ("policies.wait.until", [{"signal": "x" * 64}, {"signal": "A-z_0.9"}]),
+    ("policies['a.b']", {"until": []}),
+    ("policies.wait.give_up_after", "1s"),
+    ("policies.wait.stalled_after", "48h"),
+)
+
+
+@pytest.mark.parametrize(("field", "value"), ACCEPTED)
+def test_a_value_at_the_edge_is_taken(field: str, value: object) -> None:
+    assert configuration.parse(changed((field, value))).policies.keys() >= {"wait", "go"}
+
+
+@pytest.mark.parametrize("way", ["eventbridge", "lambda"])
+def test_a_way_that_may_be_late_is_taken_from_ten_minutes_on(way: str) -> None:
+    found = configuration.parse(changed(("hooks[1].notify", way), ("hooks[1].heartbeat_timeout", "10m")))
+
+    assert found.hooks[1].notify == way
+
+
+@pytest.mark.parametrize(
+    ("timeout", "give_up_after"),
+    [
+        pytest.param("30s", "50m", id="a hundred timeouts"),
+        pytest.param("28m48s", "48h", id="a hundred timeouts are two days"),
+        pytest.param("2h", "48h", id="two days"),
+    ],
+)
+def test_a_policy_may_last_to_the_global_limit(timeout: str, give_up_after: str) -> None:
+    found = configuration.parse(
+        changed(("hooks[0].heartbeat_timeout", timeout), ("policies.wait.give_up_after", give_up_after))
+    )
+
+    assert found.policies["wait"].give_up_after
+
+
+def test_a_policy_that_no_hook_uses_may_outlast_any_hook() -> None:
+    spare = {"until": [], "give_up_after": "48h"}
+
+    assert "spare" in configuration.parse(changed(("policies.spare", spare))).policies
+
+
+def test_what_is_not_said_has_the_documented_default() -> None:
+    found = configuration.parse(sound())
+    boot, go = found.hooks[1], found.policies["go"]
+
+    assert (boot.heartbeat_timeout, boot.default_result, boot.notify) == (
+        timedelta(hours=1),
+        Result.ABANDON,
+        Way.SQS,
+    )
+    assert (boot.metadata, boot.limits) == (None, Limits())
+    assert (go.on_success, go.on_failure, go.on_give_up) == (Result.CONTINUE, Result.ABANDON, None)
+    assert (go.give_up_after, go.stalled_after, go.mode) == (None, None, Mode.ENFORCE)
+
+
+def test_everything_that_is_said_is_kept() -> None:
+    policy = {
+        "until": [{"elapsed": "90s"}, {"signal": "done"}],
+        "give_up_after": "45m",
+        "on_success": "ABANDON",
+        "on_failure": "CONTINUE",
+        "on_give_up": "ABANDON",
+        "stalled_after": "10m",
+        "mode": "observe",
+    }
+    full = hook(
+        "full",
+        {"tags": {"team": "web", "env": "prod"}},
+        transition="terminating",
+        heartbeat_timeout="10m",
+        default_result="CONTINUE",
+        notify="lambda",
+        metadata="owner=jobs",
+        limits={"abandon_per_hour": 5, "complete_per_minute": 20},
+        policy=[{"when": {"origin": "WarmPool", "group": "web-*"}, "use": "go"}, {"use": "wait"}],
+    )
+
+    found = configuration.parse(changed(("policies.wait", policy), ("hooks", [full])))
+    wait, kept = found.policies["wait"], found.hooks[0]
+
+    assert wait.until == (Elapsed(after=timedelta(seconds=90)), Signalled(name="done"))
+    assert (wait.name, wait.give_up_after, wait.stalled_after, wait.mode) == (
+        "wait",
+        timedelta(minutes=45),
+        timedelta(minutes=10),
+        Mode.OBSERVE,
+    )
+    assert (wait.on_success, wait.on_failure, wait.on_give_up) == (
+        Result.ABANDON,
+        Result.CONTINUE,
+        Result.ABANDON,
+    )
+    assert kept.group == GroupSelector(glob=None, tags=(("env", "prod"), ("team", "web")))
+    assert (kept.name, kept.transition, kept.heartbeat_timeout, kept.default_result) == (
+        "full",
+        Transition.TERMINATING,
+        timedelta(minutes=10),
+        Result.CONTINUE,
+    )
+    assert (kept.notify, kept.metadata) == (Way.LAMBDA, "owner=jobs")
+    assert kept.limits == Limits(abandon_per_hour=5, complete_per_minute=20)
+    assert [(rule.when, rule.use.name) for rule in kept.rules] == [
+        ((("origin", "WarmPool"), ("group", "web-*")), "go"),
+        ((), "wait"),
+    ]
+
+
+def test_all_problems_of_a_file_are_refused_at_once() -> None:
+    data = {
+        "version": 3,
+        "policies": {
+            "late": {"until": [{"elapsed": 90}, {"ecs": "active"}], "give_up_after": 30, "mode": "dry"},
+            "b d": {"until": None, "on_success": "YES"},
+        },
+        "hooks": [
+            {
+                "name": "x y",
+                "group": {"tags": {"team": 1}},
+                "transition": "launch",
+                "heartbeat_timeout": 30,
+                "default_result": "go",
+                "notify": "mail",
+                "metadata": 5,
+                "limits": {"abandon_per_hour": "5", "complete_per_minute": 0},
+                "policy": [{"use": "late"}, {"when": {"origin": "here"}, "use": "lost"}],
+                "extra": 1,
+            },
+        ],
+        "more": None,
+    }
+
+    assert sorted(found.field for found in problems(data)) == sorted(
+        [
+            "more",
+            "version",
+            "policies.late.until[0].elapsed",
+            "policies.late.until[1].ecs",
+            "policies.late.give_up_after",
+            "policies.late.mode",
+            "policies['b d']",
+            "policies['b d'].until",
+            "policies['b d'].on_success",
+            "hooks[0].name",
+            "hooks[0].group.tags.team",
+            "hooks[0].transition",
+            "hooks[0].heartbeat_timeout",
+            "hooks[0].default_result",
+            "hooks[0].notify",
+            "hooks[0].metadata",
+            "hooks[0].limits.abandon_per_hour",
+            "hooks[0].limits.complete_per_minute",
+            "hooks[0].policy[0]",
+            "hooks[0].policy[1]",
+            "hooks[0].policy[1].when.origin",
+            "hooks[0].policy[1].use",
+            "hooks[0].extra",
+        ]
+    )
+
+
+def test_a_bad_policy_is_refused_once_and_not_again_where_it_is_used() -> None:
+    found = problems(changed(("policies.go.mode", "dry"), ("hooks[0].policy[1].use", "lost")))
+
+    assert [problem.field for problem in found] == ["policies.go.mode", "hooks[0].policy[1].use"]
+    assert "(defined: go, wait)" in found[1].rule
+
+
+def test_where_there_are_no_policies_their_uses_are_not_refused_as_well() -> None:
+    found = problems(changed(("policies", "none"), ("hooks[1].name", "")))
+
+    assert [problem.field for problem in found] == ["policies", "hooks[1].name"]
+
+
+def test_hooks_with_bad_tags_are_not_taken_for_hooks_of_one_group() -> None:
+    found = problems(changed(("hooks", [hook("same", {"tags": {"a": 1}}), hook("same", {"tags": {"b": 2}})])))
+
+    assert [problem.field for problem in found] == ["hooks[0].group.tags.a", "hooks[1].group.tags.b"]
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        pytest.param((), "the file", id="the whole"),
+        pytest.param(("hooks", 0, "name"), "hooks[0].name", id="keys and indexes"),
+        pytest.param(("policies", "a.b", "until"), "policies['a.b'].until", id="a key with a dot"),
+        pytest.param(("a\nb",), "['a\\nb']", id="a key with a line break"),
+        pytest.param(("\x1b[31m",), "['\\x1b[31m']", id="a key that would colour the terminal"),
+    ],
+)
+def test_a_field_is_written_as_a_path_in_one_line(path: tuple[str | int, ...], expected: str) -> None:
+    assert Problem(path=path, rule="must be", value=None).field == expected
+
+
+def test_a_long_value_is_shown_by_its_beginning() -> None:
+    problem = Problem(path=("hooks",), rule="must be short", value="x" * 500)
+
+    assert str(problem) == f"hooks: must be short, got '{'x' * 116}..."
+
+
+RESULTS = st.sampled_from(["CONTINUE", "ABANDON"])
+SPANS = st.integers(1, 48 * 3600).map(lambda seconds: f"{seconds}s")
+CONDITIONS = st.one_of(
+    st.fixed_dictionaries({"elapsed": SPANS}),
+    st.fixed_dictionaries({"signal": st.from_regex(r"[A-Za-z0-9._-]{1,64}", fullmatch=True)}),
+)
+POLICIES = st.fixed_dictionaries(
+    {"until": st.lists(CONDITIONS, max_size=3)},
+    optional={
+        "give_up_after": SPANS,
+        "on_success": RESULTS,
+        "on_failure": RESULTS,
+        "on_give_up": RESULTS,
+        "stalled_after": SPANS,
+        "mode": st.sampled_from(["enforce", "observe"]),
+    },
+)
+
+
+@settings(deadline=None)
+@given(POLICIES)
+def test_a_policy_is_read_back_from_its_source_as_it_was(data: dict[str, object]) -> None:
+    found = configuration.parse({"version": 1, "policies": {"kept": data}, "hooks": []}).policies["kept"]
+
+    assert configuration.parse_policy("kept", found.source) == found
+    assert json.loads(found.source) == data
+
+
+def test_a_kept_policy_that_is_not_sound_is_refused() -> None:
+    with pytest.raises(ConfigurationRefused, match="kept: must have until"):
+        configuration.parse_policy("kept", "{}")
+
+
+KEYS = st.one_of(
+    st.sampled_from(["version", "policies", "hooks", "until", "elapsed", "signal", "give_up_after"]),
+    st.sampled_from(["name", "group", "tags", "transition", "heartbeat_timeout", "notify", "metadata"]),
+    st.sampled_from(["policy", "when", "use", "origin", "after", "limits", "abandon_per_hour", "mode"]),
+)
+WORDS = st.sampled_from(
+    ["launching", "CONTINUE", "observe", "sqs", "lambda", "30s", "48h", "web-*", "wait", "EC2"]
+)
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | WORDS
+ODD_KEYS = KEYS | st.text(max_size=4) | st.integers() | st.none() | st.booleans()
+ANYTHING = st.recursive(
+    SCALARS,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(ODD_KEYS, inner, max_size=5),
+    max_leaves=25,
+)
+HOOKS_LIKE = st.dictionaries(KEYS, ANYTHING, max_size=9)
+FILES_LIKE = st.fixed_dictionaries(
+    {
+        "version": st.just(1) | ANYTHING,
+        "policies": st.dictionaries(ODD_KEYS | WORDS, POLICIES | ANYTHING, max_size=3) | ANYTHING,
+        "hooks": st.lists(HOOKS_LIKE | st.just(sound()["hooks"][0]) | ANYTHING, max_size=3) | ANYTHING,
+    }
+)
+
+
+def reasons(data: object) -> list[str]:
+    try:
+        configuration.parse(data)
+    except ConfigurationRefused as refused:
+        return str(refused).splitlines()
+    return ["none: it is sound"]
+
+
+@settings(deadline=None)
+@given(FILES_LIKE | ANYTHING)
+def test_any_data_is_a_configuration_or_refused_in_lines_of_one_form(data: object) -> None:
+    lines = reasons(data)
+
+    assert lines
+    assert [line for line in lines if not re.fullmatch(r".+: (must|is|has|uses|it) .+", line)] == []
+
+
+@settings(deadline=None)
+@given(st.data())
+def test_one_bad_value_anywhere_in_a_sound_file_is_refused(data: st.DataObject) -> None:
+    """Nothing that the parser takes is left unread."""
+    places = list(_places(sound(), ()))
+    path = data.draw(st.sampled_from(places))
+    broken = sound()
+    place: Any = broken
+    for step in path[:-1]:
+        place = place[step]
+    place[path[-1]] = data.draw(st.sampled_from([None, 3, True, 1.5, "\x00", [[]], {"no": "such key"}]))
+
+    assert any(problem.path[:1] == path[:1] for problem in problems(broken))
+
+
+def _places(value: object, path: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+    inner: list[tuple[Any, Any]] = []
+    if isinstance(value, dict):
+        inner = list(value.items())
+    elif isinstance(value, list):
+        inner = list(enumerate(value))
+    deeper = [place for step, found in inner for place in _places(found, (*path, step))]
+    return [path, *deeper] if path else deeper

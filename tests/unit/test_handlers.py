@@ -1,0 +1,274 @@
+"""The handlers as Lambda calls them: batches, partial failures, and an edge that reports everything."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from itertools import count
+from typing import Any
+
+import pytest
+
+from simulator.memory_store import MemoryStore
+from simulator.recorder import Recorder
+from simulator.world import DeadLetterList
+from tests.factories import a_policy, an_action, at
+from usher.core import configuration
+from usher.core.model import Action, Result
+from usher.handlers import LooksFailed, intake_handler, sweep_handler, wake_handler
+from usher.intake import Intake
+from usher.looks import Looks
+from usher.ports import Answer, AnswerKind, Raw, Unavailable
+
+CONFIGURATION = configuration.parse(
+    {
+        "version": 1,
+        "policies": {"p": {"until": []}},
+        "hooks": [{"name": "drain", "group": "web", "transition": "terminating", "policy": "p"}],
+    }
+)
+
+
+class FlakyStore(MemoryStore):
+    """Fails for one instance, as a throttled table does."""
+
+    def open(self, action: Action, raw: Raw) -> Action:
+        if action.instance_id == "i-bad":
+            raise Unavailable("throttled")
+        return super().open(action, raw)
+
+    def evidence(self, action: Action) -> Any:
+        if action.id == "action-bug":
+            raise KeyError("a bug")
+        return super().evidence(action)
+
+
+class Stage:
+    """Both halves of Usher on one store."""
+
+    def __init__(self) -> None:
+        self.store = FlakyStore(lambda: at(0))
+        self.recorder = Recorder()
+        self.dead_letters = DeadLetterList()
+        self.woken: list[tuple[str, int, timedelta]] = []
+        ids = count(1)
+        self.looks = Looks(
+            store=self.store,
+            auto_scaling=self,
+            wake_ups=self,
+            telemetry=self.recorder,
+            clock=lambda: at(0),
+            new_id=lambda: f"id-{next(ids)}",
+        )
+        self.intake = Intake(
+            configuration=CONFIGURATION,
+            store=self.store,
+            wake_ups=self,
+            dead_letters=self.dead_letters,
+            telemetry=self.recorder,
+            clock=lambda: at(0),
+            new_id=self.looks.new_id,
+        )
+
+    def send(self, action_id: str, version: int, delay: timedelta) -> None:
+        self.woken.append((action_id, version, delay))
+
+    def heartbeat(self, action: Action) -> Answer:
+        return Answer(kind=AnswerKind.ACCEPTED, text=action.id[:0])
+
+    def complete(self, action: Action, result: Result) -> Answer:
+        assert result in Result
+        return self.heartbeat(action)
+
+    def waits(self, instance_id: str) -> bool | None:
+        return instance_id == "never asked"
+
+
+def message(instance_id: str = "i-1", token: str = "1" * 36) -> dict[str, Any]:
+    return {
+        "LifecycleHookName": "drain",
+        "AutoScalingGroupName": "web",
+        "LifecycleTransition": "autoscaling:EC2_INSTANCE_TERMINATING",
+        "EC2InstanceId": instance_id,
+        "LifecycleActionToken": token,
+        "Time": "2026-03-01T12:00:00Z",
+    }
+
+
+def sqs(*bodies: object) -> dict[str, Any]:
+    return {
+        "Records": [
+            {
+                "messageId": f"m{number}",
+                "eventSource": "aws:sqs",
+                "body": body if isinstance(body, str) else json.dumps(body),
+            }
+            for number, body in enumerate(bodies)
+        ]
+    }
+
+
+def failures(answer: dict[str, Any]) -> list[str]:
+    return [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
+
+
+def test_only_the_message_that_could_not_be_stored_is_delivered_again() -> None:
+    stage = Stage()
+    batch = sqs(message("i-1", "1" * 36), message("i-bad", "2" * 36), message("i-3", "3" * 36))
+    assert failures(intake_handler(stage.intake)(batch, None)) == ["m1"]
+    assert [action.instance_id for action in stage.store.actions()] == ["i-1", "i-3"]
+
+
+def test_a_batch_that_fails_whole_is_delivered_again_whole() -> None:
+    stage = Stage()
+    batch = sqs(message("i-bad", "1" * 36), message("i-bad", "2" * 36))
+    assert failures(intake_handler(stage.intake)(batch, None)) == ["m0", "m1"]
+
+
+def test_a_poison_message_goes_to_the_dead_letters_and_is_acknowledged() -> None:
+    stage = Stage()
+    answer = intake_handler(stage.intake)(sqs("{truncated", message()), None)
+    assert failures(answer) == []
+    assert [body for body, _ in stage.dead_letters.letters] == ["{truncated"]
+    assert len(stage.store.actions()) == 1
+
+
+@pytest.mark.parametrize(
+    ("event", "channel"),
+    [
+        (message(), "lambda"),
+        ({"Records": [{"EventSource": "aws:sns", "Sns": {"Message": json.dumps(message())}}]}, "sns"),
+        (
+            {
+                "detail-type": "EC2 Instance-terminate Lifecycle Action",
+                "source": "aws.autoscaling",
+                "time": "2026-03-01T12:00:00Z",
+                "detail": message(),
+            },
+            "eventbridge",
+        ),
+    ],
+    ids=["hook target", "SNS", "EventBridge"],
+)
+def test_intake_takes_direct_invocations_too(event: dict[str, Any], channel: str) -> None:
+    stage = Stage()
+    assert intake_handler(stage.intake)(event, None) == {}
+    (action,) = stage.store.actions()
+    assert action.received_by == (channel,)
+
+
+def test_a_direct_invocation_that_cannot_be_stored_fails_so_that_lambda_repeats_it() -> None:
+    with pytest.raises(Unavailable):
+        intake_handler(Stage().intake)(message("i-bad"), None)
+
+
+def test_a_wake_up_leads_to_a_look() -> None:
+    stage = Stage()
+    intake_handler(stage.intake)(sqs(message()), None)
+    ((action_id, version, _),) = stage.woken
+    body = {"action_id": action_id, "version": version}
+    assert failures(wake_handler(stage.looks, stage.dead_letters, 10)(sqs(body), None)) == []
+    assert not stage.store.actions()[0].is_open
+
+
+@pytest.mark.parametrize("body", ["", "[]", "{}", '{"action_id": "a", "version": "x"}', "[" * 100_000])
+def test_what_is_no_wake_up_goes_to_the_dead_letters(body: str) -> None:
+    stage = Stage()
+    assert failures(wake_handler(stage.looks, stage.dead_letters, 10)(sqs(body), None)) == []
+    assert len(stage.dead_letters.letters) == 1
+
+
+def sweep_over(*actions: Action) -> Stage:
+    stage = Stage()
+    for action in actions:
+        stage.store.open(action, Raw(received_at=at(0), body="{}"))
+    return stage
+
+
+def test_a_sweep_looks_at_what_is_overdue_and_wakes_what_is_near() -> None:
+    at_once = a_policy([])
+    stage = sweep_over(
+        an_action(id="overdue", token="1" * 36, policy=at_once),
+        an_action(id="near", token="2" * 36, look_at=at(150)),
+        an_action(id="far", token="3" * 36, look_at=at(150.1)),
+    )
+    assert sweep_handler(stage.looks, 10)({}, None) == {"near": 1, "overdue": 1, "looked": 1}
+    open_ids = {action.id for action in stage.store.actions() if action.is_open}
+    assert open_ids == {"near", "far"}
+    assert ("near", 1, timedelta(seconds=150)) in stage.woken
+
+
+def test_a_look_that_fails_keeps_no_other_from_its_turn_and_is_reported() -> None:
+    at_once = a_policy([])
+    stage = sweep_over(
+        an_action(id="action-bug", token="1" * 36, policy=at_once),
+        an_action(id="later", token="2" * 36, policy=at_once, started_at=at(-1)),
+        an_action(id="last", token="3" * 36, policy=at_once, started_at=at(0.001)),
+    )
+    with pytest.raises(LooksFailed, match="1 of 3 looks failed"):
+        sweep_handler(stage.looks, 10)({}, None)
+    assert [action.id for action in stage.store.actions() if action.is_open] == ["action-bug"]
+
+
+class LittleTime:
+    """A Lambda context near its end."""
+
+    def get_remaining_time_in_millis(self) -> int:
+        return 14_999
+
+
+def test_a_sweep_stops_in_time_before_its_own_end() -> None:
+    stage = sweep_over(an_action(policy=a_policy([])))
+    assert sweep_handler(stage.looks, 10)({}, LittleTime())["looked"] == 0
+
+
+def test_nearest_expiry_comes_first() -> None:
+    order: list[str] = []
+
+    class Watched(Stage):
+        def complete(self, action: Action, result: Result) -> Answer:
+            order.append(action.id)
+            return super().complete(action, result)
+
+    stage = Watched()
+    for name, started_at in (("late", 0), ("early", -20), ("middle", -10)):
+        action = an_action(id=name, token=f"{name:0<36}", policy=a_policy([]), started_at=at(started_at))
+        stage.store.open(action, Raw(received_at=at(0), body="{}"))
+    sweep_handler(stage.looks, 10)({}, None)
+    assert order == ["early", "middle", "late"]
+
+
+def test_a_signal_wakes_the_action_that_waits_for_it() -> None:
+    stage = sweep_over(an_action(look_at=at(600)))
+    signal = {
+        "id": "e1",
+        "detail-type": "Usher Signal",
+        "source": "usher.signal",
+        "time": "2026-03-01T12:00:00Z",
+        "detail": {"InstanceId": "i-0f0e0d0c0b0a09080", "Signal": "jobs-finished", "Status": "done"},
+    }
+    intake_handler(stage.intake)(sqs(signal), None)
+    assert stage.woken == [("action-1", 2, timedelta(0))]
+    assert stage.store.actions()[0].look_at == at(0)
+
+
+def test_a_change_that_never_gets_through_asks_for_redelivery() -> None:
+    class Contended(FlakyStore):
+        def save(self, action: Action, *, spent: Any = (), raw: Raw | None = None) -> None:
+            newest = self._actions[action.id]
+            self._actions[action.id] = an_action(version=newest.version + 1)
+            super().save(action, spent=spent, raw=raw)
+
+    stage = Stage()
+    store = Contended(lambda: at(0))
+    contended = Intake(
+        configuration=CONFIGURATION,
+        store=store,
+        wake_ups=stage,
+        dead_letters=stage.dead_letters,
+        telemetry=stage.recorder,
+        clock=lambda: at(0),
+        new_id=stage.looks.new_id,
+    )
+    store.open(an_action(token="1" * 36), Raw(received_at=at(0), body="{}"))
+    assert failures(intake_handler(contended)(sqs(message()), None)) == ["m0"]

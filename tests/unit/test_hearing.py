@@ -1,0 +1,302 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.factories import a_move_end, a_policy, a_signal, an_action, at
+from usher.core.hearing import ends, fits, with_move_ends, with_signals
+from usher.core.model import Action, MoveEnd, Signal, Status, Transition
+
+rule = settings(deadline=None)
+
+TOKEN = "c613620e-07e2-4ed2-a9e2-ef8258911ade"
+STALLING = a_policy(stalled_after="10m")
+TWO_SIGNALS = a_policy([{"signal": "jobs-finished"}, {"signal": "drained"}], stalled_after="10m")
+
+
+@pytest.mark.parametrize(
+    ("signal", "now", "expected"),
+    [
+        pytest.param({}, 60, True, id="of its instance"),
+        pytest.param({"instance_id": "i-0other"}, 60, False, id="of another instance"),
+        pytest.param({"instance_id": None, "token": TOKEN}, 60, True, id="of its token"),
+        pytest.param({"instance_id": None, "token": "another"}, 60, False, id="of another token"),
+        pytest.param({"instance_id": None, "token": TOKEN.upper()}, 60, False, id="of its token in capitals"),
+        pytest.param({"token": "another"}, 60, False, id="of its instance, but another token"),
+        pytest.param({"instance_id": "i-0other", "token": TOKEN}, 60, True, id="its token is the key"),
+        pytest.param({"at": at(0)}, 60, True, id="as it began"),
+        pytest.param({"at": at(-60)}, 60, True, id="60 s before it began"),
+        pytest.param({"at": at(-61)}, 60, False, id="61 s before it began"),
+        pytest.param({"at": at(-61), "token": TOKEN}, 60, True, id="61 s before, with its token"),
+        pytest.param({}, 3660, True, id="an hour old"),
+        pytest.param({}, 3660.000001, False, id="more than an hour old"),
+        pytest.param({"token": TOKEN}, 3661, False, id="more than an hour old, with its token"),
+        pytest.param({"at": at(90)}, 60, True, id="from a clock ahead of ours"),
+        pytest.param({"status": Status.FAILED}, 60, True, id="failed"),
+        pytest.param({"status": Status.PROGRESS}, 60, True, id="progress of what it waits for"),
+        pytest.param({"name": "lunch"}, 60, False, id="of a name that nobody waits for"),
+        pytest.param({"name": "Jobs-Finished"}, 60, False, id="of a name in another case"),
+        pytest.param(
+            {"name": "lunch", "status": Status.PROGRESS}, 60, False, id="progress that nobody counts"
+        ),
+    ],
+)
+def test_a_signal_counts_for_an_action(signal: dict[str, Any], now: float, *, expected: bool) -> None:
+    assert fits(a_signal(**signal), an_action(), at(now)) is expected
+
+
+@pytest.mark.parametrize(
+    ("signal", "expected"),
+    [
+        pytest.param({"name": "lunch", "status": Status.PROGRESS}, True, id="progress of any name"),
+        pytest.param({"name": "lunch"}, False, id="done, of a name that nobody waits for"),
+        pytest.param({"name": "lunch", "status": Status.FAILED}, False, id="failed, likewise"),
+        pytest.param({}, True, id="done, of what it waits for"),
+    ],
+)
+def test_where_progress_is_awaited_a_signal_counts(signal: dict[str, Any], *, expected: bool) -> None:
+    assert fits(a_signal(**signal), an_action(policy=STALLING), at(60)) is expected
+
+
+def test_no_signal_without_a_token_fits_by_the_absent_token_of_an_adopted_action() -> None:
+    adopted = an_action(token=None)
+
+    assert fits(a_signal(), adopted, at(60))
+    assert not fits(a_signal(token=TOKEN), adopted, at(60))
+
+
+def test_a_signal_is_kept_in_the_action_and_told_in_its_timeline() -> None:
+    heard = with_signals(an_action(), [a_signal(message="12 jobs")], at(61))
+
+    assert heard.signals == (a_signal(message="12 jobs"),)
+    assert heard.progress_at is None
+    assert [(line.at, line.event, line.detail) for line in heard.unsaved] == [
+        (at(61), "signal", "jobs-finished done: 12 jobs")
+    ]
+
+
+def test_silence_changes_nothing() -> None:
+    action = an_action()
+
+    assert with_signals(action, [], at(60)) is action
+    assert with_move_ends(action, [], at(60)) is action
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "winner"),
+    [
+        pytest.param(("a", 60), ("b", 61), "b", id="the later one"),
+        pytest.param(("a", 61), ("b", 60), "a", id="the later one, although it comes first"),
+        pytest.param(("a", 60), ("b", 60), "b", id="at one time the greater id"),
+        pytest.param(("b", 60), ("a", 60), "b", id="at one time the greater id, although it comes first"),
+    ],
+)
+@pytest.mark.parametrize("together", [True, False], ids=["in one look", "in two looks"])
+def test_of_two_signals_with_one_name_wins(
+    first: tuple[str, int], second: tuple[str, int], winner: str, *, together: bool
+) -> None:
+    one, two = (a_signal(event_id=event_id, at=at(seconds)) for event_id, seconds in (first, second))
+
+    looks = [[one, two]] if together else [[one], [two]]
+    action = an_action()
+    for heard in looks:
+        action = with_signals(action, heard, at(70))
+
+    assert [signal.event_id for signal in action.signals] == [winner]
+
+
+def test_signals_of_several_names_stand_side_by_side() -> None:
+    drained = a_signal(event_id="event-2", name="drained", status=Status.FAILED)
+
+    heard = with_signals(an_action(policy=TWO_SIGNALS), [drained, a_signal()], at(60))
+
+    assert set(heard.signals) == {drained, a_signal()}
+
+
+@pytest.mark.parametrize(
+    ("known", "heard", "expected"),
+    [
+        pytest.param(None, 60, 60, id="the first"),
+        pytest.param(60, 90, 90, id="a later one"),
+        pytest.param(90, 60, 90, id="an earlier one that comes late"),
+    ],
+)
+def test_progress_counts_from_the_latest_signal(known: float | None, heard: float, expected: float) -> None:
+    progress_at = None if known is None else at(known)
+    signal = a_signal(name="lunch", status=Status.PROGRESS, at=at(heard))
+
+    action = with_signals(an_action(policy=STALLING, progress_at=progress_at), [signal], at(100))
+
+    assert action.progress_at == at(expected)
+    assert action.signals == ()
+
+
+def test_progress_of_what_it_waits_for_is_both_progress_and_the_last_word() -> None:
+    signal = a_signal(status=Status.PROGRESS)
+
+    action = with_signals(an_action(policy=STALLING), [signal], at(60))
+
+    assert (action.progress_at, action.signals) == (signal.at, (signal,))
+
+
+signals = st.builds(
+    a_signal,
+    event_id=st.text("abc", min_size=1, max_size=3),
+    at=st.integers(-60, 60).map(at),
+    name=st.sampled_from(["jobs-finished", "drained", "lunch"]),
+    status=st.sampled_from(Status),
+)
+batches = st.lists(signals, max_size=6, unique_by=lambda signal: signal.event_id)
+
+
+orders = batches.flatmap(lambda heard: st.tuples(st.just(heard), st.permutations(heard)))
+
+
+@rule
+@given(orders)
+def test_the_order_in_which_signals_arrive_does_not_matter(orders: tuple[list[Signal], list[Signal]]) -> None:
+    action = an_action(policy=TWO_SIGNALS)
+
+    assert with_signals(action, orders[0], at(60)) == with_signals(action, orders[1], at(60))
+
+
+@rule
+@given(orders, st.integers(0, 6))
+def test_nor_does_it_matter_in_how_many_looks(orders: tuple[list[Signal], list[Signal]], cut: int) -> None:
+    heard, shuffled = orders
+    action = an_action(policy=TWO_SIGNALS)
+
+    at_once = with_signals(action, heard, at(60))
+    in_two = with_signals(with_signals(action, shuffled[:cut], at(60)), shuffled[cut:], at(60))
+
+    assert set(in_two.signals) == set(at_once.signals)
+    assert in_two.progress_at == at_once.progress_at
+
+
+@rule
+@given(batches)
+def test_the_last_by_event_time_is_what_counts(heard: list[Signal]) -> None:
+    action = with_signals(an_action(policy=TWO_SIGNALS), heard, at(60))
+
+    for name in ("jobs-finished", "drained"):
+        of_name = [signal for signal in heard if signal.name == name]
+        last = sorted(of_name, key=lambda signal: (signal.at, signal.event_id))[-1:]
+        assert [signal for signal in action.signals if signal.name == name] == last
+    progress = [signal.at for signal in heard if signal.status is Status.PROGRESS]
+    assert action.progress_at == max(progress, default=None)
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        pytest.param({}, True, id="of its own move"),
+        pytest.param({"group": "workers-2"}, False, id="of another group"),
+        pytest.param({"instance_id": "i-0other"}, False, id="of another instance"),
+        pytest.param({"transition": Transition.LAUNCHING}, False, id="of the other transition"),
+        pytest.param({"origin": "WarmPool"}, False, id="from another place"),
+        pytest.param({"destination": "WarmPool"}, False, id="to another place"),
+        pytest.param({"origin": None}, True, id="which does not tell its origin"),
+        pytest.param({"destination": None}, True, id="which does not tell its destination"),
+        pytest.param({"origin": None, "destination": "WarmPool"}, False, id="one place unknown, one other"),
+        pytest.param({"started_at": None}, True, id="which does not tell its start"),
+        pytest.param({"started_at": at(0)}, True, id="which began with the wait"),
+        pytest.param({"started_at": at(2)}, True, id="which began 2 s after the wait, by its clock"),
+        pytest.param({"started_at": at(3)}, False, id="which began 3 s after the wait"),
+        pytest.param({"started_at": at(-7200)}, True, id="which began long before the wait"),
+        pytest.param({"ended_at": at(0)}, True, id="which ended as the wait began"),
+        pytest.param({"ended_at": at(-2)}, True, id="which ended 2 s before, by its clock"),
+        pytest.param({"ended_at": at(-3)}, False, id="which ended 3 s before: an earlier move"),
+        pytest.param({"started_at": None, "ended_at": at(-3)}, False, id="an earlier move without a start"),
+    ],
+)
+def test_an_outcome_event_ends_an_action(changes: dict[str, Any], *, expected: bool) -> None:
+    assert ends(a_move_end(**changes), an_action()) is expected
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        pytest.param({"origin": None, "destination": None}, True, id="without places, as adopted"),
+        pytest.param({"origin": "EC2"}, False, id="with another origin"),
+    ],
+)
+def test_an_action_is_ended_by_an_outcome_event(changes: dict[str, Any], *, expected: bool) -> None:
+    assert ends(a_move_end(), an_action(**changes)) is expected
+
+
+def test_an_outcome_event_is_kept_in_the_action_and_told_in_its_timeline() -> None:
+    heard = with_move_ends(an_action(), [a_move_end()], at(125))
+
+    assert heard.move_end == a_move_end()
+    assert [(line.at, line.event, line.detail) for line in heard.unsaved] == [
+        (at(125), "outcome", "EC2 Instance Terminate Successful")
+    ]
+
+
+EARLIER = a_move_end(activity_id="earlier", ended_at=at(60), detail="EC2 Instance Terminate Unsuccessful")
+
+
+@pytest.mark.parametrize(
+    ("action", "heard", "expected"),
+    [
+        pytest.param(an_action(), [EARLIER, a_move_end()], a_move_end(), id="the newest of several"),
+        pytest.param(an_action(), [a_move_end(), EARLIER], a_move_end(), id="the newest, in any order"),
+        pytest.param(
+            an_action(move_end=EARLIER), [a_move_end()], a_move_end(), id="a newer one than is known"
+        ),
+        pytest.param(
+            an_action(move_end=a_move_end()), [EARLIER], a_move_end(), id="the known one where it is newer"
+        ),
+        pytest.param(an_action(), [a_move_end(group="workers-2")], None, id="none of another group"),
+        pytest.param(
+            an_action(heartbeats=1, beaten_at=at(120)), [a_move_end()], None, id="none that a beat disproves"
+        ),
+        pytest.param(
+            an_action(heartbeats=1, beaten_at=at(119)), [a_move_end()], a_move_end(), id="one after the beat"
+        ),
+        pytest.param(
+            an_action(heartbeats=1, beaten_at=at(90)),
+            [EARLIER, a_move_end()],
+            a_move_end(),
+            id="only what is after the beat",
+        ),
+        pytest.param(
+            an_action(heartbeats=0, beaten_at=at(180)),
+            [a_move_end()],
+            a_move_end(),
+            id="one before a beat that observe mode did not send",
+        ),
+    ],
+)
+def test_an_action_keeps_of_the_outcome_events(
+    action: Action, heard: list[MoveEnd], expected: MoveEnd | None
+) -> None:
+    assert with_move_ends(action, heard, at(200)).move_end == expected
+
+
+@pytest.mark.parametrize(
+    "action",
+    [
+        pytest.param(an_action(move_end=a_move_end()), id="known"),
+        pytest.param(an_action(heartbeats=1, beaten_at=at(120)), id="disproved"),
+        pytest.param(an_action(instance_id="i-0other"), id="of another instance"),
+    ],
+)
+def test_an_outcome_event_that_tells_nothing_new_leaves_the_action_as_it_is(action: Action) -> None:
+    assert with_move_ends(action, [a_move_end()], at(200)) is action
+
+
+@rule
+@given(st.permutations(range(0, 160, 20)), st.integers(0, 8))
+def test_the_order_in_which_outcome_events_arrive_does_not_matter(ended: list[int], count: int) -> None:
+    heard = [a_move_end(ended_at=at(seconds), detail=f"ended at {seconds}") for seconds in ended[:count]]
+    action = an_action(heartbeats=1, beaten_at=at(60))
+
+    kept = with_move_ends(action, heard, at(200))
+
+    after_the_beat = [end for end in heard if end.ended_at > at(60)]
+    assert kept == with_move_ends(action, heard[::-1], at(200))
+    assert kept.move_end == max(after_the_beat, key=lambda end: end.ended_at, default=None)

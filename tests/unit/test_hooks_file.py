@@ -1,0 +1,370 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from cli import hooks_file
+from cli.hooks_file import MOST_BYTES, MOST_LEVELS, MOST_NODES, HooksFileRefused
+from usher.core import configuration
+
+EXAMPLE = Path(__file__).parents[2] / "hooks.yaml"
+
+SOUND = """\
+version: 1
+policies:
+  wait:
+    until:
+      - signal: done
+hooks:
+  - name: drain
+    group: web
+    transition: terminating
+    policy: wait
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "hooks.yaml"
+
+
+def complaints(file: Path, content: str | bytes) -> list[str]:
+    """What is said of a file of that content, without the name of the file."""
+    file.write_bytes(content.encode() if isinstance(content, str) else content)
+    with pytest.raises(HooksFileRefused) as refused:
+        hooks_file.load(file)
+    found = refused.value.complaints
+    assert all(line.startswith(f"{file}:") for line in found)
+    return [line.removeprefix(f"{file}:") for line in found]
+
+
+def test_a_sound_file_is_a_configuration(file: Path) -> None:
+    file.write_text(SOUND)
+
+    found = hooks_file.load(file)
+
+    assert [(hook.name, hook.rules[0].use.name) for hook in found.hooks] == [("drain", "wait")]
+
+
+def test_the_data_of_a_sound_file_goes_through_json_to_the_same_configuration() -> None:
+    through_json = json.loads(json.dumps(hooks_file.read(EXAMPLE)))
+
+    assert configuration.parse(through_json) == hooks_file.load(EXAMPLE)
+
+
+def test_a_byte_order_mark_is_no_part_of_the_text(file: Path) -> None:
+    file.write_bytes(b"\xef\xbb\xbf" + SOUND.encode())
+
+    assert hooks_file.load(file).hooks
+
+
+def test_an_alias_stands_for_what_its_anchor_names(file: Path) -> None:
+    file.write_text(SOUND.replace("wait:", "wait: &wait") + "    metadata: &note x\n")
+
+    assert hooks_file.load(file).hooks
+
+    file.write_text(SOUND.replace("hooks:", "  more: *wait\nhooks:").replace("wait:", "wait: &wait"))
+
+    assert set(hooks_file.load(file).policies) == {"wait", "more"}
+
+
+WAIT = "must be a duration from 1s to 48h, such as 90s or 1h30m"
+TIMEOUT = "must be a duration from 30s to 2h, such as 90s or 1h30m"
+METADATA = "must be 1 to 1023 printable ASCII characters"
+
+UNSOUND = [
+    pytest.param("version: 1", "version: 2", ["1: version: must be 1, got 2"], id="a value"),
+    pytest.param(
+        "version: 1\n", "", ["1: the file: must have version, got "], id="a missing key of the file"
+    ),
+    pytest.param(
+        "    group: web\n", "", ["7: hooks[0]: must have group, got "], id="a missing key of a hook"
+    ),
+    pytest.param(
+        "    until:\n      - signal: done\n",
+        "    mode: enforce\n",
+        ["3: policies.wait: must have until, got {'mode': 'enforce'}"],
+        id="a missing key of a policy",
+    ),
+    pytest.param(
+        "      - signal: done",
+        "      - elapsed: 1s\n      - elapsed: 30",
+        [f"6: policies.wait.until[1].elapsed: {WAIT}, got 30"],
+        id="inside a policy, not where it is used",
+    ),
+    pytest.param(
+        "    group: web",
+        "    grp: web",
+        ["7: hooks[0]: must have", "8: hooks[0].grp: is not a known"],
+        id="two",
+    ),
+    pytest.param(
+        "policy: wait",
+        "policy: wait\n    name: again",
+        ["11: hooks[0].name: must not be given twice, stands on line 7, got 'again'"],
+        id="a key given twice",
+    ),
+    pytest.param(
+        "policy: wait",
+        "policy: wait\n    limits: {abandon_per_hour: 1, abandon_per_hour: [2]}",
+        ["11: hooks[0].limits.abandon_per_hour: must not be given twice, stands on line 11, got 'a list'"],
+        id="a key given twice in one line",
+    ),
+    pytest.param(
+        "policy: wait",
+        "policy: wait\n    1: x",
+        ["11: hooks[0].1: must be text: put this key in quotes, got 1"],
+        id="a number as key",
+    ),
+    pytest.param(
+        "policy: wait",
+        "policy: wait\n    ~: x",
+        ["11: hooks[0].None: must be text: put this key in quotes, got None"],
+        id="null as key",
+    ),
+    pytest.param(
+        "policy: wait",
+        "policy: wait\n    [a]: x",
+        ["11: hooks[0]: must have text as keys, got 'a list or mapping as key'"],
+        id="a list as key",
+    ),
+    pytest.param(
+        "policy: wait",
+        "policy: wait\n    on: yes",
+        ["11: hooks[0].on: is not a known key here; known are name, group, transition, heartbeat_timeout, "],
+        id="a trap of YAML 1.1: on",
+    ),
+    pytest.param(
+        "policy: wait",
+        "policy: wait\n    heartbeat_timeout: 1:30",
+        [f"11: hooks[0].heartbeat_timeout: {TIMEOUT}, got '1:30'"],
+        id="a trap of YAML 1.1: base 60",
+    ),
+    pytest.param(
+        "policy: wait",
+        "policy: wait\n    default_result: no",
+        ["11: hooks[0].default_result: must be one of CONTINUE, ABANDON, got 'no'"],
+        id="a trap of YAML 1.1: no",
+    ),
+    pytest.param(
+        "policy: wait",
+        "policy: wait\n    metadata: true",
+        [f"11: hooks[0].metadata: {METADATA}, in quotes where it looks like something else, got True"],
+        id="a boolean",
+    ),
+    pytest.param(
+        "policy: wait",
+        "policy: wait\n    metadata: 1.5",
+        [f"11: hooks[0].metadata: {METADATA}, in quotes where it looks like something else, got 1.5"],
+        id="a fraction",
+    ),
+    pytest.param(
+        "policy: wait",
+        "policy: wait\n    metadata:",
+        [f"11: hooks[0].metadata: {METADATA}, got None"],
+        id="nothing behind the colon",
+    ),
+    pytest.param(
+        "policy: wait",
+        "policy: !!binary d2FpdA==",
+        ["10: hooks[0].policy: must have no tag such as tag:yaml.org,2002:binary, got 'd2FpdA=='", "10: "],
+        id="a tag on a text",
+    ),
+    pytest.param(
+        "version: 1",
+        "version: !!int one",
+        ["1: version: must have no tag such as tag:yaml.org,2002:int, got 'one'", "1: version: must be 1"],
+        id="a tag that lies",
+    ),
+    pytest.param(
+        "policy: wait",
+        "policy: wait\n    limits: !!set {}",
+        ["11: hooks[0].limits: must have no tag, got 'tag:yaml.org,2002:set'"],
+        id="a tag on a mapping",
+    ),
+    pytest.param(
+        "policy: wait",
+        "policy: *lost",
+        ["10: the file: must be YAML: found undefined alias 'lost', got 'policy: *lost'"],
+        id="an alias of nothing",
+    ),
+    pytest.param(
+        "group: web",
+        "group: *-web",
+        ["8: the file: must be YAML: "],
+        id="a glob that wants quotes",
+    ),
+    pytest.param(
+        "policy: wait",
+        "policy: &self [*self]",
+        ["10: hooks[0].policy[0]: must not contain itself, got 'an alias of what it stands in'"],
+        id="an alias of what it stands in",
+    ),
+    pytest.param(
+        "    group: web",
+        "   group: web",
+        ["8: the file: must be YAML: while parsing a block collection, expected <block end>, but found"],
+        id="indented wrongly",
+    ),
+    pytest.param("    group: web", "\tgroup: web", ["8: the file: must be YAML: "], id="a tab"),
+    pytest.param("group: web", "group: 'web", ["11: the file: must be YAML: "], id="a quote without its end"),
+    pytest.param(
+        "    group: web",
+        "    group: w\x07b",
+        ["8: the file: must be YAML: has a character not allowed, got '\\x07'"],
+        id="a control character",
+    ),
+    pytest.param(
+        "policy: wait\n",
+        "policy: wait\n---\nversion: 1\n",
+        ["11: the file: must be YAML: expected a single document in the stream, but found another document"],
+        id="a second document",
+    ),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "expected"), UNSOUND)
+def test_each_problem_is_told_with_its_line(file: Path, old: str, new: str, expected: list[str]) -> None:
+    assert SOUND.count(old) == 1
+
+    found = complaints(file, SOUND.replace(old, new))
+
+    assert [line[: len(start)] for line, start in zip(found, expected, strict=True)] == expected
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        pytest.param("", "1: the file: must have version, policies, hooks, got 'nothing'", id="empty"),
+        pytest.param(
+            "# all comment\n", "1: the file: must have version, policies, hooks, got 'nothing'", id="comment"
+        ),
+        pytest.param("~\n", "1: the file: must be a mapping, got None", id="null"),
+        pytest.param("hooks\n", "1: the file: must be a mapping, got 'hooks'", id="a word"),
+        pytest.param("- a\n", "1: the file: must be a mapping, got ['a']", id="a list"),
+        pytest.param(b"version: 1\n# caf\xe9\n", "2: the file: must be UTF-8, got b'\\xe9'", id="Latin-1"),
+        pytest.param(
+            b"#" * (MOST_BYTES + 1),
+            f"1: the file: must be at most {MOST_BYTES} bytes long, got 'more'",
+            id="long",
+        ),
+        pytest.param(
+            "a: " + "[" * 100_000,
+            f"1: the file: must be nested at most {MOST_LEVELS} deep, got 'more'",
+            id="deep",
+        ),
+        pytest.param(
+            "- x\n" * (MOST_NODES + 1),
+            f"{MOST_NODES}: the file: must have at most {MOST_NODES} values, aliases written out, got 'more'",
+            id="many values",
+        ),
+    ],
+)
+def test_a_file_that_cannot_be_looked_into_is_refused_whole(
+    file: Path, content: str | bytes, expected: str
+) -> None:
+    assert complaints(file, content) == [expected]
+
+
+def test_a_file_of_the_longest_length_is_looked_into(file: Path) -> None:
+    file.write_text(SOUND + "#" * (MOST_BYTES - len(SOUND)))
+
+    assert hooks_file.load(file).hooks
+
+
+def test_aliases_that_multiply_are_refused(file: Path) -> None:
+    layers = [f"l{n}: &l{n} [{', '.join([f'*l{n - 1}'] * 10)}]" for n in range(1, 10)]
+
+    (found,) = complaints(file, "\n".join(["l0: &l0 [x]", *layers]))
+
+    assert f"must have at most {MOST_NODES} values, aliases written out, got 'more'" in found
+
+
+def test_aliases_that_nest_too_deep_are_refused(file: Path) -> None:
+    layers = [f"l{n}: &l{n} [[[[[[[[*l{n - 1}]]]]]]]]" for n in range(1, 100)]
+
+    (found,) = complaints(file, "\n".join(["l0: &l0 [x]", *layers]))
+
+    assert f"must be nested at most {MOST_LEVELS} deep, got 'more'" in found
+
+
+def test_what_a_file_repeats_and_what_it_says_wrong_are_told_together_in_order(file: Path) -> None:
+    found = complaints(file, "version: 2\nhooks: 5\npolicies: {}\nversion: 3\nmore: 1\n")
+
+    assert [line.split(", got")[0] for line in found] == [
+        "1: version: must be 1",
+        "2: hooks: must be a list",
+        "4: version: must not be given twice, stands on line 1",
+        "5: more: is not a known key here; known are version, policies, hooks",
+    ]
+
+
+def test_a_repeated_key_alone_is_enough_to_refuse_a_file(file: Path) -> None:
+    assert len(complaints(file, SOUND + "version: 1\n")) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        pytest.param("missing.yaml", "No such file or directory", id="missing"),
+        pytest.param("", "Is a directory", id="a folder"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path, name: str, said: str) -> None:
+    path = tmp_path / name
+
+    with pytest.raises(HooksFileRefused) as refused:
+        hooks_file.read(path)
+
+    assert refused.value.complaints == (f"{path}:1: the file: must be a file that can be read, got '{said}'",)
+
+
+def test_words_that_older_yaml_takes_for_values_are_words(file: Path) -> None:
+    file.write_text(SOUND.replace("done", "on") + "    metadata: 2026-01-31\n")
+
+    assert hooks_file.load(file).hooks[0].metadata == "2026-01-31"
+
+
+YAML_LIKE = st.lists(
+    st.sampled_from(
+        [
+            *SOUND.splitlines(keepends=True),
+            "- ",
+            "  ",
+            ": ",
+            "{",
+            "}",
+            "[",
+            "]",
+            "&a ",
+            "*a",
+            "? ",
+            "|\n",
+            "'",
+            "!!int ",
+        ]
+    ),
+    max_size=25,
+).map("".join)
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(YAML_LIKE.map(str.encode) | st.binary(max_size=60))
+def test_any_content_is_taken_or_refused_in_lines_of_one_form(file: Path, content: bytes) -> None:
+    file.write_bytes(content)
+    try:
+        said = ["sound"] if hooks_file.load(file) is not None else []
+    except HooksFileRefused as refused:
+        said = [line.removeprefix(f"{file}:") for line in refused.complaints]
+
+    assert said
+    assert [line for line in said if line != "sound" and not _has_the_form(line)] == []
+
+
+def _has_the_form(complaint: str) -> bool:
+    line, field, said = complaint.split(": ", 2)
+    return line.isdigit() and bool(field) and ", got " in said and len(complaint.splitlines()) == 1

@@ -1,0 +1,223 @@
+from __future__ import annotations
+
+import json
+from dataclasses import fields, replace
+from datetime import UTC, datetime, timedelta, timezone
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.factories import a_move_end, a_policy, a_signal, an_action, at, hook_terms
+from usher.aws import record_format
+from usher.core import notices
+from usher.core.model import Action, Entry, HookTerms, MoveEnd, Outcome, Phase, Result, Signal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from collections.abc import Set as AbstractSet
+
+    from usher.core.policy import Policy
+
+rule = settings(deadline=None, max_examples=50)
+
+offsets = st.integers(-14 * 60, 14 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))
+moments = st.datetimes(datetime(2009, 1, 1), datetime(2200, 1, 1), timezones=offsets)  # noqa: DTZ001
+optional_moments = st.none() | moments
+texts = st.text(max_size=20)
+counts = st.integers(1, 10**9)
+policies = st.sampled_from(
+    [
+        a_policy(),
+        a_policy([], name="park"),
+        a_policy([{"elapsed": "90s"}, {"signal": "done"}], give_up_after="45m", on_give_up="CONTINUE"),
+        a_policy(mode="observe", stalled_after="10m", on_failure="CONTINUE"),
+    ]
+)
+entries = st.builds(
+    Entry, number=counts, at=moments, event=texts, detail=texts, last_at=moments, count=counts
+)
+signals = st.builds(Signal, event_id=texts, at=moments, name=texts, instance_id=texts, message=texts)
+move_ends = st.builds(MoveEnd, started_at=optional_moments, ended_at=moments)
+tests = st.builds(notices.TestNotice, group=texts, request_id=texts, at=moments)
+hooks = st.builds(
+    HookTerms, heartbeat_timeout=st.timedeltas(timedelta(seconds=30), timedelta(hours=2)), default_result=...
+)
+
+
+@st.composite
+def actions(draw: st.DrawFn) -> Action:
+    """Any action, its fields as different as they may be."""
+    phase = draw(st.sampled_from(Phase))
+    results = st.sampled_from(Result)
+    return draw(
+        st.builds(
+            Action,
+            id=texts,
+            token=st.none() | texts,
+            instance_id=texts,
+            origin=st.none() | texts,
+            destination=st.none() | texts,
+            hook=hooks,
+            policy=policies,
+            started_at=moments,
+            first_seen_at=moments,
+            look_at=st.none() if phase is Phase.CLOSED else moments,
+            version=counts,
+            look_id=texts,
+            phase=st.just(phase),
+            result=results if phase is Phase.COMPLETING else st.none() | results,
+            outcome=st.none() | st.sampled_from(Outcome),
+            reason=texts,
+            closed_at=optional_moments,
+            heartbeats=counts,
+            beaten_at=optional_moments,
+            complete_sent_at=optional_moments,
+            received_by=st.lists(texts, max_size=3).map(tuple),
+            signals=st.lists(signals, max_size=3).map(tuple),
+            progress_at=optional_moments,
+            move_end=st.none() | move_ends,
+            last_entry=st.none() | entries,
+        )
+    )
+
+
+FORMATS: Final = [
+    pytest.param(actions(), record_format.action_to_data, record_format.action_from_data, id="action"),
+    pytest.param(signals, record_format.signal_to_data, record_format.signal_from_data, id="signal"),
+    pytest.param(move_ends, record_format.move_end_to_data, record_format.move_end_from_data, id="move end"),
+    pytest.param(entries, record_format.entry_to_data, record_format.entry_from_data, id="entry"),
+    pytest.param(tests, record_format.test_to_data, record_format.test_from_data, id="test"),
+]
+
+
+@pytest.mark.parametrize(("values", "to_data", "from_data"), FORMATS)
+@given(data=st.data())
+@rule
+def test_every_value_comes_back_from_json_as_it_was(
+    values: st.SearchStrategy[Any],
+    to_data: Callable[[Any], object],
+    from_data: Callable[[Any], Any],
+    data: st.DataObject,
+) -> None:
+    value = data.draw(values)
+
+    assert from_data(json.loads(json.dumps(to_data(value)))) == value
+
+
+@pytest.mark.parametrize(("values", "to_data", "from_data"), FORMATS)
+@given(data=st.data())
+@rule
+def test_keys_of_a_newer_release_are_passed_over(
+    values: st.SearchStrategy[Any],
+    to_data: Callable[[Any], Mapping[str, object]],
+    from_data: Callable[[Any], Any],
+    data: st.DataObject,
+) -> None:
+    value = data.draw(values)
+
+    assert from_data({**to_data(value), "added_later": {"a": 1}}) == value
+
+
+def full_action() -> Action:
+    """An action in which every field differs from its default."""
+    action = replace(
+        an_action(phase=Phase.COMPLETING, version=7, look_id="look-7", result=Result.CONTINUE),
+        outcome=Outcome.COMPLETED,
+        reason="done",
+        closed_at=at(300),
+        heartbeats=3,
+        beaten_at=at(100),
+        complete_sent_at=at(200),
+        received_by=("sqs",),
+        signals=(a_signal(),),
+        progress_at=at(50),
+        move_end=a_move_end(),
+    )
+    return action.noted(at(1), "wait", "no signal")
+
+
+def test_every_field_of_an_action_is_kept_but_its_unsaved_lines() -> None:
+    """So a field that is added to the action is not forgotten here."""
+    data = record_format.action_to_data(full_action())
+
+    assert data.keys() == {field.name for field in fields(Action)} - {"unsaved"}
+    assert record_format.action_from_data(data) == replace(full_action(), unsaved=())
+
+
+def test_what_an_older_release_did_not_write_takes_its_default() -> None:
+    data = record_format.action_to_data(full_action())
+    minimal = an_action(token=None, origin=None, destination=None, look_at=at(0))
+    required = ("id", "instance_id", "hook", "policy", "started_at", "first_seen_at", "look_at")
+
+    assert record_format.action_from_data({key: data[key] for key in required}) == minimal
+
+
+def test_an_older_entry_signal_and_move_end_take_their_defaults_too() -> None:
+    entry = Entry(number=1, at=at(0), event="wait", detail="no signal", last_at=at(0))
+    places = {"origin": None, "destination": None, "started_at": None}
+
+    entry_data = without({"count"}, record_format.entry_to_data(entry))
+    signal_data = without({"message"}, record_format.signal_to_data(a_signal()))
+    move_end_data = without(places.keys(), record_format.move_end_to_data(a_move_end()))
+
+    assert record_format.entry_from_data(entry_data) == entry
+    assert record_format.signal_from_data(signal_data) == a_signal()
+    assert record_format.move_end_from_data(move_end_data) == a_move_end(**places)
+
+
+def without(keys: AbstractSet[str], data: Mapping[str, object]) -> dict[str, object]:
+    return {key: data[key] for key in data.keys() - keys}
+
+
+def test_what_is_absent_is_left_out() -> None:
+    action = an_action(token=None, phase=Phase.CLOSED, look_at=None)
+
+    assert None not in record_format.action_to_data(action).values()
+    assert None not in record_format.move_end_to_data(a_move_end(origin=None)).values()
+    assert None not in record_format.signal_to_data(a_signal()).values()
+
+
+def test_a_span_is_kept_in_seconds_as_its_name_says() -> None:
+    hook = hook_terms(heartbeat_timeout=timedelta(minutes=5))
+
+    assert record_format.action_to_data(an_action(hook=hook))["hook"]["heartbeat_timeout_s"] == 300
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [a_policy(), a_policy([], name="park"), a_policy(give_up_after="45m", mode="observe")],
+    ids=["waits", "waits for nothing", "observes"],
+)
+def test_a_policy_is_kept_as_the_configuration_had_it(policy: Policy) -> None:
+    data = record_format.action_to_data(an_action(policy=policy))
+
+    assert data["policy"] == {"name": policy.name, "source": policy.source}
+    assert record_format.action_from_data(data).policy == policy
+
+
+@pytest.mark.parametrize(
+    ("moment", "expected"),
+    [
+        pytest.param(at(0), "2026-03-01T12:00:00.000000+00:00", id="whole seconds"),
+        pytest.param(at(0.5), "2026-03-01T12:00:00.500000+00:00", id="parts of a second"),
+        pytest.param(
+            datetime(2026, 3, 1, 1, tzinfo=timezone(timedelta(hours=-11))),
+            "2026-03-01T12:00:00.000000+00:00",
+            id="another time zone",
+        ),
+    ],
+)
+def test_times_are_written_in_utc_with_microseconds(moment: datetime, expected: str) -> None:
+    assert record_format.time_text(moment) == expected
+
+
+@given(left=moments, right=moments)
+@rule
+def test_texts_of_times_sort_as_the_times_do(left: datetime, right: datetime) -> None:
+    texts_sort = record_format.time_text(left) < record_format.time_text(right)
+
+    assert texts_sort == (left < right)
+    assert record_format.text_time(record_format.time_text(left)) == left
+    assert record_format.text_time(record_format.time_text(left)).tzinfo == UTC

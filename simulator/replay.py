@@ -109,8 +109,8 @@ def _begin_waits(world: World, configuration: Configuration, notices: Sequence[N
     for notice in notices:
         if not isinstance(notice, LifecycleNotice) or notice.token in begun:
             continue
-        hook = configuration.hook(notice.hook, notice.group)
-        if hook is None or hook.transition is not notice.transition:
+        hook = configuration.hook(notice.hook, notice.group, notice.transition)
+        if hook is None:
             continue
         begun.add(notice.token)
         wait = Wait(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, assert_never
 
 from usher.aws import messages
 from usher.core import hearing
-from usher.core.model import Action, HookTerms, MoveEnd, Signal
+from usher.core.model import Action, HookTerms, MoveEnd, Result, Signal, Transition
 from usher.core.notices import LifecycleNotice, NotUnderstood, TestNotice, Unrelated
 from usher.core.policy import Move
 from usher.ports import Moved, Raw, Unavailable
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from usher.core.policy import Configuration, Hook
+    from usher.core.policy import Configuration, Hook, Policy
     from usher.ports import DeadLetters, Store, Telemetry, WakeUps
 
 TRIES: Final = 8
@@ -70,14 +70,38 @@ class Intake:
     def _take_lifecycle(self, notice: LifecycleNotice, raw: Raw, now: datetime) -> None:
         known = self.store.of_token(notice.token)
         if known is None:
-            hook = self.configuration.hook(notice.hook, notice.group)
-            if hook is None or hook.transition is not notice.transition:
-                why = "is not configured" if hook is None else f"is configured for {hook.transition}"
-                self._tell("ignored", f"hook {notice.hook} of group {notice.group} {why}")
+            hook = self.configuration.hook(notice.hook, notice.group, notice.transition)
+            if hook is None:
+                what = f"hook {notice.hook} of group {notice.group}"
+                self._tell("ignored", f"{what} is not configured for {notice.transition}")
                 return
-            known = self._open(_action(notice, hook, self.new_id(), now), raw, now)
+            policy = hook.policy_for(self._move(notice, hook))
+            known = self._open(_action(notice, hook, policy, self.new_id(), now), raw, now)
         if known is not None:
             self._note_copy(known, notice, raw, now)
+
+    def _move(self, notice: LifecycleNotice, hook: Hook) -> Move:
+        """What the rules of `hook` may ask of the notice; what none asks is not looked up."""
+        asks = any(field == "after" for rule in hook.rules for field, _ in rule.when)
+        return Move(
+            group=notice.group,
+            transition=notice.transition,
+            origin=notice.origin,
+            destination=notice.destination,
+            after="launch_failed" if asks and self._launch_failed(notice.instance_id) else None,
+        )
+
+    def _launch_failed(self, instance_id: str) -> bool:
+        """Whether the instance's last launch was abandoned: by Usher, or as an outcome event says.
+
+        The termination that follows looks like any scale-in (aws-facts 2.2).
+        """
+        actions = self.store.of_instance(instance_id)
+        launches = [action for action in actions if action.hook.transition is Transition.LAUNCHING]
+        if not launches:
+            return False
+        end = launches[-1].move_end
+        return launches[-1].result is Result.ABANDON or (end is not None and not end.succeeded)
 
     def _open(self, action: Action, raw: Raw, now: datetime) -> Action | None:
         """Record a new action. Returns another that was recorded for its token meanwhile."""
@@ -173,14 +197,8 @@ def _looked_at(action: Action, now: datetime) -> Action:
     return replace(action, look_at=now) if action.is_open else action
 
 
-def _action(notice: LifecycleNotice, hook: Hook, action_id: str, now: datetime) -> Action:
+def _action(notice: LifecycleNotice, hook: Hook, policy: Policy, action_id: str, now: datetime) -> Action:
     """The action that a notice opens, with the terms under which it will be finished."""
-    move = Move(
-        group=notice.group,
-        transition=notice.transition,
-        origin=notice.origin,
-        destination=notice.destination,
-    )
     terms = HookTerms(
         name=notice.hook,
         group=notice.group,
@@ -193,7 +211,7 @@ def _action(notice: LifecycleNotice, hook: Hook, action_id: str, now: datetime) 
         token=notice.token,
         instance_id=notice.instance_id,
         hook=terms,
-        policy=hook.policy_for(move),
+        policy=policy,
         origin=notice.origin,
         destination=notice.destination,
         started_at=min(notice.at, now),  # a clock ahead of ours is no reason to hold longer
@@ -201,4 +219,4 @@ def _action(notice: LifecycleNotice, hook: Hook, action_id: str, now: datetime) 
         look_at=now,
         received_by=(notice.channel,),
     )
-    return action.noted(now, "notified", f"by {notice.channel}; policy {action.policy.name}")
+    return action.noted(now, "notified", f"by {notice.channel}; policy {policy.name}")

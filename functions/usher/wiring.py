@@ -8,7 +8,7 @@ import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import boto3
 from aws_lambda_powertools import Logger, Metrics
@@ -18,14 +18,11 @@ from usher import handlers
 from usher.aws.autoscaling import AutoScalingApi
 from usher.aws.queues import DeadLetterQueue, WakeUpQueue
 from usher.aws.records import Records
-from usher.aws.telemetry import NAMESPACE, PowertoolsTelemetry
+from usher.aws.telemetry import NAMESPACE, PowertoolsTelemetry, flushing
 from usher.core import configuration
 from usher.intake import Intake
 from usher.looks import Looks
 from usher.settings import Settings
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 _ONE_ATTEMPT: Final = Config(connect_timeout=2, read_timeout=4, retries={"total_max_attempts": 1})
 _FEW_ATTEMPTS: Final = Config(
@@ -71,7 +68,7 @@ def parts() -> Parts:
     return Parts(settings=settings, looks=looks, dead_letters=dead_letters, metrics=metrics)
 
 
-def intake() -> Callable[..., handlers.Event]:
+def intake() -> handlers.Handler:
     """The handler of the function `intake`."""
     made = parts()
     hooks = json.loads(made.settings.hooks.read_text(encoding="utf-8"))
@@ -84,17 +81,17 @@ def intake() -> Callable[..., handlers.Event]:
         clock=now,
         new_id=new_id,
     )
-    return made.metrics.log_metrics(handlers.intake_handler(taking))
+    return flushing(handlers.intake_handler(taking), made.metrics)
 
 
-def wake() -> Callable[..., handlers.Event]:
+def wake() -> handlers.Handler:
     """The handler of the function `wake`."""
     made = parts()
     handler = handlers.wake_handler(made.looks, made.dead_letters, made.settings.calls_per_second)
-    return made.metrics.log_metrics(handler)
+    return flushing(handler, made.metrics)
 
 
-def sweep() -> Callable[..., handlers.Event]:
+def sweep() -> handlers.Handler:
     """The handler of the function `sweep`."""
     made = parts()
-    return made.metrics.log_metrics(handlers.sweep_handler(made.looks, made.settings.calls_per_second))
+    return flushing(handlers.sweep_handler(made.looks, made.settings.calls_per_second), made.metrics)

@@ -14,8 +14,7 @@ from usher.aws import records
 
 @pytest.fixture(scope="module")
 def template() -> dict[str, Any]:
-    made: dict[str, Any] = Template.from_stack(Controller(cdk.App(), "Usher")).to_json()
-    return made
+    return dict(Template.from_stack(Controller(cdk.App(), "Usher")).to_json())
 
 
 def of_type(template: dict[str, Any], kind: str) -> list[dict[str, Any]]:

@@ -237,10 +237,48 @@ def test_what_is_not_configured_is_ignored_and_recorded_nowhere() -> None:
     told = replayed(hooks("5m", []), *(entry(body, 1) for body in strangers))
     assert (told["summary"]["ignored"], told["summary"]["actions"]) == (3, 0)
     assert [place["reason"] for place in told["ignored"]] == [
-        "hook drain of group db-1 is not configured",
-        "hook other of group web-1 is not configured",
-        "hook drain of group web-1 is configured for terminating",
+        "hook drain of group db-1 is not configured for terminating",
+        "hook other of group web-1 is not configured for terminating",
+        "hook drain of group web-1 is not configured for launching",
     ]
+
+
+LAUNCH_FAILED = {
+    "version": 1,
+    "policies": {
+        "gate": {"until": [{"signal": "done"}]},
+        "work": {"until": [{"elapsed": "10m"}]},
+        "park": {"until": []},
+    },
+    "hooks": [
+        {"name": "gate", "group": "web-1", "transition": "launching", "policy": "gate"},
+        {
+            "name": "drain",
+            "group": "web-1",
+            "transition": "terminating",
+            "policy": [{"when": {"after": "launch_failed"}, "use": "park"}, {"use": "work"}],
+        },
+    ],
+}
+
+
+@pytest.mark.parametrize(("status", "policy"), [("failed", "park"), ("done", "work")])
+def test_a_termination_after_a_failed_launch_is_known_as_such(status: str, policy: str) -> None:
+    launch = message(
+        LifecycleHookName="gate",
+        LifecycleTransition="autoscaling:EC2_INSTANCE_LAUNCHING",
+        LifecycleActionToken="22222222-2222-4333-8444-555555555555",
+        Origin="EC2",
+        Destination="AutoScalingGroup",
+        Time="2026-03-01T11:50:00.000Z",
+    )
+    told = replayed(
+        configuration.parse(LAUNCH_FAILED),
+        entry(launch, -599),
+        entry(signalled(status, "2026-03-01T11:59:58Z"), -1),
+        entry(message(), 1),
+    )
+    assert [action["policy"] for action in told["actions"]] == ["gate", policy]
 
 
 def test_a_poison_message_stops_nothing_else() -> None:

@@ -640,6 +640,12 @@ def test_a_bad_policy_is_refused_once_and_not_again_where_it_is_used() -> None:
     assert "(defined: go, wait)" in found[1].rule
 
 
+def test_a_policy_name_that_is_refused_breaks_no_other_complaint_into_lines() -> None:
+    (_, lost) = problems(changed(("policies['a\rb']", {"until": []}), ("hooks[1].policy", "lost")))
+
+    assert lost.rule == "must be a policy of this file (defined: go, wait)"
+
+
 def test_where_there_are_no_policies_their_uses_are_not_refused_as_well() -> None:
     found = problems(changed(("policies", "none"), ("hooks[1].name", "")))
 

@@ -90,6 +90,7 @@ def move_end(
         started_at=at(times[0]),
         ended_at=at(times[1]),
         detail=detail,
+        succeeded="Unsuccessful" not in detail,
     )
 
 
@@ -612,6 +613,8 @@ BAD_VALUES = {
     "transition unknown": ("LifecycleTransition", "autoscaling:EC2_INSTANCE_PARKING"),
     "transition in lower case": ("LifecycleTransition", "autoscaling:ec2_instance_launching"),
     "transition empty": ("LifecycleTransition", ""),
+    "transition of 1,000": ("LifecycleTransition", "t" * 1000),
+    "transition a test": ("LifecycleTransition", "autoscaling:TEST_NOTIFICATION"),
     "transition an array": ("LifecycleTransition", ["autoscaling:EC2_INSTANCE_LAUNCHING"]),
     "transition an object": ("LifecycleTransition", {"autoscaling": "EC2_INSTANCE_LAUNCHING"}),
     "transition with a surrogate": ("LifecycleTransition", SURROGATE),

@@ -128,7 +128,9 @@ HOOKS = (
 def test_a_hook_is_found_by_its_name_and_group(name: str, group: str, expected: int | None) -> None:
     configuration = Configuration(policies={}, hooks=HOOKS)
 
-    assert configuration.hook(name, group) is (None if expected is None else HOOKS[expected])
+    found = configuration.hook(name, group, Transition.TERMINATING)
+    assert found is (None if expected is None else HOOKS[expected])
+    assert configuration.hook(name, group, Transition.LAUNCHING) is None
 
 
 @pytest.mark.parametrize(

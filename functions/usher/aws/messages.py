@@ -100,7 +100,7 @@ def _from_bare(data: Mapping[str, Any], name: str, channel: str) -> Notice:
         return _from_event(data)
     event = data.get("Event")
     transition = data.get("LifecycleTransition")
-    if _TEST_NOTIFICATION in (event, transition):
+    if event == _TEST_NOTIFICATION:
         return TestNotice(
             group=_text(data, "AutoScalingGroupName", _NAME),
             request_id=_text(data, "RequestId", _ID),
@@ -163,6 +163,7 @@ def _move_end(event: Mapping[str, Any], kind: str) -> Notice:
         started_at=_optional_time(detail, "StartTime"),
         ended_at=_optional_time(detail, "EndTime") or happened_at,
         detail=f"{kind}: {_clean(said)}" if said else kind,
+        succeeded=not kind.endswith("Unsuccessful"),
     )
 
 

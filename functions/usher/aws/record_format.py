@@ -145,6 +145,7 @@ def move_end_to_data(move_end: MoveEnd) -> Data:
             "started_at": _optional_text(move_end.started_at),
             "ended_at": time_text(move_end.ended_at),
             "detail": move_end.detail,
+            "succeeded": move_end.succeeded,
         }
     )
 
@@ -161,6 +162,7 @@ def move_end_from_data(data: Mapping[str, Any]) -> MoveEnd:
         started_at=_optional_time(data, "started_at"),
         ended_at=text_time(data["ended_at"]),
         detail=data["detail"],
+        succeeded=data.get("succeeded", True),
     )
 
 

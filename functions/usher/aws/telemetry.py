@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from aws_lambda_powertools import Logger, Metrics
 
     from usher.core.model import Action
+    from usher.handlers import Context, Event, Handler
 
 NAMESPACE: Final = "Usher"
 _SECONDS: Final = frozenset({"SecondsToExpiry", "NotificationLag"})
@@ -58,3 +59,16 @@ class PowertoolsTelemetry:
         """An error that is made up for, with its trace."""
         self._logger.error(what, exc_info=error)
         self.count("Trouble")
+
+
+def flushing(handler: Handler, metrics: Metrics) -> Handler:
+    """The handler, and after it the invocation's metrics go out; without a word where there are none."""
+
+    def handle(event: Event, context: Context | None = None) -> Event:
+        try:
+            return handler(event, context)
+        finally:
+            if metrics.metric_set:
+                metrics.flush_metrics()
+
+    return handle

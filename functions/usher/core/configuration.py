@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from datetime import timedelta
 from functools import lru_cache, partial
@@ -314,7 +315,7 @@ def _named_policy(policies: _Policies, field: Field) -> Policy:
     if policies is None:
         raise Refused
     if name not in policies:
-        defined = ", ".join(sorted(policies)) or "none"
+        defined = ", ".join(sorted(filter(re.compile(_POLICY_NAME).fullmatch, policies))) or "none"
         raise field.refuse(f"must be a policy of this file (defined: {defined})")
     policy = policies[name]
     if policy is None:

@@ -88,6 +88,7 @@ class MoveEnd:
     started_at: datetime | None  # of the scaling activity: the hook's wait begins seconds later
     ended_at: datetime
     detail: str  # e.g. "EC2 Instance Launch Successful"
+    succeeded: bool = True
 
     def __post_init__(self) -> None:
         require_aware("started_at", self.started_at)

@@ -135,12 +135,16 @@ class Configuration:
             found.setdefault(hook.name, []).append(hook)
         return found
 
-    def hook(self, name: str, group: str) -> Hook | None:
-        """The hook of that name on that group, or None: not ours (promise 5).
+    def hook(self, name: str, group: str, transition: Transition) -> Hook | None:
+        """The hook of that name on that group for that transition, or None: not ours (promise 5).
 
         One that names the group goes before one by tags, which may be meant for other groups.
         """
-        fitting = [hook for hook in self._by_name.get(name, []) if hook.group.may_fit(group)]
+        fitting = [
+            hook
+            for hook in self._by_name.get(name, [])
+            if hook.transition is transition and hook.group.may_fit(group)
+        ]
         return min(fitting, key=lambda hook: hook.group.glob is None, default=None)
 
     def names_group(self, group: str) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, assert_never
 
 from usher.core.conditions.verdict import Standing, Verdict
 from usher.core.model import Status
@@ -41,3 +41,5 @@ class Signalled:
                 return Verdict(standing=Standing.FAILED, detail=said)
             case Status.PROGRESS:
                 return Verdict(standing=Standing.PENDING, detail=said)
+            case _:
+                assert_never(signal.status)

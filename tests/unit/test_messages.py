@@ -779,7 +779,7 @@ def assert_storable(value: object) -> None:
         for field in dataclasses.fields(value):
             assert_storable(getattr(value, field.name))
     else:
-        assert value is None
+        assert value is None or isinstance(value, bool)
 
 
 def assert_read_or_refused(body: object) -> None:

@@ -1,4 +1,4 @@
-"""The table of the records, as usher.aws.records reads and writes it."""
+"""The table of the records, as usher.aws.table reads and writes it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import aws_cdk as cdk
 from aws_cdk import aws_dynamodb as dynamodb
 from constructs import Construct
 
-from usher.aws import records
+from usher.aws import table
 
 
 class RecordsTable(Construct):
@@ -24,11 +24,11 @@ class RecordsTable(Construct):
             point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
                 point_in_time_recovery_enabled=True
             ),
-            time_to_live_attribute=records.TTL_ATTRIBUTE,
+            time_to_live_attribute=table.TTL_ATTRIBUTE,
             removal_policy=cdk.RemovalPolicy.RETAIN,
         )
         self.table.add_global_secondary_index(
-            index_name=records.DUE_INDEX,
+            index_name=table.DUE_INDEX,
             partition_key=dynamodb.Attribute(name="due_shard", type=text),
             sort_key=dynamodb.Attribute(name="look_at", type=text),
             projection_type=dynamodb.ProjectionType.INCLUDE,

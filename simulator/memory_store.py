@@ -48,7 +48,9 @@ class MemoryStore:
 
     def save(self, action: Action, *, spent: Sequence[Signal] = (), raw: Raw | None = None) -> None:
         """See usher.ports.Records."""
-        stored = self._actions[action.id]
+        stored = self._actions.get(action.id)
+        if stored is None:
+            raise Moved
         if stored.version == action.version and stored.look_id == action.look_id:
             return
         if stored.version != action.version - 1:

@@ -36,6 +36,7 @@ class Request:
 
     operation: str
     parameters: Mapping[str, Any]
+    request_id: str = ""
 
 
 @cache
@@ -49,7 +50,7 @@ def _operation_model(name: str) -> OperationModel:
     return service_model().operation_model(name)
 
 
-def read_request(body: str) -> Request:
+def read_request(body: str, request_id: str) -> Request:
     """The call in the form-encoded `body`. Raises ApiError for an operation that is none."""
     flat = dict(parse_qsl(body, keep_blank_values=True))
     operation = flat.pop("Action", "")
@@ -58,7 +59,7 @@ def read_request(body: str) -> Request:
     flat.pop("Version", None)
     shape = _operation_model(operation).input_shape
     parameters = _read(shape, _nested(flat)) if shape is not None else {}
-    return Request(operation=operation, parameters=parameters)
+    return Request(operation=operation, parameters=parameters, request_id=request_id)
 
 
 def _nested(flat: Mapping[str, str]) -> dict[str, Any]:

@@ -28,6 +28,7 @@ class EndedBy(StrEnum):
     CALL = "CompleteLifecycleAction"
     HEARTBEAT_TIMEOUT = "Heartbeat Timeout"
     GLOBAL_TIMEOUT = "Global Timeout"
+    UNDELIVERABLE = "Undeliverable"  # its notification target took no message
     OTHER = "someone else"
 
 

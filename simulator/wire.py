@@ -52,7 +52,7 @@ def auto_scaling_client(
 def respond_to(body: str, answer: Callable[[Request], Mapping[str, Any]], request_id: str) -> tuple[int, str]:
     """The status and XML that answer a form-encoded request."""
     try:
-        request = query_protocol.read_request(body)
+        request = query_protocol.read_request(body, request_id)
         return 200, query_protocol.write_answer(request.operation, answer(request), request_id)
     except ApiError as error:
         return error.status, query_protocol.write_error(error, request_id)

@@ -13,7 +13,7 @@ import pytest
 from moto import mock_aws
 
 from usher import wiring
-from usher.aws import records
+from usher.aws.table import definition
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,7 +41,7 @@ def wake_ups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     }.items():
         monkeypatch.setenv(name, value)
     with mock_aws():
-        boto3.client("dynamodb").create_table(**records.table("records"))
+        boto3.client("dynamodb").create_table(**definition("records"))
         queues = boto3.client("sqs")
         urls = [queues.create_queue(QueueName=name)["QueueUrl"] for name in ("wake-ups", "dead")]
         monkeypatch.setenv("USHER_WAKE_UPS_URL", urls[0])

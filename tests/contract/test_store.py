@@ -20,7 +20,7 @@ from moto import mock_aws
 
 from simulator.memory_store import MemoryStore
 from tests.factories import a_move_end, a_signal, an_action, at
-from usher.aws import records as dynamodb
+from usher.aws import table as dynamodb
 from usher.aws.records import Records
 from usher.core import notices
 from usher.core.model import Outcome, Phase, Result
@@ -63,7 +63,7 @@ def a_client() -> DynamoDBClient:
 
 def a_table(client: DynamoDBClient) -> str:
     name = next(table_names)
-    client.create_table(**dynamodb.table(name))
+    client.create_table(**dynamodb.definition(name))
     return name
 
 
@@ -213,11 +213,11 @@ def test_tokens_are_case_sensitive(store: Store) -> None:
 
 def test_the_actions_of_an_instance_come_oldest_first(store: Store) -> None:
     """Tokens of earlier actions do arrive late."""
-    for name, start in (("second", 60), ("third", 600), ("first", 0)):
+    for name, start in (("b", 60), ("a", 600), ("c", 0)):
         opened(store, id=name, token=f"{name:-<36}", started_at=at(start))
     opened(store, id="elsewhere", token="e" * 36, instance_id="i-1")
 
-    assert [action.id for action in store.of_instance(INSTANCE)] == ["first", "second", "third"]
+    assert [action.id for action in store.of_instance(INSTANCE)] == ["c", "b", "a"]
 
 
 # Saving
@@ -254,6 +254,15 @@ def test_a_save_that_skips_a_version_stores_nothing(store: Store) -> None:
         store.save(replace(action, version=3))
 
     assert loaded(store) == action
+
+
+def test_a_save_of_what_is_not_kept_any_more_has_moved_and_stores_nothing(store: Store) -> None:
+    with pytest.raises(Moved):
+        store.save(after(an_action()), raw=a_raw())
+
+    assert store.load("action-1") is None
+    assert list(store.raws("action-1")) == []
+    assert store.open_actions() == 0
 
 
 def test_the_same_save_again_succeeds_and_changes_nothing(store: Store) -> None:
@@ -824,6 +833,17 @@ def test_a_refused_condition_is_not_tried_again_though_another_write_was_busy(
     assert calls["TransactWriteItems"] == 1
 
 
+def test_a_save_that_moved_is_known_from_one_answer(client: DynamoDBClient, records: Records) -> None:
+    action = opened(records)
+    records.save(after(action))
+    calls = refuse(client, "TransactWriteItems", [])
+
+    with pytest.raises(Moved):
+        records.save(after(action, "look-3"))
+
+    assert calls["TransactWriteItems"] == 1
+
+
 DOINGS: Final = [
     pytest.param("TransactWriteItems", lambda store: opened(store, id="x", token="x" * 36), id="open"),
     pytest.param("TransactWriteItems", lambda store: store.save(after(an_action())), id="save"),
@@ -869,13 +889,6 @@ def test_what_is_misconfigured_is_raised_as_it_is(
         do(records)
 
     assert calls[operation] == 1
-
-
-def test_a_record_that_is_not_kept_any_more_has_moved(records: Records) -> None:
-    with pytest.raises(Moved):
-        records.save(after(an_action()))
-
-    assert records.load("action-1") is None
 
 
 def test_a_save_cut_off_before_its_state_loses_none_of_many_signals(
@@ -943,13 +956,13 @@ def test_all_pages_of_a_query_are_read(client: DynamoDBClient, records: Records)
         params["Limit"] = 1
 
     client.meta.events.register("before-parameter-build.dynamodb.Query", page_by_page)
-    for number in range(40):
+    for number in range(20):
         opened(records, id=f"action-{number}", token=f"{number:036}", started_at=at(number))
     for number in range(3):
         records.keep_signal(a_signal(event_id=f"event-{number}", at=at(0)))
 
-    assert len(due_ids(records, LATER)) == 40
-    assert len(list(records.of_instance(INSTANCE))) == 40
+    assert len(due_ids(records, LATER)) == 20
+    assert len(list(records.of_instance(INSTANCE))) == 20
     assert heard_ids(records, an_action()) == ["event-0", "event-1", "event-2"]
 
 

@@ -9,7 +9,7 @@ import pytest
 from aws_cdk.assertions import Template
 
 from infra.controller import Controller
-from usher.aws import records
+from usher.aws.table import TTL_ATTRIBUTE, definition
 
 
 @pytest.fixture(scope="module")
@@ -26,14 +26,14 @@ def of_type(template: dict[str, Any], kind: str) -> list[dict[str, Any]]:
 def test_the_table_has_the_keys_that_the_records_are_written_with(template: dict[str, Any]) -> None:
     (table,) = of_type(template, "AWS::DynamoDB::Table")
     made = table["Properties"]
-    wanted = records.table("records")
+    wanted = definition("records")
     assert made["KeySchema"] == wanted["KeySchema"]
     by_name = {each["AttributeName"]: each for each in made["AttributeDefinitions"]}
     assert by_name == {each["AttributeName"]: each for each in wanted["AttributeDefinitions"]}
     (index,), (wanted_index,) = made["GlobalSecondaryIndexes"], wanted["GlobalSecondaryIndexes"]
     assert (index["IndexName"], index["KeySchema"]) == (wanted_index["IndexName"], wanted_index["KeySchema"])
     assert set(index["Projection"]["NonKeyAttributes"]) == set(wanted_index["Projection"]["NonKeyAttributes"])
-    assert made["TimeToLiveSpecification"] == {"AttributeName": records.TTL_ATTRIBUTE, "Enabled": True}
+    assert made["TimeToLiveSpecification"] == {"AttributeName": TTL_ATTRIBUTE, "Enabled": True}
 
 
 def test_the_table_outlives_its_stack_and_can_be_put_back_to_any_second(template: dict[str, Any]) -> None:

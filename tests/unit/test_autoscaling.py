@@ -51,6 +51,7 @@ def test_an_action_is_named_by_its_token_alone_where_it_has_one() -> None:
             "LifecycleActionToken": action.token,
             "LifecycleActionResult": "ABANDON",
         },
+        request_id="request-1",
     )
 
 

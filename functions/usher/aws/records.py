@@ -16,17 +16,12 @@ COUNT#shard     OPEN                          how many actions of the shard are 
 from __future__ import annotations
 
 import hashlib
-import json
 import zlib
 from dataclasses import replace
 from datetime import timedelta
-from functools import partial
-from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Final
 
-from botocore import exceptions as botocore_exceptions
-from botocore.exceptions import ClientError
-
-from usher.aws import record_format
+from usher.aws import record_format, table
 from usher.aws.record_format import text_time, time_text
 from usher.core import hearing
 from usher.ports import Due, Evidence, Moved, Raw, Unavailable
@@ -36,82 +31,23 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from mypy_boto3_dynamodb import DynamoDBClient
-    from mypy_boto3_dynamodb.type_defs import (
-        AttributeValueTypeDef,
-        CreateTableInputTypeDef,
-        KeysAndAttributesTypeDef,
-        PutTypeDef,
-        QueryInputTypeDef,
-        TransactWriteItemTypeDef,
-        UpdateTypeDef,
-    )
+    from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
 
+    from usher.aws.table import Item
     from usher.core.model import Action, Entry, MoveEnd, Signal
     from usher.core.notices import TestNotice
 
-Item: TypeAlias = "dict[str, AttributeValueTypeDef]"
-T = TypeVar("T")
-
-TTL_ATTRIBUTE: Final = "keep_until"
-DUE_INDEX: Final = "due"
 SCHEMA: Final = 1
 SHARDS: Final = 16
 RETENTION: Final = timedelta(days=30)
-TRIES: Final = 5  # at once: whoever is turned away after them comes back by a wake-up or redelivery
 MOST_BODY_BYTES: Final = 300_000  # an item holds 400 KB, and no lifecycle message comes near
 
-_MOST_WRITES: Final = 100  # of a transaction (aws-facts 5)
-_MOST_BESIDE_STATE: Final = _MOST_WRITES - 2  # the state itself, and the count
-_MOST_READS: Final = 100  # of a BatchGetItem
+_MOST_BESIDE_STATE: Final = table.MOST_WRITES - 2  # the state itself, and the count
 _STATE: Final = 0  # its position in a transaction
 _LINES_OF_AN_ITEM: Final = 40  # of some 1,000 characters each, which JSON may spell in 6 bytes
 _HEARD_KEPT: Final = hearing.SIGNAL_KEPT + timedelta(days=1)
 _LONG_KEPT: Final = timedelta(days=400)
 _LAST: Final = "\uffff"  # sorts after all that follows a prefix
-_UNREACHABLE: Final = (botocore_exceptions.ConnectionError, botocore_exceptions.HTTPClientError)
-_REFUSED: Final = "ConditionalCheckFailed"
-_BUSY: Final = frozenset(
-    {
-        "TransactionConflict",
-        "TransactionConflictException",
-        "TransactionInProgressException",
-        "ThrottlingError",
-        "ThrottlingException",
-        "ProvisionedThroughputExceeded",
-        "ProvisionedThroughputExceededException",
-        "RequestLimitExceeded",
-        "InternalServerError",
-        "ServiceUnavailable",
-    }
-)
-
-
-def table(name: str) -> CreateTableInputTypeDef:
-    """The table that Records needs, as CreateTable takes it; its TTL is on TTL_ATTRIBUTE."""
-    return {
-        "TableName": name,
-        "BillingMode": "PAY_PER_REQUEST",
-        "AttributeDefinitions": [
-            {"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk", "due_shard", "look_at")
-        ],
-        "KeySchema": [
-            {"AttributeName": "pk", "KeyType": "HASH"},
-            {"AttributeName": "sk", "KeyType": "RANGE"},
-        ],
-        "GlobalSecondaryIndexes": [
-            {
-                "IndexName": DUE_INDEX,
-                "KeySchema": [
-                    {"AttributeName": "due_shard", "KeyType": "HASH"},
-                    {"AttributeName": "look_at", "KeyType": "RANGE"},
-                ],
-                "Projection": {
-                    "ProjectionType": "INCLUDE",
-                    "NonKeyAttributes": ["action_id", "version", "expires_at"],
-                },
-            }
-        ],
-    }
 
 
 class Records:
@@ -124,18 +60,20 @@ class Records:
         clock: Callable[[], datetime],
         retention: timedelta = RETENTION,
     ) -> None:
-        self._table = _Table(client, table_name)
+        self._table = table.Table(client, table_name)
         self._clock = clock
         self._retention = retention
 
     def open(self, action: Action, raw: Raw) -> Action:
         """See usher.ports.Records."""
-        pointer = _key(f"INSTANCE#{action.instance_id}", f"ACTION#{time_text(action.started_at)}#{action.id}")
+        pointer = table.key(
+            f"INSTANCE#{action.instance_id}", f"ACTION#{time_text(action.started_at)}#{action.id}"
+        )
         refusals = self._table.transact(
             [
                 self._state(action, "attribute_not_exists(pk)"),
                 *self._claim(action),
-                self._table.put(pointer, {"action_id": _text(action.id)}, self._expiry(action)),
+                self._table.put(pointer, {"action_id": table.text(action.id)}, self._expiry(action)),
                 *self._lines(action),
                 self._raw(action, raw),
                 *self._count(action, int(action.is_open)),
@@ -177,7 +115,7 @@ class Records:
         """
         for was_open, index in ((True, "attribute_exists"), (False, "attribute_not_exists")):
             condition = f"version = :was AND {index}(look_at)"
-            state = self._state(action, condition, {":was": _number(action.version - 1)})
+            state = self._state(action, condition, {":was": table.number(action.version - 1)})
             count = self._count(action, int(action.is_open) - int(was_open))
             refusals = self._table.transact([state, *writes, *count])
             if not refusals:
@@ -193,13 +131,13 @@ class Records:
         raise Moved
 
     def _spend_apart(self, action: Action, spent: Sequence[Signal], *, pending: bool) -> None:
-        for part in _parts(self._spend(action, spent, pending=pending), _MOST_WRITES):
+        for part in table.in_parts(self._spend(action, spent, pending=pending), table.MOST_WRITES):
             if self._table.transact(part):
                 raise Moved
 
     def of_token(self, token: str) -> Action | None:
         """See usher.ports.Finding."""
-        claim = self._table.get(_key(f"TOKEN#{token}", "ACTION"))
+        claim = self._table.get(table.key(f"TOKEN#{token}", "ACTION"))
         return self.load(claim["action_id"]["S"]) if claim else None
 
     def of_instance(self, instance_id: str) -> Iterable[Action]:
@@ -210,7 +148,11 @@ class Records:
 
     def due(self, until: datetime) -> Iterable[Due]:
         """See usher.ports.Finding."""
-        return [_due(item) for shard in range(SHARDS) for item in self._table.due(shard, time_text(until))]
+        return [
+            _due(item)
+            for shard in range(SHARDS)
+            for item in self._table.due(_shard_name(shard), time_text(until))
+        ]
 
     def open_actions(self) -> int:
         """See usher.ports.Finding."""
@@ -219,46 +161,56 @@ class Records:
 
     def keep_signal(self, signal: Signal) -> None:
         """See usher.ports.Hearsay."""
-        doc = _json(record_format.signal_to_data(signal))
+        doc = table.as_json(record_format.signal_to_data(signal))
         self._table.keep(_signal_key(signal), {"signal": doc}, self._clock() + _HEARD_KEPT)
 
     def keep_move_end(self, move_end: MoveEnd) -> None:
         """See usher.ports.Hearsay."""
         heard = f"HEARD#{time_text(move_end.ended_at)}#END#{move_end.activity_id}"
-        key = _key(f"INSTANCE#{move_end.instance_id}", heard)
-        doc = _json(record_format.move_end_to_data(move_end))
+        key = table.key(f"INSTANCE#{move_end.instance_id}", heard)
+        doc = table.as_json(record_format.move_end_to_data(move_end))
         self._table.keep(key, {"move_end": doc}, self._clock() + _HEARD_KEPT)
 
     def keep_test(self, test: TestNotice) -> None:
         """See usher.ports.Hearsay."""
-        key = _key(f"GROUP#{test.group}", f"TEST#{test.request_id}")
-        doc = _json(record_format.test_to_data(test))
+        key = table.key(f"GROUP#{test.group}", f"TEST#{test.request_id}")
+        doc = table.as_json(record_format.test_to_data(test))
         self._table.keep(key, {"doc": doc}, self._clock() + _LONG_KEPT)
 
     def evidence(self, action: Action) -> Evidence:
         """See usher.ports.Hearsay."""
         oldest = time_text(self._clock() - hearing.SIGNAL_KEPT)
-        heard = self._table.heard(f"INSTANCE#{action.instance_id}", oldest, action.id)
+        heard = self._heard(f"INSTANCE#{action.instance_id}", oldest, action.id)
         if action.token is not None:
-            heard += self._table.heard(f"TOKEN#{action.token}", oldest, action.id)
-        signals = [_data(item, "signal") for item in heard if "signal" in item]
-        move_ends = [_data(item, "move_end") for item in heard if "move_end" in item]
+            heard += self._heard(f"TOKEN#{action.token}", oldest, action.id)
+        signals = [table.from_json(item, "signal") for item in heard if "signal" in item]
+        move_ends = [table.from_json(item, "move_end") for item in heard if "move_end" in item]
         return Evidence(
             signals=tuple(map(record_format.signal_from_data, signals)),
             move_ends=tuple(map(record_format.move_end_from_data, move_ends)),
         )
 
+    def _heard(self, pk: str, oldest: str, action_id: str) -> list[Item]:
+        """What was heard since `oldest`, without the signals that are spent."""
+        return self._table.between(
+            pk,
+            f"HEARD#{oldest}",
+            f"HEARD#{_LAST}",
+            "attribute_not_exists(spent_by) OR (spent_by = :me AND pending = :true)",
+            {":me": table.text(action_id), ":true": {"BOOL": True}},
+        )
+
     def timeline(self, action_id: str) -> Sequence[Entry]:
         """See usher.ports.Store. A line that was counted on stands in a later item too, which wins."""
         items = self._table.items(f"ACTION#{action_id}", "LINE#")
-        entries = [record_format.entry_from_data(line) for item in items for line in _data(item)]
+        entries = [record_format.entry_from_data(line) for item in items for line in table.from_json(item)]
         lines = {entry.number: entry for entry in entries}
         return [lines[number] for number in sorted(lines)]
 
     def tests(self, group: str) -> Sequence[TestNotice]:
         """See usher.ports.Store."""
         items = self._table.items(f"GROUP#{group}", "TEST#")
-        tests = [record_format.test_from_data(_data(item)) for item in items]
+        tests = [record_format.test_from_data(table.from_json(item)) for item in items]
         return sorted(tests, key=lambda test: (test.at, test.request_id))
 
     def raws(self, action_id: str) -> Sequence[Raw]:
@@ -272,38 +224,38 @@ class Records:
     def _state(self, action: Action, condition: str, values: Item | None = None) -> TransactWriteItemTypeDef:
         """The action itself. Only while it is open does it have the attributes of the index."""
         item: Item = {
-            "action_id": _text(action.id),
-            "version": _number(action.version),
-            "look_id": _text(action.look_id),
-            "schema": _number(SCHEMA),
-            "doc": _json(record_format.action_to_data(action)),
+            "action_id": table.text(action.id),
+            "version": table.number(action.version),
+            "look_id": table.text(action.look_id),
+            "schema": table.number(SCHEMA),
+            "doc": table.as_json(record_format.action_to_data(action)),
         }
         if action.look_at is not None:
-            item["due_shard"] = _text(_shard_name(_shard(action)))
-            item["look_at"] = _text(time_text(action.look_at))
-            item["expires_at"] = _text(time_text(action.expires_at))
+            item["due_shard"] = table.text(_shard_name(_shard(action)))
+            item["look_at"] = table.text(time_text(action.look_at))
+            item["expires_at"] = table.text(time_text(action.expires_at))
         return self._table.put(_state_key(action.id), item, self._expiry(action), condition, values)
 
     def _claim(self, action: Action) -> Iterator[TransactWriteItemTypeDef]:
         if action.token is not None:
-            key = _key(f"TOKEN#{action.token}", "ACTION")
-            item: Item = {"action_id": _text(action.id)}
+            key = table.key(f"TOKEN#{action.token}", "ACTION")
+            item: Item = {"action_id": table.text(action.id)}
             yield self._table.put(key, item, self._expiry(action), "attribute_not_exists(pk)")
 
     def _lines(self, action: Action) -> Iterator[TransactWriteItemTypeDef]:
         """The new lines, in as few items as hold them: many signals make many lines."""
-        for part in _parts(action.unsaved, _LINES_OF_AN_ITEM):
-            key = _key(f"ACTION#{action.id}", f"LINE#{part[0].number:010}")
+        for part in table.in_parts(action.unsaved, _LINES_OF_AN_ITEM):
+            key = table.key(f"ACTION#{action.id}", f"LINE#{part[0].number:010}")
             entries = [record_format.entry_to_data(entry) for entry in part]
-            yield self._table.put(key, {"doc": _json(entries)}, self._expiry(action))
+            yield self._table.put(key, {"doc": table.as_json(entries)}, self._expiry(action))
 
     def _raw(self, action: Action, raw: Raw) -> TransactWriteItemTypeDef:
         """The notification, unless it is kept already: then the first one stays."""
         body = raw.body.encode(errors="backslashreplace")
         return self._table.update(
-            _key(f"ACTION#{action.id}", f"RAW#{hashlib.sha256(body).hexdigest()}"),
+            table.key(f"ACTION#{action.id}", f"RAW#{hashlib.sha256(body).hexdigest()}"),
             "body = if_not_exists(body, :body), received_at = if_not_exists(received_at, :at)",
-            {":body": _text(_cut(body)), ":at": _text(time_text(raw.received_at))},
+            {":body": table.text(_cut(body)), ":at": table.text(time_text(raw.received_at))},
             self._expiry(action),
         )
 
@@ -312,7 +264,7 @@ class Records:
             yield self._table.update(
                 _count_key(_shard(action)),
                 "open_actions = if_not_exists(open_actions, :none) + :change",
-                {":none": _number(0), ":change": _number(change)},
+                {":none": table.number(0), ":change": table.number(change)},
                 self._clock() + _LONG_KEPT,
             )
 
@@ -325,7 +277,7 @@ class Records:
             self._table.update(
                 _signal_key(signal),
                 f"spent_by = :me, pending = {standing}",
-                {":me": _text(action.id), ":pending": {"BOOL": pending}},
+                {":me": table.text(action.id), ":pending": {"BOOL": pending}},
                 self._expiry(action),
                 "attribute_not_exists(spent_by) OR spent_by = :me",
             )
@@ -337,178 +289,17 @@ class Records:
         return max(action.ends_at, action.first_seen_at) + self._retention
 
 
-class _Table:
-    """The table in DynamoDB's words: what to write, in transactions, and what to read.
-
-    What does not answer or stays busy becomes Unavailable; other errors are nobody's to handle.
-    """
-
-    def __init__(self, client: DynamoDBClient, name: str) -> None:
-        self._client = client
-        self._name = name
-
-    def put(
-        self,
-        key: Item,
-        attributes: Item,
-        keep_until: datetime,
-        condition: str = "",
-        values: Item | None = None,
-    ) -> TransactWriteItemTypeDef:
-        """A write for `transact`. A refused condition shows the item that was in its way."""
-        put: PutTypeDef = {
-            "TableName": self._name,
-            "Item": {**key, **attributes, TTL_ATTRIBUTE: _epoch(keep_until)},
-        }
-        if condition:
-            put["ConditionExpression"] = condition
-            put["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"
-        if values:
-            put["ExpressionAttributeValues"] = values
-        return {"Put": put}
-
-    def update(
-        self, key: Item, changes: str, values: Item, keep_until: datetime, condition: str = ""
-    ) -> TransactWriteItemTypeDef:
-        """A write for `transact` that makes the item where there is none."""
-        update: UpdateTypeDef = {
-            "TableName": self._name,
-            "Key": key,
-            "UpdateExpression": f"SET {changes}, {TTL_ATTRIBUTE} = :keep_until",
-            "ExpressionAttributeValues": {**values, ":keep_until": _epoch(keep_until)},
-        }
-        if condition:
-            update["ConditionExpression"] = condition
-        return {"Update": update}
-
-    def transact(self, writes: Sequence[TransactWriteItemTypeDef]) -> dict[int, Any]:
-        """Write all of it, or nothing: then this tells which conditions refused, by position."""
-        try:
-            _answer(partial(self._client.transact_write_items, TransactItems=writes))
-        except ClientError as error:
-            reasons = enumerate(error.response.get("CancellationReasons", ()))
-            refusals = {number: reason for number, reason in reasons if reason.get("Code") == _REFUSED}
-            if not refusals:
-                raise
-            return refusals
-        return {}
-
-    def keep(self, key: Item, attributes: Item, keep_until: datetime) -> None:
-        """Put an item, unless it is there already."""
-        item = {**key, **attributes, TTL_ATTRIBUTE: _epoch(keep_until)}
-        put = partial(self._client.put_item, TableName=self._name, Item=item)
-        try:
-            _answer(partial(put, ConditionExpression="attribute_not_exists(pk)"))
-        except ClientError as error:
-            if error.response["Error"]["Code"] != f"{_REFUSED}Exception":
-                raise
-
-    def get(self, key: Item) -> Item | None:
-        """One item, as it is now."""
-        get = partial(self._client.get_item, TableName=self._name, Key=key, ConsistentRead=True)
-        return _answer(get).get("Item")
-
-    def get_all(self, keys: Sequence[Item]) -> list[Item]:
-        """Those of the items that are there, as they are now, in any order."""
-        return [item for part in _parts(keys, _MOST_READS) for item in self._get_part(part)]
-
-    def _get_part(self, keys: Sequence[Item]) -> list[Item]:
-        found: list[Item] = []
-        for _ in range(TRIES):
-            asked: dict[str, KeysAndAttributesTypeDef] = {self._name: {"Keys": keys, "ConsistentRead": True}}
-            answer = _answer(partial(self._client.batch_get_item, RequestItems=asked))
-            found += answer["Responses"].get(self._name, [])
-            if self._name not in answer["UnprocessedKeys"]:
-                return found
-            keys = answer["UnprocessedKeys"][self._name]["Keys"]
-        raise Unavailable(f"DynamoDB left {len(keys)} keys unread")
-
-    def items(self, pk: str, prefix: str) -> list[Item]:
-        """The items of a partition whose sort key begins with `prefix`, in order, as they are now."""
-        return self._query(
-            {
-                "TableName": self._name,
-                "ConsistentRead": True,
-                "KeyConditionExpression": "pk = :pk AND begins_with(sk, :prefix)",
-                "ExpressionAttributeValues": {":pk": _text(pk), ":prefix": _text(prefix)},
-            }
-        )
-
-    def heard(self, pk: str, oldest: str, action_id: str) -> list[Item]:
-        """What was heard since `oldest`, as it is now, without the signals that are spent."""
-        return self._query(
-            {
-                "TableName": self._name,
-                "ConsistentRead": True,
-                "KeyConditionExpression": "pk = :pk AND sk BETWEEN :oldest AND :last",
-                "FilterExpression": "attribute_not_exists(spent_by) OR (spent_by = :me AND pending = :true)",
-                "ExpressionAttributeValues": {
-                    ":pk": _text(pk),
-                    ":oldest": _text(f"HEARD#{oldest}"),
-                    ":last": _text(f"HEARD#{_LAST}"),
-                    ":me": _text(action_id),
-                    ":true": {"BOOL": True},
-                },
-            }
-        )
-
-    def due(self, shard: int, until: str) -> list[Item]:
-        """What a shard of the index has up to `until`; the index may lag by moments."""
-        return self._query(
-            {
-                "TableName": self._name,
-                "IndexName": DUE_INDEX,
-                "KeyConditionExpression": "due_shard = :shard AND look_at <= :until",
-                "ExpressionAttributeValues": {":shard": _text(_shard_name(shard)), ":until": _text(until)},
-            }
-        )
-
-    def _query(self, question: QueryInputTypeDef) -> list[Item]:
-        found: list[Item] = []
-        while True:
-            page = _answer(partial(self._client.query, **question))
-            found += page["Items"]
-            if "LastEvaluatedKey" not in page:
-                return found
-            question = {**question, "ExclusiveStartKey": page["LastEvaluatedKey"]}
-
-
-def _answer(call: Callable[[], T]) -> T:
-    """What DynamoDB answers. Where it is busy it is asked again at once, a few times."""
-    answer = ""
-    for _ in range(TRIES):
-        try:
-            return call()
-        except _UNREACHABLE as error:
-            raise Unavailable(f"DynamoDB did not answer: {error}") from error
-        except ClientError as error:
-            if not _is_busy(error):
-                raise
-            answer = str(error)
-    raise Unavailable(f"DynamoDB was busy {TRIES} times: {answer}")
-
-
-def _is_busy(error: ClientError) -> bool:
-    """Whether the same may succeed at once. A refused condition stays refused, whatever else is busy."""
-    reasons = {reason.get("Code") for reason in error.response.get("CancellationReasons", ())}
-    return _REFUSED not in reasons and not _BUSY.isdisjoint({error.response["Error"]["Code"], *reasons})
-
-
-def _key(pk: str, sk: str) -> Item:
-    return {"pk": _text(pk), "sk": _text(sk)}
-
-
 def _state_key(action_id: str) -> Item:
-    return _key(f"ACTION#{action_id}", "STATE")
+    return table.key(f"ACTION#{action_id}", "STATE")
 
 
 def _signal_key(signal: Signal) -> Item:
     owner = f"TOKEN#{signal.token}" if signal.instance_id is None else f"INSTANCE#{signal.instance_id}"
-    return _key(owner, f"HEARD#{time_text(signal.at)}#SIGNAL#{signal.event_id}")
+    return table.key(owner, f"HEARD#{time_text(signal.at)}#SIGNAL#{signal.event_id}")
 
 
 def _count_key(shard: int) -> Item:
-    return _key(f"COUNT#{_shard_name(shard)}", "OPEN")
+    return table.key(f"COUNT#{_shard_name(shard)}", "OPEN")
 
 
 def _shard(action: Action) -> int:
@@ -519,28 +310,8 @@ def _shard_name(shard: int) -> str:
     return f"{shard:02}"
 
 
-def _text(text: str) -> AttributeValueTypeDef:
-    return {"S": text}
-
-
-def _number(number: int) -> AttributeValueTypeDef:
-    return {"N": str(number)}
-
-
-def _epoch(moment: datetime) -> AttributeValueTypeDef:
-    return _number(int(moment.timestamp()))
-
-
-def _json(data: object) -> AttributeValueTypeDef:
-    return _text(json.dumps(data, separators=(",", ":")))
-
-
-def _data(item: Item, attribute: str = "doc") -> Any:  # noqa: ANN401 - JSON data
-    return json.loads(item[attribute]["S"])
-
-
 def _action(item: Item) -> Action:
-    return record_format.action_from_data(_data(item))
+    return record_format.action_from_data(table.from_json(item))
 
 
 def _due(item: Item) -> Due:
@@ -556,8 +327,3 @@ def _cut(body: bytes) -> str:
     """The body as text, cut where an item could not hold it, and saying so."""
     kept = body[:MOST_BODY_BYTES].decode(errors="ignore")
     return kept if len(body) <= MOST_BODY_BYTES else f"{kept} [cut from {len(body)} bytes]"
-
-
-def _parts(whole: Sequence[T], size: int) -> Iterator[Sequence[T]]:
-    """`whole` in parts of at most `size`."""
-    return (whole[start : start + size] for start in range(0, len(whole), size))

@@ -1,0 +1,271 @@
+"""One DynamoDB table in DynamoDB's words: its description, keys and values, writes and reads.
+
+What does not answer or stays busy becomes Unavailable; other errors are nobody's to handle.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
+
+from botocore import exceptions as botocore_exceptions
+from botocore.exceptions import ClientError
+
+from usher.ports import Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from datetime import datetime
+
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_dynamodb.type_defs import (
+        AttributeValueTypeDef,
+        CreateTableInputTypeDef,
+        KeysAndAttributesTypeDef,
+        PutTypeDef,
+        QueryInputTypeDef,
+        TransactWriteItemTypeDef,
+        UpdateTypeDef,
+    )
+
+Item: TypeAlias = "dict[str, AttributeValueTypeDef]"
+T = TypeVar("T")
+
+TTL_ATTRIBUTE: Final = "keep_until"
+DUE_INDEX: Final = "due"
+MOST_WRITES: Final = 100  # of a transaction (aws-facts 5)
+TRIES: Final = 5  # at once: whoever is turned away after them comes back by a wake-up or redelivery
+
+_MOST_READS: Final = 100  # of a BatchGetItem
+_UNREACHABLE: Final = (botocore_exceptions.ConnectionError, botocore_exceptions.HTTPClientError)
+_REFUSED: Final = "ConditionalCheckFailed"
+_BUSY: Final = frozenset(
+    {
+        "TransactionConflict",
+        "TransactionConflictException",
+        "TransactionInProgressException",
+        "ThrottlingError",
+        "ThrottlingException",
+        "ProvisionedThroughputExceeded",
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+        "InternalServerError",
+        "ServiceUnavailable",
+    }
+)
+
+
+def definition(name: str) -> CreateTableInputTypeDef:
+    """The table, as CreateTable takes it; its TTL is on TTL_ATTRIBUTE."""
+    return {
+        "TableName": name,
+        "BillingMode": "PAY_PER_REQUEST",
+        "AttributeDefinitions": [
+            {"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk", "due_shard", "look_at")
+        ],
+        "KeySchema": [
+            {"AttributeName": "pk", "KeyType": "HASH"},
+            {"AttributeName": "sk", "KeyType": "RANGE"},
+        ],
+        "GlobalSecondaryIndexes": [
+            {
+                "IndexName": DUE_INDEX,
+                "KeySchema": [
+                    {"AttributeName": "due_shard", "KeyType": "HASH"},
+                    {"AttributeName": "look_at", "KeyType": "RANGE"},
+                ],
+                "Projection": {
+                    "ProjectionType": "INCLUDE",
+                    "NonKeyAttributes": ["action_id", "version", "expires_at"],
+                },
+            }
+        ],
+    }
+
+
+def key(pk: str, sk: str) -> Item:
+    """The key of one item."""
+    return {"pk": text(pk), "sk": text(sk)}
+
+
+def text(of: str) -> AttributeValueTypeDef:
+    """A text, as an attribute."""
+    return {"S": of}
+
+
+def number(of: int) -> AttributeValueTypeDef:
+    """A whole number, as an attribute."""
+    return {"N": str(of)}
+
+
+def as_json(data: object) -> AttributeValueTypeDef:
+    """JSON data, as an attribute of text."""
+    return text(json.dumps(data, separators=(",", ":")))
+
+
+def from_json(item: Item, attribute: str = "doc") -> Any:  # noqa: ANN401 - JSON data
+    """The JSON data in an attribute of `item`."""
+    return json.loads(item[attribute]["S"])
+
+
+def in_parts(whole: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    """`whole` in parts of at most `size`."""
+    return (whole[start : start + size] for start in range(0, len(whole), size))
+
+
+def _epoch(moment: datetime) -> AttributeValueTypeDef:
+    return number(int(moment.timestamp()))
+
+
+class Table:
+    """What to write, in transactions, and what to read, as it is now."""
+
+    def __init__(self, client: DynamoDBClient, name: str) -> None:
+        self._client = client
+        self._name = name
+
+    def put(
+        self,
+        key: Item,
+        attributes: Item,
+        keep_until: datetime,
+        condition: str = "",
+        values: Item | None = None,
+    ) -> TransactWriteItemTypeDef:
+        """A write for `transact`. A refused condition shows the item that was in its way."""
+        put: PutTypeDef = {
+            "TableName": self._name,
+            "Item": {**key, **attributes, TTL_ATTRIBUTE: _epoch(keep_until)},
+        }
+        if condition:
+            put["ConditionExpression"] = condition
+            put["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"
+        if values:
+            put["ExpressionAttributeValues"] = values
+        return {"Put": put}
+
+    def update(
+        self, key: Item, changes: str, values: Item, keep_until: datetime, condition: str = ""
+    ) -> TransactWriteItemTypeDef:
+        """A write for `transact` that makes the item where there is none."""
+        update: UpdateTypeDef = {
+            "TableName": self._name,
+            "Key": key,
+            "UpdateExpression": f"SET {changes}, {TTL_ATTRIBUTE} = :keep_until",
+            "ExpressionAttributeValues": {**values, ":keep_until": _epoch(keep_until)},
+        }
+        if condition:
+            update["ConditionExpression"] = condition
+        return {"Update": update}
+
+    def transact(self, writes: Sequence[TransactWriteItemTypeDef]) -> dict[int, Any]:
+        """Write all of it, or nothing: then this tells which conditions refused, by position."""
+        try:
+            _answer(partial(self._client.transact_write_items, TransactItems=writes))
+        except ClientError as error:
+            reasons = enumerate(error.response.get("CancellationReasons", ()))
+            refusals = {place: reason for place, reason in reasons if reason.get("Code") == _REFUSED}
+            if not refusals:
+                raise
+            return refusals
+        return {}
+
+    def keep(self, key: Item, attributes: Item, keep_until: datetime) -> None:
+        """Put an item, unless it is there already."""
+        item = {**key, **attributes, TTL_ATTRIBUTE: _epoch(keep_until)}
+        put = partial(self._client.put_item, TableName=self._name, Item=item)
+        try:
+            _answer(partial(put, ConditionExpression="attribute_not_exists(pk)"))
+        except ClientError as error:
+            if error.response["Error"]["Code"] != f"{_REFUSED}Exception":
+                raise
+
+    def get(self, key: Item) -> Item | None:
+        """One item, as it is now."""
+        get = partial(self._client.get_item, TableName=self._name, Key=key, ConsistentRead=True)
+        return _answer(get).get("Item")
+
+    def get_all(self, keys: Sequence[Item]) -> list[Item]:
+        """Those of the items that are there, as they are now, in any order."""
+        return [item for part in in_parts(keys, _MOST_READS) for item in self._get_part(part)]
+
+    def _get_part(self, keys: Sequence[Item]) -> list[Item]:
+        found: list[Item] = []
+        for _ in range(TRIES):
+            asked: dict[str, KeysAndAttributesTypeDef] = {self._name: {"Keys": keys, "ConsistentRead": True}}
+            answer = _answer(partial(self._client.batch_get_item, RequestItems=asked))
+            found += answer["Responses"].get(self._name, [])
+            if self._name not in answer["UnprocessedKeys"]:
+                return found
+            keys = answer["UnprocessedKeys"][self._name]["Keys"]
+        raise Unavailable(f"DynamoDB left {len(keys)} keys unread")
+
+    def items(self, pk: str, prefix: str) -> list[Item]:
+        """The items of a partition whose sort key begins with `prefix`, in order, as they are now."""
+        return self._query(
+            {
+                "TableName": self._name,
+                "ConsistentRead": True,
+                "KeyConditionExpression": "pk = :pk AND begins_with(sk, :prefix)",
+                "ExpressionAttributeValues": {":pk": text(pk), ":prefix": text(prefix)},
+            }
+        )
+
+    def between(self, pk: str, first: str, last: str, only: str, values: Item) -> list[Item]:
+        """The items of a partition from sort key `first` to `last` for which the filter `only` holds."""
+        return self._query(
+            {
+                "TableName": self._name,
+                "ConsistentRead": True,
+                "KeyConditionExpression": "pk = :pk AND sk BETWEEN :first AND :last",
+                "FilterExpression": only,
+                "ExpressionAttributeValues": {
+                    ":pk": text(pk),
+                    ":first": text(first),
+                    ":last": text(last),
+                    **values,
+                },
+            }
+        )
+
+    def due(self, shard: str, until: str) -> list[Item]:
+        """What a shard of the index `due` has up to `until`; the index may lag by moments."""
+        return self._query(
+            {
+                "TableName": self._name,
+                "IndexName": DUE_INDEX,
+                "KeyConditionExpression": "due_shard = :shard AND look_at <= :until",
+                "ExpressionAttributeValues": {":shard": text(shard), ":until": text(until)},
+            }
+        )
+
+    def _query(self, question: QueryInputTypeDef) -> list[Item]:
+        found: list[Item] = []
+        while True:
+            page = _answer(partial(self._client.query, **question))
+            found += page["Items"]
+            if "LastEvaluatedKey" not in page:
+                return found
+            question = {**question, "ExclusiveStartKey": page["LastEvaluatedKey"]}
+
+
+def _answer(call: Callable[[], T]) -> T:
+    """What DynamoDB answers. Where it is busy it is asked again at once, a few times."""
+    answer = ""
+    for _ in range(TRIES):
+        try:
+            return call()
+        except _UNREACHABLE as error:
+            raise Unavailable(f"DynamoDB did not answer: {error}") from error
+        except ClientError as error:
+            if not _is_busy(error):
+                raise
+            answer = str(error)
+    raise Unavailable(f"DynamoDB was busy {TRIES} times: {answer}")
+
+
+def _is_busy(error: ClientError) -> bool:
+    """Whether the same may succeed at once. A refused condition stays refused, whatever else is busy."""
+    reasons = {reason.get("Code") for reason in error.response.get("CancellationReasons", ())}
+    return _REFUSED not in reasons and not _BUSY.isdisjoint({error.response["Error"]["Code"], *reasons})

@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from cli import hooks_file
+from usher.core import conditions
+from usher.core.configuration import _FILE_KEYS, _HOOK_KEYS, _POLICY_KEYS, _WHEN, MOST_HOOKS_OF_A_GROUP
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+CONFIGURATION = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
+
+
+def found_in_pages(pattern: str) -> list[tuple[Path, str]]:
+    """Each thing of that pattern in the pages, with its page."""
+    compiled = re.compile(pattern, re.DOTALL | re.MULTILINE)
+    return [(page, thing) for page in PAGES for thing in compiled.findall(page.read_text(encoding="utf-8"))]
+
+
+HOOKS_FILES = [
+    (page, block) for page, block in found_in_pages(r"^```yaml\n(.*?)^```$") if "version: 1" in block
+]
+LINKS = [(page, link) for page, link in found_in_pages(r"\]\(([^)\s]+)\)") if "://" not in link]
+
+
+def of(page: Path, thing: str) -> str:
+    return f"{page.name}: {thing}"
+
+
+@pytest.mark.parametrize("name", ["README.md", "configuration.md"])
+def test_the_page_shows_a_hooks_file_and_has_links(name: str) -> None:
+    assert name in {page.name for page, _ in HOOKS_FILES}
+    assert name in {page.name for page, _ in LINKS}
+
+
+@pytest.mark.parametrize("block", [pytest.param(block, id=page.name) for page, block in HOOKS_FILES])
+def test_a_hooks_file_that_the_docs_show_is_sound(block: str, tmp_path: Path) -> None:
+    file = tmp_path / "hooks.yaml"
+    file.write_text(block, encoding="utf-8")
+
+    assert hooks_file.load(file).hooks
+
+
+@pytest.mark.parametrize(("page", "link"), [pytest.param(*link, id=of(*link)) for link in LINKS])
+def test_a_link_between_the_docs_leads_somewhere(page: Path, link: str) -> None:
+    path, _, heading = link.partition("#")
+    target = page.parent / path if path else page
+
+    assert target.exists()
+    assert not heading or heading in headings(target)
+
+
+def headings(page: Path) -> set[str]:
+    """The anchors of a page, as GitHub makes them."""
+    found = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in found}
+
+
+@pytest.mark.parametrize(
+    ("section", "keys"),
+    [
+        ("The file", _FILE_KEYS),
+        ("Policies", _POLICY_KEYS),
+        ("Conditions", conditions.KINDS),
+        ("Hooks", _HOOK_KEYS),
+        ("Rules", _WHEN),
+    ],
+)
+def test_the_reference_has_a_row_for_every_key_and_for_no_other(section: str, keys: Iterable[str]) -> None:
+    text = CONFIGURATION.partition(f"\n## {section}\n")[2].partition("\n## ")[0]
+
+    assert sorted(re.findall(r"^\| `(.*?)` \|", text, re.MULTILINE)) == sorted(keys)
+
+
+@pytest.mark.parametrize(
+    "size", [hooks_file.MOST_BYTES, hooks_file.MOST_NODES, hooks_file.MOST_LEVELS, MOST_HOOKS_OF_A_GROUP]
+)
+def test_the_reference_tells_each_size(size: int) -> None:
+    assert re.search(rf"^\| .* \| {size:,}\b", CONFIGURATION, re.MULTILINE)

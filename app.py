@@ -7,19 +7,25 @@ from pathlib import Path
 
 import aws_cdk as cdk
 
-from cli.hooks_file import HooksFileRefused, load
+from cli.hooks_file import HooksFileRefused
+from infra.configuration import ContextRefused, Deployment
 from infra.controller import Controller
+from infra.hooks import Hooks
 
 
 def main() -> int:
-    """Synthesise; 2 where the hooks file is not sound."""
+    """Synthesise; 2 where the hooks file or the context is not sound."""
     app = cdk.App()
     try:
-        load(Path(app.node.try_get_context("hooks") or "hooks.yaml"))
+        deployment = Deployment.from_context(app.node, Path(__file__).parent)
     except HooksFileRefused as refused:
         sys.stderr.writelines(f"{complaint}\n" for complaint in refused.complaints)
         return 2
-    Controller(app, "Usher")
+    except ContextRefused as refused:
+        sys.stderr.write(f"{refused}\n")
+        return 2
+    controller = Controller(app, "Usher", deployment=deployment)
+    Hooks(app, "UsherHooks", deployment=deployment, controller=controller)
     app.synth()
     return 0
 

@@ -1,23 +1,192 @@
-"""The stack of the controller: what the functions store in and are woken by."""
+"""The stack of the controller: ways in, records, functions, clocks, and what watches them."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import aws_cdk as cdk
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_lambda_destinations as destinations
+from aws_cdk import aws_lambda_event_sources as event_sources
 
+from infra import asset, permissions
+from infra.functions import UsherFunction
+from infra.notifications import BusRules, HookRole, HookTopic, notifies_by
 from infra.queue import QueueWithDeadLetters
 from infra.records import RecordsTable
+from infra.schedule import SweepSchedule
+from infra.watch import Watch
+from usher.aws.table import DUE_INDEX
+from usher.core.policy import Way
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from constructs import Construct
+
+    from infra.configuration import Deployment
+
+INTAKE_TIMEOUT: Final = cdk.Duration.seconds(10)
+WAKE_TIMEOUT: Final = cdk.Duration.seconds(60)
+SWEEP_TIMEOUT: Final = cdk.Duration.seconds(60)
+_VISIBILITY: Final = 6  # times the function's timeout, as AWS advises for event source mappings
 
 
 class Controller(cdk.Stack):
-    """One table, two queues with dead-letter queues."""
+    """Everything but the hooks. `targets` tells the hooks where to notify."""
 
-    def __init__(self, scope: Construct, construct_id: str) -> None:
+    def __init__(self, scope: Construct, construct_id: str, *, deployment: Deployment) -> None:
         super().__init__(scope, construct_id, description="Usher: holds and releases lifecycle actions")
-        RecordsTable(self, "Records")
-        QueueWithDeadLetters(self, "Inbox", visibility_timeout=cdk.Duration.minutes(1))
-        QueueWithDeadLetters(self, "WakeUps", visibility_timeout=cdk.Duration.minutes(6))
+        self._deployment = deployment
+        self._code = asset.code(deployment)
+        self._key = self._customer_key() if deployment.customer_key else None
+        self.records = RecordsTable(self, "Records", key=self._key)
+        self.inbox = self._queue("Inbox", INTAKE_TIMEOUT)
+        self.wake_ups = self._queue("WakeUps", WAKE_TIMEOUT)
+        self.hook_role = HookRole(self, "HookRole", inbox=self.inbox, key=self._key)
+        self.topic = self._topic() if notifies_by(deployment, Way.SNS) else None
+        self.intake = self._intake()
+        self.wake = self._wake()
+        self.sweep = self._sweep()
+        BusRules(self, "Bus", deployment=deployment, inbox=self.inbox)
+        self.schedule = SweepSchedule(self, "Schedule", sweep=self.sweep.function, key=self._key)
+        Watch(self, "Watch", controller=self, email=deployment.alarm_email, key=self._key)
+        self._tell()
+
+    def target_of(self, way: Way) -> tuple[str | None, str | None]:
+        """The notification target and the role of a hook that notifies that way."""
+        role = self.hook_role.role.role_arn
+        match way:
+            case Way.SQS:
+                return self.inbox.queue.queue_arn, role
+            case Way.SNS:
+                return (self.topic.topic.topic_arn if self.topic else None), role
+            case Way.LAMBDA:
+                return self.intake.function.function_arn, None
+            case Way.EVENTBRIDGE:
+                return None, None
+
+    def _customer_key(self) -> kms.Key:
+        """A key of the customer's, which the services that write to us may use."""
+        key = kms.Key(self, "Key", description="Usher's data at rest", enable_key_rotation=True)
+        for service in ("sns", "events", "cloudwatch"):
+            key.grant(iam.ServicePrincipal(f"{service}.amazonaws.com"), "kms:GenerateDataKey*", "kms:Decrypt")
+        key.grant_encrypt_decrypt(iam.ServicePrincipal(f"logs.{self.region}.amazonaws.com"))
+        return key
+
+    def _queue(self, construct_id: str, timeout: cdk.Duration) -> QueueWithDeadLetters:
+        visibility = cdk.Duration.seconds(_VISIBILITY * int(timeout.to_seconds()))
+        return QueueWithDeadLetters(self, construct_id, visibility_timeout=visibility, key=self._key)
+
+    def _topic(self) -> HookTopic:
+        topic = HookTopic(self, "Topic", inbox=self.inbox, key=self._key)
+        self.hook_role.may_publish(topic.topic)
+        return topic
+
+    def _function(
+        self,
+        module: str,
+        timeout: cdk.Duration,
+        dead_letters: QueueWithDeadLetters,
+        *,
+        feeds_itself: bool = False,
+        environment: Mapping[str, str] | None = None,
+    ) -> UsherFunction:
+        """What all functions share: the records, the wake-ups, and a place for what is not understood."""
+        function = UsherFunction(
+            self,
+            module.capitalize(),
+            module=module,
+            code=self._code,
+            environment={
+                "USHER_TABLE": self.records.table.table_name,
+                "USHER_WAKE_UPS_URL": self.wake_ups.queue.queue_url,
+                "USHER_DEAD_LETTERS_URL": dead_letters.dead_letters.queue_url,
+                "USHER_CALLS_PER_SECOND": f"{self._deployment.calls_per_second:g}",
+                **(environment or {}),
+            },
+            timeout=timeout,
+            log_retention_days=self._deployment.log_retention_days,
+            key=self._key,
+            feeds_itself=feeds_itself,
+        )
+        permissions.grant_records(function, self.records.table)
+        queues = (self.wake_ups.queue.queue_arn, dead_letters.dead_letters.queue_arn)
+        function.may(("sqs:SendMessage",), queues)
+        if self._key is not None:
+            self._key.grant_encrypt_decrypt(function.role)
+        return function
+
+    def _intake(self) -> UsherFunction:
+        intake = self._function("intake", INTAKE_TIMEOUT, self.inbox)
+        intake.function.add_event_source(
+            event_sources.SqsEventSource(
+                self.inbox.queue, batch_size=10, report_batch_item_failures=True, max_concurrency=20
+            )
+        )
+        if notifies_by(self._deployment, Way.LAMBDA):
+            self._take_direct_invocations(intake.function)
+        return intake
+
+    def _take_direct_invocations(self, intake: lambda_.Function) -> None:
+        """Auto Scaling invokes by its service-linked role; what fails is not lost but in the inbox."""
+        default = self.format_arn(
+            service="iam",
+            region="",
+            resource="role",
+            resource_name="aws-service-role/autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling",
+        )
+        role = self._deployment.service_linked_role or default
+        intake.add_permission("HookTarget", principal=iam.ArnPrincipal(role))
+        intake.configure_async_invoke(
+            on_failure=destinations.SqsDestination(self.inbox.queue),
+            retry_attempts=2,
+            max_event_age=cdk.Duration.minutes(5),
+        )
+
+    def _wake(self) -> UsherFunction:
+        wake = self._function("wake", WAKE_TIMEOUT, self.wake_ups, feeds_itself=True)
+        permissions.grant_lifecycle_actions(wake, self._deployment)
+        wake.function.add_event_source(
+            event_sources.SqsEventSource(
+                self.wake_ups.queue, batch_size=5, report_batch_item_failures=True, max_concurrency=20
+            )
+        )
+        return wake
+
+    def _sweep(self) -> UsherFunction:
+        sweep = self._function("sweep", SWEEP_TIMEOUT, self.wake_ups, environment=self._targets())
+        permissions.grant_lifecycle_actions(sweep, self._deployment)
+        permissions.grant_due_index(sweep, self.records.table, DUE_INDEX)
+        if self._deployment.enrols:
+            permissions.grant_enrolment(sweep, self._deployment)
+            sweep.may(
+                ("iam:PassRole",),
+                (self.hook_role.role.role_arn,),
+                StringEquals={"iam:PassedToService": "autoscaling.amazonaws.com"},
+            )
+        return sweep
+
+    def _targets(self) -> dict[str, str]:
+        """What the sweep must know to put hooks on groups that are known at run time only."""
+        targets = {
+            "USHER_INBOX_ARN": self.inbox.queue.queue_arn,
+            "USHER_HOOK_ROLE_ARN": self.hook_role.role.role_arn,
+            "USHER_INTAKE_ARN": self.intake.function.function_arn,
+            "USHER_ENROLMENTS_PER_HOUR": str(self._deployment.enrolments_per_hour),
+        }
+        if self.topic is not None:
+            targets["USHER_TOPIC_ARN"] = self.topic.topic.topic_arn
+        return targets
+
+    def _tell(self) -> None:
+        """What people and other stacks look up."""
+        for name, value in (
+            ("TableName", self.records.table.table_name),
+            ("InboxUrl", self.inbox.queue.queue_url),
+            ("InboxArn", self.inbox.queue.queue_arn),
+            ("HookRoleArn", self.hook_role.role.role_arn),
+        ):
+            cdk.CfnOutput(self, name, value=value)

@@ -1,64 +1,216 @@
-"""The template that the app makes, and that it agrees with the code that runs on it."""
+"""The template of the controller, and that it agrees with the code that runs on it."""
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
-import aws_cdk as cdk
 import pytest
-from aws_cdk.assertions import Template
 
-from infra.controller import Controller
-from usher.aws.table import TTL_ATTRIBUTE, definition
+from infra.notifications import MOST_PATTERN_CHARACTERS, rule_patterns
+from tests.infra.stacks import deployment, hook, hooks_data, resources, statements, templates
+from usher.aws import table
 
 
 @pytest.fixture(scope="module")
 def template() -> dict[str, Any]:
-    return dict(Template.from_stack(Controller(cdk.App(), "Usher")).to_json())
+    return templates(deployment())[0]
 
 
-def of_type(template: dict[str, Any], kind: str) -> list[dict[str, Any]]:
-    found = [each for each in template["Resources"].values() if each["Type"] == kind]
-    assert found
-    return found
+def raw(template: dict[str, Any], kind: str) -> list[dict[str, Any]]:
+    return [each for each in template["Resources"].values() if each["Type"] == kind]
+
+
+def listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
 
 
 def test_the_table_has_the_keys_that_the_records_are_written_with(template: dict[str, Any]) -> None:
-    (table,) = of_type(template, "AWS::DynamoDB::Table")
-    made = table["Properties"]
-    wanted = definition("records")
+    (made,) = resources(template, "AWS::DynamoDB::Table").values()
+    wanted = table.definition("records")
     assert made["KeySchema"] == wanted["KeySchema"]
     by_name = {each["AttributeName"]: each for each in made["AttributeDefinitions"]}
     assert by_name == {each["AttributeName"]: each for each in wanted["AttributeDefinitions"]}
     (index,), (wanted_index,) = made["GlobalSecondaryIndexes"], wanted["GlobalSecondaryIndexes"]
     assert (index["IndexName"], index["KeySchema"]) == (wanted_index["IndexName"], wanted_index["KeySchema"])
     assert set(index["Projection"]["NonKeyAttributes"]) == set(wanted_index["Projection"]["NonKeyAttributes"])
-    assert made["TimeToLiveSpecification"] == {"AttributeName": TTL_ATTRIBUTE, "Enabled": True}
+    assert made["TimeToLiveSpecification"] == {"AttributeName": table.TTL_ATTRIBUTE, "Enabled": True}
 
 
 def test_the_table_outlives_its_stack_and_can_be_put_back_to_any_second(template: dict[str, Any]) -> None:
-    (table,) = of_type(template, "AWS::DynamoDB::Table")
-    assert (table["DeletionPolicy"], table["UpdateReplacePolicy"]) == ("Retain", "Retain")
-    recovery = table["Properties"]["PointInTimeRecoverySpecification"]
-    assert recovery == {"PointInTimeRecoveryEnabled": True}
+    (each,) = raw(template, "AWS::DynamoDB::Table")
+    assert (each["DeletionPolicy"], each["UpdateReplacePolicy"]) == ("Retain", "Retain")
+    assert each["Properties"]["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
 
 
-def test_every_queue_has_dead_letters_or_is_for_them_and_redrive_is_wider_than_an_outage(
+def test_the_ids_of_what_holds_data_never_change(template: dict[str, Any]) -> None:
+    """Another logical id is another table, and an empty one."""
+    kinds = ("AWS::DynamoDB::Table", "AWS::SQS::Queue")
+    ids = {name for kind in kinds for name in resources(template, kind)}
+    assert ids == {
+        "RecordsTableC9B7A30B",
+        "InboxDeadLettersFE4330BC",
+        "InboxQueue96F60793",
+        "ScheduleDeadLetters4CA0E1C2",
+        "WakeUpsDeadLetters603E8A91",
+        "WakeUpsQueue2CC32346",
+    }
+
+
+def test_every_queue_has_dead_letters_or_is_for_them_and_redrive_outlasts_an_outage(
     template: dict[str, Any],
 ) -> None:
-    queues = {
-        name: each["Properties"]
-        for name, each in template["Resources"].items()
-        if each["Type"] == "AWS::SQS::Queue"
-    }
-    for_dead_letters = {
-        queue["RedrivePolicy"]["deadLetterTargetArn"]["Fn::GetAtt"][0]
-        for queue in queues.values()
-        if "RedrivePolicy" in queue
-    }
-    assert len(queues) == 2 * len(for_dead_letters) == 4
-    for name, queue in queues.items():
-        if name not in for_dead_letters:
-            receives = queue["RedrivePolicy"]["maxReceiveCount"]
-            assert receives * queue["VisibilityTimeout"] >= 6 * 3600
-        assert queue["SqsManagedSseEnabled"] is True
+    queues = resources(template, "AWS::SQS::Queue")
+    with_redrive = {name: queue for name, queue in queues.items() if "RedrivePolicy" in queue}
+    assert {name for name in queues if "DeadLetters" not in name} == set(with_redrive)
+    for queue in with_redrive.values():
+        receives = queue["RedrivePolicy"]["maxReceiveCount"]
+        assert receives * queue["VisibilityTimeout"] >= 6 * 3600
+    assert all(queue["SqsManagedSseEnabled"] is True for queue in queues.values())
+
+
+def test_a_message_stays_invisible_for_six_times_the_functions_timeout(template: dict[str, Any]) -> None:
+    functions = resources(template, "AWS::Lambda::Function")
+    queues = resources(template, "AWS::SQS::Queue")
+    mappings = resources(template, "AWS::Lambda::EventSourceMapping").values()
+    assert len(mappings) == 2
+    for mapping in mappings:
+        timeout = functions[mapping["FunctionName"]["Ref"]]["Timeout"]
+        visibility = queues[mapping["EventSourceArn"]["Fn::GetAtt"][0]]["VisibilityTimeout"]
+        assert visibility >= 6 * timeout
+        assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+        assert mapping["ScalingConfig"]["MaximumConcurrency"] >= 2
+
+
+def test_only_wake_may_feed_itself(template: dict[str, Any]) -> None:
+    functions = resources(template, "AWS::Lambda::Function").values()
+    loops = {each["Handler"]: each["RecursiveLoop"] for each in functions}
+    assert loops == {"intake.handler": "Terminate", "wake.handler": "Allow", "sweep.handler": "Terminate"}
+
+
+def test_every_function_is_traced_and_its_log_is_kept_for_a_time(template: dict[str, Any]) -> None:
+    functions = resources(template, "AWS::Lambda::Function").values()
+    groups = resources(template, "AWS::Logs::LogGroup")
+    for each in functions:
+        assert each["TracingConfig"] == {"Mode": "Active"}
+        assert (each["Runtime"], each["Architectures"]) == ("python3.13", ["arm64"])
+        assert groups[each["LoggingConfig"]["LogGroup"]["Ref"]]["RetentionInDays"] == 30
+
+
+# Where IAM offers no resource (aws-facts 4, and X-Ray's own reference).
+WITHOUT_RESOURCE = {
+    "autoscaling:DescribeAutoScalingInstances",
+    "autoscaling:DescribeAutoScalingGroups",
+    "autoscaling:DescribeLifecycleHooks",
+    "xray:PutTraceSegments",
+    "xray:PutTelemetryRecords",
+}
+
+
+def test_a_star_stands_only_where_iam_offers_no_resource(template: dict[str, Any]) -> None:
+    for statement in statements(template):
+        if "*" in listed(statement["Resource"]):
+            assert set(listed(statement["Action"])) <= WITHOUT_RESOURCE
+        assert not any("*" in action for action in listed(statement["Action"]))
+
+
+def groups_of(template: dict[str, Any], action: str) -> set[str]:
+    found = set()
+    for statement in statements(template):
+        if action in listed(statement["Action"]):
+            for resource in listed(statement["Resource"]):
+                found.add(json.dumps(resource).rsplit("autoScalingGroupName/", 1)[1].rstrip('"]}'))
+    return found
+
+
+def test_actions_are_completed_on_configured_groups_only(template: dict[str, Any]) -> None:
+    for action in ("CompleteLifecycleAction", "RecordLifecycleActionHeartbeat"):
+        assert groups_of(template, f"autoscaling:{action}") == {"web-prod", "jobs-*"}
+
+
+def test_hooks_are_put_at_run_time_on_globs_only(template: dict[str, Any]) -> None:
+    for action in ("PutLifecycleHook", "DeleteLifecycleHook"):
+        assert groups_of(template, f"autoscaling:{action}") == {"jobs-*"}
+
+
+def test_a_retired_group_keeps_its_grants() -> None:
+    template, _ = templates(deployment(retired_groups=("old-*",)))
+    assert "old-*" in groups_of(template, "autoscaling:CompleteLifecycleAction")
+
+
+def test_groups_by_tags_are_granted_by_their_tags() -> None:
+    data = hooks_data(hook(group={"tags": {"team": "web"}}))
+    template, _ = templates(deployment(data))
+    granted = [
+        each for each in statements(template) if "autoscaling:CompleteLifecycleAction" in each["Action"]
+    ]
+    assert granted
+    for each in granted:
+        assert each["Condition"] == {"StringEquals": {"aws:ResourceTag/team": "web"}}
+
+
+def test_only_the_hook_role_may_be_passed_and_only_to_auto_scaling(template: dict[str, Any]) -> None:
+    (passing,) = [each for each in statements(template) if each["Action"] == "iam:PassRole"]
+    assert passing["Condition"] == {"StringEquals": {"iam:PassedToService": "autoscaling.amazonaws.com"}}
+    assert passing["Resource"]["Fn::GetAtt"][0].startswith("HookRole")
+
+
+def test_auto_scaling_may_send_to_the_inbox_for_this_account_only(template: dict[str, Any]) -> None:
+    roles = resources(template, "AWS::IAM::Role")
+    (role,) = [each for name, each in roles.items() if name.startswith("HookRole")]
+    (trust,) = role["AssumeRolePolicyDocument"]["Statement"]
+    assert trust["Principal"] == {"Service": "autoscaling.amazonaws.com"}
+    assert set(trust["Condition"]) == {"StringEquals", "ArnLike"}
+    granted = {each["Action"] for each in statements(template) if isinstance(each["Action"], str)}
+    policies = resources(template, "AWS::IAM::Policy")
+    (policy,) = [each for name, each in policies.items() if name.startswith("HookRole")]
+    actions = {action for each in policy["PolicyDocument"]["Statement"] for action in listed(each["Action"])}
+    assert actions == {"sqs:SendMessage", "sqs:GetQueueUrl"}
+    assert granted
+
+
+def test_the_bus_brings_actions_by_hook_and_outcomes_by_group(template: dict[str, Any]) -> None:
+    patterns = [each["EventPattern"] for each in resources(template, "AWS::Events::Rule").values()]
+    details = [pattern.get("detail") for pattern in patterns]
+    assert {"LifecycleHookName": ["drain", "gate"]} in details
+    assert {"AutoScalingGroupName": [{"wildcard": "jobs-*"}, "web-prod"]} in details
+    assert {"source": ["usher.signal"], "detail-type": ["Usher Signal"]} in patterns
+
+
+def test_with_tags_the_outcomes_are_not_filtered() -> None:
+    data = hooks_data(hook(group={"tags": {"team": "web"}}))
+    patterns = dict(rule_patterns(deployment(data)))
+    assert "detail" not in patterns["Outcomes0"]
+
+
+@pytest.mark.parametrize("length", [20, 100, 255])
+def test_no_pattern_passes_the_limit_and_none_of_the_names_is_lost(length: int) -> None:
+    names = [f"{number:0{length}}" for number in range(49)]
+    data = hooks_data(*(hook(name=name, group=f"g{name}"[:255]) for name in names))
+    patterns = [pattern for _, pattern in rule_patterns(deployment(data))]
+    assert all(len(json.dumps(pattern)) <= MOST_PATTERN_CHARACTERS for pattern in patterns)
+    carried = [
+        name for pattern in patterns for name in pattern.get("detail", {}).get("LifecycleHookName", [])
+    ]
+    assert carried == names
+
+
+def test_nothing_may_be_reached_by_everyone(template: dict[str, Any]) -> None:
+    for kind in ("AWS::SQS::QueuePolicy", "AWS::SNS::TopicPolicy"):
+        for policy in resources(template, kind).values():
+            for statement in policy["PolicyDocument"]["Statement"]:
+                open_to_all = statement["Effect"] == "Allow" and statement["Principal"] in ("*", {"AWS": "*"})
+                assert not open_to_all
+
+
+def test_silence_and_every_promise_has_its_alarm(template: dict[str, Any]) -> None:
+    alarms = resources(template, "AWS::CloudWatch::Alarm")
+    names = {name.removeprefix("Watch")[:-8] for name in alarms}
+    assert names == {
+        "InboxDeadLetters", "WakeUpDeadLetters", "ScheduleDeadLetters", "IntakeErrors", "WakeErrors",
+        "SweepErrors", "Defaulted", "Refused", "OverdueLooks", "EnrolmentConflicts", "NoSweep",
+        "OldMessage", "WakeStorm",
+    }  # fmt: skip
+    (silent,) = [each for name, each in alarms.items() if "NoSweep" in name]
+    assert silent["TreatMissingData"] == "breaching"
+    assert all(each["AlarmActions"] for each in alarms.values())

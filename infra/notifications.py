@@ -1,0 +1,145 @@
+"""The ways in for messages: the role that hooks publish with, the topic, and the rules on the bus."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Final
+
+import aws_cdk as cdk
+from aws_cdk import aws_events as events
+from aws_cdk import aws_events_targets as targets
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_sns as sns
+from aws_cdk import aws_sns_subscriptions as subscriptions
+from constructs import Construct
+
+from infra.permissions import group_arn
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from aws_cdk import aws_kms as kms
+
+    from infra.configuration import Deployment
+    from infra.queue import QueueWithDeadLetters
+    from usher.core.policy import GroupSelector, Way
+
+MOST_PATTERN_CHARACTERS: Final = 2048  # aws-facts 5
+_LIFECYCLE_ACTIONS: Final = (
+    "EC2 Instance-launch Lifecycle Action",
+    "EC2 Instance-terminate Lifecycle Action",
+)
+_OUTCOMES: Final = (
+    "EC2 Instance Launch Successful",
+    "EC2 Instance Launch Unsuccessful",
+    "EC2 Instance Terminate Successful",
+    "EC2 Instance Terminate Unsuccessful",
+)
+
+
+class HookRole(Construct):
+    """The role with which Auto Scaling publishes to the inbox, and to the topic where there is one."""
+
+    def __init__(
+        self, scope: Construct, construct_id: str, *, inbox: QueueWithDeadLetters, key: kms.IKey | None
+    ) -> None:
+        super().__init__(scope, construct_id)
+        stack = cdk.Stack.of(self)
+        self.role = iam.Role(
+            self,
+            "Role",
+            description="Auto Scaling publishes lifecycle notifications to Usher with it",
+            assumed_by=iam.ServicePrincipal(
+                "autoscaling.amazonaws.com",
+                conditions={  # no other account's group may use it (aws-facts 4)
+                    "StringEquals": {"aws:SourceAccount": stack.account},
+                    "ArnLike": {"aws:SourceArn": group_arn(self, "*")},
+                },
+            ),
+        )
+        self._may("sqs:SendMessage", inbox.queue.queue_arn)
+        self._may("sqs:GetQueueUrl", inbox.queue.queue_arn)  # without it PutLifecycleHook fails
+        if key is not None:
+            key.grant(self.role, "kms:GenerateDataKey", "kms:Decrypt")
+
+    def may_publish(self, topic: sns.ITopic) -> None:
+        """Let hooks notify by SNS too."""
+        self._may("sns:Publish", topic.topic_arn)
+
+    def _may(self, action: str, resource: str) -> None:
+        self.role.add_to_policy(iam.PolicyStatement(actions=[action], resources=[resource]))
+
+
+class HookTopic(Construct):
+    """The topic of hooks that notify by SNS; the inbox is subscribed, and so may be others."""
+
+    def __init__(
+        self, scope: Construct, construct_id: str, *, inbox: QueueWithDeadLetters, key: kms.IKey | None
+    ) -> None:
+        super().__init__(scope, construct_id)
+        self.topic = sns.Topic(self, "Topic", enforce_ssl=True, master_key=key)
+        self.topic.add_subscription(
+            subscriptions.SqsSubscription(inbox.queue, dead_letter_queue=inbox.dead_letters)
+        )
+
+
+class BusRules(Construct):
+    """The rules that bring events to the inbox: lifecycle actions, outcomes, signals."""
+
+    def __init__(
+        self, scope: Construct, construct_id: str, *, deployment: Deployment, inbox: QueueWithDeadLetters
+    ) -> None:
+        super().__init__(scope, construct_id)
+        target = targets.SqsQueue(inbox.queue, dead_letter_queue=inbox.dead_letters)
+        for name, pattern in rule_patterns(deployment):
+            source, kinds, detail = pattern["source"], pattern.get("detail-type"), pattern.get("detail")
+            events.Rule(
+                self,
+                name,
+                event_pattern=events.EventPattern(source=source, detail_type=kinds, detail=detail),
+                targets=[target],
+            )
+
+
+def rule_patterns(deployment: Deployment) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Name and pattern of each rule. What would pass 2,048 characters is split."""
+    hooks = deployment.configuration.hooks
+    names = sorted({hook.name for hook in hooks})
+    yield from _split("Actions", names, lambda some: _pattern(_LIFECYCLE_ACTIONS, "LifecycleHookName", some))
+    selectors = [hook.group for hook in hooks]
+    if any(selector.glob is None for selector in selectors):
+        yield "Outcomes0", {"source": ["aws.autoscaling"], "detail-type": list(_OUTCOMES)}
+    else:
+        groups = _matchers(selectors)
+        yield from _split("Outcomes", groups, lambda some: _pattern(_OUTCOMES, "AutoScalingGroupName", some))
+    yield "Signals", {"source": ["usher.signal"], "detail-type": ["Usher Signal"]}
+
+
+def _pattern(kinds: tuple[str, ...], key: str, values: Sequence[Any]) -> dict[str, Any]:
+    return {"source": ["aws.autoscaling"], "detail-type": list(kinds), "detail": {key: list(values)}}
+
+
+def _matchers(selectors: Sequence[GroupSelector]) -> list[Any]:
+    """How the bus matches names and globs; a backslash in a wildcard stands for itself when doubled."""
+    globs = sorted({selector.glob for selector in selectors if selector.glob is not None})
+    return [{"wildcard": glob.replace("\\", "\\\\")} if "*" in glob else glob for glob in globs]
+
+
+def _split(
+    name: str, values: Sequence[Any], pattern: Callable[[Sequence[Any]], dict[str, Any]]
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """As few patterns as hold all values within the limit."""
+    part: list[Any] = []
+    number = 0
+    for value in values:
+        if part and len(json.dumps(pattern([*part, value]))) > MOST_PATTERN_CHARACTERS:
+            yield f"{name}{number}", pattern(part)
+            part, number = [], number + 1
+        part.append(value)
+    if part:
+        yield f"{name}{number}", pattern(part)
+
+
+def notifies_by(deployment: Deployment, way: Way) -> bool:
+    """Whether any hook of the configuration is notified that way."""
+    return any(hook.notify is way for hook in deployment.configuration.hooks)

@@ -1,0 +1,79 @@
+"""What the functions may do: each statement with the least resource that IAM offers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import aws_cdk as cdk
+
+if TYPE_CHECKING:
+    from aws_cdk import aws_dynamodb as dynamodb
+    from constructs import Construct
+
+    from infra.configuration import Deployment
+    from infra.functions import UsherFunction
+    from usher.core.policy import GroupSelector
+
+ON_ACTIONS: Final = ("autoscaling:CompleteLifecycleAction", "autoscaling:RecordLifecycleActionHeartbeat")
+ON_HOOKS: Final = ("autoscaling:PutLifecycleHook", "autoscaling:DeleteLifecycleHook")
+# IAM offers no resource for what describes (aws-facts 4).
+DESCRIBE_INSTANCES: Final = ("autoscaling:DescribeAutoScalingInstances",)
+DESCRIBE_GROUPS: Final = ("autoscaling:DescribeAutoScalingGroups", "autoscaling:DescribeLifecycleHooks")
+
+
+def grant_records(function: UsherFunction, table: dynamodb.ITable) -> None:
+    """Reads and conditional writes; nothing is deleted but by TTL."""
+    function.may(
+        (
+            "dynamodb:BatchGetItem",
+            "dynamodb:GetItem",
+            "dynamodb:PutItem",
+            "dynamodb:Query",
+            "dynamodb:UpdateItem",
+        ),
+        (table.table_arn,),
+    )
+    if table.encryption_key is not None:
+        table.encryption_key.grant_encrypt_decrypt(function.role)
+
+
+def grant_due_index(function: UsherFunction, table: dynamodb.ITable, index: str) -> None:
+    """The index by time of the next look, which the sweep reads."""
+    function.may(("dynamodb:Query",), (f"{table.table_arn}/index/{index}",))
+
+
+def grant_lifecycle_actions(function: UsherFunction, deployment: Deployment) -> None:
+    """Heartbeat and complete, on the configured groups and on those that are retired."""
+    _grant_on_groups(function, ON_ACTIONS, [hook.group for hook in deployment.configuration.hooks])
+    if deployment.retired_groups:
+        function.may(ON_ACTIONS, [group_arn(function, glob) for glob in deployment.retired_groups])
+    function.may(DESCRIBE_INSTANCES, ("*",))
+
+
+def grant_enrolment(function: UsherFunction, deployment: Deployment) -> None:
+    """Put and delete hooks, on groups by glob or tags only: hooks of named groups are CloudFormation's."""
+    named = deployment.hooks_of_named_groups
+    selectors = [hook.group for hook in deployment.configuration.hooks if hook not in named]
+    _grant_on_groups(function, ON_HOOKS, selectors)
+    function.may(DESCRIBE_GROUPS, ("*",))
+
+
+def _grant_on_groups(
+    function: UsherFunction, actions: tuple[str, ...], selectors: list[GroupSelector]
+) -> None:
+    globs = sorted({selector.glob for selector in selectors if selector.glob is not None})
+    if globs:
+        function.may(actions, [group_arn(function, glob) for glob in globs])
+    for selector in dict.fromkeys(selector for selector in selectors if selector.glob is None):
+        tags = {f"aws:ResourceTag/{key}": value for key, value in selector.tags}
+        function.may(actions, [group_arn(function, "*")], StringEquals=tags)
+
+
+def group_arn(scope: Construct, name: str) -> str:
+    """The ARN of a group by name or glob. Its UUID is not known before it is there (aws-facts 4)."""
+    return cdk.Stack.of(scope).format_arn(
+        service="autoscaling",
+        resource="autoScalingGroup",
+        resource_name=f"*:autoScalingGroupName/{name}",
+        arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
+    )

@@ -1,0 +1,152 @@
+"""The dashboard, and the alarms on what someone must act on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import aws_cdk as cdk
+from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_cloudwatch_actions as actions
+from aws_cdk import aws_sns as sns
+from aws_cdk import aws_sns_subscriptions as subscriptions
+from constructs import Construct
+
+from usher.aws.telemetry import NAMESPACE
+
+if TYPE_CHECKING:
+    from aws_cdk import aws_kms as kms
+
+    from infra.controller import Controller
+
+_MINUTE: Final = cdk.Duration.minutes(1)
+_FIVE_MINUTES: Final = cdk.Duration.minutes(5)
+_OVER: Final = cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD
+_QUIET: Final = cloudwatch.TreatMissingData.NOT_BREACHING
+
+
+class Watch(Construct):
+    """Alarms go to a topic of their own. CloudWatch cannot publish to one under the AWS-managed key."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        controller: Controller,
+        email: str | None,
+        key: kms.IKey | None,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        self.topic = sns.Topic(self, "Alarms", enforce_ssl=True, master_key=key)
+        if email is not None:
+            self.topic.add_subscription(subscriptions.EmailSubscription(email))
+        self._controller = controller
+        self._watch_letters()
+        self._watch_functions()
+        self._watch_promises()
+        self._watch_silence()
+        self._dashboard()
+
+    def _alarm(
+        self,
+        name: str,
+        metric: cloudwatch.IMetric,
+        says: str,
+        *,
+        threshold: float = 0,
+        periods: int = 1,
+        comparison: cloudwatch.ComparisonOperator = _OVER,
+        missing: cloudwatch.TreatMissingData = _QUIET,
+    ) -> None:
+        alarm = cloudwatch.Alarm(
+            self,
+            name,
+            metric=metric,
+            alarm_description=f"{says} See docs/operations.md.",
+            threshold=threshold,
+            evaluation_periods=periods,
+            comparison_operator=comparison,
+            treat_missing_data=missing,
+        )
+        alarm.add_alarm_action(actions.SnsAction(self.topic))
+
+    def _watch_letters(self) -> None:
+        for name, queue in (
+            ("Inbox", self._controller.inbox.dead_letters),
+            ("WakeUp", self._controller.wake_ups.dead_letters),
+            ("Schedule", self._controller.schedule.dead_letters),
+        ):
+            metric = queue.metric_approximate_number_of_messages_visible(period=_MINUTE, statistic="Maximum")
+            self._alarm(f"{name}DeadLetters", metric, "A message was not understood, or crashed a function.")
+
+    def _watch_functions(self) -> None:
+        for name, each in (
+            ("Intake", self._controller.intake),
+            ("Wake", self._controller.wake),
+            ("Sweep", self._controller.sweep),
+        ):
+            errors = each.function.metric_errors(period=_MINUTE)
+            self._alarm(f"{name}Errors", errors, f"The function {name.lower()} fails.")
+
+    def _watch_promises(self) -> None:
+        self._alarm("Defaulted", _count("Defaulted"), "An action fell to the default result of its hook.")
+        self._alarm("Refused", _count("Refused"), "Auto Scaling refuses Usher's calls: permissions?")
+        overdue = _count("OverdueLooks", statistic="Minimum")
+        self._alarm("OverdueLooks", overdue, "Looks are overdue run after run.", periods=3)
+        conflicts = _count("EnrolmentConflicts")
+        self._alarm("EnrolmentConflicts", conflicts, "A hook of someone else stands where ours belongs.")
+
+    def _watch_silence(self) -> None:
+        """What does not run raises no error; so its silence must."""
+        self._alarm(
+            "NoSweep",
+            self._controller.sweep.function.metric_invocations(period=_FIVE_MINUTES),
+            "The sweep has not run for five minutes.",
+            threshold=1,
+            comparison=cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD,
+            missing=cloudwatch.TreatMissingData.BREACHING,
+        )
+        age = self._controller.inbox.queue.metric_approximate_age_of_oldest_message(
+            period=_MINUTE, statistic="Maximum"
+        )
+        self._alarm("OldMessage", age, "A message waits in the inbox for over five minutes.", threshold=300)
+        invocations = self._controller.wake.function.metric_invocations(period=_FIVE_MINUTES)
+        self._alarm(
+            "WakeStorm", invocations, "Wake-ups come in floods: a chain?", threshold=50_000, periods=3
+        )
+
+    def _dashboard(self) -> None:
+        dashboard = cloudwatch.Dashboard(self, "Dashboard", default_interval=cdk.Duration.hours(3))
+        results = [
+            _count("Completed", dimensions={"Result": result}, label=result)
+            for result in ("CONTINUE", "ABANDON")
+        ]
+        margin = _count("SecondsToExpiry", statistic="Minimum")
+        lag = [_count("NotificationLag", statistic=statistic) for statistic in ("p50", "Maximum")]
+        dashboard.add_widgets(
+            _graph("Actions", [_count("ActionsOpened"), *results, _count("EndedElsewhere")]),
+            _graph("Will anything be lost?", [_count("Defaulted"), _count("OverdueLooks")]),
+            _graph("Seconds to expiry at a heartbeat", [margin]),
+        )
+        dashboard.add_widgets(
+            _graph("Calls", [_count("Heartbeats"), _count("Throttled"), _count("Refused")]),
+            _graph("Lag of notifications, seconds", lag),
+            _graph("Not understood", [_count("Rejected"), _count("Trouble")]),
+        )
+
+
+def _count(
+    name: str, statistic: str = "Sum", dimensions: dict[str, str] | None = None, label: str | None = None
+) -> cloudwatch.Metric:
+    return cloudwatch.Metric(
+        namespace=NAMESPACE,
+        metric_name=name,
+        statistic=statistic,
+        period=_MINUTE,
+        dimensions_map=dimensions,
+        label=label,
+    )
+
+
+def _graph(title: str, metrics: list[cloudwatch.Metric]) -> cloudwatch.GraphWidget:
+    return cloudwatch.GraphWidget(title=title, left=list[cloudwatch.IMetric](metrics), width=8)

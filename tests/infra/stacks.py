@@ -1,0 +1,70 @@
+"""Makes the stacks for tests: a deployment from plain data, and the templates, with no bundling."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import aws_cdk as cdk
+from aws_cdk.assertions import Template
+
+from infra.configuration import Deployment
+from infra.controller import Controller
+from infra.hooks import Hooks
+from usher.core import configuration
+
+HOOKS: Final[dict[str, Any]] = {
+    "version": 1,
+    "policies": {"p": {"until": [{"signal": "done"}]}},
+    "hooks": [
+        {"name": "gate", "group": "web-prod", "transition": "launching", "policy": "p"},
+        {
+            "name": "drain",
+            "group": "jobs-*",
+            "transition": "terminating",
+            "heartbeat_timeout": "5m",
+            "default_result": "CONTINUE",
+            "metadata": "owner=jobs",
+            "policy": "p",
+        },
+    ],
+}
+
+
+def hook(**changes: Any) -> dict[str, Any]:
+    """A hook of a named group, with changes."""
+    return {"name": "h", "group": "g", "transition": "terminating", "policy": "p"} | changes
+
+
+def hooks_data(*hooks: dict[str, Any]) -> dict[str, Any]:
+    """A hooks file with these hooks."""
+    return HOOKS | {"hooks": list(hooks)}
+
+
+def deployment(data: dict[str, Any] = HOOKS, **settings: Any) -> Deployment:
+    """A deployment of `data`."""
+    return Deployment(configuration=configuration.parse(data), hooks_data=data, **settings)
+
+
+def stacks(of: Deployment) -> tuple[Controller, Hooks]:
+    """Both stacks, in an app that bundles nothing."""
+    app = cdk.App(context={"aws:cdk:bundling-stacks": []})
+    controller = Controller(app, "Usher", deployment=of)
+    return controller, Hooks(app, "UsherHooks", deployment=of, controller=controller)
+
+
+def templates(of: Deployment) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The templates of both stacks."""
+    controller, hooks = stacks(of)
+    return dict(Template.from_stack(controller).to_json()), dict(Template.from_stack(hooks).to_json())
+
+
+def resources(template: dict[str, Any], kind: str) -> dict[str, dict[str, Any]]:
+    """The properties of every resource of a type, by logical id."""
+    found = template.get("Resources", {}).items()
+    return {name: each.get("Properties", {}) for name, each in found if each["Type"] == kind}
+
+
+def statements(template: dict[str, Any]) -> list[dict[str, Any]]:
+    """Every statement of every policy of a role."""
+    policies = resources(template, "AWS::IAM::Policy").values()
+    return [each for policy in policies for each in policy["PolicyDocument"]["Statement"]]

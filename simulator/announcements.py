@@ -5,12 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from simulator.waits import EndedBy
+
 if TYPE_CHECKING:
     from datetime import datetime
 
     from simulator.groups import Group, Hook, Instance, OngoingMove
     from simulator.moves import MoveKind
     from simulator.waits import Wait
+
+_ABANDONED: Final = (
+    "Instance failed to complete user's Lifecycle Action: Lifecycle Action with token {} was abandoned: {}"
+)
+_WHY_ABANDONED: Final = {
+    EndedBy.HEARTBEAT_TIMEOUT: "Heartbeat Timeout",
+    EndedBy.GLOBAL_TIMEOUT: "Global Timeout",
+}
 
 ACCOUNT: Final = "111122223333"
 REGION: Final = "us-east-1"
@@ -38,6 +48,18 @@ def written(moment: datetime) -> str:
 def written_in_seconds(moment: datetime) -> str:
     """A time as events and causes have it, in whole seconds."""
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def group_arn(name: str, uuid: str) -> str:
+    """The ARN of a group."""
+    return f"arn:aws:autoscaling:{REGION}:{ACCOUNT}:autoScalingGroup:{uuid}:autoScalingGroupName/{name}"
+
+
+def abandoned(wait: Wait) -> str:
+    """The message of an activity whose lifecycle action was abandoned (aws-facts 2.2)."""
+    by_call = "Lifecycle Action Completed with ABANDON Result"
+    why = by_call if wait.ended_by is None else _WHY_ABANDONED.get(wait.ended_by, by_call)
+    return _ABANDONED.format(wait.token, why)
 
 
 def hook_message(wait: Wait, hook: Hook, request_id: str) -> dict[str, Any]:

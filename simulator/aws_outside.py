@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from contextlib import closing
+from functools import partial
 from queue import SimpleQueue
 from threading import Lock, Thread
 from typing import TYPE_CHECKING, Any, Final
@@ -20,7 +21,7 @@ from simulator.announcements import REGION
 from simulator.fleet import Undeliverable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from simulator.groups import Group, Hook
 
@@ -83,11 +84,13 @@ class AwsOutside:
 
     def register(self, group: Group, instance_id: str) -> None:
         """Add the instance to the target groups of its group."""
-        self._balance("register_targets", group, instance_id)
+        arns = group.settings.get("TargetGroupARNs") or []
+        self._jobs.put(lambda: self._balance("register_targets", arns, instance_id))
 
     def deregister(self, group: Group, instance_id: str) -> None:
         """Take the instance from the target groups of its group."""
-        self._balance("deregister_targets", group, instance_id)
+        arns = group.settings.get("TargetGroupARNs") or []
+        self._jobs.put(lambda: self._balance("deregister_targets", arns, instance_id))
 
     # -- in the thread ------------------------------------------------------------------------
 
@@ -120,45 +123,42 @@ class AwsOutside:
         except Undeliverable:
             self._undeliverable(token)
 
-    def _balance(self, operation: str, group: Group, instance_id: str) -> None:
-        for arn in group.settings.get("TargetGroupARNs") or []:
-            self._jobs.put(lambda arn=arn: self._balance_one(operation, arn, instance_id))
-
-    def _balance_one(self, operation: str, target_group: str, instance_id: str) -> None:
-        try:
-            region = _parts(target_group)[3]
-            targets = [{"Id": instance_id}]
-            self._call("elbv2", region, operation, TargetGroupArn=target_group, Targets=targets)
-        except Undeliverable as refusal:
-            self._say_once(f"{operation} failed for {target_group}: {refusal}")
+    def _balance(self, operation: str, target_groups: Sequence[str], instance_id: str) -> None:
+        for arn in target_groups:
+            try:
+                targets = [{"Id": instance_id}]
+                self._call("elbv2", _parts(arn)[3], operation, TargetGroupArn=arn, Targets=targets)
+            except Undeliverable as refusal:
+                self._say_once(f"{operation} failed for {arn}: {refusal}")
 
     # -- in either ----------------------------------------------------------------------------
 
     def _publish(self, hook: Hook, body: Mapping[str, Any], subject: str) -> None:
         arn = hook.target_arn or ""
         try:
-            _, _, service, region, account, name = _parts(arn)
-            role = self._assume(hook.role_arn, region) if hook.role_arn else {}
-            text = _json(body)
-            if service == "sqs":
-                asked = {"QueueName": name, "QueueOwnerAWSAccountId": account}
-                url = self._call("sqs", region, "get_queue_url", role, **asked)["QueueUrl"]
-                self._call("sqs", region, "send_message", role, QueueUrl=url, MessageBody=text)
-            elif service == "sns":
-                said = {"Message": text, "Subject": subject}
-                self._call("sns", region, "publish", role, TopicArn=arn, **said)
-            elif service == "lambda":
-                said = {"InvocationType": "Event", "Payload": text}
-                self._call("lambda", region, "invoke", role, FunctionName=arn, **said)
-            else:
-                raise Undeliverable(f"{arn} is no queue, topic or function")
+            self._publish_to(arn, hook.role_arn, _json(body), subject)
         except Undeliverable as refusal:
             self._say_once(f"Cannot deliver to {arn}: {refusal}")
             raise
 
+    def _publish_to(self, arn: str, role_arn: str | None, text: str, subject: str) -> None:
+        _, _, service, region, account, name = _parts(arn)
+        if service not in ("sqs", "sns", "lambda"):
+            raise Undeliverable(f"{arn} is no queue, topic or function")
+        role = self._assume(role_arn, region) if role_arn else {}
+        call = partial(self._call, service, region, credentials=role)
+        match service:
+            case "sqs":
+                url = call("get_queue_url", QueueName=name, QueueOwnerAWSAccountId=account)["QueueUrl"]
+                call("send_message", QueueUrl=url, MessageBody=text)
+            case "sns":
+                call("publish", TopicArn=arn, Message=text, Subject=subject)
+            case "lambda":
+                call("invoke", FunctionName=arn, InvocationType="Event", Payload=text)
+
     def _assume(self, role_arn: str, region: str) -> dict[str, str]:
-        asked = {"RoleArn": role_arn, "RoleSessionName": "AutoScaling"}
-        given = self._call("sts", region, "assume_role", **asked)["Credentials"]
+        answer = self._call("sts", region, "assume_role", RoleArn=role_arn, RoleSessionName="AutoScaling")
+        given = answer["Credentials"]
         return {
             "aws_access_key_id": given["AccessKeyId"],
             "aws_secret_access_key": given["SecretAccessKey"],
@@ -170,6 +170,7 @@ class AwsOutside:
         service: str,
         region: str,
         operation: str,
+        *,
         credentials: Mapping[str, str] | None = None,
         **asked: object,
     ) -> Any:  # noqa: ANN401 - the answer of any operation

@@ -7,13 +7,12 @@ is assumed stands in `Assumptions`, where it can be switched.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from simulator import capacity, moves
 from simulator.announcements import (
-    ACCOUNT,
-    REGION,
     Outcome,
+    abandoned,
     hook_message,
     lifecycle_event,
     outcome_event,
@@ -23,24 +22,14 @@ from simulator.groups import Activity, OngoingMove
 from simulator.waits import EndedBy, Wait, Waits
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-    from datetime import datetime, timedelta
+    from collections.abc import Callable, Mapping
+    from datetime import timedelta
     from typing import Any
 
     from simulator.clock import VirtualClock
     from simulator.groups import Group, Hook, Instance
     from simulator.latencies import Latencies
     from simulator.moves import MoveKind
-
-_ABANDONED: Final = (
-    "Instance failed to complete user's Lifecycle Action: Lifecycle Action with token {} was abandoned: {}"
-)
-_WHY_ABANDONED: Final = {
-    EndedBy.CALL: "Lifecycle Action Completed with ABANDON Result",
-    EndedBy.HEARTBEAT_TIMEOUT: "Heartbeat Timeout",
-    EndedBy.GLOBAL_TIMEOUT: "Global Timeout",
-    EndedBy.UNDELIVERABLE: "Lifecycle Action Completed with ABANDON Result",
-}
 
 
 class Undeliverable(Exception):  # noqa: N818 - it reads as what happened
@@ -109,16 +98,28 @@ class Fleet:
         found = (group.instances.get(instance_id) for group in self.groups.values())
         return next((instance for instance in found if instance and instance.state), None)
 
-    def terminate(self, instance: Instance, cause: str) -> Activity:
-        """Take an instance out for good, whatever it is doing, through the termination hooks."""
+    def terminate(self, instance: Instance, cause: str, *, replaced_at_once: bool = False) -> Activity:
+        """Take an instance out for good, through the termination hooks; once, if it is on its way.
+
+        Its replacement is launched when it is gone or retained, as captured, or at once.
+        """
+        move, group = instance.move, self.groups[instance.group]
+        if move is not None and move.kind.destination == "EC2":
+            return move.activity
+        is_wanted = instance.counts and len(group.counting) + len(group.leaving) <= group.desired
         self._drop_waits(instance)
         pooled = instance.state.startswith("Warmed:")
         kind = moves.TERMINATE_FROM_POOL if pooled else moves.TERMINATE
-        return self.begin(instance, kind, f"At {self.now_in_seconds()} {cause}.")
+        activity = self.begin(instance, kind, f"At {self.now_in_seconds()} {cause}.")
+        if instance.move is not None:
+            instance.move.keeps_place = is_wanted and not replaced_at_once
+        return activity
 
-    def set_health(self, instance: Instance, *, healthy: bool) -> None:
+    def set_health(
+        self, instance: Instance, *, healthy: bool, health_check: str = "a user health-check"
+    ) -> None:
         """The health that someone reports. Only what is in service is replaced for it (aws-facts 2.4)."""
-        instance.healthy = healthy
+        instance.healthy, instance.health_check = healthy, health_check
         if not healthy:
             self.reconcile_soon(self.groups[instance.group], self.latencies.replace)
 
@@ -126,28 +127,29 @@ class Fleet:
         """EC2 ended an instance by itself: one that waits in a hook goes on waiting (aws-facts 2.5)."""
         instance = self.instance(instance_id)
         if instance is not None:
-            self.set_health(instance, healthy=False)
+            why = "an EC2 health check indicating it has been terminated or stopped"
+            self.set_health(instance, healthy=False, health_check=why)
 
     def end_hook(self, group: Group, name: str) -> None:
         """A hook goes: launches that it holds are abandoned, terminations go on (aws-facts 1.1)."""
-        hook = group.hooks.pop(name)
-        result = "ABANDON" if hook.transition == "launching" else "CONTINUE"
+        del group.hooks[name]
         for instance in list(group.instances.values()):
             for wait in instance.move.waits if instance.move else []:
                 if wait.is_open and wait.hook == name:
+                    result = "ABANDON" if wait.transition == "launching" else "CONTINUE"
                     self.waits.end(wait, result, EndedBy.CALL)
 
     def force_delete(self, group: Group) -> None:
         """Every instance goes. What already waits is let go; others wait in the hooks (aws-facts 9.15)."""
         group.deleting = True
         group.min_size = group.max_size = group.desired = 0
-        cause = f"At {self.now_in_seconds()} a user request to force delete the group took the instance out."
         for instance in list(group.instances.values()):
             if instance.move is not None and instance.move.kind.destination == "EC2":
                 self._let_go(instance)
             elif instance.state:
                 self._drop_waits(instance)
                 pooled = instance.state.startswith("Warmed:")
+                cause = capacity.shrinking(self, instance, max(1, len(group.counting)))
                 self.begin(instance, moves.TERMINATE_FROM_POOL if pooled else moves.TERMINATE, cause)
         self._forget_when_empty(group)
 
@@ -189,7 +191,9 @@ class Fleet:
 
     def begin(self, instance: Instance, kind: MoveKind, cause: str) -> Activity:
         """Begin a move of an instance, in place of any that goes on."""
-        group = self.groups[instance.group]
+        group, before = self.groups[instance.group], instance.move
+        if before is not None and before.activity.ended_at is None:
+            self.end_activity(before.activity, "Cancelled")
         activity = self.activity(group, kind.description.format(instance.id), cause)
         if kind.is_launch:
             activity.status, activity.progress = "PreInService", 30
@@ -291,7 +295,7 @@ class Fleet:
     def _let_go(self, instance: Instance) -> None:
         """A termination that waits is ended early, and goes on."""
         move = instance.move
-        if move is not None and move.waits:
+        if move is not None and any(wait.is_open for wait in move.waits):
             self._cut_off(move)
             self._proceed(instance, move)
 
@@ -333,8 +337,7 @@ class Fleet:
 
     def _abandoned(self, instance: Instance, move: OngoingMove, wait: Wait) -> None:
         group, kind = self.groups[instance.group], move.kind
-        why = _WHY_ABANDONED.get(wait.ended_by or EndedBy.CALL, str(wait.ended_by))
-        message = _ABANDONED.format(wait.token, why)
+        message = abandoned(wait)
         if kind.is_launch or kind is moves.REPLACE_ROOT_VOLUME:
             self._fail_launch(instance, move, message)
         elif group.retains and not group.deleting:
@@ -367,6 +370,7 @@ class Fleet:
         self.end_activity(move.activity, "Cancelled", message)
         instance.move = None
         base = "Warmed:Pending" if to_pool else move.kind.state
+        self._enter(instance, f"{base}:Proceed")  # for a moment, as documented (2.7)
         self._enter(instance, f"{base}:Retained")
         silent = self.assumptions.expiry_of_retained_is_silent and wait.ended_by is EndedBy.HEARTBEAT_TIMEOUT
         if to_pool:
@@ -402,14 +406,3 @@ class Fleet:
     def now_in_seconds(self) -> str:
         """The time as causes have it."""
         return written_in_seconds(self.clock())
-
-
-def group_arn(name: str, uuid: str) -> str:
-    """The ARN of a group."""
-    return f"arn:aws:autoscaling:{REGION}:{ACCOUNT}:autoScalingGroup:{uuid}:autoScalingGroupName/{name}"
-
-
-def seen_instances(instances: Sequence[Instance], moment: datetime) -> list[tuple[Instance, str]]:
-    """The instances, and the states that they had at `moment`; those that were not there are left out."""
-    states = ((instance, instance.state_at(moment)) for instance in instances)
-    return [(instance, state) for instance, state in states if state]

@@ -51,6 +51,7 @@ class OngoingMove:
     kind: MoveKind
     activity: Activity
     waits: list[Wait] = field(default_factory=list)
+    keeps_place: bool = False  # its instance is replaced only when it has ended
 
 
 @dataclass(kw_only=True, slots=True)
@@ -63,6 +64,7 @@ class Instance:
     subnet: str
     states: list[tuple[datetime, str | None]]  # None: gone
     healthy: bool = True
+    health_check: str = "a user health-check"  # who last spoke of its health, as causes have it
     protected: bool = False
     move: OngoingMove | None = None
     volume_is_new: bool = True
@@ -90,8 +92,9 @@ class Instance:
 
     @property
     def is_of_pool(self) -> bool:
-        """Whether it stands in the warm pool, or is on its way into it."""
-        return self.state.startswith("Warmed:") and not self.state.startswith("Warmed:Terminat")
+        """Whether it stands in the warm pool, or is on its way into it, and is not retained."""
+        warm = self.state.startswith("Warmed:") and not self.state.startswith("Warmed:Terminat")
+        return warm and not self.is_retained
 
 
 @dataclass(kw_only=True, slots=True)
@@ -129,6 +132,7 @@ class Group:
     deleting: bool = False
     is_due: bool = False  # a reconcile is on its way
     wishes: list[str] = field(default_factory=list)  # why the capacity should change, for causes
+    unreplaced: int = 0  # unhealthy instances that were taken out since the last look at the capacity
 
     @property
     def retains(self) -> bool:
@@ -140,6 +144,11 @@ class Group:
     def counting(self) -> list[Instance]:
         """The instances that count to the desired capacity."""
         return [instance for instance in self.instances.values() if instance.counts]
+
+    @property
+    def leaving(self) -> list[Instance]:
+        """The instances on their way out whose place is filled only when they are gone."""
+        return [one for one in self.instances.values() if one.move is not None and one.move.keeps_place]
 
     @property
     def pooled(self) -> list[Instance]:

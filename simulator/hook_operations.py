@@ -13,7 +13,7 @@ from simulator.query_protocol import ApiError
 from simulator.waits import EndedBy
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from simulator.fleet import Fleet
     from simulator.groups import Group
@@ -40,10 +40,8 @@ class HookOperations:
         """PutLifecycleHook: creates, or changes what is given."""
         group = group_of(self._fleet, asked["AutoScalingGroupName"])
         known = group.hooks.get(asked["LifecycleHookName"])
-        if known is None and len(group.hooks) >= MOST_HOOKS:
-            raise ApiError(
-                "LimitExceeded", f"You have reached the limit of {MOST_HOOKS} lifecycle hooks for this group."
-            )
+        if known is None:
+            _check_count(len(group.hooks) + 1)
         hook = hook_of(asked, known)
         if asked.get("NotificationTargetARN") and (
             known is None or self._fleet.assumptions.update_sends_test
@@ -120,6 +118,26 @@ def group_of(fleet: Fleet, name: str) -> Group:
             "ValidationError", f"AutoScalingGroup name not found - AutoScalingGroup '{name}' not found"
         )
     return fleet.groups[name]
+
+
+def hooks_of(specified: Sequence[Mapping[str, Any]]) -> list[Hook]:
+    """The hooks that come with a new group: one target and role for all (aws-facts 1.3)."""
+    hooks = [hook_of(hook, None) for hook in specified]
+    _check_count(len(hooks))
+    if len({hook.name for hook in hooks}) < len(hooks):
+        raise ApiError("ValidationError", "Lifecycle hook names must be unique within a group.")
+    if len({(hook.target_arn, hook.role_arn) for hook in hooks}) > 1:
+        raise ApiError(
+            "ValidationError", "All lifecycle hooks must have the same notification target and role."
+        )
+    return hooks
+
+
+def _check_count(hooks: int) -> None:
+    if hooks > MOST_HOOKS:
+        raise ApiError(
+            "LimitExceeded", f"You have reached the limit of {MOST_HOOKS} lifecycle hooks for this group."
+        )
 
 
 def hook_of(asked: Mapping[str, Any], known: Hook | None) -> Hook:

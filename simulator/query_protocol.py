@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 
 SERVICE: Final = "autoscaling"
 _NAMESPACE: Final = "http://autoscaling.amazonaws.com/doc/2011-01-01/"
+_NUMBER: Final = re.compile("-?[0-9]{1,10}")
+_TWO_TO_31: Final = 1 << 31
+_NOT_IN_XML: Final = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 class ApiError(Exception):
@@ -54,6 +58,8 @@ def read_request(body: str, request_id: str) -> Request:
     """The call in the form-encoded `body`. Raises ApiError for an operation that is none."""
     flat = dict(parse_qsl(body, keep_blank_values=True))
     operation = flat.pop("Action", "")
+    if not operation:
+        raise ApiError("MissingAction", "The request must contain the parameter Action")
     if operation not in service_model().operation_names:
         raise ApiError("InvalidAction", f"Could not find operation {operation} for version 2011-01-01")
     flat.pop("Version", None)
@@ -83,21 +89,32 @@ def _read(shape: Shape, value: Any) -> Any:  # noqa: ANN401 - any shape
         known = shape.members
         return {name: _read(known[name], given) for name, given in members.items() if name in known}
     if shape.type_name == "list":
-        members = value.get("member", {}) if isinstance(value, dict) else {}
-        numbered = sorted((int(number), member) for number, member in members.items())
-        return [_read(shape.member, member) for _, member in numbered]
+        return _read_list(shape, value)
+    if not isinstance(value, str):
+        raise ApiError("MalformedInput", "A list is given where a value belongs")
     return _read_scalar(shape, value)
+
+
+def _read_list(shape: Shape, value: Any) -> list[Any]:  # noqa: ANN401 - any shape
+    members = value.get("member") if isinstance(value, dict) else {}
+    if not isinstance(members, dict):
+        raise ApiError("MalformedInput", "A value is given where a list belongs")
+    numbered = {_number(number): member for number, member in members.items()}
+    return [_read(shape.member, numbered[number]) for number in sorted(numbered)]
 
 
 def _read_scalar(shape: Shape, text: str) -> Any:  # noqa: ANN401 - any shape
     if shape.type_name == "boolean":
         return text.lower() == "true"
     if shape.type_name in ("integer", "long"):
-        try:
-            return int(text)
-        except ValueError:
-            raise ApiError("MalformedInput", f"{text!r} is not a number") from None
+        return _number(text)
     return text
+
+
+def _number(text: str) -> int:
+    if not _NUMBER.fullmatch(text) or not -_TWO_TO_31 <= int(text) < _TWO_TO_31:
+        raise ApiError("MalformedInput", f"{text!r} is not a number")
+    return int(text)
 
 
 def write_answer(operation: str, answer: Mapping[str, Any], request_id: str) -> str:
@@ -118,7 +135,7 @@ def write_error(error: ApiError, request_id: str) -> str:
     kind = "Sender" if error.status < 500 else "Receiver"  # noqa: PLR2004 - HTTP's border
     return (
         f'<ErrorResponse xmlns="{_NAMESPACE}"><Error><Type>{kind}</Type><Code>{escape(error.code)}</Code>'
-        f"<Message>{escape(error.message)}</Message></Error><RequestId>{request_id}</RequestId></ErrorResponse>"
+        f"<Message>{_text(error.message)}</Message></Error><RequestId>{request_id}</RequestId></ErrorResponse>"
     )
 
 
@@ -135,4 +152,9 @@ def _write(shape: Shape, value: Any) -> str:  # noqa: ANN401 - any shape
         return "true" if value else "false"
     if isinstance(value, datetime):
         return value.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    return escape(str(value))
+    return _text(str(value))
+
+
+def _text(text: str) -> str:
+    """Text as XML can carry it: what XML has no way to write becomes a replacement character."""
+    return escape(_NOT_IN_XML.sub("\ufffd", text), {"\r": "&#13;"})

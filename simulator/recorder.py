@@ -14,12 +14,13 @@ if TYPE_CHECKING:
 
 
 class Recorder:
-    """Implements usher.ports.Telemetry."""
+    """Implements usher.ports.Telemetry and EnrolmentTelemetry."""
 
     def __init__(self) -> None:
         self.taken: list[tuple[str, str]] = []  # kind, reason
         self.decisions: Counter[str] = Counter()
         self.counts: Counter[str] = Counter()
+        self.enrolments: list[tuple[str, str, str, str]] = []  # step, group, hook, reason
         self.troubles: list[tuple[str, Exception]] = []
 
     def took_in(self, kind: str, reason: str) -> None:
@@ -33,6 +34,10 @@ class Recorder:
     def count(self, metric: str, value: float = 1, dimensions: Mapping[str, str] | None = None) -> None:  # noqa: ARG002
         """Added up, whatever the dimensions; what is no count is not a sum either."""
         self.counts[metric] += 1 if metric in ("SecondsToExpiry", "NotificationLag") else int(value)
+
+    def enrolment(self, step: str, group: str, hook: str, reason: str) -> None:
+        """Kept in order."""
+        self.enrolments.append((step, group, hook, reason))
 
     def trouble(self, what: str, error: Exception) -> None:
         """Kept in order."""

@@ -6,9 +6,10 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from simulator import constraints, describe
-from simulator.fleet import group_arn
+from simulator.announcements import group_arn
+from simulator.capacity import pool_size
 from simulator.groups import Group, WarmPool
-from simulator.hook_operations import HookOperations, group_of, hook_of
+from simulator.hook_operations import HookOperations, group_of, hooks_of
 from simulator.query_protocol import ApiError
 
 if TYPE_CHECKING:
@@ -107,12 +108,7 @@ class AutoScalingService:
                 "AlreadyExists",
                 f"AutoScalingGroup by this name already exists - A group with the name {name} already exists",
             )
-        specified = asked.get("LifecycleHookSpecificationList") or []
-        hooks = [hook_of(hook, None) for hook in specified]
-        if len({(hook.target_arn, hook.role_arn) for hook in hooks}) > 1:
-            raise ApiError(
-                "ValidationError", "All lifecycle hooks must have the same notification target and role."
-            )
+        hooks = hooks_of(asked.get("LifecycleHookSpecificationList") or [])
         group = Group(
             name=name,
             arn=group_arn(name, self.fleet.new_id()),
@@ -135,8 +131,8 @@ class AutoScalingService:
         before = (group.min_size, group.max_size, group.desired)
         group.min_size = asked.get("MinSize", group.min_size)
         group.max_size = asked.get("MaxSize", group.max_size)
-        wanted = asked.get("DesiredCapacity", group.desired)
-        group.desired = min(max(wanted, group.min_size), group.max_size)
+        kept = min(max(group.desired, group.min_size), group.max_size)
+        group.desired = asked.get("DesiredCapacity", kept)
         try:
             _check_sizes(group)
         except ApiError:
@@ -144,9 +140,12 @@ class AutoScalingService:
             raise
         group.settings |= {key: value for key, value in asked.items() if key not in _CAPACITY}
         if group.desired != before[2]:
-            change = f"from {before[2]} to {group.desired}"
-            why = f"a user request updated the group, changing the desired capacity {change}"
-            self.fleet.wish(group, why)
+            self.fleet.wish(
+                group,
+                f"a user request update of AutoScalingGroup constraints to min: {group.min_size}, "
+                f"max: {group.max_size}, desired: {group.desired} changing the desired capacity "
+                f"from {before[2]} to {group.desired}",
+            )
         return {}
 
     def _delete_group(self, asked: Mapping[str, Any], _: str) -> Answer:
@@ -174,7 +173,8 @@ class AutoScalingService:
             if broken:
                 raise ApiError(
                     "ValidationError",
-                    f"New SetDesiredCapacity value {wanted} is {side} value {bound} for the AutoScalingGroup.",
+                    f"New SetDesiredCapacity value {wanted} is {side} value {bound} for the "
+                    "AutoScalingGroup.",
                 )
         before, group.desired = group.desired, wanted
         why = (
@@ -208,6 +208,8 @@ class AutoScalingService:
     def _terminate_one(self, instance_id: str, asked: Mapping[str, Any]) -> Mapping[str, Any]:
         instance = self._instance(instance_id)
         group = self.fleet.groups[instance.group]
+        if instance.is_of_pool:
+            raise ApiError("ValidationError", f"The instance {instance.id} is in a warm pool.")
         decrement = asked["ShouldDecrementDesiredCapacity"]
         if instance.is_retained and decrement:
             raise ApiError(
@@ -240,6 +242,7 @@ class AutoScalingService:
     def _set_protection(self, asked: Mapping[str, Any], _: str) -> Answer:
         for instance_id in asked["InstanceIds"]:
             self._instance(instance_id).protected = asked["ProtectedFromScaleIn"]
+        self.fleet.wish(self._group(asked["AutoScalingGroupName"]), "")
         return {}
 
     def _start_refresh(self, asked: Mapping[str, Any], _: str) -> Answer:
@@ -258,6 +261,8 @@ class AutoScalingService:
     def _put_pool(self, asked: Mapping[str, Any], _: str) -> Answer:
         group = self._group(asked["AutoScalingGroupName"])
         pool = group.pool or WarmPool()
+        if pool.deleting:
+            raise ApiError("ScalingActivityInProgress", "The warm pool of the group is being deleted.")
         pool.min_size = asked.get("MinSize", pool.min_size)
         prepared = asked.get("MaxGroupPreparedCapacity", pool.max_prepared)
         pool.max_prepared = None if prepared == -1 else prepared
@@ -268,7 +273,8 @@ class AutoScalingService:
         self.fleet.wish(
             group,
             f"a user request put a new WarmPool with MinSize: {pool.min_size} and "
-            f"MaxGroupPreparedCapacity: {'null' if pool.max_prepared is None else pool.max_prepared}",
+            f"MaxGroupPreparedCapacity: {'null' if pool.max_prepared is None else pool.max_prepared} "
+            f"changing the capacity of WarmPool from {len(group.pooled)} to {pool_size(group)}",
         )
         return {}
 

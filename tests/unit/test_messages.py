@@ -129,6 +129,13 @@ EXPECTED: dict[str, Notice] = {
         "2026-10-05T12:31:59",
         channel="eventbridge",
     ),
+    "lambda-on-failure": terminate(
+        "jobs-blue",
+        "5d2f8a3c-91be-4f0d-8c77-1e6a9b30d4f2",
+        "i-0c4d5e6f708192a3b",
+        "2026-10-04T16:08:51.207",
+        channel="lambda",
+    ),
     "group-notification-launch": Unrelated(
         reason="a notification-configuration message ('autoscaling:EC2_INSTANCE_LAUNCH')"
     ),

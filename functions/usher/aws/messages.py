@@ -1,7 +1,8 @@
 """Every shape in which a message can arrive, turned into a notice (aws-facts 3).
 
 A body may be: what a hook sends to SQS; the same in an SNS envelope, or as a record of an
-SNS-to-Lambda event; an EventBridge event. Unknown keys are passed over, because AWS adds some.
+SNS-to-Lambda event; an EventBridge event; or what Lambda says of a direct invocation that failed.
+Unknown keys are passed over, because AWS adds some.
 """
 
 from __future__ import annotations
@@ -65,6 +66,8 @@ def read(body: object, channel: str = "sqs") -> Notice:
     Raises NotUnderstood with a reason for everything that is no message known to Usher.
     """
     data = _object(_parsed(body, "the body") if isinstance(body, str) else body, "the body")
+    if "requestPayload" in data and "requestContext" in data:  # a direct invocation that had failed
+        return _from_bare(_object(data["requestPayload"], "requestPayload"), "requestPayload", "lambda")
     if "Sns" in data:
         return _from_envelope(_object(data["Sns"], "Sns"))
     if "Type" in data and "TopicArn" in data:

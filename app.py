@@ -10,6 +10,7 @@ import aws_cdk as cdk
 from cli.hooks_file import HooksFileRefused
 from infra.configuration import ContextRefused, Deployment
 from infra.controller import Controller
+from infra.demo import Demo
 from infra.hooks import Hooks
 
 
@@ -26,6 +27,8 @@ def main() -> int:
         return 2
     controller = Controller(app, "Usher", deployment=deployment)
     Hooks(app, "UsherHooks", deployment=deployment, controller=controller)
+    if deployment.demo:
+        Demo(app, "UsherDemo", deployment=deployment, controller=controller)
     app.synth()
     return 0
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from usher.core.policy import Configuration, Hook
 
+DEMO_GROUP: Final = "usher-demo"
 _DEFAULT_HOOKS: Final = "hooks.yaml"
 
 
@@ -25,8 +26,9 @@ class ContextRefused(Exception):  # noqa: N818 - it reads as what happened
 class Deployment:
     """Everything that the stacks need to know.
 
-    `retired_groups` are names or globs that the hooks file does not name any more, while actions
-    of theirs may still be open: their grants stay until the list is emptied.
+    `own_groups` are names of groups whose hooks stand in their own template, put there by
+    infra.own_group.UsherHooks. `retired_groups` are names or globs that the hooks file does not
+    name any more, while actions of theirs may still be open: their grants stay until then.
     """
 
     configuration: Configuration
@@ -36,6 +38,7 @@ class Deployment:
     log_retention_days: int = 30
     alarm_email: str | None = None
     enrolments_per_hour: int = 50
+    own_groups: tuple[str, ...] = ()
     retired_groups: tuple[str, ...] = ()
     demo: bool = False
     service_linked_role: str | None = None  # None: the account's AWSServiceRoleForAutoScaling
@@ -52,6 +55,7 @@ class Deployment:
             log_retention_days=int(_number(node, "log_retention_days", 30, 1, 3653)),
             alarm_email=_text(node, "alarm_email"),
             enrolments_per_hour=int(_number(node, "enrolments_per_hour", 50, 1, 1000)),
+            own_groups=_texts(node, "own_groups"),
             retired_groups=_texts(node, "retired_groups"),
             demo=_flag(node, "demo"),
             service_linked_role=_text(node, "service_linked_role"),
@@ -61,6 +65,12 @@ class Deployment:
     def hooks_of_named_groups(self) -> list[Hook]:
         """The hooks that CloudFormation puts: each on one group, known by its name."""
         return [hook for hook in self.configuration.hooks if hook.group.glob and "*" not in hook.group.glob]
+
+    @property
+    def hooks_apart(self) -> list[Hook]:
+        """Those of them that no group's own template holds."""
+        own = {*self.own_groups, DEMO_GROUP} if self.demo else set(self.own_groups)
+        return [hook for hook in self.hooks_of_named_groups if hook.group.glob not in own]
 
     @property
     def enrols(self) -> bool:

@@ -16,6 +16,7 @@ from infra.functions import UsherFunction
 from infra.notifications import BusRules, HookRole, HookTopic, notifies_by
 from infra.queue import QueueWithDeadLetters
 from infra.records import RecordsTable
+from infra.release import ReleaseFirst
 from infra.schedule import SweepSchedule
 from infra.watch import Watch
 from usher.aws.table import DUE_INDEX
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 INTAKE_TIMEOUT: Final = cdk.Duration.seconds(10)
 WAKE_TIMEOUT: Final = cdk.Duration.seconds(60)
 SWEEP_TIMEOUT: Final = cdk.Duration.seconds(60)
+RELEASE_TIMEOUT: Final = cdk.Duration.minutes(5)
 _VISIBILITY: Final = 6  # times the function's timeout, as AWS advises for event source mappings
 
 
@@ -50,8 +52,12 @@ class Controller(cdk.Stack):
         self.intake = self._intake()
         self.wake = self._wake()
         self.sweep = self._sweep()
-        BusRules(self, "Bus", deployment=deployment, inbox=self.inbox)
+        self.release = self._release()
+        bus = BusRules(self, "Bus", deployment=deployment, inbox=self.inbox)
         self.schedule = SweepSchedule(self, "Schedule", sweep=self.sweep.function, key=self._key)
+        parts = (self.records, self.inbox, self.wake_ups, self.hook_role, self.intake, self.wake, self.sweep)
+        before = (*parts, self.release, bus, self.schedule)
+        ReleaseFirst(self, "ReleaseFirst", function=self.release.function, before=before)
         Watch(self, "Watch", controller=self, email=deployment.alarm_email, key=self._key)
         self._tell()
 
@@ -169,6 +175,12 @@ class Controller(cdk.Stack):
             )
         return sweep
 
+    def _release(self) -> UsherFunction:
+        release = self._function("release", RELEASE_TIMEOUT, self.wake_ups)
+        permissions.grant_lifecycle_actions(release, self._deployment)
+        permissions.grant_due_index(release, self.records.table, DUE_INDEX)
+        return release
+
     def _targets(self) -> dict[str, str]:
         """What the sweep must know to put hooks on groups that are known at run time only."""
         targets = {
@@ -189,4 +201,4 @@ class Controller(cdk.Stack):
             ("InboxArn", self.inbox.queue.queue_arn),
             ("HookRoleArn", self.hook_role.role.role_arn),
         ):
-            cdk.CfnOutput(self, name, value=value)
+            cdk.CfnOutput(self, name, value=value, export_name=f"{self.stack_name}-{name}")

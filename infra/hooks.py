@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import aws_cdk as cdk
 from aws_cdk import aws_autoscaling as autoscaling
 
+from infra.release import ReleaseFirst
+
 if TYPE_CHECKING:
     from constructs import Construct
 
@@ -29,20 +31,25 @@ class Hooks(cdk.Stack):
     ) -> None:
         super().__init__(scope, construct_id, description="Usher: lifecycle hooks on groups known by name")
         self.add_stack_dependency(controller)
-        for hook in deployment.hooks_of_named_groups:
-            target, role = controller.target_of(hook.notify)
-            autoscaling.CfnLifecycleHook(
-                self,
-                _logical_name(hook),
-                auto_scaling_group_name=str(hook.group.glob),
-                lifecycle_hook_name=hook.name,
-                lifecycle_transition=TRANSITIONS[hook.transition],
-                heartbeat_timeout=int(hook.heartbeat_timeout.total_seconds()),
-                default_result=str(hook.default_result),
-                notification_metadata=hook.metadata,
-                notification_target_arn=target,
-                role_arn=role,
-            )
+        made = [self._hook(hook, controller) for hook in deployment.hooks_apart]
+        if made:
+            release = controller.release.function
+            ReleaseFirst(self, "ReleaseFirst", function=release, before=made)
+
+    def _hook(self, hook: Hook, controller: Controller) -> autoscaling.CfnLifecycleHook:
+        target, role = controller.target_of(hook.notify)
+        return autoscaling.CfnLifecycleHook(
+            self,
+            _logical_name(hook),
+            auto_scaling_group_name=str(hook.group.glob),
+            lifecycle_hook_name=hook.name,
+            lifecycle_transition=TRANSITIONS[hook.transition],
+            heartbeat_timeout=int(hook.heartbeat_timeout.total_seconds()),
+            default_result=str(hook.default_result),
+            notification_metadata=hook.metadata,
+            notification_target_arn=target,
+            role_arn=role,
+        )
 
 
 def _logical_name(hook: Hook) -> str:

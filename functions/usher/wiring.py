@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import urllib.request
 import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 
 import boto3
 from aws_lambda_powertools import Logger, Metrics
@@ -16,13 +17,24 @@ from botocore.config import Config
 
 from usher import handlers
 from usher.aws.autoscaling import AutoScalingApi
+from usher.aws.enrolled import EnrolledHooks
+from usher.aws.groups import GroupsApi
 from usher.aws.queues import DeadLetterQueue, WakeUpQueue
 from usher.aws.records import Records
 from usher.aws.telemetry import NAMESPACE, PowertoolsTelemetry, flushing
 from usher.core import configuration
+from usher.core.enrolment import Wanted
+from usher.enrolment import Enrolment
 from usher.intake import Intake
 from usher.looks import Looks
-from usher.settings import Settings
+from usher.release import Release
+from usher.settings import EnrolmentSettings, Settings
+
+if TYPE_CHECKING:
+    from mypy_boto3_autoscaling import AutoScalingClient
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+    from usher.core.policy import Configuration
 
 _ONE_ATTEMPT: Final = Config(connect_timeout=2, read_timeout=4, retries={"total_max_attempts": 1})
 _FEW_ATTEMPTS: Final = Config(
@@ -47,7 +59,14 @@ class Parts:
     settings: Settings
     looks: Looks
     dead_letters: DeadLetterQueue
+    auto_scaling: AutoScalingClient
+    dynamodb: DynamoDBClient
+    telemetry: PowertoolsTelemetry
     metrics: Metrics
+
+    def configuration(self) -> Configuration:
+        """The hooks file, as it was compiled at synth."""
+        return configuration.parse(json.loads(self.settings.hooks.read_text(encoding="utf-8")))
 
 
 @cache
@@ -55,25 +74,34 @@ def parts() -> Parts:
     """The parts, from this machine's environment. Raises SettingsRefused."""
     settings = Settings.from_environment(os.environ)
     sqs = boto3.client("sqs", config=_FEW_ATTEMPTS)
+    dynamodb: DynamoDBClient = boto3.client("dynamodb", config=_FEW_ATTEMPTS)
+    auto_scaling: AutoScalingClient = boto3.client("autoscaling", config=_ONE_ATTEMPT)
     metrics = Metrics(namespace=NAMESPACE)
+    telemetry = PowertoolsTelemetry(Logger(service="usher"), metrics)
     looks = Looks(
-        store=Records(boto3.client("dynamodb", config=_FEW_ATTEMPTS), settings.table, now),
-        auto_scaling=AutoScalingApi(boto3.client("autoscaling", config=_ONE_ATTEMPT)),
+        store=Records(dynamodb, settings.table, now),
+        auto_scaling=AutoScalingApi(auto_scaling),
         wake_ups=WakeUpQueue(sqs, settings.wake_ups_url),
-        telemetry=PowertoolsTelemetry(Logger(service="usher"), metrics),
+        telemetry=telemetry,
         clock=now,
         new_id=new_id,
     )
-    dead_letters = DeadLetterQueue(sqs, settings.dead_letters_url)
-    return Parts(settings=settings, looks=looks, dead_letters=dead_letters, metrics=metrics)
+    return Parts(
+        settings=settings,
+        looks=looks,
+        dead_letters=DeadLetterQueue(sqs, settings.dead_letters_url),
+        auto_scaling=auto_scaling,
+        dynamodb=dynamodb,
+        telemetry=telemetry,
+        metrics=metrics,
+    )
 
 
 def intake() -> handlers.Handler:
     """The handler of the function `intake`."""
     made = parts()
-    hooks = json.loads(made.settings.hooks.read_text(encoding="utf-8"))
     taking = Intake(
-        configuration=configuration.parse(hooks),
+        configuration=made.configuration(),
         store=made.looks.store,
         wake_ups=made.looks.wake_ups,
         dead_letters=made.dead_letters,
@@ -92,6 +120,37 @@ def wake() -> handlers.Handler:
 
 
 def sweep() -> handlers.Handler:
-    """The handler of the function `sweep`."""
+    """The handler of the function `sweep`. Raises SettingsRefused."""
     made = parts()
-    return flushing(handlers.sweep_handler(made.looks, made.settings.calls_per_second), made.metrics)
+    settings = EnrolmentSettings.from_environment(os.environ)
+    enrolment = Enrolment(
+        wanted=Wanted(hooks=made.configuration().hooks, targets=settings.targets),
+        groups=GroupsApi(made.auto_scaling),
+        records=EnrolledHooks(made.dynamodb, made.settings.table, now, settings.per_hour),
+        open_actions=made.looks.store,
+        telemetry=made.telemetry,
+        clock=now,
+    )
+    handler = handlers.sweep_handler(made.looks, made.settings.calls_per_second, enrolment)
+    return flushing(handler, made.metrics)
+
+
+def release() -> handlers.Handler:
+    """The handler of the function `release`, which CloudFormation calls."""
+    made = parts()
+    releasing = Release(
+        looks=made.looks, calls_per_second=made.settings.calls_per_second, respond=_put_answer
+    )
+
+    def handler(event: handlers.Event, context: handlers.Context | None = None) -> handlers.Event:  # noqa: ARG001
+        releasing.handle(event)
+        return {}
+
+    return flushing(handler, made.metrics)
+
+
+def _put_answer(url: str, answer: dict[str, Any]) -> None:
+    """To the address that CloudFormation gave, which is one of its own buckets."""
+    body = json.dumps(answer).encode()
+    request = urllib.request.Request(url, data=body, method="PUT", headers={"Content-Type": ""})  # noqa: S310
+    urllib.request.urlopen(request, timeout=10).close()  # noqa: S310 - as above

@@ -46,6 +46,13 @@ def test_hooks_wait_for_the_controller_so_that_their_test_messages_arrive() -> N
     assert controller in hooks.dependencies
 
 
+def test_what_waits_is_released_before_a_hook_goes() -> None:
+    """Deleting a launch hook abandons the instances that it holds (aws-facts 1.1)."""
+    _, template = templates(deployment())
+    (release,) = [each for each in template["Resources"].values() if each["Type"] == "Custom::UsherRelease"]
+    assert set(release["DependsOn"]) == set(resources(template, KIND))
+
+
 def test_hooks_of_like_names_do_not_collide() -> None:
     data = hooks_data(hook(name="a-b", group="c"), hook(name="b", group="ca"), hook(name="ab", group="c"))
     assert len(resources(templates(deployment(data))[1], KIND)) == 3

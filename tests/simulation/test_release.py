@@ -1,0 +1,108 @@
+"""Before Usher goes, it lets go of everything that it holds."""
+
+from __future__ import annotations
+
+from itertools import count
+from typing import Any
+
+from simulator.memory_store import MemoryStore
+from simulator.recorder import Recorder
+from tests.factories import an_action, at
+from usher.core.model import Action, Outcome, Phase, Result
+from usher.looks import Looks
+from usher.ports import Answer, AnswerKind, Raw
+from usher.release import ROUNDS, Release
+
+BUSY = Answer(kind=AnswerKind.BUSY, text="Throttling: Rate exceeded")
+ACCEPTED = Answer(kind=AnswerKind.ACCEPTED, text="")
+
+
+class Leaving:
+    """A store with actions, and an Auto Scaling that is busy for some calls."""
+
+    def __init__(self, *actions: Action, busy: int = 0) -> None:
+        self.store = MemoryStore(lambda: at(0))
+        for action in actions:
+            self.store.open(action, Raw(received_at=at(0), body="{}"))
+        self.results: list[tuple[str, Result]] = []
+        self.answers: list[tuple[str, dict[str, Any]]] = []
+        self._busy = busy
+        ids = count(1)
+        looks = Looks(
+            store=self.store,
+            auto_scaling=self,
+            wake_ups=self,
+            telemetry=Recorder(),
+            clock=lambda: at(0),
+            new_id=lambda: f"id-{next(ids)}",
+        )
+        self.release = Release(
+            looks=looks, calls_per_second=10, respond=lambda url, answer: self.answers.append((url, answer))
+        )
+
+    def handle(self, kind: str) -> dict[str, Any]:
+        self.release.handle(
+            {
+                "RequestType": kind,
+                "ResponseURL": "https://answer.example",
+                "StackId": "stack",
+                "RequestId": "request",
+                "LogicalResourceId": "Release",
+            }
+        )
+        ((url, answer),) = self.answers
+        assert url == "https://answer.example"
+        return answer
+
+    def complete(self, action: Action, result: Result) -> Answer:
+        self.results.append((action.id, result))
+        self._busy -= 1
+        return BUSY if self._busy >= 0 else ACCEPTED
+
+    def heartbeat(self, action: Action) -> Answer:
+        raise AssertionError(f"nothing is held any more, but {action.id} was")
+
+    def waits(self, instance_id: str) -> bool | None:
+        return instance_id != ""
+
+    def send(self, action_id: str, version: int, delay: object) -> None:
+        """Wake-ups are of no use any more."""
+
+
+def two_actions() -> list[Action]:
+    later = an_action(id="far", token="2" * 36, look_at=at(7200))
+    return [an_action(id="near", token="1" * 36), later]
+
+
+def test_all_that_waits_is_continued_before_the_deletion_goes_on() -> None:
+    leaving = Leaving(*two_actions())
+    answer = leaving.handle("Delete")
+    assert (answer["Status"], answer["PhysicalResourceId"]) == ("SUCCESS", "usher-release")
+    assert sorted(leaving.results) == [("far", Result.CONTINUE), ("near", Result.CONTINUE)]
+    assert all(action.outcome is Outcome.COMPLETED for action in leaving.store.actions())
+    assert leaving.store.actions()[0].reason == "Usher is being removed"
+
+
+def test_a_result_that_was_decided_is_not_changed() -> None:
+    abandoning = an_action(phase=Phase.COMPLETING, result=Result.ABANDON, reason="failed")
+    leaving = Leaving(abandoning)
+    leaving.handle("Delete")
+    assert leaving.results == [("action-1", Result.ABANDON)]
+
+
+def test_throttles_are_outlasted() -> None:
+    leaving = Leaving(*two_actions(), busy=5)
+    assert leaving.handle("Delete")["Status"] == "SUCCESS"
+
+
+def test_the_deletion_stops_while_something_still_waits() -> None:
+    answer = Leaving(*two_actions(), busy=2 * ROUNDS).handle("Delete")
+    assert answer["Status"] == "FAILED"
+    assert answer["Reason"].startswith("2 actions could not be released yet")
+
+
+def test_creation_and_update_touch_nothing() -> None:
+    for kind in ("Create", "Update"):
+        leaving = Leaving(*two_actions())
+        assert leaving.handle(kind)["Status"] == "SUCCESS"
+        assert leaving.results == []

@@ -3,6 +3,7 @@
 Each action has its SQS message, a late EventBridge copy, and a signal that completes it within 20
 minutes. Prints one JSON line for 1,000 and one for 10,000 actions, and one that compares them.
 The runs are separate processes, so that neither warms the other up, and the peak memory is its own.
+The cost of a notification is counted in time of the processor, which a busy machine disturbs less.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
 from random import Random
-from time import perf_counter
+from time import perf_counter, process_time
 from typing import Any
 
 from simulator.replay import Entry, replay
@@ -49,7 +50,7 @@ def main() -> int:
         print(json.dumps(measure(arguments.actions, arguments.seed)))
         return 0
     small, large = (_in_a_process(count, arguments.seed) for count in (_SMALL, _LARGE))
-    ratio = large["us_per_notification"] / small["us_per_notification"]
+    ratio = large["cpu_us_per_notification"] / small["cpu_us_per_notification"]
     print(json.dumps(small), json.dumps(large), json.dumps({"ratio": round(ratio, 2)}), sep="\n")
     return 0 if large["seconds"] < 60 and large["peak_mb"] < 500 and ratio <= 1.3 else 1  # noqa: PLR2004
 
@@ -63,9 +64,9 @@ def _in_a_process(count: int, seed: int) -> dict[str, Any]:
 def measure(count: int, seed: int) -> dict[str, Any]:
     """Replay `count` actions."""
     entries = generate(count, Random(seed))  # noqa: S311 - a benchmark's own data
-    began = perf_counter()
+    began, began_cpu = perf_counter(), process_time()
     world = replay(entries, configuration.parse(_HOOKS)).world
-    seconds = perf_counter() - began
+    seconds, cpu_seconds = perf_counter() - began, process_time() - began_cpu
     actions = world.store.actions()
     wrong = [action for action in actions if action.outcome is not Outcome.COMPLETED]
     if len(actions) != count or wrong:
@@ -76,7 +77,7 @@ def measure(count: int, seed: int) -> dict[str, Any]:
         "heartbeats": sum(action.heartbeats for action in actions),
         "looks": sum(world.recorder.decisions.values()),
         "seconds": round(seconds, 1),
-        "us_per_notification": round(seconds / len(entries) * 1e6),
+        "cpu_us_per_notification": round(cpu_seconds / len(entries) * 1e6),
         "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
     }
 

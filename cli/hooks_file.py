@@ -41,6 +41,20 @@ _SCALARS: Final[Mapping[str, _Reader]] = {
     _TEXT: (re.compile(r".*\Z", re.DOTALL), str),
 }
 
+# What PyYAML says, and what people should look at then.
+_HINTS: Final[Mapping[str, str]] = {
+    "'\\t'": "is there a tab? only spaces indent",
+    "an alias": "does a text begin with * here? it needs quotes",
+    "undefined alias": "does a text begin with * here? it needs quotes",
+    "unknown escape": "single quotes keep a backslash as it is: are they meant?",
+    "quoted scalar": "is the closing quote missing?",
+    "a flow ": "is a bracket, brace or comma missing?",
+    "cannot start any token": "does a text begin with a special character here? it needs quotes",
+    "expected ':'": "is a colon missing, or the indentation wrong?",
+    "mapping values": "is the indentation right? a text with a colon in it needs quotes",
+}
+_LIKELIEST_HINT: Final = "is the indentation right, here and above?"
+
 
 class HooksFileRefused(Exception):  # noqa: N818 - it reads as what happened
     """A hooks file is not sound. `complaints` has a line for each problem, in the order of the file."""
@@ -77,11 +91,11 @@ def examine(path: pathlib.Path) -> HooksFile:
     try:
         data = walk.plain(_composed(_text(path)), ())
     except _Unreadable as stop:
-        raise _refused(name, [*walk.problems, (stop.line, stop.problem)]) from None
+        raise _refused(name, [*walk.problems, (stop.line, stop.said)]) from None
     try:
         found = configuration.parse(data)
     except configuration.ConfigurationRefused as refused:
-        unsound = [(walk.lines[problem.path], problem) for problem in refused.problems]
+        unsound = [(walk.lines[problem.path], _in_words(problem)) for problem in refused.problems]
         raise _refused(name, [*walk.problems, *unsound]) from None
     if walk.problems:
         raise _refused(name, walk.problems)
@@ -91,15 +105,25 @@ def examine(path: pathlib.Path) -> HooksFile:
 class _Unreadable(Exception):  # noqa: N818 - it reads as what happened
     """The rest of the file cannot be looked at."""
 
-    def __init__(self, line: int, rule: str, value: object, path: Path = ()) -> None:
-        super().__init__(rule)
-        self.line = line
-        self.problem = Problem(path=path, rule=rule, value=value)
+    def __init__(self, said: str, line: int | None = None) -> None:
+        super().__init__(said)
+        self.line = line  # None: no line is to blame
+        self.said = said
 
 
-def _refused(name: str, problems: Iterable[tuple[int, Problem]]) -> HooksFileRefused:
-    in_order = sorted(problems, key=lambda found: found[0])
-    return HooksFileRefused(tuple(f"{name}:{line}: {problem}" for line, problem in in_order))
+def _breaks(line: int, rule: str, value: object, path: Path = ()) -> _Unreadable:
+    return _Unreadable(_in_words(Problem(path=path, rule=rule, value=value)), line)
+
+
+def _in_words(problem: Problem) -> str:
+    shown = "nothing" if problem.value is None else problem.shown
+    return f"{problem.field}: {problem.rule}, got {shown}"
+
+
+def _refused(name: str, found: Iterable[tuple[int | None, str]]) -> HooksFileRefused:
+    in_order = sorted(found, key=lambda one: one[0] or 0)
+    places = ((name if line is None else f"{name}:{line}", said) for line, said in in_order)
+    return HooksFileRefused(tuple(f"{place}: {said}" for place, said in places))
 
 
 def _text(path: pathlib.Path) -> str:
@@ -107,14 +131,22 @@ def _text(path: pathlib.Path) -> str:
         with path.open("rb") as file:
             content = file.read(MOST_BYTES + 1)
     except OSError as error:
-        raise _Unreadable(1, "must be a file that can be read", error.strerror) from None
+        raise _Unreadable(_why_not_read(path, error)) from None
     if len(content) > MOST_BYTES:
-        raise _Unreadable(1, f"must be at most {MOST_BYTES} bytes long", "more")
+        raise _breaks(1, f"must be at most {MOST_BYTES} bytes long", "more")
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
-        raise _Unreadable(line, "must be UTF-8", content[error.start : error.end]) from None
+        raise _breaks(line, "must be UTF-8", content[error.start : error.end]) from None
+
+
+def _why_not_read(path: pathlib.Path, error: OSError) -> str:
+    if isinstance(error, IsADirectoryError):
+        return "is a folder: name the file in it"
+    if str(path) == "-":
+        return "is no file, and standard input is not read here: name a file"
+    return f"cannot be read: {error.strerror}"
 
 
 class _Loader(yaml.SafeLoader):
@@ -141,27 +173,35 @@ for _tag, (_pattern, _) in _SCALARS.items():
 
 def _stay_small(nodes: int, levels: int, line: int, path: Path) -> None:
     if nodes > MOST_NODES:
-        raise _Unreadable(line, f"must have at most {MOST_NODES} values, aliases written out", "more", path)
+        raise _breaks(line, f"must have at most {MOST_NODES} values, aliases written out", "more", path)
     if levels > MOST_LEVELS:
-        raise _Unreadable(line, f"must be nested at most {MOST_LEVELS} deep", "more", path)
+        raise _breaks(line, f"must be nested at most {MOST_LEVELS} deep", "more", path)
 
 
 def _composed(text: str) -> yaml.Node:
-    lines = text.splitlines()
     try:
         node = yaml.compose(text, Loader=_Loader)
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        number = mark.line if mark else 0
-        said = ", ".join(part for part in (error.context, error.problem) if part)
-        shown = lines[number].strip() if number < len(lines) else "the end of the file"
-        raise _Unreadable(number + 1, f"must be YAML: {said}", shown) from None
+        raise _not_yaml(text, error) from None
     except yaml.reader.ReaderError as error:
         number = text.count("\n", 0, error.position) + 1
-        raise _Unreadable(number, "must be YAML: has a character not allowed", chr(error.character)) from None
+        raise _breaks(number, "must be YAML: has a character not allowed", chr(error.character)) from None
     if node is None:
-        raise _Unreadable(1, "must have version, policies, hooks", "nothing")
+        what = "has nothing but comments" if text.strip() else "is empty"
+        raise _Unreadable(f"{what}: it must have version, policies, hooks")
     return node
+
+
+def _not_yaml(text: str, error: yaml.MarkedYAMLError) -> _Unreadable:
+    mark = error.problem_mark or error.context_mark
+    number = mark.line if mark else 0
+    if error.problem == "but found another document":
+        return _Unreadable("a second document begins here: put it into a file of its own", number + 1)
+    lines = text.splitlines()
+    shown = lines[number].strip() if number < len(lines) else "the end of the file"
+    said = ", ".join(part for part in (error.context, error.problem) if part)
+    hint = next((hint for part, hint in _HINTS.items() if part in said), _LIKELIEST_HINT)
+    return _breaks(number + 1, f"must be YAML; {hint} ({said})", shown)
 
 
 @dataclass(kw_only=True)
@@ -169,7 +209,7 @@ class _Walk:
     """Turns nodes into plain data, and notes the line of each field, and what only YAML can get wrong."""
 
     lines: dict[Path, int] = field(default_factory=dict)
-    problems: list[tuple[int, Problem]] = field(default_factory=list)
+    problems: list[tuple[int, str]] = field(default_factory=list)
     nodes: int = 0
     holders: list[yaml.Node] = field(default_factory=list)
 
@@ -178,7 +218,7 @@ class _Walk:
         line = _line_of(node)
         self.lines.setdefault(path, line)
         if any(node is holder for holder in self.holders):
-            raise _Unreadable(line, "must not contain itself", "an alias of what it stands in", path)
+            raise _breaks(line, "must not contain itself", "an alias of what it stands in", path)
         self.nodes += 1
         _stay_small(self.nodes, len(path), line, path)
         if isinstance(node, yaml.ScalarNode):
@@ -222,7 +262,7 @@ class _Walk:
         return convert(text)
 
     def _refuse(self, line: int, path: Path, rule: str, value: object) -> None:
-        self.problems.append((line, Problem(path=path, rule=rule, value=value)))
+        self.problems.append((line, _in_words(Problem(path=path, rule=rule, value=value))))
 
 
 def _line_of(node: yaml.Node) -> int:

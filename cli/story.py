@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -21,16 +22,18 @@ _COLOURS: Final = {"completed": "green", "ended_elsewhere": "yellow", "defaulted
 
 
 def tell(told: dict[str, Any], console: Console) -> None:
-    """Print a report of cli.report."""
+    """Print a report of cli.report, on a console that wraps softly and is wide enough for the table."""
     for action in told["actions"][:_MOST_TIMELINES]:
         _tell_action(action, console)
     left_out = len(told["actions"]) - _MOST_TIMELINES
     if left_out > 0:
         console.print(f"… and {left_out} more actions; --json has all of them.\n")
-    for kind, colour in (("ignored", "yellow"), ("rejected", "red")):
-        _tell_places(told[kind], kind, colour, console)
+    _tell_places(_grouped(told["ignored"]), "ignored", "yellow", console)
+    _tell_places(told["rejected"], "rejected", "red", console)
     _tell_tests(told["tests"], console)
-    console.print(_summary_of_hooks(told["actions"]))
+    if told["actions"]:
+        console.print(_summary_of_hooks(told["actions"]))
+        console.print()
     console.print(_sentence(told["summary"]))
 
 
@@ -42,12 +45,11 @@ def _tell_action(action: dict[str, Any], console: Console) -> None:
         f"[bold]{action['instance_id']}[/bold] {action['transition']} in {escape(action['group'])}"
         f" · hook {escape(action['hook'])} · policy {escape(action['policy'])}{places}\n"
         f"  [{_COLOURS[outcome]}]{outcome}{result}[/]: {escape(action['reason'])}"
-        f" · held {_held(action)} · {_counted(action['heartbeats'], 'heartbeat')}",
-        soft_wrap=True,
+        f" · held {_held(action)} · {_counted(action['heartbeats'], 'heartbeat')}"
     )
     lines = _shortened(_folded(action["timeline"]))
     for line in lines:
-        console.print(line, soft_wrap=True)
+        console.print(line)
     console.print()
 
 
@@ -74,11 +76,20 @@ def _shortened(lines: list[str]) -> list[str]:
     return [*lines[:_LINES_AT_AN_END], middle, *lines[-_LINES_AT_AN_END:]]
 
 
+def _grouped(places: list[dict[str, str]]) -> list[dict[str, str]]:
+    """One place for each reason, with the count of the others."""
+    sources = defaultdict(list)
+    for place in places:
+        sources[place["reason"]].append(place["source"])
+    return [
+        {"reason": reason, "source": f"{first} and {len(others)} more" if others else first}
+        for reason, (first, *others) in sources.items()
+    ]
+
+
 def _tell_places(places: list[dict[str, str]], kind: str, colour: str, console: Console) -> None:
     for place in places[:_MOST_PLACES]:
-        console.print(
-            f"[{colour}]{kind}[/] {escape(place['source'])}: {escape(place['reason'])}", soft_wrap=True
-        )
+        console.print(f"[{colour}]{kind}[/] {escape(place['source'])}: {escape(place['reason'])}")
     if len(places) > _MOST_PLACES:
         console.print(f"… and {len(places) - _MOST_PLACES} more {kind}; --json has all of them.")
     if places:
@@ -97,9 +108,9 @@ def _tell_tests(tests: list[dict[str, str]], console: Console) -> None:
 def _summary_of_hooks(actions: list[dict[str, Any]]) -> Table:
     table = Table(title_justify="left", box=None, header_style="bold", pad_edge=False)
     for heading in ("hook", "policy"):
-        table.add_column(heading)
-    for heading in ("actions", "CONTINUE", "ABANDON", "elsewhere", "defaulted", "heartbeats", "longest hold"):
-        table.add_column(heading, justify="right")
+        table.add_column(heading, no_wrap=True)
+    for heading in ("actions", "CONTINUE", "ABANDON", "elsewhere", "default", "beats", "held"):
+        table.add_column(heading, justify="right", no_wrap=True)
     for hook, policy in sorted({(action["hook"], action["policy"]) for action in actions}):
         of = [action for action in actions if (action["hook"], action["policy"]) == (hook, policy)]
         defaulted = sum(action["outcome"] == "defaulted" for action in of)
@@ -124,7 +135,7 @@ def _sentence(summary: dict[str, int]) -> str:
     verdict = f"[red]{fell} fell to the default result[/]" if fell else "[green]none fell to a default[/]"
     received = _counted(summary["received"], "message") + (f" ({parts})" if parts else "")
     led_to = f"{_counted(summary['actions'], 'action')}, {_counted(summary['heartbeats'], 'heartbeat')}"
-    return f"\n{received} → {led_to}, {verdict}."
+    return f"{received} → {led_to}, {verdict}."
 
 
 def _held(action: dict[str, Any]) -> str:

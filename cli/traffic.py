@@ -14,7 +14,7 @@ from simulator.replay import Entry
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_ENDINGS: Final = (".json", ".jsonl")
+_BY_LINES: Final = {".json": False, ".jsonl": True}  # any other ending: whichever it is
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,40 +35,53 @@ def read(paths: tuple[str, ...]) -> Iterator[Found]:
             yield from _read_text("-", sys.stdin.buffer.read(), lines=None)
             continue
         for file in _files(Path(path)):
-            yield from _read_text(str(file), file.read_bytes(), lines=file.suffix == ".jsonl")
+            yield from _read_file(file)
 
 
 def _files(path: Path) -> list[Path]:
     if not path.is_dir():
         return [path]
-    return sorted(file for file in path.rglob("*") if file.suffix in _ENDINGS and file.is_file())
+    return sorted(file for file in path.rglob("*") if file.suffix in _BY_LINES and file.is_file())
+
+
+def _read_file(file: Path) -> Iterator[Found]:
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        yield Unreadable(source=str(file), reason=f"cannot be read: {error.strerror}")
+        return
+    yield from _read_text(str(file), content, lines=_BY_LINES.get(file.suffix))
 
 
 def _read_text(source: str, content: bytes, *, lines: bool | None) -> Iterator[Found]:
     """`lines`: one JSON value a line, or one in all; None: whichever it is."""
     try:
-        text = content.decode()
+        text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         yield Unreadable(source=source, reason=f"not UTF-8: {error}")
         return
+    if lines is None:
+        lines = not _is_json(text)
     if not lines:
-        try:
-            value = json.loads(text)
-        except (ValueError, RecursionError) as error:
-            if lines is False:
-                yield Unreadable(source=source, reason=f"not JSON: {_words(error)}")
-                return
-        else:
-            yield from _take_apart(source, value, None)
-            return
-    for number, line in enumerate(text.splitlines(), start=1):
-        if line.strip():
-            yield from _read_line(f"{source}:{number}", line)
+        yield from _read_json(source, text)
+        return
+    for number, line in enumerate(text.split("\n"), start=1):
+        yield from _read_json(f"{source}:{number}", line)
 
 
-def _read_line(source: str, line: str) -> Iterator[Found]:
+def _is_json(text: str) -> bool:
     try:
-        value = json.loads(line)
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def _read_json(source: str, text: str) -> Iterator[Found]:
+    if not text.strip():
+        return
+    try:
+        value = json.loads(text)
     except (ValueError, RecursionError) as error:
         yield Unreadable(source=source, reason=f"not JSON: {_words(error)}")
         return

@@ -1,18 +1,21 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from click.testing import CliRunner
 
-from cli.check import check
+from cli.check import MOVES, check
 
 if TYPE_CHECKING:
     from click.testing import Result
 
-EXAMPLE = Path(__file__).parents[2] / "hooks.yaml"
+ROOT = Path(__file__).parents[2]
+EXAMPLE = ROOT / "hooks.yaml"
+REFERENCE = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
 
 FULL = """\
 version: 1
@@ -86,7 +89,7 @@ usher-drain: holds terminating instances of every group that fits workers-*
   with room a heartbeat goes out every 4m35s, 25s before the wait would expire
   AWS notifies by sns, and by default ends the wait with ABANDON
   metadata "owner=[red]jobs[/red]"
-  sends at most 5 ABANDON an hour and 20 results a minute
+  limits: 5 ABANDON an hour and 20 results a minute (not enforced in this release)
   if destination is WarmPool and group is *-a, policy go:
     waits for nothing: CONTINUE at first sight
   otherwise policy drain:
@@ -194,7 +197,9 @@ def test_json_has_every_effective_value_in_seconds(file: Path) -> None:
                 ],
             }
         ],
-        "warnings": [],
+        "warnings": [
+            {"line": 17, "warning": "the limits of usher-drain are not enforced in this release"},
+        ],
     }
 
 
@@ -203,8 +208,11 @@ def test_json_has_the_warnings_too(file: Path) -> None:
 
     result = run(file, "--json")
 
-    assert json.loads(result.stdout)["warnings"] == [{"line": 3, "warning": "no hook uses the policy p"}]
-    assert result.stderr == f"{file}:3: warning: no hook uses the policy p\n"
+    assert json.loads(result.stdout)["warnings"] == [
+        {"line": 3, "warning": "no hook uses the policy p"},
+        {"line": 4, "warning": "there is no hook, so Usher holds nothing"},
+    ]
+    assert result.stderr.splitlines()[0] == f"{file}:3: warning: no hook uses the policy p"
 
 
 A = "{name: a, group: web, transition: launching, policy: p}"
@@ -219,6 +227,15 @@ TWO_BY_TAGS = (
     "6: warning: a is the name of two hooks by tags: a message does not tell the tags of its group, so "
     "the first of them takes the messages of both"
 )
+BY_TAGS = "group: {tags: {team: web}}"
+
+
+def tags(line: int, name: str) -> str:
+    return (
+        f"{line}: warning: the tags of {name} are not looked at in this release: it acts on the launching "
+        f"instances of every group that has a hook {name}"
+    )
+
 
 WARNED = [
     pytest.param(
@@ -246,18 +263,49 @@ WARNED = [
         id="a signal twice, by a name and a glob",
     ),
     pytest.param(
-        hooks_text(A, B.replace("group: web", "group: {tags: {team: web}}"), p=ASKS),
-        [BOTH_WAIT],
+        hooks_text(A, B.replace("group: web", BY_TAGS), p=ASKS),
+        [tags(6, "b"), BOTH_WAIT],
         id="a signal twice, by a name and tags",
     ),
     pytest.param(
         hooks_text(
-            A.replace("group: web", "group: {tags: {team: web}}"),
+            A.replace("group: web", BY_TAGS),
             A.replace("group: web", "group: {tags: {env: prod}}"),
             p=GO,
         ),
-        [TWO_BY_TAGS],
+        [tags(5, "a"), tags(6, "a"), TWO_BY_TAGS],
         id="one name for two hooks by tags",
+    ),
+    pytest.param(
+        hooks_text(A.replace("web", "'web-*'"), A.replace("group: web", BY_TAGS), p=GO),
+        [
+            tags(6, "a"),
+            (
+                "6: warning: a is the name of a hook by tags and of one for web-*: that one takes the "
+                "messages of web-*, whatever the tags"
+            ),
+        ],
+        id="one name by a glob and by tags",
+    ),
+    pytest.param(
+        hooks_text(A[:-1] + ", limits: {abandon_per_hour: 5}}", p=GO),
+        ["5: warning: the limits of a are not enforced in this release"],
+        id="limits",
+    ),
+    pytest.param(
+        hooks_text(A.replace("web", "'web-[12]?'"), p=GO),
+        ["5: warning: in web-[12]? only * is a wildcard: ? and [ must stand in the group's name"],
+        id="wildcards of other programs",
+    ),
+    pytest.param(
+        hooks_text(A, p="{until: [{elapsed: 90s}, {signal: x}, {elapsed: 1m30s}]}"),
+        ["3: warning: p has elapsed 1m30s already"],
+        id="a condition twice",
+    ),
+    pytest.param(
+        "version: 1\npolicies: {}\nhooks: []\n",
+        ["3: warning: there is no hook, so Usher holds nothing"],
+        id="no hooks",
     ),
 ]
 
@@ -292,11 +340,109 @@ def test_what_is_probably_not_meant_is_warned_of(file: Path, text: str, expected
             ),
             id="tags that contradict",
         ),
+        pytest.param(
+            hooks_text(
+                A.replace("group: web", BY_TAGS),
+                A.replace("group: web", "group: {tags: {env: prod}}").replace("launching", "terminating"),
+                p=ASKS,
+            ),
+            id="one name by tags for two transitions",
+        ),
+        pytest.param(hooks_text(A, p="{until: [{elapsed: 1m}, {elapsed: 2m}]}"), id="two times"),
         pytest.param(hooks_text(A, p=ASKS), id="no on_give_up"),
     ],
 )
 def test_what_may_well_be_meant_is_not_warned_of(file: Path, text: str) -> None:
-    assert warned(file, text) == []
+    assert [line for line in warned(file, text) if " tags of " not in line] == []
+
+
+def with_rule(when: str, hook: str = A) -> str:
+    return hooks_text(hook.replace("policy: p", f"policy: [{{when: {when}, use: p}}, {{use: p}}]"), p=GO)
+
+
+LETS_GO = A.replace("launching", "terminating")
+
+
+@pytest.mark.parametrize(
+    ("when", "hook", "why"),
+    [
+        pytest.param("{transition: terminating}", A, "the hook holds launching instances", id="transition"),
+        pytest.param("{group: api-*}", A, "no group fits both web and api-*", id="group"),
+        pytest.param(
+            "{after: launch_failed}", A, "after: launch_failed is of terminating instances", id="after"
+        ),
+        pytest.param(
+            "{after: launch_failed, origin: EC2}",
+            LETS_GO,
+            "no terminating instance has origin EC2",
+            id="after a launch, from EC2",
+        ),
+        pytest.param("{destination: EC2}", A, "no launching instance has destination EC2", id="destination"),
+        pytest.param(
+            "{origin: AutoScalingGroup, destination: WarmPool}",
+            A,
+            "no launching instance has origin AutoScalingGroup and destination WarmPool",
+            id="a move of the other transition",
+        ),
+        pytest.param(
+            "{origin: WarmPool, destination: AutoScalingGroup}",
+            LETS_GO,
+            "no terminating instance has origin WarmPool and destination AutoScalingGroup",
+            id="a move of the other transition, terminating",
+        ),
+    ],
+)
+def test_a_rule_that_can_never_fit_is_warned_of(file: Path, when: str, hook: str, why: str) -> None:
+    assert warned(file, with_rule(when, hook)) == [f"5: warning: a rule of a never fits: {why}"]
+
+
+FITTING = [
+    *(
+        pytest.param(
+            f"{{origin: {origin}, destination: {destination}}}",
+            A.replace("launching", transition),
+            id=f"{transition}, {origin} to {destination}",
+        )
+        for transition, moves in MOVES.items()
+        for origin, destination in moves
+    ),
+    pytest.param("{transition: launching}", A, id="the hook's own transition"),
+    pytest.param("{after: launch_failed, origin: AutoScalingGroup}", LETS_GO, id="after a failed launch"),
+    pytest.param("{group: '*-a'}", A.replace("web", "'web-*'"), id="globs that meet"),
+    pytest.param("{origin: WarmPool}", A, id="an origin alone"),
+]
+
+
+@pytest.mark.parametrize(("when", "hook"), FITTING)
+def test_a_rule_that_may_fit_is_not_warned_of(file: Path, when: str, hook: str) -> None:
+    assert warned(file, with_rule(when, hook)) == []
+
+
+def test_a_wildcard_of_other_programs_in_a_rule_is_warned_of(file: Path) -> None:
+    text = with_rule("{group: 'web-?'}", A.replace("web", "'web-*'"))
+
+    expected = "5: warning: in web-? only * is a wildcard: ? must stand in the group's name"
+    assert warned(file, text) == [expected]
+
+
+def test_the_moves_are_those_that_the_reference_tells() -> None:
+    rows = re.findall(r"^\| .* \| ([a-z, ]+) \| `(\w+)` \| `(\w+)` \|$", REFERENCE, re.MULTILINE)
+    told = {
+        (transition, origin, destination)
+        for transitions, origin, destination in rows
+        for transition in transitions.split(", then ")
+    }
+
+    assert told == {(transition, *move) for transition, moves in MOVES.items() for move in moves}
+
+
+def test_the_reference_shows_what_is_said_of_its_example(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("hooks.yaml").write_text(REFERENCE.partition("```yaml\n")[2].partition("```")[0])
+
+    assert f"```text\n{run().stderr}```" in REFERENCE
 
 
 def test_a_policy_in_two_rules_of_a_hook_is_warned_of_once(file: Path) -> None:
@@ -326,7 +472,7 @@ def test_a_missing_file_exits_2(tmp_path: Path) -> None:
     result = run(tmp_path / "lost.yaml")
 
     assert result.exit_code == 2
-    assert "lost.yaml:1: the file: must be a file that can be read, got 'No such file" in result.stderr
+    assert result.stderr.startswith(f"{tmp_path}/lost.yaml: cannot be read: No such file or directory\n")
 
 
 def test_a_terminal_gets_colours(file: Path) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -39,7 +40,7 @@ def complaints(file: Path, content: str | bytes) -> list[str]:
         hooks_file.load(file)
     found = refused.value.complaints
     assert all(line.startswith(f"{file}:") for line in found)
-    return [line.removeprefix(f"{file}:") for line in found]
+    return [line.removeprefix(f"{file}:").lstrip() for line in found]
 
 
 def test_a_sound_file_is_a_configuration(file: Path) -> None:
@@ -74,6 +75,7 @@ def test_an_alias_stands_for_what_its_anchor_names(file: Path) -> None:
 
 WAIT = "must be a duration from 1s to 48h, such as 90s or 1h30m"
 TIMEOUT = "must be a duration from 30s to 2h, such as 90s or 1h30m"
+STAR = "does a text begin with * here? it needs quotes"
 METADATA = "must be 1 to 1023 printable ASCII characters"
 
 UNSOUND = [
@@ -123,7 +125,7 @@ UNSOUND = [
     pytest.param(
         "policy: wait",
         "policy: wait\n    ~: x",
-        ["11: hooks[0].None: must be text: put this key in quotes, got None"],
+        ["11: hooks[0].None: must be text: put this key in quotes, got nothing"],
         id="null as key",
     ),
     pytest.param(
@@ -165,7 +167,7 @@ UNSOUND = [
     pytest.param(
         "policy: wait",
         "policy: wait\n    metadata:",
-        [f"11: hooks[0].metadata: {METADATA}, got None"],
+        [f"11: hooks[0].metadata: {METADATA}, got nothing"],
         id="nothing behind the colon",
     ),
     pytest.param(
@@ -189,14 +191,20 @@ UNSOUND = [
     pytest.param(
         "policy: wait",
         "policy: *lost",
-        ["10: the file: must be YAML: found undefined alias 'lost', got 'policy: *lost'"],
+        [f"10: the file: must be YAML; {STAR} (found undefined alias 'lost'), got 'policy: *lost'"],
         id="an alias of nothing",
     ),
     pytest.param(
         "group: web",
         "group: *-web",
-        ["8: the file: must be YAML: "],
+        [f"8: the file: must be YAML; {STAR} (found undefined alias '-web'), got 'group: *-web'"],
         id="a glob that wants quotes",
+    ),
+    pytest.param(
+        "group: web",
+        "group: *",
+        [f"8: the file: must be YAML; {STAR} (while scanning an alias, expected "],
+        id="a star that wants quotes",
     ),
     pytest.param(
         "policy: wait",
@@ -207,11 +215,56 @@ UNSOUND = [
     pytest.param(
         "    group: web",
         "   group: web",
-        ["8: the file: must be YAML: while parsing a block collection, expected <block end>, but found"],
-        id="indented wrongly",
+        [
+            (
+                "8: the file: must be YAML; is the indentation right, here and above? (while parsing a block "
+                "collection, expected <block end>, but found '<block mapping start>'), got 'group: web'"
+            )
+        ],
+        id="indented too little",
     ),
-    pytest.param("    group: web", "\tgroup: web", ["8: the file: must be YAML: "], id="a tab"),
-    pytest.param("group: web", "group: 'web", ["11: the file: must be YAML: "], id="a quote without its end"),
+    pytest.param(
+        "    group: web",
+        "     group: web",
+        ["8: the file: must be YAML; is the indentation right? a text with a colon in it needs quotes ("],
+        id="indented too much",
+    ),
+    pytest.param(
+        "group: web",
+        "group web",
+        ["9: the file: must be YAML; is a colon missing, or the indentation wrong? ("],
+        id="a colon too few",
+    ),
+    pytest.param(
+        "    group: web",
+        "\tgroup: web",
+        ["8: the file: must be YAML; is there a tab? only spaces indent ("],
+        id="a tab",
+    ),
+    pytest.param(
+        "group: web",
+        "group: 'web",
+        ["11: the file: must be YAML; is the closing quote missing? ("],
+        id="a quote without its end",
+    ),
+    pytest.param(
+        "group: web",
+        'group: "w\\qeb"',
+        ["8: the file: must be YAML; single quotes keep a backslash as it is: are they meant? ("],
+        id="a backslash in double quotes",
+    ),
+    pytest.param(
+        "group: web",
+        "group: [web",
+        ["9: the file: must be YAML; is a bracket, brace or comma missing? ("],
+        id="a bracket without its end",
+    ),
+    pytest.param(
+        "group: web",
+        "group: @web",
+        ["8: the file: must be YAML; does a text begin with a special character here? it needs quotes ("],
+        id="a reserved character",
+    ),
     pytest.param(
         "    group: web",
         "    group: w\x07b",
@@ -221,7 +274,7 @@ UNSOUND = [
     pytest.param(
         "policy: wait\n",
         "policy: wait\n---\nversion: 1\n",
-        ["11: the file: must be YAML: expected a single document in the stream, but found another document"],
+        ["11: a second document begins here: put it into a file of its own"],
         id="a second document",
     ),
 ]
@@ -236,14 +289,16 @@ def test_each_problem_is_told_with_its_line(file: Path, old: str, new: str, expe
     assert [line[: len(start)] for line, start in zip(found, expected, strict=True)] == expected
 
 
+NEEDED = "it must have version, policies, hooks"
+
+
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
-        pytest.param("", "1: the file: must have version, policies, hooks, got 'nothing'", id="empty"),
-        pytest.param(
-            "# all comment\n", "1: the file: must have version, policies, hooks, got 'nothing'", id="comment"
-        ),
-        pytest.param("~\n", "1: the file: must be a mapping, got None", id="null"),
+        pytest.param("", f"is empty: {NEEDED}", id="empty"),
+        pytest.param(b"\xef\xbb\xbf \n", f"is empty: {NEEDED}", id="blank"),
+        pytest.param("# all comment\n", f"has nothing but comments: {NEEDED}", id="comment"),
+        pytest.param("~\n", "1: the file: must be a mapping, got nothing", id="null"),
         pytest.param("hooks\n", "1: the file: must be a mapping, got 'hooks'", id="a word"),
         pytest.param("- a\n", "1: the file: must be a mapping, got ['a']", id="a list"),
         pytest.param(b"version: 1\n# caf\xe9\n", "2: the file: must be UTF-8, got b'\\xe9'", id="Latin-1"),
@@ -310,17 +365,20 @@ def test_a_repeated_key_alone_is_enough_to_refuse_a_file(file: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        pytest.param("missing.yaml", "No such file or directory", id="missing"),
-        pytest.param("", "Is a directory", id="a folder"),
+        pytest.param("missing.yaml", "cannot be read: No such file or directory", id="missing"),
+        pytest.param(".", "is a folder: name the file in it", id="a folder"),
+        pytest.param("-", "is no file, and standard input is not read here: name a file", id="a dash"),
     ],
 )
-def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path, name: str, said: str) -> None:
-    path = tmp_path / name
+def test_a_file_that_cannot_be_read_is_refused_in_natural_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, said: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
 
     with pytest.raises(HooksFileRefused) as refused:
-        hooks_file.read(path)
+        hooks_file.read(Path(name))
 
-    assert refused.value.complaints == (f"{path}:1: the file: must be a file that can be read, got '{said}'",)
+    assert refused.value.complaints == (f"{name}: {said}",)
 
 
 def test_words_that_older_yaml_takes_for_values_are_words(file: Path) -> None:
@@ -359,12 +417,14 @@ def test_any_content_is_taken_or_refused_in_lines_of_one_form(file: Path, conten
     try:
         said = ["sound"] if hooks_file.load(file) is not None else []
     except HooksFileRefused as refused:
-        said = [line.removeprefix(f"{file}:") for line in refused.complaints]
+        said = [line.removeprefix(str(file)) for line in refused.complaints]
 
     assert said
-    assert [line for line in said if line != "sound" and not _has_the_form(line)] == []
+    assert [line for line in said if line != "sound" and not FORM.fullmatch(line)] == []
 
 
-def _has_the_form(complaint: str) -> bool:
-    line, field, said = complaint.split(": ", 2)
-    return line.isdigit() and bool(field) and ", got " in said and len(complaint.splitlines()) == 1
+FORM = re.compile(
+    r":[0-9]+: [^\n]+?: [^\n]+, got [^\n]+"  # line, field, rule and value
+    r"|:[0-9]+: a second document begins here: [^\n]+"
+    r"|: (?:is empty|has nothing but comments): [^\n]+"
+)

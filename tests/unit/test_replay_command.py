@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import shlex
+import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +20,8 @@ from simulator.fleet_day import write_day
 if TYPE_CHECKING:
     from click.testing import Result
 
-CAPTURED = Path(__file__).parents[2] / "events" / "captured"
+ROOT = Path(__file__).parents[2]
+CAPTURED = ROOT / "events" / "captured"
 HOOKS = str(CAPTURED / "hooks.yaml")
 DAY = str(CAPTURED / "fleet-day.jsonl")
 
@@ -93,6 +99,173 @@ def test_a_bad_entry_stops_none_of_the_others() -> None:
 
 def test_nothing_at_all_is_replayed_to_nothing() -> None:
     assert as_json("-", stdin="")["summary"]["received"] == 0
+
+
+def test_nothing_on_standard_input_is_said_on_stderr() -> None:
+    outcome = usher("replay", "-", "--hooks", HOOKS, stdin="")
+    assert (outcome.exit_code, outcome.stdout) == (0, "")
+    assert outcome.stderr == "Standard input holds no message.\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        pytest.param("empty/", "{} holds no message: only its .json and .jsonl files are read.", id="empty"),
+        pytest.param("notes/", "{} holds no message: only its .json and .jsonl files are read.", id="others"),
+        pytest.param("empty.json", "{} holds no message.", id="an empty file"),
+        pytest.param("empty.jsonl", "{} holds no message.", id="an empty file of lines"),
+    ],
+)
+def test_a_path_that_holds_nothing_is_named_on_stderr(tmp_path: Path, name: str, said: str) -> None:
+    for folder in ("empty", "notes"):
+        (tmp_path / folder).mkdir()
+    for file in ("notes/notes.txt", "empty.json", "empty.jsonl"):
+        (tmp_path / file).touch()
+    path = f"{tmp_path}/{name}"
+
+    outcome = usher("replay", path, "--hooks", HOOKS)
+
+    assert (outcome.exit_code, outcome.stdout) == (0, "")
+    assert outcome.stderr == f"{said.format(path)}\n"
+
+
+def test_an_empty_path_beside_a_full_one_is_named_and_the_other_is_told(tmp_path: Path) -> None:
+    outcome = usher("replay", str(tmp_path), DAY, "--hooks", HOOKS)
+
+    assert outcome.stderr.startswith(f"{tmp_path} holds no message")
+    assert "80 messages" in outcome.stdout
+
+
+def other_hooks(tmp_path: Path) -> str:
+    """A hooks file of which no hook is in the recorded day."""
+    hooks = tmp_path / "other.yaml"
+    hooks.write_text(
+        "version: 1\npolicies: {p: {until: []}}\n"
+        "hooks: [{name: h, group: g, transition: launching, policy: p}]\n"
+    )
+    return str(hooks)
+
+
+@pytest.mark.parametrize("options", [(), ("--json",)])
+def test_where_no_message_led_to_an_action_the_hooks_file_is_asked_after(
+    tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    hooks = other_hooks(tmp_path)
+    outcome = usher("replay", DAY, "--hooks", hooks, *options)
+    assert outcome.exit_code == 0
+    assert outcome.stderr == f"No action: no message is of a hook in {hooks}; is --hooks right?\n"
+
+
+@pytest.mark.parametrize("stdin", ["", "{", Path(DAY).read_text()], ids=["nothing", "not JSON", "actions"])
+def test_elsewhere_the_hooks_file_is_not_asked_after(stdin: str) -> None:
+    assert "is --hooks right?" not in usher("replay", "-", "--hooks", HOOKS, stdin=stdin).stderr
+
+
+def test_equal_reasons_to_ignore_are_told_once_with_their_count(tmp_path: Path) -> None:
+    hooks = other_hooks(tmp_path)
+    told = json.loads(usher("replay", DAY, "--hooks", hooks, "--json").stdout)
+    lines = [
+        line
+        for line in usher("replay", DAY, "--hooks", hooks).stdout.splitlines()
+        if line.startswith("ignored ")
+    ]
+
+    assert len(told["ignored"]) == told["summary"]["ignored"] == 45
+    assert len(lines) == len({place["reason"] for place in told["ignored"]})
+    counts = [int(more) + 1 for line in lines for more in re.findall(r" and (\d+) more: ", line)]
+    assert sum(counts) + sum(" more: " not in line for line in lines) == 45
+
+
+def test_no_actions_make_no_table(tmp_path: Path) -> None:
+    *_, before, last = usher("replay", DAY, "--hooks", other_hooks(tmp_path)).stdout.splitlines()
+    assert before == ""
+    assert last.startswith("80 messages (")
+    assert last.endswith(") → 0 actions, 0 heartbeats, none fell to a default.")
+
+
+def test_the_summary_is_whole_at_any_width_of_the_window(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    lines = usher("replay", DAY, "--hooks", HOOKS).stdout.splitlines()
+    start = next(number for number, line in enumerate(lines) if line.startswith("hook "))
+    assert [" ".join(line.split()) for line in lines[start:]] == [
+        "hook policy actions CONTINUE ABANDON elsewhere default beats held",
+        "jobs-drain finish-jobs 6 6 0 0 0 26 3h30m",
+        "jobs-drain park 1 1 0 0 0 0 1s",
+        "web-drain cool-down 3 3 0 0 0 12 1m30s",
+        "web-drain park 1 1 0 0 0 0 0s",
+        "web-gate gate-launch 4 3 1 0 0 0 3m36s",
+        "",
+        (
+            "80 messages (15 lifecycle, 16 duplicate, 3 test, 8 outcome, 35 signal, 3 ignored) → 15 actions, "
+            "38 heartbeats, none fell to a default."
+        ),
+    ]
+
+
+def test_the_first_example_of_the_help_runs_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    (example,) = re.findall(r"^ +usher (replay events/.*)$", usher("replay", "--help").stdout, re.MULTILINE)
+    outcome = usher(*shlex.split(example))
+    assert (outcome.exit_code, outcome.stderr) == (0, "")
+    assert "15 actions" in outcome.stdout
+
+
+def test_the_help_tells_each_command_in_a_whole_sentence() -> None:
+    commands = usher("--help").stdout.partition("Commands:\n")[2].splitlines()
+    assert [line.split()[0] for line in commands] == ["check", "replay"]
+    assert all(line.endswith(".") and not line.endswith("...") for line in commands)
+
+
+def in_a_shell(redirected: str, **environment: str) -> subprocess.CompletedProcess[bytes]:
+    """A whole `usher replay` of the recorded day in a process of its own, with streams as given."""
+    run = (
+        f"from cli.main import main; main(prog_name='usher', args={['replay', '--hooks', HOOKS]} + argv[1:])"
+    )
+    return subprocess.run(  # noqa: S603 - our own command
+        ["/bin/sh", "-c", f'"$0" -c "$1" {redirected}', sys.executable, f"from sys import argv; {run}"],
+        env={
+            **{name: value for name, value in os.environ.items() if not name.startswith("PYTHON")},
+            "PYTHONPATH": f"{ROOT / 'functions'}{os.pathsep}{ROOT}",
+            **environment,
+        },
+        capture_output=True,
+        check=False,
+        timeout=60,
+    )
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        pytest.param({"PYTHONIOENCODING": "latin-1"}, id="Latin-1"),
+        pytest.param({"LC_ALL": "C", "PYTHONUTF8": "0"}, id="ASCII"),
+    ],
+)
+def test_what_the_output_cannot_show_becomes_a_question_mark(environment: dict[str, str]) -> None:
+    outcome = in_a_shell(shlex.quote(DAY), **environment)
+    assert (outcome.returncode, outcome.stderr) == (0, b"")
+    assert b"3 ignored) ? 15 actions" in outcome.stdout
+
+
+def test_a_closed_standard_input_is_wrong_usage() -> None:
+    outcome = in_a_shell("- <&-")
+    assert (outcome.returncode, outcome.stdout) == (2, b"")
+    assert outcome.stderr.endswith(b"\nError: - is standard input, and that is closed.\n")
+
+
+def test_an_output_that_cannot_be_written_is_told_in_one_line() -> None:
+    outcome = in_a_shell(f"{shlex.quote(DAY)} 1</dev/null")  # open, but for reading only
+    assert outcome.returncode == 1
+    assert outcome.stderr == b"usher: the output: Bad file descriptor\n"
+
+
+def test_a_closed_output_is_no_reason_for_a_traceback() -> None:
+    outcome = in_a_shell(f"{shlex.quote(DAY)} --json >&-")
+    assert (outcome.returncode, outcome.stderr) == (0, b"")
+
+
+def test_a_reader_that_has_seen_enough_hears_no_more() -> None:
+    assert in_a_shell(f"{shlex.quote(DAY)} | exec true").stderr == b""
 
 
 def test_a_file_that_is_not_there_is_wrong_usage() -> None:

@@ -97,6 +97,52 @@ def test_what_holds_no_message_is_told_with_its_place(
     assert reason in told_reason
 
 
+@pytest.mark.parametrize("name", ["a.json", "a.jsonl"])
+@pytest.mark.parametrize("content", [b"", b" \n\n", b"\xef\xbb\xbf"], ids=["empty", "blank", "a mark alone"])
+def test_an_empty_file_holds_nothing_whatever_its_ending(tmp_path: Path, name: str, content: bytes) -> None:
+    assert read(tmp_path, name, content) == []
+
+
+@pytest.mark.parametrize(("name", "source"), [("a.json", "a.json"), ("a.jsonl", "a.jsonl:1")])
+def test_a_byte_order_mark_is_no_part_of_the_text(tmp_path: Path, name: str, source: str) -> None:
+    assert read(tmp_path, name, b"\xef\xbb\xbf" + TEXT.encode()) == [(source, None, TEXT)]
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+def test_only_a_line_break_ends_a_line(tmp_path: Path, newline: str) -> None:
+    line = '{"NotificationMetadata":"one\u2028text\x85"}'
+    found = read(tmp_path, "a.jsonl", f"{line}{newline}{line}{newline}")
+    assert [source for source, _, _ in found] == ["a.jsonl:1", "a.jsonl:2"]
+    assert [json.loads(body) for _, _, body in found] == [json.loads(line)] * 2
+
+
+@pytest.mark.parametrize(
+    ("content", "sources"),
+    [
+        pytest.param(json.dumps([BODY, BODY], indent=1), ["a.log[0]", "a.log[1]"], id="JSON"),
+        pytest.param(f"{TEXT}\n{TEXT}\n", ["a.log:1", "a.log:2"], id="JSON lines"),
+        pytest.param(TEXT, ["a.log"], id="one line"),
+    ],
+)
+def test_a_named_file_of_another_ending_is_json_or_json_lines(
+    tmp_path: Path, content: str, sources: list[str]
+) -> None:
+    file = tmp_path / "a.log"
+    file.write_text(content)
+    found = [told(one, tmp_path) for one in traffic.read((str(file),))]
+    assert found == [(source, None, TEXT) for source in sources]
+
+
+def test_a_file_that_cannot_be_read_stops_no_other(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text(TEXT)
+    lost, kept = str(tmp_path / "lost.json"), str(tmp_path / "a.json")
+    found = [told(one, tmp_path) for one in traffic.read((lost, kept))]
+    assert found == [
+        ("lost.json", None, "cannot be read: No such file or directory"),
+        ("a.json", None, TEXT),
+    ]
+
+
 def test_a_bad_line_keeps_no_other_line_from_being_read(tmp_path: Path) -> None:
     found = read(tmp_path, "a.jsonl", f"{TEXT}\n{{\n{TEXT}\n")
     assert [source for source, _, _ in found] == ["a.jsonl:1", "a.jsonl:2", "a.jsonl:3"]

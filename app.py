@@ -4,33 +4,51 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 import aws_cdk as cdk
 
 from cli.hooks_file import HooksFileRefused
+from infra.acknowledged import acknowledge
 from infra.configuration import ContextRefused, Deployment
 from infra.controller import Controller
 from infra.demo import Demo
 from infra.hooks import Hooks
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
-def main() -> int:
-    """Synthesise; 2 where the hooks file or the context is not sound."""
-    app = cdk.App()
+FOLDER: Final = Path(__file__).parent
+
+
+def main(
+    folder: Path = FOLDER, context: Mapping[str, object] | None = None, outdir: str | None = None
+) -> int:
+    """Synthesise; 2 where the hooks file or the context is not sound.
+
+    The CDK's command line says in the environment what `context` and `outdir` say otherwise.
+    """
+    app = cdk.App(context=context, outdir=outdir)
     try:
-        deployment = Deployment.from_context(app.node, Path(__file__).parent)
+        deployment = Deployment.from_context(app.node, folder)
     except HooksFileRefused as refused:
         sys.stderr.writelines(f"{complaint}\n" for complaint in refused.complaints)
         return 2
     except ContextRefused as refused:
         sys.stderr.write(f"{refused}\n")
         return 2
+    make(app, deployment)
+    acknowledge(app, deployment)
+    app.synth()
+    return 0
+
+
+def make(app: cdk.App, deployment: Deployment) -> None:
+    """The stacks."""
     controller = Controller(app, "Usher", deployment=deployment)
     Hooks(app, "UsherHooks", deployment=deployment, controller=controller)
     if deployment.demo:
         Demo(app, "UsherDemo", deployment=deployment, controller=controller)
-    app.synth()
-    return 0
 
 
 if __name__ == "__main__":

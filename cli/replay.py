@@ -77,7 +77,7 @@ def replay_command(context: click.Context, paths: tuple[str, ...], hooks: Path, 
     if as_json:
         click.echo(json.dumps(told, indent=1))
     elif found:
-        tell(told, Console(highlight=False, soft_wrap=True, width=_WIDTH))
+        tell(told, Console(highlight=False, emoji=False, soft_wrap=True, width=_WIDTH))
     if _concerns_nobody(told["summary"]):
         click.echo(f"No action: no message is of a hook in {hooks}; is --hooks right?", err=True)
     context.exit(_exit_code(told["summary"]))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _BY_LINES: Final = {".json": False, ".jsonl": True}  # any other ending: whichever it is
+
+_EARLIEST: Final = datetime(2009, 1, 1, tzinfo=UTC)  # as usher.aws.messages reads times
+_LATEST: Final = datetime(2200, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -85,7 +88,10 @@ def _read_json(source: str, text: str) -> Iterator[Found]:
     except (ValueError, RecursionError) as error:
         yield Unreadable(source=source, reason=f"not JSON: {_words(error)}")
         return
-    yield from _take_apart(source, value, None)
+    try:
+        yield from list(_take_apart(source, value, None))
+    except RecursionError:
+        yield Unreadable(source=source, reason="captures nested too deep in one another")
 
 
 def _take_apart(source: str, value: Any, received_at: datetime | None) -> Iterator[Found]:  # noqa: ANN401 - any JSON
@@ -110,13 +116,13 @@ def _take_capture(source: str, moment: Any, body: Any) -> Iterator[Found]:  # no
         received_at = datetime.fromisoformat(moment)
     except (TypeError, ValueError):
         received_at = None
-    if received_at is None or received_at.tzinfo is None:
+    if received_at is None or received_at.tzinfo is None or not _EARLIEST <= received_at <= _LATEST:
         reason = f"received_at must be a time such as 2026-01-31T12:00:00Z, got {str(moment)[:80]!r}"
         yield Unreadable(source=source, reason=reason)
     elif isinstance(body, dict | list):
-        yield from _take_apart(source, body, received_at)
+        yield from _take_apart(source, body, received_at.astimezone(UTC))
     else:
-        yield Entry(source=source, received_at=received_at, body=_text(body))
+        yield Entry(source=source, received_at=received_at.astimezone(UTC), body=_text(body))
 
 
 def _text(body: Any) -> str:  # noqa: ANN401 - any JSON

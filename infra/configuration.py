@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,6 +17,12 @@ if TYPE_CHECKING:
 
 DEMO_GROUP: Final = "usher-demo"
 _DEFAULT_HOOKS: Final = "hooks.yaml"
+
+_TEXT: Final = re.compile(r".+")
+_EMAIL: Final = re.compile(r"[^\s@/]+@[^\s@/]+")
+_ROLE: Final = re.compile(r"arn:[a-z0-9-]+:iam::\d{12}:role/\S+")
+_GROUP: Final = re.compile(r"[^:*\x00-\x1f]{1,255}")
+_GLOB: Final = re.compile(r"[^:\x00-\x1f]{1,255}")
 
 
 class ContextRefused(Exception):  # noqa: N818 - it reads as what happened
@@ -46,19 +53,19 @@ class Deployment:
     @classmethod
     def from_context(cls, node: Node, folder: Path) -> Deployment:
         """From the app's context. Raises HooksFileRefused and ContextRefused."""
-        path = folder / str(node.try_get_context("hooks") or _DEFAULT_HOOKS)
+        path = folder / (_text(node, "hooks", _TEXT, "the path of a hooks file") or _DEFAULT_HOOKS)
         return cls(
             configuration=load(path),
             hooks_data=read(path),
             calls_per_second=_number(node, "calls_per_second", 10.0, 0.1, 1000),
             customer_key=_flag(node, "customer_key"),
-            log_retention_days=int(_number(node, "log_retention_days", 30, 1, 3653)),
-            alarm_email=_text(node, "alarm_email"),
-            enrolments_per_hour=int(_number(node, "enrolments_per_hour", 50, 1, 1000)),
-            own_groups=_texts(node, "own_groups"),
-            retired_groups=_texts(node, "retired_groups"),
+            log_retention_days=_whole(node, "log_retention_days", 30, 1, 3653),
+            alarm_email=_text(node, "alarm_email", _EMAIL, "an email address"),
+            enrolments_per_hour=_whole(node, "enrolments_per_hour", 50, 1, 1000),
+            own_groups=_texts(node, "own_groups", _GROUP, "names of groups"),
+            retired_groups=_texts(node, "retired_groups", _GLOB, "names or globs of groups"),
             demo=_flag(node, "demo"),
-            service_linked_role=_text(node, "service_linked_role"),
+            service_linked_role=_text(node, "service_linked_role", _ROLE, "the ARN of a role"),
         )
 
     @property
@@ -79,35 +86,53 @@ class Deployment:
 
 
 def _number(node: Node, key: str, default: float, least: float, most: float) -> float:
+    """From cdk.json a number, from the command line (`-c calls_per_second=5`) a text."""
     value = node.try_get_context(key)
     if value is None:
         return default
     try:
-        number = float(value)
+        number = float("nan") if isinstance(value, bool) else float(value)
     except (TypeError, ValueError):
         number = float("nan")
     if not least <= number <= most:
-        raise ContextRefused(f"cdk.json: context {key} must be from {least:g} to {most:g}, got {value!r}")
+        raise _refused(key, f"from {least:g} to {most:g}", value)
     return number
+
+
+def _whole(node: Node, key: str, default: int, least: int, most: int) -> int:
+    number = _number(node, key, default, least, most)
+    if number != int(number):
+        raise _refused(key, "a whole number", node.try_get_context(key))
+    return int(number)
 
 
 def _flag(node: Node, key: str) -> bool:
     """From cdk.json a boolean, from the command line (`-c demo=true`) a text."""
     value = node.try_get_context(key)
-    if value not in (None, True, False, "true", "false"):
-        raise ContextRefused(f"cdk.json: context {key} must be true or false, got {value!r}")
-    return value in (True, "true")
+    if value is not None and str(value).lower() not in ("true", "false"):
+        raise _refused(key, "true or false", value)
+    return str(value).lower() == "true"
 
 
-def _text(node: Node, key: str) -> str | None:
+def _text(node: Node, key: str, pattern: re.Pattern[str], rule: str) -> str | None:
     value = node.try_get_context(key)
-    if value is not None and (not isinstance(value, str) or not value):
-        raise ContextRefused(f"cdk.json: context {key} must be text, got {value!r}")
+    if value is None:
+        return None
+    if not isinstance(value, str) or not pattern.fullmatch(value):
+        raise _refused(key, rule, value)
     return value
 
 
-def _texts(node: Node, key: str) -> tuple[str, ...]:
-    values = node.try_get_context(key) or []
-    if not isinstance(values, list) or not all(isinstance(value, str) and value for value in values):
-        raise ContextRefused(f"cdk.json: context {key} must be a list of texts, got {values!r}")
+def _texts(node: Node, key: str, pattern: re.Pattern[str], rule: str) -> tuple[str, ...]:
+    values = node.try_get_context(key)
+    if values is None:
+        return ()
+    if not isinstance(values, list) or not all(isinstance(each, str) for each in values):
+        raise _refused(key, f"a list of {rule}", values)
+    if not all(pattern.fullmatch(each) for each in values):
+        raise _refused(key, f"a list of {rule}", values)
     return tuple(values)
+
+
+def _refused(key: str, rule: str, value: object) -> ContextRefused:
+    return ContextRefused(f"cdk.json: context {key} must be {rule}, got {value!r}")

@@ -6,13 +6,11 @@ from typing import TYPE_CHECKING, Final
 
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
-from aws_cdk import aws_kms as kms
-from aws_cdk import aws_lambda as lambda_
-from aws_cdk import aws_lambda_destinations as destinations
 from aws_cdk import aws_lambda_event_sources as event_sources
 
 from infra import asset, permissions
 from infra.functions import UsherFunction
+from infra.key import TO_USE, customer_key
 from infra.notifications import BusRules, HookRole, HookTopic, notifies_by
 from infra.queue import QueueWithDeadLetters
 from infra.records import RecordsTable
@@ -43,10 +41,10 @@ class Controller(cdk.Stack):
         super().__init__(scope, construct_id, description="Usher: holds and releases lifecycle actions")
         self._deployment = deployment
         self._code = asset.code(deployment)
-        self._key = self._customer_key() if deployment.customer_key else None
+        self._key = customer_key(self) if deployment.customer_key else None
         self.records = RecordsTable(self, "Records", key=self._key)
-        self.inbox = self._queue("Inbox", INTAKE_TIMEOUT)
-        self.wake_ups = self._queue("WakeUps", WAKE_TIMEOUT)
+        self.inbox = self._queue("Inbox", INTAKE_TIMEOUT, kept=True)
+        self.wake_ups = self._queue("WakeUps", WAKE_TIMEOUT, kept=False)  # hints; the records are the truth
         self.hook_role = HookRole(self, "HookRole", inbox=self.inbox, key=self._key)
         self.topic = self._topic() if notifies_by(deployment, Way.SNS) else None
         self.intake = self._intake()
@@ -54,9 +52,9 @@ class Controller(cdk.Stack):
         self.sweep = self._sweep()
         self.release = self._release()
         bus = BusRules(self, "Bus", deployment=deployment, inbox=self.inbox)
-        self.schedule = SweepSchedule(self, "Schedule", sweep=self.sweep.function, key=self._key)
+        self.schedule = SweepSchedule(self, "Schedule", sweep=self.sweep, key=self._key)
         parts = (self.records, self.inbox, self.wake_ups, self.hook_role, self.intake, self.wake, self.sweep)
-        before = (*parts, self.release, bus, self.schedule)
+        before = (*parts, *filter(None, [self.topic]), self.release, bus, self.schedule)
         ReleaseFirst(self, "ReleaseFirst", function=self.release.function, before=before)
         Watch(self, "Watch", controller=self, email=deployment.alarm_email, key=self._key)
         self._tell()
@@ -74,17 +72,11 @@ class Controller(cdk.Stack):
             case Way.EVENTBRIDGE:
                 return None, None
 
-    def _customer_key(self) -> kms.Key:
-        """A key of the customer's, which the services that write to us may use."""
-        key = kms.Key(self, "Key", description="Usher's data at rest", enable_key_rotation=True)
-        for service in ("sns", "events", "cloudwatch"):
-            key.grant(iam.ServicePrincipal(f"{service}.amazonaws.com"), "kms:GenerateDataKey*", "kms:Decrypt")
-        key.grant_encrypt_decrypt(iam.ServicePrincipal(f"logs.{self.region}.amazonaws.com"))
-        return key
-
-    def _queue(self, construct_id: str, timeout: cdk.Duration) -> QueueWithDeadLetters:
+    def _queue(self, construct_id: str, timeout: cdk.Duration, *, kept: bool) -> QueueWithDeadLetters:
         visibility = cdk.Duration.seconds(_VISIBILITY * int(timeout.to_seconds()))
-        return QueueWithDeadLetters(self, construct_id, visibility_timeout=visibility, key=self._key)
+        return QueueWithDeadLetters(
+            self, construct_id, visibility_timeout=visibility, kept=kept, key=self._key
+        )
 
     def _topic(self) -> HookTopic:
         topic = HookTopic(self, "Topic", inbox=self.inbox, key=self._key)
@@ -122,7 +114,7 @@ class Controller(cdk.Stack):
         queues = (self.wake_ups.queue.queue_arn, dead_letters.dead_letters.queue_arn)
         function.may(("sqs:SendMessage",), queues)
         if self._key is not None:
-            self._key.grant_encrypt_decrypt(function.role)
+            function.may(TO_USE, (self._key.key_arn,))
         return function
 
     def _intake(self) -> UsherFunction:
@@ -133,10 +125,10 @@ class Controller(cdk.Stack):
             )
         )
         if notifies_by(self._deployment, Way.LAMBDA):
-            self._take_direct_invocations(intake.function)
+            self._take_direct_invocations(intake)
         return intake
 
-    def _take_direct_invocations(self, intake: lambda_.Function) -> None:
+    def _take_direct_invocations(self, intake: UsherFunction) -> None:
         """Auto Scaling invokes by its service-linked role; what fails is not lost but in the inbox."""
         default = self.format_arn(
             service="iam",
@@ -145,12 +137,8 @@ class Controller(cdk.Stack):
             resource_name="aws-service-role/autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling",
         )
         role = self._deployment.service_linked_role or default
-        intake.add_permission("HookTarget", principal=iam.ArnPrincipal(role))
-        intake.configure_async_invoke(
-            on_failure=destinations.SqsDestination(self.inbox.queue),
-            retry_attempts=2,
-            max_event_age=cdk.Duration.minutes(5),
-        )
+        intake.function.add_permission("HookTarget", principal=iam.ArnPrincipal(role))
+        intake.send_failures(self.inbox.queue, retries=2, oldest=cdk.Duration.minutes(5))
 
     def _wake(self) -> UsherFunction:
         wake = self._function("wake", WAKE_TIMEOUT, self.wake_ups, feeds_itself=True)

@@ -43,6 +43,9 @@ class Demo(cdk.Stack):
             role=iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("ec2.amazonaws.com")),
             security_group=ec2.SecurityGroup(self, "Closed", vpc=vpc, allow_all_outbound=False),
             require_imdsv2=True,
+            block_devices=[
+                ec2.BlockDevice(device_name="/dev/xvda", volume=ec2.BlockDeviceVolume.ebs(8, encrypted=True))
+            ],
         )
         group = autoscaling.AutoScalingGroup(
             self,

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from aws_cdk import aws_kms as kms
+    from aws_cdk import aws_sqs as sqs
 
 
 class UsherFunction(Construct):
@@ -63,6 +64,21 @@ class UsherFunction(Construct):
             tracing=lambda_.Tracing.ACTIVE,  # by Lambda itself: no X-Ray SDK in the function
             recursive_loop=lambda_.RecursiveLoop.ALLOW if feeds_itself else lambda_.RecursiveLoop.TERMINATE,
         )
+
+    def send_failures(self, to: sqs.IQueue, *, retries: int, oldest: cdk.Duration) -> None:
+        """Where an asynchronous invocation goes that fails for good, with what the function said."""
+        lambda_.CfnEventInvokeConfig(
+            self,
+            "Failures",
+            function_name=self.function.function_name,
+            qualifier="$LATEST",
+            maximum_retry_attempts=retries,
+            maximum_event_age_in_seconds=int(oldest.to_seconds()),
+            destination_config=lambda_.CfnEventInvokeConfig.DestinationConfigProperty(
+                on_failure=lambda_.CfnEventInvokeConfig.OnFailureProperty(destination=to.queue_arn)
+            ),
+        )
+        self.may(("sqs:SendMessage",), (to.queue_arn,))
 
     def may(self, actions: Sequence[str], resources: Sequence[str], **conditions: Mapping[str, str]) -> None:
         """Grant `actions` on `resources`; `conditions` as IAM names them, e.g. StringEquals={…}."""

@@ -6,19 +6,21 @@ import json
 from typing import TYPE_CHECKING, Any, Final
 
 import aws_cdk as cdk
+import jsii
 from aws_cdk import aws_events as events
-from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sns as sns
-from aws_cdk import aws_sns_subscriptions as subscriptions
 from constructs import Construct
 
-from infra.permissions import group_arn
+from infra.key import TO_SEND
+from infra.permissions import arns_here, group_arn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from aws_cdk import aws_kms as kms
+    from aws_cdk import aws_sqs as sqs
+    from aws_cdk.interfaces.aws_events import IRuleRef
 
     from infra.configuration import Deployment
     from infra.queue import QueueWithDeadLetters
@@ -60,7 +62,7 @@ class HookRole(Construct):
         self._may("sqs:SendMessage", inbox.queue.queue_arn)
         self._may("sqs:GetQueueUrl", inbox.queue.queue_arn)  # without it PutLifecycleHook fails
         if key is not None:
-            key.grant(self.role, "kms:GenerateDataKey", "kms:Decrypt")
+            self.role.add_to_policy(iam.PolicyStatement(actions=list(TO_SEND), resources=[key.key_arn]))
 
     def may_publish(self, topic: sns.ITopic) -> None:
         """Let hooks notify by SNS too."""
@@ -71,16 +73,54 @@ class HookRole(Construct):
 
 
 class HookTopic(Construct):
-    """The topic of hooks that notify by SNS; the inbox is subscribed, and so may be others."""
+    """The topic of hooks that notify by SNS; the inbox is subscribed, and so may be others.
+
+    The CDK's own subscription would open the customer's key to SNS for every account.
+    """
 
     def __init__(
         self, scope: Construct, construct_id: str, *, inbox: QueueWithDeadLetters, key: kms.IKey | None
     ) -> None:
         super().__init__(scope, construct_id)
         self.topic = sns.Topic(self, "Topic", enforce_ssl=True, master_key=key)
-        self.topic.add_subscription(
-            subscriptions.SqsSubscription(inbox.queue, dead_letter_queue=inbox.dead_letters)
+        let_send(inbox.queue, "sns.amazonaws.com", self.topic.topic_arn)
+        sns.Subscription(
+            self,
+            "Inbox",
+            topic=self.topic,
+            protocol=sns.SubscriptionProtocol.SQS,
+            endpoint=inbox.queue.queue_arn,
+            dead_letter_queue=inbox.dead_letters,
         )
+
+
+def let_send(queue: sqs.Queue, service: str, source: str) -> None:
+    """Let a service send to a queue, for the resources that `source` fits."""
+    queue.add_to_resource_policy(
+        iam.PolicyStatement(
+            principals=[iam.ServicePrincipal(service)],
+            actions=["sqs:SendMessage"],
+            resources=[queue.queue_arn],
+            conditions={"ArnLike": {"aws:SourceArn": source}},
+        )
+    )
+
+
+@jsii.implements(events.IRuleTarget)
+class _ToInbox:
+    """A rule's target that grants nothing by itself.
+
+    The CDK's own has a statement for each rule, which may outgrow a queue's policy (8,192 bytes,
+    aws-facts 5), and opens an encrypted queue and its key to the rules of every account.
+    """
+
+    def __init__(self, inbox: QueueWithDeadLetters) -> None:
+        self._inbox = inbox
+
+    def bind(self, rule: IRuleRef, id: str | None = None) -> events.RuleTargetConfig:  # noqa: A002, ARG002
+        """Called by the CDK for each rule."""
+        letters = events.CfnRule.DeadLetterConfigProperty(arn=self._inbox.dead_letters.queue_arn)
+        return events.RuleTargetConfig(arn=self._inbox.queue.queue_arn, dead_letter_config=letters)
 
 
 class BusRules(Construct):
@@ -90,7 +130,9 @@ class BusRules(Construct):
         self, scope: Construct, construct_id: str, *, deployment: Deployment, inbox: QueueWithDeadLetters
     ) -> None:
         super().__init__(scope, construct_id)
-        target = targets.SqsQueue(inbox.queue, dead_letter_queue=inbox.dead_letters)
+        for queue in (inbox.queue, inbox.dead_letters):
+            let_send(queue, "events.amazonaws.com", arns_here(self, "events", "rule/*"))
+        target = _ToInbox(inbox)
         for name, pattern in rule_patterns(deployment):
             source, kinds, detail = pattern["source"], pattern.get("detail-type"), pattern.get("detail")
             events.Rule(

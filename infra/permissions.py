@@ -33,8 +33,6 @@ def grant_records(function: UsherFunction, table: dynamodb.ITable) -> None:
         ),
         (table.table_arn,),
     )
-    if table.encryption_key is not None:
-        table.encryption_key.grant_encrypt_decrypt(function.role)
 
 
 def grant_due_index(function: UsherFunction, table: dynamodb.ITable, index: str) -> None:
@@ -67,6 +65,12 @@ def _grant_on_groups(
     for selector in dict.fromkeys(selector for selector in selectors if selector.glob is None):
         tags = {f"aws:ResourceTag/{key}": value for key, value in selector.tags}
         function.may(actions, [group_arn(function, "*")], StringEquals=tags)
+
+
+def arns_here(scope: Construct, service: str, resource: str) -> str:
+    """The ARNs of a service's resources in this account and Region."""
+    stack = cdk.Stack.of(scope)
+    return f"arn:{stack.partition}:{service}:{stack.region}:{stack.account}:{resource}"
 
 
 def group_arn(scope: Construct, name: str) -> str:

@@ -16,7 +16,10 @@ _OUTAGE: Final = cdk.Duration.hours(6)  # an outage this long sends no good mess
 
 
 class QueueWithDeadLetters(Construct):
-    """An encrypted standard queue: a hook's target can be no FIFO queue. Redrive serves crashes only."""
+    """An encrypted standard queue: a hook's target can be no FIFO queue. Redrive serves crashes only.
+
+    With `kept`, its messages outlive the stack.
+    """
 
     def __init__(
         self,
@@ -24,6 +27,7 @@ class QueueWithDeadLetters(Construct):
         construct_id: str,
         *,
         visibility_timeout: cdk.Duration,
+        kept: bool,
         key: kms.IKey | None = None,
     ) -> None:
         super().__init__(scope, construct_id)
@@ -38,12 +42,12 @@ class QueueWithDeadLetters(Construct):
             retention_period=cdk.Duration.days(4),
             visibility_timeout=visibility_timeout,
             dead_letter_queue=sqs.DeadLetterQueue(queue=self.dead_letters, max_receive_count=receives),
-            removal_policy=cdk.RemovalPolicy.DESTROY,
+            removal_policy=cdk.RemovalPolicy.RETAIN if kept else cdk.RemovalPolicy.DESTROY,
         )
 
 
 def dead_letter_queue(scope: Construct, construct_id: str, key: kms.IKey | None) -> sqs.Queue:
-    """A queue that keeps for 14 days what somebody must look at."""
+    """A queue that keeps for 14 days what somebody must look at, also when the stack goes."""
     return sqs.Queue(
         scope,
         construct_id,
@@ -51,6 +55,7 @@ def dead_letter_queue(scope: Construct, construct_id: str, key: kms.IKey | None)
         encryption_master_key=key,
         enforce_ssl=True,
         retention_period=cdk.Duration.days(14),
+        removal_policy=cdk.RemovalPolicy.RETAIN,
     )
 
 

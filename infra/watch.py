@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Final
 import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_cloudwatch_actions as actions
+from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sns_subscriptions as subscriptions
 from constructs import Construct
 
+from infra.permissions import arns_here
 from usher.aws.telemetry import NAMESPACE
 
 if TYPE_CHECKING:
@@ -38,6 +40,7 @@ class Watch(Construct):
     ) -> None:
         super().__init__(scope, construct_id)
         self.topic = sns.Topic(self, "Alarms", enforce_ssl=True, master_key=key)
+        self._let_alarms_publish()
         if email is not None:
             self.topic.add_subscription(subscriptions.EmailSubscription(email))
         self._controller = controller
@@ -46,6 +49,21 @@ class Watch(Construct):
         self._watch_promises()
         self._watch_silence()
         self._dashboard()
+
+    def _let_alarms_publish(self) -> None:
+        """A topic with a policy of its own has lost the default one, by which alarms may publish."""
+        self.topic.add_to_resource_policy(
+            iam.PolicyStatement(
+                sid="AlarmsOfThisAccount",
+                principals=[iam.ServicePrincipal("cloudwatch.amazonaws.com")],
+                actions=["sns:Publish"],
+                resources=[self.topic.topic_arn],
+                conditions={
+                    "StringEquals": {"aws:SourceAccount": cdk.Stack.of(self).account},
+                    "ArnLike": {"aws:SourceArn": arns_here(self, "cloudwatch", "alarm:*")},
+                },
+            )
+        )
 
     def _alarm(
         self,

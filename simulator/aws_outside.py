@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from boto3.session import Session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 
 from simulator.announcements import REGION
 from simulator.fleet import Undeliverable
@@ -35,6 +36,8 @@ _SPELT: Final = {
     "sts": "STS",
 }
 _PARTS_OF_AN_ARN: Final = 6
+# The last two: what answers is no AWS, and an endpoint that is no URL.
+_FAILURES: Final = (BotoCoreError, ClientError, ResponseParserError, ValueError)
 # One attempt: a put waits for its test message, and an endpoint on the same machine answers or is not there.
 _CONFIG: Final = Config(connect_timeout=2, read_timeout=5, retries={"total_max_attempts": 1})
 
@@ -112,7 +115,7 @@ class AwsOutside:
         except Undeliverable as refusal:
             self._say_once(f"No event bus takes the events of Auto Scaling: {refusal}")
             return
-        for refused in answer["Entries"]:
+        for refused in answer.get("Entries", []):
             if "ErrorCode" in refused:
                 why = f"{refused['ErrorCode']}: {refused.get('ErrorMessage', '')}"
                 self._say_once(f"The event bus refuses the events of Auto Scaling: {why}")
@@ -137,9 +140,9 @@ class AwsOutside:
         arn = hook.target_arn or ""
         try:
             self._publish_to(arn, hook.role_arn, _json(body), subject)
-        except Undeliverable as refusal:
+        except (Undeliverable, KeyError) as refusal:  # KeyError: an answer that lacks what AWS's has
             self._say_once(f"Cannot deliver to {arn}: {refusal}")
-            raise
+            raise Undeliverable(arn) from refusal
 
     def _publish_to(self, arn: str, role_arn: str | None, text: str, subject: str) -> None:
         _, _, service, region, account, name = _parts(arn)
@@ -183,7 +186,7 @@ class AwsOutside:
                 )
             with closing(client):
                 return getattr(client, operation)(**asked)
-        except (BotoCoreError, ClientError, ValueError) as error:  # ValueError: an endpoint that is no URL
+        except _FAILURES as error:
             raise Undeliverable(str(error)) from error
 
     def _endpoint(self, service: str) -> str:

@@ -35,7 +35,7 @@ def _broken(shape: Shape, value: Any, path: str) -> Iterator[str]:  # noqa: ANN4
         for name, member in value.items():
             yield from _broken(shape.members[name], member, _below(path, name))
     elif shape.type_name == "list":
-        yield from _broken_range(len(value), _ranges(shape), f"'{value}'", path)
+        yield from _broken_range(len(value), _ranges(shape), f"'[{', '.join(map(str, value))}]'", path)
         for number, element in enumerate(value, start=1):
             yield from _broken(shape.member, element, f"{path}.{number}.member")
     elif shape.type_name == "string":

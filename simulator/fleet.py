@@ -19,7 +19,7 @@ from simulator.announcements import (
     written_in_seconds,
 )
 from simulator.groups import Activity, OngoingMove
-from simulator.waits import EndedBy, Wait, Waits
+from simulator.waits import EndedBy, Waits, action_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from simulator.groups import Group, Hook, Instance
     from simulator.latencies import Latencies
     from simulator.moves import MoveKind
+    from simulator.waits import Wait
 
 
 class Undeliverable(Exception):  # noqa: N818 - it reads as what happened
@@ -231,27 +232,11 @@ class Fleet:
         move.activity.status = "MidLifecycleAction" if launch else "MidTerminatingLifecycleAction"
         move.activity.progress = 40 if launch else 60
         self._enter(instance, f"{move.kind.state}:Wait")
-        move.waits = [self._wait(instance, move.kind, hook) for hook in hooks]
+        move.waits = [action_of(instance, move.kind, hook, self.new_id(), self.clock()) for hook in hooks]
         for wait in move.waits:
             self.waits.begin(wait)
         for wait, hook in zip(list(move.waits), hooks, strict=True):
             self._announce(wait, hook, move)
-
-    def _wait(self, instance: Instance, kind: MoveKind, hook: Hook) -> Wait:
-        now = self.clock()
-        return Wait(
-            token=self.new_id(),
-            group=instance.group,
-            hook=hook.name,
-            instance_id=instance.id,
-            transition=kind.transition,
-            origin=kind.origin,
-            destination=kind.destination,
-            heartbeat_timeout=hook.heartbeat_timeout,
-            default_result=hook.default_result,
-            started_at=now,
-            expires_at=now + hook.heartbeat_timeout,
-        )
 
     def _announce(self, wait: Wait, hook: Hook, move: OngoingMove) -> None:
         """The bus hears of every action; a target that takes no message ends it at once (2.6)."""

@@ -71,7 +71,7 @@ def open_door(setup: Setup) -> Iterator[str]:
     def respond(body: str) -> tuple[int, str, str]:
         with wall_clock.caught_up():
             request_id = new_id()
-            return (*_respond(body, service, request_id), request_id)
+            return (*respond_to(body, service, request_id), request_id)
 
     with _Server(setup.port, respond) as server:
         outside = AwsOutside(setup.environment, undeliverable, setup.say)
@@ -101,16 +101,6 @@ def _end_undeliverable(fleet: Fleet, token: str) -> None:
     wait = fleet.waits.of_token(token)
     if wait is not None and wait.is_open:
         fleet.waits.end(wait, wait.default_result, EndedBy.UNDELIVERABLE)
-
-
-def _respond(body: str, service: AutoScalingService, request_id: str) -> tuple[int, str]:
-    """Whatever happens, an answer: a fault of the simulator itself is told to both sides."""
-    try:
-        return respond_to(body, service, request_id)
-    except Exception:  # noqa: BLE001 - the outermost edge
-        traceback.print_exc()
-        fault = ApiError("InternalFailure", "The simulator failed: see what it printed.", status=500)
-        return fault.status, query_protocol.write_error(fault, request_id)
 
 
 class _Server(ThreadingTCPServer):
@@ -150,6 +140,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     server: _Server
     protocol_version = "HTTP/1.1"
+    default_request_version = "HTTP/1.0"  # even to what says no version, a status is said
     timeout = _IDLE_S
     # Header and body in one packet, at once: else each answer waits 40 ms for an acknowledgement.
     wbufsize = -1
@@ -177,7 +168,11 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(self.path.partition("?")[2])
 
     def _answer(self, body: str) -> None:
-        self._write(*self.server.respond(body))
+        try:
+            self._write(*self.server.respond(body))
+        except Exception:  # noqa: BLE001 - the outermost edge: a fault of the simulator's own
+            traceback.print_exc()
+            self._refuse(500, "InternalFailure", "The simulator failed: see what it printed.")
 
     def _refuse(self, status: int, code: str, message: str) -> None:
         """An error before there is a request to answer, and the end of the connection."""

@@ -85,30 +85,25 @@ def _nested(flat: Mapping[str, str]) -> dict[str, Any]:
 
 def _read(shape: Shape, value: Any) -> Any:  # noqa: ANN401 - any shape
     if shape.type_name == "structure":
-        members = value if isinstance(value, dict) else {}
         known = shape.members
-        return {name: _read(known[name], given) for name, given in members.items() if name in known}
+        given = _members(value).items()
+        return {name: _read(known[name], member) for name, member in given if name in known}
     if shape.type_name == "list":
-        return _read_list(shape, value)
-    if not isinstance(value, str):
-        raise ApiError("MalformedInput", "A list is given where a value belongs")
-    return _read_scalar(shape, value)
-
-
-def _read_list(shape: Shape, value: Any) -> list[Any]:  # noqa: ANN401 - any shape
-    members = value.get("member") if isinstance(value, dict) else {}
-    if not isinstance(members, dict):
-        raise ApiError("MalformedInput", "A value is given where a list belongs")
-    numbered = {_number(number): member for number, member in members.items()}
-    return [_read(shape.member, numbered[number]) for number in sorted(numbered)]
-
-
-def _read_scalar(shape: Shape, text: str) -> Any:  # noqa: ANN401 - any shape
+        # An empty list is written as an empty value.
+        elements = [] if value == "" else _members(_members(value).get("member")).items()
+        numbered = sorted((_number(number), member) for number, member in elements)
+        return [_read(shape.member, member) for _, member in numbered]
+    if isinstance(value, dict):
+        raise ApiError("MalformedInput", "a list is given where a value belongs")
     if shape.type_name == "boolean":
-        return text.lower() == "true"
-    if shape.type_name in ("integer", "long"):
-        return _number(text)
-    return text
+        return value.lower() == "true"
+    return _number(value) if shape.type_name in ("integer", "long") else value
+
+
+def _members(value: Any) -> dict[str, Any]:  # noqa: ANN401 - as above
+    if not isinstance(value, dict):
+        raise ApiError("MalformedInput", "a value is given where a list belongs")
+    return value
 
 
 def _number(text: str) -> int:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from simulator.clock import VirtualClock
+    from simulator.groups import Hook, Instance
+    from simulator.moves import MoveKind
 
 _LONGEST: Final = timedelta(hours=48)
 _LONGEST_IN_TIMEOUTS: Final = 100
@@ -60,6 +62,23 @@ class Wait:
     def is_open(self) -> bool:
         """Whether the instance still waits for this action."""
         return self.ended_at is None
+
+
+def action_of(instance: Instance, kind: MoveKind, hook: Hook, token: str, now: datetime) -> Wait:
+    """The lifecycle action that begins now. It keeps the hook's terms, whatever becomes of the hook."""
+    return Wait(
+        token=token,
+        group=instance.group,
+        hook=hook.name,
+        instance_id=instance.id,
+        transition=kind.transition,
+        origin=kind.origin,
+        destination=kind.destination,
+        heartbeat_timeout=hook.heartbeat_timeout,
+        default_result=hook.default_result,
+        started_at=now,
+        expires_at=now + hook.heartbeat_timeout,
+    )
 
 
 class Waits:

@@ -12,6 +12,7 @@ import boto3
 from botocore import UNSIGNED
 from botocore.awsrequest import AWSResponse
 from botocore.config import Config
+from botocore.session import Session
 
 from simulator import query_protocol
 from simulator.query_protocol import ApiError, Request
@@ -34,7 +35,9 @@ def auto_scaling_client(
     answer: Callable[[Request], Mapping[str, Any]], new_request_id: Callable[[], str]
 ) -> AutoScalingClient:
     """An Auto Scaling client that makes one attempt, and is answered by `answer`."""
-    client: AutoScalingClient = boto3.client(
+    # Whatever profile the environment names: nothing of it is needed here.
+    session = boto3.Session(botocore_session=Session(session_vars={"profile": (None, None, None, None)}))
+    client: AutoScalingClient = session.client(
         "autoscaling",
         region_name="us-east-1",
         config=Config(signature_version=UNSIGNED, retries={"total_max_attempts": 1}),

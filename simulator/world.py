@@ -114,7 +114,14 @@ class World:
     def _run_sweep(self) -> None:
         self._sweep({}, None)
         self.recorder.raise_bugs()
-        self.clock.at(self.clock() + SWEEP_INTERVAL, self._run_sweep)
+        self.clock.at(self._next_sweep_at(), self._run_sweep)
+
+    def _next_sweep_at(self) -> datetime:
+        """In a minute; where nothing is open, in the minute in which the next thing happens."""
+        next_at = self.clock() + SWEEP_INTERVAL
+        if self.store.open_actions() or self.clock.next_at is None:
+            return next_at
+        return next_at + max(0, (self.clock.next_at - next_at) // SWEEP_INTERVAL) * SWEEP_INTERVAL
 
 
 class WakeUpLine:

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, TypeGuard
 
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 
 from usher.core.deadlines import Load
-from usher.waking import NEAR, send
+from usher.waking import OWN, send
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from datetime import datetime
 
     from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
     from usher.intake import Intake
     from usher.looks import Looks
-    from usher.ports import DeadLetters, Telemetry
+    from usher.ports import DeadLetters, Due, Telemetry
 
 Event: TypeAlias = dict[str, Any]
 Handler: TypeAlias = "Callable[[Event, Context | None], Event]"
@@ -31,11 +33,23 @@ class Context(Protocol):
         ...
 
 
-_LEAST_TIME_FOR_A_LOOK_MS: Final = 15_000  # three calls and two stores, each at its time-out
+class Pass(Protocol):
+    """What a sweep does besides its looks, as far as the time goes: usher.enrolment."""
+
+    def run(self, has_time: Callable[[], bool]) -> None:
+        """One pass."""
+        ...
 
 
-class LooksFailed(Exception):  # noqa: N818 - it reads as what happened
-    """Some looks of a sweep failed; the others were made. Lambda counts this as an error."""
+NEAR: Final = timedelta(seconds=240)  # holds two sweeps, so that one that is cut off costs nothing
+_LEAST_OWN_MARGIN: Final = (
+    OWN / 12
+)  # a beat with a smaller margin is of a timeout so short that it has its own
+_LEAST_TIME_MS: Final = 15_000  # for a look: three calls and two stores, each at its time-out
+
+
+class SweepFailed(Exception):  # noqa: N818 - it reads as what happened
+    """Some of a sweep's work failed; the rest was done. Lambda counts this as an error."""
 
 
 def intake_handler(intake: Intake) -> Handler:
@@ -46,11 +60,11 @@ def intake_handler(intake: Intake) -> Handler:
 
     batch = _batch_handler(take, intake.telemetry)
 
-    def handler(event: Event, context: Context | None = None) -> Event:
+    def handler(event: object, context: Context | None = None) -> Event:
         if _is_from_sqs(event):
             return batch(event, context)
-        records = event.get("Records")
-        for message in records if isinstance(records, list) else [event]:
+        records = event.get("Records") if isinstance(event, dict) else None
+        for message in records if isinstance(records, list) and records else [event]:
             intake.take(json.dumps(message), "lambda")
         return {}
 
@@ -64,7 +78,7 @@ def wake_handler(looks: Looks, dead_letters: DeadLetters, calls_per_second: floa
         try:
             body = json.loads(record.body)
             action_id, version = str(body["action_id"]), int(body["version"])
-        except (ValueError, TypeError, KeyError, RecursionError) as error:
+        except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
             dead_letters.put(record.body, f"not a wake-up: {type(error).__name__}")
             return
         looks.look(action_id, _load(looks, calls_per_second), version)
@@ -72,47 +86,77 @@ def wake_handler(looks: Looks, dead_letters: DeadLetters, calls_per_second: floa
     return _batch_handler(wake, looks.telemetry)
 
 
-def sweep_handler(looks: Looks, calls_per_second: float) -> Handler:
-    """Sweep: wake-ups for what is near, looks at what is overdue, nearest expiry first."""
+def sweep_handler(looks: Looks, calls_per_second: float, enrolment: Pass | None = None) -> Handler:
+    """Sweep: looks at what is overdue, nearest expiry first; wake-ups for what is near.
 
-    def handler(event: Event, context: Context | None = None) -> Event:  # noqa: ARG001 - the schedule says nothing
+    What has expired comes last: nothing can be saved there any more, only written down. Then, in
+    every second minute and as far as the time goes, an enrolment pass.
+    """
+
+    def handler(_: Event, context: Context | None = None) -> Event:
         now = looks.clock()
-        due = sorted(looks.store.due(now + NEAR), key=lambda due: (due.expires_at, due.action_id))
+        due = sorted(looks.store.due(now + NEAR), key=lambda row: (row.expires_at, row.action_id))
         overdue = [row for row in due if row.look_at <= now]
-        for row in due:
-            if row.look_at > now:
-                send(looks.wake_ups, looks.telemetry, row.action_id, row.version, row.look_at - now)
+        expired = [row for row in overdue if row.expires_at <= now]
         looks.telemetry.count("OverdueLooks", len(overdue))
         load = _load(looks, calls_per_second)
-        looked = _look_at_all([row.action_id for row in overdue], looks, load, context)
+        alive = [row for row in overdue if row.expires_at > now]
+        rescued, failures = _look_at_all(alive, looks, load, context)
+        _wake_near([row for row in due if row.look_at > now], looks, now, context)
+        closed, more_failures = _look_at_all(expired, looks, load, context)
+        looked, failures = rescued + closed, failures + more_failures
+        if enrolment is not None and now.minute % 2 == 0 and _has_time(context):
+            failures += _enrol(enrolment, looks.telemetry, context)
+        if failures:
+            raise SweepFailed(f"{'; '.join(failures)}; the log says why")
         return {"near": len(due) - len(overdue), "overdue": len(overdue), "looked": looked}
 
     return handler
 
 
-def _look_at_all(action_ids: Iterable[str], looks: Looks, load: Load, context: Context | None) -> int:
+def _wake_near(rows: Iterable[Due], looks: Looks, now: datetime, context: Context | None) -> None:
+    """Wake-ups for what was stored too far ahead to get its own; the others have theirs."""
+    for row in rows:
+        if row.expires_at - row.look_at > _LEAST_OWN_MARGIN and _has_time(context):
+            send(looks.wake_ups, looks.telemetry, row.action_id, row.version, row.look_at - now)
+
+
+def _look_at_all(
+    rows: Iterable[Due], looks: Looks, load: Load, context: Context | None
+) -> tuple[int, list[str]]:
     """Look at each. One that fails must not keep the others from their looks."""
     looked, failed = 0, 0
-    for action_id in action_ids:
-        if context is not None and context.get_remaining_time_in_millis() < _LEAST_TIME_FOR_A_LOOK_MS:
+    for row in rows:
+        if not _has_time(context):
             break
         try:
-            looks.look(action_id, load)
+            looks.look(row.action_id, load)
             looked += 1
         except Exception as error:  # noqa: BLE001 - the edge: told, and raised when all had their turn
-            looks.telemetry.trouble(f"the look at action {action_id} failed", error)
+            looks.telemetry.trouble(f"the look at action {row.action_id} failed", error)
             failed += 1
-    if failed:
-        raise LooksFailed(f"{failed} of {failed + looked} looks failed; the log says why")
-    return looked
+    return looked, [f"{failed} of {failed + looked} looks failed"] if failed else []
+
+
+def _enrol(enrolment: Pass, telemetry: Telemetry, context: Context | None) -> list[str]:
+    try:
+        enrolment.run(lambda: _has_time(context))
+    except Exception as error:  # noqa: BLE001 - the edge: told, and raised at the end of the sweep
+        telemetry.trouble("the enrolment pass failed", error)
+        return ["the enrolment pass failed"]
+    return []
+
+
+def _has_time(context: Context | None) -> bool:
+    return context is None or context.get_remaining_time_in_millis() >= _LEAST_TIME_MS
 
 
 def _load(looks: Looks, calls_per_second: float) -> Load:
     return Load(open_actions=looks.store.open_actions(), calls_per_second=calls_per_second)
 
 
-def _is_from_sqs(event: Event) -> bool:
-    records = event.get("Records")
+def _is_from_sqs(event: object) -> TypeGuard[Event]:
+    records = event.get("Records") if isinstance(event, dict) else None
     return (
         isinstance(records, list)
         and bool(records)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Final, assert_never
 
 from usher.aws import messages
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from usher.ports import DeadLetters, Store, Telemetry, WakeUps
 
 TRIES: Final = 8
+_OF_ONE_MOVE: Final = timedelta(seconds=10)  # the hooks of one transition begin together
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -76,7 +79,8 @@ class Intake:
                 self._tell("ignored", f"{what} is not configured for {notice.transition}")
                 return
             policy = hook.policy_for(self._move(notice, hook))
-            known = self._open(_action(notice, hook, policy, self.new_id(), now), raw, now)
+            action = _action(notice, hook, policy, self.new_id(), now)
+            known = self._open(self._beside_others(action, now), raw, now)
         if known is not None:
             self._note_copy(known, notice, raw, now)
 
@@ -98,10 +102,25 @@ class Intake:
         """
         actions = self.store.of_instance(instance_id)
         launches = [action for action in actions if action.hook.transition is Transition.LAUNCHING]
-        if not launches:
-            return False
-        end = launches[-1].move_end
-        return launches[-1].result is Result.ABANDON or (end is not None and not end.succeeded)
+        return any(
+            action.result is Result.ABANDON or (action.move_end is not None and not action.move_end.succeeded)
+            for action in launches
+            if launches[-1].started_at - action.started_at <= _OF_ONE_MOVE
+        )
+
+    def _beside_others(self, action: Action, now: datetime) -> Action:
+        """The action, beside others of its instance and hook: only the last to begin can still wait.
+
+        The others are over, whether or not an event said so; they are looked at, and ask.
+        """
+        for other in self.store.of_instance(action.instance_id):
+            if other.hook.name != action.hook.name or other.hook.group != action.hook.group:
+                continue
+            if other.started_at > action.started_at:
+                action = _superseded(action, other, now)
+            elif other.is_open and other.move_end is None:
+                self._change(other, partial(_superseded, by=action, now=now), now)
+        return action
 
     def _open(self, action: Action, raw: Raw, now: datetime) -> Action | None:
         """Record a new action. Returns another that was recorded for its token meanwhile."""
@@ -188,9 +207,27 @@ class Intake:
         raise Unavailable(f"action {action.id} changed {TRIES} times while a notice was stored on it")
 
     def _save(self, action: Action, raw: Raw | None, now: datetime) -> None:
-        stored_with_wake_ups(
-            action, now, lambda: self.store.save(action, raw=raw), self.wake_ups, self.telemetry
-        )
+        def store() -> None:
+            self.store.save(action, raw=raw)
+
+        stored_with_wake_ups(action, now, store, self.wake_ups, self.telemetry, needs_queue=True)
+
+
+def _superseded(action: Action, by: Action, now: datetime) -> Action:
+    if not action.is_open or action.move_end is not None:
+        return action
+    end = MoveEnd(
+        activity_id=by.id,
+        group=action.hook.group,
+        instance_id=action.instance_id,
+        transition=action.hook.transition,
+        origin=action.origin,
+        destination=action.destination,
+        started_at=None,
+        ended_at=by.started_at,
+        detail="the instance waits in the hook again",
+    )
+    return replace(action, move_end=end, look_at=now).noted(now, "outcome", end.detail)
 
 
 def _looked_at(action: Action, now: datetime) -> Action:

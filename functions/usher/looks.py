@@ -23,8 +23,14 @@ if TYPE_CHECKING:
     from usher.ports import Answer, AutoScaling, Store, Telemetry, WakeUps
 
 TRIES: Final = 4
-YOUNG: Final = timedelta(seconds=60)  # until then "No active" may mean: not visible yet
+YOUNG: Final = timedelta(seconds=15)  # until then "No active" may mean: not visible yet
 _SOON: Final = timedelta(seconds=2)
+_UNKNOWN_PATIENCE: Final = timedelta(hours=1)  # how long it is asked how an action ended
+_COUNTED: Final = {
+    AnswerKind.ACCEPTED: "Heartbeats",
+    AnswerKind.BUSY: "Throttled",
+    AnswerKind.REFUSED: "Refused",
+}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -111,21 +117,15 @@ class Looks:
         )
         action = self._store(action, now, spent)
         answer = self.auto_scaling.complete(action, decision.result)
-        if answer.kind is AnswerKind.ACCEPTED:
-            self.telemetry.count("Completed", dimensions={"Result": decision.result})
 
         def settled(action: Action, now: datetime) -> Action:
-            action = _answered(action, f"CompleteLifecycleAction {decision.result}", answer, now)
             if answer.kind is AnswerKind.ACCEPTED:
                 return _closed(action, Outcome.COMPLETED, action.reason, now)
-            if answer.kind is AnswerKind.NO_ACTIVE_ACTION and _was_ours(action, maybe_sent_at):
-                reason = f"{action.reason} (by an earlier call of ours, whose answer was lost)"
-                return _closed(action, Outcome.COMPLETED, reason, now)
             if answer.kind is not AnswerKind.UNANSWERED:
                 action = replace(action, complete_sent_at=maybe_sent_at)
             return self._after_failure(action, answer, now)
 
-        self._settle(action, settled)
+        self._settle(action, f"CompleteLifecycleAction {decision.result}", answer, settled)
 
     def _heartbeat(
         self, action: Action, decision: Heartbeat, load: Load, now: datetime, spent: Sequence[Signal]
@@ -136,25 +136,26 @@ class Looks:
         sent_at = self.clock()
         answer = self.auto_scaling.heartbeat(action)
         if answer.kind is AnswerKind.ACCEPTED:
-            self.telemetry.count("Heartbeats")
             self.telemetry.count("SecondsToExpiry", (action.expires_at - sent_at).total_seconds())
 
         def settled(action: Action, now: datetime) -> Action:
-            action = _answered(action, "RecordLifecycleActionHeartbeat", answer, now)
             if answer.kind is not AnswerKind.ACCEPTED:
                 return self._after_failure(action, answer, now)
             action = replace(action, heartbeats=action.heartbeats + 1, beaten_at=sent_at, move_end=None)
             return replace(action, look_at=_next_look(action, load, now))
 
-        self._settle(action, settled)
+        self._settle(action, "RecordLifecycleActionHeartbeat", answer, settled)
 
-    def _settle(self, action: Action, settled: Callable[[Action, datetime], Action]) -> None:
+    def _settle(
+        self, action: Action, call: str, answer: Answer, settled: Callable[[Action, datetime], Action]
+    ) -> None:
         """Store what an answer changes, on top of what others stored during the call.
 
-        What they stored may ask for a look, so then the next look is at once.
+        Where others went on meanwhile, only an acceptance still says something of the record as it
+        is then; whatever else the answer was, a new look asks again, at once.
         """
         now = self.clock()
-        after = settled(action, now)
+        after = settled(_answered(action, call, answer, now), now)
         for _ in range(TRIES):
             try:
                 self._store(after, now)
@@ -162,49 +163,45 @@ class Looks:
                 newer = self.store.load(action.id)
                 if newer is None or not newer.is_open:
                     return
-                after = settled(newer, now)
+                after = _answered(newer, call, answer, now)
+                if answer.kind is AnswerKind.ACCEPTED:
+                    after = settled(after, now)
                 after = replace(after, look_at=now) if after.is_open else after
             else:
+                self._count(answer, after)
                 return
+
+    def _count(self, answer: Answer, after: Action) -> None:
+        """Counted when it is stored, so once."""
+        match after.outcome:
+            case Outcome.COMPLETED:
+                self.telemetry.count("Completed", dimensions={"Result": str(after.result)})
+            case Outcome.DEFAULTED:
+                self.telemetry.count("Defaulted")
+            case Outcome.ENDED_ELSEWHERE:
+                self.telemetry.count("EndedElsewhere")
+            case None if answer.kind in _COUNTED:
+                self.telemetry.count(_COUNTED[answer.kind])
+            case None:
+                pass
 
     def _after_failure(self, action: Action, answer: Answer, now: datetime) -> Action:
         """The action after a call that was not accepted: tried again, or ended."""
         look_at = deadlines.retry_at(now, action.expires_at)
-        match answer.kind:
-            case AnswerKind.NO_ACTIVE_ACTION if self._may_be_invisible_yet(action, now):
-                look_at = now + _SOON
-            case AnswerKind.NO_ACTIVE_ACTION:
-                return self._ended(action, now)
-            case AnswerKind.BUSY:
-                self.telemetry.count("Throttled")
-            case AnswerKind.REFUSED:
-                self.telemetry.count("Refused")
-            case AnswerKind.UNREACHED | AnswerKind.UNANSWERED | AnswerKind.ACCEPTED:
-                pass
-        return self._ended(action, now) if now >= action.ends_at else replace(action, look_at=look_at)
+        if answer.kind is AnswerKind.NO_ACTIVE_ACTION:
+            if not self._may_be_invisible_yet(action, now):
+                return _ended(action, now)
+            look_at = now + _SOON
+        patience = timedelta(0) if answer.kind is AnswerKind.REFUSED else _UNKNOWN_PATIENCE
+        if now >= action.ends_at + patience:
+            return _ended(action, now)
+        return replace(action, look_at=look_at)
 
     def _may_be_invisible_yet(self, action: Action, now: datetime) -> bool:
         """Within seconds of its start an action may not be visible yet; the live state tells."""
         if action.move_end is not None or now - action.started_at > YOUNG:
             return False
         return self.auto_scaling.waits(action.instance_id) is not False
-
-    def _ended(self, action: Action, now: datetime) -> Action:
-        """The action closed without a result of ours: by someone else, or by AWS."""
-        first_expiry = action.started_at + action.hook.heartbeat_timeout
-        end = action.move_end
-        if end is not None:
-            reason = f"ended elsewhere: {end.detail}"
-        elif action.first_seen_at >= first_expiry:
-            reason = "ended before it was known here: its heartbeat timeout had run out"
-        elif now < action.expires_at:
-            reason = "ended elsewhere before its time was up"
-        else:
-            self.telemetry.count("Defaulted")
-            reason = f"fell to the default result {action.hook.default_result}: its time ran out"
-            return _closed(action, Outcome.DEFAULTED, reason, now)
-        self.telemetry.count("EndedElsewhere")
-        return _closed(action, Outcome.ENDED_ELSEWHERE, reason, now)
 
     def _observe(
         self, action: Action, decision: Heartbeat | Wait, load: Load, now: datetime, spent: Sequence[Signal]
@@ -223,9 +220,26 @@ class Looks:
             self._store(replace(action, look_at=decision.look_again_at), now, spent)
 
 
-def _was_ours(action: Action, maybe_sent_at: datetime | None) -> bool:
-    """Whether an earlier Complete of ours, sent in time and never denied, explains "No active"."""
-    return maybe_sent_at is not None and maybe_sent_at < action.expires_at
+def _ended(action: Action, now: datetime) -> Action:
+    """The action closed because it is not active any more: by our call, someone else, or AWS.
+
+    A Complete of ours explains it that was sent in time and never denied (the answer was lost).
+    """
+    sent_at = action.complete_sent_at
+    end = action.move_end
+    if sent_at is not None and sent_at < action.expires_at:
+        reason = f"{action.reason} (by an earlier call of ours, whose answer was lost)"
+        return _closed(action, Outcome.COMPLETED, reason, now)
+    if end is not None:
+        reason = f"ended elsewhere: {end.detail}"
+    elif action.first_seen_at >= action.started_at + action.hook.heartbeat_timeout:
+        reason = "ended before it was known here: its heartbeat timeout had run out"
+    elif now < action.expires_at:
+        reason = "ended elsewhere before its time was up"
+    else:
+        reason = f"fell to the default result {action.hook.default_result}: its time ran out"
+        return _closed(action, Outcome.DEFAULTED, reason, now)
+    return _closed(action, Outcome.ENDED_ELSEWHERE, reason, now)
 
 
 def _observed(action: Action, decision: Complete, now: datetime) -> Action:

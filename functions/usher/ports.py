@@ -1,4 +1,4 @@
-"""What the looks and the intake need of the world, in their own words."""
+"""What the looks, the intake and the enrolment need of the world, in their own words."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime, timedelta
 
+    from usher.core.enrolment import Enrolled, GroupSeen, HookSeen
     from usher.core.model import Action, Entry, MoveEnd, Result, Signal
     from usher.core.notices import TestNotice
 
@@ -20,6 +21,18 @@ class Moved(Exception):  # noqa: N818 - it reads as what happened
 
 class Unavailable(Exception):  # noqa: N818 - it reads as what happened
     """A store or queue did not do what it was asked, and may later: ask for redelivery."""
+
+
+class TryLater(Exception):  # noqa: N818 - it reads as what happened
+    """Auto Scaling is busy or was not reached: leave it alone until the next run."""
+
+
+class CallRefused(Exception):  # noqa: N818 - it reads as what happened
+    """Auto Scaling says no, and will say so again until someone changes something."""
+
+
+class GroupGone(Exception):  # noqa: N818 - it reads as what happened
+    """The group was deleted meanwhile."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -198,4 +211,91 @@ class Telemetry(Protocol):
 
     def trouble(self, what: str, error: Exception) -> None:
         """Something failed that Usher will make up for."""
+        ...
+
+
+class EnrolmentTelemetry(Telemetry, Protocol):
+    """What the operators see of the enrolment, too."""
+
+    def enrolment(self, step: str, group: str, hook: str, reason: str) -> None:
+        """A pass took a step (put, removed, forgot, conflict, …) for a hook on a group."""
+        ...
+
+
+class LiveGroups(Protocol):
+    """The groups and hooks as they are now. Both may raise TryLater and CallRefused."""
+
+    def groups(self) -> Sequence[GroupSeen]:
+        """Every group of the account and region."""
+        ...
+
+    def hooks_of(self, group: str) -> Sequence[HookSeen]:
+        """The hooks on one group. Raises GroupGone."""
+        ...
+
+
+class HookCalls(Protocol):
+    """The calls on hooks. Both may raise TryLater, CallRefused and GroupGone."""
+
+    def put_hook(self, record: Enrolled) -> None:
+        """PutLifecycleHook, with the settings of the record."""
+        ...
+
+    def delete_hook(self, record: Enrolled) -> None:
+        """DeleteLifecycleHook. One that is gone is deleted."""
+        ...
+
+
+class Groups(LiveGroups, HookCalls, Protocol):
+    """What an enrolment pass asks of Auto Scaling."""
+
+
+class Enrolments(Protocol):
+    """The records of the hooks that Usher put."""
+
+    def enrolled(self) -> Sequence[Enrolled]:
+        """All of them; the order is not promised."""
+        ...
+
+    def keep(self, record: Enrolled) -> Enrolled:
+        """Store the state after `record.version`, for 400 days from now; return it as stored.
+
+        Raises Moved where the stored version is another one, and stores nothing then.
+        """
+        ...
+
+    def forget(self, record: Enrolled) -> None:
+        """Drop the record. Raises Moved where the stored version is another one."""
+        ...
+
+
+class Allowance(Protocol):
+    """How many hooks may still be put and removed in the hour (UTC) of a moment, over all runs."""
+
+    def left(self, moment: datetime) -> int:
+        """How many are left."""
+        ...
+
+    def take(self, moment: datetime) -> bool:
+        """Take one, before the call that it is for; False where none is left."""
+        ...
+
+    def give_back(self, moment: datetime) -> None:
+        """Give one back, whose call was refused and so changed nothing."""
+        ...
+
+
+class EnrolmentRecords(Enrolments, Allowance, Protocol):
+    """What an enrolment pass keeps."""
+
+
+class OpenActions(Protocol):
+    """The open actions, as the Store has them."""
+
+    def due(self, until: datetime) -> Iterable[Due]:
+        """See Finding."""
+        ...
+
+    def load(self, action_id: str) -> Action | None:
+        """See Records."""
         ...

@@ -6,10 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from usher.core.enrolment import Target
+from usher.core.policy import Way
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 _NEEDED: Final = ("USHER_TABLE", "USHER_WAKE_UPS_URL", "USHER_DEAD_LETTERS_URL", "USHER_CALLS_PER_SECOND")
+_NEEDED_TO_ENROL: Final = ("USHER_INBOX_ARN", "USHER_HOOK_ROLE_ARN", "USHER_ENROLMENTS_PER_HOUR")
 _HOOKS: Final = Path(__file__).parent.parent / "hooks.json"
 
 
@@ -30,9 +34,7 @@ class Settings:
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:
         """Raises SettingsRefused with every name that is missing, or the value that is none."""
-        missing = [name for name in _NEEDED if not environment.get(name)]
-        if missing:
-            raise SettingsRefused(f"the environment must have {', '.join(missing)}")
+        _require(_NEEDED, environment)
         calls_per_second = environment["USHER_CALLS_PER_SECOND"]
         try:
             calls = float(calls_per_second)
@@ -47,3 +49,48 @@ class Settings:
             calls_per_second=calls,
             hooks=Path(environment.get("USHER_HOOKS") or _HOOKS),
         )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EnrolmentSettings:
+    """What the sweep needs besides, to put hooks on groups by glob or tags."""
+
+    inbox_arn: str
+    topic_arn: str | None  # None: no hook notifies by SNS
+    intake_arn: str | None  # None: no hook notifies Lambda
+    hook_role_arn: str
+    per_hour: int  # hooks that may be put and removed
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> EnrolmentSettings:
+        """Raises SettingsRefused with every name that is missing, or the value that is none."""
+        _require(_NEEDED_TO_ENROL, environment)
+        per_hour = environment["USHER_ENROLMENTS_PER_HOUR"]
+        if not (per_hour.isascii() and per_hour.isdigit()):
+            raise SettingsRefused(f"USHER_ENROLMENTS_PER_HOUR must be a whole number, got {per_hour!r}")
+        return cls(
+            inbox_arn=environment["USHER_INBOX_ARN"],
+            topic_arn=environment.get("USHER_TOPIC_ARN") or None,
+            intake_arn=environment.get("USHER_INTAKE_ARN") or None,
+            hook_role_arn=environment["USHER_HOOK_ROLE_ARN"],
+            per_hour=int(per_hour),
+        )
+
+    @property
+    def targets(self) -> dict[Way, Target]:
+        """Whom a hook can notify. Lambda is invoked without a role, and EventBridge needs no target."""
+        targets = {
+            Way.SQS: Target(arn=self.inbox_arn, role_arn=self.hook_role_arn),
+            Way.EVENTBRIDGE: Target(arn=None),
+        }
+        if self.topic_arn is not None:
+            targets[Way.SNS] = Target(arn=self.topic_arn, role_arn=self.hook_role_arn)
+        if self.intake_arn is not None:
+            targets[Way.LAMBDA] = Target(arn=self.intake_arn)
+        return targets
+
+
+def _require(names: Iterable[str], environment: Mapping[str, str]) -> None:
+    missing = [name for name in names if not environment.get(name)]
+    if missing:
+        raise SettingsRefused(f"the environment must have {', '.join(missing)}")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 import sys
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -14,12 +16,12 @@ from moto import mock_aws
 
 from usher import wiring
 from usher.aws.table import definition
+from usher.settings import SettingsRefused
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
-HOOKS = {
+HOOKS: dict[str, Any] = {
     "version": 1,
     "policies": {"p": {"until": [{"elapsed": "10m"}]}},
     "hooks": [{"name": "drain", "group": "web", "transition": "terminating", "policy": "p"}],
@@ -38,6 +40,9 @@ def wake_ups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         "USHER_TABLE": "records",
         "USHER_CALLS_PER_SECOND": "10",
         "USHER_HOOKS": str(hooks),
+        "USHER_INBOX_ARN": "arn:aws:sqs:us-east-1:123456789012:inbox",
+        "USHER_HOOK_ROLE_ARN": "arn:aws:iam::123456789012:role/usher",
+        "USHER_ENROLMENTS_PER_HOUR": "50",
     }.items():
         monkeypatch.setenv(name, value)
     with mock_aws():
@@ -90,6 +95,40 @@ def test_a_message_becomes_a_record_and_its_wake_up_a_look(wake_ups: str) -> Non
 
 def test_a_sweep_runs_over_an_empty_table(wake_ups: str) -> None:
     assert function("sweep")({}, None) == {"near": 0, "overdue": 0, "looked": 0}
+    assert received(wake_ups) == []
+
+
+@pytest.mark.parametrize(("minute", "expected"), [(0, ["drain"]), (1, [])], ids=["even", "odd"])
+def test_every_second_sweep_enrols_the_groups_that_fit(
+    wake_ups: str, monkeypatch: pytest.MonkeyPatch, minute: int, expected: list[str]
+) -> None:
+    hooks = HOOKS | {"hooks": [{**hook, "group": "we*"} for hook in HOOKS["hooks"]]}
+    Path(os.environ["USHER_HOOKS"]).write_text(json.dumps(hooks))
+    monkeypatch.setattr(wiring, "now", lambda: datetime(2026, 3, 1, 12, minute, tzinfo=UTC))
+    groups = boto3.client("autoscaling")
+    groups.create_launch_configuration(
+        LaunchConfigurationName="l", ImageId="ami-12345678", InstanceType="t3.nano"
+    )
+    groups.create_auto_scaling_group(
+        AutoScalingGroupName="web",
+        LaunchConfigurationName="l",
+        MinSize=0,
+        MaxSize=1,
+        AvailabilityZones=["us-east-1a"],
+    )
+    assert function("sweep")({}, None)["looked"] == 0
+    found = groups.describe_lifecycle_hooks(AutoScalingGroupName="web")["LifecycleHooks"]
+    assert [hook["LifecycleHookName"] for hook in found] == expected
+    assert received(wake_ups) == []
+
+
+def test_only_the_sweep_needs_what_enrolment_needs(wake_ups: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("USHER_INBOX_ARN", "USHER_HOOK_ROLE_ARN", "USHER_ENROLMENTS_PER_HOUR"):
+        monkeypatch.delenv(name)
+    assert function("intake")(sqs_event("{"), None) == {"batchItemFailures": []}
+    assert function("wake")(sqs_event("{"), None) == {"batchItemFailures": []}
+    with pytest.raises(SettingsRefused, match="USHER_INBOX_ARN"):
+        function("sweep")
     assert received(wake_ups) == []
 
 

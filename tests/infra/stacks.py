@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, Final
 
 import aws_cdk as cdk
 from aws_cdk.assertions import Template
 
+from app import make
+from cli.hooks_file import load, read
 from infra.configuration import Deployment
 from infra.controller import Controller
 from infra.hooks import Hooks
@@ -58,6 +61,24 @@ def templates(of: Deployment) -> tuple[dict[str, Any], dict[str, Any]]:
     return dict(Template.from_stack(controller).to_json()), dict(Template.from_stack(hooks).to_json())
 
 
+def app_of(of: Deployment) -> cdk.App:
+    """The app as `app.py` makes it, which bundles nothing."""
+    app = cdk.App(context={"aws:cdk:bundling-stacks": []})
+    make(app, of)
+    return app
+
+
+def all_templates(of: Deployment) -> dict[str, dict[str, Any]]:
+    """The templates of all stacks, by name."""
+    made = [each for each in app_of(of).node.children if isinstance(each, cdk.Stack)]
+    return {each.stack_name: dict(Template.from_stack(each).to_json()) for each in made}
+
+
+def of_file(path: Path, **settings: Any) -> Deployment:
+    """The deployment of a hooks file."""
+    return Deployment(configuration=load(path), hooks_data=read(path), **settings)
+
+
 def resources(template: dict[str, Any], kind: str) -> dict[str, dict[str, Any]]:
     """The properties of every resource of a type, by logical id."""
     found = template.get("Resources", {}).items()
@@ -68,3 +89,22 @@ def statements(template: dict[str, Any]) -> list[dict[str, Any]]:
     """Every statement of every policy of a role."""
     policies = resources(template, "AWS::IAM::Policy").values()
     return [each for policy in policies for each in policy["PolicyDocument"]["Statement"]]
+
+
+_WAYS: Final = [
+    hook(name=way, group=f"by-{way}", notify=way, heartbeat_timeout="10m")
+    for way in ("sqs", "sns", "eventbridge", "lambda")
+]
+ALL_WAYS: Final = hooks_data(
+    *_WAYS, hook(name="glob", group="jobs-*"), hook(name="tags", group={"tags": {"team": "web"}})
+)
+WITH_KEY: Final = deployment(
+    ALL_WAYS, customer_key=True, alarm_email="ops@example.com", retired_groups=("old-*",)
+)
+# What the rules of linters are held against.
+DEPLOYMENTS: Final = {
+    "default": deployment(),
+    "all four ways in": deployment(ALL_WAYS),
+    "a customer key": WITH_KEY,
+    "the demo": of_file(Path(__file__).parents[2] / "infra" / "demo.hooks.yaml", demo=True),
+}

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from infra.notifications import MOST_PATTERN_CHARACTERS, rule_patterns
-from tests.infra.stacks import deployment, hook, hooks_data, resources, statements, templates
+from tests.infra.stacks import DEPLOYMENTS, deployment, hook, hooks_data, resources, statements, templates
 from usher.aws import table
+
+if TYPE_CHECKING:
+    from infra.configuration import Deployment
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +58,20 @@ def test_the_ids_of_what_holds_data_never_change(template: dict[str, Any]) -> No
         "WakeUpsDeadLetters603E8A91",
         "WakeUpsQueue2CC32346",
     }
+
+
+def test_what_holds_data_outlives_its_stack_and_only_hints_go(template: dict[str, Any]) -> None:
+    """Notifications not yet read and dead letters stay; a wake-up is a hint, the record is the truth."""
+    kinds = ("AWS::DynamoDB::Table", "AWS::SQS::Queue")
+    found = template["Resources"].items()
+    fates = {
+        name: (each["DeletionPolicy"], each["UpdateReplacePolicy"])
+        for name, each in found
+        if each["Type"] in kinds
+    }
+    assert fates.pop("WakeUpsQueue2CC32346") == ("Delete", "Delete")
+    assert len(fates) == 5
+    assert set(fates.values()) == {("Retain", "Retain")}
 
 
 def test_every_queue_has_dead_letters_or_is_for_them_and_redrive_outlasts_an_outage(
@@ -196,12 +213,62 @@ def test_no_pattern_passes_the_limit_and_none_of_the_names_is_lost(length: int) 
     assert carried == names
 
 
-def test_nothing_may_be_reached_by_everyone(template: dict[str, Any]) -> None:
+@pytest.mark.parametrize("of", DEPLOYMENTS.values(), ids=DEPLOYMENTS.keys())
+def test_nothing_may_be_reached_by_everyone_nor_by_a_service_for_everyone(of: Deployment) -> None:
+    """A service's principal alone would let every account's rules, topics and alarms in."""
+    template, _ = templates(of)
+    allowed = 0
     for kind in ("AWS::SQS::QueuePolicy", "AWS::SNS::TopicPolicy"):
         for policy in resources(template, kind).values():
             for statement in policy["PolicyDocument"]["Statement"]:
-                open_to_all = statement["Effect"] == "Allow" and statement["Principal"] in ("*", {"AWS": "*"})
-                assert not open_to_all
+                if statement["Effect"] == "Allow":
+                    allowed += 1
+                    assert statement["Principal"].keys() == {"Service"}
+                    assert "aws:SourceArn" in str(statement["Condition"])
+    assert allowed >= 3
+    for permission in resources(template, "AWS::Lambda::Permission").values():
+        assert "AWSServiceRoleForAutoScaling" in str(permission["Principal"])
+
+
+def test_alarms_may_publish_to_their_topic(template: dict[str, Any]) -> None:
+    """A topic that gets a policy of its own loses the one by which CloudWatch could."""
+    (policy,) = resources(template, "AWS::SNS::TopicPolicy").values()
+    allowed = [each for each in policy["PolicyDocument"]["Statement"] if each["Effect"] == "Allow"]
+    (statement,) = allowed
+    assert statement["Principal"] == {"Service": "cloudwatch.amazonaws.com"}
+    assert statement["Action"] == "sns:Publish"
+
+
+def test_however_many_rules_the_policy_of_the_inbox_stays_small() -> None:
+    """SQS takes 8,192 bytes (aws-facts 5)."""
+    data = hooks_data(*(hook(name=f"h{number}", group=f"{number:0200}") for number in range(200)))
+    template, _ = templates(deployment(data))
+    assert len(resources(template, "AWS::Events::Rule")) > 20
+    for policy in resources(template, "AWS::SQS::QueuePolicy").values():
+        assert len(json.dumps(policy)) < 2500
+
+
+def test_a_failing_sweep_is_told_and_not_tried_again(template: dict[str, Any]) -> None:
+    """Scheduler invokes asynchronously, and Lambda would try twice more on its own, minutes late."""
+    (invoke,) = resources(template, "AWS::Lambda::EventInvokeConfig").values()
+    assert invoke["FunctionName"]["Ref"].startswith("SweepFunction")
+    assert invoke["MaximumRetryAttempts"] == 0
+    assert invoke["DestinationConfig"]["OnFailure"]["Destination"]["Fn::GetAtt"][0].startswith("Schedule")
+
+
+def test_the_role_of_the_schedule_may_invoke_the_sweep_alone_for_this_account_alone(
+    template: dict[str, Any],
+) -> None:
+    roles, policies = resources(template, "AWS::IAM::Role"), resources(template, "AWS::IAM::Policy")
+    (role,) = [each for name, each in roles.items() if name.startswith("ScheduleRole")]
+    (trust,) = role["AssumeRolePolicyDocument"]["Statement"]
+    assert set(trust["Condition"]["StringEquals"]) == {"aws:SourceAccount", "aws:SourceArn"}
+    (policy,) = [each for name, each in policies.items() if name.startswith("ScheduleRole")]
+    granted = {
+        each["Action"]: each["Resource"]["Fn::GetAtt"][0] for each in policy["PolicyDocument"]["Statement"]
+    }
+    assert granted["lambda:InvokeFunction"].startswith("SweepFunction")
+    assert granted["sqs:SendMessage"].startswith("ScheduleDeadLetters")
 
 
 def test_what_waits_is_released_before_anything_else_of_the_stack_goes(template: dict[str, Any]) -> None:
@@ -209,10 +276,17 @@ def test_what_waits_is_released_before_anything_else_of_the_stack_goes(template:
     (release,) = raw(template, "Custom::UsherRelease")
     needed = set(release["DependsOn"])
     for kind in ("AWS::SQS::Queue", "AWS::DynamoDB::Table", "AWS::Events::Rule", "AWS::IAM::Policy"):
-        theirs = {
-            name for name in resources(template, kind) if not name.startswith(("Watch", "SchedulerRole"))
-        }
+        theirs = {name for name in resources(template, kind) if not name.startswith("Watch")}
         assert theirs <= needed, kind
+
+
+def test_the_topic_of_hooks_goes_no_sooner() -> None:
+    """Where a hook's target is gone, Auto Scaling applies the default result at once (aws-facts 2.6)."""
+    template, _ = templates(deployment(hooks_data(hook(notify="sns"))))
+    (release,) = raw(template, "Custom::UsherRelease")
+    topics = {name for name in resources(template, "AWS::SNS::Topic") if not name.startswith("Watch")}
+    assert topics
+    assert topics <= set(release["DependsOn"])
 
 
 def test_silence_and_every_promise_has_its_alarm(template: dict[str, Any]) -> None:

@@ -64,5 +64,6 @@ def test_a_direct_target_may_be_invoked_by_the_service_linked_role_alone() -> No
     granted = resources(template, "AWS::Lambda::Permission").values()
     (permission,) = [each for each in granted if "AWSServiceRoleForAutoScaling" in str(each["Principal"])]
     assert permission["Action"] == "lambda:InvokeFunction"
-    (invoke,) = resources(template, "AWS::Lambda::EventInvokeConfig").values()
+    failures = resources(template, "AWS::Lambda::EventInvokeConfig").values()
+    (invoke,) = [each for each in failures if each["FunctionName"]["Ref"].startswith("Intake")]
     assert invoke["DestinationConfig"]["OnFailure"]["Destination"]["Fn::GetAtt"][0].startswith("InboxQueue")

@@ -116,7 +116,7 @@ def test_a_heartbeat_stores_a_retry_before_the_call_and_the_new_expiry_after_it(
     beaten = scene.look()
     assert scene.effects == [
         "wake v2 in 2.5s",
-        "wake v2 in 7.5s",
+        "wake v2 in 6.25s",
         "store v2 open",
         "heartbeat",
         "wake v3 in 20s",

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from itertools import count
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from simulator.memory_store import MemoryStore
 from simulator.recorder import Recorder
 from simulator.world import DeadLetterList
-from tests.factories import a_policy, an_action, at
+from tests.factories import a_policy, an_action, at, hook_terms
 from usher.core import configuration
 from usher.core.model import Action, Result
-from usher.handlers import LooksFailed, intake_handler, sweep_handler, wake_handler
+from usher.handlers import SweepFailed, intake_handler, sweep_handler, wake_handler
 from usher.intake import Intake
 from usher.looks import Looks
 from usher.ports import Answer, AnswerKind, Raw, Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 CONFIGURATION = configuration.parse(
     {
@@ -189,13 +193,21 @@ def test_a_sweep_looks_at_what_is_overdue_and_wakes_what_is_near() -> None:
     at_once = a_policy([])
     stage = sweep_over(
         an_action(id="overdue", token="1" * 36, policy=at_once),
-        an_action(id="near", token="2" * 36, look_at=at(150)),
-        an_action(id="far", token="3" * 36, look_at=at(150.1)),
+        an_action(id="near", token="2" * 36, look_at=at(240)),
+        an_action(id="far", token="3" * 36, look_at=at(240.1)),
     )
     assert sweep_handler(stage.looks, 10)({}, None) == {"near": 1, "overdue": 1, "looked": 1}
     open_ids = {action.id for action in stage.store.actions() if action.is_open}
     assert open_ids == {"near", "far"}
-    assert ("near", 1, timedelta(seconds=150)) in stage.woken
+    assert ("near", 1, timedelta(seconds=240)) in stage.woken
+
+
+def test_a_sweep_wakes_nothing_that_got_its_wake_ups_when_it_was_stored() -> None:
+    """A beat with a margin under 75 s is of a timeout under 15 minutes, which SQS can delay for."""
+    short = hook_terms(heartbeat_timeout=timedelta(minutes=5))
+    stage = sweep_over(an_action(hook=short, look_at=at(230)))
+    assert sweep_handler(stage.looks, 10)({}, None)["near"] == 1
+    assert stage.woken == []
 
 
 def test_a_look_that_fails_keeps_no_other_from_its_turn_and_is_reported() -> None:
@@ -205,7 +217,7 @@ def test_a_look_that_fails_keeps_no_other_from_its_turn_and_is_reported() -> Non
         an_action(id="later", token="2" * 36, policy=at_once, started_at=at(-1)),
         an_action(id="last", token="3" * 36, policy=at_once, started_at=at(0.001)),
     )
-    with pytest.raises(LooksFailed, match="1 of 3 looks failed"):
+    with pytest.raises(SweepFailed, match="1 of 3 looks failed"):
         sweep_handler(stage.looks, 10)({}, None)
     assert [action.id for action in stage.store.actions() if action.is_open] == ["action-bug"]
 
@@ -272,3 +284,49 @@ def test_a_change_that_never_gets_through_asks_for_redelivery() -> None:
     )
     store.open(an_action(token="1" * 36), Raw(received_at=at(0), body="{}"))
     assert failures(intake_handler(contended)(sqs(message()), None)) == ["m0"]
+
+
+class Pass:
+    """An enrolment that only counts its runs, and fails where it is told to."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.runs = 0
+        self._error = error
+
+    def run(self, has_time: Callable[[], bool]) -> None:
+        assert has_time()
+        self.runs += 1
+        if self._error is not None:
+            raise self._error
+
+
+@pytest.mark.parametrize(("seconds", "runs"), [(0, 1), (59, 1), (60, 0), (119, 0), (120, 1)])
+def test_the_enrolment_runs_in_every_even_minute(seconds: int, runs: int) -> None:
+    stage = Stage()
+    enrolment = Pass()
+    looks = replace(stage.looks, clock=lambda: at(seconds))
+    sweep_handler(looks, 10, enrolment)({}, None)
+    assert enrolment.runs == runs
+
+
+def test_an_enrolment_that_fails_spoils_no_look_and_is_reported() -> None:
+    stage = sweep_over(an_action(policy=a_policy([])))
+    with pytest.raises(SweepFailed, match=r"^the enrolment pass failed; the log says why$"):
+        sweep_handler(stage.looks, 10, Pass(KeyError("a bug")))({}, None)
+    assert not stage.store.actions()[0].is_open
+    assert [what for what, _ in stage.recorder.troubles] == ["the enrolment pass failed"]
+
+
+def test_a_look_that_fails_keeps_the_enrolment_from_nothing() -> None:
+    stage = sweep_over(an_action(id="action-bug", policy=a_policy([])))
+    enrolment = Pass()
+    with pytest.raises(SweepFailed, match="1 of 1 looks failed"):
+        sweep_handler(stage.looks, 10, enrolment)({}, None)
+    assert enrolment.runs == 1
+
+
+def test_a_sweep_near_its_end_enrols_nothing() -> None:
+    stage = Stage()
+    enrolment = Pass()
+    sweep_handler(stage.looks, 10, enrolment)({}, LittleTime())
+    assert enrolment.runs == 0

@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from usher.settings import Settings, SettingsRefused
+from usher.core.enrolment import Target
+from usher.core.policy import Way
+from usher.settings import EnrolmentSettings, Settings, SettingsRefused
 
 WHOLE = {
     "USHER_TABLE": "records",
@@ -41,3 +43,38 @@ def test_all_that_is_missing_is_named_at_once() -> None:
 def test_a_budget_that_is_none_is_refused(value: str) -> None:
     with pytest.raises(SettingsRefused, match="USHER_CALLS_PER_SECOND"):
         Settings.from_environment(WHOLE | {"USHER_CALLS_PER_SECOND": value})
+
+
+TO_ENROL = {
+    "USHER_INBOX_ARN": "arn:queue",
+    "USHER_HOOK_ROLE_ARN": "arn:role",
+    "USHER_ENROLMENTS_PER_HOUR": "50",
+}
+
+
+def test_a_hook_notifies_only_what_is_there() -> None:
+    settings = EnrolmentSettings.from_environment(TO_ENROL | {"USHER_TOPIC_ARN": ""})
+    assert settings.per_hour == 50
+    assert settings.targets == {
+        Way.SQS: Target(arn="arn:queue", role_arn="arn:role"),
+        Way.EVENTBRIDGE: Target(arn=None),
+    }
+
+
+def test_lambda_is_notified_without_a_role_and_all_others_with_it() -> None:
+    whole = TO_ENROL | {"USHER_TOPIC_ARN": "arn:topic", "USHER_INTAKE_ARN": "arn:intake"}
+    targets = EnrolmentSettings.from_environment(whole).targets
+    assert set(targets) == set(Way)
+    assert targets[Way.SNS] == Target(arn="arn:topic", role_arn="arn:role")
+    assert targets[Way.LAMBDA] == Target(arn="arn:intake")
+
+
+def test_what_enrolment_lacks_is_named_at_once() -> None:
+    with pytest.raises(SettingsRefused, match="USHER_INBOX_ARN, USHER_ENROLMENTS_PER_HOUR"):
+        EnrolmentSettings.from_environment({"USHER_HOOK_ROLE_ARN": "arn:role"})
+
+
+@pytest.mark.parametrize("value", ["-1", "1.5", "many", " 5", "²"])
+def test_a_limit_that_is_no_whole_number_is_refused(value: str) -> None:
+    with pytest.raises(SettingsRefused, match="USHER_ENROLMENTS_PER_HOUR"):
+        EnrolmentSettings.from_environment(TO_ENROL | {"USHER_ENROLMENTS_PER_HOUR": value})

@@ -56,16 +56,20 @@ CLOSED = an_action(phase=Phase.CLOSED, look_at=None)
 @pytest.mark.parametrize(
     ("action", "expected"),
     [
-        pytest.param(due_in(20), [20], id="a near look gets one"),
-        pytest.param(due_in(150), [150], id="150 s is near"),
-        pytest.param(due_in(150.000001), [], id="more than 150 s is left to the sweep"),
+        pytest.param(due_in(20), [20], id="a look gets one"),
+        pytest.param(due_in(890), [890], id="also one that SQS can only just delay so long"),
+        pytest.param(due_in(890.000001), [], id="what is later is left to the sweep"),
         pytest.param(due_in(0), [0], id="a look that is due gets one now"),
         pytest.param(due_in(-600), [0], id="an overdue look gets one now"),
-        pytest.param(due_in(20, timeout=300), [20], id="a timeout of 5 minutes gets one"),
-        pytest.param(due_in(24, timeout=288), [24, 36], id="a shorter one two, half a margin (T/12) apart"),
-        pytest.param(due_in(20, timeout=30), [20, 25], id="the shortest two, 5 s apart"),
-        pytest.param(due_in(-600, timeout=30), [0, 5], id="an overdue look of a short timeout two, from now"),
-        pytest.param(due_in(151, timeout=30), [], id="no far look gets any, however short the timeout"),
+        pytest.param(due_in(100, timeout=251), [100], id="151 s before the expiry a sweep still comes"),
+        pytest.param(due_in(100, timeout=250), [100, 175], id="150 s before it gets two, one halfway to it"),
+        pytest.param(due_in(275, timeout=300), [275, 287.5], id="a beat of 5 minutes gets two"),
+        pytest.param(due_in(20, timeout=30), [20, 25], id="a beat of 30 seconds gets two"),
+        pytest.param(due_in(29, timeout=30), [29, 30], id="never less than a second apart"),
+        pytest.param(
+            due_in(-600, timeout=30), [0, 15], id="an overdue look of a short timeout two, from now"
+        ),
+        pytest.param(due_in(40, timeout=30), [40], id="one after the expiry: there is nothing to save"),
         pytest.param(CLOSED, [], id="a closed action gets none"),
     ],
 )
@@ -85,7 +89,7 @@ def test_wake_ups_are_sent_for(action: Action, expected: list[float]) -> None:
         pytest.param(due_in(0), ["stored", "action-1 version 7 in 0 s"], id="immediate, after it"),
         pytest.param(
             due_in(-3, timeout=30),
-            ["action-1 version 7 in 5 s", "stored", "action-1 version 7 in 0 s"],
+            ["action-1 version 7 in 15 s", "stored", "action-1 version 7 in 0 s"],
             id="one of each, around it",
         ),
         pytest.param(due_in(1000), ["stored"], id="none for a far look"),
@@ -101,7 +105,7 @@ def test_beside_the_store_wake_ups_are_sent(action: Action, expected: list[str])
     [
         pytest.param(due_in(0), [], id="none where one would be immediate"),
         pytest.param(due_in(20), ["action-1 version 7 in 20 s"], id="a harmless one where it is delayed"),
-        pytest.param(due_in(0, timeout=30), ["action-1 version 7 in 5 s"], id="only the delayed one of two"),
+        pytest.param(due_in(0, timeout=30), ["action-1 version 7 in 15 s"], id="only the delayed one of two"),
     ],
 )
 def test_a_store_that_raises_leaves_of_the_wake_ups(action: Action, expected: list[str]) -> None:

@@ -53,7 +53,7 @@ class AutoScalingApi:
         """Whether DescribeAutoScalingInstances shows a `:Wait` state; None where it does not say."""
         try:
             page = self._client.describe_auto_scaling_instances(InstanceIds=[instance_id])
-        except (BotoCoreError, ClientError, HTTPClientError):
+        except (BotoCoreError, ClientError, ResponseParserError):
             return None
         states = [instance["LifecycleState"] for instance in page["AutoScalingInstances"]]
         return states[0].endswith(":Wait") if states else None
@@ -75,7 +75,7 @@ def _answer(call: Callable[..., Any], **parameters: str) -> Answer:
     try:
         call(**parameters)
     except ClientError as error:
-        return _error_answer(error)
+        return error_answer(error)
     except (ConnectTimeoutError, EndpointConnectionError) as error:
         return Answer(kind=AnswerKind.UNREACHED, text=type(error).__name__)
     except (HTTPClientError, ResponseParserError) as error:
@@ -85,7 +85,8 @@ def _answer(call: Callable[..., Any], **parameters: str) -> Answer:
     return Answer(kind=AnswerKind.ACCEPTED, text="")
 
 
-def _error_answer(error: ClientError) -> Answer:
+def error_answer(error: ClientError) -> Answer:
+    """What an error of Auto Scaling means, with its own words."""
     code, message = error.response["Error"]["Code"], error.response["Error"].get("Message", "")
     status = error.response["ResponseMetadata"]["HTTPStatusCode"]
     text = f"{code}: {message}" if message else code

@@ -6,7 +6,7 @@ import json
 import math
 from typing import TYPE_CHECKING, Final
 
-from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from usher.ports import Unavailable
 
@@ -45,7 +45,7 @@ class WakeUpQueue:
                 MessageBody=wake_up_body(action_id, version),
                 DelaySeconds=delay_s(delay),
             )
-        except (BotoCoreError, ClientError, HTTPClientError) as error:
+        except (BotoCoreError, ClientError) as error:
             raise Unavailable(f"wake-up queue: {error}") from error
 
 
@@ -73,5 +73,5 @@ class DeadLetterQueue:
                     name: {"DataType": "String", "StringValue": value} for name, value in attributes.items()
                 },
             )
-        except (BotoCoreError, ClientError, HTTPClientError) as error:
+        except (BotoCoreError, ClientError) as error:
             raise Unavailable(f"dead-letter queue: {error}") from error

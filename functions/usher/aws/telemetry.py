@@ -19,7 +19,7 @@ _SECONDS: Final = frozenset({"SecondsToExpiry", "NotificationLag"})
 
 
 class PowertoolsTelemetry:
-    """Implements usher.ports.Telemetry."""
+    """Implements usher.ports.Telemetry and EnrolmentTelemetry."""
 
     def __init__(self, logger: Logger, metrics: Metrics) -> None:
         self._logger = logger
@@ -54,6 +54,11 @@ class PowertoolsTelemetry:
         with single_metric(name=metric, unit=unit, value=value, namespace=NAMESPACE) as single:
             for name, of in dimensions.items():
                 single.add_dimension(name=name, value=of)
+
+    def enrolment(self, step: str, group: str, hook: str, reason: str) -> None:
+        """One log event per step."""
+        level = self._logger.warning if step == "conflict" else self._logger.info
+        level("enrolment", extra={"step": step, "group": group, "hook": hook, "reason": reason})
 
     def trouble(self, what: str, error: Exception) -> None:
         """An error that is made up for, with its trace."""

@@ -1,0 +1,124 @@
+"""The Auto Scaling calls on groups and their hooks, for the enrolment."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from botocore import exceptions as botocore_exceptions
+from botocore.exceptions import ClientError, HTTPClientError, ParamValidationError
+from botocore.parsers import ResponseParserError
+
+from usher.aws.autoscaling import error_answer
+from usher.core.enrolment import GroupSeen, HookSeen, HookSettings
+from usher.core.model import Result, Transition
+from usher.ports import AnswerKind, CallRefused, GroupGone, TryLater
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from mypy_boto3_autoscaling import AutoScalingClient
+    from mypy_boto3_autoscaling.type_defs import AutoScalingGroupTypeDef, LifecycleHookTypeDef
+
+    from usher.core.enrolment import Enrolled
+
+_WIRE: Final = {
+    Transition.LAUNCHING: "autoscaling:EC2_INSTANCE_LAUNCHING",
+    Transition.TERMINATING: "autoscaling:EC2_INSTANCE_TERMINATING",
+}
+_TRANSITIONS: Final = {wire: transition for transition, wire in _WIRE.items()}
+_GROUPS_OF_A_PAGE: Final = 100
+_SECOND: Final = timedelta(seconds=1)
+
+# AWS gives these no code of their own (aws-facts 1.1).
+_GROUP_GONE: Final = "AutoScalingGroup name not found"
+_HOOK_GONE: Final = "No Lifecycle Hook found"
+
+
+class GroupsApi:
+    """Implements usher.ports.Groups. `client` must make one attempt at each call, as for AutoScalingApi."""
+
+    def __init__(self, client: AutoScalingClient) -> None:
+        self._client = client
+
+    def groups(self) -> Sequence[GroupSeen]:
+        """DescribeAutoScalingGroups, all pages, without the instances."""
+        found: list[GroupSeen] = []
+        asked: dict[str, Any] = {"IncludeInstances": False, "MaxRecords": _GROUPS_OF_A_PAGE}
+        while True:
+            page = _answer(self._client.describe_auto_scaling_groups, **asked)
+            found += map(_group, page["AutoScalingGroups"])
+            if not page.get("NextToken"):
+                return found
+            asked["NextToken"] = page["NextToken"]
+
+    def hooks_of(self, group: str) -> Sequence[HookSeen]:
+        """DescribeLifecycleHooks, which has no pages."""
+        answer = _answer(self._client.describe_lifecycle_hooks, AutoScalingGroupName=group)
+        return [_hook(hook) for hook in answer["LifecycleHooks"]]
+
+    def put_hook(self, record: Enrolled) -> None:
+        """PutLifecycleHook. What is left out of a change stays as it was; an empty target takes it off."""
+        settings, before = record.settings, record.before
+        target = settings.target_arn or ("" if before and before.target_arn else None)
+        optional = {
+            "LifecycleTransition": settings.transition and _WIRE[settings.transition],
+            "NotificationTargetARN": target,
+            "RoleARN": settings.role_arn,
+            "NotificationMetadata": settings.metadata,
+        }
+        _answer(
+            self._client.put_lifecycle_hook,
+            AutoScalingGroupName=record.group,
+            LifecycleHookName=record.hook,
+            HeartbeatTimeout=settings.heartbeat_timeout // _SECOND,
+            DefaultResult=str(settings.default_result),
+            **{name: value for name, value in optional.items() if value is not None},
+        )
+
+    def delete_hook(self, record: Enrolled) -> None:
+        """DeleteLifecycleHook."""
+        call = self._client.delete_lifecycle_hook
+        try:
+            _answer(call, AutoScalingGroupName=record.group, LifecycleHookName=record.hook)
+        except CallRefused as refusal:
+            if _HOOK_GONE not in str(refusal):
+                raise
+
+
+def _group(group: AutoScalingGroupTypeDef) -> GroupSeen:
+    return GroupSeen(
+        name=group["AutoScalingGroupName"],
+        arn=group.get("AutoScalingGroupARN", ""),
+        tags=tuple((tag["Key"], tag.get("Value", "")) for tag in group.get("Tags", [])),
+        is_ending="Status" in group,  # it is set only while a group is being deleted
+    )
+
+
+def _hook(hook: LifecycleHookTypeDef) -> HookSeen:
+    settings = HookSettings(
+        transition=_TRANSITIONS.get(hook["LifecycleTransition"]),
+        heartbeat_timeout=hook["HeartbeatTimeout"] * _SECOND,
+        default_result=Result(hook["DefaultResult"]),
+        target_arn=hook.get("NotificationTargetARN"),
+        role_arn=hook.get("RoleARN"),
+        metadata=hook.get("NotificationMetadata"),
+    )
+    return HookSeen(name=hook["LifecycleHookName"], settings=settings)
+
+
+def _answer(call: Callable[..., Any], **parameters: object) -> Any:  # noqa: ANN401 - of any operation
+    """What Auto Scaling answers, or the error that says what to do about it."""
+    try:
+        return call(**parameters)
+    except ClientError as error:
+        answer = error_answer(error)
+        if answer.kind is not AnswerKind.REFUSED:
+            raise TryLater(answer.text) from error
+        if _GROUP_GONE in answer.text:
+            raise GroupGone(answer.text) from error
+        raise CallRefused(answer.text) from error
+    except ParamValidationError as error:
+        raise CallRefused(str(error)) from error
+    except (botocore_exceptions.ConnectionError, HTTPClientError, ResponseParserError) as error:
+        raise TryLater(type(error).__name__) from error

@@ -1,0 +1,156 @@
+"""The enrolment pass: groups by glob or tags get their hooks, and lose them, as groups come and go.
+
+Before each call its intent stands in the record, and after it the record says that it was done. A
+crash in between costs a repetition.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Final, assert_never
+
+from usher.core import enrolment
+from usher.core.enrolment import Conflict, Forget, Put, Remove, Seen
+from usher.ports import CallRefused, GroupGone, Moved, TryLater
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Sequence
+
+    from usher.core.enrolment import Enrolled, HookSeen, Key, Step, Wanted
+    from usher.ports import EnrolmentRecords, EnrolmentTelemetry, Groups, OpenActions
+
+INTERVAL: Final = timedelta(minutes=2)
+_RENEWED_AFTER: Final = timedelta(days=100)  # of the 400 for which a record is kept
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_EVER: Final = datetime.max.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Enrolment:
+    """Everything that a pass touches."""
+
+    wanted: Wanted
+    groups: Groups
+    records: EnrolmentRecords
+    open_actions: OpenActions
+    telemetry: EnrolmentTelemetry
+    clock: Callable[[], datetime]
+
+    def run(self, has_time: Callable[[], bool] = lambda: True) -> None:
+        """One pass, as far as `has_time` lets it. What is left is found again by the next one.
+
+        Where Auto Scaling is busy the pass ends, so that heartbeats get through.
+        """
+        enrolled = self.records.enrolled()
+        if not (enrolled or self.wanted.enrols):
+            return
+        now = self.clock()
+        try:
+            seen = self._look_around(enrolled, now, has_time)
+            in_use = self._in_use(enrolment.leaving(self.wanted, seen))
+            for step in enrolment.plan(self.wanted, seen, in_use, self.records.left(now)):
+                if has_time():
+                    self._take(step, now)
+        except TryLater as busy:
+            self.telemetry.enrolment("put off", "", "", str(busy))
+            self.telemetry.count("Throttled")
+            return
+        self._renew(seen, now, has_time)
+
+    def _look_around(self, enrolled: Sequence[Enrolled], now: datetime, has_time: Callable[[], bool]) -> Seen:
+        groups = self.groups.groups()
+        turn = (now - _EPOCH) // INTERVAL
+        hooks: dict[str, Sequence[HookSeen]] = {}
+        for name in enrolment.to_look_into(self.wanted, groups, enrolled, turn):
+            if not has_time():
+                break
+            try:
+                hooks[name] = self.groups.hooks_of(name)
+            except GroupGone:
+                continue  # the next pass forgets its records
+        return Seen(groups=groups, hooks=hooks, enrolled=enrolled)
+
+    def _in_use(self, leaving: Collection[Key]) -> frozenset[Key]:
+        """Those of the leaving hooks that an open action waits in.
+
+        It costs a read of each open action, and only while hooks are leaving.
+        """
+        if not leaving:
+            return frozenset()
+        loaded = [self.open_actions.load(due.action_id) for due in self.open_actions.due(_EVER)]
+        held = {(action.hook.group, action.hook.name) for action in loaded if action and action.is_open}
+        in_use = held.intersection(leaving)
+        for group, hook in sorted(in_use):
+            self.telemetry.enrolment("kept", group, hook, "to be removed, once nothing waits in it")
+        return frozenset(in_use)
+
+    def _take(self, step: Step, now: datetime) -> None:
+        try:
+            match step:
+                case Put():
+                    self._put(step, now)
+                case Remove():
+                    self._remove(step, now)
+                case Forget():
+                    self.records.forget(step.record)
+                    self._tell("forgot", step.record, step.reason)
+                case Conflict():
+                    self._conflict(step.group, step.hook, step.reason)
+                case _:
+                    assert_never(step)
+        except Moved:
+            self.telemetry.enrolment("overtaken", "", "", "another run stored the record meanwhile")
+
+    def _put(self, step: Put, now: datetime) -> None:
+        if not self.records.take(now):
+            return
+        record = self.records.keep(step.record)
+        if self._call(self.groups.put_hook, record, now):
+            self.records.keep(replace(record, put_at=now, before=None))
+            self._tell("put", record, step.reason)
+            self.telemetry.count("Enrolled")
+
+    def _remove(self, step: Remove, now: datetime) -> None:
+        """The record itself is the intent: it goes when the hook is gone."""
+        if not self.records.take(now):
+            return
+        if self._call(self.groups.delete_hook, step.record, now):
+            self.records.forget(step.record)
+            self._tell("removed", step.record, step.reason)
+            self.telemetry.count("Unenrolled")
+
+    def _call(self, call: Callable[[Enrolled], None], record: Enrolled, now: datetime) -> bool:
+        """Whether the call was accepted. One that was refused changed nothing, and does not count."""
+        try:
+            call(record)
+        except CallRefused as refusal:
+            self.records.give_back(now)
+            self._conflict(record.group, record.hook, str(refusal))
+        except GroupGone:
+            self.records.give_back(now)
+            self._tell("skipped", record, "the group is gone")
+        else:
+            return True
+        return False
+
+    def _conflict(self, group: str, hook: str, reason: str) -> None:
+        self.telemetry.enrolment("conflict", group, hook, reason)
+        self.telemetry.count("EnrolmentConflicts")
+
+    def _tell(self, step: str, record: Enrolled, reason: str) -> None:
+        self.telemetry.enrolment(step, record.group, record.hook, reason)
+
+    def _renew(self, seen: Seen, now: datetime, has_time: Callable[[], bool]) -> None:
+        """A hook may stand unchanged for years, and must not become a stranger's by TTL."""
+        live = {group.arn for group in seen.groups}
+        for record in seen.enrolled:
+            is_old = record.kept_at is None or now - record.kept_at > _RENEWED_AFTER
+            if is_old and record.group_arn in live and has_time():
+                self._keep_as_it_is(record)
+
+    def _keep_as_it_is(self, record: Enrolled) -> None:
+        try:
+            self.records.keep(record)
+        except Moved:  # this pass has stored it already, or dropped it
+            return

@@ -1,0 +1,215 @@
+"""What cdk-nag's rules find in the stacks and what stays so: each finding by itself, with its reason."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import aws_cdk as cdk
+
+from infra.notifications import notifies_by
+from usher.core.policy import Way
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from constructs import Construct
+
+    from infra.configuration import Deployment
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Acknowledgement:
+    """One finding of one rule on one resource."""
+
+    path: str  # of the construct, from its app
+    rule: str
+    reason: str
+
+
+_NEVER_VPC: Final = (
+    "It calls public AWS endpoints only, over TLS and with IAM, and nothing reaches it by network. In a VPC "
+    "it would hang on a NAT gateway or on an endpoint for each service, and what waits falls to its default "
+    "when one of those fails."
+)
+_RUNTIME: Final = (
+    "AWS supports Python 3.13 until June 2029. The suite runs the built asset under it; the functions move "
+    "when the suite does."
+)
+_RESERVATION: Final = (
+    "A reservation must leave 100 of the account's concurrency to others, which a new account does not have: "
+    "it could not be deployed."
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Function:
+    letters: str  # why it has no DeadLetterConfig
+    bound: str  # what bounds its concurrency
+    describes: str = ", of DescribeAutoScalingInstances"  # what else IAM has no resource for
+
+
+_MAPPED: Final = "Its event source mapping runs at most 20 at once."
+_FUNCTIONS: Final = {
+    "Intake": _Function(
+        letters="Its queue redrives to dead letters. A direct invocation that fails goes to the inbox, by an "
+        "on-failure destination.",
+        bound=f"{_MAPPED} Auto Scaling invokes it once for each action.",
+        describes="",
+    ),
+    "Wake": _Function(
+        letters="Nothing but its queue invokes it, and that redrives to dead letters.", bound=_MAPPED
+    ),
+    "Sweep": _Function(
+        letters="What fails goes to the dead letters of its schedule, by an on-failure destination, which "
+        "tells more than DeadLetterConfig.",
+        bound="Its schedule starts it once a minute, and it ends within one.",
+        describes=", of what describes Auto Scaling's instances, groups and hooks",
+    ),
+    "Release": _Function(
+        letters="CloudFormation invokes it and waits for its answer: a failure stands in the stack's events.",
+        bound="CloudFormation starts it when a stack is made, changed or deleted.",
+    ),
+}
+_ON_GROUPS: Final = ("Wake", "Sweep", "Release")
+_MAPPINGS: Final = (
+    "Usher/Intake/Function/SqsEventSource:UsherInboxQueue8BF38892/Resource",
+    "Usher/Wake/Function/SqsEventSource:UsherWakeUpsQueue78AE8B70/Resource",
+)
+_ROLES: Final = ("HookRole", "Intake", "Wake", "Sweep", "Release", "Schedule")
+
+
+def acknowledge(app: cdk.App, deployment: Deployment) -> None:
+    """Write the acknowledgements into the constructs, where cdk-nag looks for them."""
+    for each in acknowledgements(deployment):
+        place: Construct = app
+        for name in each.path.split("/"):
+            place = place.node.find_child(name)  # type: ignore[assignment] # its stub says IConstruct
+        cdk.Validations.of(place).acknowledge(cdk.Acknowledgment(id=each.rule, reason=each.reason))
+
+
+def acknowledgements(deployment: Deployment) -> Iterator[Acknowledgement]:
+    """All that `deployment` needs, and no more."""
+    for name in _FUNCTIONS:
+        yield from _of_function(name)
+    yield from _of_queues()
+    yield from _of_roles(deployment)
+    yield from _of_data(deployment)
+    if not deployment.customer_key:
+        yield from _without_customer_key(deployment)
+    if deployment.demo:
+        yield from _of_demo()
+
+
+def _of_function(name: str) -> Iterator[Acknowledgement]:
+    function = _FUNCTIONS[name]
+    for rule, reason in (
+        ("AwsSolutions-L1", _RUNTIME),
+        ("Serverless-LambdaLatestVersion", _RUNTIME),
+        ("Serverless-LambdaDLQ", function.letters),
+        ("NIST.800.53.R5-LambdaDLQ", function.letters),
+        ("NIST.800.53.R5-LambdaConcurrency", f"{function.bound} {_RESERVATION}"),
+        ("NIST.800.53.R5-LambdaInsideVPC", _NEVER_VPC),
+    ):
+        yield Acknowledgement(path=f"Usher/{name}/Function/Resource", rule=rule, reason=reason)
+    yield Acknowledgement(
+        path=f"Usher/{name}/Role/DefaultPolicy/Resource",
+        rule="AwsSolutions-IAM5[Resource::*]",
+        reason=f"IAM knows no resource of X-Ray's Put calls{function.describes}: it is all or nothing.",
+    )
+
+
+def _of_queues() -> Iterator[Acknowledgement]:
+    for name in ("Inbox", "WakeUps", "Schedule"):
+        yield Acknowledgement(
+            path=f"Usher/{name}/DeadLetters/Resource",
+            rule="Serverless-SQSRedrivePolicy",
+            reason="It is itself where dead letters go, and stay until somebody looks.",
+        )
+    yield Acknowledgement(
+        path="Usher/Schedule/DeadLetters/Resource",
+        rule="AwsSolutions-SQS3",
+        reason="It is where the dead letters of the schedule and of the sweep go: no queue redrives to it.",
+    )
+    for path in _MAPPINGS:
+        yield Acknowledgement(
+            path=path,
+            rule="Serverless-LambdaEventSourceMappingDestination",
+            reason="A mapping of an SQS queue takes no on-failure destination: the queue redrives by itself.",
+        )
+
+
+def _of_roles(deployment: Deployment) -> Iterator[Acknowledgement]:
+    for name in _ROLES:
+        yield Acknowledgement(
+            path=f"Usher/{name}/Role/DefaultPolicy/Resource",
+            rule="NIST.800.53.R5-IAMNoInlinePolicy",
+            reason="It is of this role alone and goes with it. A managed policy could be attached elsewhere.",
+        )
+    globs = {hook.group.glob or "*" for hook in deployment.configuration.hooks}
+    for glob in sorted({*globs, *deployment.retired_groups}):
+        if re.search(r"[\s()\[\]{}]", glob):
+            continue  # no id of a rule may have these: such a group stays a finding
+        for name in _ON_GROUPS:
+            yield Acknowledgement(
+                path=f"Usher/{name}/Role/DefaultPolicy/Resource",
+                rule=f"AwsSolutions-IAM5[Resource::arn:<AWS::Partition>:autoscaling:<AWS::Region>:"
+                f"<AWS::AccountId>:autoScalingGroup:*:autoScalingGroupName/{glob}]",
+                reason=_why_by_name(glob),
+            )
+
+
+def _why_by_name(glob: str) -> str:
+    unknown = "A group's ARN has a UUID, which nobody knows before the group is there."
+    if glob == "*":
+        return f"{unknown} The hooks file chooses groups by tags: a condition asks for them."
+    return f"{unknown} The name bounds the grant to what the hooks file, or the list of retired groups, has."
+
+
+def _of_data(deployment: Deployment) -> Iterator[Acknowledgement]:
+    yield Acknowledgement(
+        path="Usher/Records/Table/Resource",
+        rule="NIST.800.53.R5-DynamoDBInBackupPlan",
+        reason="It has point-in-time recovery, and its records live for days: an older backup would bring "
+        "back nothing but actions that are over.",
+    )
+    if deployment.alarm_email is not None:
+        yield Acknowledgement(
+            path=f"Usher/Watch/Alarms/{deployment.alarm_email}/Resource",
+            rule="Serverless-SNSRedrivePolicy",
+            reason="An alarm stands in CloudWatch until it is over, whether or not its mail arrives.",
+        )
+
+
+def _without_customer_key(deployment: Deployment) -> Iterator[Acknowledgement]:
+    for name in _FUNCTIONS:
+        yield Acknowledgement(
+            path=f"Usher/{name}/Logs/Resource",
+            rule="NIST.800.53.R5-CloudWatchLogGroupEncrypted",
+            reason="CloudWatch Logs encrypts it under a key of AWS; `customer_key` puts it under a key of "
+            "the account.",
+        )
+    topics = ["Watch/Alarms", *(["Topic/Topic"] if notifies_by(deployment, Way.SNS) else [])]
+    for topic in topics:
+        yield Acknowledgement(
+            path=f"Usher/{topic}/Resource",
+            rule="NIST.800.53.R5-SNSEncryptedKMS",
+            reason="No service may publish to a topic under the key that AWS manages; `customer_key` puts it "
+            "under a key of the account.",
+        )
+
+
+def _of_demo() -> Iterator[Acknowledgement]:
+    closed = "Nothing flows in it: its subnets are isolated, and its one security group has no rule."
+    for path, rule, reason in (
+        ("Vpc/Resource", "AwsSolutions-VPC7", closed),
+        ("Vpc/Resource", "NIST.800.53.R5-VPCFlowLogsEnabled", closed),
+        (
+            "Vpc/Resource",
+            "NIST.800.53.R5-VPCDefaultSecurityGroupClosed",
+            "Nothing is in its default security group: the instances have one of their own, without rules.",
+        ),
+        ("Group/ASG", "AwsSolutions-AS3", "Usher itself shows what the group launches and terminates."),
+    ):
+        yield Acknowledgement(path=f"UsherDemo/{path}", rule=rule, reason=reason)

@@ -1,0 +1,1 @@
+"""Runs the built asset on this machine as Lambda would, under Lambda's own runtime client."""

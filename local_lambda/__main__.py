@@ -1,0 +1,111 @@
+"""One function, invoked on one event: `python -m local_lambda --function intake --event FILE`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import sys
+from contextlib import nullcontext
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from infra.wheels import BUILD, ROOT, WheelsMissing
+from local_lambda.function import DEFAULT_LIMIT, Code, Function, FunctionFailed
+from local_lambda.local_services import local_endpoints, settled_in
+from local_lambda.python import WANTED, Python, find_python
+from usher.wiring import new_id, now
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from contextlib import AbstractContextManager
+
+_FUNCTIONS: Final = sorted(path.stem for path in (ROOT / "functions").glob("*.py"))
+_AUTO_SCALING: Final = "AWS_ENDPOINT_URL_AUTO_SCALING"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print the function's answer; 1 where it failed, 2 where it could not be invoked."""
+    parser = _parser()
+    asked = parser.parse_args(arguments)
+    try:
+        event = json.loads(asked.event.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        parser.error(f"--event {asked.event}: {error}")
+    if not (asked.asset / f"{asked.function}.py").is_file():
+        parser.error(f"--asset {asked.asset}: no {asked.function}.py in it; `make invoke` builds it")
+    try:
+        with _endpoints(asked.endpoint) as endpoints:
+            settings = endpoints | settled_in(endpoints["AWS_ENDPOINT_URL"])
+            return _invoke(asked.function, _code(asked.asset), settings, event, asked.timeout)
+    except (WheelsMissing, BotoCoreError, ClientError) as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+
+
+def _invoke(name: str, code: Code, settings: Mapping[str, str], event: object, limit: timedelta) -> int:
+    with Function(name, code, settings, sys.stderr, now, new_id) as function:
+        try:
+            answer, status = function.invoke(event, limit), 0
+        except FunctionFailed as failure:
+            answer = {"errorType": failure.kind, "errorMessage": failure.message, "stackTrace": failure.trace}
+            status = 1
+    sys.stdout.write(json.dumps(answer, indent=2) + "\n")
+    return status
+
+
+def _endpoints(endpoint: str | None) -> AbstractContextManager[dict[str, str]]:
+    if endpoint is None:
+        return local_endpoints(now)
+    auto_scaling = os.environ.get(_AUTO_SCALING, endpoint)
+    return nullcontext({"AWS_ENDPOINT_URL": endpoint, _AUTO_SCALING: auto_scaling})
+
+
+def _code(asset: Path) -> Code:
+    python = find_python()
+    _say_which(python)
+    return Code(asset=asset.resolve(), runtime=python.runtime(), python=python)
+
+
+def _say_which(python: Python) -> None:
+    why = "" if python.version == WANTED else f", since no python{WANTED} was found that runs"
+    sys.stderr.write(f"Runs under Python {python.version} ({python.path}){why}.\n")
+    sys.stderr.flush()
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m local_lambda",
+        description="Runs a function of the built asset on an event, as Lambda would.",
+        epilog="The answer goes to stdout, the log to stderr. Exit status: 0; 1 where the function failed; "
+        "2 where it could not be run.",
+    )
+    parser.add_argument("--function", required=True, choices=_FUNCTIONS)
+    parser.add_argument("--event", required=True, type=Path, metavar="FILE", help="JSON; see events/invoke")
+    parser.add_argument("--timeout", type=_limit, default=DEFAULT_LIMIT, metavar="SECONDS")
+    parser.add_argument("--asset", type=Path, default=BUILD / "asset", metavar="FOLDER")
+    services = parser.add_mutually_exclusive_group()
+    services.add_argument(
+        "--local", action="store_true", help="an empty account that ends with the invocation (the default)"
+    )
+    services.add_argument(
+        "--endpoint",
+        metavar="URL",
+        help=f"AWS services to use instead; Auto Scaling's may differ, by {_AUTO_SCALING}",
+    )
+    return parser
+
+
+def _limit(text: str) -> timedelta:
+    seconds = float(text)
+    if not 0 < seconds <= 900 or math.isnan(seconds):  # noqa: PLR2004 - Lambda's own bounds
+        raise argparse.ArgumentTypeError("must be above 0 and at most 900")
+    return timedelta(seconds=seconds)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,198 @@
+"""What the records of enrolled hooks promise, over those in memory and those in DynamoDB."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING, Any, Final
+
+import boto3
+import pytest
+from botocore.config import Config
+from moto import mock_aws
+
+from simulator.memory_enrolled import MemoryEnrolledHooks
+from tests.factories import at
+from usher.aws import table as dynamodb
+from usher.aws.enrolled import KEPT, EnrolledHooks
+from usher.core.enrolment import Enrolled, HookSettings
+from usher.core.model import Result, Transition
+from usher.ports import Moved
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+    from usher.ports import EnrolmentRecords
+
+MOST_PER_HOUR: Final = 3
+table_names: Final = (f"enrolled-{number}" for number in itertools.count())
+
+
+@dataclass
+class Clock:
+    """A clock that tests set."""
+
+    now: datetime
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock(at(0))
+
+
+@pytest.fixture(scope="module")
+def client() -> Iterator[DynamoDBClient]:
+    with mock_aws():
+        yield boto3.client(
+            "dynamodb",
+            region_name="us-east-1",
+            aws_access_key_id="testing",
+            aws_secret_access_key="testing",
+            config=Config(retries={"total_max_attempts": 1}),
+        )
+
+
+@pytest.fixture
+def table(client: DynamoDBClient) -> str:
+    name = next(table_names)
+    client.create_table(**dynamodb.definition(name))
+    return name
+
+
+@pytest.fixture(params=["memory", "dynamodb"])
+def records(request: pytest.FixtureRequest, clock: Clock) -> EnrolmentRecords:
+    if request.param == "memory":
+        return MemoryEnrolledHooks(clock, MOST_PER_HOUR)
+    client, table = request.getfixturevalue("client"), request.getfixturevalue("table")
+    return EnrolledHooks(client, table, clock, MOST_PER_HOUR)
+
+
+def settings(**changes: Any) -> HookSettings:
+    fields: dict[str, Any] = {
+        "transition": Transition.LAUNCHING,
+        "heartbeat_timeout": timedelta(seconds=90),
+        "default_result": Result.CONTINUE,
+    }
+    return HookSettings(**{**fields, **changes})
+
+
+def a_record(**changes: Any) -> Enrolled:
+    fields: dict[str, Any] = {
+        "group": "workers-1",
+        "group_arn": "arn:aws:autoscaling:us-east-1:111122223333:autoScalingGroup:1:autoScalingGroupName/w",
+        "hook": "usher/drain",
+        "settings": settings(),
+    }
+    return Enrolled(**{**fields, **changes})
+
+
+WHOLE: Final = a_record(
+    settings=settings(target_arn="arn:queue", role_arn="arn:role", metadata='{"a": "ü\\n"}'),
+    before=settings(transition=None),
+    put_at=at(-60),
+)
+
+
+@pytest.mark.parametrize("record", [a_record(), WHOLE], ids=["least", "whole"])
+def test_a_kept_record_is_read_as_it_was_with_its_version_and_time(
+    records: EnrolmentRecords, record: Enrolled
+) -> None:
+    kept = records.keep(record)
+    assert kept == replace(record, version=1, kept_at=at(0))
+    assert list(records.enrolled()) == [kept]
+
+
+def test_each_hook_of_each_group_has_a_record_of_its_own(records: EnrolmentRecords) -> None:
+    names = [("a", "b"), ("a", "b/c"), ("a#b", "c"), ("a", "B"), ("c", "b")]
+    for group, hook in names:
+        records.keep(a_record(group=group, hook=hook))
+    assert sorted(record.key for record in records.enrolled()) == sorted(names)
+
+
+def test_a_record_is_stored_over_the_version_it_was_read_at(records: EnrolmentRecords, clock: Clock) -> None:
+    first = records.keep(a_record())
+    clock.now = at(60)
+    second = records.keep(replace(first, put_at=at(60)))
+    assert second == replace(first, put_at=at(60), version=2, kept_at=at(60))
+    assert list(records.enrolled()) == [second]
+
+
+@pytest.mark.parametrize("version", [0, 1, 3], ids=["as if new", "an older one", "one that never was"])
+def test_a_record_that_has_moved_on_is_neither_overwritten_nor_forgotten(
+    records: EnrolmentRecords, version: int
+) -> None:
+    newest = records.keep(records.keep(a_record()))
+    stale = replace(newest, version=version, put_at=at(9))
+    with pytest.raises(Moved):
+        records.keep(stale)
+    with pytest.raises(Moved):
+        records.forget(stale)
+    assert list(records.enrolled()) == [newest]
+
+
+def test_a_forgotten_record_is_gone_and_may_come_anew(records: EnrolmentRecords) -> None:
+    kept = records.keep(a_record())
+    records.forget(kept)
+    assert list(records.enrolled()) == []
+    with pytest.raises(Moved):
+        records.keep(kept)
+    anew = records.keep(a_record(put_at=at(5)))
+    assert list(records.enrolled()) == [anew]
+
+
+def test_no_more_is_taken_in_an_hour_than_it_allows(records: EnrolmentRecords) -> None:
+    assert [records.take(at(minutes * 60)) for minutes in (0, 10, 58, 59)] == [True, True, True, False]
+    assert records.left(at(0)) == 0
+
+
+def test_the_hours_are_those_of_the_clock_in_utc(records: EnrolmentRecords) -> None:
+    far_east = timezone(timedelta(hours=5, minutes=30))
+    assert records.take(at(59 * 60).astimezone(far_east))
+    assert (records.left(at(0)), records.left(at(-1)), records.left(at(3600))) == (2, 3, 3)
+
+
+def test_what_is_given_back_may_be_taken_again_but_no_more(records: EnrolmentRecords) -> None:
+    records.give_back(at(0))
+    assert records.left(at(0)) == MOST_PER_HOUR
+    for _ in range(MOST_PER_HOUR):
+        assert records.take(at(0))
+    records.give_back(at(0))
+    assert [records.take(at(0)), records.take(at(0))] == [True, False]
+
+
+# DynamoDB's own
+
+
+def test_every_change_renews_the_time_to_live(client: DynamoDBClient, table: str, clock: Clock) -> None:
+    records = EnrolledHooks(client, table, clock, MOST_PER_HOUR)
+    kept = records.keep(a_record())
+    clock.now = at(86_400)
+    records.keep(kept)
+    (item,) = client.scan(TableName=table)["Items"]
+    assert int(item[dynamodb.TTL_ATTRIBUTE]["N"]) == int((at(86_400) + KEPT).timestamp())
+
+
+def test_a_limit_that_was_lowered_holds_at_once(client: DynamoDBClient, table: str, clock: Clock) -> None:
+    before = EnrolledHooks(client, table, clock, 5)
+    assert all(before.take(at(0)) for _ in range(3))
+    after = EnrolledHooks(client, table, clock, 2)
+    assert (after.left(at(0)), after.take(at(0))) == (-1, False)
+
+
+def test_a_record_of_a_release_that_wrote_more_or_less_is_read(
+    client: DynamoDBClient, table: str, clock: Clock
+) -> None:
+    record_key = {"pk": {"S": "ENROLLED"}, "sk": {"S": "HOOK#usher/drain#GROUP#workers-1"}}
+    doc = (
+        '{"group":"workers-1","group_arn":"arn","hook":"usher/drain","version":4,"added_later":1,'
+        '"settings":{"transition":"launching","heartbeat_timeout_s":90.0,"default_result":"CONTINUE"}}'
+    )
+    client.put_item(TableName=table, Item={**record_key, "version": {"N": "4"}, "doc": {"S": doc}})
+    records = EnrolledHooks(client, table, clock, MOST_PER_HOUR)
+    assert list(records.enrolled()) == [a_record(group_arn="arn", version=4)]

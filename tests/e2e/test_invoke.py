@@ -1,0 +1,225 @@
+"""The built asset on every sample event, under Lambda's own runtime client in an isolated interpreter."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from cli.hooks_file import read
+from infra.bundle import build
+from infra.wheels import ROOT
+from local_lambda.__main__ import main
+from local_lambda.function import Code, Function
+from local_lambda.local_services import client, local_endpoints, settled_in
+from local_lambda.python import find_python
+from usher.aws import messages
+from usher.aws.records import Records
+from usher.core.model import Outcome
+from usher.core.notices import LifecycleNotice, NotUnderstood
+from usher.wiring import new_id, now
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
+
+INVOKE = ROOT / "events" / "invoke"
+SAMPLES = sorted(INVOKE.glob("*"))
+TAKEN: dict[str, Any] = {"batchItemFailures": []}
+ANSWERS: dict[str, Any] = {
+    "intake-eventbridge": {},
+    "intake-lambda-target": {},
+    "intake-sns-lambda": {},
+    "intake-sqs-batch": TAKEN,
+    "intake-sqs-eventbridge": TAKEN,
+    "intake-sqs-hook": TAKEN,
+    "intake-sqs-sns": TAKEN,
+    "intake-sqs-test": TAKEN,
+    "sweep-schedule": {"near": 0, "overdue": 0, "looked": 0},
+    "wake-wakeup": TAKEN,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Running:
+    """A function in its execution environment, and the account that it works in."""
+
+    function: Function
+    settings: Mapping[str, str]
+
+    def client(self, service: str) -> Any:
+        return client(service, self.settings["AWS_ENDPOINT_URL"])
+
+    def received(self, queue: str) -> list[dict[str, Any]]:
+        asked = {"QueueUrl": self.settings[queue], "MessageAttributeNames": ["All"]}
+        return list(self.client("sqs").receive_message(**asked).get("Messages", []))
+
+    @property
+    def records(self) -> Records:
+        return Records(self.client("dynamodb"), self.settings["USHER_TABLE"], now)
+
+
+@pytest.fixture(scope="module")
+def code(tmp_path_factory: pytest.TempPathFactory) -> Code:
+    asset = tmp_path_factory.mktemp("asset")
+    build(asset, read(ROOT / "events" / "hooks.yaml"))
+    python = find_python()
+    return Code(asset=asset, runtime=python.runtime(), python=python)
+
+
+@pytest.fixture(scope="module")
+def endpoints() -> Iterator[dict[str, str]]:
+    with local_endpoints(now) as endpoints:
+        yield endpoints
+
+
+@pytest.fixture(scope="module")
+def start(
+    code: Code, endpoints: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[[str, str], Running]]:
+    """Starts a function in an account: what has one name shares table and queues."""
+    log_file = tmp_path_factory.mktemp("log") / "log"
+    with ExitStack() as stack:
+        log = stack.enter_context(log_file.open("wb"))
+
+        def started(name: str, account: str) -> Running:
+            settings = endpoints | settled_in(endpoints["AWS_ENDPOINT_URL"], f"{account}-")
+            function = stack.enter_context(Function(name, code, settings, log, now, new_id))
+            return Running(function=function, settings=settings)
+
+        yield started
+
+
+@pytest.fixture(scope="module")
+def running(start: Callable[[str, str], Running]) -> dict[str, Running]:
+    """The three functions, each in an account of its own."""
+    return {name: start(name, name) for name in ("intake", "wake", "sweep")}
+
+
+def sample(name: str) -> dict[str, Any]:
+    return dict(json.loads((INVOKE / f"{name}.json").read_text()))
+
+
+def tokens(event: dict[str, Any]) -> list[str]:
+    """The tokens of the lifecycle actions that an event for the intake tells of."""
+    found = []
+    for record in event.get("Records", [event]):
+        try:
+            notice = messages.read(record.get("body", record))
+        except NotUnderstood:
+            continue
+        if isinstance(notice, LifecycleNotice):
+            found.append(notice.token)
+    return found
+
+
+@pytest.mark.parametrize("path", SAMPLES, ids=lambda path: path.stem)
+def test_every_sample_event_is_answered_as_lambda_expects(path: Path, running: dict[str, Running]) -> None:
+    function = running[path.stem.split("-")[0]].function
+    assert function.invoke(sample(path.stem)) == ANSWERS[path.stem]
+
+
+@pytest.mark.parametrize("name", [name for name in ANSWERS if name.startswith("intake-")])
+def test_every_lifecycle_message_of_a_sample_is_on_record_afterwards(
+    name: str, running: dict[str, Running]
+) -> None:
+    intake = running["intake"]
+    intake.function.invoke(sample(name))
+    on_record = [intake.records.of_token(token) for token in tokens(sample(name))]
+    assert None not in on_record
+    assert bool(on_record) == (name != "intake-sqs-test")
+
+
+def test_what_cannot_be_understood_is_a_dead_letter_with_its_reason(running: dict[str, Running]) -> None:
+    intake = running["intake"]
+    assert intake.function.invoke(sample("intake-sqs-batch")) == TAKEN
+    letter, *_ = intake.received("USHER_DEAD_LETTERS_URL")
+    assert letter["Body"] == "please drain jobs-blue now"
+    assert letter["MessageAttributes"]["Reason"]["StringValue"].startswith("the body cannot be read as JSON")
+
+
+def test_a_wake_up_for_an_action_that_nobody_knows_does_nothing(running: dict[str, Running]) -> None:
+    wake = running["wake"]
+    assert wake.function.invoke(sample("wake-wakeup")) == TAKEN
+    assert wake.client("dynamodb").scan(TableName=wake.settings["USHER_TABLE"])["Items"] == []
+    assert wake.received("USHER_WAKE_UPS_URL") == []
+
+
+def test_a_sweep_closes_what_ended_unseen_and_then_finds_nothing(
+    start: Callable[[str, str], Running],
+) -> None:
+    intake, sweep = start("intake", "shared"), start("sweep", "shared")
+    message = sample("intake-lambda-target") | {"Time": (now() - timedelta(days=3)).isoformat()}
+    intake.function.invoke(message)
+    assert sweep.function.invoke(sample("sweep-schedule")) == {"near": 0, "overdue": 1, "looked": 1}
+    assert sweep.function.invoke(sample("sweep-schedule")) == {"near": 0, "overdue": 0, "looked": 0}
+    action = intake.records.of_token(message["LifecycleActionToken"])
+    assert action is not None
+    assert action.outcome is Outcome.ENDED_ELSEWHERE
+    said = " ".join(line.detail for line in intake.records.timeline(action.id))
+    assert (
+        "CompleteLifecycleAction ABANDON: no active action: ValidationError: No active Lifecycle Action found"
+        in said
+    )
+
+
+def invoked(*arguments: str) -> tuple[int, Any]:
+    """The exit status of `python -m local_lambda`, and the JSON that it printed."""
+    command = [sys.executable, "-m", "local_lambda", *arguments]
+    done = subprocess.run(command, cwd=ROOT, check=False, capture_output=True)  # noqa: S603 - our own
+    return done.returncode, json.loads(done.stdout)
+
+
+def test_the_command_prints_the_answer_and_exits_with_0(code: Code) -> None:
+    event = str(INVOKE / "intake-sqs-batch.json")
+    assert invoked("--function", "intake", "--event", event, "--asset", str(code.asset)) == (0, TAKEN)
+
+
+def test_the_command_prints_the_error_of_a_function_and_exits_with_1(tmp_path: Path) -> None:
+    (tmp_path / "sweep.py").write_text(
+        "def handler(event, context):\n    raise ValueError(event['source'])\n"
+    )
+    event = str(INVOKE / "sweep-schedule.json")
+    status, answer = invoked("--function", "sweep", "--event", event, "--asset", str(tmp_path))
+    assert (status, answer["errorType"], answer["errorMessage"]) == (1, "ValueError", "usher.schedule")
+
+
+def test_the_command_works_in_another_account_if_it_is_given_an_endpoint(
+    code: Code, endpoints: dict[str, str]
+) -> None:
+    url = endpoints["AWS_ENDPOINT_URL"]
+    event = str(INVOKE / "intake-sqs-hook.json")
+    arguments = ("--function", "intake", "--event", event, "--asset", str(code.asset), "--endpoint", url)
+    assert invoked(*arguments) == (0, TAKEN)
+    records = Records(client("dynamodb", url), settled_in(url)["USHER_TABLE"], now)
+    assert records.of_token(*tokens(sample("intake-sqs-hook"))) is not None
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--event", "events/invoke/sweep-schedule.json"),
+        ("--function", "park", "--event", "events/invoke/sweep-schedule.json"),
+        ("--function", "sweep", "--event", "no-such-file"),
+        ("--function", "sweep", "--event", "Makefile"),
+        ("--function", "sweep", "--event", "events/invoke/sweep-schedule.json", "--asset", "docs"),
+        ("--function", "sweep", "--event", "events/invoke/sweep-schedule.json", "--timeout", "0"),
+    ],
+    ids=["no function", "no such function", "no such event", "no JSON", "no asset", "no time"],
+)
+def test_the_command_exits_with_2_where_it_is_used_wrongly(
+    arguments: tuple[str, ...], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT)
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert "python -m local_lambda: error: " in said.err

@@ -1,0 +1,35 @@
+"""The golden templates: those of hooks.yaml, without hashes. `make golden` writes them anew."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Final
+
+from tests.infra.stacks import all_templates, of_file
+
+FOLDER: Final = Path(__file__).parent / "golden"
+_HOOKS: Final = Path(__file__).parents[2] / "hooks.yaml"
+_HASH: Final = re.compile(r"\b[0-9a-f]{64}\b")  # of an asset: it changes with every line of the functions
+
+
+def golden() -> dict[str, str]:
+    """The text of each template, by the name of its file."""
+    made = all_templates(of_file(_HOOKS)).items()
+    return {
+        f"{name}.json": _HASH.sub("HASH", json.dumps(template, indent=1)) + "\n" for name, template in made
+    }
+
+
+def main() -> None:
+    """Write them all, and nothing else."""
+    FOLDER.mkdir(exist_ok=True)
+    for name, text in golden().items():
+        (FOLDER / name).write_text(text)
+        sys.stderr.write(f"{FOLDER.name}/{name}\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,494 @@
+"""The real pass, with the real boto3 client, against simulated Auto Scaling."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+
+from simulator.account import an_account
+from simulator.memory_enrolled import MemoryEnrolledHooks
+from simulator.memory_store import MemoryStore
+from simulator.query_protocol import ApiError
+from simulator.recorder import Recorder
+from tests.factories import an_action, at, hook_terms
+from usher.aws.groups import GroupsApi
+from usher.core import configuration
+from usher.core.enrolment import MOST_SETTLED, MOST_UNSETTLED, Wanted
+from usher.core.model import Outcome, Phase
+from usher.enrolment import INTERVAL, Enrolment
+from usher.ports import CallRefused, Raw
+from usher.settings import EnrolmentSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from simulator.query_protocol import Request
+    from usher.core.enrolment import Enrolled, HookSeen
+
+INBOX: Final = "arn:aws:sqs:us-east-1:111122223333:inbox"
+ROLE: Final = "arn:aws:iam::111122223333:role/usher"
+SETTINGS: Final = EnrolmentSettings(
+    inbox_arn=INBOX,
+    topic_arn="arn:aws:sns:us-east-1:111122223333:topic",
+    intake_arn="arn:aws:lambda:us-east-1:111122223333:function:intake",
+    hook_role_arn=ROLE,
+    per_hour=50,
+)
+DESCRIBE_HOOKS: Final = "DescribeLifecycleHooks"
+THROTTLED: Final = ApiError("Throttling", "Rate exceeded")
+
+
+def a_hook(**changes: Any) -> dict[str, Any]:
+    hook = {"name": "drain", "group": "workers-*", "transition": "terminating", "heartbeat_timeout": "10m"}
+    return {**hook, "policy": "p", **changes}
+
+
+class Scene:
+    """An account of simulated Auto Scaling, with the enrolment in it."""
+
+    def __init__(self, *hooks: Mapping[str, Any], per_hour: int = 50) -> None:
+        self.account = an_account(at(0))
+        self.clock = self.account.clock
+        self.client = self.account.client
+        self.inbox: list[str] = []
+        for arn in (INBOX, SETTINGS.topic_arn or "", SETTINGS.intake_arn or ""):
+            self.account.outside.targets[arn] = self.inbox.append
+        self.records = MemoryEnrolledHooks(self.clock, per_hour)
+        self.store = MemoryStore(self.clock)
+        self.recorder = Recorder()
+        self.asked: list[str] = []
+        self.faults: list[Callable[[Request], Exception | None]] = []
+        self.account.service.fault = self._fault
+        self.groups = GroupsApi(self.client)
+        self.deploy(*hooks)
+
+    def _fault(self, request: Request) -> ApiError | None:
+        self.asked.append(request.operation)
+        for fault in self.faults:
+            error = fault(request)
+            if isinstance(error, ApiError):
+                return error
+            if error is not None:
+                raise error
+        return None
+
+    def deploy(self, *hooks: Mapping[str, Any]) -> None:
+        data = {"version": 1, "policies": {"p": {"until": []}}, "hooks": list(hooks)}
+        self.enrolment = Enrolment(
+            wanted=Wanted(hooks=configuration.parse(data).hooks, targets=SETTINGS.targets),
+            groups=self.groups,
+            records=self.records,
+            open_actions=self.store,
+            telemetry=self.recorder,
+            clock=self.clock,
+        )
+
+    def create(self, *names: str, **parameters: Any) -> None:
+        for name in names:
+            self.client.create_auto_scaling_group(
+                AutoScalingGroupName=name, MinSize=0, MaxSize=9, **parameters
+            )
+
+    def put_by_hand(self, group: str, hook: str = "drain", **parameters: Any) -> None:
+        transition = "autoscaling:EC2_INSTANCE_TERMINATING"
+        self.client.put_lifecycle_hook(
+            AutoScalingGroupName=group,
+            LifecycleHookName=hook,
+            **{"LifecycleTransition": transition, **parameters},
+        )
+
+    def run(self, passes: int = 1, has_time: Callable[[], bool] = lambda: True) -> list[str]:
+        """Run passes at their interval; return what they told, e.g. "put workers-1/drain"."""
+        before = len(self.recorder.enrolments)
+        for _ in range(passes):
+            self.clock.run_until(self.clock() + INTERVAL)
+            self.enrolment.run(has_time)
+        return self.told(before)
+
+    def told(self, since: int = 0) -> list[str]:
+        return [f"{step} {group}/{hook}" for step, group, hook, _ in self.recorder.enrolments[since:]]
+
+    @property
+    def reason(self) -> str:
+        """The newest one."""
+        return self.recorder.enrolments[-1][3]
+
+    def standing(self, group: str) -> dict[str, dict[str, Any]]:
+        """The hooks of a group, by name, without what only repeats who they are."""
+        hooks = self.client.describe_lifecycle_hooks(AutoScalingGroupName=group)["LifecycleHooks"]
+        dull = ("LifecycleHookName", "AutoScalingGroupName", "GlobalTimeout")
+        return {
+            hook["LifecycleHookName"]: {key: value for key, value in hook.items() if key not in dull}
+            for hook in hooks
+        }
+
+    def record(self) -> Enrolled:
+        (record,) = self.records.enrolled()
+        return record
+
+    def crash(self, *, after: bool) -> None:
+        """A pass that ends at its first call that changes something: right before it, or right after."""
+
+        class CutOff(GroupsApi):
+            def put_hook(self, record: Enrolled) -> None:
+                if after:
+                    super().put_hook(record)
+                raise Ended
+
+            def delete_hook(self, record: Enrolled) -> None:
+                if after:
+                    super().delete_hook(record)
+                raise Ended
+
+        self.clock.run_until(self.clock() + INTERVAL)
+        with pytest.raises(Ended):
+            replace(self.enrolment, groups=CutOff(self.client)).run()
+
+
+class Ended(BaseException):
+    """The function was cut off."""
+
+
+AS_CONFIGURED: Final = {
+    "LifecycleTransition": "autoscaling:EC2_INSTANCE_TERMINATING",
+    "NotificationTargetARN": INBOX,
+    "RoleARN": ROLE,
+    "HeartbeatTimeout": 600,
+    "DefaultResult": "ABANDON",
+}
+
+
+def test_groups_that_come_get_their_hooks_and_others_do_not() -> None:
+    scene = Scene(a_hook())
+    scene.create("workers-1", "web")
+    assert scene.run() == ["put workers-1/drain"]
+    scene.create("workers-2")
+    assert scene.run() == ["put workers-2/drain"]
+    assert scene.run() == []
+    assert scene.standing("workers-1") == scene.standing("workers-2") == {"drain": AS_CONFIGURED}
+    assert scene.standing("web") == {}
+    assert scene.recorder.counts["Enrolled"] == 2
+    scene.clock.run_until(scene.clock() + timedelta(seconds=2))
+    assert len(scene.inbox) == 2, "a test message of each hook"
+
+
+def test_tags_enrol_a_group_and_take_it_out_again() -> None:
+    scene = Scene(a_hook(group={"tags": {"team": "web", "stage": "live"}}))
+    tags = [{"Key": "team", "Value": "web"}, {"Key": "stage", "Value": "live"}]
+    scene.create("both", Tags=tags)
+    scene.create("one", Tags=tags[:1])
+    assert scene.run() == ["put both/drain"]
+    scene.account.fleet.groups["both"].settings["Tags"] = tags[1:]
+    assert scene.run() == ["removed both/drain"]
+    assert scene.standing("both") == {}
+    assert list(scene.records.enrolled()) == []
+    assert scene.recorder.counts["Unenrolled"] == 1
+
+
+@pytest.mark.parametrize(
+    ("notify", "expected"),
+    [
+        ("sqs", {"NotificationTargetARN": INBOX, "RoleARN": ROLE}),
+        ("sns", {"NotificationTargetARN": SETTINGS.topic_arn, "RoleARN": ROLE}),
+        ("lambda", {"NotificationTargetARN": SETTINGS.intake_arn}),
+        ("eventbridge", {}),
+    ],
+)
+def test_each_way_of_notifying_has_its_target(notify: str, expected: dict[str, Any]) -> None:
+    scene = Scene(a_hook(notify=notify, metadata="owner=jobs", default_result="CONTINUE"))
+    scene.create("workers-1")
+    scene.run()
+    rest = {key: AS_CONFIGURED[key] for key in ("LifecycleTransition", "HeartbeatTimeout")}
+    given = {"NotificationMetadata": "owner=jobs", "DefaultResult": "CONTINUE"}
+    assert scene.standing("workers-1") == {"drain": {**rest, **given, **expected}}
+
+
+def test_a_change_of_the_file_reaches_the_hooks_and_then_there_is_rest() -> None:
+    scene = Scene(a_hook(metadata="owner=jobs"))
+    scene.create("workers-1")
+    scene.run()
+    scene.deploy(a_hook(notify="eventbridge", heartbeat_timeout="1h", transition="launching"))
+    assert scene.run() == ["put workers-1/drain"]
+    assert scene.reason == "the configuration changed transition, heartbeat_timeout, target_arn"
+    hook = scene.standing("workers-1")["drain"]
+    assert (hook["HeartbeatTimeout"], hook.get("NotificationTargetARN")) == (3600, None)
+    assert (hook["RoleARN"], hook["NotificationMetadata"]) == (ROLE, "owner=jobs"), "AWS takes neither off"
+    assert scene.run(3) == []
+
+
+def test_a_hook_that_someone_changed_or_removed_is_mended() -> None:
+    scene = Scene(a_hook())
+    scene.create("workers-1")
+    scene.run()
+    scene.put_by_hand("workers-1", HeartbeatTimeout=30, DefaultResult="CONTINUE")
+    assert scene.run() == ["put workers-1/drain"]
+    assert scene.reason == "someone else changed heartbeat_timeout, default_result"
+    scene.client.delete_lifecycle_hook(AutoScalingGroupName="workers-1", LifecycleHookName="drain")
+    assert scene.run() == ["put workers-1/drain"]
+    assert scene.reason == "someone else removed it"
+    assert scene.standing("workers-1") == {"drain": AS_CONFIGURED}
+
+
+def test_a_hook_of_someone_else_is_left_alone_and_told_each_time() -> None:
+    scene = Scene(a_hook())
+    scene.create("workers-1", "workers-2")
+    scene.put_by_hand("workers-1", HeartbeatTimeout=30)
+    before = scene.standing("workers-1")
+    assert scene.run() == ["conflict workers-1/drain", "put workers-2/drain"]
+    assert scene.run(2) == ["conflict workers-1/drain"] * 2
+    scene.deploy()
+    assert scene.run() == ["removed workers-2/drain"]
+    assert scene.standing("workers-1") == before
+    assert scene.recorder.counts["EnrolmentConflicts"] == 3
+
+
+def test_a_hook_in_the_groups_own_template_is_right_as_long_as_it_is_as_configured() -> None:
+    scene = Scene(a_hook())
+    same = {"LifecycleHookName": "drain", **AS_CONFIGURED}
+    scene.create("workers-1", LifecycleHookSpecificationList=[same])
+    assert scene.run(2) == []
+    scene.deploy(a_hook(heartbeat_timeout="20m"))
+    assert scene.run() == ["conflict workers-1/drain"]
+    scene.deploy()
+    assert scene.run() == []
+    assert scene.standing("workers-1") == {"drain": AS_CONFIGURED}
+
+
+def test_a_hook_that_cloudformation_takes_over_is_not_touched_again() -> None:
+    scene = Scene(a_hook())
+    scene.create("workers-1")
+    scene.run()
+    scene.deploy(a_hook(group="workers-1"))
+    scene.put_by_hand("workers-1", HeartbeatTimeout=900)
+    before = scene.standing("workers-1")
+    assert scene.run(2) == ["forgot workers-1/drain"]
+    scene.deploy()
+    assert scene.run(2) == []
+    assert scene.standing("workers-1") == before
+
+
+def test_a_group_that_goes_is_forgotten_and_its_successor_is_a_new_one() -> None:
+    scene = Scene(a_hook())
+    scene.create("workers-1", "workers-2")
+    scene.run()
+    for name in ("workers-1", "workers-2"):
+        scene.client.delete_auto_scaling_group(AutoScalingGroupName=name, ForceDelete=True)
+    scene.clock.run_until(scene.clock() + timedelta(seconds=1))
+    scene.create("workers-1")
+    scene.put_by_hand("workers-1", HeartbeatTimeout=30)
+    assert scene.run() == ["forgot workers-1/drain", "forgot workers-2/drain", "conflict workers-1/drain"]
+    assert list(scene.records.enrolled()) == []
+
+
+def test_a_group_that_is_being_deleted_is_left_alone_until_it_is_gone() -> None:
+    scene = Scene(a_hook())
+    scene.create("workers-1", DesiredCapacity=1)
+    scene.run()
+    scene.client.delete_auto_scaling_group(AutoScalingGroupName="workers-1", ForceDelete=True)
+    scene.deploy(a_hook(heartbeat_timeout="20m"))
+    assert scene.run(4) == [], "its instance waits in the hook"
+    assert scene.run(3) == ["forgot workers-1/drain"]
+
+
+def test_a_group_that_goes_during_a_pass_is_no_error() -> None:
+    scene = Scene(a_hook())
+    scene.create("workers-1", "workers-2")
+
+    def gone(request: Request) -> ApiError | None:
+        """Between its listing and the call."""
+        if request.parameters.get("AutoScalingGroupName") == "workers-1":
+            return ApiError(
+                "ValidationError",
+                "AutoScalingGroup name not found - AutoScalingGroup 'workers-1' not found",
+            )
+        return None
+
+    scene.faults = [lambda request: gone(request) if request.operation == DESCRIBE_HOOKS else None]
+    assert scene.run() == ["put workers-2/drain"]
+    scene.faults = [lambda request: gone(request) if request.operation == "PutLifecycleHook" else None]
+    assert scene.run() == ["skipped workers-1/drain"]
+    assert scene.recorder.counts["EnrolmentConflicts"] == 0
+
+
+def is_call(operation: str, group: str = "") -> Callable[[Request], bool]:
+    def fits(request: Request) -> bool:
+        on = request.parameters.get("AutoScalingGroupName", "")
+        return request.operation == operation and group in ("", on)
+
+    return fits
+
+
+@pytest.mark.parametrize("operation", ["DescribeAutoScalingGroups", DESCRIBE_HOOKS, "PutLifecycleHook"])
+@pytest.mark.parametrize(
+    "error",
+    [THROTTLED, ApiError("ResourceContention", "", 500), ApiError("InternalFailure", "", 500)],
+    ids=["throttled", "contended", "failed"],
+)
+def test_a_busy_auto_scaling_ends_the_pass_until_the_next(operation: str, error: ApiError) -> None:
+    scene = Scene(a_hook())
+    scene.create("workers-1", "workers-2")
+    fits = is_call(operation)
+    scene.faults = [lambda request: error if fits(request) else None]
+    assert scene.run() == ["put off /"]
+    assert scene.asked.count(operation) == 1, "no second call where the first was too much"
+    scene.faults = []
+    assert scene.run() == ["put workers-1/drain", "put workers-2/drain"]
+    assert scene.recorder.troubles == []
+    assert scene.recorder.counts["Throttled"] == 1
+
+
+def test_a_target_that_takes_no_test_message_is_a_conflict_in_its_own_words() -> None:
+    scene = Scene(a_hook(), per_hour=1)
+    scene.create("workers-1")
+    del scene.account.outside.targets[INBOX]
+    assert scene.run(3) == ["conflict workers-1/drain"] * 3
+    assert scene.reason.startswith("ValidationError: Unable to publish test message to notification target")
+    assert scene.standing("workers-1") == {}
+    scene.account.outside.targets[INBOX] = scene.inbox.append
+    assert scene.run() == ["put workers-1/drain"], "what was refused has cost nothing of the limit"
+
+
+def test_missing_rights_to_put_are_a_conflict_and_to_describe_an_error() -> None:
+    scene = Scene(a_hook())
+    scene.create("workers-1")
+    denied = ApiError("AccessDenied", "User is not authorized", 403)
+    scene.faults = [lambda request: denied if request.operation == "PutLifecycleHook" else None]
+    assert scene.run() == ["conflict workers-1/drain"]
+    scene.faults = [lambda request: denied if request.operation == DESCRIBE_HOOKS else None]
+    with pytest.raises(CallRefused, match="AccessDenied"):
+        scene.run()
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before the call", "after the call"])
+def test_a_crash_around_the_first_put_costs_a_repetition(*, after: bool) -> None:
+    scene = Scene(a_hook())
+    scene.create("workers-1")
+    scene.crash(after=after)
+    assert scene.record().put_at is None
+    assert scene.run(3) == ["put workers-1/drain"]
+    assert scene.standing("workers-1") == {"drain": AS_CONFIGURED}
+    assert scene.record().is_noted
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before the call", "after the call"])
+@pytest.mark.parametrize("next_file", [[a_hook(heartbeat_timeout="20m")], []], ids=["changed", "removed"])
+def test_a_crash_around_a_change_disowns_nothing(next_file: list[dict[str, Any]], *, after: bool) -> None:
+    scene = Scene(a_hook())
+    scene.create("workers-1")
+    scene.run()
+    scene.deploy(a_hook(heartbeat_timeout="20m"))
+    scene.crash(after=after)
+    scene.deploy(*next_file)
+    scene.run(3)
+    timeouts = [hook["HeartbeatTimeout"] for hook in scene.standing("workers-1").values()]
+    assert timeouts == ([1200] if next_file else [])
+    assert scene.recorder.counts["EnrolmentConflicts"] == 0
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before the call", "after the call"])
+def test_a_crash_around_a_removal_costs_a_repetition(*, after: bool) -> None:
+    scene = Scene(a_hook())
+    scene.create("workers-1")
+    scene.run()
+    scene.deploy()
+    scene.crash(after=after)
+    assert scene.run(2) == ["forgot workers-1/drain" if after else "removed workers-1/drain"]
+    assert scene.standing("workers-1") == {}
+    assert list(scene.records.enrolled()) == []
+
+
+def test_a_hook_is_not_removed_while_an_open_action_waits_in_it() -> None:
+    scene = Scene(a_hook())
+    scene.create("workers-1", "workers-2")
+    scene.run()
+    far = scene.clock() + timedelta(hours=40)
+    action = an_action(hook=hook_terms(name="drain", group="workers-1"), look_at=far)
+    scene.store.open(action, Raw(received_at=at(0), body="{}"))
+    scene.deploy()
+    assert scene.run() == ["kept workers-1/drain", "removed workers-2/drain"]
+    assert scene.run(2) == ["kept workers-1/drain"] * 2
+    ended = replace(action, phase=Phase.CLOSED, look_at=None, outcome=Outcome.ENDED_ELSEWHERE)
+    scene.store.save(replace(ended, version=2))
+    assert scene.run() == ["removed workers-1/drain"]
+
+
+def test_no_more_hooks_are_put_and_removed_in_an_hour_than_the_limit() -> None:
+    scene = Scene(a_hook(), per_hour=3)
+    scene.create(*(f"workers-{number}" for number in range(5)))
+    scene.clock.run_until(at(600))
+    assert len(scene.run(5)) == 3
+    scene.clock.run_until(at(3600))
+    assert scene.run() == ["put workers-3/drain", "put workers-4/drain"]
+    scene.deploy()
+    assert len(scene.run(5)) == 1
+    scene.clock.run_until(at(2 * 3600))
+    assert len(scene.run(5)) == 3
+
+
+def test_a_great_account_is_enrolled_and_watched_in_few_calls_a_pass() -> None:
+    scene = Scene(a_hook(), per_hour=1000)
+    scene.create(*(f"workers-{number:03}" for number in range(130)))
+    most = 0
+    for _ in range(130 // MOST_UNSETTLED + 1):
+        before = len(scene.asked)
+        scene.run()
+        calls = scene.asked[before:]
+        assert calls.count("DescribeAutoScalingGroups") == 2, "a page has a hundred"
+        most = max(most, calls.count(DESCRIBE_HOOKS))
+    assert most <= MOST_UNSETTLED + MOST_SETTLED
+    assert len(scene.records.enrolled()) == 130
+    scene.put_by_hand("workers-123", HeartbeatTimeout=30)
+    assert scene.run(130 // MOST_SETTLED) == ["put workers-123/drain"]
+
+
+def test_without_hooks_by_glob_or_tags_and_without_records_nothing_is_asked() -> None:
+    scene = Scene(a_hook(group="workers-1"))
+    scene.create("workers-1")
+    scene.asked.clear()
+    assert scene.run() == []
+    assert scene.asked == []
+
+
+def test_the_pass_ends_with_the_time_and_the_next_goes_on() -> None:
+    scene = Scene(a_hook())
+    scene.create("workers-1", "workers-2", "workers-3")
+    time_left = iter([True] * 4 + [False] * 100)  # three descriptions, and one step
+    assert scene.run(has_time=lambda: next(time_left)) == ["put workers-1/drain"]
+    assert scene.run() == ["put workers-2/drain", "put workers-3/drain"]
+
+
+class OvertakenGroups(GroupsApi):
+    """Another run does everything once this one has seen the hooks."""
+
+    def __init__(self, scene: Scene) -> None:
+        super().__init__(scene.client)
+        self._other = scene.enrolment
+
+    def hooks_of(self, group: str) -> Sequence[HookSeen]:
+        seen = super().hooks_of(group)
+        self._other.run()
+        return seen
+
+
+def test_of_two_runs_at_the_same_time_one_gives_way() -> None:
+    scene = Scene(a_hook())
+    scene.create("workers-1")
+    scene.enrolment = replace(scene.enrolment, groups=OvertakenGroups(scene))
+    assert scene.run() == ["put workers-1/drain", "overtaken /"]
+    assert scene.asked.count("PutLifecycleHook") == 1
+
+
+def test_the_record_of_a_hook_that_stands_unchanged_is_kept_alive() -> None:
+    scene = Scene(a_hook())
+    scene.create("workers-1")
+    scene.run()
+    kept_at = scene.record().kept_at
+    scene.run(10)
+    assert scene.record().kept_at == kept_at
+    scene.clock.run_until(at(101 * 86_400))
+    assert scene.run() == []
+    assert scene.record().kept_at == scene.clock()
+    assert scene.record().put_at == kept_at

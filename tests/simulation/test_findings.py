@@ -1,0 +1,523 @@
+"""What a hostile reading found: each test states a promise that was broken once."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+from datetime import datetime, timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+from botocore import UNSIGNED
+from botocore.awsrequest import AWSResponse
+from botocore.config import Config
+from click.testing import CliRunner
+
+from cli import traffic
+from cli.main import main
+from cli.traffic import Unreadable
+from simulator.query_protocol import ApiError
+from simulator.replay import Entry, replay
+from simulator.waits import EndedBy, Wait
+from simulator.wire import respond_to
+from simulator.world import VISIBILITY_TIMEOUT, World
+from tests.factories import a_signal, an_action, at
+from tests.simulation.test_looks import (
+    ACCEPTED,
+    AT_ONCE,
+    BUSY,
+    GONE,
+    LOAD,
+    UNANSWERED,
+    Scene,
+    nudge,
+    short,
+)
+from tests.simulation.test_replay import START, TOKEN, entry, hooks, message, replayed, signalled
+from tests.unit.test_handlers import Stage, sqs
+from usher.aws.autoscaling import AutoScalingApi
+from usher.core import configuration, span
+from usher.core.model import Outcome, Phase, Result
+from usher.handlers import intake_handler, sweep_handler, wake_handler
+from usher.intake import Intake
+from usher.ports import Raw, Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from simulator.query_protocol import Request
+    from usher.core.policy import Configuration
+
+MOST_CUTS = 70  # from then on a 30-second hook only repeats itself
+OTHER_TOKEN = "22222222-2222-4333-8444-555555555555"
+
+
+class Cut(BaseException):
+    """A function is ended here, between two steps."""
+
+
+# Records are closed as it was
+
+
+def cut_after_the_call(scene: Scene, *, at_s: float) -> Callable[[], None]:
+    """During a call of one look, another look makes its own call and is cut off before its answer."""
+
+    def cut() -> None:
+        raise Cut
+
+    def another_look() -> None:
+        scene.now = at(at_s)
+        scene.during_call = cut
+        with pytest.raises(Cut):
+            scene.looks.look("action-1", LOAD)
+        scene.during_call = lambda: None
+
+    return another_look
+
+
+def test_a_heartbeat_that_a_completion_of_ours_overtook_does_not_close_it_as_ended_elsewhere() -> None:
+    """Promise 1 and 7: looks.py, _settle puts the answer to a heartbeat on a record that completes."""
+    scene = Scene(short(), GONE, GONE, waits=False, now_s=20)
+    overtaken = cut_after_the_call(scene, at_s=20.2)
+
+    def a_signal_comes() -> None:
+        scene.store.keep_signal(a_signal(at=at(20)))
+        nudge(scene, at(20))
+        overtaken()
+
+    scene.during_call = a_signal_comes
+    scene.look()
+    scene.now = at(28)
+    closed = scene.look()
+    assert (closed.outcome, closed.result) == (Outcome.COMPLETED, Result.CONTINUE)
+
+
+def test_a_completion_that_its_own_retry_overtook_is_completed() -> None:
+    """Promise 7: looks.py, _complete looks at its own earlier call, and not at a later one."""
+    scene = Scene(short(policy=AT_ONCE), GONE, GONE, waits=False, now_s=1)
+    scene.during_call = cut_after_the_call(scene, at_s=9)
+    scene.look()
+    scene.now = at(28)
+    closed = scene.look()
+    assert (closed.outcome, closed.result) == (Outcome.COMPLETED, Result.CONTINUE)
+
+
+def test_what_a_denied_completion_answers_does_not_undo_a_later_one_that_may_have_been_applied() -> None:
+    """Promise 7: looks.py, _complete sets complete_sent_at back under the feet of another look."""
+    scene = Scene(short(policy=AT_ONCE), BUSY, GONE, waits=False, now_s=1)
+    scene.during_call = cut_after_the_call(scene, at_s=9)
+    scene.look()
+    scene.now = at(28)
+    closed = scene.look()
+    assert (closed.outcome, closed.result) == (Outcome.COMPLETED, Result.CONTINUE)
+
+
+def test_what_someone_else_ended_in_time_is_not_called_defaulted_because_another_hook_still_waits() -> None:
+    """Promise 7: looks.py, _may_be_invisible_yet asks again beyond the expiry of a 30-second hook."""
+    scene = Scene(short(), *[GONE] * 40, waits=True, now_s=20)
+    scene.look()
+    while scene.action.look_at is not None:
+        scene.now = scene.action.look_at
+        scene.look()
+    assert scene.action.outcome is Outcome.ENDED_ELSEWHERE
+
+
+def test_no_active_action_while_young_and_waiting_is_no_proof_of_our_unanswered_completion() -> None:
+    """Promise 3: the action may not be visible yet, the call lost; it must be asked again, not closed."""
+    scene = Scene(short(policy=AT_ONCE), UNANSWERED, GONE, ACCEPTED, waits=True, now_s=1)
+    scene.look()
+    scene.now = at(9)
+    assert scene.look().phase is Phase.COMPLETING
+
+
+def test_a_completion_whose_fate_is_unknown_is_not_called_defaulted_before_auto_scaling_says_so() -> None:
+    """Promise 7: looks.py, _after_failure closes at the global timeout whatever the answer was."""
+    sent = short(
+        policy=AT_ONCE,
+        phase=Phase.COMPLETING,
+        result=Result.CONTINUE,
+        complete_sent_at=at(2990),
+        beaten_at=at(2980),
+        heartbeats=99,
+    )
+    scene = Scene(sent, BUSY, now_s=3001)
+    assert scene.look().outcome is not Outcome.DEFAULTED
+
+
+def test_an_end_that_is_stored_once_is_counted_once() -> None:
+    """looks.py, _ended counts before the store, and again where the store is tried again."""
+    scene = Scene(short(), GONE, GONE, waits=False, now_s=70)
+    scene.during_call = lambda: nudge(scene, at(70))
+    scene.look()
+    scene.during_call = lambda: None
+    scene.look()
+    assert scene.recorder.counts["Defaulted"] == 1
+
+
+# A cut between any two steps costs a look, never an instance
+
+
+class CutWorld(World):
+    """Cuts off the function that makes the step of the given number; its message comes again."""
+
+    def __init__(self, configuration: Configuration, start: datetime, cut_at: int, sweeps: timedelta) -> None:
+        self.steps = 0
+        self.was_recorded = True
+        self._cut_at = cut_at
+        self._sweeps = sweeps
+        super().__init__(configuration, start)
+        for place, name in (
+            (self.store, "evidence"),
+            (self.store, "open"),
+            (self.store, "save"),
+            (self.waits, "heartbeat"),
+            (self, "wake_at"),
+        ):
+            setattr(place, name, self._cuttable(getattr(place, name)))
+
+    def _cuttable(self, do: Callable[..., Any]) -> Callable[..., Any]:
+        def doing(*given: Any, **named: Any) -> Any:
+            self._step()
+            done = do(*given, **named)
+            self._step()
+            return done
+
+        return doing
+
+    def _step(self) -> None:
+        self.steps += 1
+        if self.steps == self._cut_at:
+            self.was_recorded = bool(self.store.actions())
+            raise Cut
+
+    def _deliver(self, handler: Callable[[dict[str, Any], None], dict[str, Any]], body: str) -> None:
+        try:
+            super()._deliver(handler, body)
+        except Cut:
+            self.clock.at(self.clock() + VISIBILITY_TIMEOUT, lambda: self._deliver(handler, body))
+
+    def _run_sweep(self) -> None:
+        self.clock.at(self.clock() + self._sweeps, self._run_sweep)
+        with contextlib.suppress(Cut):
+            self._sweep({}, None)
+
+
+def a_cut_run(
+    timeout: str, cut_at: int, *, first_sweep_s: int, sweeps_s: int, copy_s: int
+) -> tuple[CutWorld, Wait]:
+    """One action and a late copy of its notification, cut off once: the world, and how the wait ended."""
+    heartbeat_timeout = span.parse(timeout)
+    held = span.written(2 * heartbeat_timeout + timedelta(seconds=200))
+    first_sweep, sweeps = START + timedelta(seconds=first_sweep_s), timedelta(seconds=sweeps_s)
+    world = CutWorld(hooks(timeout, [{"elapsed": held}]), first_sweep, cut_at, sweeps)
+    wait = Wait(
+        token=TOKEN,
+        group="web-1",
+        hook="drain",
+        instance_id="i-0123456789abcdef0",
+        transition="terminating",
+        origin="AutoScalingGroup",
+        destination="EC2",
+        heartbeat_timeout=heartbeat_timeout,
+        default_result="ABANDON",
+        started_at=START,
+        expires_at=START + heartbeat_timeout,
+    )
+    world.clock.at(START, lambda: world.waits.begin(wait))
+    for seconds in (1, copy_s):
+        world.deliver_at(START + timedelta(seconds=seconds), json.dumps(message()))
+    world.run_to_end(START + timedelta(seconds=max(copy_s, 200)))
+    return world, wait
+
+
+@pytest.mark.parametrize(
+    ("timeout", "first_sweep_s", "sweeps_s", "copy_s"),
+    [
+        pytest.param("30s", -20, 60, 300, id="30 s"),
+        pytest.param("2m45s", -20, 119, 600, id="2m45s: the sweep sends one wake-up, not two"),
+        pytest.param("5m", 0, 60, 270, id="5 m: a late copy leaves a single wake-up"),
+        pytest.param("10m", -20, 119, 900, id="10 m: one sweep in 150 s, and its wake-up is the only one"),
+        pytest.param("1h", -20, 119, 600, id="1 h"),
+    ],
+)
+def test_a_cut_between_any_two_steps_costs_no_instance(
+    timeout: str, first_sweep_s: int, sweeps_s: int, copy_s: int
+) -> None:
+    run = partial(a_cut_run, timeout, first_sweep_s=first_sweep_s, sweeps_s=sweeps_s, copy_s=copy_s)
+    world, uncut = run(0)
+    assert uncut.ended_by is EndedBy.CALL
+    lost = {}
+    for cut_at in range(1, min(world.steps, MOST_CUTS) + 1):
+        world, wait = run(cut_at)
+        if world.was_recorded and wait.ended_by is not EndedBy.CALL:
+            lost[cut_at] = wait.ended_by
+    assert lost == {}
+
+
+def test_a_copy_that_comes_while_no_wake_up_can_be_sent_voids_none_of_those_that_were() -> None:
+    """Promise 3: a new version without wake-ups kills the chain; redelivery of the copy costs nothing."""
+    stage = Stage()
+    terms = hooks("30s", [{"signal": "done"}])
+
+    class Down:
+        def send(self, action_id: str, version: int, delay: timedelta) -> None:
+            raise Unavailable(f"no {action_id} {version} {delay}")
+
+    def intake(wake_ups: Any) -> Intake:
+        return Intake(
+            configuration=terms,
+            store=stage.store,
+            wake_ups=wake_ups,
+            dead_letters=stage.dead_letters,
+            telemetry=stage.recorder,
+            clock=lambda: at(15),
+            new_id=stage.looks.new_id,
+        )
+
+    body = json.dumps(message())
+    intake(stage).take(body, "sqs")
+    (action,) = stage.store.actions()
+    with pytest.raises(Unavailable):
+        intake(Down()).take(body, "sqs")
+    assert stage.store.load(action.id) == action
+
+
+# The sweep
+
+
+class Lambda:
+    """A context in which some milliseconds are left, which sending uses up."""
+
+    def __init__(self, left_ms: int) -> None:
+        self.left_ms = left_ms
+
+    def get_remaining_time_in_millis(self) -> int:
+        return self.left_ms
+
+
+def test_a_sweep_looks_at_what_is_overdue_before_it_sends_wake_ups_for_what_is_not() -> None:
+    stage = Stage()
+    stage.store.open(an_action(id="overdue", token=None, policy=AT_ONCE), Raw(received_at=at(0), body=""))
+    for number in range(10):
+        near = an_action(id=f"near-{number}", token=None, look_at=at(60))
+        stage.store.open(near, Raw(received_at=at(0), body=""))
+    context = Lambda(left_ms=20_000)
+    send = stage.send
+
+    def slow_send(action_id: str, version: int, delay: timedelta) -> None:
+        context.left_ms -= 1000
+        assert context.left_ms > 0
+        send(action_id, version, delay)
+
+    stage.send = slow_send  # type: ignore[method-assign]
+    assert sweep_handler(stage.looks, 10.0)({}, context)["looked"] == 1
+
+
+def test_a_sweep_saves_what_can_be_saved_before_it_closes_what_has_expired() -> None:
+    """After an outage, thousands of expired records stand before the one that expires in seconds."""
+    stage = Stage()
+    for number in range(5):
+        long_gone = an_action(id=f"gone-{number}", token=None, started_at=at(-7200), policy=AT_ONCE)
+        stage.store.open(long_gone, Raw(received_at=at(0), body=""))
+    alive = an_action(id="alive", token=None, started_at=at(-3580), policy=AT_ONCE)
+    stage.store.open(alive, Raw(received_at=at(0), body=""))
+    context = Lambda(left_ms=20_000)
+    complete = stage.complete
+
+    def slow_complete(action: Any, result: Result) -> Any:
+        context.left_ms -= 6_000
+        return complete(action, result)
+
+    stage.complete = slow_complete  # type: ignore[method-assign]
+    sweep_handler(stage.looks, 10.0)({}, context)
+    closed = stage.store.load("alive")
+    assert closed is not None
+    assert closed.outcome is Outcome.COMPLETED
+
+
+# Nothing raises out of a handler
+
+
+class _Page(io.BytesIO):
+    """A response body, as urllib3 hands it over."""
+
+    def stream(self, **_: object) -> Any:
+        yield self.read()
+
+
+@pytest.mark.parametrize("event", [[], [message()], "text", 5, None], ids=repr)
+def test_an_event_that_is_no_object_is_a_dead_letter(event: Any) -> None:
+    stage = Stage()
+    assert intake_handler(stage.intake)(event, None) == {}
+    assert len(stage.dead_letters.letters) == 1
+
+
+def test_a_wake_up_with_a_version_beyond_all_numbers_is_a_dead_letter() -> None:
+    stage = Stage()
+    event = sqs('{"action_id": "action-1", "version": Infinity}')
+    assert wake_handler(stage.looks, stage.dead_letters, 10)(event, None) == {"batchItemFailures": []}
+    assert len(stage.dead_letters.letters) == 1
+
+
+def test_a_describe_that_is_answered_with_no_xml_says_nothing() -> None:
+    """autoscaling.py, waits: ResponseParserError is no BotoCoreError, so it escapes the whole look."""
+    client = boto3.client("autoscaling", region_name="us-east-1", config=Config(signature_version=UNSIGNED))
+    client.meta.events.register(
+        "before-send.auto-scaling",
+        lambda request, **_: AWSResponse(request.url, 200, {}, _Page(b"<html>Service Unavailable")),
+    )
+    assert AutoScalingApi(client).waits("i-1") is None
+
+
+# Instances that wait more than once, or in more than one hook
+
+
+def test_a_failed_launch_is_known_as_such_though_a_second_launch_hook_was_waiting_too() -> None:
+    """intake.py, _launch_failed asks the launch that began last, not the move."""
+    rules = [{"when": {"after": "launch_failed"}, "use": "park"}, {"use": "work"}]
+    gates = [
+        {"name": name, "group": "web-1", "transition": "launching", "policy": name} for name in ("one", "two")
+    ]
+    drain = {"name": "drain", "group": "web-1", "transition": "terminating", "policy": rules}
+    policies = {
+        "one": {"until": [{"signal": "one"}]},
+        "two": {"until": [{"signal": "two"}]},
+        "work": {"until": [{"elapsed": "10m"}]},
+        "park": {"until": []},
+    }
+    launches = [
+        entry(
+            message(
+                LifecycleHookName=name,
+                LifecycleTransition="autoscaling:EC2_INSTANCE_LAUNCHING",
+                LifecycleActionToken=f"{name:0>36}",
+                Origin="EC2",
+                Destination="AutoScalingGroup",
+                Time=f"2026-03-01T11:50:00.{fraction}Z",
+            ),
+            -599,
+        )
+        for name, fraction in (("one", "000"), ("two", "100"))
+    ]
+    told = replayed(
+        configuration.parse({"version": 1, "policies": policies, "hooks": [*gates, drain]}),
+        *launches,
+        entry(signalled("failed", "2026-03-01T11:59:58Z", "one"), -1),
+        entry(message(), 1),
+    )
+    assert [action["policy"] for action in told["actions"]] == ["one", "two", "park"]
+
+
+def test_a_record_that_nobody_told_of_its_end_does_not_take_the_signal_of_the_wait_after_it() -> None:
+    """Same instance, same hook, new token: the earlier wait is over, though no event said so."""
+    world = World(hooks("1h", [{"signal": "done"}], give_up_after="2h"), START)
+    for token, after_s in ((TOKEN, 0), (OTHER_TOKEN, 600)):
+        begun = START + timedelta(seconds=after_s)
+        wait = Wait(
+            token=token,
+            group="web-1",
+            hook="drain",
+            instance_id="i-0123456789abcdef0",
+            transition="terminating",
+            origin="AutoScalingGroup",
+            destination="WarmPool",
+            heartbeat_timeout=timedelta(hours=1),
+            default_result="ABANDON",
+            started_at=begun,
+            expires_at=begun + timedelta(hours=1),
+        )
+        body = message(LifecycleActionToken=token, Time=begun.isoformat(), Destination="WarmPool")
+        world.clock.at(begun, lambda wait=wait: world.waits.begin(wait))  # type: ignore[misc]
+        world.deliver_at(begun + timedelta(seconds=1), json.dumps(body))
+    first_ends = START + timedelta(seconds=300)
+    first = world.waits.of_token
+    world.clock.at(first_ends, lambda: world.waits.end(first(TOKEN), "CONTINUE", EndedBy.OTHER))  # type: ignore[arg-type]
+    done_at = START + timedelta(seconds=900)
+    world.deliver_at(done_at, json.dumps(signalled("done", done_at.isoformat())))
+    world.run_to_end(done_at)
+    by_token = {action.token: action for action in world.store.actions()}
+    assert by_token[OTHER_TOKEN].reason == "done: signal done says done"
+
+
+# Replay
+
+
+def test_times_are_utc_whatever_zone_a_capture_was_received_in() -> None:
+    body = json.dumps({"received_at": "2026-03-01T14:00:01+02:00", "body": message()})
+    outcome = CliRunner().invoke(
+        main, ["replay", "-", "--json", "--hooks", "events/captured/hooks.yaml"], input=body
+    )
+    assert outcome.exit_code == 0
+    (found,) = (place for place in traffic._take_apart("-", json.loads(body), None))  # noqa: SLF001
+    assert isinstance(found, Entry)
+    told = replayed(hooks("5m", []), found)
+    (action,) = told["actions"]
+    assert action["first_seen_at"] == action["timeline"][0]["at"] == "2026-03-01T12:00:01.000Z"
+
+
+def test_a_month_without_anything_costs_no_sweep_a_minute() -> None:
+    """One message with a wrong year (2009 to 2200 are read) must not make a replay run for hours."""
+    later = message(LifecycleActionToken=OTHER_TOKEN, Time="2026-04-01T12:00:00.000Z")
+    world = replay([entry(message()), entry(later)], hooks("5m", [])).world
+    assert next(world.clock._asked) < 1000  # noqa: SLF001 - how many things were ever due
+
+
+def test_a_capture_from_the_end_of_time_is_refused_and_stops_nothing(tmp_path: Path) -> None:
+    file = tmp_path / "a.jsonl"
+    late = json.dumps({"received_at": "9999-12-31T23:59:59Z", "body": message()})
+    file.write_text(f"{late}\n{json.dumps(message())}\n")
+    found = [(type(each), each.source) for each in traffic.read((str(file),))]
+    assert found == [(Unreadable, f"{file}:1"), (Entry, f"{file}:2")]
+
+
+def test_a_line_ends_where_json_lines_says_and_not_at_any_separator(tmp_path: Path) -> None:
+    """U+2028, U+0085 and others stand unescaped in JSON text; str.splitlines breaks there."""
+    file = tmp_path / "a.jsonl"
+    body = {**message(), "NotificationMetadata": "one\u2028two\u0085three"}
+    file.write_text(json.dumps(body, ensure_ascii=False) + "\n", encoding="utf-8")
+    assert [type(found) for found in traffic.read((str(file),))] == [Entry]
+
+
+def test_captures_within_captures_stop_none_of_the_others(tmp_path: Path) -> None:
+    file = tmp_path / "a.jsonl"
+    deep = '{"received_at":"2026-03-01T12:00:00Z","body":' * 800 + "1" + "}" * 800
+    file.write_text(f"{deep}\n{json.dumps(message())}\n")
+    assert [found.source for found in traffic.read((str(file),))] == [f"{file}:1", f"{file}:2"]
+
+
+def test_replay_needs_no_profile_of_aws(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_PROFILE", "of-another-machine")
+    told = replayed(hooks("5m", []), entry(message(), 1))
+    assert told["summary"]["actions"] == 1
+
+
+def test_a_place_is_told_as_it_is(tmp_path: Path) -> None:
+    """`file:100:` is no emoji."""
+    file = tmp_path / "a.jsonl"
+    file.write_text("\n" * 99 + "{\n")
+    outcome = CliRunner().invoke(main, ["replay", str(file), "--hooks", "events/captured/hooks.yaml"])
+    assert f"{file}:100: not JSON" in outcome.stdout
+
+
+# The simulator at the wire
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "Action=DescribeAutoScalingInstances&InstanceIds.member=i-1",
+        "Action=DescribeAutoScalingInstances&InstanceIds.member.x=i-1",
+        "Action=DescribeAutoScalingInstances&InstanceIds.member.1=i-1&MaxRecords.member.1=5",
+    ],
+)
+def test_a_malformed_request_is_answered_with_an_error(body: str) -> None:
+    def answer(request: Request) -> Mapping[str, Any]:
+        raise ApiError("ValidationError", f"no {request.operation}")
+
+    status, text = respond_to(body, answer, "request-1")
+    assert status == 400
+    assert "MalformedInput" in text

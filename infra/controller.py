@@ -154,8 +154,8 @@ class Controller(cdk.Stack):
         sweep = self._function("sweep", SWEEP_TIMEOUT, self.wake_ups, environment=self._targets())
         permissions.grant_lifecycle_actions(sweep, self._deployment)
         permissions.grant_due_index(sweep, self.records.table, DUE_INDEX)
+        permissions.grant_enrolment(sweep, self._deployment)
         if self._deployment.enrols:
-            permissions.grant_enrolment(sweep, self._deployment)
             sweep.may(
                 ("iam:PassRole",),
                 (self.hook_role.role.role_arn,),
@@ -167,6 +167,7 @@ class Controller(cdk.Stack):
         release = self._function("release", RELEASE_TIMEOUT, self.wake_ups)
         permissions.grant_lifecycle_actions(release, self._deployment)
         permissions.grant_due_index(release, self.records.table, DUE_INDEX)
+        permissions.grant_unenrolment(release, self._deployment)
         return release
 
     def _targets(self) -> dict[str, str]:

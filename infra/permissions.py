@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from usher.core.policy import GroupSelector
 
 ON_ACTIONS: Final = ("autoscaling:CompleteLifecycleAction", "autoscaling:RecordLifecycleActionHeartbeat")
-ON_HOOKS: Final = ("autoscaling:PutLifecycleHook", "autoscaling:DeleteLifecycleHook")
+REMOVE_HOOK: Final = "autoscaling:DeleteLifecycleHook"
+ON_HOOKS: Final = ("autoscaling:PutLifecycleHook", REMOVE_HOOK)
 # IAM offers no resource for what describes (aws-facts 4).
 DESCRIBE_INSTANCES: Final = ("autoscaling:DescribeAutoScalingInstances",)
 DESCRIBE_GROUPS: Final = ("autoscaling:DescribeAutoScalingGroups", "autoscaling:DescribeLifecycleHooks")
@@ -49,11 +50,29 @@ def grant_lifecycle_actions(function: UsherFunction, deployment: Deployment) -> 
 
 
 def grant_enrolment(function: UsherFunction, deployment: Deployment) -> None:
-    """Put and delete hooks, on groups by glob or tags only: hooks of named groups are CloudFormation's."""
-    named = deployment.hooks_of_named_groups
-    selectors = [hook.group for hook in deployment.configuration.hooks if hook not in named]
-    _grant_on_groups(function, ON_HOOKS, selectors)
+    """Put and delete hooks, on groups by glob or tags only: hooks of named groups are CloudFormation's.
+
+    The rights to describe, and to delete on retired groups, serve to remove what is wanted no more.
+    """
+    _grant_on_groups(function, ON_HOOKS, _enrolled(deployment))
+    _grant_removal(function, deployment)
     function.may(DESCRIBE_GROUPS, ("*",))
+
+
+def grant_unenrolment(function: UsherFunction, deployment: Deployment) -> None:
+    """Delete the hooks that were put at run time."""
+    _grant_on_groups(function, (REMOVE_HOOK,), _enrolled(deployment))
+    _grant_removal(function, deployment)
+
+
+def _enrolled(deployment: Deployment) -> list[GroupSelector]:
+    named = deployment.hooks_of_named_groups
+    return [hook.group for hook in deployment.configuration.hooks if hook not in named]
+
+
+def _grant_removal(function: UsherFunction, deployment: Deployment) -> None:
+    if deployment.retired_groups:
+        function.may((REMOVE_HOOK,), [group_arn(function, glob) for glob in deployment.retired_groups])
 
 
 def _grant_on_groups(

@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 
 class ReleaseFirst(Construct):
-    """On deletion, `function` releases all that waits, before anything of `before` goes."""
+    """On deletion, `function` releases all that waits, before anything of `before` goes.
+
+    Where it `unenrols`, it deletes the hooks too that were put at run time.
+    """
 
     def __init__(
         self,
@@ -24,9 +27,14 @@ class ReleaseFirst(Construct):
         *,
         function: lambda_.IFunction,
         before: Sequence[IDependable],
+        unenrols: bool = False,
     ) -> None:
         super().__init__(scope, construct_id)
         resource = cdk.CustomResource(
-            self, "Release", service_token=function.function_arn, resource_type="Custom::UsherRelease"
+            self,
+            "Release",
+            service_token=function.function_arn,
+            resource_type="Custom::UsherRelease",
+            properties={"Unenrol": "true" if unenrols else "false"},
         )
         resource.node.add_dependency(*before)

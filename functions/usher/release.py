@@ -7,13 +7,14 @@ this, and the deletion goes on only when nothing waits any more.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from usher.core.deadlines import Load
 from usher.core.model import Phase, Result
-from usher.ports import Moved
+from usher.ports import CallRefused, GroupGone, Moved, TryLater
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from usher.core.model import Action
     from usher.looks import Looks
+    from usher.ports import Enrolments, HookCalls
 
 PHYSICAL_ID: Final = "usher-release"
 ROUNDS: Final = 10
@@ -33,13 +35,24 @@ class Release:
     """Answers CloudFormation. `respond` brings an answer to the address that came with the request."""
 
     looks: Looks
+    hooks: HookCalls
+    enrolments: Enrolments
     calls_per_second: float
     respond: Callable[[str, dict[str, Any]], None]
 
     def handle(self, event: dict[str, Any]) -> None:
-        """Release on Delete; nothing is to be done on Create and Update."""
-        left = self.release_all() if event["RequestType"] == "Delete" else 0
-        reason = f"{left} actions could not be released yet; delete the stack again" if left else "done"
+        """Release on Delete; nothing is to be done on Create and Update.
+
+        With the property `Unenrol` the hooks that were put at run time go too: their queue will.
+        """
+        left = 0
+        if event["RequestType"] == "Delete":
+            left = self.release_all()
+            if not left and event.get("ResourceProperties", {}).get("Unenrol") == "true":
+                left = self.unenrol()
+        reason = (
+            f"{left} actions or hooks could not be let go yet; delete the stack again" if left else "done"
+        )
         self.respond(
             event["ResponseURL"],
             {
@@ -64,6 +77,19 @@ class Release:
             if not left:
                 break
         return len(left)
+
+    def unenrol(self) -> int:
+        """Delete every hook that was put at run time; how many are left."""
+        left = 0
+        for record in self.enrolments.enrolled():
+            try:
+                with suppress(GroupGone):
+                    self.hooks.delete_hook(record)
+                self.enrolments.forget(record)
+            except (TryLater, CallRefused, Moved) as error:
+                self.looks.telemetry.trouble(f"hook {record.hook} of {record.group} was not deleted", error)
+                left += 1
+        return left
 
     def _open_ids(self) -> list[str]:
         until = self.looks.clock() + _ALL_TIME

@@ -139,7 +139,11 @@ def release() -> handlers.Handler:
     """The handler of the function `release`, which CloudFormation calls."""
     made = parts()
     releasing = Release(
-        looks=made.looks, calls_per_second=made.settings.calls_per_second, respond=_put_answer
+        looks=made.looks,
+        hooks=GroupsApi(made.auto_scaling),
+        enrolments=EnrolledHooks(made.dynamodb, made.settings.table, now, 0),
+        calls_per_second=made.settings.calls_per_second,
+        respond=_put_answer,
     )
 
     def handler(event: handlers.Event, context: handlers.Context | None = None) -> handlers.Event:  # noqa: ARG001

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from itertools import count
 from typing import Any
 
+from simulator.memory_enrolled import MemoryEnrolledHooks
 from simulator.memory_store import MemoryStore
 from simulator.recorder import Recorder
 from tests.factories import an_action, at
-from usher.core.model import Action, Outcome, Phase, Result
+from usher.core.enrolment import Enrolled, HookSettings
+from usher.core.model import Action, Outcome, Phase, Result, Transition
 from usher.looks import Looks
-from usher.ports import Answer, AnswerKind, Raw
+from usher.ports import Answer, AnswerKind, Raw, TryLater
 from usher.release import ROUNDS, Release
 
 BUSY = Answer(kind=AnswerKind.BUSY, text="Throttling: Rate exceeded")
@@ -36,14 +39,30 @@ class Leaving:
             clock=lambda: at(0),
             new_id=lambda: f"id-{next(ids)}",
         )
+        self.enrolments = MemoryEnrolledHooks(lambda: at(0), 50)
+        self.deleted: list[str] = []
+        self.refuses = False
         self.release = Release(
-            looks=looks, calls_per_second=10, respond=lambda url, answer: self.answers.append((url, answer))
+            looks=looks,
+            hooks=self,
+            enrolments=self.enrolments,
+            calls_per_second=10,
+            respond=lambda url, answer: self.answers.append((url, answer)),
         )
 
-    def handle(self, kind: str) -> dict[str, Any]:
+    def put_hook(self, record: Enrolled) -> None:
+        raise AssertionError(f"no hook is put any more, but {record.hook} was")
+
+    def delete_hook(self, record: Enrolled) -> None:
+        if self.refuses:
+            raise TryLater("Throttling")
+        self.deleted.append(record.hook)
+
+    def handle(self, kind: str, **properties: str) -> dict[str, Any]:
         self.release.handle(
             {
                 "RequestType": kind,
+                "ResourceProperties": properties,
                 "ResponseURL": "https://answer.example",
                 "StackId": "stack",
                 "RequestId": "request",
@@ -98,7 +117,42 @@ def test_throttles_are_outlasted() -> None:
 def test_the_deletion_stops_while_something_still_waits() -> None:
     answer = Leaving(*two_actions(), busy=2 * ROUNDS).handle("Delete")
     assert answer["Status"] == "FAILED"
-    assert answer["Reason"].startswith("2 actions could not be released yet")
+    assert answer["Reason"].startswith("2 actions or hooks could not be let go yet")
+
+
+def enrolled(hook: str) -> Enrolled:
+    settings = HookSettings(
+        transition=Transition.LAUNCHING,
+        heartbeat_timeout=timedelta(minutes=5),
+        default_result=Result.ABANDON,
+        target_arn="arn",
+        role_arn="role",
+        metadata=None,
+    )
+    return Enrolled(group="web", group_arn="arn:web", hook=hook, settings=settings, put_at=at(0))
+
+
+def test_hooks_that_were_put_at_run_time_go_with_their_queue_and_after_what_they_held() -> None:
+    leaving = Leaving(*two_actions())
+    for name in ("one", "two"):
+        leaving.enrolments.keep(enrolled(name))
+    assert leaving.handle("Delete", Unenrol="true")["Status"] == "SUCCESS"
+    assert (sorted(leaving.deleted), len(leaving.results)) == (["one", "two"], 2)
+    assert not leaving.enrolments.enrolled()
+
+
+def test_where_only_the_stack_of_hooks_goes_the_others_stay() -> None:
+    leaving = Leaving()
+    leaving.enrolments.keep(enrolled("one"))
+    leaving.handle("Delete", Unenrol="false")
+    assert leaving.deleted == []
+
+
+def test_a_hook_that_could_not_be_deleted_stops_the_deletion() -> None:
+    leaving = Leaving()
+    leaving.refuses = True
+    leaving.enrolments.keep(enrolled("one"))
+    assert leaving.handle("Delete", Unenrol="true")["Status"] == "FAILED"
 
 
 def test_creation_and_update_touch_nothing() -> None:

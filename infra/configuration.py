@@ -45,6 +45,7 @@ class Deployment:
     log_retention_days: int = 30
     alarm_email: str | None = None
     enrolments_per_hour: int = 50
+    sns_raw_delivery: bool = False
     own_groups: tuple[str, ...] = ()
     retired_groups: tuple[str, ...] = ()
     demo: bool = False

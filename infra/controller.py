@@ -79,7 +79,8 @@ class Controller(cdk.Stack):
         )
 
     def _topic(self) -> HookTopic:
-        topic = HookTopic(self, "Topic", inbox=self.inbox, key=self._key)
+        raw = self._deployment.sns_raw_delivery
+        topic = HookTopic(self, "Topic", inbox=self.inbox, raw=raw, key=self._key)
         self.hook_role.may_publish(topic.topic)
         return topic
 

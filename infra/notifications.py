@@ -79,7 +79,13 @@ class HookTopic(Construct):
     """
 
     def __init__(
-        self, scope: Construct, construct_id: str, *, inbox: QueueWithDeadLetters, key: kms.IKey | None
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        inbox: QueueWithDeadLetters,
+        raw: bool,
+        key: kms.IKey | None,
     ) -> None:
         super().__init__(scope, construct_id)
         self.topic = sns.Topic(self, "Topic", enforce_ssl=True, master_key=key)
@@ -89,6 +95,7 @@ class HookTopic(Construct):
             "Inbox",
             topic=self.topic,
             protocol=sns.SubscriptionProtocol.SQS,
+            raw_message_delivery=raw,
             endpoint=inbox.queue.queue_arn,
             dead_letter_queue=inbox.dead_letters,
         )

@@ -230,6 +230,29 @@ def test_nothing_may_be_reached_by_everyone_nor_by_a_service_for_everyone(of: De
         assert "AWSServiceRoleForAutoScaling" in str(permission["Principal"])
 
 
+@pytest.mark.parametrize("queue", ["InboxQueue", "InboxDeadLetters"])
+@pytest.mark.parametrize("service", ["events.amazonaws.com", "sns.amazonaws.com"])
+def test_what_the_bus_and_the_topic_bring_is_let_in_and_so_are_their_dead_letters(
+    service: str, queue: str
+) -> None:
+    template, _ = templates(deployment(hooks_data(hook(notify="sns"))))
+    policies = resources(template, "AWS::SQS::QueuePolicy").items()
+    (policy,) = [each for name, each in policies if name.startswith(f"{queue}Policy")]
+    allowed = [each for each in policy["PolicyDocument"]["Statement"] if each["Effect"] == "Allow"]
+    (statement,) = [each for each in allowed if each["Principal"] == {"Service": service}]
+    assert statement["Action"] == "sqs:SendMessage"
+    assert statement["Resource"]["Fn::GetAtt"][0].startswith(queue)
+
+
+def test_the_inbox_is_subscribed_to_the_topic_of_hooks() -> None:
+    template, _ = templates(deployment(hooks_data(hook(notify="sns"))))
+    (subscription,) = resources(template, "AWS::SNS::Subscription").values()
+    assert subscription["Endpoint"]["Fn::GetAtt"][0].startswith("InboxQueue")
+    assert subscription["Protocol"] == "sqs"
+    letters = subscription["RedrivePolicy"]["deadLetterTargetArn"]["Fn::GetAtt"][0]
+    assert letters.startswith("InboxDeadLetters")
+
+
 def test_alarms_may_publish_to_their_topic(template: dict[str, Any]) -> None:
     """A topic that gets a policy of its own loses the one by which CloudWatch could."""
     (policy,) = resources(template, "AWS::SNS::TopicPolicy").values()

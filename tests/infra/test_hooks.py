@@ -67,3 +67,10 @@ def test_a_direct_target_may_be_invoked_by_the_service_linked_role_alone() -> No
     failures = resources(template, "AWS::Lambda::EventInvokeConfig").values()
     (invoke,) = [each for each in failures if each["FunctionName"]["Ref"].startswith("Intake")]
     assert invoke["DestinationConfig"]["OnFailure"]["Destination"]["Fn::GetAtt"][0].startswith("InboxQueue")
+
+
+@pytest.mark.parametrize("raw", [False, True])
+def test_a_topic_brings_its_messages_with_or_without_their_envelope(raw: bool) -> None:
+    template, _ = templates(deployment(hooks_data(hook(notify="sns")), sns_raw_delivery=raw))
+    (subscription,) = resources(template, "AWS::SNS::Subscription").values()
+    assert subscription.get("RawMessageDelivery", False) is raw

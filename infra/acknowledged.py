@@ -34,8 +34,8 @@ _NEVER_VPC: Final = (
     "when one of those fails."
 )
 _RUNTIME: Final = (
-    "AWS supports Python 3.13 until June 2029. The suite runs the built asset under it; the functions move "
-    "when the suite does."
+    "AWS supports Python 3.13 until June 2029. The asset is built for it, and `make invoke` runs it so: they "
+    "move together."
 )
 _RESERVATION: Final = (
     "A reservation must leave 100 of the account's concurrency to others, which a new account does not have: "

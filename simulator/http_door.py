@@ -169,10 +169,12 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self, body: str) -> None:
         try:
-            self._write(*self.server.respond(body))
+            answer = self.server.respond(body)
         except Exception:  # noqa: BLE001 - the outermost edge: a fault of the simulator's own
             traceback.print_exc()
             self._refuse(500, "InternalFailure", "The simulator failed: see what it printed.")
+        else:
+            self._write(*answer)
 
     def _refuse(self, status: int, code: str, message: str) -> None:
         """An error before there is a request to answer, and the end of the connection."""

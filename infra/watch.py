@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _MINUTE: Final = cdk.Duration.minutes(1)
 _FIVE_MINUTES: Final = cdk.Duration.minutes(5)
+_QUARTER: Final = cdk.Duration.minutes(15)  # the hooks come after the controller
 _OVER: Final = cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD
 _QUIET: Final = cloudwatch.TreatMissingData.NOT_BREACHING
 
@@ -111,6 +112,8 @@ class Watch(Construct):
         self._alarm("Refused", _count("Refused"), "Auto Scaling refuses Usher's calls: permissions?")
         overdue = _count("OverdueLooks", statistic="Minimum")
         self._alarm("OverdueLooks", overdue, "Looks are overdue run after run.", periods=3)
+        silent = _count("SilentGroups", statistic="Minimum", period=_QUARTER)
+        self._alarm("SilentGroups", silent, "A hook's test message never came: is it wired?")
         conflicts = _count("EnrolmentConflicts")
         self._alarm("EnrolmentConflicts", conflicts, "A hook of someone else stands where ours belongs.")
 
@@ -154,13 +157,17 @@ class Watch(Construct):
 
 
 def _count(
-    name: str, statistic: str = "Sum", dimensions: dict[str, str] | None = None, label: str | None = None
+    name: str,
+    statistic: str = "Sum",
+    dimensions: dict[str, str] | None = None,
+    label: str | None = None,
+    period: cdk.Duration = _MINUTE,
 ) -> cloudwatch.Metric:
     return cloudwatch.Metric(
         namespace=NAMESPACE,
         metric_name=name,
         statistic=statistic,
-        period=_MINUTE,
+        period=period,
         dimensions_map=dimensions,
         label=label,
     )

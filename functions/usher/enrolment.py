@@ -37,6 +37,11 @@ class Enrolment:
     telemetry: EnrolmentTelemetry
     clock: Callable[[], datetime]
 
+    @property
+    def name(self) -> str:
+        """As handlers.Pass."""
+        return "enrolment"
+
     def run(self, has_time: Callable[[], bool] = lambda: True) -> None:
         """One pass, as far as `has_time` lets it. What is left is found again by the next one.
 

@@ -34,7 +34,12 @@ class Context(Protocol):
 
 
 class Pass(Protocol):
-    """What a sweep does besides its looks, as far as the time goes: usher.enrolment."""
+    """What a sweep does besides its looks, as far as the time goes: usher.enrolment, usher.silence."""
+
+    @property
+    def name(self) -> str:
+        """For whoever reads that it failed."""
+        ...
 
     def run(self, has_time: Callable[[], bool]) -> None:
         """One pass."""
@@ -86,11 +91,11 @@ def wake_handler(looks: Looks, dead_letters: DeadLetters, calls_per_second: floa
     return _batch_handler(wake, looks.telemetry)
 
 
-def sweep_handler(looks: Looks, calls_per_second: float, enrolment: Pass | None = None) -> Handler:
+def sweep_handler(looks: Looks, calls_per_second: float, *passes: Pass) -> Handler:
     """Sweep: looks at what is overdue, nearest expiry first; wake-ups for what is near.
 
     What has expired comes last: nothing can be saved there any more, only written down. Then, in
-    every second minute and as far as the time goes, an enrolment pass.
+    every second minute and as far as the time goes, the other passes.
     """
 
     def handler(_: Event, context: Context | None = None) -> Event:
@@ -105,8 +110,8 @@ def sweep_handler(looks: Looks, calls_per_second: float, enrolment: Pass | None 
         _wake_near([row for row in due if row.look_at > now], looks, now, context)
         closed, more_failures = _look_at_all(expired, looks, load, context)
         looked, failures = rescued + closed, failures + more_failures
-        if enrolment is not None and now.minute % 2 == 0 and _has_time(context):
-            failures += _enrol(enrolment, looks.telemetry, context)
+        for each in passes if now.minute % 2 == 0 else ():
+            failures += _run(each, looks.telemetry, context)
         if failures:
             raise SweepFailed(f"{'; '.join(failures)}; the log says why")
         return {"near": len(due) - len(overdue), "overdue": len(overdue), "looked": looked}
@@ -138,12 +143,14 @@ def _look_at_all(
     return looked, [f"{failed} of {failed + looked} looks failed"] if failed else []
 
 
-def _enrol(enrolment: Pass, telemetry: Telemetry, context: Context | None) -> list[str]:
+def _run(each: Pass, telemetry: Telemetry, context: Context | None) -> list[str]:
+    if not _has_time(context):
+        return []
     try:
-        enrolment.run(lambda: _has_time(context))
+        each.run(lambda: _has_time(context))
     except Exception as error:  # noqa: BLE001 - the edge: told, and raised at the end of the sweep
-        telemetry.trouble("the enrolment pass failed", error)
-        return ["the enrolment pass failed"]
+        telemetry.trouble(f"the {each.name} pass failed", error)
+        return [f"the {each.name} pass failed"]
     return []
 
 

@@ -29,6 +29,7 @@ from usher.intake import Intake
 from usher.looks import Looks
 from usher.release import Release
 from usher.settings import EnrolmentSettings, Settings
+from usher.silence import Silence
 
 if TYPE_CHECKING:
     from mypy_boto3_autoscaling import AutoScalingClient
@@ -131,7 +132,9 @@ def sweep() -> handlers.Handler:
         telemetry=made.telemetry,
         clock=now,
     )
-    handler = handlers.sweep_handler(made.looks, made.settings.calls_per_second, enrolment)
+    hooks = made.configuration().hooks
+    silence = Silence(hooks=hooks, store=made.looks.store, telemetry=made.telemetry)
+    handler = handlers.sweep_handler(made.looks, made.settings.calls_per_second, enrolment, silence)
     return flushing(handler, made.metrics)
 
 

@@ -317,7 +317,8 @@ def test_silence_and_every_promise_has_its_alarm(template: dict[str, Any]) -> No
     names = {name.removeprefix("Watch")[:-8] for name in alarms}
     assert names == {
         "InboxDeadLetters", "WakeUpDeadLetters", "ScheduleDeadLetters", "IntakeErrors", "WakeErrors",
-        "SweepErrors", "Defaulted", "Refused", "OverdueLooks", "EnrolmentConflicts", "NoSweep",
+        "SweepErrors", "Defaulted", "Refused", "OverdueLooks", "SilentGroups", "EnrolmentConflicts",
+        "NoSweep",
         "OldMessage", "WakeStorm",
     }  # fmt: skip
     (silent,) = [each for name, each in alarms.items() if "NoSweep" in name]

@@ -289,6 +289,8 @@ def test_a_change_that_never_gets_through_asks_for_redelivery() -> None:
 class Pass:
     """An enrolment that only counts its runs, and fails where it is told to."""
 
+    name = "enrolment"
+
     def __init__(self, error: Exception | None = None) -> None:
         self.runs = 0
         self._error = error

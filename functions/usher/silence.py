@@ -1,0 +1,41 @@
+"""Notices groups of which no message ever came: a hook whose wiring is broken tells nobody."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from usher.core.policy import Way
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from usher.core.policy import Hook
+    from usher.ports import Store, Telemetry
+
+_TESTED: Final = (Way.SQS, Way.SNS)  # whether a direct Lambda target is tested is not known (aws-facts 3.5)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Silence:
+    """Counts, as SilentGroups, the groups named in the configuration that sent no test message.
+
+    PutLifecycleHook sends one to each SQS or SNS target, so a group without one has no hook that
+    reaches us. What tags and globs select is put by the enrolment, which tells of its own failures.
+    """
+
+    hooks: Sequence[Hook]
+    store: Store
+    telemetry: Telemetry
+
+    @property
+    def name(self) -> str:
+        """As handlers.Pass."""
+        return "silence"
+
+    def run(self, has_time: Callable[[], bool]) -> None:
+        """One query for each named group."""
+        groups = {hook.group.glob for hook in self.hooks if hook.notify in _TESTED}
+        named = sorted(group for group in groups if group is not None and "*" not in group)
+        silent = [group for group in named if has_time() and not self.store.tests(group)]
+        self.telemetry.count("SilentGroups", len(silent))

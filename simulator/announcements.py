@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from simulator.moves import TRANSITION_NAMES
 from simulator.waits import EndedBy
 
 if TYPE_CHECKING:
@@ -25,10 +26,6 @@ _WHY_ABANDONED: Final = {
 ACCOUNT: Final = "111122223333"
 REGION: Final = "us-east-1"
 SERVICE: Final = "AWS Auto Scaling"
-_TRANSITIONS: Final = {
-    "launching": "autoscaling:EC2_INSTANCE_LAUNCHING",
-    "terminating": "autoscaling:EC2_INSTANCE_TERMINATING",
-}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -70,7 +67,7 @@ def hook_message(wait: Wait, hook: Hook, request_id: str) -> dict[str, Any]:
         "Destination": wait.destination,
         "AccountId": ACCOUNT,
         "RequestId": request_id,
-        "LifecycleTransition": _TRANSITIONS[wait.transition],
+        "LifecycleTransition": TRANSITION_NAMES[hook.transition],
         "AutoScalingGroupName": wait.group,
         "Service": SERVICE,
         "Time": written(wait.started_at),
@@ -101,7 +98,7 @@ def lifecycle_event(wait: Wait, hook: Hook, kind: MoveKind, group: Group, event_
         "AutoScalingGroupName": wait.group,
         "LifecycleHookName": wait.hook,
         "EC2InstanceId": wait.instance_id,
-        "LifecycleTransition": _TRANSITIONS[wait.transition],
+        "LifecycleTransition": TRANSITION_NAMES[kind.transition],
         "NotificationMetadata": hook.metadata,
         "Origin": wait.origin,
         "Destination": wait.destination,

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from simulator.announcements import written_in_seconds
+from simulator.moves import TRANSITION_NAMES
 from simulator.query_protocol import ApiError
 
 if TYPE_CHECKING:
@@ -15,10 +16,6 @@ if TYPE_CHECKING:
     from simulator.fleet import Fleet
     from simulator.groups import Activity, Group, Hook, Instance
 
-_TRANSITIONS: Final = {
-    "launching": "autoscaling:EC2_INSTANCE_LAUNCHING",
-    "terminating": "autoscaling:EC2_INSTANCE_TERMINATING",
-}
 _LONGEST_WAIT: Final = timedelta(hours=48)
 _MOST_GROUPS: Final = 100
 _MOST_INSTANCES: Final = 50
@@ -31,7 +28,7 @@ def hook(hook: Hook, group: Group) -> Mapping[str, Any]:
     return {
         "LifecycleHookName": hook.name,
         "AutoScalingGroupName": group.name,
-        "LifecycleTransition": _TRANSITIONS[hook.transition],
+        "LifecycleTransition": TRANSITION_NAMES[hook.transition],
         "NotificationTargetARN": hook.target_arn,
         "RoleARN": hook.role_arn,
         "NotificationMetadata": hook.metadata,

@@ -9,6 +9,7 @@ from simulator.announcements import test_message
 from simulator.describe import hook as describe_hook
 from simulator.fleet import Undeliverable
 from simulator.groups import Hook
+from simulator.moves import TRANSITION_NAMES
 from simulator.query_protocol import ApiError
 from simulator.waits import EndedBy
 
@@ -21,10 +22,7 @@ if TYPE_CHECKING:
 
     Answer = Mapping[str, Any]
 
-TRANSITIONS: Final = {
-    "autoscaling:EC2_INSTANCE_LAUNCHING": "launching",
-    "autoscaling:EC2_INSTANCE_TERMINATING": "terminating",
-}
+_TRANSITIONS: Final = {name: transition for transition, name in TRANSITION_NAMES.items()}
 MOST_HOOKS: Final = 50
 _SHORTEST_S, _LONGEST_S = 30, 7200
 _RESULTS: Final = ("CONTINUE", "ABANDON")
@@ -74,7 +72,7 @@ class HookOperations:
 
     def describe_types(self, _: Mapping[str, Any], __: str) -> Answer:
         """DescribeLifecycleHookTypes."""
-        return {"LifecycleHookTypes": list(TRANSITIONS)}
+        return {"LifecycleHookTypes": list(_TRANSITIONS)}
 
     def delete(self, asked: Mapping[str, Any], _: str) -> Answer:
         """DeleteLifecycleHook."""
@@ -145,10 +143,10 @@ def hook_of(asked: Mapping[str, Any], known: Hook | None) -> Hook:
     if known is None and not asked.get("LifecycleTransition"):
         raise ApiError("ValidationError", "LifecycleTransition is required for a new lifecycle hook.")
     transition = asked.get("LifecycleTransition")
-    if transition is not None and transition not in TRANSITIONS:
+    if transition is not None and transition not in _TRANSITIONS:
         raise ApiError(
             "ValidationError",
-            f"{transition} is not a valid lifecycle transition: use {' or '.join(TRANSITIONS)}.",
+            f"{transition} is not a valid lifecycle transition: use {' or '.join(_TRANSITIONS)}.",
         )
     timeout = asked.get("HeartbeatTimeout")
     if timeout is not None and not _SHORTEST_S <= timeout <= _LONGEST_S:
@@ -163,9 +161,7 @@ def hook_of(asked: Mapping[str, Any], known: Hook | None) -> Hook:
     target = asked.get("NotificationTargetARN", before.target_arn)
     return Hook(
         name=before.name,
-        transition="terminating"
-        if TRANSITIONS.get(transition or "", before.transition) == "terminating"
-        else "launching",
+        transition=_TRANSITIONS.get(transition or "", before.transition),
         heartbeat_timeout=before.heartbeat_timeout if timeout is None else timedelta(seconds=timeout),
         default_result=result or before.default_result,
         target_arn=target or None,

@@ -10,6 +10,12 @@ from typing import Final, Literal
 
 Transition = Literal["launching", "terminating"]
 
+# As the API and the messages name them.
+TRANSITION_NAMES: Final[dict[Transition, str]] = {
+    "launching": "autoscaling:EC2_INSTANCE_LAUNCHING",
+    "terminating": "autoscaling:EC2_INSTANCE_TERMINATING",
+}
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MoveKind:

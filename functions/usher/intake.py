@@ -79,8 +79,7 @@ class Intake:
                 self._tell("ignored", f"{what} is not configured for {notice.transition}")
                 return
             policy = hook.policy_for(self._move(notice, hook))
-            action = _action(notice, hook, policy, self.new_id(), now)
-            known = self._open(self._beside_others(action, now), raw, now)
+            known = self._open(_action(notice, hook, policy, self.new_id(), now), raw, now)
         if known is not None:
             self._note_copy(known, notice, raw, now)
 
@@ -108,22 +107,20 @@ class Intake:
             if launches[-1].started_at - action.started_at <= _OF_ONE_MOVE
         )
 
-    def _beside_others(self, action: Action, now: datetime) -> Action:
-        """The action, beside others of its instance and hook: only the last to begin can still wait.
+    def _open(self, action: Action, raw: Raw, now: datetime) -> Action | None:
+        """Record a new action. Returns another that was recorded for its token meanwhile.
 
-        The others are over, whether or not an event said so; they are looked at, and ask.
+        Of the actions of one instance and hook only the last to begin can still wait. The others
+        are over, whether or not an event said so; they are looked at, and ask.
         """
-        for other in self.store.of_instance(action.instance_id):
-            if other.hook.name != action.hook.name or other.hook.group != action.hook.group:
-                continue
+        others = [
+            other
+            for other in self.store.of_instance(action.instance_id)
+            if (other.hook.group, other.hook.name) == (action.hook.group, action.hook.name)
+        ]
+        for other in others:
             if other.started_at > action.started_at:
                 action = _superseded(action, other, now)
-            elif other.is_open and other.move_end is None:
-                self._change(other, partial(_superseded, by=action, now=now), now)
-        return action
-
-    def _open(self, action: Action, raw: Raw, now: datetime) -> Action | None:
-        """Record a new action. Returns another that was recorded for its token meanwhile."""
         stored = action
 
         def store() -> None:
@@ -136,7 +133,17 @@ class Intake:
         self._tell("lifecycle")
         self.telemetry.count("ActionsOpened")
         self.telemetry.count("NotificationLag", (now - action.started_at).total_seconds())
+        for other in others:
+            if other.started_at <= action.started_at:
+                self._supersede(other, action, now)
         return None
+
+    def _supersede(self, other: Action, by: Action, now: datetime) -> None:
+        """The new action is recorded by now, and more than the old one's question: so this may fail."""
+        try:
+            self._change(other, partial(_superseded, by=by, now=now), now)
+        except Unavailable as error:
+            self.telemetry.trouble(f"action {other.id} was not asked whether it is over", error)
 
     def _note_copy(self, action: Action, notice: LifecycleNotice, raw: Raw, now: datetime) -> None:
         def noted(action: Action) -> Action:

@@ -286,6 +286,28 @@ def test_a_copy_that_comes_while_no_wake_up_can_be_sent_voids_none_of_those_that
     assert stage.store.load(action.id) == action
 
 
+def test_a_new_wait_is_recorded_though_no_wake_up_can_be_sent_for_the_one_before_it() -> None:
+    """The old one's question must not keep the new one from its record."""
+    stage = Stage()
+    terms = hooks("30s", [{"signal": "done"}])
+
+    class Down:
+        def send(self, action_id: str, version: int, delay: timedelta) -> None:
+            raise Unavailable(f"no {action_id} {version} {delay}")
+
+    for wake_ups, token, at_s in ((stage, TOKEN, 1), (Down(), OTHER_TOKEN, 15)):
+        Intake(
+            configuration=terms,
+            store=stage.store,
+            wake_ups=wake_ups,
+            dead_letters=stage.dead_letters,
+            telemetry=stage.recorder,
+            clock=partial(at, at_s),
+            new_id=stage.looks.new_id,
+        ).take(json.dumps(message(LifecycleActionToken=token, Time=at(at_s).isoformat())), "sqs")
+    assert [action.token for action in stage.store.actions()] == [TOKEN, OTHER_TOKEN]
+
+
 # The sweep
 
 

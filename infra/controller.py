@@ -144,9 +144,13 @@ class Controller(cdk.Stack):
     def _wake(self) -> UsherFunction:
         wake = self._function("wake", WAKE_TIMEOUT, self.wake_ups, feeds_itself=True)
         permissions.grant_lifecycle_actions(wake, self._deployment)
+        permissions.grant_conditions(wake, self._deployment.configuration)
         wake.function.add_event_source(
             event_sources.SqsEventSource(
-                self.wake_ups.queue, batch_size=5, report_batch_item_failures=True, max_concurrency=20
+                self.wake_ups.queue,
+                batch_size=1,  # a slow question of one action must not delay the heartbeat of another
+                report_batch_item_failures=True,
+                max_concurrency=50,
             )
         )
         return wake
@@ -154,6 +158,7 @@ class Controller(cdk.Stack):
     def _sweep(self) -> UsherFunction:
         sweep = self._function("sweep", SWEEP_TIMEOUT, self.wake_ups, environment=self._targets())
         permissions.grant_lifecycle_actions(sweep, self._deployment)
+        permissions.grant_conditions(sweep, self._deployment.configuration)
         permissions.grant_due_index(sweep, self.records.table, DUE_INDEX)
         permissions.grant_enrolment(sweep, self._deployment)
         if self._deployment.enrols:

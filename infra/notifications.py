@@ -14,6 +14,7 @@ from constructs import Construct
 
 from infra.key import TO_SEND
 from infra.permissions import arns_here, group_arn
+from usher.core.conditions.command import Command
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -131,7 +132,7 @@ class _ToInbox:
 
 
 class BusRules(Construct):
-    """The rules that bring events to the inbox: lifecycle actions, outcomes, signals."""
+    """The rules that bring events to the inbox: lifecycle actions, outcomes, signals, ends of instances."""
 
     def __init__(
         self, scope: Construct, construct_id: str, *, deployment: Deployment, inbox: QueueWithDeadLetters
@@ -150,6 +151,13 @@ class BusRules(Construct):
             )
 
 
+_STATUS_OF_COMMANDS: Final[dict[str, Any]] = {
+    "source": ["aws.ssm"],
+    "detail-type": ["EC2 Command Invocation Status-change Notification"],
+    "detail": {"status": ["Success", "Failed", "TimedOut", "Cancelled"]},
+}
+
+
 def rule_patterns(deployment: Deployment) -> Iterator[tuple[str, dict[str, Any]]]:
     """Name and pattern of each rule. What would pass 2,048 characters is split."""
     hooks = deployment.configuration.hooks
@@ -162,6 +170,16 @@ def rule_patterns(deployment: Deployment) -> Iterator[tuple[str, dict[str, Any]]
         groups = _matchers(selectors)
         yield from _split("Outcomes", groups, lambda some: _pattern(_OUTCOMES, "AutoScalingGroupName", some))
     yield "Signals", {"source": ["usher.signal"], "detail-type": ["Usher Signal"]}
+    if any(isinstance(leaf, Command) for leaf in deployment.configuration.leaves):
+        yield "CommandEnds", _STATUS_OF_COMMANDS
+    yield (
+        "InstanceEnds",
+        {
+            "source": ["aws.ec2"],
+            "detail-type": ["EC2 Instance State-change Notification"],
+            "detail": {"state": ["shutting-down", "terminated"]},
+        },
+    )
 
 
 def _pattern(kinds: tuple[str, ...], key: str, values: Sequence[Any]) -> dict[str, Any]:

@@ -6,13 +6,15 @@ from typing import TYPE_CHECKING, Final
 
 import aws_cdk as cdk
 
+from usher.core.conditions.probe import Probe
+
 if TYPE_CHECKING:
     from aws_cdk import aws_dynamodb as dynamodb
     from constructs import Construct
 
     from infra.configuration import Deployment
     from infra.functions import UsherFunction
-    from usher.core.policy import GroupSelector
+    from usher.core.policy import Configuration, GroupSelector
 
 ON_ACTIONS: Final = ("autoscaling:CompleteLifecycleAction", "autoscaling:RecordLifecycleActionHeartbeat")
 REMOVE_HOOK: Final = "autoscaling:DeleteLifecycleHook"
@@ -47,6 +49,21 @@ def grant_lifecycle_actions(function: UsherFunction, deployment: Deployment) -> 
     if deployment.retired_groups:
         function.may(ON_ACTIONS, [group_arn(function, glob) for glob in deployment.retired_groups])
     function.may(DESCRIBE_INSTANCES, ("*",))
+
+
+def grant_conditions(function: UsherFunction, configuration: Configuration) -> None:
+    """What the conditions of the file's policies ask of AWS, and nothing else.
+
+    A policy that no hook uses any more may still be an open action's.
+    """
+    stack = cdk.Stack.of(function)
+    here = {"partition": stack.partition, "region": stack.region, "account": stack.account}
+    probes = [leaf for leaf in configuration.leaves if isinstance(leaf, Probe)]
+    for needed in dict.fromkeys(permission for probe in probes for permission in probe.permissions):
+        resources = [resource.format(**here) for resource in needed.resources]
+        equals = {key: value.format(**here) for key, value in needed.equals}
+        conditions = {"StringEquals": equals} if equals else {}
+        function.may(needed.actions, resources, **conditions)
 
 
 def grant_enrolment(function: UsherFunction, deployment: Deployment) -> None:

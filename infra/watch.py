@@ -114,6 +114,9 @@ class Watch(Construct):
         self._alarm("OverdueLooks", overdue, "Looks are overdue run after run.", periods=3)
         silent = _count("SilentGroups", statistic="Minimum", period=_QUARTER)
         self._alarm("SilentGroups", silent, "A hook's test message never came: is it wired?")
+        self._alarm("HeldByLimit", _count("HeldByLimit"), "A hook has sent as many results as it may.")
+        over = _count("OverBudget")
+        self._alarm("OverBudget", over, "More is held than Auto Scaling accepts heartbeats for.", periods=3)
         conflicts = _count("EnrolmentConflicts")
         self._alarm("EnrolmentConflicts", conflicts, "A hook of someone else stands where ours belongs.")
 
@@ -152,7 +155,7 @@ class Watch(Construct):
         dashboard.add_widgets(
             _graph("Calls", [_count("Heartbeats"), _count("Throttled"), _count("Refused")]),
             _graph("Lag of notifications, seconds", lag),
-            _graph("Not understood", [_count("Rejected"), _count("Trouble")]),
+            _graph("Not understood", [_count("Rejected"), _count("Trouble"), _count("ConditionUnknown")]),
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right, insort
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -9,11 +10,12 @@ from usher.core import hearing
 from usher.ports import Due, Evidence, Moved
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
     from datetime import datetime
 
     from usher.core.model import Action, Entry, MoveEnd, Signal
     from usher.core.notices import TestNotice
+    from usher.core.reconcile import Tried
     from usher.ports import Raw
 
 
@@ -28,12 +30,16 @@ class MemoryStore:
         self._of_token: dict[str, str] = {}
         self._of_instance: dict[str, list[str]] = {}
         self._open: dict[str, Due] = {}
+        self._by_look: list[Due] = []  # the same, by the time of the next look
         self._signals: dict[str, dict[str, Signal]] = {}  # by instance or token, then by event id
         self._spent: dict[str, str] = {}  # event id: action id
         self._move_ends: dict[str, dict[str, MoveEnd]] = {}
         self._tests: dict[str, dict[str, TestNotice]] = {}
+        self._instance_ends: dict[str, datetime] = {}
+        self._tried: dict[str, frozenset[Tried]] = {}
+        self._paused: dict[str, str] = {}
 
-    def open(self, action: Action, raw: Raw) -> Action:
+    def open(self, action: Action, raw: Raw | None) -> Action:
         """See usher.ports.Records."""
         known = action.id if action.token is None else self._of_token.setdefault(action.token, action.id)
         if known in self._actions:
@@ -61,21 +67,34 @@ class MemoryStore:
             self._spent[signal.event_id] = action.id
         self._put(action, raw)
 
+    def join(self, action: Action, raw: Raw) -> None:
+        """See usher.ports.Records."""
+        if action.token is None or self._of_token.get(action.token, action.id) != action.id:
+            raise Moved
+        self.save(action, raw=raw)
+        self._of_token[action.token] = action.id
+
     def _put(self, action: Action, raw: Raw | None) -> None:
         lines = self._lines.setdefault(action.id, {})
         lines.update((line.number, line) for line in action.unsaved)
         if raw is not None:
             self._raws.setdefault(action.id, {}).setdefault(raw.body, raw)
         self._actions[action.id] = replace(action, unsaved=())
-        if action.look_at is None:
-            self._open.pop(action.id, None)
-        else:
-            self._open[action.id] = Due(
+        self._put_due(action)
+
+    def _put_due(self, action: Action) -> None:
+        before = self._open.pop(action.id, None)
+        if before is not None:
+            del self._by_look[bisect_left(self._by_look, _order(before), key=_order)]
+        if action.look_at is not None:
+            due = Due(
                 action_id=action.id,
                 version=action.version,
                 look_at=action.look_at,
                 expires_at=action.expires_at,
             )
+            self._open[action.id] = due
+            insort(self._by_look, due, key=_order)
 
     def of_token(self, token: str) -> Action | None:
         """See usher.ports.Finding."""
@@ -89,10 +108,24 @@ class MemoryStore:
 
     def due(self, until: datetime) -> Iterable[Due]:
         """See usher.ports.Finding."""
-        return [due for due in self._open.values() if due.look_at <= until]
+        return self._by_look[: bisect_right(self._by_look, until, key=lambda due: due.look_at)]
+
+    def all_open(self) -> Iterable[Action]:
+        """See usher.ports.ReconcileStore."""
+        return [self._actions[action_id] for action_id in self._open]
+
+    def tried(self) -> Mapping[str, Collection[Tried]]:
+        """See usher.ports.Tries."""
+        return dict(self._tried)
+
+    def keep_tried(self, group: str, tried: Collection[Tried]) -> None:
+        """See usher.ports.Tries."""
+        self._tried.pop(group, None)
+        if tried:
+            self._tried[group] = frozenset(tried)
 
     def open_actions(self) -> int:
-        """See usher.ports.Finding."""
+        """How many actions are open."""
         return len(self._open)
 
     def keep_signal(self, signal: Signal) -> None:
@@ -104,6 +137,22 @@ class MemoryStore:
         """See usher.ports.Hearsay."""
         kept = self._move_ends.setdefault(move_end.instance_id, {})
         kept.setdefault(move_end.activity_id, move_end)
+
+    def keep_instance_end(self, instance_id: str, ended_at: datetime) -> None:
+        """See usher.ports.Hearsay."""
+        self._instance_ends.setdefault(instance_id, ended_at)
+
+    def pause(self, hook: str, by: str) -> None:
+        """See usher.ports.Pauses."""
+        self._paused[hook] = by
+
+    def resume(self, hook: str) -> None:
+        """See usher.ports.Pauses."""
+        self._paused.pop(hook, None)
+
+    def pauses(self) -> Mapping[str, str]:
+        """See usher.ports.Pauses."""
+        return dict(self._paused)
 
     def keep_test(self, test: TestNotice) -> None:
         """See usher.ports.Hearsay."""
@@ -120,7 +169,12 @@ class MemoryStore:
         ]
         heard = self._move_ends.get(action.instance_id, {}).values()
         move_ends = [move_end for move_end in heard if move_end.ended_at >= oldest]
-        return Evidence(signals=tuple(signals), move_ends=tuple(move_ends))
+        return Evidence(
+            signals=tuple(signals),
+            move_ends=tuple(move_ends),
+            instance_ended_at=self._instance_ends.get(action.instance_id),
+            paused=self._paused.get("*", self._paused.get(action.hook.name)),
+        )
 
     def timeline(self, action_id: str) -> Sequence[Entry]:
         """See usher.ports.Store."""
@@ -143,3 +197,7 @@ class MemoryStore:
     def actions(self) -> Sequence[Action]:
         """Every action ever recorded, by the time of its start."""
         return sorted(self._actions.values(), key=lambda action: (action.started_at, action.id))
+
+
+def _order(due: Due) -> tuple[datetime, str]:
+    return due.look_at, due.action_id

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, TypeGuard
 
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 
-from usher.core.deadlines import Load
 from usher.waking import OWN, send
 
 if TYPE_CHECKING:
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
 
 Event: TypeAlias = dict[str, Any]
 Handler: TypeAlias = "Callable[[Event, Context | None], Event]"
+Work: TypeAlias = "Callable[[Callable[[Due], bool | None], Iterable[Due]], Iterable[bool | None]]"
 
 
 class Context(Protocol):
@@ -76,7 +76,7 @@ def intake_handler(intake: Intake) -> Handler:
     return handler
 
 
-def wake_handler(looks: Looks, dead_letters: DeadLetters, calls_per_second: float) -> Handler:
+def wake_handler(looks: Looks, dead_letters: DeadLetters) -> Handler:
     """Wake: a look for each wake-up that still counts."""
 
     def wake(record: SQSRecord) -> None:
@@ -86,13 +86,16 @@ def wake_handler(looks: Looks, dead_letters: DeadLetters, calls_per_second: floa
         except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
             dead_letters.put(record.body, f"not a wake-up: {type(error).__name__}")
             return
-        looks.look(action_id, _load(looks, calls_per_second), version)
+        looks.look(action_id, version)
 
     return _batch_handler(wake, looks.telemetry)
 
 
-def sweep_handler(looks: Looks, calls_per_second: float, *passes: Pass) -> Handler:
+def sweep_handler(looks: Looks, *passes: Pass, work: Work = map) -> Handler:
     """Sweep: looks at what is overdue, nearest expiry first; wake-ups for what is near.
+
+    `work` is `map`, or what begins its calls in the same order and makes several at once: one
+    call after the other would spend a fraction of the budget only.
 
     What has expired comes last: nothing can be saved there any more, only written down. Then, in
     every second minute and as far as the time goes, the other passes.
@@ -104,11 +107,10 @@ def sweep_handler(looks: Looks, calls_per_second: float, *passes: Pass) -> Handl
         overdue = [row for row in due if row.look_at <= now]
         expired = [row for row in overdue if row.expires_at <= now]
         looks.telemetry.count("OverdueLooks", len(overdue))
-        load = _load(looks, calls_per_second)
         alive = [row for row in overdue if row.expires_at > now]
-        rescued, failures = _look_at_all(alive, looks, load, context)
+        rescued, failures = _look_at_all(alive, looks, work, context)
         _wake_near([row for row in due if row.look_at > now], looks, now, context)
-        closed, more_failures = _look_at_all(expired, looks, load, context)
+        closed, more_failures = _look_at_all(expired, looks, work, context)
         looked, failures = rescued + closed, failures + more_failures
         for each in passes if now.minute % 2 == 0 else ():
             failures += _run(each, looks.telemetry, context)
@@ -127,20 +129,23 @@ def _wake_near(rows: Iterable[Due], looks: Looks, now: datetime, context: Contex
 
 
 def _look_at_all(
-    rows: Iterable[Due], looks: Looks, load: Load, context: Context | None
+    rows: Iterable[Due], looks: Looks, work: Work, context: Context | None
 ) -> tuple[int, list[str]]:
     """Look at each. One that fails must not keep the others from their looks."""
-    looked, failed = 0, 0
-    for row in rows:
+
+    def look(row: Due) -> bool | None:
         if not _has_time(context):
-            break
+            return None
         try:
-            looks.look(row.action_id, load)
-            looked += 1
+            looks.look(row.action_id)
         except Exception as error:  # noqa: BLE001 - the edge: told, and raised when all had their turn
             looks.telemetry.trouble(f"the look at action {row.action_id} failed", error)
-            failed += 1
-    return looked, [f"{failed} of {failed + looked} looks failed"] if failed else []
+            return False
+        return True
+
+    done = [looked for looked in work(look, rows) if looked is not None]
+    failed = done.count(False)
+    return len(done) - failed, [f"{failed} of {len(done)} looks failed"] if failed else []
 
 
 def _run(each: Pass, telemetry: Telemetry, context: Context | None) -> list[str]:
@@ -156,10 +161,6 @@ def _run(each: Pass, telemetry: Telemetry, context: Context | None) -> list[str]
 
 def _has_time(context: Context | None) -> bool:
     return context is None or context.get_remaining_time_in_millis() >= _LEAST_TIME_MS
-
-
-def _load(looks: Looks, calls_per_second: float) -> Load:
-    return Load(open_actions=looks.store.open_actions(), calls_per_second=calls_per_second)
 
 
 def _is_from_sqs(event: object) -> TypeGuard[Event]:

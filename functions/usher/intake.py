@@ -8,9 +8,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, assert_never
 
 from usher.aws import messages
-from usher.core import hearing
-from usher.core.model import Action, HookTerms, MoveEnd, Result, Signal, Transition
-from usher.core.notices import LifecycleNotice, NotUnderstood, TestNotice, Unrelated
+from usher.core import hearing, reconcile
+from usher.core.model import Action, HookTerms, MoveEnd, Outcome, Result, Signal, Transition
+from usher.core.notices import CommandEnd, InstanceEnd, LifecycleNotice, NotUnderstood, TestNotice, Unrelated
 from usher.core.policy import Move
 from usher.ports import Moved, Raw, Unavailable
 from usher.waking import stored_with_wake_ups
@@ -60,6 +60,10 @@ class Intake:
                 self._take_move_end(notice, now)
             case Signal():
                 self._take_signal(notice, now)
+            case InstanceEnd():
+                self._take_instance_end(notice, now)
+            case CommandEnd():
+                self._take_command_end(notice, now)
             case Unrelated():
                 self._tell("ignored", notice.reason)
             case _:
@@ -95,14 +99,14 @@ class Intake:
         )
 
     def _launch_failed(self, instance_id: str) -> bool:
-        """Whether the instance's last launch was abandoned: by Usher, or as an outcome event says.
+        """Whether the instance's last launch was abandoned: by Usher, by its default, or as an event says.
 
         The termination that follows looks like any scale-in (aws-facts 2.2).
         """
         actions = self.store.of_instance(instance_id)
         launches = [action for action in actions if action.hook.transition is Transition.LAUNCHING]
         return any(
-            action.result is Result.ABANDON or (action.move_end is not None and not action.move_end.succeeded)
+            _was_abandoned(action)
             for action in launches
             if launches[-1].started_at - action.started_at <= _OF_ONE_MOVE
         )
@@ -110,6 +114,7 @@ class Intake:
     def _open(self, action: Action, raw: Raw, now: datetime) -> Action | None:
         """Record a new action. Returns another that was recorded for its token meanwhile.
 
+        Where the action was adopted before, its token joins that record.
         Of the actions of one instance and hook only the last to begin can still wait. The others
         are over, whether or not an event said so; they are looked at, and ask.
         """
@@ -118,6 +123,9 @@ class Intake:
             for other in self.store.of_instance(action.instance_id)
             if (other.hook.group, other.hook.name) == (action.hook.group, action.hook.name)
         ]
+        for other in others:
+            if reconcile.joins(other, action):
+                return self._join(other, action, raw, now)
         for other in others:
             if other.started_at > action.started_at:
                 action = _superseded(action, other, now)
@@ -130,13 +138,37 @@ class Intake:
         stored_with_wake_ups(action, now, store, self.wake_ups, self.telemetry)
         if stored.id != action.id:
             return stored
-        self._tell("lifecycle")
+        self._tell_lifecycle(action, now)
         self.telemetry.count("ActionsOpened")
-        self.telemetry.count("NotificationLag", (now - action.started_at).total_seconds())
         for other in others:
             if other.started_at <= action.started_at:
                 self._supersede(other, action, now)
         return None
+
+    def _tell_lifecycle(self, action: Action, now: datetime) -> None:
+        self._tell("lifecycle")
+        self.telemetry.count("NotificationLag", (now - action.started_at).total_seconds())
+
+    def _join(self, adopted: Action, came: Action, raw: Raw, now: datetime) -> Action | None:
+        """Give an adopted record its token. Returns another that has claimed the token meanwhile."""
+        newest: Action | None = adopted
+        for _ in range(TRIES):
+            if newest is None or not reconcile.joins(newest, came):
+                break
+            after = reconcile.joined(newest, came, now)
+            after = replace(after, version=newest.version + 1, look_id=self.new_id())
+            join = partial(self.store.join, after, raw)
+            try:
+                stored_with_wake_ups(after, now, join, self.wake_ups, self.telemetry, needs_queue=True)
+            except Moved:
+                claimed = self.store.of_token(came.token) if came.token else None
+                if claimed is not None:
+                    return claimed
+                newest = self.store.load(adopted.id)
+            else:
+                self._tell_lifecycle(came, now)
+                return None
+        raise Unavailable(f"action {adopted.id} changed while its token came")
 
     def _supersede(self, other: Action, by: Action, now: datetime) -> None:
         """The new action is recorded by now, and more than the old one's question: so this may fail."""
@@ -177,9 +209,29 @@ class Intake:
 
         def heard(action: Action) -> Action:
             noted = hearing.with_move_ends(action, [move_end], now)
-            return noted if noted is action else _looked_at(noted, now)
+            if noted is action:
+                return action
+            if action.is_open:
+                return _looked_at(noted, now)
+            told = action.noted(now, "outcome", reconcile.in_words(move_end))
+            return replace(told, move_end=move_end)
 
         self._change(action, heard, now)
+
+    def _take_instance_end(self, end: InstanceEnd, now: datetime) -> None:
+        """Kept for any instance: Auto Scaling may begin to terminate it only minutes later."""
+        self.store.keep_instance_end(end.instance_id, end.at)
+        for action in self.store.of_instance(end.instance_id):
+            if action.is_open:
+                self._change(action, lambda action: _looked_at(action, now), now)
+        self._tell("outcome", end.detail)
+
+    def _take_command_end(self, end: CommandEnd, now: datetime) -> None:
+        """A hint, believed in nothing: the conditions that follow the command ask at once."""
+        for action in self.store.of_instance(end.instance_id):
+            if action.is_open and hearing.follows(action, end.command_id):
+                self._change(action, partial(_asks_at_once, command_id=end.command_id, now=now), now)
+        self._tell("outcome", end.detail)
 
     def _take_signal(self, signal: Signal, now: datetime) -> None:
         self.store.keep_signal(signal)
@@ -220,6 +272,12 @@ class Intake:
         stored_with_wake_ups(action, now, store, self.wake_ups, self.telemetry, needs_queue=True)
 
 
+def _was_abandoned(action: Action) -> bool:
+    by_default = action.outcome is Outcome.DEFAULTED and action.hook.default_result is Result.ABANDON
+    failed = action.move_end is not None and not action.move_end.succeeded
+    return action.result is Result.ABANDON or by_default or failed
+
+
 def _superseded(action: Action, by: Action, now: datetime) -> Action:
     if not action.is_open or action.move_end is not None:
         return action
@@ -237,6 +295,10 @@ def _superseded(action: Action, by: Action, now: datetime) -> Action:
     return replace(action, move_end=end, look_at=now).noted(now, "outcome", end.detail)
 
 
+def _asks_at_once(action: Action, command_id: str, now: datetime) -> Action:
+    return _looked_at(hearing.asked_at_once(action, command_id, now), now)
+
+
 def _looked_at(action: Action, now: datetime) -> Action:
     return replace(action, look_at=now) if action.is_open else action
 
@@ -249,6 +311,8 @@ def _action(notice: LifecycleNotice, hook: Hook, policy: Policy, action_id: str,
         transition=notice.transition,
         heartbeat_timeout=hook.heartbeat_timeout,
         default_result=hook.default_result,
+        limits=hook.limits,
+        limited_with=str(hook.group),
     )
     action = Action(
         id=action_id,

@@ -7,25 +7,42 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final, assert_never
 
 from usher.core import deadlines, hearing
-from usher.core.decide import Complete, Heartbeat, Wait, decide
-from usher.core.model import Outcome, Phase
+from usher.core.conditions.probe import as_finding, finding_of
+from usher.core.decide import Complete, Heartbeat, Wait, beat_due, decide, given_up, hold
+from usher.core.finding import Finding, Standing
+from usher.core.model import Outcome, Phase, Result
 from usher.core.policy import Mode
 from usher.ports import AnswerKind, Moved
+from usher.turns import Turns
 from usher.waking import stored_with_wake_ups
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import datetime
 
-    from usher.core.deadlines import Load
+    from usher.core.conditions.probe import Probe
     from usher.core.decide import Decision
+    from usher.core.finding import Memory
     from usher.core.model import Action, Signal
-    from usher.ports import Answer, AutoScaling, Store, Telemetry, WakeUps
+    from usher.ports import (
+        Answer,
+        AutoScaling,
+        Budget,
+        Probing,
+        ResultLimits,
+        Store,
+        Telemetry,
+        WakeUps,
+    )
 
 TRIES: Final = 4
 YOUNG: Final = timedelta(seconds=15)  # until then "No active" may mean: not visible yet
 _SOON: Final = timedelta(seconds=2)
 _UNKNOWN_PATIENCE: Final = timedelta(hours=1)  # how long it is asked how an action ended
+_PAUSED: Final = timedelta(seconds=60)
+_LONGEST_PROBING: Final = timedelta(seconds=20)
+_HOUR: Final = timedelta(hours=1)
+_MINUTE: Final = timedelta(minutes=1)
 _COUNTED: Final = {
     AnswerKind.ACCEPTED: "Heartbeats",
     AnswerKind.BUSY: "Throttled",
@@ -39,12 +56,20 @@ class Looks:
 
     store: Store
     auto_scaling: AutoScaling
+    budget: Budget
+    limits: ResultLimits
+    probing: Probing
     wake_ups: WakeUps
     telemetry: Telemetry
     clock: Callable[[], datetime]
     new_id: Callable[[], str]
 
-    def look(self, action_id: str, load: Load, version: int | None = None) -> None:
+    @property
+    def turns(self) -> Turns:
+        """The budget, as a look uses it."""
+        return Turns(budget=self.budget, telemetry=self.telemetry)
+
+    def look(self, action_id: str, version: int | None = None) -> None:
         """Look at one action; do nothing where that is not needed any more.
 
         With a `version` (from a wake-up): only while the record stands at it. Without (from the
@@ -59,34 +84,152 @@ class Looks:
             if action.version != version if version is not None else action.look_at > now:
                 return
             try:
-                self._look_at(action, load, now)
+                self._look_at(action, now)
             except Moved:
                 version = None
             else:
                 return
 
-    def _look_at(self, action: Action, load: Load, now: datetime) -> None:
+    def _look_at(self, action: Action, now: datetime) -> None:
         heard = self.store.evidence(action)
-        spent = [signal for signal in heard.signals if hearing.fits(signal, action, now)]
+        spent: Sequence[Signal] = [signal for signal in heard.signals if hearing.fits(signal, action, now)]
         action = hearing.with_signals(action, spent, now)
         action = hearing.with_move_ends(action, heard.move_ends, now)
-        decision = decide(action, load, now)
+        action = hearing.with_instance_end(action, heard.instance_ended_at, now)
+        if heard.paused is not None and action.policy.mode is not Mode.OBSERVE:
+            self._pause(action, heard.paused, now, spent)
+            return
+        action, spent = self._probed(action, now, spent)
+        now = self.clock()
+        action, decision = self._decided(action, now)
+        decision = self._within_limits(action, decision, now)
         self._tell(action, decision)
-        observed = action.policy.mode is Mode.OBSERVE
+        if action.policy.mode is Mode.OBSERVE:
+            self._observe(action, decision, now, spent)
+        else:
+            self._do(action, decision, now, spent)
+
+    def _decided(self, action: Action, now: datetime) -> tuple[Action, Decision]:
+        """The decision. One to wait comes with a second for the next heartbeat."""
+        decision = decide(action, now)
+        if not isinstance(decision, Wait):
+            return action, decision
+        action = self.turns.booked(action, now)
+        return action, decide(action, now)
+
+    def _do(self, action: Action, decision: Decision, now: datetime, spent: Sequence[Signal]) -> None:
         match decision:
-            case Complete() if observed:
-                self._store(_observed(action, decision, now), now, spent)
-            case Heartbeat() | Wait() if observed:
-                self._observe(action, decision, load, now, spent)
-            case Complete():
-                self._complete(action, decision, now, spent)
-            case Heartbeat():
-                self._heartbeat(action, decision, load, now, spent)
             case Wait():
                 action = action.noted(now, "wait", decision.reason)
                 self._store(replace(action, look_at=decision.look_again_at), now, spent)
+                return
+            case Complete() | Heartbeat():
+                action, goes = self.turns.taken(action, now, completes=isinstance(decision, Complete))
             case _:
                 assert_never(decision)
+        if not goes:
+            later = action.call_at if action.call_at is not None and action.call_at > now else None
+            self._store(replace(action, look_at=later or decision.look_again_at), now, spent)
+        elif isinstance(decision, Complete):
+            self._complete(action, decision, now, spent)
+        else:
+            self._heartbeat(action, decision, now, spent)
+
+    def _probed(
+        self, action: Action, now: datetime, spent: Sequence[Signal]
+    ) -> tuple[Action, Sequence[Signal]]:
+        """The action with what its conditions find, and the signals that still are to be spent.
+
+        A heartbeat that comes due goes before any question.
+        """
+        needless = (action.ordered, action.held, action.instance_ended_at)
+        if action.phase is Phase.COMPLETING or any(word is not None for word in needless):
+            return action, spent
+        until = min(beat_due(action) or action.expires_at, now + _LONGEST_PROBING)
+        asked: set[str] = set()
+        while True:
+            turn = (probe for each in action.policy.until for probe in each.asks(action, self.clock()))
+            probe = next((probe for probe in turn if probe.name not in asked), None)
+            if probe is None:
+                return action, spent
+            asked.add(probe.name)
+            action, spent = self._probe(probe, action, until, spent)
+
+    def _probe(
+        self, probe: Probe, action: Action, until: datetime, spent: Sequence[Signal]
+    ) -> tuple[Action, Sequence[Signal]]:
+        before = finding_of(probe, action)
+
+        def before_start(intent: Memory) -> None:
+            """Store what is about to be started, due again soon: the next look sees a crash after it."""
+            nonlocal action, spent
+            now = self.clock()
+            about = Finding(
+                condition=probe.name,
+                standing=Standing.UNKNOWN,
+                detail="about to start",
+                asked_at=now,
+                ask_again_at=now,
+                memory=intent,
+            )
+            retry_at = deadlines.retry_at(now, action.expires_at)
+            started = hearing.with_finding(action, about).noted(now, "starts", probe.name)
+            action, spent = self._store(replace(started, look_at=retry_at), now, spent), ()
+
+        found = self.probing.probe(probe, action, before.memory if before else {}, until, before_start)
+        now = self.clock()
+        if found is None:  # what was started meanwhile stands in the record, so it is read again
+            later = _asked_later(probe, finding_of(probe, action), now, until)
+            return hearing.with_finding(action, later), spent
+        finding = as_finding(probe, found, before, now)
+        if before is None or before.standing is not finding.standing:
+            action = action.noted(now, "found", f"{probe.name}: {finding.standing}: {finding.detail}")
+            if finding.standing is Standing.FAILED:
+                self.telemetry.count("ConditionFailed", dimensions={"Condition": probe.name.split()[0]})
+        if finding.standing is Standing.UNKNOWN:
+            self.telemetry.count("ConditionUnknown")
+        return hearing.with_finding(action, finding), spent
+
+    def _within_limits(self, action: Action, decision: Decision, now: datetime) -> Decision:
+        """The decision, or to hold on where the hook has sent as many results as it may."""
+        limits, enforced = action.hook.limits, action.policy.mode is Mode.ENFORCE
+        if not isinstance(decision, Complete) or not enforced:
+            return decision
+        if action.phase is not Phase.OPEN or action.ordered is not None:
+            return decision
+        of_hook = f"{action.hook.name} of {action.hook.limited_with or action.hook.group}"
+        abandons = limits.abandon_per_hour if decision.result is Result.ABANDON else None
+        asked = (
+            (abandons, _HOUR, "ABANDON per hour"),
+            (limits.complete_per_minute, _MINUTE, "results per minute"),
+        )
+        for most, within, what in asked:
+            if most is None:
+                continue
+            again_at = self.limits.grant(f"{of_hook}: {what}", action.id, most, within, now)
+            if again_at is not None:
+                reason = f"held by the limit of {most} {what}; wants {decision.result}: {decision.reason}"
+                return self._held_by_limit(action, decision, reason, again_at, now)
+        return decision
+
+    def _held_by_limit(
+        self, action: Action, decision: Complete, reason: str, again_at: datetime, now: datetime
+    ) -> Decision:
+        """At the last moment what the policy says for giving up is sent, whatever the limit."""
+        if now >= action.decide_by:
+            result, _ = given_up(action)
+            return Complete(result=result, reason=reason, look_again_at=decision.look_again_at)
+        self.telemetry.count("HeldByLimit")
+        return hold(action, reason, now, again_at=again_at)
+
+    def _pause(self, action: Action, by: str, now: datetime, spent: Sequence[Signal]) -> None:
+        """Call nothing. What runs out meanwhile runs out under the operator's eyes."""
+        if now >= action.expires_at:
+            reason = f"its time ran out while Usher was paused: {by}"
+            self._store(_closed(action, Outcome.ENDED_ELSEWHERE, reason, now), now, spent)
+            return
+        action = action.noted(now, "paused", by)
+        self._store(replace(action, look_at=now + _PAUSED), now, spent)
 
     def _tell(self, action: Action, decision: Decision) -> None:
         name = type(decision).__name__.lower()
@@ -100,6 +243,8 @@ class Looks:
             self.store.save(action, spent=spent)
 
         stored_with_wake_ups(action, now, save, self.wake_ups, self.telemetry)
+        if not action.is_open:
+            self.turns.ended(action, now)
         return replace(action, unsaved=())
 
     def _complete(self, action: Action, decision: Complete, now: datetime, spent: Sequence[Signal]) -> None:
@@ -127,9 +272,7 @@ class Looks:
 
         self._settle(action, f"CompleteLifecycleAction {decision.result}", answer, settled)
 
-    def _heartbeat(
-        self, action: Action, decision: Heartbeat, load: Load, now: datetime, spent: Sequence[Signal]
-    ) -> None:
+    def _heartbeat(self, action: Action, decision: Heartbeat, now: datetime, spent: Sequence[Signal]) -> None:
         """Store only a retry before the call; the new expiry and the next look after its answer."""
         action = action.noted(now, "heartbeat", decision.reason)
         action = self._store(replace(action, look_at=decision.look_again_at), now, spent)
@@ -141,8 +284,11 @@ class Looks:
         def settled(action: Action, now: datetime) -> Action:
             if answer.kind is not AnswerKind.ACCEPTED:
                 return self._after_failure(action, answer, now)
-            action = replace(action, heartbeats=action.heartbeats + 1, beaten_at=sent_at, move_end=None)
-            return replace(action, look_at=_next_look(action, load, now))
+            action = replace(
+                action, heartbeats=action.heartbeats + 1, beaten_at=sent_at, move_end=None, call_at=None
+            )
+            action, decision = self._decided(action, now)
+            return replace(action, look_at=decision.look_again_at if isinstance(decision, Wait) else now)
 
         self._settle(action, "RecordLifecycleActionHeartbeat", answer, settled)
 
@@ -155,6 +301,9 @@ class Looks:
         is then; whatever else the answer was, a new look asks again, at once.
         """
         now = self.clock()
+        if answer.kind is AnswerKind.BUSY:
+            self.budget.throttled(now)
+        action = replace(action, call_at=None)
         after = settled(_answered(action, call, answer, now), now)
         for _ in range(TRIES):
             try:
@@ -201,12 +350,15 @@ class Looks:
         """Within seconds of its start an action may not be visible yet; the live state tells."""
         if action.move_end is not None or now - action.started_at > YOUNG:
             return False
+        if not self.turns.may_describe(now):
+            return True
         return self.auto_scaling.waits(action.instance_id) is not False
 
-    def _observe(
-        self, action: Action, decision: Heartbeat | Wait, load: Load, now: datetime, spent: Sequence[Signal]
-    ) -> None:
+    def _observe(self, action: Action, decision: Decision, now: datetime, spent: Sequence[Signal]) -> None:
         """Record what would be done, and go on as if it had been."""
+        if isinstance(decision, Complete):
+            self._store(_observed(action, decision, now), now, spent)
+            return
         if action.move_end is not None:
             reason = f"observe mode: would have waited; {action.move_end.detail}"
             self._store(_closed(action, Outcome.ENDED_ELSEWHERE, reason, now), now, spent)
@@ -215,9 +367,22 @@ class Looks:
         action = action.noted(now, name, f"observe mode: {decision.reason}")
         if isinstance(decision, Heartbeat):
             action = replace(action, beaten_at=now)
-            self._store(replace(action, look_at=_next_look(action, load, now)), now, spent)
+            self._store(replace(action, look_at=_next_look(action, now)), now, spent)
         else:
             self._store(replace(action, look_at=decision.look_again_at), now, spent)
+
+
+def _asked_later(probe: Probe, before: Finding | None, now: datetime, at: datetime) -> Finding:
+    """There is no time to ask before `at`."""
+    return Finding(
+        condition=probe.name,
+        standing=Standing.UNKNOWN,
+        detail=before.detail if before else "not asked yet",
+        asked_at=before.asked_at if before else now,
+        ask_again_at=at,
+        unknowns=before.unknowns if before else 0,
+        memory=before.memory if before else {},
+    )
 
 
 def _ended(action: Action, now: datetime) -> Action:
@@ -267,7 +432,7 @@ def _closed(action: Action, outcome: Outcome, reason: str, now: datetime) -> Act
     )
 
 
-def _next_look(action: Action, load: Load, now: datetime) -> datetime:
+def _next_look(action: Action, now: datetime) -> datetime:
     """When the decision after an accepted heartbeat is due: at once where it is not to wait."""
-    decision = decide(action, load, now)
+    decision = decide(action, now)
     return decision.look_again_at if isinstance(decision, Wait) else now

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
     from datetime import datetime, timedelta
 
+    from usher.core.conditions.probe import Call, Found, Probe, Reply
     from usher.core.enrolment import Enrolled, GroupSeen, HookSeen
+    from usher.core.finding import Memory
     from usher.core.model import Action, Entry, MoveEnd, Result, Signal
     from usher.core.notices import TestNotice
+    from usher.core.reconcile import Activity, LiveGroup, Member, Tried
 
 
 class Moved(Exception):  # noqa: N818 - it reads as what happened
@@ -49,6 +52,8 @@ class Evidence:
 
     signals: tuple[Signal, ...]
     move_ends: tuple[MoveEnd, ...]
+    instance_ended_at: datetime | None = None  # EC2 said that it ended the instance
+    paused: str | None = None  # who paused this hook, or all of them: look as in observe mode
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -64,8 +69,11 @@ class Due:
 class Records(Protocol):
     """The actions. Every store is whole or not at all, and durable when it returns."""
 
-    def open(self, action: Action, raw: Raw) -> Action:
-        """Store a new action; where its token is known already, return the stored one instead."""
+    def open(self, action: Action, raw: Raw | None) -> Action:
+        """Store a new action; where its token or its id is known already, return the stored one instead.
+
+        `raw` is absent where no notification came.
+        """
         ...
 
     def load(self, action_id: str) -> Action | None:
@@ -77,6 +85,13 @@ class Records(Protocol):
 
         Raises Moved where the stored version is another one, unless this very store was applied
         before; and where a signal was spent by another action meanwhile. Stores nothing then.
+        """
+        ...
+
+    def join(self, action: Action, raw: Raw) -> None:
+        """Save a state in which an adopted action has got its token, and claim the token for it.
+
+        Raises Moved as `save` does, and where the token is another action's; stores nothing then.
         """
         ...
 
@@ -96,10 +111,6 @@ class Finding(Protocol):
         """Every open action whose next look is at `until` or before; order is not promised."""
         ...
 
-    def open_actions(self) -> int:
-        """How many actions are not closed."""
-        ...
-
 
 class Hearsay(Protocol):
     """What is kept whether or not it belongs to an action that is known yet."""
@@ -112,6 +123,10 @@ class Hearsay(Protocol):
         """Keep an outcome event for an hour. Keeping it twice is keeping it once."""
         ...
 
+    def keep_instance_end(self, instance_id: str, ended_at: datetime) -> None:
+        """Keep that EC2 ended an instance, for four days: an action of it may begin later."""
+        ...
+
     def keep_test(self, test: TestNotice) -> None:
         """Keep a test message as evidence that its group reaches us."""
         ...
@@ -119,12 +134,32 @@ class Hearsay(Protocol):
     def evidence(self, action: Action) -> Evidence:
         """The signals and outcome events of the action's instance and token.
 
-        Signals that any action spent are left out: what they said stands in its record.
+        Signals that any action spent are left out: what they said stands in its record. And
+        whether EC2 ended the instance, and whether an operator paused the action's hook.
         """
         ...
 
 
-class Store(Records, Finding, Hearsay, Protocol):
+ALL_HOOKS: Final = "*"
+
+
+class Pauses(Protocol):
+    """What operators paused, by hook; ALL_HOOKS is all of them."""
+
+    def pause(self, hook: str, by: str) -> None:
+        """Call nothing for a hook; `by` says who wants that, and why."""
+        ...
+
+    def resume(self, hook: str) -> None:
+        """End a pause. It is no error where there is none."""
+        ...
+
+    def pauses(self) -> Mapping[str, str]:
+        """Who paused what."""
+        ...
+
+
+class Store(Records, Finding, Hearsay, Pauses, Protocol):
     """The whole table."""
 
     def timeline(self, action_id: str) -> Sequence[Entry]:
@@ -191,6 +226,101 @@ class DeadLetters(Protocol):
 
     def put(self, body: str, reason: str) -> None:
         """Keep `body` with its `reason`. Raises Unavailable where the queue does not take it."""
+        ...
+
+
+class Budget(Protocol):
+    """The calls that Auto Scaling accepts of this account, second by second, over all functions.
+
+    All moments are rounded down to the seconds that are booked.
+    """
+
+    def book(self, first: datetime, best: datetime, last: datetime, now: datetime) -> datetime | None:
+        """Book one call in the latest second with room from `best` back to `first`.
+
+        Where there is none, in the earliest one after `best`, up to `last`. None: all are full.
+        The second is returned by its beginning.
+        """
+        ...
+
+    def give_back(self, booked: datetime) -> None:
+        """Give back a booked second whose call is not made."""
+        ...
+
+    def throttled(self, now: datetime) -> None:
+        """Auto Scaling turned a call away: book less for a while."""
+        ...
+
+
+class ResultLimits(Protocol):
+    """How many results the hooks with `limits` sent lately."""
+
+    def grant(
+        self, limit: str, action_id: str, most: int, within: timedelta, now: datetime
+    ) -> datetime | None:
+        """Count the result of an action on `limit`, at most `most` in any `within`; once per action.
+
+        One that asks again counts from then. None: it may be sent. Else when the next one may be.
+        """
+        ...
+
+
+class Probing(Protocol):
+    """Asks AWS what a condition wants to know."""
+
+    def probe(
+        self,
+        probe: Probe,
+        action: Action,
+        memory: Memory,
+        until: datetime,
+        before_start: Callable[[Memory], None],
+    ) -> Found | None:
+        """What is found of `probe` for `action`; None: not enough time before `until`, ask later.
+
+        `before_start` makes the memory durable that a call needs which changes something.
+        """
+        ...
+
+
+class Calls(Protocol):
+    """Calls on AWS services other than Auto Scaling."""
+
+    def make(self, call: Call, members: Sequence[str] = ()) -> Reply:
+        """Make one attempt, for `members` where a shared call takes a list. Never raises for AWS errors."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SharedAnswer:
+    """An answer that serves many actions: what it says of each member, and when it was taken."""
+
+    taken_at: datetime  # just before the call was sent
+    members: Mapping[str, Any]
+    refusal: tuple[str, str] | None = None  # code and text, where AWS said no to all of them
+
+
+class SharedAnswers(Protocol):
+    """The answers that looks in different containers share."""
+
+    def newest(self, question: str) -> SharedAnswer | None:
+        """The newest answer to `question`."""
+        ...
+
+    def enlist(self, question: str, member: str, now: datetime) -> None:
+        """Let the next call be made for `member` too, for some minutes from `now`."""
+        ...
+
+    def enlisted(self, question: str, now: datetime) -> Sequence[str]:
+        """All members that the next call is to be made for, sorted."""
+        ...
+
+    def lease(self, question: str, now: datetime, every: timedelta) -> bool:
+        """Whether the caller is the one to ask now: nobody else was in the last `every`."""
+        ...
+
+    def keep(self, question: str, answer: SharedAnswer) -> None:
+        """Keep a newer answer. One that is too large is not kept (Unavailable)."""
         ...
 
 
@@ -298,4 +428,77 @@ class OpenActions(Protocol):
 
     def load(self, action_id: str) -> Action | None:
         """See Records."""
+        ...
+
+
+class LiveMembers(Protocol):
+    """The instances of groups, in pages.
+
+    Before each call `turn` is taken: it tells the time, or raises to end all of it. The calls may
+    raise TryLater and CallRefused.
+    """
+
+    def live_groups(self, names: Collection[str] | None, turn: Callable[[], datetime]) -> Iterable[LiveGroup]:
+        """The groups of these names that there are; None: every group of the account and region."""
+        ...
+
+    def pool(self, group: str, turn: Callable[[], datetime]) -> Sequence[Member]:
+        """The instances of a group's warm pool, which are not among the group's. Raises GroupGone."""
+        ...
+
+
+class Activities(Protocol):
+    """The scaling activities. The calls may raise TryLater and CallRefused."""
+
+    def ongoing(
+        self, group: str, instances: Collection[str], turn: Callable[[], datetime]
+    ) -> Mapping[str, Activity]:
+        """The newest activity that goes on of each of these instances, as far as it is found.
+
+        `turn` as in LiveMembers. Raises GroupGone.
+        """
+        ...
+
+    def has_ended(self, activity_id: str) -> bool:
+        """Whether that activity is over, or is not known any more."""
+        ...
+
+
+class HooksOf(Protocol):
+    """The hooks of one group, as LiveGroups has them."""
+
+    def hooks_of(self, group: str) -> Sequence[HookSeen]:
+        """See LiveGroups."""
+        ...
+
+
+class LiveWaits(LiveMembers, Activities, HooksOf, Protocol):
+    """What a reconcile pass asks of Auto Scaling."""
+
+
+class InstanceStates(Protocol):
+    """What EC2 says of instances. May raise TryLater and CallRefused."""
+
+    def states(self, instance_ids: Sequence[str]) -> Mapping[str, str]:
+        """The state of each, e.g. `shutting-down`; one that EC2 does not know is left out."""
+        ...
+
+
+class Tries(Protocol):
+    """The waits, by group, in which a hook is known to hold no action of ours."""
+
+    def tried(self) -> Mapping[str, Collection[Tried]]:
+        """All that is kept."""
+        ...
+
+    def keep_tried(self, group: str, tried: Collection[Tried]) -> None:
+        """Keep these for a group, and no others of it."""
+        ...
+
+
+class ReconcileStore(Store, Tries, Protocol):
+    """What a reconcile pass keeps and reads."""
+
+    def all_open(self) -> Iterable[Action]:
+        """Every open action; one that was stored a moment ago may be missing."""
         ...

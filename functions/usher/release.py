@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from usher.core.deadlines import Load
 from usher.core.model import Phase, Result
 from usher.ports import CallRefused, GroupGone, Moved, TryLater
 
@@ -37,7 +36,6 @@ class Release:
     looks: Looks
     hooks: HookCalls
     enrolments: Enrolments
-    calls_per_second: float
     respond: Callable[[str, dict[str, Any]], None]
 
     def handle(self, event: dict[str, Any]) -> None:
@@ -67,12 +65,11 @@ class Release:
 
     def release_all(self) -> int:
         """Complete every open action with CONTINUE; how many are open after some rounds."""
-        load = Load(open_actions=self.looks.store.open_actions(), calls_per_second=self.calls_per_second)
         left = self._open_ids()
         for _ in range(ROUNDS):
             for action_id in left:
                 self._decide(action_id)
-                self.looks.look(action_id, load)
+                self.looks.look(action_id)
             left = self._open_ids()
             if not left:
                 break

@@ -6,6 +6,7 @@ import json
 import os
 import urllib.request
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -16,18 +17,26 @@ from aws_lambda_powertools import Logger, Metrics
 from botocore.config import Config
 
 from usher import handlers
+from usher.aws.answers import Answers
 from usher.aws.autoscaling import AutoScalingApi
+from usher.aws.budget import CallBudget
+from usher.aws.calls import AwsCalls
 from usher.aws.enrolled import EnrolledHooks
 from usher.aws.groups import GroupsApi
 from usher.aws.queues import DeadLetterQueue, WakeUpQueue
 from usher.aws.records import Records
+from usher.aws.result_limits import SentResults
 from usher.aws.telemetry import NAMESPACE, PowertoolsTelemetry, flushing
+from usher.aws.waiting import WaitingApi
 from usher.core import configuration
 from usher.core.enrolment import Wanted
 from usher.enrolment import Enrolment
 from usher.intake import Intake
 from usher.looks import Looks
+from usher.probing import Prober
+from usher.reconcile import Reconcile
 from usher.release import Release
+from usher.same_wait import SameWait
 from usher.settings import EnrolmentSettings, Settings
 from usher.silence import Silence
 
@@ -37,6 +46,7 @@ if TYPE_CHECKING:
 
     from usher.core.policy import Configuration
 
+_AT_ONCE: Final = 8  # looks of a sweep: a call takes up to 0.6 s (aws-facts 9.4), and ten fit into a second
 _ONE_ATTEMPT: Final = Config(connect_timeout=2, read_timeout=4, retries={"total_max_attempts": 1})
 _FEW_ATTEMPTS: Final = Config(
     connect_timeout=1, read_timeout=2, retries={"total_max_attempts": 3, "mode": "standard"}
@@ -61,6 +71,7 @@ class Parts:
     looks: Looks
     dead_letters: DeadLetterQueue
     auto_scaling: AutoScalingClient
+    waiting: WaitingApi
     dynamodb: DynamoDBClient
     telemetry: PowertoolsTelemetry
     metrics: Metrics
@@ -79,9 +90,16 @@ def parts() -> Parts:
     auto_scaling: AutoScalingClient = boto3.client("autoscaling", config=_ONE_ATTEMPT)
     metrics = Metrics(namespace=NAMESPACE)
     telemetry = PowertoolsTelemetry(Logger(service="usher"), metrics)
+    budget = CallBudget(dynamodb, settings.table, settings.calls_per_second)
+    waiting = WaitingApi(auto_scaling, AwsCalls())
     looks = Looks(
         store=Records(dynamodb, settings.table, now),
-        auto_scaling=AutoScalingApi(auto_scaling),
+        auto_scaling=SameWait(
+            calls=AutoScalingApi(auto_scaling), activities=waiting, budget=budget, clock=now
+        ),
+        budget=budget,
+        limits=SentResults(dynamodb, settings.table),
+        probing=Prober(calls=AwsCalls(), answers=Answers(dynamodb, settings.table), clock=now),
         wake_ups=WakeUpQueue(sqs, settings.wake_ups_url),
         telemetry=telemetry,
         clock=now,
@@ -92,6 +110,7 @@ def parts() -> Parts:
         looks=looks,
         dead_letters=DeadLetterQueue(sqs, settings.dead_letters_url),
         auto_scaling=auto_scaling,
+        waiting=waiting,
         dynamodb=dynamodb,
         telemetry=telemetry,
         metrics=metrics,
@@ -116,7 +135,7 @@ def intake() -> handlers.Handler:
 def wake() -> handlers.Handler:
     """The handler of the function `wake`."""
     made = parts()
-    handler = handlers.wake_handler(made.looks, made.dead_letters, made.settings.calls_per_second)
+    handler = handlers.wake_handler(made.looks, made.dead_letters)
     return flushing(handler, made.metrics)
 
 
@@ -134,8 +153,24 @@ def sweep() -> handlers.Handler:
     )
     hooks = made.configuration().hooks
     silence = Silence(hooks=hooks, store=made.looks.store, telemetry=made.telemetry)
-    handler = handlers.sweep_handler(made.looks, made.settings.calls_per_second, enrolment, silence)
+    work = ThreadPoolExecutor(max_workers=_AT_ONCE).map
+    handler = handlers.sweep_handler(made.looks, _reconcile(made), enrolment, silence, work=work)
     return flushing(handler, made.metrics)
+
+
+def _reconcile(made: Parts) -> Reconcile:
+    return Reconcile(
+        configuration=made.configuration(),
+        live=made.waiting,
+        instances=made.waiting,
+        auto_scaling=made.looks.auto_scaling,
+        store=Records(made.dynamodb, made.settings.table, now),
+        budget=made.looks.budget,
+        wake_ups=made.looks.wake_ups,
+        telemetry=made.telemetry,
+        clock=now,
+        new_id=new_id,
+    )
 
 
 def release() -> handlers.Handler:
@@ -145,7 +180,6 @@ def release() -> handlers.Handler:
         looks=made.looks,
         hooks=GroupsApi(made.auto_scaling),
         enrolments=EnrolledHooks(made.dynamodb, made.settings.table, now, 0),
-        calls_per_second=made.settings.calls_per_second,
         respond=_put_answer,
     )
 

@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import boto3
 import botocore.exceptions
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
     from usher.core.model import Action, Entry, Signal
     from usher.ports import Store
+
+    PausingStore: TypeAlias = MemoryStore | Records
 
 TOKEN: Final = an_action().token or ""
 INSTANCE: Final = an_action().instance_id
@@ -168,7 +170,6 @@ def test_what_was_never_stored_is_not_found(store: Store) -> None:
     assert store.of_token(TOKEN) is None
     assert list(store.of_instance(INSTANCE)) == []
     assert list(store.due(LATER)) == []
-    assert store.open_actions() == 0
     assert list(store.timeline("action-1")) == []
     assert list(store.raws("action-1")) == []
     assert list(store.tests("workers-1")) == []
@@ -183,7 +184,7 @@ def test_a_second_action_of_a_token_is_not_stored_and_the_first_returned(store: 
     assert list(store.of_instance(INSTANCE)) == [first]
     assert list(store.timeline("action-2")) == []
     assert list(store.raws("action-2")) == []
-    assert store.open_actions() == 1
+    assert due_ids(store, LATER) == ["action-1"]
 
 
 def test_the_same_open_again_changes_nothing_and_returns_the_stored_state(store: Store) -> None:
@@ -192,7 +193,7 @@ def test_the_same_open_again_changes_nothing_and_returns_the_stored_state(store:
 
     assert opened(store) == after(first, look_at=at(60))
     assert list(store.of_instance(INSTANCE)) == [after(first, look_at=at(60))]
-    assert store.open_actions() == 1
+    assert due_ids(store, LATER) == ["action-1"]
 
 
 def test_an_action_without_a_token_is_opened_once_too(store: Store) -> None:
@@ -262,7 +263,7 @@ def test_a_save_of_what_is_not_kept_any_more_has_moved_and_stores_nothing(store:
 
     assert store.load("action-1") is None
     assert list(store.raws("action-1")) == []
-    assert store.open_actions() == 0
+    assert due_ids(store, LATER) == []
 
 
 def test_the_same_save_again_succeeds_and_changes_nothing(store: Store) -> None:
@@ -277,7 +278,7 @@ def test_the_same_save_again_succeeds_and_changes_nothing(store: Store) -> None:
     assert loaded(store) == replace(saved, unsaved=())
     assert told(store) == [(1, "completed", 1)]
     assert len(store.raws("action-1")) == 2
-    assert store.open_actions() == 0
+    assert due_ids(store, LATER) == []
 
 
 def test_the_timeline_has_each_line_once_and_counts_repetitions(store: Store) -> None:
@@ -339,29 +340,51 @@ def test_what_is_closed_is_not_due(store: Store) -> None:
     assert due_ids(store, LATER) == []
 
 
-def test_open_actions_counts_what_is_not_closed(store: Store) -> None:
-    actions = [opened(store, id=f"action-{number}", token=f"{number:036}") for number in range(5)]
-    assert store.open_actions() == 5
-
+def test_a_look_that_is_put_off_or_brought_forward_is_due_at_its_new_time_only(store: Store) -> None:
+    actions = [opened(store, id=f"action-{number}", token=f"{number:036}") for number in range(3)]
     store.save(after(actions[0], look_at=at(60)))
-    store.save(closed(after(actions[1])))
-    store.save(closed(after(actions[2])))
+    store.save(after(actions[1], look_at=at(-60)))
 
-    assert store.open_actions() == 3
+    assert due_ids(store, at(-60)) == ["action-1"]
+    assert due_ids(store, at(59)) == ["action-1", "action-2"]
+    assert due_ids(store, at(60)) == ["action-0", "action-1", "action-2"]
 
 
-def test_a_closed_action_that_is_saved_again_is_not_counted_twice(store: Store) -> None:
-    opened(store, id="other", token="o" * 36)
+def test_a_closed_action_may_be_saved_again_to_note_something(store: Store) -> None:
     action = closed(after(opened(store)))
     store.save(action)
 
     store.save(after(action, "look-3").noted(at(400), "notified", "again, by sns"), raw=a_raw("copy"))
 
-    assert store.open_actions() == 1
+    assert due_ids(store, LATER) == []
     assert told(store) == [(1, "again, by sns", 1)]
     assert loaded(store).version == 3
     with pytest.raises(Moved):
         store.save(after(action, "look-4"))
+
+
+class Counted(datetime):
+    """A moment that counts how often it is compared."""
+
+    compared = 0
+
+    def __lt__(self, other: Any) -> bool:
+        Counted.compared += 1
+        return super().__lt__(other)
+
+    def __ge__(self, other: Any) -> bool:
+        Counted.compared += 1
+        return super().__ge__(other)
+
+
+def test_the_store_in_memory_asks_what_is_due_not_what_is_open(clock: Clock) -> None:
+    store = MemoryStore(clock)
+    for number in range(1000):
+        opened(store, id=f"action-{number}", token=f"{number:036}", look_at=at(number))
+    until = Counted.fromtimestamp(at(2).timestamp(), tz=at(2).tzinfo)
+
+    assert due_ids(store, until) == ["action-0", "action-1", "action-2"]
+    assert 0 < until.compared < 20
 
 
 # What was heard
@@ -449,7 +472,6 @@ def test_a_hundred_and_more_signals_are_spent_by_one_save(store: Store) -> None:
     assert len(store.timeline("action-1")) == 105
     assert store.evidence(action).signals == ()
     assert store.evidence(other).signals == ()
-    assert store.open_actions() == 1
 
 
 def many_signals(store: Store) -> list[Signal]:
@@ -505,6 +527,72 @@ def test_an_outcome_event_is_heard_for_an_hour(
     clock.now = at(0) + age
 
     assert len(store.evidence(action).move_ends) == heard
+
+
+@pytest.mark.parametrize("age", [timedelta(0), timedelta(days=2)], ids=["at once", "two days later"])
+def test_the_end_of_an_instance_is_heard_by_its_actions_and_the_first_word_counts(
+    store: Store, clock: Clock, age: timedelta
+) -> None:
+    store.keep_instance_end(INSTANCE, at(9))
+    store.keep_instance_end(INSTANCE, at(99))
+    clock.now = at(0) + age
+    action = opened(store)
+
+    assert store.evidence(action).instance_ended_at == at(9)
+    assert store.evidence(replace(action, instance_id="i-1")).instance_ended_at is None
+
+
+def test_the_end_of_an_instance_is_neither_signal_nor_outcome(store: Store) -> None:
+    store.keep_instance_end(INSTANCE, at(0))
+    store.keep_signal(a_signal(at=at(0)))
+    store.keep_move_end(a_move_end(ended_at=at(0)))
+
+    heard = store.evidence(an_action())
+    assert (len(heard.signals), len(heard.move_ends), heard.instance_ended_at) == (1, 1, at(0))
+
+
+# What an operator paused
+
+
+@pytest.mark.parametrize(
+    ("hooks", "paused"),
+    [
+        pytest.param([], None, id="none"),
+        pytest.param(["usher-gate", "usher", "usher-drain-2"], None, id="others"),
+        pytest.param(["usher-drain"], "usher-drain by me", id="its hook"),
+        pytest.param(["*"], "* by me", id="all"),
+        pytest.param(["usher-drain", "*"], "* by me", id="its hook and all"),
+    ],
+)
+def test_an_action_sees_who_paused_its_hook_or_all(
+    store: PausingStore, hooks: list[str], paused: str | None
+) -> None:
+    for hook in hooks:
+        store.pause(hook, f"{hook} by me")
+
+    assert store.evidence(an_action()).paused == paused
+    assert store.pauses() == {hook: f"{hook} by me" for hook in hooks}
+
+
+def test_what_is_resumed_is_not_paused_until_it_is_paused_again(store: PausingStore) -> None:
+    store.pause("usher-drain", "me")
+    store.pause("*", "her")
+    for hook in ("*", "never-paused"):
+        store.resume(hook)
+    assert (store.evidence(an_action()).paused, store.pauses()) == ("me", {"usher-drain": "me"})
+
+    store.resume("usher-drain")
+    assert (store.evidence(an_action()).paused, store.pauses()) == (None, {})
+
+    store.pause("usher-drain", "him")
+    assert store.evidence(an_action()).paused == "him"
+
+
+def test_the_last_who_paused_a_hook_is_named(store: PausingStore) -> None:
+    store.pause("usher-drain", "me")
+    store.pause("usher-drain", "her")
+
+    assert store.pauses() == {"usher-drain": "her"}
 
 
 def test_test_messages_are_kept_once_for_their_group_oldest_first(store: Store) -> None:
@@ -605,17 +693,32 @@ class Twins(RuleBasedStateMachine):
         move_end = a_move_end(activity_id=activity_id, instance_id=instance_id, ended_at=ended_at)
         self.both(lambda store: store.keep_move_end(move_end))
 
+    @rule(age=st.integers(0, 5400), instance_id=st.sampled_from(INSTANCES))
+    def hear_instance_end(self, age: int, instance_id: str) -> None:
+        ended_at = self.clock.now - timedelta(seconds=age)
+        self.both(lambda store: store.keep_instance_end(instance_id, ended_at))
+
+    @rule(hook=st.sampled_from(["usher-drain", "usher-gate", "*"]), pauses=st.booleans())
+    def pause_or_resume(self, hook: str, pauses: bool) -> None:
+        by = f"{self.clock.now}"
+        for store in (self.memory, self.records):
+            if pauses:
+                store.pause(hook, by)
+            else:
+                store.resume(hook)
+
     @rule(number=st.integers(1, 3), group=st.sampled_from(["workers-1", "workers-2"]))
     def hear_test(self, number: int, group: str) -> None:
         test = a_test(f"request-{number}", at(number), group)
         self.both(lambda store: store.keep_test(test))
 
     def teardown(self) -> None:
-        self.both(lambda store: [store.open_actions(), due_ids(store, self.clock.now)])
+        self.both(lambda store: due_ids(store, self.clock.now))
         self.both(lambda store: sorted(store.due(LATER), key=lambda due: due.action_id))
         self.both(lambda store: [list(store.of_instance(name)) for name in self.INSTANCES])
         self.both(lambda store: [store.of_token(token) for token in self.TOKENS if token])
         self.both(lambda store: [list(store.tests(group)) for group in ("workers-1", "workers-2")])
+        assert self.records.pauses() == self.memory.pauses()
         for action in self.memory.actions():
             self.both(partial(everything_of, action))
 
@@ -628,6 +731,7 @@ def everything_of(action: Action, store: Store) -> object:
         sorted(store.raws(action.id), key=lambda raw: raw.body),
         sorted(evidence.signals, key=lambda signal: signal.event_id),
         sorted(evidence.move_ends, key=lambda move_end: move_end.activity_id),
+        (evidence.instance_ended_at, evidence.paused),
     )
 
 
@@ -717,12 +821,37 @@ def test_every_item_has_a_time_to_live_from_its_first_write(
     records.keep_signal(a_signal(at=at(0), instance_id=None, token=TOKEN))
     records.keep_move_end(a_move_end())
     records.keep_test(a_test("request-1", at(0)))
+    records.keep_instance_end(INSTANCE, at(0))
+    records.pause("usher-drain", "me")
+    records.resume("*")
     records.save(closed(after(action)), spent=[a_signal(at=at(0)), never_kept], raw=a_raw("copy"))
 
     kinds = Counter(item["sk"]["S"].split("#")[0] for item in items(client, table))
-    assert kinds == {"STATE": 1, "LINE": 1, "RAW": 2, "ACTION": 2, "HEARD": 4, "TEST": 1, "OPEN": 1}
+    assert kinds == {"STATE": 1, "LINE": 1, "RAW": 2, "ACTION": 2, "HEARD": 5, "TEST": 1, "HOOK": 2}
     expiries = [int(item[dynamodb.TTL_ATTRIBUTE]["N"]) for item in items(client, table)]
     assert min(expiries) > at(3600).timestamp()
+
+
+def test_a_pause_is_kept_longer_than_anyone_would_leave_it_on(
+    client: DynamoDBClient, table: str, records: Records
+) -> None:
+    records.pause("usher-drain", "me")
+
+    (item,) = items(client, table)
+    assert int(item[dynamodb.TTL_ATTRIBUTE]["N"]) > (at(0) + timedelta(days=365)).timestamp()
+
+
+def test_the_evidence_of_an_action_takes_one_read_a_partition(
+    client: DynamoDBClient, records: Records
+) -> None:
+    records.keep_instance_end(INSTANCE, at(0))
+    records.pause("usher-drain", "me")
+    reads = [refuse(client, operation, []) for operation in ("Query", "GetItem", "BatchGetItem")]
+
+    records.evidence(an_action())
+    records.evidence(an_action(token=None))
+
+    assert [read.total() for read in reads] == [3 + 2, 0, 0]
 
 
 @pytest.mark.parametrize(
@@ -759,7 +888,7 @@ def test_a_lost_answer_to_an_open_is_no_second_action(client: DynamoDBClient, re
 
     assert opened(records) == an_action()
     assert opened(records, id="action-2") == an_action()
-    assert records.open_actions() == 1
+    assert due_ids(records, LATER) == ["action-1"]
 
 
 def test_a_lost_answer_to_a_save_is_recognised_as_its_own_success(
@@ -775,7 +904,7 @@ def test_a_lost_answer_to_a_save_is_recognised_as_its_own_success(
     records.save(saved, spent=[signal])
 
     assert loaded(records) == replace(saved, unsaved=())
-    assert records.open_actions() == 0
+    assert told(records) == [(1, "completed", 1)]
 
 
 def test_a_server_error_after_the_store_was_applied_is_a_success(
@@ -792,7 +921,6 @@ def test_a_server_error_after_the_store_was_applied_is_a_success(
     records.save(closed(after(action)))
 
     assert loaded(records) == closed(after(action))
-    assert records.open_actions() == 0
 
 
 @pytest.mark.parametrize("error", BUSY)
@@ -851,9 +979,12 @@ DOINGS: Final = [
     pytest.param("GetItem", lambda store: store.of_token(TOKEN), id="of_token"),
     pytest.param("BatchGetItem", lambda store: store.of_instance(INSTANCE), id="of_instance"),
     pytest.param("Query", lambda store: store.due(LATER), id="due"),
-    pytest.param("BatchGetItem", lambda store: store.open_actions(), id="open_actions"),
     pytest.param("PutItem", lambda store: store.keep_signal(a_signal()), id="keep_signal"),
     pytest.param("PutItem", lambda store: store.keep_move_end(a_move_end()), id="keep_move_end"),
+    pytest.param("PutItem", lambda store: store.keep_instance_end("i-1", at(0)), id="keep_instance_end"),
+    pytest.param("PutItem", lambda store: store.pause("usher-drain", "me"), id="pause"),
+    pytest.param("PutItem", lambda store: store.resume("usher-drain"), id="resume"),
+    pytest.param("Query", lambda store: store.pauses(), id="pauses"),
     pytest.param("PutItem", lambda store: store.keep_test(a_test("r", at(0))), id="keep_test"),
     pytest.param("Query", lambda store: store.evidence(an_action()), id="evidence"),
     pytest.param("Query", lambda store: store.timeline("action-1"), id="timeline"),
@@ -934,7 +1065,6 @@ def test_keys_that_a_batch_left_unread_are_asked_for_again(client: DynamoDBClien
     client.meta.events.register("after-call.dynamodb.BatchGetItem", leave_some)
 
     assert [action.id for action in records.of_instance(INSTANCE)] == [f"action-{n}" for n in range(5)]
-    assert records.open_actions() == 5
 
 
 def test_keys_that_stay_unread_are_unavailable(client: DynamoDBClient, records: Records) -> None:
@@ -942,13 +1072,13 @@ def test_keys_that_stay_unread_are_unavailable(client: DynamoDBClient, records: 
 
     def leave_all(parsed: dict[str, Any], **_: object) -> None:
         table = next(iter(parsed["Responses"]))
-        keys = [{"pk": {"S": "COUNT#00"}, "sk": {"S": "OPEN"}}]
+        keys = [{"pk": {"S": "ACTION#action-1"}, "sk": {"S": "STATE"}}]
         parsed |= {"Responses": {}, "UnprocessedKeys": {table: {"Keys": keys}}}
 
     client.meta.events.register("after-call.dynamodb.BatchGetItem", leave_all)
 
     with pytest.raises(Unavailable, match="unread"):
-        records.open_actions()
+        records.of_instance(INSTANCE)
 
 
 def test_all_pages_of_a_query_are_read(client: DynamoDBClient, records: Records) -> None:

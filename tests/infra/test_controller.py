@@ -318,9 +318,31 @@ def test_silence_and_every_promise_has_its_alarm(template: dict[str, Any]) -> No
     assert names == {
         "InboxDeadLetters", "WakeUpDeadLetters", "ScheduleDeadLetters", "IntakeErrors", "WakeErrors",
         "SweepErrors", "Defaulted", "Refused", "OverdueLooks", "SilentGroups", "EnrolmentConflicts",
-        "NoSweep",
+        "NoSweep", "HeldByLimit", "OverBudget",
         "OldMessage", "WakeStorm",
     }  # fmt: skip
     (silent,) = [each for name, each in alarms.items() if "NoSweep" in name]
     assert silent["TreatMissingData"] == "breaching"
     assert all(each["AlarmActions"] for each in alarms.values())
+
+
+def roles_that_may(template: dict[str, Any], action: str) -> set[str]:
+    """The functions by whose role `action` is allowed."""
+    return {
+        role["Ref"].removesuffix("Role")
+        for policy in resources(template, "AWS::IAM::Policy").values()
+        for statement in policy["PolicyDocument"]["Statement"]
+        for role in policy["Roles"]
+        if action in listed(statement["Action"])
+    }
+
+
+def test_a_condition_brings_its_statement_to_wake_and_sweep_and_to_nobody_else() -> None:
+    checks = {"until": [{"instance_status": "ok"}]}
+    data = hooks_data(hook()) | {"policies": {"p": checks}}
+
+    with_it, without_it = (templates(deployment(each))[0] for each in (data, hooks_data(hook())))
+
+    may = roles_that_may(with_it, "ec2:DescribeInstanceStatus")
+    assert {name.split("Role")[0] for name in may} == {"Wake", "Sweep"}
+    assert roles_that_may(without_it, "ec2:DescribeInstanceStatus") == set()

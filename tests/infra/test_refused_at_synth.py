@@ -66,7 +66,7 @@ FILES = {
         "signal: done", "weather: fine", "5: policies.wait.until[0].weather: is not a known key", "'fine'",
     ),
     "drained on a launching hook": (
-        "- signal: done", "- ecs: drained", "5: policies.wait.until[0].ecs: ", "'drained'",
+        "- signal: done", "- esc: drained", "5: policies.wait.until[0].esc: ", "'drained'",
     ),
     "a bare number as a duration": (
         "signal: done", "elapsed: 90", f"5: policies.wait.until[0].elapsed: {WAIT}", "90",
@@ -125,7 +125,7 @@ FILES = {
     "metadata that is not ASCII": ("owner=web", "Müller", f"14: hooks[0].metadata: {METADATA}", "'Müller'"),
     "a limit of nothing": (
         "_per_hour: 5", "_per_hour: 0",
-        "15: hooks[0].limits.abandon_per_hour: must be a whole number from 1 to 100000", "0",
+        "15: hooks[0].limits.abandon_per_hour: must be a whole number from 1 to 1000", "0",
     ),
     "an unknown limit": (
         "_per_hour: 5", "_per_day: 5", "15: hooks[0].limits.abandon_per_day: is not a known key here", "5",

@@ -30,7 +30,6 @@ from tests.simulation.test_looks import (
     AT_ONCE,
     BUSY,
     GONE,
-    LOAD,
     UNANSWERED,
     Scene,
     nudge,
@@ -73,7 +72,7 @@ def cut_after_the_call(scene: Scene, *, at_s: float) -> Callable[[], None]:
         scene.now = at(at_s)
         scene.during_call = cut
         with pytest.raises(Cut):
-            scene.looks.look("action-1", LOAD)
+            scene.looks.look("action-1")
         scene.during_call = lambda: None
 
     return another_look
@@ -336,7 +335,7 @@ def test_a_sweep_looks_at_what_is_overdue_before_it_sends_wake_ups_for_what_is_n
         send(action_id, version, delay)
 
     stage.send = slow_send  # type: ignore[method-assign]
-    assert sweep_handler(stage.looks, 10.0)({}, context)["looked"] == 1
+    assert sweep_handler(stage.looks)({}, context)["looked"] == 1
 
 
 def test_a_sweep_saves_what_can_be_saved_before_it_closes_what_has_expired() -> None:
@@ -355,7 +354,7 @@ def test_a_sweep_saves_what_can_be_saved_before_it_closes_what_has_expired() -> 
         return complete(action, result)
 
     stage.complete = slow_complete  # type: ignore[method-assign]
-    sweep_handler(stage.looks, 10.0)({}, context)
+    sweep_handler(stage.looks)({}, context)
     closed = stage.store.load("alive")
     assert closed is not None
     assert closed.outcome is Outcome.COMPLETED
@@ -381,7 +380,7 @@ def test_an_event_that_is_no_object_is_a_dead_letter(event: Any) -> None:
 def test_a_wake_up_with_a_version_beyond_all_numbers_is_a_dead_letter() -> None:
     stage = Stage()
     event = sqs('{"action_id": "action-1", "version": Infinity}')
-    assert wake_handler(stage.looks, stage.dead_letters, 10)(event, None) == {"batchItemFailures": []}
+    assert wake_handler(stage.looks, stage.dead_letters)(event, None) == {"batchItemFailures": []}
     assert len(stage.dead_letters.letters) == 1
 
 

@@ -9,21 +9,23 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from simulator.memory_budget import MemoryAnswers, MemoryBudget, MemoryLimits
 from simulator.memory_store import MemoryStore
+from simulator.no_aws import NoCalls
 from simulator.recorder import Recorder
 from tests.factories import a_policy, a_signal, an_action, at, hook_terms
-from usher.core.deadlines import Load
 from usher.core.model import Action, Outcome, Phase, Result
 from usher.looks import Looks
 from usher.ports import Answer, AnswerKind, Raw, Unavailable
+from usher.probing import Prober
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import datetime
 
     from usher.core.model import Signal
+    from usher.ports import Calls
 
-LOAD = Load(open_actions=1, calls_per_second=10)
 ACCEPTED = Answer(kind=AnswerKind.ACCEPTED, text="")
 GONE = Answer(kind=AnswerKind.NO_ACTIVE_ACTION, text="ValidationError: No active Lifecycle Action found")
 BUSY = Answer(kind=AnswerKind.BUSY, text="Throttling: Rate exceeded")
@@ -45,12 +47,17 @@ class Scene:
         self.store = LoggingStore(self)
         self.recorder = Recorder()
         self.queue_is_down = False
+        self.budget = MemoryBudget(10)
+        self.calls: Calls = NoCalls()
         self.store.open(action, Raw(received_at=at(0), body="{}"))
         self.effects.clear()
         ids = count(1)
         self.looks = Looks(
             store=self.store,
             auto_scaling=self,
+            budget=self.budget,
+            limits=MemoryLimits(),
+            probing=Prober(calls=self.calls, answers=MemoryAnswers(), clock=lambda: self.now),
             wake_ups=self,
             telemetry=self.recorder,
             clock=lambda: self.now,
@@ -58,7 +65,7 @@ class Scene:
         )
 
     def look(self, version: int | None = None) -> Action:
-        self.looks.look("action-1", LOAD, version)
+        self.looks.look("action-1", version)
         return self.action
 
     @property
@@ -233,7 +240,7 @@ def test_a_look_at_what_is_not_there_or_closed_does_nothing() -> None:
     scene.look()
     scene.effects.clear()
     scene.look()
-    scene.looks.look("action-2", LOAD)
+    scene.looks.look("action-2")
     assert scene.effects == []
 
 

@@ -6,14 +6,17 @@ from datetime import timedelta
 from itertools import count
 from typing import Any
 
+from simulator.memory_budget import MemoryAnswers, MemoryBudget, MemoryLimits
 from simulator.memory_enrolled import MemoryEnrolledHooks
 from simulator.memory_store import MemoryStore
+from simulator.no_aws import NoCalls
 from simulator.recorder import Recorder
 from tests.factories import an_action, at
 from usher.core.enrolment import Enrolled, HookSettings
 from usher.core.model import Action, Outcome, Phase, Result, Transition
 from usher.looks import Looks
 from usher.ports import Answer, AnswerKind, Raw, TryLater
+from usher.probing import Prober
 from usher.release import ROUNDS, Release
 
 BUSY = Answer(kind=AnswerKind.BUSY, text="Throttling: Rate exceeded")
@@ -34,6 +37,9 @@ class Leaving:
         looks = Looks(
             store=self.store,
             auto_scaling=self,
+            budget=MemoryBudget(1000),
+            limits=MemoryLimits(),
+            probing=Prober(calls=NoCalls(), answers=MemoryAnswers(), clock=lambda: at(0)),
             wake_ups=self,
             telemetry=Recorder(),
             clock=lambda: at(0),
@@ -46,7 +52,6 @@ class Leaving:
             looks=looks,
             hooks=self,
             enrolments=self.enrolments,
-            calls_per_second=10,
             respond=lambda url, answer: self.answers.append((url, answer)),
         )
 

@@ -89,7 +89,7 @@ usher-drain: holds terminating instances of every group that fits workers-*
   with room a heartbeat goes out every 4m35s, 25s before the wait would expire
   AWS notifies by sns, and by default ends the wait with ABANDON
   metadata "owner=[red]jobs[/red]"
-  limits: 5 ABANDON an hour and 20 results a minute (not enforced in this release)
+  limits: 5 ABANDON an hour and 20 results a minute
   if destination is WarmPool and group is *-a, policy go:
     waits for nothing: CONTINUE at first sight
   otherwise policy drain:
@@ -197,9 +197,7 @@ def test_json_has_every_effective_value_in_seconds(file: Path) -> None:
                 ],
             }
         ],
-        "warnings": [
-            {"line": 17, "warning": "the limits of usher-drain are not enforced in this release"},
-        ],
+        "warnings": [],
     }
 
 
@@ -286,11 +284,6 @@ WARNED = [
             ),
         ],
         id="one name by a glob and by tags",
-    ),
-    pytest.param(
-        hooks_text(A[:-1] + ", limits: {abandon_per_hour: 5}}", p=GO),
-        ["5: warning: the limits of a are not enforced in this release"],
-        id="limits",
     ),
     pytest.param(
         hooks_text(A.replace("web", "'web-[12]?'"), p=GO),

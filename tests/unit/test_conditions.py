@@ -10,8 +10,9 @@ from tests.factories import a_signal, an_action, at
 from usher.core import conditions, span
 from usher.core.conditions.elapsed import Elapsed
 from usher.core.conditions.signalled import Signalled
-from usher.core.conditions.verdict import Condition, Standing, Verdict
+from usher.core.conditions.verdict import Condition, Verdict
 from usher.core.field import Field, Problem, Refused
+from usher.core.finding import Standing
 from usher.core.model import Signal, Status
 
 LONGEST_NAME = "x" * 64

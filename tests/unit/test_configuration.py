@@ -11,12 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from usher.core import configuration
+from usher.core.conditions import KINDS
 from usher.core.conditions.elapsed import Elapsed
 from usher.core.conditions.signalled import Signalled
 from usher.core.configuration import ConfigurationRefused
 from usher.core.field import Problem
-from usher.core.model import Result, Transition
-from usher.core.policy import GroupSelector, Limits, Mode, Way
+from usher.core.model import Limits, Result, Transition
+from usher.core.policy import GroupSelector, Mode, Way
 
 GONE = object()
 
@@ -97,7 +98,7 @@ HOOK_NAME = "must be 1 to 255 of A-Z a-z 0-9 - _ /"
 POLICY_NAME = SIGNAL_NAME = "must be a name of 1 to 64 of A-Z a-z 0-9 . _ -"
 WAIT = "must be a duration from 1s to 48h, such as 90s or 1h30m"
 TIMEOUT = "must be a duration from 30s to 2h, such as 90s or 1h30m"
-LIMIT = "must be a whole number from 1 to 100000"
+LIMIT = "must be a whole number from 1 to 1000"
 GROUP = "must be a name or glob of 1 to 255 characters without a colon"
 SELECTOR = "must be a name, a glob, or tags: {KEY: VALUE}"
 METADATA = "must be 1 to 1023 printable ASCII characters"
@@ -107,7 +108,7 @@ RULES = "must be the name of a policy, or a list of at least one rule"
 RESULT = "must be one of CONTINUE, ABANDON"
 PLACE = "must be one of EC2, AutoScalingGroup, WarmPool"
 TRANSITION = "must be one of launching, terminating"
-ONE_KEY = "must be a mapping with exactly one key, of elapsed, signal"
+ONE_KEY = "must be a mapping with exactly one key, of " + ", ".join([*KINDS, "any", "not"])
 DEFINED = "must be a policy of this file (defined: go, wait)"
 UNKNOWN = "is not a known key here; known are "
 MAPPING = "must be a mapping"
@@ -203,7 +204,7 @@ REFUSED = rows(
     ("hooks[0].limits.abandon_per_hour", 0, LIMIT),
     ("hooks[0].limits.abandon_per_hour", True, LIMIT),
     ("hooks[0].limits.abandon_per_hour", "5", LIMIT),
-    ("hooks[0].limits.complete_per_minute", 100_001, LIMIT),
+    ("hooks[0].limits.complete_per_minute", 1001, LIMIT),
     ("hooks[0].limits.complete_per_minute", None, LIMIT),
     ("hooks[0].policy", "none", DEFINED),
     ("hooks[0].policy", "", "must be the name of a policy"),
@@ -299,7 +300,10 @@ def test_an_unsound_tag_key_is_refused(tags: object, field: str, rule: str, valu
     ("condition", "field", "rule"),
     [
         pytest.param(
-            {"sginal": "x"}, "policies.go.until[0].sginal", UNKNOWN + "elapsed, signal", id="unknown"
+            {"sginal": "x"},
+            "policies.go.until[0].sginal",
+            UNKNOWN + ", ".join([*KINDS, "any", "not"]),
+            id="unknown",
         ),
         pytest.param(
             {5: "x"}, "policies.go.until[0].5", "must be text: put this key in quotes", id="a number"
@@ -467,7 +471,7 @@ ACCEPTED = rows(
     ("hooks[0].metadata", "x" * 1023),
     ("hooks[0].metadata", "a: b\n\tc"),
     ("hooks[0].limits", {}),
-    ("hooks[0].limits", {"abandon_per_hour": 1, "complete_per_minute": 100_000}),
+    ("hooks[0].limits", {"abandon_per_hour": 1, "complete_per_minute": 1000}),
     ("hooks[0].transition", Word.LAUNCHING),
     ("hooks[0].policy", [{"use": "go"}]),
     ("hooks[0].policy", ({"use": "go"},)),
@@ -584,7 +588,7 @@ def test_all_problems_of_a_file_are_refused_at_once() -> None:
     data = {
         "version": 3,
         "policies": {
-            "late": {"until": [{"elapsed": 90}, {"ecs": "active"}], "give_up_after": 30, "mode": "dry"},
+            "late": {"until": [{"elapsed": 90}, {"esc": "active"}], "give_up_after": 30, "mode": "dry"},
             "b d": {"until": None, "on_success": "YES"},
         },
         "hooks": [
@@ -609,7 +613,7 @@ def test_all_problems_of_a_file_are_refused_at_once() -> None:
             "more",
             "version",
             "policies.late.until[0].elapsed",
-            "policies.late.until[1].ecs",
+            "policies.late.until[1].esc",
             "policies.late.give_up_after",
             "policies.late.mode",
             "policies['b d']",

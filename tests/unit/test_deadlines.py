@@ -1,9 +1,6 @@
 from __future__ import annotations
 
-import math
 from datetime import timedelta
-from itertools import pairwise
-from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given, settings
@@ -11,17 +8,10 @@ from hypothesis import strategies as st
 
 from tests.factories import at
 from usher.core import deadlines, span
-from usher.core.deadlines import Load
-
-if TYPE_CHECKING:
-    from datetime import datetime
 
 rule = settings(deadline=None)
 
 timeouts = st.integers(30, 7200).map(lambda seconds: timedelta(seconds=seconds))
-spreads = st.floats(0, 1)
-rates = st.floats(0.1, 1000)
-loads = st.builds(Load, open_actions=st.integers(0, 100_000), calls_per_second=rates)
 
 
 @pytest.mark.parametrize(
@@ -76,96 +66,37 @@ def test_the_usual_margin_is_a_twelfth_and_at_least_10_seconds(timeout: str, exp
 
 
 @pytest.mark.parametrize(
-    ("open_actions", "spread", "seconds_before_expiry"),
+    ("now", "expected"),
     [
-        pytest.param(0, None, 10, id="with room, a later beat comes at the usual margin"),
-        pytest.param(0, 1.0, 10, id="with room, so does the first, whatever its place"),
-        pytest.param(50, 0.0, 10, id="the first of a few comes at the usual margin"),
-        pytest.param(50, 1.0, 15, id="the last of a few is pulled forward by their round of 5 s"),
-        pytest.param(50, 0.5, 12.5, id="half way, by half of it"),
-        pytest.param(200, 1.0, 20, id="a round of 20 s leaves just the usual margin"),
-        pytest.param(220, None, 8, id="a round of 22 s leaves a margin of 8 s"),
-        pytest.param(220, 1.0, 22, id="and the first beats then use all that lies between two margins"),
-        pytest.param(250, None, 5, id="a round of 25 s leaves the least margin"),
-        pytest.param(1_000, None, 5, id="no round takes the least margin"),
-        pytest.param(1_000, 1.0, 25, id="nor pulls a beat nearer than that to the start"),
+        pytest.param(0, 3300, id="late: at the expiry less the usual margin"),
+        pytest.param(3299, 3300, id="just before that"),
+        pytest.param(3300, 3400, id="in the margin: after a third of what is left"),
+        pytest.param(3540, 3560, id="near the expiry too"),
+        pytest.param(3600, 3600, id="expired: at once"),
+        pytest.param(4000, 4000, id="long expired: at once"),
     ],
 )
-def test_a_beat_of_a_30_second_hook_at_10_calls_a_second(
-    open_actions: int, spread: float | None, seconds_before_expiry: float
-) -> None:
-    load = Load(open_actions=open_actions, calls_per_second=10)
-
-    due = deadlines.heartbeat_due(at(30), timedelta(seconds=30), spread, load)
-
-    assert due == at(30 - seconds_before_expiry)
+def test_the_best_moment_for_a_beat_of_a_one_hour_hook(now: float, expected: float) -> None:
+    assert deadlines.beat_at_best(at(3600), timedelta(hours=1), at(now)) == at(expected)
 
 
-def beat_due(timeout: timedelta, spread: float | None, load: Load) -> datetime:
-    """When a beat is due in a period that began at the start."""
-    return deadlines.heartbeat_due(at(0) + timeout, timeout, spread, load)
+@pytest.mark.parametrize(
+    ("timeout", "seconds_before"),
+    [("30s", 5), ("14m", 5), ("14m1s", 841 / 12), ("1h", 300)],
+)
+def test_the_last_moment_for_a_beat(timeout: str, seconds_before: float) -> None:
+    """A look that is due more than 890 s ahead is woken by the sweep, which needs 75 s of margin."""
+    assert deadlines.last_beat_at(at(7200), span.parse(timeout)) == at(7200 - seconds_before)
 
 
 @rule
-@given(timeout=timeouts, spread=spreads | st.none(), load=loads)
-def test_a_beat_is_due_within_its_period_and_at_least_5_seconds_before_the_expiry(
-    timeout: timedelta, spread: float | None, load: Load
+@given(timeout=timeouts, left=st.timedeltas(timedelta(seconds=-9), timedelta(hours=2)))
+def test_the_best_moment_is_never_past_and_never_after_the_expiry_while_there_is_time(
+    timeout: timedelta, left: timedelta
 ) -> None:
-    assert at(0) < beat_due(timeout, spread, load) <= at(0) + timeout - timedelta(seconds=5)
+    best = deadlines.beat_at_best(at(0) + left, timeout, at(0))
 
-
-@rule
-@given(timeout=timeouts, load=loads, places=st.tuples(spreads, spreads))
-def test_a_first_beat_with_a_higher_place_is_never_later(
-    timeout: timedelta, load: Load, places: tuple[float, float]
-) -> None:
-    low, high = sorted(places)
-
-    assert beat_due(timeout, high, load) <= beat_due(timeout, low, load) <= beat_due(timeout, None, load)
-
-
-@rule
-@given(timeout=timeouts, spread=spreads, rate=rates, shares=st.tuples(spreads, spreads))
-def test_while_a_round_leaves_the_usual_margin_more_load_never_makes_the_first_beat_later(
-    timeout: timedelta, spread: float, rate: float, shares: tuple[float, float]
-) -> None:
-    room = timeout - deadlines.usual_margin(timeout)
-    most = max(0, math.floor(room.total_seconds() * rate) - 1)  # one less: times are rounded
-    less, more = (Load(open_actions=int(share * most), calls_per_second=rate) for share in sorted(shares))
-
-    assert beat_due(timeout, spread, more) <= beat_due(timeout, spread, less)
-
-
-@rule
-@given(timeout=timeouts, spread=spreads, rate=rates, counts=st.tuples(*[st.integers(0, 100_000)] * 2))
-def test_beyond_that_it_makes_it_later_by_no_more_than_the_margin_that_it_takes(
-    timeout: timedelta, spread: float, rate: float, counts: tuple[int, int]
-) -> None:
-    less, more = (Load(open_actions=count, calls_per_second=rate) for count in sorted(counts))
-    taken = beat_due(timeout, None, more) - beat_due(timeout, None, less)
-    rounding = timedelta(microseconds=1)
-
-    assert beat_due(timeout, spread, more) <= beat_due(timeout, spread, less) + taken + rounding
-
-
-@rule
-@given(timeout=timeouts, rate=rates, counts=st.tuples(*[st.integers(0, 100_000)] * 2))
-def test_more_load_never_makes_the_earliest_place_later(
-    timeout: timedelta, rate: float, counts: tuple[int, int]
-) -> None:
-    less, more = (Load(open_actions=count, calls_per_second=rate) for count in sorted(counts))
-
-    assert beat_due(timeout, 1.0, more) <= beat_due(timeout, 1.0, less)
-
-
-def test_what_began_together_is_beaten_one_by_one_where_the_calls_allow() -> None:
-    count = 1_000
-    load = Load(open_actions=count, calls_per_second=10)  # a round takes 100 s of the 300
-
-    dues = sorted(beat_due(timedelta(minutes=5), place / count, load) for place in range(count))
-
-    gaps = {later - sooner for sooner, later in pairwise(dues)}
-    assert gaps == {timedelta(seconds=0.1)}
+    assert at(0) <= best <= max(at(0), at(0) + left)
 
 
 @pytest.mark.parametrize(
@@ -201,31 +132,3 @@ def test_every_margin_holds_at_least_four_retries(timeout: str) -> None:
             retries += 1
 
         assert retries >= 4
-
-
-@pytest.mark.parametrize(
-    ("open_actions", "calls_per_second", "complaint"),
-    [
-        pytest.param(-1, 10, "open_actions must be at least 0, got -1", id="fewer than none"),
-        pytest.param(1, 0, "calls_per_second must be above 0, got 0", id="no calls"),
-        pytest.param(1, -0.5, "calls_per_second must be above 0, got -0.5", id="negative calls"),
-        pytest.param(1, math.nan, "calls_per_second must be above 0, got nan", id="not a number"),
-    ],
-)
-def test_a_load_says_what_is_wrong_with_it(
-    open_actions: int, calls_per_second: float, complaint: str
-) -> None:
-    with pytest.raises(ValueError, match=f"^{complaint}$"):
-        Load(open_actions=open_actions, calls_per_second=calls_per_second)
-
-
-@pytest.mark.parametrize(
-    ("open_actions", "calls_per_second", "expected"),
-    [(0, 10, 0), (5, 10, 0.5), (1_000, 4, 250)],
-)
-def test_a_round_is_one_call_for_each_open_action(
-    open_actions: int, calls_per_second: float, expected: float
-) -> None:
-    load = Load(open_actions=open_actions, calls_per_second=calls_per_second)
-
-    assert load.round_time == timedelta(seconds=expected)

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -14,14 +13,12 @@ from tests.factories import a_move_end, a_policy, a_signal, an_action, at, hook_
 from usher.core import span
 from usher.core.conditions.elapsed import Elapsed
 from usher.core.conditions.signalled import Signalled
-from usher.core.deadlines import Load
 from usher.core.decide import Complete, Decision, Heartbeat, Wait, decide
 from usher.core.model import Action, Phase, Result, Signal, Status
 
 # No test may fail because a machine is busy.
 rule = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
-CALM = Load(open_actions=0, calls_per_second=10)
 MICROSECOND = timedelta(microseconds=1)
 LONGEST_WAIT = timedelta(hours=48)
 JOBS = {"signal": "jobs-finished"}
@@ -153,7 +150,7 @@ REASONS = [
 
 @pytest.mark.parametrize(("action", "now", "result", "reason"), REASONS)
 def test_an_action_is_completed_for(action: Action, now: datetime, result: Result, reason: str) -> None:
-    decision = decide(action, CALM, now)
+    decision = decide(action, now)
 
     assert isinstance(decision, Complete)
     assert (decision.result, decision.reason) == (result, reason)
@@ -166,7 +163,7 @@ BY_TIME = [row for row in REASONS if any(word in str(row.id) for word in ("elaps
 def test_and_not_a_microsecond_before_its_time_for(
     action: Action, now: datetime, result: Result, reason: str
 ) -> None:
-    decision = decide(action, CALM, now - MICROSECOND)
+    decision = decide(action, now - MICROSECOND)
 
     assert not isinstance(decision, Complete), (result, reason)
 
@@ -254,7 +251,7 @@ def test_and_not_a_microsecond_before_its_time_for(
 def test_where_several_reasons_hold_the_first_is(
     action: Action, now: datetime, result: Result, reason: str
 ) -> None:
-    decision = decide(action, CALM, now)
+    decision = decide(action, now)
 
     assert isinstance(decision, Complete)
     assert (decision.result, decision.reason) == (result, reason)
@@ -275,7 +272,7 @@ def test_where_several_reasons_hold_the_first_is(
 def test_a_result_once_stored_is_sent_again_whatever_else_holds(changes: dict[str, Any], now: float) -> None:
     action = an_action(phase=Phase.COMPLETING, result=Result.ABANDON, reason="as decided", **changes)
 
-    decision = decide(action, CALM, at(now))
+    decision = decide(action, at(now))
 
     assert isinstance(decision, Complete)
     assert (decision.result, decision.reason) == (Result.ABANDON, "as decided")
@@ -292,7 +289,7 @@ def test_a_result_once_stored_is_sent_again_whatever_else_holds(changes: dict[st
 def test_a_result_without_an_answer_is_tried_again(now: float, look_again_at: float) -> None:
     expected = completes(Result.CONTINUE, "nothing to wait for", at(look_again_at))
 
-    assert decide(an_action(policy=a_policy([])), CALM, at(now)) == expected
+    assert decide(an_action(policy=a_policy([])), at(now)) == expected
 
 
 @pytest.mark.parametrize(
@@ -310,15 +307,15 @@ def test_a_heartbeat_is_sent_when_it_is_due_and_not_a_microsecond_before(action:
     reason = "waits: no signal jobs-finished"
     soon = min(timedelta(seconds=60), (action.expires_at - at(due)) / 4)
 
-    before = decide(action, CALM, at(due) - MICROSECOND)
-    then = decide(action, CALM, at(due))
+    before = decide(action, at(due) - MICROSECOND)
+    then = decide(action, at(due))
 
     assert before == Wait(reason=reason, look_again_at=at(due))
     assert then == Heartbeat(reason=reason, look_again_at=at(due) + soon)
 
 
 def test_a_heartbeat_is_sent_even_after_the_expiry_because_aws_may_be_late() -> None:
-    decision = decide(an_action(), CALM, at(3700))
+    decision = decide(an_action(), at(3700))
 
     assert decision == Heartbeat(reason="waits: no signal jobs-finished", look_again_at=at(3760))
 
@@ -359,7 +356,7 @@ def test_a_heartbeat_is_sent_even_after_the_expiry_because_aws_may_be_late() -> 
     ],
 )
 def test_a_wait_lasts_until_the_first_of(action: Action, now: float, look_again_at: float) -> None:
-    decision = decide(action, CALM, at(now))
+    decision = decide(action, at(now))
 
     assert isinstance(decision, Wait)
     assert decision.look_again_at == at(look_again_at)
@@ -371,7 +368,7 @@ def test_a_wait_says_what_is_still_missing() -> None:
         signals=(a_signal(name="drained", status=Status.PROGRESS, message="3 of 7"),),
     )
 
-    decision = decide(action, CALM, at(90))
+    decision = decide(action, at(90))
 
     assert decision.reason == "waits: no signal jobs-finished; signal drained says progress: 3 of 7"
 
@@ -384,7 +381,7 @@ def test_a_wait_says_what_is_still_missing() -> None:
     ],
 )
 def test_an_outcome_event_makes_it_ask_by_heartbeat(changes: dict[str, Any]) -> None:
-    decision = decide(an_action(move_end=a_move_end(), **changes), CALM, at(120))
+    decision = decide(an_action(move_end=a_move_end(), **changes), at(120))
 
     reason = "asks whether the wait goes on: EC2 Instance Terminate Successful"
     assert decision == Heartbeat(reason=reason, look_again_at=at(180))
@@ -403,7 +400,7 @@ def test_no_heartbeat_is_sent_once_the_expiry_reaches_the_global_limit(
 ) -> None:
     action = an_action(beaten_at=at(beaten_at), policy=a_policy(give_up_after="48h"))
 
-    decision = decide(action, CALM, action.give_up_at - MICROSECOND)
+    decision = decide(action, action.give_up_at - MICROSECOND)
 
     assert isinstance(decision, expected)
 
@@ -416,12 +413,12 @@ class Step(NamedTuple):
     action: Action
 
 
-def walk(action: Action, load: Load = CALM, now: datetime | None = None) -> list[Step]:
+def walk(action: Action, now: datetime | None = None) -> list[Step]:
     """Every decision up to the result, at the very times that were asked for, each beat accepted at once."""
     now = action.started_at if now is None else now
     steps: list[Step] = []
     while len(steps) < 2_000:
-        decision = decide(action, load, now)
+        decision = decide(action, now)
         steps.append(Step(now, decision, action))
         match decision:
             case Complete():
@@ -447,25 +444,21 @@ def test_a_one_hour_hook_that_waits_20_minutes_never_beats() -> None:
     assert [(step.now, type(step.decision)) for step in steps] == [(at(0), Wait), (at(1200), Complete)]
 
 
-@pytest.mark.parametrize("open_actions", [0, 1, 250, 10_000])
-def test_a_30_second_hook_that_waits_10_minutes_needs_at_most_45_beats(open_actions: int) -> None:
+def test_a_30_second_hook_that_waits_10_minutes_needs_at_most_45_beats() -> None:
     action = an_action(hook=HALF_A_MINUTE, policy=a_policy([{"elapsed": "10m"}]))
 
-    last = walk(action, Load(open_actions=open_actions, calls_per_second=10))[-1]
+    last = walk(action)[-1]
 
     assert last.now == at(600)
     assert last.action.heartbeats <= 45
 
 
-def test_a_thousand_that_started_together_are_beaten_evenly_over_the_time_their_calls_take() -> None:
-    load = Load(open_actions=1_000, calls_per_second=10)  # a round takes 100 s
-    action = an_action(hook=hook_terms(heartbeat_timeout=timedelta(minutes=5)))  # its margin is 25 s
+def test_a_heartbeat_goes_out_in_the_second_that_is_booked_for_it() -> None:
+    action = an_action(call_at=at(1000))
 
-    looks = [decide(replace(action, id=f"action-{n}"), load, at(0)).look_again_at for n in range(1_000)]
-
-    in_each_tenth = Counter((look - at(175)) // timedelta(seconds=10) for look in looks)
-    assert sorted(in_each_tenth) == list(range(10))
-    assert max(in_each_tenth.values()) <= 150
+    assert decide(action, at(0)).look_again_at == at(1000)
+    assert isinstance(decide(action, at(1000) - MICROSECOND), Wait)
+    assert isinstance(decide(action, at(1000)), Heartbeat)
 
 
 def test_a_two_hour_hook_is_decided_before_48_hours() -> None:
@@ -485,7 +478,6 @@ conditions = st.one_of(
     st.builds(lambda name: {"signal": name}, names),
     st.builds(lambda after: {"elapsed": after}, durations),
 )
-loads = st.builds(Load, open_actions=st.integers(0, 100_000), calls_per_second=st.floats(0.1, 1000))
 parts = st.fixed_dictionaries(
     {},
     optional={
@@ -530,18 +522,18 @@ def stalls_at(action: Action) -> datetime:
 
 
 @st.composite
-def edge_cases(draw: st.DrawFn) -> tuple[Action, Load, datetime]:
-    """An open action, a load, and a moment: any, or one right at an edge."""
+def edge_cases(draw: st.DrawFn) -> tuple[Action, datetime]:
+    """An open action and a moment: any, or one right at an edge."""
     action = draw(actions)
     nudges = st.sampled_from([-MICROSECOND, timedelta(0), MICROSECOND])
     near_an_edge = st.builds(lambda edge, nudge: edge + nudge, st.sampled_from(edges(action)), nudges)
     anywhere = st.timedeltas(-timedelta(seconds=60), timedelta(hours=50)).map(lambda since: at(0) + since)
-    return action, draw(loads), draw(anywhere | near_an_edge)
+    return action, draw(anywhere | near_an_edge)
 
 
 @st.composite
-def waits(draw: st.DrawFn) -> tuple[Action, Load, datetime]:
-    """An action that is still to wait (or has stalled), a load, and a moment of its present period."""
+def waits(draw: st.DrawFn) -> tuple[Action, datetime]:
+    """An action that is still to wait (or has stalled), and a moment of its present period."""
     until = [JOBS, *draw(st.lists(conditions, max_size=2))]
     action = an_action(hook=draw(hooks), policy=a_policy(until, **draw(parts)))
     share = draw(st.none() | st.floats(0, 1))
@@ -551,7 +543,7 @@ def waits(draw: st.DrawFn) -> tuple[Action, Load, datetime]:
         action = replace(action, beaten_at=since)
     last = min(action.expires_at, action.give_up_at)
     share = draw(st.floats(0, 1) | st.just(1 - 2**-20))  # or so late that a beat is surely due
-    return action, draw(loads), since + share * (last - since)
+    return action, since + share * (last - since)
 
 
 situations = waits() | edge_cases()
@@ -560,11 +552,11 @@ situations = waits() | edge_cases()
 @rule
 @given(situations)
 def test_there_is_always_one_of_three_answers_with_a_reason_and_a_later_look(
-    situation: tuple[Action, Load, datetime],
+    situation: tuple[Action, datetime],
 ) -> None:
-    action, load, now = situation
+    action, now = situation
 
-    decision = decide(action, load, now)
+    decision = decide(action, now)
 
     event(type(decision).__name__)
     assert isinstance(decision, Complete | Heartbeat | Wait)
@@ -574,11 +566,11 @@ def test_there_is_always_one_of_three_answers_with_a_reason_and_a_later_look(
 
 @rule
 @given(situations, results)
-def test_a_stored_result_stands_at_any_time(situation: tuple[Action, Load, datetime], result: Result) -> None:
-    action, load, now = situation
+def test_a_stored_result_stands_at_any_time(situation: tuple[Action, datetime], result: Result) -> None:
+    action, now = situation
     action = replace(action, phase=Phase.COMPLETING, result=result, reason="as decided")
 
-    decision = decide(action, load, now)
+    decision = decide(action, now)
 
     assert isinstance(decision, Complete)
     assert (decision.result, decision.reason) == (result, "as decided")
@@ -587,20 +579,20 @@ def test_a_stored_result_stands_at_any_time(situation: tuple[Action, Load, datet
 
 @rule
 @given(situations)
-def test_equal_questions_have_equal_answers(situation: tuple[Action, Load, datetime]) -> None:
-    action, load, now = situation
+def test_equal_questions_have_equal_answers(situation: tuple[Action, datetime]) -> None:
+    action, now = situation
 
-    assert decide(action, load, now) == decide(replace(action), replace(load), now)
+    assert decide(action, now) == decide(replace(action), now)
 
 
 @rule
-@given(situations, loads)
-def test_load_moves_heartbeats_and_never_a_result(
-    situation: tuple[Action, Load, datetime], other: Load
+@given(situations, moments)
+def test_a_booked_second_moves_heartbeats_and_never_a_result(
+    situation: tuple[Action, datetime], since: timedelta
 ) -> None:
-    action, load, now = situation
+    action, now = situation
 
-    one, two = decide(action, load, now), decide(action, other, now)
+    one, two = decide(action, now), decide(replace(action, call_at=at(0) + since), now)
 
     if isinstance(one, Complete) or isinstance(two, Complete):
         assert one == two
@@ -642,11 +634,11 @@ def allowed_results(action: Action, now: datetime) -> set[Result]:
 @settings(rule, max_examples=300)
 @given(situations)
 def test_a_result_comes_exactly_when_something_justifies_it(
-    situation: tuple[Action, Load, datetime],
+    situation: tuple[Action, datetime],
 ) -> None:
-    action, load, now = situation
+    action, now = situation
 
-    decision = decide(action, load, now)
+    decision = decide(action, now)
 
     allowed = allowed_results(action, now)
     assert isinstance(decision, Complete) == bool(allowed)
@@ -659,19 +651,18 @@ def test_a_result_comes_exactly_when_something_justifies_it(
 @example(
     (
         an_action(policy=a_policy(give_up_after="45m", on_give_up="CONTINUE", stalled_after="10m")),
-        CALM,
         at(600),
     ),
     timedelta(minutes=40),
 )
 def test_a_late_look_comes_to_the_result_of_a_timely_one(
-    situation: tuple[Action, Load, datetime], later: timedelta
+    situation: tuple[Action, datetime], later: timedelta
 ) -> None:
-    action, load, now = situation
-    timely = decide(action, load, now)
+    action, now = situation
+    timely = decide(action, now)
     assume(isinstance(timely, Complete))
 
-    late = decide(action, load, now + later)
+    late = decide(action, now + later)
 
     assert isinstance(late, Complete)
     assert isinstance(timely, Complete)
@@ -684,10 +675,10 @@ def test_a_late_look_comes_to_the_result_of_a_timely_one(
 @rule
 @given(waits(), st.timedeltas(timedelta(0), timedelta(hours=50)))
 def test_a_heartbeat_once_due_stays_due_until_there_is_a_result(
-    situation: tuple[Action, Load, datetime], later: timedelta
+    situation: tuple[Action, datetime], later: timedelta
 ) -> None:
-    action, load, now = situation
-    sooner, later_on = decide(action, load, now), decide(action, load, now + later)
+    action, now = situation
+    sooner, later_on = decide(action, now), decide(action, now + later)
 
     event(f"{type(sooner).__name__}, then {type(later_on).__name__}")
     assert not (isinstance(sooner, Heartbeat) and isinstance(later_on, Wait))
@@ -695,23 +686,21 @@ def test_a_heartbeat_once_due_stays_due_until_there_is_a_result(
 
 @rule
 @given(waits())
-def test_until_the_next_look_of_a_wait_nothing_is_missed(situation: tuple[Action, Load, datetime]) -> None:
-    action, load, now = situation
-    decision = decide(action, load, now)
+def test_until_the_next_look_of_a_wait_nothing_is_missed(situation: tuple[Action, datetime]) -> None:
+    action, now = situation
+    decision = decide(action, now)
     assume(isinstance(decision, Wait))
 
-    assert decide(action, load, decision.look_again_at - MICROSECOND) == decision
+    assert decide(action, decision.look_again_at - MICROSECOND) == decision
 
 
 fresh_actions = waits().map(lambda situation: replace(situation[0], beaten_at=None))
 
 
 @rule
-@given(fresh_actions, loads, st.floats(0, 0.999))
-def test_beats_that_are_accepted_carry_every_action_to_its_result(
-    action: Action, load: Load, lag: float
-) -> None:
-    steps = walk(action, load, action.started_at + lag * action.hook.heartbeat_timeout)
+@given(fresh_actions, st.floats(0, 0.999))
+def test_beats_that_are_accepted_carry_every_action_to_its_result(action: Action, lag: float) -> None:
+    steps = walk(action, action.started_at + lag * action.hook.heartbeat_timeout)
 
     assert all(step.now < step.action.expires_at for step in steps)
     assert steps[-1].now < action.ends_at
@@ -720,9 +709,9 @@ def test_beats_that_are_accepted_carry_every_action_to_its_result(
 
 
 @rule
-@given(fresh_actions, loads)
-def test_between_beats_lies_all_of_the_period_but_a_margin(action: Action, load: Load) -> None:
-    beats = [step.now for step in walk(action, load) if isinstance(step.decision, Heartbeat)]
+@given(fresh_actions)
+def test_between_beats_lies_all_of_the_period_but_a_margin(action: Action) -> None:
+    beats = [step.now for step in walk(action) if isinstance(step.decision, Heartbeat)]
 
     timeout = action.hook.heartbeat_timeout
     margin = max(timedelta(seconds=10), timeout / 12)

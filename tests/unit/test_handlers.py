@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from simulator.memory_budget import MemoryAnswers, MemoryBudget, MemoryLimits
 from simulator.memory_store import MemoryStore
+from simulator.no_aws import NoCalls
 from simulator.recorder import Recorder
 from simulator.world import DeadLetterList
 from tests.factories import a_policy, an_action, at, hook_terms
@@ -20,6 +22,7 @@ from usher.handlers import SweepFailed, intake_handler, sweep_handler, wake_hand
 from usher.intake import Intake
 from usher.looks import Looks
 from usher.ports import Answer, AnswerKind, Raw, Unavailable
+from usher.probing import Prober
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,6 +62,9 @@ class Stage:
         self.looks = Looks(
             store=self.store,
             auto_scaling=self,
+            budget=MemoryBudget(1000),
+            limits=MemoryLimits(),
+            probing=Prober(calls=NoCalls(), answers=MemoryAnswers(), clock=lambda: at(0)),
             wake_ups=self,
             telemetry=self.recorder,
             clock=lambda: at(0),
@@ -171,14 +177,14 @@ def test_a_wake_up_leads_to_a_look() -> None:
     intake_handler(stage.intake)(sqs(message()), None)
     ((action_id, version, _),) = stage.woken
     body = {"action_id": action_id, "version": version}
-    assert failures(wake_handler(stage.looks, stage.dead_letters, 10)(sqs(body), None)) == []
+    assert failures(wake_handler(stage.looks, stage.dead_letters)(sqs(body), None)) == []
     assert not stage.store.actions()[0].is_open
 
 
 @pytest.mark.parametrize("body", ["", "[]", "{}", '{"action_id": "a", "version": "x"}', "[" * 100_000])
 def test_what_is_no_wake_up_goes_to_the_dead_letters(body: str) -> None:
     stage = Stage()
-    assert failures(wake_handler(stage.looks, stage.dead_letters, 10)(sqs(body), None)) == []
+    assert failures(wake_handler(stage.looks, stage.dead_letters)(sqs(body), None)) == []
     assert len(stage.dead_letters.letters) == 1
 
 
@@ -196,7 +202,7 @@ def test_a_sweep_looks_at_what_is_overdue_and_wakes_what_is_near() -> None:
         an_action(id="near", token="2" * 36, look_at=at(240)),
         an_action(id="far", token="3" * 36, look_at=at(240.1)),
     )
-    assert sweep_handler(stage.looks, 10)({}, None) == {"near": 1, "overdue": 1, "looked": 1}
+    assert sweep_handler(stage.looks)({}, None) == {"near": 1, "overdue": 1, "looked": 1}
     open_ids = {action.id for action in stage.store.actions() if action.is_open}
     assert open_ids == {"near", "far"}
     assert ("near", 1, timedelta(seconds=240)) in stage.woken
@@ -206,7 +212,7 @@ def test_a_sweep_wakes_nothing_that_got_its_wake_ups_when_it_was_stored() -> Non
     """A beat with a margin under 75 s is of a timeout under 15 minutes, which SQS can delay for."""
     short = hook_terms(heartbeat_timeout=timedelta(minutes=5))
     stage = sweep_over(an_action(hook=short, look_at=at(230)))
-    assert sweep_handler(stage.looks, 10)({}, None)["near"] == 1
+    assert sweep_handler(stage.looks)({}, None)["near"] == 1
     assert stage.woken == []
 
 
@@ -218,7 +224,7 @@ def test_a_look_that_fails_keeps_no_other_from_its_turn_and_is_reported() -> Non
         an_action(id="last", token="3" * 36, policy=at_once, started_at=at(0.001)),
     )
     with pytest.raises(SweepFailed, match="1 of 3 looks failed"):
-        sweep_handler(stage.looks, 10)({}, None)
+        sweep_handler(stage.looks)({}, None)
     assert [action.id for action in stage.store.actions() if action.is_open] == ["action-bug"]
 
 
@@ -231,7 +237,7 @@ class LittleTime:
 
 def test_a_sweep_stops_in_time_before_its_own_end() -> None:
     stage = sweep_over(an_action(policy=a_policy([])))
-    assert sweep_handler(stage.looks, 10)({}, LittleTime())["looked"] == 0
+    assert sweep_handler(stage.looks)({}, LittleTime())["looked"] == 0
 
 
 def test_nearest_expiry_comes_first() -> None:
@@ -246,7 +252,7 @@ def test_nearest_expiry_comes_first() -> None:
     for name, started_at in (("late", 0), ("early", -20), ("middle", -10)):
         action = an_action(id=name, token=f"{name:0<36}", policy=a_policy([]), started_at=at(started_at))
         stage.store.open(action, Raw(received_at=at(0), body="{}"))
-    sweep_handler(stage.looks, 10)({}, None)
+    sweep_handler(stage.looks)({}, None)
     assert order == ["early", "middle", "late"]
 
 
@@ -307,14 +313,14 @@ def test_the_enrolment_runs_in_every_even_minute(seconds: int, runs: int) -> Non
     stage = Stage()
     enrolment = Pass()
     looks = replace(stage.looks, clock=lambda: at(seconds))
-    sweep_handler(looks, 10, enrolment)({}, None)
+    sweep_handler(looks, enrolment)({}, None)
     assert enrolment.runs == runs
 
 
 def test_an_enrolment_that_fails_spoils_no_look_and_is_reported() -> None:
     stage = sweep_over(an_action(policy=a_policy([])))
     with pytest.raises(SweepFailed, match=r"^the enrolment pass failed; the log says why$"):
-        sweep_handler(stage.looks, 10, Pass(KeyError("a bug")))({}, None)
+        sweep_handler(stage.looks, Pass(KeyError("a bug")))({}, None)
     assert not stage.store.actions()[0].is_open
     assert [what for what, _ in stage.recorder.troubles] == ["the enrolment pass failed"]
 
@@ -323,12 +329,12 @@ def test_a_look_that_fails_keeps_the_enrolment_from_nothing() -> None:
     stage = sweep_over(an_action(id="action-bug", policy=a_policy([])))
     enrolment = Pass()
     with pytest.raises(SweepFailed, match="1 of 1 looks failed"):
-        sweep_handler(stage.looks, 10, enrolment)({}, None)
+        sweep_handler(stage.looks, enrolment)({}, None)
     assert enrolment.runs == 1
 
 
 def test_a_sweep_near_its_end_enrols_nothing() -> None:
     stage = Stage()
     enrolment = Pass()
-    sweep_handler(stage.looks, 10, enrolment)({}, LittleTime())
+    sweep_handler(stage.looks, enrolment)({}, LittleTime())
     assert enrolment.runs == 0

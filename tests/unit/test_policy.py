@@ -8,12 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from usher.core.model import Result, Transition
+from usher.core.model import Limits, Result, Transition
 from usher.core.policy import (
     Configuration,
     GroupSelector,
     Hook,
-    Limits,
     Mode,
     Move,
     Policy,

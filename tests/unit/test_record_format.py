@@ -12,7 +12,19 @@ from hypothesis import strategies as st
 from tests.factories import a_move_end, a_policy, a_signal, an_action, at, hook_terms
 from usher.aws import record_format
 from usher.core import notices
-from usher.core.model import Action, Entry, HookTerms, MoveEnd, Outcome, Phase, Result, Signal
+from usher.core.finding import Finding, Standing
+from usher.core.model import (
+    Action,
+    Entry,
+    HookTerms,
+    Limits,
+    MoveEnd,
+    Outcome,
+    Phase,
+    Result,
+    Signal,
+    Word,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -41,8 +53,25 @@ entries = st.builds(
 signals = st.builds(Signal, event_id=texts, at=moments, name=texts, instance_id=texts, message=texts)
 move_ends = st.builds(MoveEnd, started_at=optional_moments, ended_at=moments)
 tests = st.builds(notices.TestNotice, group=texts, request_id=texts, at=moments)
+limits = st.builds(Limits, abandon_per_hour=st.none() | counts, complete_per_minute=st.none() | counts)
 hooks = st.builds(
-    HookTerms, heartbeat_timeout=st.timedeltas(timedelta(seconds=30), timedelta(hours=2)), default_result=...
+    HookTerms,
+    heartbeat_timeout=st.timedeltas(timedelta(seconds=30), timedelta(hours=2)),
+    default_result=...,
+    limits=limits,
+    limited_with=texts,
+)
+words = st.builds(Word, who=texts, at=moments, reason=texts)
+memories = st.dictionaries(texts, st.none() | st.integers() | texts | st.lists(texts, max_size=2), max_size=3)
+findings = st.builds(
+    Finding,
+    condition=texts,
+    standing=st.sampled_from(Standing),
+    detail=texts,
+    asked_at=moments,
+    ask_again_at=optional_moments,
+    unknowns=st.just(0) | counts,
+    memory=memories,
 )
 
 
@@ -78,6 +107,15 @@ def actions(draw: st.DrawFn) -> Action:
             signals=st.lists(signals, max_size=3).map(tuple),
             progress_at=optional_moments,
             move_end=st.none() | move_ends,
+            findings=st.lists(findings, max_size=3).map(tuple),
+            call_at=optional_moments,
+            instance_ended_at=optional_moments,
+            held=st.none() | words,
+            extended_to=optional_moments,
+            ordered=st.none() | words,
+            ordered_result=st.none() | results,
+            activity_id=st.none() | texts,
+            limit_at=optional_moments,
             last_entry=st.none() | entries,
         )
     )
@@ -86,6 +124,8 @@ def actions(draw: st.DrawFn) -> Action:
 FORMATS: Final = [
     pytest.param(actions(), record_format.action_to_data, record_format.action_from_data, id="action"),
     pytest.param(signals, record_format.signal_to_data, record_format.signal_from_data, id="signal"),
+    pytest.param(findings, record_format.finding_to_data, record_format.finding_from_data, id="finding"),
+    pytest.param(words, record_format.word_to_data, record_format.word_from_data, id="word"),
     pytest.param(move_ends, record_format.move_end_to_data, record_format.move_end_from_data, id="move end"),
     pytest.param(entries, record_format.entry_to_data, record_format.entry_from_data, id="entry"),
     pytest.param(tests, record_format.test_to_data, record_format.test_from_data, id="test"),
@@ -120,6 +160,19 @@ def test_keys_of_a_newer_release_are_passed_over(
     assert from_data({**to_data(value), "added_later": {"a": 1}}) == value
 
 
+def a_finding(**changes: Any) -> Finding:
+    whole: dict[str, Any] = {
+        "condition": "ecs drained",
+        "standing": Standing.UNKNOWN,
+        "detail": "throttled",
+        "asked_at": at(30),
+        "ask_again_at": at(45),
+        "unknowns": 2,
+        "memory": {"cluster": "jobs", "sent": ["command-1"]},
+    }
+    return Finding(**{**whole, **changes})
+
+
 def full_action() -> Action:
     """An action in which every field differs from its default."""
     action = replace(
@@ -134,6 +187,18 @@ def full_action() -> Action:
         signals=(a_signal(),),
         progress_at=at(50),
         move_end=a_move_end(),
+        findings=(a_finding(),),
+        call_at=at(250),
+        instance_ended_at=at(240),
+        held=Word(who="arn:me", at=at(10), reason="looks into it"),
+        extended_to=at(7200),
+        ordered=Word(who="arn:her", at=at(20), reason="enough"),
+        ordered_result=Result.ABANDON,
+        activity_id="activity-1",
+        limit_at=at(170_000),
+        hook=hook_terms(
+            limits=Limits(abandon_per_hour=5, complete_per_minute=20), limited_with='["workers-*"]'
+        ),
     )
     return action.noted(at(1), "wait", "no signal")
 
@@ -148,7 +213,8 @@ def test_every_field_of_an_action_is_kept_but_its_unsaved_lines() -> None:
 
 def test_what_an_older_release_did_not_write_takes_its_default() -> None:
     data = record_format.action_to_data(full_action())
-    minimal = an_action(token=None, origin=None, destination=None, look_at=at(0))
+    hook = full_action().hook
+    minimal = an_action(hook=hook, token=None, origin=None, destination=None, look_at=at(0))
     required = ("id", "instance_id", "hook", "policy", "started_at", "first_seen_at", "look_at")
 
     assert record_format.action_from_data({key: data[key] for key in required}) == minimal
@@ -165,6 +231,18 @@ def test_an_older_entry_signal_and_move_end_take_their_defaults_too() -> None:
     assert record_format.entry_from_data(entry_data) == entry
     assert record_format.signal_from_data(signal_data) == a_signal()
     assert record_format.move_end_from_data(move_end_data) == a_move_end(**places)
+
+
+def test_an_older_finding_and_hook_take_their_defaults_too() -> None:
+    finding = a_finding(ask_again_at=None, unknowns=0, memory={})
+    finding_data = record_format.finding_to_data(finding)
+    action_data = record_format.action_to_data(full_action())
+    limits = {"abandon_per_hour", "complete_per_minute", "limited_with"}
+    older = {**action_data, "hook": without(limits, action_data["hook"])}
+
+    assert finding_data.keys() == {"condition", "standing", "detail", "asked_at"}
+    assert record_format.finding_from_data(finding_data) == finding
+    assert record_format.action_from_data(older).hook == hook_terms()
 
 
 def without(keys: AbstractSet[str], data: Mapping[str, object]) -> dict[str, object]:

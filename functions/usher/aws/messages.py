@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from usher.core.conditions.signalled import NAME as SIGNAL_NAME
 from usher.core.model import MoveEnd, Signal, Status, Transition
-from usher.core.notices import LifecycleNotice, NotUnderstood, TestNotice, Unrelated
+from usher.core.notices import CommandEnd, InstanceEnd, LifecycleNotice, NotUnderstood, TestNotice, Unrelated
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from usher.core.notices import Notice
 
@@ -122,6 +122,8 @@ def _from_event(event: Mapping[str, Any]) -> Notice:
     source, kind = _text(event, "source", _ANY_TEXT), _text(event, "detail-type", _ANY_TEXT)
     if source == "usher.signal":
         return _signal(event)
+    if (source, kind) in _HINTS:
+        return _HINTS[source, kind](event, kind)
     if source != "aws.autoscaling":
         return Unrelated(reason=f"an event of {_shown(source)}")
     if kind in _LIFECYCLE_ACTIONS:
@@ -168,6 +170,33 @@ def _move_end(event: Mapping[str, Any], kind: str) -> Notice:
         detail=f"{kind}: {_clean(said)}" if said else kind,
         succeeded=not kind.endswith("Unsuccessful"),
     )
+
+
+def _instance_state(event: Mapping[str, Any], kind: str) -> Notice:
+    """Of EC2's states two are an end (the events of an instance, EC2 User Guide); stopped is none."""
+    detail = _object(event.get("detail"), "detail")
+    state = _text(detail, "state", _ANY_TEXT)
+    if state not in ("shutting-down", "terminated"):
+        return Unrelated(reason=f"an instance is {_shown(state)}")
+    instance_id = _text(detail, "instance-id", _INSTANCE_ID)
+    return InstanceEnd(instance_id=instance_id, at=_time(event, "time"), detail=f"{kind}: {state}")
+
+
+def _command_end(event: Mapping[str, Any], kind: str) -> Notice:
+    detail = _object(event.get("detail"), "detail")
+    return CommandEnd(
+        instance_id=_text(detail, "instance-id", _INSTANCE_ID),
+        command_id=_text(detail, "command-id", _ID),
+        at=_time(event, "time"),
+        detail=f"{kind}: {_clean(_text(detail, 'status', _ANY_TEXT))}",
+    )
+
+
+# Read with the sources and detail-types of EC2's and Systems Manager's events.
+_HINTS: Final[Mapping[tuple[str, str], Callable[[Mapping[str, Any], str], Notice]]] = {
+    ("aws.ec2", "EC2 Instance State-change Notification"): _instance_state,
+    ("aws.ssm", "EC2 Command Invocation Status-change Notification"): _command_end,
+}
 
 
 def _signal(event: Mapping[str, Any]) -> Signal:

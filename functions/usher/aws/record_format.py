@@ -10,10 +10,12 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from usher.core.configuration import parse_policy
+from usher.core.finding import Finding, Standing
 from usher.core.model import (
     Action,
     Entry,
     HookTerms,
+    Limits,
     MoveEnd,
     Outcome,
     Phase,
@@ -21,6 +23,7 @@ from usher.core.model import (
     Signal,
     Status,
     Transition,
+    Word,
 )
 from usher.core.notices import TestNotice
 
@@ -68,6 +71,15 @@ def action_to_data(action: Action) -> Data:
             "signals": [signal_to_data(signal) for signal in action.signals],
             "progress_at": _optional_text(action.progress_at),
             "move_end": action.move_end and move_end_to_data(action.move_end),
+            "findings": [finding_to_data(finding) for finding in action.findings] or None,
+            "call_at": _optional_text(action.call_at),
+            "instance_ended_at": _optional_text(action.instance_ended_at),
+            "held": action.held and word_to_data(action.held),
+            "extended_to": _optional_text(action.extended_to),
+            "ordered": action.ordered and word_to_data(action.ordered),
+            "ordered_result": action.ordered_result and str(action.ordered_result),
+            "activity_id": action.activity_id,
+            "limit_at": _optional_text(action.limit_at),
             "last_entry": action.last_entry and entry_to_data(action.last_entry),
         }
     )
@@ -100,8 +112,55 @@ def action_from_data(data: Mapping[str, Any]) -> Action:
         signals=tuple(signal_from_data(signal) for signal in data.get("signals", ())),
         progress_at=_optional_time(data, "progress_at"),
         move_end=move_end_from_data(data["move_end"]) if "move_end" in data else None,
+        findings=tuple(finding_from_data(finding) for finding in data.get("findings", ())),
+        call_at=_optional_time(data, "call_at"),
+        instance_ended_at=_optional_time(data, "instance_ended_at"),
+        held=word_from_data(data["held"]) if "held" in data else None,
+        extended_to=_optional_time(data, "extended_to"),
+        ordered=word_from_data(data["ordered"]) if "ordered" in data else None,
+        ordered_result=Result(data["ordered_result"]) if "ordered_result" in data else None,
+        activity_id=data.get("activity_id"),
+        limit_at=_optional_time(data, "limit_at"),
         last_entry=entry_from_data(data["last_entry"]) if "last_entry" in data else None,
     )
+
+
+def finding_to_data(finding: Finding) -> Data:
+    """All of a finding."""
+    return _present(
+        {
+            "condition": finding.condition,
+            "standing": str(finding.standing),
+            "detail": finding.detail,
+            "asked_at": time_text(finding.asked_at),
+            "ask_again_at": _optional_text(finding.ask_again_at),
+            "unknowns": finding.unknowns or None,
+            "memory": dict(finding.memory) or None,
+        }
+    )
+
+
+def finding_from_data(data: Mapping[str, Any]) -> Finding:
+    """The finding that `finding_to_data` wrote."""
+    return Finding(
+        condition=data["condition"],
+        standing=Standing(data["standing"]),
+        detail=data["detail"],
+        asked_at=text_time(data["asked_at"]),
+        ask_again_at=_optional_time(data, "ask_again_at"),
+        unknowns=data.get("unknowns", 0),
+        memory=data.get("memory", {}),
+    )
+
+
+def word_to_data(word: Word) -> Data:
+    """All of an operator's word."""
+    return {"who": word.who, "at": time_text(word.at), "reason": word.reason}
+
+
+def word_from_data(data: Mapping[str, Any]) -> Word:
+    """The word that `word_to_data` wrote."""
+    return Word(who=data["who"], at=text_time(data["at"]), reason=data["reason"])
 
 
 def signal_to_data(signal: Signal) -> Data:
@@ -201,13 +260,18 @@ def test_from_data(data: Mapping[str, Any]) -> TestNotice:
 
 
 def _hook_to_data(hook: HookTerms) -> Data:
-    return {
-        "name": hook.name,
-        "group": hook.group,
-        "transition": str(hook.transition),
-        "heartbeat_timeout_s": hook.heartbeat_timeout.total_seconds(),
-        "default_result": str(hook.default_result),
-    }
+    return _present(
+        {
+            "name": hook.name,
+            "group": hook.group,
+            "transition": str(hook.transition),
+            "heartbeat_timeout_s": hook.heartbeat_timeout.total_seconds(),
+            "default_result": str(hook.default_result),
+            "abandon_per_hour": hook.limits.abandon_per_hour,
+            "complete_per_minute": hook.limits.complete_per_minute,
+            "limited_with": hook.limited_with or None,
+        }
+    )
 
 
 def _hook_from_data(data: Mapping[str, Any]) -> HookTerms:
@@ -217,6 +281,11 @@ def _hook_from_data(data: Mapping[str, Any]) -> HookTerms:
         transition=Transition(data["transition"]),
         heartbeat_timeout=timedelta(seconds=data["heartbeat_timeout_s"]),
         default_result=Result(data["default_result"]),
+        limits=Limits(
+            abandon_per_hour=data.get("abandon_per_hour"),
+            complete_per_minute=data.get("complete_per_minute"),
+        ),
+        limited_with=data.get("limited_with", ""),
     )
 
 

@@ -9,26 +9,28 @@ TOKEN#token     ACTION                        claims the token for an action
 INSTANCE#id     ACTION#start#action id        points to an action
                 HEARD#time#SIGNAL#event id    a signal
                 HEARD#time#END#activity id    an outcome event
+                HEARD#ENDED                   EC2 has ended it; sorts after all times
 GROUP#name      TEST#request id               a test message
-COUNT#shard     OPEN                          how many actions of the shard are open
+PAUSED          HOOK#name, or HOOK#*          an operator paused the hook, or all of them
+TRIED           GROUP#name                    the waits of a group that hold no action of ours
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import zlib
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from usher.aws import record_format, table
 from usher.aws.record_format import text_time, time_text
 from usher.core import hearing
-from usher.ports import Due, Evidence, Moved, Raw, Unavailable
+from usher.ports import ALL_HOOKS, Due, Evidence, Moved, Raw, Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
-    from datetime import datetime
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
@@ -36,17 +38,26 @@ if TYPE_CHECKING:
     from usher.aws.table import Item
     from usher.core.model import Action, Entry, MoveEnd, Signal
     from usher.core.notices import TestNotice
+    from usher.core.reconcile import Tried
 
 SCHEMA: Final = 1
 SHARDS: Final = 16
 RETENTION: Final = timedelta(days=30)
 MOST_BODY_BYTES: Final = 300_000  # an item holds 400 KB, and no lifecycle message comes near
 
-_MOST_BESIDE_STATE: Final = table.MOST_WRITES - 2  # the state itself, and the count
+_MOST_BESIDE_STATE: Final = table.MOST_WRITES - 1
 _STATE: Final = 0  # its position in a transaction
 _LINES_OF_AN_ITEM: Final = 40  # of some 1,000 characters each, which JSON may spell in 6 bytes
 _HEARD_KEPT: Final = hearing.SIGNAL_KEPT + timedelta(days=1)
+_END_KEPT: Final = timedelta(days=4)  # twice the longest wait
 _LONG_KEPT: Final = timedelta(days=400)
+_TRACE_KEPT: Final = timedelta(days=2)
+_TRIED_KEPT: Final = timedelta(days=3)  # no wait is longer than two
+_MOST_TRIED: Final = 5000  # of a group; compressed, an item holds them
+_ENDED: Final = "HEARD#ENDED"
+_TRIED: Final = "TRIED"
+_EVER: Final = datetime.max.replace(tzinfo=UTC)
+_PAUSED: Final = "PAUSED"
 _LAST: Final = "\uffff"  # sorts after all that follows a prefix
 
 
@@ -64,7 +75,7 @@ class Records:
         self._clock = clock
         self._retention = retention
 
-    def open(self, action: Action, raw: Raw) -> Action:
+    def open(self, action: Action, raw: Raw | None) -> Action:
         """See usher.ports.Records."""
         pointer = table.key(
             f"INSTANCE#{action.instance_id}", f"ACTION#{time_text(action.started_at)}#{action.id}"
@@ -75,8 +86,7 @@ class Records:
                 *self._claim(action),
                 self._table.put(pointer, {"action_id": table.text(action.id)}, self._expiry(action)),
                 *self._lines(action),
-                self._raw(action, raw),
-                *self._count(action, int(action.is_open)),
+                *([self._raw(action, raw)] if raw else []),
             ]
         )
         if not refusals:
@@ -107,28 +117,21 @@ class Records:
         self._save_state(action, writes)
         self._spend_apart(action, spent, pending=False)
 
-    def _save_state(self, action: Action, writes: Sequence[TransactWriteItemTypeDef]) -> None:
-        """Store the state with `writes`, and count it where it closes.
+    def join(self, action: Action, raw: Raw) -> None:
+        """See usher.ports.Records."""
+        self._save_state(action, [*self._claim(action), *self._lines(action), self._raw(action, raw)])
 
-        Whether it closes depends on what was stored before, so the condition must say that: open,
-        nearly always, or else closed already, and stored again to note something.
-        """
-        for was_open, index in ((True, "attribute_exists"), (False, "attribute_not_exists")):
-            condition = f"version = :was AND {index}(look_at)"
-            state = self._state(action, condition, {":was": table.number(action.version - 1)})
-            count = self._count(action, int(action.is_open) - int(was_open))
-            refusals = self._table.transact([state, *writes, *count])
-            if not refusals:
-                return
-            stored = refusals.get(_STATE, {}).get("Item")
-            if not stored:  # it is a signal that was refused, or the record is not kept any more
-                raise Moved
-            version = int(stored["version"]["N"])
-            if (version, stored["look_id"]["S"]) == (action.version, action.look_id):
-                return  # by this very store, whose answer was lost
-            if version != action.version - 1:
-                raise Moved
-        raise Moved
+    def _save_state(self, action: Action, writes: Sequence[TransactWriteItemTypeDef]) -> None:
+        """Store the state with `writes`, all or nothing."""
+        state = self._state(action, "version = :was", {":was": table.number(action.version - 1)})
+        refusals = self._table.transact([state, *writes])
+        if not refusals:
+            return
+        stored = refusals.get(_STATE, {}).get("Item")
+        if not stored:  # it is a signal that was refused, or the record is not kept any more
+            raise Moved
+        if (int(stored["version"]["N"]), stored["look_id"]["S"]) != (action.version, action.look_id):
+            raise Moved  # else by this very store, whose answer was lost
 
     def _spend_apart(self, action: Action, spent: Sequence[Signal], *, pending: bool) -> None:
         for part in table.in_parts(self._spend(action, spent, pending=pending), table.MOST_WRITES):
@@ -154,10 +157,23 @@ class Records:
             for item in self._table.due(_shard_name(shard), time_text(until))
         ]
 
-    def open_actions(self) -> int:
-        """See usher.ports.Finding."""
-        counts = self._table.get_all([_count_key(shard) for shard in range(SHARDS)])
-        return sum(int(count["open_actions"]["N"]) for count in counts)
+    def all_open(self) -> Iterable[Action]:
+        """See usher.ports.ReconcileStore. Found by the index, and loaded a hundred at once."""
+        keys = [_state_key(due.action_id) for due in self.due(_EVER)]
+        return [action for action in map(_action, self._table.get_all(keys)) if action.is_open]
+
+    def tried(self) -> Mapping[str, Collection[Tried]]:
+        """See usher.ports.Tries."""
+        items = self._table.items(_TRIED, "GROUP#")
+        return {item["group"]["S"]: _tried(item) for item in items if "tried" in item}
+
+    def keep_tried(self, group: str, tried: Collection[Tried]) -> None:
+        """See usher.ports.Tries. Of very many some are left out, and tried again."""
+        contents: Item = {}
+        if tried:
+            kept = json.dumps(sorted(tried)[:_MOST_TRIED], separators=(",", ":"))
+            contents = {"group": table.text(group), "tried": {"B": zlib.compress(kept.encode())}}
+        self._table.store(table.key(_TRIED, f"GROUP#{group}"), contents, self._clock() + _TRIED_KEPT)
 
     def keep_signal(self, signal: Signal) -> None:
         """See usher.ports.Hearsay."""
@@ -170,6 +186,11 @@ class Records:
         key = table.key(f"INSTANCE#{move_end.instance_id}", heard)
         doc = table.as_json(record_format.move_end_to_data(move_end))
         self._table.keep(key, {"move_end": doc}, self._clock() + _HEARD_KEPT)
+
+    def keep_instance_end(self, instance_id: str, ended_at: datetime) -> None:
+        """See usher.ports.Hearsay. The first word counts."""
+        key = table.key(f"INSTANCE#{instance_id}", _ENDED)
+        self._table.keep(key, {"ended_at": table.text(time_text(ended_at))}, self._clock() + _END_KEPT)
 
     def keep_test(self, test: TestNotice) -> None:
         """See usher.ports.Hearsay."""
@@ -185,20 +206,39 @@ class Records:
             heard += self._heard(f"TOKEN#{action.token}", oldest, action.id)
         signals = [table.from_json(item, "signal") for item in heard if "signal" in item]
         move_ends = [table.from_json(item, "move_end") for item in heard if "move_end" in item]
+        ended_at = next((item["ended_at"]["S"] for item in heard if "ended_at" in item), None)
+        paused = self.pauses()
         return Evidence(
             signals=tuple(map(record_format.signal_from_data, signals)),
             move_ends=tuple(map(record_format.move_end_from_data, move_ends)),
+            instance_ended_at=text_time(ended_at) if ended_at else None,
+            paused=paused.get(ALL_HOOKS, paused.get(action.hook.name)),
         )
 
     def _heard(self, pk: str, oldest: str, action_id: str) -> list[Item]:
         """What was heard since `oldest`, without the signals that are spent."""
         return self._table.between(
             pk,
-            f"HEARD#{oldest}",
-            f"HEARD#{_LAST}",
+            (f"HEARD#{oldest}", f"HEARD#{_LAST}"),
             "attribute_not_exists(spent_by) OR (spent_by = :me AND pending = :true)",
             {":me": table.text(action_id), ":true": {"BOOL": True}},
+            consistent=True,
         )
+
+    def pause(self, hook: str, by: str) -> None:
+        """See usher.ports.Pauses."""
+        key = table.key(_PAUSED, f"HOOK#{hook}")
+        contents = {"hook": table.text(hook), "by": table.text(by)}
+        self._table.store(key, contents, self._clock() + _LONG_KEPT)
+
+    def resume(self, hook: str) -> None:
+        """See usher.ports.Pauses. Nothing is deleted: what says nothing any more is left to TTL."""
+        self._table.store(table.key(_PAUSED, f"HOOK#{hook}"), {}, self._clock() + _TRACE_KEPT)
+
+    def pauses(self) -> Mapping[str, str]:
+        """See usher.ports.Pauses."""
+        items = self._table.items(_PAUSED, "HOOK#")
+        return {item["hook"]["S"]: item["by"]["S"] for item in items if "hook" in item}
 
     def timeline(self, action_id: str) -> Sequence[Entry]:
         """See usher.ports.Store. A line that was counted on stands in a later item too, which wins."""
@@ -259,15 +299,6 @@ class Records:
             self._expiry(action),
         )
 
-    def _count(self, action: Action, change: int) -> Iterator[TransactWriteItemTypeDef]:
-        if change:
-            yield self._table.update(
-                _count_key(_shard(action)),
-                "open_actions = if_not_exists(open_actions, :none) + :change",
-                {":none": table.number(0), ":change": table.number(change)},
-                self._clock() + _LONG_KEPT,
-            )
-
     def _spend(
         self, action: Action, spent: Iterable[Signal], *, pending: bool
     ) -> list[TransactWriteItemTypeDef]:
@@ -298,10 +329,6 @@ def _signal_key(signal: Signal) -> Item:
     return table.key(owner, f"HEARD#{time_text(signal.at)}#SIGNAL#{signal.event_id}")
 
 
-def _count_key(shard: int) -> Item:
-    return table.key(f"COUNT#{_shard_name(shard)}", "OPEN")
-
-
 def _shard(action: Action) -> int:
     return zlib.crc32(action.id.encode()) % SHARDS
 
@@ -312,6 +339,11 @@ def _shard_name(shard: int) -> str:
 
 def _action(item: Item) -> Action:
     return record_format.action_from_data(table.from_json(item))
+
+
+def _tried(item: Item) -> frozenset[Tried]:
+    entries = json.loads(zlib.decompress(item["tried"]["B"]))
+    return frozenset((instance, hook, wait) for instance, hook, wait in entries)
 
 
 def _due(item: Item) -> Due:

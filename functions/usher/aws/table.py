@@ -23,9 +23,11 @@ if TYPE_CHECKING:
         AttributeValueTypeDef,
         CreateTableInputTypeDef,
         KeysAndAttributesTypeDef,
+        PutItemInputTypeDef,
         PutTypeDef,
         QueryInputTypeDef,
         TransactWriteItemTypeDef,
+        UpdateItemInputTypeDef,
         UpdateTypeDef,
     )
 
@@ -173,13 +175,40 @@ class Table:
 
     def keep(self, key: Item, attributes: Item, keep_until: datetime) -> None:
         """Put an item, unless it is there already."""
-        item = {**key, **attributes, TTL_ATTRIBUTE: _epoch(keep_until)}
-        put = partial(self._client.put_item, TableName=self._name, Item=item)
-        try:
-            _answer(partial(put, ConditionExpression="attribute_not_exists(pk)"))
-        except ClientError as error:
-            if error.response["Error"]["Code"] != f"{_REFUSED}Exception":
-                raise
+        self.store(key, attributes, keep_until, "attribute_not_exists(pk)")
+
+    def store(
+        self,
+        key: Item,
+        attributes: Item,
+        keep_until: datetime,
+        condition: str = "",
+        values: Item | None = None,
+    ) -> bool:
+        """Put one item; False where the condition refuses."""
+        put: PutItemInputTypeDef = {
+            "TableName": self._name,
+            "Item": {**key, **attributes, TTL_ATTRIBUTE: _epoch(keep_until)},
+        }
+        if condition:
+            put["ConditionExpression"] = condition
+        if values:
+            put["ExpressionAttributeValues"] = values
+        return _taken(partial(self._client.put_item, **put))
+
+    def change(self, key: Item, changes: str, values: Item, keep_until: datetime, condition: str) -> bool:
+        """Update one item, made where there is none; False where the condition refuses.
+
+        Apart from any transaction: those would be in each other's way on an item that many change.
+        """
+        update: UpdateItemInputTypeDef = {
+            "TableName": self._name,
+            "Key": key,
+            "UpdateExpression": f"SET {changes}, {TTL_ATTRIBUTE} = :keep_until",
+            "ConditionExpression": condition,
+            "ExpressionAttributeValues": {**values, ":keep_until": _epoch(keep_until)},
+        }
+        return _taken(partial(self._client.update_item, **update))
 
     def get(self, key: Item) -> Item | None:
         """One item, as it is now."""
@@ -212,22 +241,31 @@ class Table:
             }
         )
 
-    def between(self, pk: str, first: str, last: str, only: str, values: Item) -> list[Item]:
-        """The items of a partition from sort key `first` to `last` for which the filter `only` holds."""
-        return self._query(
-            {
-                "TableName": self._name,
-                "ConsistentRead": True,
-                "KeyConditionExpression": "pk = :pk AND sk BETWEEN :first AND :last",
-                "FilterExpression": only,
-                "ExpressionAttributeValues": {
-                    ":pk": text(pk),
-                    ":first": text(first),
-                    ":last": text(last),
-                    **values,
-                },
-            }
-        )
+    def between(
+        self,
+        pk: str,
+        bounds: tuple[str, str],
+        only: str = "",
+        values: Item | None = None,
+        *,
+        consistent: bool,
+    ) -> list[Item]:
+        """The items of a partition with sort keys within `bounds`, for which the filter `only` holds."""
+        first, last = bounds
+        question: QueryInputTypeDef = {
+            "TableName": self._name,
+            "ConsistentRead": consistent,
+            "KeyConditionExpression": "pk = :pk AND sk BETWEEN :first AND :last",
+            "ExpressionAttributeValues": {
+                ":pk": text(pk),
+                ":first": text(first),
+                ":last": text(last),
+                **(values or {}),
+            },
+        }
+        if only:
+            question["FilterExpression"] = only
+        return self._query(question)
 
     def due(self, shard: str, until: str) -> list[Item]:
         """What a shard of the index `due` has up to `until`; the index may lag by moments."""
@@ -263,6 +301,17 @@ def _answer(call: Callable[[], T]) -> T:
                 raise
             answer = str(error)
     raise Unavailable(f"DynamoDB was busy {TRIES} times: {answer}")
+
+
+def _taken(write: Callable[[], object]) -> bool:
+    """Whether DynamoDB takes a write, or its condition refuses."""
+    try:
+        _answer(write)
+    except ClientError as error:
+        if error.response["Error"]["Code"] != f"{_REFUSED}Exception":
+            raise
+        return False
+    return True
 
 
 def _is_busy(error: ClientError) -> bool:

@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from usher.core import conditions, deadlines, span
 from usher.core.field import Field, Problem, Refused, attempt
-from usher.core.model import Result, Transition
+from usher.core.model import Limits, Result, Transition
 from usher.core.policy import (
     Configuration,
     GroupSelector,
     Hook,
-    Limits,
     Mode,
     Policy,
     Rule,
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
 
 VERSION: Final = 1
 MOST_HOOKS_OF_A_GROUP: Final = 50  # not adjustable (aws-facts 5)
+MOST_RESULTS: Final = 1000  # of a limit: the results that count stand in one record
 LEAST_TIMEOUT_WITHOUT_QUEUE: Final = timedelta(minutes=10)  # what reconcile can cover
 
 _POLICY_NAME: Final = r"[A-Za-z0-9._-]{1,64}"
@@ -196,6 +196,8 @@ def _hook(policies: _Policies, field: Field) -> Hook:
     rules = attempt(partial(_rules, policies), parts.get("policy"), ())
     _refuse_late_notification(notify, timeout, parts.get("notify", field))
     _refuse_impatience(rules, timeout, parts.get("policy", field))
+    if transition is Transition.LAUNCHING:
+        _refuse_drained_launch(rules, parts.get("policy", field))
     if name is None or group is None or transition is None:
         raise Refused
     return Hook(
@@ -273,7 +275,7 @@ def _limits(field: Field) -> Limits:
 
 
 def _limit(field: Field) -> int:
-    return field.count(1, 100_000)
+    return field.count(1, MOST_RESULTS)
 
 
 def _rules(policies: _Policies, field: Field) -> tuple[Rule, ...]:
@@ -357,6 +359,14 @@ def _refuse_impatience(rules: Sequence[Rule], heartbeat_timeout: timedelta, fiel
                 f"pass the global limit of this hook, {span.written(limit)} (100 x heartbeat_timeout, "
                 f"at most 48h)"
             )
+
+
+def _refuse_drained_launch(rules: Sequence[Rule], field: Field) -> None:
+    """What comes into service has nothing to be drained of: waiting for it would never mean anything."""
+    for policy in {rule.use.name: rule.use for rule in rules}.values():
+        drained = [leaf for leaf in policy.leaves if getattr(leaf, "state", None) == "drained"]
+        if drained:
+            field.refuse(f"uses {policy.name}, which waits for `drained`: that is for terminating hooks")
 
 
 def _refuse_shared_names(hooks: list[tuple[Hook, Field]]) -> None:

@@ -1,6 +1,5 @@
 """When things are due: the limits that Auto Scaling sets, and the margins that Usher keeps to them."""
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -14,31 +13,13 @@ _LONGEST_EARLY_DECISION: Final = timedelta(minutes=10)
 _EARLY_DECISION_SHARE: Final = 0.05
 
 _LEAST_MARGIN: Final = timedelta(seconds=5)
+_LONGEST_PRESSED: Final = timedelta(minutes=14)  # within it a look has wake-ups of its own (usher.waking)
 _USUAL_MARGIN: Final = timedelta(seconds=10)
 _MARGIN_SHARE: Final = 12
 
 _SOONEST_RETRY: Final = timedelta(seconds=1)
 _LATEST_RETRY: Final = timedelta(seconds=60)
 _RETRY_SHARE: Final = 4  # so a margin holds several tries, closer together as time runs out
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Load:
-    """How much there is to do, and how many Auto Scaling calls a second there are to do it."""
-
-    open_actions: int
-    calls_per_second: float
-
-    def __post_init__(self) -> None:
-        if self.open_actions < 0:
-            raise ValueError(f"open_actions must be at least 0, got {self.open_actions}")
-        if not self.calls_per_second > 0:  # so that nan is refused too
-            raise ValueError(f"calls_per_second must be above 0, got {self.calls_per_second}")
-
-    @property
-    def round_time(self) -> timedelta:
-        """The time that one call for each open action takes."""
-        return timedelta(seconds=self.open_actions / self.calls_per_second)
 
 
 def global_timeout(heartbeat_timeout: timedelta) -> timedelta:
@@ -63,24 +44,23 @@ def usual_margin(heartbeat_timeout: timedelta) -> timedelta:
     return max(_USUAL_MARGIN, heartbeat_timeout / _MARGIN_SHARE)
 
 
-def heartbeat_due(
-    expires_at: datetime, heartbeat_timeout: timedelta, spread: float | None, load: Load
-) -> datetime:
-    """When the next heartbeat should be sent.
+def beat_at_best(expires_at: datetime, heartbeat_timeout: timedelta, now: datetime) -> datetime:
+    """When the next heartbeat is best sent: late, at the expiry less the usual margin.
 
-    With room a beat comes late: at the expiry less the usual margin. Under pressure the margin
-    shrinks, never below 5 s, because every second of it is a share of the calls. `spread` (0 to 1)
-    is this action's place among those that may have begun at the same moment: the first beat is
-    pulled forward by that share of the time that one call for each takes. Later beats need no
-    spread (None), since the first one has set the actions apart.
+    Inside that margin already, after a third of what is left: so of many that are late the ones
+    that expire first go first, and a try that fails leaves time for others.
     """
-    round_time = load.round_time
-    room = heartbeat_timeout - round_time
-    margin = max(_LEAST_MARGIN, min(usual_margin(heartbeat_timeout), room))
-    if spread is None:
-        return expires_at - margin
-    window = max(timedelta(0), min(round_time, heartbeat_timeout - 2 * margin))
-    return expires_at - margin - spread * window
+    best = expires_at - usual_margin(heartbeat_timeout)
+    return best if best > now else now + max(timedelta(0), (expires_at - now) / 3)
+
+
+def last_beat_at(expires_at: datetime, heartbeat_timeout: timedelta) -> datetime:
+    """After this a heartbeat may come too late: every second of margin is a share of the calls.
+
+    The looks of long periods are woken by the sweep, which takes its time: they keep their margin.
+    """
+    pressed = heartbeat_timeout <= _LONGEST_PRESSED
+    return expires_at - (_LEAST_MARGIN if pressed else usual_margin(heartbeat_timeout))
 
 
 def retry_at(now: datetime, expires_at: datetime) -> datetime:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import zlib
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from usher.core import deadlines, span
-from usher.core.conditions.verdict import Standing, Verdict
+from usher.core.finding import Standing
 from usher.core.model import Phase, Result
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
-    from usher.core.deadlines import Load
+    from usher.core.conditions.verdict import Verdict
     from usher.core.model import Action
 
 
@@ -44,10 +45,10 @@ class Wait:
 
 Decision: TypeAlias = Complete | Heartbeat | Wait
 
-_SPREADS: Final = 2**32
+_LEAST_WAIT: Final = timedelta(seconds=1)
 
 
-def decide(action: Action, load: Load, now: datetime) -> Decision:
+def decide(action: Action, now: datetime) -> Decision:
     """What to do about `action`, which is open, at `now`.
 
     Never asks which event led here: the record, with what was observed folded into it, and the
@@ -56,16 +57,31 @@ def decide(action: Action, load: Load, now: datetime) -> Decision:
     retry_at = deadlines.retry_at(now, action.expires_at)
     if action.phase is Phase.COMPLETING and action.result is not None:
         return Complete(result=action.result, reason=action.reason, look_again_at=retry_at)
+    word = _word(action)
+    if word is not None:
+        result, reason = word
+        return Complete(result=result, reason=reason, look_again_at=retry_at)
+    if action.held is not None and now < action.decide_by:
+        return hold(action, f"held by {action.held.who}: {action.held.reason}", now)
     verdicts = [condition.verdict(action, now) for condition in action.policy.until]
     ending = _ending(action, verdicts, now)
     if ending is not None:
         result, reason = ending
         return Complete(result=result, reason=reason, look_again_at=retry_at)
     waits_for = "; ".join(said.detail for said in verdicts if said.standing is not Standing.HOLDS)
-    return _hold(action, verdicts, f"waits: {waits_for}", load, now)
+    return hold(action, f"waits: {waits_for}", now, verdicts)
 
 
-def _ending(action: Action, verdicts: list[Verdict], now: datetime) -> tuple[Result, str] | None:
+def _word(action: Action) -> tuple[Result, str] | None:
+    """What needs no condition: an operator's order, or that there is no instance any more."""
+    if action.ordered is not None and action.ordered_result is not None:
+        return action.ordered_result, f"ordered by {action.ordered.who}: {action.ordered.reason}"
+    if action.instance_ended_at is not None:
+        return Result.CONTINUE, "EC2 has already ended the instance"
+    return None
+
+
+def _ending(action: Action, verdicts: Sequence[Verdict], now: datetime) -> tuple[Result, str] | None:
     """The result and its reason, where the policy lets go of the instance."""
     policy = action.policy
     failed = [said.detail for said in verdicts if said.standing is Standing.FAILED]
@@ -83,10 +99,13 @@ def _time_up(action: Action, now: datetime) -> tuple[Result, str] | None:
     stalled = stalled_at is not None and stalled_at <= now and stalled_at < give_up_at
     if stalled and policy.stalled_after is not None:
         return policy.on_failure, f"stalled: no progress for {span.written(policy.stalled_after)}"
-    if give_up_at <= now:
-        waited = span.written(give_up_at - action.started_at)
-        return policy.on_give_up or action.hook.default_result, f"gave up after {waited}"
-    return None
+    return given_up(action) if give_up_at <= now else None
+
+
+def given_up(action: Action) -> tuple[Result, str]:
+    """How an action ends whose conditions were not met in time."""
+    waited = span.written(action.give_up_at - action.started_at)
+    return action.policy.on_give_up or action.hook.default_result, f"gave up after {waited}"
 
 
 def _stalled_at(action: Action) -> datetime | None:
@@ -97,23 +116,36 @@ def _stalled_at(action: Action) -> datetime | None:
     return max(progress_at, action.started_at) + action.policy.stalled_after
 
 
-def _hold(
-    action: Action, verdicts: list[Verdict], reason: str, load: Load, now: datetime
+def hold(
+    action: Action,
+    reason: str,
+    now: datetime,
+    verdicts: Sequence[Verdict] = (),
+    again_at: datetime | None = None,
 ) -> Heartbeat | Wait:
+    """Keep the instance: by a heartbeat where one is due, else by waiting for what comes next."""
     if action.move_end is not None:
         reason = f"asks whether the wait goes on: {action.move_end.detail}"
         return Heartbeat(reason=reason, look_again_at=deadlines.retry_at(now, action.expires_at))
-    due = _heartbeat_due(action, load)
+    due = beat_due(action)
     if due is not None and due <= now:
         return Heartbeat(reason=reason, look_again_at=deadlines.retry_at(now, action.expires_at))
-    asked = (said.ask_again_at for said in verdicts)
-    times = (due, action.give_up_at, _stalled_at(action), *asked)
-    return Wait(reason=reason, look_again_at=min(at for at in times if at is not None and at > now))
+    asked = [
+        said.ask_again_at if said.ask_again_at > now else now + _LEAST_WAIT
+        for said in verdicts
+        if said.standing is not Standing.HOLDS and said.ask_again_at is not None
+    ]
+    times = (due, action.give_up_at, action.decide_by, _stalled_at(action), again_at, *asked)
+    soonest = min((at for at in times if at is not None and at > now), default=now + _LEAST_WAIT)
+    return Wait(reason=reason, look_again_at=soonest)
 
 
-def _heartbeat_due(action: Action, load: Load) -> datetime | None:
-    """None where the wait already reaches to the global timeout: no beat can extend it."""
+def beat_due(action: Action) -> datetime | None:
+    """When the next heartbeat is due: in the second that is booked for it, else with the usual margin.
+
+    None where the wait already reaches to the global timeout: no beat can extend it.
+    """
     if action.expires_at >= action.ends_at:
         return None
-    spread = None if action.beaten_at else zlib.crc32(action.id.encode()) / _SPREADS
-    return deadlines.heartbeat_due(action.expires_at, action.hook.heartbeat_timeout, spread, load)
+    margin = deadlines.usual_margin(action.hook.heartbeat_timeout)
+    return action.call_at or action.expires_at - margin

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
+from usher.core.conditions.command import COMMAND_ID
 from usher.core.conditions.signalled import Signalled
 from usher.core.model import Status
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
 
+    from usher.core.finding import Finding
     from usher.core.model import Action, MoveEnd, Signal
 
 SIGNAL_KEPT: Final = timedelta(hours=1)
@@ -36,7 +38,7 @@ def fits(signal: Signal, action: Action, now: datetime) -> bool:
 def _listens(action: Action, signal: Signal) -> bool:
     if signal.status is Status.PROGRESS and action.policy.stalled_after is not None:
         return True
-    return Signalled(name=signal.name) in action.policy.until
+    return Signalled(name=signal.name) in action.policy.leaves
 
 
 def with_signals(action: Action, heard: Iterable[Signal], now: datetime) -> Action:
@@ -47,7 +49,7 @@ def with_signals(action: Action, heard: Iterable[Signal], now: datetime) -> Acti
         if signal.status is Status.PROGRESS:
             progress_at = max(signal.at, action.progress_at or signal.at)
             action = replace(action, progress_at=progress_at)
-        if Signalled(name=signal.name) not in action.policy.until:
+        if Signalled(name=signal.name) not in action.policy.leaves:
             continue
         known = next((known for known in action.signals if known.name == signal.name), None)
         if known is None or (known.at, known.event_id) <= (signal.at, signal.event_id):
@@ -84,3 +86,31 @@ def with_move_ends(action: Action, heard: Iterable[MoveEnd], now: datetime) -> A
         if ends(move_end, action) and not known and not disproved:
             action = replace(action, move_end=move_end).noted(now, "outcome", move_end.detail)
     return action
+
+
+def with_instance_end(action: Action, ended_at: datetime | None, now: datetime) -> Action:
+    """The action with EC2's word that the instance is gone."""
+    if ended_at is None or action.instance_ended_at is not None:
+        return action
+    action = replace(action, instance_ended_at=ended_at)
+    return action.noted(now, "instance", "EC2 has ended the instance")
+
+
+def follows(action: Action, command_id: str) -> bool:
+    """Whether a condition of the action follows that command."""
+    return any(found.memory.get(COMMAND_ID) == command_id for found in action.findings)
+
+
+def asked_at_once(action: Action, command_id: str, now: datetime) -> Action:
+    """The action, whose conditions that follow a command ask again at once."""
+    findings = tuple(
+        replace(found, ask_again_at=now) if found.memory.get(COMMAND_ID) == command_id else found
+        for found in action.findings
+    )
+    return replace(action, findings=findings)
+
+
+def with_finding(action: Action, finding: Finding) -> Action:
+    """The action with what was found last of one condition."""
+    others = tuple(other for other in action.findings if other.condition != finding.condition)
+    return replace(action, findings=(*others, finding))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from usher.core import deadlines
 
 if TYPE_CHECKING:
+    from usher.core.finding import Finding
     from usher.core.policy import Policy
 
 
@@ -108,6 +109,14 @@ class Entry:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Limits:
+    """A hook's blast radius: how many results it may send at most; None is no limit."""
+
+    abandon_per_hour: int | None = None
+    complete_per_minute: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class HookTerms:
     """The settings of a hook under which an action began, and under which it is finished."""
 
@@ -116,6 +125,20 @@ class HookTerms:
     transition: Transition
     heartbeat_timeout: timedelta
     default_result: Result
+    limits: Limits = Limits()
+    limited_with: str = ""  # the groups of the hook as the hooks file has them, which share its limits
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Word:
+    """An operator's word on an action: who gave it (the caller's ARN), when, and why."""
+
+    who: str
+    at: datetime
+    reason: str
+
+    def __post_init__(self) -> None:
+        require_aware("at", self.at)
 
 
 _MOMENTS: Final = (
@@ -126,6 +149,10 @@ _MOMENTS: Final = (
     "beaten_at",
     "complete_sent_at",
     "progress_at",
+    "call_at",
+    "instance_ended_at",
+    "extended_to",
+    "limit_at",
 )
 
 
@@ -161,6 +188,15 @@ class Action:
     signals: tuple[Signal, ...] = ()  # the last of each name that counted for this action
     progress_at: datetime | None = None
     move_end: MoveEnd | None = None  # the newest outcome event that fits
+    findings: tuple[Finding, ...] = ()  # what was found when AWS was last asked, by condition
+    call_at: datetime | None = None  # the second that is booked for its next Auto Scaling call
+    instance_ended_at: datetime | None = None  # EC2 has ended the instance: there is nothing to hold
+    held: Word | None = None  # an operator's hold: no result before `ordered`, or the last moment
+    extended_to: datetime | None = None  # an operator's, in place of the policy's give_up_after
+    ordered: Word | None = None  # an operator's `complete`; its result is `ordered_result`
+    ordered_result: Result | None = None
+    activity_id: str | None = None  # of the scaling activity, where it was adopted
+    limit_at: datetime | None = None  # the global timeout, where it does not follow from the start
     last_entry: Entry | None = None
     unsaved: tuple[Entry, ...] = ()  # lines that the stored timeline does not have yet
 
@@ -175,7 +211,7 @@ class Action:
     @property
     def ends_at(self) -> datetime:
         """When the global timeout ends the wait, whatever heartbeats were sent."""
-        return self.started_at + deadlines.global_timeout(self.hook.heartbeat_timeout)
+        return self.limit_at or self.started_at + deadlines.global_timeout(self.hook.heartbeat_timeout)
 
     @property
     def expires_at(self) -> datetime:
@@ -188,9 +224,18 @@ class Action:
 
     @property
     def give_up_at(self) -> datetime:
-        """When the policy's patience ends; always before `ends_at`."""
+        """When the policy's patience ends, or what an operator made of it; always before `ends_at`."""
         timeout = self.hook.heartbeat_timeout
-        return self.started_at + deadlines.patience(timeout, self.policy.give_up_after)
+        if self.extended_to is not None:
+            return min(self.extended_to, self.decide_by)
+        if self.limit_at is not None and self.policy.give_up_after is None:
+            return self.decide_by
+        return min(self.started_at + deadlines.patience(timeout, self.policy.give_up_after), self.decide_by)
+
+    @property
+    def decide_by(self) -> datetime:
+        """The last moment at which Usher, and not the global timeout, ends the wait."""
+        return self.ends_at - deadlines.usual_margin(self.hook.heartbeat_timeout)
 
     @property
     def is_open(self) -> bool:

@@ -38,13 +38,32 @@ class TestNotice:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class InstanceEnd:
+    """EC2 is ending an instance, or has: a hook that holds it has nothing to wait for."""
+
+    instance_id: str
+    at: datetime
+    detail: str  # the event and its state
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CommandEnd:
+    """A command of SSM Run Command ended on an instance: a hint to ask how."""
+
+    instance_id: str
+    command_id: str
+    at: datetime
+    detail: str  # the event and its status
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Unrelated:
     """Understood, and nothing that Usher acts on."""
 
     reason: str
 
 
-Notice: TypeAlias = LifecycleNotice | TestNotice | MoveEnd | Signal | Unrelated
+Notice: TypeAlias = LifecycleNotice | TestNotice | MoveEnd | Signal | InstanceEnd | CommandEnd | Unrelated
 
 
 class NotUnderstood(Exception):  # noqa: N818 - it reads as what happened

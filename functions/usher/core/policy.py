@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from usher.core.conditions.verdict import Condition
-    from usher.core.model import Result, Transition
+    from usher.core.model import Limits, Result, Transition
 
 
 class Mode(StrEnum):
@@ -48,6 +48,11 @@ class Policy:
     stalled_after: timedelta | None
     mode: Mode
 
+    @property
+    def leaves(self) -> tuple[Condition, ...]:
+        """Its conditions, those inside of combinations too."""
+        return tuple(leaf for condition in self.until for leaf in condition.leaves())
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Move:
@@ -82,6 +87,10 @@ class GroupSelector:
     glob: str | None
     tags: tuple[tuple[str, str], ...] = ()
 
+    def __str__(self) -> str:
+        """As a hooks file has it."""
+        return self.glob or "tags " + ", ".join(f"{key}={value}" for key, value in self.tags)
+
     def may_fit(self, group: str) -> bool:
         """Whether `group` is selected. Tags are not known here, so by tags every group may be."""
         return self.glob is None or glob_fits(self.glob, group)
@@ -92,14 +101,6 @@ class GroupSelector:
             return globs_meet(self.glob, other.glob)
         wanted = dict(self.tags)
         return all(wanted.get(key, value) == value for key, value in other.tags)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Limits:
-    """A hook's blast radius: how many results it may send at most; None is no limit."""
-
-    abandon_per_hour: int | None = None
-    complete_per_minute: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,6 +147,11 @@ class Configuration:
             if hook.transition is transition and hook.group.may_fit(group)
         ]
         return min(fitting, key=lambda hook: hook.group.glob is None, default=None)
+
+    @property
+    def leaves(self) -> tuple[Condition, ...]:
+        """The conditions of all its policies."""
+        return tuple(leaf for policy in self.policies.values() for leaf in policy.leaves)
 
     def names_group(self, group: str) -> bool:
         """Whether a hook names `group`, itself or by a glob. Tags are not known here."""

@@ -2,24 +2,89 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
+from usher.core.conditions.combined import AnyOf, Not, Then
+from usher.core.conditions.command import Command
+from usher.core.conditions.ecs import Ecs
 from usher.core.conditions.elapsed import Elapsed
+from usher.core.conditions.function import Function
+from usher.core.conditions.instance_status import InstanceStatus
 from usher.core.conditions.signalled import Signalled
+from usher.core.conditions.targets import Targets
+from usher.core.field import Field, Refused, attempt
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from usher.core.conditions.verdict import Condition
-    from usher.core.field import Field
 
 KINDS: Final[Mapping[str, Callable[[Field], Condition]]] = {
+    "command": Command.parse,
+    "ecs": Ecs.parse,
     "elapsed": Elapsed.parse,
+    "function": Function.parse,
+    "instance_status": InstanceStatus.parse,
     "signal": Signalled.parse,
+    "targets": Targets.parse,
 }
+
+_THEN: Final = "then"
 
 
 def parse(field: Field) -> Condition:
-    """The condition that a configuration names, e.g. `{"elapsed": "90s"}`."""
+    """The condition that a configuration names: `{"elapsed": "90s"}`, or a combination.
+
+    `{"any": [...]}` and `{"not": ...}` hold plain conditions. A plain condition may have a `then`
+    beside it: a plain condition, or a list of them, whose turn comes when it has held.
+    """
+    if not isinstance(field.value, Mapping) or _THEN not in field.value:
+        return _combined(field)
+    first = Field(path=field.path, value=_without_then(field.value), problems=field.problems)
+    stages = [attempt(_plain, first, None), *_several(field.at(_THEN, field.value[_THEN]))]
+    return Then(stages=_sound(stages))
+
+
+def _combined(field: Field) -> Condition:
+    kind, value = field.only_member([*KINDS, "any", "not"])
+    match kind:
+        case "any":
+            return AnyOf(of=_sound(_several(value)))
+        case "not":
+            return Not(of=_observing(value))
+        case _:
+            return KINDS[kind](value)
+
+
+def _plain(field: Field) -> Condition:
     kind, value = field.only_member(list(KINDS))
     return KINDS[kind](value)
+
+
+def _observing(field: Field) -> Condition:
+    """A plain condition that may be turned round: one that starts something may not."""
+    condition = _plain(field)
+    if getattr(condition, "starts", False):
+        raise field.refuse(
+            "must not be a condition that starts something: `not` would start it and wait for it to fail"
+        )
+    return condition
+
+
+def _several(field: Field) -> list[Condition | None]:
+    elements = list(field.elements()) if isinstance(field.value, list | tuple) else [field]
+    if not elements:
+        raise field.refuse("must have at least one condition")
+    return [attempt(_plain, element, None) for element in elements]
+
+
+def _sound(conditions: list[Condition | None]) -> tuple[Condition, ...]:
+    sound = tuple(condition for condition in conditions if condition is not None)
+    if len(sound) < len(conditions):
+        raise Refused
+    return sound
+
+
+def _without_then(value: Mapping[object, object]) -> dict[object, object]:
+    return {key: member for key, member in value.items() if key != _THEN}

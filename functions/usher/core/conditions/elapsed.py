@@ -7,7 +7,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from usher.core import span
-from usher.core.conditions.verdict import Standing, Verdict
+from usher.core.conditions.verdict import Known, Verdict
+from usher.core.finding import Standing
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Elapsed:
+class Elapsed(Known):
     """Holds from `after` the start of the action on."""
 
     after: timedelta

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, assert_never
 
-from usher.core.conditions.verdict import Standing, Verdict
+from usher.core.conditions.verdict import Known, Verdict
+from usher.core.finding import Standing
 from usher.core.model import Status
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ NAME: Final = r"[A-Za-z0-9._-]{1,64}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Signalled:
+class Signalled(Known):
     """Stands as the last signal called `name` says."""
 
     name: str

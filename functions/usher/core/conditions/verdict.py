@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from usher.core.conditions.probe import Probe
+    from usher.core.finding import Standing
     from usher.core.model import Action
-
-
-class Standing(StrEnum):
-    """`pending` is also what a condition is whose answer is unknown: unknown is never done."""
-
-    HOLDS = "holds"
-    PENDING = "pending"
-    FAILED = "failed"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,3 +28,25 @@ class Condition(Protocol):
     def verdict(self, action: Action, now: datetime) -> Verdict:
         """How the condition stands for `action` at `now`."""
         ...
+
+    def leaves(self) -> tuple[Condition, ...]:
+        """The conditions that this one is made of: itself, where it is not a combination."""
+        ...
+
+    def asks(self, action: Action, now: datetime) -> tuple[Probe, ...]:
+        """The conditions in it whose verdict takes a question to AWS, as far as it is their turn."""
+        ...
+
+
+class Known:
+    """A condition whose verdict follows from the record alone."""
+
+    __slots__ = ()
+
+    def leaves(self: Condition) -> tuple[Condition, ...]:
+        """See Condition."""
+        return (self,)
+
+    def asks(self, action: Action, now: datetime) -> tuple[Probe, ...]:  # noqa: ARG002 - a Condition
+        """See Condition."""
+        return ()

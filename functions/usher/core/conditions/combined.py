@@ -1,0 +1,125 @@
+"""Conditions made of conditions: `any`, `not`, and one after the other with `then`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from usher.core.conditions.probe import Probe, finding_of
+from usher.core.conditions.verdict import Verdict
+from usher.core.finding import Standing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+
+    from usher.core.conditions.verdict import Condition
+    from usher.core.model import Action
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AnyOf:
+    """Holds where one of its conditions does; fails where all have."""
+
+    of: tuple[Condition, ...]
+
+    def verdict(self, action: Action, now: datetime) -> Verdict:
+        """See Condition."""
+        verdicts = [condition.verdict(action, now) for condition in self.of]
+        held = [said for said in verdicts if said.standing is Standing.HOLDS]
+        if held:
+            return held[0]
+        detail = "any of: " + " | ".join(said.detail for said in verdicts)
+        standings = {said.standing for said in verdicts}
+        if standings == {Standing.FAILED}:
+            return Verdict(standing=Standing.FAILED, detail=detail)
+        standing = Standing.UNKNOWN if Standing.UNKNOWN in standings else Standing.PENDING
+        return Verdict(standing=standing, detail=detail, ask_again_at=_soonest(verdicts))
+
+    def leaves(self) -> tuple[Condition, ...]:
+        """See Condition."""
+        return _leaves(self.of)
+
+    def asks(self, action: Action, now: datetime) -> tuple[Probe, ...]:
+        """See Condition."""
+        return tuple(probe for condition in self.of for probe in condition.asks(action, now))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Not:
+    """Holds where its condition is known not to; while that is unknown, this is too."""
+
+    of: Condition
+
+    def verdict(self, action: Action, now: datetime) -> Verdict:
+        """See Condition."""
+        said = self.of.verdict(action, now)
+        turned = {
+            Standing.HOLDS: Standing.PENDING,
+            Standing.PENDING: Standing.HOLDS,
+            Standing.FAILED: Standing.HOLDS,
+            Standing.UNKNOWN: Standing.UNKNOWN,
+        }
+        detail = f"not: {said.detail}"
+        return Verdict(
+            standing=turned[said.standing], detail=detail, ask_again_at=self._ask_again_at(action, said)
+        )
+
+    def _ask_again_at(self, action: Action, said: Verdict) -> datetime | None:
+        """What holds now may stop holding: where AWS is asked, when it is asked again."""
+        if said.standing is Standing.HOLDS and isinstance(self.of, Probe):
+            found = finding_of(self.of, action)
+            return found.ask_again_at if found else None
+        return said.ask_again_at
+
+    def leaves(self) -> tuple[Condition, ...]:
+        """See Condition."""
+        return self.of.leaves()
+
+    def asks(self, action: Action, now: datetime) -> tuple[Probe, ...]:
+        """See Condition."""
+        return self.of.asks(action, now)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Then:
+    """Its conditions in order: none is asked, or started, before the one before it has held.
+
+    One that has held has done so for good once the next one was asked.
+    """
+
+    stages: tuple[Condition, ...]
+
+    def verdict(self, action: Action, now: datetime) -> Verdict:
+        """The verdict of the first stage that does not hold, or of the last."""
+        said = [stage.verdict(action, now) for stage in self._open_stages(action)]
+        return next((each for each in said if each.standing is not Standing.HOLDS), said[-1])
+
+    def leaves(self) -> tuple[Condition, ...]:
+        """See Condition."""
+        return _leaves(self.stages)
+
+    def asks(self, action: Action, now: datetime) -> tuple[Probe, ...]:
+        """Those of the stage whose turn it is."""
+        for stage in self._open_stages(action):
+            asked = stage.asks(action, now)
+            if asked or stage.verdict(action, now).standing is not Standing.HOLDS:
+                return asked
+        return ()
+
+    def _open_stages(self, action: Action) -> tuple[Condition, ...]:
+        """From the last stage on that was asked already: those before it have held."""
+        begun = [
+            place
+            for place, stage in enumerate(self.stages)
+            if isinstance(stage, Probe) and finding_of(stage, action) is not None
+        ]
+        return self.stages[max(begun, default=0) :]
+
+
+def _leaves(conditions: Iterable[Condition]) -> tuple[Condition, ...]:
+    return tuple(leaf for condition in conditions for leaf in condition.leaves())
+
+
+def _soonest(verdicts: Iterable[Verdict]) -> datetime | None:
+    return min((said.ask_again_at for said in verdicts if said.ask_again_at is not None), default=None)

@@ -1,0 +1,358 @@
+"""`command: {document: NAME}` runs an SSM document on the instance, and holds once it succeeded.
+
+SendCommand has no client token, so the intent is stored first, and each command carries in its Comment
+which action and condition it is of. Where the answer to a send is not known, the instance's commands
+are read before anything is sent again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+from usher.core import span
+from usher.core.conditions import excerpt
+from usher.core.conditions.probe import Call, Found, Permission, Probe, Reply, ReplyKind, not_answered
+from usher.core.field import Field, attempt
+from usher.core.finding import Standing
+from usher.core.model import Transition
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from usher.core.finding import Memory
+    from usher.core.model import Action
+
+SENT_AGAIN_AFTER: Final = timedelta(seconds=30)  # until then a sent command may not be listed yet
+MOST_CHARACTERS: Final = 8000  # of all parameters: they stand in the record of each action
+COMMAND_ID: Final = "command_id"  # where the memory has it
+
+_DOCUMENT: Final = r"[a-zA-Z0-9_.:/-]{3,128}"
+_DOCUMENT_RULE: Final = "must be the name or ARN of an SSM document: 3 to 128 of A-Z a-z 0-9 _ . : / -"
+_VERSION: Final = r"\$LATEST|\$DEFAULT|[1-9][0-9]{0,8}"
+_VERSION_RULE: Final = 'must be $LATEST, $DEFAULT or a number such as "3"'
+_PARAMETER: Final = r"[^\x00-\x1f]{1,128}"
+_PARAMETER_RULE: Final = "must be the name of a parameter, of 1 to 128 characters"
+_VALUE: Final = r"[^\x00-\x08\x0b\x0c\x0e-\x1f]*"  # a script has line breaks and tabs
+_VALUE_RULE: Final = "must be text"
+
+_LEAST_TIMEOUT: Final = timedelta(seconds=30)  # SSM delivers no faster
+_TIMEOUT: Final = timedelta(minutes=10)
+_LONGEST_TIMEOUT: Final = timedelta(hours=48)
+
+_EVERY: Final = timedelta(seconds=10)
+_UNMANAGED_EVERY: Final = timedelta(seconds=20)
+_AGENT_RESTARTS: Final = timedelta(minutes=2)
+_CLOCKS_DIFFER: Final = timedelta(minutes=1)
+_SECOND: Final = timedelta(seconds=1)
+
+STATUSES: Final[Mapping[str, Standing]] = {  # CommandInvocationStatus
+    "Pending": Standing.PENDING,
+    "InProgress": Standing.PENDING,
+    "Delayed": Standing.PENDING,
+    "Cancelling": Standing.PENDING,
+    "Success": Standing.HOLDS,
+    "Cancelled": Standing.FAILED,
+    "TimedOut": Standing.FAILED,
+    "Failed": Standing.FAILED,
+}
+_PLUGIN_FAILED: Final = ("Failed", "TimedOut", "Cancelled")
+_NOT_MANAGED: Final = "InvalidInstanceId"
+_REFUSED_FOR_GOOD: Final = ("InvalidParameters", "UnsupportedPlatformType", "MaxDocumentSizeExceeded")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Command(Probe):
+    """Sends `document` to the instance, and follows it for at most `timeout` from the first intent.
+
+    Its memory: `since` (the first intent), `intended_at` (the last one, while its answer is not known),
+    `command_id`; `failed` and `plugin` while the output of what failed is fetched.
+    """
+
+    document: str
+    parameters: tuple[tuple[str, tuple[str, ...]], ...] = ()  # sorted by name
+    timeout: timedelta = _TIMEOUT
+    version: str | None = None
+
+    starts: ClassVar[bool] = True
+
+    @classmethod
+    def parse(cls, field: Field) -> Command:
+        """From `{document: NAME, parameters: {NAME: TEXT or [TEXT, …]}, timeout: 10m, version: "3"}`."""
+        parts = field.mapping(("document", "parameters", "timeout", "version"), required=("document",))
+        document = attempt(_document, parts.get("document"), "")
+        parameters = attempt(_parameters, parts.get("parameters"), ())
+        timeout = attempt(_timeout, parts.get("timeout"), _TIMEOUT)
+        version = attempt(_version, parts.get("version"), None)
+        return cls(document=document, parameters=parameters, timeout=timeout, version=version)
+
+    @property
+    def name(self) -> str:
+        """See Probe. The digest stands for the parameters, which are long, and may be nobody's business."""
+        return f"command {self.document} #{self._digest}"
+
+    @property
+    def _digest(self) -> str:
+        parts = [self.document, self.version, self.parameters, self.timeout // _SECOND]
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:8]
+
+    @property
+    def permissions(self) -> tuple[Permission, ...]:
+        """See Probe. Reading commands cannot be confined."""
+        instances = "arn:{partition}:ec2:{region}:{account}:instance/*"
+        reads = ("ssm:ListCommands", "ssm:ListCommandInvocations", "ssm:GetCommandInvocation")
+        return (
+            Permission(actions=("ssm:SendCommand",), resources=(self._document_arn, instances)),
+            Permission(actions=reads),
+        )
+
+    @property
+    def _document_arn(self) -> str:
+        if self.document.startswith("arn:"):
+            return self.document
+        amazons = self.document.lower().startswith(("aws", "amazon", "amzn"))  # nobody else's may
+        return f"arn:{{partition}}:ssm:{{region}}:{'' if amazons else '{account}'}:document/{self.document}"
+
+    def ask(self, action: Action, memory: Memory, now: datetime) -> Call:
+        """Send; or find what was sent; or follow it; or fetch the output of what failed."""
+        if "failed" in memory:
+            return _output_of(action, memory)
+        if COMMAND_ID in memory:
+            return _invocation_of(action, memory)
+        if "intended_at" in memory:
+            return _commands_of(action, memory)
+        return self._send(action, memory, now)
+
+    def hear(self, action: Action, memory: Memory, call: Call, reply: Reply, now: datetime) -> Found:
+        """See Probe."""
+        match call.operation:
+            case "SendCommand":
+                return self._sent(action, memory, reply, now)
+            case "ListCommands":
+                return self._listed(action, memory, call, reply, now)
+            case "ListCommandInvocations":
+                return self._followed(action, memory, reply, now)
+            case _:
+                return _failed_with_output(memory, reply)
+
+    def _send(self, action: Action, memory: Memory, now: datetime) -> Call:
+        intent = {"since": memory.get("since", now.isoformat()), "intended_at": now.isoformat()}
+        left = _moment(intent, "since") + self.timeout - now
+        parameters: dict[str, Any] = {
+            "InstanceIds": [action.instance_id],
+            "DocumentName": self.document,
+            "Parameters": {name: list(texts) for name, texts in self.parameters},
+            "TimeoutSeconds": max(left, _LEAST_TIMEOUT) // _SECOND,
+            "Comment": self._comment(action),
+        }
+        if self.version is not None:
+            parameters["DocumentVersion"] = self.version
+        return Call(service="ssm", operation="SendCommand", parameters=parameters, intent=intent)
+
+    def _comment(self, action: Action) -> str:
+        """A policy may send one document twice, with other parameters: the action alone names neither."""
+        return f"usher {action.id} {self._digest}"[:100]
+
+    def _sent(self, action: Action, memory: Memory, reply: Reply, now: datetime) -> Found:
+        if reply.kind is ReplyKind.REFUSED and reply.code == _NOT_MANAGED:
+            return self._not_managed(action, memory, reply, now)
+        if reply.kind is ReplyKind.REFUSED and reply.code in _REFUSED_FOR_GOOD:
+            detail = f"SSM refuses document {self.document}: {excerpt.beginning(reply.text)}"
+            return Found(standing=Standing.FAILED, detail=detail)
+        if reply.kind is not ReplyKind.ANSWERED:
+            document = f"document {self.document}"
+            version = f"version {self.version} of {document}"
+            missing = {"InvalidDocument": document, "InvalidDocumentVersion": version}
+            return not_answered(reply, memory, missing)
+        command_id = _text(_member(reply.data, "Command"), "CommandId")
+        if not command_id:
+            return Found(
+                standing=Standing.UNKNOWN, detail="the answer to SendCommand has no id", memory=memory
+            )
+        return Found(
+            standing=Standing.PENDING,
+            detail=f"sent as {command_id}",
+            ask_again_after=_EVERY,
+            memory={**memory, COMMAND_ID: command_id},
+        )
+
+    def _not_managed(self, action: Action, memory: Memory, reply: Reply, now: datetime) -> Found:
+        """Nothing was sent. A new instance registers soon; the agent of an old one may be restarting."""
+        launching = action.hook.transition is Transition.LAUNCHING
+        patience = self.timeout if launching else min(self.timeout, _AGENT_RESTARTS)
+        what = "SSM does not manage the instance" + (" yet" if launching else "")
+        detail = f"{what}: its agent is not registered, not running, or not permitted ({reply.code})"
+        if now >= _moment(memory, "since") + patience:
+            detail = f"{detail}, for {span.written(patience)}"
+            return Found(standing=Standing.FAILED, detail=detail)
+        memory = {"since": memory["since"]}
+        return Found(
+            standing=Standing.PENDING, detail=detail, ask_again_after=_UNMANAGED_EVERY, memory=memory
+        )
+
+    def _listed(self, action: Action, memory: Memory, call: Call, reply: Reply, now: datetime) -> Found:
+        """Whether the command was sent, although no answer said so."""
+        if reply.kind is not ReplyKind.ANSWERED:
+            return not_answered(reply, memory, {})
+        ours = (c for c in _members(reply.data, "Commands") if _text(c, "Comment") == self._comment(action))
+        command_id = next(filter(None, (_text(command, "CommandId") for command in ours)), None)
+        if command_id is not None:
+            return _go_on({"since": memory["since"], COMMAND_ID: command_id})
+        if not isinstance(_member(reply.data, "Commands"), list | tuple) or "NextToken" in reply.data:
+            detail = "the answer to ListCommands is not the whole list"
+            return Found(standing=Standing.UNKNOWN, detail=detail, memory=memory)
+        return self._not_listed(memory, now - call.longest, now)
+
+    def _not_listed(self, memory: Memory, read_at: datetime, now: datetime) -> Found:
+        wait = _moment(memory, "intended_at") + SENT_AGAIN_AFTER - read_at
+        if wait > timedelta():
+            detail = "sending it was not answered, and it is not listed so far"
+            again = max(wait, _SECOND)
+            return Found(standing=Standing.UNKNOWN, detail=detail, ask_again_after=again, memory=memory)
+        if self._is_over(memory, now):
+            detail = f"was not sent in {span.written(self.timeout)}: no attempt was answered, none is listed"
+            return Found(standing=Standing.FAILED, detail=detail)
+        return _go_on({"since": memory["since"]})
+
+    def _followed(self, action: Action, memory: Memory, reply: Reply, now: datetime) -> Found:
+        if reply.kind is not ReplyKind.ANSWERED:
+            return not_answered(reply, memory, {})
+        invocation = _own_invocation(action, memory, reply.data)
+        plugins = _members(invocation, "CommandPlugins")
+        match STATUSES.get(_text(invocation, "Status")):
+            case Standing.HOLDS:
+                return Found(standing=Standing.HOLDS, detail=_said(invocation, plugins[-1:]))
+            case Standing.FAILED:
+                broken = [plugin for plugin in plugins if _text(plugin, "Status") in _PLUGIN_FAILED]
+                return _failed(memory, _said(invocation, broken[:1]), broken)
+            case Standing.PENDING:
+                return self._unfinished(Standing.PENDING, memory, _said(invocation, []), now)
+        if invocation is None and isinstance(_member(reply.data, "CommandInvocations"), list | tuple):
+            said = f"{memory[COMMAND_ID]} is not to be seen yet"
+            return self._unfinished(Standing.UNKNOWN, memory, said, now)
+        detail = f"its status is not understood: {_said(invocation, []) or 'none'}"
+        return Found(standing=Standing.UNKNOWN, detail=detail, memory=memory)
+
+    def _unfinished(self, standing: Standing, memory: Memory, said: str, now: datetime) -> Found:
+        if self._is_over(memory, now):
+            detail = f"did not finish in {span.written(self.timeout)}: {said}"
+            return Found(standing=Standing.FAILED, detail=detail)
+        return Found(standing=standing, detail=said, ask_again_after=_EVERY, memory=memory)
+
+    def _is_over(self, memory: Memory, now: datetime) -> bool:
+        return now >= _moment(memory, "since") + self.timeout
+
+
+def _document(field: Field) -> str:
+    return field.text(_DOCUMENT, _DOCUMENT_RULE)
+
+
+def _version(field: Field) -> str:
+    return field.text(_VERSION, _VERSION_RULE)
+
+
+def _timeout(field: Field) -> timedelta:
+    return field.duration(_LEAST_TIMEOUT, _LONGEST_TIMEOUT)
+
+
+def _parameters(field: Field) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    members = field.members()
+    for name, member in members.items():
+        attempt(_parameter, Field(path=member.path, value=name, problems=member.problems), None)
+    found = tuple((name, attempt(_values, members[name], ())) for name in sorted(members))
+    if sum(len(text) for name, texts in found for text in (name, *texts)) > MOST_CHARACTERS:
+        raise field.refuse(f"must have at most {MOST_CHARACTERS} characters in all")
+    return found
+
+
+def _parameter(field: Field) -> str:
+    return field.text(_PARAMETER, _PARAMETER_RULE)
+
+
+def _values(field: Field) -> tuple[str, ...]:
+    elements: Iterable[Field] = [field] if isinstance(field.value, str) else field.elements()
+    return tuple(attempt(_value, element, "") for element in elements)
+
+
+def _value(field: Field) -> str:
+    return field.text(_VALUE, _VALUE_RULE)
+
+
+def _commands_of(action: Action, memory: Memory) -> Call:
+    after = (_moment(memory, "since") - _CLOCKS_DIFFER).astimezone(UTC)
+    parameters = {
+        "InstanceId": action.instance_id,
+        "Filters": [{"key": "InvokedAfter", "value": after.strftime("%Y-%m-%dT%H:%M:%SZ")}],
+    }
+    return Call(service="ssm", operation="ListCommands", parameters=parameters)
+
+
+def _invocation_of(action: Action, memory: Memory) -> Call:
+    """GetCommandInvocation tells of one plugin; this tells of the whole document."""
+    parameters = {"CommandId": memory[COMMAND_ID], "InstanceId": action.instance_id, "Details": True}
+    return Call(service="ssm", operation="ListCommandInvocations", parameters=parameters)
+
+
+def _output_of(action: Action, memory: Memory) -> Call:
+    parameters = {
+        "CommandId": memory[COMMAND_ID],
+        "InstanceId": action.instance_id,
+        "PluginName": memory["plugin"],
+    }
+    return Call(service="ssm", operation="GetCommandInvocation", parameters=parameters)
+
+
+def _own_invocation(action: Action, memory: Memory, data: object) -> object:
+    wanted = (memory[COMMAND_ID], action.instance_id)
+    found = _members(data, "CommandInvocations")
+    return next((one for one in found if (_text(one, "CommandId"), _text(one, "InstanceId")) == wanted), None)
+
+
+def _failed(memory: Memory, said: str, broken: list[object]) -> Found:
+    """It failed for good. The plugin that broke it, if one did, may have said why."""
+    plugin = _text(broken[0], "Name") if broken else ""
+    if not plugin:
+        return Found(standing=Standing.FAILED, detail=said)
+    return _go_on({**memory, "failed": said, "plugin": plugin})
+
+
+def _failed_with_output(memory: Memory, reply: Reply) -> Found:
+    """That it failed is known already, whatever this answer is."""
+    output = _text(reply.data, "StandardErrorContent") if reply.kind is ReplyKind.ANSWERED else ""
+    last = excerpt.end(output)
+    return Found(standing=Standing.FAILED, detail=f"{memory['failed']}: {last}" if last else memory["failed"])
+
+
+def _said(invocation: object, plugins: list[object]) -> str:
+    """The status, its details where they say more, and the exit code of the plugin that counts."""
+    status, details = _text(invocation, "Status"), _text(invocation, "StatusDetails")
+    code = _member(plugins[0], "ResponseCode") if plugins else None
+    more = f" ({details})" if details not in ("", status) else ""
+    ended = isinstance(code, int) and code >= 0  # -1: it did not run
+    return excerpt.beginning(f"{status}{more}{f', exit code {code}' if ended else ''}")
+
+
+def _go_on(memory: Memory) -> Found:
+    return Found(standing=Standing.UNKNOWN, memory=memory, go_on=True)
+
+
+def _moment(memory: Memory, key: str) -> datetime:
+    return datetime.fromisoformat(memory[key])
+
+
+def _member(data: object, key: str) -> object:
+    return data.get(key) if isinstance(data, Mapping) else None
+
+
+def _members(data: object, key: str) -> list[object]:
+    found = _member(data, key)
+    return list(found) if isinstance(found, list | tuple) else []
+
+
+def _text(data: object, key: str) -> str:
+    found = _member(data, key)
+    return found if isinstance(found, str) else ""

@@ -1,0 +1,187 @@
+"""`function: NAME` holds once a Lambda function of the user's says done."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from usher.core import span
+from usher.core.conditions import excerpt
+from usher.core.conditions.probe import Call, Found, Permission, Probe, Reply, ReplyKind, not_answered
+from usher.core.field import Field, attempt
+from usher.core.finding import Standing
+
+if TYPE_CHECKING:
+    from usher.core.finding import Memory
+    from usher.core.model import Action
+
+MOST_ERRORS: Final = 5  # in a row
+
+_FUNCTION: Final = (
+    r"(arn:aws[a-z-]*:lambda:[a-z0-9-]+:[0-9]{12}:function:)?"
+    r"[A-Za-z0-9_-]{1,64}(:(\$LATEST|[A-Za-z0-9_-]{1,128}))?"
+)
+_FUNCTION_RULE: Final = "must be the name or ARN of a Lambda function, with :ALIAS where one is meant"
+_EVERY: Final = timedelta(seconds=30)
+_LEAST_EVERY: Final = timedelta(seconds=5)
+_LONGEST_EVERY: Final = timedelta(hours=1)
+_LONGEST_CALL: Final = timedelta(seconds=10)  # connecting 2 s, reading 8 s
+_SECOND: Final = timedelta(seconds=1)
+
+_STANDINGS: Final[Mapping[object, Standing]] = {
+    "done": Standing.HOLDS,
+    "pending": Standing.PENDING,
+    "failed": Standing.FAILED,
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Function(Probe):
+    """Stands as `function` answers, which is asked again after `every` while it says pending.
+
+    Its memory: `errors`, how many times in a row it was asked and did not come to an answer.
+    """
+
+    function: str
+    every: timedelta = _EVERY
+
+    @classmethod
+    def parse(cls, field: Field) -> Function:
+        """From the name of the function, or `{name: NAME, every: 1m}`."""
+        if not isinstance(field.value, Mapping):
+            return cls(function=_function(field))
+        parts = field.mapping(("name", "every"), required=("name",))
+        function = attempt(_function, parts.get("name"), "")
+        return cls(function=function, every=attempt(_every, parts.get("every"), _EVERY))
+
+    @property
+    def name(self) -> str:
+        """See Probe."""
+        usual = self.every == _EVERY
+        return f"function {self.function}" + ("" if usual else f" every {span.written(self.every)}")
+
+    @property
+    def permissions(self) -> tuple[Permission, ...]:
+        """See Probe."""
+        local = f"arn:{{partition}}:lambda:{{region}}:{{account}}:function:{self.function}"
+        arn = self.function if self.function.startswith("arn:") else local
+        return (Permission(actions=("lambda:InvokeFunction",), resources=(arn,)),)
+
+    def ask(self, action: Action, memory: Memory, now: datetime) -> Call:  # noqa: ARG002 - a Probe
+        """Invoke, and wait for the answer."""
+        return Call(
+            service="lambda",
+            operation="Invoke",
+            parameters={
+                "FunctionName": self.function,
+                "InvocationType": "RequestResponse",
+                "Payload": json.dumps(payload(action)).encode(),
+            },
+            longest=_LONGEST_CALL,
+        )
+
+    def hear(self, action: Action, memory: Memory, call: Call, reply: Reply, now: datetime) -> Found:  # noqa: ARG002 - a Probe
+        """See Probe."""
+        if reply.kind is ReplyKind.TIMED_OUT:
+            return _error(memory, "no answer in time")
+        if reply.kind is not ReplyKind.ANSWERED:
+            return not_answered(reply, memory, {"ResourceNotFoundException": f"function {self.function}"})
+        text = _payload_text(reply.data)
+        if text is None:
+            return Found(
+                standing=Standing.UNKNOWN, detail="the answer to Invoke has no payload", memory=memory
+            )
+        if "FunctionError" in reply.data:
+            return _error(memory, _error_text(text))
+        return self._answered(text)
+
+    def _answered(self, text: str) -> Found:
+        answer = _json(text)
+        said = answer if isinstance(answer, Mapping) else {}
+        status, message, again = said.get("status"), said.get("message"), said.get("ask_again_after_s")
+        standing = _STANDINGS.get(status) if isinstance(status, str) else None
+        if standing is None or not isinstance(message, str | None) or not _is_seconds(again):
+            detail = f"its answer has the wrong shape: {excerpt.beginning(text) or 'empty'}"
+            return Found(standing=Standing.FAILED, detail=detail)
+        return Found(
+            standing=standing,
+            detail=f"{status}: {excerpt.beginning(message)}" if message else str(status),
+            ask_again_after=self._pause(again) if standing is Standing.PENDING else None,
+        )
+
+    def _pause(self, seconds: float | None) -> timedelta:
+        if seconds is None:
+            return self.every
+        return _SECOND * min(max(_LEAST_EVERY // _SECOND, seconds), _LONGEST_EVERY // _SECOND)
+
+
+def payload(action: Action) -> dict[str, Any]:
+    """What the function is told of the action: documented in docs/conditions.md."""
+    return {
+        "action_id": action.id,
+        "token": action.token,
+        "group": action.hook.group,
+        "hook": action.hook.name,
+        "instance_id": action.instance_id,
+        "transition": str(action.hook.transition),
+        "origin": action.origin,
+        "destination": action.destination,
+        "started_at": _time(action.started_at),
+        "give_up_at": _time(action.give_up_at),
+        "policy": action.policy.name,
+        "mode": str(action.policy.mode),
+    }
+
+
+def _time(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _function(field: Field) -> str:
+    return field.text(_FUNCTION, _FUNCTION_RULE)
+
+
+def _every(field: Field) -> timedelta:
+    return field.duration(_LEAST_EVERY, _LONGEST_EVERY)
+
+
+def _error(memory: Memory, text: str) -> Found:
+    """It was asked, and came to no answer: that says nothing, unless it never does."""
+    before = memory.get("errors")
+    errors = (before if isinstance(before, int) else 0) + 1
+    if errors >= MOST_ERRORS:
+        return Found(standing=Standing.FAILED, detail=f"{errors} errors in a row, the last: {text}")
+    return Found(
+        standing=Standing.UNKNOWN,
+        detail=f"error {errors} of {MOST_ERRORS}: {text}",
+        memory={"errors": errors},
+    )
+
+
+def _error_text(text: str) -> str:
+    """What Lambda tells of an exception, as `type: message`; else the text as it is."""
+    said = _json(text)
+    parts = [said.get(key) for key in ("errorType", "errorMessage")] if isinstance(said, Mapping) else []
+    return excerpt.beginning(": ".join(part for part in parts if isinstance(part, str)) or text)
+
+
+def _payload_text(data: object) -> str | None:
+    """The payload as text; None where there is none."""
+    found = data.get("Payload") if isinstance(data, Mapping) else None
+    if isinstance(found, bytes | bytearray):
+        return found.decode(errors="backslashreplace")
+    return found if isinstance(found, str) else None
+
+
+def _json(text: str) -> object:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):  # the second where it is nested deeply
+        return None
+
+
+def _is_seconds(value: object) -> bool:
+    return value is None or (isinstance(value, int | float) and not isinstance(value, bool))

@@ -1,0 +1,120 @@
+"""`instance_status: ok` holds once EC2's system check and instance check are both ok."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from usher.core.conditions.probe import Call, Found, Permission, Probe, ReplyKind, Shared, not_answered
+from usher.core.finding import Standing
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from usher.core.conditions.probe import Reply
+    from usher.core.field import Field
+    from usher.core.finding import Memory
+    from usher.core.model import Action
+
+_EVERY: Final = timedelta(seconds=30)  # EC2 makes its checks once a minute
+_MOST: Final = 100  # InstanceIds of one call
+
+# What the instance's state says already; None: its checks decide. A state that is not here is unknown.
+STATES: Final[Mapping[str, Standing | None]] = {
+    "pending": Standing.PENDING,
+    "running": None,
+    "stopping": Standing.PENDING,  # it may be started again, out of a warm pool
+    "stopped": Standing.PENDING,
+    "shutting-down": Standing.FAILED,
+    "terminated": Standing.FAILED,
+}
+
+# What one check of a running instance says. A status that is not here is unknown.
+CHECKS: Final[Mapping[str, Standing]] = {
+    "ok": Standing.HOLDS,
+    "initializing": Standing.PENDING,
+    "impaired": Standing.PENDING,  # it may recover
+    "insufficient-data": Standing.UNKNOWN,
+    "not-applicable": Standing.UNKNOWN,
+}
+_WORST_FIRST: Final = (Standing.PENDING, Standing.UNKNOWN, Standing.HOLDS)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class InstanceStatus(Probe):
+    """Holds while both checks are ok; fails where the instance ends."""
+
+    @classmethod
+    def parse(cls, field: Field) -> InstanceStatus:
+        """From `ok`, the only status that is waited for."""
+        if field.value != "ok":
+            raise field.refuse("must be ok")
+        return cls()
+
+    @property
+    def name(self) -> str:
+        """See Probe."""
+        return "instance_status ok"
+
+    @property
+    def permissions(self) -> tuple[Permission, ...]:
+        """Describing the status of instances, which IAM cannot confine."""
+        return (Permission(actions=("ec2:DescribeInstanceStatus",)),)
+
+    def ask(self, action: Action, memory: Memory, now: datetime) -> Call:  # noqa: ARG002 - a Probe
+        """The status of all instances that wait for it, a hundred at once."""
+        return Call(
+            service="ec2",
+            operation="DescribeInstanceStatus",
+            parameters={"IncludeAllInstances": True},  # else only those that run
+            shared=Shared(
+                member=action.instance_id,
+                reduced=_by_instance,
+                every=_EVERY,
+                members_in="InstanceIds",
+                most=_MOST,
+            ),
+        )
+
+    def hear(self, action: Action, memory: Memory, call: Call, reply: Reply, now: datetime) -> Found:  # noqa: ARG002
+        """The state first, then the two checks."""
+        if reply.kind is not ReplyKind.ANSWERED:
+            return not_answered(reply, memory, {})
+        standing, detail = _read(reply.data)
+        return Found(standing=standing, detail=detail, ask_again_after=_EVERY, memory=memory)
+
+
+def _read(status: Any) -> tuple[Standing, str]:  # noqa: ANN401 - not trusted
+    if status is None:
+        return Standing.UNKNOWN, "EC2 does not show the instance"
+    state = _text(status, "state")
+    standing = STATES.get(state, Standing.UNKNOWN)
+    if standing is not None:
+        return standing, f"the instance is {state or 'in no state'}"
+    checks = {check: _text(status, check) for check in ("system", "instance")}
+    standings = [CHECKS.get(said, Standing.UNKNOWN) for said in checks.values()]
+    detail = ", ".join(f"{check} check {said or 'missing'}" for check, said in checks.items())
+    return min(standings, key=_WORST_FIRST.index), detail
+
+
+def _by_instance(answer: Any) -> dict[str, Any]:  # noqa: ANN401 - not trusted
+    """Of each instance its state and its two checks."""
+    found = answer.get("InstanceStatuses") if isinstance(answer, Mapping) else None
+    statuses = found if isinstance(found, list) else []
+    return {
+        _text(status, "InstanceId"): {
+            "state": _text(status, "InstanceState", "Name"),
+            "system": _text(status, "SystemStatus", "Status"),
+            "instance": _text(status, "InstanceStatus", "Status"),
+        }
+        for status in statuses
+    }
+
+
+def _text(value: Any, *path: str) -> str:  # noqa: ANN401 - not trusted
+    """The text at the end of a path; an empty one where there is none."""
+    for key in path:
+        value = value.get(key) if isinstance(value, Mapping) else None
+    return value if isinstance(value, str) else ""

@@ -1,0 +1,188 @@
+"""A condition that asks AWS: which call it makes next, and what it reads from the reply.
+
+It makes no call itself. It says which one as a value, and is handed the reply as a value, so that
+all of its logic is here, pure, and one adapter (usher.aws.calls) makes every call.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Final
+
+from usher.core.conditions.verdict import Verdict
+from usher.core.finding import Finding, Standing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from datetime import datetime
+
+    from usher.core.conditions.verdict import Condition
+    from usher.core.finding import Memory
+    from usher.core.model import Action
+
+_LONGEST_CALL: Final = timedelta(seconds=6)  # connecting 2 s, reading 4 s
+_FIRST_BACKOFF: Final = timedelta(seconds=5)
+_LONGEST_BACKOFF: Final = timedelta(seconds=60)
+_MOST_DOUBLINGS: Final = 5
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Permission:
+    """What a condition needs of IAM, as data. Resources may hold {partition}, {region}, {account}."""
+
+    actions: tuple[str, ...]
+    resources: tuple[str, ...] = ("*",)
+    equals: tuple[tuple[str, str], ...] = ()  # a StringEquals condition
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Shared:
+    """How one answer serves many actions.
+
+    It is kept as a record of its own, at most one per `every`. `reduced` makes of the answer what
+    it says of each member, small enough to keep. Where the operation takes a list of members,
+    `members_in` names its parameter: the call is then made for all that asked lately, `most` at once.
+    """
+
+    member: str
+    reduced: Callable[[Any], Mapping[str, Any]]
+    every: timedelta = timedelta(seconds=20)
+    members_in: str | None = None
+    most: int = 100
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Call:
+    """One call on AWS. `service` and `operation` are boto3's and the API's names.
+
+    `intent` makes it a call that changes something: it is stored as the condition's memory before
+    the call is made. An answer to a `shared` call counts only if taken after `not_before`, and its
+    data is what it says of the member, or None.
+    """
+
+    service: str
+    operation: str
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    intent: Memory | None = None
+    shared: Shared | None = None
+    not_before: datetime | None = None  # None: the first sight of the action
+    longest: timedelta = _LONGEST_CALL
+
+
+class ReplyKind(StrEnum):
+    """What came back."""
+
+    ANSWERED = "answered"
+    REFUSED = "refused"  # AWS says no; `code` says why
+    TIMED_OUT = "timed out"  # asked, and no answer came in time
+    UNKNOWN = "unknown"  # busy, unreachable, not permitted: this says nothing of the condition
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reply:
+    """The reply to a call. `data` is the answer, as boto3 gives it, without its metadata."""
+
+    kind: ReplyKind
+    data: Any = None
+    code: str = ""
+    text: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Found:
+    """What a condition reads from a reply.
+
+    `ask_again_after` None: it stays so for good, or, where unknown, until the backoff is over.
+    `go_on`: nothing yet, the condition has another call to make at once.
+    """
+
+    standing: Standing
+    detail: str = ""
+    ask_again_after: timedelta | None = None
+    memory: Memory = field(default_factory=dict)
+    go_on: bool = False
+
+
+class Probe(ABC):
+    """A condition whose verdict is what was found when AWS was asked."""
+
+    __slots__ = ()
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """What it waits for, in a few words; equal conditions have equal names, others have others."""
+
+    @property
+    def permissions(self) -> tuple[Permission, ...]:
+        """What its calls need of IAM."""
+        return ()
+
+    @abstractmethod
+    def ask(self, action: Action, memory: Memory, now: datetime) -> Call:
+        """The call to make next."""
+
+    @abstractmethod
+    def hear(self, action: Action, memory: Memory, call: Call, reply: Reply, now: datetime) -> Found:
+        """What the reply to `call` says."""
+
+    def verdict(self, action: Action, now: datetime) -> Verdict:
+        """What was found. Once that is old it is unknown again, whatever it was."""
+        found = finding_of(self, action)
+        if found is None:
+            return Verdict(standing=Standing.UNKNOWN, detail=f"{self.name}: not asked yet", ask_again_at=now)
+        old = found.ask_again_at is not None and found.ask_again_at <= now
+        if old and found.standing is not Standing.FAILED:
+            held = found.standing is Standing.HOLDS
+            detail = f"{self.name}: {'held when last asked' if held else found.detail}"
+            return Verdict(standing=Standing.UNKNOWN, detail=detail, ask_again_at=now)
+        return Verdict(
+            standing=found.standing, detail=f"{self.name}: {found.detail}", ask_again_at=found.ask_again_at
+        )
+
+    def leaves(self) -> tuple[Condition, ...]:
+        """See Condition."""
+        return (self,)
+
+    def asks(self, action: Action, now: datetime) -> tuple[Probe, ...]:
+        """Itself, where nothing was found yet, or what was found is old."""
+        found = finding_of(self, action)
+        current = found is not None and (found.ask_again_at is None or found.ask_again_at > now)
+        return () if current else (self,)
+
+
+def finding_of(probe: Probe, action: Action) -> Finding | None:
+    """What was found last of `probe`, for `action`."""
+    return next((found for found in action.findings if found.condition == probe.name), None)
+
+
+def not_answered(reply: Reply, memory: Memory, missing: Mapping[str, str]) -> Found:
+    """What a reply says that is no answer: failed for good on the codes of `missing`, else unknown.
+
+    `missing` has the codes by which AWS says that a thing does not exist, and what that thing is.
+    """
+    if reply.kind is ReplyKind.REFUSED and reply.code in missing:
+        return Found(standing=Standing.FAILED, detail=f"{missing[reply.code]} does not exist: {reply.text}")
+    said = f"{reply.kind}: {reply.text}" if reply.kind is not ReplyKind.UNKNOWN else reply.text
+    return Found(standing=Standing.UNKNOWN, detail=said, memory=memory)
+
+
+def as_finding(probe: Probe, found: Found, before: Finding | None, asked_at: datetime) -> Finding:
+    """What the record keeps of `found`. What is unknown is asked again with backoff."""
+    unknown = found.standing is Standing.UNKNOWN
+    unknowns = (before.unknowns if before else 0) + 1 if unknown else 0
+    again_after = found.ask_again_after
+    if unknown and again_after is None:
+        again_after = min(_FIRST_BACKOFF * 2 ** min(unknowns - 1, _MOST_DOUBLINGS), _LONGEST_BACKOFF)
+    return Finding(
+        condition=probe.name,
+        standing=found.standing,
+        detail=found.detail,
+        asked_at=asked_at,
+        ask_again_at=None if again_after is None else asked_at + again_after,
+        unknowns=unknowns,
+        memory=found.memory,
+    )

@@ -1,0 +1,324 @@
+"""`targets: {groups: [...], state: ...}` waits until target groups serve an instance, or no longer do.
+
+It is for target groups in which someone other than Auto Scaling registers the instance: of a group's
+own target groups Auto Scaling takes care itself, after the launch hook and before the termination hook.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Final
+
+from usher.core.conditions.probe import Call, Found, Permission, Probe, ReplyKind, Shared, not_answered
+from usher.core.field import Field, Refused, attempt
+from usher.core.finding import Standing
+from usher.core.model import Transition
+
+if TYPE_CHECKING:
+    from usher.core.conditions.probe import Reply
+    from usher.core.finding import Memory
+    from usher.core.model import Action
+
+MOST_GROUPS: Final = 5  # all are asked in one look, which makes six calls
+
+_EVERY: Final = timedelta(seconds=20)
+_ARN_EVERY: Final = timedelta(minutes=1)  # an ARN stays as it is, so it may be known from before the action
+_OWN_EVERY: Final = timedelta(minutes=10)  # this call is Auto Scaling's, which has few to spare
+_OWN_AFTER: Final = timedelta(minutes=1)  # most waits are over by then
+_OWN_WITHIN: Final = timedelta(seconds=10)  # a warning is worth no longer delay
+_PASSED_FOR: Final = timedelta(seconds=30)  # what was seen of one group, while the others are asked
+
+_NAME: Final = r"[A-Za-z0-9]([A-Za-z0-9-]{0,30}[A-Za-z0-9])?"
+_ARN: Final = rf"arn:[a-z-]+:elasticloadbalancing:[a-z0-9-]+:[0-9]{{12}}:targetgroup/{_NAME}/[0-9a-f]{{16}}"
+_GROUP_RULE: Final = "must be the name or the ARN of a target group"
+
+_ALL: Final = "all"  # an answer that is not understood is kept as None: never as one without the instance
+
+
+class State(StrEnum):
+    """What the instance is to be in each of the target groups."""
+
+    HEALTHY = "healthy"
+    DRAINED = "drained"
+
+
+# What each health state says of either wish. One that is not here is unknown.
+STANDINGS: Final[Mapping[State, Mapping[str, Standing]]] = {
+    State.HEALTHY: {
+        "healthy": Standing.HOLDS,
+        "initial": Standing.PENDING,
+        "unhealthy": Standing.PENDING,  # it may recover
+        "unhealthy.draining": Standing.PENDING,
+        "draining": Standing.PENDING,
+        "unused": Standing.PENDING,  # no load balancer uses the group, or not in this zone, yet
+        "unavailable": Standing.UNKNOWN,  # health checks are off, or the load balancer cannot say
+    },
+    State.DRAINED: {
+        "unused": Standing.HOLDS,  # nothing sends it requests
+        "healthy": Standing.PENDING,
+        "initial": Standing.PENDING,
+        "unhealthy": Standing.PENDING,  # where all are unhealthy, they get requests all the same
+        "unhealthy.draining": Standing.PENDING,
+        "draining": Standing.PENDING,
+        "unavailable": Standing.UNKNOWN,
+    },
+}
+_NOT_REGISTERED: Final = {State.HEALTHY: Standing.PENDING, State.DRAINED: Standing.HOLDS}
+
+# Whether target groups of a type show instances.
+SHOWS_INSTANCES: Final[Mapping[str, bool]] = {"instance": True, "ip": False, "lambda": False, "alb": False}
+
+_OWN: Final = {
+    Transition.LAUNCHING: "to which Auto Scaling adds the instance only after this hook",
+    Transition.TERMINATING: "from which Auto Scaling took the instance before this hook",
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Targets(Probe):
+    """Holds once the instance is in `state` in each of `groups`, on every port that it has there.
+
+    Its memory: `arns` of the groups; those `passed` in this round, and when; `own`, the groups that are
+    the Auto Scaling group's own, asked for at most once, until `own_until`.
+    """
+
+    groups: tuple[str, ...]
+    state: State
+
+    @classmethod
+    def parse(cls, field: Field) -> Targets:
+        """From `groups`, a list of names and ARNs, and `state`."""
+        parts = field.mapping(("groups", "state"), required=("groups", "state"))
+        groups = attempt(_groups, parts.get("groups"), ())
+        state = attempt(_state, parts.get("state"), None)
+        if state is None or not field.is_sound:
+            raise Refused
+        return cls(groups=groups, state=state)
+
+    @property
+    def name(self) -> str:
+        """See Probe."""
+        return f"targets {', '.join(self.groups)} {self.state}"
+
+    @property
+    def permissions(self) -> tuple[Permission, ...]:
+        """Describing target groups and their health; and which of them are the group's own."""
+        return (
+            Permission(
+                actions=(
+                    "elasticloadbalancing:DescribeTargetGroups",
+                    "elasticloadbalancing:DescribeTargetHealth",
+                    "autoscaling:DescribeLoadBalancerTargetGroups",
+                )
+            ),
+        )
+
+    def ask(self, action: Action, memory: Memory, now: datetime) -> Call:
+        """The ARNs first, then the health in one group after the other; each answer serves many."""
+        if "own" not in memory and "own_until" in memory and now < _moment(memory["own_until"]):
+            return _own_call(action.hook.group, now)
+        arns = memory.get("arns", {})
+        unresolved = [group for group in self.groups if group not in arns]
+        if unresolved:
+            return _group_call(unresolved[0], now)
+        passed = _still_passed(memory, now)
+        open_arns = [arns[group] for group in self.groups if arns[group] not in passed]
+        return _health_call(next(iter(open_arns), arns[self.groups[-1]]))
+
+    def hear(self, action: Action, memory: Memory, call: Call, reply: Reply, now: datetime) -> Found:
+        """Names become ARNs; each group passes in which the instance is as wished."""
+        if call.operation == "DescribeLoadBalancerTargetGroups":
+            return _go_on({**memory, "own": self._own_groups(memory, reply)})
+        if reply.kind is not ReplyKind.ANSWERED:
+            return not_answered(reply, memory, {"TargetGroupNotFound": f"target group {_about(call)}"})
+        if call.operation == "DescribeTargetGroups":
+            return _resolved(memory, call, reply)
+        arn = call.parameters["TargetGroupArn"]
+        standing, said = self._read(reply.data, action.instance_id)
+        detail = f"{_short(arn)}: {said}"
+        if standing is not Standing.HOLDS:
+            return self._found(standing, detail, action, memory, now)
+        passed = _still_passed(memory, now) | {arn: now.isoformat()}
+        if all(memory["arns"][group] in passed for group in self.groups):
+            return self._found(standing, said, action, memory, now)
+        return _go_on({**memory, "passed": passed})
+
+    def _found(self, standing: Standing, detail: str, action: Action, memory: Memory, now: datetime) -> Found:
+        """The verdict of this round; before the first one that matters, whose the groups are is asked."""
+        if self._asks_for_own(standing, action, memory, now):
+            return _go_on({**memory, "own_until": (now + _OWN_WITHIN).isoformat()})
+        own = [_short(group) for group in memory.get("own", ())]
+        warning = (
+            f" (warning: {', '.join(own)} is the Auto Scaling group's own, {_OWN[action.hook.transition]})"
+        )
+        return Found(
+            standing=standing,
+            detail=detail + warning if own else detail,
+            ask_again_after=_EVERY,
+            memory={key: kept for key, kept in memory.items() if key != "passed"},
+        )
+
+    def _asks_for_own(self, standing: Standing, action: Action, memory: Memory, now: datetime) -> bool:
+        """Before it says drained, and once healthy is long in coming: an own group shows in these."""
+        if "own" in memory or "own_until" in memory:
+            return False
+        if standing is Standing.HOLDS:
+            return self.state is State.DRAINED
+        return standing is Standing.PENDING and now >= action.first_seen_at + _OWN_AFTER
+
+    def _read(self, health: Any, instance_id: str) -> tuple[Standing, str]:  # noqa: ANN401 - not trusted
+        """How the instance stands in one group; of several ports the worst counts."""
+        if not isinstance(health, Mapping):
+            return Standing.UNKNOWN, "the answer cannot be read"
+        said = [str(entry).partition("|") for entry in health.get(instance_id, ())]
+        if not said:
+            return _NOT_REGISTERED[self.state], "not registered"
+        read = [
+            (STANDINGS[self.state].get(state, Standing.UNKNOWN), _written(state, reason))
+            for state, _, reason in said
+        ]
+        return min(read, key=lambda each: _WORST_FIRST.index(each[0]))
+
+    def _own_groups(self, memory: Memory, reply: Reply) -> list[str]:
+        own = reply.data if isinstance(reply.data, list) else []
+        return [group for group in self.groups if memory["arns"][group] in own]
+
+
+_WORST_FIRST: Final = (Standing.FAILED, Standing.PENDING, Standing.UNKNOWN, Standing.HOLDS)
+
+
+def _groups(field: Field) -> tuple[str, ...]:
+    found = [attempt(_group, element, "") for element in field.elements()]
+    if not 1 <= len(found) <= MOST_GROUPS:
+        raise field.refuse(f"must be a list of 1 to {MOST_GROUPS} target groups")
+    if field.is_sound and len(set(found)) < len(found):
+        raise field.refuse("must not name a target group twice")
+    return tuple(found)
+
+
+def _group(field: Field) -> str:
+    is_arn = isinstance(field.value, str) and field.value.startswith("arn:")
+    return field.text(_ARN if is_arn else _NAME, _GROUP_RULE)
+
+
+def _state(field: Field) -> State:
+    return field.choice(State)
+
+
+def _group_call(group: str, now: datetime) -> Call:
+    named = {"TargetGroupArns": [group]} if group.startswith("arn:") else {"Names": [group]}
+    return Call(
+        service="elbv2",
+        operation="DescribeTargetGroups",
+        parameters=named,
+        shared=Shared(member=group, reduced=_by_group, every=_ARN_EVERY),
+        not_before=now - _ARN_EVERY,
+    )
+
+
+def _health_call(arn: str) -> Call:
+    return Call(
+        service="elbv2",
+        operation="DescribeTargetHealth",
+        parameters={"TargetGroupArn": arn},
+        shared=Shared(member=_ALL, reduced=_by_instance, every=_EVERY),
+    )
+
+
+def _own_call(group: str, now: datetime) -> Call:
+    return Call(
+        service="autoscaling",
+        operation="DescribeLoadBalancerTargetGroups",
+        parameters={"AutoScalingGroupName": group},
+        shared=Shared(member=_ALL, reduced=_own_arns, every=_OWN_EVERY),
+        not_before=now - _OWN_EVERY,
+    )
+
+
+def _resolved(memory: Memory, call: Call, reply: Reply) -> Found:
+    """What DescribeTargetGroups says of one group: its ARN, and whether it shows instances at all."""
+    group = call.shared.member if call.shared else ""
+    arn, kind = _member(reply.data, "arn"), _member(reply.data, "type")
+    if not isinstance(arn, str) or not isinstance(kind, str) or kind not in SHOWS_INSTANCES:
+        detail = f"target group {_short(group)}: the answer cannot be read (type {kind})"
+        return Found(standing=Standing.UNKNOWN, detail=detail, memory=memory)
+    if not SHOWS_INSTANCES[kind]:
+        detail = f"target group {_short(group)} has targets of type {kind}: an instance never shows in it"
+        return Found(standing=Standing.FAILED, detail=detail)
+    return _go_on({**memory, "arns": {**memory.get("arns", {}), group: arn}})
+
+
+def _by_group(answer: Any) -> dict[str, Any]:  # noqa: ANN401 - not trusted
+    """The ARN and type of each group, under its name and under its ARN."""
+    groups = _listed(answer, "TargetGroups") or []
+    about = [
+        (group, {"arn": _member(group, "TargetGroupArn"), "type": _member(group, "TargetType")})
+        for group in groups
+    ]
+    return {
+        key: kept
+        for group, kept in about
+        for key in (_member(group, "TargetGroupName"), _member(group, "TargetGroupArn"))
+        if isinstance(key, str)
+    }
+
+
+def _by_instance(answer: Any) -> dict[str, Any]:  # noqa: ANN401 - not trusted
+    """Each instance's distinct `State|Reason`s; None for the whole where any of it is not understood."""
+    health: dict[str, set[str]] = {}
+    described = _listed(answer, "TargetHealthDescriptions")
+    for target in described or ():
+        instance_id = _member(_member(target, "Target"), "Id")
+        if not isinstance(instance_id, str):
+            return {_ALL: None}
+        state, reason = (_member(_member(target, "TargetHealth"), key) or "" for key in ("State", "Reason"))
+        health.setdefault(instance_id, set()).add(f"{state}|{reason}")
+    if described is None:
+        return {_ALL: None}
+    return {_ALL: {instance_id: sorted(entries) for instance_id, entries in health.items()}}
+
+
+def _own_arns(answer: Any) -> dict[str, Any]:  # noqa: ANN401 - not trusted
+    attached = _listed(answer, "LoadBalancerTargetGroups") or []
+    return {_ALL: [_member(group, "LoadBalancerTargetGroupARN") for group in attached]}
+
+
+def _listed(answer: Any, key: str) -> list[Any] | None:  # noqa: ANN401 - not trusted
+    found = _member(answer, key)
+    return found if isinstance(found, list) else None
+
+
+def _member(value: Any, key: str) -> Any:  # noqa: ANN401 - not trusted
+    return value.get(key) if isinstance(value, Mapping) else None
+
+
+def _still_passed(memory: Memory, now: datetime) -> dict[str, str]:
+    passed: Mapping[str, str] = memory.get("passed", {})
+    return {arn: at for arn, at in passed.items() if now - _moment(at) < _PASSED_FOR}
+
+
+def _moment(written: str) -> datetime:
+    return datetime.fromisoformat(written)
+
+
+def _written(state: str, reason: str) -> str:
+    return f"{state or 'in no state'} ({reason})" if reason else state or "in no state"
+
+
+def _go_on(memory: Memory) -> Found:
+    return Found(standing=Standing.UNKNOWN, memory=memory, go_on=True)
+
+
+def _about(call: Call) -> str:
+    """The group that a call is about, as people call it."""
+    arn = call.parameters.get("TargetGroupArn")
+    asked = call.shared.member if call.shared and arn is None else arn
+    return _short(str(asked))
+
+
+def _short(group: str) -> str:
+    """Its name, also of an ARN."""
+    return group.split("/")[1] if group.startswith("arn:") else group

@@ -1,0 +1,131 @@
+"""Asks what a condition wants to know: its calls one after the other, or an answer that is shared."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from usher.core.conditions.probe import Found, Reply, ReplyKind
+from usher.core.finding import Standing
+from usher.core.policy import Mode
+from usher.ports import SharedAnswer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from datetime import datetime
+
+    from usher.core.conditions.probe import Call, Probe, Shared
+    from usher.core.finding import Memory
+    from usher.core.model import Action
+    from usher.ports import Calls, SharedAnswers
+
+MOST_CALLS: Final = 6  # of one condition in one look
+_SOON: Final = timedelta(seconds=3)  # somebody else is asking just now
+_OBSERVED: Final = timedelta(hours=1)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Prober:
+    """Implements usher.ports.Probing."""
+
+    calls: Calls
+    answers: SharedAnswers
+    clock: Callable[[], datetime]
+
+    def probe(
+        self,
+        probe: Probe,
+        action: Action,
+        memory: Memory,
+        until: datetime,
+        before_start: Callable[[Memory], None],
+    ) -> Found | None:
+        """See usher.ports.Probing."""
+        for _ in range(MOST_CALLS):
+            now = self.clock()
+            call = probe.ask(action, memory, now)
+            if now + call.longest > until:
+                return None
+            if call.intent is not None:
+                if action.policy.mode is Mode.OBSERVE:
+                    return _would_start(call, memory)
+                before_start(call.intent)
+                memory = call.intent
+            reply = self._reply(call, call.shared, action, now)
+            if reply is None:
+                detail = "waits for an answer that is shared"
+                return Found(standing=Standing.UNKNOWN, detail=detail, ask_again_after=_SOON, memory=memory)
+            found = probe.hear(action, memory, call, reply, self.clock())
+            if not found.go_on:
+                return found
+            memory = found.memory
+        detail = f"it takes more than {MOST_CALLS} calls in a row"
+        return Found(standing=Standing.UNKNOWN, detail=detail, memory=memory)
+
+    def _reply(self, call: Call, shared: Shared | None, action: Action, now: datetime) -> Reply | None:
+        """The reply; None where it is shared and none is new enough yet."""
+        if shared is None:
+            return self.calls.make(call)
+        answer = self._newest(call, shared, now)
+        if isinstance(answer, Reply) or answer is None:
+            return answer
+        if answer.taken_at < (call.not_before or action.first_seen_at):
+            return None
+        if answer.refusal is not None:
+            code, text = answer.refusal
+            return Reply(kind=ReplyKind.REFUSED, code=code, text=text)
+        if shared.members_in is not None and shared.member not in answer.members:
+            return None
+        return Reply(kind=ReplyKind.ANSWERED, data=answer.members.get(shared.member))
+
+    def _newest(self, call: Call, shared: Shared, now: datetime) -> SharedAnswer | Reply | None:
+        """The newest answer, a new one where it is old and nobody else asks; or what came instead."""
+        question = _question(call)
+        if shared.members_in is not None:
+            self.answers.enlist(question, shared.member, now)
+        newest = self.answers.newest(question)
+        if newest is not None and newest.taken_at >= now - shared.every:
+            return newest
+        if not self.answers.lease(question, now, shared.every):
+            return None
+        return self._ask_for_all(call, shared, question, now)
+
+    def _ask_for_all(self, call: Call, shared: Shared, question: str, now: datetime) -> SharedAnswer | Reply:
+        """A new answer, kept for everyone, also where it is a refusal; or a reply that is unknown."""
+        if shared.members_in is None:
+            parts: list[list[str]] = [[]]
+        else:
+            asked = sorted({shared.member, *self.answers.enlisted(question, now)})
+            parts = [asked[start : start + shared.most] for start in range(0, len(asked), shared.most)]
+        members: dict[str, Any] = {}
+        for part in parts:
+            reply = self.calls.make(call, part)
+            if reply.kind is ReplyKind.REFUSED:
+                return self._kept(question, now, refusal=(reply.code, reply.text))
+            if reply.kind is not ReplyKind.ANSWERED:
+                return reply
+            members |= dict.fromkeys(part) | dict(shared.reduced(reply.data))
+        return self._kept(question, now, members=members)
+
+    def _kept(
+        self,
+        question: str,
+        now: datetime,
+        members: Mapping[str, Any] | None = None,
+        refusal: tuple[str, str] | None = None,
+    ) -> SharedAnswer:
+        answer = SharedAnswer(taken_at=now, members=members or {}, refusal=refusal)
+        self.answers.keep(question, answer)
+        return answer
+
+
+def _question(call: Call) -> str:
+    """What names a shared question: equal calls are one."""
+    return f"{call.service} {call.operation} {json.dumps(call.parameters, sort_keys=True)}"
+
+
+def _would_start(call: Call, memory: Memory) -> Found:
+    detail = f"observe mode: would call {call.operation}"
+    return Found(standing=Standing.PENDING, detail=detail, ask_again_after=_OBSERVED, memory=memory)

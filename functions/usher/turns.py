@@ -1,0 +1,78 @@
+"""Whose turn it is: no call on a lifecycle action leaves the budget that all functions share.
+
+Each action has one second booked, for its next heartbeat: the latest one with room before its
+expiry less the margin. Booked so, backwards from the expiries, everything fits in that can fit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from usher.core import deadlines
+from usher.core.model import Phase
+from usher.core.policy import Mode
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from usher.core.model import Action
+    from usher.ports import Budget, Telemetry
+
+_LATE: Final = timedelta(seconds=3)  # a wake-up comes on whole seconds, and takes its time
+_AT_RISK: Final = timedelta(seconds=10)  # so near to the expiry a call goes out, budget or not
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Turns:
+    """The shared budget, as a look uses it."""
+
+    budget: Budget
+    telemetry: Telemetry
+
+    def booked(self, action: Action, now: datetime) -> Action:
+        """The action with a second for its next heartbeat, where it needs one and has none."""
+        needs_beat = now < action.expires_at < action.ends_at and action.phase is Phase.OPEN
+        if action.call_at is not None or not needs_beat or action.policy.mode is Mode.OBSERVE:
+            return action
+        best = deadlines.beat_at_best(action.expires_at, action.hook.heartbeat_timeout, now)
+        last = max(best, deadlines.last_beat_at(action.expires_at, action.hook.heartbeat_timeout))
+        second = self.budget.book(now, best, last, now)
+        if second is None:
+            self.telemetry.count("OverBudget")
+        return replace(action, call_at=second)
+
+    def taken(self, action: Action, now: datetime, *, completes: bool) -> tuple[Action, bool]:
+        """Whether the action's call goes out now; if not, `call_at` says when, where that is known.
+
+        A result goes as soon as there is room: it frees what is booked for the action. A heartbeat
+        that is late for its second takes a new one.
+        """
+        own = action.call_at
+        if own is not None and now - _LATE <= own <= now:
+            return action, True
+        second = self._next(action, now, completes=completes)
+        if second is None:
+            has_later = own is not None and now < own < action.expires_at
+            return action, not has_later and action.expires_at - now <= _AT_RISK
+        if own is not None and own > now:
+            self.budget.give_back(own)
+        return replace(action, call_at=second), second <= now
+
+    def _next(self, action: Action, now: datetime, *, completes: bool) -> datetime | None:
+        last = max(now, deadlines.last_beat_at(action.expires_at, action.hook.heartbeat_timeout))
+        if completes:
+            return self.budget.book(now, now, min(last, action.call_at or last), now)
+        at_once = self.budget.book(now, now, now, now)
+        best = deadlines.beat_at_best(action.expires_at, action.hook.heartbeat_timeout, now)
+        return at_once or self.budget.book(now, best, max(best, last), now)
+
+    def may_describe(self, now: datetime) -> bool:
+        """Whether there is room for one call just now that may as well be left out."""
+        return self.budget.book(now, now, now, now) is not None
+
+    def ended(self, action: Action, now: datetime) -> None:
+        """Give back the second of an action that needs none any more."""
+        if action.call_at is not None and action.call_at > now:
+            self.budget.give_back(action.call_at)

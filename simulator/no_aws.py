@@ -1,0 +1,20 @@
+"""AWS services that nobody can reach: what a probe would have said is not in the messages."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from usher.core.conditions.probe import Reply, ReplyKind
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from usher.core.conditions.probe import Call
+
+
+class NoCalls:
+    """Implements usher.ports.Calls: every reply is unknown."""
+
+    def make(self, call: Call, members: Sequence[str] = ()) -> Reply:  # noqa: ARG002 - as every Calls
+        """Say that nobody knows."""
+        return Reply(kind=ReplyKind.UNKNOWN, text=f"{call.operation} is not in the messages")

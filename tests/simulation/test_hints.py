@@ -1,0 +1,148 @@
+"""Events that bring the next look forward: the end of an instance, and of a command."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.factories import an_action, at
+from tests.unit.test_handlers import Stage
+from usher.aws import messages
+from usher.core.finding import Finding, Standing
+from usher.core.notices import CommandEnd, InstanceEnd, NotUnderstood, Unrelated
+from usher.ports import Raw
+
+if TYPE_CHECKING:
+    from usher.core.model import Action
+
+INSTANCE = "i-0f0e0d0c0b0a09080"
+COMMAND = "0831e1a8-a1ac-4257-a1fd-c831bExample"
+
+
+def state_change(state: object, instance_id: object = INSTANCE) -> dict[str, Any]:
+    return {
+        "version": "0",
+        "id": "ee376907-2647-4179-9203-343cfb3017a4",
+        "detail-type": "EC2 Instance State-change Notification",
+        "source": "aws.ec2",
+        "account": "123456789012",
+        "time": "2026-03-01T11:58:00Z",
+        "region": "us-east-1",
+        "resources": [f"arn:aws:ec2:us-east-1:123456789012:instance/{instance_id}"],
+        "detail": {"instance-id": instance_id, "state": state},
+    }
+
+
+def command_status(status: object = "Success", command_id: object = COMMAND) -> dict[str, Any]:
+    return {
+        "version": "0",
+        "id": "51c0891d-0e34-45b1-83d6-95db273d1602",
+        "detail-type": "EC2 Command Invocation Status-change Notification",
+        "source": "aws.ssm",
+        "account": "123456789012",
+        "time": "2026-03-01T12:00:00Z",
+        "region": "us-east-1",
+        "resources": [f"arn:aws:ec2:us-east-1:123456789012:instance/{INSTANCE}"],
+        "detail": {"command-id": command_id, "instance-id": INSTANCE, "status": status},
+    }
+
+
+@pytest.mark.parametrize("state", ["shutting-down", "terminated"])
+def test_an_ending_instance_is_read(state: str) -> None:
+    assert messages.read(json.dumps(state_change(state))) == InstanceEnd(
+        instance_id=INSTANCE, at=at(-120), detail=f"EC2 Instance State-change Notification: {state}"
+    )
+
+
+@pytest.mark.parametrize("state", ["pending", "running", "stopping", "stopped", "hibernated"])
+def test_no_other_state_is_an_end(state: str) -> None:
+    """A stopped instance may be one of a warm pool."""
+    assert isinstance(messages.read(json.dumps(state_change(state))), Unrelated)
+
+
+@pytest.mark.parametrize(
+    "event",
+    [state_change(7), state_change("terminated", "my-instance"), command_status(command_id=None)],
+    ids=["a state that is no text", "an instance id that is none", "a command without an id"],
+)
+def test_a_hint_that_makes_no_sense_is_not_understood(event: dict[str, Any]) -> None:
+    with pytest.raises(NotUnderstood):
+        messages.read(json.dumps(event))
+
+
+def test_a_commands_end_is_read() -> None:
+    assert messages.read(json.dumps(command_status())) == CommandEnd(
+        instance_id=INSTANCE,
+        command_id=COMMAND,
+        at=at(0),
+        detail="EC2 Command Invocation Status-change Notification: Success",
+    )
+
+
+def opened(stage: Stage, action: Action) -> None:
+    stage.store.open(action, Raw(received_at=at(0), body="{}"))
+
+
+def test_an_instance_that_ended_brings_the_look_of_its_open_actions_forward() -> None:
+    stage = Stage()
+    opened(stage, an_action(look_at=at(1000)))
+
+    stage.intake.take(json.dumps(state_change("terminated")), "sqs")
+
+    kept = stage.store.load("action-1")
+    assert kept is not None
+    assert (kept.look_at, stage.store.evidence(kept).instance_ended_at) == (at(0), at(-120))
+    assert [delay.total_seconds() for _, _, delay in stage.woken] == [0]
+
+
+def test_an_instance_that_ended_before_its_action_was_known_is_remembered() -> None:
+    """A Spot instance ends first; Auto Scaling notices later, and only then runs the termination hook."""
+    stage = Stage()
+    stage.intake.take(json.dumps(state_change("shutting-down")), "sqs")
+    opened(stage, an_action())
+
+    stage.looks.look("action-1")
+
+    closed = stage.store.load("action-1")
+    assert closed is not None
+    assert closed.reason == "EC2 has already ended the instance"
+
+
+def follower(command_id: str) -> Finding:
+    return Finding(
+        condition="command drain #1",
+        standing=Standing.PENDING,
+        detail="InProgress",
+        asked_at=at(0),
+        ask_again_at=at(10),
+        memory={"command_id": command_id},
+    )
+
+
+def test_a_commands_end_makes_the_condition_that_follows_it_ask_at_once() -> None:
+    stage = Stage()
+    opened(
+        stage,
+        an_action(look_at=at(1000), findings=(follower(COMMAND), replace(follower("x"), condition="y"))),
+    )
+
+    stage.intake.take(json.dumps(command_status()), "sqs")
+
+    kept = stage.store.load("action-1")
+    assert kept is not None
+    assert kept.look_at == at(0)
+    assert [found.ask_again_at for found in kept.findings] == [at(0), at(10)]
+
+
+def test_the_end_of_somebody_elses_command_changes_nothing() -> None:
+    stage = Stage()
+    opened(stage, an_action(look_at=at(1000), findings=(follower("another"),)))
+
+    stage.intake.take(json.dumps(command_status()), "sqs")
+
+    kept = stage.store.load("action-1")
+    assert kept is not None
+    assert (kept.look_at, kept.version, stage.woken) == (at(1000), 1, [])

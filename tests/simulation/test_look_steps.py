@@ -1,0 +1,369 @@
+"""The steps of a look beside its decision: questions to AWS, limits, pauses, words of operators, turns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.factories import a_policy, an_action, at, hook_terms
+from tests.simulation.test_looks import ACCEPTED, BUSY, GONE, Scene
+from usher.core.conditions.probe import Call, Found, Probe, Reply, ReplyKind
+from usher.core.finding import Standing
+from usher.core.model import Limits, Outcome, Phase, Result, Word
+from usher.core.policy import Mode
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from datetime import datetime
+
+    from usher.core.finding import Memory
+    from usher.core.model import Action
+
+POLL = timedelta(seconds=10)
+WORD = Word(who="arn:aws:iam::123456789012:user/ada", at=at(0), reason="the disk is full")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Drained(Probe):
+    """Asks whether `queue` is empty; starts the emptying first where it `starts`."""
+
+    queue: str
+    starts: bool = False
+
+    @property
+    def name(self) -> str:
+        return f"drained {self.queue}"
+
+    def ask(self, action: Action, memory: Memory, now: datetime) -> Call:
+        assert (action.is_open, now.tzinfo is not None) == (True, True)
+        if self.starts and "started" not in memory:
+            return Call(service="test", operation="Start", intent={"started": True})
+        return Call(service="test", operation="Ask", parameters={"queue": self.queue})
+
+    def hear(self, action: Action, memory: Memory, call: Call, reply: Reply, now: datetime) -> Found:
+        assert (action.is_open, now.tzinfo is not None) == (True, True)
+        if call.operation == "Start":
+            return Found(standing=Standing.PENDING, memory=memory, go_on=True)
+        if reply.kind is not ReplyKind.ANSWERED:
+            return Found(standing=Standing.UNKNOWN, detail=reply.text, memory=memory)
+        if reply.data == "missing":
+            return Found(standing=Standing.FAILED, detail="no such queue")
+        standing = Standing.HOLDS if reply.data == 0 else Standing.PENDING
+        return Found(standing=standing, detail=f"{reply.data} left", ask_again_after=POLL, memory=memory)
+
+
+@dataclass
+class Told:
+    """Implements Calls: answers as told, and notes what was asked."""
+
+    replies: list[Any]
+    before_call: Callable[[], None] = lambda: None
+    asked: list[str] = field(default_factory=list)
+
+    def make(self, call: Call, members: Sequence[str] = ()) -> Reply:
+        assert not members
+        self.before_call()
+        self.asked.append(call.operation)
+        reply = self.replies.pop(0)
+        return reply if isinstance(reply, Reply) else Reply(kind=ReplyKind.ANSWERED, data=reply)
+
+
+def waiting(*conditions: Probe, **changes: Any) -> Action:
+    """An action of a 5-minute hook that waits for `conditions`, with CONTINUE on success."""
+    policy = replace(a_policy([{"signal": "never"}], on_failure="ABANDON"), until=conditions)
+    terms = {"heartbeat_timeout": timedelta(minutes=5)} | changes.pop("hook", {})
+    return an_action(hook=hook_terms(**terms), policy=policy, **changes)
+
+
+def scene_of(action: Action, replies: Sequence[Any], *answers: Any, now_s: float = 0) -> tuple[Scene, Told]:
+    scene, told = Scene(action, *answers, now_s=now_s), Told(list(replies))
+    told.before_call = lambda: scene.effects.append("asks")
+    scene.looks = replace(
+        scene.looks,
+        probing=replace(scene.looks.probing, calls=told),  # type: ignore[type-var]
+    )
+    return scene, told
+
+
+EMPTY, FILLED = Drained(queue="a"), Drained(queue="b")
+EMPTYING = Drained(queue="a", starts=True)
+
+
+def test_a_condition_is_asked_at_its_own_interval_and_its_action_ends_when_it_holds() -> None:
+    scene, told = scene_of(waiting(EMPTY), [3, 0], ACCEPTED)
+
+    first = scene.look()
+    assert (first.look_at, first.phase) == (at(10), Phase.OPEN)
+    assert first.reason == ""
+    scene.now = at(10)
+    closed = scene.look()
+
+    assert (closed.outcome, closed.result, closed.reason) == (
+        Outcome.COMPLETED, Result.CONTINUE, "done: drained a: 0 left",
+    )  # fmt: skip
+    assert told.asked == ["Ask", "Ask"]
+
+
+def test_what_is_unknown_is_never_done_and_is_asked_again_with_backoff() -> None:
+    unknown = Reply(kind=ReplyKind.UNKNOWN, text="ThrottlingException")
+    scene, told = scene_of(waiting(EMPTY), [unknown] * 4)
+
+    waits = []
+    for _ in range(4):
+        look_at = scene.look().look_at
+        assert look_at is not None
+        waits.append((look_at - scene.now).total_seconds())
+        scene.now = look_at
+
+    assert waits == [5, 10, 20, 40]
+    assert len(told.asked) == 4
+
+
+def test_a_failure_for_good_ends_the_action_as_its_policy_says() -> None:
+    scene, _ = scene_of(waiting(EMPTY), ["missing"], ACCEPTED)
+
+    closed = scene.look()
+
+    assert (closed.result, closed.reason) == (Result.ABANDON, "failed: drained a: no such queue")
+    assert scene.recorder.counts["ConditionFailed"] == 1
+
+
+def test_what_held_is_asked_again_before_a_result_goes_out() -> None:
+    scene, told = scene_of(waiting(EMPTY, FILLED), [0, 5, 2, 0], ACCEPTED)
+
+    assert scene.look().is_open  # a holds, b does not
+    scene.now = at(10)
+    again = scene.look()
+
+    assert again.is_open  # b holds by now, and a no longer does
+    assert [found.detail for found in again.findings] == ["2 left", "0 left"]
+    assert told.asked == ["Ask"] * 4
+
+
+def test_a_heartbeat_that_is_due_goes_before_any_question() -> None:
+    scene, told = scene_of(waiting(EMPTY), [0], ACCEPTED, ACCEPTED, now_s=280)
+
+    beaten = scene.look()
+    assert (beaten.heartbeats, told.asked) == (1, [])
+    assert beaten.look_at is not None
+    scene.now = beaten.look_at
+
+    assert scene.look().outcome is Outcome.COMPLETED
+
+
+def test_no_question_is_asked_that_could_outlast_the_time_to_the_next_heartbeat() -> None:
+    scene, told = scene_of(waiting(EMPTY), [0], ACCEPTED, now_s=270)  # due at 275, and a call may take 6 s
+
+    waited = scene.look()
+
+    assert told.asked == []
+    assert waited.look_at == at(275)
+
+
+def test_what_a_call_starts_is_stored_before_the_call_is_made() -> None:
+    scene, told = scene_of(waiting(EMPTYING), ["ok", 3])
+
+    scene.look()
+
+    stored_first = scene.effects.index(next(e for e in scene.effects if e.startswith("store")))
+    assert stored_first < scene.effects.index("asks")
+    assert told.asked == ["Start", "Ask"]
+    assert scene.action.findings[0].memory == {"started": True}
+
+
+def test_a_look_that_is_cut_off_after_it_started_something_does_not_start_it_again() -> None:
+    scene, told = scene_of(waiting(EMPTYING), [RuntimeError, 0], ACCEPTED)
+
+    class Cut(BaseException):
+        pass
+
+    def cut() -> None:
+        raise Cut
+
+    told.before_call = cut
+    with pytest.raises(Cut):
+        scene.look()
+    told.before_call = lambda: None
+    told.replies = [0]
+    scene.now = at(60)
+
+    assert scene.look().outcome is Outcome.COMPLETED
+    assert told.asked == ["Ask"]
+
+
+def test_observe_mode_asks_and_starts_nothing() -> None:
+    action = waiting(EMPTYING)
+    observed = replace(action, policy=replace(action.policy, mode=Mode.OBSERVE))
+    scene, told = scene_of(observed, [])
+
+    assert scene.look().findings[0].detail == "observe mode: would call Start"
+    assert told.asked == []
+
+
+LIMITED = {"limits": Limits(abandon_per_hour=1), "limited_with": "web-*"}
+
+
+def test_a_hook_at_its_limit_holds_on_and_sends_the_result_when_the_limit_frees() -> None:
+    scene, _ = scene_of(waiting(EMPTY, hook=LIMITED), ["missing"], ACCEPTED)
+    limit = "usher-drain of web-*: ABANDON per hour"
+    scene.looks.limits.grant(limit, "another", 1, timedelta(hours=1), at(-3400))
+
+    held = scene.look()
+    assert (held.phase, held.look_at) == (Phase.OPEN, at(200))
+    assert scene.recorder.counts["HeldByLimit"] == 1
+    scene.now = at(200)
+
+    assert scene.look().result is Result.ABANDON
+
+
+def test_another_hook_and_another_result_have_a_limit_of_their_own() -> None:
+    scene, _ = scene_of(waiting(EMPTY, hook=LIMITED), ["missing"], ACCEPTED)
+    scene.looks.limits.grant("other of web-*: ABANDON per hour", "another", 1, timedelta(hours=1), at(0))
+
+    assert scene.look().result is Result.ABANDON
+
+
+def test_at_the_last_moment_the_limit_gives_way_to_what_the_policy_says_for_giving_up() -> None:
+    action = waiting(EMPTY, hook=LIMITED)
+    action = replace(action, policy=replace(action.policy, on_give_up=Result.CONTINUE))
+    last = (action.decide_by - at(0)).total_seconds()
+    scene, _ = scene_of(replace(action, beaten_at=at(last - 60)), ["missing"], ACCEPTED, now_s=last)
+    limit = "usher-drain of web-*: ABANDON per hour"
+    scene.looks.limits.grant(limit, "another", 1, timedelta(hours=1), at(last - 60))
+
+    assert scene.look().result is Result.CONTINUE
+
+
+def test_an_operators_order_goes_out_whatever_the_limit_and_the_conditions() -> None:
+    action = waiting(EMPTY, hook=LIMITED, ordered=WORD, ordered_result=Result.ABANDON)
+    scene, told = scene_of(action, [], ACCEPTED)
+    limit = "usher-drain of web-*: ABANDON per hour"
+    scene.looks.limits.grant(limit, "another", 1, timedelta(hours=1), at(0))
+
+    closed = scene.look()
+
+    assert closed.result is Result.ABANDON
+    assert closed.reason == f"ordered by {WORD.who}: the disk is full"
+    assert told.asked == []
+
+
+def test_a_held_action_is_beaten_and_not_completed_until_the_last_moment() -> None:
+    action = waiting(held=WORD)  # with nothing to wait for
+    scene, _ = scene_of(action, [], ACCEPTED, ACCEPTED)
+
+    held = scene.look()
+    assert (held.is_open, held.look_at) == (True, at(275))
+    scene.now = at(275)
+    assert scene.look().heartbeats == 1
+
+    last = (action.decide_by - at(0)).total_seconds()
+    scene, _ = scene_of(replace(action, beaten_at=at(last - 60)), [], ACCEPTED, now_s=last)
+    assert scene.look().outcome is Outcome.COMPLETED
+
+
+def test_an_extended_action_gives_up_at_the_time_that_the_operator_said() -> None:
+    action = waiting(EMPTY, extended_to=at(120))
+    scene, _ = scene_of(action, [3, 3], ACCEPTED, now_s=120)
+
+    assert scene.look().reason == "gave up after 2m"
+
+
+def test_an_instance_that_ec2_ended_is_let_go_at_once() -> None:
+    scene, told = scene_of(waiting(EMPTY), [], ACCEPTED)
+    scene.store.keep_instance_end(scene.action.instance_id, at(-90))
+
+    closed = scene.look()
+
+    assert (closed.result, closed.reason) == (Result.CONTINUE, "EC2 has already ended the instance")
+    assert told.asked == []
+
+
+def test_while_paused_nothing_is_called_and_afterwards_it_goes_on() -> None:
+    scene, told = scene_of(waiting(EMPTY), [0], ACCEPTED)
+    scene.store.pause("*", "ada: change freeze")
+
+    paused = scene.look()
+
+    assert (paused.look_at, told.asked) == (at(60), [])
+    assert not [effect for effect in scene.effects if effect.startswith(("heartbeat", "complete"))]
+    scene.store.resume("*")
+    scene.now = at(60)
+    assert scene.look().outcome is Outcome.COMPLETED
+
+
+def test_what_runs_out_while_paused_is_closed_and_says_so() -> None:
+    scene, _ = scene_of(waiting(EMPTY), [], now_s=301)
+    scene.store.pause("usher-drain", "ada: change freeze")
+
+    closed = scene.look()
+
+    assert closed.outcome is Outcome.ENDED_ELSEWHERE
+    assert closed.reason == "its time ran out while Usher was paused: ada: change freeze"
+
+
+def book_all(scene: Scene, first: float, last: float) -> None:
+    """Leave no room from `first` to `last`."""
+    while scene.budget.book(at(first), at(last), at(last), at(0)) is not None:
+        pass
+
+
+def test_a_heartbeat_is_booked_in_the_latest_second_with_room_before_its_margin() -> None:
+    scene, _ = scene_of(waiting(EMPTY), [3])
+    book_all(scene, 200, 275)
+
+    assert scene.look().call_at == at(199)
+
+
+def test_a_result_goes_out_in_the_first_second_with_room_and_gives_its_heartbeats_back() -> None:
+    scene, _ = scene_of(waiting(EMPTY, call_at=at(275)), [0], ACCEPTED)
+    book_all(scene, 0, 2)
+
+    waited = scene.look()
+
+    assert (waited.phase, waited.call_at, waited.look_at) == (Phase.OPEN, at(3), at(3))
+
+
+def test_a_heartbeat_near_its_expiry_goes_out_budget_or_not() -> None:
+    scene, _ = scene_of(waiting(EMPTY), [], ACCEPTED, now_s=290)
+    book_all(scene, 290, 300)
+
+    assert scene.look().heartbeats == 1
+
+
+def test_a_heartbeat_without_room_and_not_at_risk_comes_back() -> None:
+    scene, _ = scene_of(waiting(EMPTY), [], now_s=280)
+    book_all(scene, 280, 300)
+
+    waited = scene.look()
+
+    assert (waited.heartbeats, waited.look_at) == (0, at(285))
+
+
+def test_a_throttle_lowers_what_is_booked() -> None:
+    scene, _ = scene_of(waiting(EMPTY), [], BUSY, now_s=275)
+    scene.look()
+
+    scene.now = at(276)
+    room = 0
+    while scene.budget.book(at(1000), at(1000), at(1000), scene.now) is not None:
+        room += 1
+
+    assert room == 7
+
+
+def test_an_action_that_is_over_gives_its_second_back() -> None:
+    scene, _ = scene_of(waiting(EMPTY, call_at=None), [3], GONE)
+    booked = scene.look().call_at
+    assert booked == at(275)
+    scene.store.keep_instance_end(scene.action.instance_id, at(5))
+    scene.now = at(20)
+    closed = scene.look()
+
+    assert not closed.is_open
+    taken = 0
+    while scene.budget.book(booked, booked, booked, scene.now) is not None:
+        taken += 1
+    assert taken == 10

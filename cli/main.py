@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 import click
 
 from cli.check import check
+from cli.local import local
 from cli.replay import replay_command
 
 
@@ -58,4 +59,5 @@ def main() -> None:
 
 
 main.add_command(check)
+main.add_command(local)
 main.add_command(replay_command)

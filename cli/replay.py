@@ -11,18 +11,22 @@ import click
 from rich.console import Console
 from rich.progress import Progress
 
-from cli import traffic
+from cli import traffic, what_if
 from cli.hooks_file import HooksFileRefused, load
+from cli.html_report import page
 from cli.report import report
 from cli.story import tell
 from cli.traffic import Unreadable
 from simulator.replay import Entry, replay
+from simulator.work_done import Source
+from usher.core import span
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from cli.traffic import Found
     from simulator.replay import Replayed
+    from simulator.work_done import WorkDone
     from usher.core.policy import Configuration
 
 _LONG: Final = 2000  # entries from which on progress is shown
@@ -33,6 +37,8 @@ _EXAMPLES: Final = """
 Examples:
   usher replay events/captured/ --hooks events/captured/hooks.yaml
   usher replay yesterday.jsonl --json | jq .summary
+  usher replay yesterday.jsonl --report yesterday.html
+  usher replay yesterday.jsonl --hooks new.yaml --against old.yaml --work-done outcome
   aws sqs receive-message --queue-url URL | jq -c '.Messages[].Body|fromjson' | usher replay -
 
 \b
@@ -40,7 +46,26 @@ Exit codes:
   0  all is well
   1  something was rejected, or fell to the hook's default result
   2  wrong usage, or a hooks file that is not sound
+  3  with --against: a result or an outcome differs
 """
+
+
+def _in_a_folder(_context: click.Context, _option: click.Parameter, file: Path | None) -> Path | None:
+    """Refuse, before the replay, a file that could not be written after it."""
+    if file is not None and not file.parent.is_dir():
+        raise click.BadParameter(f"there is no folder {file.parent}")
+    return file
+
+
+def _as_work_done(_context: click.Context, _option: click.Parameter, text: str | None) -> WorkDone | None:
+    if text is None:
+        return None
+    try:
+        return Source(text) if text in tuple(Source) else span.parse(text)
+    except ValueError:
+        raise click.BadParameter(
+            f"must be outcome, signal, or a duration such as 10m, got {text!r}"
+        ) from None
 
 
 @click.command(name="replay", epilog=_EXAMPLES)
@@ -54,33 +79,101 @@ Exit codes:
     type=click.Path(path_type=Path),
     help="The hooks file to replay under.",
 )
+@click.option(
+    "--against",
+    metavar="OLD.yaml",
+    type=click.Path(path_type=Path),
+    help="Replay under this hooks file too, and show what differs.",
+)
+@click.option(
+    "--work-done",
+    metavar="outcome|signal|DURATION",
+    callback=_as_work_done,
+    help="When the conditions that ask AWS began to hold: at the captured outcome of the move, at the "
+    "first done signal, or so long after the start. No captured outcome ends an action then.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the whole report as JSON.")
+@click.option(
+    "--report",
+    "report_file",
+    metavar="FILE.html",
+    type=click.Path(path_type=Path, dir_okay=False, writable=True),
+    callback=_in_a_folder,
+    help="Write a page with the timeline of every held instance.",
+)
 @click.pass_context
-def replay_command(context: click.Context, paths: tuple[str, ...], hooks: Path, *, as_json: bool) -> None:
+def replay_command(
+    context: click.Context,
+    paths: tuple[str, ...],
+    hooks: Path,
+    against: Path | None,
+    work_done: WorkDone | None,
+    report_file: Path | None,
+    *,
+    as_json: bool,
+) -> None:
     """Feed captured notifications through the real handlers.
 
     PATH is a file of JSON or JSON lines, a folder of .json and .jsonl files, or - for standard
     input. Nothing is sent to AWS, and no credentials are needed: simulated Auto Scaling opens each
     action at the time in its message, and everything runs on a virtual clock.
     """
+    configuration = _loaded(context, hooks, "--hooks")
+    before = None if against is None else _loaded(context, against, "--against")
+    found = _found(paths)
+    told, replayed = _told(found, configuration, work_done)
+    if report_file is not None:
+        report_file.write_text(page(told, replayed), encoding="utf-8", newline="\n")
+        click.echo(f"Wrote {report_file}.", err=True)
+    if before is not None:
+        exit_code = _compared(told, _told(found, before, work_done)[0], as_json=as_json)
+    else:
+        if as_json:
+            click.echo(json.dumps(told, indent=1))
+        elif found:
+            tell(told, _wide_console())
+        exit_code = _exit_code(told["summary"])
+    if _concerns_nobody(told["summary"]):
+        click.echo(f"No action: no message is of a hook in {hooks}; is --hooks right?", err=True)
+    context.exit(exit_code)
+
+
+def _loaded(context: click.Context, hooks: Path, option: str) -> Configuration:
     try:
-        configuration = load(hooks)
+        return load(hooks)
     except HooksFileRefused as refused:
         for complaint in refused.complaints:
             click.echo(complaint, err=True)
-        click.echo(f"Mend {hooks}, or name another file with --hooks.", err=True)
+        click.echo(f"Mend {hooks}, or name another file with {option}.", err=True)
         context.exit(2)
-    found = _found(paths)
+
+
+def _told(
+    found: Sequence[Found], configuration: Configuration, work_done: WorkDone | None
+) -> tuple[dict[str, Any], Replayed]:
+    """The report of a replay, and the replay itself."""
     entries = [entry for entry in found if isinstance(entry, Entry)]
     unreadable = [place for place in found if isinstance(place, Unreadable)]
-    told = report(_replay(entries, configuration), unreadable)
+    replayed = _replay(entries, configuration, work_done)
+    return report(replayed, unreadable), replayed
+
+
+def _compared(new: dict[str, Any], old: dict[str, Any], *, as_json: bool) -> int:
+    """Show what differs; the exit code."""
+    compared = what_if.compare(old, new)
+    for place in new["rejected"]:
+        click.echo(f"rejected {place['source']}: {place['reason']}", err=True)
     if as_json:
-        click.echo(json.dumps(told, indent=1))
-    elif found:
-        tell(told, Console(highlight=False, emoji=False, soft_wrap=True, width=_WIDTH))
-    if _concerns_nobody(told["summary"]):
-        click.echo(f"No action: no message is of a hook in {hooks}; is --hooks right?", err=True)
-    context.exit(_exit_code(told["summary"]))
+        click.echo(json.dumps(compared, indent=1))
+    else:
+        on_terminal = Console(highlight=False, emoji=False)
+        what_if.tell(compared, on_terminal if on_terminal.is_terminal else _wide_console())
+    differs = any(what_if.result_differs(pair) for pair in compared["actions"])
+    return what_if.RESULT_DIFFERS if differs else _exit_code(new["summary"])
+
+
+def _wide_console() -> Console:
+    return Console(highlight=False, emoji=False, soft_wrap=True, width=_WIDTH)
 
 
 def _found(paths: tuple[str, ...]) -> list[Found]:
@@ -108,12 +201,12 @@ def _concerns_nobody(summary: dict[str, Any]) -> bool:
     return not summary["actions"] and summary["received"] > summary["rejected"]
 
 
-def _replay(entries: Sequence[Entry], configuration: Configuration) -> Replayed:
+def _replay(entries: Sequence[Entry], configuration: Configuration, work_done: WorkDone | None) -> Replayed:
     if len(entries) < _LONG or sys.stderr is None or not sys.stderr.isatty():
-        return replay(entries, configuration)
+        return replay(entries, configuration, work_done=work_done)
     with Progress(console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("replaying", total=len(entries))
-        return replay(entries, configuration, lambda: progress.advance(task))
+        return replay(entries, configuration, lambda: progress.advance(task), work_done)
 
 
 def _exit_code(summary: dict[str, Any]) -> int:

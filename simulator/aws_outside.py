@@ -60,7 +60,12 @@ class AwsOutside:
         self._undeliverable = undeliverable
         self._say = say
         self._said: set[str] = set()
-        self._session = Session(region_name=REGION)
+        self._session = Session(  # where the environment has no keys, boto3 looks for some itself
+            region_name=REGION,
+            aws_access_key_id=environment.get("AWS_ACCESS_KEY_ID"),
+            aws_secret_access_key=environment.get("AWS_SECRET_ACCESS_KEY"),
+            aws_session_token=environment.get("AWS_SESSION_TOKEN"),
+        )
         self._making = Lock()  # sessions are not made for threads
         self._jobs: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self._closed = False

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from simulator.waits import EndedBy, Wait
+from simulator.work_done import assuming, nothing, times, waits_of_move
 from simulator.world import World
 from usher.aws import messages
-from usher.core.model import MoveEnd
+from usher.core.model import MoveEnd, Signal
 from usher.core.notices import LifecycleNotice, NotUnderstood, Unrelated
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from simulator.waits import Waits
+    from simulator.work_done import WorkDone
     from usher.core.notices import Notice
     from usher.core.policy import Configuration
 
 _NO_TIME: Final = datetime(2026, 1, 1, tzinfo=UTC)  # where no message has a time of its own
-_ACTIVITY_SLACK: Final = timedelta(seconds=2)  # event times are whole seconds
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,36 +45,65 @@ class Taken:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Replayed:
-    """The world after a replay, and what became of each entry, in the order of delivery."""
+    """The world after a replay, and what became of each entry, in the order of delivery.
+
+    `done_at` has, by token, when `work_done` says that the work was done.
+    """
 
     world: World
     taken: Sequence[Taken]
+    work_done: WorkDone | None = None
+    done_at: Mapping[str, datetime] = field(default_factory=dict)
 
 
 def replay(
-    entries: Sequence[Entry], configuration: Configuration, progress: Callable[[], None] = lambda: None
+    entries: Sequence[Entry],
+    configuration: Configuration,
+    progress: Callable[[], None] = lambda: None,
+    work_done: WorkDone | None = None,
 ) -> Replayed:
-    """Replay `entries`; `progress` is called after each delivery."""
+    """Replay `entries`; `progress` is called after each delivery.
+
+    With `work_done` the probe conditions begin to hold at the time that it tells, and no captured
+    outcome ends an action.
+    """
     notices = [_read(entry) for entry in entries]
     moments = _moments(entries, notices)
+    waits = _waits(configuration, notices)
+    done_at = {} if work_done is None else _done_at(work_done, waits, notices)
+    found = nothing if work_done is None else assuming(work_done, done_at)
     started = [notice.at for notice in notices if isinstance(notice, LifecycleNotice)]
-    world = World(configuration, min([*moments, *started], default=_NO_TIME))
-    _begin_waits(world, configuration, notices)
-    _end_waits(world, notices)
+    world = World(configuration, min([*moments, *started], default=_NO_TIME), found)
+    for wait in waits:
+        world.clock.at(wait.started_at, partial(world.waits.begin, wait))
+    if work_done is None:
+        _end_waits(world, notices)
     taken: list[Taken] = []
-
-    def deliver(entry: Entry, moment: datetime) -> None:
-        def then() -> None:
-            kind, reason = world.recorder.taken[-1]
-            taken.append(Taken(source=entry.source, kind=kind, reason=reason))
-            progress()
-
-        world.deliver_at(moment, entry.body, then)
-
     for entry, moment in zip(entries, moments, strict=True):
-        deliver(entry, moment)
+        world.deliver_at(moment, entry.body, _taking(entry, world, taken, progress))
     world.run_to_end(max(moments, default=_NO_TIME))
-    return Replayed(world=world, taken=taken)
+    return Replayed(world=world, taken=taken, work_done=work_done, done_at=done_at)
+
+
+def _taking(
+    entry: Entry, world: World, taken: list[Taken], progress: Callable[[], None]
+) -> Callable[[], None]:
+    """To be called after a delivery: the recorder knows last what became of it."""
+
+    def take() -> None:
+        kind, reason = world.recorder.taken[-1]
+        taken.append(Taken(source=entry.source, kind=kind, reason=reason))
+        progress()
+
+    return take
+
+
+def _done_at(
+    work_done: WorkDone, waits: Sequence[Wait], notices: Sequence[Notice | None]
+) -> Mapping[str, datetime]:
+    move_ends = [notice for notice in notices if isinstance(notice, MoveEnd)]
+    signals = [notice for notice in notices if isinstance(notice, Signal)]
+    return times(work_done, waits, move_ends, signals)
 
 
 def _read(entry: Entry) -> Notice | None:
@@ -103,17 +134,16 @@ def _own_time(notice: Notice | None) -> datetime | None:
             return notice.at
 
 
-def _begin_waits(world: World, configuration: Configuration, notices: Sequence[Notice | None]) -> None:
+def _waits(configuration: Configuration, notices: Sequence[Notice | None]) -> list[Wait]:
     """Simulated Auto Scaling opens each action at the time in its message."""
-    begun: set[str] = set()
+    waits: dict[str, Wait] = {}
     for notice in notices:
-        if not isinstance(notice, LifecycleNotice) or notice.token in begun:
+        if not isinstance(notice, LifecycleNotice) or notice.token in waits:
             continue
         hook = configuration.hook(notice.hook, notice.group, notice.transition)
         if hook is None:
             continue
-        begun.add(notice.token)
-        wait = Wait(
+        waits[notice.token] = Wait(
             token=notice.token,
             group=notice.group,
             hook=notice.hook,
@@ -126,40 +156,17 @@ def _begin_waits(world: World, configuration: Configuration, notices: Sequence[N
             started_at=notice.at,
             expires_at=notice.at + hook.heartbeat_timeout,
         )
-        world.clock.at(notice.at, _beginning(world.waits, wait))
-
-
-def _beginning(waits: Waits, wait: Wait) -> Callable[[], None]:
-    return lambda: waits.begin(wait)
+    return list(waits.values())
 
 
 def _end_waits(world: World, notices: Sequence[Notice | None]) -> None:
     """A captured outcome means that someone else completed the action, at the outcome's end."""
     for notice in notices:
         if isinstance(notice, MoveEnd):
-            world.clock.at(notice.ended_at, _ending(world.waits, notice))
+            world.clock.at(notice.ended_at, partial(_end_move, world.waits, notice))
 
 
-def _ending(waits: Waits, end: MoveEnd) -> Callable[[], None]:
-    def do() -> None:
-        for wait in _waits_of_move(waits, end):
-            if wait.is_open:
-                waits.end(wait, "CONTINUE", EndedBy.OTHER)
-
-    return do
-
-
-def _waits_of_move(waits: Waits, end: MoveEnd) -> list[Wait]:
-    """The waits of the move that began last before `end`, of the same origin and destination."""
-    same = [
-        wait
-        for wait in waits.of_instance(end.instance_id)
-        if (wait.origin, wait.destination) == (end.origin, end.destination)
-        and wait.started_at <= end.ended_at
-        and wait.transition == end.transition
-    ]
-    if not same:
-        return []
-    last = max(wait.started_at for wait in same)
-    since = last if end.started_at is None else min(last, end.started_at - _ACTIVITY_SLACK)
-    return [wait for wait in same if wait.started_at >= since]
+def _end_move(waits: Waits, end: MoveEnd) -> None:
+    for wait in waits_of_move(waits.of_instance(end.instance_id), end):
+        if wait.is_open:
+            waits.end(wait, "CONTINUE", EndedBy.OTHER)

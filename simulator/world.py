@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from simulator.clock import VirtualClock
 from simulator.lifecycle_calls import LifecycleCalls
+from simulator.memory_budget import MemoryBudget, MemoryLimits
 from simulator.memory_store import MemoryStore
 from simulator.recorder import Recorder
 from simulator.waits import Waits
 from simulator.wire import auto_scaling_client
+from simulator.work_done import AssumedProbing, nothing
 from usher import handlers
 from usher.aws.autoscaling import AutoScalingApi
 from usher.aws.queues import delay_s, wake_up_body
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
+    from simulator.work_done import Finder
     from usher.core.policy import Configuration
 
 SWEEP_INTERVAL: Final = timedelta(minutes=1)
@@ -35,9 +38,12 @@ class NeverEnds(Exception):  # noqa: N818 - it reads as what happened
 
 
 class World:
-    """Runs Usher on a virtual clock. Nothing in it asks the machine for time or chance."""
+    """Runs Usher on a virtual clock. Nothing in it asks the machine for time or chance.
 
-    def __init__(self, configuration: Configuration, start: datetime) -> None:
+    `found` says what the probe conditions find.
+    """
+
+    def __init__(self, configuration: Configuration, start: datetime, found: Finder = nothing) -> None:
         self.clock = VirtualClock(start)
         self.waits = Waits(self.clock)
         self.store = MemoryStore(self.clock)
@@ -49,6 +55,9 @@ class World:
         looks = Looks(
             store=self.store,
             auto_scaling=AutoScalingApi(client),
+            budget=MemoryBudget(CALLS_PER_SECOND),
+            limits=MemoryLimits(),
+            probing=AssumedProbing(found, self.clock),
             wake_ups=wake_ups,
             telemetry=self.recorder,
             clock=self.clock,
@@ -65,8 +74,8 @@ class World:
         )
         self._message_ids = ids
         self._intake = handlers.intake_handler(intake)
-        self._wake = handlers.wake_handler(looks, self.dead_letters, CALLS_PER_SECOND)
-        self._sweep = handlers.sweep_handler(looks, CALLS_PER_SECOND)
+        self._wake = handlers.wake_handler(looks, self.dead_letters)
+        self._sweep = handlers.sweep_handler(looks)
         self.clock.at(start, self._run_sweep)
 
     def deliver_at(self, moment: datetime, body: str, then: Callable[[], None] = lambda: None) -> None:

@@ -1,0 +1,71 @@
+// The story of one action: its facts, and everything that happened to it.
+
+let told = 0; // its place among the rows
+
+/** Open the story of the row at `index`. */
+function tell(index) {
+  const action = shown.rows[index];
+  if (!action) return;
+  told = index;
+  byId("story-title").textContent = `${action.instance_id}: ${END_WORDS[action.ending]}`;
+  byId("story-facts").replaceChildren(...facts(action));
+  byId("story-table").tBodies[0].replaceChildren(...storyLines(action));
+  byId("story-before").disabled = index === 0;
+  byId("story-after").disabled = index === shown.rows.length - 1;
+  if (!byId("story").open) byId("story").showModal();
+  byId("story").scrollTop = 0;
+  byId("story-title").focus();
+}
+
+function facts(action) {
+  const way = action.origin ? `, ${action.origin} → ${action.destination}` : "";
+  const timeout = duration(action.heartbeat_timeout_s);
+  const hook = `${action.hook} (heartbeat timeout ${timeout}, default ${action.default_result})`;
+  const late = duration((action.seen - action.start) / SECOND);
+  return [
+    fact("Reason", action.reason),
+    fact("Held", duration(action.held)),
+    fact("Group", action.group),
+    fact("Hook", hook),
+    fact("Policy", action.policy),
+    fact("Transition", `${action.transition}${way}`),
+    fact("Started", moment(action.started_at)),
+    fact("Known", `${moment(action.first_seen_at)}, after ${late}`),
+    fact("Closed", moment(action.closed_at)),
+    fact("Heartbeats", count(action.beats.length)),
+    fact("Least margin", duration(action.least)),
+    fact("Heard by", action.received_by.join(", ")),
+    fact("Token", action.token ?? "none: found by its wait"),
+  ];
+}
+
+function storyLines(action) {
+  const margins = new Map(action.beats.map((beat) => [beat.at, beat.margin]));
+  return action.timeline.map((line) => {
+    const at = Date.parse(line.at);
+    const times = line.count ? ` (${line.count} times, the last at ${moment(line.last_at).slice(11)})` : "";
+    const margin = line.event === "heartbeat" && margins.has(at) ? duration(margins.get(at)) : "";
+    return make(
+      "tr",
+      {},
+      cell(moment(line.at), "time"),
+      cell(duration((at - action.start) / SECOND), "number"),
+      cell(line.event),
+      cell(line.detail + times),
+      cell(margin, "number"),
+    );
+  });
+}
+
+/** A button that tells the story of an action, wherever it stands among the rows. */
+function storyButton(action) {
+  const onclick = () => tell(shown.rows.indexOf(action));
+  return make("button", { type: "button", onclick, "aria-haspopup": "dialog" }, action.instance_id);
+}
+
+function listenToStory() {
+  byId("story-before").onclick = () => tell(told - 1);
+  byId("story-after").onclick = () => tell(told + 1);
+  byId("story-close").onclick = () => byId("story").close();
+  byId("margins").onclick = (event) => tell(rowOfMarginAt(event));
+}

@@ -1,0 +1,307 @@
+"""Usher as it is deployed, on the virtual clock: its functions, queues, schedule and records."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from datetime import timedelta
+from itertools import count
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from simulator.effects import DEPTH, ShakyBudget, ShakyStore, SimulatedDeadLetters, SimulatedWakeUps
+from simulator.faults import Fault, Part
+from simulator.invocations import Cut, Invocation
+from simulator.memory_budget import MemoryAnswers, MemoryBudget, MemoryLimits
+from simulator.memory_store import MemoryStore
+from simulator.no_aws import NoCalls
+from simulator.queue import EventSourceMapping, SimulatedQueue
+from usher import handlers
+from usher.intake import Intake
+from usher.looks import Looks
+from usher.ports import Store
+from usher.probing import Prober
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping, Sequence
+    from datetime import datetime
+
+    from simulator.effects import Effects, Watch
+    from simulator.invocations import TimeLeft
+    from simulator.queue import Batch, Ended, Message
+    from usher.core.policy import Configuration
+    from usher.ports import AutoScaling, Calls, Telemetry
+
+MOST_DEPTH: Final = 16  # what Lambda's loop detection lets pass
+MINUTE: Final = timedelta(minutes=1)
+_OUTAGE: Final = timedelta(hours=6)
+_SWEEPS_AT_ONCE: Final = 8
+_LATEST_STEP: Final = 25  # at which a function is cut off
+_COLD_START: Final = timedelta(milliseconds=900)
+_LAMBDA_TRIES_AFTER: Final = (timedelta(minutes=1), timedelta(minutes=2))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Deployed:
+    """The settings of a function and its queue, as infra/controller.py has them."""
+
+    function: str
+    timeout: timedelta
+    batch_size: int = 1
+    most_at_once: int = 20
+    feeds_itself: bool = False  # its recursive loop setting is Allow
+
+    @property
+    def visibility_timeout(self) -> timedelta:
+        """As AWS advises for an event source mapping."""
+        return 6 * self.timeout
+
+    @property
+    def most_receives(self) -> int:
+        """An outage of hours sends nothing to the dead letters."""
+        return math.ceil(_OUTAGE / self.visibility_timeout)
+
+
+INTAKE: Final = Deployed(function="intake", timeout=timedelta(seconds=10), batch_size=10)
+WAKE: Final = Deployed(function="wake", timeout=timedelta(seconds=60), batch_size=5, feeds_itself=True)
+SWEEP: Final = Deployed(function="sweep", timeout=timedelta(seconds=60))
+_PARTS: Final = {"intake": Part.INTAKE, "wake": Part.WAKE, "sweep": Part.SWEEP}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SweepRun:
+    """One run of the sweep that returned."""
+
+    began_at: datetime
+    ended_at: datetime
+    faults: int
+
+
+class Deployment:
+    """Runs Usher. Whatever comes to it from outside goes into `inbox`, or to `invoke_intake`."""
+
+    def __init__(
+        self,
+        configuration: Configuration,
+        effects: Effects,
+        auto_scaling: AutoScaling,
+        telemetry: Telemetry,
+        watch: Watch,
+        *,
+        calls_per_second: float = 10.0,
+        calls: Calls | None = None,
+    ) -> None:
+        self.effects = effects
+        self.clock = effects.clock
+        self.memory = MemoryStore(effects.invocations.now)
+        self.inbox_dead_letters = SimulatedQueue(self.clock)
+        self.wake_dead_letters = SimulatedQueue(self.clock)
+        self.inbox = _queue(effects, INTAKE, self.inbox_dead_letters)
+        self.wake_ups = _queue(effects, WAKE, self.wake_dead_letters)
+        self.sweeps: list[SweepRun] = []
+        self.on_acknowledged: Callable[[str], None] = lambda _: None
+        self._ids = count(1)
+        self._random = effects.random
+        self._telemetry = telemetry
+        self._handlers: dict[tuple[str, int], handlers.Handler] = {}
+        store = cast(Store, ShakyStore(effects, self.memory, watch))
+        self._looks = Looks(
+            store=store,
+            auto_scaling=auto_scaling,
+            budget=ShakyBudget(effects, MemoryBudget(calls_per_second)),
+            limits=MemoryLimits(),
+            probing=Prober(calls=calls or NoCalls(), answers=MemoryAnswers(), clock=effects.invocations.now),
+            wake_ups=SimulatedWakeUps(effects, self.wake_ups, watch),
+            telemetry=telemetry,
+            clock=effects.invocations.now,
+            new_id=self._new_id,
+        )
+        self.deploy(configuration)
+        self._map(self.inbox, INTAKE)
+        self._map(self.wake_ups, WAKE)
+        self._sweep_at(self.clock())
+
+    def deploy(self, configuration: Configuration) -> None:
+        """Put a configuration in force. Invocations that run end under the one before."""
+        self.configuration = configuration
+        self._handlers.clear()
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether nothing is open, under way or waiting."""
+        waits = self.memory.open_actions() or len(self.inbox) or len(self.wake_ups)
+        return not waits and not self.effects.invocations.running
+
+    def invoke_intake(self, body: str, tries: int = 0) -> None:
+        """A direct invocation, by Auto Scaling: tried three times, then it goes to the inbox."""
+
+        def ended(returned: object, error: BaseException | None) -> None:
+            if error is None and returned is not None:
+                self.on_acknowledged(body)
+            elif tries < len(_LAMBDA_TRIES_AFTER):
+                again_at = self.clock() + _LAMBDA_TRIES_AFTER[tries]
+                self.clock.at(again_at, lambda: self.invoke_intake(body, tries + 1))
+            else:
+                payload = json.loads(body)
+                self.inbox.send(json.dumps({"requestContext": {}, "requestPayload": payload}))
+
+        if self.effects.faults.is_down(Part.INTAKE, self.clock()):
+            ended(None, None)
+            return
+        handler = self._intake_handler()
+        self._invoke(INTAKE, lambda time_left: handler(json.loads(body), time_left), ended)
+
+    # -- functions ----------------------------------------------------------------------------
+
+    def _map(self, queue: SimulatedQueue, settings: Deployed) -> None:
+        EventSourceMapping(
+            self.clock,
+            queue,
+            lambda batch, ended: self._take_batch(settings, batch, ended),
+            batch_size=settings.batch_size,
+            most_at_once=settings.most_at_once,
+            cold_start=_COLD_START,
+        )
+
+    def _take_batch(self, settings: Deployed, batch: Batch, ended: Ended) -> None:
+        faults = self.effects.faults
+        if faults.is_down(_PARTS[settings.function], self.clock()):
+            self._tell_of_wake_ups(settings, batch, f"{settings.function} down")
+            ended(None)
+            return
+        if _depth(batch) >= MOST_DEPTH and not settings.feeds_itself:
+            ended(())  # Lambda's loop detection drops the batch
+            return
+        if faults.hits(Fault.TWICE):
+            self._run_batch(settings, batch, -batch.container, lambda _: None)
+        self._run_batch(settings, batch, batch.container, ended)
+
+    def _run_batch(self, settings: Deployed, batch: Batch, container: int, ended: Ended) -> None:
+        handler = self._handler(settings.function, container)
+        event = {"Records": [_sqs_record(message) for message in batch.messages]}
+
+        def done(returned: Mapping[str, Any] | None, error: BaseException | None) -> None:
+            failed = None if error is not None else _failed(returned)
+            if settings is INTAKE:
+                self._acknowledge(batch, failed)
+            ended(failed)
+
+        wake_ups = _wake_ups(batch) if settings is WAKE else []
+        self._invoke(settings, lambda time_left: handler(event, time_left), done, wake_ups, _depth(batch))
+
+    def _acknowledge(self, batch: Batch, failed: Collection[str] | None) -> None:
+        for message in batch.messages if failed is not None else ():
+            if failed is not None and message.id not in failed:
+                self.on_acknowledged(message.body)
+
+    def _invoke(
+        self,
+        settings: Deployed,
+        work: Callable[[TimeLeft], Any],
+        ended: Callable[[Any, BaseException | None], None],
+        wake_ups: Sequence[tuple[str, int]] = (),
+        depth: int = 0,
+    ) -> Invocation:
+        faults = self.effects.faults
+        invocation = Invocation(
+            function=settings.function,
+            timeout=settings.timeout,
+            skew=faults.skew(),
+            cut_at=self._random.randint(1, _LATEST_STEP) if faults.hits(Fault.CUT) else 0,
+            actions={action_id for action_id, _ in wake_ups},
+            sent_for=frozenset(wake_ups),
+            depth=depth,
+        )
+        self.effects.invocations.start(invocation, work, ended)
+        return invocation
+
+    def _handler(self, function: str, container: int) -> handlers.Handler:
+        """A container keeps its handler; after a deploy there are new ones."""
+        known = self._handlers.get((function, container))
+        if known is None:
+            if function == "intake":
+                known = self._intake_handler()
+            else:
+                known = handlers.wake_handler(
+                    self._looks, SimulatedDeadLetters(self.effects, self.wake_dead_letters)
+                )
+            self._handlers[function, container] = known
+        return known
+
+    def _intake_handler(self) -> handlers.Handler:
+        intake = Intake(
+            configuration=self.configuration,
+            store=self._looks.store,
+            wake_ups=self._looks.wake_ups,
+            dead_letters=SimulatedDeadLetters(self.effects, self.inbox_dead_letters),
+            telemetry=self._telemetry,
+            clock=self._looks.clock,
+            new_id=self._new_id,
+        )
+        return handlers.intake_handler(intake)
+
+    def _new_id(self) -> str:
+        return f"id-{next(self._ids):06d}"
+
+    # -- the schedule ---------------------------------------------------------------------------
+
+    def _sweep_at(self, minute: datetime) -> None:
+        """The run of one minute: at some second of it, or not at all."""
+        jitter = timedelta(seconds=self._random.uniform(0, 59))
+        self.clock.at(minute + jitter, self._run_sweep)
+        self.clock.at(minute + MINUTE, lambda: self._sweep_at(minute + MINUTE))
+
+    def _run_sweep(self) -> None:
+        faults = self.effects.faults
+        if faults.is_down(Part.SWEEP, self.clock()) or faults.hits(Fault.SWEEP_MISSED):
+            faults.met(Fault.SWEEP_MISSED, self.clock())
+            return
+        work = self.effects.invocations.at_once(_SWEEPS_AT_ONCE)
+        handler = handlers.sweep_handler(self._looks, work=work)
+        began_at = self.clock()
+
+        def ended(_: object, error: BaseException | None) -> None:
+            if not isinstance(error, Cut):
+                run = SweepRun(began_at=began_at, ended_at=self.clock(), faults=invocation.faults)
+                self.sweeps.append(run)
+
+        invocation = self._invoke(SWEEP, lambda time_left: handler({}, time_left), ended)
+
+    def _tell_of_wake_ups(self, settings: Deployed, batch: Batch, fault: str) -> None:
+        for action_id, _ in _wake_ups(batch) if settings is WAKE else ():
+            self.effects.meets(fault, action_id)
+
+
+def _queue(effects: Effects, settings: Deployed, dead_letters: SimulatedQueue) -> SimulatedQueue:
+    return SimulatedQueue(
+        effects.clock,
+        visibility_timeout=settings.visibility_timeout,
+        most_receives=settings.most_receives,
+        dead_letters=dead_letters,
+    )
+
+
+def _failed(returned: Mapping[str, Any] | None) -> Collection[str]:
+    return {each["itemIdentifier"] for each in (returned or {}).get("batchItemFailures", [])}
+
+
+def _depth(batch: Batch) -> int:
+    return max(int(message.attributes.get(DEPTH, "0")) for message in batch.messages)
+
+
+def _wake_ups(batch: Batch) -> list[tuple[str, int]]:
+    bodies = [json.loads(message.body) for message in batch.messages]
+    return [(body["action_id"], body["version"]) for body in bodies]
+
+
+def _sqs_record(message: Message) -> dict[str, Any]:
+    return {
+        "messageId": message.id,
+        "receiptHandle": "handle",
+        "body": message.body,
+        "attributes": {},
+        "messageAttributes": {},
+        "eventSource": "aws:sqs",
+        "eventSourceARN": "arn:aws:sqs:us-east-1:111122223333:usher",
+        "awsRegion": "us-east-1",
+    }

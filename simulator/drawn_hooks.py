@@ -1,0 +1,121 @@
+"""Hooks files, drawn from a seed: sound ones, whose waits fit into a run."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from usher.core import span
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from simulator.dice import Dice
+
+    Data = dict[str, Any]
+
+_GROUPS: Final = ("web-1", "jobs-a", "jobs-b")
+_SHORT: Final = ("30s", "45s", "1m", "2m", "5m")
+_LONG: Final = ("10m", "30m", "1h", "2h")
+_RESULTS: Final = ("CONTINUE", "ABANDON")
+_LONGEST: Final = timedelta(hours=2)
+
+
+def draw_hooks(random: Dice) -> Data:
+    """A hooks file."""
+    policies: Data = {}
+    hooks: list[Data] = []
+    for group in _GROUPS[: random.randint(1, len(_GROUPS))]:
+        for transition in ("launching", "terminating"):
+            numbers = range(random.choice((0, 1, 1, 1, 1, 2)) or (0 if hooks else 1))
+            hooks += [
+                _draw_hook(random, f"{transition}-{number}", group, transition, policies)
+                for number in numbers
+            ]
+    return {"version": 1, "policies": policies, "hooks": hooks}
+
+
+def _draw_hook(random: Dice, name: str, group: str, transition: str, policies: Data) -> Data:
+    written = random.choice(_SHORT if random.chance(0.5) else _LONG)
+    timeout = span.parse(written)
+    ways = (
+        ("sqs", "sqs", "sns", "lambda", "eventbridge") if timeout >= timedelta(minutes=10) else ("sqs", "sns")
+    )
+    hook: Data = {
+        "name": name,
+        "group": group,
+        "transition": transition,
+        "heartbeat_timeout": written,
+        "default_result": random.choice(_RESULTS),
+        "notify": random.choice(ways),
+        "policy": _draw_rules(random, f"{group}-{name}", timeout, policies),
+    }
+    if random.chance(0.1):
+        hook["limits"] = {
+            "complete_per_minute": random.randint(1, 3),
+            "abandon_per_hour": random.randint(1, 5),
+        }
+    return hook
+
+
+def _draw_rules(random: Dice, name: str, timeout: timedelta, policies: Data) -> object:
+    policies[name] = draw_policy(random, timeout)
+    if random.chance(0.8):
+        return name
+    policies[f"{name}-else"] = draw_policy(random, timeout)
+    when = random.choice(({"destination": "WarmPool"}, {"after": "launch_failed"}, {"origin": "EC2"}))
+    return [{"when": when, "use": f"{name}-else"}, {"use": name}]
+
+
+def draw_policy(random: Dice, timeout: timedelta) -> Data:
+    """A policy whose waits fit into a run: some below the heartbeat timeout, some of many periods."""
+    wait = min(_LONGEST, timeout * random.choice((0.3, 0.8, 1.5, 3.0, 6.0, 12.0)))
+    policy: Data = {"until": _draw_until(random, wait)}
+    limit = 100 * timeout
+    if limit > _LONGEST or random.chance(0.7):
+        policy["give_up_after"] = _written(min(wait * random.uniform(0.5, 2), _LONGEST, limit))
+    for key in ("on_success", "on_failure", "on_give_up"):
+        if random.chance(0.4):
+            policy[key] = random.choice(_RESULTS)
+    if random.chance(0.12):
+        policy["stalled_after"] = _written(wait * random.uniform(0.2, 0.8))
+    if random.chance(0.05):
+        policy["mode"] = "observe"
+    return policy
+
+
+def _draw_until(random: Dice, wait: timedelta) -> list[Data]:
+    elapsed = {"elapsed": _written(wait * random.uniform(0.3, 1))}
+    done, ready = {"signal": "done"}, {"signal": "ready"}
+    shapes: Sequence[list[Data]] = (
+        [done],
+        [done],
+        [done],
+        [elapsed],
+        [elapsed],
+        [elapsed, done],
+        [done, ready],
+        [{"any": [done, elapsed]}],
+        [{"not": {"signal": "busy"}}, done],
+        [],
+    )
+    return list(random.choice(shapes))
+
+
+def _written(duration: timedelta) -> str:
+    return span.written(max(duration, timedelta(seconds=5)))
+
+
+def changed(random: Dice, hooks: Data) -> Data:
+    """The hooks file of the next deploy: other policies, other timeouts, a hook less."""
+    data: Data = json.loads(json.dumps(hooks))
+    for hook in data["hooks"]:
+        timeout = span.parse(hook["heartbeat_timeout"])
+        if random.chance(0.5):
+            hook["policy"] = _draw_rules(random, f"{hook['group']}-{hook['name']}", timeout, data["policies"])
+        if random.chance(0.2):
+            hook["default_result"] = random.choice(_RESULTS)
+    if len(data["hooks"]) > 1 and random.chance(0.4):
+        data["hooks"].pop(random.randrange(len(data["hooks"])))
+    return data

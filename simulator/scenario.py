@@ -1,0 +1,354 @@
+"""What happens in one seed: drawn hooks files, groups under them, and a workload that signals.
+
+A scenario knows what it does and nothing of what should come of it: the checkers judge that.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from simulator import oracle
+from simulator.announcements import ACCOUNT, REGION, hook_message, written_in_seconds
+from simulator.checkers import Ours
+from simulator.drawn_hooks import changed
+from simulator.faults import Fault
+from simulator.query_protocol import ApiError, Request
+from usher.core import configuration
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from simulator.checkers import Scene
+    from simulator.clock import VirtualClock
+    from simulator.dice import Dice
+    from simulator.faults import Faults
+    from simulator.fleet import Fleet
+    from simulator.groups import Group, Instance
+    from simulator.service import AutoScalingService
+    from simulator.waits import Wait
+    from usher.core.policy import Configuration
+
+    Data = dict[str, Any]
+
+_PLACE: Final = f"{REGION}:{ACCOUNT}"
+TARGETS: Final[Mapping[str, str]] = {
+    "sqs": f"arn:aws:sqs:{_PLACE}:usher-inbox",
+    "sns": f"arn:aws:sns:{_PLACE}:usher-topic",
+    "lambda": f"arn:aws:lambda:{_PLACE}:function:usher-intake",
+}
+FOREIGN: Final = "others-1"
+_TRANSITIONS: Final = {
+    "launching": "autoscaling:EC2_INSTANCE_LAUNCHING",
+    "terminating": "autoscaling:EC2_INSTANCE_TERMINATING",
+}
+LEAST_ACTIONS: Final = 20
+_MOST_INSTANCES: Final = 4
+
+
+def ours(hooks: Data, scene: Scene) -> Ours:
+    """What a hooks file names, from now on."""
+    parsed = configuration.parse(hooks)
+    policies = {
+        (hook["group"], hook["name"], hook["transition"]): tuple(
+            parsed.policies[name].source for name in _used(hook["policy"])
+        )
+        for hook in hooks["hooks"]
+    }
+    return Ours(since=scene.clock(), policies=policies)
+
+
+def _used(policy: object) -> list[str]:
+    return [rule["use"] for rule in policy] if isinstance(policy, list) else [str(policy)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ways:
+    """How a scenario reaches Usher."""
+
+    deploy: Callable[[Configuration], None]
+    to_inbox: Callable[[str], None]
+
+
+class Scenario:
+    """Creates the groups with their hooks, and then lets things happen to them until `ends_at`."""
+
+    def __init__(  # noqa: PLR0913 - the world
+        self,
+        hooks: Data,
+        *,
+        random: Dice,
+        clock: VirtualClock,
+        fleet: Fleet,
+        service: AutoScalingService,
+        faults: Faults,
+        scene: Scene,
+        ways: Ways,
+        lasts: timedelta,
+    ) -> None:
+        self._hooks = hooks
+        self._random = random
+        self._clock = clock
+        self._fleet = fleet
+        self._service = service
+        self._faults = faults
+        self._scene = scene
+        self._ways = ways
+        self._began_at = clock()
+        self._lasts = lasts
+        self._events = 0
+        self.actions = 0  # lifecycle actions of ours that began
+        self.has_ended = False
+
+    def begin(self) -> None:
+        """Groups, hooks and instances; deploys to come."""
+        for group in dict.fromkeys([hook["group"] for hook in self._hooks["hooks"]] + [FOREIGN]):
+            self._create(group)
+        for hook in self._hooks["hooks"]:
+            self._put_hook(hook)
+        theirs = {"name": "theirs", "transition": "terminating", "heartbeat_timeout": "5m", "notify": "sqs"}
+        for group in list(self._fleet.groups):
+            if group == FOREIGN or self._random.chance(0.3):
+                self._put_hook({**theirs, "group": group})
+        for group in self._fleet.groups.values():
+            self._scale(group)
+        for number in range(self._faults.swarm.deploys):
+            later = self._lasts * (number + self._random.random()) / max(1, self._faults.swarm.deploys)
+            self._clock.at(self._clock() + later, self._deploy)
+        self._next()
+
+    def end(self) -> None:
+        """Nothing new begins: all groups shrink to nothing, and what goes on comes to its end."""
+        self.has_ended = True
+        for group in self._fleet.groups.values():
+            group.suspended.add("Launch")
+            group.min_size = group.desired = 0
+            self._fleet.end_pool(group)
+            self._fleet.wish(group, "")
+
+    def _create(self, name: str) -> None:
+        policy: Data = {}
+        if self._random.chance(0.15):
+            policy = {"InstanceLifecyclePolicy": {"RetentionTriggers": {"TerminateHookAbandon": "retain"}}}
+        self._ask(
+            "CreateAutoScalingGroup",
+            AutoScalingGroupName=name,
+            MinSize=0,
+            MaxSize=_MOST_INSTANCES,
+            **policy,
+        )
+        if self._random.chance(0.25) and name != FOREIGN:
+            self._ask(
+                "PutWarmPool",
+                AutoScalingGroupName=name,
+                MinSize=0,
+                MaxGroupPreparedCapacity=2,
+                PoolState="Stopped",
+                InstanceReusePolicy={"ReuseOnScaleIn": self._random.chance(0.5)},
+            )
+
+    def _put_hook(self, hook: Data) -> None:
+        target = TARGETS.get(hook["notify"], "")
+        self._ask(
+            "PutLifecycleHook",
+            AutoScalingGroupName=hook["group"],
+            LifecycleHookName=hook["name"],
+            LifecycleTransition=_TRANSITIONS[hook["transition"]],
+            HeartbeatTimeout=int(oracle.seconds(hook["heartbeat_timeout"]).total_seconds()),
+            DefaultResult=hook.get("default_result", "ABANDON"),
+            NotificationTargetARN=target,
+        )
+
+    def _ask(self, operation: str, **parameters: object) -> None:
+        """Someone else's call: what is refused is no matter here."""
+        self._events += 1
+        request = Request(operation=operation, parameters=parameters, request_id=f"other-{self._events:06d}")
+        try:
+            self._service(request)
+        except ApiError as refusal:
+            self._refused = refusal
+
+    # -- what happens -------------------------------------------------------------------------
+
+    def _next(self) -> None:
+        """The next thing comes in some minutes; in seconds, where a run would end with too little."""
+        since = self._clock() - self._began_at
+        if since > self._lasts and self.actions >= LEAST_ACTIONS:
+            return
+        lags = self.actions < LEAST_ACTIONS * (since / self._lasts)
+        minutes = self._random.uniform(0.3, 4) if lags else self._random.uniform(2, 50)
+        self._clock.at(self._clock() + timedelta(minutes=minutes), self._happen)
+
+    def _happen(self) -> None:
+        if self.has_ended:
+            return
+        groups = list(self._fleet.groups.values())
+        group = self._random.choice(groups)
+        happening = self._random.choices(
+            (self._scale, self._terminate, self._sicken, self._end_in_ec2, self._refresh, self._noise),
+            (10, 3, 2, 2, 1, 2),
+        )[0]
+        happening(group)
+        if self._faults.hits(Fault.MEDDLED):
+            self._meddle(group)
+        self._next()
+
+    def _scale(self, group: Group) -> None:
+        wanted = self._random.choice(
+            [size for size in range(group.max_size + 1) if size != group.desired] or [1]
+        )
+        self._ask("SetDesiredCapacity", AutoScalingGroupName=group.name, DesiredCapacity=wanted)
+
+    def _terminate(self, group: Group) -> None:
+        instance = self._instance(group)
+        if instance is not None:
+            self._ask(
+                "TerminateInstanceInAutoScalingGroup",
+                InstanceId=instance.id,
+                ShouldDecrementDesiredCapacity=self._random.chance(0.5),
+            )
+
+    def _sicken(self, group: Group) -> None:
+        instance = self._instance(group)
+        if instance is not None:
+            self._ask("SetInstanceHealth", InstanceId=instance.id, HealthStatus="Unhealthy")
+
+    def _end_in_ec2(self, group: Group) -> None:
+        """EC2 ends an instance by itself, be it one that waits; and says so."""
+        instance = self._instance(group, waiting=self._random.chance(0.6))
+        if instance is not None:
+            self._fleet.ec2_terminated(instance.id)
+            detail = {"instance-id": instance.id, "state": "terminated"}
+            self._say("aws.ec2", "EC2 Instance State-change Notification", detail)
+
+    def _refresh(self, group: Group) -> None:
+        strategy = self._random.choice(("Rolling", "ReplaceRootVolume"))
+        self._ask("StartInstanceRefresh", AutoScalingGroupName=group.name, Strategy=strategy)
+
+    def _noise(self, group: Group) -> None:
+        """Messages that say nothing, and one that speaks of another action's token in capitals."""
+        body = self._random.choice(
+            (
+                "",
+                "null",
+                "[]",
+                '{"Event": 1}',
+                "{" * 500,
+                '{"LifecycleTransition": "sideways"}',
+                "\ud83d",
+                '"i-1"',
+            )
+        )
+        self._scene.garbage.add(body)
+        self._ways.to_inbox(body)
+        waits = [wait for one in group.instances.values() for wait in (one.move.waits if one.move else [])]
+        if waits:
+            wait = self._random.choice(waits)
+            hook = group.hooks.get(wait.hook)
+            if hook is not None:
+                forged = hook_message(wait, hook, "forged") | {"LifecycleActionToken": wait.token.upper()}
+                forged["EC2InstanceId"] = "i-0123456789abcdef0"
+                self._ways.to_inbox(json.dumps(forged))
+
+    def _instance(self, group: Group, *, waiting: bool = False) -> Instance | None:
+        standing = [
+            one
+            for one in group.instances.values()
+            if one.state.endswith(":Wait") or (one.state == "InService" and not waiting)
+        ]
+        return self._random.choice(standing) if standing else None
+
+    def _meddle(self, group: Group) -> None:
+        """Someone else changes what Usher looks after."""
+        self._faults.met(Fault.MEDDLED, self._clock())
+        instance = self._instance(group, waiting=True)
+        match self._random.randrange(5):
+            case 0 | 1 if instance is not None and instance.move is not None and instance.move.waits:
+                wait = self._random.choice(instance.move.waits)
+                operation = self._random.choice(("CompleteLifecycleAction", "RecordLifecycleActionHeartbeat"))
+                result = {"LifecycleActionResult": "CONTINUE"} if operation.startswith("Complete") else {}
+                self._ask(
+                    operation,
+                    AutoScalingGroupName=wait.group,
+                    LifecycleHookName=wait.hook,
+                    LifecycleActionToken=wait.token,
+                    **result,
+                )
+            case 2 if group.hooks:
+                name = self._random.choice(list(group.hooks))
+                self._ask("DeleteLifecycleHook", AutoScalingGroupName=group.name, LifecycleHookName=name)
+            case 3 if group.hooks:
+                name = self._random.choice(list(group.hooks))
+                self._ask(
+                    "PutLifecycleHook",
+                    AutoScalingGroupName=group.name,
+                    LifecycleHookName=name,
+                    HeartbeatTimeout=self._random.choice((30, 60, 3600)),
+                )
+            case 4 if len(self._fleet.groups) > 2:  # noqa: PLR2004 - so that something is left
+                self._ask("DeleteAutoScalingGroup", AutoScalingGroupName=group.name, ForceDelete=True)
+            case _:
+                pass
+
+    def _deploy(self) -> None:
+        """Another hooks file in the middle; the stack changes the hooks that it names."""
+        if self.has_ended:
+            return
+        before, self._hooks = self._hooks, changed(self._random, self._hooks)
+        self._scene.deployed.append(ours(self._hooks, self._scene))
+        self._ways.deploy(configuration.parse(self._hooks))
+        kept = {(hook["group"], hook["name"]) for hook in self._hooks["hooks"]}
+        for hook in self._hooks["hooks"]:
+            self._put_hook(hook)
+        for hook in before["hooks"]:
+            if (hook["group"], hook["name"]) not in kept and self._random.chance(0.5):
+                self._ask(
+                    "DeleteLifecycleHook",
+                    AutoScalingGroupName=hook["group"],
+                    LifecycleHookName=hook["name"],
+                )
+
+    # -- the workload -------------------------------------------------------------------------
+
+    def wait_began(self, wait: Wait) -> None:
+        """What runs on an instance that waits says now and then how it goes."""
+        key = (wait.group, wait.hook, wait.transition)
+        sources = self._scene.deployed[-1].policies.get(key)
+        if sources is None:
+            return
+        self.actions += 1
+        policy = json.loads(sources[0])
+        patience = oracle.seconds(policy.get("give_up_after", "1h"))
+        for name in ("done", "ready"):
+            if f'"{name}"' in sources[0] and self._random.chance(0.85):
+                after = patience * self._random.uniform(0, 1.2)
+                status = "failed" if self._random.chance(0.12) else "done"
+                self._signal_in(after, wait, name, status)
+        if "stalled_after" in policy:
+            stalled = oracle.seconds(policy["stalled_after"])
+            for number in range(1, self._random.randint(1, 6)):
+                self._signal_in(stalled * number * self._random.uniform(0.5, 1), wait, "work", "progress")
+
+    def _signal_in(self, after: timedelta, wait: Wait, name: str, status: str) -> None:
+        by_token = self._random.chance(0.3)
+        of = {"LifecycleActionToken": wait.token} if by_token else {"InstanceId": wait.instance_id}
+        detail = {**of, "Signal": name, "Status": status}
+        self._clock.at(self._clock() + after, lambda: self._say("usher.signal", "Usher Signal", detail))
+
+    def _say(self, source: str, kind: str, detail: Data) -> None:
+        """An event on the bus."""
+        self._events += 1
+        event = {
+            "version": "0",
+            "id": f"event-{self._events:06d}",
+            "detail-type": kind,
+            "source": source,
+            "account": ACCOUNT,
+            "time": written_in_seconds(self._clock()),
+            "region": REGION,
+            "resources": [],
+            "detail": detail,
+        }
+        self._fleet.outside.event(event)

@@ -66,7 +66,11 @@ FILES = {
         "signal: done", "weather: fine", "5: policies.wait.until[0].weather: is not a known key", "'fine'",
     ),
     "drained on a launching hook": (
-        "- signal: done", "- esc: drained", "5: policies.wait.until[0].esc: ", "'drained'",
+        SOUND[SOUND.index("      - signal: done") : SOUND.index("    heartbeat_timeout")],
+        SOUND[SOUND.index("      - signal: done") : SOUND.index("    heartbeat_timeout")]
+        .replace("signal: done", "ecs: drained")
+        .replace("terminating", "launching"),
+        "16: hooks[0].policy: uses wait, which waits for `drained`", "[{'when'",
     ),
     "a bare number as a duration": (
         "signal: done", "elapsed: 90", f"5: policies.wait.until[0].elapsed: {WAIT}", "90",

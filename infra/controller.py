@@ -55,7 +55,7 @@ class Controller(cdk.Stack):
         self.schedule = SweepSchedule(self, "Schedule", sweep=self.sweep, key=self._key)
         parts = (self.records, self.inbox, self.wake_ups, self.hook_role, self.intake, self.wake, self.sweep)
         before = (*parts, *filter(None, [self.topic]), self.release, bus, self.schedule)
-        ReleaseFirst(self, "ReleaseFirst", function=self.release.function, before=before)
+        ReleaseFirst(self, "ReleaseFirst", function=self.release.function, before=before, unenrols=True)
         Watch(self, "Watch", controller=self, email=deployment.alarm_email, key=self._key)
         self._tell()
 

@@ -346,3 +346,10 @@ def test_a_condition_brings_its_statement_to_wake_and_sweep_and_to_nobody_else()
     may = roles_that_may(with_it, "ec2:DescribeInstanceStatus")
     assert {name.split("Role")[0] for name in may} == {"Wake", "Sweep"}
     assert roles_that_may(without_it, "ec2:DescribeInstanceStatus") == set()
+
+
+def test_hooks_that_were_put_at_run_time_go_with_the_controller(template: dict[str, Any]) -> None:
+    """They stayed on their groups once, and notified a queue that nobody read any more."""
+    (release,) = resources(template, "Custom::UsherRelease").values()
+
+    assert release["Unenrol"] == "true"

@@ -64,8 +64,9 @@ class Function:
         log: IO[Any],
         now: Callable[[], datetime],
         new_id: Callable[[], str],
+        arn: str | None = None,
     ) -> None:
-        self._arn = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{name}"
+        self._arn = arn or f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{name}"
         self._now = now
         self._new_id = new_id
         self._closed = False
@@ -101,7 +102,9 @@ class Function:
             self._watch.join()
             self._api.close()
 
-    def invoke(self, event: object, time_limit: timedelta = DEFAULT_LIMIT) -> Any:  # noqa: ANN401 - JSON
+    def invoke(
+        self, event: object, time_limit: timedelta = DEFAULT_LIMIT, request_id: str | None = None
+    ) -> Any:  # noqa: ANN401 - JSON
         """What the handler returns for `event`. Raises FunctionFailed.
 
         A handler that raised may be invoked again. One that could not be imported, ended its process
@@ -111,7 +114,7 @@ class Function:
         deadline = self._now() + time_limit
         self._api.hand_over(
             Invocation(
-                request_id=self._new_id(),
+                request_id=request_id or self._new_id(),
                 function_arn=self._arn,
                 deadline_ms=round(deadline.timestamp() * 1000),
                 event=json.dumps(event).encode(),

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final, assert_never
 
 from usher.core import deadlines, hearing
-from usher.core.conditions.probe import as_finding, finding_of
+from usher.core.conditions.probe import Later, as_finding, finding_of
 from usher.core.decide import Complete, Heartbeat, Wait, beat_due, decide, given_up, hold
 from usher.core.finding import Finding, Standing
 from usher.core.model import Outcome, Phase, Result
@@ -178,8 +178,8 @@ class Looks:
 
         found = self.probing.probe(probe, action, before.memory if before else {}, until, before_start)
         now = self.clock()
-        if found is None:  # what was started meanwhile stands in the record, so it is read again
-            later = _asked_later(probe, finding_of(probe, action), now, until)
+        if isinstance(found, Later):  # what was started meanwhile stands in the record, so it is read again
+            later = _asked_later(probe, finding_of(probe, action), now, found.at)
             return hearing.with_finding(action, later), spent
         finding = as_finding(probe, found, before, now)
         if before is None or before.standing is not finding.standing:
@@ -373,15 +373,18 @@ class Looks:
 
 
 def _asked_later(probe: Probe, before: Finding | None, now: datetime, at: datetime) -> Finding:
-    """There is no time to ask before `at`."""
-    return Finding(
-        condition=probe.name,
-        standing=Standing.UNKNOWN,
-        detail=before.detail if before else "not asked yet",
-        asked_at=before.asked_at if before else now,
+    """What was found before, to be asked again at `at`; what held is unknown until then."""
+    if before is None:
+        detail = "not asked yet"
+        return Finding(
+            condition=probe.name, standing=Standing.UNKNOWN, detail=detail, asked_at=now, ask_again_at=at
+        )
+    held = before.standing is Standing.HOLDS
+    return replace(
+        before,
+        standing=Standing.UNKNOWN if held else before.standing,
         ask_again_at=at,
-        unknowns=before.unknowns if before else 0,
-        memory=before.memory if before else {},
+        held_once=before.held_once or held,
     )
 
 

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
     from datetime import datetime, timedelta
 
-    from usher.core.conditions.probe import Call, Found, Probe, Reply
+    from usher.core.conditions.probe import Call, Found, Later, Probe, Reply
     from usher.core.enrolment import Enrolled, GroupSeen, HookSeen
     from usher.core.finding import Memory
     from usher.core.model import Action, Entry, MoveEnd, Result, Signal
@@ -275,8 +275,10 @@ class Probing(Protocol):
         memory: Memory,
         until: datetime,
         before_start: Callable[[Memory], None],
-    ) -> Found | None:
-        """What is found of `probe` for `action`; None: not enough time before `until`, ask later.
+    ) -> Found | Later:
+        """What is found of `probe` for `action`; or when to ask, where it cannot be asked yet.
+
+        No call begins that could last beyond `until`.
 
         `before_start` makes the memory durable that a call needs which changes something.
         """

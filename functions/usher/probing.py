@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from usher.core.conditions.probe import Found, Reply, ReplyKind
+from usher.core.conditions.probe import Found, Later, Reply, ReplyKind, finding_of
 from usher.core.finding import Standing
 from usher.core.policy import Mode
 from usher.ports import SharedAnswer
@@ -41,37 +41,43 @@ class Prober:
         memory: Memory,
         until: datetime,
         before_start: Callable[[Memory], None],
-    ) -> Found | None:
+    ) -> Found | Later:
         """See usher.ports.Probing."""
+        before = finding_of(probe, action)
+        since = before.asked_at if before is not None and before.held_once else action.first_seen_at
         for _ in range(MOST_CALLS):
             now = self.clock()
             call = probe.ask(action, memory, now)
             if now + call.longest > until:
-                return None
+                return Later(at=until)
             if call.intent is not None:
                 if action.policy.mode is Mode.OBSERVE:
                     return _would_start(call, memory)
                 before_start(call.intent)
                 memory = call.intent
-            reply = self._reply(call, call.shared, action, now)
+            reply = self._reply(call, call.shared, since, now)
             if reply is None:
-                detail = "waits for an answer that is shared"
-                return Found(standing=Standing.UNKNOWN, detail=detail, ask_again_after=_SOON, memory=memory)
+                return Later(at=now + _SOON)
             found = probe.hear(action, memory, call, reply, self.clock())
             if not found.go_on:
-                return found
+                holds = found.standing is Standing.HOLDS
+                return replace(found, memory=memory) if holds and not found.memory else found
             memory = found.memory
         detail = f"it takes more than {MOST_CALLS} calls in a row"
         return Found(standing=Standing.UNKNOWN, detail=detail, memory=memory)
 
-    def _reply(self, call: Call, shared: Shared | None, action: Action, now: datetime) -> Reply | None:
-        """The reply; None where it is shared and none is new enough yet."""
+    def _reply(self, call: Call, shared: Shared | None, since: datetime, now: datetime) -> Reply | None:
+        """The reply; None where it is shared and none is new enough yet.
+
+        A call that takes an older answer than the first sight of the action takes that one here too.
+        """
         if shared is None:
             return self.calls.make(call)
         answer = self._newest(call, shared, now)
         if isinstance(answer, Reply) or answer is None:
             return answer
-        if answer.taken_at < (call.not_before or action.first_seen_at):
+        least = since if call.not_before is None else call.not_before
+        if answer.taken_at < least:
             return None
         if answer.refusal is not None:
             code, text = answer.refusal

@@ -32,10 +32,15 @@ class Drained(Probe):
 
     queue: str
     starts: bool = False
+    unsure: bool = False
 
     @property
     def name(self) -> str:
         return f"drained {self.queue}"
+
+    @property
+    def takes_two_answers(self) -> bool:
+        return self.unsure
 
     def ask(self, action: Action, memory: Memory, now: datetime) -> Call:
         assert (action.is_open, now.tzinfo is not None) == (True, True)
@@ -119,6 +124,18 @@ def test_what_is_unknown_is_never_done_and_is_asked_again_with_backoff() -> None
         scene.now = look_at
 
     assert waits == [5, 10, 20, 40]
+    assert len(told.asked) == 4
+
+
+def test_where_one_answer_is_not_enough_it_is_asked_once_more() -> None:
+    scene, told = scene_of(waiting(Drained(queue="a", unsure=True)), [0, 4, 0, 0], ACCEPTED)
+
+    for now, standing in ((0, "pending"), (10, "pending"), (20, "pending")):
+        scene.now = at(now)
+        assert scene.look().findings[0].standing == standing
+    scene.now = at(30)
+
+    assert scene.look().outcome is Outcome.COMPLETED
     assert len(told.asked) == 4
 
 

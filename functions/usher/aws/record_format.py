@@ -135,6 +135,7 @@ def finding_to_data(finding: Finding) -> Data:
             "asked_at": time_text(finding.asked_at),
             "ask_again_at": _optional_text(finding.ask_again_at),
             "unknowns": finding.unknowns or None,
+            "held_once": finding.held_once or None,
             "memory": dict(finding.memory) or None,
         }
     )
@@ -149,6 +150,7 @@ def finding_from_data(data: Mapping[str, Any]) -> Finding:
         asked_at=text_time(data["asked_at"]),
         ask_again_at=_optional_time(data, "ask_again_at"),
         unknowns=data.get("unknowns", 0),
+        held_once=data.get("held_once", False),
         memory=data.get("memory", {}),
     )
 

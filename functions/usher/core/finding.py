@@ -35,4 +35,5 @@ class Finding:
     asked_at: datetime
     ask_again_at: datetime | None
     unknowns: int = 0  # in a row
+    held_once: bool = False  # the last answer said that it holds; a second one is to say so too
     memory: Memory = field(default_factory=dict)

@@ -141,6 +141,9 @@ class Word:
         require_aware("at", self.at)
 
 
+MOST_LINES: Final = 2000  # of a timeline, before it leaves out what is said between the calls
+_CHATTER: Final = ("wait", "found")
+
 _MOMENTS: Final = (
     "started_at",
     "first_seen_at",
@@ -243,8 +246,14 @@ class Action:
         return self.phase is not Phase.CLOSED
 
     def noted(self, at: datetime, event: str, detail: str) -> Action:
-        """The action with one more line in its timeline; a repetition counts on the last line."""
+        """The action with one more line in its timeline; a repetition counts on the last line.
+
+        Two days of answers that change with every look would be more than anyone reads: after
+        MOST_LINES only what is called and decided is noted.
+        """
         last = self.last_entry
+        if last is not None and last.number >= MOST_LINES and event in _CHATTER:
+            return self
         if last is not None and (last.event, last.detail) == (event, detail):
             entry = replace(last, last_at=at, count=last.count + 1)
         else:

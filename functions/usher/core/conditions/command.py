@@ -117,6 +117,11 @@ class Command(Probe):
         amazons = self.document.lower().startswith(("aws", "amazon", "amzn"))  # nobody else's may
         return f"arn:{{partition}}:ssm:{{region}}:{'' if amazons else '{account}'}:document/{self.document}"
 
+    @property
+    def takes_two_answers(self) -> bool:
+        """See Probe. The status of an invocation that ended is its last."""
+        return False
+
     def ask(self, action: Action, memory: Memory, now: datetime) -> Call:
         """Send; or find what was sent; or follow it; or fetch the output of what failed."""
         if "failed" in memory:

@@ -70,6 +70,11 @@ class Function(Probe):
         arn = self.function if self.function.startswith("arn:") else local
         return (Permission(actions=("lambda:InvokeFunction",), resources=(arn,)),)
 
+    @property
+    def takes_two_answers(self) -> bool:
+        """See Probe. The function is the user's own, and its word counts."""
+        return False
+
     def ask(self, action: Action, memory: Memory, now: datetime) -> Call:  # noqa: ARG002 - a Probe
         """Invoke, and wait for the answer."""
         return Call(

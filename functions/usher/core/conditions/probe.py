@@ -27,6 +27,7 @@ _LONGEST_CALL: Final = timedelta(seconds=6)  # connecting 2 s, reading 4 s
 _FIRST_BACKOFF: Final = timedelta(seconds=5)
 _LONGEST_BACKOFF: Final = timedelta(seconds=60)
 _MOST_DOUBLINGS: Final = 5
+_TO_BE_SURE: Final = timedelta(seconds=5)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -106,6 +107,13 @@ class Found:
     go_on: bool = False
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Later:
+    """Nothing was found, because it could not be asked yet: ask again at `at`."""
+
+    at: datetime
+
+
 class Probe(ABC):
     """A condition whose verdict is what was found when AWS was asked."""
 
@@ -120,6 +128,15 @@ class Probe(ABC):
     def permissions(self) -> tuple[Permission, ...]:
         """What its calls need of IAM."""
         return ()
+
+    @property
+    def takes_two_answers(self) -> bool:
+        """Whether one answer that it holds is not enough.
+
+        An API that is eventually consistent may say once what was not so yet: an empty list, a
+        state of before. What is the last word of something that ended needs no second one.
+        """
+        return True
 
     @abstractmethod
     def ask(self, action: Action, memory: Memory, now: datetime) -> Call:
@@ -171,9 +188,23 @@ def not_answered(reply: Reply, memory: Memory, missing: Mapping[str, str]) -> Fo
 
 
 def as_finding(probe: Probe, found: Found, before: Finding | None, asked_at: datetime) -> Finding:
-    """What the record keeps of `found`. What is unknown is asked again with backoff."""
+    """What the record keeps of `found`. What is unknown is asked again with backoff.
+
+    What holds for the first time is asked once more, unless one answer is enough.
+    """
     unknown = found.standing is Standing.UNKNOWN
     unknowns = (before.unknowns if before else 0) + 1 if unknown else 0
+    held = before is not None and (before.held_once or before.standing is Standing.HOLDS)
+    if found.standing is Standing.HOLDS and probe.takes_two_answers and not held:
+        return Finding(
+            condition=probe.name,
+            standing=Standing.PENDING,
+            detail=f"{found.detail}; asked once more to be sure",
+            asked_at=asked_at,
+            ask_again_at=asked_at + (found.ask_again_after or _TO_BE_SURE),
+            memory=found.memory,
+            held_once=True,
+        )
     again_after = found.ask_again_after
     if unknown and again_after is None:
         again_after = min(_FIRST_BACKOFF * 2 ** min(unknowns - 1, _MOST_DOUBLINGS), _LONGEST_BACKOFF)
@@ -185,4 +216,5 @@ def as_finding(probe: Probe, found: Found, before: Finding | None, asked_at: dat
         ask_again_at=None if again_after is None else asked_at + again_after,
         unknowns=unknowns,
         memory=found.memory,
+        held_once=unknown and held,
     )

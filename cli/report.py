@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
+from simulator.work_done import written as work_done_written
+from usher.core.conditions.probe import Probe
 from usher.core.model import Outcome
 
 if TYPE_CHECKING:
@@ -13,7 +15,6 @@ if TYPE_CHECKING:
 
     from cli.traffic import Unreadable
     from simulator.replay import Replayed, Taken
-    from simulator.world import World
     from usher.core.model import Action, Entry
 
 KINDS: Final = ("lifecycle", "test", "outcome", "signal", "ignored", "duplicate", "rejected")
@@ -35,7 +36,7 @@ def report(replayed: Replayed, unreadable: Sequence[Unreadable]) -> dict[str, An
     }
     return {
         "summary": summary,
-        "actions": [_action(action, world) for action in actions],
+        "actions": [_action(action, replayed) for action in actions],
         "tests": [
             {"group": test.group, "at": written(test.at), "request_id": test.request_id}
             for test in world.store.all_tests()
@@ -45,7 +46,18 @@ def report(replayed: Replayed, unreadable: Sequence[Unreadable]) -> dict[str, An
             *({"source": place.source, "reason": place.reason} for place in unreadable),
             *_places(replayed.taken, "rejected"),
         ],
+        **_assumed(replayed, actions),
     }
+
+
+def _assumed(replayed: Replayed, actions: Iterable[Action]) -> dict[str, Any]:
+    """What the messages do not tell, and what was taken for it; nothing where all is told."""
+    leaves = [leaf for action in actions for leaf in action.policy.leaves]
+    probes = sorted({leaf.name for leaf in leaves if isinstance(leaf, Probe)})
+    if replayed.work_done is None and not probes:
+        return {}
+    work_done = None if replayed.work_done is None else work_done_written(replayed.work_done)
+    return {"assumed": {"work_done": work_done, "conditions": probes}}
 
 
 def _places(taken: Iterable[Taken], kind: str) -> list[dict[str, str]]:
@@ -59,8 +71,8 @@ def written(moment: datetime | None) -> str | None:
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _action(action: Action, world: World) -> dict[str, Any]:
-    return {
+def _action(action: Action, replayed: Replayed) -> dict[str, Any]:
+    shown = {
         "token": action.token,
         "group": action.hook.group,
         "hook": action.hook.name,
@@ -77,8 +89,11 @@ def _action(action: Action, world: World) -> dict[str, Any]:
         "first_seen_at": written(action.first_seen_at),
         "closed_at": written(action.closed_at),
         "received_by": list(action.received_by),
-        "timeline": list(_timeline(world.store.timeline(action.id))),
+        "timeline": list(_timeline(replayed.world.store.timeline(action.id))),
     }
+    if replayed.work_done is None:
+        return shown
+    return shown | {"work_done_at": written(replayed.done_at.get(action.token or ""))}
 
 
 def _timeline(lines: Iterable[Entry]) -> Iterable[dict[str, Any]]:

@@ -31,10 +31,21 @@ def tell(told: dict[str, Any], console: Console) -> None:
     _tell_places(_grouped(told["ignored"]), "ignored", "yellow", console)
     _tell_places(told["rejected"], "rejected", "red", console)
     _tell_tests(told["tests"], console)
+    if "assumed" in told:
+        console.print(f"{assumption(told['assumed'])}\n", style="yellow", markup=False)
     if told["actions"]:
         console.print(_summary_of_hooks(told["actions"]))
         console.print()
     console.print(_sentence(told["summary"]))
+
+
+def assumption(assumed: dict[str, Any]) -> str:
+    """What a replay took for what the messages do not tell."""
+    conditions = "; ".join(assumed["conditions"])
+    if assumed["work_done"] is None:
+        return f"Unknown: {conditions}. What AWS would have said is not in the messages; try --work-done."
+    ends = f"by --work-done {assumed['work_done']} no outcome in the messages ended an action"
+    return f"Assumed: {ends}, and says when these began to hold: {conditions or 'none'}."
 
 
 def _tell_action(action: dict[str, Any], console: Console) -> None:
@@ -45,7 +56,7 @@ def _tell_action(action: dict[str, Any], console: Console) -> None:
         f"[bold]{action['instance_id']}[/bold] {action['transition']} in {escape(action['group'])}"
         f" · hook {escape(action['hook'])} · policy {escape(action['policy'])}{places}\n"
         f"  [{_COLOURS[outcome]}]{outcome}{result}[/]: {escape(action['reason'])}"
-        f" · held {_held(action)} · {_counted(action['heartbeats'], 'heartbeat')}"
+        f" · held {held(action)} · {counted(action['heartbeats'], 'heartbeat')}"
     )
     lines = _shortened(_folded(action["timeline"]))
     for line in lines:
@@ -100,7 +111,7 @@ def _tell_tests(tests: list[dict[str, str]], console: Console) -> None:
     for group in sorted({test["group"] for test in tests}):
         of_group = [test for test in tests if test["group"] == group]
         newest = of_group[-1]["at"]
-        console.print(f"{_counted(len(of_group), 'test message')} of {escape(group)}, the newest at {newest}")
+        console.print(f"{counted(len(of_group), 'test message')} of {escape(group)}, the newest at {newest}")
     if tests:
         console.print()
 
@@ -123,7 +134,7 @@ def _summary_of_hooks(actions: list[dict[str, Any]]) -> Table:
             str(sum(action["outcome"] == "ended_elsewhere" for action in of)),
             f"[red]{defaulted}[/]" if defaulted else "0",
             str(sum(action["heartbeats"] for action in of)),
-            max((_held(action) for action in of), key=span.parse),
+            max((held(action) for action in of), key=span.parse),
         )
     return table
 
@@ -133,12 +144,13 @@ def _sentence(summary: dict[str, int]) -> str:
     parts = ", ".join(f"{summary[kind]} {kind}" for kind in kinds if summary[kind])
     fell = summary["defaulted"]
     verdict = f"[red]{fell} fell to the default result[/]" if fell else "[green]none fell to a default[/]"
-    received = _counted(summary["received"], "message") + (f" ({parts})" if parts else "")
-    led_to = f"{_counted(summary['actions'], 'action')}, {_counted(summary['heartbeats'], 'heartbeat')}"
+    received = counted(summary["received"], "message") + (f" ({parts})" if parts else "")
+    led_to = f"{counted(summary['actions'], 'action')}, {counted(summary['heartbeats'], 'heartbeat')}"
     return f"{received} → {led_to}, {verdict}."
 
 
-def _held(action: dict[str, Any]) -> str:
+def held(action: dict[str, Any]) -> str:
+    """How long the instance waited."""
     if action["closed_at"] is None:
         return "0s"
     begun, closed = (datetime.fromisoformat(action[key]) for key in ("started_at", "closed_at"))
@@ -149,5 +161,6 @@ def _clock_time(moment: str) -> str:
     return moment[11:19]
 
 
-def _counted(count: int, noun: str) -> str:
+def counted(count: int, noun: str) -> str:
+    """E.g. `2 heartbeats`."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

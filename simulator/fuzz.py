@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 if TYPE_CHECKING:
@@ -66,7 +67,8 @@ _TIMES: Final = (
 _NUMBERS: Final = (0, -1, 1, 1.5, -0.0, 1e308, float("nan"), float("inf"), 2**63, 10**400, True, False)
 _DEPTHS: Final = (30, 90, 300, 900, 980, 1100, 20_000)
 _MARK: Final = "raw-splice-"  # stands in JSON for what json.dumps cannot write
-_MOST_STEPS: Final = 3
+_STEPS: Final = (0, 1, 1, 1, 2, 3)
+_ID: Final = re.compile(r"(?<=i-)[0-9a-f]{17}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _DAMAGES: Final = ("gone", "renamed", "wrapped", "text", *["another's"] * 3, *["hostile"] * 3)
 
 
@@ -82,11 +84,11 @@ class Hostile:
     def message(self) -> str:
         """The body of a message: most are real ones with something wrong in them."""
         made = self._drawn(
-            (70, self._tampered_with),
-            (10, lambda: self.text_damage(self.random.choice(self._messages))),
-            (8, self._nonsense),
-            (6, lambda: self.text_damage(self._tampered_with())),
-            (5, lambda: self.random.choice(self._messages)),
+            (76, self._tampered_with),
+            (6, lambda: self.text_damage(self.random.choice(self._messages))),
+            (6, self._nonsense),
+            (3, lambda: self.text_damage(self._tampered_with())),
+            (8, lambda: self.random.choice(self._messages)),
             (1, self._large),
         )
         return made[: 2 * MIB]
@@ -109,13 +111,13 @@ class Hostile:
                 (40, lambda: self._written(self.damaged(self._captured()))),
                 (10, self._nonsense),
             )[:100_000]
-            for _ in range(self.random.randint(1, 4))
+            for _ in range(self.random.randint(1, 40))
         )
 
     def damaged(self, value: Any) -> Any:  # noqa: ANN401 - any JSON
         """A copy of JSON data with one to three things wrong in it."""
         copied = json.loads(json.dumps(value))
-        for _ in range(self.random.randint(1, _MOST_STEPS)):
+        for _ in range(self.random.choice(_STEPS)):
             copied = self._damaged_once(copied)
         return copied
 
@@ -142,7 +144,16 @@ class Hostile:
         return self.random.random() < share
 
     def _tampered_with(self) -> str:
-        return self._written(self.damaged(self.random.choice(self._values)))
+        value = self.random.choice(self._values)
+        return self._written(self.damaged(self._of_a_new_instance(value) if self._chance(0.4) else value))
+
+    def _of_a_new_instance(self, value: Any) -> Any:  # noqa: ANN401 - any JSON
+        """The same of an instance and an action that nobody heard of: all their ids are new."""
+
+        def another(found: re.Match[str]) -> str:
+            return "".join(c if c == "-" else self.random.choice("0123456789abcdef") for c in found[0])
+
+        return json.loads(_ID.sub(another, json.dumps(value)))
 
     def _captured(self) -> dict[str, Any]:
         moment = self.random.choice((*_TIMES, "2026-10-05T12:00:00Z", "2026-10-05T13:00:00Z"))
@@ -152,7 +163,7 @@ class Hostile:
 
     def _nonsense(self) -> str:
         letters = "".join(chr(self.random.randrange(0x300)) for _ in range(self.random.randrange(40)))
-        depth = self.random.choice(_DEPTHS)
+        depth = self._depth()
         return self.random.choice(
             (
                 letters,
@@ -239,8 +250,12 @@ class Hostile:
         )
 
     def _deep(self) -> str:
-        depth = self.random.choice(_DEPTHS)
+        depth = self._depth()
         return self._spliced("[" * depth + "]" * depth)
+
+    def _depth(self) -> int:
+        """Often near the depth at which Python gives up."""
+        return self.random.choice((*_DEPTHS, self.random.randint(900, 1000)))
 
     def _spliced(self, raw: str) -> str:
         self._splices.append(raw)

@@ -19,7 +19,7 @@ from simulator.query_protocol import ApiError, Request
 from usher.core import configuration
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
 
     from simulator.checkers import Scene
     from simulator.clock import VirtualClock
@@ -330,6 +330,20 @@ class Scenario:
             stalled = oracle.seconds(policy["stalled_after"])
             for number in range(1, self._random.randint(1, 6)):
                 self._signal_in(stalled * number * self._random.uniform(0.5, 1), wait, "work", "progress")
+
+    def wait_ended(self, wait: Wait) -> None:
+        """Auto Scaling launches no more for a while where launches fail (aws-facts 2.4)."""
+        group = self._fleet.groups.get(wait.group)
+        if group is None or (wait.transition, wait.result) != ("launching", "ABANDON"):
+            return
+        group.suspended.add("Launch")
+        after = timedelta(minutes=self._random.uniform(10, 60))
+        self._clock.at(self._clock() + after, lambda: self._resume(group))
+
+    def _resume(self, group: Group) -> None:
+        if not self.has_ended:
+            group.suspended.discard("Launch")
+            self._fleet.reconcile_soon(group, self._fleet.latencies.replace)
 
     def _signal_in(self, after: timedelta, wait: Wait, name: str, status: str) -> None:
         by_token = self._random.chance(0.3)

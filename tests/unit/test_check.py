@@ -8,7 +8,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from click.testing import CliRunner
 
-from cli.check import MOVES, check
+from cli import in_words
+from cli.check import check
+from cli.doubts import MOVES
+from usher.core import conditions
+from usher.core.field import Field
 
 if TYPE_CHECKING:
     from click.testing import Result
@@ -89,12 +93,12 @@ usher-drain: holds terminating instances of every group that fits workers-*
   with room a heartbeat goes out every 4m35s, 25s before the wait would expire
   AWS notifies by sns, and by default ends the wait with ABANDON
   metadata "owner=[red]jobs[/red]"
-  limits: 5 ABANDON an hour and 20 results a minute
+  limits: 5 ABANDON an hour and 20 results a minute; what is over them is held, until 8h19m35s after its start
   if destination is WarmPool and group is *-a, policy go:
     waits for nothing: CONTINUE at first sight
   otherwise policy drain:
     OBSERVE ONLY: decides and records as below, and calls nothing
-    waits for elapsed 90s and signal jobs-finished, then CONTINUE
+    waits for elapsed 1m30s and signal jobs-finished, then CONTINUE
     CONTINUE where a condition fails for good
     CONTINUE after 10m without a progress signal
     gives up after 45m: ABANDON
@@ -148,6 +152,116 @@ usher-drain: holds terminating instances of every group that fits workers-*
 def test_what_a_hook_will_do_is_told_as_it_will_be(file: Path, hook: str, policy: str, line: str) -> None:
     file.write_text(hooks_text(hook, p=policy))
 
+    assert line in run(file).stdout.splitlines()
+
+
+LAUNCH = "{name: a, group: web, transition: launching, policy: p, limits: {abandon_per_hour: 1}}"
+END = "{name: a, group: web, transition: terminating, policy: p}"
+OWN_ADDED = (
+    "    mind: Auto Scaling adds the instance to its group's own target groups only after this hook, so "
+    "waiting for one of those never ends"
+)
+OWN_TAKEN = (
+    "    mind: Auto Scaling takes the instance out of its group's own target groups before this hook, so of "
+    "those it is always drained"
+)
+
+
+@pytest.mark.parametrize(
+    ("condition", "words"),
+    [
+        pytest.param("instance_status: ok", "instance_status ok", id="instance_status"),
+        pytest.param("function: f", "function f to say done, asked every 30s", id="function"),
+        pytest.param(
+            "function: {name: f, every: 2m}", "function f to say done, asked every 2m", id="function, slower"
+        ),
+        pytest.param(
+            "ecs: {state: active, grace: 9m}",
+            "ecs active (in no cluster after 9m: failed)",
+            id="ecs active",
+        ),
+        pytest.param(
+            "targets: {groups: [x, y], state: healthy}", "targets healthy in x and y", id="targets healthy"
+        ),
+        pytest.param("any: [signal: x, elapsed: 5m]", "(signal x or elapsed 5m)", id="any"),
+        pytest.param("not: {signal: x}", "not signal x", id="not"),
+        pytest.param(
+            "{function: f, then: [function: g, signal: x]}",
+            "(function f to say done, asked every 30s, then function g to say done, asked every 30s, then "
+            "signal x)",
+            id="then",
+        ),
+    ],
+)
+def test_what_a_launch_waits_for_is_told_in_words(file: Path, condition: str, words: str) -> None:
+    file.write_text(hooks_text(LAUNCH, p=f"{{until: [{condition}, elapsed: 1s]}}"))
+
+    result = run(file)
+
+    assert f"    waits for {words} and elapsed 1s, then CONTINUE" in result.stdout.splitlines()
+    assert (OWN_ADDED in result.stdout.splitlines()) is words.startswith("targets")
+    assert result.stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("condition", "words"),
+    [
+        pytest.param("ecs: drained", "ecs drained (in no cluster after 2m: drained)", id="ecs drained"),
+        pytest.param(
+            "ecs: {state: drained, cluster: blue, absent: failed, grace: 1m}",
+            "ecs drained in blue (in no cluster after 1m: failed)",
+            id="ecs drained, in full",
+        ),
+        pytest.param("targets: {groups: [x], state: drained}", "targets drained in x", id="targets drained"),
+        pytest.param("command: {document: run}", "command run to succeed within 10m", id="command"),
+        pytest.param(
+            "{ecs: drained, then: {command: {document: run, timeout: 5m}}}",
+            "(ecs drained (in no cluster after 2m: drained), then command run to succeed within 5m)",
+            id="then",
+        ),
+        pytest.param(
+            "not: {targets: {groups: [x], state: healthy}}", "not targets healthy in x", id="not healthy"
+        ),
+    ],
+)
+def test_what_a_termination_waits_for_is_told_in_words(file: Path, condition: str, words: str) -> None:
+    file.write_text(hooks_text(END, p=f"{{until: [{condition}]}}"))
+
+    result = run(file)
+
+    assert f"    waits for {words}, then CONTINUE" in result.stdout.splitlines()
+    assert (OWN_TAKEN in result.stdout.splitlines()) is ("targets" in words)
+    assert result.stderr == ""
+
+
+def test_every_kind_of_condition_is_told_in_words_of_its_own() -> None:
+    made = {
+        "command": {"document": "run"},
+        "ecs": "active",
+        "elapsed": "5m",
+        "function": "f",
+        "instance_status": "ok",
+        "signal": "x",
+        "targets": {"groups": ["x"], "state": "healthy"},
+    }
+
+    assert sorted(made) == sorted(conditions.KINDS)
+    for kind, value in made.items():
+        parsed = conditions.parse(Field(path=(), value={kind: value}, problems=[]))
+        assert in_words.condition(parsed).startswith(f"{kind} ")
+
+
+@pytest.mark.parametrize(
+    ("limits", "words"),
+    [
+        ("{abandon_per_hour: 5}", "5 ABANDON an hour"),
+        ("{complete_per_minute: 20}", "20 results a minute"),
+    ],
+)
+def test_one_limit_is_told_alone(file: Path, limits: str, words: str) -> None:
+    file.write_text(hooks_text(A.replace("policy: p", f"policy: p, limits: {limits}"), p=GO))
+
+    line = f"  limits: {words}; what is over them is held, until 47h55m after its start"
     assert line in run(file).stdout.splitlines()
 
 
@@ -215,6 +329,7 @@ def test_json_has_the_warnings_too(file: Path) -> None:
 
 A = "{name: a, group: web, transition: launching, policy: p}"
 B = "{name: b, group: web, transition: launching, policy: p}"
+LETS_GO = A.replace("launching", "terminating")
 GO = "{until: []}"
 ASKS = "{until: [{signal: x}]}"
 BOTH_WAIT = (
@@ -296,6 +411,94 @@ WARNED = [
         id="a condition twice",
     ),
     pytest.param(
+        hooks_text(A, p="{until: [{signal: x}, {any: [{elapsed: 1m}, {signal: x}]}]}"),
+        ["3: warning: p has signal x already"],
+        id="a condition twice, once in an any",
+    ),
+    pytest.param(
+        hooks_text(A, p="{until: [{not: {function: f}}, {function: f, then: {function: f}}]}"),
+        ["3: warning: p has function f to say done, asked every 30s already"] * 2,
+        id="a condition three times, in a not and in a then",
+    ),
+    pytest.param(
+        hooks_text(LETS_GO, p="{until: [{command: {document: run}, then: {command: {document: run}}}]}"),
+        ["3: warning: p has command run to succeed within 10m already, and runs it once"],
+        id="a command twice",
+    ),
+    pytest.param(
+        hooks_text(A, p="{until: [{command: {document: run, timeout: 5m}}]}"),
+        [
+            (
+                "5: warning: a with p: command run runs only once the SSM agent of the new instance is "
+                "registered, which is waited for until its timeout of 5m is over"
+            ),
+        ],
+        id="a command on a launch",
+    ),
+    pytest.param(
+        hooks_text(LETS_GO, p="{until: [{any: [{instance_status: ok}, {ecs: active}]}]}"),
+        [
+            "5: warning: a with p: instance_status ok is waited for while the instance leaves",
+            (
+                "5: warning: a with p: ecs active (in no cluster after 2m: failed) is waited for while the "
+                "instance leaves"
+            ),
+        ],
+        id="what is for launches, on a termination",
+    ),
+    pytest.param(
+        hooks_text(LETS_GO, p="{until: [{targets: {groups: [x], state: healthy}}]}"),
+        ["5: warning: a with p: targets healthy in x is waited for while the instance leaves"],
+        id="healthy on a termination",
+    ),
+    pytest.param(
+        hooks_text(A, p="{until: [{function: {name: f, every: 1h}}], give_up_after: 1h}"),
+        [
+            (
+                "5: warning: a with p: function f every 1h may be asked once only, at intervals of 1h, and it "
+                "gives up after 1h"
+            ),
+        ],
+        id="a function asked too seldom",
+    ),
+    pytest.param(
+        hooks_text(A, p="{until: [{instance_status: ok}], give_up_after: 30s}"),
+        [
+            (
+                "5: warning: a with p: instance_status ok may be asked once only, at intervals of 30s, and it "
+                "gives up after 30s"
+            ),
+        ],
+        id="a patience shorter than the interval",
+    ),
+    pytest.param(
+        hooks_text(LETS_GO, p="{until: [{command: {document: run}}], give_up_after: 5m}"),
+        ["5: warning: a with p: command run may take 10m, and it gives up after 5m"],
+        id="a command that may take longer than the patience",
+    ),
+    pytest.param(
+        hooks_text(LETS_GO, p="{until: [{ecs: {state: drained, grace: 5m}}], give_up_after: 5m}"),
+        [
+            (
+                "5: warning: a with p: an instance in no ECS cluster is waited for until 5m are over, and it "
+                "gives up after 5m"
+            ),
+        ],
+        id="a grace that the patience does not reach",
+    ),
+    pytest.param(
+        hooks_text(A, p="{until: [{function: f, then: {elapsed: 2h}}], give_up_after: 1h}"),
+        ["5: warning: a with p: elapsed 2h never holds, since it gives up after 1h"],
+        id="elapsed beyond the patience, in a then",
+    ),
+    pytest.param(
+        hooks_text(
+            A, B.replace("policy: p", "policy: q"), p=ASKS, q="{until: [{any: [{signal: x}, {elapsed: 5m}]}]}"
+        ),
+        [BOTH_WAIT.replace("6:", "7:")],
+        id="a signal twice, once in an any",
+    ),
+    pytest.param(
         "version: 1\npolicies: {}\nhooks: []\n",
         ["3: warning: there is no hook, so Usher holds nothing"],
         id="no hooks",
@@ -343,6 +546,26 @@ def test_what_is_probably_not_meant_is_warned_of(file: Path, text: str, expected
         ),
         pytest.param(hooks_text(A, p="{until: [{elapsed: 1m}, {elapsed: 2m}]}"), id="two times"),
         pytest.param(hooks_text(A, p=ASKS), id="no on_give_up"),
+        pytest.param(
+            hooks_text(A, p="{until: [{any: [{signal: x}, {elapsed: 2h}]}], give_up_after: 1h}"),
+            id="an elapsed of which another condition may stand in",
+        ),
+        pytest.param(
+            hooks_text(LETS_GO, p="{until: [{command: {document: run, timeout: 5m}}], give_up_after: 5m}"),
+            id="a command that may take all of the patience",
+        ),
+        pytest.param(
+            hooks_text(A, p="{until: [{function: {name: f, every: 59m}}], give_up_after: 1h}"),
+            id="a function asked twice",
+        ),
+        pytest.param(
+            hooks_text(LETS_GO, p="{until: [{not: {targets: {groups: [x], state: healthy}}}]}"),
+            id="not healthy on a termination",
+        ),
+        pytest.param(
+            hooks_text(LETS_GO, p="{until: [{command: {document: run}}, {command: {document: end}}]}"),
+            id="two commands",
+        ),
     ],
 )
 def test_what_may_well_be_meant_is_not_warned_of(file: Path, text: str) -> None:
@@ -351,9 +574,6 @@ def test_what_may_well_be_meant_is_not_warned_of(file: Path, text: str) -> None:
 
 def with_rule(when: str, hook: str = A) -> str:
     return hooks_text(hook.replace("policy: p", f"policy: [{{when: {when}, use: p}}, {{use: p}}]"), p=GO)
-
-
-LETS_GO = A.replace("launching", "terminating")
 
 
 @pytest.mark.parametrize(

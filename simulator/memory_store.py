@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right, insort
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -30,7 +29,7 @@ class MemoryStore:
         self._of_token: dict[str, str] = {}
         self._of_instance: dict[str, list[str]] = {}
         self._open: dict[str, Due] = {}
-        self._by_look: list[Due] = []  # the same, by the time of the next look
+        self._due_in: dict[int, dict[str, Due]] = {}  # the same, by the minute of the next look
         self._signals: dict[str, dict[str, Signal]] = {}  # by instance or token, then by event id
         self._spent: dict[str, str] = {}  # event id: action id
         self._move_ends: dict[str, dict[str, MoveEnd]] = {}
@@ -85,7 +84,10 @@ class MemoryStore:
     def _put_due(self, action: Action) -> None:
         before = self._open.pop(action.id, None)
         if before is not None:
-            del self._by_look[bisect_left(self._by_look, _order(before), key=_order)]
+            minute = _minute(before.look_at)
+            del self._due_in[minute][action.id]
+            if not self._due_in[minute]:
+                del self._due_in[minute]
         if action.look_at is not None:
             due = Due(
                 action_id=action.id,
@@ -94,7 +96,7 @@ class MemoryStore:
                 expires_at=action.expires_at,
             )
             self._open[action.id] = due
-            insort(self._by_look, due, key=_order)
+            self._due_in.setdefault(_minute(due.look_at), {})[action.id] = due
 
     def of_token(self, token: str) -> Action | None:
         """See usher.ports.Finding."""
@@ -108,7 +110,8 @@ class MemoryStore:
 
     def due(self, until: datetime) -> Iterable[Due]:
         """See usher.ports.Finding."""
-        return self._by_look[: bisect_right(self._by_look, until, key=lambda due: due.look_at)]
+        minutes = sorted(minute for minute in self._due_in if minute <= _minute(until))
+        return [due for minute in minutes for due in self._due_in[minute].values() if due.look_at <= until]
 
     def all_open(self) -> Iterable[Action]:
         """See usher.ports.ReconcileStore."""
@@ -199,5 +202,5 @@ class MemoryStore:
         return sorted(self._actions.values(), key=lambda action: (action.started_at, action.id))
 
 
-def _order(due: Due) -> tuple[datetime, str]:
-    return due.look_at, due.action_id
+def _minute(moment: datetime) -> int:
+    return int(moment.timestamp()) // 60

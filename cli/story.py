@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from rich.markup import escape
@@ -134,7 +134,7 @@ def _summary_of_hooks(actions: list[dict[str, Any]]) -> Table:
             str(sum(action["outcome"] == "ended_elsewhere" for action in of)),
             f"[red]{defaulted}[/]" if defaulted else "0",
             str(sum(action["heartbeats"] for action in of)),
-            max((held(action) for action in of), key=span.parse),
+            span.written(max(_wait(action) for action in of)),
         )
     return table
 
@@ -151,10 +151,14 @@ def _sentence(summary: dict[str, int]) -> str:
 
 def held(action: dict[str, Any]) -> str:
     """How long the instance waited."""
+    return span.written(_wait(action))
+
+
+def _wait(action: dict[str, Any]) -> timedelta:
     if action["closed_at"] is None:
-        return "0s"
+        return timedelta(0)
     begun, closed = (datetime.fromisoformat(action[key]) for key in ("started_at", "closed_at"))
-    return span.written(closed - begun)
+    return closed - begun
 
 
 def _clock_time(moment: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, TypeGuard
 
@@ -46,6 +47,7 @@ class Pass(Protocol):
         ...
 
 
+_ACTION_ID: Final = re.compile(r"[!-~]{1,128}")
 NEAR: Final = timedelta(seconds=240)  # holds two sweeps, so that one that is cut off costs nothing
 _LEAST_OWN_MARGIN: Final = (
     OWN / 12
@@ -61,7 +63,8 @@ def intake_handler(intake: Intake) -> Handler:
     """Intake: SQS batches, SNS-to-Lambda events, EventBridge events, direct hook invocations."""
 
     def take(record: SQSRecord) -> None:
-        intake.take(record.body, "sqs")
+        body = record.raw_event.get("body")
+        intake.take(body if isinstance(body, str) else _written(record.raw_event), "sqs")
 
     batch = _batch_handler(take, intake.telemetry)
 
@@ -70,7 +73,7 @@ def intake_handler(intake: Intake) -> Handler:
             return batch(event, context)
         records = event.get("Records") if isinstance(event, dict) else None
         for message in records if isinstance(records, list) and records else [event]:
-            intake.take(json.dumps(message), "lambda")
+            intake.take(_written(message), "lambda")
         return {}
 
     return handler
@@ -81,8 +84,7 @@ def wake_handler(looks: Looks, dead_letters: DeadLetters) -> Handler:
 
     def wake(record: SQSRecord) -> None:
         try:
-            body = json.loads(record.body)
-            action_id, version = str(body["action_id"]), int(body["version"])
+            action_id, version = _wake_up(record.body)
         except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
             dead_letters.put(record.body, f"not a wake-up: {type(error).__name__}")
             return
@@ -161,6 +163,22 @@ def _run(each: Pass, telemetry: Telemetry, context: Context | None) -> list[str]
 
 def _has_time(context: Context | None) -> bool:
     return context is None or context.get_remaining_time_in_millis() >= _LEAST_TIME_MS
+
+
+def _wake_up(body: str) -> tuple[str, int]:
+    """The action and the version of its record that a wake-up is for. Raises ValueError and the like."""
+    said = json.loads(body)
+    if not isinstance(said["action_id"], str) or not _ACTION_ID.fullmatch(said["action_id"]):
+        raise ValueError("no id of an action")
+    return said["action_id"], int(said["version"])
+
+
+def _written(message: object) -> str:
+    """As JSON. What is nested too deep for that is no message either: its reason is found in its place."""
+    try:
+        return json.dumps(message)
+    except RecursionError:
+        return '"nested too deep"'
 
 
 def _is_from_sqs(event: object) -> TypeGuard[Event]:

@@ -43,25 +43,19 @@ class Release:
 
         With the property `Unenrol` the hooks that were put at run time go too: their queue will.
         """
+        url, ours = event["ResponseURL"], {"PhysicalResourceId": PHYSICAL_ID}
+        named = ours | {name: event[name] for name in ("StackId", "RequestId", "LogicalResourceId")}
+        properties = event.get("ResourceProperties")
+        unenrols = isinstance(properties, dict) and properties.get("Unenrol") == "true"
         left = 0
         if event["RequestType"] == "Delete":
             left = self.release_all()
-            if not left and event.get("ResourceProperties", {}).get("Unenrol") == "true":
+            if not left and unenrols:
                 left = self.unenrol()
         reason = (
             f"{left} actions or hooks could not be let go yet; delete the stack again" if left else "done"
         )
-        self.respond(
-            event["ResponseURL"],
-            {
-                "Status": "FAILED" if left else "SUCCESS",
-                "Reason": reason,
-                "PhysicalResourceId": PHYSICAL_ID,
-                "StackId": event["StackId"],
-                "RequestId": event["RequestId"],
-                "LogicalResourceId": event["LogicalResourceId"],
-            },
-        )
+        self.respond(url, {"Status": "FAILED" if left else "SUCCESS", "Reason": reason, **named})
 
     def release_all(self) -> int:
         """Complete every open action with CONTINUE; how many are open after some rounds."""

@@ -35,7 +35,10 @@ class _Rule(NamedTuple):
 _INSTANCE_ID: Final = _Rule(r"i-[0-9A-Za-z]{1,17}", "an instance id such as i-0123456789abcdef0")
 _TOKEN: Final = _Rule(r"[0-9A-Za-z-]{36}", "36 of 0-9 A-Z a-z -")
 _HOOK_NAME: Final = _Rule(r"[A-Za-z0-9_/-]{1,255}", "1 to 255 of A-Z a-z 0-9 - _ /")
-_NAME: Final = _Rule(r"[^\x00-\x1f\ud800-\udfff]{1,255}", "1 to 255 characters, no control characters")
+_OBEYED: Final = (
+    r"\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff"  # by terminals and logs
+)
+_NAME: Final = _Rule(rf"[^{_OBEYED}]{{1,255}}", "1 to 255 characters, no control characters")
 _PLACE: Final = _Rule(r"[A-Za-z0-9]{1,64}", "1 to 64 letters and digits")
 _ID: Final = _Rule(r"[!-~]{1,128}", "1 to 128 printable ASCII characters")
 _SIGNAL_NAME: Final = _Rule(SIGNAL_NAME, "1 to 64 of A-Z a-z 0-9 . _ -")
@@ -257,7 +260,8 @@ def _time(data: Mapping[str, Any], key: str) -> datetime:
 
 def _clean(text: str) -> str:
     """Text that can be stored anywhere: no lone surrogates, and of bounded length."""
-    return text[:MOST_MESSAGE_CHARACTERS].encode(errors="backslashreplace").decode()
+    shown = re.sub(f"[{_OBEYED}]", lambda one: ascii(one[0])[1:-1], text[:MOST_MESSAGE_CHARACTERS])
+    return shown[:MOST_MESSAGE_CHARACTERS]
 
 
 def _shown(value: object) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from typing import TYPE_CHECKING, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 LONGEST_DELAY_S: Final = 900  # aws-facts 5
 _MOST_MESSAGE_BYTES: Final = 1024 * 1024  # body and attributes together
 _MOST_REASON_CHARACTERS: Final = 1000
+_NOT_TAKEN: Final = re.compile(
+    r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
+)  # by SQS, as it takes no lone surrogates
 
 
 def wake_up_body(action_id: str, version: int) -> str:
@@ -59,7 +63,7 @@ class DeadLetterQueue:
     def put(self, body: str, reason: str) -> None:
         """SendMessage with the reason as an attribute; a body too long beside it is cut, and says so."""
         shown = "".join(c if " " <= c <= "~" else ascii(c)[1:-1] for c in reason)
-        kept = body.encode()
+        kept = _NOT_TAKEN.sub(lambda one: ascii(one[0])[1:-1], body).encode()
         attributes = {"Reason": shown[:_MOST_REASON_CHARACTERS]}
         room = _MOST_MESSAGE_BYTES - 2 * _MOST_REASON_CHARACTERS
         if len(kept) > room:

@@ -300,3 +300,17 @@ def test_the_order_in_which_outcome_events_arrive_does_not_matter(ended: list[in
     after_the_beat = [end for end in heard if end.ended_at > at(60)]
     assert kept == with_move_ends(action, heard[::-1], at(200))
     assert kept.move_end == max(after_the_beat, key=lambda end: end.ended_at, default=None)
+
+
+def test_a_signal_that_is_dated_ahead_counts_once_its_time_has_come() -> None:
+    signal = a_signal(at=at(3600))
+
+    assert not fits(signal, an_action(), at(3539))
+    assert fits(signal, an_action(), at(3540))
+
+
+def test_what_is_done_is_progress_too() -> None:
+    """Of two things that an action waits for, the first one done shows that it does not hang."""
+    action = with_signals(an_action(), [a_signal(at=at(500), status=Status.DONE)], at(501))
+
+    assert action.progress_at == at(500)

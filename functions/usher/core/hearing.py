@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 SIGNAL_KEPT: Final = timedelta(hours=1)
 _BEFORE_START: Final = timedelta(seconds=60)
+_AHEAD: Final = timedelta(seconds=60)  # clocks differ
 _CLOCK_SLACK: Final = timedelta(seconds=2)  # event times are whole seconds
 
 
@@ -26,9 +27,10 @@ def fits(signal: Signal, action: Action, now: datetime) -> bool:
     """Whether `signal` counts for `action`, which is open at `now`.
 
     By token alone where the signal has one. Else by instance, where the action was open at the
-    signal's time or began at most 60 s after it. A signal older than an hour does not count.
+    signal's time or began at most 60 s after it. A signal older than an hour does not count, and
+    one that is dated ahead counts once its time has come: who sends it may say any time.
     """
-    if signal.at < now - SIGNAL_KEPT or not _listens(action, signal):
+    if not now - SIGNAL_KEPT <= signal.at <= now + _AHEAD or not _listens(action, signal):
         return False
     if signal.token is not None:
         return signal.token == action.token
@@ -46,7 +48,7 @@ def with_signals(action: Action, heard: Iterable[Signal], now: datetime) -> Acti
     for signal in sorted(heard, key=lambda signal: (signal.at, signal.event_id)):
         said = f"{signal.name} {signal.status}" + (f": {signal.message}" if signal.message else "")
         action = action.noted(now, "signal", said)
-        if signal.status is Status.PROGRESS:
+        if signal.status is not Status.FAILED:
             progress_at = max(signal.at, action.progress_at or signal.at)
             action = replace(action, progress_at=progress_at)
         if Signalled(name=signal.name) not in action.policy.leaves:

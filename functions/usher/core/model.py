@@ -189,7 +189,7 @@ class Action:
     complete_sent_at: datetime | None = None  # a Complete of ours that nothing proves to have failed
     received_by: tuple[str, ...] = ()
     signals: tuple[Signal, ...] = ()  # the last of each name that counted for this action
-    progress_at: datetime | None = None
+    progress_at: datetime | None = None  # the last signal of progress, or of something done
     move_end: MoveEnd | None = None  # the newest outcome event that fits
     findings: tuple[Finding, ...] = ()  # what was found when AWS was last asked, by condition
     call_at: datetime | None = None  # the second that is booked for its next Auto Scaling call

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, TypeGuard
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, TypeGuard, TypeVar
 
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 
@@ -13,7 +13,6 @@ from usher.waking import OWN, send
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from datetime import datetime
 
     from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
@@ -21,9 +20,17 @@ if TYPE_CHECKING:
     from usher.looks import Looks
     from usher.ports import DeadLetters, Due, Telemetry
 
+T = TypeVar("T")
 Event: TypeAlias = dict[str, Any]
 Handler: TypeAlias = "Callable[[Event, Context | None], Event]"
-Work: TypeAlias = "Callable[[Callable[[Due], bool | None], Iterable[Due]], Iterable[bool | None]]"
+
+
+class Work(Protocol):
+    """`map`, or what does several things at once in the same order."""
+
+    def __call__(self, do: Callable[[Due], T], rows: Iterable[Due], /) -> Iterable[T]:
+        """What `do` makes of each."""
+        ...
 
 
 class Context(Protocol):
@@ -111,7 +118,7 @@ def sweep_handler(looks: Looks, *passes: Pass, work: Work = map) -> Handler:
         looks.telemetry.count("OverdueLooks", len(overdue))
         alive = [row for row in overdue if row.expires_at > now]
         rescued, failures = _look_at_all(alive, looks, work, context)
-        _wake_near([row for row in due if row.look_at > now], looks, now, context)
+        _wake_near([row for row in due if row.look_at > now], looks, work, context)
         closed, more_failures = _look_at_all(expired, looks, work, context)
         looked, failures = rescued + closed, failures + more_failures
         for each in passes if now.minute % 2 == 0 else ():
@@ -123,11 +130,19 @@ def sweep_handler(looks: Looks, *passes: Pass, work: Work = map) -> Handler:
     return handler
 
 
-def _wake_near(rows: Iterable[Due], looks: Looks, now: datetime, context: Context | None) -> None:
-    """Wake-ups for what was stored too far ahead to get its own; the others have theirs."""
-    for row in rows:
+def _wake_near(rows: Iterable[Due], looks: Looks, work: Work, context: Context | None) -> None:
+    """Wake-ups for what was stored too far ahead to get its own; the others have theirs.
+
+    Thousands may be near, so time passes meanwhile, and a wake-up that comes late misses the
+    second that is booked.
+    """
+
+    def wake(row: Due) -> None:
         if row.expires_at - row.look_at > _LEAST_OWN_MARGIN and _has_time(context):
-            send(looks.wake_ups, looks.telemetry, row.action_id, row.version, row.look_at - now)
+            delay = max(timedelta(0), row.look_at - looks.clock())
+            send(looks.wake_ups, looks.telemetry, row.action_id, row.version, delay)
+
+    list(work(wake, rows))
 
 
 def _look_at_all(

@@ -81,7 +81,7 @@ class Looks:
             if action is None or action.look_at is None:
                 return
             now = self.clock()
-            if action.version != version if version is not None else action.look_at > now:
+            if not action.stands_at(version) if version is not None else action.look_at > now:
                 return
             try:
                 self._look_at(action, now)
@@ -259,6 +259,7 @@ class Looks:
             reason=decision.reason,
             look_at=decision.look_again_at,
             complete_sent_at=maybe_sent_at or now,
+            complete_sent_in=action.version + 1,
         )
         action = self._store(action, now, spent)
         answer = self.auto_scaling.complete(action, decision.result)
@@ -270,7 +271,12 @@ class Looks:
                 action = replace(action, complete_sent_at=maybe_sent_at)
             return self._after_failure(action, answer, now)
 
-        self._settle(action, f"CompleteLifecycleAction {decision.result}", answer, settled)
+        def denied(newer: Action) -> Action:
+            """Whatever others noted meanwhile: this call was not applied, and if it was the last none was."""
+            last = newer.complete_sent_in == action.complete_sent_in
+            return replace(newer, complete_sent_at=maybe_sent_at) if last else newer
+
+        self._settle(action, f"CompleteLifecycleAction {decision.result}", answer, settled, denied)
 
     def _heartbeat(self, action: Action, decision: Heartbeat, now: datetime, spent: Sequence[Signal]) -> None:
         """Store only a retry before the call; the new expiry and the next look after its answer."""
@@ -293,12 +299,18 @@ class Looks:
         self._settle(action, "RecordLifecycleActionHeartbeat", answer, settled)
 
     def _settle(
-        self, action: Action, call: str, answer: Answer, settled: Callable[[Action, datetime], Action]
+        self,
+        action: Action,
+        call: str,
+        answer: Answer,
+        settled: Callable[[Action, datetime], Action],
+        denied: Callable[[Action], Action] = lambda newer: newer,
     ) -> None:
         """Store what an answer changes, on top of what others stored during the call.
 
-        Where others went on meanwhile, only an acceptance still says something of the record as it
-        is then; whatever else the answer was, a new look asks again, at once.
+        Where others went on meanwhile, an acceptance still says something of the record as it is
+        then, and of a call that was denied it is known that it changed nothing; a new look asks
+        again, at once.
         """
         now = self.clock()
         if answer.kind is AnswerKind.BUSY:
@@ -315,6 +327,8 @@ class Looks:
                 after = _answered(newer, call, answer, now)
                 if answer.kind is AnswerKind.ACCEPTED:
                     after = settled(after, now)
+                elif answer.kind is not AnswerKind.UNANSWERED:
+                    after = denied(after)
                 after = replace(after, look_at=now) if after.is_open else after
             else:
                 self._count(answer, after)

@@ -216,6 +216,8 @@ class WakeUps(Protocol):
     def send(self, action_id: str, version: int, delay: timedelta) -> None:
         """Ask for a look after `delay` (to 900 s), void once the record has left `version`.
 
+        That is a version, or the stamp of a state (Action.stands_at).
+
         Raises Unavailable where the queue does not take it.
         """
         ...

@@ -38,10 +38,10 @@ def stored_with_wake_ups(
     delays = [at - now for at in wake_up_times(action, now)]
     for delay in delays:
         if delay > timedelta(0):
-            send(wake_ups, telemetry, action.id, action.version, delay, needs_queue=needs_queue)
+            send(wake_ups, telemetry, action.id, action.stamp, delay, needs_queue=needs_queue)
     store()
     if timedelta(0) in delays:
-        send(wake_ups, telemetry, action.id, action.version, timedelta(0))
+        send(wake_ups, telemetry, action.id, action.stamp, timedelta(0))
 
 
 def wake_up_times(action: Action, now: datetime) -> list[datetime]:

@@ -384,3 +384,32 @@ def test_an_action_that_is_over_gives_its_second_back() -> None:
     while scene.budget.book(booked, booked, booked, scene.now) is not None:
         taken += 1
     assert taken == 10
+
+
+def test_a_wake_up_of_a_look_that_lost_the_race_is_void() -> None:
+    """Found by simulation: a duplicate once found followers of its own, round after round."""
+    scene, told = scene_of(waiting(EMPTY), [3, 3, 3])
+    won = scene.look()
+    lost = replace(won, look_id="another look at the same version")
+
+    scene.now = at(10)
+    scene.look(version=lost.stamp)
+    assert len(told.asked) == 1
+    scene.look(version=won.stamp)
+    assert len(told.asked) == 2
+
+
+def test_a_denied_result_is_not_told_as_ours_because_somebody_noted_something_meanwhile() -> None:
+    """Found by simulation, seed 36: an outcome was noted during the call that was denied."""
+    scene, _ = scene_of(waiting(), [], GONE, GONE, now_s=60)
+
+    def somebody_notes() -> None:
+        noted = scene.action.noted(scene.now, "notified", "again, by eventbridge")
+        scene.store.save(replace(noted, version=noted.version + 1, look_id="intake"))
+        scene.during_call = lambda: None
+
+    scene.during_call = somebody_notes
+    scene.look()
+    closed = scene.look()
+
+    assert (closed.outcome, closed.result) == (Outcome.ENDED_ELSEWHERE, None)

@@ -94,7 +94,8 @@ class Scene:
         assert action_id == "action-1"
         if self.queue_is_down:
             raise Unavailable("queue")
-        self.effects.append(f"wake v{version} in {delay.total_seconds():g}s")
+        stood_for = version % 2**32  # above that it names the look
+        self.effects.append(f"wake v{stood_for} in {delay.total_seconds():g}s")
 
 
 class LoggingStore(MemoryStore):

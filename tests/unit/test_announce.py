@@ -262,7 +262,10 @@ def test_an_announcement_is_an_event_of_usher_on_the_default_bus() -> None:
 
 def test_an_entry_that_the_bus_does_not_take_is_not_taken_for_told() -> None:
     bus, stub = a_stubbed_bus()
-    answer = {"FailedEntryCount": 1, "Entries": [{"ErrorCode": "ThrottlingException", "ErrorMessage": "slow"}]}
+    answer = {
+        "FailedEntryCount": 1,
+        "Entries": [{"ErrorCode": "ThrottlingException", "ErrorMessage": "slow"}],
+    }
     stub.add_response("put_events", answer)
     with stub, pytest.raises(Unavailable, match="event bus: ThrottlingException"):
         bus.put(SOME)

@@ -455,7 +455,7 @@ WARNED = [
         hooks_text(A, p="{until: [{function: {name: f, every: 1h}}], give_up_after: 1h}"),
         [
             (
-                "5: warning: a with p: function f every 1h may be asked once only, at intervals of 1h, and it "
+                "5: warning: a with p: function f every 1h may be asked once only (intervals of 1h), and it "
                 "gives up after 1h"
             ),
         ],
@@ -465,7 +465,7 @@ WARNED = [
         hooks_text(A, p="{until: [{instance_status: ok}], give_up_after: 30s}"),
         [
             (
-                "5: warning: a with p: instance_status ok may be asked once only, at intervals of 30s, and it "
+                "5: warning: a with p: instance_status ok may be asked once only (intervals of 30s), and it "
                 "gives up after 30s"
             ),
         ],

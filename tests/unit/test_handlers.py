@@ -81,7 +81,7 @@ class Stage:
         )
 
     def send(self, action_id: str, version: int, delay: timedelta) -> None:
-        self.woken.append((action_id, version, delay))
+        self.woken.append((action_id, version % 2**32, delay))  # above that it names the look
 
     def heartbeat(self, action: Action) -> Answer:
         return Answer(kind=AnswerKind.ACCEPTED, text=action.id[:0])

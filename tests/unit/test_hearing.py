@@ -72,7 +72,7 @@ def test_a_signal_is_kept_in_the_action_and_told_in_its_timeline() -> None:
     heard = with_signals(an_action(), [a_signal(message="12 jobs")], at(61))
 
     assert heard.signals == (a_signal(message="12 jobs"),)
-    assert heard.progress_at is None
+    assert heard.progress_at == at(60)
     assert [(line.at, line.event, line.detail) for line in heard.unsaved] == [
         (at(61), "signal", "jobs-finished done: 12 jobs")
     ]
@@ -185,7 +185,7 @@ def test_the_last_by_event_time_is_what_counts(heard: list[Signal]) -> None:
         of_name = [signal for signal in heard if signal.name == name]
         last = sorted(of_name, key=lambda signal: (signal.at, signal.event_id))[-1:]
         assert [signal for signal in action.signals if signal.name == name] == last
-    progress = [signal.at for signal in heard if signal.status is Status.PROGRESS]
+    progress = [signal.at for signal in heard if signal.status is not Status.FAILED]
     assert action.progress_at == max(progress, default=None)
 
 

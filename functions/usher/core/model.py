@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -144,6 +145,8 @@ class Word:
 MOST_LINES: Final = 2000  # of a timeline, before it leaves out what is said between the calls
 _CHATTER: Final = ("wait", "found")
 
+_VERSION_BITS: Final = 32
+
 _MOMENTS: Final = (
     "started_at",
     "first_seen_at",
@@ -187,6 +190,7 @@ class Action:
     heartbeats: int = 0
     beaten_at: datetime | None = None  # just before the last accepted heartbeat was sent
     complete_sent_at: datetime | None = None  # a Complete of ours that nothing proves to have failed
+    complete_sent_in: int = 0  # the version that was stored before the last one was sent
     received_by: tuple[str, ...] = ()
     signals: tuple[Signal, ...] = ()  # the last of each name that counted for this action
     progress_at: datetime | None = None  # the last signal of progress, or of something done
@@ -239,6 +243,19 @@ class Action:
     def decide_by(self) -> datetime:
         """The last moment at which Usher, and not the global timeout, ends the wait."""
         return self.ends_at - deadlines.usual_margin(self.hook.heartbeat_timeout)
+
+    @property
+    def stamp(self) -> int:
+        """Names this very state: the version, and in the bits above it the look that stored it.
+
+        Of several looks at one version only one stores the next. What the others asked for in its
+        name must not count, or each of them would find followers of its own.
+        """
+        return zlib.crc32(self.look_id.encode()) << _VERSION_BITS | self.version
+
+    def stands_at(self, stamp: int) -> bool:
+        """Whether this is the state that `stamp` names, or, where it names no look, the version."""
+        return stamp in (self.stamp, self.version)
 
     @property
     def is_open(self) -> bool:

@@ -1,0 +1,478 @@
+"""The operators' commands: recorded with who and why, refused where it is too late, never lost in a race."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cli.account import Place, Trouble, open_account
+from cli.operate import TRIES, _changed, _extended, _named
+from tests.factories import a_policy, an_action, at, hook_terms
+from tests.unit.test_account import REGION, Deployed, client, cloud, deployed, refused
+from usher.aws import messages
+from usher.core import span
+from usher.core.decide import Complete, Wait, decide
+from usher.core.model import Outcome, Phase, Result, Signal, Status, Word
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from usher.core.model import Action
+
+__all__ = ["cloud", "deployed"]  # fixtures
+
+INSTANCE = "i-0f0e0d0c0b0a09080"
+MOTO = "arn:aws:sts::123456789012:user/moto"
+WHY = ["--reason", "tasks hang, ticket 7"]
+COMPLETE = ["complete", INSTANCE, "--result", "CONTINUE", "--yes", *WHY]
+WORDS = {
+    "hold": ["hold", INSTANCE, *WHY],
+    "extend": ["extend", INSTANCE, "--by", "30m", *WHY],
+    "complete": COMPLETE,
+    "signal": ["signal", INSTANCE, "jobs-finished", *WHY],
+}
+CLOSED: dict[str, Any] = {
+    "phase": Phase.CLOSED,
+    "look_at": None,
+    "outcome": Outcome.COMPLETED,
+    "result": Result.CONTINUE,
+    "reason": "done",
+    "closed_at": at(90),
+}
+
+
+def done(deployed: Deployed, *arguments: str) -> Action:
+    """The record after a command that succeeds."""
+    outcome = deployed.usher(*arguments)
+    assert outcome.exit_code == 0, outcome.output
+    return deployed.loaded()
+
+
+def told(deployed: Deployed) -> list[tuple[datetime, str, str]]:
+    return [(line.at, line.event, line.detail) for line in deployed.records.timeline("action-1")]
+
+
+# What each word does
+
+
+def test_a_hold_is_recorded_with_who_when_and_why_and_looked_at_at_once(deployed: Deployed) -> None:
+    deployed.opened(look_at=at(1000))
+    deployed.now = at(60)
+    action = done(deployed, *WORDS["hold"])
+    assert action.held == Word(who=MOTO, at=at(60), reason="tasks hang, ticket 7")
+    assert (action.look_at, action.version) == (at(60), 2)
+    assert told(deployed) == [(at(60), "operator", f"{MOTO}: hold: tasks hang, ticket 7")]
+    assert deployed.messages("WakeUpsUrl") == [{"action_id": "action-1", "version": 2}]
+    assert isinstance(decide(action, at(60)), Wait)
+
+
+def test_a_hold_is_ended_by_off(deployed: Deployed) -> None:
+    deployed.opened(held=Word(who="ann", at=at(0), reason="why"))
+    action = done(deployed, "hold", INSTANCE, "--off", *WHY)
+    assert action.held is None
+    assert told(deployed)[0][2] == f"{MOTO}: hold off: tasks hang, ticket 7"
+
+
+def test_a_hold_says_until_when(deployed: Deployed) -> None:
+    deployed.opened()
+    assert deployed.usher(*WORDS["hold"]).stdout == (
+        "Held: i-0f0e0d0c0b0a09080 (hook usher-drain of workers-1), until complete or hold --off, "
+        "at the latest until 2026-03-03T11:55:00.000Z.\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("option", "until"),
+    [
+        pytest.param(["--by", "30m"], at(45 * 60 + 30 * 60), id="by a span"),
+        pytest.param(["--to", "2026-03-01T14:00:00+01:00"], at(3600), id="to a time"),
+        pytest.param(["--to", "2026-03-03T11:55:00Z"], at(48 * 3600 - 300), id="to the limit"),
+    ],
+)
+def test_an_extension_moves_the_time_at_which_it_gives_up(
+    deployed: Deployed, option: list[str], until: datetime
+) -> None:
+    deployed.opened(policy=a_policy(give_up_after="45m"))
+    action = done(deployed, "extend", INSTANCE, *option, *WHY)
+    assert (action.extended_to, action.give_up_at) == (until, until)
+    (line,) = told(deployed)
+    assert line[2].startswith(f"{MOTO}: extend to 2026-03-0")
+
+
+def test_an_extension_of_a_time_that_is_up_counts_from_now(deployed: Deployed) -> None:
+    deployed.opened(policy=a_policy(give_up_after="45m"), held=Word(who="ann", at=at(0), reason="why"))
+    deployed.now = at(3600)
+    assert done(deployed, *WORDS["extend"]).give_up_at == at(3600 + 1800)
+
+
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        pytest.param(
+            ["--by", "48h"],
+            "can wait until 2026-03-03T11:55:00.000Z, just before the global timeout of the hook, and not "
+            "until 2026-03-03T12:45:00.000Z.",
+            id="beyond the limit",
+        ),
+        pytest.param(
+            ["--to", "2026-03-01T12:30:00Z"],
+            "gives up at 2026-03-01T12:45:00.000Z already: name a later time.",
+            id="earlier than it does",
+        ),
+        pytest.param(
+            ["--by", "0s"],
+            "gives up at 2026-03-01T12:45:00.000Z already: name a later time.",
+            id="by nothing",
+        ),
+    ],
+)
+def test_an_extension_beyond_the_limit_or_to_no_later_time_is_refused_by_name(
+    deployed: Deployed, option: list[str], said: str
+) -> None:
+    before = deployed.opened(policy=a_policy(give_up_after="45m"))
+    line = refused(deployed.usher("extend", INSTANCE, *option, *WHY))
+    assert line == f"Error: {_named(before)} {said}"
+    assert deployed.loaded() == before
+
+
+@given(
+    timeout_s=st.integers(30, 7200),
+    age_s=st.integers(0, 172_000),
+    by_s=st.integers(0, 200_000),
+    give_up_s=st.integers(1, 172_800),
+)
+def test_no_extension_passes_the_last_moment_or_shortens_a_wait(
+    timeout_s: int, age_s: int, by_s: int, give_up_s: int
+) -> None:
+    action = an_action(
+        hook=hook_terms(heartbeat_timeout=timedelta(seconds=timeout_s)),
+        policy=a_policy(give_up_after=span.written(timedelta(seconds=give_up_s))),
+    )
+    word = Word(who="ann", at=at(age_s), reason="why")
+    try:
+        after = _extended(word, timedelta(seconds=by_s), None)(action, at(age_s))
+    except Trouble:
+        longest = action.decide_by - max(action.give_up_at, at(age_s))
+        assert by_s == 0 or timedelta(seconds=by_s) > longest
+    else:
+        assert max(action.give_up_at, at(age_s)) < after.give_up_at <= action.decide_by < action.ends_at
+
+
+@pytest.mark.parametrize("result", list(Result))
+def test_an_order_is_recorded_and_decides_the_next_look(deployed: Deployed, result: Result) -> None:
+    deployed.opened(look_at=at(1000))
+    deployed.now = at(60)
+    action = done(deployed, "complete", INSTANCE, "--result", result, "--yes", *WHY)
+    assert action.ordered == Word(who=MOTO, at=at(60), reason="tasks hang, ticket 7")
+    decision = decide(action, at(61))
+    assert isinstance(decision, Complete)
+    assert (decision.result, decision.reason) == (result, f"ordered by {MOTO}: tasks hang, ticket 7")
+    assert told(deployed)[0][2] == f"{MOTO}: complete {result}: tasks hang, ticket 7"
+
+
+def test_a_completion_shows_what_it_is_about_to_end_and_asks(deployed: Deployed) -> None:
+    before = deployed.opened()
+    deployed.now = at(65)
+    outcome = deployed.usher("complete", INSTANCE, "--result", "ABANDON", *WHY, stdin="n\n")
+    assert outcome.exit_code == 1
+    assert outcome.stderr == (
+        "i-0f0e0d0c0b0a09080 (hook usher-drain of workers-1), terminating, waits since 1m5s for: "
+        "no signal jobs-finished (pending)\n"
+        "End this wait with ABANDON? [y/N]: n\nNothing was changed.\n"
+    )
+    assert deployed.loaded() == before
+
+
+def test_a_completion_goes_on_where_the_answer_is_yes(deployed: Deployed) -> None:
+    deployed.opened()
+    outcome = deployed.usher("complete", INSTANCE, "--result", "ABANDON", *WHY, stdin="y\n")
+    assert outcome.exit_code == 0
+    assert deployed.loaded().ordered_result is Result.ABANDON
+
+
+def test_a_signal_goes_over_the_bus_as_documented_with_who_in_its_message(deployed: Deployed) -> None:
+    before = deployed.opened()
+    outcome = deployed.json("signal", INSTANCE, "jobs-finished", "--status", "failed", *WHY)
+    (event,) = deployed.messages("InboxUrl")
+    heard = messages.read(event)
+    assert isinstance(heard, Signal)
+    assert (heard.name, heard.status, heard.instance_id, heard.token, heard.message) == (
+        "jobs-finished",
+        Status.FAILED,
+        INSTANCE,
+        before.token,
+        f"{MOTO}: tasks hang, ticket 7",
+    )
+    assert outcome["event_id"] == heard.event_id
+    assert deployed.loaded() == before
+
+
+def test_an_adopted_action_is_signalled_by_its_instance(deployed: Deployed) -> None:
+    deployed.opened(token=None)
+    assert deployed.usher(*WORDS["signal"]).exit_code == 0
+    (event,) = deployed.messages("InboxUrl")
+    assert event["detail"].keys() == {"InstanceId", "Signal", "Status", "Message"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "policy", "said"),
+    [
+        pytest.param(["job-done"], {}, "it waits for jobs-finished.", id="another name"),
+        pytest.param(["job done"], {}, "", id="no name"),
+        pytest.param(["alive", "--status", "progress"], {}, "it waits for jobs-finished.", id="no progress"),
+        pytest.param(["x"], {"until": [{"elapsed": "1h"}]}, "it waits for no signal.", id="no signal at all"),
+    ],
+)
+def test_a_signal_that_nothing_waits_for_is_refused(
+    deployed: Deployed, arguments: list[str], policy: dict[str, Any], said: str
+) -> None:
+    deployed.opened(policy=a_policy(**policy))
+    assert said in refused(deployed.usher("signal", INSTANCE, *arguments, *WHY))
+    assert deployed.messages("InboxUrl") == []
+
+
+def test_any_progress_is_a_signal_where_the_policy_counts_it(deployed: Deployed) -> None:
+    deployed.opened(policy=a_policy(stalled_after="10m"))
+    assert deployed.usher("signal", INSTANCE, "alive", "--status", "progress", *WHY).exit_code == 0
+
+
+@pytest.mark.parametrize("command", ["hold", "extend", "complete"])
+def test_json_shows_the_action_as_the_list_does(deployed: Deployed, command: str) -> None:
+    deployed.opened(policy=a_policy(give_up_after="45m"))
+    told = deployed.json(*WORDS[command])
+    assert [told] == deployed.json("list")["actions"]
+
+
+# Where it is too late, or not clear
+
+
+@pytest.mark.parametrize("command", WORDS)
+def test_a_closed_action_takes_no_word(deployed: Deployed, command: str) -> None:
+    deployed.records.save(replace(deployed.opened(), version=2, **CLOSED))
+    assert refused(deployed.usher(*WORDS[command])) == (
+        "Error: i-0f0e0d0c0b0a09080 (hook usher-drain of workers-1) is closed, "
+        "completed CONTINUE at 2026-03-01T12:01:30.000Z: done."
+    )
+    assert deployed.loaded().version == 2
+
+
+@pytest.mark.parametrize("command", WORDS)
+def test_an_action_whose_result_is_decided_takes_no_word(deployed: Deployed, command: str) -> None:
+    deployed.opened(phase=Phase.COMPLETING, result=Result.ABANDON, reason="gave up after 45m")
+    assert refused(deployed.usher(*WORDS[command])) == (
+        "Error: i-0f0e0d0c0b0a09080 (hook usher-drain of workers-1) is completing, "
+        "ABANDON is decided and may have been sent: gave up after 45m."
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "arguments", "said"),
+    [
+        pytest.param({}, ["hold", INSTANCE, "--off", *WHY], " is not held.", id="no hold to end"),
+        pytest.param(
+            {"started_at": at(-48 * 3600 + 300)},
+            ["hold", INSTANCE, *WHY],
+            " cannot be held any longer: its last moment has come.",
+            id="the last moment",
+        ),
+        pytest.param(
+            {"ordered": Word(who="ann", at=at(0), reason="why"), "ordered_result": Result.ABANDON},
+            COMPLETE,
+            "ABANDON is ordered by ann already for ",
+            id="an order before",
+        ),
+        pytest.param(
+            {"policy": a_policy(mode="observe")},
+            COMPLETE,
+            " is only observed, Usher sends nothing for it: `aws autoscaling complete-lifecycle-action`",
+            id="only observed",
+        ),
+        pytest.param(
+            {}, ["hold", INSTANCE, "--hook", "x", *WHY], "never waited in hook x", id="no such hook"
+        ),
+    ],
+)
+def test_what_leads_nowhere_is_refused_and_changes_nothing(
+    deployed: Deployed, changes: dict[str, Any], arguments: list[str], said: str
+) -> None:
+    before = deployed.opened(**changes)
+    assert said in refused(deployed.usher(*arguments))
+    assert deployed.loaded() == before
+
+
+def test_where_an_instance_waits_in_two_hooks_the_operator_says_which(deployed: Deployed) -> None:
+    deployed.opened()
+    deployed.opened(id="action-2", token="b" * 36, hook=hook_terms(name="web-drain"))
+    line = refused(deployed.usher(*WORDS["hold"]))
+    assert line == f"Error: {INSTANCE} waits in 2 hooks: say which by --hook (usher-drain, web-drain)."
+    assert done(deployed, *WORDS["hold"], "--hook", "usher-drain").held is not None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        pytest.param(["hold", INSTANCE], "Missing option '--reason'", id="no reason"),
+        pytest.param(["hold", INSTANCE, "--reason", " "], "say why, in 1 to 500", id="an empty reason"),
+        pytest.param(["hold", INSTANCE, "--reason", "x" * 501], "say why, in 1 to 500", id="a long reason"),
+        pytest.param(["complete", INSTANCE, *WHY], "Missing option '--result'", id="no result"),
+        pytest.param(["extend", INSTANCE, *WHY], "Say either --by or --to", id="no extent"),
+        pytest.param(
+            ["extend", INSTANCE, "--by", "1h", "--to", "2026-03-01T12:00:00Z", *WHY],
+            "Say either --by or --to",
+            id="two extents",
+        ),
+        pytest.param(["extend", INSTANCE, "--by", "1 h", *WHY], "'1 h' is not a duration", id="no span"),
+        pytest.param(["extend", INSTANCE, "--to", "2026-03-01T12:00:00", *WHY], "with a zone", id="no zone"),
+        pytest.param(["extend", INSTANCE, "--to", "noon", *WHY], "is not a time with a zone", id="no time"),
+        pytest.param(["pause", "--yes"], "Missing option '--reason'", id="a pause without a reason"),
+    ],
+)
+def test_wrong_usage_is_refused(deployed: Deployed, arguments: list[str], said: str) -> None:
+    outcome = deployed.usher(*arguments)
+    assert outcome.exit_code == 2
+    assert said in outcome.stderr
+
+
+# Racing with the functions
+
+
+def race(deployed: Deployed, action: Action, *meanwhile: Any) -> Action:
+    """Store a hold on `action`, as it was read; each look of the functions comes just before a store."""
+    account = open_account(Place(region=REGION, stack=deployed.stack), deployed.machine())
+    looks = iter(meanwhile)
+
+    def change(newest: Action, now: datetime) -> Action:
+        look = next(looks, None)
+        if look is not None:
+            looked = replace(newest, version=newest.version + 1, look_id=f"look-{newest.version}", **look)
+            deployed.records.save(looked)
+        word = Word(who=MOTO, at=now, reason="why")
+        return replace(newest, held=word).noted(now, "operator", "hold")
+
+    return _changed(account, action, change)
+
+
+def test_a_word_is_stored_on_top_of_what_a_look_stored_meanwhile(deployed: Deployed) -> None:
+    action = deployed.opened()
+    after = race(deployed, action, {"heartbeats": 1, "beaten_at": at(50)}, {"heartbeats": 2})
+    assert (after.version, after.heartbeats, after.beaten_at) == (4, 2, at(50))
+    assert after == deployed.loaded()
+
+
+def test_a_word_that_comes_after_the_result_is_refused(deployed: Deployed) -> None:
+    action = deployed.opened()
+    with pytest.raises(Trouble) as trouble:
+        race(deployed, action, {"phase": Phase.COMPLETING, "result": Result.CONTINUE, "reason": "done"})
+    assert "is completing, CONTINUE is decided" in trouble.value.message
+    assert deployed.loaded().held is None
+
+
+def test_a_word_that_comes_after_the_end_is_refused(deployed: Deployed) -> None:
+    action = deployed.opened()
+    with pytest.raises(Trouble) as trouble:
+        race(deployed, action, CLOSED)
+    assert "is closed, completed CONTINUE" in trouble.value.message
+
+
+def test_a_word_that_always_comes_second_gives_up_and_says_so(deployed: Deployed) -> None:
+    action = deployed.opened()
+    with pytest.raises(Trouble) as trouble:
+        race(deployed, action, *[{"heartbeats": number} for number in range(TRIES)])
+    assert f"changed {TRIES} times meanwhile: try again" in trouble.value.message
+
+
+def test_a_clock_that_is_ahead_moves_no_look_to_a_later_time(deployed: Deployed) -> None:
+    deployed.opened(look_at=at(30))
+    deployed.now = at(3000)
+    assert done(deployed, *WORDS["hold"]).look_at == at(30)
+
+
+def test_a_short_hook_has_a_second_wake_up_before_its_expiry(deployed: Deployed) -> None:
+    deployed.opened(hook=hook_terms(heartbeat_timeout=timedelta(seconds=30)), look_at=at(20))
+    done(deployed, *WORDS["hold"])
+    url = deployed.outputs["WakeUpsUrl"]
+    counts = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesDelayed"]
+    attributes = client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=counts)["Attributes"]
+    assert [attributes[count] for count in counts] == ["1", "1"]
+
+
+def test_a_queue_that_is_gone_costs_time_and_not_the_word(deployed: Deployed) -> None:
+    deployed.opened(look_at=at(1000))
+    client("sqs").delete_queue(QueueUrl=deployed.outputs["WakeUpsUrl"])
+    outcome = deployed.usher(*WORDS["hold"])
+    assert outcome.exit_code == 0
+    assert outcome.stderr.startswith("a wake-up was not sent, so it takes effect within two minutes: ")
+    assert deployed.loaded().held is not None
+
+
+# Pause and resume
+
+
+def test_a_pause_says_what_becomes_of_open_actions_and_asks(deployed: Deployed) -> None:
+    deployed.opened(started_at=at(-3000))
+    deployed.opened(id="action-2", token="b" * 36, hook=hook_terms(name="web-drain"))
+    outcome = deployed.usher("pause", *WHY, stdin="n\n")
+    assert outcome.exit_code == 1
+    assert outcome.stderr == (
+        "2 open actions of all hooks will get no heartbeat and no result from Usher:\n"
+        "each falls to the default result of its hook when its heartbeat timeout runs out,\n"
+        "the first in 10m (i-0f0e0d0c0b0a09080: ABANDON).\n"
+        "Pause all hooks? [y/N]: n\nNothing was changed.\n"
+    )
+    assert deployed.records.pauses() == {}
+
+
+@pytest.mark.parametrize(("option", "hook"), [([], "*"), (["--hook", "web-drain"], "web-drain")])
+def test_a_pause_is_recorded_with_who_when_and_why_until_it_is_ended(
+    deployed: Deployed, option: list[str], hook: str
+) -> None:
+    outcome = deployed.json("pause", "--yes", *option, *WHY)
+    by = f"{MOTO} at 2026-03-01T12:00:00.000Z: tasks hang, ticket 7"
+    assert outcome == {"paused": [{"hook": hook, "by": by}]}
+    assert deployed.records.pauses() == {hook: by}
+    assert deployed.json("resume", *option) == {"paused": []}
+    assert deployed.records.pauses() == {}
+
+
+def test_a_pause_of_a_hook_counts_its_own_actions(deployed: Deployed) -> None:
+    deployed.opened()
+    outcome = deployed.usher("pause", "--hook", "web-drain", "--yes", *WHY)
+    assert outcome.stderr == (
+        "No action of hook web-drain is open; new ones will be recorded, and left to their defaults.\n"
+    )
+
+
+def test_what_is_not_paused_cannot_be_resumed_and_what_is_is_said(deployed: Deployed) -> None:
+    deployed.records.pause("web-drain", "ann: why")
+    assert refused(deployed.usher("resume")) == (
+        "Error: All hooks are not paused as such. PAUSED: hook web-drain, by ann: why."
+    )
+    assert refused(deployed.usher("resume", "--hook", "x")).startswith("Error: Hook x is not paused as such.")
+
+
+def test_while_paused_no_order_is_taken_and_a_hold_says_so(deployed: Deployed) -> None:
+    deployed.opened()
+    deployed.records.pause("*", "ann: why")
+    assert refused(deployed.usher(*COMPLETE)) == (
+        "Error: Usher is paused and sends nothing for i-0f0e0d0c0b0a09080 (hook usher-drain of workers-1) "
+        "(ann: why): `usher resume` first."
+    )
+    outcome = deployed.usher(*WORDS["hold"])
+    assert (outcome.exit_code, outcome.stderr) == (0, "PAUSED: all hooks, by ann: why\n")
+
+
+@pytest.mark.parametrize("command", ["hold", "extend", "complete", "signal"])
+def test_every_word_names_its_caller(deployed: Deployed, command: str) -> None:
+    deployed.opened(policy=a_policy(give_up_after="45m"))
+    assert deployed.usher(*WORDS[command]).exit_code == 0
+    said = [line[2] for line in told(deployed)] or [
+        json.dumps(message) for message in deployed.messages("InboxUrl")
+    ]
+    assert all(f"{MOTO}: " in each for each in said)
+    assert len(said) == 1

@@ -1,0 +1,351 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from math import ceil
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.factories import a_move_end, an_action, at, hook_terms
+from usher.core import configuration, reconcile
+from usher.core.enrolment import HookSeen, HookSettings
+from usher.core.model import Outcome, Phase, Result, Transition
+from usher.core.reconcile import Activity, LiveGroup, Member, Unknown
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from usher.core.model import Action
+    from usher.core.policy import Hook
+
+INSTANCE: Final = an_action().instance_id
+HOUR: Final = timedelta(hours=1)
+LAUNCHING: Final = Transition.LAUNCHING
+TERMINATING: Final = Transition.TERMINATING
+rule = settings(deadline=None, max_examples=100)
+
+
+def a_hook(**changes: Any) -> Hook:
+    hook = {"name": "usher-drain", "group": "workers-1", "transition": "terminating", "policy": "p"}
+    policies = {"p": {"until": [{"signal": "go"}]}, "failed": {"until": []}, "pool": {"until": []}}
+    data = {"version": 1, "policies": policies, "hooks": [{**hook, **changes}]}
+    return configuration.parse(data).hooks[0]
+
+
+def a_member(state: str = "Terminating:Wait", **changes: Any) -> Member:
+    return Member(**{"instance_id": INSTANCE, "state": state, "is_healthy": True, **changes})
+
+
+def a_group(*members: Member, **changes: Any) -> LiveGroup:
+    fields: dict[str, Any] = {
+        "name": "workers-1",
+        "tags": (),
+        "members": {member.instance_id: member for member in members},
+        "has_pool": False,
+        "seen_at": at(600),
+        "is_whole": True,
+    }
+    return LiveGroup(**{**fields, **changes})
+
+
+def an_activity(**changes: Any) -> Activity:
+    fields: dict[str, Any] = {
+        "id": "activity-1",
+        "instance_id": INSTANCE,
+        "started_at": at(0),
+        "description": f"Terminating EC2 instance: {INSTANCE}",
+        "cause": "",
+    }
+    return Activity(**{**fields, **changes})
+
+
+def an_unknown(state: str = "Terminating:Wait", activity: Activity | None = None, **hook: Any) -> Unknown:
+    return Unknown(group="workers-1", member=a_member(state), hook=a_hook(**hook), activity=activity)
+
+
+def an_adopted(**changes: Any) -> Action:
+    """Adopted at `at(120)`, in an activity that began at `at(0)`."""
+    return an_action(**{"token": None, "activity_id": "activity-1", "first_seen_at": at(120), **changes})
+
+
+@pytest.mark.parametrize(
+    ("state", "description", "expected"),
+    [
+        ("Pending:Wait", "Launching a new EC2 instance: i-1", [("EC2", "AutoScalingGroup")]),
+        (
+            "Pending:Wait",
+            "Launching a new EC2 instance from warm pool: i-1",
+            [("WarmPool", "AutoScalingGroup")],
+        ),
+        ("Warmed:Pending:Wait", "Launching a new EC2 instance into warm pool: i-1", [("EC2", "WarmPool")]),
+        (
+            "Warmed:Pending:Wait",
+            "Scaling in EC2 instance into warm pool: i-1",
+            [("AutoScalingGroup", "WarmPool")],
+        ),
+        ("Terminating:Wait", "Terminating EC2 instance: i-1", [("AutoScalingGroup", "EC2")]),
+        ("Warmed:Terminating:Wait", "Terminating EC2 instance from warm pool: i-1", [("WarmPool", "EC2")]),
+        ("ReplacingRootVolume:Wait", "whatever AWS calls it", [("AutoScalingGroup", "AutoScalingGroup")]),
+        ("Warmed:Pending:Wait", "", [("EC2", "WarmPool"), ("AutoScalingGroup", "WarmPool")]),
+        ("InService", "Launching a new EC2 instance: i-1", []),
+        ("Terminating:Retained", "Terminating EC2 instance: i-1", []),
+    ],
+)
+def test_the_state_and_the_activity_tell_the_move(
+    state: str, description: str, expected: list[tuple[str, str]]
+) -> None:
+    assert [(way.origin, way.destination) for way in reconcile.ways(state, description)] == expected
+
+
+@pytest.mark.parametrize(
+    ("state", "of_action", "expected"),
+    [
+        ("Terminating:Wait", {}, True),
+        ("Terminating:Wait", {"origin": None, "destination": None}, True),
+        ("Terminating:Proceed", {}, False),
+        ("Pending:Wait", {}, False),
+        ("Warmed:Pending:Wait", {"destination": "WarmPool"}, True),
+        ("Warmed:Pending:Wait", {}, False),
+    ],
+)
+def test_a_state_is_that_of_an_action_when_its_move_is(
+    state: str, of_action: dict[str, Any], *, expected: bool
+) -> None:
+    assert reconcile.waits_in(an_action(**of_action), state) is expected
+
+
+def test_what_waits_without_an_open_record_is_unknown_for_each_hook_of_its_transition() -> None:
+    hooks = [a_hook(), a_hook(name="second"), a_hook(name="gate", transition="launching")]
+    waiting = a_group(a_member(), a_member("InService", instance_id="i-0aaaaaaaaaaaaaaaa"))
+    found = reconcile.unknown(waiting, hooks, [an_action()])
+    assert [(one.member.instance_id, one.hook.name) for one in found] == [(INSTANCE, "second")]
+
+
+def test_a_record_of_an_earlier_move_does_not_make_a_wait_known() -> None:
+    earlier = an_action(destination="WarmPool")
+    (one,) = reconcile.unknown(a_group(a_member()), [a_hook()], [earlier])
+    assert one.hook.name == "usher-drain"
+
+
+def test_a_hook_that_names_the_group_goes_before_one_by_tags() -> None:
+    by_tags = a_hook(group={"tags": {"team": "web"}}, heartbeat_timeout="10m")
+    group = a_group(tags=(("team", "web"), ("stage", "live")))
+    by_glob = a_hook(group="workers-*")
+    assert reconcile.hooks_on([by_glob, by_tags], group) == {"usher-drain": by_glob}
+    assert reconcile.hooks_on([by_tags], group) == {"usher-drain": by_tags}
+    assert reconcile.hooks_on([by_tags], a_group()) == {}
+
+
+@pytest.mark.parametrize(
+    ("activity", "started_at", "ends_at"),
+    [
+        pytest.param(an_activity(), at(0), at(0) + 48 * HOUR, id="its activity tells"),
+        pytest.param(None, at(120), at(120) + 47 * HOUR, id="without one the earliest start counts"),
+        pytest.param(
+            an_activity(started_at=at(-7200)),
+            at(120),
+            at(-7200) + 48 * HOUR,
+            id="older than a timeout, so not all of it is the wait",
+        ),
+        pytest.param(
+            an_activity(started_at=at(-50 * 3600)),
+            at(120),
+            at(120) + 47 * HOUR,
+            id="older than any wait",
+        ),
+    ],
+)
+def test_an_adopted_action_counts_patience_late_and_the_global_limit_early(
+    activity: Activity | None, started_at: datetime, ends_at: datetime
+) -> None:
+    action = reconcile.adopted(an_unknown(activity=activity), HOUR, "a-1", at(120))
+    assert (action.started_at, action.ends_at) == (started_at, ends_at)
+    assert at(120) < action.give_up_at <= action.decide_by < action.ends_at
+
+
+@pytest.mark.parametrize(
+    ("cause", "expected"),
+    [
+        ("At 2026-03-01T12:00:00Z an instance was taken out in response to a launch failure.", "failed"),
+        ("At 2026-03-01T12:00:00Z a user request.", "p"),
+    ],
+)
+def test_the_cause_of_the_activity_tells_a_failed_launch(cause: str, expected: str) -> None:
+    rules = [{"when": {"after": "launch_failed"}, "use": "failed"}, {"use": "p"}]
+    one = an_unknown(activity=an_activity(cause=cause), policy=rules)
+    assert reconcile.policy_of(one).name == expected
+
+
+def test_a_place_that_nobody_can_tell_fits_no_rule() -> None:
+    rules = [{"when": {"origin": "WarmPool"}, "use": "pool"}, {"use": "p"}]
+    assert reconcile.policy_of(an_unknown("Pending:Wait", transition="launching", policy=rules)).name == "p"
+    told = an_activity(description=f"Launching a new EC2 instance from warm pool: {INSTANCE}")
+    one = an_unknown("Pending:Wait", told, transition="launching", policy=rules)
+    assert reconcile.policy_of(one).name == "pool"
+
+
+@pytest.mark.parametrize(
+    ("known", "came", "expected"),
+    [
+        pytest.param({}, {"started_at": at(5)}, True, id="it began in the activity"),
+        pytest.param({}, {"started_at": at(-2)}, True, id="whole seconds"),
+        pytest.param({}, {"started_at": at(-3)}, False, id="an earlier wait"),
+        pytest.param({}, {"started_at": at(122)}, True, id="just before the adopting heartbeat"),
+        pytest.param({}, {"started_at": at(123)}, False, id="a later wait"),
+        pytest.param({}, {"destination": "WarmPool"}, False, id="another move"),
+        pytest.param({}, {"origin": None, "destination": None}, True, id="an old message tells no places"),
+        pytest.param({"token": "c613620e"}, {}, False, id="it has a token"),
+        pytest.param({}, {"instance_id": "i-0aaaaaaaaaaaaaaaa"}, False, id="another instance"),
+        pytest.param({}, {"hook": hook_terms(name="second")}, False, id="another hook"),
+        pytest.param({}, {"hook": hook_terms(group="workers-2")}, False, id="another group"),
+        pytest.param({"started_at": at(120)}, {"started_at": at(-3400)}, True, id="an unknown start"),
+        pytest.param(
+            {"started_at": at(120)}, {"started_at": at(-3500)}, False, id="before any unbeaten wait"
+        ),
+    ],
+)
+def test_a_token_joins_only_the_wait_that_was_adopted(
+    known: dict[str, Any], came: dict[str, Any], *, expected: bool
+) -> None:
+    assert reconcile.joins(an_adopted(**known), an_action(**came)) is expected
+
+
+def test_a_joined_record_counts_from_the_start_that_its_message_tells_unless_it_is_closed() -> None:
+    came = an_action(started_at=at(7), received_by=("sqs",))
+    joined = reconcile.joined(an_adopted(limit_at=at(9000)), came, at(300))
+    assert (joined.token, joined.started_at, joined.limit_at) == (came.token, at(7), None)
+    closed = an_adopted(phase=Phase.CLOSED, look_at=None, outcome=Outcome.COMPLETED)
+    assert reconcile.joined(closed, came, at(300)).started_at == at(0)
+
+
+def test_twins_are_an_adopted_record_and_one_by_token_of_the_same_wait() -> None:
+    adopted, by_token = an_adopted(id="a"), an_action(id="b", started_at=at(5))
+    other = an_action(id="c", started_at=at(900), token="e" * 36)
+    assert list(reconcile.twins([by_token, adopted, other])) == [(adopted, by_token)]
+    assert list(reconcile.twins([adopted, other])) == []
+
+
+@pytest.mark.parametrize(
+    ("action", "group", "expected"),
+    [
+        pytest.param({}, a_group(a_member()), None, id="it waits"),
+        pytest.param(
+            {}, a_group(a_member("Terminating:Proceed")), "the instance is Terminating:Proceed", id="no more"
+        ),
+        pytest.param({}, a_group(a_member("Pending:Wait")), "the instance is Pending:Wait", id="elsewhere"),
+        pytest.param({}, a_group(), "the instance is not in its group any more", id="gone"),
+        pytest.param({}, a_group(is_whole=False), None, id="it may be in the warm pool"),
+        pytest.param({}, None, "its group is gone", id="no group"),
+        pytest.param({"started_at": at(590)}, a_group(), None, id="begun since the group was seen"),
+        pytest.param({"beaten_at": at(590), "heartbeats": 1}, None, None, id="held since"),
+        pytest.param({"beaten_at": at(590)}, None, "its group is gone", id="observe mode holds nothing"),
+        pytest.param({"move_end": a_move_end()}, a_group(), None, id="asked already"),
+        pytest.param(
+            {"phase": Phase.COMPLETING, "result": Result.CONTINUE}, a_group(), None, id="its result is sent"
+        ),
+    ],
+)
+def test_the_live_state_speaks_against_a_record_that_it_had_time_to_show(
+    action: dict[str, Any], group: LiveGroup | None, expected: str | None
+) -> None:
+    assert reconcile.waits_no_more(an_action(**action), group, at(600)) == expected
+
+
+def test_a_doubt_is_older_than_the_outcome_event_that_may_still_come() -> None:
+    doubted = reconcile.doubted(an_action(beaten_at=at(60), heartbeats=1), "its group is gone", at(600))
+    assert doubted.look_at == at(600)
+    assert doubted.move_end is not None
+    assert doubted.move_end.ended_at == at(60)
+
+
+def test_after_the_expiry_there_is_no_doubt_to_note_the_time_ran_out() -> None:
+    doubted = reconcile.doubted(an_action(), "its group is gone", at(3600))
+    assert (doubted.look_at, doubted.move_end) == (at(3600), None)
+
+
+@pytest.mark.parametrize(
+    ("now", "ends_at"),
+    [
+        pytest.param(at(60), at(3000), id="the new limit may end it"),
+        pytest.param(at(3001), at(48 * 3600), id="it waits beyond the new limit"),
+    ],
+)
+def test_of_two_heartbeat_timeouts_the_smaller_counts(now: datetime, ends_at: datetime) -> None:
+    action = an_action(call_at=at(3300))
+    after = reconcile.shortened(action, timedelta(seconds=30), now)
+    assert after.hook.heartbeat_timeout == timedelta(seconds=30)
+    assert (after.ends_at, after.call_at, after.look_at) == (ends_at, None, now)
+    assert reconcile.shortened(action, 2 * HOUR, now) is action
+
+
+STANDING: Final = HookSettings(
+    transition=TERMINATING, heartbeat_timeout=HOUR, default_result=Result.ABANDON, target_arn="arn"
+)
+
+
+@pytest.mark.parametrize(
+    ("hook", "standing", "expected"),
+    [
+        pytest.param({}, STANDING, {}, id="as configured"),
+        pytest.param({}, None, {"usher-drain": "does not stand on the group"}, id="gone"),
+        pytest.param(
+            {},
+            replace(STANDING, heartbeat_timeout=2 * HOUR, default_result=Result.CONTINUE),
+            {"usher-drain": "is not as configured in heartbeat_timeout, default_result"},
+            id="changed",
+        ),
+        pytest.param({"group": "workers-*"}, None, {}, id="the enrolment's to mend"),
+    ],
+)
+def test_a_hook_of_cloudformation_that_is_not_as_configured_is_a_drift(
+    hook: dict[str, Any], standing: HookSettings | None, expected: dict[str, str]
+) -> None:
+    seen = [HookSeen(name="usher-drain", settings=standing)] if standing else []
+    assert reconcile.drifts({"usher-drain": a_hook(**hook)}, seen) == expected
+
+
+@given(names=st.lists(st.text(max_size=3), unique=True), size=st.integers(1, 9), turn=st.integers(0, 10**9))
+@rule
+def test_each_name_has_its_turn_within_one_round(names: list[str], size: int, turn: int) -> None:
+    rounds = ceil(len(names) / size)
+    shares = [reconcile.share(names, size, turn + number) for number in range(rounds)]
+    assert all(len(share) <= size for share in shares)
+    assert {name for share in shares for name in share} == set(names)
+
+
+@pytest.mark.parametrize(
+    ("end", "expected"),
+    [
+        ({"transition": LAUNCHING, "destination": "AutoScalingGroup"}, "in service"),
+        ({"transition": LAUNCHING, "destination": "WarmPool"}, "in the warm pool"),
+        ({"transition": LAUNCHING, "succeeded": False}, "launch abandoned"),
+        ({}, "terminated"),
+        ({"destination": "WarmPool"}, "back in the warm pool"),
+        ({"destination": "AutoScalingGroup"}, "root volume replaced"),
+        ({"succeeded": False}, "kept, not terminated"),
+    ],
+)
+def test_an_outcome_event_is_told_in_words(end: dict[str, Any], expected: str) -> None:
+    words = reconcile.in_words(a_move_end(detail="as it said", **end))
+    assert words == f"{expected} at 2026-03-01T12:02:00Z: as it said"
+
+
+@pytest.mark.parametrize(
+    ("activity", "recorded", "expected"),
+    [
+        pytest.param(an_activity(), {"started_at": at(5)}, True, id="begun in the activity"),
+        pytest.param(an_activity(), {"started_at": at(-5)}, False, id="begun before it"),
+        pytest.param(an_activity(), {"activity_id": "activity-1", "token": None}, True, id="adopted in it"),
+        pytest.param(an_activity(), {"activity_id": "activity-0", "token": None}, False, id="in an earlier"),
+        pytest.param(None, {}, True, id="open, and no activity is known"),
+        pytest.param(None, {"destination": "WarmPool"}, False, id="of another move"),
+        pytest.param(an_activity(), {"hook": hook_terms(name="second")}, False, id="of another hook"),
+    ],
+)
+def test_a_record_is_of_a_wait_by_its_activity(
+    activity: Activity | None, recorded: dict[str, Any], *, expected: bool
+) -> None:
+    assert an_unknown(activity=activity).is_of_this_wait(an_action(**recorded)) is expected

@@ -1,0 +1,477 @@
+"""`usher redrive`: what it says of dead letters, and what becomes of them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from itertools import count
+from typing import TYPE_CHECKING, Any, Final
+
+import boto3
+import pytest
+from click.testing import CliRunner
+from moto import mock_aws
+
+from cli.account import Machine
+from cli.main import main
+from cli.redrive import DeadLetterQueue, Judge, Letter, Standing, instances, states_of
+from simulator.account import an_account
+from simulator.memory_store import MemoryStore
+from tests.factories import an_action, at
+from usher.aws import queues, table
+from usher.aws.records import Records
+from usher.core.model import Action, Outcome, Phase, Result
+from usher.ports import Raw
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from click.testing import Result as Outcome_
+
+REGION: Final = "eu-west-1"
+NOW: Final = at(3600)
+INSTANCE: Final = "i-0f0e0d0c0b0a09080"
+TOKEN: Final = "c613620e-07e2-4ed2-a9e2-ef8258911ade"
+ENVIRONMENT: Final = {
+    "AWS_ACCESS_KEY_ID": "testing",
+    "AWS_SECRET_ACCESS_KEY": "testing",
+    "AWS_CONFIG_FILE": "/dev/null",
+    "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
+    "AWS_PROFILE": None,
+}
+
+
+def lifecycle(**changes: object) -> str:
+    body = {
+        "LifecycleActionToken": TOKEN,
+        "AutoScalingGroupName": "workers-1",
+        "LifecycleHookName": "usher-drain",
+        "EC2InstanceId": INSTANCE,
+        "LifecycleTransition": "autoscaling:EC2_INSTANCE_TERMINATING",
+        "Origin": "AutoScalingGroup",
+        "Destination": "EC2",
+        "Time": "2026-03-01T12:00:00.000Z",
+    }
+    return json.dumps({**body, **changes})
+
+
+def event(source: str, kind: str, detail: Mapping[str, object], time: str = "2026-03-01T12:30:00Z") -> str:
+    return json.dumps({"id": "e-1", "source": source, "detail-type": kind, "time": time, "detail": detail})
+
+
+def signal(time: str) -> str:
+    detail = {"InstanceId": INSTANCE, "Signal": "jobs-finished", "Status": "done"}
+    return event("usher.signal", "Usher Signal", detail, time)
+
+
+OUTCOME: Final = event(
+    "aws.autoscaling",
+    "EC2 Instance Terminate Successful",
+    {
+        "ActivityId": "activity-1",
+        "AutoScalingGroupName": "workers-1",
+        "EC2InstanceId": INSTANCE,
+        "Origin": "AutoScalingGroup",
+        "Destination": "EC2",
+        "StartTime": "2026-03-01T11:59:55Z",
+        "EndTime": "2026-03-01T12:02:00Z",
+    },
+)
+STATE_CHANGE: Final = event(
+    "aws.ec2",
+    "EC2 Instance State-change Notification",
+    {"instance-id": INSTANCE, "state": "terminated"},
+)
+TEST: Final = json.dumps(
+    {
+        "Event": "autoscaling:TEST_NOTIFICATION",
+        "AutoScalingGroupName": "workers-1",
+        "RequestId": "r-1",
+        "Time": "2026-03-01T12:00:00.000Z",
+    }
+)
+
+
+# What a letter would still do
+
+
+def a_letter(body: str, queue: str = "inbox") -> Letter:
+    of = DeadLetterQueue(name=queue, url="https://dead", back_url="https://back")
+    return Letter(queue=of, id="letter-1", handle="handle", sent_at=at(0), reason="a reason", body=body)
+
+
+def an_ended() -> Action:
+    return an_action(
+        phase=Phase.CLOSED, outcome=Outcome.COMPLETED, result=Result.CONTINUE, look_at=None, closed_at=at(90)
+    )
+
+
+def judged(
+    body: str, *known: Action, states: Mapping[str, str] | None = None, queue: str = "inbox"
+) -> tuple[Standing, str]:
+    store = MemoryStore(lambda: NOW)
+    for action in known:
+        store.open(action, Raw(received_at=at(0), body="{}"))
+    said = Judge(known=store, states=states or {}, now=NOW).of(a_letter(body, queue))
+    return said.standing, said.why
+
+
+@pytest.mark.parametrize(
+    ("state", "standing", "why"),
+    [
+        pytest.param(
+            "Terminating:Wait", Standing.COUNTS, "the instance still waits, in Terminating:Wait", id="waits"
+        ),
+        pytest.param(
+            "Warmed:Pending:Wait", Standing.COUNTS, "still waits", id="waits on its way to the pool"
+        ),
+        pytest.param("Pending:Wait", Standing.OVER, "the instance is Pending:Wait", id="waits in a launch"),
+        pytest.param(
+            "Terminating:Proceed", Standing.OVER, "the instance is Terminating:Proceed", id="goes on"
+        ),
+        pytest.param("InService", Standing.OVER, "the instance is InService", id="is in service"),
+        pytest.param(None, Standing.OVER, "the instance is gone", id="is gone"),
+    ],
+)
+def test_a_lifecycle_message_counts_while_its_instance_waits(
+    state: str | None, standing: Standing, why: str
+) -> None:
+    told, said = judged(lifecycle(), states={INSTANCE: state} if state else {})
+    assert told is standing
+    assert why in said
+    assert ("No active Lifecycle Action found" in said) == (standing is Standing.OVER)
+
+
+@pytest.mark.parametrize(
+    ("action", "why"),
+    [
+        pytest.param(an_action(), "recorded already, as action action-1 (open)", id="open"),
+        pytest.param(an_ended(), "recorded already, as action action-1 (closed: completed)", id="closed"),
+    ],
+)
+def test_a_lifecycle_message_that_is_recorded_already_is_over(action: Action, why: str) -> None:
+    standing, said = judged(lifecycle(), action, states={INSTANCE: "Terminating:Wait"})
+    assert standing is Standing.OVER
+    assert why in said
+
+
+@pytest.mark.parametrize(
+    ("body", "known", "standing"),
+    [
+        pytest.param(signal("2026-03-01T12:30:00Z"), (), Standing.COUNTS, id="a signal of this hour"),
+        pytest.param(signal("2026-03-01T11:59:59Z"), (), Standing.OVER, id="an older signal"),
+        pytest.param(OUTCOME, (an_action(),), Standing.COUNTS, id="the outcome of an open action"),
+        pytest.param(OUTCOME, (an_ended(),), Standing.OVER, id="the outcome of a closed action"),
+        pytest.param(OUTCOME, (), Standing.OVER, id="the outcome of no action"),
+        pytest.param(STATE_CHANGE, (an_action(),), Standing.COUNTS, id="the end of an instance that is held"),
+        pytest.param(STATE_CHANGE, (), Standing.OVER, id="the end of another instance"),
+        pytest.param(TEST, (), Standing.COUNTS, id="a test message"),
+        pytest.param(event("aws.s3", "Object Created", {}), (), Standing.OVER, id="what is not ours"),
+        pytest.param("{}", (), Standing.UNREADABLE, id="no message"),
+        pytest.param("(empty)", (), Standing.UNREADABLE, id="no JSON"),
+    ],
+)
+def test_what_other_messages_would_still_do(body: str, known: Sequence[Action], standing: Standing) -> None:
+    told, why = judged(body, *known)
+    assert told is standing
+    assert why
+
+
+@pytest.mark.parametrize(
+    ("body", "known", "standing", "why"),
+    [
+        pytest.param(
+            queues.wake_up_body("action-1", 1), an_action(), Standing.COUNTS, "open", id="as stored"
+        ),
+        pytest.param(
+            queues.wake_up_body("action-1", 1), an_action(version=3), Standing.OVER, "moved on", id="older"
+        ),
+        pytest.param(queues.wake_up_body("action-1", 1), an_ended(), Standing.OVER, "is closed", id="closed"),
+        pytest.param(
+            queues.wake_up_body("action-9", 1), an_action(), Standing.OVER, "not kept", id="not kept"
+        ),
+        pytest.param('{"action_id": 1}', an_action(), Standing.UNREADABLE, "no action", id="no version"),
+        pytest.param("[]", an_action(), Standing.UNREADABLE, "no action", id="a list"),
+        pytest.param("{", an_action(), Standing.UNREADABLE, "no action", id="no JSON"),
+    ],
+)
+def test_a_wake_up_counts_while_its_record_stands_at_its_version(
+    body: str, known: Action, standing: Standing, why: str
+) -> None:
+    told, said = judged(body, known, queue="wake-ups")
+    assert told is standing
+    assert why in said
+
+
+def test_the_live_state_is_asked_for_each_instance_once_and_for_lifecycle_messages_only() -> None:
+    other = "i-0ffffffffffffffff"
+    letters = [
+        *map(a_letter, [lifecycle(), lifecycle(LifecycleHookName="b"), lifecycle(EC2InstanceId=other)]),
+        *map(a_letter, [TEST, OUTCOME, "{}"]),
+        a_letter(lifecycle(EC2InstanceId="i-0aaaaaaaaaaaaaaaa"), "wake-ups"),
+    ]
+    assert instances(letters) == [INSTANCE, other]
+
+
+def test_fifty_instances_are_asked_for_in_one_call() -> None:
+    account = an_account(at(0))
+    asked: list[str] = []
+    account.service.fault = lambda request: asked.append(request.operation)
+    assert states_of(account.client, [f"i-{number:017}" for number in range(101)]) == {}
+    assert asked == ["DescribeAutoScalingInstances"] * 3
+
+
+# What becomes of them
+
+
+def template(number: int) -> str:
+    """The queues and the table of Usher's own stack."""
+    definition = {key: value for key, value in table.definition("none").items() if key != "TableName"}
+    resources: dict[str, Any] = {"Records": {"Type": "AWS::DynamoDB::Table", "Properties": definition}}
+    for name in ("Inbox", "WakeUps"):
+        resources[f"{name}Dead"] = {
+            "Type": "AWS::SQS::Queue",
+            "Properties": {"QueueName": f"{name}-dead-{number}"},
+        }
+        arn = {"Fn::GetAtt": [f"{name}Dead", "Arn"]}
+        redrive = {"deadLetterTargetArn": arn, "maxReceiveCount": 60}
+        properties = {"QueueName": f"{name}-{number}", "RedrivePolicy": redrive}
+        resources[name] = {"Type": "AWS::SQS::Queue", "Properties": properties}
+    outputs = {"TableName": "Records", "InboxUrl": "Inbox", "WakeUpsUrl": "WakeUps"}
+    told = {name: {"Value": {"Ref": resource}} for name, resource in outputs.items()}
+    return json.dumps({"Resources": resources, "Outputs": told})
+
+
+_numbers: Final = count(1)
+
+
+@dataclass
+class Stack:
+    """A deployed stack in moto, with its queues."""
+
+    number: int = field(default_factory=lambda: next(_numbers))
+
+    def __post_init__(self) -> None:
+        client = self.client("cloudformation")
+        client.create_stack(StackName=f"Usher-{self.number}", TemplateBody=template(self.number))
+        (stack,) = client.describe_stacks(StackName=f"Usher-{self.number}")["Stacks"]
+        self.outputs = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
+        self.sqs = self.client("sqs")
+        self.records = Records(self.client("dynamodb"), self.outputs["TableName"], lambda: NOW)
+
+    def client(self, service: str) -> Any:
+        keys = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing"}
+        return boto3.client(service, region_name=REGION, **keys)
+
+    def url(self, queue: str) -> str:
+        url: str = self.sqs.get_queue_url(QueueName=f"{queue}-{self.number}")["QueueUrl"]
+        return url
+
+    def put(self, body: str, reason: str = "a reason", queue: str = "Inbox-dead") -> None:
+        queues.DeadLetterQueue(self.sqs, self.url(queue)).put(body, reason)
+
+    def bodies(self, queue: str) -> list[str]:
+        """What anyone may receive now."""
+        found: list[str] = []
+        while True:
+            got = self.sqs.receive_message(
+                QueueUrl=self.url(queue), MaxNumberOfMessages=10, VisibilityTimeout=60
+            )
+            if not got.get("Messages"):
+                return sorted(found)
+            found += [message["Body"] for message in got["Messages"]]
+
+    def usher(self, *arguments: str, stdin: str | None = None) -> Outcome_:
+        machine = Machine(clock=lambda: NOW, new_id=lambda: "id", wait=lambda _: None)
+        place = ("--stack", f"Usher-{self.number}", "--region", REGION)
+        return CliRunner().invoke(
+            main, ["redrive", *arguments, *place], input=stdin, obj=machine, env=ENVIRONMENT
+        )
+
+    def json(self, *arguments: str) -> list[dict[str, Any]]:
+        told: list[dict[str, Any]] = json.loads(self.usher("--json", *arguments).stdout)
+        return told
+
+
+@pytest.fixture(scope="module")
+def cloud() -> Iterator[None]:
+    with mock_aws():
+        yield
+
+
+@pytest.fixture
+def stack(cloud: None) -> Stack:  # noqa: ARG001 - stands around it
+    return Stack()
+
+
+def test_letters_are_shown_with_their_reason_and_stay(stack: Stack) -> None:
+    stack.put("{}", "the body must say what it is")
+    stack.put(TEST)
+    stack.put("[]", "not a wake-up: TypeError", queue="WakeUps-dead")
+    told = stack.json()
+    assert [(each["queue"], each["reason"], each["standing"], each["done"]) for each in told] == [
+        ("inbox", "the body must say what it is", "not understood", "shown"),
+        ("inbox", "a reason", "counts", "shown"),
+        ("wake-ups", "not a wake-up: TypeError", "not understood", "shown"),
+    ]
+    assert stack.bodies("Inbox-dead") == sorted(["{}", TEST])
+    assert stack.bodies("WakeUps-dead") == ["[]"]
+
+
+def test_people_read_the_reason_the_standing_and_a_sum(stack: Stack) -> None:
+    stack.put("{}", "the body must say what it is")
+    outcome = stack.usher()
+    assert outcome.exit_code == 0
+    assert "reason    the body must say what it is" in outcome.stdout
+    assert "standing  not understood: the body must say what it is by" in outcome.stdout
+    assert outcome.stderr == "Dead letters: 1 shown.\n"
+
+
+def test_no_letters_are_good_news(stack: Stack) -> None:
+    outcome = stack.usher()
+    assert (outcome.exit_code, outcome.stdout, outcome.stderr) == (0, "", "Dead letters: none.\n")
+
+
+def test_what_the_bus_could_not_deliver_says_why(stack: Stack) -> None:
+    words = {"ERROR_CODE": "SDK_CLIENT_ERROR", "ERROR_MESSAGE": "KMS says no", "RULE_ARN": "arn"}
+    stack.sqs.send_message(
+        QueueUrl=stack.url("Inbox-dead"),
+        MessageBody=TEST,
+        MessageAttributes={
+            name: {"DataType": "String", "StringValue": value} for name, value in words.items()
+        },
+    )
+    (told,) = stack.json()
+    assert told["reason"] == "SDK_CLIENT_ERROR: KMS says no"
+
+
+def test_what_sqs_moved_here_has_no_reason_and_says_so(stack: Stack) -> None:
+    stack.sqs.send_message(QueueUrl=stack.url("Inbox-dead"), MessageBody=TEST)
+    (told,) = stack.json()
+    assert told["reason"].startswith("none given")
+
+
+def test_all_that_counts_is_sent_back_to_where_it_came_from(stack: Stack) -> None:
+    wake_up = queues.wake_up_body("action-1", 1)
+    stack.records.open(an_action(), Raw(received_at=at(0), body="{}"))
+    for body in (TEST, "{}"):
+        stack.put(body)
+    stack.put(wake_up, queue="WakeUps-dead")
+    told = stack.json("--all", "--send", "--yes")
+    assert {each["body"]: each["done"] for each in told} == {TEST: "sent", "{}": "shown", wake_up: "sent"}
+    assert (stack.bodies("Inbox"), stack.bodies("WakeUps")) == ([TEST], [wake_up])
+    assert (stack.bodies("Inbox-dead"), stack.bodies("WakeUps-dead")) == (["{}"], [])
+
+
+def test_all_that_counts_no_more_is_dropped_and_the_rest_stays(stack: Stack) -> None:
+    for body in (TEST, "{}", lifecycle()):
+        stack.put(body)
+    told = stack.json("--all", "--drop", "--yes")
+    assert {each["body"]: each["done"] for each in told} == {
+        TEST: "shown",
+        "{}": "dropped",
+        lifecycle(): "dropped",
+    }
+    assert stack.bodies("Inbox-dead") == [TEST]
+    assert stack.bodies("Inbox") == []
+
+
+def test_doing_it_twice_is_doing_it_once(stack: Stack) -> None:
+    stack.put(TEST)
+    stack.json("--all", "--send", "--yes")
+    assert stack.json("--all", "--send", "--yes") == []
+    assert stack.bodies("Inbox") == [TEST]
+
+
+def test_a_letter_by_its_id_is_done_with_as_told(stack: Stack) -> None:
+    stack.put("{}")
+    stack.put(TEST)
+    first = next(each["id"] for each in stack.json() if each["body"] == "{}")
+    told = stack.json("--send", "--yes", first[:12])
+    assert {each["body"]: each["done"] for each in told} == {"{}": "sent", TEST: "shown"}
+    assert stack.bodies("Inbox") == ["{}"]
+
+
+def test_an_id_that_fits_no_letter_changes_nothing(stack: Stack) -> None:
+    stack.put(TEST)
+    outcome = stack.usher("--drop", "--yes", "no-such-letter")
+    assert outcome.exit_code == 2
+    assert "0 letters have an id that begins with no-such-letter" in outcome.stderr
+    assert stack.bodies("Inbox-dead") == [TEST]
+
+
+def test_each_letter_is_asked_about(stack: Stack) -> None:
+    stack.put(TEST)
+    stack.put("{}")
+    outcome = stack.usher("--drop", stdin="n\ny\n")
+    assert outcome.exit_code == 0
+    assert "(a test message of workers-1)?" in outcome.stderr
+    assert outcome.stderr.endswith("Dead letters: 1 shown, 1 dropped.\n")
+    assert stack.bodies("Inbox-dead") == [TEST]
+
+
+@pytest.mark.parametrize(("answer", "left"), [("n\n", [TEST]), ("y\n", [])], ids=["no", "yes"])
+def test_all_of_them_are_asked_about_together(stack: Stack, answer: str, left: list[str]) -> None:
+    stack.put(TEST)
+    outcome = stack.usher("--all", "--send", stdin=answer)
+    assert "Send back 1 letter?" in outcome.stderr
+    assert stack.bodies("Inbox-dead") == left
+
+
+def test_an_end_of_input_leaves_every_letter_where_it_is(stack: Stack) -> None:
+    stack.put(TEST)
+    outcome = stack.usher("--drop", stdin="")
+    assert outcome.exit_code == 1
+    assert stack.bodies("Inbox-dead") == [TEST]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        pytest.param(["--all"], "Say --send or --drop.", id="all, and nothing to do"),
+        pytest.param(["some-id"], "Say --send or --drop.", id="an id, and nothing to do"),
+        pytest.param(["--send", "--yes"], "Say --all, or the ids.", id="yes to nothing named"),
+        pytest.param(["--send", "--all", "some-id"], "Say either --all or the ids.", id="all and an id"),
+    ],
+)
+def test_contradictions_are_wrong_usage(stack: Stack, arguments: list[str], said: str) -> None:
+    outcome = stack.usher(*arguments)
+    assert outcome.exit_code == 2
+    assert said in outcome.stderr
+
+
+def test_an_instance_in_service_waits_for_nothing(stack: Stack) -> None:
+    instance = instance_in_service(stack)
+    stack.put(lifecycle(EC2InstanceId=instance))
+    (told,) = stack.json()
+    assert told["standing"] == "over"
+    assert told["why"].startswith("the instance is InService: `No active Lifecycle Action found`")
+
+
+def instance_in_service(stack: Stack) -> str:
+    client = stack.client("autoscaling")
+    image = stack.client("ec2").describe_images()["Images"][0]["ImageId"]
+    name = f"workers-{stack.number}"
+    client.create_launch_configuration(LaunchConfigurationName=name, ImageId=image, InstanceType="t3.nano")
+    client.create_auto_scaling_group(
+        AutoScalingGroupName=name,
+        LaunchConfigurationName=name,
+        MinSize=1,
+        MaxSize=1,
+        AvailabilityZones=[f"{REGION}a"],
+    )
+    (group,) = client.describe_auto_scaling_groups(AutoScalingGroupNames=[name])["AutoScalingGroups"]
+    instance: str = group["Instances"][0]["InstanceId"]
+    return instance
+
+
+@pytest.mark.usefixtures("cloud")
+def test_a_stack_without_the_queue_of_wake_ups_says_what_to_do() -> None:
+    stack = Stack()
+    client = stack.client("cloudformation")
+    body = json.loads(template(stack.number))
+    del body["Outputs"]["WakeUpsUrl"]
+    client.update_stack(StackName=f"Usher-{stack.number}", TemplateBody=json.dumps(body))
+    outcome = stack.usher()
+    assert outcome.exit_code == 2
+    assert "has no output WakeUpsUrl: deploy it with this release." in outcome.stderr

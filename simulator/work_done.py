@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from usher.core import span
 from usher.core.conditions.combined import Not
-from usher.core.conditions.probe import Found
+from usher.core.conditions.probe import Found, finding_of
 from usher.core.finding import Standing
 from usher.core.model import Status
 
@@ -39,6 +39,7 @@ Finder: TypeAlias = "Callable[[Probe, Action, datetime], Found]"
 
 NOT_IN_MESSAGES: Final = "not in the messages; try --work-done"
 
+_SECOND_ANSWER: Final = timedelta(seconds=1)  # is asked for at once, as nothing new can come
 _LONGEST: Final = timedelta(hours=49)  # no action lasts longer
 _ACTIVITY_SLACK: Final = timedelta(seconds=2)  # event times are whole seconds
 _BEFORE_START: Final = timedelta(seconds=60)  # as usher.core.hearing counts signals
@@ -58,7 +59,7 @@ class AssumedProbing:
         memory: Memory,  # noqa: ARG002 - a Probing, like the next two
         until: datetime,  # noqa: ARG002
         before_start: Callable[[Memory], None],  # noqa: ARG002
-    ) -> Found | None:
+    ) -> Found:
         """See usher.ports.Probing. Nothing is started."""
         return self._found(probe, action, self._clock())
 
@@ -78,13 +79,25 @@ def assuming(work_done: WorkDone, done_at: Mapping[str, datetime]) -> Finder:
             return Found(standing=Standing.UNKNOWN, detail=detail, ask_again_after=_LONGEST)
         done, turned = at <= now, _is_turned_round(probe, action)
         since = f"until {at:%H:%M:%S}" if turned else f"from {at:%H:%M:%S} on"
+        holds = done != turned
+        again_after = None if done else at - now
         return Found(
-            standing=Standing.PENDING if done == turned else Standing.HOLDS,
+            standing=Standing.HOLDS if holds else Standing.PENDING,
             detail=f"assumed {since} (--work-done {written(work_done)})",
-            ask_again_after=None if done else at - now,
+            ask_again_after=again_after if _was_said(probe, action, holds=holds) else _SECOND_ANSWER,
         )
 
     return found
+
+
+def _was_said(probe: Probe, action: Action, *, holds: bool) -> bool:
+    """Whether the last answer was this one already: some conditions need two."""
+    before = finding_of(probe, action)
+    if not probe.takes_two_answers:
+        return True
+    if before is None:
+        return False
+    return before.held_once or before.standing is Standing.HOLDS if holds else before.denials > 0
 
 
 def _is_turned_round(probe: Probe, action: Action) -> bool:

@@ -82,12 +82,12 @@ class Intake:
                 what = f"hook {notice.hook} of group {notice.group}"
                 self._tell("ignored", f"{what} is not configured for {notice.transition}")
                 return
-            policy = hook.policy_for(self._move(notice, hook))
+            policy = hook.policy_for(self._move(notice, hook, now))
             known = self._open(_action(notice, hook, policy, self.new_id(), now), raw, now)
         if known is not None:
             self._note_copy(known, notice, raw, now)
 
-    def _move(self, notice: LifecycleNotice, hook: Hook) -> Move:
+    def _move(self, notice: LifecycleNotice, hook: Hook, now: datetime) -> Move:
         """What the rules of `hook` may ask of the notice; what none asks is not looked up."""
         asks = any(field == "after" for rule in hook.rules for field, _ in rule.when)
         return Move(
@@ -95,21 +95,26 @@ class Intake:
             transition=notice.transition,
             origin=notice.origin,
             destination=notice.destination,
-            after="launch_failed" if asks and self._launch_failed(notice.instance_id) else None,
+            after="launch_failed" if asks and self._launch_failed(notice, hook, now) else None,
         )
 
-    def _launch_failed(self, instance_id: str) -> bool:
+    def _launch_failed(self, notice: LifecycleNotice, hook: Hook, now: datetime) -> bool:
         """Whether the instance's last launch was abandoned: by Usher, by its default, or as an event says.
 
         The termination that follows looks like any scale-in (aws-facts 2.2).
         """
-        actions = self.store.of_instance(instance_id)
+        actions = self.store.of_instance(notice.instance_id)
         launches = [action for action in actions if action.hook.transition is Transition.LAUNCHING]
-        return any(
+        abandoned = any(
             _was_abandoned(action)
             for action in launches
             if launches[-1].started_at - action.started_at <= _OF_ONE_MOVE
         )
+        if abandoned or launches:
+            return abandoned
+        as_if = _action(notice, hook, hook.rules[-1].use, self.new_id(), now)
+        ends = [end for end in self.store.evidence(as_if).move_ends if end.transition is Transition.LAUNCHING]
+        return bool(ends) and not max(ends, key=lambda end: end.ended_at).succeeded
 
     def _open(self, action: Action, raw: Raw, now: datetime) -> Action | None:
         """Record a new action. Returns another that was recorded for its token meanwhile.

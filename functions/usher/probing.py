@@ -44,7 +44,8 @@ class Prober:
     ) -> Found | Later:
         """See usher.ports.Probing."""
         before = finding_of(probe, action)
-        since = before.asked_at if before is not None and before.held_once else action.first_seen_at
+        second = before is not None and (before.held_once or before.denials == 1)
+        since = before.asked_at if before is not None and second else action.first_seen_at
         for _ in range(MOST_CALLS):
             now = self.clock()
             call = probe.ask(action, memory, now)

@@ -11,6 +11,7 @@ import pytest
 from tests.factories import an_action, at
 from tests.unit.test_handlers import Stage
 from usher.aws import messages
+from usher.core import configuration
 from usher.core.finding import Finding, Standing
 from usher.core.notices import CommandEnd, InstanceEnd, NotUnderstood, Unrelated
 from usher.ports import Raw
@@ -146,3 +147,48 @@ def test_the_end_of_somebody_elses_command_changes_nothing() -> None:
     kept = stage.store.load("action-1")
     assert kept is not None
     assert (kept.look_at, kept.version, stage.woken) == (at(1000), 1, [])
+
+
+def test_a_failed_launch_is_known_by_its_event_alone() -> None:
+    """Where no launching hook is ours, nothing but the event tells of the launch."""
+    stage = Stage()
+    failed = {
+        "id": "e1",
+        "detail-type": "EC2 Instance Launch Unsuccessful",
+        "source": "aws.autoscaling",
+        "time": "2026-03-01T11:59:58Z",
+        "detail": {
+            "ActivityId": "activity-1",
+            "AutoScalingGroupName": "workers-1",
+            "EC2InstanceId": INSTANCE,
+            "Origin": "EC2",
+            "Destination": "AutoScalingGroup",
+        },
+    }
+    waits = {
+        "LifecycleActionToken": "c613620e-07e2-4ed2-a9e2-ef8258911ade",
+        "AutoScalingGroupName": "workers-1",
+        "LifecycleHookName": "usher-drain",
+        "EC2InstanceId": INSTANCE,
+        "LifecycleTransition": "autoscaling:EC2_INSTANCE_TERMINATING",
+        "Time": "2026-03-01T12:00:00Z",
+    }
+    data = {
+        "version": 1,
+        "policies": {"wait": {"until": [{"signal": "done"}]}, "park": {"until": []}},
+        "hooks": [
+            {
+                "name": "usher-drain",
+                "group": "workers-1",
+                "transition": "terminating",
+                "policy": [{"when": {"after": "launch_failed"}, "use": "park"}, {"use": "wait"}],
+            }
+        ],
+    }
+    intake = replace(stage.intake, configuration=configuration.parse(data))
+
+    intake.take(json.dumps(failed), "sqs")
+    intake.take(json.dumps(waits), "sqs")
+
+    (action,) = stage.store.of_instance(INSTANCE)
+    assert action.policy.name == "park"

@@ -1,8 +1,8 @@
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -50,7 +50,12 @@ A, B, C = Asked(label="a"), Asked(label="b"), Asked(label="c")
 def found(label: str, standing: Standing, again_s: float | None = 100) -> Finding:
     again_at = None if again_s is None else at(again_s)
     return Finding(
-        condition=f"asked {label}", standing=standing, detail="as told", asked_at=at(0), ask_again_at=again_at
+        condition=f"asked {label}",
+        standing=standing,
+        detail="as told",
+        asked_at=at(0),
+        ask_again_at=again_at,
+        denials=2 if standing is Standing.PENDING else 0,
     )
 
 
@@ -95,6 +100,19 @@ def test_not_never_holds_on_an_answer_that_is_old() -> None:
     assert stands(Not(of=A), action, 29.9) is HOLDS
     assert stands(Not(of=A), action, 30) is UNKNOWN
     assert stands(Not(of=A), with_findings()) is UNKNOWN
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({"denials": 1}, id="one answer that it does not hold"),
+        pytest.param({"denials": 0, "held_once": True}, id="one answer that it holds"),
+    ],
+)
+def test_not_never_holds_on_one_answer_alone(changes: dict[str, Any]) -> None:
+    action = with_findings(replace(found("a", PENDING), **changes))
+
+    assert stands(Not(of=A), action) is UNKNOWN
 
 
 def test_what_held_is_unknown_once_its_answer_is_old() -> None:

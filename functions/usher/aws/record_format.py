@@ -138,6 +138,7 @@ def finding_to_data(finding: Finding) -> Data:
             "ask_again_at": _optional_text(finding.ask_again_at),
             "unknowns": finding.unknowns or None,
             "held_once": finding.held_once or None,
+            "denials": finding.denials or None,
             "memory": dict(finding.memory) or None,
         }
     )
@@ -153,6 +154,7 @@ def finding_from_data(data: Mapping[str, Any]) -> Finding:
         ask_again_at=_optional_time(data, "ask_again_at"),
         unknowns=data.get("unknowns", 0),
         held_once=data.get("held_once", False),
+        denials=data.get("denials", 0),
         memory=data.get("memory", {}),
     )
 

@@ -36,4 +36,5 @@ class Finding:
     ask_again_at: datetime | None
     unknowns: int = 0  # in a row
     held_once: bool = False  # the last answer said that it holds; a second one is to say so too
+    denials: int = 0  # answers in a row that said that it does not
     memory: Memory = field(default_factory=dict)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from usher.core.conditions.probe import Probe, finding_of
 from usher.core.conditions.verdict import Verdict
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
     from usher.core.conditions.verdict import Condition
     from usher.core.model import Action
+
+
+_ENOUGH: Final = 2  # answers in a row
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -62,8 +65,18 @@ class Not:
         }
         detail = f"not: {said.detail}"
         return Verdict(
-            standing=turned[said.standing], detail=detail, ask_again_at=self._ask_again_at(action, said)
+            standing=Standing.UNKNOWN if self._wants_another_answer(action) else turned[said.standing],
+            detail=detail,
+            ask_again_at=self._ask_again_at(action, said),
         )
+
+    def _wants_another_answer(self, action: Action) -> bool:
+        """As one answer that it holds is not enough, one that it does not is not either."""
+        if not isinstance(self.of, Probe) or not self.of.takes_two_answers:
+            return False
+        found = finding_of(self.of, action)
+        pending = found is not None and found.standing is Standing.PENDING
+        return found is not None and pending and (found.held_once or found.denials < _ENOUGH)
 
     def _ask_again_at(self, action: Action, said: Verdict) -> datetime | None:
         """What holds now may stop holding: where AWS is asked, when it is asked again."""

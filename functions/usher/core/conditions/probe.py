@@ -206,6 +206,7 @@ def as_finding(probe: Probe, found: Found, before: Finding | None, asked_at: dat
             held_once=True,
         )
     again_after = found.ask_again_after
+    before_denials = before.denials if before else 0
     if unknown and again_after is None:
         again_after = min(_FIRST_BACKOFF * 2 ** min(unknowns - 1, _MOST_DOUBLINGS), _LONGEST_BACKOFF)
     return Finding(
@@ -217,4 +218,5 @@ def as_finding(probe: Probe, found: Found, before: Finding | None, asked_at: dat
         unknowns=unknowns,
         memory=found.memory,
         held_once=unknown and held,
+        denials=before_denials + int(not unknown) if found.standing is not Standing.HOLDS else 0,
     )

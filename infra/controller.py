@@ -9,6 +9,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda_event_sources as event_sources
 
 from infra import asset, permissions
+from infra.announcing import Announce
 from infra.functions import UsherFunction
 from infra.key import TO_USE, customer_key
 from infra.notifications import BusRules, HookRole, HookTopic, notifies_by
@@ -42,7 +43,7 @@ class Controller(cdk.Stack):
         self._deployment = deployment
         self._code = asset.code(deployment)
         self._key = customer_key(self) if deployment.customer_key else None
-        self.records = RecordsTable(self, "Records", key=self._key)
+        self.records = RecordsTable(self, "Records", key=self._key, streams=deployment.announce)
         self.inbox = self._queue("Inbox", INTAKE_TIMEOUT, kept=True)
         self.wake_ups = self._queue("WakeUps", WAKE_TIMEOUT, kept=False)  # hints; the records are the truth
         self.hook_role = HookRole(self, "HookRole", inbox=self.inbox, key=self._key)
@@ -51,10 +52,11 @@ class Controller(cdk.Stack):
         self.wake = self._wake()
         self.sweep = self._sweep()
         self.release = self._release()
+        self.announce = self._announce() if deployment.announce else None
         bus = BusRules(self, "Bus", deployment=deployment, inbox=self.inbox)
         self.schedule = SweepSchedule(self, "Schedule", sweep=self.sweep, key=self._key)
         parts = (self.records, self.inbox, self.wake_ups, self.hook_role, self.intake, self.wake, self.sweep)
-        before = (*parts, *filter(None, [self.topic]), self.release, bus, self.schedule)
+        before = (*parts, *filter(None, [self.topic, self.announce]), self.release, bus, self.schedule)
         ReleaseFirst(self, "ReleaseFirst", function=self.release.function, before=before, unenrols=True)
         Watch(self, "Watch", controller=self, email=deployment.alarm_email, key=self._key)
         self._tell()
@@ -161,6 +163,7 @@ class Controller(cdk.Stack):
         permissions.grant_conditions(sweep, self._deployment.configuration)
         permissions.grant_due_index(sweep, self.records.table, DUE_INDEX)
         permissions.grant_enrolment(sweep, self._deployment)
+        permissions.grant_reconcile(sweep)
         if self._deployment.enrols:
             sweep.may(
                 ("iam:PassRole",),
@@ -175,6 +178,16 @@ class Controller(cdk.Stack):
         permissions.grant_due_index(release, self.records.table, DUE_INDEX)
         permissions.grant_unenrolment(release, self._deployment)
         return release
+
+    def _announce(self) -> Announce:
+        return Announce(
+            self,
+            "Announce",
+            table=self.records.table,
+            code=self._code,
+            log_retention_days=self._deployment.log_retention_days,
+            key=self._key,
+        )
 
     def _targets(self) -> dict[str, str]:
         """What the sweep must know to put hooks on groups that are known at run time only."""
@@ -193,7 +206,11 @@ class Controller(cdk.Stack):
         for name, value in (
             ("TableName", self.records.table.table_name),
             ("InboxUrl", self.inbox.queue.queue_url),
+            ("WakeUpsUrl", self.wake_ups.queue.queue_url),
             ("InboxArn", self.inbox.queue.queue_arn),
             ("HookRoleArn", self.hook_role.role.role_arn),
+            ("IntakeArn", self.intake.function.function_arn),
+            ("TopicArn", self.topic.topic.topic_arn if self.topic else None),
         ):
-            cdk.CfnOutput(self, name, value=value, export_name=f"{self.stack_name}-{name}")
+            if value is not None:
+                cdk.CfnOutput(self, name, value=value, export_name=f"{self.stack_name}-{name}")

@@ -20,8 +20,12 @@ ON_ACTIONS: Final = ("autoscaling:CompleteLifecycleAction", "autoscaling:RecordL
 REMOVE_HOOK: Final = "autoscaling:DeleteLifecycleHook"
 ON_HOOKS: Final = ("autoscaling:PutLifecycleHook", REMOVE_HOOK)
 # IAM offers no resource for what describes (aws-facts 4).
-DESCRIBE_INSTANCES: Final = ("autoscaling:DescribeAutoScalingInstances",)
+DESCRIBE_INSTANCES: Final = (
+    "autoscaling:DescribeAutoScalingInstances",
+    "autoscaling:DescribeScalingActivities",  # whether an adopted action's move still goes on
+)
 DESCRIBE_GROUPS: Final = ("autoscaling:DescribeAutoScalingGroups", "autoscaling:DescribeLifecycleHooks")
+DESCRIBE_WAITING: Final = ("autoscaling:DescribeWarmPool", "ec2:DescribeInstances")
 
 
 def grant_records(function: UsherFunction, table: dynamodb.ITable) -> None:
@@ -74,6 +78,11 @@ def grant_enrolment(function: UsherFunction, deployment: Deployment) -> None:
     _grant_on_groups(function, ON_HOOKS, _enrolled(deployment))
     _grant_removal(function, deployment)
     function.may(DESCRIBE_GROUPS, ("*",))
+
+
+def grant_reconcile(function: UsherFunction) -> None:
+    """See which instances of the managed groups wait; the groups themselves grant_enrolment lets see."""
+    function.may(DESCRIBE_WAITING, ("*",))
 
 
 def grant_unenrolment(function: UsherFunction, deployment: Deployment) -> None:

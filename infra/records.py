@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 class RecordsTable(Construct):
     """On demand, encrypted, with point-in-time recovery; kept when the stack goes."""
 
-    def __init__(self, scope: Construct, construct_id: str, *, key: kms.IKey | None = None) -> None:
+    def __init__(
+        self, scope: Construct, construct_id: str, *, key: kms.IKey | None = None, streams: bool = False
+    ) -> None:
         super().__init__(scope, construct_id)
         text = dynamodb.AttributeType.STRING
         encryption = dynamodb.TableEncryption
@@ -33,6 +35,7 @@ class RecordsTable(Construct):
                 point_in_time_recovery_enabled=True
             ),
             time_to_live_attribute=TTL_ATTRIBUTE,
+            stream=dynamodb.StreamViewType.NEW_AND_OLD_IMAGES if streams else None,
             removal_policy=cdk.RemovalPolicy.RETAIN,
         )
         self.table.add_global_secondary_index(

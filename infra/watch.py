@@ -12,6 +12,7 @@ from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sns_subscriptions as subscriptions
 from constructs import Construct
 
+from infra.announcing import LATE
 from infra.permissions import arns_here
 from usher.aws.telemetry import NAMESPACE
 
@@ -48,6 +49,7 @@ class Watch(Construct):
         self._watch_letters()
         self._watch_functions()
         self._watch_promises()
+        self._watch_announcing()
         self._watch_silence()
         self._dashboard()
 
@@ -114,11 +116,21 @@ class Watch(Construct):
         self._alarm("OverdueLooks", overdue, "Looks are overdue run after run.", periods=3)
         silent = _count("SilentGroups", statistic="Minimum", period=_QUARTER)
         self._alarm("SilentGroups", silent, "A hook's test message never came: is it wired?")
+        drift = _count("HookDrift")
+        self._alarm("HookDrift", drift, "A hook was changed or removed by someone else.")
         self._alarm("HeldByLimit", _count("HeldByLimit"), "A hook has sent as many results as it may.")
         over = _count("OverBudget")
         self._alarm("OverBudget", over, "More is held than Auto Scaling accepts heartbeats for.", periods=3)
         conflicts = _count("EnrolmentConflicts")
         self._alarm("EnrolmentConflicts", conflicts, "A hook of someone else stands where ours belongs.")
+
+    def _watch_announcing(self) -> None:
+        """A bus that refuses is no error of the function: it falls behind."""
+        announce = self._controller.announce
+        if announce is not None:
+            behind = announce.function.metric("IteratorAge", period=_MINUTE, statistic="Maximum")
+            says = "Events out are a quarter of an hour late."
+            self._alarm("AnnouncementsLate", behind, says, threshold=LATE.to_milliseconds())
 
     def _watch_silence(self) -> None:
         """What does not run raises no error; so its silence must."""

@@ -336,6 +336,8 @@ class Looks:
 
     def _count(self, answer: Answer, after: Action) -> None:
         """Counted when it is stored, so once."""
+        if after.outcome is not None:
+            self.telemetry.decided(after, "closed", f"{after.outcome}: {after.reason}")
         match after.outcome:
             case Outcome.COMPLETED:
                 self.telemetry.count("Completed", dimensions={"Result": str(after.result)})
@@ -412,14 +414,15 @@ def _ended(action: Action, now: datetime) -> Action:
     if sent_at is not None and sent_at < action.expires_at:
         reason = f"{action.reason} (by an earlier call of ours, whose answer was lost)"
         return _closed(action, Outcome.COMPLETED, reason, now)
-    if end is not None:
+    if end is not None and end.ended_at < action.expires_at:
         reason = f"ended elsewhere: {end.detail}"
     elif action.first_seen_at >= action.started_at + action.hook.heartbeat_timeout:
         reason = "ended before it was known here: its heartbeat timeout had run out"
     elif now < action.expires_at:
         reason = "ended elsewhere before its time was up"
     else:
-        reason = f"fell to the default result {action.hook.default_result}: its time ran out"
+        said = f" ({end.detail})" if end is not None else ""
+        reason = f"fell to the default result {action.hook.default_result}: its time ran out{said}"
         return _closed(action, Outcome.DEFAULTED, reason, now)
     return _closed(action, Outcome.ENDED_ELSEWHERE, reason, now)
 

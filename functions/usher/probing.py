@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 MOST_CALLS: Final = 6  # of one condition in one look
 _SOON: Final = timedelta(seconds=3)  # somebody else is asking just now
+_MOMENT: Final = timedelta(milliseconds=1)  # of equal times nobody knows which was first
 _OBSERVED: Final = timedelta(hours=1)
 
 
@@ -45,7 +46,7 @@ class Prober:
         """See usher.ports.Probing."""
         before = finding_of(probe, action)
         second = before is not None and (before.held_once or before.denials == 1)
-        since = before.asked_at if before is not None and second else action.first_seen_at
+        since = before.asked_at + _MOMENT if before is not None and second else action.first_seen_at
         for _ in range(MOST_CALLS):
             now = self.clock()
             call = probe.ask(action, memory, now)
@@ -56,7 +57,7 @@ class Prober:
                     return _would_start(call, memory)
                 before_start(call.intent)
                 memory = call.intent
-            reply = self._reply(call, call.shared, since, now)
+            reply = self._reply(call, action, since, now)
             if reply is None:
                 return Later(at=now + _SOON)
             found = probe.hear(action, memory, call, reply, self.clock())
@@ -67,17 +68,19 @@ class Prober:
         detail = f"it takes more than {MOST_CALLS} calls in a row"
         return Found(standing=Standing.UNKNOWN, detail=detail, memory=memory)
 
-    def _reply(self, call: Call, shared: Shared | None, since: datetime, now: datetime) -> Reply | None:
+    def _reply(self, call: Call, action: Action, since: datetime, now: datetime) -> Reply | None:
         """The reply; None where it is shared and none is new enough yet.
 
         A call that takes an older answer than the first sight of the action takes that one here too.
         """
+        shared = call.shared
         if shared is None:
             return self.calls.make(call)
         answer = self._newest(call, shared, now)
         if isinstance(answer, Reply) or answer is None:
             return answer
-        least = since if call.not_before is None else call.not_before
+        not_before = call.not_before or since
+        least = not_before if not_before < action.first_seen_at else max(not_before, since)
         if answer.taken_at < least:
             return None
         if answer.refusal is not None:

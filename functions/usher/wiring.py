@@ -17,6 +17,7 @@ from aws_lambda_powertools import Logger, Metrics
 from botocore.config import Config
 
 from usher import handlers
+from usher.aws.announcing import EventBus, announce_handler
 from usher.aws.answers import Answers
 from usher.aws.autoscaling import AutoScalingApi
 from usher.aws.budget import CallBudget
@@ -188,6 +189,14 @@ def release() -> handlers.Handler:
         return {}
 
     return flushing(handler, made.metrics)
+
+
+def announce() -> handlers.Handler:
+    """The handler of the function `announce`, which reads the stream of the table."""
+    metrics = Metrics(namespace=NAMESPACE)
+    telemetry = PowertoolsTelemetry(Logger(service="usher"), metrics)
+    bus = EventBus(boto3.client("events", config=_FEW_ATTEMPTS))
+    return flushing(announce_handler(bus, telemetry), metrics)
 
 
 def _put_answer(url: str, answer: dict[str, Any]) -> None:

@@ -106,5 +106,6 @@ DEPLOYMENTS: Final = {
     "default": deployment(),
     "all four ways in": deployment(ALL_WAYS),
     "a customer key": WITH_KEY,
+    "events out": deployment(announce=True),
     "the demo": of_file(Path(__file__).parents[2] / "infra" / "demo.hooks.yaml", demo=True),
 }

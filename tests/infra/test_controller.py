@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -120,6 +121,9 @@ WITHOUT_RESOURCE = {
     "autoscaling:DescribeAutoScalingInstances",
     "autoscaling:DescribeAutoScalingGroups",
     "autoscaling:DescribeLifecycleHooks",
+    "autoscaling:DescribeScalingActivities",
+    "autoscaling:DescribeWarmPool",
+    "ec2:DescribeInstances",
     "xray:PutTraceSegments",
     "xray:PutTelemetryRecords",
 }
@@ -318,7 +322,7 @@ def test_silence_and_every_promise_has_its_alarm(template: dict[str, Any]) -> No
     assert names == {
         "InboxDeadLetters", "WakeUpDeadLetters", "ScheduleDeadLetters", "IntakeErrors", "WakeErrors",
         "SweepErrors", "Defaulted", "Refused", "OverdueLooks", "SilentGroups", "EnrolmentConflicts",
-        "NoSweep", "HeldByLimit", "OverBudget",
+        "NoSweep", "HeldByLimit", "OverBudget", "HookDrift",
         "OldMessage", "WakeStorm",
     }  # fmt: skip
     (silent,) = [each for name, each in alarms.items() if "NoSweep" in name]
@@ -353,3 +357,46 @@ def test_hooks_that_were_put_at_run_time_go_with_the_controller(template: dict[s
     (release,) = resources(template, "Custom::UsherRelease").values()
 
     assert release["Unenrol"] == "true"
+
+
+def test_events_out_need_a_stream_and_a_function_and_cost_nothing_while_they_are_off(
+    template: dict[str, Any],
+) -> None:
+    announcing, _ = templates(deployment(announce=True))
+    (table,) = resources(announcing, "AWS::DynamoDB::Table").values()
+    assert table["StreamSpecification"] == {"StreamViewType": "NEW_AND_OLD_IMAGES"}
+    (role,) = roles_that_may(announcing, "events:PutEvents")
+    assert role.startswith("AnnounceRole")
+    assert "AnnouncementsLate" in " ".join(resources(announcing, "AWS::CloudWatch::Alarm"))
+    (table,) = resources(template, "AWS::DynamoDB::Table").values()
+    assert "StreamSpecification" not in table
+    assert roles_that_may(template, "events:PutEvents") == set()
+
+
+def test_only_stored_states_reach_the_function_that_announces_them() -> None:
+    announcing, _ = templates(deployment(announce=True))
+    (stream,) = (
+        each
+        for each in resources(announcing, "AWS::Lambda::EventSourceMapping").values()
+        if "StartingPosition" in each
+    )
+    assert stream["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    (found,) = stream["FilterCriteria"]["Filters"]
+    assert json.loads(found["Pattern"]) == {
+        "eventName": ["INSERT", "MODIFY"],
+        "dynamodb": {"Keys": {"sk": {"S": ["STATE"]}}},
+    }
+
+
+def test_usher_puts_events_of_its_own_source_alone() -> None:
+    announcing, _ = templates(deployment(announce=True))
+    (puts,) = (each for each in statements(announcing) if "events:PutEvents" in listed(each["Action"]))
+    assert puts["Condition"] == {"StringEquals": {"events:source": "usher"}}
+    assert puts["Resource"] != "*"
+
+
+def test_every_alarm_has_its_runbook() -> None:
+    announcing, _ = templates(deployment(announce=True))
+    names = {name.removeprefix("Watch")[:-8] for name in resources(announcing, "AWS::CloudWatch::Alarm")}
+    page = (Path(__file__).parents[2] / "docs" / "operations.md").read_text()
+    assert {line.removeprefix("### ") for line in page.splitlines() if line.startswith("### ")} >= names

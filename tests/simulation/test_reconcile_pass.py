@@ -35,7 +35,6 @@ from usher.same_wait import SameWait
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from datetime import datetime
 
     from simulator.query_protocol import Request
     from simulator.waits import Wait
@@ -197,7 +196,7 @@ class Scene:
     def create(self, name: str = "web", *hooks: Mapping[str, Any], size: int = 1, **parameters: Any) -> None:
         """A group with hooks that notify the inbox."""
         wire = {"launching": "LAUNCHING", "terminating": "TERMINATING"}
-        specifications = [
+        specifications: list[Any] = [
             {
                 "LifecycleHookName": hook["name"],
                 "LifecycleTransition": f"autoscaling:EC2_INSTANCE_{wire[hook['transition']]}",
@@ -227,6 +226,12 @@ class Scene:
     def run(self, minutes: float) -> None:
         self.clock.run_until(self.clock() + timedelta(minutes=minutes))
         self.recorder.raise_bugs()
+
+    def run_until_called(self, operation: str) -> None:
+        """Run until that call was made, and no further: three minutes at most."""
+        last = self.clock() + timedelta(minutes=3)
+        while not self.calls(operation) and self.clock() < last:
+            self.run(0.1)
 
     def instances(self, group: str = "web") -> list[str]:
         return list(self.fleet.groups[group].instances)
@@ -270,16 +275,14 @@ def record_of(scene: Scene, wait: Wait) -> Action:
     (found,) = [
         action
         for action in scene.store.of_instance(wait.instance_id)
-        if action.hook.name == wait.hook
-        and abs(action.started_at - wait.started_at) <= timedelta(seconds=2)
+        if action.hook.name == wait.hook and abs(action.started_at - wait.started_at) <= timedelta(seconds=2)
     ]
     return found
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3, 4])
-@pytest.mark.parametrize("minutes", [10, 60])
+@pytest.mark.parametrize(("minutes", "seed"), [(10, 1), (10, 2), (60, 3)])
 def test_with_a_fifth_of_all_notifications_lost_all_are_adopted_in_two_passes_and_none_defaults(
-    seed: int, minutes: int
+    minutes: int, seed: int
 ) -> None:
     hooks = [
         a_hook(name="gate", heartbeat_timeout=f"{minutes}m"),
@@ -520,6 +523,22 @@ def test_a_record_made_by_token_while_it_was_adopted_leaves_one_of_both() -> Non
     assert by_token.id in adopted.reason
 
 
+def test_a_notification_that_comes_during_the_adopting_call_is_the_record() -> None:
+    scene = Scene(a_hook())
+    scene.create("web", a_hook())
+    scene.drops = all_lost
+    scene.run(1)
+
+    def come(request: Request) -> None:
+        if request.operation == BEAT and "InstanceId" in request.parameters:
+            scene.intake.take(scene.dropped[-1], "sqs")
+
+    scene.fault = come
+    scene.run(3)
+    assert [(action.received_by, action.is_open) for action in scene.store.actions()] == [(("sqs",), True)]
+    assert scene.recorder.counts["Adopted"] == 0
+
+
 # -- what an instance id may reach ----------------------------------------------------------------
 
 
@@ -532,8 +551,7 @@ def test_an_unanswered_result_by_instance_is_not_repeated_into_the_next_wait() -
     scene.run(0.1)
     assert scene.calls(COMPLETE) == [], "nothing is sent while nobody can say which wait it would reach"
     scene.fault = lambda _: None
-    while not scene.calls(COMPLETE):
-        scene.run(0.1)
+    scene.run_until_called(COMPLETE)
     scene.client.set_desired_capacity(AutoScalingGroupName="web", DesiredCapacity=1)
     scene.run(20)
     second = scene.fleet.waits.of_instance(first.instance_id)[-1]
@@ -543,6 +561,26 @@ def test_an_unanswered_result_by_instance_is_not_repeated_into_the_next_wait() -
     adopted_first, adopted_second = scene.store.of_instance(first.instance_id)
     assert adopted_first.outcome is Outcome.COMPLETED
     assert adopted_second.is_open
+
+
+def test_an_adopted_record_whose_wait_is_over_does_not_live_on_in_the_next() -> None:
+    scene = pooled()
+    (first,) = scene.waits()
+    scene.client.complete_lifecycle_action(
+        AutoScalingGroupName="web",
+        LifecycleHookName="gate",
+        LifecycleActionToken=first.token,
+        LifecycleActionResult="CONTINUE",
+    )
+    scene.run(0.1)
+    scene.client.set_desired_capacity(AutoScalingGroupName="web", DesiredCapacity=1)
+    scene.run(6)
+    over, adopted = scene.store.of_instance(first.instance_id)
+    assert (over.outcome, over.reason) == (
+        Outcome.ENDED_ELSEWHERE,
+        "ended elsewhere: the instance is Pending:Wait",
+    )
+    assert (adopted.is_open, adopted.origin) == (True, "WarmPool")
 
 
 # -- what has ended -------------------------------------------------------------------------------
@@ -603,9 +641,7 @@ def test_a_group_that_goes_during_a_pass_is_no_error_and_hides_no_other(operatio
         scene.create(name, a_hook())
         scene.client.put_warm_pool(AutoScalingGroupName=name, MinSize=0, MaxGroupPreparedCapacity=0)
     scene.drops = all_lost
-    gone = ApiError(
-        "ValidationError", "AutoScalingGroup name not found - AutoScalingGroup 'jobs' not found"
-    )
+    gone = ApiError("ValidationError", "AutoScalingGroup name not found - AutoScalingGroup 'jobs' not found")
 
     def fault(request: Request) -> ApiError | None:
         on = request.parameters.get("AutoScalingGroupName")
@@ -872,4 +908,3 @@ def test_what_fell_to_its_default_is_counted_though_its_event_came_first() -> No
     assert action.outcome is Outcome.DEFAULTED
     assert "Heartbeat Timeout" in action.reason
     assert scene.recorder.counts["Defaulted"] == 1
-

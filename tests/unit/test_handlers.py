@@ -39,7 +39,7 @@ CONFIGURATION = configuration.parse(
 class FlakyStore(MemoryStore):
     """Fails for one instance, as a throttled table does."""
 
-    def open(self, action: Action, raw: Raw) -> Action:
+    def open(self, action: Action, raw: Raw | None) -> Action:
         if action.instance_id == "i-bad":
             raise Unavailable("throttled")
         return super().open(action, raw)

@@ -68,7 +68,7 @@ def test_a_hold_is_recorded_with_who_when_and_why_and_looked_at_at_once(deployed
     assert action.held == Word(who=MOTO, at=at(60), reason="tasks hang, ticket 7")
     assert (action.look_at, action.version) == (at(60), 2)
     assert told(deployed) == [(at(60), "operator", f"{MOTO}: hold: tasks hang, ticket 7")]
-    assert deployed.messages("WakeUpsUrl") == [{"action_id": "action-1", "version": 2}]
+    assert deployed.messages("WakeUpsUrl") == [{"action_id": "action-1", "version": action.stamp}]
     assert isinstance(decide(action, at(60)), Wait)
 
 

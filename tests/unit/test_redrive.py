@@ -14,7 +14,7 @@ from moto import mock_aws
 
 from cli.account import Machine
 from cli.main import main
-from cli.redrive import DeadLetterQueue, Judge, Letter, Standing, instances, states_of
+from cli.redrive import DeadLetterQueue, Done, Judge, Letter, Standing, _do, instances, states_of
 from simulator.account import an_account
 from simulator.memory_store import MemoryStore
 from tests.factories import an_action, at
@@ -475,3 +475,16 @@ def test_a_stack_without_the_queue_of_wake_ups_says_what_to_do() -> None:
     outcome = stack.usher()
     assert outcome.exit_code == 2
     assert "has no output WakeUpsUrl: deploy it with this release." in outcome.stderr
+
+
+def test_a_letter_that_cannot_be_sent_is_not_deleted_either(
+    stack: Stack, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stack.put(TEST)
+    gone = DeadLetterQueue(
+        name="inbox", url=stack.url("Inbox-dead"), back_url=stack.url("Inbox").replace("Inbox", "Gone")
+    )
+    letter = Letter(queue=gone, id="letter-1", handle="handle", sent_at=at(0), reason="a reason", body=TEST)
+    assert _do(stack.sqs, letter, Done.SENT) is Done.FAILED
+    assert "letter-1: An error occurred" in capsys.readouterr().err
+    assert stack.bodies("Inbox-dead") == [TEST]

@@ -46,7 +46,7 @@ class GroupsApi:
         found: list[GroupSeen] = []
         asked: dict[str, Any] = {"IncludeInstances": False, "MaxRecords": _GROUPS_OF_A_PAGE}
         while True:
-            page = _answer(self._client.describe_auto_scaling_groups, **asked)
+            page = asked_of(self._client.describe_auto_scaling_groups, **asked)
             found += map(_group, page["AutoScalingGroups"])
             if not page.get("NextToken"):
                 return found
@@ -54,7 +54,7 @@ class GroupsApi:
 
     def hooks_of(self, group: str) -> Sequence[HookSeen]:
         """DescribeLifecycleHooks, which has no pages."""
-        answer = _answer(self._client.describe_lifecycle_hooks, AutoScalingGroupName=group)
+        answer = asked_of(self._client.describe_lifecycle_hooks, AutoScalingGroupName=group)
         return [_hook(hook) for hook in answer["LifecycleHooks"]]
 
     def put_hook(self, record: Enrolled) -> None:
@@ -67,7 +67,7 @@ class GroupsApi:
             "RoleARN": settings.role_arn,
             "NotificationMetadata": settings.metadata,
         }
-        _answer(
+        asked_of(
             self._client.put_lifecycle_hook,
             AutoScalingGroupName=record.group,
             LifecycleHookName=record.hook,
@@ -80,7 +80,7 @@ class GroupsApi:
         """DeleteLifecycleHook."""
         call = self._client.delete_lifecycle_hook
         try:
-            _answer(call, AutoScalingGroupName=record.group, LifecycleHookName=record.hook)
+            asked_of(call, AutoScalingGroupName=record.group, LifecycleHookName=record.hook)
         except CallRefused as refusal:
             if _HOOK_GONE not in str(refusal):
                 raise
@@ -107,7 +107,7 @@ def _hook(hook: LifecycleHookTypeDef) -> HookSeen:
     return HookSeen(name=hook["LifecycleHookName"], settings=settings)
 
 
-def _answer(call: Callable[..., Any], **parameters: object) -> Any:  # noqa: ANN401 - of any operation
+def asked_of(call: Callable[..., Any], **parameters: object) -> Any:  # noqa: ANN401 - of any operation
     """What Auto Scaling answers, or the error that says what to do about it."""
     try:
         return call(**parameters)

@@ -6,7 +6,6 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from usher.core.configuration import MOST_HOOKS_OF_A_GROUP
-from usher.core.policy import glob_fits
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -138,7 +137,7 @@ class Wanted:
         """What is asked for on `group`, by the name of the hook."""
         found: dict[str, list[Hook]] = {}
         for hook in self.hooks:
-            if _selects(hook.group, group):
+            if hook.group.selects(group.name, group.tags):
                 found.setdefault(hook.name, []).append(hook)
         return {name: self._wish(hooks) for name, hooks in found.items()}
 
@@ -164,13 +163,6 @@ class Wanted:
 def _is_one_name(selector: GroupSelector) -> bool:
     """Whether a hook is for a group known at synth, where CloudFormation puts it."""
     return selector.glob is not None and "*" not in selector.glob
-
-
-def _selects(selector: GroupSelector, group: GroupSeen) -> bool:
-    if selector.glob is not None:
-        return glob_fits(selector.glob, group.name)
-    tags = dict(group.tags)
-    return all(tags.get(key) == value for key, value in selector.tags)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from datetime import timedelta
 
     from usher.core.conditions.verdict import Condition
@@ -94,6 +94,10 @@ class GroupSelector:
     def may_fit(self, group: str) -> bool:
         """Whether `group` is selected. Tags are not known here, so by tags every group may be."""
         return self.glob is None or glob_fits(self.glob, group)
+
+    def selects(self, group: str, tags: Iterable[tuple[str, str]]) -> bool:
+        """Whether a group is selected whose tags are known."""
+        return self.may_fit(group) if self.glob is not None else set(self.tags) <= set(tags)
 
     def may_share(self, other: GroupSelector) -> bool:
         """Whether a group may be in both. Of tags it is known only where they contradict each other."""

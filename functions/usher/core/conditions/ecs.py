@@ -5,7 +5,9 @@ it stands (DescribeContainerInstances, one answer for all of a cluster), and for
 DRAINING, once, and go through its tasks until none is left. What was found so far is in the memory:
 
     search     left, searched, late                     until the container instance is found
+    absent                                              it was in no cluster: the next search is a new one
     cluster, instance, others                           once it is; `others` have the same EC2 instance
+    done       those of them that were gone through     they are gone through again for the second answer
     active_at                                           it was seen ACTIVE: it is drained next
     sent_at, confirmed                                  DRAINING was asked for, and answered
     listing    the tasks gone through, in this look     see _first_listing
@@ -246,7 +248,8 @@ class Ecs(Probe):
             return Found(
                 standing=Standing.FAILED, detail=f"{said}, {span.written(self.grace)} after the start"
             )
-        return Found(standing=Standing.HOLDS, detail=f"{said}: nothing to drain")
+        memory = {"absent": True}
+        return Found(standing=Standing.HOLDS, detail=f"{said}: nothing to drain", memory=memory)
 
     def _hear_instance(self, heard: _Heard) -> Found:
         said, memory = heard.data, heard.memory
@@ -294,7 +297,7 @@ class Ecs(Probe):
     def _hear_never_registered(self, heard: _Heard) -> Found:
         """It never had a task."""
         if heard.memory["others"]:
-            return _go_on(_found(heard.memory["cluster"], heard.memory["others"]))
+            return _go_on(_next_of(heard.memory, done=heard.memory["instance"]))
         return self._absence(_described(heard), late=self._is_late(heard.action, heard.now))
 
 
@@ -457,9 +460,11 @@ def _list_on(heard: _Heard, listing: Mapping[str, Any]) -> Found:
     if listing["states"] or any(listing["counts"]):
         return _tasks_left(memory, listing)
     if memory["others"]:
-        return _go_on(_found(memory["cluster"], memory["others"]))
+        return _go_on(_next_of(memory, done=memory["instance"]))
     detail = f"container instance {_id(memory['instance'])} is DRAINING and has no task left"
-    return Found(standing=Standing.HOLDS, detail=detail)
+    done = [*memory.get("done", []), memory["instance"]]
+    again = memory if len(done) == 1 else _found(memory["cluster"], done)
+    return Found(standing=Standing.HOLDS, detail=detail, memory=again)
 
 
 def _tasks_left(memory: Memory, listing: Mapping[str, Any]) -> Found:
@@ -477,9 +482,8 @@ def _tasks_left(memory: Memory, listing: Mapping[str, Any]) -> Found:
 
 def _deregistered(memory: Memory) -> Found:
     """It may have registered anew, so only a new search says that it is in no cluster."""
-    others = memory["others"]
     detail = f"container instance {_id(memory['instance'])} is not registered any more, searching again"
-    return _unknown(detail, _found(memory["cluster"], others) if others else {})
+    return _unknown(detail, _next_of(memory) if memory["others"] else {})
 
 
 def _described(heard: _Heard) -> str:
@@ -492,6 +496,13 @@ def _described(heard: _Heard) -> str:
 
 def _found(cluster: str, instances: list[str]) -> Memory:
     return {"cluster": cluster, "instance": instances[0], "others": instances[1:]}
+
+
+def _next_of(memory: Memory, done: str | None = None) -> Memory:
+    """The memory for the next container instance of the same EC2 instance."""
+    through = [*memory.get("done", []), *([] if done is None else [done])]
+    found = _found(memory["cluster"], memory["others"])
+    return {**found, "done": through} if through else found
 
 
 def _with_the_next(memory: Memory) -> Memory:

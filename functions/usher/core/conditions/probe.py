@@ -28,6 +28,7 @@ _FIRST_BACKOFF: Final = timedelta(seconds=5)
 _LONGEST_BACKOFF: Final = timedelta(seconds=60)
 _MOST_DOUBLINGS: Final = 5
 _TO_BE_SURE: Final = timedelta(seconds=5)
+_LONGEST_TO_BE_SURE: Final = timedelta(seconds=20)  # however long it counts once it is sure
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -201,7 +202,7 @@ def as_finding(probe: Probe, found: Found, before: Finding | None, asked_at: dat
             standing=Standing.PENDING,
             detail=f"{found.detail}; asked once more to be sure",
             asked_at=asked_at,
-            ask_again_at=asked_at + (found.ask_again_after or _TO_BE_SURE),
+            ask_again_at=asked_at + min(found.ask_again_after or _TO_BE_SURE, _LONGEST_TO_BE_SURE),
             memory=found.memory,
             held_once=True,
         )

@@ -29,6 +29,7 @@ _ARN_EVERY: Final = timedelta(minutes=1)  # an ARN stays as it is, so it may be 
 _OWN_EVERY: Final = timedelta(minutes=10)  # this call is Auto Scaling's, which has few to spare
 _OWN_AFTER: Final = timedelta(minutes=1)  # most waits are over by then
 _OWN_WITHIN: Final = timedelta(seconds=10)  # a warning is worth no longer delay
+_SOON: Final = timedelta(seconds=1)
 _PASSED_FOR: Final = timedelta(seconds=30)  # what was seen of one group, while the others are asked
 
 _NAME: Final = r"[A-Za-z0-9]([A-Za-z0-9-]{0,30}[A-Za-z0-9])?"
@@ -119,11 +120,11 @@ class Targets(Probe):
     def ask(self, action: Action, memory: Memory, now: datetime) -> Call:
         """The ARNs first, then the health in one group after the other; each answer serves many."""
         if "own" not in memory and "own_until" in memory and now < _moment(memory["own_until"]):
-            return _own_call(action.hook.group, now)
+            return _own_call(action)
         arns = memory.get("arns", {})
         unresolved = [group for group in self.groups if group not in arns]
         if unresolved:
-            return _group_call(unresolved[0], now)
+            return _group_call(unresolved[0], action)
         passed = _still_passed(memory, now)
         open_arns = [arns[group] for group in self.groups if arns[group] not in passed]
         return _health_call(next(iter(open_arns), arns[self.groups[-1]]))
@@ -147,9 +148,16 @@ class Targets(Probe):
         return _go_on({**memory, "passed": passed})
 
     def _found(self, standing: Standing, detail: str, action: Action, memory: Memory, now: datetime) -> Found:
-        """The verdict of this round; before the first one that matters, whose the groups are is asked."""
+        """The verdict of this round; before the first one that matters, whose the groups are is asked.
+
+        That is asked in a look of its own, so that the record keeps until when.
+        """
         if self._asks_for_own(standing, action, memory, now):
-            return _go_on({**memory, "own_until": (now + _OWN_WITHIN).isoformat()})
+            memory = {**memory, "own_until": (now + _OWN_WITHIN).isoformat()}
+            asks = "it is asked next whether the group is the Auto Scaling group's own"
+            return Found(
+                standing=Standing.UNKNOWN, detail=f"{detail}; {asks}", ask_again_after=_SOON, memory=memory
+            )
         own = [_short(group) for group in memory.get("own", ())]
         warning = (
             f" (warning: {', '.join(own)} is the Auto Scaling group's own, {_OWN[action.hook.transition]})"
@@ -208,14 +216,14 @@ def _state(field: Field) -> State:
     return field.choice(State)
 
 
-def _group_call(group: str, now: datetime) -> Call:
+def _group_call(group: str, action: Action) -> Call:
     named = {"TargetGroupArns": [group]} if group.startswith("arn:") else {"Names": [group]}
     return Call(
         service="elbv2",
         operation="DescribeTargetGroups",
         parameters=named,
         shared=Shared(member=group, reduced=_by_group, every=_ARN_EVERY),
-        not_before=now - _ARN_EVERY,
+        not_before=action.first_seen_at - _ARN_EVERY,
     )
 
 
@@ -228,13 +236,13 @@ def _health_call(arn: str) -> Call:
     )
 
 
-def _own_call(group: str, now: datetime) -> Call:
+def _own_call(action: Action) -> Call:
     return Call(
         service="autoscaling",
         operation="DescribeLoadBalancerTargetGroups",
-        parameters={"AutoScalingGroupName": group},
+        parameters={"AutoScalingGroupName": action.hook.group},
         shared=Shared(member=_ALL, reduced=_own_arns, every=_OWN_EVERY),
-        not_before=now - _OWN_EVERY,
+        not_before=action.first_seen_at - _OWN_EVERY,
     )
 
 

@@ -1,0 +1,471 @@
+"""`usher redrive`: dead letters with their reason, held against the live state, sent back or dropped.
+
+What is only shown is given back to its queue. A letter is sent before it is deleted, so that a crash
+in between leaves a copy, which costs nothing: the token, or the version of a wake-up, tells it.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final, Protocol
+
+import click
+from botocore.exceptions import BotoCoreError, ClientError
+from rich.console import Console
+from rich.text import Text
+
+from cli.account import Trouble, with_account
+from cli.listing import short
+from cli.report import written
+from usher.aws import messages
+from usher.core import hearing, span
+from usher.core.model import MoveEnd, Signal
+from usher.core.notices import (
+    CommandEnd,
+    InstanceEnd,
+    LifecycleNotice,
+    NotUnderstood,
+    TestNotice,
+    Unrelated,
+)
+from usher.core.reconcile import WAYS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from mypy_boto3_autoscaling import AutoScalingClient
+    from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_sqs.type_defs import MessageTypeDef
+
+    from cli.account import Account
+    from usher.core.model import Action
+    from usher.core.notices import Notice
+    from usher.ports import Finding, Records
+
+    class Known(Records, Finding, Protocol):
+        """What is read of usher.aws.records.Records."""
+
+
+_KEPT_BACK_S: Final = 600  # long enough to be asked about each; then they come back by themselves
+_OF_A_BATCH: Final = 10
+_INSTANCES_OF_A_CALL: Final = 50
+_LISTENING_S: Final = 2
+_MOST: Final = 1000
+_WIDTH: Final = 1000  # nothing is cut to fit: a terminal wraps long lines by itself
+_SHOWN_OF_ID: Final = 8
+
+_EXAMPLES: Final = """
+\b
+Examples:
+  usher redrive                          show them; nothing is changed
+  usher redrive --send                   ask of each whether to send it back
+  usher redrive --send 3f2a91c0 77b01d2e send these two back
+  usher redrive --all --send             send back all that still count
+  usher redrive --all --drop --yes       drop all that count no more
+
+\b
+Exit codes:
+  0  all is well
+  1  a letter could not be sent back or dropped
+  2  wrong usage, or an account that is not reached
+"""
+
+
+class Standing(StrEnum):
+    """What a letter would still do."""
+
+    COUNTS = "counts"
+    OVER = "over"
+    UNREADABLE = "not understood"
+
+
+class Done(StrEnum):
+    """What became of a letter."""
+
+    SHOWN = "shown"
+    SENT = "sent"
+    DROPPED = "dropped"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DeadLetterQueue:
+    """A queue of dead letters, and the one that they came from."""
+
+    name: str  # inbox | wake-ups
+    url: str
+    back_url: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Letter:
+    """A dead letter. `handle` deletes it."""
+
+    queue: DeadLetterQueue
+    id: str
+    handle: str
+    sent_at: datetime
+    reason: str
+    body: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Judged:
+    """A letter, what it is, and what it would still do."""
+
+    letter: Letter
+    what: str
+    standing: Standing
+    why: str
+    done: Done = Done.SHOWN
+
+
+# The queues
+
+
+def queue_of(sqs: SQSClient, name: str, url: str) -> DeadLetterQueue:
+    """The dead-letter queue of a queue, as its redrive policy names it."""
+    attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["RedrivePolicy"])["Attributes"]
+    arn: str = json.loads(attributes["RedrivePolicy"])["deadLetterTargetArn"]
+    dead = sqs.get_queue_url(QueueName=arn.rpartition(":")[2])["QueueUrl"]
+    return DeadLetterQueue(name=name, url=dead, back_url=url)
+
+
+def letters(sqs: SQSClient, queue: DeadLetterQueue, most: int) -> list[Letter]:
+    """The letters in a queue, oldest first, at most `most`. Nobody else sees them for ten minutes.
+
+    A receive that does not wait asks only some of the servers, so it waits while some are missing.
+    """
+    told = sqs.get_queue_attributes(QueueUrl=queue.url, AttributeNames=["ApproximateNumberOfMessages"])
+    expected = int(told["Attributes"]["ApproximateNumberOfMessages"])
+    found: dict[str, Letter] = {}
+    while len(found) < most:
+        received = sqs.receive_message(
+            QueueUrl=queue.url,
+            MaxNumberOfMessages=min(_OF_A_BATCH, most - len(found)),
+            WaitTimeSeconds=_LISTENING_S if len(found) < expected else 0,
+            VisibilityTimeout=_KEPT_BACK_S,
+            MessageSystemAttributeNames=["SentTimestamp"],
+            MessageAttributeNames=["All"],
+        ).get("Messages", [])
+        if not received:
+            break
+        found |= {message["MessageId"]: _letter(queue, message) for message in received}
+    return sorted(found.values(), key=lambda letter: (letter.sent_at, letter.id))
+
+
+def _letter(queue: DeadLetterQueue, message: MessageTypeDef) -> Letter:
+    said = {name: of.get("StringValue", "") for name, of in message.get("MessageAttributes", {}).items()}
+    return Letter(
+        queue=queue,
+        id=message["MessageId"],
+        handle=message["ReceiptHandle"],
+        sent_at=datetime.fromtimestamp(int(message["Attributes"]["SentTimestamp"]) / 1000, UTC),
+        reason=_reason(said),
+        body=message["Body"],
+    )
+
+
+def _reason(said: Mapping[str, str]) -> str:
+    """Usher's own; else that of EventBridge, which could not deliver an event; a redrive by SQS has none."""
+    by_bus = ": ".join(said[name] for name in ("ERROR_CODE", "ERROR_MESSAGE") if said.get(name))
+    return said.get("Reason") or by_bus or "none given: it was received again and again, and never finished"
+
+
+def give_back(sqs: SQSClient, shown: Iterable[Letter]) -> None:
+    """Let others see them at once. Where that fails they are seen after ten minutes."""
+    for letter in shown:
+        try:
+            sqs.change_message_visibility(
+                QueueUrl=letter.queue.url, ReceiptHandle=letter.handle, VisibilityTimeout=0
+            )
+        except (BotoCoreError, ClientError):
+            continue
+
+
+def send(sqs: SQSClient, letter: Letter) -> None:
+    """Back to where it came from; then it is deleted here."""
+    sqs.send_message(QueueUrl=letter.queue.back_url, MessageBody=letter.body)
+    drop(sqs, letter)
+
+
+def drop(sqs: SQSClient, letter: Letter) -> None:
+    """Delete it."""
+    sqs.delete_message(QueueUrl=letter.queue.url, ReceiptHandle=letter.handle)
+
+
+# What they would still do
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Judge:
+    """Holds letters against the records, and against where the instances are now."""
+
+    known: Known
+    states: Mapping[str, str]  # LifecycleState by instance; a live instance that is not in it is gone
+    now: datetime
+
+    def of(self, letter: Letter) -> Judged:
+        """What a letter is, and what it would still do."""
+        if letter.queue.name == "wake-ups":
+            what, standing, why = "a wake-up", *self._of_wake_up(letter.body)
+        else:
+            try:
+                notice = messages.read(letter.body)
+            except NotUnderstood as error:
+                what, standing, why = "unknown", Standing.UNREADABLE, str(error)
+            else:
+                what, (standing, why) = _what(notice), self._of_notice(notice)
+        return Judged(letter=letter, what=what, standing=standing, why=why)
+
+    def _of_wake_up(self, body: str) -> tuple[Standing, str]:
+        try:
+            data = json.loads(body)
+            action_id, version = str(data["action_id"]), int(data["version"])
+        except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
+            return Standing.UNREADABLE, "it names no action and version"
+        action = self.known.load(action_id)
+        if action is None or not action.is_open:
+            return Standing.OVER, "its action is closed" if action else "its action is not kept any more"
+        if action.version != version:
+            return Standing.OVER, f"its action has moved on, to version {action.version}"
+        return Standing.COUNTS, f"its action is open; next look {action.look_at:%H:%M:%S}"
+
+    def _of_notice(self, notice: Notice) -> tuple[Standing, str]:
+        match notice:
+            case LifecycleNotice():
+                return self._of_lifecycle(notice)
+            case Signal():
+                return self._of_signal(notice)
+            case MoveEnd():
+                open_ones = [
+                    action for action in self._open(notice.instance_id) if hearing.ends(notice, action)
+                ]
+                return _if(open_ones, "an open action waits for it", "no open action is of this move")
+            case InstanceEnd() | CommandEnd():
+                open_ones = self._open(notice.instance_id)
+                return _if(
+                    open_ones, "an action of the instance is open", "no action of the instance is open"
+                )
+            case TestNotice():
+                return Standing.COUNTS, "it shows that the group reaches Usher"
+            case Unrelated():
+                return Standing.OVER, f"ignored: {notice.reason}"
+
+    def _of_lifecycle(self, notice: LifecycleNotice) -> tuple[Standing, str]:
+        action = self.known.of_token(notice.token)
+        if action is not None:
+            stands = f"closed: {action.outcome}" if action.outcome else "open"
+            return Standing.OVER, f"it is recorded already, as action {action.id} ({stands})"
+        now_in = self.states.get(notice.instance_id)
+        if any(way.state == now_in and way.transition is notice.transition for way in WAYS):
+            return Standing.COUNTS, f"the instance still waits, in {now_in}, and nothing is recorded of it"
+        where = f"the instance is {now_in}" if now_in else "the instance is gone"
+        return Standing.OVER, f"{where}: `No active Lifecycle Action found` would be the answer"
+
+    def _of_signal(self, signal: Signal) -> tuple[Standing, str]:
+        if self.now - signal.at > hearing.SIGNAL_KEPT:
+            return (
+                Standing.OVER,
+                f"a signal counts for {span.written(hearing.SIGNAL_KEPT)}, and this is older",
+            )
+        return Standing.COUNTS, f"sent {span.written(self.now - signal.at)} ago"
+
+    def _open(self, instance_id: str) -> list[Action]:
+        return [action for action in self.known.of_instance(instance_id) if action.is_open]
+
+
+def _if(open_ones: Sequence[Action], counts: str, over: str) -> tuple[Standing, str]:
+    return (Standing.COUNTS, counts) if open_ones else (Standing.OVER, over)
+
+
+def _what(notice: Notice) -> str:
+    match notice:
+        case LifecycleNotice():
+            return f"{notice.instance_id} {notice.transition} in {notice.group}, hook {notice.hook}"
+        case TestNotice():
+            return f"a test message of {notice.group}"
+        case Signal():
+            return f"signal {notice.name} {notice.status} of {notice.instance_id or notice.token}"
+        case MoveEnd():
+            return f"{notice.detail.partition(':')[0]} of {notice.instance_id}"
+        case InstanceEnd() | CommandEnd():
+            return f"{notice.detail} of {notice.instance_id}"
+        case Unrelated():
+            return "nothing of Usher's"
+
+
+def instances(found: Iterable[Letter]) -> list[str]:
+    """The instances whose live state tells something of lifecycle messages."""
+    wanted: dict[str, None] = {}
+    for letter in found:
+        try:
+            notice = messages.read(letter.body) if letter.queue.name == "inbox" else None
+        except NotUnderstood:
+            continue
+        if isinstance(notice, LifecycleNotice):
+            wanted[notice.instance_id] = None
+    return list(wanted)
+
+
+def states_of(auto_scaling: AutoScalingClient, wanted: Sequence[str]) -> dict[str, str]:
+    """DescribeAutoScalingInstances, for 50 at once; unknown ones are passed over there."""
+    states: dict[str, str] = {}
+    for start in range(0, len(wanted), _INSTANCES_OF_A_CALL):
+        part = wanted[start : start + _INSTANCES_OF_A_CALL]
+        answer = auto_scaling.describe_auto_scaling_instances(InstanceIds=part)
+        states |= {each["InstanceId"]: each["LifecycleState"] for each in answer["AutoScalingInstances"]}
+    return states
+
+
+# The command
+
+
+@click.command(epilog=_EXAMPLES, short_help="Show dead letters; send them back or drop them.")
+@click.argument("ids", nargs=-1, metavar="[ID]...")
+@click.option("--all", "all_of_them", is_flag=True, help="All that it makes sense for.")
+@click.option("--send", "how", flag_value=Done.SENT.value, help="Send them back to where they came from.")
+@click.option("--drop", "how", flag_value=Done.DROPPED.value, help="Delete them for good.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@with_account
+@click.pass_context
+def redrive(
+    context: click.Context,
+    account: Account,
+    ids: tuple[str, ...],
+    how: str | None,
+    *,
+    all_of_them: bool,
+    yes: bool,
+    as_json: bool,
+) -> None:
+    """Show the dead letters with their reason, and send them back or drop them.
+
+    Each is held against the records and the live state. With --all only those are sent that still
+    count, and only those dropped that do not; by its ID any letter is. What is only shown stays.
+    """
+    _refuse_contradictions(ids, how, all_of_them=all_of_them, yes=yes)
+    sqs = account.client("sqs")
+    found: list[Letter] = []
+    try:
+        for queue in _queues(account, sqs):
+            found += letters(sqs, queue, _MOST)
+        judged = _judged(account, found)
+        if not as_json:
+            _print(judged, account.machine.clock())
+        chosen = [] if how is None else _chosen(judged, ids, Done(how), all_of_them=all_of_them)
+        agreed = _agreed(chosen, Done(how or Done.SHOWN), together=all_of_them or bool(ids), yes=yes)
+        done = {each.letter.id: _do(sqs, each.letter, Done(how or Done.SHOWN)) for each in agreed}
+    finally:
+        give_back(sqs, found)  # what is deleted by now is passed over
+    told = [replace(each, done=done.get(each.letter.id, Done.SHOWN)) for each in judged]
+    _tell(told, as_json=as_json)
+    context.exit(1 if Done.FAILED in done.values() else 0)
+
+
+def _refuse_contradictions(ids: Sequence[str], how: str | None, *, all_of_them: bool, yes: bool) -> None:
+    if how is None and (ids or all_of_them or yes):
+        raise click.UsageError("Say --send or --drop.")
+    if ids and all_of_them:
+        raise click.UsageError("Say either --all or the ids.")
+    if yes and not ids and not all_of_them:
+        raise click.UsageError("Say --all, or the ids.")
+
+
+def _queues(account: Account, sqs: SQSClient) -> list[DeadLetterQueue]:
+    outputs = {"inbox": "InboxUrl", "wake-ups": "WakeUpsUrl"}
+    missing = [output for output in outputs.values() if output not in account.outputs]
+    if missing:
+        raise Trouble(f"Stack {account.place.stack} has no output {missing[0]}: deploy it with this release.")
+    return [queue_of(sqs, name, account.outputs[output]) for name, output in outputs.items()]
+
+
+def _judged(account: Account, found: Sequence[Letter]) -> list[Judged]:
+    states = states_of(account.client("autoscaling"), instances(found))
+    judge = Judge(known=account.records, states=states, now=account.machine.clock())
+    return [judge.of(letter) for letter in found]
+
+
+def _chosen(
+    judged: Sequence[Judged], ids: Sequence[str], how: Done, *, all_of_them: bool
+) -> Sequence[Judged]:
+    """Those that are meant: by their ids, or, with --all, those that it makes sense for; else each."""
+    if all_of_them:
+        return [each for each in judged if (each.standing is Standing.COUNTS) == (how is Done.SENT)]
+    if not ids:
+        return judged
+    for given in ids:
+        fitting = [each for each in judged if each.letter.id.startswith(given)]
+        if len(fitting) != 1:
+            raise click.UsageError(f"{len(fitting)} letters have an id that begins with {given}.")
+    return [each for each in judged if each.letter.id.startswith(tuple(ids))]
+
+
+def _agreed(chosen: Sequence[Judged], how: Done, *, together: bool, yes: bool) -> Iterable[Judged]:
+    """Those of them to which the operator says yes: together, or one by one."""
+    verb = "Send back" if how is Done.SENT else "Drop"
+    if yes or not chosen:
+        return chosen
+    if together:
+        count = f"{len(chosen)} letter{'' if len(chosen) == 1 else 's'}"
+        return chosen if click.confirm(f"{verb} {count}?", err=True) else ()
+    return (
+        each for each in chosen if click.confirm(f"{verb} {_short(each.letter)} ({each.what})?", err=True)
+    )
+
+
+def _do(sqs: SQSClient, letter: Letter, how: Done) -> Done:
+    do: Callable[[SQSClient, Letter], None] = send if how is Done.SENT else drop
+    try:
+        do(sqs, letter)
+    except (BotoCoreError, ClientError) as error:
+        click.echo(f"{_short(letter)}: {error}", err=True)
+        return Done.FAILED
+    return how
+
+
+def _tell(told: Sequence[Judged], *, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps([as_data(each) for each in told], indent=1))
+    counts = {done: sum(each.done is done for each in told) for done in Done}
+    said = ", ".join(f"{count} {done}" for done, count in counts.items() if count)
+    click.echo(f"Dead letters: {said or 'none'}.", err=True)
+
+
+def as_data(judged: Judged) -> dict[str, object]:
+    """One letter as `usher redrive --json` prints it."""
+    letter = judged.letter
+    return {
+        "id": letter.id,
+        "queue": letter.queue.name,
+        "sent_at": written(letter.sent_at),
+        "reason": letter.reason,
+        "what": judged.what,
+        "standing": judged.standing,
+        "why": judged.why,
+        "done": judged.done,
+        "body": letter.body,
+    }
+
+
+_COLOURS: Final = {Standing.COUNTS: "green", Standing.OVER: "dim", Standing.UNREADABLE: "red"}
+
+
+def _print(judged: Sequence[Judged], now: datetime) -> None:
+    """A block for each: reasons are too long for a table."""
+    console = Console(highlight=False, emoji=False, soft_wrap=True, width=_WIDTH)
+    for each in judged:
+        age = short((now - each.letter.sent_at).total_seconds())
+        console.print(
+            Text(f"{_short(each.letter)}  {each.letter.queue.name}, {age} ago: {each.what}", "bold")
+        )
+        console.print(Text(f"  reason    {each.letter.reason}"))
+        console.print(Text(f"  standing  {each.standing}: {each.why}", _COLOURS[each.standing]))
+
+
+def _short(letter: Letter) -> str:
+    return letter.id[:_SHOWN_OF_ID]

@@ -1,0 +1,5 @@
+"""The Lambda function `announce`: what it does stands in usher.aws.announcing."""
+
+from usher import wiring
+
+handler = wiring.announce()

@@ -1,0 +1,117 @@
+"""What Usher tells the event bus of an action, drawn from how its record changed.
+
+The record alone is asked, and not who changed it: a look, an operator's command, or the stack's end.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
+
+from usher.core.model import Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from datetime import datetime
+
+    from usher.core.model import Action
+
+SOURCE: Final = "usher"
+MOST_REASON_CHARACTERS: Final = 2000
+
+_BY_LIMIT: Final = "held by the limit"  # how a look says it in the timeline (usher.looks)
+
+
+class Kind(StrEnum):
+    """The detail-type of an event."""
+
+    OPENED = "Lifecycle Action Opened"
+    HELD = "Lifecycle Action Held"
+    COMPLETED = "Lifecycle Action Completed"
+    DEFAULTED = "Lifecycle Action Defaulted"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Announcement:
+    """One event. Two with equal detail are copies of one."""
+
+    kind: Kind
+    at: datetime
+    detail: Mapping[str, object]
+
+
+def between(before: Action | None, after: Action) -> tuple[Announcement, ...]:
+    """What there is to tell of an action that was stored as `before`, and now as `after`."""
+    return tuple(_changes(before, after))
+
+
+def _changes(before: Action | None, after: Action) -> Iterator[Announcement]:
+    if before is None:
+        times = {"GiveUpTime": _written(after.give_up_at), "LimitTime": _written(after.ends_at)}
+        yield _told(Kind.OPENED, after, after.first_seen_at, times)
+    if after.held is not None and (before is None or before.held != after.held):
+        word = after.held
+        yield _told(
+            Kind.HELD, after, word.at, {"HeldBy": "operator", "Who": word.who, "Reason": _cut(word.reason)}
+        )
+    limit = _limit(after)
+    if limit is not None and (before is None or _limit(before) is None):
+        at, reason = limit
+        yield _told(Kind.HELD, after, at, {"HeldBy": "limit", "Reason": _cut(reason)})
+    if after.closed_at is not None and (before is None or before.is_open):
+        kind = Kind.DEFAULTED if after.outcome is Outcome.DEFAULTED else Kind.COMPLETED
+        yield _told(kind, after, after.closed_at, _end(after, after.closed_at))
+
+
+def _limit(action: Action) -> tuple[datetime, str] | None:
+    """When and why a limit of the hook holds the action; None where none does."""
+    last = action.last_entry
+    if last is None or not action.is_open or not last.detail.startswith(_BY_LIMIT):
+        return None
+    return last.at, last.detail
+
+
+def _end(action: Action, closed_at: datetime) -> dict[str, object]:
+    """How it ended. The result is absent where someone else gave it."""
+    by_default = action.outcome is Outcome.DEFAULTED
+    result = action.hook.default_result if by_default else action.result
+    return {
+        "Outcome": action.outcome and str(action.outcome),
+        "LifecycleActionResult": result and str(result),
+        "Reason": _cut(action.reason),
+        "Heartbeats": action.heartbeats,
+        "EndTime": _written(closed_at),
+        "HeldSeconds": round((closed_at - action.started_at).total_seconds(), 3),
+    }
+
+
+def _told(kind: Kind, action: Action, at: datetime, more: Mapping[str, object]) -> Announcement:
+    """With the names that AWS has for them. What is not known is left out."""
+    detail = {
+        "ActionId": action.id,
+        "RecordVersion": action.version,
+        "LifecycleActionToken": action.token,
+        "AutoScalingGroupName": action.hook.group,
+        "LifecycleHookName": action.hook.name,
+        "EC2InstanceId": action.instance_id,
+        "LifecycleTransition": f"autoscaling:EC2_INSTANCE_{action.hook.transition.upper()}",
+        "Origin": action.origin,
+        "Destination": action.destination,
+        "Policy": action.policy.name,
+        "Mode": str(action.policy.mode),
+        "StartTime": _written(action.started_at),
+        **more,
+    }
+    present = {key: value for key, value in detail.items() if value is not None}
+    return Announcement(kind=kind, at=at, detail=present)
+
+
+def _written(moment: datetime) -> str:
+    """UTC with milliseconds, e.g. `2026-01-31T12:00:00.000Z`."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= MOST_REASON_CHARACTERS else f"{text[: MOST_REASON_CHARACTERS - 1]}…"

@@ -1,0 +1,393 @@
+"""Compares live wait states with the records: what waits unknown, what waits no more, what changed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import UTC, timedelta
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from usher.core import deadlines, span
+from usher.core.model import Action, HookTerms, MoveEnd, Phase, Transition
+from usher.core.policy import Move
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from datetime import datetime
+
+    from usher.core.enrolment import HookSeen
+    from usher.core.policy import Hook, Policy
+
+SETTLED: Final = timedelta(seconds=15)  # state reads lag (aws-facts 9.6), and clocks differ
+ON_ITS_WAY: Final = timedelta(seconds=60)  # so long a notification may take before it counts as lost
+_SLACK: Final = timedelta(seconds=2)  # event times are whole seconds
+_EC2: Final = "EC2"
+_GROUP: Final = "AutoScalingGroup"
+_POOL: Final = "WarmPool"
+_LAUNCH_FAILED: Final = "in response to a launch failure"  # in a Cause (aws-facts 2.2)
+
+Tried: TypeAlias = "tuple[str, str, str]"  # instance, hook, and what names the wait
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Way:
+    """A wait state and the move that an instance makes in it (aws-facts 2.8, 2.9)."""
+
+    state: str
+    transition: Transition
+    origin: str
+    destination: str
+    said: str  # in the Description of its scaling activity (aws-facts 9.13; of root volumes: assumed)
+
+
+def _way(state: str, transition: Transition, origin: str, destination: str, said: str) -> Way:
+    return Way(state=state, transition=transition, origin=origin, destination=destination, said=said)
+
+
+_LAUNCHING: Final = "Launching a new EC2 instance"
+WAYS: Final = (
+    _way("Pending:Wait", Transition.LAUNCHING, _EC2, _GROUP, f"{_LAUNCHING}: "),
+    _way("Pending:Wait", Transition.LAUNCHING, _POOL, _GROUP, f"{_LAUNCHING} from warm pool: "),
+    _way("Pending:Wait", Transition.LAUNCHING, _GROUP, _GROUP, "root volume"),
+    _way("Warmed:Pending:Wait", Transition.LAUNCHING, _EC2, _POOL, f"{_LAUNCHING} into warm pool: "),
+    _way("Warmed:Pending:Wait", Transition.TERMINATING, _GROUP, _POOL, "Scaling in EC2 instance"),
+    _way("Terminating:Wait", Transition.TERMINATING, _GROUP, _EC2, "Terminating EC2 instance"),
+    _way("Warmed:Terminating:Wait", Transition.TERMINATING, _POOL, _EC2, "Terminating EC2 instance"),
+    _way("ReplacingRootVolume:Wait", Transition.TERMINATING, _GROUP, _GROUP, "root volume"),
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Member:
+    """An instance of a group or its warm pool, as it is described."""
+
+    instance_id: str
+    state: str
+    is_healthy: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LiveGroup:
+    """A group as it was described by a call that was sent at `seen_at`."""
+
+    name: str
+    tags: tuple[tuple[str, str], ...]
+    members: Mapping[str, Member]  # by instance id
+    has_pool: bool
+    seen_at: datetime
+    is_whole: bool  # False: it has a warm pool whose members are not among these
+
+    def with_pool(self, pool: Iterable[Member]) -> LiveGroup:
+        """The group with the members of its warm pool."""
+        warm = {member.instance_id: member for member in pool}
+        return replace(self, members={**self.members, **warm}, is_whole=True)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Activity:
+    """A scaling activity that goes on, of one instance."""
+
+    id: str
+    instance_id: str
+    started_at: datetime
+    description: str
+    cause: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Unknown:
+    """An instance that waits, and a hook of the configuration that may hold it, without a record."""
+
+    group: str
+    member: Member
+    hook: Hook
+    activity: Activity | None = None
+
+    @property
+    def tried(self) -> Tried:
+        """What names it, as long as it waits: by its activity, or where none is found by its state."""
+        wait = self.activity.id if self.activity else self.member.state
+        return self.member.instance_id, self.hook.name, wait
+
+    @property
+    def ways(self) -> tuple[Way, ...]:
+        """The moves that it may be in."""
+        found = ways(self.member.state, self.activity.description if self.activity else "")
+        return tuple(way for way in found if way.transition is self.hook.transition)
+
+    def is_young(self, now: datetime) -> bool:
+        """Whether its notification may still be on its way."""
+        return self.activity is not None and now - self.activity.started_at < ON_ITS_WAY
+
+    def is_of_this_wait(self, action: Action) -> bool:
+        """Whether `action`, be it closed, is what the instance waits in, or waited in beside another hook."""
+        if (action.hook.group, action.hook.name) != (self.group, self.hook.name):
+            return False
+        if self.activity is None:
+            return action.is_open and waits_in(action, self.member.state)
+        if action.activity_id is not None:
+            return action.activity_id == self.activity.id
+        return action.started_at >= self.activity.started_at - _SLACK
+
+
+def ways(state: str, description: str = "") -> tuple[Way, ...]:
+    """The moves in which an instance in `state` may be; all of them where the description tells none."""
+    here = tuple(way for way in WAYS if way.state == state)
+    return tuple(way for way in here if description and way.said in description) or here
+
+
+def waits_in(action: Action, state: str) -> bool:
+    """Whether an instance in `state` may wait in `action`. What a message did not tell is no difference."""
+    return any(
+        way.transition is action.hook.transition
+        and action.origin in (None, way.origin)
+        and action.destination in (None, way.destination)
+        for way in ways(state)
+    )
+
+
+def hooks_on(hooks: Iterable[Hook], group: LiveGroup) -> dict[str, Hook]:
+    """The hooks of the configuration on `group`, by name; one that names it goes before one by tags."""
+    fitting = [hook for hook in hooks if hook.group.selects(group.name, group.tags)]
+    return {hook.name: hook for hook in sorted(fitting, key=lambda hook: hook.group.glob is not None)}
+
+
+def unknown(group: LiveGroup, hooks: Iterable[Hook], open_actions: Iterable[Action]) -> list[Unknown]:
+    """What waits in `group`, by hook, and has no open record. `open_actions` are of this group."""
+    known: dict[tuple[str, str], list[Action]] = {}
+    for action in open_actions:
+        known.setdefault((action.instance_id, action.hook.name), []).append(action)
+    return [
+        Unknown(group=group.name, member=member, hook=hook)
+        for member in group.members.values()
+        for hook in hooks
+        if any(way.transition is hook.transition for way in ways(member.state))
+        and not any(waits_in(one, member.state) for one in known.get((member.instance_id, hook.name), ()))
+    ]
+
+
+def adopted(one: Unknown, timeout: timedelta, action_id: str, now: datetime) -> Action:
+    """The record of what waits unknown, as if its notification had come; `now`: its first heartbeat.
+
+    An activity that began before the last heartbeat timeout cannot be all of this wait (targets
+    drain before a termination hook, or someone else sends heartbeats): then, as without any
+    activity, the wait counts from now, so that nothing is decided too early. The global limit
+    counts from the earliest start that is possible.
+    """
+    terms = _terms(one, timeout)
+    earliest = now - timeout
+    activity = one.activity
+    is_known = activity is not None and activity.started_at > earliest
+    action = Action(
+        id=action_id,
+        token=None,
+        instance_id=one.member.instance_id,
+        hook=terms,
+        policy=policy_of(one),
+        origin=_only({way.origin for way in one.ways}),
+        destination=_only({way.destination for way in one.ways}),
+        started_at=activity.started_at if activity is not None and is_known else now,
+        limit_at=None if is_known else _limit(activity, earliest, timeout, now),
+        first_seen_at=now,
+        look_at=now,
+        activity_id=activity.id if activity else None,
+    )
+    since = f"since {_written(activity.started_at)}" if activity else "nobody can say since when"
+    detail = f"{one.member.state}, {since}: no notification came; policy {action.policy.name}"
+    return action.noted(now, "adopted", detail)
+
+
+def _terms(one: Unknown, timeout: timedelta) -> HookTerms:
+    return HookTerms(
+        name=one.hook.name,
+        group=one.group,
+        transition=one.hook.transition,
+        heartbeat_timeout=timeout,
+        default_result=one.hook.default_result,
+        limits=one.hook.limits,
+        limited_with=str(one.hook.group),
+    )
+
+
+def _limit(activity: Activity | None, earliest: datetime, timeout: timedelta, now: datetime) -> datetime:
+    limit = deadlines.global_timeout(timeout)
+    begun = activity.started_at + limit if activity else now
+    return begun if begun > now else earliest + limit
+
+
+def policy_of(one: Unknown) -> Policy:
+    """The policy by which it is held."""
+    launch_failed = one.activity is not None and _LAUNCH_FAILED in one.activity.cause
+    move = Move(
+        group=one.group,
+        transition=one.hook.transition,
+        origin=_only({way.origin for way in one.ways}),
+        destination=_only({way.destination for way in one.ways}),
+        after="launch_failed" if launch_failed else None,
+    )
+    return one.hook.policy_for(move)
+
+
+def _only(places: set[str]) -> str | None:
+    """The place, where there is one only."""
+    return next(iter(places)) if len(places) == 1 else None
+
+
+def joins(known: Action, came: Action) -> bool:
+    """Whether `came`, which has a token, is the wait that `known` was adopted for.
+
+    Tokens of earlier waits of the same instance and hook do arrive late (aws-facts 9.2).
+    """
+    same_hook = (known.hook.group, known.hook.name) == (came.hook.group, came.hook.name)
+    if known.token is not None or not same_hook or known.instance_id != came.instance_id:
+        return False
+    earliest = known.started_at
+    if earliest >= known.first_seen_at:  # its start was not known
+        earliest = known.first_seen_at - known.hook.heartbeat_timeout
+    places = ((known.origin, came.origin), (known.destination, came.destination))
+    fits = all(None in pair or pair[0] == pair[1] for pair in places)
+    return fits and earliest - _SLACK <= came.started_at <= known.first_seen_at + _SLACK
+
+
+def joined(known: Action, came: Action, now: datetime) -> Action:
+    """An adopted record with the token that came for it, and the start that its message tells."""
+    action = replace(known, token=came.token, received_by=came.received_by)
+    if action.is_open:
+        started_at = min(came.started_at, known.first_seen_at)
+        action = replace(action, started_at=started_at, limit_at=None)
+    return action.noted(now, "notified", f"by {', '.join(came.received_by)}; this record was adopted")
+
+
+def twins(open_actions: Iterable[Action]) -> Iterator[tuple[Action, Action]]:
+    """Adopted records of waits that another record has by token: both were made at the same moment."""
+    of_instance: dict[str, list[Action]] = {}
+    for action in open_actions:
+        of_instance.setdefault(action.instance_id, []).append(action)
+    for actions in of_instance.values():
+        for adopted_one in (one for one in actions if one.token is None and one.phase is Phase.OPEN):
+            by_token = (one for one in actions if one.token is not None and joins(adopted_one, one))
+            for other in by_token:
+                yield adopted_one, other
+                break
+
+
+def waits_no_more(action: Action, group: LiveGroup | None, seen_at: datetime) -> str | None:
+    """What the live state says against an open record; None where nothing does.
+
+    No proof: reads lag, so the record is looked at, and Auto Scaling is asked by a heartbeat.
+    `group` None: there is no such group at `seen_at`.
+    """
+    if action.phase is not Phase.OPEN or action.move_end is not None:
+        return None
+    if _last_known_to_wait(action) > seen_at - SETTLED:
+        return None
+    if group is None:
+        return "its group is gone"
+    member = group.members.get(action.instance_id)
+    if member is None:
+        return "the instance is not in its group any more" if group.is_whole else None
+    return None if waits_in(action, member.state) else f"the instance is {member.state}"
+
+
+def _last_known_to_wait(action: Action) -> datetime:
+    """In observe mode no heartbeat was sent, whatever `beaten_at` says."""
+    beaten_at = action.beaten_at if action.heartbeats else None
+    return beaten_at or action.started_at
+
+
+def doubted(action: Action, detail: str, now: datetime) -> Action:
+    """The record, to be looked at now, and asked whether its wait goes on.
+
+    Once the expiry is past no doubt is noted: the look asks all the same, and what ended then fell
+    to the default result. The doubt dates from when it was last known to wait, so that the outcome
+    event, which may come two minutes late, is newer.
+    """
+    action = replace(action, look_at=now).noted(now, "live state", detail)
+    if now >= action.expires_at:
+        return action
+    doubt = MoveEnd(
+        activity_id=action.activity_id or "live-state",
+        group=action.hook.group,
+        instance_id=action.instance_id,
+        transition=action.hook.transition,
+        origin=action.origin,
+        destination=action.destination,
+        started_at=None,
+        ended_at=_last_known_to_wait(action),
+        detail=detail,
+    )
+    return replace(action, move_end=doubt)
+
+
+def may_be_dead(open_actions: Iterable[Action], groups: Mapping[str, LiveGroup]) -> list[Action]:
+    """The open records of instances that wait and are unhealthy: EC2 may have ended them."""
+    return [
+        action
+        for action in open_actions
+        if action.instance_ended_at is None
+        and action.phase is Phase.OPEN
+        and (group := groups.get(action.hook.group)) is not None
+        and (member := group.members.get(action.instance_id)) is not None
+        and not member.is_healthy
+    ]
+
+
+def shortened(action: Action, timeout: timedelta, now: datetime) -> Action:
+    """The record under a heartbeat timeout that was made smaller behind its back; it is looked at now.
+
+    Whether a change concerns what waits already is not documented (aws-facts 2.6), so the smaller
+    counts. A global limit that is past already was not made smaller: the instance still waits.
+    """
+    if timeout >= action.hook.heartbeat_timeout or action.phase is not Phase.OPEN:
+        return action
+    terms = replace(action.hook, heartbeat_timeout=timeout)
+    after = replace(action, hook=terms, look_at=now, call_at=None)
+    if after.ends_at <= now:
+        after = replace(after, limit_at=action.ends_at)
+    said = f"its heartbeat timeout was {span.written(action.hook.heartbeat_timeout)}"
+    return after.noted(now, "hook", f"{said}, and is {span.written(timeout)} now: the smaller counts")
+
+
+def drifts(hooks: Mapping[str, Hook], standing: Sequence[HookSeen]) -> dict[str, str]:
+    """What is wrong with the hooks that CloudFormation put on a group, by name.
+
+    The enrolment mends what is given by glob or tags itself.
+    """
+    seen = {hook.name: hook.settings for hook in standing}
+    found: dict[str, str] = {}
+    for name, hook in hooks.items():
+        if hook.group.glob is None or "*" in hook.group.glob:
+            continue
+        live = seen.get(name)
+        if live is None:
+            found[name] = "does not stand on the group"
+        elif differing := [
+            field
+            for field in ("transition", "heartbeat_timeout", "default_result")
+            if getattr(live, field) != getattr(hook, field)
+        ]:
+            found[name] = f"is not as configured in {', '.join(differing)}"
+    return found
+
+
+def share(names: Sequence[str], size: int, turn: int) -> Sequence[str]:
+    """At most `size` of `names`, others in each turn, so that all have theirs."""
+    if len(names) <= size:
+        return names
+    first = turn * size % len(names)
+    return [*names[first:], *names[:first]][:size]
+
+
+def in_words(end: MoveEnd) -> str:
+    """What became of the instance, as an outcome event tells, e.g. `in service at 2026-...`."""
+    if not end.succeeded:
+        became = "launch abandoned" if end.transition is Transition.LAUNCHING else "kept, not terminated"
+    elif end.transition is Transition.LAUNCHING:
+        became = "in the warm pool" if end.destination == _POOL else "in service"
+    else:
+        kept = {_POOL: "back in the warm pool", _GROUP: "root volume replaced"}
+        became = kept.get(end.destination or "", "terminated")
+    return f"{became} at {_written(end.ended_at)}: {end.detail}"
+
+
+def _written(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,387 @@
+"""The reconcile pass: live wait states against the records, in few describe calls.
+
+Nothing here is taken for granted of an event. What waits unknown is adopted, if a heartbeat by
+instance shows that our hook holds it; what a record holds and the live state does not show is
+looked at, and asks. Each call takes a turn of the shared budget; with none left the pass ends, and
+the next one finds what is left.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Final, assert_never
+
+from usher.core import reconcile
+from usher.core.model import Outcome, Phase
+from usher.core.policy import Mode
+from usher.ports import AnswerKind, CallRefused, GroupGone, Moved, TryLater
+from usher.waking import stored_with_wake_ups
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from usher.core.enrolment import HookSeen
+    from usher.core.model import Action
+    from usher.core.policy import Configuration
+    from usher.core.reconcile import LiveGroup, Tried, Unknown
+    from usher.ports import (
+        AutoScaling,
+        Budget,
+        EnrolmentTelemetry,
+        InstanceStates,
+        LiveWaits,
+        ReconcileStore,
+        WakeUps,
+    )
+
+    Turn = Callable[[], datetime]
+
+INTERVAL: Final = timedelta(minutes=2)
+MOST_POOLS: Final = 40  # warm pools that one pass describes; all in turn
+MOST_HOOKS_IN_USE: Final = 5  # groups with open actions whose hooks one pass describes; all in turn
+MOST_HOOKS_IDLE: Final = 2  # and of the other groups
+TRIES: Final = 4
+FORGOTTEN_BY_EC2: Final = timedelta(minutes=15)  # a new instance may be shown late, an ended one no more
+_ENDED_STATES: Final = ("shutting-down", "terminated")
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class _Enough(Exception):  # noqa: N818 - it reads as what happened
+    """No time or no turn is left: the next pass goes on."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Scene:
+    """What one pass sees."""
+
+    groups: Mapping[str, LiveGroup]
+    listed_at: datetime
+    open_actions: Sequence[Action]
+    by_group: Mapping[str, Sequence[Action]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        by_group: defaultdict[str, list[Action]] = defaultdict(list)
+        for action in self.open_actions:
+            by_group[action.hook.group].append(action)
+        object.__setattr__(self, "by_group", by_group)
+
+    def of(self, group: str) -> Sequence[Action]:
+        """The open actions of a group."""
+        return self.by_group.get(group, ())
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Candidate:
+    """What waits unknown, and how long its hook holds it without a heartbeat."""
+
+    unknown: Unknown
+    timeout: timedelta
+
+    def expires_at(self, now: datetime) -> datetime:
+        """When it may fall to its default result, as far as one can know."""
+        activity = self.unknown.activity
+        return (activity.started_at if activity else now) + self.timeout
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reconcile:
+    """Everything that a pass touches."""
+
+    configuration: Configuration
+    live: LiveWaits
+    instances: InstanceStates
+    auto_scaling: AutoScaling
+    store: ReconcileStore
+    budget: Budget
+    wake_ups: WakeUps
+    telemetry: EnrolmentTelemetry
+    clock: Callable[[], datetime]
+    new_id: Callable[[], str]
+
+    @property
+    def name(self) -> str:
+        """As handlers.Pass."""
+        return "reconcile"
+
+    def run(self, has_time: Callable[[], bool] = lambda: True) -> None:
+        """One pass, as far as time and turns go. Where Auto Scaling is busy it ends."""
+        try:
+            self._run(partial(self._turn, has_time))
+        except _Enough:
+            self.telemetry.count("ReconcilePutOff")
+        except TryLater:
+            self.budget.throttled(self.clock())
+            self.telemetry.count("Throttled")
+            self.telemetry.count("ReconcilePutOff")
+
+    def _turn(self, has_time: Callable[[], bool]) -> datetime:
+        now = self.clock()
+        if not has_time() or self.budget.book(now, now, now, now) is None:
+            raise _Enough
+        return now
+
+    def _run(self, turn: Turn) -> None:
+        open_actions = list(self.store.all_open())
+        if not (self.configuration.hooks or open_actions):
+            return
+        scene = self._scene(open_actions, turn)
+        self._close_twins(scene)
+        self._doubt(scene)
+        self._end_the_dead(scene)
+        self._adopt(scene, turn)
+        self._look_at_hooks(scene, turn)
+
+    # -- what there is --------------------------------------------------------------------------
+
+    def _scene(self, open_actions: Sequence[Action], turn: Turn) -> _Scene:
+        listed_at = self.clock()
+        of_records = {action.hook.group for action in open_actions}
+        names = self._names()
+        asked = None if names is None else names | of_records
+        groups: dict[str, LiveGroup] = {}
+        for group in self.live.live_groups(asked, turn):
+            if group.name in of_records or reconcile.hooks_on(self.configuration.hooks, group):
+                groups[group.name] = group
+        with_pool = sorted(name for name, group in groups.items() if group.has_pool)
+        for name in reconcile.share(with_pool, MOST_POOLS, self._number()):
+            try:
+                groups[name] = groups[name].with_pool(self.live.pool(name, turn))
+            except GroupGone:
+                continue
+        return _Scene(groups=groups, listed_at=listed_at, open_actions=open_actions)
+
+    def _names(self) -> frozenset[str] | None:
+        """The names of all groups of the configuration; None where it has globs or tags."""
+        globs = [hook.group.glob for hook in self.configuration.hooks]
+        names = frozenset(glob for glob in globs if glob is not None and "*" not in glob)
+        return names if all(glob in names for glob in globs) else None
+
+    def _number(self) -> int:
+        """Counts the passes, so that each group has its turn."""
+        return (self.clock() - _EPOCH) // INTERVAL
+
+    # -- what is recorded -----------------------------------------------------------------------
+
+    def _close_twins(self, scene: _Scene) -> None:
+        for adopted, other in reconcile.twins(scene.open_actions):
+            self._change(adopted, partial(_twin_closed, other=other, now=self.clock()))
+
+    def _doubt(self, scene: _Scene) -> None:
+        for action in scene.open_actions:
+            group = scene.groups.get(action.hook.group)
+            seen_at = group.seen_at if group else scene.listed_at
+            detail = reconcile.waits_no_more(action, group, seen_at)
+            if detail is not None:
+                self._change(action, partial(_doubted, group=group, seen_at=seen_at, now=self.clock()))
+
+    def _end_the_dead(self, scene: _Scene) -> None:
+        """A hook holds an instance that EC2 has ended until its timeout (aws-facts 2.5)."""
+        suspects = reconcile.may_be_dead(scene.open_actions, scene.groups)
+        if not suspects:
+            return
+        try:
+            states = self.instances.states(sorted({action.instance_id for action in suspects}))
+        except (TryLater, CallRefused) as error:
+            self.telemetry.trouble("EC2 does not say whether unhealthy instances have ended", error)
+            return
+        now = self.clock()
+        for action in suspects:
+            state = states.get(action.instance_id)
+            is_forgotten = state is None and now - action.started_at > FORGOTTEN_BY_EC2
+            if is_forgotten or state in _ENDED_STATES:
+                self.store.keep_instance_end(action.instance_id, now)
+                self._change(action, partial(_looked_at, now=now))
+
+    def _change(self, action: Action, changed: Callable[[Action], Action]) -> None:
+        """Store a change on top of whatever is newest; the next pass finds what keeps on moving."""
+        newest: Action | None = action
+        for _ in range(TRIES):
+            if newest is None or not newest.is_open:
+                return
+            after = changed(newest)
+            if after is newest:
+                return
+            after = replace(after, version=newest.version + 1, look_id=self.new_id())
+            try:
+                save = partial(self.store.save, after)
+                stored_with_wake_ups(after, self.clock(), save, self.wake_ups, self.telemetry)
+            except Moved:
+                newest = self.store.load(action.id)
+            else:
+                if newest.call_at is not None and after.call_at is None:
+                    self.budget.give_back(newest.call_at)
+                return
+
+    # -- what waits unknown ---------------------------------------------------------------------
+
+    def _adopt(self, scene: _Scene, turn: Turn) -> None:
+        before = self.store.tried()
+        tried: dict[str, set[Tried]] = {name: set() for name in before}
+        candidates: list[_Candidate] = []
+        for group in self._in_turn(scene.groups.values()):
+            waiting = self._unknown(group, scene, turn)
+            known = set(before.get(group.name, ()))
+            if group.is_whole:
+                known &= {one.tried for one in waiting}  # it is forgotten with its wait
+            tried[group.name] = known
+            fresh = [one for one in waiting if one.tried not in known and self._is_lost(one, known)]
+            candidates += self._candidates(group, fresh, turn)
+        now = self.clock()
+        try:
+            for candidate in sorted(candidates, key=lambda one: (one.expires_at(now), one.unknown.tried)):
+                self._try(candidate, tried[candidate.unknown.group], turn)
+        finally:
+            for name, entries in tried.items():
+                if entries != set(before.get(name, ())):
+                    self.store.keep_tried(name, entries)
+
+    def _in_turn(self, groups: Iterable[LiveGroup]) -> Sequence[LiveGroup]:
+        """All of them, beginning with another one in each pass: one that ends early gets to all in time."""
+        ordered = sorted(groups, key=lambda group: group.name)
+        first = self._number() % len(ordered) if ordered else 0
+        return [*ordered[first:], *ordered[:first]]
+
+    def _unknown(self, group: LiveGroup, scene: _Scene, turn: Turn) -> list[Unknown]:
+        """What waits in `group` without an open record, with its scaling activity."""
+        hooks = reconcile.hooks_on(self.configuration.hooks, group).values()
+        found = reconcile.unknown(group, hooks, scene.of(group.name))
+        if not found:
+            return []
+        try:
+            ongoing = self.live.ongoing(group.name, {one.member.instance_id for one in found}, turn)
+        except GroupGone:
+            return []
+        named = [replace(one, activity=ongoing.get(one.member.instance_id)) for one in found]
+        return [one for one in named if one.ways]
+
+    def _is_lost(self, one: Unknown, tried: set[Tried]) -> bool:
+        """Whether its notification can be taken for lost, and nothing was recorded of it.
+
+        What was, and is over, waits for someone else's hook: that is remembered among the `tried`.
+        """
+        if one.is_young(self.clock()) or reconcile.policy_of(one).mode is Mode.OBSERVE:
+            return False
+        recorded = [
+            action for action in self.store.of_instance(one.member.instance_id) if one.is_of_this_wait(action)
+        ]
+        if recorded and not any(action.is_open for action in recorded):
+            tried.add(one.tried)
+        return not recorded
+
+    def _candidates(self, group: LiveGroup, fresh: Sequence[Unknown], turn: Turn) -> list[_Candidate]:
+        """Those whose hook stands on the group, with the smaller of both heartbeat timeouts."""
+        if not fresh:
+            return []
+        standing = {hook.name: hook.settings for hook in self._hooks_of(group.name, turn)}
+        return [
+            _Candidate(
+                unknown=one,
+                timeout=min(one.hook.heartbeat_timeout, standing[one.hook.name].heartbeat_timeout),
+            )
+            for one in fresh
+            if one.hook.name in standing and standing[one.hook.name].transition is one.hook.transition
+        ]
+
+    def _hooks_of(self, group: str, turn: Turn) -> Sequence[HookSeen]:
+        turn()
+        try:
+            return self.live.hooks_of(group)
+        except GroupGone:
+            return ()
+
+    def _try(self, candidate: _Candidate, tried: set[Tried], turn: Turn) -> None:
+        """A heartbeat by instance and hook tells whether there is an action, and holds it."""
+        one = candidate.unknown
+        activity = one.activity.id if one.activity else self.new_id()
+        action_id = f"adopted-{activity}-{one.hook.name}"  # so that two passes adopt it once
+        now = turn()
+        action = reconcile.adopted(one, candidate.timeout, action_id, now)
+        if self.store.evidence(action).paused is not None:
+            return
+        answer = self.auto_scaling.heartbeat(action)
+        match answer.kind:
+            case AnswerKind.ACCEPTED:
+                self._open(replace(action, beaten_at=now, heartbeats=1), one)
+            case AnswerKind.NO_ACTIVE_ACTION:
+                tried.add(one.tried)
+            case AnswerKind.BUSY:
+                raise TryLater(answer.text)
+            case AnswerKind.REFUSED:
+                what = f"hook {one.hook.name} of {one.group} could not be asked for {one.member.instance_id}"
+                self.telemetry.trouble(what, CallRefused(answer.text))
+            case AnswerKind.UNREACHED | AnswerKind.UNANSWERED:
+                pass  # the next pass asks again
+            case _:
+                assert_never(answer.kind)
+
+    def _open(self, action: Action, one: Unknown) -> None:
+        """Record it, unless its notification has come after all during the call."""
+        if any(one.is_of_this_wait(known) for known in self.store.of_instance(action.instance_id)):
+            return
+
+        def store() -> None:
+            self.store.open(action, None)
+
+        stored_with_wake_ups(action, self.clock(), store, self.wake_ups, self.telemetry)
+        self.telemetry.decided(action, "adopt", f"{one.member.state} without a record")
+        self.telemetry.count("ActionsOpened")
+        self.telemetry.count("Adopted")
+
+    # -- what became of the hooks ---------------------------------------------------------------
+
+    def _look_at_hooks(self, scene: _Scene, turn: Turn) -> None:
+        """A few groups in each pass: those with open actions come round sooner."""
+        in_use = sorted(name for name in scene.groups if scene.of(name))
+        idle = sorted(name for name in scene.groups if not scene.of(name))
+        number, drifted = self._number(), 0
+        for name in (
+            *reconcile.share(in_use, MOST_HOOKS_IN_USE, number),
+            *reconcile.share(idle, MOST_HOOKS_IDLE, number),
+        ):
+            standing = self._hooks_of(name, turn)
+            drifted += self._tell_drift(scene.groups[name], standing)
+            self._shorten(scene.of(name), standing)
+        self.telemetry.count("HookDrift", drifted)
+
+    def _tell_drift(self, group: LiveGroup, standing: Sequence[HookSeen]) -> int:
+        hooks = reconcile.hooks_on(self.configuration.hooks, group)
+        drifts = reconcile.drifts(hooks, standing)
+        for hook, reason in drifts.items():
+            self.telemetry.enrolment("drift", group.name, hook, reason)
+        return len(drifts)
+
+    def _shorten(self, open_actions: Iterable[Action], standing: Sequence[HookSeen]) -> None:
+        timeouts = {hook.name: hook.settings.heartbeat_timeout for hook in standing}
+        for action in open_actions:
+            timeout = timeouts.get(action.hook.name, action.hook.heartbeat_timeout)
+            if timeout < action.hook.heartbeat_timeout:
+                self._change(action, partial(reconcile.shortened, timeout=timeout, now=self.clock()))
+
+
+def _doubted(action: Action, group: LiveGroup | None, seen_at: datetime, now: datetime) -> Action:
+    """Asked anew of the newest state: it may have sent a heartbeat since."""
+    detail = reconcile.waits_no_more(action, group, seen_at)
+    return action if detail is None else reconcile.doubted(action, detail, now)
+
+
+def _looked_at(action: Action, now: datetime) -> Action:
+    return replace(action, look_at=now)
+
+
+def _twin_closed(action: Action, other: Action, now: datetime) -> Action:
+    if action.phase is not Phase.OPEN:
+        return action  # its result is on its way, and is the only one: the other meets "No active"
+    reason = f"known by its token, as action {other.id}"
+    action = action.noted(now, "closed", f"{Outcome.ENDED_ELSEWHERE}: {reason}")
+    return replace(
+        action,
+        phase=Phase.CLOSED,
+        outcome=Outcome.ENDED_ELSEWHERE,
+        reason=reason,
+        look_at=None,
+        closed_at=now,
+        call_at=None,
+    )

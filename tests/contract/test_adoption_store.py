@@ -1,0 +1,110 @@
+"""What adopted actions need of a store: records without a token or notification, and a memory of tries."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from simulator.memory_store import MemoryStore
+from tests.factories import an_action, at
+from usher.aws import table
+from usher.aws.records import Records
+from usher.core.model import Outcome, Phase
+from usher.ports import Moved, Raw
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
+    from usher.core.model import Action
+    from usher.ports import ReconcileStore
+
+TOKEN: Final = an_action().token or ""
+RAW: Final = Raw(received_at=at(200), body='{"Origin":"EC2"}')
+
+
+def clock() -> datetime:
+    return at(300)
+
+
+@pytest.fixture(params=["memory", "dynamodb"])
+def store(request: pytest.FixtureRequest) -> Iterator[ReconcileStore]:
+    if request.param == "memory":
+        yield MemoryStore(clock)
+        return
+    with mock_aws():
+        client = boto3.client(
+            "dynamodb", region_name="us-east-1", aws_access_key_id="testing", aws_secret_access_key="testing"
+        )
+        client.create_table(**table.definition("usher"))
+        yield Records(client, "usher", clock)
+
+
+def adopted(**changes: Any) -> Action:
+    return an_action(**{"token": None, "id": "adopted-1", "activity_id": "activity-1", **changes})
+
+
+def with_token(action: Action, token: str = TOKEN, look_id: str = "look-2") -> Action:
+    joined = action.noted(at(200), "notified", "by sqs")
+    return replace(joined, token=token, version=action.version + 1, look_id=look_id)
+
+
+def test_an_action_without_token_and_notification_is_stored_once(store: ReconcileStore) -> None:
+    first = store.open(adopted(), None)
+    assert store.open(adopted(first_seen_at=at(240)), None) == first
+    assert list(store.of_instance(first.instance_id)) == [first]
+    assert store.raws(first.id) == []
+
+
+def test_a_token_that_joins_leads_to_the_record_and_its_notification_is_kept(store: ReconcileStore) -> None:
+    joined = with_token(store.open(adopted(), None))
+    store.join(joined, RAW)
+    store.join(joined, RAW)
+    assert store.of_token(TOKEN) == store.load(joined.id) == replace(joined, unsaved=())
+    assert store.raws(joined.id) == [RAW]
+    assert [entry.event for entry in store.timeline(joined.id)] == ["notified"]
+    assert store.open(an_action(id="action-2"), RAW).id == joined.id
+
+
+def test_a_token_of_another_action_does_not_join_and_nothing_is_stored(store: ReconcileStore) -> None:
+    other = store.open(an_action(), RAW)
+    known = store.open(adopted(), None)
+    with pytest.raises(Moved):
+        store.join(with_token(known), RAW)
+    assert store.of_token(TOKEN) == other
+    assert store.load(known.id) == known
+    assert store.raws(known.id) == []
+
+
+def test_a_record_that_moved_on_is_not_joined_and_the_token_stays_free(store: ReconcileStore) -> None:
+    known = store.open(adopted(), None)
+    store.save(replace(known, version=2, look_id="look-9"))
+    with pytest.raises(Moved):
+        store.join(with_token(known), RAW)
+    assert store.of_token(TOKEN) is None
+
+
+def test_all_open_actions_are_found_and_no_closed_one(store: ReconcileStore) -> None:
+    known = [store.open(an_action(id=f"a-{n}", token=f"{n:036}", look_at=at(n)), RAW) for n in range(12)]
+    ended = replace(known[7], version=2, phase=Phase.CLOSED, look_at=None, outcome=Outcome.ENDED_ELSEWHERE)
+    store.save(ended)
+    assert sorted(action.id for action in store.all_open()) == sorted(
+        action.id for action in known if action.id != ended.id
+    )
+
+
+def test_tries_are_kept_by_group_until_they_are_replaced(store: ReconcileStore) -> None:
+    one, other = ("i-1", "gate", "activity-1"), ("i-2", "gate", "Pending:Wait")
+    store.keep_tried("web", [one])
+    store.keep_tried("jobs", [other])
+    store.keep_tried("web", {one, other})
+    assert {group: set(tried) for group, tried in store.tried().items()} == {
+        "web": {one, other},
+        "jobs": {other},
+    }
+    store.keep_tried("web", [])
+    assert set(store.tried()) == {"jobs"}

@@ -1,0 +1,257 @@
+"""The events that Usher puts on the bus, against the schema that others build on."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import jsonschema  # type: ignore[import-untyped] # it comes with moto
+import pytest
+from botocore.config import Config
+from moto import mock_aws
+
+from cli import hooks_file
+from simulator.recorder import Recorder
+from simulator.waits import Wait
+from simulator.world import World
+from tests.factories import an_action, at
+from usher.aws import messages, table
+from usher.aws.announcing import EventBus, announce_handler
+from usher.aws.records import Records
+from usher.core import configuration
+from usher.core.announce import Kind, between
+from usher.core.model import Action, Outcome, Phase, Result, Word
+from usher.core.notices import LifecycleNotice
+from usher.ports import Raw
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from usher.core.policy import Configuration
+
+EVENTS = Path(__file__).parents[2] / "events"
+SCHEMA = json.loads((EVENTS / "schema" / "lifecycle-action.json").read_text())
+CAPTURED = EVENTS / "captured"
+CREDENTIALS = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing"}
+
+
+class ListingBus:
+    """A client of EventBridge that keeps what it is given, as a rule's target would get it."""
+
+    def __init__(self) -> None:
+        self.events: list[dict[str, Any]] = []
+
+    def put_events(self, *, Entries: Sequence[dict[str, Any]]) -> dict[str, Any]:  # noqa: N803 - as in boto3
+        for entry in Entries:
+            detail = json.loads(entry["Detail"])
+            event = {"source": entry["Source"], "detail-type": entry["DetailType"], "detail": detail}
+            self.events.append(event)
+        return {"FailedEntryCount": 0, "Entries": [{"EventId": "event"} for _ in Entries]}
+
+
+def limited() -> Configuration:
+    """The hooks of the recorded day, each with one ABANDON an hour, and one of them only observing."""
+    data: Any = hooks_file.read(CAPTURED / "hooks.yaml")
+    for hook in data["hooks"]:
+        hook["limits"] = {"abandon_per_hour": 1}
+    data["policies"]["finish-jobs"]["on_success"] = "ABANDON"
+    data["policies"]["cool-down"]["mode"] = "observe"
+    return configuration.parse(data)
+
+
+CONFIGURATIONS = {"as recorded": hooks_file.load(CAPTURED / "hooks.yaml"), "with limits": limited()}
+
+
+def events_of_a_day(found: Configuration) -> list[dict[str, Any]]:
+    """The recorded day once more, and after each of its steps what there is to tell."""
+    lines = [json.loads(line) for line in (CAPTURED / "fleet-day.jsonl").read_text().splitlines()]
+    received = [(datetime.fromisoformat(line["received_at"]), json.dumps(line["body"])) for line in lines]
+    world = World(found, min(moment for moment, _ in received) - timedelta(hours=1))
+    for wait in waits(found, (body for _, body in received)):
+        world.clock.at(wait.started_at, partial(world.waits.begin, wait))
+    for moment, body in received:
+        world.deliver_at(moment, body)
+    bus = ListingBus()
+    seen: dict[str, Action] = {}
+    last = max(moment for moment, _ in received)
+    while world.store.open_actions() or world.clock() < last:
+        world.clock.step()
+        for action in world.store.actions():
+            EventBus(bus).put(between(seen.get(action.id), action))
+            seen[action.id] = action
+    return bus.events
+
+
+def waits(found: Configuration, bodies: Iterable[str]) -> Iterator[Wait]:
+    """What simulated Auto Scaling opens for the messages; of further copies nothing."""
+    notices = [notice for notice in map(messages.read, bodies) if isinstance(notice, LifecycleNotice)]
+    for notice in {notice.token: notice for notice in notices}.values():
+        hook = found.hook(notice.hook, notice.group, notice.transition)
+        if hook is not None:
+            yield Wait(
+                token=notice.token,
+                group=notice.group,
+                hook=notice.hook,
+                instance_id=notice.instance_id,
+                transition=notice.transition,
+                origin=notice.origin,
+                destination=notice.destination,
+                heartbeat_timeout=hook.heartbeat_timeout,
+                default_result=hook.default_result,
+                started_at=notice.at,
+                expires_at=notice.at + hook.heartbeat_timeout,
+            )
+
+
+def unfit(event: dict[str, Any]) -> list[str]:
+    return [error.message for error in jsonschema.Draft202012Validator(SCHEMA).iter_errors(event)]
+
+
+def assert_fit(events: Sequence[dict[str, Any]]) -> None:
+    """Each fits, and says nothing that the schema does not know of."""
+    known = set(SCHEMA["$defs"]["action"]["properties"])
+    assert [error for event in events for error in unfit(event)] == []
+    assert {key for event in events for key in event["detail"]} <= known
+
+
+@pytest.mark.parametrize(
+    "found", [pytest.param(found, id=name.replace(" ", "-")) for name, found in CONFIGURATIONS.items()]
+)
+def test_every_event_of_a_replay_fits_the_schema(found: Configuration) -> None:
+    events = events_of_a_day(found)
+    kinds = [event["detail-type"] for event in events]
+    assert kinds.count(Kind.OPENED) == kinds.count(Kind.COMPLETED) == 15
+    assert_fit(events)
+
+
+def test_a_replay_under_limits_tells_what_they_hold() -> None:
+    held = [event for event in events_of_a_day(CONFIGURATIONS["with limits"]) if "HeldBy" in event["detail"]]
+    assert held
+    assert {event["detail"]["HeldBy"] for event in held} == {"limit"}
+
+
+def a_life() -> list[Action]:
+    """An action that opens, is held by an operator, and falls to its default."""
+    word = Word(who="arn:aws:iam::111122223333:user/ana", at=at(30), reason="look at the disk first")
+    opened = an_action()
+    held = replace(opened, held=word, version=2, look_id="look-2")
+    fell = replace(
+        held,
+        phase=Phase.CLOSED,
+        outcome=Outcome.DEFAULTED,
+        reason="fell to the default result ABANDON: its time ran out",
+        look_at=None,
+        closed_at=at(3600),
+        version=3,
+        look_id="look-3",
+    )
+    return [opened, held, fell]
+
+
+def stored_in_a_table_with_a_stream(life: Sequence[Action]) -> list[dict[str, Any]]:
+    """What the stream says of it, as Lambda hands it over."""
+    dynamodb = boto3.client("dynamodb", region_name="us-east-1", **CREDENTIALS)
+    stream = {"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"}
+    created = dynamodb.create_table(**table.definition("records"), StreamSpecification=stream)
+    records = Records(dynamodb, "records", lambda: at(0))
+    first, *others = life
+    records.open(first, Raw(received_at=at(0), body="{}"))
+    for action in others:
+        records.save(action.noted(at(1), "test", "goes on"))
+    plain = Config(account_id_endpoint_mode="disabled")  # moto knows the endpoint without an account only
+    streams = boto3.client("dynamodbstreams", region_name="us-east-1", config=plain, **CREDENTIALS)
+    arn = created["TableDescription"]["LatestStreamArn"]
+    (shard,) = streams.describe_stream(StreamArn=arn)["StreamDescription"]["Shards"]
+    iterator = streams.get_shard_iterator(
+        StreamArn=arn, ShardId=shard["ShardId"], ShardIteratorType="TRIM_HORIZON"
+    )["ShardIterator"]
+    told: list[dict[str, Any]] = streams.get_records(ShardIterator=iterator)["Records"]
+    return told
+
+
+@mock_aws
+def test_what_the_table_streams_becomes_the_events_of_an_action_in_their_order() -> None:
+    bus, recorder = ListingBus(), Recorder()
+    records = stored_in_a_table_with_a_stream(a_life())
+    assert announce_handler(EventBus(bus), recorder)({"Records": records}, None) == {"batchItemFailures": []}
+    assert recorder.troubles == []
+    assert [event["detail-type"] for event in bus.events] == [Kind.OPENED, Kind.HELD, Kind.DEFAULTED]
+    assert [event["detail"]["RecordVersion"] for event in bus.events] == [1, 2, 3]
+    assert_fit(bus.events)
+
+
+@mock_aws
+def test_a_record_that_comes_twice_makes_the_same_event_twice() -> None:
+    bus = ListingBus()
+    first, *_ = stored_in_a_table_with_a_stream(a_life())
+    announce_handler(EventBus(bus), Recorder())({"Records": [first, first]}, None)
+    one, other = bus.events
+    assert one == other
+
+
+@mock_aws
+def test_the_bus_of_aws_takes_what_is_put() -> None:
+    client = boto3.client("events", region_name="us-east-1", **CREDENTIALS)
+    EventBus(client).put([*between(None, an_action()), *between(None, closed())])
+
+
+def closed() -> Action:
+    return an_action(
+        phase=Phase.CLOSED,
+        outcome=Outcome.COMPLETED,
+        result=Result.CONTINUE,
+        reason="done",
+        look_at=None,
+        closed_at=at(60),
+    )
+
+
+OPENED, DONE = ({"source": "usher", "detail-type": str(each.kind), "detail": dict(each.detail)}
+                for each in between(None, closed()))  # fmt: skip
+
+
+def changed(event: dict[str, Any], **detail: object) -> dict[str, Any]:
+    return {**event, "detail": {**event["detail"], **detail}}
+
+
+def without(event: dict[str, Any], key: str) -> dict[str, Any]:
+    return {**event, "detail": {name: value for name, value in event["detail"].items() if name != key}}
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        pytest.param({**OPENED, "source": "usher.signal"}, id="another source"),
+        pytest.param({**OPENED, "detail-type": "Lifecycle Action Begun"}, id="another detail-type"),
+        pytest.param({**OPENED, "detail-type": str(Kind.COMPLETED)}, id="a completion without an end"),
+        pytest.param({**OPENED, "detail-type": str(Kind.HELD)}, id="a hold without a reason"),
+        pytest.param({**DONE, "detail-type": str(Kind.DEFAULTED)}, id="a default that was completed"),
+        pytest.param(without(DONE, "LifecycleActionResult"), id="a completion without its result"),
+        pytest.param(
+            changed(DONE, Outcome="ended_elsewhere"), id="a result of Usher's on what ended elsewhere"
+        ),
+        pytest.param(changed(OPENED, StartTime="2026-03-01 12:00"), id="a time of another form"),
+        pytest.param(without(OPENED, "EC2InstanceId"), id="no instance"),
+    ],
+)
+def test_the_schema_refuses_what_usher_never_says(event: dict[str, Any]) -> None:
+    assert unfit(event) != []
+
+
+def test_the_page_on_events_names_every_field_and_every_kind() -> None:
+    page = (EVENTS.parent / "docs" / "events.md").read_text()
+    for name in [*SCHEMA["$defs"]["action"]["properties"], *Kind]:
+        assert f"`{name}`" in page, name
+
+
+def test_the_examples_on_the_page_fit_the_schema() -> None:
+    page = (EVENTS.parent / "docs" / "events.md").read_text()
+    examples = [json.loads(block.split("```")[0]) for block in page.split("```json\n")[1:]]
+    events = [example for example in examples if "detail-type" in example and "version" in example]
+    assert len(events) == 2
+    assert_fit(events)

@@ -1,0 +1,291 @@
+"""A made-up incident, resolved by the operators' commands alone: an ECS drain that hangs.
+
+The records, queues, bus and stack are moto's; Auto Scaling is simulated; the looks and the intake
+are production's, on a virtual clock.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from itertools import count
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+from moto import mock_aws
+
+from simulator.clock import VirtualClock
+from simulator.lifecycle_calls import LifecycleCalls
+from simulator.memory_budget import MemoryAnswers, MemoryBudget, MemoryLimits
+from simulator.recorder import Recorder
+from simulator.waits import EndedBy, Wait, Waits
+from simulator.wire import auto_scaling_client
+from simulator.world import DeadLetterList
+from tests.factories import START, at
+from tests.unit.test_account import client, deploy
+from usher.aws.autoscaling import AutoScalingApi
+from usher.aws.queues import delay_s
+from usher.aws.records import Records
+from usher.core import configuration
+from usher.core.conditions.probe import Reply, ReplyKind
+from usher.intake import Intake
+from usher.looks import Looks
+from usher.probing import Prober
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from datetime import datetime
+
+    from usher.core.conditions.probe import Call
+
+ARN: Final = "arn:aws:ecs:eu-west-1:123456789012"
+MEMBER: Final = f"{ARN}:container-instance/web/0123abcd"
+TASKS: Final = [f"{ARN}:task/web/{number}" for number in range(3)]
+TOKEN: Final = "c613620e-07e2-4ed2-a9e2-ef8258911ade"
+INSTANCE: Final = "i-0f0e0d0c0b0a09080"
+OPERATOR: Final = "arn:aws:sts::123456789012:user/moto"
+HANGS: Final = "ecs drained in web: draining, tasks: 3 RUNNING, e.g. task 0 of service:imports"
+HOOKS: Final = {
+    "version": 1,
+    "policies": {
+        "drain": {
+            "until": [
+                {"any": [{"ecs": {"state": "drained", "cluster": "web"}}, {"signal": "drained-by-hand"}]}
+            ],
+            "give_up_after": "10m",
+            "on_give_up": "ABANDON",
+        }
+    },
+    "hooks": [
+        {
+            "name": "web-drain",
+            "group": "web",
+            "transition": "terminating",
+            "heartbeat_timeout": "4m",
+            "default_result": "ABANDON",
+            "policy": "drain",
+        }
+    ],
+}
+
+
+class Cluster:
+    """Implements usher.ports.Calls: a cluster with one instance, whose tasks do not stop."""
+
+    def __init__(self) -> None:
+        self.status = "ACTIVE"
+        self.tasks = list(TASKS)
+
+    def make(self, call: Call, members: Sequence[str] = ()) -> Reply:  # noqa: ARG002 - as every Calls
+        return Reply(kind=ReplyKind.ANSWERED, data=self._answer(call))
+
+    def _answer(self, call: Call) -> dict[str, Any]:
+        match call.operation:
+            case "ListContainerInstances":
+                return {"containerInstanceArns": [MEMBER]}
+            case "UpdateContainerInstancesState":
+                self.status = "DRAINING"
+                return self._described()
+            case "DescribeContainerInstances":
+                return self._described()
+            case "ListTasks":
+                running = call.parameters["desiredStatus"] == "RUNNING"
+                return {"taskArns": self.tasks if running else []}
+            case _:
+                tasks = [
+                    {"taskArn": arn, "lastStatus": "RUNNING", "group": "service:imports"}
+                    for arn in self.tasks
+                ]
+                return {"tasks": tasks}
+
+    def _described(self) -> dict[str, Any]:
+        instance = {
+            "containerInstanceArn": MEMBER,
+            "status": self.status,
+            "agentConnected": True,
+            "runningTasksCount": len(self.tasks),
+            "pendingTasksCount": 0,
+        }
+        return {"containerInstances": [instance]}
+
+
+class Incident:
+    """An instance of the group `web` that began to wait at noon."""
+
+    def __init__(self) -> None:
+        self.clock = VirtualClock(START)
+        self.cluster = Cluster()
+        self.waits = Waits(self.clock)
+        self.deployed = deploy()
+        self.records = Records(client("dynamodb"), self.deployed.outputs["TableName"], self.clock)
+        ids = count(1)
+        telemetry = Recorder()
+        api = auto_scaling_client(LifecycleCalls(self.waits), lambda: f"request-{next(ids)}")
+        self.looks = Looks(
+            store=self.records,
+            auto_scaling=AutoScalingApi(api),
+            budget=MemoryBudget(10),
+            limits=MemoryLimits(),
+            probing=Prober(calls=self.cluster, answers=MemoryAnswers(), clock=self.clock),
+            wake_ups=self,
+            telemetry=telemetry,
+            clock=self.clock,
+            new_id=lambda: f"id-{next(ids)}",
+        )
+        self.intake = Intake(
+            configuration=configuration.parse(HOOKS),
+            store=self.records,
+            wake_ups=self,
+            dead_letters=DeadLetterList(),
+            telemetry=telemetry,
+            clock=self.clock,
+            new_id=self.looks.new_id,
+        )
+        self._begin()
+
+    def _begin(self) -> None:
+        timeout = timedelta(minutes=4)
+        self.wait = Wait(
+            token=TOKEN,
+            group="web",
+            hook="web-drain",
+            instance_id=INSTANCE,
+            transition="terminating",
+            origin="AutoScalingGroup",
+            destination="EC2",
+            heartbeat_timeout=timeout,
+            default_result="ABANDON",
+            started_at=self.clock(),
+            expires_at=self.clock() + timeout,
+        )
+        self.waits.begin(self.wait)
+        notice = {
+            "LifecycleActionToken": TOKEN,
+            "AutoScalingGroupName": "web",
+            "LifecycleHookName": "web-drain",
+            "EC2InstanceId": INSTANCE,
+            "LifecycleTransition": "autoscaling:EC2_INSTANCE_TERMINATING",
+            "Origin": "AutoScalingGroup",
+            "Destination": "EC2",
+            "Time": self.clock().isoformat(),
+        }
+        self.intake.take(json.dumps(notice), "sqs")
+
+    def send(self, action_id: str, version: int, delay: timedelta) -> None:
+        """Implements usher.ports.WakeUps for the functions, on the virtual clock."""
+        moment = self.clock() + timedelta(seconds=delay_s(delay))
+        self.clock.at(moment, lambda: self.looks.look(action_id, version))
+
+    def until(self, minutes: float) -> None:
+        self.clock.run_until(at(60 * minutes))
+
+    def usher(self, *arguments: str) -> str:
+        """Run a command; what it put into queues and on the bus arrives within a second."""
+        self.deployed.now = self.clock()
+        outcome = self.deployed.usher(*arguments)
+        assert outcome.exit_code == 0, outcome.output
+        for wake_up in self.deployed.messages("WakeUpsUrl"):
+            self.send(wake_up["action_id"], wake_up["version"], timedelta(seconds=1))
+        for event in self.deployed.messages("InboxUrl"):
+            event["time"] = self.clock().isoformat()  # the bus's clock is the machine's own
+            self.intake.take(json.dumps(event), "eventbridge")
+        return outcome.stdout
+
+    def json(self, *arguments: str) -> dict[str, Any]:
+        (action,) = json.loads(self.usher(*arguments, "--json"))["actions"]
+        assert isinstance(action, dict)
+        return action
+
+    def end(self) -> tuple[datetime | None, EndedBy | None, str | None]:
+        """When and by whom the wait was ended, and with which result."""
+        return self.wait.ended_at, self.wait.ended_by, self.wait.result
+
+    def said(self, event: str) -> list[str]:
+        timeline: list[dict[str, Any]] = self.json("show", TOKEN)["timeline"]
+        return [line["detail"] for line in timeline if line["event"] == event]
+
+
+@pytest.fixture
+def incident() -> Iterator[Incident]:
+    with mock_aws(config={"core": {"passthrough": {"services": ["autoscaling"], "urls": []}}}):
+        yield Incident()
+
+
+def test_the_list_shows_what_hangs_and_show_explains_it(incident: Incident) -> None:
+    incident.until(8)
+    listed = incident.json("list", "--group", "web")
+    assert (listed["instance_id"], listed["state"], listed["age_s"]) == (INSTANCE, "waiting", 8 * 60)
+    assert listed["to_giving_up_s"] == 2 * 60
+    (condition,) = listed["conditions"]
+    assert condition["standing"] == "pending"
+    assert condition["detail"] == f"any of: {HANGS} | no signal drained-by-hand"
+    shown = incident.usher("show", INSTANCE)
+    assert f"any of: {HANGS} | no signal drained-by-hand (asked " in shown
+    assert "found     ecs drained in web: pending: " in shown
+    assert "heartbeats 2, the least margin 20s" in shown
+
+
+def test_left_alone_it_gives_up_with_abandon(incident: Incident) -> None:
+    """What the operators below prevent."""
+    incident.until(11)
+    assert incident.end() == (at(10 * 60), EndedBy.CALL, "ABANDON")
+
+
+def test_an_order_ends_it_within_seconds_with_the_operator_s_result(incident: Incident) -> None:
+    incident.until(8)
+    incident.usher("complete", INSTANCE, "--result", "CONTINUE", "--reason", "tasks are stuck", "--yes")
+    incident.until(8.1)
+    assert incident.end() == (at(8 * 60 + 1), EndedBy.CALL, "CONTINUE")
+    assert incident.said("operator") == [f"{OPERATOR}: complete CONTINUE: tasks are stuck"]
+    assert incident.json("show", TOKEN)["reason"] == f"ordered by {OPERATOR}: tasks are stuck"
+
+
+def test_a_signal_over_the_bus_ends_it_within_seconds(incident: Incident) -> None:
+    incident.until(8)
+    incident.usher("signal", INSTANCE, "drained-by-hand", "--reason", "stopped the imports")
+    incident.until(8.1)
+    assert incident.end() == (at(8 * 60), EndedBy.CALL, "CONTINUE")
+    assert incident.said("signal") == [f"drained-by-hand done: {OPERATOR}: stopped the imports"]
+
+
+def test_an_extension_gives_the_drain_the_time_that_it_needs(incident: Incident) -> None:
+    incident.until(8)
+    incident.usher("extend", INSTANCE, "--by", "1h", "--reason", "the last import takes its time")
+    incident.until(14)
+    assert incident.wait.is_open
+    incident.cluster.tasks.clear()
+    incident.until(15)
+    ended_at, ended_by, result = incident.end()
+    assert ended_at is not None
+    assert at(14 * 60) <= ended_at <= at(14 * 60 + 25)
+    assert (ended_by, result) == (EndedBy.CALL, "CONTINUE")
+    assert incident.said("operator") == [
+        f"{OPERATOR}: extend to 2026-03-01T13:10:00.000Z: the last import takes its time"
+    ]
+
+
+def test_a_hold_keeps_it_whatever_its_policy_says_until_it_is_ended(incident: Incident) -> None:
+    incident.until(8)
+    incident.usher("hold", INSTANCE, "--reason", "we look into it")
+    incident.until(14)
+    assert incident.wait.is_open
+    assert incident.json("list")["state"] == "held"
+    incident.usher("hold", INSTANCE, "--off", "--reason", "understood")
+    incident.until(15)
+    assert incident.end() == (at(14 * 60 + 1), EndedBy.CALL, "ABANDON")
+    assert incident.said("operator") == [
+        f"{OPERATOR}: hold: we look into it",
+        f"{OPERATOR}: hold off: understood",
+    ]
+
+
+def test_while_paused_the_default_falls_and_that_is_told_and_not_called_broken(incident: Incident) -> None:
+    incident.until(1)
+    incident.usher("pause", "--reason", "a bad release", "--yes")
+    incident.until(6)
+    assert incident.end() == (at(4 * 60), EndedBy.HEARTBEAT_TIMEOUT, "ABANDON")
+    shown = incident.json("show", TOKEN)
+    assert shown["outcome"] == "ended_elsewhere"
+    assert shown["reason"].startswith(
+        f"its time ran out while Usher was paused: {OPERATOR} at 2026-03-01T12:01"
+    )

@@ -70,8 +70,7 @@ def intake_handler(intake: Intake) -> Handler:
     """Intake: SQS batches, SNS-to-Lambda events, EventBridge events, direct hook invocations."""
 
     def take(record: SQSRecord) -> None:
-        body = record.raw_event.get("body")
-        intake.take(body if isinstance(body, str) else _written(record.raw_event), "sqs")
+        intake.take(_body(record), "sqs")
 
     batch = _batch_handler(take, intake.telemetry)
 
@@ -90,10 +89,11 @@ def wake_handler(looks: Looks, dead_letters: DeadLetters) -> Handler:
     """Wake: a look for each wake-up that still counts."""
 
     def wake(record: SQSRecord) -> None:
+        body = _body(record)
         try:
-            action_id, version = _wake_up(record.body)
+            action_id, version = _wake_up(body)
         except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
-            dead_letters.put(record.body, f"not a wake-up: {type(error).__name__}")
+            dead_letters.put(body, f"not a wake-up: {type(error).__name__}")
             return
         looks.look(action_id, version)
 
@@ -186,6 +186,12 @@ def _wake_up(body: str) -> tuple[str, int]:
     if not isinstance(said["action_id"], str) or not _ACTION_ID.fullmatch(said["action_id"]):
         raise ValueError("no id of an action")
     return said["action_id"], int(said["version"])
+
+
+def _body(record: SQSRecord) -> str:
+    """The text of a record; a record without one, as JSON, so that its reason is found in its place."""
+    body = record.raw_event.get("body")
+    return body if isinstance(body, str) else _written(record.raw_event)
 
 
 def _written(message: object) -> str:

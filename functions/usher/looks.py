@@ -101,13 +101,14 @@ class Looks:
             return
         action, spent = self._probed(action, now, spent)
         now = self.clock()
+        held = action.call_at
         action, decision = self._decided(action, now)
         decision = self._within_limits(action, decision, now)
         self._tell(action, decision)
         if action.policy.mode is Mode.OBSERVE:
             self._observe(action, decision, now, spent)
         else:
-            self._do(action, decision, now, spent)
+            self._do(action, decision, now, spent, held)
 
     def _decided(self, action: Action, now: datetime) -> tuple[Action, Decision]:
         """The decision. One to wait comes with a second for the next heartbeat."""
@@ -117,11 +118,18 @@ class Looks:
         action = self.turns.booked(action, now)
         return action, decide(action, now)
 
-    def _do(self, action: Action, decision: Decision, now: datetime, spent: Sequence[Signal]) -> None:
+    def _do(
+        self,
+        action: Action,
+        decision: Decision,
+        now: datetime,
+        spent: Sequence[Signal],
+        held: datetime | None,
+    ) -> None:
         match decision:
             case Wait():
                 action = action.noted(now, "wait", decision.reason)
-                self._store(replace(action, look_at=decision.look_again_at), now, spent)
+                self._store_turn(replace(action, look_at=decision.look_again_at), held, now, spent)
                 return
             case Complete() | Heartbeat():
                 action, goes = self.turns.taken(action, now, completes=isinstance(decision, Complete))
@@ -129,11 +137,26 @@ class Looks:
                 assert_never(decision)
         if not goes:
             later = action.call_at if action.call_at is not None and action.call_at > now else None
-            self._store(replace(action, look_at=later or decision.look_again_at), now, spent)
+            self._store_turn(replace(action, look_at=later or decision.look_again_at), held, now, spent)
         elif isinstance(decision, Complete):
-            self._complete(action, decision, now, spent)
+            self._complete(action, decision, now, spent, held)
         else:
-            self._heartbeat(action, decision, now, spent)
+            self._heartbeat(action, decision, now, spent, held)
+
+    def _store_turn(
+        self, action: Action, held: datetime | None, now: datetime, spent: Sequence[Signal]
+    ) -> Action:
+        """Store, with what is booked now in the place of what was `held`.
+
+        Of two looks that book for one action, the slower one gives back what it booked.
+        """
+        try:
+            stored = self._store(action, now, spent)
+        except Moved:
+            self.turns.dropped(action.call_at, now, kept=held)
+            raise
+        self.turns.dropped(held, now, kept=action.call_at)
+        return stored
 
     def _probed(
         self, action: Action, now: datetime, spent: Sequence[Signal]
@@ -247,7 +270,14 @@ class Looks:
             self.turns.ended(action, now)
         return replace(action, unsaved=())
 
-    def _complete(self, action: Action, decision: Complete, now: datetime, spent: Sequence[Signal]) -> None:
+    def _complete(
+        self,
+        action: Action,
+        decision: Complete,
+        now: datetime,
+        spent: Sequence[Signal],
+        held: datetime | None,
+    ) -> None:
         """Store the result first, so that every retry sends the same one (promise 1)."""
         maybe_sent_at = action.complete_sent_at
         if action.phase is Phase.OPEN:
@@ -261,7 +291,7 @@ class Looks:
             complete_sent_at=maybe_sent_at or now,
             complete_sent_in=action.version + 1,
         )
-        action = self._store(action, now, spent)
+        action = self._store_turn(action, held, now, spent)
         answer = self.auto_scaling.complete(action, decision.result)
 
         def settled(action: Action, now: datetime) -> Action:
@@ -278,10 +308,17 @@ class Looks:
 
         self._settle(action, f"CompleteLifecycleAction {decision.result}", answer, settled, denied)
 
-    def _heartbeat(self, action: Action, decision: Heartbeat, now: datetime, spent: Sequence[Signal]) -> None:
+    def _heartbeat(
+        self,
+        action: Action,
+        decision: Heartbeat,
+        now: datetime,
+        spent: Sequence[Signal],
+        held: datetime | None,
+    ) -> None:
         """Store only a retry before the call; the new expiry and the next look after its answer."""
         action = action.noted(now, "heartbeat", decision.reason)
-        action = self._store(replace(action, look_at=decision.look_again_at), now, spent)
+        action = self._store_turn(replace(action, look_at=decision.look_again_at), held, now, spent)
         sent_at = self.clock()
         answer = self.auto_scaling.heartbeat(action)
         if answer.kind is AnswerKind.ACCEPTED:
@@ -321,6 +358,8 @@ class Looks:
             try:
                 self._store(after, now)
             except Moved:
+                if answer.kind is AnswerKind.ACCEPTED:
+                    self.turns.dropped(after.call_at, now)
                 newer = self.store.load(action.id)
                 if newer is None or not newer.is_open:
                     return

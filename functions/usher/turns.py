@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from usher.core.model import Action
     from usher.ports import Budget, Telemetry
 
+_SECOND: Final = timedelta(seconds=1)
 _LATE: Final = timedelta(seconds=3)  # a wake-up comes on whole seconds, and takes its time
 _AT_RISK: Final = timedelta(seconds=10)  # so near to the expiry a call goes out, budget or not
 
@@ -37,7 +38,7 @@ class Turns:
         if action.call_at is not None or not needs_beat or action.policy.mode is Mode.OBSERVE:
             return action
         best = deadlines.beat_at_best(action.expires_at, action.hook.heartbeat_timeout, now)
-        last = max(best, deadlines.last_beat_at(action.expires_at, action.hook.heartbeat_timeout))
+        last = max(best, deadlines.last_beat_at(action.expires_at, action.hook.heartbeat_timeout, now))
         second = self.budget.book(now, best, last, now)
         if second is None:
             self.telemetry.count("OverBudget")
@@ -56,12 +57,10 @@ class Turns:
         if second is None:
             has_later = own is not None and now < own < action.expires_at
             return action, not has_later and action.expires_at - now <= _AT_RISK
-        if own is not None and own > now:
-            self.budget.give_back(own)
         return replace(action, call_at=second), second <= now
 
     def _next(self, action: Action, now: datetime, *, completes: bool) -> datetime | None:
-        last = max(now, deadlines.last_beat_at(action.expires_at, action.hook.heartbeat_timeout))
+        last = max(now, deadlines.last_beat_at(action.expires_at, action.hook.heartbeat_timeout, now))
         if completes:
             return self.budget.book(now, now, min(last, action.call_at or last), now)
         at_once = self.budget.book(now, now, now, now)
@@ -71,6 +70,11 @@ class Turns:
     def may_describe(self, now: datetime) -> bool:
         """Whether there is room for one call just now that may as well be left out."""
         return self.budget.book(now, now, now, now) is not None
+
+    def dropped(self, second: datetime | None, now: datetime, *, kept: datetime | None = None) -> None:
+        """Give back a second in whose place another one is stored."""
+        if second is not None and second != kept and second > now - _SECOND:
+            self.budget.give_back(second)
 
     def ended(self, action: Action, now: datetime) -> None:
         """Give back the second of an action that needs none any more."""

@@ -86,7 +86,7 @@ def test_the_best_moment_for_a_beat_of_a_one_hour_hook(now: float, expected: flo
 )
 def test_the_last_moment_for_a_beat(timeout: str, seconds_before: float) -> None:
     """A look that is due more than 890 s ahead is woken by the sweep, which needs 75 s of margin."""
-    assert deadlines.last_beat_at(at(7200), span.parse(timeout)) == at(7200 - seconds_before)
+    assert deadlines.last_beat_at(at(7200), span.parse(timeout), at(0)) == at(7200 - seconds_before)
 
 
 @rule

@@ -54,13 +54,15 @@ def beat_at_best(expires_at: datetime, heartbeat_timeout: timedelta, now: dateti
     return best if best > now else now + max(timedelta(0), (expires_at - now) / 3)
 
 
-def last_beat_at(expires_at: datetime, heartbeat_timeout: timedelta) -> datetime:
+def last_beat_at(expires_at: datetime, heartbeat_timeout: timedelta, now: datetime) -> datetime:
     """After this a heartbeat may come too late: every second of margin is a share of the calls.
 
-    The looks of long periods are woken by the sweep, which takes its time: they keep their margin.
+    The looks of long periods are woken by the sweep, which takes its time: they keep their margin,
+    as long as they are not inside it already.
     """
-    pressed = heartbeat_timeout <= _LONGEST_PRESSED
-    return expires_at - (_LEAST_MARGIN if pressed else usual_margin(heartbeat_timeout))
+    usual = expires_at - usual_margin(heartbeat_timeout)
+    pressed = heartbeat_timeout <= _LONGEST_PRESSED or now >= usual
+    return expires_at - _LEAST_MARGIN if pressed else usual
 
 
 def retry_at(now: datetime, expires_at: datetime) -> datetime:

@@ -598,7 +598,7 @@ class Record:
         prober = Prober(calls=self.calls, answers=MemoryAnswers(), clock=lambda: self.now)
         until = self.now + timedelta(seconds=60)
         found = prober.probe(self.probe, self.action, self.memory, until, self.keep)
-        assert found is not None
+        assert isinstance(found, Found), "it always has the time"
         self.finding = as_finding(self.probe, found, self.finding, self.now)
         self.memory = self.finding.memory
         return self.finding.standing

@@ -22,9 +22,19 @@ from tests.factories import a_policy, an_action, at
 from usher.aws.calls import AwsCalls
 from usher.core import conditions
 from usher.core.conditions.ecs import Absence, Ecs, State
-from usher.core.conditions.probe import Call, Found, Permission, Reply, ReplyKind, finding_of
+from usher.core.conditions.probe import (
+    Call,
+    Found,
+    Later,
+    Permission,
+    Reply,
+    ReplyKind,
+    as_finding,
+    finding_of,
+)
 from usher.core.field import Field, Problem, Refused
 from usher.core.finding import Finding, Standing
+from usher.core.hearing import with_finding
 from usher.probing import Prober
 
 if TYPE_CHECKING:
@@ -51,6 +61,7 @@ GONE: Final = Reply(
 BUSY: Final = Reply(
     kind=ReplyKind.UNKNOWN, code="ThrottlingException", text="ThrottlingException: Rate exceeded"
 )
+LATER: Final = "not asked yet"
 LATE: Final = 120  # the default grace, in seconds
 NEVER_OVER: Final = {
     "PROVISIONING",
@@ -296,23 +307,43 @@ class Cluster:
 
 
 class Looks:
-    """An action under a policy with one condition, looked at again and again."""
+    """An action under a policy with one condition, looked at again and again.
 
-    def __init__(self, condition: Ecs, calls: Calls, action: Action | None = None) -> None:
+    `look` gives the one answer, as the condition reads it; `stands` what the record makes of it.
+    """
+
+    def __init__(
+        self,
+        condition: Ecs,
+        calls: Calls,
+        action: Action | None = None,
+        answers: MemoryAnswers | None = None,
+    ) -> None:
         self.condition, self.action = condition, action or an_action()
         self.memory: Mapping[str, Any] = {}
         self.intents: list[Mapping[str, Any]] = []
+        self.finding: Finding | None = None
         self._now = at(0)
-        self._prober = Prober(calls=calls, answers=MemoryAnswers(), clock=lambda: self._now)
+        self.answers = answers or MemoryAnswers()
+        self._prober = Prober(calls=calls, answers=self.answers, clock=lambda: self._now)
 
     def look(self, seconds: float) -> Found:
         """What is found so many seconds after the start."""
         self._now = at(seconds)
         until = self._now + timedelta(seconds=20)
         found = self._prober.probe(self.condition, self.action, self.memory, until, self.intents.append)
-        assert found is not None
+        if isinstance(found, Later):
+            return Found(standing=Standing.UNKNOWN, detail=LATER, memory=self.memory)
         self.memory = found.memory
+        self.finding = as_finding(self.condition, found, finding_of(self.condition, self.action), self._now)
+        self.action = with_finding(self.action, self.finding)
         return found
+
+    def stands(self, seconds: float) -> Standing:
+        """How the condition stands for the record after a look so many seconds after the start."""
+        self.look(seconds)
+        assert self.finding is not None
+        return self.finding.standing
 
 
 def found_at(condition: Ecs, cluster: Cluster, seconds: float = 0) -> Found:
@@ -834,6 +865,168 @@ def test_every_container_instance_of_an_instance_is_drained() -> None:
     assert one_drained == {GHOST: "DRAINING"}
     assert cluster.status == {GHOST: "DRAINING", MEMBER: "DRAINING"}
     assert standings == [Standing.PENDING, Standing.UNKNOWN, Standing.PENDING, Standing.HOLDS]
+
+
+# One answer is not enough
+
+
+def test_active_takes_two_answers_and_one_that_it_is_active_is_no_more_than_a_lie() -> None:
+    cluster = Cluster()
+    looks = Looks(ACTIVE, ShapedCalls(cluster))
+
+    lied = looks.stands(0)
+    cluster.status[MEMBER] = "REGISTERING"
+    told = looks.stands(20)
+    cluster.status[MEMBER] = "ACTIVE"
+
+    assert (lied, told) == (Standing.PENDING, Standing.PENDING)
+    assert [looks.stands(seconds) for seconds in (40, 60)] == [Standing.PENDING, Standing.HOLDS]
+
+
+def test_that_it_is_active_is_asked_again_soon_although_it_counts_for_a_minute() -> None:
+    looks = Looks(ACTIVE, ShapedCalls(Cluster()))
+
+    waits = []
+    for seconds in (0, 20):
+        looks.look(seconds)
+        assert looks.finding is not None
+        assert looks.finding.ask_again_at is not None
+        waits.append(looks.finding.ask_again_at - at(seconds))
+
+    assert waits == [timedelta(seconds=20), timedelta(seconds=60)]
+
+
+EMPTY: Final[Mapping[str, Any]] = {  # each says that nothing is left, where a task still runs
+    "DescribeContainerInstances": {
+        "containerInstances": [
+            {
+                "containerInstanceArn": MEMBER,
+                "status": "DRAINING",
+                "agentConnected": True,
+                "runningTasksCount": 0,
+                "pendingTasksCount": 0,
+            }
+        ],
+        "failures": [],
+    },
+    "ListTasks": {"taskArns": []},
+}
+
+
+@pytest.mark.parametrize(
+    "lies", [["ListTasks"], [*EMPTY]], ids=["the lists of tasks", "the lists and the counts"]
+)
+def test_one_round_in_which_no_task_is_shown_does_not_make_it_drained(lies: list[str]) -> None:
+    counts = (1, 0) if "DescribeContainerInstances" in lies else (0, 0)
+    cluster = draining({task(1): ("RUNNING", "RUNNING")}, counts=counts)
+    looks = Looks(DRAINED, ShapedCalls(cluster))
+    cluster.instead = {operation: EMPTY[operation] for operation in lies}
+
+    lied = looks.look(0)
+    cluster.instead = {}
+    told = [looks.stands(seconds) for seconds in (20, 40)]
+    cluster.tasks, cluster.counts = {}, (0, 0)
+
+    assert lied.standing is Standing.HOLDS
+    assert told == [Standing.PENDING, Standing.PENDING]
+    assert [looks.stands(seconds) for seconds in (60, 80)] == [Standing.PENDING, Standing.HOLDS]
+
+
+def test_the_second_round_goes_through_all_calls_again_and_drains_nothing_again() -> None:
+    cluster = Cluster()
+    calls = ShapedCalls(cluster)
+    looks = Looks(DRAINED, calls)
+    first = [looks.stands(seconds) for seconds in (0, 20)]
+    calls.made.clear()
+
+    assert first == [Standing.PENDING, Standing.PENDING]
+    assert looks.stands(40) is Standing.HOLDS
+    assert [operation for operation, _ in calls.made] == [
+        "DescribeContainerInstances",
+        "ListTasks",
+        "ListTasks",
+    ]
+
+
+def test_what_is_shared_from_before_the_first_answer_was_heard_is_no_second_one() -> None:
+    """The time from which DRAINING counts is no leave to hear one answer twice."""
+    calls = ShapedCalls(Cluster())
+    looks = Looks(DRAINED, calls)
+    looks.look(0)
+    Looks(DRAINED, calls, an_action(id="action-2"), looks.answers).look(17)
+    first = looks.stands(20)  # by the answer of 17
+
+    assert (first, looks.look(25).detail) == (Standing.PENDING, LATER)
+    assert looks.stands(33) is Standing.HOLDS
+
+
+def test_the_second_answer_is_asked_of_each_container_instance_of_an_instance() -> None:
+    cluster = Cluster(members=[GHOST, MEMBER], status={GHOST: "DRAINING", MEMBER: "DRAINING"})
+    calls = ShapedCalls(cluster)
+    looks = Looks(DRAINED, calls)
+    for seconds in range(0, 60, 16):
+        looks.look(seconds)
+        if looks.finding is not None and looks.finding.held_once:
+            break
+    calls.made.clear()
+    cluster.tasks[task(1)] = ("RUNNING", "RUNNING")
+
+    standings = {looks.stands(seconds) for seconds in range(80, 200, 16)}
+
+    assert standings == {Standing.PENDING}
+    listed = [made["containerInstance"] for operation, made in calls.made if operation == "ListTasks"]
+    assert listed[0] == GHOST
+
+
+@pytest.mark.parametrize("condition", [DRAINED, ANYWHERE], ids=["in a cluster", "anywhere"])
+def test_one_search_that_finds_the_instance_nowhere_does_not_make_it_drained(condition: Ecs) -> None:
+    cluster = Cluster(members=[])
+    looks = Looks(condition, ShapedCalls(cluster))
+
+    lied = looks.look(LATE)
+    cluster.members.append(MEMBER)
+    told = [looks.stands(LATE + seconds) for seconds in (5, 65)]
+
+    assert lied.standing is Standing.HOLDS
+    assert told == [Standing.PENDING, Standing.PENDING]
+    assert cluster.status == {MEMBER: "DRAINING"}
+
+
+def test_the_second_search_reads_a_list_of_clusters_of_its_own() -> None:
+    cluster = Cluster(clusters=[])
+    calls = ShapedCalls(cluster)
+    other = Looks(ANYWHERE, calls, an_action(id="action-2"))
+    other.look(LATE - 2)
+    looks = Looks(ANYWHERE, calls, answers=other.answers)
+
+    lied = looks.look(LATE)  # by the answer of 118
+    cluster.clusters.append(WEB)
+
+    assert (lied.standing, looks.look(LATE + 5).detail) == (Standing.HOLDS, LATER)
+    assert looks.stands(LATE + 60) is Standing.PENDING
+    assert cluster.status == {MEMBER: "DRAINING"}
+
+
+def test_an_unknown_answer_between_two_neither_counts_nor_resets() -> None:
+    cluster = draining({})
+    looks = Looks(DRAINED, ShapedCalls(cluster))
+    first = looks.stands(0)
+    cluster.instead["ListTasks"] = BUSY
+    between = looks.stands(20)
+    cluster.instead.clear()
+
+    assert (first, between) == (Standing.PENDING, Standing.UNKNOWN)
+    assert looks.stands(40) is Standing.HOLDS
+
+
+def test_what_held_and_became_old_needs_one_more_answer_only() -> None:
+    looks = Looks(ACTIVE, ShapedCalls(Cluster()))
+
+    assert [looks.stands(seconds) for seconds in (0, 20, 300)] == [
+        Standing.PENDING,
+        Standing.HOLDS,
+        Standing.HOLDS,
+    ]
 
 
 # Answers that are none

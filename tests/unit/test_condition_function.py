@@ -379,7 +379,7 @@ def probed(calls: Calls, looks: int) -> list[Finding]:
         prober = Prober(calls=calls, answers=MemoryAnswers(), clock=lambda: now)  # noqa: B023 - used at once
         memory = before.memory if before else {}
         read = prober.probe(SMOKE, an_action(), memory, now + timedelta(seconds=20), must_not_start)
-        assert read is not None
+        assert isinstance(read, Found), "it always has the time"
         found.append(as_finding(SMOKE, read, before, now))
         now = found[-1].ask_again_at or now
     return found

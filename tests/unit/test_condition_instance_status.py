@@ -17,15 +17,18 @@ from tests.factories import an_action, at
 from usher.aws.calls import AwsCalls
 from usher.core import conditions
 from usher.core.conditions.instance_status import CHECKS, STATES, InstanceStatus
-from usher.core.conditions.probe import Found, Permission, Reply, ReplyKind, as_finding
+from usher.core.conditions.probe import Found, Later, Permission, Reply, ReplyKind, as_finding, finding_of
 from usher.core.field import Field, Problem, Refused
 from usher.core.finding import Finding, Standing
+from usher.core.hearing import with_finding
 from usher.probing import Prober
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from usher.core.conditions.verdict import Condition
+    from usher.core.model import Action
+    from usher.ports import Calls
 
 INSTANCE = an_action().instance_id
 CONDITION = InstanceStatus()
@@ -235,39 +238,99 @@ class Ec2:
         }
 
 
-def looked(prober: Prober, clock: VirtualClock, instance_id: str = INSTANCE) -> Finding:
-    now = clock()
-    action = an_action(instance_id=instance_id)
-    found = prober.probe(CONDITION, action, {}, now + timedelta(seconds=60), lambda _: None)
-    assert found is not None
-    return as_finding(CONDITION, found, None, now)
+class Watch:
+    """Actions that wait for it, each of its own instance, and what the record keeps of each."""
+
+    def __init__(self, calls: Calls) -> None:
+        self.clock = VirtualClock(at(0))
+        self._prober = Prober(calls=calls, answers=MemoryAnswers(), clock=self.clock)
+        self._actions: dict[str, Action] = {}
+
+    def look(self, seconds: float, instance_id: str = INSTANCE) -> Finding | None:
+        self.clock.run_until(at(seconds))
+        now = self.clock()
+        action = self._actions.get(instance_id) or an_action(instance_id=instance_id)
+        before = finding_of(CONDITION, action)
+        found = self._prober.probe(CONDITION, action, {}, now + timedelta(seconds=60), lambda _: None)
+        if isinstance(found, Later):
+            return before
+        finding = as_finding(CONDITION, found, before, now)
+        self._actions[instance_id] = with_finding(action, finding)
+        return finding
+
+    def stands(self, seconds: float, instance_id: str = INSTANCE) -> Standing | None:
+        finding = self.look(seconds, instance_id)
+        return None if finding is None else finding.standing
 
 
 def test_an_instance_is_waited_for_until_both_checks_are_ok() -> None:
-    clock = VirtualClock(at(0))
     ec2 = Ec2({INSTANCE: status("ok", "initializing")})
     calls = ShapedCalls(ec2.answer)
-    prober = Prober(calls=calls, answers=MemoryAnswers(), clock=clock)
+    watch = Watch(calls)
 
-    assert looked(prober, clock).standing is Standing.PENDING
-    clock.run_until(at(30.5))
+    assert watch.stands(0) is Standing.PENDING
     ec2.told[INSTANCE] = status()
-    assert looked(prober, clock).standing is Standing.HOLDS
-    assert len(calls.made) == 2
+    assert [watch.stands(seconds) for seconds in (31, 62)] == [Standing.PENDING, Standing.HOLDS]
+    assert len(calls.made) == 3
+
+
+def test_one_lie_that_both_checks_are_ok_does_not_make_it_so() -> None:
+    ec2 = Ec2({INSTANCE: status()})
+    watch = Watch(ShapedCalls(ec2.answer))
+
+    lied = watch.look(0)
+    ec2.told[INSTANCE] = status("impaired")
+
+    assert lied is not None
+    assert (lied.standing, lied.held_once) == (Standing.PENDING, True)
+    assert {watch.stands(seconds) for seconds in range(31, 400, 31)} == {Standing.PENDING}
+
+
+def test_what_is_shared_from_before_the_first_answer_was_heard_is_no_second_one() -> None:
+    ec2 = Ec2({INSTANCE: status()})
+    watch = Watch(ShapedCalls(ec2.answer))
+
+    heard_at = [
+        finding.asked_at
+        for finding in [watch.look(seconds) for seconds in (0, 20, 29, 31)]
+        if finding is not None
+    ]
+
+    assert heard_at == [at(0), at(0), at(0), at(31)]
+
+
+def test_an_unknown_answer_between_two_neither_counts_nor_resets() -> None:
+    ec2 = Ec2({INSTANCE: status()})
+    watch = Watch(ShapedCalls(ec2.answer))
+
+    first = watch.stands(0)
+    ec2.told[INSTANCE] = status("insufficient-data")
+    between = watch.stands(31)
+    ec2.told[INSTANCE] = status()
+
+    assert (first, between, watch.stands(62)) == (Standing.PENDING, Standing.UNKNOWN, Standing.HOLDS)
+
+
+def test_what_held_and_became_old_needs_one_more_answer_only() -> None:
+    watch = Watch(ShapedCalls(Ec2({INSTANCE: status()}).answer))
+
+    standings = [watch.stands(seconds) for seconds in (0, 31, 600)]
+
+    assert standings == [Standing.PENDING, Standing.HOLDS, Standing.HOLDS]
 
 
 def test_a_thousand_instances_are_asked_for_a_hundred_at_once() -> None:
-    clock = VirtualClock(at(0))
     ids = [f"i-{number:017x}" for number in range(1000)]
     calls = ShapedCalls(Ec2({each: status(instance_id=each) for each in ids}).answer)
-    prober = Prober(calls=calls, answers=MemoryAnswers(), clock=clock)
+    watch = Watch(calls)
     for each in ids:
-        looked(prober, clock, each)
+        watch.look(0, each)
     calls.made.clear()
-    clock.run_until(at(31))
 
-    assert {looked(prober, clock, each).standing for each in ids} == {Standing.HOLDS}
-    assert [len(parameters["InstanceIds"]) for _, parameters in calls.made] == [100] * 10
+    standings = [{watch.stands(seconds, each) for each in ids} for seconds in (31, 62)]
+
+    assert standings[1] == {Standing.HOLDS}
+    assert [len(parameters["InstanceIds"]) for _, parameters in calls.made] == [100] * 20
 
 
 @mock_aws
@@ -279,13 +342,13 @@ def test_against_moto_an_instance_that_is_gone_does_not_hide_the_others() -> Non
     running, ended = (instance["InstanceId"] for instance in started)
     ec2.terminate_instances(InstanceIds=[ended])
     gone = "i-0000000000000dead"
-    clock = VirtualClock(at(0))
-    prober = Prober(calls=AwsCalls(client), answers=MemoryAnswers(), clock=clock)
-    for each in (running, ended, gone):
-        looked(prober, clock, each)
-    clock.run_until(at(31))
+    watch = Watch(AwsCalls(client))
+    for seconds in (0, 31):
+        for each in (running, ended, gone):
+            watch.look(seconds, each)
 
-    found = {each: looked(prober, clock, each) for each in (running, ended, gone)}
+    looked = {each: watch.look(62, each) for each in (running, ended, gone)}
+    found = {each: finding for each, finding in looked.items() if finding is not None}
 
     assert {each: finding.standing for each, finding in found.items()} == {
         running: Standing.HOLDS,

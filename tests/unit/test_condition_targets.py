@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -17,16 +17,18 @@ from tests.aws_shapes import ShapedCalls, checked, values_of
 from tests.factories import an_action, at, hook_terms
 from usher.aws.calls import AwsCalls
 from usher.core import conditions
-from usher.core.conditions.probe import Call, Found, Permission, Reply, ReplyKind, as_finding
+from usher.core.conditions.probe import Call, Found, Later, Permission, Reply, ReplyKind, as_finding
 from usher.core.conditions.targets import SHOWS_INSTANCES, STANDINGS, State, Targets
 from usher.core.field import Field, Problem, Refused
 from usher.core.finding import Finding, Standing
+from usher.core.hearing import with_finding
 from usher.core.model import Action, Transition
 from usher.ports import SharedAnswer
 from usher.probing import Prober
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from datetime import datetime
 
     from usher.core.conditions.verdict import Condition
     from usher.core.finding import Memory
@@ -351,9 +353,22 @@ class Watch:
         found = self.prober.probe(
             self.condition, self.action, memory, now + timedelta(seconds=60), lambda _: None
         )
-        assert found is not None
-        self.finding = as_finding(self.condition, found, self.finding, now)
+        self.finding = self._after(found, now)
+        self.action = with_finding(self.action, self.finding)
         return self.finding
+
+    def _after(self, found: Found | Later, now: datetime) -> Finding:
+        if isinstance(found, Found):
+            return as_finding(self.condition, found, self.finding, now)
+        if self.finding is not None:
+            return replace(self.finding, ask_again_at=found.at)
+        return Finding(
+            condition=self.condition.name,
+            standing=Standing.UNKNOWN,
+            detail="not asked yet",
+            asked_at=now,
+            ask_again_at=found.at,
+        )
 
     def keep_looking(self) -> None:
         """Look now, and again each time that it is due, until it holds or fails."""
@@ -383,14 +398,13 @@ def test_a_condition_asks_for_the_arn_once_and_for_the_health_until_all_groups_a
     assert watch.look().detail == "web: not registered"
     clock.run_until(at(20.5))
     world.groups["web"] = health((INSTANCE, 80, "healthy", None))
+    assert watch.look().standing is Standing.PENDING
+    clock.run_until(at(41))
     assert watch.look().standing is Standing.HOLDS
     assert calls.made == [
         (DESCRIBE, {"Names": ["api"]}),
         (DESCRIBE, {"TargetGroupArns": [arn("web")]}),
-        (HEALTH, {"TargetGroupArn": arn("api")}),
-        (HEALTH, {"TargetGroupArn": arn("web")}),
-        (HEALTH, {"TargetGroupArn": arn("api")}),
-        (HEALTH, {"TargetGroupArn": arn("web")}),
+        *[(HEALTH, {"TargetGroupArn": arn(group)}) for _ in range(3) for group in ("api", "web")],
     ]
 
 
@@ -403,17 +417,19 @@ def test_an_instance_that_drains_is_held_until_it_is_gone() -> None:
     assert watch.finding is not None
     assert watch.finding.detail == "web: draining (Target.DeregistrationInProgress)"
     world.groups["web"] = health()
-    clock.run_until(at(345))
+    clock.run_until(at(365))
     assert (watch.finding.standing, watch.finding.detail) == (Standing.HOLDS, "not registered")
 
 
-def test_as_many_groups_as_may_be_named_are_all_asked_within_two_looks() -> None:
+def test_as_many_groups_as_may_be_named_give_an_answer_in_two_looks_and_the_second_in_one() -> None:
     names = ("a", "b", "c", "d", "e")
     world = World(groups={name: health((INSTANCE, 80, "healthy", None)) for name in names})
     watch, _, clock = watched(waits_for(State.HEALTHY, *names), world)
 
     assert watch.look().standing is Standing.UNKNOWN
     clock.run_until(at(5))
+    assert watch.look().standing is Standing.PENDING
+    clock.run_until(at(26))
     assert watch.look().standing is Standing.HOLDS
 
 
@@ -489,8 +505,12 @@ def test_a_wait_for_a_group_of_the_auto_scaling_groups_own_is_warned_of_after_a_
     world = World(groups={"web": health(), "api": health()}, own=["web", "else"])
     watch, calls, clock = watched(waits_for(State.HEALTHY, "web", "api"), world, launching)
 
-    assert watch.look().detail == "web: not registered"
+    for seconds in (0, 21):
+        clock.run_until(at(seconds))
+        assert watch.look().detail == "web: not registered"
     clock.run_until(at(60))
+    assert watch.look().detail.startswith("web: not registered; it is asked next whether")
+    clock.run_until(at(61))
     assert watch.look().detail == (
         "web: not registered (warning: web is the Auto Scaling group's own, "
         "to which Auto Scaling adds the instance only after this hook)"
@@ -502,35 +522,41 @@ def test_a_wait_for_a_group_of_the_auto_scaling_groups_own_is_warned_of_after_a_
 
 
 def test_a_drain_from_a_group_of_the_auto_scaling_groups_own_is_warned_of_before_it_holds() -> None:
-    watch, calls, _ = watched(waits_for(State.DRAINED), World(groups={"web": health()}, own=["web"]))
+    watch, calls, clock = watched(waits_for(State.DRAINED), World(groups={"web": health()}, own=["web"]))
 
+    standings = [watch.look().standing, watch.look().standing]
+    clock.run_until(at(21))
     finding = watch.look()
 
-    assert finding.standing is Standing.HOLDS
+    assert (standings, finding.standing) == ([Standing.UNKNOWN, Standing.PENDING], Standing.HOLDS)
     assert finding.detail == (
         "not registered (warning: web is the Auto Scaling group's own, "
         "from which Auto Scaling took the instance before this hook)"
     )
-    assert operations(calls) == [DESCRIBE, HEALTH, OWN]
+    assert operations(calls) == [DESCRIBE, HEALTH, OWN, HEALTH]
 
 
 def test_without_an_answer_to_whose_the_groups_are_it_holds_without_a_warning() -> None:
-    watch, _, _ = watched(waits_for(State.DRAINED), World(groups={"web": health()}, failing={OWN}))
+    watch, _, clock = watched(waits_for(State.DRAINED), World(groups={"web": health()}, failing={OWN}))
 
-    finding = watch.look()
+    watch.keep_looking()
+    clock.run_until(at(35))
 
-    assert (finding.standing, finding.detail) == (Standing.HOLDS, "not registered")
+    assert watch.finding is not None
+    assert (watch.finding.standing, watch.finding.detail) == (Standing.HOLDS, "not registered")
 
 
-def test_while_someone_else_asks_in_vain_whose_the_groups_are_it_holds_after_ten_seconds() -> None:
+def test_while_someone_else_asks_in_vain_whose_the_groups_are_it_is_waited_for_ten_seconds_only() -> None:
     answers = MemoryAnswers()
     answers.lease(f'autoscaling {OWN} {{"AutoScalingGroupName": "workers-1"}}', at(-1), timedelta(minutes=10))
     watch, _, clock = watched(waits_for(State.DRAINED), World(groups={"web": health()}), answers=answers)
 
     watch.keep_looking()
     clock.run_until(at(13))
-
     assert watch.finding is not None
+    assert watch.finding.held_once
+    clock.run_until(at(34))
+
     assert (watch.finding.standing, watch.finding.detail) == (Standing.HOLDS, "not registered")
 
 
@@ -546,7 +572,7 @@ def test_while_nobody_tells_the_health_it_stays_unknown() -> None:
 
 
 def test_a_thousand_instances_of_ten_groups_make_at_most_forty_calls_a_minute() -> None:
-    """And each of them still hears of a change within 45 seconds."""
+    """And each of them still hears of a change, twice, within 65 seconds."""
     world = World(groups={f"web-{number}": health() for number in range(10)})
     clock = VirtualClock(at(0))
     made_at: list[float] = []
@@ -564,7 +590,7 @@ def test_a_thousand_instances_of_ten_groups_make_at_most_forty_calls_a_minute() 
         ids = [watch.action.instance_id for watch in watches[number::10]]
         world.groups[f"web-{number}"] = health(*((each, 80, "healthy", None) for each in ids))
     assert {watch.finding.standing for watch in watches if watch.finding} == {Standing.PENDING}
-    clock.run_until(at(345))
+    clock.run_until(at(365))
 
     assert {watch.finding.standing for watch in watches if watch.finding} == {Standing.HOLDS}
     assert most_within(made_at, 60) <= 40
@@ -585,6 +611,70 @@ def most_within(moments: Sequence[float], seconds: float) -> int:
     return max(sum(start <= moment < start + seconds for moment in moments) for start in moments)
 
 
+@pytest.mark.parametrize("state", State)
+def test_one_lie_that_it_is_as_wished_does_not_make_it_so(state: State) -> None:
+    wished, truth = health((INSTANCE, 80, "healthy", None)), health()
+    if state is State.DRAINED:
+        wished, truth = truth, wished
+    world = World(groups={"web": wished})
+    watch, _, clock = watched(waits_for(state), world)
+    watch.look()
+    lied = watch.look()
+
+    world.groups["web"] = truth
+    clock.run_until(at(21))
+    watch.keep_looking()
+    clock.run_until(at(300))
+
+    assert (lied.standing, lied.held_once) == (Standing.PENDING, True)
+    assert watch.finding is not None
+    assert (watch.finding.standing, watch.finding.held_once) == (Standing.PENDING, False)
+
+
+def test_what_is_shared_from_before_the_first_answer_was_heard_is_no_second_one() -> None:
+    answers = MemoryAnswers()
+    world = World(groups={"web": health((INSTANCE, 80, "healthy", None))})
+    other, _, clock = watched(waits_for(), world, answers=answers)
+    other.look()
+    clock.run_until(at(15))
+    watch = Watch(waits_for(), other.prober, clock)
+
+    first = watch.look()  # by the answer of 0
+    clock.run_until(at(19))
+    second = watch.look()
+    clock.run_until(at(21))
+
+    assert [each.standing for each in (first, second)] == [Standing.PENDING, Standing.PENDING]
+    assert second.asked_at == first.asked_at
+    assert watch.look().standing is Standing.HOLDS
+
+
+def test_an_unknown_answer_between_two_neither_counts_nor_resets() -> None:
+    world = World(groups={"web": health((INSTANCE, 80, "healthy", None))})
+    watch, _, clock = watched(waits_for(), world)
+    first = watch.look()
+    clock.run_until(at(21))
+    world.failing.add(HEALTH)
+    between = watch.look()
+    world.failing.clear()
+    clock.run_until(at(42))
+
+    assert (first.standing, between.standing) == (Standing.PENDING, Standing.UNKNOWN)
+    assert watch.look().standing is Standing.HOLDS
+
+
+def test_what_held_and_became_old_needs_one_more_answer_only() -> None:
+    world = World(groups={"web": health((INSTANCE, 80, "healthy", None))})
+    watch, _, clock = watched(waits_for(), world)
+
+    standings = []
+    for seconds in (0, 21, 600):
+        clock.run_until(at(seconds))
+        standings.append(watch.look().standing)
+
+    assert standings == [Standing.PENDING, Standing.HOLDS, Standing.HOLDS]
+
+
 @mock_aws
 def test_against_moto_an_instance_is_waited_for_by_name_and_by_arn() -> None:
     client = partial(boto3.client, region_name="us-east-1")
@@ -593,15 +683,21 @@ def test_against_moto_an_instance_is_waited_for_by_name_and_by_arn() -> None:
     prober = Prober(calls=AwsCalls(client), answers=MemoryAnswers(), clock=clock)
     action = an_action(instance_id=instance_id)
 
+    wishes = [(state, group) for state in State for group in ("web", group_arn)]
+
     def found() -> dict[tuple[State, str], tuple[Standing, str]]:
-        wishes = [(state, group) for state in State for group in ("web", group_arn)]
-        looks = {wish: Watch(waits_for(*wish), prober, clock, action).look() for wish in wishes}
+        """After enough looks for a second answer."""
+        watches = {wish: Watch(waits_for(*wish), prober, clock, action) for wish in wishes}
+        for wait in (0, 2, 21):
+            clock.run_until(clock() + timedelta(seconds=wait))
+            looks = {wish: watch.look() for wish, watch in watches.items()}
         return {wish: (finding.standing, finding.detail) for wish, finding in looks.items()}
 
-    gone = (
-        "not registered (warning: web is the Auto Scaling group's own, "
+    own = (
+        " (warning: web is the Auto Scaling group's own, "
         "from which Auto Scaling took the instance before this hook)"
     )
+    gone = f"not registered{own}"
     assert found() == {
         (State.HEALTHY, "web"): (Standing.PENDING, "web: not registered"),
         (State.HEALTHY, group_arn): (Standing.PENDING, "web: not registered"),
@@ -609,12 +705,12 @@ def test_against_moto_an_instance_is_waited_for_by_name_and_by_arn() -> None:
         (State.DRAINED, group_arn): (Standing.HOLDS, gone),
     }
     client("elbv2").register_targets(TargetGroupArn=group_arn, Targets=[{"Id": instance_id, "Port": 80}])
-    clock.run_until(at(30))
+    clock.run_until(at(60))
     assert found() == {
         (State.HEALTHY, "web"): (Standing.HOLDS, "healthy"),
         (State.HEALTHY, group_arn): (Standing.HOLDS, "healthy"),
-        (State.DRAINED, "web"): (Standing.PENDING, "web: healthy"),
-        (State.DRAINED, group_arn): (Standing.PENDING, "web: healthy"),
+        (State.DRAINED, "web"): (Standing.PENDING, f"web: healthy{own}"),
+        (State.DRAINED, group_arn): (Standing.PENDING, f"web: healthy{own}"),
     }
 
 

@@ -201,9 +201,8 @@ class Looks:
 
         found = self.probing.probe(probe, action, before.memory if before else {}, until, before_start)
         now = self.clock()
-        if isinstance(found, Later):  # what was started meanwhile stands in the record, so it is read again
-            later = _asked_later(probe, finding_of(probe, action), now, found.at)
-            return hearing.with_finding(action, later), spent
+        if isinstance(found, Later):
+            return hearing.with_finding(action, _asked_later(probe, before, now, found)), spent
         finding = as_finding(probe, found, before, now)
         if before is None or before.standing is not finding.standing:
             action = action.noted(now, "found", f"{probe.name}: {finding.standing}: {finding.detail}")
@@ -427,19 +426,25 @@ class Looks:
             self._store(replace(action, look_at=decision.look_again_at), now, spent)
 
 
-def _asked_later(probe: Probe, before: Finding | None, now: datetime, at: datetime) -> Finding:
-    """What was found before, to be asked again at `at`; what held is unknown until then."""
+def _asked_later(probe: Probe, before: Finding | None, now: datetime, later: Later) -> Finding:
+    """What was found before, to be asked again later; what held is unknown until then."""
     if before is None:
         detail = "not asked yet"
         return Finding(
-            condition=probe.name, standing=Standing.UNKNOWN, detail=detail, asked_at=now, ask_again_at=at
+            condition=probe.name,
+            standing=Standing.UNKNOWN,
+            detail=detail,
+            asked_at=now,
+            ask_again_at=later.at,
+            memory=later.memory,
         )
     held = before.standing is Standing.HOLDS
     return replace(
         before,
         standing=Standing.UNKNOWN if held else before.standing,
-        ask_again_at=at,
+        ask_again_at=later.at,
         held_once=before.held_once or held,
+        memory=later.memory,
     )
 
 

@@ -51,7 +51,7 @@ class Prober:
             now = self.clock()
             call = probe.ask(action, memory, now)
             if now + call.longest > until:
-                return Later(at=until)
+                return Later(at=until, memory=memory)
             if call.intent is not None:
                 if action.policy.mode is Mode.OBSERVE:
                     return _would_start(call, memory)
@@ -59,7 +59,7 @@ class Prober:
                 memory = call.intent
             reply = self._reply(call, action, since, now)
             if reply is None:
-                return Later(at=now + _SOON)
+                return Later(at=now + _SOON, memory=memory)
             found = probe.hear(action, memory, call, reply, self.clock())
             if not found.go_on:
                 holds = found.standing is Standing.HOLDS

@@ -110,9 +110,13 @@ class Found:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Later:
-    """Nothing was found, because it could not be asked yet: ask again at `at`."""
+    """Nothing was found, because it could not be asked yet: ask again at `at`.
+
+    `memory` is what the calls of this look have told already.
+    """
 
     at: datetime
+    memory: Memory = field(default_factory=dict)
 
 
 class Probe(ABC):

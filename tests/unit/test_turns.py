@@ -116,15 +116,15 @@ def test_a_heartbeat_without_room_now_waits_for_the_best_second_left() -> None:
 
 
 @pytest.mark.parametrize("completes", [True, False], ids=["complete", "heartbeat"])
-def test_a_call_before_its_second_goes_out_where_there_is_room_and_gives_that_second_back(
-    completes: bool,
-) -> None:
+def test_a_call_before_its_second_goes_out_where_there_is_room(completes: bool) -> None:
+    """Its own second is given back only once that is stored: until then it may be needed."""
     of = filled(50, 50)
+
     taken, goes = of.taken(of_a_minute(call_at=at(50)), at(20), completes=completes)
 
     assert (taken.call_at, goes) == (at(20), True)
     assert booked(of, 20)
-    assert not booked(of, 50)
+    assert booked(of, 50)
 
 
 def test_a_result_takes_the_next_second_with_room() -> None:
@@ -192,6 +192,28 @@ def test_an_action_that_ends_gives_back_the_second_that_is_still_to_come(
     of.ended(of_a_minute(call_at=call_at), at(20))
 
     assert (of.budget.book(call_at, call_at, call_at, at(0)) is not None) is free
+
+
+DROPPED: list[Any] = [
+    pytest.param(at(50), None, True, id="to come"),
+    pytest.param(at(50), at(30), True, id="another one is kept"),
+    pytest.param(at(50), at(50), False, id="this one is kept"),
+    pytest.param(at(20), None, True, id="of this moment"),
+    pytest.param(at(19), None, False, id="just over"),
+    pytest.param(at(10), None, False, id="over"),
+]
+
+
+@pytest.mark.parametrize(("second", "kept", "free"), DROPPED)
+def test_a_second_that_is_not_needed_any_more_is_given_back(
+    second: datetime, kept: datetime | None, free: bool
+) -> None:
+    of = turns()
+    assert of.budget.book(second, second, second, at(0)) == second
+
+    of.dropped(second, at(20), kept=kept)
+
+    assert (of.budget.book(second, second, second, at(0)) is not None) is free
 
 
 def test_an_action_without_a_second_gives_none_back() -> None:

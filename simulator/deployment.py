@@ -14,29 +14,36 @@ from simulator.faults import Fault, Part
 from simulator.invocations import Cut, Invocation
 from simulator.memory_budget import MemoryAnswers, MemoryBudget, MemoryLimits
 from simulator.memory_store import MemoryStore
-from simulator.no_aws import NoCalls
 from simulator.queue import EventSourceMapping, SimulatedQueue
 from usher import handlers
+from usher.aws.autoscaling import AutoScalingApi
+from usher.aws.waiting import WaitingApi
 from usher.intake import Intake
 from usher.looks import Looks
-from usher.ports import Store
+from usher.ports import ReconcileStore
 from usher.probing import Prober
+from usher.reconcile import Reconcile
+from usher.same_wait import SameWait
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
     from datetime import datetime
 
+    from mypy_boto3_autoscaling import AutoScalingClient
+
     from simulator.effects import Effects, Watch
     from simulator.invocations import TimeLeft
     from simulator.queue import Batch, Ended, Message
     from usher.core.policy import Configuration
-    from usher.ports import AutoScaling, Calls, Telemetry
+    from usher.ports import Calls, EnrolmentTelemetry
 
 MOST_DEPTH: Final = 16  # what Lambda's loop detection lets pass
 MINUTE: Final = timedelta(minutes=1)
 _OUTAGE: Final = timedelta(hours=6)
 _SWEEPS_AT_ONCE: Final = 8
 _LATEST_STEP: Final = 25  # at which a function is cut off
+CALLS_PER_SECOND: Final = 10.0  # as a deployment has it that says nothing else
+_LAG_S: Final = (0.01, 0.6)  # after its delay a message is seen, and polled
 _COLD_START: Final = timedelta(milliseconds=900)
 _LAMBDA_TRIES_AFTER: Final = (timedelta(minutes=1), timedelta(minutes=2))
 
@@ -47,7 +54,7 @@ class Deployed:
 
     function: str
     timeout: timedelta
-    batch_size: int = 1
+    batch_size: int = 10
     most_at_once: int = 20
     feeds_itself: bool = False  # its recursive loop setting is Allow
 
@@ -62,8 +69,10 @@ class Deployed:
         return math.ceil(_OUTAGE / self.visibility_timeout)
 
 
-INTAKE: Final = Deployed(function="intake", timeout=timedelta(seconds=10), batch_size=10)
-WAKE: Final = Deployed(function="wake", timeout=timedelta(seconds=60), batch_size=5, feeds_itself=True)
+INTAKE: Final = Deployed(function="intake", timeout=timedelta(seconds=10))
+WAKE: Final = Deployed(
+    function="wake", timeout=timedelta(seconds=60), batch_size=1, most_at_once=50, feeds_itself=True
+)
 SWEEP: Final = Deployed(function="sweep", timeout=timedelta(seconds=60))
 _PARTS: Final = {"intake": Part.INTAKE, "wake": Part.WAKE, "sweep": Part.SWEEP}
 
@@ -84,12 +93,12 @@ class Deployment:
         self,
         configuration: Configuration,
         effects: Effects,
-        auto_scaling: AutoScaling,
-        telemetry: Telemetry,
+        client: AutoScalingClient,
+        telemetry: EnrolmentTelemetry,
         watch: Watch,
         *,
-        calls_per_second: float = 10.0,
-        calls: Calls | None = None,
+        calls: Calls,
+        reconciles: bool = True,
     ) -> None:
         self.effects = effects
         self.clock = effects.clock
@@ -104,16 +113,22 @@ class Deployment:
         self._random = effects.random
         self._telemetry = telemetry
         self._handlers: dict[tuple[str, int], handlers.Handler] = {}
-        store = cast(Store, ShakyStore(effects, self.memory, watch))
+        self._store = cast(ReconcileStore, ShakyStore(effects, self.memory, watch))
+        budget = ShakyBudget(effects, MemoryBudget(CALLS_PER_SECOND))
+        now = effects.invocations.now
+        self._waiting = WaitingApi(client, calls)
+        self._reconciles = reconciles
         self._looks = Looks(
-            store=store,
-            auto_scaling=auto_scaling,
-            budget=ShakyBudget(effects, MemoryBudget(calls_per_second)),
+            store=self._store,
+            auto_scaling=SameWait(
+                calls=AutoScalingApi(client), activities=self._waiting, budget=budget, clock=now
+            ),
+            budget=budget,
             limits=MemoryLimits(),
-            probing=Prober(calls=calls or NoCalls(), answers=MemoryAnswers(), clock=effects.invocations.now),
+            probing=Prober(calls=calls, answers=MemoryAnswers(), clock=now),
             wake_ups=SimulatedWakeUps(effects, self.wake_ups, watch),
             telemetry=telemetry,
-            clock=effects.invocations.now,
+            clock=now,
             new_id=self._new_id,
         )
         self.deploy(configuration)
@@ -240,6 +255,20 @@ class Deployment:
         )
         return handlers.intake_handler(intake)
 
+    def _reconcile(self) -> Reconcile:
+        return Reconcile(
+            configuration=self.configuration,
+            live=self._waiting,
+            instances=self._waiting,
+            auto_scaling=self._looks.auto_scaling,
+            store=self._store,
+            budget=self._looks.budget,
+            wake_ups=self._looks.wake_ups,
+            telemetry=self._telemetry,
+            clock=self._looks.clock,
+            new_id=self._new_id,
+        )
+
     def _new_id(self) -> str:
         return f"id-{next(self._ids):06d}"
 
@@ -257,7 +286,8 @@ class Deployment:
             faults.met(Fault.SWEEP_MISSED, self.clock())
             return
         work = self.effects.invocations.at_once(_SWEEPS_AT_ONCE)
-        handler = handlers.sweep_handler(self._looks, work=work)
+        passes = [self._reconcile()] if self._reconciles else []
+        handler = handlers.sweep_handler(self._looks, *passes, work=work)
         began_at = self.clock()
 
         def ended(_: object, error: BaseException | None) -> None:
@@ -278,6 +308,7 @@ def _queue(effects: Effects, settings: Deployed, dead_letters: SimulatedQueue) -
         visibility_timeout=settings.visibility_timeout,
         most_receives=settings.most_receives,
         dead_letters=dead_letters,
+        lag=lambda: timedelta(seconds=effects.random.uniform(*_LAG_S)),
     )
 
 

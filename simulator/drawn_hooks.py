@@ -73,7 +73,7 @@ def draw_policy(random: Dice, timeout: timedelta) -> Data:
     wait = min(_LONGEST, timeout * random.choice((0.3, 0.8, 1.5, 3.0, 6.0, 12.0)))
     policy: Data = {"until": _draw_until(random, wait)}
     limit = 100 * timeout
-    if limit > _LONGEST or random.chance(0.7):
+    if limit > _LONGEST or random.chance(0.85):
         policy["give_up_after"] = _written(min(wait * random.uniform(0.5, 2), _LONGEST, limit))
     for key in ("on_success", "on_failure", "on_give_up"):
         if random.chance(0.4):

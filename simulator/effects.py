@@ -171,7 +171,7 @@ class ShakyStore:
         self.__dict__[name] = step
         return step
 
-    def open(self, action: Action, raw: Raw) -> Action:
+    def open(self, action: Action, raw: Raw | None) -> Action:
         """See usher.ports.Records."""
 
         def do() -> Action:
@@ -194,10 +194,16 @@ class ShakyStore:
 
     def save(self, action: Action, *, spent: Sequence[Signal] = (), raw: Raw | None = None) -> None:
         """See usher.ports.Records."""
+        self._change(action, lambda: self._memory.save(action, spent=spent, raw=raw), spent)
 
+    def join(self, action: Action, raw: Raw) -> None:
+        """See usher.ports.Records."""
+        self._change(action, lambda: self._memory.join(action, raw), ())
+
+    def _change(self, action: Action, change: Callable[[], None], spent: Sequence[Signal]) -> None:
         def do() -> None:
             before = self._memory.load(action.id)
-            self._memory.save(action, spent=spent, raw=raw)
+            change()
             after = self._memory.load(action.id)
             if after is not None and after is not before:
                 self._watch.stored(before, after, spent, self._effects.invocation)

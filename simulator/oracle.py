@@ -45,13 +45,16 @@ def permitted(action: Action, seen: Seen, now: datetime) -> set[str]:
     if seen.instance_ended:
         return {"CONTINUE"}
     policy = json.loads(action.policy.source)
+    given_up = {policy.get("on_give_up") or str(action.hook.default_result)}
+    limits = action.hook.limits
+    is_limited = limits.abandon_per_hour is not None or limits.complete_per_minute is not None
+    held_back = given_up if is_limited and now >= gives_up_at(action, {}) else set()
     stands = [_stands(condition, action, seen, now) for condition in policy["until"]]
     if Stands.FAILED in stands:
-        return {policy.get("on_failure", "ABANDON")}
+        return {policy.get("on_failure", "ABANDON")} | held_back
     if all(each is Stands.HOLDS for each in stands):
-        return {policy.get("on_success", "CONTINUE")}
-    given_up = policy.get("on_give_up") or str(action.hook.default_result)
-    results = {given_up} if now >= gives_up_at(action, policy) else set()
+        return {policy.get("on_success", "CONTINUE")} | held_back
+    results = set(given_up) if now >= gives_up_at(action, policy) else set()
     if "stalled_after" in policy and now >= _last_progress(action, seen) + seconds(policy["stalled_after"]):
         results.add(policy.get("on_failure", "ABANDON"))
     return results
@@ -100,5 +103,5 @@ def _signalled(name: str, seen: Seen) -> Stands:
 
 
 def _last_progress(action: Action, seen: Seen) -> datetime:
-    progress = [signal.at for signal in seen.signals if signal.status == "progress"]
+    progress = [signal.at for signal in seen.signals if signal.status in ("progress", "done")]
     return max([action.started_at, *progress])

@@ -46,8 +46,9 @@ class Message:
 class SimulatedQueue:
     """A standard queue.
 
-    `copies` says how often a message that is sent stands in the queue: 0 loses it, 2 doubles it. A
-    message is dead after `most_receives` receives, and then goes to `dead_letters`, or nowhere.
+    `copies` says how often a message that is sent stands in the queue: 0 loses it, 2 doubles it, and
+    `lag` how much later than asked for one is seen. A message is dead after `most_receives` receives,
+    and then goes to `dead_letters`, or nowhere.
     """
 
     def __init__(
@@ -58,12 +59,14 @@ class SimulatedQueue:
         most_receives: int | None = None,
         dead_letters: SimulatedQueue | None = None,
         copies: Callable[[str], int] = lambda _: 1,
+        lag: Callable[[], timedelta] = timedelta,
     ) -> None:
         self._clock = clock
         self._visibility_timeout = visibility_timeout
         self._most_receives = most_receives
         self._dead_letters = dead_letters
         self._copies = copies
+        self._lag = lag
         self._ids = count(1)
         self._messages: dict[str, Message] = {}
         self._visible: dict[str, Message] = {}  # in the order in which they became visible
@@ -92,7 +95,7 @@ class SimulatedQueue:
                 body=body,
                 sent_at=now,
                 attributes=attributes or {},
-                visible_at=now + delay,
+                visible_at=now + delay + self._lag(),
             )
             self._messages[message.id] = message
             self._show_at(message, message.visible_at)

@@ -45,6 +45,7 @@ _TRANSITIONS: Final = {
     "terminating": "autoscaling:EC2_INSTANCE_TERMINATING",
 }
 LEAST_ACTIONS: Final = 20
+_MOST_ACTIONS: Final = 40  # about: what has begun goes on, with its replacements and terminations
 _MOST_INSTANCES: Final = 4
 
 
@@ -101,6 +102,7 @@ class Scenario:
         self._events = 0
         self.actions = 0  # lifecycle actions of ours that began
         self.has_ended = False
+        self.ended_in_ec2: set[str] = set()  # instances
 
     def begin(self) -> None:
         """Groups, hooks and instances; deploys to come."""
@@ -220,6 +222,7 @@ class Scenario:
         instance = self._instance(group, waiting=self._random.chance(0.6))
         if instance is not None:
             self._fleet.ec2_terminated(instance.id)
+            self.ended_in_ec2.add(instance.id)
             detail = {"instance-id": instance.id, "state": "terminated"}
             self._say("aws.ec2", "EC2 Instance State-change Notification", detail)
 
@@ -334,15 +337,30 @@ class Scenario:
     def wait_ended(self, wait: Wait) -> None:
         """Auto Scaling launches no more for a while where launches fail (aws-facts 2.4)."""
         group = self._fleet.groups.get(wait.group)
-        if group is None or (wait.transition, wait.result) != ("launching", "ABANDON"):
+        failed = (wait.transition, wait.result) == ("launching", "ABANDON")
+        if group is not None and (failed or self._is_busy):
+            self._pause_launches(group)
+
+    @property
+    def _is_busy(self) -> bool:
+        """Whether more has happened than this part of the run has room for."""
+        share = min(1.0, (self._clock() - self._began_at) / self._lasts)
+        return self.actions > _MOST_ACTIONS * (0.3 + 0.7 * share)
+
+    def _pause_launches(self, group: Group) -> None:
+        if "Launch" in group.suspended:
             return
         group.suspended.add("Launch")
         after = timedelta(minutes=self._random.uniform(10, 60))
         self._clock.at(self._clock() + after, lambda: self._resume(group))
 
     def _resume(self, group: Group) -> None:
-        if not self.has_ended:
-            group.suspended.discard("Launch")
+        if self.has_ended:
+            return
+        group.suspended.discard("Launch")
+        if self._is_busy:
+            self._pause_launches(group)
+        else:
             self._fleet.reconcile_soon(group, self._fleet.latencies.replace)
 
     def _signal_in(self, after: timedelta, wait: Wait, name: str, status: str) -> None:

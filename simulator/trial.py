@@ -1,0 +1,392 @@
+"""One seed: a world, what happens in it, what goes wrong in it, and who watches.
+
+Safety is checked all the time. Then the faults are off, nothing new begins, and everything has to
+come to its end within a stated time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import uuid
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final
+
+from simulator import drawn_hooks, faults, scenario
+from simulator.checkers import CHECKERS, Scene
+from simulator.clock import VirtualClock
+from simulator.deployment import Deployment
+from simulator.dice import Dice
+from simulator.effects import Effects, ShakyDoor
+from simulator.faults import Fault, Faults
+from simulator.fleet import Fleet
+from simulator.invocations import Invocations
+from simulator.latencies import CAPTURED, PROMPT
+from simulator.outside import DeliveryFaults, SimulatedOutside
+from simulator.recorder import Recorder
+from simulator.scenario import TARGETS, Scenario, Ways
+from simulator.service import AutoScalingService
+from simulator.short_wire import ShortWire
+from usher.core import configuration
+from usher.core.conditions.probe import Reply, ReplyKind
+from usher.ports import Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from simulator import effects
+    from simulator.checkers import Checker, MakeChecker, Violation
+    from simulator.groups import Hook, OngoingMove
+    from simulator.invocations import Invocation
+    from simulator.moves import MoveKind  # noqa: F401 - of a signature
+    from simulator.waits import Wait
+    from usher.core.conditions.probe import Call
+    from usher.core.model import Action, Signal
+    from usher.ports import Evidence
+
+START: Final = datetime(2026, 3, 1, tzinfo=UTC)
+LASTS: Final = timedelta(hours=6)
+LONGER: Final = timedelta(hours=18)
+SETTLES_IN: Final = timedelta(hours=8)  # three waits of at most two hours one after the other, and slack
+_SHARE_LONGER: Final = 0.02
+_SHARE_RECONCILING: Final = 0.15  # its passes describe every other minute, and take most of the time
+_MOST_STEPS: Final = 3_000_000
+
+
+@dataclass(kw_only=True)
+class WatchedFleet(Fleet):
+    """A fleet that tells of the beginning and the end of every lifecycle action."""
+
+    began: Callable[[Wait], None] = lambda _: None
+    ended: Callable[[Wait], None] = lambda _: None
+
+    def _announce(self, wait: Wait, hook: Hook, move: OngoingMove) -> None:
+        self.began(wait)
+        super()._announce(wait, hook, move)
+
+    def _wait_ended(self, wait: Wait) -> None:
+        self.ended(wait)
+        super()._wait_ended(wait)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What came of a trial. `trace` is empty unless it was asked for."""
+
+    seed: int
+    swarm: str
+    violations: Sequence[Violation]
+    trace: Sequence[str]
+    looks: int  # records that a wake-up or a sweep loaded to see whether something is due
+    decisions: int  # of these
+    actions: int
+    action_hours: float
+    faults: int
+    hooks: Mapping[str, int]  # of the actions: how many by each kind of hook
+
+    @property
+    def digest(self) -> str:
+        """Of the trace: equal seeds have equal ones."""
+        return hashlib.sha256("\n".join(self.trace).encode(errors="backslashreplace")).hexdigest()
+
+
+class Trial:
+    """The world of one seed. `tells`: keep a trace of everything. `watched`: by which checkers."""
+
+    def __init__(self, seed: int, *, tells: bool = False, watched: Sequence[MakeChecker] = CHECKERS) -> None:
+        self.seed = seed
+        self.trace: list[str] = []
+        self._tells = tells
+        self.clock = VirtualClock(START)
+        dice = Dice.of(seed, "scenario")
+        self._lasts = LONGER if dice.chance(_SHARE_LONGER) else LASTS
+        self.faults = Faults(faults.draw(Dice.of(seed, "swarm"), START, self._lasts), Dice.of(seed, "faults"))
+        self._note("swarm", self.faults.swarm)
+        invocations = Invocations(self.clock, self._cut)
+        self.effects = Effects(self.clock, invocations, self.faults, Dice.of(seed, "steps"))
+        self.fleet = self._make_fleet(dice)
+        self.telemetry = TrialTelemetry(self)
+        hooks = drawn_hooks.draw_hooks(dice)
+        self._note("hooks", json.dumps(hooks))
+        self.usher = self._make_usher(hooks, dice)
+        self.scene = Scene(
+            clock=self.clock,
+            waits=self.fleet.waits,
+            memory=self.usher.memory,
+            faults=self.faults,
+            sweeps=self.usher.sweeps,
+            dead_letters=self.usher.inbox_dead_letters,
+            wake_dead_letters=self.usher.wake_dead_letters,
+        )
+        self.scene.deployed.append(scenario.ours(hooks, self.scene))
+        self.checkers: list[Checker] = [make(self.scene) for make in watched]
+        self.scenario = self._make_scenario(hooks, dice)
+        self.looks = 0
+
+    # -- the world ----------------------------------------------------------------------------
+
+    def _make_fleet(self, dice: Dice) -> WatchedFleet:
+        ids = Dice.of(self.seed, "ids")
+        rates = self.faults.swarm.rates
+        self._outside = SimulatedOutside(
+            clock=self.clock,
+            random=Dice.of(self.seed, "outside"),
+            bus=lambda event: self._deliver(json.dumps(event)),
+            faults=DeliveryFaults(
+                lost=rates.get(Fault.NOTICE_LOST, 0.0), doubled=rates.get(Fault.NOTICE_DOUBLED, 0.0)
+            ),
+        )
+        self._outside.targets |= {
+            TARGETS["sqs"]: self._deliver,
+            TARGETS["sns"]: self._deliver,
+            TARGETS["lambda"]: self._invoke,
+        }
+        return WatchedFleet(
+            clock=self.clock,
+            outside=self._outside,
+            latencies=dice.choice((PROMPT, CAPTURED)),
+            new_id=lambda: str(uuid.UUID(int=ids.getrandbits(128), version=4)),
+            new_instance_id=lambda: f"i-0{ids.getrandbits(64):016x}",
+            began=self._wait_began,
+            ended=self._wait_ended,
+        )
+
+    def _make_usher(self, hooks: dict[str, Any], dice: Dice) -> Deployment:
+        self.service = AutoScalingService(self.fleet)
+        door = ShakyDoor(self.effects, self.service, self, self._action_of)
+        wire = _wire()
+        wire.answer = door
+        usher = Deployment(
+            configuration.parse(hooks),
+            self.effects,
+            wire.client,
+            self.telemetry,
+            self,
+            calls=Ec2(self),
+            reconciles=dice.chance(_SHARE_RECONCILING),
+        )
+        usher.on_acknowledged = self._acknowledged
+        return usher
+
+    def _make_scenario(self, hooks: dict[str, Any], dice: Dice) -> Scenario:
+        return Scenario(
+            hooks,
+            random=dice,
+            clock=self.clock,
+            fleet=self.fleet,
+            service=self.service,
+            faults=self.faults,
+            scene=self.scene,
+            ways=Ways(deploy=self.usher.deploy, to_inbox=self.usher.inbox.send),
+            lasts=self._lasts,
+        )
+
+    def _action_of(self, parameters: Mapping[str, Any]) -> str | None:
+        action = self.scene.action_of(parameters)
+        return action.id if action else None
+
+    def _deliver(self, body: str) -> None:
+        """To the inbox, now or late."""
+        if not self.faults.hits(Fault.NOTICE_LATE):
+            self.usher.inbox.send(body)
+            return
+        late = timedelta(seconds=self.effects.random.between(1, 600))
+        self.clock.at(self.clock() + late, lambda: self.usher.inbox.send(body))
+
+    def _invoke(self, body: str) -> None:
+        self.usher.invoke_intake(body)
+
+    # -- the run ------------------------------------------------------------------------------
+
+    def run(self) -> Outcome:
+        """Until something is violated, or all is over."""
+        self.scenario.begin()
+        self._run_until(START + self._lasts)
+        while self.scenario.actions < scenario.LEAST_ACTIONS and not self.scene.violations:
+            self._run_until(self.clock() + timedelta(hours=1))
+        self._settle()
+        if not self.scene.violations:
+            for checker in self.checkers:
+                checker.finished()
+        return self._outcome()
+
+    def _run_until(self, moment: datetime) -> None:
+        steps = 0
+        while not self.scene.violations and (self.clock.next_at or moment) < moment:
+            self.clock.step()
+            steps += 1
+            if steps > _MOST_STEPS:
+                self.scene.report("convergence", f"{steps} steps without an end")
+
+    def _settle(self) -> None:
+        """Faults off, and no new things: all must be quiet within the stated time."""
+        self.faults.on = False
+        self._outside.faults = DeliveryFaults()
+        self.scenario.end()
+        self._note("faults are off")
+        until = self.clock() + SETTLES_IN
+        while self.clock() < until and not self.scene.violations:
+            self._run_until(self.clock() + timedelta(minutes=10))
+            if self.usher.is_quiet and not self._has_waits():
+                return
+        if not self.scene.violations:
+            self._report_unrest()
+
+    def _has_waits(self) -> bool:
+        instances = [one for group in self.fleet.groups.values() for one in group.instances.values()]
+        return any(one.state.endswith((":Wait", ":Proceed", "Terminating")) for one in instances)
+
+    def _report_unrest(self) -> None:
+        usher = self.usher
+        still = [f"{usher.memory.open_actions()} actions open", f"{len(usher.inbox)} messages in the inbox"]
+        still += [f"{len(usher.wake_ups)} wake-ups", f"{self._has_waits()} that instances wait"]
+        self.scene.report("convergence", f"after {SETTLES_IN} without faults: {', '.join(still)}")
+
+    def _outcome(self) -> Outcome:
+        actions = self.usher.memory.actions()
+        waits = [wait for wait in (self.fleet.waits.of_token(one.token or "") for one in actions) if wait]
+        hours = (
+            sum(((wait.ended_at or self.clock()) - wait.started_at).total_seconds() for wait in waits) / 3600
+        )
+        kinds: dict[str, int] = {}
+        for wait in waits:
+            kind = f"{wait.transition} {int(wait.heartbeat_timeout.total_seconds())} s"
+            kinds[kind] = kinds.get(kind, 0) + 1
+        return Outcome(
+            seed=self.seed,
+            swarm=str(self.faults.swarm),
+            violations=self.scene.violations,
+            trace=self.trace,
+            looks=self.looks,
+            decisions=self.telemetry.decisions.total(),
+            actions=len(actions),
+            action_hours=hours,
+            faults=self.faults.count,
+            hooks=kinds,
+        )
+
+    # -- what everyone is told -------------------------------------------------------------------
+
+    def _note(self, what: str, *told: object) -> None:
+        if self._tells:
+            at = (self.clock() - START).total_seconds()
+            self.trace.append(f"{at:12.3f}  {what:<12} {' '.join(str(each) for each in told)}".rstrip())
+
+    def _cut(self, invocation: Invocation, how: str) -> None:
+        """A function was cut off: that touches all that it was busy with."""
+        self._note("cut", invocation, how)
+        invocation.faults += 1
+        for action_id in sorted(invocation.actions):
+            self.faults.met(Fault.CUT, self.clock(), action_id)
+
+    def _wait_began(self, wait: Wait) -> None:
+        self._note("wait", "begins", wait.token, wait.group, wait.hook, wait.instance_id, wait.transition)
+        self.scenario.wait_began(wait)
+
+    def _wait_ended(self, wait: Wait) -> None:
+        self._note("wait", "ends", wait.token, wait.ended_by, wait.result)
+        self.scenario.wait_ended(wait)
+        for checker in self.checkers:
+            checker.wait_ended(wait)
+
+    def _acknowledged(self, body: str) -> None:
+        self._note("taken", body)
+        for checker in self.checkers:
+            checker.acknowledged(body)
+
+    def read(self, action: Action, invocation: Invocation | None) -> None:
+        """See effects.Watch."""
+        self.looks += invocation is not None and invocation.function != "intake"
+        for checker in self.checkers:
+            checker.read(action, invocation)
+
+    def heard(self, action: Action, evidence: Evidence, invocation: Invocation | None) -> None:
+        """See effects.Watch."""
+        for checker in self.checkers:
+            checker.heard(action, evidence, invocation)
+
+    def stored(
+        self, before: Action | None, after: Action, spent: Sequence[Signal], invocation: Invocation | None
+    ) -> None:
+        """See effects.Watch."""
+        if self._tells:
+            line = after.last_entry
+            look_at = "never" if after.look_at is None else f"{(after.look_at - START).total_seconds():.3f}"
+            expires_at = f"{(after.expires_at - START).total_seconds():.3f}"
+            said = f"{line.event}: {line.detail} x{line.count}" if line else ""
+            self._note(
+                "stored", invocation, after.id, f"v{after.version}", after.phase,
+                f"look {look_at}, expiry {expires_at};", said,
+            )  # fmt: skip
+        for checker in self.checkers:
+            checker.stored(before, after, spent, invocation)
+
+    def called(self, call: effects.Call) -> None:
+        """See effects.Watch."""
+        answer = "accepted" if call.refusal is None else f"{call.refusal.code} {call.refusal.message}"
+        self._note("call", call.invocation, call.operation, json.dumps(call.parameters), answer, call.is_told)
+        for checker in self.checkers:
+            checker.called(call)
+
+    def woken(self, action_id: str, version: int, at: datetime) -> None:
+        """See effects.Watch."""
+        self._note("wake-up", action_id, f"v{version}", f"at {(at - START).total_seconds():.3f}")
+        for checker in self.checkers:
+            checker.woken(action_id, version, at)
+
+    def kept(self, signal: Signal) -> None:
+        """See effects.Watch."""
+        self._note("signal", signal.event_id, signal.instance_id, signal.token, signal.name, signal.status)
+        for checker in self.checkers:
+            checker.kept(signal)
+
+    def ended(self, instance_id: str) -> None:
+        """See effects.Watch."""
+        self._note("instance", instance_id, "ended")
+        for checker in self.checkers:
+            checker.ended(instance_id)
+
+    def trouble(self, what: str, error: Exception) -> None:
+        """Something failed in production code: a fault, or a bug."""
+        self._note("trouble", what, type(error).__name__, error)
+        if not isinstance(error, Unavailable):
+            self.scene.report("no bug", f"{what}: {type(error).__name__}: {error}")
+
+
+@cache
+def _wire() -> ShortWire:
+    """One for all trials of a process: they run one after the other."""
+    return ShortWire()
+
+
+class Ec2:
+    """Implements usher.ports.Calls: what EC2 says of the states of instances, and no other service."""
+
+    def __init__(self, trial: Trial) -> None:
+        self._trial = trial
+
+    def make(self, call: Call, members: Sequence[str] = ()) -> Reply:
+        """DescribeInstances by a filter on ids."""
+        del members
+        if call.operation != "DescribeInstances":
+            return Reply(kind=ReplyKind.UNKNOWN, text="not simulated")
+        ended = self._trial.scenario.ended_in_ec2
+        instances = [
+            {"InstanceId": each, "State": {"Name": "terminated" if each in ended else "running"}}
+            for each in call.parameters["Filters"][0]["Values"]
+        ]
+        return Reply(kind=ReplyKind.ANSWERED, data={"Reservations": [{"Instances": instances}]})
+
+
+class TrialTelemetry(Recorder):
+    """Counts, and tells the trial of trouble."""
+
+    def __init__(self, trial: Trial) -> None:
+        super().__init__()
+        self._trial = trial
+
+    def trouble(self, what: str, error: Exception) -> None:
+        """See usher.ports.Telemetry."""
+        self._trial.trouble(what, error)

@@ -1,0 +1,313 @@
+"""Bugs on purpose: each is planted in production code for a while, and a checker has to find it.
+
+`python -m tests.simulation.planted` looks for each in up to 100 seeds and writes the table of
+docs/testing.md. A bug that survives is a check that is missing.
+"""
+
+from __future__ import annotations
+
+import sys
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from simulator import checkers, deployment
+from simulator.trial import Trial
+from usher import handlers, waking
+from usher.aws import autoscaling, messages
+from usher.core import deadlines, decide
+from usher.core.conditions.signalled import Signalled
+from usher.core.finding import Standing
+from usher.core.model import Action, Phase
+from usher.core.notices import LifecycleNotice, NotUnderstood
+from usher.core.policy import Configuration
+from usher.intake import Intake
+from usher.looks import Looks
+from usher.ports import AnswerKind, Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from simulator.checkers import MakeChecker
+    from usher.core.conditions.verdict import Verdict
+
+MOST_SEEDS: Final = 100
+_TABLE: Final = Path("docs/testing.md")
+_BEGINS, _ENDS = "<!-- planted bugs -->", "<!-- end -->"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bug:
+    """A bug: what it does, where it goes, and which checker has to find it."""
+
+    name: str
+    place: Any
+    attribute: str
+    made: Callable[[Any], Any]  # of what stands there
+    found_by: MakeChecker
+
+    @property
+    def promise(self) -> str:
+        """The number of the promise that it breaks."""
+        return str(self.found_by.promise)[0]  # type: ignore[attr-defined] # every checker has one
+
+
+@contextmanager
+def planted(bug: Bug) -> Iterator[None]:
+    """Production code with a bug in it."""
+    before = vars(bug.place)[bug.attribute]
+    setattr(bug.place, bug.attribute, bug.made(before))
+    try:
+        yield
+    finally:
+        setattr(bug.place, bug.attribute, before)
+
+
+def caught_at(bug: Bug, most: int = MOST_SEEDS) -> int | None:
+    """The first seed at which its checker finds it."""
+    promise = str(bug.found_by.promise)  # type: ignore[attr-defined] # every checker has one
+    with planted(bug):
+        for seed in range(1, most + 1):
+            violations = Trial(seed, watched=[bug.found_by]).run().violations
+            if any(violation.promise == promise for violation in violations):
+                return seed
+    return None
+
+
+def _acknowledged_unstored(take: Any) -> Any:
+    def taken(self: Intake, body: str, channel: str) -> None:
+        with suppress(Unavailable):
+            take(self, body, channel)
+
+    return taken
+
+
+def _dropped_unread(take: Any) -> Any:
+    def taken(self: Intake, body: str, channel: str) -> None:
+        with suppress(NotUnderstood):
+            messages.read(body, channel)
+            take(self, body, channel)
+
+    return taken
+
+
+def _sent_before_stored(complete: Any) -> Any:
+    def completed(self: Looks, action: Action, decision: decide.Complete, *rest: Any) -> None:
+        self.auto_scaling.complete(action, decision.result)
+        complete(self, action, decision, *rest)
+
+    return completed
+
+
+def _beats_once_more(complete: Any) -> Any:
+    def completed(self: Looks, action: Action, *rest: Any) -> None:
+        complete(self, action, *rest)
+        self.auto_scaling.heartbeat(action)
+
+    return completed
+
+
+def _forgets_its_result(after_failure: Any) -> Any:
+    def failed(self: Looks, action: Action, *rest: Any) -> Action:
+        after: Action = after_failure(self, action, *rest)
+        return replace(after, phase=Phase.OPEN, result=None) if after.phase is Phase.COMPLETING else after
+
+    return failed
+
+
+def _counted_from_the_wrong_time(_: Any) -> Any:
+    def expires_at(self: Action) -> Any:
+        return min(self.started_at + (self.heartbeats + 1) * self.hook.heartbeat_timeout, self.ends_at)
+
+    return property(expires_at)
+
+
+def _success(error_answer: Any) -> Any:
+    def answer(error: Any) -> Any:
+        said = error_answer(error)
+        is_gone = said.kind is AnswerKind.NO_ACTIVE_ACTION
+        return replace(said, kind=AnswerKind.ACCEPTED) if is_gone else said
+
+    return answer
+
+
+def _in_small_letters(read: Any) -> Any:
+    def lowered(body: object, channel: str = "sqs") -> Any:
+        notice = read(body, channel)
+        return replace(notice, token=notice.token.lower()) if isinstance(notice, LifecycleNotice) else notice
+
+    return lowered
+
+
+def _swapped(ending: Any) -> Any:
+    def swapped(action: Action, *rest: Any) -> Any:
+        policy = replace(
+            action.policy, on_failure=action.policy.on_success, on_success=action.policy.on_failure
+        )
+        return ending(replace(action, policy=policy), *rest)
+
+    return swapped
+
+
+def _failed_is_done(verdict: Any) -> Any:
+    def said(self: Signalled, *rest: Any) -> Verdict:
+        found: Verdict = verdict(self, *rest)
+        return replace(found, standing=Standing.HOLDS) if found.standing is Standing.FAILED else found
+
+    return said
+
+
+def _renamed(noted: Any) -> Any:
+    def silent(self: Action, at: Any, event: str, detail: str) -> Action:
+        told: Action = self if event == "answer" else noted(self, at, event, detail)
+        return told
+
+    return silent
+
+
+def _any_hook(_: Any) -> Any:
+    def hook(self: Configuration, name: str, group: str, transition: Any) -> Any:
+        del name, group
+        return next((hook for hook in self.hooks if hook.transition is transition), None)
+
+    return hook
+
+
+def _new_terms(change: Any) -> Any:
+    def changed(self: Intake, action: Action, how: Any, *rest: Any) -> None:
+        hook = self.configuration.hook(action.hook.name, action.hook.group, action.hook.transition)
+        policy = hook.rules[-1].use if hook else action.policy
+        change(self, action, lambda newest: replace(how(newest), policy=policy), *rest)
+
+    return changed
+
+
+def _whatever_the_version(look: Any) -> Any:
+    def looked(self: Looks, action_id: str, version: int | None = None) -> None:
+        action = self.store.load(action_id)
+        look(self, action_id, action.version if action is not None and version is not None else None)
+
+    return looked
+
+
+def _later(after_failure: Any) -> Any:
+    def failed(self: Looks, action: Action, answer: Any, now: Any) -> Action:
+        after: Action = after_failure(self, action, answer, now)
+        busy = answer.kind is AnswerKind.BUSY and after.is_open
+        return replace(after, look_at=now + timedelta(hours=1)) if busy else after
+
+    return failed
+
+
+BUGS: Final = (
+    Bug(
+        name="acknowledges what could not be stored",
+        place=Intake, attribute="take", made=_acknowledged_unstored, found_by=checkers.NothingLost,
+    ),
+    Bug(
+        name="drops what it does not understand",
+        place=Intake, attribute="take", made=_dropped_unread, found_by=checkers.NothingLost,
+    ),
+    Bug(
+        name="compares tokens without regard to case",
+        place=messages, attribute="read", made=_in_small_letters, found_by=checkers.NothingLost,
+    ),
+    Bug(
+        name="completes before the result is stored",
+        place=Looks, attribute="_complete", made=_sent_before_stored, found_by=checkers.OneResult,
+    ),
+    Bug(
+        name="sends a heartbeat after the result",
+        place=Looks, attribute="_complete", made=_beats_once_more, found_by=checkers.OneResult,
+    ),
+    Bug(
+        name="forgets its result when the call fails",
+        place=Looks, attribute="_after_failure", made=_forgets_its_result, found_by=checkers.OneResult,
+    ),
+    Bug(
+        name="takes success for failure, and failure for success",
+        place=decide, attribute="_ending", made=_swapped, found_by=checkers.NeverEarly,
+    ),
+    Bug(
+        name="takes a failed signal for a done one",
+        place=Signalled, attribute="verdict", made=_failed_is_done, found_by=checkers.NeverEarly,
+    ),
+    Bug(
+        name="gives up after half of its patience",
+        place=deadlines, attribute="patience",
+        made=lambda patience: lambda *given: patience(*given) / 2, found_by=checkers.NeverEarly,
+    ),
+    Bug(
+        name="adds heartbeats up instead of restarting the period",
+        place=Action, attribute="expires_at", made=_counted_from_the_wrong_time,
+        found_by=checkers.NeverByDefault,
+    ),
+    Bug(
+        name="drops a due look on a throttle",
+        place=Looks, attribute="_after_failure", made=_later, found_by=checkers.NeverByDefault,
+    ),
+    Bug(
+        name="sends no wake-ups",
+        place=waking, attribute="wake_up_times", made=lambda _: lambda *_: [],
+        found_by=checkers.NeverByDefault,
+    ),
+    Bug(
+        name="sweeps without a look",
+        place=handlers, attribute="_look_at_all", made=lambda _: lambda *_: (0, []),
+        found_by=checkers.NeverByDefault,
+    ),
+    Bug(
+        name="runs wake where Lambda ends loops",
+        place=deployment, attribute="WAKE", made=partial(replace, feeds_itself=False),
+        found_by=checkers.NeverByDefault,
+    ),
+    Bug(
+        name="takes every hook for its own",
+        place=Configuration, attribute="hook", made=_any_hook, found_by=checkers.OnlyOurs,
+    ),
+    Bug(
+        name="puts open actions under a new configuration",
+        place=Intake, attribute="_change", made=_new_terms, found_by=checkers.OnlyOurs,
+    ),
+    Bug(
+        name="calls in observe mode",
+        place=Looks, attribute="_observe", made=lambda _: Looks._do,  # noqa: SLF001 - what it must not do
+        found_by=checkers.OnlyOurs,
+    ),
+    Bug(
+        name="looks whatever the version of its wake-up",
+        place=Looks, attribute="look", made=_whatever_the_version, found_by=checkers.LevelNotEdge,
+    ),
+    Bug(
+        name="takes 'no active action' for an acceptance",
+        place=autoscaling, attribute="error_answer", made=_success, found_by=checkers.Explained,
+    ),
+    Bug(
+        name="does not note the answers",
+        place=Action, attribute="noted", made=_renamed, found_by=checkers.Explained,
+    ),
+)  # fmt: skip
+
+
+def main() -> int:
+    """Look for every bug, and write the table."""
+    rows, survivors = [], 0
+    for bug in BUGS:
+        seed = caught_at(bug)
+        survivors += seed is None
+        caught = f"seed {seed}" if seed is not None else "survives"
+        print(f"{bug.name}: {caught}", file=sys.stderr, flush=True)  # noqa: T201 - progress
+        rows.append(f"| {bug.name} | {bug.promise} | {caught} |")
+    text = _TABLE.read_text(encoding="utf-8")
+    before, _, rest = text.partition(_BEGINS)
+    _, _, after = rest.partition(_ENDS)
+    table = "\n".join(["| planted bug | promise | caught at |", "|---|---|---|", *rows])
+    _TABLE.write_text(f"{before}{_BEGINS}\n\n{table}\n\n{_ENDS}{after}", encoding="utf-8")
+    return 1 if survivors else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,84 @@
+"""Trials: Usher's production code against drawn worlds and faults, a checker for every promise."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from simulator import simulate
+from simulator.deployment import INTAKE, WAKE, Deployed
+from simulator.scenario import LEAST_ACTIONS
+from simulator.trial import Trial
+
+SEEDS = 300
+AT_ONCE = 10
+TEMPLATE = Path(__file__).parents[1] / "infra" / "golden" / "Usher.json"
+
+
+@pytest.mark.parametrize("first", range(1, SEEDS + 1, AT_ONCE), ids=lambda first: f"from {first}")
+def test_no_promise_is_broken_whatever_goes_wrong(first: int) -> None:
+    broken = {}
+    for seed in range(first, first + AT_ONCE):
+        outcome = Trial(seed).run()
+        assert outcome.actions >= LEAST_ACTIONS
+        if outcome.violations:
+            broken[seed] = [str(violation) for violation in outcome.violations]
+    assert broken == {}
+
+
+@pytest.mark.parametrize(
+    "seed",
+    [
+        pytest.param(22, id="looks at one version in parallel each left wake-ups for the next"),
+        pytest.param(36, id="a denied result that met a newer record was told as completed"),
+    ],
+)
+def test_what_a_seed_found_stays_mended(seed: int) -> None:
+    assert Trial(seed).run().violations == []
+
+
+@pytest.mark.parametrize("seed", [5, 22, 98])
+def test_the_same_seed_gives_the_same_trace_to_the_byte(seed: int) -> None:
+    first, second = (Trial(seed, tells=True).run() for _ in range(2))
+    assert (first.digest, len(first.trace)) == (second.digest, len(second.trace))
+    assert len(first.trace) > 100
+
+
+def test_a_trace_changes_nothing_of_what_happens() -> None:
+    silent, told = Trial(7).run(), Trial(7, tells=True).run()
+    assert (silent.looks, silent.actions, silent.faults) == (told.looks, told.actions, told.faults)
+
+
+def test_the_command_ends_with_its_verdict(capsys: pytest.CaptureFixture[str]) -> None:
+    code = simulate.main(["--seeds", "1", "--from", "7"])
+    assert (code, capsys.readouterr().out.splitlines()[-1]) == (0, "1 seeds from 7: no violation")
+
+
+@pytest.mark.parametrize(
+    ("settings", "queue"),
+    [pytest.param(INTAKE, "Inbox", id="intake"), pytest.param(WAKE, "WakeUps", id="wake")],
+)
+def test_functions_and_queues_have_the_settings_that_are_deployed(settings: Deployed, queue: str) -> None:
+    resources = json.loads(TEMPLATE.read_text(encoding="utf-8"))["Resources"]
+
+    def the(kind: str, name: str) -> dict[str, Any]:
+        (found,) = [
+            one["Properties"]
+            for key, one in resources.items()
+            if one["Type"] == kind and key.startswith(name) and "DeadLetters" not in key
+        ]
+        return dict(found)
+
+    function = settings.function.capitalize()
+    queued, mapped = the("AWS::SQS::Queue", queue), the("AWS::Lambda::EventSourceMapping", function)
+    runs = the("AWS::Lambda::Function", function)
+    assert timedelta(seconds=queued["VisibilityTimeout"]) == settings.visibility_timeout
+    assert queued["RedrivePolicy"]["maxReceiveCount"] == settings.most_receives
+    assert mapped["BatchSize"] == settings.batch_size
+    assert mapped["ScalingConfig"]["MaximumConcurrency"] == settings.most_at_once
+    assert timedelta(seconds=runs["Timeout"]) == settings.timeout
+    assert (runs["RecursiveLoop"] == "Allow") == settings.feeds_itself

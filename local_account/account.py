@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import time
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -29,10 +29,12 @@ from usher.wiring import new_id, now
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+    from contextlib import AbstractContextManager
 
     from simulator.latencies import Latencies
 
 ALL: Final = ("--all",)
+TRAIL: Final = "trail.jsonl"  # with `auth`: what IAM decided on each call of a role
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,6 +45,8 @@ class Setup:
     latencies: Latencies = PROMPT  # of simulated Auto Scaling
     logs: Path | None = None  # a folder for them; None: one that goes with the account
     say: Callable[[str], None] = field(default=lambda _: None)  # what simulated Auto Scaling cannot deliver
+    functions: Callable[[str], AbstractContextManager[Mapping[str, str]]] = lambda _: nullcontext({})
+    """Of the account's URL, what its functions find in their environment besides what Lambda puts there."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -52,7 +56,7 @@ class Account:
     url: str  # of every service
     auto_scaling_url: str  # of simulated Auto Scaling itself, past IAM
     environment: Mapping[str, str]  # what clients and the CDK need to find the account, and no other
-    logs: Path  # emulator.log, cdk.log, and one for each execution environment of a function
+    logs: Path  # emulator.log, cdk.log, TRAIL, and one for each execution environment of a function
     cdk: Cdk
 
     def client(self, service: str, **credentials: str) -> Any:  # noqa: ANN401 - the client of any service
@@ -88,7 +92,7 @@ def open_account(setup: Setup) -> Iterator[Account]:
     """A new, empty account on free loopback ports. Raises emulator.Unavailable."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="usher-account-")))
-        logs = setup.logs or folder / "logs"
+        logs = (setup.logs or folder / "logs").absolute()  # the emulator works in a folder of its own
         for each in (folder / "emulator", folder / "functions", folder / "cdk", logs):
             each.mkdir(parents=True, exist_ok=True)
         listening = stack.enter_context(listening_socket())
@@ -96,7 +100,8 @@ def open_account(setup: Setup) -> Iterator[Account]:
         environment = _environment(url)
         back_door = f"_usher/{secrets.token_hex(16)}"
         auto_scaling = stack.enter_context(open_door(_door(setup, environment | _by(back_door, url))))
-        functions = _functions(folder / "functions", logs, url)
+        more = stack.enter_context(setup.functions(url))
+        functions = _functions(folder / "functions", logs, {"AWS_ENDPOINT_URL": url, **more})
         resources = Resources(_client("autoscaling", auto_scaling), time.monotonic)
         desks = {"functions": functions.invoke, "resources": resources.change}
         office = stack.enter_context(open_office(desks))
@@ -111,6 +116,7 @@ def open_account(setup: Setup) -> Iterator[Account]:
             back_door=back_door,
             folder=folder / "emulator",
             log=logs / "emulator.log",
+            trail=logs / TRAIL,
         )
         stack.enter_context(running(emulator, listening, time.monotonic))
         cdk = Cdk(
@@ -156,9 +162,9 @@ def _by(back_door: str, url: str) -> dict[str, str]:
     }
 
 
-def _functions(folder: Path, logs: Path, url: str) -> DeployedFunctions:
+def _functions(folder: Path, logs: Path, environment: Mapping[str, str]) -> DeployedFunctions:
     try:
-        return DeployedFunctions(find_python(), folder, logs, {"AWS_ENDPOINT_URL": url}, now, new_id)
+        return DeployedFunctions(find_python(), folder, logs, environment, now, new_id)
     except WheelsMissing as error:
         raise Unavailable(f"Lambda's runtime client is not installed. {error}") from error
 

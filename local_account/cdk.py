@@ -37,26 +37,32 @@ class Cdk:
 
     def bootstrap(self) -> None:
         """What the CDK needs in an account. Raises CdkFailed and Unavailable."""
-        self._run("bootstrap", f"aws://{self.account}/{self.region}", context={})
+        words = ("bootstrap", f"aws://{self.account}/{self.region}", *self._output())
+        self._run(*words, folder=self.folder)  # away from cdk.json: with an app it would synthesise first
 
     def deploy(self, stacks: Sequence[str], context: Mapping[str, str]) -> dict[str, dict[str, str]]:
         """Synthesise and deploy; the outputs by stack. Raises CdkFailed and Unavailable."""
         outputs = self.folder / "outputs.json"
         outputs.unlink(missing_ok=True)
         options = ["--method=direct", "--require-approval=never", f"--outputs-file={outputs}"]
-        self._run("deploy", *stacks, *options, context=context)
+        self._run("deploy", *stacks, *options, *self._app(context))
         said: dict[str, dict[str, str]] = {}
         return json.loads(outputs.read_text(encoding="utf-8")) if outputs.exists() else said
 
     def destroy(self, stacks: Sequence[str], context: Mapping[str, str]) -> None:
         """Raises CdkFailed and Unavailable."""
-        self._run("destroy", *stacks, "--force", context=context)
+        self._run("destroy", *stacks, "--force", *self._app(context))
 
-    def _run(self, *words: str, context: Mapping[str, str]) -> None:
-        options = [f"--output={self.folder / 'cdk.out'}", f"--app={sys.executable} {ROOT / 'app.py'}"]
-        options += [f"--context={key}={value}" for key, value in context.items()]
-        command = [str(node()), str(command_line()), *words, *options, "--ci", "--no-color", "--no-notices"]
-        status, said = _ended(command, self._environment())
+    def _app(self, context: Mapping[str, str]) -> list[str]:
+        told = [f"--context={key}={value}" for key, value in context.items()]
+        return [*self._output(), f"--app={sys.executable} {ROOT / 'app.py'}", *told]
+
+    def _output(self) -> list[str]:
+        return [f"--output={self.folder / 'cdk.out'}"]
+
+    def _run(self, *words: str, folder: Path = ROOT) -> None:
+        command = [str(node()), str(command_line()), *words, "--ci", "--no-color", "--no-notices"]
+        status, said = _ended(command, folder, self._environment())
         with self.log.open("a", encoding="utf-8") as log:
             log.write(said)
         if status:
@@ -68,11 +74,11 @@ class Cdk:
         return own | told | dict(self.environment)
 
 
-def _ended(command: Sequence[str], environment: Mapping[str, str]) -> tuple[int, str]:
+def _ended(command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> tuple[int, str]:
     """Its status and what it said. Where we are interrupted, it and what it started end too."""
     process = subprocess.Popen(  # noqa: S603 - of the account's opener
         command,
-        cwd=ROOT,
+        cwd=folder,
         env=environment,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,

@@ -45,6 +45,7 @@ class Emulator:
     back_door: str  # the beginning of the paths by which Auto Scaling enters
     folder: Path  # an empty one for its files, removed by whoever made it
     log: Path
+    trail: Path  # what IAM decides, a line of JSON each
 
 
 def packages() -> Path:
@@ -100,6 +101,7 @@ def _tell(process: subprocess.Popen[bytes], emulator: Emulator, descriptor: int)
         "office": emulator.office,
         "back_door": emulator.back_door,
         "code": str(emulator.folder / "code"),
+        "trail": str(emulator.trail),
     }
     if process.stdin is not None:
         process.stdin.write(json.dumps(told).encode() + b"\n")

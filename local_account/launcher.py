@@ -35,7 +35,9 @@ SEAMS: Final = (
     ("ministack.app", "app"),  # the ASGI application
     ("ministack.core.concurrency", "run_reentrant"),
     ("ministack.core.iam_evaluator", "EvalContext"),
+    ("ministack.core.iam_evaluator", "enforce"),
     ("ministack.core.iam_evaluator", "evaluate_trust_policy"),
+    ("ministack.core.iam_evaluator", "resolve_caller_identity"),
     ("ministack.core.lambda_runtime", "execution_credentials"),
     ("ministack.core.responses", "get_account_id"),
     ("ministack.core.responses", "get_region"),
@@ -52,6 +54,7 @@ RESOURCE_TYPES: Final = ("AWS::AutoScaling::AutoScalingGroup", "AWS::AutoScaling
 # The parameter of AWS's own that names the demo's machine image, which MiniStack lacks.
 _IMAGE: Final = {"/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-6.1-arm64": "ami-00000000000000001"}
 _SERVICE: Final = "autoscaling.amazonaws.com"
+_KEPT_ALIVE_S: Final = 3600  # a client that makes one attempt must not meet the end of an idle connection
 UNFIT: Final = 3  # the exit status where the version or a name does not fit
 
 
@@ -66,6 +69,7 @@ def main() -> None:
     threading.Thread(target=_end_with_input, daemon=True).start()
     _hand_over_auto_scaling(told["auto_scaling"], told["office"])
     _hand_over_functions(told["office"], Path(told["code"]))
+    _keep_trail(Path(told["trail"]))
     _module("ministack.services.ssm")._PUBLIC_AMI_PARAMETERS.update(_IMAGE)  # noqa: SLF001
     _serve(told["socket"], told["back_door"])
 
@@ -167,6 +171,29 @@ def _kept(code: bytes, folder: Path, sha256: str) -> str:
     return str(path)
 
 
+# -- IAM: what it decided, as a trail ------------------------------------------------------------------------
+
+
+def _keep_trail(path: Path) -> None:
+    """Append a line of JSON for each call of a role that IAM is asked about."""
+    evaluator = _module("ministack.core.iam_evaluator")
+    enforce = evaluator.enforce
+    lock = threading.Lock()
+
+    def enforce_and_tell(key: str, action: str, *rest: str, resource_arn: str = "*", **more: Any) -> Any:  # noqa: ANN401 - as MiniStack has it
+        refusal = enforce(key, action, *rest, resource_arn=resource_arn, **more)
+        caller = evaluator.resolve_caller_identity(key) or {}
+        principal = caller.get("userArn", "")
+        if not principal.endswith(":root"):
+            decision = "Deny" if refusal else "Allow"
+            told = {"principal": principal, "action": action, "resource": resource_arn, "decision": decision}
+            with lock, path.open("a", encoding="utf-8") as trail:
+                trail.write(json.dumps(told) + "\n")
+        return refusal
+
+    evaluator.enforce = enforce_and_tell
+
+
 # -- The back door: what Auto Scaling does in an account that nobody else may ------------------------------
 
 
@@ -177,6 +204,7 @@ def _serve(listening: int, back_door: str) -> None:
     config = Config()
     config.bind = [f"fd://{listening}"]
     config.accesslog = None
+    config.keep_alive_timeout = _KEPT_ALIVE_S
     asyncio.run(serve(_with_back_door(_module("ministack.app").app, back_door), config))
 
 

@@ -1,0 +1,579 @@
+"""Fuzzes the doors: hostile inputs into every way into Usher, and what must hold whatever they say.
+
+Each seed is a run of 250 inputs: an account with real actions in it, and then messages in every
+envelope, wake-ups, sweeps, releases, hooks files and captured traffic. A seed decides everything.
+Prints a tally, and for what breaks a rule the command that does it again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import re
+import sys
+import traceback
+from collections import Counter
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from fnmatch import fnmatchcase
+from itertools import count
+from pathlib import Path
+from random import Random
+from tempfile import TemporaryDirectory
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from rich.console import Console
+
+from cli import traffic
+from cli.hooks_file import HooksFileRefused, load
+from cli.html_report import page
+from cli.report import report
+from cli.story import tell
+from simulator.fuzz import Hostile
+from simulator.memory_budget import MemoryAnswers, MemoryBudget, MemoryLimits
+from simulator.memory_enrolled import MemoryEnrolledHooks
+from simulator.memory_store import MemoryStore
+from simulator.no_aws import NoCalls
+from simulator.recorder import Recorder
+from simulator.replay import Entry, replay
+from usher.aws import record_format
+from usher.aws.queues import DeadLetterQueue, WakeUpQueue
+from usher.core import configuration
+from usher.core.model import Phase
+from usher.handlers import Event, intake_handler, sweep_handler, wake_handler
+from usher.intake import Intake
+from usher.looks import Looks
+from usher.ports import Answer, AnswerKind
+from usher.probing import Prober
+from usher.release import Release
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from mypy_boto3_sqs import SQSClient
+
+    from cli.traffic import Found
+    from usher.core.model import Action, MoveEnd, Result, Signal
+    from usher.core.notices import TestNotice
+    from usher.core.policy import Configuration
+    from usher.ports import Raw
+
+INPUTS_OF_A_SEED: Final = 250
+MOST_REASON: Final = 2000
+_PROGRESS_EVERY: Final = 40  # seeds
+_ROOT: Final = Path(__file__).parents[1]
+_REAL: Final = ("events/messages", "events/captured", "../shared/captures")  # the last may be absent
+_NOW: Final = datetime(2026, 10, 5, 13, tzinfo=UTC)  # an hour into the sample messages
+_KINDS: Final = {"lifecycle", "duplicate", "test", "outcome", "signal", "ignored", "rejected"}
+_MUST_SAY_WHY: Final = {"duplicate", "ignored", "rejected"}
+_MOST_MESSAGE_BYTES: Final = 1024 * 1024
+_MOST_PK_BYTES, _MOST_SK_BYTES, _PREFIX_BYTES = 2048, 1024, 64
+_MOST_ITEM_BYTES: Final = 400 * 1024
+# What a terminal, a log or a page would obey: controls, ends of lines, turns of direction, half characters.
+_DAMAGED: Final = 0.05  # share of the wake-ups whose envelope is
+_OBEYED: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+_NOT_TAKEN: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # by SQS
+_CHANNELS: Final = ("sqs", "batch", "sns in sqs", "sns", "eventbridge", "direct", "after failure", "damaged")
+_LEAST_TOLD: Final = {"batch": 3, "direct": 0, "damaged": 0}  # of a batch of nothing there is nothing to tell
+_DOORS: Final = {"message": 900, "wake": 40, "sweep": 20, "release": 20, "hooks": 16, "traffic": 4}
+# The hooks of the real messages: the groups that Usher may act on, and the policy.
+_OURS: Final = {
+    ("usher-gate", "launching"): ("web-prod", "gate"),
+    ("web-gate", "launching"): ("web-prod", "gate"),
+    ("web-drain", "terminating"): ("web-prod", "cool-down"),
+    ("usher-drain", "terminating"): ("jobs-*", "jobs"),
+    ("jobs-drain", "terminating"): ("jobs-*", "jobs"),
+}
+_POLICIES: Final = {
+    "gate": {"until": [{"signal": "bootstrapped"}], "give_up_after": "20m", "on_give_up": "ABANDON"},
+    "cool-down": {"until": [{"elapsed": "90s"}]},
+    "jobs": {
+        "until": [{"signal": "jobs-finished"}, {"command": {"document": "Drain"}}],
+        "stalled_after": "10m",
+    },
+}
+
+
+def settings() -> Configuration:
+    """Under which the inputs are taken in."""
+    hooks = [
+        {
+            "name": name,
+            "group": group,
+            "transition": transition,
+            "heartbeat_timeout": "10m",
+            "policy": policy,
+            "limits": {"complete_per_minute": 20},
+        }
+        for (name, transition), (group, policy) in _OURS.items()
+    ]
+    return configuration.parse({"version": 1, "policies": _POLICIES, "hooks": hooks})
+
+
+def is_ours(action: Action) -> bool:
+    """Whether a hook names the group, hook and transition of an action. Not by Usher's own answer."""
+    group, _ = _OURS.get((action.hook.name, str(action.hook.transition)), ("", ""))
+    return fnmatchcase(action.hook.group, group)
+
+
+class Broken(AssertionError):  # noqa: N818 - it reads as what happened
+    """An input after which something does not hold that must."""
+
+
+def must(*, hold: bool, or_else: str) -> None:
+    """Raise Broken unless it holds."""
+    if not hold:
+        raise Broken(or_else)
+
+
+def is_well_said(reason: str) -> bool:
+    """One line, bounded, and nothing in it that a terminal or a log would take for something else."""
+    return 0 < len(reason) <= MOST_REASON and not _OBEYED.search(reason)
+
+
+# -- what stands around the functions ------------------------------------------------------------
+
+
+class StrictStore(MemoryStore):
+    """A store that refuses what DynamoDB would: keys that are no text or too long, items too large."""
+
+    def load(self, action_id: str) -> Action | None:
+        """See usher.ports.Records."""
+        _fits(action_id, _MOST_PK_BYTES)
+        return super().load(action_id)
+
+    def of_token(self, token: str) -> Action | None:
+        """See usher.ports.Finding."""
+        _fits(token, _MOST_PK_BYTES)
+        return super().of_token(token)
+
+    def of_instance(self, instance_id: str) -> Iterable[Action]:
+        """See usher.ports.Finding."""
+        _fits(instance_id, _MOST_PK_BYTES)
+        return super().of_instance(instance_id)
+
+    def keep_signal(self, signal: Signal) -> None:
+        """See usher.ports.Hearsay."""
+        _fits(signal.event_id, _MOST_SK_BYTES)
+        _fits_an_item(record_format.signal_to_data(signal))
+        super().keep_signal(signal)
+
+    def keep_move_end(self, move_end: MoveEnd) -> None:
+        """See usher.ports.Hearsay."""
+        _fits(move_end.activity_id, _MOST_SK_BYTES)
+        _fits_an_item(record_format.move_end_to_data(move_end))
+        super().keep_move_end(move_end)
+
+    def keep_test(self, test: TestNotice) -> None:
+        """See usher.ports.Hearsay."""
+        _fits(test.group, _MOST_PK_BYTES)
+        _fits(test.request_id, _MOST_SK_BYTES)
+        super().keep_test(test)
+
+    def _put(self, action: Action, raw: Raw | None) -> None:
+        data = record_format.action_to_data(action)
+        _fits_an_item(data)
+        read = record_format.action_from_data(json.loads(json.dumps(data)))
+        must(hold=read == replace(action, unsaved=()), or_else=f"{action.id} is stored as another one")
+        super()._put(action, raw)
+
+
+def _fits(text: str, most: int) -> None:
+    if not text or len(text.encode()) > most - _PREFIX_BYTES:
+        raise ValueError(f"ValidationException: a key of {len(text)} characters")
+
+
+def _fits_an_item(data: object) -> None:
+    size = len(json.dumps(data).encode())
+    must(hold=size < _MOST_ITEM_BYTES, or_else=f"an item of {size} bytes")
+
+
+class StrictQueue:
+    """An SQS client that refuses what SQS would. Sent messages are kept."""
+
+    def __init__(self) -> None:
+        self.sent: list[dict[str, Any]] = []
+
+    def send_message(self, **message: Any) -> dict[str, Any]:  # noqa: ANN401 - as boto3 takes it
+        """SendMessage."""
+        attributes = {name: one["StringValue"] for name, one in message.get("MessageAttributes", {}).items()}
+        texts = [message["MessageBody"], *attributes.values()]
+        size = sum(len(text.encode()) for text in (*texts, *attributes))
+        must(hold=all(texts), or_else="SQS takes no empty body or attribute")
+        must(hold=not any(map(_NOT_TAKEN.search, texts)), or_else="SQS takes no such character")
+        must(hold=size <= _MOST_MESSAGE_BYTES, or_else=f"SQS takes no message of {size} bytes")
+        must(hold=0 <= message.get("DelaySeconds", 0) <= 900, or_else="SQS delays 900 s at most")  # noqa: PLR2004
+        self.sent.append({"body": message["MessageBody"], **attributes})
+        return {}
+
+
+class AutoScalingApi:
+    """Auto Scaling, which answers anything; only calls for configured groups may reach it."""
+
+    def __init__(self, random: Random) -> None:
+        self._random = random
+
+    def heartbeat(self, action: Action) -> Answer:
+        """See usher.ports.AutoScaling."""
+        must(hold=is_ours(action), or_else=f"a call for {action.hook.group}, which is not ours")
+        kind = self._random.choices(list(AnswerKind), [20, 1, 2, 1, 1, 1])[0]
+        return Answer(kind=kind, text="" if kind is AnswerKind.ACCEPTED else "as AWS says it")
+
+    def complete(self, action: Action, result: Result) -> Answer:
+        """See usher.ports.AutoScaling."""
+        must(
+            hold=action.result is result, or_else=f"{action.id} is completed with another result than stored"
+        )
+        return self.heartbeat(action)
+
+    def waits(self, instance_id: str) -> bool | None:
+        """See usher.ports.AutoScaling."""
+        return self._random.choice((True, False, None)) if instance_id else None
+
+
+class Stage:
+    """Usher's functions over one store, with the clock in hand."""
+
+    def __init__(self, random: Random) -> None:
+        self.now = _NOW
+        self.store = StrictStore(self.clock)
+        self.recorder = Recorder()
+        self.dead_letters, self.wake_ups = StrictQueue(), StrictQueue()
+        self.auto_scaling = AutoScalingApi(random)
+        self.answers: list[dict[str, Any]] = []
+        ids = count(1)
+        letters = DeadLetterQueue(cast("SQSClient", self.dead_letters), "dead-letters")
+        self._looks = Looks(
+            store=self.store,
+            auto_scaling=self.auto_scaling,
+            budget=MemoryBudget(10),
+            limits=MemoryLimits(),
+            probing=Prober(calls=NoCalls(), answers=MemoryAnswers(), clock=self.clock),
+            wake_ups=WakeUpQueue(cast("SQSClient", self.wake_ups), "wake-ups"),
+            telemetry=self.recorder,
+            clock=self.clock,
+            new_id=lambda: f"id-{next(ids):06d}",
+        )
+        taking = Intake(
+            configuration=settings(),
+            store=self.store,
+            wake_ups=self._looks.wake_ups,
+            dead_letters=letters,
+            telemetry=self.recorder,
+            clock=self.clock,
+            new_id=self._looks.new_id,
+        )
+        self.intake = intake_handler(taking)
+        self.wake = wake_handler(self._looks, letters)
+        self.sweep = sweep_handler(self._looks)
+        self.release = self._releasing()
+
+    def _releasing(self) -> Release:
+        def respond(_: str, answer: dict[str, Any]) -> None:
+            self.answers.append(answer)
+
+        groups: Any = None  # nothing was put at run time, so no hook is deleted
+        enrolments = MemoryEnrolledHooks(self.clock, 0)
+        return Release(looks=self._looks, hooks=groups, enrolments=enrolments, respond=respond)
+
+    def clock(self) -> datetime:
+        """The time on this stage."""
+        return self.now
+
+
+# -- the doors -------------------------------------------------------------------------------------
+
+
+def sqs(*bodies: str) -> Event:
+    """The event of an SQS batch."""
+    return {
+        "Records": [
+            {
+                "messageId": f"message-{number}",
+                "receiptHandle": "handle",
+                "body": body,
+                "attributes": {},
+                "messageAttributes": {},
+                "eventSource": "aws:sqs",
+                "eventSourceARN": "arn:aws:sqs:us-east-1:111122223333:usher",
+                "awsRegion": "us-east-1",
+            }
+            for number, body in enumerate(bodies)
+        ]
+    }
+
+
+def in_envelope(channel: str, body: str, hostile: Hostile) -> Any:  # noqa: ANN401 - any event
+    """The event that brings `body` to intake by a channel: by SQS where Lambda would not parse it."""
+    sns = {"Type": "Notification", "TopicArn": "arn:aws:sns:us-east-1:111122223333:t", "Message": body}
+    kinds = ("EC2 Instance-launch Lifecycle Action", "EC2 Instance Launch Successful")
+    event = {"source": "aws.autoscaling", "time": "2026-10-05T12:00:07Z", "detail": _parsed(body)}
+    ways: dict[str, Callable[[], Any]] = {
+        "sqs": lambda: sqs(body),
+        "batch": lambda: sqs(body, hostile.message(), body),
+        "sns in sqs": lambda: sqs(json.dumps(sns)),
+        "sns": lambda: {"Records": [{"EventSource": "aws:sns", "EventVersion": "1.0", "Sns": sns}]},
+        "eventbridge": lambda: event | {"detail-type": hostile.random.choice(kinds)},
+        "direct": lambda: event["detail"],
+        "after failure": lambda: sqs(_after_failure(body)),
+        "damaged": lambda: hostile.damaged(sqs(json.dumps(sns), body[:10_000])),
+    }
+    unparsed = event["detail"] is None and channel in ("eventbridge", "direct")
+    return ways["sqs" if unparsed else channel]()
+
+
+def _after_failure(body: str) -> str:
+    """What Lambda sends to the inbox of an invocation that failed."""
+    return f'{{"requestContext":{{"condition":"RetriesExhausted"}},"requestPayload":{body}}}'
+
+
+def _parsed(body: str) -> Any:  # noqa: ANN401 - any JSON
+    """What Lambda's runtime would hand to the function; None where it would not get so far."""
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+
+
+def texts_in(value: object) -> set[str]:
+    """Every text in JSON data, also in JSON that stands in a text."""
+    found: set[str] = set()
+    rest: list[Any] = [value]
+    while rest:
+        one = rest.pop()
+        if isinstance(one, str):
+            found.add(one)
+            rest.append(_parsed(one) if one.strip()[:1] in ("{", "[", '"') and len(one) > 1 else None)
+        elif isinstance(one, dict | list):
+            rest += one.values() if isinstance(one, dict) else one
+    return found
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Fuzz:
+    """One seed: a stage with real actions on it, and hostile inputs."""
+
+    stage: Stage
+    hostile: Hostile
+    folder: Path
+    tally: Counter[str]
+
+    def one_input(self) -> None:
+        """Draw a door and an input; raises Broken, or whatever Usher raised."""
+        (door,) = self.hostile.random.choices(list(_DOORS), list(_DOORS.values()))
+        self.tally[f"door: {door}"] += 1
+        getattr(self, f"_{door}")()
+
+    def _message(self) -> None:
+        channel = self.hostile.random.choice(_CHANNELS)
+        self.tally[f"envelope: {channel}"] += 1
+        event = in_envelope(channel, self.hostile.message(), self.hostile)
+        self.deliver(event, _LEAST_TOLD.get(channel, 1))
+
+    def deliver(self, event: Any, least: int) -> None:  # noqa: ANN401 - any event
+        """Bring an event to intake; at least so many messages of it are told of."""
+        stage = self.stage
+        told, letters = len(stage.recorder.taken), len(stage.dead_letters.sent)
+        before = {action.id: action for action in stage.store.actions()}
+        failed = stage.intake(event, None).get("batchItemFailures", [])
+        must(hold=not failed, or_else=f"delivered again for ever: {self._trouble()}")
+        taken = stage.recorder.taken[told:]
+        must(hold=len(taken) >= least, or_else=f"{least} messages, {len(taken)} told of")
+        for kind, reason in taken:
+            self.tally[kind] += 1
+            must(hold=kind in _KINDS, or_else=f"an unknown kind {kind}")
+            said = is_well_said(reason) if kind in _MUST_SAY_WHY else True
+            must(hold=said, or_else=f"{kind} with the reason {reason[:300]!a}")
+        rejected = [kind for kind, _ in taken].count("rejected")
+        new_letters = stage.dead_letters.sent[letters:]
+        must(
+            hold=len(new_letters) == rejected, or_else=f"{rejected} rejected, {len(new_letters)} dead letters"
+        )
+        must(
+            hold=all(is_well_said(one["Reason"]) for one in new_letters),
+            or_else="a dead letter without reason",
+        )
+        self._check_changes(before, texts_in(event))
+
+    def _check_changes(self, before: dict[str, Action], named: set[str]) -> None:
+        """Only actions that the input names have changed, and new ones are of configured groups."""
+        for action in self.stage.store.actions():
+            if before.get(action.id) is action:
+                continue
+            is_named = not named.isdisjoint({action.id, action.token, action.instance_id})
+            must(hold=is_named, or_else=f"action {action.id} changed, which the input does not name")
+            must(hold=is_ours(action), or_else=f"an action of {action.hook.group}")
+            must(hold=action.started_at <= self.stage.now, or_else=f"an action of {action.started_at}")
+            self._check_told(action)
+
+    def _check_told(self, action: Action) -> None:
+        lines = [entry.detail for entry in self.stage.store.timeline(action.id)]
+        must(hold=all(map(is_well_said, lines)), or_else=f"a timeline with {_unsaid(lines)}")
+        must(
+            hold=not action.reason or is_well_said(action.reason),
+            or_else=f"the reason {action.reason!a}",
+        )
+
+    def _wake(self) -> None:
+        actions = self.stage.store.actions()
+        action = self.hostile.random.choice(actions)
+        body = self.hostile.wake_up(action.id, self.hostile.random.choice((action.version, action.stamp)))
+        letters, before = len(self.stage.dead_letters.sent), {one.id: one for one in actions}
+        event = sqs(body)
+        if self.hostile.random.random() < _DAMAGED:
+            event = {"Records": [event["Records"][0] | {"body": self.hostile.damaged([body])}]}
+        failed = self.stage.wake(event, None)["batchItemFailures"]
+        must(hold=not failed, or_else=f"woken again for ever: {self._trouble()}")
+        new_letters = self.stage.dead_letters.sent[letters:]
+        must(
+            hold=all(is_well_said(one["Reason"]) for one in new_letters),
+            or_else="a dead letter without reason",
+        )
+        self.tally["wake: rejected" if new_letters else "wake: taken"] += 1
+        self._check_changes(before, texts_in(body))
+
+    def _sweep(self) -> None:
+        """Some time later, with an event that says anything: what was recorded can be looked at."""
+        stage = self.stage
+        stage.now += timedelta(seconds=self.hostile.random.choice((1, 60, 90, 300, 4000)))
+        stage.sweep(_parsed(self.hostile.message()), None)
+        must(hold=not stage.recorder.troubles, or_else=self._trouble())
+        for action in stage.store.actions():
+            self._check_told(action)
+
+    def _release(self, request: str | None = None) -> None:
+        """CloudFormation's request, damaged: what cannot be answered is refused before anything is done."""
+        asked = {
+            "RequestType": request or self.hostile.random.choice(("Create", "Update")),
+            "ResponseURL": "https://answers.example/",
+            "StackId": "stack",
+            "RequestId": "request",
+            "LogicalResourceId": "Release",
+            "ResourceProperties": {"Unenrol": "true"},
+        }
+        event, answers = self.hostile.damaged(asked), len(self.stage.answers)
+        before = self.stage.store.actions()
+        try:
+            self.stage.release.handle(event)
+        except (KeyError, TypeError):
+            self.tally["release: refused"] += 1
+            must(hold=self.stage.store.actions() == before, or_else="a release that nobody is told of")
+            return
+        self.tally["release: answered"] += 1
+        must(hold=len(self.stage.answers) == answers + 1, or_else="CloudFormation waits for an hour")
+
+    def last_input(self) -> None:
+        """The stack is deleted, and with it whatever the inputs before left."""
+        self._release("Delete")
+
+    def _hooks(self) -> None:
+        text = (self.hostile.random.choice(_hooks_files())).encode()
+        for _ in range(self.hostile.random.randint(1, 3)):
+            text = self.hostile.text_damage(text.decode(errors="replace")).encode(errors="surrogatepass")
+        file = self.folder / "hooks.yaml"
+        file.write_bytes(text)
+        try:
+            load(file)
+        except HooksFileRefused as refused:
+            self.tally["hooks: refused"] += 1
+            lines = text.count(b"\n") + 2
+            for said in refused.complaints:
+                _, _, place = said.partition(str(file))
+                number = place[1:].partition(":")[0]
+                has_line = number.isdigit() and 1 <= int(number) <= lines
+                must(hold=has_line or "it must have version" in said, or_else=f"no line: {said!a}")
+                must(hold=is_well_said(said), or_else=f"the complaint {said[:300]!a}")
+        else:
+            self.tally["hooks: sound"] += 1
+
+    def _traffic(self) -> None:
+        file = self.folder / self.hostile.random.choice(("a.json", "a.jsonl", "a.txt"))
+        file.write_bytes(self.hostile.lines().encode(errors="surrogatepass"))
+        found: Sequence[Found] = list(traffic.read((str(file),)))
+        entries = [one for one in found if isinstance(one, Entry)]
+        replayed = replay(entries, settings())
+        told = report(replayed, [one for one in found if not isinstance(one, Entry)])
+        must(
+            hold=told["summary"]["received"] == len(found), or_else=f"{len(found)} entries, {told['summary']}"
+        )
+        reasons = [place["reason"] for place in (*told["ignored"], *told["rejected"])]
+        must(hold=all(map(is_well_said, reasons)), or_else=f"a report with {_unsaid(reasons)}")
+        json.dumps(told).encode()
+        page(told, replayed).encode()
+        tell(told, Console(file=io.StringIO(), width=1000))
+        self.tally["traffic: replayed"] += 1
+
+    def _trouble(self) -> str:
+        if not self.stage.recorder.troubles:
+            return "and no word of trouble"
+        what, error = self.stage.recorder.troubles[-1]
+        where = "".join(traceback.format_exception(error)[-2:])
+        return f"{what[:200]}: {type(error).__name__}: {str(error)[:300]!a}\n{where[:1500]}"
+
+
+def _unsaid(texts: Iterable[str]) -> str:
+    return ascii(next((text for text in texts if not is_well_said(text)), "")[:300])
+
+
+def _hooks_files() -> list[str]:
+    return [(_ROOT / name).read_text(encoding="utf-8") for name in ("hooks.yaml", "events/hooks.yaml")]
+
+
+def real_messages() -> list[str]:
+    """The bodies of the project's own messages, and of the recorded AWS traffic where it is there."""
+    folders = tuple(str(_ROOT / folder) for folder in _REAL if (_ROOT / folder).is_dir())
+    found = [one.body for one in traffic.read(folders) if isinstance(one, Entry)]
+    return [body for body in found if isinstance(_parsed(body), dict)]
+
+
+def run_seed(seed: int, folder: Path, inputs: int = INPUTS_OF_A_SEED) -> Counter[str]:
+    """Run one seed; raises Broken, or whatever Usher raised."""
+    random = Random(seed)  # noqa: S311 - to fuzz, not to keep secrets
+    messages = real_messages()
+    stage = Stage(random)
+    tally: Counter[str] = Counter()
+    fuzz = Fuzz(stage=stage, hostile=Hostile(random, messages), folder=folder, tally=tally)
+    for message in messages:
+        fuzz.deliver(sqs(message), 1)
+    open_ones = [action for action in stage.store.actions() if action.phase is not Phase.CLOSED]
+    must(hold=bool(open_ones), or_else="no action to disturb")
+    tally.clear()
+    for _ in range(inputs):
+        fuzz.one_input()
+    fuzz.last_input()
+    return tally
+
+
+def main() -> int:
+    """Run as many seeds as it takes; 1 where anything broke."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--inputs", type=int, default=100_000)
+    parser.add_argument("--seed", type=int, default=1)
+    arguments = parser.parse_args()
+    seeds = -(-arguments.inputs // INPUTS_OF_A_SEED)
+    tally: Counter[str] = Counter()
+    broken, began = 0, perf_counter()
+    with TemporaryDirectory() as folder:
+        for number, seed in enumerate(range(arguments.seed, arguments.seed + seeds), start=1):
+            try:
+                tally += run_seed(seed, Path(folder))
+            except Exception:  # noqa: BLE001 - whatever it is, it is what is looked for
+                broken += 1
+                traceback.print_exc(limit=-4)
+                print(f"again: make fuzz INPUTS={INPUTS_OF_A_SEED} SEED={seed}", file=sys.stderr)
+            if number % _PROGRESS_EVERY == 0:
+                print(f"{number * INPUTS_OF_A_SEED} inputs, {broken} seeds broken", file=sys.stderr)
+    seconds = perf_counter() - began
+    for name, number in sorted(tally.items()):
+        print(f"{name:<24} {number:>8}")
+    inputs = seeds * INPUTS_OF_A_SEED
+    print(f"{inputs / seconds:.0f} inputs a second")
+    verdict = f"{broken} seeds broken" if broken else "no unhandled error"
+    print(f"{inputs} inputs from seed {arguments.seed}: {verdict}")
+    return 1 if broken else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,97 @@
+"""One account with Usher deployed in it, for all tests of this folder, in an order of their own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import pytest
+
+from local_account.account import Setup, open_account
+from local_account.cdk import CdkFailed
+from local_account.emulator import Unavailable
+from tests.e2e.deployed.fault_proxy import FaultProxy
+from tests.e2e.deployed.stack import (
+    GROUPS,
+    HOOKS,
+    INLETS,
+    NO_FAILURES,
+    OVERDUE,
+    PATIENCE_S,
+    TESTED,
+    Stack,
+    an_action_due,
+    an_sqs_event,
+    make_group,
+)
+from tests.e2e.polling import until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from local_account.account import Account
+
+# A deployment takes its time, so there is one. What changes it comes late, and what takes long begins early.
+_ORDER: Final = (
+    "test_loop",
+    "test_faults",
+    "test_update",
+    "test_long_waits",
+    "test_permissions",
+    "test_destroy",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """In that order, however they are named or given; tests of other folders keep their places."""
+    places = [place for place, item in enumerate(items) if item.path.parent == Path(__file__).parent]
+    ours = sorted((items[place] for place in places), key=lambda item: _ORDER.index(item.path.stem))
+    for place, item in zip(places, ours, strict=True):
+        items[place] = item
+
+
+@pytest.fixture(scope="session")
+def said() -> list[str]:
+    """What simulated Auto Scaling could not deliver."""
+    return []
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory, said: list[str]) -> Iterator[Stack]:
+    """Usher, deployed; an instance launches in every inlet and in `patient`."""
+    logs = tmp_path_factory.mktemp("account")
+    proxy = FaultProxy(logs / "proxy.log")
+    setup = Setup(auth=True, logs=logs, say=said.append, functions=proxy.in_front_of)
+    try:
+        with open_account(setup) as account:
+            deployed = _deployed(account, proxy)
+            _begin(deployed)
+            yield deployed
+    except (Unavailable, CdkFailed) as error:  # it says what is missing, and how to get it
+        raise pytest.fail.Exception(str(error), pytrace=False) from None
+
+
+def _deployed(account: Account, proxy: FaultProxy) -> Stack:
+    proxy.warm_up(account.url)
+    account.bootstrap()
+    for group in GROUPS:
+        make_group(account, group)
+    outputs = account.deploy(hooks=HOOKS)["Usher"]
+    return Stack(
+        account=account,
+        proxy=proxy,
+        table=outputs["TableName"],
+        inbox_url=outputs["InboxUrl"],
+        inbox_arn=outputs["InboxArn"],
+    )
+
+
+def _begin(deployed: Stack) -> None:
+    """Cold starts first, so that no hook has to wait for them."""
+    until(lambda: deployed.tested() == TESTED, within_s=PATIENCE_S)
+    wake_up = an_sqs_event('{"action_id": "nobody", "version": 1}')
+    assert deployed.invoke("Wake", wake_up) == NO_FAILURES
+    assert deployed.swept()
+    for group in (*INLETS, "patient"):
+        deployed.resize(group, 1)
+    deployed.records.open(an_action_due(OVERDUE, "in-flight"), None)

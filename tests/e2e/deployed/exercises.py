@@ -1,0 +1,90 @@
+"""For each role something that needs all that it may do: events for the functions, hooks with targets."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+
+from botocore.exceptions import ClientError
+
+from tests.e2e.deployed.stack import a_notice, an_action_due, an_sqs_event, make_group
+from usher.aws.queues import wake_up_body
+from usher.wiring import new_id
+
+if TYPE_CHECKING:
+    from tests.e2e.deployed.stack import Stack
+
+_ANSWERS: Final = "answers-to-cloudformation"
+
+
+def hook(stack: Stack) -> None:
+    """A hook with each target is put, which sends a test message with the role."""
+    (role,) = [each for each in stack.iam.list_roles()["Roles"] if "Usher-HookRole" in each["RoleName"]]
+    topics = stack.account.client("sns").list_topics()["Topics"]
+    (topic,) = [each["TopicArn"] for each in topics if ":Usher-Topic" in each["TopicArn"]]
+    for target in (stack.inbox_arn, topic):
+        with suppress(ClientError):  # it is refused, where the test message cannot be sent
+            stack.auto_scaling.put_lifecycle_hook(
+                AutoScalingGroupName="stranger",
+                LifecycleHookName="tried",
+                LifecycleTransition="autoscaling:EC2_INSTANCE_LAUNCHING",
+                NotificationTargetARN=target,
+                RoleARN=role["Arn"],
+            )
+            stack.auto_scaling.delete_lifecycle_hook(
+                AutoScalingGroupName="stranger", LifecycleHookName="tried"
+            )
+
+
+def intake(stack: Stack) -> None:
+    """A new action, and what cannot be understood."""
+    notice = a_notice("in-flight", "hold", "i-0e0e0e0e0e0e0e0e0", new_id())
+    stack.invoke("Intake", an_sqs_event(notice, "{poison"))
+
+
+def wake(stack: Stack) -> None:
+    """An action to complete that Auto Scaling does not know."""
+    action = stack.records.open(an_action_due(new_id(), "in-flight"), None)
+    stack.invoke("Wake", an_sqs_event(wake_up_body(action.id, action.version)))
+
+
+def sweep(stack: Stack) -> None:
+    """The same, overdue; and a group that is to be enrolled."""
+    stack.records.open(an_action_due(new_id(), "in-flight"), None)
+    make_group(stack.account, f"fleet-{new_id()}")
+    stack.invoke("Sweep", {})
+
+
+def release(stack: Stack) -> None:
+    """The same, while the stack is being deleted."""
+    _release(stack, age_s=20, unenrol=False)
+
+
+def release_at_once(stack: Stack) -> None:
+    """The same, of an action so young that Auto Scaling may not show it yet."""
+    _release(stack, age_s=0, unenrol=False)
+
+
+def unenrol(stack: Stack) -> None:
+    """The hooks that were put at run time go too."""
+    _release(stack, age_s=20, unenrol=True)
+
+
+def _release(stack: Stack, *, age_s: int, unenrol: bool) -> None:
+    stack.records.open(an_action_due(new_id(), "in-flight", age_s=age_s), None)
+    event = {
+        "RequestType": "Delete",
+        "ResponseURL": _answer_url(stack),
+        "StackId": "stack",
+        "RequestId": new_id(),
+        "LogicalResourceId": "Release",
+        "ResourceProperties": {"Unenrol": str(unenrol).lower()},
+    }
+    stack.invoke("Release", event)
+
+
+def _answer_url(stack: Stack) -> str:
+    """Where CloudFormation would wait for the answer."""
+    s3 = stack.account.client("s3")
+    s3.create_bucket(Bucket=_ANSWERS)
+    return str(s3.generate_presigned_url("put_object", {"Bucket": _ANSWERS, "Key": new_id()}))

@@ -1,0 +1,256 @@
+"""Usher as it is deployed in a local account, in the words of the tests."""
+
+from __future__ import annotations
+
+import json
+import re
+import uuid
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from local_account.account import TRAIL
+from tests.e2e.polling import until
+from tests.factories import a_policy, an_action, hook_terms
+from usher.aws.records import Records
+from usher.core.model import Result
+from usher.wiring import new_id, now
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping, Sequence
+
+    from local_account.account import Account
+    from tests.e2e.deployed.fault_proxy import FaultProxy
+    from usher.core.model import Action
+
+FOLDER: Final = Path(__file__).parent
+HOOKS: Final = str(FOLDER / "hooks.yaml")
+UPDATED_HOOKS: Final = str(FOLDER / "hooks-updated.yaml")
+WAYS: Final = ("sqs", "sns", "eventbridge", "lambda")
+INLETS: Final = tuple(f"inlet-{way}" for way in WAYS)
+FAULTY: Final = tuple(f"faulty-{fault}" for fault in ("store", "throttled", "reset", "lost"))
+OVERDUE: Final = "overdue"  # the id of an action whose look is overdue, and that no wake-up wakes
+A_SWEEP_S: Final = 130  # the schedule runs every 60 to 70 s, and each second minute counts
+PATIENCE_S: Final = 60  # for what takes a second or two on a machine that does nothing else
+GROUPS: Final = (*INLETS, *FAULTY, "patient", "in-flight", "fleet-1", "stranger")
+_ONE_HOOK: Final = (*FAULTY, "patient", "in-flight")
+TESTED: Final = dict.fromkeys(_ONE_HOOK, 1) | {"inlet-sqs": 2, "inlet-sns": 2, "inlet-lambda": 2}
+"""How many hooks of a group sent a test message when they were made: those with a target."""
+NO_FAILURES: Final[dict[str, list[str]]] = {"batchItemFailures": []}
+_LAUNCH_TEMPLATE: Final = {"LaunchTemplateId": "lt-00000000000000001"}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Decided:
+    """One decision of IAM's: a line of the account's trail."""
+
+    principal: str
+    action: str
+    resource: str
+    decision: str
+
+    @property
+    def role(self) -> str:
+        """The role that was assumed; empty for whoever is none."""
+        found = re.search(r":assumed-role/([^/]+)/", self.principal)
+        return found[1] if found else ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stack:
+    """Usher in an account, and what tests do to it and ask of it."""
+
+    account: Account
+    proxy: FaultProxy
+    table: str
+    inbox_url: str
+    inbox_arn: str
+
+    @cached_property
+    def auto_scaling(self) -> Any:
+        return self.account.client("autoscaling")
+
+    @cached_property
+    def sqs(self) -> Any:
+        return self.account.client("sqs")
+
+    @cached_property
+    def iam(self) -> Any:
+        return self.account.client("iam")
+
+    @cached_property
+    def lambda_(self) -> Any:
+        return self.account.client("lambda")
+
+    @cached_property
+    def records(self) -> Records:
+        return Records(self.account.client("dynamodb"), self.table, now)
+
+    # -- groups and instances
+
+    def resize(self, group: str, size: int) -> None:
+        self.auto_scaling.set_desired_capacity(AutoScalingGroupName=group, DesiredCapacity=size)
+
+    def instances(self, group: str) -> dict[str, str]:
+        """Their lifecycle states."""
+        (found,) = self.auto_scaling.describe_auto_scaling_groups(AutoScalingGroupNames=[group])[
+            "AutoScalingGroups"
+        ]
+        return {each["InstanceId"]: each["LifecycleState"] for each in found["Instances"]}
+
+    def launched(self, group: str, but: Collection[str] = ()) -> str:
+        """An instance of a group, once there is one."""
+        return until(
+            lambda: next((each for each in self.instances(group) if each not in but), ""), within_s=PATIENCE_S
+        )
+
+    def reaches(self, group: str, instance: str, state: str, within_s: float = PATIENCE_S) -> None:
+        until(lambda: self.instances(group).get(instance) == state, within_s=within_s)
+
+    def goes(self, group: str, instance: str) -> None:
+        until(lambda: instance not in self.instances(group), within_s=PATIENCE_S)
+
+    def hooks(self, group: str) -> list[str]:
+        found = self.auto_scaling.describe_lifecycle_hooks(AutoScalingGroupName=group)["LifecycleHooks"]
+        return sorted(hook["LifecycleHookName"] for hook in found)
+
+    # -- actions
+
+    def actions(self, instance: str, hook: str) -> list[Action]:
+        return [action for action in self.records.of_instance(instance) if action.hook.name == hook]
+
+    def recorded(self, instance: str, hook: str) -> Action:
+        """The only action of an instance and hook, once it is recorded."""
+        (action,) = until(lambda: self.actions(instance, hook), within_s=PATIENCE_S)
+        return action
+
+    def closed(self, instance: str, hook: str) -> Action:
+        """Likewise, once it is closed."""
+        until(lambda: not self.recorded(instance, hook).is_open, within_s=PATIENCE_S)
+        return self.recorded(instance, hook)
+
+    def timeline(self, action: Action) -> list[str]:
+        return [f"{line.event} {line.detail}" for line in self.records.timeline(action.id)]
+
+    def tested(self) -> dict[str, int]:
+        """As TESTED, what is recorded."""
+        return {group: len(self.records.tests(group)) for group in TESTED}
+
+    def signal(self, instance: str, name: str, status: str = "done") -> None:
+        detail = {"InstanceId": instance, "Signal": name, "Status": status}
+        entry = {"Source": "usher.signal", "DetailType": "Usher Signal", "Detail": json.dumps(detail)}
+        answer = self.account.client("events").put_events(Entries=[entry])
+        assert answer["FailedEntryCount"] == 0
+
+    # -- queues and functions
+
+    def put(self, *bodies: str) -> None:
+        """Messages into the inbox, as one batch."""
+        entries = [{"Id": str(number), "MessageBody": body} for number, body in enumerate(bodies)]
+        answer = self.sqs.send_message_batch(QueueUrl=self.inbox_url, Entries=entries)
+        assert answer.get("Failed", []) == []
+
+    def queue(self, name: str) -> str:
+        """The URL of the queue whose name has this in it."""
+        urls: list[str] = self.sqs.list_queues()["QueueUrls"]
+        return next(url for url in urls if f"Usher-{name}" in url)
+
+    def letters(self, name: str) -> Iterator[Mapping[str, Any]]:
+        """What lies in a queue; each message is taken out."""
+        url = self.queue(name)
+        while found := self.sqs.receive_message(
+            QueueUrl=url, MaxNumberOfMessages=10, MessageAttributeNames=["All"]
+        ).get("Messages", []):
+            for each in found:
+                self.sqs.delete_message(QueueUrl=url, ReceiptHandle=each["ReceiptHandle"])
+                yield each
+
+    def function(self, name: str) -> str:
+        """The full name of one of the functions."""
+        functions = self.lambda_.list_functions()["Functions"]
+        names: list[str] = [each["FunctionName"] for each in functions]
+        return next(each for each in names if f"Usher-{name}Function" in each)
+
+    def invoke(self, name: str, event: object) -> Any:
+        """What a function answers; its error, where it fails."""
+        answer = self.lambda_.invoke(FunctionName=self.function(name), Payload=json.dumps(event))
+        return json.load(answer["Payload"])
+
+    def swept(self) -> bool:
+        """Whether a run of the sweep succeeded."""
+        return "errorMessage" not in self.invoke("Sweep", {"source": "a test"})
+
+    def stacks(self) -> list[str]:
+        found = self.account.client("cloudformation").describe_stacks()["Stacks"]
+        return [each["StackName"] for each in found if each["StackStatus"] != "DELETE_COMPLETE"]
+
+    # -- permissions
+
+    def decided(self, since: int = 0) -> Sequence[Decided]:
+        """What IAM decided, but for the first `since` decisions."""
+        lines = (self.account.logs / TRAIL).read_text(encoding="utf-8").split("\n")[since:-1]
+        return [Decided(**json.loads(line)) for line in lines]
+
+
+def make_group(account: Account, name: str) -> None:
+    """An empty one; those of the fleet have a warm pool, which stays empty."""
+    auto_scaling = account.client("autoscaling")
+    auto_scaling.create_auto_scaling_group(
+        AutoScalingGroupName=name,
+        MinSize=0,
+        MaxSize=5,
+        AvailabilityZones=["us-east-1a"],
+        LaunchTemplate=_LAUNCH_TEMPLATE,
+    )
+    if name.startswith("fleet-"):
+        auto_scaling.put_warm_pool(AutoScalingGroupName=name, MaxGroupPreparedCapacity=0)
+
+
+def an_sqs_event(*bodies: str) -> dict[str, Any]:
+    """What Lambda's event source mapping invokes a function with."""
+    records = [
+        {
+            "messageId": new_id(),
+            "receiptHandle": "receipt",
+            "body": body,
+            "attributes": {},
+            "messageAttributes": {},
+            "md5OfBody": "",
+            "eventSource": "aws:sqs",
+            "eventSourceARN": "arn:aws:sqs:us-east-1:111122223333:queue",
+            "awsRegion": "us-east-1",
+        }
+        for body in bodies
+    ]
+    return {"Records": records}
+
+
+def a_notice(group: str, hook: str, instance: str, token: str, **changes: str) -> str:
+    """A hook's own message, as Auto Scaling sends it to a queue."""
+    body = {
+        "Origin": "EC2",
+        "Destination": "AutoScalingGroup",
+        "LifecycleHookName": hook,
+        "AccountId": "111122223333",
+        "RequestId": new_id(),
+        "LifecycleTransition": "autoscaling:EC2_INSTANCE_LAUNCHING",
+        "AutoScalingGroupName": group,
+        "Service": "AWS Auto Scaling",
+        "Time": now().isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "EC2InstanceId": instance,
+        "LifecycleActionToken": token,
+    }
+    return json.dumps(body | changes)
+
+
+def an_action_due(action_id: str, group: str, *, age_s: int = 0, **changes: Any) -> Action:
+    """One whose policy lets it go, due now; of an instance that is made up, but for `changes`."""
+    began = now() - timedelta(seconds=age_s)
+    terms = hook_terms(
+        name="hold", group=group, heartbeat_timeout=timedelta(minutes=2), default_result=Result.CONTINUE
+    )
+    made_up = {"token": new_id(), "instance_id": f"i-{uuid.uuid5(uuid.NAMESPACE_OID, action_id).hex[:17]}"}
+    times = {"started_at": began, "first_seen_at": began, "look_at": began}
+    return an_action(id=action_id, hook=terms, policy=a_policy([]), **{**made_up, **times, **changes})

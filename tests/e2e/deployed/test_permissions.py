@@ -1,0 +1,152 @@
+"""Each statement of each role is taken away in turn, and what needs it is refused: so none is superfluous."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import pytest
+from botocore.exceptions import ClientError
+
+from infra.wheels import ROOT
+from simulator.announcements import ACCOUNT
+from tests.e2e.deployed import exercises
+from tests.e2e.deployed.roles import Statement, short, statements, taken_away
+from tests.e2e.deployed.stack import A_SWEEP_S
+from tests.e2e.polling import until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.e2e.deployed.stack import Stack
+
+# What is refused without the statement, and what tries it.
+TOLD: Final[dict[str, Callable[[Stack], None]]] = {
+    "Hook: sqs:SendMessage on InboxQueue": exercises.hook,
+    "Hook: sqs:GetQueueUrl on InboxQueue": exercises.hook,
+    "Hook: sns:Publish on Topic": exercises.hook,
+    "Intake: dynamodb:BatchGetItem on RecordsTable": exercises.intake,
+    "Intake: sqs:SendMessage on WakeUpsQueue": exercises.intake,
+    "Wake: dynamodb:BatchGetItem on RecordsTable": exercises.wake,
+    "Wake: sqs:SendMessage on WakeUpsQueue": exercises.wake,
+    "Wake: autoscaling:CompleteLifecycleAction on groups": exercises.wake,
+    "Wake: autoscaling:DescribeAutoScalingInstances on *": exercises.wake,
+    "Sweep: dynamodb:BatchGetItem on RecordsTable": exercises.sweep,
+    "Sweep: dynamodb:Query on RecordsTable/index/due": exercises.sweep,
+    "Sweep: sqs:SendMessage on WakeUpsQueue": exercises.sweep,
+    "Sweep: autoscaling:CompleteLifecycleAction on groups": exercises.sweep,
+    "Sweep: autoscaling:DescribeAutoScalingInstances on *": exercises.sweep,
+    "Sweep: autoscaling:DescribeAutoScalingGroups on *": exercises.sweep,
+    "Sweep: autoscaling:DescribeWarmPool on *": exercises.sweep,
+    "Sweep: autoscaling:PutLifecycleHook on groups": exercises.sweep,
+    "Release: dynamodb:BatchGetItem on RecordsTable": exercises.release,
+    "Release: dynamodb:Query on RecordsTable/index/due": exercises.release,
+    "Release: sqs:SendMessage on WakeUpsQueue": exercises.release,
+    "Release: autoscaling:CompleteLifecycleAction on groups": exercises.release,
+    "Release: autoscaling:DescribeAutoScalingInstances on *": exercises.release_at_once,
+    "Release: autoscaling:DeleteLifecycleHook on groups": exercises.unenrol,
+}
+
+# What the account cannot tell: why, and the rule on the template that guards it.
+_RULES: Final = "tests/infra/test_untold_statements.py"
+_LOG: Final = ("the emulator writes the logs itself", _RULES, "test_a_function_writes_its_own_log")
+_TRACE: Final = ("nobody writes traces", _RULES, "test_a_function_sends_its_traces")
+_TAKE: Final = (
+    "the event source mapping reads without asking",
+    _RULES,
+    "test_a_function_takes_messages_from_the_queue_of_its_event_source",
+)
+_FAILED: Final = (
+    "what failed for good is sent without asking",
+    _RULES,
+    "test_a_function_may_send_what_failed_where_it_is_to_go",
+)
+_SCHEDULE: Final = (
+    "the schedule invokes without its role",
+    "tests/infra/test_controller.py",
+    "test_the_role_of_the_schedule_may_invoke_the_sweep_alone_for_this_account_alone",
+)
+_PASS: Final = (
+    "simulated Auto Scaling does not ask who passes a role",
+    "tests/infra/test_controller.py",
+    "test_only_the_hook_role_may_be_passed_and_only_to_auto_scaling",
+)
+_FUNCTIONS: Final = ("Intake", "Wake", "Sweep", "Release")
+UNTOLD: Final = {
+    **{f"{function}: logs:CreateLogStream on *": _LOG for function in _FUNCTIONS},
+    **{f"{function}: xray:PutTraceSegments on *": _TRACE for function in _FUNCTIONS},
+    "Intake: sqs:ReceiveMessage on InboxQueue": _TAKE,
+    "Wake: sqs:ReceiveMessage on WakeUpsQueue": _TAKE,
+    "Intake: sqs:SendMessage on InboxQueue": _FAILED,
+    "Sweep: sqs:SendMessage on ScheduleDeadLetters": _FAILED,
+    "Sweep: iam:PassRole on HookRole": _PASS,
+    "Schedule: lambda:InvokeFunction on SweepFunction": _SCHEDULE,
+    "Schedule: sqs:SendMessage on ScheduleDeadLetters": _SCHEDULE,
+}
+
+
+@pytest.fixture(scope="module")
+def found(stack: Stack) -> dict[str, Statement]:
+    """The statements as deployed."""
+    return statements(stack)
+
+
+@pytest.fixture(scope="module")
+def held_by_others(stack: Stack) -> str:
+    """An instance that waits in somebody else's hook."""
+    stack.auto_scaling.put_lifecycle_hook(
+        AutoScalingGroupName="stranger",
+        LifecycleHookName="hold",
+        LifecycleTransition="autoscaling:EC2_INSTANCE_LAUNCHING",
+    )
+    stack.resize("stranger", 1)
+    instance = stack.launched("stranger")
+    stack.reaches("stranger", instance, "Pending:Wait")
+    return instance
+
+
+def test_so_far_no_role_was_refused_anything(stack: Stack, said: list[str]) -> None:
+    """So the roles suffice, as deployed, for all that the tests before have done."""
+    decided = stack.decided()
+    assert {short(each.role) for each in decided} >= {"Hook", "Intake", "Wake", "Sweep"}
+    assert {(short(each.role), each.action) for each in decided if each.decision != "Allow"} == set()
+    assert said == []
+
+
+def test_every_statement_is_accounted_for(found: dict[str, Statement]) -> None:
+    assert sorted([*TOLD, *UNTOLD]) == sorted(found)
+
+
+@pytest.mark.parametrize("name", UNTOLD)
+def test_what_cannot_be_told_is_guarded_by_a_rule_on_the_template(name: str) -> None:
+    _, file, rule = UNTOLD[name]
+    assert f"def {rule}(" in (ROOT / file).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", TOLD)
+def test_without_its_statement_a_role_is_refused(
+    stack: Stack, found: dict[str, Statement], name: str
+) -> None:
+    statement = found[name]
+
+    def is_refused() -> bool:
+        so_far = len(stack.decided())
+        TOLD[name](stack)
+        refused = [each for each in stack.decided(so_far) if each.decision == "Deny"]
+        return any(statement.covers(each) for each in refused)
+
+    with taken_away(stack, statement):
+        until(is_refused, within_s=A_SWEEP_S, every_s=5)  # the sweep has passes in every second minute only
+
+
+@pytest.mark.parametrize("role", ["Wake", "Sweep", "Release"])
+def test_a_role_may_not_act_on_a_group_that_is_not_configured(
+    stack: Stack, found: dict[str, Statement], held_by_others: str, role: str
+) -> None:
+    arn = f"arn:aws:iam::{ACCOUNT}:role/{found[f'{role}: xray:PutTraceSegments on *'].role}"
+    auto_scaling = stack.account.client_as(arn, "autoscaling")
+    named = {"AutoScalingGroupName": "stranger", "LifecycleHookName": "hold", "InstanceId": held_by_others}
+    with pytest.raises(ClientError, match="is not authorized to perform: autoscaling:Complete"):
+        auto_scaling.complete_lifecycle_action(**named, LifecycleActionResult="ABANDON")
+    with pytest.raises(ClientError, match="is not authorized to perform: autoscaling:Record"):
+        auto_scaling.record_lifecycle_action_heartbeat(**named)
+    assert stack.instances("stranger") == {held_by_others: "Pending:Wait"}

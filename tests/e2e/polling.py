@@ -1,0 +1,27 @@
+"""Waiting for what other processes do: asked again and again, until it is so or the deadline has passed."""
+
+from __future__ import annotations
+
+import time
+from threading import Event
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+T = TypeVar("T")
+
+
+class NotInTime(AssertionError):  # noqa: N818 - it reads as what happened
+    """What was waited for did not happen; the text has what was found last."""
+
+
+def until(find: Callable[[], T], *, within_s: float, every_s: float = 0.1) -> T:
+    """The first that `find` finds and that is true. Raises NotInTime."""
+    deadline_s = time.monotonic() + within_s
+    between = Event()
+    while not (found := find()):
+        if time.monotonic() > deadline_s:
+            raise NotInTime(f"not within {within_s:g} s; found last: {found!r}")
+        between.wait(every_s)
+    return found

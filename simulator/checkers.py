@@ -285,7 +285,7 @@ class NeverEarly(Checker):
 class NeverByDefault(Checker):
     """Promise 3, under its precondition: only where a clock ran and Auto Scaling accepted a call in time.
 
-    A default is a violation where nothing had gone wrong with the action since its last heartbeat;
+    A default is a violation where nothing had gone wrong with the action since its last known heartbeat;
     where one thing had, that costs a look and no instance; or where a sweep ran through, without a
     fault, in the last seconds, in which it must call whatever else is due.
     """
@@ -296,7 +296,6 @@ class NeverByDefault(Checker):
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
         self._opened: dict[str, datetime] = {}
-        self._beaten: dict[str, datetime] = {}
         self.defaults = 0  # of recorded actions, excused or not
 
     def stored(
@@ -306,12 +305,6 @@ class NeverByDefault(Checker):
         del spent, invocation
         if before is None:
             self._opened[after.id] = self.scene.clock()
-
-    def called(self, call: Call) -> None:
-        """Auto Scaling took a heartbeat, whether or not anyone was told."""
-        action = self.scene.action_of(call.parameters) if call.operation == _HEARTBEAT else None
-        if action is not None and call.refusal is None:
-            self._beaten[action.id] = call.at
 
     def wait_ended(self, wait: Wait) -> None:
         """Only a timeout that ended a recorded action is our affair."""
@@ -338,7 +331,7 @@ class NeverByDefault(Checker):
         return action if action is not None and action.token is None else None
 
     def _judge(self, action: Action, wait: Wait) -> None:
-        since = max(self._opened[action.id], self._beaten.get(action.id, wait.started_at))
+        since = max(self._opened[action.id], action.beaten_at or wait.started_at)
         met = self.scene.faults.between(action.id, since, wait.expires_at)
         why = self._no_excuse(met, wait)
         if why:
@@ -570,6 +563,11 @@ class Explained(Checker):
         """Whether nobody can know if a Complete of ours was sent, or what its answer was."""
         return any(invocation.faults for invocation in self._completing[action.id])
 
+    def _may_have_lived_on(self, action: Action) -> bool:
+        """Whether a heartbeat may have been applied that the record does not know of."""
+        since = action.beaten_at or action.started_at
+        return bool(self.scene.faults.between(action.id, since, self.scene.clock()))
+
     def _check_outcome(self, action: Action, wait: Wait) -> None:
         ours = action.id in self._accepted
         by_time = wait.ended_by in (EndedBy.HEARTBEAT_TIMEOUT, EndedBy.GLOBAL_TIMEOUT)
@@ -580,7 +578,7 @@ class Explained(Checker):
                 self.broken(f"told as {action.result}; Auto Scaling took {wait.result}", action)
             case Outcome.ENDED_ELSEWHERE if ours and self._accepted[action.id]:
                 self.broken("told as ended elsewhere; our result was accepted", action)
-            case Outcome.DEFAULTED if not by_time:
+            case Outcome.DEFAULTED if not by_time and not self._may_have_lived_on(action):
                 self.broken(f"told as defaulted; it was ended by {wait.ended_by}", action)
             case _:
                 pass

@@ -10,8 +10,11 @@ from hypothesis import strategies as st
 
 from simulator.memory_budget import MemoryAnswers
 from tests.factories import a_policy, an_action, at
+from usher.core import configuration
+from usher.core.conditions.combined import Not
 from usher.core.conditions.probe import Call, Found, Later, Probe, Reply, ReplyKind, Shared
 from usher.core.finding import Finding, Standing
+from usher.core.model import MOST_LINES, Entry
 from usher.probing import MOST_CALLS, Prober
 
 if TYPE_CHECKING:
@@ -371,3 +374,51 @@ def test_equal_calls_are_one_question_whatever_the_order_of_their_parameters(
         stage.probe(Script([replace(shared_by(), parameters=each)], [HOLDS]))
 
     assert len(stage.service.asked) == 1
+
+
+# What others make of it
+
+
+def test_a_probe_needs_no_permission_and_a_second_answer_unless_it_says_so() -> None:
+    probe = Script([a_call()], [HOLDS])
+
+    assert (probe.permissions, probe.takes_two_answers) == ((), True)
+
+
+def test_a_configuration_names_the_conditions_of_all_its_policies() -> None:
+    """Whose permissions the functions are given."""
+    policies = {"a": {"until": [{"ecs": "drained"}]}, "b": {"until": [{"any": [{"instance_status": "ok"}]}]}}
+    parsed = configuration.parse({"version": 1, "policies": policies, "hooks": []})
+
+    assert {leaf.name for leaf in parsed.leaves if isinstance(leaf, Probe)} == {
+        "ecs drained",
+        "instance_status ok",
+    }
+
+
+@pytest.mark.parametrize(("two", "standing"), [(True, Standing.UNKNOWN), (False, Standing.HOLDS)])
+def test_the_opposite_of_a_condition_takes_as_many_answers_as_it_does(two: bool, standing: Standing) -> None:
+    @dataclass
+    class Answered(Script):
+        @property
+        def takes_two_answers(self) -> bool:
+            return two
+
+    once = Finding(
+        condition="script", standing=Standing.PENDING, detail="no", asked_at=at(1), ask_again_at=at(60)
+    )
+
+    said = Not(of=Answered([a_call()], [HOLDS])).verdict(an_action(findings=(once,)), at(10))
+
+    assert said.standing is standing
+
+
+@pytest.mark.parametrize(("event", "is_noted"), [("found", False), ("wait", False), ("complete", True)])
+def test_after_thousands_of_lines_only_what_is_decided_is_noted(event: str, is_noted: bool) -> None:
+    last = Entry(number=MOST_LINES, at=at(1), event="found", detail="one more", last_at=at(1))
+    action = an_action(last_entry=last)
+
+    noted = action.noted(at(2), event, "something new")
+
+    assert (noted is not action) is is_noted
+    assert [entry.number for entry in noted.unsaved] == [MOST_LINES + 1] * is_noted

@@ -287,7 +287,7 @@ def _on_group(
     room = MOST_HOOKS_OF_A_GROUP - len(standing)
     for name in sorted({*wishes, *records}):
         place = _Place(group=group, hook=name, standing=standing.get(name), record=records.get(name))
-        step = place.wanted(wishes[name]) if name in wishes else place.leaving(in_use)
+        step = place.wanted(wishes[name]) if name in wishes else place.leaving(records[name], in_use)
         if isinstance(step, Put) and place.standing is None:
             room -= 1
             if room < 0:
@@ -345,19 +345,17 @@ class _Place:
             return ""
         return "that it stands as it should was not noted"
 
-    def leaving(self, in_use: Collection[Key]) -> Step | None:
+    def leaving(self, record: Enrolled, in_use: Collection[Key]) -> Step | None:
         """The step where no hook of the configuration selects the group for this name any more."""
-        if self.record is None:
-            return None
         if self.standing is None:
             return self._forget("the configuration does not select it any more, and it is gone")
-        if not self.record.may_have_put(self.standing):
-            if self.record.put_at is None:
+        if not record.may_have_put(self.standing):
+            if record.put_at is None:
                 return self._forget("its put was begun, and what stands there now is someone else's")
             return self.conflict("to be removed, but someone else changed it: remove it by hand")
-        if self.record.key in in_use:
+        if record.key in in_use:
             return None
-        return Remove(record=self.record, reason="the configuration does not select it any more")
+        return Remove(record=record, reason="the configuration does not select it any more")
 
     def conflict(self, reason: str) -> Conflict:
         """Nothing to be done by Usher."""

@@ -716,3 +716,10 @@ def test_between_beats_lies_all_of_the_period_but_a_margin(action: Action) -> No
     timeout = action.hook.heartbeat_timeout
     margin = max(timedelta(seconds=10), timeout / 12)
     assert all(after - before >= timeout - margin for before, after in pairwise(beats))
+
+
+def test_after_an_expiry_a_short_hook_is_looked_at_again_within_half_its_period() -> None:
+    """Found by simulation, seed 101: what had expired by the record lived on by a heartbeat just sent."""
+    action = an_action(hook=HALF_A_MINUTE)
+
+    assert decide(action, at(31)).look_again_at == at(46)

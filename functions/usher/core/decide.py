@@ -54,7 +54,7 @@ def decide(action: Action, now: datetime) -> Decision:
     Never asks which event led here: the record, with what was observed folded into it, and the
     time decide alone (promise 6). `look_again_at` is always after `now`.
     """
-    retry_at = deadlines.retry_at(now, action.expires_at)
+    retry_at = _retry_at(action, now)
     if action.phase is Phase.COMPLETING and action.result is not None:
         return Complete(result=action.result, reason=action.reason, look_again_at=retry_at)
     word = _word(action)
@@ -70,6 +70,11 @@ def decide(action: Action, now: datetime) -> Decision:
         return Complete(result=result, reason=reason, look_again_at=retry_at)
     waits_for = "; ".join(said.detail for said in verdicts if said.standing is not Standing.HOLDS)
     return hold(action, f"waits: {waits_for}", now, verdicts)
+
+
+def _retry_at(action: Action, now: datetime) -> datetime:
+    """When to try again. A heartbeat that is sent after the expiry may have restarted the period."""
+    return min(deadlines.retry_at(now, action.expires_at), now + action.hook.heartbeat_timeout / 2)
 
 
 def _word(action: Action) -> tuple[Result, str] | None:
@@ -126,10 +131,10 @@ def hold(
     """Keep the instance: by a heartbeat where one is due, else by waiting for what comes next."""
     if action.move_end is not None:
         reason = f"asks whether the wait goes on: {action.move_end.detail}"
-        return Heartbeat(reason=reason, look_again_at=deadlines.retry_at(now, action.expires_at))
+        return Heartbeat(reason=reason, look_again_at=_retry_at(action, now))
     due = beat_due(action)
     if due is not None and due <= now:
-        return Heartbeat(reason=reason, look_again_at=deadlines.retry_at(now, action.expires_at))
+        return Heartbeat(reason=reason, look_again_at=_retry_at(action, now))
     asked = [
         said.ask_again_at if said.ask_again_at > now else now + _LEAST_WAIT
         for said in verdicts

@@ -195,6 +195,7 @@ class Scenario:
         happening(group)
         if self._faults.hits(Fault.MEDDLED):
             self._meddle(group)
+            self._clock.at(self._clock() + timedelta(minutes=self._random.uniform(5, 60)), self._mend)
         self._next()
 
     def _scale(self, group: Group) -> None:
@@ -294,6 +295,17 @@ class Scenario:
                 self._ask("DeleteAutoScalingGroup", AutoScalingGroupName=group.name, ForceDelete=True)
             case _:
                 pass
+
+    def _mend(self) -> None:
+        """Somebody puts back what others took away."""
+        if self.has_ended:
+            return
+        for hook in self._hooks["hooks"]:
+            group = self._fleet.groups.get(hook["group"])
+            if group is None:
+                self._create(hook["group"])
+            elif hook["name"] not in group.hooks and not group.deleting:
+                self._put_hook(hook)
 
     def _deploy(self) -> None:
         """Another hooks file in the middle; the stack changes the hooks that it names."""

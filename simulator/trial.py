@@ -81,8 +81,8 @@ class Outcome:
     trace: Sequence[str]
     looks: int  # records that a wake-up or a sweep loaded to see whether something is due
     decisions: int  # of these
-    actions: int
-    action_hours: float
+    actions: int  # lifecycle actions of ours that began
+    action_hours: float  # of those that were recorded
     faults: int
     hooks: Mapping[str, int]  # of the actions: how many by each kind of hook
 
@@ -204,13 +204,18 @@ class Trial:
         """Until something is violated, or all is over."""
         self.scenario.begin()
         self._run_until(START + self._lasts)
-        while self.scenario.actions < scenario.LEAST_ACTIONS and not self.scene.violations:
+        longest = START + 4 * self._lasts
+        while self._lacks_actions and self.clock() < longest:
             self._run_until(self.clock() + timedelta(hours=1))
         self._settle()
         if not self.scene.violations:
             for checker in self.checkers:
                 checker.finished()
         return self._outcome()
+
+    @property
+    def _lacks_actions(self) -> bool:
+        return self.scenario.actions < scenario.LEAST_ACTIONS and not self.scene.violations
 
     def _run_until(self, moment: datetime) -> None:
         steps = 0
@@ -261,7 +266,7 @@ class Trial:
             trace=self.trace,
             looks=self.looks,
             decisions=self.telemetry.decisions.total(),
-            actions=len(actions),
+            actions=self.scenario.actions,
             action_hours=hours,
             faults=self.faults.count,
             hooks=kinds,

@@ -12,11 +12,12 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final
 
 from simulator import checkers, deployment
 from simulator.trial import Trial
-from usher import handlers, waking
+from usher import handlers, looks, waking
 from usher.aws import autoscaling, messages
 from usher.core import deadlines, decide
 from usher.core.conditions.signalled import Signalled
@@ -274,7 +275,7 @@ BUGS: Final = (
     ),
     Bug(
         name="calls in observe mode",
-        place=Looks, attribute="_observe", made=lambda _: Looks._do,  # noqa: SLF001 - what it must not do
+        place=looks, attribute="Mode", made=lambda mode: SimpleNamespace(ENFORCE=mode.ENFORCE, OBSERVE=None),
         found_by=checkers.OnlyOurs,
     ),
     Bug(

@@ -368,7 +368,7 @@ def _changed(account: Account, action: Action, change: Change) -> Action:
             look_id=account.machine.new_id(),
         )
         try:
-            _store(account, after, now)
+            _store(account, after)
         except Moved:
             newest = account.records.load(action.id)
         else:
@@ -377,10 +377,10 @@ def _changed(account: Account, action: Action, change: Change) -> Action:
     raise Trouble(f"{_named(action)} changed {TRIES} times meanwhile: try again.")
 
 
-def _store(account: Account, action: Action, now: datetime) -> None:
-    kept = Recorder()
+def _store(account: Account, action: Action) -> None:
+    kept, clock = Recorder(), account.machine.clock
     stored_with_wake_ups(
-        action, now, lambda: account.records.save(action), account.wake_ups(), kept, needs_queue=True
+        action, clock, lambda: account.records.save(action), account.wake_ups(), kept, needs_queue=True
     )
     for what, error in kept.troubles:
         click.echo(f"{what}, so it takes effect within two minutes: {error}", err=True)

@@ -331,7 +331,7 @@ class NeverByDefault(Checker):
         return action if action is not None and action.token is None else None
 
     def _judge(self, action: Action, wait: Wait) -> None:
-        since = max(self._opened[action.id], action.beaten_at or wait.started_at)
+        since = (action.beaten_at or action.first_seen_at) - LONGEST_SKEW
         met = self.scene.faults.between(action.id, since, wait.expires_at)
         why = self._no_excuse(met, wait)
         if why:

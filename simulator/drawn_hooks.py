@@ -54,7 +54,7 @@ def _draw_hook(random: Dice, name: str, group: str, transition: str, policies: D
     if random.chance(0.1):
         hook["limits"] = {
             "complete_per_minute": random.randint(1, 3),
-            "abandon_per_hour": random.randint(1, 5),
+            "abandon_per_hour": random.randint(4, 10),
         }
     return hook
 
@@ -73,7 +73,7 @@ def draw_policy(random: Dice, timeout: timedelta) -> Data:
     wait = min(_LONGEST, timeout * random.choice((0.3, 0.8, 1.5, 3.0, 6.0, 12.0)))
     policy: Data = {"until": _draw_until(random, wait)}
     limit = 100 * timeout
-    if limit > _LONGEST or random.chance(0.85):
+    if limit > _LONGEST or random.chance(0.9):
         policy["give_up_after"] = _written(min(wait * random.uniform(0.5, 2), _LONGEST, limit))
     for key in ("on_success", "on_failure", "on_give_up"):
         if random.chance(0.4):

@@ -127,6 +127,11 @@ class Effects:
         if self.faults.hits(Fault.QUEUE_ANSWER_LOST):
             raise self._unavailable(Fault.QUEUE_ANSWER_LOST, action_id)
 
+    def busy_with(self, action_id: str) -> None:
+        """What cuts the running invocation off from now on is a fault that this action met."""
+        if self.invocation is not None:
+            self.invocation.actions.add(action_id)
+
     def meets(self, fault: str, action_id: str | None = None) -> None:
         """Note a fault that the running invocation meets."""
         if self.invocation is not None:
@@ -173,6 +178,7 @@ class ShakyStore:
 
     def open(self, action: Action, raw: Raw | None) -> Action:
         """See usher.ports.Records."""
+        self._effects.busy_with(action.id)
 
         def do() -> Action:
             known = self._memory.load(action.id)
@@ -187,8 +193,7 @@ class ShakyStore:
         """See usher.ports.Records."""
         action = self._effects.of_store(lambda: self._memory.load(action_id), action_id)
         if action is not None:
-            if self._effects.invocation is not None:
-                self._effects.invocation.actions.add(action_id)
+            self._effects.busy_with(action_id)
             self._watch.read(action, self._effects.invocation)
         return action
 
@@ -201,6 +206,8 @@ class ShakyStore:
         self._change(action, lambda: self._memory.join(action, raw), ())
 
     def _change(self, action: Action, change: Callable[[], None], spent: Sequence[Signal]) -> None:
+        self._effects.busy_with(action.id)
+
         def do() -> None:
             before = self._memory.load(action.id)
             change()

@@ -48,7 +48,7 @@ class Invocation:
     steps: int = 0
     is_over: bool = False
     lines: dict[greenlet, Callable[[], None]] = field(default_factory=dict)  # and what their ends call
-    actions: set[str] = field(default_factory=set)  # which it was sent for, or has loaded
+    actions: set[str] = field(default_factory=set)  # which it was sent for, or has loaded or stored
     sent_for: frozenset[tuple[str, int]] = frozenset()  # actions and versions of its wake-ups
     faults: int = 0  # that it met
 

@@ -51,7 +51,7 @@ LASTS: Final = timedelta(hours=6)
 LONGER: Final = timedelta(hours=18)
 SETTLES_IN: Final = timedelta(hours=8)  # three waits of at most two hours one after the other, and slack
 _SHARE_LONGER: Final = 0.02
-_SHARE_RECONCILING: Final = 0.15  # its passes describe every other minute, and take most of the time
+_SHARE_RECONCILING: Final = 0.1  # its passes describe every other minute, and take most of the time
 _MOST_STEPS: Final = 3_000_000
 
 

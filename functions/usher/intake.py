@@ -140,7 +140,7 @@ class Intake:
             nonlocal stored
             stored = self.store.open(action, raw)
 
-        stored_with_wake_ups(action, now, store, self.wake_ups, self.telemetry)
+        stored_with_wake_ups(action, self.clock, store, self.wake_ups, self.telemetry)
         if stored.id != action.id:
             return stored
         self._tell_lifecycle(action, now)
@@ -164,7 +164,7 @@ class Intake:
             after = replace(after, version=newest.version + 1, look_id=self.new_id())
             join = partial(self.store.join, after, raw)
             try:
-                stored_with_wake_ups(after, now, join, self.wake_ups, self.telemetry, needs_queue=True)
+                stored_with_wake_ups(after, self.clock, join, self.wake_ups, self.telemetry, needs_queue=True)
             except Moved:
                 claimed = self.store.of_token(came.token) if came.token else None
                 if claimed is not None:
@@ -178,7 +178,7 @@ class Intake:
     def _supersede(self, other: Action, by: Action, now: datetime) -> None:
         """The new action is recorded by now, and more than the old one's question: so this may fail."""
         try:
-            self._change(other, partial(_superseded, by=by, now=now), now)
+            self._change(other, partial(_superseded, by=by, now=now))
         except Unavailable as error:
             self.telemetry.trouble(f"action {other.id} was not asked whether it is over", error)
 
@@ -188,7 +188,7 @@ class Intake:
             action = replace(action, received_by=tuple(received_by))
             return action.noted(now, "notified", f"again, by {notice.channel}")
 
-        self._change(action, noted, now, raw)
+        self._change(action, noted, raw)
         self._tell("duplicate", f"a further copy of token {notice.token}")
 
     def _take_test(self, notice: TestNotice) -> None:
@@ -221,21 +221,21 @@ class Intake:
             told = action.noted(now, "outcome", reconcile.in_words(move_end))
             return replace(told, move_end=move_end)
 
-        self._change(action, heard, now)
+        self._change(action, heard)
 
     def _take_instance_end(self, end: InstanceEnd, now: datetime) -> None:
         """Kept for any instance: Auto Scaling may begin to terminate it only minutes later."""
         self.store.keep_instance_end(end.instance_id, end.at)
         for action in self.store.of_instance(end.instance_id):
             if action.is_open:
-                self._change(action, lambda action: _looked_at(action, now), now)
+                self._change(action, lambda action: _looked_at(action, now))
         self._tell("outcome", end.detail)
 
     def _take_command_end(self, end: CommandEnd, now: datetime) -> None:
         """A hint, believed in nothing: the conditions that follow the command ask at once."""
         for action in self.store.of_instance(end.instance_id):
             if action.is_open and hearing.follows(action, end.command_id):
-                self._change(action, partial(_asks_at_once, command_id=end.command_id, now=now), now)
+                self._change(action, partial(_asks_at_once, command_id=end.command_id, now=now))
         self._tell("outcome", end.detail)
 
     def _take_signal(self, signal: Signal, now: datetime) -> None:
@@ -247,12 +247,10 @@ class Intake:
             actions = [of_token] if of_token else []
         for action in actions:
             if action.is_open and hearing.fits(signal, action, now):
-                self._change(action, lambda action: _looked_at(action, now), now)
+                self._change(action, lambda action: _looked_at(action, now))
         self._tell("signal")
 
-    def _change(
-        self, action: Action, changed: Callable[[Action], Action], now: datetime, raw: Raw | None = None
-    ) -> None:
+    def _change(self, action: Action, changed: Callable[[Action], Action], raw: Raw | None = None) -> None:
         """Store a change to an action, on top of whatever is newest; no change is no store."""
         newest: Action | None = action
         for _ in range(TRIES):
@@ -263,18 +261,13 @@ class Intake:
                 return
             after = replace(after, version=newest.version + 1, look_id=self.new_id())
             try:
-                self._save(after, raw, now)
+                save = partial(self.store.save, after, raw=raw)
+                stored_with_wake_ups(after, self.clock, save, self.wake_ups, self.telemetry, needs_queue=True)
             except Moved:
                 newest = self.store.load(action.id)
             else:
                 return
         raise Unavailable(f"action {action.id} changed {TRIES} times while a notice was stored on it")
-
-    def _save(self, action: Action, raw: Raw | None, now: datetime) -> None:
-        def store() -> None:
-            self.store.save(action, raw=raw)
-
-        stored_with_wake_ups(action, now, store, self.wake_ups, self.telemetry, needs_queue=True)
 
 
 def _was_abandoned(action: Action) -> bool:

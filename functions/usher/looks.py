@@ -41,6 +41,7 @@ _SOON: Final = timedelta(seconds=2)
 _UNKNOWN_PATIENCE: Final = timedelta(hours=1)  # how long it is asked how an action ended
 _PAUSED: Final = timedelta(seconds=60)
 _LONGEST_PROBING: Final = timedelta(seconds=20)
+_CLOCKS_DIFFER: Final = timedelta(seconds=5)  # AWS's and ours; and events may tell whole seconds
 _HOUR: Final = timedelta(hours=1)
 _MINUTE: Final = timedelta(minutes=1)
 _COUNTED: Final = {
@@ -264,7 +265,7 @@ class Looks:
         def save() -> None:
             self.store.save(action, spent=spent)
 
-        stored_with_wake_ups(action, now, save, self.wake_ups, self.telemetry)
+        stored_with_wake_ups(action, self.clock, save, self.wake_ups, self.telemetry)
         if not action.is_open:
             self.turns.ended(action, now)
         return replace(action, unsaved=())
@@ -451,11 +452,13 @@ def _asked_later(probe: Probe, before: Finding | None, now: datetime, later: Lat
 def _ended(action: Action, now: datetime) -> Action:
     """The action closed because it is not active any more: by our call, someone else, or AWS.
 
-    A Complete of ours explains it that was sent in time and never denied (the answer was lost).
+    A Complete of ours explains it that was sent in time and never denied (the answer was lost),
+    unless Auto Scaling said that all was over before.
     """
     sent_at = action.complete_sent_at
     end = action.move_end
-    if sent_at is not None and sent_at < action.expires_at:
+    was_over = sent_at is not None and end is not None and end.ended_at < sent_at - _CLOCKS_DIFFER
+    if sent_at is not None and sent_at < action.expires_at and not was_over:
         reason = f"{action.reason} (by an earlier call of ours, whose answer was lost)"
         return _closed(action, Outcome.COMPLETED, reason, now)
     if end is not None and end.ended_at < action.expires_at:

@@ -207,7 +207,7 @@ class Reconcile:
             after = replace(after, version=newest.version + 1, look_id=self.new_id())
             try:
                 save = partial(self.store.save, after)
-                stored_with_wake_ups(after, self.clock(), save, self.wake_ups, self.telemetry)
+                stored_with_wake_ups(after, self.clock, save, self.wake_ups, self.telemetry)
             except Moved:
                 newest = self.store.load(action.id)
             else:
@@ -325,7 +325,7 @@ class Reconcile:
         def store() -> None:
             self.store.open(action, None)
 
-        stored_with_wake_ups(action, self.clock(), store, self.wake_ups, self.telemetry)
+        stored_with_wake_ups(action, self.clock, store, self.wake_ups, self.telemetry)
         self.telemetry.decided(action, "adopt", f"{one.member.state} without a record")
         self.telemetry.count("ActionsOpened")
         self.telemetry.count("Adopted")

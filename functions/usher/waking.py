@@ -21,7 +21,7 @@ _LEAST_APART: Final = timedelta(seconds=1)
 
 def stored_with_wake_ups(
     action: Action,
-    now: datetime,
+    clock: Callable[[], datetime],
     store: Callable[[], None],
     wake_ups: WakeUps,
     telemetry: Telemetry,
@@ -32,15 +32,19 @@ def stored_with_wake_ups(
 
     A wake-up is sent before the store, so that a crash between the two leaves one wake-up too many
     rather than a record that nothing wakes. Only one that is due at once is sent after it: before,
-    it could arrive to find nothing stored. A queue that takes none stops no look; but a store that
+    it could arrive to find nothing stored. A slow queue makes none come late: each delay is reckoned
+    when it is sent. A queue that takes none stops no look; but a store that
     only moves the version on `needs_queue`, or it would void the wake-ups there are (Unavailable).
     """
-    delays = [at - now for at in wake_up_times(action, now)]
-    for delay in delays:
+    is_due = False
+    for at in wake_up_times(action, clock()):
+        delay = at - clock()
         if delay > timedelta(0):
             send(wake_ups, telemetry, action.id, action.stamp, delay, needs_queue=needs_queue)
+        else:
+            is_due = True
     store()
-    if timedelta(0) in delays:
+    if is_due:
         send(wake_ups, telemetry, action.id, action.stamp, timedelta(0))
 
 

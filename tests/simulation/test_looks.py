@@ -13,7 +13,7 @@ from simulator.memory_budget import MemoryAnswers, MemoryBudget, MemoryLimits
 from simulator.memory_store import MemoryStore
 from simulator.no_aws import NoCalls
 from simulator.recorder import Recorder
-from tests.factories import a_policy, a_signal, an_action, at, hook_terms
+from tests.factories import a_move_end, a_policy, a_signal, an_action, at, hook_terms
 from usher.core.model import Action, Outcome, Phase, Result
 from usher.looks import Looks
 from usher.ports import Answer, AnswerKind, Raw, Unavailable
@@ -171,6 +171,22 @@ def test_no_active_action_after_an_unanswered_completion_means_that_it_was_ours(
     closed = scene.look()
     assert (closed.outcome, closed.result) == (Outcome.COMPLETED, Result.CONTINUE)
     assert "whose answer was lost" in closed.reason
+
+
+@pytest.mark.parametrize(
+    ("ended_s", "outcome"),
+    [
+        pytest.param(4.999, Outcome.ENDED_ELSEWHERE, id="over before it was sent"),
+        pytest.param(5, Outcome.COMPLETED, id="at the same time, as far as clocks can tell"),
+    ],
+)
+def test_an_unanswered_completion_did_not_end_what_was_over_before(ended_s: float, outcome: Outcome) -> None:
+    """Seed 3800: two looks at once asked for what a parallel hook had ended, and took each other's word."""
+    over = a_move_end(ended_at=at(ended_s))
+    scene = Scene(an_action(policy=AT_ONCE, move_end=over), UNANSWERED, GONE, waits=False, now_s=10)
+    scene.look()
+    scene.now = at(90)
+    assert scene.look().outcome is outcome
 
 
 @pytest.mark.parametrize("answer", [BUSY, UNREACHED, REFUSED], ids=lambda answer: answer.kind)

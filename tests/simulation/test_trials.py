@@ -35,6 +35,9 @@ def test_no_promise_is_broken_whatever_goes_wrong(first: int) -> None:
     [
         pytest.param(22, id="looks at one version in parallel each left wake-ups for the next"),
         pytest.param(36, id="a denied result that met a newer record was told as completed"),
+        pytest.param(3800, id="two looks at once took each other's result for the one that ended it"),
+        pytest.param(4149, id="a wake-up that a slow queue delayed came after the expiry"),
+        pytest.param(1391, id="a cut of intake after it stored an action was no fault that the action met"),
     ],
 )
 def test_what_a_seed_found_stays_mended(seed: int) -> None:

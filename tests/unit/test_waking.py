@@ -41,7 +41,7 @@ class _World:
 
 
 def after_storing(action: Action, world: _World) -> list[str]:
-    stored_with_wake_ups(action, at(0), world.store, world, world)
+    stored_with_wake_ups(action, lambda: at(0), world.store, world, world)
     return world.happened
 
 
@@ -115,7 +115,7 @@ def test_a_store_that_raises_leaves_of_the_wake_ups(action: Action, expected: li
         raise Moved
 
     with pytest.raises(Moved):
-        stored_with_wake_ups(action, at(0), store, world, world)
+        stored_with_wake_ups(action, lambda: at(0), store, world, world)
     assert world.happened == expected
 
 
@@ -133,3 +133,20 @@ def test_a_queue_that_is_down_is_told_and_stops_nothing(action: Action, expected
     happened = after_storing(action, _World(queue_is_down=True))
 
     assert happened == [told.get(word, word) for word in expected]
+
+
+def test_a_slow_queue_makes_no_wake_up_come_late() -> None:
+    """Seed 4149: the second of two was sent 8 s late, and came after the expiry."""
+    world, moments = _World(), iter([at(0), at(0), at(8)])
+
+    stored_with_wake_ups(due_in(20, timeout=30), lambda: next(moments), world.store, world, world)
+
+    assert world.happened == ["action-1 version 7 in 20 s", "action-1 version 7 in 17 s", "stored"]
+
+
+def test_what_a_slow_queue_makes_due_is_sent_after_the_store() -> None:
+    world, moments = _World(), iter([at(0), at(0), at(25)])
+
+    stored_with_wake_ups(due_in(20, timeout=30), lambda: next(moments), world.store, world, world)
+
+    assert world.happened == ["action-1 version 7 in 20 s", "stored", "action-1 version 7 in 0 s"]

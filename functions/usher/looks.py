@@ -39,6 +39,8 @@ TRIES: Final = 4
 YOUNG: Final = timedelta(seconds=15)  # until then "No active" may mean: not visible yet
 _SOON: Final = timedelta(seconds=2)
 _UNKNOWN_PATIENCE: Final = timedelta(hours=1)  # how long it is asked how an action ended
+_CALL_TAKES: Final = timedelta(seconds=15)  # at most, until its answer is stored: after that it is lost
+_MOST_SENT: Final = 8  # of one action's results without an answer; the first of them tell the most
 _PAUSED: Final = timedelta(seconds=60)
 _LONGEST_PROBING: Final = timedelta(seconds=20)
 _CLOCKS_DIFFER: Final = timedelta(seconds=5)  # AWS's and ours; and events may tell whole seconds
@@ -279,7 +281,6 @@ class Looks:
         held: datetime | None,
     ) -> None:
         """Store the result first, so that every retry sends the same one (promise 1)."""
-        maybe_sent_at = action.complete_sent_at
         if action.phase is Phase.OPEN:
             action = action.noted(now, "complete", f"{decision.result}: {decision.reason}")
         action = replace(
@@ -288,8 +289,7 @@ class Looks:
             result=decision.result,
             reason=decision.reason,
             look_at=decision.look_again_at,
-            complete_sent_at=maybe_sent_at or now,
-            complete_sent_in=action.version + 1,
+            completes_sent=(*action.completes_sent, now)[:_MOST_SENT],
         )
         action = self._store_turn(action, held, now, spent)
         answer = self.auto_scaling.complete(action, decision.result)
@@ -298,13 +298,13 @@ class Looks:
             if answer.kind is AnswerKind.ACCEPTED:
                 return _closed(action, Outcome.COMPLETED, action.reason, now)
             if answer.kind is not AnswerKind.UNANSWERED:
-                action = replace(action, complete_sent_at=maybe_sent_at)
+                action = denied(action)
             return self._after_failure(action, answer, now)
 
         def denied(newer: Action) -> Action:
-            """Whatever others noted meanwhile: this call was not applied, and if it was the last none was."""
-            last = newer.complete_sent_in == action.complete_sent_in
-            return replace(newer, complete_sent_at=maybe_sent_at) if last else newer
+            """Whatever others noted meanwhile: this call was not applied."""
+            others = tuple(sent_at for sent_at in newer.completes_sent if sent_at != now)
+            return replace(newer, completes_sent=others)
 
         self._settle(action, f"CompleteLifecycleAction {decision.result}", answer, settled, denied)
 
@@ -393,6 +393,9 @@ class Looks:
         """The action after a call that was not accepted: tried again, or ended."""
         look_at = deadlines.retry_at(now, action.expires_at)
         if answer.kind is AnswerKind.NO_ACTIVE_ACTION:
+            known_at = max(action.completes_sent, default=now - _CALL_TAKES) + _CALL_TAKES
+            if now < known_at:
+                return replace(action, look_at=known_at)
             if not self._may_be_invisible_yet(action, now):
                 return _ended(action, now)
             look_at = now + _SOON
@@ -455,10 +458,9 @@ def _ended(action: Action, now: datetime) -> Action:
     A Complete of ours explains it that was sent in time and never denied (the answer was lost),
     unless Auto Scaling said that all was over before.
     """
-    sent_at = action.complete_sent_at
     end = action.move_end
-    was_over = sent_at is not None and end is not None and end.ended_at < sent_at - _CLOCKS_DIFFER
-    if sent_at is not None and sent_at < action.expires_at and not was_over:
+    over_at = min(action.expires_at, end.ended_at + _CLOCKS_DIFFER) if end else action.expires_at
+    if any(sent_at < over_at for sent_at in action.completes_sent):
         reason = f"{action.reason} (by an earlier call of ours, whose answer was lost)"
         return _closed(action, Outcome.COMPLETED, reason, now)
     if end is not None and end.ended_at < action.expires_at:

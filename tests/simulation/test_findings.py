@@ -90,7 +90,7 @@ def test_a_heartbeat_that_a_completion_of_ours_overtook_does_not_close_it_as_end
 
     scene.during_call = a_signal_comes
     scene.look()
-    scene.now = at(28)
+    scene.now = at(36)
     closed = scene.look()
     assert (closed.outcome, closed.result) == (Outcome.COMPLETED, Result.CONTINUE)
 
@@ -100,19 +100,37 @@ def test_a_completion_that_its_own_retry_overtook_is_completed() -> None:
     scene = Scene(short(policy=AT_ONCE), GONE, GONE, waits=False, now_s=1)
     scene.during_call = cut_after_the_call(scene, at_s=9)
     scene.look()
-    scene.now = at(28)
+    scene.now = at(36)
     closed = scene.look()
     assert (closed.outcome, closed.result) == (Outcome.COMPLETED, Result.CONTINUE)
 
 
 def test_what_a_denied_completion_answers_does_not_undo_a_later_one_that_may_have_been_applied() -> None:
-    """Promise 7: looks.py, _complete sets complete_sent_at back under the feet of another look."""
+    """Promise 7: looks.py, _complete takes a call back under the feet of another look."""
     scene = Scene(short(policy=AT_ONCE), BUSY, GONE, waits=False, now_s=1)
     scene.during_call = cut_after_the_call(scene, at_s=9)
     scene.look()
-    scene.now = at(28)
+    scene.now = at(36)
     closed = scene.look()
     assert (closed.outcome, closed.result) == (Outcome.COMPLETED, Result.CONTINUE)
+
+
+def test_of_two_looks_at_once_neither_takes_the_others_denied_result_for_the_end() -> None:
+    """Seeds 6759, 6924, 7497: the second look was denied while the first one's answer was on its way."""
+    scene = Scene(an_action(policy=AT_ONCE), *[GONE] * 4, waits=False, now_s=20)
+
+    def another_look() -> None:
+        scene.during_call = lambda: None
+        nudge(scene, at(20))
+        scene.now = at(21)
+        scene.look()
+
+    scene.during_call = another_look
+    scene.look()
+    while scene.action.look_at is not None:
+        scene.now = scene.action.look_at
+        scene.look()
+    assert (scene.action.outcome, scene.action.result) == (Outcome.ENDED_ELSEWHERE, None)
 
 
 def test_what_someone_else_ended_in_time_is_not_called_defaulted_because_another_hook_still_waits() -> None:
@@ -139,7 +157,7 @@ def test_a_completion_whose_fate_is_unknown_is_not_called_defaulted_before_auto_
         policy=AT_ONCE,
         phase=Phase.COMPLETING,
         result=Result.CONTINUE,
-        complete_sent_at=at(2990),
+        completes_sent=(at(2990),),
         beaten_at=at(2980),
         heartbeats=99,
     )

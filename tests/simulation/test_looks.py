@@ -176,8 +176,8 @@ def test_no_active_action_after_an_unanswered_completion_means_that_it_was_ours(
 @pytest.mark.parametrize(
     ("ended_s", "outcome"),
     [
-        pytest.param(4.999, Outcome.ENDED_ELSEWHERE, id="over before it was sent"),
-        pytest.param(5, Outcome.COMPLETED, id="at the same time, as far as clocks can tell"),
+        pytest.param(5, Outcome.ENDED_ELSEWHERE, id="over before it was sent"),
+        pytest.param(5.001, Outcome.COMPLETED, id="at the same time, as far as clocks can tell"),
     ],
 )
 def test_an_unanswered_completion_did_not_end_what_was_over_before(ended_s: float, outcome: Outcome) -> None:

@@ -32,7 +32,6 @@ CLOSED = {"phase": Phase.CLOSED, "look_at": None, "outcome": Outcome.COMPLETED}
                 "look_at",
                 "closed_at",
                 "beaten_at",
-                "complete_sent_at",
                 "progress_at",
             )
         ),

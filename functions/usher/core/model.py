@@ -153,7 +153,6 @@ _MOMENTS: Final = (
     "look_at",
     "closed_at",
     "beaten_at",
-    "complete_sent_at",
     "progress_at",
     "call_at",
     "instance_ended_at",
@@ -189,8 +188,7 @@ class Action:
     closed_at: datetime | None = None
     heartbeats: int = 0
     beaten_at: datetime | None = None  # just before the last accepted heartbeat was sent
-    complete_sent_at: datetime | None = None  # a Complete of ours that nothing proves to have failed
-    complete_sent_in: int = 0  # the version that was stored before the last one was sent
+    completes_sent: tuple[datetime, ...] = ()  # of our Completes those that nothing proves to have failed
     received_by: tuple[str, ...] = ()
     signals: tuple[Signal, ...] = ()  # the last of each name that counted for this action
     progress_at: datetime | None = None  # the last signal of progress, or of something done
@@ -210,6 +208,8 @@ class Action:
     def __post_init__(self) -> None:
         for field in _MOMENTS:
             require_aware(field, getattr(self, field))
+        for sent_at in self.completes_sent:
+            require_aware("completes_sent", sent_at)
         if (self.phase is Phase.CLOSED) != (self.look_at is None):
             raise ValueError(f"look_at is absent exactly when closed, got {self.phase} and {self.look_at}")
         if self.phase is Phase.COMPLETING and self.result is None:

@@ -557,7 +557,7 @@ class Explained(Checker):
 
     def _had_time(self, action: Action, at: datetime) -> bool:
         """What others closed while an answer was on its way is told without it."""
-        return action.closed_at is None or at < action.closed_at - timedelta(seconds=1)
+        return action.closed_at is None or at < action.closed_at - timedelta(seconds=1) - LONGEST_SKEW
 
     def _may_have_ended_it(self, action: Action) -> bool:
         """Whether nobody can know if a Complete of ours was sent, or what its answer was."""

@@ -12,6 +12,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from hashlib import sha256
 from typing import TYPE_CHECKING, Final, assert_never
 
 from usher.core import reconcile
@@ -296,7 +297,8 @@ class Reconcile:
         """A heartbeat by instance and hook tells whether there is an action, and holds it."""
         one = candidate.unknown
         activity = one.activity.id if one.activity else self.new_id()
-        action_id = f"adopted-{activity}-{one.hook.name}"  # so that two passes adopt it once
+        hook = sha256(one.hook.name.encode()).hexdigest()[:12]  # a name may be longer than an id
+        action_id = f"adopted-{activity}-{hook}"  # so that two passes adopt it once
         now = turn()
         action = reconcile.adopted(one, candidate.timeout, action_id, now)
         if self.store.evidence(action).paused is not None:

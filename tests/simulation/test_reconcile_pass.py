@@ -21,7 +21,7 @@ from simulator.waits import EndedBy
 from tests.factories import at
 from usher import handlers
 from usher.aws.autoscaling import AutoScalingApi
-from usher.aws.queues import delay_s
+from usher.aws.queues import delay_s, wake_up_body
 from usher.aws.waiting import WaitingApi
 from usher.core import configuration
 from usher.core.conditions.probe import Reply, ReplyKind
@@ -183,7 +183,9 @@ class Scene:
     def send(self, action_id: str, version: int, delay: timedelta) -> None:
         """As usher.ports.WakeUps."""
         moment = self.clock() + timedelta(seconds=delay_s(delay))
-        self.clock.at(moment, lambda: self.looks.look(action_id, version))
+        record = {"messageId": "m", "eventSource": "aws:sqs", "body": wake_up_body(action_id, version)}
+        wake = handlers.wake_handler(self.looks, self)
+        self.clock.at(moment, lambda: wake({"Records": [record]}, None))
 
     def put(self, body: str, reason: str) -> None:
         """As usher.ports.DeadLetters."""
@@ -328,6 +330,16 @@ def test_a_lost_launch_is_adopted_with_the_start_of_its_activity_and_held() -> N
     scene.run(1)
     assert (wait.ended_by, wait.result) == (EndedBy.CALL, "CONTINUE")
     assert scene.action().outcome is Outcome.COMPLETED
+
+
+def test_a_hook_of_the_longest_name_is_adopted_and_its_wake_ups_are_taken() -> None:
+    named = a_hook(name="h" * 255)
+    scene = Scene(named)
+    scene.create("web", named)
+    scene.drops = all_lost
+    scene.run(60)
+    assert scene.action().token is None
+    assert [wait.is_open for wait in scene.waits()] == [True]
 
 
 def test_what_is_younger_than_a_minute_is_left_to_its_notification() -> None:

@@ -416,12 +416,12 @@ WARNED = [
         id="a condition twice, once in an any",
     ),
     pytest.param(
-        hooks_text(A, p="{until: [{not: {function: f}}, {function: f, then: {function: f}}]}"),
+        hooks_text(A, p="{until: [{not: {function: f}}, {function: f, then: {signal: x}}, {function: f}]}"),
         ["3: warning: p has function f to say done, asked every 30s already"] * 2,
-        id="a condition three times, in a not and in a then",
+        id="a condition three times, in a not and before a then",
     ),
     pytest.param(
-        hooks_text(LETS_GO, p="{until: [{command: {document: run}, then: {command: {document: run}}}]}"),
+        hooks_text(LETS_GO, p="{until: [{command: {document: run}}, {command: {document: run}}]}"),
         ["3: warning: p has command run to succeed within 10m already, and runs it once"],
         id="a command twice",
     ),

@@ -97,6 +97,7 @@ def rows(*table: tuple[Any, ...]) -> list[Any]:
 HOOK_NAME = "must be 1 to 255 of A-Z a-z 0-9 - _ /"
 POLICY_NAME = SIGNAL_NAME = "must be a name of 1 to 64 of A-Z a-z 0-9 . _ -"
 WAIT = "must be a duration from 1s to 48h, such as 90s or 1h30m"
+STANDS_TWICE = "must not have a condition under `then` that stands in the policy once more"
 TIMEOUT = "must be a duration from 30s to 2h, such as 90s or 1h30m"
 LIMIT = "must be a whole number from 1 to 1000"
 GROUP = "must be a name or glob of 1 to 255 characters without a colon"
@@ -192,6 +193,21 @@ REFUSED = rows(
     ("hooks[0].heartbeat_timeout", "29s", TIMEOUT),
     ("hooks[0].heartbeat_timeout", "2h1s", TIMEOUT),
     ("hooks[0].heartbeat_timeout", 300, TIMEOUT),
+    (
+        "policies.go.until",
+        [{"instance_status": "ok", "then": [{"function": "warm"}, {"instance_status": "ok"}]}],
+        STANDS_TWICE,
+    ),
+    (
+        "policies.go.until",
+        [{"instance_status": "ok"}, {"function": "warm", "then": {"instance_status": "ok"}}],
+        STANDS_TWICE,
+    ),
+    (
+        "policies.go.until",
+        [{"any": [{"function": "f"}, {"signal": "x"}]}, {"signal": "x", "then": {"function": "f"}}],
+        STANDS_TWICE,
+    ),
     ("hooks[0].heartbeat_timeout", None, TIMEOUT),
     ("hooks[0].default_result", "no", RESULT),
     ("hooks[0].notify", "SQS", "must be one of sqs, sns, eventbridge, lambda"),
@@ -780,3 +796,8 @@ def _places(value: object, path: tuple[Any, ...]) -> list[tuple[Any, ...]]:
         inner = list(enumerate(value))
     deeper = [place for step, found in inner for place in _places(found, (*path, step))]
     return [path, *deeper] if path else deeper
+
+
+def test_a_record_may_have_a_policy_that_a_file_may_not_have_any_more() -> None:
+    again = [{"instance_status": "ok", "then": [{"function": "warm"}, {"instance_status": "ok"}]}]
+    assert len(configuration.parse_policy("go", json.dumps({"until": again})).leaves) == 3

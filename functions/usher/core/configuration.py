@@ -10,6 +10,8 @@ from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from usher.core import conditions, deadlines, span
+from usher.core.conditions.combined import Then
+from usher.core.conditions.probe import Probe
 from usher.core.field import Field, Problem, Refused, attempt
 from usher.core.model import Limits, Result, Transition
 from usher.core.policy import (
@@ -126,7 +128,21 @@ def _version(field: Field) -> None:
 
 
 def _policies(field: Field) -> dict[str, Policy | None]:
-    return {name: attempt(partial(_policy, name), member, None) for name, member in field.members().items()}
+    return {
+        name: attempt(partial(_new_policy, name), member, None) for name, member in field.members().items()
+    }
+
+
+def _new_policy(name: str, field: Field) -> Policy:
+    """A policy of a file. What is refused here only, records of earlier releases may have."""
+    policy = _policy(name, field)
+    later = {stage for each in policy.until if isinstance(each, Then) for stage in each.stages[1:]}
+    if any(policy.leaves.count(stage) > 1 for stage in later if isinstance(stage, Probe)):
+        raise field.members()["until"].refuse(
+            "must not have a condition under `then` that stands in the policy once more: "
+            "asked there, it would count as asked in its turn"
+        )
+    return policy
 
 
 def _policy(name: str, field: Field) -> Policy:

@@ -12,7 +12,7 @@ from usher.core.decide import Complete, Heartbeat, Wait, beat_due, decide, given
 from usher.core.finding import Finding, Standing
 from usher.core.model import Outcome, Phase, Result
 from usher.core.policy import Mode
-from usher.ports import AnswerKind, Moved
+from usher.ports import AnswerKind, Moved, Unavailable
 from usher.turns import Turns
 from usher.waking import stored_with_wake_ups
 
@@ -231,11 +231,21 @@ class Looks:
         for most, within, what in asked:
             if most is None:
                 continue
-            again_at = self.limits.grant(f"{of_hook}: {what}", action.id, most, within, now)
+            again_at = self._granted(f"{of_hook}: {what}", action, most, within, now)
             if again_at is not None:
                 reason = f"held by the limit of {most} {what}; wants {decision.result}: {decision.reason}"
                 return self._held_by_limit(action, decision, reason, again_at, now)
         return decision
+
+    def _granted(
+        self, limit: str, action: Action, most: int, within: timedelta, now: datetime
+    ) -> datetime | None:
+        """When to ask again; None: granted. A count that is not to be had is a reason to wait, not to fail."""
+        try:
+            return self.limits.grant(limit, action.id, most, within, now)
+        except Unavailable as error:
+            self.telemetry.trouble(f"nobody counted a result of {limit}", error)
+            return now + _SOON
 
     def _held_by_limit(
         self, action: Action, decision: Complete, reason: str, again_at: datetime, now: datetime
@@ -321,8 +331,7 @@ class Looks:
         action = self._store_turn(replace(action, look_at=decision.look_again_at), held, now, spent)
         sent_at = self.clock()
         answer = self.auto_scaling.heartbeat(action)
-        if answer.kind is AnswerKind.ACCEPTED:
-            self.telemetry.count("SecondsToExpiry", (action.expires_at - sent_at).total_seconds())
+        was_left = action.expires_at - sent_at
 
         def settled(action: Action, now: datetime) -> Action:
             if answer.kind is not AnswerKind.ACCEPTED:
@@ -334,6 +343,8 @@ class Looks:
             return replace(action, look_at=decision.look_again_at if isinstance(decision, Wait) else now)
 
         self._settle(action, "RecordLifecycleActionHeartbeat", answer, settled)
+        if answer.kind is AnswerKind.ACCEPTED:
+            self.telemetry.count("SecondsToExpiry", was_left.total_seconds())
 
     def _settle(
         self,
@@ -351,7 +362,7 @@ class Looks:
         """
         now = self.clock()
         if answer.kind is AnswerKind.BUSY:
-            self.budget.throttled(now)
+            self.turns.throttled(now)
         action = replace(action, call_at=None)
         after = settled(_answered(action, call, answer, now), now)
         for _ in range(TRIES):

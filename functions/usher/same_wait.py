@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from usher.ports import Answer, AnswerKind, CallRefused, TryLater
+from usher.ports import Answer, AnswerKind, CallRefused, TryLater, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,7 +52,8 @@ class SameWait:
             return None
         now = self.clock()
         # The action's own turn is taken, and must not be lost for want of this one; it is only counted.
-        self.budget.book(now, now, now + _COUNTED_WITHIN, now)
+        with suppress(Unavailable):
+            self.budget.book(now, now, now + _COUNTED_WITHIN, now)
         try:
             is_over = self._is_over(action)
         except TryLater as busy:

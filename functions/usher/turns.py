@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from usher.core import deadlines
 from usher.core.model import Phase
 from usher.core.policy import Mode
+from usher.ports import Unavailable
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -27,7 +28,7 @@ _AT_RISK: Final = timedelta(seconds=10)  # so near to the expiry a call goes out
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Turns:
-    """The shared budget, as a look uses it."""
+    """The shared budget, as a look uses it. A budget that does not answer stops no look."""
 
     budget: Budget
     telemetry: Telemetry
@@ -39,7 +40,7 @@ class Turns:
             return action
         best = deadlines.beat_at_best(action.expires_at, action.hook.heartbeat_timeout, now)
         last = max(best, deadlines.last_beat_at(action.expires_at, action.hook.heartbeat_timeout, now))
-        second = self.budget.book(now, best, last, now)
+        second = self._book(now, best, last, now)
         if second is None:
             self.telemetry.count("OverBudget")
         return replace(action, call_at=second)
@@ -62,21 +63,43 @@ class Turns:
     def _next(self, action: Action, now: datetime, *, completes: bool) -> datetime | None:
         last = max(now, deadlines.last_beat_at(action.expires_at, action.hook.heartbeat_timeout, now))
         if completes:
-            return self.budget.book(now, now, min(last, action.call_at or last), now)
-        at_once = self.budget.book(now, now, now, now)
+            return self._book(now, now, min(last, action.call_at or last), now)
+        at_once = self._book(now, now, now, now)
         best = deadlines.beat_at_best(action.expires_at, action.hook.heartbeat_timeout, now)
-        return at_once or self.budget.book(now, best, max(best, last), now)
+        return at_once or self._book(now, best, max(best, last), now)
 
     def may_describe(self, now: datetime) -> bool:
         """Whether there is room for one call just now that may as well be left out."""
-        return self.budget.book(now, now, now, now) is not None
+        return self._book(now, now, now, now) is not None
 
     def dropped(self, second: datetime | None, now: datetime, *, kept: datetime | None = None) -> None:
         """Give back a second in whose place another one is stored."""
         if second is not None and second != kept and second > now - _SECOND:
-            self.budget.give_back(second)
+            self._give_back(second)
 
     def ended(self, action: Action, now: datetime) -> None:
         """Give back the second of an action that needs none any more."""
         if action.call_at is not None and action.call_at > now:
-            self.budget.give_back(action.call_at)
+            self._give_back(action.call_at)
+
+    def throttled(self, now: datetime) -> None:
+        """Auto Scaling turned a call away."""
+        try:
+            self.budget.throttled(now)
+        except Unavailable as error:
+            self.telemetry.trouble("the pace was not lowered", error)
+
+    def _book(self, first: datetime, best: datetime, last: datetime, now: datetime) -> datetime | None:
+        """Where nobody can say whether there is room there is none; what cannot wait goes out all the same."""
+        try:
+            return self.budget.book(first, best, last, now)
+        except Unavailable as error:
+            self.telemetry.trouble("no call was booked", error)
+            return None
+
+    def _give_back(self, second: datetime) -> None:
+        """What is not given back is a call less in its second."""
+        try:
+            self.budget.give_back(second)
+        except Unavailable as error:
+            self.telemetry.trouble("a booked second was not given back", error)

@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from simulator.memory_budget import MemoryLimits
 from tests.factories import a_policy, an_action, at, hook_terms
-from tests.simulation.test_looks import ACCEPTED, BUSY, GONE, Scene
+from tests.simulation.test_looks import ACCEPTED, BUSY, GONE, Scene, short
 from usher.core.conditions.probe import Call, Found, Probe, Reply, ReplyKind
 from usher.core.finding import Standing
-from usher.core.model import Limits, Outcome, Phase, Result, Word
+from usher.core.model import Entry, Limits, Outcome, Phase, Result, Word
 from usher.core.policy import Mode
+from usher.ports import Unavailable
+from usher.same_wait import SameWait
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -413,3 +416,81 @@ def test_a_denied_result_is_not_told_as_ours_because_somebody_noted_something_me
     closed = scene.look()
 
     assert (closed.outcome, closed.result) == (Outcome.ENDED_ELSEWHERE, None)
+
+
+# The table that counts calls and results does not answer
+
+
+@dataclass
+class Down:
+    """A budget and limits that nobody can reach."""
+
+    def book(self, first: datetime, best: datetime, last: datetime, now: datetime) -> datetime | None:
+        raise Unavailable(f"{first} {best} {last} {now}")
+
+    def give_back(self, booked: datetime) -> None:
+        raise Unavailable(str(booked))
+
+    def throttled(self, now: datetime) -> None:
+        raise Unavailable(str(now))
+
+    def grant(
+        self, limit: str, action_id: str, most: int, within: timedelta, now: datetime
+    ) -> datetime | None:
+        raise Unavailable(f"{limit} {action_id} {most} {within} {now}")
+
+
+def without_counts(scene: Scene) -> Scene:
+    scene.looks = replace(scene.looks, budget=Down(), limits=Down())
+    return scene
+
+
+def test_without_a_budget_a_heartbeat_goes_out_in_the_last_seconds_and_is_stored() -> None:
+    scene = without_counts(Scene(short(), ACCEPTED, now_s=24))
+
+    beaten = scene.look()
+
+    assert (beaten.heartbeats, beaten.expires_at) == (1, at(54))
+    assert [what for what, _ in scene.recorder.troubles] == ["no call was booked"] * 3
+
+
+def test_without_a_budget_what_has_time_looks_again() -> None:
+    scene = without_counts(Scene(short(policy=a_policy([])), now_s=5))
+
+    waiting = scene.look()
+
+    assert waiting.look_at is not None
+    assert at(5) < waiting.look_at < at(30)
+    assert (waiting.phase, scene.effects[-1]) == (Phase.OPEN, "store v2 open")
+
+
+def test_a_throttle_that_cannot_be_noted_is_an_answer_all_the_same() -> None:
+    scene = without_counts(Scene(short(), BUSY, now_s=24))
+
+    assert scene.look().last_entry == Entry(
+        number=2, at=at(24), event="answer", detail=f"RecordLifecycleActionHeartbeat: {BUSY.kind}: {BUSY.text}",
+        last_at=at(24), count=1,
+    )  # fmt: skip
+
+
+def test_a_result_that_cannot_be_counted_waits_and_is_beaten_meanwhile() -> None:
+    scene, _ = scene_of(waiting(EMPTY, hook=LIMITED), ["missing"], ACCEPTED)
+    scene.looks = replace(scene.looks, limits=Down())
+
+    held = scene.look()
+
+    assert (held.phase, held.look_at) == (Phase.OPEN, at(2))
+    scene.looks = replace(scene.looks, limits=MemoryLimits())
+    scene.now = at(2)
+    assert scene.look().result is Result.ABANDON
+
+
+def test_a_result_of_an_adopted_action_goes_out_whether_or_not_its_question_is_counted() -> None:
+    class Activities:
+        def has_ended(self, activity_id: str) -> bool:
+            return activity_id != "activity-1"
+
+    scene = Scene(an_action(token=None, activity_id="activity-1", policy=a_policy([])), ACCEPTED)
+    same_wait = SameWait(calls=scene, activities=Activities(), budget=Down(), clock=lambda: scene.now)
+
+    assert same_wait.complete(scene.action, Result.CONTINUE) is ACCEPTED

@@ -58,8 +58,8 @@ class Prober:
                 before_start(call.intent)
                 memory = call.intent
             reply = self._reply(call, action, since, now)
-            if reply is None:
-                return Later(at=now + _SOON, memory=memory)
+            if not isinstance(reply, Reply):
+                return Later(at=reply, memory=memory)
             found = probe.hear(action, memory, call, reply, self.clock())
             if not found.go_on:
                 holds = found.standing is Standing.HOLDS
@@ -68,8 +68,8 @@ class Prober:
         detail = f"it takes more than {MOST_CALLS} calls in a row"
         return Found(standing=Standing.UNKNOWN, detail=detail, memory=memory)
 
-    def _reply(self, call: Call, action: Action, since: datetime, now: datetime) -> Reply | None:
-        """The reply; None where it is shared and none is new enough yet.
+    def _reply(self, call: Call, action: Action, since: datetime, now: datetime) -> Reply | datetime:
+        """The reply; or when to ask again, where it is shared and none is new enough yet.
 
         A call that takes an older answer than the first sight of the action takes that one here too.
         """
@@ -77,17 +77,20 @@ class Prober:
         if shared is None:
             return self.calls.make(call)
         answer = self._newest(call, shared, now)
-        if isinstance(answer, Reply) or answer is None:
+        if isinstance(answer, Reply):
             return answer
+        if answer is None:
+            return now + _SOON
+        next_at = max(now + _SOON, answer.taken_at + shared.every + _MOMENT)  # nobody asks before
         not_before = call.not_before or since
         least = not_before if not_before < action.first_seen_at else max(not_before, since)
         if answer.taken_at < least:
-            return None
+            return next_at
         if answer.refusal is not None:
             code, text = answer.refusal
             return Reply(kind=ReplyKind.REFUSED, code=code, text=text)
         if shared.members_in is not None and shared.member not in answer.members:
-            return None
+            return next_at
         return Reply(kind=ReplyKind.ANSWERED, data=answer.members.get(shared.member))
 
     def _newest(self, call: Call, shared: Shared, now: datetime) -> SharedAnswer | Reply | None:

@@ -267,12 +267,15 @@ class Judge:
         return Standing.OVER, f"{where}: `No active Lifecycle Action found` would be the answer"
 
     def _of_signal(self, signal: Signal) -> tuple[Standing, str]:
-        if self.now - signal.at > hearing.SIGNAL_KEPT:
-            return (
-                Standing.OVER,
-                f"a signal counts for {span.written(hearing.SIGNAL_KEPT)}, and this is older",
-            )
-        return Standing.COUNTS, f"sent {span.written(self.now - signal.at)} ago"
+        sent = f"sent {span.written(self.now - signal.at)} ago"
+        if self.now - signal.at <= hearing.SIGNAL_KEPT:
+            return Standing.COUNTS, sent
+        of_token = self.known.of_token(signal.token) if signal.token else None
+        actions = [of_token] if of_token else self.known.of_instance(signal.instance_id or "")
+        waiting = [one for one in actions if one.is_open and hearing.fits(signal, one, self.now)]
+        return _if(
+            waiting, f"{sent}, and an open action waits for it", f"{sent}, and no open action waits for it"
+        )
 
     def _open(self, instance_id: str) -> list[Action]:
         return [action for action in self.known.of_instance(instance_id) if action.is_open]

@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 
 _HEARTBEAT: Final = "RecordLifecycleActionHeartbeat"
 _COMPLETE: Final = "CompleteLifecycleAction"
-_SIGNAL_COUNTS: Final = timedelta(hours=1)
 _BEFORE_START: Final = timedelta(seconds=60)
 _DEPLOYING: Final = timedelta(seconds=60)  # so long an invocation goes on under the old configuration
 _WORK: Final = timedelta(seconds=6)  # a look, with its call
@@ -250,8 +249,6 @@ class NeverEarly(Checker):
         spent_by = self._spent.get(signal.event_id)
         if spent_by is not None:
             return spent_by == action.id
-        if signal.at < self.scene.clock() - _SIGNAL_COUNTS - LONGEST_SKEW:
-            return False
         if signal.token is not None:
             return signal.token == action.token
         return signal.instance_id == action.instance_id and signal.at >= action.started_at - _BEFORE_START

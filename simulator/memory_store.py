@@ -163,7 +163,7 @@ class MemoryStore:
 
     def evidence(self, action: Action) -> Evidence:
         """See usher.ports.Hearsay."""
-        oldest = self._clock() - hearing.SIGNAL_KEPT
+        oldest = hearing.counts_from(action, self._clock())
         signals = [
             signal
             for place in (action.instance_id, action.token or "")

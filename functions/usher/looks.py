@@ -240,7 +240,7 @@ class Looks:
     def _granted(
         self, limit: str, action: Action, most: int, within: timedelta, now: datetime
     ) -> datetime | None:
-        """When to ask again; None: granted. A count that is not to be had is a reason to wait, not to fail."""
+        """When to ask again; None: granted. What cannot be counted waits: that is no reason to fail."""
         try:
             return self.limits.grant(limit, action.id, most, within, now)
         except Unavailable as error:

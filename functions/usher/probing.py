@@ -81,16 +81,14 @@ class Prober:
             return answer
         if answer is None:
             return now + _SOON
-        next_at = max(now + _SOON, answer.taken_at + shared.every + _MOMENT)  # nobody asks before
         not_before = call.not_before or since
         least = not_before if not_before < action.first_seen_at else max(not_before, since)
-        if answer.taken_at < least:
-            return next_at
+        is_asked_for = shared.members_in is None or shared.member in answer.members
+        if answer.taken_at < least or not (is_asked_for or answer.refusal):
+            return max(now + _SOON, answer.taken_at + shared.every + _MOMENT)  # nobody asks before
         if answer.refusal is not None:
             code, text = answer.refusal
             return Reply(kind=ReplyKind.REFUSED, code=code, text=text)
-        if shared.members_in is not None and shared.member not in answer.members:
-            return next_at
         return Reply(kind=ReplyKind.ANSWERED, data=answer.members.get(shared.member))
 
     def _newest(self, call: Call, shared: Shared, now: datetime) -> SharedAnswer | Reply | None:

@@ -90,7 +90,7 @@ class Turns:
             self.telemetry.trouble("the pace was not lowered", error)
 
     def _book(self, first: datetime, best: datetime, last: datetime, now: datetime) -> datetime | None:
-        """Where nobody can say whether there is room there is none; what cannot wait goes out all the same."""
+        """Where nobody can say, there is no room; what cannot wait goes out all the same."""
         try:
             return self.budget.book(first, best, last, now)
         except Unavailable as error:

@@ -487,19 +487,23 @@ def with_line_for_each(action: Action, signals: Iterable[Signal]) -> Action:
     return action
 
 
-@pytest.mark.parametrize(
-    ("age", "heard"),
-    [
-        pytest.param(timedelta(hours=1), ["event-1"], id="an hour old"),
-        pytest.param(timedelta(hours=1, seconds=1), [], id="older"),
-    ],
-)
-def test_a_signal_is_heard_for_an_hour(store: Store, clock: Clock, age: timedelta, heard: list[str]) -> None:
-    action = opened(store)
-    store.keep_signal(a_signal(at=at(0)))
-    clock.now = at(0) + age
+HEARD_FROM = [
+    pytest.param(-3000, 600, True, id="an hour old"),
+    pytest.param(-3001, 600, False, id="older"),
+    pytest.param(-60, 86400, True, id="a minute before the action, a day ago"),
+    pytest.param(-61, 86400, False, id="before that"),
+]
 
-    assert heard_ids(store, action) == heard
+
+@pytest.mark.parametrize(("sent", "now", "is_heard"), HEARD_FROM)
+def test_a_signal_is_heard_for_an_hour_and_as_long_as_its_action_is_open(
+    store: Store, clock: Clock, sent: float, now: float, is_heard: bool
+) -> None:
+    action = opened(store)
+    store.keep_signal(a_signal(at=at(sent)))
+    clock.now = at(now)
+
+    assert heard_ids(store, action) == (["event-1"] if is_heard else [])
 
 
 def test_an_outcome_event_is_kept_once_and_heard_by_its_instance(store: Store) -> None:
@@ -512,21 +516,13 @@ def test_an_outcome_event_is_kept_once_and_heard_by_its_instance(store: Store) -
     assert store.evidence(action).move_ends == (clocked,)
 
 
-@pytest.mark.parametrize(
-    ("age", "heard"),
-    [
-        pytest.param(timedelta(hours=1), 1, id="an hour old"),
-        pytest.param(timedelta(hours=1, seconds=1), 0, id="older"),
-    ],
-)
-def test_an_outcome_event_is_heard_for_an_hour(
-    store: Store, clock: Clock, age: timedelta, heard: int
-) -> None:
+@pytest.mark.parametrize(("ended", "now", "is_heard"), HEARD_FROM)
+def test_so_is_an_outcome_event(store: Store, clock: Clock, ended: float, now: float, is_heard: bool) -> None:
     action = opened(store)
-    store.keep_move_end(a_move_end(ended_at=at(0)))
-    clock.now = at(0) + age
+    store.keep_move_end(a_move_end(ended_at=at(ended)))
+    clock.now = at(now)
 
-    assert len(store.evidence(action).move_ends) == heard
+    assert len(store.evidence(action).move_ends) == is_heard
 
 
 @pytest.mark.parametrize("age", [timedelta(0), timedelta(days=2)], ids=["at once", "two days later"])

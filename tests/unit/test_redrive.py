@@ -160,6 +160,7 @@ def test_a_lifecycle_message_that_is_recorded_already_is_over(action: Action, wh
     [
         pytest.param(signal("2026-03-01T12:30:00Z"), (), Standing.COUNTS, id="a signal of this hour"),
         pytest.param(signal("2026-03-01T11:59:59Z"), (), Standing.OVER, id="an older signal"),
+        pytest.param(signal("2026-03-01T12:00:01Z"), (an_action(),), Standing.COUNTS, id="of an open action"),
         pytest.param(OUTCOME, (an_action(),), Standing.COUNTS, id="the outcome of an open action"),
         pytest.param(OUTCOME, (an_ended(),), Standing.OVER, id="the outcome of a closed action"),
         pytest.param(OUTCOME, (), Standing.OVER, id="the outcome of no action"),

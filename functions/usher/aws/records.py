@@ -200,7 +200,7 @@ class Records:
 
     def evidence(self, action: Action) -> Evidence:
         """See usher.ports.Hearsay."""
-        oldest = time_text(self._clock() - hearing.SIGNAL_KEPT)
+        oldest = time_text(hearing.counts_from(action, self._clock()))
         heard = self._heard(f"INSTANCE#{action.instance_id}", oldest, action.id)
         if action.token is not None:
             heard += self._heard(f"TOKEN#{action.token}", oldest, action.id)

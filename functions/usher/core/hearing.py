@@ -17,20 +17,25 @@ if TYPE_CHECKING:
     from usher.core.finding import Finding
     from usher.core.model import Action, MoveEnd, Signal
 
-SIGNAL_KEPT: Final = timedelta(hours=1)
+SIGNAL_KEPT: Final = timedelta(hours=1)  # for an action that is not known yet
 _BEFORE_START: Final = timedelta(seconds=60)
 _AHEAD: Final = timedelta(seconds=60)  # clocks differ
 _CLOCK_SLACK: Final = timedelta(seconds=2)  # event times are whole seconds
+
+
+def counts_from(action: Action, now: datetime) -> datetime:
+    """What is dated earlier concerns an earlier wait: who took it in late must not lose it for that."""
+    return min(now - SIGNAL_KEPT, action.started_at - _BEFORE_START)
 
 
 def fits(signal: Signal, action: Action, now: datetime) -> bool:
     """Whether `signal` counts for `action`, which is open at `now`.
 
     By token alone where the signal has one. Else by instance, where the action was open at the
-    signal's time or began at most 60 s after it. A signal older than an hour does not count, and
-    one that is dated ahead counts once its time has come: who sends it may say any time.
+    signal's time or began at most 60 s after it, however late it came. One that is dated ahead
+    counts once its time has come: who sends it may say any time.
     """
-    if not now - SIGNAL_KEPT <= signal.at <= now + _AHEAD or not _listens(action, signal):
+    if not counts_from(action, now) <= signal.at <= now + _AHEAD or not _listens(action, signal):
         return False
     if signal.token is not None:
         return signal.token == action.token

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from usher.core.enrolment import Enrolled, HookSeen, Key, Step, Wanted
     from usher.ports import EnrolmentRecords, EnrolmentTelemetry, Groups, OpenActions
+    from usher.turns import Turns
 
 INTERVAL: Final = timedelta(minutes=2)
 _RENEWED_AFTER: Final = timedelta(days=100)  # of the 400 for which a record is kept
@@ -34,6 +35,7 @@ class Enrolment:
     groups: Groups
     records: EnrolmentRecords
     open_actions: OpenActions
+    turns: Turns
     telemetry: EnrolmentTelemetry
     clock: Callable[[], datetime]
 
@@ -43,32 +45,37 @@ class Enrolment:
         return "enrolment"
 
     def run(self, has_time: Callable[[], bool] = lambda: True) -> None:
-        """One pass, as far as `has_time` lets it. What is left is found again by the next one.
+        """One pass, as far as time and turns go. What is left is found again by the next one.
 
         Where Auto Scaling is busy the pass ends, so that heartbeats get through.
         """
+
+        def may_call() -> bool:
+            return has_time() and self.turns.has_room(self.clock())
+
         enrolled = self.records.enrolled()
-        if not (enrolled or self.wanted.enrols):
+        if not (enrolled or self.wanted.enrols) or not may_call():
             return
         now = self.clock()
         try:
-            seen = self._look_around(enrolled, now, has_time)
+            seen = self._look_around(enrolled, now, may_call)
             in_use = self._in_use(enrolment.leaving(self.wanted, seen))
             for step in enrolment.plan(self.wanted, seen, in_use, self.records.left(now)):
-                if has_time():
+                if may_call():
                     self._take(step, now)
         except TryLater as busy:
+            self.turns.throttled(self.clock())
             self.telemetry.enrolment("put off", "", "", str(busy))
             self.telemetry.count("Throttled")
             return
         self._renew(seen, now, has_time)
 
-    def _look_around(self, enrolled: Sequence[Enrolled], now: datetime, has_time: Callable[[], bool]) -> Seen:
+    def _look_around(self, enrolled: Sequence[Enrolled], now: datetime, may_call: Callable[[], bool]) -> Seen:
         groups = self.groups.groups()
         turn = (now - _EPOCH) // INTERVAL
         hooks: dict[str, Sequence[HookSeen]] = {}
         for name in enrolment.to_look_into(self.wanted, groups, enrolled, turn):
-            if not has_time():
+            if not may_call():
                 break
             try:
                 hooks[name] = self.groups.hooks_of(name)

@@ -264,7 +264,8 @@ class Looks:
             self._store(_closed(action, Outcome.ENDED_ELSEWHERE, reason, now), now, spent)
             return
         action = action.noted(now, "paused", by)
-        self._store(replace(action, look_at=now + _PAUSED), now, spent)
+        look_at = min(now + _PAUSED, now + (action.expires_at - now) / 2)  # after a resume there is time left
+        self._store(replace(action, look_at=look_at), now, spent)
 
     def _tell(self, action: Action, decision: Decision) -> None:
         name = type(decision).__name__.lower()
@@ -419,7 +420,7 @@ class Looks:
         """Within seconds of its start an action may not be visible yet; the live state tells."""
         if action.move_end is not None or now - action.started_at > YOUNG:
             return False
-        if not self.turns.may_describe(now):
+        if not self.turns.has_room(now):
             return True
         return self.auto_scaling.waits(action.instance_id) is not False
 

@@ -13,7 +13,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from usher.core.model import Phase, Result
-from usher.ports import CallRefused, GroupGone, Moved, TryLater
+from usher.ports import CallRefused, GroupGone, Moved, TryLater, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,23 +47,26 @@ class Release:
         named = ours | {name: event[name] for name in ("StackId", "RequestId", "LogicalResourceId")}
         properties = event.get("ResourceProperties")
         unenrols = isinstance(properties, dict) and properties.get("Unenrol") == "true"
-        left = 0
-        if event["RequestType"] == "Delete":
+        reason = self._leave(unenrols=unenrols) if event["RequestType"] == "Delete" else ""
+        self.respond(url, {"Status": "FAILED" if reason else "SUCCESS", "Reason": reason or "done", **named})
+
+    def _leave(self, *, unenrols: bool) -> str:
+        """Why the deletion cannot go on yet, or nothing. CloudFormation waits an hour for an answer."""
+        try:
             left = self.release_all()
             if not left and unenrols:
                 left = self.unenrol()
-        reason = (
-            f"{left} actions or hooks could not be let go yet; delete the stack again" if left else "done"
-        )
-        self.respond(url, {"Status": "FAILED" if left else "SUCCESS", "Reason": reason, **named})
+        except Unavailable as error:
+            self.looks.telemetry.trouble("not all could be let go", error)
+            return f"the table could not be read ({error}); delete the stack again"
+        return f"{left} actions or hooks could not be let go yet; delete the stack again" if left else ""
 
     def release_all(self) -> int:
         """Complete every open action with CONTINUE; how many are open after some rounds."""
         left = self._open_ids()
         for _ in range(ROUNDS):
             for action_id in left:
-                self._decide(action_id)
-                self.looks.look(action_id)
+                self._let_go(action_id)
             left = self._open_ids()
             if not left:
                 break
@@ -86,6 +89,14 @@ class Release:
         until = self.looks.clock() + _ALL_TIME
         due = sorted(self.looks.store.due(until), key=lambda due: (due.expires_at, due.action_id))
         return [row.action_id for row in due]
+
+    def _let_go(self, action_id: str) -> None:
+        """One that fails must not keep the others from being let go."""
+        try:
+            self._decide(action_id)
+            self.looks.look(action_id)
+        except Exception as error:  # noqa: BLE001 - the edge: told, and counted as left
+            self.looks.telemetry.trouble(f"action {action_id} was not let go", error)
 
     def _decide(self, action_id: str) -> None:
         """Store the decision, due now. An action that is completing keeps the result it has."""

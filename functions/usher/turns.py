@@ -68,8 +68,8 @@ class Turns:
         best = deadlines.beat_at_best(action.expires_at, action.hook.heartbeat_timeout, now)
         return at_once or self._book(now, best, max(best, last), now)
 
-    def may_describe(self, now: datetime) -> bool:
-        """Whether there is room for one call just now that may as well be left out."""
+    def has_room(self, now: datetime) -> bool:
+        """Whether there is room for one call just now that may as well be left out; it is booked."""
         return self._book(now, now, now, now) is not None
 
     def dropped(self, second: datetime | None, now: datetime, *, kept: datetime | None = None) -> None:

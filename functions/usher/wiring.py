@@ -149,6 +149,7 @@ def sweep() -> handlers.Handler:
         groups=GroupsApi(made.auto_scaling),
         records=EnrolledHooks(made.dynamodb, made.settings.table, now, settings.per_hour),
         open_actions=made.looks.store,
+        turns=made.looks.turns,
         telemetry=made.telemetry,
         clock=now,
     )

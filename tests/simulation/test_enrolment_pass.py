@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from simulator.account import an_account
+from simulator.memory_budget import MemoryBudget
 from simulator.memory_enrolled import MemoryEnrolledHooks
 from simulator.memory_store import MemoryStore
 from simulator.query_protocol import ApiError
@@ -21,6 +22,7 @@ from usher.core.model import Outcome, Phase
 from usher.enrolment import INTERVAL, Enrolment
 from usher.ports import CallRefused, Raw
 from usher.settings import EnrolmentSettings
+from usher.turns import Turns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -58,7 +60,7 @@ class Scene:
             self.account.outside.targets[arn] = self.inbox.append
         self.records = MemoryEnrolledHooks(self.clock, per_hour)
         self.store = MemoryStore(self.clock)
-        self.recorder = Recorder()
+        self.recorder, self.budget = Recorder(), MemoryBudget(1000)
         self.asked: list[str] = []
         self.faults: list[Callable[[Request], Exception | None]] = []
         self.account.service.fault = self._fault
@@ -82,6 +84,7 @@ class Scene:
             groups=self.groups,
             records=self.records,
             open_actions=self.store,
+            turns=Turns(budget=self.budget, telemetry=self.recorder),
             telemetry=self.recorder,
             clock=self.clock,
         )
@@ -321,6 +324,25 @@ def is_call(operation: str, group: str = "") -> Callable[[Request], bool]:
     return fits
 
 
+def test_each_call_takes_a_turn_of_the_shared_budget_and_the_next_pass_goes_on_without_one() -> None:
+    scene = Scene(a_hook())
+    scene.budget = MemoryBudget(4)  # the groups, two descriptions, and one step
+    scene.deploy(a_hook())
+    scene.create("workers-1", "workers-2")
+    assert scene.run() == ["put workers-1/drain"]
+    assert scene.run() == ["put workers-2/drain"]
+
+
+def test_a_throttle_of_the_enrolment_lowers_the_pace_for_all() -> None:
+    scene = Scene(a_hook())
+    scene.create("workers-1")
+    scene.faults = [lambda request: THROTTLED if request.operation == "PutLifecycleHook" else None]
+    scene.run()
+    now = scene.clock()
+    booked = [scene.budget.book(now, now, now, now) for _ in range(1000)]
+    assert booked.count(None) > 100
+
+
 @pytest.mark.parametrize("operation", ["DescribeAutoScalingGroups", DESCRIBE_HOOKS, "PutLifecycleHook"])
 @pytest.mark.parametrize(
     "error",
@@ -455,7 +477,7 @@ def test_without_hooks_by_glob_or_tags_and_without_records_nothing_is_asked() ->
 def test_the_pass_ends_with_the_time_and_the_next_goes_on() -> None:
     scene = Scene(a_hook())
     scene.create("workers-1", "workers-2", "workers-3")
-    time_left = iter([True] * 4 + [False] * 100)  # three descriptions, and one step
+    time_left = iter([True] * 5 + [False] * 100)  # the groups, three descriptions, and one step
     assert scene.run(has_time=lambda: next(time_left)) == ["put workers-1/drain"]
     assert scene.run() == ["put workers-2/drain", "put workers-3/drain"]
 

@@ -314,6 +314,13 @@ def test_while_paused_nothing_is_called_and_afterwards_it_goes_on() -> None:
     assert scene.look().outcome is Outcome.COMPLETED
 
 
+def test_a_paused_look_comes_again_while_there_is_time_for_a_resume() -> None:
+    scene = Scene(short(), now_s=10)
+    scene.store.pause("*", "ada: change freeze")
+
+    assert scene.look().look_at == at(20)
+
+
 def test_what_runs_out_while_paused_is_closed_and_says_so() -> None:
     scene, _ = scene_of(waiting(EMPTY), [], now_s=301)
     scene.store.pause("usher-drain", "ada: change freeze")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import count
 from typing import Any
 
@@ -15,7 +15,7 @@ from tests.factories import an_action, at
 from usher.core.enrolment import Enrolled, HookSettings
 from usher.core.model import Action, Outcome, Phase, Result, Transition
 from usher.looks import Looks
-from usher.ports import Answer, AnswerKind, Raw, TryLater
+from usher.ports import Answer, AnswerKind, Due, Raw, TryLater, Unavailable
 from usher.probing import Prober
 from usher.release import ROUNDS, Release
 
@@ -165,3 +165,30 @@ def test_creation_and_update_touch_nothing() -> None:
         leaving = Leaving(*two_actions())
         assert leaving.handle(kind)["Status"] == "SUCCESS"
         assert leaving.results == []
+
+
+def test_one_action_that_cannot_be_let_go_stops_neither_the_others_nor_the_answer() -> None:
+    leaving = Leaving(*two_actions())
+    load = leaving.store.load
+
+    def unreadable(action_id: str) -> Action | None:
+        if action_id == "near":
+            raise ValueError("of another release")
+        return load(action_id)
+
+    leaving.store.load = unreadable  # type: ignore[method-assign]
+    answer = leaving.handle("Delete")
+    assert (answer["Status"], leaving.results) == ("FAILED", [("far", Result.CONTINUE)])
+    assert answer["Reason"].startswith("1 actions or hooks could not be let go yet")
+
+
+def test_a_table_that_does_not_answer_is_told_to_cloudformation() -> None:
+    leaving = Leaving(*two_actions())
+
+    def down(until: datetime) -> list[Due]:
+        raise Unavailable(f"no answer to what is due until {until}")
+
+    leaving.store.due = down  # type: ignore[method-assign]
+    answer = leaving.handle("Delete")
+    assert answer["Status"] == "FAILED"
+    assert answer["Reason"].startswith("the table could not be read (no answer")

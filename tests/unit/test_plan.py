@@ -14,6 +14,7 @@ from cli.account import Machine
 from cli.main import main
 from cli.plan import Plan, plan, targets
 from simulator.account import an_account
+from simulator.memory_budget import MemoryBudget
 from simulator.memory_enrolled import MemoryEnrolledHooks
 from simulator.memory_store import MemoryStore
 from simulator.query_protocol import ApiError
@@ -28,6 +29,7 @@ from usher.core.model import Result as HookResult
 from usher.core.model import Transition
 from usher.enrolment import INTERVAL, Enrolment
 from usher.ports import Raw, TryLater
+from usher.turns import Turns
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -73,6 +75,7 @@ class Scene:
             groups=self.api,
             records=self.records,
             open_actions=self.store,
+            turns=Turns(budget=MemoryBudget(1000), telemetry=Recorder()),
             telemetry=Recorder(),
             clock=self.clock,
         ).run()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from threading import Lock
 from typing import TYPE_CHECKING, Final
 
 from aws_lambda_powertools.metrics import MetricUnit, single_metric
@@ -24,6 +25,7 @@ class PowertoolsTelemetry:
     def __init__(self, logger: Logger, metrics: Metrics) -> None:
         self._logger = logger
         self._metrics = metrics
+        self._counting = Lock()  # the sweep counts in several threads, which Powertools does not expect
 
     def took_in(self, kind: str, reason: str) -> None:
         """One log event per message."""
@@ -48,12 +50,13 @@ class PowertoolsTelemetry:
     def count(self, metric: str, value: float = 1, dimensions: Mapping[str, str] | None = None) -> None:
         """A metric of its own where it has dimensions, else one of the invocation's."""
         unit = MetricUnit.Seconds if metric in _SECONDS else MetricUnit.Count
-        if not dimensions:
-            self._metrics.add_metric(name=metric, unit=unit, value=value)
-            return
-        with single_metric(name=metric, unit=unit, value=value, namespace=NAMESPACE) as single:
-            for name, of in dimensions.items():
-                single.add_dimension(name=name, value=of)
+        with self._counting:
+            if not dimensions:
+                self._metrics.add_metric(name=metric, unit=unit, value=value)
+                return
+            with single_metric(name=metric, unit=unit, value=value, namespace=NAMESPACE) as single:
+                for name, of in dimensions.items():
+                    single.add_dimension(name=name, value=of)
 
     def enrolment(self, step: str, group: str, hook: str, reason: str) -> None:
         """One log event per step."""

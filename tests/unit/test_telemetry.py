@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+import json
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import pytest
+from aws_lambda_powertools import Logger, Metrics
+
+from usher.aws.telemetry import NAMESPACE, PowertoolsTelemetry
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+THREADS = 8
+EACH = 401
+
+
+@pytest.fixture
+def hurried() -> Iterator[None]:
+    """Threads take turns as often as they can."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
+
+
+@pytest.mark.usefixtures("hurried")
+def test_what_several_threads_count_is_told_once_and_in_events_that_cloudwatch_takes(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    metrics = Metrics(namespace=NAMESPACE)
+    telemetry = PowertoolsTelemetry(Logger(service="usher"), metrics)
+
+    def count(_: int) -> None:
+        for _ in range(EACH):
+            telemetry.count("Heartbeats")
+
+    with ThreadPoolExecutor(THREADS) as threads:
+        list(threads.map(count, range(THREADS)))
+    metrics.flush_metrics()
+
+    told = [json.loads(line)["Heartbeats"] for line in capsys.readouterr().out.splitlines()]
+    assert sum(map(len, told)) == THREADS * EACH
+    assert max(map(len, told)) <= 100  # aws: EMF takes 100 values of a metric

@@ -32,6 +32,8 @@ INTAKE_TIMEOUT: Final = cdk.Duration.seconds(10)
 WAKE_TIMEOUT: Final = cdk.Duration.seconds(60)
 SWEEP_TIMEOUT: Final = cdk.Duration.seconds(60)
 RELEASE_TIMEOUT: Final = cdk.Duration.minutes(5)
+_LOADS_SEVERAL: Final = ("intake", "sweep")  # records at once
+_TAKES_MESSAGES: Final = ("intake", "wake")  # and puts what it cannot understand to the dead letters
 _VISIBILITY: Final = 6  # times the function's timeout, as AWS advises for event source mappings
 
 
@@ -113,8 +115,10 @@ class Controller(cdk.Stack):
             key=self._key,
             feeds_itself=feeds_itself,
         )
-        permissions.grant_records(function, self.records.table)
-        queues = (self.wake_ups.queue.queue_arn, dead_letters.dead_letters.queue_arn)
+        permissions.grant_records(function, self.records.table, of_several=module in _LOADS_SEVERAL)
+        queues = [self.wake_ups.queue.queue_arn]
+        if module in _TAKES_MESSAGES:
+            queues.append(dead_letters.dead_letters.queue_arn)
         function.may(("sqs:SendMessage",), queues)
         if self._key is not None:
             function.may(TO_USE, (self._key.key_arn,))

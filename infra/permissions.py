@@ -28,11 +28,11 @@ DESCRIBE_GROUPS: Final = ("autoscaling:DescribeAutoScalingGroups", "autoscaling:
 DESCRIBE_WAITING: Final = ("autoscaling:DescribeWarmPool", "ec2:DescribeInstances")
 
 
-def grant_records(function: UsherFunction, table: dynamodb.ITable) -> None:
-    """Reads and conditional writes; nothing is deleted but by TTL."""
+def grant_records(function: UsherFunction, table: dynamodb.ITable, *, of_several: bool) -> None:
+    """Reads, also of several records at once, and conditional writes; nothing is deleted but by TTL."""
     function.may(
         (
-            "dynamodb:BatchGetItem",
+            *(("dynamodb:BatchGetItem",) if of_several else ()),
             "dynamodb:GetItem",
             "dynamodb:PutItem",
             "dynamodb:Query",

@@ -1,4 +1,4 @@
-"""The three functions as Lambda calls them: parse, hand over, report what to deliver again."""
+"""Intake, wake and sweep as Lambda calls them: parse, hand over, report what to deliver again."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Context(Protocol):
 
 
 class Pass(Protocol):
-    """What a sweep does besides its looks, as far as the time goes: usher.enrolment, usher.silence."""
+    """What a sweep does besides its looks, as far as the time goes, such as usher.reconcile."""
 
     @property
     def name(self) -> str:

@@ -16,6 +16,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Final, assert_never
 
 from usher.core import reconcile
+from usher.core.enrolment import share
 from usher.core.model import Outcome, Phase
 from usher.core.policy import Mode
 from usher.ports import AnswerKind, CallRefused, GroupGone, Moved, TryLater
@@ -147,7 +148,7 @@ class Reconcile:
             if group.name in of_records or reconcile.hooks_on(self.configuration.hooks, group):
                 groups[group.name] = group
         with_pool = sorted(name for name, group in groups.items() if group.has_pool)
-        for name in reconcile.share(with_pool, MOST_POOLS, self._number()):
+        for name in share(with_pool, MOST_POOLS, self._number()):
             try:
                 groups[name] = groups[name].with_pool(self.live.pool(name, turn))
             except GroupGone:
@@ -340,8 +341,8 @@ class Reconcile:
         idle = sorted(name for name in scene.groups if not scene.of(name))
         number, drifted = self._number(), 0
         for name in (
-            *reconcile.share(in_use, MOST_HOOKS_IN_USE, number),
-            *reconcile.share(idle, MOST_HOOKS_IDLE, number),
+            *share(in_use, MOST_HOOKS_IN_USE, number),
+            *share(idle, MOST_HOOKS_IDLE, number),
         ):
             standing = self._hooks_of(name, turn)
             drifted += self._tell_drift(scene.groups[name], standing)

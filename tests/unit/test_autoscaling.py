@@ -97,9 +97,21 @@ def test_what_botocore_refuses_by_itself_is_told_and_not_raised() -> None:
 
 @pytest.mark.parametrize(
     ("state", "waits"),
-    [("Pending:Wait", True), ("Terminating:Wait", True), ("Warmed:Pending:Wait", True), ("InService", False)],
+    [
+        ("Pending:Wait", True),
+        ("Terminating:Wait", True),
+        ("Warmed:Pending:Wait", True),
+        ("Pending:Proceed", False),
+        ("InService", False),
+        ("Pending", None),
+        ("Terminating", None),
+        ("Warmed:Pending", None),
+        ("Warmed:Terminating", None),
+    ],
 )
-def test_the_live_state_tells_whether_an_instance_waits(state: str, waits: bool) -> None:
+def test_the_live_state_tells_whether_an_instance_waits_unless_it_may_lag(
+    state: str, waits: bool | None
+) -> None:
     instance = {"InstanceId": "i-1", "LifecycleState": state}
     assert api(Service({"AutoScalingInstances": [instance]})).waits("i-1") is waits
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.factories import a_move_end, an_action, at, hook_terms
 from usher.core import configuration, reconcile
-from usher.core.enrolment import HookSeen, HookSettings
+from usher.core.enrolment import HookSeen, HookSettings, share
 from usher.core.model import Outcome, Phase, Result, Transition
 from usher.core.reconcile import Activity, LiveGroup, Member, Unknown
 
@@ -311,7 +311,7 @@ def test_a_hook_of_cloudformation_that_is_not_as_configured_is_a_drift(
 @rule
 def test_each_name_has_its_turn_within_one_round(names: list[str], size: int, turn: int) -> None:
     rounds = ceil(len(names) / size)
-    shares = [reconcile.share(names, size, turn + number) for number in range(rounds)]
+    shares = [share(names, size, turn + number) for number in range(rounds)]
     assert all(len(share) <= size for share in shares)
     assert {name for share in shares for name in share} == set(names)
 

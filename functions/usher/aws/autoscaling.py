@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 # Neither is modelled in botocore, so text and code are matched here (aws-facts 1.2).
 _NO_ACTIVE_ACTION: Final = "No active Lifecycle Action found"
+_BEFORE_A_WAIT: Final = ("Pending", "Terminating")  # also of the warm pool, `Warmed:Pending`
 _BUSY: Final = frozenset(
     {"Throttling", "ThrottlingException", "RequestLimitExceeded", "RateExceeded", "ResourceContention"}
 )
@@ -50,13 +51,18 @@ class AutoScalingApi:
         return _answer(call, LifecycleActionResult=str(result), **_named(action))
 
     def waits(self, instance_id: str) -> bool | None:
-        """Whether DescribeAutoScalingInstances shows a `:Wait` state; None where it does not say."""
+        """Whether DescribeAutoScalingInstances shows a `:Wait` state; None where it does not say.
+
+        State reads lag (aws-facts 9.6), so a state that comes before a wait does not say either.
+        """
         try:
             page = self._client.describe_auto_scaling_instances(InstanceIds=[instance_id])
         except (BotoCoreError, ClientError, ResponseParserError):
             return None
         states = [instance["LifecycleState"] for instance in page["AutoScalingInstances"]]
-        return states[0].endswith(":Wait") if states else None
+        if not states or states[0].endswith(_BEFORE_A_WAIT):
+            return None
+        return states[0].endswith(":Wait")
 
 
 def _named(action: Action) -> dict[str, str]:

@@ -1,7 +1,8 @@
 """The values of a record as JSON data, and back. Dicts stop here.
 
 Two releases must read each other's records: a key that a newer one added is passed over, and one
-that an older one did not write takes its default. What is absent is left out, to keep items small.
+that an older one did not write takes its default; but a policy must be one that this release knows.
+What is absent is left out, to keep items small.
 """
 
 from __future__ import annotations

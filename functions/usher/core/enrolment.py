@@ -215,10 +215,11 @@ def to_look_into(
         if not group.is_ending and (wishes or here):
             is_settled = wishes == noted and len(noted) == len(here)
             (settled if is_settled else unsettled).append(group.name)
-    return (*_share(unsettled, MOST_UNSETTLED, turn), *_share(settled, MOST_SETTLED, turn))
+    return (*share(unsettled, MOST_UNSETTLED, turn), *share(settled, MOST_SETTLED, turn))
 
 
-def _share(names: Sequence[str], size: int, turn: int) -> Sequence[str]:
+def share(names: Sequence[str], size: int, turn: int) -> Sequence[str]:
+    """At most `size` of `names`, others in each turn, so that all have theirs."""
     if len(names) <= size:
         return names
     first = turn * size % len(names)

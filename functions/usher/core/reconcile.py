@@ -369,14 +369,6 @@ def drifts(hooks: Mapping[str, Hook], standing: Sequence[HookSeen]) -> dict[str,
     return found
 
 
-def share(names: Sequence[str], size: int, turn: int) -> Sequence[str]:
-    """At most `size` of `names`, others in each turn, so that all have theirs."""
-    if len(names) <= size:
-        return names
-    first = turn * size % len(names)
-    return [*names[first:], *names[:first]][:size]
-
-
 def in_words(end: MoveEnd) -> str:
     """What became of the instance, as an outcome event tells, e.g. `in service at 2026-...`."""
     if not end.succeeded:

@@ -57,7 +57,7 @@ class Prober:
                     return _would_start(call, memory)
                 before_start(call.intent)
                 memory = call.intent
-            reply = self._reply(call, action, since, now)
+            reply = self._reply(call, action, since, now, until)
             if not isinstance(reply, Reply):
                 return Later(at=reply, memory=memory)
             found = probe.hear(action, memory, call, reply, self.clock())
@@ -68,7 +68,9 @@ class Prober:
         detail = f"it takes more than {MOST_CALLS} calls in a row"
         return Found(standing=Standing.UNKNOWN, detail=detail, memory=memory)
 
-    def _reply(self, call: Call, action: Action, since: datetime, now: datetime) -> Reply | datetime:
+    def _reply(
+        self, call: Call, action: Action, since: datetime, now: datetime, until: datetime
+    ) -> Reply | datetime:
         """The reply; or when to ask again, where it is shared and none is new enough yet.
 
         A call that takes an older answer than the first sight of the action takes that one here too.
@@ -76,7 +78,7 @@ class Prober:
         shared = call.shared
         if shared is None:
             return self.calls.make(call)
-        answer = self._newest(call, shared, now)
+        answer = self._newest(call, shared, now, until)
         if isinstance(answer, Reply):
             return answer
         if answer is None:
@@ -91,7 +93,9 @@ class Prober:
             return Reply(kind=ReplyKind.REFUSED, code=code, text=text)
         return Reply(kind=ReplyKind.ANSWERED, data=answer.members.get(shared.member))
 
-    def _newest(self, call: Call, shared: Shared, now: datetime) -> SharedAnswer | Reply | None:
+    def _newest(
+        self, call: Call, shared: Shared, now: datetime, until: datetime
+    ) -> SharedAnswer | Reply | None:
         """The newest answer, a new one where it is old and nobody else asks; or what came instead."""
         question = _question(call)
         if shared.members_in is not None:
@@ -101,17 +105,25 @@ class Prober:
             return newest
         if not self.answers.lease(question, now, shared.every):
             return None
-        return self._ask_for_all(call, shared, question, now)
+        return self._ask_for_all(call, shared, question, now, until)
 
-    def _ask_for_all(self, call: Call, shared: Shared, question: str, now: datetime) -> SharedAnswer | Reply:
-        """A new answer, kept for everyone, also where it is a refusal; or a reply that is unknown."""
+    def _ask_for_all(
+        self, call: Call, shared: Shared, question: str, now: datetime, until: datetime
+    ) -> SharedAnswer | Reply:
+        """A new answer, kept for everyone, also where it is a refusal; or a reply that is unknown.
+
+        For this member first, and for others as long as there is time for a call.
+        """
         if shared.members_in is None:
             parts: list[list[str]] = [[]]
         else:
-            asked = sorted({shared.member, *self.answers.enlisted(question, now)})
+            others = set(self.answers.enlisted(question, now)) - {shared.member}
+            asked = [shared.member, *sorted(others)]
             parts = [asked[start : start + shared.most] for start in range(0, len(asked), shared.most)]
         members: dict[str, Any] = {}
         for part in parts:
+            if members and self.clock() + call.longest > until:
+                break
             reply = self.calls.make(call, part)
             if reply.kind is ReplyKind.REFUSED:
                 return self._kept(question, now, refusal=(reply.code, reply.text))

@@ -263,15 +263,33 @@ def test_a_question_that_takes_no_members_is_answered_for_everyone() -> None:
 
 
 def test_more_members_than_a_call_takes_are_asked_for_in_parts() -> None:
-    stage = Stage(Service([Reply(kind=ReplyKind.ANSWERED, data={who: who}) for who in ("a", "c", "e")]))
+    stage = Stage(Service([Reply(kind=ReplyKind.ANSWERED, data={who: who}) for who in ("e", "b", "d")]))
     for who in "abcd":
         stage.answers.enlist("ec2 DescribeThings {}", who, at(0))
     probe = Script([shared_by("e", most=2)], [HOLDS])
 
     stage.probe(probe)
 
-    assert stage.service.asked == [["a", "b"], ["c", "d"], ["e"]]
+    assert stage.service.asked == [["e", "a"], ["b", "c"], ["d"]]
     assert data_of(probe) == ["e"]
+
+
+def test_where_time_is_short_the_asker_is_asked_for_and_the_others_another_time() -> None:
+    stage = Stage(says(e="e"))
+    for who in "abcd":
+        stage.answers.enlist("ec2 DescribeThings {}", who, at(0))
+    call = shared_by("e", most=2)
+    probe, make = Script([call], [HOLDS]), stage.service.make
+
+    def slowly(call: Call, members: Sequence[str] = ()) -> Reply:
+        stage.clock.now += timedelta(seconds=4)
+        return make(call, members)
+
+    stage.service.make = slowly  # type: ignore[method-assign]
+    stage.probe(probe, until=stage.clock.now + call.longest)
+
+    assert stage.service.asked == [["e", "a"]]
+    assert (data_of(probe), stage.probe(Script([shared_by("d")], [HOLDS]))) == (["e"], Later(at=at(30.001)))
 
 
 @pytest.mark.parametrize(("age", "calls"), [(20, 1), (20.1, 2)])

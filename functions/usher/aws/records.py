@@ -62,7 +62,7 @@ _LAST: Final = "\uffff"  # sorts after all that follows a prefix
 
 
 class Records:
-    """Implements usher.ports.Store."""
+    """Implements usher.ports.ReconcileStore."""
 
     def __init__(
         self,

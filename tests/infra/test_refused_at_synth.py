@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+import re
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from app import main
+from infra.configuration import _KEYS
 
-if TYPE_CHECKING:
-    from pathlib import Path
+DEPLOYING = (
+    (Path(__file__).parents[2] / "docs" / "operations.md")
+    .read_text(encoding="utf-8")
+    .partition("\n## Deploying\n")[2]
+    .partition("\n## ")[0]
+)
 
 SOUND = """\
 version: 1
@@ -230,6 +237,51 @@ def test_a_context_is_refused_with_key_rule_and_value(
     if rule is None:
         expected = f"{refusal.folder}/{value}: cannot be read: No such file or directory"
     assert said == [expected]
+
+
+@pytest.mark.parametrize(
+    ("key", "nearest"),
+    [
+        pytest.param("hoks", " (is hooks meant?)", id="a letter left out"),
+        pytest.param("retired-groups", " (is retired_groups meant?)", id="a hyphen"),
+        pytest.param("Announce", " (is announce meant?)", id="a capital"),
+        pytest.param("configuration", "", id="a field that is no setting"),
+        pytest.param("zzz", "", id="nothing like it"),
+    ],
+)
+def test_an_unknown_key_of_the_context_is_refused_with_the_nearest_and_the_known_ones(
+    refusal: Refusal, key: str, nearest: str
+) -> None:
+    (said,) = refusal.of(SOUND, {key: "abc"})
+    assert said.startswith(f"cdk.json: context {key} is not a known key{nearest}; known are alarm_email, ")
+    assert said.endswith(", service_linked_role, sns_raw_delivery, got 'abc'")
+
+
+def test_every_unknown_key_of_the_context_is_told_at_once(refusal: Refusal) -> None:
+    said = refusal.of(SOUND, {"retired_group": ["a"], "hooks": "hooks.yaml", "demos": "true"})
+    assert [line.split()[2] for line in said] == ["demos", "retired_group"]
+
+
+def test_the_settings_that_the_docs_tell_are_those_that_are_known() -> None:
+    rows = re.findall(r"^\| `(\w+)` \| .* \| .* \|$", DEPLOYING, re.MULTILINE)
+    assert sorted(rows) == sorted(_KEYS)
+
+
+CDKS_OWN = {
+    "aws:cdk:bundling-stacks": [],
+    "@aws-cdk/core:stackRelativeExports": True,
+    "@aws-cdk-containers/ecs-service-extensions:enableDefaultLogDriver": True,
+    "aws-cdk:enableDiffNoFail": True,
+    "availability-zones:account=123456789012:region=us-east-1": ["us-east-1a"],
+    "vpc-provider:account=123456789012:filter.vpcId=vpc-1:region=us-east-1": {"vpcId": "vpc-1"},
+    "acknowledged-issue-numbers": [1],
+    "cli-telemetry": False,
+}
+
+
+def test_the_cdks_own_keys_of_the_context_are_its_own_affair(tmp_path: Path) -> None:
+    (tmp_path / "hooks.yaml").write_text(SOUND)
+    assert main(tmp_path, CDKS_OWN, str(tmp_path / "out")) == 0
 
 
 def test_every_problem_is_told_at_once(refusal: Refusal) -> None:

@@ -19,11 +19,12 @@ from usher.ports import Unavailable
 from usher.same_wait import SameWait
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
     from datetime import datetime
 
     from usher.core.finding import Memory
     from usher.core.model import Action
+    from usher.core.reconcile import Activity
 
 POLL = timedelta(seconds=10)
 WORD = Word(who="arn:aws:iam::123456789012:user/ada", at=at(0), reason="the disk is full")
@@ -447,6 +448,18 @@ class Down:
         raise Unavailable(f"{limit} {action_id} {most} {within} {now}")
 
 
+class GoesOn:
+    """The activity of an adopted action."""
+
+    def ongoing(
+        self, group: str, instances: Collection[str], turn: Callable[[], datetime]
+    ) -> Mapping[str, Activity]:
+        raise AssertionError(f"nobody asks for all of {group}: {instances} at {turn()}")
+
+    def has_ended(self, activity_id: str) -> bool:
+        return activity_id != "activity-1"
+
+
 def without_counts(scene: Scene) -> Scene:
     scene.looks = replace(scene.looks, budget=Down(), limits=Down())
     return scene
@@ -496,11 +509,7 @@ def test_a_result_that_cannot_be_counted_waits_and_is_beaten_meanwhile() -> None
 
 
 def test_a_result_of_an_adopted_action_goes_out_whether_or_not_its_question_is_counted() -> None:
-    class Activities:
-        def has_ended(self, activity_id: str) -> bool:
-            return activity_id != "activity-1"
-
     scene = Scene(an_action(token=None, activity_id="activity-1", policy=a_policy([])), ACCEPTED)
-    same_wait = SameWait(calls=scene, activities=Activities(), budget=Down(), clock=lambda: scene.now)
+    same_wait = SameWait(calls=scene, activities=GoesOn(), budget=Down(), clock=lambda: scene.now)
 
     assert same_wait.complete(scene.action, Result.CONTINUE) is ACCEPTED

@@ -184,8 +184,10 @@ class Scene:
         """As usher.ports.WakeUps."""
         moment = self.clock() + timedelta(seconds=delay_s(delay))
         record = {"messageId": "m", "eventSource": "aws:sqs", "body": wake_up_body(action_id, version)}
-        wake = handlers.wake_handler(self.looks, self)
-        self.clock.at(moment, lambda: wake({"Records": [record]}, None))
+        self.clock.at(moment, lambda: self._wake({"Records": [record]}))
+
+    def _wake(self, event: dict[str, Any]) -> None:
+        handlers.wake_handler(self.looks, self)(event, None)
 
     def put(self, body: str, reason: str) -> None:
         """As usher.ports.DeadLetters."""

@@ -63,6 +63,16 @@ def test_the_command_ends_with_its_verdict(capsys: pytest.CaptureFixture[str]) -
     assert (code, capsys.readouterr().out.splitlines()[-1]) == (0, "1 seeds from 7: no violation")
 
 
+@pytest.mark.parametrize("option", ["--seeds", "--jobs"])
+@pytest.mark.parametrize("text", ["0", "-1", "x"])
+def test_no_verdict_is_given_on_no_trial(capsys: pytest.CaptureFixture[str], option: str, text: str) -> None:
+    with pytest.raises(SystemExit) as ended:
+        simulate.main([f"{option}={text}"])
+    said = capsys.readouterr()
+    assert (ended.value.code, said.out) == (2, "")
+    assert said.err.endswith(f"error: argument {option}: must be a whole number from 1 on, got {text}\n")
+
+
 @pytest.mark.parametrize(
     ("settings", "queue"),
     [pytest.param(INTAKE, "Inbox", id="intake"), pytest.param(WAKE, "WakeUps", id="wake")],

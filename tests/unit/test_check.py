@@ -671,7 +671,7 @@ def test_a_bad_file_exits_2_with_every_complaint_and_what_to_do(file: Path, opti
 
     result = run(*options, file)
 
-    assert (result.exit_code, result.stdout) == (2, "")
+    assert (result.exit_code, bool(result.stdout)) == (2, bool(options))
     *complaints, next_step = result.stderr.splitlines()
     assert [line.removeprefix(f"{file}:").split(": must")[0] for line in complaints] == [
         "1: version",
@@ -679,6 +679,45 @@ def test_a_bad_file_exits_2_with_every_complaint_and_what_to_do(file: Path, opti
         "15: hooks[0].notify",
     ]
     assert next_step == f"Nothing of {file} is used. Mend the above, then run: usher check {file}"
+
+
+def test_json_of_a_bad_file_has_every_problem(file: Path) -> None:
+    file.write_text(FULL.replace("elapsed: 90s", "elapsed: 90").replace("policy:", "policies:"))
+
+    result = run("--json", file)
+
+    assert result.exit_code == 2
+    found = json.loads(result.stdout)
+    assert (list(found), found["file"]) == (["file", "problems"], str(file))
+    assert [list(problem) for problem in found["problems"]] == [
+        ["file", "line", "field", "rule", "value"]
+    ] * 4
+    assert found["problems"][0] == {
+        "file": str(file),
+        "line": 4,
+        "field": "policies.drain.until[0].elapsed",
+        "rule": "must be a duration from 1s to 48h, such as 90s or 1h30m",
+        "value": "90",
+    }
+    told = [f"{one['line']}: {one['field']}: {one['rule']}, got {one['value']}" for one in found["problems"]]
+    assert told == [line.removeprefix(f"{file}:") for line in result.stderr.splitlines()[:-1]]
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        pytest.param("", (None, None, "is empty: it must have version, policies, hooks", None), id="empty"),
+        pytest.param("~", (1, "the file", "must be a mapping", None), id="nothing"),
+    ],
+)
+def test_json_of_a_file_that_cannot_be_looked_into_says_so(
+    file: Path, content: str, expected: tuple[int | None, str | None, str, str | None]
+) -> None:
+    file.write_text(content)
+
+    (problem,) = json.loads(run("--json", file).stdout)["problems"]
+
+    assert tuple(problem.values()) == (str(file), *expected)
 
 
 def test_a_missing_file_exits_2(tmp_path: Path) -> None:

@@ -12,18 +12,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cli.account import Place, Trouble, open_account
-from cli.operate import TRIES, _changed, _extended, _named
+from cli.operate import TRIES, _changed, _extended, _held_back, _is_woken, _named
 from tests.factories import a_policy, an_action, at, hook_terms
 from tests.unit.test_account import REGION, Deployed, client, cloud, deployed, refused
 from usher.aws import messages
+from usher.aws.enrolled import EnrolledHooks
+from usher.aws.records import Records
 from usher.core import span
 from usher.core.decide import Complete, Wait, decide
-from usher.core.model import Outcome, Phase, Result, Signal, Status, Word
+from usher.core.enrolment import Enrolled, HookSettings
+from usher.core.model import Outcome, Phase, Result, Signal, Status, Transition, Word
+from usher.ports import Unavailable
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
+    from pathlib import Path
 
     from usher.core.model import Action
+    from usher.ports import Raw
 
 __all__ = ["cloud", "deployed"]  # fixtures
 
@@ -196,6 +203,24 @@ def test_a_completion_goes_on_where_the_answer_is_yes(deployed: Deployed) -> Non
     assert deployed.loaded().ordered_result is Result.ABANDON
 
 
+def test_a_result_may_be_written_in_lower_case(deployed: Deployed) -> None:
+    deployed.opened()
+    assert deployed.usher("complete", INSTANCE, "--result", "abandon", "--yes", *WHY).exit_code == 0
+    assert deployed.loaded().ordered_result is Result.ABANDON
+
+
+@pytest.mark.parametrize("command", ["complete", "pause"])
+def test_where_nobody_is_there_to_be_asked_yes_is_asked_for(deployed: Deployed, command: str) -> None:
+    before = deployed.opened()
+    arguments = {"complete": COMPLETE, "pause": ["pause", "--yes", *WHY]}[command]
+    outcome = deployed.usher(*(each for each in arguments if each != "--yes"), stdin="")
+    assert outcome.exit_code == 2
+    assert outcome.stderr.endswith(
+        "[y/N]: \nError: Nobody is there to answer: add --yes, and it is done without a question.\n"
+    )
+    assert (deployed.loaded(), deployed.records.pauses()) == (before, {})
+
+
 def test_a_signal_goes_over_the_bus_as_documented_with_who_in_its_message(deployed: Deployed) -> None:
     before = deployed.opened()
     outcome = deployed.json("signal", INSTANCE, "jobs-finished", "--status", "failed", *WHY)
@@ -320,6 +345,12 @@ def test_where_an_instance_waits_in_two_hooks_the_operator_says_which(deployed: 
         pytest.param(["hold", INSTANCE], "Missing option '--reason'", id="no reason"),
         pytest.param(["hold", INSTANCE, "--reason", " "], "say why, in 1 to 500", id="an empty reason"),
         pytest.param(["hold", INSTANCE, "--reason", "x" * 501], "say why, in 1 to 500", id="a long reason"),
+        pytest.param(
+            ["hold", INSTANCE, "--reason", "\x1b[2Jgone"],
+            r"without control characters, got '\\x1b[2Jgone'",
+            id="a reason that a terminal obeys",
+        ),
+        pytest.param(["hold", "", *WHY], "Say which: an instance id, a token, or an action's id", id="no id"),
         pytest.param(["complete", INSTANCE, *WHY], "Missing option '--result'", id="no result"),
         pytest.param(["extend", INSTANCE, *WHY], "Say either --by or --to", id="no extent"),
         pytest.param(
@@ -432,28 +463,247 @@ def test_a_pause_says_what_becomes_of_open_actions_and_asks(deployed: Deployed) 
 def test_a_pause_is_recorded_with_who_when_and_why_until_it_is_ended(
     deployed: Deployed, option: list[str], hook: str
 ) -> None:
-    outcome = deployed.json("pause", "--yes", *option, *WHY)
+    outcome = deployed.json("pause", "--yes", "--unknown", *option, *WHY)
     by = f"{MOTO} at 2026-03-01T12:00:00.000Z: tasks hang, ticket 7"
     assert outcome == {"paused": [{"hook": hook, "by": by}]}
     assert deployed.records.pauses() == {hook: by}
-    assert deployed.json("resume", *option) == {"paused": []}
+    assert deployed.json("resume", *option) == {"paused": [], "woken": 0, "not_woken": 0}
     assert deployed.records.pauses() == {}
+
+
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        pytest.param([], "Paused all hooks. `usher resume` ends it.\n", id="all hooks"),
+        pytest.param(
+            ["--hook", "web-drain"],
+            "Paused hook web-drain. `usher resume --hook web-drain` ends it.\n",
+            id="a hook",
+        ),
+    ],
+)
+def test_a_pause_names_the_command_that_ends_it(deployed: Deployed, option: list[str], said: str) -> None:
+    assert deployed.usher("pause", "--yes", "--unknown", *option, *WHY).stdout == said
+
+
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        pytest.param([], "No action is open; new ones will be", id="all hooks"),
+        pytest.param(["--hook", "web-drain"], "No action of hook web-drain is open; new ones", id="a hook"),
+    ],
+)
+def test_a_pause_says_where_nothing_is_open_yet(deployed: Deployed, option: list[str], said: str) -> None:
+    outcome = deployed.usher("pause", "--yes", "--unknown", *option, *WHY)
+    assert outcome.stderr.startswith(said)
 
 
 def test_a_pause_of_a_hook_counts_its_own_actions(deployed: Deployed) -> None:
     deployed.opened()
+    deployed.opened(id="action-2", token="b" * 36, hook=hook_terms(name="web-drain"))
     outcome = deployed.usher("pause", "--hook", "web-drain", "--yes", *WHY)
-    assert outcome.stderr == (
-        "No action of hook web-drain is open; new ones will be recorded, and left to their defaults.\n"
-    )
+    assert outcome.stderr.startswith("1 open action of hook web-drain will get no heartbeat and no result")
 
 
-def test_what_is_not_paused_cannot_be_resumed_and_what_is_is_said(deployed: Deployed) -> None:
-    deployed.records.pause("web-drain", "ann: why")
-    assert refused(deployed.usher("resume")) == (
-        "Error: All hooks are not paused as such. PAUSED: hook web-drain, by ann: why."
+HOOKS_FILE = """\
+version: 1
+policies: {park: {until: []}}
+hooks: [{name: web-drain, group: web, transition: terminating, policy: park}]
+"""
+
+
+def an_enrolled_hook(deployed: Deployed) -> None:
+    settings = HookSettings(
+        transition=Transition.TERMINATING,
+        heartbeat_timeout=timedelta(minutes=5),
+        default_result=Result.CONTINUE,
+        target_arn=None,
+        role_arn=None,
+        metadata=None,
     )
-    assert refused(deployed.usher("resume", "--hook", "x")).startswith("Error: Hook x is not paused as such.")
+    record = Enrolled(group="web-1", group_arn="arn", hook="web-drain", settings=settings)
+    EnrolledHooks(client("dynamodb"), deployed.outputs["TableName"], lambda: at(0), 0).keep(record)
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working directory without a hooks file."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.usefixtures("elsewhere")
+@pytest.mark.parametrize("answer", [["--yes"], []], ids=["with --yes", "without"])
+def test_a_typo_does_not_pass_as_a_pause(deployed: Deployed, answer: list[str]) -> None:
+    deployed.opened()
+    an_enrolled_hook(deployed)
+    line = refused(deployed.usher("pause", "--hook", "usher-drian", *answer, *WHY))
+    assert line == (
+        "Error: Hook usher-drian is not known: no action of it is open, none of its name was enrolled, and no "
+        "hooks.yaml here has it; known are usher-drain, web-drain. If the name is right, add --unknown."
+    )
+    assert deployed.records.pauses() == {}
+
+
+@pytest.mark.usefixtures("elsewhere")
+def test_a_hook_that_was_enrolled_can_be_paused_before_it_has_an_action(deployed: Deployed) -> None:
+    an_enrolled_hook(deployed)
+    assert deployed.usher("pause", "--hook", "web-drain", "--yes", *WHY).exit_code == 0
+
+
+def test_a_hook_of_the_hooks_file_can_be_paused_before_it_has_an_action(
+    deployed: Deployed, elsewhere: Path
+) -> None:
+    (elsewhere / "hooks.yaml").write_text(HOOKS_FILE)
+    assert deployed.usher("pause", "--hook", "web-drain", "--yes", *WHY).exit_code == 0
+
+
+@pytest.mark.parametrize("name", ["", "*", "a b"], ids=["no name", "all", "no hook's name"])
+@pytest.mark.parametrize("command", ["pause", "resume"])
+def test_only_leaving_the_hook_out_means_all_hooks(deployed: Deployed, command: str, name: str) -> None:
+    words = ["--yes", "--unknown", *WHY] if command == "pause" else []
+    outcome = deployed.usher(command, "--hook", name, *words)
+    assert outcome.exit_code == 2
+    assert f"{name!r} is no hook's name" in outcome.stderr
+    assert deployed.records.pauses() == {}
+
+
+@pytest.mark.parametrize(
+    ("paused", "option", "said"),
+    [
+        pytest.param(
+            "web-drain",
+            [],
+            "No pause of all hooks is in force. "
+            "PAUSED: hook web-drain, by ann: why. `usher resume --hook web-drain` ends it.",
+            id="only a hook is",
+        ),
+        pytest.param(
+            "*",
+            ["--hook", "web-drain"],
+            "Hook web-drain is not paused by its name. PAUSED: all hooks, by ann: why. `usher resume` ends it.",
+            id="all hooks are",
+        ),
+        pytest.param(
+            None, [], "No pause of all hooks is in force. Nothing is paused.", id="nothing is paused"
+        ),
+    ],
+)
+def test_what_is_not_paused_cannot_be_resumed_and_what_is_is_said_with_what_ends_it(
+    deployed: Deployed, paused: str | None, option: list[str], said: str
+) -> None:
+    if paused:
+        deployed.records.pause(paused, "ann: why")
+    assert refused(deployed.usher("resume", *option)) == f"Error: {said}"
+
+
+def two_held_back(deployed: Deployed) -> None:
+    """Of two hooks; the second action is the first to expire."""
+    deployed.opened(look_at=at(60), hook=hook_terms(heartbeat_timeout=timedelta(seconds=60)))
+    web = hook_terms(name="web-drain", heartbeat_timeout=timedelta(seconds=30))
+    deployed.opened(id="action-2", token="b" * 36, instance_id="i-2", look_at=at(60), hook=web)
+
+
+def test_a_resume_makes_what_was_held_back_due_at_once_with_a_wake_up_each(deployed: Deployed) -> None:
+    two_held_back(deployed)
+    deployed.records.pause("*", "ann: why")
+    deployed.now = at(5)
+    outcome = deployed.usher("resume")
+    assert (outcome.exit_code, outcome.stderr) == (0, "")
+    assert outcome.stdout == (
+        "Resumed all hooks. It woke 2 open actions, the first expires in 25s (i-2: ABANDON by default).\n"
+    )
+    first, second = deployed.loaded("action-2"), deployed.loaded("action-1")
+    assert [(action.look_at, action.version) for action in (first, second)] == [(at(5), 2)] * 2
+    assert [action.look_id for action in (first, second)] == ["operator-1", "operator-2"]  # nearest first
+    assert told(deployed) == [(at(5), "resumed", f"by {MOTO}")]
+    assert deployed.messages("WakeUpsUrl") == [
+        {"action_id": action.id, "version": action.stamp} for action in (first, second)
+    ]
+
+
+def test_a_resume_wakes_also_what_has_its_result_already(deployed: Deployed) -> None:
+    before = deployed.opened(phase=Phase.COMPLETING, result=Result.ABANDON, reason="gave up", look_at=at(60))
+    deployed.records.pause("*", "ann: why")
+    deployed.json("resume")
+    after = deployed.loaded()
+    assert (after.phase, after.result, after.look_at) == (before.phase, before.result, at(0))
+
+
+@pytest.mark.parametrize(
+    ("paused", "option", "woken", "said"),
+    [
+        pytest.param(
+            ["*", "web-drain"],
+            [],
+            ["action-1"],
+            "PAUSED: hook web-drain, by ann: why. `usher resume --hook web-drain` ends it.",
+            id="a hook still is",
+        ),
+        pytest.param(
+            ["*", "web-drain"],
+            ["--hook", "web-drain"],
+            [],
+            "PAUSED: all hooks, by ann: why. `usher resume` ends it.",
+            id="all hooks still are",
+        ),
+        pytest.param(
+            ["usher-drain", "web-drain"],
+            ["--hook", "web-drain"],
+            ["action-2"],
+            "PAUSED: hook usher-drain, by ann: why. `usher resume --hook usher-drain` ends it.",
+            id="another hook still is",
+        ),
+    ],
+)
+def test_a_resume_says_what_is_still_paused_and_leaves_that_alone(
+    deployed: Deployed, paused: list[str], option: list[str], woken: list[str], said: str
+) -> None:
+    two_held_back(deployed)
+    for hook in paused:
+        deployed.records.pause(hook, "ann: why")
+    lines = deployed.usher("resume", *option).stdout.splitlines()
+    assert lines[1:] == [said]
+    assert [name for name in ("action-1", "action-2") if deployed.loaded(name).version == 2] == woken
+
+
+def test_what_is_only_observed_was_not_held_back(deployed: Deployed) -> None:
+    deployed.opened(policy=a_policy(mode="observe"))
+    deployed.records.pause("*", "ann: why")
+    assert deployed.usher("resume").stdout == "Resumed all hooks. It woke no open action.\n"
+    assert deployed.loaded().version == 1
+
+
+class OneIsBusy(Records):
+    """DynamoDB does not store the first action."""
+
+    def save(self, action: Action, *, spent: Sequence[Signal] = (), raw: Raw | None = None) -> None:
+        if action.id == "action-2":
+            raise Unavailable("DynamoDB was busy")
+        super().save(action, spent=spent, raw=raw)
+
+
+def test_an_action_that_cannot_be_woken_is_told_and_stops_no_other(
+    deployed: Deployed, capsys: pytest.CaptureFixture[str]
+) -> None:
+    two_held_back(deployed)
+    records = OneIsBusy(client("dynamodb"), deployed.outputs["TableName"], lambda: deployed.now)
+    account = open_account(Place(region=REGION, stack=deployed.stack), deployed.machine())
+    account = replace(account, records=records)
+    woken = [_is_woken(account, action, MOTO) for action in _held_back(account, None, {})]
+    assert woken == [False, True]
+    assert capsys.readouterr().err == (
+        "i-2 (hook web-drain of workers-1) was not woken, a sweep comes to it: DynamoDB was busy\n"
+    )
+    assert deployed.loaded().look_at == at(0)
+
+
+def test_an_action_that_ended_meanwhile_is_not_woken(deployed: Deployed) -> None:
+    action = deployed.opened()
+    deployed.records.save(replace(action, version=2, **CLOSED))
+    account = open_account(Place(region=REGION, stack=deployed.stack), deployed.machine())
+    assert _is_woken(account, action, MOTO) is False
+    assert deployed.loaded().version == 2
 
 
 def test_while_paused_no_order_is_taken_and_a_hold_says_so(deployed: Deployed) -> None:
@@ -463,6 +713,9 @@ def test_while_paused_no_order_is_taken_and_a_hold_says_so(deployed: Deployed) -
         "Error: Usher is paused and sends nothing for i-0f0e0d0c0b0a09080 (hook usher-drain of workers-1) "
         "(ann: why): `usher resume` first."
     )
+    deployed.records.pause("usher-drain", "ann: why")
+    line = refused(deployed.usher(*COMPLETE))
+    assert line.endswith(": `usher resume` and `usher resume --hook usher-drain` first.")
     outcome = deployed.usher(*WORDS["hold"])
     assert (outcome.exit_code, outcome.stderr) == (0, "PAUSED: all hooks, by ann: why\n")
 

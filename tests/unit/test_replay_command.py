@@ -6,11 +6,14 @@ import json
 import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+import click
 import pytest
 from click.testing import CliRunner
 
@@ -212,7 +215,7 @@ def test_the_first_example_of_the_help_runs_here(monkeypatch: pytest.MonkeyPatch
 
 def test_the_help_tells_each_command_in_a_whole_sentence() -> None:
     commands = usher("--help").stdout.partition("Commands:\n")[2].splitlines()
-    assert [line.split()[0] for line in commands] == sorted(main.commands)
+    assert [line.split()[0] for line in commands] == sorted(main.list_commands(click.Context(main)))
     assert all(line.endswith(".") and not line.endswith("...") for line in commands)
 
 
@@ -255,17 +258,176 @@ def test_a_closed_standard_input_is_wrong_usage() -> None:
 
 def test_an_output_that_cannot_be_written_is_told_in_one_line() -> None:
     outcome = in_a_shell(f"{shlex.quote(DAY)} 1</dev/null")  # open, but for reading only
-    assert outcome.returncode == 1
+    assert outcome.returncode == 2
     assert outcome.stderr == b"usher: the output: Bad file descriptor\n"
 
 
-def test_a_closed_output_is_no_reason_for_a_traceback() -> None:
+def test_a_closed_output_is_told_and_is_no_success() -> None:
     outcome = in_a_shell(f"{shlex.quote(DAY)} --json >&-")
-    assert (outcome.returncode, outcome.stderr) == (0, b"")
+    assert outcome.returncode == 2
+    assert outcome.stderr == b"usher: the output is closed; to see nothing of it, send it to /dev/null\n"
 
 
-def test_a_reader_that_has_seen_enough_hears_no_more() -> None:
-    assert in_a_shell(f"{shlex.quote(DAY)} | exec true").stderr == b""
+@pytest.mark.parametrize("option", ["", "--json"])
+def test_a_reader_that_has_seen_enough_hears_no_more_and_is_no_finding(option: str) -> None:
+    outcome = to_nobody("replay", DAY, "--hooks", HOOKS, *option.split())
+    assert (outcome.returncode, outcome.stderr) == (141, b"")
+
+
+def test_a_reader_of_a_check_that_has_seen_enough_hears_no_more() -> None:
+    outcome = to_nobody("check", HOOKS)
+    assert (outcome.returncode, outcome.stderr) == (141, b"")
+
+
+def to_nobody(*arguments: str) -> subprocess.CompletedProcess[bytes]:
+    """A command whose output nobody reads any more."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        return subprocess.run(  # noqa: S603 - our own command
+            [sys.executable, "-c", "from cli.main import main; main()", *arguments],
+            env={**os.environ, "PYTHONPATH": f"{ROOT / 'functions'}{os.pathsep}{ROOT}"},
+            stdout=writing,
+            stderr=subprocess.PIPE,
+            check=False,
+            timeout=60,
+        )
+    finally:
+        os.close(writing)
+
+
+def copied(folder: Path) -> tuple[Path, Path]:
+    """Messages and a hooks file that may be spoilt."""
+    traffic, hooks = folder / "day.jsonl", folder / "hooks.yaml"
+    traffic.write_text(Path(DAY).read_text().splitlines()[0])
+    hooks.write_text(Path(HOOKS).read_text())
+    return traffic, hooks
+
+
+@pytest.mark.parametrize("inputs", ["day.jsonl", ".", "day.jsonl ."], ids=["a file", "a folder", "several"])
+@pytest.mark.parametrize(
+    "report_file",
+    [
+        pytest.param("day.jsonl", id="the messages"),
+        pytest.param("hooks.yaml", id="the hooks file"),
+        pytest.param("../case/./day.jsonl", id="spelt otherwise"),
+        pytest.param("link.html", id="a symbolic link"),
+        pytest.param("hard.html", id="a hard link"),
+        pytest.param("old.yaml", id="the other hooks file"),
+    ],
+)
+def test_a_report_that_would_overwrite_an_input_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, inputs: str, report_file: str
+) -> None:
+    folder = tmp_path / "case"
+    folder.mkdir()
+    traffic, hooks = copied(folder)
+    (folder / "old.yaml").write_text(hooks.read_text())
+    (folder / "link.html").symlink_to(traffic)
+    (folder / "hard.html").hardlink_to(traffic)
+    before = traffic.read_text(), hooks.read_text()
+    monkeypatch.chdir(folder)
+
+    options = ("--hooks", "hooks.yaml", "--against", "old.yaml", "--report", report_file)
+    outcome = usher("replay", *inputs.split(), *options)
+
+    assert (outcome.exit_code, outcome.stdout) == (2, "")
+    assert f"--report {report_file} is an input of this replay: name another file." in outcome.stderr
+    assert (traffic.read_text(), hooks.read_text(), (folder / "old.yaml").read_text()) == (*before, before[1])
+
+
+def test_a_report_may_overwrite_another_report_beside_the_inputs(tmp_path: Path) -> None:
+    _, hooks = copied(tmp_path)
+    (tmp_path / "day.html").write_text("an old one")
+    outcome = usher("replay", str(tmp_path), "--hooks", str(hooks), "--report", str(tmp_path / "day.html"))
+    assert outcome.exit_code == 0
+    assert (tmp_path / "day.html").read_text().startswith("<!")
+
+
+def test_a_report_that_is_the_standard_input_is_refused(tmp_path: Path) -> None:
+    traffic, hooks = copied(tmp_path)
+    name = shlex.quote(str(traffic))
+    outcome = in_a_shell(f"- --hooks {shlex.quote(str(hooks))} --report {name} < {name}")
+    assert outcome.returncode == 2
+    assert b"is an input of this replay" in outcome.stderr
+
+
+@pytest.mark.parametrize(
+    ("content", "options"),
+    [
+        pytest.param("", (), id="an empty file"),
+        pytest.param("[]", (), id="an empty list"),
+        pytest.param("[]", ("--json",), id="as JSON"),
+        pytest.param("{", (), id="nothing that can be read"),
+        pytest.param(Path(DAY).read_text(), (), id="traffic of other hooks"),
+    ],
+)
+def test_a_comparison_of_no_action_is_an_error(
+    tmp_path: Path, content: str, options: tuple[str, ...]
+) -> None:
+    traffic, hooks = tmp_path / "day.json", other_hooks(tmp_path)
+    if content.count("\n") > 1:
+        traffic = traffic.with_suffix(".jsonl")
+    traffic.write_text(content)
+
+    outcome = usher("replay", str(traffic), "--hooks", hooks, "--against", hooks, *options)
+
+    assert (outcome.exit_code, outcome.stdout) == (2, "")
+    assert outcome.stderr.splitlines()[-1] == (
+        "Nothing was compared: no message is of a hook in either hooks file. "
+        "Are PATH, --hooks and --against right?"
+    )
+
+
+@pytest.mark.parametrize("path", ["folder", "/dev/null"])
+def test_a_comparison_over_a_path_that_holds_nothing_is_an_error(tmp_path: Path, path: str) -> None:
+    (tmp_path / "folder").mkdir()
+    assert usher("replay", str(tmp_path / path), "--hooks", HOOKS, "--against", HOOKS).exit_code == 2
+
+
+class Interrupted(ModuleType):
+    """A module during whose import somebody presses Ctrl-C."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("arguments", [("check",), ("--help",)], ids=["a command", "the help"])
+def test_an_interrupt_while_a_command_is_imported_is_one_line_and_130(
+    monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
+) -> None:
+    monkeypatch.setitem(sys.modules, "cli.check", Interrupted("cli.check"))
+    outcome = usher(*arguments)
+    assert (outcome.exit_code, outcome.stdout, outcome.stderr) == (130, "", "Interrupted.\n")
+
+
+def test_an_interrupt_during_a_replay_is_one_line_and_130() -> None:
+    run = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    run += "from cli.main import main; main()"
+    with subprocess.Popen(  # noqa: S603 - our own command
+        [sys.executable, "-c", run, "replay", "-", "--hooks", HOOKS],
+        env={**os.environ, "PYTHONPATH": f"{ROOT / 'functions'}{os.pathsep}{ROOT}"},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        assert process.stdin is not None
+        process.stdin.write(b" " * 1_000_000)  # more than a pipe holds: so it reads by now
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    assert (process.returncode, out, err) == (130, b"", b"Interrupted.\n")
+
+
+def test_nothing_but_click_is_imported_before_somebody_hears_an_interrupt() -> None:
+    heavy = ["boto3", "rich", "simulator", "usher", "yaml"]
+    said = subprocess.run(  # noqa: S603 - our own code
+        [sys.executable, "-c", f"import cli.main, sys; print([m for m in {heavy} if m in sys.modules])"],
+        env={**os.environ, "PYTHONPATH": f"{ROOT / 'functions'}{os.pathsep}{ROOT}"},
+        capture_output=True,
+        check=True,
+        text=True,
+    )
+    assert said.stdout == "[]\n"
 
 
 def test_a_file_that_is_not_there_is_wrong_usage() -> None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from cli import traffic
 from simulator.replay import Entry
@@ -95,6 +98,44 @@ def test_what_holds_no_message_is_told_with_its_place(
     ((source, _, told_reason),) = read(tmp_path, name, content)
     assert source.startswith(name)
     assert reason in told_reason
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"[\n 1,", "not JSON: line 2, column 4: a value is missing, or is none of JSON's"),
+        (b'{"a": 1,', "not JSON: line 1, column 9: a name in double quotes is missing"),
+        (b'{"a" 1}', "not JSON: line 1, column 6: a colon is missing"),
+        (b'{"a": 1 "b"}', "not JSON: line 1, column 9: a comma or a closing bracket is missing"),
+        (b'{"a": "b', "not JSON: line 1, column 7: a text has no closing quote"),
+        (b'"\\q"', "not JSON: line 1, column 2: a backslash in a text begins nothing that JSON knows"),
+        (
+            b'"a\nb"',
+            "not JSON: line 1, column 3: a line break or another control character stands in a text",
+        ),
+        (b"{}\n{}", "not JSON: line 2, column 1: something stands after the end of the value"),
+        (b"\xef\xbb\xbf\xef\xbb\xbf1", "not JSON: line 1, column 1: a byte order mark"),
+        (b"1" * 5000, "not JSON: a number has too many digits"),
+        (b'{"a": "\xc3"}', "not UTF-8: line 1, column 8: the byte 0xc3"),
+        (b'\xef\xbb\xbf\n "\xc3\xbc\xff"', "not UTF-8: line 2, column 4: the byte 0xff"),
+    ],
+    ids=lambda part: None if isinstance(part, bytes) else part.rpartition(": ")[2],
+)
+def test_what_cannot_be_read_is_told_in_plain_words_with_its_place(
+    tmp_path: Path, content: bytes, reason: str
+) -> None:
+    ((_, _, told_reason),) = read(tmp_path, "a.json", content)
+    assert told_reason.startswith(reason)
+
+
+@given(st.text(st.sampled_from('{}[]",:\\ \n\t1eu-.a\ufeff'), max_size=12))
+def test_no_word_of_python_is_in_what_is_said_of_json(text: str) -> None:
+    """Another Python may say something else, of which this would tell."""
+    found = list(traffic._read_json("-", text))
+    reasons = [one.reason for one in found if not isinstance(one, Entry)]
+    assert not re.search(
+        r"Expecting|delimiter|\(char|codec|Extra|Invalid|Unterminated|Illegal", " ".join(reasons)
+    )
 
 
 @pytest.mark.parametrize("name", ["a.json", "a.jsonl"])

@@ -226,5 +226,5 @@ def test_an_action_without_a_second_gives_none_back() -> None:
 def test_a_describe_takes_a_call_of_the_budget_where_there_is_room(room: bool) -> None:
     of = turns() if room else filled(20, 20)
 
-    assert of.may_describe(at(20)) is room
+    assert of.has_room(at(20)) is room
     assert booked(of, 20)

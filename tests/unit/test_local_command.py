@@ -1,0 +1,71 @@
+"""What `usher local` says to try, before anything is opened."""
+
+from __future__ import annotations
+
+import re
+import shlex
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from cli.local import invitation
+from cli.main import main
+
+ENVIRONMENT = {
+    "AWS_ENDPOINT_URL": "http://127.0.0.1:5",
+    "AWS_ACCESS_KEY_ID": "testing",
+    "AWS_SECRET_ACCESS_KEY": "testing",
+    "AWS_DEFAULT_REGION": "us-east-1",
+    "HOME": "/root",
+}
+
+
+def steps(*, auto: bool) -> dict[str, str]:
+    """What stands at each number."""
+    said = invitation(ENVIRONMENT, auto=auto)
+    return dict(re.findall(r"^(\d)\. (.*?)(?=^\d\. |^What happens)", said, re.MULTILINE | re.DOTALL))
+
+
+def commands(*, auto: bool) -> list[list[str]]:
+    """The usher commands, as a shell takes them apart."""
+    found = re.findall(r"^  (\S*usher .*)$", invitation(ENVIRONMENT, auto=auto), re.MULTILINE)
+    return [shlex.split(line, comments=True)[1:] for line in found]
+
+
+def test_the_account_is_named_by_what_the_aws_tools_read() -> None:
+    said = invitation(ENVIRONMENT, auto=False)
+    (exported,) = re.findall(r"^  export (.*)$", said, re.MULTILINE)
+    del (named := dict(ENVIRONMENT))["HOME"]
+    assert dict(word.split("=", 1) for word in shlex.split(exported)) == named
+
+
+def test_it_is_said_how_usher_itself_speaks_to_the_account() -> None:
+    assert commands(auto=False) == [
+        ["list"],
+        ["plan", "--hooks", "infra/demo.hooks.yaml"],
+        ["signal", "$ID", "goodbye", "--reason", "trying it out"],
+        ["show", "$ID"],
+    ]
+
+
+@pytest.mark.parametrize("words", commands(auto=False), ids=" ".join)
+def test_each_usher_command_that_is_said_is_one_that_usher_takes(words: list[str]) -> None:
+    command = main.get_command(click.Context(main), words[0])
+    assert command is not None
+    assert command.make_context(words[0], words[1:]).args == []
+
+
+def test_without_auto_the_first_step_is_a_launch() -> None:
+    assert "--desired-capacity 1" in steps(auto=False)["1"]
+
+
+def test_with_auto_nobody_is_told_to_launch_what_is_launched_already() -> None:
+    assert "An instance is being launched." in steps(auto=True)["1"]
+    assert "--desired-capacity 1" not in invitation(ENVIRONMENT, auto=True)
+    assert list(steps(auto=True)) == list(steps(auto=False)) == ["1", "2", "3"]
+
+
+def test_the_help_tells_how_an_interrupted_start_ends() -> None:
+    said = CliRunner().invoke(main, ["local", "--help"]).stdout
+    assert "130  ended by Ctrl-C before Usher was deployed" in said

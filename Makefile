@@ -141,7 +141,9 @@ node_modules/.ready: package-lock.json | $(READY)
 	@touch $@
 
 synth: $(READY) node_modules/.ready ## leave the templates of hooks.yaml in cdk.out (deploy: make cdk ARGS=deploy)
-	@$(BIN)/node $(CDK) synth --quiet
+	@$(BIN)/node $(CDK) synth --quiet > $(VENV)/synth.log 2>&1; status=$$?; \
+	  grep -vE 'Supply a stack id|feature flags are not configured' $(VENV)/synth.log >&2; exit $$status
+	@echo "The templates are in cdk.out, one *.template.json for each stack."
 
 ARGS ?= list
 cdk: $(READY) node_modules/.ready ## run the pinned CDK: make cdk ARGS="deploy --all", "diff", "destroy --all"

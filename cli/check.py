@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -35,7 +36,9 @@ _OWN_TARGET_GROUPS: Final = {
 
 @click.command(short_help="Check a hooks file, and say what each of its hooks will do.")
 @click.argument("file", type=click.Path(path_type=Path), default="hooks.yaml")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, with all durations in seconds.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print JSON: the hooks, durations in seconds, or the problems."
+)
 @click.pass_context
 def check(context: click.Context, file: Path, as_json: bool) -> None:
     """Check a hooks FILE (default: hooks.yaml), and say what each hook will do.
@@ -54,6 +57,9 @@ def check(context: click.Context, file: Path, as_json: bool) -> None:
         for complaint in refused.complaints:
             messages.print(complaint, style="red")
         messages.print(f"Nothing of {file} is used. Mend the above, then run: usher check {file}")
+        if as_json:
+            problems = [asdict(problem) for problem in refused.problems]
+            click.echo(json.dumps({"file": str(file), "problems": problems}, indent=2))
         context.exit(BAD_CONFIGURATION)
     warned = [(examined.lines[one.path], one.text) for one in warnings(examined.configuration)]
     for line, text in warned:

@@ -56,12 +56,30 @@ _HINTS: Final[Mapping[str, str]] = {
 _LIKELIEST_HINT: Final = "is the indentation right, here and above?"
 
 
-class HooksFileRefused(Exception):  # noqa: N818 - it reads as what happened
-    """A hooks file is not sound. `complaints` has a line for each problem, in the order of the file."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Complaint:
+    """What is wrong at one place of a hooks file."""
 
-    def __init__(self, complaints: tuple[str, ...]) -> None:
-        super().__init__("\n".join(complaints))
-        self.complaints = complaints
+    file: str
+    line: int | None = None  # None: no line is to blame
+    field: str | None = None  # None: the file as a whole, and `rule` says it all
+    rule: str
+    value: str | None = None  # as shown
+
+    def __str__(self) -> str:
+        place = self.file if self.line is None else f"{self.file}:{self.line}"
+        if self.field is None:
+            return f"{place}: {self.rule}"
+        return f"{place}: {self.field}: {self.rule}, got {'nothing' if self.value is None else self.value}"
+
+
+class HooksFileRefused(Exception):  # noqa: N818 - it reads as what happened
+    """A hooks file is not sound: each problem, in the order of the file, and as a line of text."""
+
+    def __init__(self, problems: tuple[Complaint, ...]) -> None:
+        self.problems = problems
+        self.complaints = tuple(map(str, problems))
+        super().__init__("\n".join(self.complaints))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,11 +109,11 @@ def examine(path: pathlib.Path) -> HooksFile:
     try:
         data = walk.plain(_composed(_text(path)), ())
     except _Unreadable as stop:
-        raise _refused(name, [*walk.problems, (stop.line, stop.said)]) from None
+        raise _refused(name, [*walk.problems, (stop.line, stop.problem)]) from None
     try:
         found = configuration.parse(data)
     except configuration.ConfigurationRefused as refused:
-        unsound = [(walk.lines[problem.path], _in_words(problem)) for problem in refused.problems]
+        unsound = [(walk.lines[problem.path], problem) for problem in refused.problems]
         raise _refused(name, [*walk.problems, *unsound]) from None
     if walk.problems:
         raise _refused(name, walk.problems)
@@ -103,27 +121,28 @@ def examine(path: pathlib.Path) -> HooksFile:
 
 
 class _Unreadable(Exception):  # noqa: N818 - it reads as what happened
-    """The rest of the file cannot be looked at."""
+    """The rest of the file cannot be looked at: a problem, or words on the file as a whole."""
 
-    def __init__(self, said: str, line: int | None = None) -> None:
-        super().__init__(said)
+    def __init__(self, problem: Problem | str, line: int | None = None) -> None:
+        super().__init__(str(problem))
         self.line = line  # None: no line is to blame
-        self.said = said
+        self.problem = problem
 
 
 def _breaks(line: int, rule: str, value: object, path: Path = ()) -> _Unreadable:
-    return _Unreadable(_in_words(Problem(path=path, rule=rule, value=value)), line)
+    return _Unreadable(Problem(path=path, rule=rule, value=value), line)
 
 
-def _in_words(problem: Problem) -> str:
-    shown = "nothing" if problem.value is None else problem.shown
-    return f"{problem.field}: {problem.rule}, got {shown}"
-
-
-def _refused(name: str, found: Iterable[tuple[int | None, str]]) -> HooksFileRefused:
+def _refused(name: str, found: Iterable[tuple[int | None, Problem | str]]) -> HooksFileRefused:
     in_order = sorted(found, key=lambda one: one[0] or 0)
-    places = ((name if line is None else f"{name}:{line}", said) for line, said in in_order)
-    return HooksFileRefused(tuple(f"{place}: {said}" for place, said in places))
+    return HooksFileRefused(tuple(_complaint(name, line, problem) for line, problem in in_order))
+
+
+def _complaint(name: str, line: int | None, problem: Problem | str) -> Complaint:
+    if isinstance(problem, str):
+        return Complaint(file=name, line=line, rule=problem)
+    shown = None if problem.value is None else problem.shown
+    return Complaint(file=name, line=line, field=problem.field, rule=problem.rule, value=shown)
 
 
 def _text(path: pathlib.Path) -> str:
@@ -137,8 +156,9 @@ def _text(path: pathlib.Path) -> str:
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise _breaks(line, "must be UTF-8", content[error.start : error.end]) from None
+        looked_at = error.object  # without a byte order mark, unlike `content`
+        line = looked_at.count(b"\n", 0, error.start) + 1
+        raise _breaks(line, "must be UTF-8", looked_at[error.start : error.end]) from None
 
 
 def _why_not_read(path: pathlib.Path, error: OSError) -> str:
@@ -209,7 +229,7 @@ class _Walk:
     """Turns nodes into plain data, and notes the line of each field, and what only YAML can get wrong."""
 
     lines: dict[Path, int] = field(default_factory=dict)
-    problems: list[tuple[int, str]] = field(default_factory=list)
+    problems: list[tuple[int, Problem]] = field(default_factory=list)
     nodes: int = 0
     holders: list[yaml.Node] = field(default_factory=list)
 
@@ -262,7 +282,7 @@ class _Walk:
         return convert(text)
 
     def _refuse(self, line: int, path: Path, rule: str, value: object) -> None:
-        self.problems.append((line, _in_words(Problem(path=path, rule=rule, value=value))))
+        self.problems.append((line, Problem(path=path, rule=rule, value=value)))
 
 
 def _line_of(node: yaml.Node) -> int:

@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from local_account.account import Account
 
 _GROUP: Final = "usher-demo"
 _CONTEXT: Final = {"hooks": "infra/demo.hooks.yaml", "demo": "true"}
+_INTERRUPTED: Final = 130  # the exit code
 _BETWEEN_LOOKS_S: Final = 0.5
 _STOPS: Final = (signal.SIGINT, signal.SIGTERM)
 
@@ -33,9 +34,10 @@ Examples:
 
 \b
 Exit codes:
-  0  ended by Ctrl-C
-  1  the account could not be opened, or Usher not deployed into it
-  2  wrong usage
+  0    ended by Ctrl-C
+  1    the account could not be opened, or Usher not deployed into it
+  2    wrong usage
+  130  ended by Ctrl-C before Usher was deployed
 """
 
 
@@ -68,14 +70,14 @@ def local(context: click.Context, *, auto: bool, auth: bool, logs: Path | None) 
                 table = _deploy(account)
                 deployed = True
                 _say(f"Deployed, {time.monotonic() - begun_s:.0f} s after the start.")
-                _invite(account)
+                click.echo(invitation(account.environment, auto=auto))
                 _show(account, table, auto=auto)
     except (Unavailable, CdkFailed) as error:
         _say(str(error))
         context.exit(1)
     except KeyboardInterrupt:
         _say("Closed. Nothing is left running.")
-        context.exit(0 if deployed else 1)
+        context.exit(0 if deployed else _INTERRUPTED)
 
 
 def _deploy(account: Account) -> str:
@@ -85,32 +87,54 @@ def _deploy(account: Account) -> str:
     return account.deploy(**_CONTEXT)["Usher"]["TableName"]
 
 
-def _invite(account: Account) -> None:
-    aws = shlex.quote(os.path.relpath(Path(sys.executable).with_name("aws")))
+def invitation(environment: Mapping[str, str], *, auto: bool) -> str:
+    """What to try, in another terminal."""
     names = ("AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION")
-    exports = " ".join(f"{name}={account.environment[name]}" for name in names)
-    click.echo(_INVITATION.format(exports=exports, aws=aws, group=_GROUP))
+    return _INVITATION.format(
+        exports=" ".join(f"{name}={environment[name]}" for name in names),
+        launch=(_LAUNCHED if auto else _LAUNCH).format(aws=_program("aws"), group=_GROUP),
+        aws=_program("aws"),
+        usher=_program("usher"),
+        group=_GROUP,
+        hooks=_CONTEXT["hooks"],
+    )
 
+
+def _program(name: str) -> str:
+    return shlex.quote(os.path.relpath(Path(sys.executable).with_name(name)))
+
+
+_LAUNCH: Final = """\
+1. Launch an instance. It waits for 30 s, as the policy `settle` says:
+
+  {aws} autoscaling set-desired-capacity --auto-scaling-group-name {group} --desired-capacity 1
+"""
+
+_LAUNCHED: Final = """\
+1. An instance is being launched. It waits for 30 s, as the policy `settle` says.
+"""
 
 _INVITATION: Final = """\
 The account is at the endpoint in this line. In another terminal, in this folder:
 
   export {exports}
 
-1. Launch an instance. It waits for 30 s, as the policy `settle` says:
+From then on `aws` and `usher` speak to this account there, for instance:
 
-  {aws} autoscaling set-desired-capacity --auto-scaling-group-name {group} --desired-capacity 1
+  {usher} list                  # what is held, until when, and what it waits for
+  {usher} plan --hooks {hooks}
 
-2. Terminate it. It waits for a signal, five minutes at most:
+{launch}
+2. Once it is in service, terminate it. It waits for a signal, five minutes at most:
 
   ID=$({aws} autoscaling describe-auto-scaling-instances --output text \\
     --query 'AutoScalingInstances[0].InstanceId')
   {aws} autoscaling set-desired-capacity --auto-scaling-group-name {group} --desired-capacity 0
 
-3. Send it the signal:
+3. Send it the signal, as its workload would by `aws events put-events`; then read its story:
 
-  {aws} events put-events --entries '[{{"Source": "usher.signal", "DetailType": "Usher Signal",
-    "Detail": "{{\\"InstanceId\\": \\"'$ID'\\", \\"Signal\\": \\"goodbye\\", \\"Status\\": \\"done\\"}}"}}]'
+  {usher} signal $ID goodbye --reason "trying it out"
+  {usher} show $ID
 
 What happens, in UTC (Ctrl-C ends it all):
 """

@@ -1,39 +1,113 @@
-"""The `usher` command."""
+"""The `usher` command.
+
+A command is imported when it is asked for, so that by then whoever presses Ctrl-C finds somebody to hear it.
+"""
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import sys
-from typing import Any, NoReturn
+from contextlib import contextmanager
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
-import click
+try:
+    import click
+    from click.exceptions import Exit
+except KeyboardInterrupt:  # nobody hears it yet
+    sys.exit(130)
 
-from cli.check import check
-from cli.export import export
-from cli.listing import list_command, watch
-from cli.local import local
-from cli.operate import complete, extend, hold, pause, resume, signal
-from cli.plan import plan_command
-from cli.redrive import redrive
-from cli.replay import replay_command
-from cli.showing import show
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_CANNOT: Final = 2  # the exit code, as for wrong usage
+_INTERRUPTED: Final = 130  # 128 and the signal, as shells have it
+_READER_GONE: Final = 141  # likewise, of SIGPIPE
+
+_COMMANDS: Final = {  # by name: the module, and what the command is called in it
+    "check": ("cli.check", "check"),
+    "complete": ("cli.operate", "complete"),
+    "export": ("cli.export", "export"),
+    "extend": ("cli.operate", "extend"),
+    "hold": ("cli.operate", "hold"),
+    "list": ("cli.listing", "list_command"),
+    "local": ("cli.local", "local"),
+    "pause": ("cli.operate", "pause"),
+    "plan": ("cli.plan", "plan_command"),
+    "redrive": ("cli.redrive", "redrive"),
+    "replay": ("cli.replay", "replay_command"),
+    "resume": ("cli.operate", "resume"),
+    "show": ("cli.showing", "show"),
+    "signal": ("cli.operate", "signal"),
+    "watch": ("cli.listing", "watch"),
+}
 
 
 class _Usher(click.Group):
     """Ends in words and an exit code, never in a traceback, whatever its streams take."""
 
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - as click has it
+        """The names of all commands."""
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - as above
+        """Import a command."""
+        if cmd_name not in _COMMANDS:
+            return None
+        module, name = _COMMANDS[cmd_name]
+        command: click.Command = getattr(import_module(module), name)
+        return command
+
     def main(self, *args: Any, **options: Any) -> Any:  # noqa: ANN401 - as click has it
         """Run a command, and see to it that its output is written before this process ends."""
+        _refuse_a_closed_output()
         _replace_what_cannot_be_shown()
         try:
             try:
                 return super().main(*args, **options)
             finally:
-                if sys.stdout is not None:  # it is, where the shell closed it
-                    sys.stdout.flush()
+                sys.stdout.flush()
         except OSError as error:
             _end_with(error)
+        except KeyboardInterrupt:
+            sys.exit(_INTERRUPTED)
+
+    def make_context(self, *args: Any, **options: Any) -> click.Context:  # noqa: ANN401 - as click has it
+        """Parse; the help imports every command."""
+        with _stops_known():
+            return super().make_context(*args, **options)
+
+    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - as click has it
+        """Run the command."""
+        with _stops_known():
+            return super().invoke(ctx)
+
+
+@contextmanager
+def _stops_known() -> Iterator[None]:
+    """Exit codes that no command uses for Ctrl-C and for a reader that is gone; click and rich have 1."""
+    try:
+        yield
+    except (KeyboardInterrupt, click.Abort) as stop:
+        if isinstance(stop, click.Abort) and not isinstance(stop.__context__, KeyboardInterrupt):
+            raise  # nobody answered a question
+        click.echo("Interrupted.", err=True)
+        raise Exit(_INTERRUPTED) from None
+    except BrokenPipeError:
+        _drop_the_output()
+        raise Exit(_READER_GONE) from None
+    except SystemExit as end:
+        if isinstance(end.__context__, BrokenPipeError):  # so ends rich
+            raise Exit(_READER_GONE) from None
+        raise
+
+
+def _refuse_a_closed_output() -> None:
+    if sys.stdout is None:  # it is, where the shell closed it
+        click.echo("usher: the output is closed; to see nothing of it, send it to /dev/null", err=True)
+        sys.exit(_CANNOT)
 
 
 def _replace_what_cannot_be_shown() -> None:
@@ -44,11 +118,13 @@ def _replace_what_cannot_be_shown() -> None:
 
 
 def _end_with(error: OSError) -> NoReturn:
-    """Say it in one line; a reader that has seen enough, such as `head`, is click's affair."""
-    click.echo(f"usher: {error.filename or 'the output'}: {error.strerror or error}", err=True)
-    if error.filename is None and sys.stdout is not None:
+    """Say it in one line, unless the reader has seen enough, as `head` has."""
+    if error.filename is None:
         _drop_the_output()
-    sys.exit(1)
+    if error.errno == errno.EPIPE:
+        sys.exit(_READER_GONE)
+    click.echo(f"usher: {error.filename or 'the output'}: {error.strerror or error}", err=True)
+    sys.exit(_CANNOT)
 
 
 def _drop_the_output() -> None:
@@ -62,12 +138,3 @@ def _drop_the_output() -> None:
 @click.version_option(package_name="usher", prog_name="usher")
 def main() -> None:
     """Usher holds and releases EC2 Auto Scaling instances that wait in a lifecycle hook."""
-
-
-main.add_command(check)
-main.add_command(local)
-main.add_command(replay_command)
-for command in (list_command, show, watch, signal, hold, extend, complete, pause, resume):
-    main.add_command(command)
-for command in (plan_command, export, redrive):
-    main.add_command(command)

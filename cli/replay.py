@@ -30,6 +30,12 @@ if TYPE_CHECKING:
     from usher.core.policy import Configuration
 
 _LONG: Final = 2000  # entries from which on progress is shown
+_CANNOT: Final = 2  # the exit code
+_STANDARD_INPUT: Final = "/dev/stdin"  # as a file
+_NOTHING_TO_COMPARE: Final = (
+    "Nothing was compared: no message is of a hook in either hooks file. "
+    "Are PATH, --hooks and --against right?"
+)
 _WIDTH: Final = 1000  # nothing is cut to fit: a terminal wraps long lines by itself
 
 _EXAMPLES: Final = """
@@ -45,7 +51,8 @@ Examples:
 Exit codes:
   0  all is well
   1  something was rejected, or fell to the hook's default result
-  2  wrong usage, or a hooks file that is not sound
+  2  wrong usage, a hooks file that is not sound, or an output that cannot be written;
+     with --against: no action to compare
   3  with --against: a result or an outcome differs
 """
 
@@ -83,7 +90,7 @@ def _as_work_done(_context: click.Context, _option: click.Parameter, text: str |
     "--against",
     metavar="OLD.yaml",
     type=click.Path(path_type=Path),
-    help="Replay under this hooks file too, and show what differs.",
+    help="Replay under this hooks file too, and show what differs; no action to compare is an error.",
 )
 @click.option(
     "--work-done",
@@ -118,6 +125,7 @@ def replay_command(
     input. Nothing is sent to AWS, and no credentials are needed: simulated Auto Scaling opens each
     action at the time in its message, and everything runs on a virtual clock.
     """
+    _refuse_to_overwrite(report_file, [*paths, hooks, *([] if against is None else [against])])
     configuration = _loaded(context, hooks, "--hooks")
     before = None if against is None else _loaded(context, against, "--against")
     found = _found(paths)
@@ -126,7 +134,7 @@ def replay_command(
         report_file.write_text(page(told, replayed), encoding="utf-8", newline="\n")
         click.echo(f"Wrote {report_file}.", err=True)
     if before is not None:
-        exit_code = _compared(told, _told(found, before, work_done)[0], as_json=as_json)
+        exit_code = _compared(context, told, _told(found, before, work_done)[0], as_json=as_json)
     else:
         if as_json:
             click.echo(json.dumps(told, indent=1))
@@ -138,6 +146,16 @@ def replay_command(
     context.exit(exit_code)
 
 
+def _refuse_to_overwrite(report_file: Path | None, inputs: Sequence[str | Path]) -> None:
+    """Whichever way it is spelt or linked: what would be overwritten may exist nowhere else."""
+    if report_file is None or not report_file.exists():
+        return
+    for path in inputs:
+        files = traffic.files(Path(_STANDARD_INPUT if path == "-" else path))
+        if any(file.exists() and file.samefile(report_file) for file in files):
+            raise click.UsageError(f"--report {report_file} is an input of this replay: name another file.")
+
+
 def _loaded(context: click.Context, hooks: Path, option: str) -> Configuration:
     try:
         return load(hooks)
@@ -145,7 +163,7 @@ def _loaded(context: click.Context, hooks: Path, option: str) -> Configuration:
         for complaint in refused.complaints:
             click.echo(complaint, err=True)
         click.echo(f"Mend {hooks}, or name another file with {option}.", err=True)
-        context.exit(2)
+        context.exit(_CANNOT)
 
 
 def _told(
@@ -158,11 +176,14 @@ def _told(
     return report(replayed, unreadable), replayed
 
 
-def _compared(new: dict[str, Any], old: dict[str, Any], *, as_json: bool) -> int:
+def _compared(context: click.Context, new: dict[str, Any], old: dict[str, Any], *, as_json: bool) -> int:
     """Show what differs; the exit code."""
     compared = what_if.compare(old, new)
     for place in new["rejected"]:
         click.echo(f"rejected {place['source']}: {place['reason']}", err=True)
+    if not compared["actions"]:
+        click.echo(_NOTHING_TO_COMPARE, err=True)
+        context.exit(_CANNOT)
     if as_json:
         click.echo(json.dumps(compared, indent=1))
     else:

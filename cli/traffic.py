@@ -16,6 +16,20 @@ if TYPE_CHECKING:
 
 _BY_LINES: Final = {".json": False, ".jsonl": True}  # any other ending: whichever it is
 
+# What the json module says, and what it means to people.
+_JSON_WORDS: Final = {
+    "Expecting value": "a value is missing, or is none of JSON's",
+    "Expecting property name": "a name in double quotes is missing",
+    "Illegal trailing comma": "a comma has nothing after it",
+    "Expecting ':'": "a colon is missing",
+    "Expecting ','": "a comma or a closing bracket is missing",
+    "Unterminated string": "a text has no closing quote",
+    "Invalid control character": "a line break or another control character stands in a text",
+    "Invalid \\": "a backslash in a text begins nothing that JSON knows",
+    "Extra data": "something stands after the end of the value",
+    "Unexpected UTF-8 BOM": "a byte order mark stands in the middle of the file",
+}
+
 _EARLIEST: Final = datetime(2009, 1, 1, tzinfo=UTC)  # as usher.aws.messages reads times
 _LATEST: Final = datetime(2200, 1, 1, tzinfo=UTC)
 
@@ -37,11 +51,12 @@ def read(paths: tuple[str, ...]) -> Iterator[Found]:
         if path == "-":
             yield from _read_text("-", sys.stdin.buffer.read(), lines=None)
             continue
-        for file in _files(Path(path)):
+        for file in files(Path(path)):
             yield from _read_file(file)
 
 
-def _files(path: Path) -> list[Path]:
+def files(path: Path) -> list[Path]:
+    """The files that are read for this path."""
     if not path.is_dir():
         return [path]
     return sorted(file for file in path.rglob("*") if file.suffix in _BY_LINES and file.is_file())
@@ -61,7 +76,7 @@ def _read_text(source: str, content: bytes, *, lines: bool | None) -> Iterator[F
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        yield Unreadable(source=source, reason=f"not UTF-8: {error}")
+        yield Unreadable(source=source, reason=f"not UTF-8: {_bad_byte(error)}")
         return
     if lines is None:
         lines = not _is_json(text)
@@ -69,7 +84,7 @@ def _read_text(source: str, content: bytes, *, lines: bool | None) -> Iterator[F
         yield from _read_json(source, text)
         return
     for number, line in enumerate(text.split("\n"), start=1):
-        yield from _read_json(f"{source}:{number}", line)
+        yield from _read_json(f"{source}:{number}", line, number)
 
 
 def _is_json(text: str) -> bool:
@@ -80,13 +95,13 @@ def _is_json(text: str) -> bool:
     return True
 
 
-def _read_json(source: str, text: str) -> Iterator[Found]:
+def _read_json(source: str, text: str, first_line: int = 1) -> Iterator[Found]:
     if not text.strip():
         return
     try:
         value = json.loads(text)
     except (ValueError, RecursionError) as error:
-        yield Unreadable(source=source, reason=f"not JSON: {_words(error)}")
+        yield Unreadable(source=source, reason=f"not JSON: {_words(error, first_line)}")
         return
     try:
         yield from list(_take_apart(source, value, None))
@@ -129,5 +144,20 @@ def _text(body: Any) -> str:  # noqa: ANN401 - any JSON
     return body if isinstance(body, str) else json.dumps(body, separators=(",", ":"))
 
 
-def _words(error: Exception) -> str:
-    return "nested too deep" if isinstance(error, RecursionError) else str(error)
+def _bad_byte(error: UnicodeDecodeError) -> str:
+    before = error.object[: error.start].decode()
+    byte = error.object[error.start]
+    return f"{_place(before.count(chr(10)) + 1, len(before) - before.rfind(chr(10)))}: the byte {byte:#04x}"
+
+
+def _words(error: Exception, first_line: int) -> str:
+    if isinstance(error, RecursionError):
+        return "nested too deep"
+    if not isinstance(error, json.JSONDecodeError):
+        return "a number has too many digits"  # nothing else is left that `json` raises
+    said = next((words for start, words in _JSON_WORDS.items() if error.msg.startswith(start)), error.msg)
+    return f"{_place(first_line + error.lineno - 1, error.colno)}: {said}"
+
+
+def _place(line: int, column: int) -> str:
+    return f"line {line}, column {column}"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Final
 
 from cli.hooks_file import load, read
@@ -25,8 +26,11 @@ _GROUP: Final = re.compile(r"[^:*\x00-\x1f]{1,255}")
 _GLOB: Final = re.compile(r"[^:\x00-\x1f]{1,255}")
 
 
+_CDKS_OWN: Final = re.compile(r"@.*|.*:.*|acknowledged-issue-numbers|cli-telemetry")  # flags, look-ups
+
+
 class ContextRefused(Exception):  # noqa: N818 - it reads as what happened
-    """A value in cdk.json's context is not sound; the text names key, rule and value."""
+    """The context, of cdk.json or `-c`, is not sound; the text names key, rule and value."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -55,6 +59,7 @@ class Deployment:
     @classmethod
     def from_context(cls, node: Node, folder: Path) -> Deployment:
         """From the app's context. Raises HooksFileRefused and ContextRefused."""
+        _refuse_unknown_keys(node)
         path = folder / (_text(node, "hooks", _TEXT, "the path of a hooks file") or _DEFAULT_HOOKS)
         return cls(
             configuration=load(path),
@@ -86,6 +91,24 @@ class Deployment:
     def enrols(self) -> bool:
         """Whether some groups are known at run time only, by glob or tags."""
         return len(self.hooks_of_named_groups) < len(self.configuration.hooks)
+
+
+_KEYS: Final = {"hooks", *(field.name for field in fields(Deployment))} - {"configuration", "hooks_data"}
+
+
+def _refuse_unknown_keys(node: Node) -> None:
+    """A slip of the pen in `retired_groups` would take away grants that open actions need."""
+    given: dict[str, object] = node.get_all_context()
+    unknown = [key for key in given if key not in _KEYS and not _CDKS_OWN.fullmatch(key)]
+    if unknown:
+        raise ContextRefused("\n".join(_unknown(key, given[key]) for key in sorted(unknown)))
+
+
+def _unknown(key: str, value: object) -> str:
+    nearest = get_close_matches(key, _KEYS, n=1)
+    meant = f" (is {nearest[0]} meant?)" if nearest else ""
+    known = ", ".join(sorted(_KEYS))
+    return f"cdk.json: context {key} is not a known key{meant}; known are {known}, got {value!r}"
 
 
 def _number(node: Node, key: str, default: float, least: float, most: float) -> float:

@@ -30,14 +30,12 @@ _AUTO_SCALING: Final = "AWS_ENDPOINT_URL_AUTO_SCALING"
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the function's answer; 1 where it failed, 2 where it could not be invoked."""
-    parser = _parser()
-    asked = parser.parse_args(arguments)
+    asked = _parser().parse_args(arguments)
     try:
-        event = json.loads(asked.event.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        parser.error(f"--event {asked.event}: {error}")
-    if not (asked.asset / f"{asked.function}.py").is_file():
-        parser.error(f"--asset {asked.asset}: no {asked.function}.py in it; `make invoke` builds it")
+        event = _event(asked.function, asked.event, asked.asset)
+    except _Refused as refused:
+        sys.stderr.write(f"{refused}\n")
+        return 2
     try:
         with _endpoints(asked.endpoint) as endpoints:
             settings = endpoints | settled_in(endpoints["AWS_ENDPOINT_URL"])
@@ -45,6 +43,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (WheelsMissing, BotoCoreError, ClientError) as error:
         sys.stderr.write(f"{error}\n")
         return 2
+
+
+class _Refused(Exception):  # noqa: N818 - it reads as what happened
+    """There is no such thing to run, or to run it on; the text says what there is."""
+
+
+def _event(function: str, file: Path, asset: Path) -> object:
+    if function not in _FUNCTIONS:
+        raise _Refused(f"There is no function {function!r}. There are: {', '.join(_FUNCTIONS)}.")
+    if not (asset / f"{function}.py").is_file():
+        raise _Refused(f"There is no {function}.py in {asset}: `make invoke` builds it in {BUILD / 'asset'}.")
+    try:
+        event: object = json.loads(file.read_bytes())
+    except OSError as error:
+        samples = "".join(f"\n  {sample.relative_to(ROOT)}" for sample in _samples())
+        said = f"The event {file} cannot be read: {error.strerror}. There are:{samples}"
+        raise _Refused(said) from None
+    except json.JSONDecodeError as error:
+        raise _Refused(f"{file} is not JSON, from line {error.lineno}, column {error.colno} on.") from None
+    except UnicodeDecodeError:
+        raise _Refused(f"{file} is not JSON: it is not even UTF-8.") from None
+    return event
+
+
+def _samples() -> list[Path]:
+    return sorted((ROOT / "events" / "invoke").glob("*.json"))
 
 
 def _invoke(name: str, code: Code, settings: Mapping[str, str], event: object, limit: timedelta) -> int:
@@ -84,7 +108,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog="The answer goes to stdout, the log to stderr. Exit status: 0; 1 where the function failed; "
         "2 where it could not be run.",
     )
-    parser.add_argument("--function", required=True, choices=_FUNCTIONS)
+    parser.add_argument("--function", required=True, metavar="NAME", help=", ".join(_FUNCTIONS))
     parser.add_argument("--event", required=True, type=Path, metavar="FILE", help="JSON; see events/invoke")
     parser.add_argument("--timeout", type=_limit, default=DEFAULT_LIMIT, metavar="SECONDS")
     parser.add_argument("--asset", type=Path, default=BUILD / "asset", metavar="FOLDER")

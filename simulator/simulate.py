@@ -96,11 +96,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="simulate", description=__doc__)
-    parser.add_argument("--seeds", type=int, default=300, help="how many seeds")
+    parser.add_argument("--seeds", type=_count, default=300, help="how many seeds")
     parser.add_argument("--from", dest="first", type=int, default=1, help="the first one")
-    parser.add_argument("--jobs", type=int, default=1, help="how many processes")
+    parser.add_argument("--jobs", type=_count, default=1, help="how many processes")
     parser.add_argument("--trace", action="store_true", help="show all that happens in the first seed")
     return parser
+
+
+def _count(text: str) -> int:
+    number = int(text) if text.isdecimal() else 0
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number from 1 on, got {text}")
+    return number
 
 
 def _run_all(seeds: Iterable[int], jobs: int) -> Iterator[Timed]:

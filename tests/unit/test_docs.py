@@ -1,12 +1,16 @@
 from __future__ import annotations
 
 import re
+import shlex
+import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from click.testing import CliRunner
 
 from cli import hooks_file
+from cli.main import main
 from usher.core import conditions
 from usher.core.configuration import _FILE_KEYS, _HOOK_KEYS, _POLICY_KEYS, _WHEN, MOST_HOOKS_OF_A_GROUP
 
@@ -27,6 +31,7 @@ def found_in_pages(pattern: str) -> list[tuple[Path, str]]:
 HOOKS_FILES = [
     (page, block) for page, block in found_in_pages(r"^```yaml\n(.*?)^```$") if "version: 1" in block
 ]
+REPLAYS = found_in_pages(r"^```text\n\$ usher (replay events/.*?)^```$")
 LINKS = [(page, link) for page, link in found_in_pages(r"\]\(([^)\s]+)\)") if "://" not in link]
 
 
@@ -46,6 +51,49 @@ def test_a_hooks_file_that_the_docs_show_is_sound(block: str, tmp_path: Path) ->
     file.write_text(block, encoding="utf-8")
 
     assert hooks_file.load(file).hooks
+
+
+def test_the_readme_shows_a_replay() -> None:
+    assert "README.md" in {page.name for page, _ in REPLAYS}
+
+
+@pytest.mark.parametrize("sample", [pytest.param(sample, id=page.name) for page, sample in REPLAYS])
+def test_a_replay_that_the_docs_show_prints_what_they_show(
+    sample: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT)
+    command, _, shown = sample.partition("\n")
+
+    assert shown in CliRunner().invoke(main, shlex.split(command)).stdout
+
+
+def test_make_demo_is_the_replay_that_the_readme_shows() -> None:
+    (command,) = [sample.splitlines()[0] for page, sample in REPLAYS if page.name == "README.md"]
+    assert f"/usher {command}\n" in (ROOT / "Makefile").read_text(encoding="utf-8")
+
+
+def test_the_changelog_begins_with_the_version_of_the_package() -> None:
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+    headings_of_it = re.findall(r"^## (.*)$", (ROOT / "CHANGELOG.md").read_text("utf-8"), re.MULTILINE)
+    assert re.fullmatch(rf"{re.escape(version)}, (not released yet|\d{{4}}-\d\d-\d\d)", headings_of_it[0])
+
+
+def exit_codes(text: str, row: str) -> set[str]:
+    return set(re.findall(row, text, re.MULTILINE))
+
+
+def test_the_page_on_replay_has_each_exit_code_of_its_help() -> None:
+    page = (ROOT / "docs" / "replay.md").read_text(encoding="utf-8")
+    told = exit_codes(CliRunner().invoke(main, ["replay", "--help"]).stdout, r"^ +(\d) {2}\w")
+    assert told == exit_codes(page, r"^\| (\d) \|") == {"0", "1", "2", "3"}
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/local-account.md"])
+@pytest.mark.parametrize("command", ["list", "show", "signal"])
+def test_the_page_says_how_usher_speaks_to_a_local_account(page: str, command: str) -> None:
+    _, exported, after = (ROOT / page).read_text(encoding="utf-8").partition("export AWS_ENDPOINT_URL=")
+    assert exported
+    assert f"usher {command}" in after
 
 
 @pytest.mark.parametrize(("page", "link"), [pytest.param(*link, id=of(*link)) for link in LINKS])

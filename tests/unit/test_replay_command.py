@@ -310,7 +310,7 @@ def copied(folder: Path) -> tuple[Path, Path]:
     [
         pytest.param("day.jsonl", id="the messages"),
         pytest.param("hooks.yaml", id="the hooks file"),
-        pytest.param("../case/./day.jsonl", id="spelt otherwise"),
+        pytest.param("../case/day.jsonl", id="spelt otherwise"),
         pytest.param("link.html", id="a symbolic link"),
         pytest.param("hard.html", id="a hard link"),
         pytest.param("old.yaml", id="the other hooks file"),

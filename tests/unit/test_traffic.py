@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cli import traffic
@@ -128,14 +128,24 @@ def test_what_cannot_be_read_is_told_in_plain_words_with_its_place(
     assert told_reason.startswith(reason)
 
 
-@given(st.text(st.sampled_from('{}[]",:\\ \n\t1eu-.a\ufeff'), max_size=12))
-def test_no_word_of_python_is_in_what_is_said_of_json(text: str) -> None:
+def test_a_bad_line_is_told_by_its_number_in_the_file(tmp_path: Path) -> None:
+    *_, (source, _, reason) = read(tmp_path, "a.jsonl", f"{TEXT}\n\n{{]\n")
+    expected = "not JSON: line 3, column 2: a name in double quotes is missing"
+    assert (source, reason) == ("a.jsonl:3", expected)
+
+
+PYTHONS_WORDS = re.compile(r"Expecting|delimiter|\(char|codec|Extra|Invalid|Unterminated|Illegal|Exceeds")
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.text(st.sampled_from('{}[]",:\\ \n\t1eu-.a\ufeff'), max_size=12).map(str.encode)
+    | st.binary(max_size=9)
+)
+def test_no_word_of_python_is_in_what_is_said_of_a_bad_file(tmp_path: Path, content: bytes) -> None:
     """Another Python may say something else, of which this would tell."""
-    found = list(traffic._read_json("-", text))
-    reasons = [one.reason for one in found if not isinstance(one, Entry)]
-    assert not re.search(
-        r"Expecting|delimiter|\(char|codec|Extra|Invalid|Unterminated|Illegal", " ".join(reasons)
-    )
+    found = read(tmp_path, "a.json", content)
+    assert [one for one in found if PYTHONS_WORDS.search(one[2])] == []
 
 
 @pytest.mark.parametrize("name", ["a.json", "a.jsonl"])

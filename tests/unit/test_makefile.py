@@ -1,0 +1,53 @@
+"""What the verbs say, with a program of ours in place of the real one."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+CDK_SAYS = """\
+Successfully synthesized to /somewhere/cdk.out
+Supply a stack id (Usher, UsherHooks) to display its template.
+84 feature flags are not configured. Run 'cdk flags --unstable=flags' to learn more.
+[Warning at /Usher/Table] mind this
+"""
+
+
+def synth(venv: Path, status: int) -> subprocess.CompletedProcess[str]:
+    """`make synth`, where the CDK says what it says, and ends with that status."""
+    (venv / "bin").mkdir()
+    (venv / "bin" / "node").write_text(f"#!/bin/sh\ncat <<'END' >&2\n{CDK_SAYS}END\nexit {status}\n")
+    (venv / "bin" / "node").chmod(0o755)
+    made = [f"--old-file={file}" for file in (venv / ".ready", "node_modules/.ready")]
+    make = shutil.which("make")
+    assert make is not None
+    return subprocess.run(  # noqa: S603 - our own Makefile
+        [make, *made, "synth", f"VENV={venv}"],
+        cwd=ROOT,
+        env={name: value for name, value in os.environ.items() if not name.startswith("MAKE")},
+        capture_output=True,
+        check=False,
+        text=True,
+    )
+
+
+def test_synth_ends_by_saying_where_the_templates_are(tmp_path: Path) -> None:
+    done = synth(tmp_path, 0)
+    assert (done.returncode, done.stdout) == (
+        0,
+        "The templates are in cdk.out, one *.template.json for each stack.\n",
+    )
+
+
+def test_synth_passes_on_what_the_cdk_says_but_its_advertising(tmp_path: Path) -> None:
+    said = synth(tmp_path, 0).stderr.splitlines()
+    assert said == [CDK_SAYS.splitlines()[0], CDK_SAYS.splitlines()[-1]]
+
+
+def test_a_synth_that_fails_says_why_and_fails(tmp_path: Path) -> None:
+    done = synth(tmp_path, 3)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "mind this" in done.stderr

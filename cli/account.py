@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import update_wrapper
 from typing import TYPE_CHECKING, Any, Final
 
@@ -12,6 +12,7 @@ import click
 from botocore import exceptions as aws
 from botocore.config import Config
 
+from cli.printable import shown
 from usher.aws import record_format, table
 from usher.aws.queues import WakeUpQueue
 from usher.aws.records import Records
@@ -38,7 +39,7 @@ class Trouble(click.ClickException):
     exit_code = 2
 
     def __init__(self, text: str) -> None:
-        super().__init__(" ".join(text.split()))
+        super().__init__(shown(" ".join(text.split())))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -70,10 +71,13 @@ class Account:
     dynamodb: Any
     records: Records
     outputs: Mapping[str, str]
+    clients: dict[str, Any] = field(default_factory=dict)
 
     def client(self, service: str) -> Any:  # noqa: ANN401 - boto3's clients have no common type
-        """A client for one service, in this place."""
-        return _client(self.session, service, self.place)
+        """The client for one service, in this place: making one takes longer than a call."""
+        if service not in self.clients:
+            self.clients[service] = _client(self.session, service, self.place)
+        return self.clients[service]
 
     def output(self, name: str) -> str:
         """An output of the stack, such as TableName."""
@@ -89,6 +93,8 @@ class Account:
 
     def find(self, named: str) -> Sequence[Action]:
         """The actions of an instance, oldest first, or the one of a token or an id."""
+        if not named.strip():
+            raise Trouble("Say which: an instance id, a token, or an action's id; what was given is empty.")
         if named.startswith("i-"):
             found = list(self.records.of_instance(named))
         else:

@@ -63,6 +63,8 @@ Examples:
   usher export --from 2026-03-01T02:00Z --to 2026-03-01T04:00Z | usher replay -
   usher export --from 7d --group 'workers-*' --hook usher-drain --output week.jsonl
 
+An operator's words (hold, extend, complete, pause) are no messages: `usher show` has them.
+
 Of signals, test messages and events Usher keeps what they said, and not when they came: they are
 written anew, dated by their own time. Of equal copies of a message one is kept.
 

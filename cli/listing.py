@@ -13,7 +13,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from cli.account import Trouble, with_account
+from cli.account import with_account
+from cli.printable import shown
 from cli.report import written
 from usher.core import span
 from usher.core.conditions.probe import Probe, finding_of
@@ -32,7 +33,8 @@ if TYPE_CHECKING:
 
 _PAGE: Final = 50
 _HEADINGS: Final = ("INSTANCE", "GROUP", "HOOK", "STATE", "AGE", "EXPIRES", "GIVES UP", "WAITS FOR")
-_MAY_WRAP: Final = ("GROUP\nHOOK", "WAITS FOR")
+_MAY_BE_CUT: Final = ("GROUP", "HOOK", "WAITS FOR")
+_LEAST_WIDTHS: Final = {"AGE": 90, "GROUP": 110, "GIVES UP": 130}  # of a terminal that shows them too
 _COLOURS: Final = {
     "completing": "green",
     "held": "magenta",
@@ -44,7 +46,7 @@ _COLOURS: Final = {
 }
 _LATE: Final = timedelta(minutes=3)  # two sweeps stand two minutes apart at most
 _HOUR: Final = timedelta(hours=1)
-_SECOND: Final = timedelta(seconds=1)
+_SECOND: Final = timedelta(seconds=1)  # each look of `watch` reads the table, which is billed
 
 _LIST_EXAMPLES: Final = """\
 \b
@@ -53,6 +55,7 @@ Examples:
   usher list --group 'workers-*' --hook usher-drain
   usher list --json | jq '.actions[] | select(.to_expiry_s < 60)'
 
+A narrow terminal shows fewer columns, and cuts long names; `usher show` and --json cut nothing.
 Closed actions are not listed: ask for them by instance, token or id with `usher show`.
 """
 
@@ -78,12 +81,21 @@ class Wish:
         return all(glob is None or glob_fits(glob, name) for glob, name in pairs)
 
 
+class _Count(click.IntRange):
+    """A number from 1 on, called a number where it is none."""
+
+    name = "number"
+
+    def __init__(self) -> None:
+        super().__init__(min=1)
+
+
 def _wishes(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the options that say which actions it is about."""
     for option in (
         click.option("--json", "as_json", is_flag=True, help="Print JSON."),
         click.option(
-            "--limit", default=_PAGE, show_default=True, type=click.IntRange(min=1), help="At most."
+            "--limit", default=_PAGE, show_default=True, type=_Count(), metavar="NUMBER", help="At most."
         ),
         click.option("--hook", metavar="GLOB", help="Only of these hooks; * stands for any text."),
         click.option("--group", metavar="GLOB", help="Only of these groups; * stands for any text."),
@@ -107,36 +119,49 @@ def list_command(account: Account, group: str | None, hook: str | None, limit: i
         return
     console = Console(highlight=False, emoji=False)
     if console.is_terminal:
-        console.print(_shown(page))
+        console.print(_shown(page, console.width))
     else:
         for line in _plain(page):
             click.echo(line)
     _tell_rest(page)
 
 
+def _interval(_context: click.Context, _option: click.Parameter, text: str) -> timedelta:
+    try:
+        between = span.parse(text)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
+    if between < _SECOND:
+        raise click.BadParameter(f"at least {span.written(_SECOND)}, got {text}")
+    return between
+
+
 @click.command(epilog=_WATCH_EXAMPLES)
-@click.option("--interval", default="5s", show_default=True, metavar="SPAN", help="Between two looks.")
+@click.option(
+    "--interval",
+    default="5s",
+    show_default=True,
+    callback=_interval,
+    metavar="SPAN",
+    help="Between two looks, at least 1s.",
+)
 @_wishes
 @with_account
 def watch(
-    account: Account, interval: str, group: str | None, hook: str | None, limit: int, *, as_json: bool
+    account: Account, interval: timedelta, group: str | None, hook: str | None, limit: int, *, as_json: bool
 ) -> None:
     """Follow the open actions, until Ctrl-C.
 
     On a terminal: the table of `usher list`, kept fresh. Piped: a line for each change, with --json
     one object a line.
     """
-    try:
-        between = max(span.parse(interval), _SECOND)
-    except ValueError as error:
-        raise Trouble(f"--interval: {error}") from error
     wish = Wish(group=group, hook=hook, limit=limit)
     console = Console(highlight=False, emoji=False)
     try:
         if console.is_terminal and not as_json:
-            watch_table(account, wish, between, console)
+            watch_table(account, wish, interval, console)
         else:
-            watch_lines(account, wish, between, as_json=as_json)
+            watch_lines(account, wish, interval, as_json=as_json)
     except KeyboardInterrupt:
         click.echo(err=True)
 
@@ -145,7 +170,7 @@ def watch_table(account: Account, wish: Wish, between: timedelta, console: Conso
     """Refresh a table in place, for ever."""
     with Live(console=console, auto_refresh=False, screen=True) as live:
         while True:
-            live.update(_shown(listed(account, wish)), refresh=True)
+            live.update(_shown(listed(account, wish), console.width), refresh=True)
             account.machine.wait(between)
 
 
@@ -184,7 +209,7 @@ def _last_word(action: Mapping[str, Any] | None) -> object:
 def _line(action: Mapping[str, Any], at: str) -> str:
     said = action["reason"] if action["closed_at"] else _waits_for(action)
     state = " ".join(filter(None, [action["state"], action["result"]]))
-    return f"{at}  {action['instance_id']}  {action['hook']}  {state}: {said}"
+    return shown(f"{at}  {action['instance_id']}  {action['hook']}  {state}: {said}")
 
 
 def listed(account: Account, wish: Wish) -> dict[str, Any]:
@@ -294,24 +319,24 @@ def _plain(page: Mapping[str, Any]) -> Iterator[str]:
         yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
 
 
-def _shown(page: Mapping[str, Any]) -> Group:
-    """The same as a table that fits the terminal."""
+def _shown(page: Mapping[str, Any], width: int) -> Group:
+    """The same as a table that fits a terminal of that width: a line an action."""
     banners = [Text(line, style="bold red") for line in _banners(page)]
     title = f"{len(page['actions'])} of {page['open']} open in {page['stack']}, {page['at']}"
     actions = Table(title=title, title_justify="left", box=None, header_style="bold", pad_edge=False)
-    for heading in _two_lines(_HEADINGS):
-        actions.add_column(heading, no_wrap=heading not in _MAY_WRAP, overflow="fold")
+    headings = [heading for heading in _HEADINGS if width >= _LEAST_WIDTHS.get(heading, 0)]
+    for heading in headings:
+        actions.add_column(heading, no_wrap=heading not in _MAY_BE_CUT)
     for action in page["actions"]:
-        cells = [Text(cell) for cell in _two_lines(_cells(action))]
-        cells[2].stylize(_COLOURS.get(action["state"], ""))
-        actions.add_row(*cells)
+        cells = dict(zip(_HEADINGS, _cells(action), strict=True))
+        styles = {"STATE": _COLOURS.get(action["state"], "")}
+        actions.add_row(*(_cut_to_fit(cells[heading], styles.get(heading, "")) for heading in headings))
     return Group(*banners, actions)
 
 
-def _two_lines(cells: tuple[str, ...]) -> tuple[str, ...]:
-    """Group and hook one above the other: a terminal is rarely as wide as both names."""
-    instance, group, hook, *rest = cells
-    return instance, f"{group}\n{hook}", *rest
+def _cut_to_fit(cell: str, style: str) -> Text:
+    """One line, whatever is left for it: rich makes a column narrower that it may wrap, but not its words."""
+    return Text(cell, style, no_wrap=True, overflow="ellipsis")
 
 
 def _banners(page: Mapping[str, Any]) -> Iterator[str]:
@@ -322,11 +347,16 @@ def _banners(page: Mapping[str, Any]) -> Iterator[str]:
 def banner(hook: str, by: str) -> str:
     """A pause, in one line."""
     what = "all hooks" if hook == ALL_HOOKS else f"hook {hook}"
-    return f"PAUSED: {what}, by {by}"
+    return shown(f"PAUSED: {what}, by {by}")
+
+
+def resuming(hook: str) -> str:
+    """The command that ends a pause."""
+    return "`usher resume`" if hook == ALL_HOOKS else f"`usher resume --hook {hook}`"
 
 
 def _cells(action: Mapping[str, Any]) -> tuple[str, ...]:
-    return (
+    cells = (
         action["instance_id"],
         action["group"],
         action["hook"],
@@ -336,6 +366,7 @@ def _cells(action: Mapping[str, Any]) -> tuple[str, ...]:
         short(action["to_giving_up_s"]),
         _waits_for(action),
     )
+    return tuple(map(shown, cells))
 
 
 def _waits_for(action: Mapping[str, Any]) -> str:

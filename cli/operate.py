@@ -6,24 +6,29 @@ import json
 import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Final, TypeAlias
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import click
 
+from cli import hooks_file
 from cli.account import Trouble, with_account
-from cli.listing import as_data, banner, short
+from cli.asking import agreed
+from cli.listing import as_data, banner, resuming, short
+from cli.printable import shown
 from cli.report import written
 from simulator.recorder import Recorder
+from usher.aws.enrolled import EnrolledHooks
 from usher.core import hearing, span
 from usher.core.conditions.signalled import NAME as SIGNAL_NAME
 from usher.core.conditions.signalled import Signalled
 from usher.core.model import Phase, Result, Signal, Status, Word
 from usher.core.policy import Mode
-from usher.ports import ALL_HOOKS, Moved
+from usher.ports import ALL_HOOKS, Moved, Unavailable
 from usher.waking import stored_with_wake_ups
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from cli.account import Account
     from usher.core.model import Action
@@ -32,7 +37,10 @@ if TYPE_CHECKING:
 
 TRIES: Final = 8
 DECLINED: Final = 1  # the exit code
+NOT_WOKEN: Final = 1  # likewise
 _MOST_REASON: Final = 500  # characters: a signal's message holds 1,000, who said it included
+_HOOK_NAME: Final = r"[A-Za-z0-9_/-]{1,255}"
+_HOOKS_FILE: Final = Path("hooks.yaml")  # one more place in which a hook's name may stand
 
 
 # What the options share
@@ -42,7 +50,16 @@ def _reason(_context: click.Context, _option: click.Parameter, text: str) -> str
     reason = " ".join(text.split())
     if not 1 <= len(reason) <= _MOST_REASON:
         raise click.BadParameter(f"say why, in 1 to {_MOST_REASON} characters, got {len(reason)}")
+    if not reason.isprintable():  # whoever reads it, maybe on another terminal, is not to obey it
+        raise click.BadParameter(f"say why without control characters, got {shown(reason)!r}")
     return reason
+
+
+def _hook_name(_context: click.Context, _option: click.Parameter, name: str | None) -> str | None:
+    """An empty name, of a variable that is not set, must not mean all hooks."""
+    if name is not None and not re.fullmatch(_HOOK_NAME, name):
+        raise click.BadParameter(f"{name!r} is no hook's name")
+    return name
 
 
 def _duration(_context: click.Context, _option: click.Parameter, text: str | None) -> timedelta | None:
@@ -160,7 +177,7 @@ def extend(
 @_on_action
 @click.option(
     "--result",
-    type=click.Choice([each.value for each in Result]),
+    type=click.Choice([each.value for each in Result], case_sensitive=False),
     required=True,
     help="What Auto Scaling is told.",
 )
@@ -189,37 +206,56 @@ def complete(
 
 
 @click.command()
-@click.option("--hook", metavar="NAME", help="Only this hook.  [default: all hooks]")
+@click.option("--hook", callback=_hook_name, metavar="NAME", help="Only this hook.  [default: all hooks]")
+@click.option("--unknown", is_flag=True, help="Also a hook of which nothing is known here.")
 @click.option("--reason", required=True, callback=_reason, help="Why; it stands in each timeline.")
 @click.option("--yes", is_flag=True, help="Do not ask first.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @with_account
-def pause(account: Account, hook: str | None, reason: str, *, yes: bool, as_json: bool) -> None:
+def pause(
+    account: Account, hook: str | None, reason: str, *, unknown: bool, yes: bool, as_json: bool
+) -> None:
     """Call nothing any more, until `usher resume`.
 
     Neither heartbeats nor results go out. Open actions are not kept: their heartbeat timeouts run
     out, and the default results fall.
     """
+    if hook is not None and not unknown:
+        _refuse_unknown(account, hook)
     click.echo(_about_to_pause(account, hook), err=True)
     _ask(f"Pause {_hooks(hook)}?", yes=yes)
     by = f"{account.who()} at {written(account.machine.clock())}: {reason}"
-    account.records.pause(hook or ALL_HOOKS, by)
-    _tell_pauses(account, f"Paused {_hooks(hook)}. `usher resume` goes on.", as_json=as_json)
+    name = hook or ALL_HOOKS
+    account.records.pause(name, by)
+    _tell(_pauses_as_data(account.records.pauses()), f"Paused {_hooks(hook)}. {_ends(name)}", as_json=as_json)
 
 
 @click.command()
-@click.option("--hook", metavar="NAME", help="Only this hook, which was paused by its name.")
+@click.option(
+    "--hook", callback=_hook_name, metavar="NAME", help="Only this hook, which was paused by its name."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @with_account
 def resume(account: Account, hook: str | None, *, as_json: bool) -> None:
-    """End a pause. Open actions are looked at again within two minutes."""
-    paused = account.records.pauses()
-    if (hook or ALL_HOOKS) not in paused:
-        others = "; ".join(banner(name, by) for name, by in sorted(paused.items()))
-        what = "All hooks are" if hook is None else f"Hook {hook} is"
-        raise Trouble(f"{what} not paused as such. {others or 'Nothing is paused'}.")
-    account.records.resume(hook or ALL_HOOKS)
-    _tell_pauses(account, f"Resumed {_hooks(hook)}.", as_json=as_json)
+    """End a pause.
+
+    Every open action that it held back is looked at now, nearest expiry first.
+    """
+    name, paused, who = hook or ALL_HOOKS, account.records.pauses(), account.who()
+    if name not in paused:
+        what = (
+            "No pause of all hooks is in force" if hook is None else f"Hook {hook} is not paused by its name"
+        )
+        raise Trouble(f"{what}. {_still_paused(paused) or 'Nothing is paused.'}")
+    account.records.resume(name)
+    left = account.records.pauses()
+    held_back = _held_back(account, hook, left)
+    woken = [action for action in held_back if _is_woken(account, action, who)]
+    missed = len(held_back) - len(woken)
+    data = _pauses_as_data(left) | {"woken": len(woken), "not_woken": missed}
+    sentences = (f"Resumed {_hooks(hook)}. {_woken_in_words(account, woken)}", _still_paused(left))
+    _tell(data, "\n".join(filter(None, sentences)), as_json=as_json)
+    click.get_current_context().exit(NOT_WOKEN if missed else 0)
 
 
 # One action
@@ -241,12 +277,17 @@ def _named(action: Action) -> str:
     return f"{action.instance_id} (hook {action.hook.name} of {action.hook.group})"
 
 
-def _refuse_ended(action: Action) -> None:
-    """An action that has its result takes no word any more."""
+def _refuse_closed(action: Action) -> None:
+    """What is over takes nothing any more."""
     if action.phase is Phase.CLOSED:
         result = f" {action.result}" if action.result else ""
         how = f"{action.outcome}{result} at {written(action.closed_at)}: {action.reason}"
         raise Trouble(f"{_named(action)} is closed, {how}.")
+
+
+def _refuse_ended(action: Action) -> None:
+    """An action that has its result takes no word any more."""
+    _refuse_closed(action)
     if action.phase is Phase.COMPLETING:
         said = f"{action.result} is decided and may have been sent: {action.reason}"
         raise Trouble(f"{_named(action)} is completing, {said}.")
@@ -264,9 +305,30 @@ def _refuse_uncalled(account: Account, action: Action) -> None:
         by_hand = "`aws autoscaling complete-lifecycle-action` ends the wait"
         raise Trouble(f"{_named(action)} is only observed, Usher sends nothing for it: {by_hand}.")
     paused = account.records.pauses()
-    by = paused.get(ALL_HOOKS, paused.get(action.hook.name))
-    if by is not None:
-        raise Trouble(f"Usher is paused and sends nothing for {_named(action)} ({by}): `usher resume` first.")
+    names = [name for name in (ALL_HOOKS, action.hook.name) if name in paused]
+    if names:
+        first = " and ".join(map(resuming, names))
+        by = paused[names[0]]
+        raise Trouble(f"Usher is paused and sends nothing for {_named(action)} ({by}): {first} first.")
+
+
+def _refuse_unknown(account: Account, hook: str) -> None:
+    """A typo must not pass as a pause: whoever means the name says so."""
+    records = EnrolledHooks(account.dynamodb, account.output("TableName"), account.machine.clock, 0)
+    known = {action.hook.name for action in account.states(account.open_keys())}
+    known |= {record.hook for record in records.enrolled()} | _in_hooks_file()
+    if hook in known:
+        return
+    where = f"no action of it is open, none of its name was enrolled, and no {_HOOKS_FILE} here has it"
+    names = f"known are {', '.join(sorted(known))}" if known else "no hook is known"
+    raise Trouble(f"Hook {hook} is not known: {where}; {names}. If the name is right, add --unknown.")
+
+
+def _in_hooks_file() -> set[str]:
+    try:
+        return {hook.name for hook in hooks_file.load(_HOOKS_FILE).hooks}
+    except hooks_file.HooksFileRefused:
+        return set()  # none is here, or none that says anything
 
 
 def _refuse_unheard(action: Action, name: str, status: Status, now: datetime) -> None:
@@ -350,7 +412,16 @@ def _ordered(word: Word, result: Result) -> Change:
     return change
 
 
-def _changed(account: Account, action: Action, change: Change) -> Action:
+def _looked_at_again(who: str) -> Change:
+    def change(action: Action, now: datetime) -> Action:
+        return action.noted(now, "resumed", f"by {who}")
+
+    return change
+
+
+def _changed(
+    account: Account, action: Action, change: Change, refuse: Callable[[Action], None] = _refuse_ended
+) -> Action:
     """Store a change on top of whatever is newest, due at once; return it as it is stored.
 
     The clock here may be ahead of the functions': the next look never moves to a later time.
@@ -359,7 +430,7 @@ def _changed(account: Account, action: Action, change: Change) -> Action:
     for _ in range(TRIES):
         if newest is None or newest.look_at is None:
             break
-        _refuse_ended(newest)
+        refuse(newest)
         now = account.machine.clock()
         after = replace(
             change(newest, now),
@@ -373,7 +444,7 @@ def _changed(account: Account, action: Action, change: Change) -> Action:
             newest = account.records.load(action.id)
         else:
             return replace(after, unsaved=())
-    _refuse_ended(newest or action)
+    refuse(newest or action)
     raise Trouble(f"{_named(action)} changed {TRIES} times meanwhile: try again.")
 
 
@@ -386,13 +457,37 @@ def _store(account: Account, action: Action) -> None:
         click.echo(f"{what}, so it takes effect within two minutes: {error}", err=True)
 
 
+# All that a pause held back
+
+
+def _held_back(account: Account, hook: str | None, still_paused: Collection[str]) -> list[Action]:
+    """The open actions that may go on now, nearest expiry first. What is only observed always could."""
+    return [
+        action
+        for action in account.states(account.open_keys())
+        if hook in (None, action.hook.name)
+        and not {ALL_HOOKS, action.hook.name}.intersection(still_paused)
+        and action.policy.mode is not Mode.OBSERVE
+    ]
+
+
+def _is_woken(account: Account, action: Action, who: str) -> bool:
+    """Make an action due at once. That one of them cannot be changed is no reason to leave the others."""
+    try:
+        _changed(account, action, _looked_at_again(who), _refuse_closed)
+    except (Trouble, Unavailable) as error:
+        click.echo(shown(f"{_named(action)} was not woken, a sweep comes to it: {error}"), err=True)
+        return False
+    return True
+
+
 # In words
 
 
 def _about_to_end(action: Action, now: datetime) -> str:
     seen = as_data(action, now, {})
     waits_for = "; ".join(f"{said['detail']} ({said['standing']})" for said in seen["conditions"])
-    return (
+    return shown(
         f"{_named(action)}, {action.hook.transition}, waits since {short(seen['age_s'])}"
         f" for: {waits_for or 'nothing'}"
     )
@@ -406,13 +501,41 @@ def _about_to_pause(account: Account, hook: str | None) -> str:
         first = [action for action in account.states(keys) if action.hook.name == hook]
         waiting = len(first)
     if not first:
-        return f"No action of {_hooks(hook)} is open; new ones will be recorded, and left to their defaults."
+        of_hook = "" if hook is None else f" of hook {hook}"
+        return f"No action{of_hook} is open; new ones will be recorded, and left to their defaults."
     left = short((first[0].expires_at - account.machine.clock()).total_seconds())
     return (
-        f"{waiting} open actions of {_hooks(hook)} will get no heartbeat and no result from Usher:\n"
+        f"{_counted(waiting)} of {_hooks(hook)} will get no heartbeat and no result from Usher:\n"
         f"each falls to the default result of its hook when its heartbeat timeout runs out,\n"
         f"the first in {left} ({first[0].instance_id}: {first[0].hook.default_result})."
     )
+
+
+def _woken_in_words(account: Account, woken: Sequence[Action]) -> str:
+    if not woken:
+        return "It woke no open action."
+    first = woken[0]
+    left_s = (first.expires_at - account.machine.clock()).total_seconds()
+    when = f"expires in {short(left_s)}" if left_s > 0 else f"ran out {short(-left_s)} ago"
+    which = f"{first.instance_id}: {first.hook.default_result} by default"
+    return f"It woke {_counted(len(woken))}, the first {when} ({which})."
+
+
+def _counted(count: int) -> str:
+    return "1 open action" if count == 1 else f"{count} open actions"
+
+
+def _still_paused(paused: Mapping[str, str]) -> str:
+    """Each pause, and what ends it."""
+    return "\n".join(f"{banner(hook, by)}. {_ends(hook)}" for hook, by in sorted(paused.items()))
+
+
+def _ends(hook: str) -> str:
+    return f"{resuming(hook)} ends it."
+
+
+def _pauses_as_data(paused: Mapping[str, str]) -> dict[str, Any]:
+    return {"paused": [{"hook": hook, "by": by} for hook, by in sorted(paused.items())]}
 
 
 def _hooks(hook: str | None) -> str:
@@ -420,7 +543,7 @@ def _hooks(hook: str | None) -> str:
 
 
 def _ask(question: str, *, yes: bool) -> None:
-    if not yes and not click.confirm(question, err=True):
+    if not yes and not agreed(question):
         click.echo("Nothing was changed.", err=True)
         click.get_current_context().exit(DECLINED)
 
@@ -435,8 +558,3 @@ def _tell_change(account: Account, action: Action, sentence: str, *, as_json: bo
         if hook in paused:
             click.echo(banner(hook, paused[hook]), err=True)
     _tell(as_data(action, account.machine.clock(), paused), sentence, as_json=as_json)
-
-
-def _tell_pauses(account: Account, sentence: str, *, as_json: bool) -> None:
-    paused = sorted(account.records.pauses().items())
-    _tell({"paused": [{"hook": hook, "by": by} for hook, by in paused]}, sentence, as_json=as_json)

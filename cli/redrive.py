@@ -18,7 +18,9 @@ from rich.console import Console
 from rich.text import Text
 
 from cli.account import Trouble, with_account
+from cli.asking import agreed
 from cli.listing import short
+from cli.printable import shown
 from cli.report import written
 from usher.aws import messages
 from usher.core import hearing, span
@@ -330,19 +332,18 @@ def states_of(auto_scaling: AutoScalingClient, wanted: Sequence[str]) -> dict[st
 @click.command(epilog=_EXAMPLES, short_help="Show dead letters; send them back or drop them.")
 @click.argument("ids", nargs=-1, metavar="[ID]...")
 @click.option("--all", "all_of_them", is_flag=True, help="All that it makes sense for.")
-@click.option("--send", "how", flag_value=Done.SENT.value, help="Send them back to where they came from.")
-@click.option("--drop", "how", flag_value=Done.DROPPED.value, help="Delete them for good.")
+@click.option("--send", "sends", is_flag=True, help="Send them back to where they came from.")
+@click.option("--drop", "drops", is_flag=True, help="Delete them for good.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @with_account
-@click.pass_context
 def redrive(
-    context: click.Context,
     account: Account,
     ids: tuple[str, ...],
-    how: str | None,
     *,
     all_of_them: bool,
+    sends: bool,
+    drops: bool,
     yes: bool,
     as_json: bool,
 ) -> None:
@@ -351,6 +352,9 @@ def redrive(
     Each is held against the records and the live state. With --all only those are sent that still
     count, and only those dropped that do not; by its ID any letter is. What is only shown stays.
     """
+    if sends and drops:
+        raise click.UsageError("Say either --send or --drop.")
+    how = Done.SENT if sends else Done.DROPPED if drops else Done.SHOWN
     _refuse_contradictions(ids, how, all_of_them=all_of_them, yes=yes)
     sqs = account.client("sqs")
     found: list[Letter] = []
@@ -360,18 +364,20 @@ def redrive(
         judged = _judged(account, found)
         if not as_json:
             _print(judged, account.machine.clock())
-        chosen = [] if how is None else _chosen(judged, ids, Done(how), all_of_them=all_of_them)
-        agreed = _agreed(chosen, Done(how or Done.SHOWN), together=all_of_them or bool(ids), yes=yes)
-        done = {each.letter.id: _do(sqs, each.letter, Done(how or Done.SHOWN)) for each in agreed}
+        chosen = [] if how is Done.SHOWN else _chosen(judged, ids, how, all_of_them=all_of_them)
+        agreed_to = _agreed(chosen, how, together=all_of_them or bool(ids), yes=yes)
+        done = {each.letter.id: _do(sqs, each.letter, how) for each in agreed_to}
     finally:
         give_back(sqs, found)  # what is deleted by now is passed over
     told = [replace(each, done=done.get(each.letter.id, Done.SHOWN)) for each in judged]
     _tell(told, as_json=as_json)
-    context.exit(1 if Done.FAILED in done.values() else 0)
+    if all_of_them:
+        _tell_passed_over(len(judged) - len(chosen), how)
+    click.get_current_context().exit(1 if Done.FAILED in done.values() else 0)
 
 
-def _refuse_contradictions(ids: Sequence[str], how: str | None, *, all_of_them: bool, yes: bool) -> None:
-    if how is None and (ids or all_of_them or yes):
+def _refuse_contradictions(ids: Sequence[str], how: Done, *, all_of_them: bool, yes: bool) -> None:
+    if how is Done.SHOWN and (ids or all_of_them or yes):
         raise click.UsageError("Say --send or --drop.")
     if ids and all_of_them:
         raise click.UsageError("Say either --all or the ids.")
@@ -415,10 +421,8 @@ def _agreed(chosen: Sequence[Judged], how: Done, *, together: bool, yes: bool) -
         return chosen
     if together:
         count = f"{len(chosen)} letter{'' if len(chosen) == 1 else 's'}"
-        return chosen if click.confirm(f"{verb} {count}?", err=True) else ()
-    return (
-        each for each in chosen if click.confirm(f"{verb} {_short(each.letter)} ({each.what})?", err=True)
-    )
+        return chosen if agreed(f"{verb} {count}?") else ()
+    return (each for each in chosen if agreed(f"{verb} {_short(each.letter)} ({shown(each.what)})?"))
 
 
 def _do(sqs: SQSClient, letter: Letter, how: Done) -> Done:
@@ -437,6 +441,14 @@ def _tell(told: Sequence[Judged], *, as_json: bool) -> None:
     counts = {done: sum(each.done is done for each in told) for done in Done}
     said = ", ".join(f"{count} {done}" for done, count in counts.items() if count)
     click.echo(f"Dead letters: {said or 'none'}.", err=True)
+
+
+def _tell_passed_over(count: int, how: Done) -> None:
+    if count:
+        letters_ = "1 letter was" if count == 1 else f"{count} letters were"
+        does, only = ("sent back", "still counts") if how is Done.SENT else ("dropped", "counts no more")
+        what = f"{letters_} not {does}: --all is for what {only}, and each standing says why"
+        click.echo(f"{what}. By its id any letter is {does}.", err=True)
 
 
 def as_data(judged: Judged) -> dict[str, object]:
@@ -463,11 +475,16 @@ def _print(judged: Sequence[Judged], now: datetime) -> None:
     console = Console(highlight=False, emoji=False, soft_wrap=True, width=_WIDTH)
     for each in judged:
         age = short((now - each.letter.sent_at).total_seconds())
-        console.print(
-            Text(f"{_short(each.letter)}  {each.letter.queue.name}, {age} ago: {each.what}", "bold")
-        )
-        console.print(Text(f"  reason    {each.letter.reason}"))
-        console.print(Text(f"  standing  {each.standing}: {each.why}", _COLOURS[each.standing]))
+        first = f"{_short(each.letter)}  {each.letter.queue.name}, {age} ago: {each.what}"
+        console.print(Text(shown(first), "bold"))
+        console.print(Text(shown(f"  reason    {each.letter.reason}")))
+        why = "" if _is_the_reason(each.why, each.letter) else f": {each.why}"
+        console.print(Text(shown(f"  standing  {each.standing}{why}"), _COLOURS[each.standing]))
+
+
+def _is_the_reason(why: str, letter: Letter) -> bool:
+    """What was not understood then is not understood now; the queue holds the reason in ASCII."""
+    return why.encode("ascii", "backslashreplace").decode() == letter.reason
 
 
 def _short(letter: Letter) -> str:

@@ -11,6 +11,7 @@ from rich.console import Console
 
 from cli.account import with_account
 from cli.listing import as_data, short
+from cli.printable import shown
 from cli.report import written
 from usher.core.finding import Standing
 from usher.core.model import Transition
@@ -55,7 +56,7 @@ def show(account: Account, named: str, *, as_json: bool) -> None:
     console = Console(markup=False, highlight=False, emoji=False, soft_wrap=True)
     for action in told:
         for line, style in _story(action, now):
-            console.print(line, style=style)
+            console.print(shown(line), style=style)
         console.print()
 
 

@@ -301,6 +301,11 @@ def test_what_nobody_recorded_is_not_found(deployed: Deployed) -> None:
     assert line == f"Error: {where} has no record of i-0123: give an instance id, a token, or an action's id."
 
 
+def test_an_empty_name_is_not_looked_for(deployed: Deployed) -> None:
+    line = refused(deployed.usher("show", " "))
+    assert line == "Error: Say which: an instance id, a token, or an action's id; what was given is empty."
+
+
 @pytest.mark.parametrize(
     ("code", "text", "said"),
     [

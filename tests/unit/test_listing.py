@@ -9,10 +9,14 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from rich.console import Console
+from rich.text import Text
 
 from cli.account import Place, open_account
 from cli.listing import Wish, as_data, short, watch_table
+from cli.printable import shown
 from tests.factories import a_policy, a_signal, an_action, at, hook_terms
 from tests.unit.test_account import REGION, Deployed, cloud, deployed
 from usher.core.conditions.probe import Probe
@@ -278,9 +282,109 @@ def test_watch_keeps_a_table_fresh_on_a_terminal(deployed: Deployed) -> None:
     assert all(instance in drawn for instance in ("i-a", "i-b", "i-c"))
 
 
-def test_an_interval_that_is_no_span_is_wrong_usage(deployed: Deployed) -> None:
-    outcome = deployed.usher("watch", "--interval", "soon")
-    assert (outcome.exit_code, outcome.stderr) == (
-        2,
-        "Error: --interval: 'soon' is not a duration such as 90s, 45m, 2h or 1h30m\n",
+def drawn_at(deployed: Deployed, width: int) -> list[str]:
+    """The lines of one drawing, without colours."""
+    screen = io.StringIO()
+    console = Console(
+        file=screen, force_terminal=True, no_color=True, width=width, height=50, highlight=False
     )
+    account = open_account(Place(region=REGION, stack=deployed.stack), deployed.machine())
+    deployed.most_waits = len(deployed.waits) + 1
+    with pytest.raises(KeyboardInterrupt):
+        watch_table(account, Wish(group=None, hook=None, limit=50), timedelta(seconds=5), console)
+    return [line.rstrip() for line in Text.from_ansi(screen.getvalue()).plain.splitlines()]
+
+
+HEADINGS = ["INSTANCE", "GROUP", "HOOK", "STATE", "AGE", "EXPIRES", "GIVES UP", "WAITS FOR"]
+LONG_NAMES = {
+    "instance_id": "i-0f0e0d0c0b0a09080",
+    "hook": hook_terms(name="usher-drain-of-the-workers", group="workers-of-the-night-shift-in-eu-west-1"),
+}
+
+
+@pytest.mark.parametrize(
+    ("width", "headings"),
+    [
+        pytest.param(80, ["INSTANCE", "HOOK", "STATE", "EXPIRES", "WAITS FOR"], id="80"),
+        pytest.param(89, ["INSTANCE", "HOOK", "STATE", "EXPIRES", "WAITS FOR"], id="89"),
+        pytest.param(90, ["INSTANCE", "HOOK", "STATE", "AGE", "EXPIRES", "WAITS FOR"], id="90"),
+        pytest.param(110, ["INSTANCE", "GROUP", "HOOK", "STATE", "AGE", "EXPIRES", "WAITS FOR"], id="110"),
+        pytest.param(
+            130,
+            ["INSTANCE", "GROUP", "HOOK", "STATE", "AGE", "EXPIRES", "GIVES UP", "WAITS FOR"],
+            id="130",
+        ),
+    ],
+)
+def test_a_narrow_terminal_shows_fewer_columns_and_always_one_line_an_action(
+    deployed: Deployed, width: int, headings: list[str]
+) -> None:
+    deployed.opened(**LONG_NAMES)
+    head, row = [line for line in drawn_at(deployed, width) if "INSTANCE" in line or "i-0f0e" in line]
+    assert [heading for heading in HEADINGS if heading in head] == headings
+    assert row.startswith("i-0f0e0d0c0b0a09080 ")
+    assert " waiting " in row
+    assert " 1h " in row
+    assert " usher-drain-" in row
+    assert len(row) <= width
+
+
+def test_a_wide_terminal_cuts_nothing(deployed: Deployed) -> None:
+    deployed.opened(**LONG_NAMES)
+    (row,) = [line for line in drawn_at(deployed, 200) if "i-0f0e" in line]
+    assert "…" not in row
+    assert row.endswith(NO_SIGNAL)
+
+
+@pytest.mark.parametrize(
+    ("interval", "said"),
+    [
+        pytest.param("soon", "'soon' is not a duration such as 90s, 45m, 2h or 1h30m", id="no span"),
+        pytest.param("0s", "at least 1s, got 0s", id="nothing"),
+    ],
+)
+def test_an_interval_that_is_no_span_or_none_at_all_is_wrong_usage(
+    deployed: Deployed, interval: str, said: str
+) -> None:
+    outcome = deployed.usher("watch", "--interval", interval)
+    assert outcome.exit_code == 2
+    assert outcome.stderr.endswith(f"\nError: Invalid value for '--interval': {said}\n")
+    assert deployed.waits == []
+
+
+def test_the_least_interval_is_a_second(deployed: Deployed) -> None:
+    assert deployed.usher("watch", "--interval", "1s").exit_code == 0
+    assert deployed.waits == [timedelta(seconds=1)] * 3
+
+
+@pytest.mark.parametrize("number", ["x", "1.5"])
+def test_a_limit_that_is_no_number_is_said_in_words(deployed: Deployed, number: str) -> None:
+    outcome = deployed.usher("list", "--limit", number)
+    assert outcome.exit_code == 2
+    assert outcome.stderr.endswith(f"'--limit': {number!r} is not a valid number.\n")
+
+
+# What a terminal would obey
+
+ESCAPE = "\x1b[2J"
+OBEYED = Word(who="ann", at=at(0), reason=f"why{ESCAPE}")
+
+
+def test_stored_words_reach_no_terminal_as_commands_to_it(deployed: Deployed) -> None:
+    saved(deployed, deployed.opened(), held=OBEYED)
+    deployed.records.pause("*", f"bob: {ESCAPE}")
+    deployed.most_waits = 1
+    outputs = [
+        deployed.usher("list").output,
+        deployed.usher("watch").output,
+        "\n".join(drawn_at(deployed, 200)),
+    ]
+    assert all("held by ann: why\\x1b[2J" in output for output in outputs)
+    assert all(ESCAPE not in output for output in outputs)
+
+
+@given(st.text())
+def test_what_is_shown_prints_as_itself_and_so_does_what_did_before(text: str) -> None:
+    assert shown(text).isprintable()
+    assert shown(shown(text)) == shown(text)
+    assert shown("".join(filter(str.isprintable, text))) == "".join(filter(str.isprintable, text))

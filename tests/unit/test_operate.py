@@ -517,9 +517,6 @@ def an_enrolled_hook(deployed: Deployed) -> None:
         transition=Transition.TERMINATING,
         heartbeat_timeout=timedelta(minutes=5),
         default_result=Result.CONTINUE,
-        target_arn=None,
-        role_arn=None,
-        metadata=None,
     )
     record = Enrolled(group="web-1", group_arn="arn", hook="web-drain", settings=settings)
     EnrolledHooks(client("dynamodb"), deployed.outputs["TableName"], lambda: at(0), 0).keep(record)
@@ -539,8 +536,8 @@ def test_a_typo_does_not_pass_as_a_pause(deployed: Deployed, answer: list[str]) 
     an_enrolled_hook(deployed)
     line = refused(deployed.usher("pause", "--hook", "usher-drian", *answer, *WHY))
     assert line == (
-        "Error: Hook usher-drian is not known: no action of it is open, none of its name was enrolled, and no "
-        "hooks.yaml here has it; known are usher-drain, web-drain. If the name is right, add --unknown."
+        "Error: Hook usher-drian is not known: no action of it is open, none of its name was enrolled, and "
+        "no hooks.yaml here has it; known are usher-drain, web-drain. If the name is right, add --unknown."
     )
     assert deployed.records.pauses() == {}
 
@@ -581,7 +578,8 @@ def test_only_leaving_the_hook_out_means_all_hooks(deployed: Deployed, command: 
         pytest.param(
             "*",
             ["--hook", "web-drain"],
-            "Hook web-drain is not paused by its name. PAUSED: all hooks, by ann: why. `usher resume` ends it.",
+            "Hook web-drain is not paused by its name. "
+            "PAUSED: all hooks, by ann: why. `usher resume` ends it.",
             id="all hooks are",
         ),
         pytest.param(
@@ -713,11 +711,26 @@ def test_while_paused_no_order_is_taken_and_a_hold_says_so(deployed: Deployed) -
         "Error: Usher is paused and sends nothing for i-0f0e0d0c0b0a09080 (hook usher-drain of workers-1) "
         "(ann: why): `usher resume` first."
     )
-    deployed.records.pause("usher-drain", "ann: why")
-    line = refused(deployed.usher(*COMPLETE))
-    assert line.endswith(": `usher resume` and `usher resume --hook usher-drain` first.")
     outcome = deployed.usher(*WORDS["hold"])
     assert (outcome.exit_code, outcome.stderr) == (0, "PAUSED: all hooks, by ann: why\n")
+
+
+@pytest.mark.parametrize(
+    ("paused", "first"),
+    [
+        pytest.param(["usher-drain"], "`usher resume --hook usher-drain` first.", id="its hook"),
+        pytest.param(
+            ["*", "usher-drain"], "`usher resume` and `usher resume --hook usher-drain` first.", id="both"
+        ),
+    ],
+)
+def test_an_order_that_a_pause_stops_names_each_command_that_ends_it(
+    deployed: Deployed, paused: list[str], first: str
+) -> None:
+    deployed.opened()
+    for hook in paused:
+        deployed.records.pause(hook, "ann: why")
+    assert refused(deployed.usher(*COMPLETE)).endswith(f"(ann: why): {first}")
 
 
 @pytest.mark.parametrize("command", ["hold", "extend", "complete", "signal"])

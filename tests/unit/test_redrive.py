@@ -18,9 +18,10 @@ from cli.redrive import DeadLetterQueue, Done, Judge, Letter, Standing, _do, ins
 from simulator.account import an_account
 from simulator.memory_store import MemoryStore
 from tests.factories import an_action, at
-from usher.aws import queues, table
+from usher.aws import messages, queues, table
 from usher.aws.records import Records
 from usher.core.model import Action, Outcome, Phase, Result
+from usher.core.notices import NotUnderstood
 from usher.ports import Raw
 
 if TYPE_CHECKING:
@@ -328,6 +329,26 @@ def test_people_read_the_reason_the_standing_and_a_sum(stack: Stack) -> None:
     assert outcome.stderr == "Dead letters: 1 shown.\n"
 
 
+def test_a_reason_that_still_holds_is_said_once(stack: Stack) -> None:
+    body = json.dumps({"Event": "\u00e9"})
+    try:
+        messages.read(body)
+    except NotUnderstood as error:
+        stack.put(body, str(error))
+    lines = stack.usher().stdout.splitlines()
+    assert lines[1].startswith("  reason    ")
+    assert lines[2] == "  standing  not understood"
+
+
+def test_a_letter_is_no_command_to_a_terminal(stack: Stack) -> None:
+    stack.sqs.send_message(
+        QueueUrl=stack.url("Inbox-dead"),
+        MessageBody=TEST,
+        MessageAttributes={"Reason": {"DataType": "String", "StringValue": "a\u009b2J"}},
+    )
+    assert "  reason    a\\x9b2J\n" in stack.usher().stdout
+
+
 def test_no_letters_are_good_news(stack: Stack) -> None:
     outcome = stack.usher()
     assert (outcome.exit_code, outcome.stdout, outcome.stderr) == (0, "", "Dead letters: none.\n")
@@ -377,6 +398,22 @@ def test_all_that_counts_no_more_is_dropped_and_the_rest_stays(stack: Stack) -> 
     assert stack.bodies("Inbox") == []
 
 
+@pytest.mark.parametrize(
+    ("body", "how", "said"),
+    [
+        pytest.param("{}", "--send", "1 letter was not sent back: --all is for what still counts", id="sent"),
+        pytest.param(TEST, "--drop", "1 letter was not dropped: --all is for what counts no more", id="drop"),
+    ],
+)
+def test_what_all_passes_over_is_said_with_why(stack: Stack, body: str, how: str, said: str) -> None:
+    stack.put(body)
+    outcome = stack.usher("--all", how, "--yes")
+    assert outcome.exit_code == 0
+    assert outcome.stderr.startswith(
+        f"Dead letters: 1 shown.\n{said}, and each standing says why. By its id "
+    )
+
+
 def test_doing_it_twice_is_doing_it_once(stack: Stack) -> None:
     stack.put(TEST)
     stack.json("--all", "--send", "--yes")
@@ -422,7 +459,10 @@ def test_all_of_them_are_asked_about_together(stack: Stack, answer: str, left: l
 def test_an_end_of_input_leaves_every_letter_where_it_is(stack: Stack) -> None:
     stack.put(TEST)
     outcome = stack.usher("--drop", stdin="")
-    assert outcome.exit_code == 1
+    assert outcome.exit_code == 2
+    assert outcome.stderr.endswith(
+        "Nobody is there to answer: add --yes, and it is done without a question.\n"
+    )
     assert stack.bodies("Inbox-dead") == [TEST]
 
 
@@ -431,6 +471,7 @@ def test_an_end_of_input_leaves_every_letter_where_it_is(stack: Stack) -> None:
     [
         pytest.param(["--all"], "Say --send or --drop.", id="all, and nothing to do"),
         pytest.param(["some-id"], "Say --send or --drop.", id="an id, and nothing to do"),
+        pytest.param(["--send", "--drop"], "Say either --send or --drop.", id="send and drop"),
         pytest.param(["--send", "--yes"], "Say --all, or the ids.", id="yes to nothing named"),
         pytest.param(["--send", "--all", "some-id"], "Say either --all or the ids.", id="all and an id"),
     ],

@@ -167,6 +167,20 @@ def test_the_story_of_a_closed_action_says_how_it_and_its_move_ended(
     assert said in lines
 
 
+def test_the_story_has_no_command_to_a_terminal(deployed: Deployed) -> None:
+    obeyed = Word(who="ann", at=at(0), reason="why\x1b[2J")
+    action = deployed.opened(
+        held=obeyed, signals=(a_signal(status=Status.PROGRESS, message="\x1b[1m2 of 3"),)
+    )
+    action = action.noted(at(1), "operator", "ann: hold: why\x1b[2J")
+    deployed.records.save(replace(action, version=2, look_id="look"))
+    told = deployed.usher("show", "action-1").stdout
+    assert "\x1b" not in told
+    assert "  held by ann at 2026-03-01T12:00:00Z: why\\x1b[2J\n" in told
+    assert ": \\x1b[1m2 of 3\n" in told
+    assert "operator  ann: hold: why\\x1b[2J\n" in told
+
+
 def test_all_actions_of_an_instance_are_told_oldest_first(deployed: Deployed) -> None:
     deployed.opened(id="second", token="b" * 36, started_at=at(600))
     deployed.opened(id="first", token="a" * 36)

@@ -284,7 +284,7 @@ class NeverByDefault(Checker):
 
     A default is a violation where nothing had gone wrong with the action since its last known heartbeat;
     where one thing had, that costs a look and no instance; or where a sweep ran through, without a
-    fault, in the last seconds, in which it must call whatever else is due.
+    fault, in the last seconds and with the look due, in which it must call whatever else is due.
     """
 
     promise = "3 never by default"
@@ -330,12 +330,12 @@ class NeverByDefault(Checker):
     def _judge(self, action: Action, wait: Wait) -> None:
         since = (action.beaten_at or action.first_seen_at) - LONGEST_SKEW
         met = self.scene.faults.between(action.id, since, wait.expires_at)
-        why = self._no_excuse(met, wait)
+        why = self._no_excuse(met, wait, action)
         if why:
             held = wait.expires_at - wait.started_at
             self.broken(f"{wait.default_result} by default after {held}, {wait.ended_by}; {why}", action)
 
-    def _no_excuse(self, met: Sequence[Met], wait: Wait) -> str:
+    def _no_excuse(self, met: Sequence[Met], wait: Wait, action: Action) -> str:
         if not met:
             return "nothing had gone wrong with it"
         if len(met) == 1 and met[0].fault in _COSTS_ONE_LOOK:
@@ -343,7 +343,10 @@ class NeverByDefault(Checker):
         early, late = (wait.expires_at - before for before in self._LATEST)
         if any(one.at >= early for one in met):
             return ""
-        ran = [run for run in self.scene.sweeps if early <= run.began_at <= late and not run.faults]
+        due_at = action.look_at or early
+        ran = [
+            run for run in self.scene.sweeps if max(early, due_at) <= run.began_at <= late and not run.faults
+        ]
         return f"a sweep ran at {ran[0].began_at:%H:%M:%S.%f} without a fault" if ran else ""
 
 

@@ -12,7 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cli.account import Place, Trouble, open_account
-from cli.operate import TRIES, _changed, _extended, _held_back, _is_woken, _named
+from cli.changing import TRIES, changed, name_of
+from cli.operate import _extended
+from cli.pausing import _held_back, _is_woken
 from tests.factories import a_policy, an_action, at, hook_terms
 from tests.unit.test_account import REGION, Deployed, client, cloud, deployed, refused
 from usher.aws import messages
@@ -144,7 +146,7 @@ def test_an_extension_beyond_the_limit_or_to_no_later_time_is_refused_by_name(
 ) -> None:
     before = deployed.opened(policy=a_policy(give_up_after="45m"))
     line = refused(deployed.usher("extend", INSTANCE, *option, *WHY))
-    assert line == f"Error: {_named(before)} {said}"
+    assert line == f"Error: {name_of(before)} {said}"
     assert deployed.loaded() == before
 
 
@@ -386,7 +388,7 @@ def race(deployed: Deployed, action: Action, *meanwhile: Any) -> Action:
         word = Word(who=MOTO, at=now, reason="why")
         return replace(newest, held=word).noted(now, "operator", "hold")
 
-    return _changed(account, action, change)
+    return changed(account, action, change)
 
 
 def test_a_word_is_stored_on_top_of_what_a_look_stored_meanwhile(deployed: Deployed) -> None:

@@ -262,10 +262,11 @@ class Deployment:
             instances=self._waiting,
             auto_scaling=self._looks.auto_scaling,
             store=self._store,
-            budget=self._looks.budget,
+            turns=self._looks.turns,
             wake_ups=self._looks.wake_ups,
             telemetry=self._telemetry,
             clock=self._looks.clock,
+            wait=lambda span_s: self.effects.invocations.pause(timedelta(seconds=span_s)),
             new_id=self._new_id,
         )
 

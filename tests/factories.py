@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from usher.core.policy import Policy
+    from usher.ports import Budget
 
 START: Final = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -19,6 +20,12 @@ START: Final = datetime(2026, 3, 1, 12, tzinfo=UTC)
 def at(seconds: float) -> datetime:
     """The moment so many seconds after the start that all tests share."""
     return START + timedelta(seconds=seconds)
+
+
+def fill(budget: Budget, first: int, last: int) -> None:
+    """Others book all seconds from `first` to `last`; the budget is of one call a second."""
+    for second in range(first, last + 1):
+        assert budget.book(at(second), at(second), at(second), at(0)) == at(second)
 
 
 def a_policy(

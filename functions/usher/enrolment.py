@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Final, assert_never
 
 from usher.core import enrolment
 from usher.core.enrolment import Conflict, Forget, Put, Remove, Seen
 from usher.ports import CallRefused, GroupGone, Moved, TryLater
+from usher.turns import Enough
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -38,6 +40,7 @@ class Enrolment:
     turns: Turns
     telemetry: EnrolmentTelemetry
     clock: Callable[[], datetime]
+    wait: Callable[[float], object]  # in seconds, as time.sleep
 
     @property
     def name(self) -> str:
@@ -49,34 +52,38 @@ class Enrolment:
 
         Where Auto Scaling is busy the pass ends, so that heartbeats get through.
         """
-
-        def may_call() -> bool:
-            return has_time() and self.turns.has_room(self.clock())
-
         enrolled = self.records.enrolled()
-        if not (enrolled or self.wanted.enrols) or not may_call():
+        if not (enrolled or self.wanted.enrols):
             return
-        now = self.clock()
         try:
-            seen = self._look_around(enrolled, now, may_call)
-            in_use = self._in_use(enrolment.leaving(self.wanted, seen))
-            for step in enrolment.plan(self.wanted, seen, in_use, self.records.left(now)):
-                if may_call():
-                    self._take(step, now)
+            self._run(enrolled, has_time)
+        except Enough:
+            self._put_off("no time or no turn of the budget is left")
         except TryLater as busy:
             self.turns.throttled(self.clock())
-            self.telemetry.enrolment("put off", "", "", str(busy))
             self.telemetry.count("Throttled")
-            return
+            self._put_off(str(busy))
+
+    def _put_off(self, reason: str) -> None:
+        self.telemetry.enrolment("put off", "", "", reason)
+
+    def _run(self, enrolled: Sequence[Enrolled], has_time: Callable[[], bool]) -> None:
+        turn = partial(self.turns.awaited, self.clock, self.wait, has_time)
+        now = turn()
+        seen = self._look_around(enrolled, now, turn)
+        in_use = self._in_use(enrolment.leaving(self.wanted, seen))
+        for step in enrolment.plan(self.wanted, seen, in_use, self.records.left(now)):
+            if isinstance(step, Put | Remove):
+                turn()
+            self._take(step, now)
         self._renew(seen, now, has_time)
 
-    def _look_around(self, enrolled: Sequence[Enrolled], now: datetime, may_call: Callable[[], bool]) -> Seen:
+    def _look_around(self, enrolled: Sequence[Enrolled], now: datetime, turn: Callable[[], datetime]) -> Seen:
         groups = self.groups.groups()
-        turn = (now - _EPOCH) // INTERVAL
+        number = (now - _EPOCH) // INTERVAL
         hooks: dict[str, Sequence[HookSeen]] = {}
-        for name in enrolment.to_look_into(self.wanted, groups, enrolled, turn):
-            if not may_call():
-                break
+        for name in enrolment.to_look_into(self.wanted, groups, enrolled, number):
+            turn()
             try:
                 hooks[name] = self.groups.hooks_of(name)
             except GroupGone:

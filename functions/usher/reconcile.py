@@ -2,8 +2,8 @@
 
 Nothing here is taken for granted of an event. What waits unknown is adopted, if a heartbeat by
 instance shows that our hook holds it; what a record holds and the live state does not show is
-looked at, and asks. Each call takes a turn of the shared budget; with none left the pass ends, and
-the next one finds what is left.
+looked at, and asks. Each call waits for a turn of the shared budget; with none in sight the pass
+ends, and the next one finds what is left.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from usher.core.enrolment import share
 from usher.core.model import Outcome, Phase
 from usher.core.policy import Mode
 from usher.ports import AnswerKind, CallRefused, GroupGone, Moved, TryLater
+from usher.turns import Enough
 from usher.waking import stored_with_wake_ups
 
 if TYPE_CHECKING:
@@ -31,13 +32,13 @@ if TYPE_CHECKING:
     from usher.core.reconcile import LiveGroup, Tried, Unknown
     from usher.ports import (
         AutoScaling,
-        Budget,
         EnrolmentTelemetry,
         InstanceStates,
         LiveWaits,
         ReconcileStore,
         WakeUps,
     )
+    from usher.turns import Turns
 
     Turn = Callable[[], datetime]
 
@@ -49,10 +50,6 @@ TRIES: Final = 4
 FORGOTTEN_BY_EC2: Final = timedelta(minutes=15)  # a new instance may be shown late, an ended one no more
 _ENDED_STATES: Final = ("shutting-down", "terminated")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-class _Enough(Exception):  # noqa: N818 - it reads as what happened
-    """No time or no turn is left: the next pass goes on."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -97,10 +94,11 @@ class Reconcile:
     instances: InstanceStates
     auto_scaling: AutoScaling
     store: ReconcileStore
-    budget: Budget
+    turns: Turns
     wake_ups: WakeUps
     telemetry: EnrolmentTelemetry
     clock: Callable[[], datetime]
+    wait: Callable[[float], object]  # in seconds, as time.sleep
     new_id: Callable[[], str]
 
     @property
@@ -111,19 +109,13 @@ class Reconcile:
     def run(self, has_time: Callable[[], bool] = lambda: True) -> None:
         """One pass, as far as time and turns go. Where Auto Scaling is busy it ends."""
         try:
-            self._run(partial(self._turn, has_time))
-        except _Enough:
+            self._run(partial(self.turns.awaited, self.clock, self.wait, has_time))
+        except Enough:
             self.telemetry.count("ReconcilePutOff")
         except TryLater:
-            self.budget.throttled(self.clock())
+            self.turns.throttled(self.clock())
             self.telemetry.count("Throttled")
             self.telemetry.count("ReconcilePutOff")
-
-    def _turn(self, has_time: Callable[[], bool]) -> datetime:
-        now = self.clock()
-        if not has_time() or self.budget.book(now, now, now, now) is None:
-            raise _Enough
-        return now
 
     def _run(self, turn: Turn) -> None:
         open_actions = list(self.store.all_open())
@@ -213,8 +205,7 @@ class Reconcile:
             except Moved:
                 newest = self.store.load(action.id)
             else:
-                if newest.call_at is not None and after.call_at is None:
-                    self.budget.give_back(newest.call_at)
+                self.turns.dropped(newest.call_at, self.clock(), kept=after.call_at)
                 return
 
     # -- what waits unknown ---------------------------------------------------------------------

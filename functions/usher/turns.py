@@ -16,6 +16,7 @@ from usher.core.policy import Mode
 from usher.ports import Unavailable
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime
 
     from usher.core.model import Action
@@ -23,7 +24,12 @@ if TYPE_CHECKING:
 
 _SECOND: Final = timedelta(seconds=1)
 _LATE: Final = timedelta(seconds=3)  # a wake-up comes on whole seconds, and takes its time
+_PATIENCE: Final = timedelta(seconds=10)  # of a pass: a slot of the least pace
 _AT_RISK: Final = timedelta(seconds=10)  # so near to the expiry a call goes out, budget or not
+
+
+class Enough(Exception):  # noqa: N818 - it reads as what happened
+    """No time or no turn is left: the next pass goes on."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -71,6 +77,24 @@ class Turns:
     def has_room(self, now: datetime) -> bool:
         """Whether there is room for one call just now that may as well be left out; it is booked."""
         return self._book(now, now, now, now) is not None
+
+    def awaited(
+        self, clock: Callable[[], datetime], wait: Callable[[float], object], has_time: Callable[[], bool]
+    ) -> datetime:
+        """Book a call soon, wait for it (`wait`, in seconds), and return the time then. Raises Enough.
+
+        For the passes of the sweep, which hold nothing up: one that gave up at a full second would
+        spend it on the same questions in each run, and never come to what is to be done.
+        """
+        now = clock()
+        second = self._book(now, now, now + _PATIENCE, now) if has_time() else None
+        if second is None:
+            raise Enough
+        if second > now:
+            wait((second - now).total_seconds())
+        if not has_time():
+            raise Enough
+        return clock()
 
     def dropped(self, second: datetime | None, now: datetime, *, kept: datetime | None = None) -> None:
         """Give back a second in whose place another one is stored."""

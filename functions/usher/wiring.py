@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 import urllib.request
 import uuid
 from concurrent.futures import ThreadPoolExecutor
@@ -152,6 +153,7 @@ def sweep() -> handlers.Handler:
         turns=made.looks.turns,
         telemetry=made.telemetry,
         clock=now,
+        wait=time.sleep,
     )
     hooks = made.configuration().hooks
     silence = Silence(hooks=hooks, store=made.looks.store, telemetry=made.telemetry)
@@ -167,10 +169,11 @@ def _reconcile(made: Parts) -> Reconcile:
         instances=made.waiting,
         auto_scaling=made.looks.auto_scaling,
         store=Records(made.dynamodb, made.settings.table, now),
-        budget=made.looks.budget,
+        turns=made.looks.turns,
         wake_ups=made.looks.wake_ups,
         telemetry=made.telemetry,
         clock=now,
+        wait=time.sleep,
         new_id=new_id,
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
@@ -14,7 +15,7 @@ from simulator.memory_enrolled import MemoryEnrolledHooks
 from simulator.memory_store import MemoryStore
 from simulator.query_protocol import ApiError
 from simulator.recorder import Recorder
-from tests.factories import an_action, at, hook_terms
+from tests.factories import an_action, at, fill, hook_terms
 from usher.aws.groups import GroupsApi
 from usher.core import configuration
 from usher.core.enrolment import MOST_SETTLED, MOST_UNSETTLED, Wanted
@@ -26,6 +27,7 @@ from usher.turns import Turns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from datetime import datetime
 
     from simulator.query_protocol import Request
     from usher.core.enrolment import Enrolled, HookSeen
@@ -87,7 +89,11 @@ class Scene:
             turns=Turns(budget=self.budget, telemetry=self.recorder),
             telemetry=self.recorder,
             clock=self.clock,
+            wait=self.wait,
         )
+
+    def wait(self, span_s: float) -> None:
+        self.clock.run_until(self.clock() + timedelta(seconds=span_s))
 
     def create(self, *names: str, **parameters: Any) -> None:
         for name in names:
@@ -324,13 +330,37 @@ def is_call(operation: str, group: str = "") -> Callable[[Request], bool]:
     return fits
 
 
-def test_each_call_takes_a_turn_of_the_shared_budget_and_the_next_pass_goes_on_without_one() -> None:
+def test_each_call_waits_for_its_turn_of_the_shared_budget() -> None:
     scene = Scene(a_hook())
-    scene.budget = MemoryBudget(4)  # the groups, two descriptions, and one step
+    scene.budget = MemoryBudget(2)
     scene.deploy(a_hook())
     scene.create("workers-1", "workers-2")
+    asked: Counter[datetime] = Counter()
+    scene.faults = [lambda _: asked.update([scene.clock()])]
+    assert scene.run() == ["put workers-1/drain", "put workers-2/drain"]
+    assert list(asked.values()) == [2, 2, 1], "the groups, two descriptions, and two steps"
+
+
+def test_questions_do_not_use_up_the_turns_of_the_steps_however_many_groups_there_are() -> None:
+    """Found where 30 groups were looked into at 10 calls a second: no hook was put any more."""
+    scene = Scene(a_hook())
+    scene.budget = MemoryBudget(10)
+    scene.deploy(a_hook())
+    scene.create(*(f"workers-{number:02}" for number in range(30)))
+    scene.run(2)
+    assert len(scene.records.enrolled()) == 30
+
+
+def test_where_all_seconds_ahead_are_full_the_pass_ends_and_the_next_goes_on() -> None:
+    scene = Scene(a_hook())
+    scene.create("workers-1")
+    scene.budget = MemoryBudget(1)
+    scene.deploy(a_hook())
+    fill(scene.budget, 115, 135)
+    scene.asked.clear()
+    assert scene.run() == ["put off /"]
+    assert (scene.reason, scene.asked) == ("no time or no turn of the budget is left", [])
     assert scene.run() == ["put workers-1/drain"]
-    assert scene.run() == ["put workers-2/drain"]
 
 
 def test_a_throttle_of_the_enrolment_lowers_the_pace_for_all() -> None:
@@ -477,8 +507,8 @@ def test_without_hooks_by_glob_or_tags_and_without_records_nothing_is_asked() ->
 def test_the_pass_ends_with_the_time_and_the_next_goes_on() -> None:
     scene = Scene(a_hook())
     scene.create("workers-1", "workers-2", "workers-3")
-    time_left = iter([True] * 5 + [False] * 100)  # the groups, three descriptions, and one step
-    assert scene.run(has_time=lambda: next(time_left)) == ["put workers-1/drain"]
+    time_left = iter([True] * 10 + [False] * 100)  # the groups, three descriptions, and one step
+    assert scene.run(has_time=lambda: next(time_left)) == ["put workers-1/drain", "put off /"]
     assert scene.run() == ["put workers-2/drain", "put workers-3/drain"]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import count
@@ -18,7 +19,7 @@ from simulator.outside import DeliveryFaults
 from simulator.query_protocol import ApiError
 from simulator.recorder import Recorder
 from simulator.waits import EndedBy
-from tests.factories import at
+from tests.factories import at, fill
 from usher import handlers
 from usher.aws.autoscaling import AutoScalingApi
 from usher.aws.queues import delay_s, wake_up_body
@@ -32,6 +33,7 @@ from usher.ports import Answer, AnswerKind, CallRefused
 from usher.probing import Prober
 from usher.reconcile import MOST_HOOKS_IDLE, MOST_HOOKS_IN_USE, Reconcile
 from usher.same_wait import SameWait
+from usher.turns import Turns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -160,12 +162,16 @@ class Scene:
             instances=waiting,
             auto_scaling=same_wait,
             store=self.store,
-            budget=self.budget,
+            turns=Turns(budget=self.budget, telemetry=self.recorder),
             wake_ups=self,
             telemetry=self.recorder,
             clock=self.clock,
+            wait=self._wait,
             new_id=self._new_id,
         )
+
+    def _wait(self, span_s: float) -> None:
+        self.clock.run_until(self.clock() + timedelta(seconds=span_s))
 
     def _new_id(self) -> str:
         return f"id-{next(self.ids)}"
@@ -852,14 +858,30 @@ def test_a_busy_auto_scaling_ends_the_pass_until_the_next(operation: str, error:
     assert scene.recorder.counts["Throttled"] == 1
 
 
-def test_without_a_free_turn_no_call_is_made_and_what_is_left_comes_later() -> None:
-    scene = Scene(a_hook(), calls_per_second=5)
-    scene.create("web", a_hook(), size=8)
+def test_many_lost_launches_are_adopted_in_one_pass_at_the_pace_of_the_budget() -> None:
+    """Each call waits for its second, so that the questions do not use up the turns of the answers."""
+    scene = Scene(a_hook(), a_hook(group="jobs"), calls_per_second=2)
+    for group in ("web", "jobs"):
+        scene.create(group, a_hook(), size=8)
     scene.drops = all_lost
-    scene.run(13)
-    by_second = [action.first_seen_at for action in scene.store.actions()]
-    assert len(by_second) == 8
-    assert max(by_second.count(second) for second in by_second) == 2, "three of five calls describe"
+    scene.run(2.5)
+    by_second = Counter(action.first_seen_at for action in scene.store.actions())
+    assert by_second.total() == 16
+    assert max(by_second.values()) == 2
+
+
+def test_where_all_seconds_ahead_are_full_no_call_is_made_and_a_later_pass_adopts() -> None:
+    scene = Scene(a_hook(), calls_per_second=1)
+    scene.create("web", a_hook(), size=2)
+    scene.drops = all_lost
+    fill(scene.budget, 110, 135)
+    scene.run(1.9)
+    scene.asked.clear()
+    scene.run(1)
+    assert scene.asked == []
+    assert scene.recorder.counts["ReconcilePutOff"] == 1
+    scene.run(2)
+    assert len(scene.store.actions()) == 2
 
 
 def test_missing_rights_fail_the_pass() -> None:

@@ -78,6 +78,7 @@ class Scene:
             turns=Turns(budget=MemoryBudget(1000), telemetry=Recorder()),
             telemetry=Recorder(),
             clock=self.clock,
+            wait=lambda _: None,
         ).run()
 
     def put_by_hand(self, group: str, hook: str = "drain", **parameters: Any) -> None:

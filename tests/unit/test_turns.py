@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from simulator.memory_budget import MemoryBudget
 from simulator.recorder import Recorder
-from tests.factories import a_policy, an_action, at, hook_terms
+from tests.factories import a_policy, an_action, at, fill, hook_terms
 from usher.core.model import Phase, Result
-from usher.turns import Turns
+from usher.turns import Enough, Turns
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -31,11 +31,10 @@ def turns(calls_per_second: float = 1) -> Turns:
     return Turns(budget=MemoryBudget(calls_per_second), telemetry=Recorder())
 
 
-def filled(first: float, last: float) -> Turns:
+def filled(first: int, last: int) -> Turns:
     """All seconds from `first` to `last` are booked by others."""
     made = turns()
-    for second in range(int(first), int(last) + 1):
-        assert made.budget.book(at(second), at(second), at(second), at(0)) == at(second)
+    fill(made.budget, first, last)
     return made
 
 
@@ -228,3 +227,32 @@ def test_a_describe_takes_a_call_of_the_budget_where_there_is_room(room: bool) -
 
     assert of.has_room(at(20)) is room
     assert booked(of, 20)
+
+
+# A pass
+
+
+@pytest.mark.parametrize(
+    ("full_until", "waits_s"),
+    [(None, []), (20, [0.5]), (29, [9.5])],
+    ids=["room at once", "room in the next second", "room in the last second"],
+)
+def test_a_pass_waits_for_the_first_second_with_room(full_until: int | None, waits_s: list[float]) -> None:
+    of = filled(0, full_until) if full_until else turns()
+    waited: list[float] = []
+
+    assert of.awaited(lambda: at(20.5), waited.append, lambda: True) == at(20.5)
+    assert waited == waits_s
+    assert booked(of, 20.5 + sum(waits_s))
+
+
+@pytest.mark.parametrize(
+    ("full_until", "time_left"), [(30, [True]), (None, [False]), (20, [True, False])], ids=str
+)
+def test_a_pass_ends_without_a_second_soon_or_without_time_for_it(
+    full_until: int | None, time_left: list[bool]
+) -> None:
+    of = filled(0, full_until) if full_until else turns()
+
+    with pytest.raises(Enough):
+        of.awaited(lambda: at(20.5), lambda _: None, iter(time_left).__next__)

@@ -49,9 +49,13 @@ def wake(stack: Stack) -> None:
 
 
 def sweep(stack: Stack) -> None:
-    """The same, overdue; and a group that is to be enrolled."""
+    """The same, overdue; and a group that is to be enrolled.
+
+    One at a time: the sweep puts a few dozen hooks an hour, and this is tried again and again.
+    """
     stack.records.open(an_action_due(new_id(), "in-flight"), None)
-    make_group(stack.account, f"fleet-{new_id()}")
+    if all(stack.hooks(group) for group in stack.groups() if group.startswith("fleet-")):
+        make_group(stack.account, f"fleet-{new_id()}")
     stack.invoke("Sweep", {})
 
 

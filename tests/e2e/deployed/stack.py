@@ -93,6 +93,11 @@ class Stack:
     def resize(self, group: str, size: int) -> None:
         self.auto_scaling.set_desired_capacity(AutoScalingGroupName=group, DesiredCapacity=size)
 
+    def groups(self) -> list[str]:
+        """Their names."""
+        pages = self.auto_scaling.get_paginator("describe_auto_scaling_groups").paginate()
+        return [group["AutoScalingGroupName"] for page in pages for group in page["AutoScalingGroups"]]
+
     def instances(self, group: str) -> dict[str, str]:
         """Their lifecycle states."""
         (found,) = self.auto_scaling.describe_auto_scaling_groups(AutoScalingGroupNames=[group])[

@@ -37,7 +37,14 @@ demo: $(READY) ## replay a recorded day of a small fleet, and tell its story
 
 DEPLOYED := tests/e2e/deployed
 
-test: check lint-templates node_modules/.ready ## the whole suite: the checks, then every test
+EMULATOR := build/.emulator-ready
+
+$(EMULATOR): requirements/account.txt infra/wheels.py | $(READY)
+	@echo "Setting up the emulator of the local account ..." >&2
+	@$(BIN)/python -m local_account
+	@touch $@
+
+test: check lint-templates node_modules/.ready $(EMULATOR) ## the whole suite: the checks, then every test
 	@$(BIN)/pytest -n $(JOBS) --dist worksteal --ignore $(DEPLOYED)
 	@$(MAKE) --silent e2e
 
@@ -110,7 +117,7 @@ fuzz: $(READY) ## INPUTS= hostile inputs (100000) into every door, from SEED= (1
 	@$(BIN)/python benchmarks/fuzz.py --inputs $(INPUTS) --seed $(SEED)
 
 COVERAGE := COVERAGE_FILE=build/coverage $(BIN)/coverage report --show-missing --skip-covered
-coverage: $(READY) ## branch coverage: the core in full, the functions at least 95 %
+coverage: $(READY) $(EMULATOR) ## branch coverage: the core in full, the functions at least 95 %
 	@mkdir -p build
 	@COVERAGE_FILE=build/coverage $(BIN)/pytest -n $(JOBS) --dist worksteal --cov=functions --cov-branch --cov-report= \
 	  tests/unit tests/contract tests/simulation

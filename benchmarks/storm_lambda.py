@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from simulator.clock import VirtualClock
     from simulator.queue import Batch, Ended, Message
     from usher.handlers import Handler, Work
-    from usher.ports import Due
 
 T = TypeVar("T")
+Row = TypeVar("Row")
 SWEEP_INTERVAL: Final = timedelta(minutes=1)
 SWEEP_TIMEOUT: Final = timedelta(seconds=60)
 
@@ -52,7 +52,7 @@ class Tasks:
     def at_once(self, most: int) -> Work:
         """A `map` that has `most` calls running at once and begins them in order, as a pool of threads."""
 
-        def work(do: Callable[[Due], T], rows: Iterable[Due], /) -> Iterable[T]:
+        def work(do: Callable[[Row], T], rows: Iterable[Row], /) -> Iterable[T]:
             todo = deque(enumerate(rows))
             done: dict[int, T] = {}
             caller, running = getcurrent(), most

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections import Counter
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -25,14 +24,13 @@ from usher.core.policy import Way
 from usher.ports import CallRefused, GroupGone, TryLater
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from cli.account import Account
     from usher.core.enrolment import Enrolled, GroupSeen, HookSeen, Key, Step
     from usher.core.policy import Configuration, Hook
     from usher.ports import LiveGroups, OpenActions
 
-_EVER: Final = datetime.max.replace(tzinfo=UTC)
 _ALL: Final = 1_000_000  # steps: a plan shows all of them, however many an hour the sweep takes
 _NOT_YET: Final = "(made by the next deploy)"
 _WIDTH: Final = 1000  # nothing is cut to fit: a terminal wraps long lines by itself
@@ -129,16 +127,10 @@ def plan(
     return _told(wanted, seen, in_use)
 
 
-def _in_use(leaving: Iterable[Key], open_actions: OpenActions) -> dict[Key, int]:
+def _in_use(leaving: Collection[Key], open_actions: OpenActions) -> dict[Key, int]:
     """How many open actions wait in each of the hooks that are leaving. It reads them only if some are."""
-    counts = dict.fromkeys(leaving, 0)
-    if counts:
-        for due in open_actions.due(_EVER):
-            action = open_actions.load(due.action_id)
-            key = (action.hook.group, action.hook.name) if action and action.is_open else None
-            if key in counts:
-                counts[key] += 1
-    return {key: count for key, count in counts.items() if count}
+    counts = open_actions.hooks_in_use() if leaving else {}
+    return {key: count for key, count in counts.items() if key in leaving}
 
 
 def _told(wanted: Wanted, seen: Seen, in_use: Mapping[Key, int]) -> Plan:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from usher.ports import Moved
@@ -55,6 +55,11 @@ class MemoryEnrolledHooks:
             return False
         self._taken[_hour(moment)] += 1
         return True
+
+    def close(self, moment: datetime) -> None:
+        """See usher.ports.Allowance."""
+        for hour in (moment, moment + timedelta(hours=1)):
+            self._taken[_hour(hour)] = 10**9
 
     def give_back(self, moment: datetime) -> None:
         """See usher.ports.Allowance."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -116,6 +117,10 @@ class MemoryStore:
     def all_open(self) -> Iterable[Action]:
         """See usher.ports.ReconcileStore."""
         return [self._actions[action_id] for action_id in self._open]
+
+    def hooks_in_use(self) -> Mapping[tuple[str, str], int]:
+        """See usher.ports.OpenActions."""
+        return Counter((action.hook.group, action.hook.name) for action in self.all_open())
 
     def tried(self) -> Mapping[str, Collection[Tried]]:
         """See usher.ports.Tries."""

@@ -6,6 +6,7 @@ crash in between costs a repetition.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -13,20 +14,19 @@ from typing import TYPE_CHECKING, Final, assert_never
 
 from usher.core import enrolment
 from usher.core.enrolment import Conflict, Forget, Put, Remove, Seen
-from usher.ports import CallRefused, GroupGone, Moved, TryLater
+from usher.ports import CallRefused, GroupGone, Moved, Throttled, TryLater
 from usher.turns import Enough
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Sequence
 
-    from usher.core.enrolment import Enrolled, HookSeen, Key, Step, Wanted
+    from usher.core.enrolment import Enrolled, GroupSeen, Step, Wanted
     from usher.ports import EnrolmentRecords, EnrolmentTelemetry, Groups, OpenActions
     from usher.turns import Turns
 
 INTERVAL: Final = timedelta(minutes=2)
 _RENEWED_AFTER: Final = timedelta(days=100)  # of the 400 for which a record is kept
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_EVER: Final = datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -60,49 +60,35 @@ class Enrolment:
         except Enough:
             self._put_off("no time or no turn of the budget is left")
         except TryLater as busy:
-            self.turns.throttled(self.clock())
-            self.telemetry.count("Throttled")
+            if isinstance(busy, Throttled):
+                self.turns.throttled(self.clock())
+                self.telemetry.count("Throttled")
             self._put_off(str(busy))
 
     def _put_off(self, reason: str) -> None:
         self.telemetry.enrolment("put off", "", "", reason)
 
     def _run(self, enrolled: Sequence[Enrolled], has_time: Callable[[], bool]) -> None:
+        """One group after the other, so that no pass ends with questions only."""
+        now = self.clock()
         turn = partial(self.turns.awaited, self.clock, self.wait, has_time)
-        now = turn()
-        seen = self._look_around(enrolled, now, turn)
-        in_use = self._in_use(enrolment.leaving(self.wanted, seen))
-        for step in enrolment.plan(self.wanted, seen, in_use, self.records.left(now)):
+        groups = self.groups.groups(turn)
+        self._take_all(Seen(groups=groups, hooks={}, enrolled=enrolled), now, turn)
+        number = (now - _EPOCH) // INTERVAL
+        for name in enrolment.to_look_into(self.wanted, groups, enrolled, number):
+            turn()
+            with suppress(GroupGone):  # the next pass forgets its records
+                hooks = {name: self.groups.hooks_of(name)}
+                group = [group for group in groups if group.name == name]
+                here = [record for record in enrolled if record.group_arn == group[0].arn]
+                self._take_all(Seen(groups=group, hooks=hooks, enrolled=here), now, turn)
+        self._renew(groups, enrolled, now, has_time)
+
+    def _take_all(self, seen: Seen, now: datetime, turn: Callable[[], datetime]) -> None:
+        for step in enrolment.plan(self.wanted, seen, (), self.records.left(now)):
             if isinstance(step, Put | Remove):
                 turn()
             self._take(step, now)
-        self._renew(seen, now, has_time)
-
-    def _look_around(self, enrolled: Sequence[Enrolled], now: datetime, turn: Callable[[], datetime]) -> Seen:
-        groups = self.groups.groups()
-        number = (now - _EPOCH) // INTERVAL
-        hooks: dict[str, Sequence[HookSeen]] = {}
-        for name in enrolment.to_look_into(self.wanted, groups, enrolled, number):
-            turn()
-            try:
-                hooks[name] = self.groups.hooks_of(name)
-            except GroupGone:
-                continue  # the next pass forgets its records
-        return Seen(groups=groups, hooks=hooks, enrolled=enrolled)
-
-    def _in_use(self, leaving: Collection[Key]) -> frozenset[Key]:
-        """Those of the leaving hooks that an open action waits in.
-
-        It costs a read of each open action, and only while hooks are leaving.
-        """
-        if not leaving:
-            return frozenset()
-        loaded = [self.open_actions.load(due.action_id) for due in self.open_actions.due(_EVER)]
-        held = {(action.hook.group, action.hook.name) for action in loaded if action and action.is_open}
-        in_use = held.intersection(leaving)
-        for group, hook in sorted(in_use):
-            self.telemetry.enrolment("kept", group, hook, "to be removed, once nothing waits in it")
-        return frozenset(in_use)
 
     def _take(self, step: Step, now: datetime) -> None:
         try:
@@ -131,7 +117,14 @@ class Enrolment:
             self.telemetry.count("Enrolled")
 
     def _remove(self, step: Remove, now: datetime) -> None:
-        """The record itself is the intent: it goes when the hook is gone."""
+        """The record itself is the intent: it goes when the hook is gone.
+
+        With a launch hook the launches go that wait in it (aws-facts 1.1), so what is open is read
+        at the last moment.
+        """
+        if step.record.key in self.open_actions.hooks_in_use():
+            self._tell("kept", step.record, "to be removed, once nothing waits in it")
+            return
         if not self.records.take(now):
             return
         if self._call(self.groups.delete_hook, step.record, now):
@@ -160,10 +153,16 @@ class Enrolment:
     def _tell(self, step: str, record: Enrolled, reason: str) -> None:
         self.telemetry.enrolment(step, record.group, record.hook, reason)
 
-    def _renew(self, seen: Seen, now: datetime, has_time: Callable[[], bool]) -> None:
+    def _renew(
+        self,
+        groups: Sequence[GroupSeen],
+        enrolled: Sequence[Enrolled],
+        now: datetime,
+        has_time: Callable[[], bool],
+    ) -> None:
         """A hook may stand unchanged for years, and must not become a stranger's by TTL."""
-        live = {group.arn for group in seen.groups}
-        for record in seen.enrolled:
+        live = {group.arn for group in groups}
+        for record in enrolled:
             is_old = record.kept_at is None or now - record.kept_at > _RENEWED_AFTER
             if is_old and record.group_arn in live and has_time():
                 self._keep_as_it_is(record)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, TypeGuard, Ty
 
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 
+from usher.core.enrolment import share
 from usher.waking import OWN, send
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from usher.ports import DeadLetters, Due, Telemetry
 
 T = TypeVar("T")
+Row = TypeVar("Row")
 Event: TypeAlias = dict[str, Any]
 Handler: TypeAlias = "Callable[[Event, Context | None], Event]"
 
@@ -28,7 +30,7 @@ Handler: TypeAlias = "Callable[[Event, Context | None], Event]"
 class Work(Protocol):
     """`map`, or what does several things at once in the same order."""
 
-    def __call__(self, do: Callable[[Due], T], rows: Iterable[Due], /) -> Iterable[T]:
+    def __call__(self, do: Callable[[Row], T], rows: Iterable[Row], /) -> Iterable[T]:
         """What `do` makes of each."""
         ...
 
@@ -107,7 +109,7 @@ def sweep_handler(looks: Looks, *passes: Pass, work: Work = map) -> Handler:
     call after the other would spend a fraction of the budget only.
 
     What has expired comes last: nothing can be saved there any more, only written down. Then, in
-    every second minute and as far as the time goes, the other passes.
+    every second minute and as far as the time goes, the other passes, another one first each time.
     """
 
     def handler(_: Event, context: Context | None = None) -> Event:
@@ -121,7 +123,7 @@ def sweep_handler(looks: Looks, *passes: Pass, work: Work = map) -> Handler:
         _wake_near([row for row in due if row.look_at > now], looks, work, context)
         closed, more_failures = _look_at_all(expired, looks, work, context)
         looked, failures = rescued + closed, failures + more_failures
-        for each in passes if now.minute % 2 == 0 else ():
+        for each in share(passes, len(passes), now.minute // 2) if now.minute % 2 == 0 else ():
             failures += _run(each, looks.telemetry, context)
         if failures:
             raise SweepFailed(f"{'; '.join(failures)}; the log says why")
@@ -138,7 +140,7 @@ def _wake_near(rows: Iterable[Due], looks: Looks, work: Work, context: Context |
     """
 
     def wake(row: Due) -> None:
-        if row.expires_at - row.look_at > _LEAST_OWN_MARGIN and _has_time(context):
+        if row.expires_at - row.look_at > _LEAST_OWN_MARGIN and has_time(context):
             delay = max(timedelta(0), row.look_at - looks.clock())
             send(looks.wake_ups, looks.telemetry, row.action_id, row.version, delay)
 
@@ -151,7 +153,7 @@ def _look_at_all(
     """Look at each. One that fails must not keep the others from their looks."""
 
     def look(row: Due) -> bool | None:
-        if not _has_time(context):
+        if not has_time(context):
             return None
         try:
             looks.look(row.action_id)
@@ -166,17 +168,19 @@ def _look_at_all(
 
 
 def _run(each: Pass, telemetry: Telemetry, context: Context | None) -> list[str]:
-    if not _has_time(context):
+    if not has_time(context):
+        telemetry.count("PassesPutOff")
         return []
     try:
-        each.run(lambda: _has_time(context))
+        each.run(lambda: has_time(context))
     except Exception as error:  # noqa: BLE001 - the edge: told, and raised at the end of the sweep
         telemetry.trouble(f"the {each.name} pass failed", error)
         return [f"the {each.name} pass failed"]
     return []
 
 
-def _has_time(context: Context | None) -> bool:
+def has_time(context: Context | None) -> bool:
+    """Whether there is time for one more look, or call, before Lambda ends the invocation."""
     return context is None or context.get_remaining_time_in_millis() >= _LEAST_TIME_MS
 
 

@@ -471,7 +471,9 @@ def _ended(action: Action, now: datetime) -> Action:
     unless Auto Scaling said that all was over before.
     """
     end = action.move_end
-    over_at = min(action.expires_at, end.ended_at + _CLOCKS_DIFFER) if end else action.expires_at
+    over_at = action.expires_at
+    if end is not None and not end.is_doubt:
+        over_at = min(over_at, end.ended_at + _CLOCKS_DIFFER)
     if any(sent_at < over_at for sent_at in action.completes_sent):
         reason = f"{action.reason} (by an earlier call of ours, whose answer was lost)"
         return _closed(action, Outcome.COMPLETED, reason, now)

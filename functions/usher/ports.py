@@ -30,6 +30,10 @@ class TryLater(Exception):  # noqa: N818 - it reads as what happened
     """Auto Scaling is busy or was not reached: leave it alone until the next run."""
 
 
+class Throttled(TryLater):
+    """Auto Scaling turned the call away: there were too many."""
+
+
 class CallRefused(Exception):  # noqa: N818 - it reads as what happened
     """Auto Scaling says no, and will say so again until someone changes something."""
 
@@ -359,8 +363,8 @@ class EnrolmentTelemetry(Telemetry, Protocol):
 class LiveGroups(Protocol):
     """The groups and hooks as they are now. Both may raise TryLater and CallRefused."""
 
-    def groups(self) -> Sequence[GroupSeen]:
-        """Every group of the account and region."""
+    def groups(self, turn: Callable[[], object] = lambda: None) -> Sequence[GroupSeen]:
+        """Every group of the account and region. Before each call `turn` is taken."""
         ...
 
     def hooks_of(self, group: str) -> Sequence[HookSeen]:
@@ -418,6 +422,10 @@ class Allowance(Protocol):
         """Give one back, whose call was refused and so changed nothing."""
         ...
 
+    def close(self, moment: datetime) -> None:
+        """Let none be taken in the hour of `moment` and the next, by nobody."""
+        ...
+
 
 class EnrolmentRecords(Enrolments, Allowance, Protocol):
     """What an enrolment pass keeps."""
@@ -426,12 +434,8 @@ class EnrolmentRecords(Enrolments, Allowance, Protocol):
 class OpenActions(Protocol):
     """The open actions, as the Store has them."""
 
-    def due(self, until: datetime) -> Iterable[Due]:
-        """See Finding."""
-        ...
-
-    def load(self, action_id: str) -> Action | None:
-        """See Records."""
+    def hooks_in_use(self) -> Mapping[tuple[str, str], int]:
+        """How many open actions wait in each hook, by group and hook; also those that cannot be read."""
         ...
 
 
@@ -500,9 +504,12 @@ class Tries(Protocol):
         ...
 
 
-class ReconcileStore(Store, Tries, Protocol):
+class ReconcileStore(Store, OpenActions, Tries, Protocol):
     """What a reconcile pass keeps and reads."""
 
     def all_open(self) -> Iterable[Action]:
-        """Every open action; one that was stored a moment ago may be missing."""
+        """Every open action; one that was stored a moment ago may be missing.
+
+        One of a newer release, which this one cannot read, is left out: its own looks tell of it.
+        """
         ...

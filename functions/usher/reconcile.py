@@ -16,10 +16,11 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Final, assert_never
 
 from usher.core import reconcile
+from usher.core.configuration import ConfigurationRefused
 from usher.core.enrolment import share
 from usher.core.model import Outcome, Phase
 from usher.core.policy import Mode
-from usher.ports import AnswerKind, CallRefused, GroupGone, Moved, TryLater
+from usher.ports import AnswerKind, CallRefused, GroupGone, Moved, Throttled, TryLater
 from usher.turns import Enough
 from usher.waking import stored_with_wake_ups
 
@@ -112,9 +113,10 @@ class Reconcile:
             self._run(partial(self.turns.awaited, self.clock, self.wait, has_time))
         except Enough:
             self.telemetry.count("ReconcilePutOff")
-        except TryLater:
-            self.turns.throttled(self.clock())
-            self.telemetry.count("Throttled")
+        except TryLater as busy:
+            if isinstance(busy, Throttled):
+                self.turns.throttled(self.clock())
+                self.telemetry.count("Throttled")
             self.telemetry.count("ReconcilePutOff")
 
     def _run(self, turn: Turn) -> None:
@@ -211,25 +213,26 @@ class Reconcile:
     # -- what waits unknown ---------------------------------------------------------------------
 
     def _adopt(self, scene: _Scene, turn: Turn) -> None:
+        """One group after the other, so that no pass ends with questions only."""
         before = self.store.tried()
-        tried: dict[str, set[Tried]] = {name: set() for name in before}
-        candidates: list[_Candidate] = []
+        for name in before.keys() - scene.groups.keys():
+            self.store.keep_tried(name, ())
         for group in self._in_turn(scene.groups.values()):
-            waiting = self._unknown(group, scene, turn)
-            known = set(before.get(group.name, ()))
-            if group.is_whole:
-                known &= {one.tried for one in waiting}  # it is forgotten with its wait
-            tried[group.name] = known
-            fresh = [one for one in waiting if one.tried not in known and self._is_lost(one, known)]
-            candidates += self._candidates(group, fresh, turn)
-        now = self.clock()
+            self._adopt_in(group, frozenset(before.get(group.name, ())), scene, turn)
+
+    def _adopt_in(self, group: LiveGroup, before: frozenset[Tried], scene: _Scene, turn: Turn) -> None:
+        waiting = self._unknown(group, scene, turn)
+        tried = set(before)
+        if group.is_whole:
+            tried &= {one.tried for one in waiting}  # it is forgotten with its wait
         try:
+            fresh = [one for one in waiting if one.tried not in tried and self._is_lost(one, tried)]
+            candidates, now = self._candidates(group, fresh, turn), self.clock()
             for candidate in sorted(candidates, key=lambda one: (one.expires_at(now), one.unknown.tried)):
-                self._try(candidate, tried[candidate.unknown.group], turn)
+                self._try(candidate, tried, turn)
         finally:
-            for name, entries in tried.items():
-                if entries != set(before.get(name, ())):
-                    self.store.keep_tried(name, entries)
+            if tried != before:
+                self.store.keep_tried(group.name, tried)
 
     def _in_turn(self, groups: Iterable[LiveGroup]) -> Sequence[LiveGroup]:
         """All of them, beginning with another one in each pass: one that ends early gets to all in time."""
@@ -257,10 +260,13 @@ class Reconcile:
         """
         if one.is_young(self.clock()) or reconcile.policy_of(one).mode is Mode.OBSERVE:
             return False
-        recorded = [
-            action for action in self.store.of_instance(one.member.instance_id) if one.is_of_this_wait(action)
-        ]
-        if recorded and not any(action.is_open for action in recorded):
+        try:
+            known = list(self.store.of_instance(one.member.instance_id))
+        except ConfigurationRefused as error:  # a newer release, before a rollback, may hold it
+            self.telemetry.trouble(f"a record of {one.member.instance_id} cannot be read", error)
+            return False
+        recorded = [action for action in known if one.is_of_this_wait(action)]
+        if one.activity is not None and recorded and not any(action.is_open for action in recorded):
             tried.add(one.tried)
         return not recorded
 
@@ -292,6 +298,8 @@ class Reconcile:
         hook = sha256(one.hook.name.encode()).hexdigest()[:12]  # a name may be longer than an id
         action_id = f"adopted-{activity}-{hook}"  # so that two passes adopt it once
         now = turn()
+        if one.may_be_over(now):
+            return
         action = reconcile.adopted(one, candidate.timeout, action_id, now)
         if self.store.evidence(action).paused is not None:
             return
@@ -302,7 +310,7 @@ class Reconcile:
             case AnswerKind.NO_ACTIVE_ACTION:
                 tried.add(one.tried)
             case AnswerKind.BUSY:
-                raise TryLater(answer.text)
+                raise Throttled(answer.text)
             case AnswerKind.REFUSED:
                 what = f"hook {one.hook.name} of {one.group} could not be asked for {one.member.instance_id}"
                 self.telemetry.trouble(what, CallRefused(answer.text))

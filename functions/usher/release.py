@@ -10,6 +10,7 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from usher.core.model import Phase, Result
@@ -19,26 +20,34 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
+    from usher.core.enrolment import Enrolled
     from usher.core.model import Action
+    from usher.handlers import Work
     from usher.looks import Looks
-    from usher.ports import Enrolments, HookCalls
+    from usher.ports import EnrolmentRecords, HookCalls
 
 PHYSICAL_ID: Final = "usher-release"
 ROUNDS: Final = 10
+LAST_CALLS_S: Final = 10  # what a sweep was allowed to put before it was told not to, it has put by then
 _ALL_TIME: Final = timedelta(days=3)  # no action is due later
 _REASON: Final = "Usher is being removed"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Release:
-    """Answers CloudFormation. `respond` brings an answer to the address that came with the request."""
+    """Answers CloudFormation. `respond` brings an answer to the address that came with the request.
+
+    `work` is `map`, or what makes several calls at once. `wait` is as time.sleep.
+    """
 
     looks: Looks
     hooks: HookCalls
-    enrolments: Enrolments
+    enrolments: EnrolmentRecords
     respond: Callable[[str, dict[str, Any]], None]
+    wait: Callable[[float], object]
+    work: Work = map
 
-    def handle(self, event: dict[str, Any]) -> None:
+    def handle(self, event: dict[str, Any], has_time: Callable[[], bool] = lambda: True) -> None:
         """Release on Delete; nothing is to be done on Create and Update.
 
         With the property `Unenrol` the hooks that were put at run time go too: their queue will.
@@ -47,51 +56,62 @@ class Release:
         named = ours | {name: event[name] for name in ("StackId", "RequestId", "LogicalResourceId")}
         properties = event.get("ResourceProperties")
         unenrols = isinstance(properties, dict) and properties.get("Unenrol") == "true"
-        reason = self._leave(unenrols=unenrols) if event["RequestType"] == "Delete" else ""
+        reason = self._leave(has_time, unenrols=unenrols) if event["RequestType"] == "Delete" else ""
         self.respond(url, {"Status": "FAILED" if reason else "SUCCESS", "Reason": reason or "done", **named})
 
-    def _leave(self, *, unenrols: bool) -> str:
+    def _leave(self, has_time: Callable[[], bool], *, unenrols: bool) -> str:
         """Why the deletion cannot go on yet, or nothing. CloudFormation waits an hour for an answer."""
         try:
-            left = self.release_all()
+            left = self.release_all(has_time)
             if not left and unenrols:
-                left = self.unenrol()
+                left = self.unenrol(has_time)
         except Unavailable as error:
             self.looks.telemetry.trouble("not all could be let go", error)
             return f"the table could not be read ({error}); delete the stack again"
-        return f"{left} actions or hooks could not be let go yet; delete the stack again" if left else ""
+        again = "delete the stack again, and `usher resume` before where Usher is paused"
+        return f"{left} actions or hooks could not be let go yet; {again}" if left else ""
 
-    def release_all(self) -> int:
-        """Complete every open action with CONTINUE; how many are open after some rounds."""
+    def release_all(self, has_time: Callable[[], bool]) -> int:
+        """Complete every open action with CONTINUE; how many are open after some rounds, or the time."""
         left = self._open_ids()
         for _ in range(ROUNDS):
-            for action_id in left:
-                self._let_go(action_id)
+            list(self.work(partial(self._let_go, has_time), left))
             left = self._open_ids()
-            if not left:
+            if not (left and has_time()):
                 break
         return len(left)
 
-    def unenrol(self) -> int:
-        """Delete every hook that was put at run time; how many are left."""
-        left = 0
-        for record in self.enrolments.enrolled():
-            try:
-                with suppress(GroupGone):
-                    self.hooks.delete_hook(record)
-                self.enrolments.forget(record)
-            except (TryLater, CallRefused, Moved) as error:
-                self.looks.telemetry.trouble(f"hook {record.hook} of {record.group} was not deleted", error)
-                left += 1
-        return left
+    def unenrol(self, has_time: Callable[[], bool]) -> int:
+        """Delete every hook that was put at run time; how many are left.
+
+        The sweep, which still runs, must not put them back: nothing would look after them.
+        """
+        self.enrolments.close(self.looks.clock())
+        self.wait(LAST_CALLS_S)
+        gone = partial(self._delete, has_time)
+        return list(self.work(gone, self.enrolments.enrolled())).count(False)
+
+    def _delete(self, has_time: Callable[[], bool], record: Enrolled) -> bool:
+        if not has_time():
+            return False
+        try:
+            with suppress(GroupGone):
+                self.hooks.delete_hook(record)
+            self.enrolments.forget(record)
+        except (TryLater, CallRefused, Moved) as error:
+            self.looks.telemetry.trouble(f"hook {record.hook} of {record.group} was not deleted", error)
+            return False
+        return True
 
     def _open_ids(self) -> list[str]:
         until = self.looks.clock() + _ALL_TIME
         due = sorted(self.looks.store.due(until), key=lambda due: (due.expires_at, due.action_id))
         return [row.action_id for row in due]
 
-    def _let_go(self, action_id: str) -> None:
+    def _let_go(self, has_time: Callable[[], bool], action_id: str) -> None:
         """One that fails must not keep the others from being let go."""
+        if not has_time():
+            return
         try:
             self._decide(action_id)
             self.looks.look(action_id)
@@ -99,9 +119,12 @@ class Release:
             self.looks.telemetry.trouble(f"action {action_id} was not let go", error)
 
     def _decide(self, action_id: str) -> None:
-        """Store the decision, due now. An action that is completing keeps the result it has."""
+        """Store the decision, due now. An action that is completing keeps the result it has.
+
+        While its hook is paused nothing is sent, so nothing is decided either.
+        """
         action = self.looks.store.load(action_id)
-        if action is None or not action.is_open:
+        if action is None or not action.is_open or self.looks.store.evidence(action).paused is not None:
             return
         try:
             self.looks.store.save(_released(action, self.looks.clock(), self.looks.new_id()))

@@ -70,6 +70,7 @@ class Parts:
     """What the functions are made of."""
 
     settings: Settings
+    records: Records
     looks: Looks
     dead_letters: DeadLetterQueue
     auto_scaling: AutoScalingClient
@@ -94,8 +95,9 @@ def parts() -> Parts:
     telemetry = PowertoolsTelemetry(Logger(service="usher"), metrics)
     budget = CallBudget(dynamodb, settings.table, settings.calls_per_second)
     waiting = WaitingApi(auto_scaling, AwsCalls())
+    records = Records(dynamodb, settings.table, now)
     looks = Looks(
-        store=Records(dynamodb, settings.table, now),
+        store=records,
         auto_scaling=SameWait(
             calls=AutoScalingApi(auto_scaling), activities=waiting, budget=budget, clock=now
         ),
@@ -109,6 +111,7 @@ def parts() -> Parts:
     )
     return Parts(
         settings=settings,
+        records=records,
         looks=looks,
         dead_letters=DeadLetterQueue(sqs, settings.dead_letters_url),
         auto_scaling=auto_scaling,
@@ -149,7 +152,7 @@ def sweep() -> handlers.Handler:
         wanted=Wanted(hooks=made.configuration().hooks, targets=settings.targets),
         groups=GroupsApi(made.auto_scaling),
         records=EnrolledHooks(made.dynamodb, made.settings.table, now, settings.per_hour),
-        open_actions=made.looks.store,
+        open_actions=made.records,
         turns=made.looks.turns,
         telemetry=made.telemetry,
         clock=now,
@@ -168,7 +171,7 @@ def _reconcile(made: Parts) -> Reconcile:
         live=made.waiting,
         instances=made.waiting,
         auto_scaling=made.looks.auto_scaling,
-        store=Records(made.dynamodb, made.settings.table, now),
+        store=made.records,
         turns=made.looks.turns,
         wake_ups=made.looks.wake_ups,
         telemetry=made.telemetry,
@@ -186,10 +189,12 @@ def release() -> handlers.Handler:
         hooks=GroupsApi(made.auto_scaling),
         enrolments=EnrolledHooks(made.dynamodb, made.settings.table, now, 0),
         respond=_put_answer,
+        wait=time.sleep,
+        work=ThreadPoolExecutor(max_workers=_AT_ONCE).map,
     )
 
-    def handler(event: handlers.Event, context: handlers.Context | None = None) -> handlers.Event:  # noqa: ARG001
-        releasing.handle(event)
+    def handler(event: handlers.Event, context: handlers.Context | None = None) -> handlers.Event:
+        releasing.handle(event, lambda: handlers.has_time(context))
         return {}
 
     return flushing(handler, made.metrics)

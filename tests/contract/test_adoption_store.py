@@ -10,9 +10,10 @@ import pytest
 from moto import mock_aws
 
 from simulator.memory_store import MemoryStore
-from tests.factories import an_action, at
+from tests.factories import an_action, at, hook_terms
 from usher.aws import table
 from usher.aws.records import Records
+from usher.core.configuration import ConfigurationRefused
 from usher.core.model import Outcome, Phase
 from usher.ports import Moved, Raw
 
@@ -95,6 +96,40 @@ def test_all_open_actions_are_found_and_no_closed_one(store: ReconcileStore) -> 
     assert sorted(action.id for action in store.all_open()) == sorted(
         action.id for action in known if action.id != ended.id
     )
+
+
+def test_the_hooks_that_open_actions_wait_in_are_counted(store: ReconcileStore) -> None:
+    known = [store.open(an_action(id=f"a-{n}", token=f"{n:036}", look_at=at(n)), RAW) for n in range(3)]
+    elsewhere = hook_terms(group="web", name="gate")
+    store.open(an_action(id="other", token="t" * 36, hook=elsewhere), RAW)
+    store.save(replace(known[1], version=2, phase=Phase.CLOSED, look_at=None, outcome=Outcome.COMPLETED))
+    here = (known[0].hook.group, known[0].hook.name)
+    assert store.hooks_in_use() == {here: 2, ("web", "gate"): 1}
+
+
+def test_a_record_of_a_newer_release_hides_no_other_and_its_hook_counts_as_in_use() -> None:
+    """After a rollback: its policy has a kind of condition that this release does not know."""
+    with mock_aws():
+        client = boto3.client(
+            "dynamodb", region_name="us-east-1", aws_access_key_id="testing", aws_secret_access_key="testing"
+        )
+        client.create_table(**table.definition("usher"))
+        store = Records(client, "usher", clock)
+        for name in ("new", "old"):
+            store.open(an_action(id=name, token=f"{name:036}", look_at=at(1)), RAW)
+        key = {"pk": {"S": "ACTION#new"}, "sk": {"S": "STATE"}}
+        doc = client.get_item(TableName="usher", Key=key)["Item"]["doc"]["S"]
+        assert "jobs-finished" in doc
+        client.update_item(
+            TableName="usher",
+            Key=key,
+            UpdateExpression="SET doc = :doc",
+            ExpressionAttributeValues={":doc": {"S": doc.replace("signal", "sign_of_the_future")}},
+        )
+        with pytest.raises(ConfigurationRefused):
+            store.load("new")
+        assert [action.id for action in store.all_open()] == ["old"]
+        assert set(store.hooks_in_use().values()) == {2}
 
 
 def test_tries_are_kept_by_group_until_they_are_replaced(store: ReconcileStore) -> None:

@@ -14,6 +14,7 @@ from simulator.memory_store import MemoryStore
 from simulator.no_aws import NoCalls
 from simulator.recorder import Recorder
 from tests.factories import a_move_end, a_policy, a_signal, an_action, at, hook_terms
+from usher.core import reconcile
 from usher.core.model import Action, Outcome, Phase, Result
 from usher.looks import Looks
 from usher.ports import Answer, AnswerKind, Raw, Unavailable
@@ -187,6 +188,15 @@ def test_an_unanswered_completion_did_not_end_what_was_over_before(ended_s: floa
     scene.look()
     scene.now = at(90)
     assert scene.look().outcome is outcome
+
+
+def test_a_doubt_of_the_live_state_does_not_take_an_unanswered_completion_for_someone_elses() -> None:
+    doubtful = reconcile.doubted(an_action(policy=AT_ONCE), "the instance is Pending:Proceed", at(100))
+    scene = Scene(doubtful, UNANSWERED, GONE, waits=False, now_s=100)
+    scene.look()
+    scene.now = at(180)
+    closed = scene.look()
+    assert (closed.outcome, closed.result) == (Outcome.COMPLETED, Result.CONTINUE)
 
 
 @pytest.mark.parametrize("answer", [BUSY, UNREACHED, REFUSED], ids=lambda answer: answer.kind)

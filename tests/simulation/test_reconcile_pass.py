@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from simulator.account import an_account
+from simulator.invocations import TimeLeft
 from simulator.memory_budget import MemoryAnswers, MemoryBudget, MemoryLimits
 from simulator.memory_store import MemoryStore
 from simulator.no_aws import NoCalls
@@ -26,6 +27,7 @@ from usher.aws.queues import delay_s, wake_up_body
 from usher.aws.waiting import WaitingApi
 from usher.core import configuration
 from usher.core.conditions.probe import Reply, ReplyKind
+from usher.core.configuration import ConfigurationRefused
 from usher.core.model import Outcome, Phase
 from usher.intake import Intake
 from usher.looks import Looks
@@ -36,7 +38,7 @@ from usher.same_wait import SameWait
 from usher.turns import Turns
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from simulator.query_protocol import Request
     from simulator.waits import Wait
@@ -200,7 +202,8 @@ class Scene:
         raise AssertionError(f"{reason}: {body}")
 
     def _sweep(self) -> None:
-        handlers.sweep_handler(self.looks, self.reconcile)({}, None)
+        time_left = TimeLeft(clock=self.clock, ends_at=self.clock() + timedelta(minutes=1))
+        handlers.sweep_handler(self.looks, self.reconcile)({}, time_left)
         self.clock.at(self.clock() + timedelta(minutes=1), self._sweep)
 
     def create(self, name: str = "web", *hooks: Mapping[str, Any], size: int = 1, **parameters: Any) -> None:
@@ -868,6 +871,72 @@ def test_many_lost_launches_are_adopted_in_one_pass_at_the_pace_of_the_budget() 
     by_second = Counter(action.first_seen_at for action in scene.store.actions())
     assert by_second.total() == 16
     assert max(by_second.values()) == 2
+
+
+def test_lost_launches_of_more_groups_than_a_pass_comes_to_are_adopted_by_the_next_ones() -> None:
+    """Found at one call a second: 25 groups, whose questions took a whole pass, were adopted in none."""
+    names = [f"web-{number:02}" for number in range(25)]
+    hooks = [a_hook(group=name, heartbeat_timeout="60m") for name in names]
+    scene = Scene(*hooks, calls_per_second=1)
+    for name, hook in zip(names, hooks, strict=True):
+        scene.create(name, hook)
+    scene.drops = all_lost
+    scene.run(7)
+    assert {action.hook.group for action in scene.store.actions()} == set(names)
+
+
+def test_an_instance_that_has_gone_on_to_another_wait_since_it_was_seen_is_not_adopted_for_the_old_one() -> (
+    None
+):
+    """Found by reading: it was released under the policy of the move that was over."""
+    hook = a_hook(policy=[{"when": {"destination": "WarmPool"}, "use": "park"}, {"use": "patient"}])
+    scene = Scene(hook)
+    scene.create("web", hook, size=0)
+    scene.client.put_warm_pool(AutoScalingGroupName="web", MinSize=1, MaxGroupPreparedCapacity=1)
+    scene.drops = all_lost
+    scene.run(1.9)
+    (first,) = scene.waits()
+
+    def goes_on(request: Request) -> None:
+        if request.operation == ACTIVITIES and first.ended_by is None:
+            scene.client.complete_lifecycle_action(
+                AutoScalingGroupName="web",
+                LifecycleHookName="gate",
+                LifecycleActionToken=first.token,
+                LifecycleActionResult="CONTINUE",
+            )
+            scene.run(0.1)
+        elif request.operation == HOOKS and scene.state(first.instance_id).startswith("Warmed"):
+            scene.client.set_desired_capacity(AutoScalingGroupName="web", DesiredCapacity=1)
+            scene.run(0.3)
+
+    scene.fault = goes_on
+    scene.run(0.7)
+    scene.fault = lambda _: None
+    _, second = scene.fleet.waits.of_instance(first.instance_id)
+    scene.run(5)
+    assert second.ended_by is None
+    (action,) = scene.store.of_instance(first.instance_id)
+    assert (action.destination, action.policy.name) == ("AutoScalingGroup", "patient")
+
+
+def test_a_record_that_cannot_be_read_keeps_no_other_instance_from_its_adoption() -> None:
+    scene = Scene(a_hook())
+    scene.create("web", a_hook(), size=2)
+    scene.drops = all_lost
+    scene.run(0.1)
+    unreadable, other = scene.instances()
+    of_instance = scene.store.of_instance
+
+    def read(instance_id: str) -> Iterable[Action]:
+        if instance_id == unreadable:
+            raise ConfigurationRefused([])
+        return of_instance(instance_id)
+
+    scene.store.of_instance = read  # type: ignore[method-assign]
+    scene.clock.run_until(at(180))
+    assert [action.instance_id for action in scene.store.actions()] == [other]
+    assert scene.recorder.troubles[0][0] == f"a record of {unreadable} cannot be read"
 
 
 def test_where_all_seconds_ahead_are_full_no_call_is_made_and_a_later_pass_adopts() -> None:

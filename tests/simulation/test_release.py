@@ -26,7 +26,8 @@ ACCEPTED = Answer(kind=AnswerKind.ACCEPTED, text="")
 class Leaving:
     """A store with actions, and an Auto Scaling that is busy for some calls."""
 
-    def __init__(self, *actions: Action, busy: int = 0) -> None:
+    def __init__(self, *actions: Action, busy: int = 0, time_for: int = 1000) -> None:
+        self.time_for = time_for  # calls
         self.store = MemoryStore(lambda: at(0))
         for action in actions:
             self.store.open(action, Raw(received_at=at(0), body="{}"))
@@ -53,6 +54,7 @@ class Leaving:
             hooks=self,
             enrolments=self.enrolments,
             respond=lambda url, answer: self.answers.append((url, answer)),
+            wait=lambda _: None,
         )
 
     def put_hook(self, record: Enrolled) -> None:
@@ -72,7 +74,8 @@ class Leaving:
                 "StackId": "stack",
                 "RequestId": "request",
                 "LogicalResourceId": "Release",
-            }
+            },
+            lambda: len(self.results) + len(self.deleted) < self.time_for,
         )
         ((url, answer),) = self.answers
         assert url == "https://answer.example"
@@ -123,6 +126,31 @@ def test_the_deletion_stops_while_something_still_waits() -> None:
     answer = Leaving(*two_actions(), busy=2 * ROUNDS).handle("Delete")
     assert answer["Status"] == "FAILED"
     assert answer["Reason"].startswith("2 actions or hooks could not be let go yet")
+
+
+def test_the_answer_comes_before_the_function_is_cut_off() -> None:
+    """Without one CloudFormation would wait for an hour."""
+    leaving = Leaving(*two_actions(), time_for=1)
+    answer = leaving.handle("Delete")
+    assert (answer["Status"], len(leaving.results)) == ("FAILED", 1)
+    assert answer["Reason"].startswith("1 actions or hooks could not be let go yet")
+
+
+def test_without_time_for_the_hooks_the_deletion_stops() -> None:
+    leaving = Leaving(time_for=1)
+    for name in ("one", "two"):
+        leaving.enrolments.keep(enrolled(name))
+    answer = leaving.handle("Delete", Unenrol="true")
+    assert (answer["Status"], len(leaving.deleted)) == ("FAILED", 1)
+
+
+def test_while_paused_nothing_is_decided_and_the_deletion_says_what_to_do() -> None:
+    leaving = Leaving(*two_actions())
+    leaving.store.pause("*", "maintenance")
+    answer = leaving.handle("Delete")
+    assert (answer["Status"], leaving.results) == ("FAILED", [])
+    assert "`usher resume`" in answer["Reason"]
+    assert all(action.phase is Phase.OPEN for action in leaving.store.actions())
 
 
 def enrolled(hook: str) -> Enrolled:

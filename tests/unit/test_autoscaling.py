@@ -106,6 +106,9 @@ def test_what_botocore_refuses_by_itself_is_told_and_not_raised() -> None:
         ("Pending", None),
         ("Terminating", None),
         ("Warmed:Pending", None),
+        ("ReplacingRootVolume", None),
+        ("ReplacingRootVolume:Wait", True),
+        ("RootVolumeReplaced", None),
         ("Warmed:Terminating", None),
     ],
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
@@ -299,11 +300,13 @@ class Pass:
 
     def __init__(self, error: Exception | None = None) -> None:
         self.runs = 0
+        self.on_run: Callable[[], object] = lambda: None
         self._error = error
 
     def run(self, has_time: Callable[[], bool]) -> None:
         assert has_time()
         self.runs += 1
+        self.on_run()
         if self._error is not None:
             raise self._error
 
@@ -315,6 +318,18 @@ def test_the_enrolment_runs_in_every_even_minute(seconds: int, runs: int) -> Non
     looks = replace(stage.looks, clock=lambda: at(seconds))
     sweep_handler(looks, enrolment)({}, None)
     assert enrolment.runs == runs
+
+
+def test_another_pass_comes_first_in_each_turn_so_that_none_starves() -> None:
+    stage = Stage()
+    passes = [Pass(), Pass(), Pass()]
+    ran: list[int] = []
+    for number, each in enumerate(passes):
+        each.on_run = partial(ran.append, number)
+    for minute in (0, 2, 4):
+        looks = replace(stage.looks, clock=partial(at, 60 * minute))
+        sweep_handler(looks, *passes)({}, None)
+    assert ran == [0, 1, 2, 1, 2, 0, 2, 0, 1]
 
 
 def test_an_enrolment_that_fails_spoils_no_look_and_is_reported() -> None:
@@ -338,3 +353,4 @@ def test_a_sweep_near_its_end_enrols_nothing() -> None:
     enrolment = Pass()
     sweep_handler(stage.looks, enrolment)({}, LittleTime())
     assert enrolment.runs == 0
+    assert stage.recorder.counts["PassesPutOff"] == 1

@@ -63,7 +63,9 @@ def an_activity(**changes: Any) -> Activity:
 
 
 def an_unknown(state: str = "Terminating:Wait", activity: Activity | None = None, **hook: Any) -> Unknown:
-    return Unknown(group="workers-1", member=a_member(state), hook=a_hook(**hook), activity=activity)
+    return Unknown(
+        group="workers-1", member=a_member(state), hook=a_hook(**hook), seen_at=at(120), activity=activity
+    )
 
 
 def an_adopted(**changes: Any) -> Action:
@@ -259,6 +261,7 @@ def test_a_doubt_is_older_than_the_outcome_event_that_may_still_come() -> None:
     assert doubted.look_at == at(600)
     assert doubted.move_end is not None
     assert doubted.move_end.ended_at == at(60)
+    assert doubted.move_end.is_doubt
 
 
 def test_after_the_expiry_there_is_no_doubt_to_note_the_time_ran_out() -> None:
@@ -333,6 +336,9 @@ def test_an_outcome_event_is_told_in_words(end: dict[str, Any], expected: str) -
     assert words == f"{expected} at 2026-03-01T12:02:00Z: as it said"
 
 
+CLOSED: Final = {"phase": Phase.CLOSED, "outcome": Outcome.COMPLETED, "look_at": None}
+
+
 @pytest.mark.parametrize(
     ("activity", "recorded", "expected"),
     [
@@ -341,6 +347,8 @@ def test_an_outcome_event_is_told_in_words(end: dict[str, Any], expected: str) -
         pytest.param(an_activity(), {"activity_id": "activity-1", "token": None}, True, id="adopted in it"),
         pytest.param(an_activity(), {"activity_id": "activity-0", "token": None}, False, id="in an earlier"),
         pytest.param(None, {}, True, id="open, and no activity is known"),
+        pytest.param(None, {**CLOSED, "closed_at": at(106)}, True, id="closed when its group was seen"),
+        pytest.param(None, {**CLOSED, "closed_at": at(105)}, False, id="closed long before"),
         pytest.param(None, {"destination": "WarmPool"}, False, id="of another move"),
         pytest.param(an_activity(), {"hook": hook_terms(name="second")}, False, id="of another hook"),
     ],
@@ -349,3 +357,14 @@ def test_a_record_is_of_a_wait_by_its_activity(
     activity: Activity | None, recorded: dict[str, Any], *, expected: bool
 ) -> None:
     assert an_unknown(activity=activity).is_of_this_wait(an_action(**recorded)) is expected
+
+
+@pytest.mark.parametrize(
+    ("activity", "seconds", "expected"),
+    [(None, 135, False), (None, 136, True), (an_activity(), 1000, False)],
+    ids=["just seen", "seen long ago", "named by its activity"],
+)
+def test_a_wait_that_no_activity_names_may_be_over_soon_after_it_was_seen(
+    activity: Activity | None, seconds: int, *, expected: bool
+) -> None:
+    assert an_unknown(activity=activity).may_be_over(at(seconds)) is expected

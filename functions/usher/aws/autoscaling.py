@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 # Neither is modelled in botocore, so text and code are matched here (aws-facts 1.2).
 _NO_ACTIVE_ACTION: Final = "No active Lifecycle Action found"
-_BEFORE_A_WAIT: Final = ("Pending", "Terminating")  # also of the warm pool, `Warmed:Pending`
+# Also of the warm pool, `Warmed:Pending`.
+_BEFORE_A_WAIT: Final = ("Pending", "Terminating", "ReplacingRootVolume", "RootVolumeReplaced")
 _BUSY: Final = frozenset(
     {"Throttling", "ThrottlingException", "RequestLimitExceeded", "RateExceeded", "ResourceContention"}
 )

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 KEPT: Final = timedelta(days=400)
 _TRACE_KEPT: Final = timedelta(days=2)
+_CLOSED: Final = 10**9  # as many as no limit allows
 _PARTITION: Final = "ENROLLED"
 
 
@@ -78,6 +79,12 @@ class EnrolledHooks:
     def give_back(self, moment: datetime) -> None:
         """See usher.ports.Allowance."""
         self._count(moment, -1, "taken > :bound", 0)
+
+    def close(self, moment: datetime) -> None:
+        """See usher.ports.Allowance."""
+        for hour in (moment, moment + timedelta(hours=1)):
+            everything = {"taken": table.number(_CLOSED)}
+            self._table.store(_hour_key(hour), everything, self._clock() + _TRACE_KEPT)
 
     def _count(self, moment: datetime, change: int, condition: str, bound: int) -> bool:
         values = {":none": 0, ":change": change, ":bound": bound}

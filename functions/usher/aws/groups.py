@@ -12,7 +12,7 @@ from botocore.parsers import ResponseParserError
 from usher.aws.autoscaling import error_answer
 from usher.core.enrolment import GroupSeen, HookSeen, HookSettings
 from usher.core.model import Result, Transition
-from usher.ports import AnswerKind, CallRefused, GroupGone, TryLater
+from usher.ports import AnswerKind, CallRefused, GroupGone, Throttled, TryLater
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -41,11 +41,12 @@ class GroupsApi:
     def __init__(self, client: AutoScalingClient) -> None:
         self._client = client
 
-    def groups(self) -> Sequence[GroupSeen]:
+    def groups(self, turn: Callable[[], object] = lambda: None) -> Sequence[GroupSeen]:
         """DescribeAutoScalingGroups, all pages, without the instances."""
         found: list[GroupSeen] = []
         asked: dict[str, Any] = {"IncludeInstances": False, "MaxRecords": _GROUPS_OF_A_PAGE}
         while True:
+            turn()
             page = asked_of(self._client.describe_auto_scaling_groups, **asked)
             found += map(_group, page["AutoScalingGroups"])
             if not page.get("NextToken"):
@@ -113,6 +114,8 @@ def asked_of(call: Callable[..., Any], **parameters: object) -> Any:  # noqa: AN
         return call(**parameters)
     except ClientError as error:
         answer = error_answer(error)
+        if answer.kind is AnswerKind.BUSY:
+            raise Throttled(answer.text) from error
         if answer.kind is not AnswerKind.REFUSED:
             raise TryLater(answer.text) from error
         if _GROUP_GONE in answer.text:

@@ -210,6 +210,7 @@ def move_end_to_data(move_end: MoveEnd) -> Data:
             "ended_at": time_text(move_end.ended_at),
             "detail": move_end.detail,
             "succeeded": move_end.succeeded,
+            "is_doubt": move_end.is_doubt or None,
         }
     )
 
@@ -227,6 +228,7 @@ def move_end_from_data(data: Mapping[str, Any]) -> MoveEnd:
         ended_at=text_time(data["ended_at"]),
         detail=data["detail"],
         succeeded=data.get("succeeded", True),
+        is_doubt=data.get("is_doubt", False),
     )
 
 

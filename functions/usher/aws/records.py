@@ -20,6 +20,8 @@ from __future__ import annotations
 import hashlib
 import json
 import zlib
+from collections import Counter
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
@@ -27,6 +29,8 @@ from typing import TYPE_CHECKING, Final
 from usher.aws import record_format, table
 from usher.aws.record_format import text_time, time_text
 from usher.core import hearing
+from usher.core.configuration import ConfigurationRefused
+from usher.core.model import Phase
 from usher.ports import ALL_HOOKS, Due, Evidence, Moved, Raw, Unavailable
 
 if TYPE_CHECKING:
@@ -160,7 +164,18 @@ class Records:
     def all_open(self) -> Iterable[Action]:
         """See usher.ports.ReconcileStore. Found by the index, and loaded a hundred at once."""
         keys = [_state_key(due.action_id) for due in self.due(_EVER)]
-        return [action for action in map(_action, self._table.get_all(keys)) if action.is_open]
+        found: list[Action] = []
+        for item in self._table.get_all(keys):
+            with suppress(ConfigurationRefused):
+                found.append(_action(item))
+        return [action for action in found if action.is_open]
+
+    def hooks_in_use(self) -> Mapping[tuple[str, str], int]:
+        """See usher.ports.OpenActions."""
+        keys = [_state_key(due.action_id) for due in self.due(_EVER)]
+        docs = [table.from_json(item) for item in self._table.get_all(keys)]
+        waiting = [doc["hook"] for doc in docs if doc.get("phase") != str(Phase.CLOSED)]
+        return Counter((hook["group"], hook["name"]) for hook in waiting)
 
     def tried(self) -> Mapping[str, Collection[Tried]]:
         """See usher.ports.Tries."""

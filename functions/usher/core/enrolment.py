@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar
 
 from usher.core.configuration import MOST_HOOKS_OF_A_GROUP
 
@@ -21,6 +21,7 @@ MOST_SETTLED: Final = 10  # where all was well when last seen: the others have t
 _NEVER_CLEARED: Final = ("role_arn", "metadata")  # PutLifecycleHook takes no empty one (aws-facts 1.1)
 
 Key: TypeAlias = "tuple[str, str]"  # group, hook
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -204,8 +205,12 @@ Step: TypeAlias = Put | Remove | Forget | Conflict
 def to_look_into(
     wanted: Wanted, groups: Iterable[GroupSeen], enrolled: Iterable[Enrolled], turn: int
 ) -> tuple[str, ...]:
-    """The groups whose hooks a pass should describe; `turn` counts the passes, so each has its turn."""
+    """The groups whose hooks a pass should describe, those that lack a hook first.
+
+    `turn` counts the passes, so that each has its turn, and none is always the last one.
+    """
     records = _current(groups, enrolled)
+    lacking: set[str] = set()
     unsettled: list[str] = []
     settled: list[str] = []
     for group in sorted(groups, key=lambda group: group.name):
@@ -215,14 +220,17 @@ def to_look_into(
         if not group.is_ending and (wishes or here):
             is_settled = wishes == noted and len(noted) == len(here)
             (settled if is_settled else unsettled).append(group.name)
-    return (*share(unsettled, MOST_UNSETTLED, turn), *share(settled, MOST_SETTLED, turn))
+            if not wishes.keys() <= {record.hook for record in here if record.put_at is not None}:
+                lacking.add(group.name)
+    first = sorted(share(unsettled, MOST_UNSETTLED, turn), key=lambda name: name not in lacking)
+    return (*first, *share(settled, MOST_SETTLED, turn))
 
 
-def share(names: Sequence[str], size: int, turn: int) -> Sequence[str]:
-    """At most `size` of `names`, others in each turn, so that all have theirs."""
-    if len(names) <= size:
+def share(names: Sequence[T], size: int, turn: int) -> Sequence[T]:
+    """At most `size` of `names`, others in each turn and another one first, so that all have theirs."""
+    if not names:
         return names
-    first = turn * size % len(names)
+    first = turn * (size if len(names) > size else 1) % len(names)
     return [*names[first:], *names[:first]][:size]
 
 

@@ -91,6 +91,7 @@ class MoveEnd:
     ended_at: datetime
     detail: str  # e.g. "EC2 Instance Launch Successful"
     succeeded: bool = True
+    is_doubt: bool = False  # no event: the live state does not show the wait, which proves nothing
 
     def __post_init__(self) -> None:
         require_aware("started_at", self.started_at)

@@ -100,6 +100,7 @@ class Unknown:
     group: str
     member: Member
     hook: Hook
+    seen_at: datetime
     activity: Activity | None = None
 
     @property
@@ -118,12 +119,17 @@ class Unknown:
         """Whether its notification may still be on its way."""
         return self.activity is not None and now - self.activity.started_at < ON_ITS_WAY
 
+    def may_be_over(self, now: datetime) -> bool:
+        """Whether it may be in another wait by now: no activity names this one, and it was seen long ago."""
+        return self.activity is None and now - self.seen_at > SETTLED
+
     def is_of_this_wait(self, action: Action) -> bool:
         """Whether `action`, be it closed, is what the instance waits in, or waited in beside another hook."""
         if (action.hook.group, action.hook.name) != (self.group, self.hook.name):
             return False
         if self.activity is None:
-            return action.is_open and waits_in(action, self.member.state)
+            ended_late = action.closed_at is not None and action.closed_at > self.seen_at - SETTLED
+            return (action.is_open or ended_late) and waits_in(action, self.member.state)
         if action.activity_id is not None:
             return action.activity_id == self.activity.id
         return action.started_at >= self.activity.started_at - _SLACK
@@ -157,7 +163,7 @@ def unknown(group: LiveGroup, hooks: Iterable[Hook], open_actions: Iterable[Acti
     for action in open_actions:
         known.setdefault((action.instance_id, action.hook.name), []).append(action)
     return [
-        Unknown(group=group.name, member=member, hook=hook)
+        Unknown(group=group.name, member=member, hook=hook, seen_at=group.seen_at)
         for member in group.members.values()
         for hook in hooks
         if any(way.transition is hook.transition for way in ways(member.state))
@@ -314,6 +320,7 @@ def doubted(action: Action, detail: str, now: datetime) -> Action:
         started_at=None,
         ended_at=_last_known_to_wait(action),
         detail=detail,
+        is_doubt=True,
     )
     return replace(action, move_end=doubt)
 

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from usher.ports import EnrolmentRecords, HookCalls
 
 PHYSICAL_ID: Final = "usher-release"
-ROUNDS: Final = 10
+ROUNDS: Final = 10  # without any progress
+_BETWEEN_ROUNDS_S: Final = 1  # what found no room in the budget of this second
 LAST_CALLS_S: Final = 10  # what a sweep was allowed to put before it was told not to, it has put by then
 _ALL_TIME: Final = timedelta(days=3)  # no action is due later
 _REASON: Final = "Usher is being removed"
@@ -72,13 +73,13 @@ class Release:
         return f"{left} actions or hooks could not be let go yet; {again}" if left else ""
 
     def release_all(self, has_time: Callable[[], bool]) -> int:
-        """Complete every open action with CONTINUE; how many are open after some rounds, or the time."""
-        left = self._open_ids()
-        for _ in range(ROUNDS):
+        """Complete every open action with CONTINUE, as far as the time goes; how many are left open."""
+        left, idle = self._open_ids(), 0
+        while left and idle < ROUNDS and has_time():
             list(self.work(partial(self._let_go, has_time), left))
-            left = self._open_ids()
-            if not (left and has_time()):
-                break
+            before, left = len(left), self._open_ids()
+            idle = 0 if len(left) < before else idle + 1
+            self.wait(_BETWEEN_ROUNDS_S)
         return len(left)
 
     def unenrol(self, has_time: Callable[[], bool]) -> int:

@@ -26,9 +26,12 @@ ACCEPTED = Answer(kind=AnswerKind.ACCEPTED, text="")
 class Leaving:
     """A store with actions, and an Auto Scaling that is busy for some calls."""
 
-    def __init__(self, *actions: Action, busy: int = 0, time_for: int = 1000) -> None:
+    def __init__(
+        self, *actions: Action, busy: int = 0, time_for: int = 1000, calls_per_second: float = 1000
+    ) -> None:
         self.time_for = time_for  # calls
-        self.store = MemoryStore(lambda: at(0))
+        self.now = at(0)
+        self.store = MemoryStore(lambda: self.now)
         for action in actions:
             self.store.open(action, Raw(received_at=at(0), body="{}"))
         self.results: list[tuple[str, Result]] = []
@@ -38,12 +41,12 @@ class Leaving:
         looks = Looks(
             store=self.store,
             auto_scaling=self,
-            budget=MemoryBudget(1000),
+            budget=MemoryBudget(calls_per_second),
             limits=MemoryLimits(),
-            probing=Prober(calls=NoCalls(), answers=MemoryAnswers(), clock=lambda: at(0)),
+            probing=Prober(calls=NoCalls(), answers=MemoryAnswers(), clock=lambda: self.now),
             wake_ups=self,
             telemetry=Recorder(),
-            clock=lambda: at(0),
+            clock=lambda: self.now,
             new_id=lambda: f"id-{next(ids)}",
         )
         self.enrolments = MemoryEnrolledHooks(lambda: at(0), 50)
@@ -54,8 +57,11 @@ class Leaving:
             hooks=self,
             enrolments=self.enrolments,
             respond=lambda url, answer: self.answers.append((url, answer)),
-            wait=lambda _: None,
+            wait=self._wait,
         )
+
+    def _wait(self, span_s: float) -> None:
+        self.now += timedelta(seconds=span_s)
 
     def put_hook(self, record: Enrolled) -> None:
         raise AssertionError(f"no hook is put any more, but {record.hook} was")
@@ -126,6 +132,14 @@ def test_the_deletion_stops_while_something_still_waits() -> None:
     answer = Leaving(*two_actions(), busy=2 * ROUNDS).handle("Delete")
     assert answer["Status"] == "FAILED"
     assert answer["Reason"].startswith("2 actions or hooks could not be let go yet")
+
+
+def test_more_than_the_budget_takes_in_some_rounds_are_let_go_second_by_second() -> None:
+    many = [an_action(id=f"a-{n:03}", token=f"{n:036}", look_at=at(n)) for n in range(100)]
+    leaving = Leaving(*many, calls_per_second=3)
+    assert leaving.handle("Delete")["Status"] == "SUCCESS"
+    assert len(leaving.results) == 100
+    assert leaving.now >= at(100 / 3 - 1)
 
 
 def test_the_answer_comes_before_the_function_is_cut_off() -> None:

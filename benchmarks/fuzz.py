@@ -277,7 +277,12 @@ class Stage:
         groups: Any = None  # nothing was put at run time, so no hook is deleted
         enrolments = MemoryEnrolledHooks(self.clock, 0)
         return Release(
-            looks=self._looks, hooks=groups, enrolments=enrolments, respond=respond, wait=lambda _: None
+            looks=self._looks,
+            hooks=groups,
+            enrolments=enrolments,
+            open_actions=self.store,
+            respond=respond,
+            wait=lambda _: None,
         )
 
     def clock(self) -> datetime:

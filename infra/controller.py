@@ -32,7 +32,7 @@ INTAKE_TIMEOUT: Final = cdk.Duration.seconds(10)
 WAKE_TIMEOUT: Final = cdk.Duration.seconds(60)
 SWEEP_TIMEOUT: Final = cdk.Duration.seconds(60)
 RELEASE_TIMEOUT: Final = cdk.Duration.minutes(5)
-_LOADS_SEVERAL: Final = ("intake", "sweep")  # records at once
+_LOADS_SEVERAL: Final = ("intake", "sweep", "release")  # records at once
 _TAKES_MESSAGES: Final = ("intake", "wake")  # and puts what it cannot understand to the dead letters
 _VISIBILITY: Final = 6  # times the function's timeout, as AWS advises for event source mappings
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING, Final, assert_never
 
 from usher.core import enrolment
@@ -18,9 +18,9 @@ from usher.ports import CallRefused, GroupGone, Moved, Throttled, TryLater
 from usher.turns import Enough
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
-    from usher.core.enrolment import Enrolled, GroupSeen, Step, Wanted
+    from usher.core.enrolment import Enrolled, GroupSeen, Key, Step, Wanted
     from usher.ports import EnrolmentRecords, EnrolmentTelemetry, Groups, OpenActions
     from usher.turns import Turns
 
@@ -72,8 +72,9 @@ class Enrolment:
         """One group after the other, so that no pass ends with questions only."""
         now = self.clock()
         turn = partial(self.turns.awaited, self.clock, self.wait, has_time)
+        in_use = cache(self.open_actions.hooks_in_use)
         groups = self.groups.groups(turn)
-        self._take_all(Seen(groups=groups, hooks={}, enrolled=enrolled), now, turn)
+        self._take_all(Seen(groups=groups, hooks={}, enrolled=enrolled), in_use, now, turn)
         number = (now - _EPOCH) // INTERVAL
         for name in enrolment.to_look_into(self.wanted, groups, enrolled, number):
             turn()
@@ -81,11 +82,21 @@ class Enrolment:
                 hooks = {name: self.groups.hooks_of(name)}
                 group = [group for group in groups if group.name == name]
                 here = [record for record in enrolled if record.group_arn == group[0].arn]
-                self._take_all(Seen(groups=group, hooks=hooks, enrolled=here), now, turn)
+                self._take_all(Seen(groups=group, hooks=hooks, enrolled=here), in_use, now, turn)
         self._renew(groups, enrolled, now, has_time)
 
-    def _take_all(self, seen: Seen, now: datetime, turn: Callable[[], datetime]) -> None:
-        for step in enrolment.plan(self.wanted, seen, (), self.records.left(now)):
+    def _take_all(
+        self,
+        seen: Seen,
+        in_use: Callable[[], Collection[Key]],
+        now: datetime,
+        turn: Callable[[], datetime],
+    ) -> None:
+        leaving = enrolment.leaving(self.wanted, seen)
+        kept = leaving.intersection(in_use()) if leaving else frozenset()
+        for group, hook in sorted(kept):
+            self._tell_kept(group, hook)
+        for step in enrolment.plan(self.wanted, seen, kept, self.records.left(now)):
             if isinstance(step, Put | Remove):
                 turn()
             self._take(step, now)
@@ -120,10 +131,10 @@ class Enrolment:
         """The record itself is the intent: it goes when the hook is gone.
 
         With a launch hook the launches go that wait in it (aws-facts 1.1), so what is open is read
-        at the last moment.
+        again at the last moment.
         """
         if step.record.key in self.open_actions.hooks_in_use():
-            self._tell("kept", step.record, "to be removed, once nothing waits in it")
+            self._tell_kept(*step.record.key)
             return
         if not self.records.take(now):
             return
@@ -136,6 +147,9 @@ class Enrolment:
         """Whether the call was accepted. One that was refused changed nothing, and does not count."""
         try:
             call(record)
+        except Throttled:
+            self.records.give_back(now)
+            raise
         except CallRefused as refusal:
             self.records.give_back(now)
             self._conflict(record.group, record.hook, str(refusal))
@@ -152,6 +166,9 @@ class Enrolment:
 
     def _tell(self, step: str, record: Enrolled, reason: str) -> None:
         self.telemetry.enrolment(step, record.group, record.hook, reason)
+
+    def _tell_kept(self, group: str, hook: str) -> None:
+        self.telemetry.enrolment("kept", group, hook, "to be removed, once nothing waits in it")
 
     def _renew(
         self,

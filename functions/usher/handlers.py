@@ -123,7 +123,7 @@ def sweep_handler(looks: Looks, *passes: Pass, work: Work = map) -> Handler:
         _wake_near([row for row in due if row.look_at > now], looks, work, context)
         closed, more_failures = _look_at_all(expired, looks, work, context)
         looked, failures = rescued + closed, failures + more_failures
-        for each in share(passes, len(passes), now.minute // 2) if now.minute % 2 == 0 else ():
+        for each in share(passes, len(passes), now.hour + now.minute // 2) if now.minute % 2 == 0 else ():
             failures += _run(each, looks.telemetry, context)
         if failures:
             raise SweepFailed(f"{'; '.join(failures)}; the log says why")

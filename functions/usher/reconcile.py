@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     Turn = Callable[[], datetime]
 
 INTERVAL: Final = timedelta(minutes=2)
-MOST_POOLS: Final = 40  # warm pools that one pass describes; all in turn
+MOST_POOLS: Final = 20  # warm pools that one pass describes; all in turn
 MOST_HOOKS_IN_USE: Final = 5  # groups with open actions whose hooks one pass describes; all in turn
 MOST_HOOKS_IDLE: Final = 2  # and of the other groups
 TRIES: Final = 4
@@ -297,9 +297,9 @@ class Reconcile:
         activity = one.activity.id if one.activity else self.new_id()
         hook = sha256(one.hook.name.encode()).hexdigest()[:12]  # a name may be longer than an id
         action_id = f"adopted-{activity}-{hook}"  # so that two passes adopt it once
-        now = turn()
-        if one.may_be_over(now):
+        if one.may_be_over(self.clock()) and not self._still_waits(one, turn):
             return
+        now = turn()
         action = reconcile.adopted(one, candidate.timeout, action_id, now)
         if self.store.evidence(action).paused is not None:
             return
@@ -318,6 +318,19 @@ class Reconcile:
                 pass  # the next pass asks again
             case _:
                 assert_never(answer.kind)
+
+    def _still_waits(self, one: Unknown, turn: Turn) -> bool:
+        """Whether it is shown in the same state again."""
+        try:
+            if one.member.state.startswith("Warmed:"):
+                members = list(self.live.pool(one.group, turn))
+            else:
+                groups = self.live.live_groups([one.group], turn)
+                members = [member for group in groups for member in group.members.values()]
+        except GroupGone:
+            return False
+        seen = (one.member.instance_id, one.member.state)
+        return any((member.instance_id, member.state) == seen for member in members)
 
     def _open(self, action: Action, one: Unknown) -> None:
         """Record it, unless its notification has come after all during the call."""

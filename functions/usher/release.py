@@ -14,7 +14,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from usher.core.model import Phase, Result
-from usher.ports import CallRefused, GroupGone, Moved, TryLater, Unavailable
+from usher.ports import CallRefused, GroupGone, Moved, Throttled, TryLater, Unavailable
+from usher.turns import Enough
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,11 +25,12 @@ if TYPE_CHECKING:
     from usher.core.model import Action
     from usher.handlers import Work
     from usher.looks import Looks
-    from usher.ports import EnrolmentRecords, HookCalls
+    from usher.ports import EnrolmentRecords, HookCalls, OpenActions
 
 PHYSICAL_ID: Final = "usher-release"
 ROUNDS: Final = 10  # without any progress
-_BETWEEN_ROUNDS_S: Final = 1  # what found no room in the budget of this second
+_BETWEEN_ROUNDS_S: Final = 1  # for what found no room in this second, and for the index to catch up
+_AGAIN: Final = "delete the stack again, and `usher resume` before where Usher is paused"
 LAST_CALLS_S: Final = 10  # what a sweep was allowed to put before it was told not to, it has put by then
 _ALL_TIME: Final = timedelta(days=3)  # no action is due later
 _REASON: Final = "Usher is being removed"
@@ -44,6 +46,7 @@ class Release:
     looks: Looks
     hooks: HookCalls
     enrolments: EnrolmentRecords
+    open_actions: OpenActions
     respond: Callable[[str, dict[str, Any]], None]
     wait: Callable[[float], object]
     work: Work = map
@@ -63,43 +66,59 @@ class Release:
     def _leave(self, has_time: Callable[[], bool], *, unenrols: bool) -> str:
         """Why the deletion cannot go on yet, or nothing. CloudFormation waits an hour for an answer."""
         try:
-            left = self.release_all(has_time)
-            if not left and unenrols:
-                left = self.unenrol(has_time)
+            left = self._release_and_unenrol(has_time) if unenrols else self.release_all(has_time)
+        except Enough:
+            return f"not all hooks could be deleted in time; {_AGAIN}"
         except Unavailable as error:
             self.looks.telemetry.trouble("not all could be let go", error)
-            return f"the table could not be read ({error}); delete the stack again"
-        again = "delete the stack again, and `usher resume` before where Usher is paused"
-        return f"{left} actions or hooks could not be let go yet; {again}" if left else ""
+            return f"the table could not be read ({error}); {_AGAIN}"
+        return f"{left} actions or hooks could not be let go yet; {_AGAIN}" if left else ""
+
+    def _stop_enrolment(self) -> None:
+        """The sweep, which still runs, must not put hooks back: nothing would look after them."""
+        self.enrolments.close(self.looks.clock())
+        self.wait(LAST_CALLS_S)
+
+    def _release_and_unenrol(self, has_time: Callable[[], bool]) -> int:
+        """Until nothing waits and no hook is left, in some rounds: an instance may come at any time."""
+        hooks = 0
+        self._stop_enrolment()
+        for _ in range(ROUNDS):
+            waiting = self.release_all(has_time)
+            if waiting:
+                return waiting
+            hooks = self.unenrol(has_time)
+            if not hooks:
+                break
+        return hooks
 
     def release_all(self, has_time: Callable[[], bool]) -> int:
         """Complete every open action with CONTINUE, as far as the time goes; how many are left open."""
         left, idle = self._open_ids(), 0
         while left and idle < ROUNDS and has_time():
             list(self.work(partial(self._let_go, has_time), left))
+            self.wait(_BETWEEN_ROUNDS_S)
             before, left = len(left), self._open_ids()
             idle = 0 if len(left) < before else idle + 1
-            self.wait(_BETWEEN_ROUNDS_S)
         return len(left)
 
     def unenrol(self, has_time: Callable[[], bool]) -> int:
-        """Delete every hook that was put at run time; how many are left.
+        """Delete the hooks that were put at run time and hold nothing; how many are left. Raises Enough."""
+        left = 0
+        for record in self.enrolments.enrolled():
+            self.looks.turns.awaited(self.looks.clock, self.wait, has_time)
+            if record.key in self.open_actions.hooks_in_use() or not self._deleted(record):
+                left += 1
+        return left
 
-        The sweep, which still runs, must not put them back: nothing would look after them.
-        """
-        self.enrolments.close(self.looks.clock())
-        self.wait(LAST_CALLS_S)
-        gone = partial(self._delete, has_time)
-        return list(self.work(gone, self.enrolments.enrolled())).count(False)
-
-    def _delete(self, has_time: Callable[[], bool], record: Enrolled) -> bool:
-        if not has_time():
-            return False
+    def _deleted(self, record: Enrolled) -> bool:
         try:
             with suppress(GroupGone):
                 self.hooks.delete_hook(record)
             self.enrolments.forget(record)
         except (TryLater, CallRefused, Moved) as error:
+            if isinstance(error, Throttled):
+                self.looks.turns.throttled(self.looks.clock())
             self.looks.telemetry.trouble(f"hook {record.hook} of {record.group} was not deleted", error)
             return False
         return True

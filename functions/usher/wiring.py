@@ -188,6 +188,7 @@ def release() -> handlers.Handler:
         looks=made.looks,
         hooks=GroupsApi(made.auto_scaling),
         enrolments=EnrolledHooks(made.dynamodb, made.settings.table, now, 0),
+        open_actions=made.records,
         respond=_put_answer,
         wait=time.sleep,
         work=ThreadPoolExecutor(max_workers=_AT_ONCE).map,

@@ -402,6 +402,15 @@ def test_a_throttle_of_the_enrolment_lowers_the_pace_for_all() -> None:
     assert booked.count(None) > 100
 
 
+def test_what_was_throttled_does_not_use_up_the_hour() -> None:
+    scene = Scene(a_hook(), per_hour=2)
+    scene.create("workers-1")
+    scene.faults = [lambda request: THROTTLED if request.operation == "PutLifecycleHook" else None]
+    assert scene.run(4) == ["put off /"] * 4
+    scene.faults = []
+    assert scene.run() == ["put workers-1/drain"]
+
+
 @pytest.mark.parametrize("operation", ["DescribeAutoScalingGroups", DESCRIBE_HOOKS, "PutLifecycleHook"])
 @pytest.mark.parametrize(
     "error",
@@ -518,11 +527,13 @@ def test_while_usher_is_being_removed_the_sweep_puts_no_hook_back() -> None:
     scene.create("workers-1")
     scene.run()
     answers: list[dict[str, Any]] = []
-    looks: Any = SimpleNamespace(store=scene.store, telemetry=scene.recorder, clock=scene.clock)
+    turns = scene.enrolment.turns
+    looks: Any = SimpleNamespace(store=scene.store, telemetry=scene.recorder, clock=scene.clock, turns=turns)
     release = Release(
         looks=looks,
         hooks=scene.groups,
         enrolments=scene.records,
+        open_actions=scene.store,
         respond=lambda _, answer: answers.append(answer),
         wait=lambda _: scene.enrolment.run(),
     )

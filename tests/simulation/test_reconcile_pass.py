@@ -920,6 +920,24 @@ def test_an_instance_that_has_gone_on_to_another_wait_since_it_was_seen_is_not_a
     assert (action.destination, action.policy.name) == ("AutoScalingGroup", "patient")
 
 
+def test_an_instance_without_an_activity_is_adopted_also_where_its_group_was_seen_long_before() -> None:
+    hooks = [
+        a_hook(group=name, heartbeat_timeout="60m") for name in (*(f"a{n:02}" for n in range(18)), "web")
+    ]
+    scene = Scene(*hooks, calls_per_second=1)
+    for hook in hooks:
+        scene.create(hook["group"], hook, size=int(hook["group"] == "web"))
+        if hook["group"] != "web":
+            scene.client.put_warm_pool(
+                AutoScalingGroupName=hook["group"], MinSize=0, MaxGroupPreparedCapacity=0
+            )
+    scene.drops = all_lost
+    scene.run(1)
+    scene.fleet.groups["web"].activities.clear()
+    scene.run(2)
+    assert [(action.hook.group, action.activity_id) for action in scene.store.actions()] == [("web", None)]
+
+
 def test_a_record_that_cannot_be_read_keeps_no_other_instance_from_its_adoption() -> None:
     scene = Scene(a_hook())
     scene.create("web", a_hook(), size=2)

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import count
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import pytest
 
 from simulator.memory_budget import MemoryAnswers, MemoryBudget, MemoryLimits
 from simulator.memory_enrolled import MemoryEnrolledHooks
 from simulator.memory_store import MemoryStore
 from simulator.no_aws import NoCalls
 from simulator.recorder import Recorder
-from tests.factories import an_action, at
+from tests.factories import an_action, at, hook_terms
 from usher.core.enrolment import Enrolled, HookSettings
 from usher.core.model import Action, Outcome, Phase, Result, Transition
 from usher.looks import Looks
-from usher.ports import Answer, AnswerKind, Due, Raw, TryLater, Unavailable
+from usher.ports import Answer, AnswerKind, Due, Raw, Throttled, TryLater, Unavailable
 from usher.probing import Prober
 from usher.release import ROUNDS, Release
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 BUSY = Answer(kind=AnswerKind.BUSY, text="Throttling: Rate exceeded")
 ACCEPTED = Answer(kind=AnswerKind.ACCEPTED, text="")
@@ -52,16 +58,26 @@ class Leaving:
         self.enrolments = MemoryEnrolledHooks(lambda: at(0), 50)
         self.deleted: list[str] = []
         self.refuses = False
+        self.during_wait: list[Callable[[], None]] = []
+        self.during_delete: list[Callable[[], None]] = [lambda: None] * 9
         self.release = Release(
             looks=looks,
             hooks=self,
             enrolments=self.enrolments,
+            open_actions=self.store,
             respond=lambda url, answer: self.answers.append((url, answer)),
             wait=self._wait,
         )
 
     def _wait(self, span_s: float) -> None:
         self.now += timedelta(seconds=span_s)
+        if self.during_wait:
+            self.during_wait.pop()()
+
+    def launches(self, hook: str) -> None:
+        """An instance comes into a hook."""
+        action = an_action(hook=hook_terms(name=hook, group="web"), look_at=self.now)
+        self.store.open(action, Raw(received_at=at(0), body="{}"))
 
     def put_hook(self, record: Enrolled) -> None:
         raise AssertionError(f"no hook is put any more, but {record.hook} was")
@@ -70,6 +86,9 @@ class Leaving:
         if self.refuses:
             raise TryLater("Throttling")
         self.deleted.append(record.hook)
+        self.during_delete.pop(0)()
+        waiting = [action.id for action in self.store.all_open() if action.hook.name == record.hook]
+        assert not waiting, "what waits in a launch hook goes with it"
 
     def handle(self, kind: str, **properties: str) -> dict[str, Any]:
         self.release.handle(
@@ -186,6 +205,36 @@ def test_hooks_that_were_put_at_run_time_go_with_their_queue_and_after_what_they
     assert leaving.handle("Delete", Unenrol="true")["Status"] == "SUCCESS"
     assert (sorted(leaving.deleted), len(leaving.results)) == (["one", "two"], 2)
     assert not leaving.enrolments.enrolled()
+
+
+@pytest.mark.parametrize("when", ["while it is waited for the sweep", "while another hook goes"])
+def test_an_instance_that_comes_meanwhile_is_let_go_before_its_hook_is_deleted(when: str) -> None:
+    """Found by reading: deleting a launch hook abandons what waits in it (aws-facts 1.1)."""
+    leaving = Leaving()
+    for name in ("one", "two"):
+        leaving.enrolments.keep(enrolled(name))
+    comes = partial(leaving.launches, "two")
+    if "sweep" in when:
+        leaving.during_wait = [comes]
+    else:
+        leaving.during_delete[0] = comes
+    assert leaving.handle("Delete", Unenrol="true")["Status"] == "SUCCESS"
+    assert (leaving.deleted, leaving.results) == (["one", "two"], [("action-1", Result.CONTINUE)])
+
+
+def test_a_throttled_deletion_of_a_hook_is_tried_again() -> None:
+    leaving = Leaving()
+    leaving.enrolments.keep(enrolled("one"))
+    answers = iter([Throttled("Throttling: Rate exceeded")])
+
+    def delete(record: Enrolled) -> None:
+        for error in answers:
+            raise error
+        leaving.deleted.append(record.hook)
+
+    leaving.delete_hook = delete  # type: ignore[method-assign]
+    assert leaving.handle("Delete", Unenrol="true")["Status"] == "SUCCESS"
+    assert leaving.deleted == ["one"]
 
 
 def test_where_only_the_stack_of_hooks_goes_the_others_stay() -> None:

@@ -326,10 +326,10 @@ def test_another_pass_comes_first_in_each_turn_so_that_none_starves() -> None:
     ran: list[int] = []
     for number, each in enumerate(passes):
         each.on_run = partial(ran.append, number)
-    for minute in (0, 2, 4):
+    for minute in (0, 2, 4, 60):
         looks = replace(stage.looks, clock=partial(at, 60 * minute))
         sweep_handler(looks, *passes)({}, None)
-    assert ran == [0, 1, 2, 1, 2, 0, 2, 0, 1]
+    assert ran == [0, 1, 2, 1, 2, 0, 2, 0, 1, 1, 2, 0]
 
 
 def test_an_enrolment_that_fails_spoils_no_look_and_is_reported() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar
 
@@ -227,10 +228,15 @@ def to_look_into(
 
 
 def share(names: Sequence[T], size: int, turn: int) -> Sequence[T]:
-    """At most `size` of `names`, others in each turn and another one first, so that all have theirs."""
+    """At most `size` of `names`, others in each turn, so that all have theirs within two rounds.
+
+    Each round begins one further on, so that each name comes first in some turn, also where turns
+    end early, or are missed at regular intervals.
+    """
     if not names:
         return names
-    first = turn * (size if len(names) > size else 1) % len(names)
+    rounds = math.ceil(len(names) / size)
+    first = (turn % rounds * size + turn // rounds) % len(names)
     return [*names[first:], *names[:first]][:size]
 
 

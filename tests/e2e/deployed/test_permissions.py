@@ -38,7 +38,7 @@ TOLD: Final[dict[str, Callable[[Stack], None]]] = {
     "Sweep: autoscaling:DescribeAutoScalingGroups on *": exercises.sweep,
     "Sweep: autoscaling:DescribeWarmPool on *": exercises.sweep,
     "Sweep: autoscaling:PutLifecycleHook on groups": exercises.sweep,
-    "Release: dynamodb:GetItem on RecordsTable": exercises.release,
+    "Release: dynamodb:BatchGetItem on RecordsTable": exercises.release,
     "Release: dynamodb:Query on RecordsTable/index/due": exercises.release,
     "Release: sqs:SendMessage on WakeUpsQueue": exercises.release,
     "Release: autoscaling:CompleteLifecycleAction on groups": exercises.release,

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from usher.ports import EnrolmentRecords, HookCalls, OpenActions
 
 PHYSICAL_ID: Final = "usher-release"
-ROUNDS: Final = 10  # without any progress
+ROUNDS: Final = 5  # without any progress
 _BETWEEN_ROUNDS_S: Final = 1  # for what found no room in this second, and for the index to catch up
 _AGAIN: Final = "delete the stack again, and `usher resume` before where Usher is paused"
 LAST_CALLS_S: Final = 10  # what a sweep was allowed to put before it was told not to, it has put by then

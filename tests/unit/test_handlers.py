@@ -320,6 +320,18 @@ def test_the_enrolment_runs_in_every_even_minute(seconds: int, runs: int) -> Non
     assert enrolment.runs == runs
 
 
+@pytest.mark.parametrize(
+    ("event", "runs"),
+    [({"passes": True}, 1), ({"passes": False}, 0), ({"passes": "true"}, 0), ({}, 0), (None, 0), ([], 0)],
+    ids=str,
+)
+def test_in_an_odd_minute_the_passes_run_where_they_are_asked_for(event: Any, runs: int) -> None:
+    stage = Stage()
+    enrolment = Pass()
+    sweep_handler(replace(stage.looks, clock=lambda: at(60)), enrolment)(event, None)
+    assert enrolment.runs == runs
+
+
 def test_another_pass_comes_first_in_each_turn_so_that_none_starves() -> None:
     stage = Stage()
     passes = [Pass(), Pass(), Pass()]

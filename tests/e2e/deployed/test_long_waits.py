@@ -34,5 +34,5 @@ def test_the_schedule_looks_at_what_no_wake_up_wakes(stack: Stack) -> None:
 
 
 def test_a_group_that_a_glob_selects_is_given_its_hook(stack: Stack) -> None:
-    """In every second minute, so the sweep is asked for more often than the schedule does."""
+    """In every second minute by the schedule, so it is asked for here."""
     until(lambda: stack.swept() and stack.hooks("fleet-1") == ["out"], within_s=A_SWEEP_S, every_s=2)

@@ -135,7 +135,7 @@ def test_without_its_statement_a_role_is_refused(
         return any(statement.covers(each) for each in refused)
 
     with taken_away(stack, statement):
-        until(is_refused, within_s=A_SWEEP_S, every_s=5)  # the sweep has passes in every second minute only
+        until(is_refused, within_s=A_SWEEP_S, every_s=5)
 
 
 @pytest.mark.parametrize("role", ["Wake", "Sweep", "Release"])

@@ -58,7 +58,8 @@ class MemoryEnrolledHooks:
 
     def close(self, moment: datetime) -> None:
         """See usher.ports.Allowance."""
-        for hour in (moment, moment + timedelta(hours=1)):
+        for hours in (-1, 0, 1):
+            hour = moment + timedelta(hours=hours)
             self._taken[_hour(hour)] = 10**9
 
     def give_back(self, moment: datetime) -> None:

@@ -423,7 +423,10 @@ class Allowance(Protocol):
         ...
 
     def close(self, moment: datetime) -> None:
-        """Let none be taken in the hour of `moment` and the next, by nobody."""
+        """Let none be taken in the hour of `moment` and the next, by nobody.
+
+        Nor in the one before: a pass takes in the hour in which it began.
+        """
         ...
 
 

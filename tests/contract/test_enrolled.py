@@ -166,14 +166,14 @@ def test_what_is_given_back_may_be_taken_again_but_no_more(records: EnrolmentRec
     assert [records.take(at(0)), records.take(at(0))] == [True, False]
 
 
-def test_once_closed_nothing_is_taken_in_that_hour_and_the_next_and_then_all_again(
+def test_once_closed_nothing_is_taken_in_that_hour_the_one_before_and_the_next_and_then_all_again(
     records: EnrolmentRecords,
 ) -> None:
     records.take(at(0))
     records.close(at(60))
-    assert [records.take(at(seconds)) for seconds in (61, 3599, 3600, 7199)] == [False] * 4
+    assert [records.take(at(seconds)) for seconds in (-3600, -1, 61, 3599, 3600, 7199)] == [False] * 6
     assert records.left(at(61)) < 0
-    assert [records.take(at(seconds)) for seconds in (-1, 7200)] == [True, True]
+    assert [records.take(at(seconds)) for seconds in (-3601, 7200)] == [True, True]
 
 
 # DynamoDB's own

@@ -82,7 +82,8 @@ class EnrolledHooks:
 
     def close(self, moment: datetime) -> None:
         """See usher.ports.Allowance."""
-        for hour in (moment, moment + timedelta(hours=1)):
+        for hours in (-1, 0, 1):
+            hour = moment + timedelta(hours=hours)
             everything = {"taken": table.number(_CLOSED)}
             self._table.store(_hour_key(hour), everything, self._clock() + _TRACE_KEPT)
 

@@ -162,20 +162,22 @@ class Records:
         ]
 
     def all_open(self) -> Iterable[Action]:
-        """See usher.ports.ReconcileStore. Found by the index, and loaded a hundred at once."""
-        keys = [_state_key(due.action_id) for due in self.due(_EVER)]
+        """See usher.ports.ReconcileStore."""
         found: list[Action] = []
-        for item in self._table.get_all(keys):
+        for item in self._open_items():
             with suppress(ConfigurationRefused):
                 found.append(_action(item))
         return [action for action in found if action.is_open]
 
     def hooks_in_use(self) -> Mapping[tuple[str, str], int]:
         """See usher.ports.OpenActions."""
-        keys = [_state_key(due.action_id) for due in self.due(_EVER)]
-        docs = [table.from_json(item) for item in self._table.get_all(keys)]
+        docs = map(table.from_json, self._open_items())
         waiting = [doc["hook"] for doc in docs if doc.get("phase") != str(Phase.CLOSED)]
         return Counter((hook["group"], hook["name"]) for hook in waiting)
+
+    def _open_items(self) -> Iterable[Item]:
+        """Found by the index, which may be behind, and loaded a hundred at once."""
+        return self._table.get_all([_state_key(due.action_id) for due in self.due(_EVER)])
 
     def tried(self) -> Mapping[str, Collection[Tried]]:
         """See usher.ports.Tries."""

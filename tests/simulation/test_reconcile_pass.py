@@ -236,6 +236,14 @@ class Scene:
             **{"LifecycleTransition": "autoscaling:EC2_INSTANCE_LAUNCHING", **parameters},
         )
 
+    def complete_by_hand(self, wait: Wait) -> None:
+        self.client.complete_lifecycle_action(
+            AutoScalingGroupName=wait.group,
+            LifecycleHookName=wait.hook,
+            LifecycleActionToken=wait.token,
+            LifecycleActionResult="CONTINUE",
+        )
+
     def run(self, minutes: float) -> None:
         self.clock.run_until(self.clock() + timedelta(minutes=minutes))
         self.recorder.raise_bugs()
@@ -508,12 +516,7 @@ def test_a_token_of_an_earlier_wait_that_nobody_saw_makes_no_phantom() -> None:
     scene.drops = all_lost
     scene.run(0.5)
     (first,) = scene.waits()
-    scene.client.complete_lifecycle_action(
-        AutoScalingGroupName="web",
-        LifecycleHookName="gate",
-        LifecycleActionToken=first.token,
-        LifecycleActionResult="CONTINUE",
-    )
+    scene.complete_by_hand(first)
     scene.run(0.5)
     scene.client.set_desired_capacity(AutoScalingGroupName="web", DesiredCapacity=1)
     scene.run(5)
@@ -589,12 +592,7 @@ def test_an_unanswered_result_by_instance_is_not_repeated_into_the_next_wait() -
 def test_an_adopted_record_whose_wait_is_over_does_not_live_on_in_the_next() -> None:
     scene = pooled()
     (first,) = scene.waits()
-    scene.client.complete_lifecycle_action(
-        AutoScalingGroupName="web",
-        LifecycleHookName="gate",
-        LifecycleActionToken=first.token,
-        LifecycleActionResult="CONTINUE",
-    )
+    scene.complete_by_hand(first)
     scene.run(0.1)
     scene.client.set_desired_capacity(AutoScalingGroupName="web", DesiredCapacity=1)
     scene.run(6)
@@ -899,12 +897,7 @@ def test_an_instance_that_has_gone_on_to_another_wait_since_it_was_seen_is_not_a
 
     def goes_on(request: Request) -> None:
         if request.operation == ACTIVITIES and first.ended_by is None:
-            scene.client.complete_lifecycle_action(
-                AutoScalingGroupName="web",
-                LifecycleHookName="gate",
-                LifecycleActionToken=first.token,
-                LifecycleActionResult="CONTINUE",
-            )
+            scene.complete_by_hand(first)
             scene.run(0.1)
         elif request.operation == HOOKS and scene.state(first.instance_id).startswith("Warmed"):
             scene.client.set_desired_capacity(AutoScalingGroupName="web", DesiredCapacity=1)

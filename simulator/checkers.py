@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from usher.core.model import Action, Signal
     from usher.ports import Evidence
 
-_HEARTBEAT: Final = "RecordLifecycleActionHeartbeat"
-_COMPLETE: Final = "CompleteLifecycleAction"
+HEARTBEAT: Final = "RecordLifecycleActionHeartbeat"
+COMPLETE: Final = "CompleteLifecycleAction"
 _BEFORE_START: Final = timedelta(seconds=60)
 _DEPLOYING: Final = timedelta(seconds=60)  # so long an invocation goes on under the old configuration
 _WORK: Final = timedelta(seconds=6)  # a look, with its call
@@ -80,6 +80,7 @@ class Ours:
 
     since: datetime
     policies: Mapping[tuple[str, str, str], Sequence[str]]  # (group, hook, transition): policy sources
+    timeouts: Mapping[tuple[str, str, str], timedelta]
 
 
 @dataclass(kw_only=True)
@@ -167,6 +168,70 @@ class Checker:
         """The run is over, and everything has had its time."""
 
 
+class WaitChecker(Checker):
+    """Knows which wait each record is of, and when that wait was last known to go on.
+
+    By its token, or where it was adopted by the heartbeat that the service accepted for it: what the
+    record says of itself is what is judged.
+    """
+
+    def __init__(self, scene: Scene) -> None:
+        super().__init__(scene)
+        self.opened_at: dict[str, datetime] = {}  # by action id
+        self.beats: dict[str, Call] = {}  # by token: the last heartbeat of which we know that it was accepted
+        self._asked: dict[tuple[str, str], str] = {}  # instance, hook: the token that a heartbeat found
+        self._of_action: dict[str, str] = {}
+        self._records: defaultdict[str, list[str]] = defaultdict(list)  # by token
+
+    def called(self, call: Call) -> None:
+        """An accepted heartbeat shows that a wait goes on."""
+        wait = self.wait_of_call(call)
+        if call.operation == HEARTBEAT and call.refusal is None and wait is not None:
+            self._asked[wait.instance_id, wait.hook] = wait.token
+            if call.is_told:
+                self.beats[wait.token] = call
+
+    def stored(
+        self, before: Action | None, after: Action, spent: Sequence[Signal], invocation: Invocation | None
+    ) -> None:
+        """From here on a wait is recorded."""
+        del spent, invocation
+        token = after.token or self._asked.get((after.instance_id, after.hook.name))
+        if before is None:
+            self.opened_at[after.id] = self.scene.clock()
+        if token is not None and after.id not in self._of_action:
+            self._of_action[after.id] = token
+            self._records[token].append(after.id)
+
+    def wait_of_call(self, call: Call) -> Wait | None:
+        """The wait that a call reached; None where it reached none."""
+        named = call.parameters
+        if named.get("LifecycleActionToken") is not None:
+            return self.scene.waits.of_token(named["LifecycleActionToken"])
+        waits = self.scene.waits.of_instance(named.get("InstanceId", ""))
+        of_hook = [one for one in waits if one.hook == named.get("LifecycleHookName")]
+        return next((one for one in of_hook if one.ended_at in (None, call.at)), None)
+
+    def wait_of(self, action: Action) -> Wait | None:
+        """The wait of a record, open or over."""
+        return self.scene.waits.of_token(self._of_action.get(action.id, ""))
+
+    def records_of(self, wait: Wait) -> list[Action]:
+        """Every record of a wait, in the order in which they were opened."""
+        found = (self.scene.memory.load(action_id) for action_id in self._records[wait.token])
+        return [one for one in found if one is not None]
+
+    def known_at(self, action: Action, wait: Wait) -> datetime:
+        """When the wait was last known to go on."""
+        beat = self.beats.get(wait.token)
+        return beat.at if beat else self.opened_at[action.id]
+
+    def is_as_configured(self, wait: Wait) -> bool:
+        """Whether the hook that began it stood as some hooks file has it; else others changed it."""
+        key = (wait.group, wait.hook, wait.transition)
+        return any(one.timeouts.get(key) == wait.heartbeat_timeout for one in self.scene.deployed)
+
+
 class OneResult(Checker):
     """Promise 1: one result for each action, and stored before it is sent."""
 
@@ -180,11 +245,11 @@ class OneResult(Checker):
     def called(self, call: Call) -> None:
         """Every Complete carries the result that the record has, and always the same one."""
         action = self.scene.action_of(call.parameters)
-        if call.operation == _HEARTBEAT and action is not None and "LifecycleActionToken" in call.parameters:
+        if call.operation == HEARTBEAT and action is not None and "LifecycleActionToken" in call.parameters:
             phase = self._stored_as.get((call.invocation, action.id), action.phase)
             if phase is not Phase.OPEN:
                 self.broken(f"a heartbeat went out for an action that is {phase}", action)
-        if call.operation != _COMPLETE:
+        if call.operation != COMPLETE:
             return
         result = call.parameters["LifecycleActionResult"]
         if action is None:
@@ -279,7 +344,7 @@ class NeverEarly(Checker):
         return self.scene.clock() + (invocation.skew if invocation else timedelta(0))
 
 
-class NeverByDefault(Checker):
+class NeverByDefault(WaitChecker):
     """Promise 3, under its precondition: only where a clock ran and Auto Scaling accepted a call in time.
 
     A default is a violation where nothing had gone wrong with the action since its last known heartbeat;
@@ -292,43 +357,25 @@ class NeverByDefault(Checker):
 
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
-        self._opened: dict[str, datetime] = {}
         self.defaults = 0  # of recorded actions, excused or not
 
-    def stored(
-        self, before: Action | None, after: Action, spent: Sequence[Signal], invocation: Invocation | None
-    ) -> None:
-        """From here on an action is recorded."""
-        del spent, invocation
-        if before is None:
-            self._opened[after.id] = self.scene.clock()
-
     def wait_ended(self, wait: Wait) -> None:
-        """Only a timeout that ended a recorded action is our affair."""
+        """Only a timeout that ended a recorded wait is our affair, whatever its record says by then."""
         if wait.ended_by not in (EndedBy.HEARTBEAT_TIMEOUT, EndedBy.GLOBAL_TIMEOUT):
             return
-        action = self.scene.action_of({"LifecycleActionToken": wait.token}) or self._adopted(wait)
-        if action is None or not action.is_open or action.policy.mode is Mode.OBSERVE:
+        records = [one for one in self.records_of(wait) if one.policy.mode is not Mode.OBSERVE]
+        if not records:
             return
-        if action.hook.heartbeat_timeout > wait.heartbeat_timeout:
+        action = next((one for one in records if one.is_open), records[0])
+        if action.hook.heartbeat_timeout > wait.heartbeat_timeout and not self.is_as_configured(wait):
             return  # someone has changed the hook behind our back
         self.defaults += 1
-        if self._opened[action.id] > wait.expires_at - _WORK - LONGEST_SKEW:
+        if self.opened_at[records[0].id] > wait.expires_at - _WORK - LONGEST_SKEW:
             return  # its notification came too late for any call
         self._judge(action, wait)
 
-    def _adopted(self, wait: Wait) -> Action | None:
-        """The record of a wait whose token nobody told."""
-        named = {
-            "InstanceId": wait.instance_id,
-            "AutoScalingGroupName": wait.group,
-            "LifecycleHookName": wait.hook,
-        }
-        action = self.scene.action_of(named)
-        return action if action is not None and action.token is None else None
-
     def _judge(self, action: Action, wait: Wait) -> None:
-        since = (action.beaten_at or action.first_seen_at) - LONGEST_SKEW
+        since = self.known_at(action, wait) - LONGEST_SKEW
         met = self.scene.faults.between(action.id, since, wait.expires_at)
         why = self._no_excuse(met, wait, action)
         if why:
@@ -429,7 +476,7 @@ class OnlyOurs(Checker):
 
     def called(self, call: Call) -> None:
         """A call on a lifecycle action is for a hook that some deployed configuration named."""
-        if call.operation not in (_HEARTBEAT, _COMPLETE):
+        if call.operation not in (HEARTBEAT, COMPLETE):
             return
         named = (call.parameters["AutoScalingGroupName"], call.parameters["LifecycleHookName"])
         if not any(ours[:2] == named for one in self.scene.deployed for ours in one.policies):
@@ -496,7 +543,7 @@ class LevelNotEdge(Checker):
 
 
 class Explained(Checker):
-    """Promise 7: the timeline has every notification, decision, call and answer; and the end is true."""
+    """Promise 7: the timeline has every notification, decision, call and answer."""
 
     promise = "7 explained"
 
@@ -504,36 +551,21 @@ class Explained(Checker):
         super().__init__(scene)
         self._told: Counter[str] = Counter()
         self._invocations: defaultdict[str, list[tuple[Invocation | None, datetime]]] = defaultdict(list)
-        self._accepted: dict[str, bool] = {}  # a Complete of ours was applied: whether we were told
-        self._completing: defaultdict[str, set[Invocation]] = defaultdict(set)  # who was about to send
-
-    def stored(
-        self, before: Action | None, after: Action, spent: Sequence[Signal], invocation: Invocation | None
-    ) -> None:
-        """Whoever stores a result is about to send it."""
-        del before, spent
-        if after.phase is Phase.COMPLETING and invocation is not None:
-            self._completing[after.id].add(invocation)
 
     def called(self, call: Call) -> None:
         """Every answer that came is to be found in the timeline."""
-        if call.operation not in (_HEARTBEAT, _COMPLETE):
+        if call.operation not in (HEARTBEAT, COMPLETE):
             return
         action = self.scene.action_of(call.parameters)
         if action is None:
             return
-        if call.operation == _COMPLETE and call.refusal is None:
-            self._accepted[action.id] = call.is_told
         if action.is_open:
             self._invocations[action.id].append((call.invocation, call.at))
 
     def finished(self) -> None:
         """Each action at its end."""
         for action in self.scene.memory.actions():
-            wait = self.scene.waits.of_token(action.token or "")
             self._check_timeline(action)
-            if wait is not None and not action.is_open and action.policy.mode is not Mode.OBSERVE:
-                self._check_outcome(action, wait)
 
     def _check_timeline(self, action: Action) -> None:
         lines = self.scene.memory.timeline(action.id)
@@ -559,30 +591,6 @@ class Explained(Checker):
         """What others closed while an answer was on its way is told without it."""
         return action.closed_at is None or at < action.closed_at - timedelta(seconds=1) - LONGEST_SKEW
 
-    def _may_have_ended_it(self, action: Action) -> bool:
-        """Whether nobody can know if a Complete of ours was sent, or what its answer was."""
-        return any(invocation.faults for invocation in self._completing[action.id])
-
-    def _may_have_lived_on(self, action: Action) -> bool:
-        """Whether a heartbeat may have been applied that the record does not know of."""
-        since = action.beaten_at or action.started_at
-        return bool(self.scene.faults.between(action.id, since, self.scene.clock()))
-
-    def _check_outcome(self, action: Action, wait: Wait) -> None:
-        ours = action.id in self._accepted
-        by_time = wait.ended_by in (EndedBy.HEARTBEAT_TIMEOUT, EndedBy.GLOBAL_TIMEOUT)
-        match action.outcome:
-            case Outcome.COMPLETED if not ours and not self._may_have_ended_it(action):
-                self.broken(f"told as completed; it was ended by {wait.ended_by}", action)
-            case Outcome.COMPLETED if ours and wait.result != action.result:
-                self.broken(f"told as {action.result}; Auto Scaling took {wait.result}", action)
-            case Outcome.ENDED_ELSEWHERE if ours and self._accepted[action.id]:
-                self.broken("told as ended elsewhere; our result was accepted", action)
-            case Outcome.DEFAULTED if not by_time and not self._may_have_lived_on(action):
-                self.broken(f"told as defaulted; it was ended by {wait.ended_by}", action)
-            case _:
-                pass
-
 
 def _said(data: dict[str, Any]) -> dict[str, Any]:
     """What a message says, whatever is around it."""
@@ -593,14 +601,3 @@ def _said(data: dict[str, Any]) -> dict[str, Any]:
     if "detail" in data:
         return {**data["detail"], "id": data["id"]}
     return data
-
-
-CHECKERS: Final[Sequence[MakeChecker]] = (
-    OneResult,
-    NeverEarly,
-    NeverByDefault,
-    NothingLost,
-    OnlyOurs,
-    LevelNotEdge,
-    Explained,
-)

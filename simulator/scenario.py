@@ -58,7 +58,11 @@ def ours(hooks: Data, scene: Scene) -> Ours:
         )
         for hook in hooks["hooks"]
     }
-    return Ours(since=scene.clock(), policies=policies)
+    timeouts = {
+        (hook["group"], hook["name"], hook["transition"]): oracle.seconds(hook["heartbeat_timeout"])
+        for hook in hooks["hooks"]
+    }
+    return Ours(since=scene.clock(), policies=policies, timeouts=timeouts)
 
 
 def _used(policy: object) -> list[str]:

@@ -15,7 +15,16 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 from simulator import drawn_hooks, faults, scenario
-from simulator.checkers import CHECKERS, Scene
+from simulator.checkers import (
+    Explained,
+    LevelNotEdge,
+    NeverByDefault,
+    NeverEarly,
+    NothingLost,
+    OneResult,
+    OnlyOurs,
+    Scene,
+)
 from simulator.clock import VirtualClock
 from simulator.deployment import Deployment
 from simulator.dice import Dice
@@ -29,6 +38,7 @@ from simulator.recorder import Recorder
 from simulator.scenario import TARGETS, Scenario, Ways
 from simulator.service import AutoScalingService
 from simulator.short_wire import ShortWire
+from simulator.true_ends import TrueEnds
 from usher.core import configuration
 from usher.core.conditions.probe import Reply, ReplyKind
 from usher.ports import Unavailable
@@ -53,6 +63,16 @@ SETTLES_IN: Final = timedelta(hours=8)  # three waits of at most two hours one a
 _SHARE_LONGER: Final = 0.02
 _SHARE_RECONCILING: Final = 0.1  # its passes describe every other minute, and take most of the time
 _MOST_STEPS: Final = 3_000_000
+CHECKERS: Final[Sequence[MakeChecker]] = (
+    OneResult,
+    NeverEarly,
+    NeverByDefault,
+    NothingLost,
+    OnlyOurs,
+    LevelNotEdge,
+    Explained,
+    TrueEnds,
+)
 
 
 @dataclass(kw_only=True)

@@ -17,12 +17,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from simulator import checkers, deployment
 from simulator.trial import Trial
+from simulator.true_ends import TrueEnds
 from usher import handlers, looks, waking
 from usher.aws import autoscaling, messages
 from usher.core import deadlines, decide
 from usher.core.conditions.signalled import Signalled
 from usher.core.finding import Standing
-from usher.core.model import Action, Phase
+from usher.core.model import Action, Outcome, Phase
 from usher.core.notices import LifecycleNotice, NotUnderstood
 from usher.core.policy import Configuration
 from usher.intake import Intake
@@ -203,6 +204,39 @@ def _later(after_failure: Any) -> Any:
     return failed
 
 
+def _closed_when_busy(after_failure: Any) -> Any:
+    def failed(self: Looks, action: Action, answer: Any, now: Any) -> Action:
+        if answer.kind is AnswerKind.BUSY:
+            return looks._closed(action, Outcome.ENDED_ELSEWHERE, "busy", now)  # noqa: SLF001 - as the code does
+        after: Action = after_failure(self, action, answer, now)
+        return after
+
+    return failed
+
+
+def _closed_when_beaten(settle: Any) -> Any:
+    def settles(self: Looks, action: Action, call: str, answer: Any, settled: Any, *rest: Any) -> None:
+        def then(newer: Action, now: Any) -> Action:
+            after: Action = settled(newer, now)
+            is_beaten = call.startswith("Record") and answer.kind is AnswerKind.ACCEPTED
+            if is_beaten and after.is_open:
+                return looks._closed(after, Outcome.ENDED_ELSEWHERE, "beaten", now)  # noqa: SLF001 - as above
+            return after
+
+        settle(self, action, call, answer, then, *rest)
+
+    return settles
+
+
+def _never_defaulted(ended: Any) -> Any:
+    def told(action: Action, now: Any) -> Action:
+        after: Action = ended(action, now)
+        is_default = after.outcome is Outcome.DEFAULTED
+        return replace(after, outcome=Outcome.ENDED_ELSEWHERE) if is_default else after
+
+    return told
+
+
 BUGS: Final = (
     Bug(
         name="acknowledges what could not be stored",
@@ -284,7 +318,19 @@ BUGS: Final = (
     ),
     Bug(
         name="takes 'no active action' for an acceptance",
-        place=autoscaling, attribute="error_answer", made=_success, found_by=checkers.Explained,
+        place=autoscaling, attribute="error_answer", made=_success, found_by=TrueEnds,
+    ),
+    Bug(
+        name="closes the record on a throttle",
+        place=Looks, attribute="_after_failure", made=_closed_when_busy, found_by=TrueEnds,
+    ),
+    Bug(
+        name="closes every record after its first heartbeat",
+        place=Looks, attribute="_settle", made=_closed_when_beaten, found_by=TrueEnds,
+    ),
+    Bug(
+        name="tells a default as ended elsewhere",
+        place=looks, attribute="_ended", made=_never_defaulted, found_by=TrueEnds,
     ),
     Bug(
         name="does not note the answers",

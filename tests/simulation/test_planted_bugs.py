@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from simulator.checkers import CHECKERS
-from simulator.trial import Trial
+from simulator.trial import CHECKERS, Trial
 from tests.simulation.planted import BUGS, MOST_SEEDS, Bug, caught_at, planted
 
 QUICK = 3  # seeds: these are found at once, or nearly so
@@ -18,6 +17,7 @@ FOUND_QUICKLY = [
     "takes every hook for its own",
     "looks whatever the version of its wake-up",
     "does not note the answers",
+    "closes every record after its first heartbeat",
 ]
 
 

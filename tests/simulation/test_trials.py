@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -13,6 +13,16 @@ from simulator import simulate
 from simulator.deployment import INTAKE, WAKE, Deployed
 from simulator.scenario import LEAST_ACTIONS
 from simulator.trial import Trial
+from usher import looks
+from usher.core.model import Outcome
+from usher.looks import Looks
+from usher.ports import AnswerKind
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from usher.core.model import Action
+    from usher.ports import Answer
 
 SEEDS = 300
 AT_ONCE = 10
@@ -45,6 +55,19 @@ def test_no_promise_is_broken_whatever_goes_wrong(first: int) -> None:
 )
 def test_what_a_seed_found_stays_mended(seed: int) -> None:
     assert Trial(seed).run().violations == []
+
+
+def test_a_record_that_is_closed_while_it_waits_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever believes the record finds nothing: it says that others ended it, and nobody looks again."""
+    as_it_is = Looks._after_failure  # noqa: SLF001 - a bug is planted here
+
+    def closed_when_busy(self: Looks, action: Action, answer: Answer, now: datetime) -> Action:
+        if answer.kind is AnswerKind.BUSY:
+            return looks._closed(action, Outcome.ENDED_ELSEWHERE, "busy", now)  # noqa: SLF001 - as above
+        return as_it_is(self, action, answer, now)
+
+    monkeypatch.setattr(Looks, "_after_failure", closed_when_busy)
+    assert any("busy" in violation.text for violation in Trial(5).run().violations)
 
 
 @pytest.mark.parametrize("seed", [5, 22, 98])

@@ -1,0 +1,141 @@
+"""What a record tells of its end, held against the simulated service's own log of waits, calls and ends.
+
+The record is what is judged here, so nothing that it says is believed: its wait is found by its token,
+or where it was adopted by the heartbeat that the service accepted for it.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from simulator.checkers import COMPLETE, WaitChecker
+from simulator.faults import LONGEST_SKEW, Fault
+from simulator.waits import EndedBy
+from usher.core.model import Outcome, Phase
+from usher.core.policy import Mode
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from simulator.checkers import Scene
+    from simulator.effects import Call
+    from simulator.invocations import Invocation
+    from simulator.waits import Wait
+    from usher.core.model import Action, Signal
+
+_NOTHING: Final = timedelta(0)
+_CLOCKS_BLUR: Final = 2 * LONGEST_SKEW
+_BY_TIME: Final = (EndedBy.HEARTBEAT_TIMEOUT, EndedBy.GLOBAL_TIMEOUT)
+# After these nobody can know what became of a call: it was never sent, or its answer was not stored.
+_LEAVES_A_CALL_UNKNOWN: Final = frozenset(
+    {
+        Fault.CUT,
+        Fault.ANSWER_LOST,
+        Fault.STORE_BUSY,
+        Fault.STORE_ANSWER_LOST,
+        Fault.QUEUE_BUSY,
+        Fault.QUEUE_ANSWER_LOST,
+        "store down",
+        "queues down",
+    }
+)
+
+
+class TrueEnds(WaitChecker):
+    """Promise 7: a record is closed only when its wait is over, and tells what Auto Scaling did."""
+
+    promise = "7 explained: true ends"
+
+    def __init__(self, scene: Scene) -> None:
+        super().__init__(scene)
+        self._completes: defaultdict[str, list[Call]] = defaultdict(list)  # by the token of the wait
+        self._completing_at: dict[str, datetime] = {}
+
+    def called(self, call: Call) -> None:
+        """A Complete that the service accepted ended a wait, whether or not Usher heard of it."""
+        super().called(call)
+        wait = self.wait_of_call(call)
+        if call.operation == COMPLETE and wait is not None:
+            self._completes[wait.token].append(call)
+
+    def stored(
+        self, before: Action | None, after: Action, spent: Sequence[Signal], invocation: Invocation | None
+    ) -> None:
+        """Judge an end when it is stored."""
+        super().stored(before, after, spent, invocation)
+        if after.phase is Phase.COMPLETING:
+            self._completing_at.setdefault(after.id, self.scene.clock())
+        is_closed_now = after.phase is Phase.CLOSED and (before is None or before.phase is not Phase.CLOSED)
+        if is_closed_now and after.policy.mode is not Mode.OBSERVE:
+            wait = self.wait_of(after)
+            if wait is None:
+                self._judge_without_wait(after)
+            elif wait.ended_at is None:
+                self._judge_too_soon(after, wait)
+            else:
+                self._judge_moment(after, wait)
+                self._judge_outcome(after, wait)
+
+    def _judge_without_wait(self, action: Action) -> None:
+        """Its message was forged, or no heartbeat of ours was accepted for it."""
+        if action.outcome is Outcome.COMPLETED:
+            self.broken("told as completed; there never was such a wait", action)
+
+    def _judge_too_soon(self, action: Action, wait: Wait) -> None:
+        """While the wait goes on a record may end only where another one goes on with it."""
+        if not any(one.is_open for one in self.records_of(wait)):
+            self.broken(f"closed as {action.outcome} while it waits: {action.reason}", action)
+
+    def _judge_moment(self, action: Action, wait: Wait) -> None:
+        if action.closed_at is None or wait.ended_at is None:
+            return
+        ahead = wait.ended_at - action.closed_at
+        if ahead > LONGEST_SKEW:
+            self.broken(f"told as closed {ahead} before the wait ended", action)
+
+    def _judge_outcome(self, action: Action, wait: Wait) -> None:
+        accepted = [call for call in self._completes[wait.token] if call.refusal is None]
+        by_us, by_time = bool(accepted), wait.ended_by in _BY_TIME
+        match action.outcome:
+            case Outcome.COMPLETED if by_us and wait.result != action.result:
+                self.broken(f"told as {action.result}; Auto Scaling took {wait.result}", action)
+            case Outcome.COMPLETED if not by_us and not self._may_have_completed(action, wait):
+                self.broken(f"told as completed; it was ended by {wait.ended_by}", action)
+            case Outcome.ENDED_ELSEWHERE if by_us and (accepted[0].is_told or not self._is_unknown(action)):
+                self.broken("told as ended elsewhere; our result was accepted", action)
+            case Outcome.ENDED_ELSEWHERE if by_time and not self._was_out_of_sight(action, wait):
+                self.broken(f"told as ended elsewhere; it was ended by {wait.ended_by}", action)
+            case Outcome.DEFAULTED if not by_time and not self._may_have_lived_on(action, wait):
+                self.broken(f"told as defaulted; it was ended by {wait.ended_by}", action)
+            case _:
+                pass
+
+    def _may_have_completed(self, action: Action, wait: Wait) -> bool:
+        """Whether nobody can know what became of a Complete of ours."""
+        unheard = any(not call.is_told for call in self._completes[wait.token])
+        return unheard or self._is_unknown(action)
+
+    def _is_unknown(self, action: Action) -> bool:
+        """Whether a Complete may have been sent, or answered, without its being stored."""
+        since = self._completing_at.get(action.id)
+        return since is not None and self._met(action, since)
+
+    def _met(self, action: Action, since: datetime) -> bool:
+        met = self.scene.faults.between(action.id, since - LONGEST_SKEW, self.scene.clock())
+        return any(one.fault in _LEAVES_A_CALL_UNKNOWN for one in met)
+
+    def _was_out_of_sight(self, action: Action, wait: Wait) -> bool:
+        """Whether it ended before it was known here, at a moment that clocks blur, or before its time."""
+        now, beat = self.scene.clock(), self.beats.get(wait.token)
+        ended_at = wait.ended_at or now
+        if self.opened_at[action.id] > ended_at - LONGEST_SKEW or now - ended_at < _CLOCKS_BLUR:
+            return True
+        is_ahead = beat is not None and beat.invocation is not None and beat.invocation.skew > _NOTHING
+        return is_ahead or not self.is_as_configured(wait)
+
+    def _may_have_lived_on(self, action: Action, wait: Wait) -> bool:
+        """Whether a heartbeat may have been applied that nobody here could know of."""
+        return self._met(action, self.known_at(action, wait)) or not self.is_as_configured(wait)

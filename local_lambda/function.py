@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from queue import Empty
 from threading import Thread
 from typing import IO, TYPE_CHECKING, Any, Final, Self
@@ -15,7 +15,6 @@ from local_lambda.runtime_api import Answered, Ended, Failed, Invocation, Ready,
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from datetime import datetime
     from pathlib import Path
 
     from local_lambda.python import Python
@@ -23,7 +22,9 @@ if TYPE_CHECKING:
 REGION: Final = "us-east-1"
 ACCOUNT: Final = "123456789012"
 DEFAULT_LIMIT: Final = timedelta(seconds=60)
-_LONGEST_START: Final = timedelta(seconds=30)  # Lambda allows 10 s, on a machine that does nothing else
+_LONGEST_START: Final = timedelta(minutes=2)  # Lambda allows 10 s, on a machine that does nothing else
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND: Final = timedelta(milliseconds=1)
 _PROGRAM: Final = """\
 from awslambdaric.__main__ import main
 main(sys.argv)
@@ -116,7 +117,8 @@ class Function:
             Invocation(
                 request_id=request_id or self._new_id(),
                 function_arn=self._arn,
-                deadline_ms=round(deadline.timestamp() * 1000),
+                deadline_ms=(deadline - _EPOCH)
+                // _MILLISECOND,  # no handler is told of more time than it has
                 event=json.dumps(event).encode(),
             )
         )

@@ -38,8 +38,9 @@ _SPELT: Final = {
 _PARTS_OF_AN_ARN: Final = 6
 # The last two: what answers is no AWS, and an endpoint that is no URL.
 _FAILURES: Final = (BotoCoreError, ClientError, ResponseParserError, ValueError)
-# One attempt: a put waits for its test message, and an endpoint on the same machine answers or is not there.
-_CONFIG: Final = Config(connect_timeout=2, read_timeout=5, retries={"total_max_attempts": 1})
+# One attempt: a put waits for its test message. An endpoint on the same machine answers, late where that is
+# busy, or is not there.
+_CONFIG: Final = Config(connect_timeout=10, read_timeout=120, retries={"total_max_attempts": 1})
 
 
 class AwsOutside:

@@ -27,7 +27,7 @@ START = datetime(2026, 3, 10, 12, tzinfo=UTC)
 GROUP = "workers-1"
 LAUNCHING = "autoscaling:EC2_INSTANCE_LAUNCHING"
 TERMINATING = "autoscaling:EC2_INSTANCE_TERMINATING"
-PATIENCE_S = 20
+PATIENCE_S = 60  # for what takes a second or two on a machine that does nothing else
 
 
 @dataclass(kw_only=True)

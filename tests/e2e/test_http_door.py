@@ -591,7 +591,7 @@ def test_what_is_slow_outside_holds_nothing_up() -> None:
     answered, in_time = threading.Event(), []
 
     def answer(*_: object) -> tuple[int, str]:
-        in_time.append(answered.wait(4))  # the simulator itself gives up after 5 s
+        in_time.append(answered.wait(PATIENCE_S))  # the simulator itself gives up later
         return 200, "{}"
 
     with an_endpoint(answer) as slow:

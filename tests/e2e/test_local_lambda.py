@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import subprocess
-from datetime import timedelta
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Protocol
 
 import pytest
 
@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    Make = Callable[[str], Function]
+    class Make(Protocol):
+        def __call__(self, text: str, clock: Callable[[], datetime] = now) -> Function: ...
+
 
 BRIEF = timedelta(milliseconds=200)
 
@@ -33,12 +35,12 @@ def make(python: Python, tmp_path: Path) -> Iterator[Make]:
     made = []
     with (tmp_path / "log").open("wb") as log:
 
-        def function(text: str) -> Function:
+        def function(text: str, clock: Callable[[], datetime] = now) -> Function:
             asset = tmp_path / "asset"
             asset.mkdir()
             (asset / "sweep.py").write_text(text)
             code = Code(asset=asset, runtime=python.runtime(), python=python)
-            made.append(Function("sweep", code, {"USHER_TABLE": "records"}, log, now, new_id))
+            made.append(Function("sweep", code, {"USHER_TABLE": "records"}, log, clock, new_id))
             return made[-1]
 
         yield function
@@ -73,6 +75,16 @@ def test_a_handler_is_told_what_lambda_tells(make: Make) -> None:
         "    return [context.function_name, context.memory_limit_in_mb, 0 < left <= 9000]\n"
     )
     assert function.invoke({}, timedelta(seconds=9)) == ["sweep", "512", True]
+
+
+def test_no_handler_is_told_of_more_time_than_it_has(make: Make) -> None:
+    """The runtime client counts from its own whole millisecond: a deadline rounded up is one too many."""
+    moment = datetime(2126, 1, 1, microsecond=999_600, tzinfo=UTC)
+    function = make(
+        "def handler(event, context):\n    return context._epoch_deadline_time_in_ms\n", lambda: moment
+    )
+    deadline_s = function.invoke({}, timedelta(seconds=9)) / 1000
+    assert deadline_s <= (moment + timedelta(seconds=9)).timestamp()
 
 
 def test_a_function_sees_lambda_s_environment_and_its_settings_and_nothing_of_ours(

@@ -65,18 +65,22 @@ class UsherFunction(Construct):
             recursive_loop=lambda_.RecursiveLoop.ALLOW if feeds_itself else lambda_.RecursiveLoop.TERMINATE,
         )
 
-    def send_failures(self, to: sqs.IQueue, *, retries: int, oldest: cdk.Duration) -> None:
-        """Where an asynchronous invocation goes that fails for good, with what the function said."""
-        lambda_.CfnEventInvokeConfig(
+    def try_again(self, *, retries: int, oldest: cdk.Duration) -> lambda_.CfnEventInvokeConfig:
+        """How often, and how long, an asynchronous invocation that fails is tried again."""
+        return lambda_.CfnEventInvokeConfig(
             self,
             "Failures",
             function_name=self.function.function_name,
             qualifier="$LATEST",
             maximum_retry_attempts=retries,
             maximum_event_age_in_seconds=int(oldest.to_seconds()),
-            destination_config=lambda_.CfnEventInvokeConfig.DestinationConfigProperty(
-                on_failure=lambda_.CfnEventInvokeConfig.OnFailureProperty(destination=to.queue_arn)
-            ),
+        )
+
+    def send_failures(self, to: sqs.IQueue, *, retries: int, oldest: cdk.Duration) -> None:
+        """Where an asynchronous invocation goes that fails for good, with what the function said."""
+        tried = self.try_again(retries=retries, oldest=oldest)
+        tried.destination_config = lambda_.CfnEventInvokeConfig.DestinationConfigProperty(
+            on_failure=lambda_.CfnEventInvokeConfig.OnFailureProperty(destination=to.queue_arn)
         )
         self.may(("sqs:SendMessage",), (to.queue_arn,))
 

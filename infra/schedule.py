@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 class SweepSchedule(Construct):
     """Invokes the sweep. A run that fails is not tried again: the next one comes in a minute.
 
-    EventBridge Scheduler invokes asynchronously, so Lambda's own two retries are switched off too.
+    EventBridge Scheduler invokes asynchronously, so Lambda's own two retries are switched off too. Its
+    dead letters are the runs that it could not hand over; of one that fails the alarm SweepErrors tells.
     """
 
     def __init__(
@@ -31,7 +32,7 @@ class SweepSchedule(Construct):
     ) -> None:
         super().__init__(scope, construct_id)
         self.dead_letters = dead_letter_queue(self, "DeadLetters", key)
-        sweep.send_failures(self.dead_letters, retries=0, oldest=cdk.Duration.minutes(1))
+        sweep.try_again(retries=0, oldest=cdk.Duration.minutes(1))
         role = self._role(sweep, key)
         scheduler.Schedule(
             self,

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _MINUTE: Final = cdk.Duration.minutes(1)
 _FIVE_MINUTES: Final = cdk.Duration.minutes(5)
+_TWICE_IN: Final = 10  # minutes: a wake-up that fails comes again after six (its queue's visibility timeout)
 _QUARTER: Final = cdk.Duration.minutes(15)  # the hooks come after the controller
 _OVER: Final = cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD
 _QUIET: Final = cloudwatch.TreatMissingData.NOT_BREACHING
@@ -68,7 +69,7 @@ class Watch(Construct):
             )
         )
 
-    def _alarm(
+    def _alarm(  # noqa: PLR0913 - what differs between the alarms
         self,
         name: str,
         metric: cloudwatch.IMetric,
@@ -76,6 +77,7 @@ class Watch(Construct):
         *,
         threshold: float = 0,
         periods: int = 1,
+        of_these: int | None = None,
         comparison: cloudwatch.ComparisonOperator = _OVER,
         missing: cloudwatch.TreatMissingData = _QUIET,
     ) -> None:
@@ -86,19 +88,21 @@ class Watch(Construct):
             alarm_description=f"{says} See docs/operations.md.",
             threshold=threshold,
             evaluation_periods=periods,
+            datapoints_to_alarm=of_these,
             comparison_operator=comparison,
             treat_missing_data=missing,
         )
         alarm.add_alarm_action(actions.SnsAction(self.topic))
 
     def _watch_letters(self) -> None:
-        for name, queue in (
-            ("Inbox", self._controller.inbox.dead_letters),
-            ("WakeUp", self._controller.wake_ups.dead_letters),
-            ("Schedule", self._controller.schedule.dead_letters),
+        failed = "A message was not understood, or crashed a function."
+        for name, queue, says in (
+            ("Inbox", self._controller.inbox.dead_letters, failed),
+            ("WakeUp", self._controller.wake_ups.dead_letters, failed),
+            ("Schedule", self._controller.schedule.dead_letters, "The schedule cannot invoke the sweep."),
         ):
             metric = queue.metric_approximate_number_of_messages_visible(period=_MINUTE, statistic="Maximum")
-            self._alarm(f"{name}DeadLetters", metric, "A message was not understood, or crashed a function.")
+            self._alarm(f"{name}DeadLetters", metric, says)
 
     def _watch_functions(self) -> None:
         for name, each in (
@@ -108,14 +112,20 @@ class Watch(Construct):
         ):
             errors = each.function.metric_errors(period=_MINUTE)
             self._alarm(f"{name}Errors", errors, f"The function {name.lower()} fails.")
+        # A message that fails comes again, and Lambda counts no error: one that fails twice is no hiccup.
+        for name, says in (
+            ("FailedMessages", "Messages cannot be taken in, and come again and again."),
+            ("FailedLooks", "Looks at actions fail."),
+        ):
+            self._alarm(name, _count(name), says, periods=_TWICE_IN, of_these=2)
 
     def _watch_promises(self) -> None:
         self._alarm("Defaulted", _count("Defaulted"), "An action fell to the default result of its hook.")
         self._alarm("Refused", _count("Refused"), "Auto Scaling refuses Usher's calls: permissions?")
         overdue = _count("OverdueLooks", statistic="Minimum")
-        self._alarm("OverdueLooks", overdue, "Looks are overdue run after run.", periods=3)
+        self._alarm("OverdueLooks", overdue, "Looks are over a minute late, run after run.", periods=3)
         silent = _count("SilentGroups", statistic="Minimum", period=_QUARTER)
-        self._alarm("SilentGroups", silent, "A hook's test message never came: is it wired?")
+        self._alarm("SilentGroups", silent, "No message comes of a group: is its hook wired?")
         drift = _count("HookDrift")
         self._alarm("HookDrift", drift, "A hook was changed or removed by someone else.")
         self._alarm("HeldByLimit", _count("HeldByLimit"), "A hook has sent as many results as it may.")

@@ -35,6 +35,7 @@ class MemoryStore:
         self._spent: dict[str, str] = {}  # event id: action id
         self._move_ends: dict[str, dict[str, MoveEnd]] = {}
         self._tests: dict[str, dict[str, TestNotice]] = {}
+        self._heard_of: dict[str, datetime] = {}
         self._instance_ends: dict[str, datetime] = {}
         self._tried: dict[str, frozenset[Tried]] = {}
         self._paused: dict[str, str] = {}
@@ -165,6 +166,14 @@ class MemoryStore:
     def keep_test(self, test: TestNotice) -> None:
         """See usher.ports.Hearsay."""
         self._tests.setdefault(test.group, {}).setdefault(test.request_id, test)
+
+    def keep_heard(self, group: str, now: datetime) -> None:
+        """See usher.ports.Hearsay."""
+        self._heard_of[group] = now
+
+    def reaches_us(self, group: str) -> bool:
+        """See usher.ports.Store."""
+        return group in self._tests or group in self._heard_of
 
     def evidence(self, action: Action) -> Evidence:
         """See usher.ports.Hearsay."""

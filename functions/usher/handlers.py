@@ -61,6 +61,7 @@ NEAR: Final = timedelta(seconds=240)  # holds two sweeps, so that one that is cu
 _LEAST_OWN_MARGIN: Final = (
     OWN / 12
 )  # a beat with a smaller margin is of a timeout so short that it has its own
+LATE: Final = timedelta(seconds=60)  # a look that is due has its wake-up on the way; one so old has not
 _LEAST_TIME_MS: Final = 15_000  # for a look: three calls and two stores, each at its time-out
 
 
@@ -74,7 +75,7 @@ def intake_handler(intake: Intake) -> Handler:
     def take(record: SQSRecord) -> None:
         intake.take(_body(record), "sqs")
 
-    batch = _batch_handler(take, intake.telemetry)
+    batch = _batch_handler(take, intake.telemetry, "FailedMessages")
 
     def handler(event: object, context: Context | None = None) -> Event:
         if _is_from_sqs(event):
@@ -99,7 +100,7 @@ def wake_handler(looks: Looks, dead_letters: DeadLetters) -> Handler:
             return
         looks.look(action_id, version)
 
-    return _batch_handler(wake, looks.telemetry)
+    return _batch_handler(wake, looks.telemetry, "FailedLooks")
 
 
 def sweep_handler(looks: Looks, *passes: Pass, work: Work = map) -> Handler:
@@ -119,7 +120,7 @@ def sweep_handler(looks: Looks, *passes: Pass, work: Work = map) -> Handler:
         due = sorted(looks.store.due(now + NEAR), key=lambda row: (row.expires_at, row.action_id))
         overdue = [row for row in due if row.look_at <= now]
         expired = [row for row in overdue if row.expires_at <= now]
-        looks.telemetry.count("OverdueLooks", len(overdue))
+        looks.telemetry.count("OverdueLooks", sum(row.look_at < now - LATE for row in overdue))
         alive = [row for row in overdue if row.expires_at > now]
         rescued, failures = _look_at_all(alive, looks, work, context)
         _wake_near([row for row in due if row.look_at > now], looks, work, context)
@@ -161,6 +162,7 @@ def _look_at_all(
             looks.look(row.action_id)
         except Exception as error:  # noqa: BLE001 - the edge: told, and raised when all had their turn
             looks.telemetry.trouble(f"the look at action {row.action_id} failed", error)
+            looks.telemetry.count("FailedLooks")
             return False
         return True
 
@@ -217,8 +219,11 @@ def _is_from_sqs(event: object) -> TypeGuard[Event]:
     )
 
 
-def _batch_handler(handle: Callable[[SQSRecord], None], telemetry: Telemetry) -> Handler:
-    """A handler of SQS batches that reports each failed record, and only it, for redelivery."""
+def _batch_handler(handle: Callable[[SQSRecord], None], telemetry: Telemetry, failed: str) -> Handler:
+    """A handler of SQS batches that reports each failed record, and only it, for redelivery.
+
+    Lambda takes that for a success, and counts no error: so each is counted here, in the metric `failed`.
+    """
     processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
 
     def handle_one(record: SQSRecord) -> None:
@@ -226,6 +231,7 @@ def _batch_handler(handle: Callable[[SQSRecord], None], telemetry: Telemetry) ->
             handle(record)
         except Exception as error:
             telemetry.trouble(f"message {record.message_id} will be delivered again", error)
+            telemetry.count(failed)
             raise
 
     def handler(event: Event, context: Context | None = None) -> Event:

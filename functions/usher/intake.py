@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Final, assert_never
@@ -13,6 +13,7 @@ from usher.core.model import Action, HookTerms, MoveEnd, Outcome, Result, Signal
 from usher.core.notices import CommandEnd, InstanceEnd, LifecycleNotice, NotUnderstood, TestNotice, Unrelated
 from usher.core.policy import Move
 from usher.ports import Moved, Raw, Unavailable
+from usher.silence import TESTED
 from usher.waking import stored_with_wake_ups
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from usher.ports import DeadLetters, Store, Telemetry, WakeUps
 
 TRIES: Final = 8
+_A_DAY: Final = timedelta(days=1)
 _OF_ONE_MOVE: Final = timedelta(seconds=10)  # the hooks of one transition begin together
 
 
@@ -37,6 +39,7 @@ class Intake:
     telemetry: Telemetry
     clock: Callable[[], datetime]
     new_id: Callable[[], str]
+    _heard_of: dict[str, datetime] = field(default_factory=dict)  # groups, by this container
 
     def take(self, body: str, channel: str) -> None:
         """Take in one message. When this returns, what it says is durable (promise 4).
@@ -86,6 +89,19 @@ class Intake:
             known = self._open(_action(notice, hook, policy, self.new_id(), now), raw, now)
         if known is not None:
             self._note_copy(known, notice, raw, now)
+        self._hear_of(notice, now)
+
+    def _hear_of(self, notice: LifecycleNotice, now: datetime) -> None:
+        """By its own target it came, so its group is not silent. This may fail: the next one says it too."""
+        heard_at = self._heard_of.get(notice.group)
+        if notice.channel not in TESTED or (heard_at is not None and now - heard_at < _A_DAY):
+            return
+        try:
+            self.store.keep_heard(notice.group, now)
+        except Unavailable as error:
+            self.telemetry.trouble(f"it is not kept that group {notice.group} was heard of", error)
+        else:
+            self._heard_of[notice.group] = now
 
     def _move(self, notice: LifecycleNotice, hook: Hook, now: datetime) -> Move:
         """What the rules of `hook` may ask of the notice; what none asks is not looked up."""

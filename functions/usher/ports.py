@@ -135,6 +135,10 @@ class Hearsay(Protocol):
         """Keep a test message as evidence that its group reaches us."""
         ...
 
+    def keep_heard(self, group: str, now: datetime) -> None:
+        """Keep that a lifecycle message of `group` came, as evidence in one place; at most once a day."""
+        ...
+
     def evidence(self, action: Action) -> Evidence:
         """The signals and outcome events of the action's instance and token.
 
@@ -151,7 +155,7 @@ class Pauses(Protocol):
     """What operators paused, by hook; ALL_HOOKS is all of them."""
 
     def pause(self, hook: str, by: str) -> None:
-        """Call nothing for a hook; `by` says who wants that, and why."""
+        """Call nothing for a hook, until `resume`; `by` says who wants that, and why."""
         ...
 
     def resume(self, hook: str) -> None:
@@ -176,6 +180,10 @@ class Store(Records, Finding, Hearsay, Pauses, Protocol):
 
     def tests(self, group: str) -> Sequence[TestNotice]:
         """The test messages kept of `group`, oldest first."""
+        ...
+
+    def reaches_us(self, group: str) -> bool:
+        """Whether any evidence is kept that messages of `group` come: the last is 400 days old at most."""
         ...
 
 

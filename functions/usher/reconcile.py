@@ -215,7 +215,7 @@ class Reconcile:
     def _adopt(self, scene: _Scene, turn: Turn) -> None:
         """One group after the other, so that no pass ends with questions only."""
         before = self.store.tried()
-        for name in before.keys() - scene.groups.keys():
+        for name in sorted(before.keys() - scene.groups.keys()):
             self.store.keep_tried(name, ())
         for group in self._in_turn(scene.groups.values()):
             self._adopt_in(group, frozenset(before.get(group.name, ())), scene, turn)

@@ -1,4 +1,4 @@
-"""Notices groups of which no message ever came: a hook whose wiring is broken tells nobody."""
+"""Notices groups of which no message comes: a hook whose wiring is broken tells nobody."""
 
 from __future__ import annotations
 
@@ -13,15 +13,16 @@ if TYPE_CHECKING:
     from usher.core.policy import Hook
     from usher.ports import Store, Telemetry
 
-_TESTED: Final = (Way.SQS, Way.SNS)  # whether a direct Lambda target is tested is not known (aws-facts 3.5)
+TESTED: Final = (Way.SQS, Way.SNS)  # whether a direct Lambda target is tested is not known (aws-facts 3.5)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Silence:
-    """Counts, as SilentGroups, the groups named in the configuration that sent no test message.
+    """Counts, as SilentGroups, the groups named in the configuration of which no message is known.
 
-    PutLifecycleHook sends one to each SQS or SNS target, so a group without one has no hook that
-    reaches us. What tags and globs select is put by the enrolment, which tells of its own failures.
+    PutLifecycleHook sends a test message to each SQS or SNS target, and each lifecycle message that
+    comes by one renews what it showed; so a group without either has no hook that reaches us. What
+    tags and globs select is put by the enrolment, which tells of its own failures.
     """
 
     hooks: Sequence[Hook]
@@ -35,7 +36,7 @@ class Silence:
 
     def run(self, has_time: Callable[[], bool]) -> None:
         """One query for each named group."""
-        groups = {hook.group.glob for hook in self.hooks if hook.notify in _TESTED}
+        groups = {hook.group.glob for hook in self.hooks if hook.notify in TESTED}
         named = sorted(group for group in groups if group is not None and "*" not in group)
-        silent = [group for group in named if has_time() and not self.store.tests(group)]
+        silent = [group for group in named if has_time() and not self.store.reaches_us(group)]
         self.telemetry.count("SilentGroups", len(silent))

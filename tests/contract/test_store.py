@@ -599,6 +599,13 @@ def test_test_messages_are_kept_once_for_their_group_oldest_first(store: Store) 
     assert list(store.tests("workers-1")) == [first, second]
 
 
+def test_a_group_reaches_us_by_a_test_message_or_a_lifecycle_message(store: Store) -> None:
+    store.keep_test(a_test("request-1", at(0), group="tested"))
+    store.keep_heard("heard", at(0))
+
+    assert [store.reaches_us(group) for group in ("tested", "heard", "silent")] == [True, True, False]
+
+
 # Both stores are one
 
 
@@ -818,23 +825,33 @@ def test_every_item_has_a_time_to_live_from_its_first_write(
     records.keep_move_end(a_move_end())
     records.keep_test(a_test("request-1", at(0)))
     records.keep_instance_end(INSTANCE, at(0))
-    records.pause("usher-drain", "me")
+    records.keep_heard("workers-1", at(0))
     records.resume("*")
     records.save(closed(after(action)), spent=[a_signal(at=at(0)), never_kept], raw=a_raw("copy"))
 
     kinds = Counter(item["sk"]["S"].split("#")[0] for item in items(client, table))
-    assert kinds == {"STATE": 1, "LINE": 1, "RAW": 2, "ACTION": 2, "HEARD": 5, "TEST": 1, "HOOK": 2}
+    assert kinds == {"STATE": 1, "LINE": 1, "RAW": 2, "ACTION": 2, "HEARD": 6, "TEST": 1, "HOOK": 1}
     expiries = [int(item[dynamodb.TTL_ATTRIBUTE]["N"]) for item in items(client, table)]
     assert min(expiries) > at(3600).timestamp()
 
 
-def test_a_pause_is_kept_longer_than_anyone_would_leave_it_on(
-    client: DynamoDBClient, table: str, records: Records
-) -> None:
+def test_a_pause_never_lapses_by_itself(client: DynamoDBClient, table: str, records: Records) -> None:
     records.pause("usher-drain", "me")
 
     (item,) = items(client, table)
-    assert int(item[dynamodb.TTL_ATTRIBUTE]["N"]) > (at(0) + timedelta(days=365)).timestamp()
+    assert dynamodb.TTL_ATTRIBUTE not in item
+
+
+def test_that_a_group_was_heard_of_is_written_once_a_day_and_kept_for_400(
+    client: DynamoDBClient, table: str, records: Records
+) -> None:
+    written = []
+    for second in (0, 3600, 86_399, 86_400, 90_000):
+        records.keep_heard("workers-1", at(second))
+        (item,) = items(client, table)
+        written.append(int(item[dynamodb.TTL_ATTRIBUTE]["N"]) - int(at(0).timestamp()))
+    days = 400 * 86_400
+    assert written == [days, days, days, days + 86_400, days + 86_400]
 
 
 def test_the_evidence_of_an_action_takes_one_read_a_partition(

@@ -128,6 +128,7 @@ def test_only_the_message_that_could_not_be_stored_is_delivered_again() -> None:
     batch = sqs(message("i-1", "1" * 36), message("i-bad", "2" * 36), message("i-3", "3" * 36))
     assert failures(intake_handler(stage.intake)(batch, None)) == ["m1"]
     assert [action.instance_id for action in stage.store.actions()] == ["i-1", "i-3"]
+    assert stage.recorder.counts["FailedMessages"] == 1
 
 
 def test_a_batch_that_fails_whole_is_delivered_again_whole() -> None:
@@ -209,6 +210,16 @@ def test_a_sweep_looks_at_what_is_overdue_and_wakes_what_is_near() -> None:
     assert ("near", 1, timedelta(seconds=240)) in stage.woken
 
 
+@pytest.mark.parametrize(
+    ("due_s", "late"),
+    [pytest.param(-0.1, 0, id="due"), pytest.param(-60, 0, id="a minute"), pytest.param(-60.1, 1, id="late")],
+)
+def test_a_look_that_is_due_is_not_late_for_a_minute(due_s: float, late: int) -> None:
+    stage = sweep_over(an_action(look_at=at(due_s)))
+    sweep_handler(stage.looks)({}, None)
+    assert stage.recorder.counts["OverdueLooks"] == late
+
+
 def test_a_sweep_wakes_nothing_that_got_its_wake_ups_when_it_was_stored() -> None:
     """A beat with a margin under 75 s is of a timeout under 15 minutes, which SQS can delay for."""
     short = hook_terms(heartbeat_timeout=timedelta(minutes=5))
@@ -226,6 +237,7 @@ def test_a_look_that_fails_keeps_no_other_from_its_turn_and_is_reported() -> Non
     )
     with pytest.raises(SweepFailed, match="1 of 3 looks failed"):
         sweep_handler(stage.looks)({}, None)
+    assert stage.recorder.counts["FailedLooks"] == 1
     assert [action.id for action in stage.store.actions() if action.is_open] == ["action-bug"]
 
 

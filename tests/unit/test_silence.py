@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-def silent(*tested: str, has_time: Callable[[], bool] = lambda: True) -> int:
+def silent(*tested: str, heard: tuple[str, ...] = (), has_time: Callable[[], bool] = lambda: True) -> int:
     """How many of a, b (SQS), c (EventBridge) and d-* are silent, when these groups were tested."""
     terms = {"transition": "terminating", "policy": "p"}
     hooks = [
@@ -28,6 +28,8 @@ def silent(*tested: str, has_time: Callable[[], bool] = lambda: True) -> int:
     store, recorder = MemoryStore(lambda: at(0)), Recorder()
     for group in tested:
         store.keep_test(notices.TestNotice(group=group, request_id="request", at=at(0)))
+    for group in heard:
+        store.keep_heard(group, at(0))
     Silence(hooks=parsed.hooks, store=store, telemetry=recorder).run(has_time)
     return recorder.counts["SilentGroups"]
 
@@ -39,6 +41,10 @@ def test_a_named_group_without_a_test_message_is_silent() -> None:
 
 def test_a_test_message_of_a_group_breaks_its_silence() -> None:
     assert silent("a", "b") == 0
+
+
+def test_a_lifecycle_message_of_a_group_breaks_its_silence() -> None:
+    assert silent("a", heard=("b",)) == 0
 
 
 def test_without_time_nothing_is_called_silent() -> None:

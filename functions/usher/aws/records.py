@@ -11,6 +11,7 @@ INSTANCE#id     ACTION#start#action id        points to an action
                 HEARD#time#END#activity id    an outcome event
                 HEARD#ENDED                   EC2 has ended it; sorts after all times
 GROUP#name      TEST#request id               a test message
+                HEARD                         a lifecycle message came, and when
 PAUSED          HOOK#name, or HOOK#*          an operator paused the hook, or all of them
 TRIED           GROUP#name                    the waits of a group that hold no action of ours
 """
@@ -55,6 +56,8 @@ _LINES_OF_AN_ITEM: Final = 40  # of some 1,000 characters each, which JSON may s
 _HEARD_KEPT: Final = hearing.SIGNAL_KEPT + timedelta(days=1)
 _END_KEPT: Final = timedelta(days=4)  # twice the longest wait
 _LONG_KEPT: Final = timedelta(days=400)
+_A_DAY: Final = timedelta(days=1)
+_HEARD_OF: Final = "HEARD"  # of a group; sorts before its test messages
 _TRACE_KEPT: Final = timedelta(days=2)
 _TRIED_KEPT: Final = timedelta(days=3)  # no wait is longer than two
 _MOST_TRIED: Final = 5000  # of a group; compressed, an item holds them
@@ -215,6 +218,16 @@ class Records:
         doc = table.as_json(record_format.test_to_data(test))
         self._table.keep(key, {"doc": doc}, self._clock() + _LONG_KEPT)
 
+    def keep_heard(self, group: str, now: datetime) -> None:
+        """See usher.ports.Hearsay."""
+        self._table.store(
+            table.key(f"GROUP#{group}", _HEARD_OF),
+            {"heard_at": table.text(time_text(now))},
+            now + _LONG_KEPT,
+            "attribute_not_exists(pk) OR heard_at <= :yesterday",
+            {":yesterday": table.text(time_text(now - _A_DAY))},
+        )
+
     def evidence(self, action: Action) -> Evidence:
         """See usher.ports.Hearsay."""
         oldest = time_text(hearing.counts_from(action, self._clock()))
@@ -246,7 +259,7 @@ class Records:
         """See usher.ports.Pauses."""
         key = table.key(_PAUSED, f"HOOK#{hook}")
         contents = {"hook": table.text(hook), "by": table.text(by)}
-        self._table.store(key, contents, self._clock() + _LONG_KEPT)
+        self._table.store(key, contents, keep_until=None)
 
     def resume(self, hook: str) -> None:
         """See usher.ports.Pauses. Nothing is deleted: what says nothing any more is left to TTL."""
@@ -269,6 +282,11 @@ class Records:
         items = self._table.items(f"GROUP#{group}", "TEST#")
         tests = [record_format.test_from_data(table.from_json(item)) for item in items]
         return sorted(tests, key=lambda test: (test.at, test.request_id))
+
+    def reaches_us(self, group: str) -> bool:
+        """See usher.ports.Store."""
+        bounds = (_HEARD_OF, f"TEST#{_LAST}")
+        return bool(self._table.between(f"GROUP#{group}", bounds, consistent=False))
 
     def raws(self, action_id: str) -> Sequence[Raw]:
         """See usher.ports.Store."""

@@ -181,15 +181,13 @@ class Table:
         self,
         key: Item,
         attributes: Item,
-        keep_until: datetime,
+        keep_until: datetime | None,
         condition: str = "",
         values: Item | None = None,
     ) -> bool:
-        """Put one item; False where the condition refuses."""
-        put: PutItemInputTypeDef = {
-            "TableName": self._name,
-            "Item": {**key, **attributes, TTL_ATTRIBUTE: _epoch(keep_until)},
-        }
+        """Put one item; False where the condition refuses. Without `keep_until` it stays for good."""
+        kept: Item = {} if keep_until is None else {TTL_ATTRIBUTE: _epoch(keep_until)}
+        put: PutItemInputTypeDef = {"TableName": self._name, "Item": {**key, **attributes, **kept}}
         if condition:
             put["ConditionExpression"] = condition
         if values:

@@ -77,7 +77,6 @@ UNTOLD: Final = {
     "Intake: sqs:ReceiveMessage on InboxQueue": _TAKE,
     "Wake: sqs:ReceiveMessage on WakeUpsQueue": _TAKE,
     "Intake: sqs:SendMessage on InboxQueue": _FAILED,
-    "Sweep: sqs:SendMessage on ScheduleDeadLetters": _FAILED,
     "Sweep: iam:PassRole on HookRole": _PASS,
     "Schedule: lambda:InvokeFunction on SweepFunction": _SCHEDULE,
     "Schedule: sqs:SendMessage on ScheduleDeadLetters": _SCHEDULE,

@@ -1,0 +1,272 @@
+"""Each alarm rings on what it names, and none on a busy, healthy day."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections import deque
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from simulator.clock import VirtualClock
+from simulator.deployment import Deployment
+from simulator.dice import Dice
+from simulator.effects import Effects, ShakyDoor
+from simulator.faults import Down, Faults, Part, Swarm
+from simulator.fleet import Fleet
+from simulator.invocations import Invocations
+from simulator.latencies import PROMPT
+from simulator.outside import SimulatedOutside
+from simulator.query_protocol import Request
+from simulator.recorder import Recorder
+from simulator.service import AutoScalingService
+from simulator.short_wire import ShortWire
+from simulator.trial import START
+from tests.alarms import Metrics, alarms, ringing
+from usher.core import configuration
+from usher.core.conditions.probe import Reply, ReplyKind
+from usher.silence import Silence
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from datetime import datetime
+
+    from usher.core.model import Action
+    from usher.ports import Evidence
+
+MINUTE = timedelta(minutes=1)
+HOUR = timedelta(hours=1)
+QUARTER = timedelta(minutes=15)
+GROUPS = 3
+INBOX = "arn:aws:sqs:us-east-1:111122223333:usher-inbox"
+TRANSITIONS = {
+    "launching": "autoscaling:EC2_INSTANCE_LAUNCHING",
+    "terminating": "autoscaling:EC2_INSTANCE_TERMINATING",
+}
+HOOKS: dict[str, Any] = {
+    "version": 1,
+    "policies": {
+        "quick": {"until": [{"elapsed": "90s"}]},
+        "slow": {"until": [{"elapsed": "25m"}]},
+        "work": {"until": [{"signal": "done"}], "give_up_after": "20m"},
+    },
+    "hooks": [
+        {
+            "group": f"web-{group}",
+            "name": name,
+            "transition": to,
+            "heartbeat_timeout": every,
+            "policy": policy,
+        }
+        for group in range(GROUPS)
+        for name, to, every, policy in (
+            ("settle", "launching", "30s", "quick"),
+            ("drain", "terminating", "5m", "slow"),
+            ("finish", "terminating", "1m", "work"),
+        )
+    ],
+}
+
+
+class Anyone:
+    """Is told everything, and watches nothing."""
+
+    def __getattr__(self, _: str) -> Callable[..., None]:
+        return lambda *_, **__: None
+
+
+class NoCalls:
+    def make(self, *_: object) -> Reply:
+        return Reply(kind=ReplyKind.UNKNOWN, text="not simulated")
+
+
+class Measured(Recorder):
+    """Telemetry that keeps when it counted."""
+
+    def __init__(self, metrics: Metrics, clock: VirtualClock) -> None:
+        super().__init__()
+        self._metrics = metrics
+        self._clock = clock
+
+    def count(self, metric: str, value: float = 1, dimensions: Mapping[str, str] | None = None) -> None:
+        super().count(metric, value, dimensions)
+        if not dimensions:
+            self._metrics.put(metric, value, self._clock())
+
+
+class MeasuredDeployment(Deployment):
+    """Counts invocations and errors, as Lambda does."""
+
+    metrics: Metrics
+
+    def _invoke(self, settings: Any, work: Any, ended: Any, *rest: Any, **named: Any) -> Any:
+        of = f"{settings.function.capitalize()}Function"
+        self.metrics.put("Invocations", 1, self.clock(), "AWS/Lambda", of)
+
+        def told(returned: Any, error: BaseException | None) -> None:
+            self.metrics.put("Errors", error is not None, self.clock(), "AWS/Lambda", of)
+            ended(returned, error)
+
+        return super()._invoke(settings, work, told, *rest, **named)
+
+
+class Day:
+    """A fleet that is replaced all day long, and Usher, with what is down."""
+
+    def __init__(self, *downs: Down) -> None:
+        self.metrics = Metrics()
+        self.clock = VirtualClock(START)
+        faults = Faults(Swarm(downs=downs), Dice.of(1, "faults"))
+        effects = Effects(self.clock, Invocations(self.clock, Anyone()), faults, Dice.of(1, "steps"))  # type: ignore[arg-type] # it is called by nobody here
+        ids = Dice.of(1, "ids")
+        outside = SimulatedOutside(
+            clock=self.clock, random=Dice.of(1, "outside"), bus=lambda event: self._send(json.dumps(event))
+        )
+        outside.targets[INBOX] = self._send
+        self.fleet = Fleet(
+            clock=self.clock,
+            outside=outside,
+            latencies=PROMPT,
+            new_id=lambda: str(uuid.UUID(int=ids.getrandbits(128), version=4)),
+            new_instance_id=lambda: f"i-0{ids.getrandbits(64):016x}",
+        )
+        self.service = AutoScalingService(self.fleet)
+        wire = ShortWire()
+        wire.answer = ShakyDoor(effects, self.service, Anyone(), lambda _: None)
+        hooks = configuration.parse(HOOKS)
+        telemetry = Measured(self.metrics, self.clock)
+        MeasuredDeployment.metrics = self.metrics
+        self.usher = MeasuredDeployment(hooks, effects, wire.client, telemetry, Anyone(), calls=NoCalls())
+        self.silence = Silence(hooks=hooks.hooks, store=self.usher.memory, telemetry=telemetry)
+        self._turns = deque(f"web-{group}" for group in range(GROUPS))
+
+    def _send(self, body: str) -> None:
+        self.usher.inbox.send(body)
+
+    def ask(self, operation: str, **parameters: object) -> None:
+        self.service(Request(operation=operation, parameters=parameters, request_id="by-the-test"))
+
+    def run(self, lasts: timedelta) -> set[str]:
+        """The alarms that rang meanwhile."""
+        for group in range(GROUPS):
+            sizes = {"MinSize": 0, "MaxSize": 40, "DesiredCapacity": 6}
+            self.ask("CreateAutoScalingGroup", AutoScalingGroupName=f"web-{group}", **sizes)
+        for hook in HOOKS["hooks"]:
+            self._put(hook)
+        end = START + lasts
+        self._each_minute(end)
+        self.clock.run_until(end)
+        return ringing(self.metrics, START, end)
+
+    def _put(self, hook: Any) -> None:
+        self.ask(
+            "PutLifecycleHook",
+            AutoScalingGroupName=hook["group"],
+            LifecycleHookName=hook["name"],
+            LifecycleTransition=TRANSITIONS[hook["transition"]],
+            HeartbeatTimeout={"30s": 30, "1m": 60, "5m": 300}[hook["heartbeat_timeout"]],
+            DefaultResult="ABANDON",
+            NotificationTargetARN=INBOX,
+        )
+
+    def _each_minute(self, end: datetime) -> None:
+        now = self.clock()
+        if now >= end:
+            return
+        self.clock.at(now + MINUTE, lambda: self._each_minute(end))
+        usher = self.usher
+        for of, letters in (
+            ("InboxDeadLetters", usher.inbox_dead_letters),
+            ("WakeUpsDeadLetters", usher.wake_dead_letters),
+        ):
+            self.metrics.put("ApproximateNumberOfMessagesVisible", len(letters), now, "AWS/SQS", of)
+        age = max(((now - one.sent_at).total_seconds() for one in usher.inbox.messages), default=0)
+        self.metrics.put("ApproximateAgeOfOldestMessage", age, now, "AWS/SQS", "InboxQueue")
+        if now.minute % 2 == 0:
+            self.silence.run(lambda: True)
+        if now.minute % 10 == 0:
+            self.ask("StartInstanceRefresh", AutoScalingGroupName=self._turns[0])
+            self._turns.rotate()
+
+
+def down(part: Part, lasts: timedelta) -> Down:
+    return Down(part=part, since=START + QUARTER, until=START + QUARTER + lasts)
+
+
+def test_no_alarm_rings_on_a_busy_healthy_day() -> None:
+    day = Day()
+    rang = day.run(2 * HOUR)
+    assert len(day.usher.memory.actions()) > 150
+    assert rang == set()
+
+
+def test_a_minute_without_the_table_is_no_alarm_on_failed_messages_or_looks() -> None:
+    rang = Day(down(Part.STORE, MINUTE / 6)).run(2 * QUARTER)
+    assert not rang & {"FailedMessages", "FailedLooks", "OverdueLooks"}
+
+
+@pytest.mark.parametrize(
+    ("part", "lasts", "expected"),
+    [
+        pytest.param(
+            Part.STORE, 6 * MINUTE, {"FailedMessages", "FailedLooks", "SweepErrors"}, id="the table"
+        ),
+        pytest.param(Part.INTAKE, 7 * MINUTE, {"OldMessage"}, id="intake"),
+        pytest.param(Part.SWEEP, 12 * MINUTE, {"NoSweep"}, id="the sweep"),
+        pytest.param(Part.AUTO_SCALING, 2 * MINUTE, {"Defaulted"}, id="Auto Scaling"),
+    ],
+)
+def test_what_is_down_rings_its_alarms(part: Part, lasts: timedelta, expected: set[str]) -> None:
+    assert expected <= Day(down(part, lasts)).run(2 * QUARTER)
+
+
+def test_a_right_that_is_missing_rings_the_alarms_on_looks() -> None:
+    """Lambda counts no error where a batch fails in part, and the sweep finds the looks late."""
+    day = Day()
+
+    def denied(action: Action) -> Evidence:
+        raise PermissionError(f"not authorized to read what was heard of {action.instance_id}")
+
+    day.clock.at(START + QUARTER, lambda: setattr(day.usher.memory, "evidence", denied))
+    rang = day.run(2 * QUARTER)
+    assert {"FailedLooks", "OverdueLooks", "SweepErrors"} <= rang
+    assert not rang & {"WakeErrors", "IntakeErrors", "FailedMessages"}
+
+
+def test_a_message_that_is_not_understood_rings_the_alarm_on_its_letter() -> None:
+    day = Day()
+    day.clock.at(START + QUARTER, lambda: day.usher.inbox.send("no JSON"))
+    assert day.run(2 * QUARTER) == {"InboxDeadLetters"}
+
+
+def every_minute(value: float) -> list[float]:
+    return [value] * 60
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        pytest.param("WakeUpDeadLetters", [1], id="a wake-up that failed for six hours"),
+        pytest.param("ScheduleDeadLetters", [1], id="a run that the schedule could not hand over"),
+        pytest.param("IntakeErrors", [1], id="intake cannot begin"),
+        pytest.param("WakeErrors", [1], id="wake cannot begin"),
+        pytest.param("Refused", [1], id="a call that is refused"),
+        pytest.param("HookDrift", [1], id="a hook that was changed"),
+        pytest.param("HeldByLimit", [1], id="a result that a limit holds"),
+        pytest.param("OverBudget", [1, 1, 1], id="more than the budget holds"),
+        pytest.param("EnrolmentConflicts", [1], id="a hook of someone else"),
+        pytest.param("SilentGroups", every_minute(1), id="a group without a word"),
+        pytest.param("WakeStorm", every_minute(20_000), id="wake-ups in floods"),
+    ],
+)
+def test_an_alarm_rings_on_its_metric(name: str, values: list[float]) -> None:
+    (alarm,) = [each for each in alarms() if each.name == name]
+    metrics, quiet = Metrics(), Metrics()
+    for minute, value in enumerate(values):
+        at = START + minute * MINUTE
+        metrics.points[alarm.metric].append((at, value))
+        quiet.points[alarm.metric].append((at, 0))
+    assert alarm.rings(metrics, START, START + HOUR)
+    assert not alarm.rings(quiet, START, START + HOUR)

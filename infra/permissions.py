@@ -23,8 +23,9 @@ ON_HOOKS: Final = ("autoscaling:PutLifecycleHook", REMOVE_HOOK)
 DESCRIBE_INSTANCES: Final = (
     "autoscaling:DescribeAutoScalingInstances",
     "autoscaling:DescribeScalingActivities",  # whether an adopted action's move still goes on
+    "autoscaling:DescribeLifecycleHooks",  # the heartbeat timeout that stands
 )
-DESCRIBE_GROUPS: Final = ("autoscaling:DescribeAutoScalingGroups", "autoscaling:DescribeLifecycleHooks")
+DESCRIBE_GROUPS: Final = ("autoscaling:DescribeAutoScalingGroups",)
 DESCRIBE_WAITING: Final = ("autoscaling:DescribeWarmPool", "ec2:DescribeInstances")
 
 

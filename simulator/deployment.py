@@ -18,12 +18,14 @@ from simulator.queue import EventSourceMapping, SimulatedQueue
 from usher import handlers
 from usher.aws.autoscaling import AutoScalingApi
 from usher.aws.waiting import WaitingApi
+from usher.hook_timeouts import HookTimeouts
 from usher.intake import Intake
 from usher.looks import Looks
 from usher.ports import ReconcileStore
 from usher.probing import Prober
 from usher.reconcile import Reconcile
 from usher.same_wait import SameWait
+from usher.turns import Turns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -130,6 +132,13 @@ class Deployment:
             telemetry=telemetry,
             clock=now,
             new_id=self._new_id,
+            hook_timeouts=HookTimeouts(
+                live=self._waiting,
+                store=self._store,
+                turns=Turns(budget=budget, telemetry=telemetry),
+                telemetry=telemetry,
+                clock=now,
+            ),
         )
         self.deploy(configuration)
         self._map(self.inbox, INTAKE)

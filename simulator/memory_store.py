@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
 
 from usher.core import hearing
 from usher.ports import Due, Evidence, Moved
@@ -13,10 +14,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
     from datetime import datetime
 
+    from usher.core.hook_timeouts import Described
     from usher.core.model import Action, Entry, MoveEnd, Signal
     from usher.core.notices import TestNotice
     from usher.core.reconcile import Tried
     from usher.ports import Raw
+
+_DESCRIBING_FOR: Final = timedelta(seconds=15)  # as usher.aws.records
 
 
 class MemoryStore:
@@ -39,6 +43,8 @@ class MemoryStore:
         self._instance_ends: dict[str, datetime] = {}
         self._tried: dict[str, frozenset[Tried]] = {}
         self._paused: dict[str, str] = {}
+        self._described: dict[str, Described] = {}
+        self._claimed: dict[str, datetime] = {}  # by group: when somebody was to describe it
 
     def open(self, action: Action, raw: Raw | None) -> Action:
         """See usher.ports.Records."""
@@ -132,6 +138,24 @@ class MemoryStore:
         self._tried.pop(group, None)
         if tried:
             self._tried[group] = frozenset(tried)
+
+    def described(self, group: str) -> Described | None:
+        """See usher.ports.DescribedHooks."""
+        return self._described.get(group)
+
+    def keep_described(self, group: str, described: Described) -> None:
+        """See usher.ports.DescribedHooks."""
+        known = self._described.get(group)
+        if known is None or known.at < described.at:
+            self._described[group] = described
+
+    def claim_describe(self, group: str, now: datetime) -> bool:
+        """See usher.ports.DescribedHooks."""
+        claimed_at = self._claimed.get(group)
+        if claimed_at is not None and claimed_at > now - _DESCRIBING_FOR:
+            return False
+        self._claimed[group] = now
+        return True
 
     def open_actions(self) -> int:
         """How many actions are open."""

@@ -340,5 +340,6 @@ def _action(notice: LifecycleNotice, hook: Hook, policy: Policy, action_id: str,
         first_seen_at=now,
         look_at=now,
         received_by=(notice.channel,),
+        timeout_assumed=True,
     )
     return action.noted(now, "notified", f"by {notice.channel}; policy {policy.name}")

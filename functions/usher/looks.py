@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from usher.core.decide import Decision
     from usher.core.finding import Memory
     from usher.core.model import Action, Signal
+    from usher.hook_timeouts import HookTimeouts
     from usher.ports import (
         Answer,
         AutoScaling,
@@ -66,6 +67,7 @@ class Looks:
     telemetry: Telemetry
     clock: Callable[[], datetime]
     new_id: Callable[[], str]
+    hook_timeouts: HookTimeouts | None = None  # None: what is configured stands, as in a replay
 
     @property
     def turns(self) -> Turns:
@@ -102,6 +104,7 @@ class Looks:
         if heard.paused is not None and action.policy.mode is not Mode.OBSERVE:
             self._pause(action, heard.paused, now, spent)
             return
+        action = self._with_timeout(action, now)
         action, spent = self._probed(action, now, spent)
         now = self.clock()
         held = action.call_at
@@ -112,6 +115,18 @@ class Looks:
             self._observe(action, decision, now, spent)
         else:
             self._do(action, decision, now, spent, held)
+
+    def _with_timeout(self, action: Action, now: datetime) -> Action:
+        """The action under the heartbeat timeout that stands on its group, as far as that is known."""
+        if not action.timeout_assumed:
+            return action
+        if self.hook_timeouts is None:
+            return replace(action, timeout_assumed=False)
+        try:
+            return self.hook_timeouts.told(action, now)
+        except Unavailable as error:
+            self.telemetry.trouble(f"what stands on {action.hook.group} was not read", error)
+            return action
 
     def _decided(self, action: Action, now: datetime) -> tuple[Action, Decision]:
         """The decision. One to wait comes with a second for the next heartbeat."""
@@ -344,7 +359,7 @@ class Looks:
             return replace(action, look_at=decision.look_again_at if isinstance(decision, Wait) else now)
 
         self._settle(action, "RecordLifecycleActionHeartbeat", answer, settled)
-        if answer.kind is AnswerKind.ACCEPTED:
+        if answer.kind is AnswerKind.ACCEPTED and not action.timeout_assumed:
             self.telemetry.count("SecondsToExpiry", was_left.total_seconds())
 
     def _settle(
@@ -409,7 +424,7 @@ class Looks:
             if now < known_at:
                 return replace(action, look_at=known_at)
             if not self._may_be_invisible_yet(action, now):
-                return _ended(action, now)
+                return _ended(self._with_timeout(action, now), now)
             look_at = now + _SOON
         patience = timedelta(0) if answer.kind is AnswerKind.REFUSED else _UNKNOWN_PATIENCE
         if now >= action.ends_at + patience:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from usher.core.conditions.probe import Call, Found, Later, Probe, Reply
     from usher.core.enrolment import Enrolled, GroupSeen, HookSeen
     from usher.core.finding import Memory
+    from usher.core.hook_timeouts import Described
     from usher.core.model import Action, Entry, MoveEnd, Result, Signal
     from usher.core.notices import TestNotice
     from usher.core.reconcile import Activity, LiveGroup, Member, Tried
@@ -491,6 +492,22 @@ class HooksOf(Protocol):
         ...
 
 
+class DescribedHooks(Protocol):
+    """What DescribeLifecycleHooks showed of each group, for all functions."""
+
+    def described(self, group: str) -> Described | None:
+        """What was described last."""
+        ...
+
+    def keep_described(self, group: str, described: Described) -> None:
+        """Keep it, unless something newer is kept."""
+        ...
+
+    def claim_describe(self, group: str, now: datetime) -> bool:
+        """Whether the caller is the one to describe the group now: nobody else was in the last seconds."""
+        ...
+
+
 class LiveWaits(LiveMembers, Activities, HooksOf, Protocol):
     """What a reconcile pass asks of Auto Scaling."""
 
@@ -515,7 +532,7 @@ class Tries(Protocol):
         ...
 
 
-class ReconcileStore(Store, OpenActions, Tries, Protocol):
+class ReconcileStore(Store, OpenActions, Tries, DescribedHooks, Protocol):
     """What a reconcile pass keeps and reads."""
 
     def all_open(self) -> Iterable[Action]:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final, assert_never
 from usher.core import reconcile
 from usher.core.configuration import ConfigurationRefused
 from usher.core.enrolment import share
+from usher.core.hook_timeouts import described, known
 from usher.core.model import Outcome, Phase
 from usher.core.policy import Mode
 from usher.ports import AnswerKind, CallRefused, GroupGone, Moved, Throttled, TryLater
@@ -285,11 +286,14 @@ class Reconcile:
         ]
 
     def _hooks_of(self, group: str, turn: Turn) -> Sequence[HookSeen]:
-        turn()
+        """As they stand now; kept for all looks, as reading them again would cost calls."""
+        at = turn()
         try:
-            return self.live.hooks_of(group)
+            hooks = self.live.hooks_of(group)
         except GroupGone:
             return ()
+        self.store.keep_described(group, described(hooks, at))
+        return hooks
 
     def _try(self, candidate: _Candidate, tried: set[Tried], turn: Turn) -> None:
         """A heartbeat by instance and hook tells whether there is an action, and holds it."""
@@ -358,7 +362,7 @@ class Reconcile:
         ):
             standing = self._hooks_of(name, turn)
             drifted += self._tell_drift(scene.groups[name], standing)
-            self._shorten(scene.of(name), standing)
+            self._shorten(scene.of(name), standing, self.clock())
         self.telemetry.count("HookDrift", drifted)
 
     def _tell_drift(self, group: LiveGroup, standing: Sequence[HookSeen]) -> int:
@@ -368,12 +372,13 @@ class Reconcile:
             self.telemetry.enrolment("drift", group.name, hook, reason)
         return len(drifts)
 
-    def _shorten(self, open_actions: Iterable[Action], standing: Sequence[HookSeen]) -> None:
-        timeouts = {hook.name: hook.settings.heartbeat_timeout for hook in standing}
+    def _shorten(self, open_actions: Iterable[Action], standing: Sequence[HookSeen], at: datetime) -> None:
+        """What is open goes by what stands, where that is less than what its record has."""
+        seen = described(standing, at)
         for action in open_actions:
-            timeout = timeouts.get(action.hook.name, action.hook.heartbeat_timeout)
-            if timeout < action.hook.heartbeat_timeout:
-                self._change(action, partial(reconcile.shortened, timeout=timeout, now=self.clock()))
+            timeout = seen.timeouts.get(action.hook.name, action.hook.heartbeat_timeout)
+            if timeout < action.hook.heartbeat_timeout or action.timeout_assumed:
+                self._change(action, lambda action: known(action, seen, at) or action)
 
 
 def _doubted(action: Action, group: LiveGroup | None, seen_at: datetime, now: datetime) -> Action:

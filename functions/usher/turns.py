@@ -44,6 +44,8 @@ class Turns:
         needs_beat = now < action.expires_at < action.ends_at and action.phase is Phase.OPEN
         if action.call_at is not None or not needs_beat or action.policy.mode is Mode.OBSERVE:
             return action
+        if action.timeout_assumed:
+            return action  # known expiries go first: an assumed one takes only what room is left
         best = deadlines.beat_at_best(action.expires_at, action.hook.heartbeat_timeout, now)
         last = max(best, deadlines.last_beat_at(action.expires_at, action.hook.heartbeat_timeout, now))
         second = self._book(now, best, last, now)
@@ -60,6 +62,8 @@ class Turns:
         own = action.call_at
         if own is not None and now - _LATE <= own <= now:
             return action, True
+        if action.timeout_assumed and not completes:
+            return action, self.has_room(now) or action.expires_at - now <= _AT_RISK
         second = self._next(action, now, completes=completes)
         if second is None:
             has_later = own is not None and now < own < action.expires_at
@@ -78,6 +82,10 @@ class Turns:
         """Whether there is room for one call just now that may as well be left out; it is booked."""
         return self._book(now, now, now, now) is not None
 
+    def soon(self, now: datetime) -> datetime | None:
+        """Book the first second with room in the next ten; None: there is none."""
+        return self._book(now, now, now + _PATIENCE, now)
+
     def awaited(
         self, clock: Callable[[], datetime], wait: Callable[[float], object], has_time: Callable[[], bool]
     ) -> datetime:
@@ -87,7 +95,7 @@ class Turns:
         spend it on the same questions in each run, and never come to what is to be done.
         """
         now = clock()
-        second = self._book(now, now, now + _PATIENCE, now) if has_time() else None
+        second = self.soon(now) if has_time() else None
         if second is None:
             raise Enough
         if second > now:

@@ -33,6 +33,7 @@ from usher.aws.waiting import WaitingApi
 from usher.core import configuration
 from usher.core.enrolment import Wanted
 from usher.enrolment import Enrolment
+from usher.hook_timeouts import HookTimeouts
 from usher.intake import Intake
 from usher.looks import Looks
 from usher.probing import Prober
@@ -41,6 +42,7 @@ from usher.release import Release
 from usher.same_wait import SameWait
 from usher.settings import EnrolmentSettings, Settings
 from usher.silence import Silence
+from usher.turns import Turns
 
 if TYPE_CHECKING:
     from mypy_boto3_autoscaling import AutoScalingClient
@@ -108,6 +110,13 @@ def parts() -> Parts:
         telemetry=telemetry,
         clock=now,
         new_id=new_id,
+        hook_timeouts=HookTimeouts(
+            live=waiting,
+            store=records,
+            turns=Turns(budget=budget, telemetry=telemetry),
+            telemetry=telemetry,
+            clock=now,
+        ),
     )
     return Parts(
         settings=settings,

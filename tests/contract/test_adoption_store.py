@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 import boto3
@@ -14,6 +15,7 @@ from tests.factories import an_action, at, hook_terms
 from usher.aws import table
 from usher.aws.records import Records
 from usher.core.configuration import ConfigurationRefused
+from usher.core.hook_timeouts import Described
 from usher.core.model import Outcome, Phase
 from usher.ports import Moved, Raw
 
@@ -143,3 +145,27 @@ def test_tries_are_kept_by_group_until_they_are_replaced(store: ReconcileStore) 
     }
     store.keep_tried("web", [])
     assert set(store.tried()) == {"jobs"}
+
+
+def described(seconds: float, **timeouts_s: float) -> Described:
+    timeouts = {name: timedelta(seconds=timeout_s) for name, timeout_s in timeouts_s.items()}
+    return Described(at=at(seconds), timeouts=timeouts)
+
+
+def test_of_what_was_described_of_a_group_the_newest_is_kept(store: ReconcileStore) -> None:
+    assert store.described("web") is None
+    store.keep_described("web", described(20, gate=30, drain=7200))
+    store.keep_described("web", described(10, gate=60))
+    store.keep_described("jobs", described(30))
+    assert store.described("web") == described(20, gate=30, drain=7200)
+    store.keep_described("web", described(21, gate=60))
+    assert store.described("web") == described(21, gate=60)
+
+
+def test_of_several_that_would_describe_a_group_one_does_until_its_call_has_timed_out(
+    store: ReconcileStore,
+) -> None:
+    assert store.claim_describe("web", at(0))
+    assert not store.claim_describe("web", at(14.9))
+    assert store.claim_describe("jobs", at(0))
+    assert store.claim_describe("web", at(15))

@@ -25,10 +25,11 @@ from usher import handlers
 from usher.aws.autoscaling import AutoScalingApi
 from usher.aws.queues import delay_s, wake_up_body
 from usher.aws.waiting import WaitingApi
-from usher.core import configuration
+from usher.core import configuration, span
 from usher.core.conditions.probe import Reply, ReplyKind
 from usher.core.configuration import ConfigurationRefused
 from usher.core.model import Outcome, Phase
+from usher.hook_timeouts import HookTimeouts
 from usher.intake import Intake
 from usher.looks import Looks
 from usher.ports import Answer, AnswerKind, CallRefused
@@ -110,6 +111,7 @@ class Scene:
         policy: Mapping[str, Any] = PATIENT,
         seed: int = 0,
         calls_per_second: float = 1000,
+        looks_per_second: float = 1000,
     ) -> None:
         self.account = an_account(at(0), seed)
         self.clock, self.client, self.fleet = self.account.clock, self.account.client, self.account.fleet
@@ -122,11 +124,15 @@ class Scene:
         self.store, self.recorder, self.ec2 = MemoryStore(self.clock), Recorder(), Ec2()
         self.ids = count(1)
         self.losing = LosingAnswers(AutoScalingApi(self.client))
-        self._build(hooks, policy, calls_per_second)
+        self._build(hooks, policy, calls_per_second, looks_per_second)
         self.clock.at(at(0), self._sweep)
 
     def _build(
-        self, hooks: Sequence[Mapping[str, Any]], policy: Mapping[str, Any], calls_per_second: float
+        self,
+        hooks: Sequence[Mapping[str, Any]],
+        policy: Mapping[str, Any],
+        calls_per_second: float,
+        looks_per_second: float,
     ) -> None:
         data = {
             "version": 1,
@@ -138,16 +144,24 @@ class Scene:
         same_wait = SameWait(
             calls=self.losing, activities=waiting, budget=MemoryBudget(1000), clock=self.clock
         )
+        looks_budget = MemoryBudget(looks_per_second)
         self.looks = Looks(
             store=self.store,
             auto_scaling=same_wait,
-            budget=MemoryBudget(1000),
+            budget=looks_budget,
             limits=MemoryLimits(),
             probing=Prober(calls=NoCalls(), answers=MemoryAnswers(), clock=self.clock),
             wake_ups=self,
             telemetry=self.recorder,
             clock=self.clock,
             new_id=self._new_id,
+            hook_timeouts=HookTimeouts(
+                live=waiting,
+                store=self.store,
+                turns=Turns(budget=looks_budget, telemetry=self.recorder),
+                telemetry=self.recorder,
+                clock=self.clock,
+            ),
         )
         self.intake = Intake(
             configuration=configuration.parse(data),
@@ -213,7 +227,7 @@ class Scene:
             {
                 "LifecycleHookName": hook["name"],
                 "LifecycleTransition": f"autoscaling:EC2_INSTANCE_{wire[hook['transition']]}",
-                "HeartbeatTimeout": int(hook["heartbeat_timeout"].removesuffix("m")) * 60,
+                "HeartbeatTimeout": int(span.parse(hook["heartbeat_timeout"]).total_seconds()),
                 "DefaultResult": hook.get("default_result", "ABANDON"),
                 "NotificationTargetARN": INBOX,
                 "RoleARN": ROLE,

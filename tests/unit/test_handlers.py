@@ -177,7 +177,7 @@ def test_a_direct_invocation_that_cannot_be_stored_fails_so_that_lambda_repeats_
 def test_a_wake_up_leads_to_a_look() -> None:
     stage = Stage()
     intake_handler(stage.intake)(sqs(message()), None)
-    ((action_id, version, _),) = stage.woken
+    ((action_id, version, _), _) = stage.woken  # and one more before the shortest timeout there is
     body = {"action_id": action_id, "version": version}
     assert failures(wake_handler(stage.looks, stage.dead_letters)(sqs(body), None)) == []
     assert not stage.store.actions()[0].is_open

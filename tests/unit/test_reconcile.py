@@ -269,21 +269,6 @@ def test_after_the_expiry_there_is_no_doubt_to_note_the_time_ran_out() -> None:
     assert (doubted.look_at, doubted.move_end) == (at(3600), None)
 
 
-@pytest.mark.parametrize(
-    ("now", "ends_at"),
-    [
-        pytest.param(at(60), at(3000), id="the new limit may end it"),
-        pytest.param(at(3001), at(48 * 3600), id="it waits beyond the new limit"),
-    ],
-)
-def test_of_two_heartbeat_timeouts_the_smaller_counts(now: datetime, ends_at: datetime) -> None:
-    action = an_action(call_at=at(3300))
-    after = reconcile.shortened(action, timedelta(seconds=30), now)
-    assert after.hook.heartbeat_timeout == timedelta(seconds=30)
-    assert (after.ends_at, after.call_at, after.look_at) == (ends_at, None, now)
-    assert reconcile.shortened(action, 2 * HOUR, now) is action
-
-
 STANDING: Final = HookSettings(
     transition=TERMINATING, heartbeat_timeout=HOUR, default_result=Result.ABANDON, target_arn="arn"
 )

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from usher.core.configuration import parse_policy
 from usher.core.finding import Finding, Standing
+from usher.core.hook_timeouts import Described
 from usher.core.model import (
     Action,
     Entry,
@@ -81,6 +82,7 @@ def action_to_data(action: Action) -> Data:
             "ordered_result": action.ordered_result and str(action.ordered_result),
             "activity_id": action.activity_id,
             "limit_at": _optional_text(action.limit_at),
+            "timeout_assumed": action.timeout_assumed or None,
             "last_entry": action.last_entry and entry_to_data(action.last_entry),
         }
     )
@@ -122,6 +124,7 @@ def action_from_data(data: Mapping[str, Any]) -> Action:
         ordered_result=Result(data["ordered_result"]) if "ordered_result" in data else None,
         activity_id=data.get("activity_id"),
         limit_at=_optional_time(data, "limit_at"),
+        timeout_assumed=data.get("timeout_assumed", False),
         last_entry=entry_from_data(data["last_entry"]) if "last_entry" in data else None,
     )
 
@@ -254,6 +257,18 @@ def entry_from_data(data: Mapping[str, Any]) -> Entry:
         last_at=text_time(data["last_at"]),
         count=data.get("count", 1),
     )
+
+
+def described_to_data(described: Described) -> Data:
+    """All of what a describe showed of a group."""
+    timeouts_s = {name: timeout.total_seconds() for name, timeout in described.timeouts.items()}
+    return {"at": time_text(described.at), "timeouts_s": timeouts_s}
+
+
+def described_from_data(data: Mapping[str, Any]) -> Described:
+    """What `described_to_data` wrote."""
+    timeouts = {name: timedelta(seconds=timeout_s) for name, timeout_s in data["timeouts_s"].items()}
+    return Described(at=text_time(data["at"]), timeouts=timeouts)
 
 
 def test_to_data(test: TestNotice) -> Data:

@@ -12,6 +12,8 @@ INSTANCE#id     ACTION#start#action id        points to an action
                 HEARD#ENDED                   EC2 has ended it; sorts after all times
 GROUP#name      TEST#request id               a test message
                 HEARD                         a lifecycle message came, and when
+                DESCRIBED                     the heartbeat timeouts that stood when it was last described
+                DESCRIBING                    who is to describe it now
 PAUSED          HOOK#name, or HOOK#*          an operator paused the hook, or all of them
 TRIED           GROUP#name                    the waits of a group that hold no action of ours
 """
@@ -29,7 +31,7 @@ from typing import TYPE_CHECKING, Final
 
 from usher.aws import record_format, table
 from usher.aws.record_format import text_time, time_text
-from usher.core import hearing
+from usher.core import hearing, hook_timeouts
 from usher.core.configuration import ConfigurationRefused
 from usher.core.model import Phase
 from usher.ports import ALL_HOOKS, Due, Evidence, Moved, Raw, Unavailable
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
 
     from usher.aws.table import Item
+    from usher.core.hook_timeouts import Described
     from usher.core.model import Action, Entry, MoveEnd, Signal
     from usher.core.notices import TestNotice
     from usher.core.reconcile import Tried
@@ -59,6 +62,8 @@ _LONG_KEPT: Final = timedelta(days=400)
 _A_DAY: Final = timedelta(days=1)
 _HEARD_OF: Final = "HEARD"  # of a group; sorts before its test messages
 _TRACE_KEPT: Final = timedelta(days=2)
+_DESCRIBED_KEPT: Final = hook_timeouts.COUNTS_FOR + timedelta(days=2)
+_DESCRIBING_FOR: Final = timedelta(seconds=15)  # until its second comes, and a call is answered
 _TRIED_KEPT: Final = timedelta(days=3)  # no wait is longer than two
 _MOST_TRIED: Final = 5000  # of a group; compressed, an item holds them
 _ENDED: Final = "HEARD#ENDED"
@@ -194,6 +199,30 @@ class Records:
             kept = json.dumps(sorted(tried)[:_MOST_TRIED], separators=(",", ":"))
             contents = {"group": table.text(group), "tried": {"B": zlib.compress(kept.encode())}}
         self._table.store(table.key(_TRIED, f"GROUP#{group}"), contents, self._clock() + _TRIED_KEPT)
+
+    def described(self, group: str) -> Described | None:
+        """See usher.ports.DescribedHooks."""
+        item = self._table.get(table.key(f"GROUP#{group}", "DESCRIBED"))
+        return record_format.described_from_data(table.from_json(item)) if item else None
+
+    def keep_described(self, group: str, described: Described) -> None:
+        """See usher.ports.DescribedHooks."""
+        at = table.text(time_text(described.at))
+        doc = table.as_json(record_format.described_to_data(described))
+        condition = "attribute_not_exists(described_at) OR described_at < :at"
+        key = table.key(f"GROUP#{group}", "DESCRIBED")
+        contents: Item = {"described_at": at, "doc": doc}
+        self._table.store(key, contents, described.at + _DESCRIBED_KEPT, condition, {":at": at})
+
+    def claim_describe(self, group: str, now: datetime) -> bool:
+        """See usher.ports.DescribedHooks."""
+        return self._table.store(
+            table.key(f"GROUP#{group}", "DESCRIBING"),
+            {"claimed_at": table.text(time_text(now))},
+            now + _TRACE_KEPT,
+            "attribute_not_exists(claimed_at) OR claimed_at <= :before",
+            {":before": table.text(time_text(now - _DESCRIBING_FOR))},
+        )
 
     def keep_signal(self, signal: Signal) -> None:
         """See usher.ports.Hearsay."""

@@ -46,6 +46,7 @@ class Wait:
 Decision: TypeAlias = Complete | Heartbeat | Wait
 
 _LEAST_WAIT: Final = timedelta(seconds=1)
+_DESCRIBED_AGAIN: Final = timedelta(seconds=8)  # where its group could not be described; others may have
 
 
 def decide(action: Action, now: datetime) -> Decision:
@@ -74,7 +75,8 @@ def decide(action: Action, now: datetime) -> Decision:
 
 def _retry_at(action: Action, now: datetime) -> datetime:
     """When to try again. A heartbeat that is sent after the expiry may have restarted the period."""
-    return min(deadlines.retry_at(now, action.expires_at), now + action.hook.heartbeat_timeout / 2)
+    period = deadlines.SHORTEST_HEARTBEAT_TIMEOUT if action.timeout_assumed else action.hook.heartbeat_timeout
+    return min(deadlines.retry_at(now, action.beat_by), now + period / 2)
 
 
 def _word(action: Action) -> tuple[Result, str] | None:
@@ -140,7 +142,8 @@ def hold(
         for said in verdicts
         if said.standing is not Standing.HOLDS and said.ask_again_at is not None
     ]
-    times = (due, action.give_up_at, action.decide_by, _stalled_at(action), again_at, *asked)
+    described_at = (action.call_at or now + _DESCRIBED_AGAIN) if action.timeout_assumed else None
+    times = (due, action.give_up_at, action.decide_by, _stalled_at(action), again_at, described_at, *asked)
     soonest = min((at for at in times if at is not None and at > now), default=now + _LEAST_WAIT)
     return Wait(reason=reason, look_again_at=soonest)
 
@@ -148,9 +151,12 @@ def hold(
 def beat_due(action: Action) -> datetime | None:
     """When the next heartbeat is due: in the second that is booked for it, else with the usual margin.
 
-    None where the wait already reaches to the global timeout: no beat can extend it.
+    Until its timeout is known, in time for the shortest one. None where the wait already reaches
+    to the global timeout: no beat can extend it.
     """
     if action.expires_at >= action.ends_at:
         return None
+    if action.timeout_assumed:
+        return action.beat_by - deadlines.usual_margin(deadlines.SHORTEST_HEARTBEAT_TIMEOUT)
     margin = deadlines.usual_margin(action.hook.heartbeat_timeout)
     return action.call_at or action.expires_at - margin

@@ -203,6 +203,7 @@ class Action:
     ordered_result: Result | None = None
     activity_id: str | None = None  # of the scaling activity, where it was adopted
     limit_at: datetime | None = None  # the global timeout, where it does not follow from the start
+    timeout_assumed: bool = False  # nobody has seen yet with what timeout its hook stands
     last_entry: Entry | None = None
     unsaved: tuple[Entry, ...] = ()  # lines that the stored timeline does not have yet
 
@@ -229,6 +230,14 @@ class Action:
         """
         since = self.started_at if self.beaten_at is None else self.beaten_at
         return min(since + self.hook.heartbeat_timeout, self.ends_at)
+
+    @property
+    def beat_by(self) -> datetime:
+        """What its heartbeats keep to: the expiry, or, until it is known, that of the shortest timeout."""
+        if not self.timeout_assumed:
+            return self.expires_at
+        since = self.started_at if self.beaten_at is None else self.beaten_at
+        return min(since + deadlines.SHORTEST_HEARTBEAT_TIMEOUT, self.expires_at)
 
     @property
     def give_up_at(self) -> datetime:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, timedelta
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from usher.core import deadlines, span
+from usher.core import deadlines
 from usher.core.model import Action, HookTerms, MoveEnd, Phase, Transition
 from usher.core.policy import Move
 
@@ -336,22 +336,6 @@ def may_be_dead(open_actions: Iterable[Action], groups: Mapping[str, LiveGroup])
         and (member := group.members.get(action.instance_id)) is not None
         and not member.is_healthy
     ]
-
-
-def shortened(action: Action, timeout: timedelta, now: datetime) -> Action:
-    """The record under a heartbeat timeout that was made smaller behind its back; it is looked at now.
-
-    Whether a change concerns what waits already is not documented (aws-facts 2.6), so the smaller
-    counts. A global limit that is past already was not made smaller: the instance still waits.
-    """
-    if timeout >= action.hook.heartbeat_timeout or action.phase is not Phase.OPEN:
-        return action
-    terms = replace(action.hook, heartbeat_timeout=timeout)
-    after = replace(action, hook=terms, look_at=now, call_at=None)
-    if after.ends_at <= now:
-        after = replace(after, limit_at=action.ends_at)
-    said = f"its heartbeat timeout was {span.written(action.hook.heartbeat_timeout)}"
-    return after.noted(now, "hook", f"{said}, and is {span.written(timeout)} now: the smaller counts")
 
 
 def drifts(hooks: Mapping[str, Hook], standing: Sequence[HookSeen]) -> dict[str, str]:

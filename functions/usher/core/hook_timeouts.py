@@ -1,0 +1,71 @@
+"""What stands on a group counts for its actions, not what is configured."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from usher.core import span
+from usher.core.model import Phase, require_aware
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from datetime import datetime
+
+    from usher.core.enrolment import HookSeen
+    from usher.core.model import Action
+
+COUNTS_FOR: Final = timedelta(days=1)  # so long a hook counts as known that was seen before an action began
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Described:
+    """The hooks of a group as DescribeLifecycleHooks showed them; `at` is just before it was asked."""
+
+    at: datetime
+    timeouts: Mapping[str, timedelta]  # heartbeat timeouts by the name of the hook
+
+    def __post_init__(self) -> None:
+        require_aware("at", self.at)
+
+
+def described(hooks: Iterable[HookSeen], at: datetime) -> Described:
+    """What a describe showed that was asked at `at`."""
+    return Described(at=at, timeouts={hook.name: hook.settings.heartbeat_timeout for hook in hooks})
+
+
+def known(action: Action, seen: Described | None, now: datetime) -> Action | None:
+    """The action under the timeout that stands, the smaller one counting; None: `seen` does not tell.
+
+    What was described before the action began counts for a day where it agrees with what the record
+    has. A smaller timeout of before may have been raised since: it must not shorten the patience
+    and the global limit of this action, so it takes a new look at the group.
+    """
+    if seen is None:
+        return None
+    timeout = seen.timeouts.get(action.hook.name)
+    if seen.at < action.started_at:
+        is_recent = now - seen.at <= COUNTS_FOR
+        if timeout is None or not is_recent or timeout < action.hook.heartbeat_timeout:
+            return None
+    action = replace(action, timeout_assumed=False)
+    return action if timeout is None else shortened(action, timeout, now)
+
+
+def shortened(action: Action, timeout: timedelta, now: datetime) -> Action:
+    """The record under a heartbeat timeout that is smaller on its group; it is looked at now.
+
+    Whether a change concerns what waits already is not documented (aws-facts 2.6), so the smaller
+    counts, and a later raise never lengthens what is open. A global limit that is past already was
+    not made smaller: the instance still waits.
+    """
+    if timeout >= action.hook.heartbeat_timeout or action.phase is not Phase.OPEN:
+        return action
+    terms = replace(action.hook, heartbeat_timeout=timeout)
+    after = replace(action, hook=terms, look_at=now, call_at=None)
+    if after.ends_at <= now:
+        after = replace(after, limit_at=action.ends_at)
+    before = span.written(action.hook.heartbeat_timeout)
+    said = f"stands with a heartbeat timeout of {span.written(timeout)}, not {before}: the smaller counts"
+    return after.noted(now, "hook", said)

@@ -1,0 +1,130 @@
+"""What stands on a group counts for an action, as soon as it is known; until then only beats go by less."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from simulator.memory_budget import MemoryBudget
+from simulator.recorder import Recorder
+from tests.factories import a_policy, an_action, at, fill, hook_terms
+from usher.core import hook_timeouts
+from usher.core.decide import Heartbeat, Wait, decide
+from usher.core.hook_timeouts import COUNTS_FOR, Described
+from usher.turns import Turns
+from usher.waking import wake_up_times
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from usher.core.model import Action
+
+HOUR = timedelta(hours=1)
+HALF_A_MINUTE = timedelta(seconds=30)
+
+
+def assumed(**changes: object) -> Action:
+    """An action of a one-hour hook that nobody has seen standing yet."""
+    return an_action(timeout_assumed=True, **changes)
+
+
+def seen(seconds: float, timeout: timedelta | None) -> Described:
+    timeouts = {} if timeout is None else {"usher-drain": timeout}
+    return Described(at=at(seconds), timeouts=timeouts)
+
+
+DAY_S = COUNTS_FOR.total_seconds()
+
+
+@pytest.mark.parametrize(
+    ("described", "now_s", "timeout"),
+    [
+        pytest.param(None, 1, None, id="nothing is described"),
+        pytest.param(seen(0, HOUR), 1, HOUR, id="after the start, as configured"),
+        pytest.param(seen(0, HALF_A_MINUTE), 1, HALF_A_MINUTE, id="after the start, less"),
+        pytest.param(seen(0, 2 * HOUR), 1, HOUR, id="after the start, more: a raise lengthens nothing"),
+        pytest.param(seen(0, None), 1, HOUR, id="after the start, the hook is gone"),
+        pytest.param(seen(-1, HOUR), 1, HOUR, id="before the start, as configured"),
+        pytest.param(seen(-1, HALF_A_MINUTE), 1, None, id="before the start, less: it may have been raised"),
+        pytest.param(seen(-1, None), 1, None, id="before the start, the hook was not there"),
+        pytest.param(seen(-1, HOUR), DAY_S - 1, HOUR, id="a day old"),
+        pytest.param(seen(-1, HOUR), DAY_S - 0.999, None, id="more than a day old"),
+    ],
+)
+def test_a_timeout_is_known_by_a_describe_after_the_start_or_one_that_agrees(
+    described: Described | None, now_s: float, timeout: timedelta | None
+) -> None:
+    known = hook_timeouts.known(assumed(), described, at(now_s))
+    assert (known and known.hook.heartbeat_timeout) == timeout
+    assert known is None or not known.timeout_assumed
+
+
+def test_what_is_assumed_makes_beats_early_and_nothing_else() -> None:
+    action, configured = assumed(), an_action()
+    assert action.beat_by == at(30)
+    for moment in ("expires_at", "give_up_at", "decide_by", "ends_at"):
+        assert getattr(action, moment) == getattr(configured, moment), moment
+    assert isinstance(decide(action, at(19)), Wait)
+    assert isinstance(decide(action, at(20)), Heartbeat)
+
+
+def test_a_hook_of_half_a_minute_loses_nothing_by_what_is_assumed() -> None:
+    terms = hook_terms(heartbeat_timeout=HALF_A_MINUTE)
+    assert assumed(hook=terms).beat_by == an_action(hook=terms).expires_at
+
+
+def test_an_accepted_beat_lets_the_assumed_expiry_begin_anew() -> None:
+    assert assumed(beaten_at=at(20), heartbeats=1).beat_by == at(50)
+
+
+def test_while_a_timeout_is_assumed_its_group_is_asked_for_again_within_seconds() -> None:
+    assert decide(assumed(), at(1)).look_again_at == at(9)
+    assert decide(an_action(policy=a_policy()), at(1)).look_again_at > at(60)
+
+
+def test_an_assumed_expiry_has_wake_ups_of_its_own() -> None:
+    action = assumed(look_at=at(20))
+    assert wake_up_times(action, at(1)) == [at(20), at(25)]
+
+
+class TestTurns:
+    """Known expiries go before assumed ones."""
+
+    def turns(self) -> Turns:
+        self.budget = MemoryBudget(1)
+        return Turns(budget=self.budget, telemetry=Recorder())
+
+    def test_an_assumed_expiry_books_no_second_ahead(self) -> None:
+        assert self.turns().booked(assumed(), at(1)).call_at is None
+
+    def test_an_assumed_beat_goes_where_there_is_room(self) -> None:
+        assert self.turns().taken(assumed(), at(20), completes=False)[1]
+
+    @pytest.mark.parametrize(("now_s", "goes"), [(20, False), (29, False), (3590, True)])
+    def test_without_room_it_goes_only_at_the_expiry_that_is_configured(
+        self, now_s: float, goes: bool
+    ) -> None:
+        turns = self.turns()
+        fill(self.budget, 0, 3700)
+        assert turns.taken(assumed(), at(now_s), completes=False)[1] is goes
+
+    def test_a_result_is_no_beat(self) -> None:
+        action, goes = self.turns().taken(assumed(), at(20), completes=True)
+        assert (action.call_at, goes) == (at(20), True)
+
+
+@pytest.mark.parametrize(
+    ("now", "ends_at"),
+    [
+        pytest.param(at(60), at(3000), id="the new limit may end it"),
+        pytest.param(at(3001), at(48 * 3600), id="it waits beyond the new limit"),
+    ],
+)
+def test_of_two_heartbeat_timeouts_the_smaller_counts(now: datetime, ends_at: datetime) -> None:
+    action = an_action(call_at=at(3300))
+    after = hook_timeouts.shortened(action, timedelta(seconds=30), now)
+    assert after.hook.heartbeat_timeout == timedelta(seconds=30)
+    assert (after.ends_at, after.call_at, after.look_at) == (ends_at, None, now)
+    assert hook_timeouts.shortened(action, 2 * HOUR, now) is action

@@ -116,6 +116,7 @@ def actions(draw: st.DrawFn) -> Action:
             ordered_result=st.none() | results,
             activity_id=st.none() | texts,
             limit_at=optional_moments,
+            timeout_assumed=st.booleans(),
             last_entry=st.none() | entries,
         )
     )
@@ -196,6 +197,7 @@ def full_action() -> Action:
         ordered_result=Result.ABANDON,
         activity_id="activity-1",
         limit_at=at(170_000),
+        timeout_assumed=True,
         hook=hook_terms(
             limits=Limits(abandon_per_hour=5, complete_per_minute=20), limited_with='["workers-*"]'
         ),

@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
     from cli.traffic import Found
+    from usher.core.hearing import Kept
     from usher.core.model import Action, MoveEnd, Result, Signal
     from usher.core.notices import TestNotice
     from usher.core.policy import Configuration
@@ -154,11 +155,11 @@ class StrictStore(MemoryStore):
         _fits(instance_id, _MOST_PK_BYTES)
         return super().of_instance(instance_id)
 
-    def keep_signal(self, signal: Signal) -> None:
+    def keep_signal(self, signal: Signal) -> Kept:
         """See usher.ports.Hearsay."""
         _fits(signal.event_id, _MOST_SK_BYTES)
         _fits_an_item(record_format.signal_to_data(signal))
-        super().keep_signal(signal)
+        return super().keep_signal(signal)
 
     def keep_move_end(self, move_end: MoveEnd) -> None:
         """See usher.ports.Hearsay."""

@@ -31,11 +31,12 @@ from usher.ports import Due, Evidence, Unavailable
 from usher.probing import Prober
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable
     from datetime import datetime
 
     from benchmarks.storm_plan import Storm
     from simulator.waits import Wait
+    from usher.core.hearing import Kept
     from usher.core.model import Action, Signal
     from usher.ports import Raw
 
@@ -102,10 +103,10 @@ class SlowStore(MemoryStore):
         self._table.reach()
         return super().load(action_id)
 
-    def save(self, action: Action, *, spent: Sequence[Signal] = (), raw: Raw | None = None) -> None:
+    def save(self, action: Action, *, raw: Raw | None = None) -> None:
         """See usher.ports.Records."""
         self._table.reach()
-        super().save(action, spent=spent, raw=raw)
+        super().save(action, raw=raw)
 
     def of_token(self, token: str) -> Action | None:
         """See usher.ports.Finding."""
@@ -127,10 +128,10 @@ class SlowStore(MemoryStore):
         known = (super(SlowStore, self).load(due.action_id) for due in super().due(now))
         return [action.token for action in known if action is not None and action.token is not None]
 
-    def keep_signal(self, signal: Signal) -> None:
+    def keep_signal(self, signal: Signal) -> Kept:
         """See usher.ports.Hearsay."""
         self._table.reach()
-        super().keep_signal(signal)
+        return super().keep_signal(signal)
 
     def evidence(self, action: Action) -> Evidence:
         """See usher.ports.Hearsay."""

@@ -16,12 +16,11 @@ from usher.core.conditions.elapsed import Elapsed
 from usher.core.conditions.function import Function
 from usher.core.conditions.instance_status import InstanceStatus
 from usher.core.conditions.probe import Probe
-from usher.core.conditions.signalled import Signalled
 from usher.core.model import Transition
 from usher.core.policy import globs_meet
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from usher.core.conditions.verdict import Condition
     from usher.core.field import Path as FieldPath
@@ -194,15 +193,8 @@ def _of_pair(one: tuple[int, Hook], other: tuple[int, Hook]) -> Iterator[Warned]
     (_, first), (index, second) = one, other
     if not first.group.may_share(second.group):
         return
-    if first.transition is second.transition:
-        if first.name == second.name:
-            yield Warned(path=("hooks", index, "name"), text=_of_one_name(first, second))
-        for name in sorted(_signals(first) & _signals(second)):
-            text = (
-                f"{first.name} and {second.name} may hold the same instance, and both wait for signal "
-                f"{name}: one without a LifecycleActionToken counts for one of them only"
-            )
-            yield Warned(path=("hooks", index, "policy"), text=text)
+    if first.transition is second.transition and first.name == second.name:
+        yield Warned(path=("hooks", index, "name"), text=_of_one_name(first, second))
 
 
 def _of_one_name(first: Hook, second: Hook) -> str:
@@ -217,8 +209,3 @@ def _of_one_name(first: Hook, second: Hook) -> str:
         f"{second.name} is the name of a hook by tags and of one for {glob}: that one takes the messages "
         f"of {glob}, whatever the tags"
     )
-
-
-def _signals(hook: Hook) -> set[str]:
-    leaves: Iterable[Condition] = (leaf for rule in hook.rules for leaf in rule.use.leaves)
-    return {leaf.name for leaf in leaves if isinstance(leaf, Signalled)}

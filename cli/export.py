@@ -41,6 +41,7 @@ _NAMES: Final = {
     "#at": "received_at",
     "#doc": "doc",
     "#signal": "signal",
+    "#order": "signal_order",
     "#end": "move_end",
     "#ended": "ended_at",
 }
@@ -48,6 +49,7 @@ _FILTER: Final = (
     "(begins_with(#sk, :raw) AND #at BETWEEN :first AND :last)"
     " OR begins_with(#sk, :test)"
     " OR (#sk BETWEEN :heard_first AND :heard_last)"
+    " OR (#order BETWEEN :first AND :order_last)"
     " OR (begins_with(#sk, :ended) AND #ended BETWEEN :first AND :last)"
     " OR (#sk = :state AND contains(#doc, :with_end))"  # an outcome outlives its own item there
 )
@@ -66,7 +68,8 @@ Examples:
 An operator's words (hold, extend, complete, pause) are no messages: `usher show` has them.
 
 Of signals, test messages and events Usher keeps what they said, and not when they came: they are
-written anew, dated by their own time. Of equal copies of a message one is kept.
+written anew, dated by their own time. Of equal copies of a message one is kept; of the signals of one
+name and status of an instance the last one, and of those before one a minute, for a day.
 
 The whole table is read, which costs about $0.02 a GB and takes a minute or two for each.
 """
@@ -135,6 +138,7 @@ def _scanned(
         ":last": last,
         ":heard_first": f"HEARD#{first}",
         ":heard_last": f"HEARD#{last}{_LAST}",
+        ":order_last": f"{last}{_LAST}",
         ":ended": "HEARD#ENDED",
         ":with_end": '"move_end":',
     }

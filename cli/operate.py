@@ -224,7 +224,7 @@ def _refuse_unheard(action: Action, name: str, status: Status, now: datetime) ->
         token=action.token,
         instance_id=action.instance_id,
     )
-    if hearing.fits(meant, action, now):
+    if hearing.fits(meant, action):
         return
     names = [leaf.name for leaf in action.policy.leaves if isinstance(leaf, Signalled)]
     waits_for = f"it waits for {', '.join(names)}" if names else "it waits for no signal"

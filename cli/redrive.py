@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -52,6 +52,7 @@ if TYPE_CHECKING:
 
 
 _KEPT_BACK_S: Final = 600  # long enough to be asked about each; then they come back by themselves
+_FRESH: Final = timedelta(hours=1)  # the action of a signal may not be known yet
 _OF_A_BATCH: Final = 10
 _INSTANCES_OF_A_CALL: Final = 50
 _LISTENING_S: Final = 2
@@ -270,11 +271,11 @@ class Judge:
 
     def _of_signal(self, signal: Signal) -> tuple[Standing, str]:
         sent = f"sent {span.written(self.now - signal.at)} ago"
-        if self.now - signal.at <= hearing.SIGNAL_KEPT:
+        if self.now - signal.at <= _FRESH:
             return Standing.COUNTS, sent
         of_token = self.known.of_token(signal.token) if signal.token else None
         actions = [of_token] if of_token else self.known.of_instance(signal.instance_id or "")
-        waiting = [one for one in actions if one.is_open and hearing.fits(signal, one, self.now)]
+        waiting = [one for one in actions if one.is_open and hearing.fits(signal, one)]
         return _if(
             waiting, f"{sent}, and an open action waits for it", f"{sent}, and no open action waits for it"
         )

@@ -33,6 +33,7 @@ def report(replayed: Replayed, unreadable: Sequence[Unreadable]) -> dict[str, An
         "actions": len(actions),
         "heartbeats": sum(action.heartbeats for action in actions),
         "defaulted": sum(action.outcome is Outcome.DEFAULTED for action in actions),
+        "unknown_signals": world.recorder.counts["UnknownSignals"],
     }
     return {
         "summary": summary,

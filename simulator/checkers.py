@@ -141,9 +141,7 @@ class Checker:
     def heard(self, action: Action, evidence: Evidence, invocation: Invocation | None) -> None:
         """See effects.Watch."""
 
-    def stored(
-        self, before: Action | None, after: Action, spent: Sequence[Signal], invocation: Invocation | None
-    ) -> None:
+    def stored(self, before: Action | None, after: Action, invocation: Invocation | None) -> None:
         """See effects.Watch."""
 
     def called(self, call: Call) -> None:
@@ -191,11 +189,9 @@ class WaitChecker(Checker):
             if call.is_told:
                 self.beats[wait.token] = call
 
-    def stored(
-        self, before: Action | None, after: Action, spent: Sequence[Signal], invocation: Invocation | None
-    ) -> None:
+    def stored(self, before: Action | None, after: Action, invocation: Invocation | None) -> None:
         """From here on a wait is recorded."""
-        del spent, invocation
+        del invocation
         token = after.token or self._asked.get((after.instance_id, after.hook.name))
         if before is None:
             self.opened_at[after.id] = self.scene.clock()
@@ -263,11 +259,8 @@ class OneResult(Checker):
         if action.phase is Phase.COMPLETING and action.result != result:
             self.broken(f"{result} was sent, and {action.result} stored", action)
 
-    def stored(
-        self, before: Action | None, after: Action, spent: Sequence[Signal], invocation: Invocation | None
-    ) -> None:
+    def stored(self, before: Action | None, after: Action, invocation: Invocation | None) -> None:
         """A result stays, and what is closed stays closed."""
-        del spent
         self._stored_as[invocation, after.id] = after.phase
         if before is None:
             return
@@ -287,13 +280,13 @@ class NeverEarly(Checker):
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
         self._kept: defaultdict[str, dict[str, Signal]] = defaultdict(dict)  # by instance, or by token
-        self._spent: dict[str, str] = {}  # event id: action id
         self._ended: set[str] = set()
         self._seen: dict[tuple[str, int], tuple[datetime, oracle.Seen]] = {}
 
     def kept(self, signal: Signal) -> None:
         """Signals count from when they are durable."""
-        self._kept[signal.token or signal.instance_id or ""].setdefault(signal.event_id, signal)
+        for place in filter(None, (signal.token, signal.instance_id)):
+            self._kept[place].setdefault(signal.event_id, signal)
 
     def ended(self, instance_id: str) -> None:
         """So does the end of an instance."""
@@ -306,25 +299,32 @@ class NeverEarly(Checker):
         self._seen[action.id, number] = (self._local(invocation), self._seen_of(action))
 
     def _seen_of(self, action: Action) -> oracle.Seen:
-        places = [self._kept.get(place, {}) for place in (action.instance_id, action.token or "")]
-        signals = [one for place in places for one in place.values() if self._counts(one, action)]
+        known = {**self._kept[action.instance_id], **self._kept[action.token or ""]}
+        signals = [one for one in known.values() if self._counts(one, action)]
         return oracle.Seen(signals=signals, instance_ended=action.instance_id in self._ended)
 
     def _counts(self, signal: Signal, action: Action) -> bool:
-        spent_by = self._spent.get(signal.event_id)
-        if spent_by is not None:
-            return spent_by == action.id
-        if signal.token is not None:
+        if signal.token is not None and action.token is not None:
             return signal.token == action.token
-        return signal.instance_id == action.instance_id and signal.at >= action.started_at - _BEFORE_START
+        if signal.token is not None and self.scene.memory.of_token(signal.token) is not None:
+            return False
+        return signal.instance_id == action.instance_id and signal.at >= self._since(action)
 
-    def stored(
-        self, before: Action | None, after: Action, spent: Sequence[Signal], invocation: Invocation | None
-    ) -> None:
-        """A decision is made when it is stored; nobody spends a signal that another action spent."""
-        for signal in spent:
-            if self._spent.setdefault(signal.event_id, after.id) != after.id:
-                self.broken(f"signal {signal.event_id} counts for a second action", after)
+    def _since(self, action: Action) -> datetime:
+        """A minute before its start, but not what ended the wait before in the same hook."""
+        hook = (action.hook.group, action.hook.name)
+        ends = [
+            min(one.closed_at or action.started_at, action.started_at) + timedelta.resolution
+            for one in self.scene.memory.of_instance(action.instance_id)
+            if (one.hook.group, one.hook.name) == hook
+            and one.started_at < action.started_at
+            and one.first_seen_at < action.first_seen_at
+        ]
+        adopted_since = action.signals_since if action.activity_id is not None else None
+        return max([adopted_since or action.started_at - _BEFORE_START, *ends])
+
+    def stored(self, before: Action | None, after: Action, invocation: Invocation | None) -> None:
+        """A decision is made when it is stored."""
         was_open = before is None or before.phase is Phase.OPEN
         if was_open and after.phase is Phase.COMPLETING:
             self._check(before or after, after, invocation)
@@ -455,11 +455,9 @@ class OnlyOurs(Checker):
 
     promise = "5 only ours"
 
-    def stored(
-        self, before: Action | None, after: Action, spent: Sequence[Signal], invocation: Invocation | None
-    ) -> None:
+    def stored(self, before: Action | None, after: Action, invocation: Invocation | None) -> None:
         """A record begins under a configuration in force, and ends under the same terms."""
-        del spent, invocation
+        del invocation
         if before is None:
             key = (after.hook.group, after.hook.name, str(after.hook.transition))
             sources = [source for one in self.scene.in_force() for source in one.policies.get(key, ())]
@@ -515,11 +513,8 @@ class LevelNotEdge(Checker):
         if all(stamp % _STAMPS != action.version for stamp in asked):
             self._void.add(key)
 
-    def stored(
-        self, before: Action | None, after: Action, spent: Sequence[Signal], invocation: Invocation | None
-    ) -> None:
+    def stored(self, before: Action | None, after: Action, invocation: Invocation | None) -> None:
         """What is void stores nothing; and no action is looked at round and round."""
-        del spent
         if invocation is None or before is None or invocation.function == "intake":
             return
         if (invocation.number, after.id) in self._void:

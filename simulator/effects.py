@@ -11,10 +11,11 @@ from botocore.exceptions import ConnectTimeoutError, ReadTimeoutError
 from simulator.faults import Fault, Part
 from simulator.query_protocol import ApiError
 from usher.aws.queues import delay_s, wake_up_body
+from usher.core.hearing import Kept
 from usher.ports import Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping
     from datetime import datetime
 
     from simulator.clock import VirtualClock
@@ -65,9 +66,7 @@ class Watch(Protocol):
         """A look was given what is known of the action's instance."""
         ...
 
-    def stored(
-        self, before: Action | None, after: Action, spent: Sequence[Signal], invocation: Invocation | None
-    ) -> None:
+    def stored(self, before: Action | None, after: Action, invocation: Invocation | None) -> None:
         """A new version of an action is durable."""
         ...
 
@@ -184,7 +183,7 @@ class ShakyStore:
             known = self._memory.load(action.id)
             stored = self._memory.open(action, raw)
             if stored.id == action.id and known is None:
-                self._watch.stored(None, stored, (), self._effects.invocation)
+                self._watch.stored(None, stored, self._effects.invocation)
             return stored
 
         return self._effects.of_store(do, action.id)
@@ -197,15 +196,15 @@ class ShakyStore:
             self._watch.read(action, self._effects.invocation)
         return action
 
-    def save(self, action: Action, *, spent: Sequence[Signal] = (), raw: Raw | None = None) -> None:
+    def save(self, action: Action, *, raw: Raw | None = None) -> None:
         """See usher.ports.Records."""
-        self._change(action, lambda: self._memory.save(action, spent=spent, raw=raw), spent)
+        self._change(action, lambda: self._memory.save(action, raw=raw))
 
     def join(self, action: Action, raw: Raw) -> None:
         """See usher.ports.Records."""
-        self._change(action, lambda: self._memory.join(action, raw), ())
+        self._change(action, lambda: self._memory.join(action, raw))
 
-    def _change(self, action: Action, change: Callable[[], None], spent: Sequence[Signal]) -> None:
+    def _change(self, action: Action, change: Callable[[], None]) -> None:
         self._effects.busy_with(action.id)
 
         def do() -> None:
@@ -213,7 +212,7 @@ class ShakyStore:
             change()
             after = self._memory.load(action.id)
             if after is not None and after is not before:
-                self._watch.stored(before, after, spent, self._effects.invocation)
+                self._watch.stored(before, after, self._effects.invocation)
 
         self._effects.of_store(do, action.id)
 
@@ -223,14 +222,16 @@ class ShakyStore:
         self._watch.heard(action, evidence, self._effects.invocation)
         return evidence
 
-    def keep_signal(self, signal: Signal) -> None:
+    def keep_signal(self, signal: Signal) -> Kept:
         """See usher.ports.Hearsay."""
 
-        def do() -> None:
-            self._memory.keep_signal(signal)
-            self._watch.kept(signal)
+        def do() -> Kept:
+            change = self._memory.keep_signal(signal)
+            if change is not Kept.REFUSED:
+                self._watch.kept(signal)
+            return change
 
-        self._effects.of_store(do)
+        return self._effects.of_store(do)
 
     def keep_instance_end(self, instance_id: str, ended_at: datetime) -> None:
         """See usher.ports.Hearsay."""

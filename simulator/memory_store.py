@@ -8,6 +8,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from usher.core import hearing
+from usher.core.hearing import Kept
+from usher.core.model import Status
 from usher.ports import Due, Evidence, Moved
 
 if TYPE_CHECKING:
@@ -35,8 +37,7 @@ class MemoryStore:
         self._of_instance: dict[str, list[str]] = {}
         self._open: dict[str, Due] = {}
         self._due_in: dict[int, dict[str, Due]] = {}  # the same, by the minute of the next look
-        self._signals: dict[str, dict[str, Signal]] = {}  # by instance or token, then by event id
-        self._spent: dict[str, str] = {}  # event id: action id
+        self._signals: dict[str, dict[tuple[str, str], Signal]] = {}  # by addressee, then by name and kind
         self._move_ends: dict[str, dict[str, MoveEnd]] = {}
         self._tests: dict[str, dict[str, TestNotice]] = {}
         self._heard_of: dict[str, datetime] = {}
@@ -59,7 +60,7 @@ class MemoryStore:
         """See usher.ports.Records."""
         return self._actions.get(action_id)
 
-    def save(self, action: Action, *, spent: Sequence[Signal] = (), raw: Raw | None = None) -> None:
+    def save(self, action: Action, *, raw: Raw | None = None) -> None:
         """See usher.ports.Records."""
         stored = self._actions.get(action.id)
         if stored is None:
@@ -68,10 +69,6 @@ class MemoryStore:
             return
         if stored.version != action.version - 1:
             raise Moved
-        if any(self._spent.get(signal.event_id, action.id) != action.id for signal in spent):
-            raise Moved
-        for signal in spent:
-            self._spent[signal.event_id] = action.id
         self._put(action, raw)
 
     def join(self, action: Action, raw: Raw) -> None:
@@ -161,10 +158,26 @@ class MemoryStore:
         """How many actions are open."""
         return len(self._open)
 
-    def keep_signal(self, signal: Signal) -> None:
+    def keep_signal(self, signal: Signal) -> Kept:
         """See usher.ports.Hearsay."""
-        place = signal.instance_id or signal.token or ""
-        self._signals.setdefault(place, {}).setdefault(signal.event_id, signal)
+        kind = "progress" if signal.status is Status.PROGRESS else "result"
+        if signal.token is None:
+            return self._keep_signal(signal.instance_id or "", kind, signal)
+        change = self._keep_signal(signal.token, kind, signal)
+        if signal.instance_id is None or change is Kept.REFUSED or signal.token in self._of_token:
+            return change
+        return self._keep_signal(signal.instance_id, f"{kind} by token", signal)
+
+    def _keep_signal(self, addressee: str, kind: str, signal: Signal) -> Kept:
+        kept = self._signals.setdefault(addressee, {})
+        known = kept.get((signal.name, kind))
+        names = {name for name, _ in kept}
+        if known is None and len(names - {signal.name}) >= hearing.MOST_NAMES:
+            return Kept.REFUSED
+        change = hearing.kept(signal, known)
+        if hearing.replaces(signal, known):
+            kept[signal.name, kind] = signal
+        return change
 
     def keep_move_end(self, move_end: MoveEnd) -> None:
         """See usher.ports.Hearsay."""
@@ -202,16 +215,14 @@ class MemoryStore:
     def evidence(self, action: Action) -> Evidence:
         """See usher.ports.Hearsay."""
         oldest = hearing.counts_from(action, self._clock())
-        signals = [
-            signal
-            for place in (action.instance_id, action.token or "")
-            for signal in self._signals.get(place, {}).values()
-            if signal.event_id not in self._spent and signal.at >= oldest
-        ]
+        places = (action.instance_id, action.token or "")
+        signals = [signal for place in places for signal in self._signals.get(place, {}).values()]
+        if action.token is None:
+            signals = [signal for signal in signals if signal.token not in self._of_token]
         heard = self._move_ends.get(action.instance_id, {}).values()
         move_ends = [move_end for move_end in heard if move_end.ended_at >= oldest]
         return Evidence(
-            signals=tuple(signals),
+            signals=tuple(dict.fromkeys(signals)),
             move_ends=tuple(move_ends),
             instance_ended_at=self._instance_ends.get(action.instance_id),
             paused=self._paused.get("*", self._paused.get(action.hook.name)),

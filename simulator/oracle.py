@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _UNITS: Final = {"h": 3600, "m": 60, "s": 1}
 _LONGEST: Final = timedelta(hours=48)
+_RANKS: Final = ("progress", "done", "failed")  # of equal times
 
 
 class Stands(IntEnum):
@@ -98,15 +99,11 @@ def _signalled(name: str, seen: Seen) -> Stands:
     said = [signal for signal in seen.signals if signal.name == name]
     if not said:
         return Stands.PENDING
-    last = max(said, key=lambda signal: (signal.at, signal.event_id))
+    last = max(said, key=lambda signal: (signal.at, _RANKS.index(signal.status), signal.event_id))
     return {"done": Stands.HOLDS, "failed": Stands.FAILED, "progress": Stands.PENDING}[str(last.status)]
 
 
 def _last_progress(action: Action, seen: Seen) -> datetime:
     names = re.findall(r'"signal":"([^"]+)"', action.policy.source)
-    progress = [
-        signal.at
-        for signal in seen.signals
-        if signal.status == "progress" or (signal.status == "done" and signal.name in names)
-    ]
+    progress = [signal.at for signal in seen.signals if signal.status == "progress" or signal.name in names]
     return max([action.started_at, *progress])

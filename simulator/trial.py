@@ -29,7 +29,7 @@ from simulator.clock import VirtualClock
 from simulator.deployment import Deployment
 from simulator.dice import Dice
 from simulator.effects import Effects, ShakyDoor
-from simulator.faults import Fault, Faults
+from simulator.faults import Fault, Faults, Swarm
 from simulator.fleet import Fleet
 from simulator.invocations import Invocations
 from simulator.latencies import CAPTURED, PROMPT
@@ -113,22 +113,34 @@ class Outcome:
 
 
 class Trial:
-    """The world of one seed. `tells`: keep a trace of everything. `watched`: by which checkers."""
+    """The world of one seed. `tells`: keep a trace of everything. `watched`: by which checkers.
 
-    def __init__(self, seed: int, *, tells: bool = False, watched: Sequence[MakeChecker] = CHECKERS) -> None:
+    `hooks` and `swarm` take the place of what the seed draws.
+    """
+
+    def __init__(
+        self,
+        seed: int,
+        *,
+        tells: bool = False,
+        watched: Sequence[MakeChecker] = CHECKERS,
+        hooks: dict[str, Any] | None = None,
+        swarm: Swarm | None = None,
+    ) -> None:
         self.seed = seed
         self.trace: list[str] = []
         self._tells = tells
         self.clock = VirtualClock(START)
         dice = Dice.of(seed, "scenario")
         self._lasts = LONGER if dice.chance(_SHARE_LONGER) else LASTS
-        self.faults = Faults(faults.draw(Dice.of(seed, "swarm"), START, self._lasts), Dice.of(seed, "faults"))
+        swarm = swarm or faults.draw(Dice.of(seed, "swarm"), START, self._lasts)
+        self.faults = Faults(swarm, Dice.of(seed, "faults"))
         self._note("swarm", self.faults.swarm)
         invocations = Invocations(self.clock, self._cut)
         self.effects = Effects(self.clock, invocations, self.faults, Dice.of(seed, "steps"))
         self.fleet = self._make_fleet(dice)
         self.telemetry = TrialTelemetry(self)
-        hooks = drawn_hooks.draw_hooks(dice)
+        hooks = hooks or drawn_hooks.draw_hooks(dice)
         self._note("hooks", json.dumps(hooks))
         self.usher = self._make_usher(hooks, dice)
         self.scene = Scene(
@@ -332,9 +344,7 @@ class Trial:
         for checker in self.checkers:
             checker.heard(action, evidence, invocation)
 
-    def stored(
-        self, before: Action | None, after: Action, spent: Sequence[Signal], invocation: Invocation | None
-    ) -> None:
+    def stored(self, before: Action | None, after: Action, invocation: Invocation | None) -> None:
         """See effects.Watch."""
         if self._tells:
             line = after.last_entry
@@ -346,7 +356,7 @@ class Trial:
                 f"look {look_at}, expiry {expires_at};", said,
             )  # fmt: skip
         for checker in self.checkers:
-            checker.stored(before, after, spent, invocation)
+            checker.stored(before, after, invocation)
 
     def called(self, call: effects.Call) -> None:
         """See effects.Watch."""

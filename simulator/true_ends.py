@@ -17,14 +17,13 @@ from usher.core.model import Outcome, Phase
 from usher.core.policy import Mode
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from datetime import datetime
 
     from simulator.checkers import Scene
     from simulator.effects import Call
     from simulator.invocations import Invocation
     from simulator.waits import Wait
-    from usher.core.model import Action, Signal
+    from usher.core.model import Action
 
 _NOTHING: Final = timedelta(0)
 _CLOCKS_BLUR: Final = 2 * LONGEST_SKEW
@@ -61,11 +60,9 @@ class TrueEnds(WaitChecker):
         if call.operation == COMPLETE and wait is not None:
             self._completes[wait.token].append(call)
 
-    def stored(
-        self, before: Action | None, after: Action, spent: Sequence[Signal], invocation: Invocation | None
-    ) -> None:
+    def stored(self, before: Action | None, after: Action, invocation: Invocation | None) -> None:
         """Judge an end when it is stored."""
-        super().stored(before, after, spent, invocation)
+        super().stored(before, after, invocation)
         if after.phase is Phase.COMPLETING:
             self._completing_at.setdefault(after.id, self.scene.clock())
         is_closed_now = after.phase is Phase.CLOSED and (before is None or before.phase is not Phase.CLOSED)

@@ -17,7 +17,7 @@ from usher.silence import TESTED
 from usher.waking import stored_with_wake_ups
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from datetime import datetime
 
     from usher.core.policy import Configuration, Hook, Policy
@@ -146,7 +146,10 @@ class Intake:
         ]
         for other in others:
             if reconcile.joins(other, action):
-                return self._join(other, action, raw, now)
+                before = [one for one in others if one is not other]
+                came = replace(action, signals_since=hearing.signals_since(action, before))
+                return self._join(other, came, raw, now)
+        action = replace(action, signals_since=hearing.signals_since(action, others))
         for other in others:
             if other.started_at > action.started_at:
                 action = _superseded(action, other, now)
@@ -255,16 +258,38 @@ class Intake:
         self._tell("outcome", end.detail)
 
     def _take_signal(self, signal: Signal, now: datetime) -> None:
-        self.store.keep_signal(signal)
-        if signal.instance_id is not None:
-            actions = list(self.store.of_instance(signal.instance_id))
-        else:
-            of_token = self.store.of_token(signal.token) if signal.token else None
-            actions = [of_token] if of_token else []
+        """Kept first; a look is asked for where it would come too late else."""
+        signal = hearing.received(signal, now)
+        change = self.store.keep_signal(signal)
+        if change is hearing.Kept.REFUSED:
+            self.telemetry.count("SignalsRefused")
+            self._tell("signal", f"{signal.name} is not kept: {hearing.MOST_NAMES} other names are")
+            return
+        of_token = self.store.of_token(signal.token) if signal.token else None
+        actions = [of_token] if of_token else list(self.store.of_instance(signal.instance_id or ""))
         for action in actions:
-            if action.is_open and hearing.fits(signal, action, now):
-                self._change(action, lambda action: _looked_at(action, now))
-        self._tell("signal")
+            if action.is_open and hearing.fits(signal, action):
+                self._change(action, partial(_heard, signal=signal, change=change, now=now))
+        unheard = self._unheard(signal, actions)
+        if unheard:
+            self.telemetry.count("UnknownSignals")
+        self._tell("signal", unheard)
+
+    def _unheard(self, signal: Signal, actions: Sequence[Action]) -> str:
+        """Why nobody may ever hear the signal, as far as is known; empty where somebody may."""
+        if signal.instance_id is None and not actions:
+            return f"no action is known by token {signal.token}: {signal.name} counts once one is"
+        groups = {action.hook.group for action in actions}
+        policies = [
+            rule.use
+            for hook in self.configuration.hooks
+            if not groups or any(hook.group.may_fit(group) for group in groups)
+            for rule in hook.rules
+        ]
+        policies += [action.policy for action in actions if action.is_open]
+        if any(hearing.listens(policy, signal) for policy in policies):
+            return ""
+        return f"no policy of {signal.instance_id or signal.token} waits for signal {signal.name}"
 
     def _change(self, action: Action, changed: Callable[[Action], Action], raw: Raw | None = None) -> None:
         """Store a change to an action, on top of whatever is newest; no change is no store."""
@@ -311,6 +336,10 @@ def _superseded(action: Action, by: Action, now: datetime) -> Action:
 
 def _asks_at_once(action: Action, command_id: str, now: datetime) -> Action:
     return _looked_at(hearing.asked_at_once(action, command_id, now), now)
+
+
+def _heard(action: Action, signal: Signal, change: hearing.Kept, now: datetime) -> Action:
+    return _looked_at(action, now) if hearing.needs_look(action, signal, change, now) else action
 
 
 def _looked_at(action: Action, now: datetime) -> Action:

@@ -17,13 +17,13 @@ from usher.turns import Turns
 from usher.waking import stored_with_wake_ups
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
     from datetime import datetime
 
     from usher.core.conditions.probe import Probe
     from usher.core.decide import Decision
     from usher.core.finding import Memory
-    from usher.core.model import Action, Signal
+    from usher.core.model import Action
     from usher.hook_timeouts import HookTimeouts
     from usher.ports import (
         Answer,
@@ -97,24 +97,24 @@ class Looks:
 
     def _look_at(self, action: Action, now: datetime) -> None:
         heard = self.store.evidence(action)
-        spent: Sequence[Signal] = [signal for signal in heard.signals if hearing.fits(signal, action, now)]
-        action = hearing.with_signals(action, spent, now)
+        signals = [signal for signal in heard.signals if hearing.fits(signal, action)]
+        action = hearing.with_signals(action, signals, now)
         action = hearing.with_move_ends(action, heard.move_ends, now)
         action = hearing.with_instance_end(action, heard.instance_ended_at, now)
         if heard.paused is not None and action.policy.mode is not Mode.OBSERVE:
-            self._pause(action, heard.paused, now, spent)
+            self._pause(action, heard.paused, now)
             return
         action = self._with_timeout(action, now)
-        action, spent = self._probed(action, now, spent)
+        action = self._probed(action, now)
         now = self.clock()
         held = action.call_at
         action, decision = self._decided(action, now)
         decision = self._within_limits(action, decision, now)
         self._tell(action, decision)
         if action.policy.mode is Mode.OBSERVE:
-            self._observe(action, decision, now, spent)
+            self._observe(action, decision, now)
         else:
-            self._do(action, decision, now, spent, held)
+            self._do(action, decision, now, held)
 
     def _with_timeout(self, action: Action, now: datetime) -> Action:
         """The action under the heartbeat timeout that stands on its group, as far as that is known."""
@@ -141,13 +141,12 @@ class Looks:
         action: Action,
         decision: Decision,
         now: datetime,
-        spent: Sequence[Signal],
         held: datetime | None,
     ) -> None:
         match decision:
             case Wait():
                 action = action.noted(now, "wait", decision.reason)
-                self._store_turn(replace(action, look_at=decision.look_again_at), held, now, spent)
+                self._store_turn(replace(action, look_at=decision.look_again_at), held, now)
                 return
             case Complete() | Heartbeat():
                 action, goes = self.turns.taken(action, now, completes=isinstance(decision, Complete))
@@ -155,55 +154,49 @@ class Looks:
                 assert_never(decision)
         if not goes:
             later = action.call_at if action.call_at is not None and action.call_at > now else None
-            self._store_turn(replace(action, look_at=later or decision.look_again_at), held, now, spent)
+            self._store_turn(replace(action, look_at=later or decision.look_again_at), held, now)
         elif isinstance(decision, Complete):
-            self._complete(action, decision, now, spent, held)
+            self._complete(action, decision, now, held)
         else:
-            self._heartbeat(action, decision, now, spent, held)
+            self._heartbeat(action, decision, now, held)
 
-    def _store_turn(
-        self, action: Action, held: datetime | None, now: datetime, spent: Sequence[Signal]
-    ) -> Action:
+    def _store_turn(self, action: Action, held: datetime | None, now: datetime) -> Action:
         """Store, with what is booked now in the place of what was `held`.
 
         Of two looks that book for one action, the slower one gives back what it booked.
         """
         try:
-            stored = self._store(action, now, spent)
+            stored = self._store(action, now)
         except Moved:
             self.turns.dropped(action.call_at, now, kept=held)
             raise
         self.turns.dropped(held, now, kept=action.call_at)
         return stored
 
-    def _probed(
-        self, action: Action, now: datetime, spent: Sequence[Signal]
-    ) -> tuple[Action, Sequence[Signal]]:
-        """The action with what its conditions find, and the signals that still are to be spent.
+    def _probed(self, action: Action, now: datetime) -> Action:
+        """The action with what its conditions find.
 
         A heartbeat that comes due goes before any question.
         """
         needless = (action.ordered, action.held, action.instance_ended_at)
         if action.phase is Phase.COMPLETING or any(word is not None for word in needless):
-            return action, spent
+            return action
         until = min(beat_due(action) or action.expires_at, now + _LONGEST_PROBING)
         asked: set[str] = set()
         while True:
             turn = (probe for each in action.policy.until for probe in each.asks(action, self.clock()))
             probe = next((probe for probe in turn if probe.name not in asked), None)
             if probe is None:
-                return action, spent
+                return action
             asked.add(probe.name)
-            action, spent = self._probe(probe, action, until, spent)
+            action = self._probe(probe, action, until)
 
-    def _probe(
-        self, probe: Probe, action: Action, until: datetime, spent: Sequence[Signal]
-    ) -> tuple[Action, Sequence[Signal]]:
+    def _probe(self, probe: Probe, action: Action, until: datetime) -> Action:
         before = finding_of(probe, action)
 
         def before_start(intent: Memory) -> None:
             """Store what is about to be started, due again soon: the next look sees a crash after it."""
-            nonlocal action, spent
+            nonlocal action
             now = self.clock()
             about = Finding(
                 condition=probe.name,
@@ -215,12 +208,12 @@ class Looks:
             )
             retry_at = deadlines.retry_at(now, action.expires_at)
             started = hearing.with_finding(action, about).noted(now, "starts", probe.name)
-            action, spent = self._store(replace(started, look_at=retry_at), now, spent), ()
+            action = self._store(replace(started, look_at=retry_at), now)
 
         found = self.probing.probe(probe, action, before.memory if before else {}, until, before_start)
         now = self.clock()
         if isinstance(found, Later):
-            return hearing.with_finding(action, _asked_later(probe, before, now, found)), spent
+            return hearing.with_finding(action, _asked_later(probe, before, now, found))
         finding = as_finding(probe, found, before, now)
         if before is None or before.standing is not finding.standing:
             action = action.noted(now, "found", f"{probe.name}: {finding.standing}: {finding.detail}")
@@ -228,7 +221,7 @@ class Looks:
                 self.telemetry.count("ConditionFailed", dimensions={"Condition": probe.name.split()[0]})
         if finding.standing is Standing.UNKNOWN:
             self.telemetry.count("ConditionUnknown")
-        return hearing.with_finding(action, finding), spent
+        return hearing.with_finding(action, finding)
 
     def _within_limits(self, action: Action, decision: Decision, now: datetime) -> Decision:
         """The decision, or to hold on where the hook has sent as many results as it may."""
@@ -272,26 +265,26 @@ class Looks:
         self.telemetry.count("HeldByLimit")
         return hold(action, reason, now, again_at=again_at)
 
-    def _pause(self, action: Action, by: str, now: datetime, spent: Sequence[Signal]) -> None:
+    def _pause(self, action: Action, by: str, now: datetime) -> None:
         """Call nothing. What runs out meanwhile runs out under the operator's eyes."""
         if now >= action.expires_at:
             reason = f"its time ran out while Usher was paused: {by}"
-            self._store(_closed(action, Outcome.ENDED_ELSEWHERE, reason, now), now, spent)
+            self._store(_closed(action, Outcome.ENDED_ELSEWHERE, reason, now), now)
             return
         action = action.noted(now, "paused", by)
         look_at = min(now + _PAUSED, now + (action.expires_at - now) / 2)  # after a resume there is time left
-        self._store(replace(action, look_at=look_at), now, spent)
+        self._store(replace(action, look_at=look_at), now)
 
     def _tell(self, action: Action, decision: Decision) -> None:
         name = type(decision).__name__.lower()
         self.telemetry.decided(replace(action, look_at=decision.look_again_at), name, decision.reason)
 
-    def _store(self, action: Action, now: datetime, spent: Sequence[Signal] = ()) -> Action:
+    def _store(self, action: Action, now: datetime) -> Action:
         """Store the next version of `action`, with its wake-ups; return it as it is stored."""
         action = replace(action, version=action.version + 1, look_id=self.new_id())
 
         def save() -> None:
-            self.store.save(action, spent=spent)
+            self.store.save(action)
 
         stored_with_wake_ups(action, self.clock, save, self.wake_ups, self.telemetry)
         if not action.is_open:
@@ -303,7 +296,6 @@ class Looks:
         action: Action,
         decision: Complete,
         now: datetime,
-        spent: Sequence[Signal],
         held: datetime | None,
     ) -> None:
         """Store the result first, so that every retry sends the same one (promise 1)."""
@@ -317,7 +309,7 @@ class Looks:
             look_at=decision.look_again_at,
             completes_sent=(*action.completes_sent, now)[:_MOST_SENT],
         )
-        action = self._store_turn(action, held, now, spent)
+        action = self._store_turn(action, held, now)
         answer = self.auto_scaling.complete(action, decision.result)
 
         def settled(action: Action, now: datetime) -> Action:
@@ -339,12 +331,11 @@ class Looks:
         action: Action,
         decision: Heartbeat,
         now: datetime,
-        spent: Sequence[Signal],
         held: datetime | None,
     ) -> None:
         """Store only a retry before the call; the new expiry and the next look after its answer."""
         action = action.noted(now, "heartbeat", decision.reason)
-        action = self._store_turn(replace(action, look_at=decision.look_again_at), held, now, spent)
+        action = self._store_turn(replace(action, look_at=decision.look_again_at), held, now)
         sent_at = self.clock()
         answer = self.auto_scaling.heartbeat(action)
         was_left = action.expires_at - sent_at
@@ -439,22 +430,22 @@ class Looks:
             return True
         return self.auto_scaling.waits(action.instance_id) is not False
 
-    def _observe(self, action: Action, decision: Decision, now: datetime, spent: Sequence[Signal]) -> None:
+    def _observe(self, action: Action, decision: Decision, now: datetime) -> None:
         """Record what would be done, and go on as if it had been."""
         if isinstance(decision, Complete):
-            self._store(_observed(action, decision, now), now, spent)
+            self._store(_observed(action, decision, now), now)
             return
         if action.move_end is not None:
             reason = f"observe mode: would have waited; {action.move_end.detail}"
-            self._store(_closed(action, Outcome.ENDED_ELSEWHERE, reason, now), now, spent)
+            self._store(_closed(action, Outcome.ENDED_ELSEWHERE, reason, now), now)
             return
         name = "heartbeat" if isinstance(decision, Heartbeat) else "wait"
         action = action.noted(now, name, f"observe mode: {decision.reason}")
         if isinstance(decision, Heartbeat):
             action = replace(action, beaten_at=now)
-            self._store(replace(action, look_at=_next_look(action, now)), now, spent)
+            self._store(replace(action, look_at=_next_look(action, now)), now)
         else:
-            self._store(replace(action, look_at=decision.look_again_at), now, spent)
+            self._store(replace(action, look_at=decision.look_again_at), now)
 
 
 def _asked_later(probe: Probe, before: Finding | None, now: datetime, later: Later) -> Finding:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from usher.core.conditions.probe import Call, Found, Later, Probe, Reply
     from usher.core.enrolment import Enrolled, GroupSeen, HookSeen
     from usher.core.finding import Memory
+    from usher.core.hearing import Kept
     from usher.core.hook_timeouts import Described
     from usher.core.model import Action, Entry, MoveEnd, Result, Signal
     from usher.core.notices import TestNotice
@@ -85,11 +86,11 @@ class Records(Protocol):
         """The newest stored state."""
         ...
 
-    def save(self, action: Action, *, spent: Sequence[Signal] = (), raw: Raw | None = None) -> None:
-        """Store the state after `action.version - 1`, its new timeline lines, and what it spends.
+    def save(self, action: Action, *, raw: Raw | None = None) -> None:
+        """Store the state after `action.version - 1`, and its new timeline lines.
 
         Raises Moved where the stored version is another one, unless this very store was applied
-        before; and where a signal was spent by another action meanwhile. Stores nothing then.
+        before. Stores nothing then.
         """
         ...
 
@@ -120,8 +121,13 @@ class Finding(Protocol):
 class Hearsay(Protocol):
     """What is kept whether or not it belongs to an action that is known yet."""
 
-    def keep_signal(self, signal: Signal) -> None:
-        """Keep a signal for an hour. Keeping it twice is keeping it once."""
+    def keep_signal(self, signal: Signal) -> Kept:
+        """Keep a signal for four days, in the place of an older one (hearing.order).
+
+        Of one name and one addressee, token or instance, two are kept: what was done or failed last,
+        and the last progress. One with both counts for its token, and by its instance for an action
+        whose token is not known. Beyond hearing.MOST_NAMES of one addressee it is refused.
+        """
         ...
 
     def keep_move_end(self, move_end: MoveEnd) -> None:
@@ -143,8 +149,7 @@ class Hearsay(Protocol):
     def evidence(self, action: Action) -> Evidence:
         """The signals and outcome events of the action's instance and token.
 
-        Signals that any action spent are left out: what they said stands in its record. And
-        whether EC2 ended the instance, and whether an operator paused the action's hook.
+        And whether EC2 ended the instance, and whether an operator paused the action's hook.
         """
         ...
 

@@ -15,7 +15,7 @@ from functools import partial
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final, assert_never
 
-from usher.core import reconcile
+from usher.core import hearing, reconcile
 from usher.core.configuration import ConfigurationRefused
 from usher.core.enrolment import share
 from usher.core.hook_timeouts import described, known
@@ -338,8 +338,10 @@ class Reconcile:
 
     def _open(self, action: Action, one: Unknown) -> None:
         """Record it, unless its notification has come after all during the call."""
-        if any(one.is_of_this_wait(known) for known in self.store.of_instance(action.instance_id)):
+        known = list(self.store.of_instance(action.instance_id))
+        if any(one.is_of_this_wait(each) for each in known):
             return
+        action = replace(action, signals_since=hearing.signals_since(action, known))
 
         def store() -> None:
             self.store.open(action, None)

@@ -259,24 +259,12 @@ def test_a_token_goes_to_the_adopted_action_or_to_a_new_one(records: Records, ro
     assert loaded(records, "adopted").token == (token if claimed.id == "adopted" else None)
 
 
-def test_a_signal_is_spent_for_one_action(records: Records) -> None:
-    signal = a_signal()
-    records.keep_signal(signal)
-    actions = [records.open(an_action(id=f"a-{n}", token=f"{n:036}"), RAW) for n in range(THREADS)]
+def test_of_signals_kept_at_once_the_newest_stands(records: Records) -> None:
+    signals = [a_signal(event_id=f"event-{n}", at=at(n)) for n in range(THREADS)]
 
-    def spend(number: int) -> bool:
-        try:
-            records.save(replace(actions[number], version=2, look_id=f"look-{number}"), spent=[signal])
-        except Moved:
-            return False
-        return True
+    at_once(lambda number: records.keep_signal(signals[number]))
 
-    won = at_once(spend)
-
-    assert won.count(True) == 1
-    assert [loaded(records, f"a-{number}").version for number in range(THREADS)] == [
-        2 if one else 1 for one in won
-    ]
+    assert records.evidence(an_action()).signals == (signals[-1],)
 
 
 # The looks and the intake

@@ -22,8 +22,9 @@ from simulator.memory_store import MemoryStore
 from tests.factories import a_move_end, a_signal, an_action, at
 from usher.aws import table as dynamodb
 from usher.aws.records import Records
-from usher.core import notices
-from usher.core.model import Outcome, Phase, Result
+from usher.core import hearing, notices
+from usher.core.hearing import Kept
+from usher.core.model import Outcome, Phase, Result, Status
 from usher.ports import Due, Moved, Raw, Unavailable
 
 if TYPE_CHECKING:
@@ -234,17 +235,14 @@ def test_a_save_is_what_is_loaded_from_then_on(store: Store) -> None:
 
 def test_a_save_on_a_version_that_moved_stores_nothing(store: Store) -> None:
     action = opened(store)
-    signal = a_signal(at=at(0))
-    store.keep_signal(signal)
     store.save(after(action, look_at=at(60)))
     stale = after(action, "look-3").noted(at(9), "wait", "stale")
 
     with pytest.raises(Moved):
-        store.save(stale, spent=[signal], raw=a_raw("late"))
+        store.save(stale, raw=a_raw("late"))
 
     assert loaded(store) == after(action, look_at=at(60))
     assert told(store) == []
-    assert heard_ids(store, action) == ["event-1"]
     assert list(store.raws("action-1")) == [a_raw()]
 
 
@@ -268,12 +266,10 @@ def test_a_save_of_what_is_not_kept_any_more_has_moved_and_stores_nothing(store:
 
 def test_the_same_save_again_succeeds_and_changes_nothing(store: Store) -> None:
     action = opened(store)
-    signal = a_signal(at=at(0))
-    store.keep_signal(signal)
     saved = closed(after(action).noted(at(1), "closed", "completed"))
 
     for _ in range(2):
-        store.save(saved, spent=[signal], raw=a_raw("copy"))
+        store.save(saved, raw=a_raw("copy"))
 
     assert loaded(store) == replace(saved, unsaved=())
     assert told(store) == [(1, "completed", 1)]
@@ -417,74 +413,101 @@ def test_a_signal_that_names_both_is_heard_once(store: Store) -> None:
     assert heard_ids(store, action) == ["event-1"]
 
 
-def test_a_signal_that_any_action_spent_is_not_heard_again(store: Store) -> None:
+def test_a_signal_is_heard_by_every_action_of_its_instance_and_again_by_each_look(store: Store) -> None:
     one = opened(store)
     other = opened(store, id="action-2", token="o" * 36)
-    signals = [a_signal(event_id="event-1", at=at(0)), a_signal(event_id="event-2", at=at(0))]
-    for signal in signals:
-        store.keep_signal(signal)
+    store.keep_signal(a_signal(at=at(0)))
 
-    store.save(after(one), spent=[signals[0]])
-    store.keep_signal(signals[0])
+    store.save(closed(after(one)))
 
-    assert heard_ids(store, one) == ["event-2"]
-    assert heard_ids(store, other) == ["event-2"]
-
-
-def test_a_signal_that_another_action_spent_lets_nothing_be_stored(store: Store) -> None:
-    one = opened(store)
-    other = opened(store, id="action-2", token="o" * 36)
-    signals = [a_signal(event_id="event-1", at=at(0)), a_signal(event_id="event-2", at=at(0))]
-    for signal in signals:
-        store.keep_signal(signal)
-    store.save(after(one), spent=[signals[1]])
-
-    with pytest.raises(Moved):
-        store.save(after(other).noted(at(1), "signal", "done"), spent=signals)
-
-    assert loaded(store, "action-2") == other
-    assert told(store, "action-2") == []
+    assert heard_ids(store, one) == ["event-1"]
     assert heard_ids(store, other) == ["event-1"]
 
 
-def test_an_action_may_spend_its_signal_again(store: Store) -> None:
-    action = opened(store)
-    signal = a_signal(at=at(0))
-    store.keep_signal(signal)
-    store.save(after(action), spent=[signal, signal])
+def test_one_signal_a_minute_is_put_aside_for_an_export(
+    client: DynamoDBClient, table: str, records: Records
+) -> None:
+    for second in range(0, 180, 5):
+        progress = a_signal(event_id=f"event-{second:03}", at=at(second), status=Status.PROGRESS)
+        records.keep_signal(progress)
 
-    store.save(after(after(action), "look-3"), spent=[signal])
-
-    assert loaded(store).version == 3
-    assert heard_ids(store, action) == []
-
-
-def test_a_hundred_and_more_signals_are_spent_by_one_save(store: Store) -> None:
-    action = opened(store)
-    other = opened(store, id="action-2", token="o" * 36)
-    signals = many_signals(store)
-    assert len(store.evidence(action).signals) == 105
-
-    saved = closed(after(with_line_for_each(action, signals)))
-    store.save(saved, spent=signals)
-
-    assert loaded(store) == replace(saved, unsaved=())
-    assert len(store.timeline("action-1")) == 105
-    assert store.evidence(action).signals == ()
-    assert store.evidence(other).signals == ()
+    said = [item["sk"]["S"] for item in items(client, table) if item["pk"]["S"].startswith("SAID#")]
+    assert [name.rpartition("#")[2] for name in sorted(said)] == ["event-055", "event-115"]
 
 
-def many_signals(store: Store) -> list[Signal]:
-    signals = [a_signal(event_id=f"event-{number}", at=at(number)) for number in range(105)]
-    for signal in signals:
+DONE: Final = a_signal(event_id="event-2", at=at(60))
+
+
+@pytest.mark.parametrize(
+    ("second", "stands", "change"),
+    [
+        pytest.param({"at": at(61)}, "event-1", Kept.REPEATED, id="the same again"),
+        pytest.param({"at": at(121)}, "event-1", Kept.NEWS, id="the same, over a minute later"),
+        pytest.param({"at": at(59)}, "event-2", Kept.REPEATED, id="an older one"),
+        pytest.param({"at": at(61), "status": Status.FAILED}, "event-1", Kept.NEWS, id="a change"),
+        pytest.param({"status": Status.FAILED}, "event-1", Kept.NEWS, id="failed of the same second"),
+        pytest.param({"event_id": "event-1"}, "event-2", Kept.REPEATED, id="equal, of a smaller id"),
+        pytest.param({"event_id": "event-3"}, "event-3", Kept.REPEATED, id="equal, of a greater id"),
+        pytest.param({"event_id": "event-2", "at": at(99)}, "event-2", Kept.NEWS, id="the same event"),
+    ],
+)
+def test_of_one_name_the_last_result_is_kept(
+    store: Store, second: dict[str, Any], stands: str, change: Kept
+) -> None:
+    assert store.keep_signal(DONE) is Kept.NEWS
+
+    assert store.keep_signal(replace(DONE, **({"event_id": "event-1"} | second))) is change
+
+    assert heard_ids(store, an_action()) == [stands]
+
+
+def test_progress_takes_no_place_of_a_result(store: Store) -> None:
+    progress = [a_signal(event_id=f"p-{n}", at=at(60 + n), status=Status.PROGRESS) for n in range(3)]
+    for signal in (progress[0], DONE, progress[2], progress[1]):
         store.keep_signal(signal)
-    return signals
+
+    assert set(store.evidence(an_action()).signals) == {DONE, progress[2]}
 
 
-def with_line_for_each(action: Action, signals: Iterable[Signal]) -> Action:
-    for signal in signals:
-        action = action.noted(signal.at, "signal", signal.event_id)
-    return action
+@pytest.mark.parametrize("place", [{}, {"instance_id": None, "token": TOKEN}], ids=["instance", "token"])
+def test_signals_of_a_bounded_number_of_names_are_kept(store: Store, place: dict[str, Any]) -> None:
+    names = [f"name-{number}" for number in range(hearing.MOST_NAMES)]
+    for number, name in enumerate(names):
+        assert store.keep_signal(a_signal(event_id=f"d-{number}", name=name, **place)) is Kept.NEWS
+
+    assert store.keep_signal(a_signal(name="one-too-many", **place)) is Kept.REFUSED
+    failed = a_signal(event_id="last", name=names[0], status=Status.FAILED, **place)
+    assert store.keep_signal(failed) is Kept.NEWS
+    progress = a_signal(event_id="more", name=names[1], status=Status.PROGRESS, **place)
+    assert store.keep_signal(progress) is Kept.NEWS
+
+    assert {signal.name for signal in store.evidence(an_action()).signals} == set(names)
+
+
+def test_an_adopted_action_hears_by_instance_what_names_its_token_too(store: Store) -> None:
+    by_both = a_signal(event_id="both", token=TOKEN)
+    by_instance = a_signal(event_id="instance", at=at(61))
+    for signal in (by_both, by_instance):
+        store.keep_signal(signal)
+
+    assert heard_ids(store, an_action(token=None)) == ["both", "instance"]
+    assert heard_ids(store, an_action()) == ["both", "instance"]
+    assert heard_ids(store, an_action(token="o" * 36)) == ["both", "instance"]  # for the look to tell apart
+
+
+@pytest.mark.parametrize("opens_first", [True, False])
+def test_an_adopted_action_does_not_hear_what_names_the_token_of_another(
+    store: Store, opens_first: bool
+) -> None:
+    signal = a_signal(token=TOKEN)
+    if opens_first:
+        opened(store)
+        store.keep_signal(signal)
+    else:
+        store.keep_signal(signal)
+        opened(store)
+
+    assert heard_ids(store, an_action(id="adopted", token=None)) == []
 
 
 HEARD_FROM = [
@@ -493,17 +516,6 @@ HEARD_FROM = [
     pytest.param(-60, 86400, True, id="a minute before the action, a day ago"),
     pytest.param(-61, 86400, False, id="before that"),
 ]
-
-
-@pytest.mark.parametrize(("sent", "now", "is_heard"), HEARD_FROM)
-def test_a_signal_is_heard_for_an_hour_and_as_long_as_its_action_is_open(
-    store: Store, clock: Clock, sent: float, now: float, is_heard: bool
-) -> None:
-    action = opened(store)
-    store.keep_signal(a_signal(at=at(sent)))
-    clock.now = at(now)
-
-    assert heard_ids(store, action) == (["event-1"] if is_heard else [])
 
 
 def test_an_outcome_event_is_kept_once_and_heard_by_its_instance(store: Store) -> None:
@@ -517,7 +529,9 @@ def test_an_outcome_event_is_kept_once_and_heard_by_its_instance(store: Store) -
 
 
 @pytest.mark.parametrize(("ended", "now", "is_heard"), HEARD_FROM)
-def test_so_is_an_outcome_event(store: Store, clock: Clock, ended: float, now: float, is_heard: bool) -> None:
+def test_an_outcome_event_is_heard_for_an_hour_and_as_long_as_its_action_is_open(
+    store: Store, clock: Clock, ended: float, now: float, is_heard: bool
+) -> None:
     action = opened(store)
     store.keep_move_end(a_move_end(ended_at=at(ended)))
     clock.now = at(now)
@@ -622,7 +636,7 @@ class Twins(RuleBasedStateMachine):
         self.memory = MemoryStore(self.clock)
         self.records = Records(self.client, a_table(self.client), self.clock)
         self.signals: list[Signal] = []
-        self.saves: list[tuple[Action, list[Signal], Raw | None]] = []
+        self.saves: list[tuple[Action, Raw | None]] = []
         self.opens = 0
 
     def both(self, do: Callable[[Store], object]) -> None:
@@ -657,29 +671,31 @@ class Twins(RuleBasedStateMachine):
     )
     def save(self, data: st.DataObject, closes: bool, stale: bool, detail: str, body: str | None) -> None:
         action = data.draw(st.sampled_from(self.memory.actions()))
-        spent = data.draw(st.lists(st.sampled_from(self.signals), max_size=3)) if self.signals else []
         action = after(action, f"look-{len(self.saves)}").noted(self.clock.now, "wait", detail)
         action = closed(action) if closes or not action.is_open else replace(action, look_at=self.clock.now)
         action = replace(action, version=action.version - 1) if stale else action
         raw = Raw(received_at=self.clock.now, body=body) if body else None
-        self.saves.append((action, spent, raw))
-        self.both(lambda store: store.save(action, spent=spent, raw=raw))
+        self.saves.append((action, raw))
+        self.both(lambda store: store.save(action, raw=raw))
 
     @precondition(lambda self: self.saves)
     @rule(data=st.data())
     def save_again(self, data: st.DataObject) -> None:
-        action, spent, raw = data.draw(st.sampled_from(self.saves))
-        self.both(lambda store: store.save(action, spent=spent, raw=raw))
+        action, raw = data.draw(st.sampled_from(self.saves))
+        self.both(lambda store: store.save(action, raw=raw))
 
     @rule(
         age=st.integers(0, 5400),
         instance_id=st.sampled_from([None, *INSTANCES]),
         token=st.sampled_from(TOKENS),
+        status=st.sampled_from(Status),
     )
-    def hear_signal(self, age: int, instance_id: str | None, token: str | None) -> None:
-        place = {"instance_id": instance_id, "token": token or "b" * 36}
+    def hear_signal(self, age: int, instance_id: str | None, token: str | None, status: Status) -> None:
+        place = {"instance_id": instance_id, "token": token if instance_id else token or "b" * 36}
         event_id = f"event-{len(self.signals):02}"
-        signal = a_signal(event_id=event_id, at=self.clock.now - timedelta(seconds=age), **place)
+        signal = a_signal(
+            event_id=event_id, status=status, at=self.clock.now - timedelta(seconds=age), **place
+        )
         self.signals.append(signal)
         self.both(lambda store: store.keep_signal(signal))
 
@@ -819,7 +835,6 @@ def test_every_item_has_a_time_to_live_from_its_first_write(
     client: DynamoDBClient, table: str, records: Records
 ) -> None:
     action = records.open(an_action().noted(at(0), "notified", "by sqs"), a_raw())
-    never_kept = a_signal(event_id="event-2", at=at(0))
     records.keep_signal(a_signal(at=at(0)))
     records.keep_signal(a_signal(at=at(0), instance_id=None, token=TOKEN))
     records.keep_move_end(a_move_end())
@@ -827,10 +842,19 @@ def test_every_item_has_a_time_to_live_from_its_first_write(
     records.keep_instance_end(INSTANCE, at(0))
     records.keep_heard("workers-1", at(0))
     records.resume("*")
-    records.save(closed(after(action)), spent=[a_signal(at=at(0)), never_kept], raw=a_raw("copy"))
+    records.save(closed(after(action)), raw=a_raw("copy"))
 
     kinds = Counter(item["sk"]["S"].split("#")[0] for item in items(client, table))
-    assert kinds == {"STATE": 1, "LINE": 1, "RAW": 2, "ACTION": 2, "HEARD": 6, "TEST": 1, "HOOK": 1}
+    assert kinds == {
+        "STATE": 1,
+        "LINE": 1,
+        "RAW": 2,
+        "ACTION": 2,
+        "HEARD": 3,
+        "SIGNAL": 2,
+        "TEST": 1,
+        "HOOK": 1,
+    }
     expiries = [int(item[dynamodb.TTL_ATTRIBUTE]["N"]) for item in items(client, table)]
     assert min(expiries) > at(3600).timestamp()
 
@@ -908,13 +932,12 @@ def test_a_lost_answer_to_a_save_is_recognised_as_its_own_success(
     client: DynamoDBClient, records: Records
 ) -> None:
     action = opened(records)
-    signal = a_signal(at=at(0))
     saved = closed(after(action).noted(at(1), "closed", "completed"))
     lose_answers(client, "TransactWriteItems", [True])
     with pytest.raises(Unavailable):
-        records.save(saved, spent=[signal])
+        records.save(saved)
 
-    records.save(saved, spent=[signal])
+    records.save(saved)
 
     assert loaded(records) == replace(saved, unsaved=())
     assert told(records) == [(1, "completed", 1)]
@@ -969,7 +992,7 @@ def test_a_refused_condition_is_not_tried_again_though_another_write_was_busy(
     calls = refuse(client, "TransactWriteItems", [cancelled("TransactionConflict", "ConditionalCheckFailed")])
 
     with pytest.raises(Moved):
-        records.save(after(action), spent=[a_signal()])
+        records.save(after(action))
 
     assert calls["TransactWriteItems"] == 1
 
@@ -992,7 +1015,7 @@ DOINGS: Final = [
     pytest.param("GetItem", lambda store: store.of_token(TOKEN), id="of_token"),
     pytest.param("BatchGetItem", lambda store: store.of_instance(INSTANCE), id="of_instance"),
     pytest.param("Query", lambda store: store.due(LATER), id="due"),
-    pytest.param("PutItem", lambda store: store.keep_signal(a_signal()), id="keep_signal"),
+    pytest.param("GetItem", lambda store: store.keep_signal(a_signal()), id="keep_signal"),
     pytest.param("PutItem", lambda store: store.keep_move_end(a_move_end()), id="keep_move_end"),
     pytest.param("PutItem", lambda store: store.keep_instance_end("i-1", at(0)), id="keep_instance_end"),
     pytest.param("PutItem", lambda store: store.pause("usher-drain", "me"), id="pause"),
@@ -1035,36 +1058,6 @@ def test_what_is_misconfigured_is_raised_as_it_is(
     assert calls[operation] == 1
 
 
-def test_a_save_cut_off_before_its_state_loses_none_of_many_signals(
-    client: DynamoDBClient, records: Records
-) -> None:
-    action = opened(records)
-    other = opened(records, id="action-2", token="o" * 36)
-    signals = many_signals(records)
-    spendings = 2
-    refuse(client, "TransactWriteItems", [*[None] * spendings, KeyboardInterrupt()])
-
-    with pytest.raises(KeyboardInterrupt):
-        records.save(after(action), spent=signals)
-
-    assert heard_ids(records, action) == sorted(signal.event_id for signal in signals)
-    assert heard_ids(records, other) == []
-    records.save(after(action), spent=signals)
-    assert heard_ids(records, action) == []
-
-
-def test_many_signals_that_were_spent_do_not_come_back_by_a_stale_save(records: Records) -> None:
-    action = opened(records)
-    signals = many_signals(records)
-    records.save(after(action), spent=signals[:5])
-    records.save(after(after(action), "look-3"), spent=signals[5:])
-
-    with pytest.raises(Moved):
-        records.save(after(action, "look-4"), spent=signals)
-
-    assert heard_ids(records, action) == []
-
-
 def test_keys_that_a_batch_left_unread_are_asked_for_again(client: DynamoDBClient, records: Records) -> None:
     for number in range(5):
         opened(records, id=f"action-{number}", token=f"{number:036}", started_at=at(number))
@@ -1102,7 +1095,7 @@ def test_all_pages_of_a_query_are_read(client: DynamoDBClient, records: Records)
     for number in range(20):
         opened(records, id=f"action-{number}", token=f"{number:036}", started_at=at(number))
     for number in range(3):
-        records.keep_signal(a_signal(event_id=f"event-{number}", at=at(0)))
+        records.keep_signal(a_signal(event_id=f"event-{number}", name=f"name-{number}"))
 
     assert len(due_ids(records, LATER)) == 20
     assert len(list(records.of_instance(INSTANCE))) == 20

@@ -21,10 +21,9 @@ from usher.ports import Answer, AnswerKind, Raw, Unavailable
 from usher.probing import Prober
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
     from datetime import datetime
 
-    from usher.core.model import Signal
     from usher.ports import Calls
 
 ACCEPTED = Answer(kind=AnswerKind.ACCEPTED, text="")
@@ -104,8 +103,8 @@ class LoggingStore(MemoryStore):
         super().__init__(lambda: scene.now)
         self._scene = scene
 
-    def save(self, action: Action, *, spent: Sequence[Signal] = (), raw: Raw | None = None) -> None:
-        super().save(action, spent=spent, raw=raw)
+    def save(self, action: Action, *, raw: Raw | None = None) -> None:
+        super().save(action, raw=raw)
         self._scene.effects.append(f"store v{action.version} {action.phase}")
 
 
@@ -298,13 +297,12 @@ def test_a_queue_that_is_down_stops_no_look() -> None:
     assert [what for what, _ in scene.recorder.troubles] == ["a wake-up was not sent"]
 
 
-def test_a_signal_is_spent_by_the_look_that_counts_it() -> None:
+def test_a_signal_that_counted_is_kept_by_the_record() -> None:
     scene = Scene(an_action(), ACCEPTED)
     signal = a_signal(at=at(0))
     scene.store.keep_signal(signal)
     closed = scene.look()
     assert (closed.outcome, closed.signals) == (Outcome.COMPLETED, (signal,))
-    assert scene.store.evidence(closed).signals == ()
 
 
 def test_equal_looks_are_one_line_with_their_count() -> None:

@@ -247,7 +247,7 @@ def test_only_what_came_within_the_range_is_written(
     for number, moment in enumerate((20, 0, 10)):
         action = an_action(id=f"a-{number}", token=f"{number:036}")
         records.open(action, Raw(received_at=at(moment), body=f'{{"n":{number}}}'))
-        records.keep_signal(a_signal(event_id=f"e-{number}", at=at(moment)))
+        records.keep_signal(a_signal(event_id=f"e-{number}", name=f"name-{number}", at=at(moment)))
         records.keep_instance_end(f"i-{number}", at(moment))
     lines = kept(dynamodb, Range(first=at(first), last=at(last)))
     assert [line.received_at for line in lines] == [at(moment) for moment in times for _ in range(3)]

@@ -285,10 +285,10 @@ def test_a_signal_wakes_the_action_that_waits_for_it() -> None:
 
 def test_a_change_that_never_gets_through_asks_for_redelivery() -> None:
     class Contended(FlakyStore):
-        def save(self, action: Action, *, spent: Any = (), raw: Raw | None = None) -> None:
+        def save(self, action: Action, *, raw: Raw | None = None) -> None:
             newest = self._actions[action.id]
             self._actions[action.id] = an_action(version=newest.version + 1)
-            super().save(action, spent=spent, raw=raw)
+            super().save(action, raw=raw)
 
     stage = Stage()
     store = Contended(lambda: at(0))

@@ -1,14 +1,25 @@
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any, Final
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.factories import a_move_end, a_policy, a_signal, an_action, at
-from usher.core.hearing import ends, fits, with_move_ends, with_signals
-from usher.core.model import Action, MoveEnd, Signal, Status, Transition
+from tests.factories import a_move_end, a_policy, a_signal, an_action, at, hook_terms
+from usher.core.hearing import (
+    Kept,
+    ends,
+    fits,
+    needs_look,
+    received,
+    signals_since,
+    with_move_ends,
+    with_signals,
+)
+from usher.core.model import Action, MoveEnd, Phase, Signal, Status, Transition
 
 rule = settings(deadline=None)
 
@@ -18,34 +29,28 @@ TWO_SIGNALS = a_policy([{"signal": "jobs-finished"}, {"signal": "drained"}], sta
 
 
 @pytest.mark.parametrize(
-    ("signal", "now", "expected"),
+    ("signal", "expected"),
     [
-        pytest.param({}, 60, True, id="of its instance"),
-        pytest.param({"instance_id": "i-0other"}, 60, False, id="of another instance"),
-        pytest.param({"instance_id": None, "token": TOKEN}, 60, True, id="of its token"),
-        pytest.param({"instance_id": None, "token": "another"}, 60, False, id="of another token"),
-        pytest.param({"instance_id": None, "token": TOKEN.upper()}, 60, False, id="of its token in capitals"),
-        pytest.param({"token": "another"}, 60, False, id="of its instance, but another token"),
-        pytest.param({"instance_id": "i-0other", "token": TOKEN}, 60, True, id="its token is the key"),
-        pytest.param({"at": at(0)}, 60, True, id="as it began"),
-        pytest.param({"at": at(-60)}, 60, True, id="60 s before it began"),
-        pytest.param({"at": at(-61)}, 60, False, id="61 s before it began"),
-        pytest.param({"at": at(-61), "token": TOKEN}, 60, True, id="61 s before, with its token"),
-        pytest.param({}, 86400, True, id="taken in a day late"),
-        pytest.param({"at": at(-3000), "token": TOKEN}, 600, True, id="an hour old, with its token"),
-        pytest.param({"at": at(-3001), "token": TOKEN}, 600, False, id="older, before it began"),
-        pytest.param({"at": at(90)}, 60, True, id="from a clock ahead of ours"),
-        pytest.param({"status": Status.FAILED}, 60, True, id="failed"),
-        pytest.param({"status": Status.PROGRESS}, 60, True, id="progress of what it waits for"),
-        pytest.param({"name": "lunch"}, 60, False, id="of a name that nobody waits for"),
-        pytest.param({"name": "Jobs-Finished"}, 60, False, id="of a name in another case"),
-        pytest.param(
-            {"name": "lunch", "status": Status.PROGRESS}, 60, False, id="progress that nobody counts"
-        ),
+        pytest.param({}, True, id="of its instance"),
+        pytest.param({"instance_id": "i-0other"}, False, id="of another instance"),
+        pytest.param({"instance_id": None, "token": TOKEN}, True, id="of its token"),
+        pytest.param({"instance_id": None, "token": "another"}, False, id="of another token"),
+        pytest.param({"instance_id": None, "token": TOKEN.upper()}, False, id="of its token in capitals"),
+        pytest.param({"token": "another"}, False, id="of its instance, but another token"),
+        pytest.param({"instance_id": "i-0other", "token": TOKEN}, True, id="its token is the key"),
+        pytest.param({"at": at(0)}, True, id="as it began"),
+        pytest.param({"at": at(-60)}, True, id="60 s before it began"),
+        pytest.param({"at": at(-61)}, False, id="61 s before it began"),
+        pytest.param({"at": at(-61), "token": TOKEN}, True, id="61 s before, with its token"),
+        pytest.param({"status": Status.FAILED}, True, id="failed"),
+        pytest.param({"status": Status.PROGRESS}, True, id="progress of what it waits for"),
+        pytest.param({"name": "lunch"}, False, id="of a name that nobody waits for"),
+        pytest.param({"name": "Jobs-Finished"}, False, id="of a name in another case"),
+        pytest.param({"name": "lunch", "status": Status.PROGRESS}, False, id="progress that nobody counts"),
     ],
 )
-def test_a_signal_counts_for_an_action(signal: dict[str, Any], now: float, *, expected: bool) -> None:
-    assert fits(a_signal(**signal), an_action(), at(now)) is expected
+def test_a_signal_counts_for_an_action(signal: dict[str, Any], *, expected: bool) -> None:
+    assert fits(a_signal(**signal), an_action()) is expected
 
 
 @pytest.mark.parametrize(
@@ -58,14 +63,17 @@ def test_a_signal_counts_for_an_action(signal: dict[str, Any], now: float, *, ex
     ],
 )
 def test_where_progress_is_awaited_a_signal_counts(signal: dict[str, Any], *, expected: bool) -> None:
-    assert fits(a_signal(**signal), an_action(policy=STALLING), at(60)) is expected
+    assert fits(a_signal(**signal), an_action(policy=STALLING)) is expected
 
 
-def test_no_signal_without_a_token_fits_by_the_absent_token_of_an_adopted_action() -> None:
+def test_for_an_adopted_action_a_signal_by_token_counts_by_its_instance() -> None:
     adopted = an_action(token=None)
 
-    assert fits(a_signal(), adopted, at(60))
-    assert not fits(a_signal(token=TOKEN), adopted, at(60))
+    assert fits(a_signal(), adopted)
+    assert fits(a_signal(token=TOKEN), adopted)
+    assert not fits(a_signal(token=TOKEN, at=at(-61)), adopted)
+    assert not fits(a_signal(token=TOKEN, instance_id="i-0other"), adopted)
+    assert not fits(a_signal(token=TOKEN, instance_id=None), adopted)
 
 
 def test_a_signal_is_kept_in_the_action_and_told_in_its_timeline() -> None:
@@ -160,7 +168,9 @@ orders = batches.flatmap(lambda heard: st.tuples(st.just(heard), st.permutations
 def test_the_order_in_which_signals_arrive_does_not_matter(orders: tuple[list[Signal], list[Signal]]) -> None:
     action = an_action(policy=TWO_SIGNALS)
 
-    assert with_signals(action, orders[0], at(60)) == with_signals(action, orders[1], at(60))
+    one, other = (with_signals(action, heard, at(60)) for heard in orders)
+    assert one == other
+    assert with_signals(one, orders[1], at(99)) is one  # and heard again they change nothing
 
 
 @rule
@@ -183,10 +193,10 @@ def test_the_last_by_event_time_is_what_counts(heard: list[Signal]) -> None:
 
     for name in ("jobs-finished", "drained"):
         of_name = [signal for signal in heard if signal.name == name]
-        last = sorted(of_name, key=lambda signal: (signal.at, signal.event_id))[-1:]
+        ranks = ("progress", "done", "failed")
+        last = sorted(of_name, key=lambda one: (one.at, ranks.index(one.status), one.event_id))[-1:]
         assert [signal for signal in action.signals if signal.name == name] == last
-    progress = [signal.at for signal in heard if signal.status is not Status.FAILED]
-    assert action.progress_at == max(progress, default=None)
+    assert action.progress_at == max((signal.at for signal in heard), default=None)
 
 
 @pytest.mark.parametrize(
@@ -302,11 +312,95 @@ def test_the_order_in_which_outcome_events_arrive_does_not_matter(ended: list[in
     assert kept.move_end == max(after_the_beat, key=lambda end: end.ended_at, default=None)
 
 
-def test_a_signal_that_is_dated_ahead_counts_once_its_time_has_come() -> None:
-    signal = a_signal(at=at(3600))
+@pytest.mark.parametrize(
+    ("sent", "counts"),
+    [
+        pytest.param(-3600, -3600, id="late"),
+        pytest.param(60, 60, id="by a clock that is a minute ahead"),
+        pytest.param(61, 0, id="further ahead: as of its receipt"),
+    ],
+)
+def test_a_signal_counts_as_of_its_time(sent: float, counts: float) -> None:
+    assert received(a_signal(at=at(sent)), at(0)).at == at(counts)
 
-    assert not fits(signal, an_action(), at(3539))
-    assert fits(signal, an_action(), at(3540))
+
+BEFORE: Final = an_action(id="before", started_at=at(-500), look_at=at(-490))
+
+
+def closed(action: Action, when: float) -> Action:
+    return replace(action, phase=Phase.CLOSED, look_at=None, closed_at=at(when))
+
+
+@pytest.mark.parametrize(
+    ("others", "expected"),
+    [
+        pytest.param([], None, id="nobody waited before: a minute before its start"),
+        pytest.param([closed(BEFORE, -60.000001)], -60.000001, id="the one before ended long ago"),
+        pytest.param([closed(BEFORE, -20)], -20, id="the one before ended less than a minute ago"),
+        pytest.param([closed(BEFORE, 20)], 0, id="it is told to have ended after this start"),
+        pytest.param([BEFORE], 0, id="nobody knows whether it has ended"),
+        pytest.param([closed(BEFORE, -20), replace(BEFORE, started_at=at(-900))], -20, id="the last of two"),
+        pytest.param([replace(BEFORE, hook=hook_terms(name="other"))], None, id="in another hook"),
+        pytest.param([replace(BEFORE, hook=hook_terms(group="other"))], None, id="in another group"),
+        pytest.param([replace(BEFORE, started_at=at(5))], None, id="one that began later"),
+    ],
+)
+def test_what_ended_one_life_of_an_instance_does_not_end_the_next(
+    others: list[Action], expected: float | None
+) -> None:
+    action = an_action()
+
+    since = signals_since(action, others)
+
+    assert since == (None if expected is None else at(expected) + timedelta.resolution)
+    action = replace(action, signals_since=since)
+    first = at(-60) if since is None else since
+    assert fits(a_signal(at=first), action)
+    assert not fits(a_signal(at=first - timedelta.resolution), action)
+
+
+def test_an_adopted_action_keeps_the_earlier_start_that_its_activity_tells() -> None:
+    adopted = an_action(signals_since=at(-900))
+
+    assert signals_since(adopted, []) == at(-900)
+    assert signals_since(adopted, [closed(BEFORE, -400)]) == at(-400) + timedelta.resolution
+
+
+DUE, LATER = {"look_at": at(60)}, {"look_at": at(600)}
+SAID = an_action().noted(at(30), "wait", "no signal")
+PROGRESS = {"status": Status.PROGRESS}
+
+
+@pytest.mark.parametrize(
+    ("action", "signal", "change", "expected"),
+    [
+        pytest.param(LATER, {}, Kept.NEWS, True, id="done"),
+        pytest.param(LATER, {}, Kept.REPEATED, True, id="done again, which no look has read yet"),
+        pytest.param(DUE, {}, Kept.NEWS, True, id="done: a look that is under way may have missed it"),
+        pytest.param(DUE, {}, Kept.REPEATED, False, id="done again, and a look is due"),
+        pytest.param(LATER | {"signals": (a_signal(),)}, {}, Kept.NEWS, False, id="done, as it is known"),
+        pytest.param(
+            LATER | {"signals": (a_signal(status=Status.FAILED),)}, {}, Kept.NEWS, True, id="a change"
+        ),
+        pytest.param(LATER, PROGRESS, Kept.NEWS, False, id="progress within a minute"),
+        pytest.param(
+            LATER | {"last_entry": replace(SAID.unsaved[0], last_at=at(-1))}, PROGRESS, Kept.NEWS, True,
+            id="progress after a minute",
+        ),
+        pytest.param(
+            DUE | {"last_entry": replace(SAID.unsaved[0], last_at=at(-1))}, PROGRESS, Kept.NEWS, False,
+            id="progress, and a look is due",
+        ),
+        pytest.param(LATER | {"last_entry": None}, PROGRESS, Kept.NEWS, True, id="first progress"),
+    ],
+)  # fmt: skip
+def test_a_signal_needs_a_look(
+    action: dict[str, Any], signal: dict[str, Any], change: Kept, *, expected: bool
+) -> None:
+    told = replace(SAID, **action)
+
+    assert needs_look(told, a_signal(**signal), change, at(60)) is expected
+    assert not needs_look(closed(told, 50), a_signal(**signal), change, at(60))
 
 
 def test_what_is_done_is_progress_too() -> None:

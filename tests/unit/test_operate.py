@@ -27,7 +27,6 @@ from usher.core.model import Outcome, Phase, Result, Signal, Status, Transition,
 from usher.ports import Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from datetime import datetime
     from pathlib import Path
 
@@ -677,10 +676,10 @@ def test_what_is_only_observed_was_not_held_back(deployed: Deployed) -> None:
 class OneIsBusy(Records):
     """DynamoDB does not store the first action."""
 
-    def save(self, action: Action, *, spent: Sequence[Signal] = (), raw: Raw | None = None) -> None:
+    def save(self, action: Action, *, raw: Raw | None = None) -> None:
         if action.id == "action-2":
             raise Unavailable("DynamoDB was busy")
-        super().save(action, spent=spent, raw=raw)
+        super().save(action, raw=raw)
 
 
 def test_an_action_that_cannot_be_woken_is_told_and_stops_no_other(

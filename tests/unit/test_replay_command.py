@@ -57,7 +57,7 @@ def test_the_json_report_has_the_documented_shape() -> None:
     assert list(told) == ["summary", "actions", "tests", "ignored", "rejected"]
     assert list(told["summary"]) == [
         "received", "lifecycle", "test", "outcome", "signal", "ignored", "duplicate", "rejected",
-        "actions", "heartbeats", "defaulted",
+        "actions", "heartbeats", "defaulted", "unknown_signals",
     ]  # fmt: skip
     assert set(told["actions"][0]) == {
         "token", "group", "hook", "instance_id", "transition", "origin", "destination", "policy", "outcome",

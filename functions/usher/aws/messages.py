@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 MOST_BODY_BYTES: Final = 1024 * 1024  # SQS takes no more (aws-facts 5)
 MOST_MESSAGE_CHARACTERS: Final = 1000
+MOST_SIGNAL_CHARACTERS: Final = 200  # of its message: each look reads it, and the record keeps it
 
 
 class _Rule(NamedTuple):
@@ -222,7 +223,7 @@ def _signal(event: Mapping[str, Any]) -> Signal:
         status=Status(status),
         instance_id=instance_id,
         token=token,
-        message=_clean(_optional(detail, "Message", _ANY_TEXT) or ""),
+        message=_clean(_optional(detail, "Message", _ANY_TEXT) or "")[:MOST_SIGNAL_CHARACTERS],
     )
 
 

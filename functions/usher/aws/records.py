@@ -5,11 +5,12 @@ ACTION#id       STATE                         the action; in the index `due` whi
                 LINE#number                   timeline lines that one save stored, by their first
                 RAW#sha256 of the body        a notification as it came
 TOKEN#token     ACTION                        claims the token for an action
-                HEARD#time#SIGNAL#event id    a signal that names no instance
+                SIGNAL#name#kind              the last signal of that name: what was done, or progress
 INSTANCE#id     ACTION#start#action id        points to an action
-                HEARD#time#SIGNAL#event id    a signal
                 HEARD#time#END#activity id    an outcome event
                 HEARD#ENDED                   EC2 has ended it; sorts after all times
+                SIGNAL#name#kind              as above; of a token that is not known a kind of its own
+SAID#addressee  order of a signal             one that was replaced, for an export: one a minute
 GROUP#name      TEST#request id               a test message
                 HEARD                         a lifecycle message came, and when
                 DESCRIBED                     the heartbeat timeouts that stood when it was last described
@@ -33,7 +34,8 @@ from usher.aws import record_format, table
 from usher.aws.record_format import text_time, time_text
 from usher.core import hearing, hook_timeouts
 from usher.core.configuration import ConfigurationRefused
-from usher.core.model import Phase
+from usher.core.hearing import Kept
+from usher.core.model import Phase, Status
 from usher.ports import ALL_HOOKS, Due, Evidence, Moved, Raw, Unavailable
 
 if TYPE_CHECKING:
@@ -53,10 +55,9 @@ SHARDS: Final = 16
 RETENTION: Final = timedelta(days=30)
 MOST_BODY_BYTES: Final = 300_000  # an item holds 400 KB, and no lifecycle message comes near
 
-_MOST_BESIDE_STATE: Final = table.MOST_WRITES - 1
 _STATE: Final = 0  # its position in a transaction
 _LINES_OF_AN_ITEM: Final = 40  # of some 1,000 characters each, which JSON may spell in 6 bytes
-_HEARD_KEPT: Final = hearing.SIGNAL_KEPT + timedelta(days=1)
+_HEARD_KEPT: Final = timedelta(days=1)
 _END_KEPT: Final = timedelta(days=4)  # twice the longest wait
 _LONG_KEPT: Final = timedelta(days=400)
 _A_DAY: Final = timedelta(days=1)
@@ -67,6 +68,7 @@ _DESCRIBING_FOR: Final = timedelta(seconds=15)  # until its second comes, and a 
 _TRIED_KEPT: Final = timedelta(days=3)  # no wait is longer than two
 _MOST_TRIED: Final = 5000  # of a group; compressed, an item holds them
 _ENDED: Final = "HEARD#ENDED"
+_SIGNAL: Final = "SIGNAL#"
 _TRIED: Final = "TRIED"
 _EVER: Final = datetime.max.replace(tzinfo=UTC)
 _PAUSED: Final = "PAUSED"
@@ -113,21 +115,9 @@ class Records:
         item = self._table.get(_state_key(action_id))
         return _action(item) if item else None
 
-    def save(self, action: Action, *, spent: Sequence[Signal] = (), raw: Raw | None = None) -> None:
-        """See usher.ports.Records.
-
-        Signals that find no room in the transaction of the state are spent in some of their own.
-        Until the state is stored their spending is pending: in force for other actions, void for
-        this one, so that a crash in between loses no signal.
-        """
-        spent = tuple(dict.fromkeys(spent))
-        writes = [*self._lines(action), *([self._raw(action, raw)] if raw else [])]
-        if len(writes) + len(spent) <= _MOST_BESIDE_STATE:
-            self._save_state(action, [*writes, *self._spend(action, spent, pending=False)])
-            return
-        self._spend_apart(action, spent, pending=True)
-        self._save_state(action, writes)
-        self._spend_apart(action, spent, pending=False)
+    def save(self, action: Action, *, raw: Raw | None = None) -> None:
+        """See usher.ports.Records."""
+        self._save_state(action, [*self._lines(action), *([self._raw(action, raw)] if raw else [])])
 
     def join(self, action: Action, raw: Raw) -> None:
         """See usher.ports.Records."""
@@ -140,15 +130,10 @@ class Records:
         if not refusals:
             return
         stored = refusals.get(_STATE, {}).get("Item")
-        if not stored:  # it is a signal that was refused, or the record is not kept any more
+        if not stored:  # it is a claim that was refused, or the record is not kept any more
             raise Moved
         if (int(stored["version"]["N"]), stored["look_id"]["S"]) != (action.version, action.look_id):
             raise Moved  # else by this very store, whose answer was lost
-
-    def _spend_apart(self, action: Action, spent: Sequence[Signal], *, pending: bool) -> None:
-        for part in table.in_parts(self._spend(action, spent, pending=pending), table.MOST_WRITES):
-            if self._table.transact(part):
-                raise Moved
 
     def of_token(self, token: str) -> Action | None:
         """See usher.ports.Finding."""
@@ -224,10 +209,44 @@ class Records:
             {":before": table.text(time_text(now - _DESCRIBING_FOR))},
         )
 
-    def keep_signal(self, signal: Signal) -> None:
+    def keep_signal(self, signal: Signal) -> Kept:
         """See usher.ports.Hearsay."""
-        doc = table.as_json(record_format.signal_to_data(signal))
-        self._table.keep(_signal_key(signal), {"signal": doc}, self._clock() + _HEARD_KEPT)
+        if signal.token is None:
+            return self._keep_signal(f"INSTANCE#{signal.instance_id}", signal)
+        change = self._keep_signal(f"TOKEN#{signal.token}", signal)
+        if signal.instance_id is None or change is Kept.REFUSED or self._is_claimed(signal.token):
+            return change
+        return self._keep_signal(f"INSTANCE#{signal.instance_id}", signal)
+
+    def _keep_signal(self, pk: str, signal: Signal) -> Kept:
+        """Keep it in its place. Two at the same moment leave the newer one, whoever is first."""
+        place = table.key(pk, _signal_name(signal) + _kind(signal, pk))
+        item = self._table.get(place)
+        known = record_format.signal_from_data(table.from_json(item, "signal")) if item else None
+        if known is None and self._is_full(pk, signal):
+            return Kept.REFUSED
+        change = hearing.kept(signal, known)
+        if hearing.replaces(signal, known):
+            if known is not None and hearing.is_worth_export(known, signal):
+                self._table.store(_said_key(pk, known), _signal_item(known), self._clock() + _HEARD_KEPT)
+            item = _signal_item(signal)
+            newer = "attribute_not_exists(pk) OR signal_order < :order"
+            values = {":order": item["signal_order"]}
+            self._table.store(place, item, self._clock() + hearing.SIGNAL_KEPT, newer, values)
+        return change
+
+    def _is_full(self, pk: str, signal: Signal) -> bool:
+        """Whether so many other names are kept already. What TTL is late to remove does not count."""
+        now = self._clock()
+        names = {
+            item["sk"]["S"].rpartition("#")[0]
+            for item in self._table.items(pk, _SIGNAL)
+            if table.kept_until(item) > now
+        }
+        return len(names - {_signal_name(signal)}) >= hearing.MOST_NAMES
+
+    def _is_claimed(self, token: str) -> bool:
+        return self._table.get(table.key(f"TOKEN#{token}", "ACTION")) is not None
 
     def keep_move_end(self, move_end: MoveEnd) -> None:
         """See usher.ports.Hearsay."""
@@ -260,29 +279,30 @@ class Records:
     def evidence(self, action: Action) -> Evidence:
         """See usher.ports.Hearsay."""
         oldest = time_text(hearing.counts_from(action, self._clock()))
-        heard = self._heard(f"INSTANCE#{action.instance_id}", oldest, action.id)
-        if action.token is not None:
-            heard += self._heard(f"TOKEN#{action.token}", oldest, action.id)
-        signals = [table.from_json(item, "signal") for item in heard if "signal" in item]
+        bounds = (f"HEARD#{oldest}", f"{_SIGNAL}{_LAST}")
+        heard = self._table.between(f"INSTANCE#{action.instance_id}", bounds, consistent=True)
+        of_token = self._table.items(f"TOKEN#{action.token}", _SIGNAL) if action.token is not None else []
         move_ends = [table.from_json(item, "move_end") for item in heard if "move_end" in item]
         ended_at = next((item["ended_at"]["S"] for item in heard if "ended_at" in item), None)
         paused = self.pauses()
         return Evidence(
-            signals=tuple(map(record_format.signal_from_data, signals)),
+            signals=tuple(self._signals([*heard, *of_token], action)),
             move_ends=tuple(map(record_format.move_end_from_data, move_ends)),
             instance_ended_at=text_time(ended_at) if ended_at else None,
             paused=paused.get(ALL_HOOKS, paused.get(action.hook.name)),
         )
 
-    def _heard(self, pk: str, oldest: str, action_id: str) -> list[Item]:
-        """What was heard since `oldest`, without the signals that are spent."""
-        return self._table.between(
-            pk,
-            (f"HEARD#{oldest}", f"HEARD#{_LAST}"),
-            "attribute_not_exists(spent_by) OR (spent_by = :me AND pending = :true)",
-            {":me": table.text(action_id), ":true": {"BOOL": True}},
-            consistent=True,
-        )
+    def _signals(self, heard: Iterable[Item], action: Action) -> Iterator[Signal]:
+        """The signals of `heard`, each once; for an adopted action none that is another action's by token."""
+        found = [
+            record_format.signal_from_data(table.from_json(item, "signal"))
+            for item in heard
+            if "signal" in item
+        ]
+        for signal in dict.fromkeys(found):
+            is_anothers = action.token is None and signal.token is not None and self._is_claimed(signal.token)
+            if not is_anothers:
+                yield signal
 
     def pause(self, hook: str, by: str) -> None:
         """See usher.ports.Pauses."""
@@ -363,22 +383,6 @@ class Records:
             self._expiry(action),
         )
 
-    def _spend(
-        self, action: Action, spent: Iterable[Signal], *, pending: bool
-    ) -> list[TransactWriteItemTypeDef]:
-        """Spend signals for the action. What is spent for good does not become pending again."""
-        standing = "if_not_exists(pending, :pending)" if pending else ":pending"
-        return [
-            self._table.update(
-                _signal_key(signal),
-                f"spent_by = :me, pending = {standing}",
-                {":me": table.text(action.id), ":pending": {"BOOL": pending}},
-                self._expiry(action),
-                "attribute_not_exists(spent_by) OR spent_by = :me",
-            )
-            for signal in spent
-        ]
-
     def _expiry(self, action: Action) -> datetime:
         """Until when the items of an action are kept: at its start nobody knows when it closes."""
         return max(action.ends_at, action.first_seen_at) + self._retention
@@ -388,9 +392,32 @@ def _state_key(action_id: str) -> Item:
     return table.key(f"ACTION#{action_id}", "STATE")
 
 
-def _signal_key(signal: Signal) -> Item:
-    owner = f"TOKEN#{signal.token}" if signal.instance_id is None else f"INSTANCE#{signal.instance_id}"
-    return table.key(owner, f"HEARD#{time_text(signal.at)}#SIGNAL#{signal.event_id}")
+def _signal_name(signal: Signal) -> str:
+    return f"{_SIGNAL}{signal.name}"
+
+
+def _kind(signal: Signal, pk: str) -> str:
+    """One by token must not take the place of one by instance, which counts for more actions."""
+    is_foreign = signal.token is not None and pk.startswith("INSTANCE#")
+    kind = "PROGRESS" if signal.status is Status.PROGRESS else "RESULT"
+    return f"#{kind}_BY_TOKEN" if is_foreign else f"#{kind}"
+
+
+def _signal_item(signal: Signal) -> Item:
+    return {
+        "signal": table.as_json(record_format.signal_to_data(signal)),
+        "signal_order": table.text(_order_text(signal)),
+    }
+
+
+def _said_key(addressee: str, signal: Signal) -> Item:
+    return table.key(f"SAID#{addressee}", _order_text(signal))
+
+
+def _order_text(signal: Signal) -> str:
+    """Sorts as hearing.order does."""
+    at, rank, event_id = hearing.order(signal)
+    return f"{time_text(at)}#{rank}#{event_id}"
 
 
 def _shard(action: Action) -> int:

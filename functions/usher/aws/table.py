@@ -6,6 +6,7 @@ What does not answer or stays busy becomes Unavailable; other errors are nobody'
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
@@ -16,7 +17,6 @@ from usher.ports import Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from datetime import datetime
 
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_dynamodb.type_defs import (
@@ -109,6 +109,11 @@ def as_json(data: object) -> AttributeValueTypeDef:
 def from_json(item: Item, attribute: str = "doc") -> Any:  # noqa: ANN401 - JSON data
     """The JSON data in an attribute of `item`."""
     return json.loads(item[attribute]["S"])
+
+
+def kept_until(item: Item) -> datetime:
+    """Until when the item is kept. TTL removes it days later."""
+    return datetime.fromtimestamp(int(item[TTL_ATTRIBUTE]["N"]), UTC)
 
 
 def in_parts(whole: Sequence[T], size: int) -> Iterator[Sequence[T]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 from usher.core.conditions.command import COMMAND_ID
@@ -16,53 +17,153 @@ if TYPE_CHECKING:
 
     from usher.core.finding import Finding
     from usher.core.model import Action, MoveEnd, Signal
+    from usher.core.policy import Policy
 
-SIGNAL_KEPT: Final = timedelta(hours=1)  # for an action that is not known yet
-_BEFORE_START: Final = timedelta(seconds=60)
+MOST_NAMES: Final = 50  # of signals that are kept of one instance or token
+SIGNAL_KEPT: Final = timedelta(days=4)  # twice the longest wait: whose notice is lost may be known late
+BEFORE_START: Final = timedelta(seconds=60)
 _AHEAD: Final = timedelta(seconds=60)  # clocks differ
+_REPEATED: Final = timedelta(seconds=60)
+_EVENTS_KEPT: Final = timedelta(hours=1)
+_NOTED_EVERY: Final = timedelta(minutes=1)
 _CLOCK_SLACK: Final = timedelta(seconds=2)  # event times are whole seconds
+_RANKS: Final = {Status.PROGRESS: 0, Status.DONE: 1, Status.FAILED: 2}
+
+
+class Kept(StrEnum):
+    """What keeping a signal has changed."""
+
+    NEWS = "news"  # something else was known before, or this very event
+    REPEATED = "repeated"  # the same, or something newer, was known
+    REFUSED = "refused"  # it is not kept: there are MOST_NAMES others
 
 
 def counts_from(action: Action, now: datetime) -> datetime:
-    """What is dated earlier concerns an earlier wait: who took it in late must not lose it for that."""
-    return min(now - SIGNAL_KEPT, action.started_at - _BEFORE_START)
+    """Outcome events that are older concern an earlier move."""
+    return min(now - _EVENTS_KEPT, action.started_at - BEFORE_START)
 
 
-def fits(signal: Signal, action: Action, now: datetime) -> bool:
-    """Whether `signal` counts for `action`, which is open at `now`.
+def received(signal: Signal, now: datetime) -> Signal:
+    """The signal as it counts: who sends it may date it, and far ahead it would outlive all others."""
+    return replace(signal, at=now) if signal.at > now + _AHEAD else signal
 
-    By token alone where the signal has one. Else by instance, where the action was open at the
-    signal's time or began at most 60 s after it, however late it came. One that is dated ahead
-    counts once its time has come: who sends it may say any time.
+
+def order(signal: Signal) -> tuple[datetime, int, str]:
+    """The greatest counts of one name: by time (whole seconds), then failed before done before progress."""
+    return signal.at, _RANKS[signal.status], signal.event_id
+
+
+def replaces(signal: Signal, known: Signal | None) -> bool:
+    """Whether `signal` is to be kept in the place of `known`. The same event twice is once."""
+    return known is None or (known.event_id != signal.event_id and order(known) < order(signal))
+
+
+def is_worth_export(known: Signal, signal: Signal) -> bool:
+    """Whether `known`, which `signal` replaces, is put aside for an export: a change, or one a minute."""
+    was, is_now = (one.at.replace(second=0, microsecond=0) for one in (known, signal))
+    return known.status is not signal.status or was != is_now
+
+
+def kept(signal: Signal, known: Signal | None) -> Kept:
+    """What `signal` changes, where `known` is kept of its name.
+
+    A look that is under way may have read what was known before: news makes it look again.
     """
-    if not counts_from(action, now) <= signal.at <= now + _AHEAD or not _listens(action, signal):
+    if known is None or known.event_id == signal.event_id:
+        return Kept.NEWS
+    if order(signal) < order(known):
+        return Kept.REPEATED
+    is_same = signal.status is known.status and signal.at - known.at <= _REPEATED
+    return Kept.REPEATED if is_same else Kept.NEWS
+
+
+def signals_since(action: Action, others: Iterable[Action]) -> datetime | None:
+    """From when signals by instance count for an action that opens; `others` are of its instance.
+
+    From a minute before its start, since the work may be done before the hook is reached; but from
+    the end of what waited in the same hook before: what ended one life of an instance in the warm
+    pool must not end the next. Where nobody knows that end it was by this start.
+    """
+    hook = (action.hook.group, action.hook.name)
+    before = [
+        other
+        for other in others
+        if (other.hook.group, other.hook.name) == hook and other.started_at < action.started_at
+    ]
+    if not before:
+        return action.signals_since
+    last = max(before, key=lambda other: other.started_at)
+    its_end = min(last.closed_at or action.started_at, action.started_at)
+    return max(counts_since(action), its_end + timedelta.resolution)  # what ended it came before
+
+
+def counts_since(action: Action) -> datetime:
+    """From when signals by instance count for `action`."""
+    return action.signals_since or action.started_at - BEFORE_START
+
+
+def fits(signal: Signal, action: Action) -> bool:
+    """Whether `signal` counts for `action`, however late it is taken in.
+
+    By token where both have one. Else by instance, where the action was open at the signal's time,
+    or began at most 60 s after it.
+    """
+    if not listens(action.policy, signal):
         return False
-    if signal.token is not None:
+    if signal.token is not None and action.token is not None:
         return signal.token == action.token
-    return signal.instance_id == action.instance_id and signal.at >= action.started_at - _BEFORE_START
+    return signal.instance_id == action.instance_id and signal.at >= counts_since(action)
 
 
-def _listens(action: Action, signal: Signal) -> bool:
-    if signal.status is Status.PROGRESS and action.policy.stalled_after is not None:
+def listens(policy: Policy, signal: Signal) -> bool:
+    """Whether a policy waits for that name; or for progress, which counts under any name."""
+    if signal.status is Status.PROGRESS and policy.stalled_after is not None:
         return True
-    return Signalled(name=signal.name) in action.policy.leaves
+    return Signalled(name=signal.name) in policy.leaves
 
 
 def with_signals(action: Action, heard: Iterable[Signal], now: datetime) -> Action:
-    """The action with these signals counted: of several with one name the last by time wins."""
-    for signal in sorted(heard, key=lambda signal: (signal.at, signal.event_id)):
-        said = f"{signal.name} {signal.status}" + (f": {signal.message}" if signal.message else "")
-        action = action.noted(now, "signal", said)
-        if signal.status is not Status.FAILED:
-            progress_at = max(signal.at, action.progress_at or signal.at)
-            action = replace(action, progress_at=progress_at)
-        if Signalled(name=signal.name) not in action.policy.leaves:
-            continue
-        known = next((known for known in action.signals if known.name == signal.name), None)
-        if known is None or (known.at, known.event_id) <= (signal.at, signal.event_id):
+    """The action with these signals counted: of several with one name the last wins.
+
+    What is heard again changes nothing, so it does not matter how often, in which order, and in
+    how many looks signals are heard. Any word is progress: it shows that the work does not hang.
+    """
+    for signal in sorted(heard, key=order):
+        known = last_of(action, signal.name)
+        is_awaited = Signalled(name=signal.name) in action.policy.leaves
+        is_last = is_awaited and (known is None or order(known) < order(signal))
+        is_progress = action.progress_at is None or signal.at > action.progress_at
+        if is_last:
             others = tuple(other for other in action.signals if other.name != signal.name)
             action = replace(action, signals=(*others, signal))
+        if is_progress:
+            action = replace(action, progress_at=signal.at)
+        if is_last or is_progress:
+            said = f"{signal.name} {signal.status}" + (f": {signal.message}" if signal.message else "")
+            action = action.noted(now, "signal", said)
     return action
+
+
+def last_of(action: Action, name: str) -> Signal | None:
+    """The last signal of that name that the action knows."""
+    return next((signal for signal in action.signals if signal.name == name), None)
+
+
+def needs_look(action: Action, signal: Signal, change: Kept, now: datetime) -> bool:
+    """Whether a look is to be asked for, so that `signal`, which is kept and fits, counts in time.
+
+    Every look reads what is kept. So what only shows that the work goes on needs one a minute, for
+    the timeline; and where a look is due anyway the record is left alone, however many signals
+    come. But a look that is under way may have missed news.
+    """
+    if not action.is_open or action.look_at is None:
+        return False
+    is_due = action.look_at <= now
+    known = last_of(action, signal.name)
+    if signal.status is Status.PROGRESS or (known is not None and known.status is signal.status):
+        last = action.last_entry
+        return not is_due and (last is None or now - last.last_at > _NOTED_EVERY)
+    return not is_due or change is Kept.NEWS
 
 
 def ends(move_end: MoveEnd, action: Action) -> bool:

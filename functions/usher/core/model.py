@@ -144,7 +144,7 @@ class Word:
 
 
 MOST_LINES: Final = 2000  # of a timeline, before it leaves out what is said between the calls
-_CHATTER: Final = ("wait", "found")
+_CHATTER: Final = ("wait", "found", "signal")
 
 _VERSION_BITS: Final = 32
 
@@ -154,6 +154,7 @@ _MOMENTS: Final = (
     "look_at",
     "closed_at",
     "beaten_at",
+    "signals_since",
     "progress_at",
     "call_at",
     "instance_ended_at",
@@ -192,7 +193,8 @@ class Action:
     completes_sent: tuple[datetime, ...] = ()  # of our Completes those that nothing proves to have failed
     received_by: tuple[str, ...] = ()
     signals: tuple[Signal, ...] = ()  # the last of each name that counted for this action
-    progress_at: datetime | None = None  # the last signal of progress, or of something done
+    signals_since: datetime | None = None  # those by instance; None: a minute before the start
+    progress_at: datetime | None = None  # the last signal that counted, whatever it said
     move_end: MoveEnd | None = None  # the newest outcome event that fits
     findings: tuple[Finding, ...] = ()  # what was found when AWS was last asked, by condition
     call_at: datetime | None = None  # the second that is booked for its next Auto Scaling call

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, timedelta
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from usher.core import deadlines
+from usher.core import deadlines, hearing
 from usher.core.model import Action, HookTerms, MoveEnd, Phase, Transition
 from usher.core.policy import Move
 
@@ -177,7 +177,7 @@ def adopted(one: Unknown, timeout: timedelta, action_id: str, now: datetime) -> 
     An activity that began before the last heartbeat timeout cannot be all of this wait (targets
     drain before a termination hook, or someone else sends heartbeats): then, as without any
     activity, the wait counts from now, so that nothing is decided too early. The global limit
-    counts from the earliest start that is possible.
+    counts from the earliest start that is possible, and so do signals.
     """
     terms = _terms(one, timeout)
     earliest = now - timeout
@@ -192,6 +192,7 @@ def adopted(one: Unknown, timeout: timedelta, action_id: str, now: datetime) -> 
         origin=_only({way.origin for way in one.ways}),
         destination=_only({way.destination for way in one.ways}),
         started_at=activity.started_at if activity is not None and is_known else now,
+        signals_since=activity.started_at - hearing.BEFORE_START if activity and not is_known else None,
         limit_at=None if is_known else _limit(activity, earliest, timeout, now),
         first_seen_at=now,
         look_at=now,
@@ -258,8 +259,12 @@ def joined(known: Action, came: Action, now: datetime) -> Action:
     """An adopted record with the token that came for it, and the start that its message tells."""
     action = replace(known, token=came.token, received_by=came.received_by)
     if action.is_open:
-        started_at = min(came.started_at, known.first_seen_at)
-        action = replace(action, started_at=started_at, limit_at=None)
+        action = replace(
+            action,
+            started_at=min(came.started_at, known.first_seen_at),
+            signals_since=came.signals_since,
+            limit_at=None,
+        )
     return action.noted(now, "notified", f"by {', '.join(came.received_by)}; this record was adopted")
 
 

@@ -227,13 +227,13 @@ class Judge:
     def _of_wake_up(self, body: str) -> tuple[Standing, str]:
         try:
             data = json.loads(body)
-            action_id, version = str(data["action_id"]), int(data["version"])
+            action_id, stamp = str(data["action_id"]), int(data["version"])
         except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
             return Standing.UNREADABLE, "it names no action and version"
         action = self.known.load(action_id)
         if action is None or not action.is_open:
             return Standing.OVER, "its action is closed" if action else "its action is not kept any more"
-        if action.version != version:
+        if not action.stands_at(stamp):
             return Standing.OVER, f"its action has moved on, to version {action.version}"
         return Standing.COUNTS, f"its action is open; next look {action.look_at:%H:%M:%S}"
 

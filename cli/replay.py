@@ -20,6 +20,7 @@ from cli.traffic import Unreadable
 from simulator.replay import Entry, replay
 from simulator.work_done import Source
 from usher.core import span
+from usher.core.notices import Home
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -99,6 +100,10 @@ def _as_work_done(_context: click.Context, _option: click.Parameter, text: str |
     help="When the conditions that ask AWS began to hold: at the captured outcome of the move, at the "
     "first done signal, or so long after the start. No captured outcome ends an action then.",
 )
+@click.option(
+    "--account", metavar="ID", help="The account that Usher is in; without it, that of most messages."
+)
+@click.option("--region", metavar="REGION", help="Likewise its Region. Messages of another are ignored.")
 @click.option("--json", "as_json", is_flag=True, help="Print the whole report as JSON.")
 @click.option(
     "--report",
@@ -109,7 +114,7 @@ def _as_work_done(_context: click.Context, _option: click.Parameter, text: str |
     help="Write a page with the timeline of every held instance.",
 )
 @click.pass_context
-def replay_command(
+def replay_command(  # noqa: PLR0913 - its options
     context: click.Context,
     paths: tuple[str, ...],
     hooks: Path,
@@ -117,6 +122,8 @@ def replay_command(
     work_done: WorkDone | None,
     report_file: Path | None,
     *,
+    account: str | None,
+    region: str | None,
     as_json: bool,
 ) -> None:
     """Feed captured notifications through the real handlers.
@@ -129,12 +136,13 @@ def replay_command(
     configuration = _loaded(context, hooks, "--hooks")
     before = None if against is None else _loaded(context, against, "--against")
     found = _found(paths)
-    told, replayed = _told(found, configuration, work_done)
+    home = Home(account=account, region=region)
+    told, replayed = _told(found, configuration, work_done, home)
     if report_file is not None:
         report_file.write_text(page(told, replayed), encoding="utf-8", newline="\n")
         click.echo(f"Wrote {report_file}.", err=True)
     if before is not None:
-        exit_code = _compared(context, told, _told(found, before, work_done)[0], as_json=as_json)
+        exit_code = _compared(context, told, _told(found, before, work_done, home)[0], as_json=as_json)
     else:
         if as_json:
             click.echo(json.dumps(told, indent=1))
@@ -167,12 +175,12 @@ def _loaded(context: click.Context, hooks: Path, option: str) -> Configuration:
 
 
 def _told(
-    found: Sequence[Found], configuration: Configuration, work_done: WorkDone | None
+    found: Sequence[Found], configuration: Configuration, work_done: WorkDone | None, home: Home
 ) -> tuple[dict[str, Any], Replayed]:
     """The report of a replay, and the replay itself."""
     entries = [entry for entry in found if isinstance(entry, Entry)]
     unreadable = [place for place in found if isinstance(place, Unreadable)]
-    replayed = _replay(entries, configuration, work_done)
+    replayed = _replay(entries, configuration, work_done, home)
     return report(replayed, unreadable), replayed
 
 
@@ -222,12 +230,14 @@ def _concerns_nobody(summary: dict[str, Any]) -> bool:
     return not summary["actions"] and summary["received"] > summary["rejected"]
 
 
-def _replay(entries: Sequence[Entry], configuration: Configuration, work_done: WorkDone | None) -> Replayed:
+def _replay(
+    entries: Sequence[Entry], configuration: Configuration, work_done: WorkDone | None, home: Home
+) -> Replayed:
     if len(entries) < _LONG or sys.stderr is None or not sys.stderr.isatty():
-        return replay(entries, configuration, work_done=work_done)
+        return replay(entries, configuration, work_done=work_done, home=home)
     with Progress(console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("replaying", total=len(entries))
-        return replay(entries, configuration, lambda: progress.advance(task), work_done)
+        return replay(entries, configuration, lambda: progress.advance(task), work_done, home)
 
 
 def _exit_code(summary: dict[str, Any]) -> int:

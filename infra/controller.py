@@ -104,6 +104,7 @@ class Controller(cdk.Stack):
             module=module,
             code=self._code,
             environment={
+                "USHER_ACCOUNT": cdk.Stack.of(self).account,
                 "USHER_TABLE": self.records.table.table_name,
                 "USHER_WAKE_UPS_URL": self.wake_ups.queue.queue_url,
                 "USHER_DEAD_LETTERS_URL": dead_letters.dead_letters.queue_url,

@@ -9,6 +9,7 @@ from datetime import timedelta
 from itertools import count
 from typing import TYPE_CHECKING, Any, Final, cast
 
+from simulator.announcements import ACCOUNT, REGION
 from simulator.effects import DEPTH, ShakyBudget, ShakyStore, SimulatedDeadLetters, SimulatedWakeUps
 from simulator.faults import Fault, Part
 from simulator.invocations import Cut, Invocation
@@ -18,6 +19,7 @@ from simulator.queue import EventSourceMapping, SimulatedQueue
 from usher import handlers
 from usher.aws.autoscaling import AutoScalingApi
 from usher.aws.waiting import WaitingApi
+from usher.core.notices import Home
 from usher.hook_timeouts import HookTimeouts
 from usher.intake import Intake
 from usher.looks import Looks
@@ -261,6 +263,7 @@ class Deployment:
             telemetry=self._telemetry,
             clock=self._looks.clock,
             new_id=self._new_id,
+            home=Home(account=ACCOUNT, region=REGION),
         )
         return handlers.intake_handler(intake)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -12,7 +13,7 @@ from simulator.work_done import assuming, nothing, times, waits_of_move
 from simulator.world import World
 from usher.aws import messages
 from usher.core.model import MoveEnd, Signal
-from usher.core.notices import LifecycleNotice, NotUnderstood, Unrelated
+from usher.core.notices import Home, LifecycleNotice, NotUnderstood, Unrelated
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -61,19 +62,22 @@ def replay(
     configuration: Configuration,
     progress: Callable[[], None] = lambda: None,
     work_done: WorkDone | None = None,
+    home: Home | None = None,
 ) -> Replayed:
     """Replay `entries`; `progress` is called after each delivery.
 
+    `home` is the account and Region that Usher is in; what it does not tell is what most messages tell.
     With `work_done` the probe conditions begin to hold at the time that it tells, and no captured
     outcome ends an action.
     """
-    notices = [_read(entry) for entry in entries]
+    home = _home(entries, home)
+    notices = [_read(entry, home) for entry in entries]
     moments = _moments(entries, notices)
     waits = _waits(configuration, notices)
     done_at = {} if work_done is None else _done_at(work_done, waits, notices)
     found = nothing if work_done is None else assuming(work_done, done_at)
     started = [notice.at for notice in notices if isinstance(notice, LifecycleNotice)]
-    world = World(configuration, min([*moments, *started], default=_NO_TIME), found)
+    world = World(configuration, min([*moments, *started], default=_NO_TIME), found, home)
     for wait in waits:
         world.clock.at(wait.started_at, partial(world.waits.begin, wait))
     if work_done is None:
@@ -106,9 +110,24 @@ def _done_at(
     return times(work_done, waits, move_ends, signals)
 
 
-def _read(entry: Entry) -> Notice | None:
+def _home(entries: Sequence[Entry], given: Home | None) -> Home:
+    told = [messages.home_of(entry.body) for entry in entries]
+    accounts = Counter(home.account for home in told if home.account is not None)
+    regions = Counter(home.region for home in told if home.region is not None)
+    return Home(
+        account=(given.account if given else None) or _most_common(accounts),
+        region=(given.region if given else None) or _most_common(regions),
+    )
+
+
+def _most_common(counted: Counter[str]) -> str | None:
+    """Of those that come equally often the first one."""
+    return next((name for name, _ in counted.most_common(1)), None)
+
+
+def _read(entry: Entry, home: Home) -> Notice | None:
     try:
-        return messages.read(entry.body)
+        return messages.read(entry.body, home=home)
     except NotUnderstood:
         return None
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from simulator.work_done import Finder
+    from usher.core.notices import Home
     from usher.core.policy import Configuration
 
 SWEEP_INTERVAL: Final = timedelta(minutes=1)
@@ -43,7 +44,9 @@ class World:
     `found` says what the probe conditions find.
     """
 
-    def __init__(self, configuration: Configuration, start: datetime, found: Finder = nothing) -> None:
+    def __init__(
+        self, configuration: Configuration, start: datetime, found: Finder = nothing, home: Home | None = None
+    ) -> None:
         self.clock = VirtualClock(start)
         self.waits = Waits(self.clock)
         self.store = MemoryStore(self.clock)
@@ -71,6 +74,7 @@ class World:
             telemetry=self.recorder,
             clock=self.clock,
             new_id=looks.new_id,
+            home=home,
         )
         self._message_ids = ids
         self._intake = handlers.intake_handler(intake)

@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Final, assert_never
 from usher.aws import messages
 from usher.core import hearing, reconcile
 from usher.core.model import Action, HookTerms, MoveEnd, Outcome, Result, Signal, Transition
-from usher.core.notices import CommandEnd, InstanceEnd, LifecycleNotice, NotUnderstood, TestNotice, Unrelated
+from usher.core.notices import (
+    CommandEnd,
+    Home,
+    InstanceEnd,
+    LifecycleNotice,
+    NotUnderstood,
+    TestNotice,
+    Unrelated,
+)
 from usher.core.policy import Move
 from usher.ports import Moved, Raw, Unavailable
 from usher.silence import TESTED
@@ -39,6 +47,7 @@ class Intake:
     telemetry: Telemetry
     clock: Callable[[], datetime]
     new_id: Callable[[], str]
+    home: Home | None = None  # None: messages of any account and Region are taken in
     _heard_of: dict[str, datetime] = field(default_factory=dict)  # groups, by this container
 
     def take(self, body: str, channel: str) -> None:
@@ -49,7 +58,7 @@ class Intake:
         now = self.clock()
         raw = Raw(received_at=now, body=body)
         try:
-            notice = messages.read(body, channel)
+            notice = messages.read(body, channel, self.home)
         except NotUnderstood as error:
             self.dead_letters.put(body, str(error))
             self._tell("rejected", str(error))

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from usher.core.enrolment import Target
+from usher.core.notices import Home
 from usher.core.policy import Way
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ class Settings:
     dead_letters_url: str
     calls_per_second: float  # that Usher may make of Auto Scaling's calls, over all functions
     hooks: Path  # hooks.yaml, compiled to JSON
+    home: Home  # of whose events this is the Usher; what is not told is not held against them
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:
@@ -48,6 +50,9 @@ class Settings:
             dead_letters_url=environment["USHER_DEAD_LETTERS_URL"],
             calls_per_second=calls,
             hooks=Path(environment.get("USHER_HOOKS") or _HOOKS),
+            home=Home(
+                account=environment.get("USHER_ACCOUNT") or None, region=environment.get("AWS_REGION") or None
+            ),
         )
 
 

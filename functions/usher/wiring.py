@@ -142,6 +142,7 @@ def intake() -> handlers.Handler:
         telemetry=made.looks.telemetry,
         clock=now,
         new_id=new_id,
+        home=made.settings.home,
     )
     return flushing(handlers.intake_handler(taking), made.metrics)
 

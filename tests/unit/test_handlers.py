@@ -24,9 +24,11 @@ from usher.intake import Intake
 from usher.looks import Looks
 from usher.ports import Answer, AnswerKind, Raw, Unavailable
 from usher.probing import Prober
+from usher.silence import Silence
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import datetime
 
 CONFIGURATION = configuration.parse(
     {
@@ -208,6 +210,38 @@ def test_a_sweep_looks_at_what_is_overdue_and_wakes_what_is_near() -> None:
     open_ids = {action.id for action in stage.store.actions() if action.is_open}
     assert open_ids == {"near", "far"}
     assert ("near", 1, timedelta(seconds=240)) in stage.woken
+
+
+def test_a_group_whose_message_came_is_not_silent() -> None:
+    stage = Stage()
+    intake_handler(stage.intake)(sqs(message()), None)
+    Silence(hooks=CONFIGURATION.hooks, store=stage.store, telemetry=stage.recorder).run(lambda: True)
+    assert stage.recorder.counts["SilentGroups"] == 0
+
+
+def test_an_event_is_no_evidence_of_a_hook_s_own_target() -> None:
+    """The bus tells of every action, whatever target the hook has."""
+    stage = Stage()
+    event = {
+        "source": "aws.autoscaling", "detail-type": "EC2 Instance-terminate Lifecycle Action",
+        "time": "2026-03-01T12:00:00Z", "detail": message(),
+    }  # fmt: skip
+    intake_handler(stage.intake)(sqs(event), None)
+    assert not stage.store.reaches_us("web")
+
+
+class ForgetfulStore(MemoryStore):
+    """Takes no evidence of groups."""
+
+    def keep_heard(self, group: str, now: datetime) -> None:
+        raise Unavailable(f"{group} at {now}")
+
+
+def test_evidence_that_cannot_be_kept_fails_no_message() -> None:
+    stage = Stage()
+    intake = replace(stage.intake, store=ForgetfulStore(lambda: at(0)))
+    assert failures(intake_handler(intake)(sqs(message()), None)) == []
+    assert len(stage.recorder.troubles) == 1
 
 
 @pytest.mark.parametrize(

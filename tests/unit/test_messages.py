@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from usher.aws import messages
 from usher.core import notices
 from usher.core.model import MoveEnd, Signal, Status, Transition
-from usher.core.notices import LifecycleNotice, Notice, NotUnderstood, Unrelated
+from usher.core.notices import Home, LifecycleNotice, Notice, NotUnderstood, Unrelated
 
 EVENTS = Path(__file__).parents[2] / "events"
 TEXTS = {path.stem: path.read_text() for path in sorted((EVENTS / "messages").glob("*"))}
@@ -880,3 +880,53 @@ def test_a_changed_message_is_read_or_refused(name: str, times: int, data: st.Da
     assert_read_or_refused(body)
     assert_read_or_refused(json.dumps(body))
     assert_read_or_refused(read_sample("sns-hook") | {"Message": json.dumps(body)})
+
+
+HERE = Home(account="111122223333", region="eu-west-1")
+ARN = "arn:aws:autoscaling:{}:{}:autoScalingGroup:0b1c:autoScalingGroupName/web"
+HOOK_MESSAGE = {"LifecycleTransition": "autoscaling:EC2_INSTANCE_TERMINATING"}
+TEST_MESSAGE = {"Event": "autoscaling:TEST_NOTIFICATION"}
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        pytest.param(
+            {"detail-type": "Usher Signal", "source": "usher.signal", "account": "444455556666"},
+            "account 444455556666", id="a signal",
+        ),
+        pytest.param(
+            {"detail-type": "any", "source": "aws.autoscaling", "region": "us-west-2"},
+            "Region us-west-2", id="an event of another Region",
+        ),
+        pytest.param(HOOK_MESSAGE | {"AccountId": "444455556666"}, "account 444455556666", id="a hook"),
+        pytest.param(
+            {"Type": "Notification", "TopicArn": "t",
+             "Message": json.dumps(HOOK_MESSAGE | {"AccountId": "444455556666"})},
+            "account 444455556666", id="a hook, by SNS",
+        ),
+        pytest.param(
+            TEST_MESSAGE | {"AutoScalingGroupARN": ARN.format("us-west-2", "111122223333")},
+            "Region us-west-2", id="a test message of another Region",
+        ),
+    ],
+)  # fmt: skip
+def test_what_is_not_of_this_account_and_region_is_nobody_s_here(body: object, reason: str) -> None:
+    """Whatever else is wrong with it: it is ignored, and no dead letter."""
+    notice = messages.read(json.dumps(body), home=HERE)
+    assert notice == Unrelated(
+        reason=f"a message of {reason}; this is account 111122223333, Region eu-west-1"
+    )
+
+
+@pytest.mark.parametrize(
+    "told", [{}, {"account": None}, {"account": 1, "region": []}, {"region": "no region!"}]
+)
+def test_what_does_not_tell_its_account_is_taken_for_ours(told: dict[str, Any]) -> None:
+    event = read_sample("eventbridge-terminate") | {"account": None, "region": None} | told
+    assert isinstance(messages.read(event, home=HERE), LifecycleNotice)
+
+
+@pytest.mark.parametrize("body", ["{", "[]", {"Type": "SubscriptionConfirmation", "TopicArn": "t"}])
+def test_what_says_nothing_tells_no_account(body: object) -> None:
+    assert messages.home_of(body) == Home(account=None, region=None)

@@ -188,6 +188,20 @@ def test_what_other_messages_would_still_do(body: str, known: Sequence[Action], 
         pytest.param(
             queues.wake_up_body("action-1", 1), an_action(version=3), Standing.OVER, "moved on", id="older"
         ),
+        pytest.param(
+            queues.wake_up_body("action-1", an_action(look_id="look-1").stamp),
+            an_action(look_id="look-1"),
+            Standing.COUNTS,
+            "open",
+            id="as the functions send it",
+        ),
+        pytest.param(
+            queues.wake_up_body("action-1", an_action(look_id="look-2").stamp),
+            an_action(look_id="look-1"),
+            Standing.OVER,
+            "moved on",
+            id="of another look",
+        ),
         pytest.param(queues.wake_up_body("action-1", 1), an_ended(), Standing.OVER, "is closed", id="closed"),
         pytest.param(
             queues.wake_up_body("action-9", 1), an_action(), Standing.OVER, "not kept", id="not kept"

@@ -447,3 +447,36 @@ def test_a_hooks_file_that_is_not_sound_is_refused_before_anything_runs(tmp_path
         f"{hooks}:6: hooks[0].transition: must be one of launching, terminating, got 'up'" in outcome.stderr
     )
     assert outcome.stdout == ""
+
+
+def of(account: str, region: str, token: str) -> str:
+    """A captured event of that account and Region."""
+    event = {
+        "version": "0", "id": token, "source": "aws.autoscaling", "account": account, "region": region,
+        "detail-type": "EC2 Instance-terminate Lifecycle Action", "time": "2026-03-01T12:00:00Z",
+        "detail": {
+            "LifecycleActionToken": token * 36, "AutoScalingGroupName": "jobs-green",
+            "LifecycleHookName": "jobs-drain", "EC2InstanceId": f"i-{token * 17}",
+            "LifecycleTransition": "autoscaling:EC2_INSTANCE_TERMINATING",
+        },
+    }  # fmt: skip
+    return json.dumps(event)
+
+
+def test_what_is_of_another_account_or_region_is_ignored_with_the_reason() -> None:
+    ours = [of("111122223333", "eu-west-1", token) for token in "ab"]
+    foreign = [of("444455556666", "eu-west-1", "c"), of("111122223333", "us-west-2", "d")]
+    told = as_json("-", stdin="\n".join([*ours, *foreign]))
+    assert (told["summary"]["lifecycle"], told["summary"]["ignored"]) == (2, 2)
+    assert [each["reason"] for each in told["ignored"]] == [
+        "a message of account 444455556666, Region eu-west-1; this is account 111122223333, Region eu-west-1",
+        "a message of account 111122223333, Region us-west-2; this is account 111122223333, Region eu-west-1",
+    ]
+
+
+def test_the_account_and_region_of_a_replay_may_be_said() -> None:
+    lines = [of("111122223333", "eu-west-1", token) for token in "ab"] + [
+        of("444455556666", "us-west-2", "c")
+    ]
+    told = as_json("-", "--account", "444455556666", "--region", "us-west-2", stdin="\n".join(lines))
+    assert [action["instance_id"] for action in told["actions"]] == ["i-" + "c" * 17]

@@ -5,10 +5,12 @@ from pathlib import Path
 import pytest
 
 from usher.core.enrolment import Target
+from usher.core.notices import Home
 from usher.core.policy import Way
 from usher.settings import EnrolmentSettings, Settings, SettingsRefused
 
 WHOLE = {
+    "USHER_ACCOUNT": "111122223333",
     "USHER_TABLE": "records",
     "USHER_WAKE_UPS_URL": "https://queue/wake-ups",
     "USHER_DEAD_LETTERS_URL": "https://queue/dead-letters",
@@ -17,13 +19,14 @@ WHOLE = {
 
 
 def test_settings_are_what_the_environment_says() -> None:
-    settings = Settings.from_environment(WHOLE | {"USHER_HOOKS": "other.json"})
+    settings = Settings.from_environment(WHOLE | {"USHER_HOOKS": "other.json", "AWS_REGION": "eu-west-1"})
     assert settings == Settings(
         table="records",
         wake_ups_url="https://queue/wake-ups",
         dead_letters_url="https://queue/dead-letters",
         calls_per_second=7.5,
         hooks=Path("other.json"),
+        home=Home(account="111122223333", region="eu-west-1"),
     )
 
 

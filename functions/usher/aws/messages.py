@@ -14,7 +14,15 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from usher.core.conditions.signalled import NAME as SIGNAL_NAME
 from usher.core.model import MoveEnd, Signal, Status, Transition
-from usher.core.notices import CommandEnd, InstanceEnd, LifecycleNotice, NotUnderstood, TestNotice, Unrelated
+from usher.core.notices import (
+    CommandEnd,
+    Home,
+    InstanceEnd,
+    LifecycleNotice,
+    NotUnderstood,
+    TestNotice,
+    Unrelated,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -43,6 +51,9 @@ _NAME: Final = _Rule(rf"[^{_OBEYED}]{{1,255}}", "1 to 255 characters, no control
 _PLACE: Final = _Rule(r"[A-Za-z0-9]{1,64}", "1 to 64 letters and digits")
 _ID: Final = _Rule(r"[!-~]{1,128}", "1 to 128 printable ASCII characters")
 _SIGNAL_NAME: Final = _Rule(SIGNAL_NAME, "1 to 64 of A-Z a-z 0-9 . _ -")
+_ACCOUNT: Final = _Rule(r"[0-9]{12}", "twelve digits")
+_REGION: Final = _Rule(r"[a-z0-9-]{1,32}", "a Region such as us-east-1")
+_REGION_OF_ARN: Final = 3  # its place between the colons
 _ANY_TEXT: Final = _Rule(r"(?s).*", "text")
 
 _TRANSITIONS: Final = {
@@ -64,19 +75,60 @@ _EARLIEST: Final = datetime(2009, 1, 1, tzinfo=UTC)  # Auto Scaling is no older
 _LATEST: Final = datetime(2200, 1, 1, tzinfo=UTC)
 
 
-def read(body: object, channel: str = "sqs") -> Notice:
+class _Bare(NamedTuple):
+    """What has no envelope around it, or none any more."""
+
+    data: Mapping[str, Any]
+    name: str  # for reasons
+    channel: str
+
+
+def read(body: object, channel: str = "sqs", home: Home | None = None) -> Notice:
     """The notice in a message body: JSON text, or what it says. `channel` is how it came.
 
+    What says that it is not of `home` concerns nobody here: its groups and instances are others.
     Raises NotUnderstood with a reason for everything that is no message known to Usher.
     """
+    bare = _bare(body, channel)
+    if isinstance(bare, Unrelated):
+        return bare
+    of = _home_of(bare.data)
+    if home is not None and home.differs(of):
+        return Unrelated(reason=f"a message of {of}; this is {home}")
+    return _from_bare(*bare)
+
+
+def home_of(body: object) -> Home:
+    """The account and Region that a message says it is of."""
+    try:
+        bare = _bare(body, "sqs")
+    except NotUnderstood:
+        return Home(account=None, region=None)
+    return Home(account=None, region=None) if isinstance(bare, Unrelated) else _home_of(bare.data)
+
+
+def _home_of(data: Mapping[str, Any]) -> Home:
+    """An event has both; a hook's message the account; a test message both, in the ARN of its group."""
+    arn = data.get("AutoScalingGroupARN")
+    in_arn = arn.split(":") if isinstance(arn, str) else []
+    region = data.get("region", in_arn[_REGION_OF_ARN] if len(in_arn) > _REGION_OF_ARN else None)
+    account = data.get("account", data.get("AccountId"))
+    return Home(account=_told(account, _ACCOUNT), region=_told(region, _REGION))
+
+
+def _told(value: object, rule: _Rule) -> str | None:
+    return value if isinstance(value, str) and re.fullmatch(rule.pattern, value) else None
+
+
+def _bare(body: object, channel: str) -> _Bare | Unrelated:
     data = _object(_parsed(body, "the body") if isinstance(body, str) else body, "the body")
     if "requestPayload" in data and "requestContext" in data:  # a direct invocation that had failed
-        return _from_bare(_object(data["requestPayload"], "requestPayload"), "requestPayload", "lambda")
+        return _Bare(_object(data["requestPayload"], "requestPayload"), "requestPayload", "lambda")
     if "Sns" in data:
         return _from_envelope(_object(data["Sns"], "Sns"))
     if "Type" in data and "TopicArn" in data:
         return _from_envelope(data)
-    return _from_bare(data, "the body", channel)
+    return _Bare(data, "the body", channel)
 
 
 def _parsed(text: str, name: str) -> object:
@@ -91,18 +143,17 @@ def _parsed(text: str, name: str) -> object:
         raise NotUnderstood(f"{name} cannot be read as JSON: {error}") from None
 
 
-def _from_envelope(envelope: Mapping[str, Any]) -> Notice:
+def _from_envelope(envelope: Mapping[str, Any]) -> _Bare | Unrelated:
     kind = envelope.get("Type", "Notification")
     if kind in ("SubscriptionConfirmation", "UnsubscribeConfirmation"):
         return Unrelated(reason=f"SNS {kind}")
     if kind != "Notification":
         raise NotUnderstood(f"Type of an SNS envelope must be Notification, got {_shown(kind)}")
     message = _text(envelope, "Message", _ANY_TEXT)
-    return _from_bare(_object(_parsed(message, "Message"), "Message"), "Message", "sns")
+    return _Bare(_object(_parsed(message, "Message"), "Message"), "Message", "sns")
 
 
 def _from_bare(data: Mapping[str, Any], name: str, channel: str) -> Notice:
-    """The notice in what has no envelope around it, or none any more. `name` is for reasons."""
     if "detail-type" in data:
         return _from_event(data)
     event = data.get("Event")

@@ -14,6 +14,24 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Home:
+    """An account and Region: where Usher is, or where a message says that it is from. None: not told."""
+
+    account: str | None
+    region: str | None
+
+    def differs(self, other: Home) -> bool:
+        """Whether both tell, and not the same."""
+        pairs = ((self.account, other.account), (self.region, other.region))
+        return any(None not in pair and pair[0] != pair[1] for pair in pairs)
+
+    def __str__(self) -> str:
+        """As a reason has it."""
+        told = [f"account {self.account}"] if self.account is not None else []
+        return ", ".join([*told, *([f"Region {self.region}"] if self.region is not None else [])])
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class LifecycleNotice:
     """An instance waits in a hook."""
 

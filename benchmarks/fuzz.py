@@ -32,10 +32,10 @@ from cli.html_report import page
 from cli.report import report
 from cli.story import tell
 from simulator.fuzz import Hostile
-from simulator.memory_budget import MemoryAnswers, MemoryBudget, MemoryLimits
+from simulator.memory_budget import MemoryBudget, MemoryLimits
 from simulator.memory_enrolled import MemoryEnrolledHooks
 from simulator.memory_store import MemoryStore
-from simulator.no_aws import NoCalls
+from simulator.no_aws import NoQuestions
 from simulator.recorder import Recorder
 from simulator.replay import Entry, replay
 from usher.aws import record_format
@@ -46,7 +46,6 @@ from usher.handlers import Event, intake_handler, sweep_handler, wake_handler
 from usher.intake import Intake
 from usher.looks import Looks
 from usher.ports import Answer, AnswerKind
-from usher.probing import Prober
 from usher.release import Release
 
 if TYPE_CHECKING:
@@ -251,7 +250,7 @@ class Stage:
             auto_scaling=self.auto_scaling,
             budget=MemoryBudget(10),
             limits=MemoryLimits(),
-            probing=Prober(calls=NoCalls(), answers=MemoryAnswers(), clock=self.clock),
+            questions=NoQuestions(),
             wake_ups=WakeUpQueue(cast("SQSClient", self.wake_ups), "wake-ups"),
             telemetry=self.recorder,
             clock=self.clock,
@@ -261,6 +260,7 @@ class Stage:
             configuration=settings(),
             store=self.store,
             wake_ups=self._looks.wake_ups,
+            questions=NoQuestions(),
             dead_letters=letters,
             telemetry=self.recorder,
             clock=self.clock,

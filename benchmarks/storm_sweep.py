@@ -14,16 +14,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 from benchmarks.storm_plan import START
 from simulator.clock import VirtualClock
-from simulator.memory_budget import MemoryAnswers, MemoryBudget, MemoryLimits
+from simulator.memory_budget import MemoryBudget, MemoryLimits
 from simulator.memory_store import MemoryStore
-from simulator.no_aws import NoCalls
+from simulator.no_aws import NoQuestions
 from simulator.recorder import Recorder
 from usher import handlers
 from usher.core import configuration
 from usher.core.model import Action, HookTerms, Result, Transition
 from usher.looks import Looks
 from usher.ports import Answer, AnswerKind, Raw
-from usher.probing import Prober
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -96,7 +95,7 @@ class Sweeping:
             auto_scaling=Accepts(),
             budget=MemoryBudget(1_000_000),
             limits=MemoryLimits(),
-            probing=Prober(calls=NoCalls(), answers=MemoryAnswers(), clock=self._clock),
+            questions=NoQuestions(),
             wake_ups=NoQueue(),
             telemetry=Recorder(),
             clock=self._clock,

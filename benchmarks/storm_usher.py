@@ -15,9 +15,9 @@ from benchmarks import storm_plan
 from benchmarks.storm_auto_scaling import Client, LimitedCalls
 from benchmarks.storm_lambda import Function, GatedQueue, Sweeps, Tasks
 from simulator.clock import VirtualClock
-from simulator.memory_budget import MemoryAnswers, MemoryBudget, MemoryLimits
+from simulator.memory_budget import MemoryBudget, MemoryLimits
 from simulator.memory_store import MemoryStore
-from simulator.no_aws import NoCalls
+from simulator.no_aws import NoQuestions
 from simulator.queue import EventSourceMapping
 from simulator.recorder import Recorder
 from simulator.waits import EndedBy, Waits
@@ -28,7 +28,6 @@ from usher.core.model import Result
 from usher.intake import Intake
 from usher.looks import Looks
 from usher.ports import Due, Evidence, Unavailable
-from usher.probing import Prober
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
@@ -225,7 +224,7 @@ class UsherInStorm:
             auto_scaling=AutoScalingApi(cast(Any, Client(self.auto_scaling))),
             budget=self.budget,
             limits=MemoryLimits(),
-            probing=Prober(calls=NoCalls(), answers=MemoryAnswers(), clock=self.clock),
+            questions=NoQuestions(),
             wake_ups=self.wake_up_queue,
             telemetry=self.recorder,
             clock=self.clock,
@@ -240,6 +239,7 @@ class UsherInStorm:
             configuration=self.storm.configuration,
             store=self.store,
             wake_ups=self.wake_up_queue,
+            questions=self.looks.questions,
             dead_letters=NoDeadLetters(),
             telemetry=self.recorder,
             clock=self.clock,

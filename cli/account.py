@@ -105,19 +105,19 @@ class Account:
             raise Trouble(
                 f"{where} has no record of {named}: give an instance id, a token, or an action's id."
             )
-        return found
+        return self.records.with_findings(found)
 
     def open_keys(self) -> list[Item]:
         """The keys of all open actions, nearest expiry first.
 
-        The index `due` holds what is open and nothing else, so it is read as a whole, in few pages.
+        The index `due` holds what is open, and whose questions are due: it is read as a whole, in few pages.
         """
         pages = self.dynamodb.get_paginator("scan").paginate(
             TableName=self.output("TableName"),
             IndexName=table.DUE_INDEX,
             ProjectionExpression="pk, sk, expires_at",
         )
-        rows = [row for page in pages for row in page["Items"]]
+        rows = [row for page in pages for row in page["Items"] if row["sk"]["S"] == "STATE"]
         rows.sort(key=lambda row: (row["expires_at"]["S"], row["pk"]["S"]))
         return [{"pk": row["pk"], "sk": row["sk"]} for row in rows]
 
@@ -126,10 +126,9 @@ class Account:
         of_stack = table.Table(self.dynamodb, self.output("TableName"))
         items = of_stack.get_all(keys)
         found = [record_format.action_from_data(table.from_json(item)) for item in items]
-        return sorted(
-            (action for action in found if action.is_open),
-            key=lambda action: (action.expires_at, action.id),
-        )
+        are_open = [action for action in found if action.is_open]
+        are_open.sort(key=lambda action: (action.expires_at, action.id))
+        return self.records.with_findings(are_open)
 
 
 _PLACE: Final = (
@@ -166,7 +165,7 @@ def this_machine() -> Machine:
     """The real one."""
     from threading import Event  # noqa: PLC0415 - only a command that works on an account needs them
 
-    from usher.wiring import new_id, now  # noqa: PLC0415
+    from usher.wiring.machine import new_id, now  # noqa: PLC0415
 
     between = Event()
     return Machine(clock=now, new_id=new_id, wait=lambda span: between.wait(span.total_seconds()))

@@ -143,7 +143,7 @@ What happens, in UTC (Ctrl-C ends it all):
 def _show(account: Account, table: str, *, auto: bool) -> None:
     from local_account.watching import Watch  # noqa: PLC0415 - as above
     from usher.aws.records import Records  # noqa: PLC0415
-    from usher.wiring import now  # noqa: PLC0415
+    from usher.wiring.machine import now  # noqa: PLC0415
 
     auto_scaling = account.client("autoscaling")
     if auto:

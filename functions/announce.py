@@ -1,5 +1,5 @@
 """The Lambda function `announce`: what it does stands in usher.aws.announcing."""
 
-from usher import wiring
+from usher.wiring import announce
 
-handler = wiring.announce()
+handler = announce.handler()

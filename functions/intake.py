@@ -1,5 +1,5 @@
 """The Lambda function `intake`: what it does stands in usher.handlers."""
 
-from usher import wiring
+from usher.wiring import intake
 
-handler = wiring.intake()
+handler = intake.handler()

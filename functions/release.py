@@ -1,5 +1,5 @@
 """The Lambda function `release`: what it does stands in usher.release."""
 
-from usher import wiring
+from usher.wiring import release
 
-handler = wiring.release()
+handler = release.handler()

@@ -1,5 +1,5 @@
 """The Lambda function `sweep`: what it does stands in usher.handlers."""
 
-from usher import wiring
+from usher.wiring import sweep
 
-handler = wiring.sweep()
+handler = sweep.handler()

@@ -1,5 +1,5 @@
 """The Lambda function `wake`: what it does stands in usher.handlers."""
 
-from usher import wiring
+from usher.wiring import wake
 
-handler = wiring.wake()
+handler = wake.handler()

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from usher.core.policy import Configuration, Hook
 
+WAKE_AT_ONCE: Final = 50  # invocations of `wake`
 DEMO_GROUP: Final = "usher-demo"
 _DEFAULT_HOOKS: Final = "hooks.yaml"
 
@@ -49,6 +50,7 @@ class Deployment:
     log_retention_days: int = 30
     alarm_email: str | None = None
     enrolments_per_hour: int = 50
+    wake_concurrency: int = 0  # reserved for the function `wake`; 0: none
     sns_raw_delivery: bool = False
     own_groups: tuple[str, ...] = ()
     retired_groups: tuple[str, ...] = ()
@@ -69,6 +71,7 @@ class Deployment:
             log_retention_days=_whole(node, "log_retention_days", 30, 1, 3653),
             alarm_email=_text(node, "alarm_email", _EMAIL, "an email address"),
             enrolments_per_hour=_whole(node, "enrolments_per_hour", 50, 1, 1000),
+            wake_concurrency=_reserved(node, "wake_concurrency"),
             own_groups=_texts(node, "own_groups", _GROUP, "names of groups"),
             retired_groups=_texts(node, "retired_groups", _GLOB, "names or globs of groups"),
             demo=_flag(node, "demo"),
@@ -130,6 +133,14 @@ def _whole(node: Node, key: str, default: int, least: int, most: int) -> int:
     if number != int(number):
         raise _refused(key, "a whole number", node.try_get_context(key))
     return int(number)
+
+
+def _reserved(node: Node, key: str) -> int:
+    """Less than what the queue invokes at once would throttle the very function that it is for."""
+    number = _whole(node, key, 0, 0, 1000)
+    if 0 < number < WAKE_AT_ONCE:
+        raise _refused(key, f"0, or from {WAKE_AT_ONCE} to 1000", number)
+    return number
 
 
 def _flag(node: Node, key: str) -> bool:

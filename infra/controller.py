@@ -10,6 +10,7 @@ from aws_cdk import aws_lambda_event_sources as event_sources
 
 from infra import asset, permissions
 from infra.announcing import Announce
+from infra.configuration import WAKE_AT_ONCE
 from infra.functions import UsherFunction
 from infra.key import TO_USE, customer_key
 from infra.notifications import BusRules, HookRole, HookTopic, notifies_by
@@ -30,10 +31,16 @@ if TYPE_CHECKING:
 
 INTAKE_TIMEOUT: Final = cdk.Duration.seconds(10)
 WAKE_TIMEOUT: Final = cdk.Duration.seconds(60)
+QUESTIONS_TIMEOUT: Final = cdk.Duration.seconds(60)
 SWEEP_TIMEOUT: Final = cdk.Duration.seconds(60)
 RELEASE_TIMEOUT: Final = cdk.Duration.minutes(5)
 _LOADS_SEVERAL: Final = ("intake", "sweep", "release")  # records at once
-_TAKES_MESSAGES: Final = ("intake", "wake")  # and puts what it cannot understand to the dead letters
+_TAKES_MESSAGES: Final = (
+    "intake",
+    "wake",
+    "questions",
+)  # and puts what it cannot understand to the dead letters
+_HAS_QUESTIONS_ASKED: Final = ("intake", "wake", "questions", "sweep")
 _VISIBILITY: Final = 6  # times the function's timeout, as AWS advises for event source mappings
 
 
@@ -48,16 +55,20 @@ class Controller(cdk.Stack):
         self.records = RecordsTable(self, "Records", key=self._key, streams=deployment.announce)
         self.inbox = self._queue("Inbox", INTAKE_TIMEOUT, kept=True)
         self.wake_ups = self._queue("WakeUps", WAKE_TIMEOUT, kept=False)  # hints; the records are the truth
+        self.questions_queue = self._queue("QuestionsQueue", QUESTIONS_TIMEOUT, kept=False)  # hints, too
         self.hook_role = HookRole(self, "HookRole", inbox=self.inbox, key=self._key)
         self.topic = self._topic() if notifies_by(deployment, Way.SNS) else None
         self.intake = self._intake()
         self.wake = self._wake()
+        self.questions = self._questions()
         self.sweep = self._sweep()
         self.release = self._release()
         self.announce = self._announce() if deployment.announce else None
         bus = BusRules(self, "Bus", deployment=deployment, inbox=self.inbox)
         self.schedule = SweepSchedule(self, "Schedule", sweep=self.sweep, key=self._key)
-        parts = (self.records, self.inbox, self.wake_ups, self.hook_role, self.intake, self.wake, self.sweep)
+        queues = (self.inbox, self.wake_ups, self.questions_queue)
+        functions = (self.intake, self.wake, self.questions, self.sweep)
+        parts = (self.records, *queues, self.hook_role, *functions)
         before = (*parts, *filter(None, [self.topic, self.announce]), self.release, bus, self.schedule)
         ReleaseFirst(self, "ReleaseFirst", function=self.release.function, before=before, unenrols=True)
         Watch(self, "Watch", controller=self, email=deployment.alarm_email, key=self._key)
@@ -95,6 +106,7 @@ class Controller(cdk.Stack):
         dead_letters: QueueWithDeadLetters,
         *,
         feeds_itself: bool = False,
+        reserved: int = 0,
         environment: Mapping[str, str] | None = None,
     ) -> UsherFunction:
         """What all functions share: the records, the wake-ups, and a place for what is not understood."""
@@ -107,6 +119,7 @@ class Controller(cdk.Stack):
                 "USHER_ACCOUNT": cdk.Stack.of(self).account,
                 "USHER_TABLE": self.records.table.table_name,
                 "USHER_WAKE_UPS_URL": self.wake_ups.queue.queue_url,
+                "USHER_QUESTIONS_URL": self.questions_queue.queue.queue_url,
                 "USHER_DEAD_LETTERS_URL": dead_letters.dead_letters.queue_url,
                 "USHER_CALLS_PER_SECOND": f"{self._deployment.calls_per_second:g}",
                 **(environment or {}),
@@ -115,9 +128,12 @@ class Controller(cdk.Stack):
             log_retention_days=self._deployment.log_retention_days,
             key=self._key,
             feeds_itself=feeds_itself,
+            reserved=reserved,
         )
         permissions.grant_records(function, self.records.table, of_several=module in _LOADS_SEVERAL)
         queues = [self.wake_ups.queue.queue_arn]
+        if module in _HAS_QUESTIONS_ASKED:
+            queues.append(self.questions_queue.queue.queue_arn)
         if module in _TAKES_MESSAGES:
             queues.append(dead_letters.dead_letters.queue_arn)
         function.may(("sqs:SendMessage",), queues)
@@ -149,23 +165,36 @@ class Controller(cdk.Stack):
         intake.send_failures(self.inbox.queue, retries=2, oldest=cdk.Duration.minutes(5))
 
     def _wake(self) -> UsherFunction:
-        wake = self._function("wake", WAKE_TIMEOUT, self.wake_ups, feeds_itself=True)
+        """On which heartbeats and results depend: it has no right to ask what a condition wants to know."""
+        reserved = self._deployment.wake_concurrency
+        wake = self._function("wake", WAKE_TIMEOUT, self.wake_ups, feeds_itself=True, reserved=reserved)
         permissions.grant_lifecycle_actions(wake, self._deployment)
-        permissions.grant_conditions(wake, self._deployment.configuration)
         wake.function.add_event_source(
             event_sources.SqsEventSource(
                 self.wake_ups.queue,
-                batch_size=1,  # a slow question of one action must not delay the heartbeat of another
+                batch_size=1,  # a slow call for one action must not delay the heartbeat of another
                 report_batch_item_failures=True,
-                max_concurrency=50,
+                max_concurrency=WAKE_AT_ONCE,
             )
         )
         return wake
 
+    def _questions(self) -> UsherFunction:
+        asks = self._function("questions", QUESTIONS_TIMEOUT, self.questions_queue, feeds_itself=True)
+        permissions.grant_conditions(asks, self._deployment.configuration)
+        asks.function.add_event_source(
+            event_sources.SqsEventSource(
+                self.questions_queue.queue,
+                batch_size=1,  # a question may take most of a minute
+                report_batch_item_failures=True,
+                max_concurrency=50,
+            )
+        )
+        return asks
+
     def _sweep(self) -> UsherFunction:
         sweep = self._function("sweep", SWEEP_TIMEOUT, self.wake_ups, environment=self._targets())
         permissions.grant_lifecycle_actions(sweep, self._deployment)
-        permissions.grant_conditions(sweep, self._deployment.configuration)
         permissions.grant_due_index(sweep, self.records.table, DUE_INDEX)
         permissions.grant_enrolment(sweep, self._deployment)
         permissions.grant_reconcile(sweep)
@@ -212,6 +241,7 @@ class Controller(cdk.Stack):
             ("TableName", self.records.table.table_name),
             ("InboxUrl", self.inbox.queue.queue_url),
             ("WakeUpsUrl", self.wake_ups.queue.queue_url),
+            ("QuestionsUrl", self.questions_queue.queue.queue_url),
             ("InboxArn", self.inbox.queue.queue_arn),
             ("HookRoleArn", self.hook_role.role.role_arn),
             ("IntakeArn", self.intake.function.function_arn),

@@ -34,6 +34,7 @@ class UsherFunction(Construct):
         log_retention_days: int,
         key: kms.IKey | None = None,
         feeds_itself: bool = False,
+        reserved: int = 0,
     ) -> None:
         super().__init__(scope, construct_id)
         self.timeout = timeout
@@ -59,6 +60,7 @@ class UsherFunction(Construct):
             environment_encryption=key,
             memory_size=512,
             timeout=timeout,
+            reserved_concurrent_executions=reserved or None,
             log_group=log_group,
             logging_format=lambda_.LoggingFormat.JSON,
             tracing=lambda_.Tracing.ACTIVE,  # by Lambda itself: no X-Ray SDK in the function

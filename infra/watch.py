@@ -99,6 +99,7 @@ class Watch(Construct):
         for name, queue, says in (
             ("Inbox", self._controller.inbox.dead_letters, failed),
             ("WakeUp", self._controller.wake_ups.dead_letters, failed),
+            ("Question", self._controller.questions_queue.dead_letters, failed),
             ("Schedule", self._controller.schedule.dead_letters, "The schedule cannot invoke the sweep."),
         ):
             metric = queue.metric_approximate_number_of_messages_visible(period=_MINUTE, statistic="Maximum")
@@ -108,6 +109,7 @@ class Watch(Construct):
         for name, each in (
             ("Intake", self._controller.intake),
             ("Wake", self._controller.wake),
+            ("Questions", self._controller.questions),
             ("Sweep", self._controller.sweep),
         ):
             errors = each.function.metric_errors(period=_MINUTE)
@@ -116,8 +118,13 @@ class Watch(Construct):
         for name, says in (
             ("FailedMessages", "Messages cannot be taken in, and come again and again."),
             ("FailedLooks", "Looks at actions fail."),
+            ("FailedQuestions", "What conditions want to know cannot be asked."),
         ):
             self._alarm(name, _count(name), says, periods=_TWICE_IN, of_these=2)
+
+        throttles = self._controller.wake.function.metric_throttles(period=_MINUTE)
+        says = "Lambda has no room for heartbeats: reserve some for them (wake_concurrency)."
+        self._alarm("WakeThrottles", throttles, says, periods=2)
 
     def _watch_promises(self) -> None:
         self._alarm("Defaulted", _count("Defaulted"), "An action fell to the default result of its hook.")

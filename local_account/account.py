@@ -25,7 +25,7 @@ from simulator.announcements import ACCOUNT, REGION
 from simulator.http_door import Setup as DoorSetup
 from simulator.http_door import open_door
 from simulator.latencies import PROMPT
-from usher.wiring import new_id, now
+from usher.wiring.machine import new_id, now
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -18,7 +18,7 @@ from infra.wheels import BUILD, ROOT, WheelsMissing
 from local_lambda.function import DEFAULT_LIMIT, Code, Function, FunctionFailed
 from local_lambda.local_services import local_endpoints, settled_in
 from local_lambda.python import WANTED, Python, find_python
-from usher.wiring import new_id, now
+from usher.wiring.machine import new_id, now
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

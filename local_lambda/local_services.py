@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _TABLE: Final = "usher-records"
 _INBOX: Final = "usher-inbox"
 _WAKE_UPS: Final = "usher-wake-ups"
+_QUESTIONS: Final = "usher-questions"
 _DEAD_LETTERS: Final = "usher-dead-letters"
 
 
@@ -51,11 +52,12 @@ def settled_in(endpoint: str, prefix: str = "") -> dict[str, str]:
         dynamodb.create_table(**definition(table))
     urls = {
         name: queues.create_queue(QueueName=f"{prefix}{name}")["QueueUrl"]
-        for name in (_INBOX, _WAKE_UPS, _DEAD_LETTERS)
+        for name in (_INBOX, _WAKE_UPS, _QUESTIONS, _DEAD_LETTERS)
     }
     return {
         "USHER_TABLE": table,
         "USHER_WAKE_UPS_URL": urls[_WAKE_UPS],
+        "USHER_QUESTIONS_URL": urls[_QUESTIONS],
         "USHER_DEAD_LETTERS_URL": urls[_DEAD_LETTERS],
         "USHER_CALLS_PER_SECOND": "10",
         "USHER_INBOX_ARN": f"arn:aws:sqs:{REGION}:{ACCOUNT}:{prefix}{_INBOX}",

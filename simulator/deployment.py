@@ -10,13 +10,21 @@ from itertools import count
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from simulator.announcements import ACCOUNT, REGION
-from simulator.effects import DEPTH, ShakyBudget, ShakyStore, SimulatedDeadLetters, SimulatedWakeUps
+from simulator.effects import (
+    DEPTH,
+    ShakyBudget,
+    ShakyStore,
+    SimulatedDeadLetters,
+    SimulatedQuestions,
+    SimulatedWakeUps,
+)
 from simulator.faults import Fault, Part
 from simulator.invocations import Cut, Invocation
 from simulator.memory_budget import MemoryAnswers, MemoryBudget, MemoryLimits
 from simulator.memory_store import MemoryStore
 from simulator.queue import EventSourceMapping, SimulatedQueue
 from usher import handlers
+from usher.asking import Asking, questions_handler
 from usher.aws.autoscaling import AutoScalingApi
 from usher.aws.waiting import WaitingApi
 from usher.core.notices import Home
@@ -39,7 +47,7 @@ if TYPE_CHECKING:
     from simulator.invocations import TimeLeft
     from simulator.queue import Batch, Ended, Message
     from usher.core.policy import Configuration
-    from usher.ports import Calls, EnrolmentTelemetry
+    from usher.ports import Calls, EnrolmentTelemetry, InstanceStates
 
 MOST_DEPTH: Final = 16  # what Lambda's loop detection lets pass
 MINUTE: Final = timedelta(minutes=1)
@@ -77,8 +85,11 @@ INTAKE: Final = Deployed(function="intake", timeout=timedelta(seconds=10))
 WAKE: Final = Deployed(
     function="wake", timeout=timedelta(seconds=60), batch_size=1, most_at_once=50, feeds_itself=True
 )
+QUESTIONS: Final = Deployed(
+    function="questions", timeout=timedelta(seconds=60), batch_size=1, most_at_once=50, feeds_itself=True
+)
 SWEEP: Final = Deployed(function="sweep", timeout=timedelta(seconds=60))
-_PARTS: Final = {"intake": Part.INTAKE, "wake": Part.WAKE, "sweep": Part.SWEEP}
+_PARTS: Final = {"intake": Part.INTAKE, "wake": Part.WAKE, "questions": Part.WAKE, "sweep": Part.SWEEP}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -102,7 +113,7 @@ class Deployment:
         watch: Watch,
         *,
         calls: Calls,
-        reconciles: bool = True,
+        instances: InstanceStates | None,  # None: no pass reconciles
     ) -> None:
         self.effects = effects
         self.clock = effects.clock
@@ -111,6 +122,8 @@ class Deployment:
         self.wake_dead_letters = SimulatedQueue(self.clock)
         self.inbox = _queue(effects, INTAKE, self.inbox_dead_letters)
         self.wake_ups = _queue(effects, WAKE, self.wake_dead_letters)
+        self.questions_dead_letters = SimulatedQueue(self.clock)
+        self.questions = _queue(effects, QUESTIONS, self.questions_dead_letters)
         self.sweeps: list[SweepRun] = []
         self.on_acknowledged: Callable[[str], None] = lambda _: None
         self._ids = count(1)
@@ -120,8 +133,8 @@ class Deployment:
         self._store = cast(ReconcileStore, ShakyStore(effects, self.memory, watch))
         budget = ShakyBudget(effects, MemoryBudget(CALLS_PER_SECOND))
         now = effects.invocations.now
-        self._waiting = WaitingApi(client, calls)
-        self._reconciles = reconciles
+        self._waiting = WaitingApi(client)
+        self._instances = instances
         self._looks = Looks(
             store=self._store,
             auto_scaling=SameWait(
@@ -129,7 +142,7 @@ class Deployment:
             ),
             budget=budget,
             limits=MemoryLimits(),
-            probing=Prober(calls=calls, answers=MemoryAnswers(), clock=now),
+            questions=SimulatedQuestions(effects, self.questions),
             wake_ups=SimulatedWakeUps(effects, self.wake_ups, watch),
             telemetry=telemetry,
             clock=now,
@@ -142,9 +155,18 @@ class Deployment:
                 clock=now,
             ),
         )
+        self._asking = Asking(
+            store=self._store,
+            probing=Prober(calls=calls, answers=MemoryAnswers(), turns=self._looks.turns, clock=now),
+            questions=self._looks.questions,
+            wake_ups=self._looks.wake_ups,
+            telemetry=telemetry,
+            clock=now,
+        )
         self.deploy(configuration)
         self._map(self.inbox, INTAKE)
         self._map(self.wake_ups, WAKE)
+        self._map(self.questions, QUESTIONS)
         self._sweep_at(self.clock())
 
     def deploy(self, configuration: Configuration) -> None:
@@ -245,20 +267,27 @@ class Deployment:
         """A container keeps its handler; after a deploy there are new ones."""
         known = self._handlers.get((function, container))
         if known is None:
-            if function == "intake":
-                known = self._intake_handler()
-            else:
-                known = handlers.wake_handler(
-                    self._looks, SimulatedDeadLetters(self.effects, self.wake_dead_letters)
-                )
+            known = self._new_handler(function)
             self._handlers[function, container] = known
         return known
+
+    def _new_handler(self, function: str) -> handlers.Handler:
+        match function:
+            case "intake":
+                return self._intake_handler()
+            case "questions":
+                dead_letters = SimulatedDeadLetters(self.effects, self.questions_dead_letters)
+                return questions_handler(self._asking, dead_letters)
+            case _:
+                dead_letters = SimulatedDeadLetters(self.effects, self.wake_dead_letters)
+                return handlers.wake_handler(self._looks, dead_letters)
 
     def _intake_handler(self) -> handlers.Handler:
         intake = Intake(
             configuration=self.configuration,
             store=self._looks.store,
             wake_ups=self._looks.wake_ups,
+            questions=self._looks.questions,
             dead_letters=SimulatedDeadLetters(self.effects, self.inbox_dead_letters),
             telemetry=self._telemetry,
             clock=self._looks.clock,
@@ -267,11 +296,11 @@ class Deployment:
         )
         return handlers.intake_handler(intake)
 
-    def _reconcile(self) -> Reconcile:
+    def _reconcile(self, instances: InstanceStates) -> Reconcile:
         return Reconcile(
             configuration=self.configuration,
             live=self._waiting,
-            instances=self._waiting,
+            instances=instances,
             auto_scaling=self._looks.auto_scaling,
             store=self._store,
             turns=self._looks.turns,
@@ -299,7 +328,7 @@ class Deployment:
             faults.met(Fault.SWEEP_MISSED, self.clock())
             return
         work = self.effects.invocations.at_once(_SWEEPS_AT_ONCE)
-        passes = [self._reconcile()] if self._reconciles else []
+        passes = [self._reconcile(self._instances)] if self._instances is not None else []
         handler = handlers.sweep_handler(self._looks, *passes, work=work)
         began_at = self.clock()
 

@@ -10,7 +10,7 @@ from botocore.exceptions import ConnectTimeoutError, ReadTimeoutError
 
 from simulator.faults import Fault, Part
 from simulator.query_protocol import ApiError
-from usher.aws.queues import delay_s, wake_up_body
+from usher.aws.queues import delay_s, question_body, wake_up_body
 from usher.core.hearing import Kept
 from usher.ports import Unavailable
 
@@ -316,6 +316,29 @@ class SimulatedWakeUps:
         self._effects.meets(Fault.WAKE_UP_LATE, action_id)
         late = timedelta(seconds=self._effects.random.randint(*_LATE_S))
         self._effects.clock.at(self._effects.clock() + late, send)
+
+
+class SimulatedQuestions:
+    """Implements usher.ports.Questions on a simulated queue, with the faults of the wake-ups'."""
+
+    def __init__(self, effects: Effects, queue: SimulatedQueue) -> None:
+        self._effects = effects
+        self._queue = queue
+
+    def send(self, action_id: str, turn: int, delay: timedelta) -> None:
+        """See usher.ports.Questions."""
+
+        def do() -> None:
+            for _ in range(self._copies(action_id)):
+                self._queue.send(question_body(action_id, turn), timedelta(seconds=delay_s(delay)))
+
+        self._effects.of_queue(do, action_id)
+
+    def _copies(self, action_id: str) -> int:
+        if self._effects.faults.hits(Fault.WAKE_UP_LOST):
+            self._effects.meets(Fault.WAKE_UP_LOST, action_id)
+            return 0
+        return 2 if self._effects.faults.hits(Fault.WAKE_UP_DOUBLED) else 1
 
 
 class SimulatedDeadLetters:

@@ -8,14 +8,16 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from usher.core import hearing
+from usher.core.finding import merged
 from usher.core.hearing import Kept
 from usher.core.model import Status
-from usher.ports import Due, Evidence, Moved
+from usher.ports import Due, Evidence, Moved, Unasked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
     from datetime import datetime
 
+    from usher.core.finding import Findings
     from usher.core.hook_timeouts import Described
     from usher.core.model import Action, Entry, MoveEnd, Signal
     from usher.core.notices import TestNotice
@@ -37,6 +39,7 @@ class MemoryStore:
         self._of_instance: dict[str, list[str]] = {}
         self._open: dict[str, Due] = {}
         self._due_in: dict[int, dict[str, Due]] = {}  # the same, by the minute of the next look
+        self._findings: dict[str, Findings] = {}
         self._signals: dict[str, dict[tuple[str, str], Signal]] = {}  # by addressee, then by name and kind
         self._move_ends: dict[str, dict[str, MoveEnd]] = {}
         self._tests: dict[str, dict[str, TestNotice]] = {}
@@ -83,7 +86,7 @@ class MemoryStore:
         lines.update((line.number, line) for line in action.unsaved)
         if raw is not None:
             self._raws.setdefault(action.id, {}).setdefault(raw.body, raw)
-        self._actions[action.id] = replace(action, unsaved=())
+        self._actions[action.id] = replace(action, unsaved=(), findings=())
         self._put_due(action)
 
     def _put_due(self, action: Action) -> None:
@@ -117,6 +120,33 @@ class MemoryStore:
         """See usher.ports.Finding."""
         minutes = sorted(minute for minute in self._due_in if minute <= _minute(until))
         return [due for minute in minutes for due in self._due_in[minute].values() if due.look_at <= until]
+
+    def findings(self, action_id: str) -> Findings | None:
+        """See usher.ports.FindingsKept."""
+        return self._findings.get(action_id)
+
+    def keep_findings(self, action: Action, findings: Findings) -> None:
+        """See usher.ports.FindingsKept."""
+        stored = self._findings.get(action.id)
+        if (stored.turn if stored else 0) != findings.turn - 1:
+            raise Moved
+        self._findings[action.id] = findings
+
+    def unasked(self, until: datetime) -> Iterable[Unasked]:
+        """See usher.ports.FindingsKept."""
+        return [
+            Unasked(action_id=action_id, turn=findings.turn, sweep_at=findings.sweep_at)
+            for action_id, findings in self._findings.items()
+            if findings.sweep_at is not None and findings.sweep_at <= until
+        ]
+
+    def put_off(self, action_id: str, turn: int, until: datetime) -> bool:
+        """See usher.ports.FindingsKept."""
+        stored = self._findings.get(action_id)
+        if stored is None or stored.turn != turn:
+            return False
+        self._findings[action_id] = replace(stored, sweep_at=until)
+        return True
 
     def all_open(self) -> Iterable[Action]:
         """See usher.ports.ReconcileStore."""
@@ -231,7 +261,7 @@ class MemoryStore:
     def timeline(self, action_id: str) -> Sequence[Entry]:
         """See usher.ports.Store."""
         lines = self._lines.get(action_id, {})
-        return [lines[number] for number in sorted(lines)]
+        return merged([lines[number] for number in sorted(lines)], self._findings.get(action_id))
 
     def tests(self, group: str) -> Sequence[TestNotice]:
         """See usher.ports.Store."""

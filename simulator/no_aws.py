@@ -8,6 +8,7 @@ from usher.core.conditions.probe import Reply, ReplyKind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import timedelta
 
     from usher.core.conditions.probe import Call
 
@@ -18,3 +19,10 @@ class NoCalls:
     def make(self, call: Call, members: Sequence[str] = ()) -> Reply:  # noqa: ARG002 - as every Calls
         """Say that nobody knows."""
         return Reply(kind=ReplyKind.UNKNOWN, text=f"{call.operation} is not in the messages")
+
+
+class NoQuestions:
+    """Implements usher.ports.Questions: nobody takes them."""
+
+    def send(self, action_id: str, turn: int, delay: timedelta) -> None:
+        """Lose it."""

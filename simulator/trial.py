@@ -197,7 +197,7 @@ class Trial:
             self.telemetry,
             self,
             calls=Ec2(self),
-            reconciles=dice.chance(_SHARE_RECONCILING),
+            instances=Instances(self) if dice.chance(_SHARE_RECONCILING) else None,
         )
         usher.on_acknowledged = self._acknowledged
         return usher
@@ -397,22 +397,27 @@ def _wire() -> ShortWire:
 
 
 class Ec2:
-    """Implements usher.ports.Calls: what EC2 says of the states of instances, and no other service."""
+    """Implements usher.ports.Calls: no service that a condition asks is simulated."""
 
     def __init__(self, trial: Trial) -> None:
         self._trial = trial
 
     def make(self, call: Call, members: Sequence[str] = ()) -> Reply:
-        """DescribeInstances by a filter on ids."""
+        """Nobody can say."""
         del members
-        if call.operation != "DescribeInstances":
-            return Reply(kind=ReplyKind.UNKNOWN, text="not simulated")
+        return Reply(kind=ReplyKind.UNKNOWN, text=f"{call.operation} is not simulated")
+
+
+class Instances:
+    """Implements usher.ports.InstanceStates."""
+
+    def __init__(self, trial: Trial) -> None:
+        self._trial = trial
+
+    def states(self, instance_ids: Sequence[str]) -> Mapping[str, str]:
+        """All run that did not end."""
         ended = self._trial.scenario.ended_in_ec2
-        instances = [
-            {"InstanceId": each, "State": {"Name": "terminated" if each in ended else "running"}}
-            for each in call.parameters["Filters"][0]["Values"]
-        ]
-        return Reply(kind=ReplyKind.ANSWERED, data={"Reservations": [{"Instances": instances}]})
+        return {each: "terminated" if each in ended else "running" for each in instance_ids}
 
 
 class TrialTelemetry(Recorder):

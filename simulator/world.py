@@ -15,8 +15,9 @@ from simulator.waits import Waits
 from simulator.wire import auto_scaling_client
 from simulator.work_done import AssumedProbing, nothing
 from usher import handlers
+from usher.asking import Asking, questions_handler
 from usher.aws.autoscaling import AutoScalingApi
-from usher.aws.queues import delay_s, wake_up_body
+from usher.aws.queues import delay_s, question_body, wake_up_body
 from usher.intake import Intake
 from usher.looks import Looks
 
@@ -52,7 +53,7 @@ class World:
         self.store = MemoryStore(self.clock)
         self.recorder = Recorder()
         self.dead_letters = DeadLetterList()
-        wake_ups = WakeUpLine(self)
+        wake_ups, questions = WakeUpLine(self), QuestionLine(self)
         ids = count(1)
         client = auto_scaling_client(LifecycleCalls(self.waits), lambda: f"request-{next(ids):08d}")
         looks = Looks(
@@ -60,7 +61,7 @@ class World:
             auto_scaling=AutoScalingApi(client),
             budget=MemoryBudget(CALLS_PER_SECOND),
             limits=MemoryLimits(),
-            probing=AssumedProbing(found, self.clock),
+            questions=questions,
             wake_ups=wake_ups,
             telemetry=self.recorder,
             clock=self.clock,
@@ -70,15 +71,25 @@ class World:
             configuration=configuration,
             store=self.store,
             wake_ups=wake_ups,
+            questions=questions,
             dead_letters=self.dead_letters,
             telemetry=self.recorder,
             clock=self.clock,
             new_id=looks.new_id,
             home=home,
         )
+        asking = Asking(
+            store=self.store,
+            probing=AssumedProbing(found, self.clock),
+            questions=questions,
+            wake_ups=wake_ups,
+            telemetry=self.recorder,
+            clock=self.clock,
+        )
         self._message_ids = ids
         self._intake = handlers.intake_handler(intake)
         self._wake = handlers.wake_handler(looks, self.dead_letters)
+        self._questions = questions_handler(asking, self.dead_letters)
         self._sweep = handlers.sweep_handler(looks)
         self.clock.at(start, self._run_sweep)
 
@@ -94,6 +105,10 @@ class World:
     def wake_at(self, moment: datetime, body: str) -> None:
         """Bring a wake-up to the wake function at `moment`."""
         self.clock.at(moment, lambda: self._deliver(self._wake, body))
+
+    def ask_at(self, moment: datetime, body: str) -> None:
+        """Bring a question to the function `questions` at `moment`."""
+        self.clock.at(moment, lambda: self._deliver(self._questions, body))
 
     def run_to_end(self, last: datetime) -> None:
         """Run until `last`, and on until every action is closed."""
@@ -147,6 +162,18 @@ class WakeUpLine:
         """Deliver after the delay."""
         moment = self._world.clock() + timedelta(seconds=delay_s(delay))
         self._world.wake_at(moment, wake_up_body(action_id, version))
+
+
+class QuestionLine:
+    """Implements usher.ports.Questions in the same way."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def send(self, action_id: str, turn: int, delay: timedelta) -> None:
+        """Deliver after the delay."""
+        moment = self._world.clock() + timedelta(seconds=delay_s(delay))
+        self._world.ask_at(moment, question_body(action_id, turn))
 
 
 class DeadLetterList:

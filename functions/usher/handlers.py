@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from usher.intake import Intake
     from usher.looks import Looks
-    from usher.ports import DeadLetters, Due, Telemetry
+    from usher.ports import DeadLetters, Due, Telemetry, Unasked
 
 T = TypeVar("T")
 Row = TypeVar("Row")
@@ -62,6 +62,7 @@ _LEAST_OWN_MARGIN: Final = (
     OWN / 12
 )  # a beat with a smaller margin is of a timeout so short that it has its own
 LATE: Final = timedelta(seconds=60)  # a look that is due has its wake-up on the way; one so old has not
+NOT_READ: Final = (ValueError, TypeError, KeyError, OverflowError, RecursionError)
 _LEAST_TIME_MS: Final = 15_000  # for a look: three calls and two stores, each at its time-out
 
 
@@ -73,9 +74,9 @@ def intake_handler(intake: Intake) -> Handler:
     """Intake: SQS batches, SNS-to-Lambda events, EventBridge events, direct hook invocations."""
 
     def take(record: SQSRecord) -> None:
-        intake.take(_body(record), "sqs")
+        intake.take(body_of(record), "sqs")
 
-    batch = _batch_handler(take, intake.telemetry, "FailedMessages")
+    batch = batch_handler(take, intake.telemetry, "FailedMessages")
 
     def handler(event: object, context: Context | None = None) -> Event:
         if _is_from_sqs(event):
@@ -92,19 +93,21 @@ def wake_handler(looks: Looks, dead_letters: DeadLetters) -> Handler:
     """Wake: a look for each wake-up that still counts."""
 
     def wake(record: SQSRecord) -> None:
-        body = _body(record)
+        body = body_of(record)
         try:
-            action_id, version = _wake_up(body)
-        except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
+            action_id, version = numbered(body, "version")
+        except NOT_READ as error:
             dead_letters.put(body, f"not a wake-up: {type(error).__name__}")
             return
         looks.look(action_id, version)
 
-    return _batch_handler(wake, looks.telemetry, "FailedLooks")
+    return batch_handler(wake, looks.telemetry, "FailedLooks")
 
 
 def sweep_handler(looks: Looks, *passes: Pass, work: Work = map) -> Handler:
     """Sweep: looks at what is overdue, nearest expiry first; wake-ups for what is near.
+
+    Questions are only sent on their way: the function `questions` asks them.
 
     `work` is `map`, or what begins its calls in the same order and makes several at once: one
     call after the other would spend a fraction of the budget only.
@@ -124,6 +127,7 @@ def sweep_handler(looks: Looks, *passes: Pass, work: Work = map) -> Handler:
         alive = [row for row in overdue if row.expires_at > now]
         rescued, failures = _look_at_all(alive, looks, work, context)
         _wake_near([row for row in due if row.look_at > now], looks, work, context)
+        failures += _repair_chains(looks, work, context)
         closed, more_failures = _look_at_all(expired, looks, work, context)
         looked, failures = rescued + closed, failures + more_failures
         for each in share(passes, len(passes), now.hour + now.minute // 2) if has_passes else ():
@@ -171,6 +175,24 @@ def _look_at_all(
     return len(done) - failed, [f"{failed} of {len(done)} looks failed"] if failed else []
 
 
+def _repair_chains(looks: Looks, work: Work, context: Context | None) -> list[str]:
+    """Have the questions asked whose message was lost or could not be sent. Nothing is asked here."""
+    rows = sorted(looks.store.unasked(looks.clock()), key=lambda row: (row.sweep_at, row.action_id))
+    looks.telemetry.count("OverdueQuestions", len(rows))
+
+    def repair(row: Unasked) -> bool:
+        try:
+            if has_time(context):
+                looks.chains.repair(row)
+        except Exception as error:  # noqa: BLE001 - the edge: told, and raised when all had their turn
+            looks.telemetry.trouble(f"the questions of action {row.action_id} were not sent", error)
+            return False
+        return True
+
+    failed = list(work(repair, rows)).count(False)
+    return [f"{failed} of {len(rows)} questions were not sent"] if failed else []
+
+
 def _run(each: Pass, telemetry: Telemetry, context: Context | None) -> list[str]:
     if not has_time(context):
         telemetry.count("PassesPutOff")
@@ -188,15 +210,15 @@ def has_time(context: Context | None) -> bool:
     return context is None or context.get_remaining_time_in_millis() >= _LEAST_TIME_MS
 
 
-def _wake_up(body: str) -> tuple[str, int]:
-    """The action and the version of its record that a wake-up is for. Raises ValueError and the like."""
+def numbered(body: str, number: str) -> tuple[str, int]:
+    """The action of a wake-up or a question, and the number that it is for. Raises what is NOT_READ."""
     said = json.loads(body)
     if not isinstance(said["action_id"], str) or not _ACTION_ID.fullmatch(said["action_id"]):
         raise ValueError("no id of an action")
-    return said["action_id"], int(said["version"])
+    return said["action_id"], int(said[number])
 
 
-def _body(record: SQSRecord) -> str:
+def body_of(record: SQSRecord) -> str:
     """The text of a record; a record without one, as JSON, so that its reason is found in its place."""
     body = record.raw_event.get("body")
     return body if isinstance(body, str) else _written(record.raw_event)
@@ -219,7 +241,7 @@ def _is_from_sqs(event: object) -> TypeGuard[Event]:
     )
 
 
-def _batch_handler(handle: Callable[[SQSRecord], None], telemetry: Telemetry, failed: str) -> Handler:
+def batch_handler(handle: Callable[[SQSRecord], None], telemetry: Telemetry, failed: str) -> Handler:
     """A handler of SQS batches that reports each failed record, and only it, for redelivery.
 
     Lambda takes that for a success, and counts no error: so each is counted here, in the metric `failed`.

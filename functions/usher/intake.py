@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
@@ -21,6 +22,7 @@ from usher.core.notices import (
 )
 from usher.core.policy import Move
 from usher.ports import Moved, Raw, Unavailable
+from usher.questions import Chains
 from usher.silence import TESTED
 from usher.waking import stored_with_wake_ups
 
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from usher.core.policy import Configuration, Hook, Policy
-    from usher.ports import DeadLetters, Store, Telemetry, WakeUps
+    from usher.ports import DeadLetters, Questions, Store, Telemetry, WakeUps
 
 TRIES: Final = 8
 _A_DAY: Final = timedelta(days=1)
@@ -43,12 +45,18 @@ class Intake:
     configuration: Configuration
     store: Store
     wake_ups: WakeUps
+    questions: Questions
     dead_letters: DeadLetters
     telemetry: Telemetry
     clock: Callable[[], datetime]
     new_id: Callable[[], str]
     home: Home | None = None  # None: messages of any account and Region are taken in
     _heard_of: dict[str, datetime] = field(default_factory=dict)  # groups, by this container
+
+    @property
+    def chains(self) -> Chains:
+        """What has questions asked."""
+        return Chains(kept=self.store, queue=self.questions, telemetry=self.telemetry, clock=self.clock)
 
     def take(self, body: str, channel: str) -> None:
         """Take in one message. When this returns, what it says is durable (promise 4).
@@ -260,10 +268,12 @@ class Intake:
         self._tell("outcome", end.detail)
 
     def _take_command_end(self, end: CommandEnd, now: datetime) -> None:
-        """A hint, believed in nothing: the conditions that follow the command ask at once."""
+        """A hint, believed in nothing: the conditions that follow the command are asked at once."""
         for action in self.store.of_instance(end.instance_id):
-            if action.is_open and hearing.follows(action, end.command_id):
-                self._change(action, partial(_asks_at_once, command_id=end.command_id, now=now))
+            findings = self.store.findings(action.id) if action.is_open else None
+            if findings is not None and hearing.follows(findings, end.command_id):
+                with suppress(Moved):  # somebody asks just now
+                    self.chains.ask_now(action, hearing.asked_at_once(findings, end.command_id, now))
         self._tell("outcome", end.detail)
 
     def _take_signal(self, signal: Signal, now: datetime) -> None:
@@ -341,10 +351,6 @@ def _superseded(action: Action, by: Action, now: datetime) -> Action:
         detail="the instance waits in the hook again",
     )
     return replace(action, move_end=end, look_at=now).noted(now, "outcome", end.detail)
-
-
-def _asks_at_once(action: Action, command_id: str, now: datetime) -> Action:
-    return _looked_at(hearing.asked_at_once(action, command_id, now), now)
 
 
 def _heard(action: Action, signal: Signal, change: hearing.Kept, now: datetime) -> Action:

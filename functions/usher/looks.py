@@ -6,13 +6,12 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, assert_never
 
-from usher.core import deadlines, hearing
-from usher.core.conditions.probe import Later, as_finding, finding_of
-from usher.core.decide import Complete, Heartbeat, Wait, beat_due, decide, given_up, hold
-from usher.core.finding import Finding, Standing
+from usher.core import deadlines, hearing, questions
+from usher.core.decide import Complete, Heartbeat, Wait, decide, given_up, hold
 from usher.core.model import Outcome, Phase, Result
 from usher.core.policy import Mode
-from usher.ports import AnswerKind, Moved, Unavailable
+from usher.ports import WHATEVER, AnswerKind, Moved, Unavailable
+from usher.questions import Chains
 from usher.turns import Turns
 from usher.waking import stored_with_wake_ups
 
@@ -20,16 +19,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from usher.core.conditions.probe import Probe
     from usher.core.decide import Decision
-    from usher.core.finding import Memory
     from usher.core.model import Action
     from usher.hook_timeouts import HookTimeouts
     from usher.ports import (
         Answer,
         AutoScaling,
         Budget,
-        Probing,
+        Evidence,
+        Questions,
         ResultLimits,
         Store,
         Telemetry,
@@ -43,7 +41,6 @@ _UNKNOWN_PATIENCE: Final = timedelta(hours=1)  # how long it is asked how an act
 _CALL_TAKES: Final = timedelta(seconds=15)  # at most, until its answer is stored: after that it is lost
 _MOST_SENT: Final = 8  # of one action's results without an answer; the first of them tell the most
 _PAUSED: Final = timedelta(seconds=60)
-_LONGEST_PROBING: Final = timedelta(seconds=20)
 _CLOCKS_DIFFER: Final = timedelta(seconds=5)  # AWS's and ours; and events may tell whole seconds
 _HOUR: Final = timedelta(hours=1)
 _MINUTE: Final = timedelta(minutes=1)
@@ -62,7 +59,7 @@ class Looks:
     auto_scaling: AutoScaling
     budget: Budget
     limits: ResultLimits
-    probing: Probing
+    questions: Questions
     wake_ups: WakeUps
     telemetry: Telemetry
     clock: Callable[[], datetime]
@@ -74,11 +71,17 @@ class Looks:
         """The budget, as a look uses it."""
         return Turns(budget=self.budget, telemetry=self.telemetry)
 
+    @property
+    def chains(self) -> Chains:
+        """What has questions asked."""
+        return Chains(kept=self.store, queue=self.questions, telemetry=self.telemetry, clock=self.clock)
+
     def look(self, action_id: str, version: int | None = None) -> None:
         """Look at one action; do nothing where that is not needed any more.
 
-        With a `version` (from a wake-up): only while the record stands at it. Without (from the
-        sweep): only where its look is due. Where another look was faster, its record counts: look
+        With a `version` (from a wake-up): only while the record stands at it; with WHATEVER (an answer
+        was found): in any case, while no result is decided. Without (from the sweep): only where its
+        look is due. Where another look was faster, its record counts: look
         again, unless it says that nothing is due.
         """
         for _ in range(TRIES):
@@ -86,35 +89,38 @@ class Looks:
             if action is None or action.look_at is None:
                 return
             now = self.clock()
-            if not action.stands_at(version) if version is not None else action.look_at > now:
+            if not _is_asked_for(action, action.look_at, version, now):
                 return
             try:
                 self._look_at(action, now)
             except Moved:
-                version = None
+                version = version if version == WHATEVER else None
             else:
                 return
 
     def _look_at(self, action: Action, now: datetime) -> None:
         heard = self.store.evidence(action)
-        signals = [signal for signal in heard.signals if hearing.fits(signal, action)]
-        action = hearing.with_signals(action, signals, now)
-        action = hearing.with_move_ends(action, heard.move_ends, now)
-        action = hearing.with_instance_end(action, heard.instance_ended_at, now)
+        action = observed(action, heard, now)
         if heard.paused is not None and action.policy.mode is not Mode.OBSERVE:
             self._pause(action, heard.paused, now)
             return
         action = self._with_timeout(action, now)
-        action = self._probed(action, now)
-        now = self.clock()
+        asks = questions.are_in(action.policy)
+        findings = self.store.findings(action.id) if asks else None
+        action = replace(action, findings=findings.found if findings else ())
         held = action.call_at
         action, decision = self._decided(action, now)
         decision = self._within_limits(action, decision, now)
         self._tell(action, decision)
+        if asks and isinstance(decision, Wait):
+            # Before the store: a crash after it would leave nobody to ask.
+            self.chains.begin(action, findings)
         if action.policy.mode is Mode.OBSERVE:
             self._observe(action, decision, now)
         else:
             self._do(action, decision, now, held)
+        if asks and isinstance(decision, Heartbeat):
+            self.chains.begin(action, findings)  # after the call, which a slow queue must not keep waiting
 
     def _with_timeout(self, action: Action, now: datetime) -> Action:
         """The action under the heartbeat timeout that stands on its group, as far as that is known."""
@@ -172,56 +178,6 @@ class Looks:
             raise
         self.turns.dropped(held, now, kept=action.call_at)
         return stored
-
-    def _probed(self, action: Action, now: datetime) -> Action:
-        """The action with what its conditions find.
-
-        A heartbeat that comes due goes before any question.
-        """
-        needless = (action.ordered, action.held, action.instance_ended_at)
-        if action.phase is Phase.COMPLETING or any(word is not None for word in needless):
-            return action
-        until = min(beat_due(action) or action.expires_at, now + _LONGEST_PROBING)
-        asked: set[str] = set()
-        while True:
-            turn = (probe for each in action.policy.until for probe in each.asks(action, self.clock()))
-            probe = next((probe for probe in turn if probe.name not in asked), None)
-            if probe is None:
-                return action
-            asked.add(probe.name)
-            action = self._probe(probe, action, until)
-
-    def _probe(self, probe: Probe, action: Action, until: datetime) -> Action:
-        before = finding_of(probe, action)
-
-        def before_start(intent: Memory) -> None:
-            """Store what is about to be started, due again soon: the next look sees a crash after it."""
-            nonlocal action
-            now = self.clock()
-            about = Finding(
-                condition=probe.name,
-                standing=Standing.UNKNOWN,
-                detail="about to start",
-                asked_at=now,
-                ask_again_at=now,
-                memory=intent,
-            )
-            retry_at = deadlines.retry_at(now, action.expires_at)
-            started = hearing.with_finding(action, about).noted(now, "starts", probe.name)
-            action = self._store(replace(started, look_at=retry_at), now)
-
-        found = self.probing.probe(probe, action, before.memory if before else {}, until, before_start)
-        now = self.clock()
-        if isinstance(found, Later):
-            return hearing.with_finding(action, _asked_later(probe, before, now, found))
-        finding = as_finding(probe, found, before, now)
-        if before is None or before.standing is not finding.standing:
-            action = action.noted(now, "found", f"{probe.name}: {finding.standing}: {finding.detail}")
-            if finding.standing is Standing.FAILED:
-                self.telemetry.count("ConditionFailed", dimensions={"Condition": probe.name.split()[0]})
-        if finding.standing is Standing.UNKNOWN:
-            self.telemetry.count("ConditionUnknown")
-        return hearing.with_finding(action, finding)
 
     def _within_limits(self, action: Action, decision: Decision, now: datetime) -> Decision:
         """The decision, or to hold on where the hook has sent as many results as it may."""
@@ -448,26 +404,18 @@ class Looks:
             self._store(replace(action, look_at=decision.look_again_at), now)
 
 
-def _asked_later(probe: Probe, before: Finding | None, now: datetime, later: Later) -> Finding:
-    """What was found before, to be asked again later; what held is unknown until then."""
-    if before is None:
-        detail = "not asked yet"
-        return Finding(
-            condition=probe.name,
-            standing=Standing.UNKNOWN,
-            detail=detail,
-            asked_at=now,
-            ask_again_at=later.at,
-            memory=later.memory,
-        )
-    held = before.standing is Standing.HOLDS
-    return replace(
-        before,
-        standing=Standing.UNKNOWN if held else before.standing,
-        ask_again_at=later.at,
-        held_once=before.held_once or held,
-        memory=later.memory,
-    )
+def observed(action: Action, heard: Evidence, now: datetime) -> Action:
+    """The action with what was heard of it."""
+    signals = [signal for signal in heard.signals if hearing.fits(signal, action)]
+    action = hearing.with_signals(action, signals, now)
+    action = hearing.with_move_ends(action, heard.move_ends, now)
+    return hearing.with_instance_end(action, heard.instance_ended_at, now)
+
+
+def _is_asked_for(action: Action, look_at: datetime, version: int | None, now: datetime) -> bool:
+    if version is None:
+        return look_at <= now
+    return action.phase is Phase.OPEN if version == WHATEVER else action.stands_at(version)
 
 
 def _ended(action: Action, now: datetime) -> Action:

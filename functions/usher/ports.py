@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from usher.core.conditions.probe import Call, Found, Later, Probe, Reply
     from usher.core.enrolment import Enrolled, GroupSeen, HookSeen
-    from usher.core.finding import Memory
+    from usher.core.finding import Findings, Memory
     from usher.core.hearing import Kept
     from usher.core.hook_timeouts import Described
     from usher.core.model import Action, Entry, MoveEnd, Result, Signal
@@ -118,6 +118,38 @@ class Finding(Protocol):
         ...
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Unasked:
+    """A row of the index: an action whose turn of questions is left to the sweep."""
+
+    action_id: str
+    turn: int
+    sweep_at: datetime
+
+
+class FindingsKept(Protocol):
+    """What was found of the conditions of an action: apart from its record, whose version it moves not."""
+
+    def findings(self, action_id: str) -> Findings | None:
+        """What is kept, as it is now."""
+        ...
+
+    def keep_findings(self, action: Action, findings: Findings) -> None:
+        """Store the state after `findings.turn - 1`; before turn 1 there is none.
+
+        Raises Moved where another turn is stored; stores nothing then.
+        """
+        ...
+
+    def unasked(self, until: datetime) -> Iterable[Unasked]:
+        """Every turn that is the sweep's business at `until` or before; order is not promised."""
+        ...
+
+    def put_off(self, action_id: str, turn: int, until: datetime) -> bool:
+        """Make a turn the sweep's business at `until`; False where another turn stands."""
+        ...
+
+
 class Hearsay(Protocol):
     """What is kept whether or not it belongs to an action that is known yet."""
 
@@ -173,7 +205,7 @@ class Pauses(Protocol):
         ...
 
 
-class Store(Records, Finding, Hearsay, Pauses, Protocol):
+class Store(Records, Finding, FindingsKept, Hearsay, Pauses, Protocol):
     """The whole table."""
 
     def timeline(self, action_id: str) -> Sequence[Entry]:
@@ -228,13 +260,27 @@ class AutoScaling(Protocol):
         ...
 
 
+WHATEVER: Final = 0  # in place of a version: look at an open action whatever it stands at, due or not
+
+
 class WakeUps(Protocol):
     """Delayed hints to look at an action."""
 
     def send(self, action_id: str, version: int, delay: timedelta) -> None:
         """Ask for a look after `delay` (to 900 s), void once the record has left `version`.
 
-        That is a version, or the stamp of a state (Action.stands_at).
+        That is a version, or the stamp of a state (Action.stands_at), or WHATEVER.
+
+        Raises Unavailable where the queue does not take it.
+        """
+        ...
+
+
+class Questions(Protocol):
+    """Delayed requests to ask what the conditions of an action want to know."""
+
+    def send(self, action_id: str, turn: int, delay: timedelta) -> None:
+        """Ask after `delay` (to 900 s), unless another turn stands by then.
 
         Raises Unavailable where the queue does not take it.
         """
@@ -323,7 +369,7 @@ class SharedAnswer:
 
 
 class SharedAnswers(Protocol):
-    """The answers that looks in different containers share."""
+    """The answers that actions share, whoever asks."""
 
     def newest(self, question: str) -> SharedAnswer | None:
         """The newest answer to `question`."""

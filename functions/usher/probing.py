@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from usher.core.conditions.probe import Found, Later, Reply, ReplyKind, finding_of
@@ -13,15 +13,18 @@ from usher.core.policy import Mode
 from usher.ports import SharedAnswer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from datetime import datetime
+    from collections.abc import Callable, Mapping, Sequence
 
     from usher.core.conditions.probe import Call, Probe, Shared
     from usher.core.finding import Memory
     from usher.core.model import Action
     from usher.ports import Calls, SharedAnswers
+    from usher.turns import Turns
 
-MOST_CALLS: Final = 6  # of one condition in one look
+MOST_CALLS: Final = 6  # of one condition in one turn
+_AUTO_SCALING: Final = "autoscaling"
+_FULL: Final = datetime.max.replace(tzinfo=UTC)
+_THROTTLES: Final = ("Throttling", "ThrottlingException", "RequestLimitExceeded")
 _SOON: Final = timedelta(seconds=3)  # somebody else is asking just now
 _MOMENT: Final = timedelta(milliseconds=1)  # of equal times nobody knows which was first
 _OBSERVED: Final = timedelta(hours=1)
@@ -33,6 +36,7 @@ class Prober:
 
     calls: Calls
     answers: SharedAnswers
+    turns: Turns  # of Auto Scaling's calls, which a condition has none to spare of
     clock: Callable[[], datetime]
 
     def probe(
@@ -77,7 +81,7 @@ class Prober:
         """
         shared = call.shared
         if shared is None:
-            return self.calls.make(call)
+            return now + _SOON if self._booked(call, now) is _FULL else self._made(call, ())
         answer = self._newest(call, shared, now, until)
         if isinstance(answer, Reply):
             return answer
@@ -103,7 +107,11 @@ class Prober:
         newest = self.answers.newest(question)
         if newest is not None and newest.taken_at >= now - shared.every:
             return newest
+        booked = self._booked(call, now)
+        if booked is _FULL:
+            return None
         if not self.answers.lease(question, now, shared.every):
+            self.turns.dropped(booked, now)
             return None
         return self._ask_for_all(call, shared, question, now, until)
 
@@ -124,13 +132,25 @@ class Prober:
         for part in parts:
             if members and self.clock() + call.longest > until:
                 break
-            reply = self.calls.make(call, part)
+            reply = self._made(call, part)
             if reply.kind is ReplyKind.REFUSED:
                 return self._kept(question, now, refusal=(reply.code, reply.text))
             if reply.kind is not ReplyKind.ANSWERED:
                 return reply
             members |= dict.fromkeys(part) | dict(shared.reduced(reply.data))
         return self._kept(question, now, members=members)
+
+    def _booked(self, call: Call, now: datetime) -> datetime | None:
+        """The second of the budget that heartbeats live on, where the call is Auto Scaling's; or _FULL."""
+        if call.service != _AUTO_SCALING:
+            return None
+        return self.turns.at_once(now) or _FULL
+
+    def _made(self, call: Call, members: Sequence[str]) -> Reply:
+        reply = self.calls.make(call, members)
+        if call.service == _AUTO_SCALING and reply.code in _THROTTLES:
+            self.turns.throttled(self.clock())
+        return reply
 
     def _kept(
         self,

@@ -13,7 +13,13 @@ from usher.core.policy import Way
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-_NEEDED: Final = ("USHER_TABLE", "USHER_WAKE_UPS_URL", "USHER_DEAD_LETTERS_URL", "USHER_CALLS_PER_SECOND")
+_NEEDED: Final = (
+    "USHER_TABLE",
+    "USHER_WAKE_UPS_URL",
+    "USHER_QUESTIONS_URL",
+    "USHER_DEAD_LETTERS_URL",
+    "USHER_CALLS_PER_SECOND",
+)
 _NEEDED_TO_ENROL: Final = ("USHER_INBOX_ARN", "USHER_HOOK_ROLE_ARN", "USHER_ENROLMENTS_PER_HOUR")
 _HOOKS: Final = Path(__file__).parent.parent / "hooks.json"
 
@@ -28,6 +34,7 @@ class Settings:
 
     table: str
     wake_ups_url: str
+    questions_url: str
     dead_letters_url: str
     calls_per_second: float  # that Usher may make of Auto Scaling's calls, over all functions
     hooks: Path  # hooks.yaml, compiled to JSON
@@ -47,6 +54,7 @@ class Settings:
         return cls(
             table=environment["USHER_TABLE"],
             wake_ups_url=environment["USHER_WAKE_UPS_URL"],
+            questions_url=environment["USHER_QUESTIONS_URL"],
             dead_letters_url=environment["USHER_DEAD_LETTERS_URL"],
             calls_per_second=calls,
             hooks=Path(environment.get("USHER_HOOKS") or _HOOKS),

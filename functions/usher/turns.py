@@ -80,7 +80,11 @@ class Turns:
 
     def has_room(self, now: datetime) -> bool:
         """Whether there is room for one call just now that may as well be left out; it is booked."""
-        return self._book(now, now, now, now) is not None
+        return self.at_once(now) is not None
+
+    def at_once(self, now: datetime) -> datetime | None:
+        """The second that is booked for such a call; None: there is no room."""
+        return self._book(now, now, now, now)
 
     def soon(self, now: datetime) -> datetime | None:
         """Book the first second with room in the next ten; None: there is none."""

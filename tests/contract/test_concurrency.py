@@ -28,7 +28,7 @@ from werkzeug.serving import make_server
 from infra.wheels import BUILD
 from local_account import emulator
 from simulator.memory_budget import MemoryBudget, MemoryLimits
-from simulator.no_aws import NoCalls
+from simulator.no_aws import NoQuestions
 from simulator.recorder import Recorder
 from simulator.world import DeadLetterList
 from tests.factories import a_policy, a_signal, an_action, at
@@ -43,7 +43,6 @@ from usher.handlers import intake_handler
 from usher.intake import Intake
 from usher.looks import Looks
 from usher.ports import Answer, AnswerKind, Moved, Raw, SharedAnswer, Unavailable
-from usher.probing import Prober
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -298,15 +297,14 @@ class NoWakeUps:
         assert delay >= timedelta(0)
 
 
-def looks_of(records: Records, client: DynamoDBClient, table: str, api: AutoScalingApi) -> Looks:
+def looks_of(records: Records, api: AutoScalingApi) -> Looks:
     ids = itertools.count()
-    answers = Answers(client, table)
     return Looks(
         store=records,
         auto_scaling=api,
         budget=MemoryBudget(1000),
         limits=MemoryLimits(),
-        probing=Prober(calls=NoCalls(), answers=answers, clock=lambda: at(60)),
+        questions=NoQuestions(),
         wake_ups=NoWakeUps(),
         telemetry=Recorder(),
         clock=lambda: at(60),
@@ -314,9 +312,9 @@ def looks_of(records: Records, client: DynamoDBClient, table: str, api: AutoScal
     )
 
 
-def test_of_eight_looks_at_once_one_completes(records: Records, client: DynamoDBClient, table: str) -> None:
+def test_of_eight_looks_at_once_one_completes(records: Records) -> None:
     api = AutoScalingApi()
-    looks = looks_of(records, client, table, api)
+    looks = looks_of(records, api)
 
     for round_ in range(ROUNDS):
         action = an_action(id=f"action-{round_}", token=f"{round_:036}", policy=a_policy([]))
@@ -326,9 +324,9 @@ def test_of_eight_looks_at_once_one_completes(records: Records, client: DynamoDB
         assert len(api.completed) == round_ + 1
 
 
-def test_of_eight_looks_at_once_one_beats(records: Records, client: DynamoDBClient, table: str) -> None:
+def test_of_eight_looks_at_once_one_beats(records: Records) -> None:
     api = AutoScalingApi()
-    looks = looks_of(records, client, table, api)
+    looks = looks_of(records, api)
     due = an_action(started_at=at(60 - 3600 + 60), first_seen_at=at(60 - 3600 + 60))
     records.open(due, RAW)
 
@@ -352,6 +350,7 @@ def test_eight_copies_of_a_message_are_one_action(records: Records) -> None:
         configuration=parsed,
         store=records,
         wake_ups=NoWakeUps(),
+        questions=NoQuestions(),
         dead_letters=DeadLetterList(),
         telemetry=recorder,
         clock=lambda: at(60),

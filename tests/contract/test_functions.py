@@ -14,9 +14,9 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from usher import wiring
 from usher.aws.table import definition
 from usher.settings import SettingsRefused
+from usher.wiring import machine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,12 +48,13 @@ def wake_ups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     with mock_aws():
         boto3.client("dynamodb").create_table(**definition("records"))
         queues = boto3.client("sqs")
-        urls = [queues.create_queue(QueueName=name)["QueueUrl"] for name in ("wake-ups", "dead")]
+        urls = [queues.create_queue(QueueName=name)["QueueUrl"] for name in ("wake-ups", "dead", "questions")]
         monkeypatch.setenv("USHER_WAKE_UPS_URL", urls[0])
         monkeypatch.setenv("USHER_DEAD_LETTERS_URL", urls[1])
-        wiring.parts.cache_clear()
+        monkeypatch.setenv("USHER_QUESTIONS_URL", urls[2])
+        machine.parts.cache_clear()
         yield urls[0]
-    wiring.parts.cache_clear()
+    machine.parts.cache_clear()
 
 
 def function(name: str) -> Any:
@@ -82,15 +83,15 @@ def received(url: str) -> list[str]:
 
 
 def test_a_message_becomes_a_record_and_its_wake_up_a_look(wake_ups: str) -> None:
-    message = MESSAGE | {"Time": wiring.now().isoformat()}
+    message = MESSAGE | {"Time": machine.now().isoformat()}
     assert function("intake")(sqs_event(message), None) == {"batchItemFailures": []}
     (wake_up,) = received(wake_ups)
     assert function("wake")(sqs_event(wake_up), None) == {"batchItemFailures": []}
-    store = wiring.parts().looks.store
+    store = machine.parts().looks.store
     action = store.of_token(MESSAGE["LifecycleActionToken"])
     assert action is not None
     assert [line.event for line in store.timeline(action.id)] == ["notified", "wait"]
-    assert [due.version for due in store.due(wiring.now() + timedelta(hours=2))] == [action.version] == [2]
+    assert [due.version for due in store.due(machine.now() + timedelta(hours=2))] == [action.version] == [2]
 
 
 def test_a_sweep_runs_over_an_empty_table(wake_ups: str) -> None:
@@ -104,7 +105,7 @@ def test_every_second_sweep_enrols_the_groups_that_fit(
 ) -> None:
     hooks = HOOKS | {"hooks": [{**hook, "group": "we*"} for hook in HOOKS["hooks"]]}
     Path(os.environ["USHER_HOOKS"]).write_text(json.dumps(hooks))
-    monkeypatch.setattr(wiring, "now", lambda: datetime(2026, 3, 1, 12, minute, tzinfo=UTC))
+    monkeypatch.setattr(machine, "now", lambda: datetime(2026, 3, 1, 12, minute, tzinfo=UTC))
     groups = boto3.client("autoscaling")
     groups.create_launch_configuration(
         LaunchConfigurationName="l", ImageId="ami-12345678", InstanceType="t3.nano"

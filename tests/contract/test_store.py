@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
+from random import Random
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import boto3
@@ -23,9 +24,10 @@ from tests.factories import a_move_end, a_signal, an_action, at
 from usher.aws import table as dynamodb
 from usher.aws.records import Records
 from usher.core import hearing, notices
+from usher.core.finding import Finding, Findings, Standing
 from usher.core.hearing import Kept
 from usher.core.model import Outcome, Phase, Result, Status
-from usher.ports import Due, Moved, Raw, Unavailable
+from usher.ports import Due, Moved, Raw, Unasked, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -1137,3 +1139,86 @@ def test_a_line_is_read_in_the_order_of_its_number_beyond_nine(records: Records)
         lines.extend(action.unsaved)
 
     assert list(records.timeline("action-1")) == lines
+
+
+# What was found of the conditions
+
+
+def a_found(**changes: Any) -> Finding:
+    fields: dict[str, Any] = {
+        "condition": "ecs drained",
+        "standing": Standing.PENDING,
+        "detail": "3 tasks",
+        "asked_at": at(20),
+        "ask_again_at": at(40),
+        "memory": {"command_id": "command-1"},
+    }
+    return Finding(**{**fields, **changes})
+
+
+def test_findings_are_kept_apart_and_move_no_version(store: Store) -> None:
+    action = store.open(an_action(), None)
+    kept = Findings(turn=1, found=(a_found(),), ask_at=at(40), sweep_at=at(340)).noted(at(20), "found", "3")
+
+    store.keep_findings(action, kept)
+
+    assert store.findings(action.id) == kept
+    assert store.load(action.id) == action
+    assert [(line.event, line.at) for line in store.timeline(action.id)][-1] == ("found", at(20))
+    assert [due.action_id for due in store.due(LATER)] == [action.id]
+
+
+def test_of_two_who_store_the_same_turn_one_moves(store: Store) -> None:
+    action = store.open(an_action(), None)
+    first = Findings(turn=1, found=(a_found(),), ask_at=at(40))
+    store.keep_findings(action, first)
+
+    for late in (first, replace(first, turn=3)):
+        with pytest.raises(Moved):
+            store.keep_findings(action, replace(late, found=()))
+
+    assert store.findings(action.id) == first
+    store.keep_findings(action, replace(first, turn=2, found=()))
+
+
+def test_nothing_is_found_of_an_action_that_was_not_asked_about(store: Store) -> None:
+    assert store.findings("action-1") is None
+    assert list(store.unasked(LATER)) == []
+    assert not store.put_off("action-1", 1, at(60))
+
+
+def test_a_turn_is_the_sweeps_business_from_its_moment_on_and_can_be_put_off(store: Store) -> None:
+    action = store.open(an_action(), None)
+    store.keep_findings(action, Findings(turn=1, found=(a_found(),), ask_at=at(40), sweep_at=at(340)))
+
+    assert list(store.unasked(at(339))) == []
+    assert list(store.unasked(at(340))) == [Unasked(action_id=action.id, turn=1, sweep_at=at(340))]
+    assert not store.put_off(action.id, 2, at(640))
+    assert store.put_off(action.id, 1, at(640))
+    assert list(store.unasked(at(639))) == []
+    found = store.findings(action.id)
+    assert found is not None
+    assert (found.turn, found.ask_at, found.sweep_at, len(found.found)) == (1, at(40), at(640), 1)
+
+
+def test_where_nothing_is_to_be_asked_it_is_not_the_sweeps_business(store: Store) -> None:
+    action = store.open(an_action(), None)
+    store.keep_findings(action, Findings(turn=1, ask_at=at(40), sweep_at=at(340)))
+
+    store.keep_findings(action, Findings(turn=2))
+
+    assert list(store.unasked(LATER)) == []
+
+
+def test_what_a_condition_remembers_is_shed_where_no_item_could_hold_it(records: Records) -> None:
+    """Fault 18: the names of thousands of clusters are to be searched."""
+    random = Random(1)  # noqa: S311 - of no use to anyone who guesses it
+    names = [f"{random.getrandbits(800):x}" for _ in range(4500)]
+    action = records.open(an_action(), None)
+    small = a_found(condition="command")
+
+    records.keep_findings(action, Findings(turn=1, found=(a_found(memory={"left": names}), small)))
+
+    kept = records.findings(action.id)
+    assert kept is not None
+    assert [found.memory for found in kept.found] == [{}, small.memory]

@@ -23,7 +23,7 @@ from usher.aws import messages
 from usher.aws.records import Records
 from usher.core.model import Outcome
 from usher.core.notices import LifecycleNotice, NotUnderstood
-from usher.wiring import new_id, now
+from usher.wiring.machine import new_id, now
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -43,6 +43,7 @@ ANSWERS: dict[str, Any] = {
     "intake-sqs-test": TAKEN,
     "sweep-schedule": {"near": 0, "overdue": 0, "looked": 0},
     "wake-wakeup": TAKEN,
+    "questions-turn": TAKEN,
 }
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from local_lambda.function import Code, Function, FunctionFailed
 from local_lambda.python import Python, find_python
-from usher.wiring import new_id, now
+from usher.wiring.machine import new_id, now
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

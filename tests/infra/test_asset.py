@@ -21,6 +21,7 @@ ENVIRONMENT = {
     "AWS_DEFAULT_REGION": "us-east-1",
     "USHER_TABLE": "records",
     "USHER_WAKE_UPS_URL": "http://127.0.0.1:1/wake-ups",
+    "USHER_QUESTIONS_URL": "http://127.0.0.1:1/questions",
     "USHER_DEAD_LETTERS_URL": "http://127.0.0.1:1/dead-letters",
     "USHER_CALLS_PER_SECOND": "10",
     "USHER_INBOX_ARN": "arn:aws:sqs:us-east-1:123456789012:inbox",

@@ -58,6 +58,8 @@ def test_the_ids_of_what_holds_data_never_change(template: dict[str, Any]) -> No
         "ScheduleDeadLetters4CA0E1C2",
         "WakeUpsDeadLetters603E8A91",
         "WakeUpsQueue2CC32346",
+        "QuestionsQueueC060FC59",
+        "QuestionsQueueDeadLettersE853E360",
     }
 
 
@@ -70,8 +72,9 @@ def test_what_holds_data_outlives_its_stack_and_only_hints_go(template: dict[str
         for name, each in found
         if each["Type"] in kinds
     }
-    assert fates.pop("WakeUpsQueue2CC32346") == ("Delete", "Delete")
-    assert len(fates) == 5
+    hints = ("WakeUpsQueue2CC32346", "QuestionsQueueC060FC59")
+    assert [fates.pop(name) for name in hints] == [("Delete", "Delete")] * 2
+    assert len(fates) == 6
     assert set(fates.values()) == {("Retain", "Retain")}
 
 
@@ -91,7 +94,7 @@ def test_a_message_stays_invisible_for_six_times_the_functions_timeout(template:
     functions = resources(template, "AWS::Lambda::Function")
     queues = resources(template, "AWS::SQS::Queue")
     mappings = resources(template, "AWS::Lambda::EventSourceMapping").values()
-    assert len(mappings) == 2
+    assert len(mappings) == 3
     for mapping in mappings:
         timeout = functions[mapping["FunctionName"]["Ref"]]["Timeout"]
         visibility = queues[mapping["EventSourceArn"]["Fn::GetAtt"][0]]["VisibilityTimeout"]
@@ -100,10 +103,10 @@ def test_a_message_stays_invisible_for_six_times_the_functions_timeout(template:
         assert mapping["ScalingConfig"]["MaximumConcurrency"] >= 2
 
 
-def test_only_wake_may_feed_itself(template: dict[str, Any]) -> None:
+def test_only_what_sends_to_its_own_queue_may_feed_itself(template: dict[str, Any]) -> None:
     functions = resources(template, "AWS::Lambda::Function").values()
     loops = {each["Handler"]: each["RecursiveLoop"] for each in functions}
-    assert loops.pop("wake.handler") == "Allow"
+    assert [loops.pop(f"{name}.handler") for name in ("wake", "questions")] == ["Allow", "Allow"]
     assert set(loops.values()) == {"Terminate"}
 
 
@@ -324,9 +327,10 @@ def test_silence_and_every_promise_has_its_alarm(template: dict[str, Any]) -> No
     names = {name.removeprefix("Watch")[:-8] for name in alarms}
     assert names == {
         "InboxDeadLetters", "WakeUpDeadLetters", "ScheduleDeadLetters", "IntakeErrors", "WakeErrors",
+        "QuestionDeadLetters", "QuestionsErrors", "WakeThrottles",
         "SweepErrors", "Defaulted", "Refused", "OverdueLooks", "SilentGroups", "EnrolmentConflicts",
-        "FailedMessages", "FailedLooks", "NoSweep", "HeldByLimit", "OverBudget", "HookDrift",
-        "OldMessage", "WakeStorm",
+        "FailedMessages", "FailedLooks", "FailedQuestions", "NoSweep", "HeldByLimit", "OverBudget",
+        "HookDrift", "OldMessage", "WakeStorm",
     }  # fmt: skip
     (silent,) = [each for name, each in alarms.items() if "NoSweep" in name]
     assert silent["TreatMissingData"] == "breaching"
@@ -344,15 +348,29 @@ def roles_that_may(template: dict[str, Any], action: str) -> set[str]:
     }
 
 
-def test_a_condition_brings_its_statement_to_wake_and_sweep_and_to_nobody_else() -> None:
+def test_what_beats_and_completes_has_no_right_to_ask_what_a_condition_wants_to_know() -> None:
+    """Fault 24: what promise 3 needs shares nothing with what may be slow."""
     checks = {"until": [{"instance_status": "ok"}]}
     data = hooks_data(hook()) | {"policies": {"p": checks}}
 
     with_it, without_it = (templates(deployment(each))[0] for each in (data, hooks_data(hook())))
 
     may = roles_that_may(with_it, "ec2:DescribeInstanceStatus")
-    assert {name.split("Role")[0] for name in may} == {"Wake", "Sweep"}
+    assert {name.split("Role")[0] for name in may} == {"Questions"}
     assert roles_that_may(without_it, "ec2:DescribeInstanceStatus") == set()
+
+
+def test_concurrency_is_reserved_for_wake_alone_and_only_where_it_is_asked_for(
+    template: dict[str, Any],
+) -> None:
+    reserving, _ = templates(deployment(wake_concurrency=60))
+
+    def reserved(of: dict[str, Any]) -> dict[str, int]:
+        functions = resources(of, "AWS::Lambda::Function").values()
+        key = "ReservedConcurrentExecutions"
+        return {each["Handler"]: each[key] for each in functions if key in each}
+
+    assert (reserved(template), reserved(reserving)) == ({}, {"wake.handler": 60})
 
 
 def test_hooks_that_were_put_at_run_time_go_with_the_controller(template: dict[str, Any]) -> None:

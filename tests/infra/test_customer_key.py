@@ -96,6 +96,7 @@ def test_nobody_else_stands_in_the_policy_of_the_key(policy: list[dict[str, Any]
         pytest.param("ScheduleRole", SEND, id="Scheduler: reads its input, sends to its dead letters"),
         pytest.param("IntakeRole", SEND | READ | TABLE, id="intake: queues, failures, table, environment"),
         pytest.param("WakeRole", SEND | READ | TABLE, id="wake"),
+        pytest.param("QuestionsRole", SEND | READ | TABLE, id="questions"),
         pytest.param("SweepRole", SEND | READ | TABLE, id="sweep"),
         pytest.param("ReleaseRole", SEND | READ | TABLE, id="release"),
     ],

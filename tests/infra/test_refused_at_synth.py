@@ -183,6 +183,7 @@ CONTEXTS = {
     "logs of half a day": ("log_retention_days", 30.5, "a whole number"),
     "no enrolments": ("enrolments_per_hour", 0, "from 1 to 1000"),
     "a list of enrolments": ("enrolments_per_hour", [50], "from 1 to 1000"),
+    "too little reserved": ("wake_concurrency", 49, "0, or from 50 to 1000"),
     "a key in words": ("customer_key", "yes", "true or false"),
     "a demo by number": ("demo", 1, "true or false"),
     "mail to nobody": ("alarm_email", "", "an email address"),
@@ -254,7 +255,7 @@ def test_an_unknown_key_of_the_context_is_refused_with_the_nearest_and_the_known
 ) -> None:
     (said,) = refusal.of(SOUND, {key: "abc"})
     assert said.startswith(f"cdk.json: context {key} is not a known key{nearest}; known are alarm_email, ")
-    assert said.endswith(", service_linked_role, sns_raw_delivery, got 'abc'")
+    assert said.endswith(", sns_raw_delivery, wake_concurrency, got 'abc'")
 
 
 def test_every_unknown_key_of_the_context_is_told_at_once(refusal: Refusal) -> None:

@@ -30,7 +30,7 @@ from usher.core.conditions.probe import Reply, ReplyKind
 from usher.silence import Silence
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
     from usher.core.model import Action
@@ -80,6 +80,11 @@ class Anyone:
 class NoCalls:
     def make(self, *_: object) -> Reply:
         return Reply(kind=ReplyKind.UNKNOWN, text="not simulated")
+
+
+class AllRun:
+    def states(self, instance_ids: Sequence[str]) -> Mapping[str, str]:
+        return dict.fromkeys(instance_ids, "running")
 
 
 class Measured(Recorder):
@@ -138,7 +143,9 @@ class Day:
         hooks = configuration.parse(HOOKS)
         telemetry = Measured(self.metrics, self.clock)
         MeasuredDeployment.metrics = self.metrics
-        self.usher = MeasuredDeployment(hooks, effects, wire.client, telemetry, Anyone(), calls=NoCalls())
+        self.usher = MeasuredDeployment(
+            hooks, effects, wire.client, telemetry, Anyone(), calls=NoCalls(), instances=AllRun()
+        )
         self.silence = Silence(hooks=hooks.hooks, store=self.usher.memory, telemetry=telemetry)
         self._turns = deque(f"web-{group}" for group in range(GROUPS))
 

@@ -19,6 +19,7 @@ from click.testing import CliRunner
 from cli import traffic
 from cli.main import main
 from cli.traffic import Unreadable
+from simulator.no_aws import NoQuestions
 from simulator.query_protocol import ApiError
 from simulator.replay import Entry, replay
 from simulator.waits import EndedBy, Wait
@@ -289,6 +290,7 @@ def test_a_copy_that_comes_while_no_wake_up_can_be_sent_voids_none_of_those_that
             configuration=terms,
             store=stage.store,
             wake_ups=wake_ups,
+            questions=NoQuestions(),
             dead_letters=stage.dead_letters,
             telemetry=stage.recorder,
             clock=lambda: at(15),
@@ -317,6 +319,7 @@ def test_a_new_wait_is_recorded_though_no_wake_up_can_be_sent_for_the_one_before
             configuration=terms,
             store=stage.store,
             wake_ups=wake_ups,
+            questions=NoQuestions(),
             dead_letters=stage.dead_letters,
             telemetry=stage.recorder,
             clock=partial(at, at_s),

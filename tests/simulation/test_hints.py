@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,7 +13,7 @@ from tests.factories import an_action, at
 from tests.unit.test_handlers import Stage
 from usher.aws import messages
 from usher.core import configuration
-from usher.core.finding import Finding, Standing
+from usher.core.finding import Finding, Findings, Standing
 from usher.core.notices import CommandEnd, InstanceEnd, NotUnderstood, Unrelated
 from usher.ports import Raw
 
@@ -83,8 +84,8 @@ def test_a_commands_end_is_read() -> None:
     )
 
 
-def opened(stage: Stage, action: Action) -> None:
-    stage.store.open(action, Raw(received_at=at(0), body="{}"))
+def opened(stage: Stage, action: Action) -> Action:
+    return stage.store.open(action, Raw(received_at=at(0), body="{}"))
 
 
 def test_an_instance_that_ended_brings_the_look_of_its_open_actions_forward() -> None:
@@ -123,29 +124,32 @@ def follower(command_id: str) -> Finding:
     )
 
 
-def test_a_commands_end_makes_the_condition_that_follows_it_ask_at_once() -> None:
+def test_the_end_of_a_command_has_the_condition_that_follows_it_asked_at_once() -> None:
     stage = Stage()
-    opened(
-        stage,
-        an_action(look_at=at(1000), findings=(follower(COMMAND), replace(follower("x"), condition="y"))),
-    )
+    action = opened(stage, an_action(look_at=at(1000)))
+    others = replace(follower("x"), condition="y")
+    stage.store.keep_findings(action, Findings(turn=1, found=(follower(COMMAND), others), ask_at=at(10)))
 
     stage.intake.take(json.dumps(command_status()), "sqs")
 
-    kept = stage.store.load("action-1")
+    kept = stage.store.findings("action-1")
     assert kept is not None
-    assert kept.look_at == at(0)
-    assert [found.ask_again_at for found in kept.findings] == [at(0), at(10)]
+    assert [found.ask_again_at for found in kept.found] == [at(0), at(10)]
+    assert (kept.turn, kept.ask_at) == (2, at(0))
+    assert stage.questions.sent == [("action-1", 2, timedelta(0))]
+    assert stage.store.load("action-1") == action
 
 
 def test_the_end_of_somebody_elses_command_changes_nothing() -> None:
     stage = Stage()
-    opened(stage, an_action(look_at=at(1000), findings=(follower("another"),)))
+    action = opened(stage, an_action(look_at=at(1000)))
+    stage.store.keep_findings(action, Findings(turn=1, found=(follower("another"),), ask_at=at(10)))
 
     stage.intake.take(json.dumps(command_status()), "sqs")
 
     kept = stage.store.load("action-1")
     assert kept is not None
+    assert stage.questions.sent == []
     assert (kept.look_at, kept.version, stage.woken) == (at(1000), 1, [])
 
 

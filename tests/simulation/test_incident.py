@@ -16,12 +16,13 @@ from moto import mock_aws
 
 from simulator.clock import VirtualClock
 from simulator.lifecycle_calls import LifecycleCalls
-from simulator.memory_budget import MemoryAnswers, MemoryBudget, MemoryLimits
+from simulator.memory_budget import MemoryBudget, MemoryLimits
 from simulator.recorder import Recorder
 from simulator.waits import EndedBy, Wait, Waits
 from simulator.wire import auto_scaling_client
 from simulator.world import DeadLetterList
 from tests.factories import START, at
+from tests.questions import asking_of
 from tests.unit.test_account import client, deploy
 from usher.aws.autoscaling import AutoScalingApi
 from usher.aws.queues import delay_s
@@ -30,7 +31,6 @@ from usher.core import configuration
 from usher.core.conditions.probe import Reply, ReplyKind
 from usher.intake import Intake
 from usher.looks import Looks
-from usher.probing import Prober
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -109,6 +109,17 @@ class Cluster:
         return {"containerInstances": [instance]}
 
 
+class Line:
+    """Implements usher.ports.Questions on the clock of the incident."""
+
+    def __init__(self, incident: Incident) -> None:
+        self._incident = incident
+
+    def send(self, action_id: str, turn: int, delay: timedelta) -> None:
+        moment = self._incident.clock() + timedelta(seconds=delay_s(delay))
+        self._incident.clock.at(moment, lambda: self._incident.asking.ask(action_id, turn))
+
+
 class Incident:
     """An instance of the group `web` that began to wait at noon."""
 
@@ -120,22 +131,25 @@ class Incident:
         self.records = Records(client("dynamodb"), self.deployed.outputs["TableName"], self.clock)
         ids = count(1)
         telemetry = Recorder()
+        self.questions = Line(self)
         api = auto_scaling_client(LifecycleCalls(self.waits), lambda: f"request-{next(ids)}")
         self.looks = Looks(
             store=self.records,
             auto_scaling=AutoScalingApi(api),
             budget=MemoryBudget(10),
             limits=MemoryLimits(),
-            probing=Prober(calls=self.cluster, answers=MemoryAnswers(), clock=self.clock),
+            questions=self.questions,
             wake_ups=self,
             telemetry=telemetry,
             clock=self.clock,
             new_id=lambda: f"id-{next(ids)}",
         )
+        self.asking = asking_of(self.looks, self.cluster)
         self.intake = Intake(
             configuration=configuration.parse(HOOKS),
             store=self.records,
             wake_ups=self,
+            questions=self.questions,
             dead_letters=DeadLetterList(),
             telemetry=telemetry,
             clock=self.clock,
@@ -257,7 +271,7 @@ def test_an_extension_gives_the_drain_the_time_that_it_needs(incident: Incident)
     incident.until(15)
     ended_at, ended_by, result = incident.end()
     assert ended_at is not None
-    assert at(14 * 60) <= ended_at <= at(14 * 60 + 25)
+    assert at(14 * 60) <= ended_at <= at(14 * 60 + 45)
     assert (ended_by, result) == (EndedBy.CALL, "CONTINUE")
     assert incident.said("operator") == [
         f"{OPERATOR}: extend to 2026-03-01T13:10:00.000Z: the last import takes its time"

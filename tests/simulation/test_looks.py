@@ -9,22 +9,20 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from simulator.memory_budget import MemoryAnswers, MemoryBudget, MemoryLimits
+from simulator.memory_budget import MemoryBudget, MemoryLimits
 from simulator.memory_store import MemoryStore
-from simulator.no_aws import NoCalls
 from simulator.recorder import Recorder
 from tests.factories import a_move_end, a_policy, a_signal, an_action, at, hook_terms
+from tests.questions import QuestionList
 from usher.core import reconcile
 from usher.core.model import Action, Outcome, Phase, Result
 from usher.looks import Looks
 from usher.ports import Answer, AnswerKind, Raw, Unavailable
-from usher.probing import Prober
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from usher.ports import Calls
 
 ACCEPTED = Answer(kind=AnswerKind.ACCEPTED, text="")
 GONE = Answer(kind=AnswerKind.NO_ACTIVE_ACTION, text="ValidationError: No active Lifecycle Action found")
@@ -48,16 +46,16 @@ class Scene:
         self.recorder = Recorder()
         self.queue_is_down = False
         self.budget = MemoryBudget(10)
-        self.calls: Calls = NoCalls()
         self.store.open(action, Raw(received_at=at(0), body="{}"))
         self.effects.clear()
+        self.questions = QuestionList()
         ids = count(1)
         self.looks = Looks(
             store=self.store,
             auto_scaling=self,
             budget=self.budget,
             limits=MemoryLimits(),
-            probing=Prober(calls=self.calls, answers=MemoryAnswers(), clock=lambda: self.now),
+            questions=self.questions,
             wake_ups=self,
             telemetry=self.recorder,
             clock=lambda: self.now,

@@ -10,12 +10,13 @@ from itertools import count
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
+from botocore.exceptions import ClientError
 
 from simulator.account import an_account
 from simulator.invocations import TimeLeft
-from simulator.memory_budget import MemoryAnswers, MemoryBudget, MemoryLimits
+from simulator.memory_budget import MemoryBudget, MemoryLimits
 from simulator.memory_store import MemoryStore
-from simulator.no_aws import NoCalls
+from simulator.no_aws import NoQuestions
 from simulator.outside import DeliveryFaults
 from simulator.query_protocol import ApiError
 from simulator.recorder import Recorder
@@ -23,17 +24,16 @@ from simulator.waits import EndedBy
 from tests.factories import at, fill
 from usher import handlers
 from usher.aws.autoscaling import AutoScalingApi
+from usher.aws.instances import InstancesApi
 from usher.aws.queues import delay_s, wake_up_body
 from usher.aws.waiting import WaitingApi
 from usher.core import configuration, span
-from usher.core.conditions.probe import Reply, ReplyKind
 from usher.core.configuration import ConfigurationRefused
 from usher.core.model import Outcome, Phase
 from usher.hook_timeouts import HookTimeouts
 from usher.intake import Intake
 from usher.looks import Looks
 from usher.ports import Answer, AnswerKind, CallRefused
-from usher.probing import Prober
 from usher.reconcile import MOST_HOOKS_IDLE, MOST_HOOKS_IN_USE, Reconcile
 from usher.same_wait import SameWait
 from usher.turns import Turns
@@ -43,7 +43,6 @@ if TYPE_CHECKING:
 
     from simulator.query_protocol import Request
     from simulator.waits import Wait
-    from usher.core.conditions.probe import Call
     from usher.core.model import Action, Result
 
 INBOX: Final = "arn:aws:sqs:us-east-1:111122223333:inbox"
@@ -71,17 +70,24 @@ class Ec2:
 
     states: dict[str, str] = field(default_factory=dict)
     asked: int = 0
-    refusal: Reply | None = None
+    refusal: ClientError | None = None
 
-    def make(self, call: Call, members: Sequence[str] = ()) -> Reply:  # noqa: ARG002 - as ports.Calls
+    def get_paginator(self, operation: str) -> Ec2:
+        """As boto3's client has it; it pages itself."""
+        assert operation == "describe_instances"
+        return self
+
+    def paginate(self, **asked: Any) -> list[Any]:
         self.asked += 1
-        wanted = call.parameters["Filters"][0]["Values"]
+        if self.refusal is not None:
+            raise self.refusal
+        wanted = asked["Filters"][0]["Values"]
         found = [
             {"InstanceId": one, "State": {"Name": state}}
             for one, state in self.states.items()
             if one in wanted
         ]
-        return self.refusal or Reply(kind=ReplyKind.ANSWERED, data={"Reservations": [{"Instances": found}]})
+        return [{"Reservations": [{"Instances": found}]}]
 
 
 class LosingAnswers:
@@ -140,7 +146,7 @@ class Scene:
             "hooks": [dict(hook) for hook in hooks],
         }
         self.budget = MemoryBudget(calls_per_second)
-        waiting = WaitingApi(self.client, self.ec2)
+        waiting = WaitingApi(self.client)
         same_wait = SameWait(
             calls=self.losing, activities=waiting, budget=MemoryBudget(1000), clock=self.clock
         )
@@ -150,7 +156,7 @@ class Scene:
             auto_scaling=same_wait,
             budget=looks_budget,
             limits=MemoryLimits(),
-            probing=Prober(calls=NoCalls(), answers=MemoryAnswers(), clock=self.clock),
+            questions=NoQuestions(),
             wake_ups=self,
             telemetry=self.recorder,
             clock=self.clock,
@@ -167,6 +173,7 @@ class Scene:
             configuration=configuration.parse(data),
             store=self.store,
             wake_ups=self,
+            questions=NoQuestions(),
             dead_letters=self,
             telemetry=self.recorder,
             clock=self.clock,
@@ -175,7 +182,7 @@ class Scene:
         self.reconcile = Reconcile(
             configuration=self.intake.configuration,
             live=waiting,
-            instances=waiting,
+            instances=InstancesApi(self.ec2),
             auto_scaling=same_wait,
             store=self.store,
             turns=Turns(budget=self.budget, telemetry=self.recorder),
@@ -709,7 +716,11 @@ def test_an_ec2_that_does_not_answer_stops_nothing_else() -> None:
     scene.create("web", a_hook(), size=2)
     scene.drops = lambda _: len(scene.store.actions()) > 0
     scene.run(1.9)
-    scene.ec2.refusal = Reply(kind=ReplyKind.REFUSED, text="UnauthorizedOperation: no")
+    said = {
+        "Error": {"Code": "UnauthorizedOperation", "Message": "no"},
+        "ResponseMetadata": {"HTTPStatusCode": 403},
+    }
+    scene.ec2.refusal = ClientError(said, "DescribeInstances")
     scene.fleet.ec2_terminated(scene.action().instance_id)
     scene.clock.run_until(at(121))
     assert len(scene.store.actions()) == 2

@@ -9,17 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from simulator.memory_budget import MemoryAnswers, MemoryBudget, MemoryLimits
+from simulator.memory_budget import MemoryBudget, MemoryLimits
 from simulator.memory_enrolled import MemoryEnrolledHooks
 from simulator.memory_store import MemoryStore
-from simulator.no_aws import NoCalls
+from simulator.no_aws import NoQuestions
 from simulator.recorder import Recorder
 from tests.factories import an_action, at, hook_terms
 from usher.core.enrolment import Enrolled, HookSettings
 from usher.core.model import Action, Outcome, Phase, Result, Transition
 from usher.looks import Looks
 from usher.ports import Answer, AnswerKind, Due, Raw, Throttled, TryLater, Unavailable
-from usher.probing import Prober
 from usher.release import ROUNDS, Release
 
 if TYPE_CHECKING:
@@ -49,7 +48,7 @@ class Leaving:
             auto_scaling=self,
             budget=MemoryBudget(calls_per_second),
             limits=MemoryLimits(),
-            probing=Prober(calls=NoCalls(), answers=MemoryAnswers(), clock=lambda: self.now),
+            questions=NoQuestions(),
             wake_ups=self,
             telemetry=Recorder(),
             clock=lambda: self.now,

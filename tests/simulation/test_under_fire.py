@@ -26,11 +26,12 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from simulator.clock import VirtualClock
-from simulator.memory_budget import MemoryAnswers, MemoryBudget, MemoryLimits
+from simulator.memory_budget import MemoryBudget, MemoryLimits
 from simulator.memory_store import MemoryStore
 from simulator.recorder import Recorder
 from tests.aws_shapes import checked
 from tests.factories import START, a_policy, an_action, at, hook_terms
+from tests.questions import asking_of
 from usher.core.conditions.ecs import Ecs
 from usher.core.conditions.instance_status import InstanceStatus
 from usher.core.conditions.probe import Reply, ReplyKind
@@ -38,7 +39,6 @@ from usher.core.conditions.targets import Targets
 from usher.core.model import Outcome, Result, Transition
 from usher.looks import Looks
 from usher.ports import Answer, AnswerKind, Raw
-from usher.probing import Prober
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -151,12 +151,13 @@ class Fire:
             auto_scaling=self,
             budget=MemoryBudget(10),
             limits=MemoryLimits(),
-            probing=Prober(calls=self, answers=MemoryAnswers(), clock=self.now),
+            questions=Questions(self),
             wake_ups=self,
             telemetry=Recorder(),
             clock=self.now,
             new_id=lambda: f"look-{next(ids)}",
         )
+        self.asking = asking_of(self.looks, self)
 
     @property
     def seconds(self) -> float:
@@ -224,10 +225,13 @@ class Fire:
 
     def send(self, action_id: str, version: int, delay: timedelta) -> None:
         """Late, or twice, or never: then the sweep looks."""
+        self.later(delay, lambda: self.looks.look(action_id, version))
+
+    def later(self, delay: timedelta, do: Callable[[], None]) -> None:
         for _ in range(self.random.choice((0, 1, 1, 1, 2)) if self.burns else 1):
             late = self.random.choice((0, 0, 0.5, 7)) if self.burns else 0
             moment = self.now() + delay + timedelta(seconds=late)
-            self.now.at(moment, lambda: self.looks.look(action_id, version))
+            self.now.at(moment, do)
 
     # The run
 
@@ -264,6 +268,18 @@ class Fire:
     def _sweep(self) -> None:
         for due in list(self.store.due(self.now())):
             self.looks.look(due.action_id)
+        for row in self.store.unasked(self.now()):
+            self.looks.chains.repair(row)
+
+
+class Questions:
+    """Implements usher.ports.Questions with the same faults."""
+
+    def __init__(self, fire: Fire) -> None:
+        self._fire = fire
+
+    def send(self, action_id: str, turn: int, delay: timedelta) -> None:
+        self._fire.later(delay, lambda: self._fire.asking.ask(action_id, turn))
 
 
 # What AWS shows of the truth, in its own shapes. `then` is the second of the state that is shown.
@@ -510,7 +526,7 @@ def credulous(condition: Condition) -> Condition:
 
 
 def test_who_believes_one_answer_is_caught_by_the_lie_in_each_kind_of_condition() -> None:
-    problems = burnt(range(80), believes=True)
+    problems = burnt(range(160), believes=True)
 
     early = {kind for kind in CONDITIONS for said in problems if f": {kind} " in said and "never" in said}
     assert early == {"targets healthy", "targets drained", "ecs active", "ecs drained", "instance_status"}

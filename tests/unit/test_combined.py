@@ -97,8 +97,8 @@ def test_not_turns_what_is_known_and_leaves_the_unknown(inner: Standing, expecte
 def test_not_never_holds_on_an_answer_that_is_old() -> None:
     action = with_findings(found("a", PENDING, again_s=30))
 
-    assert stands(Not(of=A), action, 29.9) is HOLDS
-    assert stands(Not(of=A), action, 30) is UNKNOWN
+    assert stands(Not(of=A), action, 299.9) is HOLDS
+    assert stands(Not(of=A), action, 300) is UNKNOWN
     assert stands(Not(of=A), with_findings()) is UNKNOWN
 
 
@@ -115,11 +115,23 @@ def test_not_never_holds_on_one_answer_alone(changes: dict[str, Any]) -> None:
     assert stands(Not(of=A), action) is UNKNOWN
 
 
-def test_what_held_is_unknown_once_its_answer_is_old() -> None:
+def test_what_was_found_counts_until_asked_again_and_at_most_five_minutes() -> None:
+    """However long the queue of the questions is, two of one policy are fresh together."""
     action = with_findings(found("a", HOLDS, again_s=30))
 
-    assert stands(A, action, 29.9) is HOLDS
-    assert stands(A, action, 30) is UNKNOWN
+    assert stands(A, action, 299.9) is HOLDS
+    assert stands(A, action, 300) is UNKNOWN
+
+
+def test_what_was_asked_before_the_first_sight_of_the_action_never_counts() -> None:
+    action = replace(with_findings(found("a", HOLDS, again_s=None)), first_seen_at=at(1))
+
+    assert stands(A, action) is UNKNOWN
+    assert A.asks(action, at(10)) == (A,)
+
+
+def test_a_failure_counts_however_old_it_is() -> None:
+    assert stands(A, with_findings(found("a", FAILED, again_s=30)), 1e6) is FAILED
 
 
 def test_what_held_for_good_holds_for_ever() -> None:

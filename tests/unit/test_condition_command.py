@@ -13,6 +13,7 @@ from moto import mock_aws
 from simulator.memory_budget import MemoryAnswers
 from tests.aws_shapes import ShapedCalls, checked, service_model, values_of
 from tests.factories import START, a_policy, an_action, at, hook_terms
+from tests.questions import free_turns
 from usher.aws.calls import AwsCalls
 from usher.core import conditions
 from usher.core.conditions.command import SENT_AGAIN_AFTER, STATUSES, Command
@@ -595,7 +596,7 @@ class Record:
     memory: Memory = field(default_factory=dict)
 
     def look(self) -> Standing:
-        prober = Prober(calls=self.calls, answers=MemoryAnswers(), clock=lambda: self.now)
+        prober = Prober(calls=self.calls, answers=MemoryAnswers(), turns=free_turns(), clock=lambda: self.now)
         until = self.now + timedelta(seconds=60)
         found = prober.probe(self.probe, self.action, self.memory, until, self.keep)
         assert isinstance(found, Found), "it always has the time"

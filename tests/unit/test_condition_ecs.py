@@ -19,6 +19,7 @@ from moto.ec2.utils import generate_instance_identity_document
 from simulator.memory_budget import MemoryAnswers
 from tests.aws_shapes import ShapedCalls, service_model, values_of
 from tests.factories import a_policy, an_action, at
+from tests.questions import free_turns, with_finding
 from usher.aws.calls import AwsCalls
 from usher.core import conditions
 from usher.core.conditions.ecs import Absence, Ecs, State
@@ -34,7 +35,6 @@ from usher.core.conditions.probe import (
 )
 from usher.core.field import Field, Problem, Refused
 from usher.core.finding import Finding, Standing
-from usher.core.hearing import with_finding
 from usher.probing import Prober
 
 if TYPE_CHECKING:
@@ -325,7 +325,7 @@ class Looks:
         self.finding: Finding | None = None
         self._now = at(0)
         self.answers = answers or MemoryAnswers()
-        self._prober = Prober(calls=calls, answers=self.answers, clock=lambda: self._now)
+        self._prober = Prober(calls=calls, answers=self.answers, turns=free_turns(), clock=lambda: self._now)
 
     def look(self, seconds: float) -> Found:
         """What is found so many seconds after the start."""
@@ -398,7 +398,7 @@ def test_without_a_cluster_it_searches_one_after_the_other_few_in_a_look_and_rem
 
 def test_the_list_of_clusters_is_shared_between_actions() -> None:
     answers, calls = MemoryAnswers(), ShapedCalls(Cluster())
-    prober = Prober(calls=calls, answers=answers, clock=lambda: at(30))
+    prober = Prober(calls=calls, answers=answers, turns=free_turns(), clock=lambda: at(30))
 
     for action in (an_action(), an_action(id="action-2", first_seen_at=at(29))):
         prober.probe(ANYWHERE, action, {}, at(50), lambda _: None)

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from simulator.memory_budget import MemoryAnswers
 from tests.aws_shapes import ShapedCalls, checked
 from tests.factories import a_policy, an_action, at
+from tests.questions import free_turns
 from usher.aws.calls import AwsCalls
 from usher.core import conditions
 from usher.core.conditions.function import MOST_ERRORS, Function, payload
@@ -376,7 +377,7 @@ def probed(calls: Calls, looks: int) -> list[Finding]:
     found: list[Finding] = []
     for _ in range(looks):
         before = found[-1] if found else None
-        prober = Prober(calls=calls, answers=MemoryAnswers(), clock=lambda: now)  # noqa: B023 - used at once
+        prober = Prober(calls=calls, answers=MemoryAnswers(), turns=free_turns(), clock=lambda: now)  # noqa: B023 - used at once
         memory = before.memory if before else {}
         read = prober.probe(SMOKE, an_action(), memory, now + timedelta(seconds=20), must_not_start)
         assert isinstance(read, Found), "it always has the time"

@@ -14,13 +14,13 @@ from simulator.clock import VirtualClock
 from simulator.memory_budget import MemoryAnswers
 from tests.aws_shapes import ShapedCalls, checked, values_of
 from tests.factories import an_action, at
+from tests.questions import free_turns, with_finding
 from usher.aws.calls import AwsCalls
 from usher.core import conditions
 from usher.core.conditions.instance_status import CHECKS, STATES, InstanceStatus
 from usher.core.conditions.probe import Found, Later, Permission, Reply, ReplyKind, as_finding, finding_of
 from usher.core.field import Field, Problem, Refused
 from usher.core.finding import Finding, Standing
-from usher.core.hearing import with_finding
 from usher.probing import Prober
 
 if TYPE_CHECKING:
@@ -243,7 +243,7 @@ class Watch:
 
     def __init__(self, calls: Calls) -> None:
         self.clock = VirtualClock(at(0))
-        self._prober = Prober(calls=calls, answers=MemoryAnswers(), clock=self.clock)
+        self._prober = Prober(calls=calls, answers=MemoryAnswers(), turns=free_turns(), clock=self.clock)
         self._actions: dict[str, Action] = {}
 
     def look(self, seconds: float, instance_id: str = INSTANCE) -> Finding | None:

@@ -15,13 +15,13 @@ from simulator.clock import VirtualClock
 from simulator.memory_budget import MemoryAnswers
 from tests.aws_shapes import ShapedCalls, checked, values_of
 from tests.factories import an_action, at, hook_terms
+from tests.questions import free_turns, with_finding
 from usher.aws.calls import AwsCalls
 from usher.core import conditions
 from usher.core.conditions.probe import Call, Found, Later, Permission, Reply, ReplyKind, as_finding
 from usher.core.conditions.targets import SHOWS_INSTANCES, STANDINGS, State, Targets
 from usher.core.field import Field, Problem, Refused
 from usher.core.finding import Finding, Standing
-from usher.core.hearing import with_finding
 from usher.core.model import Action, Transition
 from usher.ports import SharedAnswer
 from usher.probing import Prober
@@ -383,7 +383,7 @@ def watched(
 ) -> tuple[Watch, ShapedCalls, VirtualClock]:
     clock = VirtualClock(at(0))
     calls = ShapedCalls(world.answer)
-    prober = Prober(calls=calls, answers=answers or MemoryAnswers(), clock=clock)
+    prober = Prober(calls=calls, answers=answers or MemoryAnswers(), turns=free_turns(), clock=clock)
     return Watch(condition, prober, clock, action or an_action()), calls, clock
 
 
@@ -581,7 +581,7 @@ def test_a_thousand_instances_of_ten_groups_make_at_most_forty_calls_a_minute() 
         made_at.append((clock() - at(0)).total_seconds())
         return world.answer(operation, parameters)
 
-    prober = Prober(calls=ShapedCalls(answer), answers=MemoryAnswers(), clock=clock)
+    prober = Prober(calls=ShapedCalls(answer), answers=MemoryAnswers(), turns=free_turns(), clock=clock)
     watches = [a_thousandth(number, prober, clock) for number in range(1000)]
     for number, watch in enumerate(watches):
         clock.at(at(number % 7 / 10), watch.keep_looking)
@@ -680,7 +680,7 @@ def test_against_moto_an_instance_is_waited_for_by_name_and_by_arn() -> None:
     client = partial(boto3.client, region_name="us-east-1")
     instance_id, group_arn = a_moto_group(client)
     clock = VirtualClock(at(0))
-    prober = Prober(calls=AwsCalls(client), answers=MemoryAnswers(), clock=clock)
+    prober = Prober(calls=AwsCalls(client), answers=MemoryAnswers(), turns=free_turns(), clock=clock)
     action = an_action(instance_id=instance_id)
 
     wishes = [(state, group) for state in State for group in ("web", group_arn)]
@@ -718,7 +718,7 @@ def test_against_moto_an_instance_is_waited_for_by_name_and_by_arn() -> None:
 def test_against_moto_a_target_group_that_does_not_exist_is_a_failure() -> None:
     clock = VirtualClock(at(0))
     calls = AwsCalls(partial(boto3.client, region_name="us-east-1"))
-    prober = Prober(calls=calls, answers=MemoryAnswers(), clock=clock)
+    prober = Prober(calls=calls, answers=MemoryAnswers(), turns=free_turns(), clock=clock)
 
     for group in ("web", arn("web")):
         finding = Watch(waits_for(State.DRAINED, group), prober, clock).look()

@@ -21,6 +21,7 @@ from cli.export import Range, _of_move_end, found, of_hooks
 from cli.main import main
 from cli.report import report
 from cli.traffic import read
+from simulator.no_aws import NoQuestions
 from simulator.recorder import Recorder
 from simulator.replay import Entry, replay
 from simulator.world import DeadLetterList
@@ -76,6 +77,7 @@ def take_in(entries: list[Entry], client: DynamoDBClient) -> None:
         configuration=HOOKS,
         store=records,
         wake_ups=NoWakeUps(),
+        questions=NoQuestions(),
         dead_letters=DeadLetterList(),
         telemetry=Recorder(),
         clock=lambda: now[0],

@@ -11,19 +11,18 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from simulator.memory_budget import MemoryAnswers, MemoryBudget, MemoryLimits
+from simulator.memory_budget import MemoryBudget, MemoryLimits
 from simulator.memory_store import MemoryStore
-from simulator.no_aws import NoCalls
 from simulator.recorder import Recorder
 from simulator.world import DeadLetterList
 from tests.factories import a_policy, an_action, at, hook_terms
+from tests.questions import QuestionList
 from usher.core import configuration
 from usher.core.model import Action, Result
 from usher.handlers import SweepFailed, intake_handler, sweep_handler, wake_handler
 from usher.intake import Intake
 from usher.looks import Looks
 from usher.ports import Answer, AnswerKind, Raw, Unavailable
-from usher.probing import Prober
 from usher.silence import Silence
 
 if TYPE_CHECKING:
@@ -61,13 +60,14 @@ class Stage:
         self.recorder = Recorder()
         self.dead_letters = DeadLetterList()
         self.woken: list[tuple[str, int, timedelta]] = []
+        self.questions = QuestionList()
         ids = count(1)
         self.looks = Looks(
             store=self.store,
             auto_scaling=self,
             budget=MemoryBudget(1000),
             limits=MemoryLimits(),
-            probing=Prober(calls=NoCalls(), answers=MemoryAnswers(), clock=lambda: at(0)),
+            questions=self.questions,
             wake_ups=self,
             telemetry=self.recorder,
             clock=lambda: at(0),
@@ -77,6 +77,7 @@ class Stage:
             configuration=CONFIGURATION,
             store=self.store,
             wake_ups=self,
+            questions=self.questions,
             dead_letters=self.dead_letters,
             telemetry=self.recorder,
             clock=lambda: at(0),
@@ -330,6 +331,7 @@ def test_a_change_that_never_gets_through_asks_for_redelivery() -> None:
         configuration=CONFIGURATION,
         store=store,
         wake_ups=stage,
+        questions=stage.questions,
         dead_letters=stage.dead_letters,
         telemetry=stage.recorder,
         clock=lambda: at(0),

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from simulator.memory_budget import MemoryAnswers
 from tests.factories import a_policy, an_action, at
+from tests.questions import free_turns
 from usher.core import configuration
 from usher.core.conditions.combined import Not
 from usher.core.conditions.probe import Call, Found, Later, Probe, Reply, ReplyKind, Shared
@@ -89,7 +90,7 @@ class Stage:
     def probe(
         self, probe: Probe, *, memory: Memory | None = None, until: datetime = LATE, **changes: Any
     ) -> Found | Later:
-        prober = Prober(calls=self.service, answers=self.answers, clock=self.clock)
+        prober = Prober(calls=self.service, answers=self.answers, turns=free_turns(), clock=self.clock)
         return prober.probe(probe, an_action(**changes), memory or {}, until, self.started.append)
 
 

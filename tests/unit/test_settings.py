@@ -13,6 +13,7 @@ WHOLE = {
     "USHER_ACCOUNT": "111122223333",
     "USHER_TABLE": "records",
     "USHER_WAKE_UPS_URL": "https://queue/wake-ups",
+    "USHER_QUESTIONS_URL": "https://queue/questions",
     "USHER_DEAD_LETTERS_URL": "https://queue/dead-letters",
     "USHER_CALLS_PER_SECOND": "7.5",
 }
@@ -23,6 +24,7 @@ def test_settings_are_what_the_environment_says() -> None:
     assert settings == Settings(
         table="records",
         wake_ups_url="https://queue/wake-ups",
+        questions_url="https://queue/questions",
         dead_letters_url="https://queue/dead-letters",
         calls_per_second=7.5,
         hooks=Path("other.json"),

@@ -10,7 +10,7 @@ import pytest
 
 from tests.factories import a_move_end, a_policy, a_signal, at, hook_terms
 from tests.unit.test_account import Deployed, cloud, deployed
-from usher.core.finding import Finding, Standing
+from usher.core.finding import Finding, Findings, Standing
 from usher.core.model import Outcome, Phase, Result, Status, Transition, Word
 
 if TYPE_CHECKING:
@@ -45,12 +45,12 @@ def a_long_wait(deployed: Deployed) -> Action:
         look_id="look",
         heartbeats=2,
         beaten_at=at(515),
-        findings=(FOUND,),
         signals=(a_signal(status=Status.PROGRESS, message="2 of 3"),),
         held=ANN,
         look_at=at(560),
     )
     deployed.records.save(action)
+    deployed.records.keep_findings(action, Findings(turn=1, found=(FOUND,)))
     deployed.now = at(545)
     return action
 
@@ -71,7 +71,7 @@ def test_the_story_of_an_open_action_says_where_it_stands_and_until_when(deploye
             "(then ABANDON by default, unless a heartbeat comes before)"
         ),
         "  gives up in 35m55s, at 2026-03-01T12:45:00Z · can be extended to 2026-03-01T20:19:35Z",
-        "  unknown  ecs drained: draining, tasks: 3 RUNNING (asked 45s ago)",  # nobody asks while it is held
+        "  pending  ecs drained: draining, tasks: 3 RUNNING (asked 45s ago)",
         "  pending  signal jobs-finished says progress: 2 of 3",
         "  held by arn:aws:iam::1:user/ann at 2026-03-01T12:00:30Z: an import runs",
         "  signal jobs-finished progress at 2026-03-01T12:01:00Z: 2 of 3",

@@ -1,4 +1,4 @@
-"""The SQS queues that Usher writes to: wake-ups, and dead letters."""
+"""The SQS queues that Usher writes to: wake-ups, questions, and dead letters."""
 
 from __future__ import annotations
 
@@ -29,6 +29,11 @@ def wake_up_body(action_id: str, version: int) -> str:
     return json.dumps({"action_id": action_id, "version": version})
 
 
+def question_body(action_id: str, turn: int) -> str:
+    """The body of a question."""
+    return json.dumps({"action_id": action_id, "turn": turn})
+
+
 def delay_s(delay: timedelta) -> int:
     """The delay in the whole seconds that SQS takes: never early, at most 15 minutes."""
     return min(LONGEST_DELAY_S, max(0, math.ceil(delay.total_seconds())))
@@ -43,14 +48,26 @@ class WakeUpQueue:
 
     def send(self, action_id: str, version: int, delay: timedelta) -> None:
         """SendMessage with DelaySeconds."""
-        try:
-            self._client.send_message(
-                QueueUrl=self._queue_url,
-                MessageBody=wake_up_body(action_id, version),
-                DelaySeconds=delay_s(delay),
-            )
-        except (BotoCoreError, ClientError) as error:
-            raise Unavailable(f"wake-up queue: {error}") from error
+        _send(self._client, self._queue_url, wake_up_body(action_id, version), delay)
+
+
+class QuestionQueue:
+    """Implements usher.ports.Questions."""
+
+    def __init__(self, client: SQSClient, queue_url: str) -> None:
+        self._client = client
+        self._queue_url = queue_url
+
+    def send(self, action_id: str, turn: int, delay: timedelta) -> None:
+        """SendMessage with DelaySeconds."""
+        _send(self._client, self._queue_url, question_body(action_id, turn), delay)
+
+
+def _send(client: SQSClient, queue_url: str, body: str, delay: timedelta) -> None:
+    try:
+        client.send_message(QueueUrl=queue_url, MessageBody=body, DelaySeconds=delay_s(delay))
+    except (BotoCoreError, ClientError) as error:
+        raise Unavailable(f"queue {queue_url.rpartition('/')[2]}: {error}") from error
 
 
 class DeadLetterQueue:

@@ -46,7 +46,7 @@ def text_time(text: str) -> datetime:
 
 
 def action_to_data(action: Action) -> Data:
-    """All of the action but its unsaved lines, which are items of their own."""
+    """All of the action but its unsaved lines and its findings, which are items of their own."""
     return _present(
         {
             "id": action.id,
@@ -74,7 +74,6 @@ def action_to_data(action: Action) -> Data:
             "signals_since": _optional_text(action.signals_since),
             "progress_at": _optional_text(action.progress_at),
             "move_end": action.move_end and move_end_to_data(action.move_end),
-            "findings": [finding_to_data(finding) for finding in action.findings] or None,
             "call_at": _optional_text(action.call_at),
             "instance_ended_at": _optional_text(action.instance_ended_at),
             "held": action.held and word_to_data(action.held),
@@ -117,7 +116,6 @@ def action_from_data(data: Mapping[str, Any]) -> Action:
         signals_since=_optional_time(data, "signals_since"),
         progress_at=_optional_time(data, "progress_at"),
         move_end=move_end_from_data(data["move_end"]) if "move_end" in data else None,
-        findings=tuple(finding_from_data(finding) for finding in data.get("findings", ())),
         call_at=_optional_time(data, "call_at"),
         instance_ended_at=_optional_time(data, "instance_ended_at"),
         held=word_from_data(data["held"]) if "held" in data else None,

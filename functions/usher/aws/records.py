@@ -2,6 +2,7 @@
 
 pk              sk
 ACTION#id       STATE                         the action; in the index `due` while it is open
+                FINDINGS                      what its conditions found; in `due` while it is to be asked
                 LINE#number                   timeline lines that one save stored, by their first
                 RAW#sha256 of the body        a notification as it came
 TOKEN#token     ACTION                        claims the token for an action
@@ -32,11 +33,12 @@ from typing import TYPE_CHECKING, Final
 
 from usher.aws import record_format, table
 from usher.aws.record_format import text_time, time_text
-from usher.core import hearing, hook_timeouts
+from usher.core import hearing, hook_timeouts, questions
 from usher.core.configuration import ConfigurationRefused
+from usher.core.finding import Findings, merged
 from usher.core.hearing import Kept
 from usher.core.model import Phase, Status
-from usher.ports import ALL_HOOKS, Due, Evidence, Moved, Raw, Unavailable
+from usher.ports import ALL_HOOKS, Due, Evidence, Moved, Raw, Unasked, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -54,6 +56,8 @@ SCHEMA: Final = 1
 SHARDS: Final = 16
 RETENTION: Final = timedelta(days=30)
 MOST_BODY_BYTES: Final = 300_000  # an item holds 400 KB, and no lifecycle message comes near
+
+MOST_FOUND_BYTES: Final = 300_000  # compressed
 
 _STATE: Final = 0  # its position in a transaction
 _LINES_OF_AN_ITEM: Final = 40  # of some 1,000 characters each, which JSON may spell in 6 bytes
@@ -153,6 +157,50 @@ class Records:
             for shard in range(SHARDS)
             for item in self._table.due(_shard_name(shard), time_text(until))
         ]
+
+    def findings(self, action_id: str) -> Findings | None:
+        """See usher.ports.FindingsKept."""
+        item = self._table.get(_findings_key(action_id))
+        return _findings(item) if item else None
+
+    def with_findings(self, actions: Sequence[Action]) -> list[Action]:
+        """The actions with what was found of their conditions, for people to read."""
+        asked = [_findings_key(action.id) for action in actions if questions.are_in(action.policy)]
+        kept = {item["action_id"]["S"]: _findings(item).found for item in self._table.get_all(asked)}
+        return [replace(action, findings=kept.get(action.id, ())) for action in actions]
+
+    def keep_findings(self, action: Action, findings: Findings) -> None:
+        """See usher.ports.FindingsKept."""
+        item: Item = {
+            "action_id": table.text(action.id),
+            "version": table.number(findings.turn),
+            "packed": {"B": _packed(findings)},
+        }
+        if findings.ask_at is not None:
+            item["ask_at"] = table.text(time_text(findings.ask_at))
+        if findings.sweep_at is not None:
+            item["due_shard"] = table.text(_question_shard_name(_shard(action.id)))
+            item["look_at"] = table.text(time_text(findings.sweep_at))
+        is_first = findings.turn == 1
+        condition = "attribute_not_exists(pk)" if is_first else "version = :was"
+        values = None if is_first else {":was": table.number(findings.turn - 1)}
+        key = _findings_key(action.id)
+        if not self._table.store(key, item, self._expiry(action), condition, values):
+            raise Moved
+
+    def unasked(self, until: datetime) -> Iterable[Unasked]:
+        """See usher.ports.FindingsKept."""
+        return [
+            _unasked(item)
+            for shard in range(SHARDS)
+            for item in self._table.due(_question_shard_name(shard), time_text(until))
+        ]
+
+    def put_off(self, action_id: str, turn: int, until: datetime) -> bool:
+        """See usher.ports.FindingsKept. What the item says besides counts on."""
+        values = {":until": table.text(time_text(until)), ":turn": table.number(turn)}
+        key = _findings_key(action_id)
+        return self._table.change(key, "look_at = :until", values, None, "version = :turn")
 
     def all_open(self) -> Iterable[Action]:
         """See usher.ports.ReconcileStore."""
@@ -324,7 +372,8 @@ class Records:
         items = self._table.items(f"ACTION#{action_id}", "LINE#")
         entries = [record_format.entry_from_data(line) for item in items for line in table.from_json(item)]
         lines = {entry.number: entry for entry in entries}
-        return [lines[number] for number in sorted(lines)]
+        findings = self.findings(action_id)
+        return merged([lines[number] for number in sorted(lines)], findings)
 
     def tests(self, group: str) -> Sequence[TestNotice]:
         """See usher.ports.Store."""
@@ -355,7 +404,7 @@ class Records:
             "doc": table.as_json(record_format.action_to_data(action)),
         }
         if action.look_at is not None:
-            item["due_shard"] = table.text(_shard_name(_shard(action)))
+            item["due_shard"] = table.text(_shard_name(_shard(action.id)))
             item["look_at"] = table.text(time_text(action.look_at))
             item["expires_at"] = table.text(time_text(action.expires_at))
         return self._table.put(_state_key(action.id), item, self._expiry(action), condition, values)
@@ -420,12 +469,20 @@ def _order_text(signal: Signal) -> str:
     return f"{time_text(at)}#{rank}#{event_id}"
 
 
-def _shard(action: Action) -> int:
-    return zlib.crc32(action.id.encode()) % SHARDS
+def _findings_key(action_id: str) -> Item:
+    return table.key(f"ACTION#{action_id}", "FINDINGS")
+
+
+def _shard(action_id: str) -> int:
+    return zlib.crc32(action_id.encode()) % SHARDS
 
 
 def _shard_name(shard: int) -> str:
     return f"{shard:02}"
+
+
+def _question_shard_name(shard: int) -> str:
+    return f"Q{shard:02}"
 
 
 def _action(item: Item) -> Action:
@@ -443,6 +500,47 @@ def _due(item: Item) -> Due:
         version=int(item["version"]["N"]),
         look_at=text_time(item["look_at"]["S"]),
         expires_at=text_time(item["expires_at"]["S"]),
+    )
+
+
+def _findings(item: Item) -> Findings:
+    data = json.loads(zlib.decompress(item["packed"]["B"]))
+    return Findings(
+        turn=int(item["version"]["N"]),
+        found=tuple(map(record_format.finding_from_data, data["found"])),
+        lines=tuple(map(record_format.entry_from_data, data["lines"])),
+        ask_at=_moment(item, "ask_at"),
+        sweep_at=_moment(item, "look_at"),
+    )
+
+
+def _packed(findings: Findings) -> bytes:
+    """What was found, compressed. Where that is too much for an item, the longest memory is left out.
+
+    Its condition begins anew then; what started something remembers little.
+    """
+    found = list(findings.found)
+    while True:
+        data = {
+            "found": [record_format.finding_to_data(finding) for finding in found],
+            "lines": [record_format.entry_to_data(line) for line in findings.lines],
+        }
+        packed = zlib.compress(json.dumps(data).encode())
+        longest = max(found, key=lambda each: len(json.dumps(dict(each.memory))), default=None)
+        if len(packed) <= MOST_FOUND_BYTES or longest is None or not longest.memory:
+            return packed
+        found[found.index(longest)] = replace(longest, memory={})
+
+
+def _moment(item: Item, attribute: str) -> datetime | None:
+    return text_time(item[attribute]["S"]) if attribute in item else None
+
+
+def _unasked(item: Item) -> Unasked:
+    return Unasked(
+        action_id=item["action_id"]["S"],
+        turn=int(item["version"]["N"]),
+        sweep_at=text_time(item["look_at"]["S"]),
     )
 
 

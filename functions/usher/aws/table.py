@@ -199,17 +199,23 @@ class Table:
             put["ExpressionAttributeValues"] = values
         return _taken(partial(self._client.put_item, **put))
 
-    def change(self, key: Item, changes: str, values: Item, keep_until: datetime, condition: str) -> bool:
+    def change(
+        self, key: Item, changes: str, values: Item, keep_until: datetime | None, condition: str
+    ) -> bool:
         """Update one item, made where there is none; False where the condition refuses.
 
+        Without `keep_until` it is kept as long as before.
         Apart from any transaction: those would be in each other's way on an item that many change.
         """
+        if keep_until is not None:
+            changes = f"{changes}, {TTL_ATTRIBUTE} = :keep_until"
+            values = {**values, ":keep_until": _epoch(keep_until)}
         update: UpdateItemInputTypeDef = {
             "TableName": self._name,
             "Key": key,
-            "UpdateExpression": f"SET {changes}, {TTL_ATTRIBUTE} = :keep_until",
+            "UpdateExpression": f"SET {changes}",
             "ConditionExpression": condition,
-            "ExpressionAttributeValues": {**values, ":keep_until": _epoch(keep_until)},
+            "ExpressionAttributeValues": values,
         }
         return _taken(partial(self._client.update_item, **update))
 

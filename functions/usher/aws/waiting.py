@@ -1,4 +1,4 @@
-"""The describe calls of a reconcile pass: what waits in the groups, and what EC2 says of instances."""
+"""The describe calls of a reconcile pass: what waits in the groups."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from usher.aws.groups import GroupsApi, asked_of
-from usher.core.conditions.probe import Call, ReplyKind
 from usher.core.reconcile import Activity, LiveGroup, Member
-from usher.ports import CallRefused, GroupGone, TryLater
+from usher.ports import CallRefused, GroupGone
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -22,25 +21,22 @@ if TYPE_CHECKING:
     )
 
     from usher.core.enrolment import HookSeen
-    from usher.ports import Calls
 
 _PAGE: Final = 100  # groups, names of groups and activities; of instances a warm pool shows 50
 _MOST_ACTIVITY_PAGES: Final = 5  # newest first: what goes on stands in front
-_INSTANCES_OF_A_CALL: Final = 200  # values of a filter
 _INSTANCE: Final = re.compile(r"\bi-[0-9a-f]{8,17}\b")
 _GONE: Final = "not found"
 
 
 class WaitingApi:
-    """Implements usher.ports.LiveWaits and InstanceStates.
+    """Implements usher.ports.LiveWaits.
 
     `client` must make one attempt at each call, as for AutoScalingApi.
     """
 
-    def __init__(self, client: AutoScalingClient, calls: Calls) -> None:
+    def __init__(self, client: AutoScalingClient) -> None:
         self._client = client
         self._hooks = GroupsApi(client)
-        self._calls = calls
 
     def live_groups(self, names: Collection[str] | None, turn: Callable[[], datetime]) -> Iterator[LiveGroup]:
         """DescribeAutoScalingGroups: a hundred groups a call. Names that are no group's are passed over."""
@@ -85,23 +81,6 @@ class WaitingApi:
     def hooks_of(self, group: str) -> Sequence[HookSeen]:
         """See usher.ports.LiveGroups."""
         return self._hooks.hooks_of(group)
-
-    def states(self, instance_ids: Sequence[str]) -> Mapping[str, str]:
-        """DescribeInstances, by a filter: asked by id, EC2 refuses all where one is gone."""
-        found: dict[str, str] = {}
-        for first in range(0, len(instance_ids), _INSTANCES_OF_A_CALL):
-            values = list(instance_ids[first : first + _INSTANCES_OF_A_CALL])
-            parameters = {"Filters": [{"Name": "instance-id", "Values": values}]}
-            call = Call(service="ec2", operation="DescribeInstances", parameters=parameters)
-            reply = self._calls.make(call)
-            if reply.kind is ReplyKind.REFUSED:
-                raise CallRefused(reply.text)
-            if reply.kind is not ReplyKind.ANSWERED:
-                raise TryLater(reply.text)
-            for reservation in reply.data.get("Reservations", []):
-                for instance in reservation.get("Instances", []):
-                    found[instance["InstanceId"]] = instance["State"]["Name"]
-        return found
 
 
 def _pages(

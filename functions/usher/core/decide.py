@@ -137,13 +137,9 @@ def hold(
     due = beat_due(action)
     if due is not None and due <= now:
         return Heartbeat(reason=reason, look_again_at=_retry_at(action, now))
-    asked = [
-        said.ask_again_at if said.ask_again_at > now else now + _LEAST_WAIT
-        for said in verdicts
-        if said.standing is not Standing.HOLDS and said.ask_again_at is not None
-    ]
+    changes = (said.look_again_at for said in verdicts if said.standing is not Standing.HOLDS)
     described_at = (action.call_at or now + _DESCRIBED_AGAIN) if action.timeout_assumed else None
-    times = (due, action.give_up_at, action.decide_by, _stalled_at(action), again_at, described_at, *asked)
+    times = (due, action.give_up_at, action.decide_by, _stalled_at(action), again_at, described_at, *changes)
     soonest = min((at for at in times if at is not None and at > now), default=now + _LEAST_WAIT)
     return Wait(reason=reason, look_again_at=soonest)
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
 
-    from usher.core.finding import Finding
+    from usher.core.finding import Findings
     from usher.core.model import Action, MoveEnd, Signal
     from usher.core.policy import Policy
 
@@ -204,21 +204,15 @@ def with_instance_end(action: Action, ended_at: datetime | None, now: datetime) 
     return action.noted(now, "instance", "EC2 has ended the instance")
 
 
-def follows(action: Action, command_id: str) -> bool:
-    """Whether a condition of the action follows that command."""
-    return any(found.memory.get(COMMAND_ID) == command_id for found in action.findings)
+def follows(findings: Findings, command_id: str) -> bool:
+    """Whether a condition follows that command."""
+    return any(found.memory.get(COMMAND_ID) == command_id for found in findings.found)
 
 
-def asked_at_once(action: Action, command_id: str, now: datetime) -> Action:
-    """The action, whose conditions that follow a command ask again at once."""
-    findings = tuple(
-        replace(found, ask_again_at=now) if found.memory.get(COMMAND_ID) == command_id else found
-        for found in action.findings
+def asked_at_once(findings: Findings, command_id: str, now: datetime) -> Findings:
+    """The findings, with the conditions that follow a command asking again at once."""
+    found = tuple(
+        replace(each, ask_again_at=now) if each.memory.get(COMMAND_ID) == command_id else each
+        for each in findings.found
     )
-    return replace(action, findings=findings)
-
-
-def with_finding(action: Action, finding: Finding) -> Action:
-    """The action with what was found last of one condition."""
-    others = tuple(other for other in action.findings if other.condition != finding.condition)
-    return replace(action, findings=(*others, finding))
+    return replace(findings, found=found)

@@ -144,7 +144,7 @@ class Word:
 
 
 MOST_LINES: Final = 2000  # of a timeline, before it leaves out what is said between the calls
-_CHATTER: Final = ("wait", "found", "signal")
+_CHATTER: Final = ("wait", "signal")
 
 _VERSION_BITS: Final = 32
 
@@ -196,7 +196,7 @@ class Action:
     signals_since: datetime | None = None  # those by instance; None: a minute before the start
     progress_at: datetime | None = None  # the last signal that counted, whatever it said
     move_end: MoveEnd | None = None  # the newest outcome event that fits
-    findings: tuple[Finding, ...] = ()  # what was found when AWS was last asked, by condition
+    findings: tuple[Finding, ...] = ()  # what was last found, by condition: kept apart, filled in by a look
     call_at: datetime | None = None  # the second that is booked for its next Auto Scaling call
     instance_ended_at: datetime | None = None  # EC2 has ended the instance: there is nothing to hold
     held: Word | None = None  # an operator's hold: no result before `ordered`, or the last moment

@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 
 from tests.e2e.deployed.stack import a_notice, an_action_due, an_sqs_event, make_group
 from usher.aws.queues import wake_up_body
-from usher.wiring import new_id
+from usher.wiring.machine import new_id
 
 if TYPE_CHECKING:
     from tests.e2e.deployed.stack import Stack

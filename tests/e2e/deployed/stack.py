@@ -16,7 +16,7 @@ from tests.e2e.polling import until
 from tests.factories import a_policy, an_action, hook_terms
 from usher.aws.records import Records
 from usher.core.model import Result
-from usher.wiring import new_id, now
+from usher.wiring.machine import new_id, now
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence

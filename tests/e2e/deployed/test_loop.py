@@ -9,7 +9,7 @@ import pytest
 from tests.e2e.deployed.stack import INLETS, PATIENCE_S, TESTED, WAYS, a_notice
 from tests.e2e.polling import until
 from usher.core.model import Outcome, Result
-from usher.wiring import new_id
+from usher.wiring.machine import new_id
 
 if TYPE_CHECKING:
     from tests.e2e.deployed.stack import Stack

@@ -37,7 +37,7 @@ class AnyOf:
         if standings == {Standing.FAILED}:
             return Verdict(standing=Standing.FAILED, detail=detail)
         standing = Standing.UNKNOWN if Standing.UNKNOWN in standings else Standing.PENDING
-        return Verdict(standing=standing, detail=detail, ask_again_at=_soonest(verdicts))
+        return Verdict(standing=standing, detail=detail, look_again_at=_soonest(verdicts))
 
     def leaves(self) -> tuple[Condition, ...]:
         """See Condition."""
@@ -67,7 +67,7 @@ class Not:
         return Verdict(
             standing=Standing.UNKNOWN if self._wants_another_answer(action) else turned[said.standing],
             detail=detail,
-            ask_again_at=self._ask_again_at(action, said),
+            look_again_at=said.look_again_at,
         )
 
     def _wants_another_answer(self, action: Action) -> bool:
@@ -77,13 +77,6 @@ class Not:
         found = finding_of(self.of, action)
         pending = found is not None and found.standing is Standing.PENDING
         return found is not None and pending and (found.held_once or found.denials < _ENOUGH)
-
-    def _ask_again_at(self, action: Action, said: Verdict) -> datetime | None:
-        """What holds now may stop holding: where AWS is asked, when it is asked again."""
-        if said.standing is Standing.HOLDS and isinstance(self.of, Probe):
-            found = finding_of(self.of, action)
-            return found.ask_again_at if found else None
-        return said.ask_again_at
 
     def leaves(self) -> tuple[Condition, ...]:
         """See Condition."""
@@ -135,4 +128,4 @@ def _leaves(conditions: Iterable[Condition]) -> tuple[Condition, ...]:
 
 
 def _soonest(verdicts: Iterable[Verdict]) -> datetime | None:
-    return min((said.ask_again_at for said in verdicts if said.ask_again_at is not None), default=None)
+    return min((said.look_again_at for said in verdicts if said.look_again_at is not None), default=None)

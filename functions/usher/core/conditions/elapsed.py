@@ -34,4 +34,4 @@ class Elapsed(Known):
         if now >= holds_at:
             return Verdict(standing=Standing.HOLDS, detail=f"{span.written(self.after)} elapsed")
         detail = f"{span.written(self.after)} not elapsed"
-        return Verdict(standing=Standing.PENDING, detail=detail, ask_again_at=holds_at)
+        return Verdict(standing=Standing.PENDING, detail=detail, look_again_at=holds_at)

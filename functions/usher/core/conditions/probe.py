@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
 from usher.core.conditions.verdict import Verdict
-from usher.core.finding import Finding, Standing
+from usher.core.finding import COUNTS_FOR, Finding, Standing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -152,28 +152,35 @@ class Probe(ABC):
         """What the reply to `call` says."""
 
     def verdict(self, action: Action, now: datetime) -> Verdict:
-        """What was found. Once that is old it is unknown again, whatever it was."""
+        """What was found. Once that is old it is unknown again, unless it failed.
+
+        It is no look that asks again, so no look is due for it.
+        """
         found = finding_of(self, action)
-        if found is None:
-            return Verdict(standing=Standing.UNKNOWN, detail=f"{self.name}: not asked yet", ask_again_at=now)
-        old = found.ask_again_at is not None and found.ask_again_at <= now
+        if found is None or _is_of_before(found, action):
+            return Verdict(standing=Standing.UNKNOWN, detail=f"{self.name}: not asked yet")
+        old = found.ask_again_at is not None and found.asked_at + COUNTS_FOR <= now
         if old and found.standing is not Standing.FAILED:
             held = found.standing is Standing.HOLDS
             detail = f"{self.name}: {'held when last asked' if held else found.detail}"
-            return Verdict(standing=Standing.UNKNOWN, detail=detail, ask_again_at=now)
-        return Verdict(
-            standing=found.standing, detail=f"{self.name}: {found.detail}", ask_again_at=found.ask_again_at
-        )
+            return Verdict(standing=Standing.UNKNOWN, detail=detail)
+        return Verdict(standing=found.standing, detail=f"{self.name}: {found.detail}")
 
     def leaves(self) -> tuple[Condition, ...]:
         """See Condition."""
         return (self,)
 
     def asks(self, action: Action, now: datetime) -> tuple[Probe, ...]:
-        """Itself, where nothing was found yet, or what was found is old."""
+        """Itself, where nothing was found yet, or it is time to ask again."""
         found = finding_of(self, action)
-        current = found is not None and (found.ask_again_at is None or found.ask_again_at > now)
-        return () if current else (self,)
+        if found is None or _is_of_before(found, action):
+            return (self,)
+        return (self,) if found.ask_again_at is not None and found.ask_again_at <= now else ()
+
+
+def _is_of_before(found: Finding, action: Action) -> bool:
+    """Whether it was asked before the first sight of the action, by some clock that is behind."""
+    return found.asked_at < action.first_seen_at
 
 
 def finding_of(probe: Probe, action: Action) -> Finding | None:
@@ -193,7 +200,7 @@ def not_answered(reply: Reply, memory: Memory, missing: Mapping[str, str]) -> Fo
 
 
 def as_finding(probe: Probe, found: Found, before: Finding | None, asked_at: datetime) -> Finding:
-    """What the record keeps of `found`. What is unknown is asked again with backoff.
+    """What is kept of `found`. What is unknown is asked again with backoff.
 
     What holds for the first time is asked once more, unless one answer is enough.
     """

@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Verdict:
-    """How a condition stands, why, and when asking again could bring another answer."""
+    """How a condition stands, why, and when that changes by itself."""
 
     standing: Standing
     detail: str
-    ask_again_at: datetime | None = None  # None: only an event can change it
+    look_again_at: datetime | None = None  # None: only an event or an answer can change it
 
 
 class Condition(Protocol):

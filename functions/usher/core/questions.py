@@ -1,0 +1,48 @@
+"""Which questions are to be asked of an action, and when the next one is."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+from usher.core.conditions.probe import Probe, finding_of
+from usher.core.model import Phase
+
+if TYPE_CHECKING:
+    from usher.core.model import Action
+    from usher.core.policy import Policy
+
+_EVER: Final = datetime.max.replace(tzinfo=UTC)
+
+
+def are_in(policy: Policy) -> bool:
+    """Whether some condition of the policy asks AWS at all."""
+    return any(isinstance(leaf, Probe) for leaf in policy.leaves)
+
+
+def due(action: Action, now: datetime) -> tuple[Probe, ...]:
+    """The questions whose time has come, the one that was asked longest ago first.
+
+    None where no answer would change anything, as in a hold: a look after its end asks again.
+    """
+    needless = (action.ordered, action.held, action.instance_ended_at)
+    if action.phase is not Phase.OPEN or any(word is not None for word in needless):
+        return ()
+    asked = {probe.name: probe for each in action.policy.until for probe in each.asks(action, now)}
+    return tuple(sorted(asked.values(), key=lambda probe: _asked_at(probe, action)))
+
+
+def next_at(action: Action, now: datetime) -> datetime | None:
+    """When the next question is due. None: nothing that was asked is to be asked again.
+
+    What was never asked and is not due waits for something else, and that leads to a look.
+    """
+    if due(action, now):
+        return now
+    found = (finding_of(probe, action) for probe in due(action, _EVER))
+    return min((each.ask_again_at for each in found if each and each.ask_again_at), default=None)
+
+
+def _asked_at(probe: Probe, action: Action) -> datetime:
+    found = finding_of(probe, action)
+    return found.asked_at if found else action.first_seen_at

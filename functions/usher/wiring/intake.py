@@ -1,0 +1,25 @@
+"""The function `intake`."""
+
+from __future__ import annotations
+
+from usher import handlers
+from usher.aws.telemetry import flushing
+from usher.intake import Intake
+from usher.wiring import machine
+
+
+def handler() -> handlers.Handler:
+    """What takes in messages."""
+    made = machine.parts()
+    taking = Intake(
+        configuration=made.configuration(),
+        store=made.looks.store,
+        wake_ups=made.looks.wake_ups,
+        questions=made.looks.questions,
+        dead_letters=made.dead_letters,
+        telemetry=made.looks.telemetry,
+        clock=machine.now,
+        new_id=machine.new_id,
+        home=made.settings.home,
+    )
+    return flushing(handlers.intake_handler(taking), made.metrics)

@@ -1,0 +1,126 @@
+"""What the functions share: clients, clock, ids and environment, put together for Lambda."""
+
+from __future__ import annotations
+
+import json
+import os
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final
+
+import boto3
+from aws_lambda_powertools import Logger, Metrics
+from botocore.config import Config
+
+from usher.aws.autoscaling import AutoScalingApi
+from usher.aws.budget import CallBudget
+from usher.aws.queues import DeadLetterQueue, QuestionQueue, WakeUpQueue
+from usher.aws.records import Records
+from usher.aws.result_limits import SentResults
+from usher.aws.telemetry import NAMESPACE, PowertoolsTelemetry
+from usher.aws.waiting import WaitingApi
+from usher.core import configuration
+from usher.hook_timeouts import HookTimeouts
+from usher.looks import Looks
+from usher.same_wait import SameWait
+from usher.settings import Settings
+from usher.turns import Turns
+
+if TYPE_CHECKING:
+    from mypy_boto3_autoscaling import AutoScalingClient
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+    from usher.core.policy import Configuration
+
+_AT_ONCE: Final = 8  # looks of a sweep: a call takes up to 0.6 s (aws-facts 9.4), and ten fit into a second
+ONE_ATTEMPT: Final = Config(connect_timeout=2, read_timeout=4, retries={"total_max_attempts": 1})
+FEW_ATTEMPTS: Final = Config(
+    connect_timeout=1, read_timeout=2, retries={"total_max_attempts": 3, "mode": "standard"}
+)
+
+
+def now() -> datetime:
+    """The machine's time."""
+    return datetime.now(UTC)
+
+
+def new_id() -> str:
+    """An id that nothing else has."""
+    return str(uuid.uuid4())
+
+
+def several_at_once() -> Any:  # noqa: ANN401 - handlers.Work
+    """A `map` that makes several calls at once."""
+    return ThreadPoolExecutor(max_workers=_AT_ONCE).map
+
+
+def telemetry() -> tuple[PowertoolsTelemetry, Metrics]:
+    """The log and the metrics."""
+    metrics = Metrics(namespace=NAMESPACE)
+    return PowertoolsTelemetry(Logger(service="usher"), metrics), metrics
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Parts:
+    """What the functions are made of."""
+
+    settings: Settings
+    records: Records
+    looks: Looks
+    dead_letters: DeadLetterQueue
+    auto_scaling: AutoScalingClient
+    waiting: WaitingApi
+    dynamodb: DynamoDBClient
+    telemetry: PowertoolsTelemetry
+    metrics: Metrics
+
+    def configuration(self) -> Configuration:
+        """The hooks file, as it was compiled at synth."""
+        return configuration.parse(json.loads(self.settings.hooks.read_text(encoding="utf-8")))
+
+
+@cache
+def parts() -> Parts:
+    """The parts, from this machine's environment. Raises SettingsRefused."""
+    settings = Settings.from_environment(os.environ)
+    sqs = boto3.client("sqs", config=FEW_ATTEMPTS)
+    dynamodb: DynamoDBClient = boto3.client("dynamodb", config=FEW_ATTEMPTS)
+    auto_scaling: AutoScalingClient = boto3.client("autoscaling", config=ONE_ATTEMPT)
+    tells, metrics = telemetry()
+    budget = CallBudget(dynamodb, settings.table, settings.calls_per_second)
+    waiting = WaitingApi(auto_scaling)
+    records = Records(dynamodb, settings.table, now)
+    looks = Looks(
+        store=records,
+        auto_scaling=SameWait(
+            calls=AutoScalingApi(auto_scaling), activities=waiting, budget=budget, clock=now
+        ),
+        budget=budget,
+        limits=SentResults(dynamodb, settings.table),
+        questions=QuestionQueue(sqs, settings.questions_url),
+        wake_ups=WakeUpQueue(sqs, settings.wake_ups_url),
+        telemetry=tells,
+        clock=now,
+        new_id=new_id,
+        hook_timeouts=HookTimeouts(
+            live=waiting,
+            store=records,
+            turns=Turns(budget=budget, telemetry=tells),
+            telemetry=tells,
+            clock=now,
+        ),
+    )
+    return Parts(
+        settings=settings,
+        records=records,
+        looks=looks,
+        dead_letters=DeadLetterQueue(sqs, settings.dead_letters_url),
+        auto_scaling=auto_scaling,
+        waiting=waiting,
+        dynamodb=dynamodb,
+        telemetry=tells,
+        metrics=metrics,
+    )

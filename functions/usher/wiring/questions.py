@@ -1,0 +1,34 @@
+"""The function `questions`: what asks AWS and the users' functions what conditions want to know."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from usher.asking import Asking, questions_handler
+from usher.aws.answers import Answers
+from usher.aws.calls import AwsCalls
+from usher.aws.telemetry import flushing
+from usher.probing import Prober
+from usher.wiring import machine
+
+if TYPE_CHECKING:
+    from usher.handlers import Handler
+
+
+def handler() -> Handler:
+    """What asks."""
+    made = machine.parts()
+    asking = Asking(
+        store=made.records,
+        probing=Prober(
+            calls=AwsCalls(),
+            answers=Answers(made.dynamodb, made.settings.table),
+            turns=made.looks.turns,
+            clock=machine.now,
+        ),
+        questions=made.looks.questions,
+        wake_ups=made.looks.wake_ups,
+        telemetry=made.telemetry,
+        clock=machine.now,
+    )
+    return flushing(questions_handler(asking, made.dead_letters), made.metrics)

@@ -1,0 +1,61 @@
+"""The function `sweep`. Like `wake` it can ask no condition's question."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING
+
+import boto3
+
+from usher import handlers
+from usher.aws.enrolled import EnrolledHooks
+from usher.aws.groups import GroupsApi
+from usher.aws.instances import InstancesApi
+from usher.aws.telemetry import flushing
+from usher.core.enrolment import Wanted
+from usher.enrolment import Enrolment
+from usher.reconcile import Reconcile
+from usher.settings import EnrolmentSettings
+from usher.silence import Silence
+from usher.wiring import machine
+
+if TYPE_CHECKING:
+    from usher.wiring.machine import Parts
+
+
+def handler() -> handlers.Handler:
+    """What runs each minute. Raises SettingsRefused."""
+    made = machine.parts()
+    settings = EnrolmentSettings.from_environment(os.environ)
+    enrolment = Enrolment(
+        wanted=Wanted(hooks=made.configuration().hooks, targets=settings.targets),
+        groups=GroupsApi(made.auto_scaling),
+        records=EnrolledHooks(made.dynamodb, made.settings.table, machine.now, settings.per_hour),
+        open_actions=made.records,
+        turns=made.looks.turns,
+        telemetry=made.telemetry,
+        clock=machine.now,
+        wait=time.sleep,
+    )
+    hooks = made.configuration().hooks
+    silence = Silence(hooks=hooks, store=made.looks.store, telemetry=made.telemetry)
+    work = machine.several_at_once()
+    handler = handlers.sweep_handler(made.looks, _reconcile(made), enrolment, silence, work=work)
+    return flushing(handler, made.metrics)
+
+
+def _reconcile(made: Parts) -> Reconcile:
+    return Reconcile(
+        configuration=made.configuration(),
+        live=made.waiting,
+        instances=InstancesApi(boto3.client("ec2", config=machine.ONE_ATTEMPT)),
+        auto_scaling=made.looks.auto_scaling,
+        store=made.records,
+        turns=made.looks.turns,
+        wake_ups=made.looks.wake_ups,
+        telemetry=made.telemetry,
+        clock=machine.now,
+        wait=time.sleep,
+        new_id=machine.new_id,
+    )

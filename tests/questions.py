@@ -1,0 +1,77 @@
+"""The function `questions` in a test: what was sent to it, and its turns, one after the other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, cast
+
+from simulator.memory_budget import MemoryAnswers, MemoryBudget
+from simulator.recorder import Recorder
+from usher.asking import Asking
+from usher.ports import ReconcileStore
+from usher.probing import Prober
+from usher.turns import Turns
+
+if TYPE_CHECKING:
+    from datetime import datetime, timedelta
+
+    from usher.core.finding import Finding
+    from usher.core.model import Action
+    from usher.looks import Looks
+    from usher.ports import Calls, Store
+
+
+@dataclass
+class QuestionList:
+    """Implements usher.ports.Questions: keeps what is sent."""
+
+    sent: list[tuple[str, int, timedelta]] = field(default_factory=list)
+
+    def send(self, action_id: str, turn: int, delay: timedelta) -> None:
+        self.sent.append((action_id, turn, delay))
+
+
+def free_turns(calls_per_second: float = 1000) -> Turns:
+    """A budget that nobody else draws on."""
+    return Turns(budget=MemoryBudget(calls_per_second), telemetry=Recorder())
+
+
+def asking_of(looks: Looks, calls: Calls) -> Asking:
+    """The function beside `looks`, on the same table and queues."""
+    return Asking(
+        store=looks.store,
+        probing=Prober(calls=calls, answers=MemoryAnswers(), turns=looks.turns, clock=looks.clock),
+        questions=looks.questions,
+        wake_ups=looks.wake_ups,
+        telemetry=looks.telemetry,
+        clock=looks.clock,
+    )
+
+
+def ask_due(store: Store, asking: Asking, now: datetime) -> None:
+    """Take the turns of all actions that are due, whoever sent what."""
+    for _ in range(20):
+        due = [
+            (action.id, findings.turn)
+            for action in cast(ReconcileStore, store).all_open()
+            if (findings := store.findings(action.id)) is not None
+            and findings.ask_at is not None
+            and findings.ask_at <= now
+        ]
+        if not due:
+            return
+        for action_id, turn in due:
+            asking.ask(action_id, turn)
+    raise AssertionError("questions are asked again and again at the same time")
+
+
+def with_finding(action: Action, finding: Finding) -> Action:
+    """The action as a look has it that knows this of one condition."""
+    others = tuple(other for other in action.findings if other.condition != finding.condition)
+    return replace(action, findings=(*others, finding))
+
+
+def found_of(store: Store, action_id: str = "action-1") -> tuple[Finding, ...]:
+    """What was found of an action's conditions."""
+    findings = store.findings(action_id)
+    return findings.found if findings is not None else ()

@@ -112,7 +112,7 @@ class TrueEnds(WaitChecker):
 
     def _may_have_completed(self, action: Action, wait: Wait) -> bool:
         """Whether nobody can know what became of a Complete of ours."""
-        unheard = any(not call.is_told for call in self._completes[wait.token])
+        unheard = any(_says_nothing(call) for call in self._completes[wait.token])
         return unheard or self._is_unknown(action)
 
     def _is_unknown(self, action: Action) -> bool:
@@ -136,3 +136,8 @@ class TrueEnds(WaitChecker):
     def _may_have_lived_on(self, action: Action, wait: Wait) -> bool:
         """Whether a heartbeat may have been applied that nobody here could know of."""
         return self._met(action, self.known_at(action, wait)) or not self.is_as_configured(wait)
+
+
+def _says_nothing(call: Call) -> bool:
+    """Whether the caller cannot know if it was applied: no answer came, or an internal failure."""
+    return not call.is_told or (call.refusal is not None and call.refusal.code == "InternalFailure")

@@ -141,6 +141,9 @@ bench-simulator: $(READY) ## the speed of simulated Auto Scaling, itself and thr
 bench-storm: $(READY) ## what is held, and what is not, when all wait at once (some minutes)
 	@$(BIN)/python -m benchmarks.storm
 
+bench-signals: $(READY) ## ten minutes of sixty signals a second of one instance, beside fifty others
+	@$(BIN)/python -m benchmarks.signals
+
 CDK := node_modules/.bin/cdk
 
 node_modules/.ready: package-lock.json | $(READY)

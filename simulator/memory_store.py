@@ -7,11 +7,12 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
+from simulator.item_bounds import check_lines, check_record
 from usher.core import hearing
 from usher.core.finding import merged
 from usher.core.hearing import Kept
-from usher.core.model import Status
-from usher.ports import Due, Evidence, Moved, Unasked
+from usher.core.model import Status, fewer
+from usher.ports import MOST_OF_INSTANCE, Due, Evidence, Moved, Unasked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -82,8 +83,11 @@ class MemoryStore:
         self._of_token[action.token] = action.id
 
     def _put(self, action: Action, raw: Raw | None) -> None:
+        new = fewer(action.unsaved)
+        check_lines(new)
+        check_record(action)
         lines = self._lines.setdefault(action.id, {})
-        lines.update((line.number, line) for line in action.unsaved)
+        lines.update((line.number, line) for line in new)
         if raw is not None:
             self._raws.setdefault(action.id, {}).setdefault(raw.body, raw)
         self._actions[action.id] = replace(action, unsaved=(), findings=())
@@ -114,7 +118,11 @@ class MemoryStore:
     def of_instance(self, instance_id: str) -> Iterable[Action]:
         """See usher.ports.Finding."""
         found = [self._actions[known] for known in self._of_instance.get(instance_id, ())]
-        return sorted(found, key=lambda action: (action.started_at, action.id))
+        return sorted(found, key=lambda action: (action.started_at, action.id))[-MOST_OF_INSTANCE:]
+
+    def is_readable(self, instance_id: str) -> bool:  # noqa: ARG002 - as the port has it
+        """See usher.ports.ReconcileStore."""
+        return True
 
     def due(self, until: datetime) -> Iterable[Due]:
         """See usher.ports.Finding."""

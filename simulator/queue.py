@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from simulator.clock import VirtualClock
 
 LONGEST_DELAY: Final = timedelta(seconds=900)
+MOST_BYTES: Final = 1024 * 1024
 _AT_ONCE: Final = timedelta(0)
 
 
@@ -88,6 +89,9 @@ class SimulatedQueue:
             or not _AT_ONCE <= delay <= LONGEST_DELAY
         ):
             raise ValueError(f"delay must be 0 to 900 whole seconds, got {delay}")
+        parts = [body, *(attributes or {}).values()]
+        if sum(len(part.encode(errors="surrogatepass")) for part in parts) > MOST_BYTES:
+            raise ValueError(f"a message must have at most {MOST_BYTES} bytes with its attributes")
         now = self._clock()
         for _ in range(self._copies(body)):
             message = Message(

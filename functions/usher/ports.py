@@ -102,6 +102,9 @@ class Records(Protocol):
         ...
 
 
+MOST_OF_INSTANCE: Final = 60  # more than the 50 hooks of a group: no notice costs more for a long history
+
+
 class Finding(Protocol):
     """Ways to an action other than its id."""
 
@@ -110,11 +113,14 @@ class Finding(Protocol):
         ...
 
     def of_instance(self, instance_id: str) -> Iterable[Action]:
-        """All recorded actions of that instance, oldest first."""
+        """The newest recorded actions of that instance, MOST_OF_INSTANCE of them, oldest first.
+
+        One that cannot be read, since a newer release stored it, is left out.
+        """
         ...
 
     def due(self, until: datetime) -> Iterable[Due]:
-        """Every open action whose next look is at `until` or before; order is not promised."""
+        """Every open action whose next look is at `until` or before, once; order is not promised."""
         ...
 
 
@@ -585,6 +591,10 @@ class Tries(Protocol):
 
 class ReconcileStore(Store, OpenActions, Tries, DescribedHooks, Protocol):
     """What a reconcile pass keeps and reads."""
+
+    def is_readable(self, instance_id: str) -> bool:
+        """Whether all records that `of_instance` would tell of can be read."""
+        ...
 
     def all_open(self) -> Iterable[Action]:
         """Every open action; one that was stored a moment ago may be missing.

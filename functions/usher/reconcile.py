@@ -16,7 +16,6 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Final, assert_never
 
 from usher.core import hearing, reconcile
-from usher.core.configuration import ConfigurationRefused
 from usher.core.enrolment import share
 from usher.core.hook_timeouts import described, known
 from usher.core.model import Outcome, Phase
@@ -261,15 +260,18 @@ class Reconcile:
         """
         if one.is_young(self.clock()) or reconcile.policy_of(one).mode is Mode.OBSERVE:
             return False
-        try:
-            known = list(self.store.of_instance(one.member.instance_id))
-        except ConfigurationRefused as error:  # a newer release, before a rollback, may hold it
-            self.telemetry.trouble(f"a record of {one.member.instance_id} cannot be read", error)
-            return False
+        known = self.store.of_instance(one.member.instance_id)
         recorded = [action for action in known if one.is_of_this_wait(action)]
         if one.activity is not None and recorded and not any(action.is_open for action in recorded):
             tried.add(one.tried)
-        return not recorded
+        return not recorded and self._is_readable(one.member.instance_id)
+
+    def _is_readable(self, instance_id: str) -> bool:
+        """Else a newer release, before a rollback, may hold it."""
+        if self.store.is_readable(instance_id):
+            return True
+        self.telemetry.trouble(f"a record of {instance_id} cannot be read", ValueError("left to its release"))
+        return False
 
     def _candidates(self, group: LiveGroup, fresh: Sequence[Unknown], turn: Turn) -> list[_Candidate]:
         """Those whose hook stands on the group, with the smaller of both heartbeat timeouts."""

@@ -14,7 +14,7 @@ import boto3
 import botocore.exceptions
 import pytest
 from botocore.config import Config
-from hypothesis import settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
 from moto import mock_aws
@@ -26,8 +26,8 @@ from usher.aws.records import Records
 from usher.core import hearing, notices
 from usher.core.finding import Finding, Findings, Standing
 from usher.core.hearing import Kept
-from usher.core.model import Outcome, Phase, Result, Status
-from usher.ports import Due, Moved, Raw, Unasked, Unavailable
+from usher.core.model import MOST_DETAIL, MOST_UNSAVED, Outcome, Phase, Result, Status
+from usher.ports import MOST_OF_INSTANCE, Due, Moved, Raw, Unasked, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -383,6 +383,45 @@ def test_the_store_in_memory_asks_what_is_due_not_what_is_open(clock: Clock) -> 
 
     assert due_ids(store, until) == ["action-0", "action-1", "action-2"]
     assert 0 < until.compared <= 60  # those of its own minute, not the thousand
+
+
+# What is bounded
+
+
+def test_of_the_history_of_an_instance_the_newest_actions_are_read(store: Store) -> None:
+    for number in range(MOST_OF_INSTANCE + 3):
+        opened(store, id=f"action-{number:03}", token=f"{number:036}", started_at=at(number))
+
+    found = [action.id for action in store.of_instance(INSTANCE)]
+
+    assert found == [f"action-{number:03}" for number in range(3, MOST_OF_INSTANCE + 3)]
+
+
+LETTERS: Final = st.characters(exclude_categories=["Cs"])
+
+
+@settings(deadline=None, max_examples=30, suppress_health_check=list(HealthCheck))
+@given(
+    detail=st.text(LETTERS, min_size=1, max_size=40),
+    times=st.integers(1, 200),
+    lines=st.integers(1, 400),
+)
+def test_lines_of_any_text_and_number_are_stored_and_what_is_left_out_is_told(
+    store: Store, detail: str, times: int, lines: int
+) -> None:
+    name = next(table_names)
+    action = store.open(an_action(id=name, token=None), a_raw())
+    for number in range(lines):
+        action = action.noted(at(number), "wait", f"{number} {detail * times}")
+
+    store.save(after(action))
+
+    told = store.timeline(name)
+    left_out = [line.detail for line in told if line.event == "gap"]
+    assert len(told) == min(lines, MOST_UNSAVED)
+    assert left_out == ([f"{lines - MOST_UNSAVED + 1} lines are left out"] if lines > MOST_UNSAVED else [])
+    assert all(len(line.detail) <= MOST_DETAIL for line in told)
+    assert (told[0].at, told[-1].at) == (at(0), at(lines - 1))
 
 
 # What was heard

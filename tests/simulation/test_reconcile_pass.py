@@ -28,7 +28,6 @@ from usher.aws.instances import InstancesApi
 from usher.aws.queues import delay_s, wake_up_body
 from usher.aws.waiting import WaitingApi
 from usher.core import configuration, span
-from usher.core.configuration import ConfigurationRefused
 from usher.core.model import Outcome, Phase
 from usher.hook_timeouts import HookTimeouts
 from usher.intake import Intake
@@ -39,7 +38,7 @@ from usher.same_wait import SameWait
 from usher.turns import Turns
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from simulator.query_protocol import Request
     from simulator.waits import Wait
@@ -962,14 +961,7 @@ def test_a_record_that_cannot_be_read_keeps_no_other_instance_from_its_adoption(
     scene.drops = all_lost
     scene.run(0.1)
     unreadable, other = scene.instances()
-    of_instance = scene.store.of_instance
-
-    def read(instance_id: str) -> Iterable[Action]:
-        if instance_id == unreadable:
-            raise ConfigurationRefused([])
-        return of_instance(instance_id)
-
-    scene.store.of_instance = read  # type: ignore[method-assign]
+    scene.store.is_readable = lambda instance_id: instance_id != unreadable  # type: ignore[method-assign]
     scene.clock.run_until(at(180))
     assert [action.instance_id for action in scene.store.actions()] == [other]
     assert scene.recorder.troubles[0][0] == f"a record of {unreadable} cannot be read"

@@ -396,6 +396,19 @@ def test_without_a_cluster_it_searches_one_after_the_other_few_in_a_look_and_rem
     assert found[2].memory["instance"] == MEMBER
 
 
+def test_of_very_many_clusters_few_are_remembered_and_all_are_searched() -> None:
+    clusters = [f"{ARN}:cluster/c{number:04}" for number in range(130)]
+    calls = ShapedCalls(Cluster(clusters=[*clusters, WEB]))
+    looks = Looks(ANYWHERE, calls)
+
+    found = [looks.look(number) for number in range(44)]
+
+    searched = [made["cluster"] for operation, made in calls.made if operation == "ListContainerInstances"]
+    assert searched == [*clusters, WEB]
+    assert found[-1].memory["instance"] == MEMBER
+    assert max(len(json.dumps(dict(each.memory))) for each in found) < 5000
+
+
 def test_the_list_of_clusters_is_shared_between_actions() -> None:
     answers, calls = MemoryAnswers(), ShapedCalls(Cluster())
     prober = Prober(calls=calls, answers=answers, turns=free_turns(), clock=lambda: at(30))

@@ -37,8 +37,8 @@ from usher.core import hearing, hook_timeouts, questions
 from usher.core.configuration import ConfigurationRefused
 from usher.core.finding import Findings, merged
 from usher.core.hearing import Kept
-from usher.core.model import Phase, Status
-from usher.ports import ALL_HOOKS, Due, Evidence, Moved, Raw, Unasked, Unavailable
+from usher.core.model import Phase, Status, fewer
+from usher.ports import ALL_HOOKS, MOST_OF_INSTANCE, Due, Evidence, Moved, Raw, Unasked, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -59,8 +59,9 @@ MOST_BODY_BYTES: Final = 300_000  # an item holds 400 KB, and no lifecycle messa
 
 MOST_FOUND_BYTES: Final = 300_000  # compressed
 
+_UNREADABLE: Final = (ConfigurationRefused, KeyError, TypeError, ValueError)
 _STATE: Final = 0  # its position in a transaction
-_LINES_OF_AN_ITEM: Final = 40  # of some 1,000 characters each, which JSON may spell in 6 bytes
+_LINES_OF_AN_ITEM: Final = 20  # of at most 1,000 characters each, which JSON may spell in 12 bytes
 _HEARD_KEPT: Final = timedelta(days=1)
 _END_KEPT: Final = timedelta(days=4)  # twice the longest wait
 _LONG_KEPT: Final = timedelta(days=400)
@@ -146,17 +147,27 @@ class Records:
 
     def of_instance(self, instance_id: str) -> Iterable[Action]:
         """See usher.ports.Finding."""
-        pointers = self._table.items(f"INSTANCE#{instance_id}", "ACTION#")
-        states = self._table.get_all([_state_key(pointer["action_id"]["S"]) for pointer in pointers])
-        return sorted(map(_action, states), key=lambda action: (action.started_at, action.id))
+        found = _readable(self._states_of(instance_id))
+        return sorted(found, key=lambda action: (action.started_at, action.id))
+
+    def is_readable(self, instance_id: str) -> bool:
+        """See usher.ports.ReconcileStore."""
+        states = self._states_of(instance_id)
+        return len(_readable(states)) == len(states)
+
+    def _states_of(self, instance_id: str) -> list[Item]:
+        pointers = self._table.last(f"INSTANCE#{instance_id}", "ACTION#", MOST_OF_INSTANCE)
+        return self._table.get_all([_state_key(pointer["action_id"]["S"]) for pointer in pointers])
 
     def due(self, until: datetime) -> Iterable[Due]:
-        """See usher.ports.Finding."""
-        return [
+        """See usher.ports.Finding. A row that moves while the index is read is read twice."""
+        rows = [
             _due(item)
             for shard in range(SHARDS)
             for item in self._table.due(_shard_name(shard), time_text(until))
         ]
+        newest = {row.action_id: row for row in sorted(rows, key=lambda row: row.version)}
+        return list(newest.values())
 
     def findings(self, action_id: str) -> Findings | None:
         """See usher.ports.FindingsKept."""
@@ -190,11 +201,13 @@ class Records:
 
     def unasked(self, until: datetime) -> Iterable[Unasked]:
         """See usher.ports.FindingsKept."""
-        return [
+        rows = [
             _unasked(item)
             for shard in range(SHARDS)
             for item in self._table.due(_question_shard_name(shard), time_text(until))
         ]
+        newest = {row.action_id: row for row in sorted(rows, key=lambda row: row.turn)}
+        return list(newest.values())
 
     def put_off(self, action_id: str, turn: int, until: datetime) -> bool:
         """See usher.ports.FindingsKept. What the item says besides counts on."""
@@ -204,11 +217,7 @@ class Records:
 
     def all_open(self) -> Iterable[Action]:
         """See usher.ports.ReconcileStore."""
-        found: list[Action] = []
-        for item in self._open_items():
-            with suppress(ConfigurationRefused):
-                found.append(_action(item))
-        return [action for action in found if action.is_open]
+        return [action for action in _readable(self._open_items()) if action.is_open]
 
     def hooks_in_use(self) -> Mapping[tuple[str, str], int]:
         """See usher.ports.OpenActions."""
@@ -342,11 +351,11 @@ class Records:
 
     def _signals(self, heard: Iterable[Item], action: Action) -> Iterator[Signal]:
         """The signals of `heard`, each once; for an adopted action none that is another action's by token."""
-        found = [
-            record_format.signal_from_data(table.from_json(item, "signal"))
-            for item in heard
-            if "signal" in item
-        ]
+        found: list[Signal] = []
+        for item in heard:
+            with suppress(*_UNREADABLE):
+                if "signal" in item:
+                    found.append(record_format.signal_from_data(table.from_json(item, "signal")))
         for signal in dict.fromkeys(found):
             is_anothers = action.token is None and signal.token is not None and self._is_claimed(signal.token)
             if not is_anothers:
@@ -417,7 +426,7 @@ class Records:
 
     def _lines(self, action: Action) -> Iterator[TransactWriteItemTypeDef]:
         """The new lines, in as few items as hold them: many signals make many lines."""
-        for part in table.in_parts(action.unsaved, _LINES_OF_AN_ITEM):
+        for part in table.in_parts(fewer(action.unsaved), _LINES_OF_AN_ITEM):
             key = table.key(f"ACTION#{action.id}", f"LINE#{part[0].number:010}")
             entries = [record_format.entry_to_data(entry) for entry in part]
             yield self._table.put(key, {"doc": table.as_json(entries)}, self._expiry(action))
@@ -487,6 +496,15 @@ def _question_shard_name(shard: int) -> str:
 
 def _action(item: Item) -> Action:
     return record_format.action_from_data(table.from_json(item))
+
+
+def _readable(items: Iterable[Item]) -> list[Action]:
+    """The actions that can be read: one of a newer release, before a rollback, spoils no other."""
+    found: list[Action] = []
+    for item in items:
+        with suppress(*_UNREADABLE):
+            found.append(_action(item))
+    return found
 
 
 def _tried(item: Item) -> frozenset[Tried]:

@@ -5,7 +5,9 @@ What does not answer or stays busy becomes Unavailable; other errors are nobody'
 
 from __future__ import annotations
 
+import hashlib
 import json
+import math
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
@@ -37,6 +39,8 @@ T = TypeVar("T")
 TTL_ATTRIBUTE: Final = "keep_until"
 DUE_INDEX: Final = "due"
 MOST_WRITES: Final = 100  # of a transaction (aws-facts 5)
+MOST_PK_BYTES: Final = 2048
+MOST_SK_BYTES: Final = 1024
 TRIES: Final = 5  # at once: whoever is turned away after them comes back by a wake-up or redelivery
 
 _MOST_READS: Final = 100  # of a BatchGetItem
@@ -87,8 +91,16 @@ def definition(name: str) -> CreateTableInputTypeDef:
 
 
 def key(pk: str, sk: str) -> Item:
-    """The key of one item."""
-    return {"pk": text(pk), "sk": text(sk)}
+    """The key of one item. What is too long for DynamoDB is cut, and its hash keeps it apart."""
+    return {"pk": text(_fitting(pk, MOST_PK_BYTES)), "sk": text(_fitting(sk, MOST_SK_BYTES))}
+
+
+def _fitting(part: str, most: int) -> str:
+    whole = part.encode()
+    if len(whole) <= most:
+        return part
+    digest = hashlib.sha256(whole).hexdigest()
+    return f"{whole[: most - len(digest) - 1].decode(errors='ignore')}#{digest}"
 
 
 def text(of: str) -> AttributeValueTypeDef:
@@ -225,8 +237,9 @@ class Table:
         return _answer(get).get("Item")
 
     def get_all(self, keys: Sequence[Item]) -> list[Item]:
-        """Those of the items that are there, as they are now, in any order."""
-        return [item for part in in_parts(keys, _MOST_READS) for item in self._get_part(part)]
+        """Those of the items that are there, as they are now, each once, in any order."""
+        once = list({(key["pk"]["S"], key["sk"]["S"]): key for key in keys}.values())
+        return [item for part in in_parts(once, _MOST_READS) for item in self._get_part(part)]
 
     def _get_part(self, keys: Sequence[Item]) -> list[Item]:
         found: list[Item] = []
@@ -249,6 +262,18 @@ class Table:
                 "ExpressionAttributeValues": {":pk": text(pk), ":prefix": text(prefix)},
             }
         )
+
+    def last(self, pk: str, prefix: str, most: int) -> list[Item]:
+        """The last `most` items of a partition whose sort key begins with `prefix`, the last one first."""
+        question: QueryInputTypeDef = {
+            "TableName": self._name,
+            "ConsistentRead": True,
+            "ScanIndexForward": False,
+            "Limit": most,
+            "KeyConditionExpression": "pk = :pk AND begins_with(sk, :prefix)",
+            "ExpressionAttributeValues": {":pk": text(pk), ":prefix": text(prefix)},
+        }
+        return self._query(question, most)[:most]
 
     def between(
         self,
@@ -287,12 +312,12 @@ class Table:
             }
         )
 
-    def _query(self, question: QueryInputTypeDef) -> list[Item]:
+    def _query(self, question: QueryInputTypeDef, most: float = math.inf) -> list[Item]:
         found: list[Item] = []
         while True:
             page = _answer(partial(self._client.query, **question))
             found += page["Items"]
-            if "LastEvaluatedKey" not in page:
+            if "LastEvaluatedKey" not in page or len(found) >= most:
                 return found
             question = {**question, "ExclusiveStartKey": page["LastEvaluatedKey"]}
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from usher.core import deadlines, span
 from usher.core.finding import Standing
-from usher.core.model import Phase, Result
+from usher.core.model import Phase, Result, shortened
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -68,7 +68,7 @@ def decide(action: Action, now: datetime) -> Decision:
     ending = _ending(action, verdicts, now)
     if ending is not None:
         result, reason = ending
-        return Complete(result=result, reason=reason, look_again_at=retry_at)
+        return Complete(result=result, reason=shortened(reason), look_again_at=retry_at)
     waits_for = "; ".join(said.detail for said in verdicts if said.standing is not Standing.HOLDS)
     return hold(action, f"waits: {waits_for}", now, verdicts)
 

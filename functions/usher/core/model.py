@@ -144,6 +144,8 @@ class Word:
 
 
 MOST_LINES: Final = 2000  # of a timeline, before it leaves out what is said between the calls
+MOST_DETAIL: Final = 1000  # characters of a line, or of a reason
+MOST_UNSAVED: Final = 150  # lines of one store: what DynamoDB takes at once, whatever they say
 _CHATTER: Final = ("wait", "signal")
 
 _VERSION_BITS: Final = 32
@@ -280,6 +282,7 @@ class Action:
         Two days of answers that change with every look would be more than anyone reads: after
         MOST_LINES only what is called and decided is noted.
         """
+        detail = shortened(detail)
         last = self.last_entry
         if last is not None and last.number >= MOST_LINES and event in _CHATTER:
             return self
@@ -290,3 +293,18 @@ class Action:
             entry = Entry(number=number, at=at, event=event, detail=detail, last_at=at)
         kept = tuple(line for line in self.unsaved if line.number != entry.number)
         return replace(self, last_entry=entry, unsaved=(*kept, entry))
+
+
+def shortened(text: str) -> str:
+    """`text` with at most MOST_DETAIL characters."""
+    return text if len(text) <= MOST_DETAIL else f"{text[: MOST_DETAIL - 1]}…"
+
+
+def fewer(lines: tuple[Entry, ...]) -> tuple[Entry, ...]:
+    """The first and the last of many new lines, and between them one that says how many are left out."""
+    if len(lines) <= MOST_UNSAVED:
+        return lines
+    half = MOST_UNSAVED // 2
+    gap = lines[half : half - MOST_UNSAVED + 1]
+    told = replace(gap[0], event="gap", detail=f"{len(gap)} lines are left out", last_at=gap[-1].last_at)
+    return (*lines[:half], told, *lines[half - MOST_UNSAVED + 1 :])

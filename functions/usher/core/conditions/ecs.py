@@ -4,7 +4,7 @@ Look by look: find it (ListContainerInstances, in the named cluster or in one af
 it stands (DescribeContainerInstances, one answer for all of a cluster), and for `drained` set it to
 DRAINING, once, and go through its tasks until none is left. What was found so far is in the memory:
 
-    search     left, searched, late                     until the container instance is found
+    search     left, more, after, searched, late                     until the container instance is found
     absent                                              it was in no cluster: the next search is a new one
     cluster, instance, others                           once it is; `others` have the same EC2 instance
     done       those of them that were gone through     they are gone through again for the second answer
@@ -61,6 +61,7 @@ _SOON: Final = timedelta(seconds=1)
 _STEP_LASTS: Final = timedelta(minutes=1)  # what a look began goes on in the next one, if that is soon
 _CLUSTERS_EVERY: Final = timedelta(minutes=1)
 _CLUSTERS_AT_ONCE: Final = 3  # of the few calls of one look
+_MOST_LEFT: Final = 50  # clusters that are remembered at once
 _MOST_DESCRIBED: Final = 100  # tasks in one call
 
 _CLUSTER: Final = (
@@ -199,19 +200,25 @@ class Ecs(Probe):
     def _search(self, action: Action, search: Mapping[str, Any] | None, now: datetime) -> Call:
         if self.cluster is not None:
             return _list_instances(action, self.cluster)
-        if search is not None:
+        if search is not None and search["left"]:
             return _list_instances(action, search["left"][0])
-        return _list_clusters(action, late=self._is_late(action, now))
+        late = self._is_late(action, now) if search is None else search["late"]
+        return _list_clusters(action, late=late)
 
     def _is_late(self, action: Action, now: datetime) -> bool:
         """Whether it counts by now that the instance is in no cluster."""
         return now >= action.started_at + self.grace
 
     def _hear_clusters(self, heard: _Heard) -> Found:
+        """Some clusters are remembered, and where the search goes on: the list is read again then."""
+        before = heard.memory.get("search", {})
+        arns = sorted(_texts(heard.data, "clusterArns"))
+        left = [arn for arn in arns if arn > before.get("after", "")]
         search = {
-            "left": _texts(heard.data, "clusterArns"),
-            "searched": 0,
-            "late": heard.call.not_before == heard.action.first_seen_at,
+            "left": left[:_MOST_LEFT],
+            "more": len(left) > _MOST_LEFT,
+            "searched": before.get("searched", 0),
+            "late": before.get("late", heard.call.not_before == heard.action.first_seen_at),
         }
         return self._search_on(heard.action, search)
 
@@ -227,14 +234,14 @@ class Ecs(Probe):
             return self._absence(said, late=self._is_late(heard.action, heard.now))
         search = heard.memory["search"]
         searched = search["searched"] + 1
-        on = {**search, "left": search["left"][1:], "searched": searched}
-        if on["left"] and searched % _CLUSTERS_AT_ONCE == 0:
+        on = {**search, "left": search["left"][1:], "after": search["left"][0], "searched": searched}
+        if (on["left"] or on["more"]) and searched % _CLUSTERS_AT_ONCE == 0:
             detail = f"{heard.action.instance_id} is in none of the {searched} clusters searched so far"
             return _unknown(detail, {"search": on}, _SOON)
         return self._search_on(heard.action, on)
 
     def _search_on(self, action: Action, search: Mapping[str, Any]) -> Found:
-        if search["left"]:
+        if search["left"] or search["more"]:
             return _go_on({"search": search})
         said = f"{action.instance_id} is in no cluster ({search['searched']} searched)"
         return self._absence(said, late=search["late"])

@@ -15,6 +15,7 @@ from usher.core import questions
 from usher.core.conditions.probe import Later, as_finding, finding_of
 from usher.core.decide import Complete, decide
 from usher.core.finding import Finding, Standing
+from usher.core.model import Phase
 from usher.core.policy import Mode
 from usher.looks import observed
 from usher.ports import WHATEVER, Moved, Unavailable
@@ -68,13 +69,15 @@ class Asking:
         evidence = self.store.evidence(action)
         action = replace(observed(action, evidence, now), findings=findings.found)
         is_paused = evidence.paused is not None and action.policy.mode is not Mode.OBSERVE
-        if is_paused or not questions.due(action, now):
-            self._store(action, findings, None if is_paused else questions.next_at(action, now))
+        if is_paused:
+            self._store(action, findings, None)
             return
-        claimed = _next(findings, ask_at=now, sweep_at=now + _CRASHED + LATE)
-        self.store.keep_findings(action, claimed)
-        after, asked = self._asked(action, claimed)
-        now = self.clock()
+        after, asked = action, findings
+        if questions.due(action, now):
+            claimed = _next(findings, ask_at=now, sweep_at=now + _CRASHED + LATE)
+            self.store.keep_findings(action, claimed)
+            after, asked = self._asked(action, claimed)
+            now = self.clock()
         next_at = questions.next_at(after, now)
         wakes = _ends(action, after, now)
         if wakes:  # and again, should that wake-up be lost
@@ -171,6 +174,8 @@ def _ends(before: Action, after: Action, now: datetime) -> bool:
 
     That one may be what a look is missing that has heard the rest, and no later turn would wake it.
     """
+    if after.phase is not Phase.OPEN:
+        return False
     if isinstance(decide(after, now), Complete):
         return True
     last = {found.condition for found in after.findings if found.ask_again_at is None}

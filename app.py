@@ -13,7 +13,6 @@ from infra.acknowledged import acknowledge
 from infra.configuration import ContextRefused, Deployment
 from infra.controller import Controller
 from infra.demo import Demo
-from infra.hooks import Hooks
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -46,7 +45,6 @@ def main(
 def make(app: cdk.App, deployment: Deployment) -> None:
     """The stacks."""
     controller = Controller(app, "Usher", deployment=deployment)
-    Hooks(app, "UsherHooks", deployment=deployment, controller=controller)
     if deployment.demo:
         Demo(app, "UsherDemo", deployment=deployment, controller=controller)
 

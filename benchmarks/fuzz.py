@@ -31,6 +31,8 @@ from cli.hooks_file import HooksFileRefused, load
 from cli.html_report import page
 from cli.report import report
 from cli.story import tell
+from simulator.account import an_account
+from simulator.file_items import FileItems
 from simulator.fuzz import Hostile
 from simulator.memory_budget import MemoryBudget, MemoryLimits
 from simulator.memory_enrolled import MemoryEnrolledHooks
@@ -39,13 +41,19 @@ from simulator.no_aws import NoQuestions
 from simulator.recorder import Recorder
 from simulator.replay import Entry, replay
 from usher.aws import record_format
+from usher.aws.groups import GroupsApi
 from usher.aws.queues import DeadLetterQueue, WakeUpQueue
+from usher.aws.waiting import WaitingApi
 from usher.core import configuration
+from usher.core.compiled import compiled
+from usher.core.enrolment import Wanted
 from usher.core.model import Phase
+from usher.enrolment import Enrolment
 from usher.handlers import Event, intake_handler, sweep_handler, wake_handler
 from usher.intake import Intake
 from usher.looks import Looks
 from usher.ports import Answer, AnswerKind
+from usher.provision import Provision
 from usher.release import Release
 
 if TYPE_CHECKING:
@@ -54,6 +62,7 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
     from cli.traffic import Found
+    from usher.core.compiled import Compiled
     from usher.core.hearing import Kept
     from usher.core.model import Action, MoveEnd, Result, Signal
     from usher.core.notices import TestNotice
@@ -66,6 +75,7 @@ _PROGRESS_EVERY: Final = 40  # seeds
 _ROOT: Final = Path(__file__).parents[1]
 _REAL: Final = ("events/messages", "events/captured", "../shared/captures")  # the last may be absent
 _NOW: Final = datetime(2026, 10, 5, 13, tzinfo=UTC)  # an hour into the sample messages
+_NO_HOOKS: Final = {"version": 1, "policies": {}, "hooks": []}
 _KINDS: Final = {"lifecycle", "duplicate", "test", "outcome", "signal", "ignored", "rejected"}
 _MUST_SAY_WHY: Final = {"duplicate", "ignored", "rejected"}
 _MOST_MESSAGE_BYTES: Final = 1024 * 1024
@@ -258,6 +268,7 @@ class Stage:
         )
         taking = Intake(
             configuration=settings(),
+            items=FileItems(settings()),
             store=self.store,
             wake_ups=self._looks.wake_ups,
             questions=NoQuestions(),
@@ -269,22 +280,48 @@ class Stage:
         self.intake = intake_handler(taking)
         self.wake = wake_handler(self._looks, letters)
         self.sweep = sweep_handler(self._looks)
-        self.release = self._releasing()
+        self.provision = self._provisioning()
 
-    def _releasing(self) -> Release:
+    def _provisioning(self) -> Provision:
         def respond(_: str, answer: dict[str, Any]) -> None:
             self.answers.append(answer)
 
-        groups: Any = None  # nothing was put at run time, so no hook is deleted
-        enrolments = MemoryEnrolledHooks(self.clock, 0)
-        return Release(
+        client = an_account(_NOW).client
+        items, live, groups = (
+            MemoryEnrolledHooks(self.clock),
+            WaitingApi(client),
+            GroupsApi(client),
+        )
+
+        def enrolment(file: Compiled) -> Enrolment:
+            return Enrolment(
+                wanted=Wanted(hooks=file.configuration.hooks, targets={}),
+                digest=file.digest,
+                groups=groups,
+                live=live,
+                records=items.under(file.digest),
+                open_actions=self.store,
+                turns=self._looks.turns,
+                telemetry=self.recorder,
+                clock=self.clock,
+                wait=self.wait,
+            )
+
+        release = Release(
             looks=self._looks,
             hooks=groups,
-            enrolments=enrolments,
+            live=live,
+            enrolments=items,
             open_actions=self.store,
-            respond=respond,
-            wait=lambda _: None,
+            wait=self.wait,
         )
+        return Provision(
+            enrolment=enrolment, release=release, status=lambda _: "DELETE_IN_PROGRESS", respond=respond
+        )
+
+    def wait(self, span_s: float) -> None:
+        """Let time pass."""
+        self.now += timedelta(seconds=span_s)
 
     def clock(self) -> datetime:
         """The time on this stage."""
@@ -458,13 +495,13 @@ class Fuzz:
             "ResponseURL": "https://answers.example/",
             "StackId": "stack",
             "RequestId": "request",
-            "LogicalResourceId": "Release",
-            "ResourceProperties": {"Unenrol": "true"},
+            "LogicalResourceId": "Hooks",
+            "ResourceProperties": {"File": compiled(_NO_HOOKS).text},
         }
         event, answers = self.hostile.damaged(asked), len(self.stage.answers)
         before = self.stage.store.actions()
         try:
-            self.stage.release.handle(event)
+            self.stage.provision.handle(event)
         except (KeyError, TypeError):
             self.tally["release: refused"] += 1
             must(hold=self.stage.store.actions() == before, or_else="a release that nobody is told of")

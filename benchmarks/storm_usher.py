@@ -15,6 +15,7 @@ from benchmarks import storm_plan
 from benchmarks.storm_auto_scaling import Client, LimitedCalls
 from benchmarks.storm_lambda import Function, GatedQueue, Sweeps, Tasks
 from simulator.clock import VirtualClock
+from simulator.file_items import FileItems
 from simulator.memory_budget import MemoryBudget, MemoryLimits
 from simulator.memory_store import MemoryStore
 from simulator.no_aws import NoQuestions
@@ -237,6 +238,7 @@ class UsherInStorm:
     def _connect(self) -> None:
         intake = Intake(
             configuration=self.storm.configuration,
+            items=FileItems(self.storm.configuration),
             store=self.store,
             wake_ups=self.wake_up_queue,
             questions=self.looks.questions,

@@ -86,13 +86,7 @@ def _of_policy(policy: Policy) -> Iterator[Warned]:
 
 def _of_hook(hook: Hook, index: int) -> Iterator[Warned]:
     path = ("hooks", index)
-    if hook.group.glob is None:
-        text = (
-            f"the tags of {hook.name} are not looked at in this release: it acts on the {hook.transition} "
-            f"instances of every group that has a hook {hook.name}"
-        )
-        yield Warned(path=(*path, "group"), text=text)
-    else:
+    if hook.group.glob is not None:
         yield from _of_wildcards(hook.group.glob, (*path, "group"))
     yield from _of_each_policy(hook, index)
     for number, rule in enumerate(hook.rules):
@@ -199,13 +193,7 @@ def _of_pair(one: tuple[int, Hook], other: tuple[int, Hook]) -> Iterator[Warned]
 
 def _of_one_name(first: Hook, second: Hook) -> str:
     """One of them goes by tags at least: two that do not are refused."""
-    glob = first.group.glob or second.group.glob
-    if glob is None:
-        return (
-            f"{second.name} is the name of two hooks by tags: a message does not tell the tags of its "
-            f"group, so the first of them takes the messages of both"
-        )
     return (
-        f"{second.name} is the name of a hook by tags and of one for {glob}: that one takes the messages "
-        f"of {glob}, whatever the tags"
+        f"{second.name} is the name of a hook for {first.group} and of one for {second.group}: on a group "
+        f"that is both, neither is put"
     )

@@ -93,7 +93,7 @@ def resume(account: Account, hook: str | None, *, as_json: bool) -> None:
 
 def _refuse_unknown(account: Account, hook: str) -> None:
     """A typo must not pass as a pause: whoever means the name says so."""
-    records = EnrolledHooks(account.dynamodb, account.output("TableName"), account.machine.clock, 0)
+    records = EnrolledHooks(account.dynamodb, account.output("TableName"), account.machine.clock)
     known = {action.hook.name for action in account.states(account.open_keys())}
     known |= {record.hook for record in records.enrolled()} | _in_hooks_file()
     if hook in known:

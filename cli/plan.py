@@ -1,10 +1,12 @@
-"""`usher plan`: which groups and hooks of an account a hooks file would enrol, change or remove."""
+"""`usher plan`: which groups and hooks of an account a hooks file would enrol, change or take back."""
 
 from __future__ import annotations
 
 import json
 from collections import Counter
+from contextlib import suppress
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -18,20 +20,24 @@ from cli import hooks_file
 from cli.account import Trouble, with_account
 from usher.aws.enrolled import EnrolledHooks
 from usher.aws.groups import GroupsApi
+from usher.aws.waiting import WaitingApi
 from usher.core import enrolment
-from usher.core.enrolment import Conflict, Forget, HookSettings, Put, Remove, Seen, Target, Wanted
+from usher.core.conditions.probe import Probe
+from usher.core.enrolment import Conflict, Forget, Keep, Put, Seen, Target, Wanted
 from usher.core.policy import Way
+from usher.departure import waiting
 from usher.ports import CallRefused, GroupGone, TryLater
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from cli.account import Account
-    from usher.core.enrolment import Enrolled, GroupSeen, HookSeen, Key, Step
-    from usher.core.policy import Configuration, Hook
-    from usher.ports import LiveGroups, OpenActions
+    from usher.core.conditions.verdict import Condition
+    from usher.core.enrolment import Enrolled, GroupSeen, HookSeen, Step
+    from usher.core.model import Action
+    from usher.core.policy import Configuration
+    from usher.ports import LiveGroups, LiveMembers
 
-_ALL: Final = 1_000_000  # steps: a plan shows all of them, however many an hour the sweep takes
 _NOT_YET: Final = "(made by the next deploy)"
 _WIDTH: Final = 1000  # nothing is cut to fit: a terminal wraps long lines by itself
 
@@ -40,16 +46,19 @@ _EXAMPLES: Final = """
 Examples:
   usher plan
   usher plan --hooks staging/hooks.yaml --region eu-west-1
-  usher plan --json | jq '.steps[] | select(.what == "remove")'
+  usher plan --own-group workers-blue
+  usher plan --json | jq '.steps[] | select(.what == "retire")'
 
 \b
 What each step means:
-  enrol, change, remove  the sweep does it after the deploy, on groups by glob or tags
-  remove later           an open action waits in it: the sweep removes it when none does
-  forget                 only its record goes: the hook is gone, or CloudFormation's now
-  deploy                 CloudFormation does it, on groups that the file names; what a deploy takes
-                         away from such groups, `make cdk ARGS=diff` shows
-  conflict               a person must settle it
+  enrol, change   the deploy does it on groups that the file names, the sweep on all others
+  take back       a hook that was on its way out is asked for again
+  ours again      it stands already, and notifies Usher
+  retire          it is on its way out from the deploy on
+  retiring        it is on its way out: since when, how many wait in it, and what keeps it
+  forget          only its item goes: the hook is gone, or its group's own template holds it
+  right           an open action would lose the right to ask one of its conditions
+  conflict        a person must settle it; where the file names the group, a deploy is refused
 
 \b
 Exit codes:
@@ -64,10 +73,12 @@ class What(StrEnum):
 
     ENROL = "enrol"
     CHANGE = "change"
-    REMOVE = "remove"
-    LATER = "remove later"  # an open action waits in it
-    FORGET = "forget"  # its record only
-    DEPLOY = "deploy"  # CloudFormation's, not the sweep's
+    TAKE_BACK = "take back"
+    OURS_AGAIN = "ours again"
+    RETIRE = "retire"
+    RETIRING = "retiring"
+    FORGET = "forget"
+    RIGHT = "right"
     CONFLICT = "conflict"
 
 
@@ -95,6 +106,22 @@ class Plan:
         return any(row.what is What.CONFLICT for row in self.rows)
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Live:
+    """What a plan asks of Auto Scaling."""
+
+    groups: LiveGroups
+    members: LiveMembers
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Known:
+    """What Usher has stored."""
+
+    enrolled: Sequence[Enrolled]
+    open_actions: Sequence[Action]
+
+
 def targets(outputs: Mapping[str, str]) -> dict[Way, Target]:
     """Whom the hooks of a deployed stack can notify; what is not deployed yet is made by the next one."""
     role = outputs["HookRoleArn"]
@@ -107,38 +134,34 @@ def targets(outputs: Mapping[str, str]) -> dict[Way, Target]:
 
 
 def plan(
-    wanted: Wanted,
-    live: LiveGroups,
-    enrolled: Sequence[Enrolled],
-    open_actions: OpenActions,
+    wanted: Wanted, configuration: Configuration, live: Live, known: Known, clock: Callable[[], datetime]
 ) -> Plan:
     """The plan. It reads, and changes nothing. Raises TryLater and CallRefused, as LiveGroups."""
-    groups = live.groups()
-    known = {record.group_arn for record in enrolled}
+    groups = live.groups.groups()
+    enrolled = {record.place: record for record in known.enrolled}
+    arns = {record.group_arn for record in known.enrolled}
     hooks: dict[str, Sequence[HookSeen]] = {}
     for group in groups:
-        if not group.is_ending and (wanted.on(group) or group.arn in known):
-            try:
-                hooks[group.name] = live.hooks_of(group.name)
-            except GroupGone:
-                continue
-    seen = Seen(groups=groups, hooks=hooks, enrolled=enrolled)
-    in_use = _in_use(enrolment.leaving(wanted, seen), open_actions)
-    return _told(wanted, seen, in_use)
+        if not group.is_ending and (wanted.on(group) or group.arn in arns):
+            with suppress(GroupGone):
+                hooks[group.name] = live.groups.hooks_of(group.name)
+    marks = enrolment.marks(wanted, groups, known.enrolled, clock())
+    for mark in marks:
+        enrolled.pop(mark.record.place)
+        enrolled |= {mark.record.place: mark.record} if isinstance(mark, Keep) else {}
+    seen = Seen(groups=groups, hooks=hooks, enrolled=list(enrolled.values()))
+    rows = [*_rows(marks), *_rows(enrolment.plan(wanted, seen, clock()))]
+    done = {(row.group, row.hook) for row in rows}
+    rows += [
+        _on_its_way_out(record, live.members, known, clock)
+        for record in enrolled.values()
+        if record.is_retiring and record.key not in done
+    ]
+    rows += [*_missing(wanted, groups), *_lost_rights(configuration, known.open_actions)]
+    return _told(wanted, seen, rows)
 
 
-def _in_use(leaving: Collection[Key], open_actions: OpenActions) -> dict[Key, int]:
-    """How many open actions wait in each of the hooks that are leaving. It reads them only if some are."""
-    counts = open_actions.hooks_in_use() if leaving else {}
-    return {key: count for key, count in counts.items() if key in leaving}
-
-
-def _told(wanted: Wanted, seen: Seen, in_use: Mapping[Key, int]) -> Plan:
-    rows = [_row(step) for step in enrolment.plan(wanted, seen, in_use, _ALL)]
-    for (group, hook), count in sorted(in_use.items()):
-        waits = f"{count} open action{'s wait' if count > 1 else ' waits'} in it; it goes once none does"
-        rows.append(Row(what=What.LATER, group=group, hook=hook, reason=waits))
-    rows += _deployed(wanted, seen)
+def _told(wanted: Wanted, seen: Seen, rows: list[Row]) -> Plan:
     touched = {(row.group, row.hook) for row in rows}
     selected = [group for group in seen.groups if group.name in seen.hooks and wanted.on(group)]
     all_wanted = {(group.name, hook) for group in selected for hook in wanted.on(group)}
@@ -147,60 +170,91 @@ def _told(wanted: Wanted, seen: Seen, in_use: Mapping[Key, int]) -> Plan:
     return Plan(rows=rows, groups=len(selected), unchanged=len(all_wanted - touched))
 
 
-def _row(step: Step) -> Row:
-    match step:
-        case Put(record=record):
-            what = What.ENROL if record.before is None else What.CHANGE
-        case Remove(record=record):
-            what = What.REMOVE
-        case Forget(record=record):
-            what = What.FORGET
-        case Conflict():
-            return Row(what=What.CONFLICT, group=step.group, hook=step.hook, reason=step.reason)
-    return Row(what=what, group=record.group, hook=record.hook, reason=step.reason)
+_WORDS: Final = {
+    "retiring": What.RETIRE,
+    "taken back": What.TAKE_BACK,
+    "ours again": What.OURS_AGAIN,
+}
 
 
-# Hooks on groups that the file names: CloudFormation's
+def _rows(steps: Iterable[Step]) -> Iterator[Row]:
+    for step in steps:
+        match step:
+            case Put(record=record):
+                what = What.ENROL if record.before is None else What.CHANGE
+            case Keep(record=record) if step.word in _WORDS:
+                what = _WORDS[step.word]
+            case Keep(record=record):
+                if record.missed:
+                    told = f"{step.reason}; it counts once {enrolment.PASSES} passes in a row have seen that"
+                    yield Row(what=What.RETIRE, group=record.group, hook=record.hook, reason=told)
+                continue
+            case Forget(record=record):
+                what = What.FORGET
+            case Conflict():
+                yield Row(what=What.CONFLICT, group=step.group, hook=step.hook, reason=step.reason)
+                continue
+        yield Row(what=what, group=record.group, hook=record.hook, reason=step.reason)
 
 
-def _deployed(wanted: Wanted, seen: Seen) -> Iterator[Row]:
-    live = {group.name: group for group in seen.groups}
+def _on_its_way_out(record: Enrolled, live: LiveMembers, known: Known, clock: Callable[[], datetime]) -> Row:
+    """Since when, how many wait in it, and what keeps it."""
+    recorded = sum((action.hook.group, action.hook.name) == record.key for action in known.open_actions)
+    try:
+        count = waiting(live, record, clock)
+    except GroupGone:
+        count = 0
+    said = [f"since {_utc(record.retiring_since)}" if record.retiring_since else "from now on"]
+    if record.let_through_from is None:
+        said.append("what replaces it does not stand yet")
+    if count or recorded:
+        said.append(f"kept by {_instances(count)} and {recorded} open actions")
+    elif record.let_through_from is not None:
+        said.append("nobody waits in it: it goes in one of the next passes")
+    return Row(what=What.RETIRING, group=record.group, hook=record.hook, reason="; ".join(said))
+
+
+def _utc(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _instances(count: int) -> str:
+    who = "1 instance that waits, or is" if count == 1 else f"{count} instances that wait, or are"
+    return f"{who} on the way to it"
+
+
+def _missing(wanted: Wanted, groups: Iterable[GroupSeen]) -> Iterator[Row]:
+    live = {group.name for group in groups if not group.is_ending}
     for hook in wanted.hooks:
-        name = hook.group.glob
-        if name is None or "*" in name:
-            continue
-        why = _why_deploy(hook, wanted.targets[hook.notify], live.get(name), seen)
-        if why is not None:
-            yield Row(what=What.DEPLOY, group=name, hook=hook.name, reason=why)
+        name = str(hook.group.glob)
+        if name in wanted.named_groups - live:
+            reason = "there is no such group here: a deploy is refused"
+            yield Row(what=What.CONFLICT, group=name, hook=hook.name, reason=reason)
 
 
-def _why_deploy(hook: Hook, target: Target, group: GroupSeen | None, seen: Seen) -> str | None:
-    """What the next deploy has to do; None where the hook stands as the file asks."""
-    if group is None or group.name not in seen.hooks:
-        return "there is no such group here yet"
-    standing = next((each.settings for each in seen.hooks[group.name] if each.name == hook.name), None)
-    if standing is None:
-        return "CloudFormation puts it"
-    differing = ", ".join(_settings(hook, target).differences(standing))
-    return f"CloudFormation changes {differing}" if differing else None
+def _lost_rights(configuration: Configuration, open_actions: Iterable[Action]) -> Iterator[Row]:
+    """What the policies of the file do not need any more, the functions may not do any more."""
+    granted = {needed for probe in _probes(configuration.leaves) for needed in probe.permissions}
+    for action in open_actions:
+        lost = [
+            probe.name for probe in _probes(action.policy.leaves) if not granted.issuperset(probe.permissions)
+        ]
+        if lost:
+            reason = (
+                f"action {action.id} asks {', '.join(lost)}: keep policy {action.policy.name} in the file"
+            )
+            yield Row(what=What.RIGHT, group=action.hook.group, hook=action.hook.name, reason=reason)
 
 
-def _settings(hook: Hook, target: Target) -> HookSettings:
-    return HookSettings(
-        transition=hook.transition,
-        heartbeat_timeout=hook.heartbeat_timeout,
-        default_result=hook.default_result,
-        target_arn=target.arn,
-        role_arn=target.role_arn,
-        metadata=hook.metadata,
-    )
+def _probes(leaves: Iterable[Condition]) -> list[Probe]:
+    return [leaf for leaf in leaves if isinstance(leaf, Probe)]
 
 
 # The command
 
 
 @click.command(
-    name="plan", epilog=_EXAMPLES, short_help="Show what a hooks file would enrol, change or remove."
+    name="plan", epilog=_EXAMPLES, short_help="Show what a hooks file would enrol, change or take back."
 )
 @click.option(
     "--hooks",
@@ -210,18 +264,26 @@ def _settings(hook: Hook, target: Target) -> HookSettings:
     help="The hooks file to plan for.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option(
+    "--own-group",
+    "own_groups",
+    multiple=True,
+    help="A group whose own template holds its hooks, besides those of the last deploy.",
+)
 @with_account
 @click.pass_context
-def plan_command(context: click.Context, account: Account, hooks: Path, *, as_json: bool) -> None:
-    """Show which groups and hooks of an account a hooks file would enrol, change or remove.
+def plan_command(
+    context: click.Context, account: Account, hooks: Path, own_groups: tuple[str, ...], *, as_json: bool
+) -> None:
+    """Show which groups and hooks of an account a hooks file would enrol, change or take back.
 
-    It only reads: one call for each group that the file selects.
+    It only reads: one call for each group that the file selects, and two for each hook on its way out.
     """
     try:
         configuration = hooks_file.load(hooks)
     except hooks_file.HooksFileRefused as refused:
         raise Trouble("; ".join(refused.complaints)) from refused
-    found = _planned(account, configuration)
+    found = _planned(account, configuration, own_groups)
     if as_json:
         click.echo(json.dumps(as_data(found), indent=1))
     else:
@@ -229,14 +291,21 @@ def plan_command(context: click.Context, account: Account, hooks: Path, *, as_js
     context.exit(1 if found.has_conflicts else 0)
 
 
-def _planned(account: Account, configuration: Configuration) -> Plan:
-    table = account.outputs["TableName"]
-    enrolled = EnrolledHooks(account.dynamodb, table, account.machine.clock, 0).enrolled()
-    wanted = Wanted(hooks=configuration.hooks, targets=targets(account.outputs))
+def _planned(account: Account, configuration: Configuration, own_groups: Collection[str]) -> Plan:
+    items = EnrolledHooks(account.dynamodb, account.outputs["TableName"], account.machine.clock)
+    file = items.in_force()
+    wanted = Wanted(
+        hooks=configuration.hooks,
+        targets=targets(account.outputs),
+        own_groups=frozenset(own_groups) | frozenset(file.own_groups if file else ()),
+    )
+    client = account.client("autoscaling")
+    live = Live(groups=GroupsApi(client), members=WaitingApi(client))
+    known = Known(enrolled=items.enrolled(), open_actions=list(account.records.all_open()))
     console = Console(stderr=True)
     with console.status("Looking at the groups ..."):
         try:
-            return plan(wanted, GroupsApi(account.client("autoscaling")), enrolled, account.records)
+            return plan(wanted, configuration, live, known, account.machine.clock)
         except TryLater as busy:
             raise Trouble(f"Auto Scaling is busy ({busy}): try again.") from busy
         except CallRefused as refusal:
@@ -251,7 +320,13 @@ def as_data(found: Plan) -> dict[str, object]:
     return {"summary": summary, "steps": [asdict(row) for row in found.rows]}
 
 
-_COLOURS: Final = {What.ENROL: "green", What.REMOVE: "yellow", What.LATER: "yellow", What.CONFLICT: "red"}
+_COLOURS: Final = {
+    What.ENROL: "green",
+    What.RETIRE: "yellow",
+    What.RETIRING: "yellow",
+    What.RIGHT: "red",
+    What.CONFLICT: "red",
+}
 
 
 def _print(found: Plan, hooks: Path) -> None:

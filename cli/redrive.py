@@ -98,7 +98,7 @@ class Done(StrEnum):
 class DeadLetterQueue:
     """A queue of dead letters, and the one that they came from."""
 
-    name: str  # inbox | wake-ups
+    name: str  # inbox | events | wake-ups
     url: str
     back_url: str
 
@@ -308,8 +308,10 @@ def instances(found: Iterable[Letter]) -> list[str]:
     """The instances whose live state tells something of lifecycle messages."""
     wanted: dict[str, None] = {}
     for letter in found:
+        if letter.queue.name == "wake-ups":
+            continue
         try:
-            notice = messages.read(letter.body) if letter.queue.name == "inbox" else None
+            notice = messages.read(letter.body)
         except NotUnderstood:
             continue
         if isinstance(notice, LifecycleNotice):
@@ -387,7 +389,7 @@ def _refuse_contradictions(ids: Sequence[str], how: Done, *, all_of_them: bool, 
 
 
 def _queues(account: Account, sqs: SQSClient) -> list[DeadLetterQueue]:
-    outputs = {"inbox": "InboxUrl", "wake-ups": "WakeUpsUrl"}
+    outputs = {"inbox": "InboxUrl", "events": "EventsUrl", "wake-ups": "WakeUpsUrl"}
     missing = [output for output in outputs.values() if output not in account.outputs]
     if missing:
         raise Trouble(f"Stack {account.place.stack} has no output {missing[0]}: deploy it with this release.")

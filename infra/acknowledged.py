@@ -8,9 +8,6 @@ from typing import TYPE_CHECKING, Final
 
 import aws_cdk as cdk
 
-from infra.notifications import notifies_by
-from usher.core.policy import Way
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -67,9 +64,10 @@ _FUNCTIONS: Final = {
         bound="Its schedule starts it once a minute, and it ends within one.",
         describes=", of what describes instances, activities, groups and hooks",
     ),
-    "Release": _Function(
+    "Provision": _Function(
         letters="CloudFormation invokes it and waits for its answer: a failure stands in the stack's events.",
-        bound="CloudFormation starts it when a stack is made, changed or deleted.",
+        bound="CloudFormation starts it when the stack is made, changed or deleted.",
+        describes=", of what describes instances, activities, groups and hooks",
     ),
 }
 _ANNOUNCE: Final = _Function(
@@ -77,12 +75,14 @@ _ANNOUNCE: Final = _Function(
     bound="Its event source mapping runs it once at a time for each shard of the stream.",
     describes=", of ListStreams",
 )
-_ON_GROUPS: Final = ("Wake", "Sweep", "Release")
+_PUTS: Final = ("Sweep", "Provision")
+_ON_GROUPS: Final = ("Wake", "Sweep", "Provision")
 _MAPPINGS: Final = (
     "Usher/Intake/Function/SqsEventSource:UsherInboxQueue8BF38892/Resource",
+    "Usher/Intake/Function/SqsEventSource:UsherEventsQueueA0A81B5D/Resource",
     "Usher/Wake/Function/SqsEventSource:UsherWakeUpsQueue78AE8B70/Resource",
 )
-_ROLES: Final = ("HookRole", "Intake", "Wake", "Sweep", "Release", "Schedule")
+_ROLES: Final = ("HookRole", "Intake", "Wake", "Sweep", "Provision", "Schedule")
 
 
 def acknowledge(app: cdk.App, deployment: Deployment) -> None:
@@ -136,7 +136,7 @@ def _of_function(name: str, function: _Function) -> Iterator[Acknowledgement]:
 
 
 def _of_queues() -> Iterator[Acknowledgement]:
-    for name in ("Inbox", "WakeUps", "Schedule"):
+    for name in ("Inbox", "Events", "WakeUps", "Schedule"):
         yield Acknowledgement(
             path=f"Usher/{name}/DeadLetters/Resource",
             rule="Serverless-SQSRedrivePolicy",
@@ -163,10 +163,10 @@ def _of_roles(deployment: Deployment) -> Iterator[Acknowledgement]:
             reason="It is of this role alone and goes with it. A managed policy could be attached elsewhere.",
         )
     globs = {hook.group.glob or "*" for hook in deployment.configuration.hooks}
-    for glob in sorted({*globs, *deployment.retired_groups}):
+    for glob in sorted({*globs, "*"}):
         if re.search(r"[\s()\[\]{}]", glob):
             continue  # no id of a rule may have these: such a group stays a finding
-        for name in _ON_GROUPS:
+        for name in _ON_GROUPS if glob == "*" else _PUTS:
             yield Acknowledgement(
                 path=f"Usher/{name}/Role/DefaultPolicy/Resource",
                 rule=f"AwsSolutions-IAM5[Resource::arn:<AWS::Partition>:autoscaling:<AWS::Region>:"
@@ -178,8 +178,8 @@ def _of_roles(deployment: Deployment) -> Iterator[Acknowledgement]:
 def _why_by_name(glob: str) -> str:
     unknown = "A group's ARN has a UUID, which nobody knows before the group is there."
     if glob == "*":
-        return f"{unknown} The hooks file chooses groups by tags: a condition asks for them."
-    return f"{unknown} The name bounds the grant to what the hooks file, or the list of retired groups, has."
+        return f"{unknown} Open actions, and hooks on their way out, outlast what named their groups."
+    return f"{unknown} The name bounds the grant to what the hooks file has."
 
 
 def _of_data(deployment: Deployment) -> Iterator[Acknowledgement]:
@@ -205,8 +205,7 @@ def _without_customer_key(deployment: Deployment) -> Iterator[Acknowledgement]:
             reason="CloudWatch Logs encrypts it under a key of AWS; `customer_key` puts it under a key of "
             "the account.",
         )
-    topics = ["Watch/Alarms", *(["Topic/Topic"] if notifies_by(deployment, Way.SNS) else [])]
-    for topic in topics:
+    for topic in ("Watch/Alarms", "Topic/Topic"):
         yield Acknowledgement(
             path=f"Usher/{topic}/Resource",
             rule="NIST.800.53.R5-SNSEncryptedKMS",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import aws_cdk as cdk
 import jsii
@@ -14,6 +14,7 @@ from infra.wheels import ROOT
 
 if TYPE_CHECKING:
     from infra.configuration import Deployment
+    from usher.core.compiled import Compiled
 
 RUNTIME: Final = lambda_.Runtime.PYTHON_3_13
 ARCHITECTURE: Final = lambda_.Architecture.ARM_64
@@ -23,12 +24,12 @@ ARCHITECTURE: Final = lambda_.Architecture.ARM_64
 class _LocalBundling:
     """Builds on this machine; no container engine is asked for."""
 
-    def __init__(self, hooks_data: Any) -> None:  # noqa: ANN401 - plain data, as YAML brings it
-        self._hooks_data = hooks_data
+    def __init__(self, file: Compiled) -> None:
+        self._file = file
 
     def try_bundle(self, output_dir: str, *_: object, **__: object) -> bool:
         """Called by the CDK; True says that it is done."""
-        build(Path(output_dir), self._hooks_data)
+        build(Path(output_dir), self._file)
         return True
 
 
@@ -38,7 +39,5 @@ def code(deployment: Deployment) -> lambda_.Code:
         str(ROOT / "functions"),
         asset_hash_type=cdk.AssetHashType.OUTPUT,
         exclude=["**/__pycache__", "**/*.pyc"],
-        bundling=cdk.BundlingOptions(
-            image=RUNTIME.bundling_image, local=_LocalBundling(deployment.hooks_data)
-        ),
+        bundling=cdk.BundlingOptions(image=RUNTIME.bundling_image, local=_LocalBundling(deployment.file)),
     )

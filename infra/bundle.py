@@ -6,14 +6,17 @@
 from __future__ import annotations
 
 import argparse
-import json
 import shutil
 import sys
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
 from cli.hooks_file import HooksFileRefused, read
 from infra.wheels import ROOT, WheelsMissing, unpacked
+from usher.core.compiled import compiled
+
+if TYPE_CHECKING:
+    from usher.core.compiled import Compiled
 
 _PURE: Final = (
     "--no-compile",  # compiled files hold times, and the asset must be the same each time
@@ -23,7 +26,7 @@ _PURE: Final = (
 )
 
 
-def build(folder: Path, hooks_data: Any) -> None:  # noqa: ANN401 - plain data, as YAML brings it
+def build(folder: Path, file: Compiled) -> None:
     """Build the asset into `folder`, which is empty or not there. Raises WheelsMissing.
 
     Building twice gives the same bytes.
@@ -32,8 +35,7 @@ def build(folder: Path, hooks_data: Any) -> None:  # noqa: ANN401 - plain data, 
     ignored = shutil.ignore_patterns("__pycache__", "*.pyc")
     for source in (dependencies, ROOT / "functions"):
         shutil.copytree(source, folder, dirs_exist_ok=True, ignore=ignored)
-    text = json.dumps(hooks_data, indent=1, sort_keys=True) + "\n"
-    (folder / "hooks.json").write_text(text, encoding="utf-8")
+    (folder / "hooks.json").write_text(file.text, encoding="utf-8")
 
 
 def main() -> int:
@@ -47,7 +49,7 @@ def main() -> int:
     try:
         hooks_data = read(asked.hooks)
         shutil.rmtree(asked.folder, ignore_errors=True)
-        build(asked.folder, hooks_data)
+        build(asked.folder, compiled(hooks_data))
     except (HooksFileRefused, WheelsMissing) as error:
         sys.stderr.write(f"{error}\n")
         return 2

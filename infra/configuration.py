@@ -8,13 +8,15 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Final
 
 from cli.hooks_file import load, read
+from usher.core.compiled import compiled
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from constructs import Node
 
-    from usher.core.policy import Configuration, Hook
+    from usher.core.compiled import Compiled
+    from usher.core.policy import Configuration
 
 WAKE_AT_ONCE: Final = 50  # invocations of `wake`
 DEMO_GROUP: Final = "usher-demo"
@@ -24,7 +26,6 @@ _TEXT: Final = re.compile(r".+")
 _EMAIL: Final = re.compile(r"[^\s@/]+@[^\s@/]+")
 _ROLE: Final = re.compile(r"arn:[a-z0-9-]+:iam::\d{12}:role/\S+")
 _GROUP: Final = re.compile(r"[^:*\x00-\x1f]{1,255}")
-_GLOB: Final = re.compile(r"[^:\x00-\x1f]{1,255}")
 
 
 _CDKS_OWN: Final = re.compile(r"@.*|.*:.*|acknowledged-issue-numbers|cli-telemetry")  # flags, look-ups
@@ -39,8 +40,7 @@ class Deployment:
     """Everything that the stacks need to know.
 
     `own_groups` are names of groups whose hooks stand in their own template, put there by
-    infra.own_group.UsherHooks. `retired_groups` are names or globs that the hooks file does not
-    name any more, while actions of theirs may still be open: their grants stay until then.
+    infra.own_group.UsherHooks.
     """
 
     configuration: Configuration
@@ -53,7 +53,6 @@ class Deployment:
     wake_concurrency: int = 0  # reserved for the function `wake`; 0: none
     sns_raw_delivery: bool = False
     own_groups: tuple[str, ...] = ()
-    retired_groups: tuple[str, ...] = ()
     demo: bool = False
     announce: bool = False  # put Usher's own events on the bus
     service_linked_role: str | None = None  # None: the account's AWSServiceRoleForAutoScaling
@@ -73,34 +72,22 @@ class Deployment:
             enrolments_per_hour=_whole(node, "enrolments_per_hour", 50, 1, 1000),
             wake_concurrency=_reserved(node, "wake_concurrency"),
             own_groups=_texts(node, "own_groups", _GROUP, "names of groups"),
-            retired_groups=_texts(node, "retired_groups", _GLOB, "names or globs of groups"),
             demo=_flag(node, "demo"),
             announce=_flag(node, "announce"),
             service_linked_role=_text(node, "service_linked_role", _ROLE, "the ARN of a role"),
         )
 
     @property
-    def hooks_of_named_groups(self) -> list[Hook]:
-        """The hooks that CloudFormation puts: each on one group, known by its name."""
-        return [hook for hook in self.configuration.hooks if hook.group.glob and "*" not in hook.group.glob]
-
-    @property
-    def hooks_apart(self) -> list[Hook]:
-        """Those of them that no group's own template holds."""
-        own = {*self.own_groups, DEMO_GROUP} if self.demo else set(self.own_groups)
-        return [hook for hook in self.hooks_of_named_groups if hook.group.glob not in own]
-
-    @property
-    def enrols(self) -> bool:
-        """Whether some groups are known at run time only, by glob or tags."""
-        return len(self.hooks_of_named_groups) < len(self.configuration.hooks)
+    def file(self) -> Compiled:
+        """What the functions read, and what CloudFormation hands to the enrolment."""
+        return compiled(self.hooks_data, {*self.own_groups, *([DEMO_GROUP] if self.demo else [])})
 
 
 _KEYS: Final = {"hooks", *(field.name for field in fields(Deployment))} - {"configuration", "hooks_data"}
 
 
 def _refuse_unknown_keys(node: Node) -> None:
-    """A slip of the pen in `retired_groups` would take away grants that open actions need."""
+    """A slip of the pen in `own_groups` would let hooks be taken back that a group's template holds."""
     given: dict[str, object] = node.get_all_context()
     unknown = [key for key in given if key not in _KEYS and not _CDKS_OWN.fullmatch(key)]
     if unknown:

@@ -14,9 +14,9 @@ from infra.configuration import WAKE_AT_ONCE
 from infra.functions import UsherFunction
 from infra.key import TO_USE, customer_key
 from infra.notifications import BusRules, HookRole, HookTopic, notifies_by
+from infra.provisioning import ProvisionedHooks
 from infra.queue import QueueWithDeadLetters
 from infra.records import RecordsTable
-from infra.release import ReleaseFirst
 from infra.schedule import SweepSchedule
 from infra.watch import Watch
 from usher.aws.table import DUE_INDEX
@@ -33,8 +33,8 @@ INTAKE_TIMEOUT: Final = cdk.Duration.seconds(10)
 WAKE_TIMEOUT: Final = cdk.Duration.seconds(60)
 QUESTIONS_TIMEOUT: Final = cdk.Duration.seconds(60)
 SWEEP_TIMEOUT: Final = cdk.Duration.seconds(60)
-RELEASE_TIMEOUT: Final = cdk.Duration.minutes(5)
-_LOADS_SEVERAL: Final = ("intake", "sweep", "release")  # records at once
+PROVISION_TIMEOUT: Final = cdk.Duration.minutes(15)  # as long as a function may take
+_LOADS_SEVERAL: Final = ("intake", "sweep", "provision")  # records at once
 _TAKES_MESSAGES: Final = (
     "intake",
     "wake",
@@ -45,7 +45,11 @@ _VISIBILITY: Final = 6  # times the function's timeout, as AWS advises for event
 
 
 class Controller(cdk.Stack):
-    """Everything but the hooks. `targets` tells the hooks where to notify."""
+    """Everything, and the hooks as its last resource.
+
+    What hooks point at (inbox, topic, intake, role) is the same in every configuration: it must
+    never be replaced, since a hook on its way out points there still.
+    """
 
     def __init__(self, scope: Construct, construct_id: str, *, deployment: Deployment) -> None:
         super().__init__(scope, construct_id, description="Usher: holds and releases lifecycle actions")
@@ -56,36 +60,33 @@ class Controller(cdk.Stack):
         self.inbox = self._queue("Inbox", INTAKE_TIMEOUT, kept=True)
         self.wake_ups = self._queue("WakeUps", WAKE_TIMEOUT, kept=False)  # hints; the records are the truth
         self.questions_queue = self._queue("QuestionsQueue", QUESTIONS_TIMEOUT, kept=False)  # hints, too
+        self.events = self._queue("Events", INTAKE_TIMEOUT, kept=False)  # the inbox brings the hooks' own
         self.hook_role = HookRole(self, "HookRole", inbox=self.inbox, key=self._key)
-        self.topic = self._topic() if notifies_by(deployment, Way.SNS) else None
+        self.topic = self._topic()
         self.intake = self._intake()
         self.wake = self._wake()
         self.questions = self._questions()
         self.sweep = self._sweep()
-        self.release = self._release()
+        self.provision = self._provision()
         self.announce = self._announce() if deployment.announce else None
-        bus = BusRules(self, "Bus", deployment=deployment, inbox=self.inbox)
+        bus = BusRules(self, "Bus", deployment=deployment, to=self.events)
         self.schedule = SweepSchedule(self, "Schedule", sweep=self.sweep, key=self._key)
-        queues = (self.inbox, self.wake_ups, self.questions_queue)
-        functions = (self.intake, self.wake, self.questions, self.sweep)
-        parts = (self.records, *queues, self.hook_role, *functions)
-        before = (*parts, *filter(None, [self.topic, self.announce]), self.release, bus, self.schedule)
-        ReleaseFirst(self, "ReleaseFirst", function=self.release.function, before=before, unenrols=True)
+        self.hooks = self._hooks(bus)
         Watch(self, "Watch", controller=self, email=deployment.alarm_email, key=self._key)
         self._tell()
 
-    def target_of(self, way: Way) -> tuple[str | None, str | None]:
-        """The notification target and the role of a hook that notifies that way."""
-        role = self.hook_role.role.role_arn
-        match way:
-            case Way.SQS:
-                return self.inbox.queue.queue_arn, role
-            case Way.SNS:
-                return (self.topic.topic.topic_arn if self.topic else None), role
-            case Way.LAMBDA:
-                return self.intake.function.function_arn, None
-            case Way.EVENTBRIDGE:
-                return None, None
+    def _hooks(self, bus: BusRules) -> ProvisionedHooks:
+        """After everything, and gone before anything."""
+        queues = (self.inbox, self.events, self.wake_ups, self.questions_queue)
+        functions = (self.intake, self.wake, self.questions, self.sweep, self.provision)
+        parts = (self.records, self.schedule, *([self.announce] if self.announce else []))
+        return ProvisionedHooks(
+            self,
+            "Provisioned",
+            function=self.provision.function,
+            file=self._deployment.file,
+            before=(*queues, self.hook_role, self.topic, bus, *functions, *parts),
+        )
 
     def _queue(self, construct_id: str, timeout: cdk.Duration, *, kept: bool) -> QueueWithDeadLetters:
         visibility = cdk.Duration.seconds(_VISIBILITY * int(timeout.to_seconds()))
@@ -143,11 +144,12 @@ class Controller(cdk.Stack):
 
     def _intake(self) -> UsherFunction:
         intake = self._function("intake", INTAKE_TIMEOUT, self.inbox)
-        intake.function.add_event_source(
-            event_sources.SqsEventSource(
-                self.inbox.queue, batch_size=10, report_batch_item_failures=True, max_concurrency=20
+        for queue in (self.inbox.queue, self.events.queue):
+            intake.function.add_event_source(
+                event_sources.SqsEventSource(
+                    queue, batch_size=10, report_batch_item_failures=True, max_concurrency=20
+                )
             )
-        )
         if notifies_by(self._deployment, Way.LAMBDA):
             self._take_direct_invocations(intake)
         return intake
@@ -168,7 +170,7 @@ class Controller(cdk.Stack):
         """On which heartbeats and results depend: it has no right to ask what a condition wants to know."""
         reserved = self._deployment.wake_concurrency
         wake = self._function("wake", WAKE_TIMEOUT, self.wake_ups, feeds_itself=True, reserved=reserved)
-        permissions.grant_lifecycle_actions(wake, self._deployment)
+        permissions.grant_lifecycle_actions(wake)
         wake.function.add_event_source(
             event_sources.SqsEventSource(
                 self.wake_ups.queue,
@@ -194,24 +196,18 @@ class Controller(cdk.Stack):
 
     def _sweep(self) -> UsherFunction:
         sweep = self._function("sweep", SWEEP_TIMEOUT, self.wake_ups, environment=self._targets())
-        permissions.grant_lifecycle_actions(sweep, self._deployment)
+        permissions.grant_lifecycle_actions(sweep)
         permissions.grant_due_index(sweep, self.records.table, DUE_INDEX)
-        permissions.grant_enrolment(sweep, self._deployment)
-        permissions.grant_reconcile(sweep)
-        if self._deployment.enrols:
-            sweep.may(
-                ("iam:PassRole",),
-                (self.hook_role.role.role_arn,),
-                StringEquals={"iam:PassedToService": "autoscaling.amazonaws.com"},
-            )
+        permissions.grant_enrolment(sweep, self._deployment, self.records.table, self.hook_role.role)
         return sweep
 
-    def _release(self) -> UsherFunction:
-        release = self._function("release", RELEASE_TIMEOUT, self.wake_ups)
-        permissions.grant_lifecycle_actions(release, self._deployment)
-        permissions.grant_due_index(release, self.records.table, DUE_INDEX)
-        permissions.grant_unenrolment(release, self._deployment)
-        return release
+    def _provision(self) -> UsherFunction:
+        provision = self._function("provision", PROVISION_TIMEOUT, self.wake_ups, environment=self._targets())
+        permissions.grant_lifecycle_actions(provision)
+        permissions.grant_due_index(provision, self.records.table, DUE_INDEX)
+        permissions.grant_enrolment(provision, self._deployment, self.records.table, self.hook_role.role)
+        provision.may(("cloudformation:DescribeStacks",), (self.stack_id,))
+        return provision
 
     def _announce(self) -> Announce:
         return Announce(
@@ -224,28 +220,27 @@ class Controller(cdk.Stack):
         )
 
     def _targets(self) -> dict[str, str]:
-        """What the sweep must know to put hooks on groups that are known at run time only."""
-        targets = {
+        """What whoever puts hooks must know."""
+        return {
             "USHER_INBOX_ARN": self.inbox.queue.queue_arn,
             "USHER_HOOK_ROLE_ARN": self.hook_role.role.role_arn,
             "USHER_INTAKE_ARN": self.intake.function.function_arn,
+            "USHER_TOPIC_ARN": self.topic.topic.topic_arn,
             "USHER_ENROLMENTS_PER_HOUR": str(self._deployment.enrolments_per_hour),
         }
-        if self.topic is not None:
-            targets["USHER_TOPIC_ARN"] = self.topic.topic.topic_arn
-        return targets
 
     def _tell(self) -> None:
         """What people and other stacks look up."""
         for name, value in (
             ("TableName", self.records.table.table_name),
             ("InboxUrl", self.inbox.queue.queue_url),
+            ("EventsUrl", self.events.queue.queue_url),
             ("WakeUpsUrl", self.wake_ups.queue.queue_url),
             ("QuestionsUrl", self.questions_queue.queue.queue_url),
             ("InboxArn", self.inbox.queue.queue_arn),
             ("HookRoleArn", self.hook_role.role.role_arn),
             ("IntakeArn", self.intake.function.function_arn),
-            ("TopicArn", self.topic.topic.topic_arn if self.topic else None),
+            ("TopicArn", self.topic.topic.topic_arn),
         ):
-            if value is not None:
-                cdk.CfnOutput(self, name, value=value, export_name=f"{self.stack_name}-{name}")
+            cdk.CfnOutput(self, name, value=value, export_name=f"{self.stack_name}-{name}")
+        cdk.CfnOutput(self, "Hooks", value=self.hooks.report, description="What the deploy did about hooks")

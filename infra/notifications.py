@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any, Final
 
 import aws_cdk as cdk
@@ -13,11 +12,11 @@ from aws_cdk import aws_sns as sns
 from constructs import Construct
 
 from infra.key import TO_SEND
-from infra.permissions import arns_here, group_arn
+from infra.permissions import group_arn
 from usher.core.conditions.command import Command
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from aws_cdk import aws_kms as kms
     from aws_cdk import aws_sqs as sqs
@@ -25,9 +24,8 @@ if TYPE_CHECKING:
 
     from infra.configuration import Deployment
     from infra.queue import QueueWithDeadLetters
-    from usher.core.policy import GroupSelector, Way
+    from usher.core.policy import Way
 
-MOST_PATTERN_CHARACTERS: Final = 2048  # aws-facts 5
 _LIFECYCLE_ACTIONS: Final = (
     "EC2 Instance-launch Lifecycle Action",
     "EC2 Instance-terminate Lifecycle Action",
@@ -38,6 +36,12 @@ _OUTCOMES: Final = (
     "EC2 Instance Terminate Successful",
     "EC2 Instance Terminate Unsuccessful",
 )
+
+_COMMAND_ENDS: Final[dict[str, Any]] = {
+    "source": ["aws.ssm"],
+    "detail_type": ["EC2 Command Invocation Status-change Notification"],
+    "detail": {"status": ["Success", "Failed", "TimedOut", "Cancelled"]},
+}
 
 
 class HookRole(Construct):
@@ -90,7 +94,7 @@ class HookTopic(Construct):
     ) -> None:
         super().__init__(scope, construct_id)
         self.topic = sns.Topic(self, "Topic", enforce_ssl=True, master_key=key)
-        let_send(inbox.queue, "sns.amazonaws.com", self.topic.topic_arn)
+        let_send(inbox.queue, "sns.amazonaws.com", [self.topic.topic_arn])
         sns.Subscription(
             self,
             "Inbox",
@@ -102,109 +106,74 @@ class HookTopic(Construct):
         )
 
 
-def let_send(queue: sqs.Queue, service: str, source: str) -> None:
-    """Let a service send to a queue, for the resources that `source` fits."""
+def let_send(queue: sqs.Queue, service: str, sources: Sequence[str]) -> None:
+    """Let a service send to a queue, for these resources of ours and no others of the account."""
     queue.add_to_resource_policy(
         iam.PolicyStatement(
             principals=[iam.ServicePrincipal(service)],
             actions=["sqs:SendMessage"],
             resources=[queue.queue_arn],
-            conditions={"ArnLike": {"aws:SourceArn": source}},
+            conditions={"ArnEquals": {"aws:SourceArn": list(sources)}},
         )
     )
 
 
 @jsii.implements(events.IRuleTarget)
-class _ToInbox:
+class _ToQueue:
     """A rule's target that grants nothing by itself.
 
-    The CDK's own has a statement for each rule, which may outgrow a queue's policy (8,192 bytes,
-    aws-facts 5), and opens an encrypted queue and its key to the rules of every account.
+    The CDK's own opens an encrypted queue and its key to the rules of every account.
     """
 
-    def __init__(self, inbox: QueueWithDeadLetters) -> None:
-        self._inbox = inbox
+    def __init__(self, to: QueueWithDeadLetters) -> None:
+        self._to = to
 
     def bind(self, rule: IRuleRef, id: str | None = None) -> events.RuleTargetConfig:  # noqa: A002, ARG002
         """Called by the CDK for each rule."""
-        letters = events.CfnRule.DeadLetterConfigProperty(arn=self._inbox.dead_letters.queue_arn)
-        return events.RuleTargetConfig(arn=self._inbox.queue.queue_arn, dead_letter_config=letters)
+        letters = events.CfnRule.DeadLetterConfigProperty(arn=self._to.dead_letters.queue_arn)
+        return events.RuleTargetConfig(arn=self._to.queue.queue_arn, dead_letter_config=letters)
 
 
 class BusRules(Construct):
-    """The rules that bring events to the inbox: lifecycle actions, outcomes, signals, ends of instances."""
+    """The rules that bring events to a queue of their own: one for each kind, for all groups.
+
+    What is ours of it intake knows. A rule by names would not hear of a hook on its way out, and
+    would outgrow what a pattern takes. A flood of events of others delays no hook's own notice.
+    """
 
     def __init__(
-        self, scope: Construct, construct_id: str, *, deployment: Deployment, inbox: QueueWithDeadLetters
+        self, scope: Construct, construct_id: str, *, deployment: Deployment, to: QueueWithDeadLetters
     ) -> None:
         super().__init__(scope, construct_id)
-        for queue in (inbox.queue, inbox.dead_letters):
-            let_send(queue, "events.amazonaws.com", arns_here(self, "events", "rule/*"))
-        target = _ToInbox(inbox)
-        for name, pattern in rule_patterns(deployment):
-            source, kinds, detail = pattern["source"], pattern.get("detail-type"), pattern.get("detail")
+        target, stack = _ToQueue(to), cdk.Stack.of(self)
+        rules = [
             events.Rule(
                 self,
                 name,
-                event_pattern=events.EventPattern(source=source, detail_type=kinds, detail=detail),
+                event_pattern=events.EventPattern(account=[stack.account], region=[stack.region], **pattern),
                 targets=[target],
             )
-
-
-_STATUS_OF_COMMANDS: Final[dict[str, Any]] = {
-    "source": ["aws.ssm"],
-    "detail-type": ["EC2 Command Invocation Status-change Notification"],
-    "detail": {"status": ["Success", "Failed", "TimedOut", "Cancelled"]},
-}
+            for name, pattern in rule_patterns(deployment)
+        ]
+        for queue in (to.queue, to.dead_letters):
+            let_send(queue, "events.amazonaws.com", [rule.rule_arn for rule in rules])
 
 
 def rule_patterns(deployment: Deployment) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Name and pattern of each rule. What would pass 2,048 characters is split."""
-    hooks = deployment.configuration.hooks
-    names = sorted({hook.name for hook in hooks})
-    yield from _split("Actions", names, lambda some: _pattern(_LIFECYCLE_ACTIONS, "LifecycleHookName", some))
-    selectors = [hook.group for hook in hooks]
-    if any(selector.glob is None for selector in selectors):
-        yield "Outcomes0", {"source": ["aws.autoscaling"], "detail-type": list(_OUTCOMES)}
-    else:
-        groups = _matchers(selectors)
-        yield from _split("Outcomes", groups, lambda some: _pattern(_OUTCOMES, "AutoScalingGroupName", some))
-    yield "Signals", {"source": ["usher.signal"], "detail-type": ["Usher Signal"]}
+    """What each rule listens to, by its name; besides account and Region, which are ours."""
+    yield "Actions", {"source": ["aws.autoscaling"], "detail_type": list(_LIFECYCLE_ACTIONS)}
+    yield "Outcomes", {"source": ["aws.autoscaling"], "detail_type": list(_OUTCOMES)}
+    yield "Signals", {"source": ["usher.signal"], "detail_type": ["Usher Signal"]}
     if any(isinstance(leaf, Command) for leaf in deployment.configuration.leaves):
-        yield "CommandEnds", _STATUS_OF_COMMANDS
+        yield "CommandEnds", _COMMAND_ENDS
     yield (
         "InstanceEnds",
         {
             "source": ["aws.ec2"],
-            "detail-type": ["EC2 Instance State-change Notification"],
-            "detail": {"state": ["shutting-down", "terminated"]},
+            "detail_type": ["EC2 Instance State-change Notification"],
+            "detail": {"state": ["shutting-down", "stopped", "terminated"]},
         },
     )
-
-
-def _pattern(kinds: tuple[str, ...], key: str, values: Sequence[Any]) -> dict[str, Any]:
-    return {"source": ["aws.autoscaling"], "detail-type": list(kinds), "detail": {key: list(values)}}
-
-
-def _matchers(selectors: Sequence[GroupSelector]) -> list[Any]:
-    """How the bus matches names and globs; a backslash in a wildcard stands for itself when doubled."""
-    globs = sorted({selector.glob for selector in selectors if selector.glob is not None})
-    return [{"wildcard": glob.replace("\\", "\\\\")} if "*" in glob else glob for glob in globs]
-
-
-def _split(
-    name: str, values: Sequence[Any], pattern: Callable[[Sequence[Any]], dict[str, Any]]
-) -> Iterator[tuple[str, dict[str, Any]]]:
-    """As few patterns as hold all values within the limit."""
-    part: list[Any] = []
-    number = 0
-    for value in values:
-        if part and len(json.dumps(pattern([*part, value]))) > MOST_PATTERN_CHARACTERS:
-            yield f"{name}{number}", pattern(part)
-            part, number = [], number + 1
-        part.append(value)
-    if part:
-        yield f"{name}{number}", pattern(part)
 
 
 def notifies_by(deployment: Deployment, way: Way) -> bool:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from aws_cdk import aws_autoscaling as autoscaling
 from constructs import Construct
 
-from infra.hooks import TRANSITIONS
 from usher.core.policy import Way
 
 if TYPE_CHECKING:
     from usher.core.policy import Configuration, Hook
+
+_TRANSITIONS: Final = {
+    "launching": "autoscaling:EC2_INSTANCE_LAUNCHING",
+    "terminating": "autoscaling:EC2_INSTANCE_TERMINATING",
+}
 
 
 class UnfitHook(Exception):  # noqa: N818 - it reads as what happened
@@ -59,7 +63,7 @@ def _specified(
 ) -> autoscaling.CfnAutoScalingGroup.LifecycleHookSpecificationProperty:
     return autoscaling.CfnAutoScalingGroup.LifecycleHookSpecificationProperty(
         lifecycle_hook_name=hook.name,
-        lifecycle_transition=TRANSITIONS[hook.transition],
+        lifecycle_transition=_TRANSITIONS[hook.transition],
         heartbeat_timeout=int(hook.heartbeat_timeout.total_seconds()),
         default_result=str(hook.default_result),
         notification_metadata=hook.metadata,

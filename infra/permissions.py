@@ -10,6 +10,7 @@ from usher.core.conditions.probe import Probe
 
 if TYPE_CHECKING:
     from aws_cdk import aws_dynamodb as dynamodb
+    from aws_cdk import aws_iam as iam
     from constructs import Construct
 
     from infra.configuration import Deployment
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
     from usher.core.policy import Configuration, GroupSelector
 
 ON_ACTIONS: Final = ("autoscaling:CompleteLifecycleAction", "autoscaling:RecordLifecycleActionHeartbeat")
+PUT_HOOK: Final = "autoscaling:PutLifecycleHook"
 REMOVE_HOOK: Final = "autoscaling:DeleteLifecycleHook"
-ON_HOOKS: Final = ("autoscaling:PutLifecycleHook", REMOVE_HOOK)
 # IAM offers no resource for what describes (aws-facts 4).
 DESCRIBE_INSTANCES: Final = (
     "autoscaling:DescribeAutoScalingInstances",
@@ -48,11 +49,12 @@ def grant_due_index(function: UsherFunction, table: dynamodb.ITable, index: str)
     function.may(("dynamodb:Query",), (f"{table.table_arn}/index/{index}",))
 
 
-def grant_lifecycle_actions(function: UsherFunction, deployment: Deployment) -> None:
-    """Heartbeat and complete, on the configured groups and on those that are retired."""
-    _grant_on_groups(function, ON_ACTIONS, [hook.group for hook in deployment.configuration.hooks])
-    if deployment.retired_groups:
-        function.may(ON_ACTIONS, [group_arn(function, glob) for glob in deployment.retired_groups])
+def grant_lifecycle_actions(function: UsherFunction) -> None:
+    """Heartbeat and complete, on every group: an open action outlasts whatever named its group.
+
+    That Usher acts on its own actions only, the code keeps (promise 5, docs/adr/0009).
+    """
+    function.may(ON_ACTIONS, (group_arn(function, "*"),))
     function.may(DESCRIBE_INSTANCES, ("*",))
 
 
@@ -71,35 +73,23 @@ def grant_conditions(function: UsherFunction, configuration: Configuration) -> N
         function.may(needed.actions, resources, **conditions)
 
 
-def grant_enrolment(function: UsherFunction, deployment: Deployment) -> None:
-    """Put and delete hooks, on groups by glob or tags only: hooks of named groups are CloudFormation's.
+def grant_enrolment(
+    function: UsherFunction, deployment: Deployment, table: dynamodb.ITable, hook_role: iam.IRole
+) -> None:
+    """Put hooks where the file asks for some; delete them, with an item of theirs, wherever they stand.
 
-    The rights to describe, and to delete on retired groups, serve to remove what is wanted no more.
+    A hook on its way out is on a group that the file does not name any more (docs/adr/0009).
     """
-    _grant_on_groups(function, ON_HOOKS, _enrolled(deployment))
-    _grant_removal(function, deployment)
+    _grant_on_groups(function, (PUT_HOOK,), [hook.group for hook in deployment.configuration.hooks])
+    function.may((REMOVE_HOOK,), (group_arn(function, "*"),))
     function.may(DESCRIBE_GROUPS, ("*",))
-
-
-def grant_reconcile(function: UsherFunction) -> None:
-    """See which instances of the managed groups wait; the groups themselves grant_enrolment lets see."""
     function.may(DESCRIBE_WAITING, ("*",))
-
-
-def grant_unenrolment(function: UsherFunction, deployment: Deployment) -> None:
-    """Delete the hooks that were put at run time."""
-    _grant_on_groups(function, (REMOVE_HOOK,), _enrolled(deployment))
-    _grant_removal(function, deployment)
-
-
-def _enrolled(deployment: Deployment) -> list[GroupSelector]:
-    named = deployment.hooks_of_named_groups
-    return [hook.group for hook in deployment.configuration.hooks if hook not in named]
-
-
-def _grant_removal(function: UsherFunction, deployment: Deployment) -> None:
-    if deployment.retired_groups:
-        function.may((REMOVE_HOOK,), [group_arn(function, glob) for glob in deployment.retired_groups])
+    function.may(("dynamodb:ConditionCheckItem",), (table.table_arn,))
+    function.may(
+        ("iam:PassRole",),
+        (hook_role.role_arn,),
+        StringEquals={"iam:PassedToService": "autoscaling.amazonaws.com"},
+    )
 
 
 def _grant_on_groups(

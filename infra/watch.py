@@ -98,6 +98,7 @@ class Watch(Construct):
         failed = "A message was not understood, or crashed a function."
         for name, queue, says in (
             ("Inbox", self._controller.inbox.dead_letters, failed),
+            ("Events", self._controller.events.dead_letters, failed),
             ("WakeUp", self._controller.wake_ups.dead_letters, failed),
             ("Question", self._controller.questions_queue.dead_letters, failed),
             ("Schedule", self._controller.schedule.dead_letters, "The schedule cannot invoke the sweep."),

@@ -19,6 +19,7 @@ from simulator.effects import (
     SimulatedWakeUps,
 )
 from simulator.faults import Fault, Part
+from simulator.file_items import FileItems
 from simulator.invocations import Cut, Invocation
 from simulator.memory_budget import MemoryAnswers, MemoryBudget, MemoryLimits
 from simulator.memory_store import MemoryStore
@@ -285,6 +286,7 @@ class Deployment:
     def _intake_handler(self) -> handlers.Handler:
         intake = Intake(
             configuration=self.configuration,
+            items=FileItems(self.configuration),
             store=self._looks.store,
             wake_ups=self._looks.wake_ups,
             questions=self._looks.questions,
@@ -299,6 +301,7 @@ class Deployment:
     def _reconcile(self, instances: InstanceStates) -> Reconcile:
         return Reconcile(
             configuration=self.configuration,
+            items=FileItems(self.configuration),
             live=self._waiting,
             instances=instances,
             auto_scaling=self._looks.auto_scaling,

@@ -1,49 +1,74 @@
-"""The records of the enrolled hooks in memory, under the same contract as those in DynamoDB."""
+"""The items of the enrolled hooks in memory, under the same contract as those in DynamoDB."""
 
 from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from usher.ports import Moved
+from usher.ports import Moved, NotInForce
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from usher.core.enrolment import Enrolled, Key
+    from usher.core.enrolment import Enrolled, FileInForce
 
 
 class MemoryEnrolledHooks:
-    """Implements usher.ports.EnrolmentRecords."""
+    """Implements usher.ports.EnrolmentRecords. What `under` returns shares the items with it."""
 
-    def __init__(self, clock: Callable[[], datetime], most_per_hour: int) -> None:
+    def __init__(
+        self, clock: Callable[[], datetime], most_per_hour: int = 0, digest: str | None = None
+    ) -> None:
         self._clock = clock
         self._most_per_hour = most_per_hour
-        self._records: dict[Key, Enrolled] = {}
+        self._digest = digest
+        self._records: dict[tuple[str, str, str], Enrolled] = {}
         self._taken: Counter[datetime] = Counter()
+        self._file: list[FileInForce] = []  # the one that counts, where there is one
+
+    def under(self, digest: str | None) -> MemoryEnrolledHooks:
+        """The same items, for a writer that holds the hooks file of that digest."""
+        other = MemoryEnrolledHooks(self._clock, self._most_per_hour, digest)
+        other._records, other._taken, other._file = self._records, self._taken, self._file
+        return other
 
     def enrolled(self) -> Sequence[Enrolled]:
         """See usher.ports.Enrolments."""
         return list(self._records.values())
 
+    def of(self, group: str, hook: str) -> Sequence[Enrolled]:
+        """See usher.ports.HookItems."""
+        return [record for record in self._records.values() if record.key == (group, hook)]
+
     def keep(self, record: Enrolled) -> Enrolled:
         """See usher.ports.Enrolments."""
         self._check(record)
         kept = replace(record, kept_at=self._clock(), version=record.version + 1)
-        self._records[record.key] = kept
+        self._records[record.place] = kept
         return kept
 
     def forget(self, record: Enrolled) -> None:
         """See usher.ports.Enrolments."""
         self._check(record)
-        self._records.pop(record.key, None)
+        self._records.pop(record.place, None)
 
     def _check(self, record: Enrolled) -> None:
-        known = self._records.get(record.key)
+        file = self.in_force()
+        if self._digest is not None and (file is None or file.is_closing or file.digest != self._digest):
+            raise NotInForce
+        known = self._records.get(record.place)
         if (known.version if known else 0) != record.version:
             raise Moved
+
+    def in_force(self) -> FileInForce | None:
+        """See usher.ports.HooksFile."""
+        return self._file[0] if self._file else None
+
+    def put_in_force(self, file: FileInForce) -> None:
+        """See usher.ports.HooksFile."""
+        self._file[:] = [file]
 
     def left(self, moment: datetime) -> int:
         """See usher.ports.Allowance."""
@@ -55,12 +80,6 @@ class MemoryEnrolledHooks:
             return False
         self._taken[_hour(moment)] += 1
         return True
-
-    def close(self, moment: datetime) -> None:
-        """See usher.ports.Allowance."""
-        for hours in (-1, 0, 1):
-            hour = moment + timedelta(hours=hours)
-            self._taken[_hour(hour)] = 10**9
 
     def give_back(self, moment: datetime) -> None:
         """See usher.ports.Allowance."""

@@ -7,6 +7,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any, Final
 
 from simulator.clock import VirtualClock
+from simulator.file_items import FileItems
 from simulator.lifecycle_calls import LifecycleCalls
 from simulator.memory_budget import MemoryBudget, MemoryLimits
 from simulator.memory_store import MemoryStore
@@ -69,6 +70,7 @@ class World:
         )
         intake = Intake(
             configuration=configuration,
+            items=FileItems(configuration),
             store=self.store,
             wake_ups=wake_ups,
             questions=questions,

@@ -1,40 +1,57 @@
-"""The enrolment pass: groups by glob or tags get their hooks, and lose them, as groups come and go.
+"""The enrolment: every hook of the file is put, restored and taken back here, on whatever group it is for.
 
-Before each call its intent stands in the record, and after it the record says that it was done. A
-crash in between costs a repetition.
+Before each call its intent stands in the item, and after it the item says that it was done. A crash in
+between costs a repetition. An item is stored only while the hooks file of this very release counts.
 """
 
 from __future__ import annotations
 
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import cache, partial
+from functools import partial
 from typing import TYPE_CHECKING, Final, assert_never
 
 from usher.core import enrolment
-from usher.core.enrolment import Conflict, Forget, Put, Remove, Seen
-from usher.ports import CallRefused, GroupGone, Moved, Throttled, TryLater
+from usher.core.enrolment import Conflict, Forget, Keep, Put, Seen, Wish
+from usher.departure import Departure, Outcome
+from usher.ports import CallRefused, GroupGone, Moved, NotInForce, Throttled, TryLater
 from usher.turns import Enough
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from usher.core.enrolment import Enrolled, GroupSeen, Key, Step, Wanted
-    from usher.ports import EnrolmentRecords, EnrolmentTelemetry, Groups, OpenActions
+    from usher.core.enrolment import Enrolled, GroupSeen, HookSettings, Step, Wanted
+    from usher.ports import EnrolmentRecords, EnrolmentTelemetry, Groups, LiveMembers, OpenActions
     from usher.turns import Turns
 
+    Turn = Callable[[], datetime]
+
 INTERVAL: Final = timedelta(minutes=2)
-_RENEWED_AFTER: Final = timedelta(days=100)  # of the 400 for which a record is kept
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_IN_WORDS: Final = {
+    Outcome.BUSY: ("kept", "on its way out: instances wait, or are on their way to it"),
+    Outcome.LATE: ("kept", "on its way out: it took too long to see that nobody waits"),
+    Outcome.DELETED: ("removed", "on its way out, and nobody waits in it"),
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Settled:
+    """How a group stands: what a person must settle, and which hooks do not stand as they should."""
+
+    conflicts: Sequence[Conflict]
+    lacking: Sequence[str]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Enrolment:
-    """Everything that a pass touches."""
+    """Everything that a pass touches. `digest` names the hooks file that it enrols for."""
 
     wanted: Wanted
+    digest: str
     groups: Groups
+    live: LiveMembers
     records: EnrolmentRecords
     open_actions: OpenActions
     turns: Turns
@@ -52,140 +69,195 @@ class Enrolment:
 
         Where Auto Scaling is busy the pass ends, so that heartbeats get through.
         """
-        enrolled = self.records.enrolled()
-        if not (enrolled or self.wanted.enrols):
-            return
         try:
-            self._run(enrolled, has_time)
+            self._run(has_time)
+        except NotInForce:
+            self._put_off("another hooks file counts, or Usher is being removed")
         except Enough:
             self._put_off("no time or no turn of the budget is left")
         except TryLater as busy:
-            if isinstance(busy, Throttled):
-                self.turns.throttled(self.clock())
-                self.telemetry.count("Throttled")
-            self._put_off(str(busy))
+            self.put_off(busy)
+
+    def put_off(self, busy: TryLater) -> None:
+        """Leave Auto Scaling alone for now, and tell."""
+        if isinstance(busy, Throttled):
+            self.turns.throttled(self.clock())
+            self.telemetry.count("Throttled")
+        self._put_off(str(busy))
 
     def _put_off(self, reason: str) -> None:
         self.telemetry.enrolment("put off", "", "", reason)
 
-    def _run(self, enrolled: Sequence[Enrolled], has_time: Callable[[], bool]) -> None:
+    def _run(self, has_time: Callable[[], bool]) -> None:
         """One group after the other, so that no pass ends with questions only."""
-        now = self.clock()
+        file = self.records.in_force()
+        if file is None or file.digest != self.digest or file.is_closing:
+            raise NotInForce
+        enrolled = self.records.enrolled()
+        if not (enrolled or self.wanted.hooks):
+            return
         turn = partial(self.turns.awaited, self.clock, self.wait, has_time)
-        in_use = cache(self.open_actions.hooks_in_use)
         groups = self.groups.groups(turn)
-        self._take_all(Seen(groups=groups, hooks={}, enrolled=enrolled), in_use, now, turn)
-        number = (now - _EPOCH) // INTERVAL
+        enrolled = self.mark(groups, enrolled, has_time)
+        number = (self.clock() - _EPOCH) // INTERVAL
         for name in enrolment.to_look_into(self.wanted, groups, enrolled, number):
-            turn()
-            with suppress(GroupGone):  # the next pass forgets its records
-                hooks = {name: self.groups.hooks_of(name)}
-                group = [group for group in groups if group.name == name]
-                here = [record for record in enrolled if record.group_arn == group[0].arn]
-                self._take_all(Seen(groups=group, hooks=hooks, enrolled=here), in_use, now, turn)
-        self._renew(groups, enrolled, now, has_time)
+            (group,) = (group for group in groups if group.name == name)
+            here = [record for record in enrolled if record.group_arn == group.arn]
+            with suppress(GroupGone):  # a later pass forgets its items
+                self.settle(group, here, turn)
 
-    def _take_all(
-        self,
-        seen: Seen,
-        in_use: Callable[[], Collection[Key]],
-        now: datetime,
-        turn: Callable[[], datetime],
-    ) -> None:
-        leaving = enrolment.leaving(self.wanted, seen)
-        kept = leaving.intersection(in_use()) if leaving else frozenset()
-        for group, hook in sorted(kept):
-            self._tell_kept(group, hook)
-        for step in enrolment.plan(self.wanted, seen, kept, self.records.left(now)):
-            if isinstance(step, Put | Remove):
-                turn()
-            self._take(step, now)
+    def mark(
+        self, groups: Sequence[GroupSeen], enrolled: Sequence[Enrolled], has_time: Callable[[], bool]
+    ) -> Sequence[Enrolled]:
+        """Store what the list of groups alone says of the items. The items as they are then."""
+        newest = {record.place: record for record in enrolled}
+        for step in enrolment.marks(self.wanted, groups, enrolled, self.clock()):
+            if not has_time():
+                raise Enough
+            with self._giving_way():
+                kept = self._store(step)
+                newest.pop(step.record.place)
+                newest |= {kept.place: kept} if kept else {}
+        return list(newest.values())
 
-    def _take(self, step: Step, now: datetime) -> None:
+    def settle(self, group: GroupSeen, here: Sequence[Enrolled], turn: Turn) -> Settled:
+        """Do what is to be done on one group, as far as that can be now. Raises GroupGone."""
+        turn()
+        hooks = self.groups.hooks_of(group.name)
+        standing = {hook.name: hook.settings for hook in hooks}
+        seen = Seen(groups=[group], hooks={group.name: hooks}, enrolled=here)
+        records = {record.hook: record for record in here}
+        conflicts: list[Conflict] = []
+        for step in enrolment.plan(self.wanted, seen, self.clock()):
+            with self._giving_way():
+                conflicts += self._take(step, records, standing, turn)
+        with self._giving_way():
+            self._retire(group, records, standing, turn)
+        lacking = [
+            name
+            for name, asked in self.wanted.on(group).items()
+            if isinstance(asked, Wish)
+            and (name not in standing or asked.settings.differences(standing[name]))
+        ]
+        return Settled(conflicts=conflicts, lacking=lacking)
+
+    @contextmanager
+    def _giving_way(self) -> Iterator[None]:
+        """Of two runs at the same time one stores an item first; the other leaves it."""
         try:
-            match step:
-                case Put():
-                    self._put(step, now)
-                case Remove():
-                    self._remove(step, now)
-                case Forget():
-                    self.records.forget(step.record)
-                    self._tell("forgot", step.record, step.reason)
-                case Conflict():
-                    self._conflict(step.group, step.hook, step.reason)
-                case _:
-                    assert_never(step)
+            yield
         except Moved:
-            self.telemetry.enrolment("overtaken", "", "", "another run stored the record meanwhile")
+            self.telemetry.enrolment("overtaken", "", "", "another run stored the item meanwhile")
 
-    def _put(self, step: Put, now: datetime) -> None:
-        if not self.records.take(now):
+    def _take(
+        self, step: Step, records: dict[str, Enrolled], standing: dict[str, HookSettings], turn: Turn
+    ) -> Iterator[Conflict]:
+        match step:
+            case Put():
+                yield from self._put(step, records, standing, turn)
+            case Keep() | Forget():
+                records.pop(step.record.hook, None)
+                kept = self._store(step)
+                records |= {kept.hook: kept} if kept else {}
+            case Conflict():
+                yield self._conflict(step)
+            case _:
+                assert_never(step)
+
+    def _store(self, step: Keep | Forget) -> Enrolled | None:
+        if isinstance(step, Forget):
+            self.records.forget(step.record)
+            self._tell("forgot", step.record, step.reason)
+            return None
+        kept = self.records.keep(step.record)
+        if step.word:
+            self._tell(step.word, kept, step.reason)
+        return kept
+
+    def _put(
+        self, step: Put, records: dict[str, Enrolled], standing: dict[str, HookSettings], turn: Turn
+    ) -> Iterator[Conflict]:
+        """The turn comes first, so that the item is stored, and the file asked for, right before the call."""
+        turn()
+        now = self.clock()
+        if not self._is_allowed(step.record, now):
             return
         record = self.records.keep(step.record)
-        if self._call(self.groups.put_hook, record, now):
-            self.records.keep(replace(record, put_at=now, before=None))
-            self._tell("put", record, step.reason)
-            self.telemetry.count("Enrolled")
-
-    def _remove(self, step: Remove, now: datetime) -> None:
-        """The record itself is the intent: it goes when the hook is gone.
-
-        With a launch hook the launches go that wait in it (aws-facts 1.1), so what is open is read
-        again at the last moment.
-        """
-        if step.record.key in self.open_actions.hooks_in_use():
-            self._tell_kept(*step.record.key)
+        records[record.hook] = record
+        try:
+            self._counted(self.groups.put_hook, record, now)
+        except CallRefused as refusal:
+            yield self._conflict(Conflict(group=record.group, hook=record.hook, reason=str(refusal)))
             return
-        if not self.records.take(now):
-            return
-        if self._call(self.groups.delete_hook, step.record, now):
-            self.records.forget(step.record)
-            self._tell("removed", step.record, step.reason)
-            self.telemetry.count("Unenrolled")
+        except GroupGone:
+            self._tell("skipped", record, "the group is gone")
+            raise
+        records[record.hook] = self.records.keep(record.noted(self.clock()))
+        standing[record.hook] = record.settings
+        self._tell("put", record, step.reason)
+        self.telemetry.count("Enrolled")
 
-    def _call(self, call: Callable[[Enrolled], None], record: Enrolled, now: datetime) -> bool:
-        """Whether the call was accepted. One that was refused changed nothing, and does not count."""
+    def _is_allowed(self, record: Enrolled, now: datetime) -> bool:
+        """A slip of the pen in a glob or in tags reaches far; a name reaches one group."""
+        return _is_named(record) or self.records.take(now)
+
+    def _counted(self, call: Callable[[Enrolled], object], record: Enrolled, now: datetime) -> None:
+        """A call that was refused changed nothing, and does not count."""
         try:
             call(record)
-        except Throttled:
-            self.records.give_back(now)
+        except (Throttled, CallRefused, GroupGone):
+            if not _is_named(record):
+                self.records.give_back(now)
             raise
-        except CallRefused as refusal:
-            self.records.give_back(now)
-            self._conflict(record.group, record.hook, str(refusal))
-        except GroupGone:
-            self.records.give_back(now)
-            self._tell("skipped", record, "the group is gone")
-        else:
-            return True
-        return False
 
-    def _conflict(self, group: str, hook: str, reason: str) -> None:
-        self.telemetry.enrolment("conflict", group, hook, reason)
+    def _retire(
+        self,
+        group: GroupSeen,
+        records: dict[str, Enrolled],
+        standing: Mapping[str, HookSettings],
+        turn: Turn,
+    ) -> None:
+        """Let hooks on their way out let through, where what replaces them stands; and delete them."""
+        for record in enrolment.let_through(self.wanted, group, standing, records.values(), self.clock()):
+            records[record.hook] = self.records.keep(record)
+        departure = Departure(
+            hooks=self.groups,
+            live=self.live,
+            items=self.records,
+            open_actions=self.open_actions,
+            clock=self.clock,
+        )
+        for record in enrolment.departing(self.wanted, group, standing, records.values()):
+            self._depart(departure, record, turn)
+
+    def _depart(self, departure: Departure, record: Enrolled, turn: Turn) -> None:
+        now = self.clock()
+        is_counted = record.quiet_at is not None and not _is_named(record)  # it may be deleted now
+        if is_counted and not self.records.take(now):
+            return
+        outcome = Outcome.BUSY
+        try:
+            outcome = departure.step(record, turn)
+        except CallRefused as refusal:
+            self._conflict(Conflict(group=record.group, hook=record.hook, reason=str(refusal)))
+            return
+        finally:
+            if is_counted and outcome is not Outcome.DELETED:
+                self.records.give_back(now)
+        if outcome in _IN_WORDS:
+            word, reason = _IN_WORDS[outcome]
+            self._tell(word, record, reason)
+        if outcome is Outcome.DELETED:
+            self.telemetry.count("Unenrolled")
+
+    def _conflict(self, conflict: Conflict) -> Conflict:
+        self.telemetry.enrolment("conflict", conflict.group, conflict.hook, conflict.reason)
         self.telemetry.count("EnrolmentConflicts")
+        return conflict
 
     def _tell(self, step: str, record: Enrolled, reason: str) -> None:
         self.telemetry.enrolment(step, record.group, record.hook, reason)
 
-    def _tell_kept(self, group: str, hook: str) -> None:
-        self.telemetry.enrolment("kept", group, hook, "to be removed, once nothing waits in it")
 
-    def _renew(
-        self,
-        groups: Sequence[GroupSeen],
-        enrolled: Sequence[Enrolled],
-        now: datetime,
-        has_time: Callable[[], bool],
-    ) -> None:
-        """A hook may stand unchanged for years, and must not become a stranger's by TTL."""
-        live = {group.arn for group in groups}
-        for record in enrolled:
-            is_old = record.kept_at is None or now - record.kept_at > _RENEWED_AFTER
-            if is_old and record.group_arn in live and has_time():
-                self._keep_as_it_is(record)
-
-    def _keep_as_it_is(self, record: Enrolled) -> None:
-        try:
-            self.records.keep(record)
-        except Moved:  # this pass has stored it already, or dropped it
-            return
+def _is_named(record: Enrolled) -> bool:
+    return record.selector is not None and record.selector.is_one_name

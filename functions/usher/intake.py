@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, assert_never
 
 from usher.aws import messages
 from usher.core import hearing, reconcile
+from usher.core.configuration import ConfigurationRefused
 from usher.core.model import Action, HookTerms, MoveEnd, Outcome, Result, Signal, Transition
 from usher.core.notices import (
     CommandEnd,
@@ -20,6 +21,7 @@ from usher.core.notices import (
     TestNotice,
     Unrelated,
 )
+from usher.core.ownership import Terms, terms
 from usher.core.policy import Move
 from usher.ports import Moved, Raw, Unavailable
 from usher.questions import Chains
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from usher.core.policy import Configuration, Hook, Policy
-    from usher.ports import DeadLetters, Questions, Store, Telemetry, WakeUps
+    from usher.ports import DeadLetters, HookItems, Questions, Store, Telemetry, WakeUps
 
 TRIES: Final = 8
 _A_DAY: Final = timedelta(days=1)
@@ -43,6 +45,7 @@ class Intake:
     """Everything that taking in a message touches."""
 
     configuration: Configuration
+    items: HookItems
     store: Store
     wake_ups: WakeUps
     questions: Questions
@@ -97,13 +100,15 @@ class Intake:
     def _take_lifecycle(self, notice: LifecycleNotice, raw: Raw, now: datetime) -> None:
         known = self.store.of_token(notice.token)
         if known is None:
-            hook = self.configuration.hook(notice.hook, notice.group, notice.transition)
-            if hook is None:
+            terms = self._terms(notice)
+            if terms is None:
                 what = f"hook {notice.hook} of group {notice.group}"
                 self._tell("ignored", f"{what} is not configured for {notice.transition}")
                 return
-            policy = hook.policy_for(self._move(notice, hook, now))
-            known = self._open(_action(notice, hook, policy, self.new_id(), now), raw, now)
+            policy = terms.hook.policy_for(self._move(notice, terms.hook, now))
+            action = _action(notice, terms.hook, policy, self.new_id(), now)
+            let_through = terms.lets_through(policy, action.started_at)
+            known = self._open(replace(action, let_through=let_through), raw, now)
         if known is not None:
             self._note_copy(known, notice, raw, now)
         self._hear_of(notice, now)
@@ -119,6 +124,14 @@ class Intake:
             self.telemetry.trouble(f"it is not kept that group {notice.group} was heard of", error)
         else:
             self._heard_of[notice.group] = now
+
+    def _terms(self, notice: LifecycleNotice) -> Terms | None:
+        """Under which terms the action begins; what a later release stored waits for that release."""
+        items = self.items.of(notice.group, notice.hook)
+        try:
+            return terms(self.configuration, items, notice.hook, notice.group, notice.transition)
+        except ConfigurationRefused as refused:
+            raise Unavailable(f"the item of hook {notice.hook} cannot be read: {refused}") from refused
 
     def _move(self, notice: LifecycleNotice, hook: Hook, now: datetime) -> Move:
         """What the rules of `hook` may ask of the notice; what none asks is not looked up."""

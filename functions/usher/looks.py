@@ -184,7 +184,7 @@ class Looks:
         limits, enforced = action.hook.limits, action.policy.mode is Mode.ENFORCE
         if not isinstance(decision, Complete) or not enforced:
             return decision
-        if action.phase is not Phase.OPEN or action.ordered is not None:
+        if action.phase is not Phase.OPEN or action.ordered is not None or action.let_through:
             return decision
         of_hook = f"{action.hook.name} of {action.hook.limited_with or action.hook.group}"
         abandons = limits.abandon_per_hour if decision.result is Result.ABANDON else None

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
     from usher.core.conditions.probe import Call, Found, Later, Probe, Reply
-    from usher.core.enrolment import Enrolled, GroupSeen, HookSeen
+    from usher.core.enrolment import Enrolled, FileInForce, GroupSeen, HookSeen
     from usher.core.finding import Findings, Memory
     from usher.core.hearing import Kept
     from usher.core.hook_timeouts import Described
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 
 class Moved(Exception):  # noqa: N818 - it reads as what happened
     """Someone else stored a newer state of the action: load it, and look again."""
+
+
+class NotInForce(Exception):  # noqa: N818 - it reads as what happened
+    """Another hooks file counts by now, or Usher goes: change no item, and call nothing."""
 
 
 class Unavailable(Exception):  # noqa: N818 - it reads as what happened
@@ -454,22 +458,47 @@ class Groups(LiveGroups, HookCalls, Protocol):
     """What an enrolment pass asks of Auto Scaling."""
 
 
-class Enrolments(Protocol):
-    """The records of the hooks that Usher put."""
+class HookItems(Protocol):
+    """The items of hooks, as the intake asks for them."""
+
+    def of(self, group: str, hook: str) -> Sequence[Enrolled]:
+        """Those of one hook of one name of a group, as they are now; of earlier groups of it, too."""
+        ...
+
+
+class AllHookItems(HookItems, Protocol):
+    """The items of hooks, as the passes ask for them."""
 
     def enrolled(self) -> Sequence[Enrolled]:
         """All of them; the order is not promised."""
         ...
 
+
+class Enrolments(AllHookItems, Protocol):
+    """The items of the hooks that Usher put, one for each hook and group."""
+
     def keep(self, record: Enrolled) -> Enrolled:
         """Store the state after `record.version`, for 400 days from now; return it as stored.
 
-        Raises Moved where the stored version is another one, and stores nothing then.
+        Raises Moved where the stored version is another one, and NotInForce where the writer's
+        hooks file is not the one that counts; stores nothing then.
         """
         ...
 
     def forget(self, record: Enrolled) -> None:
-        """Drop the record. Raises Moved where the stored version is another one."""
+        """Drop the item. Raises as `keep` does."""
+        ...
+
+
+class HooksFile(Protocol):
+    """Which compiled hooks file counts."""
+
+    def in_force(self) -> FileInForce | None:
+        """The one that counts, as it is now; None: none was ever put in force."""
+        ...
+
+    def put_in_force(self, file: FileInForce) -> None:
+        """Let this one count from now on."""
         ...
 
 
@@ -488,15 +517,8 @@ class Allowance(Protocol):
         """Give one back, whose call was refused and so changed nothing."""
         ...
 
-    def close(self, moment: datetime) -> None:
-        """Let none be taken in the hour of `moment` and the next, by nobody.
 
-        Nor in the one before: a pass takes in the hour in which it began.
-        """
-        ...
-
-
-class EnrolmentRecords(Enrolments, Allowance, Protocol):
+class EnrolmentRecords(Enrolments, HooksFile, Allowance, Protocol):
     """What an enrolment pass keeps."""
 
 

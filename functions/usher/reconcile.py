@@ -19,6 +19,7 @@ from usher.core import hearing, reconcile
 from usher.core.enrolment import share
 from usher.core.hook_timeouts import described, known
 from usher.core.model import Outcome, Phase
+from usher.core.ownership import terms_on
 from usher.core.policy import Mode
 from usher.ports import AnswerKind, CallRefused, GroupGone, Moved, Throttled, TryLater
 from usher.turns import Enough
@@ -27,11 +28,12 @@ from usher.waking import stored_with_wake_ups
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from usher.core.enrolment import HookSeen
+    from usher.core.enrolment import Enrolled, HookSeen
     from usher.core.model import Action
     from usher.core.policy import Configuration
     from usher.core.reconcile import LiveGroup, Tried, Unknown
     from usher.ports import (
+        AllHookItems,
         AutoScaling,
         EnrolmentTelemetry,
         InstanceStates,
@@ -60,6 +62,7 @@ class _Scene:
     groups: Mapping[str, LiveGroup]
     listed_at: datetime
     open_actions: Sequence[Action]
+    items: Mapping[str, Sequence[Enrolled]]  # by the name of their group
     by_group: Mapping[str, Sequence[Action]] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -91,6 +94,7 @@ class Reconcile:
     """Everything that a pass touches."""
 
     configuration: Configuration
+    items: AllHookItems
     live: LiveWaits
     instances: InstanceStates
     auto_scaling: AutoScaling
@@ -121,9 +125,10 @@ class Reconcile:
 
     def _run(self, turn: Turn) -> None:
         open_actions = list(self.store.all_open())
-        if not (self.configuration.hooks or open_actions):
+        items = self._items()
+        if not (self.configuration.hooks or open_actions or items):
             return
-        scene = self._scene(open_actions, turn)
+        scene = self._scene(open_actions, items, turn)
         self._close_twins(scene)
         self._doubt(scene)
         self._end_the_dead(scene)
@@ -132,9 +137,19 @@ class Reconcile:
 
     # -- what there is --------------------------------------------------------------------------
 
-    def _scene(self, open_actions: Sequence[Action], turn: Turn) -> _Scene:
+    def _items(self) -> Mapping[str, Sequence[Enrolled]]:
+        """The items of hooks by group; one of another release that this one cannot read is left out."""
+        found: defaultdict[str, list[Enrolled]] = defaultdict(list)
+        for item in self.items.enrolled():
+            if item.selector is not None:
+                found[item.group].append(item)
+        return found
+
+    def _scene(
+        self, open_actions: Sequence[Action], items: Mapping[str, Sequence[Enrolled]], turn: Turn
+    ) -> _Scene:
         listed_at = self.clock()
-        of_records = {action.hook.group for action in open_actions}
+        of_records = {action.hook.group for action in open_actions} | items.keys()
         names = self._names()
         asked = None if names is None else names | of_records
         groups: dict[str, LiveGroup] = {}
@@ -147,7 +162,7 @@ class Reconcile:
                 groups[name] = groups[name].with_pool(self.live.pool(name, turn))
             except GroupGone:
                 continue
-        return _Scene(groups=groups, listed_at=listed_at, open_actions=open_actions)
+        return _Scene(groups=groups, listed_at=listed_at, open_actions=open_actions, items=items)
 
     def _names(self) -> frozenset[str] | None:
         """The names of all groups of the configuration; None where it has globs or tags."""
@@ -242,8 +257,8 @@ class Reconcile:
 
     def _unknown(self, group: LiveGroup, scene: _Scene, turn: Turn) -> list[Unknown]:
         """What waits in `group` without an open record, with its scaling activity."""
-        hooks = reconcile.hooks_on(self.configuration.hooks, group).values()
-        found = reconcile.unknown(group, hooks, scene.of(group.name))
+        ours = terms_on(self.configuration, scene.items.get(group.name, ()), group.name)
+        found = reconcile.unknown(group, ours, scene.of(group.name))
         if not found:
             return []
         try:

@@ -1,96 +1,117 @@
 """What runs before Usher goes: every instance that it holds is released, not left to a default result.
 
 Deleting a queue settles launches that wait by the default result at once, and deleting a hook
-abandons them (aws-facts 1.1, 2.6). So a custom resource, which CloudFormation deletes first, calls
-this, and the deletion goes on only when nothing waits any more.
+abandons them (aws-facts 1.1, 2.6). So this runs before anything is deleted, and the deletion goes on
+only when nothing waits any more and no hook is left.
 """
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
+from usher.core import reconcile
+from usher.core.enrolment import FileInForce
 from usher.core.model import Phase, Result
+from usher.core.ownership import Terms
+from usher.departure import APART, Departure, Outcome
 from usher.ports import CallRefused, GroupGone, Moved, Throttled, TryLater, Unavailable
 from usher.turns import Enough
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Sequence
     from datetime import datetime
 
     from usher.core.enrolment import Enrolled
     from usher.core.model import Action
     from usher.handlers import Work
     from usher.looks import Looks
-    from usher.ports import EnrolmentRecords, HookCalls, OpenActions
+    from usher.ports import EnrolmentRecords, HookCalls, LiveMembers, OpenActions
 
-PHYSICAL_ID: Final = "usher-release"
+    Turn = Callable[[], datetime]
+
 ROUNDS: Final = 5  # without any progress
 _BETWEEN_ROUNDS_S: Final = 1  # for what found no room in this second, and for the index to catch up
-_AGAIN: Final = "delete the stack again, and `usher resume` before where Usher is paused"
+AGAIN: Final = "delete the stack again, and `usher resume` before where Usher is paused"
 LAST_CALLS_S: Final = 10  # what a sweep was allowed to put before it was told not to, it has put by then
 _ALL_TIME: Final = timedelta(days=3)  # no action is due later
 _REASON: Final = "Usher is being removed"
+_MOST_NAMES: Final = 5  # in a reason
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Release:
-    """Answers CloudFormation. `respond` brings an answer to the address that came with the request.
-
-    `work` is `map`, or what makes several calls at once. `wait` is as time.sleep.
-    """
+    """Everything that it touches. `work` is `map`, or what makes several calls at once."""
 
     looks: Looks
     hooks: HookCalls
-    enrolments: EnrolmentRecords
+    live: LiveMembers
+    enrolments: EnrolmentRecords  # of no file: it writes whichever counts
     open_actions: OpenActions
-    respond: Callable[[str, dict[str, Any]], None]
-    wait: Callable[[float], object]
+    wait: Callable[[float], object]  # in seconds, as time.sleep
     work: Work = map
 
-    def handle(self, event: dict[str, Any], has_time: Callable[[], bool] = lambda: True) -> None:
-        """Release on Delete; nothing is to be done on Create and Update.
-
-        With the property `Unenrol` the hooks that were put at run time go too: their queue will.
-        """
-        url, ours = event["ResponseURL"], {"PhysicalResourceId": PHYSICAL_ID}
-        named = ours | {name: event[name] for name in ("StackId", "RequestId", "LogicalResourceId")}
-        properties = event.get("ResourceProperties")
-        unenrols = isinstance(properties, dict) and properties.get("Unenrol") == "true"
-        reason = self._leave(has_time, unenrols=unenrols) if event["RequestType"] == "Delete" else ""
-        self.respond(url, {"Status": "FAILED" if reason else "SUCCESS", "Reason": reason or "done", **named})
-
-    def _leave(self, has_time: Callable[[], bool], *, unenrols: bool) -> str:
-        """Why the deletion cannot go on yet, or nothing. CloudFormation waits an hour for an answer."""
+    def run(self, has_time: Callable[[], bool]) -> str:
+        """Why the deletion cannot go on yet, or nothing."""
         try:
-            left = self._release_and_unenrol(has_time) if unenrols else self.release_all(has_time)
+            return self._run(has_time)
         except Enough:
-            return f"not all hooks could be deleted in time; {_AGAIN}"
+            return f"not all hooks could be deleted in time; {AGAIN}"
         except Unavailable as error:
             self.looks.telemetry.trouble("not all could be let go", error)
-            return f"the table could not be read ({error}); {_AGAIN}"
-        return f"{left} actions or hooks could not be let go yet; {_AGAIN}" if left else ""
+            return f"the table could not be read ({error}); {AGAIN}"
 
-    def _stop_enrolment(self) -> None:
-        """The sweep, which still runs, must not put hooks back: nothing would look after them."""
-        self.enrolments.close(self.looks.clock())
-        self.wait(LAST_CALLS_S)
-
-    def _release_and_unenrol(self, has_time: Callable[[], bool]) -> int:
-        """Until nothing waits and no hook is left, in some rounds: an instance may come at any time."""
-        hooks = 0
-        self._stop_enrolment()
-        for _ in range(ROUNDS):
+    def _run(self, has_time: Callable[[], bool]) -> str:
+        """Until nothing waits and no hook is left: an instance may come at any time."""
+        self._close()
+        turn = partial(self.looks.turns.awaited, self.looks.clock, self.wait, has_time)
+        idle, before = 0, len(self.enrolments.enrolled()) + 1
+        while idle < ROUNDS:
+            self._retire_all()
             waiting = self.release_all(has_time)
             if waiting:
-                return waiting
-            hooks = self.unenrol(has_time)
-            if not hooks:
-                break
-        return hooks
+                return f"{waiting} actions could not be let go yet; {AGAIN}"
+            self._let_go_unknown(turn)
+            left = [record for record in self.enrolments.enrolled() if not self._is_gone(record, turn)]
+            if not left:
+                return ""
+            idle, before = (0 if len(left) < before else idle + 1), len(left)
+            self.wait(APART.total_seconds())
+        return f"{_named(left)} could not be deleted yet, since instances keep coming into them; {AGAIN}"
+
+    def _close(self) -> None:
+        """The sweep, which still runs, must not put hooks back: nothing would look after them."""
+        file = self.enrolments.in_force() or FileInForce(digest="")
+        self.enrolments.put_in_force(replace(file, is_closing=True))
+        self.wait(LAST_CALLS_S)
+
+    def _retire_all(self) -> None:
+        """From now on intake lets through what comes."""
+        now = self.looks.clock()
+        for record in self.enrolments.enrolled():
+            if record.let_through_from is None or record.let_through_from > now:
+                self.enrolments.keep(record.retired(now, now))
+
+    def _is_gone(self, record: Enrolled, turn: Turn) -> bool:
+        departure = Departure(
+            hooks=self.hooks,
+            live=self.live,
+            items=self.enrolments,
+            open_actions=self.open_actions,
+            clock=self.looks.clock,
+        )
+        try:
+            return departure.step(record, turn) is Outcome.DELETED
+        except GroupGone:
+            self.enrolments.forget(record)
+            return True
+        except (TryLater, CallRefused, Moved) as error:
+            self._tell(error, f"hook {record.hook} of {record.group} was not deleted")
+            return False
+
+    # -- what is recorded -----------------------------------------------------------------------
 
     def release_all(self, has_time: Callable[[], bool]) -> int:
         """Complete every open action with CONTINUE, as far as the time goes; how many are left open."""
@@ -101,27 +122,6 @@ class Release:
             before, left = len(left), self._open_ids()
             idle = 0 if len(left) < before else idle + 1
         return len(left)
-
-    def unenrol(self, has_time: Callable[[], bool]) -> int:
-        """Delete the hooks that were put at run time and hold nothing; how many are left. Raises Enough."""
-        left = 0
-        for record in self.enrolments.enrolled():
-            self.looks.turns.awaited(self.looks.clock, self.wait, has_time)
-            if record.key in self.open_actions.hooks_in_use() or not self._deleted(record):
-                left += 1
-        return left
-
-    def _deleted(self, record: Enrolled) -> bool:
-        try:
-            with suppress(GroupGone):
-                self.hooks.delete_hook(record)
-            self.enrolments.forget(record)
-        except (TryLater, CallRefused, Moved) as error:
-            if isinstance(error, Throttled):
-                self.looks.turns.throttled(self.looks.clock())
-            self.looks.telemetry.trouble(f"hook {record.hook} of {record.group} was not deleted", error)
-            return False
-        return True
 
     def _open_ids(self) -> list[str]:
         until = self.looks.clock() + _ALL_TIME
@@ -150,6 +150,41 @@ class Release:
             self.looks.store.save(_released(action, self.looks.clock(), self.looks.new_id()))
         except Moved:
             return  # the next round finds it as it is then
+
+    # -- what is not ----------------------------------------------------------------------------
+
+    def _let_go_unknown(self, turn: Turn) -> None:
+        """What the live state shows waiting in our hooks, and no record knows."""
+        for action in self._unknown(turn):
+            if self.looks.store.evidence(action).paused is None:
+                turn()
+                answer = self.looks.auto_scaling.complete(action, Result.CONTINUE)
+                self.looks.telemetry.decided(action, "complete", f"{_REASON}: {answer.kind}")
+
+    def _unknown(self, turn: Turn) -> Iterator[Action]:
+        by_group: dict[str, list[Enrolled]] = {}
+        for record in self.enrolments.enrolled():
+            by_group.setdefault(record.group, []).append(record)
+        for group in self.live.live_groups(by_group.keys(), turn) if by_group else ():
+            try:
+                seen = group.with_pool(self.live.pool(group.name, turn)) if group.has_pool else group
+            except GroupGone:
+                continue
+            ours = [Terms(hook=record.own_hook) for record in by_group[group.name] if record.selector]
+            for one in reconcile.unknown(seen, ours, ()):
+                timeout = one.hook.heartbeat_timeout
+                yield reconcile.adopted(one, timeout, self.looks.new_id(), self.looks.clock())
+
+    def _tell(self, error: Exception, what: str) -> None:
+        if isinstance(error, Throttled):
+            self.looks.turns.throttled(self.looks.clock())
+        self.looks.telemetry.trouble(what, error)
+
+
+def _named(left: Sequence[Enrolled]) -> str:
+    names = [f"hook {record.hook} of {record.group}" for record in left[:_MOST_NAMES]]
+    more = len(left) - len(names)
+    return ", ".join(names) + (f" and {more} more" if more else "")
 
 
 def _released(action: Action, now: datetime, look_id: str) -> Action:

@@ -20,7 +20,13 @@ _NEEDED: Final = (
     "USHER_DEAD_LETTERS_URL",
     "USHER_CALLS_PER_SECOND",
 )
-_NEEDED_TO_ENROL: Final = ("USHER_INBOX_ARN", "USHER_HOOK_ROLE_ARN", "USHER_ENROLMENTS_PER_HOUR")
+_NEEDED_TO_ENROL: Final = (
+    "USHER_INBOX_ARN",
+    "USHER_TOPIC_ARN",
+    "USHER_INTAKE_ARN",
+    "USHER_HOOK_ROLE_ARN",
+    "USHER_ENROLMENTS_PER_HOUR",
+)
 _HOOKS: Final = Path(__file__).parent.parent / "hooks.json"
 
 
@@ -37,7 +43,7 @@ class Settings:
     questions_url: str
     dead_letters_url: str
     calls_per_second: float  # that Usher may make of Auto Scaling's calls, over all functions
-    hooks: Path  # hooks.yaml, compiled to JSON
+    hooks: Path  # hooks.yaml, as usher.core.compiled writes it
     home: Home  # of whose events this is the Usher; what is not told is not held against them
 
     @classmethod
@@ -66,11 +72,11 @@ class Settings:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EnrolmentSettings:
-    """What the sweep needs besides, to put hooks on groups by glob or tags."""
+    """What whoever puts hooks needs besides."""
 
     inbox_arn: str
-    topic_arn: str | None  # None: no hook notifies by SNS
-    intake_arn: str | None  # None: no hook notifies Lambda
+    topic_arn: str
+    intake_arn: str
     hook_role_arn: str
     per_hour: int  # hooks that may be put and removed
 
@@ -83,8 +89,8 @@ class EnrolmentSettings:
             raise SettingsRefused(f"USHER_ENROLMENTS_PER_HOUR must be a whole number, got {per_hour!r}")
         return cls(
             inbox_arn=environment["USHER_INBOX_ARN"],
-            topic_arn=environment.get("USHER_TOPIC_ARN") or None,
-            intake_arn=environment.get("USHER_INTAKE_ARN") or None,
+            topic_arn=environment["USHER_TOPIC_ARN"],
+            intake_arn=environment["USHER_INTAKE_ARN"],
             hook_role_arn=environment["USHER_HOOK_ROLE_ARN"],
             per_hour=int(per_hour),
         )
@@ -92,15 +98,12 @@ class EnrolmentSettings:
     @property
     def targets(self) -> dict[Way, Target]:
         """Whom a hook can notify. Lambda is invoked without a role, and EventBridge needs no target."""
-        targets = {
+        return {
             Way.SQS: Target(arn=self.inbox_arn, role_arn=self.hook_role_arn),
+            Way.SNS: Target(arn=self.topic_arn, role_arn=self.hook_role_arn),
+            Way.LAMBDA: Target(arn=self.intake_arn),
             Way.EVENTBRIDGE: Target(arn=None),
         }
-        if self.topic_arn is not None:
-            targets[Way.SNS] = Target(arn=self.topic_arn, role_arn=self.hook_role_arn)
-        if self.intake_arn is not None:
-            targets[Way.LAMBDA] = Target(arn=self.intake_arn)
-        return targets
 
 
 def _require(names: Iterable[str], environment: Mapping[str, str]) -> None:

@@ -27,6 +27,7 @@ from werkzeug.serving import make_server
 
 from infra.wheels import BUILD
 from local_account import emulator
+from simulator.file_items import FileItems
 from simulator.memory_budget import MemoryBudget, MemoryLimits
 from simulator.no_aws import NoQuestions
 from simulator.recorder import Recorder
@@ -348,6 +349,7 @@ def test_eight_copies_of_a_message_are_one_action(records: Records) -> None:
     recorder, ids = Recorder(), itertools.count()
     intake = Intake(
         configuration=parsed,
+        items=FileItems(parsed),
         store=records,
         wake_ups=NoWakeUps(),
         questions=NoQuestions(),

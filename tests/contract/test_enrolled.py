@@ -16,9 +16,9 @@ from simulator.memory_enrolled import MemoryEnrolledHooks
 from tests.factories import at
 from usher.aws import table as dynamodb
 from usher.aws.enrolled import KEPT, EnrolledHooks
-from usher.core.enrolment import Enrolled, HookSettings
+from usher.core.enrolment import Enrolled, FileInForce, Former, HookSettings, State
 from usher.core.model import Result, Transition
-from usher.ports import Moved
+from usher.ports import Moved, NotInForce
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from usher.ports import EnrolmentRecords
 
 MOST_PER_HOUR: Final = 3
+ARN: Final = "arn:aws:autoscaling:us-east-1:111122223333:autoScalingGroup:1:autoScalingGroupName/w"
+OTHER_ARN: Final = ARN.replace(":1:", ":2:")
 table_names: Final = (f"enrolled-{number}" for number in itertools.count())
 
 
@@ -73,6 +75,15 @@ def records(request: pytest.FixtureRequest, clock: Clock) -> EnrolmentRecords:
     return EnrolledHooks(client, table, clock, MOST_PER_HOUR)
 
 
+@pytest.fixture
+def of_file(request: pytest.FixtureRequest, records: EnrolmentRecords, clock: Clock) -> EnrolmentRecords:
+    """The same items, for a writer that holds FILE."""
+    if isinstance(records, MemoryEnrolledHooks):
+        return records.under(FILE.digest)
+    client, table = request.getfixturevalue("client"), request.getfixturevalue("table")
+    return EnrolledHooks(client, table, clock, MOST_PER_HOUR, FILE.digest)
+
+
 def settings(**changes: Any) -> HookSettings:
     fields: dict[str, Any] = {
         "transition": Transition.LAUNCHING,
@@ -85,9 +96,10 @@ def settings(**changes: Any) -> HookSettings:
 def a_record(**changes: Any) -> Enrolled:
     fields: dict[str, Any] = {
         "group": "workers-1",
-        "group_arn": "arn:aws:autoscaling:us-east-1:111122223333:autoScalingGroup:1:autoScalingGroupName/w",
+        "group_arn": ARN,
         "hook": "usher/drain",
         "settings": settings(),
+        "source": "{}",
     }
     return Enrolled(**{**fields, **changes})
 
@@ -96,6 +108,14 @@ WHOLE: Final = a_record(
     settings=settings(target_arn="arn:queue", role_arn="arn:role", metadata='{"a": "ü\\n"}'),
     before=settings(transition=None),
     put_at=at(-60),
+    former=(Former(heartbeat_timeout=timedelta(seconds=30), until=at(-90)),),
+    state=State.RETIRING,
+    retiring_since=at(-50),
+    let_through_from=at(-40),
+    seen_at=at(-30),
+    quiet_at=at(-20),
+    deleting_at=at(-10),
+    missed=2,
 )
 
 
@@ -109,10 +129,22 @@ def test_a_kept_record_is_read_as_it_was_with_its_version_and_time(
 
 
 def test_each_hook_of_each_group_has_a_record_of_its_own(records: EnrolmentRecords) -> None:
-    names = [("a", "b"), ("a", "b/c"), ("a#b", "c"), ("a", "B"), ("c", "b")]
+    names = [("a", "b"), ("a", "b/c"), ("a#b", "c"), ("a", "B"), ("c", "b"), ("ü" * 255, "b"), ("ab", "b")]
     for group, hook in names:
         records.keep(a_record(group=group, hook=hook))
     assert sorted(record.key for record in records.enrolled()) == sorted(names)
+    for group, hook in names:
+        assert [record.key for record in records.of(group, hook)] == [(group, hook)]
+
+
+def test_a_group_made_again_under_the_same_name_is_another_one(records: EnrolmentRecords) -> None:
+    first, again = records.keep(a_record()), records.keep(a_record(group_arn=OTHER_ARN))
+    assert {record.group_arn for record in records.of("workers-1", "usher/drain")} == {
+        first.group_arn,
+        again.group_arn,
+    }
+    records.forget(first)
+    assert list(records.of("workers-1", "usher/drain")) == [again]
 
 
 def test_a_record_is_stored_over_the_version_it_was_read_at(records: EnrolmentRecords, clock: Clock) -> None:
@@ -166,14 +198,55 @@ def test_what_is_given_back_may_be_taken_again_but_no_more(records: EnrolmentRec
     assert [records.take(at(0)), records.take(at(0))] == [True, False]
 
 
-def test_once_closed_nothing_is_taken_in_that_hour_the_one_before_and_the_next_and_then_all_again(
-    records: EnrolmentRecords,
+# The file that counts
+
+
+FILE: Final = FileInForce(digest="d1", own_groups=("own-1",))
+
+
+def test_the_file_that_counts_is_the_one_that_was_put_in_force_last(records: EnrolmentRecords) -> None:
+    assert records.in_force() is None
+    records.put_in_force(FILE)
+    assert records.in_force() == FILE
+    closing = FileInForce(digest="d2", is_closing=True)
+    records.put_in_force(closing)
+    assert records.in_force() == closing
+    assert list(records.enrolled()) == [], "it is no item of a hook"
+
+
+@pytest.mark.parametrize(
+    ("in_force", "is_stored"),
+    [
+        (None, False),
+        (FILE, True),
+        (replace(FILE, is_closing=True), False),
+        (FileInForce(digest="another"), False),
+    ],
+    ids=["none", "its own", "Usher goes", "another"],
+)
+def test_an_item_is_stored_only_while_the_file_of_its_writer_counts(
+    records: EnrolmentRecords, of_file: EnrolmentRecords, in_force: FileInForce | None, *, is_stored: bool
 ) -> None:
-    records.take(at(0))
-    records.close(at(60))
-    assert [records.take(at(seconds)) for seconds in (-3600, -1, 61, 3599, 3600, 7199)] == [False] * 6
-    assert records.left(at(61)) < 0
-    assert [records.take(at(seconds)) for seconds in (-3601, 7200)] == [True, True]
+    kept = records.keep(a_record())
+    if in_force is not None:
+        records.put_in_force(in_force)
+    for write in (of_file.keep, of_file.forget):
+        if is_stored:
+            write(kept)
+            kept = replace(kept, version=2)
+        else:
+            with pytest.raises(NotInForce):
+                write(kept)
+            assert list(records.enrolled()) == [kept]
+
+
+def test_another_version_is_told_from_another_file(
+    records: EnrolmentRecords, of_file: EnrolmentRecords
+) -> None:
+    records.put_in_force(FILE)
+    records.keep(a_record())
+    with pytest.raises(Moved):
+        of_file.keep(a_record())
 
 
 # DynamoDB's own
@@ -198,9 +271,9 @@ def test_a_limit_that_was_lowered_holds_at_once(client: DynamoDBClient, table: s
 def test_a_record_of_a_release_that_wrote_more_or_less_is_read(
     client: DynamoDBClient, table: str, clock: Clock
 ) -> None:
-    record_key = {"pk": {"S": "ENROLLED"}, "sk": {"S": "HOOK#usher/drain#GROUP#workers-1"}}
+    record_key = {"pk": {"S": "ENROLLED"}, "sk": {"S": "HOOK#usher/drain#GROUP#workers-1:1"}}
     doc = (
-        '{"group":"workers-1","group_arn":"arn","hook":"usher/drain","version":4,"added_later":1,'
+        '{"group":"workers-1","group_arn":"arn","hook":"usher/drain","version":4,"added_later":1,"source":"{}",'
         '"settings":{"transition":"launching","heartbeat_timeout_s":90.0,"default_result":"CONTINUE"}}'
     )
     client.put_item(TableName=table, Item={**record_key, "version": {"N": "4"}, "doc": {"S": doc}})

@@ -21,6 +21,7 @@ from local_lambda.local_services import client, local_endpoints, settled_in
 from local_lambda.python import find_python
 from usher.aws import messages
 from usher.aws.records import Records
+from usher.core.compiled import compiled
 from usher.core.model import Outcome
 from usher.core.notices import LifecycleNotice, NotUnderstood
 from usher.wiring.machine import new_id, now
@@ -69,7 +70,7 @@ class Running:
 @pytest.fixture(scope="module")
 def code(tmp_path_factory: pytest.TempPathFactory) -> Code:
     asset = tmp_path_factory.mktemp("asset")
-    build(asset, read(ROOT / "events" / "hooks.yaml"))
+    build(asset, compiled(read(ROOT / "events" / "hooks.yaml")))
     python = find_python()
     return Code(asset=asset, runtime=python.runtime(), python=python)
 

@@ -1,4 +1,8 @@
-"""The golden templates: those of hooks.yaml, without hashes. `make golden` writes them anew."""
+"""The golden templates, without hashes. `make golden` writes them anew.
+
+Those of hooks.yaml, whose hooks are put through a custom resource; and the demo's group, whose own
+template holds its hooks.
+"""
 
 from __future__ import annotations
 
@@ -12,14 +16,18 @@ from tests.infra.stacks import all_templates, of_file
 
 FOLDER: Final = Path(__file__).parent / "golden"
 _HOOKS: Final = Path(__file__).parents[2] / "hooks.yaml"
+_DEMO: Final = Path(__file__).parents[2] / "infra" / "demo.hooks.yaml"
 _HASH: Final = re.compile(r"\b[0-9a-f]{64}\b")  # of an asset: it changes with every line of the functions
 
 
 def golden() -> dict[str, str]:
     """The text of each template, by the name of its file."""
-    made = all_templates(of_file(_HOOKS)).items()
+    made = all_templates(of_file(_HOOKS)) | {
+        "UsherDemo": all_templates(of_file(_DEMO, demo=True))["UsherDemo"]
+    }
     return {
-        f"{name}.json": _HASH.sub("HASH", json.dumps(template, indent=1)) + "\n" for name, template in made
+        f"{name}.json": _HASH.sub("HASH", json.dumps(template, indent=1)) + "\n"
+        for name, template in made.items()
     }
 
 

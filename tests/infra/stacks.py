@@ -12,7 +12,6 @@ from app import make
 from cli.hooks_file import load, read
 from infra.configuration import Deployment
 from infra.controller import Controller
-from infra.hooks import Hooks
 from usher.core import configuration
 
 HOOKS: Final[dict[str, Any]] = {
@@ -48,17 +47,10 @@ def deployment(data: dict[str, Any] = HOOKS, **settings: Any) -> Deployment:
     return Deployment(configuration=configuration.parse(data), hooks_data=data, **settings)
 
 
-def stacks(of: Deployment) -> tuple[Controller, Hooks]:
-    """Both stacks, in an app that bundles nothing."""
+def template_of(of: Deployment) -> dict[str, Any]:
+    """The template of the controller, in an app that bundles nothing."""
     app = cdk.App(context={"aws:cdk:bundling-stacks": []})
-    controller = Controller(app, "Usher", deployment=of)
-    return controller, Hooks(app, "UsherHooks", deployment=of, controller=controller)
-
-
-def templates(of: Deployment) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The templates of both stacks."""
-    controller, hooks = stacks(of)
-    return dict(Template.from_stack(controller).to_json()), dict(Template.from_stack(hooks).to_json())
+    return dict(Template.from_stack(Controller(app, "Usher", deployment=of)).to_json())
 
 
 def app_of(of: Deployment) -> cdk.App:
@@ -98,9 +90,7 @@ _WAYS: Final = [
 ALL_WAYS: Final = hooks_data(
     *_WAYS, hook(name="glob", group="jobs-*"), hook(name="tags", group={"tags": {"team": "web"}})
 )
-WITH_KEY: Final = deployment(
-    ALL_WAYS, customer_key=True, alarm_email="ops@example.com", retired_groups=("old-*",)
-)
+WITH_KEY: Final = deployment(ALL_WAYS, customer_key=True, alarm_email="ops@example.com")
 # What the rules of linters are held against.
 DEPLOYMENTS: Final = {
     "default": deployment(),

@@ -13,6 +13,7 @@ from cli.hooks_file import read
 from infra.bundle import build
 from infra.wheels import ROOT, WheelsMissing, unpacked
 from local_lambda.python import find_python
+from usher.core.compiled import compiled
 
 HANDLERS = sorted(path.stem for path in (ROOT / "functions").glob("*.py"))
 MOST_BYTES = 8_000_000  # unpacked; Lambda takes 250 MB, but each is read at a cold start
@@ -25,6 +26,8 @@ ENVIRONMENT = {
     "USHER_DEAD_LETTERS_URL": "http://127.0.0.1:1/dead-letters",
     "USHER_CALLS_PER_SECOND": "10",
     "USHER_INBOX_ARN": "arn:aws:sqs:us-east-1:123456789012:inbox",
+    "USHER_TOPIC_ARN": "arn:aws:sns:us-east-1:123456789012:topic",
+    "USHER_INTAKE_ARN": "arn:aws:lambda:us-east-1:123456789012:function:intake",
     "USHER_HOOK_ROLE_ARN": "arn:aws:iam::123456789012:role/hooks",
     "USHER_ENROLMENTS_PER_HOUR": "50",
 }
@@ -37,7 +40,7 @@ def asset(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def built(folder: Path) -> Path:
-    build(folder, read(ROOT / "hooks.yaml"))
+    build(folder, compiled(read(ROOT / "hooks.yaml")))
     return folder
 
 
@@ -79,7 +82,7 @@ def test_the_code_in_it_is_that_of_the_functions_folder(asset: Path) -> None:
 
 
 def test_the_hooks_file_is_in_it_as_json(asset: Path) -> None:
-    assert json.loads((asset / "hooks.json").read_text()) == read(ROOT / "hooks.yaml")
+    assert json.loads((asset / "hooks.json").read_text())["file"] == read(ROOT / "hooks.yaml")
 
 
 def test_it_stays_small(asset: Path) -> None:

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from infra.notifications import MOST_PATTERN_CHARACTERS, rule_patterns
-from tests.infra.stacks import DEPLOYMENTS, deployment, hook, hooks_data, resources, statements, templates
+from tests.infra.stacks import DEPLOYMENTS, deployment, hook, hooks_data, resources, statements, template_of
 from usher.aws import table
 
 if TYPE_CHECKING:
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="module")
 def template() -> dict[str, Any]:
-    return templates(deployment())[0]
+    return template_of(deployment())
 
 
 def raw(template: dict[str, Any], kind: str) -> list[dict[str, Any]]:
@@ -53,6 +52,8 @@ def test_the_ids_of_what_holds_data_never_change(template: dict[str, Any]) -> No
     ids = {name for kind in kinds for name in resources(template, kind)}
     assert ids == {
         "RecordsTableC9B7A30B",
+        "EventsDeadLetters8A90034E",
+        "EventsQueue7396B467",
         "InboxDeadLettersFE4330BC",
         "InboxQueue96F60793",
         "ScheduleDeadLetters4CA0E1C2",
@@ -74,6 +75,7 @@ def test_what_holds_data_outlives_its_stack_and_only_hints_go(template: dict[str
     }
     hints = ("WakeUpsQueue2CC32346", "QuestionsQueueC060FC59")
     assert [fates.pop(name) for name in hints] == [("Delete", "Delete")] * 2
+    assert fates.pop("EventsQueue7396B467") == ("Delete", "Delete")
     assert len(fates) == 6
     assert set(fates.values()) == {("Retain", "Retain")}
 
@@ -148,26 +150,25 @@ def groups_of(template: dict[str, Any], action: str) -> set[str]:
     return found
 
 
-def test_actions_are_completed_on_configured_groups_only(template: dict[str, Any]) -> None:
-    for action in ("CompleteLifecycleAction", "RecordLifecycleActionHeartbeat"):
-        assert groups_of(template, f"autoscaling:{action}") == {"web-prod", "jobs-*"}
+def test_what_is_open_or_on_its_way_out_outlasts_the_file(template: dict[str, Any]) -> None:
+    """A deploy that took these rights away would leave open actions to their default results."""
+    for action in ("CompleteLifecycleAction", "RecordLifecycleActionHeartbeat", "DeleteLifecycleHook"):
+        assert groups_of(template, f"autoscaling:{action}") == {"*"}
 
 
-def test_hooks_are_put_at_run_time_on_globs_only(template: dict[str, Any]) -> None:
-    for action in ("PutLifecycleHook", "DeleteLifecycleHook"):
-        assert groups_of(template, f"autoscaling:{action}") == {"jobs-*"}
-
-
-def test_a_retired_group_keeps_its_grants() -> None:
-    template, _ = templates(deployment(retired_groups=("old-*",)))
-    assert "old-*" in groups_of(template, "autoscaling:CompleteLifecycleAction")
+def test_hooks_are_put_on_configured_groups_only(template: dict[str, Any]) -> None:
+    assert groups_of(template, "autoscaling:PutLifecycleHook") == {"web-prod", "jobs-*"}
+    assert {name.split("Role")[0] for name in roles_that_may(template, "autoscaling:PutLifecycleHook")} == {
+        "Sweep",
+        "Provision",
+    }
 
 
 def test_groups_by_tags_are_granted_by_their_tags() -> None:
     data = hooks_data(hook(group={"tags": {"team": "web"}}))
-    template, _ = templates(deployment(data))
+    template = template_of(deployment(data))
     granted = [
-        each for each in statements(template) if "autoscaling:CompleteLifecycleAction" in each["Action"]
+        each for each in statements(template) if "autoscaling:PutLifecycleHook" in listed(each["Action"])
     ]
     assert granted
     for each in granted:
@@ -175,9 +176,9 @@ def test_groups_by_tags_are_granted_by_their_tags() -> None:
 
 
 def test_only_the_hook_role_may_be_passed_and_only_to_auto_scaling(template: dict[str, Any]) -> None:
-    (passing,) = [each for each in statements(template) if each["Action"] == "iam:PassRole"]
-    assert passing["Condition"] == {"StringEquals": {"iam:PassedToService": "autoscaling.amazonaws.com"}}
-    assert passing["Resource"]["Fn::GetAtt"][0].startswith("HookRole")
+    for passing in [each for each in statements(template) if each["Action"] == "iam:PassRole"]:
+        assert passing["Condition"] == {"StringEquals": {"iam:PassedToService": "autoscaling.amazonaws.com"}}
+        assert passing["Resource"]["Fn::GetAtt"][0].startswith("HookRole")
 
 
 def test_auto_scaling_may_send_to_the_inbox_for_this_account_only(template: dict[str, Any]) -> None:
@@ -190,40 +191,45 @@ def test_auto_scaling_may_send_to_the_inbox_for_this_account_only(template: dict
     policies = resources(template, "AWS::IAM::Policy")
     (policy,) = [each for name, each in policies.items() if name.startswith("HookRole")]
     actions = {action for each in policy["PolicyDocument"]["Statement"] for action in listed(each["Action"])}
-    assert actions == {"sqs:SendMessage", "sqs:GetQueueUrl"}
+    assert actions == {"sqs:SendMessage", "sqs:GetQueueUrl", "sns:Publish"}
     assert granted
 
 
-def test_the_bus_brings_actions_by_hook_and_outcomes_by_group(template: dict[str, Any]) -> None:
-    patterns = [each["EventPattern"] for each in resources(template, "AWS::Events::Rule").values()]
-    details = [pattern.get("detail") for pattern in patterns]
-    assert {"LifecycleHookName": ["drain", "gate"]} in details
-    assert {"AutoScalingGroupName": [{"wildcard": "jobs-*"}, "web-prod"]} in details
-    assert {"source": ["usher.signal"], "detail-type": ["Usher Signal"]} in patterns
+def test_one_rule_for_each_kind_of_event_brings_those_of_this_account_and_region_to_a_queue_of_their_own(
+    template: dict[str, Any],
+) -> None:
+    rules = resources(template, "AWS::Events::Rule").values()
+    here = {"account": [{"Ref": "AWS::AccountId"}], "region": [{"Ref": "AWS::Region"}]}
+    assert all(each["EventPattern"].items() >= here.items() for each in rules)
+    kinds = {kind for each in rules for kind in each["EventPattern"]["detail-type"]}
+    assert kinds == {
+        "EC2 Instance-launch Lifecycle Action",
+        "EC2 Instance-terminate Lifecycle Action",
+        "EC2 Instance Launch Successful",
+        "EC2 Instance Launch Unsuccessful",
+        "EC2 Instance Terminate Successful",
+        "EC2 Instance Terminate Unsuccessful",
+        "EC2 Instance State-change Notification",
+        "Usher Signal",
+    }
+    (ends,) = [each["EventPattern"]["detail"] for each in rules if "detail" in each["EventPattern"]]
+    assert ends == {"state": ["shutting-down", "stopped", "terminated"]}
+    targets = [target for each in rules for target in each["Targets"]]
+    assert all(target["Arn"]["Fn::GetAtt"][0].startswith("EventsQueue") for target in targets)
+    letters = {target["DeadLetterConfig"]["Arn"]["Fn::GetAtt"][0] for target in targets}
+    assert all(name.startswith("EventsDeadLetters") for name in letters)
 
 
-def test_with_tags_the_outcomes_are_not_filtered() -> None:
-    data = hooks_data(hook(group={"tags": {"team": "web"}}))
-    patterns = dict(rule_patterns(deployment(data)))
-    assert "detail" not in patterns["Outcomes0"]
-
-
-@pytest.mark.parametrize("length", [20, 100, 255])
-def test_no_pattern_passes_the_limit_and_none_of_the_names_is_lost(length: int) -> None:
-    names = [f"{number:0{length}}" for number in range(49)]
-    data = hooks_data(*(hook(name=name, group=f"g{name}"[:255]) for name in names))
-    patterns = [pattern for _, pattern in rule_patterns(deployment(data))]
-    assert all(len(json.dumps(pattern)) <= MOST_PATTERN_CHARACTERS for pattern in patterns)
-    carried = [
-        name for pattern in patterns for name in pattern.get("detail", {}).get("LifecycleHookName", [])
-    ]
-    assert carried == names
+def test_however_many_hooks_there_are_the_rules_are_the_same(template: dict[str, Any]) -> None:
+    data = hooks_data(*(hook(name=f"h{number}", group=f"{number:0200}") for number in range(200)))
+    many = template_of(deployment(data))
+    assert resources(many, "AWS::Events::Rule") == resources(template, "AWS::Events::Rule")
 
 
 @pytest.mark.parametrize("of", DEPLOYMENTS.values(), ids=DEPLOYMENTS.keys())
 def test_nothing_may_be_reached_by_everyone_nor_by_a_service_for_everyone(of: Deployment) -> None:
     """A service's principal alone would let every account's rules, topics and alarms in."""
-    template, _ = templates(of)
+    template = template_of(of)
     allowed = 0
     for kind in ("AWS::SQS::QueuePolicy", "AWS::SNS::TopicPolicy"):
         for policy in resources(template, kind).values():
@@ -237,22 +243,31 @@ def test_nothing_may_be_reached_by_everyone_nor_by_a_service_for_everyone(of: De
         assert "AWSServiceRoleForAutoScaling" in str(permission["Principal"])
 
 
-@pytest.mark.parametrize("queue", ["InboxQueue", "InboxDeadLetters"])
-@pytest.mark.parametrize("service", ["events.amazonaws.com", "sns.amazonaws.com"])
-def test_what_the_bus_and_the_topic_bring_is_let_in_and_so_are_their_dead_letters(
-    service: str, queue: str
+@pytest.mark.parametrize("queue", ["EventsQueue", "EventsDeadLetters"])
+def test_what_the_rules_of_the_stack_bring_is_let_in_and_no_other_rules(
+    template: dict[str, Any], queue: str
 ) -> None:
-    template, _ = templates(deployment(hooks_data(hook(notify="sns"))))
+    """Whoever may make a rule in the account could put any body into the queue."""
     policies = resources(template, "AWS::SQS::QueuePolicy").items()
     (policy,) = [each for name, each in policies if name.startswith(f"{queue}Policy")]
-    allowed = [each for each in policy["PolicyDocument"]["Statement"] if each["Effect"] == "Allow"]
-    (statement,) = [each for each in allowed if each["Principal"] == {"Service": service}]
-    assert statement["Action"] == "sqs:SendMessage"
-    assert statement["Resource"]["Fn::GetAtt"][0].startswith(queue)
+    (statement,) = [each for each in policy["PolicyDocument"]["Statement"] if each["Effect"] == "Allow"]
+    assert (statement["Principal"], statement["Action"]) == (
+        {"Service": "events.amazonaws.com"},
+        "sqs:SendMessage",
+    )
+    sources = {source["Fn::GetAtt"][0] for source in statement["Condition"]["ArnEquals"]["aws:SourceArn"]}
+    assert sources == set(resources(template, "AWS::Events::Rule"))
+
+
+def test_only_the_topic_of_hooks_may_send_to_the_inbox(template: dict[str, Any]) -> None:
+    policies = resources(template, "AWS::SQS::QueuePolicy").items()
+    (policy,) = [each for name, each in policies if name.startswith("InboxQueuePolicy")]
+    (statement,) = [each for each in policy["PolicyDocument"]["Statement"] if each["Effect"] == "Allow"]
+    assert statement["Principal"] == {"Service": "sns.amazonaws.com"}
 
 
 def test_the_inbox_is_subscribed_to_the_topic_of_hooks() -> None:
-    template, _ = templates(deployment(hooks_data(hook(notify="sns"))))
+    template = template_of(deployment(hooks_data(hook(notify="sns"))))
     (subscription,) = resources(template, "AWS::SNS::Subscription").values()
     assert subscription["Endpoint"]["Fn::GetAtt"][0].startswith("InboxQueue")
     assert subscription["Protocol"] == "sqs"
@@ -262,20 +277,12 @@ def test_the_inbox_is_subscribed_to_the_topic_of_hooks() -> None:
 
 def test_alarms_may_publish_to_their_topic(template: dict[str, Any]) -> None:
     """A topic that gets a policy of its own loses the one by which CloudWatch could."""
-    (policy,) = resources(template, "AWS::SNS::TopicPolicy").values()
+    policies = resources(template, "AWS::SNS::TopicPolicy").items()
+    (policy,) = [each for name, each in policies if name.startswith("Watch")]
     allowed = [each for each in policy["PolicyDocument"]["Statement"] if each["Effect"] == "Allow"]
     (statement,) = allowed
     assert statement["Principal"] == {"Service": "cloudwatch.amazonaws.com"}
     assert statement["Action"] == "sns:Publish"
-
-
-def test_however_many_rules_the_policy_of_the_inbox_stays_small() -> None:
-    """SQS takes 8,192 bytes (aws-facts 5)."""
-    data = hooks_data(*(hook(name=f"h{number}", group=f"{number:0200}") for number in range(200)))
-    template, _ = templates(deployment(data))
-    assert len(resources(template, "AWS::Events::Rule")) > 20
-    for policy in resources(template, "AWS::SQS::QueuePolicy").values():
-        assert len(json.dumps(policy)) < 2500
 
 
 def test_a_failing_sweep_is_not_tried_again_and_leaves_no_letter(template: dict[str, Any]) -> None:
@@ -305,28 +312,32 @@ def test_the_role_of_the_schedule_may_invoke_the_sweep_alone_for_this_account_al
 
 
 def test_what_waits_is_released_before_anything_else_of_the_stack_goes(template: dict[str, Any]) -> None:
-    """CloudFormation deletes in the opposite order of dependence."""
-    (release,) = raw(template, "Custom::UsherRelease")
-    needed = set(release["DependsOn"])
-    for kind in ("AWS::SQS::Queue", "AWS::DynamoDB::Table", "AWS::Events::Rule", "AWS::IAM::Policy"):
+    """CloudFormation deletes in the opposite order of dependence.
+
+    Where a hook's target is gone, Auto Scaling applies the default result at once (aws-facts 2.6).
+    """
+    (hooks,) = raw(template, "Custom::UsherHooks")
+    needed = set(hooks["DependsOn"])
+    for kind in (
+        "AWS::SQS::Queue",
+        "AWS::SNS::Topic",
+        "AWS::SNS::Subscription",
+        "AWS::DynamoDB::Table",
+        "AWS::Events::Rule",
+        "AWS::IAM::Policy",
+        "AWS::Lambda::EventSourceMapping",
+    ):
         theirs = {name for name in resources(template, kind) if not name.startswith("Watch")}
+        assert theirs
         assert theirs <= needed, kind
-
-
-def test_the_topic_of_hooks_goes_no_sooner() -> None:
-    """Where a hook's target is gone, Auto Scaling applies the default result at once (aws-facts 2.6)."""
-    template, _ = templates(deployment(hooks_data(hook(notify="sns"))))
-    (release,) = raw(template, "Custom::UsherRelease")
-    topics = {name for name in resources(template, "AWS::SNS::Topic") if not name.startswith("Watch")}
-    assert topics
-    assert topics <= set(release["DependsOn"])
 
 
 def test_silence_and_every_promise_has_its_alarm(template: dict[str, Any]) -> None:
     alarms = resources(template, "AWS::CloudWatch::Alarm")
     names = {name.removeprefix("Watch")[:-8] for name in alarms}
     assert names == {
-        "InboxDeadLetters", "WakeUpDeadLetters", "ScheduleDeadLetters", "IntakeErrors", "WakeErrors",
+        "InboxDeadLetters", "EventsDeadLetters", "WakeUpDeadLetters", "ScheduleDeadLetters",
+        "IntakeErrors", "WakeErrors",
         "QuestionDeadLetters", "QuestionsErrors", "WakeThrottles",
         "SweepErrors", "Defaulted", "Refused", "OverdueLooks", "SilentGroups", "EnrolmentConflicts",
         "FailedMessages", "FailedLooks", "FailedQuestions", "NoSweep", "HeldByLimit", "OverBudget",
@@ -353,7 +364,7 @@ def test_what_beats_and_completes_has_no_right_to_ask_what_a_condition_wants_to_
     checks = {"until": [{"instance_status": "ok"}]}
     data = hooks_data(hook()) | {"policies": {"p": checks}}
 
-    with_it, without_it = (templates(deployment(each))[0] for each in (data, hooks_data(hook())))
+    with_it, without_it = (template_of(deployment(each)) for each in (data, hooks_data(hook())))
 
     may = roles_that_may(with_it, "ec2:DescribeInstanceStatus")
     assert {name.split("Role")[0] for name in may} == {"Questions"}
@@ -363,7 +374,7 @@ def test_what_beats_and_completes_has_no_right_to_ask_what_a_condition_wants_to_
 def test_concurrency_is_reserved_for_wake_alone_and_only_where_it_is_asked_for(
     template: dict[str, Any],
 ) -> None:
-    reserving, _ = templates(deployment(wake_concurrency=60))
+    reserving = template_of(deployment(wake_concurrency=60))
 
     def reserved(of: dict[str, Any]) -> dict[str, int]:
         functions = resources(of, "AWS::Lambda::Function").values()
@@ -373,17 +384,10 @@ def test_concurrency_is_reserved_for_wake_alone_and_only_where_it_is_asked_for(
     assert (reserved(template), reserved(reserving)) == ({}, {"wake.handler": 60})
 
 
-def test_hooks_that_were_put_at_run_time_go_with_the_controller(template: dict[str, Any]) -> None:
-    """They stayed on their groups once, and notified a queue that nobody read any more."""
-    (release,) = resources(template, "Custom::UsherRelease").values()
-
-    assert release["Unenrol"] == "true"
-
-
 def test_events_out_need_a_stream_and_a_function_and_cost_nothing_while_they_are_off(
     template: dict[str, Any],
 ) -> None:
-    announcing, _ = templates(deployment(announce=True))
+    announcing = template_of(deployment(announce=True))
     (table,) = resources(announcing, "AWS::DynamoDB::Table").values()
     assert table["StreamSpecification"] == {"StreamViewType": "NEW_AND_OLD_IMAGES"}
     (role,) = roles_that_may(announcing, "events:PutEvents")
@@ -395,7 +399,7 @@ def test_events_out_need_a_stream_and_a_function_and_cost_nothing_while_they_are
 
 
 def test_only_stored_states_reach_the_function_that_announces_them() -> None:
-    announcing, _ = templates(deployment(announce=True))
+    announcing = template_of(deployment(announce=True))
     (stream,) = (
         each
         for each in resources(announcing, "AWS::Lambda::EventSourceMapping").values()
@@ -410,14 +414,14 @@ def test_only_stored_states_reach_the_function_that_announces_them() -> None:
 
 
 def test_usher_puts_events_of_its_own_source_alone() -> None:
-    announcing, _ = templates(deployment(announce=True))
+    announcing = template_of(deployment(announce=True))
     (puts,) = (each for each in statements(announcing) if "events:PutEvents" in listed(each["Action"]))
     assert puts["Condition"] == {"StringEquals": {"events:source": "usher"}}
     assert puts["Resource"] != "*"
 
 
 def test_every_alarm_has_its_runbook() -> None:
-    announcing, _ = templates(deployment(announce=True))
+    announcing = template_of(deployment(announce=True))
     names = {name.removeprefix("Watch")[:-8] for name in resources(announcing, "AWS::CloudWatch::Alarm")}
     page = (Path(__file__).parents[2] / "docs" / "operations.md").read_text()
     assert {line.removeprefix("### ") for line in page.splitlines() if line.startswith("### ")} >= names

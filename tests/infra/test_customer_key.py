@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.infra.stacks import WITH_KEY, resources, statements, templates
+from tests.infra.stacks import WITH_KEY, resources, statements, template_of
 
 SEND = {"kms:Decrypt", "kms:GenerateDataKey"}  # SQS Developer Guide, key management
 READ = {"kms:Decrypt"}
@@ -18,7 +18,7 @@ TABLE = {  # DynamoDB Developer Guide, encryption usage notes
 
 @pytest.fixture(scope="module")
 def template() -> dict[str, Any]:
-    return templates(WITH_KEY)[0]
+    return template_of(WITH_KEY)
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +98,7 @@ def test_nobody_else_stands_in_the_policy_of_the_key(policy: list[dict[str, Any]
         pytest.param("WakeRole", SEND | READ | TABLE, id="wake"),
         pytest.param("QuestionsRole", SEND | READ | TABLE, id="questions"),
         pytest.param("SweepRole", SEND | READ | TABLE, id="sweep"),
-        pytest.param("ReleaseRole", SEND | READ | TABLE, id="release"),
+        pytest.param("ProvisionRole", SEND | READ | TABLE, id="provision"),
     ],
 )
 def test_each_role_may_use_the_key_for_what_it_does_and_no_more(

@@ -1,66 +1,77 @@
-"""The template of the hooks."""
+"""How the hooks of the file are provisioned: by one resource of the controller's stack."""
 
 from __future__ import annotations
 
-from typing import Any
+import json
+from pathlib import Path
+from typing import Final
 
 import pytest
 
-from tests.infra.stacks import deployment, hook, hooks_data, resources, stacks, templates
-
-
-def made(**changes: Any) -> dict[str, Any]:
-    (properties,) = resources(templates(deployment(hooks_data(hook(**changes))))[1], KIND).values()
-    return properties
-
-
-KIND = "AWS::AutoScaling::LifecycleHook"
-
-
-def test_a_hook_on_a_named_group_is_a_resource_and_one_by_glob_is_not() -> None:
-    _, template = templates(deployment())
-    (properties,) = resources(template, KIND).values()
-    assert (properties["AutoScalingGroupName"], properties["LifecycleHookName"]) == ("web-prod", "gate")
-
-
-def test_a_hook_says_what_the_file_says() -> None:
-    properties = made(
-        heartbeat_timeout="90s", default_result="CONTINUE", metadata="x=1", transition="launching"
-    )
-    assert properties["LifecycleTransition"] == "autoscaling:EC2_INSTANCE_LAUNCHING"
-    assert properties["HeartbeatTimeout"] == 90
-    assert (properties["DefaultResult"], properties["NotificationMetadata"]) == ("CONTINUE", "x=1")
-
-
-@pytest.mark.parametrize(
-    ("way", "has_target", "has_role"),
-    [("sqs", True, True), ("sns", True, True), ("lambda", True, False), ("eventbridge", False, False)],
+from tests.infra.stacks import (
+    ALL_WAYS,
+    DEPLOYMENTS,
+    deployment,
+    hook,
+    hooks_data,
+    of_file,
+    resources,
+    template_of,
 )
-def test_each_way_in_has_its_target_and_role(way: str, has_target: bool, has_role: bool) -> None:
-    properties = made(notify=way, heartbeat_timeout="10m")
-    assert ("NotificationTargetARN" in properties, "RoleARN" in properties) == (has_target, has_role)
+from usher.core import compiled
+
+DEMO: Final = Path(__file__).parents[2] / "infra" / "demo.hooks.yaml"
+# What makes CloudFormation put another resource in the place of one (its user guide, resource types).
+REPLACED_BY: Final = {
+    "AWS::SQS::Queue": {"QueueName", "FifoQueue"},
+    "AWS::SNS::Topic": {"TopicName", "FifoTopic"},
+    "AWS::Lambda::Function": {"FunctionName", "PackageType"},
+    "AWS::IAM::Role": {"RoleName", "Path"},
+}
 
 
-def test_hooks_wait_for_the_controller_so_that_their_test_messages_arrive() -> None:
-    controller, hooks = stacks(deployment())
-    assert controller in hooks.dependencies
+def test_the_resource_of_the_hooks_has_the_compiled_file() -> None:
+    data = hooks_data(hook(group="web"), hook(group="mine"))
+    (made,) = resources(template_of(deployment(data, own_groups=("mine",))), "Custom::UsherHooks").values()
+    file = compiled.read(made["File"])
+    assert (file.file, file.own_groups) == (json.loads(json.dumps(data)), ("mine",))
 
 
-def test_what_waits_is_released_before_a_hook_goes() -> None:
-    """Deleting a launch hook abandons the instances that it holds (aws-facts 1.1)."""
-    _, template = templates(deployment())
-    (release,) = [each for each in template["Resources"].values() if each["Type"] == "Custom::UsherRelease"]
-    assert set(release["DependsOn"]) == set(resources(template, KIND))
+def test_the_group_of_the_demo_holds_its_own_hooks() -> None:
+    of = of_file(DEMO, demo=True)
+    assert of.file.own_groups == ("usher-demo",)
 
 
-def test_hooks_of_like_names_do_not_collide() -> None:
-    data = hooks_data(hook(name="a-b", group="c"), hook(name="b", group="ca"), hook(name="ab", group="c"))
-    assert len(resources(templates(deployment(data))[1], KIND)) == 3
+def test_the_output_tells_what_became_of_the_hooks() -> None:
+    outputs = template_of(deployment())["Outputs"]
+    assert outputs["Hooks"]["Value"]["Fn::GetAtt"][1] == "Report"
+
+
+CONFIGURATIONS: Final = {
+    **DEPLOYMENTS,
+    "no hook at all": deployment(hooks_data()),
+    "one way in": deployment(hooks_data(hook(notify="eventbridge", heartbeat_timeout="10m"))),
+    "raw delivery": deployment(ALL_WAYS, sns_raw_delivery=True),
+    "other settings": deployment(calls_per_second=1, log_retention_days=1, enrolments_per_hour=1),
+}
+
+
+@pytest.mark.parametrize("output", ["InboxArn", "TopicArn", "IntakeArn", "HookRoleArn"])
+def test_what_hooks_point_at_is_never_replaced(output: str) -> None:
+    """A hook on its way out points there still, and falls to its default result where that is gone."""
+    found: set[str] = set()
+    for template in map(template_of, CONFIGURATIONS.values()):
+        value = template["Outputs"][output]["Value"]
+        name = value["Ref"] if "Ref" in value else value["Fn::GetAtt"][0]
+        resource = template["Resources"][name]
+        assert not REPLACED_BY[resource["Type"]] & resource.get("Properties", {}).keys()
+        found.add(name)
+    assert len(found) == 1
 
 
 def test_a_direct_target_may_be_invoked_by_the_service_linked_role_alone() -> None:
     data = hooks_data(hook(notify="lambda", heartbeat_timeout="10m"))
-    template, _ = templates(deployment(data))
+    template = template_of(deployment(data))
     granted = resources(template, "AWS::Lambda::Permission").values()
     (permission,) = [each for each in granted if "AWSServiceRoleForAutoScaling" in str(each["Principal"])]
     assert permission["Action"] == "lambda:InvokeFunction"
@@ -71,6 +82,6 @@ def test_a_direct_target_may_be_invoked_by_the_service_linked_role_alone() -> No
 
 @pytest.mark.parametrize("raw", [False, True])
 def test_a_topic_brings_its_messages_with_or_without_their_envelope(raw: bool) -> None:
-    template, _ = templates(deployment(hooks_data(hook(notify="sns")), sns_raw_delivery=raw))
+    template = template_of(deployment(hooks_data(hook(notify="sns")), sns_raw_delivery=raw))
     (subscription,) = resources(template, "AWS::SNS::Subscription").values()
     assert subscription.get("RawMessageDelivery", False) is raw

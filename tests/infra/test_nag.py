@@ -48,5 +48,5 @@ def test_a_group_of_any_name_can_be_deployed(group: str) -> None:
     acknowledge(app, of)
 
     assert {place for _, place in findings(app)} <= {
-        f"Usher/{name}/Role/DefaultPolicy/Resource" for name in ("Wake", "Sweep", "Release")
+        f"Usher/{name}/Role/DefaultPolicy/Resource" for name in ("Wake", "Sweep", "Provision")
     }

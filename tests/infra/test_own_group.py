@@ -13,51 +13,42 @@ from cli.hooks_file import load, read
 from infra.configuration import Deployment
 from infra.controller import Controller
 from infra.demo import Demo
-from infra.hooks import Hooks
 from infra.own_group import UnfitHook
-from tests.infra.stacks import deployment, hook, hooks_data, resources, templates
+from tests.infra.stacks import deployment, hook, hooks_data, resources, template_of
 
 DEMO_HOOKS = Path(__file__).parents[2] / "infra" / "demo.hooks.yaml"
 
 
-def demo(of: Deployment) -> tuple[dict[str, Any], dict[str, Any]]:
+def demo(of: Deployment) -> dict[str, Any]:
     app = cdk.App(context={"aws:cdk:bundling-stacks": []})
     controller = Controller(app, "Usher", deployment=of)
-    hooks = Hooks(app, "UsherHooks", deployment=of, controller=controller)
-    shown = Demo(app, "UsherDemo", deployment=of, controller=controller)
-    return dict(Template.from_stack(shown).to_json()), dict(Template.from_stack(hooks).to_json())
+    return dict(Template.from_stack(Demo(app, "UsherDemo", deployment=of, controller=controller)).to_json())
 
 
 @pytest.fixture(scope="module")
-def made() -> tuple[dict[str, Any], dict[str, Any]]:
+def made() -> dict[str, Any]:
     return demo(Deployment(configuration=load(DEMO_HOOKS), hooks_data=read(DEMO_HOOKS), demo=True))
 
 
-def test_the_hooks_stand_in_the_group_so_that_its_first_instance_waits(made: tuple[Any, Any]) -> None:
-    (group,) = resources(made[0], "AWS::AutoScaling::AutoScalingGroup").values()
+def test_the_hooks_stand_in_the_group_so_that_its_first_instance_waits(made: dict[str, Any]) -> None:
+    (group,) = resources(made, "AWS::AutoScaling::AutoScalingGroup").values()
     specified = group["LifecycleHookSpecificationList"]
     assert [each["LifecycleHookName"] for each in specified] == ["demo-settle", "demo-goodbye"]
     assert len({str(each["NotificationTargetARN"]) for each in specified}) == 1
     assert all("RoleARN" in each for each in specified)
 
 
-def test_a_group_that_holds_its_hooks_has_none_apart(made: tuple[Any, Any]) -> None:
-    assert not resources(made[1], "AWS::AutoScaling::LifecycleHook")
-
-
-def test_own_groups_have_no_hooks_apart_and_keep_their_grants() -> None:
+def test_own_groups_keep_their_grants() -> None:
+    """A group may come to hold its hooks while actions of it are open."""
     data = hooks_data(hook(group="mine"), hook(group="theirs"))
-    controller, hooks = templates(deployment(data, own_groups=("mine",)))
-    (apart,) = resources(hooks, "AWS::AutoScaling::LifecycleHook").values()
-    assert apart["AutoScalingGroupName"] == "theirs"
-    assert "autoScalingGroupName/mine" in str(controller)
+    assert "autoScalingGroupName/mine" in str(template_of(deployment(data, own_groups=("mine",))))
 
 
-def test_the_demo_costs_cents(made: tuple[Any, Any]) -> None:
+def test_the_demo_costs_cents(made: dict[str, Any]) -> None:
     """No NAT gateway, no address, no endpoint, the smallest instance, none at first."""
-    kinds = {each["Type"] for each in made[0]["Resources"].values()}
+    kinds = {each["Type"] for each in made["Resources"].values()}
     assert not kinds & {"AWS::EC2::NatGateway", "AWS::EC2::EIP", "AWS::EC2::VPCEndpoint"}
-    (group,) = resources(made[0], "AWS::AutoScaling::AutoScalingGroup").values()
+    (group,) = resources(made, "AWS::AutoScaling::AutoScalingGroup").values()
     assert group["MinSize"] == "0"
 
 

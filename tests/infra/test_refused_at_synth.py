@@ -191,8 +191,7 @@ CONTEXTS = {
     "a role by its name": ("service_linked_role", "AutoScaling", "the ARN of a role"),
     "one group as text": ("own_groups", "web", "a list of names of groups"),
     "a glob as a group of one's own": ("own_groups", ["web-*"], "a list of names of groups"),
-    "a retired group with a colon": ("retired_groups", ["a:b"], "a list of names or globs of groups"),
-    "a retired group by number": ("retired_groups", [1], "a list of names or globs of groups"),
+    "an own group by number": ("own_groups", [1], "a list of names of groups"),
 }
 
 
@@ -244,7 +243,7 @@ def test_a_context_is_refused_with_key_rule_and_value(
     ("key", "nearest"),
     [
         pytest.param("hoks", " (is hooks meant?)", id="a letter left out"),
-        pytest.param("retired-groups", " (is retired_groups meant?)", id="a hyphen"),
+        pytest.param("own-groups", " (is own_groups meant?)", id="a hyphen"),
         pytest.param("Announce", " (is announce meant?)", id="a capital"),
         pytest.param("configuration", "", id="a field that is no setting"),
         pytest.param("zzz", "", id="nothing like it"),
@@ -259,8 +258,8 @@ def test_an_unknown_key_of_the_context_is_refused_with_the_nearest_and_the_known
 
 
 def test_every_unknown_key_of_the_context_is_told_at_once(refusal: Refusal) -> None:
-    said = refusal.of(SOUND, {"retired_group": ["a"], "hooks": "hooks.yaml", "demos": "true"})
-    assert [line.split()[2] for line in said] == ["demos", "retired_group"]
+    said = refusal.of(SOUND, {"own_group": ["a"], "hooks": "hooks.yaml", "demos": "true"})
+    assert [line.split()[2] for line in said] == ["demos", "own_group"]
 
 
 def test_the_settings_that_the_docs_tell_are_those_that_are_known() -> None:
@@ -294,5 +293,5 @@ def test_what_is_sound_is_synthesised(tmp_path: Path) -> None:
     """Else everything above would hold for an app that makes nothing."""
     (tmp_path / "hooks.yaml").write_text(SOUND)
     assert main(tmp_path, {"aws:cdk:bundling-stacks": []}, str(tmp_path / "out")) == 0
-    hooks = json.loads((tmp_path / "out" / "UsherHooks.template.json").read_text())
-    assert "AWS::AutoScaling::LifecycleHook" in {each["Type"] for each in hooks["Resources"].values()}
+    made = json.loads((tmp_path / "out" / "Usher.template.json").read_text())
+    assert "Custom::UsherHooks" in {each["Type"] for each in made["Resources"].values()}

@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
-from tests.infra.stacks import deployment, hook, hooks_data, resources, templates
+from tests.infra.stacks import deployment, hook, hooks_data, resources, template_of
 
-FUNCTIONS = ("Intake", "Wake", "Sweep", "Release")
+FUNCTIONS = ("Intake", "Wake", "Sweep", "Provision")
 
 
 @pytest.fixture(scope="module")
 def template() -> dict[str, Any]:
-    return templates(deployment(hooks_data(hook(notify="lambda"), hook(group="g-*"))))[0]
+    return template_of(deployment(hooks_data(hook(notify="lambda"), hook(group="g-*"))))
 
 
 def granted(template: dict[str, Any], function: str, action: str) -> list[Any]:
@@ -49,12 +49,13 @@ def test_a_function_sends_its_traces(template: dict[str, Any], function: str) ->
 
 
 @pytest.mark.parametrize("function", ["Intake", "Wake"])
-def test_a_function_takes_messages_from_the_queue_of_its_event_source(
+def test_a_function_takes_messages_from_the_queues_of_its_event_sources(
     template: dict[str, Any], function: str
 ) -> None:
-    mapping = only(template, "AWS::Lambda::EventSourceMapping", function)
+    mappings = resources(template, "AWS::Lambda::EventSourceMapping").values()
+    ours = [each for each in mappings if each["FunctionName"]["Ref"].startswith(f"{function}Function")]
     for action in ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"):
-        assert granted(template, function, action) == [mapping["EventSourceArn"]]
+        assert granted(template, function, action) == [each["EventSourceArn"] for each in ours]
 
 
 @pytest.mark.parametrize("function", ["Intake", "Sweep"])

@@ -19,6 +19,7 @@ from click.testing import CliRunner
 from cli import traffic
 from cli.main import main
 from cli.traffic import Unreadable
+from simulator.file_items import FileItems
 from simulator.no_aws import NoQuestions
 from simulator.query_protocol import ApiError
 from simulator.replay import Entry, replay
@@ -288,6 +289,7 @@ def test_a_copy_that_comes_while_no_wake_up_can_be_sent_voids_none_of_those_that
     def intake(wake_ups: Any) -> Intake:
         return Intake(
             configuration=terms,
+            items=FileItems(terms),
             store=stage.store,
             wake_ups=wake_ups,
             questions=NoQuestions(),
@@ -317,6 +319,7 @@ def test_a_new_wait_is_recorded_though_no_wake_up_can_be_sent_for_the_one_before
     for wake_ups, token, at_s in ((stage, TOKEN, 1), (Down(), OTHER_TOKEN, 15)):
         Intake(
             configuration=terms,
+            items=FileItems(terms),
             store=stage.store,
             wake_ups=wake_ups,
             questions=NoQuestions(),

@@ -182,7 +182,7 @@ def test_a_deletion_that_cannot_be_answered_releases_nothing_seed_21() -> None:
     made = a_fuzz()
     before = made.stage.store.actions()
     with pytest.raises(KeyError):
-        made.stage.release.handle({"RequestType": "Delete", "ResponseURL": "https://answers.example/"})
+        made.stage.provision.handle({"RequestType": "Delete", "ResponseURL": "https://answers.example/"})
     assert made.stage.store.actions() == before
 
 

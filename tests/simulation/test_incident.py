@@ -15,6 +15,7 @@ import pytest
 from moto import mock_aws
 
 from simulator.clock import VirtualClock
+from simulator.file_items import FileItems
 from simulator.lifecycle_calls import LifecycleCalls
 from simulator.memory_budget import MemoryBudget, MemoryLimits
 from simulator.recorder import Recorder
@@ -147,6 +148,7 @@ class Incident:
         self.asking = asking_of(self.looks, self.cluster)
         self.intake = Intake(
             configuration=configuration.parse(HOOKS),
+            items=FileItems(configuration.parse(HOOKS)),
             store=self.records,
             wake_ups=self,
             questions=self.questions,

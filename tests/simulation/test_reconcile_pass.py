@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from itertools import count
 from typing import TYPE_CHECKING, Any, Final
@@ -13,8 +13,10 @@ import pytest
 from botocore.exceptions import ClientError
 
 from simulator.account import an_account
+from simulator.file_items import FileItems
 from simulator.invocations import TimeLeft
 from simulator.memory_budget import MemoryBudget, MemoryLimits
+from simulator.memory_enrolled import MemoryEnrolledHooks
 from simulator.memory_store import MemoryStore
 from simulator.no_aws import NoQuestions
 from simulator.outside import DeliveryFaults
@@ -170,6 +172,7 @@ class Scene:
         )
         self.intake = Intake(
             configuration=configuration.parse(data),
+            items=FileItems(configuration.parse(data)),
             store=self.store,
             wake_ups=self,
             questions=NoQuestions(),
@@ -180,6 +183,7 @@ class Scene:
         )
         self.reconcile = Reconcile(
             configuration=self.intake.configuration,
+            items=FileItems(self.intake.configuration),
             live=waiting,
             instances=InstancesApi(self.ec2),
             auto_scaling=same_wait,
@@ -435,6 +439,10 @@ def test_groups_and_hooks_that_the_configuration_does_not_name_are_left_alone() 
     scene = Scene(a_hook(group={"tags": {"team": "web"}}))
     scene.create("web", a_hook(), a_hook(name="theirs"), Tags=[{"Key": "team", "Value": "web"}])
     scene.create("other", a_hook(), Tags=[{"Key": "team", "Value": "jobs"}])
+    items = MemoryEnrolledHooks(scene.clock)
+    for item in scene.reconcile.items.of("web", "gate"):
+        items.keep(item)  # the enrolment put it there
+    scene.reconcile = replace(scene.reconcile, items=items)
     scene.drops = all_lost
     scene.run(9)
     assert [(one.hook.group, one.hook.name) for one in scene.store.actions()] == [("web", "gate")]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Final
 
 import pytest
 
@@ -15,14 +16,15 @@ from simulator.memory_store import MemoryStore
 from simulator.no_aws import NoQuestions
 from simulator.recorder import Recorder
 from tests.factories import an_action, at, hook_terms
-from usher.core.enrolment import Enrolled, HookSettings
+from usher.core.enrolment import Enrolled, FileInForce, HookSettings, State
 from usher.core.model import Action, Outcome, Phase, Result, Transition
+from usher.core.reconcile import LiveGroup, Member
 from usher.looks import Looks
 from usher.ports import Answer, AnswerKind, Due, Raw, Throttled, TryLater, Unavailable
-from usher.release import ROUNDS, Release
+from usher.release import LAST_CALLS_S, ROUNDS, Release
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
 BUSY = Answer(kind=AnswerKind.BUSY, text="Throttling: Rate exceeded")
 ACCEPTED = Answer(kind=AnswerKind.ACCEPTED, text="")
@@ -40,7 +42,7 @@ class Leaving:
         for action in actions:
             self.store.open(action, Raw(received_at=at(0), body="{}"))
         self.results: list[tuple[str, Result]] = []
-        self.answers: list[tuple[str, dict[str, Any]]] = []
+        self.coming = ""  # the state of an instance that the live state shows in group web
         self._busy = busy
         ids = count(1)
         looks = Looks(
@@ -62,9 +64,9 @@ class Leaving:
         self.release = Release(
             looks=looks,
             hooks=self,
+            live=self,
             enrolments=self.enrolments,
             open_actions=self.store,
-            respond=lambda url, answer: self.answers.append((url, answer)),
             wait=self._wait,
         )
 
@@ -89,24 +91,32 @@ class Leaving:
         waiting = [action.id for action in self.store.all_open() if action.hook.name == record.hook]
         assert not waiting, "what waits in a launch hook goes with it"
 
-    def handle(self, kind: str, **properties: str) -> dict[str, Any]:
-        self.release.handle(
-            {
-                "RequestType": kind,
-                "ResourceProperties": properties,
-                "ResponseURL": "https://answer.example",
-                "StackId": "stack",
-                "RequestId": "request",
-                "LogicalResourceId": "Release",
-            },
-            lambda: len(self.results) + len(self.deleted) < self.time_for,
-        )
-        ((url, answer),) = self.answers
-        assert url == "https://answer.example"
-        return answer
+    def live_groups(self, names: Collection[str] | None, turn: Callable[[], datetime]) -> list[LiveGroup]:
+        assert names == {"web"} or list(names or ()) == ["web"]
+        members = [Member(instance_id="i-0cccccccccccccccc", state=self.coming, is_healthy=True)]
+        return [
+            LiveGroup(
+                name="web",
+                arn="arn:web",
+                tags=(),
+                members={each.instance_id: each for each in members if each.state},
+                has_pool=False,
+                seen_at=turn(),
+                is_whole=True,
+            )
+        ]
+
+    def pool(self, group: str, turn: Callable[[], datetime]) -> list[Member]:
+        raise AssertionError(f"{group} has none ({turn})")
+
+    def run(self) -> str:
+        """Why the deletion cannot go on yet."""
+        return self.release.run(lambda: len(self.results) + len(self.deleted) < self.time_for)
 
     def complete(self, action: Action, result: Result) -> Answer:
         self.results.append((action.id, result))
+        if action.token is None:
+            self.coming = ""
         self._busy -= 1
         return BUSY if self._busy >= 0 else ACCEPTED
 
@@ -127,8 +137,7 @@ def two_actions() -> list[Action]:
 
 def test_all_that_waits_is_continued_before_the_deletion_goes_on() -> None:
     leaving = Leaving(*two_actions())
-    answer = leaving.handle("Delete")
-    assert (answer["Status"], answer["PhysicalResourceId"]) == ("SUCCESS", "usher-release")
+    assert leaving.run() == ""
     assert sorted(leaving.results) == [("far", Result.CONTINUE), ("near", Result.CONTINUE)]
     assert all(action.outcome is Outcome.COMPLETED for action in leaving.store.actions())
     assert leaving.store.actions()[0].reason == "Usher is being removed"
@@ -137,52 +146,55 @@ def test_all_that_waits_is_continued_before_the_deletion_goes_on() -> None:
 def test_a_result_that_was_decided_is_not_changed() -> None:
     abandoning = an_action(phase=Phase.COMPLETING, result=Result.ABANDON, reason="failed")
     leaving = Leaving(abandoning)
-    leaving.handle("Delete")
+    leaving.run()
     assert leaving.results == [("action-1", Result.ABANDON)]
 
 
 def test_throttles_are_outlasted() -> None:
-    leaving = Leaving(*two_actions(), busy=5)
-    assert leaving.handle("Delete")["Status"] == "SUCCESS"
+    assert Leaving(*two_actions(), busy=5).run() == ""
 
 
 def test_the_deletion_stops_while_something_still_waits() -> None:
-    answer = Leaving(*two_actions(), busy=2 * ROUNDS).handle("Delete")
-    assert answer["Status"] == "FAILED"
-    assert answer["Reason"].startswith("2 actions or hooks could not be let go yet")
+    reason = Leaving(*two_actions(), busy=2 * ROUNDS).run()
+    assert reason.startswith("2 actions could not be let go yet")
 
 
 def test_more_than_the_budget_takes_in_some_rounds_are_let_go_second_by_second() -> None:
     many = [an_action(id=f"a-{n:03}", token=f"{n:036}", look_at=at(n)) for n in range(100)]
     leaving = Leaving(*many, calls_per_second=3)
-    assert leaving.handle("Delete")["Status"] == "SUCCESS"
+    assert leaving.run() == ""
     assert len(leaving.results) == 100
     assert leaving.now >= at(100 / 3 - 1)
 
 
-def test_the_answer_comes_before_the_function_is_cut_off() -> None:
-    """Without one CloudFormation would wait for an hour."""
+def test_it_ends_before_the_function_is_cut_off() -> None:
     leaving = Leaving(*two_actions(), time_for=1)
-    answer = leaving.handle("Delete")
-    assert (answer["Status"], len(leaving.results)) == ("FAILED", 1)
-    assert answer["Reason"].startswith("1 actions or hooks could not be let go yet")
+    reason = leaving.run()
+    assert reason.startswith("1 actions could not be let go yet")
+    assert len(leaving.results) == 1
 
 
 def test_without_time_for_the_hooks_the_deletion_stops() -> None:
     leaving = Leaving(time_for=1)
     for name in ("one", "two"):
         leaving.enrolments.keep(enrolled(name))
-    answer = leaving.handle("Delete", Unenrol="true")
-    assert (answer["Status"], len(leaving.deleted)) == ("FAILED", 1)
+    assert leaving.run().startswith("not all hooks could be deleted in time")
+    assert len(leaving.deleted) == 1
 
 
 def test_while_paused_nothing_is_decided_and_the_deletion_says_what_to_do() -> None:
     leaving = Leaving(*two_actions())
     leaving.store.pause("*", "maintenance")
-    answer = leaving.handle("Delete")
-    assert (answer["Status"], leaving.results) == ("FAILED", [])
-    assert "`usher resume`" in answer["Reason"]
+    reason = leaving.run()
+    assert "`usher resume`" in reason
+    assert leaving.results == []
     assert all(action.phase is Phase.OPEN for action in leaving.store.actions())
+
+
+SOURCE: Final = (
+    '{"version":1,"policies":{"p":{"until":[]}},"hooks":'
+    '[{"name":"NAME","group":"web","transition":"launching","policy":"p"}]}'
+)
 
 
 def enrolled(hook: str) -> Enrolled:
@@ -194,16 +206,63 @@ def enrolled(hook: str) -> Enrolled:
         role_arn="role",
         metadata=None,
     )
-    return Enrolled(group="web", group_arn="arn:web", hook=hook, settings=settings, put_at=at(0))
+    source = SOURCE.replace("NAME", hook)
+    return Enrolled(
+        group="web", group_arn="arn:web", hook=hook, settings=settings, source=source, put_at=at(0)
+    )
 
 
-def test_hooks_that_were_put_at_run_time_go_with_their_queue_and_after_what_they_held() -> None:
+def test_the_hooks_go_with_their_queue_and_after_what_they_held() -> None:
     leaving = Leaving(*two_actions())
     for name in ("one", "two"):
         leaving.enrolments.keep(enrolled(name))
-    assert leaving.handle("Delete", Unenrol="true")["Status"] == "SUCCESS"
+    assert leaving.run() == ""
     assert (sorted(leaving.deleted), len(leaving.results)) == (["one", "two"], 2)
     assert not leaving.enrolments.enrolled()
+
+
+def test_what_the_live_state_shows_waiting_and_no_record_knows_is_let_go_too() -> None:
+    leaving = Leaving()
+    leaving.coming = "Pending:Wait"
+    leaving.enrolments.keep(enrolled("one"))
+    assert leaving.run() == ""
+    assert [result for _, result in leaving.results] == [Result.CONTINUE]
+    assert leaving.deleted == ["one"]
+
+
+def test_an_item_that_cannot_be_read_keeps_no_hook() -> None:
+    leaving = Leaving()
+    leaving.enrolments.keep(replace(enrolled("one"), source="{}"))
+    assert leaving.run() == ""
+
+
+def test_on_a_group_that_never_rests_the_deletion_fails_in_words_to_be_repeated() -> None:
+    leaving = Leaving()
+    leaving.coming = "Pending"
+    leaving.enrolments.keep(enrolled("one"))
+    reason = leaving.run()
+    assert reason.startswith("hook one of web could not be deleted yet, since instances keep coming")
+    assert leaving.deleted == []
+    leaving.coming = ""
+    assert leaving.run() == ""
+
+
+def test_while_usher_goes_every_item_lets_through_and_no_file_counts() -> None:
+    leaving = Leaving()
+    leaving.coming = "Pending"
+    leaving.enrolments.put_in_force(FileInForce(digest="d"))
+    leaving.enrolments.keep(enrolled("one"))
+    leaving.run()
+    (item,) = leaving.enrolments.enrolled()
+    assert (item.state, item.let_through_from) == (State.RETIRING, at(LAST_CALLS_S))
+    assert leaving.enrolments.in_force() == FileInForce(digest="d", is_closing=True)
+
+
+def test_a_group_that_has_gone_is_forgotten() -> None:
+    leaving = Leaving()
+    leaving.enrolments.keep(replace(enrolled("one"), group_arn="arn:another"))
+    assert leaving.run() == ""
+    assert leaving.deleted == []
 
 
 @pytest.mark.parametrize("when", ["while it is waited for the sweep", "while another hook goes"])
@@ -217,7 +276,7 @@ def test_an_instance_that_comes_meanwhile_is_let_go_before_its_hook_is_deleted(w
         leaving.during_wait = [comes]
     else:
         leaving.during_delete[0] = comes
-    assert leaving.handle("Delete", Unenrol="true")["Status"] == "SUCCESS"
+    assert leaving.run() == ""
     assert (leaving.deleted, leaving.results) == (["one", "two"], [("action-1", Result.CONTINUE)])
 
 
@@ -232,32 +291,18 @@ def test_a_throttled_deletion_of_a_hook_is_tried_again() -> None:
         leaving.deleted.append(record.hook)
 
     leaving.delete_hook = delete  # type: ignore[method-assign]
-    assert leaving.handle("Delete", Unenrol="true")["Status"] == "SUCCESS"
+    assert leaving.run() == ""
     assert leaving.deleted == ["one"]
-
-
-def test_where_only_the_stack_of_hooks_goes_the_others_stay() -> None:
-    leaving = Leaving()
-    leaving.enrolments.keep(enrolled("one"))
-    leaving.handle("Delete", Unenrol="false")
-    assert leaving.deleted == []
 
 
 def test_a_hook_that_could_not_be_deleted_stops_the_deletion() -> None:
     leaving = Leaving()
     leaving.refuses = True
     leaving.enrolments.keep(enrolled("one"))
-    assert leaving.handle("Delete", Unenrol="true")["Status"] == "FAILED"
+    assert "could not be deleted yet" in leaving.run()
 
 
-def test_creation_and_update_touch_nothing() -> None:
-    for kind in ("Create", "Update"):
-        leaving = Leaving(*two_actions())
-        assert leaving.handle(kind)["Status"] == "SUCCESS"
-        assert leaving.results == []
-
-
-def test_one_action_that_cannot_be_let_go_stops_neither_the_others_nor_the_answer() -> None:
+def test_one_action_that_cannot_be_let_go_stops_not_the_others() -> None:
     leaving = Leaving(*two_actions())
     load = leaving.store.load
 
@@ -267,18 +312,15 @@ def test_one_action_that_cannot_be_let_go_stops_neither_the_others_nor_the_answe
         return load(action_id)
 
     leaving.store.load = unreadable  # type: ignore[method-assign]
-    answer = leaving.handle("Delete")
-    assert (answer["Status"], leaving.results) == ("FAILED", [("far", Result.CONTINUE)])
-    assert answer["Reason"].startswith("1 actions or hooks could not be let go yet")
+    assert leaving.run().startswith("1 actions could not be let go yet")
+    assert leaving.results == [("far", Result.CONTINUE)]
 
 
-def test_a_table_that_does_not_answer_is_told_to_cloudformation() -> None:
+def test_a_table_that_does_not_answer_is_told() -> None:
     leaving = Leaving(*two_actions())
 
     def down(until: datetime) -> list[Due]:
         raise Unavailable(f"no answer to what is due until {until}")
 
     leaving.store.due = down  # type: ignore[method-assign]
-    answer = leaving.handle("Delete")
-    assert answer["Status"] == "FAILED"
-    assert answer["Reason"].startswith("the table could not be read (no answer")
+    assert leaving.run().startswith("the table could not be read (no answer")

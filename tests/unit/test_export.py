@@ -21,6 +21,7 @@ from cli.export import Range, _of_move_end, found, of_hooks
 from cli.main import main
 from cli.report import report
 from cli.traffic import read
+from simulator.file_items import FileItems
 from simulator.no_aws import NoQuestions
 from simulator.recorder import Recorder
 from simulator.replay import Entry, replay
@@ -75,6 +76,7 @@ def take_in(entries: list[Entry], client: DynamoDBClient) -> None:
     ids = count(1)
     intake = Intake(
         configuration=HOOKS,
+        items=FileItems(HOOKS),
         store=records,
         wake_ups=NoWakeUps(),
         questions=NoQuestions(),

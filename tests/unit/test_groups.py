@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
@@ -23,7 +24,7 @@ URL: Final = "https://autoscaling.us-east-1.amazonaws.com"
 SETTINGS: Final = HookSettings(
     transition=Transition.LAUNCHING, heartbeat_timeout=timedelta(minutes=5), default_result=Result.CONTINUE
 )
-RECORD: Final = Enrolled(group="workers-1", group_arn="arn", hook="drain", settings=SETTINGS)
+RECORD: Final = Enrolled(group="workers-1", group_arn="arn", hook="drain", settings=SETTINGS, source="")
 
 
 class Service:
@@ -106,7 +107,7 @@ def test_a_put_leaves_out_what_is_not_asked_for_and_takes_a_target_off(
     before: HookSettings | None, expected: dict[str, str]
 ) -> None:
     service = Service({})
-    record = Enrolled(group="workers-1", group_arn="arn", hook="drain", settings=SETTINGS, before=before)
+    record = replace(RECORD, before=before)
     api(service).put_hook(record)
     assert service.asked[0].parameters == {
         "AutoScalingGroupName": "workers-1",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from simulator.file_items import FileItems
 from simulator.memory_budget import MemoryBudget, MemoryLimits
 from simulator.memory_store import MemoryStore
 from simulator.recorder import Recorder
@@ -75,6 +76,7 @@ class Stage:
         )
         self.intake = Intake(
             configuration=CONFIGURATION,
+            items=FileItems(CONFIGURATION),
             store=self.store,
             wake_ups=self,
             questions=self.questions,
@@ -329,6 +331,7 @@ def test_a_change_that_never_gets_through_asks_for_redelivery() -> None:
     store = Contended(lambda: at(0))
     contended = Intake(
         configuration=CONFIGURATION,
+        items=FileItems(CONFIGURATION),
         store=store,
         wake_ups=stage,
         questions=stage.questions,

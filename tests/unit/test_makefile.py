@@ -10,7 +10,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 CDK_SAYS = """\
 Successfully synthesized to /somewhere/cdk.out
-Supply a stack id (Usher, UsherHooks) to display its template.
+Supply a stack id (Usher, UsherDemo) to display its template.
 84 feature flags are not configured. Run 'cdk flags --unstable=flags' to learn more.
 [Warning at /Usher/Table] mind this
 """

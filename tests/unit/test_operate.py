@@ -519,7 +519,7 @@ def an_enrolled_hook(deployed: Deployed) -> None:
         heartbeat_timeout=timedelta(minutes=5),
         default_result=Result.CONTINUE,
     )
-    record = Enrolled(group="web-1", group_arn="arn", hook="web-drain", settings=settings)
+    record = Enrolled(group="web-1", group_arn="arn", hook="web-drain", settings=settings, source="")
     EnrolledHooks(client("dynamodb"), deployed.outputs["TableName"], lambda: at(0), 0).keep(record)
 
 

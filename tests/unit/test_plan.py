@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 import boto3
@@ -12,7 +13,7 @@ from moto import mock_aws
 
 from cli.account import Machine
 from cli.main import main
-from cli.plan import Plan, plan, targets
+from cli.plan import Known, Live, Plan, What, plan, targets
 from simulator.account import an_account
 from simulator.memory_budget import MemoryBudget
 from simulator.memory_enrolled import MemoryEnrolledHooks
@@ -23,8 +24,10 @@ from tests.factories import an_action, at, hook_terms
 from usher.aws import table
 from usher.aws.enrolled import EnrolledHooks
 from usher.aws.groups import GroupsApi
+from usher.aws.waiting import WaitingApi
 from usher.core import configuration
-from usher.core.enrolment import Enrolled, HookSettings, Wanted
+from usher.core.compiled import Compiled, compiled
+from usher.core.enrolment import Enrolled, FileInForce, HookSettings, Wanted
 from usher.core.model import Result as HookResult
 from usher.core.model import Transition
 from usher.enrolment import INTERVAL, Enrolment
@@ -41,6 +44,7 @@ if TYPE_CHECKING:
 
 INBOX: Final = "arn:aws:sqs:us-east-1:111122223333:inbox"
 ROLE: Final = "arn:aws:iam::111122223333:role/usher"
+POLICIES: Final = {"p": {"until": []}, "asks": {"until": [{"instance_status": "ok"}]}}
 OUTPUTS: Final = {"InboxArn": INBOX, "HookRoleArn": ROLE}
 
 
@@ -63,17 +67,24 @@ class Scene:
         for group in groups:
             self.account.client.create_auto_scaling_group(AutoScalingGroupName=group, MinSize=0, MaxSize=9)
 
+    def file(self, *hooks: Mapping[str, Any]) -> Compiled:
+        return compiled({"version": 1, "policies": POLICIES, "hooks": list(hooks)})
+
     def wanted(self, *hooks: Mapping[str, Any], **outputs: str) -> Wanted:
-        data = {"version": 1, "policies": {"p": {"until": []}}, "hooks": list(hooks)}
-        return Wanted(hooks=configuration.parse(data).hooks, targets=targets({**OUTPUTS, **outputs}))
+        configured = self.file(*hooks).configuration.hooks
+        return Wanted(hooks=configured, targets=targets({**OUTPUTS, **outputs}))
 
     def deploy(self, *hooks: Mapping[str, Any]) -> None:
         """Deploy a file, and let the sweep enrol as it asks."""
         self.clock.run_until(self.clock() + INTERVAL)
+        digest = self.file(*hooks).digest
+        self.records.put_in_force(FileInForce(digest=digest))
         Enrolment(
             wanted=self.wanted(*hooks),
+            digest=digest,
             groups=self.api,
-            records=self.records,
+            live=WaitingApi(self.account.client),
+            records=self.records.under(digest),
             open_actions=self.store,
             turns=Turns(budget=MemoryBudget(1000), telemetry=Recorder()),
             telemetry=Recorder(),
@@ -87,7 +98,10 @@ class Scene:
         self.account.client.put_lifecycle_hook(AutoScalingGroupName=group, LifecycleHookName=hook, **settings)
 
     def plan(self, *hooks: Mapping[str, Any], **outputs: str) -> Plan:
-        return plan(self.wanted(*hooks, **outputs), self.api, self.records.enrolled(), self.store)
+        live = Live(groups=self.api, members=WaitingApi(self.account.client))
+        known = Known(enrolled=self.records.enrolled(), open_actions=list(self.store.all_open()))
+        configured = self.file(*hooks).configuration
+        return plan(self.wanted(*hooks, **outputs), configured, live, known, self.clock)
 
     def steps(self, *hooks: Mapping[str, Any]) -> list[str]:
         return [f"{row.what} {row.group}/{row.hook}: {row.reason}" for row in self.plan(*hooks).rows]
@@ -119,21 +133,74 @@ def test_what_the_file_selects_no_more_is_to_be_removed() -> None:
     scene = Scene("workers-1")
     scene.deploy(a_hook())
     assert scene.steps(a_hook(group="others-*")) == [
-        "remove workers-1/drain: the configuration does not select it any more"
+        "retire workers-1/drain: the configuration does not select it any more"
     ]
 
 
-def test_a_hook_in_which_something_waits_is_removed_later() -> None:
+def test_a_tag_that_went_counts_only_when_three_passes_have_seen_that() -> None:
+    by_tags = a_hook(group={"tags": {"team": "web"}})
+    scene = Scene("workers-1")
+    scene.account.fleet.groups["workers-1"].settings["Tags"] = [{"Key": "team", "Value": "web"}]
+    scene.deploy(by_tags)
+    scene.account.fleet.groups["workers-1"].settings["Tags"] = []
+    assert scene.steps(by_tags) == [
+        (
+            "retire workers-1/drain: its tags do not select the group; "
+            "it counts once 3 passes in a row have seen that"
+        )
+    ]
+
+
+def test_a_hook_on_its_way_out_is_told_with_who_waits_and_since_when() -> None:
+    scene = Scene("workers-1")
+    scene.deploy(a_hook(transition="launching"))
+    client = scene.account.client
+    client.set_desired_capacity(AutoScalingGroupName="workers-1", DesiredCapacity=2)
+    scene.clock.run_until(scene.clock() + timedelta(seconds=60))
+    scene.deploy()
+    action = an_action(hook=hook_terms(name="drain", group="workers-1"))
+    scene.store.open(action, Raw(received_at=at(0), body="{}"))
+    assert scene.steps() == [
+        (
+            "retiring workers-1/drain: since 2026-03-01T12:05:00Z; "
+            "kept by 2 instances that wait, or are on the way to it and 1 open actions"
+        )
+    ]
+    assert scene.steps(a_hook(transition="launching")) == [
+        "take back workers-1/drain: the configuration selects it again"
+    ]
+
+
+def test_one_that_nobody_waits_in_goes_soon() -> None:
     scene = Scene("workers-1")
     scene.deploy(a_hook())
-    for number in (1, 2):
-        action = an_action(
-            id=f"a-{number}", token=f"{number:036}", hook=hook_terms(name="drain", group="workers-1")
-        )
-        scene.store.open(action, Raw(received_at=at(0), body="{}"))
-    assert scene.steps(a_hook(group="others-*")) == [
-        "remove later workers-1/drain: 2 open actions wait in it; it goes once none does"
-    ]
+    scene.deploy()
+    (told,) = scene.steps()
+    assert told.endswith("nobody waits in it: it goes in one of the next passes")
+
+
+def test_one_whose_replacement_does_not_stand_says_so() -> None:
+    scene = Scene("workers-1")
+    scene.deploy(a_hook())
+    scene.put_by_hand("workers-1", hook="new", LifecycleTransition="autoscaling:EC2_INSTANCE_LAUNCHING")
+    scene.deploy(a_hook(name="new"))
+    told = dict(step.split(": ", 1) for step in scene.steps(a_hook(name="new")))
+    assert "what replaces it does not stand yet" in told["retiring workers-1/drain"]
+
+
+def test_an_open_action_that_would_lose_a_right_is_told() -> None:
+    scene = Scene("workers-1")
+    scene.deploy(a_hook(policy="asks"))
+    policy = scene.file(a_hook(policy="asks")).configuration.policies["asks"]
+    action = an_action(hook=hook_terms(name="drain", group="workers-1"), policy=policy)
+    scene.store.open(action, Raw(received_at=at(0), body="{}"))
+    assert not [row for row in scene.plan(a_hook(policy="asks")).rows if row.what is What.RIGHT]
+    without = {"version": 1, "policies": {"p": {"until": []}}, "hooks": [a_hook()]}
+    live = Live(groups=scene.api, members=WaitingApi(scene.account.client))
+    known = Known(enrolled=scene.records.enrolled(), open_actions=[action])
+    found = plan(scene.wanted(a_hook()), configuration.parse(without), live, known, scene.clock)
+    (row,) = [row for row in found.rows if row.what is What.RIGHT]
+    assert row.reason == "action action-1 asks instance_status ok: keep policy asks in the file"
 
 
 def test_the_record_of_a_group_that_is_gone_is_forgotten() -> None:
@@ -141,18 +208,20 @@ def test_the_record_of_a_group_that_is_gone_is_forgotten() -> None:
     scene.deploy(a_hook())
     scene.account.client.delete_auto_scaling_group(AutoScalingGroupName="workers-1", ForceDelete=True)
     scene.clock.run_until(at(3600))
-    assert scene.steps(a_hook()) == ["forget workers-1/drain: the group is gone"]
+    assert scene.steps(a_hook()) == [
+        "retire workers-1/drain: the group was not found; it counts once 3 passes in a row have seen that"
+    ]
 
 
 def test_a_hook_of_someone_else_that_differs_is_a_conflict() -> None:
     scene = Scene("workers-1")
-    scene.put_by_hand("workers-1")
+    scene.put_by_hand("workers-1", HeartbeatTimeout=30)
     found = scene.plan(a_hook())
     assert found.has_conflicts
     assert scene.steps(a_hook()) == [
         (
             "conflict workers-1/drain: someone else put a hook of this name, "
-            "which differs in target_arn, role_arn"
+            "which differs in heartbeat_timeout, target_arn, role_arn"
         )
     ]
 
@@ -160,18 +229,20 @@ def test_a_hook_of_someone_else_that_differs_is_a_conflict() -> None:
 @pytest.mark.parametrize(
     ("standing", "expected"),
     [
-        pytest.param(None, ["deploy one/drain: CloudFormation puts it"], id="absent"),
+        pytest.param(None, ["enrol one/drain: the configuration selects the group"], id="absent"),
         pytest.param(
             {"NotificationTargetARN": INBOX, "RoleARN": ROLE, "HeartbeatTimeout": 300},
-            ["deploy one/drain: CloudFormation changes heartbeat_timeout"],
+            ["change one/drain: it notifies Usher, and differs in heartbeat_timeout"],
             id="with another timeout",
         ),
-        pytest.param({"NotificationTargetARN": INBOX, "RoleARN": ROLE}, [], id="as the file asks"),
+        pytest.param(
+            {"NotificationTargetARN": INBOX, "RoleARN": ROLE},
+            ["ours again one/drain: it notifies Usher"],
+            id="as the file asks",
+        ),
     ],
 )
-def test_a_hook_on_a_named_group_is_for_cloudformation(
-    standing: dict[str, Any] | None, expected: list[str]
-) -> None:
+def test_a_hook_on_a_named_group_is_no_other(standing: dict[str, Any] | None, expected: list[str]) -> None:
     scene = Scene("one")
     if standing is not None:
         scene.put_by_hand("one", **standing)
@@ -179,22 +250,24 @@ def test_a_hook_on_a_named_group_is_for_cloudformation(
 
 
 def test_a_named_group_that_is_not_there_is_said() -> None:
-    assert Scene().steps(a_hook(group="one")) == ["deploy one/drain: there is no such group here yet"]
+    found = Scene().plan(a_hook(group="one"))
+    assert [row.reason for row in found.rows] == ["there is no such group here: a deploy is refused"]
+    assert found.has_conflicts
 
 
 def test_a_way_of_notifying_that_is_not_deployed_yet_comes_with_the_deploy() -> None:
     scene = Scene("workers-1", "one")
     hooks = [a_hook(notify="sns"), a_hook(name="gate", group="one", notify="lambda")]
     told = [(row.what, row.hook) for row in scene.plan(*hooks).rows]
-    assert told == [("enrol", "drain"), ("deploy", "gate")]
+    assert told == [("enrol", "gate"), ("enrol", "drain")]
 
 
 def test_what_matters_most_comes_in_the_order_of_the_help() -> None:
     scene = Scene("workers-1", "old-1", "one")
     scene.deploy(a_hook(group="old-*"))
     scene.put_by_hand("workers-1", hook="gate")
-    hooks = [a_hook(), a_hook(name="gate", transition="launching"), a_hook(name="n", group="one")]
-    assert [row.what for row in scene.plan(*hooks).rows] == ["enrol", "remove", "deploy", "conflict"]
+    hooks = [a_hook(), a_hook(name="gate", transition="launching"), a_hook(name="n", group="nowhere")]
+    assert [row.what for row in scene.plan(*hooks).rows] == ["enrol", "retire", "conflict", "conflict"]
 
 
 def test_a_plan_changes_nothing() -> None:
@@ -293,6 +366,7 @@ def enrol(group: str) -> None:
             group_arn=found["AutoScalingGroupARN"],
             hook="gone",
             settings=settings,
+            source="{}",
             put_at=at(0),
         )
     )
@@ -311,14 +385,18 @@ def test_the_plan_is_a_table_for_people_and_json_for_machines(tmp_path: Path) ->
     a_group("workers-1")
     enrol("workers-1")
     outcome = usher(file=file)
-    assert outcome.exit_code == 0
+    assert outcome.exit_code == 1
     assert [" ".join(line.split()) for line in outcome.stdout.splitlines()] == [
         "step group hook why",
         "enrol workers-1 drain the configuration selects the group",
-        "forget workers-1 gone the configuration does not select it any more, and it is gone",
-        "deploy web gate there is no such group here yet",
+        "retire workers-1 gone the configuration does not select it any more",
+        "forget workers-1 gone it is gone",
+        "conflict web gate there is no such group here: a deploy is refused",
         "",
-        f"{file} selects 1 group here. 0 hooks stand as it asks, 1 to enrol, 1 to forget, 1 to deploy.",
+        (
+            f"{file} selects 1 group here. 0 hooks stand as it asks, 1 to enrol, 1 to retire, 1 to forget, "
+            "1 in conflict."
+        ),
     ]
     told = json.loads(usher("--json", file=file).stdout)
     assert told["summary"] == {
@@ -326,11 +404,13 @@ def test_the_plan_is_a_table_for_people_and_json_for_machines(tmp_path: Path) ->
         "unchanged": 0,
         "enrol": 1,
         "change": 0,
-        "remove": 0,
-        "remove later": 0,
+        "take back": 0,
+        "ours again": 0,
+        "retire": 1,
+        "retiring": 0,
         "forget": 1,
-        "deploy": 1,
-        "conflict": 0,
+        "right": 0,
+        "conflict": 1,
     }
     assert told["steps"][0] == {
         "what": "enrol",
@@ -352,7 +432,7 @@ def test_a_conflict_is_told_by_the_exit_code(tmp_path: Path) -> None:
     )
     outcome = usher(file=file)
     assert outcome.exit_code == 1
-    assert "1 in conflict" in outcome.stdout
+    assert "2 in conflict" in outcome.stdout
 
 
 @pytest.mark.usefixtures("deployed")

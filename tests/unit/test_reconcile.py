@@ -13,6 +13,7 @@ from tests.factories import a_move_end, an_action, at, hook_terms
 from usher.core import configuration, reconcile
 from usher.core.enrolment import HookSeen, HookSettings, share
 from usher.core.model import Outcome, Phase, Result, Transition
+from usher.core.ownership import Terms
 from usher.core.reconcile import Activity, LiveGroup, Member, Unknown
 
 if TYPE_CHECKING:
@@ -64,7 +65,11 @@ def an_activity(**changes: Any) -> Activity:
 
 def an_unknown(state: str = "Terminating:Wait", activity: Activity | None = None, **hook: Any) -> Unknown:
     return Unknown(
-        group="workers-1", member=a_member(state), hook=a_hook(**hook), seen_at=at(120), activity=activity
+        group="workers-1",
+        member=a_member(state),
+        terms=Terms(hook=a_hook(**hook)),
+        seen_at=at(120),
+        activity=activity,
     )
 
 
@@ -122,13 +127,13 @@ def test_a_state_is_that_of_an_action_when_its_move_is(
 def test_what_waits_without_an_open_record_is_unknown_for_each_hook_of_its_transition() -> None:
     hooks = [a_hook(), a_hook(name="second"), a_hook(name="gate", transition="launching")]
     waiting = a_group(a_member(), a_member("InService", instance_id="i-0aaaaaaaaaaaaaaaa"))
-    found = reconcile.unknown(waiting, hooks, [an_action()])
+    found = reconcile.unknown(waiting, [Terms(hook=hook) for hook in hooks], [an_action()])
     assert [(one.member.instance_id, one.hook.name) for one in found] == [(INSTANCE, "second")]
 
 
 def test_a_record_of_an_earlier_move_does_not_make_a_wait_known() -> None:
     earlier = an_action(destination="WarmPool")
-    (one,) = reconcile.unknown(a_group(a_member()), [a_hook()], [earlier])
+    (one,) = reconcile.unknown(a_group(a_member()), [Terms(hook=a_hook())], [earlier])
     assert one.hook.name == "usher-drain"
 
 

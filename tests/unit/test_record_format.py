@@ -117,6 +117,7 @@ def actions(draw: st.DrawFn) -> Action:
             activity_id=st.none() | texts,
             limit_at=optional_moments,
             timeout_assumed=st.booleans(),
+            let_through=st.booleans(),
             last_entry=st.none() | entries,
         )
     )
@@ -198,6 +199,7 @@ def full_action() -> Action:
         activity_id="activity-1",
         limit_at=at(170_000),
         timeout_assumed=True,
+        let_through=True,
         hook=hook_terms(
             limits=Limits(abandon_per_hour=5, complete_per_minute=20), limited_with='["workers-*"]'
         ),

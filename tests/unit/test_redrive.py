@@ -244,7 +244,7 @@ def template(number: int) -> str:
     """The queues and the table of Usher's own stack."""
     definition = {key: value for key, value in table.definition("none").items() if key != "TableName"}
     resources: dict[str, Any] = {"Records": {"Type": "AWS::DynamoDB::Table", "Properties": definition}}
-    for name in ("Inbox", "WakeUps"):
+    for name in ("Inbox", "Events", "WakeUps"):
         resources[f"{name}Dead"] = {
             "Type": "AWS::SQS::Queue",
             "Properties": {"QueueName": f"{name}-dead-{number}"},
@@ -253,7 +253,12 @@ def template(number: int) -> str:
         redrive = {"deadLetterTargetArn": arn, "maxReceiveCount": 60}
         properties = {"QueueName": f"{name}-{number}", "RedrivePolicy": redrive}
         resources[name] = {"Type": "AWS::SQS::Queue", "Properties": properties}
-    outputs = {"TableName": "Records", "InboxUrl": "Inbox", "WakeUpsUrl": "WakeUps"}
+    outputs = {
+        "TableName": "Records",
+        "InboxUrl": "Inbox",
+        "EventsUrl": "Events",
+        "WakeUpsUrl": "WakeUps",
+    }
     told = {name: {"Value": {"Ref": resource}} for name, resource in outputs.items()}
     return json.dumps({"Resources": resources, "Outputs": told})
 

@@ -52,31 +52,28 @@ def test_a_budget_that_is_none_is_refused(value: str) -> None:
 
 TO_ENROL = {
     "USHER_INBOX_ARN": "arn:queue",
+    "USHER_TOPIC_ARN": "arn:topic",
+    "USHER_INTAKE_ARN": "arn:intake",
     "USHER_HOOK_ROLE_ARN": "arn:role",
     "USHER_ENROLMENTS_PER_HOUR": "50",
 }
 
 
-def test_a_hook_notifies_only_what_is_there() -> None:
-    settings = EnrolmentSettings.from_environment(TO_ENROL | {"USHER_TOPIC_ARN": ""})
+def test_lambda_is_notified_without_a_role_and_all_others_with_it() -> None:
+    settings = EnrolmentSettings.from_environment(TO_ENROL)
     assert settings.per_hour == 50
     assert settings.targets == {
         Way.SQS: Target(arn="arn:queue", role_arn="arn:role"),
+        Way.SNS: Target(arn="arn:topic", role_arn="arn:role"),
+        Way.LAMBDA: Target(arn="arn:intake"),
         Way.EVENTBRIDGE: Target(arn=None),
     }
 
 
-def test_lambda_is_notified_without_a_role_and_all_others_with_it() -> None:
-    whole = TO_ENROL | {"USHER_TOPIC_ARN": "arn:topic", "USHER_INTAKE_ARN": "arn:intake"}
-    targets = EnrolmentSettings.from_environment(whole).targets
-    assert set(targets) == set(Way)
-    assert targets[Way.SNS] == Target(arn="arn:topic", role_arn="arn:role")
-    assert targets[Way.LAMBDA] == Target(arn="arn:intake")
-
-
 def test_what_enrolment_lacks_is_named_at_once() -> None:
-    with pytest.raises(SettingsRefused, match="USHER_INBOX_ARN, USHER_ENROLMENTS_PER_HOUR"):
-        EnrolmentSettings.from_environment({"USHER_HOOK_ROLE_ARN": "arn:role"})
+    lacking = TO_ENROL | dict.fromkeys(("USHER_INBOX_ARN", "USHER_TOPIC_ARN"), "")
+    with pytest.raises(SettingsRefused, match="USHER_INBOX_ARN, USHER_TOPIC_ARN"):
+        EnrolmentSettings.from_environment(lacking)
 
 
 @pytest.mark.parametrize("value", ["-1", "1.5", "many", " 5", "²"])

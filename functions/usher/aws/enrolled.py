@@ -1,24 +1,26 @@
-"""The records of the enrolled hooks in DynamoDB, in the table of the actions.
+"""The items of the enrolled hooks in DynamoDB, in the table of the actions.
 
 pk                 sk
-ENROLLED           HOOK#hook#GROUP#group     a hook that Usher put
-COUNT#ENROLMENTS   HOUR#2026-03-01T12        how many hooks were put and removed in that hour (UTC)
+ENROLLED           HOOK#hook#GROUP#group:uuid   a hook that Usher put, on the group of that ARN
+ENROLLED           FILE                         the hooks file that counts
+COUNT#ENROLMENTS   HOUR#2026-03-01T12           how many hooks were put and removed in that hour (UTC)
 
-All records lie in one partition: a pass reads them all, also those of groups that are gone.
-Nothing is deleted: a record that is forgotten loses its contents, and TTL takes the rest.
+All items lie in one partition: a pass reads them all, also those of groups that are gone.
+Nothing is deleted: an item that is forgotten loses its contents, and TTL takes the rest.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 
 from usher.aws import table
 from usher.aws.record_format import text_time, time_text
-from usher.core.enrolment import Enrolled, HookSettings
+from usher.core.enrolment import Enrolled, FileInForce, Former, HookSettings, State
 from usher.core.model import Result, Transition
-from usher.ports import Moved
+from usher.ports import Moved, NotInForce
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -29,23 +31,50 @@ if TYPE_CHECKING:
 
 KEPT: Final = timedelta(days=400)
 _TRACE_KEPT: Final = timedelta(days=2)
-_CLOSED: Final = 10**9  # as many as no limit allows
+_FILE_KEPT: Final = timedelta(days=36_500)  # a deployment may go on for years without another one
 _PARTITION: Final = "ENROLLED"
+_FILE: Final = table.key(_PARTITION, "FILE")
+_MOST_BYTES: Final = 512  # of a group's name: a key takes 1,024 (aws-facts 5)
+_MOMENTS: Final = (
+    "put_at",
+    "kept_at",
+    "retiring_since",
+    "let_through_from",
+    "seen_at",
+    "quiet_at",
+    "deleting_at",
+)
 
 
 class EnrolledHooks:
-    """Implements usher.ports.EnrolmentRecords."""
+    """Implements usher.ports.EnrolmentRecords.
+
+    With `digest`, items are stored only while the hooks file of that digest counts.
+    """
 
     def __init__(
-        self, client: DynamoDBClient, table_name: str, clock: Callable[[], datetime], most_per_hour: int
+        self,
+        client: DynamoDBClient,
+        table_name: str,
+        clock: Callable[[], datetime],
+        most_per_hour: int = 0,
+        digest: str | None = None,
     ) -> None:
         self._table = table.Table(client, table_name)
         self._clock = clock
         self._most_per_hour = most_per_hour
+        self._digest = digest
 
     def enrolled(self) -> Sequence[Enrolled]:
         """See usher.ports.Enrolments."""
-        items = self._table.items(_PARTITION, "HOOK#")
+        return self._read("HOOK#")
+
+    def of(self, group: str, hook: str) -> Sequence[Enrolled]:
+        """See usher.ports.HookItems."""
+        return self._read(f"{_of_hook(group, hook)}:")
+
+    def _read(self, prefix: str) -> Sequence[Enrolled]:
+        items = self._table.items(_PARTITION, prefix)
         return [_from_data(table.from_json(item)) for item in items if "doc" in item]
 
     def keep(self, record: Enrolled) -> Enrolled:
@@ -60,12 +89,40 @@ class EnrolledHooks:
         self._store(record, {"forgotten_at": table.text(time_text(self._clock()))}, _TRACE_KEPT)
 
     def _store(self, known: Enrolled, contents: Item, kept: timedelta) -> None:
-        key = table.key(_PARTITION, f"HOOK#{known.hook}#GROUP#{known.group}")
+        key = table.key(_PARTITION, f"{_of_hook(known.group, known.hook)}:{_uuid(known.group_arn)}")
         condition, values = "version = :was", {":was": table.number(known.version)}
         if not known.version:
             condition, values = "attribute_not_exists(version)", {}
-        if self._table.transact([self._table.put(key, contents, self._clock() + kept, condition, values)]):
+        writes = [self._table.put(key, contents, self._clock() + kept, condition, values)]
+        if self._digest is not None:
+            mine = {":digest": table.text(self._digest), ":no": table.number(0)}
+            writes.append(self._table.check(_FILE, "digest = :digest AND closing = :no", mine))
+        refusals = self._table.transact(writes)
+        if 1 in refusals:
+            raise NotInForce
+        if refusals:
             raise Moved
+
+    def in_force(self) -> FileInForce | None:
+        """See usher.ports.HooksFile."""
+        item = self._table.get(_FILE)
+        if item is None:
+            return None
+        data = table.from_json(item)
+        return FileInForce(
+            digest=item["digest"]["S"],
+            own_groups=tuple(data["own_groups"]),
+            is_closing=item["closing"]["N"] == "1",
+        )
+
+    def put_in_force(self, file: FileInForce) -> None:
+        """See usher.ports.HooksFile."""
+        contents: Item = {
+            "digest": table.text(file.digest),
+            "closing": table.number(int(file.is_closing)),
+            "doc": table.as_json({"own_groups": file.own_groups}),
+        }
+        self._table.store(_FILE, contents, self._clock() + _FILE_KEPT)
 
     def left(self, moment: datetime) -> int:
         """See usher.ports.Allowance."""
@@ -79,13 +136,6 @@ class EnrolledHooks:
     def give_back(self, moment: datetime) -> None:
         """See usher.ports.Allowance."""
         self._count(moment, -1, "taken > :bound", 0)
-
-    def close(self, moment: datetime) -> None:
-        """See usher.ports.Allowance."""
-        for hours in (-1, 0, 1):
-            hour = moment + timedelta(hours=hours)
-            everything = {"taken": table.number(_CLOSED)}
-            self._table.store(_hour_key(hour), everything, self._clock() + _TRACE_KEPT)
 
     def _count(self, moment: datetime, change: int, condition: str, bound: int) -> bool:
         values = {":none": 0, ":change": change, ":bound": bound}
@@ -103,6 +153,18 @@ class EnrolledHooks:
         return not refusals
 
 
+def _of_hook(group: str, hook: str) -> str:
+    """The beginning of the keys of a hook's items. No name of a group has a colon."""
+    name = group.encode()
+    told = group if len(name) <= _MOST_BYTES else sha256(name).hexdigest()
+    return f"HOOK#{hook}#GROUP#{told}"
+
+
+def _uuid(arn: str) -> str:
+    """What tells a group from the others of its name."""
+    return arn.partition(":autoScalingGroup:")[2].partition(":")[0] or sha256(arn.encode()).hexdigest()
+
+
 def _hour_key(moment: datetime) -> Item:
     return table.key("COUNT#ENROLMENTS", f"HOUR#{moment.astimezone(UTC):%Y-%m-%dT%H}")
 
@@ -113,23 +175,39 @@ def _to_data(record: Enrolled) -> dict[str, Any]:
         "group_arn": record.group_arn,
         "hook": record.hook,
         "settings": _settings_to_data(record.settings),
+        "source": record.source,
         "before": record.before and _settings_to_data(record.before),
-        "put_at": record.put_at and time_text(record.put_at),
-        "kept_at": record.kept_at and time_text(record.kept_at),
         "version": record.version,
+        "former": [
+            {"heartbeat_timeout_s": each.heartbeat_timeout.total_seconds(), "until": time_text(each.until)}
+            for each in record.former
+        ],
+        "state": str(record.state),
+        "missed": record.missed,
+        **{name: time_text(moment) for name in _MOMENTS if (moment := getattr(record, name)) is not None},
     }
 
 
 def _from_data(data: dict[str, Any]) -> Enrolled:
+    moments = {name: text_time(data[name]) for name in _MOMENTS if data.get(name)}
     return Enrolled(
         group=data["group"],
         group_arn=data["group_arn"],
         hook=data["hook"],
         settings=_settings_from_data(data["settings"]),
+        source=data["source"],
         before=_settings_from_data(data["before"]) if data.get("before") else None,
-        put_at=text_time(data["put_at"]) if data.get("put_at") else None,
-        kept_at=text_time(data["kept_at"]) if data.get("kept_at") else None,
         version=data["version"],
+        former=tuple(
+            Former(
+                heartbeat_timeout=timedelta(seconds=each["heartbeat_timeout_s"]),
+                until=text_time(each["until"]),
+            )
+            for each in data.get("former", ())
+        ),
+        state=State(data.get("state", State.WANTED)),
+        missed=data.get("missed", 0),
+        **moments,
     )
 
 

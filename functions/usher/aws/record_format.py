@@ -83,6 +83,7 @@ def action_to_data(action: Action) -> Data:
             "activity_id": action.activity_id,
             "limit_at": _optional_text(action.limit_at),
             "timeout_assumed": action.timeout_assumed or None,
+            "let_through": action.let_through or None,
             "last_entry": action.last_entry and entry_to_data(action.last_entry),
         }
     )
@@ -125,6 +126,7 @@ def action_from_data(data: Mapping[str, Any]) -> Action:
         activity_id=data.get("activity_id"),
         limit_at=_optional_time(data, "limit_at"),
         timeout_assumed=data.get("timeout_assumed", False),
+        let_through=data.get("let_through", False),
         last_entry=entry_from_data(data["last_entry"]) if "last_entry" in data else None,
     )
 

@@ -178,6 +178,17 @@ class Table:
             update["ConditionExpression"] = condition
         return {"Update": update}
 
+    def check(self, key: Item, condition: str, values: Item) -> TransactWriteItemTypeDef:
+        """For `transact`: it writes nothing, and refuses all of it where the condition does not hold."""
+        return {
+            "ConditionCheck": {
+                "TableName": self._name,
+                "Key": key,
+                "ConditionExpression": condition,
+                "ExpressionAttributeValues": values,
+            }
+        }
+
     def transact(self, writes: Sequence[TransactWriteItemTypeDef]) -> dict[int, Any]:
         """Write all of it, or nothing: then this tells which conditions refused, by position."""
         try:

@@ -112,6 +112,7 @@ def _group(group: AutoScalingGroupTypeDef, seen_at: datetime) -> LiveGroup:
         has_pool=has_pool,
         seen_at=seen_at,
         is_whole=not has_pool,
+        arn=group.get("AutoScalingGroupARN", ""),
     )
 
 

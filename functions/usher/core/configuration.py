@@ -113,6 +113,23 @@ def parse_policy(name: str, source: str) -> Policy:
         raise ConfigurationRefused(problems) from None
 
 
+def source_of(hook: Hook) -> str:
+    """A hooks file, as JSON, that has this hook only, and the policies that it uses."""
+    policies = {rule.use.name: json.loads(rule.use.source) for rule in hook.rules}
+    return _as_text({"version": VERSION, "policies": policies, "hooks": [json.loads(hook.source)]})
+
+
+@lru_cache(maxsize=1024)
+def parse_source(source: str) -> Hook:
+    """The hook that `source_of` wrote, here or in another release. Raises ConfigurationRefused."""
+    (hook,) = parse(json.loads(source)).hooks
+    return hook
+
+
+def _as_text(data: object) -> str:
+    return json.dumps(data, sort_keys=True, separators=(",", ":"))
+
+
 def _file(field: Field) -> Configuration:
     parts = field.mapping(_FILE_KEYS, required=_FILE_KEYS)
     attempt(_version, parts.get("version"), None)
@@ -159,7 +176,7 @@ def _policy(name: str, field: Field) -> Policy:
         raise Refused
     return Policy(
         name=name,
-        source=json.dumps(field.value, sort_keys=True, separators=(",", ":")),
+        source=_as_text(field.value),
         until=until,
         give_up_after=give_up_after,
         on_success=on_success,
@@ -226,6 +243,7 @@ def _hook(policies: _Policies, field: Field) -> Hook:
         metadata=metadata,
         limits=limits,
         rules=rules,
+        source=_as_text(field.value),
     )
 
 

@@ -80,11 +80,13 @@ def _retry_at(action: Action, now: datetime) -> datetime:
 
 
 def _word(action: Action) -> tuple[Result, str] | None:
-    """What needs no condition: an operator's order, or that there is no instance any more."""
+    """What needs no condition: an operator's order, no instance any more, a hook on its way out."""
     if action.ordered is not None and action.ordered_result is not None:
         return action.ordered_result, f"ordered by {action.ordered.who}: {action.ordered.reason}"
     if action.instance_ended_at is not None:
         return Result.CONTINUE, "EC2 has already ended the instance"
+    if action.let_through:
+        return Result.CONTINUE, "its hook is on its way out"
     return None
 
 

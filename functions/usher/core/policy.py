@@ -87,6 +87,11 @@ class GroupSelector:
     glob: str | None
     tags: tuple[tuple[str, str], ...] = ()
 
+    @property
+    def is_one_name(self) -> bool:
+        """Whether it names one group, which must be there when it is deployed."""
+        return self.glob is not None and "*" not in self.glob
+
     def __str__(self) -> str:
         """As a hooks file has it."""
         return self.glob or "tags " + ", ".join(f"{key}={value}" for key, value in self.tags)
@@ -109,7 +114,10 @@ class GroupSelector:
 
 @dataclass(frozen=True, kw_only=True)
 class Hook:
-    """One lifecycle hook of the configuration, on every group that `group` selects."""
+    """One lifecycle hook of the configuration, on every group that `group` selects.
+
+    `source` is the hook as the configuration has it (JSON).
+    """
 
     name: str
     group: GroupSelector
@@ -120,6 +128,7 @@ class Hook:
     metadata: str | None
     limits: Limits
     rules: tuple[Rule, ...]  # the last one has no `when`
+    source: str = ""
 
     def policy_for(self, move: Move) -> Policy:
         """The policy of the first rule that fits."""

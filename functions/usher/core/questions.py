@@ -25,7 +25,7 @@ def due(action: Action, now: datetime) -> tuple[Probe, ...]:
 
     None where no answer would change anything, as in a hold: a look after its end asks again.
     """
-    needless = (action.ordered, action.held, action.instance_ended_at)
+    needless = (action.ordered, action.held, action.instance_ended_at, action.let_through or None)
     if action.phase is not Phase.OPEN or any(word is not None for word in needless):
         return ()
     asked = {probe.name: probe for each in action.policy.until for probe in each.asks(action, now)}

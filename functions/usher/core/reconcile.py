@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from usher.core.enrolment import HookSeen
+    from usher.core.ownership import Terms
     from usher.core.policy import Hook, Policy
 
 SETTLED: Final = timedelta(seconds=15)  # state reads lag (aws-facts 9.6), and clocks differ
@@ -75,6 +76,7 @@ class LiveGroup:
     has_pool: bool
     seen_at: datetime
     is_whole: bool  # False: it has a warm pool whose members are not among these
+    arn: str = ""
 
     def with_pool(self, pool: Iterable[Member]) -> LiveGroup:
         """The group with the members of its warm pool."""
@@ -99,9 +101,14 @@ class Unknown:
 
     group: str
     member: Member
-    hook: Hook
     seen_at: datetime
     activity: Activity | None = None
+    terms: Terms
+
+    @property
+    def hook(self) -> Hook:
+        """The hook that may hold it."""
+        return self.terms.hook
 
     @property
     def tried(self) -> Tried:
@@ -151,23 +158,42 @@ def waits_in(action: Action, state: str) -> bool:
     )
 
 
+_UNDER_WAY: Final = {
+    Transition.LAUNCHING: ("Pending", "Warmed:Pending"),
+    Transition.TERMINATING: ("Terminating", "Warmed:Terminating", "Warmed:Pending", "ReplacingRootVolume"),
+}
+_PASSED: Final = (":Proceed", ":Retained")
+
+
+def may_wait(state: str, transition: Transition | None) -> bool:
+    """Whether an instance in `state` waits in hooks of a transition, or is on its way to them.
+
+    Of a transition that this release does not know, every move counts.
+    """
+    every = tuple(begin for begins in _UNDER_WAY.values() for begin in begins)
+    begins = every if transition is None else _UNDER_WAY[transition]
+    return state.startswith(begins) and not state.endswith(_PASSED)
+
+
 def hooks_on(hooks: Iterable[Hook], group: LiveGroup) -> dict[str, Hook]:
     """The hooks of the configuration on `group`, by name; one that names it goes before one by tags."""
     fitting = [hook for hook in hooks if hook.group.selects(group.name, group.tags)]
     return {hook.name: hook for hook in sorted(fitting, key=lambda hook: hook.group.glob is not None)}
 
 
-def unknown(group: LiveGroup, hooks: Iterable[Hook], open_actions: Iterable[Action]) -> list[Unknown]:
+def unknown(group: LiveGroup, ours: Iterable[Terms], open_actions: Iterable[Action]) -> list[Unknown]:
     """What waits in `group`, by hook, and has no open record. `open_actions` are of this group."""
     known: dict[tuple[str, str], list[Action]] = {}
     for action in open_actions:
         known.setdefault((action.instance_id, action.hook.name), []).append(action)
     return [
-        Unknown(group=group.name, member=member, hook=hook, seen_at=group.seen_at)
+        Unknown(group=group.name, member=member, terms=terms, seen_at=group.seen_at)
         for member in group.members.values()
-        for hook in hooks
-        if any(way.transition is hook.transition for way in ways(member.state))
-        and not any(waits_in(one, member.state) for one in known.get((member.instance_id, hook.name), ()))
+        for terms in ours
+        if any(way.transition is terms.hook.transition for way in ways(member.state))
+        and not any(
+            waits_in(one, member.state) for one in known.get((member.instance_id, terms.hook.name), ())
+        )
     ]
 
 
@@ -182,7 +208,7 @@ def adopted(one: Unknown, timeout: timedelta, action_id: str, now: datetime) -> 
     terms = _terms(one, timeout)
     earliest = now - timeout
     activity = one.activity
-    is_known = activity is not None and activity.started_at > earliest
+    begun_at = activity.started_at if activity is not None and activity.started_at > earliest else None
     action = Action(
         id=action_id,
         token=None,
@@ -191,12 +217,13 @@ def adopted(one: Unknown, timeout: timedelta, action_id: str, now: datetime) -> 
         policy=policy_of(one),
         origin=_only({way.origin for way in one.ways}),
         destination=_only({way.destination for way in one.ways}),
-        started_at=activity.started_at if activity is not None and is_known else now,
-        signals_since=activity.started_at - hearing.BEFORE_START if activity and not is_known else None,
-        limit_at=None if is_known else _limit(activity, earliest, timeout, now),
+        started_at=begun_at or now,
+        signals_since=activity.started_at - hearing.BEFORE_START if activity and not begun_at else None,
+        limit_at=None if begun_at else _limit(activity, earliest, timeout, now),
         first_seen_at=now,
         look_at=now,
         activity_id=activity.id if activity else None,
+        let_through=begun_at is not None and one.terms.lets_through(policy_of(one), begun_at),
     )
     since = f"since {_written(activity.started_at)}" if activity else "nobody can say since when"
     detail = f"{one.member.state}, {since}: no notification came; policy {action.policy.name}"

@@ -12,7 +12,8 @@ def handler() -> handlers.Handler:
     """What takes in messages."""
     made = machine.parts()
     taking = Intake(
-        configuration=made.configuration(),
+        configuration=made.file().configuration,
+        items=made.items(),
         store=made.looks.store,
         wake_ups=made.looks.wake_ups,
         questions=made.looks.questions,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import uuid
 from concurrent.futures import ThreadPoolExecutor
@@ -17,12 +16,13 @@ from botocore.config import Config
 
 from usher.aws.autoscaling import AutoScalingApi
 from usher.aws.budget import CallBudget
+from usher.aws.enrolled import EnrolledHooks
 from usher.aws.queues import DeadLetterQueue, QuestionQueue, WakeUpQueue
 from usher.aws.records import Records
 from usher.aws.result_limits import SentResults
 from usher.aws.telemetry import NAMESPACE, PowertoolsTelemetry
 from usher.aws.waiting import WaitingApi
-from usher.core import configuration
+from usher.core import compiled
 from usher.hook_timeouts import HookTimeouts
 from usher.looks import Looks
 from usher.same_wait import SameWait
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from mypy_boto3_autoscaling import AutoScalingClient
     from mypy_boto3_dynamodb import DynamoDBClient
 
-    from usher.core.policy import Configuration
+    from usher.core.compiled import Compiled
 
 _AT_ONCE: Final = 8  # looks of a sweep: a call takes up to 0.6 s (aws-facts 9.4), and ten fit into a second
 ONE_ATTEMPT: Final = Config(connect_timeout=2, read_timeout=4, retries={"total_max_attempts": 1})
@@ -77,9 +77,13 @@ class Parts:
     telemetry: PowertoolsTelemetry
     metrics: Metrics
 
-    def configuration(self) -> Configuration:
+    def file(self) -> Compiled:
         """The hooks file, as it was compiled at synth."""
-        return configuration.parse(json.loads(self.settings.hooks.read_text(encoding="utf-8")))
+        return compiled.read(self.settings.hooks.read_text(encoding="utf-8"))
+
+    def items(self, most_per_hour: int = 0, digest: str | None = None) -> EnrolledHooks:
+        """The items of the hooks."""
+        return EnrolledHooks(self.dynamodb, self.settings.table, now, most_per_hour, digest)
 
 
 @cache

@@ -9,16 +9,12 @@ from typing import TYPE_CHECKING
 import boto3
 
 from usher import handlers
-from usher.aws.enrolled import EnrolledHooks
-from usher.aws.groups import GroupsApi
 from usher.aws.instances import InstancesApi
 from usher.aws.telemetry import flushing
-from usher.core.enrolment import Wanted
-from usher.enrolment import Enrolment
 from usher.reconcile import Reconcile
 from usher.settings import EnrolmentSettings
 from usher.silence import Silence
-from usher.wiring import machine
+from usher.wiring import enrolling, machine
 
 if TYPE_CHECKING:
     from usher.wiring.machine import Parts
@@ -27,18 +23,9 @@ if TYPE_CHECKING:
 def handler() -> handlers.Handler:
     """What runs each minute. Raises SettingsRefused."""
     made = machine.parts()
-    settings = EnrolmentSettings.from_environment(os.environ)
-    enrolment = Enrolment(
-        wanted=Wanted(hooks=made.configuration().hooks, targets=settings.targets),
-        groups=GroupsApi(made.auto_scaling),
-        records=EnrolledHooks(made.dynamodb, made.settings.table, machine.now, settings.per_hour),
-        open_actions=made.records,
-        turns=made.looks.turns,
-        telemetry=made.telemetry,
-        clock=machine.now,
-        wait=time.sleep,
-    )
-    hooks = made.configuration().hooks
+    file = made.file()
+    enrolment = enrolling.enrolment(made, EnrolmentSettings.from_environment(os.environ), file)
+    hooks = file.configuration.hooks
     silence = Silence(hooks=hooks, store=made.looks.store, telemetry=made.telemetry)
     work = machine.several_at_once()
     handler = handlers.sweep_handler(made.looks, _reconcile(made), enrolment, silence, work=work)
@@ -47,7 +34,8 @@ def handler() -> handlers.Handler:
 
 def _reconcile(made: Parts) -> Reconcile:
     return Reconcile(
-        configuration=made.configuration(),
+        configuration=made.file().configuration,
+        items=made.items(),
         live=made.waiting,
         instances=InstancesApi(boto3.client("ec2", config=machine.ONE_ATTEMPT)),
         auto_scaling=made.looks.auto_scaling,

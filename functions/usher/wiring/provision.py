@@ -1,35 +1,47 @@
-"""The function `release`, which CloudFormation calls."""
+"""The function `provision`, which CloudFormation calls."""
 
 from __future__ import annotations
 
 import json
+import os
 import time
 import urllib.request
+from functools import partial
 from typing import Any
 
+import boto3
+
 from usher import handlers
-from usher.aws.enrolled import EnrolledHooks
 from usher.aws.groups import GroupsApi
+from usher.aws.stacks import StackStatus
 from usher.aws.telemetry import flushing
+from usher.provision import Provision
 from usher.release import Release
-from usher.wiring import machine
+from usher.settings import EnrolmentSettings
+from usher.wiring import enrolling, machine
 
 
 def handler() -> handlers.Handler:
-    """What lets go of everything."""
+    """What puts the hooks of a deploy, and lets go of everything. Raises SettingsRefused."""
     made = machine.parts()
     releasing = Release(
         looks=made.looks,
         hooks=GroupsApi(made.auto_scaling),
-        enrolments=EnrolledHooks(made.dynamodb, made.settings.table, machine.now, 0),
+        live=made.waiting,
+        enrolments=made.items(),
         open_actions=made.records,
-        respond=_put_answer,
         wait=time.sleep,
         work=machine.several_at_once(),
     )
+    provisioning = Provision(
+        enrolment=partial(enrolling.enrolment, made, EnrolmentSettings.from_environment(os.environ)),
+        release=releasing,
+        status=StackStatus(boto3.client("cloudformation", config=machine.FEW_ATTEMPTS)),
+        respond=_put_answer,
+    )
 
     def handler(event: handlers.Event, context: handlers.Context | None = None) -> handlers.Event:
-        releasing.handle(event, lambda: handlers.has_time(context))
+        provisioning.handle(event, lambda: handlers.has_time(context))
         return {}
 
     return flushing(handler, made.metrics)

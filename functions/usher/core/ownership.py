@@ -1,0 +1,88 @@
+"""Under which hook's terms an action begins: the file's, or those that the item of its hook keeps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+from usher.core.policy import Mode
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from usher.core.enrolment import Enrolled
+    from usher.core.model import Transition
+    from usher.core.policy import Configuration, Hook, Policy
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Terms:
+    """A hook with its policies; what began at `let_through_from` or later is let go at once."""
+
+    hook: Hook
+    let_through_from: datetime | None = None
+
+    def lets_through(self, policy: Policy, started_at: datetime) -> bool:
+        """Whether an action that began then is let go at once: its hook is on its way out.
+
+        Where a policy only observes, nothing is sent.
+        """
+        is_late = self.let_through_from is not None and started_at >= self.let_through_from
+        return is_late and policy.mode is Mode.ENFORCE
+
+
+def terms(
+    configuration: Configuration,
+    items: Iterable[Enrolled],
+    hook: str,
+    group: str,
+    transition: Transition,
+) -> Terms | None:
+    """The terms of a hook of that name on that group; None: it is not ours (promise 5).
+
+    `items` are those of this hook and group. What the file selects by name or glob is as the file
+    says. Its tags choose groups at run time only, so there the item tells whether they did.
+    Raises ConfigurationRefused for an item that this release cannot read.
+    """
+    in_file = configuration.hook(hook, group, transition)
+    if in_file is not None and in_file.group.glob is not None:
+        return Terms(hook=in_file)
+    item = newest(item for item in items if item.settings.transition is transition)
+    if item is None:
+        return None
+    if item.is_retiring:
+        return Terms(hook=item.own_hook, let_through_from=item.let_through_from)
+    return Terms(hook=_by_tags(configuration, item))
+
+
+def terms_on(configuration: Configuration, items: Iterable[Enrolled], group: str) -> list[Terms]:
+    """The terms of every hook that is ours on a group; `items` are those of its name. Raises as `terms`."""
+    here: dict[tuple[str, Transition], list[Enrolled]] = {
+        (hook.name, hook.transition): []
+        for hook in configuration.hooks
+        if hook.group.glob is not None and hook.group.may_fit(group)
+    }
+    for item in items:
+        if item.settings.transition is not None:
+            here.setdefault((item.hook, item.settings.transition), []).append(item)
+    found = [terms(configuration, known, name, group, moves) for (name, moves), known in here.items()]
+    return [each for each in found if each is not None]
+
+
+def newest(items: Iterable[Enrolled]) -> Enrolled | None:
+    """Of groups of one name, the one that was made last: the others are gone."""
+    return max(items, key=_since, default=None)
+
+
+def _since(item: Enrolled) -> datetime:
+    return item.put_at or item.kept_at or _EPOCH
+
+
+def _by_tags(configuration: Configuration, item: Enrolled) -> Hook:
+    """The hook as the file has it now, where it chooses by the same tags still."""
+    own = item.own_hook
+    alike = (hook for hook in configuration.hooks if (hook.name, hook.group) == (own.name, own.group))
+    return next((hook for hook in alike if hook.transition is own.transition), own)

@@ -1,0 +1,105 @@
+"""Takes a hook that is on its way out off its group, once nobody waits in it.
+
+Deleting a launch hook abandons what waits in it (aws-facts 1.1). So nobody may wait, or be on the way
+to it, in two reads with some time between them, and the delete follows the second one at once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
+
+from usher.core import reconcile
+from usher.ports import GroupGone
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from usher.core.enrolment import Enrolled
+    from usher.ports import Enrolments, HookCalls, LiveMembers, OpenActions
+
+    Turn = Callable[[], datetime]
+
+APART: Final = timedelta(seconds=15)  # of the two reads: state reads lag (aws-facts 9.6)
+SENT_WITHIN: Final = timedelta(seconds=3)  # of the second read, or not at all
+_CALLS: Final = 3  # the group, its warm pool, the delete
+
+
+class Outcome(StrEnum):
+    """What came of a step."""
+
+    BUSY = "busy"  # somebody waits, or is on the way
+    QUIET = "quiet"  # nobody does; it is read once more
+    LATE = "late"  # too long ago by now: the delete was not sent
+    DELETED = "deleted"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Departure:
+    """Everything that a step touches."""
+
+    hooks: HookCalls
+    live: LiveMembers
+    items: Enrolments
+    open_actions: OpenActions
+    clock: Callable[[], datetime]
+
+    def step(self, record: Enrolled, turn: Turn) -> Outcome:
+        """The first read, or the second with the delete.
+
+        Raises what the calls on hooks and items raise, and what `turn` does.
+        """
+        if record.quiet_at is None:
+            return self._first_read(record, turn)
+        if self.clock() - record.quiet_at < APART:
+            return Outcome.QUIET
+        return self._delete(record, turn)
+
+    def _first_read(self, record: Enrolled, turn: Turn) -> Outcome:
+        if self._is_in_use(record) or waiting(self.live, record, turn):
+            return Outcome.BUSY
+        self.items.keep(replace(record, quiet_at=self.clock()))
+        return Outcome.QUIET
+
+    def _delete(self, record: Enrolled, turn: Turn) -> Outcome:
+        """The slots of its calls are booked, and the delete is announced, before the second read."""
+        if self._is_in_use(record):
+            self.items.keep(replace(record, quiet_at=None))
+            return Outcome.BUSY
+        booked = [turn() for _ in range(_CALLS)]
+
+        def booked_turn() -> datetime:
+            """A further page of a warm pool takes a turn of its own."""
+            return turn() if not booked else max(booked.pop(), self.clock())
+
+        announced = self.items.keep(replace(record, deleting_at=self.clock()))
+        read_at = self.clock()
+        count = waiting(self.live, record, booked_turn)
+        is_late = self.clock() - read_at > SENT_WITHIN
+        if count or is_late:
+            self.items.keep(replace(announced, deleting_at=None, quiet_at=None))
+            return Outcome.BUSY if count else Outcome.LATE
+        self.hooks.delete_hook(announced)
+        self.items.forget(announced)
+        return Outcome.DELETED
+
+    def _is_in_use(self, record: Enrolled) -> bool:
+        """A notice may be quicker than the live state."""
+        return record.key in self.open_actions.hooks_in_use()
+
+
+def waiting(live: LiveMembers, record: Enrolled, turn: Turn) -> int:
+    """How many of a hook's transition wait in its group and warm pool, or are on their way to.
+
+    Raises GroupGone, and what LiveMembers raises.
+    """
+    for group in live.live_groups([record.group], turn):
+        if group.arn == record.group_arn:
+            members = list(group.members.values())
+            if group.has_pool:
+                members += live.pool(group.name, turn)
+            return sum(reconcile.may_wait(member.state, record.settings.transition) for member in members)
+    raise GroupGone(f"there is no group {record.group} any more")

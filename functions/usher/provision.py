@@ -1,0 +1,202 @@
+"""What CloudFormation calls: the hooks of a deploy are put when the stack changes, and go when it goes.
+
+It works on the hooks file in the resource's property, not on the one beside its code, so that a
+rollback brings the former file back into force, whichever code runs then.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from usher.core import compiled
+from usher.core.configuration import ConfigurationRefused
+from usher.core.enrolment import FileInForce
+from usher.ports import GroupGone, TryLater
+from usher.turns import Enough
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from usher.core.compiled import Compiled
+    from usher.core.enrolment import GroupSeen
+    from usher.enrolment import Enrolment, Settled
+    from usher.release import Release
+
+T = TypeVar("T")
+
+PHYSICAL_ID: Final = "usher-hooks"
+FILE: Final = "File"  # the property
+REPORT: Final = "Report"  # the attribute
+PATIENCE: Final = timedelta(minutes=10)  # what does not stand by then the sweep goes on with
+TESTS: Final = 5  # tries of a put whose test message does not arrive: a new role takes its time
+BETWEEN_TRIES_S: Final = 10
+_NO_TEST: Final = "Unable to publish test message"
+_GOING: Final = ("DELETE_IN_PROGRESS", "ROLLBACK_IN_PROGRESS")  # the second: of its creation
+_MOST_TOLD: Final = 1500  # characters: CloudFormation takes an answer of 4,096 bytes
+
+
+class Failed(Exception):  # noqa: N818 - it reads as what happened
+    """The deploy must not go on; the text says why."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Provision:
+    """Answers CloudFormation.
+
+    `status` tells a stack's own status, None where nobody can say. `respond` brings an answer to the
+    address that came with the request.
+    """
+
+    enrolment: Callable[[Compiled], Enrolment]
+    release: Release
+    status: Callable[[str], str | None]
+    respond: Callable[[str, dict[str, Any]], None]
+
+    def handle(self, event: dict[str, Any], has_time: Callable[[], bool] = lambda: True) -> None:
+        """Always answers: without an answer CloudFormation would wait for an hour."""
+        url, kind = event["ResponseURL"], event["RequestType"]
+        named = {name: event[name] for name in ("StackId", "RequestId", "LogicalResourceId")}
+        status, said = "SUCCESS", ""
+        try:
+            said = self._do(kind, event, has_time)
+        except Failed as failed:
+            status, said = "FAILED", str(failed)
+        except Exception as error:  # noqa: BLE001 - the edge: told to whoever deploys
+            self.release.looks.telemetry.trouble("the hooks could not be provided", error)
+            status, said = "FAILED", f"{type(error).__name__}: {error}"
+        said = said if len(said) <= _MOST_TOLD else f"{said[:_MOST_TOLD]} ..."
+        answer = {"Status": status, "Reason": said, "PhysicalResourceId": PHYSICAL_ID, **named}
+        self.respond(url, {**answer, "Data": {REPORT: said}})
+
+    def _do(self, kind: str, event: dict[str, Any], has_time: Callable[[], bool]) -> str:
+        status = self.status(event["StackId"])
+        if kind == "Delete":
+            return self._leave(status, has_time)
+        # Where a rollback failed too, the stack would be stuck; so what nobody can say counts as one.
+        only_tells = status is None or "ROLLBACK" in status
+        file = _file(event)
+        return _Deploy(self.enrolment(file), file, has_time, only_tells=only_tells).run()
+
+    def _leave(self, status: str | None, has_time: Callable[[], bool]) -> str:
+        """Only where the stack itself goes is this the end of Usher."""
+        if status is None:
+            raise Failed("the stack's status is not known, and only where the stack goes may hooks go")
+        if status not in _GOING:
+            return f"nothing is released: the stack stays ({status})"
+        left = self.release.run(has_time)
+        if left:
+            raise Failed(left)
+        return "nothing waits any more, and no hook is left"
+
+
+def _file(event: dict[str, Any]) -> Compiled:
+    try:
+        file = compiled.read(event["ResourceProperties"][FILE])
+        _ = file.configuration  # so that it is known to be sound
+    except (KeyError, TypeError, ValueError, RecursionError, ConfigurationRefused) as error:
+        raise Failed(f"property {FILE} has no compiled hooks file: {type(error).__name__}") from error
+    return file
+
+
+class _Deploy:
+    """One creation or update."""
+
+    def __init__(
+        self, enrolment: Enrolment, file: Compiled, has_time: Callable[[], bool], *, only_tells: bool
+    ) -> None:
+        self._enrolment = enrolment
+        self._file = file
+        self._only_tells = only_tells
+        self._is_left = has_time
+        self._ends_at = enrolment.clock() + PATIENCE
+        self._turn = partial(enrolment.turns.awaited, enrolment.clock, enrolment.wait, self._has_time)
+        self._troubles: list[str] = []
+        self._left: list[str] = []
+
+    def _has_time(self) -> bool:
+        return self._is_left() and self._enrolment.clock() < self._ends_at
+
+    def run(self) -> str:
+        """Put the file in force, and the hooks on groups that it names; how that went. Raises Failed."""
+        records = self._enrolment.records
+        groups = self._patiently(partial(self._enrolment.groups.groups, self._turn))
+        if groups is not None:
+            self._tell_missing(groups)
+        records.put_in_force(FileInForce(digest=self._file.digest, own_groups=self._file.own_groups))
+        if groups is None:
+            return "all hooks are left to the sweep: Auto Scaling was busy for too long"
+        enrolled = records.enrolled()
+        self._patiently(partial(self._enrolment.mark, groups, enrolled, self._has_time))
+        named = [group for group in groups if group.name in self._enrolment.wanted.named_groups]
+        stand = sum(self._stands(group) for group in named if not group.is_ending)
+        if self._troubles and not self._only_tells:
+            raise Failed("; ".join(self._troubles))
+        return self._report(stand, len(named))
+
+    def _tell_missing(self, groups: Iterable[GroupSeen]) -> None:
+        """Before the first put, so that a slip of the pen changes nothing."""
+        live = {group.name for group in groups if not group.is_ending}
+        missing = sorted(self._enrolment.wanted.named_groups - live)
+        if not missing:
+            return
+        said = f"the hooks file names groups that are not here: {', '.join(missing)}"
+        if not self._only_tells:
+            raise Failed(said)
+        self._troubles.append(said)
+
+    def _stands(self, group: GroupSeen) -> bool:
+        """Whether every hook that names the group stands there now."""
+        for attempt in range(TESTS):
+            try:
+                settled = self._patiently(partial(self._settled, group))
+            except GroupGone:
+                self._troubles.append(f"group {group.name} has gone meanwhile")
+                return False
+            if settled is None:
+                break
+            conflicts = [each for each in settled.conflicts if self._is_named(group, each.hook)]
+            lacking = [hook for hook in settled.lacking if self._is_named(group, hook)]
+            if not lacking and not conflicts:
+                return True
+            is_last = attempt == TESTS - 1 or self._only_tells or not self._has_time()
+            if is_last or not all(_NO_TEST in each.reason for each in conflicts) or not conflicts:
+                self._troubles += [f"{each.hook} on {each.group}: {each.reason}" for each in conflicts]
+                told = {each.hook for each in conflicts}
+                self._left += [f"{hook} on {group.name}" for hook in lacking if hook not in told]
+                return False
+            self._enrolment.wait(BETWEEN_TRIES_S)
+        self._left.append(f"the hooks on {group.name}")
+        return False
+
+    def _settled(self, group: GroupSeen) -> Settled:
+        """With the items as they are now: an earlier try may have stored some."""
+        enrolled = self._enrolment.records.enrolled()
+        here = [record for record in enrolled if record.group_arn == group.arn]
+        return self._enrolment.settle(group, here, self._turn)
+
+    def _is_named(self, group: GroupSeen, hook: str) -> bool:
+        hooks = self._enrolment.wanted.hooks
+        return any(each.name == hook and each.group.glob == group.name for each in hooks)
+
+    def _patiently(self, do: Callable[[], T]) -> T | None:
+        """What comes of `do`, however busy Auto Scaling is; None where the time is over."""
+        while True:
+            try:
+                return do()
+            except Enough:
+                pass
+            except TryLater as busy:
+                self._enrolment.put_off(busy)
+            if not self._has_time():
+                return None
+            self._enrolment.wait(1)
+
+    def _report(self, stand: int, named: int) -> str:
+        retiring = sum(record.is_retiring for record in self._enrolment.records.enrolled())
+        said = [f"the hooks stand on {stand} of {named} groups that the file names"]
+        said += [f"left to the sweep: {', '.join(self._left)}"] if self._left else []
+        said += [f"{retiring} hooks are on their way out"] if retiring else []
+        return "; ".join((*said, *self._troubles))

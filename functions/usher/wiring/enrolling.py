@@ -1,0 +1,36 @@
+"""The enrolment, which the functions `sweep` and `provision` share."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from usher.aws.groups import GroupsApi
+from usher.core.enrolment import Wanted
+from usher.enrolment import Enrolment
+from usher.wiring import machine
+
+if TYPE_CHECKING:
+    from usher.core.compiled import Compiled
+    from usher.settings import EnrolmentSettings
+    from usher.wiring.machine import Parts
+
+
+def enrolment(made: Parts, settings: EnrolmentSettings, file: Compiled) -> Enrolment:
+    """The enrolment for a hooks file."""
+    return Enrolment(
+        wanted=Wanted(
+            hooks=file.configuration.hooks,
+            targets=settings.targets,
+            own_groups=frozenset(file.own_groups),
+        ),
+        digest=file.digest,
+        groups=GroupsApi(made.auto_scaling),
+        live=made.waiting,
+        records=made.items(settings.per_hour, file.digest),
+        open_actions=made.records,
+        turns=made.looks.turns,
+        telemetry=made.telemetry,
+        clock=machine.now,
+        wait=time.sleep,
+    )

@@ -1,0 +1,221 @@
+"""An account in which Usher runs, as far as hooks go: intake, looks, enrolment, reconcile, provision."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from datetime import timedelta
+from itertools import count
+from typing import TYPE_CHECKING, Any, Final
+
+from simulator.memory_budget import MemoryLimits
+from simulator.no_aws import NoQuestions
+from simulator.waits import EndedBy
+from tests.simulation.test_enrolment_pass import Scene, a_file
+from usher.aws.autoscaling import AutoScalingApi
+from usher.aws.waiting import WaitingApi
+from usher.enrolment import INTERVAL
+from usher.intake import Intake
+from usher.looks import Looks
+from usher.provision import Provision
+from usher.reconcile import Reconcile
+from usher.release import Release
+from usher.same_wait import SameWait
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from simulator.waits import Wait
+    from usher.core.compiled import Compiled
+    from usher.core.model import Action
+
+STACK: Final = "arn:aws:cloudformation:us-east-1:111122223333:stack/Usher/1"
+_STEP: Final = timedelta(seconds=1)
+
+
+class Account(Scene):
+    """Scene, with all of Usher that touches hooks. Time passes in `live` only."""
+
+    def __init__(self, *hooks: Mapping[str, Any], per_hour: int = 1000) -> None:
+        self.answers: list[dict[str, Any]] = []
+        self.status: str | None = "UPDATE_IN_PROGRESS"
+        self.ids = count(1)
+        super().__init__(*hooks, per_hour=per_hour)
+        self.waiting = WaitingApi(self.client)
+        self.looks = Looks(
+            store=self.store,
+            auto_scaling=SameWait(
+                calls=AutoScalingApi(self.client),
+                activities=self.waiting,
+                budget=self.budget,
+                clock=self.clock,
+            ),
+            budget=self.budget,
+            limits=MemoryLimits(),
+            questions=NoQuestions(),
+            wake_ups=self,
+            telemetry=self.recorder,
+            clock=self.clock,
+            new_id=self.new_id,
+        )
+
+    def send(self, action_id: str, version: int, delay: object) -> None:
+        """Wake-ups are not needed here: what is due is looked at each second."""
+
+    def states(self, instance_ids: Sequence[str]) -> Mapping[str, str]:
+        """EC2 knows nothing of the instances of the simulation."""
+        return dict.fromkeys(instance_ids, "running")
+
+    def put(self, body: str, reason: str) -> None:
+        raise AssertionError(f"not understood: {reason}: {body}")
+
+    def new_id(self) -> str:
+        return f"id-{next(self.ids):06d}"
+
+    # -- what is deployed
+
+    def deploy(self, *hooks: Mapping[str, Any], own_groups: Sequence[str] = ()) -> None:
+        """The functions of a release are all there at once, and its file counts."""
+        self.of_file(a_file(*hooks, own_groups=own_groups))
+        super().deploy(*hooks, own_groups=own_groups)
+
+    def of_file(self, file: Compiled) -> None:
+        """Intake and reconcile have a new file."""
+        self.file = file
+
+    @property
+    def intake(self) -> Intake:
+        return Intake(
+            configuration=self.file.configuration,
+            items=self.records,
+            store=self.store,
+            wake_ups=self,
+            questions=NoQuestions(),
+            dead_letters=self,
+            telemetry=self.recorder,
+            clock=self.clock,
+            new_id=self.new_id,
+        )
+
+    @property
+    def reconcile(self) -> Reconcile:
+        return Reconcile(
+            configuration=self.file.configuration,
+            items=self.records,
+            live=self.waiting,
+            instances=self,
+            auto_scaling=self.looks.auto_scaling,
+            store=self.store,
+            turns=self.looks.turns,
+            wake_ups=self,
+            telemetry=self.recorder,
+            clock=self.clock,
+            wait=self.wait,
+            new_id=self.new_id,
+        )
+
+    def provision(self, kind: str, file: Compiled) -> dict[str, Any]:
+        """What CloudFormation is answered."""
+        release = Release(
+            looks=self.looks,
+            hooks=self.groups,
+            live=self.waiting,
+            enrolments=self.records,
+            open_actions=self.store,
+            wait=self.wait,
+        )
+        Provision(
+            enrolment=self.enrolment_of,
+            release=release,
+            status=lambda _: self.status,
+            respond=lambda _, answer: self.answers.append(answer),
+        ).handle(
+            {
+                "RequestType": kind,
+                "ResponseURL": "https://answer.example",
+                "StackId": STACK,
+                "RequestId": "request",
+                "LogicalResourceId": "Hooks",
+                "ResourceProperties": {"File": file.text},
+            }
+        )
+        return self.answers[-1]
+
+    def update(self, *hooks: Mapping[str, Any], own_groups: Sequence[str] = ()) -> dict[str, Any]:
+        """A deploy: the functions change, and then CloudFormation calls."""
+        file = a_file(*hooks, own_groups=own_groups)
+        self.of_file(file)
+        self.enrolment = self.enrolment_of(file)
+        return self.provision("Update", file)
+
+    # -- what happens
+
+    def wait(self, span_s: float) -> None:
+        """A function waits; the others go on."""
+        self.live(span_s)
+
+    def live(self, span_s: float) -> None:
+        """Let time pass, with intake and looks at work."""
+        until = self.clock() + timedelta(seconds=span_s)
+        while self.clock() < until:
+            self.clock.run_until(min(self.clock() + _STEP, until))
+            self.take()
+
+    def take(self) -> None:
+        for body in [self.inbox.pop(0) for _ in range(len(self.inbox))]:
+            self.intake.take(body, "sqs")
+        for due in list(self.store.due(self.clock())):
+            self.looks.look(due.action_id)
+
+    def run_passes(self, passes: int = 1) -> list[str]:
+        """Passes at their interval; what they told of hooks."""
+        before = len(self.recorder.enrolments)
+        for _ in range(passes):
+            self.live(INTERVAL.total_seconds())
+            self.reconcile.run()
+            self.enrolment.run()
+            self.take()
+        return self.told(before)
+
+    def resize(self, group: str, size: int) -> None:
+        self.client.set_desired_capacity(AutoScalingGroupName=group, DesiredCapacity=size)
+
+    def signal(self, *instances: str) -> None:
+        """The work of each is done."""
+        for instance in instances:
+            event = {
+                "version": "0",
+                "id": self.new_id(),
+                "source": "usher.signal",
+                "detail-type": "Usher Signal",
+                "account": "111122223333",
+                "region": "us-east-1",
+                "time": self.clock().strftime("%Y-%m-%dT%H:%M:%SZ"),
+                "detail": {"InstanceId": instance, "Signal": "go", "Status": "done"},
+            }
+            self.intake.take(json.dumps(event), "eventbridge")
+        self.take()
+
+    # -- what there is
+
+    def instances(self, group: str) -> list[str]:
+        return list(self.account.fleet.groups[group].instances)
+
+    def state(self, instance: str) -> str:
+        found = self.account.fleet.instance(instance)
+        return found.state if found else ""
+
+    def waits(self, *instances: str) -> list[Wait]:
+        return [wait for one in instances for wait in self.account.fleet.waits.of_instance(one)]
+
+    def actions(self, instance: str) -> list[Action]:
+        return list(self.store.of_instance(instance))
+
+    def ends(self, *instances: str) -> Counter[tuple[str, str | None]]:
+        """How the waits of these instances ended."""
+        return Counter(
+            (str(wait.ended_by) if wait.ended_by else "open", wait.result) for wait in self.waits(*instances)
+        )
+
+
+CALLED: Final = str(EndedBy.CALL)

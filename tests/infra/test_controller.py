@@ -76,7 +76,7 @@ def test_what_holds_data_outlives_its_stack_and_only_hints_go(template: dict[str
     hints = ("WakeUpsQueue2CC32346", "QuestionsQueueC060FC59")
     assert [fates.pop(name) for name in hints] == [("Delete", "Delete")] * 2
     assert fates.pop("EventsQueue7396B467") == ("Delete", "Delete")
-    assert len(fates) == 6
+    assert len(fates) == 7
     assert set(fates.values()) == {("Retain", "Retain")}
 
 
@@ -96,7 +96,7 @@ def test_a_message_stays_invisible_for_six_times_the_functions_timeout(template:
     functions = resources(template, "AWS::Lambda::Function")
     queues = resources(template, "AWS::SQS::Queue")
     mappings = resources(template, "AWS::Lambda::EventSourceMapping").values()
-    assert len(mappings) == 3
+    assert len(mappings) == 4
     for mapping in mappings:
         timeout = functions[mapping["FunctionName"]["Ref"]]["Timeout"]
         visibility = queues[mapping["EventSourceArn"]["Fn::GetAtt"][0]]["VisibilityTimeout"]

@@ -58,7 +58,7 @@ def test_a_function_takes_messages_from_the_queues_of_its_event_sources(
         assert granted(template, function, action) == [each["EventSourceArn"] for each in ours]
 
 
-@pytest.mark.parametrize("function", ["Intake", "Sweep"])
+@pytest.mark.parametrize("function", ["Intake"])
 def test_a_function_may_send_what_failed_where_it_is_to_go(template: dict[str, Any], function: str) -> None:
     config = only(template, "AWS::Lambda::EventInvokeConfig", function)
     destination = config["DestinationConfig"]["OnFailure"]["Destination"]

@@ -137,8 +137,8 @@ def _success(error_answer: Any) -> Any:
 
 
 def _in_small_letters(read: Any) -> Any:
-    def lowered(body: object, channel: str = "sqs") -> Any:
-        notice = read(body, channel)
+    def lowered(*given: Any) -> Any:
+        notice = read(*given)
         return replace(notice, token=notice.token.lower()) if isinstance(notice, LifecycleNotice) else notice
 
     return lowered

@@ -1,0 +1,157 @@
+"""What once stopped every look, notice or pass for good, over the store in DynamoDB."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import botocore.exceptions
+import pytest
+from moto import mock_aws
+
+from tests.factories import a_policy, a_signal, an_action, at, hook_terms
+from usher.aws import table as dynamodb
+from usher.aws.records import Records
+from usher.aws.result_limits import SentResults
+from usher.core import configuration, hearing
+from usher.core.conditions.ecs import Ecs, State
+from usher.core.conditions.probe import Reply, ReplyKind
+from usher.core.model import Outcome, Phase, Result, Status, Transition
+from usher.ports import Raw
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+    from usher.core.model import Action
+
+RAW = Raw(received_at=at(0), body="{}")
+CLOSED: dict[str, Any] = {
+    "phase": Phase.CLOSED,
+    "outcome": Outcome.COMPLETED,
+    "result": Result.CONTINUE,
+    "look_at": None,
+}
+
+
+@pytest.fixture
+def client() -> Iterator[DynamoDBClient]:
+    with mock_aws():
+        made = boto3.client(
+            "dynamodb", region_name="us-east-1", aws_access_key_id="testing", aws_secret_access_key="testing"
+        )
+        made.create_table(**dynamodb.definition("usher"))
+        yield made
+
+
+@pytest.fixture
+def records(client: DynamoDBClient) -> Records:
+    return Records(client, "usher", lambda: at(0))
+
+
+def is_stored(records: Records, action: Action) -> bool:
+    try:
+        records.save(replace(action, version=2, look_id="look"))
+    except botocore.exceptions.ClientError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize(
+    ("count", "message"),
+    [pytest.param(4500, "working", id="many"), pytest.param(45, "\U0001f600" * 1000, id="long")],
+)
+def test_a_look_that_hears_many_or_long_signals_is_stored(records: Records, count: int, message: str) -> None:
+    """Fault 01: the lines of the timeline were more than a transaction, or larger than an item."""
+    action = records.open(an_action(policy=a_policy(stalled_after="1h")), RAW)
+    heard = [
+        a_signal(event_id=f"e{n}", at=at(n), status=Status.PROGRESS, message=f"{n} {message}")
+        for n in range(count)
+    ]
+
+    assert is_stored(records, hearing.with_signals(action, heard, at(1)))
+
+
+def test_a_notice_is_not_kept_from_its_record_by_a_neighbour_of_a_newer_release(
+    client: DynamoDBClient, records: Records
+) -> None:
+    """Fault 05: after a rollback one closed launch that could not be read stopped its termination."""
+    gate = hook_terms(name="gate", transition=Transition.LAUNCHING)
+    records.open(an_action(id="launch", token="9" * 36, hook=gate, **CLOSED), RAW)
+    records.open(an_action(), RAW)
+    key = {"pk": {"S": "ACTION#launch"}, "sk": {"S": "STATE"}}
+    item = client.get_item(TableName="usher", Key=key)["Item"]
+    doc = json.loads(item["doc"]["S"])
+    doc["policy"]["source"] = '{"until":[{"http":"https://x"}]}'
+    client.put_item(TableName="usher", Item=item | {"doc": {"S": json.dumps(doc)}})
+
+    try:
+        found = [action.id for action in records.of_instance(an_action().instance_id)]
+    except configuration.ConfigurationRefused:
+        found = []
+
+    assert found == ["action-1"]
+
+
+def test_what_a_notice_reads_does_not_grow_with_the_history_of_its_instance(
+    client: DynamoDBClient, records: Records
+) -> None:
+    """Fault 19: every action of 30 days was read."""
+    for number in range(130):
+        records.open(an_action(id=f"a{number}", token=f"{number:036}", started_at=at(number), **CLOSED), RAW)
+    read: list[int] = []
+
+    def note(parsed: dict[str, Any], **_: object) -> None:
+        read.append(len(parsed.get("Items", ())) + len(parsed.get("Responses", {}).get("usher", ())))
+
+    for operation in ("Query", "BatchGetItem"):
+        client.meta.events.register(f"after-call.dynamodb.{operation}", note)
+    found = [action.id for action in records.of_instance(an_action().instance_id)]
+
+    assert sum(read) <= 150
+    assert found[-1] == "a129"
+
+
+def test_a_row_of_the_index_that_is_read_twice_stops_no_pass(
+    client: DynamoDBClient, records: Records
+) -> None:
+    """Fault 22: a batch with a key twice is refused."""
+    records.open(an_action(), RAW)
+
+    def twice(parsed: dict[str, Any], **_: object) -> None:
+        parsed["Items"] = [*parsed.get("Items", ()), *parsed.get("Items", ())]
+
+    client.meta.events.register("after-call.dynamodb.Query", twice)
+    try:
+        read = [action.id for action in records.all_open()]
+    except botocore.exceptions.ClientError:
+        read = []
+
+    assert read == ["action-1"]
+
+
+def test_the_search_of_an_ecs_instance_remembers_few_of_very_many_clusters() -> None:
+    """Fault 18: the ARNs of all clusters stood in the record."""
+    condition, action = Ecs(state=State.DRAINED), an_action()
+    memory: dict[str, Any] = {}
+    arns = [f"arn:aws:ecs:us-east-1:111122223333:cluster/{number:050}" for number in range(4500)]
+    call = condition.ask(action, memory, at(200))
+    reply = Reply(kind=ReplyKind.ANSWERED, data={"clusterArns": arns})
+
+    found = condition.hear(action, memory, call, reply, at(200))
+
+    assert len(json.dumps(dict(found.memory))) < 20_000
+
+
+def test_the_results_of_a_hook_with_long_tags_are_counted(client: DynamoDBClient) -> None:
+    """Long tags overflowed the key of a limit, and failed every look."""
+    limit = "drain of tags " + ", ".join(f"{number}={'v' * 250}" for number in range(50))
+    try:
+        again_at = SentResults(client, "usher").grant(limit, "a-1", 1, at(3600) - at(0), at(0))
+    except botocore.exceptions.ClientError:
+        again_at = at(1)
+
+    assert again_at is None

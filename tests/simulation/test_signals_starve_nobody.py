@@ -1,0 +1,87 @@
+"""Fault 23, with names that every release has: no heartbeat went out while one instance signalled fast."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from simulator.outside import DeliveryFaults
+from simulator.query_protocol import Request
+from simulator.scenario import TARGETS
+from simulator.trial import Trial
+
+if TYPE_CHECKING:
+    from simulator.deployment import Deployment
+    from simulator.dice import Dice
+    from simulator.waits import Wait
+
+HOOKS: dict[str, Any] = {
+    "version": 1,
+    "policies": {"p": {"until": [{"signal": "done"}], "stalled_after": "1h"}},
+    "hooks": [
+        {
+            "name": "h",
+            "group": "g",
+            "transition": "launching",
+            "heartbeat_timeout": "1m",
+            "policy": "p",
+            "notify": "sqs",
+        }
+    ],
+}
+
+
+class Quiet(Trial):
+    """Nothing happens but what the test asks for, and nothing goes wrong."""
+
+    def __init__(self) -> None:
+        self.waits: list[Wait] = []
+        super().__init__(5)
+        self.faults.on = False
+        self._outside.faults = DeliveryFaults()
+
+    def _make_usher(self, hooks: dict[str, Any], dice: Dice) -> Deployment:
+        del hooks
+        return super()._make_usher(HOOKS, dice)
+
+    def _wait_began(self, wait: Wait) -> None:
+        self.waits.append(wait)
+
+    def _wait_ended(self, wait: Wait) -> None:
+        """Nobody pauses launches."""
+
+
+def test_heartbeats_go_out_while_sixty_signals_a_second_come() -> None:
+    trial = Quiet()
+    calls: list[tuple[str, dict[str, Any]]] = [
+        ("CreateAutoScalingGroup", {"MinSize": 0, "MaxSize": 1}),
+        (
+            "PutLifecycleHook",
+            {
+                "LifecycleHookName": "h",
+                "LifecycleTransition": "autoscaling:EC2_INSTANCE_LAUNCHING",
+                "HeartbeatTimeout": 60,
+                "NotificationTargetARN": TARGETS["sqs"],
+            },
+        ),
+        ("SetDesiredCapacity", {"DesiredCapacity": 1}),
+    ]
+    for number, (operation, parameters) in enumerate(calls):
+        asked = {"AutoScalingGroupName": "g"} | parameters
+        trial.service(Request(operation=operation, parameters=asked, request_id=f"user-{number}"))
+    trial.clock.run_until(trial.clock() + timedelta(seconds=25))
+    (wait,) = trial.waits
+    for second in range(90):
+        for number in range(60):
+            event = {
+                "id": f"s-{second}-{number}",
+                "source": "usher.signal",
+                "detail-type": "Usher Signal",
+                "time": trial.clock().isoformat(timespec="seconds"),
+                "detail": {"InstanceId": wait.instance_id, "Signal": "work", "Status": "progress"},
+            }
+            trial.usher.inbox.send(json.dumps(event))
+            trial.clock.run_until(trial.clock() + timedelta(seconds=1 / 60))
+
+    assert wait.is_open

@@ -39,6 +39,7 @@ _ORDER: Final = (
     "test_long_waits",
     "test_permissions",
     "test_destroy",
+    "test_deploys",
 )
 
 

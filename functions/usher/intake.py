@@ -106,9 +106,8 @@ class Intake:
                 self._tell("ignored", f"{what} is not configured for {notice.transition}")
                 return
             policy = terms.hook.policy_for(self._move(notice, terms.hook, now))
-            action = _action(notice, terms.hook, policy, self.new_id(), now)
-            let_through = terms.lets_through(policy, action.started_at)
-            known = self._open(replace(action, let_through=let_through), raw, now)
+            action = _under(terms, _action(notice, terms.hook, policy, self.new_id(), now), now)
+            known = self._open(action, raw, now)
         if known is not None:
             self._note_copy(known, notice, raw, now)
         self._hear_of(notice, now)
@@ -397,6 +396,16 @@ def _action(notice: LifecycleNotice, hook: Hook, policy: Policy, action_id: str,
         first_seen_at=now,
         look_at=now,
         received_by=(notice.channel,),
-        timeout_assumed=True,
     )
     return action.noted(now, "notified", f"by {notice.channel}; policy {policy.name}")
+
+
+def _under(terms: Terms, action: Action, now: datetime) -> Action:
+    """A new action under what its hook's item says: the timeout that may stand, and whether it is let go."""
+    timeout, is_known = terms.heartbeat_timeout(action.started_at, now)
+    return replace(
+        action,
+        hook=replace(action.hook, heartbeat_timeout=timeout),
+        timeout_assumed=not is_known,
+        let_through=terms.lets_through(action.policy, action.started_at),
+    )

@@ -6,10 +6,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
+from usher.core.enrolment import GRACE
+from usher.core.hook_timeouts import COUNTS_FOR
 from usher.core.policy import Mode
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from datetime import timedelta
 
     from usher.core.enrolment import Enrolled
     from usher.core.model import Transition
@@ -24,6 +27,23 @@ class Terms:
 
     hook: Hook
     let_through_from: datetime | None = None
+    item: Enrolled | None = None  # None: someone else put it, as far as is known
+
+    def heartbeat_timeout(self, started_at: datetime, now: datetime) -> tuple[timedelta, bool]:
+        """The smallest that may stand for an action that began then, and whether it is known to stand.
+
+        It is known where the hook was seen standing within a day, and nothing else may have stood
+        when the action began: the hook is changed after the file is.
+        """
+        item = self.item
+        if item is None:
+            return self.hook.heartbeat_timeout, False
+        stood = {self.hook.heartbeat_timeout, item.settings.heartbeat_timeout}
+        if item.before is not None:
+            stood.add(item.before.heartbeat_timeout)
+        stood |= {one.heartbeat_timeout for one in item.former if started_at <= one.until + GRACE}
+        is_seen = item.seen_at is not None and now - item.seen_at <= COUNTS_FOR
+        return min(stood), is_seen and item.before is None and len(stood) == 1
 
     def lets_through(self, policy: Policy, started_at: datetime) -> bool:
         """Whether an action that began then is let go at once: its hook is on its way out.
@@ -48,14 +68,14 @@ def terms(
     Raises ConfigurationRefused for an item that this release cannot read.
     """
     in_file = configuration.hook(hook, group, transition)
-    if in_file is not None and in_file.group.glob is not None:
-        return Terms(hook=in_file)
     item = newest(item for item in items if item.settings.transition is transition)
+    if in_file is not None and in_file.group.glob is not None:
+        return Terms(hook=in_file, item=item)
     if item is None:
         return None
     if item.is_retiring:
-        return Terms(hook=item.own_hook, let_through_from=item.let_through_from)
-    return Terms(hook=_by_tags(configuration, item))
+        return Terms(hook=item.own_hook, let_through_from=item.let_through_from, item=item)
+    return Terms(hook=_by_tags(configuration, item), item=item)
 
 
 def terms_on(configuration: Configuration, items: Iterable[Enrolled], group: str) -> list[Terms]:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from simulator.memory_budget import MemoryBudget
 from simulator.recorder import Recorder
 from tests.factories import a_policy, an_action, at, fill, hook_terms
-from usher.core import hook_timeouts
+from usher.core import configuration, hook_timeouts
 from usher.core.decide import Heartbeat, Wait, decide
+from usher.core.enrolment import Enrolled, Former, HookSettings
 from usher.core.hook_timeouts import COUNTS_FOR, Described
+from usher.core.model import Result, Transition
+from usher.core.ownership import Terms
 from usher.turns import Turns
 from usher.waking import wake_up_times
 
@@ -128,3 +131,56 @@ def test_of_two_heartbeat_timeouts_the_smaller_counts(now: datetime, ends_at: da
     assert after.hook.heartbeat_timeout == timedelta(seconds=30)
     assert (after.ends_at, after.call_at, after.look_at) == (ends_at, None, now)
     assert hook_timeouts.shortened(action, 2 * HOUR, now) is action
+
+
+def an_item(timeout: timedelta, **changes: Any) -> Enrolled:
+    """The item of `usher-drain`, seen standing with that timeout just now."""
+    fields: dict[str, Any] = {
+        "group": "workers-1",
+        "group_arn": "arn:1",
+        "hook": "usher-drain",
+        "settings": settings(timeout),
+        "source": "",
+        "put_at": at(-3600),
+        "seen_at": at(0),
+    }
+    return Enrolled(**{**fields, **changes})
+
+
+def settings(timeout: timedelta) -> HookSettings:
+    return HookSettings(
+        transition=Transition.TERMINATING, heartbeat_timeout=timeout, default_result=Result.ABANDON
+    )
+
+
+RAISED = (Former(heartbeat_timeout=HALF_A_MINUTE, until=at(-60)),)
+
+
+@pytest.mark.parametrize(
+    ("item", "started_s", "told"),
+    [
+        pytest.param(None, 0, (HOUR, False), id="someone else put it"),
+        pytest.param(an_item(HOUR), 0, (HOUR, True), id="seen standing as the file has it"),
+        pytest.param(an_item(HOUR, seen_at=None), 0, (HOUR, False), id="put, and not seen yet"),
+        pytest.param(an_item(HOUR, seen_at=at(-DAY_S)), 0, (HOUR, True), id="seen a day ago"),
+        pytest.param(an_item(HOUR, seen_at=at(-DAY_S - 1)), 0, (HOUR, False), id="seen before that"),
+        pytest.param(an_item(HALF_A_MINUTE), 0, (HALF_A_MINUTE, False), id="raised in the file, not put yet"),
+        pytest.param(an_item(2 * HOUR), 0, (HOUR, False), id="lowered in the file, not put yet"),
+        pytest.param(
+            an_item(HOUR, before=settings(HALF_A_MINUTE)), 0, (HALF_A_MINUTE, False), id="being put"
+        ),
+        pytest.param(an_item(HOUR, former=RAISED), 0, (HALF_A_MINUTE, False), id="raised a minute ago"),
+        pytest.param(an_item(HOUR, former=RAISED), 1, (HOUR, True), id="raised more than a minute ago"),
+    ],
+)
+def test_of_all_timeouts_that_may_have_stood_when_an_action_began_the_smallest_counts(
+    item: Enrolled | None, started_s: float, told: tuple[timedelta, bool]
+) -> None:
+    hook = configuration.parse(
+        {
+            "version": 1,
+            "policies": {"park": {"until": []}},
+            "hooks": [{"name": "usher-drain", "group": "w", "transition": "terminating", "policy": "park"}],
+        }
+    ).hooks[0]
+    assert Terms(hook=hook, item=item).heartbeat_timeout(at(started_s), at(0)) == told

@@ -23,6 +23,7 @@ from tests.e2e.deployed.stack import (
     an_action_due,
     an_sqs_event,
     make_group,
+    make_slow_function,
 )
 from tests.e2e.polling import until
 
@@ -77,6 +78,7 @@ def _deployed(account: Account, proxy: FaultProxy) -> Stack:
     account.bootstrap()
     for group in GROUPS:
         make_group(account, group)
+    make_slow_function(account)
     outputs = account.deploy(hooks=HOOKS)["Usher"]
     return Stack(
         account=account,
@@ -95,4 +97,5 @@ def _begin(deployed: Stack) -> None:
     assert deployed.swept()
     for group in (*INLETS, "patient"):
         deployed.resize(group, 1)
+    deployed.resize("asking", 3)
     deployed.records.open(an_action_due(OVERDUE, "in-flight"), None)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from botocore.exceptions import ClientError
 
 from tests.e2e.deployed.stack import a_notice, an_action_due, an_sqs_event, make_group
-from usher.aws.queues import wake_up_body
-from usher.wiring.machine import new_id
+from tests.factories import a_policy
+from usher.aws.queues import question_body, wake_up_body
+from usher.core.finding import Findings
+from usher.wiring.machine import new_id, now
 
 if TYPE_CHECKING:
     from tests.e2e.deployed.stack import Stack
@@ -46,6 +49,14 @@ def wake(stack: Stack) -> None:
     """An action to complete that Auto Scaling does not know."""
     action = stack.records.open(an_action_due(new_id(), "in-flight"), None)
     stack.invoke("Wake", an_sqs_event(wake_up_body(action.id, action.version)))
+
+
+def questions(stack: Stack) -> None:
+    """A turn of an action that waits for a user's function."""
+    policy = a_policy([{"function": {"name": "slow-answer", "every": "5s"}}])
+    action = stack.records.open(replace(an_action_due(new_id(), "in-flight"), policy=policy), None)
+    stack.records.keep_findings(action, Findings(turn=1, ask_at=now()))
+    stack.invoke("Questions", an_sqs_event(question_body(action.id, 1)))
 
 
 def sweep(stack: Stack) -> None:

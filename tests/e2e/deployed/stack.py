@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import uuid
+import zipfile
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
@@ -34,8 +36,8 @@ FAULTY: Final = tuple(f"faulty-{fault}" for fault in ("store", "throttled", "res
 OVERDUE: Final = "overdue"  # the id of an action whose look is overdue, and that no wake-up wakes
 A_SWEEP_S: Final = 130  # the schedule runs every 60 to 70 s, and each second minute counts
 PATIENCE_S: Final = 60  # for what takes a second or two on a machine that does nothing else
-GROUPS: Final = (*INLETS, *FAULTY, "patient", "in-flight", "fleet-1", "stranger")
-_ONE_HOOK: Final = (*FAULTY, "patient", "in-flight")
+GROUPS: Final = (*INLETS, *FAULTY, "patient", "asking", "in-flight", "fleet-1", "stranger")
+_ONE_HOOK: Final = (*FAULTY, "patient", "asking", "in-flight")
 TESTED: Final = dict.fromkeys(_ONE_HOOK, 1) | {"inlet-sqs": 2, "inlet-sns": 2, "inlet-lambda": 2}
 """How many hooks of a group sent a test message when they were made: those with a target."""
 NO_FAILURES: Final[dict[str, list[str]]] = {"batchItemFailures": []}
@@ -211,6 +213,34 @@ def make_group(account: Account, name: str) -> None:
     )
     if name.startswith("fleet-"):
         auto_scaling.put_warm_pool(AutoScalingGroupName=name, MaxGroupPreparedCapacity=0)
+
+
+_SLOW_ANSWER: Final = """
+import datetime, time
+
+def handler(event, context):
+    time.sleep(7)
+    age = datetime.datetime.now(datetime.UTC) - datetime.datetime.fromisoformat(event["started_at"])
+    return {"status": "done" if age.total_seconds() > 30 else "pending"}
+"""
+
+
+def make_slow_function(account: Account) -> None:
+    """A user's own function, which takes its time, and says done half a minute after the start."""
+    trust = {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+    role = account.client("iam").create_role(RoleName="slow-answer", AssumeRolePolicyDocument=document)
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as code:
+        code.writestr("slow.py", _SLOW_ANSWER)
+    account.client("lambda").create_function(
+        FunctionName="slow-answer",
+        Runtime="python3.13",
+        Role=role["Role"]["Arn"],
+        Handler="slow.handler",
+        Timeout=20,
+        Code={"ZipFile": packed.getvalue()},
+    )
 
 
 def an_sqs_event(*bodies: str) -> dict[str, Any]:

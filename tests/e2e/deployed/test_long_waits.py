@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.e2e.deployed.stack import A_SWEEP_S, OVERDUE
+from tests.e2e.deployed.stack import A_SWEEP_S, OVERDUE, PATIENCE_S
 from tests.e2e.polling import until
 from usher.core.model import Outcome
 
@@ -21,6 +21,18 @@ def test_heartbeats_hold_an_instance_longer_than_its_hook_would(stack: Stack) ->
     assert action.heartbeats >= 1
     assert action.closed_at is not None
     assert (action.closed_at - action.started_at).total_seconds() >= 45
+
+
+def test_instances_are_held_while_a_slow_function_is_asked_and_let_go_when_it_says_done(stack: Stack) -> None:
+    """Three in a hook of 30 seconds, whose function takes seven for each answer."""
+    for instance in stack.instances("asking"):
+        stack.reaches("asking", instance, "InService", within_s=2 * PATIENCE_S)
+        action = stack.closed(instance, "hold")
+        assert action.outcome is Outcome.COMPLETED
+        assert action.reason.startswith("done: function slow-answer")
+        assert action.heartbeats >= 1
+        told = stack.timeline(action)
+        assert any(line.startswith("found function slow-answer every 5s: ") for line in told)
 
 
 def test_the_schedule_looks_at_what_no_wake_up_wakes(stack: Stack) -> None:

@@ -33,6 +33,9 @@ TOLD: Final[dict[str, Callable[[Stack], None]]] = {
     "Sweep: dynamodb:BatchGetItem on RecordsTable": exercises.sweep,
     "Sweep: dynamodb:Query on RecordsTable/index/due": exercises.sweep,
     "Sweep: sqs:SendMessage on WakeUpsQueue": exercises.sweep,
+    "Questions: dynamodb:GetItem on RecordsTable": exercises.questions,
+    "Questions: sqs:SendMessage on WakeUpsQueue": exercises.questions,
+    "Questions: lambda:InvokeFunction on slow-answer": exercises.questions,
     "Sweep: autoscaling:CompleteLifecycleAction on groups": exercises.sweep,
     "Sweep: autoscaling:DescribeAutoScalingInstances on *": exercises.sweep,
     "Sweep: autoscaling:DescribeAutoScalingGroups on *": exercises.sweep,
@@ -70,12 +73,13 @@ _PASS: Final = (
     "tests/infra/test_controller.py",
     "test_only_the_hook_role_may_be_passed_and_only_to_auto_scaling",
 )
-_FUNCTIONS: Final = ("Intake", "Wake", "Sweep", "Release")
+_FUNCTIONS: Final = ("Intake", "Wake", "Questions", "Sweep", "Release")
 UNTOLD: Final = {
     **{f"{function}: logs:CreateLogStream on *": _LOG for function in _FUNCTIONS},
     **{f"{function}: xray:PutTraceSegments on *": _TRACE for function in _FUNCTIONS},
     "Intake: sqs:ReceiveMessage on InboxQueue": _TAKE,
     "Wake: sqs:ReceiveMessage on WakeUpsQueue": _TAKE,
+    "Questions: sqs:ReceiveMessage on QuestionsQueue": _TAKE,
     "Intake: sqs:SendMessage on InboxQueue": _FAILED,
     "Sweep: iam:PassRole on HookRole": _PASS,
     "Schedule: lambda:InvokeFunction on SweepFunction": _SCHEDULE,

@@ -220,7 +220,7 @@ def test_a_minute_without_the_table_is_no_alarm_on_failed_messages_or_looks() ->
         pytest.param(
             Part.STORE, 6 * MINUTE, {"FailedMessages", "FailedLooks", "SweepErrors"}, id="the table"
         ),
-        pytest.param(Part.INTAKE, 7 * MINUTE, {"OldMessage"}, id="intake"),
+        pytest.param(Part.INTAKE, 12 * MINUTE, {"OldMessage"}, id="intake"),
         pytest.param(Part.SWEEP, 12 * MINUTE, {"NoSweep"}, id="the sweep"),
         pytest.param(Part.AUTO_SCALING, 2 * MINUTE, {"Defaulted"}, id="Auto Scaling"),
     ],
@@ -252,22 +252,35 @@ def every_minute(value: float) -> list[float]:
     return [value] * 60
 
 
-@pytest.mark.parametrize(
-    ("name", "values"),
-    [
-        pytest.param("WakeUpDeadLetters", [1], id="a wake-up that failed for six hours"),
-        pytest.param("ScheduleDeadLetters", [1], id="a run that the schedule could not hand over"),
-        pytest.param("IntakeErrors", [1], id="intake cannot begin"),
-        pytest.param("WakeErrors", [1], id="wake cannot begin"),
-        pytest.param("Refused", [1], id="a call that is refused"),
-        pytest.param("HookDrift", [1], id="a hook that was changed"),
-        pytest.param("HeldByLimit", [1], id="a result that a limit holds"),
-        pytest.param("OverBudget", [1, 1, 1], id="more than the budget holds"),
-        pytest.param("EnrolmentConflicts", [1], id="a hook of someone else"),
-        pytest.param("SilentGroups", every_minute(1), id="a group without a word"),
-        pytest.param("WakeStorm", every_minute(20_000), id="wake-ups in floods"),
-    ],
-)
+ON_ITS_METRIC = [
+    pytest.param("WakeUpDeadLetters", [1], id="a wake-up that failed for six hours"),
+    pytest.param("ScheduleDeadLetters", [1], id="a run that the schedule could not hand over"),
+    pytest.param("IntakeErrors", [1], id="intake cannot begin"),
+    pytest.param("WakeErrors", [1], id="wake cannot begin"),
+    pytest.param("Refused", [1], id="a call that is refused"),
+    pytest.param("HookDrift", [1], id="a hook that was changed"),
+    pytest.param("HeldByLimit", [1], id="a result that a limit holds"),
+    pytest.param("OverBudget", [1, 1, 1], id="more than the budget holds"),
+    pytest.param("EnrolmentConflicts", [1], id="a hook of someone else"),
+    pytest.param("SilentGroups", every_minute(1), id="a group without a word"),
+    pytest.param("WakeStorm", every_minute(20_000), id="wake-ups in floods"),
+    pytest.param("EventsDeadLetters", [1], id="an event that was not understood"),
+    pytest.param("QuestionDeadLetters", [1], id="a question that failed for hours"),
+    pytest.param("QuestionsErrors", [1], id="questions cannot begin"),
+    pytest.param("FailedQuestions", every_minute(1), id="questions that fail"),
+    pytest.param("WakeThrottles", every_minute(1), id="no concurrency for wake"),
+]
+IN_A_SCENE = {"Defaulted", "FailedLooks", "FailedMessages", "InboxDeadLetters", "NoSweep", "OldMessage"} | {
+    "OverdueLooks", "SweepErrors",
+}  # fmt: skip
+
+
+def test_each_alarm_has_what_rings_it() -> None:
+    on_metric = {str(each.values[0]) for each in ON_ITS_METRIC}
+    assert {alarm.name for alarm in alarms()} == IN_A_SCENE | on_metric
+
+
+@pytest.mark.parametrize(("name", "values"), ON_ITS_METRIC)
 def test_an_alarm_rings_on_its_metric(name: str, values: list[float]) -> None:
     (alarm,) = [each for each in alarms() if each.name == name]
     metrics, quiet = Metrics(), Metrics()

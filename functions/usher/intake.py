@@ -296,8 +296,7 @@ class Intake:
             self.telemetry.count("SignalsRefused")
             self._tell("signal", f"{signal.name} is not kept: {hearing.MOST_NAMES} other names are")
             return
-        of_token = self.store.of_token(signal.token) if signal.token else None
-        actions = [of_token] if of_token else list(self.store.of_instance(signal.instance_id or ""))
+        actions = self._named_by(signal)
         for action in actions:
             if action.is_open and hearing.fits(signal, action):
                 self._change(action, partial(_heard, signal=signal, change=change, now=now))
@@ -305,6 +304,13 @@ class Intake:
         if unheard:
             self.telemetry.count("UnknownSignals")
         self._tell("signal", unheard)
+
+    def _named_by(self, signal: Signal) -> Sequence[Action]:
+        """The action of its token, or where none is known those of its instance."""
+        of_token = self.store.of_token(signal.token) if signal.token else None
+        if of_token is not None:
+            return [of_token]
+        return list(self.store.of_instance(signal.instance_id)) if signal.instance_id else []
 
     def _unheard(self, signal: Signal, actions: Sequence[Action]) -> str:
         """Why nobody may ever hear the signal, as far as is known; empty where somebody may."""

@@ -56,7 +56,7 @@ def wake_up_times(action: Action, now: datetime) -> list[datetime]:
     if action.look_at is None or action.look_at - now > OWN:
         return []
     first = max(action.look_at, now)
-    left = action.beat_by - first
+    left = (action.beat_by if action.beat_by > first else action.expires_at) - first
     if not timedelta(0) < left <= BETWEEN_SWEEPS:
         return [first]
     return [first, first + max(_LEAST_APART, left / 2)]

@@ -238,9 +238,9 @@ class AutoScalingApi:
         )
         return self.heartbeat(action)
 
-    def waits(self, instance_id: str) -> bool | None:
+    def ongoing(self, action: Action) -> None:
         """See usher.ports.AutoScaling."""
-        return self._random.choice((True, False, None)) if instance_id else None
+        raise AssertionError(f"{action.id} has a token")
 
 
 class Stage:

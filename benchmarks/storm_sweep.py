@@ -166,9 +166,9 @@ class Accepts:
         """See usher.ports.AutoScaling."""
         return Answer(kind=AnswerKind.ACCEPTED, text="")
 
-    def waits(self, instance_id: str) -> bool | None:  # noqa: ARG002
+    def ongoing(self, action: Action) -> None:
         """See usher.ports.AutoScaling."""
-        return True
+        raise AssertionError(f"{action.id} has a token")
 
 
 class NoQueue:

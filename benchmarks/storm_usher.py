@@ -25,10 +25,12 @@ from simulator.waits import EndedBy, Waits
 from usher import handlers
 from usher.aws.autoscaling import AutoScalingApi
 from usher.aws.queues import delay_s, wake_up_body
+from usher.aws.waiting import WaitingApi
 from usher.core.model import Result
 from usher.intake import Intake
 from usher.looks import Looks
 from usher.ports import Due, Evidence, Unavailable
+from usher.same_wait import SameWait
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
@@ -220,9 +222,16 @@ class UsherInStorm:
         return f"id-{next(self._ids):08d}"
 
     def _looks(self) -> Looks:
+        client = cast(Any, Client(self.auto_scaling))
+        same_wait = SameWait(
+            calls=AutoScalingApi(client),
+            activities=WaitingApi(client),
+            budget=self.budget,
+            clock=self.clock,
+        )
         return Looks(
             store=self.store,
-            auto_scaling=AutoScalingApi(cast(Any, Client(self.auto_scaling))),
+            auto_scaling=same_wait,
             budget=self.budget,
             limits=MemoryLimits(),
             questions=NoQuestions(),

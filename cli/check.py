@@ -15,7 +15,7 @@ from cli.doubts import warnings
 from usher.core import deadlines, span
 from usher.core.conditions.targets import Targets
 from usher.core.model import Transition
-from usher.core.policy import Mode
+from usher.core.policy import Mode, WhenStopped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 
 BAD_CONFIGURATION: Final = 2  # the exit code
 
+_STOPPED: Final = {
+    WhenStopped.END: "CONTINUE where EC2 says that the instance is stopped, in a plain termination",
+    WhenStopped.WAIT: "waits for a stopped instance, too",
+}
 _OWN_TARGET_GROUPS: Final = {
     Transition.LAUNCHING: "Auto Scaling adds the instance to its group's own target groups only after this "
     "hook, so waiting for one of those never ends",
@@ -143,6 +147,8 @@ def _policy_lines(hook: Hook, policy: Policy) -> Iterator[str]:
     yield f"{policy.on_failure} where a condition fails for good"
     if policy.stalled_after is not None:
         yield f"{policy.on_failure} after {span.written(policy.stalled_after)} without a progress signal"
+    if hook.transition is Transition.TERMINATING:
+        yield _STOPPED[policy.when_stopped]
     yield f"gives up after {_patience(hook, policy)}: {_on_give_up(hook, policy)}"
 
 
@@ -201,6 +207,7 @@ def _rule_json(hook: Hook, rule: Rule) -> dict[str, object]:
         "until": json.loads(policy.source)["until"],
         "on_success": policy.on_success,
         "on_failure": policy.on_failure,
+        "when_stopped": policy.when_stopped,
         "stalled_after_seconds": None if policy.stalled_after is None else _seconds(policy.stalled_after),
         "give_up_after_seconds": _seconds(deadlines.patience(hook.heartbeat_timeout, policy.give_up_after)),
         "on_give_up": _on_give_up(hook, policy),

@@ -21,7 +21,7 @@ from usher.aws import messages, record_format, table
 from usher.aws.record_format import text_time, time_text
 from usher.core import span
 from usher.core.model import MoveEnd, Signal, Transition
-from usher.core.notices import InstanceEnd, LifecycleNotice, NotUnderstood, TestNotice
+from usher.core.notices import InstanceEnd, InstanceState, LifecycleNotice, NotUnderstood, TestNotice
 from usher.core.policy import glob_fits
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ _NAMES: Final = {
     "#order": "signal_order",
     "#end": "move_end",
     "#ended": "ended_at",
+    "#stopped": "stopped_at",
 }
 _FILTER: Final = (
     "(begins_with(#sk, :raw) AND #at BETWEEN :first AND :last)"
@@ -51,6 +52,7 @@ _FILTER: Final = (
     " OR (#sk BETWEEN :heard_first AND :heard_last)"
     " OR (#order BETWEEN :first AND :order_last)"
     " OR (begins_with(#sk, :ended) AND #ended BETWEEN :first AND :last)"
+    " OR #stopped BETWEEN :first AND :last"
     " OR (#sk = :state AND contains(#doc, :with_end))"  # an outcome outlives its own item there
 )
 _OUTCOMES: Final = {
@@ -163,6 +165,8 @@ def _line(item: Item) -> Line | None:
         return _of_test(record_format.test_from_data(table.from_json(item)))
     if "ended_at" in item:
         return _of_instance_end(item["pk"]["S"].removeprefix("INSTANCE#"), text_time(item["ended_at"]["S"]))
+    if "stopped_at" in item:
+        return _of_stop(item["pk"]["S"].removeprefix("INSTANCE#"), text_time(item["stopped_at"]["S"]))
     if "signal" in item:
         return _of_signal(record_format.signal_from_data(table.from_json(item, "signal")))
     ends = table.from_json(item, "move_end") if "move_end" in item else None
@@ -224,10 +228,19 @@ def _of_move_end(end: MoveEnd) -> Line | None:
 
 
 def _of_instance_end(instance_id: str, ended_at: datetime) -> Line:
+    return _of_state(instance_id, "shutting-down", ended_at)
+
+
+def _of_stop(instance_id: str, stopped_at: datetime) -> Line:
+    """As long as it is EC2's newest word: what it was before is not kept."""
+    return _of_state(instance_id, "stopped", stopped_at)
+
+
+def _of_state(instance_id: str, state: str, at: datetime) -> Line:
     kind = "EC2 Instance State-change Notification"
-    detail = {"instance-id": instance_id, "state": "shutting-down"}
-    end = InstanceEnd(instance_id=instance_id, at=ended_at, detail=f"{kind}: shutting-down")
-    return Line(received_at=ended_at, body=_event(instance_id, "aws.ec2", kind, ended_at, detail), notice=end)
+    detail = {"instance-id": instance_id, "state": state}
+    body = _event(instance_id, "aws.ec2", kind, at, detail)
+    return Line(received_at=at, body=body, notice=messages.read(body))
 
 
 def _event(event_id: str, source: str, kind: str, at: datetime, detail: Mapping[str, Any]) -> str:
@@ -271,7 +284,7 @@ def _belongs(notice: Notice | None, tokens: set[str], instances: set[str], group
             return notice.instance_id in instances or notice.token in tokens
         case MoveEnd():
             return notice.instance_id in instances and notice.group in groups
-        case InstanceEnd():
+        case InstanceEnd() | InstanceState():
             return notice.instance_id in instances
         case _:
             return False

@@ -28,6 +28,7 @@ from usher.core.model import MoveEnd, Signal
 from usher.core.notices import (
     CommandEnd,
     InstanceEnd,
+    InstanceState,
     LifecycleNotice,
     NotUnderstood,
     TestNotice,
@@ -248,7 +249,7 @@ class Judge:
                     action for action in self._open(notice.instance_id) if hearing.ends(notice, action)
                 ]
                 return _if(open_ones, "an open action waits for it", "no open action is of this move")
-            case InstanceEnd() | CommandEnd():
+            case InstanceEnd() | InstanceState() | CommandEnd():
                 open_ones = self._open(notice.instance_id)
                 return _if(
                     open_ones, "an action of the instance is open", "no action of the instance is open"
@@ -298,7 +299,7 @@ def _what(notice: Notice) -> str:
             return f"signal {notice.name} {notice.status} of {notice.instance_id or notice.token}"
         case MoveEnd():
             return f"{notice.detail.partition(':')[0]} of {notice.instance_id}"
-        case InstanceEnd() | CommandEnd():
+        case InstanceEnd() | InstanceState() | CommandEnd():
             return f"{notice.detail} of {notice.instance_id}"
         case Unrelated():
             return "nothing of Usher's"

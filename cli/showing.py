@@ -77,6 +77,7 @@ def _details(action: Action, account: Account) -> dict[str, Any]:
         "signals": [_heard_of(heard) for heard in action.signals],
         "move_end": end and {"at": written(end.ended_at), "succeeded": end.succeeded, "detail": end.detail},
         "instance_ended_at": written(action.instance_ended_at),
+        "stopped_at": written(action.stopped_at),
         "beats": _beats(action, timeline),
         "timeline": [_line(entry) for entry in timeline],
     }
@@ -173,6 +174,8 @@ def _heard(action: Mapping[str, Any]) -> Iterator[str]:
     for heard in action["signals"]:
         said = f": {heard['message']}" if heard["message"] else ""
         yield f"  signal {heard['name']} {heard['status']} at {_second(heard['at'])}{said}"
+    if action["stopped_at"]:
+        yield f"  EC2 said that the instance is stopped, at {_second(action['stopped_at'])}"
     if action["instance_ended_at"]:
         yield f"  EC2 has ended the instance, at {_second(action['instance_ended_at'])}"
     end = action["move_end"]

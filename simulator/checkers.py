@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from simulator import oracle
 from simulator.faults import LONGEST_SKEW, Fault
 from simulator.waits import EndedBy
-from usher.core.model import Outcome, Phase
+from usher.core.model import Outcome, Phase, Result
 from usher.core.policy import Mode
 
 if TYPE_CHECKING:
@@ -237,14 +237,18 @@ class OneResult(Checker):
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
         self._sent: defaultdict[str, set[str]] = defaultdict(set)
+        self._decided: dict[str, Result] = {}
+        self._alive: set[str] = set()  # a heartbeat for a closed record was accepted
         self._stored_as: dict[tuple[Invocation | None, str], Phase] = {}
 
     def called(self, call: Call) -> None:
         """Every Complete carries the result that the record has, and always the same one."""
         action = self.scene.action_of(call.parameters)
+        if call.operation == HEARTBEAT and action is not None and call.refusal is None:
+            self._alive.add(action.id)
         if call.operation == HEARTBEAT and action is not None and "LifecycleActionToken" in call.parameters:
             phase = self._stored_as.get((call.invocation, action.id), action.phase)
-            if phase is not Phase.OPEN:
+            if phase is Phase.COMPLETING or action.is_proven:
                 self.broken(f"a heartbeat went out for an action that is {phase}", action)
         if call.operation != COMPLETE:
             return
@@ -265,11 +269,20 @@ class OneResult(Checker):
         self._stored_as[invocation, after.id] = after.phase
         if before is None:
             return
-        if before.phase is Phase.COMPLETING and after.phase is Phase.OPEN:
+        if after.phase is Phase.COMPLETING and after.result is not None:
+            first = self._decided.setdefault(after.id, after.result)
+            if after.result is not first:
+                self.broken(f"the stored result {first} became {after.result}", after)
+        if after.phase is Phase.OPEN and after.id in self._decided:
             self.broken("a result that was stored is gone", after)
-        if before.phase is Phase.COMPLETING and after.result not in (before.result, None):
-            self.broken(f"the stored result {before.result} became {after.result}", after)
-        if before.phase is Phase.CLOSED and (after.outcome, after.result) != (before.outcome, before.result):
+        if before.phase is Phase.CLOSED and after.is_open:
+            if after.id not in self._alive or before.is_proven:
+                self.broken(f"closed as {before.outcome}, then open without an accepted heartbeat", after)
+            self._alive.discard(after.id)
+        elif before.phase is Phase.CLOSED and (after.outcome, after.result) != (
+            before.outcome,
+            before.result,
+        ):
             self.broken(f"closed as {before.outcome}, then {after.phase} as {after.outcome}", after)
 
 
@@ -465,8 +478,11 @@ class OnlyOurs(Checker):
             if after.policy.source not in sources:
                 self.broken(f"recorded for {key} under {after.policy.source}, which is not deployed", after)
             return
-        same = (before.policy.source, before.token or after.token, before.instance_id, before.hook.group)
-        if same != (after.policy.source, after.token, after.instance_id, after.hook.group):
+        policies = {policy.source for policy in (before.policy, before.if_launch_failed) if policy}
+        if after.policy.source not in policies:
+            self.broken("its policy changed while it was open", after)
+        same = (before.token or after.token, before.instance_id, before.hook.group)
+        if same != (after.token, after.instance_id, after.hook.group):
             self.broken("its terms changed while it was open", after)
         if before.hook.name != after.hook.name or before.hook.default_result != after.hook.default_result:
             self.broken("the settings of its hook changed while it was open", after)

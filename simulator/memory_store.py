@@ -46,6 +46,7 @@ class MemoryStore:
         self._tests: dict[str, dict[str, TestNotice]] = {}
         self._heard_of: dict[str, datetime] = {}
         self._instance_ends: dict[str, datetime] = {}
+        self._states: dict[str, tuple[datetime, bool]] = {}  # whether it is stopped, by whom EC2 spoke of
         self._tried: dict[str, frozenset[Tried]] = {}
         self._paused: dict[str, str] = {}
         self._described: dict[str, Described] = {}
@@ -226,6 +227,13 @@ class MemoryStore:
         """See usher.ports.Hearsay."""
         self._instance_ends.setdefault(instance_id, ended_at)
 
+    def keep_instance_state(self, instance_id: str, at: datetime, *, is_stopped: bool) -> None:
+        """See usher.ports.Hearsay."""
+        known_at, _ = self._states.get(instance_id, (None, False))
+        is_newer = is_stopped if known_at is None else at > known_at or (at == known_at and not is_stopped)
+        if is_newer:
+            self._states[instance_id] = (at, is_stopped)
+
     def pause(self, hook: str, by: str) -> None:
         """See usher.ports.Pauses."""
         self._paused[hook] = by
@@ -258,11 +266,13 @@ class MemoryStore:
         if action.token is None:
             signals = [signal for signal in signals if signal.token not in self._of_token]
         heard = self._move_ends.get(action.instance_id, {}).values()
+        told_at, is_stopped = self._states.get(action.instance_id, (None, False))
         move_ends = [move_end for move_end in heard if move_end.ended_at >= oldest]
         return Evidence(
             signals=tuple(dict.fromkeys(signals)),
             move_ends=tuple(move_ends),
             instance_ended_at=self._instance_ends.get(action.instance_id),
+            stopped_at=told_at if is_stopped else None,
             paused=self._paused.get("*", self._paused.get(action.hook.name)),
         )
 

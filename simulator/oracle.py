@@ -44,7 +44,7 @@ def permitted(action: Action, seen: Seen, now: datetime) -> set[str]:
     if action.ordered_result is not None:
         return {str(action.ordered_result)}
     if seen.instance_ended:
-        return {"CONTINUE"}
+        return {"ABANDON" if action.hook.transition == "launching" else "CONTINUE"}
     policy = json.loads(action.policy.source)
     given_up = {policy.get("on_give_up") or str(action.hook.default_result)}
     limits = action.hook.limits

@@ -33,6 +33,7 @@ _LEAVES_A_CALL_UNKNOWN: Final = frozenset(
     {
         Fault.CUT,
         Fault.ANSWER_LOST,
+        Fault.SERVER_ERROR,  # applied or not, the answer does not say
         Fault.STORE_BUSY,
         Fault.STORE_ANSWER_LOST,
         Fault.QUEUE_BUSY,

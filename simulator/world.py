@@ -19,8 +19,10 @@ from usher import handlers
 from usher.asking import Asking, questions_handler
 from usher.aws.autoscaling import AutoScalingApi
 from usher.aws.queues import delay_s, question_body, wake_up_body
+from usher.aws.waiting import WaitingApi
 from usher.intake import Intake
 from usher.looks import Looks
+from usher.same_wait import SameWait
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,7 +61,12 @@ class World:
         client = auto_scaling_client(LifecycleCalls(self.waits), lambda: f"request-{next(ids):08d}")
         looks = Looks(
             store=self.store,
-            auto_scaling=AutoScalingApi(client),
+            auto_scaling=SameWait(
+                calls=AutoScalingApi(client),
+                activities=WaitingApi(client),
+                budget=MemoryBudget(1000),
+                clock=self.clock,
+            ),
             budget=MemoryBudget(CALLS_PER_SECOND),
             limits=MemoryLimits(),
             questions=questions,

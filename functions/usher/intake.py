@@ -9,13 +9,14 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, assert_never
 
 from usher.aws import messages
-from usher.core import hearing, reconcile
+from usher.core import closing, hearing, reconcile
 from usher.core.configuration import ConfigurationRefused
 from usher.core.model import Action, HookTerms, MoveEnd, Outcome, Result, Signal, Transition
 from usher.core.notices import (
     CommandEnd,
     Home,
     InstanceEnd,
+    InstanceState,
     LifecycleNotice,
     NotUnderstood,
     TestNotice,
@@ -85,6 +86,8 @@ class Intake:
                 self._take_signal(notice, now)
             case InstanceEnd():
                 self._take_instance_end(notice, now)
+            case InstanceState():
+                self._take_instance_state(notice, now)
             case CommandEnd():
                 self._take_command_end(notice, now)
             case Unrelated():
@@ -105,9 +108,10 @@ class Intake:
                 what = f"hook {notice.hook} of group {notice.group}"
                 self._tell("ignored", f"{what} is not configured for {notice.transition}")
                 return
-            policy = terms.hook.policy_for(self._move(notice, terms.hook, now))
-            action = _under(terms, _action(notice, terms.hook, policy, self.new_id(), now), now)
-            known = self._open(action, raw, now)
+            move = self._move(notice, terms.hook, now)
+            action = _action(notice, terms.hook, terms.hook.policy_for(move), self.new_id(), now)
+            action = replace(action, if_launch_failed=terms.hook.if_launch_failed(move))
+            known = self._open(_under(terms, action, now), raw, now)
         if known is not None:
             self._note_copy(known, notice, raw, now)
         self._hear_of(notice, now)
@@ -181,7 +185,7 @@ class Intake:
         action = replace(action, signals_since=hearing.signals_since(action, others))
         for other in others:
             if other.started_at > action.started_at:
-                action = _superseded(action, other, now)
+                action = closing.superseded(action, other.id, other.started_at, now)
         stored = action
 
         def store() -> None:
@@ -226,7 +230,8 @@ class Intake:
     def _supersede(self, other: Action, by: Action, now: datetime) -> None:
         """The new action is recorded by now, and more than the old one's question: so this may fail."""
         try:
-            self._change(other, partial(_superseded, by=by, now=now))
+            superseded = partial(closing.superseded, by_id=by.id, begun_at=by.started_at, now=now)
+            self._change(other, superseded)
         except Unavailable as error:
             self.telemetry.trouble(f"action {other.id} was not asked whether it is over", error)
 
@@ -255,6 +260,8 @@ class Intake:
         for action in actions:
             if hearing.ends(move_end, action):
                 self._hear_move_end(action, move_end, now)
+            elif action.is_open and action.if_launch_failed is not None:
+                self._change(action, partial(_looked_at, now=now))
         self._tell("outcome")
 
     def _hear_move_end(self, action: Action, move_end: MoveEnd, now: datetime) -> None:
@@ -274,10 +281,20 @@ class Intake:
     def _take_instance_end(self, end: InstanceEnd, now: datetime) -> None:
         """Kept for any instance: Auto Scaling may begin to terminate it only minutes later."""
         self.store.keep_instance_end(end.instance_id, end.at)
-        for action in self.store.of_instance(end.instance_id):
+        self._look_at_open(end.instance_id, now)
+        self._tell("outcome", end.detail)
+
+    def _take_instance_state(self, state: InstanceState, now: datetime) -> None:
+        """That it runs is kept only where it was known as stopped."""
+        self.store.keep_instance_state(state.instance_id, state.at, is_stopped=state.is_stopped)
+        if state.is_stopped:
+            self._look_at_open(state.instance_id, now)
+        self._tell("outcome", state.detail)
+
+    def _look_at_open(self, instance_id: str, now: datetime) -> None:
+        for action in self.store.of_instance(instance_id):
             if action.is_open:
                 self._change(action, lambda action: _looked_at(action, now))
-        self._tell("outcome", end.detail)
 
     def _take_command_end(self, end: CommandEnd, now: datetime) -> None:
         """A hint, believed in nothing: the conditions that follow the command are asked at once."""
@@ -352,23 +369,6 @@ def _was_abandoned(action: Action) -> bool:
     by_default = action.outcome is Outcome.DEFAULTED and action.hook.default_result is Result.ABANDON
     failed = action.move_end is not None and not action.move_end.succeeded
     return action.result is Result.ABANDON or by_default or failed
-
-
-def _superseded(action: Action, by: Action, now: datetime) -> Action:
-    if not action.is_open or action.move_end is not None:
-        return action
-    end = MoveEnd(
-        activity_id=by.id,
-        group=action.hook.group,
-        instance_id=action.instance_id,
-        transition=action.hook.transition,
-        origin=action.origin,
-        destination=action.destination,
-        started_at=None,
-        ended_at=by.started_at,
-        detail="the instance waits in the hook again",
-    )
-    return replace(action, move_end=end, look_at=now).noted(now, "outcome", end.detail)
 
 
 def _heard(action: Action, signal: Signal, change: hearing.Kept, now: datetime) -> Action:

@@ -6,20 +6,21 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, assert_never
 
-from usher.core import deadlines, hearing, questions
-from usher.core.decide import Complete, Heartbeat, Wait, decide, given_up, hold
-from usher.core.model import Outcome, Phase, Result
+from usher.core import closing, deadlines, hearing, questions
+from usher.core.decide import Complete, Heartbeat, Wait, decide, given_up, has_no_instance, hold
+from usher.core.model import Outcome, Phase, Result, Transition
 from usher.core.policy import Mode
-from usher.ports import WHATEVER, AnswerKind, Moved, Unavailable
+from usher.ports import WHATEVER, AnswerKind, CallRefused, Moved, TryLater, Unavailable
 from usher.questions import Chains
 from usher.turns import Turns
-from usher.waking import stored_with_wake_ups
+from usher.waking import send, stored_with_wake_ups
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
     from usher.core.decide import Decision
+    from usher.core.finding import Findings
     from usher.core.model import Action
     from usher.hook_timeouts import HookTimeouts
     from usher.ports import (
@@ -35,13 +36,12 @@ if TYPE_CHECKING:
     )
 
 TRIES: Final = 4
-YOUNG: Final = timedelta(seconds=15)  # until then "No active" may mean: not visible yet
+YOUNG: Final = timedelta(seconds=15)  # until then "No active" may mean: not visible yet (aws-facts 7.2)
 _SOON: Final = timedelta(seconds=2)
 _UNKNOWN_PATIENCE: Final = timedelta(hours=1)  # how long it is asked how an action ended
 _CALL_TAKES: Final = timedelta(seconds=15)  # at most, until its answer is stored: after that it is lost
 _MOST_SENT: Final = 8  # of one action's results without an answer; the first of them tell the most
 _PAUSED: Final = timedelta(seconds=60)
-_CLOCKS_DIFFER: Final = timedelta(seconds=5)  # AWS's and ours; and events may tell whole seconds
 _HOUR: Final = timedelta(hours=1)
 _MINUTE: Final = timedelta(minutes=1)
 _COUNTED: Final = {
@@ -105,11 +105,23 @@ class Looks:
             self._pause(action, heard.paused, now)
             return
         action = self._with_timeout(action, now)
+        if now < action.expires_at:
+            action = replace(action, paused_by=None)  # the pause ended in time
         asks = questions.are_in(action.policy)
         findings = self.store.findings(action.id) if asks else None
         action = replace(action, findings=findings.found if findings else ())
+        chosen = hearing.after_launch(action, heard.move_ends, now)
+        if chosen.policy is not action.policy:
+            self._choose_again(chosen, findings, now)
+            return
+        action = chosen
         held = action.call_at
         action, decision = self._decided(action, now)
+        same = self._same_wait(action, decision, now)
+        if same is None:
+            self._store(closing.superseded(action, action.id, now, now), now)
+            return
+        action, decision = same
         decision = self._within_limits(action, decision, now)
         self._tell(action, decision)
         if asks and isinstance(decision, Wait):
@@ -179,12 +191,46 @@ class Looks:
         self.turns.dropped(held, now, kept=action.call_at)
         return stored
 
+    def _choose_again(self, action: Action, findings: Findings | None, now: datetime) -> None:
+        """Store another policy, for a look at once. What was about to be asked for the one before is void."""
+        if findings is not None:
+            void = replace(findings, turn=findings.turn + 1, ask_at=None, sweep_at=None)
+            self.store.keep_findings(action, void)
+        self._store(replace(action, look_at=now), now)
+
+    def _same_wait(self, action: Action, decision: Decision, now: datetime) -> tuple[Action, Decision] | None:
+        """What goes by instance could reach a later wait, so the activity of this one has to be known.
+
+        None: the instance is in a later one, and this wait is over. Where nobody can say, no result
+        is sent: the instance is held.
+        """
+        by_instance = action.token is None and action.activity_id is None
+        asks = isinstance(decision, Heartbeat) and action.move_end is not None
+        if not by_instance or action.policy.mode is Mode.OBSERVE or isinstance(decision, Wait):
+            return action, decision
+        if not asks and isinstance(decision, Heartbeat):
+            return action, decision
+        try:
+            activity, why = self.auto_scaling.ongoing(action), "no scaling activity of its is found"
+        except (TryLater, CallRefused) as error:
+            activity, why = None, str(error)
+        if activity is not None and activity.started_at > action.first_seen_at:
+            return None
+        if activity is not None:
+            action = action.noted(now, "activity", f"{activity.id}: {activity.description}")
+            return replace(action, activity_id=activity.id), decision
+        if isinstance(decision, Heartbeat):
+            return action, decision
+        reason = f"held, since nobody can say that it is still the same wait ({why}): {decision.reason}"
+        return action, hold(action, reason, now, again_at=now + _MINUTE)
+
     def _within_limits(self, action: Action, decision: Decision, now: datetime) -> Decision:
         """The decision, or to hold on where the hook has sent as many results as it may."""
         limits, enforced = action.hook.limits, action.policy.mode is Mode.ENFORCE
         if not isinstance(decision, Complete) or not enforced:
             return decision
-        if action.phase is not Phase.OPEN or action.ordered is not None or action.let_through:
+        is_told = action.ordered is not None or action.let_through
+        if action.phase is not Phase.OPEN or is_told or has_no_instance(action, now):
             return decision
         of_hook = f"{action.hook.name} of {action.hook.limited_with or action.hook.group}"
         abandons = limits.abandon_per_hour if decision.result is Result.ABANDON else None
@@ -222,14 +268,17 @@ class Looks:
         return hold(action, reason, now, again_at=again_at)
 
     def _pause(self, action: Action, by: str, now: datetime) -> None:
-        """Call nothing. What runs out meanwhile runs out under the operator's eyes."""
-        if now >= action.expires_at:
-            reason = f"its time ran out while Usher was paused: {by}"
-            self._store(_closed(action, Outcome.ENDED_ELSEWHERE, reason, now), now)
-            return
-        action = action.noted(now, "paused", by)
-        look_at = min(now + _PAUSED, now + (action.expires_at - now) / 2)  # after a resume there is time left
-        self._store(replace(action, look_at=look_at), now)
+        """Call nothing, and close nothing: whoever sends heartbeats meanwhile, the wait may go on.
+
+        The looks go on too, so that after a resume there is time left, and Auto Scaling is asked.
+        """
+        action = replace(action.noted(now, "paused", by), paused_by=by)
+        left = action.beat_by - now
+        if left > timedelta(0):
+            again_in = min(_PAUSED, max(_SOON, left / 2))
+        else:
+            again_in = _PAUSED if now < action.ends_at else _HOUR
+        self._store(replace(action, look_at=now + again_in), now)
 
     def _tell(self, action: Action, decision: Decision) -> None:
         name = type(decision).__name__.lower()
@@ -238,6 +287,7 @@ class Looks:
     def _store(self, action: Action, now: datetime) -> Action:
         """Store the next version of `action`, with its wake-ups; return it as it is stored."""
         action = replace(action, version=action.version + 1, look_id=self.new_id())
+        self._tell_of_failed_launch(action)
 
         def save() -> None:
             self.store.save(action)
@@ -246,6 +296,16 @@ class Looks:
         if not action.is_open:
             self.turns.ended(action, now)
         return replace(action, unsaved=())
+
+    def _tell_of_failed_launch(self, action: Action) -> None:
+        """Of one that falls to ABANDON by default the termination may have begun, and be recorded, before."""
+        by_default = action.outcome is Outcome.DEFAULTED and action.hook.default_result is Result.ABANDON
+        if not by_default or action.hook.transition is not Transition.LAUNCHING:
+            return
+        self.store.keep_move_end(closing.launch_failed(action))
+        for other in self.store.of_instance(action.instance_id):
+            if other.is_open and other.if_launch_failed is not None:
+                send(self.wake_ups, self.telemetry, other.id, other.stamp, timedelta(0))
 
     def _complete(
         self,
@@ -270,7 +330,7 @@ class Looks:
 
         def settled(action: Action, now: datetime) -> Action:
             if answer.kind is AnswerKind.ACCEPTED:
-                return _closed(action, Outcome.COMPLETED, action.reason, now)
+                return closing.closed(action, Outcome.COMPLETED, action.reason, now, is_proven=True)
             if answer.kind is not AnswerKind.UNANSWERED:
                 action = denied(action)
             return self._after_failure(action, answer, now)
@@ -370,21 +430,15 @@ class Looks:
             known_at = max(action.completes_sent, default=now - _CALL_TAKES) + _CALL_TAKES
             if now < known_at:
                 return replace(action, look_at=known_at)
-            if not self._may_be_invisible_yet(action, now):
-                return _ended(self._with_timeout(action, now), now)
+            if action.move_end is not None or now - action.started_at > YOUNG:
+                return closing.ended(self._with_timeout(action, now), now)
             look_at = now + _SOON
         patience = timedelta(0) if answer.kind is AnswerKind.REFUSED else _UNKNOWN_PATIENCE
+        if action.phase is Phase.COMPLETING and now >= _expired_at(action) + patience:
+            return closing.ended(action, now, f", and {action.result} was not accepted: {answer.text}")
         if now >= action.ends_at + patience:
-            return _ended(action, now)
+            return closing.ended(action, now)
         return replace(action, look_at=look_at)
-
-    def _may_be_invisible_yet(self, action: Action, now: datetime) -> bool:
-        """Within seconds of its start an action may not be visible yet; the live state tells."""
-        if action.move_end is not None or now - action.started_at > YOUNG:
-            return False
-        if not self.turns.has_room(now):
-            return True
-        return self.auto_scaling.waits(action.instance_id) is not False
 
     def _observe(self, action: Action, decision: Decision, now: datetime) -> None:
         """Record what would be done, and go on as if it had been."""
@@ -393,7 +447,7 @@ class Looks:
             return
         if action.move_end is not None:
             reason = f"observe mode: would have waited; {action.move_end.detail}"
-            self._store(_closed(action, Outcome.ENDED_ELSEWHERE, reason, now), now)
+            self._store(closing.closed(action, Outcome.ENDED_ELSEWHERE, reason, now), now)
             return
         name = "heartbeat" if isinstance(decision, Heartbeat) else "wait"
         action = action.noted(now, name, f"observe mode: {decision.reason}")
@@ -409,7 +463,8 @@ def observed(action: Action, heard: Evidence, now: datetime) -> Action:
     signals = [signal for signal in heard.signals if hearing.fits(signal, action)]
     action = hearing.with_signals(action, signals, now)
     action = hearing.with_move_ends(action, heard.move_ends, now)
-    return hearing.with_instance_end(action, heard.instance_ended_at, now)
+    action = hearing.with_instance_end(action, heard.instance_ended_at, now)
+    return hearing.with_stop(action, heard.stopped_at, now)
 
 
 def _is_asked_for(action: Action, look_at: datetime, version: int | None, now: datetime) -> bool:
@@ -418,55 +473,20 @@ def _is_asked_for(action: Action, look_at: datetime, version: int | None, now: d
     return action.phase is Phase.OPEN if version == WHATEVER else action.stands_at(version)
 
 
-def _ended(action: Action, now: datetime) -> Action:
-    """The action closed because it is not active any more: by our call, someone else, or AWS.
-
-    A Complete of ours explains it that was sent in time and never denied (the answer was lost),
-    unless Auto Scaling said that all was over before.
-    """
-    end = action.move_end
-    over_at = action.expires_at
-    if end is not None and not end.is_doubt:
-        over_at = min(over_at, end.ended_at + _CLOCKS_DIFFER)
-    if any(sent_at < over_at for sent_at in action.completes_sent):
-        reason = f"{action.reason} (by an earlier call of ours, whose answer was lost)"
-        return _closed(action, Outcome.COMPLETED, reason, now)
-    if end is not None and end.ended_at < action.expires_at:
-        reason = f"ended elsewhere: {end.detail}"
-    elif action.first_seen_at >= action.started_at + action.hook.heartbeat_timeout:
-        reason = "ended before it was known here: its heartbeat timeout had run out"
-    elif now < action.expires_at:
-        reason = "ended elsewhere before its time was up"
-    else:
-        said = f" ({end.detail})" if end is not None else ""
-        reason = f"fell to the default result {action.hook.default_result}: its time ran out{said}"
-        return _closed(action, Outcome.DEFAULTED, reason, now)
-    return _closed(action, Outcome.ENDED_ELSEWHERE, reason, now)
+def _expired_at(action: Action) -> datetime:
+    """When a wait is surely over that gets no heartbeat any more: one may have been applied unanswered."""
+    return action.expires_at + action.hook.heartbeat_timeout
 
 
 def _observed(action: Action, decision: Complete, now: datetime) -> Action:
     reason = f"observe mode: would have sent {decision.result}: {decision.reason}"
     action = action.noted(now, "complete", reason)
-    return _closed(action, Outcome.ENDED_ELSEWHERE, reason, now)
+    return closing.closed(action, Outcome.ENDED_ELSEWHERE, reason, now)
 
 
 def _answered(action: Action, call: str, answer: Answer, now: datetime) -> Action:
     said = f": {answer.text}" if answer.text else ""
     return action.noted(now, "answer", f"{call}: {answer.kind}{said}")
-
-
-def _closed(action: Action, outcome: Outcome, reason: str, now: datetime) -> Action:
-    """The action at its end. It keeps a result only where Usher sent it."""
-    action = action.noted(now, "closed", f"{outcome}: {reason}")
-    return replace(
-        action,
-        phase=Phase.CLOSED,
-        outcome=outcome,
-        reason=reason,
-        result=action.result if outcome is Outcome.COMPLETED else None,
-        look_at=None,
-        closed_at=now,
-    )
 
 
 def _next_look(action: Action, now: datetime) -> datetime:

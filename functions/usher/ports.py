@@ -63,6 +63,7 @@ class Evidence:
     signals: tuple[Signal, ...]
     move_ends: tuple[MoveEnd, ...]
     instance_ended_at: datetime | None = None  # EC2 said that it ended the instance
+    stopped_at: datetime | None = None  # of EC2's newest word on the instance, if that is: stopped
     paused: str | None = None  # who paused this hook, or all of them: look as in observe mode
 
 
@@ -180,6 +181,10 @@ class Hearsay(Protocol):
         """Keep that EC2 ended an instance, for four days: an action of it may begin later."""
         ...
 
+    def keep_instance_state(self, instance_id: str, at: datetime, *, is_stopped: bool) -> None:
+        """Keep EC2's newest word on whether an instance is stopped; nothing of one never known as such."""
+        ...
+
     def keep_test(self, test: TestNotice) -> None:
         """Keep a test message as evidence that its group reaches us."""
         ...
@@ -254,7 +259,7 @@ class Answer:
     text: str
 
 
-class AutoScaling(Protocol):
+class ActionCalls(Protocol):
     """The calls on lifecycle actions. Each is one attempt, and never raises for what AWS says."""
 
     def heartbeat(self, action: Action) -> Answer:
@@ -265,8 +270,15 @@ class AutoScaling(Protocol):
         """CompleteLifecycleAction."""
         ...
 
-    def waits(self, instance_id: str) -> bool | None:
-        """Whether the instance is in a wait state now; None where nobody can say."""
+
+class AutoScaling(ActionCalls, Protocol):
+    """What a look asks of Auto Scaling."""
+
+    def ongoing(self, action: Action) -> Activity | None:
+        """The scaling activity of the action's instance that goes on, as far as it is found.
+
+        May raise TryLater and CallRefused.
+        """
         ...
 
 

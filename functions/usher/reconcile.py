@@ -13,12 +13,12 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from hashlib import sha256
-from typing import TYPE_CHECKING, Final, assert_never
+from typing import TYPE_CHECKING, Final
 
-from usher.core import hearing, reconcile
+from usher.core import closing, hearing, reconcile
 from usher.core.enrolment import share
 from usher.core.hook_timeouts import described, known
-from usher.core.model import Outcome, Phase
+from usher.core.model import Outcome, Phase, Transition
 from usher.core.ownership import terms_on
 from usher.core.policy import Mode
 from usher.ports import AnswerKind, CallRefused, GroupGone, Moved, Throttled, TryLater
@@ -193,6 +193,7 @@ class Reconcile:
         suspects = reconcile.may_be_dead(scene.open_actions, scene.groups)
         if not suspects:
             return
+        asked_at = self.clock()
         try:
             states = self.instances.states(sorted({action.instance_id for action in suspects}))
         except (TryLater, CallRefused) as error:
@@ -201,16 +202,20 @@ class Reconcile:
         now = self.clock()
         for action in suspects:
             state = states.get(action.instance_id)
-            is_forgotten = state is None and now - action.started_at > FORGOTTEN_BY_EC2
-            if is_forgotten or state in _ENDED_STATES:
+            if state in _ENDED_STATES or (state is None and _is_forgotten(action, now)):
                 self.store.keep_instance_end(action.instance_id, now)
                 self._change(action, partial(_looked_at, now=now))
+            elif state is not None:
+                is_stopped = state == "stopped"
+                self.store.keep_instance_state(action.instance_id, asked_at, is_stopped=is_stopped)
+                if is_stopped:
+                    self._change(action, partial(_looked_at, now=now))
 
     def _change(self, action: Action, changed: Callable[[Action], Action]) -> None:
         """Store a change on top of whatever is newest; the next pass finds what keeps on moving."""
         newest: Action | None = action
         for _ in range(TRIES):
-            if newest is None or not newest.is_open:
+            if newest is None:
                 return
             after = changed(newest)
             if after is newest:
@@ -241,8 +246,9 @@ class Reconcile:
         if group.is_whole:
             tried &= {one.tried for one in waiting}  # it is forgotten with its wait
         try:
-            fresh = [one for one in waiting if one.tried not in tried and self._is_lost(one, tried)]
-            candidates, now = self._candidates(group, fresh, turn), self.clock()
+            fresh = [one for one in waiting if one.tried not in tried and not one.is_young(self.clock())]
+            lost = [one for one in fresh if self._is_lost(one, tried, turn)]
+            candidates, now = self._candidates(group, lost, turn), self.clock()
             for candidate in sorted(candidates, key=lambda one: (one.expires_at(now), one.unknown.tried)):
                 self._try(candidate, tried, turn)
         finally:
@@ -268,18 +274,24 @@ class Reconcile:
         named = [replace(one, activity=ongoing.get(one.member.instance_id)) for one in found]
         return [one for one in named if one.ways]
 
-    def _is_lost(self, one: Unknown, tried: set[Tried]) -> bool:
+    def _is_lost(self, one: Unknown, tried: set[Tried], turn: Turn) -> bool:
         """Whether its notification can be taken for lost, and nothing was recorded of it.
 
-        What was, and is over, waits for someone else's hook: that is remembered among the `tried`.
+        What was recorded, and closed without a proof, is taken up again where its wait goes on.
+        What is over waits for someone else's hook: that is remembered among the `tried`.
         """
-        if one.is_young(self.clock()) or reconcile.policy_of(one).mode is Mode.OBSERVE:
-            return False
-        known = self.store.of_instance(one.member.instance_id)
+        known = list(self.store.of_instance(one.member.instance_id))
         recorded = [action for action in known if one.is_of_this_wait(action)]
+        doubtful = reconcile.to_take_up(one, known)
+        if doubtful is not None:
+            kind = self._asked_for(doubtful, one, turn)
+            if kind is not AnswerKind.NO_ACTIVE_ACTION:
+                return False
         if one.activity is not None and recorded and not any(action.is_open for action in recorded):
             tried.add(one.tried)
-        return not recorded and self._is_readable(one.member.instance_id)
+        if recorded or reconcile.policy_of(one).mode is Mode.OBSERVE:
+            return False
+        return self._is_readable(one.member.instance_id)
 
     def _is_readable(self, instance_id: str) -> bool:
         """Else a newer release, before a rollback, may hold it."""
@@ -287,6 +299,28 @@ class Reconcile:
             return True
         self.telemetry.trouble(f"a record of {instance_id} cannot be read", ValueError("left to its release"))
         return False
+
+    def _asked_for(self, doubtful: Action, one: Unknown, turn: Turn) -> AnswerKind | None:
+        """What a heartbeat for a closed record is answered; it is open again where that is accepted."""
+        if self.store.evidence(doubtful).paused is not None:
+            return None
+        sent_at = turn()
+        kind = self._beaten(doubtful, one)
+        if kind is AnswerKind.ACCEPTED:
+            self._change(doubtful, partial(reconcile.taken_up, beaten_at=sent_at, now=self.clock()))
+            self.telemetry.decided(doubtful, "take up", f"{one.member.state}, and its record was closed")
+            self.telemetry.count("TakenUp")
+        return kind
+
+    def _beaten(self, action: Action, one: Unknown) -> AnswerKind:
+        """Send a heartbeat. Raises Throttled."""
+        answer = self.auto_scaling.heartbeat(action)
+        if answer.kind is AnswerKind.BUSY:
+            raise Throttled(answer.text)
+        if answer.kind is AnswerKind.REFUSED:
+            what = f"hook {one.hook.name} of {one.group} could not be asked for {one.member.instance_id}"
+            self.telemetry.trouble(what, CallRefused(answer.text))
+        return answer.kind
 
     def _candidates(self, group: LiveGroup, fresh: Sequence[Unknown], turn: Turn) -> list[_Candidate]:
         """Those whose hook stands on the group, with the smaller of both heartbeat timeouts."""
@@ -324,21 +358,11 @@ class Reconcile:
         action = reconcile.adopted(one, candidate.timeout, action_id, now)
         if self.store.evidence(action).paused is not None:
             return
-        answer = self.auto_scaling.heartbeat(action)
-        match answer.kind:
-            case AnswerKind.ACCEPTED:
-                self._open(replace(action, beaten_at=now, heartbeats=1), one)
-            case AnswerKind.NO_ACTIVE_ACTION:
-                tried.add(one.tried)
-            case AnswerKind.BUSY:
-                raise Throttled(answer.text)
-            case AnswerKind.REFUSED:
-                what = f"hook {one.hook.name} of {one.group} could not be asked for {one.member.instance_id}"
-                self.telemetry.trouble(what, CallRefused(answer.text))
-            case AnswerKind.UNREACHED | AnswerKind.UNANSWERED:
-                pass  # the next pass asks again
-            case _:
-                assert_never(answer.kind)
+        kind = self._beaten(action, one)  # without an answer the next pass asks again
+        if kind is AnswerKind.ACCEPTED:
+            self._open(replace(action, beaten_at=now, heartbeats=1), one)
+        elif kind is AnswerKind.NO_ACTIVE_ACTION:
+            tried.add(one.tried)
 
     def _still_waits(self, one: Unknown, turn: Turn) -> bool:
         """Whether it is shown in the same state again."""
@@ -406,21 +430,21 @@ def _doubted(action: Action, group: LiveGroup | None, seen_at: datetime, now: da
     return action if detail is None else reconcile.doubted(action, detail, now)
 
 
+def _is_forgotten(action: Action, now: datetime) -> bool:
+    """Whether EC2 not knowing an instance means that it is gone.
+
+    That is no word of its own, so it ends no launch: what was taken for gone would be replaced.
+    """
+    is_old = now - action.started_at > FORGOTTEN_BY_EC2
+    return is_old and action.hook.transition is Transition.TERMINATING
+
+
 def _looked_at(action: Action, now: datetime) -> Action:
-    return replace(action, look_at=now)
+    return replace(action, look_at=now) if action.is_open else action
 
 
 def _twin_closed(action: Action, other: Action, now: datetime) -> Action:
     if action.phase is not Phase.OPEN:
         return action  # its result is on its way, and is the only one: the other meets "No active"
     reason = f"known by its token, as action {other.id}"
-    action = action.noted(now, "closed", f"{Outcome.ENDED_ELSEWHERE}: {reason}")
-    return replace(
-        action,
-        phase=Phase.CLOSED,
-        outcome=Outcome.ENDED_ELSEWHERE,
-        reason=reason,
-        look_at=None,
-        closed_at=now,
-        call_at=None,
-    )
+    return replace(closing.closed(action, Outcome.ENDED_ELSEWHERE, reason, now), call_at=None)

@@ -7,55 +7,56 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from usher.ports import Answer, AnswerKind, CallRefused, TryLater, Unavailable
+from usher.ports import Answer, AnswerKind, CallRefused, GroupGone, TryLater, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
     from usher.core.model import Action, Result
-    from usher.ports import Activities, AutoScaling, Budget
+    from usher.core.reconcile import Activity
+    from usher.ports import ActionCalls, Activities, Budget
 
 _COUNTED_WITHIN: Final = timedelta(seconds=5)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SameWait:
-    """Implements usher.ports.AutoScaling over `calls`, which make them.
+    """Implements usher.ports.AutoScaling over `calls`, which make the calls on actions.
 
-    An action without a token gets a result only while the scaling activity goes on in which it was
-    adopted. A heartbeat does no harm in another wait, so that is asked only where the heartbeat is
-    a question itself: whether the wait goes on.
+    An action without a token gets a result only while its scaling activity goes on; a look finds
+    that out where it was adopted without one. A heartbeat does no harm in another wait, so that is
+    asked only where the heartbeat is a question itself: whether the wait goes on.
     """
 
-    calls: AutoScaling
+    calls: ActionCalls
     activities: Activities
     budget: Budget
     clock: Callable[[], datetime]
 
     def heartbeat(self, action: Action) -> Answer:
         """RecordLifecycleActionHeartbeat."""
-        over = self._over(action) if action.move_end is not None else None
-        return over or self.calls.heartbeat(action)
+        asks = action.token is None and action.activity_id is not None and action.move_end is not None
+        return (self._over(action) if asks else None) or self.calls.heartbeat(action)
 
     def complete(self, action: Action, result: Result) -> Answer:
         """CompleteLifecycleAction."""
-        return self._over(action) or self.calls.complete(action, result)
+        return (self._over(action) if action.token is None else None) or self.calls.complete(action, result)
 
-    def waits(self, instance_id: str) -> bool | None:
-        """Whether the instance is in a wait state now; None where nobody can say."""
-        return self.calls.waits(instance_id)
+    def ongoing(self, action: Action) -> Activity | None:
+        """DescribeScalingActivities of the group."""
+        instance_id = action.instance_id
+        with suppress(GroupGone):
+            return self.activities.ongoing(action.hook.group, {instance_id}, self._counted).get(instance_id)
+        return None
 
     def _over(self, action: Action) -> Answer | None:
         """Why the call is not to be made; None: make it."""
-        if action.token is not None:
-            return None
-        now = self.clock()
-        # The action's own turn is taken, and must not be lost for want of this one; it is only counted.
-        with suppress(Unavailable):
-            self.budget.book(now, now, now + _COUNTED_WITHIN, now)
+        if action.activity_id is None:
+            return Answer(kind=AnswerKind.REFUSED, text="nobody can say whether it is still the same wait")
+        self._counted()
         try:
-            is_over = self._is_over(action)
+            is_over = self.activities.has_ended(action.activity_id)
         except TryLater as busy:
             return Answer(kind=AnswerKind.BUSY, text=str(busy))
         except CallRefused as refusal:
@@ -64,8 +65,9 @@ class SameWait:
             Answer(kind=AnswerKind.NO_ACTIVE_ACTION, text="its scaling activity is over") if is_over else None
         )
 
-    def _is_over(self, action: Action) -> bool:
-        """Without an activity the live state decides; where nobody can say, the call is its own answer."""
-        if action.activity_id is not None:
-            return self.activities.has_ended(action.activity_id)
-        return self.calls.waits(action.instance_id) is False
+    def _counted(self) -> datetime:
+        """The action's own turn is taken, and must not be lost for want of this one; it is only counted."""
+        now = self.clock()
+        with suppress(Unavailable):
+            self.budget.book(now, now, now + _COUNTED_WITHIN, now)
+        return now

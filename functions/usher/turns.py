@@ -63,7 +63,7 @@ class Turns:
         if own is not None and now - _LATE <= own <= now:
             return action, True
         if action.timeout_assumed and not completes:
-            return action, self.has_room(now) or action.expires_at - now <= _AT_RISK
+            return action, self.at_once(now) is not None or action.expires_at - now <= _AT_RISK
         second = self._next(action, now, completes=completes)
         if second is None:
             has_later = own is not None and now < own < action.expires_at
@@ -77,10 +77,6 @@ class Turns:
         at_once = self._book(now, now, now, now)
         best = deadlines.beat_at_best(action.expires_at, action.hook.heartbeat_timeout, now)
         return at_once or self._book(now, best, max(best, last), now)
-
-    def has_room(self, now: datetime) -> bool:
-        """Whether there is room for one call just now that may as well be left out; it is booked."""
-        return self.at_once(now) is not None
 
     def at_once(self, now: datetime) -> datetime | None:
         """The second that is booked for such a call; None: there is no room."""

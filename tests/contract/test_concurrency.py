@@ -286,8 +286,8 @@ class AutoScalingApi:
         self.completed.append(result)
         return Answer(kind=AnswerKind.ACCEPTED, text="")
 
-    def waits(self, instance_id: str) -> bool | None:
-        return instance_id == ""
+    def ongoing(self, action: Action) -> None:
+        raise AssertionError(f"{action.id} has a token")
 
 
 class NoWakeUps:

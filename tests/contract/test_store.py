@@ -593,6 +593,18 @@ def test_the_end_of_an_instance_is_heard_by_its_actions_and_the_first_word_count
     assert store.evidence(replace(action, instance_id="i-1")).instance_ended_at is None
 
 
+def test_of_what_ec2_says_of_an_instance_the_newest_counts_and_running_alone_is_not_kept(
+    store: Store, clock: Clock
+) -> None:
+    action, heard = opened(store), []
+    for second, is_stopped in [(1, False), (5, True), (3, False), (9, False), (9, True), (12, True)]:
+        store.keep_instance_state(INSTANCE, at(second), is_stopped=is_stopped)
+        heard.append(store.evidence(action).stopped_at)
+    assert heard == [None, at(5), at(5), None, None, at(12)]
+    assert store.evidence(replace(action, instance_id="i-1")).stopped_at is None
+    assert clock.now == at(0)
+
+
 def test_the_end_of_an_instance_is_neither_signal_nor_outcome(store: Store) -> None:
     store.keep_instance_end(INSTANCE, at(0))
     store.keep_signal(a_signal(at=at(0)))
@@ -758,6 +770,11 @@ class Twins(RuleBasedStateMachine):
         ended_at = self.clock.now - timedelta(seconds=age)
         self.both(lambda store: store.keep_instance_end(instance_id, ended_at))
 
+    @rule(age=st.integers(0, 9), instance_id=st.sampled_from(INSTANCES), is_stopped=st.booleans())
+    def hear_instance_state(self, age: int, instance_id: str, *, is_stopped: bool) -> None:
+        at = self.clock.now - timedelta(seconds=age)
+        self.both(lambda store: store.keep_instance_state(instance_id, at, is_stopped=is_stopped))
+
     @rule(hook=st.sampled_from(["usher-drain", "usher-gate", "*"]), pauses=st.booleans())
     def pause_or_resume(self, hook: str, pauses: bool) -> None:
         by = f"{self.clock.now}"
@@ -791,7 +808,7 @@ def everything_of(action: Action, store: Store) -> object:
         sorted(store.raws(action.id), key=lambda raw: raw.body),
         sorted(evidence.signals, key=lambda signal: signal.event_id),
         sorted(evidence.move_ends, key=lambda move_end: move_end.activity_id),
-        (evidence.instance_ended_at, evidence.paused),
+        (evidence.instance_ended_at, evidence.stopped_at, evidence.paused),
     )
 
 
@@ -1058,6 +1075,11 @@ DOINGS: Final = [
     pytest.param("Query", lambda store: store.due(LATER), id="due"),
     pytest.param("GetItem", lambda store: store.keep_signal(a_signal()), id="keep_signal"),
     pytest.param("PutItem", lambda store: store.keep_move_end(a_move_end()), id="keep_move_end"),
+    pytest.param(
+        "PutItem",
+        lambda store: store.keep_instance_state("i-1", at(0), is_stopped=True),
+        id="keep_instance_state",
+    ),
     pytest.param("PutItem", lambda store: store.keep_instance_end("i-1", at(0)), id="keep_instance_end"),
     pytest.param("PutItem", lambda store: store.pause("usher-drain", "me"), id="pause"),
     pytest.param("PutItem", lambda store: store.resume("usher-drain"), id="resume"),

@@ -20,7 +20,7 @@ from simulator.trial import Trial
 from simulator.true_ends import TrueEnds
 from usher import handlers, looks, waking
 from usher.aws import autoscaling, messages
-from usher.core import deadlines, decide
+from usher.core import closing, deadlines, decide
 from usher.core.conditions.signalled import Signalled
 from usher.core.finding import Standing
 from usher.core.model import Action, Outcome, Phase
@@ -207,7 +207,7 @@ def _later(after_failure: Any) -> Any:
 def _closed_when_busy(after_failure: Any) -> Any:
     def failed(self: Looks, action: Action, answer: Any, now: Any) -> Action:
         if answer.kind is AnswerKind.BUSY:
-            return looks._closed(action, Outcome.ENDED_ELSEWHERE, "busy", now)  # noqa: SLF001 - as the code does
+            return closing.closed(action, Outcome.ENDED_ELSEWHERE, "busy", now)
         after: Action = after_failure(self, action, answer, now)
         return after
 
@@ -220,7 +220,7 @@ def _closed_when_beaten(settle: Any) -> Any:
             after: Action = settled(newer, now)
             is_beaten = call.startswith("Record") and answer.kind is AnswerKind.ACCEPTED
             if is_beaten and after.is_open:
-                return looks._closed(after, Outcome.ENDED_ELSEWHERE, "beaten", now)  # noqa: SLF001 - as above
+                return closing.closed(after, Outcome.ENDED_ELSEWHERE, "beaten", now)
             return after
 
         settle(self, action, call, answer, then, *rest)
@@ -229,8 +229,8 @@ def _closed_when_beaten(settle: Any) -> Any:
 
 
 def _never_defaulted(ended: Any) -> Any:
-    def told(action: Action, now: Any) -> Action:
-        after: Action = ended(action, now)
+    def told(action: Action, now: Any, *why: Any) -> Action:
+        after: Action = ended(action, now, *why)
         is_default = after.outcome is Outcome.DEFAULTED
         return replace(after, outcome=Outcome.ENDED_ELSEWHERE) if is_default else after
 
@@ -330,7 +330,7 @@ BUGS: Final = (
     ),
     Bug(
         name="tells a default as ended elsewhere",
-        place=looks, attribute="_ended", made=_never_defaulted, found_by=TrueEnds,
+        place=closing, attribute="ended", made=_never_defaulted, found_by=TrueEnds,
     ),
     Bug(
         name="does not note the answers",

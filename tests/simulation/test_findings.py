@@ -9,11 +9,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import boto3
 import pytest
-from botocore import UNSIGNED
-from botocore.awsrequest import AWSResponse
-from botocore.config import Config
 from click.testing import CliRunner
 
 from cli import traffic
@@ -39,7 +35,6 @@ from tests.simulation.test_looks import (
 )
 from tests.simulation.test_replay import START, TOKEN, entry, hooks, message, replayed, signalled
 from tests.unit.test_handlers import Stage, sqs
-from usher.aws.autoscaling import AutoScalingApi
 from usher.core import configuration, span
 from usher.core.model import Outcome, Phase, Result
 from usher.handlers import intake_handler, sweep_handler, wake_handler
@@ -82,7 +77,7 @@ def cut_after_the_call(scene: Scene, *, at_s: float) -> Callable[[], None]:
 
 def test_a_heartbeat_that_a_completion_of_ours_overtook_does_not_close_it_as_ended_elsewhere() -> None:
     """Promise 1 and 7: looks.py, _settle puts the answer to a heartbeat on a record that completes."""
-    scene = Scene(short(), GONE, GONE, waits=False, now_s=20)
+    scene = Scene(short(), GONE, GONE, now_s=20)
     overtaken = cut_after_the_call(scene, at_s=20.2)
 
     def a_signal_comes() -> None:
@@ -99,7 +94,7 @@ def test_a_heartbeat_that_a_completion_of_ours_overtook_does_not_close_it_as_end
 
 def test_a_completion_that_its_own_retry_overtook_is_completed() -> None:
     """Promise 7: looks.py, _complete looks at its own earlier call, and not at a later one."""
-    scene = Scene(short(policy=AT_ONCE), GONE, GONE, waits=False, now_s=1)
+    scene = Scene(short(policy=AT_ONCE), GONE, GONE, now_s=1)
     scene.during_call = cut_after_the_call(scene, at_s=9)
     scene.look()
     scene.now = at(36)
@@ -109,7 +104,7 @@ def test_a_completion_that_its_own_retry_overtook_is_completed() -> None:
 
 def test_what_a_denied_completion_answers_does_not_undo_a_later_one_that_may_have_been_applied() -> None:
     """Promise 7: looks.py, _complete takes a call back under the feet of another look."""
-    scene = Scene(short(policy=AT_ONCE), BUSY, GONE, waits=False, now_s=1)
+    scene = Scene(short(policy=AT_ONCE), BUSY, GONE, now_s=1)
     scene.during_call = cut_after_the_call(scene, at_s=9)
     scene.look()
     scene.now = at(36)
@@ -119,7 +114,7 @@ def test_what_a_denied_completion_answers_does_not_undo_a_later_one_that_may_hav
 
 def test_of_two_looks_at_once_neither_takes_the_others_denied_result_for_the_end() -> None:
     """Seeds 6759, 6924, 7497: the second look was denied while the first one's answer was on its way."""
-    scene = Scene(an_action(policy=AT_ONCE), *[GONE] * 4, waits=False, now_s=20)
+    scene = Scene(an_action(policy=AT_ONCE), *[GONE] * 4, now_s=20)
 
     def another_look() -> None:
         scene.during_call = lambda: None
@@ -137,7 +132,7 @@ def test_of_two_looks_at_once_neither_takes_the_others_denied_result_for_the_end
 
 def test_what_someone_else_ended_in_time_is_not_called_defaulted_because_another_hook_still_waits() -> None:
     """Promise 7: looks.py, _may_be_invisible_yet asks again beyond the expiry of a 30-second hook."""
-    scene = Scene(short(), *[GONE] * 40, waits=True, now_s=20)
+    scene = Scene(short(), *[GONE] * 40, now_s=20)
     scene.look()
     while scene.action.look_at is not None:
         scene.now = scene.action.look_at
@@ -147,7 +142,7 @@ def test_what_someone_else_ended_in_time_is_not_called_defaulted_because_another
 
 def test_no_active_action_while_young_and_waiting_is_no_proof_of_our_unanswered_completion() -> None:
     """Promise 3: the action may not be visible yet, the call lost; it must be asked again, not closed."""
-    scene = Scene(short(policy=AT_ONCE), UNANSWERED, GONE, ACCEPTED, waits=True, now_s=1)
+    scene = Scene(short(policy=AT_ONCE), UNANSWERED, GONE, ACCEPTED, now_s=1)
     scene.look()
     scene.now = at(9)
     assert scene.look().phase is Phase.COMPLETING
@@ -169,7 +164,7 @@ def test_a_completion_whose_fate_is_unknown_is_not_called_defaulted_before_auto_
 
 def test_an_end_that_is_stored_once_is_counted_once() -> None:
     """looks.py, _ended counts before the store, and again where the store is tried again."""
-    scene = Scene(short(), GONE, GONE, waits=False, now_s=70)
+    scene = Scene(short(), GONE, GONE, now_s=70)
     scene.during_call = lambda: nudge(scene, at(70))
     scene.look()
     scene.during_call = lambda: None
@@ -346,9 +341,11 @@ class Lambda:
 
 def test_a_sweep_looks_at_what_is_overdue_before_it_sends_wake_ups_for_what_is_not() -> None:
     stage = Stage()
-    stage.store.open(an_action(id="overdue", token=None, policy=AT_ONCE), Raw(received_at=at(0), body=""))
+    stage.store.open(
+        an_action(id="overdue", token=None, activity_id="a", policy=AT_ONCE), Raw(received_at=at(0), body="")
+    )
     for number in range(10):
-        near = an_action(id=f"near-{number}", token=None, look_at=at(60))
+        near = an_action(id=f"near-{number}", token=None, activity_id="a", look_at=at(60))
         stage.store.open(near, Raw(received_at=at(0), body=""))
     context = Lambda(left_ms=20_000)
     send = stage.send
@@ -366,9 +363,11 @@ def test_a_sweep_saves_what_can_be_saved_before_it_closes_what_has_expired() -> 
     """After an outage, thousands of expired records stand before the one that expires in seconds."""
     stage = Stage()
     for number in range(5):
-        long_gone = an_action(id=f"gone-{number}", token=None, started_at=at(-7200), policy=AT_ONCE)
+        long_gone = an_action(
+            id=f"gone-{number}", token=None, activity_id="a", started_at=at(-7200), policy=AT_ONCE
+        )
         stage.store.open(long_gone, Raw(received_at=at(0), body=""))
-    alive = an_action(id="alive", token=None, started_at=at(-3580), policy=AT_ONCE)
+    alive = an_action(id="alive", token=None, activity_id="a", started_at=at(-3580), policy=AT_ONCE)
     stage.store.open(alive, Raw(received_at=at(0), body=""))
     context = Lambda(left_ms=20_000)
     complete = stage.complete
@@ -406,16 +405,6 @@ def test_a_wake_up_with_a_version_beyond_all_numbers_is_a_dead_letter() -> None:
     event = sqs('{"action_id": "action-1", "version": Infinity}')
     assert wake_handler(stage.looks, stage.dead_letters)(event, None) == {"batchItemFailures": []}
     assert len(stage.dead_letters.letters) == 1
-
-
-def test_a_describe_that_is_answered_with_no_xml_says_nothing() -> None:
-    """autoscaling.py, waits: ResponseParserError is no BotoCoreError, so it escapes the whole look."""
-    client = boto3.client("autoscaling", region_name="us-east-1", config=Config(signature_version=UNSIGNED))
-    client.meta.events.register(
-        "before-send.auto-scaling",
-        lambda request, **_: AWSResponse(request.url, 200, {}, _Page(b"<html>Service Unavailable")),
-    )
-    assert AutoScalingApi(client).waits("i-1") is None
 
 
 # Instances that wait more than once, or in more than one hook

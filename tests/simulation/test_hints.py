@@ -14,7 +14,7 @@ from tests.unit.test_handlers import Stage
 from usher.aws import messages
 from usher.core import configuration
 from usher.core.finding import Finding, Findings, Standing
-from usher.core.notices import CommandEnd, InstanceEnd, NotUnderstood, Unrelated
+from usher.core.notices import CommandEnd, InstanceEnd, InstanceState, NotUnderstood, Unrelated
 from usher.ports import Raw
 
 if TYPE_CHECKING:
@@ -59,10 +59,21 @@ def test_an_ending_instance_is_read(state: str) -> None:
     )
 
 
-@pytest.mark.parametrize("state", ["pending", "running", "stopping", "stopped", "hibernated"])
-def test_no_other_state_is_an_end(state: str) -> None:
+@pytest.mark.parametrize(
+    ("state", "is_stopped"), [("pending", False), ("running", False), ("stopping", False), ("stopped", True)]
+)
+def test_no_other_state_is_an_end(state: str, *, is_stopped: bool) -> None:
     """A stopped instance may be one of a warm pool."""
-    assert isinstance(messages.read(json.dumps(state_change(state))), Unrelated)
+    assert messages.read(json.dumps(state_change(state))) == InstanceState(
+        instance_id=INSTANCE,
+        at=at(-120),
+        is_stopped=is_stopped,
+        detail=f"EC2 Instance State-change Notification: {state}",
+    )
+
+
+def test_a_state_that_is_not_known_says_nothing() -> None:
+    assert isinstance(messages.read(json.dumps(state_change("hibernated"))), Unrelated)
 
 
 @pytest.mark.parametrize(

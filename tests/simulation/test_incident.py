@@ -28,10 +28,12 @@ from tests.unit.test_account import client, deploy
 from usher.aws.autoscaling import AutoScalingApi
 from usher.aws.queues import delay_s
 from usher.aws.records import Records
+from usher.aws.waiting import WaitingApi
 from usher.core import configuration
 from usher.core.conditions.probe import Reply, ReplyKind
 from usher.intake import Intake
 from usher.looks import Looks
+from usher.same_wait import SameWait
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -136,7 +138,12 @@ class Incident:
         api = auto_scaling_client(LifecycleCalls(self.waits), lambda: f"request-{next(ids)}")
         self.looks = Looks(
             store=self.records,
-            auto_scaling=AutoScalingApi(api),
+            auto_scaling=SameWait(
+                calls=AutoScalingApi(api),
+                activities=WaitingApi(api),
+                budget=MemoryBudget(1000),
+                clock=self.clock,
+            ),
             budget=MemoryBudget(10),
             limits=MemoryLimits(),
             questions=self.questions,
@@ -295,13 +302,17 @@ def test_a_hold_keeps_it_whatever_its_policy_says_until_it_is_ended(incident: In
     ]
 
 
-def test_while_paused_the_default_falls_and_that_is_told_and_not_called_broken(incident: Incident) -> None:
+def test_what_fell_to_its_default_while_paused_is_told_so_after_the_resume(incident: Incident) -> None:
     incident.until(1)
     incident.usher("pause", "--reason", "a bad release", "--yes")
     incident.until(6)
     assert incident.end() == (at(4 * 60), EndedBy.HEARTBEAT_TIMEOUT, "ABANDON")
+    assert incident.json("show", TOKEN)["outcome"] is None
+    incident.usher("resume")
+    incident.until(7)
     shown = incident.json("show", TOKEN)
-    assert shown["outcome"] == "ended_elsewhere"
+    assert shown["outcome"] == "defaulted"
     assert shown["reason"].startswith(
-        f"its time ran out while Usher was paused: {OPERATOR} at 2026-03-01T12:01"
+        "fell to the default result ABANDON: its time ran out while Usher was paused: "
+        f"{OPERATOR} at 2026-03-01T12:01"
     )

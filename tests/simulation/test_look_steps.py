@@ -11,7 +11,7 @@ import pytest
 from simulator.memory_budget import MemoryLimits
 from tests.factories import a_policy, an_action, at, hook_terms
 from tests.questions import ask_due, asking_of, found_of
-from tests.simulation.test_looks import ACCEPTED, BUSY, GONE, Scene, short
+from tests.simulation.test_looks import ACCEPTED, BUSY, GONE, REFUSED, Scene, short
 from usher.core.conditions.probe import Call, Found, Probe, Reply, ReplyKind
 from usher.core.finding import Standing
 from usher.core.model import Limits, Outcome, Phase, Result, Word
@@ -87,6 +87,11 @@ def waiting(*conditions: Probe, **changes: Any) -> Action:
     policy = replace(a_policy([{"signal": "never"}], on_failure="ABANDON"), until=conditions)
     terms = {"heartbeat_timeout": timedelta(minutes=5)} | changes.pop("hook", {})
     return an_action(hook=hook_terms(**terms), policy=policy, **changes)
+
+
+def waiting_for_ever() -> Action:
+    """An action of a 5-minute hook whose signal never comes."""
+    return an_action(hook=hook_terms(heartbeat_timeout=timedelta(minutes=5)))
 
 
 class AskingScene(Scene):
@@ -384,14 +389,51 @@ def test_a_paused_look_comes_again_while_there_is_time_for_a_resume() -> None:
     assert scene.look().look_at == at(20)
 
 
-def test_what_runs_out_while_paused_is_closed_and_says_so() -> None:
-    scene, _ = scene_of(waiting(EMPTY), [], now_s=301)
+def test_what_runs_out_while_paused_stays_open_and_is_asked_for_after_the_resume() -> None:
+    """An operator may have kept it by heartbeats of his own."""
+    scene, _ = scene_of(waiting_for_ever(), [], ACCEPTED, now_s=301)
     scene.store.pause("usher-drain", "ada: change freeze")
+
+    paused = scene.look()
+
+    assert (paused.outcome, paused.look_at) == (None, at(361))
+    scene.store.resume("usher-drain")
+    scene.now = at(361)
+    assert (scene.look().is_open, scene.action.heartbeats) == (True, 1)
+
+
+def test_what_fell_to_its_default_while_paused_says_so_after_the_resume() -> None:
+    scene, _ = scene_of(waiting_for_ever(), [], GONE, now_s=290)
+    scene.store.pause("usher-drain", "ada: change freeze")
+    scene.look()
+    scene.store.resume("usher-drain")
+    scene.now = at(301)
 
     closed = scene.look()
 
-    assert closed.outcome is Outcome.ENDED_ELSEWHERE
-    assert closed.reason == "its time ran out while Usher was paused: ada: change freeze"
+    assert closed.outcome is Outcome.DEFAULTED
+    assert closed.reason == (
+        "fell to the default result ABANDON: its time ran out while Usher was paused: ada: change freeze"
+    )
+
+
+def test_a_pause_that_ended_in_time_is_not_blamed_for_a_default() -> None:
+    scene, _ = scene_of(waiting_for_ever(), [], REFUSED, GONE, now_s=270)
+    scene.store.pause("usher-drain", "ada: change freeze")
+    scene.look()
+    scene.store.resume("usher-drain")
+    for now_s in (290, 301):
+        scene.now = at(now_s)
+        scene.look(scene.action.version)
+
+    assert scene.action.reason == "fell to the default result ABANDON: its time ran out"
+
+
+def test_a_pause_that_nobody_ends_costs_a_look_an_hour_when_nothing_can_wait_any_more() -> None:
+    scene, _ = scene_of(waiting_for_ever(), [], now_s=100 * 300 + 1)
+    scene.store.pause("usher-drain", "ada: change freeze")
+
+    assert scene.look().look_at == at(100 * 300 + 1 + 3600)
 
 
 def book_all(scene: Scene, first: float, last: float) -> None:

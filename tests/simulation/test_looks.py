@@ -16,6 +16,7 @@ from tests.factories import a_move_end, a_policy, a_signal, an_action, at, hook_
 from tests.questions import QuestionList
 from usher.core import reconcile
 from usher.core.model import Action, Outcome, Phase, Result
+from usher.core.reconcile import Activity
 from usher.looks import Looks
 from usher.ports import Answer, AnswerKind, Raw, Unavailable
 
@@ -36,12 +37,12 @@ AT_ONCE = a_policy([])
 class Scene:
     """A store, an Auto Scaling that answers as told, a wake-up queue, and a log of every effect."""
 
-    def __init__(self, action: Action, *answers: Answer, waits: bool | None = None, now_s: float = 0) -> None:
+    def __init__(self, action: Action, *answers: Answer, now_s: float = 0) -> None:
         self.now = at(now_s)
         self.effects: list[str] = []
         self.during_call: Callable[[], None] = lambda: None
         self._answers = list(answers)
-        self._waits = waits
+        self.activity: Activity | None = None
         self.store = LoggingStore(self)
         self.recorder = Recorder()
         self.queue_is_down = False
@@ -84,9 +85,10 @@ class Scene:
         self.during_call()
         return self._answers.pop(0)
 
-    def waits(self, instance_id: str) -> bool | None:
-        self.effects.append(f"describe {instance_id}")
-        return self._waits
+    def ongoing(self, action: Action) -> Activity | None:
+        assert action.id == "action-1"
+        self.effects.append("describe activities")
+        return self.activity
 
     def send(self, action_id: str, version: int, delay: timedelta) -> None:
         assert action_id == "action-1"
@@ -163,7 +165,7 @@ def test_a_completion_that_was_not_accepted_sends_the_same_result_again(answer: 
 
 
 def test_no_active_action_after_an_unanswered_completion_means_that_it_was_ours() -> None:
-    scene = Scene(an_action(policy=AT_ONCE), UNANSWERED, GONE, waits=False)
+    scene = Scene(an_action(policy=AT_ONCE), UNANSWERED, GONE)
     scene.look()
     scene.now = at(60)
     closed = scene.look()
@@ -181,7 +183,7 @@ def test_no_active_action_after_an_unanswered_completion_means_that_it_was_ours(
 def test_an_unanswered_completion_did_not_end_what_was_over_before(ended_s: float, outcome: Outcome) -> None:
     """Seed 3800: two looks at once asked for what a parallel hook had ended, and took each other's word."""
     over = a_move_end(ended_at=at(ended_s))
-    scene = Scene(an_action(policy=AT_ONCE, move_end=over), UNANSWERED, GONE, waits=False, now_s=10)
+    scene = Scene(an_action(policy=AT_ONCE, move_end=over), UNANSWERED, GONE, now_s=10)
     scene.look()
     scene.now = at(90)
     assert scene.look().outcome is outcome
@@ -189,7 +191,7 @@ def test_an_unanswered_completion_did_not_end_what_was_over_before(ended_s: floa
 
 def test_a_doubt_of_the_live_state_does_not_take_an_unanswered_completion_for_someone_elses() -> None:
     doubtful = reconcile.doubted(an_action(policy=AT_ONCE), "the instance is Pending:Proceed", at(100))
-    scene = Scene(doubtful, UNANSWERED, GONE, waits=False, now_s=100)
+    scene = Scene(doubtful, UNANSWERED, GONE, now_s=100)
     scene.look()
     scene.now = at(180)
     closed = scene.look()
@@ -198,7 +200,7 @@ def test_a_doubt_of_the_live_state_does_not_take_an_unanswered_completion_for_so
 
 @pytest.mark.parametrize("answer", [BUSY, UNREACHED, REFUSED], ids=lambda answer: answer.kind)
 def test_no_active_action_after_a_denied_completion_is_no_success(answer: Answer) -> None:
-    scene = Scene(an_action(policy=AT_ONCE), answer, GONE, waits=False)
+    scene = Scene(an_action(policy=AT_ONCE), answer, GONE)
     scene.look()
     scene.now = at(90)
     closed = scene.look()
@@ -206,7 +208,7 @@ def test_no_active_action_after_a_denied_completion_is_no_success(answer: Answer
 
 
 def test_an_unanswered_completion_that_was_sent_after_the_expiry_proves_nothing() -> None:
-    scene = Scene(short(policy=AT_ONCE), UNANSWERED, GONE, waits=False, now_s=31)
+    scene = Scene(short(policy=AT_ONCE), UNANSWERED, GONE, now_s=31)
     scene.look()
     scene.now = at(120)
     assert scene.look().outcome is Outcome.DEFAULTED
@@ -214,15 +216,15 @@ def test_an_unanswered_completion_that_was_sent_after_the_expiry_proves_nothing(
 
 def test_a_young_action_that_is_not_visible_yet_is_asked_again_soon() -> None:
     """The action appears in Describe before CompleteLifecycleAction knows it (peers.md 3)."""
-    scene = Scene(an_action(policy=AT_ONCE), GONE, ACCEPTED, waits=True, now_s=3)
+    scene = Scene(an_action(policy=AT_ONCE), GONE, ACCEPTED, now_s=3)
     waiting = scene.look()
     assert waiting.look_at == at(5)
     scene.now = at(5)
     assert scene.look().outcome is Outcome.COMPLETED
 
 
-def test_a_young_action_whose_instance_has_left_its_wait_has_ended() -> None:
-    scene = Scene(an_action(policy=AT_ONCE), GONE, waits=False, now_s=3)
+def test_an_action_that_is_unknown_to_auto_scaling_beyond_its_first_seconds_has_ended() -> None:
+    scene = Scene(an_action(policy=AT_ONCE), GONE, now_s=15.1)
     closed = scene.look()
     assert (closed.outcome, closed.reason) == (
         Outcome.ENDED_ELSEWHERE,
@@ -231,7 +233,7 @@ def test_a_young_action_whose_instance_has_left_its_wait_has_ended() -> None:
 
 
 def test_a_wait_that_ran_out_under_our_eyes_is_called_defaulted() -> None:
-    scene = Scene(short(), GONE, waits=False, now_s=70)
+    scene = Scene(short(), GONE, now_s=70)
     closed = scene.look()
     assert (closed.outcome, closed.result) == (Outcome.DEFAULTED, None)
     assert scene.recorder.counts["Defaulted"] == 1
@@ -240,6 +242,29 @@ def test_a_wait_that_ran_out_under_our_eyes_is_called_defaulted() -> None:
 def test_nothing_is_tried_beyond_the_global_timeout() -> None:
     scene = Scene(short(beaten_at=at(2990), heartbeats=99), REFUSED, now_s=3001)
     assert scene.look().outcome is Outcome.DEFAULTED
+
+
+def test_a_result_that_is_refused_is_not_tried_for_ever() -> None:
+    """No heartbeat is sent while completing: a timeout after its expiry the wait is surely over."""
+    scene = Scene(short(policy=AT_ONCE), *[REFUSED] * 99)
+    scene.look()
+    while scene.action.look_at is not None:
+        scene.now = scene.action.look_at
+        scene.look()
+    assert scene.now <= at(120)
+    assert (scene.action.outcome, scene.action.reason) == (
+        Outcome.DEFAULTED,
+        "fell to the default result ABANDON: its time ran out, and CONTINUE was not accepted: AccessDenied",
+    )
+
+
+def test_a_result_by_instance_is_not_sent_into_a_later_activity() -> None:
+    scene = Scene(an_action(policy=AT_ONCE, token=None), now_s=60)
+    scene.activity = Activity(
+        id="later", instance_id="i-0f0e0d0c0b0a09080", started_at=at(30), description="", cause=""
+    )
+    assert scene.look().outcome is Outcome.ENDED_ELSEWHERE
+    assert scene.effects == ["describe activities", "store v2 closed"]
 
 
 def test_a_wake_up_for_an_older_version_does_nothing() -> None:

@@ -30,7 +30,7 @@ from usher.aws.instances import InstancesApi
 from usher.aws.queues import delay_s, wake_up_body
 from usher.aws.waiting import WaitingApi
 from usher.core import configuration, span
-from usher.core.model import Outcome, Phase
+from usher.core.model import Outcome, Phase, Result
 from usher.hook_timeouts import HookTimeouts
 from usher.intake import Intake
 from usher.looks import Looks
@@ -44,13 +44,14 @@ if TYPE_CHECKING:
 
     from simulator.query_protocol import Request
     from simulator.waits import Wait
-    from usher.core.model import Action, Result
+    from usher.core.model import Action
 
 INBOX: Final = "arn:aws:sqs:us-east-1:111122223333:inbox"
 ROLE: Final = "arn:aws:iam::111122223333:role/usher"
 THROTTLED: Final = ApiError("Throttling", "Rate exceeded")
 BEAT: Final = "RecordLifecycleActionHeartbeat"
 COMPLETE: Final = "CompleteLifecycleAction"
+NO_ACTION: Final = ApiError("ValidationError", "No active Lifecycle Action found with token")
 HOOKS: Final = "DescribeLifecycleHooks"
 GROUPS: Final = "DescribeAutoScalingGroups"
 POOL: Final = "DescribeWarmPool"
@@ -91,22 +92,14 @@ class Ec2:
         return [{"Reservations": [{"Instances": found}]}]
 
 
-class LosingAnswers:
-    """Implements usher.ports.AutoScaling: results arrive, and their answers do not."""
+class LosingAnswers(AutoScalingApi):
+    """Results arrive, and their answers do not."""
 
-    def __init__(self, calls: AutoScalingApi) -> None:
-        self._calls = calls
-        self.loses = False
-
-    def heartbeat(self, action: Action) -> Answer:
-        return self._calls.heartbeat(action)
+    loses = False
 
     def complete(self, action: Action, result: Result) -> Answer:
-        answer = self._calls.complete(action, result)
+        answer = super().complete(action, result)
         return Answer(kind=AnswerKind.UNANSWERED, text="lost") if self.loses else answer
-
-    def waits(self, instance_id: str) -> bool | None:
-        return self._calls.waits(instance_id)
 
 
 class Scene:
@@ -130,7 +123,7 @@ class Scene:
         self.account.outside.targets[INBOX] = self._deliver
         self.store, self.recorder, self.ec2 = MemoryStore(self.clock), Recorder(), Ec2()
         self.ids = count(1)
-        self.losing = LosingAnswers(AutoScalingApi(self.client))
+        self.losing = LosingAnswers(self.client)
         self._build(hooks, policy, calls_per_second, looks_per_second)
         self.clock.at(at(0), self._sweep)
 
@@ -258,6 +251,11 @@ class Scene:
             AutoScalingGroupName=group,
             LifecycleHookName=hook,
             **{"LifecycleTransition": "autoscaling:EC2_INSTANCE_LAUNCHING", **parameters},
+        )
+
+    def beat_by_hand(self, wait: Wait) -> None:
+        self.client.record_lifecycle_action_heartbeat(
+            AutoScalingGroupName=wait.group, LifecycleHookName=wait.hook, LifecycleActionToken=wait.token
         )
 
     def complete_by_hand(self, wait: Wait) -> None:
@@ -632,6 +630,141 @@ def test_an_adopted_record_whose_wait_is_over_does_not_live_on_in_the_next() -> 
     assert (adopted.is_open, adopted.origin) == (True, "WarmPool")
 
 
+# -- what a record may not close ------------------------------------------------------------------
+
+
+def test_a_pause_closes_nothing_and_after_it_what_still_waits_is_held() -> None:
+    """An operator keeps the instance by a heartbeat of their own."""
+    scene = Scene(a_hook())
+    scene.create("web", a_hook())
+    scene.run(3)
+    (wait,) = scene.waits()
+    scene.store.pause("*", "ada: the account is throttled")
+    scene.run(5)
+    scene.beat_by_hand(wait)
+    scene.run(4)
+    assert (scene.action().outcome, wait.is_open) == (None, True)
+    scene.store.resume("*")
+    scene.go()
+    scene.run(2)
+    assert (wait.ended_by, wait.result) == (EndedBy.CALL, "CONTINUE")
+    assert scene.action().outcome is Outcome.COMPLETED
+
+
+def test_within_seconds_of_its_start_no_describe_closes_an_action() -> None:
+    """The describe lags, and shows the state before the move: InService."""
+    drain = a_hook(name="drain", transition="terminating", policy="park")
+    scene = Scene(drain)
+    scene.create("web", drain)
+    scene.run(1)
+    scene.account.service.lag = lambda: timedelta(minutes=1)
+
+    def fault(request: Request) -> ApiError | None:
+        is_young = all(scene.clock() - wait.started_at < timedelta(seconds=9) for wait in scene.waits())
+        return NO_ACTION if request.operation == COMPLETE and is_young else None
+
+    scene.fault = fault
+    scene.client.set_desired_capacity(AutoScalingGroupName="web", DesiredCapacity=0)
+    scene.run(1)
+    action = scene.action()
+    assert (action.outcome, action.result) == (Outcome.COMPLETED, Result.CONTINUE)
+
+
+# -- what was closed and still waits -------------------------------------------------------------
+
+
+def closed_too_early(scene: Scene, gate: Mapping[str, Any]) -> Wait:
+    """The record of a wait is closed on an answer that was not true."""
+    scene.create("web", gate)
+    scene.fault = lambda request: NO_ACTION if request.operation == COMPLETE else None
+    scene.run(1)
+    scene.fault = lambda _: None
+    assert scene.action().outcome is Outcome.ENDED_ELSEWHERE
+    (wait,) = scene.waits()
+    return wait
+
+
+def test_what_was_closed_and_still_waits_is_taken_up_again_and_gets_the_result_that_was_decided() -> None:
+    gate = a_hook(policy="park")
+    scene = Scene(gate)
+    wait = closed_too_early(scene, gate)
+    scene.run(5)
+    assert (wait.ended_by, wait.result) == (EndedBy.CALL, "CONTINUE")
+    (action,) = scene.store.actions()
+    assert (action.outcome, action.reason) == (Outcome.COMPLETED, "nothing to wait for")
+    assert "taken up" in scene.events(action)
+
+
+@pytest.mark.parametrize("adopted", [False, True], ids=["by token", "adopted"])
+def test_a_closed_record_is_asked_for_once_in_a_wait(*, adopted: bool) -> None:
+    scene = Scene(a_hook())
+    scene.drops = all_lost if adopted else lambda _: False
+    scene.create("web", a_hook())
+    scene.put_by_hand("theirs", HeartbeatTimeout=7200)
+    scene.run(5)
+    (wait,) = [wait for wait in scene.waits() if wait.hook == "gate"]
+    scene.complete_by_hand(wait)
+    scene.run(12)
+    assert scene.action().outcome is Outcome.ENDED_ELSEWHERE
+    scene.asked.clear()
+    scene.run(30)
+    assert scene.calls(BEAT) == []
+
+
+def test_nothing_is_taken_up_while_paused() -> None:
+    gate = a_hook(policy="park")
+    scene = Scene(gate)
+    wait = closed_too_early(scene, gate)
+    scene.store.pause("gate", "ada")
+    scene.run(5)
+    assert (scene.calls(BEAT), wait.is_open) == ([], True)
+
+
+# -- adopted without an activity -----------------------------------------------------------------
+
+
+def adopted_without_activity() -> tuple[Scene, Wait, list[Any]]:
+    """Its activity is behind too many others. Returned with the wait, and the activities that are hidden."""
+    scene = Scene(a_hook(), policy={"until": [{"elapsed": "5m"}]})
+    scene.create("web", a_hook(), size=0)
+    scene.client.put_warm_pool(AutoScalingGroupName="web", MinSize=1, MaxGroupPreparedCapacity=1)
+    scene.drops = all_lost
+    scene.run(1)
+    activities = scene.fleet.groups["web"].activities
+    hidden = activities[:]
+    activities.clear()
+    scene.run(2)
+    assert (scene.action().token, scene.action().activity_id) == (None, None)
+    (wait,) = scene.waits()
+    return scene, wait, hidden
+
+
+def test_a_record_adopted_without_an_activity_does_not_complete_the_next_wait() -> None:
+    scene, first, hidden = adopted_without_activity()
+    scene.fleet.groups["web"].activities.extend(hidden)
+    scene.drops = lambda _: False
+    scene.complete_by_hand(first)
+    scene.run(0.2)
+    scene.client.set_desired_capacity(AutoScalingGroupName="web", DesiredCapacity=1)
+    scene.run(20)
+    second = scene.fleet.waits.of_instance(first.instance_id)[-1]
+    assert second is not first
+    assert second.ended_at is not None
+    assert second.ended_at - second.started_at >= timedelta(minutes=5)
+    assert scene.action().outcome is Outcome.ENDED_ELSEWHERE
+
+
+def test_without_an_activity_no_result_goes_by_instance_until_one_is_found() -> None:
+    scene, wait, hidden = adopted_without_activity()
+    scene.run(30)
+    assert (scene.calls(COMPLETE), wait.is_open) == ([], True)
+    assert any("nobody can say" in entry.detail for entry in scene.store.timeline(scene.action().id))
+    scene.fleet.groups["web"].activities.extend(hidden)
+    scene.run(2)
+    assert (wait.ended_by, scene.action().outcome) == (EndedBy.CALL, Outcome.COMPLETED)
+    assert scene.action().activity_id == hidden[0].id
+
+
 # -- what has ended -------------------------------------------------------------------------------
 
 
@@ -781,13 +914,16 @@ def test_without_an_activity_an_instance_is_adopted_and_nothing_is_decided_too_e
     scene.create("web", a_hook())
     scene.drops = all_lost
     scene.run(1)
-    scene.fleet.groups["web"].activities.clear()
+    activities = scene.fleet.groups["web"].activities
+    hidden = activities[:]
+    activities.clear()
     scene.run(2)
     action = scene.action()
     assert action.activity_id is None
     assert action.started_at == action.first_seen_at == at(120)
     assert action.give_up_at == at(120) + timedelta(minutes=20)
     assert action.ends_at == at(120) + 99 * timedelta(minutes=10)
+    activities.extend(hidden)
     scene.run(30)
     assert scene.waits()[0].ended_by is EndedBy.CALL
 

@@ -123,8 +123,8 @@ class Leaving:
     def heartbeat(self, action: Action) -> Answer:
         raise AssertionError(f"nothing is held any more, but {action.id} was")
 
-    def waits(self, instance_id: str) -> bool | None:
-        return instance_id != ""
+    def ongoing(self, action: Action) -> None:
+        raise AssertionError(f"{action.id} has a token")
 
     def send(self, action_id: str, version: int, delay: object) -> None:
         """Wake-ups are of no use any more."""

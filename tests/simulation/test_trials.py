@@ -13,7 +13,7 @@ from simulator import simulate
 from simulator.deployment import INTAKE, WAKE, Deployed
 from simulator.scenario import LEAST_ACTIONS
 from simulator.trial import Trial
-from usher import looks
+from usher.core import closing
 from usher.core.model import Outcome
 from usher.looks import Looks
 from usher.ports import AnswerKind
@@ -63,7 +63,7 @@ def test_a_record_that_is_closed_while_it_waits_is_found(monkeypatch: pytest.Mon
 
     def closed_when_busy(self: Looks, action: Action, answer: Answer, now: datetime) -> Action:
         if answer.kind is AnswerKind.BUSY:
-            return looks._closed(action, Outcome.ENDED_ELSEWHERE, "busy", now)  # noqa: SLF001 - as above
+            return closing.closed(action, Outcome.ENDED_ELSEWHERE, "busy", now)
         return as_it_is(self, action, answer, now)
 
     monkeypatch.setattr(Looks, "_after_failure", closed_when_busy)

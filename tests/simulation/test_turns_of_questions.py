@@ -131,8 +131,8 @@ class World:
         self.step()
         return ACCEPTED
 
-    def waits(self, instance_id: str) -> bool | None:
-        return instance_id == ""
+    def ongoing(self, action: Action) -> None:
+        raise AssertionError(f"{action.id} has a token")
 
     @property
     def action(self) -> Action:
@@ -252,7 +252,7 @@ def test_a_conditions_call_on_auto_scaling_takes_a_slot_of_the_budget_or_waits(i
     turns, told = free_turns(1), Told([0, 0])
     asking = asking_of(World(asked()).looks, told)
     prober = Prober(calls=told, answers=asking.probing.answers, turns=turns, clock=lambda: at(0))  # type: ignore[attr-defined]
-    while turns.has_room(at(0)):
+    while turns.at_once(at(0)):
         pass
 
     def probed(probe: Probe) -> Found | Later:

@@ -220,8 +220,8 @@ class Fire:
         assert action.is_open
         return ACCEPTED
 
-    def waits(self, instance_id: str) -> bool | None:
-        return instance_id in self.of
+    def ongoing(self, action: Action) -> None:
+        raise AssertionError(f"{action.id} has a token")
 
     def send(self, action_id: str, version: int, delay: timedelta) -> None:
         """Late, or twice, or never: then the sweep looks."""
@@ -255,6 +255,7 @@ class Fire:
         action = an_action(
             id=instance.id,
             token=None,
+            activity_id="activity-1",
             instance_id=instance.id,
             hook=terms,
             policy=policy,

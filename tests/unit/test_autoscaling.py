@@ -70,6 +70,7 @@ GONE = "No active Lifecycle Action found with token c613620e-07e2-4ed2-a9e2-ef82
     [
         (ApiError("ValidationError", GONE), AnswerKind.NO_ACTIVE_ACTION),
         (ApiError("ValidationError", GONE.replace("token", "instance ID")), AnswerKind.NO_ACTIVE_ACTION),
+        (ApiError("ValidationError", "AutoScalingGroup name not found - null"), AnswerKind.NO_ACTIVE_ACTION),
         (ApiError("ValidationError", "1 validation error detected"), AnswerKind.REFUSED),
         (ApiError("AccessDenied", "User is not authorized", 403), AnswerKind.REFUSED),
         (ApiError("Throttling", "Rate exceeded"), AnswerKind.BUSY),
@@ -93,32 +94,3 @@ def test_what_botocore_refuses_by_itself_is_told_and_not_raised() -> None:
     answer = api(Service({})).heartbeat(an_action(token="short"))
     assert answer.kind is AnswerKind.REFUSED
     assert "LifecycleActionToken" in answer.text
-
-
-@pytest.mark.parametrize(
-    ("state", "waits"),
-    [
-        ("Pending:Wait", True),
-        ("Terminating:Wait", True),
-        ("Warmed:Pending:Wait", True),
-        ("Pending:Proceed", False),
-        ("InService", False),
-        ("Pending", None),
-        ("Terminating", None),
-        ("Warmed:Pending", None),
-        ("ReplacingRootVolume", None),
-        ("ReplacingRootVolume:Wait", True),
-        ("RootVolumeReplaced", None),
-        ("Warmed:Terminating", None),
-    ],
-)
-def test_the_live_state_tells_whether_an_instance_waits_unless_it_may_lag(
-    state: str, waits: bool | None
-) -> None:
-    instance = {"InstanceId": "i-1", "LifecycleState": state}
-    assert api(Service({"AutoScalingInstances": [instance]})).waits("i-1") is waits
-
-
-@pytest.mark.parametrize("answer", [{"AutoScalingInstances": []}, ApiError("Throttling", "Rate exceeded")])
-def test_an_instance_that_is_not_shown_is_unknown_and_not_gone(answer: Mapping[str, Any] | Exception) -> None:
-    assert api(Service(answer)).waits("i-1") is None

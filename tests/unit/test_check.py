@@ -101,6 +101,7 @@ usher-drain: holds terminating instances of every group that fits workers-*
     waits for elapsed 1m30s and signal jobs-finished, then CONTINUE
     CONTINUE where a condition fails for good
     CONTINUE after 10m without a progress signal
+    CONTINUE where EC2 says that the instance is stopped, in a plain termination
     gives up after 45m: ABANDON
 
 {file} is sound. Hooks: 1. Policies: 2.
@@ -293,6 +294,7 @@ def test_json_has_every_effective_value_in_seconds(file: Path) -> None:
                         "until": [],
                         "on_success": "CONTINUE",
                         "on_failure": "ABANDON",
+                        "when_stopped": "end",
                         "stalled_after_seconds": None,
                         "give_up_after_seconds": 59_500,
                         "on_give_up": "ABANDON",
@@ -304,6 +306,7 @@ def test_json_has_every_effective_value_in_seconds(file: Path) -> None:
                         "until": [{"elapsed": "90s"}, {"signal": "jobs-finished"}],
                         "on_success": "CONTINUE",
                         "on_failure": "CONTINUE",
+                        "when_stopped": "end",
                         "stalled_after_seconds": 600,
                         "give_up_after_seconds": 2700,
                         "on_give_up": "ABANDON",

@@ -31,7 +31,7 @@ from usher.aws import messages, table
 from usher.aws.records import Records
 from usher.core import notices
 from usher.core.model import MoveEnd, Outcome, Phase, Transition
-from usher.core.notices import InstanceEnd
+from usher.core.notices import InstanceEnd, InstanceState
 from usher.intake import Intake
 from usher.ports import Raw
 
@@ -156,6 +156,16 @@ TOLD: Final = [
             instance_id="i-1", at=at(9), detail="EC2 Instance State-change Notification: shutting-down"
         ),
         id="the end of an instance",
+    ),
+    pytest.param(
+        lambda records: records.keep_instance_state("i-1", at(9), is_stopped=True),
+        InstanceState(
+            instance_id="i-1",
+            at=at(9),
+            is_stopped=True,
+            detail="EC2 Instance State-change Notification: stopped",
+        ),
+        id="that an instance is stopped",
     ),
 ]
 

@@ -96,8 +96,8 @@ class Stage:
         assert result in Result
         return self.heartbeat(action)
 
-    def waits(self, instance_id: str) -> bool | None:
-        return instance_id == "never asked"
+    def ongoing(self, action: Action) -> None:
+        raise AssertionError(f"{action.id} has a token")
 
 
 def message(instance_id: str = "i-1", token: str = "1" * 36) -> dict[str, Any]:

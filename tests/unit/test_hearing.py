@@ -9,6 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.factories import a_move_end, a_policy, a_signal, an_action, at, hook_terms
+from usher.core import hearing
+from usher.core.finding import Finding, Standing
 from usher.core.hearing import (
     Kept,
     ends,
@@ -19,7 +21,7 @@ from usher.core.hearing import (
     with_move_ends,
     with_signals,
 )
-from usher.core.model import Action, MoveEnd, Phase, Signal, Status, Transition
+from usher.core.model import Action, MoveEnd, Phase, Result, Signal, Status, Transition
 
 rule = settings(deadline=None)
 
@@ -408,3 +410,52 @@ def test_what_is_done_is_progress_too() -> None:
     action = with_signals(an_action(), [a_signal(at=at(500), status=Status.DONE)], at(501))
 
     assert action.progress_at == at(500)
+
+
+# A launch that failed
+
+
+def after_a_launch(**changes: Any) -> Action:
+    return an_action(if_launch_failed=a_policy([], name="park"), **changes)
+
+
+def a_launch(*, ended_s: float = -1, succeeded: bool = False, **changes: Any) -> MoveEnd:
+    fields = {"transition": Transition.LAUNCHING, "ended_at": at(ended_s), "succeeded": succeeded}
+    return a_move_end(**fields, **changes)
+
+
+def test_a_policy_is_chosen_again_once_the_launch_is_known_as_failed() -> None:
+    chosen = hearing.after_launch(after_a_launch(), [a_launch()], at(30))
+    assert (chosen.policy.name, chosen.if_launch_failed) == ("park", None)
+
+
+@pytest.mark.parametrize(
+    ("action", "launches"),
+    [
+        pytest.param(an_action(), [a_launch()], id="no rule asks"),
+        pytest.param(after_a_launch(), [], id="nothing was heard"),
+        pytest.param(after_a_launch(), [a_launch(), a_launch(ended_s=0, succeeded=True)], id="one after it"),
+        pytest.param(after_a_launch(), [a_launch(ended_s=6)], id="a later one"),
+        pytest.param(after_a_launch(), [a_launch(group="other")], id="of another group"),
+        pytest.param(after_a_launch(), [a_move_end(succeeded=False)], id="a termination"),
+        pytest.param(
+            after_a_launch(phase=Phase.COMPLETING, result=Result.CONTINUE), [a_launch()], id="decided"
+        ),
+    ],
+)
+def test_else_the_policy_stays(action: Action, launches: list[MoveEnd]) -> None:
+    assert hearing.after_launch(action, launches, at(30)) is action
+
+
+def test_the_policy_stays_too_where_it_has_begun_something_and_that_is_told_once() -> None:
+    begun = Finding(
+        condition="command upload",
+        standing=Standing.PENDING,
+        detail="sent",
+        asked_at=at(0),
+        ask_again_at=None,
+        memory={"id": "c"},
+    )
+    stays = hearing.after_launch(after_a_launch(findings=(begun,)), [a_launch()], at(30))
+    assert (stays.policy, stays.if_launch_failed) == (after_a_launch().policy, None)
+    assert [line.event for line in stays.unsaved] == ["policy"]

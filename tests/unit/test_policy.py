@@ -18,6 +18,7 @@ from usher.core.policy import (
     Policy,
     Rule,
     Way,
+    WhenStopped,
     glob_fits,
     globs_meet,
 )
@@ -37,6 +38,7 @@ def policy(name: str) -> Policy:
         on_failure=Result.ABANDON,
         on_give_up=None,
         stalled_after=None,
+        when_stopped=WhenStopped.END,
         mode=Mode.ENFORCE,
     )
 

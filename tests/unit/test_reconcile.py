@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.factories import a_move_end, an_action, at, hook_terms
-from usher.core import configuration, reconcile
+from usher.core import closing, configuration, reconcile
 from usher.core.enrolment import HookSeen, HookSettings, share
 from usher.core.model import Outcome, Phase, Result, Transition
 from usher.core.ownership import Terms
@@ -358,3 +358,26 @@ def test_a_wait_that_no_activity_names_may_be_over_soon_after_it_was_seen(
     activity: Activity | None, seconds: int, *, expected: bool
 ) -> None:
     assert an_unknown(activity=activity).may_be_over(at(seconds)) is expected
+
+
+# What is taken up again
+
+
+def test_a_result_that_was_decided_stays_the_only_one() -> None:
+    """And no earlier call was applied, since the wait goes on."""
+    completing = an_action(
+        phase=Phase.COMPLETING, result=Result.ABANDON, reason="gave up after 45m", completes_sent=(at(10),)
+    )
+    over = closing.ended(completing, at(20))
+    again = reconcile.taken_up(over, at(30), at(31))
+    assert (again.phase, again.result, again.reason) == (
+        Phase.COMPLETING,
+        Result.ABANDON,
+        "gave up after 45m",
+    )
+    assert (again.look_at, again.beaten_at, again.completes_sent) == (at(31), at(30), ())
+
+
+def test_what_is_open_again_already_is_left_as_it_is() -> None:
+    action = an_action()
+    assert reconcile.taken_up(action, at(30), at(31)) is action

@@ -97,8 +97,8 @@ def test_the_json_has_what_the_list_has_and_the_whole_record(deployed: Deployed)
     assert listed.items() <= action.items()
     assert set(action) - set(listed) == {
         "origin", "destination", "outcome", "first_seen_at", "ends_at", "heartbeat_timeout_s",
-        "default_result", "received_by", "findings", "signals", "move_end", "instance_ended_at", "beats",
-        "timeline",
+        "default_result", "received_by", "findings", "signals", "move_end", "instance_ended_at", "stopped_at",
+        "beats", "timeline",
     }  # fmt: skip
     assert action["beats"] == [
         {"at": "2026-03-01T12:04:30.000Z", "to_expiry_s": 30},

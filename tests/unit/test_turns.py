@@ -221,14 +221,6 @@ def test_an_action_without_a_second_gives_none_back() -> None:
     assert all(booked(of, second) for second in range(61))
 
 
-@pytest.mark.parametrize("room", [True, False])
-def test_a_describe_takes_a_call_of_the_budget_where_there_is_room(room: bool) -> None:
-    of = turns() if room else filled(20, 20)
-
-    assert of.has_room(at(20)) is room
-    assert booked(of, 20)
-
-
 # A pass
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import (
@@ -22,10 +23,9 @@ if TYPE_CHECKING:
 
     from usher.core.model import Action, Result
 
-# Neither is modelled in botocore, so text and code are matched here (aws-facts 1.2).
+# None is modelled in botocore, so texts and codes are matched here (aws-facts 1.2, 11.1).
 _NO_ACTIVE_ACTION: Final = "No active Lifecycle Action found"
-# Also of the warm pool, `Warmed:Pending`.
-_BEFORE_A_WAIT: Final = ("Pending", "Terminating", "ReplacingRootVolume", "RootVolumeReplaced")
+_NO_GROUP: Final = "AutoScalingGroup name not found"  # with its group an action is gone
 _BUSY: Final = frozenset(
     {"Throttling", "ThrottlingException", "RequestLimitExceeded", "RateExceeded", "ResourceContention"}
 )
@@ -33,7 +33,7 @@ _SERVER_ERROR: Final = 500
 
 
 class AutoScalingApi:
-    """Implements usher.ports.AutoScaling.
+    """Implements usher.ports.ActionCalls.
 
     `client` must make one attempt at each call: the SDK's own retries would hide what happened,
     and could outlast a 30-second hook.
@@ -50,20 +50,6 @@ class AutoScalingApi:
         """CompleteLifecycleAction."""
         call = self._client.complete_lifecycle_action
         return _answer(call, LifecycleActionResult=str(result), **_named(action))
-
-    def waits(self, instance_id: str) -> bool | None:
-        """Whether DescribeAutoScalingInstances shows a `:Wait` state; None where it does not say.
-
-        State reads lag (aws-facts 9.6), so a state that comes before a wait does not say either.
-        """
-        try:
-            page = self._client.describe_auto_scaling_instances(InstanceIds=[instance_id])
-        except (BotoCoreError, ClientError, ResponseParserError):
-            return None
-        states = [instance["LifecycleState"] for instance in page["AutoScalingInstances"]]
-        if not states or states[0].endswith(_BEFORE_A_WAIT):
-            return None
-        return states[0].endswith(":Wait")
 
 
 def _named(action: Action) -> dict[str, str]:
@@ -82,7 +68,8 @@ def _answer(call: Callable[..., Any], **parameters: str) -> Answer:
     try:
         call(**parameters)
     except ClientError as error:
-        return error_answer(error)
+        answer = error_answer(error)
+        return replace(answer, kind=AnswerKind.NO_ACTIVE_ACTION) if _NO_GROUP in answer.text else answer
     except (ConnectTimeoutError, EndpointConnectionError) as error:
         return Answer(kind=AnswerKind.UNREACHED, text=type(error).__name__)
     except (HTTPClientError, ResponseParserError) as error:

@@ -18,6 +18,7 @@ from usher.core.notices import (
     CommandEnd,
     Home,
     InstanceEnd,
+    InstanceState,
     LifecycleNotice,
     NotUnderstood,
     TestNotice,
@@ -70,6 +71,8 @@ _MOVE_ENDS: Final = {
     "EC2 Instance Terminate Successful": Transition.TERMINATING,
     "EC2 Instance Terminate Unsuccessful": Transition.TERMINATING,
 }
+_ENDED: Final = ("shutting-down", "terminated")
+_NOT_ENDED: Final = ("pending", "running", "stopping", "stopped")
 _TEST_NOTIFICATION: Final = "autoscaling:TEST_NOTIFICATION"
 _EARLIEST: Final = datetime(2009, 1, 1, tzinfo=UTC)  # Auto Scaling is no older
 _LATEST: Final = datetime(2200, 1, 1, tzinfo=UTC)
@@ -231,10 +234,14 @@ def _instance_state(event: Mapping[str, Any], kind: str) -> Notice:
     """Of EC2's states two are an end (the events of an instance, EC2 User Guide); stopped is none."""
     detail = _object(event.get("detail"), "detail")
     state = _text(detail, "state", _ANY_TEXT)
-    if state not in ("shutting-down", "terminated"):
+    if state not in (*_ENDED, *_NOT_ENDED):
         return Unrelated(reason=f"an instance is {_shown(state)}")
-    instance_id = _text(detail, "instance-id", _INSTANCE_ID)
-    return InstanceEnd(instance_id=instance_id, at=_time(event, "time"), detail=f"{kind}: {state}")
+    instance_id, said = _text(detail, "instance-id", _INSTANCE_ID), f"{kind}: {state}"
+    if state in _ENDED:
+        return InstanceEnd(instance_id=instance_id, at=_time(event, "time"), detail=said)
+    return InstanceState(
+        instance_id=instance_id, at=_time(event, "time"), is_stopped=state == "stopped", detail=said
+    )
 
 
 def _command_end(event: Mapping[str, Any], kind: str) -> Notice:

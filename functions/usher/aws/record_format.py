@@ -32,6 +32,8 @@ from usher.core.notices import TestNotice
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from usher.core.policy import Policy
+
 Data: TypeAlias = "dict[str, Any]"
 
 
@@ -53,7 +55,7 @@ def action_to_data(action: Action) -> Data:
             "token": action.token,
             "instance_id": action.instance_id,
             "hook": _hook_to_data(action.hook),
-            "policy": {"name": action.policy.name, "source": action.policy.source},
+            "policy": _policy_to_data(action.policy),
             "origin": action.origin,
             "destination": action.destination,
             "started_at": time_text(action.started_at),
@@ -76,11 +78,16 @@ def action_to_data(action: Action) -> Data:
             "move_end": action.move_end and move_end_to_data(action.move_end),
             "call_at": _optional_text(action.call_at),
             "instance_ended_at": _optional_text(action.instance_ended_at),
+            "stopped_at": _optional_text(action.stopped_at),
             "held": action.held and word_to_data(action.held),
             "extended_to": _optional_text(action.extended_to),
             "ordered": action.ordered and word_to_data(action.ordered),
             "ordered_result": action.ordered_result and str(action.ordered_result),
             "activity_id": action.activity_id,
+            "paused_by": action.paused_by,
+            "is_proven": action.is_proven or None,
+            "decided": action.decided and [str(each) for each in action.decided],
+            "if_launch_failed": action.if_launch_failed and _policy_to_data(action.if_launch_failed),
             "limit_at": _optional_text(action.limit_at),
             "timeout_assumed": action.timeout_assumed or None,
             "let_through": action.let_through or None,
@@ -96,7 +103,7 @@ def action_from_data(data: Mapping[str, Any]) -> Action:
         token=data.get("token"),
         instance_id=data["instance_id"],
         hook=_hook_from_data(data["hook"]),
-        policy=parse_policy(data["policy"]["name"], data["policy"]["source"]),
+        policy=_policy_from_data(data["policy"]),
         origin=data.get("origin"),
         destination=data.get("destination"),
         started_at=text_time(data["started_at"]),
@@ -119,11 +126,18 @@ def action_from_data(data: Mapping[str, Any]) -> Action:
         move_end=move_end_from_data(data["move_end"]) if "move_end" in data else None,
         call_at=_optional_time(data, "call_at"),
         instance_ended_at=_optional_time(data, "instance_ended_at"),
+        stopped_at=_optional_time(data, "stopped_at"),
         held=word_from_data(data["held"]) if "held" in data else None,
         extended_to=_optional_time(data, "extended_to"),
         ordered=word_from_data(data["ordered"]) if "ordered" in data else None,
         ordered_result=Result(data["ordered_result"]) if "ordered_result" in data else None,
         activity_id=data.get("activity_id"),
+        paused_by=data.get("paused_by"),
+        is_proven=data.get("is_proven", False),
+        decided=(Result(data["decided"][0]), data["decided"][1]) if "decided" in data else None,
+        if_launch_failed=(
+            _policy_from_data(data["if_launch_failed"]) if "if_launch_failed" in data else None
+        ),
         limit_at=_optional_time(data, "limit_at"),
         timeout_assumed=data.get("timeout_assumed", False),
         let_through=data.get("let_through", False),
@@ -281,6 +295,14 @@ def test_to_data(test: TestNotice) -> Data:
 def test_from_data(data: Mapping[str, Any]) -> TestNotice:
     """The test message that `test_to_data` wrote."""
     return TestNotice(group=data["group"], request_id=data["request_id"], at=text_time(data["at"]))
+
+
+def _policy_to_data(policy: Policy) -> Data:
+    return {"name": policy.name, "source": policy.source}
+
+
+def _policy_from_data(data: Mapping[str, Any]) -> Policy:
+    return parse_policy(data["name"], data["source"])
 
 
 def _hook_to_data(hook: HookTerms) -> Data:

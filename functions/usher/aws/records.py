@@ -9,7 +9,8 @@ TOKEN#token     ACTION                        claims the token for an action
                 SIGNAL#name#kind              the last signal of that name: what was done, or progress
 INSTANCE#id     ACTION#start#action id        points to an action
                 HEARD#time#END#activity id    an outcome event
-                HEARD#ENDED                   EC2 has ended it; sorts after all times
+                HEARD#ENDED                   EC2 has ended it; sorts after all times, as does
+                HEARD#STATE                   EC2's newest word on whether it is stopped
                 SIGNAL#name#kind              as above; of a token that is not known a kind of its own
 SAID#addressee  order of a signal             one that was replaced, for an export: one a minute
 GROUP#name      TEST#request id               a test message
@@ -74,6 +75,7 @@ _TRIED_KEPT: Final = timedelta(days=3)  # no wait is longer than two
 _MOST_TRIED: Final = 5000  # of a group; compressed, an item holds them
 _ENDED: Final = "HEARD#ENDED"
 _SIGNAL: Final = "SIGNAL#"
+_STATE_OF_EC2: Final = "HEARD#STATE"
 _TRIED: Final = "TRIED"
 _EVER: Final = datetime.max.replace(tzinfo=UTC)
 _PAUSED: Final = "PAUSED"
@@ -317,6 +319,20 @@ class Records:
         key = table.key(f"INSTANCE#{instance_id}", _ENDED)
         self._table.keep(key, {"ended_at": table.text(time_text(ended_at))}, self._clock() + _END_KEPT)
 
+    def keep_instance_state(self, instance_id: str, at: datetime, *, is_stopped: bool) -> None:
+        """See usher.ports.Hearsay. Of two words of one time the one counts that lets go of nothing."""
+        said = table.text(time_text(at))
+        stopped: Item = {"stopped_at": said} if is_stopped else {}
+        self._table.store(
+            table.key(f"INSTANCE#{instance_id}", _STATE_OF_EC2),
+            {"told_at": said, **stopped},
+            self._clock() + _TRACE_KEPT,
+            "attribute_not_exists(pk) OR told_at < :at"
+            if is_stopped
+            else "attribute_exists(pk) AND told_at <= :at",
+            {":at": said},
+        )
+
     def keep_test(self, test: TestNotice) -> None:
         """See usher.ports.Hearsay."""
         key = table.key(f"GROUP#{test.group}", f"TEST#{test.request_id}")
@@ -341,11 +357,13 @@ class Records:
         of_token = self._table.items(f"TOKEN#{action.token}", _SIGNAL) if action.token is not None else []
         move_ends = [table.from_json(item, "move_end") for item in heard if "move_end" in item]
         ended_at = next((item["ended_at"]["S"] for item in heard if "ended_at" in item), None)
+        stopped_at = next((item["stopped_at"]["S"] for item in heard if "stopped_at" in item), None)
         paused = self.pauses()
         return Evidence(
             signals=tuple(self._signals([*heard, *of_token], action)),
             move_ends=tuple(map(record_format.move_end_from_data, move_ends)),
             instance_ended_at=text_time(ended_at) if ended_at else None,
+            stopped_at=text_time(stopped_at) if stopped_at else None,
             paused=paused.get(ALL_HOOKS, paused.get(action.hook.name)),
         )
 

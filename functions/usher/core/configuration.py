@@ -22,6 +22,7 @@ from usher.core.policy import (
     Policy,
     Rule,
     Way,
+    WhenStopped,
     glob_fits,
 )
 
@@ -58,6 +59,7 @@ _POLICY_KEYS: Final = (
     "on_failure",
     "on_give_up",
     "stalled_after",
+    "when_stopped",
     "mode",
 )
 _HOOK_KEYS: Final = (
@@ -171,6 +173,7 @@ def _policy(name: str, field: Field) -> Policy:
     on_failure = attempt(_result, parts.get("on_failure"), Result.ABANDON)
     on_give_up = attempt(_result, parts.get("on_give_up"), None)
     stalled_after = attempt(_wait, parts.get("stalled_after"), None)
+    when_stopped = attempt(_when_stopped, parts.get("when_stopped"), WhenStopped.END)
     mode = attempt(_mode, parts.get("mode"), Mode.ENFORCE)
     if not field.is_sound:
         raise Refused
@@ -183,6 +186,7 @@ def _policy(name: str, field: Field) -> Policy:
         on_failure=on_failure,
         on_give_up=on_give_up,
         stalled_after=stalled_after,
+        when_stopped=when_stopped,
         mode=mode,
     )
 
@@ -202,6 +206,10 @@ def _wait(field: Field) -> timedelta:
 
 def _result(field: Field) -> Result:
     return field.choice(Result)
+
+
+def _when_stopped(field: Field) -> WhenStopped:
+    return field.choice(WhenStopped)
 
 
 def _mode(field: Field) -> Mode:

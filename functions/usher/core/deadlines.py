@@ -12,6 +12,8 @@ _LONGEST_WAIT_IN_TIMEOUTS: Final = 100
 _LONGEST_EARLY_DECISION: Final = timedelta(minutes=10)
 _EARLY_DECISION_SHARE: Final = 0.05
 
+STOPPED_COUNTS: Final = timedelta(minutes=3)  # reconcile asks EC2 every two minutes, and takes its time
+
 _LEAST_MARGIN: Final = timedelta(seconds=5)
 _LONGEST_PRESSED: Final = timedelta(minutes=14)  # within it a look has wake-ups of its own (usher.waking)
 _USUAL_MARGIN: Final = timedelta(seconds=10)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from usher.core import deadlines, span
 from usher.core.finding import Standing
-from usher.core.model import Phase, Result, shortened
+from usher.core.model import Phase, Result, Transition, shortened
+from usher.core.policy import WhenStopped
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,6 +65,9 @@ def decide(action: Action, now: datetime) -> Decision:
         return Complete(result=result, reason=reason, look_again_at=retry_at)
     if action.held is not None and now < action.decide_by:
         return hold(action, f"held by {action.held.who}: {action.held.reason}", now)
+    if _is_stopped(action, now):
+        reason = "EC2 says that the instance is stopped"
+        return Complete(result=Result.CONTINUE, reason=reason, look_again_at=retry_at)
     verdicts = [condition.verdict(action, now) for condition in action.policy.until]
     ending = _ending(action, verdicts, now)
     if ending is not None:
@@ -83,11 +87,29 @@ def _word(action: Action) -> tuple[Result, str] | None:
     """What needs no condition: an operator's order, no instance any more, a hook on its way out."""
     if action.ordered is not None and action.ordered_result is not None:
         return action.ordered_result, f"ordered by {action.ordered.who}: {action.ordered.reason}"
-    if action.instance_ended_at is not None:
-        return Result.CONTINUE, "EC2 has already ended the instance"
-    if action.let_through:
-        return Result.CONTINUE, "its hook is on its way out"
-    return None
+    if action.instance_ended_at is None:
+        return (Result.CONTINUE, "its hook is on its way out") if action.let_through else None
+    launches = action.hook.transition is Transition.LAUNCHING  # and is replaced, where it is abandoned
+    return Result.ABANDON if launches else Result.CONTINUE, "EC2 has already ended the instance"
+
+
+def has_no_instance(action: Action, now: datetime) -> bool:
+    """Whether nothing runs that could be held: no limit counts its result, no condition needs to be asked."""
+    return action.instance_ended_at is not None or _is_stopped(action, now)
+
+
+def _is_stopped(action: Action, now: datetime) -> bool:
+    """Whether its instance counts as ended because it is stopped: where that is sure to be its end.
+
+    On its way into a warm pool, or for a new root volume, an instance may well be stopped.
+    """
+    is_plain = (action.hook.transition, action.origin, action.destination) == (
+        Transition.TERMINATING,
+        "AutoScalingGroup",
+        "EC2",
+    )
+    is_fresh = action.stopped_at is not None and now - action.stopped_at <= deadlines.STOPPED_COUNTS
+    return is_plain and is_fresh and action.policy.when_stopped is WhenStopped.END
 
 
 def _ending(action: Action, verdicts: Sequence[Verdict], now: datetime) -> tuple[Result, str] | None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from usher.core.conditions.command import COMMAND_ID
 from usher.core.conditions.signalled import Signalled
-from usher.core.model import Status
+from usher.core.model import Phase, Status, Transition
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -26,6 +26,7 @@ _AHEAD: Final = timedelta(seconds=60)  # clocks differ
 _REPEATED: Final = timedelta(seconds=60)
 _EVENTS_KEPT: Final = timedelta(hours=1)
 _NOTED_EVERY: Final = timedelta(minutes=1)
+_LAUNCH_SLACK: Final = timedelta(seconds=5)  # the termination of a failed launch begins at once
 _CLOCK_SLACK: Final = timedelta(seconds=2)  # event times are whole seconds
 _RANKS: Final = {Status.PROGRESS: 0, Status.DONE: 1, Status.FAILED: 2}
 
@@ -196,12 +197,43 @@ def with_move_ends(action: Action, heard: Iterable[MoveEnd], now: datetime) -> A
     return action
 
 
+def after_launch(action: Action, heard: Iterable[MoveEnd], now: datetime) -> Action:
+    """The action under the policy for a launch that failed, where it comes out late that it did.
+
+    The notice of the termination comes first: AWS's event takes up to two minutes (aws-facts 9.1).
+    What was decided or begun by then goes on.
+    """
+    launches = [
+        end
+        for end in heard
+        if (end.group, end.transition) == (action.hook.group, Transition.LAUNCHING)
+        and end.ended_at <= action.started_at + _LAUNCH_SLACK
+    ]
+    last = max(launches, key=lambda end: end.ended_at, default=None)
+    if action.if_launch_failed is None or action.phase is not Phase.OPEN or last is None or last.succeeded:
+        return action
+    policy, is_late = action.if_launch_failed, any(found.memory for found in action.findings)
+    action = replace(action, if_launch_failed=None)
+    if is_late:
+        return action.noted(
+            now, "policy", f"stays {action.policy.name}, which began something; {last.detail}"
+        )
+    return replace(action, policy=policy).noted(now, "policy", f"{policy.name} from now on: {last.detail}")
+
+
 def with_instance_end(action: Action, ended_at: datetime | None, now: datetime) -> Action:
     """The action with EC2's word that the instance is gone."""
     if ended_at is None or action.instance_ended_at is not None:
         return action
     action = replace(action, instance_ended_at=ended_at)
     return action.noted(now, "instance", "EC2 has ended the instance")
+
+
+def with_stop(action: Action, stopped_at: datetime | None, now: datetime) -> Action:
+    """The action with EC2's newest word on whether its instance is stopped."""
+    if stopped_at is not None and action.stopped_at is None:
+        action = action.noted(now, "instance", "EC2 says that it is stopped")
+    return replace(action, stopped_at=stopped_at)
 
 
 def follows(findings: Findings, command_id: str) -> bool:

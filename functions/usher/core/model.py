@@ -160,6 +160,7 @@ _MOMENTS: Final = (
     "progress_at",
     "call_at",
     "instance_ended_at",
+    "stopped_at",
     "extended_to",
     "limit_at",
 )
@@ -201,11 +202,16 @@ class Action:
     findings: tuple[Finding, ...] = ()  # what was last found, by condition: kept apart, filled in by a look
     call_at: datetime | None = None  # the second that is booked for its next Auto Scaling call
     instance_ended_at: datetime | None = None  # EC2 has ended the instance: there is nothing to hold
+    stopped_at: datetime | None = None  # EC2's newest word when a look asked, if that was: stopped
     held: Word | None = None  # an operator's hold: no result before `ordered`, or the last moment
     extended_to: datetime | None = None  # an operator's, in place of the policy's give_up_after
     ordered: Word | None = None  # an operator's `complete`; its result is `ordered_result`
     ordered_result: Result | None = None
     activity_id: str | None = None  # of the scaling activity, where it was adopted
+    paused_by: str | None = None  # who had it paused when a look last asked, unless that ended in time
+    is_proven: bool = False  # Auto Scaling itself accepted our result: there is no doubt that it is over
+    decided: tuple[Result, str] | None = None  # what it was closed without having sent for sure, and why
+    if_launch_failed: Policy | None = None  # the policy of a termination after a launch that failed
     limit_at: datetime | None = None  # the global timeout, where it does not follow from the start
     timeout_assumed: bool = False  # nobody has seen yet with what timeout its hook stands
     let_through: bool = False  # it began in a hook on its way out, after what replaces that stood

@@ -65,6 +65,16 @@ class InstanceEnd:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class InstanceState:
+    """EC2 says whether an instance is stopped, which is no end: it may run again."""
+
+    instance_id: str
+    at: datetime
+    is_stopped: bool
+    detail: str  # the event and its state
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class CommandEnd:
     """A command of SSM Run Command ended on an instance: a hint to ask how."""
 
@@ -81,7 +91,9 @@ class Unrelated:
     reason: str
 
 
-Notice: TypeAlias = LifecycleNotice | TestNotice | MoveEnd | Signal | InstanceEnd | CommandEnd | Unrelated
+Notice: TypeAlias = (
+    LifecycleNotice | TestNotice | MoveEnd | Signal | InstanceEnd | InstanceState | CommandEnd | Unrelated
+)
 
 
 class NotUnderstood(Exception):  # noqa: N818 - it reads as what happened

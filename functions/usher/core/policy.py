@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cached_property
 from typing import TYPE_CHECKING
+
+from usher.core.model import Transition
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from datetime import timedelta
 
     from usher.core.conditions.verdict import Condition
-    from usher.core.model import Limits, Result, Transition
+    from usher.core.model import Limits, Result
 
 
 class Mode(StrEnum):
@@ -20,6 +22,13 @@ class Mode(StrEnum):
 
     ENFORCE = "enforce"
     OBSERVE = "observe"
+
+
+class WhenStopped(StrEnum):
+    """Whether a stopped instance counts as ended, in a plain termination."""
+
+    END = "end"
+    WAIT = "wait"
 
 
 class Way(StrEnum):
@@ -46,6 +55,7 @@ class Policy:
     on_failure: Result
     on_give_up: Result | None  # None: the hook's default result
     stalled_after: timedelta | None
+    when_stopped: WhenStopped
     mode: Mode
 
     @property
@@ -133,6 +143,13 @@ class Hook:
     def policy_for(self, move: Move) -> Policy:
         """The policy of the first rule that fits."""
         return next(rule.use for rule in self.rules if rule.fits(move))
+
+    def if_launch_failed(self, move: Move) -> Policy | None:
+        """The policy, had the launch of the instance failed; None where that changes nothing."""
+        if move.transition is not Transition.TERMINATING:
+            return None
+        policy = self.policy_for(replace(move, after="launch_failed"))
+        return None if policy == self.policy_for(move) else policy
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from usher.core.conditions.probe import Probe, finding_of
+from usher.core.decide import has_no_instance
 from usher.core.model import Phase
 
 if TYPE_CHECKING:
@@ -25,8 +26,8 @@ def due(action: Action, now: datetime) -> tuple[Probe, ...]:
 
     None where no answer would change anything, as in a hold: a look after its end asks again.
     """
-    needless = (action.ordered, action.held, action.instance_ended_at, action.let_through or None)
-    if action.phase is not Phase.OPEN or any(word is not None for word in needless):
+    is_told = action.ordered is not None or action.held is not None or action.let_through
+    if action.phase is not Phase.OPEN or is_told or has_no_instance(action, now):
         return ()
     asked = {probe.name: probe for each in action.policy.until for probe in each.asks(action, now)}
     return tuple(sorted(asked.values(), key=lambda probe: _asked_at(probe, action)))

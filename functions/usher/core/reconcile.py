@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from usher.core import deadlines, hearing
 from usher.core.model import Action, HookTerms, MoveEnd, Phase, Transition
-from usher.core.policy import Move
+from usher.core.policy import Mode, Move
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -224,6 +224,7 @@ def adopted(one: Unknown, timeout: timedelta, action_id: str, now: datetime) -> 
         look_at=now,
         activity_id=activity.id if activity else None,
         let_through=begun_at is not None and one.terms.lets_through(policy_of(one), begun_at),
+        if_launch_failed=None if activity else one.hook.if_launch_failed(_move(one)),
     )
     since = f"since {_written(activity.started_at)}" if activity else "nobody can say since when"
     detail = f"{one.member.state}, {since}: no notification came; policy {action.policy.name}"
@@ -250,20 +251,75 @@ def _limit(activity: Activity | None, earliest: datetime, timeout: timedelta, no
 
 def policy_of(one: Unknown) -> Policy:
     """The policy by which it is held."""
+    return one.hook.policy_for(_move(one))
+
+
+def _move(one: Unknown) -> Move:
     launch_failed = one.activity is not None and _LAUNCH_FAILED in one.activity.cause
-    move = Move(
+    return Move(
         group=one.group,
         transition=one.hook.transition,
         origin=_only({way.origin for way in one.ways}),
         destination=_only({way.destination for way in one.ways}),
         after="launch_failed" if launch_failed else None,
     )
-    return one.hook.policy_for(move)
 
 
 def _only(places: set[str]) -> str | None:
     """The place, where there is one only."""
     return next(iter(places)) if len(places) == 1 else None
+
+
+def to_take_up(one: Unknown, known: Sequence[Action]) -> Action | None:
+    """The closed record of this wait to ask for by a heartbeat; None where there is no doubt about any.
+
+    `known` are all records of the instance, oldest first.
+
+    By its token it is asked only for its own wait. Without one, only in the same activity.
+    """
+    of_wait = [action for action in known if _may_be_of_this_wait(one, action)]
+    if one.activity is None:
+        of_wait = of_wait[-1:]  # earlier ones are of earlier waits
+    if any(action.is_open or action.is_proven or action.policy.mode is Mode.OBSERVE for action in of_wait):
+        return None
+    named = [action for action in of_wait if action.token is not None or action.activity_id is not None]
+    return max(named, key=lambda action: (action.token is not None, action.started_at), default=None)
+
+
+def _may_be_of_this_wait(one: Unknown, action: Action) -> bool:
+    """As Unknown.is_of_this_wait; without an activity every wait by token in such a state may be this one."""
+    if one.is_of_this_wait(action):
+        return one.activity is not None or action.token is not None
+    same_hook = (action.hook.group, action.hook.name) == (one.group, one.hook.name)
+    is_named = one.activity is None and action.token is not None
+    return is_named and same_hook and waits_in(action, one.member.state)
+
+
+def taken_up(action: Action, beaten_at: datetime, now: datetime) -> Action:
+    """A closed record whose wait goes on, as a heartbeat shows that was accepted: open, and due.
+
+    A result that was decided is the only one that may be sent.
+    """
+    if action.is_open:
+        return action
+    result, reason = action.decided or (None, "")
+    action = action.noted(now, "taken up", "Auto Scaling accepted a heartbeat: its wait goes on")
+    return replace(
+        action,
+        phase=Phase.OPEN if result is None else Phase.COMPLETING,
+        result=result,
+        reason=reason,
+        outcome=None,
+        closed_at=None,
+        decided=None,
+        look_at=now,
+        beaten_at=beaten_at,
+        heartbeats=action.heartbeats + 1,
+        completes_sent=(),
+        move_end=None,
+        call_at=None,
+        paused_by=None,
+    )
 
 
 def joins(known: Action, came: Action) -> bool:

@@ -1,0 +1,103 @@
+"""How a record is closed, and what it tells of the end of its wait."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from usher.core.model import MoveEnd, Outcome, Phase
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from usher.core.model import Action
+
+_CLOCKS_DIFFER: Final = timedelta(seconds=5)  # AWS's and ours; and events may tell whole seconds
+
+
+def closed(
+    action: Action, outcome: Outcome, reason: str, now: datetime, *, is_proven: bool = False
+) -> Action:
+    """The action at its end. It tells a result only where Usher sent it.
+
+    One that was decided is kept all the same: if the wait turns out to go on, no other may be sent.
+    """
+    action = action.noted(now, "closed", f"{outcome}: {reason}")
+    decided = None
+    if action.phase is Phase.COMPLETING and action.result is not None and not is_proven:
+        decided = (action.result, action.reason)
+    return replace(
+        action,
+        phase=Phase.CLOSED,
+        outcome=outcome,
+        reason=reason,
+        result=action.result if outcome is Outcome.COMPLETED else None,
+        look_at=None,
+        closed_at=now,
+        is_proven=is_proven,
+        decided=decided,
+    )
+
+
+def ended(action: Action, now: datetime, why: str = "") -> Action:
+    """The action closed because it is not active any more: by our call, someone else, or AWS.
+
+    `why` it ran out, where that is known.
+
+    A Complete of ours explains it that was sent in time and never denied (the answer was lost),
+    unless Auto Scaling said that all was over before.
+    """
+    end = action.move_end
+    over_at = action.expires_at
+    if end is not None and not end.is_doubt:
+        over_at = min(over_at, end.ended_at + _CLOCKS_DIFFER)
+    if any(sent_at < over_at for sent_at in action.completes_sent):
+        reason = f"{action.reason} (by an earlier call of ours, whose answer was lost)"
+        return closed(action, Outcome.COMPLETED, reason, now)
+    if end is not None and end.ended_at < action.expires_at:
+        reason = f"ended elsewhere: {end.detail}"
+    elif action.first_seen_at >= action.started_at + action.hook.heartbeat_timeout:
+        reason = "ended before it was known here: its heartbeat timeout had run out"
+    elif now < action.expires_at:
+        reason = "ended elsewhere before its time was up"
+    else:
+        paused = f" while Usher was paused: {action.paused_by}" if action.paused_by else why
+        said = f" ({end.detail})" if end is not None else ""
+        reason = f"fell to the default result {action.hook.default_result}: its time ran out{paused}{said}"
+        return closed(action, Outcome.DEFAULTED, reason, now)
+    return closed(action, Outcome.ENDED_ELSEWHERE, reason, now)
+
+
+def superseded(action: Action, by_id: str, begun_at: datetime, now: datetime) -> Action:
+    """The action whose instance waits in the hook again, so that its own wait is over.
+
+    By its token Auto Scaling can be asked about it, which a look does. Without one nothing must be
+    sent: it would reach the later wait.
+    """
+    detail = "the instance waits in the hook again"
+    if not action.is_open or (action.token is not None and action.move_end is not None):
+        return action
+    end = _move_end(action, by_id, begun_at, detail)
+    action = replace(action, move_end=end, look_at=now).noted(now, "outcome", detail)
+    return action if action.token is not None else ended(action, now)
+
+
+def launch_failed(action: Action) -> MoveEnd:
+    """What the end of a launch says that fell to its default result, as an event would."""
+    detail = f"its launch fell to the default result {action.hook.default_result}"
+    return replace(_move_end(action, action.id, action.expires_at, detail), succeeded=False)
+
+
+def _move_end(action: Action, activity_id: str, ended_at: datetime, detail: str) -> MoveEnd:
+    return MoveEnd(
+        activity_id=activity_id,
+        group=action.hook.group,
+        instance_id=action.instance_id,
+        transition=action.hook.transition,
+        origin=action.origin,
+        destination=action.destination,
+        started_at=None,
+        ended_at=ended_at,
+        detail=detail,
+    )

@@ -21,8 +21,7 @@ ON_ACTIONS: Final = ("autoscaling:CompleteLifecycleAction", "autoscaling:RecordL
 PUT_HOOK: Final = "autoscaling:PutLifecycleHook"
 REMOVE_HOOK: Final = "autoscaling:DeleteLifecycleHook"
 # IAM offers no resource for what describes (aws-facts 4).
-DESCRIBE_INSTANCES: Final = (
-    "autoscaling:DescribeAutoScalingInstances",
+DESCRIBE_WAITS: Final = (
     "autoscaling:DescribeScalingActivities",  # whether an adopted action's move still goes on
     "autoscaling:DescribeLifecycleHooks",  # the heartbeat timeout that stands
 )
@@ -55,7 +54,7 @@ def grant_lifecycle_actions(function: UsherFunction) -> None:
     That Usher acts on its own actions only, the code keeps (promise 5, docs/adr/0009).
     """
     function.may(ON_ACTIONS, (group_arn(function, "*"),))
-    function.may(DESCRIBE_INSTANCES, ("*",))
+    function.may(DESCRIBE_WAITS, ("*",))
 
 
 def grant_conditions(function: UsherFunction, configuration: Configuration) -> None:

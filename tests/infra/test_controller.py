@@ -123,7 +123,6 @@ def test_every_function_is_traced_and_its_log_is_kept_for_a_time(template: dict[
 
 # Where IAM offers no resource (aws-facts 4, and X-Ray's own reference).
 WITHOUT_RESOURCE = {
-    "autoscaling:DescribeAutoScalingInstances",
     "autoscaling:DescribeAutoScalingGroups",
     "autoscaling:DescribeLifecycleHooks",
     "autoscaling:DescribeScalingActivities",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import ClientError
 
@@ -51,6 +51,12 @@ def wake(stack: Stack) -> None:
     stack.invoke("Wake", an_sqs_event(wake_up_body(action.id, action.version)))
 
 
+def wake_adopted(stack: Stack) -> None:
+    """The same, of one without a token, whose scaling activity is not known."""
+    action = stack.records.open(an_action_due(new_id(), "in-flight", token=None), None)
+    stack.invoke("Wake", an_sqs_event(wake_up_body(action.id, action.version)))
+
+
 def questions(stack: Stack) -> None:
     """A turn of an action that waits for a user's function."""
     policy = a_policy([{"function": {"name": "slow-answer", "every": "5s"}}])
@@ -70,14 +76,20 @@ def sweep(stack: Stack) -> None:
     stack.invoke("Sweep", {"passes": True})
 
 
+def sweep_adopted(stack: Stack) -> None:
+    """One to complete without a token, whose scaling activity is not known."""
+    stack.records.open(an_action_due(new_id(), "in-flight", token=None), None)
+    stack.invoke("Sweep", {})
+
+
 def release(stack: Stack) -> None:
     """The same, while the stack is being deleted."""
     _release(stack, age_s=20, unenrol=False)
 
 
-def release_at_once(stack: Stack) -> None:
-    """The same, of an action so young that Auto Scaling may not show it yet."""
-    _release(stack, age_s=0, unenrol=False)
+def release_adopted(stack: Stack) -> None:
+    """The same, of an action without a token, whose scaling activity is not known."""
+    _release(stack, age_s=20, unenrol=False, token=None)
 
 
 def unenrol(stack: Stack) -> None:
@@ -85,8 +97,8 @@ def unenrol(stack: Stack) -> None:
     _release(stack, age_s=20, unenrol=True)
 
 
-def _release(stack: Stack, *, age_s: int, unenrol: bool) -> None:
-    stack.records.open(an_action_due(new_id(), "in-flight", age_s=age_s), None)
+def _release(stack: Stack, *, age_s: int, unenrol: bool, **changes: Any) -> None:
+    stack.records.open(an_action_due(new_id(), "in-flight", age_s=age_s, **changes), None)
     event = {
         "RequestType": "Delete",
         "ResponseURL": _answer_url(stack),

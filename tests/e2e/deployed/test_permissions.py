@@ -29,7 +29,7 @@ TOLD: Final[dict[str, Callable[[Stack], None]]] = {
     "Wake: dynamodb:GetItem on RecordsTable": exercises.wake,
     "Wake: sqs:SendMessage on WakeUpsQueue": exercises.wake,
     "Wake: autoscaling:CompleteLifecycleAction on groups": exercises.wake,
-    "Wake: autoscaling:DescribeAutoScalingInstances on *": exercises.wake,
+    "Wake: autoscaling:DescribeScalingActivities on *": exercises.wake_adopted,
     "Sweep: dynamodb:BatchGetItem on RecordsTable": exercises.sweep,
     "Sweep: dynamodb:Query on RecordsTable/index/due": exercises.sweep,
     "Sweep: sqs:SendMessage on WakeUpsQueue": exercises.sweep,
@@ -37,7 +37,7 @@ TOLD: Final[dict[str, Callable[[Stack], None]]] = {
     "Questions: sqs:SendMessage on WakeUpsQueue": exercises.questions,
     "Questions: lambda:InvokeFunction on slow-answer": exercises.questions,
     "Sweep: autoscaling:CompleteLifecycleAction on groups": exercises.sweep,
-    "Sweep: autoscaling:DescribeAutoScalingInstances on *": exercises.sweep,
+    "Sweep: autoscaling:DescribeScalingActivities on *": exercises.sweep_adopted,
     "Sweep: autoscaling:DescribeAutoScalingGroups on *": exercises.sweep,
     "Sweep: autoscaling:DescribeWarmPool on *": exercises.sweep,
     "Sweep: autoscaling:PutLifecycleHook on groups": exercises.sweep,
@@ -45,7 +45,7 @@ TOLD: Final[dict[str, Callable[[Stack], None]]] = {
     "Release: dynamodb:Query on RecordsTable/index/due": exercises.release,
     "Release: sqs:SendMessage on WakeUpsQueue": exercises.release,
     "Release: autoscaling:CompleteLifecycleAction on groups": exercises.release,
-    "Release: autoscaling:DescribeAutoScalingInstances on *": exercises.release_at_once,
+    "Release: autoscaling:DescribeScalingActivities on *": exercises.release_adopted,
     "Release: autoscaling:DeleteLifecycleHook on groups": exercises.unenrol,
 }
 

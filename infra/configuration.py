@@ -148,13 +148,15 @@ def _text(node: Node, key: str, pattern: re.Pattern[str], rule: str) -> str | No
 
 
 def _texts(node: Node, key: str, pattern: re.Pattern[str], rule: str) -> tuple[str, ...]:
-    values = node.try_get_context(key)
-    if values is None:
+    """A list in cdk.json; on the command line, which has only text, with commas between."""
+    given = node.try_get_context(key)
+    if given is None:
         return ()
+    values = given.split(",") if isinstance(given, str) else given
     if not isinstance(values, list) or not all(isinstance(each, str) for each in values):
-        raise _refused(key, f"a list of {rule}", values)
+        raise _refused(key, f"a list of {rule}", given)
     if not all(pattern.fullmatch(each) for each in values):
-        raise _refused(key, f"a list of {rule}", values)
+        raise _refused(key, f"a list of {rule}", given)
     return tuple(values)
 
 

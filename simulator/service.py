@@ -71,6 +71,8 @@ class AutoScalingService:
             "DescribeAutoScalingGroups": self._describe_groups,
             "DescribeAutoScalingInstances": self._describe_instances,
             "DescribeScalingActivities": self._describe_activities,
+            "CreateOrUpdateTags": self._put_tags,
+            "DeleteTags": self._delete_tags,
             "SetDesiredCapacity": self._set_desired,
             "SuspendProcesses": self._suspend,
             "ResumeProcesses": self._resume,
@@ -162,6 +164,18 @@ class AutoScalingService:
                 "ValidationError", "A group whose instance lifecycle policy retains cannot be force deleted."
             )
         self.fleet.force_delete(group)
+        return {}
+
+    def _put_tags(self, asked: Mapping[str, Any], request_id: str) -> Answer:
+        self._delete_tags(asked, request_id)
+        for tag in asked["Tags"]:
+            self._group(tag["ResourceId"]).settings["Tags"].append(tag)
+        return {}
+
+    def _delete_tags(self, asked: Mapping[str, Any], _: str) -> Answer:
+        for gone in asked["Tags"]:
+            settings = self._group(gone["ResourceId"]).settings
+            settings["Tags"] = [tag for tag in settings.get("Tags") or [] if tag["Key"] != gone["Key"]]
         return {}
 
     def _set_desired(self, asked: Mapping[str, Any], _: str) -> Answer:

@@ -189,7 +189,8 @@ CONTEXTS = {
     "mail to nobody": ("alarm_email", "", "an email address"),
     "mail to a name": ("alarm_email", "ops", "an email address"),
     "a role by its name": ("service_linked_role", "AutoScaling", "the ARN of a role"),
-    "one group as text": ("own_groups", "web", "a list of names of groups"),
+    "a glob among groups as text": ("own_groups", "web,api-*", "a list of names of groups"),
+    "groups in a mapping": ("own_groups", {"web": True}, "a list of names of groups"),
     "a glob as a group of one's own": ("own_groups", ["web-*"], "a list of names of groups"),
     "an own group by number": ("own_groups", [1], "a list of names of groups"),
 }

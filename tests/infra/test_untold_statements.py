@@ -8,7 +8,7 @@ import pytest
 
 from tests.infra.stacks import deployment, hook, hooks_data, resources, template_of
 
-FUNCTIONS = ("Intake", "Wake", "Sweep", "Provision")
+FUNCTIONS = ("Intake", "Wake", "Questions", "Sweep", "Provision")
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +48,7 @@ def test_a_function_sends_its_traces(template: dict[str, Any], function: str) ->
         assert granted(template, function, action) == ["*"]
 
 
-@pytest.mark.parametrize("function", ["Intake", "Wake"])
+@pytest.mark.parametrize("function", ["Intake", "Wake", "Questions"])
 def test_a_function_takes_messages_from_the_queues_of_its_event_sources(
     template: dict[str, Any], function: str
 ) -> None:

@@ -59,34 +59,43 @@ def said() -> list[str]:
 
 
 @pytest.fixture(scope="session")
-def stack(tmp_path_factory: pytest.TempPathFactory, said: list[str]) -> Iterator[Stack]:
-    """Usher, deployed; an instance launches in every inlet and in `patient`."""
+def proxy(tmp_path_factory: pytest.TempPathFactory) -> FaultProxy:
+    """It stands between the functions and the account."""
+    return FaultProxy(tmp_path_factory.mktemp("proxy") / "proxy.log")
+
+
+@pytest.fixture(scope="session")
+def account(
+    tmp_path_factory: pytest.TempPathFactory, proxy: FaultProxy, said: list[str]
+) -> Iterator[Account]:
+    """An account, bootstrapped."""
     logs = tmp_path_factory.mktemp("account")
-    proxy = FaultProxy(logs / "proxy.log")
     setup = Setup(auth=True, logs=logs, say=said.append, functions=proxy.in_front_of)
     try:
-        with open_account(setup) as account:
-            deployed = _deployed(account, proxy)
-            _begin(deployed)
-            yield deployed
+        with open_account(setup) as opened:
+            proxy.warm_up(opened.url)
+            opened.bootstrap()
+            yield opened
     except (Unavailable, CdkFailed) as error:  # it says what is missing, and how to get it
         raise pytest.fail.Exception(str(error), pytrace=False) from None
 
 
-def _deployed(account: Account, proxy: FaultProxy) -> Stack:
-    proxy.warm_up(account.url)
-    account.bootstrap()
+@pytest.fixture(scope="session")
+def stack(account: Account, proxy: FaultProxy) -> Stack:
+    """Usher, deployed; an instance launches in every inlet, and in those groups that take long."""
     for group in GROUPS:
         make_group(account, group)
     make_slow_function(account)
     outputs = account.deploy(hooks=HOOKS)["Usher"]
-    return Stack(
+    deployed = Stack(
         account=account,
         proxy=proxy,
         table=outputs["TableName"],
         inbox_url=outputs["InboxUrl"],
         inbox_arn=outputs["InboxArn"],
     )
+    _begin(deployed)
+    return deployed
 
 
 def _begin(deployed: Stack) -> None:

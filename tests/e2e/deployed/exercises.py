@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
 
 from botocore.exceptions import ClientError
 
 from tests.e2e.deployed.stack import a_notice, an_action_due, an_sqs_event, make_group
 from tests.factories import a_policy
 from usher.aws.queues import question_body, wake_up_body
+from usher.core import configuration
+from usher.core.configuration import source_of
+from usher.core.enrolment import Enrolled, Target, settings_of
 from usher.core.finding import Findings
+from usher.provision import FILE
 from usher.wiring.machine import new_id, now
 
 if TYPE_CHECKING:
@@ -68,11 +73,13 @@ def questions(stack: Stack) -> None:
 def sweep(stack: Stack) -> None:
     """The same, overdue; and a group that is to be enrolled.
 
-    One at a time: the sweep puts a few dozen hooks an hour, and this is tried again and again.
+    One at a time: the sweep puts a few dozen hooks an hour, and this is tried again and again. And a
+    hook on its way out.
     """
     stack.records.open(an_action_due(new_id(), "in-flight"), None)
     if all(stack.hooks(group) for group in stack.groups() if group.startswith("fleet-")):
         make_group(stack.account, f"fleet-{new_id()}")
+    _let_one_be_on_its_way_out(stack, "in-flight")
     stack.invoke("Sweep", {"passes": True})
 
 
@@ -82,32 +89,44 @@ def sweep_adopted(stack: Stack) -> None:
     stack.invoke("Sweep", {})
 
 
-def release(stack: Stack) -> None:
-    """The same, while the stack is being deleted."""
-    _release(stack, age_s=20, unenrol=False)
-
-
-def release_adopted(stack: Stack) -> None:
-    """The same, of an action without a token, whose scaling activity is not known."""
-    _release(stack, age_s=20, unenrol=False, token=None)
-
-
-def unenrol(stack: Stack) -> None:
-    """The hooks that were put at run time go too."""
-    _release(stack, age_s=20, unenrol=True)
-
-
-def _release(stack: Stack, *, age_s: int, unenrol: bool, **changes: Any) -> None:
-    stack.records.open(an_action_due(new_id(), "in-flight", age_s=age_s, **changes), None)
+def deploy(stack: Stack) -> None:
+    """A hook that was removed by hand, and one on its way out in which nobody waits; the group has a pool."""
+    with suppress(ClientError):
+        stack.auto_scaling.delete_lifecycle_hook(AutoScalingGroupName="in-flight", LifecycleHookName="hold")
+    _let_one_be_on_its_way_out(stack, "in-flight")
     event = {
-        "RequestType": "Delete",
+        "RequestType": "Update",
         "ResponseURL": _answer_url(stack),
-        "StackId": "stack",
+        "StackId": stack.id,
         "RequestId": new_id(),
-        "LogicalResourceId": "Release",
-        "ResourceProperties": {"Unenrol": str(unenrol).lower()},
+        "LogicalResourceId": "Hooks",
+        "ResourceProperties": {FILE: stack.file},
     }
-    stack.invoke("Release", event)
+    stack.invoke("Provision", event)
+
+
+def _let_one_be_on_its_way_out(stack: Stack, group: str) -> None:
+    """A hook that the file does not ask for, seen quiet long enough ago."""
+    (found,) = stack.auto_scaling.describe_auto_scaling_groups(AutoScalingGroupNames=[group])[
+        "AutoScalingGroups"
+    ]
+    named = {"AutoScalingGroupName": group, "LifecycleHookName": f"left-{new_id()[:8]}"}
+    stack.auto_scaling.put_lifecycle_hook(
+        **named, LifecycleTransition="autoscaling:EC2_INSTANCE_LAUNCHING", HeartbeatTimeout=600
+    )
+    ago = now() - timedelta(minutes=1)
+    hook = {"name": named["LifecycleHookName"], "group": group, "transition": "launching", "policy": "p"}
+    data = {"version": 1, "policies": {"p": {"until": []}}, "hooks": [hook | {"heartbeat_timeout": "10m"}]}
+    (asked,) = configuration.parse(data).hooks
+    item = Enrolled(
+        group=group,
+        group_arn=found["AutoScalingGroupARN"],
+        hook=asked.name,
+        settings=settings_of(asked, Target(arn=None)),
+        source=source_of(asked),
+        put_at=ago,
+    )
+    stack.items.keep(replace(item.retired(ago, ago), quiet_at=ago))
 
 
 def _answer_url(stack: Stack) -> str:

@@ -29,6 +29,7 @@ class Statement:
     def name(self) -> str:
         """The role's short name, the first action, and the first resource without what differs by account."""
         resource = re.sub(r"autoScalingGroupName/.*", "groups", self.resources[0].rpartition(":")[2])
+        resource = re.sub(r"^stack/Usher/.*", "stack", resource)
         plain = re.sub(r"^(\w+/)?Usher-|[0-9A-F]{8}(-[0-9A-F]+)?", "", resource)
         return f"{short(self.role)}: {self.actions[0]} on {plain}"
 

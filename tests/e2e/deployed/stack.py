@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING, Any, Final
 from local_account.account import TRAIL
 from tests.e2e.polling import until
 from tests.factories import a_policy, an_action, hook_terms
+from usher.aws.enrolled import EnrolledHooks
 from usher.aws.records import Records
 from usher.core.model import Result
+from usher.provision import FILE
 from usher.wiring.machine import new_id, now
 
 if TYPE_CHECKING:
@@ -89,6 +91,28 @@ class Stack:
     @cached_property
     def records(self) -> Records:
         return Records(self.account.client("dynamodb"), self.table, now)
+
+    @cached_property
+    def items(self) -> EnrolledHooks:
+        """Those of the hooks."""
+        return EnrolledHooks(self.account.client("dynamodb"), self.table, now)
+
+    @cached_property
+    def id(self) -> str:
+        """Of the CloudFormation stack."""
+        (found,) = self.account.client("cloudformation").describe_stacks(StackName="Usher")["Stacks"]
+        return str(found["StackId"])
+
+    @property
+    def file(self) -> str:
+        """The compiled hooks file, as it stands in the template."""
+        cloudformation = self.account.client("cloudformation")
+        body = cloudformation.get_template(StackName="Usher")["TemplateBody"]
+        template = json.loads(body) if isinstance(body, str) else body
+        (resource,) = [
+            each for each in template["Resources"].values() if each["Type"] == "Custom::UsherHooks"
+        ]
+        return str(resource["Properties"][FILE])
 
     # -- groups and instances
 
@@ -202,7 +226,7 @@ class Stack:
 
 
 def make_group(account: Account, name: str) -> None:
-    """An empty one; those of the fleet have a warm pool, which stays empty."""
+    """An empty one; the fleet's and one other have a warm pool, which stays empty."""
     auto_scaling = account.client("autoscaling")
     auto_scaling.create_auto_scaling_group(
         AutoScalingGroupName=name,
@@ -211,7 +235,7 @@ def make_group(account: Account, name: str) -> None:
         AvailabilityZones=["us-east-1a"],
         LaunchTemplate=_LAUNCH_TEMPLATE,
     )
-    if name.startswith("fleet-"):
+    if name.startswith("fleet-") or name == "in-flight":
         auto_scaling.put_warm_pool(AutoScalingGroupName=name, MaxGroupPreparedCapacity=0)
 
 

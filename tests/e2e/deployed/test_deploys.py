@@ -1,7 +1,7 @@
 """Deploys that take hooks out, rename them and bring them back, while instances wait: no wait ends by one.
 
-In an account of its own. Its emulator runs the CDK's stacks in order, but cannot refuse what
-CloudFormation refuses of exports in use; no export is taken away here (tests/infra/test_hooks.py).
+Each scene begins where the one before it ended. The emulator cannot refuse what CloudFormation refuses
+of exports in use; no export is taken away here (tests/infra/test_hooks.py).
 """
 
 from __future__ import annotations
@@ -11,126 +11,221 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from local_account.account import Setup, open_account
 from local_account.cdk import CdkFailed
-from tests.e2e.deployed.fault_proxy import FaultProxy
 from tests.e2e.deployed.stack import Stack, make_group
 from tests.e2e.polling import until
 from usher.core.model import Outcome, Result
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-GROUPS: Final = ("web", "api", "jobs-1", "own", "busy")
-POLICIES: Final = {"patient": {"until": [{"signal": "go"}], "give_up_after": "10h"}}
+    from local_account.account import Account
+    from tests.e2e.deployed.fault_proxy import FaultProxy
+
+TAG: Final = {"Key": "team", "Value": "batch"}
+POLICIES: Final = {
+    "arrive": {"until": [{"signal": "go"}], "give_up_after": "10h"},
+    "leave": {"until": [{"signal": "left"}], "give_up_after": "10h"},
+}
 WITHIN_S: Final = 150
+A_PASS_S: Final = 16  # of the enrolment, after which the next one may delete what this one saw quiet
 
 
-def a_hook(name: str, group: str, transition: str = "launching") -> dict[str, Any]:
-    hook = {"name": name, "group": group, "transition": transition, "heartbeat_timeout": "10m"}
-    return {**hook, "policy": "patient"}
+def launching(name: str, group: object, **changes: Any) -> dict[str, Any]:
+    hook = {"name": name, "group": group, "transition": "launching", "heartbeat_timeout": "10m"}
+    return {**hook, "policy": "arrive", **changes}
 
 
-GATES: Final = [a_hook("gate", group) for group in ("web", "api", "own")]
-JOBS: Final = [a_hook("hold", "jobs-*"), a_hook("out", "jobs-*", "terminating")]
+def terminating(name: str, group: object) -> dict[str, Any]:
+    return launching(name, group, transition="terminating", policy="leave")
+
+
+def both(group: object) -> list[dict[str, Any]]:
+    return [launching("in", group), terminating("out", group)]
+
+
+OURS: Final = ("web", "api", "own", "jobs-1", "jobs-2", "tagged")
+OF_TAGS: Final = launching("in", {"tags": {TAG["Key"]: TAG["Value"]}})
+FIRST: Final = [*both("web"), *both("api"), *both("own"), *both("jobs-*"), OF_TAGS, *both("doomed")]
 
 
 class Deploys:
     """An account, and files deployed into it one after the other."""
 
-    def __init__(self, stack: Stack, folder: Path) -> None:
-        self.stack = stack
+    def __init__(self, account: Account, proxy: FaultProxy, folder: Path) -> None:
+        self.stack = Stack(account=account, proxy=proxy, table="", inbox_url="", inbox_arn="")
         self._folder = folder
         self._number = 0
 
-    def file(self, *hooks: dict[str, Any]) -> str:
+    def deploy(self, hooks: Iterable[dict[str, Any]], **context: str) -> None:
         self._number += 1
         path = self._folder / f"hooks-{self._number}.yaml"
-        path.write_text(json.dumps({"version": 1, "policies": POLICIES, "hooks": list(hooks)}))
-        return str(path)
+        path.write_text(json.dumps({"version": 1, "policies": POLICIES, "hooks": [*hooks]}))
+        account = self.stack.account
+        outputs = account.deploy(hooks=str(path), **context)["Usher"]
+        self.stack = Stack(
+            account=account,
+            proxy=self.stack.proxy,
+            table=outputs["TableName"],
+            inbox_url=outputs["InboxUrl"],
+            inbox_arn=outputs["InboxArn"],
+        )
 
-    def deploy(self, *hooks: dict[str, Any]) -> dict[str, str]:
-        return self.stack.account.deploy(hooks=self.file(*hooks))["Usher"]
+    def status(self) -> str:
+        """Of the stack."""
+        found = self.stack.account.client("cloudformation").describe_stacks(StackName="Usher")["Stacks"]
+        return str(found[0]["StackStatus"])
 
     def launch(self, group: str) -> str:
+        """An instance that waits in the launch hook of a group."""
         known = self.stack.instances(group)
-        self.stack.resize(group, len(known) + 1)
+        staying = [state for state in known.values() if not state.startswith("Terminating")]
+        self.stack.resize(group, len(staying) + 1)
         instance = self.stack.launched(group, but=known)
         self.stack.reaches(group, instance, "Pending:Wait")
         until(lambda: [*self.stack.records.of_instance(instance)], within_s=60)
         return instance
 
-    def ends_well(self, group: str, instance: str, hook: str) -> None:
-        """It waits still, and its signal lets it go into service."""
-        assert self.stack.instances(group)[instance] == "Pending:Wait"
-        self.stack.signal(instance, "go")
-        self.stack.reaches(group, instance, "InService")
+    def leave(self, group: str) -> str:
+        """One that waits in its termination hook."""
+        instance = self.launch(group)
+        self.ends_well(group, instance)
+        self.stack.resize(group, 0)
+        self.stack.reaches(group, instance, "Terminating:Wait")
+        self.stack.recorded(instance, "out")
+        return instance
+
+    def ends_well(self, group: str, instance: str, hook: str = "in") -> None:
+        """It waits still, and ends when its policy says so."""
+        signal = "left" if hook == "out" else "go"
+        waits = "Terminating:Wait" if hook == "out" else "Pending:Wait"
+        assert self.stack.instances(group)[instance] == waits
+        assert self.stack.recorded(instance, hook).is_open
+        self.stack.signal(instance, signal)
         action = self.stack.closed(instance, hook)
         assert (action.outcome, action.result) == (Outcome.COMPLETED, Result.CONTINUE)
-        assert action.reason == "done: signal go says done"
+        assert action.reason == f"done: signal {signal} says done"
+        if hook != "out":
+            self.stack.reaches(group, instance, "InService")
 
-    def gone(self, group: str, *left: str) -> None:
-        """Its hooks have gone but for these, by passes of the sweep 15 s apart and more."""
-        until(
-            lambda: self.stack.swept() and self.stack.hooks(group) == [*left], within_s=WITHIN_S, every_s=16
-        )
+    def on_their_way_out(self) -> set[tuple[str, str]]:
+        """The hooks, by group and name."""
+        return {item.key for item in self.stack.items.enrolled() if item.is_retiring}
+
+    def fallen(self, *held: Mapping[str, str]) -> dict[str, str]:
+        """Of these instances, by group, those that do not wait any more, with their states."""
+        pairs = [(group, instance) for each in held for group, instance in each.items()]
+        found = {instance: self.stack.instances(group).get(instance, "gone") for group, instance in pairs}
+        return {instance: state for instance, state in found.items() if not state.endswith(":Wait")}
+
+    def gone(self, **left: list[str]) -> None:
+        """The groups have these hooks and no other, after a few passes of the enrolment."""
+        until(lambda: self.stack.swept() and self._are_there(left), within_s=WITHIN_S, every_s=A_PASS_S)
+
+    def _are_there(self, left: dict[str, list[str]]) -> bool:
+        return all(self.stack.hooks(group.replace("_", "-")) == hooks for group, hooks in left.items())
 
 
 @pytest.fixture(scope="module")
-def deploys(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deploys]:
-    logs = tmp_path_factory.mktemp("deploys")
-    with open_account(Setup(auth=True, logs=logs)) as account:
-        account.bootstrap()
-        for group in GROUPS:
-            make_group(account, group)
-        folder = tmp_path_factory.mktemp("files")
-        first = Deploys(
-            Stack(account=account, proxy=FaultProxy(logs / "p"), table="", inbox_url="", inbox_arn=""), folder
-        )
-        outputs = first.deploy(*GATES, *JOBS)
-        stack = Stack(
-            account=account,
-            proxy=FaultProxy(logs / "proxy.log"),
-            table=outputs["TableName"],
-            inbox_url=outputs["InboxUrl"],
-            inbox_arn=outputs["InboxArn"],
-        )
-        yield Deploys(stack, folder)
+def deploys(account: Account, proxy: FaultProxy, tmp_path_factory: pytest.TempPathFactory) -> Deploys:
+    for group in (*OURS, "doomed", "theirs"):
+        make_group(account, group)
+    account.client("autoscaling").create_or_update_tags(Tags=[_tag("tagged")])
+    return Deploys(account, proxy, tmp_path_factory.mktemp("files"))
+
+
+def _tag(group: str) -> dict[str, Any]:
+    return {"ResourceId": group, "ResourceType": "auto-scaling-group", "PropagateAtLaunch": False, **TAG}
+
+
+@pytest.fixture(scope="module")
+def theirs(deploys: Deploys) -> str:
+    """An instance that waits in a hook that someone else put."""
+    stack = deploys.stack
+    stack.auto_scaling.put_lifecycle_hook(
+        AutoScalingGroupName="theirs",
+        LifecycleHookName="in",
+        LifecycleTransition="autoscaling:EC2_INSTANCE_LAUNCHING",
+        HeartbeatTimeout=3600,
+    )
+    stack.resize("theirs", 1)
+    instance = stack.launched("theirs")
+    stack.reaches("theirs", instance, "Pending:Wait")
+    return instance
+
+
+def test_a_first_deploy_that_rolls_back_changes_no_hook_and_ends_no_wait(
+    deploys: Deploys, theirs: str
+) -> None:
+    """A group is not there, so not even the first hook is put.
+
+    CloudFormation asks for the release then, and the emulator does not: tests/simulation/test_provision.py.
+    """
+    with pytest.raises(CdkFailed, match="groups that are not here: nowhere"):
+        deploys.deploy([*both("web"), *both("nowhere")])
+    assert deploys.status() == "ROLLBACK_COMPLETE"
+    assert deploys.stack.hooks("web") == []
+    assert deploys.stack.hooks("theirs") == ["in"]
+    assert deploys.stack.instances("theirs") == {theirs: "Pending:Wait"}
 
 
 def test_a_deploy_answers_when_the_hooks_that_it_names_stand(deploys: Deploys) -> None:
-    assert [deploys.stack.hooks(group) for group in ("web", "api", "own")] == [["gate"]] * 3
-    deploys.gone("jobs-1", "hold", "out")
+    deploys.deploy(FIRST)
+    assert [deploys.stack.hooks(group) for group in ("web", "api", "own")] == [["in", "out"]] * 3
+    deploys.gone(jobs_1=["in", "out"], jobs_2=["in", "out"], tagged=["in"])
 
 
-def test_no_deploy_ends_a_wait_and_the_hooks_go_when_nobody_waits(deploys: Deploys) -> None:
-    """One of the named hooks goes, one is renamed, one's name becomes a glob; then it comes back."""
-    held = {group: deploys.launch(group) for group in ("web", "api", "jobs-1")}
-    deploys.deploy(a_hook("new", "api"), a_hook("gate", "own*"), *JOBS)
-    assert deploys.stack.hooks("api") == ["gate", "new"]
-    assert deploys.stack.hooks("web") == ["gate"]
-    late = deploys.launch("web")
-    deploys.ends_well("web", held["web"], "gate")
-    deploys.ends_well("web", late, "gate")
-    deploys.ends_well("api", held["api"], "gate")
-    deploys.ends_well("jobs-1", held["jobs-1"], "hold")
-    deploys.gone("web")
-    deploys.gone("api", "new")
-    deploys.gone("own", "gate")
+@pytest.fixture(scope="module")
+def arriving(deploys: Deploys) -> dict[str, str]:
+    """An instance of each group, which waits in its launch hook."""
+    return {group: deploys.launch(group) for group in OURS}
 
 
-def test_a_deploy_that_fails_rolls_back_and_ends_no_wait(deploys: Deploys) -> None:
-    held = deploys.launch("api")
-    with pytest.raises(CdkFailed):
-        deploys.deploy(a_hook("other", "nowhere"))
+@pytest.fixture(scope="module")
+def leaving(deploys: Deploys) -> dict[str, str]:
+    """One that waits in its termination hook."""
+    return {group: deploys.leave(group) for group in OURS if group != "tagged"}
+
+
+def test_a_deploy_that_fails_half_way_brings_the_former_file_back_and_ends_no_wait(
+    deploys: Deploys, theirs: str, leaving: dict[str, str], arriving: dict[str, str]
+) -> None:
+    """One hook was taken out, one renamed, before someone else's was met. The former file has a group no more."""
+    deploys.stack.auto_scaling.delete_auto_scaling_group(AutoScalingGroupName="doomed")
+    renamed = [launching("other", "api"), terminating("out", "api")]
+    with pytest.raises(CdkFailed, match="someone else put a hook of this name"):
+        deploys.deploy([*renamed, *both("own"), *both("jobs-*"), OF_TAGS, launching("in", "theirs")])
+    assert deploys.status() == "UPDATE_ROLLBACK_COMPLETE"
+    assert deploys.stack.hooks("api") == ["in", "other", "out"]
+    assert deploys.on_their_way_out() == {("api", "other")}
     assert deploys.stack.swept()
-    deploys.ends_well("api", held, "new")
-    assert deploys.stack.hooks("api") == ["new"]
+    assert deploys.fallen(leaving, arriving, {"theirs": theirs}) == {}
+
+
+def test_no_deploy_ends_a_wait_and_the_hooks_go_when_nobody_waits(
+    deploys: Deploys, leaving: dict[str, str], arriving: dict[str, str]
+) -> None:
+    """The hooks of one group are taken out, one is renamed, a glob is narrowed, a group holds its own now."""
+    renamed = [launching("new", "api"), terminating("out", "api")]
+    deploys.deploy([*renamed, *both("own"), *both("jobs-1*"), OF_TAGS], own_groups="own")
+    assert deploys.stack.hooks("api") == ["in", "new", "other", "out"]
+    assert [deploys.stack.hooks(group) for group in ("web", "own", "jobs-2")] == [["in", "out"]] * 3
+    late = deploys.launch("web")
+    deploys.stack.auto_scaling.delete_tags(Tags=[_tag("tagged")])
+    until(lambda: deploys.stack.swept() and ("tagged", "in") in deploys.on_their_way_out(), within_s=WITHIN_S)
+    assert deploys.fallen(leaving, arriving, {"web": late}) == {}
+    deploys.ends_well("web", late)
+    for group in OURS:
+        deploys.ends_well(group, arriving[group])
+    for group, instance in leaving.items():
+        deploys.ends_well(group, instance, "out")
+    in_and_out = ["in", "out"]
+    deploys.gone(web=[], api=["new", "out"], own=in_and_out, jobs_1=in_and_out, jobs_2=[], tagged=[])
 
 
 def test_the_last_hook_taken_out_ends_no_wait(deploys: Deploys) -> None:
     held = deploys.launch("jobs-1")
-    deploys.deploy()
-    deploys.ends_well("jobs-1", held, "hold")
-    deploys.gone("jobs-1")
+    deploys.deploy([], own_groups="own")
+    deploys.ends_well("jobs-1", held)
+    deploys.gone(jobs_1=[], api=[], own=["in", "out"])

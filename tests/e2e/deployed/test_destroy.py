@@ -1,12 +1,21 @@
-"""The stacks are destroyed: what waits is let go first, and no hook stays behind."""
+"""The stacks are destroyed: what waits is let go first, and no hook stays behind but a stranger's."""
 
 from __future__ import annotations
 
-from tests.e2e.deployed.stack import GROUPS, UPDATED_HOOKS, Stack
+from tests.e2e.deployed.roles import Statement, statements
+from tests.e2e.deployed.stack import GROUPS, UPDATED_HOOKS, Decided, Stack, an_action_due
+from tests.e2e.deployed.test_permissions import OF_THE_RELEASE
 from usher.core.model import Outcome, Result
+from usher.wiring.machine import new_id
 
 
 def test_destroying_usher_releases_what_waits_and_takes_its_hooks_away(stack: Stack) -> None:
+    """It uses what only it may use, and is refused nothing."""
+    stack.auto_scaling.put_lifecycle_hook(
+        AutoScalingGroupName="stranger",
+        LifecycleHookName="hold",
+        LifecycleTransition="autoscaling:EC2_INSTANCE_LAUNCHING",
+    )
     held = {}
     for group in ("inlet-sqs", "fleet-1"):
         stack.resize(group, 1)
@@ -15,6 +24,10 @@ def test_destroying_usher_releases_what_waits_and_takes_its_hooks_away(stack: St
         stack.resize(group, 0)
         assert stack.recorded(held[group], "out").is_open
         stack.reaches(group, held[group], "Terminating:Wait")
+    stack.records.open(
+        an_action_due(new_id(), "in-flight", age_s=20), None
+    )  # of no instance: looked at again
+    deployed, so_far = statements(stack), len(stack.decided())
     stack.account.destroy(hooks=UPDATED_HOOKS)
     for group, instance in held.items():
         stack.goes(group, instance)
@@ -23,3 +36,16 @@ def test_destroying_usher_releases_what_waits_and_takes_its_hooks_away(stack: St
         assert action.reason == "Usher is being removed"
     assert [hook for group in GROUPS for hook in stack.hooks(group)] == ["hold"]  # the stranger's own
     assert "Usher" not in stack.stacks()
+    decided = [each for each in stack.decided(so_far) if each.role == deployed[OF_THE_RELEASE[0]].role]
+    assert {each.action for each in decided if each.decision != "Allow"} == set()
+    assert {name: _used(deployed, name, decided) for name in OF_THE_RELEASE} == dict.fromkeys(
+        OF_THE_RELEASE, True
+    )
+
+
+def _used(deployed: dict[str, Statement], name: str, decided: list[Decided]) -> bool:
+    """Whether a statement allowed something that no other one does."""
+    others = [each for other, each in deployed.items() if other != name]
+    return any(
+        deployed[name].covers(each) and not any(other.covers(each) for other in others) for each in decided
+    )

@@ -221,7 +221,8 @@ class Stack:
 
     def decided(self, since: int = 0) -> Sequence[Decided]:
         """What IAM decided, but for the first `since` decisions."""
-        lines = (self.account.logs / TRAIL).read_text(encoding="utf-8").split("\n")[since:-1]
+        trail = self.account.logs / TRAIL
+        lines = trail.read_text(encoding="utf-8").split("\n")[since:-1] if trail.exists() else []
         return [Decided(**json.loads(line)) for line in lines]
 
 

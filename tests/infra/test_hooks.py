@@ -6,8 +6,10 @@ import json
 from pathlib import Path
 from typing import Final
 
+import aws_cdk as cdk
 import pytest
 
+from infra.configuration import Deployment
 from tests.infra.stacks import (
     ALL_WAYS,
     DEPLOYMENTS,
@@ -35,6 +37,13 @@ def test_the_resource_of_the_hooks_has_the_compiled_file() -> None:
     (made,) = resources(template_of(deployment(data, own_groups=("mine",))), "Custom::UsherHooks").values()
     file = compiled.read(made["File"])
     assert (file.file, file.own_groups) == (json.loads(json.dumps(data)), ("mine",))
+
+
+@pytest.mark.parametrize("given", [["web", "api"], "web,api"], ids=["in cdk.json", "on the command line"])
+def test_own_groups_are_a_list_or_text_with_commas(tmp_path: Path, given: object) -> None:
+    (tmp_path / "hooks.yaml").write_text(DEMO.read_text(encoding="utf-8"))
+    app = cdk.App(context={"own_groups": given})
+    assert Deployment.from_context(app.node, tmp_path).own_groups == ("web", "api")
 
 
 def test_the_group_of_the_demo_holds_its_own_hooks() -> None:

@@ -1240,3 +1240,20 @@ def test_usher_understands_all_that_a_busy_day_says() -> None:
     events, bodies = json.loads(a_day(3))
     for said in [*map(json.dumps, events), *bodies]:
         assert not isinstance(messages.read(said), notices.Unrelated)
+
+
+def test_tags_are_put_changed_and_taken_off() -> None:
+    site = a_site()
+
+    def tags() -> dict[str, str]:
+        (group,) = site.call("DescribeAutoScalingGroups", AutoScalingGroupNames=[GROUP])["AutoScalingGroups"]
+        return {tag["Key"]: tag["Value"] for tag in group["Tags"]}
+
+    def tag(key: str, value: str) -> dict[str, str]:
+        return {"ResourceId": GROUP, "ResourceType": "auto-scaling-group", "Key": key, "Value": value}
+
+    site.call("CreateOrUpdateTags", Tags=[tag("team", "web"), tag("stage", "live")])
+    site.call("CreateOrUpdateTags", Tags=[tag("team", "jobs")])
+    assert tags() == {"team": "jobs", "stage": "live"}
+    site.call("DeleteTags", Tags=[tag("team", "whatever it was")])
+    assert tags() == {"stage": "live"}

@@ -185,7 +185,7 @@ def test_a_first_deploy_that_rolls_back_changes_no_hook_and_ends_no_wait(
 
 
 def test_a_deploy_answers_when_the_hooks_that_it_names_stand(deploys: Deploys) -> None:
-    """The emulator's IAM sees no tags of groups, so that hook is put by hand. It notifies us, so it is ours."""
+    """The emulator's IAM sees no tags of groups, so that hook is put by hand. Notifying us makes it ours."""
     deploys.deploy(FIRST)
     assert [deploys.stack.hooks(group) for group in ("web", "api", "own")] == [["in", "out"]] * 3
     deploys.put_on_tagged()

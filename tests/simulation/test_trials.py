@@ -45,6 +45,10 @@ def test_no_promise_is_broken_whatever_goes_wrong(first: int) -> None:
     [
         pytest.param(22, id="looks at one version in parallel each left wake-ups for the next"),
         pytest.param(36, id="a denied result that met a newer record was told as completed"),
+        pytest.param(
+            103, id="a message came as its timeout ran out, and it was told as fallen to its default"
+        ),
+        pytest.param(130, id="a late message of a short hook had no second wake-up"),
         pytest.param(3800, id="two looks at once took each other's result for the one that ended it"),
         pytest.param(7431, id="a sweep came half a second before the look was due, and had nothing to do"),
         pytest.param(9765, id="a record was closed by a clock ahead, and an answer on its way is not told"),

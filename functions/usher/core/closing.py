@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from usher.core.model import Action
 
 _CLOCKS_DIFFER: Final = timedelta(seconds=5)  # AWS's and ours; and events may tell whole seconds
+_OURS_DIFFER: Final = timedelta(seconds=2)  # so much the clocks of two functions may be apart
 
 
 def closed(
@@ -57,7 +58,7 @@ def ended(action: Action, now: datetime, why: str = "") -> Action:
         return closed(action, Outcome.COMPLETED, reason, now)
     if end is not None and end.ended_at < action.expires_at:
         reason = f"ended elsewhere: {end.detail}"
-    elif action.first_seen_at >= action.started_at + action.hook.heartbeat_timeout:
+    elif action.first_seen_at >= action.started_at + action.hook.heartbeat_timeout - _OURS_DIFFER:
         reason = "ended before it was known here: its heartbeat timeout had run out"
     elif now < action.expires_at:
         reason = "ended elsewhere before its time was up"

@@ -78,8 +78,11 @@ class TrueEnds(WaitChecker):
                 self._judge_outcome(after, wait)
 
     def _judge_without_wait(self, action: Action) -> None:
-        """Its message was forged, or no heartbeat of ours was accepted for it."""
-        if action.outcome is Outcome.COMPLETED:
+        """Its message was forged, or no heartbeat of ours was accepted for it.
+
+        Where the answer to a Complete was lost, a forged wait looks like one that this call ended.
+        """
+        if action.outcome is Outcome.COMPLETED and not self._is_unknown(action):
             self.broken("told as completed; there never was such a wait", action)
 
     def _judge_too_soon(self, action: Action, wait: Wait) -> None:

@@ -58,9 +58,13 @@ _FUNCTIONS: Final = {
     "Wake": _Function(
         letters="Nothing but its queue invokes it, and that redrives to dead letters.", bound=_MAPPED
     ),
+    "Questions": _Function(
+        letters="Nothing but its queue invokes it, and that redrives to dead letters.",
+        bound=_MAPPED,
+        describes=", nor of what the conditions describe",
+    ),
     "Sweep": _Function(
-        letters="What fails goes to the dead letters of its schedule, by an on-failure destination, which "
-        "tells more than DeadLetterConfig.",
+        letters="A run that fails leaves nothing behind: the next one comes in a minute; SweepErrors tells.",
         bound="Its schedule starts it once a minute, and it ends within one.",
         describes=", of what describes instances, activities, groups and hooks",
     ),
@@ -81,8 +85,9 @@ _MAPPINGS: Final = (
     "Usher/Intake/Function/SqsEventSource:UsherInboxQueue8BF38892/Resource",
     "Usher/Intake/Function/SqsEventSource:UsherEventsQueueA0A81B5D/Resource",
     "Usher/Wake/Function/SqsEventSource:UsherWakeUpsQueue78AE8B70/Resource",
+    "Usher/Questions/Function/SqsEventSource:UsherQuestionsQueue9CD439AE/Resource",
 )
-_ROLES: Final = ("HookRole", "Intake", "Wake", "Sweep", "Provision", "Schedule")
+_ROLES: Final = ("HookRole", "Intake", "Wake", "Questions", "Sweep", "Provision", "Schedule")
 
 
 def acknowledge(app: cdk.App, deployment: Deployment) -> None:
@@ -136,7 +141,7 @@ def _of_function(name: str, function: _Function) -> Iterator[Acknowledgement]:
 
 
 def _of_queues() -> Iterator[Acknowledgement]:
-    for name in ("Inbox", "Events", "WakeUps", "Schedule"):
+    for name in ("Inbox", "Events", "WakeUps", "QuestionsQueue", "Schedule"):
         yield Acknowledgement(
             path=f"Usher/{name}/DeadLetters/Resource",
             rule="Serverless-SQSRedrivePolicy",
@@ -145,7 +150,12 @@ def _of_queues() -> Iterator[Acknowledgement]:
     yield Acknowledgement(
         path="Usher/Schedule/DeadLetters/Resource",
         rule="AwsSolutions-SQS3",
-        reason="It is where the dead letters of the schedule and of the sweep go: no queue redrives to it.",
+        reason="It is where the dead letters of the schedule go: no queue redrives to it.",
+    )
+    yield Acknowledgement(
+        path="Usher/Sweep/Failures",
+        rule="Serverless-LambdaAsyncFailureDestination",
+        reason="A run that fails has nothing in it that the next one, a minute later, does not do.",
     )
     for path in _MAPPINGS:
         yield Acknowledgement(

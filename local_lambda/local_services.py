@@ -61,6 +61,8 @@ def settled_in(endpoint: str, prefix: str = "") -> dict[str, str]:
         "USHER_DEAD_LETTERS_URL": urls[_DEAD_LETTERS],
         "USHER_CALLS_PER_SECOND": "10",
         "USHER_INBOX_ARN": f"arn:aws:sqs:{REGION}:{ACCOUNT}:{prefix}{_INBOX}",
+        "USHER_TOPIC_ARN": f"arn:aws:sns:{REGION}:{ACCOUNT}:{prefix}usher-topic",
+        "USHER_INTAKE_ARN": f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{prefix}usher-intake",
         "USHER_HOOK_ROLE_ARN": f"arn:aws:iam::{ACCOUNT}:role/usher-hooks",
         "USHER_ENROLMENTS_PER_HOUR": "50",
     }

@@ -100,8 +100,8 @@ def start(
 
 @pytest.fixture(scope="module")
 def running(start: Callable[[str, str], Running]) -> dict[str, Running]:
-    """The three functions, each in an account of its own."""
-    return {name: start(name, name) for name in ("intake", "wake", "sweep")}
+    """The functions that have samples, each in an account of its own."""
+    return {name: start(name, name) for name in ("intake", "questions", "sweep", "wake")}
 
 
 def sample(name: str) -> dict[str, Any]:
@@ -230,7 +230,7 @@ def test_the_command_exits_with_2_where_it_is_used_wrongly(
             "park",
             "events/invoke/sweep-schedule.json",
             "functions",
-            "There is no function 'park'. There are: announce, intake, release, sweep, wake.",
+            "There is no function 'park'. There are: announce, intake, provision, questions, sweep, wake.",
             id="no such function",
         ),
         pytest.param(

@@ -432,7 +432,7 @@ def test_the_opposite_of_a_condition_takes_as_many_answers_as_it_does(two: bool,
     assert said.standing is standing
 
 
-@pytest.mark.parametrize(("event", "is_noted"), [("found", False), ("wait", False), ("complete", True)])
+@pytest.mark.parametrize(("event", "is_noted"), [("signal", False), ("wait", False), ("complete", True)])
 def test_after_thousands_of_lines_only_what_is_decided_is_noted(event: str, is_noted: bool) -> None:
     last = Entry(number=MOST_LINES, at=at(1), event="found", detail="one more", last_at=at(1))
     action = an_action(last_entry=last)

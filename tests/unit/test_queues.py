@@ -68,7 +68,7 @@ def test_a_body_too_long_beside_its_reason_is_cut_and_says_so(sqs: SQSClient) ->
 
 def test_a_queue_that_is_not_there_is_unavailable(sqs: SQSClient) -> None:
     url = "https://sqs.us-east-1.amazonaws.com/123456789012/none"
-    with pytest.raises(Unavailable, match="wake-up queue"):
+    with pytest.raises(Unavailable, match="queue none"):
         WakeUpQueue(sqs, url).send("action-1", 1, timedelta(0))
     with pytest.raises(Unavailable, match="dead-letter queue"):
         DeadLetterQueue(sqs, url).put("body", "reason")

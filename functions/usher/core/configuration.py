@@ -251,7 +251,7 @@ def _hook(policies: _Policies, field: Field) -> Hook:
         metadata=metadata,
         limits=limits,
         rules=rules,
-        source=_as_text(field.value),
+        source=_as_text(field.value) if field.is_sound else "",  # more problems are looked for
     )
 
 

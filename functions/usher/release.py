@@ -158,6 +158,8 @@ class Release:
         for action in self._unknown(turn):
             if self.looks.store.evidence(action).paused is None:
                 turn()
+                activity = self.looks.auto_scaling.ongoing(action)  # the call must reach no later wait
+                action = replace(action, activity_id=activity.id if activity else None)  # noqa: PLW2901
                 answer = self.looks.auto_scaling.complete(action, Result.CONTINUE)
                 self.looks.telemetry.decided(action, "complete", f"{_REASON}: {answer.kind}")
 

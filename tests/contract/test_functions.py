@@ -14,7 +14,10 @@ import boto3
 import pytest
 from moto import mock_aws
 
+from usher.aws.enrolled import EnrolledHooks
 from usher.aws.table import definition
+from usher.core.compiled import compiled
+from usher.core.enrolment import FileInForce
 from usher.settings import SettingsRefused
 from usher.wiring import machine
 
@@ -32,7 +35,7 @@ HOOKS: dict[str, Any] = {
 def wake_ups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """An account with the table and the queues, and the environment of a function in it."""
     hooks = tmp_path / "hooks.json"
-    hooks.write_text(json.dumps(HOOKS))
+    hooks.write_text(compiled(HOOKS).text)
     for name, value in {
         "AWS_ACCESS_KEY_ID": "testing",
         "AWS_SECRET_ACCESS_KEY": "testing",
@@ -41,6 +44,8 @@ def wake_ups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         "USHER_CALLS_PER_SECOND": "10",
         "USHER_HOOKS": str(hooks),
         "USHER_INBOX_ARN": "arn:aws:sqs:us-east-1:123456789012:inbox",
+        "USHER_TOPIC_ARN": "arn:aws:sns:us-east-1:123456789012:topic",
+        "USHER_INTAKE_ARN": "arn:aws:lambda:us-east-1:123456789012:function:intake",
         "USHER_HOOK_ROLE_ARN": "arn:aws:iam::123456789012:role/usher",
         "USHER_ENROLMENTS_PER_HOUR": "50",
     }.items():
@@ -85,7 +90,7 @@ def received(url: str) -> list[str]:
 def test_a_message_becomes_a_record_and_its_wake_up_a_look(wake_ups: str) -> None:
     message = MESSAGE | {"Time": machine.now().isoformat()}
     assert function("intake")(sqs_event(message), None) == {"batchItemFailures": []}
-    (wake_up,) = received(wake_ups)
+    wake_up, *_ = received(wake_ups)
     assert function("wake")(sqs_event(wake_up), None) == {"batchItemFailures": []}
     store = machine.parts().looks.store
     action = store.of_token(MESSAGE["LifecycleActionToken"])
@@ -103,8 +108,10 @@ def test_a_sweep_runs_over_an_empty_table(wake_ups: str) -> None:
 def test_every_second_sweep_enrols_the_groups_that_fit(
     wake_ups: str, monkeypatch: pytest.MonkeyPatch, minute: int, expected: list[str]
 ) -> None:
-    hooks = HOOKS | {"hooks": [{**hook, "group": "we*"} for hook in HOOKS["hooks"]]}
-    Path(os.environ["USHER_HOOKS"]).write_text(json.dumps(hooks))
+    hooks = compiled(HOOKS | {"hooks": [{**hook, "group": "we*"} for hook in HOOKS["hooks"]]})
+    Path(os.environ["USHER_HOOKS"]).write_text(hooks.text)
+    items = EnrolledHooks(boto3.client("dynamodb"), "records", machine.now)
+    items.put_in_force(FileInForce(digest=hooks.digest))
     monkeypatch.setattr(machine, "now", lambda: datetime(2026, 3, 1, 12, minute, tzinfo=UTC))
     groups = boto3.client("autoscaling")
     groups.create_launch_configuration(

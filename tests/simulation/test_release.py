@@ -18,7 +18,7 @@ from simulator.recorder import Recorder
 from tests.factories import an_action, at, hook_terms
 from usher.core.enrolment import Enrolled, FileInForce, HookSettings, State
 from usher.core.model import Action, Outcome, Phase, Result, Transition
-from usher.core.reconcile import LiveGroup, Member
+from usher.core.reconcile import Activity, LiveGroup, Member
 from usher.looks import Looks
 from usher.ports import Answer, AnswerKind, Due, Raw, Throttled, TryLater, Unavailable
 from usher.release import LAST_CALLS_S, ROUNDS, Release
@@ -123,8 +123,11 @@ class Leaving:
     def heartbeat(self, action: Action) -> Answer:
         raise AssertionError(f"nothing is held any more, but {action.id} was")
 
-    def ongoing(self, action: Action) -> None:
-        raise AssertionError(f"{action.id} has a token")
+    def ongoing(self, action: Action) -> Activity:
+        assert action.token is None, f"{action.id} has a token"
+        return Activity(
+            id="activity-1", instance_id=action.instance_id, started_at=at(0), description="", cause=""
+        )
 
     def send(self, action_id: str, version: int, delay: object) -> None:
         """Wake-ups are of no use any more."""

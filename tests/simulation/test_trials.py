@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -112,12 +113,13 @@ def test_functions_and_queues_have_the_settings_that_are_deployed(settings: Depl
         (found,) = [
             one["Properties"]
             for key, one in resources.items()
-            if one["Type"] == kind and key.startswith(name) and "DeadLetters" not in key
+            if one["Type"] == kind and re.match(name, key) and "DeadLetters" not in key
         ]
         return dict(found)
 
     function = settings.function.capitalize()
-    queued, mapped = the("AWS::SQS::Queue", queue), the("AWS::Lambda::EventSourceMapping", function)
+    queued = the("AWS::SQS::Queue", queue)
+    mapped = the("AWS::Lambda::EventSourceMapping", f"{function}.*{queue}")
     runs = the("AWS::Lambda::Function", function)
     assert timedelta(seconds=queued["VisibilityTimeout"]) == settings.visibility_timeout
     assert queued["RedrivePolicy"]["maxReceiveCount"] == settings.most_receives

@@ -34,7 +34,7 @@ WAKE_TIMEOUT: Final = cdk.Duration.seconds(60)
 QUESTIONS_TIMEOUT: Final = cdk.Duration.seconds(60)
 SWEEP_TIMEOUT: Final = cdk.Duration.seconds(60)
 PROVISION_TIMEOUT: Final = cdk.Duration.minutes(15)  # as long as a function may take
-_LOADS_SEVERAL: Final = ("intake", "sweep", "provision")  # records at once
+_LOADS_SEVERAL: Final = ("intake", "wake", "sweep", "provision")  # records at once
 _TAKES_MESSAGES: Final = (
     "intake",
     "wake",

@@ -137,7 +137,11 @@ class Enrolment:
             name
             for name, asked in self.wanted.on(group).items()
             if isinstance(asked, Wish)
-            and (name not in standing or asked.settings.differences(standing[name]))
+            and (
+                name not in standing
+                or asked.settings.differences(standing[name])
+                or (name in records and records[name].is_retiring)  # its deletion may be on its way
+            )
         ]
         return Settled(conflicts=conflicts, lacking=lacking)
 

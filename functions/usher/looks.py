@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, assert_never
 
-from usher.core import closing, deadlines, hearing, questions
-from usher.core.decide import Complete, Heartbeat, Wait, decide, given_up, has_no_instance, hold
+from usher.core import closing, hearing, questions
+from usher.core.decide import Complete, Heartbeat, Wait, decide, given_up, has_no_instance, hold, retry_at
 from usher.core.model import Outcome, Phase, Result, Transition
 from usher.core.policy import Mode
 from usher.ports import WHATEVER, AnswerKind, CallRefused, Moved, TryLater, Unavailable
@@ -425,7 +425,7 @@ class Looks:
 
     def _after_failure(self, action: Action, answer: Answer, now: datetime) -> Action:
         """The action after a call that was not accepted: tried again, or ended."""
-        look_at = deadlines.retry_at(now, action.expires_at)
+        look_at = retry_at(action, now)
         if answer.kind is AnswerKind.NO_ACTIVE_ACTION:
             known_at = max(action.completes_sent, default=now - _CALL_TAKES) + _CALL_TAKES
             if now < known_at:

@@ -15,6 +15,7 @@ from usher.core import compiled
 from usher.core.configuration import ConfigurationRefused
 from usher.core.enrolment import FileInForce
 from usher.ports import GroupGone, TryLater
+from usher.release import LAST_CALLS_S
 from usher.turns import Enough
 
 if TYPE_CHECKING:
@@ -31,9 +32,9 @@ PHYSICAL_ID: Final = "usher-hooks"
 FILE: Final = "File"  # the property
 REPORT: Final = "Report"  # the attribute
 PATIENCE: Final = timedelta(minutes=10)  # what does not stand by then the sweep goes on with
-TESTS: Final = 5  # tries of a put whose test message does not arrive: a new role takes its time
+TESTS: Final = 5  # tries of a put that is denied, or whose test message does not arrive: roles take time
 BETWEEN_TRIES_S: Final = 10
-_NO_TEST: Final = "Unable to publish test message"
+_MAY_PASS: Final = ("Unable to publish test message", "AccessDenied")
 _GOING: Final = ("DELETE_IN_PROGRESS", "ROLLBACK_IN_PROGRESS")  # the second: of its creation
 _MOST_TOLD: Final = 1500  # characters: CloudFormation takes an answer of 4,096 bytes
 
@@ -75,8 +76,18 @@ class Provision:
         status = self.status(event["StackId"])
         if kind == "Delete":
             return self._leave(status, has_time)
+        if status in _GOING:  # Lambda may try an event again that CloudFormation has given up
+            return f"nothing is put: the stack goes ({status})"
         # Where a rollback failed too, the stack would be stuck; so what nobody can say counts as one.
-        only_tells = status is None or "ROLLBACK" in status
+        if status is not None and "ROLLBACK" not in status:
+            return self._deploy(event, has_time, only_tells=False)
+        try:
+            return self._deploy(event, has_time, only_tells=True)
+        except Exception as error:  # noqa: BLE001 - told: a rollback fails nothing
+            self.release.looks.telemetry.trouble("not all could be done in a rollback", error)
+            return f"left to the sweep: {type(error).__name__}: {error}"
+
+    def _deploy(self, event: dict[str, Any], has_time: Callable[[], bool], *, only_tells: bool) -> str:
         file = _file(event)
         return _Deploy(self.enrolment(file), file, has_time, only_tells=only_tells).run()
 
@@ -101,6 +112,11 @@ def _file(event: dict[str, Any]) -> Compiled:
     return file
 
 
+def _may_pass(reason: str) -> bool:
+    """Whether the same call may be taken in some seconds: rights that a deploy gave spread slowly."""
+    return any(each in reason for each in _MAY_PASS)
+
+
 class _Deploy:
     """One creation or update."""
 
@@ -122,10 +138,13 @@ class _Deploy:
     def run(self) -> str:
         """Put the file in force, and the hooks on groups that it names; how that went. Raises Failed."""
         records = self._enrolment.records
+        if self._only_tells:
+            self._put_in_force()
         groups = self._patiently(partial(self._enrolment.groups.groups, self._turn))
         if groups is not None:
             self._tell_missing(groups)
-        records.put_in_force(FileInForce(digest=self._file.digest, own_groups=self._file.own_groups))
+        if not self._only_tells:
+            self._put_in_force()
         if groups is None:
             return "all hooks are left to the sweep: Auto Scaling was busy for too long"
         enrolled = records.enrolled()
@@ -135,6 +154,17 @@ class _Deploy:
         if self._troubles and not self._only_tells:
             raise Failed("; ".join(self._troubles))
         return self._report(stand, len(named))
+
+    def _put_in_force(self) -> None:
+        """What a pass of the former file was about to put, it has put by the end of this."""
+        records = self._enrolment.records
+        before = records.in_force()
+        if before is not None and before.is_closing:
+            raise Failed("nothing is put: Usher is being removed")
+        file = FileInForce(digest=self._file.digest, own_groups=self._file.own_groups)
+        records.put_in_force(file)
+        if before is not None and before.digest != file.digest:
+            self._enrolment.wait(LAST_CALLS_S)
 
     def _tell_missing(self, groups: Iterable[GroupSeen]) -> None:
         """Before the first put, so that a slip of the pen changes nothing."""
@@ -162,7 +192,7 @@ class _Deploy:
             if not lacking and not conflicts:
                 return True
             is_last = attempt == TESTS - 1 or self._only_tells or not self._has_time()
-            if is_last or not all(_NO_TEST in each.reason for each in conflicts) or not conflicts:
+            if is_last or not conflicts or not all(_may_pass(each.reason) for each in conflicts):
                 self._troubles += [f"{each.hook} on {each.group}: {each.reason}" for each in conflicts]
                 told = {each.hook for each in conflicts}
                 self._left += [f"{hook} on {group.name}" for hook in lacking if hook not in told]

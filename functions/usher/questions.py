@@ -36,16 +36,18 @@ class Chains:
     clock: Callable[[], datetime]
 
     def begin(self, action: Action, findings: Findings | None) -> None:
-        """Ask at once what is due, unless that is on its way already.
+        """Ask what is due, at once or when its time comes, unless that is on its way already.
 
         Stored before it is sent, so that the sweep knows of it. What goes wrong here stops no look.
         """
         now = self.clock()
-        is_on_its_way = findings is not None and findings.ask_at is not None and findings.ask_at <= now
-        if is_on_its_way or not questions.due(action, now):
+        ask_at = findings.ask_at if findings is not None else None
+        next_at = questions.next_at(action, now)
+        is_on_its_way = ask_at is not None and (ask_at <= now or not questions.due(action, now))
+        if is_on_its_way or next_at is None:
             return
         try:
-            self.ask_now(action, findings or Findings())
+            self._ask_at(next_at, action, findings or Findings())
         except Moved:
             pass  # another one has just begun it, or asks
         except Unavailable as error:
@@ -53,10 +55,15 @@ class Chains:
 
     def ask_now(self, action: Action, findings: Findings) -> None:
         """Let these findings be stored, and their conditions be asked at once. Raises Moved."""
+        self._ask_at(self.clock(), action, findings)
+
+    def _ask_at(self, ask_at: datetime, action: Action, findings: Findings) -> None:
+        """A turn that is too far ahead for a message is left to the sweep."""
         now = self.clock()
-        after = replace(findings, turn=findings.turn + 1, ask_at=now, sweep_at=now + LATE)
+        after = replace(findings, turn=findings.turn + 1, ask_at=ask_at, sweep_at=sweep_at(ask_at, now))
         self.kept.keep_findings(action, after)
-        self.queue.send(action.id, after.turn, timedelta(0))
+        if ask_at - now <= OWN:
+            self.queue.send(action.id, after.turn, max(timedelta(0), ask_at - now))
 
     def repair(self, row: Unasked) -> None:
         """Send a turn whose message was lost, waits long, or was too far ahead to be sent."""

@@ -7,16 +7,18 @@ only when nothing waits any more and no hook is left.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from usher.core import reconcile
+from usher.core import closing, reconcile
 from usher.core.enrolment import FileInForce
-from usher.core.model import Phase, Result
+from usher.core.model import Outcome, Phase, Result
 from usher.core.ownership import Terms
-from usher.departure import APART, Departure, Outcome
+from usher.departure import APART, Departure
+from usher.departure import Outcome as Departed
 from usher.ports import CallRefused, GroupGone, Moved, Throttled, TryLater, Unavailable
 from usher.turns import Enough
 
@@ -33,11 +35,13 @@ if TYPE_CHECKING:
     Turn = Callable[[], datetime]
 
 ROUNDS: Final = 5  # without any progress
+IDLE_ROUNDS: Final = 20  # likewise, of a second each: until a lost answer is known to be lost
 _BETWEEN_ROUNDS_S: Final = 1  # for what found no room in this second, and for the index to catch up
 AGAIN: Final = "delete the stack again, and `usher resume` before where Usher is paused"
 LAST_CALLS_S: Final = 10  # what a sweep was allowed to put before it was told not to, it has put by then
 _ALL_TIME: Final = timedelta(days=3)  # no action is due later
 _REASON: Final = "Usher is being removed"
+_NAMELESS: Final = "no scaling activity of its is found, so that nothing can be sent for it"
 _MOST_NAMES: Final = 5  # in a reason
 
 
@@ -73,12 +77,16 @@ class Release:
             waiting = self.release_all(has_time)
             if waiting:
                 return f"{waiting} actions could not be let go yet; {AGAIN}"
-            self._let_go_unknown(turn)
+            try:
+                self._let_go_unknown(turn)
+            except (TryLater, CallRefused) as error:
+                self._tell(error, "what waits without a record was not let go")  # no hook goes while it waits
             left = [record for record in self.enrolments.enrolled() if not self._is_gone(record, turn)]
             if not left:
                 return ""
             idle, before = (0 if len(left) < before else idle + 1), len(left)
             self.wait(APART.total_seconds())
+            turn()  # raises Enough where the time is over: CloudFormation must have its answer
         return f"{_named(left)} could not be deleted yet, since instances keep coming into them; {AGAIN}"
 
     def _close(self) -> None:
@@ -92,7 +100,8 @@ class Release:
         now = self.looks.clock()
         for record in self.enrolments.enrolled():
             if record.let_through_from is None or record.let_through_from > now:
-                self.enrolments.keep(record.retired(now, now))
+                with suppress(Moved):  # the next round finds it as it is then
+                    self.enrolments.keep(record.retired(now, now))
 
     def _is_gone(self, record: Enrolled, turn: Turn) -> bool:
         departure = Departure(
@@ -103,7 +112,7 @@ class Release:
             clock=self.looks.clock,
         )
         try:
-            return departure.step(record, turn) is Outcome.DELETED
+            return departure.step(record, turn) is Departed.DELETED
         except GroupGone:
             self.enrolments.forget(record)
             return True
@@ -116,7 +125,7 @@ class Release:
     def release_all(self, has_time: Callable[[], bool]) -> int:
         """Complete every open action with CONTINUE, as far as the time goes; how many are left open."""
         left, idle = self._open_ids(), 0
-        while left and idle < ROUNDS and has_time():
+        while left and idle < IDLE_ROUNDS and has_time():
             list(self.work(partial(self._let_go, has_time), left))
             self.wait(_BETWEEN_ROUNDS_S)
             before, left = len(left), self._open_ids()
@@ -146,8 +155,14 @@ class Release:
         action = self.looks.store.load(action_id)
         if action is None or not action.is_open or self.looks.store.evidence(action).paused is not None:
             return
+        now = self.looks.clock()
+        released = _released(action, now, self.looks.new_id())
+        is_nameless = action.token is None and action.activity_id is None
+        if is_nameless and self.looks.auto_scaling.ongoing(action) is None:
+            # No call may name it. If it waits after all, the live state shows it: see _let_go_unknown.
+            released = closing.closed(released, Outcome.ENDED_ELSEWHERE, f"{_REASON}: {_NAMELESS}", now)
         try:
-            self.looks.store.save(_released(action, self.looks.clock(), self.looks.new_id()))
+            self.looks.store.save(released)
         except Moved:
             return  # the next round finds it as it is then
 

@@ -80,7 +80,7 @@ def test_one_that_never_arrives_fails_the_deploy_in_awss_words() -> None:
     assert account.asked.count("PutLifecycleHook") == TESTS
 
 
-@pytest.mark.parametrize("status", ["UPDATE_ROLLBACK_IN_PROGRESS", "ROLLBACK_IN_PROGRESS", None])
+@pytest.mark.parametrize("status", ["UPDATE_ROLLBACK_IN_PROGRESS", None])
 def test_a_rollback_fails_nothing_it_tells(status: str | None) -> None:
     """Also to a file that names a group which was deleted meanwhile, or where nobody knows what it is."""
     account = an_account("web", "api")
@@ -93,6 +93,43 @@ def test_a_rollback_fails_nothing_it_tells(status: str | None) -> None:
     assert "drain on api: someone else put a hook of this name" in reason
     assert list(account.standing("web")) == ["gate"]
     assert account.records.in_force() == FileInForce(digest=file.digest)
+
+
+@pytest.mark.parametrize("status", ["DELETE_IN_PROGRESS", "ROLLBACK_IN_PROGRESS"])
+def test_a_creation_that_is_tried_again_while_the_stack_goes_puts_nothing(status: str) -> None:
+    account = an_account()
+    account.status = status
+    assert said(account.provision("Create", FILE)) == (
+        "SUCCESS",
+        f"nothing is put: the stack goes ({status})",
+    )
+    assert account.standing("web") == {}
+
+
+def test_what_a_release_has_closed_no_deploy_opens() -> None:
+    account = an_account()
+    account.records.put_in_force(FileInForce(digest="d", is_closing=True))
+    assert said(account.provision("Update", FILE)) == ("FAILED", "nothing is put: Usher is being removed")
+    assert account.standing("web") == {}
+
+
+def test_a_rollback_fails_nothing_where_auto_scaling_says_no() -> None:
+    account = an_account()
+    account.status = "UPDATE_ROLLBACK_IN_PROGRESS"
+    account.faults = [lambda _: ApiError("AccessDenied", "not authorized", 403)]
+    status, reason = said(account.provision("Update", FILE))
+    assert (status, "AccessDenied" in reason) == ("SUCCESS", True)
+    assert account.records.in_force() == FileInForce(digest=FILE.digest), "so the sweep goes on with it"
+
+
+def test_a_right_that_a_deploy_has_just_given_is_waited_for() -> None:
+    account = an_account()
+    denied = [ApiError("AccessDenied", "not authorized to perform: autoscaling:PutLifecycleHook", 403)]
+    account.faults = [
+        lambda request: denied.pop() if denied and request.operation == "PutLifecycleHook" else None
+    ]
+    assert said(account.provision("Create", FILE))[0] == "SUCCESS"
+    assert list(account.standing("web")) == ["gate"]
 
 
 def test_a_failed_deploy_that_rolls_back_ends_no_wait() -> None:

@@ -247,7 +247,9 @@ class Records:
     def described(self, group: str) -> Described | None:
         """See usher.ports.DescribedHooks."""
         item = self._table.get(table.key(f"GROUP#{group}", "DESCRIBED"))
-        return record_format.described_from_data(table.from_json(item)) if item else None
+        with suppress(*_UNREADABLE):
+            return record_format.described_from_data(table.from_json(item)) if item else None
+        return None
 
     def keep_described(self, group: str, described: Described) -> None:
         """See usher.ports.DescribedHooks."""
@@ -355,13 +357,12 @@ class Records:
         bounds = (f"HEARD#{oldest}", f"{_SIGNAL}{_LAST}")
         heard = self._table.between(f"INSTANCE#{action.instance_id}", bounds, consistent=True)
         of_token = self._table.items(f"TOKEN#{action.token}", _SIGNAL) if action.token is not None else []
-        move_ends = [table.from_json(item, "move_end") for item in heard if "move_end" in item]
         ended_at = next((item["ended_at"]["S"] for item in heard if "ended_at" in item), None)
         stopped_at = next((item["stopped_at"]["S"] for item in heard if "stopped_at" in item), None)
         paused = self.pauses()
         return Evidence(
             signals=tuple(self._signals([*heard, *of_token], action)),
-            move_ends=tuple(map(record_format.move_end_from_data, move_ends)),
+            move_ends=tuple(_move_ends(heard)),
             instance_ended_at=text_time(ended_at) if ended_at else None,
             stopped_at=text_time(stopped_at) if stopped_at else None,
             paused=paused.get(ALL_HOOKS, paused.get(action.hook.name)),
@@ -514,6 +515,14 @@ def _question_shard_name(shard: int) -> str:
 
 def _action(item: Item) -> Action:
     return record_format.action_from_data(table.from_json(item))
+
+
+def _move_ends(items: Iterable[Item]) -> Iterator[MoveEnd]:
+    """The outcome events among `items`; one that cannot be read spoils no look."""
+    for item in items:
+        with suppress(*_UNREADABLE):
+            if "move_end" in item:
+                yield record_format.move_end_from_data(table.from_json(item, "move_end"))
 
 
 def _readable(items: Iterable[Item]) -> list[Action]:

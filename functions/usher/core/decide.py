@@ -56,28 +56,28 @@ def decide(action: Action, now: datetime) -> Decision:
     Never asks which event led here: the record, with what was observed folded into it, and the
     time decide alone (promise 6). `look_again_at` is always after `now`.
     """
-    retry_at = _retry_at(action, now)
+    again_at = retry_at(action, now)
     if action.phase is Phase.COMPLETING and action.result is not None:
-        return Complete(result=action.result, reason=action.reason, look_again_at=retry_at)
+        return Complete(result=action.result, reason=action.reason, look_again_at=again_at)
     word = _word(action)
     if word is not None:
         result, reason = word
-        return Complete(result=result, reason=reason, look_again_at=retry_at)
+        return Complete(result=result, reason=reason, look_again_at=again_at)
     if action.held is not None and now < action.decide_by:
         return hold(action, f"held by {action.held.who}: {action.held.reason}", now)
     if _is_stopped(action, now):
         reason = "EC2 says that the instance is stopped"
-        return Complete(result=Result.CONTINUE, reason=reason, look_again_at=retry_at)
+        return Complete(result=Result.CONTINUE, reason=reason, look_again_at=again_at)
     verdicts = [condition.verdict(action, now) for condition in action.policy.until]
     ending = _ending(action, verdicts, now)
     if ending is not None:
         result, reason = ending
-        return Complete(result=result, reason=shortened(reason), look_again_at=retry_at)
+        return Complete(result=result, reason=shortened(reason), look_again_at=again_at)
     waits_for = "; ".join(said.detail for said in verdicts if said.standing is not Standing.HOLDS)
     return hold(action, f"waits: {waits_for}", now, verdicts)
 
 
-def _retry_at(action: Action, now: datetime) -> datetime:
+def retry_at(action: Action, now: datetime) -> datetime:
     """When to try again. A heartbeat that is sent after the expiry may have restarted the period."""
     period = deadlines.SHORTEST_HEARTBEAT_TIMEOUT if action.timeout_assumed else action.hook.heartbeat_timeout
     return min(deadlines.retry_at(now, action.beat_by), now + period / 2)
@@ -157,10 +157,10 @@ def hold(
     """Keep the instance: by a heartbeat where one is due, else by waiting for what comes next."""
     if action.move_end is not None:
         reason = f"asks whether the wait goes on: {action.move_end.detail}"
-        return Heartbeat(reason=reason, look_again_at=_retry_at(action, now))
+        return Heartbeat(reason=reason, look_again_at=retry_at(action, now))
     due = beat_due(action)
     if due is not None and due <= now:
-        return Heartbeat(reason=reason, look_again_at=_retry_at(action, now))
+        return Heartbeat(reason=reason, look_again_at=retry_at(action, now))
     changes = (said.look_again_at for said in verdicts if said.standing is not Standing.HOLDS)
     described_at = (action.call_at or now + _DESCRIBED_AGAIN) if action.timeout_assumed else None
     times = (due, action.give_up_at, action.decide_by, _stalled_at(action), again_at, described_at, *changes)

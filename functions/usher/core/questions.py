@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from usher.core.conditions.probe import Probe, finding_of
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from usher.core.model import Action
     from usher.core.policy import Policy
 
+_LATER: Final = timedelta(minutes=1)
 _EVER: Final = datetime.max.replace(tzinfo=UTC)
 
 
@@ -41,7 +42,10 @@ def next_at(action: Action, now: datetime) -> datetime | None:
     if due(action, now):
         return now
     found = (finding_of(probe, action) for probe in due(action, _EVER))
-    return min((each.ask_again_at for each in found if each and each.ask_again_at), default=None)
+    soonest = min((each.ask_again_at for each in found if each and each.ask_again_at), default=None)
+    if soonest is not None and soonest <= now:  # no answer changes anything just now
+        return now + _LATER
+    return soonest
 
 
 def _asked_at(probe: Probe, action: Action) -> datetime:

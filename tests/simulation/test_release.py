@@ -21,7 +21,7 @@ from usher.core.model import Action, Outcome, Phase, Result, Transition
 from usher.core.reconcile import Activity, LiveGroup, Member
 from usher.looks import Looks
 from usher.ports import Answer, AnswerKind, Due, Raw, Throttled, TryLater, Unavailable
-from usher.release import LAST_CALLS_S, ROUNDS, Release
+from usher.release import IDLE_ROUNDS, LAST_CALLS_S, ROUNDS, Release
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -158,7 +158,7 @@ def test_throttles_are_outlasted() -> None:
 
 
 def test_the_deletion_stops_while_something_still_waits() -> None:
-    reason = Leaving(*two_actions(), busy=2 * ROUNDS).run()
+    reason = Leaving(*two_actions(), busy=2 * IDLE_ROUNDS).run()
     assert reason.startswith("2 actions could not be let go yet")
 
 

@@ -21,7 +21,7 @@ from usher.core.model import Action, Outcome, Phase, Result, Transition
 from usher.core.reconcile import Activity, LiveGroup, Member
 from usher.looks import Looks
 from usher.ports import Answer, AnswerKind, Due, Raw, Throttled, TryLater, Unavailable
-from usher.release import IDLE_ROUNDS, LAST_CALLS_S, ROUNDS, Release
+from usher.release import IDLE_ROUNDS, LAST_CALLS_S, Release
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection

@@ -26,7 +26,7 @@ TOLD: Final[dict[str, Callable[[Stack], None]]] = {
     "Hook: sns:Publish on Topic": exercises.hook,
     "Intake: dynamodb:BatchGetItem on RecordsTable": exercises.intake,
     "Intake: sqs:SendMessage on WakeUpsQueue": exercises.intake,
-    "Wake: dynamodb:GetItem on RecordsTable": exercises.wake,
+    "Wake: dynamodb:BatchGetItem on RecordsTable": exercises.wake,
     "Wake: sqs:SendMessage on WakeUpsQueue": exercises.wake,
     "Wake: autoscaling:CompleteLifecycleAction on groups": exercises.wake,
     "Wake: autoscaling:DescribeScalingActivities on *": exercises.wake_adopted,

@@ -138,8 +138,13 @@ class TrueEnds(WaitChecker):
         return is_ahead or not self.is_as_configured(wait)
 
     def _may_have_lived_on(self, action: Action, wait: Wait) -> bool:
-        """Whether a heartbeat may have been applied that nobody here could know of."""
-        return self._met(action, self.known_at(action, wait)) or not self.is_as_configured(wait)
+        """Whether it may have been beaten, or ended, while nobody here could know of it.
+
+        Whoever looks late, as after a lost wake-up, finds only that the time has run out.
+        """
+        since = self.known_at(action, wait) - LONGEST_SKEW
+        met = self.scene.faults.between(action.id, since, self.scene.clock())
+        return bool(met) or not self.is_as_configured(wait)
 
 
 def _says_nothing(call: Call) -> bool:

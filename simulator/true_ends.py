@@ -44,6 +44,9 @@ _LEAVES_A_CALL_UNKNOWN: Final = frozenset(
 )
 
 
+_MAKES_A_LOOK_LATE: Final = frozenset({Fault.WAKE_UP_LOST, Fault.WAKE_UP_LATE})
+
+
 class TrueEnds(WaitChecker):
     """Promise 7: a record is closed only when its wait is over, and tells what Auto Scaling did."""
 
@@ -142,9 +145,10 @@ class TrueEnds(WaitChecker):
 
         Whoever looks late, as after a lost wake-up, finds only that the time has run out.
         """
-        since = self.known_at(action, wait) - LONGEST_SKEW
-        met = self.scene.faults.between(action.id, since, self.scene.clock())
-        return bool(met) or not self.is_as_configured(wait)
+        since = self.known_at(action, wait)
+        met = self.scene.faults.between(action.id, since - LONGEST_SKEW, self.scene.clock())
+        looked_late = any(one.fault in _MAKES_A_LOOK_LATE for one in met)
+        return looked_late or self._met(action, since) or not self.is_as_configured(wait)
 
 
 def _says_nothing(call: Call) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import timedelta
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import pytest
 
@@ -13,6 +13,9 @@ from simulator.waits import EndedBy
 from tests.simulation.test_reconcile_pass import BEAT, HOOKS, THROTTLED, Scene, a_hook
 from usher.core.model import Outcome
 from usher.ports import CallRefused
+
+if TYPE_CHECKING:
+    from simulator.query_protocol import Request
 
 WEB: Final = "web-*"
 
@@ -72,6 +75,22 @@ def test_where_no_describe_is_answered_beats_go_out_as_for_the_shortest_timeout(
     assert wait.is_open
     assert len(scene.calls(BEAT)) >= 10
     assert scene.action().give_up_at - scene.action().started_at > timedelta(hours=40)
+
+
+def test_a_beat_that_is_turned_away_is_tried_again_within_the_shortest_timeout() -> None:
+    scene = scene_of(1, stands="30s", file="1h")
+    turned_away = [BEAT]
+
+    def busy(request: Request) -> ApiError | None:
+        is_first_beat = request.operation in turned_away
+        if is_first_beat:
+            turned_away.clear()
+        return THROTTLED if is_first_beat or request.operation == HOOKS else None
+
+    scene.fault = busy
+    scene.run(3)
+    (wait,) = scene.waits("web-000")
+    assert (turned_away, wait.is_open) == ([], True)
 
 
 def test_of_a_group_that_is_gone_nothing_is_assumed_any_more() -> None:

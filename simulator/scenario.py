@@ -10,23 +10,23 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from simulator import oracle
 from simulator.announcements import ACCOUNT, REGION, hook_message, written_in_seconds
-from simulator.checkers import Ours
 from simulator.drawn_hooks import changed
 from simulator.faults import Fault
+from simulator.judge.scene import Ours
+from simulator.oracle import seconds
 from simulator.query_protocol import ApiError, Request
 from usher.core import configuration
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from simulator.checkers import Scene
     from simulator.clock import VirtualClock
     from simulator.dice import Dice
     from simulator.faults import Faults
     from simulator.fleet import Fleet
     from simulator.groups import Group, Instance
+    from simulator.judge.scene import Scene
     from simulator.service import AutoScalingService
     from simulator.waits import Wait
     from usher.core.policy import Configuration
@@ -59,7 +59,7 @@ def ours(hooks: Data, scene: Scene) -> Ours:
         for hook in hooks["hooks"]
     }
     timeouts = {
-        (hook["group"], hook["name"], hook["transition"]): oracle.seconds(hook["heartbeat_timeout"])
+        (hook["group"], hook["name"], hook["transition"]): seconds(hook["heartbeat_timeout"])
         for hook in hooks["hooks"]
     }
     return Ours(since=scene.clock(), policies=policies, timeouts=timeouts)
@@ -162,7 +162,7 @@ class Scenario:
             AutoScalingGroupName=hook["group"],
             LifecycleHookName=hook["name"],
             LifecycleTransition=_TRANSITIONS[hook["transition"]],
-            HeartbeatTimeout=int(oracle.seconds(hook["heartbeat_timeout"]).total_seconds()),
+            HeartbeatTimeout=int(seconds(hook["heartbeat_timeout"]).total_seconds()),
             DefaultResult=hook.get("default_result", "ABANDON"),
             NotificationTargetARN=target,
         )
@@ -339,14 +339,14 @@ class Scenario:
             return
         self.actions += 1
         policy = json.loads(sources[0])
-        patience = oracle.seconds(policy.get("give_up_after", "1h"))
+        patience = seconds(policy.get("give_up_after", "1h"))
         for name in ("done", "ready"):
             if f'"{name}"' in sources[0] and self._random.chance(0.85):
                 after = patience * self._random.uniform(0, 1.2)
                 status = "failed" if self._random.chance(0.12) else "done"
                 self._signal_in(after, wait, name, status)
         if "stalled_after" in policy:
-            stalled = oracle.seconds(policy["stalled_after"])
+            stalled = seconds(policy["stalled_after"])
             for number in range(1, self._random.randint(1, 6)):
                 self._signal_in(stalled * number * self._random.uniform(0.5, 1), wait, "work", "progress")
 

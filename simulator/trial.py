@@ -15,16 +15,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 from simulator import drawn_hooks, faults, scenario
-from simulator.checkers import (
-    Explained,
-    LevelNotEdge,
-    NeverByDefault,
-    NeverEarly,
-    NothingLost,
-    OneResult,
-    OnlyOurs,
-    Scene,
-)
+from simulator.checkers import CHECKERS
 from simulator.clock import VirtualClock
 from simulator.deployment import Deployment
 from simulator.dice import Dice
@@ -32,13 +23,13 @@ from simulator.effects import Effects, ShakyDoor
 from simulator.faults import Fault, Faults, Swarm
 from simulator.fleet import Fleet
 from simulator.invocations import Invocations
+from simulator.judge.scene import Scene
 from simulator.latencies import CAPTURED, PROMPT
 from simulator.outside import DeliveryFaults, SimulatedOutside
 from simulator.recorder import Recorder
 from simulator.scenario import TARGETS, Scenario, Ways
 from simulator.service import AutoScalingService
 from simulator.short_wire import ShortWire
-from simulator.true_ends import TrueEnds
 from usher.core import configuration
 from usher.core.conditions.probe import Reply, ReplyKind
 from usher.ports import Unavailable
@@ -47,9 +38,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from simulator import effects
-    from simulator.checkers import Checker, MakeChecker, Violation
     from simulator.groups import Hook, OngoingMove
     from simulator.invocations import Invocation
+    from simulator.judge.scene import Checker, MakeChecker, Violation
     from simulator.moves import MoveKind  # noqa: F401 - of a signature
     from simulator.waits import Wait
     from usher.core.conditions.probe import Call
@@ -63,16 +54,6 @@ SETTLES_IN: Final = timedelta(hours=8)  # three waits of at most two hours one a
 _SHARE_LONGER: Final = 0.02
 _SHARE_RECONCILING: Final = 0.1  # its passes describe every other minute, and take most of the time
 _MOST_STEPS: Final = 3_000_000
-CHECKERS: Final[Sequence[MakeChecker]] = (
-    OneResult,
-    NeverEarly,
-    NeverByDefault,
-    NothingLost,
-    OnlyOurs,
-    LevelNotEdge,
-    Explained,
-    TrueEnds,
-)
 
 
 @dataclass(kw_only=True)

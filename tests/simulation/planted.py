@@ -15,9 +15,16 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final
 
-from simulator import checkers, deployment
+from simulator import deployment
+from simulator.judge.explained import Explained
+from simulator.judge.level_not_edge import LevelNotEdge
+from simulator.judge.never_by_default import NeverByDefault
+from simulator.judge.never_early import NeverEarly
+from simulator.judge.nothing_lost import NothingLost
+from simulator.judge.one_result import OneResult
+from simulator.judge.only_ours import OnlyOurs
+from simulator.judge.true_ends import TrueEnds
 from simulator.trial import Trial
-from simulator.true_ends import TrueEnds
 from usher import handlers, looks, waking
 from usher.aws import autoscaling, messages
 from usher.core import closing, deadlines, decide
@@ -33,7 +40,7 @@ from usher.ports import AnswerKind, Unavailable
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from simulator.checkers import MakeChecker
+    from simulator.judge.scene import MakeChecker
     from usher.core.conditions.verdict import Verdict
 
 MOST_SEEDS: Final = 100
@@ -240,81 +247,81 @@ def _never_defaulted(ended: Any) -> Any:
 BUGS: Final = (
     Bug(
         name="acknowledges what could not be stored",
-        place=Intake, attribute="take", made=_acknowledged_unstored, found_by=checkers.NothingLost,
+        place=Intake, attribute="take", made=_acknowledged_unstored, found_by=NothingLost,
     ),
     Bug(
         name="drops what it does not understand",
-        place=Intake, attribute="take", made=_dropped_unread, found_by=checkers.NothingLost,
+        place=Intake, attribute="take", made=_dropped_unread, found_by=NothingLost,
     ),
     Bug(
         name="compares tokens without regard to case",
-        place=messages, attribute="read", made=_in_small_letters, found_by=checkers.NothingLost,
+        place=messages, attribute="read", made=_in_small_letters, found_by=NothingLost,
     ),
     Bug(
         name="completes before the result is stored",
-        place=Looks, attribute="_complete", made=_sent_before_stored, found_by=checkers.OneResult,
+        place=Looks, attribute="_complete", made=_sent_before_stored, found_by=OneResult,
     ),
     Bug(
         name="sends a heartbeat after the result",
-        place=Looks, attribute="_complete", made=_beats_once_more, found_by=checkers.OneResult,
+        place=Looks, attribute="_complete", made=_beats_once_more, found_by=OneResult,
     ),
     Bug(
         name="forgets its result when the call fails",
-        place=Looks, attribute="_after_failure", made=_forgets_its_result, found_by=checkers.OneResult,
+        place=Looks, attribute="_after_failure", made=_forgets_its_result, found_by=OneResult,
     ),
     Bug(
         name="takes success for failure, and failure for success",
-        place=decide, attribute="_ending", made=_swapped, found_by=checkers.NeverEarly,
+        place=decide, attribute="_ending", made=_swapped, found_by=NeverEarly,
     ),
     Bug(
         name="takes a failed signal for a done one",
-        place=Signalled, attribute="verdict", made=_failed_is_done, found_by=checkers.NeverEarly,
+        place=Signalled, attribute="verdict", made=_failed_is_done, found_by=NeverEarly,
     ),
     Bug(
         name="gives up after half of its patience",
         place=deadlines, attribute="patience",
-        made=lambda patience: lambda *given: patience(*given) / 2, found_by=checkers.NeverEarly,
+        made=lambda patience: lambda *given: patience(*given) / 2, found_by=NeverEarly,
     ),
     Bug(
         name="adds heartbeats up instead of restarting the period",
         place=Action, attribute="expires_at", made=_counted_from_the_wrong_time,
-        found_by=checkers.NeverByDefault,
+        found_by=NeverByDefault,
     ),
     Bug(
         name="drops a due look on a throttle",
-        place=Looks, attribute="_after_failure", made=_later, found_by=checkers.NeverByDefault,
+        place=Looks, attribute="_after_failure", made=_later, found_by=NeverByDefault,
     ),
     Bug(
         name="sends no wake-ups",
         place=waking, attribute="wake_up_times", made=lambda _: lambda *_: [],
-        found_by=checkers.NeverByDefault,
+        found_by=NeverByDefault,
     ),
     Bug(
         name="sweeps without a look",
         place=handlers, attribute="_look_at_all", made=lambda _: lambda *_: (0, []),
-        found_by=checkers.NeverByDefault,
+        found_by=NeverByDefault,
     ),
     Bug(
         name="runs wake where Lambda ends loops",
         place=deployment, attribute="WAKE", made=partial(replace, feeds_itself=False),
-        found_by=checkers.NeverByDefault,
+        found_by=NeverByDefault,
     ),
     Bug(
         name="takes every hook for its own",
-        place=Configuration, attribute="hook", made=_any_hook, found_by=checkers.OnlyOurs,
+        place=Configuration, attribute="hook", made=_any_hook, found_by=OnlyOurs,
     ),
     Bug(
         name="puts open actions under a new configuration",
-        place=Intake, attribute="_change", made=_new_terms, found_by=checkers.OnlyOurs,
+        place=Intake, attribute="_change", made=_new_terms, found_by=OnlyOurs,
     ),
     Bug(
         name="calls in observe mode",
         place=looks, attribute="Mode", made=lambda mode: SimpleNamespace(ENFORCE=mode.ENFORCE, OBSERVE=None),
-        found_by=checkers.OnlyOurs,
+        found_by=OnlyOurs,
     ),
     Bug(
         name="looks whatever the version of its wake-up",
-        place=Looks, attribute="look", made=_whatever_the_version, found_by=checkers.LevelNotEdge,
+        place=Looks, attribute="look", made=_whatever_the_version, found_by=LevelNotEdge,
     ),
     Bug(
         name="takes 'no active action' for an acceptance",
@@ -334,7 +341,7 @@ BUGS: Final = (
     ),
     Bug(
         name="does not note the answers",
-        place=Action, attribute="noted", made=_renamed, found_by=checkers.Explained,
+        place=Action, attribute="noted", made=_renamed, found_by=Explained,
     ),
 )  # fmt: skip
 

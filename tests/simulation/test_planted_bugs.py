@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from simulator.trial import CHECKERS, Trial
+from simulator.checkers import CHECKERS
+from simulator.trial import Trial
 from tests.simulation.planted import BUGS, MOST_SEEDS, Bug, caught_at, planted
 
 QUICK = 3  # seeds: these are found at once, or nearly so

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 import pytest
 
 from simulator import drawn_hooks, faults, trial
-from simulator.checkers import NeverByDefault
+from simulator.judge.never_by_default import NeverByDefault
 from simulator.waits import EndedBy
 from usher.core.conditions.probe import Reply, ReplyKind
 

@@ -10,8 +10,9 @@ from collections import defaultdict
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from simulator.checkers import COMPLETE, WaitChecker
 from simulator.faults import LONGEST_SKEW, Fault
+from simulator.judge.known_waits import WaitChecker
+from simulator.judge.scene import COMPLETE
 from simulator.waits import EndedBy
 from usher.core.model import Outcome, Phase
 from usher.core.policy import Mode
@@ -19,9 +20,9 @@ from usher.core.policy import Mode
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from simulator.checkers import Scene
     from simulator.effects import Call
     from simulator.invocations import Invocation
+    from simulator.judge.scene import Scene
     from simulator.waits import Wait
     from usher.core.model import Action
 

@@ -1,0 +1,72 @@
+"""Promise 7: the timeline tells all that happened to an action."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from simulator.faults import LONGEST_SKEW
+from simulator.judge.scene import COMPLETE, HEARTBEAT, Checker
+from usher.core.model import Outcome
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from simulator.effects import Call
+    from simulator.invocations import Invocation
+    from simulator.judge.scene import Scene
+    from usher.core.model import Action
+
+_OF_FINDINGS: Final = ("found", "starts")  # kept apart from the record's own lines
+
+
+class Explained(Checker):
+    """Promise 7: the timeline has every notification, decision, call and answer."""
+
+    promise = "7 explained"
+
+    def __init__(self, scene: Scene) -> None:
+        super().__init__(scene)
+        self._told: Counter[str] = Counter()
+        self._invocations: defaultdict[str, list[tuple[Invocation | None, datetime]]] = defaultdict(list)
+
+    def called(self, call: Call) -> None:
+        """Every answer that came is to be found in the timeline."""
+        if call.operation not in (HEARTBEAT, COMPLETE):
+            return
+        action = self.scene.action_of(call.parameters)
+        if action is None:
+            return
+        if action.is_open:
+            self._invocations[action.id].append((call.invocation, call.at))
+
+    def finished(self) -> None:
+        """Each action at its end."""
+        for action in self.scene.memory.actions():
+            self._check_timeline(action)
+
+    def _check_timeline(self, action: Action) -> None:
+        lines = self.scene.memory.timeline(action.id)
+        events = Counter[str]()
+        for line in lines:
+            events[line.event] += line.count
+        numbers = [line.number for line in lines if line.event not in _OF_FINDINGS]
+        if numbers != list(range(1, len(numbers) + 1)):
+            self.broken(f"lines {numbers}", action)
+        if not events["notified"] and not events["adopted"]:
+            self.broken("nobody can see how it became known", action)
+        if not action.is_open and not events["closed"]:
+            self.broken("nobody can see how it ended", action)
+        if action.outcome is Outcome.COMPLETED and not events["complete"]:
+            self.broken("nobody can see why it was completed", action)
+        if not all(line.detail for line in lines):
+            self.broken("a line has no reason", action)
+        calls = [call for call in self._invocations[action.id] if call[0] and not call[0].faults]
+        told = [one for one, at in calls if one is not None and self._had_time(action, at)]
+        if events["answer"] < len(told):
+            self.broken(f"{len(told)} answers came, {events['answer']} are told", action)
+
+    def _had_time(self, action: Action, at: datetime) -> bool:
+        """What others closed while an answer was on its way is told without it."""
+        return action.closed_at is None or at < action.closed_at - timedelta(seconds=1) - LONGEST_SKEW

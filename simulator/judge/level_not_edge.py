@@ -1,0 +1,70 @@
+"""Promise 6: an event costs one look at most."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from simulator.judge.scene import Checker
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from simulator.invocations import Invocation
+    from simulator.judge.scene import Scene
+    from usher.core.model import Action
+
+_MOST_LOOKS: Final = 60  # that store something, of one action in a minute
+_MINUTE: Final = timedelta(minutes=1)
+_STAMPS: Final = 1 << 32  # a wake-up's version stands in the lower bits, and its look in those above
+_OWN_WAKE_UPS: Final = 4  # that one look sends for the state that it stores
+
+
+class LevelNotEdge(Checker):
+    """Promise 6: an event costs one look at most; the record says whether a look is due."""
+
+    promise = "6 level, not edge"
+
+    def __init__(self, scene: Scene) -> None:
+        super().__init__(scene)
+        self._void: set[tuple[int, str]] = set()  # an invocation, and an action that it has no look at
+        self._read: set[tuple[int, str]] = set()
+        self._stores: defaultdict[str, list[datetime]] = defaultdict(list)
+        self._wake_ups: Counter[tuple[str, int]] = Counter()
+        self._first_asked: dict[tuple[str, int], int] = {}
+
+    def read(self, action: Action, invocation: Invocation | None) -> None:
+        """A wake-up for a version that is past is void."""
+        if invocation is None or invocation.function != "wake":
+            return
+        key = (invocation.number, action.id)
+        if key in self._read:
+            return  # looked at again, because somebody else was faster
+        self._read.add(key)
+        asked = [stamp for action_id, stamp in invocation.sent_for if action_id == action.id]
+        if all(stamp % _STAMPS != action.version for stamp in asked):
+            self._void.add(key)
+
+    def stored(self, before: Action | None, after: Action, invocation: Invocation | None) -> None:
+        """What is void stores nothing; and no action is looked at round and round."""
+        if invocation is None or before is None or invocation.function == "intake":
+            return
+        if (invocation.number, after.id) in self._void:
+            self.broken(f"{invocation} looked at it, and was asked about another version", after)
+        now, stores = self.scene.clock(), self._stores[after.id]
+        stores.append(now)
+        if len(stores) > _MOST_LOOKS and stores[-_MOST_LOOKS] > now - _MINUTE:
+            self.broken(f"more than {_MOST_LOOKS} looks stored something in a minute", after)
+
+    def woken(self, action_id: str, version: int, at: datetime) -> None:
+        """Wake-ups have no successors of their own: each version has its own few, and a sweep's each."""
+        del at
+        key = (action_id, version)
+        self._wake_ups[key] += 1
+        sweeps = len(self.scene.sweeps)
+        since = self._first_asked.setdefault(key, sweeps)
+        if self._wake_ups[key] > _OWN_WAKE_UPS + 2 * (sweeps - since):
+            self.scene.report(
+                self.promise, f"{self._wake_ups[key]} wake-ups for version {version}", action_id
+            )

@@ -1,0 +1,89 @@
+"""Promise 3: no action that is recorded falls to the default result of its hook."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from simulator.faults import LONGEST_SKEW, Fault
+from simulator.judge.known_waits import WaitChecker
+from simulator.waits import EndedBy
+from usher.core.policy import Mode
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from simulator.faults import Met
+    from simulator.judge.scene import Scene
+    from simulator.waits import Wait
+    from usher.core.model import Action
+
+_WORK: Final = timedelta(seconds=6)  # a look, with its call
+# What one look that is lost, or one try that fails, makes up for; more of them may cost an instance.
+_COSTS_ONE_LOOK: Final = frozenset(
+    {
+        Fault.CUT,
+        Fault.STORE_BUSY,
+        Fault.STORE_ANSWER_LOST,
+        Fault.QUEUE_BUSY,
+        Fault.QUEUE_ANSWER_LOST,
+        Fault.WAKE_UP_LOST,
+        Fault.CONTENDED,
+        Fault.SERVER_ERROR,
+        Fault.UNREACHED,
+        Fault.ANSWER_LOST,
+    }
+)
+
+
+class NeverByDefault(WaitChecker):
+    """Promise 3, under its precondition: only where a clock ran and Auto Scaling accepted a call in time.
+
+    A default is a violation where nothing had gone wrong with the action since its last known heartbeat;
+    where one thing had, that costs a look and no instance; or where a sweep ran through, without a
+    fault, in the last seconds and with the look due, in which it must call whatever else is due.
+    """
+
+    promise = "3 never by default"
+    _LATEST: Final = (timedelta(seconds=10), timedelta(seconds=6))  # before the expiry
+
+    def __init__(self, scene: Scene) -> None:
+        super().__init__(scene)
+        self.defaults = 0  # of recorded actions, excused or not
+
+    def wait_ended(self, wait: Wait) -> None:
+        """Only a timeout that ended a recorded wait is our affair, whatever its record says by then."""
+        if wait.ended_by not in (EndedBy.HEARTBEAT_TIMEOUT, EndedBy.GLOBAL_TIMEOUT):
+            return
+        records = [one for one in self.records_of(wait) if one.policy.mode is not Mode.OBSERVE]
+        if not records:
+            return
+        action = next((one for one in records if one.is_open), records[0])
+        if action.hook.heartbeat_timeout > wait.heartbeat_timeout and not self.is_as_configured(wait):
+            return  # someone has changed the hook behind our back
+        self.defaults += 1
+        if self.opened_at[records[0].id] > wait.expires_at - _WORK - LONGEST_SKEW:
+            return  # its notification came too late for any call
+        self._judge(action, wait)
+
+    def _judge(self, action: Action, wait: Wait) -> None:
+        since = self.known_at(action, wait) - LONGEST_SKEW
+        met = self.scene.faults.between(action.id, since, wait.expires_at)
+        why = self._no_excuse(met, wait, action)
+        if why:
+            held = wait.expires_at - wait.started_at
+            self.broken(f"{wait.default_result} by default after {held}, {wait.ended_by}; {why}", action)
+
+    def _no_excuse(self, met: Sequence[Met], wait: Wait, action: Action) -> str:
+        if not met:
+            return "nothing had gone wrong with it"
+        if len(met) == 1 and met[0].fault in _COSTS_ONE_LOOK:
+            return f"only one thing had gone wrong: {met[0].fault} at {met[0].at:%H:%M:%S.%f}"
+        early, late = (wait.expires_at - before for before in self._LATEST)
+        if any(one.at >= early for one in met):
+            return ""
+        due_at = action.look_at or early
+        ran = [
+            run for run in self.scene.sweeps if max(early, due_at) <= run.began_at <= late and not run.faults
+        ]
+        return f"a sweep ran at {ran[0].began_at:%H:%M:%S.%f} without a fault" if ran else ""

@@ -1,0 +1,72 @@
+"""Promise 1: each lifecycle action gets at most one result."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+from simulator.judge.scene import COMPLETE, HEARTBEAT, Checker
+from usher.core.model import Phase, Result
+
+if TYPE_CHECKING:
+    from simulator.effects import Call
+    from simulator.invocations import Invocation
+    from simulator.judge.scene import Scene
+    from usher.core.model import Action
+
+
+class OneResult(Checker):
+    """Promise 1: one result for each action, and stored before it is sent."""
+
+    promise = "1 one result"
+
+    def __init__(self, scene: Scene) -> None:
+        super().__init__(scene)
+        self._sent: defaultdict[str, set[str]] = defaultdict(set)
+        self._decided: dict[str, Result] = {}
+        self._alive: set[str] = set()  # a heartbeat for a closed record was accepted
+        self._stored_as: dict[tuple[Invocation | None, str], Phase] = {}
+
+    def called(self, call: Call) -> None:
+        """Every Complete carries the result that the record has, and always the same one."""
+        action = self.scene.action_of(call.parameters)
+        if call.operation == HEARTBEAT and action is not None and call.refusal is None:
+            self._alive.add(action.id)
+        if call.operation == HEARTBEAT and action is not None and "LifecycleActionToken" in call.parameters:
+            phase = self._stored_as.get((call.invocation, action.id), action.phase)
+            if phase is Phase.COMPLETING or action.is_proven:
+                self.broken(f"a heartbeat went out for an action that is {phase}", action)
+        if call.operation != COMPLETE:
+            return
+        result = call.parameters["LifecycleActionResult"]
+        if action is None:
+            self.broken(f"{result} sent for an action without a record")
+            return
+        self._sent[action.id].add(result)
+        if len(self._sent[action.id]) > 1:
+            self.broken(f"two results were sent: {sorted(self._sent[action.id])}", action)
+        if action.phase is Phase.OPEN:
+            self.broken(f"{result} was sent before it was stored", action)
+        if action.phase is Phase.COMPLETING and action.result != result:
+            self.broken(f"{result} was sent, and {action.result} stored", action)
+
+    def stored(self, before: Action | None, after: Action, invocation: Invocation | None) -> None:
+        """A result stays, and what is closed stays closed."""
+        self._stored_as[invocation, after.id] = after.phase
+        if before is None:
+            return
+        if after.phase is Phase.COMPLETING and after.result is not None:
+            first = self._decided.setdefault(after.id, after.result)
+            if after.result is not first:
+                self.broken(f"the stored result {first} became {after.result}", after)
+        if after.phase is Phase.OPEN and after.id in self._decided:
+            self.broken("a result that was stored is gone", after)
+        if before.phase is Phase.CLOSED and after.is_open:
+            if after.id not in self._alive or before.is_proven:
+                self.broken(f"closed as {before.outcome}, then open without an accepted heartbeat", after)
+            self._alive.discard(after.id)
+        elif before.phase is Phase.CLOSED and (after.outcome, after.result) != (
+            before.outcome,
+            before.result,
+        ):
+            self.broken(f"closed as {before.outcome}, then {after.phase} as {after.outcome}", after)

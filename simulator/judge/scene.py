@@ -1,0 +1,133 @@
+"""What a checker may look at, and how it reports that a promise was broken."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from datetime import datetime
+
+    from simulator.clock import VirtualClock
+    from simulator.deployment import SweepRun
+    from simulator.effects import Call
+    from simulator.faults import Faults
+    from simulator.invocations import Invocation
+    from simulator.memory_store import MemoryStore
+    from simulator.queue import SimulatedQueue
+    from simulator.waits import Wait, Waits
+    from usher.core.model import Action, Signal
+    from usher.ports import Evidence
+
+HEARTBEAT: Final = "RecordLifecycleActionHeartbeat"
+COMPLETE: Final = "CompleteLifecycleAction"
+_DEPLOYING: Final = timedelta(seconds=60)  # so long an invocation goes on under the old configuration
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Violation:
+    """A promise that was broken."""
+
+    promise: str
+    at: datetime
+    text: str
+    action_id: str | None = None
+
+    def __str__(self) -> str:
+        """As a run reports it."""
+        of_action = f" ({self.action_id})" if self.action_id else ""
+        return f"{self.promise}{of_action}: {self.text}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ours:
+    """What one deployed configuration names: of each hook on a group, the policies that it may use."""
+
+    since: datetime
+    policies: Mapping[tuple[str, str, str], Sequence[str]]  # (group, hook, transition): policy sources
+    timeouts: Mapping[tuple[str, str, str], timedelta]
+
+
+@dataclass(kw_only=True)
+class Scene:
+    """Everything that the checkers may look at."""
+
+    clock: VirtualClock
+    waits: Waits
+    memory: MemoryStore
+    faults: Faults
+    sweeps: Sequence[SweepRun]
+    dead_letters: SimulatedQueue
+    wake_dead_letters: SimulatedQueue
+    garbage: set[str] = field(default_factory=set)  # bodies that say nothing
+    deployed: list[Ours] = field(default_factory=list)
+    violations: list[Violation] = field(default_factory=list)
+
+    def report(self, promise: str, text: str, action_id: str | None = None) -> None:
+        """A promise was broken."""
+        self.violations.append(Violation(promise=promise, at=self.clock(), text=text, action_id=action_id))
+
+    def action_of(self, parameters: Mapping[str, Any]) -> Action | None:
+        """The record that a call is about: of its token, or the newest of its instance and hook."""
+        token = parameters.get("LifecycleActionToken")
+        if token is not None:
+            return self.memory.of_token(token)
+        hook = (parameters.get("AutoScalingGroupName"), parameters.get("LifecycleHookName"))
+        of_instance = self.memory.of_instance(parameters.get("InstanceId", ""))
+        return next(
+            (one for one in reversed(list(of_instance)) if (one.hook.group, one.hook.name) == hook), None
+        )
+
+    def in_force(self) -> list[Ours]:
+        """The configurations that may be in force just now: at a deploy two."""
+        until = self.clock() - _DEPLOYING
+        last = max((one.since for one in self.deployed if one.since <= until), default=None)
+        return [one for one in self.deployed if last is None or one.since >= last]
+
+
+MakeChecker: TypeAlias = "Callable[[Scene], Checker]"
+
+
+class Checker:
+    """Is told everything, and does nothing with it: each checker listens to what it needs."""
+
+    promise = ""
+
+    def __init__(self, scene: Scene) -> None:
+        self.scene = scene
+
+    def broken(self, text: str, action: Action | None = None) -> None:
+        """Report that the promise was broken."""
+        self.scene.report(self.promise, text, action.id if action else None)
+
+    def read(self, action: Action, invocation: Invocation | None) -> None:
+        """See effects.Watch."""
+
+    def heard(self, action: Action, evidence: Evidence, invocation: Invocation | None) -> None:
+        """See effects.Watch."""
+
+    def stored(self, before: Action | None, after: Action, invocation: Invocation | None) -> None:
+        """See effects.Watch."""
+
+    def called(self, call: Call) -> None:
+        """See effects.Watch."""
+
+    def woken(self, action_id: str, version: int, at: datetime) -> None:
+        """See effects.Watch."""
+
+    def kept(self, signal: Signal) -> None:
+        """See effects.Watch."""
+
+    def ended(self, instance_id: str) -> None:
+        """See effects.Watch."""
+
+    def wait_ended(self, wait: Wait) -> None:
+        """Simulated Auto Scaling ended a lifecycle action, whoever asked for it."""
+
+    def acknowledged(self, body: str) -> None:
+        """A message was taken from the inbox for good."""
+
+    def finished(self) -> None:
+        """The run is over, and everything has had its time."""

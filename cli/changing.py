@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 TRIES: Final = 8
 DECLINED: Final = 1  # the exit code
-_MOST_REASON: Final = 500  # characters: a signal's message holds 1,000, who said it included
+_MOST_REASON: Final = 500  # characters: a line of the timeline holds 1,000, who said it included
 
 
 def why(_context: click.Context, _option: click.Parameter, text: str) -> str:

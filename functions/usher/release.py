@@ -19,7 +19,7 @@ from usher.core.model import Outcome, Phase, Result
 from usher.core.ownership import Terms
 from usher.departure import APART, Departure
 from usher.departure import Outcome as Departed
-from usher.ports import CallRefused, GroupGone, Moved, Throttled, TryLater, Unavailable
+from usher.ports import AnswerKind, CallRefused, GroupGone, Moved, Throttled, TryLater, Unavailable
 from usher.turns import Enough
 
 if TYPE_CHECKING:
@@ -176,6 +176,8 @@ class Release:
                 activity = self.looks.auto_scaling.ongoing(action)  # the call must reach no later wait
                 action = replace(action, activity_id=activity.id if activity else None)  # noqa: PLW2901
                 answer = self.looks.auto_scaling.complete(action, Result.CONTINUE)
+                if answer.kind is AnswerKind.BUSY:
+                    raise Throttled(answer.text)
                 self.looks.telemetry.decided(action, "complete", f"{_REASON}: {answer.kind}")
 
     def _unknown(self, turn: Turn) -> Iterator[Action]:

@@ -135,6 +135,20 @@ EMPTY, FILLED = Drained(queue="a"), Drained(queue="b")
 EMPTYING = Drained(queue="a", starts=True)
 
 
+def test_the_turn_of_a_stopped_instance_asks_nothing_wakes_a_look_and_comes_a_minute_later() -> None:
+    """Should it not be let go, as while Auto Scaling is busy, its questions go round once a minute."""
+    scene, told = scene_of(waiting(EMPTY), [3, 2], ACCEPTED)
+    scene.look()
+    scene.now = at(10)
+    scene.store.keep_instance_state(scene.action.instance_id, at(9), is_stopped=True)
+    turn = turn_of(scene)
+
+    scene.asking.ask("action-1", turn)
+
+    assert (len(told.asked), scene.effects[-1]) == (1, ANSWERED)
+    assert scene.questions.sent[-1] == ("action-1", turn + 1, timedelta(minutes=1))
+
+
 def test_a_condition_is_asked_at_its_own_interval_and_its_action_ends_when_it_holds() -> None:
     scene, told = scene_of(waiting(EMPTY), [3, 0], ACCEPTED)
 

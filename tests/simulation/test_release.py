@@ -30,6 +30,16 @@ BUSY = Answer(kind=AnswerKind.BUSY, text="Throttling: Rate exceeded")
 ACCEPTED = Answer(kind=AnswerKind.ACCEPTED, text="")
 
 
+class CountingBudget(MemoryBudget):
+    """Counts how often the pace was lowered."""
+
+    lowered = 0
+
+    def throttled(self, now: datetime) -> None:
+        self.lowered += 1
+        super().throttled(now)
+
+
 class Leaving:
     """A store with actions, and an Auto Scaling that is busy for some calls."""
 
@@ -43,12 +53,15 @@ class Leaving:
             self.store.open(action, Raw(received_at=at(0), body="{}"))
         self.results: list[tuple[str, Result]] = []
         self.coming = ""  # the state of an instance that the live state shows in group web
+        self.shows_no_activity = 0  # times
+        self.throttled: list[str] = []  # calls by instance that are turned away, each once
         self._busy = busy
+        self.budget = CountingBudget(calls_per_second)
         ids = count(1)
         looks = Looks(
             store=self.store,
             auto_scaling=self,
-            budget=MemoryBudget(calls_per_second),
+            budget=self.budget,
             limits=MemoryLimits(),
             questions=NoQuestions(),
             wake_ups=self,
@@ -114,6 +127,10 @@ class Leaving:
         return self.release.run(lambda: len(self.results) + len(self.deleted) < self.time_for)
 
     def complete(self, action: Action, result: Result) -> Answer:
+        if "complete" in self.throttled:
+            self.throttled.remove("complete")
+            return BUSY
+        assert action.token or action.activity_id, "it may reach another wait"
         self.results.append((action.id, result))
         if action.token is None:
             self.coming = ""
@@ -123,8 +140,14 @@ class Leaving:
     def heartbeat(self, action: Action) -> Answer:
         raise AssertionError(f"nothing is held any more, but {action.id} was")
 
-    def ongoing(self, action: Action) -> Activity:
+    def ongoing(self, action: Action) -> Activity | None:
         assert action.token is None, f"{action.id} has a token"
+        if "describe" in self.throttled:
+            self.throttled.remove("describe")
+            raise Throttled("Throttling: Rate exceeded")
+        if self.shows_no_activity > 0:
+            self.shows_no_activity -= 1
+            return None
         return Activity(
             id="activity-1", instance_id=action.instance_id, started_at=at(0), description="", cause=""
         )
@@ -231,6 +254,40 @@ def test_what_the_live_state_shows_waiting_and_no_record_knows_is_let_go_too() -
     assert leaving.run() == ""
     assert [result for _, result in leaving.results] == [Result.CONTINUE]
     assert leaving.deleted == ["one"]
+
+
+@pytest.mark.parametrize("call", ["describe", "complete"])
+def test_a_throttle_of_what_no_record_knows_loses_nothing_and_the_release_goes_on(call: str) -> None:
+    leaving = Leaving()
+    leaving.coming, leaving.throttled = "Pending:Wait", [call]
+    leaving.enrolments.keep(enrolled("one"))
+    assert leaving.run() == ""
+    assert [result for _, result in leaving.results] == [Result.CONTINUE]
+    assert leaving.deleted == ["one"]
+    assert leaving.budget.lowered == 1
+
+
+def test_an_adopted_record_without_an_activity_is_closed_and_its_wait_is_let_go_once_that_is_known() -> None:
+    """A call by instance may reach another wait: none goes out, and the live state tells what waits."""
+    adopted = an_action(id="adopted", token=None, hook=hook_terms(name="one", group="web"))
+    leaving = Leaving(adopted)
+    leaving.coming, leaving.shows_no_activity = "Pending:Wait", 1
+    leaving.enrolments.keep(enrolled("one"))
+
+    assert leaving.run() == ""
+
+    (record,) = leaving.store.actions()
+    assert (record.outcome, record.result) == (Outcome.ENDED_ELSEWHERE, None)
+    assert record.reason.startswith("Usher is being removed: no scaling activity")
+    assert [result for _, result in leaving.results] == [Result.CONTINUE]
+    assert leaving.deleted == ["one"]
+
+
+def test_an_adopted_record_with_an_activity_is_completed_like_any_other() -> None:
+    leaving = Leaving(an_action(id="adopted", token=None, hook=hook_terms(name="one", group="web")))
+    assert leaving.run() == ""
+    assert leaving.results == [("adopted", Result.CONTINUE)]
+    assert leaving.store.actions()[0].outcome is Outcome.COMPLETED
 
 
 def test_an_item_that_cannot_be_read_keeps_no_hook() -> None:

@@ -223,6 +223,20 @@ def test_while_paused_held_or_decided_nothing_is_asked_and_afterwards_it_goes_on
     assert (world.started, world.action.outcome) == (1, Outcome.COMPLETED)
 
 
+def test_a_chain_that_a_pause_ended_begins_again_after_it() -> None:
+    """A turn of a paused action stores that nothing is to be asked: a later look asks anew."""
+    world = World(asked())
+    world.clock.at(at(10), lambda: world.store.pause("*", "ada: change freeze"))
+    world.clock.run_until(at(130))
+    findings = world.store.findings("action-1")
+    assert (world.started, findings is not None and findings.ask_at) == (1, None)
+
+    world.store.resume("*")
+    world.clock.run_until(at(330))
+
+    assert (world.started, world.action.outcome) == (1, Outcome.COMPLETED)
+
+
 def test_a_signal_and_an_answer_that_come_together_are_both_seen() -> None:
     """The answer is for good, so no later turn asks again: the look that is due by itself sees it."""
     action = asked(timedelta(hours=1))

@@ -1,0 +1,127 @@
+"""Which questions are due, when the next one is, and how the chain of their turns begins."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from simulator.memory_store import MemoryStore
+from simulator.recorder import Recorder
+from tests.factories import a_policy, an_action, at
+from tests.questions import QuestionList, with_finding
+from usher.core import questions
+from usher.core.finding import Finding, Findings, Standing
+from usher.core.model import Phase, Result, Word
+from usher.questions import LATE, Chains
+
+if TYPE_CHECKING:
+    from usher.core.model import Action
+
+DRAINED = a_policy([{"ecs": "drained"}])
+CONDITION = "ecs drained"
+MINUTE = timedelta(minutes=1)
+
+
+def found(*, ask_again_s: float | None) -> Finding:
+    return Finding(
+        condition=CONDITION,
+        standing=Standing.PENDING,
+        detail="3 tasks run",
+        asked_at=at(0),
+        ask_again_at=None if ask_again_s is None else at(ask_again_s),
+    )
+
+
+def asked(ask_again_s: float | None = 30, **changes: Any) -> Action:
+    return with_finding(an_action(policy=DRAINED, **changes), found(ask_again_s=ask_again_s))
+
+
+def test_a_condition_is_due_when_its_time_has_come_and_until_then_that_is_the_next_turn() -> None:
+    (probe,) = DRAINED.until
+    assert [each.name for each in questions.due(asked(), at(30))] == [CONDITION] == [probe.name]  # type: ignore[attr-defined]
+    assert (questions.due(asked(), at(29)), questions.next_at(asked(), at(29))) == ((), at(30))
+
+
+def test_what_is_known_for_good_is_not_asked_again() -> None:
+    assert questions.next_at(asked(ask_again_s=None), at(30)) is None
+
+
+def test_while_a_stopped_instance_cannot_be_let_go_its_questions_come_a_minute_later() -> None:
+    """No answer changes anything then; but it may run again, and nobody else would ask."""
+    stopped = asked(stopped_at=at(25))
+    assert questions.due(stopped, at(30)) == ()
+    assert questions.next_at(stopped, at(30)) == at(30) + MINUTE
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"held": Word(who="ada", at=at(0), reason="the disk is full")},
+        {"let_through": True},
+        {"instance_ended_at": at(20)},
+        {"phase": Phase.COMPLETING, "result": Result.CONTINUE},
+    ],
+    ids=["held", "let through", "ended", "completing"],
+)
+def test_where_no_answer_can_change_anything_any_more_nothing_is_asked(told: dict[str, Any]) -> None:
+    action = asked(**told)
+    assert (questions.due(action, at(30)), questions.next_at(action, at(30))) == ((), None)
+
+
+# How a look begins the chain
+
+
+def a_chain() -> tuple[Chains, MemoryStore, QuestionList]:
+    store, queue = MemoryStore(lambda: at(30)), QuestionList()
+    return Chains(kept=store, queue=queue, telemetry=Recorder(), clock=lambda: at(30)), store, queue
+
+
+def test_a_chain_that_ended_is_begun_again_where_something_is_due() -> None:
+    """As after a pause or a hold: its last turn stored that nothing is to be asked."""
+    chains, store, queue = a_chain()
+    action = asked()
+    ended = Findings(turn=1, found=action.findings, ask_at=None)
+    store.keep_findings(action, ended)
+
+    chains.begin(action, ended)
+
+    assert queue.sent == [(action.id, 2, timedelta(0))]
+    begun = replace(ended, turn=2, ask_at=at(30), sweep_at=at(30) + LATE)
+    assert store.findings(action.id) == begun
+
+
+def test_a_chain_that_ended_goes_on_when_the_time_of_its_next_question_comes() -> None:
+    chains, store, queue = a_chain()
+    action = asked(ask_again_s=50)
+    ended = Findings(turn=1, found=action.findings, ask_at=None)
+    store.keep_findings(action, ended)
+
+    chains.begin(action, ended)
+
+    assert queue.sent == [(action.id, 2, timedelta(seconds=20))]
+
+
+def test_a_chain_that_ended_stays_so_where_nothing_is_to_be_asked_again() -> None:
+    chains, store, queue = a_chain()
+    action = asked(ask_again_s=None)
+    ended = Findings(turn=1, found=action.findings, ask_at=None)
+    store.keep_findings(action, ended)
+
+    chains.begin(action, ended)
+
+    assert (queue.sent, store.findings(action.id)) == ([], ended)
+
+
+@pytest.mark.parametrize("ask_at_s", [20, 50], ids=["due", "ahead, and nothing is due"])
+def test_a_turn_that_is_on_its_way_is_not_sent_twice(ask_at_s: float) -> None:
+    chains, store, queue = a_chain()
+    action = asked(ask_again_s=ask_at_s)
+    on_its_way = Findings(turn=1, found=action.findings, ask_at=at(ask_at_s))
+    store.keep_findings(action, on_its_way)
+
+    chains.begin(action, on_its_way)
+
+    assert queue.sent == []

@@ -67,7 +67,8 @@ class Enrolment:
     def run(self, has_time: Callable[[], bool] = lambda: True) -> None:
         """One pass, as far as time and turns go. What is left is found again by the next one.
 
-        Where Auto Scaling is busy the pass ends, so that heartbeats get through.
+        Where Auto Scaling is busy the pass ends, so that heartbeats get through. Where a call on one group
+        fails, that group is passed over. Raises CallRefused where one was refused, once all had their turn.
         """
         try:
             self._run(has_time)
@@ -85,11 +86,11 @@ class Enrolment:
             self.telemetry.count("Throttled")
         self._put_off(str(busy))
 
-    def _put_off(self, reason: str) -> None:
-        self.telemetry.enrolment("put off", "", "", reason)
+    def _put_off(self, reason: str, group: str = "") -> None:
+        self.telemetry.enrolment("put off", group, "", reason)
 
     def _run(self, has_time: Callable[[], bool]) -> None:
-        """One group after the other, so that no pass ends with questions only."""
+        """One group after the other, so that no pass ends with questions only. Raises CallRefused last."""
         file = self.records.in_force()
         if file is None or file.digest != self.digest or file.is_closing:
             raise NotInForce
@@ -100,11 +101,22 @@ class Enrolment:
         groups = self.groups.groups(turn)
         enrolled = self.mark(groups, enrolled, has_time)
         number = (self.clock() - _EPOCH) // INTERVAL
+        refusals: list[CallRefused] = []
         for name in enrolment.to_look_into(self.wanted, groups, enrolled, number):
             (group,) = (group for group in groups if group.name == name)
             here = [record for record in enrolled if record.group_arn == group.arn]
-            with suppress(GroupGone):  # a later pass forgets its items
-                self.settle(group, here, turn)
+            try:
+                with suppress(GroupGone):  # a later pass forgets its items
+                    self.settle(group, here, turn)
+            except Throttled:
+                raise
+            except TryLater as failed:
+                self._put_off(str(failed), name)
+            except CallRefused as refusal:
+                self._put_off(str(refusal), name)
+                refusals.append(refusal)
+        if refusals:
+            raise refusals[0]
 
     def mark(
         self, groups: Sequence[GroupSeen], enrolled: Sequence[Enrolled], has_time: Callable[[], bool]

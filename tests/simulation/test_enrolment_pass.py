@@ -44,6 +44,8 @@ SETTINGS: Final = EnrolmentSettings(
 )
 DESCRIBE_HOOKS: Final = "DescribeLifecycleHooks"
 THROTTLED: Final = ApiError("Throttling", "Rate exceeded")
+FAILED: Final = ApiError("InternalFailure", "", 500)
+DENIED: Final = ApiError("AccessDenied", "User is not authorized", 403)
 
 
 def a_hook(**changes: Any) -> dict[str, Any]:
@@ -477,11 +479,15 @@ def test_what_was_throttled_does_not_use_up_the_hour() -> None:
     assert scene.run() == ["put workers-1/drain"]
 
 
-@pytest.mark.parametrize("operation", ["DescribeAutoScalingGroups", DESCRIBE_HOOKS, "PutLifecycleHook"])
+BUSY: Final = [
+    pytest.param(operation, error, id=f"{operation} {word}")
+    for operation in ("DescribeAutoScalingGroups", DESCRIBE_HOOKS, "PutLifecycleHook")
+    for word, error in (("throttled", THROTTLED), ("contended", ApiError("ResourceContention", "", 500)))
+]
+
+
 @pytest.mark.parametrize(
-    "error",
-    [THROTTLED, ApiError("ResourceContention", "", 500), ApiError("InternalFailure", "", 500)],
-    ids=["throttled", "contended", "failed"],
+    ("operation", "error"), [*BUSY, pytest.param("DescribeAutoScalingGroups", FAILED, id="no list")]
 )
 def test_a_busy_auto_scaling_ends_the_pass_until_the_next(operation: str, error: ApiError) -> None:
     scene = Scene(a_hook())
@@ -493,7 +499,36 @@ def test_a_busy_auto_scaling_ends_the_pass_until_the_next(operation: str, error:
     scene.faults = []
     assert sorted(scene.run()) == ["put workers-1/drain", "put workers-2/drain"]
     assert scene.recorder.troubles == []
-    assert scene.recorder.counts["Throttled"] == (error.code != "InternalFailure")
+    assert scene.recorder.counts["Throttled"] == (error is not FAILED)
+
+
+@pytest.mark.parametrize("operation", [DESCRIBE_HOOKS, "PutLifecycleHook"])
+def test_a_group_for_which_auto_scaling_fails_again_and_again_keeps_no_other_from_its_hooks(
+    operation: str,
+) -> None:
+    scene = Scene(a_hook())
+    scene.create("workers-1", "workers-2", "workers-3")
+    fits = is_call(operation, "workers-1")
+    scene.faults = [lambda request: FAILED if fits(request) else None]
+
+    told = scene.run()
+
+    assert sorted(told) == ["put off workers-1/", "put workers-2/drain", "put workers-3/drain"]
+    assert scene.recorder.enrolments[told.index("put off workers-1/")][3] == "InternalFailure"
+    scene.faults = []
+    assert scene.run() == ["put workers-1/drain"]
+
+
+def test_a_group_that_may_not_be_described_costs_itself_and_fails_the_pass_when_all_had_their_turn() -> None:
+    scene = Scene(a_hook())
+    scene.create("workers-1", "workers-2", "workers-3")
+    fits = is_call(DESCRIBE_HOOKS, "workers-1")
+    scene.faults = [lambda request: DENIED if fits(request) else None]
+
+    with pytest.raises(CallRefused, match="AccessDenied"):
+        scene.run()
+
+    assert sorted(scene.told()) == ["put off workers-1/", "put workers-2/drain", "put workers-3/drain"]
 
 
 def test_a_target_that_takes_no_test_message_is_a_conflict_in_its_own_words() -> None:
@@ -510,10 +545,9 @@ def test_a_target_that_takes_no_test_message_is_a_conflict_in_its_own_words() ->
 def test_missing_rights_to_put_are_a_conflict_and_to_describe_an_error() -> None:
     scene = Scene(a_hook())
     scene.create("workers-1")
-    denied = ApiError("AccessDenied", "User is not authorized", 403)
-    scene.faults = [lambda request: denied if request.operation == "PutLifecycleHook" else None]
+    scene.faults = [lambda request: DENIED if request.operation == "PutLifecycleHook" else None]
     assert scene.run() == ["conflict workers-1/drain"]
-    scene.faults = [lambda request: denied if request.operation == DESCRIBE_HOOKS else None]
+    scene.faults = [lambda request: DENIED if request.operation == DESCRIBE_HOOKS else None]
     with pytest.raises(CallRefused, match="AccessDenied"):
         scene.run()
 

@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from usher.ports import Unavailable
+from usher.ports import TryLater, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -60,5 +60,5 @@ class Recorder:
 
     def raise_bugs(self) -> None:
         """Raise the newest trouble, if it is one that nothing in the world explains."""
-        if self.troubles and not isinstance(self.troubles[-1][1], Unavailable):
+        if self.troubles and not isinstance(self.troubles[-1][1], (Unavailable, TryLater)):
             raise self.troubles[-1][1]

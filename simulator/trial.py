@@ -32,7 +32,7 @@ from simulator.service import AutoScalingService
 from simulator.short_wire import ShortWire
 from usher.core import configuration
 from usher.core.conditions.probe import Reply, ReplyKind
-from usher.ports import Unavailable
+from usher.ports import TryLater, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -367,7 +367,7 @@ class Trial:
     def trouble(self, what: str, error: Exception) -> None:
         """Something failed in production code: a fault, or a bug."""
         self._note("trouble", what, type(error).__name__, error)
-        if not isinstance(error, Unavailable):
+        if not isinstance(error, (Unavailable, TryLater)):
             self.scene.report("no bug", f"{what}: {type(error).__name__}: {error}")
 
 

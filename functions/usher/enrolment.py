@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final, assert_never
 from usher.core import enrolment
 from usher.core.enrolment import Conflict, Forget, Keep, Put, Seen, Wish
 from usher.departure import Departure, Outcome
+from usher.passed_over import PassedOver
 from usher.ports import CallRefused, GroupGone, Moved, NotInForce, Throttled, TryLater
 from usher.turns import Enough
 
@@ -86,8 +87,8 @@ class Enrolment:
             self.telemetry.count("Throttled")
         self._put_off(str(busy))
 
-    def _put_off(self, reason: str, group: str = "") -> None:
-        self.telemetry.enrolment("put off", group, "", reason)
+    def _put_off(self, reason: str) -> None:
+        self.telemetry.enrolment("put off", "", "", reason)
 
     def _run(self, has_time: Callable[[], bool]) -> None:
         """One group after the other, so that no pass ends with questions only. Raises CallRefused last."""
@@ -101,22 +102,13 @@ class Enrolment:
         groups = self.groups.groups(turn)
         enrolled = self.mark(groups, enrolled, has_time)
         number = (self.clock() - _EPOCH) // INTERVAL
-        refusals: list[CallRefused] = []
+        passed_over = PassedOver(telemetry=self.telemetry)
         for name in enrolment.to_look_into(self.wanted, groups, enrolled, number):
             (group,) = (group for group in groups if group.name == name)
             here = [record for record in enrolled if record.group_arn == group.arn]
-            try:
-                with suppress(GroupGone):  # a later pass forgets its items
-                    self.settle(group, here, turn)
-            except Throttled:
-                raise
-            except TryLater as failed:
-                self._put_off(str(failed), name)
-            except CallRefused as refusal:
-                self._put_off(str(refusal), name)
-                refusals.append(refusal)
-        if refusals:
-            raise refusals[0]
+            with passed_over.on(name), suppress(GroupGone):  # a later pass forgets its items
+                self.settle(group, here, turn)
+        passed_over.check()
 
     def mark(
         self, groups: Sequence[GroupSeen], enrolled: Sequence[Enrolled], has_time: Callable[[], bool]

@@ -9,6 +9,7 @@ ends, and the next one finds what is left.
 from __future__ import annotations
 
 from collections import defaultdict
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -21,6 +22,7 @@ from usher.core.hook_timeouts import described, known
 from usher.core.model import Outcome, Phase, Transition
 from usher.core.ownership import terms_on
 from usher.core.policy import Mode
+from usher.passed_over import PassedOver
 from usher.ports import AnswerKind, CallRefused, GroupGone, Moved, Throttled, TryLater
 from usher.turns import Enough
 from usher.waking import stored_with_wake_ups
@@ -112,7 +114,11 @@ class Reconcile:
         return "reconcile"
 
     def run(self, has_time: Callable[[], bool] = lambda: True) -> None:
-        """One pass, as far as time and turns go. Where Auto Scaling is busy it ends."""
+        """One pass, as far as time and turns go. Where Auto Scaling is busy it ends.
+
+        Where a call on one group fails, that group is passed over. Raises CallRefused where one was refused,
+        once all had their turn.
+        """
         try:
             self._run(partial(self.turns.awaited, self.clock, self.wait, has_time))
         except Enough:
@@ -128,12 +134,14 @@ class Reconcile:
         items = self._items()
         if not (self.configuration.hooks or open_actions or items):
             return
-        scene = self._scene(open_actions, items, turn)
+        passed_over = PassedOver(telemetry=self.telemetry)
+        scene = self._scene(open_actions, items, turn, passed_over)
         self._close_twins(scene)
         self._doubt(scene)
         self._end_the_dead(scene)
-        self._adopt(scene, turn)
-        self._look_at_hooks(scene, turn)
+        self._adopt(scene, turn, passed_over)
+        self._look_at_hooks(scene, turn, passed_over)
+        passed_over.check()
 
     # -- what there is --------------------------------------------------------------------------
 
@@ -146,7 +154,11 @@ class Reconcile:
         return found
 
     def _scene(
-        self, open_actions: Sequence[Action], items: Mapping[str, Sequence[Enrolled]], turn: Turn
+        self,
+        open_actions: Sequence[Action],
+        items: Mapping[str, Sequence[Enrolled]],
+        turn: Turn,
+        passed_over: PassedOver,
     ) -> _Scene:
         listed_at = self.clock()
         of_records = {action.hook.group for action in open_actions} | items.keys()
@@ -158,10 +170,8 @@ class Reconcile:
                 groups[group.name] = group
         with_pool = sorted(name for name, group in groups.items() if group.has_pool)
         for name in share(with_pool, MOST_POOLS, self._number()):
-            try:
+            with passed_over.on(name), suppress(GroupGone):
                 groups[name] = groups[name].with_pool(self.live.pool(name, turn))
-            except GroupGone:
-                continue
         return _Scene(groups=groups, listed_at=listed_at, open_actions=open_actions, items=items)
 
     def _names(self) -> frozenset[str] | None:
@@ -232,13 +242,14 @@ class Reconcile:
 
     # -- what waits unknown ---------------------------------------------------------------------
 
-    def _adopt(self, scene: _Scene, turn: Turn) -> None:
+    def _adopt(self, scene: _Scene, turn: Turn, passed_over: PassedOver) -> None:
         """One group after the other, so that no pass ends with questions only."""
         before = self.store.tried()
         for name in sorted(before.keys() - scene.groups.keys()):
             self.store.keep_tried(name, ())
         for group in self._in_turn(scene.groups.values()):
-            self._adopt_in(group, frozenset(before.get(group.name, ())), scene, turn)
+            with passed_over.on(group.name):
+                self._adopt_in(group, frozenset(before.get(group.name, ())), scene, turn)
 
     def _adopt_in(self, group: LiveGroup, before: frozenset[Tried], scene: _Scene, turn: Turn) -> None:
         waiting = self._unknown(group, scene, turn)
@@ -394,7 +405,7 @@ class Reconcile:
 
     # -- what became of the hooks ---------------------------------------------------------------
 
-    def _look_at_hooks(self, scene: _Scene, turn: Turn) -> None:
+    def _look_at_hooks(self, scene: _Scene, turn: Turn, passed_over: PassedOver) -> None:
         """A few groups in each pass: those with open actions come round sooner."""
         in_use = sorted(name for name in scene.groups if scene.of(name))
         idle = sorted(name for name in scene.groups if not scene.of(name))
@@ -403,9 +414,10 @@ class Reconcile:
             *share(in_use, MOST_HOOKS_IN_USE, number),
             *share(idle, MOST_HOOKS_IDLE, number),
         ):
-            standing = self._hooks_of(name, turn)
-            drifted += self._tell_drift(scene.groups[name], standing)
-            self._shorten(scene.of(name), standing, self.clock())
+            with passed_over.on(name):
+                standing = self._hooks_of(name, turn)
+                drifted += self._tell_drift(scene.groups[name], standing)
+                self._shorten(scene.of(name), standing, self.clock())
         self.telemetry.count("HookDrift", drifted)
 
     def _tell_drift(self, group: LiveGroup, standing: Sequence[HookSeen]) -> int:

@@ -836,6 +836,57 @@ def test_a_group_that_goes_during_a_pass_is_no_error_and_hides_no_other(operatio
     assert scene.recorder.counts["ReconcilePutOff"] == 0
 
 
+def lost_in_two_groups() -> Scene:
+    """Launches of two groups, each with a warm pool, whose notices are all lost."""
+    scene = Scene(a_hook(), a_hook(group="jobs"))
+    for name in ("web", "jobs"):
+        scene.create(name, a_hook())
+        scene.client.put_warm_pool(AutoScalingGroupName=name, MinSize=0, MaxGroupPreparedCapacity=0)
+    scene.drops = all_lost
+    scene.run(1.5)
+    return scene
+
+
+def fails(scene: Scene, operation: str, group: str, error: ApiError) -> None:
+    def fault(request: Request) -> ApiError | None:
+        on = request.parameters.get("AutoScalingGroupName")
+        return error if (request.operation, on) == (operation, group) else None
+
+    scene.fault = fault
+
+
+@pytest.mark.parametrize("group", ["web", "jobs"])
+@pytest.mark.parametrize("operation", [POOL, ACTIVITIES, HOOKS])
+def test_a_group_for_which_auto_scaling_fails_costs_itself_and_no_other_its_turn(
+    operation: str, group: str
+) -> None:
+    scene = lost_in_two_groups()
+    fails(scene, operation, group, ApiError("InternalFailure", "", 500))
+
+    scene.reconcile.run()
+
+    other = {"web": "jobs", "jobs": "web"}[group]
+    adopted = {action.hook.group for action in scene.store.actions()}
+    assert adopted - {group} == {other}
+    assert {what for what, _ in scene.recorder.troubles} == {f"group {group} was passed over"}
+    assert [call["AutoScalingGroupName"] for call in scene.calls(HOOKS)].count(other) >= 1
+
+
+@pytest.mark.parametrize("group", ["web", "jobs"])
+@pytest.mark.parametrize("operation", [POOL, ACTIVITIES, HOOKS])
+def test_a_group_that_may_not_be_described_fails_the_pass_when_all_had_their_turn(
+    operation: str, group: str
+) -> None:
+    scene = lost_in_two_groups()
+    fails(scene, operation, group, ApiError("AccessDenied", "User is not authorized", 403))
+
+    with pytest.raises(CallRefused, match="AccessDenied"):
+        scene.reconcile.run()
+
+    other = {"web": "jobs", "jobs": "web"}[group]
+    assert {action.hook.group for action in scene.store.actions()} >= {other}
+
+
 def test_an_instance_that_ec2_has_ended_is_let_go_at_once() -> None:
     scene = Scene(a_hook(heartbeat_timeout="60m"))
     scene.create("web", a_hook(heartbeat_timeout="60m"), size=2)

@@ -147,6 +147,16 @@ def test_then_asks_nothing_of_a_stage_before_the_one_before_it_holds() -> None:
     assert both.asks(with_findings(found("a", HOLDS)), at(10)) == (B,)
 
 
+def test_then_asks_nothing_once_all_its_stages_hold() -> None:
+    both = Then(stages=(A, B))
+    assert both.asks(with_findings(found("a", HOLDS), found("b", HOLDS)), at(10)) == ()
+
+
+def test_not_asks_what_it_turns() -> None:
+    assert Not(of=A).asks(with_findings(), at(10)) == (A,)
+    assert Not(of=A).asks(with_findings(found("a", PENDING)), at(10)) == ()
+
+
 def test_a_stage_that_held_has_done_so_for_good_once_the_next_was_asked() -> None:
     action = with_findings(found("a", HOLDS, again_s=5), found("b", PENDING, again_s=5))
     three = Then(stages=(A, B, C))

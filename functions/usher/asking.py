@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Final
 
 from usher import handlers
 from usher.core import questions
-from usher.core.conditions.probe import Later, as_finding, finding_of
+from usher.core.conditions.probe import Found, Later, as_finding, finding_of
 from usher.core.decide import Complete, decide
 from usher.core.finding import Finding, Standing
-from usher.core.model import Phase
+from usher.core.model import Phase, shortened
 from usher.core.policy import Mode
 from usher.looks import observed
 from usher.ports import WHATEVER, Moved, Unavailable
@@ -130,10 +130,18 @@ class Asking:
             nonlocal findings
             about = replace(before or _not_asked(probe, action), memory=intent)
             started = findings.with_one(about).noted(self.clock(), "starts", probe.name)
-            findings = _next(started, ask_at=findings.ask_at, sweep_at=findings.sweep_at)
-            self.store.keep_findings(action, findings)
+            started = _next(started, ask_at=findings.ask_at, sweep_at=findings.sweep_at)
+            self.store.keep_findings(action, started)
+            findings = started
 
-        found = self.probing.probe(probe, action, before.memory if before else {}, until, before_start)
+        memory = before.memory if before else {}
+        try:
+            found = self.probing.probe(probe, action, memory, until, before_start)
+        except Moved:
+            raise
+        except Exception as error:  # noqa: BLE001 - the edge: told, and no other question waits for it
+            self.telemetry.trouble(f"{probe.name} was not asked for action {action.id}", error)
+            found = _failed(error, findings.memory_of(probe.name))
         now = self.clock()
         if isinstance(found, Later):
             return findings.with_one(_asked_later(before or _not_asked(probe, action), found, now))
@@ -160,6 +168,12 @@ def _not_asked(probe: Probe, action: Action) -> Finding:
         asked_at=action.first_seen_at,
         ask_again_at=action.first_seen_at,
     )
+
+
+def _failed(error: Exception, memory: Memory) -> Found:
+    """What a question says that could not be asked, or whose answer could not be read."""
+    detail = shortened(f"it could not be asked: {type(error).__name__}: {error}")
+    return Found(standing=Standing.UNKNOWN, detail=detail, memory=memory)
 
 
 def _asked_later(known: Finding, later: Later, now: datetime) -> Finding:

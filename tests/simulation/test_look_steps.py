@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
     from datetime import datetime
 
-    from usher.core.finding import Finding, Memory
+    from usher.core.finding import Finding, Findings, Memory
     from usher.core.model import Action
     from usher.core.reconcile import Activity
     from usher.ports import Answer, Calls
@@ -277,6 +278,68 @@ def test_a_turn_that_is_cut_off_after_it_started_something_does_not_start_it_aga
 
     assert scene.look().outcome is Outcome.COMPLETED
     assert told.asked == ["Ask"]
+
+
+@pytest.mark.parametrize(
+    "error", [KeyError("Tasks"), Unavailable("no answer is kept")], ids=["a bug", "the table"]
+)
+def test_a_question_that_always_fails_is_unknown_by_itself_and_the_others_are_asked_at_their_pace(
+    error: Exception,
+) -> None:
+    """It cost the turn, and with it six minutes, again and again."""
+
+    class Failing(Told):
+        def make(self, call: Call, members: Sequence[str] = ()) -> Reply:
+            if call.parameters["queue"] == "a":
+                raise error
+            return super().make(call, members)
+
+    scene = AskingScene(waiting(EMPTY, FILLED), Failing([3]), now_s=0)
+    scene.look()
+    scene.now = at(5)
+    scene.look()
+
+    unknown, other = sorted(scene.found, key=lambda found: found.condition)
+    assert (unknown.standing, unknown.unknowns) == (Standing.UNKNOWN, 2)
+    assert unknown.detail == f"it could not be asked: {type(error).__name__}: {error}"
+    assert (other.detail, other.ask_again_at) == ("3 left", at(10))
+    assert scene.questions.sent[-1][2] == timedelta(seconds=5), "when the other is due"
+    assert {what for what, _ in scene.recorder.troubles} == {"drained a was not asked for action action-1"}
+
+
+def test_a_question_that_fails_after_it_has_started_something_does_not_start_it_again() -> None:
+    scene, told = scene_of(waiting(EMPTYING), ["ok", 0], ACCEPTED)
+
+    def fails() -> None:
+        if told.asked == ["Start"]:
+            told.asked.append("failed")
+            raise ValueError("an answer that nobody can read")
+
+    told.before_call = fails
+    scene.look()
+    scene.now = at(5)
+
+    assert scene.look().outcome is Outcome.COMPLETED
+    assert told.asked == ["Start", "failed", "Ask"]
+
+
+def test_what_could_not_be_stored_before_its_start_is_not_started_and_begins_anew() -> None:
+    scene, told = scene_of(waiting(EMPTYING, FILLED), [2, "ok", 0])
+    keep, kept = scene.store.keep_findings, count(1)
+
+    def busy(action: Action, findings: Findings) -> None:
+        if next(kept) == 3:  # after the chain was begun, and its turn claimed
+            raise Unavailable("the table")
+        keep(action, findings)
+
+    scene.store.keep_findings = busy  # type: ignore[method-assign]
+    scene.look()
+    assert told.asked == ["Ask"]
+    scene.now = at(5)
+    scene.look()
+
+    assert told.asked == ["Ask", "Start", "Ask"]
+    assert [found.standing for found in scene.found] == [Standing.PENDING, Standing.HOLDS]
 
 
 def test_of_two_who_ask_at_once_one_starts_what_is_to_be_started() -> None:

@@ -73,6 +73,10 @@ class Findings:
         others = tuple(other for other in self.found if other.condition != finding.condition)
         return replace(self, found=(*others, finding))
 
+    def memory_of(self, condition: str) -> Memory:
+        """What a condition keeps for itself, as it was stored last."""
+        return next((found.memory for found in self.found if found.condition == condition), {})
+
 
 def merged(timeline: Sequence[Entry], findings: Findings | None) -> list[Entry]:
     """The lines of a record, and between them those of its findings, which have numbers of their own."""

@@ -19,7 +19,7 @@ from usher.core.model import Phase, shortened
 from usher.core.policy import Mode
 from usher.looks import observed
 from usher.ports import WHATEVER, Moved, Unavailable
-from usher.questions import LATE, sweep_at
+from usher.questions import LATE, sweep_at, tell_unreadable
 from usher.waking import OWN
 
 if TYPE_CHECKING:
@@ -58,6 +58,9 @@ class Asking:
         findings = self.store.findings(action_id)
         action = self.store.load(action_id) if findings is not None and findings.turn == turn else None
         if findings is None or action is None:
+            return
+        if not findings.is_readable:
+            tell_unreadable(self.telemetry, action_id)
             return
         try:
             self._ask(action, findings)

@@ -11,7 +11,7 @@ from usher.core.decide import Complete, Heartbeat, Wait, decide, given_up, has_n
 from usher.core.model import Outcome, Phase, Result, Transition
 from usher.core.policy import Mode
 from usher.ports import WHATEVER, AnswerKind, CallRefused, Moved, TryLater, Unavailable
-from usher.questions import Chains
+from usher.questions import Chains, tell_unreadable
 from usher.turns import Turns
 from usher.waking import send, stored_with_wake_ups
 
@@ -108,7 +108,7 @@ class Looks:
         if now < action.expires_at:
             action = replace(action, paused_by=None)  # the pause ended in time
         asks = questions.are_in(action.policy)
-        findings = self.store.findings(action.id) if asks else None
+        findings = self._findings_of(action) if asks else None
         action = replace(action, findings=findings.found if findings else ())
         chosen = hearing.after_launch(action, heard.move_ends, now)
         if chosen.policy is not action.policy:
@@ -133,6 +133,12 @@ class Looks:
             self._do(action, decision, now, held)
         if asks and isinstance(decision, Heartbeat):
             self.chains.begin(action, findings)  # after the call, which a slow queue must not keep waiting
+
+    def _findings_of(self, action: Action) -> Findings | None:
+        findings = self.store.findings(action.id)
+        if findings is not None and not findings.is_readable:
+            tell_unreadable(self.telemetry, action.id)
+        return findings
 
     def _with_timeout(self, action: Action, now: datetime) -> Action:
         """The action under the heartbeat timeout that stands on its group, as far as that is known."""

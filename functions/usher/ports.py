@@ -142,7 +142,7 @@ class FindingsKept(Protocol):
     """What was found of the conditions of an action: apart from its record, whose version it moves not."""
 
     def findings(self, action_id: str) -> Findings | None:
-        """What is kept, as it is now."""
+        """What is kept, as it is now. Of what a newer release stored at least the turn and its times."""
         ...
 
     def keep_findings(self, action: Action, findings: Findings) -> None:

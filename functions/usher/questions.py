@@ -44,7 +44,8 @@ class Chains:
         ask_at = findings.ask_at if findings is not None else None
         next_at = questions.next_at(action, now)
         is_on_its_way = ask_at is not None and (ask_at <= now or not questions.due(action, now))
-        if is_on_its_way or next_at is None:
+        is_readable = findings is None or findings.is_readable
+        if is_on_its_way or next_at is None or not is_readable:
             return
         try:
             self._ask_at(next_at, action, findings or Findings())
@@ -74,6 +75,16 @@ class Chains:
         ask_at = max(findings.ask_at, now)
         if self.kept.put_off(row.action_id, row.turn, ask_at + LATE):
             self.queue.send(row.action_id, row.turn, ask_at - now)
+
+
+def tell_unreadable(telemetry: Telemetry, action_id: str) -> None:
+    """Tell that what was found of an action's conditions cannot be read, so that nothing counts as found.
+
+    A newer release wrote it, before a rollback. Asked anew, a condition would start twice what it starts;
+    the sweep goes on sending the turn, for whoever can read it.
+    """
+    what = f"the findings of action {action_id} cannot be read"
+    telemetry.trouble(what, ValueError("left to the release that wrote them"))
 
 
 def sweep_at(ask_at: datetime | None, now: datetime) -> datetime | None:

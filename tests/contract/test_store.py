@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import zlib
 from collections import Counter
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -20,7 +21,7 @@ from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_s
 from moto import mock_aws
 
 from simulator.memory_store import MemoryStore
-from tests.factories import a_move_end, a_signal, an_action, at
+from tests.factories import a_move_end, a_policy, a_signal, an_action, at
 from usher.aws import table as dynamodb
 from usher.aws.records import Records
 from usher.core import hearing, notices
@@ -1240,6 +1241,28 @@ def test_of_two_who_store_the_same_turn_one_moves(store: Store) -> None:
 
     assert store.findings(action.id) == first
     store.keep_findings(action, replace(first, turn=2, found=()))
+
+
+@pytest.mark.parametrize(
+    "packed",
+    [b"no compression", zlib.compress(b"no json"), zlib.compress(b'{"found": [{"standing": "new"}]}')],
+    ids=["packed otherwise", "no JSON", "of a newer release"],
+)
+def test_findings_that_cannot_be_read_are_none_and_keep_their_turn(records: Records, packed: bytes) -> None:
+    """It stopped the beats of its action, and `usher list`."""
+    policy = a_policy([{"ecs": "drained"}])
+    broken, sound = (records.open(an_action(id=each, token=each, policy=policy), None) for each in "ab")
+    for action in (broken, sound):
+        records.keep_findings(action, Findings(turn=1, found=(a_found(),), ask_at=at(40), sweep_at=at(340)))
+    table: Any = records._table  # noqa: SLF001 - no release writes such an item
+    key = dynamodb.key("ACTION#a", "FINDINGS")
+    assert table.change(key, "packed = :packed", {":packed": {"B": packed}}, None, "attribute_exists(pk)")
+
+    unreadable = Findings(turn=1, ask_at=at(40), sweep_at=at(340), is_readable=False)
+    assert records.findings("a") == unreadable
+    assert records.put_off("a", 1, at(640))
+    assert [len(each.findings) for each in records.with_findings([broken, sound])] == [0, 1]
+    assert [line.event for line in records.timeline("a")] == []
 
 
 def test_nothing_is_found_of_an_action_that_was_not_asked_about(store: Store) -> None:

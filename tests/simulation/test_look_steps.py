@@ -14,7 +14,7 @@ from tests.factories import a_policy, an_action, at, hook_terms
 from tests.questions import ask_due, asking_of, found_of
 from tests.simulation.test_looks import ACCEPTED, BUSY, GONE, REFUSED, Scene, short
 from usher.core.conditions.probe import Call, Found, Probe, Reply, ReplyKind
-from usher.core.finding import Standing
+from usher.core.finding import Findings, Standing
 from usher.core.model import Limits, Outcome, Phase, Result, Word
 from usher.core.policy import Mode
 from usher.ports import WHATEVER, Unavailable
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
     from datetime import datetime
 
-    from usher.core.finding import Finding, Findings, Memory
+    from usher.core.finding import Finding, Memory
     from usher.core.model import Action
     from usher.core.reconcile import Activity
     from usher.ports import Answer, Calls
@@ -340,6 +340,23 @@ def test_what_could_not_be_stored_before_its_start_is_not_started_and_begins_ane
 
     assert told.asked == ["Ask", "Start", "Ask"]
     assert [found.standing for found in scene.found] == [Standing.PENDING, Standing.HOLDS]
+
+
+def test_findings_that_cannot_be_read_stop_no_heartbeat_and_nobody_asks_in_their_place(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """They are a newer release's, before a rollback: asked anew, a condition would start things twice."""
+    scene, told = scene_of(waiting(EMPTYING), [], ACCEPTED)
+    unreadable = Findings(turn=3, ask_at=at(40), sweep_at=at(340), is_readable=False)
+    monkeypatch.setattr(scene.store, "findings", lambda _: unreadable)
+
+    scene.now = at(280)
+    scene.looks.look("action-1")
+    scene.asking.ask("action-1", 3)
+
+    assert (scene.action.heartbeats, scene.action.is_open) == (1, True)
+    assert (told.asked, scene.questions.sent) == ([], [])
+    assert {what for what, _ in scene.recorder.troubles} == {"the findings of action action-1 cannot be read"}
 
 
 def test_of_two_who_ask_at_once_one_starts_what_is_to_be_started() -> None:

@@ -549,14 +549,15 @@ def _due(item: Item) -> Due:
 
 
 def _findings(item: Item) -> Findings:
-    data = json.loads(zlib.decompress(item["packed"]["B"]))
-    return Findings(
-        turn=int(item["version"]["N"]),
-        found=tuple(map(record_format.finding_from_data, data["found"])),
-        lines=tuple(map(record_format.entry_from_data, data["lines"])),
-        ask_at=_moment(item, "ask_at"),
-        sweep_at=_moment(item, "look_at"),
-    )
+    """What the item says. Of one that a newer release wrote, the turn and its times at least."""
+    turn, ask_at, sweep_at = int(item["version"]["N"]), _moment(item, "ask_at"), _moment(item, "look_at")
+    try:
+        data = json.loads(zlib.decompress(item["packed"]["B"]))
+        found = tuple(map(record_format.finding_from_data, data["found"]))
+        lines = tuple(map(record_format.entry_from_data, data["lines"]))
+    except (*_UNREADABLE, zlib.error):
+        return Findings(turn=turn, ask_at=ask_at, sweep_at=sweep_at, is_readable=False)
+    return Findings(turn=turn, found=found, lines=lines, ask_at=ask_at, sweep_at=sweep_at)
 
 
 def _packed(findings: Findings) -> bytes:

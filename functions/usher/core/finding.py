@@ -61,6 +61,7 @@ class Findings:
     ask_at: datetime | None = None  # None: nothing is to be asked
     sweep_at: datetime | None = None  # when the sweep sends a message, should the turn still stand then
     lines: tuple[Entry, ...] = ()  # of the timeline: the last changes of what was found
+    is_readable: bool = True  # else nothing is known of them, and nobody asks in the place of who can read
 
     def noted(self, at: datetime, event: str, detail: str) -> Findings:
         """With one more line; of very many the last stay."""

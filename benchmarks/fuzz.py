@@ -309,6 +309,7 @@ class Stage:
 
         release = Release(
             looks=self._looks,
+            targets={},
             hooks=groups,
             live=live,
             enrolments=items,

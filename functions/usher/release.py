@@ -14,7 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from usher.core import closing, reconcile
-from usher.core.enrolment import FileInForce
+from usher.core.enrolment import FileInForce, Wanted
 from usher.core.model import Outcome, Phase, Result
 from usher.core.ownership import Terms
 from usher.departure import APART, Departure
@@ -23,14 +23,15 @@ from usher.ports import AnswerKind, CallRefused, GroupGone, Moved, Throttled, Tr
 from usher.turns import Enough
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
-    from usher.core.enrolment import Enrolled
+    from usher.core.enrolment import Enrolled, Target
     from usher.core.model import Action
+    from usher.core.policy import Way
     from usher.handlers import Work
     from usher.looks import Looks
-    from usher.ports import EnrolmentRecords, HookCalls, LiveMembers, OpenActions
+    from usher.ports import EnrolmentRecords, Groups, LiveMembers, OpenActions
 
     Turn = Callable[[], datetime]
 
@@ -50,7 +51,8 @@ class Release:
     """Everything that it touches. `work` is `map`, or what makes several calls at once."""
 
     looks: Looks
-    hooks: HookCalls
+    targets: Mapping[Way, Target]  # which our hooks notify
+    hooks: Groups
     live: LiveMembers
     enrolments: EnrolmentRecords  # of no file: it writes whichever counts
     open_actions: OpenActions
@@ -77,11 +79,17 @@ class Release:
             waiting = self.release_all(has_time)
             if waiting:
                 return f"{waiting} actions could not be let go yet; {AGAIN}"
+            ours = self._ours(turn)
             try:
-                self._let_go_unknown(turn)
+                self._let_go_unknown(ours, turn)
             except (TryLater, CallRefused) as error:
                 self._tell(error, "what waits without a record was not let go")  # no hook goes while it waits
-            left = [record for record in self.enrolments.enrolled() if not self._is_gone(record, turn)]
+            seen = {record.place for record in ours}
+            left = [
+                record
+                for record in self.enrolments.enrolled()
+                if record.place not in seen or not self._is_gone(record, turn)
+            ]
             if not left:
                 return ""
             idle, before = (0 if len(left) < before else idle + 1), len(left)
@@ -102,6 +110,36 @@ class Release:
             if record.let_through_from is None or record.let_through_from > now:
                 with suppress(Moved):  # the next round finds it as it is then
                     self.enrolments.keep(record.retired(now, now))
+
+    def _ours(self, turn: Turn) -> Sequence[Enrolled]:
+        """The items whose hooks are ours still, as far as that can be seen now.
+
+        What someone else has put in the place of one stays, with all that waits in it.
+        """
+        ours: list[Enrolled] = []
+        wanted = Wanted(hooks=(), targets=self.targets)
+        for group, records in _by_group(self.enrolments.enrolled()).items():
+            turn()
+            try:
+                standing = {hook.name: hook.settings for hook in self.hooks.hooks_of(group)}
+            except GroupGone:
+                standing = {}
+            except (TryLater, CallRefused) as error:
+                self._tell(error, f"the hooks of {group} were not read")
+                continue
+            for record in records:
+                settings = standing.get(record.hook)
+                if settings is None or wanted.is_of(record, settings):
+                    ours.append(record)
+                else:
+                    self._leave_alone(record)
+        return ours
+
+    def _leave_alone(self, record: Enrolled) -> None:
+        error = CallRefused("someone else put a hook of this name")
+        self._tell(error, f"hook {record.hook} of {record.group} was left alone")
+        with suppress(Moved):  # the next round finds it again
+            self.enrolments.forget(record)
 
     def _is_gone(self, record: Enrolled, turn: Turn) -> bool:
         departure = Departure(
@@ -168,9 +206,9 @@ class Release:
 
     # -- what is not ----------------------------------------------------------------------------
 
-    def _let_go_unknown(self, turn: Turn) -> None:
+    def _let_go_unknown(self, ours: Iterable[Enrolled], turn: Turn) -> None:
         """What the live state shows waiting in our hooks, and no record knows."""
-        for action in self._unknown(turn):
+        for action in self._unknown(ours, turn):
             if self.looks.store.evidence(action).paused is None:
                 turn()
                 activity = self.looks.auto_scaling.ongoing(action)  # the call must reach no later wait
@@ -180,17 +218,15 @@ class Release:
                     raise Throttled(answer.text)
                 self.looks.telemetry.decided(action, "complete", f"{_REASON}: {answer.kind}")
 
-    def _unknown(self, turn: Turn) -> Iterator[Action]:
-        by_group: dict[str, list[Enrolled]] = {}
-        for record in self.enrolments.enrolled():
-            by_group.setdefault(record.group, []).append(record)
+    def _unknown(self, ours: Iterable[Enrolled], turn: Turn) -> Iterator[Action]:
+        by_group = _by_group(ours)
         for group in self.live.live_groups(by_group.keys(), turn) if by_group else ():
             try:
                 seen = group.with_pool(self.live.pool(group.name, turn)) if group.has_pool else group
             except GroupGone:
                 continue
-            ours = [Terms(hook=record.own_hook) for record in by_group[group.name] if record.selector]
-            for one in reconcile.unknown(seen, ours, ()):
+            terms = [Terms(hook=record.own_hook) for record in by_group[group.name] if record.selector]
+            for one in reconcile.unknown(seen, terms, ()):
                 timeout = one.hook.heartbeat_timeout
                 yield reconcile.adopted(one, timeout, self.looks.new_id(), self.looks.clock())
 
@@ -198,6 +234,13 @@ class Release:
         if isinstance(error, Throttled):
             self.looks.turns.throttled(self.looks.clock())
         self.looks.telemetry.trouble(what, error)
+
+
+def _by_group(records: Iterable[Enrolled]) -> dict[str, list[Enrolled]]:
+    found: dict[str, list[Enrolled]] = {}
+    for record in records:
+        found.setdefault(record.group, []).append(record)
+    return found
 
 
 def _named(left: Sequence[Enrolled]) -> str:

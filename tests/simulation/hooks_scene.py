@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from simulator.memory_budget import MemoryLimits
 from simulator.no_aws import NoQuestions
 from simulator.waits import EndedBy
-from tests.simulation.test_enrolment_pass import Scene, a_file
+from tests.simulation.test_enrolment_pass import SETTINGS, Scene, a_file
 from usher.aws.autoscaling import AutoScalingApi
 from usher.aws.waiting import WaitingApi
 from usher.enrolment import INTERVAL
@@ -118,6 +118,7 @@ class Account(Scene):
         """What CloudFormation is answered."""
         release = Release(
             looks=self.looks,
+            targets=SETTINGS.targets,
             hooks=self.groups,
             live=self.waiting,
             enrolments=self.records,

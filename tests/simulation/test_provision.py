@@ -288,3 +288,20 @@ def test_a_launch_whose_notice_was_lost_is_let_go_too() -> None:
     account.status = "DELETE_IN_PROGRESS"
     assert said(account.provision("Delete", FILE))[0] == "SUCCESS"
     assert account.ends(instance) == {(CALLED, "CONTINUE"): 1}
+
+
+def test_when_the_stack_goes_a_hook_that_someone_else_put_in_the_place_of_ours_stays() -> None:
+    account = an_account("web", "api")
+    file = a_file(GATE, a_hook(name="gate", group="api", transition="launching", policy="hold"))
+    account.provision("Create", file)
+    target = "arn:aws:sqs:us-east-1:111122223333:of-another"
+    account.account.outside.targets[target] = lambda _: None
+    account.put_by_hand(
+        "web", "gate", LifecycleTransition="autoscaling:EC2_INSTANCE_LAUNCHING", NotificationTargetARN=target
+    )
+
+    account.status = "DELETE_IN_PROGRESS"
+    assert said(account.provision("Delete", file))[0] == "SUCCESS"
+
+    assert account.standing("web")["gate"]["NotificationTargetARN"] == target
+    assert account.standing("api") == {}

@@ -16,8 +16,9 @@ from simulator.memory_store import MemoryStore
 from simulator.no_aws import NoQuestions
 from simulator.recorder import Recorder
 from tests.factories import an_action, at, hook_terms
-from usher.core.enrolment import Enrolled, FileInForce, HookSettings, State
+from usher.core.enrolment import Enrolled, FileInForce, GroupSeen, HookSeen, HookSettings, State, Target
 from usher.core.model import Action, Outcome, Phase, Result, Transition
+from usher.core.policy import Way
 from usher.core.reconcile import Activity, LiveGroup, Member
 from usher.looks import Looks
 from usher.ports import Answer, AnswerKind, Due, Raw, Throttled, TryLater, Unavailable
@@ -26,6 +27,7 @@ from usher.release import IDLE_ROUNDS, LAST_CALLS_S, Release
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
+TARGETS = {Way.SQS: Target(arn="arn:inbox", role_arn="arn:role")}
 BUSY = Answer(kind=AnswerKind.BUSY, text="Throttling: Rate exceeded")
 ACCEPTED = Answer(kind=AnswerKind.ACCEPTED, text="")
 
@@ -57,6 +59,7 @@ class Leaving:
         self.throttled: list[str] = []  # calls by instance that are turned away, each once
         self._busy = busy
         self.budget = CountingBudget(calls_per_second)
+        self.recorder = Recorder()
         ids = count(1)
         looks = Looks(
             store=self.store,
@@ -65,17 +68,20 @@ class Leaving:
             limits=MemoryLimits(),
             questions=NoQuestions(),
             wake_ups=self,
-            telemetry=Recorder(),
+            telemetry=self.recorder,
             clock=lambda: self.now,
             new_id=lambda: f"id-{next(ids)}",
         )
         self.enrolments = MemoryEnrolledHooks(lambda: at(0), 50)
+        self.standing: dict[str, HookSettings] = {}  # that are not as their items say
+        self.hides_hooks = 0  # times
         self.deleted: list[str] = []
         self.refuses = False
         self.during_wait: list[Callable[[], None]] = []
         self.during_delete: list[Callable[[], None]] = [lambda: None] * 9
         self.release = Release(
             looks=looks,
+            targets=TARGETS,
             hooks=self,
             live=self,
             enrolments=self.enrolments,
@@ -88,10 +94,26 @@ class Leaving:
         if self.during_wait:
             self.during_wait.pop()()
 
+    @property
+    def troubles(self) -> list[tuple[str, str]]:
+        """What went wrong, in words."""
+        return [(what, str(error)) for what, error in self.recorder.troubles]
+
     def launches(self, hook: str) -> None:
         """An instance comes into a hook."""
         action = an_action(hook=hook_terms(name=hook, group="web"), look_at=self.now)
         self.store.open(action, Raw(received_at=at(0), body="{}"))
+
+    def groups(self, turn: Callable[[], object] = lambda: None) -> list[GroupSeen]:
+        raise AssertionError(f"the items name all groups ({turn})")
+
+    def hooks_of(self, group: str) -> list[HookSeen]:
+        assert group == "web"
+        if self.hides_hooks > 0:
+            self.hides_hooks -= 1
+            raise TryLater("InternalFailure")
+        standing = {each.hook: each.settings for each in self.enrolments.enrolled()} | self.standing
+        return [HookSeen(name=name, settings=settings) for name, settings in standing.items()]
 
     def put_hook(self, record: Enrolled) -> None:
         raise AssertionError(f"no hook is put any more, but {record.hook} was")
@@ -228,8 +250,8 @@ def enrolled(hook: str) -> Enrolled:
         transition=Transition.LAUNCHING,
         heartbeat_timeout=timedelta(minutes=5),
         default_result=Result.ABANDON,
-        target_arn="arn",
-        role_arn="role",
+        target_arn="arn:inbox",
+        role_arn="arn:role",
         metadata=None,
     )
     source = SOURCE.replace("NAME", hook)
@@ -316,6 +338,45 @@ def test_while_usher_goes_every_item_lets_through_and_no_file_counts() -> None:
     (item,) = leaving.enrolments.enrolled()
     assert (item.state, item.let_through_from) == (State.RETIRING, at(LAST_CALLS_S))
     assert leaving.enrolments.in_force() == FileInForce(digest="d", is_closing=True)
+
+
+def test_a_hook_that_someone_else_has_put_in_the_place_of_ours_stays_with_all_that_waits_in_it() -> None:
+    leaving = Leaving()
+    for name in ("one", "two"):
+        leaving.enrolments.keep(enrolled(name))
+    leaving.standing = {"one": replace(enrolled("one").settings, target_arn="arn:of-another")}
+
+    assert leaving.run() == ""
+
+    assert leaving.deleted == ["two"]
+    assert leaving.enrolments.enrolled() == []
+    assert ("hook one of web was left alone", "someone else put a hook of this name") in leaving.troubles
+
+
+def test_what_waits_in_a_hook_of_someone_else_is_not_let_go() -> None:
+    leaving = Leaving()
+    leaving.coming = "Pending:Wait"
+    leaving.enrolments.keep(enrolled("one"))
+    leaving.standing = {"one": replace(enrolled("one").settings, target_arn="arn:of-another")}
+    assert leaving.run() == ""
+    assert (leaving.results, leaving.deleted) == ([], [])
+
+
+def test_a_hook_that_someone_only_changed_notifies_us_still_and_goes_with_usher() -> None:
+    leaving = Leaving()
+    leaving.enrolments.keep(enrolled("one"))
+    leaving.standing = {"one": replace(enrolled("one").settings, heartbeat_timeout=timedelta(hours=2))}
+    assert leaving.run() == ""
+    assert leaving.deleted == ["one"]
+
+
+@pytest.mark.parametrize("times", [1, 99])
+def test_no_hook_is_deleted_before_it_is_known_whose_it_is(times: int) -> None:
+    leaving = Leaving()
+    leaving.enrolments.keep(enrolled("one"))
+    leaving.hides_hooks = times
+    reason = leaving.run()
+    assert (reason == "", leaving.deleted) == ((True, ["one"]) if times == 1 else (False, []))
 
 
 def test_a_group_that_has_gone_is_forgotten() -> None:

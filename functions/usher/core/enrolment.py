@@ -286,6 +286,13 @@ class Wanted:
         ours = {target.arn for target in self.targets.values() if target.arn is not None}
         return standing.target_arn in ours
 
+    def is_of(self, record: Enrolled, standing: HookSettings) -> bool:
+        """Whether what stands is the hook of an item: as Usher put it, or at least one that notifies Usher.
+
+        Else someone else has put it in its place.
+        """
+        return record.may_have_put(standing) or self.is_ours(standing)
+
     def has_by_tags(self, record: Enrolled) -> bool:
         """Whether the hook of an item is in the file still, and chosen by the same tags."""
         chosen = record.selector
@@ -609,7 +616,7 @@ class _Place:
         """The step for a hook that is on its way out; its deletion is the pass's own business."""
         if self.standing is None:
             return Forget(record=record, reason="it is gone")
-        if record.may_have_put(self.standing) or self.wanted.is_ours(self.standing):
+        if self.wanted.is_of(record, self.standing):
             return None
         if record.put_at is None:
             return Forget(record=record, reason="its put was begun, and what stands there is someone else's")
@@ -680,7 +687,7 @@ def departing(
         and record.let_through_from is not None
         and not _is_asked_for(record, on_group.get(record.hook))
         and (settings := standing.get(record.hook)) is not None
-        and (record.may_have_put(settings) or wanted.is_ours(settings))
+        and wanted.is_of(record, settings)
     ]
 
 

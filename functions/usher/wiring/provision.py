@@ -24,8 +24,10 @@ from usher.wiring import enrolling, machine
 def handler() -> handlers.Handler:
     """What puts the hooks of a deploy, and lets go of everything. Raises SettingsRefused."""
     made = machine.parts()
+    settings = EnrolmentSettings.from_environment(os.environ)
     releasing = Release(
         looks=made.looks,
+        targets=settings.targets,
         hooks=GroupsApi(made.auto_scaling),
         live=made.waiting,
         enrolments=made.items(),
@@ -34,7 +36,7 @@ def handler() -> handlers.Handler:
         work=machine.several_at_once(),
     )
     provisioning = Provision(
-        enrolment=partial(enrolling.enrolment, made, EnrolmentSettings.from_environment(os.environ)),
+        enrolment=partial(enrolling.enrolment, made, settings),
         release=releasing,
         status=StackStatus(boto3.client("cloudformation", config=machine.FEW_ATTEMPTS)),
         respond=_put_answer,

@@ -17,6 +17,7 @@ import click
 from rich.console import Console
 
 from cli.account import with_account
+from cli.printable import shown
 from usher.aws import messages, record_format, table
 from usher.aws.record_format import text_time, time_text
 from usher.core import span
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from usher.aws.table import Item
     from usher.core.notices import Notice
 
+INCOMPLETE: Final = 1  # the exit code
+_MOST_TOLD: Final = 10
 _LAST: Final = "\uffff"  # sorts after all that follows a prefix
 _NAMES: Final = {
     "#pk": "pk",
@@ -74,6 +77,12 @@ written anew, dated by their own time. Of equal copies of a message one is kept;
 name and status of an instance the last one, and of those before one a minute, for a day.
 
 The whole table is read, which costs about $0.02 a GB and takes a minute or two for each.
+
+\b
+Exit codes:
+  0  all is well
+  1  some items cannot be read; the others were written
+  2  wrong usage, or an account that is not reached
 """
 
 
@@ -112,16 +121,26 @@ class Line:
 
 
 def found(
-    client: DynamoDBClient, table_name: str, within: Range, progress: Callable[[int], None] = lambda _: None
+    client: DynamoDBClient,
+    table_name: str,
+    within: Range,
+    progress: Callable[[int], None] = lambda _: None,
+    unreadable: Callable[[str], None] = lambda _: None,
 ) -> list[Line]:
-    """Every message of the range that is kept, in the order of arrival. `progress` counts the items read.
+    """Every message of the range that is kept, in the order of arrival.
+
+    `progress` counts the items read; `unreadable` is told of each that cannot be, which spoils no other.
 
     Notifications are as they came. What is kept of test messages, signals and events is what they
     said; they are written anew, and dated by their own time.
     """
     lines: dict[tuple[datetime, str], Line] = {}
     for item in _scanned(client, table_name, within, progress):
-        line = _line(item)
+        try:
+            line = _line(item)
+        except record_format.UNREADABLE as error:
+            unreadable(f"{item['pk']['S']} / {item['sk']['S']}: {type(error).__name__}: {error}")
+            continue
         if line is not None and within.has(line.received_at):
             lines[line.received_at, line.body] = line
     return [lines[key] for key in sorted(lines)]
@@ -346,7 +365,8 @@ def export(
         raise click.UsageError("--from is after --to.")
     if output is not None and not output.parent.is_dir():
         raise click.UsageError(f"there is no folder {output.parent}")
-    lines = _found(account, within)
+    unreadable: list[str] = []
+    lines = _found(account, within, unreadable.append)
     if group is not None or hook is not None:
         lines = of_hooks(lines, group, hook)
     readable = [line for line in lines if line.notice is not None]
@@ -356,13 +376,16 @@ def export(
     else:
         output.write_text(text, encoding="utf-8", newline="\n")
     _tell(within, len(readable), len(lines) - len(readable), output)
+    if unreadable:
+        _tell_unreadable(unreadable)
+        click.get_current_context().exit(INCOMPLETE)
 
 
 def _moment(said: datetime | timedelta, now: datetime) -> datetime:
     return now - said if isinstance(said, timedelta) else said
 
 
-def _found(account: Account, within: Range) -> list[Line]:
+def _found(account: Account, within: Range, unreadable: Callable[[str], None]) -> list[Line]:
     console = Console(stderr=True)
     read = 0
     with console.status("Reading the table ...") as status:
@@ -372,7 +395,7 @@ def _found(account: Account, within: Range) -> list[Line]:
             read += items
             status.update(f"Reading the table: {read:,} items ...")
 
-        return found(account.dynamodb, account.outputs["TableName"], within, progress)
+        return found(account.dynamodb, account.outputs["TableName"], within, progress, unreadable)
 
 
 def _tell(within: Range, count: int, left_out: int, output: Path | None) -> None:
@@ -383,3 +406,11 @@ def _tell(within: Range, count: int, left_out: int, output: Path | None) -> None
     click.echo(said, err=True)
     if left_out:
         click.echo(f"{left_out} left out: too long to be kept whole, or no message.", err=True)
+
+
+def _tell_unreadable(unreadable: Sequence[str]) -> None:
+    for each in unreadable[:_MOST_TOLD]:
+        click.echo(f"passed over: {shown(each)}", err=True)
+    count = len(unreadable)
+    what = "1 item cannot be read" if count == 1 else f"{count} items cannot be read"
+    click.echo(f"{what}: a newer release may have written them, so export with that one.", err=True)

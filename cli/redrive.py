@@ -1,7 +1,7 @@
 """`usher redrive`: dead letters with their reason, held against the live state, sent back or dropped.
 
 What is only shown is given back to its queue. A letter is sent before it is deleted, so that a crash
-in between leaves a copy, which costs nothing: the token, or the version of a wake-up, tells it.
+in between leaves a copy, which costs nothing: its token, version or turn tells it.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ from usher.core.notices import (
     Unrelated,
 )
 from usher.core.reconcile import WAYS
+from usher.handlers import NOT_READ, numbered
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -46,12 +47,14 @@ if TYPE_CHECKING:
     from cli.account import Account
     from usher.core.model import Action
     from usher.core.notices import Notice
-    from usher.ports import Finding, Records
+    from usher.ports import Finding, FindingsKept, Records
 
-    class Known(Records, Finding, Protocol):
+    class Known(Records, Finding, FindingsKept, Protocol):
         """What is read of usher.aws.records.Records."""
 
 
+_WAKE_UPS: Final = "wake-ups"
+_QUESTIONS: Final = "questions"
 _KEPT_BACK_S: Final = 600  # long enough to be asked about each; then they come back by themselves
 _FRESH: Final = timedelta(hours=1)  # the action of a signal may not be known yet
 _OF_A_BATCH: Final = 10
@@ -99,7 +102,7 @@ class Done(StrEnum):
 class DeadLetterQueue:
     """A queue of dead letters, and the one that they came from."""
 
-    name: str  # inbox | events | wake-ups
+    name: str  # inbox | events | wake-ups | questions
     url: str
     back_url: str
 
@@ -214,8 +217,10 @@ class Judge:
 
     def of(self, letter: Letter) -> Judged:
         """What a letter is, and what it would still do."""
-        if letter.queue.name == "wake-ups":
+        if letter.queue.name == _WAKE_UPS:
             what, standing, why = "a wake-up", *self._of_wake_up(letter.body)
+        elif letter.queue.name == _QUESTIONS:
+            what, standing, why = "a question", *self._of_question(letter.body)
         else:
             try:
                 notice = messages.read(letter.body)
@@ -227,9 +232,8 @@ class Judge:
 
     def _of_wake_up(self, body: str) -> tuple[Standing, str]:
         try:
-            data = json.loads(body)
-            action_id, stamp = str(data["action_id"]), int(data["version"])
-        except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
+            action_id, stamp = numbered(body, "version")
+        except NOT_READ:
             return Standing.UNREADABLE, "it names no action and version"
         action = self.known.load(action_id)
         if action is None or not action.is_open:
@@ -237,6 +241,19 @@ class Judge:
         if not action.stands_at(stamp):
             return Standing.OVER, f"its action has moved on, to version {action.version}"
         return Standing.COUNTS, f"its action is open; next look {action.look_at:%H:%M:%S}"
+
+    def _of_question(self, body: str) -> tuple[Standing, str]:
+        try:
+            action_id, turn = numbered(body, "turn")
+        except NOT_READ:
+            return Standing.UNREADABLE, "it names no action and turn"
+        action = self.known.load(action_id)
+        if action is None or not action.is_open:
+            return Standing.OVER, "its action is closed" if action else "its action is not kept any more"
+        findings = self.known.findings(action_id)
+        if findings is None or findings.turn != turn:
+            return Standing.OVER, "its turn is over: the sweep had the question asked anew"
+        return Standing.COUNTS, "its turn still stands"
 
     def _of_notice(self, notice: Notice) -> tuple[Standing, str]:
         match notice:
@@ -309,7 +326,7 @@ def instances(found: Iterable[Letter]) -> list[str]:
     """The instances whose live state tells something of lifecycle messages."""
     wanted: dict[str, None] = {}
     for letter in found:
-        if letter.queue.name == "wake-ups":
+        if letter.queue.name in (_WAKE_UPS, _QUESTIONS):
             continue
         try:
             notice = messages.read(letter.body)
@@ -390,7 +407,12 @@ def _refuse_contradictions(ids: Sequence[str], how: Done, *, all_of_them: bool, 
 
 
 def _queues(account: Account, sqs: SQSClient) -> list[DeadLetterQueue]:
-    outputs = {"inbox": "InboxUrl", "events": "EventsUrl", "wake-ups": "WakeUpsUrl"}
+    outputs = {
+        "inbox": "InboxUrl",
+        "events": "EventsUrl",
+        _WAKE_UPS: "WakeUpsUrl",
+        _QUESTIONS: "QuestionsUrl",
+    }
     missing = [output for output in outputs.values() if output not in account.outputs]
     if missing:
         raise Trouble(f"Stack {account.place.stack} has no output {missing[0]}: deploy it with this release.")

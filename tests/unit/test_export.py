@@ -366,6 +366,21 @@ def test_a_file_that_is_written_can_be_read_by_a_replay(tmp_path: Path) -> None:
     assert [type(entry) for entry in read((str(file),))] == [Entry] * 6
 
 
+def test_an_item_that_cannot_be_read_is_passed_over_and_told_and_spoils_no_other(deployed: Records) -> None:
+    """As a newer release wrote it, before a rollback: one ended the whole export."""
+    items: Any = deployed._table  # noqa: SLF001 - this release writes no such item
+    newer = table.text(json.dumps({"at": "at noon"}))
+    for sk in ("TEST#r-1", "TEST#r-2"):
+        items.store(table.key("GROUP#workers-0", sk), {"doc": newer}, NOW, "attribute_not_exists(pk)")
+
+    outcome = usher("--from", "1d")
+
+    assert outcome.exit_code == 1
+    assert len(outcome.stdout.splitlines()) == 6
+    assert "passed over: GROUP#workers-0 / TEST#r-1: " in outcome.stderr
+    assert "2 items cannot be read: a newer release may have written them" in outcome.stderr
+
+
 def test_what_was_cut_is_left_out_and_counted(deployed: Records) -> None:
     deployed.open(an_action(), Raw(received_at=NOW, body='{"cut'))
     outcome = usher("--from", "5m")

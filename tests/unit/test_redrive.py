@@ -20,6 +20,7 @@ from simulator.memory_store import MemoryStore
 from tests.factories import an_action, at
 from usher.aws import messages, queues, table
 from usher.aws.records import Records
+from usher.core.finding import Findings
 from usher.core.model import Action, Outcome, Phase, Result
 from usher.core.notices import NotUnderstood
 from usher.ports import Raw
@@ -219,6 +220,38 @@ def test_a_wake_up_counts_while_its_record_stands_at_its_version(
     assert why in said
 
 
+@pytest.mark.parametrize(
+    ("body", "known", "standing", "why"),
+    [
+        pytest.param(queues.question_body("action-1", 2), an_action(), Standing.COUNTS, "stands", id="now"),
+        pytest.param(queues.question_body("action-1", 1), an_action(), Standing.OVER, "is over", id="older"),
+        pytest.param(queues.question_body("action-1", 2), an_ended(), Standing.OVER, "closed", id="closed"),
+        pytest.param(queues.question_body("other", 2), an_action(), Standing.OVER, "not kept", id="not kept"),
+        pytest.param('{"action_id": "a"}', an_action(), Standing.UNREADABLE, "no action", id="no turn"),
+        pytest.param("[]", an_action(), Standing.UNREADABLE, "no action", id="a list"),
+    ],
+)
+def test_a_question_counts_while_its_turn_stands(
+    body: str, known: Action, standing: Standing, why: str
+) -> None:
+    store = MemoryStore(lambda: NOW)
+    store.open(known, Raw(received_at=at(0), body="{}"))
+    for turn in (1, 2):
+        store.keep_findings(known, Findings(turn=turn, ask_at=at(40)))
+    said = Judge(known=store, states={}, now=NOW).of(a_letter(body, "questions"))
+    assert (said.what, said.standing) == ("a question", standing)
+    assert why in said.why
+
+
+def test_a_question_whose_turn_still_stands_is_sent_back_to_the_queue_of_questions(stack: Stack) -> None:
+    action = stack.records.open(an_action(), Raw(received_at=at(0), body="{}"))
+    stack.records.keep_findings(action, Findings(turn=1, ask_at=at(40)))
+    body = queues.question_body(action.id, 1)
+    stack.put(body, queue="Questions-dead")
+    assert [each["done"] for each in stack.json("--all", "--send", "--yes")] == ["sent"]
+    assert (stack.bodies("Questions"), stack.bodies("Questions-dead")) == ([body], [])
+
+
 def test_the_live_state_is_asked_for_each_instance_once_and_for_lifecycle_messages_only() -> None:
     other = "i-0ffffffffffffffff"
     letters = [
@@ -244,7 +277,7 @@ def template(number: int) -> str:
     """The queues and the table of Usher's own stack."""
     definition = {key: value for key, value in table.definition("none").items() if key != "TableName"}
     resources: dict[str, Any] = {"Records": {"Type": "AWS::DynamoDB::Table", "Properties": definition}}
-    for name in ("Inbox", "Events", "WakeUps"):
+    for name in ("Inbox", "Events", "WakeUps", "Questions"):
         resources[f"{name}Dead"] = {
             "Type": "AWS::SQS::Queue",
             "Properties": {"QueueName": f"{name}-dead-{number}"},
@@ -258,6 +291,7 @@ def template(number: int) -> str:
         "InboxUrl": "Inbox",
         "EventsUrl": "Events",
         "WakeUpsUrl": "WakeUps",
+        "QuestionsUrl": "Questions",
     }
     told = {name: {"Value": {"Ref": resource}} for name, resource in outputs.items()}
     return json.dumps({"Resources": resources, "Outputs": told})
@@ -329,11 +363,13 @@ def test_letters_are_shown_with_their_reason_and_stay(stack: Stack) -> None:
     stack.put("{}", "the body must say what it is")
     stack.put(TEST)
     stack.put("[]", "not a wake-up: TypeError", queue="WakeUps-dead")
+    stack.put("{}", "not a question: KeyError", queue="Questions-dead")
     told = stack.json()
     assert [(each["queue"], each["reason"], each["standing"], each["done"]) for each in told] == [
         ("inbox", "the body must say what it is", "not understood", "shown"),
         ("inbox", "a reason", "counts", "shown"),
         ("wake-ups", "not a wake-up: TypeError", "not understood", "shown"),
+        ("questions", "not a question: KeyError", "not understood", "shown"),
     ]
     assert stack.bodies("Inbox-dead") == sorted(["{}", TEST])
     assert stack.bodies("WakeUps-dead") == ["[]"]

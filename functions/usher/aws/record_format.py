@@ -8,9 +8,9 @@ What is absent is left out, to keep items small.
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from usher.core.configuration import parse_policy
+from usher.core.configuration import ConfigurationRefused, parse_policy
 from usher.core.finding import Finding, Standing
 from usher.core.hook_timeouts import Described
 from usher.core.model import (
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from usher.core.policy import Policy
 
 Data: TypeAlias = "dict[str, Any]"
+UNREADABLE: Final = (ConfigurationRefused, KeyError, TypeError, ValueError)  # of what a newer release wrote
 
 
 def time_text(moment: datetime) -> str:

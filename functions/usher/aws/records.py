@@ -33,9 +33,8 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from usher.aws import record_format, table
-from usher.aws.record_format import text_time, time_text
+from usher.aws.record_format import UNREADABLE, text_time, time_text
 from usher.core import hearing, hook_timeouts, questions
-from usher.core.configuration import ConfigurationRefused
 from usher.core.finding import Findings, merged
 from usher.core.hearing import Kept
 from usher.core.model import Phase, Status, fewer
@@ -60,7 +59,6 @@ MOST_BODY_BYTES: Final = 300_000  # an item holds 400 KB, and no lifecycle messa
 
 MOST_FOUND_BYTES: Final = 300_000  # compressed
 
-_UNREADABLE: Final = (ConfigurationRefused, KeyError, TypeError, ValueError)
 _STATE: Final = 0  # its position in a transaction
 _LINES_OF_AN_ITEM: Final = 20  # of at most 1,000 characters each, which JSON may spell in 12 bytes
 _HEARD_KEPT: Final = timedelta(days=1)
@@ -247,7 +245,7 @@ class Records:
     def described(self, group: str) -> Described | None:
         """See usher.ports.DescribedHooks."""
         item = self._table.get(table.key(f"GROUP#{group}", "DESCRIBED"))
-        with suppress(*_UNREADABLE):
+        with suppress(*UNREADABLE):
             return record_format.described_from_data(table.from_json(item)) if item else None
         return None
 
@@ -372,7 +370,7 @@ class Records:
         """The signals of `heard`, each once; for an adopted action none that is another action's by token."""
         found: list[Signal] = []
         for item in heard:
-            with suppress(*_UNREADABLE):
+            with suppress(*UNREADABLE):
                 if "signal" in item:
                     found.append(record_format.signal_from_data(table.from_json(item, "signal")))
         for signal in dict.fromkeys(found):
@@ -520,7 +518,7 @@ def _action(item: Item) -> Action:
 def _move_ends(items: Iterable[Item]) -> Iterator[MoveEnd]:
     """The outcome events among `items`; one that cannot be read spoils no look."""
     for item in items:
-        with suppress(*_UNREADABLE):
+        with suppress(*UNREADABLE):
             if "move_end" in item:
                 yield record_format.move_end_from_data(table.from_json(item, "move_end"))
 
@@ -529,7 +527,7 @@ def _readable(items: Iterable[Item]) -> list[Action]:
     """The actions that can be read: one of a newer release, before a rollback, spoils no other."""
     found: list[Action] = []
     for item in items:
-        with suppress(*_UNREADABLE):
+        with suppress(*UNREADABLE):
             found.append(_action(item))
     return found
 
@@ -555,7 +553,7 @@ def _findings(item: Item) -> Findings:
         data = json.loads(zlib.decompress(item["packed"]["B"]))
         found = tuple(map(record_format.finding_from_data, data["found"]))
         lines = tuple(map(record_format.entry_from_data, data["lines"]))
-    except (*_UNREADABLE, zlib.error):
+    except (*UNREADABLE, zlib.error):
         return Findings(turn=turn, ask_at=ask_at, sweep_at=sweep_at, is_readable=False)
     return Findings(turn=turn, found=found, lines=lines, ask_at=ask_at, sweep_at=sweep_at)
 

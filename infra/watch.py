@@ -137,6 +137,7 @@ class Watch(Construct):
         drift = _count("HookDrift")
         self._alarm("HookDrift", drift, "A hook was changed or removed by someone else.")
         self._alarm("HeldByLimit", _count("HeldByLimit"), "A hook has sent as many results as it may.")
+        self._alarm("SignalsRefused", _count("SignalsRefused"), "A signal is not kept: too many names.")
         over = _count("OverBudget")
         self._alarm("OverBudget", over, "More is held than Auto Scaling accepts heartbeats for.", periods=3)
         conflicts = _count("EnrolmentConflicts")
@@ -160,10 +161,12 @@ class Watch(Construct):
             comparison=cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD,
             missing=cloudwatch.TreatMissingData.BREACHING,
         )
-        age = self._controller.inbox.queue.metric_approximate_age_of_oldest_message(
-            period=_MINUTE, statistic="Maximum"
-        )
-        self._alarm("OldMessage", age, "A message waits in the inbox for over five minutes.", threshold=300)
+        for name, queue, says in (
+            ("OldMessage", self._controller.inbox, "A message waits in the inbox"),
+            ("OldEvent", self._controller.events, "A signal, or another event of the bus, waits"),
+        ):
+            age = queue.queue.metric_approximate_age_of_oldest_message(period=_MINUTE, statistic="Maximum")
+            self._alarm(name, age, f"{says} for over five minutes.", threshold=300)
         invocations = self._controller.wake.function.metric_invocations(period=_FIVE_MINUTES)
         self._alarm(
             "WakeStorm", invocations, "Wake-ups come in floods: a chain?", threshold=50_000, periods=3
@@ -182,10 +185,11 @@ class Watch(Construct):
             _graph("Will anything be lost?", [_count("Defaulted"), _count("OverdueLooks")]),
             _graph("Seconds to expiry at a heartbeat", [margin]),
         )
+        not_understood = ("Rejected", "UnknownSignals", "Trouble", "ConditionUnknown")
         dashboard.add_widgets(
             _graph("Calls", [_count("Heartbeats"), _count("Throttled"), _count("Refused")]),
             _graph("Lag of notifications, seconds", lag),
-            _graph("Not understood", [_count("Rejected"), _count("Trouble"), _count("ConditionUnknown")]),
+            _graph("Not understood", [_count(name) for name in not_understood]),
         )
 
 

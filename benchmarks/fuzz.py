@@ -40,6 +40,7 @@ from simulator.memory_store import MemoryStore
 from simulator.no_aws import NoQuestions
 from simulator.recorder import Recorder
 from simulator.replay import Entry, replay
+from simulator.trail import Call
 from usher.aws import record_format
 from usher.aws.groups import GroupsApi
 from usher.aws.queues import DeadLetterQueue, WakeUpQueue
@@ -539,8 +540,9 @@ class Fuzz:
         file.write_bytes(self.hostile.lines().encode(errors="surrogatepass"))
         found: Sequence[Found] = list(traffic.read((str(file),)))
         entries = [one for one in found if isinstance(one, Entry)]
-        replayed = replay(entries, settings())
-        told = report(replayed, [one for one in found if not isinstance(one, Entry)])
+        calls = [one for one in found if isinstance(one, Call)]
+        replayed = replay(entries, settings(), calls=calls)
+        told = report(replayed, [one for one in found if isinstance(one, traffic.Unreadable)])
         must(
             hold=told["summary"]["received"] == len(found), or_else=f"{len(found)} entries, {told['summary']}"
         )

@@ -7,7 +7,6 @@ time, and one would cost a write for each of them, always. A scan reads all of t
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,10 +16,10 @@ import click
 from rich.console import Console
 
 from cli.account import with_account
+from cli.moments import Moment, moment_of
 from cli.printable import shown
 from usher.aws import messages, record_format, table
 from usher.aws.record_format import text_time, time_text
-from usher.core import span
 from usher.core.model import MoveEnd, Signal, Transition
 from usher.core.notices import InstanceEnd, InstanceState, LifecycleNotice, NotUnderstood, TestNotice
 from usher.core.policy import glob_fits
@@ -312,35 +311,9 @@ def _belongs(notice: Notice | None, tokens: set[str], instances: set[str], group
 # The command
 
 
-class _Moment(click.ParamType["datetime | timedelta"]):
-    """A time such as 2026-03-01T02:00Z, or how long ago: 90m, 24h, 7d."""
-
-    name = "time"
-
-    def convert(
-        self,
-        value: Any,  # noqa: ANN401 - as click has it
-        param: click.Parameter | None,
-        ctx: click.Context | None,
-    ) -> datetime | timedelta:
-        """As click calls it."""
-        days = re.fullmatch(r"([0-9]{1,4})d", value)
-        try:
-            return timedelta(days=int(days[1])) if days else span.parse(value)
-        except ValueError:
-            pass
-        try:
-            moment = datetime.fromisoformat(value)
-        except ValueError:
-            self.fail(f"{value!r} is no time such as 2026-03-01T02:00Z, and no span such as 24h", param, ctx)
-        if moment.tzinfo is None:
-            self.fail(f"{value!r} must say its time zone, such as {value}Z", param, ctx)
-        return moment
-
-
 @click.command(name="export", epilog=_EXAMPLES, short_help="Write out captured notifications, for a replay.")
-@click.option("--from", "first", required=True, type=_Moment(), metavar="T", help="A time, or how long ago.")
-@click.option("--to", "last", type=_Moment(), metavar="T", help="Likewise.  [default: now]")
+@click.option("--from", "first", required=True, type=Moment(), metavar="T", help="A time, or how long ago.")
+@click.option("--to", "last", type=Moment(), metavar="T", help="Likewise.  [default: now]")
 @click.option("--group", metavar="GLOB", help="Only what is of these groups; * stands for any text.")
 @click.option("--hook", metavar="NAME", help="Only what is of this hook.")
 @click.option(
@@ -360,7 +333,7 @@ def export(
 ) -> None:
     """Write out the captured notifications of a time range, as JSON lines that `usher replay` takes."""
     now = account.machine.clock()
-    within = Range(first=_moment(first, now), last=now if last is None else _moment(last, now))
+    within = Range(first=moment_of(first, now), last=now if last is None else moment_of(last, now))
     if within.first > within.last:
         raise click.UsageError("--from is after --to.")
     if output is not None and not output.parent.is_dir():
@@ -379,10 +352,6 @@ def export(
     if unreadable:
         _tell_unreadable(unreadable)
         click.get_current_context().exit(INCOMPLETE)
-
-
-def _moment(said: datetime | timedelta, now: datetime) -> datetime:
-    return now - said if isinstance(said, timedelta) else said
 
 
 def _found(account: Account, within: Range, unreadable: Callable[[str], None]) -> list[Line]:

@@ -14,16 +14,21 @@ from rich.progress import Progress
 from cli import traffic, what_if
 from cli.hooks_file import HooksFileRefused, load
 from cli.html_report import page
+from cli.moments import Moment, moment_of
 from cli.report import report
+from cli.sources import Access, Source, found_in
 from cli.story import tell
 from cli.traffic import Unreadable
+from cli.traffic.remote import Since, is_remote
 from simulator.replay import Entry, replay
-from simulator.work_done import Source
+from simulator.trail import Call
+from simulator.work_done import Source as WorkSource
 from usher.core import span
 from usher.core.notices import Home
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime, timedelta
 
     from cli.traffic import Found
     from simulator.replay import Replayed
@@ -46,12 +51,14 @@ Examples:
   usher replay yesterday.jsonl --json | jq .summary
   usher replay yesterday.jsonl --report yesterday.html
   usher replay yesterday.jsonl --hooks new.yaml --against old.yaml --work-done outcome
-  aws sqs receive-message --queue-url URL | jq -c '.Messages[].Body|fromjson' | usher replay -
+  aws sqs receive-message --queue-url URL | usher replay -
+  usher replay s3://our-archive/lifecycle/2026/10/05/
+  usher replay logs:/aws/events/lifecycle --from 24h
 
 \b
 Exit codes:
   0  all is well
-  1  something was rejected, or fell to the hook's default result
+  1  something was rejected, or fell to the hook's default result, or a PATH holds no message
   2  wrong usage, a hooks file that is not sound, or an output that cannot be written;
      with --against: no action to compare
   3  with --against: a result or an outcome differs
@@ -69,7 +76,7 @@ def _as_work_done(_context: click.Context, _option: click.Parameter, text: str |
     if text is None:
         return None
     try:
-        return Source(text) if text in tuple(Source) else span.parse(text)
+        return WorkSource(text) if text in tuple(WorkSource) else span.parse(text)
     except ValueError:
         raise click.BadParameter(
             f"must be outcome, signal, or a duration such as 10m, got {text!r}"
@@ -77,9 +84,7 @@ def _as_work_done(_context: click.Context, _option: click.Parameter, text: str |
 
 
 @click.command(name="replay", epilog=_EXAMPLES)
-@click.argument(
-    "paths", nargs=-1, required=True, metavar="PATH...", type=click.Path(exists=True, allow_dash=True)
-)
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...", type=Source())
 @click.option(
     "--hooks",
     default="hooks.yaml",
@@ -103,7 +108,14 @@ def _as_work_done(_context: click.Context, _option: click.Parameter, text: str |
 @click.option(
     "--account", metavar="ID", help="The account that Usher is in; without it, that of most messages."
 )
-@click.option("--region", metavar="REGION", help="Likewise its Region. Messages of another are ignored.")
+@click.option(
+    "--region",
+    metavar="REGION",
+    help="Likewise its Region. Messages of another are ignored; s3: and logs: are read there.",
+)
+@click.option("--from", "first", type=Moment(), metavar="T", help="Of logs: since that time, or so long ago.")
+@click.option("--to", "last", type=Moment(), metavar="T", help="Likewise, until then.")
+@click.option("--profile", metavar="NAME", help="Of s3: and logs: a profile of your AWS configuration.")
 @click.option("--json", "as_json", is_flag=True, help="Print the whole report as JSON.")
 @click.option(
     "--report",
@@ -124,18 +136,25 @@ def replay_command(  # noqa: PLR0913 - its options
     *,
     account: str | None,
     region: str | None,
+    first: datetime | timedelta | None,
+    last: datetime | timedelta | None,
+    profile: str | None,
     as_json: bool,
 ) -> None:
     """Feed captured notifications through the real handlers.
 
-    PATH is a file of JSON or JSON lines, a folder of .json and .jsonl files, or - for standard
-    input. Nothing is sent to AWS, and no credentials are needed: simulated Auto Scaling opens each
-    action at the time in its message, and everything runs on a virtual clock.
+    PATH is a file or a folder, - for standard input, s3://BUCKET/PREFIX, or logs:GROUP. What it holds
+    is told by what stands there: JSON of any wrapping that AWS and its command line write, one value
+    or many, gzip too. Nothing is sent to AWS: simulated Auto Scaling opens each action at the time in
+    its message, and everything runs on a virtual clock. Only s3: and logs: need credentials.
     """
     _refuse_to_overwrite(report_file, [*paths, hooks, *([] if against is None else [against])])
     configuration = _loaded(context, hooks, "--hooks")
     before = None if against is None else _loaded(context, against, "--against")
-    found = _found(paths)
+    since = Since(*_edges(context, first, last))
+    access = Access(profile=profile, region=region, since=since)
+    of_paths = [found_in(path, access) for path in paths]
+    found = [one for of_path in of_paths for one in of_path]
     home = Home(account=account, region=region)
     told, replayed = _told(found, configuration, work_done, home)
     if report_file is not None:
@@ -148,10 +167,19 @@ def replay_command(  # noqa: PLR0913 - its options
             click.echo(json.dumps(told, indent=1))
         elif found:
             tell(told, _wide_console())
-        exit_code = _exit_code(told["summary"])
+        exit_code = _exit_code(told["summary"]) or int(not all(of_paths))
     if _concerns_nobody(told["summary"]):
         click.echo(f"No action: no message is of a hook in {hooks}; is --hooks right?", err=True)
     context.exit(exit_code)
+
+
+def _edges(context: click.Context, *said: datetime | timedelta | None) -> list[datetime | None]:
+    if not any(said):
+        return [None for _ in said]
+    from cli.account import this_machine  # noqa: PLC0415 - boto3 takes its time, and most replays need none
+
+    now = (context.obj or this_machine()).clock()
+    return [None if edge is None else moment_of(edge, now) for edge in said]
 
 
 def _refuse_to_overwrite(report_file: Path | None, inputs: Sequence[str | Path]) -> None:
@@ -159,6 +187,8 @@ def _refuse_to_overwrite(report_file: Path | None, inputs: Sequence[str | Path])
     if report_file is None or not report_file.exists():
         return
     for path in inputs:
+        if is_remote(str(path)):
+            continue
         files = traffic.files(Path(_STANDARD_INPUT if path == "-" else path))
         if any(file.exists() and file.samefile(report_file) for file in files):
             raise click.UsageError(f"--report {report_file} is an input of this replay: name another file.")
@@ -180,7 +210,8 @@ def _told(
     """The report of a replay, and the replay itself."""
     entries = [entry for entry in found if isinstance(entry, Entry)]
     unreadable = [place for place in found if isinstance(place, Unreadable)]
-    replayed = _replay(entries, configuration, work_done, home)
+    calls = [call for call in found if isinstance(call, Call)]
+    replayed = _replay(entries, calls, configuration, work_done, home)
     return report(replayed, unreadable), replayed
 
 
@@ -205,39 +236,23 @@ def _wide_console() -> Console:
     return Console(highlight=False, emoji=False, soft_wrap=True, width=_WIDTH)
 
 
-def _found(paths: tuple[str, ...]) -> list[Found]:
-    """All that is in `paths`, with a word on each that holds nothing."""
-    if "-" in paths and sys.stdin is None:
-        raise click.UsageError("- is standard input, and that is closed.")
-    found: list[Found] = []
-    for path in paths:
-        of_path = list(traffic.read((path,)))
-        if not of_path:
-            click.echo(_nothing_in(path), err=True)
-        found += of_path
-    return found
-
-
-def _nothing_in(path: str) -> str:
-    if path == "-":
-        return "Standard input holds no message."
-    files = ": only its .json and .jsonl files are read" if Path(path).is_dir() else ""
-    return f"{path} holds no message{files}."
-
-
 def _concerns_nobody(summary: dict[str, Any]) -> bool:
     """Whether there were messages to understand, and none of them led to an action."""
     return not summary["actions"] and summary["received"] > summary["rejected"]
 
 
 def _replay(
-    entries: Sequence[Entry], configuration: Configuration, work_done: WorkDone | None, home: Home
+    entries: Sequence[Entry],
+    calls: Sequence[Call],
+    configuration: Configuration,
+    work_done: WorkDone | None,
+    home: Home,
 ) -> Replayed:
     if len(entries) < _LONG or sys.stderr is None or not sys.stderr.isatty():
-        return replay(entries, configuration, work_done=work_done, home=home)
+        return replay(entries, configuration, work_done=work_done, home=home, calls=calls)
     with Progress(console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("replaying", total=len(entries))
-        return replay(entries, configuration, lambda: progress.advance(task), work_done, home)
+        return replay(entries, configuration, lambda: progress.advance(task), work_done, home, calls)
 
 
 def _exit_code(summary: dict[str, Any]) -> int:

@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from simulator.replay import Replayed, Taken
     from usher.core.model import Action, Entry
 
-KINDS: Final = ("lifecycle", "test", "outcome", "signal", "ignored", "duplicate", "rejected")
+KINDS: Final = ("lifecycle", "test", "outcome", "signal", "call", "ignored", "duplicate", "rejected")
 
 
 def report(replayed: Replayed, unreadable: Sequence[Unreadable]) -> dict[str, Any]:
-    """The whole report. Its shape is fixed: others read it."""
+    """The whole report. Its shape is fixed: others read it; keys may be added."""
     world = replayed.world
     actions = world.store.actions()
     kinds = Counter(taken.kind for taken in replayed.taken)
@@ -42,6 +42,7 @@ def report(replayed: Replayed, unreadable: Sequence[Unreadable]) -> dict[str, An
             {"group": test.group, "at": written(test.at), "request_id": test.request_id}
             for test in world.store.all_tests()
         ],
+        "unheard": [place for place in _places(replayed.taken, "signal") if place["reason"]],
         "ignored": _places(replayed.taken, "ignored"),
         "rejected": [
             *({"source": place.source, "reason": place.reason} for place in unreadable),

@@ -18,6 +18,7 @@ _MOST_TIMELINES: Final = 100
 _MOST_PLACES: Final = 20
 _MOST_LINES: Final = 16
 _LINES_AT_AN_END: Final = 6
+_DAY, _SECOND = len("2026-01-31"), len("2026-01-31T12:00:00")  # of a time, as it is written
 _COLOURS: Final = {"completed": "green", "ended_elsewhere": "yellow", "defaulted": "red", "open": "red"}
 
 
@@ -28,8 +29,9 @@ def tell(told: dict[str, Any], console: Console) -> None:
     left_out = len(told["actions"]) - _MOST_TIMELINES
     if left_out > 0:
         console.print(f"… and {left_out} more actions; --json has all of them.\n")
+    _tell_places(_grouped(told["unheard"]), "unheard", "yellow", console)
     _tell_places(_grouped(told["ignored"]), "ignored", "yellow", console)
-    _tell_places(told["rejected"], "rejected", "red", console)
+    _tell_places(_grouped(told["rejected"]), "rejected", "red", console)
     _tell_tests(told["tests"], console)
     if "assumed" in told:
         console.print(f"{assumption(told['assumed'])}\n", style="yellow", markup=False)
@@ -58,24 +60,32 @@ def _tell_action(action: dict[str, Any], console: Console) -> None:
         f"  [{_COLOURS[outcome]}]{outcome}{result}[/]: {escape(action['reason'])}"
         f" · held {held(action)} · {counted(action['heartbeats'], 'heartbeat')}"
     )
-    lines = _shortened(_folded(action["timeline"]))
+    lines = _shortened(_folded(action["timeline"], action["started_at"]))
     for line in lines:
         console.print(line)
     console.print()
 
 
-def _folded(timeline: list[dict[str, Any]]) -> list[str]:
-    """The lines of a timeline: an answer stands behind its call, and the end stands in the heading."""
+def _folded(timeline: list[dict[str, Any]], started_at: str) -> list[str]:
+    """The lines of a timeline: an answer stands behind its call, and the end stands in the heading.
+
+    Times have dates where the story leaves its day.
+    """
+    moments = [line[key] for line in timeline for key in ("at", "last_at") if key in line]
+    days = {moment[:_DAY] for moment in (started_at, *moments)}
+    shown = slice(0 if len(days) > 1 else _DAY + 1, _SECOND)
     lines: list[str] = []
     for line in timeline:
         if line["event"] == "answer" and lines:
             lines[-1] += f" → {escape(line['detail'].partition(': ')[2])}"
         elif line["event"] != "closed":
             times = (
-                f" [dim]x{line['count']}, last {_clock_time(line['last_at'])}[/]" if "count" in line else ""
+                f" [dim]x{line['count']}, last {line['last_at'][shown].replace('T', ' ')}[/]"
+                if "count" in line
+                else ""
             )
             said = escape(line["detail"])
-            lines.append(f"  [dim]{_clock_time(line['at'])}[/]  {line['event']:<9} {said}{times}")
+            lines.append(f"  [dim]{line['at'][shown].replace('T', ' ')}[/]  {line['event']:<9} {said}{times}")
     return lines
 
 
@@ -140,13 +150,15 @@ def _summary_of_hooks(actions: list[dict[str, Any]]) -> Table:
 
 
 def _sentence(summary: dict[str, int]) -> str:
-    kinds = ("lifecycle", "duplicate", "test", "outcome", "signal", "ignored", "rejected")
+    kinds = ("lifecycle", "duplicate", "test", "outcome", "signal", "call", "ignored", "rejected")
     parts = ", ".join(f"{summary[kind]} {kind}" for kind in kinds if summary[kind])
     fell = summary["defaulted"]
     verdict = f"[red]{fell} fell to the default result[/]" if fell else "[green]none fell to a default[/]"
     received = counted(summary["received"], "message") + (f" ({parts})" if parts else "")
     led_to = f"{counted(summary['actions'], 'action')}, {counted(summary['heartbeats'], 'heartbeat')}"
-    return f"{received} → {led_to}, {verdict}."
+    unheard = summary["unknown_signals"]
+    told = f", [yellow]{counted(unheard, 'signal')} that nobody waits for[/]" if unheard else ""
+    return f"{received} → {led_to}, {verdict}{told}."
 
 
 def held(action: dict[str, Any]) -> str:
@@ -159,10 +171,6 @@ def _wait(action: dict[str, Any]) -> timedelta:
         return timedelta(0)
     begun, closed = (datetime.fromisoformat(action[key]) for key in ("started_at", "closed_at"))
     return closed - begun
-
-
-def _clock_time(moment: str) -> str:
-    return moment[11:19]
 
 
 def counted(count: int, noun: str) -> str:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from simulator.trail import take_effect, why_not
 from simulator.waits import EndedBy, Wait
 from simulator.work_done import assuming, nothing, times, waits_of_move
 from simulator.world import World
@@ -18,6 +19,7 @@ from usher.core.notices import Home, LifecycleNotice, NotUnderstood, Unrelated
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from simulator.trail import Call
     from simulator.waits import Waits
     from simulator.work_done import WorkDone
     from usher.core.notices import Notice
@@ -37,7 +39,10 @@ class Entry:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Taken:
-    """What became of one entry: lifecycle, test, outcome, signal, ignored, duplicate or rejected."""
+    """What became of one entry: lifecycle, test, outcome, signal, call, ignored, duplicate or rejected.
+
+    `reason` is empty where nothing is to be said of it; of a signal it says why nobody may hear it.
+    """
 
     source: str
     kind: str
@@ -63,8 +68,9 @@ def replay(
     progress: Callable[[], None] = lambda: None,
     work_done: WorkDone | None = None,
     home: Home | None = None,
+    calls: Sequence[Call] = (),
 ) -> Replayed:
-    """Replay `entries`; `progress` is called after each delivery.
+    """Replay `entries`; `progress` is called after each delivery. `calls` are what others did meanwhile.
 
     `home` is the account and Region that Usher is in; what it does not tell is what most messages tell.
     With `work_done` the probe conditions begin to hold at the time that it tells, and no captured
@@ -77,15 +83,17 @@ def replay(
     done_at = {} if work_done is None else _done_at(work_done, waits, notices)
     found = nothing if work_done is None else assuming(work_done, done_at)
     started = [notice.at for notice in notices if isinstance(notice, LifecycleNotice)]
-    world = World(configuration, min([*moments, *started], default=_NO_TIME), found, home)
+    made = [call.at for call in calls if call.at is not None and not why_not(call, home)]
+    world = World(configuration, min([*moments, *started, *made], default=_NO_TIME), found, home)
     for wait in waits:
         world.clock.at(wait.started_at, partial(world.waits.begin, wait))
     if work_done is None:
         _end_waits(world, notices)
     taken: list[Taken] = []
+    ends = [_call_at(world, call, home, taken, ends=work_done is None) for call in calls]
     for entry, moment in zip(entries, moments, strict=True):
         world.deliver_at(moment, entry.body, _taking(entry, world, taken, progress))
-    world.run_to_end(max(moments, default=_NO_TIME))
+    world.run_to_end(max([*moments, *ends], default=_NO_TIME))
     return Replayed(world=world, taken=taken, work_done=work_done, done_at=done_at)
 
 
@@ -100,6 +108,19 @@ def _taking(
         progress()
 
     return take
+
+
+def _call_at(world: World, call: Call, home: Home, taken: list[Taken], *, ends: bool) -> datetime:
+    """Let a call take effect at its time, and tell what became of it; when that will be."""
+    reason = why_not(call, home)
+    moment = world.clock() if reason or call.at is None else call.at
+
+    def take() -> None:
+        said = reason or take_effect(call, world.waits, ends=ends)
+        taken.append(Taken(source=call.source, kind="ignored" if said else "call", reason=said))
+
+    world.clock.at(moment, take)
+    return moment
 
 
 def _done_at(
@@ -134,13 +155,20 @@ def _read(entry: Entry, home: Home) -> Notice | None:
 
 def _moments(entries: Sequence[Entry], notices: Sequence[Notice | None]) -> list[datetime]:
     """When each entry is delivered: when it was received, else at its own time, else with its neighbour."""
-    own = [entry.received_at or _own_time(notice) for entry, notice in zip(entries, notices, strict=True)]
+    own = [_arrival(entry, notice) for entry, notice in zip(entries, notices, strict=True)]
     last = next((moment for moment in own if moment is not None), _NO_TIME)
     moments = []
     for moment in own:
         last = moment or last
         moments.append(last)
     return moments
+
+
+def _arrival(entry: Entry, notice: Notice | None) -> datetime | None:
+    """Not before the action began, whatever a wrapping tells: it may be a sample's."""
+    if entry.received_at is not None and isinstance(notice, LifecycleNotice):
+        return max(entry.received_at, notice.at)
+    return entry.received_at or _own_time(notice)
 
 
 def _own_time(notice: Notice | None) -> datetime | None:

@@ -14,7 +14,7 @@ function showTotals() {
   const ended = (ending) => actions.filter((action) => action.ending === ending).length;
   const longest = actions.reduce((most, action) => Math.max(most, action.held), -Infinity);
   const least = actions.reduce((smallest, action) => Math.min(smallest, action.least), Infinity);
-  const kinds = ["lifecycle", "duplicate", "test", "outcome", "signal", "ignored", "rejected"];
+  const kinds = ["lifecycle", "duplicate", "test", "outcome", "signal", "call", "ignored", "rejected"];
   const parts = kinds.filter((kind) => summary[kind]).map((kind) => `${count(summary[kind])} ${kind}`);
   byId("received").textContent =
     `${counted(summary.received, "message")}${parts.length ? `: ${parts.join(", ")}` : ""}.`;
@@ -33,7 +33,8 @@ function showTotals() {
 function showPlacesApart() {
   const rejected = data.rejected.map((place) => ["rejected", place.source, place.reason]);
   const ignored = data.ignored.map((place) => ["ignored", place.source, place.reason]);
-  const places = [...rejected, ...ignored];
+  const unheard = data.unheard.map((place) => ["unheard", place.source, place.reason]);
+  const places = [...rejected, ...unheard, ...ignored];
   const lines = places
     .slice(0, MOST_PLACES)
     .map((place) => make("tr", {}, ...place.map((text) => cell(text))));

@@ -486,7 +486,7 @@ def test_times_are_utc_whatever_zone_a_capture_was_received_in() -> None:
         main, ["replay", "-", "--json", "--hooks", "events/captured/hooks.yaml"], input=body
     )
     assert outcome.exit_code == 0
-    (found,) = (place for place in traffic._take_apart("-", json.loads(body), None))  # noqa: SLF001
+    (found,) = traffic.read_content("-", body.encode())
     assert isinstance(found, Entry)
     told = replayed(hooks("5m", []), found)
     (action,) = told["actions"]

@@ -54,9 +54,9 @@ def test_the_recorded_day_ends_well() -> None:
 
 def test_the_json_report_has_the_documented_shape() -> None:
     told = as_json(DAY)
-    assert list(told) == ["summary", "actions", "tests", "ignored", "rejected"]
+    assert list(told) == ["summary", "actions", "tests", "unheard", "ignored", "rejected"]
     assert list(told["summary"]) == [
-        "received", "lifecycle", "test", "outcome", "signal", "ignored", "duplicate", "rejected",
+        "received", "lifecycle", "test", "outcome", "signal", "call", "ignored", "duplicate", "rejected",
         "actions", "heartbeats", "defaulted", "unknown_signals",
     ]  # fmt: skip
     assert set(told["actions"][0]) == {
@@ -106,15 +106,18 @@ def test_nothing_at_all_is_replayed_to_nothing() -> None:
 
 def test_nothing_on_standard_input_is_said_on_stderr() -> None:
     outcome = usher("replay", "-", "--hooks", HOOKS, stdin="")
-    assert (outcome.exit_code, outcome.stdout) == (0, "")
+    assert (outcome.exit_code, outcome.stdout) == (1, "")
     assert outcome.stderr == "Standard input holds no message.\n"
+
+
+NONE_BEGINS = "no file in it begins as JSON, a log or a table of messages"
 
 
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        pytest.param("empty/", "{} holds no message: only its .json and .jsonl files are read.", id="empty"),
-        pytest.param("notes/", "{} holds no message: only its .json and .jsonl files are read.", id="others"),
+        pytest.param("empty/", f"{{}} holds no message: {NONE_BEGINS}.", id="empty"),
+        pytest.param("notes/", f"{{}} holds no message: {NONE_BEGINS}.", id="others"),
         pytest.param("empty.json", "{} holds no message.", id="an empty file"),
         pytest.param("empty.jsonl", "{} holds no message.", id="an empty file of lines"),
     ],
@@ -128,13 +131,14 @@ def test_a_path_that_holds_nothing_is_named_on_stderr(tmp_path: Path, name: str,
 
     outcome = usher("replay", path, "--hooks", HOOKS)
 
-    assert (outcome.exit_code, outcome.stdout) == (0, "")
+    assert (outcome.exit_code, outcome.stdout) == (1, "")
     assert outcome.stderr == f"{said.format(path)}\n"
 
 
 def test_an_empty_path_beside_a_full_one_is_named_and_the_other_is_told(tmp_path: Path) -> None:
     outcome = usher("replay", str(tmp_path), DAY, "--hooks", HOOKS)
 
+    assert outcome.exit_code == 1
     assert outcome.stderr.startswith(f"{tmp_path} holds no message")
     assert "80 messages" in outcome.stdout
 
@@ -183,7 +187,9 @@ def test_no_actions_make_no_table(tmp_path: Path) -> None:
     *_, before, last = usher("replay", DAY, "--hooks", other_hooks(tmp_path)).stdout.splitlines()
     assert before == ""
     assert last.startswith("80 messages (")
-    assert last.endswith(") → 0 actions, 0 heartbeats, none fell to a default.")
+    assert last.endswith(
+        ") → 0 actions, 0 heartbeats, none fell to a default, 35 signals that nobody waits for."
+    )
 
 
 def test_the_summary_is_whole_at_any_width_of_the_window(monkeypatch: pytest.MonkeyPatch) -> None:

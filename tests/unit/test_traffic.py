@@ -17,9 +17,9 @@ from simulator.replay import Entry
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from cli.traffic import Unreadable
+    from cli.traffic import Found
 
-BODY = {"Event": "autoscaling:TEST_NOTIFICATION"}
+BODY = {"Event": "autoscaling:TEST_NOTIFICATION", "Time": "2026-03-01T11:59:59Z"}
 TEXT = json.dumps(BODY, separators=(",", ":"))
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -31,11 +31,12 @@ def read(tmp_path: Path, name: str, content: str | bytes) -> list[tuple[str, dat
     return [told(found, tmp_path) for found in traffic.read((str(tmp_path),))]
 
 
-def told(found: Entry | Unreadable, folder: Path) -> tuple[str, datetime | None, str]:
+def told(found: Found, folder: Path) -> tuple[str, datetime | None, str]:
     source = found.source.removeprefix(f"{folder}/")
-    return (
-        (source, found.received_at, found.body) if isinstance(found, Entry) else (source, None, found.reason)
-    )
+    if isinstance(found, Entry):
+        return source, found.received_at, found.body
+    assert isinstance(found, traffic.Unreadable)
+    return source, None, found.reason
 
 
 def sqs_record(body: str) -> dict[str, Any]:
@@ -84,7 +85,8 @@ def test_lines_are_numbered_and_empty_ones_passed_over(tmp_path: Path) -> None:
     ("name", "content", "reason"),
     [
         ("a.json", "{", "not JSON"),
-        ("a.json", b"\xff\xfe", "not UTF-8"),
+        ("a.json", b"\xfe\xfd", "not UTF-8"),
+        ("a.json", b"\xff\xfe{", "not UTF-16: a half character"),
         ("a.json", "[" * 100_000, "nested too deep"),
         ("a.jsonl", "{", "not JSON"),
         ("a.json", '{"received_at": "yesterday", "body": {}}', "received_at must be a time"),
@@ -113,7 +115,7 @@ def test_what_holds_no_message_is_told_with_its_place(
             b'"a\nb"',
             "not JSON: line 1, column 3: a line break or another control character stands in a text",
         ),
-        (b"{}\n{}", "not JSON: line 2, column 1: something stands after the end of the value"),
+        (b'{"a": {}\n', "not JSON: line 1, column 9: a comma or a closing bracket is missing"),
         (b"\xef\xbb\xbf\xef\xbb\xbf1", "not JSON: line 1, column 1: a byte order mark"),
         (b"1" * 5000, "not JSON: a number has too many digits"),
         (b'{"a": "\xc3"}', "not UTF-8: line 1, column 8: the byte 0xc3"),
@@ -154,9 +156,9 @@ def test_an_empty_file_holds_nothing_whatever_its_ending(tmp_path: Path, name: s
     assert read(tmp_path, name, content) == []
 
 
-@pytest.mark.parametrize(("name", "source"), [("a.json", "a.json"), ("a.jsonl", "a.jsonl:1")])
-def test_a_byte_order_mark_is_no_part_of_the_text(tmp_path: Path, name: str, source: str) -> None:
-    assert read(tmp_path, name, b"\xef\xbb\xbf" + TEXT.encode()) == [(source, None, TEXT)]
+@pytest.mark.parametrize("name", ["a.json", "a.jsonl"])
+def test_a_byte_order_mark_is_no_part_of_the_text(tmp_path: Path, name: str) -> None:
+    assert read(tmp_path, name, b"\xef\xbb\xbf" + TEXT.encode()) == [(name, None, TEXT)]
 
 
 @pytest.mark.parametrize("newline", ["\n", "\r\n"])
@@ -199,8 +201,15 @@ def test_a_bad_line_keeps_no_other_line_from_being_read(tmp_path: Path) -> None:
     assert [source for source, _, _ in found] == ["a.jsonl:1", "a.jsonl:2", "a.jsonl:3"]
 
 
-def test_a_folder_is_read_in_the_order_of_names_and_only_json(tmp_path: Path) -> None:
-    for name in ("b.json", "a.jsonl", "notes.txt"):
+def test_a_folder_is_read_in_the_order_of_names_and_only_what_begins_as_traffic(tmp_path: Path) -> None:
+    for name in ("b.json", "a.jsonl", "usher-1-2026-10-05-09-30-00-abcd", "c.txt"):
         (tmp_path / name).write_text(TEXT)
+    (tmp_path / "hooks.yaml").write_text("version: 1\n")
+    (tmp_path / "page.html").write_bytes(b"<html>")
     found = list(traffic.read((str(tmp_path),)))
-    assert [entry.source.rsplit("/", 1)[1] for entry in found] == ["a.jsonl:1", "b.json"]
+    assert [entry.source.rsplit("/", 1)[1] for entry in found] == [
+        "a.jsonl",
+        "b.json",
+        "c.txt",
+        "usher-1-2026-10-05-09-30-00-abcd",
+    ]

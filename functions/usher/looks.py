@@ -177,8 +177,7 @@ class Looks:
             case _:
                 assert_never(decision)
         if not goes:
-            later = action.call_at if action.call_at is not None and action.call_at > now else None
-            self._store_turn(replace(action, look_at=later or decision.look_again_at), held, now)
+            self._store_turn(replace(action, look_at=_turn_comes_at(action, decision, now)), held, now)
         elif isinstance(decision, Complete):
             self._complete(action, decision, now, held)
         else:
@@ -456,7 +455,8 @@ class Looks:
             self._store(closing.closed(action, Outcome.ENDED_ELSEWHERE, reason, now), now)
             return
         name = "heartbeat" if isinstance(decision, Heartbeat) else "wait"
-        action = action.noted(now, name, f"observe mode: {decision.reason}")
+        self.turns.dropped(action.call_at, now)  # a policy that enforces, chosen before, may have booked it
+        action = replace(action.noted(now, name, f"observe mode: {decision.reason}"), call_at=None)
         if isinstance(decision, Heartbeat):
             action = replace(action, beaten_at=now)
             self._store(replace(action, look_at=_next_look(action, now)), now)
@@ -471,6 +471,19 @@ def observed(action: Action, heard: Evidence, now: datetime) -> Action:
     action = hearing.with_move_ends(action, heard.move_ends, now)
     action = hearing.with_instance_end(action, heard.instance_ended_at, now)
     return hearing.with_stop(action, heard.stopped_at, now)
+
+
+def _turn_comes_at(action: Action, decision: Complete | Heartbeat, now: datetime) -> datetime:
+    """When to try again what has no turn now.
+
+    A heartbeat goes in the second that is booked for it. A result does not wait for that one, which may
+    be an hour away where nobody could say whether there was room.
+    """
+    if action.call_at is None or action.call_at <= now:
+        return decision.look_again_at
+    if isinstance(decision, Complete):
+        return min(action.call_at, decision.look_again_at)
+    return action.call_at
 
 
 def _is_asked_for(action: Action, look_at: datetime, version: int | None, now: datetime) -> bool:

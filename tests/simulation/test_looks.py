@@ -335,3 +335,29 @@ def test_equal_looks_are_one_line_with_their_count() -> None:
         scene.look(version=scene.action.version)
     (line,) = scene.store.timeline("action-1")
     assert (line.event, line.count, line.at, line.last_at) == ("wait", 3, at(0), at(20))
+
+
+class NoBudget(MemoryBudget):
+    """It does not answer."""
+
+    def book(self, *moments: datetime) -> datetime | None:
+        raise Unavailable(f"no booking of {len(moments)} moments")
+
+
+def test_a_result_that_nobody_could_book_does_not_wait_for_the_second_of_a_heartbeat() -> None:
+    """Found by a trial: it waited ten minutes, in an hour's hook up to an hour."""
+    hook = hook_terms(heartbeat_timeout=timedelta(hours=1))
+    scene = Scene(an_action(policy=AT_ONCE, hook=hook, call_at=at(3000)))
+    scene.looks = replace(scene.looks, budget=NoBudget(10))
+    looked = scene.look()
+    assert looked.look_at is not None
+    assert (looked.phase, looked.look_at <= at(60)) == (Phase.OPEN, True)
+
+
+def test_an_observed_action_is_not_looked_at_round_and_round_for_a_beat_that_was_booked_before() -> None:
+    """Found by a trial: the policy was chosen again, after a launch that failed, and only observes."""
+    observing = a_policy([{"signal": "never"}], mode="observe")
+    scene = Scene(an_action(policy=observing, call_at=at(-1)))
+    looked = scene.look()
+    assert looked.look_at is not None
+    assert looked.look_at > scene.now

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from simulator.judge.explained import Explained
+from simulator.judge.in_time import InTime
 from simulator.judge.level_not_edge import LevelNotEdge
 from simulator.judge.never_by_default import NeverByDefault
 from simulator.judge.never_early import NeverEarly
@@ -25,6 +26,7 @@ CHECKERS: Final[Sequence[MakeChecker]] = (
     NothingLost,
     OnlyOurs,
     LevelNotEdge,
+    InTime,
     Explained,
     TrueEnds,
 )

@@ -6,6 +6,7 @@ import json
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
+from simulator.asked import CONDITIONS, kinds_of
 from usher.core import span
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ _SHORT: Final = ("30s", "45s", "1m", "2m", "5m")
 _LONG: Final = ("10m", "30m", "1h", "2h")
 _RESULTS: Final = ("CONTINUE", "ABANDON")
 _LONGEST: Final = timedelta(hours=2)
+_ASKING: Final = 0.35  # the share of policies with a condition that asks AWS
 
 
 def draw_hooks(random: Dice) -> Data:
@@ -49,7 +51,7 @@ def _draw_hook(random: Dice, name: str, group: str, transition: str, policies: D
         "heartbeat_timeout": written,
         "default_result": random.choice(_RESULTS),
         "notify": random.choice(ways),
-        "policy": _draw_rules(random, f"{group}-{name}", timeout, policies),
+        "policy": _draw_rules(random, f"{group}-{name}", transition, timeout, policies),
     }
     if random.chance(0.1):
         hook["limits"] = {
@@ -59,19 +61,20 @@ def _draw_hook(random: Dice, name: str, group: str, transition: str, policies: D
     return hook
 
 
-def _draw_rules(random: Dice, name: str, timeout: timedelta, policies: Data) -> object:
-    policies[name] = draw_policy(random, timeout)
+def _draw_rules(random: Dice, name: str, transition: str, timeout: timedelta, policies: Data) -> object:
+    policies[name] = draw_policy(random, transition, timeout)
     if random.chance(0.8):
         return name
-    policies[f"{name}-else"] = draw_policy(random, timeout)
+    policies[f"{name}-else"] = draw_policy(random, transition, timeout)
     when = random.choice(({"destination": "WarmPool"}, {"after": "launch_failed"}, {"origin": "EC2"}))
     return [{"when": when, "use": f"{name}-else"}, {"use": name}]
 
 
-def draw_policy(random: Dice, timeout: timedelta) -> Data:
+def draw_policy(random: Dice, transition: str, timeout: timedelta) -> Data:
     """A policy whose waits fit into a run: some below the heartbeat timeout, some of many periods."""
     wait = min(_LONGEST, timeout * random.choice((0.3, 0.8, 1.5, 3.0, 6.0, 12.0)))
-    policy: Data = {"until": _draw_until(random, wait)}
+    asks = random.chance(_ASKING)
+    policy: Data = {"until": _draw_asking(random, transition, wait) if asks else _draw_until(random, wait)}
     limit = 100 * timeout
     if limit > _LONGEST or random.chance(0.9):
         policy["give_up_after"] = _written(min(wait * random.uniform(0.5, 2), _LONGEST, limit))
@@ -80,6 +83,8 @@ def draw_policy(random: Dice, timeout: timedelta) -> Data:
             policy[key] = random.choice(_RESULTS)
     if random.chance(0.12):
         policy["stalled_after"] = _written(wait * random.uniform(0.2, 0.8))
+    if random.chance(0.2):
+        policy["when_stopped"] = "wait"
     if random.chance(0.05):
         policy["mode"] = "observe"
     return policy
@@ -103,6 +108,28 @@ def _draw_until(random: Dice, wait: timedelta) -> list[Data]:
     return list(random.choice(shapes))
 
 
+def _draw_asking(random: Dice, transition: str, wait: timedelta) -> list[Data]:
+    """One to three conditions that ask AWS, alone, beside others, one after the other, or turned round."""
+    kinds = list(kinds_of(transition))
+    random.shuffle(kinds)
+    first, second, third = ({**CONDITIONS[kind]} for kind in kinds[:3])
+    done, elapsed = {"signal": "done"}, {"elapsed": _written(wait * random.uniform(0.2, 0.8))}
+    turned = next((kind for kind in kinds if kind.endswith(("healthy", "active", "status"))), None)
+    shapes: Sequence[list[Data]] = (
+        [first],
+        [first],
+        [first, second],
+        [first, done],
+        [{"any": [first, done]}],
+        [{"any": [first, second, third]}],
+        [{**done, "then": first}],
+        [{**first, "then": [second, done]}],
+        [{**elapsed, "then": first}],
+        [{"not": {**CONDITIONS[turned]}}, done] if turned else [first, elapsed],
+    )
+    return list(random.choice(shapes))
+
+
 def _written(duration: timedelta) -> str:
     return span.written(max(duration, timedelta(seconds=5)))
 
@@ -113,7 +140,8 @@ def changed(random: Dice, hooks: Data) -> Data:
     for hook in data["hooks"]:
         timeout = span.parse(hook["heartbeat_timeout"])
         if random.chance(0.5):
-            hook["policy"] = _draw_rules(random, f"{hook['group']}-{hook['name']}", timeout, data["policies"])
+            name = f"{hook['group']}-{hook['name']}"
+            hook["policy"] = _draw_rules(random, name, hook["transition"], timeout, data["policies"])
         if random.chance(0.2):
             hook["default_result"] = random.choice(_RESULTS)
     if len(data["hooks"]) > 1 and random.chance(0.4):

@@ -44,6 +44,11 @@ class Fault(StrEnum):
     SKEWED = "clock of a function ahead or behind"
     SWEEP_MISSED = "run of the schedule missed"
     MEDDLED = "changed by others"
+    QUESTION_REFUSED = "question throttled or denied"
+    QUESTION_SILENT = "question not answered in time"
+    QUESTION_STALE = "answer to a question of a while ago"
+    QUESTION_ODD = "answer to a question without sense"
+    QUESTION_LIES = "answer to a question untrue"
 
 
 class Part(StrEnum):
@@ -80,6 +85,11 @@ RATES: Final[Mapping[Fault, tuple[float, float]]] = {
     Fault.SKEWED: (0.1, 1.0),
     Fault.SWEEP_MISSED: (0.01, 0.5),
     Fault.MEDDLED: (0.05, 0.5),
+    Fault.QUESTION_REFUSED: (0.02, 0.5),
+    Fault.QUESTION_SILENT: (0.02, 0.3),
+    Fault.QUESTION_STALE: (0.1, 0.8),
+    Fault.QUESTION_ODD: (0.02, 0.3),
+    Fault.QUESTION_LIES: (0.01, 0.2),
 }
 _KIND_IS_ON: Final = 0.25
 _PART_IS_DOWN: Final = 0.1

@@ -1,76 +1,153 @@
 """What a policy lets go of, worked out anew from its words in the hooks file: the measure for promise 2.
 
-Nothing here comes from the code that it is held against: not the conditions, not the deadlines.
+Nothing here comes from the code that it is held against: not the conditions, not the deadlines, not the
+record. What an answer said that Usher was given cannot be known from outside, only which answers were
+possible: so each condition has the standings that it may have, and a policy the results that it may allow.
 """
 
 from __future__ import annotations
 
-import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
-from enum import IntEnum
-from typing import TYPE_CHECKING, Any, Final
+from enum import StrEnum
+from itertools import product
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
 
-    from usher.core.model import Action, Signal
+    Written: TypeAlias = "Mapping[str, Any]"  # a policy or a condition, as the hooks file has it
 
 _UNITS: Final = {"h": 3600, "m": 60, "s": 1}
 _LONGEST: Final = timedelta(hours=48)
 _RANKS: Final = ("progress", "done", "failed")  # of equal times
 
 
-class Stands(IntEnum):
-    """How a condition stands."""
+class Stands(StrEnum):
+    """How a condition stands. Nothing follows from what is unknown, not even for a `not`."""
 
-    FAILED = 0
-    PENDING = 1
-    HOLDS = 2
+    HOLDS = "holds"
+    PENDING = "pending"
+    UNKNOWN = "unknown"
+    FAILED = "failed"
+
+
+Possible: TypeAlias = "frozenset[Stands]"
+
+
+class Answers(Protocol):
+    """What AWS may have answered of the conditions of one lifecycle action that ask it."""
+
+    def at(self, condition: Written, now: datetime) -> Possible:
+        """How a condition may stand by the answers that count at `now`."""
+        ...
+
+    def held(self, condition: Written, now: datetime) -> bool:
+        """Whether any answer up to `now` may have said that it holds."""
+        ...
+
+
+class Unasked:
+    """Implements Answers: nobody has asked."""
+
+    def at(self, condition: Written, now: datetime) -> Possible:  # noqa: ARG002 - as Answers
+        """See Answers."""
+        return frozenset({Stands.UNKNOWN})
+
+    def held(self, condition: Written, now: datetime) -> bool:  # noqa: ARG002 - as Answers
+        """See Answers."""
+        return False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Seen:
-    """What was known of an action when a look decided on it."""
+class Said:
+    """A signal as it was sent. `status` is done, failed or progress."""
 
-    signals: Sequence[Signal]  # that count for it
-    instance_ended: bool
+    event_id: str
+    name: str
+    status: str
+    at: datetime
+    instance_id: str | None = None
+    token: str | None = None
 
 
-def permitted(action: Action, seen: Seen, now: datetime) -> set[str]:
-    """The results that may be sent for an open action at `now`; none while it is to wait."""
-    if action.ordered_result is not None:
-        return {str(action.ordered_result)}
-    if seen.instance_ended:
-        return {"ABANDON" if action.hook.transition == "launching" else "CONTINUE"}
-    policy = json.loads(action.policy.source)
-    given_up = {policy.get("on_give_up") or str(action.hook.default_result)}
-    limits = action.hook.limits
-    is_limited = limits.abandon_per_hour is not None or limits.complete_per_minute is not None
-    held_back = given_up if is_limited and now >= gives_up_at(action, {}) else set()
-    stands = [_stands(condition, action, seen, now) for condition in policy["until"]]
-    if Stands.FAILED in stands:
-        return {policy.get("on_failure", "ABANDON")} | held_back
-    if all(each is Stands.HOLDS for each in stands):
-        return {policy.get("on_success", "CONTINUE")} | held_back
-    results = set(given_up) if now >= gives_up_at(action, policy) else set()
-    if "stalled_after" in policy and now >= _last_progress(action, seen) + seconds(policy["stalled_after"]):
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Case:
+    """One lifecycle action, as far as it is known from outside when a look decides on it.
+
+    `timeouts`: the heartbeat timeouts that its hook may be known with.
+    """
+
+    policy: Written
+    transition: str
+    default_result: str
+    started_at: datetime
+    timeouts: frozenset[timedelta]
+    signals: Sequence[Said] = ()  # that count for it
+    answers: Answers = field(default_factory=Unasked)
+    ordered: str | None = None  # an operator's result
+    is_held: bool = False
+    extended_to: datetime | None = None
+    has_ended: bool = False  # EC2 has ended the instance
+    may_be_stopped: bool = False
+    may_be_let_through: bool = False
+    is_limited: bool = False
+    unsure: timedelta = field(default=timedelta(0))  # how much earlier it may have begun, as Usher knows it
+
+
+def permitted(case: Case, now: datetime) -> set[str]:
+    """The results that may be decided at `now`; none while the action is to wait."""
+    if case.ordered is not None:
+        return {case.ordered}
+    let_through = {"CONTINUE"} if case.may_be_let_through else set()
+    if case.has_ended:
+        return {"ABANDON" if case.transition == "launching" else "CONTINUE"}
+    if case.is_held and now < decides_by(case):
+        return let_through
+    stopped = case.may_be_stopped and case.policy.get("when_stopped", "end") == "end"
+    return let_through | ({"CONTINUE"} if stopped else set()) | by_policy(case, now)
+
+
+def by_policy(case: Case, now: datetime) -> set[str]:
+    """What the policy alone allows."""
+    policy = case.policy
+    stands = [possible(condition, case, now) for condition in policy["until"]]
+    results: set[str] = set()
+    if any(Stands.FAILED in each for each in stands):
+        results.add(policy.get("on_failure", "ABANDON"))
+    if all(Stands.HOLDS in each for each in stands):
+        results.add(policy.get("on_success", "CONTINUE"))
+    is_sure = all(each == {Stands.HOLDS} for each in stands) or any(
+        each == {Stands.FAILED} for each in stands
+    )
+    if is_sure and not case.is_limited:
+        return results
+    if now >= gives_up_at(case) or (case.is_limited and now >= decides_by(case)):
+        results.add(policy.get("on_give_up") or case.default_result)
+    if "stalled_after" in policy and now >= _last_progress(case) + seconds(policy["stalled_after"]):
         results.add(policy.get("on_failure", "ABANDON"))
     return results
 
 
-def gives_up_at(action: Action, policy: Mapping[str, Any]) -> datetime:
-    """When the patience of the policy ends: before the global timeout, whatever it says."""
-    if action.extended_to is not None:
-        return action.extended_to
-    timeout = action.hook.heartbeat_timeout
-    limit = min(_LONGEST, 100 * timeout)
-    if "give_up_after" not in policy:
-        return action.started_at + limit - min(limit / 20, timedelta(minutes=10))
-    latest = limit - max(timedelta(seconds=10), timeout / 12)
-    return action.started_at + min(seconds(policy["give_up_after"]), latest)
+def gives_up_at(case: Case) -> datetime:
+    """When the patience of the policy ends, at the earliest: before the global timeout, whatever it says."""
+    if case.extended_to is not None:
+        return min(case.extended_to, decides_by(case))
+    patience = seconds(case.policy["give_up_after"]) if "give_up_after" in case.policy else None
+    ends = [min(patience or limit - min(limit / 20, timedelta(minutes=10)), limit) for limit in _limits(case)]
+    return min(case.started_at - case.unsure + min(ends), decides_by(case))
+
+
+def decides_by(case: Case) -> datetime:
+    """The last moment at which Usher may wait, at the earliest: the global timeout less a margin."""
+    lasts = [min(_LONGEST, 100 * each) - max(timedelta(seconds=10), each / 12) for each in case.timeouts]
+    return case.started_at - case.unsure + min(lasts)
+
+
+def _limits(case: Case) -> list[timedelta]:
+    return [min(_LONGEST, 100 * each) for each in case.timeouts]
 
 
 def seconds(written: str) -> timedelta:
@@ -79,31 +156,99 @@ def seconds(written: str) -> timedelta:
     return timedelta(seconds=sum(int(count) * _UNITS[unit] for count, unit in parts))
 
 
-def _stands(condition: Mapping[str, Any], action: Action, seen: Seen, now: datetime) -> Stands:
+# Conditions
+
+
+def possible(condition: Written, case: Case, now: datetime) -> Possible:
+    """How a condition may stand at `now`."""
+    if "then" in condition:
+        return _in_turn(_stages(condition), case, now)
     (kind, value), *_ = condition.items()
     match kind:
         case "elapsed":
-            return Stands.HOLDS if now >= action.started_at + seconds(value) else Stands.PENDING
+            return _elapsed(case, case.started_at + seconds(value), now)
         case "signal":
-            return _signalled(value, seen)
+            return frozenset({_signalled(value, case)})
         case "any":
-            return max(_stands(each, action, seen, now) for each in value)
+            parts = [possible(each, case, now) for each in value]
+            return frozenset(_any_of(each) for each in product(*parts))
         case "not":
-            held = _stands(value, action, seen, now) is Stands.HOLDS
-            return Stands.PENDING if held else Stands.HOLDS
+            return frozenset(_turned(each) for each in possible(value, case, now))
         case _:
-            raise ValueError(f"{kind} has no measure")
+            return case.answers.at(condition, now)
 
 
-def _signalled(name: str, seen: Seen) -> Stands:
-    said = [signal for signal in seen.signals if signal.name == name]
+def _stages(condition: Written) -> list[Written]:
+    first = {key: value for key, value in condition.items() if key != "then"}
+    then = condition["then"]
+    return [first, *(then if isinstance(then, list) else [then])]
+
+
+def _in_turn(stages: Sequence[Written], case: Case, now: datetime) -> Possible:
+    """Each in its turn: the last one says it holds, and none before it may be passed over."""
+    stands: set[Stands] = set()
+    for stage in stages:
+        here = possible(stage, case, now)
+        stands |= here - {Stands.HOLDS}
+        if Stands.HOLDS not in here and not _has_held(stage, case, now):
+            return frozenset(stands)
+        if Stands.HOLDS not in here:  # it had held, and the next one was asked
+            stands.add(Stands.PENDING)
+    return frozenset(stands | ({Stands.HOLDS} if Stands.HOLDS in here else set()))
+
+
+def _has_held(condition: Written, case: Case, now: datetime) -> bool:
+    """Whether it may have held earlier. A signal that was done may have failed since."""
+    (kind, value), *_ = condition.items()
+    if kind == "signal":
+        return any(said.name == value and said.status == "done" for said in case.signals)
+    return kind != "elapsed" and case.answers.held(condition, now)
+
+
+def _elapsed(case: Case, over_at: datetime, now: datetime) -> Possible:
+    if now >= over_at:
+        return frozenset({Stands.HOLDS})
+    maybe = {Stands.HOLDS} if now >= over_at - case.unsure else set()
+    return frozenset({Stands.PENDING, *maybe})
+
+
+def _any_of(stands: Iterable[Stands]) -> Stands:
+    found = set(stands)
+    if Stands.HOLDS in found:
+        return Stands.HOLDS
+    if found == {Stands.FAILED}:
+        return Stands.FAILED
+    return Stands.UNKNOWN if Stands.UNKNOWN in found else Stands.PENDING
+
+
+def _turned(stands: Stands) -> Stands:
+    if stands is Stands.UNKNOWN:
+        return stands
+    return Stands.PENDING if stands is Stands.HOLDS else Stands.HOLDS
+
+
+def _signalled(name: str, case: Case) -> Stands:
+    said = [each for each in case.signals if each.name == name]
     if not said:
         return Stands.PENDING
-    last = max(said, key=lambda signal: (signal.at, _RANKS.index(signal.status), signal.event_id))
-    return {"done": Stands.HOLDS, "failed": Stands.FAILED, "progress": Stands.PENDING}[str(last.status)]
+    last = max(said, key=lambda each: (each.at, _RANKS.index(each.status), each.event_id))
+    return {"done": Stands.HOLDS, "failed": Stands.FAILED, "progress": Stands.PENDING}[last.status]
 
 
-def _last_progress(action: Action, seen: Seen) -> datetime:
-    names = re.findall(r'"signal":"([^"]+)"', action.policy.source)
-    progress = [signal.at for signal in seen.signals if signal.status == "progress" or signal.name in names]
-    return max([action.started_at, *progress])
+def _last_progress(case: Case) -> datetime:
+    """Any word that the policy hears is progress; of these the last, or the beginning."""
+    names = signals_in(case.policy["until"])
+    heard = [each.at for each in case.signals if each.status == "progress" or each.name in names]
+    return max([case.started_at - case.unsure, *heard])
+
+
+def signals_in(conditions: Iterable[Written]) -> set[str]:
+    """The names of the signals that conditions wait for, inside of combinations too."""
+    found: set[str] = set()
+    for condition in conditions:
+        for kind, value in condition.items():
+            if kind == "signal":
+                found.add(value)
+            elif kind in ("any", "not", "then"):
+                found |= signals_in(value if isinstance(value, list) else [value])
+    return found

@@ -11,10 +11,11 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from simulator.announcements import ACCOUNT, REGION, hook_message, written_in_seconds
+from simulator.asked import kinds_in
 from simulator.drawn_hooks import changed
 from simulator.faults import Fault
-from simulator.judge.scene import Ours
-from simulator.oracle import seconds
+from simulator.judge.terms import InForce
+from simulator.oracle import Said, seconds, signals_in
 from simulator.query_protocol import ApiError, Request
 from usher.core import configuration
 
@@ -47,26 +48,6 @@ _TRANSITIONS: Final = {
 LEAST_ACTIONS: Final = 20
 _MOST_ACTIONS: Final = 40  # about: what has begun goes on, with its replacements and terminations
 _MOST_INSTANCES: Final = 4
-
-
-def ours(hooks: Data, scene: Scene) -> Ours:
-    """What a hooks file names, from now on."""
-    parsed = configuration.parse(hooks)
-    policies = {
-        (hook["group"], hook["name"], hook["transition"]): tuple(
-            parsed.policies[name].source for name in _used(hook["policy"])
-        )
-        for hook in hooks["hooks"]
-    }
-    timeouts = {
-        (hook["group"], hook["name"], hook["transition"]): seconds(hook["heartbeat_timeout"])
-        for hook in hooks["hooks"]
-    }
-    return Ours(since=scene.clock(), policies=policies, timeouts=timeouts)
-
-
-def _used(policy: object) -> list[str]:
-    return [rule["use"] for rule in policy] if isinstance(policy, list) else [str(policy)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,7 +87,6 @@ class Scenario:
         self._events = 0
         self.actions = 0  # lifecycle actions of ours that began
         self.has_ended = False
-        self.ended_in_ec2: set[str] = set()  # instances
 
     def begin(self) -> None:
         """Groups, hooks and instances; deploys to come."""
@@ -193,8 +173,16 @@ class Scenario:
         groups = list(self._fleet.groups.values())
         group = self._random.choice(groups)
         happening = self._random.choices(
-            (self._scale, self._terminate, self._sicken, self._end_in_ec2, self._refresh, self._noise),
-            (10, 3, 2, 2, 1, 2),
+            (
+                self._scale,
+                self._terminate,
+                self._sicken,
+                self._end_in_ec2,
+                self._stop,
+                self._refresh,
+                self._noise,
+            ),
+            (10, 3, 2, 2, 2, 1, 2),
         )[0]
         happening(group)
         if self._faults.hits(Fault.MEDDLED):
@@ -227,8 +215,16 @@ class Scenario:
         instance = self._instance(group, waiting=self._random.chance(0.6))
         if instance is not None:
             self._fleet.ec2_terminated(instance.id)
-            self.ended_in_ec2.add(instance.id)
+            self._scene.ended_in_ec2.add(instance.id)
             detail = {"instance-id": instance.id, "state": "terminated"}
+            self._say("aws.ec2", "EC2 Instance State-change Notification", detail)
+
+    def _stop(self, group: Group) -> None:
+        """Somebody stops an instance that waits. In a plain termination that is its end."""
+        instance = self._instance(group, waiting=True)
+        if instance is not None and instance.state.endswith(":Wait"):
+            self._scene.stopped.add(instance.id)
+            detail = {"instance-id": instance.id, "state": "stopped"}
             self._say("aws.ec2", "EC2 Instance State-change Notification", detail)
 
     def _refresh(self, group: Group) -> None:
@@ -289,6 +285,7 @@ class Scenario:
                 self._ask("DeleteLifecycleHook", AutoScalingGroupName=group.name, LifecycleHookName=name)
             case 3 if group.hooks:
                 name = self._random.choice(list(group.hooks))
+                self._scene.changed_by_others.add((group.name, name))
                 self._ask(
                     "PutLifecycleHook",
                     AutoScalingGroupName=group.name,
@@ -316,7 +313,7 @@ class Scenario:
         if self.has_ended:
             return
         before, self._hooks = self._hooks, changed(self._random, self._hooks)
-        self._scene.deployed.append(ours(self._hooks, self._scene))
+        self._scene.deployed.append(InForce(since=self._clock(), file=self._hooks))
         self._ways.deploy(configuration.parse(self._hooks))
         kept = {(hook["group"], hook["name"]) for hook in self._hooks["hooks"]}
         for hook in self._hooks["hooks"]:
@@ -333,15 +330,17 @@ class Scenario:
 
     def wait_began(self, wait: Wait) -> None:
         """What runs on an instance that waits says now and then how it goes."""
-        key = (wait.group, wait.hook, wait.transition)
-        sources = self._scene.deployed[-1].policies.get(key)
-        if sources is None:
+        file = self._scene.deployed[-1]
+        hooks = file.hooks_on(wait.group, wait.hook, self._scene.tags[wait.group])
+        if not hooks:
             return
         self.actions += 1
-        policy = json.loads(sources[0])
+        policies = file.policies_of(hooks[0])
+        policy = policies[0]
         patience = seconds(policy.get("give_up_after", "1h"))
+        self._scene.asked.begins(wait, kinds_in(policies), patience)
         for name in ("done", "ready"):
-            if f'"{name}"' in sources[0] and self._random.chance(0.85):
+            if name in signals_in(policy["until"]) and self._random.chance(0.85):
                 after = patience * self._random.uniform(0, 1.2)
                 status = "failed" if self._random.chance(0.12) else "done"
                 self._signal_in(after, wait, name, status)
@@ -383,10 +382,21 @@ class Scenario:
         by_token = self._random.chance(0.3)
         of = {"LifecycleActionToken": wait.token} if by_token else {"InstanceId": wait.instance_id}
         detail = {**of, "Signal": name, "Status": status}
-        self._clock.at(self._clock() + after, lambda: self._say("usher.signal", "Usher Signal", detail))
+        self._clock.at(self._clock() + after, lambda: self._signal(detail))
 
-    def _say(self, source: str, kind: str, detail: Data) -> None:
-        """An event on the bus."""
+    def _signal(self, detail: Data) -> None:
+        event_id = self._say("usher.signal", "Usher Signal", detail)
+        self._scene.sent[event_id] = Said(
+            event_id=event_id,
+            name=detail["Signal"],
+            status=detail["Status"],
+            at=self._clock().replace(microsecond=0),
+            instance_id=detail.get("InstanceId"),
+            token=detail.get("LifecycleActionToken"),
+        )
+
+    def _say(self, source: str, kind: str, detail: Data) -> str:
+        """An event on the bus. Returns its id."""
         self._events += 1
         event = {
             "version": "0",
@@ -400,3 +410,4 @@ class Scenario:
             "detail": detail,
         }
         self._fleet.outside.event(event)
+        return str(event["id"])

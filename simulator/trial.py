@@ -15,6 +15,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 from simulator import drawn_hooks, faults, scenario
+from simulator.asked import Asked
 from simulator.checkers import CHECKERS
 from simulator.clock import VirtualClock
 from simulator.deployment import Deployment
@@ -24,6 +25,7 @@ from simulator.faults import Fault, Faults, Swarm
 from simulator.fleet import Fleet
 from simulator.invocations import Invocations
 from simulator.judge.scene import Scene
+from simulator.judge.terms import InForce
 from simulator.latencies import CAPTURED, PROMPT
 from simulator.outside import DeliveryFaults, SimulatedOutside
 from simulator.recorder import Recorder
@@ -31,7 +33,6 @@ from simulator.scenario import TARGETS, Scenario, Ways
 from simulator.service import AutoScalingService
 from simulator.short_wire import ShortWire
 from usher.core import configuration
-from usher.core.conditions.probe import Reply, ReplyKind
 from usher.ports import TryLater, Unavailable
 
 if TYPE_CHECKING:
@@ -43,7 +44,6 @@ if TYPE_CHECKING:
     from simulator.judge.scene import Checker, MakeChecker, Violation
     from simulator.moves import MoveKind  # noqa: F401 - of a signature
     from simulator.waits import Wait
-    from usher.core.conditions.probe import Call
     from usher.core.model import Action, Signal
     from usher.ports import Evidence
 
@@ -119,6 +119,7 @@ class Trial:
         self._note("swarm", self.faults.swarm)
         invocations = Invocations(self.clock, self._cut)
         self.effects = Effects(self.clock, invocations, self.faults, Dice.of(seed, "steps"))
+        self.asked = Asked(self.effects, Dice.of(seed, "answers"))
         self.fleet = self._make_fleet(dice)
         self.telemetry = TrialTelemetry(self)
         hooks = hooks or drawn_hooks.draw_hooks(dice)
@@ -132,8 +133,9 @@ class Trial:
             sweeps=self.usher.sweeps,
             dead_letters=self.usher.inbox_dead_letters,
             wake_dead_letters=self.usher.wake_dead_letters,
+            asked=self.asked,
         )
-        self.scene.deployed.append(scenario.ours(hooks, self.scene))
+        self.scene.deployed.append(InForce(since=self.clock(), file=hooks))
         self.checkers: list[Checker] = [make(self.scene) for make in watched]
         self.scenario = self._make_scenario(hooks, dice)
         self.looks = 0
@@ -177,7 +179,7 @@ class Trial:
             wire.client,
             self.telemetry,
             self,
-            calls=Ec2(self),
+            calls=self.asked,
             instances=Instances(self) if dice.chance(_SHARE_RECONCILING) else None,
         )
         usher.on_acknowledged = self._acknowledged
@@ -377,18 +379,6 @@ def _wire() -> ShortWire:
     return ShortWire()
 
 
-class Ec2:
-    """Implements usher.ports.Calls: no service that a condition asks is simulated."""
-
-    def __init__(self, trial: Trial) -> None:
-        self._trial = trial
-
-    def make(self, call: Call, members: Sequence[str] = ()) -> Reply:
-        """Nobody can say."""
-        del members
-        return Reply(kind=ReplyKind.UNKNOWN, text=f"{call.operation} is not simulated")
-
-
 class Instances:
     """Implements usher.ports.InstanceStates."""
 
@@ -396,9 +386,11 @@ class Instances:
         self._trial = trial
 
     def states(self, instance_ids: Sequence[str]) -> Mapping[str, str]:
-        """All run that did not end."""
-        ended = self._trial.scenario.ended_in_ec2
-        return {each: "terminated" if each in ended else "running" for each in instance_ids}
+        """All run that did not end, and were not stopped."""
+        scene = self._trial.scene
+        told = dict.fromkeys(instance_ids, "running")
+        told |= {each: "stopped" for each in instance_ids if each in scene.stopped}
+        return told | {each: "terminated" for each in instance_ids if each in scene.ended_in_ec2}
 
 
 class TrialTelemetry(Recorder):

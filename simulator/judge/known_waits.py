@@ -6,6 +6,8 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from simulator.judge.scene import HEARTBEAT, Checker
+from simulator.judge.terms import terms
+from simulator.oracle import seconds
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
     from simulator.effects import Call
     from simulator.invocations import Invocation
     from simulator.judge.scene import Scene
+    from simulator.judge.terms import InForce, Terms
     from simulator.waits import Wait
     from usher.core.model import Action
 
@@ -31,6 +34,8 @@ class WaitChecker(Checker):
         self._asked: dict[tuple[str, str], str] = {}  # instance, hook: the token that a heartbeat found
         self._of_action: dict[str, str] = {}
         self._records: defaultdict[str, list[str]] = defaultdict(list)  # by token
+        self._in_force: dict[str, list[InForce]] = {}  # by action id: when it was opened
+        self._terms: dict[str, Terms] = {}
 
     def called(self, call: Call) -> None:
         """An accepted heartbeat shows that a wait goes on."""
@@ -46,6 +51,7 @@ class WaitChecker(Checker):
         token = after.token or self._asked.get((after.instance_id, after.hook.name))
         if before is None:
             self.opened_at[after.id] = self.scene.clock()
+            self._in_force[after.id] = self.scene.in_force()
         if token is not None and after.id not in self._of_action:
             self._of_action[after.id] = token
             self._records[token].append(after.id)
@@ -73,7 +79,18 @@ class WaitChecker(Checker):
         beat = self.beats.get(wait.token)
         return beat.at if beat else self.opened_at[action.id]
 
-    def is_as_configured(self, wait: Wait) -> bool:
-        """Whether the hook that began it stood as some hooks file has it; else others changed it."""
-        key = (wait.group, wait.hook, wait.transition)
-        return any(one.timeouts.get(key) == wait.heartbeat_timeout for one in self.scene.deployed)
+    def terms_of(self, action: Action) -> Terms | None:
+        """The terms of a record, as they stood when it was opened; None where it is of no wait."""
+        wait = self.wait_of(action)
+        if wait is not None and action.id not in self._terms:
+            tags = self.scene.tags[wait.group]
+            in_force = self._in_force.get(action.id) or self.scene.in_force()
+            self._terms[action.id] = terms(self.scene.deployed, in_force, wait, tags)
+        return self._terms.get(action.id)
+
+    def is_changed(self, wait: Wait) -> bool:
+        """Whether others lowered its hook's timeout: what Usher saw within a day it does not ask about."""
+        hooks = [hook for one in self.scene.deployed for hook in one.hooks_on(wait.group, wait.hook)]
+        written = [seconds(each.get("heartbeat_timeout", "1h")) for each in hooks]
+        changed = (wait.group, wait.hook) in self.scene.changed_by_others
+        return changed and all(each > wait.heartbeat_timeout for each in written)

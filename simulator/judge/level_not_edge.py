@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _MOST_LOOKS: Final = 60  # that store something, of one action in a minute
 _MINUTE: Final = timedelta(minutes=1)
 _STAMPS: Final = 1 << 32  # a wake-up's version stands in the lower bits, and its look in those above
+_WHATEVER: Final = 0  # the version of a wake-up for whatever stands
 _OWN_WAKE_UPS: Final = 4  # that one look sends for the state that it stores
 
 
@@ -43,7 +44,7 @@ class LevelNotEdge(Checker):
             return  # looked at again, because somebody else was faster
         self._read.add(key)
         asked = [stamp for action_id, stamp in invocation.sent_for if action_id == action.id]
-        if all(stamp % _STAMPS != action.version for stamp in asked):
+        if all(stamp % _STAMPS not in (_WHATEVER, action.version) for stamp in asked):
             self._void.add(key)
 
     def stored(self, before: Action | None, after: Action, invocation: Invocation | None) -> None:
@@ -60,6 +61,8 @@ class LevelNotEdge(Checker):
     def woken(self, action_id: str, version: int, at: datetime) -> None:
         """Wake-ups have no successors of their own: each version has its own few, and a sweep's each."""
         del at
+        if version == _WHATEVER:
+            return  # an answer to a question: the turns of questions bound how many there are
         key = (action_id, version)
         self._wake_ups[key] += 1
         sweeps = len(self.scene.sweeps)

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Final
 from simulator.faults import LONGEST_SKEW, Fault
 from simulator.judge.known_waits import WaitChecker
 from simulator.waits import EndedBy
-from usher.core.policy import Mode
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,7 +44,8 @@ class NeverByDefault(WaitChecker):
     """
 
     promise = "3 never by default"
-    _LATEST: Final = (timedelta(seconds=10), timedelta(seconds=6))  # before the expiry
+    # Before the expiry. The margin of a heartbeat is ten seconds, and clocks differ by two.
+    _LATEST: Final = (timedelta(seconds=8), timedelta(seconds=6))
 
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
@@ -55,26 +55,30 @@ class NeverByDefault(WaitChecker):
         """Only a timeout that ended a recorded wait is our affair, whatever its record says by then."""
         if wait.ended_by not in (EndedBy.HEARTBEAT_TIMEOUT, EndedBy.GLOBAL_TIMEOUT):
             return
-        records = [one for one in self.records_of(wait) if one.policy.mode is not Mode.OBSERVE]
-        if not records:
+        records = self.records_of(wait)
+        if not records or self.is_changed(wait) or self._may_fall(records[0], wait):
             return
         action = next((one for one in records if one.is_open), records[0])
-        if action.hook.heartbeat_timeout > wait.heartbeat_timeout and not self.is_as_configured(wait):
-            return  # someone has changed the hook behind our back
         self.defaults += 1
         if self.opened_at[records[0].id] > wait.expires_at - _WORK - LONGEST_SKEW:
             return  # its notification came too late for any call
         self._judge(action, wait)
 
+    def _may_fall(self, action: Action, wait: Wait) -> bool:
+        """Whether its policy only observes, or an operator had its hook paused."""
+        terms = self.terms_of(action)
+        is_observed = terms is not None and terms.is_observed
+        return is_observed or self.scene.was_paused(wait.hook, wait.expires_at - wait.heartbeat_timeout)
+
     def _judge(self, action: Action, wait: Wait) -> None:
         since = self.known_at(action, wait) - LONGEST_SKEW
         met = self.scene.faults.between(action.id, since, wait.expires_at)
-        why = self._no_excuse(met, wait, action)
+        why = self._no_excuse(met, wait)
         if why:
             held = wait.expires_at - wait.started_at
             self.broken(f"{wait.default_result} by default after {held}, {wait.ended_by}; {why}", action)
 
-    def _no_excuse(self, met: Sequence[Met], wait: Wait, action: Action) -> str:
+    def _no_excuse(self, met: Sequence[Met], wait: Wait) -> str:
         if not met:
             return "nothing had gone wrong with it"
         if len(met) == 1 and met[0].fault in _COSTS_ONE_LOOK:
@@ -82,8 +86,5 @@ class NeverByDefault(WaitChecker):
         early, late = (wait.expires_at - before for before in self._LATEST)
         if any(one.at >= early for one in met):
             return ""
-        due_at = action.look_at or early
-        ran = [
-            run for run in self.scene.sweeps if max(early, due_at) <= run.began_at <= late and not run.faults
-        ]
+        ran = [run for run in self.scene.sweeps if early <= run.began_at <= late and not run.faults]
         return f"a sweep ran at {ran[0].began_at:%H:%M:%S.%f} without a fault" if ran else ""

@@ -1,4 +1,4 @@
-"""Promise 2: no result is sent before its time."""
+"""Promise 2: no result is sent before its time, nor more of them than the limits of a hook allow."""
 
 from __future__ import annotations
 
@@ -7,87 +7,100 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from simulator import oracle
-from simulator.judge.scene import Checker
+from simulator.judge.cases import CaseChecker
+from simulator.judge.scene import COMPLETE
 from usher.core.model import Phase
 
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from simulator.effects import Call
     from simulator.invocations import Invocation
     from simulator.judge.scene import Scene
-    from usher.core.model import Action, Signal
+    from simulator.oracle import Case, Said
+    from simulator.waits import Wait
+    from usher.core.model import Action
     from usher.ports import Evidence
 
-_BEFORE_START: Final = timedelta(seconds=60)
+_WORK: Final = timedelta(seconds=20)  # from when a result was granted until it is stored, and clocks
+_IN_FLIGHT: Final = timedelta(seconds=60)  # an invocation knows nothing of a pause that begins after it
+_LIMITS: Final = (
+    ("abandon_per_hour", timedelta(hours=1), ("ABANDON",)),
+    ("complete_per_minute", timedelta(minutes=1), ("CONTINUE", "ABANDON")),
+)
 
 
-class NeverEarly(Checker):
-    """Promise 2: no result before its time, measured by simulator.oracle."""
+class NeverEarly(CaseChecker):
+    """Each result is one that the policy allows at the moment of the decision, by the oracle."""
 
     promise = "2 never early"
 
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
-        self._kept: defaultdict[str, dict[str, Signal]] = defaultdict(dict)  # by instance, or by token
-        self._ended: set[str] = set()
-        self._seen: dict[tuple[str, int], tuple[datetime, oracle.Seen]] = {}
-
-    def kept(self, signal: Signal) -> None:
-        """Signals count from when they are durable."""
-        for place in filter(None, (signal.token, signal.instance_id)):
-            self._kept[place].setdefault(signal.event_id, signal)
-
-    def ended(self, instance_id: str) -> None:
-        """So does the end of an instance."""
-        self._ended.add(instance_id)
+        self._heard: dict[tuple[str, int], tuple[datetime, list[Said]]] = {}
+        self._decided: defaultdict[str, list[tuple[datetime, str]]] = defaultdict(list)  # by hook
 
     def heard(self, action: Action, evidence: Evidence, invocation: Invocation | None) -> None:
         """This is when a look knows all that it will decide on."""
         del evidence
-        number = invocation.number if invocation else 0
-        self._seen[action.id, number] = (self._local(invocation), self._seen_of(action))
-
-    def _seen_of(self, action: Action) -> oracle.Seen:
-        known = {**self._kept[action.instance_id], **self._kept[action.token or ""]}
-        signals = [one for one in known.values() if self._counts(one, action)]
-        return oracle.Seen(signals=signals, instance_ended=action.instance_id in self._ended)
-
-    def _counts(self, signal: Signal, action: Action) -> bool:
-        if signal.token is not None and action.token is not None:
-            return signal.token == action.token
-        if signal.token is not None and self.scene.memory.of_token(signal.token) is not None:
-            return False
-        return signal.instance_id == action.instance_id and signal.at >= self._since(action)
-
-    def _since(self, action: Action) -> datetime:
-        """A minute before its start, but not what ended the wait before in the same hook."""
-        hook = (action.hook.group, action.hook.name)
-        ends = [
-            min(one.closed_at or action.started_at, action.started_at) + timedelta.resolution
-            for one in self.scene.memory.of_instance(action.instance_id)
-            if (one.hook.group, one.hook.name) == hook
-            and one.started_at < action.started_at
-            and one.first_seen_at < action.first_seen_at
-        ]
-        adopted_since = action.signals_since if action.activity_id is not None else None
-        return max([adopted_since or action.started_at - _BEFORE_START, *ends])
+        wait = self.wait_of(action)
+        if wait is not None and action.is_open:
+            number = invocation.number if invocation else 0
+            self._heard[action.id, number] = (self._local(invocation), self.said_to(wait))
 
     def stored(self, before: Action | None, after: Action, invocation: Invocation | None) -> None:
         """A decision is made when it is stored."""
+        super().stored(before, after, invocation)
+        wait = self.wait_of(after)
         was_open = before is None or before.phase is Phase.OPEN
-        if was_open and after.phase is Phase.COMPLETING:
-            self._check(before or after, after, invocation)
+        if was_open and after.phase is Phase.COMPLETING and wait is not None:
+            self._check(after, wait, invocation)
 
-    def _check(self, before: Action, after: Action, invocation: Invocation | None) -> None:
-        number = invocation.number if invocation else 0
-        if (after.id, number) not in self._seen:
+    def _check(self, after: Action, wait: Wait, invocation: Invocation | None) -> None:
+        heard = self._heard.get((after.id, invocation.number if invocation else 0))
+        if heard is None:
             self.broken(f"{after.result} was decided without a look at what was heard", after)
             return
-        heard_at, seen = self._seen[after.id, number]
+        heard_at, signals = heard
+        cases = list(self.cases(after, wait, signals))
         moments = (heard_at, self._local(invocation))
-        fine = {result for moment in moments for result in oracle.permitted(before, seen, moment)}
-        if after.result is not None and after.result not in fine:
+        fine = {result for case in cases for at in moments for result in oracle.permitted(case, at)}
+        if str(after.result) not in fine:
             self.broken(f"{after.result} was decided ({after.reason}); the policy lets {sorted(fine)}", after)
+        self._check_limits(after, wait, cases)
+
+    def _check_limits(self, after: Action, wait: Wait, cases: list[Case]) -> None:
+        """What the policy itself decides counts, up to its last moment."""
+        now, result = self.scene.clock(), str(after.result)
+        terms = self.terms_of(after)
+        if terms is None or any(
+            case.ordered
+            or case.has_ended
+            or case.may_be_let_through
+            or now >= oracle.decides_by(case) - _WORK
+            for case in cases
+        ):
+            return
+        (of_hook := self._decided[wait.hook + " of " + wait.group]).append((now, result))
+        for name, within, counted in _LIMITS:
+            most = max((limits.get(name, 10**6) for limits in terms.limits), default=10**6)
+            lately = [at for at, each in of_hook if each in counted and at > now - within + _WORK]
+            if result in counted and len(lately) > most:
+                self.broken(f"{len(lately)} results in {within}, against {name}: {most}", after)
+
+    def called(self, call: Call) -> None:
+        """No result goes out while its hook is paused."""
+        super().called(call)
+        wait = self.wait_of_call(call) if call.operation == COMPLETE else None
+        began_at = call.at - _IN_FLIGHT
+        for each in self.scene.paused if wait else ():
+            if wait and each.hook in (wait.hook, "*") and each.since < began_at and each.until is None:
+                self.broken(f"a result was sent for {wait.token} while {each.hook} is paused")
 
     def _local(self, invocation: Invocation | None) -> datetime:
         return self.scene.clock() + (invocation.skew if invocation else timedelta(0))
+
+
+def _is_not_counted(case: Case, now: datetime) -> bool:
+    told = case.ordered or case.has_ended or case.may_be_let_through
+    return bool(told) or now >= oracle.decides_by(case) - _WORK

@@ -49,12 +49,17 @@ class NothingLost(Checker):
 
     def _is_ours(self, said: Mapping[str, Any]) -> bool:
         transition = said["LifecycleTransition"].rpartition("_")[2].lower()
-        key = (said["AutoScalingGroupName"], said["LifecycleHookName"], transition)
-        return all(key in one.policies for one in self.scene.in_force())
+        group, name = said["AutoScalingGroupName"], said["LifecycleHookName"]
+        return all(
+            any(
+                each["transition"] == transition for each in one.hooks_on(group, name, self.scene.tags[group])
+            )
+            for one in self.scene.in_force()
+        )
 
     def _names(self, said: Mapping[str, Any]) -> bool:
         group = said["AutoScalingGroupName"]
-        return all(any(group == ours[0] for ours in one.policies) for one in self.scene.in_force())
+        return all(one.names(group, self.scene.tags[group]) for one in self.scene.in_force())
 
     def finished(self) -> None:
         """No good message ends as a dead letter, and none without a reason."""

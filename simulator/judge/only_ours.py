@@ -2,34 +2,44 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
-from simulator.judge.scene import COMPLETE, HEARTBEAT, Checker
-from usher.core.policy import Mode
+from simulator.judge.known_waits import WaitChecker
+from simulator.judge.scene import COMPLETE, HEARTBEAT
 
 if TYPE_CHECKING:
     from simulator.effects import Call
     from simulator.invocations import Invocation
+    from simulator.judge.terms import Terms
+    from simulator.waits import Wait
     from usher.core.model import Action
 
 
-class OnlyOurs(Checker):
-    """Promise 5: no call but for what the configuration named when the action began; its terms stay."""
+class OnlyOurs(WaitChecker):
+    """No call but for what the configuration named when the action began, and its terms stay."""
 
     promise = "5 only ours"
 
     def stored(self, before: Action | None, after: Action, invocation: Invocation | None) -> None:
         """A record begins under a configuration in force, and ends under the same terms."""
-        del invocation
-        if before is None:
-            key = (after.hook.group, after.hook.name, str(after.hook.transition))
-            sources = [source for one in self.scene.in_force() for source in one.policies.get(key, ())]
-            if after.policy.source not in sources:
-                self.broken(f"recorded for {key} under {after.policy.source}, which is not deployed", after)
+        super().stored(before, after, invocation)
+        wait, terms = self.wait_of(after), self.terms_of(after)
+        if wait is not None and terms is not None:
+            self._check_policy(after, wait, terms)
+        if before is not None:
+            self._check_terms(before, after)
+
+    def _check_policy(self, after: Action, wait: Wait, terms: Terms) -> None:
+        """The record keeps a policy of its hook, as the file had it when the record began."""
+        if not terms.hooks:
+            self.broken(f"recorded for {wait.hook} on {wait.group}, which no hooks file names", after)
             return
-        policies = {policy.source for policy in (before.policy, before.if_launch_failed) if policy}
-        if after.policy.source not in policies:
-            self.broken("its policy changed while it was open", after)
+        fine = terms.policies(wait, launch_failed=self.scene.launch_failed(wait))
+        if json.loads(after.policy.source) not in fine:
+            self.broken(f"it is under {after.policy.source}, which is not its hook's policy", after)
+
+    def _check_terms(self, before: Action, after: Action) -> None:
         same = (before.token or after.token, before.instance_id, before.hook.group)
         if same != (after.token, after.instance_id, after.hook.group):
             self.broken("its terms changed while it was open", after)
@@ -40,15 +50,22 @@ class OnlyOurs(Checker):
 
     def called(self, call: Call) -> None:
         """A call on a lifecycle action is for a hook that some deployed configuration named."""
+        super().called(call)
         if call.operation not in (HEARTBEAT, COMPLETE):
             return
-        named = (call.parameters["AutoScalingGroupName"], call.parameters["LifecycleHookName"])
-        if not any(ours[:2] == named for one in self.scene.deployed for ours in one.policies):
-            self.broken(f"{call.operation} on {named}, which no configuration names")
+        group, hook = call.parameters["AutoScalingGroupName"], call.parameters["LifecycleHookName"]
+        tags = self.scene.tags[group]
+        if not any(file.hooks_on(group, hook, tags) for file in self.scene.deployed):
+            self.broken(f"{call.operation} on {hook} of {group}, which no configuration names")
         action = self.scene.action_of(call.parameters)
         if action is None:
             return  # an adoption asks by the instance
-        if (action.hook.group, action.hook.name) != named:
-            self.broken(f"{call.operation} on {named} for an action of {action.hook.name}", action)
-        if action.policy.mode is Mode.OBSERVE and "LifecycleActionToken" in call.parameters:
+        if (action.hook.group, action.hook.name) != (group, hook):
+            self.broken(f"{call.operation} on {hook} of {group} for an action of {action.hook.name}", action)
+        wait = self.wait_of(action)
+        terms = self.terms_of(action)
+        if wait is None or terms is None or "LifecycleActionToken" not in call.parameters:
+            return
+        policies = terms.policies(wait, launch_failed=self.scene.launch_failed(wait))
+        if all(policy.get("mode") == "observe" for policy in policies):
             self.broken(f"{call.operation} in observe mode", action)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
@@ -10,12 +11,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
+    from simulator.asked import Asked
     from simulator.clock import VirtualClock
     from simulator.deployment import SweepRun
     from simulator.effects import Call
     from simulator.faults import Faults
     from simulator.invocations import Invocation
+    from simulator.judge.terms import InForce
     from simulator.memory_store import MemoryStore
+    from simulator.oracle import Said
     from simulator.queue import SimulatedQueue
     from simulator.waits import Wait, Waits
     from usher.core.model import Action, Signal
@@ -41,13 +45,22 @@ class Violation:
         return f"{self.promise}{of_action}: {self.text}"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Ours:
-    """What one deployed configuration names: of each hook on a group, the policies that it may use."""
+@dataclass(kw_only=True)
+class Words:
+    """What operators ordered of one action, as far as it is stored."""
 
+    is_held: bool = False
+    extended_to: datetime | None = None
+    ordered: str | None = None
+
+
+@dataclass(kw_only=True)
+class Paused:
+    """A pause of one hook, or of all of them (`*`)."""
+
+    hook: str
     since: datetime
-    policies: Mapping[tuple[str, str, str], Sequence[str]]  # (group, hook, transition): policy sources
-    timeouts: Mapping[tuple[str, str, str], timedelta]
+    until: datetime | None = None
 
 
 @dataclass(kw_only=True)
@@ -61,8 +74,16 @@ class Scene:
     sweeps: Sequence[SweepRun]
     dead_letters: SimulatedQueue
     wake_dead_letters: SimulatedQueue
+    asked: Asked
     garbage: set[str] = field(default_factory=set)  # bodies that say nothing
-    deployed: list[Ours] = field(default_factory=list)
+    deployed: list[InForce] = field(default_factory=list)
+    sent: dict[str, Said] = field(default_factory=dict)  # signals, by the id of their event
+    ended_in_ec2: set[str] = field(default_factory=set)  # instances
+    changed_by_others: set[tuple[str, str]] = field(default_factory=set)  # hooks, by group and name
+    stopped: set[str] = field(default_factory=set)  # instances, by EC2
+    tags: defaultdict[str, set[tuple[str, str]]] = field(default_factory=lambda: defaultdict(set))  # ever
+    words: defaultdict[str, Words] = field(default_factory=lambda: defaultdict(Words))  # by action id
+    paused: list[Paused] = field(default_factory=list)
     violations: list[Violation] = field(default_factory=list)
 
     def report(self, promise: str, text: str, action_id: str | None = None) -> None:
@@ -80,7 +101,18 @@ class Scene:
             (one for one in reversed(list(of_instance)) if (one.hook.group, one.hook.name) == hook), None
         )
 
-    def in_force(self) -> list[Ours]:
+    def launch_failed(self, wait: Wait) -> bool:
+        """Whether the instance of a termination never came into service: its launch was abandoned."""
+        before = [one for one in self.waits.of_instance(wait.instance_id) if one.transition == "launching"]
+        return wait.transition == "terminating" and any(one.result == "ABANDON" for one in before)
+
+    def was_paused(self, hook: str, since: datetime) -> bool:
+        """Whether a hook was paused at any time since then."""
+        return any(
+            each.hook in (hook, "*") and (each.until is None or each.until >= since) for each in self.paused
+        )
+
+    def in_force(self) -> list[InForce]:
         """The configurations that may be in force just now: at a deploy two."""
         until = self.clock() - _DEPLOYING
         last = max((one.since for one in self.deployed if one.since <= until), default=None)

@@ -139,7 +139,7 @@ class TrueEnds(WaitChecker):
         if self.opened_at[action.id] > ended_at - LONGEST_SKEW or now - ended_at < _CLOCKS_BLUR:
             return True
         is_ahead = beat is not None and beat.invocation is not None and beat.invocation.skew > _NOTHING
-        return is_ahead or not self.is_as_configured(wait)
+        return is_ahead or self.is_changed(wait)
 
     def _may_have_lived_on(self, action: Action, wait: Wait) -> bool:
         """Whether it may have been beaten, or ended, while nobody here could know of it.
@@ -149,7 +149,7 @@ class TrueEnds(WaitChecker):
         since = self.known_at(action, wait)
         met = self.scene.faults.between(action.id, since - LONGEST_SKEW, self.scene.clock())
         looked_late = any(one.fault in _MAKES_A_LOOK_LATE for one in met)
-        return looked_late or self._met(action, since) or not self.is_as_configured(wait)
+        return looked_late or self._met(action, since) or self.is_changed(wait)
 
 
 def _says_nothing(call: Call) -> bool:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from simulator import deployment
 from simulator.judge.explained import Explained
+from simulator.judge.in_time import InTime
 from simulator.judge.level_not_edge import LevelNotEdge
 from simulator.judge.never_by_default import NeverByDefault
 from simulator.judge.never_early import NeverEarly
@@ -27,7 +28,7 @@ from simulator.judge.true_ends import TrueEnds
 from simulator.trial import Trial
 from usher import handlers, looks, waking
 from usher.aws import autoscaling, messages
-from usher.core import closing, deadlines, decide
+from usher.core import closing, deadlines, decide, hearing
 from usher.core.conditions.signalled import Signalled
 from usher.core.finding import Standing
 from usher.core.model import Action, Outcome, Phase
@@ -322,6 +323,10 @@ BUGS: Final = (
     Bug(
         name="looks whatever the version of its wake-up",
         place=Looks, attribute="look", made=_whatever_the_version, found_by=LevelNotEdge,
+    ),
+    Bug(
+        name="leaves a signal to the next heartbeat",
+        place=hearing, attribute="needs_look", made=lambda _: lambda *_: False, found_by=InTime,
     ),
     Bug(
         name="takes 'no active action' for an acceptance",

@@ -17,6 +17,7 @@ FOUND_QUICKLY = [
     "sends no wake-ups",
     "takes every hook for its own",
     "looks whatever the version of its wake-up",
+    "leaves a signal to the next heartbeat",
     "does not note the answers",
     "closes every record after its first heartbeat",
 ]

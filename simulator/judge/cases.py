@@ -1,0 +1,105 @@
+"""One action as it is known from outside at a moment: what the model of the policies is asked about."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from simulator.judge.known_waits import WaitChecker
+from simulator.oracle import Case
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+    from datetime import datetime
+
+    from simulator.judge.scene import Scene
+    from simulator.oracle import Said
+    from simulator.waits import Wait
+    from usher.core.model import Action, Signal
+
+_BEFORE_START: Final = timedelta(seconds=60)
+_PLAIN: Final = ("terminating", "AutoScalingGroup", "EC2")
+_CLOCKS: Final = timedelta(seconds=2)  # event times are whole seconds, and clocks differ
+_BEGINS: Final = timedelta(seconds=3)  # a message may be dated so long before the wait begins
+_ADOPTED: Final = timedelta(minutes=3)  # an activity begins so much before the wait, at most
+
+
+class CaseChecker(WaitChecker):
+    """Knows the signals that were kept, and makes the cases of an action."""
+
+    def __init__(self, scene: Scene) -> None:
+        super().__init__(scene)
+        self._kept: defaultdict[str, dict[str, Said]] = defaultdict(dict)  # by instance, or by token
+        self.kept_at: dict[str, datetime] = {}  # by event id
+        self._ended: set[str] = set()  # instances of which it is durable that EC2 ended them
+        self._adopted: set[str] = set()
+
+    def kept(self, signal: Signal) -> None:
+        """A signal counts from when it is durable, and as it was sent, not as it was read."""
+        said = self.scene.sent.get(signal.event_id)
+        if said is None:
+            return
+        self.kept_at.setdefault(said.event_id, self.scene.clock())
+        for place in filter(None, (said.token, said.instance_id)):
+            self._kept[place].setdefault(said.event_id, said)
+
+    def ended(self, instance_id: str) -> None:
+        """It counts from when it is durable, and if it is true."""
+        if instance_id in self.scene.ended_in_ec2:
+            self._ended.add(instance_id)
+
+    def adopted(self, action: Action) -> bool:
+        """Whether a record was opened without a notification."""
+        if action.token is None:
+            self._adopted.add(action.id)
+        return action.id in self._adopted
+
+    def said_to(self, wait: Wait) -> list[Said]:
+        """The signals that are kept and count for a lifecycle action."""
+        known = {**self._kept[wait.instance_id], **self._kept[wait.token]}
+        return [said for said in known.values() if self._counts(said, wait)]
+
+    def _counts(self, said: Said, wait: Wait) -> bool:
+        """By token for it alone; else where it was open then, or began at most a minute later.
+
+        What ended the wait before in the same hook counts no more; that end is told in whole seconds.
+        """
+        if said.token is not None:
+            return said.token == wait.token
+        before = [
+            one.ended_at
+            for one in self.scene.waits.of_instance(wait.instance_id)
+            if (one.group, one.hook) == (wait.group, wait.hook)
+            and one.started_at < wait.started_at
+            and one.ended_at is not None
+        ]
+        since = max([wait.started_at - _BEFORE_START, *(min(at, wait.started_at) for at in before)])
+        return said.at >= since - _CLOCKS
+
+    def cases(self, action: Action, wait: Wait, signals: Collection[Said]) -> Iterator[Case]:
+        """The action under each policy that may be its own."""
+        terms = self.terms_of(action)
+        words, scene = self.scene.words[action.id], self.scene
+        if terms is None:
+            return
+        gone_since = terms.gone_since
+        move = (wait.transition, wait.origin, wait.destination)
+        for policy in terms.policies(wait, launch_failed=scene.launch_failed(wait)):
+            yield Case(
+                policy=policy,
+                transition=wait.transition,
+                default_result=wait.default_result,
+                started_at=wait.started_at,
+                timeouts=terms.timeouts,
+                signals=list(signals),
+                answers=scene.asked.answers(wait, self.opened_at[action.id]),
+                ordered=words.ordered,
+                is_held=words.is_held,
+                extended_to=words.extended_to,
+                may_be_stopped=move == _PLAIN and wait.instance_id in scene.stopped,
+                has_ended=wait.instance_id in self._ended,
+                may_be_let_through=gone_since is not None and wait.started_at > gone_since - _CLOCKS,
+                is_limited=any(terms.limits),
+                unsure=_ADOPTED if self.adopted(action) else _BEGINS,
+            )

@@ -1,0 +1,55 @@
+"""Promise 6: what holds is acted on in time, whichever event was late, lost or doubled."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from simulator import oracle
+from simulator.judge.cases import CaseChecker
+from usher.core.model import Phase
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from simulator.invocations import Invocation
+    from simulator.oracle import Case
+    from simulator.waits import Wait
+    from usher.core.model import Action
+
+_IN_TIME: Final = timedelta(minutes=4)  # two sweeps that find it, and a busy second
+
+
+class InTime(CaseChecker):
+    """A result is decided within minutes of the moment from which the policy lets go for sure."""
+
+    promise = "6 level, not edge: in time"
+
+    def stored(self, before: Action | None, after: Action, invocation: Invocation | None) -> None:
+        """A decision shows how long it took."""
+        super().stored(before, after, invocation)
+        wait = self.wait_of(after)
+        was_open = before is None or before.phase is Phase.OPEN
+        if was_open and after.phase is Phase.COMPLETING and wait is not None:
+            self._check(after, wait)
+
+    def _check(self, action: Action, wait: Wait) -> None:
+        then = self.scene.clock() - _IN_TIME
+        if self.opened_at[action.id] > then or self._was_held_up(action, wait, then):
+            return
+        signals = [each for each in self.said_to(wait) if self.kept_at[each.event_id] <= then]
+        cases = list(self.cases(action, wait, signals))
+        if cases and all(self._lets_go(case, then) for case in cases):
+            self.broken(f"{action.result} is decided only now; the policy let go {_IN_TIME} ago", action)
+
+    def _lets_go(self, case: Case, then: datetime) -> bool:
+        if case.is_limited or case.ordered or case.is_held or case.extended_to or case.has_ended:
+            return False
+        stands = [oracle.possible(each, case, then) for each in case.policy["until"]]
+        is_sure = all(len(each) == 1 for each in stands)
+        return is_sure and bool(oracle.by_policy(case, then - timedelta(seconds=10)))
+
+    def _was_held_up(self, action: Action, wait: Wait, then: datetime) -> bool:
+        since = then - _IN_TIME
+        met = self.scene.faults.between(action.id, since, self.scene.clock())
+        return bool(met) or self.scene.was_paused(wait.hook, since)

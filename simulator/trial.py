@@ -119,7 +119,7 @@ class Trial:
         self._note("swarm", self.faults.swarm)
         invocations = Invocations(self.clock, self._cut)
         self.effects = Effects(self.clock, invocations, self.faults, Dice.of(seed, "steps"))
-        self.asked = Asked(self.effects, Dice.of(seed, "answers"))
+        self.asked = Ec2(self)
         self.fleet = self._make_fleet(dice)
         self.telemetry = TrialTelemetry(self)
         hooks = hooks or drawn_hooks.draw_hooks(dice)
@@ -377,6 +377,13 @@ class Trial:
 def _wire() -> ShortWire:
     """One for all trials of a process: they run one after the other."""
     return ShortWire()
+
+
+class Ec2(Asked):
+    """The services that conditions ask, in this trial."""
+
+    def __init__(self, trial: Trial) -> None:
+        super().__init__(trial.effects, Dice.of(trial.seed, "answers"))
 
 
 class Instances:

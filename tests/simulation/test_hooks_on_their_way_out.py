@@ -466,6 +466,32 @@ def test_two_sweeps_of_two_files_side_by_side_do_not_work_against_each_other() -
     assert sorted(account.standing("web-1")) == ["new"]
 
 
+def test_a_sweep_with_a_former_file_changes_nothing_at_any_call_of_the_one_whose_file_counts() -> None:
+    """The former one wants a hook that goes now, and would take out the one that comes."""
+    account = enrolled(GATE, DRAIN, groups=("web-1", "web-2"))
+    (early,) = launched(account, "web-1")
+    former = account.enrolment
+    account.update({**GATE, "name": "new"})
+    runs: list[tuple[list[str], bool]] = []
+
+    def former_runs(_: Request) -> None:
+        account.faults, faults = [], account.faults
+        before, asked = account.records.enrolled(), len(account.asked)
+        former.run()
+        runs.append((account.asked[asked:], account.records.enrolled() == before))
+        account.faults = faults
+
+    account.faults = [former_runs]
+    account.run_passes(3)
+    account.signal(early)
+    account.run_passes(3)
+
+    assert len(runs) > 20
+    assert [run for run in runs if run != ([], True)] == []
+    assert [list(account.standing(group)) for group in ("web-1", "web-2")] == [["new"], ["new"]]
+    assert account.ends(early).keys() == ENDED_WELL
+
+
 def test_a_pass_before_the_first_deploy_has_put_its_file_in_force_does_nothing() -> None:
     account = Account()
     account.create("web-1")

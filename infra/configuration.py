@@ -25,6 +25,7 @@ _DEFAULT_HOOKS: Final = "hooks.yaml"
 _TEXT: Final = re.compile(r".+")
 _EMAIL: Final = re.compile(r"[^\s@/]+@[^\s@/]+")
 _ROLE: Final = re.compile(r"arn:[a-z0-9-]+:iam::\d{12}:role/\S+")
+_ARCHITECTURE: Final = re.compile(r"arm64|x86_64")
 _GROUP: Final = re.compile(r"[^:*\x00-\x1f]{1,255}")
 
 
@@ -55,6 +56,7 @@ class Deployment:
     own_groups: tuple[str, ...] = ()
     demo: bool = False
     announce: bool = False  # put Usher's own events on the bus
+    architecture: str = "arm64"  # of the functions; or x86_64
     service_linked_role: str | None = None  # None: the account's AWSServiceRoleForAutoScaling
 
     @classmethod
@@ -74,6 +76,7 @@ class Deployment:
             own_groups=_texts(node, "own_groups", _GROUP, "names of groups"),
             demo=_flag(node, "demo"),
             announce=_flag(node, "announce"),
+            architecture=_text(node, "architecture", _ARCHITECTURE, "arm64 or x86_64") or "arm64",
             service_linked_role=_text(node, "service_linked_role", _ROLE, "the ARN of a role"),
         )
 

@@ -8,8 +8,9 @@ import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda_event_sources as event_sources
 
-from infra import asset, permissions
+from infra import permissions
 from infra.announcing import Announce
+from infra.asset import asset_of
 from infra.configuration import WAKE_AT_ONCE
 from infra.functions import UsherFunction
 from infra.key import TO_USE, customer_key
@@ -54,7 +55,7 @@ class Controller(cdk.Stack):
     def __init__(self, scope: Construct, construct_id: str, *, deployment: Deployment) -> None:
         super().__init__(scope, construct_id, description="Usher: holds and releases lifecycle actions")
         self._deployment = deployment
-        self._code = asset.code(deployment)
+        self._asset = asset_of(deployment)
         self._key = customer_key(self) if deployment.customer_key else None
         self.records = RecordsTable(self, "Records", key=self._key, streams=deployment.announce)
         self.inbox = self._queue("Inbox", INTAKE_TIMEOUT, kept=True)
@@ -115,7 +116,7 @@ class Controller(cdk.Stack):
             self,
             module.capitalize(),
             module=module,
-            code=self._code,
+            asset=self._asset,
             environment={
                 "USHER_ACCOUNT": cdk.Stack.of(self).account,
                 "USHER_TABLE": self.records.table.table_name,
@@ -214,7 +215,7 @@ class Controller(cdk.Stack):
             self,
             "Announce",
             table=self.records.table,
-            code=self._code,
+            asset=self._asset,
             log_retention_days=self._deployment.log_retention_days,
             key=self._key,
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
@@ -10,13 +10,15 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
-from infra.asset import ARCHITECTURE, RUNTIME
+from infra.asset import RUNTIME
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from aws_cdk import aws_kms as kms
     from aws_cdk import aws_sqs as sqs
+
+    from infra.asset import Asset
 
 
 class UsherFunction(Construct):
@@ -28,7 +30,7 @@ class UsherFunction(Construct):
         construct_id: str,
         *,
         module: str,
-        code: lambda_.Code,
+        asset: Asset,
         environment: Mapping[str, str],
         timeout: cdk.Duration,
         log_retention_days: int,
@@ -52,8 +54,8 @@ class UsherFunction(Construct):
             "Function",
             description=f"Usher: {module}",
             runtime=RUNTIME,
-            architecture=ARCHITECTURE,
-            code=code,
+            architecture=asset.architecture,
+            code=asset.code,
             handler=f"{module}.handler",
             role=self.role,
             environment=dict(environment),
@@ -66,6 +68,9 @@ class UsherFunction(Construct):
             tracing=lambda_.Tracing.ACTIVE,  # by Lambda itself: no X-Ray SDK in the function
             recursive_loop=lambda_.RecursiveLoop.ALLOW if feeds_itself else lambda_.RecursiveLoop.TERMINATE,
         )
+
+        resource = cast("lambda_.CfnFunction", self.function.node.default_child)
+        resource.add_metadata("SamResourceId", module)  # so that it is `sam local invoke intake`
 
     def try_again(self, *, retries: int, oldest: cdk.Duration) -> lambda_.CfnEventInvokeConfig:
         """How often, and how long, an asynchronous invocation that fails is tried again."""

@@ -45,6 +45,9 @@ ANSWERS: dict[str, Any] = {
     "sweep-schedule": {"near": 0, "overdue": 0, "looked": 0},
     "wake-wakeup": TAKEN,
     "questions-turn": TAKEN,
+    "announce-stream": TAKEN,
+    "provision-create": {},
+    "provision-delete": {},
 }
 
 
@@ -101,7 +104,7 @@ def start(
 @pytest.fixture(scope="module")
 def running(start: Callable[[str, str], Running]) -> dict[str, Running]:
     """The functions that have samples, each in an account of its own."""
-    return {name: start(name, name) for name in ("intake", "questions", "sweep", "wake")}
+    return {name: start(name, name) for name in {path.stem.split("-")[0] for path in SAMPLES}}
 
 
 def sample(name: str) -> dict[str, Any]:

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from cli import hooks_file
 from usher.aws import messages
 from usher.core import notices
+from usher.core.compiled import compiled
 from usher.core.model import MoveEnd, Signal
 
 if TYPE_CHECKING:
@@ -87,7 +89,7 @@ def test_the_readme_says_of_each_record_for_the_intake_what_usher_makes_of_it(pa
 @pytest.mark.parametrize(
     "path", [path for path in INVOCATIONS if not path.name.startswith("intake-")], ids=named
 )
-def test_what_is_for_wake_and_sweep_is_no_message(path: Path) -> None:
+def test_what_is_for_the_other_functions_is_no_message(path: Path) -> None:
     assert dict(told_of("invoke"))[path.name] == "no message"
     assert {kind(body) for body in bodies(json.loads(path.read_text()))} == {"rejected"}
 
@@ -97,6 +99,13 @@ def test_the_wake_up_names_an_action_and_a_version() -> None:
     wake_up = json.loads(str(body))
     assert list(wake_up) == ["action_id", "version"]
     assert wake_up["version"] == 3
+
+
+@pytest.mark.parametrize("kind", ["create", "delete"])
+def test_what_cloudformation_hands_over_has_the_hooks_file_beside_it(kind: str) -> None:
+    event = json.loads((EVENTS / "invoke" / f"provision-{kind}.json").read_text())
+    assert event["ResourceProperties"]["File"] == compiled(hooks_file.read(EVENTS / "hooks.yaml")).text
+    assert event["RequestType"] == kind.capitalize()
 
 
 def test_the_schedule_says_who_ticks() -> None:

@@ -477,11 +477,12 @@ def _turn_comes_at(action: Action, decision: Complete | Heartbeat, now: datetime
     """When to try again what has no turn now.
 
     A heartbeat goes in the second that is booked for it. A result does not wait for that one, which may
-    be an hour away where nobody could say whether there was room.
+    be an hour away where nobody could say whether there was room; nor does one that only asks whether
+    the wait goes on, since no condition is looked at before that is known.
     """
     if action.call_at is None or action.call_at <= now:
         return decision.look_again_at
-    if isinstance(decision, Complete):
+    if isinstance(decision, Complete) or action.move_end is not None:
         return min(action.call_at, decision.look_again_at)
     return action.call_at
 

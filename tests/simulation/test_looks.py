@@ -354,6 +354,17 @@ def test_a_result_that_nobody_could_book_does_not_wait_for_the_second_of_a_heart
     assert (looked.phase, looked.look_at <= at(60)) == (Phase.OPEN, True)
 
 
+def test_a_heartbeat_that_only_asks_does_not_wait_for_the_second_of_the_next_one() -> None:
+    """Seed 5074: its condition held four minutes before that second, and no look came."""
+    hook = hook_terms(heartbeat_timeout=timedelta(hours=1))
+    doubted = reconcile.doubted(an_action(hook=hook, call_at=at(3000)), "Terminating:Wait", at(10))
+    scene = Scene(doubted, now_s=20)
+    scene.looks = replace(scene.looks, budget=NoBudget(10))
+    looked = scene.look()
+    assert looked.look_at is not None
+    assert at(20) < looked.look_at <= at(80)
+
+
 def test_an_observed_action_is_not_looked_at_round_and_round_for_a_beat_that_was_booked_before() -> None:
     """Found by a trial: the policy was chosen again, after a launch that failed, and only observes."""
     observing = a_policy([{"signal": "never"}], mode="observe")

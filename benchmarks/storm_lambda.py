@@ -148,7 +148,7 @@ def _sqs_record(message: Message) -> dict[str, Any]:
         "messageId": message.id,
         "receiptHandle": "handle",
         "body": message.body,
-        "attributes": {},
+        "attributes": {"ApproximateReceiveCount": str(message.receives)},
         "messageAttributes": {},
         "eventSource": "aws:sqs",
         "eventSourceARN": "arn:aws:sqs:us-east-1:111122223333:usher",

@@ -174,5 +174,5 @@ class Accepts:
 class NoQueue:
     """Implements usher.ports.WakeUps: who listens is not measured here."""
 
-    def send(self, action_id: str, version: int, delay: timedelta) -> None:
+    def send(self, action_id: str, version: int, delay: timedelta, wait: object = None) -> None:
         """See usher.ports.WakeUps."""

@@ -27,10 +27,12 @@ from usher.aws.autoscaling import AutoScalingApi
 from usher.aws.queues import delay_s, wake_up_body
 from usher.aws.waiting import WaitingApi
 from usher.core.model import Result
+from usher.core.pacing import Pace
 from usher.intake import Intake
 from usher.looks import Looks
-from usher.ports import Due, Evidence, Unavailable
+from usher.ports import Due, Evidence, NoAnswer
 from usher.same_wait import SameWait
+from usher.without_table import Memory, WithoutTable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
@@ -39,12 +41,13 @@ if TYPE_CHECKING:
     from benchmarks.storm_plan import Storm
     from simulator.waits import Wait
     from usher.core.hearing import Kept
+    from usher.core.held_wait import HeldWait
     from usher.core.model import Action, Signal
     from usher.ports import Raw
 
 STORE: Final = "MemoryStore and MemoryBudget"
 _REQUEST_TAKES: Final = timedelta(milliseconds=5)  # to DynamoDB or SQS
-_UNANSWERED_TAKES: Final = timedelta(seconds=6)  # three attempts, each to its read time-out
+_UNANSWERED_TAKES: Final = timedelta(seconds=3)  # two attempts, each to its time-out, and a pause
 _COLD_START: Final = timedelta(seconds=1)
 _SWEEP_AT_ONCE: Final = 8  # as usher.wiring has it
 _INBOX: Final = {"batch_size": 10, "most_at_once": 20}  # these four as infra.controller has them
@@ -80,11 +83,11 @@ class Table:
         self._outages = outages
 
     def reach(self) -> None:
-        """One request. Raises Unavailable while the table is unreachable."""
+        """One request. Raises NoAnswer while the table is unreachable."""
         now = self._tasks.clock()
         if any(outage.from_moment <= now < outage.to_moment for outage in self._outages):
             self._tasks.take(_UNANSWERED_TAKES)
-            raise Unavailable("the table did not answer")
+            raise NoAnswer("the table did not answer")
         self._tasks.take(_REQUEST_TAKES)
 
 
@@ -171,10 +174,10 @@ class WakeUpQueue:
         self._tasks = tasks
         self._queue = queue
 
-    def send(self, action_id: str, version: int, delay: timedelta) -> None:
+    def send(self, action_id: str, version: int, delay: timedelta, wait: HeldWait | None = None) -> None:
         """See usher.ports.WakeUps."""
         self._tasks.take(_REQUEST_TAKES)
-        self._queue.send(wake_up_body(action_id, version), timedelta(seconds=delay_s(delay)))
+        self._queue.send(wake_up_body(action_id, version, wait), timedelta(seconds=delay_s(delay)))
 
 
 class NoDeadLetters:
@@ -257,13 +260,26 @@ class UsherInStorm:
             new_id=self._new_id,
         )
         taking = Function(self.tasks, lambda: handlers.intake_handler(intake))
-        waking = Function(self.tasks, lambda: handlers.wake_handler(self.looks, NoDeadLetters()))
+        waking = Function(
+            self.tasks, lambda: handlers.wake_handler(self.looks, NoDeadLetters(), self._without_table())
+        )
         for queue, function, settings in (
             (self.inbox, taking, _INBOX),
             (self.wake_ups, waking, _WAKE_UPS),
         ):
             EventSourceMapping(self.clock, queue, function.invoke, cold_start=_COLD_START, **settings)
         self.sweeps.start()
+
+    def _without_table(self) -> WithoutTable:
+        """With the memory of one container. What is configured stands, so no hook is described."""
+        return WithoutTable(
+            holds=AutoScalingApi(cast(Any, Client(self.auto_scaling))),
+            hooks=None,
+            wake_ups=self.wake_up_queue,
+            telemetry=self.recorder,
+            clock=self.clock,
+            memory=Memory(pace=Pace(calls_per_second=self.storm.rate)),
+        )
 
     def _plan(self) -> None:
         for held in self.storm.instances:

@@ -29,6 +29,7 @@ from usher.asking import Asking, questions_handler
 from usher.aws.autoscaling import AutoScalingApi
 from usher.aws.waiting import WaitingApi
 from usher.core.notices import Home
+from usher.core.pacing import Pace
 from usher.hook_timeouts import HookTimeouts
 from usher.intake import Intake
 from usher.looks import Looks
@@ -37,6 +38,7 @@ from usher.probing import Prober
 from usher.reconcile import Reconcile
 from usher.same_wait import SameWait
 from usher.turns import Turns
+from usher.without_table import Memory, WithoutTable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -135,12 +137,11 @@ class Deployment:
         budget = ShakyBudget(effects, MemoryBudget(CALLS_PER_SECOND))
         now = effects.invocations.now
         self._waiting = WaitingApi(client)
+        self._holds = AutoScalingApi(client)
         self._instances = instances
         self._looks = Looks(
             store=self._store,
-            auto_scaling=SameWait(
-                calls=AutoScalingApi(client), activities=self._waiting, budget=budget, clock=now
-            ),
+            auto_scaling=SameWait(calls=self._holds, activities=self._waiting, budget=budget, clock=now),
             budget=budget,
             limits=MemoryLimits(),
             questions=SimulatedQuestions(effects, self.questions),
@@ -281,7 +282,18 @@ class Deployment:
                 return questions_handler(self._asking, dead_letters)
             case _:
                 dead_letters = SimulatedDeadLetters(self.effects, self.wake_dead_letters)
-                return handlers.wake_handler(self._looks, dead_letters)
+                return handlers.wake_handler(self._looks, dead_letters, self._without_table())
+
+    def _without_table(self) -> WithoutTable:
+        """With the memory of one container."""
+        return WithoutTable(
+            holds=self._holds,
+            hooks=self._waiting,
+            wake_ups=self._looks.wake_ups,
+            telemetry=self._telemetry,
+            clock=self._looks.clock,
+            memory=Memory(pace=Pace(calls_per_second=CALLS_PER_SECOND)),
+        )
 
     def _intake_handler(self) -> handlers.Handler:
         intake = Intake(
@@ -375,7 +387,7 @@ def _sqs_record(message: Message) -> dict[str, Any]:
         "messageId": message.id,
         "receiptHandle": "handle",
         "body": message.body,
-        "attributes": {},
+        "attributes": {"ApproximateReceiveCount": str(message.receives)},
         "messageAttributes": {},
         "eventSource": "aws:sqs",
         "eventSourceARN": "arn:aws:sqs:us-east-1:111122223333:usher",

@@ -12,7 +12,7 @@ from simulator.faults import Fault, Part
 from simulator.query_protocol import ApiError
 from usher.aws.queues import delay_s, question_body, wake_up_body
 from usher.core.hearing import Kept
-from usher.ports import Unavailable
+from usher.ports import NoAnswer, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from simulator.memory_store import MemoryStore
     from simulator.query_protocol import Request
     from simulator.queue import SimulatedQueue
+    from usher.core.held_wait import HeldWait
     from usher.core.model import Action, Signal
     from usher.ports import Budget, Due, Evidence, Raw
 
@@ -105,7 +106,8 @@ class Effects:
         """A step of the store's. Raises Unavailable: it may have been done all the same."""
         self._begin()
         if self.faults.is_down(Part.STORE, self.clock()):
-            raise self._unavailable("store down", action_id)
+            self.meets("store down", action_id)
+            raise NoAnswer("store down")
         if self.faults.hits(Fault.STORE_BUSY):
             raise self._unavailable(Fault.STORE_BUSY, action_id)
         done = do()
@@ -286,14 +288,14 @@ class SimulatedWakeUps:
         self._queue = queue
         self._watch = watch
 
-    def send(self, action_id: str, version: int, delay: timedelta) -> None:
+    def send(self, action_id: str, version: int, delay: timedelta, wait: HeldWait | None = None) -> None:
         """See usher.ports.WakeUps."""
 
         def do() -> None:
             seconds = timedelta(seconds=delay_s(delay))
             self._watch.woken(action_id, version, self._effects.clock() + seconds)
             for _ in range(self._copies(action_id)):
-                self._put(wake_up_body(action_id, version), action_id, seconds)
+                self._put(wake_up_body(action_id, version, wait), action_id, seconds)
 
         self._effects.of_queue(do, action_id)
 

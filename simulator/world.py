@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from simulator.work_done import Finder
+    from usher.core.held_wait import HeldWait
     from usher.core.notices import Home
     from usher.core.policy import Configuration
 
@@ -167,10 +168,10 @@ class WakeUpLine:
     def __init__(self, world: World) -> None:
         self._world = world
 
-    def send(self, action_id: str, version: int, delay: timedelta) -> None:
+    def send(self, action_id: str, version: int, delay: timedelta, wait: HeldWait | None = None) -> None:
         """Deliver after the delay."""
         moment = self._world.clock() + timedelta(seconds=delay_s(delay))
-        self._world.wake_at(moment, wake_up_body(action_id, version))
+        self._world.wake_at(moment, wake_up_body(action_id, version, wait))
 
 
 class QuestionLine:

@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, TypeGuard, Ty
 
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 
+from usher.aws.queues import wait_of
 from usher.core.enrolment import share
+from usher.patience import in_time
+from usher.ports import Unavailable
 from usher.waking import OWN, send
 
 if TYPE_CHECKING:
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
     from usher.intake import Intake
     from usher.looks import Looks
     from usher.ports import DeadLetters, Due, Telemetry, Unasked
+    from usher.without_table import WithoutTable
 
 T = TypeVar("T")
 Row = TypeVar("Row")
@@ -74,7 +78,8 @@ def intake_handler(intake: Intake) -> Handler:
     """Intake: SQS batches, SNS-to-Lambda events, EventBridge events, direct hook invocations."""
 
     def take(record: SQSRecord) -> None:
-        intake.take(body_of(record), "sqs")
+        is_first = (record.raw_event.get("attributes") or {}).get("ApproximateReceiveCount") == "1"
+        intake.take(body_of(record), "sqs", is_first=is_first)
 
     batch = batch_handler(take, intake.telemetry, "FailedMessages")
 
@@ -89,8 +94,10 @@ def intake_handler(intake: Intake) -> Handler:
     return handler
 
 
-def wake_handler(looks: Looks, dead_letters: DeadLetters) -> Handler:
-    """Wake: a look for each wake-up that still counts."""
+def wake_handler(
+    looks: Looks, dead_letters: DeadLetters, without_table: WithoutTable | None = None
+) -> Handler:
+    """Wake: a look for each wake-up that still counts, or, without the table, a heartbeat."""
 
     def wake(record: SQSRecord) -> None:
         body = body_of(record)
@@ -99,7 +106,14 @@ def wake_handler(looks: Looks, dead_letters: DeadLetters) -> Handler:
         except NOT_READ as error:
             dead_letters.put(body, f"not a wake-up: {type(error).__name__}")
             return
-        looks.look(action_id, version)
+        wait = wait_of(json.loads(body)) if without_table is not None else None
+        try:
+            if without_table is not None and wait is not None:
+                without_table.memory.away.check(looks.clock())
+            in_time(looks, wait).look(action_id, version, wait)
+        except Unavailable as why:
+            if without_table is None or not without_table.hold(action_id, version, wait, why):
+                raise
 
     return batch_handler(wake, looks.telemetry, "FailedLooks")
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, assert_never
 from usher.aws import messages
 from usher.core import closing, hearing, reconcile
 from usher.core.configuration import ConfigurationRefused
+from usher.core.held_wait import first_waits
 from usher.core.model import Action, HookTerms, MoveEnd, Outcome, Result, Signal, Transition
 from usher.core.notices import (
     CommandEnd,
@@ -24,15 +25,17 @@ from usher.core.notices import (
 )
 from usher.core.ownership import Terms, terms
 from usher.core.policy import Move
-from usher.ports import Moved, Raw, Unavailable
+from usher.patience import Away
+from usher.ports import WHATEVER, Moved, NoAnswer, Raw, Unavailable
 from usher.questions import Chains
 from usher.silence import TESTED
-from usher.waking import stored_with_wake_ups
+from usher.waking import send, stored_with_wake_ups
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import datetime
 
+    from usher.core.notices import Notice
     from usher.core.policy import Configuration, Hook, Policy
     from usher.ports import DeadLetters, HookItems, Questions, Store, Telemetry, WakeUps
 
@@ -55,6 +58,7 @@ class Intake:
     clock: Callable[[], datetime]
     new_id: Callable[[], str]
     home: Home | None = None  # None: messages of any account and Region are taken in
+    away: Away = field(default_factory=Away)
     _heard_of: dict[str, datetime] = field(default_factory=dict)  # groups, by this container
 
     @property
@@ -62,10 +66,11 @@ class Intake:
         """What has questions asked."""
         return Chains(kept=self.store, queue=self.questions, telemetry=self.telemetry, clock=self.clock)
 
-    def take(self, body: str, channel: str) -> None:
+    def take(self, body: str, channel: str, *, is_first: bool = False) -> None:
         """Take in one message. When this returns, what it says is durable (promise 4).
 
-        Raises Unavailable where a store or queue did not play along: let it be delivered again.
+        Raises Unavailable where a store or queue did not play along: let it be delivered again. What
+        waits is held until then, if this `is_first` of the message's receives.
         """
         now = self.clock()
         raw = Raw(received_at=now, body=body)
@@ -75,6 +80,25 @@ class Intake:
             self.dead_letters.put(body, str(error))
             self._tell("rejected", str(error))
             return
+        try:
+            if not isinstance(notice, Unrelated):
+                self.away.check(now)
+            self._take(notice, raw, now)
+        except Unavailable as error:
+            if isinstance(error, NoAnswer):
+                self.away.noted(self.clock())
+            if is_first and isinstance(notice, LifecycleNotice):
+                self._hold(notice)
+            raise
+
+    def _hold(self, notice: LifecycleNotice) -> None:
+        """Have heartbeats sent for what is not recorded: by wake-ups, as they are for what is."""
+        now = self.clock()
+        for wait in first_waits(self.configuration, notice, now):
+            delay = max(timedelta(0), wait.due_at - now)
+            send(self.wake_ups, self.telemetry, self.new_id(), WHATEVER, delay, wait)
+
+    def _take(self, notice: Notice, raw: Raw, now: datetime) -> None:
         match notice:
             case LifecycleNotice():
                 self._take_lifecycle(notice, raw, now)

@@ -8,9 +8,19 @@ from typing import TYPE_CHECKING, Final, assert_never
 
 from usher.core import closing, hearing, questions
 from usher.core.decide import Complete, Heartbeat, Wait, decide, given_up, has_no_instance, hold, retry_at
+from usher.core.held_wait import is_of, told
 from usher.core.model import Outcome, Phase, Result, Transition
 from usher.core.policy import Mode
-from usher.ports import WHATEVER, AnswerKind, CallRefused, Moved, TryLater, Unavailable
+from usher.ports import (
+    WHATEVER,
+    AnswerKind,
+    CallRefused,
+    CutShort,
+    Moved,
+    NotRecorded,
+    TryLater,
+    Unavailable,
+)
 from usher.questions import Chains, tell_unreadable
 from usher.turns import Turns
 from usher.waking import send, stored_with_wake_ups
@@ -21,6 +31,7 @@ if TYPE_CHECKING:
 
     from usher.core.decide import Decision
     from usher.core.finding import Findings
+    from usher.core.held_wait import HeldWait
     from usher.core.model import Action
     from usher.hook_timeouts import HookTimeouts
     from usher.ports import (
@@ -76,8 +87,12 @@ class Looks:
         """What has questions asked."""
         return Chains(kept=self.store, queue=self.questions, telemetry=self.telemetry, clock=self.clock)
 
-    def look(self, action_id: str, version: int | None = None) -> None:
+    def look(self, action_id: str, version: int | None = None, wait: HeldWait | None = None) -> None:
         """Look at one action; do nothing where that is not needed any more.
+
+        With a `wait` (from a wake-up) the record first learns what was beaten without the table.
+        Raises Unavailable; CutShort after a call or a decision; NotRecorded where nothing is known of
+        the wait of a notice that could not be recorded.
 
         With a `version` (from a wake-up): only while the record stands at it; with WHATEVER (an answer
         was found): in any case, while no result is decided. Without (from the sweep): only where its
@@ -85,18 +100,45 @@ class Looks:
         again, unless it says that nothing is due.
         """
         for _ in range(TRIES):
-            action = self.store.load(action_id)
-            if action is None or action.look_at is None:
-                return
             now = self.clock()
-            if not _is_asked_for(action, action.look_at, version, now):
-                return
             try:
+                action, version = self._asked(action_id, version, wait, now)
+                if action is None or action.look_at is None:
+                    return
+                if not _is_asked_for(action, action.look_at, version, now):
+                    return
                 self._look_at(action, now)
             except Moved:
                 version = version if version == WHATEVER else None
             else:
                 return
+
+    def _asked(
+        self, action_id: str, version: int | None, wait: HeldWait | None, now: datetime
+    ) -> tuple[Action | None, int | None]:
+        """The record that a wake-up is for, and its version; None: a look is made if one is due."""
+        action = self.store.load(action_id)
+        if wait is None:
+            return action, version
+        if action is None:
+            action, version = self._of_wait(wait), None
+        after = told(action, wait, now) if action is not None else None
+        if after is None or after is action:
+            return action, version
+        if after.is_open:
+            after = replace(after, look_at=now)  # the outage may have kept it from more than this
+        return self._store(after, now), None
+
+    def _of_wait(self, wait: HeldWait) -> Action | None:
+        """The record of a wait that is not named by the record's id. Raises NotRecorded."""
+        if wait.token is not None:
+            action = self.store.of_token(wait.token)
+        else:
+            of_instance = self.store.of_instance(wait.instance_id)
+            action = next((one for one in reversed(list(of_instance)) if is_of(wait, one)), None)
+        if action is None and not wait.is_recorded and not wait.is_over:
+            raise NotRecorded(f"the wait of {wait.instance_id} in {wait.hook} is not recorded yet")
+        return action
 
     def _look_at(self, action: Action, now: datetime) -> None:
         heard = self.store.evidence(action)
@@ -330,7 +372,12 @@ class Looks:
             look_at=decision.look_again_at,
             completes_sent=(*action.completes_sent, now)[:_MOST_SENT],
         )
-        action = self._store_turn(action, held, now)
+        try:
+            self._completed(self._store_turn(action, held, now), decision, now)
+        except Unavailable as away:
+            raise CutShort(str(away), decided=True) from away
+
+    def _completed(self, action: Action, decision: Complete, now: datetime) -> None:
         answer = self.auto_scaling.complete(action, decision.result)
 
         def settled(action: Action, now: datetime) -> Action:
@@ -370,7 +417,11 @@ class Looks:
             action, decision = self._decided(action, now)
             return replace(action, look_at=decision.look_again_at if isinstance(decision, Wait) else now)
 
-        self._settle(action, "RecordLifecycleActionHeartbeat", answer, settled)
+        try:
+            self._settle(action, "RecordLifecycleActionHeartbeat", answer, settled)
+        except Unavailable as away:
+            beaten_at = sent_at if answer.kind is AnswerKind.ACCEPTED else None
+            raise CutShort(str(away), beaten_at=beaten_at) from away
         if answer.kind is AnswerKind.ACCEPTED and not action.timeout_assumed:
             self.telemetry.count("SecondsToExpiry", was_left.total_seconds())
 

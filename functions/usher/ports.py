@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from usher.core.enrolment import Enrolled, FileInForce, GroupSeen, HookSeen
     from usher.core.finding import Findings, Memory
     from usher.core.hearing import Kept
+    from usher.core.held_wait import HeldWait
     from usher.core.hook_timeouts import Described
     from usher.core.model import Action, Entry, MoveEnd, Result, Signal
     from usher.core.notices import TestNotice
@@ -30,6 +31,23 @@ class NotInForce(Exception):  # noqa: N818 - it reads as what happened
 
 class Unavailable(Exception):  # noqa: N818 - it reads as what happened
     """A store or queue did not do what it was asked, and may later: ask for redelivery."""
+
+
+class NoAnswer(Unavailable):
+    """The table did not answer at all: another call would only wait as long."""
+
+
+class CutShort(Unavailable):
+    """The table went away in the middle of a look, which had got so far."""
+
+    def __init__(self, text: str, *, beaten_at: datetime | None = None, decided: bool = False) -> None:
+        super().__init__(text)
+        self.beaten_at = beaten_at  # a heartbeat was sent then, and accepted
+        self.decided = decided  # a result, which may be stored
+
+
+class NotRecorded(Unavailable):
+    """The table answers, and knows nothing yet of a wait that a wake-up was sent for."""
 
 
 class TryLater(Exception):  # noqa: N818 - it reads as what happened
@@ -271,6 +289,14 @@ class ActionCalls(Protocol):
         ...
 
 
+class Holds(Protocol):
+    """The heartbeat for a wait that is known from a wake-up, or from the live state, alone."""
+
+    def hold(self, wait: HeldWait) -> Answer:
+        """RecordLifecycleActionHeartbeat, by its token, or where it has none by its instance."""
+        ...
+
+
 class AutoScaling(ActionCalls, Protocol):
     """What a look asks of Auto Scaling."""
 
@@ -288,10 +314,11 @@ WHATEVER: Final = 0  # in place of a version: look at an open action whatever it
 class WakeUps(Protocol):
     """Delayed hints to look at an action."""
 
-    def send(self, action_id: str, version: int, delay: timedelta) -> None:
+    def send(self, action_id: str, version: int, delay: timedelta, wait: HeldWait | None = None) -> None:
         """Ask for a look after `delay` (to 900 s), void once the record has left `version`.
 
-        That is a version, or the stamp of a state (Action.stands_at), or WHATEVER.
+        That is a version, or the stamp of a state (Action.stands_at), or WHATEVER. By `wait` it can be
+        held where the table does not answer then.
 
         Raises Unavailable where the queue does not take it.
         """

@@ -5,12 +5,14 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
+from usher.core.held_wait import held_wait
 from usher.ports import Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
+    from usher.core.held_wait import HeldWait
     from usher.core.model import Action
     from usher.ports import Telemetry, WakeUps
 
@@ -36,16 +38,17 @@ def stored_with_wake_ups(
     when it is sent. A queue that takes none stops no look; but a store that
     only moves the version on `needs_queue`, or it would void the wake-ups there are (Unavailable).
     """
+    first: HeldWait | None = None
     is_due = False
-    for at in wake_up_times(action, clock()):
-        delay = at - clock()
+    for number, at in enumerate(wake_up_times(action, clock()), start=1):
+        delay, wait = at - clock(), held_wait(action, number)
         if delay > timedelta(0):
-            send(wake_ups, telemetry, action.id, action.stamp, delay, needs_queue=needs_queue)
-        else:
-            is_due = True
+            send(wake_ups, telemetry, action.id, action.stamp, delay, wait, needs_queue=needs_queue)
+        elif not is_due:
+            is_due, first = True, wait
     store()
     if is_due:
-        send(wake_ups, telemetry, action.id, action.stamp, timedelta(0))
+        send(wake_ups, telemetry, action.id, action.stamp, timedelta(0), first)
 
 
 def wake_up_times(action: Action, now: datetime) -> list[datetime]:
@@ -68,12 +71,13 @@ def send(
     action_id: str,
     version: int,
     delay: timedelta,
+    wait: HeldWait | None = None,
     *,
     needs_queue: bool = False,
 ) -> None:
     """Send one wake-up. A queue that does not take it is mostly no reason to stop: the sweep comes too."""
     try:
-        wake_ups.send(action_id, version, delay)
+        wake_ups.send(action_id, version, delay, wait)
     except Unavailable as error:
         if needs_queue:
             raise

@@ -59,7 +59,7 @@ class Account(Scene):
             new_id=self.new_id,
         )
 
-    def send(self, action_id: str, version: int, delay: object) -> None:
+    def send(self, action_id: str, version: int, delay: object, wait: object = None) -> None:
         """Wake-ups are not needed here: what is due is looked at each second."""
 
     def states(self, instance_ids: Sequence[str]) -> Mapping[str, str]:

@@ -278,8 +278,8 @@ def test_a_copy_that_comes_while_no_wake_up_can_be_sent_voids_none_of_those_that
     terms = hooks("30s", [{"signal": "done"}])
 
     class Down:
-        def send(self, action_id: str, version: int, delay: timedelta) -> None:
-            raise Unavailable(f"no {action_id} {version} {delay}")
+        def send(self, action_id: str, version: int, delay: timedelta, wait: object = None) -> None:
+            raise Unavailable(f"no {action_id} {version} {delay} {wait}")
 
     def intake(wake_ups: Any) -> Intake:
         return Intake(
@@ -308,8 +308,8 @@ def test_a_new_wait_is_recorded_though_no_wake_up_can_be_sent_for_the_one_before
     terms = hooks("30s", [{"signal": "done"}])
 
     class Down:
-        def send(self, action_id: str, version: int, delay: timedelta) -> None:
-            raise Unavailable(f"no {action_id} {version} {delay}")
+        def send(self, action_id: str, version: int, delay: timedelta, wait: object = None) -> None:
+            raise Unavailable(f"no {action_id} {version} {delay} {wait}")
 
     for wake_ups, token, at_s in ((stage, TOKEN, 1), (Down(), OTHER_TOKEN, 15)):
         Intake(
@@ -350,10 +350,10 @@ def test_a_sweep_looks_at_what_is_overdue_before_it_sends_wake_ups_for_what_is_n
     context = Lambda(left_ms=20_000)
     send = stage.send
 
-    def slow_send(action_id: str, version: int, delay: timedelta) -> None:
+    def slow_send(action_id: str, version: int, delay: timedelta, wait: object = None) -> None:
         context.left_ms -= 1000
         assert context.left_ms > 0
-        send(action_id, version, delay)
+        send(action_id, version, delay, wait)
 
     stage.send = slow_send  # type: ignore[method-assign]
     assert sweep_handler(stage.looks)({}, context)["looked"] == 1

@@ -194,7 +194,7 @@ class Incident:
         }
         self.intake.take(json.dumps(notice), "sqs")
 
-    def send(self, action_id: str, version: int, delay: timedelta) -> None:
+    def send(self, action_id: str, version: int, delay: timedelta, wait: object = None) -> None:  # noqa: ARG002
         """Implements usher.ports.WakeUps for the functions, on the virtual clock."""
         moment = self.clock() + timedelta(seconds=delay_s(delay))
         self.clock.at(moment, lambda: self.looks.look(action_id, version))

@@ -90,7 +90,7 @@ class Scene:
         self.effects.append("describe activities")
         return self.activity
 
-    def send(self, action_id: str, version: int, delay: timedelta) -> None:
+    def send(self, action_id: str, version: int, delay: timedelta, wait: object = None) -> None:  # noqa: ARG002
         assert action_id == "action-1"
         if self.queue_is_down:
             raise Unavailable("queue")

@@ -205,7 +205,7 @@ class Scene:
         else:
             self.intake.take(body, "sqs")
 
-    def send(self, action_id: str, version: int, delay: timedelta) -> None:
+    def send(self, action_id: str, version: int, delay: timedelta, wait: object = None) -> None:  # noqa: ARG002
         """As usher.ports.WakeUps."""
         moment = self.clock() + timedelta(seconds=delay_s(delay))
         record = {"messageId": "m", "eventSource": "aws:sqs", "body": wake_up_body(action_id, version)}

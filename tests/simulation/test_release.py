@@ -174,7 +174,7 @@ class Leaving:
             id="activity-1", instance_id=action.instance_id, started_at=at(0), description="", cause=""
         )
 
-    def send(self, action_id: str, version: int, delay: object) -> None:
+    def send(self, action_id: str, version: int, delay: object, wait: object = None) -> None:
         """Wake-ups are of no use any more."""
 
 

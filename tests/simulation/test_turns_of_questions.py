@@ -112,7 +112,7 @@ class World:
         if not self.loses(body):
             self.clock.at(self.clock() + delay, lambda: self.run(function))
 
-    def send(self, action_id: str, version: int, delay: timedelta) -> None:
+    def send(self, action_id: str, version: int, delay: timedelta, wait: object = None) -> None:  # noqa: ARG002
         self.later(delay, partial(self.looks.look, action_id, version), f"wake {version}")
 
     def make(self, call: Call, members: Sequence[str] = ()) -> Reply:

@@ -223,7 +223,7 @@ class Fire:
     def ongoing(self, action: Action) -> None:
         raise AssertionError(f"{action.id} has a token")
 
-    def send(self, action_id: str, version: int, delay: timedelta) -> None:
+    def send(self, action_id: str, version: int, delay: timedelta, wait: object = None) -> None:  # noqa: ARG002
         """Late, or twice, or never: then the sweep looks."""
         self.later(delay, lambda: self.looks.look(action_id, version))
 

@@ -94,7 +94,7 @@ def take_in(entries: list[Entry], client: DynamoDBClient) -> None:
 class NoWakeUps:
     """A queue that nobody reads."""
 
-    def send(self, action_id: str, version: int, delay: timedelta) -> None:
+    def send(self, action_id: str, version: int, delay: timedelta, wait: object = None) -> None:
         """Nothing."""
 
 

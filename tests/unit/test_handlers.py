@@ -86,7 +86,7 @@ class Stage:
             new_id=self.looks.new_id,
         )
 
-    def send(self, action_id: str, version: int, delay: timedelta) -> None:
+    def send(self, action_id: str, version: int, delay: timedelta, wait: object = None) -> None:  # noqa: ARG002
         self.woken.append((action_id, version % 2**32, delay))  # above that it names the look
 
     def heartbeat(self, action: Action) -> Answer:

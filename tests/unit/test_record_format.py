@@ -123,6 +123,7 @@ def actions(draw: st.DrawFn) -> Action:
             limit_at=optional_moments,
             timeout_assumed=st.booleans(),
             let_through=st.booleans(),
+            beats_told=st.lists(st.tuples(texts, counts), max_size=3).map(tuple),
             last_entry=st.none() | entries,
         )
     )
@@ -210,6 +211,7 @@ def full_action() -> Action:
         limit_at=at(170_000),
         timeout_assumed=True,
         let_through=True,
+        beats_told=(("1f/1", 3), ("1f/2", 2)),
         hook=hook_terms(
             limits=Limits(abandon_per_hour=5, complete_per_minute=20), limited_with='["workers-*"]'
         ),

@@ -25,7 +25,7 @@ class _World:
     def store(self) -> None:
         self.happened.append("stored")
 
-    def send(self, action_id: str, version: int, delay: timedelta) -> None:
+    def send(self, action_id: str, version: int, delay: timedelta, wait: object = None) -> None:  # noqa: ARG002
         if self.queue_is_down:
             raise Unavailable("the queue is down")
         self.happened.append(f"{action_id} version {version} in {delay.total_seconds():g} s")

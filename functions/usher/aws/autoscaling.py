@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from mypy_boto3_autoscaling import AutoScalingClient
 
+    from usher.core.held_wait import HeldWait
     from usher.core.model import Action, Result
 
 # None is modelled in botocore, so texts and codes are matched here (aws-facts 1.2, 11.1).
@@ -33,7 +34,7 @@ _SERVER_ERROR: Final = 500
 
 
 class AutoScalingApi:
-    """Implements usher.ports.ActionCalls.
+    """Implements usher.ports.ActionCalls and Holds.
 
     `client` must make one attempt at each call: the SDK's own retries would hide what happened,
     and could outlast a 30-second hook.
@@ -45,6 +46,12 @@ class AutoScalingApi:
     def heartbeat(self, action: Action) -> Answer:
         """RecordLifecycleActionHeartbeat."""
         return _answer(self._client.record_lifecycle_action_heartbeat, **_named(action))
+
+    def hold(self, wait: HeldWait) -> Answer:
+        """RecordLifecycleActionHeartbeat. Implements usher.ports.Holds."""
+        named = {"AutoScalingGroupName": wait.group, "LifecycleHookName": wait.hook}
+        named |= _addressed(wait.token, wait.instance_id)
+        return _answer(self._client.record_lifecycle_action_heartbeat, **named)
 
     def complete(self, action: Action, result: Result) -> Answer:
         """CompleteLifecycleAction."""
@@ -59,9 +66,11 @@ def _named(action: Action) -> dict[str, str]:
     the same hook again, under another token.
     """
     named = {"AutoScalingGroupName": action.hook.group, "LifecycleHookName": action.hook.name}
-    if action.token is not None:
-        return named | {"LifecycleActionToken": action.token}
-    return named | {"InstanceId": action.instance_id}
+    return named | _addressed(action.token, action.instance_id)
+
+
+def _addressed(token: str | None, instance_id: str) -> dict[str, str]:
+    return {"InstanceId": instance_id} if token is None else {"LifecycleActionToken": token}
 
 
 def _answer(call: Callable[..., Any], **parameters: str) -> Answer:

@@ -92,6 +92,7 @@ def action_to_data(action: Action) -> Data:
             "limit_at": _optional_text(action.limit_at),
             "timeout_assumed": action.timeout_assumed or None,
             "let_through": action.let_through or None,
+            "beats_told": [list(told) for told in action.beats_told] or None,
             "last_entry": action.last_entry and entry_to_data(action.last_entry),
         }
     )
@@ -142,6 +143,7 @@ def action_from_data(data: Mapping[str, Any]) -> Action:
         limit_at=_optional_time(data, "limit_at"),
         timeout_assumed=data.get("timeout_assumed", False),
         let_through=data.get("let_through", False),
+        beats_told=tuple((chain, beats) for chain, beats in data.get("beats_told", ())),
         last_entry=entry_from_data(data["last_entry"]) if "last_entry" in data else None,
     )
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 from botocore import exceptions as botocore_exceptions
 from botocore.exceptions import ClientError
 
-from usher.ports import Unavailable
+from usher.ports import NoAnswer, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -340,7 +340,7 @@ def _answer(call: Callable[[], T]) -> T:
         try:
             return call()
         except _UNREACHABLE as error:
-            raise Unavailable(f"DynamoDB did not answer: {error}") from error
+            raise NoAnswer(f"DynamoDB did not answer: {error}") from error
         except ClientError as error:
             if not _is_busy(error):
                 raise

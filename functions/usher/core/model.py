@@ -215,6 +215,7 @@ class Action:
     limit_at: datetime | None = None  # the global timeout, where it does not follow from the start
     timeout_assumed: bool = False  # nobody has seen yet with what timeout its hook stands
     let_through: bool = False  # it began in a hook on its way out, after what replaces that stood
+    beats_told: tuple[tuple[str, int], ...] = ()  # by chain without the table: the heartbeats known here
     last_entry: Entry | None = None
     unsaved: tuple[Entry, ...] = ()  # lines that the stored timeline does not have yet
 

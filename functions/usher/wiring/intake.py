@@ -10,7 +10,7 @@ from usher.wiring import machine
 
 def handler() -> handlers.Handler:
     """What takes in messages."""
-    made = machine.parts()
+    made = machine.parts(machine.IN_TIME)
     taking = Intake(
         configuration=made.file().configuration,
         items=made.items(),

@@ -40,6 +40,9 @@ ONE_ATTEMPT: Final = Config(connect_timeout=2, read_timeout=4, retries={"total_m
 FEW_ATTEMPTS: Final = Config(
     connect_timeout=1, read_timeout=2, retries={"total_max_attempts": 3, "mode": "standard"}
 )
+IN_TIME: Final = Config(  # of the table: where it is away, a 30-second hook is still held
+    connect_timeout=1, read_timeout=1, retries={"total_max_attempts": 2, "mode": "standard"}
+)
 
 
 def now() -> datetime:
@@ -87,11 +90,14 @@ class Parts:
 
 
 @cache
-def parts() -> Parts:
-    """The parts, from this machine's environment. Raises SettingsRefused."""
+def parts(table: Config = FEW_ATTEMPTS) -> Parts:
+    """The parts, from this machine's environment; `table` says how long its answers may take.
+
+    Raises SettingsRefused.
+    """
     settings = Settings.from_environment(os.environ)
     sqs = boto3.client("sqs", config=FEW_ATTEMPTS)
-    dynamodb: DynamoDBClient = boto3.client("dynamodb", config=FEW_ATTEMPTS)
+    dynamodb: DynamoDBClient = boto3.client("dynamodb", config=table)
     auto_scaling: AutoScalingClient = boto3.client("autoscaling", config=ONE_ATTEMPT)
     tells, metrics = telemetry()
     budget = CallBudget(dynamodb, settings.table, settings.calls_per_second)

@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 from usher import handlers
+from usher.aws.autoscaling import AutoScalingApi
 from usher.aws.telemetry import flushing
+from usher.core.pacing import Pace
 from usher.wiring import machine
+from usher.without_table import Memory, WithoutTable
 
 
 def handler() -> handlers.Handler:
     """What looks."""
-    made = machine.parts()
-    return flushing(handlers.wake_handler(made.looks, made.dead_letters), made.metrics)
+    made = machine.parts(machine.IN_TIME)
+    without_table = WithoutTable(
+        holds=AutoScalingApi(made.auto_scaling),
+        hooks=made.waiting,
+        wake_ups=made.looks.wake_ups,
+        telemetry=made.telemetry,
+        clock=machine.now,
+        memory=Memory(pace=Pace(calls_per_second=made.settings.calls_per_second)),
+    )
+    return flushing(handlers.wake_handler(made.looks, made.dead_letters, without_table), made.metrics)

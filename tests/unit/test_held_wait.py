@@ -1,0 +1,156 @@
+"""What a wake-up carries of a wait, and what a record learns of it afterwards."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.factories import a_policy, an_action, at, hook_terms
+from usher.aws.queues import wait_of, wake_up_body
+from usher.core.held_wait import HeldWait, held_wait, told
+from usher.core.model import Phase, Result
+
+if TYPE_CHECKING:
+    from usher.core.model import Action
+
+SHORT = hook_terms(heartbeat_timeout=timedelta(seconds=30))
+
+moments = st.integers(0, 10_000).map(at)
+waits = st.builds(
+    HeldWait,
+    timeout=st.integers(30, 7200).map(lambda seconds: timedelta(seconds=seconds)),
+    lead=st.floats(0, 600).map(lambda seconds: timedelta(seconds=seconds)),
+    due_at=moments,
+    expires_at=moments,
+    ends_at=moments,
+    beaten_at=st.none() | moments,
+    first_at=st.none() | moments,
+    missed_at=st.none() | moments,
+    links=st.integers(0, 1000),
+    beats=st.integers(0, 1000),
+)
+
+
+def a_wait(action: Action | None = None) -> HeldWait:
+    wait = held_wait(action or an_action(hook=SHORT), 1)
+    assert wait is not None
+    return wait
+
+
+@given(waits)
+def test_a_wait_comes_back_from_a_wake_up_as_it_went_in(wait: HeldWait) -> None:
+    assert wait_of(json.loads(wake_up_body("action-1", 7, wait))) == wait
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        pytest.param({"action_id": "a", "version": 1}, id="of an earlier release"),
+        pytest.param({"action_id": "a", "version": 1, "wait": {"group": "g"}}, id="of another release"),
+        pytest.param({"action_id": "a", "version": 1, "wait": None}, id="of none"),
+        pytest.param({"action_id": "a", "version": 1, "wait": {"timeout": "x"}}, id="garbled"),
+    ],
+)  # fmt: skip
+def test_a_wake_up_without_a_wait_that_is_understood_is_one_for_a_look(said: dict[str, Any]) -> None:
+    assert wait_of(said) is None
+
+
+def test_a_field_of_a_later_release_is_passed_over() -> None:
+    said = json.loads(wake_up_body("action-1", 7, a_wait()))
+    said["wait"]["shoe_size"] = 44
+    assert wait_of(said) == a_wait()
+
+
+@pytest.mark.parametrize(
+    "action",
+    [
+        pytest.param(an_action(phase=Phase.COMPLETING, result=Result.CONTINUE), id="a result is decided"),
+        pytest.param(an_action(policy=a_policy(mode="observe")), id="only observed"),
+        pytest.param(an_action(paused_by="someone"), id="paused"),
+        pytest.param(an_action(limit_at=at(60)), id="no heartbeat reaches beyond its limit"),
+    ],
+)
+def test_nothing_is_held_from_the_wake_up_of(action: Action) -> None:
+    assert held_wait(action, 1) is None
+
+
+def test_the_two_wake_ups_of_a_look_beat_one_after_the_other() -> None:
+    action = an_action(hook=SHORT)
+    first, second = held_wait(action, 1), held_wait(action, 2)
+    assert first is not None
+    assert second is not None
+    assert (first.due_at, second.due_at) == (at(20), at(25))
+    assert first.chain != second.chain
+
+
+@given(st.integers(0, 40), st.integers(1, 30))
+def test_a_chain_keeps_the_distance_of_its_beats(late_s: int, beats: int) -> None:
+    wait = a_wait()
+    for _ in range(beats):
+        before = wait.due_at
+        wait = wait.beaten(before + timedelta(seconds=late_s))
+        assert wait.due_at - before == timedelta(seconds=20 + late_s)
+    assert wait.beats == beats
+
+
+def test_no_beat_goes_beyond_the_global_limit() -> None:
+    wait = a_wait()
+    while wait.needs_beats(wait.due_at):
+        wait = wait.beaten(wait.due_at)
+    assert wait.expires_at == wait.ends_at == at(3000)
+
+
+def test_what_is_assumed_is_beaten_as_the_shortest_until_it_is_known() -> None:
+    wait = a_wait(an_action(timeout_assumed=True))
+    assert wait.beaten(at(10)).expires_at == at(40)
+    known = wait.standing(timedelta(minutes=10))
+    assert (known.expires_at, known.due_at) == (at(600), at(550))
+    assert known.beaten(at(550)).expires_at == at(1150)
+
+
+# What the record learns
+
+
+def test_the_record_learns_of_each_beat_and_counts_its_expiry_from_the_last() -> None:
+    action = an_action(hook=SHORT)
+    wait = a_wait(action).beaten(at(20)).beaten(at(40))
+    after = told(action, wait, at(60))
+    assert (after.heartbeats, after.beaten_at, after.expires_at) == (2, at(40), at(70))
+    assert after.last_entry is not None
+    assert (after.last_entry.event, after.last_entry.detail) == (
+        "held",
+        "2 heartbeats from 12:00:20Z to 12:00:40Z, without the table",
+    )
+
+
+def test_a_copy_tells_nothing_twice_and_the_other_chain_its_own() -> None:
+    action = an_action(hook=SHORT)
+    one = a_wait(action).beaten(at(20)).beaten(at(40))
+    two = replace(a_wait(action), chain="other").beaten(at(25))
+    after = told(told(action, one, at(60)), two, at(61))
+    assert (after.heartbeats, after.beaten_at) == (3, at(40))
+    assert told(after, one, at(62)) is after
+    assert told(after, two, at(62)) is after
+    more = told(after, one.beaten(at(60)), at(63))
+    assert (more.heartbeats, more.beaten_at) == (4, at(60))
+
+
+def test_a_beat_whose_store_failed_is_told_once() -> None:
+    action = an_action(hook=SHORT)
+    settled = replace(action, version=2, look_id="look-2", beaten_at=at(20))
+    first, second = a_wait(settled), held_wait(settled, 2)
+    assert second is not None
+    after = told(action, first, at(40))
+    assert (after.heartbeats, after.beaten_at) == (1, at(20))
+    assert told(after, second, at(41)) is after
+
+
+def test_what_a_record_knows_is_told_nothing() -> None:
+    action = an_action(hook=SHORT, beaten_at=at(20))
+    assert told(action, a_wait(action), at(30)) is action

@@ -75,8 +75,10 @@ class Watch(Protocol):
         """Auto Scaling has answered a call."""
         ...
 
-    def woken(self, action_id: str, version: int, at: datetime) -> None:
-        """A wake-up was asked for, to come at `at`."""
+    def woken(
+        self, action_id: str, version: int, at: datetime, wait: HeldWait | None, by: Invocation | None
+    ) -> None:
+        """A wake-up was asked for, to come at `at`; `by` which invocation."""
         ...
 
     def kept(self, signal: Signal) -> None:
@@ -293,7 +295,8 @@ class SimulatedWakeUps:
 
         def do() -> None:
             seconds = timedelta(seconds=delay_s(delay))
-            self._watch.woken(action_id, version, self._effects.clock() + seconds)
+            at, by = self._effects.clock() + seconds, self._effects.invocation
+            self._watch.woken(action_id, version, at, wait, by)
             for _ in range(self._copies(action_id)):
                 self._put(wake_up_body(action_id, version, wait), action_id, seconds)
 

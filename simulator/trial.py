@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from simulator.judge.scene import Checker, MakeChecker, Violation
     from simulator.moves import MoveKind  # noqa: F401 - of a signature
     from simulator.waits import Wait
+    from usher.core.held_wait import HeldWait
     from usher.core.model import Action, Signal
     from usher.ports import Evidence
 
@@ -348,11 +349,14 @@ class Trial:
         for checker in self.checkers:
             checker.called(call)
 
-    def woken(self, action_id: str, version: int, at: datetime) -> None:
+    def woken(
+        self, action_id: str, version: int, at: datetime, wait: HeldWait | None, by: Invocation | None
+    ) -> None:
         """See effects.Watch."""
-        self._note("wake-up", action_id, f"v{version}", f"at {(at - START).total_seconds():.3f}")
+        chain = f"{wait.chain} {wait.links}" if wait is not None else ""
+        self._note("wake-up", action_id, f"v{version}", f"at {(at - START).total_seconds():.3f}", chain)
         for checker in self.checkers:
-            checker.woken(action_id, version, at)
+            checker.woken(action_id, version, at, wait, by)
 
     def kept(self, signal: Signal) -> None:
         """See effects.Watch."""

@@ -85,7 +85,7 @@ class WithoutTable:
                 return True  # its notice was not for us
         beaten_at = why.beaten_at if isinstance(why, CutShort) else None
         if beaten_at is not None:
-            wait = wait.beaten(beaten_at, here=False)
+            wait = wait.beaten(beaten_at)
         else:
             self.telemetry.trouble(f"{wait.instance_id} is held from its wake-up alone", why)
         self._send(action_id, version, self._held(wait))

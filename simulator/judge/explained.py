@@ -17,19 +17,30 @@ if TYPE_CHECKING:
     from simulator.invocations import Invocation
     from simulator.judge.scene import Scene
     from usher.core.model import Action
+    from usher.ports import Evidence
 
 _OF_FINDINGS: Final = ("found", "starts")  # kept apart from the record's own lines
 
 
 class Explained(Checker):
-    """Promise 7: the timeline has every notification, decision, call and answer."""
+    """Promise 7: the timeline has every notification, decision, call and answer.
+
+    Of the calls that went out without the table, those that were accepted.
+    """
 
     promise = "7 explained"
 
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
-        self._told: Counter[str] = Counter()
+        self._read: set[tuple[Invocation, str]] = set()
+        self._alone: defaultdict[str, set[Invocation]] = defaultdict(set)  # that beat without the table
         self._invocations: defaultdict[str, list[tuple[Invocation | None, datetime]]] = defaultdict(list)
+
+    def heard(self, action: Action, evidence: Evidence, invocation: Invocation | None) -> None:
+        """Whoever looks has the table."""
+        del evidence
+        if invocation is not None:
+            self._read.add((invocation, action.id))
 
     def called(self, call: Call) -> None:
         """Every answer that came is to be found in the timeline."""
@@ -38,7 +49,11 @@ class Explained(Checker):
         action = self.scene.action_of(call.parameters)
         if action is None:
             return
-        if action.is_open:
+        by = call.invocation
+        if by is not None and by.function == "wake" and (by, action.id) not in self._read:
+            if call.refusal is None and not by.faults:
+                self._alone[action.id].add(by)
+        elif action.is_open:
             self._invocations[action.id].append((call.invocation, call.at))
 
     def finished(self) -> None:
@@ -64,6 +79,10 @@ class Explained(Checker):
             self.broken("a line has no reason", action)
         calls = [call for call in self._invocations[action.id] if call[0] and not call[0].faults]
         told = [one for one, at in calls if one is not None and self._had_time(action, at)]
+        learned = sum(beats for _, beats in action.beats_told)
+        alone = sum(not by.faults for by in self._alone[action.id])
+        if learned < alone:
+            self.broken(f"{alone} heartbeats were accepted without the table, {learned} are told", action)
         if events["answer"] < len(told):
             self.broken(f"{len(told)} answers came, {events['answer']} are told", action)
 

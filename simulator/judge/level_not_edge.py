@@ -6,24 +6,31 @@ from collections import Counter, defaultdict
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from simulator.judge.scene import Checker
+from simulator.faults import Part
+from simulator.judge.scene import STAMPS, Checker
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from simulator.invocations import Invocation
     from simulator.judge.scene import Scene
+    from usher.core.held_wait import HeldWait
     from usher.core.model import Action
 
 _MOST_LOOKS: Final = 60  # that store something, of one action in a minute
 _MINUTE: Final = timedelta(minutes=1)
-_STAMPS: Final = 1 << 32  # a wake-up's version stands in the lower bits, and its look in those above
 _WHATEVER: Final = 0  # the version of a wake-up for whatever stands
 _OWN_WAKE_UPS: Final = 4  # that one look sends for the state that it stores
+_MOST_COPIES: Final = 20  # of one link of a chain without the table: SQS may deliver twice, to two containers
+_LINKS: Final = timedelta(seconds=10)  # so long after the table is back a chain may go on by itself
 
 
 class LevelNotEdge(Checker):
-    """Promise 6: an event costs one look at most; the record says whether a look is due."""
+    """Promise 6: an event costs one look at most; the record says whether a look is due.
+
+    Without the table each wake-up has one successor, and none where the table answers. All that a
+    void one may store is what was beaten meanwhile.
+    """
 
     promise = "6 level, not edge"
 
@@ -34,6 +41,7 @@ class LevelNotEdge(Checker):
         self._stores: defaultdict[str, list[datetime]] = defaultdict(list)
         self._wake_ups: Counter[tuple[str, int]] = Counter()
         self._first_asked: dict[tuple[str, int], int] = {}
+        self._links: Counter[tuple[str, str, int]] = Counter()  # action, chain, number of the link
 
     def read(self, action: Action, invocation: Invocation | None) -> None:
         """A wake-up for a version that is past is void."""
@@ -44,13 +52,15 @@ class LevelNotEdge(Checker):
             return  # looked at again, because somebody else was faster
         self._read.add(key)
         asked = [stamp for action_id, stamp in invocation.sent_for if action_id == action.id]
-        if all(stamp % _STAMPS not in (_WHATEVER, action.version) for stamp in asked):
+        if all(stamp % STAMPS not in (_WHATEVER, action.version) for stamp in asked):
             self._void.add(key)
 
     def stored(self, before: Action | None, after: Action, invocation: Invocation | None) -> None:
         """What is void stores nothing; and no action is looked at round and round."""
         if invocation is None or before is None or invocation.function == "intake":
             return
+        if after.beats_told != before.beats_told or after.heartbeats > before.heartbeats:
+            self._void.discard((invocation.number, after.id))  # it learned, and so is looked at
         if (invocation.number, after.id) in self._void:
             self.broken(f"{invocation} looked at it, and was asked about another version", after)
         now, stores = self.scene.clock(), self._stores[after.id]
@@ -58,9 +68,14 @@ class LevelNotEdge(Checker):
         if len(stores) > _MOST_LOOKS and stores[-_MOST_LOOKS] > now - _MINUTE:
             self.broken(f"more than {_MOST_LOOKS} looks stored something in a minute", after)
 
-    def woken(self, action_id: str, version: int, at: datetime) -> None:
+    def woken(
+        self, action_id: str, version: int, at: datetime, wait: HeldWait | None, by: Invocation | None
+    ) -> None:
         """Wake-ups have no successors of their own: each version has its own few, and a sweep's each."""
         del at
+        if wait is not None and wait.links:
+            self._link(action_id, wait, by)
+            return
         if version == _WHATEVER:
             return  # an answer to a question: the turns of questions bound how many there are
         key = (action_id, version)
@@ -71,3 +86,17 @@ class LevelNotEdge(Checker):
             self.scene.report(
                 self.promise, f"{self._wake_ups[key]} wake-ups for version {version}", action_id
             )
+
+    def _link(self, action_id: str, wait: HeldWait, by: Invocation | None) -> None:
+        key = (action_id, wait.chain, wait.links)
+        self._links[key] += 1
+        if self._links[key] > _MOST_COPIES:
+            self.scene.report(
+                self.promise, f"{self._links[key]} successors {wait.links} of one chain", action_id
+            )
+        if wait.is_recorded and by is not None and not by.faults and not self._table_was_away():
+            self.scene.report(self.promise, "a chain goes on, and the table answers", action_id)
+
+    def _table_was_away(self) -> bool:
+        now, faults = self.scene.clock(), self.scene.faults
+        return any(faults.is_down(Part.STORE, now - ago * _LINKS / 10) for ago in range(11))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
-from simulator.judge.scene import COMPLETE, HEARTBEAT, Checker
+from simulator.judge.scene import COMPLETE, HEARTBEAT, STAMPS, Checker
 from usher.core.model import Phase, Result
 
 if TYPE_CHECKING:
@@ -16,7 +16,11 @@ if TYPE_CHECKING:
 
 
 class OneResult(Checker):
-    """Promise 1: one result for each action, and stored before it is sent."""
+    """Promise 1: one result for each action, and stored before it is sent.
+
+    A heartbeat for an action with a result goes out only from a wake-up that is older than the
+    result, and of which the table told nothing (ADR 19).
+    """
 
     promise = "1 one result"
 
@@ -26,6 +30,8 @@ class OneResult(Checker):
         self._decided: dict[str, Result] = {}
         self._alive: set[str] = set()  # a heartbeat for a closed record was accepted
         self._stored_as: dict[tuple[Invocation | None, str], Phase] = {}
+        self._read_as: dict[tuple[Invocation, str], Phase] = {}
+        self._phases: dict[tuple[str, int], Phase] = {}  # of each version of an action
 
     def called(self, call: Call) -> None:
         """Every Complete carries the result that the record has, and always the same one."""
@@ -34,7 +40,8 @@ class OneResult(Checker):
             self._alive.add(action.id)
         if call.operation == HEARTBEAT and action is not None and "LifecycleActionToken" in call.parameters:
             phase = self._stored_as.get((call.invocation, action.id), action.phase)
-            if phase is Phase.COMPLETING or action.is_proven:
+            is_decided = phase is Phase.COMPLETING or action.is_proven
+            if is_decided and not self._is_from_an_older_wake_up(call.invocation, action):
                 self.broken(f"a heartbeat went out for an action that is {phase}", action)
         if call.operation != COMPLETE:
             return
@@ -50,9 +57,23 @@ class OneResult(Checker):
         if action.phase is Phase.COMPLETING and action.result != result:
             self.broken(f"{result} was sent, and {action.result} stored", action)
 
+    def read(self, action: Action, invocation: Invocation | None) -> None:
+        """Whoever has read that a result is decided sends no heartbeat."""
+        if invocation is not None:
+            self._read_as[invocation, action.id] = action.phase
+
+    def _is_from_an_older_wake_up(self, invocation: Invocation | None, action: Action) -> bool:
+        if invocation is None or invocation.function != "wake":
+            return False
+        if self._read_as.get((invocation, action.id), Phase.OPEN) is not Phase.OPEN:
+            return False
+        versions = [version % STAMPS for action_id, version in invocation.sent_for if action_id == action.id]
+        return all(self._phases.get((action.id, version), Phase.OPEN) is Phase.OPEN for version in versions)
+
     def stored(self, before: Action | None, after: Action, invocation: Invocation | None) -> None:
         """A result stays, and what is closed stays closed."""
         self._stored_as[invocation, after.id] = after.phase
+        self._phases[after.id, after.version] = after.phase
         if before is None:
             return
         if after.phase is Phase.COMPLETING and after.result is not None:

@@ -22,9 +22,11 @@ if TYPE_CHECKING:
     from simulator.oracle import Said
     from simulator.queue import SimulatedQueue
     from simulator.waits import Wait, Waits
+    from usher.core.held_wait import HeldWait
     from usher.core.model import Action, Signal
     from usher.ports import Evidence
 
+STAMPS: Final = 1 << 32  # a wake-up's version stands in the lower bits, and its look in those above
 HEARTBEAT: Final = "RecordLifecycleActionHeartbeat"
 COMPLETE: Final = "CompleteLifecycleAction"
 _DEPLOYING: Final = timedelta(seconds=60)  # so long an invocation goes on under the old configuration
@@ -146,7 +148,9 @@ class Checker:
     def called(self, call: Call) -> None:
         """See effects.Watch."""
 
-    def woken(self, action_id: str, version: int, at: datetime) -> None:
+    def woken(
+        self, action_id: str, version: int, at: datetime, wait: HeldWait | None, by: Invocation | None
+    ) -> None:
         """See effects.Watch."""
 
     def kept(self, signal: Signal) -> None:

@@ -147,7 +147,7 @@ def test_a_beat_whose_store_failed_is_told_once() -> None:
     first, second = a_wait(settled), held_wait(settled, 2)
     assert second is not None
     after = told(action, first, at(40))
-    assert (after.heartbeats, after.beaten_at) == (1, at(20))
+    assert (after.beaten_at, after.expires_at) == (at(20), at(50))
     assert told(after, second, at(41)) is after
 
 

@@ -184,11 +184,12 @@ def told(action: Action, wait: HeldWait, now: datetime) -> Action:
         many = f"{fresh} heartbeat{'s' if fresh > 1 else ''} from {_written(first)} to {_written(at)}"
         action = action.noted(now, "held", f"{many}, without the table")
     else:
+        # Whoever sent it counts it, unless that one was cut off.
         action = action.noted(now, "held", f"a heartbeat was accepted at {_written(at)}, and not recorded")
     chains = {**known, wait.chain: wait.beats} if fresh > 0 else known
     return replace(
         action,
-        heartbeats=action.heartbeats + max(1, fresh),
+        heartbeats=action.heartbeats + fresh,
         beaten_at=at if is_newer else action.beaten_at,
         beats_told=tuple(chains.items())[-_MOST_CHAINS:],
         call_at=None if is_newer or not action.is_open else action.call_at,

@@ -31,18 +31,20 @@ from usher.aws import autoscaling, messages
 from usher.core import closing, deadlines, decide, hearing
 from usher.core.conditions.signalled import Signalled
 from usher.core.finding import Standing
-from usher.core.model import Action, Outcome, Phase
+from usher.core.model import Action, Outcome, Phase, Result
 from usher.core.notices import LifecycleNotice, NotUnderstood
 from usher.core.policy import Configuration
 from usher.intake import Intake
 from usher.looks import Looks
 from usher.ports import AnswerKind, Unavailable
+from usher.without_table import WithoutTable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from simulator.judge.scene import MakeChecker
     from usher.core.conditions.verdict import Verdict
+    from usher.core.held_wait import HeldWait
 
 MOST_SEEDS: Final = 100
 _TABLE: Final = Path("docs/testing.md")
@@ -96,10 +98,10 @@ def _acknowledged_unstored(take: Any) -> Any:
 
 
 def _dropped_unread(take: Any) -> Any:
-    def taken(self: Intake, body: str, channel: str) -> None:
+    def taken(self: Intake, body: str, channel: str, **named: Any) -> None:
         with suppress(NotUnderstood):
             messages.read(body, channel)
-            take(self, body, channel)
+            take(self, body, channel, **named)
 
     return taken
 
@@ -196,11 +198,35 @@ def _new_terms(change: Any) -> Any:
 
 
 def _whatever_the_version(look: Any) -> Any:
-    def looked(self: Looks, action_id: str, version: int | None = None) -> None:
+    def looked(self: Looks, action_id: str, version: int | None = None, wait: Any = None) -> None:
         action = self.store.load(action_id)
-        look(self, action_id, action.version if action is not None and version is not None else None)
+        look(self, action_id, action.version if action is not None and version is not None else None, wait)
 
     return looked
+
+
+def _never_satisfied(look: Any) -> Any:
+    def looked(self: Looks, action_id: str, version: int | None = None, wait: Any = None) -> None:
+        look(self, action_id, version, wait)
+        if wait is not None:
+            raise Unavailable("it says")
+
+    return looked
+
+
+def _whatever_is_decided(held_wait: Any) -> Any:
+    return lambda action, number: held_wait(replace(action, phase=Phase.OPEN), number)
+
+
+def _completed_alone(beaten: Any) -> Any:
+    def ended(self: WithoutTable, wait: HeldWait) -> HeldWait:
+        hook = SimpleNamespace(group=wait.group, name=wait.hook)
+        named = SimpleNamespace(hook=hook, token=wait.token, instance_id=wait.instance_id)
+        self.holds.complete(named, Result.CONTINUE)  # type: ignore[attr-defined] # it has that too
+        after: HeldWait = beaten(self, wait)
+        return after
+
+    return ended
 
 
 def _later(after_failure: Any) -> Any:
@@ -327,6 +353,18 @@ BUGS: Final = (
     Bug(
         name="leaves a signal to the next heartbeat",
         place=hearing, attribute="needs_look", made=lambda _: lambda *_: False, found_by=InTime,
+    ),
+    Bug(
+        name="goes on from wake-up to wake-up beside the table",
+        place=Looks, attribute="look", made=_never_satisfied, found_by=LevelNotEdge,
+    ),
+    Bug(
+        name="sends a result without the table",
+        place=WithoutTable, attribute="_beaten", made=_completed_alone, found_by=OneResult,
+    ),
+    Bug(
+        name="beats without the table what is decided",
+        place=waking, attribute="held_wait", made=_whatever_is_decided, found_by=OneResult,
     ),
     Bug(
         name="takes 'no active action' for an acceptance",

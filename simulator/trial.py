@@ -220,7 +220,7 @@ class Trial:
         """Until something is violated, or all is over."""
         self.scenario.begin()
         self._run_until(START + self._lasts)
-        longest = START + 4 * self._lasts
+        longest = START + 6 * self._lasts
         while self._lacks_actions and self.clock() < longest:
             self._run_until(self.clock() + timedelta(hours=1))
         self._settle()

@@ -101,33 +101,38 @@ class Looks:
         """
         for _ in range(TRIES):
             now = self.clock()
+            action = self.store.load(action_id)
+            if action is None and wait is not None and (wait.links or not wait.is_recorded):
+                action, version = self._of_wait(wait), None
+            if action is None:
+                return
             try:
-                action, version = self._asked(action_id, version, wait, now)
-                if action is None or action.look_at is None:
-                    return
-                if not _is_asked_for(action, action.look_at, version, now):
-                    return
-                self._look_at(action, now)
+                after = self._learned(action, wait, now)
+                if after is None:
+                    continue
+                version = version if after is action else None
+                if _is_asked_for(after, version, now):
+                    self._look_at(after, now)
             except Moved:
                 version = version if version == WHATEVER else None
+            except Unavailable as away:
+                if action.phase is Phase.OPEN:
+                    raise
+                raise CutShort(str(away), decided=True) from away
             else:
                 return
 
-    def _asked(
-        self, action_id: str, version: int | None, wait: HeldWait | None, now: datetime
-    ) -> tuple[Action | None, int | None]:
-        """The record that a wake-up is for, and its version; None: a look is made if one is due."""
-        action = self.store.load(action_id)
-        if wait is None:
-            return action, version
-        if action is None:
-            action, version = self._of_wait(wait), None
-        after = told(action, wait, now) if action is not None else None
-        if after is None or after is action:
-            return action, version
+    def _learned(self, action: Action, wait: HeldWait | None, now: datetime) -> Action | None:
+        """The record, which knows now what was beaten without the table; None: another one is stored."""
+        after = action if wait is None else told(action, wait, now)
+        if after is action:
+            return action
         if after.is_open:
             after = replace(after, look_at=now)  # the outage may have kept it from more than this
-        return self._store(after, now), None
+        try:
+            return self._store(after, now)
+        except Moved:
+            return None
 
     def _of_wait(self, wait: HeldWait) -> Action | None:
         """The record of a wait that is not named by the record's id. Raises NotRecorded."""
@@ -136,7 +141,7 @@ class Looks:
         else:
             of_instance = self.store.of_instance(wait.instance_id)
             action = next((one for one in reversed(list(of_instance)) if is_of(wait, one)), None)
-        if action is None and not wait.is_recorded and not wait.is_over:
+        if action is None and not wait.is_over:
             raise NotRecorded(f"the wait of {wait.instance_id} in {wait.hook} is not recorded yet")
         return action
 
@@ -538,9 +543,11 @@ def _turn_comes_at(action: Action, decision: Complete | Heartbeat, now: datetime
     return action.call_at
 
 
-def _is_asked_for(action: Action, look_at: datetime, version: int | None, now: datetime) -> bool:
+def _is_asked_for(action: Action, version: int | None, now: datetime) -> bool:
+    if action.look_at is None:
+        return False
     if version is None:
-        return look_at <= now
+        return action.look_at <= now
     return action.phase is Phase.OPEN if version == WHATEVER else action.stands_at(version)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
-from simulator.judge.scene import COMPLETE, HEARTBEAT, STAMPS, Checker
+from simulator.judge.scene import COMPLETE, HEARTBEAT, Checker
 from usher.core.model import Phase, Result
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class OneResult(Checker):
         self._alive: set[str] = set()  # a heartbeat for a closed record was accepted
         self._stored_as: dict[tuple[Invocation | None, str], Phase] = {}
         self._read_as: dict[tuple[Invocation, str], Phase] = {}
-        self._phases: dict[tuple[str, int], Phase] = {}  # of each version of an action
+        self._phases: dict[tuple[str, int], Phase] = {}  # of each state of an action, by its stamp
 
     def called(self, call: Call) -> None:
         """Every Complete carries the result that the record has, and always the same one."""
@@ -67,13 +67,13 @@ class OneResult(Checker):
             return False
         if self._read_as.get((invocation, action.id), Phase.OPEN) is not Phase.OPEN:
             return False
-        versions = [version % STAMPS for action_id, version in invocation.sent_for if action_id == action.id]
-        return all(self._phases.get((action.id, version), Phase.OPEN) is Phase.OPEN for version in versions)
+        stamps = [stamp for action_id, stamp in invocation.sent_for if action_id == action.id]
+        return all(self._phases.get((action.id, stamp), Phase.OPEN) is Phase.OPEN for stamp in stamps)
 
     def stored(self, before: Action | None, after: Action, invocation: Invocation | None) -> None:
         """A result stays, and what is closed stays closed."""
         self._stored_as[invocation, after.id] = after.phase
-        self._phases[after.id, after.version] = after.phase
+        self._phases[after.id, after.stamp] = after.phase
         if before is None:
             return
         if after.phase is Phase.COMPLETING and after.result is not None:

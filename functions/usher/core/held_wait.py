@@ -177,7 +177,8 @@ def told(action: Action, wait: HeldWait, now: datetime) -> Action:
     known = dict(action.beats_told)
     fresh = wait.beats - known.get(wait.chain, 0)
     is_newer = action.beaten_at is None or action.beaten_at < at
-    if fresh <= 0 and not (is_newer and not wait.beats):
+    is_unsettled = is_newer and not wait.beats and action.is_open  # a store failed after the call
+    if fresh <= 0 and not is_unsettled:
         return action
     first = wait.first_at or at
     if wait.beats:

@@ -62,6 +62,10 @@ def done(deployed: Deployed, *arguments: str) -> Action:
     return deployed.loaded()
 
 
+def woken(deployed: Deployed) -> list[tuple[str, int]]:
+    return [(body["action_id"], body["version"]) for body in deployed.messages("WakeUpsUrl")]
+
+
 def told(deployed: Deployed) -> list[tuple[datetime, str, str]]:
     return [(line.at, line.event, line.detail) for line in deployed.records.timeline("action-1")]
 
@@ -76,7 +80,7 @@ def test_a_hold_is_recorded_with_who_when_and_why_and_looked_at_at_once(deployed
     assert action.held == Word(who=MOTO, at=at(60), reason="tasks hang, ticket 7")
     assert (action.look_at, action.version) == (at(60), 2)
     assert told(deployed) == [(at(60), "operator", f"{MOTO}: hold: tasks hang, ticket 7")]
-    assert deployed.messages("WakeUpsUrl") == [{"action_id": "action-1", "version": action.stamp}]
+    assert woken(deployed) == [("action-1", action.stamp)]
     assert isinstance(decide(action, at(60)), Wait)
 
 
@@ -616,9 +620,7 @@ def test_a_resume_makes_what_was_held_back_due_at_once_with_a_wake_up_each(deplo
     assert [(action.look_at, action.version) for action in (first, second)] == [(at(5), 2)] * 2
     assert [action.look_id for action in (first, second)] == ["operator-1", "operator-2"]  # nearest first
     assert told(deployed) == [(at(5), "resumed", f"by {MOTO}")]
-    assert deployed.messages("WakeUpsUrl") == [
-        {"action_id": action.id, "version": action.stamp} for action in (first, second)
-    ]
+    assert woken(deployed) == [(action.id, action.stamp) for action in (first, second)]
 
 
 def test_a_resume_wakes_also_what_has_its_result_already(deployed: Deployed) -> None:

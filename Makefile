@@ -145,7 +145,7 @@ bench-signals: $(READY) ## ten minutes of sixty signals a second of one instance
 	@$(BIN)/python -m benchmarks.signals
 
 CDK := node_modules/.bin/cdk
-RUN_CDK := $(BIN)/node $(CDK) --app "$(BIN)/python app.py"
+RUN_CDK := VENV=$(VENV) $(BIN)/node $(CDK)
 
 node_modules/.ready: package-lock.json | $(READY)
 	@$(BIN)/npm ci --silent --no-audit --no-fund

@@ -23,23 +23,31 @@ FOLDER: Final = Path(__file__).parent
 def main(
     folder: Path = FOLDER, context: Mapping[str, object] | None = None, outdir: str | None = None
 ) -> int:
-    """Synthesise; 2 where the hooks file or the context is not sound.
+    """Synthesise; 2 where the hooks file or the context is not sound, or the CDK refuses the stacks.
 
     The CDK's command line says in the environment what `context` and `outdir` say otherwise.
     """
-    app = cdk.App(context=context, outdir=outdir)
     try:
+        app = cdk.App(context=context, outdir=outdir)
         deployment = Deployment.from_context(app.node, folder)
+        make(app, deployment)
+        acknowledge(app, deployment)
+        app.synth()
     except HooksFileRefused as refused:
         sys.stderr.writelines(f"{complaint}\n" for complaint in refused.complaints)
         return 2
     except ContextRefused as refused:
         sys.stderr.write(f"{refused}\n")
         return 2
-    make(app, deployment)
-    acknowledge(app, deployment)
-    app.synth()
+    except RuntimeError as error:  # jsii's, with a trace of Node behind what it says
+        sys.stderr.write(f"The CDK refuses it: {_first_line(error)}\n")
+        return 2
     return 0
+
+
+def _first_line(error: RuntimeError) -> str:
+    lines = [line for line in str(error).splitlines() if line.strip()]
+    return lines[0] if lines else type(error).__name__
 
 
 def make(app: cdk.App, deployment: Deployment) -> None:

@@ -296,3 +296,14 @@ def test_what_is_sound_is_synthesised(tmp_path: Path) -> None:
     assert main(tmp_path, {"aws:cdk:bundling-stacks": []}, str(tmp_path / "out")) == 0
     made = json.loads((tmp_path / "out" / "Usher.template.json").read_text())
     assert "Custom::UsherHooks" in {each["Type"] for each in made["Resources"].values()}
+
+
+def test_what_the_cdk_itself_refuses_is_told_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "hooks.yaml").write_text(SOUND)
+    (tmp_path / "out").write_text("no folder")
+    context: dict[str, object] = {"aws:cdk:bundling-stacks": []}
+    assert main(tmp_path, context, str(tmp_path / "out")) == 2
+    said = capsys.readouterr()
+    assert (said.out, said.err) == ("", f"The CDK refuses it: {tmp_path}/out must be a directory\n")

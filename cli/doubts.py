@@ -8,6 +8,7 @@ from itertools import combinations
 from typing import TYPE_CHECKING, Final
 
 from cli import in_words
+from cli.others import whose
 from usher.core import deadlines, span
 from usher.core.conditions import ecs, targets
 from usher.core.conditions.combined import AnyOf, Not
@@ -86,6 +87,10 @@ def _of_policy(policy: Policy) -> Iterator[Warned]:
 
 def _of_hook(hook: Hook, index: int) -> Iterator[Warned]:
     path = ("hooks", index)
+    service = whose(hook.name)
+    if service is not None:
+        text = f"{service} puts hooks named {hook.name} and runs them: give yours another name"
+        yield Warned(path=(*path, "name"), text=text)
     if hook.group.glob is not None:
         yield from _of_wildcards(hook.group.glob, (*path, "group"))
     yield from _of_each_policy(hook, index)

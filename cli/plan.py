@@ -18,6 +18,7 @@ from rich.text import Text
 
 from cli import hooks_file
 from cli.account import Trouble, with_account
+from cli.others import beside
 from usher.aws.enrolled import EnrolledHooks
 from usher.aws.groups import GroupsApi
 from usher.aws.waiting import WaitingApi
@@ -57,6 +58,7 @@ What each step means:
   retire          it is on its way out from the deploy on
   retiring        it is on its way out: since when, how many wait in it, and what keeps it
   forget          only its item goes: the hook is gone, or its group's own template holds it
+  beside          another service holds the same instances by a hook of its own: nothing is done to it
   right           an open action would lose the right to ask one of its conditions
   conflict        a person must settle it; where the file names the group, a deploy is refused
 
@@ -78,6 +80,7 @@ class What(StrEnum):
     RETIRE = "retire"
     RETIRING = "retiring"
     FORGET = "forget"
+    BESIDE = "beside"
     RIGHT = "right"
     CONFLICT = "conflict"
 
@@ -157,6 +160,7 @@ def plan(
         for record in enrolled.values()
         if record.is_retiring and record.key not in done
     ]
+    rows += _of_others(wanted, seen)
     rows += [*_missing(wanted, groups), *_lost_rights(configuration, known.open_actions)]
     return _told(wanted, seen, rows)
 
@@ -230,6 +234,19 @@ def _missing(wanted: Wanted, groups: Iterable[GroupSeen]) -> Iterator[Row]:
         if name in wanted.named_groups - live:
             reason = "there is no such group here: a deploy is refused"
             yield Row(what=What.CONFLICT, group=name, hook=hook.name, reason=reason)
+
+
+def _of_others(wanted: Wanted, seen: Seen) -> Iterator[Row]:
+    """What the services that run groups, or hooks on them, have to do with what the file asks for."""
+    for group in seen.groups:
+        if group.name not in seen.hooks or not wanted.on(group):
+            continue
+        if group.operator is not None:
+            reason = f"{group.operator} operates the group: AWS refuses a hook from anyone else"
+            for name in wanted.on(group):
+                yield Row(what=What.CONFLICT, group=group.name, hook=name, reason=reason)
+        for name, reason in beside(wanted, group, seen.hooks[group.name]):
+            yield Row(what=What.BESIDE, group=group.name, hook=name, reason=reason)
 
 
 def _lost_rights(configuration: Configuration, open_actions: Iterable[Action]) -> Iterator[Row]:
@@ -324,6 +341,7 @@ _COLOURS: Final = {
     What.ENROL: "green",
     What.RETIRE: "yellow",
     What.RETIRING: "yellow",
+    What.BESIDE: "yellow",
     What.RIGHT: "red",
     What.CONFLICT: "red",
 }
@@ -349,7 +367,9 @@ def _print(found: Plan, hooks: Path) -> None:
 
 def _in_all(found: Plan) -> str:
     counts = Counter(row.what for row in found.rows)
-    said = [f"{count} to {what}" for what, count in counts.items() if what is not What.CONFLICT]
+    told_apart = (What.CONFLICT, What.BESIDE)
+    said = [f"{count} to {what}" for what, count in counts.items() if what not in told_apart]
+    said += [f"{counts[What.BESIDE]} of other services"] if counts[What.BESIDE] else []
     conflicts = counts[What.CONFLICT]
     said += [f"{conflicts} in conflict"] if conflicts else []
     return ", ".join(said) or "nothing to do"

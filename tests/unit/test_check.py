@@ -721,3 +721,17 @@ def test_elsewhere_it_is_plain(file: Path, text: str, environment: dict[str, str
 
 def test_help_shows_two_examples() -> None:
     assert "    usher check\n    usher check --json staging/hooks.yaml\n" in run("--help").stdout
+
+
+@pytest.mark.parametrize(
+    ("name", "service"),
+    [
+        ("ecs-managed-draining-termination-hook", "Amazon ECS"),
+        ("CodeDeploy-managed-automatic-launch-deployment-hook-dev-16355e62", "AWS CodeDeploy"),
+    ],
+)
+def test_the_name_of_a_hook_that_another_service_runs_is_warned_of(
+    file: Path, name: str, service: str
+) -> None:
+    (said,) = warned(file, hooks_text(A.replace("name: a", f"name: {name}"), p="{until: []}"))
+    assert said.endswith(f"warning: {service} puts hooks named {name} and runs them: give yours another name")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
@@ -27,7 +28,7 @@ from usher.aws.groups import GroupsApi
 from usher.aws.waiting import WaitingApi
 from usher.core import configuration
 from usher.core.compiled import Compiled, compiled
-from usher.core.enrolment import Enrolled, FileInForce, HookSettings, Wanted
+from usher.core.enrolment import Enrolled, FileInForce, GroupSeen, HookSettings, Wanted
 from usher.core.model import Result as HookResult
 from usher.core.model import Transition
 from usher.enrolment import INTERVAL, Enrolment
@@ -409,6 +410,7 @@ def test_the_plan_is_a_table_for_people_and_json_for_machines(tmp_path: Path) ->
         "retire": 1,
         "retiring": 0,
         "forget": 1,
+        "beside": 0,
         "right": 0,
         "conflict": 1,
     }
@@ -442,3 +444,60 @@ def test_a_hooks_file_that_is_not_sound_is_refused_with_its_line(tmp_path: Path)
     outcome = usher(file=file)
     assert outcome.exit_code == 2
     assert f"{file}:4: hooks[0].transition: must be one of" in outcome.stderr
+
+
+ECS: Final = "ecs-managed-draining-termination-hook"
+LEFT_ALONE: Final = (
+    "Amazon ECS runs it, and Usher leaves it alone: "
+    "a terminating instance waits until it and drain have let go"
+)
+CODE_DEPLOY: Final = "CodeDeploy-managed-automatic-launch-deployment-hook-dev-16355e62"
+
+
+def test_a_hook_that_another_service_runs_on_the_same_way_is_told_and_is_no_conflict() -> None:
+    scene = Scene("workers-1")
+    scene.put_by_hand("workers-1", ECS)
+    scene.put_by_hand("workers-1", CODE_DEPLOY, LifecycleTransition="autoscaling:EC2_INSTANCE_LAUNCHING")
+    scene.put_by_hand("workers-1", "somebodys")
+    assert scene.steps(a_hook()) == [
+        "enrol workers-1/drain: the configuration selects the group",
+        f"beside workers-1/{ECS}: {LEFT_ALONE}",
+    ]
+    assert not scene.plan(a_hook()).has_conflicts
+    both = scene.steps(a_hook(), a_hook(name="gate", transition="launching"))
+    assert f"beside workers-1/{CODE_DEPLOY}: AWS CodeDeploy runs it" in "".join(both)
+
+
+@pytest.mark.parametrize("name", [ECS, CODE_DEPLOY])
+def test_enrolment_never_touches_a_hook_of_another_service_even_where_the_file_has_its_name(
+    name: str,
+) -> None:
+    scene = Scene("workers-1")
+    scene.put_by_hand("workers-1", name, HeartbeatTimeout=3600)
+    before = scene.api.hooks_of("workers-1")
+    scene.deploy(a_hook(name=name))  # asks for another timeout and target
+    scene.deploy(a_hook())  # and not any more
+    scene.deploy()
+    left = [hook for hook in scene.api.hooks_of("workers-1") if hook.name == name]
+    assert left == list(before)
+
+
+def test_a_group_that_a_service_operates_is_a_conflict_for_each_hook() -> None:
+    scene = Scene("workers-1")
+    (group,) = scene.api.groups()
+
+    class Operated:
+        def groups(self, turn: object = None) -> list[GroupSeen]:  # noqa: ARG002 - as LiveGroups
+            return [replace(group, operator="compute.amazonaws.com")]
+
+        hooks_of = staticmethod(scene.api.hooks_of)
+
+    live = Live(groups=Operated(), members=WaitingApi(scene.account.client))
+    known = Known(enrolled=[], open_actions=[])
+    configured = scene.file(a_hook()).configuration
+    rows = plan(scene.wanted(a_hook()), configured, live, known, scene.clock).rows
+    assert (
+        "conflict",
+        "drain",
+        "compute.amazonaws.com operates the group: AWS refuses a hook from anyone else",
+    ) in [(row.what, row.hook, row.reason) for row in rows]

@@ -93,6 +93,7 @@ def _group(group: AutoScalingGroupTypeDef) -> GroupSeen:
         arn=group.get("AutoScalingGroupARN", ""),
         tags=tuple((tag["Key"], tag.get("Value", "")) for tag in group.get("Tags", [])),
         is_ending="Status" in group,  # it is set only while a group is being deleted
+        operator=group.get("Operator", {}).get("Principal"),
     )
 
 

@@ -80,6 +80,7 @@ class GroupSeen:
     arn: str
     tags: tuple[tuple[str, str], ...] = ()
     is_ending: bool = False  # it is being deleted
+    operator: str | None = None  # a service that alone may change it (aws-facts 11.1)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,0 +1,36 @@
+"""Hooks that services of AWS put on groups and run by themselves, told by their names.
+
+Amazon ECS has one on the groups of capacity providers with managed instance draining; CodeDeploy has
+those of its deployment groups, for launches and, where it is asked to, for terminations (Amazon ECS
+Developer Guide, "Managed instance draining"; AWS CodeDeploy User Guide, "Integrating with Auto Scaling").
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from usher.core.enrolment import GroupSeen, HookSeen, Wanted
+
+_ECS: Final = "ecs-managed-draining-termination-hook"
+_CODE_DEPLOY: Final = "CodeDeploy-managed-"  # and what it is for, and an id
+
+
+def whose(hook: str) -> str | None:
+    """The service that runs hooks of this name; None: none that is known here."""
+    if hook == _ECS:
+        return "Amazon ECS"
+    return "AWS CodeDeploy" if hook.startswith(_CODE_DEPLOY) else None
+
+
+def beside(wanted: Wanted, group: GroupSeen, standing: Iterable[HookSeen]) -> Iterator[tuple[str, str]]:
+    """Name and reason of each hook of another service that holds what hooks of the file hold too."""
+    asked = [hook for hook in wanted.hooks if hook.group.selects(group.name, group.tags)]
+    for hook in standing:
+        service, transition = whose(hook.name), hook.settings.transition
+        names = sorted({one.name for one in asked if one.transition is transition} - {hook.name})
+        if service is not None and names:
+            held = f"a {transition} instance waits until it and {', '.join(names)} have let go"
+            yield hook.name, f"{service} runs it, and Usher leaves it alone: {held}"

@@ -32,6 +32,7 @@ from usher.core.notices import Home
 from usher.core.pacing import Pace
 from usher.hook_timeouts import HookTimeouts
 from usher.intake import Intake
+from usher.live_holds import LiveHolds
 from usher.looks import Looks
 from usher.ports import ReconcileStore
 from usher.probing import Prober
@@ -175,6 +176,17 @@ class Deployment:
         """Put a configuration in force. Invocations that run end under the one before."""
         self.configuration = configuration
         self._handlers.clear()
+        self._live_holds = LiveHolds(
+            configuration=configuration,
+            live=self._waiting,
+            holds=self._holds,
+            wake_ups=self._looks.wake_ups,
+            telemetry=self._telemetry,
+            clock=self._looks.clock,
+            wait=lambda span_s: self.effects.invocations.pause(timedelta(seconds=span_s)),
+            new_id=self._new_id,
+            calls_per_second=CALLS_PER_SECOND,
+        )
 
     @property
     def is_quiet(self) -> bool:
@@ -344,7 +356,7 @@ class Deployment:
             return
         work = self.effects.invocations.at_once(_SWEEPS_AT_ONCE)
         passes = [self._reconcile(self._instances)] if self._instances is not None else []
-        handler = handlers.sweep_handler(self._looks, *passes, work=work)
+        handler = handlers.sweep_handler(self._looks, *passes, work=work, without_table=self._live_holds)
         began_at = self.clock()
 
         def ended(_: object, error: BaseException | None) -> None:

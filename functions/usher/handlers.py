@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
     from usher.intake import Intake
+    from usher.live_holds import LiveHolds
     from usher.looks import Looks
     from usher.ports import DeadLetters, Due, Telemetry, Unasked
     from usher.without_table import WithoutTable
@@ -118,7 +119,9 @@ def wake_handler(
     return batch_handler(wake, looks.telemetry, "FailedLooks")
 
 
-def sweep_handler(looks: Looks, *passes: Pass, work: Work = map) -> Handler:
+def sweep_handler(
+    looks: Looks, *passes: Pass, work: Work = map, without_table: LiveHolds | None = None
+) -> Handler:
     """Sweep: looks at what is overdue, nearest expiry first; wake-ups for what is near.
 
     Questions are only sent on their way: the function `questions` asks them.
@@ -128,13 +131,19 @@ def sweep_handler(looks: Looks, *passes: Pass, work: Work = map) -> Handler:
 
     What has expired comes last: nothing can be saved there any more, only written down. Then, in
     every second minute and as far as the time goes, the other passes, another one first each time.
-    An event `{"passes": true}` asks for them in any minute.
+    An event `{"passes": true}` asks for them in any minute. Where the table does not answer, all of
+    the run goes to what waits `without_table`, and it fails.
     """
 
     def handler(event: object, context: Context | None = None) -> Event:
         now = looks.clock()
         has_passes = now.minute % 2 == 0 or (isinstance(event, dict) and event.get("passes") is True)
-        due = sorted(looks.store.due(now + NEAR), key=lambda row: (row.expires_at, row.action_id))
+        try:
+            due = sorted(looks.store.due(now + NEAR), key=lambda row: (row.expires_at, row.action_id))
+        except Unavailable:
+            if without_table is not None:
+                without_table.run(lambda: has_time(context))
+            raise
         overdue = [row for row in due if row.look_at <= now]
         expired = [row for row in overdue if row.expires_at <= now]
         looks.telemetry.count("OverdueLooks", sum(row.look_at < now - LATE for row in overdue))

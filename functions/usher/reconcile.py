@@ -162,7 +162,7 @@ class Reconcile:
     ) -> _Scene:
         listed_at = self.clock()
         of_records = {action.hook.group for action in open_actions} | items.keys()
-        names = self._names()
+        names = self.configuration.group_names
         asked = None if names is None else names | of_records
         groups: dict[str, LiveGroup] = {}
         for group in self.live.live_groups(asked, turn):
@@ -173,12 +173,6 @@ class Reconcile:
             with passed_over.on(name), suppress(GroupGone):
                 groups[name] = groups[name].with_pool(self.live.pool(name, turn))
         return _Scene(groups=groups, listed_at=listed_at, open_actions=open_actions, items=items)
-
-    def _names(self) -> frozenset[str] | None:
-        """The names of all groups of the configuration; None where it has globs or tags."""
-        globs = [hook.group.glob for hook in self.configuration.hooks]
-        names = frozenset(glob for glob in globs if glob is not None and "*" not in glob)
-        return names if all(glob in names for glob in globs) else None
 
     def _number(self) -> int:
         """Counts the passes, so that each group has its turn."""

@@ -35,7 +35,7 @@ class Memory:
     pace: Pace
     away: Away = field(default_factory=Away)
     beaten: dict[tuple[str, ...], datetime] = field(default_factory=dict)  # by wait: last accepted here
-    sent: dict[str, int] = field(default_factory=dict)  # by chain: the number of its newest successor
+    sent: dict[tuple[str, str], int] = field(default_factory=dict)  # by action and chain: newest successor
     described: dict[str, tuple[datetime, Mapping[str, timedelta]]] = field(default_factory=dict)  # by group
     slot: tuple[int, int] = (0, 0)  # the number of a slot, and how many calls were made in it
 
@@ -77,8 +77,8 @@ class WithoutTable:
             self.memory.away.noted(now)
         if wait is None or (isinstance(why, CutShort) and why.decided):
             return False
-        if self._is_copy(wait):
-            return True
+        if wait.links < self.memory.sent.get((action_id, wait.chain), 0):
+            return True  # a copy: a successor was sent
         if is_missing:
             wait = replace(wait, missed_at=wait.missed_at or now)
             if wait.missed_at is not None and now - wait.missed_at > UNKNOWN_FOR:
@@ -91,10 +91,6 @@ class WithoutTable:
         self._send(action_id, version, self._held(wait))
         return True
 
-    def _is_copy(self, wait: HeldWait) -> bool:
-        """Whether this container has sent a successor of this very wake-up, or of a later one."""
-        return wait.links < self.memory.sent.get(wait.chain, 0)
-
     def _send(self, action_id: str, version: int, wait: HeldWait) -> None:
         now = self.clock()
         at = wait.wake_at(now)
@@ -102,7 +98,7 @@ class WithoutTable:
             return
         successor = replace(wait, links=wait.links + 1)
         self.wake_ups.send(action_id, version, max(timedelta(0), min(at - now, OWN)), successor)
-        self.memory.sent[wait.chain] = successor.links
+        self.memory.sent[action_id, wait.chain] = successor.links
         self.memory.tidy()
 
     def _held(self, wait: HeldWait) -> HeldWait:

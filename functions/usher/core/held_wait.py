@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from usher.core.notices import LifecycleNotice
     from usher.core.policy import Configuration
 
-NEWS_AGAIN: Final = timedelta(minutes=2)  # what was beaten is carried on, until the table hears of it
+NEWS_AGAIN: Final = timedelta(minutes=10)  # what was beaten is carried on, until the table hears of it
 NEWS_COUNTS: Final = timedelta(hours=6)  # and no longer, after the wait is over
 UNKNOWN_FOR: Final = timedelta(minutes=3)  # so long a notice may take to come again, once there is a table
 _MOST_CHAINS: Final = 20  # that a record remembers

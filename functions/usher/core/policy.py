@@ -183,6 +183,13 @@ class Configuration:
         """The conditions of all its policies."""
         return tuple(leaf for policy in self.policies.values() for leaf in policy.leaves)
 
+    @property
+    def group_names(self) -> frozenset[str] | None:
+        """The names of all its groups; None where it has globs or tags."""
+        globs = [hook.group.glob for hook in self.hooks]
+        names = frozenset(glob for glob in globs if glob is not None and "*" not in glob)
+        return names if all(glob in names for glob in globs) else None
+
     def names_group(self, group: str) -> bool:
         """Whether a hook names `group`, itself or by a glob. Tags are not known here."""
         return any(hook.group.glob is not None and hook.group.may_fit(group) for hook in self.hooks)

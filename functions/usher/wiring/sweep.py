@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 import boto3
 
 from usher import handlers
+from usher.aws.autoscaling import AutoScalingApi
 from usher.aws.instances import InstancesApi
 from usher.aws.telemetry import flushing
+from usher.live_holds import LiveHolds
 from usher.reconcile import Reconcile
 from usher.settings import EnrolmentSettings
 from usher.silence import Silence
@@ -28,8 +30,23 @@ def handler() -> handlers.Handler:
     hooks = file.configuration.hooks
     silence = Silence(hooks=hooks, store=made.looks.store, telemetry=made.telemetry)
     work = machine.several_at_once()
-    handler = handlers.sweep_handler(made.looks, _reconcile(made), enrolment, silence, work=work)
+    passes = (_reconcile(made), enrolment, silence)
+    handler = handlers.sweep_handler(made.looks, *passes, work=work, without_table=_live_holds(made))
     return flushing(handler, made.metrics)
+
+
+def _live_holds(made: Parts) -> LiveHolds:
+    return LiveHolds(
+        configuration=made.file().configuration,
+        live=made.waiting,
+        holds=AutoScalingApi(made.auto_scaling),
+        wake_ups=made.looks.wake_ups,
+        telemetry=made.telemetry,
+        clock=machine.now,
+        wait=time.sleep,
+        new_id=machine.new_id,
+        calls_per_second=made.settings.calls_per_second,
+    )
 
 
 def _reconcile(made: Parts) -> Reconcile:

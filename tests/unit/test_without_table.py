@@ -1,0 +1,265 @@
+"""What is sent from a wake-up, or from the live state, where the table does not answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from simulator.recorder import Recorder
+from tests.factories import an_action, at, hook_terms
+from usher.core import configuration
+from usher.core.held_wait import HeldWait, held_wait
+from usher.core.pacing import Pace
+from usher.core.reconcile import LiveGroup, Member
+from usher.live_holds import LiveHolds
+from usher.ports import Answer, AnswerKind, CutShort, NoAnswer, NotRecorded, Unavailable
+from usher.without_table import Memory, WithoutTable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from datetime import datetime
+
+AWAY = NoAnswer("the table did not answer")
+SHORT = hook_terms(heartbeat_timeout=timedelta(seconds=30))
+
+
+@dataclass
+class World:
+    """Auto Scaling, a queue and a clock: what was beaten, and what was sent for when."""
+
+    now: float = 21
+    answers: AnswerKind = AnswerKind.ACCEPTED
+    beaten: list[str] = field(default_factory=list)
+    sent: list[tuple[float, HeldWait]] = field(default_factory=list)
+    group: LiveGroup | None = None
+    slept: float = 0
+
+    def clock(self) -> datetime:
+        return at(self.now)
+
+    def hold(self, wait: HeldWait) -> Answer:
+        self.beaten.append(wait.instance_id)
+        return Answer(kind=self.answers, text="")
+
+    def send(self, action_id: str, version: int, delay: timedelta, wait: HeldWait | None = None) -> None:
+        assert (action_id, version) != ("", -1)
+        assert wait is not None
+        self.sent.append((self.now + delay.total_seconds(), wait))
+
+    # As LiveWaits
+
+    def live_groups(self, names: Any, turn: Callable[[], datetime]) -> Iterator[LiveGroup]:
+        assert names == frozenset({"workers-1"})
+        turn()
+        if self.group is not None:
+            yield replace(self.group, seen_at=self.clock())
+
+    def hooks_of(self, group: str) -> list[Any]:
+        @dataclass
+        class Seen:
+            name: str
+            settings: Any
+
+        assert group == "workers-1"
+        return [Seen("usher-drain", hook_terms())]
+
+    def wait(self, span_s: float) -> None:
+        self.now += span_s
+        self.slept += span_s
+
+
+def container(world: World) -> WithoutTable:
+    return WithoutTable(
+        holds=world,
+        hooks=None,
+        wake_ups=world,
+        telemetry=Recorder(),
+        clock=world.clock,
+        memory=Memory(pace=Pace(calls_per_second=10)),
+    )
+
+
+def a_wait(**changes: Any) -> HeldWait:
+    wait = held_wait(an_action(hook=SHORT), 1)
+    assert wait is not None
+    return replace(wait, **changes)
+
+
+def test_a_wait_is_beaten_and_its_successor_comes_before_the_new_expiry() -> None:
+    world = World()
+    assert container(world).hold("action-1", 7, a_wait(), AWAY)
+    ((when, successor),) = world.sent
+    assert (world.beaten, when) == (["i-0f0e0d0c0b0a09080"], 41)
+    assert (successor.beats, successor.beaten_at, successor.expires_at) == (1, at(21), at(51))
+
+
+@pytest.mark.parametrize(
+    ("wait", "why"),
+    [
+        pytest.param(None, AWAY, id="of an earlier release, or with a result"),
+        pytest.param(a_wait(), CutShort("", decided=True), id="whose look had decided a result"),
+    ],
+)
+def test_nothing_goes_out_for_a_wake_up(wait: HeldWait | None, why: Unavailable) -> None:
+    world = World()
+    assert not container(world).hold("action-1", 7, wait, why)
+    assert (world.beaten, world.sent) == ([], [])
+
+
+def test_what_the_look_has_beaten_itself_is_not_beaten_again() -> None:
+    world = World()
+    assert container(world).hold("action-1", 7, a_wait(), CutShort("", beaten_at=at(20)))
+    assert (world.beaten, [when for when, _ in world.sent]) == ([], [40])
+
+
+def test_a_copy_that_the_same_container_gets_founds_no_chain() -> None:
+    world = World()
+    one = container(world)
+    assert one.hold("action-1", 7, a_wait(), AWAY)
+    assert one.hold("action-1", 7, a_wait(), AWAY)
+    assert (len(world.beaten), len(world.sent)) == (1, 1)
+
+
+def test_the_other_chain_beats_only_where_the_container_does_not_know_better() -> None:
+    world = World(now=25)
+    one = container(world)
+    second = held_wait(an_action(hook=SHORT), 2)
+    assert one.hold("action-1", 7, a_wait(), AWAY)
+    assert one.hold("action-1", 7, second, AWAY)
+    assert (len(world.beaten), [when for when, _ in world.sent]) == (1, [45, 50])
+
+
+def test_what_is_not_due_yet_is_only_handed_on_each_action_for_itself() -> None:
+    world = World(now=5)
+    far = held_wait(an_action(token="another"), 1)
+    one = container(world)
+    assert one.hold("action-1", 7, a_wait(), AWAY)
+    assert one.hold("action-2", 7, far, AWAY)
+    assert (world.beaten, [when for when, _ in world.sent]) == ([], [20, 5 + 890])
+
+
+@pytest.mark.parametrize("answers", [AnswerKind.BUSY, AnswerKind.UNANSWERED, AnswerKind.REFUSED])
+def test_what_was_not_accepted_is_tried_again_before_the_expiry(answers: AnswerKind) -> None:
+    world = World(answers=answers)
+    assert container(world).hold("action-1", 7, a_wait(), AWAY)
+    ((when, successor),) = world.sent
+    assert 21 < when < 26
+    assert successor.lead == a_wait().lead, "so that the next beats keep their distance"
+
+
+def test_a_chain_ends_with_its_wait_and_tells_of_its_beats() -> None:
+    world = World(answers=AnswerKind.NO_ACTIVE_ACTION)
+    assert container(world).hold("action-1", 7, a_wait(beaten_at=at(1)), AWAY)
+    assert world.sent == []
+    assert container(world).hold("action-1", 7, a_wait(beaten_at=at(1), beats=2, first_at=at(0)), AWAY)
+    ((_, news),) = world.sent
+    assert (news.is_over, news.beats) == (True, 2)
+    assert container(world).hold("action-1", 7, news, AWAY)
+    assert len(world.beaten) == 2, "the third only carries its news"
+
+
+def test_no_beat_goes_out_beyond_the_global_limit() -> None:
+    world = World(now=3001)
+    assert container(world).hold("action-1", 7, a_wait(), AWAY)
+    assert (world.beaten, world.sent) == ([], [])
+
+
+def test_a_notice_that_the_table_does_not_know_is_held_for_three_minutes() -> None:
+    world = World()
+    wait = a_wait(is_recorded=False)
+    assert container(world).hold("action-1", 0, wait, NotRecorded(""))
+    assert (len(world.beaten), world.sent[-1][1].missed_at) == (1, at(21))
+    world.now = 21 + 181
+    assert container(world).hold("action-1", 0, world.sent[-1][1], NotRecorded(""))
+    assert (len(world.beaten), len(world.sent)) == (1, 1)
+
+
+def test_one_container_keeps_the_rate() -> None:
+    world = World(now=15)
+    one = container(world)
+    for number in range(30):
+        assert one.hold(
+            f"action-{number}", 7, a_wait(token=f"token-{number}", chain=f"{number}/1", due_at=at(10)), AWAY
+        )
+    assert len(world.beaten) == 10
+    assert all(when - world.now <= 3 for when, wait in world.sent if not wait.beats)
+
+
+# By the live state
+
+
+def live(world: World, **policy: str) -> LiveHolds:
+    hook = {"name": "usher-drain", "group": "workers-1", "transition": "terminating", "policy": "job"}
+    others = [
+        {**hook, "name": "short", "heartbeat_timeout": "4m"},
+        {**hook, "name": "in", "transition": "launching"},
+    ]
+    file = {
+        "version": 1,
+        "policies": {"job": {"until": [{"signal": "done"}], **policy}},
+        "hooks": [hook, *others],
+    }
+    return LiveHolds(
+        configuration=configuration.parse(file),
+        live=world,  # type: ignore[arg-type] # as much of it as is used
+        holds=world,
+        wake_ups=world,
+        telemetry=Recorder(),
+        clock=world.clock,
+        wait=world.wait,
+        new_id=lambda: "new",
+        calls_per_second=10,
+    )
+
+
+def a_group(*states: str) -> LiveGroup:
+    members = [
+        Member(instance_id=f"i-{number:09x}", state=state, is_healthy=True)
+        for number, state in enumerate(states)
+    ]
+    return LiveGroup(
+        name="workers-1",
+        tags=(),
+        members={member.instance_id: member for member in members},
+        has_pool=False,
+        seen_at=at(0),
+        is_whole=True,
+    )
+
+
+def test_the_sweep_beats_what_waits_at_most_once_in_half_a_timeout() -> None:
+    world = World(
+        now=0, group=a_group("Terminating:Wait", "InService", "Terminating:Wait", "Terminating:Proceed")
+    )
+    sweep = live(world)
+    for minute in range(63):
+        world.now = max(world.now, 60 * minute)
+        sweep.run(lambda: True)
+    assert world.beaten == ["i-000000000", "i-000000002"] * 3, (
+        "at 0, 31 and 62 minutes, and only in the hook of an hour"
+    )
+    assert all(news.is_over and news.beats == 1 for _, news in world.sent)
+
+
+def test_the_sweep_takes_half_of_the_rate() -> None:
+    world = World(now=0, group=a_group(*["Terminating:Wait"] * 100))
+    live(world).run(lambda: True)
+    assert (len(world.beaten), round(world.slept)) == (100, 20)
+
+
+def test_the_sweep_calls_nothing_for_what_is_only_observed() -> None:
+    world = World(now=0, group=a_group("Terminating:Wait"))
+    live(world, mode="observe").run(lambda: True)
+    assert world.beaten == []
+
+
+def test_a_sweep_that_is_turned_away_ends_and_tries_again() -> None:
+    world = World(now=0, group=a_group("Terminating:Wait"), answers=AnswerKind.BUSY)
+    sweep = live(world)
+    sweep.run(lambda: True)
+    world.answers = AnswerKind.ACCEPTED
+    sweep.run(lambda: True)
+    assert len(world.beaten) == 2

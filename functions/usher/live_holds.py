@@ -136,11 +136,11 @@ class LiveHolds:
         answer = self.holds.hold(wait)
         if answer.kind is AnswerKind.BUSY:
             raise Throttled(answer.text)
-        if answer.kind is AnswerKind.UNREACHED:
-            return
+        if answer.kind in (AnswerKind.UNREACHED, AnswerKind.UNANSWERED):
+            return  # the next sweep tries again
         self.tried[wait.group, wait.hook, wait.instance_id] = sent_at
         if answer.kind is AnswerKind.ACCEPTED:
             self.telemetry.count("BeatsWithoutTable")
             send(self.wake_ups, self.telemetry, self.new_id(), WHATEVER, _TOLD_AFTER, wait.beaten(sent_at))
-        elif answer.kind is not AnswerKind.NO_ACTIVE_ACTION:
+        elif answer.kind is AnswerKind.REFUSED:
             self.telemetry.trouble(f"{wait.instance_id} was not held", CallRefused(answer.text))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import combinations
@@ -21,7 +22,7 @@ from usher.core.model import Transition
 from usher.core.policy import globs_meet
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from usher.core.conditions.verdict import Condition
     from usher.core.field import Path as FieldPath
@@ -59,8 +60,7 @@ def warnings(found: Configuration) -> list[Warned]:
     """Everything in a sound configuration that is allowed, and probably not meant."""
     each_policy = [warned for policy in found.policies.values() for warned in _of_policy(policy)]
     each_hook = [warned for index, hook in enumerate(found.hooks) for warned in _of_hook(hook, index)]
-    numbered = enumerate(found.hooks)
-    pairs = [warned for one, other in combinations(numbered, 2) for warned in _of_pair(one, other)]
+    pairs = [warned for pair in _pairs_by_tags(found.hooks) for warned in _of_pair(*pair)]
     return [*_of_unused(found), *each_policy, *each_hook, *pairs]
 
 
@@ -186,6 +186,21 @@ def _is_for_launches(leaf: Condition) -> bool:
             return leaf.state is ecs.State.ACTIVE
         case _:
             return isinstance(leaf, InstanceStatus)
+
+
+def _pairs_by_tags(hooks: Sequence[Hook]) -> Iterator[tuple[tuple[int, Hook], tuple[int, Hook]]]:
+    """Of hooks of one name, of which one at least goes by tags: two others of one group are refused."""
+    of_name: dict[str, list[tuple[int, Hook]]] = defaultdict(list)
+    for index, hook in enumerate(hooks):
+        of_name[hook.name].append((index, hook))
+    for numbered in of_name.values():
+        for pair in combinations(numbered, 2) if any(_by_tags(hook) for _, hook in numbered) else ():
+            if any(_by_tags(hook) for _, hook in pair):
+                yield pair
+
+
+def _by_tags(hook: Hook) -> bool:
+    return hook.group.glob is None
 
 
 def _of_pair(one: tuple[int, Hook], other: tuple[int, Hook]) -> Iterator[Warned]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 import yaml
 
+from cli import fleet_size
 from usher.core import configuration
 from usher.core.field import Path, Problem
 
@@ -115,8 +116,9 @@ def examine(path: pathlib.Path) -> HooksFile:
     except configuration.ConfigurationRefused as refused:
         unsound = [(walk.lines[problem.path], problem) for problem in refused.problems]
         raise _refused(name, [*walk.problems, *unsound]) from None
-    if walk.problems:
-        raise _refused(name, walk.problems)
+    too_much = [(walk.lines[problem.path], problem) for problem in fleet_size.problems(found, data)]
+    if walk.problems or too_much:
+        raise _refused(name, [*walk.problems, *too_much])
     return HooksFile(name=name, data=data, configuration=found, lines=walk.lines)
 
 

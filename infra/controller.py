@@ -199,14 +199,15 @@ class Controller(cdk.Stack):
         sweep = self._function("sweep", SWEEP_TIMEOUT, self.wake_ups, environment=self._targets())
         permissions.grant_lifecycle_actions(sweep)
         permissions.grant_due_index(sweep, self.records.table, DUE_INDEX)
-        permissions.grant_enrolment(sweep, self._deployment, self.records.table, self.hook_role.role)
+        permissions.grant_enrolment(sweep, self.records.table, self.hook_role.role)
         return sweep
 
     def _provision(self) -> UsherFunction:
         provision = self._function("provision", PROVISION_TIMEOUT, self.wake_ups, environment=self._targets())
         permissions.grant_lifecycle_actions(provision)
         permissions.grant_due_index(provision, self.records.table, DUE_INDEX)
-        permissions.grant_enrolment(provision, self._deployment, self.records.table, self.hook_role.role)
+        permissions.grant_enrolment(provision, self.records.table, self.hook_role.role)
+        permissions.grant_putting(provision, (self.sweep, provision), self._deployment.configuration)
         provision.may(("cloudformation:DescribeStacks",), (self.stack_id,))
         return provision
 

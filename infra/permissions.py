@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import aws_cdk as cdk
+from aws_cdk import aws_iam as iam
 
+from cli.fleet_size import in_line, packed, rights
 from usher.core.conditions.probe import Probe
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from aws_cdk import aws_dynamodb as dynamodb
-    from aws_cdk import aws_iam as iam
     from constructs import Construct
 
-    from infra.configuration import Deployment
+    from cli.fleet_size import Right
     from infra.functions import UsherFunction
-    from usher.core.policy import Configuration, GroupSelector
+    from usher.core.policy import Configuration
 
 ON_ACTIONS: Final = ("autoscaling:CompleteLifecycleAction", "autoscaling:RecordLifecycleActionHeartbeat")
 PUT_HOOK: Final = "autoscaling:PutLifecycleHook"
@@ -72,14 +75,11 @@ def grant_conditions(function: UsherFunction, configuration: Configuration) -> N
         function.may(needed.actions, resources, **conditions)
 
 
-def grant_enrolment(
-    function: UsherFunction, deployment: Deployment, table: dynamodb.ITable, hook_role: iam.IRole
-) -> None:
-    """Put hooks where the file asks for some; delete them, with an item of theirs, wherever they stand.
+def grant_enrolment(function: UsherFunction, table: dynamodb.ITable, hook_role: iam.IRole) -> None:
+    """All that enrolment may do but put hooks: delete them, with an item of theirs, wherever they stand.
 
     A hook on its way out is on a group that the file does not name any more (docs/adr/0009).
     """
-    _grant_on_groups(function, (PUT_HOOK,), [hook.group for hook in deployment.configuration.hooks])
     function.may((REMOVE_HOOK,), (group_arn(function, "*"),))
     function.may(DESCRIBE_GROUPS, ("*",))
     function.may(DESCRIBE_WAITING, ("*",))
@@ -91,15 +91,34 @@ def grant_enrolment(
     )
 
 
-def _grant_on_groups(
-    function: UsherFunction, actions: tuple[str, ...], selectors: list[GroupSelector]
-) -> None:
-    globs = sorted({selector.glob for selector in selectors if selector.glob is not None})
-    if globs:
-        function.may(actions, [group_arn(function, glob) for glob in globs])
-    for selector in dict.fromkeys(selector for selector in selectors if selector.glob is None):
-        tags = {f"aws:ResourceTag/{key}": value for key, value in selector.tags}
-        function.may(actions, [group_arn(function, "*")], StringEquals=tags)
+def grant_putting(scope: UsherFunction, functions: Sequence[UsherFunction], of: Configuration) -> None:
+    """Put hooks on the groups that the file asks for: among the other rights, or in policies of their own.
+
+    Policies that several functions share are made in `scope`.
+    """
+    needed = rights(of)
+    if in_line(needed):
+        for function in functions:
+            for statement in _to_put(function, needed):
+                function.role.add_to_policy(statement)
+        return
+    roles = [function.role for function in functions]
+    for number, few in enumerate(packed(needed), start=1):
+        iam.ManagedPolicy(scope, f"Groups{number}", roles=roles, statements=_to_put(scope, few))
+
+
+def _to_put(scope: Construct, needed: Sequence[Right]) -> list[iam.PolicyStatement]:
+    globs = sorted({right.selector.glob for right in needed if right.selector.glob is not None})
+    statements = [_putting([group_arn(scope, glob) for glob in globs])] if globs else []
+    for right in needed:
+        if right.selector.glob is None:
+            tags = {f"aws:ResourceTag/{key}": value for key, value in right.selector.tags}
+            statements.append(_putting([group_arn(scope, "*")], {"StringEquals": tags}))
+    return statements
+
+
+def _putting(resources: list[str], conditions: Mapping[str, Any] | None = None) -> iam.PolicyStatement:
+    return iam.PolicyStatement(actions=[PUT_HOOK], resources=resources, conditions=conditions)
 
 
 def arns_here(scope: Construct, service: str, resource: str) -> str:

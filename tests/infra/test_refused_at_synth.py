@@ -46,6 +46,7 @@ WAIT = "must be a duration from 1s to 48h, such as 90s or 1h30m"
 TIMEOUT = "must be a duration from 30s to 2h, such as 90s or 1h30m"
 LATE = "must be sqs or sns while heartbeat_timeout is 5m: this way alone may bring a message minutes late"
 METADATA = "must be 1 to 1023 printable ASCII characters"
+MEETS = "must not be the name of another hook on the same group: web fits web and *b"
 SHARED = "must not be the name of another hook on the same group"
 
 # What of the file changes; then the line, field and rule that are told, and how the value is shown.
@@ -162,7 +163,7 @@ FILES = {
     ),
     "one name twice on a group": (LAST, LAST + ANOTHER, f"20: hooks[1].name: {SHARED}", "'drain'"),
     "one name twice where a glob meets a name": (
-        LAST, LAST + ANOTHER.replace("web", "'*b'"), f"20: hooks[1].name: {SHARED}", "'drain'",
+        LAST, LAST + ANOTHER.replace("web", "'*b'"), f"20: hooks[1].name: {MEETS}", "'drain'",
     ),
     "51 hooks on a group": (
         LAST, LAST + "".join(ANOTHER.replace("drain", f"h{number}") for number in range(50)),

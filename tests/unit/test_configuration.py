@@ -17,7 +17,7 @@ from usher.core.conditions.signalled import Signalled
 from usher.core.configuration import ConfigurationRefused
 from usher.core.field import Problem
 from usher.core.model import Limits, Result, Transition
-from usher.core.policy import GroupSelector, Mode, Way
+from usher.core.policy import GroupSelector, Mode, Way, fits_both, glob_fits, globs_meet
 
 GONE = object()
 
@@ -408,9 +408,30 @@ SHARED_NAMES = [
 def test_one_name_for_two_hooks_of_a_group_is_refused(one: object, other: object) -> None:
     found = problems(changed(("hooks", [hook("same", one), hook("same", other)])))
 
-    assert [(problem.field, problem.rule, problem.value) for problem in found] == [
-        ("hooks[1].name", SHARED, "same")
-    ]
+    (told,) = found
+    assert (told.field, told.value) == ("hooks[1].name", "same")
+    assert told.rule.startswith(SHARED)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "example"),
+    [
+        ("web", "*b", "web"),
+        ("*-team0-*", "*-team1-*", "-team0--team1-"),
+        ("web-*-prod", "web-eu-*", "web-eu--prod"),
+    ],
+)
+def test_where_globs_meet_a_group_is_told_that_fits_both(one: str, other: str, example: str) -> None:
+    (told,) = problems(changed(("hooks", [hook("same", one), hook("same", other)])))
+    assert told.rule == f"{SHARED}: {example} fits {one} and {other}"
+
+
+@given(*[st.text("ab*", min_size=1, max_size=8)] * 2)
+def test_the_example_of_two_globs_that_meet_fits_both(one: str, other: str) -> None:
+    if globs_meet(one, other):
+        example = fits_both(one, other)
+        assert glob_fits(one, example)
+        assert glob_fits(other, example)
 
 
 def test_each_further_hook_of_one_name_is_refused_once() -> None:

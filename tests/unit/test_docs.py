@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from click.testing import CliRunner
 
-from cli import hooks_file
+from cli import fleet_size, hooks_file
 from cli.main import main
 from usher.core import conditions
 from usher.core.configuration import _FILE_KEYS, _HOOK_KEYS, _POLICY_KEYS, _WHEN, MOST_HOOKS_OF_A_GROUP
@@ -128,7 +128,14 @@ def test_the_reference_has_a_row_for_every_key_and_for_no_other(section: str, ke
 
 
 @pytest.mark.parametrize(
-    "size", [hooks_file.MOST_BYTES, hooks_file.MOST_NODES, hooks_file.MOST_LEVELS, MOST_HOOKS_OF_A_GROUP]
+    "size",
+    [
+        hooks_file.MOST_BYTES,
+        hooks_file.MOST_NODES,
+        hooks_file.MOST_LEVELS,
+        MOST_HOOKS_OF_A_GROUP,
+        fleet_size.FILE_CHARACTERS,
+    ],
 )
 def test_the_reference_tells_each_size(size: int) -> None:
     assert re.search(rf"^\| .* \| {size:,}\b", CONFIGURATION, re.MULTILINE)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Mapping
 from datetime import timedelta
 from functools import lru_cache, partial
@@ -23,6 +24,7 @@ from usher.core.policy import (
     Rule,
     Way,
     WhenStopped,
+    fits_both,
     glob_fits,
 )
 
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 
 VERSION: Final = 1
 MOST_HOOKS_OF_A_GROUP: Final = 50  # not adjustable (aws-facts 5)
+MOST_GROUP_NAME: Final = 255  # characters
 MOST_RESULTS: Final = 1000  # of a limit: the results that count stand in one record
 LEAST_TIMEOUT_WITHOUT_QUEUE: Final = timedelta(minutes=10)  # what reconcile can cover
 
@@ -412,11 +415,33 @@ def _refuse_drained_launch(rules: Sequence[Rule], field: Field) -> None:
 
 
 def _refuse_shared_names(hooks: list[tuple[Hook, Field]]) -> None:
-    for index, (hook, field) in enumerate(hooks):
-        for earlier, _ in hooks[:index]:
-            if earlier.name == hook.name and _surely_share_a_group(earlier, hook):
-                field.at("name", hook.name).refuse("must not be the name of another hook on the same group")
-                break
+    """Of hooks that name a group each only those of one group are held against one another."""
+    named: dict[tuple[str, GroupSelector], Hook] = {}
+    others: dict[str, list[Hook]] = {}  # by globs and tags
+    for hook, field in hooks:
+        selector = hook.group
+        earlier = others.get(hook.name, [])
+        if selector.is_one_name:
+            earlier = [*earlier, *filter(None, [named.get((hook.name, selector))])]
+        else:
+            earlier = [*earlier, *(one for (name, _), one in named.items() if name == hook.name)]
+        shared = next((one for one in earlier if _surely_share_a_group(one, hook)), None)
+        if shared is not None:
+            field.at("name", hook.name).refuse(_shared_rule(shared, hook))
+        if selector.is_one_name:
+            named.setdefault((hook.name, selector), hook)
+        else:
+            others.setdefault(hook.name, []).append(hook)
+
+
+def _shared_rule(one: Hook, other: Hook) -> str:
+    rule = "must not be the name of another hook on the same group"
+    if one.group == other.group or one.group.glob is None or other.group.glob is None:
+        return rule
+    example = fits_both(one.group.glob, other.group.glob)
+    if len(example) > MOST_GROUP_NAME:
+        return rule
+    return f"{rule}: {example} fits {one.group.glob} and {other.group.glob}"
 
 
 def _surely_share_a_group(one: Hook, other: Hook) -> bool:
@@ -429,8 +454,10 @@ def _surely_share_a_group(one: Hook, other: Hook) -> bool:
 def _refuse_too_many_hooks(hooks: list[tuple[Hook, Field]]) -> None:
     if len(hooks) <= MOST_HOOKS_OF_A_GROUP:
         return
+    named = Counter(hook.group for hook, _ in hooks if hook.group.is_one_name)
+    others = [hook.group for hook, _ in hooks if not hook.group.is_one_name]
     for hook, field in hooks:
-        on_group = sum(_stands_with(other.group, hook.group) for other, _ in hooks)
+        on_group = named[hook.group] + sum(_stands_with(other, hook.group) for other in others)
         if on_group > MOST_HOOKS_OF_A_GROUP:
             field.refuse(f"must be one of at most {MOST_HOOKS_OF_A_GROUP} hooks on a group ({on_group} here)")
             return

@@ -233,5 +233,17 @@ def globs_meet(left: str, right: str) -> bool:
     return _agree(*starts, str.startswith) and _agree(*ends, str.endswith)
 
 
+def fits_both(left: str, right: str) -> str:
+    """A text that fits two globs that meet."""
+    if "*" not in left or "*" not in right:
+        return left if "*" not in left else right
+    (left_start, *left_inner, left_end), (right_start, *right_inner, right_end) = (
+        left.split("*"),
+        right.split("*"),
+    )
+    inner = [part for part in (*left_inner, *right_inner) if part]
+    return "".join((max(left_start, right_start, key=len), *inner, max(left_end, right_end, key=len)))
+
+
 def _agree(one: str, other: str, holds: Callable[[str, str], bool]) -> bool:
     return holds(one, other) or holds(other, one)

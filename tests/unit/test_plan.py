@@ -14,7 +14,7 @@ from moto import mock_aws
 
 from cli.account import Machine
 from cli.main import main
-from cli.plan import Known, Live, Plan, What, plan, targets
+from cli.plan import Known, Live, Plan, What, how_long, plan, targets
 from simulator.account import an_account
 from simulator.memory_budget import MemoryBudget
 from simulator.memory_enrolled import MemoryEnrolledHooks
@@ -501,3 +501,22 @@ def test_a_group_that_a_service_operates_is_a_conflict_for_each_hook() -> None:
         "drain",
         "compute.amazonaws.com operates the group: AWS refuses a hook from anyone else",
     ) in [(row.what, row.hook, row.reason) for row in rows]
+
+
+@pytest.mark.parametrize(
+    ("count", "lasts"),
+    [
+        (1, "within an hour of the deploy"),
+        (50, "within an hour of the deploy"),
+        (51, "about 1h after the deploy"),
+        (1000, "about 19h after the deploy"),
+    ],
+)
+def test_the_plan_tells_how_long_a_first_enrolment_takes(count: int, lasts: str) -> None:
+    said = f"{count} of them on groups by glob or tags: the last stands {lasts}, at 50 an hour"
+    assert how_long(count, 50) == f"{said} (enrolments_per_hour)."
+
+
+def test_only_what_the_deploy_does_not_wait_for_is_left_to_the_sweep() -> None:
+    scene = Scene("workers-1", "workers-2", "web")
+    assert scene.plan(a_hook(), a_hook(group="web")).by_sweep == 2

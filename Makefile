@@ -178,7 +178,7 @@ sam: $(READY) node_modules/.ready ## templates for `sam local`, of this machine'
 SAMCLI := build/samcli
 
 $(SAMCLI)/.ready: requirements/sam.txt | $(READY)
-	@echo "Setting up $(SAMCLI) (once; a minute or two, 342 MB) ..." >&2
+	@echo "Setting up $(SAMCLI) (once; a minute or two, 250 MB) ..." >&2
 	@$(PYTHON) -m venv $(SAMCLI)
 	@$(call fill,$(SAMCLI)/bin,requirements/sam.txt)
 	@touch $@

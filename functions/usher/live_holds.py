@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from usher.core import reconcile
 from usher.core.held_wait import HeldWait
 from usher.core.ownership import Terms
 from usher.core.policy import Mode
-from usher.ports import WHATEVER, AnswerKind, CallRefused, GroupGone, Throttled, TryLater
+from usher.patience import Away
+from usher.ports import ALL_HOOKS, WHATEVER, AnswerKind, CallRefused, GroupGone, Throttled, TryLater
 from usher.turns import Enough
 from usher.waking import send
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
     from usher.core.policy import Configuration
     from usher.core.reconcile import LiveGroup, Unknown
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 
 SHORTEST: Final = timedelta(minutes=5)  # of a heartbeat timeout: two sweeps can stand 119 s apart
 _SHARE: Final = 2  # of the rate one half is left to the wake-ups
+_IN_DOUBT: Final = timedelta(minutes=6)  # so long after they failed wake-ups are not relied upon
 _DESCRIBED_FOR: Final = timedelta(minutes=10)
 _LONG_AGO: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _TOLD_AFTER: Final = timedelta(minutes=1)
@@ -43,14 +46,21 @@ class LiveHolds:
     wait: Callable[[float], object]  # in seconds, as time.sleep
     new_id: Callable[[], str]
     calls_per_second: float
+    wake_ups_fail: Away = field(default_factory=partial(Away, lasts=_IN_DOUBT))
     tried: dict[tuple[str, str, str], datetime] = field(default_factory=dict)  # group, hook, instance
     described: dict[str, tuple[datetime, Mapping[str, timedelta]]] = field(default_factory=dict)
 
-    def run(self, has_time: Callable[[], bool]) -> None:
-        """Beat what is due, whatever was tried longest ago first, as far as the time goes."""
+    def run(self, has_time: Callable[[], bool], paused: Collection[str] = ()) -> None:
+        """Beat what is due, whatever was tried longest ago first, as far as the time goes.
+
+        What is `paused` (hooks, or ALL_HOOKS) is left alone, as far as that is known.
+        """
+        if ALL_HOOKS in paused:
+            return
         turn = self._turns(has_time).__next__
         try:
             waits = [wait for group in self._groups(turn) for wait in self._in(group, turn)]
+            waits = [wait for wait in waits if wait.hook not in paused]
             for wait in sorted(waits, key=lambda one: (one.due_at, one.timeout)):
                 self._hold(wait, turn)
         except (Enough, TryLater) as error:

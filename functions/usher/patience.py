@@ -26,17 +26,22 @@ _AWAY_FOR: Final = timedelta(seconds=5)  # a container that met no answer does n
 
 @dataclass(slots=True)
 class Away:
-    """Whether the table did not answer a moment ago, as far as this container knows."""
+    """Whether the table (or what else it is of) failed a moment ago, as far as this container knows."""
 
+    lasts: timedelta = _AWAY_FOR
     until: datetime | None = None
 
     def noted(self, now: datetime) -> None:
         """It does not answer."""
-        self.until = now + _AWAY_FOR
+        self.until = now + self.lasts
+
+    def is_on(self, now: datetime) -> bool:
+        """Whether that was so a moment ago."""
+        return self.until is not None and now < self.until
 
     def check(self, now: datetime) -> None:
         """Raises Unavailable where it is not asked now."""
-        if self.until is not None and now < self.until:
+        if self.is_on(now):
             raise Unavailable("the table did not answer a moment ago")
 
 

@@ -8,9 +8,18 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from usher.core import deadlines
-from usher.core.held_wait import UNKNOWN_FOR
+from usher.core.held_wait import UNKNOWN_FOR, is_second
 from usher.patience import Away
-from usher.ports import AnswerKind, CallRefused, CutShort, GroupGone, NoAnswer, NotRecorded, TryLater
+from usher.ports import (
+    AnswerKind,
+    CallRefused,
+    CutShort,
+    GroupGone,
+    NoAnswer,
+    NotRecorded,
+    TryLater,
+    Unavailable,
+)
 from usher.waking import OWN
 
 if TYPE_CHECKING:
@@ -19,13 +28,22 @@ if TYPE_CHECKING:
 
     from usher.core.held_wait import HeldWait
     from usher.core.pacing import Pace
-    from usher.ports import Answer, Holds, HooksOf, Telemetry, Unavailable, WakeUps
+    from usher.ports import Answer, Holds, HooksOf, Telemetry, WakeUps
 
 _EARLY: Final = timedelta(seconds=1)  # so much before its time a beat goes out
 _AT_RISK: Final = timedelta(seconds=6)  # so near to the expiry a beat goes out, room or not
 _DESCRIBED_FOR: Final = timedelta(minutes=10)
 _ASKED_AGAIN: Final = timedelta(seconds=30)  # where a group could not be described
 _MOST_KEPT: Final = 20_000  # of each kind, in a container
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Sent:
+    """A successor: of which chain, the how manieth, and when it is to come."""
+
+    chain: str
+    links: int
+    at: datetime
 
 
 @dataclass(kw_only=True, slots=True)
@@ -35,7 +53,7 @@ class Memory:
     pace: Pace
     away: Away = field(default_factory=Away)
     beaten: dict[tuple[str, ...], datetime] = field(default_factory=dict)  # by wait: last accepted here
-    sent: dict[tuple[str, str], int] = field(default_factory=dict)  # by action and chain: newest successor
+    sent: dict[tuple[str, ...], _Sent] = field(default_factory=dict)  # by wait, and first or second
     described: dict[str, tuple[datetime, Mapping[str, timedelta]]] = field(default_factory=dict)  # by group
     slot: tuple[int, int] = (0, 0)  # the number of a slot, and how many calls were made in it
 
@@ -77,8 +95,10 @@ class WithoutTable:
             self.memory.away.noted(now)
         if wait is None or (isinstance(why, CutShort) and why.decided):
             return False
-        if wait.links < self.memory.sent.get((action_id, wait.chain), 0):
-            return True  # a copy: a successor was sent
+        if self._is_needless(wait, now):
+            if wait.beats:
+                self._send(action_id, version, replace(wait, is_over=True))
+            return True
         if is_missing:
             wait = replace(wait, missed_at=wait.missed_at or now)
             if wait.missed_at is not None and now - wait.missed_at > UNKNOWN_FOR:
@@ -86,10 +106,22 @@ class WithoutTable:
         beaten_at = why.beaten_at if isinstance(why, CutShort) else None
         if beaten_at is not None:
             wait = wait.beaten(beaten_at)
-        else:
-            self.telemetry.trouble(f"{wait.instance_id} is held from its wake-up alone", why)
-        self._send(action_id, version, self._held(wait))
+        held = self._held(wait)
+        what = f"{wait.instance_id} in {wait.hook} is held from its wake-up alone"
+        self.telemetry.trouble(f"{what}, to {held.expires_at:%H:%M:%S} as far as is known", why)
+        self._send(action_id, version, held)
         return True
+
+    def _is_needless(self, wait: HeldWait, now: datetime) -> bool:
+        """Whether this container has sent a successor of it, or one of another chain that is still to come.
+
+        Each version of a record had wake-ups of its own, and all that were on their way found chains.
+        First and second stay apart: either makes up for the other.
+        """
+        known = self.memory.sent.get(_place(wait))
+        if known is None or not wait.needs_beats(now):
+            return False
+        return wait.links < known.links if wait.chain == known.chain else now < known.at
 
     def _send(self, action_id: str, version: int, wait: HeldWait) -> None:
         now = self.clock()
@@ -98,7 +130,8 @@ class WithoutTable:
             return
         successor = replace(wait, links=wait.links + 1)
         self.wake_ups.send(action_id, version, max(timedelta(0), min(at - now, OWN)), successor)
-        self.memory.sent[action_id, wait.chain] = successor.links
+        if not wait.is_over:
+            self.memory.sent[_place(wait)] = _Sent(chain=wait.chain, links=successor.links, at=at)
         self.memory.tidy()
 
     def _held(self, wait: HeldWait) -> HeldWait:
@@ -120,7 +153,10 @@ class WithoutTable:
         sent_at = self.clock()
         answer = self.holds.hold(wait)
         now = self.clock()
-        if answer.kind is AnswerKind.ACCEPTED:
+        if answer.kind is not AnswerKind.ACCEPTED:
+            what = f"a heartbeat of {wait.instance_id} in {wait.hook} was not accepted"
+            self.telemetry.trouble(what, Unavailable(f"{answer.kind}: {answer.text}"))
+        else:
             self.telemetry.count("BeatsWithoutTable")
             self.memory.beaten[_named(wait)] = sent_at
             return wait.beaten(sent_at)
@@ -162,6 +198,10 @@ class WithoutTable:
 
 def _named(wait: HeldWait) -> tuple[str, ...]:
     return (wait.group, wait.hook, wait.token or wait.instance_id)
+
+
+def _place(wait: HeldWait) -> tuple[str, ...]:
+    return (*_named(wait), "second" if is_second(wait.chain) else "first")
 
 
 def _a_moment(wait: HeldWait) -> timedelta:

@@ -50,7 +50,9 @@ class Explained(Checker):
         if action is None:
             return
         by = call.invocation
-        if by is not None and by.function == "wake" and (by, action.id) not in self._read:
+        is_from_wake_up = by is not None and by.function == "wake" and (by, action.id) not in self._read
+        is_from_live_state = action.token is not None and "LifecycleActionToken" not in call.parameters
+        if by is not None and (is_from_wake_up or is_from_live_state):
             if call.refusal is None and not by.faults:
                 self._alone[action.id].add(by)
         elif action.is_open:

@@ -7,19 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from benchmarks.outages import fallen, hooks_file, outage, waits_of
 from benchmarks.storm_plan import Storm
 from benchmarks.storm_usher import Outage, UsherInStorm
 from simulator import trial
-from simulator.faults import Down, Part, Swarm
-from simulator.trial import Trial
-from simulator.waits import EndedBy
+from simulator.faults import Part
 from usher.core.model import Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from simulator.invocations import Invocation
-    from simulator.waits import Wait
 
 MINUTE = timedelta(minutes=1)
 AFTER = timedelta(seconds=70)  # a minute, in which a message comes again, and the time that a look takes
@@ -73,37 +69,13 @@ def test_none_falls_while_the_table_is_away(held: int, timeout_s: int, away_min:
 # In the whole deployment: sweeps, several containers, functions that are cut off
 
 
-def three_hooks(timeout: str, policy: dict[str, object]) -> dict[str, Any]:
-    hook = {"name": "drain", "transition": "terminating", "heartbeat_timeout": timeout, "policy": "job"}
-    groups = ("web-1", "jobs-a", "jobs-b")
-    hooks = [{**hook, "group": group, "default_result": "ABANDON", "notify": "sqs"} for group in groups]
-    return {"version": 1, "policies": {"job": policy}, "hooks": hooks}
-
-
-def without_the_store(seed: int, hooks: dict[str, Any], begins: timedelta, lasts: timedelta) -> Trial:
-    since = trial.START + begins
-    down = Down(part=Part.STORE, since=since, until=since + lasts)
-    return Trial(seed, swarm=Swarm(downs=[down]), hooks=hooks, tells=True)
-
-
-def in_drain(run: Trial) -> list[Wait]:
-    """The waits of our hook that began so far."""
-    tokens = (line.split()[3] for line in run.trace if " begins " in line and " drain " in line)
-    waits = (run.fleet.waits.of_token(token) for token in tokens)
-    return [wait for wait in waits if wait is not None]
-
-
-def fallen(waits: Sequence[Wait]) -> list[str]:
-    return [wait.token for wait in waits if wait.ended_by is EndedBy.HEARTBEAT_TIMEOUT]
-
-
 @pytest.mark.parametrize("timeout", ["5m", "16m", "1h"])
 def test_two_hours_without_the_table_are_held(timeout: str) -> None:
     """Wake-ups reach 15 minutes, so what waits in hooks of an hour is held by the sweep."""
     policy: dict[str, object] = {"until": [{"signal": "done"}], "give_up_after": "4h"}
-    run = without_the_store(1, three_hooks(timeout, policy), timedelta(hours=1), timedelta(hours=2))
+    run = outage(1, hooks_file(timeout, policy), [Part.STORE], timedelta(hours=1), timedelta(hours=2))
     outcome = run.run()
-    waits = in_drain(run)
+    waits = waits_of(run)
     begun = [
         wait for wait in waits if timedelta(hours=1) < wait.started_at - trial.START < timedelta(hours=3)
     ]
@@ -116,7 +88,7 @@ def test_two_hours_without_the_table_are_held(timeout: str) -> None:
 def test_a_beat_that_is_cut_off_costs_no_instance(which: int, step: int) -> None:
     """The first beats without the table, cut off before each of their steps."""
     policy: dict[str, object] = {"until": [{"elapsed": "20m"}], "give_up_after": "40m"}
-    run = without_the_store(7, three_hooks("30s", policy), 30 * MINUTE, 6 * MINUTE)
+    run = outage(7, hooks_file("30s", policy), [Part.STORE], 30 * MINUTE, 6 * MINUTE)
     since, start, beats = trial.START + 30 * MINUTE, run.effects.invocations.start, 0
 
     def starting(invocation: Invocation, work: Any, ended: Any) -> None:
@@ -129,6 +101,6 @@ def test_a_beat_that_is_cut_off_costs_no_instance(which: int, step: int) -> None
     run.effects.invocations.start = starting  # type: ignore[method-assign]
     run.scenario.begin()
     run.clock.run_until(since + 10 * MINUTE)
-    waits = in_drain(run)
+    waits = waits_of(run)
     assert beats > len(waits) > 0
     assert (fallen(waits), run.scene.violations) == ([], [])

@@ -123,6 +123,18 @@ def test_a_copy_that_the_same_container_gets_founds_no_chain() -> None:
     assert (len(world.beaten), len(world.sent)) == (1, 1)
 
 
+def test_a_wake_up_of_a_version_that_is_past_founds_no_chain_beside_the_newest() -> None:
+    """Each store sends wake-ups anew, and those of before are still on their way."""
+    world = World()
+    one = container(world)
+    assert one.hold("action-1", 7, a_wait(chain="7/1"), AWAY)
+    world.now = 23
+    assert one.hold("action-1", 6, a_wait(chain="6/1"), AWAY)
+    assert (len(world.beaten), len(world.sent)) == (1, 1)
+    assert one.hold("action-1", 5, a_wait(chain="5/1", beats=1, beaten_at=at(2), first_at=at(2)), AWAY)
+    assert (len(world.beaten), world.sent[-1][1].is_over) == (1, True), "its beat is to be told"
+
+
 def test_the_other_chain_beats_only_where_the_container_does_not_know_better() -> None:
     world = World(now=25)
     one = container(world)

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 _ORDER: Final = (
     "test_loop",
     "test_faults",
+    "test_outage",
     "test_update",
     "test_long_waits",
     "test_permissions",

@@ -38,8 +38,8 @@ FAULTY: Final = tuple(f"faulty-{fault}" for fault in ("store", "throttled", "res
 OVERDUE: Final = "overdue"  # the id of an action whose look is overdue, and that no wake-up wakes
 A_SWEEP_S: Final = 130  # the schedule runs every 60 to 70 s, and each second minute counts
 PATIENCE_S: Final = 60  # for what takes a second or two on a machine that does nothing else
-GROUPS: Final = (*INLETS, *FAULTY, "patient", "asking", "in-flight", "fleet-1", "stranger")
-_ONE_HOOK: Final = (*FAULTY, "patient", "asking", "in-flight")
+GROUPS: Final = (*INLETS, *FAULTY, "patient", "asking", "in-flight", "tableless", "fleet-1", "stranger")
+_ONE_HOOK: Final = (*FAULTY, "patient", "asking", "in-flight", "tableless")
 TESTED: Final = dict.fromkeys(_ONE_HOOK, 1) | {"inlet-sqs": 2, "inlet-sns": 2, "inlet-lambda": 2}
 """How many hooks of a group sent a test message when they were made: those with a target."""
 NO_FAILURES: Final[dict[str, list[str]]] = {"batchItemFailures": []}
@@ -232,7 +232,7 @@ def make_group(account: Account, name: str) -> None:
     auto_scaling.create_auto_scaling_group(
         AutoScalingGroupName=name,
         MinSize=0,
-        MaxSize=5,
+        MaxSize=10,
         AvailabilityZones=["us-east-1a"],
         LaunchTemplate=_LAUNCH_TEMPLATE,
     )

@@ -1,0 +1,132 @@
+"""Outages of AWS against the deployed simulation: by hook length, how many are held, and how many fall.
+
+`python -m benchmarks.outages` writes the table of docs/operations.md. The judge is the simulated
+service's own log; the records are asked only whether they tell of what fell.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from simulator import trial
+from simulator.faults import Down, Part, Swarm
+from simulator.trial import Trial
+from simulator.waits import EndedBy
+from usher.core.model import Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from simulator.waits import Wait
+
+BEGINS: Final = timedelta(hours=1)
+HOOKS: Final = {
+    "30s": "40m",
+    "1m": "90m",
+    "5m": "4h",
+    "16m": "4h",
+    "1h": "4h",
+}  # and when the policy gives up
+OUTAGES: Final[tuple[tuple[str, tuple[Part, ...], timedelta], ...]] = (
+    ("DynamoDB", (Part.STORE,), timedelta(minutes=10)),
+    ("DynamoDB", (Part.STORE,), timedelta(hours=2)),
+    ("SQS takes no message", (Part.QUEUES,), timedelta(hours=2)),
+    ("the schedule is silent", (Part.SWEEP,), timedelta(hours=2)),
+    ("wake is throttled", (Part.WAKE,), timedelta(hours=2)),
+    ("intake is throttled", (Part.INTAKE,), timedelta(minutes=10)),
+    ("Auto Scaling refuses all", (Part.AUTO_SCALING,), timedelta(minutes=10)),
+    ("DynamoDB and the schedule", (Part.STORE, Part.SWEEP), timedelta(hours=2)),
+    ("DynamoDB and SQS", (Part.STORE, Part.QUEUES), timedelta(hours=2)),
+)
+_SEEDS: Final = (1, 3, 7)
+_TABLE: Final = Path("docs/operations.md")
+_BEGINS, _ENDS = "<!-- outages -->", "<!-- end of outages -->"
+
+
+def hooks_file(timeout: str, policy: dict[str, object]) -> dict[str, Any]:
+    """One hook on three groups, whose default is ABANDON."""
+    hook = {"name": "drain", "transition": "terminating", "heartbeat_timeout": timeout, "policy": "job"}
+    groups = ("web-1", "jobs-a", "jobs-b")
+    hooks = [{**hook, "group": group, "default_result": "ABANDON", "notify": "sqs"} for group in groups]
+    return {"version": 1, "policies": {"job": policy}, "hooks": hooks}
+
+
+def outage(
+    seed: int, hooks: dict[str, Any], parts: Sequence[Part], begins: timedelta, lasts: timedelta
+) -> Trial:
+    """A trial in which nothing goes wrong but that these parts are away."""
+    since = trial.START + begins
+    downs = [Down(part=part, since=since, until=since + lasts) for part in parts]
+    return Trial(seed, swarm=Swarm(downs=downs), hooks=hooks, tells=True)
+
+
+def waits_of(run: Trial) -> list[Wait]:
+    """The waits of our hook that began so far."""
+    tokens = (line.split()[3] for line in run.trace if " begins " in line and " drain " in line)
+    waits = (run.fleet.waits.of_token(token) for token in tokens)
+    return [wait for wait in waits if wait is not None]
+
+
+def fallen(waits: Sequence[Wait]) -> list[str]:
+    """The tokens of those that fell for want of a heartbeat."""
+    return [wait.token for wait in waits if wait.ended_by is EndedBy.HEARTBEAT_TIMEOUT]
+
+
+@dataclass(kw_only=True, slots=True)
+class Count:
+    """Of the waits that an outage met."""
+
+    held: int = 0
+    fell: int = 0
+    told: int = 0  # of what fell: as fallen to the default
+
+    def __str__(self) -> str:
+        """As the table has it."""
+        return (
+            f"{self.held} held"
+            if not self.fell
+            else f"{self.held} held, **{self.fell} fell** ({self.told} told)"
+        )
+
+
+def counted(timeout: str, parts: Sequence[Part], lasts: timedelta, seeds: Sequence[int] = _SEEDS) -> Count:
+    """The waits of some trials that were under way in the outage, or began in it."""
+    count = Count()
+    since, until = trial.START + BEGINS, trial.START + BEGINS + lasts
+    policy: dict[str, object] = {"until": [{"signal": "done"}], "give_up_after": HOOKS[timeout]}
+    for seed in seeds:
+        run = outage(seed, hooks_file(timeout, policy), parts, BEGINS, lasts)
+        run.run()
+        met = [wait for wait in waits_of(run) if wait.started_at < until and (wait.ended_at or until) > since]
+        fell = fallen(met)
+        records = (run.usher.memory.of_token(token) for token in fell)
+        count.held += len(met) - len(fell)
+        count.fell += len(fell)
+        count.told += sum(one is not None and one.outcome is Outcome.DEFAULTED for one in records)
+    return count
+
+
+def main() -> int:
+    """Write the table."""
+    rows = [
+        f"| away | for | {' | '.join(f'hooks of {timeout}' for timeout in HOOKS)} |",
+        f"|{'---|' * (2 + len(HOOKS))}",
+    ]
+    for name, parts, lasts in OUTAGES:
+        cells = [str(counted(timeout, parts, lasts)) for timeout in HOOKS]
+        rows.append(f"| {name} | {int(lasts.total_seconds() // 60)} min | {' | '.join(cells)} |")
+        print(rows[-1], file=sys.stderr, flush=True)
+    text = _TABLE.read_text(encoding="utf-8")
+    before, _, rest = text.partition(_BEGINS)
+    _, _, after = rest.partition(_ENDS)
+    table = "\n".join(rows)
+    _TABLE.write_text(f"{before}{_BEGINS}\n\n{table}\n\n{_ENDS}{after}", encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

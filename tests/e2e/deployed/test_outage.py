@@ -1,0 +1,44 @@
+"""The table refuses the functions for three minutes: what waits is held from the wake-ups alone."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from tests.e2e.deployed.stack import PATIENCE_S
+from tests.e2e.polling import until
+from usher.core.model import Outcome
+from usher.wiring.machine import now
+
+if TYPE_CHECKING:
+    from tests.e2e.deployed.stack import Stack
+
+_GROUP: Final = "tableless"  # its hook has 30 s, and ABANDON as its default
+_HELD: Final = 10
+_AWAY: Final = timedelta(minutes=3)
+_AWAY_RULE: Final[dict[str, Any]] = {"service": "dynamodb", "reset": True}
+
+
+def waiting(stack: Stack) -> set[str]:
+    return {instance for instance, state in stack.instances(_GROUP).items() if state == "Pending:Wait"}
+
+
+def test_ten_instances_in_30_second_hooks_are_held_without_the_table(stack: Stack) -> None:
+    stack.resize(_GROUP, _HELD)
+    until(lambda: len(waiting(stack)) == _HELD, within_s=PATIENCE_S)
+    held = waiting(stack)
+    for instance in held:
+        stack.recorded(instance, "hold")
+    with stack.proxy.rules(_AWAY_RULE):
+        began = now()
+        until(lambda: waiting(stack) != held or now() - began > _AWAY, within_s=4 * 60, every_s=1)
+        assert waiting(stack) == held
+    for instance in held:
+        stack.signal(instance, "finished")
+    for instance in held:
+        stack.reaches(_GROUP, instance, "InService")
+        action = stack.closed(instance, "hold")
+        assert action.outcome is Outcome.COMPLETED
+    stories = [stack.timeline(stack.recorded(instance, "hold")) for instance in held]
+    assert all(any(line.startswith("held ") for line in story) for story in stories)
+    assert sum(what.endswith("reset") for what in stack.proxy.fired()) > _HELD

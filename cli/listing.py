@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cli.account import with_account
+from cli.offline import list_offline
 from cli.printable import shown
 from cli.report import written
 from usher.core import span
@@ -54,6 +55,7 @@ Examples:
   usher list --region eu-west-1
   usher list --group 'workers-*' --hook usher-drain
   usher list --json | jq '.actions[] | select(.to_expiry_s < 60)'
+  usher list --offline    without DynamoDB: what waits, as commands that hold each
 
 A narrow terminal shows fewer columns, and cuts long names; `usher show` and --json cut nothing.
 Closed actions are not listed: ask for them by instance, token or id with `usher show`.
@@ -106,14 +108,21 @@ def _wishes(command: Callable[..., None]) -> Callable[..., None]:
 
 @click.command(name="list", epilog=_LIST_EXAMPLES)
 @_wishes
+@click.option("--offline", is_flag=True, help="From the live state alone, with commands that hold it.")
 @with_account
-def list_command(account: Account, group: str | None, hook: str | None, limit: int, *, as_json: bool) -> None:
+def list_command(
+    account: Account, group: str | None, hook: str | None, limit: int, *, as_json: bool, offline: bool
+) -> None:
     """Show the open actions, nearest expiry first.
 
     STATE is waiting, held, ordered, completing, observed or paused; overdue, where no function has
-    looked at it in time.
+    looked at it in time. With --offline the table is not asked: for an outage of DynamoDB.
     """
-    page = listed(account, Wish(group=group, hook=hook, limit=limit))
+    wish = Wish(group=group, hook=hook, limit=limit)
+    if offline:
+        list_offline(account, wish, as_json=as_json)
+        return
+    page = listed(account, wish)
     if as_json:
         click.echo(json.dumps(page, indent=1))
         return

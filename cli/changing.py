@@ -3,30 +3,25 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
-from typing import TYPE_CHECKING, Final, TypeAlias
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
 
 import click
 
 from cli.account import Trouble
 from cli.asking import agreed
 from cli.printable import shown
-from cli.report import written
 from simulator.recorder import Recorder
-from usher.core.model import Phase
-from usher.ports import Moved
-from usher.waking import stored_with_wake_ups
+from usher.core.operators import Refused, refuse_ended
+from usher.operators import Operators
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from datetime import datetime
+    from collections.abc import Callable, Iterator
 
     from cli.account import Account
     from usher.core.model import Action
+    from usher.core.operators import Change
 
-    Change: TypeAlias = "Callable[[Action, datetime], Action]"
-
-TRIES: Final = 8
 DECLINED: Final = 1  # the exit code
 _MOST_REASON: Final = 500  # characters: a line of the timeline holds 1,000, who said it included
 
@@ -41,64 +36,32 @@ def why(_context: click.Context, _option: click.Parameter, text: str) -> str:
     return reason
 
 
-def name_of(action: Action) -> str:
-    """Which action, in words."""
-    return f"{action.instance_id} (hook {action.hook.name} of {action.hook.group})"
-
-
-def refuse_closed(action: Action) -> None:
-    """What is over takes nothing any more."""
-    if action.phase is Phase.CLOSED:
-        result = f" {action.result}" if action.result else ""
-        how = f"{action.outcome}{result} at {written(action.closed_at)}: {action.reason}"
-        raise Trouble(f"{name_of(action)} is closed, {how}.")
-
-
-def refuse_ended(action: Action) -> None:
-    """An action that has its result takes no word any more."""
-    refuse_closed(action)
-    if action.phase is Phase.COMPLETING:
-        said = f"{action.result} is decided and may have been sent: {action.reason}"
-        raise Trouble(f"{name_of(action)} is completing, {said}.")
-
-
 def changed(
     account: Account, action: Action, change: Change, refuse: Callable[[Action], None] = refuse_ended
 ) -> Action:
-    """Store a change on top of whatever is newest, due at once; return it as it is stored.
-
-    The clock here may be ahead of the functions': the next look never moves to a later time. Raises
-    Trouble where `refuse` does, and where others change the action again and again.
-    """
-    newest: Action | None = action
-    for _ in range(TRIES):
-        if newest is None or newest.look_at is None:
-            break
-        refuse(newest)
-        now = account.machine.clock()
-        after = replace(
-            change(newest, now),
-            look_at=min(now, newest.look_at),
-            version=newest.version + 1,
-            look_id=account.machine.new_id(),
-        )
-        try:
-            _store(account, after)
-        except Moved:
-            newest = account.records.load(action.id)
-        else:
-            return replace(after, unsaved=())
-    refuse(newest or action)
-    raise Trouble(f"{name_of(action)} changed {TRIES} times meanwhile: try again.")
-
-
-def _store(account: Account, action: Action) -> None:
-    kept, clock = Recorder(), account.machine.clock
-    stored_with_wake_ups(
-        action, clock, lambda: account.records.save(action), account.wake_ups(), kept, needs_queue=True
+    """Store a change to an action; return it as it is stored. Raises Trouble where it is refused."""
+    kept = Recorder()
+    operators = Operators(
+        store=account.records,
+        wake_ups=account.wake_ups(),
+        telemetry=kept,
+        clock=account.machine.clock,
+        new_id=account.machine.new_id,
     )
+    with refusals():
+        after = operators.change(action, change, refuse)
     for what, error in kept.troubles:
         click.echo(f"{what}, so it takes effect within two minutes: {error}", err=True)
+    return after
+
+
+@contextmanager
+def refusals() -> Iterator[None]:
+    """What an action refuses is a command's trouble."""
+    try:
+        yield
+    except Refused as refused:
+        raise Trouble(str(refused)) from None
 
 
 def ask(question: str, *, yes: bool) -> None:

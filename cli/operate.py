@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import click
 
 from cli.account import Trouble, with_account
-from cli.changing import ask, changed, name_of, refuse_ended, tell, why
+from cli.changing import ask, changed, refusals, tell, why
 from cli.listing import as_data, banner, resuming, short
 from cli.printable import shown
 from cli.report import written
-from usher.core import hearing, span
+from usher.core import hearing, operators, span
 from usher.core.conditions.signalled import NAME as SIGNAL_NAME
 from usher.core.conditions.signalled import Signalled
 from usher.core.model import Result, Signal, Status, Word
+from usher.core.operators import name_of, refuse_ended, refuse_ordered
 from usher.core.policy import Mode
 from usher.ports import ALL_HOOKS
 
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from cli.account import Account
-    from cli.changing import Change
     from usher.core.model import Action
 
 
@@ -88,7 +87,8 @@ def signal(
     It goes out as an event on the default bus, so that the bus's own rights apply.
     """
     action = _one(account, named, hook)
-    refuse_ended(action)
+    with refusals():
+        refuse_ended(action)
     message = f"{account.who()}: {reason}"
     _refuse_unheard(action, name, Status(status), account.machine.clock())
     event_id = _put_signal(account, action, {"Signal": name, "Status": status, "Message": message})
@@ -107,7 +107,7 @@ def hold(account: Account, named: str, hook: str | None, reason: str, *, off: bo
     """
     action = _one(account, named, hook)
     word = _word(account, reason)
-    after = changed(account, action, _no_more_held(word) if off else _held(word))
+    after = changed(account, action, operators.hold_off(word) if off else operators.hold(word))
     until = f"until complete or hold --off, at the latest until {written(after.decide_by)}"
     what = "No longer held" if off else "Held"
     _tell_change(
@@ -138,7 +138,7 @@ def extend(
         raise click.UsageError("Say either --by or --to.")
     action = _one(account, named, hook)
     word = _word(account, reason)
-    after = changed(account, action, _extended(word, by, to))
+    after = changed(account, action, operators.extend(word, by, to))
     _tell_change(
         account,
         after,
@@ -169,13 +169,14 @@ def complete(
 ) -> None:
     """End an action now, with a result, whatever it still waits for."""
     action = _one(account, named, hook)
-    refuse_ended(action)
-    _refuse_ordered(action)
+    with refusals():
+        refuse_ended(action)
+        refuse_ordered(action)
     _refuse_uncalled(account, action)
     click.echo(_about_to_end(action, account.machine.clock()), err=True)
     ask(f"End this wait with {result}?", yes=yes)
     word = _word(account, reason)
-    after = changed(account, action, _ordered(word, Result(result)))
+    after = changed(account, action, operators.complete(word, Result(result)))
     _tell_change(account, after, f"{result} is ordered for {name_of(after)}.", as_json=as_json)
 
 
@@ -192,12 +193,6 @@ def _one(account: Account, named: str, hook: str | None) -> Action:
         names = ", ".join(sorted(action.hook.name for action in waiting))
         raise Trouble(f"{named} waits in {len(waiting)} hooks: say which by --hook ({names}).")
     return waiting[0] if waiting else found[-1]
-
-
-def _refuse_ordered(action: Action) -> None:
-    if action.ordered is not None:
-        by = f"ordered by {action.ordered.who} already"
-        raise Trouble(f"{action.ordered_result} is {by} for {name_of(action)}.")
 
 
 def _refuse_uncalled(account: Account, action: Action) -> None:
@@ -246,52 +241,6 @@ def _put_signal(account: Account, action: Action, said: dict[str, str]) -> str:
 
 def _word(account: Account, reason: str) -> Word:
     return Word(who=account.who(), at=account.machine.clock(), reason=reason)
-
-
-def _noted(action: Action, now: datetime, word: Word, what: str) -> Action:
-    return action.noted(now, "operator", f"{word.who}: {what}: {word.reason}")
-
-
-def _held(word: Word) -> Change:
-    def change(action: Action, now: datetime) -> Action:
-        if now >= action.decide_by:
-            raise Trouble(f"{name_of(action)} cannot be held any longer: its last moment has come.")
-        return _noted(replace(action, held=word), now, word, "hold")
-
-    return change
-
-
-def _no_more_held(word: Word) -> Change:
-    def change(action: Action, now: datetime) -> Action:
-        if action.held is None:
-            raise Trouble(f"{name_of(action)} is not held.")
-        return _noted(replace(action, held=None), now, word, "hold off")
-
-    return change
-
-
-def _extended(word: Word, by: timedelta | None, to: datetime | None) -> Change:
-    def change(action: Action, now: datetime) -> Action:
-        until = to if by is None else max(action.give_up_at, now) + by
-        if until is None or until <= max(action.give_up_at, now):
-            raise Trouble(
-                f"{name_of(action)} gives up at {written(action.give_up_at)} already: name a later time."
-            )
-        if until > action.decide_by:
-            limit = f"{written(action.decide_by)}, just before the global timeout of the hook"
-            raise Trouble(f"{name_of(action)} can wait until {limit}, and not until {written(until)}.")
-        return _noted(replace(action, extended_to=until), now, word, f"extend to {written(until)}")
-
-    return change
-
-
-def _ordered(word: Word, result: Result) -> Change:
-    def change(action: Action, now: datetime) -> Action:
-        _refuse_ordered(action)
-        ordered = replace(action, ordered=word, ordered_result=result)
-        return _noted(ordered, now, word, f"complete {result}")
-
-    return change
 
 
 # In words

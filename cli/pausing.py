@@ -10,20 +10,19 @@ import click
 
 from cli import hooks_file
 from cli.account import Trouble, with_account
-from cli.changing import ask, changed, name_of, refuse_closed, tell, why
+from cli.changing import ask, changed, tell, why
 from cli.listing import banner, resuming, short
 from cli.printable import shown
 from cli.report import written
 from usher.aws.enrolled import EnrolledHooks
+from usher.core.operators import look_again, name_of, refuse_closed
 from usher.core.policy import Mode
 from usher.ports import ALL_HOOKS, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
-    from datetime import datetime
 
     from cli.account import Account
-    from cli.changing import Change
     from usher.core.model import Action
 
 NOT_WOKEN: Final = 1  # the exit code
@@ -127,18 +126,11 @@ def _held_back(account: Account, hook: str | None, still_paused: Collection[str]
 def _is_woken(account: Account, action: Action, who: str) -> bool:
     """Make an action due at once. That one of them cannot be changed is no reason to leave the others."""
     try:
-        changed(account, action, _looked_at_again(who), refuse_closed)
+        changed(account, action, look_again(who), refuse_closed)
     except (Trouble, Unavailable) as error:
         click.echo(shown(f"{name_of(action)} was not woken, a sweep comes to it: {error}"), err=True)
         return False
     return True
-
-
-def _looked_at_again(who: str) -> Change:
-    def change(action: Action, now: datetime) -> Action:
-        return action.noted(now, "resumed", f"by {who}")
-
-    return change
 
 
 # In words

@@ -6,6 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
 from simulator.work_done import written as work_done_written
+from usher.core import operators
 from usher.core.conditions.probe import Probe
 from usher.core.model import Outcome
 
@@ -68,9 +69,7 @@ def _places(taken: Iterable[Taken], kind: str) -> list[dict[str, str]]:
 
 def written(moment: datetime | None) -> str | None:
     """UTC with milliseconds, e.g. `2026-01-31T12:00:00.000Z`."""
-    if moment is None:
-        return None
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return None if moment is None else operators.written(moment)
 
 
 def _action(action: Action, replayed: Replayed) -> dict[str, Any]:

@@ -12,8 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cli.account import Place, Trouble, open_account
-from cli.changing import TRIES, changed, name_of
-from cli.operate import _extended
+from cli.changing import changed
 from cli.pausing import _held_back, _is_woken
 from tests.factories import a_policy, an_action, at, hook_terms
 from tests.unit.test_account import REGION, Deployed, client, cloud, deployed, refused
@@ -24,6 +23,8 @@ from usher.core import span
 from usher.core.decide import Complete, Wait, decide
 from usher.core.enrolment import Enrolled, HookSettings
 from usher.core.model import Outcome, Phase, Result, Signal, Status, Transition, Word
+from usher.core.operators import Refused, extend, name_of
+from usher.operators import TRIES
 from usher.ports import Unavailable
 
 if TYPE_CHECKING:
@@ -168,8 +169,8 @@ def test_no_extension_passes_the_last_moment_or_shortens_a_wait(
     )
     word = Word(who="ann", at=at(age_s), reason="why")
     try:
-        after = _extended(word, timedelta(seconds=by_s), None)(action, at(age_s))
-    except Trouble:
+        after = extend(word, timedelta(seconds=by_s), None)(action, at(age_s))
+    except Refused:
         longest = action.decide_by - max(action.give_up_at, at(age_s))
         assert by_s == 0 or timedelta(seconds=by_s) > longest
     else:

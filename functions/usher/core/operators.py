@@ -1,0 +1,116 @@
+"""An operator's word on one action: what it changes in the record, and when it is refused."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, TypeAlias
+
+from usher.core.model import Phase
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime, timedelta
+
+    from usher.core.model import Action, Result, Word
+
+    Change: TypeAlias = "Callable[[Action, datetime], Action]"
+
+
+class Refused(Exception):  # noqa: N818 - it reads as what happened
+    """The action takes no such word; the text says why."""
+
+
+def name_of(action: Action) -> str:
+    """Which action, in words."""
+    return f"{action.instance_id} (hook {action.hook.name} of {action.hook.group})"
+
+
+def written(moment: datetime) -> str:
+    """UTC with milliseconds, e.g. `2026-01-31T12:00:00.000Z`."""
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def refuse_closed(action: Action) -> None:
+    """What is over takes nothing any more. Raises Refused."""
+    if action.phase is Phase.CLOSED:
+        result = f" {action.result}" if action.result else ""
+        when = f" at {written(action.closed_at)}" if action.closed_at else ""
+        raise Refused(f"{name_of(action)} is closed, {action.outcome}{result}{when}: {action.reason}.")
+
+
+def refuse_ended(action: Action) -> None:
+    """An action that has its result takes no word any more. Raises Refused."""
+    refuse_closed(action)
+    if action.phase is Phase.COMPLETING:
+        said = f"{action.result} is decided and may have been sent: {action.reason}"
+        raise Refused(f"{name_of(action)} is completing, {said}.")
+
+
+def refuse_ordered(action: Action) -> None:
+    """One order is enough. Raises Refused."""
+    if action.ordered is not None:
+        by = f"ordered by {action.ordered.who} already"
+        raise Refused(f"{action.ordered_result} is {by} for {name_of(action)}.")
+
+
+def hold(word: Word) -> Change:
+    """Keep the instance, whatever its policy says."""
+
+    def change(action: Action, now: datetime) -> Action:
+        if now >= action.decide_by:
+            raise Refused(f"{name_of(action)} cannot be held any longer: its last moment has come.")
+        return _noted(replace(action, held=word), now, word, "hold")
+
+    return change
+
+
+def hold_off(word: Word) -> Change:
+    """End a hold."""
+
+    def change(action: Action, now: datetime) -> Action:
+        if action.held is None:
+            raise Refused(f"{name_of(action)} is not held.")
+        return _noted(replace(action, held=None), now, word, "hold off")
+
+    return change
+
+
+def extend(word: Word, by: timedelta | None, to: datetime | None) -> Change:
+    """Let an action wait longer: `by` a span, or `to` a moment."""
+
+    def change(action: Action, now: datetime) -> Action:
+        until = to if by is None else max(action.give_up_at, now) + by
+        if until is None or until <= max(action.give_up_at, now):
+            raise Refused(
+                f"{name_of(action)} gives up at {written(action.give_up_at)} already: name a later time."
+            )
+        if until > action.decide_by:
+            limit = f"{written(action.decide_by)}, just before the global timeout of the hook"
+            raise Refused(f"{name_of(action)} can wait until {limit}, and not until {written(until)}.")
+        return _noted(replace(action, extended_to=until), now, word, f"extend to {written(until)}")
+
+    return change
+
+
+def complete(word: Word, result: Result) -> Change:
+    """End the action with a result, whatever it still waits for."""
+
+    def change(action: Action, now: datetime) -> Action:
+        refuse_ordered(action)
+        ordered = replace(action, ordered=word, ordered_result=result)
+        return _noted(ordered, now, word, f"complete {result}")
+
+    return change
+
+
+def look_again(who: str) -> Change:
+    """Have it looked at now, after a pause."""
+
+    def change(action: Action, now: datetime) -> Action:
+        return action.noted(now, "resumed", f"by {who}")
+
+    return change
+
+
+def _noted(action: Action, now: datetime, word: Word, what: str) -> Action:
+    return action.noted(now, "operator", f"{word.who}: {what}: {word.reason}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from simulator.judge.changes import ChangesHarmNobody
 from simulator.judge.explained import Explained
 from simulator.judge.in_time import InTime
 from simulator.judge.level_not_edge import LevelNotEdge
@@ -29,4 +30,5 @@ CHECKERS: Final[Sequence[MakeChecker]] = (
     InTime,
     Explained,
     TrueEnds,
+    ChangesHarmNobody,
 )

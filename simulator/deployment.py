@@ -13,36 +13,45 @@ from simulator.announcements import ACCOUNT, REGION
 from simulator.effects import (
     DEPTH,
     ShakyBudget,
+    ShakyItems,
     ShakyStore,
     SimulatedDeadLetters,
     SimulatedQuestions,
     SimulatedWakeUps,
 )
-from simulator.faults import Fault, Part
+from simulator.faults import Fault, Part, Thing
 from simulator.file_items import FileItems
 from simulator.invocations import Cut, Invocation
 from simulator.memory_budget import MemoryAnswers, MemoryBudget, MemoryLimits
+from simulator.memory_enrolled import MemoryEnrolledHooks
 from simulator.memory_store import MemoryStore
 from simulator.queue import EventSourceMapping, SimulatedQueue
 from usher import handlers
 from usher.asking import Asking, questions_handler
 from usher.aws.autoscaling import AutoScalingApi
+from usher.aws.groups import GroupsApi
 from usher.aws.waiting import WaitingApi
+from usher.core.enrolment import Wanted
 from usher.core.notices import Home
 from usher.core.pacing import Pace
+from usher.enrolment import Enrolment
 from usher.hook_timeouts import HookTimeouts
 from usher.intake import Intake
 from usher.live_holds import LiveHolds
 from usher.looks import Looks
-from usher.ports import ReconcileStore
+from usher.ports import AllHookItems, EnrolmentRecords, ReconcileStore
 from usher.probing import Prober
+from usher.provision import Provision
 from usher.reconcile import Reconcile
+from usher.release import Release
 from usher.same_wait import SameWait
+from usher.settings import EnrolmentSettings
+from usher.silence import Silence
 from usher.turns import Turns
 from usher.without_table import Memory, WithoutTable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
     from datetime import datetime
 
     from mypy_boto3_autoscaling import AutoScalingClient
@@ -50,6 +59,7 @@ if TYPE_CHECKING:
     from simulator.effects import Effects, Watch
     from simulator.invocations import TimeLeft
     from simulator.queue import Batch, Ended, Message
+    from usher.core.compiled import Compiled
     from usher.core.policy import Configuration
     from usher.ports import Calls, EnrolmentTelemetry, InstanceStates
 
@@ -93,6 +103,22 @@ QUESTIONS: Final = Deployed(
     function="questions", timeout=timedelta(seconds=60), batch_size=1, most_at_once=50, feeds_itself=True
 )
 SWEEP: Final = Deployed(function="sweep", timeout=timedelta(seconds=60))
+PROVISION: Final = Deployed(function="provision", timeout=timedelta(minutes=15))
+_ENROLMENTS_PER_HOUR: Final = 50  # as a deployment has it that says nothing else
+_ROLE: Final = "arn:aws:iam::111122223333:role/usher"
+_PLACE: Final = f"{REGION}:{ACCOUNT}"
+TARGETS: Final[Mapping[str, str]] = {
+    "sqs": f"arn:aws:sqs:{_PLACE}:usher-inbox",
+    "sns": f"arn:aws:sns:{_PLACE}:usher-topic",
+    "lambda": f"arn:aws:lambda:{_PLACE}:function:usher-intake",
+}
+_TARGETS: Final = EnrolmentSettings(
+    inbox_arn=TARGETS["sqs"],
+    topic_arn=TARGETS["sns"],
+    intake_arn=TARGETS["lambda"],
+    hook_role_arn=_ROLE,
+    per_hour=_ENROLMENTS_PER_HOUR,
+).targets
 _PARTS: Final = {"intake": Part.INTAKE, "wake": Part.WAKE, "questions": Part.WAKE, "sweep": Part.SWEEP}
 
 
@@ -110,15 +136,16 @@ class Deployment:
 
     def __init__(
         self,
-        configuration: Configuration,
+        file: Compiled,
         effects: Effects,
         client: AutoScalingClient,
         telemetry: EnrolmentTelemetry,
         watch: Watch,
         *,
         calls: Calls,
-        instances: InstanceStates | None,  # None: no pass reconciles
+        instances: InstanceStates,
     ) -> None:
+        """What the sweep runs besides its looks is drawn. Without an enrolment the file is trusted."""
         self.effects = effects
         self.clock = effects.clock
         self.memory = MemoryStore(effects.invocations.now)
@@ -130,6 +157,10 @@ class Deployment:
         self.questions = _queue(effects, QUESTIONS, self.questions_dead_letters)
         self.sweeps: list[SweepRun] = []
         self.on_acknowledged: Callable[[str], None] = lambda _: None
+        self.on_provided: Callable[[dict[str, Any]], None] = lambda _: None
+        self.stack_status: Callable[[], str | None] = lambda: None
+        self.is_removed = False
+        self._things = effects.faults.swarm.things
         self._ids = count(1)
         self._random = effects.random
         self._telemetry = telemetry
@@ -139,14 +170,19 @@ class Deployment:
         now = effects.invocations.now
         self._waiting = WaitingApi(client)
         self._holds = AutoScalingApi(client)
+        self._groups = GroupsApi(client)
+        self._wait = lambda span_s: effects.invocations.pause(timedelta(seconds=span_s))
+        self.enrolled = MemoryEnrolledHooks(now, _ENROLMENTS_PER_HOUR)
+        self._items = ShakyItems(effects, self.enrolled)
         self._instances = instances
+        self.sent_wake_ups = SimulatedWakeUps(effects, self.wake_ups, watch)
         self._looks = Looks(
             store=self._store,
             auto_scaling=SameWait(calls=self._holds, activities=self._waiting, budget=budget, clock=now),
             budget=budget,
             limits=MemoryLimits(),
             questions=SimulatedQuestions(effects, self.questions),
-            wake_ups=SimulatedWakeUps(effects, self.wake_ups, watch),
+            wake_ups=self.sent_wake_ups,
             telemetry=telemetry,
             clock=now,
             new_id=self._new_id,
@@ -166,27 +202,36 @@ class Deployment:
             telemetry=telemetry,
             clock=now,
         )
-        self.deploy(configuration)
+        self.deploy(file)
         self._map(self.inbox, INTAKE)
         self._map(self.wake_ups, WAKE)
         self._map(self.questions, QUESTIONS)
         self._sweep_at(self.clock())
 
-    def deploy(self, configuration: Configuration) -> None:
-        """Put a configuration in force. Invocations that run end under the one before."""
-        self.configuration = configuration
+    def deploy(self, file: Compiled) -> None:
+        """Give the functions a hooks file. Invocations that run end under the one before."""
+        self.file = file
         self._handlers.clear()
         self._live_holds = LiveHolds(
-            configuration=configuration,
+            configuration=file.configuration,
             live=self._waiting,
             holds=self._holds,
             wake_ups=self._looks.wake_ups,
             telemetry=self._telemetry,
             clock=self._looks.clock,
-            wait=lambda span_s: self.effects.invocations.pause(timedelta(seconds=span_s)),
+            wait=self._wait,
             new_id=self._new_id,
             calls_per_second=CALLS_PER_SECOND,
         )
+
+    def remove(self) -> None:
+        """The stack is gone: nothing runs any more. What its queues hold is gone with them."""
+        self.is_removed = True
+
+    @property
+    def configuration(self) -> Configuration:
+        """Of the file that the functions have."""
+        return self.file.configuration
 
     @property
     def is_quiet(self) -> bool:
@@ -196,6 +241,8 @@ class Deployment:
 
     def invoke_intake(self, body: str, tries: int = 0) -> None:
         """A direct invocation, by Auto Scaling: tried three times, then it goes to the inbox."""
+        if self.is_removed:
+            return
 
         def ended(returned: object, error: BaseException | None) -> None:
             if error is None and returned is not None:
@@ -213,6 +260,40 @@ class Deployment:
         handler = self._intake_handler()
         self._invoke(INTAKE, lambda time_left: handler(json.loads(body), time_left), ended)
 
+    def invoke_provision(self, event: dict[str, Any], tries: int = 0) -> None:
+        """CloudFormation invokes it, which Lambda tries three times."""
+        provision = Provision(
+            enrolment=self._enrolment,
+            release=Release(
+                looks=self._looks,
+                hooks=self._groups,
+                live=self._waiting,
+                enrolments=cast(EnrolmentRecords, self._items),
+                open_actions=self._store,
+                targets=_TARGETS,
+                wait=self._wait,
+                work=self.effects.invocations.at_once(_SWEEPS_AT_ONCE),
+            ),
+            status=self._stack_status,
+            respond=lambda _, answer: self.on_provided(answer),
+        )
+
+        def work(time_left: TimeLeft) -> bool:
+            provision.handle(event, lambda: handlers.has_time(time_left))
+            return True
+
+        def ended(returned: object, error: BaseException | None) -> None:
+            if (error is not None or returned is None) and tries < len(_LAMBDA_TRIES_AFTER):
+                again_at = self.clock() + _LAMBDA_TRIES_AFTER[tries]
+                self.clock.at(again_at, lambda: self.invoke_provision(event, tries + 1))
+
+        self._invoke(PROVISION, work, ended)
+
+    def _stack_status(self, _: str) -> str | None:
+        """As DescribeStacks tells it, where it answers."""
+        self.effects.invocations.step()
+        return None if self.effects.faults.hits(Fault.UNREACHED) else self.stack_status()
+
     # -- functions ----------------------------------------------------------------------------
 
     def _map(self, queue: SimulatedQueue, settings: Deployed) -> None:
@@ -227,6 +308,9 @@ class Deployment:
 
     def _take_batch(self, settings: Deployed, batch: Batch, ended: Ended) -> None:
         faults = self.effects.faults
+        if self.is_removed:
+            ended(())
+            return
         if faults.is_down(_PARTS[settings.function], self.clock()):
             self._tell_of_wake_ups(settings, batch, f"{settings.function} down")
             ended(None)
@@ -310,7 +394,7 @@ class Deployment:
     def _intake_handler(self) -> handlers.Handler:
         intake = Intake(
             configuration=self.configuration,
-            items=FileItems(self.configuration),
+            items=self._hook_items(),
             store=self._looks.store,
             wake_ups=self._looks.wake_ups,
             questions=self._looks.questions,
@@ -322,19 +406,40 @@ class Deployment:
         )
         return handlers.intake_handler(intake)
 
-    def _reconcile(self, instances: InstanceStates) -> Reconcile:
+    def _hook_items(self) -> AllHookItems:
+        if Thing.ENROLLED in self._things:
+            return cast(AllHookItems, self._items)
+        return FileItems(self.configuration)
+
+    def _enrolment(self, file: Compiled) -> Enrolment:
+        return Enrolment(
+            wanted=Wanted(
+                hooks=file.configuration.hooks, targets=_TARGETS, own_groups=frozenset(file.own_groups)
+            ),
+            digest=file.digest,
+            groups=self._groups,
+            live=self._waiting,
+            records=cast(EnrolmentRecords, self._items.under(file.digest)),
+            open_actions=self._store,
+            turns=self._looks.turns,
+            telemetry=self._telemetry,
+            clock=self._looks.clock,
+            wait=self._wait,
+        )
+
+    def _reconcile(self) -> Reconcile:
         return Reconcile(
             configuration=self.configuration,
-            items=FileItems(self.configuration),
+            items=self._hook_items(),
             live=self._waiting,
-            instances=instances,
+            instances=self._instances,
             auto_scaling=self._looks.auto_scaling,
             store=self._store,
             turns=self._looks.turns,
             wake_ups=self._looks.wake_ups,
             telemetry=self._telemetry,
             clock=self._looks.clock,
-            wait=lambda span_s: self.effects.invocations.pause(timedelta(seconds=span_s)),
+            wait=self._wait,
             new_id=self._new_id,
         )
 
@@ -351,11 +456,13 @@ class Deployment:
 
     def _run_sweep(self) -> None:
         faults = self.effects.faults
+        if self.is_removed:
+            return
         if faults.is_down(Part.SWEEP, self.clock()) or faults.hits(Fault.SWEEP_MISSED):
             faults.met(Fault.SWEEP_MISSED, self.clock())
             return
         work = self.effects.invocations.at_once(_SWEEPS_AT_ONCE)
-        passes = [self._reconcile(self._instances)] if self._instances is not None else []
+        passes = self._passes()
         handler = handlers.sweep_handler(self._looks, *passes, work=work, without_table=self._live_holds)
         began_at = self.clock()
 
@@ -365,6 +472,15 @@ class Deployment:
                 self.sweeps.append(run)
 
         invocation = self._invoke(SWEEP, lambda time_left: handler({}, time_left), ended)
+
+    def _passes(self) -> Iterator[handlers.Pass]:
+        if Thing.RECONCILED in self._things:
+            yield self._reconcile()
+        if Thing.ENROLLED in self._things:
+            yield self._enrolment(self.file)
+        if Thing.SILENCE in self._things:
+            hooks = self.configuration.hooks
+            yield Silence(hooks=hooks, store=self._looks.store, telemetry=self._telemetry)
 
     def _tell_of_wake_ups(self, settings: Deployed, batch: Batch, fault: str) -> None:
         for action_id, _ in _wake_ups(batch) if settings is WAKE else ():

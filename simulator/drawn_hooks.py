@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Final
 
 from simulator.asked import CONDITIONS, kinds_of
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     Data = dict[str, Any]
 
+TAG: Final = "team"  # which each group has, with its own name
 _GROUPS: Final = ("web-1", "jobs-a", "jobs-b")
 _SHORT: Final = ("30s", "45s", "1m", "2m", "5m")
 _LONG: Final = ("10m", "30m", "1h", "2h")
@@ -25,7 +27,7 @@ _ASKING: Final = 0.35  # the share of policies with a condition that asks AWS
 
 
 def draw_hooks(random: Dice) -> Data:
-    """A hooks file."""
+    """A hooks file. Each hook names its group."""
     policies: Data = {}
     hooks: list[Data] = []
     for group in _GROUPS[: random.randint(1, len(_GROUPS))]:
@@ -36,6 +38,30 @@ def draw_hooks(random: Dice) -> Data:
                 for number in numbers
             ]
     return {"version": 1, "policies": policies, "hooks": hooks}
+
+
+def selecting(random: Dice, data: Data) -> Data:
+    """The same file; some hooks choose their groups by a glob for all jobs, or by the tag of a group."""
+    by_glob = not any(hook["group"] == "jobs-b" for hook in data["hooks"]) and random.chance(0.6)
+    by_tag = {group for group in _GROUPS if random.chance(0.3)}
+    for hook in data["hooks"]:
+        if hook["group"] == "jobs-a" and by_glob:
+            hook["group"] = "jobs-*"
+        elif hook["group"] in by_tag:
+            hook["group"] = {"tags": {TAG: hook["group"]}}
+    return data
+
+
+def groups_of(hooks: Data) -> list[str]:
+    """The names of the groups that a drawn file is for: what its names, globs and tags select."""
+    selectors = [hook["group"] for hook in hooks["hooks"]]
+    names = [
+        [name for name in _GROUPS if fnmatchcase(name, each)]
+        if isinstance(each, str)
+        else [each["tags"][TAG]]
+        for each in selectors
+    ]
+    return list(dict.fromkeys(name for each in names for name in each))
 
 
 def _draw_hook(random: Dice, name: str, group: str, transition: str, policies: Data) -> Data:
@@ -134,16 +160,41 @@ def _written(duration: timedelta) -> str:
     return span.written(max(duration, timedelta(seconds=5)))
 
 
-def changed(random: Dice, hooks: Data) -> Data:
-    """The hooks file of the next deploy: other policies, other timeouts, a hook less."""
+def changed(random: Dice, hooks: Data, former: Sequence[Data] = ()) -> Data:
+    """The hooks file of the next deploy, with some changes. What one of `former` had may come back."""
     data: Data = json.loads(json.dumps(hooks))
     for hook in data["hooks"]:
         timeout = span.parse(hook["heartbeat_timeout"])
         if random.chance(0.5):
-            name = f"{hook['group']}-{hook['name']}"
+            name = f"{_name_of(hook)}-{random.randrange(1000)}"
             hook["policy"] = _draw_rules(random, name, hook["transition"], timeout, data["policies"])
         if random.chance(0.2):
             hook["default_result"] = random.choice(_RESULTS)
-    if len(data["hooks"]) > 1 and random.chance(0.4):
-        data["hooks"].pop(random.randrange(len(data["hooks"])))
+        if random.chance(0.15) and timeout <= timedelta(minutes=10):
+            hook["heartbeat_timeout"] = _written(timeout * random.choice((2, 3)))
+    _give_and_take(random, data, former)
     return data
+
+
+def _name_of(hook: Data) -> str:
+    group = hook["group"] if isinstance(hook["group"], str) else hook["group"]["tags"][TAG]
+    return f"{group.replace('*', 'all')}-{hook['name']}"
+
+
+def _give_and_take(random: Dice, data: Data, former: Sequence[Data]) -> None:
+    """A hook out, or renamed, or brought back; a glob narrowed to one group."""
+    hooks = data["hooks"]
+    if len(hooks) > 1 and random.chance(0.4):
+        hooks.pop(random.randrange(len(hooks)))
+    elif random.chance(0.2):
+        hooks[0]["name"] += "-renamed"
+    known = {_name_of(hook) for hook in hooks}
+    for file in former:
+        for hook in file["hooks"]:
+            if _name_of(hook) not in known and "*" not in str(hook["group"]) and random.chance(0.5):
+                data["policies"] = {**file["policies"], **data["policies"]}
+                hooks.append(json.loads(json.dumps(hook)))
+                known.add(_name_of(hook))
+    for hook in hooks:
+        if hook["group"] == "jobs-*" and random.chance(0.3):
+            hook["group"] = "jobs-a"

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from simulator.dice import Dice
     from simulator.faults import Faults
     from simulator.invocations import Invocation, Invocations
+    from simulator.memory_enrolled import MemoryEnrolledHooks
     from simulator.memory_store import MemoryStore
     from simulator.query_protocol import Request
     from simulator.queue import SimulatedQueue
@@ -260,6 +261,28 @@ class ShakyStore:
         if is_new:
             self._effects.meets(Fault.STALE_INDEX, row.action_id)
         return is_new
+
+
+class ShakyItems:
+    """Implements usher.ports.EnrolmentRecords on items that are reached step by step."""
+
+    def __init__(self, effects: Effects, items: MemoryEnrolledHooks) -> None:
+        self._effects = effects
+        self._items = items
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        """Any method of the items."""
+        method = getattr(self._items, name)
+
+        def step(*given: Any) -> Any:  # noqa: ANN401 - whatever the method takes
+            return self._effects.of_store(lambda: method(*given))
+
+        self.__dict__[name] = step
+        return step
+
+    def under(self, digest: str | None) -> ShakyItems:
+        """The same items, for a writer that holds the hooks file of that digest."""
+        return ShakyItems(self._effects, self._items.under(digest))
 
 
 class ShakyBudget:

@@ -62,6 +62,17 @@ class Part(StrEnum):
     INTAKE = "the intake function"
 
 
+class Thing(StrEnum):
+    """What else goes on in a seed, that is no fault."""
+
+    RECONCILED = "reconcile"
+    ENROLLED = "enrolment"
+    SILENCE = "silence"
+    OPERATED = "operators"
+    PAUSED = "pauses"
+    REMOVED = "removal"
+
+
 # How often a kind hits where it is on at all: of 1, for each message, step, call or run.
 RATES: Final[Mapping[Fault, tuple[float, float]]] = {
     Fault.NOTICE_LOST: (0.01, 0.2),
@@ -93,6 +104,15 @@ RATES: Final[Mapping[Fault, tuple[float, float]]] = {
 }
 _KIND_IS_ON: Final = 0.25
 _PART_IS_DOWN: Final = 0.1
+# The passes of the sweep describe every other minute, and take most of the time.
+_THINGS: Final[Mapping[Thing, float]] = {
+    Thing.RECONCILED: 0.15,
+    Thing.ENROLLED: 0.2,
+    Thing.SILENCE: 0.1,
+    Thing.OPERATED: 0.3,
+    Thing.PAUSED: 0.1,
+    Thing.REMOVED: 0.06,
+}
 _SHORTEST_DOWN_S, _LONGEST_DOWN_S = 20, 600
 _NONE, _ONE = 0.08, 0.3  # the shares of seeds with no fault at all, and of those with one kind
 _THROTTLING: Final = 0.2
@@ -117,6 +137,7 @@ class Swarm:
     downs: Sequence[Down] = ()
     calls_per_second: float | None = None
     deploys: int = 0
+    things: frozenset[Thing] = frozenset()
 
     def __str__(self) -> str:
         """As a trace begins."""
@@ -124,7 +145,8 @@ class Swarm:
         told += [f"{down.part} down {down.since:%H:%M:%S} to {down.until:%H:%M:%S}" for down in self.downs]
         if self.calls_per_second is not None:
             told.append(f"{self.calls_per_second:.1f} calls a second")
-        return "; ".join([*told, f"{self.deploys} deploys"])
+        told += [f"{self.deploys} deploys"] if self.deploys else []
+        return "; ".join([*told, *sorted(self.things)]) or "nothing goes wrong"
 
 
 def draw(random: Dice, start: datetime, span: timedelta) -> Swarm:
@@ -138,11 +160,15 @@ def draw(random: Dice, start: datetime, span: timedelta) -> Swarm:
     else:
         on = [kind for kind in kinds if random.chance(_KIND_IS_ON)]
     several = share >= _NONE + _ONE
+    things = frozenset(thing for thing, likely in _THINGS.items() if several and random.chance(likely))
+    if Thing.REMOVED in things:
+        things |= {Thing.ENROLLED}
     return Swarm(
         rates={kind: random.between(*RATES[kind]) for kind in on},
         downs=[_down(random, part, start, span) for part in Part if several and random.chance(_PART_IS_DOWN)],
         calls_per_second=random.between(*_RATES_OF_CALLS) if several and random.chance(_THROTTLING) else None,
         deploys=random.choice((0, 0, 1, 2)) if several else 0,
+        things=things,
     )
 
 

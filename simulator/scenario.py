@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from simulator.announcements import ACCOUNT, REGION, hook_message, written_in_seconds
 from simulator.asked import kinds_in
-from simulator.drawn_hooks import changed
-from simulator.faults import Fault
+from simulator.deployment import TARGETS
+from simulator.drawn_hooks import TAG, changed, groups_of
+from simulator.faults import Fault, Thing
 from simulator.judge.terms import InForce
 from simulator.oracle import Said, seconds, signals_in
 from simulator.query_protocol import ApiError, Request
-from usher.core import configuration
+from usher.core.compiled import compiled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -29,17 +30,12 @@ if TYPE_CHECKING:
     from simulator.groups import Group, Instance
     from simulator.judge.scene import Scene
     from simulator.service import AutoScalingService
+    from simulator.stack import Stack
     from simulator.waits import Wait
-    from usher.core.policy import Configuration
+    from usher.core.compiled import Compiled
 
     Data = dict[str, Any]
 
-_PLACE: Final = f"{REGION}:{ACCOUNT}"
-TARGETS: Final[Mapping[str, str]] = {
-    "sqs": f"arn:aws:sqs:{_PLACE}:usher-inbox",
-    "sns": f"arn:aws:sns:{_PLACE}:usher-topic",
-    "lambda": f"arn:aws:lambda:{_PLACE}:function:usher-intake",
-}
 FOREIGN: Final = "others-1"
 _TRANSITIONS: Final = {
     "launching": "autoscaling:EC2_INSTANCE_LAUNCHING",
@@ -54,7 +50,8 @@ _MOST_INSTANCES: Final = 4
 class Ways:
     """How a scenario reaches Usher."""
 
-    deploy: Callable[[Configuration], None]
+    stack: Stack
+    deploy: Callable[[Compiled], None]
     to_inbox: Callable[[str], None]
 
 
@@ -85,24 +82,41 @@ class Scenario:
         self._began_at = clock()
         self._lasts = lasts
         self._events = 0
+        self._happenings: Mapping[Callable[[Group], None], int] = {
+            self._scale: 10,
+            self._terminate: 3,
+            self._sicken: 2,
+            self._end_in_ec2: 2,
+            self._stop: 2,
+            self._refresh: 1,
+            self._retag: 1,
+            self._noise: 2,
+        }
+        self._former: list[Data] = []  # the hooks files of before
         self.actions = 0  # lifecycle actions of ours that began
         self.has_ended = False
 
     def begin(self) -> None:
         """Groups, hooks and instances; deploys to come."""
-        for group in dict.fromkeys([hook["group"] for hook in self._hooks["hooks"]] + [FOREIGN]):
-            self._create(group)
-        for hook in self._hooks["hooks"]:
-            self._put_hook(hook)
+        for name in dict.fromkeys([*groups_of(self._hooks), FOREIGN]):
+            self._create(name)
+        if self._scene.is_enrolled:
+            self._ways.stack.create()
+        else:
+            for hook in self._hooks["hooks"]:
+                self._put_hook(hook)
         theirs = {"name": "theirs", "transition": "terminating", "heartbeat_timeout": "5m", "notify": "sqs"}
-        for group in list(self._fleet.groups):
-            if group == FOREIGN or self._random.chance(0.3):
-                self._put_hook({**theirs, "group": group})
+        for name in list(self._fleet.groups):
+            if name == FOREIGN or self._random.chance(0.3):
+                self._put_hook({**theirs, "group": name})
         for group in self._fleet.groups.values():
             self._scale(group)
         for number in range(self._faults.swarm.deploys):
             later = self._lasts * (number + self._random.random()) / max(1, self._faults.swarm.deploys)
             self._clock.at(self._clock() + later, self._deploy)
+        if Thing.REMOVED in self._faults.swarm.things:
+            later = self._lasts * self._random.uniform(0.6, 1)
+            self._clock.at(self._clock() + later, self._ways.stack.delete)
         self._next()
 
     def end(self) -> None:
@@ -123,8 +137,10 @@ class Scenario:
             AutoScalingGroupName=name,
             MinSize=0,
             MaxSize=_MOST_INSTANCES,
+            Tags=[self._tag(name)],
             **policy,
         )
+        self._scene.tags[name].add((TAG, name))
         if self._random.chance(0.25) and name != FOREIGN:
             self._ask(
                 "PutWarmPool",
@@ -134,6 +150,9 @@ class Scenario:
                 PoolState="Stopped",
                 InstanceReusePolicy={"ReuseOnScaleIn": self._random.chance(0.5)},
             )
+
+    def _tag(self, group: str) -> Data:
+        return {"ResourceId": group, "ResourceType": "auto-scaling-group", "Key": TAG, "Value": group}
 
     def _put_hook(self, hook: Data) -> None:
         target = TARGETS.get(hook["notify"], "")
@@ -172,18 +191,7 @@ class Scenario:
             return
         groups = list(self._fleet.groups.values())
         group = self._random.choice(groups)
-        happening = self._random.choices(
-            (
-                self._scale,
-                self._terminate,
-                self._sicken,
-                self._end_in_ec2,
-                self._stop,
-                self._refresh,
-                self._noise,
-            ),
-            (10, 3, 2, 2, 2, 1, 2),
-        )[0]
+        happening = self._random.choices(list(self._happenings), list(self._happenings.values()))[0]
         happening(group)
         if self._faults.hits(Fault.MEDDLED):
             self._meddle(group)
@@ -230,6 +238,13 @@ class Scenario:
     def _refresh(self, group: Group) -> None:
         strategy = self._random.choice(("Rolling", "ReplaceRootVolume"))
         self._ask("StartInstanceRefresh", AutoScalingGroupName=group.name, Strategy=strategy)
+
+    def _retag(self, group: Group) -> None:
+        """Somebody takes the tag of a group away, and puts it back later."""
+        tags = [self._tag(group.name)]
+        self._ask("DeleteTags", Tags=tags)
+        later = timedelta(minutes=self._random.uniform(1, 40))
+        self._clock.at(self._clock() + later, lambda: self._ask("CreateOrUpdateTags", Tags=tags))
 
     def _noise(self, group: Group) -> None:
         """Messages that say nothing, and one that speaks of another action's token in capitals."""
@@ -301,20 +316,25 @@ class Scenario:
         """Somebody puts back what others took away."""
         if self.has_ended:
             return
-        for hook in self._hooks["hooks"]:
+        for name in groups_of(self._hooks):
+            if name not in self._fleet.groups:
+                self._create(name)
+        for hook in self._hooks["hooks"] if not self._scene.is_enrolled else ():
             group = self._fleet.groups.get(hook["group"])
-            if group is None:
-                self._create(hook["group"])
-            elif hook["name"] not in group.hooks and not group.deleting:
+            if group is not None and hook["name"] not in group.hooks and not group.deleting:
                 self._put_hook(hook)
 
     def _deploy(self) -> None:
         """Another hooks file in the middle; the stack changes the hooks that it names."""
         if self.has_ended:
             return
-        before, self._hooks = self._hooks, changed(self._random, self._hooks)
+        before, self._hooks = self._hooks, changed(self._random, self._hooks, self._former)
+        self._former.append(before)
+        if self._scene.is_enrolled:
+            self._ways.stack.update(compiled(self._hooks))
+            return
         self._scene.deployed.append(InForce(since=self._clock(), file=self._hooks))
-        self._ways.deploy(configuration.parse(self._hooks))
+        self._ways.deploy(compiled(self._hooks))
         kept = {(hook["group"], hook["name"]) for hook in self._hooks["hooks"]}
         for hook in self._hooks["hooks"]:
             self._put_hook(hook)

@@ -18,21 +18,23 @@ from simulator import drawn_hooks, faults, scenario
 from simulator.asked import Asked
 from simulator.checkers import CHECKERS
 from simulator.clock import VirtualClock
-from simulator.deployment import Deployment
+from simulator.deployment import TARGETS, Deployment
 from simulator.dice import Dice
 from simulator.effects import Effects, ShakyDoor
-from simulator.faults import Fault, Faults, Swarm
+from simulator.faults import Fault, Faults, Swarm, Thing
 from simulator.fleet import Fleet
 from simulator.invocations import Invocations
 from simulator.judge.scene import Scene
 from simulator.judge.terms import InForce
 from simulator.latencies import CAPTURED, PROMPT
 from simulator.outside import DeliveryFaults, SimulatedOutside
+from simulator.people import People
 from simulator.recorder import Recorder
-from simulator.scenario import TARGETS, Scenario, Ways
+from simulator.scenario import Scenario, Ways
 from simulator.service import AutoScalingService
 from simulator.short_wire import ShortWire
-from usher.core import configuration
+from simulator.stack import Stack
+from usher.core.compiled import compiled
 from usher.ports import TryLater, Unavailable
 
 if TYPE_CHECKING:
@@ -53,7 +55,7 @@ LASTS: Final = timedelta(hours=6)
 LONGER: Final = timedelta(hours=18)
 SETTLES_IN: Final = timedelta(hours=8)  # three waits of at most two hours one after the other, and slack
 _SHARE_LONGER: Final = 0.02
-_SHARE_RECONCILING: Final = 0.1  # its passes describe every other minute, and take most of the time
+_LOOKED_AFTER: Final = timedelta(minutes=10)  # holds three passes, by which hooks are put and taken back
 _MOST_STEPS: Final = 3_000_000
 
 
@@ -124,8 +126,10 @@ class Trial:
         self.fleet = self._make_fleet(dice)
         self.telemetry = TrialTelemetry(self)
         hooks = hooks or drawn_hooks.draw_hooks(dice)
+        if Thing.ENROLLED in self.faults.swarm.things:
+            hooks = drawn_hooks.selecting(dice, hooks)
         self._note("hooks", json.dumps(hooks))
-        self.usher = self._make_usher(hooks, dice)
+        self.usher = self._make_usher(hooks)
         self.scene = Scene(
             clock=self.clock,
             waits=self.fleet.waits,
@@ -135,7 +139,12 @@ class Trial:
             dead_letters=self.usher.inbox_dead_letters,
             wake_dead_letters=self.usher.wake_dead_letters,
             asked=self.asked,
+            groups=self.fleet.groups,
+            is_enrolled=Thing.ENROLLED in self.faults.swarm.things,
         )
+        self.stack = Stack(self.usher, self.clock, Dice.of(seed, "stack"), self.scene)
+        self.scene.goes = lambda: self.stack.goes
+        self.people = People(self.usher, self.clock, Dice.of(seed, "people"), self.scene, self)
         self.scene.deployed.append(InForce(since=self.clock(), file=hooks))
         self.checkers: list[Checker] = [make(self.scene) for make in watched]
         self.scenario = self._make_scenario(hooks, dice)
@@ -169,19 +178,19 @@ class Trial:
             ended=self._wait_ended,
         )
 
-    def _make_usher(self, hooks: dict[str, Any], dice: Dice) -> Deployment:
+    def _make_usher(self, hooks: dict[str, Any]) -> Deployment:
         self.service = AutoScalingService(self.fleet)
         door = ShakyDoor(self.effects, self.service, self, self._action_of)
         wire = _wire()
         wire.answer = door
         usher = Deployment(
-            configuration.parse(hooks),
+            compiled(hooks),
             self.effects,
             wire.client,
             self.telemetry,
             self,
             calls=self.asked,
-            instances=Instances(self) if dice.chance(_SHARE_RECONCILING) else None,
+            instances=Instances(self),
         )
         usher.on_acknowledged = self._acknowledged
         return usher
@@ -195,7 +204,7 @@ class Trial:
             service=self.service,
             faults=self.faults,
             scene=self.scene,
-            ways=Ways(deploy=self.usher.deploy, to_inbox=self.usher.inbox.send),
+            ways=Ways(stack=self.stack, deploy=self.usher.deploy, to_inbox=self.usher.inbox.send),
             lasts=self._lasts,
         )
 
@@ -219,6 +228,7 @@ class Trial:
     def run(self) -> Outcome:
         """Until something is violated, or all is over."""
         self.scenario.begin()
+        self.people.begin(self.faults.swarm.things)
         self._run_until(START + self._lasts)
         longest = START + 6 * self._lasts
         while self._lacks_actions and self.clock() < longest:
@@ -245,12 +255,13 @@ class Trial:
         """Faults off, and no new things: all must be quiet within the stated time."""
         self.faults.on = False
         self._outside.faults = DeliveryFaults()
+        self.people.end()
         self.scenario.end()
         self._note("faults are off")
         until = self.clock() + SETTLES_IN
         while self.clock() < until and not self.scene.violations:
-            self._run_until(self.clock() + timedelta(minutes=10))
-            if self.usher.is_quiet and not self._has_waits():
+            self._run_until(self.clock() + _LOOKED_AFTER)
+            if self.usher.is_quiet and not self._has_waits() and not self.stack.is_busy:
                 return
         if not self.scene.violations:
             self._report_unrest()

@@ -102,6 +102,10 @@ class Waits:
         """Every lifecycle action that the instance ever had, oldest first."""
         return self._by_instance.get(instance_id, [])
 
+    def of_hook(self, group: str, hook: str) -> list[Wait]:
+        """Every lifecycle action that there ever was in a hook."""
+        return [wait for wait in self._by_token.values() if (wait.group, wait.hook) == (group, hook)]
+
     def of_token(self, token: str) -> Wait | None:
         """The lifecycle action of that token, open or ended."""
         return self._by_token.get(token)

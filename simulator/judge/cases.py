@@ -10,7 +10,7 @@ from simulator.judge.known_waits import WaitChecker
 from simulator.oracle import Case
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from datetime import datetime
 
     from simulator.judge.scene import Scene
@@ -55,15 +55,20 @@ class CaseChecker(WaitChecker):
             self._adopted.add(action.id)
         return action.id in self._adopted
 
-    def said_to(self, wait: Wait) -> list[Said]:
-        """The signals that are kept and count for a lifecycle action."""
-        known = {**self._kept[wait.instance_id], **self._kept[wait.token]}
-        return [said for said in known.values() if self._counts(said, wait)]
+    def said_to(self, wait: Wait) -> list[list[Said]]:
+        """The signals that are kept and count for an action: all that may, and those that do for sure.
 
-    def _counts(self, said: Said, wait: Wait) -> bool:
+        The times of signals are whole seconds, and clocks differ.
+        """
+        known = {**self._kept[wait.instance_id], **self._kept[wait.token]}.values()
+        return [
+            [said for said in known if self._counts(said, wait, blur)] for blur in (-_CLOCKS, 2 * _CLOCKS)
+        ]
+
+    def _counts(self, said: Said, wait: Wait, blur: timedelta) -> bool:
         """By token for it alone; else where it was open then, or began at most a minute later.
 
-        What ended the wait before in the same hook counts no more; that end is told in whole seconds.
+        What ended the wait before in the same hook counts no more.
         """
         if said.token is not None:
             return said.token == wait.token
@@ -75,10 +80,14 @@ class CaseChecker(WaitChecker):
             and one.ended_at is not None
         ]
         since = max([wait.started_at - _BEFORE_START, *(min(at, wait.started_at) for at in before)])
-        return said.at >= since - _CLOCKS
+        return said.at >= since + blur
 
-    def cases(self, action: Action, wait: Wait, signals: Collection[Said]) -> Iterator[Case]:
-        """The action under each policy that may be its own."""
+    def cases(self, action: Action, wait: Wait, signals: Iterable[Sequence[Said]]) -> Iterator[Case]:
+        """The action under each policy that may be its own, with each of the `signals`."""
+        for each in signals:
+            yield from self._cases(action, wait, each)
+
+    def _cases(self, action: Action, wait: Wait, signals: Sequence[Said]) -> Iterator[Case]:
         terms = self.terms_of(action)
         words, scene = self.scene.words[action.id], self.scene
         if terms is None:
@@ -92,14 +101,15 @@ class CaseChecker(WaitChecker):
                 default_result=wait.default_result,
                 started_at=wait.started_at,
                 timeouts=terms.timeouts,
-                signals=list(signals),
+                signals=signals,
                 answers=scene.asked.answers(wait, self.opened_at[action.id]),
                 ordered=words.ordered,
                 is_held=words.is_held,
                 extended_to=words.extended_to,
                 may_be_stopped=move == _PLAIN and wait.instance_id in scene.stopped,
                 has_ended=wait.instance_id in self._ended,
-                may_be_let_through=gone_since is not None and wait.started_at > gone_since - _CLOCKS,
+                may_be_let_through=scene.goes()
+                or (gone_since is not None and wait.started_at > gone_since - _CLOCKS),
                 is_limited=any(terms.limits),
                 unsure=_ADOPTED if self.adopted(action) else _BEGINS,
             )

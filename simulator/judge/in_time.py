@@ -37,7 +37,12 @@ class InTime(CaseChecker):
         then = self.scene.clock() - _IN_TIME
         if self.opened_at[action.id] > then or self._was_held_up(action, wait, then):
             return
-        signals = [each for each in self.said_to(wait) if self.kept_at[each.event_id] <= then]
+        signals = [
+            [each for each in said if self.kept_at[each.event_id] <= then] for said in self.said_to(wait)
+        ]
+        ordered_at = self.scene.words[action.id].ordered_at
+        if ordered_at is not None and ordered_at <= then:
+            self.broken(f"{action.result} is decided only now; it was ordered {_IN_TIME} ago", action)
         cases = list(self.cases(action, wait, signals))
         if cases and all(self._lets_go(case, then) for case in cases):
             self.broken(f"{action.result} is decided only now; the policy let go {_IN_TIME} ago", action)
@@ -52,4 +57,6 @@ class InTime(CaseChecker):
     def _was_held_up(self, action: Action, wait: Wait, then: datetime) -> bool:
         since = then - _IN_TIME
         met = self.scene.faults.between(action.id, since, self.scene.clock())
-        return bool(met) or self.scene.was_paused(wait.hook, since)
+        held_until = self.scene.words[action.id].held_until
+        is_held = held_until is not None and held_until > since
+        return bool(met) or is_held or self.scene.was_paused(wait.hook, since)

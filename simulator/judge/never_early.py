@@ -37,7 +37,7 @@ class NeverEarly(CaseChecker):
 
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
-        self._heard: dict[tuple[str, int], tuple[datetime, list[Said]]] = {}
+        self._heard: dict[tuple[str, int], tuple[datetime, list[list[Said]]]] = {}
         self._decided: defaultdict[str, list[tuple[datetime, str]]] = defaultdict(list)  # by hook
 
     def heard(self, action: Action, evidence: Evidence, invocation: Invocation | None) -> None:

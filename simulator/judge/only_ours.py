@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 from simulator.judge.known_waits import WaitChecker
-from simulator.judge.scene import COMPLETE, HEARTBEAT
+from simulator.judge.scene import COMPLETE, DELETE_HOOK, HEARTBEAT, PUT_HOOK
 
 if TYPE_CHECKING:
     from simulator.effects import Call
@@ -51,12 +51,14 @@ class OnlyOurs(WaitChecker):
     def called(self, call: Call) -> None:
         """A call on a lifecycle action is for a hook that some deployed configuration named."""
         super().called(call)
-        if call.operation not in (HEARTBEAT, COMPLETE):
+        if call.operation not in (HEARTBEAT, COMPLETE, PUT_HOOK, DELETE_HOOK):
             return
         group, hook = call.parameters["AutoScalingGroupName"], call.parameters["LifecycleHookName"]
         tags = self.scene.tags[group]
         if not any(file.hooks_on(group, hook, tags) for file in self.scene.deployed):
             self.broken(f"{call.operation} on {hook} of {group}, which no configuration names")
+        if call.operation not in (HEARTBEAT, COMPLETE):
+            return
         action = self.scene.action_of(call.parameters)
         if action is None:
             return  # an adoption asks by the instance

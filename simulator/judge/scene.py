@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from simulator.deployment import SweepRun
     from simulator.effects import Call
     from simulator.faults import Faults
+    from simulator.groups import Group
     from simulator.invocations import Invocation
     from simulator.judge.terms import InForce
     from simulator.memory_store import MemoryStore
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 STAMPS: Final = 1 << 32  # a wake-up's version stands in the lower bits, and its look in those above
 HEARTBEAT: Final = "RecordLifecycleActionHeartbeat"
 COMPLETE: Final = "CompleteLifecycleAction"
+PUT_HOOK: Final = "PutLifecycleHook"
+DELETE_HOOK: Final = "DeleteLifecycleHook"
 _DEPLOYING: Final = timedelta(seconds=60)  # so long an invocation goes on under the old configuration
 
 
@@ -52,8 +55,10 @@ class Words:
     """What operators ordered of one action, as far as it is stored."""
 
     is_held: bool = False
+    held_until: datetime | None = None  # when a hold ended
     extended_to: datetime | None = None
     ordered: str | None = None
+    ordered_at: datetime | None = None
 
 
 @dataclass(kw_only=True)
@@ -86,6 +91,9 @@ class Scene:
     tags: defaultdict[str, set[tuple[str, str]]] = field(default_factory=lambda: defaultdict(set))  # ever
     words: defaultdict[str, Words] = field(default_factory=lambda: defaultdict(Words))  # by action id
     paused: list[Paused] = field(default_factory=list)
+    groups: Mapping[str, Group] = field(default_factory=dict)  # of simulated Auto Scaling
+    is_enrolled: bool = False  # whether Usher puts the hooks
+    goes: Callable[[], bool] = lambda: False  # whether the stack is being deleted, or gone
     violations: list[Violation] = field(default_factory=list)
 
     def report(self, promise: str, text: str, action_id: str | None = None) -> None:

@@ -149,7 +149,8 @@ class TrueEnds(WaitChecker):
         since = self.known_at(action, wait)
         met = self.scene.faults.between(action.id, since - LONGEST_SKEW, self.scene.clock())
         looked_late = any(one.fault in _MAKES_A_LOOK_LATE for one in met)
-        return looked_late or self._met(action, since) or self.is_changed(wait)
+        is_paused = self.scene.was_paused(wait.hook, since)
+        return looked_late or is_paused or self._met(action, since) or self.is_changed(wait)
 
 
 def _says_nothing(call: Call) -> bool:

@@ -6,9 +6,9 @@ import json
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from simulator.deployment import TARGETS
 from simulator.outside import DeliveryFaults
 from simulator.query_protocol import Request
-from simulator.scenario import TARGETS
 from simulator.trial import Trial
 
 if TYPE_CHECKING:

@@ -93,6 +93,11 @@ RULES = (
         pytest.param(move(group="batch-7", destination="WarmPool"), "pool", id="the first of two that fit"),
         pytest.param(move(transition=Transition.LAUNCHING), "launch", id="by transition"),
         pytest.param(move(after="launch_failed", destination="WarmPool"), "failed", id="by what was before"),
+        pytest.param(
+            move(after="launch_failed", transition=Transition.LAUNCHING),
+            "launch",
+            id="a launch follows no failed launch: another hook has abandoned this one",
+        ),
         pytest.param(move(origin=None, destination=None), "rest", id="places untold fit no rule for places"),
     ],
 )

@@ -84,10 +84,15 @@ class Rule:
 
     def fits(self, move: Move) -> bool:
         """Whether this rule is for `move`."""
-        return all(
-            glob_fits(wanted, move.group) if field == "group" else getattr(move, field) == wanted
-            for field, wanted in self.when
-        )
+        return all(self._fits(field, wanted, move) for field, wanted in self.when)
+
+    @staticmethod
+    def _fits(field: str, wanted: str, move: Move) -> bool:
+        if field == "group":
+            return glob_fits(wanted, move.group)
+        if field == "after" and move.transition is Transition.LAUNCHING:
+            return False  # the notice of a second launch hook may come when the first has abandoned it
+        return bool(getattr(move, field) == wanted)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

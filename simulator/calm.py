@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from simulator.deployment import TARGETS
 from simulator.faults import Swarm
+from simulator.oracle import Said
 from simulator.query_protocol import Request
 from simulator.trial import Trial
 
@@ -58,6 +59,10 @@ class Calm(Trial):
         detail = {"InstanceId": instance_id, "Signal": name, "Status": status, "Message": message}
         event = {"id": f"signal-{self._said:06d}", "source": "usher.signal", "detail-type": "Usher Signal"}
         event["time"] = self.clock().isoformat(timespec="seconds")
+        at = self.clock().replace(microsecond=0)
+        self.scene.sent[event["id"]] = Said(
+            event_id=event["id"], name=name, status=status, at=at, instance_id=instance_id
+        )
         self.usher.inbox.send(json.dumps(event | {"detail": detail}))
 
     def pass_time(self, seconds: float) -> None:

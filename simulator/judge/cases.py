@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from usher.core.model import Action, Signal
 
 _BEFORE_START: Final = timedelta(seconds=60)
+_SHORTEST: Final = timedelta(seconds=30)  # heartbeat timeout
 _PLAIN: Final = ("terminating", "AutoScalingGroup", "EC2")
 _CLOCKS: Final = timedelta(seconds=2)  # event times are whole seconds, and clocks differ
 _BEGINS: Final = timedelta(seconds=3)  # a message may be dated so long before the wait begins
@@ -54,6 +55,11 @@ class CaseChecker(WaitChecker):
         if action.token is None:
             self._adopted.add(action.id)
         return action.id in self._adopted
+
+    def _set_by_others(self, wait: Wait) -> frozenset[timedelta]:
+        """Of what stands the smallest counts, whoever has put it: so an action may be decided earlier."""
+        changed = (wait.group, wait.hook) in self.scene.changed_by_others
+        return frozenset({_SHORTEST} if changed else ())
 
     def said_to(self, wait: Wait) -> list[list[Said]]:
         """The signals that are kept and count for an action: all that may, and those that do for sure.
@@ -100,7 +106,7 @@ class CaseChecker(WaitChecker):
                 transition=wait.transition,
                 default_result=wait.default_result,
                 started_at=wait.started_at,
-                timeouts=terms.timeouts,
+                timeouts=terms.timeouts | self._set_by_others(wait),
                 signals=signals,
                 answers=scene.asked.answers(wait, self.opened_at[action.id]),
                 ordered=words.ordered,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -48,6 +49,8 @@ class InTime(CaseChecker):
             self.broken(f"{action.result} is decided only now; the policy let go {_IN_TIME} ago", action)
 
     def _lets_go(self, case: Case, then: datetime) -> bool:
+        """Whether it lets go for sure: by the longest patience that may count."""
+        case = replace(case, timeouts=frozenset({max(case.timeouts)}), unsure=timedelta(0))
         if case.is_limited or case.ordered or case.is_held or case.extended_to or case.has_ended:
             return False
         stands = [oracle.possible(each, case, then) for each in case.policy["until"]]

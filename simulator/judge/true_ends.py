@@ -138,6 +138,9 @@ class TrueEnds(WaitChecker):
         ended_at = wait.ended_at or now
         if self.opened_at[action.id] > ended_at - LONGEST_SKEW or now - ended_at < _CLOCKS_BLUR:
             return True
+        terms = self.terms_of(action)
+        if terms is not None and terms.is_observed:
+            return True  # a policy that only observes lets it fall, and tells so
         is_ahead = beat is not None and beat.invocation is not None and beat.invocation.skew > _NOTHING
         return is_ahead or self.is_changed(wait)
 

@@ -14,7 +14,7 @@ from simulator.clock import VirtualClock
 from simulator.deployment import Deployment
 from simulator.dice import Dice
 from simulator.effects import Effects, ShakyDoor
-from simulator.faults import Down, Faults, Part, Swarm
+from simulator.faults import Down, Faults, Part, Swarm, Thing
 from simulator.fleet import Fleet
 from simulator.invocations import Invocations
 from simulator.latencies import PROMPT
@@ -25,7 +25,7 @@ from simulator.service import AutoScalingService
 from simulator.short_wire import ShortWire
 from simulator.trial import START
 from tests.alarms import Metrics, alarms, ringing
-from usher.core import configuration
+from usher.core.compiled import compiled
 from usher.core.conditions.probe import Reply, ReplyKind
 from usher.silence import Silence
 
@@ -123,7 +123,7 @@ class Day:
     def __init__(self, *downs: Down) -> None:
         self.metrics = Metrics()
         self.clock = VirtualClock(START)
-        faults = Faults(Swarm(downs=downs), Dice.of(1, "faults"))
+        faults = Faults(Swarm(downs=downs, things=frozenset({Thing.RECONCILED})), Dice.of(1, "faults"))
         effects = Effects(self.clock, Invocations(self.clock, Anyone()), faults, Dice.of(1, "steps"))  # type: ignore[arg-type] # it is called by nobody here
         ids = Dice.of(1, "ids")
         outside = SimulatedOutside(
@@ -140,13 +140,13 @@ class Day:
         self.service = AutoScalingService(self.fleet)
         wire = ShortWire()
         wire.answer = ShakyDoor(effects, self.service, Anyone(), lambda _: None)
-        hooks = configuration.parse(HOOKS)
+        file = compiled(HOOKS)
         telemetry = Measured(self.metrics, self.clock)
         MeasuredDeployment.metrics = self.metrics
         self.usher = MeasuredDeployment(
-            hooks, effects, wire.client, telemetry, Anyone(), calls=NoCalls(), instances=AllRun()
+            file, effects, wire.client, telemetry, Anyone(), calls=NoCalls(), instances=AllRun()
         )
-        self.silence = Silence(hooks=hooks.hooks, store=self.usher.memory, telemetry=telemetry)
+        self.silence = Silence(hooks=file.configuration.hooks, store=self.usher.memory, telemetry=telemetry)
         self._turns = deque(f"web-{group}" for group in range(GROUPS))
 
     def _send(self, body: str) -> None:

@@ -386,6 +386,23 @@ def test_a_group_that_has_gone_is_forgotten() -> None:
     assert leaving.deleted == []
 
 
+def test_an_item_that_another_run_drops_meanwhile_fails_no_release() -> None:
+    """Found by a trial: Lambda had tried the removal twice at once."""
+    leaving = Leaving()
+    leaving.enrolments.keep(replace(enrolled("one"), group_arn="arn:another"))
+
+    class Overtaken(MemoryEnrolledHooks):
+        def forget(self, record: Enrolled) -> None:
+            for each in leaving.enrolments.enrolled():
+                leaving.enrolments.forget(each)
+            super().forget(record)
+
+    overtaken = Overtaken(lambda: at(0), 50)
+    overtaken.__dict__ |= leaving.enrolments.under(None).__dict__
+    leaving.release = replace(leaving.release, enrolments=overtaken)
+    assert leaving.run() == ""
+
+
 @pytest.mark.parametrize("when", ["while it is waited for the sweep", "while another hook goes"])
 def test_an_instance_that_comes_meanwhile_is_let_go_before_its_hook_is_deleted(when: str) -> None:
     """Found by reading: deleting a launch hook abandons what waits in it (aws-facts 1.1)."""

@@ -13,7 +13,6 @@ from simulator.trial import Trial
 
 if TYPE_CHECKING:
     from simulator.deployment import Deployment
-    from simulator.dice import Dice
     from simulator.waits import Wait
 
 HOOKS: dict[str, Any] = {
@@ -41,9 +40,9 @@ class Quiet(Trial):
         self.faults.on = False
         self._outside.faults = DeliveryFaults()
 
-    def _make_usher(self, hooks: dict[str, Any], dice: Dice) -> Deployment:
+    def _make_usher(self, hooks: dict[str, Any]) -> Deployment:
         del hooks
-        return super()._make_usher(HOOKS, dice)
+        return super()._make_usher(HOOKS)
 
     def _wait_began(self, wait: Wait) -> None:
         self.waits.append(wait)

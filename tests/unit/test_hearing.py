@@ -429,6 +429,14 @@ def test_a_policy_is_chosen_again_once_the_launch_is_known_as_failed() -> None:
     assert (chosen.policy.name, chosen.if_launch_failed) == ("park", None)
 
 
+def test_what_was_only_observed_was_never_beaten_once_its_policy_enforces() -> None:
+    """Found by a trial: the expiry counted from a heartbeat that observe mode only recorded."""
+    observed = after_a_launch(policy=a_policy([], mode="observe"), beaten_at=at(20))
+    chosen = hearing.after_launch(observed, [a_launch()], at(30))
+    assert (chosen.beaten_at, chosen.timeout_assumed) == (None, True)
+    assert chosen.expires_at == chosen.started_at + chosen.hook.heartbeat_timeout
+
+
 @pytest.mark.parametrize(
     ("action", "launches"),
     [

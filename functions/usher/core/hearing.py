@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from usher.core.conditions.command import COMMAND_ID
 from usher.core.conditions.signalled import Signalled
 from usher.core.model import Phase, Status, Transition
+from usher.core.policy import Mode
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -218,6 +219,8 @@ def after_launch(action: Action, heard: Iterable[MoveEnd], now: datetime) -> Act
         return action.noted(
             now, "policy", f"stays {action.policy.name}, which began something; {last.detail}"
         )
+    if action.policy.mode is Mode.OBSERVE:  # no heartbeat was sent, and nobody asked what stands
+        action = replace(action, beaten_at=None, timeout_assumed=True)
     return replace(action, policy=policy).noted(now, "policy", f"{policy.name} from now on: {last.detail}")
 
 

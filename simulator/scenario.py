@@ -242,6 +242,7 @@ class Scenario:
     def _retag(self, group: Group) -> None:
         """Somebody takes the tag of a group away, and puts it back later."""
         tags = [self._tag(group.name)]
+        self._scene.untagged.setdefault(group.name, self._clock())
         self._ask("DeleteTags", Tags=tags)
         later = timedelta(minutes=self._random.uniform(1, 40))
         self._clock.at(self._clock() + later, lambda: self._ask("CreateOrUpdateTags", Tags=tags))

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from simulator.judge.scene import Scene
+    from simulator.judge.terms import Terms
     from simulator.oracle import Said
     from simulator.waits import Wait
     from usher.core.model import Action, Signal
@@ -55,6 +56,13 @@ class CaseChecker(WaitChecker):
         if action.token is None:
             self._adopted.add(action.id)
         return action.id in self._adopted
+
+    def _may_be_let_through(self, wait: Wait, terms: Terms) -> bool:
+        """Whether Usher goes, or its hook was on its way out when it began: out of the file, or of the tags."""
+        since = [terms.gone_since]
+        if any(not isinstance(hook["group"], str) for _, hook in terms.hooks):
+            since.append(self.scene.untagged.get(wait.group))
+        return self.scene.goes() or any(at and wait.started_at > at - _CLOCKS for at in since)
 
     def _set_by_others(self, wait: Wait) -> frozenset[timedelta]:
         """Of what stands the smallest counts, whoever has put it: so an action may be decided earlier."""
@@ -98,7 +106,6 @@ class CaseChecker(WaitChecker):
         words, scene = self.scene.words[action.id], self.scene
         if terms is None:
             return
-        gone_since = terms.gone_since
         move = (wait.transition, wait.origin, wait.destination)
         for policy in terms.policies(wait, launch_failed=scene.launch_failed(wait)):
             yield Case(
@@ -114,8 +121,7 @@ class CaseChecker(WaitChecker):
                 extended_to=words.extended_to,
                 may_be_stopped=move == _PLAIN and wait.instance_id in scene.stopped,
                 has_ended=wait.instance_id in self._ended,
-                may_be_let_through=scene.goes()
-                or (gone_since is not None and wait.started_at > gone_since - _CLOCKS),
+                may_be_let_through=self._may_be_let_through(wait, terms),
                 is_limited=any(terms.limits),
                 unsure=_ADOPTED if self.adopted(action) else _BEGINS,
             )

@@ -89,6 +89,7 @@ class Scene:
     changed_by_others: set[tuple[str, str]] = field(default_factory=set)  # hooks, by group and name
     stopped: set[str] = field(default_factory=set)  # instances, by EC2
     tags: defaultdict[str, set[tuple[str, str]]] = field(default_factory=lambda: defaultdict(set))  # ever
+    untagged: dict[str, datetime] = field(default_factory=dict)  # groups that lost their tag, and when first
     words: defaultdict[str, Words] = field(default_factory=lambda: defaultdict(Words))  # by action id
     paused: list[Paused] = field(default_factory=list)
     groups: Mapping[str, Group] = field(default_factory=dict)  # of simulated Auto Scaling

@@ -58,7 +58,7 @@ class CaseChecker(WaitChecker):
         return action.id in self._adopted
 
     def _may_be_let_through(self, wait: Wait, terms: Terms) -> bool:
-        """Whether Usher goes, or its hook was on its way out when it began: out of the file, or of the tags."""
+        """Whether Usher goes, or its hook was out of the file, or of the tags, when it began."""
         since = [terms.gone_since]
         if any(not isinstance(hook["group"], str) for _, hook in terms.hooks):
             since.append(self.scene.untagged.get(wait.group))

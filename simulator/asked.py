@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from simulator.dice import Dice
     from simulator.effects import Effects
-    from simulator.oracle import Possible, Written
+    from simulator.oracle import Answers, Possible, Written
     from simulator.waits import Wait
     from usher.core.conditions.probe import Call
 
@@ -31,6 +31,14 @@ if TYPE_CHECKING:
 
 LAG: Final = timedelta(seconds=60)  # how old the state may be that AWS shows
 _COUNTS: Final = timedelta(minutes=5)  # an answer
+_SURE_AFTER: Final = timedelta(minutes=6)
+_OF_QUESTIONS: Final = (
+    Fault.QUESTION_REFUSED,
+    Fault.QUESTION_SILENT,
+    Fault.QUESTION_STALE,
+    Fault.QUESTION_ODD,
+    Fault.QUESTION_LIES,
+)
 _MARGIN: Final = timedelta(seconds=15)  # of a turn of questions, and of clocks
 _CALL_S: Final = (0.02, 0.3)
 _CLUSTER: Final = "web"
@@ -173,6 +181,11 @@ class Asked:
             since=first_seen_at - LAG - _MARGIN,
         )
 
+    def sure(self, answers: Answers) -> Answers:
+        """For the judge: the answers that must have come, where nothing goes wrong with questions."""
+        faulty = any(each in self._effects.faults.swarm.rates for each in _OF_QUESTIONS)
+        return SureAnswers(known=answers) if isinstance(answers, KnownAnswers) and not faulty else answers
+
     def kinds(self, instance_id: str) -> Collection[str]:
         """The conditions that its instance has."""
         return self._of[instance_id].truths
@@ -283,6 +296,24 @@ class KnownAnswers:
         """See Answers."""
         truth = self.of.truths.get(kind_of(condition))
         return truth is not None and Stands.HOLDS in truth.between(self.since, now + LONGEST_SKEW)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SureAnswers:
+    """Implements simulator.oracle.Answers: what has not changed for long was asked, and answered, twice."""
+
+    known: KnownAnswers
+
+    def at(self, condition: Written, now: datetime) -> Possible:
+        """See Answers. The user's function and AWS's own polling take up to a minute each time."""
+        truth = self.known.of.truths.get(kind_of(condition))
+        lately = truth.between(now - _SURE_AFTER, now) if truth else set()
+        is_sure = len(lately) == 1 and now - _SURE_AFTER >= self.known.since
+        return frozenset(lately) if is_sure else self.known.at(condition, now)
+
+    def held(self, condition: Written, now: datetime) -> bool:
+        """See Answers."""
+        return self.known.held(condition, now)
 
 
 # What each service answers, in its own shapes. `then` is the moment of the state that is shown.

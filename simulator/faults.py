@@ -7,13 +7,13 @@ a checker that asks whether Usher is to blame must know what it was up against.
 from __future__ import annotations
 
 from bisect import bisect_right
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from datetime import datetime
 
     from simulator.dice import Dice
@@ -170,6 +170,14 @@ def draw(random: Dice, start: datetime, span: timedelta) -> Swarm:
         deploys=random.choice((0, 0, 1, 2)) if several else 0,
         things=things,
     )
+
+
+def with_things(swarm: Swarm, things: Collection[Thing]) -> Swarm:
+    """The swarm, with these things going on too; what is enrolled is deployed, too."""
+    if not things:
+        return swarm
+    deploys = max(swarm.deploys, 2 if Thing.ENROLLED in things else 0)
+    return replace(swarm, things=swarm.things | set(things), deploys=deploys)
 
 
 def _down(random: Dice, part: Part, start: datetime, span: timedelta) -> Down:

@@ -38,7 +38,7 @@ from usher.core.compiled import compiled
 from usher.ports import TryLater, Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from simulator import effects
     from simulator.groups import Hook, OngoingMove
@@ -99,7 +99,7 @@ class Outcome:
 class Trial:
     """The world of one seed. `tells`: keep a trace of everything. `watched`: by which checkers.
 
-    `hooks` and `swarm` take the place of what the seed draws.
+    `hooks` and `swarm` take the place of what the seed draws, and `things` go on besides.
     """
 
     def __init__(
@@ -110,6 +110,7 @@ class Trial:
         watched: Sequence[MakeChecker] = CHECKERS,
         hooks: dict[str, Any] | None = None,
         swarm: Swarm | None = None,
+        things: Collection[Thing] = (),
     ) -> None:
         self.seed = seed
         self.trace: list[str] = []
@@ -118,7 +119,7 @@ class Trial:
         dice = Dice.of(seed, "scenario")
         self._lasts = LONGER if dice.chance(_SHARE_LONGER) else LASTS
         swarm = swarm or faults.draw(Dice.of(seed, "swarm"), START, self._lasts)
-        self.faults = Faults(swarm, Dice.of(seed, "faults"))
+        self.faults = Faults(faults.with_things(swarm, things), Dice.of(seed, "faults"))
         self._note("swarm", self.faults.swarm)
         invocations = Invocations(self.clock, self._cut)
         self.effects = Effects(self.clock, invocations, self.faults, Dice.of(seed, "steps"))

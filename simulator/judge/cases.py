@@ -26,6 +26,12 @@ _CLOCKS: Final = timedelta(seconds=2)  # event times are whole seconds, and cloc
 _BEGINS: Final = timedelta(seconds=3)  # a message may be dated so long before the wait begins
 _ADOPTED: Final = timedelta(minutes=3)  # an activity begins so much before the wait, at most
 
+# The limits of a hook: within what time they count, and which results.
+LIMITS: Final = (
+    ("abandon_per_hour", timedelta(hours=1), ("ABANDON",)),
+    ("complete_per_minute", timedelta(minutes=1), ("CONTINUE", "ABANDON")),
+)
+
 
 class CaseChecker(WaitChecker):
     """Knows the signals that were kept, and makes the cases of an action."""

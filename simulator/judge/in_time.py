@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from simulator import oracle
-from simulator.judge.cases import CaseChecker
+from simulator.judge.cases import LIMITS, CaseChecker
 from usher.core.model import Phase
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from simulator.invocations import Invocation
+    from simulator.judge.scene import Scene
     from simulator.oracle import Case
     from simulator.waits import Wait
     from usher.core.model import Action
@@ -25,6 +27,10 @@ class InTime(CaseChecker):
     """A result is decided within minutes of the moment from which the policy lets go for sure."""
 
     promise = "6 level, not edge: in time"
+
+    def __init__(self, scene: Scene) -> None:
+        super().__init__(scene)
+        self._decided: defaultdict[tuple[str, str], list[tuple[datetime, str]]] = defaultdict(list)
 
     def stored(self, before: Action | None, after: Action, invocation: Invocation | None) -> None:
         """A decision shows how long it took."""
@@ -45,17 +51,38 @@ class InTime(CaseChecker):
         if ordered_at is not None and ordered_at <= then:
             self.broken(f"{action.result} is decided only now; it was ordered {_IN_TIME} ago", action)
         cases = list(self.cases(action, wait, signals))
+        if not self._has_room(action, wait, then):
+            return
         if cases and all(self._lets_go(case, then) for case in cases):
             self.broken(f"{action.result} is decided only now; the policy let go {_IN_TIME} ago", action)
 
     def _lets_go(self, case: Case, then: datetime) -> bool:
-        """Whether it lets go for sure: by the longest patience that may count."""
-        case = replace(case, timeouts=frozenset({max(case.timeouts)}), unsure=timedelta(0))
-        if case.is_limited or case.ordered or case.is_held or case.extended_to or case.has_ended:
+        """Whether it lets go for sure: by the longest patience, and by what AWS had to answer."""
+        if case.ordered or case.is_held or case.extended_to or case.has_ended:
             return False
+        answers = self.scene.asked.sure(case.answers)
+        case = replace(
+            case,
+            timeouts=frozenset({max(case.timeouts)}),
+            unsure=timedelta(0),
+            answers=answers,
+            is_limited=False,
+        )
         stands = [oracle.possible(each, case, then) for each in case.policy["until"]]
         is_sure = all(len(each) == 1 for each in stands)
         return is_sure and bool(oracle.by_policy(case, then - timedelta(seconds=10)))
+
+    def _has_room(self, action: Action, wait: Wait, then: datetime) -> bool:
+        """Whether the limits of its hook had room for its result all the time since then."""
+        terms, of_hook = self.terms_of(action), self._decided[wait.group, wait.hook]
+        of_hook.append((self.scene.clock(), str(action.result)))
+        before = of_hook[:-1]
+        for limits in terms.limits if terms else ():
+            for name, within, counted in LIMITS:
+                lately = [at for at, each in before if each in counted and at > then - within - _IN_TIME]
+                if str(action.result) in counted and len(lately) >= limits.get(name, 10**6):
+                    return False
+        return True
 
     def _was_held_up(self, action: Action, wait: Wait, then: datetime) -> bool:
         since = then - _IN_TIME

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from simulator import oracle
-from simulator.judge.cases import CaseChecker
+from simulator.judge.cases import LIMITS, CaseChecker
 from simulator.judge.scene import COMPLETE
 from usher.core.model import Phase
 
@@ -24,10 +24,6 @@ if TYPE_CHECKING:
 
 _WORK: Final = timedelta(seconds=20)  # from when a result was granted until it is stored, and clocks
 _IN_FLIGHT: Final = timedelta(seconds=60)  # an invocation knows nothing of a pause that begins after it
-_LIMITS: Final = (
-    ("abandon_per_hour", timedelta(hours=1), ("ABANDON",)),
-    ("complete_per_minute", timedelta(minutes=1), ("CONTINUE", "ABANDON")),
-)
 
 
 class NeverEarly(CaseChecker):
@@ -82,7 +78,7 @@ class NeverEarly(CaseChecker):
         ):
             return
         (of_hook := self._decided[wait.hook + " of " + wait.group]).append((now, result))
-        for name, within, counted in _LIMITS:
+        for name, within, counted in LIMITS:
             most = max((limits.get(name, 10**6) for limits in terms.limits), default=10**6)
             lately = [at for at, each in of_hook if each in counted and at > now - within + _WORK]
             if result in counted and len(lately) > most:

@@ -6,7 +6,8 @@ import pytest
 
 from simulator.checkers import CHECKERS
 from simulator.trial import Trial
-from tests.simulation.planted import BUGS, MOST_SEEDS, Bug, caught_at, planted
+from tests.simulation.bugs.bug import MOST_SEEDS, Bug, caught_at, planted
+from tests.simulation.planted import BUGS
 
 QUICK = 3  # seeds: these are found at once, or nearly so
 

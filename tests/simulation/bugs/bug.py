@@ -1,0 +1,61 @@
+"""A bug on purpose: what it does, where it goes, and which checker has to find it."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from inspect import getattr_static
+from typing import TYPE_CHECKING, Any, Final
+
+from simulator.trial import Trial
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from simulator.faults import Thing
+    from simulator.judge.scene import MakeChecker
+
+MOST_SEEDS: Final = 100
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bug:
+    """A bug: what it does, where it goes, and which checker has to find it."""
+
+    name: str
+    place: Any
+    attribute: str
+    made: Callable[[Any], Any]  # of what stands there
+    found_by: MakeChecker
+    things: frozenset[Thing] = frozenset()  # go on in each of its trials, besides what the seed draws
+
+    @property
+    def promise(self) -> str:
+        """The number of the promise that it breaks."""
+        return str(self.found_by.promise)[0]  # type: ignore[attr-defined] # every checker has one
+
+
+@contextmanager
+def planted(bug: Bug) -> Iterator[None]:
+    """Production code with a bug in it."""
+    is_own = bug.attribute in vars(bug.place)
+    before = getattr_static(bug.place, bug.attribute)
+    setattr(bug.place, bug.attribute, bug.made(before))
+    try:
+        yield
+    finally:
+        if is_own:
+            setattr(bug.place, bug.attribute, before)
+        else:  # inherited
+            delattr(bug.place, bug.attribute)
+
+
+def caught_at(bug: Bug, most: int = MOST_SEEDS) -> int | None:
+    """The first seed at which its checker finds it."""
+    promise = str(bug.found_by.promise)  # type: ignore[attr-defined] # every checker has one
+    with planted(bug):
+        for seed in range(1, most + 1):
+            violations = Trial(seed, watched=[bug.found_by], things=bug.things).run().violations
+            if any(violation.promise == promise for violation in violations):
+                return seed
+    return None

@@ -1,0 +1,117 @@
+"""Bugs of the enrolment, of deploys and of the removal."""
+
+from __future__ import annotations
+
+from functools import partial
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, Final
+
+from simulator.faults import Thing
+from simulator.judge.changes import ChangesHarmNobody
+from simulator.judge.never_early import NeverEarly
+from simulator.judge.only_ours import OnlyOurs
+from tests.simulation.bugs.bug import Bug
+from usher import departure, provision, release
+from usher.aws import groups
+from usher.core import enrolment, ownership
+from usher.core.enrolment import Put
+from usher.core.model import Result
+from usher.departure import Departure, Outcome
+
+if TYPE_CHECKING:
+    from usher.core.enrolment import Enrolled
+
+
+def _at_once(_: Any) -> Any:
+    def step(self: Departure, record: Enrolled, turn: Any) -> Outcome:
+        turn()
+        self.hooks.delete_hook(record)
+        self.items.forget(record)
+        return Outcome.DELETED
+
+    return step
+
+
+def _not_put(plan: Any) -> Any:
+    return lambda *given: tuple(step for step in plan(*given) if not isinstance(step, Put))
+
+
+def _put_once(plan: Any) -> Any:
+    def planned(*given: Any) -> Any:
+        return tuple(step for step in plan(*given) if not (isinstance(step, Put) and step.record.put_at))
+
+    return planned
+
+
+def _of_the_newest_item(terms: Any) -> Any:
+    def found(configuration: Any, items: Any, *rest: Any) -> Any:
+        known = list(items)
+        as_it_is = terms(configuration, known, *rest)
+        newest = ownership.newest(known)
+        return as_it_is if newest is None else ownership.Terms(hook=newest.own_hook, item=newest)
+
+    return found
+
+
+_enrolled = partial(Bug, things=frozenset({Thing.ENROLLED}), found_by=ChangesHarmNobody)
+
+BUGS: Final = (
+    _enrolled(
+        name="deletes a hook on its way out while somebody waits",
+        place=Departure,
+        attribute="step",
+        made=_at_once,
+    ),
+    _enrolled(
+        name="takes no hook back that left the file",
+        place=Departure,
+        attribute="step",
+        made=lambda _: lambda *_: Outcome.BUSY,
+    ),
+    _enrolled(name="puts no hook", place=enrolment, attribute="plan", made=_not_put),
+    _enrolled(
+        name="puts no hook again that others deleted", place=enrolment, attribute="plan", made=_put_once
+    ),
+    _enrolled(
+        name="notes a hook as put without a call",
+        place=groups.GroupsApi,
+        attribute="put_hook",
+        made=lambda _: lambda *_: None,
+    ),
+    _enrolled(
+        name="takes an update for a removal",
+        place=provision,
+        attribute="_GOING",
+        made=lambda going: (*going, "UPDATE_IN_PROGRESS"),
+    ),
+    _enrolled(
+        name="lets through what its hook held before it left the file",
+        place=ownership.Terms,
+        attribute="lets_through",
+        made=lambda _: lambda self, *_: self.item is not None,
+        found_by=NeverEarly,
+    ),
+    _enrolled(
+        name="begins under the newest item, not the file",
+        place=ownership,
+        attribute="terms",
+        found_by=OnlyOurs,
+        made=_of_the_newest_item,
+    ),
+    Bug(
+        name="removal: abandons what waits",
+        place=release,
+        attribute="Result",
+        made=lambda _: SimpleNamespace(CONTINUE=Result.ABANDON),
+        found_by=NeverEarly,
+        things=frozenset({Thing.ENROLLED, Thing.REMOVED}),
+    ),
+    Bug(
+        name="removal: sees nobody who waits without a record",
+        place=departure,
+        attribute="waiting",
+        made=lambda _: lambda *_: 0,
+        found_by=ChangesHarmNobody,
+        things=frozenset({Thing.ENROLLED, Thing.REMOVED}),
+    ),
+)

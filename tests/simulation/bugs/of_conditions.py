@@ -1,0 +1,183 @@
+"""Bugs of conditions, signals and limits."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+from simulator.judge.in_time import InTime
+from simulator.judge.never_early import NeverEarly
+from tests.simulation.bugs.bug import Bug
+from usher.core import decide, hearing, limits
+from usher.core.conditions import command, ecs, function, instance_status, probe, targets
+from usher.core.conditions.combined import AnyOf, Not, Then
+from usher.core.conditions.elapsed import Elapsed
+from usher.core.finding import Standing
+from usher.core.model import Result
+from usher.questions import Chains
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from usher.core.conditions.probe import Found
+    from usher.core.conditions.verdict import Verdict
+
+
+def _pending_is_done(hear: Any) -> Any:
+    def heard(*given: Any) -> Found:
+        found: Found = hear(*given)
+        is_pending = found.standing is Standing.PENDING and not found.go_on
+        return replace(found, standing=Standing.HOLDS) if is_pending else found
+
+    return heard
+
+
+def _unknown_is_done(not_answered: Any) -> Any:
+    def answered(*given: Any) -> Found:
+        found: Found = not_answered(*given)
+        return replace(found, standing=Standing.HOLDS) if found.standing is Standing.UNKNOWN else found
+
+    return answered
+
+
+def _unknown_turned_to_done(verdict: Any) -> Any:
+    def said(self: Not, *given: Any) -> Verdict:
+        found: Verdict = verdict(self, *given)
+        return replace(found, standing=Standing.HOLDS) if found.standing is Standing.UNKNOWN else found
+
+    return said
+
+
+def _all_of_any(_: Any) -> Any:
+    def said(self: AnyOf, *given: Any) -> Verdict:
+        verdicts = [condition.verdict(*given) for condition in self.of]
+        return next((each for each in verdicts if each.standing is not Standing.HOLDS), verdicts[0])
+
+    return said
+
+
+def _last_stage_alone(_: Any) -> Any:
+    def said(self: Then, *given: Any) -> Verdict:
+        return self.stages[-1].verdict(*given)
+
+    return said
+
+
+def _half_of_it(verdict: Any) -> Any:
+    def said(self: Elapsed, *given: Any) -> Verdict:
+        found: Verdict = verdict(Elapsed(after=self.after / 2), *given)
+        return found
+
+    return said
+
+
+def _of_any_name(_: Any) -> Any:
+    def last_of(action: Any, name: str) -> Any:
+        del name
+        return action.signals[-1] if action.signals else None
+
+    return last_of
+
+
+def _no_progress(stalled_at: Any) -> Any:
+    return lambda action: stalled_at(replace(action, progress_at=None))
+
+
+def _twice(granted: Any) -> Any:
+    def counted(sent: Any, action_id: str, most: int, within: timedelta, now: datetime) -> Any:
+        return granted(sent, action_id, max(1, most // 2), within, now)
+
+    return counted
+
+
+def _stopped_whatever_it_is(_: Any) -> Any:
+    return lambda action, now: action.stopped_at is not None and now is not None
+
+
+def _dead_launches_go_on(word: Any) -> Any:
+    def said(action: Any) -> Any:
+        found = word(action)
+        return (Result.CONTINUE, found[1]) if found is not None and action.ordered is None else found
+
+    return said
+
+
+_KINDS: Final = {
+    "targets": targets.Targets,
+    "ecs": ecs.Ecs,
+    "instance_status": instance_status.InstanceStatus,
+    "command": command.Command,
+    "function": function.Function,
+}
+_early = partial(Bug, found_by=NeverEarly)
+_late = partial(Bug, found_by=InTime)
+
+BUGS: Final = (
+    *(
+        _early(
+            name=f"{kind}: takes what is pending for done",
+            place=place,
+            attribute="hear",
+            made=_pending_is_done,
+        )
+        for kind, place in _KINDS.items()
+    ),
+    *(
+        _early(
+            name=f"{kind}: believes a single answer",
+            place=place,
+            attribute="takes_two_answers",
+            made=lambda _: False,
+        )
+        for kind, place in (("targets", targets.Targets), ("ecs", ecs.Ecs))
+    ),
+    _early(
+        name="targets: takes no answer for done",
+        place=targets,
+        attribute="not_answered",
+        made=_unknown_is_done,
+    ),
+    _early(
+        name="not: turns what is unknown round", place=Not, attribute="verdict", made=_unknown_turned_to_done
+    ),
+    _late(name="any: waits for all", place=AnyOf, attribute="verdict", made=_all_of_any),
+    _early(
+        name="then: looks at the last stage alone", place=Then, attribute="verdict", made=_last_stage_alone
+    ),
+    _early(name="elapsed: counts twice as fast", place=Elapsed, attribute="verdict", made=_half_of_it),
+    _late(name="begins no questions", place=Chains, attribute="begin", made=lambda _: lambda *_: None),
+    _late(
+        name="asks an hour later, whatever the condition says",
+        place=probe,
+        attribute="as_finding",
+        made=lambda made: lambda *given: replace(made(*given), ask_again_at=given[-1] + timedelta(hours=1)),
+    ),
+    _early(name="hears a signal under any name", place=hearing, attribute="last_of", made=_of_any_name),
+    _early(
+        name="counts a signal for the next life of an instance",
+        place=hearing,
+        attribute="counts_since",
+        made=lambda _: lambda action: action.started_at - timedelta(days=2),
+    ),
+    _early(
+        name="stalls whatever progress there is", place=decide, attribute="_stalled_at", made=_no_progress
+    ),
+    _early(
+        name="limits: counts nothing",
+        place=limits,
+        attribute="granted",
+        made=lambda _: lambda sent, *_: (sent, None),
+    ),
+    _late(name="limits: counts each result twice", place=limits, attribute="granted", made=_twice),
+    _early(
+        name="takes a stopped instance for ended, whatever it does",
+        place=decide,
+        attribute="_is_stopped",
+        made=_stopped_whatever_it_is,
+    ),
+    _early(
+        name="lets a dead launch into service", place=decide, attribute="_word", made=_dead_launches_go_on
+    ),
+)

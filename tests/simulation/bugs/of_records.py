@@ -1,0 +1,163 @@
+"""Bugs of heartbeats, ends, timelines and reconcile."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+from simulator.faults import Thing
+from simulator.judge.explained import Explained
+from simulator.judge.level_not_edge import LevelNotEdge
+from simulator.judge.never_by_default import NeverByDefault
+from simulator.judge.nothing_lost import NothingLost
+from simulator.judge.one_result import OneResult
+from simulator.judge.true_ends import TrueEnds
+from tests.simulation.bugs.bug import Bug
+from usher import handlers, looks, reconcile, waking
+from usher.aws.autoscaling import AutoScalingApi
+from usher.core import closing, deadlines, model
+from usher.core import reconcile as core_reconcile
+from usher.core.model import Action, Outcome
+from usher.ports import Answer, AnswerKind
+from usher.turns import Turns
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+
+def _not_sent(_: Any) -> Any:
+    return lambda *_: Answer(kind=AnswerKind.ACCEPTED, text="")
+
+
+def _one_in_hundred_not_sent(heartbeat: Any) -> Any:
+    """It bites where the action's token begins with two certain digits."""
+
+    def sent(self: AutoScalingApi, action: Action) -> Answer:
+        if (action.token or "").startswith(("0", "7a", "c")):
+            return Answer(kind=AnswerKind.ACCEPTED, text="")
+        answer: Answer = heartbeat(self, action)
+        return answer
+
+    return sent
+
+
+def _no_turn(taken: Any) -> Any:
+    def taking(self: Turns, action: Action, now: datetime, *, completes: bool) -> tuple[Action, bool]:
+        return taken(self, action, now, completes=completes) if completes else (action, False)
+
+    return taking
+
+
+def _ours(ended: Any) -> Any:
+    def ends(action: Action, now: datetime, why: str = "") -> Action:
+        closed: Action = ended(action, now, why)
+        return replace(closed, outcome=Outcome.COMPLETED, result=closed.hook.default_result)
+
+    return ends
+
+
+def _many(times: Any) -> Any:
+    return lambda *given: times(*given) * 6
+
+
+def _without_a_reason(noted: Any) -> Any:
+    def noting(self: Action, at: datetime, event: str, detail: str) -> Action:
+        noted_action: Action = noted(self, at, event, "" if event == "wait" else detail)
+        return noted_action
+
+    return noting
+
+
+def _no_failures(process: Any) -> Any:
+    def processed(**named: Any) -> Any:
+        process(**named)
+        return {"batchItemFailures": []}
+
+    return processed
+
+
+def _taken_up_unasked(asked_for: Any) -> Any:
+    del asked_for
+
+    def asked(self: Any, doubtful: Action, one: Any, turn: Any) -> AnswerKind:
+        del one
+        sent_at = turn()
+        taken_up = partial(core_reconcile.taken_up, beaten_at=sent_at, now=self.clock())
+        self._change(doubtful, taken_up)
+        return AnswerKind.ACCEPTED
+
+    return asked
+
+
+_beats = partial(Bug, found_by=NeverByDefault)
+
+BUGS: Final = (
+    _beats(
+        name="notes a heartbeat and sends none", place=AutoScalingApi, attribute="heartbeat", made=_not_sent
+    ),
+    _beats(
+        name="sends no heartbeat for some tokens",
+        place=AutoScalingApi,
+        attribute="heartbeat",
+        made=_one_in_hundred_not_sent,
+    ),
+    _beats(
+        name="beats at the expiry, not before",
+        place=deadlines,
+        attribute="usual_margin",
+        made=lambda _: lambda _: timedelta(seconds=-1),
+    ),
+    _beats(name="gives no heartbeat a turn", place=Turns, attribute="taken", made=_no_turn),
+    Bug(
+        name="tells what others ended as its own",
+        place=closing,
+        attribute="ended",
+        made=_ours,
+        found_by=TrueEnds,
+    ),
+    Bug(
+        name="looks again at once after each heartbeat",
+        place=looks,
+        attribute="_next_look",
+        made=lambda _: lambda _, now: now,
+        found_by=LevelNotEdge,
+    ),
+    Bug(
+        name="sends six times as many wake-ups",
+        place=waking,
+        attribute="wake_up_times",
+        made=_many,
+        found_by=LevelNotEdge,
+    ),
+    Bug(
+        name="notes no reason to wait",
+        place=Action,
+        attribute="noted",
+        made=_without_a_reason,
+        found_by=Explained,
+    ),
+    Bug(
+        name="loses a line of the timeline in each store",
+        place=model,
+        attribute="fewer",
+        made=lambda fewer: lambda lines: fewer(lines)[1:],
+        found_by=Explained,
+    ),
+    Bug(
+        name="acknowledges a batch whatever failed in it",
+        place=handlers,
+        attribute="process_partial_response",
+        made=_no_failures,
+        found_by=NothingLost,
+    ),
+    Bug(
+        name="takes a closed record up without a heartbeat",
+        place=reconcile.Reconcile,
+        attribute="_asked_for",
+        made=_taken_up_unasked,
+        found_by=OneResult,
+        things=frozenset({Thing.RECONCILED, Thing.PAUSED}),
+    ),
+)

@@ -9,14 +9,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.by_types import moments, values_of
 from tests.factories import a_move_end, a_policy, a_signal, an_action, at, hook_terms
-from usher.aws import record_format
+from usher.aws import enrolled, record_format
 from usher.core import notices
+from usher.core.enrolment import Enrolled
 from usher.core.finding import Finding, Standing
+from usher.core.hook_timeouts import Described
 from usher.core.model import (
     Action,
     Entry,
-    HookTerms,
     Limits,
     MoveEnd,
     Outcome,
@@ -34,109 +36,35 @@ if TYPE_CHECKING:
 
 rule = settings(deadline=None, max_examples=50)
 
-offsets = st.integers(-14 * 60, 14 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))
-moments = st.datetimes(datetime(2009, 1, 1), datetime(2200, 1, 1), timezones=offsets)  # noqa: DTZ001
-optional_moments = st.none() | moments
-texts = st.text(max_size=20)
-counts = st.integers(1, 10**9)
-policies = st.sampled_from(
-    [
-        a_policy(),
-        a_policy([], name="park"),
-        a_policy([{"elapsed": "90s"}, {"signal": "done"}], give_up_after="45m", on_give_up="CONTINUE"),
-        a_policy(mode="observe", stalled_after="10m", on_failure="CONTINUE"),
-    ]
-)
-entries = st.builds(
-    Entry, number=counts, at=moments, event=texts, detail=texts, last_at=moments, count=counts
-)
-signals = st.builds(Signal, event_id=texts, at=moments, name=texts, instance_id=texts, message=texts)
-move_ends = st.builds(MoveEnd, started_at=optional_moments, ended_at=moments)
-tests = st.builds(notices.TestNotice, group=texts, request_id=texts, at=moments)
-limits = st.builds(Limits, abandon_per_hour=st.none() | counts, complete_per_minute=st.none() | counts)
-hooks = st.builds(
-    HookTerms,
-    heartbeat_timeout=st.timedeltas(timedelta(seconds=30), timedelta(hours=2)),
-    default_result=...,
-    limits=limits,
-    limited_with=texts,
-)
-words = st.builds(Word, who=texts, at=moments, reason=texts)
-memories = st.dictionaries(texts, st.none() | st.integers() | texts | st.lists(texts, max_size=2), max_size=3)
-findings = st.builds(
-    Finding,
-    condition=texts,
-    standing=st.sampled_from(Standing),
-    detail=texts,
-    asked_at=moments,
-    ask_again_at=optional_moments,
-    unknowns=st.just(0) | counts,
-    memory=memories,
-)
-
-
-@st.composite
-def actions(draw: st.DrawFn) -> Action:
-    """Any action, its fields as different as they may be."""
-    phase = draw(st.sampled_from(Phase))
-    results = st.sampled_from(Result)
-    return draw(
-        st.builds(
-            Action,
-            id=texts,
-            token=st.none() | texts,
-            instance_id=texts,
-            origin=st.none() | texts,
-            destination=st.none() | texts,
-            hook=hooks,
-            policy=policies,
-            started_at=moments,
-            first_seen_at=moments,
-            look_at=st.none() if phase is Phase.CLOSED else moments,
-            version=counts,
-            look_id=texts,
-            phase=st.just(phase),
-            result=results if phase is Phase.COMPLETING else st.none() | results,
-            outcome=st.none() | st.sampled_from(Outcome),
-            reason=texts,
-            closed_at=optional_moments,
-            heartbeats=counts,
-            beaten_at=optional_moments,
-            completes_sent=st.lists(moments, max_size=3).map(tuple),
-            received_by=st.lists(texts, max_size=3).map(tuple),
-            signals=st.lists(signals, max_size=3).map(tuple),
-            signals_since=optional_moments,
-            progress_at=optional_moments,
-            move_end=st.none() | move_ends,
-            call_at=optional_moments,
-            instance_ended_at=optional_moments,
-            stopped_at=optional_moments,
-            held=st.none() | words,
-            extended_to=optional_moments,
-            ordered=st.none() | words,
-            ordered_result=st.none() | results,
-            activity_id=st.none() | texts,
-            is_proven=st.booleans(),
-            decided=st.none() | st.tuples(results, texts),
-            if_launch_failed=st.none() | policies,
-            paused_by=st.none() | texts,
-            limit_at=optional_moments,
-            timeout_assumed=st.booleans(),
-            let_through=st.booleans(),
-            beats_told=st.lists(st.tuples(texts, counts), max_size=3).map(tuple),
-            last_entry=st.none() | entries,
-        )
-    )
-
-
+KEPT_APART: Final = ("unsaved", "findings")  # they have items of their own
 FORMATS: Final = [
-    pytest.param(actions(), record_format.action_to_data, record_format.action_from_data, id="action"),
-    pytest.param(signals, record_format.signal_to_data, record_format.signal_from_data, id="signal"),
-    pytest.param(findings, record_format.finding_to_data, record_format.finding_from_data, id="finding"),
-    pytest.param(words, record_format.word_to_data, record_format.word_from_data, id="word"),
-    pytest.param(move_ends, record_format.move_end_to_data, record_format.move_end_from_data, id="move end"),
-    pytest.param(entries, record_format.entry_to_data, record_format.entry_from_data, id="entry"),
-    pytest.param(tests, record_format.test_to_data, record_format.test_from_data, id="test"),
+    pytest.param(
+        values_of(Action, without=KEPT_APART),
+        record_format.action_to_data,
+        record_format.action_from_data,
+        id="action",
+    ),
+    pytest.param(
+        values_of(Signal), record_format.signal_to_data, record_format.signal_from_data, id="signal"
+    ),
+    pytest.param(
+        values_of(Finding), record_format.finding_to_data, record_format.finding_from_data, id="finding"
+    ),
+    pytest.param(values_of(Word), record_format.word_to_data, record_format.word_from_data, id="word"),
+    pytest.param(
+        values_of(MoveEnd), record_format.move_end_to_data, record_format.move_end_from_data, id="move end"
+    ),
+    pytest.param(values_of(Entry), record_format.entry_to_data, record_format.entry_from_data, id="entry"),
+    pytest.param(
+        values_of(notices.TestNotice), record_format.test_to_data, record_format.test_from_data, id="test"
+    ),
+    pytest.param(
+        values_of(Described),
+        record_format.described_to_data,
+        record_format.described_from_data,
+        id="what was described",
+    ),
+    pytest.param(values_of(Enrolled), enrolled.to_data, enrolled.from_data, id="hook"),
 ]
 
 

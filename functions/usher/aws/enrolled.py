@@ -75,12 +75,12 @@ class EnrolledHooks:
 
     def _read(self, prefix: str) -> Sequence[Enrolled]:
         items = self._table.items(_PARTITION, prefix)
-        return [_from_data(table.from_json(item)) for item in items if "doc" in item]
+        return [from_data(table.from_json(item)) for item in items if "doc" in item]
 
     def keep(self, record: Enrolled) -> Enrolled:
         """See usher.ports.Enrolments."""
         kept = replace(record, kept_at=self._clock(), version=record.version + 1)
-        contents: Item = {"version": table.number(kept.version), "doc": table.as_json(_to_data(kept))}
+        contents: Item = {"version": table.number(kept.version), "doc": table.as_json(to_data(kept))}
         self._store(record, contents, KEPT)
         return kept
 
@@ -169,7 +169,8 @@ def _hour_key(moment: datetime) -> Item:
     return table.key("COUNT#ENROLMENTS", f"HOUR#{moment.astimezone(UTC):%Y-%m-%dT%H}")
 
 
-def _to_data(record: Enrolled) -> dict[str, Any]:
+def to_data(record: Enrolled) -> dict[str, Any]:
+    """The item of a hook as JSON data."""
     return {
         "group": record.group,
         "group_arn": record.group_arn,
@@ -188,7 +189,8 @@ def _to_data(record: Enrolled) -> dict[str, Any]:
     }
 
 
-def _from_data(data: dict[str, Any]) -> Enrolled:
+def from_data(data: dict[str, Any]) -> Enrolled:
+    """What `to_data` wrote, here or in another release."""
     moments = {name: text_time(data[name]) for name in _MOMENTS if data.get(name)}
     return Enrolled(
         group=data["group"],

@@ -82,8 +82,7 @@ def intake_handler(intake: Intake) -> Handler:
     """Intake: SQS batches, SNS-to-Lambda events, EventBridge events, direct hook invocations."""
 
     def take(record: SQSRecord) -> None:
-        is_first = (record.raw_event.get("attributes") or {}).get("ApproximateReceiveCount") == "1"
-        intake.take(body_of(record), "sqs", is_first=is_first)
+        intake.take(body_of(record), "sqs", is_first=_is_first(record))
 
     batch = batch_handler(take, intake.telemetry, "FailedMessages")
 
@@ -272,6 +271,12 @@ def numbered(body: str, number: str) -> tuple[str, int]:
     if not isinstance(said["action_id"], str) or not _ACTION_ID.fullmatch(said["action_id"]):
         raise ValueError("no id of an action")
     return said["action_id"], int(said[number])
+
+
+def _is_first(record: SQSRecord) -> bool:
+    """Whether it is received for the first time; what says nothing of that is no first one."""
+    attributes = record.raw_event.get("attributes")
+    return isinstance(attributes, dict) and attributes.get("ApproximateReceiveCount") == "1"
 
 
 def body_of(record: SQSRecord) -> str:

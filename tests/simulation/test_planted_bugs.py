@@ -21,6 +21,15 @@ FOUND_QUICKLY = [
     "leaves a signal to the next heartbeat",
     "does not note the answers",
     "closes every record after its first heartbeat",
+    "notes a heartbeat and sends none",
+    "counts a signal for the next life of an instance",
+    "command: takes what is pending for done",
+    "hold: is noted and not kept",
+    "complete: is forgotten",
+    "extend: moves nothing",
+    "pause: is not read",
+    "takes no hook back that left the file",
+    "takes an update for a removal",
 ]
 
 
@@ -30,7 +39,7 @@ def test_a_planted_bug_is_found_by_the_checker_of_its_promise(bug: Bug) -> None:
 
 
 def test_every_checker_has_a_bug_that_it_must_find() -> None:
-    assert {bug.found_by for bug in BUGS} == set(CHECKERS)
+    assert {bug.found_by for bug in BUGS if bug.found_by} == set(CHECKERS)
     assert {bug.found_by for bug in BUGS if bug.name in FOUND_QUICKLY} == set(CHECKERS)
 
 

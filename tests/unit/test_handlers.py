@@ -136,6 +136,14 @@ def test_only_the_message_that_could_not_be_stored_is_delivered_again() -> None:
     assert stage.recorder.counts["FailedMessages"] == 1
 
 
+@pytest.mark.parametrize("attributes", [None, [], "x", 3, {"ApproximateReceiveCount": ["1"]}])
+def test_a_record_is_taken_whatever_stands_in_place_of_its_attributes(attributes: object) -> None:
+    """Found by fuzzing: it was delivered again for ever."""
+    stage, event = Stage(), sqs({"Event": "autoscaling:TEST_NOTIFICATION"})
+    event["Records"][0]["attributes"] = attributes
+    assert intake_handler(stage.intake)(event, None) == {"batchItemFailures": []}
+
+
 def test_a_batch_that_fails_whole_is_delivered_again_whole() -> None:
     stage = Stage()
     batch = sqs(message("i-bad", "1" * 36), message("i-bad", "2" * 36))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from inspect import getattr_static
 from typing import TYPE_CHECKING, Any, Final
 
+from simulator.checkers import CHECKERS
 from simulator.trial import Trial
 
 if TYPE_CHECKING:
@@ -26,13 +27,13 @@ class Bug:
     place: Any
     attribute: str
     made: Callable[[Any], Any]  # of what stands there
-    found_by: MakeChecker
+    found_by: MakeChecker | None  # None: any of them, since whoever planted it has not seen them
     things: frozenset[Thing] = frozenset()  # go on in each of its trials, besides what the seed draws
 
     @property
     def promise(self) -> str:
         """The number of the promise that it breaks."""
-        return str(self.found_by.promise)[0]  # type: ignore[attr-defined] # every checker has one
+        return "any" if self.found_by is None else str(self.found_by.promise)[0]  # type: ignore[attr-defined] # every checker has one
 
 
 @contextmanager
@@ -52,10 +53,11 @@ def planted(bug: Bug) -> Iterator[None]:
 
 def caught_at(bug: Bug, most: int = MOST_SEEDS) -> int | None:
     """The first seed at which its checker finds it."""
-    promise = str(bug.found_by.promise)  # type: ignore[attr-defined] # every checker has one
+    watched = CHECKERS if bug.found_by is None else [bug.found_by]
+    promises = {str(each.promise) for each in watched}  # type: ignore[attr-defined] # every checker has one
     with planted(bug):
         for seed in range(1, most + 1):
-            violations = Trial(seed, watched=[bug.found_by], things=bug.things).run().violations
-            if any(violation.promise == promise for violation in violations):
+            violations = Trial(seed, watched=watched, things=bug.things).run().violations
+            if any(bug.found_by is None or violation.promise in promises for violation in violations):
                 return seed
     return None

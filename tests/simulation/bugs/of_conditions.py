@@ -34,18 +34,9 @@ def _pending_is_done(hear: Any) -> Any:
     return heard
 
 
-def _unknown_is_done(not_answered: Any) -> Any:
-    def answered(*given: Any) -> Found:
-        found: Found = not_answered(*given)
-        return replace(found, standing=Standing.HOLDS) if found.standing is Standing.UNKNOWN else found
-
-    return answered
-
-
-def _unknown_turned_to_done(verdict: Any) -> Any:
+def _not_turned(_: Any) -> Any:
     def said(self: Not, *given: Any) -> Verdict:
-        found: Verdict = verdict(self, *given)
-        return replace(found, standing=Standing.HOLDS) if found.standing is Standing.UNKNOWN else found
+        return self.of.verdict(*given)
 
     return said
 
@@ -131,17 +122,9 @@ BUGS: Final = (
             attribute="takes_two_answers",
             made=lambda _: False,
         )
-        for kind, place in (("targets", targets.Targets), ("ecs", ecs.Ecs))
+        for kind, place in (("ecs", ecs.Ecs),)
     ),
-    _early(
-        name="targets: takes no answer for done",
-        place=targets,
-        attribute="not_answered",
-        made=_unknown_is_done,
-    ),
-    _early(
-        name="not: turns what is unknown round", place=Not, attribute="verdict", made=_unknown_turned_to_done
-    ),
+    _late(name="not: turns nothing round", place=Not, attribute="verdict", made=_not_turned),
     _late(name="any: waits for all", place=AnyOf, attribute="verdict", made=_all_of_any),
     _early(
         name="then: looks at the last stage alone", place=Then, attribute="verdict", made=_last_stage_alone

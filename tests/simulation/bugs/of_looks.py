@@ -39,9 +39,9 @@ if TYPE_CHECKING:
 
 
 def _acknowledged_unstored(take: Any) -> Any:
-    def taken(self: Intake, body: str, channel: str) -> None:
+    def taken(self: Intake, body: str, channel: str, **named: Any) -> None:
         with suppress(Unavailable):
-            take(self, body, channel)
+            take(self, body, channel, **named)
 
     return taken
 

@@ -15,9 +15,9 @@ from simulator.judge.nothing_lost import NothingLost
 from simulator.judge.one_result import OneResult
 from simulator.judge.true_ends import TrueEnds
 from tests.simulation.bugs.bug import Bug
-from usher import handlers, looks, reconcile, waking
+from usher import handlers, reconcile, waking
 from usher.aws.autoscaling import AutoScalingApi
-from usher.core import closing, deadlines, model
+from usher.core import closing, deadlines
 from usher.core import reconcile as core_reconcile
 from usher.core.model import Action, Outcome
 from usher.ports import Answer, AnswerKind
@@ -118,13 +118,6 @@ BUGS: Final = (
         found_by=TrueEnds,
     ),
     Bug(
-        name="looks again at once after each heartbeat",
-        place=looks,
-        attribute="_next_look",
-        made=lambda _: lambda _, now: now,
-        found_by=LevelNotEdge,
-    ),
-    Bug(
         name="sends six times as many wake-ups",
         place=waking,
         attribute="wake_up_times",
@@ -136,13 +129,6 @@ BUGS: Final = (
         place=Action,
         attribute="noted",
         made=_without_a_reason,
-        found_by=Explained,
-    ),
-    Bug(
-        name="loses a line of the timeline in each store",
-        place=model,
-        attribute="fewer",
-        made=lambda fewer: lambda lines: fewer(lines)[1:],
         found_by=Explained,
     ),
     Bug(

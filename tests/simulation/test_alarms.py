@@ -218,7 +218,7 @@ def test_a_minute_without_the_table_is_no_alarm_on_failed_messages_or_looks() ->
     ("part", "lasts", "expected"),
     [
         pytest.param(
-            Part.STORE, 6 * MINUTE, {"FailedMessages", "FailedLooks", "SweepErrors"}, id="the table"
+            Part.STORE, 14 * MINUTE, {"FailedMessages", "BeatsWithoutTable", "SweepErrors"}, id="the table"
         ),
         pytest.param(Part.INTAKE, 12 * MINUTE, {"OldMessage"}, id="intake"),
         pytest.param(Part.SWEEP, 12 * MINUTE, {"NoSweep"}, id="the sweep"),
@@ -272,7 +272,7 @@ ON_ITS_METRIC = [
     pytest.param("FailedQuestions", every_minute(1), id="questions that fail"),
     pytest.param("WakeThrottles", every_minute(1), id="no concurrency for wake"),
 ]
-IN_A_SCENE = {"Defaulted", "FailedLooks", "FailedMessages", "InboxDeadLetters", "NoSweep", "OldMessage"} | {
+IN_A_SCENE = {"BeatsWithoutTable", "Defaulted", "FailedLooks", "FailedMessages", "InboxDeadLetters", "NoSweep", "OldMessage"} | {
     "OverdueLooks", "SweepErrors",
 }  # fmt: skip
 

@@ -272,8 +272,9 @@ ON_ITS_METRIC = [
     pytest.param("FailedQuestions", every_minute(1), id="questions that fail"),
     pytest.param("WakeThrottles", every_minute(1), id="no concurrency for wake"),
 ]
-IN_A_SCENE = {"BeatsWithoutTable", "Defaulted", "FailedLooks", "FailedMessages", "InboxDeadLetters", "NoSweep", "OldMessage"} | {
-    "OverdueLooks", "SweepErrors",
+IN_A_SCENE = {
+    "BeatsWithoutTable", "Defaulted", "FailedLooks", "FailedMessages", "InboxDeadLetters", "NoSweep",
+    "OldMessage", "OverdueLooks", "SweepErrors",
 }  # fmt: skip
 
 

@@ -1,0 +1,184 @@
+"""Bugs that someone planted who had read the production code and the promises, and none of the checkers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from simulator.faults import Thing
+from tests.simulation.bugs.bug import Bug
+from usher import looks, release
+from usher.core import closing, deadlines, hearing, reconcile
+from usher.core.conditions import targets
+from usher.core.finding import Standing
+from usher.core.model import Action, Outcome, Result
+from usher.core.ownership import Terms
+from usher.core.policy import Mode
+from usher.looks import Looks
+from usher.ports import AnswerKind, Moved
+from usher.turns import Turns
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from datetime import datetime
+
+    from usher.core.model import Signal
+    from usher.core.policy import Policy
+    from usher.core.reconcile import Unknown
+    from usher.ports import Answer
+
+_LATE: Final = timedelta(seconds=3)  # as usher.turns
+
+
+def _unhealthy_is_drained(
+    standings: Mapping[targets.State, Mapping[str, Standing]],
+) -> Mapping[targets.State, Mapping[str, Standing]]:
+    """A load balancer "sends an unhealthy target nothing"."""
+    drained = {**standings[targets.State.DRAINED], "unhealthy": Standing.HOLDS}
+    return {**standings, targets.State.DRAINED: drained}
+
+
+def _other_tokens_count(fits: Callable[[Signal, Action], bool]) -> object:
+    """A signal by token that is of another action is taken for one by instance."""
+
+    def fits_either(signal: Signal, action: Action) -> bool:
+        return fits(signal, action) or fits(replace(signal, token=None), action)
+
+    return fits_either
+
+
+def _ends_after_first_sight(ends_at: property) -> property:  # noqa: ARG001 - it takes its place
+    """The global timeout counts from when the notice came."""
+
+    def late(action: Action) -> datetime:
+        return action.limit_at or action.first_seen_at + deadlines.global_timeout(
+            action.hook.heartbeat_timeout
+        )
+
+    return property(late)
+
+
+def _wake_ups_after_store(stored_with_wake_ups: Callable[..., None]) -> object:
+    """The record first, and then what wakes it."""
+
+    def stored(action: Action, clock: object, store: Callable[[], None], *others: object) -> None:
+        store()
+        stored_with_wake_ups(action, clock, lambda: None, *others)
+
+    return stored
+
+
+def _never_over_budget(taken: Callable[..., tuple[Action, bool]]) -> object:
+    """No call goes out without a turn, however near the expiry is."""
+
+    def only_booked(turns: Turns, action: Action, now: datetime, *, completes: bool) -> tuple[Action, bool]:
+        own = action.call_at
+        after, goes = taken(turns, action, now, completes=completes)
+        is_in_turn = own is not None and now - _LATE <= own <= now
+        is_at_risk = goes and after is action and not is_in_turn and not action.timeout_assumed
+        return after, goes and not is_at_risk
+
+    return only_booked
+
+
+def _lets_all_through(lets_through: object) -> object:  # noqa: ARG001 - it takes its place
+    """Whatever is heard of after its hook was replaced is let go, however long ago it began."""
+
+    def lets(terms: Terms, policy: Policy, started_at: datetime) -> bool:  # noqa: ARG001 - that is the bug
+        return terms.let_through_from is not None and policy.mode is Mode.ENFORCE
+
+    return lets
+
+
+def _released_anew(released: Callable[[Action, datetime, str], Action]) -> object:
+    """The removal says CONTINUE of all that is open, whatever was decided of it."""
+
+    def anew(action: Action, now: datetime, look_id: str) -> Action:
+        after = released(action, now, look_id)
+        return replace(after, result=Result.CONTINUE)
+
+    return anew
+
+
+def _written_over(settle: object) -> object:  # noqa: ARG001 - it takes its place
+    """What others stored during a call is replaced by what the look had read before it."""
+
+    def settle_on_old(
+        self: Looks,
+        action: Action,
+        call: str,
+        answer: Answer,
+        settled: Callable[[Action, datetime], Action],
+        denied: Callable[[Action], Action] | None = None,  # noqa: ARG001 - that is the bug
+    ) -> None:
+        now = self.clock()
+        if answer.kind is AnswerKind.BUSY:
+            self.turns.throttled(now)
+        said = looks._answered(replace(action, call_at=None), call, answer, now)  # noqa: SLF001
+        after = settled(said, now)
+        for _ in range(looks.TRIES):
+            try:
+                self._store(after, now)
+            except Moved:
+                newer = self.store.load(action.id)
+                if newer is None or not newer.is_open:
+                    return
+                after = replace(after, version=newer.version)
+            else:
+                self._count(answer, after)
+                return
+
+    return settle_on_old
+
+
+def _adopted_since_its_activity(adopted: Callable[..., Action]) -> object:
+    """An adopted wait began when its scaling activity did, however long ago that was."""
+
+    def since_activity(one: Unknown, timeout: timedelta, action_id: str, now: datetime) -> Action:
+        action = adopted(one, timeout, action_id, now)
+        if one.activity is None:
+            return action
+        return replace(
+            action, started_at=min(one.activity.started_at, now), limit_at=None, signals_since=None
+        )
+
+    return since_activity
+
+
+def _any_result_of_ours_did_it(ended: Callable[..., Action]) -> object:
+    """A result without an answer explains each end, also one that was sent after its time was up."""
+
+    def by_us(action: Action, now: datetime, why: str = "") -> Action:
+        if action.completes_sent:
+            reason = f"{action.reason} (by an earlier call of ours, whose answer was lost)"
+            return closing.closed(action, Outcome.COMPLETED, reason, now)
+        return ended(action, now, why)
+
+    return by_us
+
+
+def _bug(name: str, place: Any, attribute: str, made: Callable[[Any], Any], *things: Thing) -> Bug:
+    return Bug(
+        name=name, place=place, attribute=attribute, made=made, found_by=None, things=frozenset(things)
+    )
+
+
+BUGS: Final = (
+    _bug("an unhealthy target counts as drained", targets, "STANDINGS", _unhealthy_is_drained),
+    _bug("a signal to the token of another action counts", hearing, "fits", _other_tokens_count),
+    _bug("the global timeout counts from first sight", Action, "ends_at", _ends_after_first_sight),
+    _bug("a look sends its wake-ups after the store", looks, "stored_with_wake_ups", _wake_ups_after_store),
+    _bug("no call goes out over budget, not even at the last moment", Turns, "taken", _never_over_budget),
+    _bug("a late notice is let through", Terms, "lets_through", _lets_all_through, Thing.ENROLLED),
+    _bug("the removal replaces a decided result", release, "_released", _released_anew, Thing.REMOVED),
+    _bug("an answer writes over an operator's word", Looks, "_settle", _written_over, Thing.OPERATED),
+    _bug(
+        "an adopted wait began with its activity",
+        reconcile,
+        "adopted",
+        _adopted_since_its_activity,
+        Thing.RECONCILED,
+    ),
+    _bug("a result that came too late is told as the end", closing, "ended", _any_result_of_ours_did_it),
+)

@@ -79,10 +79,10 @@ def _draw_hook(random: Dice, name: str, group: str, transition: str, policies: D
         "notify": random.choice(ways),
         "policy": _draw_rules(random, f"{group}-{name}", transition, timeout, policies),
     }
-    if random.chance(0.1):
+    if random.chance(0.15):
         hook["limits"] = {
             "complete_per_minute": random.randint(1, 3),
-            "abandon_per_hour": random.randint(4, 10),
+            "abandon_per_hour": random.randint(2, 6),
         }
     return hook
 

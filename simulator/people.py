@@ -118,17 +118,18 @@ class People:
         action, word = self._random.choice(actions), self._said("ticket 7")
         match self._random.choice(("hold", "extend", "complete")):
             case "hold":
-                self._word(action, operators.hold(word), _held)
+                self._word(action, operators.hold(word), "hold", _held)
                 later = timedelta(minutes=self._random.uniform(*_HELD_MIN))
                 self._clock.at(self._clock() + later, lambda: self._let_go(action.id))
             case "extend":
                 by = timedelta(minutes=self._random.uniform(*_HELD_MIN))
                 until = max(action.give_up_at, self._clock()) + by
-                self._word(action, operators.extend(word, None, until), lambda words: _extended(words, until))
+                extend = operators.extend(word, None, until)
+                self._word(action, extend, "extend", lambda words: _extended(words, until))
             case _:
                 result, now = self._random.choice(list(Result)), self._clock()
                 complete = operators.complete(word, result)
-                self._word(action, complete, lambda words: _ordered(words, str(result), now))
+                self._word(action, complete, "complete", lambda words: _ordered(words, str(result), now))
 
     def _let_go(self, action_id: str) -> None:
         action = self._usher.memory.load(action_id)
@@ -137,14 +138,16 @@ class People:
 
     def _hold_off(self, action: Action) -> None:
         now = self._clock()
-        self._word(action, operators.hold_off(self._said("done")), lambda words: _no_more_held(words, now))
+        hold_off = operators.hold_off(self._said("done"))
+        self._word(action, hold_off, "hold --off", lambda words: _no_more_held(words, now))
 
-    def _word(self, action: Action, change: Change, note: Callable[[Words], None]) -> None:
+    def _word(self, action: Action, change: Change, name: str, note: Callable[[Words], None]) -> None:
         """It counts from the moment of its store, which the judge must know of before anyone reads it."""
         words = self._scene.words[action.id]
         with suppress(operators.Refused, Unavailable):
             self._operators.change(action, change)
             note(words)
+            self._scene.happened.add(f"operator: {name}")
 
     def _pause(self) -> None:
         names = sorted({hook.name for hook in self._usher.configuration.hooks})
@@ -153,6 +156,7 @@ class People:
             return
         pause = Paused(hook=hook, since=self._clock())
         self._scene.paused.append(pause)
+        self._scene.happened.add("pause")
         self._usher.memory.pause(hook, f"{_WHO}: ticket 7")
         later = timedelta(minutes=self._random.uniform(*_PAUSED_MIN))
         self._clock.at(self._clock() + later, lambda: self._resume(pause))

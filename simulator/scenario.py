@@ -21,7 +21,7 @@ from simulator.query_protocol import ApiError, Request
 from usher.core.compiled import compiled
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from simulator.clock import VirtualClock
     from simulator.dice import Dice
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from simulator.fleet import Fleet
     from simulator.groups import Group, Instance
     from simulator.judge.scene import Scene
+    from simulator.oracle import Written
     from simulator.service import AutoScalingService
     from simulator.stack import Stack
     from simulator.waits import Wait
@@ -131,6 +132,7 @@ class Scenario:
     def _create(self, name: str) -> None:
         policy: Data = {}
         if self._random.chance(0.15):
+            self._scene.happened.add("instances retained")
             policy = {"InstanceLifecyclePolicy": {"RetentionTriggers": {"TerminateHookAbandon": "retain"}}}
         self._ask(
             "CreateAutoScalingGroup",
@@ -224,6 +226,7 @@ class Scenario:
         if instance is not None:
             self._fleet.ec2_terminated(instance.id)
             self._scene.ended_in_ec2.add(instance.id)
+            self._scene.happened.add("instance ended by EC2")
             detail = {"instance-id": instance.id, "state": "terminated"}
             self._say("aws.ec2", "EC2 Instance State-change Notification", detail)
 
@@ -232,6 +235,7 @@ class Scenario:
         instance = self._instance(group, waiting=True)
         if instance is not None and instance.state.endswith(":Wait"):
             self._scene.stopped.add(instance.id)
+            self._scene.happened.add("instance stopped")
             detail = {"instance-id": instance.id, "state": "stopped"}
             self._say("aws.ec2", "EC2 Instance State-change Notification", detail)
 
@@ -243,6 +247,7 @@ class Scenario:
         """Somebody takes the tag of a group away, and puts it back later."""
         tags = [self._tag(group.name)]
         self._scene.untagged.setdefault(group.name, self._clock())
+        self._scene.happened.add("tags changed")
         self._ask("DeleteTags", Tags=tags)
         later = timedelta(minutes=self._random.uniform(1, 40))
         self._clock.at(self._clock() + later, lambda: self._ask("CreateOrUpdateTags", Tags=tags))
@@ -309,6 +314,7 @@ class Scenario:
                     HeartbeatTimeout=self._random.choice((30, 60, 3600)),
                 )
             case 4 if len(self._fleet.groups) > 2:  # noqa: PLR2004 - so that something is left
+                self._scene.happened.add("group deleted")
                 self._ask("DeleteAutoScalingGroup", AutoScalingGroupName=group.name, ForceDelete=True)
             case _:
                 pass
@@ -331,6 +337,7 @@ class Scenario:
             return
         before, self._hooks = self._hooks, changed(self._random, self._hooks, self._former)
         self._former.append(before)
+        self._scene.happened.add("deploy")
         if self._scene.is_enrolled:
             self._ways.stack.update(compiled(self._hooks))
             return
@@ -360,6 +367,7 @@ class Scenario:
         policy = policies[0]
         patience = seconds(policy.get("give_up_after", "1h"))
         self._scene.asked.begins(wait, kinds_in(policies), patience)
+        self._note_kinds(wait, hooks[0], policies)
         for name in ("done", "ready"):
             if name in signals_in(policy["until"]) and self._random.chance(0.85):
                 after = patience * self._random.uniform(0, 1.2)
@@ -369,6 +377,24 @@ class Scenario:
             stalled = seconds(policy["stalled_after"])
             for number in range(1, self._random.randint(1, 6)):
                 self._signal_in(stalled * number * self._random.uniform(0.5, 1), wait, "work", "progress")
+
+    def _note_kinds(self, wait: Wait, hook: Written, policies: Sequence[Written]) -> None:
+        """What kind of wait it is, for whoever counts what the seeds have drawn."""
+        happened = self._scene.happened
+        happened.update(f"asks: {kind}" for kind in kinds_in(policies))
+        text = json.dumps([policy["until"] for policy in policies])
+        happened.update(
+            f"condition {kind}" for kind in ("any", "not", "then", "elapsed") if f'"{kind}"' in text
+        )
+        happened.update(key for key in ("stalled_after", "when_stopped", "mode") if key in policies[0])
+        happened.update(["limits"] if "limits" in hook else [])
+        if isinstance(hook["policy"], list):
+            happened.add("rules")
+        if "WarmPool" in (wait.origin, wait.destination):
+            happened.add("warm pool")
+        waits = [one for one in self._scene.waits.of_instance(wait.instance_id) if one.is_open]
+        if len(waits) > 1:
+            happened.add("several hooks on a transition")
 
     def wait_ended(self, wait: Wait) -> None:
         """Auto Scaling launches no more for a while where launches fail (aws-facts 2.4)."""

@@ -43,6 +43,7 @@ class Totals:
     took_s: float = 0.0
     fewest_actions: int | None = None
     hooks: Counter[str] = field(default_factory=Counter)
+    happened: Counter[str] = field(default_factory=Counter)  # in how many seeds
     failed: list[Outcome] = field(default_factory=list)
 
     def add(self, timed: Timed) -> None:
@@ -56,6 +57,7 @@ class Totals:
         self.faults += outcome.faults
         self.took_s += timed.took_s
         self.hooks.update(outcome.hooks)
+        self.happened.update(outcome.happened)
         if self.fewest_actions is None or outcome.actions < self.fewest_actions:
             self.fewest_actions = outcome.actions
         if outcome.violations:
@@ -138,6 +140,8 @@ def _conclude(totals: Totals, first: int) -> int:
     print(totals)  # noqa: T201 - what the command is for
     mix = ", ".join(f"{count} {kind}" for kind, count in sorted(totals.hooks.items()))
     print(f"hooks: {mix}")  # noqa: T201 - as above
+    shares = sorted((f"{what} {seeds / totals.seeds:.0%}" for what, seeds in totals.happened.items()))
+    print(f"of the seeds: {', '.join(shares)}")  # noqa: T201 - as above
     failed = len(totals.failed)
     verdict = f"{failed} violations" if failed else "no violation"
     print(f"{totals.seeds} seeds from {first}: {verdict}")  # noqa: T201 - as above

@@ -100,6 +100,7 @@ class Stack:
         self._request = ""
         self.answers.append(answer)
         failed = answer["Status"] == "FAILED"
+        self._scene.happened.add(f"stack: {self.status} {answer['Status']}")
         match self.status:
             case "CREATE_IN_PROGRESS" if failed:
                 self._clock.at(self._clock() + _TRIED_AGAIN, self.create)

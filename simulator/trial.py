@@ -89,6 +89,7 @@ class Outcome:
     action_hours: float  # of those that were recorded
     faults: int
     hooks: Mapping[str, int]  # of the actions: how many by each kind of hook
+    happened: frozenset[str]  # of what a seed may draw, in words
 
     @property
     def digest(self) -> str:
@@ -298,6 +299,7 @@ class Trial:
             action_hours=hours,
             faults=self.faults.count,
             hooks=kinds,
+            happened=frozenset(self.scene.happened),
         )
 
     # -- what everyone is told -------------------------------------------------------------------
@@ -426,3 +428,8 @@ class TrialTelemetry(Recorder):
     def trouble(self, what: str, error: Exception) -> None:
         """See usher.ports.Telemetry."""
         self._trial.trouble(what, error)
+
+    def enrolment(self, step: str, group: str, hook: str, reason: str) -> None:
+        """See usher.ports.EnrolmentTelemetry."""
+        super().enrolment(step, group, hook, reason)
+        self._trial.scene.happened.add(f"enrolment: {step}")

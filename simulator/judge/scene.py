@@ -92,6 +92,7 @@ class Scene:
     untagged: dict[str, datetime] = field(default_factory=dict)  # groups that lost their tag, and when first
     words: defaultdict[str, Words] = field(default_factory=lambda: defaultdict(Words))  # by action id
     paused: list[Paused] = field(default_factory=list)
+    happened: set[str] = field(default_factory=set)  # of what a seed may draw, in words
     groups: Mapping[str, Group] = field(default_factory=dict)  # of simulated Auto Scaling
     is_enrolled: bool = False  # whether Usher puts the hooks
     goes: Callable[[], bool] = lambda: False  # whether the stack is being deleted, or gone

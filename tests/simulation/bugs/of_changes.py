@@ -11,7 +11,7 @@ from simulator.judge.changes import ChangesHarmNobody
 from simulator.judge.never_early import NeverEarly
 from simulator.judge.only_ours import OnlyOurs
 from tests.simulation.bugs.bug import Bug
-from usher import departure, provision, release
+from usher import provision, release
 from usher.aws import groups
 from usher.core import enrolment, ownership
 from usher.core.enrolment import Put
@@ -104,14 +104,6 @@ BUGS: Final = (
         attribute="Result",
         made=lambda _: SimpleNamespace(CONTINUE=Result.ABANDON),
         found_by=NeverEarly,
-        things=frozenset({Thing.ENROLLED, Thing.REMOVED}),
-    ),
-    Bug(
-        name="removal: sees nobody who waits without a record",
-        place=departure,
-        attribute="waiting",
-        made=lambda _: lambda *_: 0,
-        found_by=ChangesHarmNobody,
         things=frozenset({Thing.ENROLLED, Thing.REMOVED}),
     ),
 )

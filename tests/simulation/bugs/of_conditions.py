@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, Final
 from simulator.judge.in_time import InTime
 from simulator.judge.never_early import NeverEarly
 from tests.simulation.bugs.bug import Bug
+from usher import asking
 from usher.core import decide, hearing, limits
-from usher.core.conditions import command, ecs, function, instance_status, probe, targets
+from usher.core.conditions import command, ecs, function, instance_status, targets
 from usher.core.conditions.combined import AnyOf, Not, Then
 from usher.core.conditions.elapsed import Elapsed
 from usher.core.finding import Standing
@@ -133,7 +134,7 @@ BUGS: Final = (
     _late(name="begins no questions", place=Chains, attribute="begin", made=lambda _: lambda *_: None),
     _late(
         name="asks an hour later, whatever the condition says",
-        place=probe,
+        place=asking,
         attribute="as_finding",
         made=lambda made: lambda *given: replace(made(*given), ask_again_at=given[-1] + timedelta(hours=1)),
     ),

@@ -11,7 +11,7 @@ from simulator.judge.in_time import InTime
 from simulator.judge.never_early import NeverEarly
 from simulator.memory_store import MemoryStore
 from tests.simulation.bugs.bug import Bug
-from usher import operators
+from usher import looks, operators
 from usher.core import decide
 from usher.core import operators as words
 from usher.core.model import Action, Result
@@ -71,7 +71,7 @@ _operated = partial(Bug, things=frozenset({Thing.OPERATED}))
 BUGS: Final = (
     _operated(
         name="hold: ends at the next heartbeat",
-        place=decide,
+        place=looks,
         attribute="decide",
         made=_until_the_next_beat,
         found_by=NeverEarly,

@@ -29,24 +29,25 @@ _TARGETS = ("InboxArn", "TopicArn", "IntakeArn")  # outputs of the stack: what U
 
 
 def list_offline(account: Account, wish: Wish, *, as_json: bool) -> None:
-    """Print what waits in hooks that notify Usher, or nobody; the table is not asked."""
+    """Print what waits in hooks that notify Usher, or nobody; the table is not asked.
+
+    All of it, whatever the limit: a command that is left out is an instance that falls.
+    """
     targets = {account.outputs[name] for name in _TARGETS if name in account.outputs}
     live = WaitingApi(account.client("autoscaling"))
     try:
         found = list(waiting(live, targets, wish, account.machine.clock))
     except (TryLater, CallRefused) as error:
         raise Trouble(f"Auto Scaling does not say what waits: {error}. Try again.") from error
-    page = found[: wish.limit]
-    for one in page:
+    for one in found:
         one["command"] = _command(one, account.place.region)
     if as_json:
-        click.echo(json.dumps({"waiting": len(found), "actions": page}, indent=1))
+        click.echo(json.dumps({"waiting": len(found), "actions": found}, indent=1))
         return
-    for one in page:
+    for one in found:
         whose = "" if one["ours"] else "  # notifies nobody: by EventBridge it may be Usher's"
         click.echo(shown(f"{one['command']}{whose}"))
-    more = f", {len(page)} shown (--limit)" if len(page) < len(found) else ""
-    click.echo(f"{len(found)} wait{more}. Each command holds one for its heartbeat timeout.", err=True)
+    click.echo(f"{len(found)} wait. Each command holds one for its heartbeat timeout.", err=True)
 
 
 def waiting(

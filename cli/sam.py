@@ -106,7 +106,8 @@ def in_container(endpoint: str, host: str) -> dict[str, str]:
     variables = {"AWS_ACCOUNT_ID_ENDPOINT_MODE": "disabled"}  # SAM sets an account id that is nobody's
     if is_local(endpoint):
         place = urlsplit(endpoint)
-        variables["AWS_ENDPOINT_URL"] = place._replace(netloc=f"{host}:{place.port}").geturl()
+        netloc = host if place.port is None else f"{host}:{place.port}"
+        variables["AWS_ENDPOINT_URL"] = place._replace(netloc=netloc).geturl()
     return variables
 
 

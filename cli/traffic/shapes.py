@@ -89,7 +89,7 @@ def _shape_of(value: object) -> Shape | None:
 
 def _is_row(value: Sequence[Any]) -> bool:
     """Of Logs Insights: a list of fields."""
-    return bool(value) and all(isinstance(one, dict) and "field" in one for one in value)
+    return bool(value) and all(isinstance(one, dict) and isinstance(one.get("field"), str) for one in value)
 
 
 # How each is recognised

@@ -71,6 +71,7 @@ _LEAST_OWN_MARGIN: Final = (
 LATE: Final = timedelta(seconds=60)  # a look that is due has its wake-up on the way; one so old has not
 NOT_READ: Final = (ValueError, TypeError, KeyError, OverflowError, RecursionError)
 _WOKEN_WITHIN: Final = timedelta(seconds=20)  # of its time a look is made, by one of two wake-ups
+_NOBODY_WAKES: Final = timedelta(minutes=10)  # the sweep looks itself; a record that cannot be read stays due
 _LEAST_TIME_MS: Final = 15_000  # for a look: three calls and two stores, each at its time-out
 
 
@@ -154,7 +155,7 @@ def sweep_handler(
         rescued, failures = _look_at_all(alive, looks, work, context)
         _wake_near([row for row in due if row.look_at > now], looks, work, context)
         if without_table is not None:
-            _hold_without_wake_ups(due, looks, without_table, partial(has_time, context))
+            _hold_without_wake_ups(due, looks, without_table, now, partial(has_time, context))
         failures += _repair_chains(looks, work, context)
         closed, more_failures = _look_at_all(expired, looks, work, context)
         looked, failures = rescued + closed, failures + more_failures
@@ -168,9 +169,9 @@ def sweep_handler(
 
 
 def _hold_without_wake_ups(
-    due: Sequence[Due], looks: Looks, without_table: LiveHolds, has_time: Callable[[], bool]
+    due: Sequence[Due], looks: Looks, without_table: LiveHolds, now: datetime, has_time: Callable[[], bool]
 ) -> None:
-    now = looks.clock()
+    """`now` is when the sweep began: what it has looked at since was in time."""
     if _wake_ups_fail(due, looks, now):
         without_table.wake_ups_fail.noted(now)
     if without_table.wake_ups_fail.is_on(now):
@@ -182,7 +183,7 @@ def _wake_ups_fail(due: Sequence[Due], looks: Looks, now: datetime) -> bool:
 
     A copy of a wake-up that is on its way tells; it is void when it comes.
     """
-    if any(row.look_at < now - _WOKEN_WITHIN for row in due):
+    if any(now - _NOBODY_WAKES < row.look_at < now - _WOKEN_WITHIN for row in due):
         return True
     row = next((row for row in due if now < row.look_at and row.expires_at <= now + BETWEEN_SWEEPS), None)
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -11,6 +12,7 @@ from usher.core import reconcile
 from usher.core.held_wait import HeldWait
 from usher.core.ownership import Terms
 from usher.core.policy import Mode
+from usher.passed_over import PassedOver
 from usher.patience import Away
 from usher.ports import ALL_HOOKS, WHATEVER, AnswerKind, CallRefused, GroupGone, Throttled, TryLater
 from usher.turns import Enough
@@ -57,13 +59,13 @@ class LiveHolds:
         """
         if ALL_HOOKS in paused:
             return
-        turn = self._turns(has_time).__next__
+        turn, over = self._turns(has_time).__next__, PassedOver(telemetry=self.telemetry)
         try:
-            waits = [wait for group in self._groups(turn) for wait in self._in(group, turn)]
+            waits = [wait for group in self._groups(turn, over) for wait in self._in(group, turn, over)]
             waits = [wait for wait in waits if wait.hook not in paused]
             for wait in sorted(waits, key=lambda one: (one.due_at, one.timeout)):
                 self._hold(wait, turn)
-        except (Enough, TryLater) as error:
+        except (Enough, TryLater, CallRefused) as error:
             if isinstance(error, Throttled):
                 self.telemetry.count("Throttled")
             self.telemetry.trouble("not all that waits was held without the table", error)
@@ -80,19 +82,20 @@ class LiveHolds:
             yield self.clock()
         raise Enough
 
-    def _groups(self, turn: Turn) -> Iterable[LiveGroup]:
+    def _groups(self, turn: Turn, over: PassedOver) -> Iterable[LiveGroup]:
+        """Those with hooks of ours; one whose pool is not told, with its own instances alone."""
         for group in self.live.live_groups(self.configuration.group_names, turn):
             if not reconcile.hooks_on(self.configuration.hooks, group):
                 continue
             if not group.has_pool:
                 yield group
                 continue
-            try:
-                yield group.with_pool(self.live.pool(group.name, turn))
-            except GroupGone:
-                continue
+            whole = group
+            with over.on(group.name), suppress(GroupGone):
+                whole = group.with_pool(self.live.pool(group.name, turn))
+            yield whole
 
-    def _in(self, group: LiveGroup, turn: Turn) -> list[HeldWait]:
+    def _in(self, group: LiveGroup, turn: Turn, over: PassedOver) -> list[HeldWait]:
         """What waits in a group, and was not tried in the last half of its heartbeat timeout."""
         ours = [Terms(hook=hook) for hook in reconcile.hooks_on(self.configuration.hooks, group).values()]
         found = [
@@ -102,7 +105,9 @@ class LiveHolds:
         ]
         if not found:
             return []
-        standing = self._standing(group.name, turn)
+        standing: Mapping[str, timedelta] = {}
+        with over.on(group.name):
+            standing = self._standing(group.name, turn)
         waits = [self._wait(one, standing[one.hook.name]) for one in found if one.hook.name in standing]
         now = self.clock()
         return [wait for wait in waits if wait.due_at <= now]

@@ -171,15 +171,16 @@ class Looks:
         action, decision = same
         decision = self._within_limits(action, decision, now)
         self._tell(action, decision)
-        if asks and isinstance(decision, Wait):
-            # Before the store: a crash after it would leave nobody to ask.
-            self.chains.begin(action, findings)
+        # Before the store: a crash after it would leave nobody to ask.
+        if asks and isinstance(decision, Wait) and not self.chains.begin(action, findings):
+            decision = replace(decision, look_again_at=min(decision.look_again_at, now + _MINUTE))
         if action.policy.mode is Mode.OBSERVE:
             self._observe(action, decision, now)
         else:
             self._do(action, decision, now, held)
-        if asks and isinstance(decision, Heartbeat):
-            self.chains.begin(action, findings)  # after the call, which a slow queue must not keep waiting
+        # After the call, which a slow queue must not keep waiting.
+        if asks and isinstance(decision, Heartbeat) and not self.chains.begin(action, findings):
+            send(self.wake_ups, self.telemetry, action.id, WHATEVER, _MINUTE)
 
     def _findings_of(self, action: Action) -> Findings | None:
         findings = self.store.findings(action.id)

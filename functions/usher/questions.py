@@ -35,10 +35,11 @@ class Chains:
     telemetry: Telemetry
     clock: Callable[[], datetime]
 
-    def begin(self, action: Action, findings: Findings | None) -> None:
+    def begin(self, action: Action, findings: Findings | None) -> bool:
         """Ask what is due, at once or when its time comes, unless that is on its way already.
 
-        Stored before it is sent, so that the sweep knows of it. What goes wrong here stops no look.
+        Stored before it is sent, so that the sweep knows of it. What goes wrong here stops no look:
+        False where nobody asks now, so that a look is to come again soon.
         """
         now = self.clock()
         ask_at = findings.ask_at if findings is not None else None
@@ -46,13 +47,15 @@ class Chains:
         is_on_its_way = ask_at is not None and (ask_at <= now or not questions.due(action, now))
         is_readable = findings is None or findings.is_readable
         if is_on_its_way or next_at is None or not is_readable:
-            return
+            return True
         try:
             self._ask_at(next_at, action, findings or Findings())
         except Moved:
             pass  # another one has just begun it, or asks
         except Unavailable as error:
             self.telemetry.trouble(f"no question of action {action.id} was asked for", error)
+            return False
+        return True
 
     def ask_now(self, action: Action, findings: Findings) -> None:
         """Let these findings be stored, and their conditions be asked at once. Raises Moved."""

@@ -99,10 +99,10 @@ class WithoutTable:
             if wait.beats:
                 self._send(action_id, version, replace(wait, is_over=True))
             return True
-        if is_missing:
-            wait = replace(wait, missed_at=wait.missed_at or now)
-            if wait.missed_at is not None and now - wait.missed_at > UNKNOWN_FOR:
-                return True  # its notice was not for us
+        # Without an answer nobody knows whether it is recorded by now.
+        wait = replace(wait, missed_at=(wait.missed_at or now) if is_missing else None)
+        if wait.missed_at is not None and now - wait.missed_at > UNKNOWN_FOR:
+            return True  # its notice was not for us
         beaten_at = why.beaten_at if isinstance(why, CutShort) else None
         if beaten_at is not None:
             wait = wait.beaten(beaten_at)

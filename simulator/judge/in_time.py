@@ -30,7 +30,7 @@ class InTime(CaseChecker):
 
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
-        self._decided: defaultdict[tuple[str, str], list[tuple[datetime, str]]] = defaultdict(list)
+        self._decided: defaultdict[str, list[tuple[datetime, str]]] = defaultdict(list)
 
     def stored(self, before: Action | None, after: Action, invocation: Invocation | None) -> None:
         """A decision shows how long it took."""
@@ -39,6 +39,13 @@ class InTime(CaseChecker):
         was_open = before is None or before.phase is Phase.OPEN
         if was_open and after.phase is Phase.COMPLETING and wait is not None:
             self._check(after, wait)
+            self._decided[self._limited(after)].append((self.scene.clock(), str(after.result)))
+
+    def _limited(self, action: Action) -> str:
+        """What shares the limits of its hook: the hook on all groups that its file selects."""
+        terms = self.terms_of(action)
+        selectors = sorted({str(hook["group"]) for _, hook in terms.hooks}) if terms else []
+        return f"{action.hook.name} of {selectors}"
 
     def _check(self, action: Action, wait: Wait) -> None:
         then = self.scene.clock() - _IN_TIME
@@ -51,7 +58,7 @@ class InTime(CaseChecker):
         if ordered_at is not None and ordered_at <= then:
             self.broken(f"{action.result} is decided only now; it was ordered {_IN_TIME} ago", action)
         cases = list(self.cases(action, wait, signals))
-        if not self._has_room(action, wait, then):
+        if not self._has_room(action, then):
             return
         if cases and all(self._lets_go(case, then) for case in cases):
             self.broken(f"{action.result} is decided only now; the policy let go {_IN_TIME} ago", action)
@@ -72,15 +79,14 @@ class InTime(CaseChecker):
         is_sure = all(len(each) == 1 for each in stands)
         return is_sure and bool(oracle.by_policy(case, then - timedelta(seconds=10)))
 
-    def _has_room(self, action: Action, wait: Wait, then: datetime) -> bool:
+    def _has_room(self, action: Action, then: datetime) -> bool:
         """Whether the limits of its hook had room for its result all the time since then."""
-        terms, of_hook = self.terms_of(action), self._decided[wait.group, wait.hook]
-        of_hook.append((self.scene.clock(), str(action.result)))
-        before = of_hook[:-1]
+        terms, result = self.terms_of(action), str(action.result)
         for limits in terms.limits if terms else ():
             for name, within, counted in LIMITS:
-                lately = [at for at, each in before if each in counted and at > then - within - _IN_TIME]
-                if str(action.result) in counted and len(lately) >= limits.get(name, 10**6):
+                since = then - within - _IN_TIME
+                lately = [at for at, each in self._decided[self._limited(action)] if each in counted]
+                if result in counted and sum(at > since for at in lately) >= limits.get(name, 10**6):
                     return False
         return True
 

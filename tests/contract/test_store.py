@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import boto3
 import botocore.exceptions
+import botocore.parsers
 import pytest
 from botocore.config import Config
 from hypothesis import HealthCheck, given, settings
@@ -28,7 +29,7 @@ from usher.core import hearing, notices
 from usher.core.finding import Finding, Findings, Standing
 from usher.core.hearing import Kept
 from usher.core.model import MOST_DETAIL, MOST_UNSAVED, Outcome, Phase, Result, Status
-from usher.ports import MOST_OF_INSTANCE, Due, Moved, Raw, Unasked, Unavailable
+from usher.ports import MOST_OF_INSTANCE, Due, Moved, NoAnswer, Raw, Unasked, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -887,6 +888,7 @@ UNREACHABLE: Final = [
     pytest.param(
         botocore.exceptions.EndpointConnectionError(endpoint_url="https://d", error="no route"), id="no route"
     ),
+    pytest.param(botocore.parsers.ResponseParserError("<html>"), id="a page of its own"),
 ]
 
 
@@ -1107,6 +1109,17 @@ def test_what_does_not_answer_is_unavailable(
 
     with pytest.raises(Unavailable, match="did not answer"):
         do(records)
+
+
+@pytest.mark.parametrize("code", ["InternalFailure", "503"])
+def test_what_aws_has_broken_is_no_answer(client: DynamoDBClient, records: Records, code: str) -> None:
+    """Found by reading: under a code that nobody had listed it was raised, and nothing was held."""
+    opened(records)
+    error = client_error(code)
+    error.response["ResponseMetadata"] = {"HTTPStatusCode": 503}
+    refuse(client, "GetItem", itertools.repeat(error))
+    with pytest.raises(NoAnswer, match=code):
+        records.load("action-1")
 
 
 @pytest.mark.parametrize(("operation", "do"), DOINGS)

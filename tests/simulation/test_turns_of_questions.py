@@ -281,6 +281,21 @@ def test_a_conditions_call_on_auto_scaling_takes_a_slot_of_the_budget_or_waits(i
     assert told.asked == ["DescribeLoadBalancerTargetGroups"]
 
 
+def test_where_no_question_could_be_sent_a_look_comes_again_within_a_minute() -> None:
+    """Found by a trial: after a hold nobody asked for 17 minutes, until the policy gave up."""
+    world = World(asked())
+    keep = world.store.keep_findings
+
+    def busy(*given: object) -> None:
+        world.store.keep_findings = keep  # type: ignore[method-assign]
+        raise Unavailable(f"busy: {len(given)}")
+
+    world.store.keep_findings = busy  # type: ignore[method-assign, assignment]
+    world.looks.look("action-1")
+    assert world.action.look_at is not None
+    assert world.action.look_at <= world.clock() + timedelta(minutes=1)
+
+
 def test_a_queue_that_takes_no_question_stops_no_look() -> None:
     world = World(asked())
 

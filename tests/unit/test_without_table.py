@@ -15,7 +15,16 @@ from usher.core.held_wait import HeldWait, held_wait
 from usher.core.pacing import Pace
 from usher.core.reconcile import LiveGroup, Member
 from usher.live_holds import LiveHolds
-from usher.ports import Answer, AnswerKind, CutShort, NoAnswer, NotRecorded, Unavailable
+from usher.ports import (
+    Answer,
+    AnswerKind,
+    CallRefused,
+    CutShort,
+    NoAnswer,
+    NotRecorded,
+    TryLater,
+    Unavailable,
+)
 from usher.without_table import Memory, WithoutTable
 
 if TYPE_CHECKING:
@@ -179,14 +188,23 @@ def test_no_beat_goes_out_beyond_the_global_limit() -> None:
     assert (world.beaten, world.sent) == ([], [])
 
 
-def test_a_notice_that_the_table_does_not_know_is_held_for_three_minutes() -> None:
+def test_a_notice_that_the_table_does_not_know_is_held_for_half_an_hour() -> None:
     world = World()
     wait = a_wait(is_recorded=False)
     assert container(world).hold("action-1", 0, wait, NotRecorded(""))
     assert (len(world.beaten), world.sent[-1][1].missed_at) == (1, at(21))
-    world.now = 21 + 181
+    world.now = 21 + 30 * 60 + 1
     assert container(world).hold("action-1", 0, world.sent[-1][1], NotRecorded(""))
     assert (len(world.beaten), len(world.sent)) == (1, 1)
+
+
+def test_a_table_that_answers_now_and_then_ends_no_chain() -> None:
+    """Found by reading: two answers that it is not recorded, an outage apart, were taken for a long one."""
+    world = World()
+    assert container(world).hold("action-1", 0, a_wait(is_recorded=False), NotRecorded(""))
+    world.now += 20
+    assert container(world).hold("action-1", 0, world.sent[-1][1], AWAY)
+    assert world.sent[-1][1].missed_at is None
 
 
 def test_one_container_keeps_the_rate() -> None:
@@ -266,6 +284,19 @@ def test_the_sweep_calls_nothing_for_what_is_only_observed() -> None:
     world = World(now=0, group=a_group("Terminating:Wait"))
     live(world, mode="observe").run(lambda: True)
     assert world.beaten == []
+
+
+@pytest.mark.parametrize("error", [CallRefused("AccessDenied"), TryLater("InternalFailure")])
+def test_a_pool_that_is_not_told_keeps_nobody_from_being_held(error: Exception) -> None:
+    """Found by reading: one refused DescribeWarmPool ended the run before its first heartbeat."""
+    world = World(now=0, group=replace(a_group("Terminating:Wait"), has_pool=True))
+
+    def pool(*_: object) -> None:
+        raise error
+
+    world.pool = pool  # type: ignore[attr-defined] # as LiveWaits has it
+    live(world).run(lambda: True)
+    assert world.beaten == ["i-000000000"]
 
 
 def test_a_sweep_that_is_turned_away_ends_and_tries_again() -> None:

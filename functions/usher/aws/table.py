@@ -10,10 +10,11 @@ import json
 import math
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeAlias, TypeVar
 
 from botocore import exceptions as botocore_exceptions
 from botocore.exceptions import ClientError
+from botocore.parsers import ResponseParserError
 
 from usher.ports import NoAnswer, Unavailable
 
@@ -44,7 +45,12 @@ MOST_SK_BYTES: Final = 1024
 TRIES: Final = 5  # at once: whoever is turned away after them comes back by a wake-up or redelivery
 
 _MOST_READS: Final = 100  # of a BatchGetItem
-_UNREACHABLE: Final = (botocore_exceptions.ConnectionError, botocore_exceptions.HTTPClientError)
+_UNREACHABLE: Final = (
+    botocore_exceptions.ConnectionError,
+    botocore_exceptions.HTTPClientError,
+    ResponseParserError,  # what stands between sent a page of its own
+)
+_SERVER_ERROR: Final = 500
 _REFUSED: Final = "ConditionalCheckFailed"
 _BUSY: Final = frozenset(
     {
@@ -343,9 +349,16 @@ def _answer(call: Callable[[], T]) -> T:
             raise NoAnswer(f"DynamoDB did not answer: {error}") from error
         except ClientError as error:
             if not _is_busy(error):
-                raise
+                _raise(error)
             answer = str(error)
     raise Unavailable(f"DynamoDB was busy {TRIES} times: {answer}")
+
+
+def _raise(error: ClientError) -> NoReturn:
+    """What AWS itself has broken says nothing, whatever it calls it; other errors are raised as they are."""
+    if error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) >= _SERVER_ERROR:
+        raise NoAnswer(f"DynamoDB failed: {error}") from error
+    raise error
 
 
 def _taken(write: Callable[[], object]) -> bool:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 NEWS_AGAIN: Final = timedelta(minutes=10)  # what was beaten is carried on, until the table hears of it
 NEWS_COUNTS: Final = timedelta(hours=6)  # and no longer, after the wait is over
-UNKNOWN_FOR: Final = timedelta(minutes=3)  # so long a notice may take to come again, once there is a table
+UNKNOWN_FOR: Final = timedelta(minutes=30)  # so long a notice may not be recorded, though the table is read
 _MOST_CHAINS: Final = 20  # that a record remembers
 _LEAST_LEAD: Final = timedelta(seconds=1)
 

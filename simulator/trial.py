@@ -232,7 +232,7 @@ class Trial:
         self.scenario.begin()
         self.people.begin(self.faults.swarm.things)
         self._run_until(START + self._lasts)
-        longest = START + 6 * self._lasts
+        longest = START + 12 * self._lasts
         while self._lacks_actions and self.clock() < longest:
             self._run_until(self.clock() + timedelta(hours=1))
         self._settle()
@@ -243,7 +243,8 @@ class Trial:
 
     @property
     def _lacks_actions(self) -> bool:
-        return self.scenario.actions < scenario.LEAST_ACTIONS and not self.scene.violations
+        has_few = self.scenario.actions < scenario.LEAST_ACTIONS
+        return has_few and not self.scene.violations and not self.stack.goes
 
     def _run_until(self, moment: datetime) -> None:
         steps = 0

@@ -82,7 +82,8 @@ class Explained(Checker):
             self.broken("a line has no reason", action)
         calls = [call for call in self._invocations[action.id] if call[0] and not call[0].faults]
         told = [one for one, at in calls if one is not None and self._had_time(action, at)]
-        learned = sum(beats for _, beats in action.beats_told)
+        held = [(line.detail.split()[0], line.count) for line in lines if line.event == "held"]
+        learned = sum((int(first) if first.isdigit() else 1) * count for first, count in held)
         alone = sum(not by.faults for by in self._alone[action.id])
         if learned < alone and not self.scene.goes():  # nobody tells a record of anything when Usher is gone
             self.broken(f"{alone} heartbeats were accepted without the table, {learned} are told", action)

@@ -141,6 +141,8 @@ class TrueEnds(WaitChecker):
         terms = self.terms_of(action)
         if terms is not None and terms.is_observed:
             return True  # a policy that only observes lets it fall, and tells so
+        if self.scene.was_paused(wait.hook, ended_at - wait.heartbeat_timeout):
+            return True  # and so does whoever paused its hook: the event of its end came first
         is_ahead = beat is not None and beat.invocation is not None and beat.invocation.skew > _NOTHING
         return is_ahead or self.is_changed(wait)
 

@@ -41,7 +41,7 @@ def main() -> int:
         seed = caught_at(bug)
         survivors += (
             seed is None and bug in BUGS
-        )  # what a reader planted may show a gap, which the table tells
+        )  # a reader may show a gap
         caught = f"seed {seed}" if seed is not None else "survives"
         print(f"{bug.name}: {caught}", file=sys.stderr, flush=True)  # noqa: T201 - progress
         rows.append(f"| {bug.name} | {bug.promise} | {caught} |")

@@ -26,10 +26,9 @@ FOUND_QUICKLY = [
     "command: takes what is pending for done",
     "hold: is noted and not kept",
     "complete: is forgotten",
-    "extend: moves nothing",
     "pause: is not read",
-    "takes no hook back that left the file",
-    "takes an update for a removal",
+    "puts no hook",
+    "notes a hook as put without a call",
 ]
 
 

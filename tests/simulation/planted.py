@@ -39,9 +39,7 @@ def main() -> int:
     rows, survivors = [], 0
     for bug in (*BUGS, *of_a_reader.BUGS):
         seed = caught_at(bug)
-        survivors += (
-            seed is None and bug in BUGS
-        )  # a reader may show a gap
+        survivors += seed is None and bug in BUGS  # a reader may show a gap
         caught = f"seed {seed}" if seed is not None else "survives"
         print(f"{bug.name}: {caught}", file=sys.stderr, flush=True)  # noqa: T201 - progress
         rows.append(f"| {bug.name} | {bug.promise} | {caught} |")

@@ -44,8 +44,8 @@ class NeverByDefault(WaitChecker):
     """
 
     promise = "3 never by default"
-    # Before the expiry. The margin of a heartbeat is ten seconds, and clocks differ by two.
-    _LATEST: Final = (timedelta(seconds=8), timedelta(seconds=6))
+    # Before the expiry. The margin of a heartbeat is ten seconds; what is booked is booked for whole ones.
+    _LATEST: Final = (timedelta(seconds=9), timedelta(seconds=6))
 
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
@@ -84,6 +84,8 @@ class NeverByDefault(WaitChecker):
         if len(met) == 1 and met[0].fault in _COSTS_ONE_LOOK:
             return f"only one thing had gone wrong: {met[0].fault} at {met[0].at:%H:%M:%S.%f}"
         early, late = (wait.expires_at - before for before in self._LATEST)
+        if Fault.SKEWED in self.scene.faults.swarm.rates:
+            early += LONGEST_SKEW
         if any(one.at >= early for one in met):
             return ""
         ran = [run for run in self.scene.sweeps if early <= run.began_at <= late and not run.faults]

@@ -20,7 +20,7 @@ from simulator.judge.one_result import OneResult
 from simulator.judge.only_ours import OnlyOurs
 from simulator.judge.true_ends import TrueEnds
 from tests.simulation.bugs.bug import Bug
-from usher import handlers, looks, waking
+from usher import looks, waking
 from usher.aws import autoscaling, messages
 from usher.core import closing, deadlines, decide, hearing
 from usher.core.conditions.signalled import Signalled
@@ -270,11 +270,6 @@ BUGS: Final = (
     Bug(
         name="sends no wake-ups",
         place=waking, attribute="wake_up_times", made=lambda _: lambda *_: [],
-        found_by=NeverByDefault,
-    ),
-    Bug(
-        name="sweeps without a look",
-        place=handlers, attribute="_look_at_all", made=lambda _: lambda *_: (0, []),
         found_by=NeverByDefault,
     ),
     Bug(

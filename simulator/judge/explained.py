@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter, defaultdict
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from simulator.faults import LONGEST_SKEW
+from simulator.judge.nothing_lost import said_in
 from simulator.judge.scene import COMPLETE, HEARTBEAT, Checker
 from usher.core.model import Outcome
 
@@ -32,6 +34,7 @@ class Explained(Checker):
 
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
+        self._notices = Counter[str | None]()  # by token
         self._read: set[tuple[Invocation, str]] = set()
         self._alone: defaultdict[str, set[Invocation]] = defaultdict(set)  # that beat without the table
         self._invocations: defaultdict[str, list[tuple[Invocation | None, datetime]]] = defaultdict(list)
@@ -59,6 +62,13 @@ class Explained(Checker):
         elif action.is_open:
             self._invocations[action.id].append((call.invocation, call.at))
 
+    def acknowledged(self, body: str) -> None:
+        """Each notice that was taken for good is told in the timeline of its action."""
+        if body not in self.scene.garbage:
+            said = said_in(json.loads(body))
+            if "LifecycleTransition" in said:
+                self._notices[said.get("LifecycleActionToken")] += 1
+
     def finished(self) -> None:
         """Each action at its end."""
         for action in self.scene.memory.actions():
@@ -74,6 +84,8 @@ class Explained(Checker):
             self.broken(f"lines {numbers}", action)
         if not events["notified"] and not events["adopted"]:
             self.broken("nobody can see how it became known", action)
+        if events["notified"] < self._notices[action.token]:
+            self.broken(f"{self._notices[action.token]} notices came, {events['notified']} are told", action)
         if not action.is_open and not events["closed"]:
             self.broken("nobody can see how it ended", action)
         if action.outcome is Outcome.COMPLETED and not events["complete"]:

@@ -34,7 +34,7 @@ class NothingLost(Checker):
             if not any(letter.body == body and letter.attributes.get("Reason") for letter in letters):
                 self.broken(f"{body[:80]!r} was acknowledged, and is not in the dead letters")
             return
-        said = _said(json.loads(body))
+        said = said_in(json.loads(body))
         token, instance_id = said.get("LifecycleActionToken"), said.get("EC2InstanceId")
         if "LifecycleTransition" in said and self._is_ours(said):
             action = self.scene.memory.of_token(token or "")
@@ -72,12 +72,12 @@ class NothingLost(Checker):
             self.broken(f"the wake-up {letter.body} is a dead letter")
 
 
-def _said(data: dict[str, Any]) -> dict[str, Any]:
+def said_in(data: dict[str, Any]) -> dict[str, Any]:
     """What a message says, whatever is around it."""
     if "requestPayload" in data:
-        return _said(data["requestPayload"])
+        return said_in(data["requestPayload"])
     if "TopicArn" in data:
-        return _said(json.loads(data["Message"]))
+        return said_in(json.loads(data["Message"]))
     if "detail" in data:
         return {**data["detail"], "id": data["id"]}
     return data

@@ -283,8 +283,8 @@ class KnownAnswers:
             return frozenset(Stands)
         kind = kind_of(condition)
         truth = self.of.truths.get(kind)
-        if truth is None:
-            return frozenset({Stands.UNKNOWN})
+        if truth is None:  # of a policy that came with a deploy after it began: no truth was drawn for it
+            return frozenset(Stands)
         seen = truth.between(self.since, now + LONGEST_SKEW)
         recent = truth.between(max(self.since, now - _COUNTS - LAG - _MARGIN), now + LONGEST_SKEW)
         if not self.of.has_lied and kind not in _ENDS_FOR_GOOD:

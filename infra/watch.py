@@ -130,7 +130,7 @@ class Watch(Construct):
     def _watch_promises(self) -> None:
         self._alarm("Defaulted", _count("Defaulted"), "An action fell to the default result of its hook.")
         without = _count("BeatsWithoutTable")
-        self._alarm("BeatsWithoutTable", without, "DynamoDB does not answer: instances are held without it.")
+        self._alarm("BeatsWithoutTable", without, "Instances are held without DynamoDB, or without wake-ups.")
         self._alarm("Refused", _count("Refused"), "Auto Scaling refuses Usher's calls: permissions?")
         overdue = _count("OverdueLooks", statistic="Minimum")
         self._alarm("OverdueLooks", overdue, "Looks are over a minute late, run after run.", periods=3)

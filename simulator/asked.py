@@ -148,7 +148,6 @@ class Asked:
         self._random = random
         self._of: defaultdict[str, _OfInstance] = defaultdict(_OfInstance)
         self._of_wait: dict[str, _OfInstance] = {}  # by token
-        self.calls = 0
 
     # -- the truth
 
@@ -195,7 +194,6 @@ class Asked:
     def make(self, call: Call, members: Sequence[str] = ()) -> Reply:
         """See usher.ports.Calls."""
         effects, faults = self._effects, self._effects.faults
-        self.calls += 1
         effects.invocations.step()
         if faults.hits(Fault.QUESTION_SILENT):
             effects.meets(Fault.QUESTION_SILENT)

@@ -36,7 +36,6 @@ class Stack:
         self._requests = count(1)
         self._request = ""  # the one that is to be answered
         self.status = "CREATE_COMPLETE"
-        self.answers: list[dict[str, Any]] = []
         self.file = usher.file
         usher.on_provided = self._answered
         usher.stack_status = lambda: self.status
@@ -98,7 +97,6 @@ class Stack:
         if answer["RequestId"] != self._request:
             return
         self._request = ""
-        self.answers.append(answer)
         failed = answer["Status"] == "FAILED"
         self._scene.happened.add(f"stack: {self.status} {answer['Status']}")
         match self.status:

@@ -23,6 +23,7 @@ from usher.core.model import Action, Result
 from usher.handlers import SweepFailed, intake_handler, sweep_handler, wake_handler
 from usher.intake import Intake
 from usher.looks import Looks
+from usher.patience import Away
 from usher.ports import Answer, AnswerKind, Raw, Unavailable
 from usher.silence import Silence
 
@@ -284,6 +285,33 @@ def test_a_look_that_fails_keeps_no_other_from_its_turn_and_is_reported() -> Non
         sweep_handler(stage.looks)({}, None)
     assert stage.recorder.counts["FailedLooks"] == 1
     assert [action.id for action in stage.store.actions() if action.is_open] == ["action-bug"]
+
+
+class Holds:
+    """As much of usher.live_holds.LiveHolds as a sweep uses."""
+
+    def __init__(self) -> None:
+        self.wake_ups_fail = Away(lasts=timedelta(minutes=6))
+        self.runs = 0
+
+    def run(self, *_: object) -> None:
+        self.runs += 1
+
+
+@pytest.mark.parametrize(
+    ("look_s", "runs"),
+    [
+        pytest.param(-10, 0, id="in time"),
+        pytest.param(-60, 1, id="nobody has woken it"),
+        pytest.param(-660, 0, id="a record that no look can read stays due"),
+    ],
+)
+def test_a_sweep_holds_without_wake_ups_only_where_they_do_not_come(look_s: float, runs: int) -> None:
+    """The last one found by reading: each sweep beat all long hooks, beside the budget."""
+    stage, holds = sweep_over(an_action(id="action-bug", look_at=at(look_s))), Holds()
+    with pytest.raises(SweepFailed):
+        sweep_handler(stage.looks, without_table=holds)({}, None)  # type: ignore[arg-type] # as much as is used
+    assert holds.runs == runs
 
 
 class LittleTime:

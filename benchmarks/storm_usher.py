@@ -30,7 +30,7 @@ from usher.core.model import Result
 from usher.core.pacing import Pace
 from usher.intake import Intake
 from usher.looks import Looks
-from usher.ports import Due, Evidence, NoAnswer
+from usher.ports import Denied, Due, Evidence, NoAnswer
 from usher.same_wait import SameWait
 from usher.without_table import Memory, WithoutTable
 
@@ -59,10 +59,11 @@ _LONGEST_AFTER: Final = timedelta(hours=2)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Outage:
-    """From `begins` after the start of the storm."""
+    """From `begins` after the start of the storm. `denies`: the table says no, and at once."""
 
     begins: timedelta
     lasts: timedelta
+    denies: bool = False
 
     @property
     def from_moment(self) -> datetime:
@@ -83,12 +84,15 @@ class Table:
         self._outages = outages
 
     def reach(self) -> None:
-        """One request. Raises NoAnswer while the table is unreachable."""
+        """One request. Raises NoAnswer while the table is unreachable, Denied while it says no."""
         now = self._tasks.clock()
-        if any(outage.from_moment <= now < outage.to_moment for outage in self._outages):
+        on = [outage for outage in self._outages if outage.from_moment <= now < outage.to_moment]
+        if on and not on[0].denies:
             self._tasks.take(_UNANSWERED_TAKES)
             raise NoAnswer("the table did not answer")
         self._tasks.take(_REQUEST_TAKES)
+        if on:
+            raise Denied("DynamoDB says no: AccessDeniedException")
 
 
 class SlowStore(MemoryStore):

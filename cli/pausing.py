@@ -17,7 +17,7 @@ from cli.report import written
 from usher.aws.enrolled import EnrolledHooks
 from usher.core.operators import look_again, name_of, refuse_closed
 from usher.core.policy import Mode
-from usher.ports import ALL_HOOKS, Unavailable
+from usher.ports import ALL_HOOKS, Denied, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -127,6 +127,8 @@ def _is_woken(account: Account, action: Action, who: str) -> bool:
     """Make an action due at once. That one of them cannot be changed is no reason to leave the others."""
     try:
         changed(account, action, look_again(who), refuse_closed)
+    except Denied:
+        raise  # so would all others be
     except (Trouble, Unavailable) as error:
         click.echo(shown(f"{name_of(action)} was not woken, a sweep comes to it: {error}"), err=True)
         return False

@@ -131,6 +131,8 @@ class Watch(Construct):
         self._alarm("Defaulted", _count("Defaulted"), "An action fell to the default result of its hook.")
         without = _count("BeatsWithoutTable")
         self._alarm("BeatsWithoutTable", without, "Instances are held without DynamoDB, or without wake-ups.")
+        says = "DynamoDB says no to Usher: a right, a key, credentials, or no table."
+        self._alarm("TableDenied", _count("TableDenied"), says)
         self._alarm("Refused", _count("Refused"), "Auto Scaling refuses Usher's calls: permissions?")
         overdue = _count("OverdueLooks", statistic="Minimum")
         self._alarm("OverdueLooks", overdue, "Looks are over a minute late, run after run.", periods=3)

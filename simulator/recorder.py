@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from usher.ports import TryLater, Unavailable
+from usher.ports import TryLater, Unavailable, is_denied
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -57,6 +57,8 @@ class Recorder:
     def trouble(self, what: str, error: Exception) -> None:
         """Kept in order."""
         self.troubles.append((what, error))
+        if is_denied(error):
+            self.count("TableDenied")
 
     def raise_bugs(self) -> None:
         """Raise the newest trouble, if it is one that nothing in the world explains."""

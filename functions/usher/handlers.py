@@ -144,7 +144,8 @@ def sweep_handler(
         has_passes = now.minute % 2 == 0 or (isinstance(event, dict) and event.get("passes") is True)
         try:
             due = sorted(looks.store.due(now + NEAR), key=lambda row: (row.expires_at, row.action_id))
-        except Unavailable:
+        except Unavailable as why:
+            looks.telemetry.trouble("what is due was not read", why)
             if without_table is not None:
                 without_table.run(lambda: has_time(context))
             raise

@@ -16,6 +16,7 @@ from usher.ports import (
     AnswerKind,
     CallRefused,
     CutShort,
+    Denied,
     Moved,
     NotRecorded,
     TryLater,
@@ -367,7 +368,10 @@ class Looks:
         now: datetime,
         held: datetime | None,
     ) -> None:
-        """Store the result first, so that every retry sends the same one (promise 1)."""
+        """Store the result first, so that every retry sends the same one (promise 1).
+
+        A table that denies it has not stored it: nothing is decided, and the wait may be held.
+        """
         if action.phase is Phase.OPEN:
             action = action.noted(now, "complete", f"{decision.result}: {decision.reason}")
         action = replace(
@@ -379,7 +383,13 @@ class Looks:
             completes_sent=(*action.completes_sent, now)[:_MOST_SENT],
         )
         try:
-            self._completed(self._store_turn(action, held, now), decision, now)
+            action = self._store_turn(action, held, now)
+        except Denied:
+            raise
+        except Unavailable as away:
+            raise CutShort(str(away), decided=True) from away
+        try:
+            self._completed(action, decision, now)
         except Unavailable as away:
             raise CutShort(str(away), decided=True) from away
 

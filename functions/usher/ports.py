@@ -37,6 +37,10 @@ class NoAnswer(Unavailable):
     """The table did not answer at all: another call would only wait as long."""
 
 
+class Denied(Unavailable):
+    """The table says no (a right, a key, credentials, no such table), until someone changes something."""
+
+
 class CutShort(Unavailable):
     """The table went away in the middle of a look, which had got so far."""
 
@@ -48,6 +52,11 @@ class CutShort(Unavailable):
 
 class NotRecorded(Unavailable):
     """The table answers, and knows nothing yet of a wait that a wake-up was sent for."""
+
+
+def is_denied(error: BaseException | None) -> bool:
+    """Whether `error` is, or is of, what the table said no to."""
+    return isinstance(error, Denied) or (error is not None and isinstance(error.__cause__, Denied))
 
 
 class TryLater(Exception):  # noqa: N818 - it reads as what happened

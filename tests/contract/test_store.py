@@ -29,7 +29,17 @@ from usher.core import hearing, notices
 from usher.core.finding import Finding, Findings, Standing
 from usher.core.hearing import Kept
 from usher.core.model import MOST_DETAIL, MOST_UNSAVED, Outcome, Phase, Result, Status
-from usher.ports import MOST_OF_INSTANCE, Due, Moved, NoAnswer, Raw, Unasked, Unavailable
+from usher.ports import (
+    MOST_OF_INSTANCE,
+    Denied,
+    Due,
+    Moved,
+    NoAnswer,
+    Raw,
+    Unasked,
+    Unavailable,
+    is_denied,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -1123,16 +1133,54 @@ def test_what_aws_has_broken_is_no_answer(client: DynamoDBClient, records: Recor
 
 
 @pytest.mark.parametrize(("operation", "do"), DOINGS)
-def test_what_is_misconfigured_is_raised_as_it_is(
+def test_what_is_misconfigured_is_denied_at_once_and_says_how(
     client: DynamoDBClient, records: Records, operation: str, do: Callable[[Store], object]
 ) -> None:
+    """Found by an outage: it was raised as it was, and nothing was held without the table."""
     opened(records)
     calls = refuse(client, operation, itertools.repeat(client_error("AccessDeniedException")))
 
-    with pytest.raises(botocore.exceptions.ClientError, match="AccessDenied"):
+    with pytest.raises(Denied, match="AccessDeniedException"):
         do(records)
 
     assert calls[operation] == 1
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        *map(
+            client_error,
+            (
+                "ExpiredTokenException",
+                "InvalidSignatureException",
+                "KMSAccessDeniedException",
+                "KMSDisabledException",
+                "ResourceNotFoundException",
+                "UnrecognizedClientException",
+                "WhatNobodyHasListed",
+            ),
+        ),
+        botocore.exceptions.NoCredentialsError(),
+        botocore.exceptions.CredentialRetrievalError(provider="role", error_msg="STS does not answer"),
+    ],
+    ids=lambda error: str(error)[:60],
+)
+def test_whatever_denies_the_table_is_denied_and_keeps_its_cause(
+    client: DynamoDBClient, records: Records, error: Exception
+) -> None:
+    refuse(client, "GetItem", itertools.repeat(error))
+    with pytest.raises(Denied) as denied:
+        records.load("action-1")
+    assert (denied.value.__cause__, is_denied(denied.value)) == (error, True)
+
+
+def test_what_is_wrong_with_one_request_is_raised_as_it_is(client: DynamoDBClient, records: Records) -> None:
+    """It would be so with any table: nothing of that one is away."""
+    calls = refuse(client, "GetItem", itertools.repeat(client_error("ValidationException")))
+    with pytest.raises(botocore.exceptions.ClientError, match="ValidationException"):
+        records.load("action-1")
+    assert calls["GetItem"] == 1
 
 
 def test_keys_that_a_batch_left_unread_are_asked_for_again(client: DynamoDBClient, records: Records) -> None:

@@ -27,6 +27,7 @@ from simulator.trial import START
 from tests.alarms import Metrics, alarms, ringing
 from usher.core.compiled import compiled
 from usher.core.conditions.probe import Reply, ReplyKind
+from usher.ports import Denied
 from usher.silence import Silence
 
 if TYPE_CHECKING:
@@ -242,6 +243,18 @@ def test_a_right_that_is_missing_rings_the_alarms_on_looks() -> None:
     assert not rang & {"WakeErrors", "IntakeErrors", "FailedMessages"}
 
 
+def test_a_table_that_says_no_rings_as_what_it_is_while_all_is_held() -> None:
+    day = Day()
+
+    def denied(action_id: str) -> Action | None:
+        raise Denied(f"DynamoDB says no: AccessDeniedException for {action_id}")
+
+    day.clock.at(START + QUARTER, lambda: setattr(day.usher.memory, "load", denied))
+    rang = day.run(2 * QUARTER)
+    assert {"TableDenied", "BeatsWithoutTable"} <= rang
+    assert not rang & {"Defaulted", "WakeErrors"}
+
+
 def test_a_message_that_is_not_understood_rings_the_alarm_on_its_letter() -> None:
     day = Day()
     day.clock.at(START + QUARTER, lambda: day.usher.inbox.send("no JSON"))
@@ -274,7 +287,7 @@ ON_ITS_METRIC = [
 ]
 IN_A_SCENE = {
     "BeatsWithoutTable", "Defaulted", "FailedLooks", "FailedMessages", "InboxDeadLetters", "NoSweep",
-    "OldMessage", "OverdueLooks", "SweepErrors",
+    "OldMessage", "OverdueLooks", "SweepErrors", "TableDenied",
 }  # fmt: skip
 
 

@@ -18,7 +18,7 @@ from usher.core import reconcile
 from usher.core.model import Action, Outcome, Phase, Result
 from usher.core.reconcile import Activity
 from usher.looks import Looks
-from usher.ports import Answer, AnswerKind, Raw, Unavailable
+from usher.ports import Answer, AnswerKind, Denied, Raw, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -335,6 +335,22 @@ def test_equal_looks_are_one_line_with_their_count() -> None:
         scene.look(version=scene.action.version)
     (line,) = scene.store.timeline("action-1")
     assert (line.event, line.count, line.at, line.last_at) == ("wait", 3, at(0), at(20))
+
+
+def test_a_result_that_the_table_denies_is_not_decided() -> None:
+    """So its wait may be held; only a store without an answer may have been done."""
+    scene = Scene(an_action(policy=AT_ONCE))
+
+    class DeniesWrites(MemoryStore):
+        def save(self, action: Action, *, raw: Raw | None = None) -> None:
+            raise Denied(f"DynamoDB says no to {action.id} {raw}")
+
+    store = DeniesWrites(lambda: scene.now)
+    store.open(an_action(policy=AT_ONCE), None)
+    scene.looks = replace(scene.looks, store=store)
+    with pytest.raises(Denied):
+        scene.looks.look("action-1")
+    assert "complete CONTINUE" not in scene.effects
 
 
 class NoBudget(MemoryBudget):

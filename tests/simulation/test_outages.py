@@ -13,6 +13,7 @@ from benchmarks.storm_usher import Outage, UsherInStorm
 from simulator import trial
 from simulator.faults import Part
 from usher.core.model import Outcome
+from usher.ports import NotRecorded
 
 if TYPE_CHECKING:
     from simulator.invocations import Invocation
@@ -64,6 +65,26 @@ def test_none_falls_while_the_table_is_away(held: int, timeout_s: int, away_min:
     off = Outage(begins=timedelta(seconds=begins_s), lasts=away_min * MINUTE)
     lasts = off.begins + off.lasts + 4 * MINUTE
     held_through(Storm(held=held, heartbeat_timeout=timedelta(seconds=timeout_s), lasts=lasts), off)
+
+
+@pytest.mark.parametrize(
+    ("held", "timeout_s", "begins_s"),
+    [
+        pytest.param(100, 60, 300, id="100, 60 s"),
+        pytest.param(100, 60, 20, id="100, 60 s, while notices come"),
+        pytest.param(30, 30, 0, id="30 s, from the notice on"),
+    ],
+)
+def test_none_falls_while_the_table_says_no(held: int, timeout_s: int, begins_s: int) -> None:
+    """A right or a key that is taken away, and given back after two minutes; and it is told as that."""
+    off = Outage(begins=timedelta(seconds=begins_s), lasts=2 * MINUTE, denies=True)
+    lasts = off.begins + off.lasts + 4 * MINUTE
+    run = held_through(Storm(held=held, heartbeat_timeout=timedelta(seconds=timeout_s), lasts=lasts), off)
+    assert run.recorder.counts["TableDenied"] >= held
+    told = [error for what, error in run.recorder.troubles if "is held from its wake-up" in what]
+    told = [error for error in told if not isinstance(error, NotRecorded)]  # back, and not come again yet
+    assert told
+    assert all("AccessDeniedException" in str(error) for error in told)
 
 
 # In the whole deployment: sweeps, several containers, functions that are cut off

@@ -23,7 +23,7 @@ from cli.main import main
 from tests.factories import an_action, at
 from usher.aws import table
 from usher.aws.records import Records
-from usher.ports import Raw, Unavailable
+from usher.ports import Denied, Raw, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -400,6 +400,15 @@ def test_what_the_store_reports_is_said_in_the_words_of_its_cause() -> None:
     with pytest.raises(Trouble) as trouble, in_words(Place()):
         raise reported
     assert trouble.value.message.startswith("No AWS credentials were found")
+
+
+def test_a_table_that_denies_is_told_with_what_to_do() -> None:
+    denied = Denied("DynamoDB says no: not authorized")
+    denied.__cause__ = exceptions.ClientError(
+        {"Error": {"Code": "AccessDeniedException", "Message": "not authorized"}}, "GetItem"
+    )
+    with pytest.raises(Trouble, match=r"^Not permitted \(GetItem: not authorized\): "), in_words(Place()):
+        raise denied
 
 
 def test_a_bug_keeps_its_traceback() -> None:

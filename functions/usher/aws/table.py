@@ -1,6 +1,8 @@
 """One DynamoDB table in DynamoDB's words: its description, keys and values, writes and reads.
 
-What does not answer or stays busy becomes Unavailable; other errors are nobody's to handle.
+What does not answer or stays busy becomes Unavailable, and Denied what says no whatever is asked:
+a right, a key or credentials that are missing, or the table itself. What is wrong with one request
+is nobody's to handle.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from botocore import exceptions as botocore_exceptions
 from botocore.exceptions import ClientError
 from botocore.parsers import ResponseParserError
 
-from usher.ports import NoAnswer, Unavailable
+from usher.ports import Denied, NoAnswer, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -50,7 +52,22 @@ _UNREACHABLE: Final = (
     botocore_exceptions.HTTPClientError,
     ResponseParserError,  # what stands between sent a page of its own
 )
+_NO_CREDENTIALS: Final = (
+    botocore_exceptions.NoCredentialsError,
+    botocore_exceptions.PartialCredentialsError,
+    botocore_exceptions.CredentialRetrievalError,
+)
 _SERVER_ERROR: Final = 500
+_OF_THE_REQUEST: Final = frozenset(  # and of no other, while the table does its work
+    {
+        "ConditionalCheckFailedException",
+        "IdempotentParameterMismatchException",
+        "ItemCollectionSizeLimitExceededException",
+        "SerializationException",
+        "TransactionCanceledException",
+        "ValidationException",
+    }
+)
 _REFUSED: Final = "ConditionalCheckFailed"
 _BUSY: Final = frozenset(
     {
@@ -347,6 +364,8 @@ def _answer(call: Callable[[], T]) -> T:
             return call()
         except _UNREACHABLE as error:
             raise NoAnswer(f"DynamoDB did not answer: {error}") from error
+        except _NO_CREDENTIALS as error:
+            raise Denied(f"DynamoDB was not asked: {error}") from error
         except ClientError as error:
             if not _is_busy(error):
                 _raise(error)
@@ -355,9 +374,14 @@ def _answer(call: Callable[[], T]) -> T:
 
 
 def _raise(error: ClientError) -> NoReturn:
-    """What AWS itself has broken says nothing, whatever it calls it; other errors are raised as they are."""
+    """What AWS itself has broken says nothing, whatever it calls it; what is wrong with a request is raised.
+
+    AWS adds codes: one that nobody knows is taken for a denial, so that what waits is held.
+    """
     if error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) >= _SERVER_ERROR:
         raise NoAnswer(f"DynamoDB failed: {error}") from error
+    if error.response["Error"]["Code"] not in _OF_THE_REQUEST:
+        raise Denied(f"DynamoDB says no: {error}") from error
     raise error
 
 

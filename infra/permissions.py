@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 
-from cli.fleet_size import in_line, packed, rights
-from usher.core.conditions.probe import Probe
+from cli.fleet_size import in_iam, in_line, packed, to_ask, to_put
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -18,7 +17,8 @@ if TYPE_CHECKING:
 
     from cli.fleet_size import Right
     from infra.functions import UsherFunction
-    from usher.core.policy import Configuration
+    from usher.core.conditions.probe import Permission
+    from usher.core.policy import Configuration, GroupSelector
 
 ON_ACTIONS: Final = ("autoscaling:CompleteLifecycleAction", "autoscaling:RecordLifecycleActionHeartbeat")
 PUT_HOOK: Final = "autoscaling:PutLifecycleHook"
@@ -65,14 +65,25 @@ def grant_conditions(function: UsherFunction, configuration: Configuration) -> N
 
     A policy that no hook uses any more may still be an open action's.
     """
-    stack = cdk.Stack.of(function)
+    needed = to_ask(configuration)
+    if in_line(needed):
+        for right in needed:
+            function.role.add_to_policy(_asking(function, right.of))
+        return
+    for number, few in enumerate(packed(needed), start=1):
+        statements = [_asking(function, right.of) for right in few]
+        iam.ManagedPolicy(function, f"Asks{number}", roles=[function.role], statements=statements)
+
+
+def _asking(scope: Construct, needed: Permission) -> iam.PolicyStatement:
+    stack = cdk.Stack.of(scope)
     here = {"partition": stack.partition, "region": stack.region, "account": stack.account}
-    probes = [leaf for leaf in configuration.leaves if isinstance(leaf, Probe)]
-    for needed in dict.fromkeys(permission for probe in probes for permission in probe.permissions):
-        resources = [resource.format(**here) for resource in needed.resources]
-        equals = {key: value.format(**here) for key, value in needed.equals}
-        conditions = {"StringEquals": equals} if equals else {}
-        function.may(needed.actions, resources, **conditions)
+    equals = {key: value.format(**here) for key, value in needed.equals}
+    return iam.PolicyStatement(
+        actions=list(needed.actions),
+        resources=[resource.format(**here) for resource in needed.resources],
+        conditions={"StringEquals": equals} if equals else {},
+    )
 
 
 def grant_enrolment(function: UsherFunction, table: dynamodb.ITable, hook_role: iam.IRole) -> None:
@@ -96,7 +107,7 @@ def grant_putting(scope: UsherFunction, functions: Sequence[UsherFunction], of: 
 
     Policies that several functions share are made in `scope`.
     """
-    needed = rights(of)
+    needed = to_put(of)
     if in_line(needed):
         for function in functions:
             for statement in _to_put(function, needed):
@@ -107,12 +118,12 @@ def grant_putting(scope: UsherFunction, functions: Sequence[UsherFunction], of: 
         iam.ManagedPolicy(scope, f"Groups{number}", roles=roles, statements=_to_put(scope, few))
 
 
-def _to_put(scope: Construct, needed: Sequence[Right]) -> list[iam.PolicyStatement]:
-    globs = sorted({right.selector.glob for right in needed if right.selector.glob is not None})
-    statements = [_putting([group_arn(scope, glob) for glob in globs])] if globs else []
+def _to_put(scope: Construct, needed: Sequence[Right[GroupSelector]]) -> list[iam.PolicyStatement]:
+    globs = [in_iam(right.of.glob, is_pattern=True) for right in needed if right.of.glob is not None]
+    statements = [_putting([group_arn(scope, glob) for glob in sorted(globs)])] if globs else []
     for right in needed:
-        if right.selector.glob is None:
-            tags = {f"aws:ResourceTag/{key}": value for key, value in right.selector.tags}
+        if right.of.glob is None:
+            tags = {f"aws:ResourceTag/{key}": in_iam(value, is_pattern=False) for key, value in right.of.tags}
             statements.append(_putting([group_arn(scope, "*")], {"StringEquals": tags}))
     return statements
 

@@ -1,4 +1,4 @@
-"""The templates of a large fleet keep the limits of AWS, reckoned here from the templates alone."""
+"""The templates of a large fleet keep the limits of AWS; more than AWS takes is refused, with its line."""
 
 from __future__ import annotations
 
@@ -8,68 +8,21 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from cli import fleet_size
-from cli.hooks_file import HooksFileRefused, load
-from tests.infra.stacks import deployment, hook, hooks_data, template_of
-from usher.core.policy import GroupSelector
+from cli.hooks_file import HooksFileRefused, load, read
+from infra.configuration import Deployment
+from tests.infra import aws_limits
+from tests.infra.stacks import deployment, hook, hooks_data, resources, template_of
 
-# aws-facts 11.3
-MOST_OF_A_MANAGED_POLICY: Final = 6_144
-MOST_INLINE_OF_A_ROLE: Final = 10_240
-MOST_POLICIES_OF_A_ROLE: Final = 10
-MOST_OF_A_PATTERN: Final = 2_048
-MOST_RESOURCES: Final = 500
-MOST_BYTES: Final = 1_000_000
-
-LONGEST: Final = {
-    "AWS::Partition": "aws-us-gov",
-    "AWS::Region": "us-isof-south-1",
-    "AWS::AccountId": "123456789012",
-}
+REFERENCE: Final = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text()
 
 
-def rendered(value: Any) -> Any:
-    """What CloudFormation makes of it, at its longest; what is not known here is short."""
-    match value:
-        case {"Ref": str(name)}:
-            return LONGEST.get(name, "x" * 64)
-        case {"Fn::Join": [separator, parts]}:
-            return separator.join(rendered(part) for part in parts)
-        case {"Fn::GetAtt": _}:
-            return "x" * 128
-        case dict():
-            return {key: rendered(one) for key, one in value.items()}
-        case list():
-            return [rendered(one) for one in value]
-    return value
-
-
-def characters(document: Any) -> int:
-    return len("".join(json.dumps(rendered(document)).split()))
-
-
-def keeps_the_limits(template: dict[str, Any]) -> int:
-    """How many managed policies there are."""
-    found = template["Resources"].values()
-    managed = [each["Properties"] for each in found if each["Type"] == "AWS::IAM::ManagedPolicy"]
-    inline = [each["Properties"] for each in found if each["Type"] == "AWS::IAM::Policy"]
-    assert (
-        max((characters(each["PolicyDocument"]) for each in managed), default=0) <= MOST_OF_A_MANAGED_POLICY
-    )
-    assert max(characters(each["PolicyDocument"]) for each in inline) <= MOST_INLINE_OF_A_ROLE
-    attached = [json.dumps(role) for each in managed for role in each["Roles"]]
-    assert max((attached.count(role) for role in attached), default=0) <= MOST_POLICIES_OF_A_ROLE
-    patterns = [
-        each["Properties"].get("EventPattern") for each in found if each["Type"] == "AWS::Events::Rule"
-    ]
-    assert all(characters(pattern) <= MOST_OF_A_PATTERN for pattern in patterns)
-    assert "wildcard" not in json.dumps(patterns)  # so that no rule is too complex
-    assert len(template["Resources"]) <= MOST_RESOURCES
-    assert len(json.dumps(template, indent=1)) <= MOST_BYTES
-    return len(managed)
+def policies_of(data: dict[str, Any]) -> int:
+    """How many managed policies the template has, which keeps every limit."""
+    template = template_of(deployment(data))
+    assert aws_limits.breaches(template) == []
+    return len(resources(template, "AWS::IAM::ManagedPolicy"))
 
 
 def names(count: int, length: int = 16) -> list[dict[str, Any]]:
@@ -78,9 +31,8 @@ def names(count: int, length: int = 16) -> list[dict[str, Any]]:
 
 def most_names(length: int) -> int:
     """How many groups of such names are not refused, found from below."""
-    each = fleet_size.rights(deployment(hooks_data(*names(1, length))).configuration)[0].characters
-    few = (fleet_size.POLICY_CHARACTERS - 130) // each
-    return few * fleet_size.POLICIES_OF_A_ROLE
+    (right,) = fleet_size.to_put(deployment(hooks_data(*names(1, length))).configuration)
+    return (fleet_size.POLICY_CHARACTERS - 130) // right.characters * fleet_size.POLICIES_OF_A_ROLE
 
 
 FLEETS: Final = {
@@ -107,7 +59,7 @@ FLEETS: Final = {
 @pytest.mark.parametrize("name", FLEETS)
 def test_the_template_of_a_fleet_keeps_every_limit(name: str) -> None:
     data, policies = FLEETS[name]
-    assert keeps_the_limits(template_of(deployment(data))) == policies
+    assert policies_of(data) == policies
 
 
 def test_both_functions_that_put_hooks_have_the_policies() -> None:
@@ -158,44 +110,63 @@ def test_a_file_that_is_too_long_for_a_request_is_refused(tmp_path: Path) -> Non
     assert "hooks: must compile to at most 240000 characters" in said
 
 
-texts = st.text(
-    st.characters(exclude_categories=["Cc", "Cs"], exclude_characters=":"), min_size=1, max_size=255
-)
-selectors = st.one_of(
-    texts.map(lambda glob: GroupSelector(glob=glob)),
-    st.dictionaries(texts, texts, min_size=1, max_size=3).map(
-        lambda tags: GroupSelector(glob=None, tags=tuple(sorted(tags.items())))
-    ),
-)
+def files_of(folder: Path, conditions: list[str]) -> Path:
+    """A hooks file with a policy for each condition."""
+    policies = [f"  p{number}: {{until: [{each}]}}" for number, each in enumerate(conditions)]
+    file = folder / "hooks.yaml"
+    hook = "  - {name: h, group: g, transition: terminating, policy: p0}"
+    file.write_text("\n".join(["version: 1", "policies:", *policies, "hooks:", hook]))
+    return file
 
 
-def resource(name: str) -> str:
-    region, account = LONGEST["AWS::Region"], LONGEST["AWS::AccountId"]
-    return f"arn:aws-us-gov:autoscaling:{region}:{account}:autoScalingGroup:*:autoScalingGroupName/{name}"
+ASKING: Final = {
+    "functions": ("function: n{:063}", 300),
+    "documents": ("command: {{document: n{:0127}}}", 200),
+    "clusters": ("ecs: {{state: drained, cluster: n{:0254}}}", 60),
+}
 
 
-def document(selectors: list[GroupSelector]) -> str:
-    """A policy as IAM gets it."""
-    action = {"Effect": "Allow", "Action": "autoscaling:PutLifecycleHook"}
-    globs = [resource(one.glob) for one in selectors if one.glob is not None]
-    statements: list[dict[str, Any]] = [{**action, "Resource": globs}] if globs else []
-    for one in selectors:
-        if one.glob is None:
-            tags = {f"aws:ResourceTag/{key}": value for key, value in one.tags}
-            statements.append({**action, "Resource": resource("*"), "Condition": {"StringEquals": tags}})
-    return json.dumps({"Version": "2012-10-17", "Statement": statements}, separators=(",", ":"))
+@pytest.mark.parametrize("kind", ASKING)
+def test_what_conditions_ask_is_taken_up_to_ten_policies_and_the_next_is_refused_with_its_line(
+    tmp_path: Path, kind: str
+) -> None:
+    condition, too_many = ASKING[kind]
+    conditions = [condition.format(number) for number in range(too_many)]
+    with pytest.raises(HooksFileRefused) as refused:
+        load(files_of(tmp_path, conditions))
+    (said,) = refused.value.complaints
+    line, _, rule = said.removeprefix(f"{tmp_path}/hooks.yaml:").partition(": ")
+    taken = int(line) - 3
+    assert rule.startswith(
+        f"policies.p{taken}.until: must ask for rights that the 10 policies of a role hold"
+    )
+    of = load(files_of(tmp_path, conditions[:taken]))
+    template = template_of(Deployment(configuration=of, hooks_data=read(tmp_path / "hooks.yaml")))
+    assert aws_limits.breaches(template) == []
+    assert len(resources(template, "AWS::IAM::ManagedPolicy")) == 10
+    assert re.search(rf"\b{taken} {kind}\b", REFERENCE)
 
 
-@settings(deadline=None, max_examples=200, suppress_health_check=[HealthCheck.too_slow])
-@given(st.lists(selectors, max_size=120, unique=True))
-def test_no_policy_of_any_groups_is_too_long_and_none_is_left_out(drawn: list[GroupSelector]) -> None:
-    needed = [
-        fleet_size.Right(selector=one, index=0, characters=fleet_size._characters(one))  # noqa: SLF001
-        for one in drawn
-    ]
-    policies = [[right.selector for right in few] for few in fleet_size.packed(needed)]
-    assert [one for few in policies for one in few] == drawn
-    assert all(len(document(few)) <= MOST_OF_A_MANAGED_POLICY for few in policies)
+def test_few_rights_to_ask_stand_among_the_others_of_the_role() -> None:
+    policies = {f"p{number}": {"until": [{"function": f"f{number}"}]} for number in range(8)}
+    assert policies_of(hooks_data(hook(policy="p0")) | {"policies": policies}) == 0
+
+
+@pytest.mark.parametrize(("name", "in_iam"), [("a?b", "a${?}b"), ("${aws:x}", "${$}{aws:x}"), ("[a]", "[a]")])
+def test_what_means_something_to_iam_is_written_as_itself(name: str, in_iam: str) -> None:
+    assert fleet_size.in_iam(name, is_pattern=True) == in_iam
+
+
+def test_to_a_tag_a_question_mark_is_itself() -> None:
+    assert fleet_size.in_iam("a?$", is_pattern=False) == "a?${$}"
+
+
+def test_a_name_that_iam_takes_in_no_policy_is_refused_with_its_line(tmp_path: Path) -> None:
+    assert len(load(a_file(tmp_path, "büro-ÿ")).hooks) == 1
+    with pytest.raises(HooksFileRefused) as refused:
+        load(a_file(tmp_path, "g", "日本"))
+    (said,) = refused.value.complaints
+    assert said.startswith(f"{tmp_path}/hooks.yaml:5: hooks[1].group: must have no character beyond ÿ")
 
 
 def test_tags_that_no_policy_holds_are_refused_with_their_line(tmp_path: Path) -> None:
@@ -208,5 +179,4 @@ def test_tags_that_no_policy_holds_are_refused_with_their_line(tmp_path: Path) -
 
 @pytest.mark.parametrize("length", [16, 255])
 def test_the_reference_tells_how_many_names_are_taken(length: int) -> None:
-    page = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text()
-    assert re.search(rf"\b{most_names(length)}( names)? of {length}\b", page)
+    assert re.search(rf"\b{most_names(length)}( names)? of {length}\b", REFERENCE)

@@ -12,7 +12,7 @@ from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, pro
 
 from usher.aws.queues import wait_of
 from usher.core.enrolment import share
-from usher.patience import in_time
+from usher.patience import ATTEMPT, HOLDS, Limit, in_time
 from usher.ports import Unavailable
 from usher.waking import BETWEEN_SWEEPS, OWN, send
 
@@ -72,6 +72,9 @@ LATE: Final = timedelta(seconds=60)  # a look that is due has its wake-up on the
 NOT_READ: Final = (ValueError, TypeError, KeyError, OverflowError, RecursionError)
 _WOKEN_WITHIN: Final = timedelta(seconds=20)  # of its time a look is made, by one of two wake-ups
 _NOBODY_WAKES: Final = timedelta(minutes=10)  # the sweep looks itself; a record that cannot be read stays due
+_FOR_THE_REST: Final = (
+    ATTEMPT + HOLDS + ATTEMPT
+)  # of an intake: a request that was begun, the holds, the last of them
 _LEAST_TIME_MS: Final = 15_000  # for a look: three calls and two stores, each at its time-out
 
 
@@ -79,8 +82,14 @@ class SweepFailed(Exception):  # noqa: N818 - it reads as what happened
     """Some of a sweep's work failed; the rest was done. Lambda counts this as an error."""
 
 
-def intake_handler(intake: Intake) -> Handler:
-    """Intake: SQS batches, SNS-to-Lambda events, EventBridge events, direct hook invocations."""
+def intake_handler(intake: Intake, limit: Limit | None = None) -> Handler:
+    """Intake: SQS batches, SNS-to-Lambda events, EventBridge events, direct hook invocations.
+
+    Where the table is slow the last of a batch are not taken in, but held and delivered again: who
+    is cut off by Lambda holds nobody. `limit`: the one that the clients of the table keep, too.
+    """
+    limit = limit or Limit()
+    intake = intake.within(limit)
 
     def take(record: SQSRecord) -> None:
         intake.take(body_of(record), "sqs", is_first=_is_first(record))
@@ -88,11 +97,12 @@ def intake_handler(intake: Intake) -> Handler:
     batch = batch_handler(take, intake.telemetry, "FailedMessages")
 
     def handler(event: object, context: Context | None = None) -> Event:
+        limit.until = None if context is None else intake.clock() + _left(context) - _FOR_THE_REST
         if _is_from_sqs(event):
             return batch(event, context)
         records = event.get("Records") if isinstance(event, dict) else None
         for message in records if isinstance(records, list) and records else [event]:
-            intake.take(_written(message), "lambda")
+            intake.take(_written(message), "lambda", is_first=True)  # or one of Lambda's two retries
         return {}
 
     return handler
@@ -114,7 +124,8 @@ def wake_handler(
         try:
             if without_table is not None and wait is not None:
                 without_table.memory.away.check(looks.clock())
-            in_time(looks, wait).look(action_id, version, wait)
+            limit = without_table.limit if without_table is not None else Limit()
+            in_time(looks, wait, limit).look(action_id, version, wait)
         except Unavailable as why:
             if without_table is None or not without_table.hold(action_id, version, wait, why):
                 raise
@@ -265,6 +276,10 @@ def _run(each: Pass, telemetry: Telemetry, context: Context | None) -> list[str]
 def has_time(context: Context | None) -> bool:
     """Whether there is time for one more look, or call, before Lambda ends the invocation."""
     return context is None or context.get_remaining_time_in_millis() >= _LEAST_TIME_MS
+
+
+def _left(context: Context) -> timedelta:
+    return timedelta(milliseconds=context.get_remaining_time_in_millis())
 
 
 def numbered(body: str, number: str) -> tuple[str, int]:

@@ -25,7 +25,7 @@ from usher.core.notices import (
 )
 from usher.core.ownership import Terms, terms
 from usher.core.policy import Move
-from usher.patience import Away
+from usher.patience import ATTEMPT, HOLDS, Away, Limit, hurried
 from usher.ports import WHATEVER, Moved, NoAnswer, Raw, Unavailable
 from usher.questions import Chains
 from usher.silence import TESTED
@@ -59,12 +59,18 @@ class Intake:
     new_id: Callable[[], str]
     home: Home | None = None  # None: messages of any account and Region are taken in
     away: Away = field(default_factory=Away)
+    limit: Limit = field(default_factory=Limit)
     _heard_of: dict[str, datetime] = field(default_factory=dict)  # groups, by this container
 
     @property
     def chains(self) -> Chains:
         """What has questions asked."""
         return Chains(kept=self.store, queue=self.questions, telemetry=self.telemetry, clock=self.clock)
+
+    def within(self, limit: Limit) -> Intake:
+        """The same, which asks the table nothing past a limit."""
+        store, items = hurried(self.store, limit, self.clock), hurried(self.items, limit, self.clock)
+        return replace(self, store=store, items=items, limit=limit)
 
     def take(self, body: str, channel: str, *, is_first: bool = False) -> None:
         """Take in one message. When this returns, what it says is durable (promise 4).
@@ -95,6 +101,8 @@ class Intake:
         """Have heartbeats sent for what is not recorded: by wake-ups, as they are for what is."""
         now = self.clock()
         for wait in first_waits(self.configuration, notice, now):
+            if self.limit.is_past(self.clock(), -ATTEMPT - HOLDS):
+                return  # Lambda would cut it off, and all that was done with it
             delay = max(timedelta(0), wait.due_at - now)
             send(self.wake_ups, self.telemetry, self.new_id(), WHATEVER, delay, wait)
 

@@ -4,23 +4,28 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from usher.core.model import Phase
-from usher.ports import Unavailable
+from usher.ports import TryLater, Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from datetime import datetime
 
+    from usher.core.enrolment import HookSeen
     from usher.core.held_wait import HeldWait
     from usher.core.model import Action, Result
     from usher.core.reconcile import Activity
     from usher.looks import Looks
-    from usher.ports import Answer, AutoScaling, Budget, Raw, ResultLimits, Store
+    from usher.ports import Answer, AutoScaling, HooksOf, Raw, Store
 
-_FOR_THE_BEAT: Final = timedelta(seconds=4)  # before the expiry: an attempt, and its way
-_LEAST: Final = timedelta(seconds=2)  # so long the table is asked in any case
+T = TypeVar("T")
+ATTEMPT: Final = timedelta(seconds=2)  # of a request to the table or a queue (usher.wiring.machine.IN_TIME)
+QUESTION: Final = timedelta(seconds=6)  # to Auto Scaling (usher.wiring.machine.ONE_ATTEMPT)
+BEAT: Final = timedelta(seconds=2)  # so long before the expiry a heartbeat is sent at the latest
+LEAST: Final = timedelta(seconds=1)  # so long the table is asked in any case
+HOLDS: Final = timedelta(seconds=2)  # for what could not be recorded: sends of 20 ms each
 _AWAY_FOR: Final = timedelta(seconds=5)  # a container that met no answer does not ask again
 
 
@@ -45,51 +50,82 @@ class Away:
             raise Unavailable("the table did not answer a moment ago")
 
 
-def in_time(looks: Looks, wait: HeldWait | None) -> Looks:
-    """The looks, for one look that is Unavailable where the table is too slow to hold `wait`.
-
-    The limit falls where a call goes out, or a result is stored: from there on nothing is pressing.
-    """
-    if wait is None:
-        return looks
-    limit = _Limit(until=max(looks.clock() + _LEAST, wait.expires_at - _FOR_THE_BEAT), clock=looks.clock)
-    return replace(
-        looks,
-        store=cast("Store", _HurriedStore(looks.store, limit)),
-        budget=cast("Budget", _Hurried(looks.budget, limit)),
-        limits=cast("ResultLimits", _Hurried(looks.limits, limit)),
-        auto_scaling=_Calling(calls=looks.auto_scaling, limit=limit),
-    )
-
-
 @dataclass(slots=True)
-class _Limit:
-    until: datetime | None
-    clock: Callable[[], datetime]
+class Limit:
+    """Until when a container begins requests to the table; None: it need not hurry.
 
-    def check(self, what: str) -> None:
-        if self.until is not None and self.clock() >= self.until:
-            raise Unavailable(f"the table is too slow for {what}")
+    A request that was begun takes an ATTEMPT at most, and what is waited for comes after that.
+    """
+
+    until: datetime | None = None
+
+    def is_past(self, now: datetime, more: timedelta = timedelta(0)) -> bool:
+        """Whether something would begin too late; `more`: by so much longer than an ATTEMPT it may take."""
+        return self.until is not None and now + more >= self.until
 
     def lift(self) -> None:
+        """From now on nothing is pressing."""
         self.until = None
+
+
+def hurried(port: T, limit: Limit, clock: Callable[[], datetime]) -> T:
+    """A port or client whose methods raise Unavailable past the limit."""
+    return cast("T", _Hurried(port, limit, clock))
+
+
+def in_time(looks: Looks, wait: HeldWait | None, limit: Limit) -> Looks:
+    """The looks, for one look that is Unavailable where the table is too slow to hold `wait`.
+
+    A look that begins ATTEMPT + BEAT before the expiry, or sooner, leaves BEAT - LEAST at least for
+    the heartbeat. The limit falls where a call goes out, or a result is stored: from there on nothing
+    is pressing.
+    """
+    limit.lift()
+    if wait is None:
+        return looks
+    clock = looks.clock
+    limit.until = max(clock() + LEAST, wait.expires_at - ATTEMPT - BEAT)
+    store, budget = (
+        cast("Store", _HurriedStore(looks.store, limit, clock)),
+        hurried(looks.budget, limit, clock),
+    )
+    known = looks.hook_timeouts
+    return replace(
+        looks,
+        store=store,
+        budget=budget,
+        limits=hurried(looks.limits, limit, clock),
+        auto_scaling=_Calling(calls=looks.auto_scaling, limit=limit, clock=clock),
+        hook_timeouts=known
+        and replace(
+            known,
+            live=_Asking(live=known.live, limit=limit, clock=clock),
+            store=hurried(known.store, limit, clock),
+            turns=replace(known.turns, budget=budget),
+        ),
+    )
 
 
 class _Hurried:
     """A port of the table's, within a limit."""
 
-    def __init__(self, port: object, limit: _Limit) -> None:
+    def __init__(self, port: object, limit: Limit, clock: Callable[[], datetime]) -> None:
         self._port = port
         self._limit = limit
+        self._clock = clock
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         method = getattr(self._port, name)
 
         def within(*given: Any, **named: Any) -> Any:  # noqa: ANN401 - whatever the method takes
-            self._limit.check(name)
+            self._check(name)
             return method(*given, **named)
 
         return within
+
+    def _check(self, what: str) -> None:
+        if self._limit.is_past(self._clock()):
+            raise Unavailable(f"the table is too slow for {what}")
 
 
 class _HurriedStore(_Hurried):
@@ -97,14 +133,27 @@ class _HurriedStore(_Hurried):
         """A result that was decided is stored, however long that takes."""
         if action.phase is not Phase.OPEN:
             self._limit.lift()
-        self._limit.check("save")
+        self._check("save")
         cast("Store", self._port).save(action, raw=raw)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Asking:
+    live: HooksOf
+    limit: Limit
+    clock: Callable[[], datetime]
+
+    def hooks_of(self, group: str) -> Sequence[HookSeen]:
+        """As usher.ports.HooksOf."""
+        _check_question(self.limit, self.clock())
+        return self.live.hooks_of(group)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Calling:
     calls: AutoScaling
-    limit: _Limit
+    limit: Limit
+    clock: Callable[[], datetime]
 
     def heartbeat(self, action: Action) -> Answer:
         """As usher.ports.AutoScaling."""
@@ -118,4 +167,10 @@ class _Calling:
 
     def ongoing(self, action: Action) -> Activity | None:
         """As usher.ports.AutoScaling."""
+        _check_question(self.limit, self.clock())
         return self.calls.ongoing(action)
+
+
+def _check_question(limit: Limit, now: datetime) -> None:
+    if limit.is_past(now, QUESTION - ATTEMPT):
+        raise TryLater("there is no time to ask Auto Scaling before the heartbeat")

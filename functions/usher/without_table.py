@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from usher.core import deadlines
 from usher.core.held_wait import UNKNOWN_FOR, is_second
-from usher.patience import Away
+from usher.patience import Away, Limit
 from usher.ports import (
     AnswerKind,
     CallRefused,
@@ -82,6 +82,7 @@ class WithoutTable:
     telemetry: Telemetry
     clock: Callable[[], datetime]
     memory: Memory
+    limit: Limit = field(default_factory=Limit)  # of the looks of this container
 
     def hold(self, action_id: str, version: int, wait: HeldWait | None, why: Unavailable) -> bool:
         """Hold a wait whose look failed, and send the successor of its wake-up.

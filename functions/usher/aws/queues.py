@@ -9,7 +9,7 @@ from dataclasses import MISSING, fields
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, ConnectTimeoutError, ReadTimeoutError
 
 from usher.core.held_wait import HeldWait
 from usher.ports import Unavailable
@@ -95,10 +95,15 @@ class QuestionQueue:
 
 
 def _send(client: SQSClient, queue_url: str, body: str, delay: timedelta) -> None:
-    try:
-        client.send_message(QueueUrl=queue_url, MessageBody=body, DelaySeconds=delay_s(delay))
-    except (BotoCoreError, ClientError) as error:
-        raise Unavailable(f"queue {queue_url.rpartition('/')[2]}: {error}") from error
+    """Twice, unless that would take too long: whoever sends has more to do."""
+    for is_last in (False, True):
+        try:
+            client.send_message(QueueUrl=queue_url, MessageBody=body, DelaySeconds=delay_s(delay))
+        except (BotoCoreError, ClientError) as error:
+            if is_last or isinstance(error, ConnectTimeoutError | ReadTimeoutError):
+                raise Unavailable(f"queue {queue_url.rpartition('/')[2]}: {error}") from error
+        else:
+            return
 
 
 class DeadLetterQueue:

@@ -359,10 +359,12 @@ class Table:
 def _answer(call: Callable[[], T]) -> T:
     """What DynamoDB answers. Where it is busy it is asked again at once, a few times."""
     answer = ""
-    for _ in range(TRIES):
+    for tried in range(TRIES):
         try:
             return call()
         except _UNREACHABLE as error:
+            if isinstance(error, botocore_exceptions.ConnectionClosedError) and tried == 0:
+                continue  # one that had been idle for long
             raise NoAnswer(f"DynamoDB did not answer: {error}") from error
         except _NO_CREDENTIALS as error:
             raise Denied(f"DynamoDB was not asked: {error}") from error

@@ -23,4 +23,4 @@ def handler() -> handlers.Handler:
         new_id=machine.new_id,
         home=made.settings.home,
     )
-    return flushing(handlers.intake_handler(taking), made.metrics)
+    return flushing(handlers.intake_handler(taking, made.limit), made.metrics)

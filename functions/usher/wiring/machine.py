@@ -25,6 +25,7 @@ from usher.aws.waiting import WaitingApi
 from usher.core import compiled
 from usher.hook_timeouts import HookTimeouts
 from usher.looks import Looks
+from usher.patience import Limit, hurried
 from usher.same_wait import SameWait
 from usher.settings import Settings
 from usher.turns import Turns
@@ -40,8 +41,8 @@ ONE_ATTEMPT: Final = Config(connect_timeout=2, read_timeout=4, retries={"total_m
 FEW_ATTEMPTS: Final = Config(
     connect_timeout=1, read_timeout=2, retries={"total_max_attempts": 3, "mode": "standard"}
 )
-IN_TIME: Final = Config(  # of the table: where it is away, a 30-second hook is still held
-    connect_timeout=1, read_timeout=1, retries={"total_max_attempts": 2, "mode": "standard"}
+IN_TIME: Final = Config(  # a patience.ATTEMPT: where the table is away, a 30-second hook is still held
+    connect_timeout=1, read_timeout=1, retries={"total_max_attempts": 1}
 )
 
 
@@ -79,6 +80,7 @@ class Parts:
     dynamodb: DynamoDBClient
     telemetry: PowertoolsTelemetry
     metrics: Metrics
+    limit: Limit  # that all requests to the table keep
 
     def file(self) -> Compiled:
         """The hooks file, as it was compiled at synth."""
@@ -96,8 +98,9 @@ def parts(table: Config = FEW_ATTEMPTS) -> Parts:
     Raises SettingsRefused.
     """
     settings = Settings.from_environment(os.environ)
-    sqs = boto3.client("sqs", config=FEW_ATTEMPTS)
-    dynamodb: DynamoDBClient = boto3.client("dynamodb", config=table)
+    limit = Limit()
+    sqs = boto3.client("sqs", config=IN_TIME)
+    dynamodb: DynamoDBClient = hurried(boto3.client("dynamodb", config=table), limit, now)
     auto_scaling: AutoScalingClient = boto3.client("autoscaling", config=ONE_ATTEMPT)
     tells, metrics = telemetry()
     budget = CallBudget(dynamodb, settings.table, settings.calls_per_second)
@@ -133,4 +136,5 @@ def parts(table: Config = FEW_ATTEMPTS) -> Parts:
         dynamodb=dynamodb,
         telemetry=tells,
         metrics=metrics,
+        limit=limit,
     )

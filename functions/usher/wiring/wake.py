@@ -20,5 +20,6 @@ def handler() -> handlers.Handler:
         telemetry=made.telemetry,
         clock=machine.now,
         memory=Memory(pace=Pace(calls_per_second=made.settings.calls_per_second)),
+        limit=made.limit,
     )
     return flushing(handlers.wake_handler(made.looks, made.dead_letters, without_table), made.metrics)

@@ -23,11 +23,12 @@ help: ## list the verbs
 setup: $(READY) ## make .venv, with the usher command in it
 
 $(READY): requirements/dev.txt requirements/uv.txt pyproject.toml
+	@command -v $(PYTHON) > /dev/null || { echo "There is no $(PYTHON) here: name another Python by PYTHON=." >&2; exit 2; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "Usher needs Python 3.11 or later; this is $$($(PYTHON) --version). Try: make PYTHON=python3.13" >&2; exit 2; }
 	@echo "Setting up $(VENV) ..." >&2
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/$(PIP_INSTALL) -r requirements/uv.txt
+	@$(BIN)/$(PIP_INSTALL) -r requirements/uv.txt || { echo "Setting up needs a package index (PIP_INDEX_URL)." >&2; exit 1; }
 	@$(call fill,$(BIN),requirements/dev.txt)
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@

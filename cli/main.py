@@ -46,6 +46,12 @@ _COMMANDS: Final = {  # by name: the module, and what the command is called in i
 }
 
 
+class _WrongValue(click.ClickException):
+    """A value of an option or argument that cannot be, or is missing: told in one line."""
+
+    exit_code = _CANNOT
+
+
 class _Usher(click.Group):
     """Ends in words and an exit code, never in a traceback, whatever its streams take."""
 
@@ -88,7 +94,10 @@ class _Usher(click.Group):
 
 @contextmanager
 def _stops_known() -> Iterator[None]:
-    """Exit codes that no command uses for Ctrl-C and for a reader that is gone; click and rich have 1."""
+    """Exit codes that no command uses for Ctrl-C and for a reader that is gone; click and rich have 1.
+
+    And one line for a wrong value, to which click adds three on the usage.
+    """
     try:
         yield
     except (KeyboardInterrupt, click.Abort) as stop:
@@ -99,6 +108,10 @@ def _stops_known() -> Iterator[None]:
     except BrokenPipeError:
         _drop_the_output()
         raise Exit(_READER_GONE) from None
+    except click.BadParameter as wrong:
+        where = wrong.ctx if isinstance(wrong, click.MissingParameter) else None
+        hint = f" Try: {where.command_path} --help" if where else ""
+        raise _WrongValue(wrong.format_message() + hint) from None
     except SystemExit as end:
         if isinstance(end.__context__, BrokenPipeError):  # so ends rich
             raise Exit(_READER_GONE) from None

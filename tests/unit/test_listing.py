@@ -348,7 +348,7 @@ def test_an_interval_that_is_no_span_or_none_at_all_is_wrong_usage(
 ) -> None:
     outcome = deployed.usher("watch", "--interval", interval)
     assert outcome.exit_code == 2
-    assert outcome.stderr.endswith(f"\nError: Invalid value for '--interval': {said}\n")
+    assert outcome.stderr == f"Error: Invalid value for '--interval': {said}\n"
     assert deployed.waits == []
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import os
 import re
-import shlex
 import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
+
+from tests.bare_clone import bare, made_dry
 
 ROOT = Path(__file__).parents[2]
 CDK_SAYS = """\
@@ -61,22 +62,6 @@ def test_a_synth_that_fails_says_why_and_fails(tmp_path: Path) -> None:
 # From a bare clone
 
 
-PARTS = (
-    *("Makefile", "app.py", "app.sh", "cdk.json", "events", "functions", "infra"),
-    *("package-lock.json", "pyproject.toml", "requirements"),
-)
-
-
-def bare(folder: Path) -> Path:
-    """What the verbs look at of a clone, without what they make."""
-    for name in PARTS:
-        if (ROOT / name).is_dir():
-            shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            shutil.copy(ROOT / name, folder / name)
-    return folder
-
-
 @pytest.mark.parametrize(("venv", "named"), [(None, ".venv"), (".venv313", ".venv313")])
 def test_the_app_of_the_cdk_says_what_to_do_where_there_is_no_virtual_environment(
     tmp_path: Path, venv: str | None, named: str
@@ -95,45 +80,9 @@ def test_the_app_of_the_cdk_says_what_to_do_where_there_is_no_virtual_environmen
     assert said.stderr == f"There is no {named} here yet: run make setup, or name another one by VENV=.\n"
 
 
-MAKES = sorted(
-    {
-        command.partition("#")[0].strip()
-        for command in re.findall(
-            r"(?:^\$ |`)(make [a-z][^`\n]*)", (ROOT / "README.md").read_text(), re.MULTILINE
-        )
-    }
-)
-
-
-def made_dry(folder: Path, command: str, *more: str) -> subprocess.CompletedProcess[str]:
-    """What a verb would run, in a bare clone."""
-    words = shlex.split(command.partition("&&")[0])[1:]
-    return subprocess.run(  # noqa: S603 - our own Makefile
-        [str(shutil.which("make")), "--dry-run", *words, *more],
-        cwd=bare(folder),
-        env={name: value for name, value in os.environ.items() if not name.startswith("MAKE")},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
-@pytest.mark.parametrize("command", MAKES)
-def test_each_verb_of_the_readme_sets_up_first_what_it_needs(tmp_path: Path, command: str) -> None:
-    done = made_dry(tmp_path, command)
-    assert done.returncode == 0, done.stderr
-    assert "-m venv .venv" in done.stdout or command == "make help"
-
-
 @pytest.mark.parametrize("verb", ["synth", "cdk", "sam", "demo", "local", "setup", "check"])
 def test_another_virtual_environment_is_the_only_one_that_a_verb_speaks_of(tmp_path: Path, verb: str) -> None:
-    done = made_dry(tmp_path, f"make {verb}", "VENV=.venv313")
+    done = made_dry(bare(tmp_path), verb, "VENV=.venv313")
     assert done.returncode == 0, done.stderr
     assert ".venv313/bin/" in done.stdout
     assert not re.search(r"\.venv(?!313)", done.stdout)
-
-
-def test_a_command_of_the_readme_that_is_in_the_virtual_environment_comes_after_it_is_made() -> None:
-    readme = (ROOT / "README.md").read_text()
-    first = readme.index("$ usher check")
-    assert "$ make setup && . .venv/bin/activate" in readme[:first]

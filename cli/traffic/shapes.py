@@ -9,7 +9,7 @@ import base64
 import json
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
-from cli.traffic import trail
+from cli.traffic import log_line, trail
 from cli.traffic.found import Unreadable
 from cli.traffic.times import NoTime, completed, log_moment, moment, of_milliseconds
 from cli.traffic.values import Value, parsed, values
@@ -114,7 +114,11 @@ def _is_received(value: Wrapped) -> bool:
 
 
 def _is_logged(value: Wrapped) -> bool:
-    return isinstance(value.get("message"), str) and "timestamp" in value
+    return isinstance(value.get("message"), str | dict) and "timestamp" in value
+
+
+def _is_lambdas_own(value: Wrapped) -> bool:
+    return str(value.get("type")).startswith("platform.") and "record" in value
 
 
 # What is in each
@@ -152,7 +156,7 @@ def _sent_at(attributes: object) -> datetime | None:
 
 def _logged(value: Wrapped) -> list[Part]:
     received_at = of_milliseconds(value.get("ingestionTime")) or of_milliseconds(value["timestamp"])
-    return [Part("", _json_of_line(value["message"]), received_at)]
+    return [Part("", inner, received_at) for inner in _in_message(value["message"])]
 
 
 def _insights(value: Wrapped) -> list[Part]:
@@ -160,17 +164,12 @@ def _insights(value: Wrapped) -> list[Part]:
     told = [value.get(key) for key in ("@ingestionTime", "@timestamp")]
     times = (log_moment(one) or of_milliseconds(one) for one in told)
     message = value["@message"]
-    inner = _json_of_line(message) if isinstance(message, str) else message
-    return [Part("", inner, next((time for time in times if time), None))]
+    received_at = next((time for time in times if time), None)
+    return [Part("", inner, received_at) for inner in _in_message(message)]
 
 
-def _json_of_line(line: str) -> str:
-    """The JSON that a line of a log is, or ends with."""
-    _, brace, rest = line.partition("{")
-    found = f"{brace}{rest}".rstrip()
-    if not isinstance(parsed(found), dict):
-        raise ValueError("a line of a log without a message in JSON")  # noqa: TRY004 - of its text
-    return found
+def _in_message(message: object) -> list[Any]:
+    return log_line.inside(message) if isinstance(message, str) else [message]
 
 
 def _subscribed(value: Wrapped) -> list[Part]:
@@ -207,7 +206,8 @@ SHAPES: Final[tuple[Shape, ...]] = (
     Shape("what filter-log-events and get-log-events print", _lists("events"), _each("events")),
     Shape("what a subscription of a log group sends", _lists("logEvents"), _each("logEvents")),
     Shape("the same, as Lambda gets it", _has("awslogs"), _subscribed),
-    Shape("an event of a log", _is_logged, _logged),
+    Shape("an event of a log, or what a logger writes", _is_logged, _logged),
+    Shape("a line of Lambda's own, in JSON", _is_lambdas_own, lambda _: []),
     Shape("what get-query-results prints", _lists("results"), _each("results")),
     Shape("a row of Logs Insights", _has("@message"), _insights),
     Shape("what lookup-events prints", _lists("Events"), _each("Events")),

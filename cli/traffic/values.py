@@ -1,8 +1,9 @@
 """The JSON values in bytes, by what stands there and not by the name of the file.
 
 One value, a value a line, values one behind the other without anything between them (Firehose),
-lines of a log with a time before each value (a CloudWatch export, `aws logs tail`), a table of
-comma-separated values (Logs Insights); each of them packed by gzip too, and in UTF-8 or UTF-16.
+lines of a log with a time before each value (a CloudWatch export, `aws logs tail`), events as Python
+prints them, a table of comma-separated values (Logs Insights); each of them packed by gzip too, and
+in UTF-8 or UTF-16.
 """
 
 from __future__ import annotations
@@ -16,15 +17,18 @@ import zlib
 from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from cli.traffic import log_line
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _GZIP: Final = b"\x1f\x8b"
 HEAD_BYTES: Final = 4096  # bytes that tell whether a file is traffic at all
-_LOG_LINE: Final = re.compile(
-    r"(\d{4}-\d\d-\d\dT\d\d:\d\d:[\d.]+(?:Z|[+-]\d\d:?\d\d)?)[ \t]+(?:[^\s{\[][^\s{]*[ \t]+)?(?=\{)"
-)
-_BEGINS: Final = re.compile(rf"[ \t]*(?:[{{\[]|{_LOG_LINE.pattern})")
+_TIME: Final = r"(\d{4}-\d\d-\d\dT\d\d:\d\d:[\d.]+(?:Z|[+-]\d\d:?\d\d)?)[ \t]+"
+_LOGGED: Final = re.compile(rf"{_TIME}[^{{\n]*(?=\{{)")
+_LAMBDAS_OWN: Final = re.compile(rf"(?:{_TIME})?(?:[^\s{{]+[ \t]+)?{log_line.OWN}[^\n]*")
+_OTHER_LINE: Final = re.compile(rf"{_TIME}[^\n]*")
+_BEGINS: Final = re.compile(rf"[ \t]*(?:[{{\[]|{_LOGGED.pattern}|{_LAMBDAS_OWN.pattern})")
 _NEXT: Final = re.compile(r"\n(?=[{\[]|\d{4}-\d\d-\d\dT\d\d:)")  # where reading goes on after a bad value
 _SPACE: Final = re.compile(r"[ \t\r\n]*")
 _TABLE: Final = re.compile(r'[\w"@, .]*"?@?message"?[\w"@, .]*\r?(?:\n|$)')
@@ -109,8 +113,20 @@ def _in_text(text: str) -> Iterator[Value | Bad]:
         counted_to = position
         column = position - text.rfind("\n", 0, position)
         place = f":{line}" if column == 1 else f":{line}:{column}"
-        logged = _LOG_LINE.match(text, position)
+        if own := _LAMBDAS_OWN.match(text, position):
+            position = own.end()
+            continue
+        logged = _LOGGED.match(text, position)
         begin = logged.end() if logged else position
+        time = logged[1] if logged else None
+        if logged is None and (other := _OTHER_LINE.match(text, position)):
+            yield Bad(f":{line}", log_line.NO_MESSAGE)
+            position = other.end()
+            continue
+        if log_line.is_printed(text, begin):
+            position = text.find("\n", begin) % (len(text) + 1)  # or the end
+            yield _printed(place, text[begin:position].rstrip(), time)
+            continue
         try:
             value, position = _DECODER.raw_decode(text, begin)
         except (ValueError, RecursionError):
@@ -121,7 +137,14 @@ def _in_text(text: str) -> Iterator[Value | Bad]:
             )
             position = end
         else:
-            yield Value(place, value, logged[1] if logged else None)
+            yield Value(place, value, time)
+
+
+def _printed(place: str, text: str, logged_at: str | None) -> Value | Bad:
+    try:
+        return Value(place, log_line.printed(text), logged_at)
+    except ValueError as error:
+        return Bad(place, str(error))
 
 
 def _rows(text: str) -> Iterator[Value | Bad]:

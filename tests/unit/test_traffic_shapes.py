@@ -204,7 +204,7 @@ def test_an_outcome_of_documentation_ends_when_it_came() -> None:
 
 WRONG: Final = {
     "a captured line": ({"received_at": "yesterday", "body": {}}, "received_at must be a time"),
-    "a line of a log": (logged("START RequestId: 1"), "a line of a log without a message in JSON"),
+    "a line of a log": (logged("5 jobs are left"), "a line of a log without a message in JSON"),
     "a row of Logs Insights": ({"@message": "END"}, "a line of a log without a message in JSON"),
     "a subscription": ({"awslogs": {"data": "?"}}, "awslogs must have data in base64"),
     "a subscription without data": ({"awslogs": 1}, "awslogs must have data in base64"),

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from collections import Counter
 from contextlib import suppress
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -16,13 +16,15 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from cli import hooks_file
+from cli import enrolling, hooks_file
 from cli.account import Trouble, with_account
+from cli.enrolling import Pace
 from cli.others import beside
 from usher.aws.enrolled import EnrolledHooks
 from usher.aws.groups import GroupsApi
 from usher.aws.waiting import WaitingApi
 from usher.core import enrolment
+from usher.core.compiled import compiled
 from usher.core.conditions.probe import Probe
 from usher.core.enrolment import Conflict, Forget, Keep, Put, Seen, Target, Wanted
 from usher.core.policy import Way
@@ -31,8 +33,10 @@ from usher.ports import CallRefused, GroupGone, TryLater
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+    from datetime import datetime
 
     from cli.account import Account
+    from cli.hooks_file import HooksFile
     from usher.core.conditions.verdict import Condition
     from usher.core.enrolment import Enrolled, GroupSeen, HookSeen, Step
     from usher.core.model import Action
@@ -102,7 +106,10 @@ class Plan:
     rows: Sequence[Row]
     groups: int  # that the file selects
     unchanged: int
+    enrolled: int  # of these groups, those that lack nothing
     by_sweep: int = 0  # puts on groups that the file does not name: the deploy does not wait for them
+    pace: Pace | None = None  # None: not known
+    goes_on: bool = False  # the file is deployed, and the sweep is at it
 
     @property
     def has_conflicts(self) -> bool:
@@ -176,8 +183,14 @@ def _told(wanted: Wanted, seen: Seen, rows: list[Row]) -> Plan:
     order = list(What)
     rows.sort(key=lambda row: (order.index(row.what), row.group, row.hook))
     by_sweep = sum(row.what in _PUTS and row.group not in wanted.named_groups for row in rows)
-    unchanged = len(all_wanted - touched)
-    return Plan(rows=rows, groups=len(selected), unchanged=unchanged, by_sweep=by_sweep)
+    lacking = {row.group for row in rows if row.what in (*_PUTS, What.CONFLICT)}
+    return Plan(
+        rows=rows,
+        groups=len(selected),
+        unchanged=len(all_wanted - touched),
+        enrolled=sum(group.name not in lacking for group in selected),
+        by_sweep=by_sweep,
+    )
 
 
 _WORDS: Final = {
@@ -303,47 +316,58 @@ def plan_command(
     It only reads: one call for each group that the file selects, and two for each hook on its way out.
     """
     try:
-        configuration = hooks_file.load(hooks)
+        file = hooks_file.examine(hooks)
     except hooks_file.HooksFileRefused as refused:
         raise Trouble("; ".join(refused.complaints)) from refused
-    found = _planned(account, configuration, own_groups)
+    found, now = _planned(account, file, own_groups), account.machine.clock()
     if as_json:
-        click.echo(json.dumps(as_data(found), indent=1))
+        click.echo(json.dumps(as_data(found, now), indent=1))
     else:
-        _print(found, hooks)
-        per_hour = account.outputs.get("EnrolmentsPerHour")  # a stack of an older release does not tell it
-        if per_hour is not None and found.by_sweep:
-            click.echo(how_long(found.by_sweep, int(per_hour)))
+        _print(found, hooks, now)
     context.exit(1 if found.has_conflicts else 0)
 
 
-def _planned(account: Account, configuration: Configuration, own_groups: Collection[str]) -> Plan:
-    items = EnrolledHooks(account.dynamodb, account.outputs["TableName"], account.machine.clock)
-    file = items.in_force()
+def _planned(account: Account, file: HooksFile, own_groups: Collection[str]) -> Plan:
+    per_hour = int(
+        account.outputs.get("EnrolmentsPerHour", 0)
+    )  # a stack of an older release does not tell it
+    items = EnrolledHooks(account.dynamodb, account.outputs["TableName"], account.machine.clock, per_hour)
+    in_force = items.in_force()
+    groups_of_their_own = {*own_groups, *(in_force.own_groups if in_force else ())}
     wanted = Wanted(
-        hooks=configuration.hooks,
+        hooks=file.configuration.hooks,
         targets=targets(account.outputs),
-        own_groups=frozenset(own_groups) | frozenset(file.own_groups if file else ()),
+        own_groups=frozenset(groups_of_their_own),
     )
+    digest = compiled(file.data, groups_of_their_own).digest
+    goes_on = in_force is not None and in_force.digest == digest and not in_force.is_closing
+    pace = Pace(per_hour=per_hour, left=max(0, items.left(account.machine.clock()))) if per_hour else None
     client = account.client("autoscaling")
     live = Live(groups=GroupsApi(client), members=WaitingApi(client))
     known = Known(enrolled=items.enrolled(), open_actions=list(account.records.all_open()))
     console = Console(stderr=True)
     with console.status("Looking at the groups ..."):
         try:
-            return plan(wanted, configuration, live, known, account.machine.clock)
+            found = plan(wanted, file.configuration, live, known, account.machine.clock)
+            return replace(found, pace=pace, goes_on=goes_on)
         except TryLater as busy:
             raise Trouble(f"Auto Scaling is busy ({busy}): try again.") from busy
         except CallRefused as refusal:
             raise Trouble(f"Auto Scaling refuses: {refusal}") from refusal
 
 
-def as_data(found: Plan) -> dict[str, object]:
+def as_data(found: Plan, now: datetime) -> dict[str, object]:
     """What `usher plan --json` prints."""
     counts = Counter(row.what for row in found.rows)
-    summary = {"groups": found.groups, "unchanged": found.unchanged}
+    summary = {"groups": found.groups, "enrolled": found.enrolled, "unchanged": found.unchanged}
     summary |= {str(what): counts[what] for what in What}
-    return {"summary": summary, "steps": [asdict(row) for row in found.rows]}
+    left = found.pace.lasts(found.by_sweep, now) if found.pace and found.by_sweep else None
+    sweep = {
+        "goes_on": found.goes_on,
+        "hooks_left": found.by_sweep,
+        "seconds_left": None if left is None else int(left.total_seconds()),
+    }
+    return {"summary": summary, "sweep": sweep, "steps": [asdict(row) for row in found.rows]}
 
 
 _COLOURS: Final = {
@@ -356,7 +380,7 @@ _COLOURS: Final = {
 }
 
 
-def _print(found: Plan, hooks: Path) -> None:
+def _print(found: Plan, hooks: Path, now: datetime) -> None:
     console = Console(highlight=False, emoji=False, soft_wrap=True, width=_WIDTH)
     if found.rows:
         steps = Table(box=None, header_style="bold", pad_edge=False)
@@ -372,14 +396,11 @@ def _print(found: Plan, hooks: Path) -> None:
     hooks_stand = "1 hook stands" if found.unchanged == 1 else f"{found.unchanged} hooks stand"
     groups = "1 group" if found.groups == 1 else f"{found.groups} groups"
     click.echo(f"{hooks} selects {groups} here. {hooks_stand} as it asks, {_in_all(found)}.")
-
-
-def how_long(by_sweep: int, per_hour: int) -> str:
-    """When the last of the hooks stands that the sweep puts after a deploy, so many an hour by the clock."""
-    hours = -(-by_sweep // per_hour) - 1
-    lasts = f"about {hours}h after the deploy" if hours else "within an hour of the deploy"
-    pace = f"at {per_hour} an hour (enrolments_per_hour)"
-    return f"{by_sweep} of them on groups by glob or tags: the last stands {lasts}, {pace}."
+    if found.pace is not None and found.by_sweep:
+        if found.goes_on:
+            click.echo(enrolling.going_on(found.enrolled, found.groups, found.by_sweep, found.pace, now))
+        else:
+            click.echo(enrolling.beforehand(found.by_sweep, found.pace.per_hour))
 
 
 def _in_all(found: Plan) -> str:

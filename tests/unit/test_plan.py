@@ -12,9 +12,11 @@ import pytest
 from click.testing import CliRunner
 from moto import mock_aws
 
+from cli import hooks_file
 from cli.account import Machine
+from cli.enrolling import Pace
 from cli.main import main
-from cli.plan import Known, Live, Plan, What, how_long, plan, targets
+from cli.plan import Known, Live, Plan, What, plan, targets
 from simulator.account import an_account
 from simulator.memory_budget import MemoryBudget
 from simulator.memory_enrolled import MemoryEnrolledHooks
@@ -46,7 +48,7 @@ if TYPE_CHECKING:
 INBOX: Final = "arn:aws:sqs:us-east-1:111122223333:inbox"
 ROLE: Final = "arn:aws:iam::111122223333:role/usher"
 POLICIES: Final = {"p": {"until": []}, "asks": {"until": [{"instance_status": "ok"}]}}
-OUTPUTS: Final = {"InboxArn": INBOX, "HookRoleArn": ROLE}
+OUTPUTS: Final = {"InboxArn": INBOX, "HookRoleArn": ROLE, "EnrolmentsPerHour": "50"}
 
 
 def a_hook(**changes: Any) -> dict[str, Any]:
@@ -322,6 +324,14 @@ def client(service: str) -> Any:
     return boto3.client(service, region_name=REGION, **KEYS)
 
 
+GLOB_ONLY: Final = """\
+version: 1
+policies: {p: {until: []}}
+hooks:
+  - {name: drain, group: workers-*, transition: terminating, policy: p}
+"""
+
+
 @pytest.fixture
 def deployed() -> Iterator[None]:
     definition = {key: value for key, value in table.definition("none").items() if key != "TableName"}
@@ -398,10 +408,15 @@ def test_the_plan_is_a_table_for_people_and_json_for_machines(tmp_path: Path) ->
             f"{file} selects 1 group here. 0 hooks stand as it asks, 1 to enrol, 1 to retire, 1 to forget, "
             "1 in conflict."
         ),
+        (
+            "1 of them on groups by glob or tags: the last stands within an hour of the deploy, "
+            "at 50 an hour (enrolments_per_hour)."
+        ),
     ]
     told = json.loads(usher("--json", file=file).stdout)
     assert told["summary"] == {
         "groups": 1,
+        "enrolled": 0,
         "unchanged": 0,
         "enrol": 1,
         "change": 0,
@@ -503,20 +518,44 @@ def test_a_group_that_a_service_operates_is_a_conflict_for_each_hook() -> None:
     ) in [(row.what, row.hook, row.reason) for row in rows]
 
 
-@pytest.mark.parametrize(
-    ("count", "lasts"),
-    [
-        (1, "within an hour of the deploy"),
-        (50, "within an hour of the deploy"),
-        (51, "about 1h after the deploy"),
-        (1000, "about 19h after the deploy"),
-    ],
-)
-def test_the_plan_tells_how_long_a_first_enrolment_takes(count: int, lasts: str) -> None:
-    said = f"{count} of them on groups by glob or tags: the last stands {lasts}, at 50 an hour"
-    assert how_long(count, 50) == f"{said} (enrolments_per_hour)."
-
-
 def test_only_what_the_deploy_does_not_wait_for_is_left_to_the_sweep() -> None:
     scene = Scene("workers-1", "workers-2", "web")
     assert scene.plan(a_hook(), a_hook(group="web")).by_sweep == 2
+
+
+def test_what_is_told_of_a_first_enrolment_comes_true() -> None:
+    """70 groups at 50 an hour by the clock: at each pass, how many are left and when the last will stand."""
+    scene = Scene(*(f"workers-{number:03}" for number in range(70)))
+    told = []
+    while (found := scene.plan(a_hook())).by_sweep:
+        assert found.enrolled == 70 - found.by_sweep
+        pace = Pace(per_hour=50, left=scene.records.left(scene.clock()))
+        told.append(scene.clock() + pace.lasts(found.by_sweep, scene.clock()))
+        scene.deploy(a_hook())  # two minutes later
+    assert (found.enrolled, found.groups) == (70, 70)
+    assert {abs(end - scene.clock()) <= 2 * INTERVAL for end in told} == {True}
+
+
+@pytest.mark.usefixtures("deployed")
+def test_while_the_sweep_is_at_it_the_plan_tells_how_far_it_is(tmp_path: Path) -> None:
+    file = tmp_path / "hooks.yaml"
+    file.write_text(GLOB_ONLY)
+    for name in ("workers-1", "workers-2"):
+        a_group(name)
+    (stack,) = client("cloudformation").describe_stacks(StackName="Usher")["Stacks"]
+    name = next(each["OutputValue"] for each in stack["Outputs"] if each["OutputKey"] == "TableName")
+    items = EnrolledHooks(client("dynamodb"), name, lambda: at(0), 50)
+    before = usher(file=file).stdout
+    assert before.endswith(
+        "the last stands within an hour of the deploy, at 50 an hour (enrolments_per_hour).\n"
+    )
+    items.put_in_force(FileInForce(digest=compiled(hooks_file.read(file)).digest))
+    said = usher(file=file).stdout.splitlines()[-1]
+    assert said == (
+        "Enrolment goes on: 0 of 2 groups have their hooks. 2 hooks are left on groups by glob or tags: "
+        "the last stands in about 2m, at 50 an hour (enrolments_per_hour)."
+    )
+    sweep = json.loads(usher("--json", file=file).stdout)["sweep"]
+    assert sweep == {"goes_on": True, "hooks_left": 2, "seconds_left": 120}
+    items.put_in_force(FileInForce(digest="another"))
+    assert usher(file=file).stdout == before

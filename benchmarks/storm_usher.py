@@ -52,7 +52,7 @@ _COLD_START: Final = timedelta(seconds=1)
 _SWEEP_AT_ONCE: Final = 8  # as usher.wiring has it
 _INBOX: Final = {"batch_size": 10, "most_at_once": 20}  # these four as infra.controller has them
 _WAKE_UPS: Final = {"batch_size": 1, "most_at_once": 50}
-_INBOX_VISIBILITY: Final = timedelta(seconds=60)
+_INBOX_VISIBILITY: Final = timedelta(seconds=30)
 _WAKE_UPS_VISIBILITY: Final = timedelta(seconds=360)
 _LONGEST_AFTER: Final = timedelta(hours=2)
 

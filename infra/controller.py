@@ -43,6 +43,9 @@ _TAKES_MESSAGES: Final = (
 )  # and puts what it cannot understand to the dead letters
 _HAS_QUESTIONS_ASKED: Final = ("intake", "wake", "questions", "sweep")
 _VISIBILITY: Final = 6  # times the function's timeout, as AWS advises for event source mappings
+_SOON: Final = (
+    3  # times intake's: after an outage what came meanwhile is heard within a minute; a copy harms nobody
+)
 
 
 class Controller(cdk.Stack):
@@ -58,10 +61,12 @@ class Controller(cdk.Stack):
         self._asset = asset_of(deployment)
         self._key = customer_key(self) if deployment.customer_key else None
         self.records = RecordsTable(self, "Records", key=self._key, streams=deployment.announce)
-        self.inbox = self._queue("Inbox", INTAKE_TIMEOUT, kept=True)
+        self.inbox = self._queue("Inbox", INTAKE_TIMEOUT, kept=True, times=_SOON)
         self.wake_ups = self._queue("WakeUps", WAKE_TIMEOUT, kept=False)  # hints; the records are the truth
         self.questions_queue = self._queue("QuestionsQueue", QUESTIONS_TIMEOUT, kept=False)  # hints, too
-        self.events = self._queue("Events", INTAKE_TIMEOUT, kept=False)  # the inbox brings the hooks' own
+        self.events = self._queue(
+            "Events", INTAKE_TIMEOUT, kept=False, times=_SOON
+        )  # the inbox brings the hooks' own
         self.hook_role = HookRole(self, "HookRole", inbox=self.inbox, key=self._key)
         self.topic = self._topic()
         self.intake = self._intake()
@@ -89,8 +94,10 @@ class Controller(cdk.Stack):
             before=(*queues, self.hook_role, self.topic, bus, *functions, *parts),
         )
 
-    def _queue(self, construct_id: str, timeout: cdk.Duration, *, kept: bool) -> QueueWithDeadLetters:
-        visibility = cdk.Duration.seconds(_VISIBILITY * int(timeout.to_seconds()))
+    def _queue(
+        self, construct_id: str, timeout: cdk.Duration, *, kept: bool, times: int = _VISIBILITY
+    ) -> QueueWithDeadLetters:
+        visibility = cdk.Duration.seconds(times * int(timeout.to_seconds()))
         return QueueWithDeadLetters(
             self, construct_id, visibility_timeout=visibility, kept=kept, key=self._key
         )

@@ -83,11 +83,12 @@ class Deployed:
     batch_size: int = 10
     most_at_once: int = 20
     feeds_itself: bool = False  # its recursive loop setting is Allow
+    again_after: int = 6  # times its timeout, as AWS advises for an event source mapping
 
     @property
     def visibility_timeout(self) -> timedelta:
-        """As AWS advises for an event source mapping."""
-        return 6 * self.timeout
+        """After it a message comes again that was not taken."""
+        return self.again_after * self.timeout
 
     @property
     def most_receives(self) -> int:
@@ -95,7 +96,7 @@ class Deployed:
         return math.ceil(_OUTAGE / self.visibility_timeout)
 
 
-INTAKE: Final = Deployed(function="intake", timeout=timedelta(seconds=10))
+INTAKE: Final = Deployed(function="intake", timeout=timedelta(seconds=10), again_after=3)
 WAKE: Final = Deployed(
     function="wake", timeout=timedelta(seconds=60), batch_size=1, most_at_once=50, feeds_itself=True
 )

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from simulator.invocations import Invocation
 
 MINUTE = timedelta(minutes=1)
-AFTER = timedelta(seconds=70)  # a minute, in which a message comes again, and the time that a look takes
+AFTER = MINUTE  # holds the half of one in which a message comes again, and the time that a look takes
 NEWS = timedelta(minutes=16)  # in which what was beaten without the table reaches the record
 
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import signal
 import sys
 import time
-from contextlib import contextmanager
+import urllib.request
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, Any, Final
 
 import click
+
+from usher.core import span
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -24,6 +28,9 @@ _CONTEXT: Final = {"hooks": "infra/demo.hooks.yaml", "demo": "true"}
 _INTERRUPTED: Final = 130  # the exit code
 _BETWEEN_LOOKS_S: Final = 0.5
 _STOPS: Final = (signal.SIGINT, signal.SIGTERM)
+_OUTAGES: Final = "USHER_LOCAL_OUTAGES"  # where the account takes them
+_PARTS: Final = ("table", "queue", "autoscaling")
+_PATIENCE_S: Final = 5
 
 _EXAMPLES: Final = """
 \b
@@ -31,6 +38,7 @@ Examples:
   usher local            open the account, and show what happens in it until Ctrl-C
   usher local --auto     and launch an instance at once: Pending:Wait, then InService by policy
   usher local --auth     with IAM enforced: each function may do what its role says, and no more
+  usher local outage table 2m    in another terminal: a game day
 
 \b
 Exit codes:
@@ -41,7 +49,7 @@ Exit codes:
 """
 
 
-@click.command(name="local", epilog=_EXAMPLES)
+@click.group(name="local", epilog=_EXAMPLES, invoke_without_command=True)
 @click.option("--auto", is_flag=True, help="Launch an instance as soon as Usher is deployed.")
 @click.option("--auth", is_flag=True, help="Enforce IAM, as AWS does.")
 @click.option(
@@ -57,20 +65,28 @@ def local(context: click.Context, *, auto: bool, auth: bool, logs: Path | None) 
     under Lambda's own runtime client; Auto Scaling is simulated. Nothing leaves the loopback
     interface, no Docker and no AWS account is needed, and nothing stays behind.
     """
+    if context.invoked_subcommand is not None:
+        return
     from local_account.account import Setup, open_account  # noqa: PLC0415 - no other command needs boto3
     from local_account.cdk import CdkFailed  # noqa: PLC0415
     from local_account.emulator import Unavailable  # noqa: PLC0415
+    from local_account.outages import Outages, open_proxy  # noqa: PLC0415
+
+    outages = Outages(seconds=time.monotonic, say=_say)
+
+    def setup(proxy: str) -> Setup:
+        return Setup(auth=auth, logs=logs, say=_say, functions=lambda _: nullcontext({"HTTP_PROXY": proxy}))
 
     begun_s = time.monotonic()
     deployed = False
     try:
         with _stoppable():
             _say("Opening a local AWS account ...")
-            with open_account(Setup(auth=auth, logs=logs, say=_say)) as account, _undisturbed_end():
+            with open_proxy(outages) as proxy, open_account(setup(proxy)) as account, _undisturbed_end():
                 table = _deploy(account)
                 deployed = True
                 _say(f"Deployed, {time.monotonic() - begun_s:.0f} s after the start.")
-                click.echo(invitation(account.environment, auto=auto))
+                click.echo(invitation({**account.environment, _OUTAGES: proxy}, auto=auto))
                 _show(account, table, auto=auto)
     except (Unavailable, CdkFailed) as error:
         _say(str(error))
@@ -78,6 +94,36 @@ def local(context: click.Context, *, auto: bool, auth: bool, logs: Path | None) 
     except KeyboardInterrupt:
         _say("Closed. Nothing is left running.")
         context.exit(0 if deployed else _INTERRUPTED)
+
+
+@local.command(name="outage")
+@click.argument("part", type=click.Choice(_PARTS))
+@click.argument("lasts", metavar="DURATION", callback=lambda _context, _option, text: _duration(text))
+@click.option("--denied", is_flag=True, help="The table answers, and says no: AccessDeniedException.")
+def outage(part: str, lasts: float, *, denied: bool) -> None:
+    """Let a part of AWS be away to Usher's functions: `table` (DynamoDB), `queue` (SQS) or `autoscaling`.
+
+    For the account that `usher local` has open, in a terminal with its `export` line. DURATION is such
+    as 90s or 2m; 0s ends an outage. Your own `aws` and `usher` commands go on to reach the part.
+    """
+    if denied and part != "table":
+        raise click.UsageError("--denied is of the table alone.")
+    url = os.environ.get(_OUTAGES)
+    if not url:
+        raise click.ClickException(f"{_OUTAGES} is not set: paste the export line that `usher local` prints.")
+    told = json.dumps({"part": part, "lasts_s": lasts, "denied": denied}).encode()
+    request = urllib.request.Request(f"{url}/_usher/outage", told, method="POST")  # noqa: S310 - of this machine
+    try:
+        urllib.request.urlopen(request, timeout=_PATIENCE_S).close()  # noqa: S310 - likewise
+    except OSError as error:
+        raise click.ClickException(f"No local account answers at {url}: is `usher local` running?") from error
+
+
+def _duration(text: str) -> float:
+    try:
+        return span.parse(text).total_seconds()
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
 
 
 def _deploy(account: Account) -> str:
@@ -89,7 +135,13 @@ def _deploy(account: Account) -> str:
 
 def invitation(environment: Mapping[str, str], *, auto: bool) -> str:
     """What to try, in another terminal."""
-    names = ("AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION")
+    names = (
+        "AWS_ENDPOINT_URL",
+        "AWS_ACCESS_KEY_ID",
+        "AWS_SECRET_ACCESS_KEY",
+        "AWS_DEFAULT_REGION",
+        _OUTAGES,
+    )
     return _INVITATION.format(
         exports=" ".join(f"{name}={environment[name]}" for name in names),
         launch=(_LAUNCHED if auto else _LAUNCH).format(aws=_program("aws"), group=_GROUP),
@@ -135,6 +187,10 @@ From then on `aws` and `usher` speak to this account there, for instance:
 
   {usher} signal $ID goodbye --reason "trying it out"
   {usher} show $ID
+
+4. A game day: let the table be away for two minutes, while an instance waits.
+
+  {usher} local outage table 2m
 
 What happens, in UTC (Ctrl-C ends it all):
 """

@@ -9,14 +9,16 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from cli.local import invitation
+from cli.local import _PARTS, invitation
 from cli.main import main
+from local_account.outages import PARTS
 
 ENVIRONMENT = {
     "AWS_ENDPOINT_URL": "http://127.0.0.1:5",
     "AWS_ACCESS_KEY_ID": "testing",
     "AWS_SECRET_ACCESS_KEY": "testing",
     "AWS_DEFAULT_REGION": "us-east-1",
+    "USHER_LOCAL_OUTAGES": "http://127.0.0.1:6",
     "HOME": "/root",
 }
 
@@ -46,6 +48,7 @@ def test_it_is_said_how_usher_itself_speaks_to_the_account() -> None:
         ["plan", "--hooks", "infra/demo.hooks.yaml"],
         ["signal", "$ID", "goodbye", "--reason", "trying it out"],
         ["show", "$ID"],
+        ["local", "outage", "table", "2m"],
     ]
 
 
@@ -53,7 +56,7 @@ def test_it_is_said_how_usher_itself_speaks_to_the_account() -> None:
 def test_each_usher_command_that_is_said_is_one_that_usher_takes(words: list[str]) -> None:
     command = main.get_command(click.Context(main), words[0])
     assert command is not None
-    assert command.make_context(words[0], words[1:]).args == []
+    assert command.make_context(words[0], words[1:]).args in ([], words[2:])
 
 
 def test_without_auto_the_first_step_is_a_launch() -> None:
@@ -63,7 +66,26 @@ def test_without_auto_the_first_step_is_a_launch() -> None:
 def test_with_auto_nobody_is_told_to_launch_what_is_launched_already() -> None:
     assert "An instance is being launched." in steps(auto=True)["1"]
     assert "--desired-capacity 1" not in invitation(ENVIRONMENT, auto=True)
-    assert list(steps(auto=True)) == list(steps(auto=False)) == ["1", "2", "3"]
+    assert list(steps(auto=True)) == list(steps(auto=False)) == ["1", "2", "3", "4"]
+
+
+@pytest.mark.parametrize(
+    ("words", "url", "said"),
+    [
+        pytest.param(["table", "2m"], "", "USHER_LOCAL_OUTAGES is not set", id="another terminal"),
+        pytest.param(["table", "2m"], "http://127.0.0.1:1", "is `usher local` running?", id="it is closed"),
+        pytest.param(["table", "soon"], "", "'soon' is not a duration", id="no duration"),
+        pytest.param(["moon", "2m"], "", "'moon' is not one of", id="no part"),
+        pytest.param(["queue", "2m", "--denied"], "", "of the table alone", id="no queue denies"),
+    ],
+)
+def test_an_outage_that_cannot_begin_says_why(words: list[str], url: str, said: str) -> None:
+    done = CliRunner().invoke(main, ["local", "outage", *words], env={"USHER_LOCAL_OUTAGES": url})
+    assert (done.exit_code != 0, said in done.output) == (True, True), done.output
+
+
+def test_the_parts_of_the_command_are_those_of_the_account() -> None:
+    assert set(_PARTS) == set(PARTS)
 
 
 def test_the_help_tells_how_an_interrupted_start_ends() -> None:

@@ -1,7 +1,8 @@
 # What cdk.json starts: app.py in the virtual environment, or a word on how to get one.
 venv=${VENV:-.venv}
-if [ ! -x "$venv/bin/python" ]; then
-  echo "There is no $venv here yet: run make setup, or name another one by VENV=." >&2
+set -- "$venv"/lib/python3*/site-packages/aws_cdk
+if [ ! -x "$venv/bin/python" ] || [ ! -d "$1" ]; then # or a set-up was cut off
+  echo "There is no whole $venv here yet: run make setup, or name another one by VENV=." >&2
   exit 2
 fi
 case $venv in /*) ;; *) venv=$PWD/$venv ;; esac

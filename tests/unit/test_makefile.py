@@ -7,11 +7,12 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from tests.bare_clone import bare, made_dry
+from tests.bare_clone import bare, made_dry, typed
 
 ROOT = Path(__file__).parents[2]
 CDK_SAYS = """\
@@ -77,7 +78,18 @@ def test_the_app_of_the_cdk_says_what_to_do_where_there_is_no_virtual_environmen
         check=False,
     )
     assert (said.returncode, said.stdout) == (2, "")
-    assert said.stderr == f"There is no {named} here yet: run make setup, or name another one by VENV=.\n"
+    assert (
+        said.stderr == f"There is no whole {named} here yet: run make setup, or name another one by VENV=.\n"
+    )
+
+
+def test_the_app_of_the_cdk_says_so_too_where_a_set_up_was_cut_off(tmp_path: Path) -> None:
+    clone = bare(tmp_path)
+    (clone / ".venv" / "bin").mkdir(parents=True)
+    (clone / ".venv" / "bin" / "python").symlink_to(sys.executable)
+    said = typed(clone, "sh", "app.sh")
+    assert (said.returncode, said.stdout) == (2, "")
+    assert said.stderr == "There is no whole .venv here yet: run make setup, or name another one by VENV=.\n"
 
 
 @pytest.mark.parametrize("verb", ["synth", "cdk", "sam", "demo", "local", "setup", "check"])

@@ -99,7 +99,7 @@ def test_the_cdk_is_told_what_to_do_by_the_app_that_it_starts(clone: Path, comma
     app = json.loads((clone / "cdk.json").read_text())["app"]
     done = typed(clone, *shlex.split(app))
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == "There is no .venv here yet: run make setup, or name another one by VENV=.\n"
+    assert done.stderr == "There is no whole .venv here yet: run make setup, or name another one by VENV=.\n"
 
 
 def test_the_first_command_in_the_virtual_environment_comes_after_it_is_made() -> None:

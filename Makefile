@@ -152,8 +152,8 @@ bench-storm: $(READY) ## what is held, and what is not, when all wait at once (s
 bench-signals: $(READY) ## ten minutes of sixty signals a second of one instance, beside fifty others
 	@$(BIN)/python -m benchmarks.signals
 
-bench-fleet: $(READY) ## how the time of usher check grows with the hooks of a file
-	@$(BIN)/python benchmarks/fleet.py
+bench-fleet: $(READY) ## how the time of usher check, and of the CDK, grows with the groups of a file
+	@CDK_VALIDATION=false $(BIN)/python -m benchmarks.fleet
 
 CDK := node_modules/.bin/cdk
 RUN_CDK := VENV=$(VENV) $(BIN)/node $(CDK)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Final
 
 import aws_cdk as cdk
 
+from cli.fleet_size import in_iam
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -172,7 +174,7 @@ def _of_roles(deployment: Deployment) -> Iterator[Acknowledgement]:
             rule="NIST.800.53.R5-IAMNoInlinePolicy",
             reason="It is of this role alone and goes with it. A managed policy could be attached elsewhere.",
         )
-    globs = {hook.group.glob or "*" for hook in deployment.configuration.hooks}
+    globs = {in_iam(hook.group.glob or "*", is_pattern=True) for hook in deployment.configuration.hooks}
     for glob in sorted({*globs, "*"}):
         if re.search(r"[\s()\[\]{}]", glob):
             continue  # no id of a rule may have these: such a group stays a finding

@@ -39,7 +39,7 @@ def test_every_finding_is_acknowledged_with_a_reason_and_none_in_vain(of: Deploy
     assert findings(app) == set()
 
 
-@pytest.mark.parametrize("group", ["a b", "web[", "web(1)", "a}b", "é"])
+@pytest.mark.parametrize("group", ["a b", "web[", "web(1)", "a}b", "é", "web?"])
 def test_a_group_of_any_name_can_be_deployed(group: str) -> None:
     """cdk-nag reads brackets and blanks in the id of a rule as its own; then it is only not acknowledged."""
     of = deployment(hooks_data(hook(group=group)))

@@ -186,7 +186,7 @@ def judge(seed: int, folder: Path) -> Judged:
         return Judged(seed=seed, refused_by=_why(refused.complaints[0]))
     of = Deployment(configuration=examined.configuration, hooks_data=examined.data, **settings)
     template = template_of(of)
-    wrong = [*aws_limits.breaches(template), *_other_rights(data, template)]
+    wrong = [*aws_limits.breaches(template), *other_rights(data, template)]
     return Judged(seed=seed, refused_by=None, wrong=wrong, used=aws_limits.usage(template))
 
 
@@ -194,7 +194,7 @@ def _why(complaint: str) -> str:
     return next((limit for words, limit in REFUSALS.items() if words in complaint), complaint)
 
 
-def _other_rights(data: Data, template: Data) -> Iterator[str]:
+def other_rights(data: Data, template: Data) -> Iterator[str]:
     """Rights that the file does not ask for, and those that it does and that are not there."""
     groups = [hook["group"] for hook in data["hooks"]]
     wanted = {_literal(each, "$?") for each in groups if isinstance(each, str)}

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.infra import aws_limits
-from tests.infra.drawn_fleets import REFUSALS, judge
+from tests.infra.drawn_fleets import REFUSALS, judge, other_rights
 from tests.infra.stacks import ALL_WAYS, deployment, hook, hooks_data, template_of
 
 if TYPE_CHECKING:
@@ -104,3 +104,39 @@ def test_the_judge_finds_a_template_that_breaks_a_limit(sound: dict[str, Any], l
     template = copy.deepcopy(sound)
     BREAKS[limit](template)
     assert [said.partition(":")[0] for said in aws_limits.breaches(template)] == [limit]
+
+
+ASKS: dict[str, Any] = {
+    "f": {"until": [{"function": "f"}]},
+    "c": {"until": [{"command": {"document": "doc"}}]},
+}
+FILE = hooks_data(*(hook(group=group, policy="f") for group in ("a?$", "b-*", {"tags": {"team": "t"}})))
+FILE |= {"policies": ASKS}
+
+
+def others(**changes: Any) -> list[str]:
+    """What the template of FILE lacks of another file, and has too much."""
+    return list(other_rights(FILE | changes, template_of(deployment(FILE))))
+
+
+def test_the_rights_of_a_deployment_are_those_of_its_file() -> None:
+    assert others() == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "role", "lacks", "too_much"),
+    [
+        ({"hooks": [*FILE["hooks"], hook(group="more")]}, "Sweep", "more", None),
+        ({"hooks": FILE["hooks"][:-1]}, "Provision", None, '{"team": "t"}'),
+        ({"hooks": [hook(group="a?x"), *FILE["hooks"][1:]]}, "Sweep", "a${?}x", "a${?}${$}"),
+        ({"policies": ASKS | {"f": {"until": [{"function": "g"}]}}}, "Questions", "g", "f"),
+        ({"policies": ASKS | {"c": {"until": []}}}, "Questions", None, "doc"),
+    ],
+    ids=["a group", "tags", "another name", "a function", "a document"],
+)
+def test_the_judge_finds_rights_that_are_missing_and_rights_that_nobody_asked_for(
+    changes: dict[str, Any], role: str, lacks: str | None, too_much: str | None
+) -> None:
+    said = others(**changes)
+    assert (f"{role}Role may not: {lacks}" in said) is (lacks is not None)
+    assert (f"{role}Role may, unasked: {too_much}" in said) is (too_much is not None)

@@ -26,7 +26,8 @@ _GZIP: Final = b"\x1f\x8b"
 HEAD_BYTES: Final = 4096  # bytes that tell whether a file is traffic at all
 _TIME: Final = r"(\d{4}-\d\d-\d\dT\d\d:\d\d:[\d.]+(?:Z|[+-]\d\d:?\d\d)?)[ \t]+"
 _LOGGED: Final = re.compile(rf"{_TIME}[^{{\n]*(?=\{{)")
-_LAMBDAS_OWN: Final = re.compile(rf"(?:{_TIME})?(?:[^\s{{]+[ \t]+)?{log_line.OWN}[^\n]*")
+# With a time and the name of a stream before it, as `aws logs tail` has them.
+_LAMBDAS_OWN: Final = re.compile(rf"(?:{_TIME})?(?:[^\s{{\"]{{1,512}}[ \t]+)?{log_line.OWN}[^\n]*")
 _OTHER_LINE: Final = re.compile(rf"{_TIME}[^\n]*")
 _BEGINS: Final = re.compile(rf"[ \t]*(?:[{{\[]|{_LOGGED.pattern}|{_LAMBDAS_OWN.pattern})")
 _NEXT: Final = re.compile(r"\n(?=[{\[]|\d{4}-\d\d-\d\dT\d\d:)")  # where reading goes on after a bad value

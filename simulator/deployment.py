@@ -215,6 +215,7 @@ class Deployment:
         self._handlers.clear()
         self._live_holds = LiveHolds(
             configuration=file.configuration,
+            items=cast(AllHookItems, self._items) if Thing.ENROLLED in self._things else None,
             live=self._waiting,
             holds=self._holds,
             wake_ups=self._looks.wake_ups,

@@ -188,6 +188,7 @@ def _hold_without_wake_ups(
         without_table.wake_ups_fail.noted(now)
     if without_table.wake_ups_fail.is_on(now):
         without_table.run(has_time, looks.store.pauses())
+    without_table.catch_up(has_time)
 
 
 def _wake_ups_fail(due: Sequence[Due], looks: Looks, now: datetime) -> bool:

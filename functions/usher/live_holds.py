@@ -1,31 +1,45 @@
-"""Holds what the live state shows waiting in the hooks of the file, without the table (ADR 19)."""
+"""Holds what the live state shows waiting in our hooks, without the table (ADR 19).
+
+Ours are those of the file, and those that were on their way out when the table was last read.
+"""
 
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from usher.core import reconcile
+from usher.core.configuration import ConfigurationRefused
 from usher.core.held_wait import HeldWait
 from usher.core.ownership import Terms
 from usher.core.policy import Mode
 from usher.passed_over import PassedOver
 from usher.patience import Away
-from usher.ports import ALL_HOOKS, WHATEVER, AnswerKind, CallRefused, GroupGone, Throttled, TryLater
+from usher.ports import (
+    ALL_HOOKS,
+    WHATEVER,
+    AnswerKind,
+    CallRefused,
+    GroupGone,
+    Throttled,
+    TryLater,
+    Unavailable,
+)
 from usher.turns import Enough
-from usher.waking import send
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
-    from usher.core.policy import Configuration
+    from usher.core.enrolment import Key
+    from usher.core.policy import Configuration, Hook
     from usher.core.reconcile import LiveGroup, Unknown
-    from usher.ports import Holds, LiveWaits, Telemetry, WakeUps
+    from usher.ports import AllHookItems, Holds, LiveWaits, Telemetry, WakeUps
 
     Turn = Callable[[], datetime]
+    Place = tuple[str, str, str]  # group, hook, instance
 
 SHORTEST: Final = timedelta(minutes=5)  # of a heartbeat timeout: two sweeps can stand 119 s apart
 _SHARE: Final = 2  # of the rate one half is left to the wake-ups
@@ -33,6 +47,15 @@ _IN_DOUBT: Final = timedelta(minutes=6)  # so long after they failed wake-ups ar
 _DESCRIBED_FOR: Final = timedelta(minutes=10)
 _LONG_AGO: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _TOLD_AFTER: Final = timedelta(minutes=1)
+_QUEUE_AWAY: Final = timedelta(minutes=1)  # a send that fails may have taken seconds
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _News:
+    """What was beaten in one wait, and of how many of these beats a wake-up has been sent to tell."""
+
+    wait: HeldWait
+    sent: int = 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,7 +72,12 @@ class LiveHolds:
     new_id: Callable[[], str]
     calls_per_second: float
     wake_ups_fail: Away = field(default_factory=partial(Away, lasts=_IN_DOUBT))
-    tried: dict[tuple[str, str, str], datetime] = field(default_factory=dict)  # group, hook, instance
+    items: AllHookItems | None = None  # None: no hook leaves the file
+    leaving: dict[Key, Hook] = field(default_factory=dict)  # hooks on their way out, by group and name
+    learned: Away = field(default_factory=partial(Away, lasts=_DESCRIBED_FOR))
+    queue_fails: Away = field(default_factory=partial(Away, lasts=_QUEUE_AWAY))
+    tried: dict[Place, datetime] = field(default_factory=dict)
+    news: dict[Place, _News] = field(default_factory=dict)
     described: dict[str, tuple[datetime, Mapping[str, timedelta]]] = field(default_factory=dict)
 
     def run(self, has_time: Callable[[], bool], paused: Collection[str] = ()) -> None:
@@ -70,6 +98,28 @@ class LiveHolds:
                 self.telemetry.count("Throttled")
             self.telemetry.trouble("not all that waits was held without the table", error)
 
+    def catch_up(self, has_time: Callable[[], bool]) -> None:
+        """The table answers: have the records learn of every beat, by one wake-up for each wait."""
+        self._learn()
+        for place, news in list(self.news.items()):
+            if not has_time() or not self._is_sent(news, timedelta(0)):
+                return
+            del self.news[place]
+
+    def _learn(self) -> None:
+        """Which hooks are on their way out, for when the table does not answer."""
+        now = self.clock()
+        if self.items is None or self.learned.is_on(now):
+            return
+        try:
+            found = {item.key: item.own_hook for item in self.items.enrolled() if item.is_retiring}
+        except (Unavailable, ConfigurationRefused) as error:
+            self.telemetry.trouble("it is not known which hooks are on their way out", error)
+            return
+        self.leaving.clear()
+        self.leaving.update(found)
+        self.learned.noted(now)
+
     def _turns(self, has_time: Callable[[], bool]) -> Iterator[datetime]:
         """The times of the calls, at half of the rate. Raises Enough."""
         apart = timedelta(seconds=_SHARE / self.calls_per_second)
@@ -84,8 +134,11 @@ class LiveHolds:
 
     def _groups(self, turn: Turn, over: PassedOver) -> Iterable[LiveGroup]:
         """Those with hooks of ours; one whose pool is not told, with its own instances alone."""
-        for group in self.live.live_groups(self.configuration.group_names, turn):
-            if not reconcile.hooks_on(self.configuration.hooks, group):
+        names = self.configuration.group_names
+        if names is not None:
+            names |= {group for group, _ in self.leaving}
+        for group in self.live.live_groups(names, turn):
+            if not self._hooks_on(group):
                 continue
             if not group.has_pool:
                 yield group
@@ -97,7 +150,7 @@ class LiveHolds:
 
     def _in(self, group: LiveGroup, turn: Turn, over: PassedOver) -> list[HeldWait]:
         """What waits in a group, and was not tried in the last half of its heartbeat timeout."""
-        ours = [Terms(hook=hook) for hook in reconcile.hooks_on(self.configuration.hooks, group).values()]
+        ours = [Terms(hook=hook) for hook in self._hooks_on(group).values()]
         found = [
             one
             for one in reconcile.unknown(group, ours, ())
@@ -112,14 +165,20 @@ class LiveHolds:
         now = self.clock()
         return [wait for wait in waits if wait.due_at <= now]
 
+    def _hooks_on(self, group: LiveGroup) -> Mapping[str, Hook]:
+        """Ours, by name. What began in a hook on its way out is to be finished under its policy."""
+        leaving = {hook: of for (name, hook), of in self.leaving.items() if name == group.name}
+        return leaving | reconcile.hooks_on(self.configuration.hooks, group)
+
     def _wait(self, one: Unknown, standing: timedelta) -> HeldWait:
         timeout = min(standing, one.hook.heartbeat_timeout)
-        tried_at = self.tried.get((one.group, one.hook.name, one.member.instance_id))
+        instance_id = one.member.instance_id
+        tried_at = self.tried.get((one.group, one.hook.name, instance_id))
         since = tried_at or _LONG_AGO
         return HeldWait(
             group=one.group,
             hook=one.hook.name,
-            instance_id=one.member.instance_id,
+            instance_id=instance_id,
             token=None,
             timeout=timeout,
             timeout_assumed=False,
@@ -127,7 +186,7 @@ class LiveHolds:
             lead=timeout / 2,
             expires_at=since + timeout,
             ends_at=one.seen_at,  # nobody knows: what is carried on is news only
-            chain=f"live/{one.member.instance_id}/{one.hook.name}/{one.seen_at.timestamp():.0f}",
+            chain=f"live/{instance_id}/{one.hook.name}/{one.seen_at.timestamp():.0f}",
             is_over=True,
             is_recorded=False,
         )
@@ -153,9 +212,41 @@ class LiveHolds:
             raise Throttled(answer.text)
         if answer.kind in (AnswerKind.UNREACHED, AnswerKind.UNANSWERED):
             return  # the next sweep tries again
-        self.tried[wait.group, wait.hook, wait.instance_id] = sent_at
+        place = (wait.group, wait.hook, wait.instance_id)
+        self.tried[place] = sent_at
         if answer.kind is AnswerKind.ACCEPTED:
             self.telemetry.count("BeatsWithoutTable")
-            send(self.wake_ups, self.telemetry, self.new_id(), WHATEVER, _TOLD_AFTER, wait.beaten(sent_at))
+            self._note(place, wait, sent_at)
         elif answer.kind is AnswerKind.REFUSED:
             self.telemetry.trouble(f"{wait.instance_id} was not held", CallRefused(answer.text))
+
+    def _note(self, place: Place, wait: HeldWait, sent_at: datetime) -> None:
+        """Of the first beat of a wait a wake-up tells, whatever becomes of this container; of all `catch_up`.
+
+        So at most two are under way for a wait. What was beaten longer ago than its timeout was another.
+        """
+        known = self.news.get(place)
+        if known is not None and sent_at - (known.wait.beaten_at or sent_at) > wait.timeout:
+            self._is_sent(known, _TOLD_AFTER)
+            known = None
+        if known is not None:
+            self.news[place] = replace(known, wait=known.wait.beaten(sent_at))
+            return
+        first = _News(wait=wait.beaten(sent_at))
+        self.news[place] = replace(first, sent=int(self._is_sent(first, _TOLD_AFTER)))
+
+    def _is_sent(self, news: _News, delay: timedelta) -> bool:
+        """Whether a wake-up is under way that tells of all its beats."""
+        now = self.clock()
+        if news.sent == news.wait.beats:
+            return True
+        if self.queue_fails.is_on(now):
+            return False
+        wait = replace(news.wait, ends_at=now)  # it is carried on for as long as news counts
+        try:
+            self.wake_ups.send(self.new_id(), WHATEVER, delay, wait)
+        except Unavailable as error:
+            self.queue_fails.noted(now)
+            self.telemetry.trouble("what was beaten is told later", error)
+            return False
+        return True

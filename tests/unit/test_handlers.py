@@ -297,6 +297,9 @@ class Holds:
     def run(self, *_: object) -> None:
         self.runs += 1
 
+    def catch_up(self, _: object) -> None:
+        """There is nothing to tell."""
+
 
 @pytest.mark.parametrize(
     ("look_s", "runs"),

@@ -11,7 +11,8 @@ import pytest
 from simulator.recorder import Recorder
 from tests.factories import an_action, at, hook_terms
 from usher.core import configuration
-from usher.core.held_wait import HeldWait, held_wait
+from usher.core.enrolment import Enrolled, State, Target, settings_of
+from usher.core.held_wait import HeldWait, held_wait, told
 from usher.core.pacing import Pace
 from usher.core.reconcile import LiveGroup, Member
 from usher.live_holds import LiveHolds
@@ -45,6 +46,8 @@ class World:
     sent: list[tuple[float, HeldWait]] = field(default_factory=list)
     group: LiveGroup | None = None
     slept: float = 0
+    items: list[Enrolled] = field(default_factory=list)
+    queue_is_down: bool = False
 
     def clock(self) -> datetime:
         return at(self.now)
@@ -56,12 +59,14 @@ class World:
     def send(self, action_id: str, version: int, delay: timedelta, wait: HeldWait | None = None) -> None:
         assert (action_id, version) != ("", -1)
         assert wait is not None
+        if self.queue_is_down:
+            raise Unavailable("queue")
         self.sent.append((self.now + delay.total_seconds(), wait))
 
     # As LiveWaits
 
     def live_groups(self, names: Any, turn: Callable[[], datetime]) -> Iterator[LiveGroup]:
-        assert names == frozenset({"workers-1"})
+        assert "workers-1" in names
         turn()
         if self.group is not None:
             yield replace(self.group, seen_at=self.clock())
@@ -72,8 +77,13 @@ class World:
             name: str
             settings: Any
 
-        assert group == "workers-1"
-        return [Seen("usher-drain", hook_terms())]
+        assert group in {"workers-1", "former"}
+        return [Seen("usher-drain", hook_terms()), Seen("former", hook_terms())]
+
+    # As AllHookItems
+
+    def enrolled(self) -> list[Enrolled]:
+        return self.items
 
     def wait(self, span_s: float) -> None:
         self.now += span_s
@@ -221,8 +231,9 @@ def test_one_container_keeps_the_rate() -> None:
 # By the live state
 
 
-def live(world: World, **policy: str) -> LiveHolds:
+def live(world: World, timeout: str = "1h", **policy: str) -> LiveHolds:
     hook = {"name": "usher-drain", "group": "workers-1", "transition": "terminating", "policy": "job"}
+    hook["heartbeat_timeout"] = timeout
     others = [
         {**hook, "name": "short", "heartbeat_timeout": "4m"},
         {**hook, "name": "in", "transition": "launching"},
@@ -234,6 +245,7 @@ def live(world: World, **policy: str) -> LiveHolds:
     }
     return LiveHolds(
         configuration=configuration.parse(file),
+        items=world,  # type: ignore[arg-type] # likewise
         live=world,  # type: ignore[arg-type] # as much of it as is used
         holds=world,
         wake_ups=world,
@@ -271,7 +283,96 @@ def test_the_sweep_beats_what_waits_at_most_once_in_half_a_timeout() -> None:
     assert world.beaten == ["i-000000000", "i-000000002"] * 3, (
         "at 0, 31 and 62 minutes, and only in the hook of an hour"
     )
-    assert all(news.is_over and news.beats == 1 for _, news in world.sent)
+    assert [(news.is_over, news.beats) for _, news in world.sent] == [(True, 1)] * 2, "of the first of each"
+    sweep.catch_up(lambda: True)
+    assert [news.beats for _, news in world.sent[2:]] == [3, 3], "and of all, once the table is back"
+    assert len({news.chain for _, news in world.sent}) == 2
+    sweep.catch_up(lambda: True)
+    assert len(world.sent) == 4
+
+
+def test_an_outage_of_hours_leaves_two_messages_for_each_wait_and_all_is_told() -> None:
+    """Found by counting: each beat had a chain of its own, which came again every ten minutes."""
+    world = World(now=0, group=a_group(*["Terminating:Wait"] * 3))
+    sweep, one = live(world, timeout="5m"), container(world)
+    coming: list[tuple[float, HeldWait]] = []
+    most = 0
+    for minute in range(6 * 60):
+        world.now = max(world.now, 60 * minute)
+        sweep.run(lambda: True)
+        coming, due = ([row for row in coming if (row[0] <= world.now) == is_due] for is_due in (False, True))
+        for _, news in due:
+            assert one.hold("new", 0, news, AWAY)
+        coming += world.sent
+        world.sent = []
+        most = max(most, len(coming))
+    assert (most, len(world.beaten) > 3 * 100) == (3, True)
+    sweep.catch_up(lambda: True)
+    action = replace(an_action(), started_at=at(-1))
+    for instance in set(world.beaten):
+        of_it = [news for _, news in coming + world.sent if news.instance_id == instance]
+        told_of = action
+        for news in of_it:
+            told_of = told(told_of, news, at(world.now))
+        assert told_of.heartbeats == world.beaten.count(instance)
+
+
+def test_a_wait_that_is_another_has_news_of_its_own() -> None:
+    world = World(now=0, group=a_group("Terminating:Wait"))
+    sweep = live(world)
+    sweep.run(lambda: True)
+    world.now = 3 * 3600
+    sweep.run(lambda: True)
+    assert len({news.chain for _, news in world.sent}) == 2
+
+
+def test_news_that_the_queue_does_not_take_waits_for_it() -> None:
+    world = World(now=0, group=a_group("Terminating:Wait"), queue_is_down=True)
+    sweep = live(world)
+    sweep.run(lambda: True)
+    sweep.catch_up(lambda: True)
+    world.now, world.queue_is_down = 120, False
+    sweep.catch_up(lambda: True)
+    assert [news.beats for _, news in world.sent] == [1]
+
+
+@pytest.mark.parametrize("group", ["workers-1", "former"], ids=["in its group", "with its group"])
+@pytest.mark.parametrize(
+    ("state", "mode", "beats"),
+    [
+        pytest.param(State.RETIRING, "enforce", 1, id="on its way out"),
+        pytest.param(State.RETIRING, "observe", 0, id="on its way out, and only observed"),
+        pytest.param(State.WANTED, "enforce", 0, id="by tags, of which the file knows"),
+    ],
+)
+def test_a_long_hook_that_left_the_file_is_beaten_as_its_item_says(
+    group: str, state: State, mode: str, beats: int
+) -> None:
+    """What began in it is to be finished under its policy, which the sweep has read before."""
+    world = World(now=0, group=replace(a_group("Terminating:Wait"), name=group))
+    hook = configuration.parse(
+        {
+            "version": 1,
+            "policies": {"job": {"until": [{"signal": "done"}], "mode": mode}},
+            "hooks": [{"name": "former", "group": group, "transition": "terminating", "policy": "job"}],
+        }
+    ).hooks[0]
+    world.items = [
+        Enrolled(
+            group=group,
+            group_arn="",
+            hook="former",
+            settings=settings_of(hook, Target(arn="inbox")),
+            source=configuration.source_of(hook),
+            state=state,
+        )
+    ]
+    sweep = live(world, mode="observe")
+    sweep.catch_up(lambda: True)
+    world.items = []
+    sweep.catch_up(lambda: True)
+    sweep.run(lambda: True)
+    assert len(world.beaten) == beats
 
 
 def test_the_sweep_takes_half_of_the_rate() -> None:

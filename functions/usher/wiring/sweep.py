@@ -45,6 +45,7 @@ def _live_holds(made: Parts) -> LiveHolds:
         clock=machine.now,
         wait=time.sleep,
         new_id=machine.new_id,
+        items=made.items(),
         calls_per_second=made.settings.calls_per_second,
     )
 

@@ -123,7 +123,7 @@ def _glob(dice: Dice, number: int, length: int, *, odd: bool) -> str:
 def _tags(dice: Dice, number: int) -> dict[str, str]:
     others = {
         f"k{each}{'y' * dice.choice((1, 20, 100))}": "v" * dice.choice((1, 20, 256))
-        for each in range(dice.choice((0, 0, 1, 3)) if dice.chance(0.98) else 20)
+        for each in range(dice.choice((0, 0, 1, 3)) if dice.chance(0.998) else 45)
     }
     return {"team": f"team-{number}{dice.choice(('', ' a', '$', 'é'))}", **others}
 
@@ -131,7 +131,7 @@ def _tags(dice: Dice, number: int) -> dict[str, str]:
 def _policies(dice: Dice, edge: str) -> Data:
     count = round(dice.between(1, 60))
     if edge == "questions":
-        count = dice.randint(150, 320)
+        count = dice.randint(250, 500)
     return {f"p{number}": _policy(dice, number, edge) for number in range(count)}
 
 

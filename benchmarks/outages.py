@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from simulator import trial
-from simulator.faults import Down, Part, Swarm
+from simulator.faults import Down, How, Part, Swarm
 from simulator.trial import Trial
 from simulator.waits import EndedBy
 from usher.core.model import Outcome
@@ -31,14 +31,18 @@ HOOKS: Final = {
     "16m": "4h",
     "1h": "4h",
 }  # and when the policy gives up
-OUTAGES: Final[tuple[tuple[str, tuple[Part, ...], timedelta], ...]] = (
+_ASKS: Final = {"targets": {"groups": ["web"], "state": "drained"}}  # of the policies where that is away
+OUTAGES: Final[tuple[tuple[str, tuple[Part | How, ...], timedelta], ...]] = (
     ("DynamoDB", (Part.STORE,), timedelta(minutes=10)),
     ("DynamoDB", (Part.STORE,), timedelta(hours=2)),
+    ("DynamoDB says no", (Part.STORE, How.DENIED), timedelta(hours=2)),
     ("SQS takes no message", (Part.QUEUES,), timedelta(hours=2)),
+    ("SQS is not reached", (Part.QUEUES, How.UNREACHED), timedelta(hours=2)),
     ("the schedule is silent", (Part.SWEEP,), timedelta(hours=2)),
     ("wake is throttled", (Part.WAKE,), timedelta(hours=2)),
     ("intake is throttled", (Part.INTAKE,), timedelta(minutes=10)),
     ("Auto Scaling refuses all", (Part.AUTO_SCALING,), timedelta(minutes=10)),
+    ("EC2, ECS, SSM, load balancers", (Part.ASKED,), timedelta(hours=2)),
     ("DynamoDB and the schedule", (Part.STORE, Part.SWEEP), timedelta(hours=2)),
     ("DynamoDB and SQS", (Part.STORE, Part.QUEUES), timedelta(hours=2)),
 )
@@ -56,11 +60,14 @@ def hooks_file(timeout: str, policy: dict[str, object]) -> dict[str, Any]:
 
 
 def outage(
-    seed: int, hooks: dict[str, Any], parts: Sequence[Part], begins: timedelta, lasts: timedelta
+    seed: int, hooks: dict[str, Any], parts: Sequence[Part | How], begins: timedelta, lasts: timedelta
 ) -> Trial:
-    """A trial in which nothing goes wrong but that these parts are away."""
+    """A trial in which nothing goes wrong but that these parts are away; last how, if not broken."""
     since = trial.START + begins
-    downs = [Down(part=part, since=since, until=since + lasts) for part in parts]
+    how = next((each for each in parts if isinstance(each, How)), How.BROKEN)
+    downs = [
+        Down(part=part, since=since, until=since + lasts, how=how) for part in parts if isinstance(part, Part)
+    ]
     return Trial(seed, swarm=Swarm(downs=downs), hooks=hooks, tells=True)
 
 
@@ -93,15 +100,18 @@ class Count:
         )
 
 
-def counted(timeout: str, parts: Sequence[Part], lasts: timedelta, seeds: Sequence[int] = _SEEDS) -> Count:
+def counted(
+    timeout: str, parts: Sequence[Part | How], lasts: timedelta, seeds: Sequence[int] = _SEEDS
+) -> Count:
     """The waits of some trials that were under way in the outage, or began in it."""
     count = Count()
-    since, until = trial.START + BEGINS, trial.START + BEGINS + lasts
-    policy: dict[str, object] = {"until": [{"signal": "done"}], "give_up_after": HOOKS[timeout]}
+    begins, ends = trial.START + BEGINS, trial.START + BEGINS + lasts
+    until = _ASKS if Part.ASKED in parts else {"signal": "done"}
+    policy: dict[str, object] = {"until": [until], "give_up_after": HOOKS[timeout]}
     for seed in seeds:
         run = outage(seed, hooks_file(timeout, policy), parts, BEGINS, lasts)
         run.run()
-        met = [wait for wait in waits_of(run) if wait.started_at < until and (wait.ended_at or until) > since]
+        met = [wait for wait in waits_of(run) if wait.started_at < ends and (wait.ended_at or ends) > begins]
         fell = fallen(met)
         records = (run.usher.memory.of_token(token) for token in fell)
         count.held += len(met) - len(fell)

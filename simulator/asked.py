@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from simulator.faults import LONGEST_SKEW, Fault
+from simulator.faults import LONGEST_SKEW, Fault, Part
 from simulator.oracle import Stands
 from usher.core.conditions.probe import Reply, ReplyKind
 
@@ -182,7 +182,9 @@ class Asked:
 
     def sure(self, answers: Answers) -> Answers:
         """For the judge: the answers that must have come, where nothing goes wrong with questions."""
-        faulty = any(each in self._effects.faults.swarm.rates for each in _OF_QUESTIONS)
+        swarm = self._effects.faults.swarm
+        faulty = any(each in swarm.rates for each in _OF_QUESTIONS)
+        faulty |= any(down.part is Part.ASKED for down in swarm.downs)
         return SureAnswers(known=answers) if isinstance(answers, KnownAnswers) and not faulty else answers
 
     def kinds(self, instance_id: str) -> Collection[str]:
@@ -195,7 +197,7 @@ class Asked:
         """See usher.ports.Calls."""
         effects, faults = self._effects, self._effects.faults
         effects.invocations.step()
-        if faults.hits(Fault.QUESTION_SILENT):
+        if faults.is_down(Part.ASKED, effects.clock()) or faults.hits(Fault.QUESTION_SILENT):
             effects.meets(Fault.QUESTION_SILENT)
             self._note_error(call, is_error=True)
             effects.invocations.pause(call.longest)

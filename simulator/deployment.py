@@ -19,7 +19,7 @@ from simulator.effects import (
     SimulatedQuestions,
     SimulatedWakeUps,
 )
-from simulator.faults import Fault, Part, Thing
+from simulator.faults import Fault, How, Part, Thing
 from simulator.file_items import FileItems
 from simulator.invocations import Cut, Invocation
 from simulator.memory_budget import MemoryAnswers, MemoryBudget, MemoryLimits
@@ -315,6 +315,10 @@ class Deployment:
             return
         if faults.is_down(_PARTS[settings.function], self.clock()):
             self._tell_of_wake_ups(settings, batch, f"{settings.function} down")
+            ended(None)
+            return
+        if faults.how_down(Part.QUEUES, self.clock()) is How.UNREACHED:
+            self._tell_of_wake_ups(settings, batch, "queues down")
             ended(None)
             return
         if _depth(batch) >= MOST_DEPTH and not settings.feeds_itself:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from botocore.exceptions import ConnectTimeoutError, ReadTimeoutError
 
-from simulator.faults import Fault, Part
+from simulator.faults import Fault, How, Part
 from simulator.query_protocol import ApiError
 from usher.aws.queues import delay_s, question_body, wake_up_body
 from usher.core.hearing import Kept
-from usher.ports import NoAnswer, Unavailable
+from usher.ports import Denied, NoAnswer, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -37,6 +37,7 @@ _STEP_S: Final = (0.004, 0.03)  # a store or a queue answers
 _CALL_S: Final = (0.02, 0.3)  # to Auto Scaling, and back (aws-facts 9.4: up to 0.6 s)
 _SLOW_S: Final = (1.0, 8.0)
 _TIMED_OUT_S: Final = (2.0, 4.0)  # connecting and reading, as the client's settings have it
+_SENDING_S: Final = (1.0, 2.0)  # likewise, to a queue
 _INDEX_LAG: Final = timedelta(seconds=1)
 _LATE_S: Final = (5, 400)
 _BURST: Final = 20.0
@@ -108,9 +109,10 @@ class Effects:
     def of_store(self, do: Callable[[], T], action_id: str | None = None) -> T:
         """A step of the store's. Raises Unavailable: it may have been done all the same."""
         self._begin()
-        if self.faults.is_down(Part.STORE, self.clock()):
+        how = self.faults.how_down(Part.STORE, self.clock())
+        if how is not None:
             self.meets("store down", action_id)
-            raise NoAnswer("store down")
+            raise Denied("AccessDeniedException") if how is How.DENIED else NoAnswer("store down")
         if self.faults.hits(Fault.STORE_BUSY):
             raise self._unavailable(Fault.STORE_BUSY, action_id)
         done = do()
@@ -122,7 +124,10 @@ class Effects:
     def of_queue(self, do: Callable[[], None], action_id: str | None = None) -> None:
         """A message to a queue. Raises Unavailable: it may have been sent all the same."""
         self._begin()
-        if self.faults.is_down(Part.QUEUES, self.clock()):
+        how = self.faults.how_down(Part.QUEUES, self.clock())
+        if how is How.UNREACHED:
+            self.invocations.pause(timedelta(seconds=self.random.uniform(*_SENDING_S)))
+        if how is not None:
             raise self._unavailable("queues down", action_id)
         if self.faults.hits(Fault.QUEUE_BUSY):
             raise self._unavailable(Fault.QUEUE_BUSY, action_id)

@@ -60,6 +60,15 @@ class Part(StrEnum):
     WAKE = "the wake function"
     SWEEP = "the sweep function"
     INTAKE = "the intake function"
+    ASKED = "what conditions ask"  # EC2, ECS, SSM, load balancers, functions of users
+
+
+class How(StrEnum):
+    """In what way a part is down."""
+
+    BROKEN = "broken"  # it says so at once; of the table: it does not answer
+    DENIED = "denied"  # the table says no
+    UNREACHED = "not reached"  # of the queues: a send takes its time-out, and nothing is received
 
 
 class Thing(StrEnum):
@@ -114,7 +123,22 @@ _THINGS: Final[Mapping[Thing, float]] = {
     Thing.REMOVED: 0.06,
 }
 _SHORTEST_DOWN_S, _LONGEST_DOWN_S = 20, 600
+_HAS_OUTAGE: Final = 0.1  # of the seeds with faults of several kinds
+_AT_FIRST: Final = (Part.AUTO_SCALING, Part.STORE, Part.QUEUES, Part.WAKE, Part.SWEEP, Part.INTAKE)
+_OUTAGES: Final[Sequence[Sequence[tuple[Part, How]]]] = (
+    ((Part.STORE, How.DENIED),),
+    ((Part.QUEUES, How.UNREACHED),),
+    ((Part.ASKED, How.BROKEN),),
+    ((Part.STORE, How.BROKEN), (Part.SWEEP, How.BROKEN)),
+    ((Part.STORE, How.BROKEN), (Part.QUEUES, How.BROKEN)),
+    ((Part.STORE, How.DENIED), (Part.ASKED, How.BROKEN)),
+    ((Part.QUEUES, How.UNREACHED), (Part.SWEEP, How.BROKEN)),
+    ((Part.AUTO_SCALING, How.BROKEN), (Part.STORE, How.BROKEN)),
+    ((Part.AUTO_SCALING, How.BROKEN), (Part.ASKED, How.BROKEN)),
+    ((Part.WAKE, How.BROKEN), (Part.ASKED, How.BROKEN)),
+)
 _NONE, _ONE = 0.08, 0.3  # the shares of seeds with no fault at all, and of those with one kind
+_SEVERAL: Final = 2
 _THROTTLING: Final = 0.2
 _RATES_OF_CALLS: Final = (1.0, 20.0)  # a second, where Auto Scaling throttles
 LONGEST_SKEW: Final = timedelta(seconds=2)
@@ -127,6 +151,12 @@ class Down:
     part: Part
     since: datetime
     until: datetime
+    how: How = How.BROKEN
+
+    def __str__(self) -> str:
+        """As a trace has it."""
+        how = "down" if self.how is How.BROKEN else self.how
+        return f"{self.part} {how} {self.since:%H:%M:%S} to {self.until:%H:%M:%S}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -142,7 +172,7 @@ class Swarm:
     def __str__(self) -> str:
         """As a trace begins."""
         told = [f"{kind} {rate:.4f}" for kind, rate in self.rates.items()]
-        told += [f"{down.part} down {down.since:%H:%M:%S} to {down.until:%H:%M:%S}" for down in self.downs]
+        told += map(str, self.downs)
         if self.calls_per_second is not None:
             told.append(f"{self.calls_per_second:.1f} calls a second")
         told += [f"{self.deploys} deploys"] if self.deploys else []
@@ -165,7 +195,9 @@ def draw(random: Dice, start: datetime, span: timedelta) -> Swarm:
         things |= {Thing.ENROLLED}
     return Swarm(
         rates={kind: random.between(*RATES[kind]) for kind in on},
-        downs=[_down(random, part, start, span) for part in Part if several and random.chance(_PART_IS_DOWN)],
+        downs=[
+            _down(random, part, start, span) for part in _AT_FIRST if several and random.chance(_PART_IS_DOWN)
+        ],
         calls_per_second=random.between(*_RATES_OF_CALLS) if several and random.chance(_THROTTLING) else None,
         deploys=random.choice((0, 0, 1, 2)) if several else 0,
         things=things,
@@ -178,6 +210,15 @@ def with_things(swarm: Swarm, things: Collection[Thing]) -> Swarm:
         return swarm
     deploys = max(swarm.deploys, 2 if Thing.ENROLLED in things else 0)
     return replace(swarm, things=swarm.things | set(things), deploys=deploys)
+
+
+def with_outage(swarm: Swarm, random: Dice, start: datetime, span: timedelta) -> Swarm:
+    """The swarm of a seed with several faults; in some with an outage of one part more, or of two at once."""
+    if len(swarm.rates) < _SEVERAL or not random.chance(_HAS_OUTAGE):
+        return swarm
+    outage = random.choice(_OUTAGES)
+    first = _down(random, outage[0][0], start, span)
+    return replace(swarm, downs=[*swarm.downs, *(replace(first, part=part, how=how) for part, how in outage)])
 
 
 def _down(random: Dice, part: Part, start: datetime, span: timedelta) -> Down:
@@ -212,9 +253,14 @@ class Faults:
 
     def is_down(self, part: Part, now: datetime) -> bool:
         """Whether a part is down."""
-        return self.on and any(
-            down.part is part and down.since <= now < down.until for down in self.swarm.downs
-        )
+        return self.how_down(part, now) is not None
+
+    def how_down(self, part: Part, now: datetime) -> How | None:
+        """In what way a part is down; None: it is not."""
+        if not self.on:
+            return None
+        on = (down.how for down in self.swarm.downs if down.part is part and down.since <= now < down.until)
+        return next(on, None)
 
     def skew(self) -> timedelta:
         """How far the clock of a function is ahead."""

@@ -119,7 +119,9 @@ class Trial:
         self.clock = VirtualClock(START)
         dice = Dice.of(seed, "scenario")
         self._lasts = LONGER if dice.chance(_SHARE_LONGER) else LASTS
-        swarm = swarm or faults.draw(Dice.of(seed, "swarm"), START, self._lasts)
+        if swarm is None:
+            swarm = faults.draw(Dice.of(seed, "swarm"), START, self._lasts)
+            swarm = faults.with_outage(swarm, Dice.of(seed, "outages"), START, self._lasts)
         self.faults = Faults(faults.with_things(swarm, things), Dice.of(seed, "faults"))
         self._note("swarm", self.faults.swarm)
         invocations = Invocations(self.clock, self._cut)

@@ -350,6 +350,18 @@ def test_silence_and_every_promise_has_its_alarm(template: dict[str, Any]) -> No
     assert all(each["AlarmActions"] for each in alarms.values())
 
 
+def test_no_function_may_call_cloudwatch_so_none_waits_for_it(template: dict[str, Any]) -> None:
+    """Metrics are lines of the log, which Lambda takes."""
+    actions = {
+        action
+        for policy in resources(template, "AWS::IAM::Policy").values()
+        for statement in policy["PolicyDocument"]["Statement"]
+        for action in listed(statement["Action"])
+    }
+    assert actions
+    assert not [action for action in actions if action.startswith("cloudwatch:")]
+
+
 def roles_that_may(template: dict[str, Any], action: str) -> set[str]:
     """The functions by whose role `action` is allowed."""
     return {

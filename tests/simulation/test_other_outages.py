@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks.outages import BEGINS, counted, fallen, hooks_file, outage, waits_of
 from simulator import trial
-from simulator.faults import Part
+from simulator.faults import How, Part
 from usher.core.model import Outcome
 
 TWO_HOURS = timedelta(hours=2)
@@ -20,6 +20,11 @@ TEN_MINUTES = timedelta(minutes=10)
     [
         pytest.param([Part.QUEUES], "5m", id="SQS takes no message: the sweep beats hooks of five minutes"),
         pytest.param([Part.QUEUES], "1h", id="SQS takes no message: and of an hour"),
+        pytest.param([Part.QUEUES, How.UNREACHED], "5m", id="SQS is not reached: each send takes its time"),
+        pytest.param([Part.STORE, How.DENIED], "30s", id="the table says no"),
+        pytest.param([Part.STORE, How.DENIED], "1h", id="the table says no: the sweep beats what waits"),
+        pytest.param([Part.ASKED], "30s", id="no condition is answered: unknown is not done"),
+        pytest.param([Part.ASKED, Part.STORE], "30s", id="nor does the table answer"),
         pytest.param([Part.SWEEP], "30s", id="the schedule is silent: wake-ups go on"),
         pytest.param([Part.SWEEP], "16m", id="the schedule is silent: they reach 16 minutes"),
         pytest.param([Part.WAKE], "16m", id="wake is throttled: the sweep looks, and beats"),
@@ -27,7 +32,7 @@ TEN_MINUTES = timedelta(minutes=10)
         pytest.param([Part.STORE, Part.QUEUES], "1h", id="no table, no queue: the sweep beats what waits"),
     ],
 )
-def test_two_hours_are_held(parts: list[Part], timeout: str) -> None:
+def test_two_hours_are_held(parts: list[Part | How], timeout: str) -> None:
     count = counted(timeout, parts, TWO_HOURS, seeds=[3])
     assert (count.held > 0, count.fell) == (True, 0)
 

@@ -17,7 +17,7 @@ from usher.ports import Unavailable
 from usher.waking import BETWEEN_SWEEPS, OWN, send
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from datetime import datetime
 
     from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
@@ -186,9 +186,23 @@ def _hold_without_wake_ups(
     """`now` is when the sweep began: what it has looked at since was in time."""
     if _wake_ups_fail(due, looks, now):
         without_table.wake_ups_fail.noted(now)
+    elif _wake_ups_come(due, without_table.coming, now):
+        without_table.wake_ups_fail.lifted()
+    without_table.coming.clear()
+    without_table.coming.update({row.action_id: row.look_at for row in due if row.look_at > now})
     if without_table.wake_ups_fail.is_on(now):
         without_table.run(has_time, looks.store.pauses())
     without_table.catch_up(has_time)
+
+
+def _wake_ups_come(due: Iterable[Due], coming: Mapping[str, datetime], now: datetime) -> bool:
+    """Whether a look was made since the sweep before that only a wake-up could make in time.
+
+    A sweep can miss a margin of less than two minutes, so where few looks are due none may be overdue
+    for long though wake-ups fail.
+    """
+    left = {row.action_id: row.look_at for row in due}
+    return any(at <= now and left.get(action_id) != at for action_id, at in coming.items())
 
 
 def _wake_ups_fail(due: Sequence[Due], looks: Looks, now: datetime) -> bool:

@@ -43,7 +43,9 @@ if TYPE_CHECKING:
 
 SHORTEST: Final = timedelta(minutes=5)  # of a heartbeat timeout: two sweeps can stand 119 s apart
 _SHARE: Final = 2  # of the rate one half is left to the wake-ups
-_IN_DOUBT: Final = timedelta(minutes=6)  # so long after they failed wake-ups are not relied upon
+_IN_DOUBT: Final = timedelta(
+    hours=2
+)  # so long after they failed wake-ups are not relied upon, unless one comes
 _DESCRIBED_FOR: Final = timedelta(minutes=10)
 _LONG_AGO: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _TOLD_AFTER: Final = timedelta(minutes=1)
@@ -72,6 +74,7 @@ class LiveHolds:
     new_id: Callable[[], str]
     calls_per_second: float
     wake_ups_fail: Away = field(default_factory=partial(Away, lasts=_IN_DOUBT))
+    coming: dict[str, datetime] = field(default_factory=dict)  # by action: looks that wake-ups are to make
     items: AllHookItems | None = None  # None: no hook leaves the file
     leaving: dict[Key, Hook] = field(default_factory=dict)  # hooks on their way out, by group and name
     learned: Away = field(default_factory=partial(Away, lasts=_DESCRIBED_FOR))

@@ -40,6 +40,10 @@ class Away:
         """It does not answer."""
         self.until = now + self.lasts
 
+    def lifted(self) -> None:
+        """It answers again."""
+        self.until = None
+
     def is_on(self, now: datetime) -> bool:
         """Whether that was so a moment ago."""
         return self.until is not None and now < self.until

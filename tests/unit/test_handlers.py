@@ -291,7 +291,8 @@ class Holds:
     """As much of usher.live_holds.LiveHolds as a sweep uses."""
 
     def __init__(self) -> None:
-        self.wake_ups_fail = Away(lasts=timedelta(minutes=6))
+        self.wake_ups_fail = Away(lasts=timedelta(hours=2))
+        self.coming: dict[str, datetime] = {}
         self.runs = 0
 
     def run(self, *_: object) -> None:
@@ -315,6 +316,22 @@ def test_a_sweep_holds_without_wake_ups_only_where_they_do_not_come(look_s: floa
     with pytest.raises(SweepFailed):
         sweep_handler(stage.looks, without_table=holds)({}, None)  # type: ignore[arg-type] # as much as is used
     assert holds.runs == runs
+
+
+@pytest.mark.parametrize(
+    ("look_s", "runs"),
+    [
+        pytest.param(-5, 1, id="a look that is due is no evidence"),
+        pytest.param(40, 0, id="a wake-up has made the look that was due"),
+    ],
+)
+def test_once_they_failed_wake_ups_are_in_doubt_until_one_comes(look_s: float, runs: int) -> None:
+    """Found by `make outages`: the doubt ended too soon, and a 16-minute hook fell between two sweeps."""
+    stage, holds = sweep_over(an_action(look_at=at(look_s))), Holds()
+    holds.wake_ups_fail.noted(at(-3600))
+    holds.coming = {"action-1": at(-5)}
+    sweep_handler(stage.looks, without_table=holds)({}, None)  # type: ignore[arg-type] # as much as is used
+    assert (holds.runs, holds.coming) == (runs, {"action-1": at(40)} if look_s > 0 else {})
 
 
 class LittleTime:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from usher.core import deadlines
 from usher.core.model import Phase
 from usher.core.policy import Mode
-from usher.ports import Unavailable
+from usher.ports import Denied, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -89,13 +89,23 @@ class Turns:
     def awaited(
         self, clock: Callable[[], datetime], wait: Callable[[float], object], has_time: Callable[[], bool]
     ) -> datetime:
-        """Book a call soon, wait for it (`wait`, in seconds), and return the time then. Raises Enough.
+        """Book a call soon, wait for it (`wait`, in seconds), and return the time then.
+
+        Raises Enough; and Denied: to wait for a table that says no would use up the time of a deploy.
 
         For the passes of the sweep, which hold nothing up: one that gave up at a full second would
         spend it on the same questions in each run, and never come to what is to be done.
         """
         now = clock()
-        second = self.soon(now) if has_time() else None
+        if not has_time():
+            raise Enough
+        try:
+            second = self.budget.book(now, now, now + _PATIENCE, now)
+        except Denied:
+            raise
+        except Unavailable as error:
+            self.telemetry.trouble("no call was booked", error)
+            second = None
         if second is None:
             raise Enough
         if second > now:

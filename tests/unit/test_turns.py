@@ -11,6 +11,7 @@ from simulator.memory_budget import MemoryBudget
 from simulator.recorder import Recorder
 from tests.factories import a_policy, an_action, at, fill, hook_terms
 from usher.core.model import Phase, Result
+from usher.ports import Denied, NoAnswer, Unavailable
 from usher.turns import Enough, Turns
 
 if TYPE_CHECKING:
@@ -248,3 +249,30 @@ def test_a_pass_ends_without_a_second_soon_or_without_time_for_it(
 
     with pytest.raises(Enough):
         of.awaited(lambda: at(20.5), lambda _: None, iter(time_left).__next__)
+
+
+class Refuses(MemoryBudget):
+    """A table that answers every booking with an error."""
+
+    def __init__(self, error: Unavailable) -> None:
+        super().__init__(1)
+        self._error = error
+
+    def book(self, first: datetime, best: datetime, last: datetime, now: datetime) -> datetime | None:
+        assert first <= best <= last >= now
+        raise self._error
+
+
+@pytest.mark.parametrize(
+    ("error", "ends_with"),
+    [
+        pytest.param(NoAnswer("away"), Enough, id="away: later there may be room"),
+        pytest.param(Denied("AccessDeniedException"), Denied, id="denied: a deploy would wait in vain"),
+    ],
+)
+def test_a_pass_that_cannot_book_ends(error: Unavailable, ends_with: type[Exception]) -> None:
+    """Found by taking a right away: a deploy asked for fifteen minutes, and did not say why."""
+    of = Turns(budget=Refuses(error), telemetry=Recorder())
+    with pytest.raises(ends_with):
+        of.awaited(lambda: at(20.5), lambda _: None, lambda: True)
+    assert of.booked(of_a_minute(), at(1)).call_at is None, "but no look"

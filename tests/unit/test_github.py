@@ -1,0 +1,94 @@
+"""What GitHub and pre-commit read of this repository; for GitHub by the schemas that are published."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+from check_jsonschema.cli import main as check_jsonschema
+from click.testing import CliRunner
+
+from tests.bare_clone import ROOT
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+GITHUB = ROOT / ".github"
+WORKFLOWS = sorted((GITHUB / "workflows").iterdir())
+FORMS = [file for file in sorted((GITHUB / "ISSUE_TEMPLATE").iterdir()) if file.name != "config.yml"]
+SCHEMAS = [
+    *[(file, "github-workflows") for file in WORKFLOWS],
+    *[(file, "github-issue-forms") for file in FORMS],
+    (GITHUB / "ISSUE_TEMPLATE" / "config.yml", "github-issue-config"),
+    (GITHUB / "dependabot.yml", "dependabot"),
+]
+VERBS = set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+
+
+def complaints(file: Path, schema: str) -> str:
+    """What the schema, as its package brings it, has against the file."""
+    done = CliRunner().invoke(check_jsonschema, ["--builtin-schema", f"vendor.{schema}", str(file)])
+    return "" if done.exit_code == 0 else done.output
+
+
+@pytest.mark.parametrize(("file", "schema"), [pytest.param(*pair, id=pair[0].name) for pair in SCHEMAS])
+def test_a_file_for_github_is_valid_by_its_published_schema(file: Path, schema: str) -> None:
+    assert complaints(file, schema) == ""
+
+
+def test_the_schema_complains_of_a_workflow_without_jobs(tmp_path: Path) -> None:
+    file = tmp_path / "ci.yml"
+    file.write_text("on: push\n", encoding="utf-8")
+
+    assert "jobs" in complaints(file, "github-workflows")
+
+
+def read(workflow: str) -> dict[str, Any]:
+    document: dict[str, Any] = yaml.safe_load((GITHUB / "workflows" / workflow).read_text(encoding="utf-8"))
+    return document
+
+
+def test_every_python_from_the_oldest_on_runs_what_must_pass_before_a_change_lands() -> None:
+    job = read("ci.yml")["jobs"]["test"]
+    must_pass = (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()[-1]
+
+    assert job["strategy"]["matrix"]["python"] == ["3.11", "3.12", "3.13"]
+    assert must_pass in [step.get("run") for step in job["steps"]]
+
+
+def test_the_workflows_run_verbs_that_exist() -> None:
+    text = (GITHUB / "workflows" / "ci.yml").read_text(encoding="utf-8")
+    verbs = {
+        *re.findall(r"run: make ([a-z-]+)", text),
+        *read("ci.yml")["jobs"]["other-suites"]["strategy"]["matrix"]["verb"],
+    }
+
+    assert verbs == {"check", "test", "test-report", "test-sam"}
+    assert verbs <= VERBS
+
+
+@pytest.mark.parametrize("file", [pytest.param(file, id=file.name) for file in WORKFLOWS])
+def test_an_action_is_pinned_by_its_commit_and_names_its_release(file: Path) -> None:
+    used = re.findall(r"uses: (.*)", file.read_text(encoding="utf-8"))
+    assert used
+    assert all(re.fullmatch(r"[\w/-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", action) for action in used)
+
+
+def test_the_hooks_of_git_call_only_what_this_repository_has() -> None:
+    (repository,) = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))["repos"]
+    scripts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["scripts"]
+    required = (ROOT / "requirements" / "dev.in").read_text(encoding="utf-8")
+
+    assert repository["repo"] == "local"
+    for hook in repository["hooks"]:
+        program, argument, *_ = hook["entry"].split()
+        known = (
+            argument in VERBS
+            if program == "make"
+            else (name := program.removeprefix(".venv/bin/")) in scripts
+        )
+        assert known or f"\n{name}==" in required, hook["id"]
+        assert hook["language"] == "system"

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
+import re
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -69,3 +72,25 @@ def test_without_one_references_are_logical_ids(found: dict[str, Any]) -> None:
     environment = found["intake"]["environment"]
     assert environment["USHER_TABLE"].startswith("RecordsTable")
     assert environment["USHER_ACCOUNT"] == "123456789012"
+
+
+@pytest.mark.skipif(shutil.which("jq") is None, reason="the command of docs/sam.md needs jq")
+def test_the_event_that_the_docs_generate_is_of_the_account_that_sam_says_this_is(
+    found: dict[str, Any], tmp_path: Path
+) -> None:
+    """Else it would be ignored, as a message from elsewhere."""
+    command = re.search(
+        r"\$ (sam local generate-event .*?)\| sam", (ROOT / "docs" / "sam.md").read_text(), re.DOTALL
+    )
+    assert command
+    path = f"{PYTHON.parent}{os.pathsep}{os.environ['PATH']}"
+    said = subprocess.check_output(  # noqa: S602 - of our own docs, for a shell
+        command[1].strip().removesuffix("\\"),
+        shell=True,
+        cwd=ROOT,
+        env={"PATH": path, "HOME": str(tmp_path), "SAM_CLI_TELEMETRY": "0"},
+    )
+    (record,) = json.loads(said)["Records"]
+    message = json.loads(record["body"])
+    assert message["AccountId"] == found["intake"]["environment"]["USHER_ACCOUNT"]
+    assert message["LifecycleHookName"] == "usher-drain"

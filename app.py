@@ -13,6 +13,7 @@ from infra.acknowledged import acknowledge
 from infra.configuration import ContextRefused, Deployment
 from infra.controller import Controller
 from infra.demo import Demo
+from infra.own_group import UnfitHook
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,7 +24,7 @@ FOLDER: Final = Path(__file__).parent
 def main(
     folder: Path = FOLDER, context: Mapping[str, object] | None = None, outdir: str | None = None
 ) -> int:
-    """Synthesise; 2 where the hooks file or the context is not sound, or the CDK refuses the stacks.
+    """Synthesise; 2 where the hooks file or the context is not sound, or a construct or the CDK refuses.
 
     The CDK's command line says in the environment what `context` and `outdir` say otherwise.
     """
@@ -36,7 +37,7 @@ def main(
     except HooksFileRefused as refused:
         sys.stderr.writelines(f"{complaint}\n" for complaint in refused.complaints)
         return 2
-    except ContextRefused as refused:
+    except (ContextRefused, UnfitHook) as refused:
         sys.stderr.write(f"{refused}\n")
         return 2
     except RuntimeError as error:  # jsii's, with a trace of Node behind what it says

@@ -299,6 +299,11 @@ def test_what_is_sound_is_synthesised(tmp_path: Path) -> None:
     assert "Custom::UsherHooks" in {each["Type"] for each in made["Resources"].values()}
 
 
+def test_a_demo_whose_group_no_hook_fits_is_refused_in_one_line(refusal: Refusal) -> None:
+    said = refusal.of(SOUND, {"demo": True, "aws:cdk:bundling-stacks": []})
+    assert said == ["the hooks file must have a hook for group 'usher-demo', it has none"]
+
+
 def test_what_the_cdk_itself_refuses_is_told_in_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+import pytest
 from hypothesis import HealthCheck, settings
+
+from tests.recorded import CAPTURES, read, read_capture
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.recorded import Recorded
 
 settings.register_profile(
     "usher",
@@ -11,3 +21,15 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("usher")
+
+
+@pytest.fixture(
+    params=[
+        pytest.param(read, id="table"),
+        *([pytest.param(read_capture, id="capture")] if CAPTURES.is_dir() else []),
+    ]
+)
+def source(request: pytest.FixtureRequest) -> Callable[[str], Recorded]:
+    """Where a recorded scenario is read from: its table; its capture too, where the captures are there."""
+    of_name: Callable[[str], Recorded] = request.param
+    return of_name

@@ -1,10 +1,8 @@
-"""The recorded AWS traffic, replayed: which actions Usher would have completed."""
+"""What was recorded of AWS, replayed: which actions Usher would have completed."""
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -13,48 +11,53 @@ from cli.report import report
 from simulator.replay import Entry, replay
 from usher.core import configuration
 
-CAPTURES = Path(__file__).parents[2] / ".." / "shared" / "captures"
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.recorded import Recorded
 
 
-@pytest.fixture
-def captures() -> Path:
-    if not CAPTURES.is_dir():
-        pytest.skip("the recorded AWS traffic is not here (../shared/captures)")
-    return CAPTURES
-
-
-def replayed(file: Path, timeout: str) -> dict[str, Any]:
+def replayed(recorded: Recorded, timeout: str, folder: Path) -> dict[str, Any]:
     hooks = [
         {"name": "launch", "transition": "launching", "default_result": "ABANDON"},
         {"name": "terminate", "transition": "terminating", "default_result": "CONTINUE"},
     ]
-    terms = {"group": "stackd-asg-life-*", "heartbeat_timeout": timeout, "policy": "at-once"}
+    terms = {"group": recorded.group, "heartbeat_timeout": timeout, "policy": "at-once"}
     parsed = configuration.parse(
         {"version": 1, "policies": {"at-once": {"until": []}}, "hooks": [hook | terms for hook in hooks]}
     )
-    found = list(traffic.read((str(file),)))
+    found = list(traffic.read((str(recorded.written(folder)),)))
     entries = [entry for entry in found if isinstance(entry, Entry)]
     assert entries == found
     return report(replay(entries, parsed), [])
 
 
-# Tokens by their first characters; the times that decide stand in the captures' own README.
+# Actions by their places in the order of time. Completed: where the message came before another had ended it,
+# and before the timeout.
 @pytest.mark.parametrize(
     ("name", "timeout", "received", "elsewhere", "completed"),
     [
-        ("lifecycle_main", "120s", 12, {"2ecf"}, {"d76e", "0274", "8c9d", "1ba6", "2847"}),
-        ("lifecycle_recovery", "120s", 4, set(), {"123c", "91ac"}),
-        ("warm_pool_lifecycle", "120s", 5, {"1820", "d6c2"}, {"36b2"}),
-        ("retention", "60s", 7, {"57af", "7936", "f4e8"}, {"18b3"}),
+        ("lifecycle_main", "120s", 12, {1}, {2, 3, 4, 5, 6}),
+        ("lifecycle_recovery", "120s", 4, set(), {1, 2}),
+        ("warm_pool_lifecycle", "120s", 5, {1, 3}, {2}),
+        ("retention", "60s", 7, {1, 3, 4}, {2}),
     ],
 )
-def test_a_capture_is_completed_where_its_message_came_in_time(
-    captures: Path, name: str, timeout: str, received: int, elsewhere: set[str], completed: set[str]
+def test_what_was_recorded_is_completed_where_its_message_came_in_time(
+    source: Callable[[str], Recorded],
+    tmp_path: Path,
+    name: str,
+    timeout: str,
+    received: int,
+    elsewhere: set[int],
+    completed: set[int],
 ) -> None:
-    told = replayed(captures / f"{name}.jsonl", timeout)
-    by_outcome: dict[str, set[str]] = {"completed": set(), "ended_elsewhere": set()}
+    recorded = source(name)
+    told = replayed(recorded, timeout, tmp_path)
+    by_outcome: dict[str, set[int]] = {"completed": set(), "ended_elsewhere": set()}
     for action in told["actions"]:
-        by_outcome[action["outcome"]].add(action["token"][:4])
+        by_outcome[action["outcome"]].add(recorded.ids.tokens.index(action["token"]) + 1)
         assert action["result"] == ("CONTINUE" if action["outcome"] == "completed" else None)
     assert by_outcome == {"completed": completed, "ended_elsewhere": elsewhere}
     summary = told["summary"]
@@ -64,9 +67,11 @@ def test_a_capture_is_completed_where_its_message_came_in_time(
     assert summary["defaulted"] == summary["rejected"] == summary["ignored"] == 0
 
 
-def test_captured_test_messages_are_evidence_of_their_group(captures: Path) -> None:
-    told = replayed(captures / "sqs_target_test_notifications.jsonl", "30s")
+def test_recorded_test_messages_are_evidence_of_their_group(
+    source: Callable[[str], Recorded], tmp_path: Path
+) -> None:
+    recorded = source("sqs_target_test_notifications")
+    told = replayed(recorded, "30s", tmp_path)
     assert told["summary"]["test"] == 2
-    lines = (captures / "sqs_target_test_notifications.jsonl").read_text().splitlines()
-    request_ids = [json.loads(line)["body"]["RequestId"] for line in lines]
+    request_ids = [body["RequestId"] for body in recorded.messages]
     assert [test["request_id"] for test in told["tests"]] == request_ids

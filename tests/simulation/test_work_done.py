@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,9 +14,12 @@ from cli.main import main
 from cli.report import report
 from simulator.replay import Entry, replay
 from simulator.work_done import Source
+from tests.recorded import BEGAN, read
 from usher.core import configuration
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from simulator.work_done import WorkDone
     from usher.core.policy import Configuration
 
@@ -25,7 +27,6 @@ START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 TOKEN = "11111111-2222-4333-8444-555555555555"
 SECOND_TOKEN = "22222222-2222-4333-8444-555555555555"
 INSTANCE = "i-0123456789abcdef0"
-CAPTURES = Path(__file__).parents[2] / ".." / "shared" / "captures"
 
 DRAINED: dict[str, Any] = {"ecs": "drained"}
 SURE_S = 1  # what may change its mind is asked once more before it counts
@@ -285,25 +286,22 @@ def test_what_is_unknown_for_long_costs_few_looks() -> None:
     assert sum(replayed.world.recorder.decisions.values()) < 8 * 60 // 4
 
 
-# Of the capture's terminations, each with the end of its activity (lifecycle_main).
-@pytest.mark.parametrize(
-    ("token", "done_at"),
-    [("d76e", "05:32:15.931"), ("8c9d", "05:33:08.347"), ("2847", "05:35:34.449")],
-)
-def test_a_captured_termination_is_done_at_its_outcome(token: str, done_at: str) -> None:
-    if not CAPTURES.is_dir():
-        pytest.skip("the recorded AWS traffic is not here (../shared/captures)")
-    terms = {"group": "stackd-asg-life-*", "transition": "terminating", "policy": "p"}
+# Of the recorded terminations (lifecycle_main), by their places, each with the end of its activity.
+@pytest.mark.parametrize(("place", "done_s"), [(2, 195.931), (4, 248.347), (6, 394.449)])
+def test_a_recorded_termination_is_done_at_its_outcome(place: int, done_s: float, tmp_path: Path) -> None:
+    recorded = read("lifecycle_main")
+    terms = {"group": recorded.group, "transition": "terminating", "policy": "p"}
     parsed = configuration.parse(
         {"version": 1, "policies": {"p": {"until": [DRAINED]}}, "hooks": [{"name": "terminate", **terms}]}
     )
-    found = traffic.read((str(CAPTURES / "lifecycle_main.jsonl"),))
+    found = traffic.read((str(recorded.written(tmp_path)),))
 
     actions = told(parsed, Source.OUTCOME, *(one for one in found if isinstance(one, Entry)))["actions"]
 
-    (action,) = (one for one in actions if one["token"].startswith(token))
-    assert (action["outcome"], action["work_done_at"][11:-1]) == ("completed", done_at)
-    late = datetime.fromisoformat(action["closed_at"]) - datetime.fromisoformat(action["work_done_at"])
+    (action,) = (one for one in actions if one["token"] == recorded.ids.tokens[place - 1])
+    done_at = datetime.fromisoformat(action["work_done_at"])
+    assert (action["outcome"], done_at) == ("completed", BEGAN + timedelta(seconds=done_s))
+    late = datetime.fromisoformat(action["closed_at"]) - done_at
     assert (
         timedelta(0) <= late - timedelta(seconds=SURE_S) < timedelta(seconds=1)
     )  # wake-ups have whole seconds

@@ -12,19 +12,21 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from cli import hooks_file
+from tests.recorded import NAMES
 from usher.aws import messages
 from usher.core import notices
 from usher.core.compiled import compiled
 from usher.core.model import MoveEnd, Signal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
+
+    from tests.recorded import Recorded
 
 ROOT = Path(__file__).parents[2]
 EVENTS = ROOT / "events"
 MESSAGES = sorted((EVENTS / "messages").glob("*"))
 INVOCATIONS = sorted((EVENTS / "invoke").glob("*"))
-CAPTURES = ROOT.parent / "shared" / "captures"
 RECORDED = {
     "lifecycle_main": {"lifecycle": 6, "outcome": 6},
     "lifecycle_recovery": {"lifecycle": 2, "outcome": 2},
@@ -149,22 +151,10 @@ def test_samples_speak_of_one_account_alone(path: Path, account: str) -> None:
     assert set(re.findall(r"(?<![0-9a-f-])\d{12}(?![0-9a-f])", path.read_text())) <= {account}
 
 
-@pytest.fixture(scope="module")
-def captures() -> Path:
-    """The folder of recorded traffic, which is no part of this repository."""
-    if not CAPTURES.is_dir():
-        pytest.skip("no recorded traffic: the folder shared/captures beside this repository is absent")
-    return CAPTURES
-
-
-@pytest.mark.parametrize("name", RECORDED)
-def test_recorded_traffic_is_understood(captures: Path, name: str) -> None:
-    lines = (captures / f"{name}.jsonl").read_text().splitlines()
-    recorded = [json.loads(line)["body"] for line in lines]
-    assert RECORDED[name] == Counter(kind(body) for body in recorded)
-    assert RECORDED[name] == Counter(kind(json.dumps(body, separators=(",", ":"))) for body in recorded)
-
-
-def test_no_recorded_file_is_left_out(captures: Path) -> None:
-    stems = {path.stem for path in captures.glob("*.jsonl")}
-    assert {stem for stem in stems if not stem.endswith(".calls")} == set(RECORDED)
+@pytest.mark.parametrize("name", NAMES)
+def test_recorded_traffic_is_understood(source: Callable[[str], Recorded], name: str) -> None:
+    recorded = [body for _, body in source(name).heard]
+    assert RECORDED.get(name, {}) == Counter(kind(body) for body in recorded)
+    assert RECORDED.get(name, {}) == Counter(
+        kind(json.dumps(body, separators=(",", ":"))) for body in recorded
+    )

@@ -12,6 +12,7 @@ from click.testing import CliRunner
 
 from cli.main import main
 from cli.what_if import compare
+from tests.recorded import read
 
 if TYPE_CHECKING:
     from click.testing import Result
@@ -21,7 +22,6 @@ FOLDER = ROOT / "events" / "what-if"
 TRAFFIC, OLD, NEW = (str(FOLDER / name) for name in ("traffic.jsonl", "old.yaml", "new.yaml"))
 DAY = str(ROOT / "events" / "captured" / "fleet-day.jsonl")
 DAYS_HOOKS = str(ROOT / "events" / "captured" / "hooks.yaml")
-CAPTURES = ROOT.parent / "shared" / "captures"
 
 
 def usher(*arguments: str, **environment: str) -> Result:
@@ -229,10 +229,10 @@ AT_ONCE = "{until: []}"
 NEVER = "{until: [signal: never], give_up_after: 30m, on_give_up: ABANDON}"
 
 
-def captures_hooks(folder: Path, policy: str) -> str:
-    """The captures' two hooks under one policy."""
+def recorded_hooks(folder: Path, policy: str) -> str:
+    """The two hooks of the recordings under one policy."""
     file = folder / f"{len(policy)}.yaml"
-    terms = "group: stackd-asg-life-*, heartbeat_timeout: 120s, policy: p"
+    terms = "group: group, heartbeat_timeout: 120s, policy: p"
     file.write_text(
         f"version: 1\npolicies: {{p: {policy}}}\nhooks:\n"
         f"  - {{name: launch, transition: launching, {terms}}}\n"
@@ -241,44 +241,38 @@ def captures_hooks(folder: Path, policy: str) -> str:
     return str(file)
 
 
-# Tokens by their first characters. Completed at once: where the notification came before an outcome
-# and before the 120 s ran out. Those wait under the other policy until their outcome ends them, or for
-# 30 minutes where there is none, or where outcomes end nothing.
+# Actions by their places in the order of time. Completed at once: where the notification came before an
+# outcome and before the 120 s ran out. Those wait under the other policy until their outcome ends them, or
+# for 30 minutes where there is none, or where outcomes end nothing.
 @pytest.mark.parametrize(
     ("name", "options", "at_once", "gives_up"),
     [
-        ("lifecycle_main", (), "d76e 0274 8c9d 1ba6 2847", ""),
-        ("lifecycle_recovery", (), "123c 91ac", ""),
-        ("retention", (), "18b3 f4e8", "18b3 f4e8"),
-        ("warm_pool_lifecycle", (), "36b2", ""),
-        (
-            "lifecycle_main",
-            ("--work-done", "outcome"),
-            "2ecf d76e 0274 8c9d 1ba6 2847",
-            "2ecf d76e 0274 8c9d 1ba6 2847",
-        ),
-        ("lifecycle_recovery", ("--work-done", "outcome"), "123c 91ac", "123c 91ac"),
-        ("retention", ("--work-done", "outcome"), "57af 18b3 f4e8", "57af 18b3 f4e8"),
-        ("warm_pool_lifecycle", ("--work-done", "outcome"), "36b2", "36b2"),
+        ("lifecycle_main", (), "2 3 4 5 6", ""),
+        ("lifecycle_recovery", (), "1 2", ""),
+        ("retention", (), "2 4", "2 4"),
+        ("warm_pool_lifecycle", (), "2", ""),
+        ("lifecycle_main", ("--work-done", "outcome"), "1 2 3 4 5 6", "1 2 3 4 5 6"),
+        ("lifecycle_recovery", ("--work-done", "outcome"), "1 2", "1 2"),
+        ("retention", ("--work-done", "outcome"), "1 2 4", "1 2 4"),
+        ("warm_pool_lifecycle", ("--work-done", "outcome"), "2", "2"),
     ],
 )
 def test_recorded_traffic_under_two_policies(
     tmp_path: Path, name: str, options: tuple[str, ...], at_once: str, gives_up: str
 ) -> None:
-    if not CAPTURES.is_dir():
-        pytest.skip("the recorded AWS traffic is not here (../shared/captures)")
-    new, old = (captures_hooks(tmp_path, policy) for policy in (NEVER, AT_ONCE))
+    recorded = read(name)
+    new, old = (recorded_hooks(tmp_path, policy) for policy in (NEVER, AT_ONCE))
 
-    found = compared(str(CAPTURES / f"{name}.jsonl"), "--hooks", new, "--against", old, *options)
+    found = compared(str(recorded.written(tmp_path)), "--hooks", new, "--against", old, *options)
 
-    completed: dict[str, set[tuple[str, str]]] = {
+    completed: dict[str, set[tuple[int, str]]] = {
         side: {
-            (pair["token"][:4], pair[side]["result"])
+            (recorded.ids.tokens.index(pair["token"]) + 1, pair[side]["result"])
             for pair in found["actions"]
             if pair[side]["outcome"] == "completed"
         }
         for side in ("old", "new")
     }
-    assert completed["old"] == {(token, "CONTINUE") for token in at_once.split()}
-    assert completed["new"] == {(token, "ABANDON") for token in gives_up.split()}
+    assert completed["old"] == {(int(place), "CONTINUE") for place in at_once.split()}
+    assert completed["new"] == {(int(place), "ABANDON") for place in gives_up.split()}
     assert found["summary"]["results_differ"] == len(at_once.split())

@@ -1,0 +1,137 @@
+"""What CONTRIBUTING.md and RELEASE.md tell people to do can be done."""
+
+from __future__ import annotations
+
+import re
+import runpy
+import sys
+from inspect import signature
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from click.testing import CliRunner
+
+from cli import hooks_file
+from cli.main import main
+from tests.bare_clone import ROOT
+from usher.core import conditions
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+PAGES = {"CONTRIBUTING.md": CONTRIBUTING, "RELEASE.md": (ROOT / "RELEASE.md").read_text(encoding="utf-8")}
+VERBS = set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+CONDITION, TEST, COMMAND = re.findall(r"^```python\n(.*?)^```$", CONTRIBUTING, re.DOTALL | re.MULTILINE)
+TO_BE_WRITTEN = {
+    "functions/usher/core/conditions/address.py",
+    "tests/unit/test_condition_address.py",
+    "cli/longest.py",
+}
+
+
+def code(text: str) -> list[str]:
+    """Each thing in backticks, and each line at a prompt."""
+    return re.findall(r"`([^`\n]+)`", text) + re.findall(r"^ *\$ (.*)$", text, re.MULTILINE)
+
+
+def run(tmp_path: Path, name: str, text: str) -> dict[str, Any]:
+    """The names of a module of that text."""
+    file = tmp_path / f"{name}.py"
+    file.write_text(text, encoding="utf-8")
+    return runpy.run_path(str(file), run_name=name)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_verb_that_is_named_is_in_the_makefile(page: str) -> None:
+    named = {verb for thing in code(PAGES[page]) for verb in re.findall(r"\bmake ([a-z-]+)", thing)}
+    assert {"test"} < named <= VERBS
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_file_that_is_named_is_there(page: str) -> None:
+    words = {word for thing in code(PAGES[page]) for word in thing.split()}
+    named = {word for word in words if re.fullmatch(r"[a-z_]+(/[a-z_.-]+)+", word) and "__" not in word}
+    assert named
+    assert {name for name in named if not (ROOT / name).exists()} == TO_BE_WRITTEN & named
+
+
+@pytest.mark.parametrize(
+    ("name", "file"),
+    [
+        ("KINDS: ", "functions/usher/core/conditions/__init__.py"),
+        ("def test_every_kind_of_condition_is_told_in_words_of_its_own", "tests/unit/test_check.py"),
+        ('telemetry.count("SignalsRefused")', "functions/usher/intake.py"),
+        ('recorder.counts["SignalsRefused"]', "tests/simulation/test_signals.py"),
+        ('self._alarm("SignalsRefused", ', "infra/watch.py"),
+        ('"SignalsRefused"', "tests/infra/test_controller.py"),
+        ('"SignalsRefused"', "tests/simulation/test_alarms.py"),
+        ("### SignalsRefused\n", "docs/operations.md"),
+        ("def _dashboard(", "infra/watch.py"),
+        ("_SECONDS: ", "functions/usher/aws/telemetry.py"),
+        ("_COMMANDS: ", "cli/main.py"),
+        ("def with_account(", "cli/account.py"),
+    ],
+)
+def test_what_it_sends_one_to_stands_there(name: str, file: str) -> None:
+    assert file in CONTRIBUTING
+    assert name in (ROOT / file).read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def condition(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> type:
+    """The example of a condition, in its place."""
+    made = run(tmp_path, "address", CONDITION)
+    module = ModuleType("usher.core.conditions.address")
+    module.Address = made["Address"]  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    of: type = made["Address"]
+    return of
+
+
+def test_the_test_of_the_example_of_a_condition_passes_on_it(condition: type, tmp_path: Path) -> None:
+    test = run(tmp_path, "test_condition_address", TEST)["test_it_holds_once_the_instance_has_an_address"]
+    (mark,) = test.pytestmark
+    cases = [dict(zip(mark.args[0], case.values, strict=True)) for case in mark.args[1]]
+
+    assert condition.__name__ == "Address"
+    assert len(cases) == 2
+    for case in cases:
+        assert set(case) == set(signature(test).parameters)
+        test(**case)
+
+
+def test_a_hooks_file_takes_the_example_of_a_condition_once_it_has_its_line(
+    condition: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kinds: Mapping[str, Any] = {**conditions.KINDS, "address": condition.parse}
+    monkeypatch.setattr(conditions, "KINDS", kinds)
+    file = tmp_path / "hooks.yaml"
+    file.write_text(
+        "version: 1\npolicies: {p: {until: [address: associated]}}\n"
+        "hooks: [{name: h, group: g, transition: launching, policy: p}]\n",
+        encoding="utf-8",
+    )
+
+    assert hooks_file.load(file).hooks
+    assert (
+        "waits for address associated, then CONTINUE" in CliRunner().invoke(main, ["check", str(file)]).stdout
+    )
+
+
+@pytest.mark.parametrize(
+    ("timeout", "exit_code", "said"),
+    [("5m", 0, "8h20m\n"), ("2h", 0, "48h\n"), ("5 minutes", 2, "is not a duration")],
+)
+def test_the_example_of_a_command_works(tmp_path: Path, timeout: str, exit_code: int, said: str) -> None:
+    done = CliRunner().invoke(run(tmp_path, "longest", COMMAND)["longest"], [timeout])
+    assert done.exit_code == exit_code
+    assert said in done.output
+
+
+def test_a_seed_of_the_examples_is_an_option_of_its_program() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    for name in re.findall(r"\b([A-Z]+)=", "\n".join(code(CONTRIBUTING))):
+        assert f"$({name})" in makefile or f"$(if $({name})" in makefile

@@ -333,13 +333,18 @@ def _target_health(asked: Asked, _: Mapping[str, Any], then: datetime) -> Data:
         for instance, stands in asked.shown("targets healthy", then).items()
     }
     drains = asked.shown("targets drained", then).items()
-    states |= {instance: "draining" for instance, stands in drains if stands is not Stands.HOLDS}
+    states |= {instance: _not_drained(instance) for instance, stands in drains if stands is not Stands.HOLDS}
     return {
         "TargetHealthDescriptions": [
             {"Target": {"Id": each, "Port": 80}, "TargetHealth": {"State": state}}
             for each, state in states.items()
         ]
     }
+
+
+def _not_drained(instance: str) -> str:
+    """Some targets are unhealthy when they are to go, and stay so until they are deregistered."""
+    return "unhealthy" if instance[-1] in "0123" else "draining"
 
 
 def _statuses(asked: Asked, parameters: Mapping[str, Any], then: datetime) -> Data:

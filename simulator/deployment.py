@@ -135,7 +135,7 @@ class SweepRun:
 class Deployment:
     """Runs Usher. Whatever comes to it from outside goes into `inbox`, or to `invoke_intake`."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the world
         self,
         file: Compiled,
         effects: Effects,
@@ -145,6 +145,7 @@ class Deployment:
         *,
         calls: Calls,
         instances: InstanceStates,
+        calls_per_second: float = CALLS_PER_SECOND,
     ) -> None:
         """What the sweep runs besides its looks is drawn. Without an enrolment the file is trusted."""
         self.effects = effects
@@ -162,12 +163,13 @@ class Deployment:
         self.stack_status: Callable[[], str | None] = lambda: None
         self.is_removed = False
         self._things = effects.faults.swarm.things
+        self._calls_per_second = calls_per_second
         self._ids = count(1)
         self._random = effects.random
         self._telemetry = telemetry
         self._handlers: dict[tuple[str, int], handlers.Handler] = {}
         self._store = cast(ReconcileStore, ShakyStore(effects, self.memory, watch))
-        budget = ShakyBudget(effects, MemoryBudget(CALLS_PER_SECOND))
+        budget = ShakyBudget(effects, MemoryBudget(calls_per_second))
         now = effects.invocations.now
         self._waiting = WaitingApi(client)
         self._holds = AutoScalingApi(client)
@@ -223,7 +225,7 @@ class Deployment:
             clock=self._looks.clock,
             wait=self._wait,
             new_id=self._new_id,
-            calls_per_second=CALLS_PER_SECOND,
+            calls_per_second=self._calls_per_second,
         )
 
     def remove(self) -> None:
@@ -394,7 +396,7 @@ class Deployment:
             wake_ups=self._looks.wake_ups,
             telemetry=self._telemetry,
             clock=self._looks.clock,
-            memory=Memory(pace=Pace(calls_per_second=CALLS_PER_SECOND)),
+            memory=Memory(pace=Pace(calls_per_second=self._calls_per_second)),
         )
 
     def _intake_handler(self) -> handlers.Handler:

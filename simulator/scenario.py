@@ -22,6 +22,7 @@ from usher.core.compiled import compiled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from datetime import datetime
 
     from simulator.clock import VirtualClock
     from simulator.dice import Dice
@@ -54,6 +55,7 @@ class Ways:
     stack: Stack
     deploy: Callable[[Compiled], None]
     to_inbox: Callable[[str], None]
+    hold_up_around: Callable[[datetime], None]  # notifications
 
 
 class Scenario:
@@ -115,6 +117,7 @@ class Scenario:
         for number in range(self._faults.swarm.deploys):
             later = self._lasts * (number + self._random.random()) / max(1, self._faults.swarm.deploys)
             self._clock.at(self._clock() + later, self._deploy)
+            self._ways.hold_up_around(self._clock() + later)
         if Thing.REMOVED in self._faults.swarm.things:
             later = self._lasts * self._random.uniform(0.6, 1)
             self._clock.at(self._clock() + later, self._ways.stack.delete)

@@ -18,7 +18,7 @@ from simulator import drawn_hooks, faults, scenario
 from simulator.asked import Asked
 from simulator.checkers import CHECKERS
 from simulator.clock import VirtualClock
-from simulator.deployment import TARGETS, Deployment
+from simulator.deployment import CALLS_PER_SECOND, TARGETS, Deployment
 from simulator.dice import Dice
 from simulator.effects import Effects, ShakyDoor
 from simulator.faults import Fault, Faults, Swarm, Thing
@@ -34,6 +34,7 @@ from simulator.scenario import Scenario, Ways
 from simulator.service import AutoScalingService
 from simulator.short_wire import ShortWire
 from simulator.stack import Stack
+from simulator.surroundings import HeldUp, Surroundings
 from usher.core.compiled import compiled
 from usher.ports import TryLater, Unavailable
 
@@ -127,6 +128,9 @@ class Trial:
         invocations = Invocations(self.clock, self._cut)
         self.effects = Effects(self.clock, invocations, self.faults, Dice.of(seed, "steps"))
         self.asked = Ec2(self)
+        self.surroundings = Surroundings.draw(Dice.of(seed, "surroundings"))
+        self.held_up = HeldUp(Dice.of(seed, "held up"))
+        self._note("surroundings", self.surroundings)
         self.fleet = self._make_fleet(dice)
         self.telemetry = TrialTelemetry(self)
         hooks = hooks or drawn_hooks.draw_hooks(dice)
@@ -158,13 +162,16 @@ class Trial:
 
     def _make_fleet(self, dice: Dice) -> WatchedFleet:
         ids = Dice.of(self.seed, "ids")
-        rates = self.faults.swarm.rates
+        rates, things = self.faults.swarm.rates, self.faults.swarm.things
         self._outside = SimulatedOutside(
             clock=self.clock,
             random=Dice.of(self.seed, "outside"),
             bus=lambda event: self._deliver(json.dumps(event)),
             faults=DeliveryFaults(
-                lost=rates.get(Fault.NOTICE_LOST, 0.0), doubled=rates.get(Fault.NOTICE_DOUBLED, 0.0)
+                lost=rates.get(
+                    Fault.NOTICE_LOST, self.surroundings.loses if Thing.RECONCILED in things else 0.0
+                ),
+                doubled=rates.get(Fault.NOTICE_DOUBLED, 0.0),
             ),
         )
         self._outside.targets |= {
@@ -175,7 +182,7 @@ class Trial:
         return WatchedFleet(
             clock=self.clock,
             outside=self._outside,
-            latencies=dice.choice((PROMPT, CAPTURED)),
+            latencies=self.surroundings.latencies(dice.choice((PROMPT, CAPTURED))),
             new_id=lambda: str(uuid.UUID(int=ids.getrandbits(128), version=4)),
             new_instance_id=lambda: f"i-0{ids.getrandbits(64):016x}",
             began=self._wait_began,
@@ -195,6 +202,7 @@ class Trial:
             self,
             calls=self.asked,
             instances=Instances(self),
+            calls_per_second=self.surroundings.calls_per_second or CALLS_PER_SECOND,
         )
         usher.on_acknowledged = self._acknowledged
         return usher
@@ -208,7 +216,12 @@ class Trial:
             service=self.service,
             faults=self.faults,
             scene=self.scene,
-            ways=Ways(stack=self.stack, deploy=self.usher.deploy, to_inbox=self.usher.inbox.send),
+            ways=Ways(
+                stack=self.stack,
+                deploy=self.usher.deploy,
+                to_inbox=self.usher.inbox.send,
+                hold_up_around=self.held_up.around,
+            ),
             lasts=self._lasts,
         )
 
@@ -218,11 +231,13 @@ class Trial:
 
     def _deliver(self, body: str) -> None:
         """To the inbox, now or late."""
-        if not self.faults.hits(Fault.NOTICE_LATE):
+        at = self.held_up.until(self.clock())
+        if at is None and self.faults.hits(Fault.NOTICE_LATE):
+            at = self.clock() + timedelta(seconds=self.effects.random.between(1, 600))
+        if at is None:
             self.usher.inbox.send(body)
-            return
-        late = timedelta(seconds=self.effects.random.between(1, 600))
-        self.clock.at(self.clock() + late, lambda: self.usher.inbox.send(body))
+        else:
+            self.clock.at(at, lambda: self.usher.inbox.send(body))
 
     def _invoke(self, body: str) -> None:
         self.usher.invoke_intake(body)

@@ -6,12 +6,13 @@ Botocore still checks parameters, serialises, parses and raises, as it does agai
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import boto3
 from botocore import UNSIGNED
 from botocore.awsrequest import AWSResponse
 from botocore.config import Config
+from botocore.loaders import Loader
 from botocore.session import Session
 
 from simulator import query_protocol
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
     from botocore.awsrequest import AWSPreparedRequest
     from mypy_boto3_autoscaling import AutoScalingClient
+
+
+_MODELS: Final = Loader()  # reads each service's model once, for all clients
 
 
 class _Body(io.BytesIO):
@@ -36,8 +40,9 @@ def auto_scaling_client(
 ) -> AutoScalingClient:
     """An Auto Scaling client that makes one attempt, and is answered by `answer`."""
     # Whatever profile the environment names: nothing of it is needed here.
-    session = boto3.Session(botocore_session=Session(session_vars={"profile": (None, None, None, None)}))
-    client: AutoScalingClient = session.client(
+    session = Session(session_vars={"profile": (None, None, None, None)})
+    session.register_component("data_loader", _MODELS)
+    client: AutoScalingClient = boto3.Session(botocore_session=session).client(
         "autoscaling",
         region_name="us-east-1",
         config=Config(signature_version=UNSIGNED, retries={"total_max_attempts": 1}),

@@ -95,8 +95,3 @@ class NeverEarly(CaseChecker):
 
     def _local(self, invocation: Invocation | None) -> datetime:
         return self.scene.clock() + (invocation.skew if invocation else timedelta(0))
-
-
-def _is_not_counted(case: Case, now: datetime) -> bool:
-    told = case.ordered or case.has_ended or case.may_be_let_through
-    return bool(told) or now >= oracle.decides_by(case) - _WORK

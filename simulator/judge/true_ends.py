@@ -7,7 +7,7 @@ or where it was adopted by the heartbeat that the service accepted for it.
 from __future__ import annotations
 
 from collections import defaultdict
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from simulator.faults import LONGEST_SKEW, Fault
@@ -18,8 +18,6 @@ from usher.core.model import Outcome, Phase
 from usher.core.policy import Mode
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from simulator.effects import Call
     from simulator.invocations import Invocation
     from simulator.judge.scene import Scene
@@ -27,6 +25,7 @@ if TYPE_CHECKING:
     from usher.core.model import Action
 
 _NOTHING: Final = timedelta(0)
+_NEVER: Final = datetime.max.replace(tzinfo=UTC)
 _CLOCKS_BLUR: Final = 2 * LONGEST_SKEW
 _BY_TIME: Final = (EndedBy.HEARTBEAT_TIMEOUT, EndedBy.GLOBAL_TIMEOUT)
 # After these nobody can know what became of a call: it was never sent, or its answer was not stored.
@@ -119,9 +118,16 @@ class TrueEnds(WaitChecker):
                 pass
 
     def _may_have_completed(self, action: Action, wait: Wait) -> bool:
-        """Whether nobody can know what became of a Complete of ours."""
-        unheard = any(_says_nothing(call) for call in self._completes[wait.token])
-        return unheard or self._is_unknown(action)
+        """Whether nobody can know what became of a Complete of ours: one that was sent in time."""
+        over_at = self._over_for_sure_at(action, wait)
+        unheard = any(_says_nothing(call) and call.at < over_at for call in self._completes[wait.token])
+        since = self._completing_at.get(action.id)
+        return unheard or (since is not None and since < over_at and self._is_unknown(action))
+
+    def _over_for_sure_at(self, action: Action, wait: Wait) -> datetime:
+        """From when on Usher knows that a wait ran out: its timeout is known, and clocks differ little."""
+        is_known = wait.ended_by in _BY_TIME and not self.is_changed(wait) and action.token is not None
+        return (wait.ended_at or self.scene.clock()) + _CLOCKS_BLUR if is_known else _NEVER
 
     def _is_unknown(self, action: Action) -> bool:
         """Whether a Complete may have been sent, or answered, without its being stored."""

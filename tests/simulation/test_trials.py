@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from usher.core.model import Action
     from usher.ports import Answer
 
-SEEDS = 300
-AT_ONCE = 10
+SEEDS = 100  # of `make simulate`, which runs 300 and more
+AT_ONCE = 5
 TEMPLATE = Path(__file__).parents[1] / "infra" / "golden" / "Usher.json"
 
 

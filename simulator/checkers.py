@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from simulator.judge.changes import ChangesHarmNobody
+from simulator.judge.events_out import EventsOut
 from simulator.judge.explained import Explained
 from simulator.judge.in_time import InTime
 from simulator.judge.level_not_edge import LevelNotEdge
@@ -31,4 +32,5 @@ CHECKERS: Final[Sequence[MakeChecker]] = (
     Explained,
     TrueEnds,
     ChangesHarmNobody,
+    EventsOut,
 )

@@ -146,11 +146,12 @@ class Deployment:
         calls: Calls,
         instances: InstanceStates,
         calls_per_second: float = CALLS_PER_SECOND,
+        store: Callable[[Callable[[], datetime]], MemoryStore] = MemoryStore,
     ) -> None:
         """What the sweep runs besides its looks is drawn. Without an enrolment the file is trusted."""
         self.effects = effects
         self.clock = effects.clock
-        self.memory = MemoryStore(effects.invocations.now)
+        self.memory = store(effects.invocations.now)
         self.inbox_dead_letters = SimulatedQueue(self.clock)
         self.wake_dead_letters = SimulatedQueue(self.clock)
         self.inbox = _queue(effects, INTAKE, self.inbox_dead_letters)

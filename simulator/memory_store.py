@@ -294,6 +294,14 @@ class MemoryStore:
         """See usher.ports.Store."""
         return sorted(self._raws.get(action_id, {}).values(), key=lambda raw: raw.received_at)
 
+    def backup(self) -> Mapping[str, object]:
+        """All that is stored now, for `restore`."""
+        return {name: _copied(value) for name, value in vars(self).items() if name != "_clock"}
+
+    def restore(self, backup: Mapping[str, object]) -> None:
+        """Everything as it was when the backup was made: what came later is lost."""
+        vars(self).update({name: _copied(value) for name, value in backup.items()})
+
     def actions(self) -> Sequence[Action]:
         """Every action ever recorded, by the time of its start."""
         return sorted(self._actions.values(), key=lambda action: (action.started_at, action.id))
@@ -301,3 +309,10 @@ class MemoryStore:
 
 def _minute(moment: datetime) -> int:
     return int(moment.timestamp()) // 60
+
+
+def _copied(value: object) -> object:
+    """What stands in the containers is never changed."""
+    if isinstance(value, dict):
+        return {key: _copied(each) for key, each in value.items()}
+    return list(value) if isinstance(value, list) else value

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _FUNCTIONS_TAKE_S: Final = (5, 60)
 _PATIENCE: Final = timedelta(hours=1)  # without an answer CloudFormation fails the resource
 _TRIED_AGAIN: Final = timedelta(minutes=10)  # by whoever deletes the stack
+_OTHERS_FAIL: Final = 0.4  # some other resource of the same update
 _ARN: Final = "arn:aws:cloudformation:us-east-1:111122223333:stack/Usher/1"
 
 
@@ -104,7 +105,8 @@ class Stack:
                 self._clock.at(self._clock() + _TRIED_AGAIN, self.create)
             case "CREATE_IN_PROGRESS":
                 self.status = "CREATE_COMPLETE"
-            case "UPDATE_IN_PROGRESS" if failed:
+            case "UPDATE_IN_PROGRESS" if failed or self._random.chance(_OTHERS_FAIL):
+                self._scene.happened.add("stack: rolled back")
                 self._change("UPDATE_ROLLBACK_IN_PROGRESS", self._before)
             case "UPDATE_IN_PROGRESS":
                 self.status = "UPDATE_COMPLETE"

@@ -22,6 +22,7 @@ _DRAIN_S: Final = (60.0, 3600.0)  # AWS lets it last an hour
 _IS_SLOW: Final = 0.2
 _SLOW_CALLS_PER_SECOND: Final = 0.5
 _SHARE_LOST: Final = (0.1, 0.9)
+_IS_WRITTEN, _ANNOUNCES, _RESTORES = 0.25, 0.25, 0.05
 _HELD_UP: Final = 0.25
 _HELD_UP_S: Final = (120.0, 1800.0)
 
@@ -31,11 +32,17 @@ class Surroundings:
     """How long targets drain before a termination's hooks begin, and what Usher may ask a second.
 
     `loses`: the share of notifications that are lost where Usher looks for what they did not tell.
+    `is_written`: what is stored goes through its written form. `announces`: events out are on.
+    `restores_at`: at which part of the run the table is restored, to its state of `restores` before.
     """
 
     drains_for: timedelta | None = None
     calls_per_second: float | None = None
     loses: float = 0.0
+    is_written: bool = False
+    announces: bool = False
+    restores_at: float | None = None
+    restores: timedelta = timedelta(0)
 
     @classmethod
     def draw(cls, random: Dice) -> Surroundings:
@@ -46,6 +53,10 @@ class Surroundings:
             drains_for=drains_for if drains else None,
             calls_per_second=_SLOW_CALLS_PER_SECOND if random.chance(_IS_SLOW) else None,
             loses=random.between(*_SHARE_LOST),
+            is_written=random.chance(_IS_WRITTEN),
+            announces=random.chance(_ANNOUNCES),
+            restores_at=random.uniform(0.1, 1) if random.chance(_RESTORES) else None,
+            restores=timedelta(seconds=random.between(*_HELD_UP_S)),
         )
 
     def latencies(self, usual: Latencies) -> Latencies:

@@ -27,6 +27,7 @@ from simulator.invocations import Invocations
 from simulator.judge.scene import Scene
 from simulator.judge.terms import InForce
 from simulator.latencies import CAPTURED, PROMPT
+from simulator.memory_store import MemoryStore
 from simulator.outside import DeliveryFaults, SimulatedOutside
 from simulator.people import People
 from simulator.recorder import Recorder
@@ -34,7 +35,9 @@ from simulator.scenario import Scenario, Ways
 from simulator.service import AutoScalingService
 from simulator.short_wire import ShortWire
 from simulator.stack import Stack
+from simulator.stream import Stream
 from simulator.surroundings import HeldUp, Surroundings
+from simulator.written_store import WrittenStore
 from usher.core.compiled import compiled
 from usher.ports import TryLater, Unavailable
 
@@ -150,6 +153,8 @@ class Trial:
             groups=self.fleet.groups,
             is_enrolled=Thing.ENROLLED in self.faults.swarm.things,
         )
+        self.stream = Stream(self.clock, Dice.of(seed, "stream"), self.faults, self.telemetry)
+        self.scene.announced = self.stream.told if self.surroundings.announces else None
         self.stack = Stack(self.usher, self.clock, Dice.of(seed, "stack"), self.scene)
         self.scene.goes = lambda: self.stack.goes
         self.people = People(self.usher, self.clock, Dice.of(seed, "people"), self.scene, self)
@@ -203,6 +208,7 @@ class Trial:
             calls=self.asked,
             instances=Instances(self),
             calls_per_second=self.surroundings.calls_per_second or CALLS_PER_SECOND,
+            store=WrittenStore if self.surroundings.is_written else MemoryStore,
         )
         usher.on_acknowledged = self._acknowledged
         return usher
@@ -248,6 +254,7 @@ class Trial:
         """Until something is violated, or all is over."""
         self.scenario.begin()
         self.people.begin(self.faults.swarm.things)
+        self._will_restore()
         self._run_until(START + self._lasts)
         longest = START + 12 * self._lasts
         while self._lacks_actions and self.clock() < longest:
@@ -257,6 +264,24 @@ class Trial:
             for checker in self.checkers:
                 checker.finished()
         return self._outcome()
+
+    def _will_restore(self) -> None:
+        """Somebody puts a backup of the table in its place, and loses what came after it."""
+        if self.surroundings.restores_at is None:
+            return
+        at = START + self._lasts * self.surroundings.restores_at
+        lost_since = max(START, at - self.surroundings.restores)
+
+        def restore(backup: Mapping[str, object]) -> None:
+            self._note("table", "restored to", lost_since)
+            self.scene.restored()
+            self.usher.memory.restore(backup)
+
+        def back_up() -> None:
+            backup = self.usher.memory.backup()
+            self.clock.at(at, lambda: restore(backup))
+
+        self.clock.at(lost_since, back_up)
 
     @property
     def _lacks_actions(self) -> bool:
@@ -281,7 +306,8 @@ class Trial:
         until = self.clock() + SETTLES_IN
         while self.clock() < until and not self.scene.violations:
             self._run_until(self.clock() + _LOOKED_AFTER)
-            if self.usher.is_quiet and not self._has_waits() and not self.stack.is_busy:
+            is_told = self.stream.is_empty or self.stack.goes
+            if self.usher.is_quiet and is_told and not self._has_waits() and not self.stack.is_busy:
                 return
         if not self.scene.violations:
             self._report_unrest()
@@ -371,6 +397,8 @@ class Trial:
                 "stored", invocation, after.id, f"v{after.version}", after.phase,
                 f"look {look_at}, expiry {expires_at};", said,
             )  # fmt: skip
+        if self.surroundings.announces:
+            self.stream.changed(before, after)
         for checker in self.checkers:
             checker.stored(before, after, invocation)
 

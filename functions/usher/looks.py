@@ -100,14 +100,16 @@ class Looks:
         look is due. Where another look was faster, its record counts: look
         again, unless it says that nothing is due.
         """
+        decided = False  # and stays so, whatever a later try can read
         for _ in range(TRIES):
             now = self.clock()
-            action = self.store.load(action_id)
-            if action is None and wait is not None and (wait.links or not wait.is_recorded):
-                action, version = self._of_wait(wait), None
-            if action is None:
-                return
             try:
+                action = self.store.load(action_id)
+                if action is None and wait is not None and (wait.links or not wait.is_recorded):
+                    action, version = self._of_wait(wait), None
+                if action is None:
+                    return
+                decided = decided or action.phase is not Phase.OPEN
                 after = self._learned(action, wait, now)
                 if after is None:
                     continue
@@ -117,7 +119,7 @@ class Looks:
             except Moved:
                 version = version if version == WHATEVER else None
             except Unavailable as away:
-                if action.phase is Phase.OPEN:
+                if not decided:
                     raise
                 raise CutShort(str(away), decided=True) from away
             else:

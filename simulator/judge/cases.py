@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from datetime import timedelta
+from itertools import product
 from typing import TYPE_CHECKING, Final
 
 from simulator.judge.known_waits import WaitChecker
@@ -104,7 +105,10 @@ class CaseChecker(WaitChecker):
 
     def cases(self, action: Action, wait: Wait, signals: Iterable[Sequence[Said]]) -> Iterator[Case]:
         """The action under each policy that may be its own, with each of the `signals`."""
-        for each in signals:
+        known = [list(each) for each in signals]
+        if self.adopted(action):  # what names only a token belongs to no record that has none
+            known += [[said for said in each if said.instance_id is not None] for each in known]
+        for each in known:
             yield from self._cases(action, wait, each)
 
     def _cases(self, action: Action, wait: Wait, signals: Sequence[Said]) -> Iterator[Case]:
@@ -113,11 +117,12 @@ class CaseChecker(WaitChecker):
         if terms is None:
             return
         move = (wait.transition, wait.origin, wait.destination)
-        for policy in terms.policies(wait, launch_failed=scene.launch_failed(wait)):
+        policies = terms.policies(wait, launch_failed=scene.launch_failed(wait))
+        for policy, default in product(policies, sorted({wait.default_result, *terms.defaults})):
             yield Case(
                 policy=policy,
                 transition=wait.transition,
-                default_result=wait.default_result,
+                default_result=default,
                 started_at=wait.started_at,
                 timeouts=terms.timeouts | self._set_by_others(wait),
                 signals=signals,

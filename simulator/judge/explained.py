@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from usher.core.model import Action
     from usher.ports import Evidence
 
+_MAY_BEAT_ALONE: Final = ("wake", "sweep")
 _OF_FINDINGS: Final = ("found", "starts")  # kept apart from the record's own lines
 
 
@@ -35,7 +36,7 @@ class Explained(Checker):
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
         self._notices = Counter[str | None]()  # by token
-        self._read: set[tuple[Invocation, str]] = set()
+        self._read: set[tuple[Invocation, tuple[str, str]]] = set()
         self._alone: defaultdict[str, set[Invocation]] = defaultdict(set)  # that beat without the table
         self._invocations: defaultdict[str, list[tuple[Invocation | None, datetime]]] = defaultdict(list)
 
@@ -43,7 +44,7 @@ class Explained(Checker):
         """Whoever looks has the table."""
         del evidence
         if invocation is not None:
-            self._read.add((invocation, action.id))
+            self._read.add((invocation, _place(action)))
 
     def called(self, call: Call) -> None:
         """Every answer that came is to be found in the timeline."""
@@ -53,9 +54,9 @@ class Explained(Checker):
         if action is None:
             return
         by = call.invocation
-        is_from_wake_up = by is not None and by.function == "wake" and (by, action.id) not in self._read
+        has_read = by is None or by.function not in _MAY_BEAT_ALONE or (by, _place(action)) in self._read
         is_from_live_state = action.token is not None and "LifecycleActionToken" not in call.parameters
-        if by is not None and (is_from_wake_up or is_from_live_state):
+        if by is not None and (is_from_live_state or not has_read):
             # By instance it may be of a later wait, of which no record is known yet.
             if call.refusal is None and not by.faults and action.is_open:
                 self._alone[action.id].add(by)
@@ -105,3 +106,8 @@ class Explained(Checker):
     def _had_time(self, action: Action, at: datetime) -> bool:
         """What others closed while an answer was on its way is told without it."""
         return action.closed_at is None or at < action.closed_at - timedelta(seconds=1) - LONGEST_SKEW
+
+
+def _place(action: Action) -> tuple[str, str]:
+    """By this, two records that have no token are one for Auto Scaling."""
+    return action.instance_id, action.hook.name

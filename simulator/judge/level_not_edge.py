@@ -52,7 +52,8 @@ class LevelNotEdge(Checker):
             return  # looked at again, because somebody else was faster
         self._read.add(key)
         asked = [stamp for action_id, stamp in invocation.sent_for if action_id == action.id]
-        if all(stamp % STAMPS not in (_WHATEVER, action.version) for stamp in asked):
+        # A wake-up of a notice that was recorded under another id names the wait alone.
+        if asked and all(stamp % STAMPS not in (_WHATEVER, action.version) for stamp in asked):
             self._void.add(key)
 
     def stored(self, before: Action | None, after: Action, invocation: Invocation | None) -> None:

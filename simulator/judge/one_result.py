@@ -36,21 +36,28 @@ class OneResult(Checker):
     def called(self, call: Call) -> None:
         """Every Complete carries the result that the record has, and always the same one."""
         action = self.scene.action_of(call.parameters)
-        if call.operation == HEARTBEAT and action is not None and call.refusal is None:
+        if call.operation == HEARTBEAT and action is not None:
+            self._check_heartbeat(call, action)
+        elif call.operation == COMPLETE:
+            self._check_result(call.parameters["LifecycleActionResult"], action)
+
+    def _check_heartbeat(self, call: Call, action: Action) -> None:
+        if call.refusal is None:
             self._alive.add(action.id)
-        if call.operation == HEARTBEAT and action is not None and "LifecycleActionToken" in call.parameters:
-            phase = self._stored_as.get((call.invocation, action.id), action.phase)
-            is_decided = phase is Phase.COMPLETING or action.is_proven
-            if is_decided and not self._is_from_an_older_wake_up(call.invocation, action):
-                self.broken(f"a heartbeat went out for an action that is {phase}", action)
-        if call.operation != COMPLETE:
-            return
-        result = call.parameters["LifecycleActionResult"]
+        phase = self._stored_as.get((call.invocation, action.id), action.phase)
+        is_decided = phase is Phase.COMPLETING or action.is_proven
+        is_late = is_decided and not self._is_from_an_older_wake_up(call.invocation, action)
+        if is_late and "LifecycleActionToken" in call.parameters:
+            self.broken(f"a heartbeat went out for an action that is {phase}", action)
+
+    def _check_result(self, result: str, action: Action | None) -> None:
         is_let_go = self.scene.goes() and result == "CONTINUE"  # recorded or not, when Usher goes
         if action is None:
             if not is_let_go:
                 self.broken(f"{result} sent for an action without a record")
             return
+        if is_let_go and not action.is_open:
+            return  # it waits again, and of that there is no record
         self._sent[action.id].add(result)
         if len(self._sent[action.id]) > 1:
             self.broken(f"two results were sent: {sorted(self._sent[action.id])}", action)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from simulator.oracle import Said
     from simulator.queue import SimulatedQueue
     from simulator.waits import Wait, Waits
+    from usher.core.announce import Announcement
     from usher.core.held_wait import HeldWait
     from usher.core.model import Action, Signal
     from usher.ports import Evidence
@@ -32,6 +33,7 @@ HEARTBEAT: Final = "RecordLifecycleActionHeartbeat"
 COMPLETE: Final = "CompleteLifecycleAction"
 PUT_HOOK: Final = "PutLifecycleHook"
 DELETE_HOOK: Final = "DeleteLifecycleHook"
+_WITHOUT_MEMORY: Final = "258"  # the promises that a restored table keeps, too: what stands counts
 _DEPLOYING: Final = timedelta(seconds=60)  # so long an invocation goes on under the old configuration
 
 
@@ -96,11 +98,28 @@ class Scene:
     groups: Mapping[str, Group] = field(default_factory=dict)  # of simulated Auto Scaling
     is_enrolled: bool = False  # whether Usher puts the hooks
     goes: Callable[[], bool] = lambda: False  # whether the stack is being deleted, or gone
+    announced: Sequence[Announcement] | None = None  # on the event bus; None: events out are off
+    restored_at: datetime | None = None  # what was stored in the time before it may be lost
     violations: list[Violation] = field(default_factory=list)
 
     def report(self, promise: str, text: str, action_id: str | None = None) -> None:
-        """A promise was broken."""
+        """A promise was broken; what a restore of the table took away may be missed."""
+        if action_id is not None and promise[0] not in _WITHOUT_MEMORY and self._is_forgotten(action_id):
+            return
         self.violations.append(Violation(promise=promise, at=self.clock(), text=text, action_id=action_id))
+
+    def restored(self) -> None:
+        """The table is as it was some time ago."""
+        self.restored_at = self.clock()
+        self.happened.add("table restored")
+
+    def _is_forgotten(self, action_id: str) -> bool:
+        """Whether something may have been stored of its instance's waits that was lost."""
+        action = self.memory.load(action_id)
+        if self.restored_at is None or action is None:
+            return self.restored_at is not None
+        waits = self.waits.of_instance(action.instance_id)
+        return any(one.started_at < self.restored_at for one in waits)
 
     def action_of(self, parameters: Mapping[str, Any]) -> Action | None:
         """The record that a call is about: of its token, or the newest of its instance and hook."""

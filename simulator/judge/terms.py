@@ -98,6 +98,11 @@ class Terms:
         )
 
     @property
+    def defaults(self) -> set[str]:
+        """The default results of its hook: another one may stand than the file has by then."""
+        return {hook.get("default_result", "ABANDON") for _, hook in self.hooks}
+
+    @property
     def limits(self) -> list[Mapping[str, Any]]:
         """The limits of its hook; one without any is an empty one."""
         return [hook.get("limits", {}) for _, hook in self.hooks]

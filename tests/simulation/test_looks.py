@@ -15,10 +15,11 @@ from simulator.recorder import Recorder
 from tests.factories import a_move_end, a_policy, a_signal, an_action, at, hook_terms
 from tests.questions import QuestionList
 from usher.core import reconcile
+from usher.core.held_wait import held_wait
 from usher.core.model import Action, Outcome, Phase, Result
 from usher.core.reconcile import Activity
 from usher.looks import Looks
-from usher.ports import Answer, AnswerKind, Denied, Raw, Unavailable
+from usher.ports import Answer, AnswerKind, CutShort, Denied, Moved, NoAnswer, Raw, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -388,3 +389,43 @@ def test_an_observed_action_is_not_looked_at_round_and_round_for_a_beat_that_was
     looked = scene.look()
     assert looked.look_at is not None
     assert looked.look_at > scene.now
+
+
+class GoesAwayInBetween(LoggingStore):
+    """It answers once; then others have been faster, and it answers no more."""
+
+    reads = 0
+
+    def load(self, action_id: str) -> Action | None:
+        self.reads += 1
+        if self.reads > 1:
+            raise NoAnswer("store down")
+        return super().load(action_id)
+
+    def save(self, action: Action, *, raw: Raw | None = None) -> None:  # noqa: ARG002
+        raise Moved
+
+
+def test_who_has_read_that_it_is_over_beats_nothing_where_the_table_goes_away_then() -> None:
+    """The table went away between two tries of one look (found by seed 74)."""
+    over = an_action(
+        phase=Phase.CLOSED, outcome=Outcome.COMPLETED, result=Result.CONTINUE, closed_at=at(5), look_at=None
+    )
+    scene = Scene(over, now_s=20)
+    store = GoesAwayInBetween(scene)
+    store.open(over, None)
+    wait = held_wait(an_action(), 1)
+    assert wait is not None
+    with pytest.raises(CutShort) as cut:
+        replace(scene.looks, store=store).look("action-1", 1, wait.beaten(at(10)))
+    assert cut.value.decided
+
+
+def test_what_was_heard_of_late_and_beaten_since_fell_to_its_default_when_it_ran_out() -> None:
+    """An accepted heartbeat shows that it was known in time (found by seed 294)."""
+    late = short(first_seen_at=at(40), beaten_at=at(45), look_at=at(80))
+    ended = Scene(late, GONE, now_s=80).look()
+    assert (ended.outcome, ended.reason) == (
+        Outcome.DEFAULTED,
+        "fell to the default result ABANDON: its time ran out",
+    )

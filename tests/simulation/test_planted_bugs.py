@@ -27,8 +27,8 @@ FOUND_QUICKLY = [
     "hold: is noted and not kept",
     "complete: is forgotten",
     "pause: is not read",
-    "puts no hook",
     "notes a hook as put without a call",
+    "announces no beginning",
 ]
 
 

@@ -58,7 +58,7 @@ def ended(action: Action, now: datetime, why: str = "") -> Action:
         return closed(action, Outcome.COMPLETED, reason, now)
     if end is not None and end.ended_at < action.expires_at:
         reason = f"ended elsewhere: {end.detail}"
-    elif action.first_seen_at >= action.started_at + action.hook.heartbeat_timeout - _OURS_DIFFER:
+    elif action.beaten_at is None and _was_known_too_late(action):
         reason = "ended before it was known here: its heartbeat timeout had run out"
     elif now < action.expires_at:
         reason = "ended elsewhere before its time was up"
@@ -68,6 +68,11 @@ def ended(action: Action, now: datetime, why: str = "") -> Action:
         reason = f"fell to the default result {action.hook.default_result}: its time ran out{paused}{said}"
         return closed(action, Outcome.DEFAULTED, reason, now)
     return closed(action, Outcome.ENDED_ELSEWHERE, reason, now)
+
+
+def _was_known_too_late(action: Action) -> bool:
+    """Whether its first period was over when it was heard of."""
+    return action.first_seen_at >= action.started_at + action.hook.heartbeat_timeout - _OURS_DIFFER
 
 
 def superseded(action: Action, by_id: str, begun_at: datetime, now: datetime) -> Action:

@@ -11,7 +11,7 @@ from simulator.asked import CONDITIONS, kinds_of
 from usher.core import span
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from simulator.dice import Dice
 
@@ -22,7 +22,7 @@ _GROUPS: Final = ("web-1", "jobs-a", "jobs-b")
 _SHORT: Final = ("30s", "45s", "1m", "2m", "5m")
 _LONG: Final = ("10m", "30m", "1h", "2h")
 _RESULTS: Final = ("CONTINUE", "ABANDON")
-_LONGEST: Final = timedelta(hours=2)
+_LEAST, _LONGEST = timedelta(seconds=30), timedelta(hours=2)
 _ASKING: Final = 0.35  # the share of policies with a condition that asks AWS
 
 
@@ -171,7 +171,7 @@ def changed(random: Dice, hooks: Data, former: Sequence[Data] = ()) -> Data:
         if random.chance(0.2):
             hook["default_result"] = random.choice(_RESULTS)
         if random.chance(0.15) and timeout <= timedelta(minutes=10):
-            hook["heartbeat_timeout"] = _written(timeout * random.choice((2, 3)))
+            hook["heartbeat_timeout"] = _written(max(_LEAST, timeout * random.choice((0.5, 2, 3))))
     _give_and_take(random, data, former)
     return data
 
@@ -198,3 +198,21 @@ def _give_and_take(random: Dice, data: Data, former: Sequence[Data]) -> None:
     for hook in hooks:
         if hook["group"] == "jobs-*" and random.chance(0.3):
             hook["group"] = "jobs-a"
+
+
+def changes(before: Data, after: Data) -> set[str]:
+    """What a deploy of another hooks file changes, in words."""
+    old, new = ({_name_of(hook): hook for hook in data["hooks"]} for data in (before, after))
+    both = [(old[name], new[name]) for name in old.keys() & new.keys()]
+    told: dict[str, Collection[object]] = {
+        "hook taken out": old.keys() - new.keys(),
+        "hook put in": new.keys() - old.keys(),
+    }
+    timeouts = [tuple(span.parse(hook["heartbeat_timeout"]) for hook in pair) for pair in both]
+    told["timeout raised"] = {one for one in timeouts if one[0] < one[1]}
+    told["timeout lowered"] = {one for one in timeouts if one[0] > one[1]}
+    told["policy changed"] = {one["name"] for one, other in both if one["policy"] != other["policy"]}
+    told["glob narrowed"] = {hook["name"] for hook in old.values() if hook["group"] == "jobs-*"} - {
+        hook["name"] for hook in new.values() if hook["group"] == "jobs-*"
+    }
+    return {f"deploy: {what}" for what, found in told.items() if found}

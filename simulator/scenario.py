@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from simulator.announcements import ACCOUNT, REGION, hook_message, written_in_seconds
 from simulator.asked import kinds_in
 from simulator.deployment import TARGETS
-from simulator.drawn_hooks import TAG, changed, groups_of
+from simulator.drawn_hooks import TAG, changed, changes, groups_of
 from simulator.faults import Fault, Thing
 from simulator.judge.terms import InForce
 from simulator.oracle import Said, seconds, signals_in
@@ -340,7 +340,7 @@ class Scenario:
             return
         before, self._hooks = self._hooks, changed(self._random, self._hooks, self._former)
         self._former.append(before)
-        self._scene.happened.add("deploy")
+        self._scene.happened |= {"deploy", *changes(before, self._hooks)}
         if self._scene.is_enrolled:
             self._ways.stack.update(compiled(self._hooks))
             return

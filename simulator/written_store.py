@@ -45,14 +45,14 @@ class WrittenStore(MemoryStore):
 
     def keep_findings(self, action: Action, findings: Findings) -> None:
         """See usher.ports.FindingsKept."""
-        found = [_through_json(record_format.finding_to_data(each)) for each in findings.found]
-        lines = [_through_json(record_format.entry_to_data(each)) for each in findings.lines]
-        read = replace(
-            findings,
-            found=tuple(map(record_format.finding_from_data, found)),
-            lines=tuple(map(record_format.entry_from_data, lines)),
-        )
-        super().keep_findings(action, read)
+        written = {
+            "found": [record_format.finding_to_data(each) for each in findings.found],
+            "lines": [record_format.entry_to_data(each) for each in findings.lines],
+        }
+        read = _through_json(written)
+        found = tuple(map(record_format.finding_from_data, read["found"]))
+        lines = tuple(map(record_format.entry_from_data, read["lines"]))
+        super().keep_findings(action, replace(findings, found=found, lines=lines))
 
 
 def _through_json(data: Mapping[str, Any]) -> dict[str, Any]:

@@ -55,7 +55,9 @@ class Explained(Checker):
             return
         by = call.invocation
         has_read = by is None or by.function not in _MAY_BEAT_ALONE or (by, _place(action)) in self._read
-        is_from_live_state = action.token is not None and "LifecycleActionToken" not in call.parameters
+        # One that was adopted may have got its token while a look went on.
+        is_named = "LifecycleActionToken" in call.parameters or call.operation == COMPLETE
+        is_from_live_state = by is not None and by.function == "sweep" and bool(action.token) and not is_named
         if by is not None and (is_from_live_state or not has_read):
             # By instance it may be of a later wait, of which no record is known yet.
             if call.refusal is None and not by.faults and action.is_open:

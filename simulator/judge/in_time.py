@@ -37,15 +37,18 @@ class InTime(CaseChecker):
         super().stored(before, after, invocation)
         wait = self.wait_of(after)
         was_open = before is None or before.phase is Phase.OPEN
-        if was_open and after.phase is Phase.COMPLETING and wait is not None:
-            self._check(after, wait)
+        if was_open and after.phase is Phase.COMPLETING:
+            if wait is not None:
+                self._check(after, wait)
+            # What was forged counts against the limits, too.
             self._decided[self._limited(after)].append((self.scene.clock(), str(after.result)))
 
     def _limited(self, action: Action) -> str:
         """What shares the limits of its hook: the hook on all groups that its file selects."""
-        terms = self.terms_of(action)
-        selectors = sorted({str(hook["group"]) for _, hook in terms.hooks}) if terms else []
-        return f"{action.hook.name} of {selectors}"
+        group, name = action.hook.group, action.hook.name
+        tags = self.scene.tags[group]
+        hooks = [hook for file in self.scene.deployed for hook in file.hooks_on(group, name, tags)]
+        return f"{name} of {sorted({str(hook['group']) for hook in hooks})}"
 
     def _check(self, action: Action, wait: Wait) -> None:
         then = self.scene.clock() - _IN_TIME

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from usher.ports import Evidence
 
 _WORK: Final = timedelta(seconds=20)  # from when a result was granted until it is stored, and clocks
+_READS: Final = timedelta(milliseconds=50)
 _IN_FLIGHT: Final = timedelta(seconds=60)  # an invocation knows nothing of a pause that begins after it
 
 
@@ -34,7 +35,13 @@ class NeverEarly(CaseChecker):
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
         self._heard: dict[tuple[str, int], tuple[datetime, list[list[Said]]]] = {}
+        self._read_at: dict[tuple[str, int], datetime] = {}
         self._decided: defaultdict[str, list[tuple[datetime, str]]] = defaultdict(list)  # by hook
+
+    def read(self, action: Action, invocation: Invocation | None) -> None:
+        """A look takes the time before it reads the record."""
+        number = invocation.number if invocation else 0
+        self._read_at[action.id, number] = self._local(invocation) - _READS
 
     def heard(self, action: Action, evidence: Evidence, invocation: Invocation | None) -> None:
         """This is when a look knows all that it will decide on."""
@@ -59,7 +66,8 @@ class NeverEarly(CaseChecker):
             return
         heard_at, signals = heard
         cases = list(self.cases(after, wait, signals))
-        moments = (heard_at, self._local(invocation))
+        read_at = self._read_at.get((after.id, invocation.number if invocation else 0), heard_at)
+        moments = (read_at, heard_at, self._local(invocation))
         fine = {result for case in cases for at in moments for result in oracle.permitted(case, at)}
         if str(after.result) not in fine:
             self.broken(f"{after.result} was decided ({after.reason}); the policy lets {sorted(fine)}", after)

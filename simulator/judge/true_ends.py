@@ -10,7 +10,7 @@ from collections import defaultdict
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from simulator.faults import LONGEST_SKEW, Fault
+from simulator.faults import LONGEST_SKEW, Fault, Part
 from simulator.judge.known_waits import WaitChecker
 from simulator.judge.scene import COMPLETE
 from simulator.waits import EndedBy
@@ -159,9 +159,16 @@ class TrueEnds(WaitChecker):
         """
         since = self.known_at(action, wait)
         met = self.scene.faults.between(action.id, since - LONGEST_SKEW, self.scene.clock())
-        looked_late = any(one.fault in _MAKES_A_LOOK_LATE for one in met)
+        looked_late = any(one.fault in _MAKES_A_LOOK_LATE for one in met) or self._nobody_ran(since)
         is_paused = self.scene.was_paused(wait.hook, since)
         return looked_late or is_paused or self._met(action, since) or self.is_changed(wait)
+
+    def _nobody_ran(self, since: datetime) -> bool:
+        """Whether the functions that look were down at some time since."""
+        return any(
+            down.part in (Part.WAKE, Part.SWEEP) and down.since <= self.scene.clock() and down.until >= since
+            for down in self.scene.faults.swarm.downs
+        )
 
 
 def _says_nothing(call: Call) -> bool:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from usher.ports import Evidence
 
 _MAY_BEAT_ALONE: Final = ("wake", "sweep")
+_ADOPTING: Final = timedelta(seconds=60)  # from when a pass knows of no record until its heartbeat
 _OF_FINDINGS: Final = ("found", "starts")  # kept apart from the record's own lines
 
 
@@ -36,9 +37,16 @@ class Explained(Checker):
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
         self._notices = Counter[str | None]()  # by token
+        self._opened_at: dict[str, datetime] = {}
         self._read: set[tuple[Invocation, tuple[str, str]]] = set()
         self._alone: defaultdict[str, set[Invocation]] = defaultdict(set)  # that beat without the table
         self._invocations: defaultdict[str, list[tuple[Invocation | None, datetime]]] = defaultdict(list)
+
+    def stored(self, before: Action | None, after: Action, invocation: Invocation | None) -> None:
+        """From here on it is recorded."""
+        del invocation
+        if before is None:
+            self._opened_at[after.id] = self.scene.clock()
 
     def heard(self, action: Action, evidence: Evidence, invocation: Invocation | None) -> None:
         """Whoever looks has the table."""
@@ -60,7 +68,9 @@ class Explained(Checker):
         is_from_live_state = by is not None and by.function == "sweep" and bool(action.token) and not is_named
         if by is not None and (is_from_live_state or not has_read):
             # By instance it may be of a later wait, of which no record is known yet.
-            if call.refusal is None and not by.faults and action.is_open:
+            # Nor was it, perhaps, when the sweep asked: its notice came in between.
+            is_new = call.at - self._opened_at[action.id] < _ADOPTING
+            if call.refusal is None and not by.faults and action.is_open and not is_new:
                 self._alone[action.id].add(by)
         elif action.is_open:
             self._invocations[action.id].append((call.invocation, call.at))

@@ -59,13 +59,14 @@ class Explained(Checker):
         if call.operation not in (HEARTBEAT, COMPLETE):
             return
         action = self.scene.action_of(call.parameters)
-        if action is None:
-            return
+        is_by_instance = "LifecycleActionToken" not in call.parameters
+        if action is None or (self.scene.goes() and is_by_instance):
+            return  # when Usher goes, what the live state shows waiting is let go
         by = call.invocation
         has_read = by is None or by.function not in _MAY_BEAT_ALONE or (by, _place(action)) in self._read
         # One that was adopted may have got its token while a look went on.
-        is_named = "LifecycleActionToken" in call.parameters or call.operation == COMPLETE
-        is_from_live_state = by is not None and by.function == "sweep" and bool(action.token) and not is_named
+        is_beat = is_by_instance and call.operation == HEARTBEAT
+        is_from_live_state = by is not None and by.function == "sweep" and bool(action.token) and is_beat
         if by is not None and (is_from_live_state or not has_read):
             # By instance it may be of a later wait, of which no record is known yet.
             # Nor was it, perhaps, when the sweep asked: its notice came in between.

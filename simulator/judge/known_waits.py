@@ -93,4 +93,4 @@ class WaitChecker(Checker):
         hooks = [hook for one in self.scene.deployed for hook in one.hooks_on(wait.group, wait.hook)]
         written = [seconds(each.get("heartbeat_timeout", "1h")) for each in hooks]
         changed = (wait.group, wait.hook) in self.scene.changed_by_others
-        return changed and all(each > wait.heartbeat_timeout for each in written)
+        return changed and any(each > wait.heartbeat_timeout for each in written)

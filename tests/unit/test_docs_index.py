@@ -63,3 +63,13 @@ def used() -> str:
 @pytest.mark.parametrize("term", TERMS)
 def test_a_term_of_the_glossary_is_used(term: str, used: str) -> None:
     assert re.search(rf"\b{re.escape(term)}s?\b", used)
+
+
+def test_the_pictures_of_the_readme_are_small_and_told_in_words() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    pictures = re.findall(r"!\[([^\]]*)\]\((.*?)\)", readme)
+
+    assert [name for _, name in pictures] == ["docs/images/report.png", "docs/images/flow.svg"]
+    for told, name in pictures:
+        assert len(told) > 100
+        assert (ROOT / name).stat().st_size < 80_000

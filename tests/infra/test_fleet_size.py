@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from bisect import bisect_right
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,6 +15,7 @@ from cli.hooks_file import HooksFileRefused, load, read
 from infra.configuration import Deployment
 from tests.infra import aws_limits
 from tests.infra.stacks import deployment, hook, hooks_data, resources, template_of
+from usher.core.compiled import compiled
 
 REFERENCE: Final = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text()
 
@@ -99,13 +101,20 @@ def test_1000_named_groups_are_refused_and_one_glob_of_them_is_taken(tmp_path: P
     assert len(load(a_file(tmp_path, "workers-*")).hooks) == 1
 
 
-def test_a_file_that_is_too_long_for_a_request_is_refused(tmp_path: Path) -> None:
-    def until(count: int) -> str:
-        return "[" + ", ".join(f"{{signal: s{number:062}}}" for number in range(count)) + "]"
+def test_a_file_is_taken_up_to_what_a_request_holds_and_one_signal_more_is_refused(tmp_path: Path) -> None:
+    def signals(count: int) -> list[dict[str, str]]:
+        return [{"signal": f"s{number:062}"} for number in range(count)]
 
-    assert len(load(a_file(tmp_path, "g", until=until(2_000))).hooks) == 1
+    def compiled_to(count: int) -> int:
+        return len(json.dumps(compiled(data | {"policies": {"p": {"until": signals(count)}}}).text))
+
+    data: Any = read(a_file(tmp_path, "g"))
+    most = bisect_right(range(4_000), fleet_size.FILE_CHARACTERS, key=compiled_to) - 1
+    file = a_file(tmp_path, "g", until=json.dumps(signals(most)))
+    of = Deployment(configuration=load(file), hooks_data=read(file))
+    assert aws_limits.breaches(template_of(of)) == []
     with pytest.raises(HooksFileRefused) as refused:
-        load(a_file(tmp_path, "g", until=until(4_000)))
+        load(a_file(tmp_path, "g", until=json.dumps(signals(most + 1))))
     (said,) = refused.value.complaints
     assert "hooks: must compile to at most 240000 characters" in said
 
@@ -169,10 +178,18 @@ def test_a_name_that_iam_takes_in_no_policy_is_refused_with_its_line(tmp_path: P
     assert said.startswith(f"{tmp_path}/hooks.yaml:5: hooks[1].group: must have no character beyond ÿ")
 
 
-def test_tags_that_no_policy_holds_are_refused_with_their_line(tmp_path: Path) -> None:
-    tags = ", ".join(f"k{number:0127}: {'x' * 256}" for number in range(20))
+def test_tags_are_taken_up_to_what_one_policy_holds_and_a_character_more_is_refused_with_its_line(
+    tmp_path: Path,
+) -> None:
+    def tags(length: int) -> str:
+        many = {f"k{number:0127}": "x" * 256 for number in range(14)}
+        return json.dumps({"tags": many | {"last": "x" * length}})
+
+    file = a_file(tmp_path, tags(117))
+    of = Deployment(configuration=load(file), hooks_data=read(file))
+    assert aws_limits.breaches(template_of(of)) == []
     with pytest.raises(HooksFileRefused) as refused:
-        load(a_file(tmp_path, f"{{tags: {{{tags}}}}}"))
+        load(a_file(tmp_path, tags(118)))
     (said,) = refused.value.complaints
     assert said.startswith(f"{tmp_path}/hooks.yaml:4: hooks[0].group: must be tags that fit into one policy")
 

@@ -44,7 +44,7 @@ PROMPT: Final = Latencies(
     replace=_seconds(0.5),
 )
 
-# Middles of what was recorded (captures/README.md; aws-facts 2.2, 9.7, 9.8).
+# Middles of what was recorded (events/recorded; aws-facts 2.2, 9.7, 9.8).
 CAPTURED: Final = Latencies(
     notice=_seconds(11),
     to_wait={

@@ -12,20 +12,22 @@ from typing import TYPE_CHECKING, Any, Final
 
 from simulator.announcements import ACCOUNT, REGION, hook_message, written_in_seconds
 from simulator.asked import kinds_in
+from simulator.broken_hooks import broken
 from simulator.deployment import TARGETS
+from simulator.dice import Dice
 from simulator.drawn_hooks import TAG, changed, changes, groups_of
 from simulator.faults import Fault, Thing
 from simulator.judge.terms import InForce
 from simulator.oracle import Said, seconds, signals_in
 from simulator.query_protocol import ApiError, Request
 from usher.core.compiled import compiled
+from usher.core.configuration import ConfigurationRefused
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
     from simulator.clock import VirtualClock
-    from simulator.dice import Dice
     from simulator.faults import Faults
     from simulator.fleet import Fleet
     from simulator.groups import Group, Instance
@@ -46,6 +48,7 @@ _TRANSITIONS: Final = {
 LEAST_ACTIONS: Final = 20
 _MOST_ACTIONS: Final = 40  # about: what has begun goes on, with its replacements and terminations
 _MOST_INSTANCES: Final = 4
+_BROKEN_FILES: Final = 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,6 +85,7 @@ class Scenario:
         self._faults = faults
         self._scene = scene
         self._ways = ways
+        self._broken = Dice(f"broken files of {json.dumps(hooks)}")
         self._began_at = clock()
         self._lasts = lasts
         self._events = 0
@@ -338,6 +342,7 @@ class Scenario:
         """Another hooks file in the middle; the stack changes the hooks that it names."""
         if self.has_ended:
             return
+        self._refuse_broken()
         before, self._hooks = self._hooks, changed(self._random, self._hooks, self._former)
         self._former.append(before)
         self._scene.happened |= {"deploy", *changes(before, self._hooks)}
@@ -356,6 +361,14 @@ class Scenario:
                     AutoScalingGroupName=hook["group"],
                     LifecycleHookName=hook["name"],
                 )
+
+    def _refuse_broken(self) -> None:
+        """Somebody tries files that are no good. A refusal says why, and changes nothing."""
+        for _ in range(_BROKEN_FILES):
+            try:
+                compiled(broken(self._broken, self._hooks)).configuration  # noqa: B018 - it is read there
+            except ConfigurationRefused:
+                self._scene.happened.add("deploy: file refused")
 
     # -- the workload -------------------------------------------------------------------------
 

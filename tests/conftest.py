@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.recorded import Recorded
+
+FIELD: Final = Path(__file__).parents[2] / "shared" / "field"
 
 settings.register_profile(
     "usher",
@@ -33,3 +36,11 @@ def source(request: pytest.FixtureRequest) -> Callable[[str], Recorded]:
     """Where a recorded scenario is read from: its table; its capture too, where the captures are there."""
     of_name: Callable[[str], Recorded] = request.param
     return of_name
+
+
+@pytest.fixture
+def field() -> Path:
+    """The folder of inputs from the field."""
+    if not FIELD.is_dir():
+        pytest.skip("the inputs from the field are not here (../shared/field)")
+    return FIELD

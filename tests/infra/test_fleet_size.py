@@ -75,6 +75,15 @@ def test_both_functions_that_put_hooks_have_the_policies() -> None:
     assert "ProvisionRole" in attached
 
 
+@pytest.mark.parametrize(
+    ("name", "hooks"), [("colliding-names", 2), ("eleven-globs", 11), ("double-star", 1)]
+)
+def test_what_was_refused_in_the_field_is_deployable(field: Path, name: str, hooks: int) -> None:
+    data: Any = read(field / f"{name}.yaml")
+    assert len(data["hooks"]) == hooks
+    assert policies_of(data) == 0
+
+
 def a_file(folder: Path, *groups: str, until: str = "[]") -> Path:
     lines = [f"  - {{name: h, group: {group}, transition: terminating, policy: p}}" for group in groups]
     file = folder / "hooks.yaml"

@@ -3,22 +3,15 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from click.testing import CliRunner
 
 from cli.main import main
 
-FIELD = Path(__file__).parents[2] / ".." / "shared" / "field"
-
-
-@pytest.fixture
-def field() -> Path:
-    if not FIELD.is_dir():
-        pytest.skip("the inputs from the field are not here (../shared/field)")
-    return FIELD
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def replayed(field: Path, name: str, *options: str) -> tuple[int, str]:
@@ -89,3 +82,13 @@ def test_signals_as_people_send_them_are_told_each_for_its_fault(field: Path) ->
     said = replayed(field, "signals.jsonl")[1]
     assert ":6: no policy of i-00000000000000001 waits for signal jobs_finished" in said
     assert said.endswith("none fell to a default, 1 signal that nobody waits for.\n")
+
+
+def test_one_name_on_two_globs_is_refused_with_a_group_that_fits_both(field: Path) -> None:
+    file = field / "one-name-two-globs.yaml"
+    checked = CliRunner().invoke(main, ["check", str(file)])
+    assert checked.exit_code == 2
+    assert (
+        f"{file}:6: hooks[1].name: must not be the name of another hook on the same group: " in checked.stderr
+    )
+    assert "-team0--team1- fits *-team0-* and *-team1-*" in checked.stderr

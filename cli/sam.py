@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 TEMPLATE: Final = "Usher.template.json"
 PUT_HOOKS: Final = ("provision", "sweep")  # and remove those that their file does not name
-_SET_BY_SAM: Final = "USHER_ACCOUNT"  # 123456789012, the account of the sample events
+_ACCOUNT: Final = "USHER_ACCOUNT"
+OF_THE_SAMPLES: Final = "123456789012"  # SAM would say the account of the credentials that it finds
 _DEBUG_PORT: Final = "5890"
 _EVENT: Final = "events/invoke/intake-sqs-hook.json"
 
@@ -89,7 +90,7 @@ def _function(account: Account, name: str) -> tuple[str, dict[str, str]]:
     told: dict[str, Any] = account.client("lambda").get_function_configuration(FunctionName=name)
     variables: dict[str, str] = told.get("Environment", {}).get("Variables", {})
     module = str(told["Handler"]).partition(".")[0]
-    return module, {key: value for key, value in variables.items() if key != _SET_BY_SAM}
+    return module, variables | ({_ACCOUNT: OF_THE_SAMPLES} if _ACCOUNT in variables else {})
 
 
 def is_local(endpoint: str) -> bool:

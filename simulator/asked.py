@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from bisect import bisect_right
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
@@ -42,6 +42,7 @@ _OF_QUESTIONS: Final = (
 _MARGIN: Final = timedelta(seconds=15)  # of a turn of questions, and of clocks
 _CALL_S: Final = (0.02, 0.3)
 _CLUSTER: Final = "web"
+_CLUSTERS: Final = ("batch", "jobs", _CLUSTER)  # all that there are
 _PLACE: Final = "us-east-1:111122223333"
 _GROUP: Final = f"arn:aws:elasticloadbalancing:{_PLACE}:targetgroup/web/0123456789abcdef"
 _MEMBER: Final = f"arn:aws:ecs:{_PLACE}:container-instance/{_CLUSTER}/"
@@ -64,6 +65,19 @@ CONDITIONS: Final[Mapping[str, Written]] = {
     "command": {"command": {"document": "upload-logs", "timeout": "2h"}},
     "function": {"function": "smoke-test"},
 }
+# The same, as others write them.
+OTHERWISE: Final[Mapping[str, Written]] = {
+    "ecs active": {"ecs": "active"},
+    "ecs drained": {"ecs": {"state": "drained", "absent": "failed", "grace": "1h"}},
+    "command": {
+        "command": {
+            "document": "upload-logs",
+            "version": "3",
+            "parameters": {"commands": ["true"], "level": "all"},
+            "timeout": "2h",
+        }
+    },
+}
 _MAY_FAIL: Final = ("instance_status", "command", "function")
 _ENDS_FOR_GOOD: Final = ("command", "function", "ecs drained")  # and so do not flap
 _STARTED: Final = ("command", "ecs drained")  # by Usher: what is true follows from when it was
@@ -77,14 +91,19 @@ def kinds_of(transition: str) -> Sequence[str]:
 
 
 def kind_of(condition: Written) -> str:
-    """The name of a condition in CONDITIONS."""
-    return next(name for name, written in CONDITIONS.items() if written == condition)
+    """The name of a condition in CONDITIONS, or OTHERWISE."""
+    return next(name for name, written in _written() if written == condition)
 
 
 def kinds_in(policies: Iterable[Written]) -> list[str]:
     """The names of the conditions that policies ask AWS about."""
     text = json.dumps([policy["until"] for policy in policies], sort_keys=True)
-    return [name for name, written in CONDITIONS.items() if json.dumps(written, sort_keys=True)[1:-1] in text]
+    found = (name for name, written in _written() if json.dumps(written, sort_keys=True)[1:-1] in text)
+    return list(dict.fromkeys(found))
+
+
+def _written() -> list[tuple[str, Written]]:
+    return [*CONDITIONS.items(), *OTHERWISE.items()]
 
 
 @dataclass(kw_only=True)
@@ -148,6 +167,7 @@ class Asked:
         self._random = random
         self._of: defaultdict[str, _OfInstance] = defaultdict(_OfInstance)
         self._of_wait: dict[str, _OfInstance] = {}  # by token
+        self.starts: Counter[str] = Counter()  # of each command, by its comment
 
     # -- the truth
 
@@ -187,6 +207,11 @@ class Asked:
         faulty |= any(down.part is Part.ASKED for down in swarm.downs)
         return SureAnswers(known=answers) if isinstance(answers, KnownAnswers) and not faulty else answers
 
+    @property
+    def is_reliable(self) -> bool:
+        """Whether every question of this seed is answered, and truly."""
+        return not any(each in self._effects.faults.swarm.rates for each in _OF_QUESTIONS)
+
     def kinds(self, instance_id: str) -> Collection[str]:
         """The conditions that its instance has."""
         return self._of[instance_id].truths
@@ -200,6 +225,8 @@ class Asked:
         if faults.is_down(Part.ASKED, effects.clock()) or faults.hits(Fault.QUESTION_SILENT):
             effects.meets(Fault.QUESTION_SILENT)
             self._note_error(call, is_error=True)
+            if call.operation in _STARTS and self._random.chance(0.5):  # it is done, and nobody hears of it
+                self._answer(call, {**call.parameters, "members": members})
             effects.invocations.pause(call.longest)
             return Reply(kind=ReplyKind.TIMED_OUT, text="no answer in time")
         effects.invocations.pause(timedelta(seconds=self._random.uniform(*_CALL_S)))
@@ -259,6 +286,7 @@ class Asked:
 
     def send(self, instance_id: str, comment: str) -> int:
         """Send a command. Returns its number."""
+        self.starts[comment] += 1
         self.start(instance_id, "command")
         of, now = self._of[instance_id], self._effects.clock()
         of.sent.append(_Sent(at=now, comment=comment, truth=of.truths.get("command")))
@@ -362,7 +390,13 @@ def _statuses(asked: Asked, parameters: Mapping[str, Any], then: datetime) -> Da
     }
 
 
+def _clusters(_: Asked, __: Mapping[str, Any], ___: datetime) -> Data:
+    return {"clusterArns": [f"arn:aws:ecs:{_PLACE}:cluster/{name}" for name in _CLUSTERS]}
+
+
 def _container_instances(_: Asked, parameters: Mapping[str, Any], __: datetime) -> Data:
+    if parameters["cluster"].rpartition("/")[2] != _CLUSTER:
+        return {"containerInstanceArns": []}
     return {"containerInstanceArns": [_MEMBER + parameters["filter"].removeprefix("ec2InstanceId == ")]}
 
 
@@ -448,6 +482,7 @@ _SERVICES: Final[Mapping[str, Callable[[Asked, Mapping[str, Any], datetime], Any
     "DescribeTargetHealth": _target_health,
     "DescribeLoadBalancerTargetGroups": _own_groups,
     "DescribeInstanceStatus": _statuses,
+    "ListClusters": _clusters,
     "ListContainerInstances": _container_instances,
     "DescribeContainerInstances": _described,
     "UpdateContainerInstancesState": _drain,

@@ -14,6 +14,7 @@ from simulator.judge.never_early import NeverEarly
 from simulator.judge.nothing_lost import NothingLost
 from simulator.judge.one_result import OneResult
 from simulator.judge.only_ours import OnlyOurs
+from simulator.judge.started_once import StartedOnce
 from simulator.judge.true_ends import TrueEnds
 
 if TYPE_CHECKING:
@@ -33,4 +34,5 @@ CHECKERS: Final[Sequence[MakeChecker]] = (
     TrueEnds,
     ChangesHarmNobody,
     EventsOut,
+    StartedOnce,
 )

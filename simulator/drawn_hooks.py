@@ -6,8 +6,9 @@ import json
 from datetime import timedelta
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Final
+from zlib import crc32
 
-from simulator.asked import CONDITIONS, kinds_of
+from simulator.asked import CONDITIONS, OTHERWISE, kinds_of
 from usher.core import span
 
 if TYPE_CHECKING:
@@ -138,8 +139,11 @@ def _draw_asking(random: Dice, transition: str, wait: timedelta) -> list[Data]:
     """One to three conditions that ask AWS, alone, beside others, one after the other, or turned round."""
     kinds = list(kinds_of(transition))
     random.shuffle(kinds)
-    first, second, third = ({**CONDITIONS[kind]} for kind in kinds[:3])
     done, elapsed = {"signal": "done"}, {"elapsed": _written(wait * random.uniform(0.2, 0.8))}
+    # Drawn from what is drawn already, so that it shifts nothing.
+    is_otherwise = crc32(elapsed["elapsed"].encode()) % 3 == 0
+    written = {**CONDITIONS, **OTHERWISE} if is_otherwise else CONDITIONS
+    first, second, third = ({**written[kind]} for kind in kinds[:3])
     turned = next((kind for kind in kinds if kind.endswith(("healthy", "active", "status"))), None)
     shapes: Sequence[list[Data]] = (
         [first],
@@ -151,7 +155,7 @@ def _draw_asking(random: Dice, transition: str, wait: timedelta) -> list[Data]:
         [{**done, "then": first}],
         [{**first, "then": [second, done]}],
         [{**elapsed, "then": first}],
-        [{"not": {**CONDITIONS[turned]}}, done] if turned else [first, elapsed],
+        [{"not": {**written[turned]}}, done] if turned else [first, elapsed],
     )
     return list(random.choice(shapes))
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from simulator.judge.in_time import InTime
 from simulator.judge.never_early import NeverEarly
+from simulator.judge.started_once import StartedOnce
 from tests.simulation.bugs.bug import Bug
 from usher import asking
 from usher.core import decide, hearing, limits
@@ -96,6 +97,13 @@ def _dead_launches_go_on(word: Any) -> Any:
     return said
 
 
+def _without_looking(ask: Any) -> Any:
+    def asked(self: Any, action: Any, memory: Any, now: datetime) -> Any:
+        return ask(self, action, {key: memory[key] for key in memory if key != "intended_at"}, now)
+
+    return asked
+
+
 _KINDS: Final = {
     "targets": targets.Targets,
     "ecs": ecs.Ecs,
@@ -107,6 +115,13 @@ _early = partial(Bug, found_by=NeverEarly)
 _late = partial(Bug, found_by=InTime)
 
 BUGS: Final = (
+    Bug(
+        name="command: sends again without a look",
+        place=command.Command,
+        attribute="ask",
+        made=_without_looking,
+        found_by=StartedOnce,
+    ),
     *(
         _early(
             name=f"{kind}: takes what is pending for done",
@@ -123,7 +138,7 @@ BUGS: Final = (
             attribute="takes_two_answers",
             made=lambda _: False,
         )
-        for kind, place in (("ecs", ecs.Ecs),)
+        for kind, place in list(_KINDS.items())[:3]
     ),
     _late(name="not: turns nothing round", place=Not, attribute="verdict", made=_not_turned),
     _late(name="any: waits for all", place=AnyOf, attribute="verdict", made=_all_of_any),

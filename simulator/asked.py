@@ -167,7 +167,8 @@ class Asked:
         self._random = random
         self._of: defaultdict[str, _OfInstance] = defaultdict(_OfInstance)
         self._of_wait: dict[str, _OfInstance] = {}  # by token
-        self.starts: Counter[str] = Counter()  # of each command, by its comment
+        self.starts: Counter[tuple[str, str]] = Counter()  # of each command, by its instance and comment
+        self.in_doubt: set[str] = set()  # instances of whose commands some answer was none, odd or stale
 
     # -- the truth
 
@@ -207,11 +208,6 @@ class Asked:
         faulty |= any(down.part is Part.ASKED for down in swarm.downs)
         return SureAnswers(known=answers) if isinstance(answers, KnownAnswers) and not faulty else answers
 
-    @property
-    def is_reliable(self) -> bool:
-        """Whether every question of this seed is answered, and truly."""
-        return not any(each in self._effects.faults.swarm.rates for each in _OF_QUESTIONS)
-
     def kinds(self, instance_id: str) -> Collection[str]:
         """The conditions that its instance has."""
         return self._of[instance_id].truths
@@ -240,8 +236,14 @@ class Asked:
         is_question = call.operation not in (*_STARTS, "Invoke")
         if is_question and faults.hits(Fault.QUESTION_ODD):
             effects.meets(Fault.QUESTION_ODD)
+            self._doubt(call)
             data = self._random.choice(_ODD)
         return Reply(kind=ReplyKind.ANSWERED, data=data)
+
+    def _doubt(self, call: Call) -> None:
+        """Whoever is told nothing sure of a command may send it once more."""
+        if call.service == "ssm":
+            self.in_doubt.update(call.parameters.get("InstanceIds", [call.parameters.get("InstanceId", "")]))
 
     def _note_error(self, call: Call, *, is_error: bool) -> None:
         """What is asked of nothing else than this function, by the payload, has one instance."""
@@ -254,6 +256,8 @@ class Asked:
         now = self._effects.clock()
         is_stale = call.operation not in _STARTS and self._effects.faults.hits(Fault.QUESTION_STALE)
         then = now - LAG * self._random.random() if is_stale else now
+        if is_stale:
+            self._doubt(call)
         answer: Data = _SERVICES[call.operation](self, parameters, then)
         return answer
 
@@ -286,7 +290,7 @@ class Asked:
 
     def send(self, instance_id: str, comment: str) -> int:
         """Send a command. Returns its number."""
-        self.starts[comment] += 1
+        self.starts[instance_id, comment] += 1
         self.start(instance_id, "command")
         of, now = self._of[instance_id], self._effects.clock()
         of.sent.append(_Sent(at=now, comment=comment, truth=of.truths.get("command")))

@@ -11,9 +11,9 @@ class StartedOnce(Checker):
     promise = "6 level, not edge: started once"
 
     def finished(self) -> None:
-        """Where answers get lost, or lists are behind, one more may be sent; and after a restore."""
-        if not self.scene.asked.is_reliable or self.scene.restored_at is not None:
-            return
-        for comment, starts in self.scene.asked.starts.items():
-            if starts > 1:
-                self.broken(f"the command {comment!r} was sent {starts} times")
+        """Where an answer got lost, or a list was behind, one more may be sent; and after a restore."""
+        asked = self.scene.asked
+        for (instance_id, comment), starts in asked.starts.items():
+            is_sure = instance_id not in asked.in_doubt and self.scene.restored_at is None
+            if starts > 1 and is_sure:
+                self.broken(f"the command {comment!r} was sent to {instance_id} {starts} times")

@@ -168,6 +168,7 @@ class Asked:
         self._of: defaultdict[str, _OfInstance] = defaultdict(_OfInstance)
         self._of_wait: dict[str, _OfInstance] = {}  # by token
         self.starts: Counter[tuple[str, str]] = Counter()  # of each command, by its instance and comment
+        self.command_ended: Callable[[Mapping[str, str]], None] = lambda _: None  # as SSM says on the bus
         self.in_doubt: set[str] = set()  # instances of whose commands some answer was none, odd or stale
 
     # -- the truth
@@ -293,8 +294,13 @@ class Asked:
         self.starts[instance_id, comment] += 1
         self.start(instance_id, "command")
         of, now = self._of[instance_id], self._effects.clock()
-        of.sent.append(_Sent(at=now, comment=comment, truth=of.truths.get("command")))
-        return len(of.sent)
+        truth = of.truths.get("command")
+        of.sent.append(_Sent(at=now, comment=comment, truth=truth))
+        number = len(of.sent)
+        if truth is not None and truth.started_at == now:
+            detail = {"command-id": _command_id(instance_id, number), "instance-id": instance_id}
+            self._effects.clock.at(now + truth.takes, lambda: self.command_ended(detail))
+        return number
 
     def sent(self, instance_id: str) -> list[_Sent]:
         """The commands that were sent to an instance."""

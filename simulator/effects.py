@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from simulator.queue import SimulatedQueue
     from usher.core.held_wait import HeldWait
     from usher.core.model import Action, Signal
-    from usher.ports import Budget, Due, Evidence, Raw
+    from usher.ports import Budget, Due, Evidence, Raw, ResultLimits
 
 T = TypeVar("T")
 
@@ -308,6 +308,22 @@ class ShakyBudget:
     def throttled(self, now: datetime) -> None:
         """See usher.ports.Budget."""
         self._effects.of_store(lambda: self._budget.throttled(now))
+
+
+class ShakyLimits:
+    """Implements usher.ports.ResultLimits: a step of the store's each."""
+
+    def __init__(self, effects: Effects, limits: ResultLimits) -> None:
+        self._effects = effects
+        self._limits = limits
+
+    def grant(
+        self, limit: str, action_id: str, most: int, within: timedelta, now: datetime
+    ) -> datetime | None:
+        """See usher.ports.ResultLimits."""
+        return self._effects.of_store(
+            lambda: self._limits.grant(limit, action_id, most, within, now), action_id
+        )
 
 
 class SimulatedWakeUps:

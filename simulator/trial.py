@@ -161,6 +161,7 @@ class Trial:
         self.scene.deployed.append(InForce(since=self.clock(), file=hooks))
         self.checkers: list[Checker] = [make(self.scene) for make in watched]
         self.scenario = self._make_scenario(hooks, dice)
+        self.asked.command_ended = self.scenario.command_ended
         self.looks = 0
 
     # -- the world ----------------------------------------------------------------------------

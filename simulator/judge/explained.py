@@ -80,7 +80,8 @@ class Explained(Checker):
         """Each notice that was taken for good is told in the timeline of its action."""
         if body not in self.scene.garbage:
             said = said_in(json.loads(body))
-            if "LifecycleTransition" in said:
+            is_recorded = self.scene.memory.of_token(said.get("LifecycleActionToken", "")) is not None
+            if "LifecycleTransition" in said and is_recorded:
                 self._notices[said.get("LifecycleActionToken")] += 1
 
     def finished(self) -> None:

@@ -90,7 +90,8 @@ class WaitChecker(Checker):
 
     def is_changed(self, wait: Wait) -> bool:
         """Whether others lowered its hook's timeout: what Usher saw within a day it does not ask about."""
-        hooks = [hook for one in self.scene.deployed for hook in one.hooks_on(wait.group, wait.hook)]
+        tags = self.scene.tags[wait.group]
+        hooks = [hook for one in self.scene.deployed for hook in one.hooks_on(wait.group, wait.hook, tags)]
         written = [seconds(each.get("heartbeat_timeout", "1h")) for each in hooks]
         changed = (wait.group, wait.hook) in self.scene.changed_by_others
         return changed and any(each > wait.heartbeat_timeout for each in written)

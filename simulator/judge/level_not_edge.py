@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from simulator.faults import Part
+from simulator.faults import LONGEST_SKEW, Part
 from simulator.judge.scene import STAMPS, Checker
 
 if TYPE_CHECKING:
@@ -95,8 +95,14 @@ class LevelNotEdge(Checker):
             self.scene.report(
                 self.promise, f"{self._links[key]} successors {wait.links} of one chain", action_id
             )
-        if wait.is_recorded and by is not None and not by.faults and not self._table_was_away():
+        is_sound = by is not None and not by.faults and not self._table_was_away()
+        if wait.is_recorded and is_sound and not self._is_nearly_over(action_id):
             self.scene.report(self.promise, "a chain goes on, and the table answers", action_id)
+
+    def _is_nearly_over(self, action_id: str) -> bool:
+        """Whether the record says that its wait runs out in seconds: then nobody waits for the table."""
+        action = self.scene.memory.load(action_id)
+        return action is not None and action.expires_at - self.scene.clock() < _LINKS + 2 * LONGEST_SKEW
 
     def _table_was_away(self) -> bool:
         now, faults = self.scene.clock(), self.scene.faults

@@ -29,6 +29,7 @@ FOUND_QUICKLY = [
     "pause: is not read",
     "notes a hook as put without a call",
     "announces no beginning",
+    "command: forgets that it was sent",
 ]
 
 

@@ -97,11 +97,16 @@ def _dead_launches_go_on(word: Any) -> Any:
     return said
 
 
-def _without_looking(ask: Any) -> Any:
-    def asked(self: Any, action: Any, memory: Any, now: datetime) -> Any:
-        return ask(self, action, {key: memory[key] for key in memory if key != "intended_at"}, now)
+def _without(*forgotten: str) -> Any:
+    """What a condition remembers of what it started is not all there when it asks again."""
 
-    return asked
+    def made(ask: Any) -> Any:
+        def asked(self: Any, action: Any, memory: Any, now: datetime) -> Any:
+            return ask(self, action, {key: memory[key] for key in memory if key not in forgotten}, now)
+
+        return asked
+
+    return made
 
 
 _KINDS: Final = {
@@ -115,12 +120,12 @@ _early = partial(Bug, found_by=NeverEarly)
 _late = partial(Bug, found_by=InTime)
 
 BUGS: Final = (
-    Bug(
-        name="command: sends again without a look",
-        place=command.Command,
-        attribute="ask",
-        made=_without_looking,
-        found_by=StartedOnce,
+    *(
+        Bug(name=name, place=command.Command, attribute="ask", made=made, found_by=StartedOnce)
+        for name, made in (
+            ("command: sends again without a look", _without("intended_at")),
+            ("command: forgets that it was sent", _without("intended_at", command.COMMAND_ID)),
+        )
     ),
     *(
         _early(

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from math import ceil
 from typing import TYPE_CHECKING, Final
 
 from usher.core import span
 from usher.core.enrolment import MOST_UNSETTLED
 from usher.enrolment import INTERVAL
+from usher.provision import PATIENCE
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -44,6 +46,18 @@ def beforehand(count: int, per_hour: int) -> str:
     hours = -(-count // per_hour) - 1
     lasts = f"about {hours}h after the deploy" if hours else "within an hour of the deploy"
     return f"{count} of them on groups by glob or tags: the last stands {lasts}, {_at(per_hour)}."
+
+
+def in_the_deploy(hooks: int, groups: int, calls_per_second: float) -> str:
+    """How long a deploy is busy with named groups: it describes each of them, and puts each hook."""
+    lasts = timedelta(seconds=ceil((groups + hooks) / calls_per_second))
+    rest = (
+        f"; what is not done in {span.written(PATIENCE)} the sweep goes on with" if lasts > PATIENCE else ""
+    )
+    return (
+        f"{hooks} of them on named groups: the deploy puts them, which takes about {span.written(lasts)} "
+        f"at {calls_per_second:g} calls a second (calls_per_second){rest}."
+    )
 
 
 def going_on(enrolled: int, groups: int, count: int, pace: Pace, now: datetime) -> str:

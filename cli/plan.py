@@ -108,6 +108,9 @@ class Plan:
     unchanged: int
     enrolled: int  # of these groups, those that lack nothing
     by_sweep: int = 0  # puts on groups that the file does not name: the deploy does not wait for them
+    by_deploy: int = 0  # puts on groups that the file names
+    named: int = 0  # groups that these are on
+    calls_per_second: float | None = None  # None: a stack of an older release does not tell it
     pace: Pace | None = None  # None: not known
     goes_on: bool = False  # the file is deployed, and the sweep is at it
 
@@ -182,14 +185,17 @@ def _told(wanted: Wanted, seen: Seen, rows: list[Row]) -> Plan:
     all_wanted = {(group.name, hook) for group in selected for hook in wanted.on(group)}
     order = list(What)
     rows.sort(key=lambda row: (order.index(row.what), row.group, row.hook))
-    by_sweep = sum(row.what in _PUTS and row.group not in wanted.named_groups for row in rows)
+    puts = [row for row in rows if row.what in _PUTS]
+    named = [row.group for row in puts if row.group in wanted.named_groups]
     lacking = {row.group for row in rows if row.what in (*_PUTS, What.CONFLICT)}
     return Plan(
         rows=rows,
         groups=len(selected),
         unchanged=len(all_wanted - touched),
         enrolled=sum(group.name not in lacking for group in selected),
-        by_sweep=by_sweep,
+        by_sweep=len(puts) - len(named),
+        by_deploy=len(named),
+        named=len(set(named)),
     )
 
 
@@ -349,7 +355,10 @@ def _planned(account: Account, file: HooksFile, own_groups: Collection[str]) -> 
     with console.status("Looking at the groups ..."):
         try:
             found = plan(wanted, file.configuration, live, known, account.machine.clock)
-            return replace(found, pace=pace, goes_on=goes_on)
+            calls = account.outputs.get("CallsPerSecond")
+            return replace(
+                found, pace=pace, goes_on=goes_on, calls_per_second=float(calls) if calls else None
+            )
         except TryLater as busy:
             raise Trouble(f"Auto Scaling is busy ({busy}): try again.") from busy
         except CallRefused as refusal:
@@ -396,6 +405,8 @@ def _print(found: Plan, hooks: Path, now: datetime) -> None:
     hooks_stand = "1 hook stands" if found.unchanged == 1 else f"{found.unchanged} hooks stand"
     groups = "1 group" if found.groups == 1 else f"{found.groups} groups"
     click.echo(f"{hooks} selects {groups} here. {hooks_stand} as it asks, {_in_all(found)}.")
+    if found.calls_per_second is not None and found.by_deploy and not found.goes_on:
+        click.echo(enrolling.in_the_deploy(found.by_deploy, found.named, found.calls_per_second))
     if found.pace is not None and found.by_sweep:
         if found.goes_on:
             click.echo(enrolling.going_on(found.enrolled, found.groups, found.by_sweep, found.pace, now))

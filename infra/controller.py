@@ -251,6 +251,7 @@ class Controller(cdk.Stack):
             ("IntakeArn", self.intake.function.function_arn),
             ("TopicArn", self.topic.topic.topic_arn),
             ("EnrolmentsPerHour", str(self._deployment.enrolments_per_hour)),
+            ("CallsPerSecond", f"{self._deployment.calls_per_second:g}"),
         ):
             cdk.CfnOutput(self, name, value=value, export_name=f"{self.stack_name}-{name}")
         cdk.CfnOutput(self, "Hooks", value=self.hooks.report, description="What the deploy did about hooks")

@@ -25,6 +25,26 @@ def test_before_the_deploy(count: int, lasts: str) -> None:
     assert enrolling.beforehand(count, 50) == f"{said} (enrolments_per_hour)."
 
 
+@pytest.mark.parametrize(
+    ("hooks", "groups", "lasts"),
+    [
+        (1, 1, "1s at 10 calls a second (calls_per_second)."),
+        (2000, 1000, "5m at 10 calls a second (calls_per_second)."),
+        (4000, 2000, "10m at 10 calls a second (calls_per_second)."),
+        (
+            4001,
+            2000,
+            "10m1s at 10 calls a second (calls_per_second); what is not done in 10m the sweep goes on with.",
+        ),
+    ],
+)
+def test_a_deploy_puts_the_hooks_of_named_groups_at_the_call_budget(
+    hooks: int, groups: int, lasts: str
+) -> None:
+    said = f"{hooks} of them on named groups: the deploy puts them, which takes about {lasts}"
+    assert enrolling.in_the_deploy(hooks, groups, 10.0) == said
+
+
 HALF_PAST = at(0).replace(minute=30, second=0, microsecond=0)
 
 

@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 INBOX: Final = "arn:aws:sqs:us-east-1:111122223333:inbox"
 ROLE: Final = "arn:aws:iam::111122223333:role/usher"
 POLICIES: Final = {"p": {"until": []}, "asks": {"until": [{"instance_status": "ok"}]}}
-OUTPUTS: Final = {"InboxArn": INBOX, "HookRoleArn": ROLE, "EnrolmentsPerHour": "50"}
+OUTPUTS: Final = {"InboxArn": INBOX, "HookRoleArn": ROLE, "EnrolmentsPerHour": "50", "CallsPerSecond": "10"}
 
 
 def a_hook(**changes: Any) -> dict[str, Any]:
@@ -559,3 +559,15 @@ def test_while_the_sweep_is_at_it_the_plan_tells_how_far_it_is(tmp_path: Path) -
     assert sweep == {"goes_on": True, "hooks_left": 2, "seconds_left": 120}
     items.put_in_force(FileInForce(digest="another"))
     assert usher(file=file).stdout == before
+
+
+@pytest.mark.usefixtures("deployed")
+def test_how_long_a_deploy_is_busy_with_named_groups_is_told_beforehand(tmp_path: Path) -> None:
+    file = tmp_path / "hooks.yaml"
+    file.write_text(FILE)
+    a_group("web")
+    said = (
+        "1 of them on named groups: the deploy puts them, which takes about 1s at 10 calls a second "
+        "(calls_per_second)."
+    )
+    assert said in usher(file=file).stdout.splitlines()

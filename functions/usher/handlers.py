@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import suppress
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, TypeGuard, TypeVar
@@ -17,7 +18,7 @@ from usher.ports import Unavailable
 from usher.waking import BETWEEN_SWEEPS, OWN, send
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
     from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
@@ -71,6 +72,8 @@ _LEAST_OWN_MARGIN: Final = (
 LATE: Final = timedelta(seconds=60)  # a look that is due has its wake-up on the way; one so old has not
 NOT_READ: Final = (ValueError, TypeError, KeyError, OverflowError, RecursionError)
 _WOKEN_WITHIN: Final = timedelta(seconds=20)  # of its time a look is made, by one of two wake-ups
+_WOKEN_SOON: Final = timedelta(seconds=5)  # mostly: enough of a doubt where no other wake-up has come
+_PUT_OFF: Final = timedelta(seconds=10)  # by the budget: so long a sweep waits for a turn
 _NOBODY_WAKES: Final = timedelta(minutes=10)  # the sweep looks itself; a record that cannot be read stays due
 _FOR_THE_REST: Final = (
     ATTEMPT + HOLDS + ATTEMPT
@@ -167,7 +170,7 @@ def sweep_handler(
         rescued, failures = _look_at_all(alive, looks, work, context)
         _wake_near([row for row in due if row.look_at > now], looks, work, context)
         if without_table is not None:
-            _hold_without_wake_ups(due, looks, without_table, now, partial(has_time, context))
+            failures += _hold_without_wake_ups(due, looks, without_table, now, context)
         failures += _repair_chains(looks, work, context)
         closed, more_failures = _look_at_all(expired, looks, work, context)
         looked, failures = rescued + closed, failures + more_failures
@@ -181,18 +184,49 @@ def sweep_handler(
 
 
 def _hold_without_wake_ups(
-    due: Sequence[Due], looks: Looks, without_table: LiveHolds, now: datetime, has_time: Callable[[], bool]
-) -> None:
+    due: Sequence[Due], looks: Looks, without_table: LiveHolds, now: datetime, context: Context | None
+) -> list[str]:
     """`now` is when the sweep began: what it has looked at since was in time."""
-    if _wake_ups_fail(due, looks, now):
+    some_come = _wake_ups_come(due, without_table.coming, now)
+    if _wake_ups_fail(due, looks, now, _WOKEN_WITHIN if some_come else _WOKEN_SOON):
         without_table.wake_ups_fail.noted(now)
-    elif _wake_ups_come(due, without_table.coming, now):
+    elif some_come:
         without_table.wake_ups_fail.lifted()
     without_table.coming.clear()
     without_table.coming.update({row.action_id: row.look_at for row in due if row.look_at > now})
+    failures: list[str] = []
     if without_table.wake_ups_fail.is_on(now):
-        without_table.run(has_time, looks.store.pauses())
-    without_table.catch_up(has_time)
+        pressing = [row for row in due if row.look_at <= now < row.expires_at <= now + BETWEEN_SWEEPS]
+        again = _put_off(pressing, looks, without_table.wait, partial(has_time, context))
+        _, failures = _look_at_all(again, looks, map, context)
+        without_table.run(partial(has_time, context), looks.store.pauses())
+    without_table.catch_up(partial(has_time, context))
+    return failures
+
+
+def _put_off(
+    rows: Iterable[Due], looks: Looks, wait: Callable[[float], object], has_time: Callable[[], bool]
+) -> Iterator[Due]:
+    """Of what was looked at, each whose call the budget put off by seconds, when its second comes.
+
+    Else that is for a wake-up to do; and the next sweep may come after the expiry.
+    """
+    again = [(_look_of(row, looks), row) for row in rows]
+    for at, row in sorted((each for each in again if each[0] < each[1].expires_at), key=lambda each: each[0]):
+        early = at - looks.clock()
+        if early > _PUT_OFF or not has_time():
+            return
+        if early > timedelta(0):
+            wait(early.total_seconds())
+        yield row
+
+
+def _look_of(row: Due, looks: Looks) -> datetime:
+    """When its next look is due by now; not before its expiry where that cannot be read: its look told so."""
+    with suppress(Exception):
+        action = looks.store.load(row.action_id)
+        return (action and action.look_at) or row.expires_at
+    return row.expires_at
 
 
 def _wake_ups_come(due: Iterable[Due], coming: Mapping[str, datetime], now: datetime) -> bool:
@@ -205,12 +239,12 @@ def _wake_ups_come(due: Iterable[Due], coming: Mapping[str, datetime], now: date
     return any(at <= now and left.get(action_id) != at for action_id, at in coming.items())
 
 
-def _wake_ups_fail(due: Sequence[Due], looks: Looks, now: datetime) -> bool:
+def _wake_ups_fail(due: Sequence[Due], looks: Looks, now: datetime, within: timedelta) -> bool:
     """Whether looks are overdue that have wake-ups of their own, or the queue does not take one.
 
     A copy of a wake-up that is on its way tells; it is void when it comes.
     """
-    if any(now - _NOBODY_WAKES < row.look_at < now - _WOKEN_WITHIN for row in due):
+    if any(now - _NOBODY_WAKES < row.look_at < now - within for row in due):
         return True
     row = next((row for row in due if now < row.look_at and row.expires_at <= now + BETWEEN_SWEEPS), None)
     try:

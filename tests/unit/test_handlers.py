@@ -298,6 +298,9 @@ class Holds:
     def run(self, *_: object) -> None:
         self.runs += 1
 
+    def wait(self, span_s: float) -> None:
+        raise AssertionError(f"{span_s} s for nothing")
+
     def catch_up(self, _: object) -> None:
         """There is nothing to tell."""
 
@@ -305,8 +308,8 @@ class Holds:
 @pytest.mark.parametrize(
     ("look_s", "runs"),
     [
-        pytest.param(-10, 0, id="in time"),
-        pytest.param(-60, 1, id="nobody has woken it"),
+        pytest.param(-4, 0, id="in time"),
+        pytest.param(-10, 1, id="nobody has woken it"),
         pytest.param(-660, 0, id="a record that no look can read stays due"),
     ],
 )
@@ -316,6 +319,34 @@ def test_a_sweep_holds_without_wake_ups_only_where_they_do_not_come(look_s: floa
     with pytest.raises(SweepFailed):
         sweep_handler(stage.looks, without_table=holds)({}, None)  # type: ignore[arg-type] # as much as is used
     assert holds.runs == runs
+
+
+def test_while_wake_ups_come_a_look_may_be_late() -> None:
+    """A busy fleet has some that are: to beat all long hooks for that would cost more than it saves."""
+    stage, holds = sweep_over(an_action(look_at=at(-10))), Holds()
+    holds.coming = {"woken": at(-5)}
+    sweep_handler(stage.looks, without_table=holds)({}, None)  # type: ignore[arg-type] # as much as is used
+    assert holds.runs == 0
+
+
+def test_what_the_budget_puts_off_by_seconds_the_same_sweep_beats_where_wake_ups_fail() -> None:
+    """Found by `make outages`: of three that were due at once two were put off, and fell before the next."""
+    stage, holds, slept = Stage(), Holds(), [0.0]
+    hook = hook_terms(heartbeat_timeout=timedelta(minutes=5))
+    for name in "abc":
+        action = an_action(
+            id=name, token=name * 36, hook=hook, started_at=at(-285), first_seen_at=at(-285), look_at=at(-10)
+        )
+        stage.store.open(action, Raw(received_at=at(0), body="{}"))
+
+    def wait(span_s: float) -> None:
+        slept[0] += span_s
+
+    holds.wait = wait  # type: ignore[method-assign]
+    looks = replace(stage.looks, budget=MemoryBudget(1), clock=lambda: at(slept[0]))
+    sweep_handler(looks, without_table=holds)({}, None)  # type: ignore[arg-type] # as much as is used
+    assert [action.heartbeats for action in stage.store.actions()] == [1, 1, 1]
+    assert 0 < slept[0] < 15
 
 
 @pytest.mark.parametrize(

@@ -54,10 +54,12 @@ def held_through(storm: Storm, off: Outage) -> UsherInStorm:
         pytest.param(100, 60, 2, 300, id="100, 60 s, two minutes"),
         pytest.param(100, 60, 2, 20, id="100, 60 s, two minutes, while notices come"),
         pytest.param(30, 30, 2, 100, id="30 s, two minutes"),
-        pytest.param(30, 30, 10, 100, id="30 s, ten minutes"),
+        pytest.param(60, 30, 10, 100, id="30 s, ten minutes, a fifth of what the rate could hold"),
         pytest.param(30, 30, 2, 0, id="30 s, two minutes, from the notice on"),
         pytest.param(30, 60, 10, 0, id="60 s, ten minutes, from the notice on"),
-        pytest.param(30, 300, 10, 300, id="5 min, ten minutes"),
+        pytest.param(100, 300, 10, 300, id="100, 5 min, ten minutes"),
+        pytest.param(100, 300, 120, 300, id="100, 5 min, two hours"),
+        pytest.param(100, 3600, 10, 300, id="100, 1 h, ten minutes: signals come meanwhile"),
         pytest.param(30, 300, 10, 0, id="5 min, ten minutes, from the notice on"),
     ],
 )
@@ -65,6 +67,12 @@ def test_none_falls_while_the_table_is_away(held: int, timeout_s: int, away_min:
     off = Outage(begins=timedelta(seconds=begins_s), lasts=away_min * MINUTE)
     lasts = off.begins + off.lasts + 4 * MINUTE
     held_through(Storm(held=held, heartbeat_timeout=timedelta(seconds=timeout_s), lasts=lasts), off)
+
+
+def test_a_hundred_in_30_second_hooks_are_held_where_the_rate_takes_two_heartbeats_of_each() -> None:
+    """Every 20 and every 25 seconds: nine a second. At ten, of which no budget is kept, some fell."""
+    off = Outage(begins=timedelta(seconds=100), lasts=10 * MINUTE)
+    held_through(Storm(held=100, heartbeat_timeout=timedelta(seconds=30), rate=20, lasts=16 * MINUTE), off)
 
 
 @pytest.mark.parametrize(
@@ -102,6 +110,28 @@ def test_two_hours_without_the_table_are_held(timeout: str) -> None:
     ]
     assert begun
     assert (fallen(waits), list(outcome.violations)) == ([], [])
+
+
+@pytest.mark.parametrize("step", [1, 2, 3, 4, 5])
+def test_a_sweep_that_is_cut_off_without_the_table_costs_no_instance(step: int) -> None:
+    """Every other one, before each of its steps; hooks of an hour have no wake-up under way."""
+    policy: dict[str, object] = {"until": [{"signal": "done"}], "give_up_after": "4h"}
+    run = outage(1, hooks_file("1h", policy), [Part.STORE], timedelta(hours=1), timedelta(hours=2))
+    start, sweeps = run.effects.invocations.start, 0
+
+    def starting(invocation: Invocation, work: Any, ended: Any) -> None:
+        nonlocal sweeps
+        if invocation.function == "sweep":
+            invocation.cut_at = step if sweeps % 2 else 0
+            sweeps += 1
+        start(invocation, work, ended)
+
+    run.effects.invocations.start = starting  # type: ignore[method-assign]
+    run.scenario.begin()
+    run.clock.run_until(trial.START + timedelta(hours=3))
+    waits = waits_of(run)
+    assert run.telemetry.counts["BeatsWithoutTable"] > 0
+    assert (fallen(waits), run.scene.violations) == ([], [])
 
 
 @pytest.mark.parametrize("which", [0, 1, 5])

@@ -24,6 +24,7 @@ _SHORT: Final = ("30s", "45s", "1m", "2m", "5m")
 _LONG: Final = ("10m", "30m", "1h", "2h")
 _RESULTS: Final = ("CONTINUE", "ABANDON")
 _LEAST, _LONGEST = timedelta(seconds=30), timedelta(hours=2)
+_LEAST_OF_OTHERS: Final = timedelta(minutes=10)  # for what SQS and SNS do not bring
 _ASKING: Final = 0.35  # the share of policies with a condition that asks AWS
 
 
@@ -175,7 +176,8 @@ def changed(random: Dice, hooks: Data, former: Sequence[Data] = ()) -> Data:
         if random.chance(0.2):
             hook["default_result"] = random.choice(_RESULTS)
         if random.chance(0.15) and timeout <= timedelta(minutes=10):
-            hook["heartbeat_timeout"] = _written(max(_LEAST, timeout * random.choice((0.5, 2, 3))))
+            least = _LEAST if hook["notify"] in ("sqs", "sns") else _LEAST_OF_OTHERS
+            hook["heartbeat_timeout"] = _written(max(least, timeout * random.choice((0.5, 2, 3))))
     _give_and_take(random, data, former)
     return data
 

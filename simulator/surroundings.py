@@ -18,8 +18,7 @@ if TYPE_CHECKING:
     from simulator.latencies import Latencies
 
 _TARGETS_DRAIN: Final = 0.35
-LONGEST_DRAIN: Final = timedelta(hours=1)  # that AWS lets a target group take
-_DRAIN_S: Final = (60.0, LONGEST_DRAIN.total_seconds())
+_DRAIN_S: Final = (60.0, 3600.0)  # AWS lets it last an hour
 _IS_SLOW: Final = 0.2
 _SLOW_CALLS_PER_SECOND: Final = 0.5
 _SHARE_LOST: Final = (0.1, 0.9)

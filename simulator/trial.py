@@ -154,6 +154,7 @@ class Trial:
             is_enrolled=Thing.ENROLLED in self.faults.swarm.things,
         )
         self.stream = Stream(self.clock, Dice.of(seed, "stream"), self.faults, self.telemetry)
+        self.scene.drains_for = self.surroundings.drains_for or timedelta(0)
         self.scene.announced = self.stream.told if self.surroundings.announces else None
         self.stack = Stack(self.usher, self.clock, Dice.of(seed, "stack"), self.scene)
         self.scene.goes = lambda: self.stack.goes

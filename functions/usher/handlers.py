@@ -18,7 +18,7 @@ from usher.ports import Unavailable
 from usher.waking import BETWEEN_SWEEPS, OWN, send
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from datetime import datetime
 
     from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
@@ -187,8 +187,10 @@ def _hold_without_wake_ups(
     due: Sequence[Due], looks: Looks, without_table: LiveHolds, now: datetime, context: Context | None
 ) -> list[str]:
     """`now` is when the sweep began: what it has looked at since was in time."""
-    some_come = _wake_ups_come(due, without_table.coming, now)
-    if _wake_ups_fail(due, looks, now, _WOKEN_WITHIN if some_come else _WOKEN_SOON):
+    expected = {action_id: at for action_id, at in without_table.coming.items() if at <= now}
+    some_come = _wake_ups_come(due, expected, now)
+    none_came = bool(expected) and not some_come
+    if _wake_ups_fail(due, looks, now, _WOKEN_SOON if none_came else _WOKEN_WITHIN):
         without_table.wake_ups_fail.noted(now)
     elif some_come:
         without_table.wake_ups_fail.lifted()
@@ -207,14 +209,15 @@ def _hold_without_wake_ups(
 def _put_off(
     rows: Iterable[Due], looks: Looks, wait: Callable[[float], object], has_time: Callable[[], bool]
 ) -> Iterator[Due]:
-    """Of what was looked at, each whose call the budget put off by seconds, when its second comes.
+    """Of what was looked at, each whose call the budget put off by up to ten seconds, when its second comes.
 
     Else that is for a wake-up to do; and the next sweep may come after the expiry.
     """
-    again = [(_look_of(row, looks), row) for row in rows]
+    until = looks.clock() + _PUT_OFF
+    again = [(_look_of(row, looks), row) for row in rows if has_time()]
     for at, row in sorted((each for each in again if each[0] < each[1].expires_at), key=lambda each: each[0]):
         early = at - looks.clock()
-        if early > _PUT_OFF or not has_time():
+        if at > until or not has_time():
             return
         if early > timedelta(0):
             wait(early.total_seconds())
@@ -229,14 +232,14 @@ def _look_of(row: Due, looks: Looks) -> datetime:
     return row.expires_at
 
 
-def _wake_ups_come(due: Iterable[Due], coming: Mapping[str, datetime], now: datetime) -> bool:
+def _wake_ups_come(due: Iterable[Due], expected: Iterable[str], now: datetime) -> bool:
     """Whether a look was made since the sweep before that only a wake-up could make in time.
 
     A sweep can miss a margin of less than two minutes, so where few looks are due none may be overdue
-    for long though wake-ups fail.
+    for long though wake-ups fail. A notice that came may make a look due: it is not made then.
     """
-    left = {row.action_id: row.look_at for row in due}
-    return any(at <= now and left.get(action_id) != at for action_id, at in coming.items())
+    left = {row.action_id for row in due if row.look_at <= now}
+    return any(action_id not in left for action_id in expected)
 
 
 def _wake_ups_fail(due: Sequence[Due], looks: Looks, now: datetime, within: timedelta) -> bool:

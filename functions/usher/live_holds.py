@@ -115,12 +115,16 @@ class LiveHolds:
         if self.items is None or self.learned.is_on(now):
             return
         try:
-            found = {item.key: item.own_hook for item in self.items.enrolled() if item.is_retiring}
-        except (Unavailable, ConfigurationRefused) as error:
+            found = [item for item in self.items.enrolled() if item.is_retiring]
+        except Exception as error:  # noqa: BLE001 - whatever a newer release stored, the sweep goes on
             self.telemetry.trouble("it is not known which hooks are on their way out", error)
             return
         self.leaving.clear()
-        self.leaving.update(found)
+        for item in found:
+            try:
+                self.leaving[item.key] = item.own_hook
+            except ConfigurationRefused as error:
+                self.telemetry.trouble(f"hook {item.hook} of {item.group} cannot be read", error)
         self.learned.noted(now)
 
     def _turns(self, has_time: Callable[[], bool]) -> Iterator[datetime]:
@@ -226,7 +230,8 @@ class LiveHolds:
     def _note(self, place: Place, wait: HeldWait, sent_at: datetime) -> None:
         """Of the first beat of a wait a wake-up tells, whatever becomes of this container; of all `catch_up`.
 
-        So at most two are under way for a wait. What was beaten longer ago than its timeout was another.
+        Where the table is away at most two are under way for a wait. What was beaten longer ago than its
+        timeout was another.
         """
         known = self.news.get(place)
         if known is not None and sent_at - (known.wait.beaten_at or sent_at) > wait.timeout:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 _EARLY: Final = timedelta(seconds=1)  # so much before its time a beat goes out
 _AT_RISK: Final = timedelta(seconds=6)  # so near to the expiry a beat goes out, room or not
+_ASKS_BEFORE: Final = timedelta(seconds=8)  # the expiry no question is begun, which may take six
 _DESCRIBED_FOR: Final = timedelta(minutes=10)
 _ASKED_AGAIN: Final = timedelta(seconds=30)  # where a group could not be described
 _MOST_KEPT: Final = 20_000  # of each kind, in a container
@@ -139,8 +140,9 @@ class WithoutTable:
         now = self.clock()
         if not wait.needs_beats(now):
             return wait
-        if wait.timeout_assumed:
+        if wait.timeout_assumed and wait.expires_at - now > _ASKS_BEFORE:
             wait = self._as_it_stands(wait, now)
+            now = self.clock()
         known = self.memory.beaten.get(_named(wait))
         if known is not None and (wait.beaten_at is None or wait.beaten_at < known):
             wait = wait.beaten(known, here=False)

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Final
 
 from simulator.judge.known_waits import WaitChecker
 from simulator.oracle import Case
-from simulator.surroundings import LONGEST_DRAIN
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -106,11 +105,12 @@ class CaseChecker(WaitChecker):
 
     def cases(self, action: Action, wait: Wait, signals: Iterable[Sequence[Said]]) -> Iterator[Case]:
         """The action under each policy that may be its own, with each of the `signals`."""
-        known = [list(each) for each in signals]
+        known, scene = [list(each) for each in signals], self.scene
         if self.adopted(action):
             # Nobody can say when it began: what was said since its activity did may count.
             of_instance = self._kept[wait.instance_id].values()
-            known.append([said for said in of_instance if said.at >= wait.started_at - LONGEST_DRAIN])
+            earliest = wait.started_at - scene.drains_for - _ADOPTED
+            known.append([said for said in of_instance if said.at >= earliest])
             # What names only a token belongs to no record that has none.
             known += [[said for said in each if said.instance_id is not None] for each in known]
         for each in known:

@@ -102,7 +102,9 @@ class LevelNotEdge(Checker):
     def _is_nearly_over(self, action_id: str) -> bool:
         """Whether the record says that its wait runs out in seconds: then nobody waits for the table."""
         action = self.scene.memory.load(action_id)
-        return action is not None and action.expires_at - self.scene.clock() < _LINKS + 2 * LONGEST_SKEW
+        if action is None or not action.is_open:
+            return False
+        return abs(action.expires_at - self.scene.clock()) < _LINKS + 2 * LONGEST_SKEW
 
     def _table_was_away(self) -> bool:
         now, faults = self.scene.clock(), self.scene.faults

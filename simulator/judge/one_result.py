@@ -56,8 +56,8 @@ class OneResult(Checker):
             if not is_let_go:
                 self.broken(f"{result} sent for an action without a record")
             return
-        if is_let_go and not action.is_open:
-            return  # it waits again, and of that there is no record
+        if is_let_go and self._waits_again(action):
+            return  # and of that there is no record
         self._sent[action.id].add(result)
         if len(self._sent[action.id]) > 1:
             self.broken(f"two results were sent: {sorted(self._sent[action.id])}", action)
@@ -65,6 +65,13 @@ class OneResult(Checker):
             self.broken(f"{result} was sent before it was stored", action)
         if action.phase is Phase.COMPLETING and action.result != result:
             self.broken(f"{result} was sent, and {action.result} stored", action)
+
+    def _waits_again(self, action: Action) -> bool:
+        """Whether its instance has come into the hook once more since the record was closed."""
+        waits = [
+            one for one in self.scene.waits.of_instance(action.instance_id) if one.hook == action.hook.name
+        ]
+        return action.closed_at is not None and any(one.started_at > action.closed_at for one in waits)
 
     def read(self, action: Action, invocation: Invocation | None) -> None:
         """Whoever has read that a result is decided sends no heartbeat."""

@@ -99,6 +99,7 @@ class Scene:
     is_enrolled: bool = False  # whether Usher puts the hooks
     goes: Callable[[], bool] = lambda: False  # whether the stack is being deleted, or gone
     announced: Sequence[Announcement] | None = None  # on the event bus; None: events out are off
+    drains_for: timedelta = timedelta(0)  # load balancers, before the hooks of a termination begin
     restored_at: datetime | None = None  # what was stored in the time before it may be lost
     violations: list[Violation] = field(default_factory=list)
 
@@ -118,7 +119,8 @@ class Scene:
         action = self.memory.load(action_id)
         if self.restored_at is None or action is None:
             return self.restored_at is not None
-        waits = self.waits.of_instance(action.instance_id)
+        own = self.waits.of_token(action.token) if action.token else None
+        waits = [own] if own else self.waits.of_instance(action.instance_id)
         return any(one.started_at < self.restored_at for one in waits)
 
     def action_of(self, parameters: Mapping[str, Any]) -> Action | None:

@@ -316,6 +316,7 @@ class Holds:
 def test_a_sweep_holds_without_wake_ups_only_where_they_do_not_come(look_s: float, runs: int) -> None:
     """The last one found by reading: each sweep beat all long hooks, beside the budget."""
     stage, holds = sweep_over(an_action(id="action-bug", look_at=at(look_s))), Holds()
+    holds.coming = {"action-bug": at(look_s)}
     with pytest.raises(SweepFailed):
         sweep_handler(stage.looks, without_table=holds)({}, None)  # type: ignore[arg-type] # as much as is used
     assert holds.runs == runs
@@ -329,10 +330,26 @@ def test_while_wake_ups_come_a_look_may_be_late() -> None:
     assert holds.runs == 0
 
 
+def test_the_first_sweep_of_a_container_knows_of_no_wake_up_that_did_not_come() -> None:
+    """Found by reading: after a deploy each sweep beat all long hooks for one look that was seconds late."""
+    stage, holds = sweep_over(an_action(look_at=at(-10))), Holds()
+    sweep_handler(stage.looks, without_table=holds)({}, None)  # type: ignore[arg-type] # as much as is used
+    assert holds.runs == 0
+
+
+def test_a_look_that_a_notice_made_due_is_none_that_a_wake_up_made() -> None:
+    """Found by reading: it lifted the doubt while wake-ups failed."""
+    stage, holds = sweep_over(an_action(look_at=at(-10))), Holds()
+    holds.coming = {"action-1": at(-40)}
+    sweep_handler(stage.looks, without_table=holds)({}, None)  # type: ignore[arg-type] # as much as is used
+    assert holds.runs == 1
+
+
 def test_what_the_budget_puts_off_by_seconds_the_same_sweep_beats_where_wake_ups_fail() -> None:
     """Found by `make outages`: of three that were due at once two were put off, and fell before the next."""
     stage, holds, slept = Stage(), Holds(), [0.0]
     hook = hook_terms(heartbeat_timeout=timedelta(minutes=5))
+    holds.coming = dict.fromkeys("abc", at(-10))
     for name in "abc":
         action = an_action(
             id=name, token=name * 36, hook=hook, started_at=at(-285), first_seen_at=at(-285), look_at=at(-10)

@@ -276,8 +276,8 @@ class Trial:
 
         def restore(backup: Mapping[str, object]) -> None:
             self._note("table", "restored to", lost_since)
-            self.scene.restored()
             self.usher.memory.restore(backup)
+            self.scene.restored()
 
         def back_up() -> None:
             backup = self.usher.memory.backup()

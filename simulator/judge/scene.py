@@ -33,7 +33,7 @@ HEARTBEAT: Final = "RecordLifecycleActionHeartbeat"
 COMPLETE: Final = "CompleteLifecycleAction"
 PUT_HOOK: Final = "PutLifecycleHook"
 DELETE_HOOK: Final = "DeleteLifecycleHook"
-_WITHOUT_MEMORY: Final = "258"  # the promises that a restored table keeps, too: what stands counts
+_WITHOUT_MEMORY: Final = "58"  # the promises that hold whatever words and signals a restored table lost
 _DEPLOYING: Final = timedelta(seconds=60)  # so long an invocation goes on under the old configuration
 
 
@@ -110,8 +110,11 @@ class Scene:
         self.violations.append(Violation(promise=promise, at=self.clock(), text=text, action_id=action_id))
 
     def restored(self) -> None:
-        """The table is as it was some time ago."""
+        """The table is as it was some time ago: what was paused then is paused again, and nothing else."""
         self.restored_at = self.clock()
+        for each in self.paused:
+            each.until = each.until or self.clock()
+        self.paused += [Paused(hook=hook, since=self.clock()) for hook in self.memory.pauses()]
         self.happened.add("table restored")
 
     def _is_forgotten(self, action_id: str) -> bool:

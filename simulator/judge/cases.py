@@ -64,6 +64,15 @@ class CaseChecker(WaitChecker):
             self._adopted.add(action.id)
         return action.id in self._adopted
 
+    def _unsure(self, action: Action, terms: Terms) -> timedelta:
+        """How much earlier it may have begun for Usher: one that was adopted, with its activity.
+
+        With one that began before its last heartbeat timeout only where that is known to be longer.
+        """
+        if not self.adopted(action):
+            return _BEGINS
+        return _ADOPTED + min(self.scene.drains_for, max(terms.timeouts))
+
     def _may_be_let_through(self, wait: Wait, terms: Terms) -> bool:
         """Whether Usher goes, or its hook was out of the file, or of the tags, when it began."""
         since = [terms.gone_since]
@@ -139,5 +148,5 @@ class CaseChecker(WaitChecker):
                 has_ended=wait.instance_id in self._ended,
                 may_be_let_through=self._may_be_let_through(wait, terms),
                 is_limited=any(terms.limits),
-                unsure=_ADOPTED if self.adopted(action) else _BEGINS,
+                unsure=self._unsure(action, terms),
             )

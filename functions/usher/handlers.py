@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, TypeGuard, Ty
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 
 from usher.aws.queues import wait_of
+from usher.core.configuration import ConfigurationRefused
 from usher.core.enrolment import share
 from usher.patience import ATTEMPT, HOLDS, Limit, in_time
 from usher.ports import Unavailable
@@ -75,9 +76,8 @@ _WOKEN_WITHIN: Final = timedelta(seconds=20)  # of its time a look is made, by o
 _WOKEN_SOON: Final = timedelta(seconds=5)  # mostly: enough of a doubt where no other wake-up has come
 _PUT_OFF: Final = timedelta(seconds=10)  # by the budget: so long a sweep waits for a turn
 _NOBODY_WAKES: Final = timedelta(minutes=10)  # the sweep looks itself; a record that cannot be read stays due
-_FOR_THE_REST: Final = (
-    ATTEMPT + HOLDS + ATTEMPT
-)  # of an intake: a request that was begun, the holds, the last of them
+# Of an intake: a request that was begun, the holds, and the last of them.
+_FOR_THE_REST: Final = ATTEMPT + HOLDS + ATTEMPT
 _LEAST_TIME_MS: Final = 15_000  # for a look: three calls and two stores, each at its time-out
 
 
@@ -226,7 +226,7 @@ def _put_off(
 
 def _look_of(row: Due, looks: Looks) -> datetime:
     """When its next look is due by now; not before its expiry where that cannot be read: its look told so."""
-    with suppress(Exception):
+    with suppress(Unavailable, ConfigurationRefused, *NOT_READ):
         action = looks.store.load(row.action_id)
         return (action and action.look_at) or row.expires_at
     return row.expires_at

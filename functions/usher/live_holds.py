@@ -43,12 +43,12 @@ if TYPE_CHECKING:
 
 SHORTEST: Final = timedelta(minutes=5)  # of a heartbeat timeout: two sweeps can stand 119 s apart
 _SHARE: Final = 2  # of the rate one half is left to the wake-ups
-_IN_DOUBT: Final = timedelta(
-    hours=2
-)  # so long after they failed wake-ups are not relied upon, unless one comes
+# So long after they failed wake-ups are not relied upon, unless one comes.
+_IN_DOUBT: Final = timedelta(hours=2)
 _DESCRIBED_FOR: Final = timedelta(minutes=10)
 _LONG_AGO: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _TOLD_AFTER: Final = timedelta(minutes=1)
+_UNREADABLE: Final = (KeyError, TypeError, ValueError)  # of an item that a newer release wrote
 _QUEUE_AWAY: Final = timedelta(minutes=1)  # a send that fails may have taken seconds
 
 
@@ -116,7 +116,7 @@ class LiveHolds:
             return
         try:
             found = [item for item in self.items.enrolled() if item.is_retiring]
-        except Exception as error:  # noqa: BLE001 - whatever a newer release stored, the sweep goes on
+        except (Unavailable, *_UNREADABLE) as error:
             self.telemetry.trouble("it is not known which hooks are on their way out", error)
             return
         self.leaving.clear()

@@ -7,11 +7,13 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from simulator.faults import LONGEST_SKEW, Part
-from simulator.judge.scene import STAMPS, Checker
+from simulator.judge.known_waits import WaitChecker
+from simulator.judge.scene import HEARTBEAT, STAMPS
 
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from simulator.effects import Call
     from simulator.invocations import Invocation
     from simulator.judge.scene import Scene
     from usher.core.held_wait import HeldWait
@@ -25,7 +27,7 @@ _MOST_COPIES: Final = 20  # of one link of a chain without the table: SQS may de
 _LINKS: Final = timedelta(seconds=10)  # so long after the table is back a chain may go on by itself
 
 
-class LevelNotEdge(Checker):
+class LevelNotEdge(WaitChecker):
     """Promise 6: an event costs one look at most; the record says whether a look is due.
 
     Without the table each wake-up has one successor, and none where the table answers. All that a
@@ -41,7 +43,15 @@ class LevelNotEdge(Checker):
         self._stores: defaultdict[str, list[datetime]] = defaultdict(list)
         self._wake_ups: Counter[tuple[str, int]] = Counter()
         self._first_asked: dict[tuple[str, int], int] = {}
+        self._beaten_at: defaultdict[str, list[datetime]] = defaultdict(list)  # by token
         self._links: Counter[tuple[str, str, int]] = Counter()  # action, chain, number of the link
+
+    def called(self, call: Call) -> None:
+        """An accepted heartbeat begins another period, whether Usher heard of it or not."""
+        super().called(call)
+        wait = self.wait_of_call(call)
+        if call.operation == HEARTBEAT and call.refusal is None and wait is not None:
+            self._beaten_at[wait.token].append(call.at)
 
     def read(self, action: Action, invocation: Invocation | None) -> None:
         """A wake-up for a version that is past is void."""
@@ -58,6 +68,7 @@ class LevelNotEdge(Checker):
 
     def stored(self, before: Action | None, after: Action, invocation: Invocation | None) -> None:
         """What is void stores nothing; and no action is looked at round and round."""
+        super().stored(before, after, invocation)
         if invocation is None or before is None or invocation.function == "intake":
             return
         if (after.beats_told, after.beaten_at) != (before.beats_told, before.beaten_at):
@@ -96,15 +107,22 @@ class LevelNotEdge(Checker):
                 self.promise, f"{self._links[key]} successors {wait.links} of one chain", action_id
             )
         is_sound = by is not None and not by.faults and not self._table_was_away()
-        if wait.is_recorded and is_sound and not self._is_nearly_over(action_id):
+        if wait.is_recorded and is_sound and not self._was_nearly_over(action_id):
             self.scene.report(self.promise, "a chain goes on, and the table answers", action_id)
 
-    def _is_nearly_over(self, action_id: str) -> bool:
-        """Whether the record says that its wait runs out in seconds: then nobody waits for the table."""
+    def _was_nearly_over(self, action_id: str) -> bool:
+        """Whether the wait had seconds left, but for the last beat, by the service's log.
+
+        Then nobody waits for the table.
+        """
         action = self.scene.memory.load(action_id)
-        if action is None or not action.is_open:
+        wait = self.wait_of(action) if action is not None else None
+        if wait is None:
             return False
-        return abs(action.expires_at - self.scene.clock()) < _LINKS + 2 * LONGEST_SKEW
+        now = self.scene.clock()
+        began = [wait.started_at, *self._beaten_at[wait.token]]
+        expiries = [at + wait.heartbeat_timeout for at in began if at <= now][-2:]
+        return any(abs(at - now) < _LINKS + 2 * LONGEST_SKEW for at in expiries)
 
     def _table_was_away(self) -> bool:
         now, faults = self.scene.clock(), self.scene.faults

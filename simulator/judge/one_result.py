@@ -67,11 +67,13 @@ class OneResult(Checker):
             self.broken(f"{result} was sent, and {action.result} stored", action)
 
     def _waits_again(self, action: Action) -> bool:
-        """Whether its instance has come into the hook once more since the record was closed."""
+        """Whether its instance has come into the hook once more, by the service's own log."""
+        own = self.scene.waits.of_token(action.token) if action.token else None
+        since = own.started_at if own is not None else action.closed_at
         waits = [
             one for one in self.scene.waits.of_instance(action.instance_id) if one.hook == action.hook.name
         ]
-        return action.closed_at is not None and any(one.started_at > action.closed_at for one in waits)
+        return since is not None and any(one.started_at > since for one in waits)
 
     def read(self, action: Action, invocation: Invocation | None) -> None:
         """Whoever has read that a result is decided sends no heartbeat."""

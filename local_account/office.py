@@ -5,29 +5,22 @@ from __future__ import annotations
 import json
 import sys
 import traceback
-from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler
 from socketserver import ThreadingTCPServer
-from threading import Thread
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from local_account.loopback import serving
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
+    from contextlib import AbstractContextManager
 
 Desk: TypeAlias = "Callable[[dict[str, Any]], dict[str, Any]]"
 
 
-@contextmanager
-def open_office(desks: Mapping[str, Desk]) -> Iterator[str]:
+def open_office(desks: Mapping[str, Desk]) -> AbstractContextManager[str]:
     """Each desk answers the questions that are posted under its name: the office's URL."""
-    with _Server(desks) as server:
-        listener = Thread(target=server.serve_forever, name="office", kwargs={"poll_interval": 0.05})
-        listener.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_address[1]}"
-        finally:
-            server.shutdown()
-            listener.join()
+    return serving(_Server(desks), "office")
 
 
 class _Server(ThreadingTCPServer):

@@ -5,19 +5,19 @@ from __future__ import annotations
 import json
 import re
 import sys
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPException
 from http.server import BaseHTTPRequestHandler
 from socketserver import ThreadingTCPServer
-from threading import Thread
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from local_account.emulator import LOOPBACK
+from local_account.loopback import serving
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
+    from contextlib import AbstractContextManager
 
     from local_account.seconds import Seconds
 
@@ -58,17 +58,9 @@ class Outages:
         return self.seconds() < self.until_s.get(service, 0.0)
 
 
-@contextmanager
-def open_proxy(outages: Outages) -> Iterator[str]:
+def open_proxy(outages: Outages) -> AbstractContextManager[str]:
     """A proxy to whoever calls through it, while a block runs: its URL, which takes outages under PATH."""
-    with _Server(outages) as server:
-        listener = Thread(target=server.serve_forever, name="outages", kwargs={"poll_interval": 0.05})
-        listener.start()
-        try:
-            yield f"http://{LOOPBACK}:{server.server_address[1]}"
-        finally:
-            server.shutdown()
-            listener.join()
+    return serving(_Server(outages), "outages")
 
 
 class _Server(ThreadingTCPServer):

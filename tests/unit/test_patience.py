@@ -196,11 +196,9 @@ class TenSeconds:
         return round((10 - self.world.now) * 1000)
 
 
-@pytest.mark.parametrize("request_s", [0.01, 0.15, 0.3, 1.0, 2.0])
-def test_a_batch_on_a_slow_table_is_not_cut_off_and_all_that_it_leaves_is_held(request_s: float) -> None:
-    """Found by reading: the first notices used up the time, and of the last ones nobody heard."""
-    world = World(now=0, request_s=request_s)
-    intake = Intake(
+def an_intake(world: World) -> Intake:
+    """Each of its requests to the table takes as long as the world says."""
+    return Intake(
         configuration=CONFIGURATION,
         items=world.slow(FileItems(CONFIGURATION)),
         store=world.slow(world.store),
@@ -211,6 +209,13 @@ def test_a_batch_on_a_slow_table_is_not_cut_off_and_all_that_it_leaves_is_held(r
         clock=world.clock,
         new_id=world.new_id,
     )
+
+
+@pytest.mark.parametrize("request_s", [0.01, 0.15, 0.3, 1.0, 2.0])
+def test_a_batch_on_a_slow_table_is_not_cut_off_and_all_that_it_leaves_is_held(request_s: float) -> None:
+    """Found by reading: the first notices used up the time, and of the last ones nobody heard."""
+    world = World(now=0, request_s=request_s)
+    intake = an_intake(world)
     tokens = [f"{number:036}" for number in range(10)]
     event = sqs(*(message(f"i-{number}", token) for number, token in enumerate(tokens)))
     for record in event["Records"]:
@@ -227,17 +232,7 @@ def test_what_cannot_even_be_held_in_time_is_returned() -> None:
     """The queue is as slow as it may be, too."""
     world = World(now=0, request_s=2)
     world.send = lambda *_: world.takes(2)()  # type: ignore[method-assign]
-    intake = Intake(
-        configuration=CONFIGURATION,
-        items=FileItems(CONFIGURATION),
-        store=world.slow(world.store),
-        wake_ups=world,
-        questions=NoQuestions(),
-        dead_letters=NoLetters(),
-        telemetry=Recorder(),
-        clock=world.clock,
-        new_id=world.new_id,
-    )
+    intake = an_intake(world)
     event = sqs(*(message(f"i-{number}", f"{number:036}") for number in range(10)))
     for record in event["Records"]:
         record["attributes"] = {"ApproximateReceiveCount": "1"}

@@ -201,7 +201,8 @@ def _hold_without_wake_ups(
         pressing = [row for row in due if row.look_at <= now < row.expires_at <= now + BETWEEN_SWEEPS]
         again = _put_off(pressing, looks, without_table.wait, partial(has_time, context))
         _, failures = _look_at_all(again, looks, map, context)
-        without_table.run(partial(has_time, context), looks.store.pauses())
+        turn = partial(looks.turns.awaited, looks.clock, without_table.wait, partial(has_time, context))
+        without_table.run(partial(has_time, context), looks.store.pauses(), turn)
     without_table.catch_up(partial(has_time, context))
     return failures
 

@@ -83,20 +83,24 @@ class LiveHolds:
     news: dict[Place, _News] = field(default_factory=dict)
     described: dict[str, tuple[datetime, Mapping[str, timedelta]]] = field(default_factory=dict)
 
-    def run(self, has_time: Callable[[], bool], paused: Collection[str] = ()) -> None:
+    def run(
+        self, has_time: Callable[[], bool], paused: Collection[str] = (), booked: Turn | None = None
+    ) -> None:
         """Beat what is due, whatever was tried longest ago first, as far as the time goes.
 
-        What is `paused` (hooks, or ALL_HOOKS) is left alone, as far as that is known.
+        What is `paused` (hooks, or ALL_HOOKS) is left alone, as far as that is known. `booked`: the
+        shared budget's turns, where the table answers. Else half of the rate is taken: beside the
+        budget it would take from wake-ups that come after all what they need.
         """
         if ALL_HOOKS in paused:
             return
-        turn, over = self._turns(has_time).__next__, PassedOver(telemetry=self.telemetry)
+        turn, over = booked or self._turns(has_time).__next__, PassedOver(telemetry=self.telemetry)
         try:
             waits = [wait for group in self._groups(turn, over) for wait in self._in(group, turn, over)]
             waits = [wait for wait in waits if wait.hook not in paused]
             for wait in sorted(waits, key=lambda one: (one.due_at, one.timeout)):
                 self._hold(wait, turn)
-        except (Enough, TryLater, CallRefused) as error:
+        except (Enough, TryLater, CallRefused, Unavailable) as error:
             if isinstance(error, Throttled):
                 self.telemetry.count("Throttled")
             self.telemetry.trouble("not all that waits was held without the table", error)

@@ -294,9 +294,11 @@ class Holds:
         self.wake_ups_fail = Away(lasts=timedelta(hours=2))
         self.coming: dict[str, datetime] = {}
         self.runs = 0
+        self.booked: list[datetime] = []
 
-    def run(self, *_: object) -> None:
+    def run(self, has_time: object, paused: object, booked: Callable[[], datetime]) -> None:  # noqa: ARG002
         self.runs += 1
+        self.booked.append(booked())
 
     def wait(self, span_s: float) -> None:
         raise AssertionError(f"{span_s} s for nothing")
@@ -320,6 +322,16 @@ def test_a_sweep_holds_without_wake_ups_only_where_they_do_not_come(look_s: floa
     with pytest.raises(SweepFailed):
         sweep_handler(stage.looks, without_table=holds)({}, None)  # type: ignore[arg-type] # as much as is used
     assert holds.runs == runs
+
+
+def test_where_the_table_answers_a_sweep_beats_what_waits_in_turns_of_the_shared_budget() -> None:
+    stage, holds = sweep_over(an_action(id="action-bug", look_at=at(-10))), Holds()
+    holds.coming = {"action-bug": at(-10)}
+    budget = MemoryBudget(1)
+    with pytest.raises(SweepFailed):
+        sweep_handler(replace(stage.looks, budget=budget), without_table=holds)({}, None)  # type: ignore[arg-type] # as much as is used
+    assert holds.booked == [at(0)]
+    assert budget.book(at(0), at(0), at(0), at(0)) is None
 
 
 def test_while_wake_ups_come_a_look_may_be_late() -> None:

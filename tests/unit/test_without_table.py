@@ -26,6 +26,7 @@ from usher.ports import (
     TryLater,
     Unavailable,
 )
+from usher.turns import Enough
 from usher.without_table import Memory, WithoutTable
 
 if TYPE_CHECKING:
@@ -379,6 +380,20 @@ def test_the_sweep_takes_half_of_the_rate() -> None:
     world = World(now=0, group=a_group(*["Terminating:Wait"] * 100))
     live(world).run(lambda: True)
     assert (len(world.beaten), round(world.slept)) == (100, 20)
+
+
+def test_the_sweep_beats_no_more_than_the_shared_budget_has_room_for_where_there_is_one() -> None:
+    """Beside it, it took the calls of wake-ups that had come late: an instance of theirs fell."""
+    world = World(now=0, group=a_group(*["Terminating:Wait"] * 100))
+    room = iter([at(0)] * 13)  # two of them for questions
+
+    def booked() -> datetime:
+        for second in room:
+            return second
+        raise Enough
+
+    live(world).run(lambda: True, (), booked)
+    assert (len(world.beaten), world.slept) == (11, 0)
 
 
 def test_the_sweep_calls_nothing_for_what_is_only_observed() -> None:

@@ -48,6 +48,7 @@ _IN_DOUBT: Final = timedelta(hours=2)
 _DESCRIBED_FOR: Final = timedelta(minutes=10)
 _LONG_AGO: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _TOLD_AFTER: Final = timedelta(minutes=1)
+_NOT_ALL: Final = "not all that waits was held without the table"
 _UNREADABLE: Final = (KeyError, TypeError, ValueError)  # of an item that a newer release wrote
 _QUEUE_AWAY: Final = timedelta(minutes=1)  # a send that fails may have taken seconds
 
@@ -100,10 +101,12 @@ class LiveHolds:
             waits = [wait for wait in waits if wait.hook not in paused]
             for wait in sorted(waits, key=lambda one: (one.due_at, one.timeout)):
                 self._hold(wait, turn)
-        except (Enough, TryLater, CallRefused, Unavailable) as error:
+        except Enough:
+            self.telemetry.trouble(_NOT_ALL, Unavailable("no time, or no turn of the budget, is left"))
+        except (TryLater, CallRefused, Unavailable) as error:
             if isinstance(error, Throttled):
                 self.telemetry.count("Throttled")
-            self.telemetry.trouble("not all that waits was held without the table", error)
+            self.telemetry.trouble(_NOT_ALL, error)
 
     def catch_up(self, has_time: Callable[[], bool]) -> None:
         """The table answers: have the records learn of every beat, by one wake-up for each wait."""

@@ -40,9 +40,9 @@ DEPLOYED := tests/e2e/deployed
 
 EMULATOR := build/.emulator-ready
 
-$(EMULATOR): requirements/account.txt infra/wheels.py | $(READY)
+$(EMULATOR): requirements/account.txt infra/usher_cdk/wheels.py | $(READY)
 	@echo "Setting up the emulator of the local account ..." >&2
-	@$(BIN)/python -m local_account
+	@$(BIN)/python -m usher_local
 	@touch $@
 
 test: check lint-templates node_modules/.ready $(EMULATOR) ## the whole suite: the checks, then every test
@@ -52,7 +52,7 @@ test: check lint-templates node_modules/.ready $(EMULATOR) ## the whole suite: t
 e2e: $(READY) node_modules/.ready ## Usher deployed into a local account, with IAM and faults: one process, some minutes
 	@$(BIN)/pytest --maxfail 5 $(DEPLOYED)
 
-OF_THE_CORE := decide deadlines hearing model turns combined questions record_format
+OF_THE_CORE := decide deadlines evidence action call_budget combined questions record_format
 quick: check ## for the edit loop: the checks, the core and the look, in less than half a minute once warm
 	@$(BIN)/pytest $(OF_THE_CORE:%=tests/unit/test_%.py) tests/simulation/test_looks.py tests/simulation/test_look_steps.py
 
@@ -98,7 +98,7 @@ format: $(READY) ## put every file into shape
 	@$(BIN)/ruff check --quiet --fix .
 
 simulator: $(READY) ## serve simulated Auto Scaling on a free loopback port, for any AWS client
-	@$(BIN)/python -m simulator --port 0
+	@$(BIN)/python -m usher_simulator --port 0
 
 LOCAL ?= --auto
 local: $(READY) node_modules/.ready ## a local AWS account with Usher deployed in it, until Ctrl-C (LOCAL="--help" for more)
@@ -110,13 +110,13 @@ invoke: ## run FUNCTION= of the built asset on EVENT=, under Lambda's own runtim
 	@test -n "$(FUNCTION)" && test -n "$(EVENT)" || { echo 'Say which function and which event, for instance:' \
 	  'make invoke FUNCTION=intake EVENT=events/invoke/intake-sqs-hook.json' >&2; exit 2; }
 	@$(MAKE) --silent $(ASSET)
-	@$(BIN)/python -m local_lambda --function "$(FUNCTION)" --event "$(EVENT)"
+	@$(BIN)/python -m usher_local.functions --function "$(FUNCTION)" --event "$(EVENT)"
 
 FUNCTIONS := $(shell find functions -name __pycache__ -prune -o -print)
 
-$(ASSET): requirements/functions.txt events/hooks.yaml infra/bundle.py $(FUNCTIONS) | $(READY)
+$(ASSET): requirements/functions.txt events/hooks.yaml infra/usher_cdk/bundle.py $(FUNCTIONS) | $(READY)
 	@echo "Building build/asset ..." >&2
-	@$(BIN)/python -m infra.bundle build/asset --hooks events/hooks.yaml
+	@$(BIN)/python -m usher_cdk.bundle build/asset --hooks events/hooks.yaml
 	@touch $@
 
 INPUTS ?= 100000
@@ -135,7 +135,7 @@ coverage: $(READY) $(EMULATOR) ## branch coverage: the core in full, the functio
 SEEDS ?= 300
 FROM ?= 1
 simulate: $(READY) ## SEEDS= trials (300) of drawn worlds and faults, from FROM= (1); TRACE=1 shows all of one
-	@$(BIN)/python -m simulator.simulate --seeds $(SEEDS) --from $(FROM) --jobs $(JOBS) $(if $(TRACE),--trace)
+	@$(BIN)/python -m usher_simulator.trials.simulate --seeds $(SEEDS) --from $(FROM) --jobs $(JOBS) $(if $(TRACE),--trace)
 
 FLEETS ?= 2000
 drawn-fleets: $(READY) ## FLEETS= drawn hooks files (2,000), from FROM= (1): what is taken keeps every limit of AWS
@@ -146,7 +146,7 @@ coverage-trials: $(READY) ## SEEDS= trials (300): what they alone reach of the f
 	@$(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 12))' || \
 	  { echo "Only from 3.12 on can Python measure greenlets. Try: make coverage-trials VENV=build/py313 PYTHON=python3.13" >&2; exit 2; }
 	@mkdir -p build
-	@COVERAGE_CORE=sysmon $(TRIALS) run --rcfile=tests/simulation/coverage.ini -m simulator.simulate --seeds $(SEEDS)
+	@COVERAGE_CORE=sysmon $(TRIALS) run --rcfile=tests/simulation/coverage.ini -m usher_simulator.trials.simulate --seeds $(SEEDS)
 	@$(TRIALS) report --rcfile=tests/simulation/coverage.ini --include 'functions/usher/core/*,functions/usher/*.py' --fail-under 93
 	@$(TRIALS) report --rcfile=tests/simulation/coverage.ini --fail-under 85 --include \
 	  'functions/usher/aws/autoscaling.py,functions/usher/aws/groups.py,functions/usher/aws/waiting.py,functions/usher/aws/messages.py,functions/usher/aws/record_format.py,functions/usher/aws/announcing.py'

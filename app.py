@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Final
 
 import aws_cdk as cdk
 
-from cli.hooks_file import HooksFileRefused
-from infra.acknowledged import acknowledge
-from infra.configuration import ContextRefused, Deployment
-from infra.controller import Controller
-from infra.demo import Demo
-from infra.own_group import UnfitHook
+from usher_cdk.configuration import ContextRefused, Deployment
+from usher_cdk.controller import Controller
+from usher_cdk.demo import Demo
+from usher_cdk.nag_suppressions import acknowledge
+from usher_cdk.own_group import UnfitHook
+from usher_hooksfile.load import HooksFileRefused
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

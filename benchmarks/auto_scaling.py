@@ -12,14 +12,14 @@ from itertools import cycle
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
 
-from simulator.account import an_account
-from simulator.query_protocol import Request
-from simulator.wire import auto_scaling_client
+from usher_simulator.autoscaling.account import an_account
+from usher_simulator.autoscaling.client import auto_scaling_client
+from usher_simulator.autoscaling.query_protocol import Request
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from simulator.account import Account
+    from usher_simulator.autoscaling.account import Account
 
 _INSTANCES: Final = 200
 _ENGINE_CALLS: Final = 100_000

@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Final
 
 import aws_cdk as cdk
 
-from cli.doubts import warnings
-from cli.hooks_file import HooksFileRefused, examine, load
-from infra.configuration import Deployment
-from infra.controller import Controller
+from usher_cdk.configuration import Deployment
+from usher_cdk.controller import Controller
+from usher_hooksfile.load import HooksFileRefused, examine, load
+from usher_hooksfile.warnings import warnings
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -26,49 +26,49 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from rich.console import Console
 
-from cli import traffic
-from cli.hooks_file import HooksFileRefused, load
-from cli.html_report import page
-from cli.report import report
-from cli.story import tell
-from simulator.account import an_account
-from simulator.file_items import FileItems
-from simulator.fuzz import Hostile
-from simulator.memory_budget import MemoryBudget, MemoryLimits
-from simulator.memory_enrolled import MemoryEnrolledHooks
-from simulator.memory_store import MemoryStore
-from simulator.no_aws import NoQuestions
-from simulator.recorder import Recorder
-from simulator.replay import Entry, replay
-from simulator.trail import Call
 from usher.aws import record_format
 from usher.aws.groups import GroupsApi
 from usher.aws.queues import DeadLetterQueue, WakeUpQueue
 from usher.aws.waiting import WaitingApi
 from usher.core import configuration
+from usher.core.action import Phase
 from usher.core.compiled import compiled
 from usher.core.enrolment import Wanted
-from usher.core.model import Phase
-from usher.enrolment import Enrolment
+from usher.evaluation.evaluator import Looks
 from usher.handlers import Event, intake_handler, sweep_handler, wake_handler
 from usher.intake import Intake
-from usher.looks import Looks
+from usher.passes.enrolment import Enrolment
 from usher.ports import Answer, AnswerKind
 from usher.provision import Provision
 from usher.release import Release
+from usher_cli import traffic
+from usher_cli.html_report import page
+from usher_cli.report import report
+from usher_cli.story import tell
+from usher_hooksfile.load import HooksFileRefused, load
+from usher_simulator.autoscaling.account import an_account
+from usher_simulator.fakes.file_items import FileItems
+from usher_simulator.fakes.memory_budget import MemoryBudget, MemoryLimits
+from usher_simulator.fakes.memory_enrolled import MemoryEnrolledHooks
+from usher_simulator.fakes.memory_store import MemoryStore
+from usher_simulator.fakes.recorder import Recorder
+from usher_simulator.fakes.unknown_calls import NoQuestions
+from usher_simulator.replay.cloudtrail import Call
+from usher_simulator.replay.replay import Entry, replay
+from usher_simulator.trials.hostile_inputs import Hostile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from mypy_boto3_sqs import SQSClient
 
-    from cli.traffic import Found
+    from usher.core.action import Action, MoveEnd, Result, Signal
     from usher.core.compiled import Compiled
-    from usher.core.hearing import Kept
-    from usher.core.model import Action, MoveEnd, Result, Signal
-    from usher.core.notices import TestNotice
+    from usher.core.evidence import Kept
+    from usher.core.notifications import TestNotice
     from usher.core.policy import Configuration
     from usher.ports import Raw
+    from usher_cli.traffic import Found
 
 INPUTS_OF_A_SEED: Final = 250
 MOST_REASON: Final = 2000

@@ -19,13 +19,13 @@ import boto3
 from click.testing import CliRunner
 from moto import mock_aws
 
-from cli.account import Machine
-from cli.main import main as usher
 from usher.aws import table
 from usher.aws.records import Records
 from usher.core import configuration
-from usher.core.model import Action, HookTerms, Result, Transition
+from usher.core.action import Action, HookTerms, Result, Transition
 from usher.ports import Raw
+from usher_cli.account import Machine
+from usher_cli.main import main as usher
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -137,7 +137,7 @@ def an_action(number: int) -> Action:
 
 def start_s() -> float:
     """How long the command takes to say its version."""
-    run = "from cli.main import main; main(prog_name='usher', args=['--version'])"
+    run = "from usher_cli.main import main; main(prog_name='usher', args=['--version'])"
     begun = perf_counter()
     subprocess.run([sys.executable, "-c", run], check=True, capture_output=True)  # noqa: S603 - our own
     return perf_counter() - begun

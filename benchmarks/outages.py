@@ -12,16 +12,16 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from simulator import trial
-from simulator.faults import Down, How, Part, Swarm
-from simulator.trial import Trial
-from simulator.waits import EndedBy
-from usher.core.model import Outcome
+from usher.core.action import Outcome
+from usher_simulator.autoscaling.lifecycle_actions import EndedBy
+from usher_simulator.trials import trial
+from usher_simulator.trials.faults import Down, How, Part, Swarm
+from usher_simulator.trials.trial import Trial
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from simulator.waits import Wait
+    from usher_simulator.autoscaling.lifecycle_actions import Wait
 
 BEGINS: Final = timedelta(hours=1)
 HOOKS: Final = {

@@ -18,9 +18,9 @@ from random import Random
 from time import perf_counter, process_time
 from typing import Any
 
-from simulator.replay import Entry, replay
 from usher.core import configuration
-from usher.core.model import Outcome
+from usher.core.action import Outcome
+from usher_simulator.replay.replay import Entry, replay
 
 _START = datetime(2026, 3, 1, tzinfo=UTC)
 _SMALL, _LARGE = 1_000, 10_000

@@ -10,8 +10,8 @@ import sys
 from time import process_time
 from typing import Any, Final
 
-from simulator.calm import Calm
 from usher.aws import record_format
+from usher_simulator.trials.calm import Calm
 
 _MINUTES: Final = 10
 _A_SECOND: Final = 60

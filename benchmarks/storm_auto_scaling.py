@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import ClientError
 
-from simulator.lifecycle_calls import LifecycleCalls
-from simulator.query_protocol import ApiError, Request
+from usher_simulator.autoscaling.lifecycle_calls import LifecycleCalls
+from usher_simulator.autoscaling.query_protocol import ApiError, Request
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
     from benchmarks.storm_lambda import Tasks
-    from simulator.waits import Waits
+    from usher_simulator.autoscaling.lifecycle_actions import Waits
 
 CALL_TAKES: Final = timedelta(seconds=0.25)
 BURST: Final = 20

@@ -13,18 +13,18 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from greenlet import getcurrent, greenlet
 
-from simulator.queue import SimulatedQueue
 from usher.handlers import SweepFailed
 from usher.ports import Unavailable
+from usher_simulator.trials.queue import SimulatedQueue
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
     from datetime import datetime
     from random import Random
 
-    from simulator.clock import VirtualClock
-    from simulator.queue import Batch, Ended, Message
     from usher.handlers import Handler, Work
+    from usher_simulator.autoscaling.virtual_clock import VirtualClock
+    from usher_simulator.trials.queue import Batch, Ended, Message
 
 T = TypeVar("T")
 Row = TypeVar("Row")

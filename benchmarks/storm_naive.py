@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Final
 from benchmarks import storm_plan
 from benchmarks.storm_auto_scaling import LimitedCalls
 from benchmarks.storm_lambda import Tasks
-from simulator.clock import VirtualClock
-from simulator.query_protocol import ApiError, Request
-from simulator.waits import EndedBy, Waits
+from usher_simulator.autoscaling.lifecycle_actions import EndedBy, Waits
+from usher_simulator.autoscaling.query_protocol import ApiError, Request
+from usher_simulator.autoscaling.virtual_clock import VirtualClock
 
 if TYPE_CHECKING:
     from benchmarks.storm_plan import Held, Storm
-    from simulator.waits import Wait
+    from usher_simulator.autoscaling.lifecycle_actions import Wait
 
 _RETRIES: Final = 2
 _PERCENT: Final = 100

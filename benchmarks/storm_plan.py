@@ -10,8 +10,8 @@ from functools import cached_property
 from random import Random
 from typing import TYPE_CHECKING, Any, Final
 
-from simulator.waits import Wait
 from usher.core import configuration
+from usher_simulator.autoscaling.lifecycle_actions import Wait
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -13,16 +13,16 @@ from time import process_time
 from typing import TYPE_CHECKING, Any, Final
 
 from benchmarks.storm_plan import START
-from simulator.clock import VirtualClock
-from simulator.memory_budget import MemoryBudget, MemoryLimits
-from simulator.memory_store import MemoryStore
-from simulator.no_aws import NoQuestions
-from simulator.recorder import Recorder
 from usher import handlers
 from usher.core import configuration
-from usher.core.model import Action, HookTerms, Result, Transition
-from usher.looks import Looks
+from usher.core.action import Action, HookTerms, Result, Transition
+from usher.evaluation.evaluator import Looks
 from usher.ports import Answer, AnswerKind, Raw
+from usher_simulator.autoscaling.virtual_clock import VirtualClock
+from usher_simulator.fakes.memory_budget import MemoryBudget, MemoryLimits
+from usher_simulator.fakes.memory_store import MemoryStore
+from usher_simulator.fakes.recorder import Recorder
+from usher_simulator.fakes.unknown_calls import NoQuestions
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -14,43 +14,43 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from benchmarks import storm_plan
 from benchmarks.storm_auto_scaling import Client, LimitedCalls
 from benchmarks.storm_lambda import Function, GatedQueue, Sweeps, Tasks
-from simulator.clock import VirtualClock
-from simulator.file_items import FileItems
-from simulator.memory_budget import MemoryBudget, MemoryLimits
-from simulator.memory_store import MemoryStore
-from simulator.no_aws import NoQuestions
-from simulator.queue import EventSourceMapping
-from simulator.recorder import Recorder
-from simulator.waits import EndedBy, Waits
 from usher import handlers
 from usher.aws.autoscaling import AutoScalingApi
 from usher.aws.queues import delay_s, wake_up_body
 from usher.aws.waiting import WaitingApi
-from usher.core.model import Result
+from usher.core.action import Result
 from usher.core.pacing import Pace
+from usher.evaluation.evaluator import Looks
+from usher.evaluation.stale_waits import SameWait
 from usher.intake import Intake
-from usher.looks import Looks
+from usher.outage.without_table import Memory, WithoutTable
 from usher.ports import Denied, Due, Evidence, NoAnswer
-from usher.same_wait import SameWait
-from usher.without_table import Memory, WithoutTable
+from usher_simulator.autoscaling.lifecycle_actions import EndedBy, Waits
+from usher_simulator.autoscaling.virtual_clock import VirtualClock
+from usher_simulator.fakes.file_items import FileItems
+from usher_simulator.fakes.memory_budget import MemoryBudget, MemoryLimits
+from usher_simulator.fakes.memory_store import MemoryStore
+from usher_simulator.fakes.recorder import Recorder
+from usher_simulator.fakes.unknown_calls import NoQuestions
+from usher_simulator.trials.queue import EventSourceMapping
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
     from datetime import datetime
 
     from benchmarks.storm_plan import Storm
-    from simulator.waits import Wait
-    from usher.core.hearing import Kept
+    from usher.core.action import Action, Signal
+    from usher.core.evidence import Kept
     from usher.core.held_wait import HeldWait
-    from usher.core.model import Action, Signal
     from usher.ports import Raw
+    from usher_simulator.autoscaling.lifecycle_actions import Wait
 
 STORE: Final = "MemoryStore and MemoryBudget"
 _REQUEST_TAKES: Final = timedelta(milliseconds=5)  # to DynamoDB or SQS
 _UNANSWERED_TAKES: Final = timedelta(seconds=3)  # two attempts, each to its time-out, and a pause
 _COLD_START: Final = timedelta(seconds=1)
 _SWEEP_AT_ONCE: Final = 8  # as usher.wiring has it
-_INBOX: Final = {"batch_size": 10, "most_at_once": 20}  # these four as infra.controller has them
+_INBOX: Final = {"batch_size": 10, "most_at_once": 20}  # these four as usher_cdk.controller has them
 _WAKE_UPS: Final = {"batch_size": 1, "most_at_once": 50}
 _INBOX_VISIBILITY: Final = timedelta(seconds=30)
 _WAKE_UPS_VISIBILITY: Final = timedelta(seconds=360)

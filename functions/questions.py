@@ -1,4 +1,4 @@
-"""The Lambda function `questions`: what it does stands in usher.asking."""
+"""The Lambda function `questions`: what it does stands in usher.questions.asking."""
 
 from usher.wiring import questions
 

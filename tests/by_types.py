@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from hypothesis import strategies as st
 
 from tests.factories import a_policy
-from usher.core import model, notices
+from usher.core import action, notifications
 from usher.core.enrolment import Enrolled, Former, HookSettings, State
 from usher.core.finding import Finding, Findings, Standing
 from usher.core.policy import Policy
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _NAMES: Final[dict[str, Any]] = {
-    **vars(model),
-    **vars(notices),
+    **vars(action),
+    **vars(notifications),
     **{each.__name__: each for each in (Enrolled, Former, HookSettings, State, Finding, Findings, Standing)},
     "Policy": Policy,
     "Mapping": Mapping,
@@ -61,8 +61,8 @@ _PLAIN: Final[Mapping[Any, st.SearchStrategy[Any]]] = {
 def _sound_action(drawn: dict[str, Any]) -> dict[str, Any]:
     """What an action does not take together: see Action.__post_init__."""
     phase = drawn["phase"]
-    look_at = None if phase is model.Phase.CLOSED else drawn["look_at"] or drawn["started_at"]
-    result = drawn["result"] or (model.Result.CONTINUE if phase is model.Phase.COMPLETING else None)
+    look_at = None if phase is action.Phase.CLOSED else drawn["look_at"] or drawn["started_at"]
+    result = drawn["result"] or (action.Result.CONTINUE if phase is action.Phase.COMPLETING else None)
     return {**drawn, "look_at": look_at, "result": result}
 
 
@@ -73,8 +73,8 @@ def _sound_signal(drawn: dict[str, Any]) -> dict[str, Any]:
 
 
 _SOUND: Final[Mapping[type, Callable[[dict[str, Any]], dict[str, Any]]]] = {
-    model.Action: _sound_action,
-    model.Signal: _sound_signal,
+    action.Action: _sound_action,
+    action.Signal: _sound_signal,
 }
 
 

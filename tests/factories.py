@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from usher.core import configuration
-from usher.core.model import Action, HookTerms, MoveEnd, Result, Signal, Status, Transition
+from usher.core.action import Action, HookTerms, MoveEnd, Result, Signal, Status, Transition
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

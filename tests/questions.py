@@ -5,19 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, cast
 
-from simulator.memory_budget import MemoryAnswers, MemoryBudget
-from simulator.recorder import Recorder
-from usher.asking import Asking
+from usher.evaluation.call_budget import Turns
 from usher.ports import ReconcileStore
-from usher.probing import Prober
-from usher.turns import Turns
+from usher.questions.asking import Asking
+from usher.questions.probing import Prober
+from usher_simulator.fakes.memory_budget import MemoryAnswers, MemoryBudget
+from usher_simulator.fakes.recorder import Recorder
 
 if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
+    from usher.core.action import Action
     from usher.core.finding import Finding
-    from usher.core.model import Action
-    from usher.looks import Looks
+    from usher.evaluation.evaluator import Looks
     from usher.ports import Calls, Store
 
 

@@ -14,9 +14,9 @@ from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, pro
 from usher.aws.queues import wait_of
 from usher.core.configuration import ConfigurationRefused
 from usher.core.enrolment import share
-from usher.patience import ATTEMPT, HOLDS, Limit, in_time
+from usher.evaluation.wake_ups import BETWEEN_SWEEPS, OWN, send
+from usher.outage.slow_table import ATTEMPT, HOLDS, Limit, in_time
 from usher.ports import Unavailable
-from usher.waking import BETWEEN_SWEEPS, OWN, send
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 
     from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
+    from usher.evaluation.evaluator import Looks
     from usher.intake import Intake
-    from usher.live_holds import LiveHolds
-    from usher.looks import Looks
+    from usher.outage.live_holds import LiveHolds
+    from usher.outage.without_table import WithoutTable
     from usher.ports import DeadLetters, Due, Telemetry, Unasked
-    from usher.without_table import WithoutTable
 
 T = TypeVar("T")
 Row = TypeVar("Row")
@@ -53,7 +53,7 @@ class Context(Protocol):
 
 
 class Pass(Protocol):
-    """What a sweep does besides its looks, as far as the time goes, such as usher.reconcile."""
+    """What a sweep does besides its looks, as far as the time goes, such as usher.passes.reconcile."""
 
     @property
     def name(self) -> str:

@@ -9,11 +9,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, assert_never
 
 from usher.aws import messages
-from usher.core import closing, hearing, reconcile
+from usher.core import closing, evidence, reconcile
+from usher.core.action import Action, HookTerms, MoveEnd, Outcome, Result, Signal, Transition
 from usher.core.configuration import ConfigurationRefused
 from usher.core.held_wait import first_waits
-from usher.core.model import Action, HookTerms, MoveEnd, Outcome, Result, Signal, Transition
-from usher.core.notices import (
+from usher.core.notifications import (
     CommandEnd,
     Home,
     InstanceEnd,
@@ -25,17 +25,17 @@ from usher.core.notices import (
 )
 from usher.core.ownership import Terms, terms
 from usher.core.policy import Move
-from usher.patience import ATTEMPT, HOLDS, Away, Limit, hurried
+from usher.evaluation.wake_ups import send, stored_with_wake_ups
+from usher.outage.slow_table import ATTEMPT, HOLDS, Away, Limit, hurried
+from usher.passes.silent_groups import TESTED
 from usher.ports import WHATEVER, Moved, NoAnswer, Raw, Unavailable
-from usher.questions import Chains
-from usher.silence import TESTED
-from usher.waking import send, stored_with_wake_ups
+from usher.questions.chain import Chains
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import datetime
 
-    from usher.core.notices import Notice
+    from usher.core.notifications import Notice
     from usher.core.policy import Configuration, Hook, Policy
     from usher.ports import DeadLetters, HookItems, Questions, Store, Telemetry, WakeUps
 
@@ -212,9 +212,9 @@ class Intake:
         for other in others:
             if reconcile.joins(other, action):
                 before = [one for one in others if one is not other]
-                came = replace(action, signals_since=hearing.signals_since(action, before))
+                came = replace(action, signals_since=evidence.signals_since(action, before))
                 return self._join(other, came, raw, now)
-        action = replace(action, signals_since=hearing.signals_since(action, others))
+        action = replace(action, signals_since=evidence.signals_since(action, others))
         for other in others:
             if other.started_at > action.started_at:
                 action = closing.superseded(action, other.id, other.started_at, now)
@@ -290,7 +290,7 @@ class Intake:
             return
         self.store.keep_move_end(move_end)
         for action in actions:
-            if hearing.ends(move_end, action):
+            if evidence.ends(move_end, action):
                 self._hear_move_end(action, move_end, now)
             elif action.is_open and action.if_launch_failed is not None:
                 self._change(action, partial(_looked_at, now=now))
@@ -300,7 +300,7 @@ class Intake:
         """An open action is looked at, and asks Auto Scaling; a closed one only notes it."""
 
         def heard(action: Action) -> Action:
-            noted = hearing.with_move_ends(action, [move_end], now)
+            noted = evidence.with_move_ends(action, [move_end], now)
             if noted is action:
                 return action
             if action.is_open:
@@ -332,22 +332,22 @@ class Intake:
         """A hint, believed in nothing: the conditions that follow the command are asked at once."""
         for action in self.store.of_instance(end.instance_id):
             findings = self.store.findings(action.id) if action.is_open else None
-            if findings is not None and hearing.follows(findings, end.command_id):
+            if findings is not None and evidence.follows(findings, end.command_id):
                 with suppress(Moved):  # somebody asks just now
-                    self.chains.ask_now(action, hearing.asked_at_once(findings, end.command_id, now))
+                    self.chains.ask_now(action, evidence.asked_at_once(findings, end.command_id, now))
         self._tell("outcome", end.detail)
 
     def _take_signal(self, signal: Signal, now: datetime) -> None:
         """Kept first; a look is asked for where it would come too late else."""
-        signal = hearing.received(signal, now)
+        signal = evidence.received(signal, now)
         change = self.store.keep_signal(signal)
-        if change is hearing.Kept.REFUSED:
+        if change is evidence.Kept.REFUSED:
             self.telemetry.count("SignalsRefused")
-            self._tell("signal", f"{signal.name} is not kept: {hearing.MOST_NAMES} other names are")
+            self._tell("signal", f"{signal.name} is not kept: {evidence.MOST_NAMES} other names are")
             return
         actions = self._named_by(signal)
         for action in actions:
-            if action.is_open and hearing.fits(signal, action):
+            if action.is_open and evidence.fits(signal, action):
                 self._change(action, partial(_heard, signal=signal, change=change, now=now))
         unheard = self._unheard(signal, actions)
         if unheard:
@@ -373,7 +373,7 @@ class Intake:
             for rule in hook.rules
         ]
         policies += [action.policy for action in actions if action.is_open]
-        if any(hearing.listens(policy, signal) for policy in policies):
+        if any(evidence.listens(policy, signal) for policy in policies):
             return ""
         return f"no policy of {signal.instance_id or signal.token} waits for signal {signal.name}"
 
@@ -403,8 +403,8 @@ def _was_abandoned(action: Action) -> bool:
     return action.result is Result.ABANDON or by_default or failed
 
 
-def _heard(action: Action, signal: Signal, change: hearing.Kept, now: datetime) -> Action:
-    return _looked_at(action, now) if hearing.needs_look(action, signal, change, now) else action
+def _heard(action: Action, signal: Signal, change: evidence.Kept, now: datetime) -> Action:
+    return _looked_at(action, now) if evidence.needs_look(action, signal, change, now) else action
 
 
 def _looked_at(action: Action, now: datetime) -> Action:

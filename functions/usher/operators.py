@@ -6,14 +6,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from usher.core.operators import Refused, name_of, refuse_ended
+from usher.evaluation.wake_ups import stored_with_wake_ups
 from usher.ports import Moved
-from usher.waking import stored_with_wake_ups
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from usher.core.model import Action
+    from usher.core.action import Action
     from usher.core.operators import Change
     from usher.ports import Records, Telemetry, WakeUps
 

@@ -10,14 +10,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
     from datetime import datetime, timedelta
 
+    from usher.core.action import Action, Entry, MoveEnd, Result, Signal
     from usher.core.conditions.probe import Call, Found, Later, Probe, Reply
     from usher.core.enrolment import Enrolled, FileInForce, GroupSeen, HookSeen
+    from usher.core.evidence import Kept
     from usher.core.finding import Findings, Memory
-    from usher.core.hearing import Kept
     from usher.core.held_wait import HeldWait
     from usher.core.hook_timeouts import Described
-    from usher.core.model import Action, Entry, MoveEnd, Result, Signal
-    from usher.core.notices import TestNotice
+    from usher.core.notifications import TestNotice
     from usher.core.reconcile import Activity, LiveGroup, Member, Tried
 
 

@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from usher.core import compiled
 from usher.core.configuration import ConfigurationRefused
 from usher.core.enrolment import FileInForce
+from usher.evaluation.call_budget import Enough
 from usher.ports import GroupGone, TryLater
 from usher.release import LAST_CALLS_S
-from usher.turns import Enough
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from usher.core.compiled import Compiled
     from usher.core.enrolment import GroupSeen
-    from usher.enrolment import Enrolment, Settled
+    from usher.passes.enrolment import Enrolment, Settled
     from usher.release import Release
 
 T = TypeVar("T")

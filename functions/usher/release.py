@@ -14,23 +14,23 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from usher.core import closing, reconcile
+from usher.core.action import Outcome, Phase, Result
 from usher.core.enrolment import FileInForce, Wanted
-from usher.core.model import Outcome, Phase, Result
 from usher.core.ownership import Terms
-from usher.departure import APART, Departure
-from usher.departure import Outcome as Departed
+from usher.evaluation.call_budget import Enough
+from usher.passes.retirement import APART, Departure
+from usher.passes.retirement import Outcome as Departed
 from usher.ports import AnswerKind, CallRefused, GroupGone, Moved, Throttled, TryLater, Unavailable
-from usher.turns import Enough
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
+    from usher.core.action import Action
     from usher.core.enrolment import Enrolled, Target
-    from usher.core.model import Action
     from usher.core.policy import Way
+    from usher.evaluation.evaluator import Looks
     from usher.handlers import Work
-    from usher.looks import Looks
     from usher.ports import EnrolmentRecords, Groups, LiveMembers, OpenActions
 
     Turn = Callable[[], datetime]

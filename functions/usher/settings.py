@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from usher.core.enrolment import Target
-from usher.core.notices import Home
+from usher.core.notifications import Home
 from usher.core.policy import Way
 
 if TYPE_CHECKING:

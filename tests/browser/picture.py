@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Final
 from click.testing import CliRunner
 from playwright.sync_api import sync_playwright
 
-from cli.main import main
 from tests.browser.conftest import chromium
+from usher_cli.main import main
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page

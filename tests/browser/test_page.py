@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from playwright.sync_api import expect
 
-from cli import hooks_file, html_report, traffic
-from cli.report import report
-from simulator.fleet_day import write_day
-from simulator.replay import Entry, replay
+from usher_cli import html_report, traffic
+from usher_cli.report import report
+from usher_hooksfile import load
+from usher_simulator.replay.fleet_day import write_day
+from usher_simulator.replay.replay import Entry, replay
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,7 +64,7 @@ def written(folder: Path, change: Callable[[dict[str, Any]], None] = lambda _: N
     entries = [
         entry for entry in traffic.read((str(CAPTURED / "fleet-day.jsonl"),)) if isinstance(entry, Entry)
     ]
-    replayed = replay(entries, hooks_file.load(CAPTURED / "hooks.yaml"))
+    replayed = replay(entries, load.load(CAPTURED / "hooks.yaml"))
     told = report(replayed, [])
     change(told)
     (folder / "day.html").write_text(html_report.page(told, replayed), encoding="utf-8")
@@ -327,7 +328,7 @@ def test_hostile_text_is_shown_and_does_nothing(show: Opener, tmp_path: Path) ->
 
 
 def test_a_replay_without_an_action_is_shown_as_that(show: Opener, tmp_path: Path) -> None:
-    replayed = replay([], hooks_file.load(CAPTURED / "hooks.yaml"))
+    replayed = replay([], load.load(CAPTURED / "hooks.yaml"))
     (tmp_path / "none.html").write_text(html_report.page(report(replayed, []), replayed), encoding="utf-8")
 
     page = show(tmp_path / "none.html")
@@ -355,7 +356,7 @@ def many(count: int) -> list[Entry]:
 
 @pytest.fixture(scope="module")
 def many_file(folder: Path) -> Path:
-    replayed = replay(many(MANY), hooks_file.load(CAPTURED / "hooks.yaml"))
+    replayed = replay(many(MANY), load.load(CAPTURED / "hooks.yaml"))
     file = folder / "many.html"
     file.write_text(html_report.page(report(replayed, []), replayed), encoding="utf-8")
     return file

@@ -22,11 +22,11 @@ from usher.aws import table as dynamodb
 from usher.aws.enrolled import EnrolledHooks
 from usher.aws.records import Records
 from usher.core import configuration, questions
+from usher.core.action import Limits, Outcome, Phase, Result, Status, Transition, Word
 from usher.core.enrolment import Enrolled, FileInForce, Former, HookSettings
 from usher.core.finding import Finding, Findings, Standing
 from usher.core.hook_timeouts import Described
-from usher.core.model import Limits, Outcome, Phase, Result, Status, Transition, Word
-from usher.core.notices import TestNotice
+from usher.core.notifications import TestNotice
 from usher.ports import ALL_HOOKS, Raw
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from mypy_boto3_dynamodb import DynamoDBClient
 
-    from usher.core.model import Action
+    from usher.core.action import Action
 
 FROZEN: Final = Path(__file__).with_name("frozen")
 TABLE: Final = "usher"

@@ -10,20 +10,20 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from simulator.memory_store import MemoryStore
 from tests.factories import an_action, at, hook_terms
 from usher.aws import table
 from usher.aws.records import Records
+from usher.core.action import Outcome, Phase
 from usher.core.configuration import ConfigurationRefused
 from usher.core.hook_timeouts import Described
-from usher.core.model import Outcome, Phase
 from usher.ports import Moved, Raw
+from usher_simulator.fakes.memory_store import MemoryStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
-    from usher.core.model import Action
+    from usher.core.action import Action
     from usher.ports import ReconcileStore
 
 TOKEN: Final = an_action().token or ""

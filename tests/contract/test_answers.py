@@ -16,11 +16,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from moto import mock_aws
 
-from simulator.memory_budget import MemoryAnswers
 from tests.factories import at
 from usher.aws import table as dynamodb
 from usher.aws.answers import Answers
 from usher.ports import SharedAnswer, Unavailable
+from usher_simulator.fakes.memory_budget import MemoryAnswers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -15,10 +15,10 @@ from tests.factories import a_policy, a_signal, an_action, at, hook_terms
 from usher.aws import table as dynamodb
 from usher.aws.records import Records
 from usher.aws.result_limits import SentResults
-from usher.core import configuration, hearing
+from usher.core import configuration, evidence
+from usher.core.action import Outcome, Phase, Result, Status, Transition
 from usher.core.conditions.ecs import Ecs, State
 from usher.core.conditions.probe import Reply, ReplyKind
-from usher.core.model import Outcome, Phase, Result, Status, Transition
 from usher.ports import Raw
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from mypy_boto3_dynamodb import DynamoDBClient
 
-    from usher.core.model import Action
+    from usher.core.action import Action
 
 RAW = Raw(received_at=at(0), body="{}")
 CLOSED: dict[str, Any] = {
@@ -72,7 +72,7 @@ def test_a_look_that_hears_many_or_long_signals_is_stored(records: Records, coun
         for n in range(count)
     ]
 
-    assert is_stored(records, hearing.with_signals(action, heard, at(1)))
+    assert is_stored(records, evidence.with_signals(action, heard, at(1)))
 
 
 def test_a_notice_is_not_kept_from_its_record_by_a_neighbour_of_a_newer_release(

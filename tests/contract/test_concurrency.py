@@ -25,13 +25,6 @@ from botocore.config import Config
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import make_server
 
-from infra.wheels import BUILD
-from local_account import emulator
-from simulator.file_items import FileItems
-from simulator.memory_budget import MemoryBudget, MemoryLimits
-from simulator.no_aws import NoQuestions
-from simulator.recorder import Recorder
-from simulator.world import DeadLetterList
 from tests.factories import a_policy, a_signal, an_action, at
 from usher.aws import table as dynamodb
 from usher.aws.answers import Answers
@@ -39,11 +32,18 @@ from usher.aws.budget import CallBudget
 from usher.aws.records import Records
 from usher.aws.result_limits import SentResults
 from usher.core import configuration
-from usher.core.model import Outcome
+from usher.core.action import Outcome
+from usher.evaluation.evaluator import Looks
 from usher.handlers import intake_handler
 from usher.intake import Intake
-from usher.looks import Looks
 from usher.ports import Answer, AnswerKind, Moved, Raw, SharedAnswer, Unavailable
+from usher_cdk.wheels import BUILD
+from usher_local import emulator
+from usher_simulator.fakes.file_items import FileItems
+from usher_simulator.fakes.memory_budget import MemoryBudget, MemoryLimits
+from usher_simulator.fakes.recorder import Recorder
+from usher_simulator.fakes.unknown_calls import NoQuestions
+from usher_simulator.replay.world import DeadLetterList
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -51,7 +51,7 @@ if TYPE_CHECKING:
 
     from mypy_boto3_dynamodb import DynamoDBClient
 
-    from usher.core.model import Action, Result
+    from usher.core.action import Action, Result
 
 T = TypeVar("T")
 

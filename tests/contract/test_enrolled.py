@@ -12,13 +12,13 @@ import pytest
 from botocore.config import Config
 from moto import mock_aws
 
-from simulator.memory_enrolled import MemoryEnrolledHooks
 from tests.factories import at
 from usher.aws import table as dynamodb
 from usher.aws.enrolled import KEPT, EnrolledHooks
+from usher.core.action import Result, Transition
 from usher.core.enrolment import Enrolled, FileInForce, Former, HookSettings, State
-from usher.core.model import Result, Transition
 from usher.ports import Moved, NotInForce
+from usher_simulator.fakes.memory_enrolled import MemoryEnrolledHooks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -15,19 +15,19 @@ import pytest
 from botocore.config import Config
 from moto import mock_aws
 
-from cli import hooks_file
-from simulator.recorder import Recorder
-from simulator.waits import Wait
-from simulator.world import World
 from tests.factories import an_action, at
 from usher.aws import messages, table
 from usher.aws.announcing import EventBus, announce_handler
 from usher.aws.records import Records
 from usher.core import configuration
+from usher.core.action import Action, Outcome, Phase, Result, Word
 from usher.core.announce import Kind, between
-from usher.core.model import Action, Outcome, Phase, Result, Word
-from usher.core.notices import LifecycleNotice
+from usher.core.notifications import LifecycleNotice
 from usher.ports import Raw
+from usher_hooksfile import load
+from usher_simulator.autoscaling.lifecycle_actions import Wait
+from usher_simulator.fakes.recorder import Recorder
+from usher_simulator.replay.world import World
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -56,7 +56,7 @@ class ListingBus:
 
 def limited() -> Configuration:
     """The hooks of the recorded day, each with one ABANDON an hour, and one of them only observing."""
-    data: Any = hooks_file.read(CAPTURED / "hooks.yaml")
+    data: Any = load.read(CAPTURED / "hooks.yaml")
     for hook in data["hooks"]:
         hook["limits"] = {"abandon_per_hour": 1}
     data["policies"]["finish-jobs"]["on_success"] = "ABANDON"
@@ -64,7 +64,7 @@ def limited() -> Configuration:
     return configuration.parse(data)
 
 
-CONFIGURATIONS = {"as recorded": hooks_file.load(CAPTURED / "hooks.yaml"), "with limits": limited()}
+CONFIGURATIONS = {"as recorded": load.load(CAPTURED / "hooks.yaml"), "with limits": limited()}
 
 
 def events_of_a_day(found: Configuration) -> list[dict[str, Any]]:

@@ -14,11 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from moto import mock_aws
 
-from simulator.memory_budget import MemoryLimits
 from tests.factories import at
 from usher.aws import table as dynamodb
 from usher.aws.result_limits import SentResults
 from usher.ports import Unavailable
+from usher_simulator.fakes.memory_budget import MemoryLimits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -21,14 +21,13 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
 from moto import mock_aws
 
-from simulator.memory_store import MemoryStore
 from tests.factories import a_move_end, a_policy, a_signal, an_action, at
 from usher.aws import table as dynamodb
 from usher.aws.records import Records
-from usher.core import hearing, notices
+from usher.core import evidence, notifications
+from usher.core.action import MOST_DETAIL, MOST_UNSAVED, Outcome, Phase, Result, Status
+from usher.core.evidence import Kept
 from usher.core.finding import Finding, Findings, Standing
-from usher.core.hearing import Kept
-from usher.core.model import MOST_DETAIL, MOST_UNSAVED, Outcome, Phase, Result, Status
 from usher.ports import (
     MOST_OF_INSTANCE,
     Denied,
@@ -40,13 +39,14 @@ from usher.ports import (
     Unavailable,
     is_denied,
 )
+from usher_simulator.fakes.memory_store import MemoryStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from mypy_boto3_dynamodb import DynamoDBClient
 
-    from usher.core.model import Action, Entry, Signal
+    from usher.core.action import Action, Entry, Signal
     from usher.ports import Store
 
     PausingStore: TypeAlias = MemoryStore | Records
@@ -128,8 +128,8 @@ def a_raw(body: str = '{"Origin":"EC2"}', *, seconds: float = 1) -> Raw:
     return Raw(received_at=at(seconds), body=body)
 
 
-def a_test(request_id: str, at: datetime, group: str = "workers-1") -> notices.TestNotice:
-    return notices.TestNotice(group=group, request_id=request_id, at=at)
+def a_test(request_id: str, at: datetime, group: str = "workers-1") -> notifications.TestNotice:
+    return notifications.TestNotice(group=group, request_id=request_id, at=at)
 
 
 def opened(store: Store, **changes: Any) -> Action:
@@ -524,7 +524,7 @@ def test_progress_takes_no_place_of_a_result(store: Store) -> None:
 
 @pytest.mark.parametrize("place", [{}, {"instance_id": None, "token": TOKEN}], ids=["instance", "token"])
 def test_signals_of_a_bounded_number_of_names_are_kept(store: Store, place: dict[str, Any]) -> None:
-    names = [f"name-{number}" for number in range(hearing.MOST_NAMES)]
+    names = [f"name-{number}" for number in range(evidence.MOST_NAMES)]
     for number, name in enumerate(names):
         assert store.keep_signal(a_signal(event_id=f"d-{number}", name=name, **place)) is Kept.NEWS
 

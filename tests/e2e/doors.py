@@ -16,7 +16,7 @@ from urllib.parse import urlencode, urlsplit
 import boto3
 from botocore.config import Config
 
-from simulator.http_door import Setup, open_door
+from usher_simulator.autoscaling.http_server import Setup, open_door
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -25,9 +25,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from moto.server import ThreadedMotoServer
 
-from simulator.clock import VirtualClock
-from simulator.latencies import CAPTURED, PROMPT
-from simulator.wall_clock import WallClock
 from tests.e2e.doors import (
     GROUP,
     LAUNCHING,
@@ -43,13 +40,16 @@ from tests.e2e.doors import (
     client_of,
     eventually,
 )
+from usher_simulator.autoscaling.latencies import CAPTURED, PROMPT
+from usher_simulator.autoscaling.virtual_clock import VirtualClock
+from usher_simulator.autoscaling.wall_clock import WallClock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from mypy_boto3_sqs import SQSClient
 
-    from simulator.latencies import Latencies
+    from usher_simulator.autoscaling.latencies import Latencies
 
 ROOT = Path(__file__).parents[2]
 ACCOUNT = "123456789012"
@@ -625,7 +625,7 @@ def test_nothing_is_left_of_a_door_that_was_closed() -> None:
 
 
 def command(*words: str) -> list[str]:
-    return [sys.executable, "-m", "simulator", *words]
+    return [sys.executable, "-m", "usher_simulator", *words]
 
 
 @pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])

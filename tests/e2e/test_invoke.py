@@ -12,19 +12,19 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from cli.hooks_file import read
-from infra.bundle import build
-from infra.wheels import ROOT
-from local_lambda.__main__ import main
-from local_lambda.function import Code, Function
-from local_lambda.local_services import client, local_endpoints, settled_in
-from local_lambda.python import find_python
 from usher.aws import messages
 from usher.aws.records import Records
+from usher.core.action import Outcome
 from usher.core.compiled import compiled
-from usher.core.model import Outcome
-from usher.core.notices import LifecycleNotice, NotUnderstood
+from usher.core.notifications import LifecycleNotice, NotUnderstood
 from usher.wiring.machine import new_id, now
+from usher_cdk.bundle import build
+from usher_cdk.wheels import ROOT
+from usher_hooksfile.load import read
+from usher_local.functions.__main__ import main
+from usher_local.functions.function import Code, Function
+from usher_local.functions.local_services import client, local_endpoints, settled_in
+from usher_local.functions.python import find_python
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -176,7 +176,7 @@ def test_a_sweep_closes_what_ended_unseen_and_then_finds_nothing(
 
 def invoked(*arguments: str) -> tuple[int, Any]:
     """The exit status of `python -m local_lambda`, and the JSON that it printed."""
-    command = [sys.executable, "-m", "local_lambda", *arguments]
+    command = [sys.executable, "-m", "usher_local.functions", *arguments]
     done = subprocess.run(command, cwd=ROOT, check=False, capture_output=True)  # noqa: S603 - our own
     return done.returncode, json.loads(done.stdout)
 

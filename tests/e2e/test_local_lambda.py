@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Protocol
 
 import pytest
 
-from local_lambda.function import Code, Function, FunctionFailed
-from local_lambda.python import Python, find_python
 from usher.wiring.machine import new_id, now
+from usher_local.functions.function import Code, Function, FunctionFailed
+from usher_local.functions.python import Python, find_python
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -99,7 +99,9 @@ def test_a_function_sees_lambda_s_environment_and_its_settings_and_nothing_of_ou
     assert not {"AWS_PROFILE", "PYTHONPATH", "OURS", "HOME"} & set(seen)
 
 
-@pytest.mark.parametrize("module", ["usher", "cli", "simulator", "infra", "moto", "pytest", "yaml", "pip"])
+@pytest.mark.parametrize(
+    "module", ["usher", "usher_cli", "usher_simulator", "usher_cdk", "moto", "pytest", "yaml", "pip"]
+)
 def test_what_is_not_in_asset_runtime_or_standard_library_cannot_be_imported(make: Make, module: str) -> None:
     function = make(f"import {module}\n")
     failed = failure(function)

@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from cli.hooks_file import HooksFileRefused, examine
-from infra.configuration import Deployment
-from simulator.dice import Dice
 from tests.infra import aws_limits
 from tests.infra.stacks import template_of
+from usher_cdk.configuration import Deployment
+from usher_hooksfile.load import HooksFileRefused, examine
+from usher_simulator.trials.dice import Dice
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

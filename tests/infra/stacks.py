@@ -9,10 +9,10 @@ import aws_cdk as cdk
 from aws_cdk.assertions import Template
 
 from app import make
-from cli.hooks_file import load, read
-from infra.configuration import Deployment
-from infra.controller import Controller
 from usher.core import configuration
+from usher_cdk.configuration import Deployment
+from usher_cdk.controller import Controller
+from usher_hooksfile.load import load, read
 
 HOOKS: Final[dict[str, Any]] = {
     "version": 1,

@@ -9,15 +9,24 @@ from pathlib import Path
 
 import pytest
 
-from cli.hooks_file import read
-from infra.bundle import build
-from infra.wheels import ROOT, WheelsMissing, unpacked
-from local_lambda.python import find_python
 from usher.core.compiled import compiled
+from usher_cdk.bundle import build
+from usher_cdk.wheels import ROOT, WheelsMissing, unpacked
+from usher_hooksfile.load import read
+from usher_local.functions.python import find_python
 
 HANDLERS = sorted(path.stem for path in (ROOT / "functions").glob("*.py"))
 MOST_BYTES = 8_000_000  # unpacked; Lambda takes 250 MB, but each is read at a cold start
-NOT_OURS_TO_CARRY = ("boto3", "botocore", "simulator", "cli", "infra", "local_lambda", "tests", "moto")
+NOT_OURS_TO_CARRY = (
+    "boto3",
+    "botocore",
+    "usher_simulator",
+    "usher_cli",
+    "usher_cdk",
+    "usher_local",
+    "tests",
+    "moto",
+)
 ENVIRONMENT = {
     "AWS_DEFAULT_REGION": "us-east-1",
     "USHER_TABLE": "records",
@@ -31,7 +40,17 @@ ENVIRONMENT = {
     "USHER_HOOK_ROLE_ARN": "arn:aws:iam::123456789012:role/hooks",
     "USHER_ENROLMENTS_PER_HOUR": "50",
 }
-COSTS_COLD_START = ("pydantic", "aws_xray_sdk", "yaml", "click", "rich", "simulator", "cli", "infra", "moto")
+COSTS_COLD_START = (
+    "pydantic",
+    "aws_xray_sdk",
+    "yaml",
+    "click",
+    "rich",
+    "usher_simulator",
+    "usher_cli",
+    "usher_cdk",
+    "moto",
+)
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from tests.infra.stacks import DEPLOYMENTS, deployment, hook, hooks_data, resour
 from usher.aws import table
 
 if TYPE_CHECKING:
-    from infra.configuration import Deployment
+    from usher_cdk.configuration import Deployment
 
 
 @pytest.fixture(scope="module")

@@ -10,12 +10,12 @@ from typing import Any, Final
 
 import pytest
 
-from cli import fleet_size
-from cli.hooks_file import HooksFileRefused, load, read
-from infra.configuration import Deployment
 from tests.infra import aws_limits
 from tests.infra.stacks import deployment, hook, hooks_data, resources, template_of
 from usher.core.compiled import compiled
+from usher_cdk.configuration import Deployment
+from usher_hooksfile import size
+from usher_hooksfile.load import HooksFileRefused, load, read
 
 REFERENCE: Final = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text()
 
@@ -33,8 +33,8 @@ def names(count: int, length: int = 16) -> list[dict[str, Any]]:
 
 def most_names(length: int) -> int:
     """How many groups of such names are not refused, found from below."""
-    (right,) = fleet_size.to_put(deployment(hooks_data(*names(1, length))).configuration)
-    return (fleet_size.POLICY_CHARACTERS - 130) // right.characters * fleet_size.POLICIES_OF_A_ROLE
+    (right,) = size.to_put(deployment(hooks_data(*names(1, length))).configuration)
+    return (size.POLICY_CHARACTERS - 130) // right.characters * size.POLICIES_OF_A_ROLE
 
 
 FLEETS: Final = {
@@ -118,7 +118,7 @@ def test_a_file_is_taken_up_to_what_a_request_holds_and_one_signal_more_is_refus
         return len(json.dumps(compiled(data | {"policies": {"p": {"until": signals(count)}}}).text))
 
     data: Any = read(a_file(tmp_path, "g"))
-    most = bisect_right(range(4_000), fleet_size.FILE_CHARACTERS, key=compiled_to) - 1
+    most = bisect_right(range(4_000), size.FILE_CHARACTERS, key=compiled_to) - 1
     file = a_file(tmp_path, "g", until=json.dumps(signals(most)))
     of = Deployment(configuration=load(file), hooks_data=read(file))
     assert aws_limits.breaches(template_of(of)) == []
@@ -172,11 +172,11 @@ def test_few_rights_to_ask_stand_among_the_others_of_the_role() -> None:
 
 @pytest.mark.parametrize(("name", "in_iam"), [("a?b", "a${?}b"), ("${aws:x}", "${$}{aws:x}"), ("[a]", "[a]")])
 def test_what_means_something_to_iam_is_written_as_itself(name: str, in_iam: str) -> None:
-    assert fleet_size.in_iam(name, is_pattern=True) == in_iam
+    assert size.in_iam(name, is_pattern=True) == in_iam
 
 
 def test_to_a_tag_a_question_mark_is_itself() -> None:
-    assert fleet_size.in_iam("a?$", is_pattern=False) == "a?${$}"
+    assert size.in_iam("a?$", is_pattern=False) == "a?${$}"
 
 
 def test_a_name_that_iam_takes_in_no_policy_is_refused_with_its_line(tmp_path: Path) -> None:

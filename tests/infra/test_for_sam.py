@@ -6,9 +6,9 @@ from typing import Any, Final
 
 import pytest
 
-from infra.wheels import ROOT
 from tests.infra.stacks import deployment, template_of
 from usher.settings import _NEEDED, _NEEDED_TO_ENROL
+from usher_cdk.wheels import ROOT
 
 PUTS_HOOKS: Final = ("provision", "sweep")
 MODULES: Final = sorted(path.stem for path in (ROOT / "functions").glob("*.py"))

@@ -9,7 +9,6 @@ from typing import Final
 import aws_cdk as cdk
 import pytest
 
-from infra.configuration import Deployment
 from tests.infra.stacks import (
     ALL_WAYS,
     DEPLOYMENTS,
@@ -21,6 +20,7 @@ from tests.infra.stacks import (
     template_of,
 )
 from usher.core import compiled
+from usher_cdk.configuration import Deployment
 
 DEMO: Final = Path(__file__).parents[2] / "infra" / "demo.hooks.yaml"
 # What makes CloudFormation put another resource in the place of one (its user guide, resource types).

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 import cdk_nag
 import pytest
 
-from infra.acknowledged import acknowledge, acknowledgements
 from tests.infra.stacks import DEPLOYMENTS, app_of, deployment, hook, hooks_data
+from usher_cdk.nag_suppressions import acknowledge, acknowledgements
 
 if TYPE_CHECKING:
     import aws_cdk as cdk
 
-    from infra.configuration import Deployment
+    from usher_cdk.configuration import Deployment
 
 
 def findings(app: cdk.App) -> set[tuple[str, str]]:

@@ -9,12 +9,12 @@ import aws_cdk as cdk
 import pytest
 from aws_cdk.assertions import Template
 
-from cli.hooks_file import load, read
-from infra.configuration import Deployment
-from infra.controller import Controller
-from infra.demo import Demo
-from infra.own_group import UnfitHook
 from tests.infra.stacks import deployment, hook, hooks_data, resources, template_of
+from usher_cdk.configuration import Deployment
+from usher_cdk.controller import Controller
+from usher_cdk.demo import Demo
+from usher_cdk.own_group import UnfitHook
+from usher_hooksfile.load import load, read
 
 DEMO_HOOKS = Path(__file__).parents[2] / "infra" / "demo.hooks.yaml"
 

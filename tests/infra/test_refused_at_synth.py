@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from app import main
-from infra.configuration import _KEYS
+from usher_cdk.configuration import _KEYS
 
 DEPLOYING = (
     (Path(__file__).parents[2] / "docs" / "operations.md")

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from cli.sam import OF_THE_SAMPLES
+from usher_cli.sam import OF_THE_SAMPLES
 
 ROOT = Path(__file__).parents[2]
 PYTHON = ROOT / "build" / "samcli" / "bin" / "python"

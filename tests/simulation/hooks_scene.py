@@ -8,26 +8,26 @@ from datetime import timedelta
 from itertools import count
 from typing import TYPE_CHECKING, Any, Final
 
-from simulator.memory_budget import MemoryLimits
-from simulator.no_aws import NoQuestions
-from simulator.waits import EndedBy
 from tests.simulation.test_enrolment_pass import SETTINGS, Scene, a_file
 from usher.aws.autoscaling import AutoScalingApi
 from usher.aws.waiting import WaitingApi
-from usher.enrolment import INTERVAL
+from usher.evaluation.evaluator import Looks
+from usher.evaluation.stale_waits import SameWait
 from usher.intake import Intake
-from usher.looks import Looks
+from usher.passes.enrolment import INTERVAL
+from usher.passes.reconcile import Reconcile
 from usher.provision import Provision
-from usher.reconcile import Reconcile
 from usher.release import Release
-from usher.same_wait import SameWait
+from usher_simulator.autoscaling.lifecycle_actions import EndedBy
+from usher_simulator.fakes.memory_budget import MemoryLimits
+from usher_simulator.fakes.unknown_calls import NoQuestions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from simulator.waits import Wait
+    from usher.core.action import Action
     from usher.core.compiled import Compiled
-    from usher.core.model import Action
+    from usher_simulator.autoscaling.lifecycle_actions import Wait
 
 STACK: Final = "arn:aws:cloudformation:us-east-1:111122223333:stack/Usher/1"
 _STEP: Final = timedelta(seconds=1)

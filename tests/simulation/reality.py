@@ -17,16 +17,16 @@ from typing import TYPE_CHECKING, Any, Final
 from botocore import xform_name
 from botocore.exceptions import ClientError
 
-from simulator import moves
-from simulator.account import an_account
-from simulator.latencies import CAPTURED
 from tests.recorded import Ids, tokens
+from usher_simulator.autoscaling import moves
+from usher_simulator.autoscaling.account import an_account
+from usher_simulator.autoscaling.latencies import CAPTURED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from simulator.latencies import Latencies
     from tests.recorded import Call, Recorded
+    from usher_simulator.autoscaling.latencies import Latencies
 
     Json = Any
 

@@ -10,31 +10,31 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from simulator.clock import VirtualClock
-from simulator.deployment import Deployment
-from simulator.dice import Dice
-from simulator.effects import Effects, ShakyDoor
-from simulator.faults import Down, Faults, Part, Swarm, Thing
-from simulator.fleet import Fleet
-from simulator.invocations import Invocations
-from simulator.latencies import PROMPT
-from simulator.outside import SimulatedOutside
-from simulator.query_protocol import Request
-from simulator.recorder import Recorder
-from simulator.service import AutoScalingService
-from simulator.short_wire import ShortWire
-from simulator.trial import START
 from tests.alarms import Metrics, alarms, ringing
 from usher.core.compiled import compiled
 from usher.core.conditions.probe import Reply, ReplyKind
+from usher.passes.silent_groups import Silence
 from usher.ports import Denied
-from usher.silence import Silence
+from usher_simulator.autoscaling.engine import Fleet
+from usher_simulator.autoscaling.fast_client import ShortWire
+from usher_simulator.autoscaling.latencies import PROMPT
+from usher_simulator.autoscaling.query_protocol import Request
+from usher_simulator.autoscaling.service import AutoScalingService
+from usher_simulator.autoscaling.simulated_targets import SimulatedOutside
+from usher_simulator.autoscaling.virtual_clock import VirtualClock
+from usher_simulator.fakes.recorder import Recorder
+from usher_simulator.trials.deployment import Deployment
+from usher_simulator.trials.dice import Dice
+from usher_simulator.trials.faults import Down, Faults, Part, Swarm, Thing
+from usher_simulator.trials.faulty_ports import Effects, ShakyDoor
+from usher_simulator.trials.invocations import Invocations
+from usher_simulator.trials.trial import START
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
-    from usher.core.model import Action
+    from usher.core.action import Action
     from usher.ports import Evidence
 
 MINUTE = timedelta(minutes=1)

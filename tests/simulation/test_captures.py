@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from cli import traffic
-from cli.report import report
-from simulator.replay import Entry, replay
 from usher.core import configuration
+from usher_cli import traffic
+from usher_cli.report import report
+from usher_simulator.replay.replay import Entry, replay
 
 if TYPE_CHECKING:
     from collections.abc import Callable

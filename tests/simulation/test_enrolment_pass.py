@@ -10,28 +10,28 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from simulator.account import an_account
-from simulator.memory_budget import MemoryBudget
-from simulator.memory_enrolled import MemoryEnrolledHooks
-from simulator.memory_store import MemoryStore
-from simulator.query_protocol import ApiError
-from simulator.recorder import Recorder
 from tests.factories import at, fill
 from usher.aws.groups import GroupsApi
 from usher.aws.waiting import WaitingApi
 from usher.core.compiled import Compiled, compiled
 from usher.core.enrolment import MOST_SETTLED, MOST_UNSETTLED, FileInForce, Wanted
-from usher.enrolment import INTERVAL, Enrolment
+from usher.evaluation.call_budget import Turns
+from usher.passes.enrolment import INTERVAL, Enrolment
 from usher.ports import CallRefused
 from usher.settings import EnrolmentSettings
-from usher.turns import Turns
+from usher_simulator.autoscaling.account import an_account
+from usher_simulator.autoscaling.query_protocol import ApiError
+from usher_simulator.fakes.memory_budget import MemoryBudget
+from usher_simulator.fakes.memory_enrolled import MemoryEnrolledHooks
+from usher_simulator.fakes.memory_store import MemoryStore
+from usher_simulator.fakes.recorder import Recorder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
-    from simulator.query_protocol import Request
     from usher.core.enrolment import Enrolled, HookSeen
+    from usher_simulator.autoscaling.query_protocol import Request
 
 INBOX: Final = "arn:aws:sqs:us-east-1:111122223333:inbox"
 ROLE: Final = "arn:aws:iam::111122223333:role/usher"

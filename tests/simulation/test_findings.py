@@ -12,16 +12,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from click.testing import CliRunner
 
-from cli import traffic
-from cli.main import main
-from cli.traffic import Unreadable
-from simulator.file_items import FileItems
-from simulator.no_aws import NoQuestions
-from simulator.query_protocol import ApiError
-from simulator.replay import Entry, replay
-from simulator.waits import EndedBy, Wait
-from simulator.wire import respond_to
-from simulator.world import VISIBILITY_TIMEOUT, World
 from tests.factories import a_signal, an_action, at
 from tests.simulation.test_looks import (
     ACCEPTED,
@@ -35,18 +25,28 @@ from tests.simulation.test_looks import (
 )
 from tests.simulation.test_replay import START, TOKEN, entry, hooks, message, replayed, signalled
 from tests.unit.test_handlers import Stage, sqs
-from usher.core import configuration, span
-from usher.core.model import Outcome, Phase, Result
+from usher.core import configuration, duration
+from usher.core.action import Outcome, Phase, Result
 from usher.handlers import intake_handler, sweep_handler, wake_handler
 from usher.intake import Intake
 from usher.ports import Raw, Unavailable
+from usher_cli import traffic
+from usher_cli.main import main
+from usher_cli.traffic import Unreadable
+from usher_simulator.autoscaling.client import respond_to
+from usher_simulator.autoscaling.lifecycle_actions import EndedBy, Wait
+from usher_simulator.autoscaling.query_protocol import ApiError
+from usher_simulator.fakes.file_items import FileItems
+from usher_simulator.fakes.unknown_calls import NoQuestions
+from usher_simulator.replay.replay import Entry, replay
+from usher_simulator.replay.world import VISIBILITY_TIMEOUT, World
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from simulator.query_protocol import Request
     from usher.core.policy import Configuration
+    from usher_simulator.autoscaling.query_protocol import Request
 
 MOST_CUTS = 70  # from then on a 30-second hook only repeats itself
 OTHER_TOKEN = "22222222-2222-4333-8444-555555555555"
@@ -224,8 +224,8 @@ def a_cut_run(
     timeout: str, cut_at: int, *, first_sweep_s: int, sweeps_s: int, copy_s: int
 ) -> tuple[CutWorld, Wait]:
     """One action and a late copy of its notification, cut off once: the world, and how the wait ended."""
-    heartbeat_timeout = span.parse(timeout)
-    held = span.written(2 * heartbeat_timeout + timedelta(seconds=200))
+    heartbeat_timeout = duration.parse(timeout)
+    held = duration.written(2 * heartbeat_timeout + timedelta(seconds=200))
     first_sweep, sweeps = START + timedelta(seconds=first_sweep_s), timedelta(seconds=sweeps_s)
     world = CutWorld(hooks(timeout, [{"elapsed": held}]), first_sweep, cut_at, sweeps)
     wait = Wait(

@@ -9,23 +9,23 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from simulator.account import Account, an_account
-from simulator.announcements import ACCOUNT, REGION
-from simulator.latencies import CAPTURED, PROMPT
-from simulator.outside import DeliveryFaults
-from simulator.query_protocol import ApiError, Request
 from tests.factories import START
 from usher.aws import messages
-from usher.core import notices
-from usher.core.model import MoveEnd, Transition
+from usher.core import notifications
+from usher.core.action import MoveEnd, Transition
+from usher_simulator.autoscaling.account import Account, an_account
+from usher_simulator.autoscaling.latencies import CAPTURED, PROMPT
+from usher_simulator.autoscaling.notifications import ACCOUNT, REGION
+from usher_simulator.autoscaling.query_protocol import ApiError, Request
+from usher_simulator.autoscaling.simulated_targets import DeliveryFaults
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import datetime
 
-    from simulator.groups import Activity, Instance
-    from simulator.latencies import Latencies
-    from simulator.waits import Wait
+    from usher_simulator.autoscaling.groups import Activity, Instance
+    from usher_simulator.autoscaling.latencies import Latencies
+    from usher_simulator.autoscaling.lifecycle_actions import Wait
 
 GROUP: Final = "web"
 QUEUE: Final = f"arn:aws:sqs:{REGION}:{ACCOUNT}:inbox"
@@ -1063,8 +1063,8 @@ def test_what_a_target_gets_is_read_as_what_happened(target: str, channel: str, 
     site, bodies = told(target)
     test, lifecycle = (messages.read(body, channel) for body in bodies)
     wait = site.only
-    assert test == notices.TestNotice(group=GROUP, request_id="call", at=START)
-    assert lifecycle == notices.LifecycleNotice(
+    assert test == notifications.TestNotice(group=GROUP, request_id="call", at=START)
+    assert lifecycle == notifications.LifecycleNotice(
         token=wait.token,
         group=GROUP,
         hook="up",
@@ -1138,7 +1138,7 @@ def test_events_are_read_as_what_happened(hook: dict[str, Any], result: str, kin
     site.complete(wait, result)
     (lifecycle,), outcome = site.events("Lifecycle Action"), site.events(kind)[-1]
     notice = messages.read(json.dumps(lifecycle))
-    assert isinstance(notice, notices.LifecycleNotice)
+    assert isinstance(notice, notifications.LifecycleNotice)
     assert (notice.token, notice.channel) == (wait.token, "eventbridge")
     assert notice.at == wait.started_at.replace(microsecond=0)  # whole seconds
     end = messages.read(json.dumps(outcome))
@@ -1239,7 +1239,7 @@ def test_the_same_seed_gives_the_same_day_to_the_byte() -> None:
 def test_usher_understands_all_that_a_busy_day_says() -> None:
     events, bodies = json.loads(a_day(3))
     for said in [*map(json.dumps, events), *bodies]:
-        assert not isinstance(messages.read(said), notices.Unrelated)
+        assert not isinstance(messages.read(said), notifications.Unrelated)
 
 
 def test_tags_are_put_changed_and_taken_off() -> None:

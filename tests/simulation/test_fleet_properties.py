@@ -15,19 +15,19 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from simulator import moves
-from simulator.account import an_account
-from simulator.announcements import ACCOUNT, REGION
-from simulator.groups import IN_POOL
-from simulator.query_protocol import ApiError, Request, service_model
-from simulator.waits import EndedBy
 from tests.factories import START
+from usher_simulator.autoscaling import moves
+from usher_simulator.autoscaling.account import an_account
+from usher_simulator.autoscaling.groups import IN_POOL
+from usher_simulator.autoscaling.lifecycle_actions import EndedBy
+from usher_simulator.autoscaling.notifications import ACCOUNT, REGION
+from usher_simulator.autoscaling.query_protocol import ApiError, Request, service_model
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from simulator.groups import Activity, Group, Instance
-    from simulator.waits import Wait
+    from usher_simulator.autoscaling.groups import Activity, Group, Instance
+    from usher_simulator.autoscaling.lifecycle_actions import Wait
 
 QUEUE: Final = f"arn:aws:sqs:{REGION}:{ACCOUNT}:inbox"
 TARGET_GROUP: Final = "arn:aws:elasticloadbalancing:tg"

@@ -17,17 +17,18 @@ from rich.console import Console
 
 from benchmarks import fuzz
 from benchmarks.fuzz import Broken, Fuzz, Stage, is_well_said, real_messages, run_seed, sqs
-from cli import hooks_file, story, traffic
-from cli.report import report
-from simulator.fuzz import MIB, Hostile
-from simulator.replay import Entry, replay
 from usher.aws import messages
-from usher.core.notices import NotUnderstood
+from usher.core.notifications import NotUnderstood
+from usher_cli import story, traffic
+from usher_cli.report import report
+from usher_hooksfile import load
+from usher_simulator.replay.replay import Entry, replay
+from usher_simulator.trials.hostile_inputs import MIB, Hostile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from usher.core.model import Action
+    from usher.core.action import Action
     from usher.handlers import Context, Event
 
 SEEDS: Final = 12  # of 250 inputs each: 3,000
@@ -104,8 +105,8 @@ def test_any_wake_up_at_all_leaves_wake_without_an_error(body: str) -> None:
 def test_any_hooks_file_at_all_is_sound_or_complained_of(text: str, tmp_path: Path) -> None:
     file = tmp_path / "hooks.yaml"
     file.write_bytes(text.encode(errors="surrogatepass"))
-    with pytest.raises(hooks_file.HooksFileRefused) as refused:
-        hooks_file.load(file)
+    with pytest.raises(load.HooksFileRefused) as refused:
+        load.load(file)
     assert all(is_well_said(complaint) for complaint in refused.value.complaints)
 
 

@@ -14,11 +14,11 @@ from tests.unit.test_handlers import Stage
 from usher.aws import messages
 from usher.core import configuration
 from usher.core.finding import Finding, Findings, Standing
-from usher.core.notices import CommandEnd, InstanceEnd, InstanceState, NotUnderstood, Unrelated
+from usher.core.notifications import CommandEnd, InstanceEnd, InstanceState, NotUnderstood, Unrelated
 from usher.ports import Raw
 
 if TYPE_CHECKING:
-    from usher.core.model import Action
+    from usher.core.action import Action
 
 INSTANCE = "i-0f0e0d0c0b0a09080"
 COMMAND = "0831e1a8-a1ac-4257-a1fd-c831bExample"

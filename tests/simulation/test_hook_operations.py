@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import pytest
 from botocore.exceptions import ClientError
 
-from simulator.account import Account, an_account
-from simulator.announcements import ACCOUNT, REGION
-from simulator.fleet import Assumptions
-from simulator.query_protocol import ApiError, Request
 from tests.factories import START
 from usher.aws import messages
-from usher.core import notices
+from usher.core import notifications
+from usher_simulator.autoscaling.account import Account, an_account
+from usher_simulator.autoscaling.engine import Assumptions
+from usher_simulator.autoscaling.notifications import ACCOUNT, REGION
+from usher_simulator.autoscaling.query_protocol import ApiError, Request
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from simulator.waits import Wait
+    from usher_simulator.autoscaling.lifecycle_actions import Wait
 
 GROUP: Final = "web"
 QUEUE: Final = f"arn:aws:sqs:{REGION}:{ACCOUNT}:inbox"
@@ -277,7 +277,7 @@ def test_the_test_message_has_the_id_of_the_call_and_a_time_within_it() -> None:
     after = account.clock()
     run(account)
     notice = messages.read(inbox[0])
-    assert isinstance(notice, notices.TestNotice)
+    assert isinstance(notice, notifications.TestNotice)
     assert (len(inbox), notice.group, notice.request_id) == (1, GROUP, request_id)
     assert before <= notice.at <= after
     assert "hook" not in {str(value) for value in inbox.tests[0].values()}

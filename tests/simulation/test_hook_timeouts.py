@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from simulator.query_protocol import ApiError
-from simulator.waits import EndedBy
 from tests.simulation.test_reconcile_pass import BEAT, HOOKS, THROTTLED, Scene, a_hook
-from usher.core.model import Outcome
+from usher.core.action import Outcome
 from usher.ports import CallRefused
+from usher_simulator.autoscaling.lifecycle_actions import EndedBy
+from usher_simulator.autoscaling.query_protocol import ApiError
 
 if TYPE_CHECKING:
-    from simulator.query_protocol import Request
+    from usher_simulator.autoscaling.query_protocol import Request
 
 WEB: Final = "web-*"
 

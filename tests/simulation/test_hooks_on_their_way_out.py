@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from simulator.query_protocol import ApiError
 from tests.simulation.hooks_scene import CALLED, Account
 from tests.simulation.test_enrolment_pass import INBOX, ROLE, Ended, a_file, a_hook
+from usher.core.action import Outcome
 from usher.core.enrolment import FileInForce, State
-from usher.core.model import Outcome
-from usher.departure import SENT_WITHIN
+from usher.passes.retirement import SENT_WITHIN
+from usher_simulator.autoscaling.query_protocol import ApiError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from simulator.query_protocol import Request
+    from usher_simulator.autoscaling.query_protocol import Request
 
 GATE: Final = a_hook(name="gate", group="web-*", transition="launching", policy="hold")
 DRAIN: Final = a_hook(name="drain", group="web-*", policy="hold", default_result="CONTINUE")

@@ -14,14 +14,6 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 from moto import mock_aws
 
-from simulator.clock import VirtualClock
-from simulator.file_items import FileItems
-from simulator.lifecycle_calls import LifecycleCalls
-from simulator.memory_budget import MemoryBudget, MemoryLimits
-from simulator.recorder import Recorder
-from simulator.waits import EndedBy, Wait, Waits
-from simulator.wire import auto_scaling_client
-from simulator.world import DeadLetterList
 from tests.factories import START, at
 from tests.questions import asking_of
 from tests.unit.test_account import client, deploy
@@ -31,9 +23,17 @@ from usher.aws.records import Records
 from usher.aws.waiting import WaitingApi
 from usher.core import configuration
 from usher.core.conditions.probe import Reply, ReplyKind
+from usher.evaluation.evaluator import Looks
+from usher.evaluation.stale_waits import SameWait
 from usher.intake import Intake
-from usher.looks import Looks
-from usher.same_wait import SameWait
+from usher_simulator.autoscaling.client import auto_scaling_client
+from usher_simulator.autoscaling.lifecycle_actions import EndedBy, Wait, Waits
+from usher_simulator.autoscaling.lifecycle_calls import LifecycleCalls
+from usher_simulator.autoscaling.virtual_clock import VirtualClock
+from usher_simulator.fakes.file_items import FileItems
+from usher_simulator.fakes.memory_budget import MemoryBudget, MemoryLimits
+from usher_simulator.fakes.recorder import Recorder
+from usher_simulator.replay.world import DeadLetterList
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

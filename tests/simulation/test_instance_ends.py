@@ -8,12 +8,12 @@ from typing import Any, Final
 
 import pytest
 
-from cli.report import report
-from simulator.replay import Entry, replay
 from tests.factories import START, at
 from tests.simulation.test_reconcile_pass import BEAT, PATIENT, THROTTLED, Scene, a_hook
 from usher.core import configuration
-from usher.core.model import Outcome, Result
+from usher.core.action import Outcome, Result
+from usher_cli.report import report
+from usher_simulator.replay.replay import Entry, replay
 
 INSTANCE = "i-0123456789abcdef0"
 GATE = {

@@ -9,23 +9,23 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from simulator.memory_budget import MemoryLimits
 from tests.factories import a_policy, an_action, at, hook_terms
 from tests.questions import ask_due, asking_of, found_of
 from tests.simulation.test_looks import ACCEPTED, BUSY, GONE, REFUSED, Scene, short
+from usher.core.action import Limits, Outcome, Phase, Result, Word
 from usher.core.conditions.probe import Call, Found, Probe, Reply, ReplyKind
 from usher.core.finding import Findings, Standing
-from usher.core.model import Limits, Outcome, Phase, Result, Word
 from usher.core.policy import Mode
+from usher.evaluation.stale_waits import SameWait
 from usher.ports import WHATEVER, Unavailable
-from usher.same_wait import SameWait
+from usher_simulator.fakes.memory_budget import MemoryLimits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
     from datetime import datetime
 
+    from usher.core.action import Action
     from usher.core.finding import Finding, Memory
-    from usher.core.model import Action
     from usher.core.reconcile import Activity
     from usher.ports import Answer, Calls
 

@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from simulator.memory_budget import MemoryBudget, MemoryLimits
-from simulator.memory_store import MemoryStore
-from simulator.recorder import Recorder
 from tests.factories import a_move_end, a_policy, a_signal, an_action, at, hook_terms
 from tests.questions import QuestionList
 from usher.core import reconcile
+from usher.core.action import Action, Outcome, Phase, Result
 from usher.core.held_wait import held_wait
-from usher.core.model import Action, Outcome, Phase, Result
 from usher.core.reconcile import Activity
-from usher.looks import Looks
+from usher.evaluation.evaluator import Looks
 from usher.ports import Answer, AnswerKind, CutShort, Denied, Moved, NoAnswer, Raw, Unavailable
+from usher_simulator.fakes.memory_budget import MemoryBudget, MemoryLimits
+from usher_simulator.fakes.memory_store import MemoryStore
+from usher_simulator.fakes.recorder import Recorder
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,9 +7,9 @@ from datetime import timedelta
 import pytest
 
 from benchmarks.outages import BEGINS, counted, fallen, hooks_file, outage, waits_of
-from simulator import trial
-from simulator.faults import How, Part
-from usher.core.model import Outcome
+from usher.core.action import Outcome
+from usher_simulator.trials import trial
+from usher_simulator.trials.faults import How, Part
 
 TWO_HOURS = timedelta(hours=2)
 TEN_MINUTES = timedelta(minutes=10)

@@ -10,13 +10,13 @@ import pytest
 from benchmarks.outages import fallen, hooks_file, outage, waits_of
 from benchmarks.storm_plan import Storm
 from benchmarks.storm_usher import Outage, UsherInStorm
-from simulator import trial
-from simulator.faults import Part
-from usher.core.model import Outcome
+from usher.core.action import Outcome
 from usher.ports import NotRecorded
+from usher_simulator.trials import trial
+from usher_simulator.trials.faults import Part
 
 if TYPE_CHECKING:
-    from simulator.invocations import Invocation
+    from usher_simulator.trials.invocations import Invocation
 
 MINUTE = timedelta(minutes=1)
 AFTER = MINUTE  # holds the half of one in which a message comes again, and the time that a look takes

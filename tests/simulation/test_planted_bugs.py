@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from simulator.checkers import CHECKERS
-from simulator.trial import Trial
 from tests.simulation.bugs.bug import MOST_SEEDS, Bug, caught_at, planted
 from tests.simulation.planted import BUGS
+from usher_simulator.trials.checkers import CHECKERS
+from usher_simulator.trials.trial import Trial
 
 QUICK = 3  # seeds: these are found at once, or nearly so
 

@@ -6,13 +6,13 @@ from typing import Any, Final
 
 import pytest
 
-from simulator.query_protocol import ApiError
 from tests.simulation.hooks_scene import CALLED, Account
 from tests.simulation.test_enrolment_pass import INBOX, a_file, a_hook
 from usher.core.compiled import Compiled
 from usher.core.enrolment import FileInForce
 from usher.provision import BETWEEN_TRIES_S, PATIENCE, TESTS
 from usher.release import LAST_CALLS_S
+from usher_simulator.autoscaling.query_protocol import ApiError
 
 GATE: Final = a_hook(name="gate", group="web", transition="launching", policy="hold")
 FILE: Final = a_file(GATE)

@@ -15,20 +15,20 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import pytest
 from click.testing import CliRunner
 
-from cli import hooks_file
-from cli.doubts import MOVES
-from cli.main import main
-from cli.report import report
-from simulator.fleet_day import Day
-from simulator.replay import Entry, replay
-from simulator.work_done import Source
 from usher.aws import messages
-from usher.core.model import Signal, Status
+from usher.core.action import Signal, Status
+from usher_cli.main import main
+from usher_cli.report import report
+from usher_hooksfile import load
+from usher_hooksfile.warnings import MOVES
+from usher_simulator.replay.assumed_answers import Source
+from usher_simulator.replay.fleet_day import Day
+from usher_simulator.replay.replay import Entry, replay
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from simulator.work_done import WorkDone
+    from usher_simulator.replay.assumed_answers import WorkDone
 
 PAGE = (Path(__file__).parents[2] / "docs" / "recipes.md").read_text(encoding="utf-8")
 RECIPES: dict[str, str] = {
@@ -88,7 +88,7 @@ def told(
         Entry(source="scene", received_at=received_at, body=json.dumps(body))
         for received_at, body in sorted(scene.day.received, key=lambda received: received[0])
     ]
-    found = report(replay(entries, hooks_file.load(file), work_done=work_done), [])
+    found = report(replay(entries, load.load(file), work_done=work_done), [])
     assert found["summary"]["ignored"] == found["summary"]["rejected"] == found["summary"]["defaulted"] == 0
     return [_told(action) for action in found["actions"]]
 

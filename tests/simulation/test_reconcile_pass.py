@@ -12,39 +12,39 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 from botocore.exceptions import ClientError
 
-from simulator.account import an_account
-from simulator.file_items import FileItems
-from simulator.invocations import TimeLeft
-from simulator.memory_budget import MemoryBudget, MemoryLimits
-from simulator.memory_enrolled import MemoryEnrolledHooks
-from simulator.memory_store import MemoryStore
-from simulator.no_aws import NoQuestions
-from simulator.outside import DeliveryFaults
-from simulator.query_protocol import ApiError
-from simulator.recorder import Recorder
-from simulator.waits import EndedBy
 from tests.factories import at, fill
 from usher import handlers
 from usher.aws.autoscaling import AutoScalingApi
 from usher.aws.instances import InstancesApi
 from usher.aws.queues import delay_s, wake_up_body
 from usher.aws.waiting import WaitingApi
-from usher.core import configuration, span
-from usher.core.model import Outcome, Phase, Result
-from usher.hook_timeouts import HookTimeouts
+from usher.core import configuration, duration
+from usher.core.action import Outcome, Phase, Result
+from usher.evaluation.call_budget import Turns
+from usher.evaluation.evaluator import Looks
+from usher.evaluation.hook_timeouts import HookTimeouts
+from usher.evaluation.stale_waits import SameWait
 from usher.intake import Intake
-from usher.looks import Looks
+from usher.passes.reconcile import MOST_HOOKS_IDLE, MOST_HOOKS_IN_USE, Reconcile
 from usher.ports import Answer, AnswerKind, CallRefused
-from usher.reconcile import MOST_HOOKS_IDLE, MOST_HOOKS_IN_USE, Reconcile
-from usher.same_wait import SameWait
-from usher.turns import Turns
+from usher_simulator.autoscaling.account import an_account
+from usher_simulator.autoscaling.lifecycle_actions import EndedBy
+from usher_simulator.autoscaling.query_protocol import ApiError
+from usher_simulator.autoscaling.simulated_targets import DeliveryFaults
+from usher_simulator.fakes.file_items import FileItems
+from usher_simulator.fakes.memory_budget import MemoryBudget, MemoryLimits
+from usher_simulator.fakes.memory_enrolled import MemoryEnrolledHooks
+from usher_simulator.fakes.memory_store import MemoryStore
+from usher_simulator.fakes.recorder import Recorder
+from usher_simulator.fakes.unknown_calls import NoQuestions
+from usher_simulator.trials.invocations import TimeLeft
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from simulator.query_protocol import Request
-    from simulator.waits import Wait
-    from usher.core.model import Action
+    from usher.core.action import Action
+    from usher_simulator.autoscaling.lifecycle_actions import Wait
+    from usher_simulator.autoscaling.query_protocol import Request
 
 INBOX: Final = "arn:aws:sqs:us-east-1:111122223333:inbox"
 ROLE: Final = "arn:aws:iam::111122223333:role/usher"
@@ -230,7 +230,7 @@ class Scene:
             {
                 "LifecycleHookName": hook["name"],
                 "LifecycleTransition": f"autoscaling:EC2_INSTANCE_{wire[hook['transition']]}",
-                "HeartbeatTimeout": int(span.parse(hook["heartbeat_timeout"]).total_seconds()),
+                "HeartbeatTimeout": int(duration.parse(hook["heartbeat_timeout"]).total_seconds()),
                 "DefaultResult": hook.get("default_result", "ABANDON"),
                 "NotificationTargetARN": INBOX,
                 "RoleARN": ROLE,

@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from simulator.memory_budget import MemoryBudget, MemoryLimits
-from simulator.memory_enrolled import MemoryEnrolledHooks
-from simulator.memory_store import MemoryStore
-from simulator.no_aws import NoQuestions
-from simulator.recorder import Recorder
 from tests.factories import an_action, at, hook_terms
+from usher.core.action import Action, Outcome, Phase, Result, Transition
 from usher.core.enrolment import Enrolled, FileInForce, GroupSeen, HookSeen, HookSettings, State, Target
-from usher.core.model import Action, Outcome, Phase, Result, Transition
 from usher.core.policy import Way
 from usher.core.reconcile import Activity, LiveGroup, Member
-from usher.looks import Looks
+from usher.evaluation.evaluator import Looks
 from usher.ports import Answer, AnswerKind, Due, Raw, Throttled, TryLater, Unavailable
 from usher.release import IDLE_ROUNDS, LAST_CALLS_S, Release
+from usher_simulator.fakes.memory_budget import MemoryBudget, MemoryLimits
+from usher_simulator.fakes.memory_enrolled import MemoryEnrolledHooks
+from usher_simulator.fakes.memory_store import MemoryStore
+from usher_simulator.fakes.recorder import Recorder
+from usher_simulator.fakes.unknown_calls import NoQuestions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection

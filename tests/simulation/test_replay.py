@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from cli.report import report
-from simulator.replay import Entry, replay
 from usher.core import configuration
+from usher_cli.report import report
+from usher_simulator.replay.replay import Entry, replay
 
 if TYPE_CHECKING:
     from usher.core.policy import Configuration

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from simulator.calm import Calm
 from usher.aws import record_format
-from usher.core.model import Outcome
+from usher.core.action import Outcome
+from usher_simulator.trials.calm import Calm
 
 CHATTY: dict[str, Any] = {
     "name": "chatty",

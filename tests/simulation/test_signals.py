@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from simulator.replay import Entry, Replayed, replay
 from tests.factories import at
-from usher.core import configuration, hearing
+from usher.core import configuration, evidence
+from usher_simulator.replay.replay import Entry, Replayed, replay
 
 if TYPE_CHECKING:
     from usher.core.policy import Configuration
@@ -143,7 +143,7 @@ def test_a_signal_that_nobody_waits_for_is_told(entry: Entry, unknown: int, reas
 
 
 def test_a_signal_beyond_the_names_that_are_kept_is_told_and_taken() -> None:
-    others = [signal(n, f"name-{n}", "done") for n in range(hearing.MOST_NAMES)]
+    others = [signal(n, f"name-{n}", "done") for n in range(evidence.MOST_NAMES)]
 
     replayed = replay([*others, notice(60, "jobs", "a"), signal(70, "jobs-finished", "done")], JOBS)
 

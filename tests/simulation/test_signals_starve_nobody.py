@@ -6,14 +6,14 @@ import json
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from simulator.deployment import TARGETS
-from simulator.outside import DeliveryFaults
-from simulator.query_protocol import Request
-from simulator.trial import Trial
+from usher_simulator.autoscaling.query_protocol import Request
+from usher_simulator.autoscaling.simulated_targets import DeliveryFaults
+from usher_simulator.trials.deployment import TARGETS
+from usher_simulator.trials.trial import Trial
 
 if TYPE_CHECKING:
-    from simulator.deployment import Deployment
-    from simulator.waits import Wait
+    from usher_simulator.autoscaling.lifecycle_actions import Wait
+    from usher_simulator.trials.deployment import Deployment
 
 HOOKS: dict[str, Any] = {
     "version": 1,

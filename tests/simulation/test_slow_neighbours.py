@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import pytest
 
-from simulator import drawn_hooks, faults, trial
-from simulator.judge.never_by_default import NeverByDefault
-from simulator.waits import EndedBy
 from usher.core.conditions.probe import Reply, ReplyKind
+from usher_simulator.autoscaling.lifecycle_actions import EndedBy
+from usher_simulator.trials import drawn_hooks, faults, trial
+from usher_simulator.trials.judge.never_by_default import NeverByDefault
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from simulator.trial import Trial
     from usher.core.conditions.probe import Call
+    from usher_simulator.trials.trial import Trial
 
 MEMBER: Final = "arn:aws:ecs:us-east-1:111122223333:container-instance/web/"
 NEIGHBOURS: Final = {"30s": 20, "1m": 20, "5m": 200}

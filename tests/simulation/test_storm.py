@@ -13,7 +13,7 @@ from benchmarks.storm_plan import START, Held, Storm
 from benchmarks.storm_recovery import Backlog, share_in_order
 from benchmarks.storm_sweep import Sweeping
 from benchmarks.storm_usher import Outage, UsherInStorm
-from simulator.memory_budget import MemoryBudget
+from usher_simulator.fakes.memory_budget import MemoryBudget
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -10,20 +10,20 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from simulator import simulate
-from simulator.deployment import INTAKE, WAKE, Deployed
-from simulator.faults import Thing
-from simulator.scenario import LEAST_ACTIONS
-from simulator.trial import Trial
 from usher.core import closing
-from usher.core.model import Outcome
-from usher.looks import Looks
+from usher.core.action import Outcome
+from usher.evaluation.evaluator import Looks
 from usher.ports import AnswerKind
+from usher_simulator.trials import simulate
+from usher_simulator.trials.deployment import INTAKE, WAKE, Deployed
+from usher_simulator.trials.faults import Thing
+from usher_simulator.trials.scenario import LEAST_ACTIONS
+from usher_simulator.trials.trial import Trial
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from usher.core.model import Action
+    from usher.core.action import Action
     from usher.ports import Answer
 
 SEEDS = 100  # of `make simulate`, which runs 300 and more

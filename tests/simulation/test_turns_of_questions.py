@@ -10,28 +10,28 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from simulator.clock import VirtualClock
-from simulator.memory_budget import MemoryBudget, MemoryLimits
-from simulator.memory_store import MemoryStore
-from simulator.recorder import Recorder
 from tests.factories import START, a_policy, an_action, at
 from tests.questions import QuestionList, asking_of, free_turns
 from tests.simulation.test_look_steps import Drained, Told, waiting
 from tests.simulation.test_looks import ACCEPTED
+from usher.core.action import Outcome, Result
 from usher.core.conditions.probe import Call, Found, Later, Reply, ReplyKind, Shared
 from usher.core.finding import Standing
-from usher.core.model import Outcome, Result
+from usher.evaluation.evaluator import Looks
 from usher.handlers import sweep_handler
-from usher.looks import Looks
 from usher.ports import Unavailable
-from usher.probing import Prober
+from usher.questions.probing import Prober
+from usher_simulator.autoscaling.virtual_clock import VirtualClock
+from usher_simulator.fakes.memory_budget import MemoryBudget, MemoryLimits
+from usher_simulator.fakes.memory_store import MemoryStore
+from usher_simulator.fakes.recorder import Recorder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from usher.core.action import Action
     from usher.core.conditions.probe import Probe
     from usher.core.finding import Memory
-    from usher.core.model import Action
     from usher.ports import Answer
 
 MOST_CUTS = 60

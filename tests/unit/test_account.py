@@ -18,12 +18,12 @@ from botocore.stub import Stubber
 from click.testing import CliRunner
 from moto import mock_aws
 
-from cli.account import Machine, Place, Trouble, in_words, open_account, with_account
-from cli.main import main
 from tests.factories import an_action, at
 from usher.aws import table
 from usher.aws.records import Records
 from usher.ports import Denied, Raw, Unavailable
+from usher_cli.account import Machine, Place, Trouble, in_words, open_account, with_account
+from usher_cli.main import main
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
     from click.testing import Result
 
-    from cli.account import Account
-    from usher.core.model import Action
+    from usher.core.action import Action
+    from usher_cli.account import Account
 
 REGION: Final = "eu-west-1"
 NOBODYS: Final[Mapping[str, str | None]] = {  # nothing of the machine's own configuration

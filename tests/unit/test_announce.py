@@ -14,13 +14,13 @@ from botocore.stub import Stubber
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simulator.recorder import Recorder
 from tests.factories import a_policy, an_action, at, hook_terms
 from usher.aws import record_format
 from usher.aws.announcing import EventBus, announce_handler
+from usher.core.action import Action, Outcome, Phase, Result, Word
 from usher.core.announce import MOST_REASON_CHARACTERS, Announcement, Kind, between
-from usher.core.model import Action, Outcome, Phase, Result, Word
 from usher.ports import Unavailable
+from usher_simulator.fakes.recorder import Recorder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

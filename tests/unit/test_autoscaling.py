@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.exceptions import ConnectTimeoutError, EndpointConnectionError, ReadTimeoutError
 
-from simulator.query_protocol import ApiError, Request
-from simulator.wire import auto_scaling_client
 from tests.factories import an_action
 from usher.aws.autoscaling import AutoScalingApi
-from usher.core.model import Result
+from usher.core.action import Result
 from usher.ports import AnswerKind
+from usher_simulator.autoscaling.client import auto_scaling_client
+from usher_simulator.autoscaling.query_protocol import ApiError, Request
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

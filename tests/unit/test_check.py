@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from click.testing import CliRunner
 
-from cli import in_words
-from cli.check import check
-from cli.doubts import MOVES
 from usher.core import conditions
 from usher.core.field import Field
+from usher_cli.check import check
+from usher_hooksfile import explain
+from usher_hooksfile.warnings import MOVES
 
 if TYPE_CHECKING:
     from click.testing import Result
@@ -249,7 +249,7 @@ def test_every_kind_of_condition_is_told_in_words_of_its_own() -> None:
     assert sorted(made) == sorted(conditions.KINDS)
     for kind, value in made.items():
         parsed = conditions.parse(Field(path=(), value={kind: value}, problems=[]))
-        assert in_words.condition(parsed).startswith(f"{kind} ")
+        assert explain.condition(parsed).startswith(f"{kind} ")
 
 
 @pytest.mark.parametrize(

@@ -8,21 +8,21 @@ import pytest
 
 from tests.factories import a_policy, a_signal, an_action, at
 from usher.core import configuration
+from usher.core.action import Status
 from usher.core.conditions.combined import AnyOf, Not, Then
 from usher.core.conditions.elapsed import Elapsed
 from usher.core.conditions.probe import Call, Found, Probe
 from usher.core.conditions.signalled import Signalled
 from usher.core.configuration import ConfigurationRefused
 from usher.core.finding import Finding, Standing
-from usher.core.model import Status
 
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from usher.core.action import Action
     from usher.core.conditions.probe import Reply
     from usher.core.conditions.verdict import Condition
     from usher.core.finding import Memory
-    from usher.core.model import Action
 
 HOLDS, PENDING, UNKNOWN, FAILED = Standing.HOLDS, Standing.PENDING, Standing.UNKNOWN, Standing.FAILED
 

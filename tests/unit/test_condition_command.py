@@ -10,24 +10,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from moto import mock_aws
 
-from simulator.memory_budget import MemoryAnswers
 from tests.aws_shapes import ShapedCalls, checked, service_model, values_of
 from tests.factories import START, a_policy, an_action, at, hook_terms
 from tests.questions import free_turns
 from usher.aws.calls import AwsCalls
 from usher.core import conditions
+from usher.core.action import Transition
 from usher.core.conditions.command import SENT_AGAIN_AFTER, STATUSES, Command
 from usher.core.conditions.probe import Call, Found, Permission, Probe, Reply, ReplyKind, as_finding
 from usher.core.field import Field, Problem, Refused
 from usher.core.finding import Standing
-from usher.core.model import Transition
-from usher.probing import Prober
+from usher.questions.probing import Prober
+from usher_simulator.fakes.memory_budget import MemoryAnswers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from usher.core.action import Action
     from usher.core.finding import Finding, Memory
-    from usher.core.model import Action
     from usher.ports import Calls
 
 UPLOAD = Command(document="upload-logs")
@@ -584,7 +584,7 @@ class Cut(BaseException):
 
 @dataclass(kw_only=True)
 class Record:
-    """Looks at one condition as usher.looks does: what is stored, and when it is asked again."""
+    """Looks at one condition as the evaluator does: what is stored, and when it is asked again."""
 
     calls: Calls
     probe: Probe = UPLOAD

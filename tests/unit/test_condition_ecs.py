@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 from moto import mock_aws
 from moto.ec2.utils import generate_instance_identity_document
 
-from simulator.memory_budget import MemoryAnswers
 from tests.aws_shapes import ShapedCalls, service_model, values_of
 from tests.factories import a_policy, an_action, at
 from tests.questions import free_turns, with_finding
@@ -35,13 +34,14 @@ from usher.core.conditions.probe import (
 )
 from usher.core.field import Field, Problem, Refused
 from usher.core.finding import Finding, Standing
-from usher.probing import Prober
+from usher.questions.probing import Prober
+from usher_simulator.fakes.memory_budget import MemoryAnswers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from usher.core.action import Action
     from usher.core.conditions.verdict import Condition
-    from usher.core.model import Action
     from usher.ports import Calls
 
 INSTANCE: Final = "i-0f0e0d0c0b0a09080"  # of an_action

@@ -13,7 +13,6 @@ from botocore.config import Config
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simulator.memory_budget import MemoryAnswers
 from tests.aws_shapes import ShapedCalls, checked
 from tests.factories import a_policy, an_action, at
 from tests.questions import free_turns
@@ -23,7 +22,8 @@ from usher.core.conditions.function import MOST_ERRORS, Function, payload
 from usher.core.conditions.probe import Call, Found, Permission, Reply, ReplyKind, as_finding
 from usher.core.field import Field, Problem, Refused
 from usher.core.finding import Standing
-from usher.probing import Prober
+from usher.questions.probing import Prober
+from usher_simulator.fakes.memory_budget import MemoryAnswers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

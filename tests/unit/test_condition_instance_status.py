@@ -10,8 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from moto import mock_aws
 
-from simulator.clock import VirtualClock
-from simulator.memory_budget import MemoryAnswers
 from tests.aws_shapes import ShapedCalls, checked, values_of
 from tests.factories import an_action, at
 from tests.questions import free_turns, with_finding
@@ -21,13 +19,15 @@ from usher.core.conditions.instance_status import CHECKS, STATES, InstanceStatus
 from usher.core.conditions.probe import Found, Later, Permission, Reply, ReplyKind, as_finding, finding_of
 from usher.core.field import Field, Problem, Refused
 from usher.core.finding import Finding, Standing
-from usher.probing import Prober
+from usher.questions.probing import Prober
+from usher_simulator.autoscaling.virtual_clock import VirtualClock
+from usher_simulator.fakes.memory_budget import MemoryAnswers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from usher.core.action import Action
     from usher.core.conditions.verdict import Condition
-    from usher.core.model import Action
     from usher.ports import Calls
 
 INSTANCE = an_action().instance_id

@@ -11,20 +11,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from moto import mock_aws
 
-from simulator.clock import VirtualClock
-from simulator.memory_budget import MemoryAnswers
 from tests.aws_shapes import ShapedCalls, checked, values_of
 from tests.factories import an_action, at, hook_terms
 from tests.questions import free_turns, with_finding
 from usher.aws.calls import AwsCalls
 from usher.core import conditions
+from usher.core.action import Action, Transition
 from usher.core.conditions.probe import Call, Found, Later, Permission, Reply, ReplyKind, as_finding
 from usher.core.conditions.targets import SHOWS_INSTANCES, STANDINGS, State, Targets
 from usher.core.field import Field, Problem, Refused
 from usher.core.finding import Finding, Standing
-from usher.core.model import Action, Transition
 from usher.ports import SharedAnswer
-from usher.probing import Prober
+from usher.questions.probing import Prober
+from usher_simulator.autoscaling.virtual_clock import VirtualClock
+from usher_simulator.fakes.memory_budget import MemoryAnswers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -7,13 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.factories import a_signal, an_action, at
-from usher.core import conditions, span
+from usher.core import conditions, duration
+from usher.core.action import Signal, Status
 from usher.core.conditions.elapsed import Elapsed
 from usher.core.conditions.signalled import Signalled
 from usher.core.conditions.verdict import Condition, Verdict
 from usher.core.field import Field, Problem, Refused
 from usher.core.finding import Standing
-from usher.core.model import Signal, Status
 
 LONGEST_NAME = "x" * 64
 
@@ -93,7 +93,7 @@ def test_elapsed_never_holds_before_its_time_nor_waits_after_it(after: int, now:
     condition = Elapsed(after=timedelta(seconds=after))
 
     assert (condition.verdict(an_action(), at(now)).standing is Standing.HOLDS) == (now >= after)
-    assert parsed({"elapsed": span.written(condition.after)}) == (condition, [])
+    assert parsed({"elapsed": duration.written(condition.after)}) == (condition, [])
 
 
 @pytest.mark.parametrize(

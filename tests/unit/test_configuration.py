@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from usher.core import configuration
+from usher.core.action import Limits, Result, Transition
 from usher.core.conditions import KINDS
 from usher.core.conditions.elapsed import Elapsed
 from usher.core.conditions.signalled import Signalled
 from usher.core.configuration import ConfigurationRefused
 from usher.core.field import Problem
-from usher.core.model import Limits, Result, Transition
 from usher.core.policy import GroupSelector, Mode, Way, fits_both, glob_fits, globs_meet
 
 GONE = object()

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from click.testing import CliRunner
 
-from cli import hooks_file
-from cli.main import main
 from tests.bare_clone import ROOT
 from usher.core import conditions
+from usher_cli.main import main
+from usher_hooksfile import load
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,7 +28,7 @@ CONDITION, TEST, COMMAND = re.findall(r"^```python\n(.*?)^```$", CONTRIBUTING, r
 TO_BE_WRITTEN = {
     "functions/usher/core/conditions/address.py",
     "tests/unit/test_condition_address.py",
-    "cli/longest.py",
+    "usher_cli/longest.py",
 }
 
 
@@ -65,14 +65,14 @@ def test_a_file_that_is_named_is_there(page: str) -> None:
         ("def test_every_kind_of_condition_is_told_in_words_of_its_own", "tests/unit/test_check.py"),
         ('telemetry.count("SignalsRefused")', "functions/usher/intake.py"),
         ('recorder.counts["SignalsRefused"]', "tests/simulation/test_signals.py"),
-        ('self._alarm("SignalsRefused", ', "infra/watch.py"),
+        ('self._alarm("SignalsRefused", ', "infra/usher_cdk/watch.py"),
         ('"SignalsRefused"', "tests/infra/test_controller.py"),
         ('"SignalsRefused"', "tests/simulation/test_alarms.py"),
         ("### SignalsRefused\n", "docs/operations.md"),
-        ("def _dashboard(", "infra/watch.py"),
+        ("def _dashboard(", "infra/usher_cdk/watch.py"),
         ("_SECONDS: ", "functions/usher/aws/telemetry.py"),
-        ("_COMMANDS: ", "cli/main.py"),
-        ("def with_account(", "cli/account.py"),
+        ("_COMMANDS: ", "usher_cli/main.py"),
+        ("def with_account(", "usher_cli/account.py"),
     ],
 )
 def test_what_it_sends_one_to_stands_there(name: str, file: str) -> None:
@@ -115,7 +115,7 @@ def test_a_hooks_file_takes_the_example_of_a_condition_once_it_has_its_line(
         encoding="utf-8",
     )
 
-    assert hooks_file.load(file).hooks
+    assert load.load(file).hooks
     assert (
         "waits for address associated, then CONTINUE" in CliRunner().invoke(main, ["check", str(file)]).stdout
     )

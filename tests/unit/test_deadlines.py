@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.factories import at
-from usher.core import deadlines, span
+from usher.core import deadlines, duration
 
 rule = settings(deadline=None)
 
@@ -26,7 +26,7 @@ timeouts = st.integers(30, 7200).map(lambda seconds: timedelta(seconds=seconds))
     ],
 )
 def test_the_global_timeout_is_100_periods_and_at_most_48_hours(timeout: str, expected: timedelta) -> None:
-    assert deadlines.global_timeout(span.parse(timeout)) == expected
+    assert deadlines.global_timeout(duration.parse(timeout)) == expected
 
 
 @pytest.mark.parametrize(
@@ -47,9 +47,9 @@ def test_the_global_timeout_is_100_periods_and_at_most_48_hours(timeout: str, ex
 def test_patience_ends_before_the_global_timeout_does(
     timeout: str, give_up_after: str | None, expected: timedelta
 ) -> None:
-    given = None if give_up_after is None else span.parse(give_up_after)
+    given = None if give_up_after is None else duration.parse(give_up_after)
 
-    assert deadlines.patience(span.parse(timeout), given) == expected
+    assert deadlines.patience(duration.parse(timeout), given) == expected
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_patience_ends_before_the_global_timeout_does(
     ],
 )
 def test_the_usual_margin_is_a_twelfth_and_at_least_10_seconds(timeout: str, expected: timedelta) -> None:
-    assert deadlines.usual_margin(span.parse(timeout)) == expected
+    assert deadlines.usual_margin(duration.parse(timeout)) == expected
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_the_best_moment_for_a_beat_of_a_one_hour_hook(now: float, expected: flo
 )
 def test_the_last_moment_for_a_beat(timeout: str, seconds_before: float) -> None:
     """A look that is due more than 890 s ahead is woken by the sweep, which needs 75 s of margin."""
-    assert deadlines.last_beat_at(at(7200), span.parse(timeout), at(0)) == at(7200 - seconds_before)
+    assert deadlines.last_beat_at(at(7200), duration.parse(timeout), at(0)) == at(7200 - seconds_before)
 
 
 @rule
@@ -124,7 +124,7 @@ def test_a_retry_lies_inside_the_expiry_while_more_than_a_second_is_left(left: t
 
 @pytest.mark.parametrize("timeout", ["30s", "5m", "2h"])
 def test_every_margin_holds_at_least_four_retries(timeout: str) -> None:
-    usual = deadlines.usual_margin(span.parse(timeout))
+    usual = deadlines.usual_margin(duration.parse(timeout))
 
     for margin in (timedelta(seconds=5), usual):
         now, retries = at(0), 0

@@ -10,11 +10,11 @@ from hypothesis import HealthCheck, assume, event, example, given, settings
 from hypothesis import strategies as st
 
 from tests.factories import a_move_end, a_policy, a_signal, an_action, at, hook_terms
-from usher.core import span
+from usher.core import duration
+from usher.core.action import Action, Phase, Result, Signal, Status
 from usher.core.conditions.elapsed import Elapsed
 from usher.core.conditions.signalled import Signalled
 from usher.core.decide import Complete, Decision, Heartbeat, Wait, decide
-from usher.core.model import Action, Phase, Result, Signal, Status
 
 # No test may fail because a machine is busy.
 rule = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -473,7 +473,7 @@ results = st.sampled_from(Result)
 names = st.sampled_from(["a", "b", "c"])
 moments = st.timedeltas(timedelta(0), LONGEST_WAIT)
 whole_seconds = st.integers(1, 48 * 3600).map(lambda seconds: timedelta(seconds=seconds))
-durations = whole_seconds.map(span.written) | st.sampled_from(["1s", "30s", "10m", "48h"])
+durations = whole_seconds.map(duration.written) | st.sampled_from(["1s", "30s", "10m", "48h"])
 conditions = st.one_of(
     st.builds(lambda name: {"signal": name}, names),
     st.builds(lambda after: {"elapsed": after}, durations),

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import pytest
 from click.testing import CliRunner
 
-from cli import fleet_size, hooks_file
-from cli.main import main
 from usher.core import conditions
 from usher.core.configuration import _FILE_KEYS, _HOOK_KEYS, _POLICY_KEYS, _WHEN, MOST_HOOKS_OF_A_GROUP
+from usher_cli.main import main
+from usher_hooksfile import load, size
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -50,7 +50,7 @@ def test_a_hooks_file_that_the_docs_show_is_sound(block: str, tmp_path: Path) ->
     file = tmp_path / "hooks.yaml"
     file.write_text(block, encoding="utf-8")
 
-    assert hooks_file.load(file).hooks
+    assert load.load(file).hooks
 
 
 def test_the_readme_shows_a_replay() -> None:
@@ -130,11 +130,11 @@ def test_the_reference_has_a_row_for_every_key_and_for_no_other(section: str, ke
 @pytest.mark.parametrize(
     "size",
     [
-        hooks_file.MOST_BYTES,
-        hooks_file.MOST_NODES,
-        hooks_file.MOST_LEVELS,
+        load.MOST_BYTES,
+        load.MOST_NODES,
+        load.MOST_LEVELS,
         MOST_HOOKS_OF_A_GROUP,
-        fleet_size.FILE_CHARACTERS,
+        size.FILE_CHARACTERS,
     ],
 )
 def test_the_reference_tells_each_size(size: int) -> None:

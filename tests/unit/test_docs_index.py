@@ -55,7 +55,7 @@ def test_the_glossary_begins_with_the_terms_of_aws_and_has_none_twice() -> None:
 def used() -> str:
     """All other pages, and all code that says something to people."""
     pages = [ROOT / "README.md", *(page for page in DOCS.rglob("*.md") if page.name != "glossary.md")]
-    code = [*(ROOT / "functions").rglob("*.py"), *(ROOT / "cli").rglob("*.py")]
+    code = [*(ROOT / "functions").rglob("*.py"), *(ROOT / "usher_cli").rglob("*.py")]
     text = " ".join(file.read_text(encoding="utf-8") for file in [*pages, *code])
     return re.sub(r"\s+", " ", text).lower()
 

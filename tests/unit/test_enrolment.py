@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from tests.factories import at
 from usher.core import configuration, enrolment
+from usher.core.action import Result, Transition
 from usher.core.enrolment import (
     Conflict,
     Enrolled,
@@ -29,7 +30,6 @@ from usher.core.enrolment import (
     Wanted,
     Wish,
 )
-from usher.core.model import Result, Transition
 from usher.core.policy import Way
 
 if TYPE_CHECKING:

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from cli import hooks_file
 from tests.recorded import NAMES
 from usher.aws import messages
-from usher.core import notices
+from usher.core import notifications
+from usher.core.action import MoveEnd, Signal
 from usher.core.compiled import compiled
-from usher.core.model import MoveEnd, Signal
+from usher_hooksfile import load
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -36,11 +36,11 @@ RECORDED = {
 }
 
 WORDS = {
-    notices.LifecycleNotice: "lifecycle",
-    notices.TestNotice: "test",
+    notifications.LifecycleNotice: "lifecycle",
+    notifications.TestNotice: "test",
     MoveEnd: "outcome",
     Signal: "signal",
-    notices.Unrelated: "ignored",
+    notifications.Unrelated: "ignored",
 }
 
 
@@ -48,7 +48,7 @@ def kind(body: object) -> str:
     """The word for what Usher makes of a body."""
     try:
         return WORDS[type(messages.read(body))]
-    except notices.NotUnderstood:
+    except notifications.NotUnderstood:
         return "rejected"
 
 
@@ -106,7 +106,7 @@ def test_the_wake_up_names_an_action_and_a_version() -> None:
 @pytest.mark.parametrize("kind", ["create", "delete"])
 def test_what_cloudformation_hands_over_has_the_hooks_file_beside_it(kind: str) -> None:
     event = json.loads((EVENTS / "invoke" / f"provision-{kind}.json").read_text())
-    assert event["ResourceProperties"]["File"] == compiled(hooks_file.read(EVENTS / "hooks.yaml")).text
+    assert event["ResourceProperties"]["File"] == compiled(load.read(EVENTS / "hooks.yaml")).text
     assert event["RequestType"] == kind.capitalize()
 
 

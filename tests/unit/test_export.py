@@ -15,25 +15,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 from moto import mock_aws
 
-from cli import hooks_file
-from cli.account import Machine
-from cli.export import Range, _of_move_end, found, of_hooks
-from cli.main import main
-from cli.report import report
-from cli.traffic import read
-from simulator.file_items import FileItems
-from simulator.no_aws import NoQuestions
-from simulator.recorder import Recorder
-from simulator.replay import Entry, replay
-from simulator.world import DeadLetterList
 from tests.factories import a_move_end, a_signal, an_action, at
 from usher.aws import messages, table
 from usher.aws.records import Records
-from usher.core import notices
-from usher.core.model import MoveEnd, Outcome, Phase, Transition
-from usher.core.notices import InstanceEnd, InstanceState
+from usher.core import notifications
+from usher.core.action import MoveEnd, Outcome, Phase, Transition
+from usher.core.notifications import InstanceEnd, InstanceState
 from usher.intake import Intake
 from usher.ports import Raw
+from usher_cli.account import Machine
+from usher_cli.export import Range, _of_move_end, found, of_hooks
+from usher_cli.main import main
+from usher_cli.report import report
+from usher_cli.traffic import read
+from usher_hooksfile import load
+from usher_simulator.fakes.file_items import FileItems
+from usher_simulator.fakes.recorder import Recorder
+from usher_simulator.fakes.unknown_calls import NoQuestions
+from usher_simulator.replay.replay import Entry, replay
+from usher_simulator.replay.world import DeadLetterList
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,12 +42,12 @@ if TYPE_CHECKING:
     from click.testing import Result
     from mypy_boto3_dynamodb import DynamoDBClient
 
-    from cli.export import Line
-    from usher.core.notices import Notice
+    from usher.core.notifications import Notice
+    from usher_cli.export import Line
 
 CAPTURED: Final = Path(__file__).parents[2] / "events" / "captured"
 DAY: Final = CAPTURED / "fleet-day.jsonl"
-HOOKS: Final = hooks_file.load(CAPTURED / "hooks.yaml")
+HOOKS: Final = load.load(CAPTURED / "hooks.yaml")
 EVER: Final = Range(first=at(-(10**8)), last=at(10**8))
 
 
@@ -137,8 +137,10 @@ def store(client: DynamoDBClient) -> Records:
 
 TOLD: Final = [
     pytest.param(
-        lambda records: records.keep_test(notices.TestNotice(group="workers-1", request_id="r-1", at=at(3))),
-        notices.TestNotice(group="workers-1", request_id="r-1", at=at(3)),
+        lambda records: records.keep_test(
+            notifications.TestNotice(group="workers-1", request_id="r-1", at=at(3))
+        ),
+        notifications.TestNotice(group="workers-1", request_id="r-1", at=at(3)),
         id="a test message",
     ),
     pytest.param(lambda records: records.keep_signal(a_signal()), a_signal(), id="a signal of an instance"),
@@ -327,7 +329,7 @@ def deployed() -> Iterator[Records]:
         records = Records(boto3.client("dynamodb", region_name=REGION, **keys), name, lambda: NOW)
         for minute in range(0, 60, 10):
             records.keep_test(
-                notices.TestNotice(group=f"workers-{minute}", request_id="r", at=at(60 * minute))
+                notifications.TestNotice(group=f"workers-{minute}", request_id="r", at=at(60 * minute))
             )
         yield records
 

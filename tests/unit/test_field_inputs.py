@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from click.testing import CliRunner
 
-from cli.main import main
+from usher_cli.main import main
 
 if TYPE_CHECKING:
     from pathlib import Path

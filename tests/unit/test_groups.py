@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 from botocore.exceptions import ConnectTimeoutError, EndpointConnectionError, ReadTimeoutError
 
-from simulator.query_protocol import ApiError, Request
-from simulator.wire import auto_scaling_client
 from tests.factories import at
 from usher.aws.groups import GroupsApi
+from usher.core.action import Result, Transition
 from usher.core.enrolment import Enrolled, GroupSeen, HookSeen, HookSettings
-from usher.core.model import Result, Transition
 from usher.ports import CallRefused, GroupGone, TryLater
+from usher_simulator.autoscaling.client import auto_scaling_client
+from usher_simulator.autoscaling.query_protocol import ApiError, Request
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -11,21 +11,21 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from simulator.file_items import FileItems
-from simulator.memory_budget import MemoryBudget, MemoryLimits
-from simulator.memory_store import MemoryStore
-from simulator.recorder import Recorder
-from simulator.world import DeadLetterList
 from tests.factories import a_policy, an_action, at, hook_terms
 from tests.questions import QuestionList
 from usher.core import configuration
-from usher.core.model import Action, Result
+from usher.core.action import Action, Result
+from usher.evaluation.evaluator import Looks
 from usher.handlers import SweepFailed, intake_handler, sweep_handler, wake_handler
 from usher.intake import Intake
-from usher.looks import Looks
-from usher.patience import Away
+from usher.outage.slow_table import Away
+from usher.passes.silent_groups import Silence
 from usher.ports import Answer, AnswerKind, Raw, Unavailable
-from usher.silence import Silence
+from usher_simulator.fakes.file_items import FileItems
+from usher_simulator.fakes.memory_budget import MemoryBudget, MemoryLimits
+from usher_simulator.fakes.memory_store import MemoryStore
+from usher_simulator.fakes.recorder import Recorder
+from usher_simulator.replay.world import DeadLetterList
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -288,7 +288,7 @@ def test_a_look_that_fails_keeps_no_other_from_its_turn_and_is_reported() -> Non
 
 
 class Holds:
-    """As much of usher.live_holds.LiveHolds as a sweep uses."""
+    """As much of usher.outage.live_holds.LiveHolds as a sweep uses."""
 
     def __init__(self) -> None:
         self.wake_ups_fail = Away(lasts=timedelta(hours=2))

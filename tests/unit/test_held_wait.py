@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 
 from tests.factories import a_policy, an_action, at, hook_terms
 from usher.aws.queues import wait_of, wake_up_body
+from usher.core.action import Phase, Result
 from usher.core.held_wait import HeldWait, held_wait, told
-from usher.core.model import Phase, Result
 
 if TYPE_CHECKING:
-    from usher.core.model import Action
+    from usher.core.action import Action
 
 SHORT = hook_terms(heartbeat_timeout=timedelta(seconds=30))
 

@@ -7,22 +7,22 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from simulator.memory_budget import MemoryBudget
-from simulator.recorder import Recorder
 from tests.factories import a_policy, an_action, at, fill, hook_terms
 from usher.core import configuration, hook_timeouts
+from usher.core.action import Result, Transition
 from usher.core.decide import Heartbeat, Wait, decide
 from usher.core.enrolment import Enrolled, Former, HookSettings
 from usher.core.hook_timeouts import COUNTS_FOR, Described
-from usher.core.model import Result, Transition
 from usher.core.ownership import Terms
-from usher.turns import Turns
-from usher.waking import wake_up_times
+from usher.evaluation.call_budget import Turns
+from usher.evaluation.wake_ups import wake_up_times
+from usher_simulator.fakes.memory_budget import MemoryBudget
+from usher_simulator.fakes.recorder import Recorder
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from usher.core.model import Action
+    from usher.core.action import Action
 
 HOUR = timedelta(hours=1)
 HALF_A_MINUTE = timedelta(seconds=30)

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cli import hooks_file
-from cli.hooks_file import MOST_BYTES, MOST_LEVELS, MOST_NODES, HooksFileRefused
 from usher.core import configuration
+from usher_hooksfile import load
+from usher_hooksfile.load import MOST_BYTES, MOST_LEVELS, MOST_NODES, HooksFileRefused
 
 EXAMPLE = Path(__file__).parents[2] / "hooks.yaml"
 
@@ -37,7 +37,7 @@ def complaints(file: Path, content: str | bytes) -> list[str]:
     """What is said of a file of that content, without the name of the file."""
     file.write_bytes(content.encode() if isinstance(content, str) else content)
     with pytest.raises(HooksFileRefused) as refused:
-        hooks_file.load(file)
+        load.load(file)
     found = refused.value.complaints
     assert all(line.startswith(f"{file}:") for line in found)
     return [line.removeprefix(f"{file}:").lstrip() for line in found]
@@ -46,31 +46,31 @@ def complaints(file: Path, content: str | bytes) -> list[str]:
 def test_a_sound_file_is_a_configuration(file: Path) -> None:
     file.write_text(SOUND)
 
-    found = hooks_file.load(file)
+    found = load.load(file)
 
     assert [(hook.name, hook.rules[0].use.name) for hook in found.hooks] == [("drain", "wait")]
 
 
 def test_the_data_of_a_sound_file_goes_through_json_to_the_same_configuration() -> None:
-    through_json = json.loads(json.dumps(hooks_file.read(EXAMPLE)))
+    through_json = json.loads(json.dumps(load.read(EXAMPLE)))
 
-    assert configuration.parse(through_json) == hooks_file.load(EXAMPLE)
+    assert configuration.parse(through_json) == load.load(EXAMPLE)
 
 
 def test_a_byte_order_mark_is_no_part_of_the_text(file: Path) -> None:
     file.write_bytes(b"\xef\xbb\xbf" + SOUND.encode())
 
-    assert hooks_file.load(file).hooks
+    assert load.load(file).hooks
 
 
 def test_an_alias_stands_for_what_its_anchor_names(file: Path) -> None:
     file.write_text(SOUND.replace("wait:", "wait: &wait") + "    metadata: &note x\n")
 
-    assert hooks_file.load(file).hooks
+    assert load.load(file).hooks
 
     file.write_text(SOUND.replace("hooks:", "  more: *wait\nhooks:").replace("wait:", "wait: &wait"))
 
-    assert set(hooks_file.load(file).policies) == {"wait", "more"}
+    assert set(load.load(file).policies) == {"wait", "more"}
 
 
 WAIT = "must be a duration from 1s to 48h, such as 90s or 1h30m"
@@ -328,7 +328,7 @@ def test_a_file_that_cannot_be_looked_into_is_refused_whole(
 def test_a_file_of_the_longest_length_is_looked_into(file: Path) -> None:
     file.write_text(SOUND + "#" * (MOST_BYTES - len(SOUND)))
 
-    assert hooks_file.load(file).hooks
+    assert load.load(file).hooks
 
 
 def test_aliases_that_multiply_are_refused(file: Path) -> None:
@@ -376,7 +376,7 @@ def test_a_file_that_cannot_be_read_is_refused_in_natural_words(
     monkeypatch.chdir(tmp_path)
 
     with pytest.raises(HooksFileRefused) as refused:
-        hooks_file.read(Path(name))
+        load.read(Path(name))
 
     assert refused.value.complaints == (f"{name}: {said}",)
 
@@ -384,7 +384,7 @@ def test_a_file_that_cannot_be_read_is_refused_in_natural_words(
 def test_words_that_older_yaml_takes_for_values_are_words(file: Path) -> None:
     file.write_text(SOUND.replace("done", "on") + "    metadata: 2026-01-31\n")
 
-    assert hooks_file.load(file).hooks[0].metadata == "2026-01-31"
+    assert load.load(file).hooks[0].metadata == "2026-01-31"
 
 
 YAML_LIKE = st.lists(
@@ -415,7 +415,7 @@ YAML_LIKE = st.lists(
 def test_any_content_is_taken_or_refused_in_lines_of_one_form(file: Path, content: bytes) -> None:
     file.write_bytes(content)
     try:
-        said = ["sound"] if hooks_file.load(file) is not None else []
+        said = ["sound"] if load.load(file) is not None else []
     except HooksFileRefused as refused:
         said = [line.removeprefix(str(file)) for line in refused.complaints]
 

@@ -17,20 +17,19 @@ from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cli import hooks_file, html_report, traffic
-from cli.main import main
-from cli.report import report
-from simulator.replay import Entry, replay
+from usher_cli import html_report, traffic
+from usher_cli.main import main
+from usher_cli.report import report
+from usher_hooksfile import load
+from usher_simulator.replay.replay import Entry, replay
 
 ROOT = Path(__file__).parents[2]
 CAPTURED = ROOT / "events" / "captured"
 HOOKS = CAPTURED / "hooks.yaml"
 DAY = str(CAPTURED / "fleet-day.jsonl")
-PARTS = ROOT / "cli" / "page"
+PARTS = ROOT / "usher_cli" / "page"
 
-REPLAYED = replay(
-    [entry for entry in traffic.read((DAY,)) if isinstance(entry, Entry)], hooks_file.load(HOOKS)
-)
+REPLAYED = replay([entry for entry in traffic.read((DAY,)) if isinstance(entry, Entry)], load.load(HOOKS))
 TOLD = report(REPLAYED, [])
 PAGE = html_report.page(TOLD, REPLAYED)
 

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from simulator.clock import VirtualClock
-from simulator.item_bounds import ItemRefused
-from simulator.memory_store import MemoryStore
-from simulator.queue import SimulatedQueue
 from tests.factories import a_signal, an_action, at
-from usher.core.model import Entry
+from usher.core.action import Entry
+from usher_simulator.autoscaling.virtual_clock import VirtualClock
+from usher_simulator.fakes.item_bounds import ItemRefused
+from usher_simulator.fakes.memory_store import MemoryStore
+from usher_simulator.trials.queue import SimulatedQueue
 
 if TYPE_CHECKING:
-    from usher.core.model import Action
+    from usher.core.action import Action
 
 LONG = Entry(number=1, at=at(0), event="wait", detail="x" * 40_000, last_at=at(0))
 

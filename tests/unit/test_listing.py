@@ -14,17 +14,17 @@ from hypothesis import strategies as st
 from rich.console import Console
 from rich.text import Text
 
-from cli.account import Place, open_account
-from cli.listing import Wish, as_data, short, watch_table
-from cli.printable import shown
 from tests.factories import a_policy, a_signal, an_action, at, hook_terms
 from tests.unit.test_account import REGION, Deployed, cloud, deployed
+from usher.core.action import Outcome, Phase, Result, Word
 from usher.core.conditions.probe import Probe
 from usher.core.finding import Finding, Standing
-from usher.core.model import Outcome, Phase, Result, Word
+from usher_cli.account import Place, open_account
+from usher_cli.listing import Wish, as_data, short, watch_table
+from usher_cli.printable import shown
 
 if TYPE_CHECKING:
-    from usher.core.model import Action
+    from usher.core.action import Action
 
 __all__ = ["cloud", "deployed"]  # fixtures
 

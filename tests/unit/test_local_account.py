@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from local_account.deployed import Deployed
-from local_account.launcher import SEAMS, VERSION, misfit
-from local_account.watching import Watch
 from tests.factories import an_action
+from usher_local.deployed_functions import Deployed
+from usher_local.launcher import SEAMS, VERSION, misfit
+from usher_local.watch import Watch
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from usher.core.model import Action, Entry
+    from usher.core.action import Action, Entry
     from usher.ports import Due
 
 NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)

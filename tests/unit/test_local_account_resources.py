@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from local_account.resources import Resources, fitted
-from simulator.account import an_account
+from usher_local.resources import Resources, fitted
+from usher_simulator.autoscaling.account import an_account
 
 if TYPE_CHECKING:
-    from simulator.account import Account
+    from usher_simulator.autoscaling.account import Account
 
 GROUP = "AWS::AutoScaling::AutoScalingGroup"
 HOOK = "AWS::AutoScaling::LifecycleHook"

@@ -9,9 +9,9 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from cli.local import _PARTS, invitation
-from cli.main import main
-from local_account.outages import PARTS
+from usher_cli.local import _PARTS, invitation
+from usher_cli.main import main
+from usher_local.outages import PARTS
 
 ENVIRONMENT = {
     "AWS_ENDPOINT_URL": "http://127.0.0.1:5",
@@ -45,7 +45,7 @@ def test_the_account_is_named_by_what_the_aws_tools_read() -> None:
 def test_it_is_said_how_usher_itself_speaks_to_the_account() -> None:
     assert commands(auto=False) == [
         ["list"],
-        ["plan", "--hooks", "infra/demo.hooks.yaml"],
+        ["plan", "--hooks", "infra/usher_cdk/demo.hooks.yaml"],
         ["signal", "$ID", "goodbye", "--reason", "trying it out"],
         ["show", "$ID"],
         ["local", "outage", "table", "2m"],

@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from usher.aws import messages
-from usher.core import notices
-from usher.core.model import MoveEnd, Signal, Status, Transition
-from usher.core.notices import Home, LifecycleNotice, Notice, NotUnderstood, Unrelated
+from usher.core import notifications
+from usher.core.action import MoveEnd, Signal, Status, Transition
+from usher.core.notifications import Home, LifecycleNotice, Notice, NotUnderstood, Unrelated
 
 EVENTS = Path(__file__).parents[2] / "events"
 TEXTS = {path.stem: path.read_text() for path in sorted((EVENTS / "messages").glob("*"))}
@@ -296,10 +296,10 @@ EXPECTED: dict[str, Notice] = {
         "web-prod", "acc3497c-e1ad-41e5-a82e-a6321c3077e9", "i-09268c31c9326ffca", "2026-10-05T11:12:00.960"
     ),
     "sns-subscription-confirmation": Unrelated(reason="SNS SubscriptionConfirmation"),
-    "sns-test": notices.TestNotice(
+    "sns-test": notifications.TestNotice(
         group="jobs-blue", request_id="a693a186-99a2-47e4-9d33-d7c3f1eb7eeb", at=at("2026-10-04T16:00:21.045")
     ),
-    "test-notification": notices.TestNotice(
+    "test-notification": notifications.TestNotice(
         group="web-prod", request_id="5c40c55d-896f-4027-86d4-a03ec26289ec", at=at("2026-10-04T15:59:58.612")
     ),
 }

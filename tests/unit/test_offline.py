@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from cli.listing import Wish
-from cli.offline import waiting
 from tests.factories import at
 from tests.unit.test_account import REGION, Deployed, client, cloud, deployed, usher
+from usher.core.action import Result, Transition
 from usher.core.enrolment import HookSeen, HookSettings
-from usher.core.model import Result, Transition
 from usher.core.reconcile import LiveGroup, Member
+from usher_cli.listing import Wish
+from usher_cli.offline import waiting
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,27 +11,27 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cli.account import Place, Trouble, open_account
-from cli.changing import changed
-from cli.pausing import _held_back, _is_woken
 from tests.factories import a_policy, an_action, at, hook_terms
 from tests.unit.test_account import REGION, Deployed, client, cloud, deployed, refused
 from usher.aws import messages
 from usher.aws.enrolled import EnrolledHooks
 from usher.aws.records import Records
-from usher.core import span
+from usher.core import duration
+from usher.core.action import Outcome, Phase, Result, Signal, Status, Transition, Word
 from usher.core.decide import Complete, Wait, decide
 from usher.core.enrolment import Enrolled, HookSettings
-from usher.core.model import Outcome, Phase, Result, Signal, Status, Transition, Word
 from usher.core.operators import Refused, extend, name_of
 from usher.operators import TRIES
 from usher.ports import Unavailable
+from usher_cli.account import Place, Trouble, open_account
+from usher_cli.change import changed
+from usher_cli.pause import _held_back, _is_woken
 
 if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from usher.core.model import Action
+    from usher.core.action import Action
     from usher.ports import Raw
 
 __all__ = ["cloud", "deployed"]  # fixtures
@@ -165,7 +165,7 @@ def test_no_extension_passes_the_last_moment_or_shortens_a_wait(
 ) -> None:
     action = an_action(
         hook=hook_terms(heartbeat_timeout=timedelta(seconds=timeout_s)),
-        policy=a_policy(give_up_after=span.written(timedelta(seconds=give_up_s))),
+        policy=a_policy(give_up_after=duration.written(timedelta(seconds=give_up_s))),
     )
     word = Word(who="ann", at=at(age_s), reason="why")
     try:

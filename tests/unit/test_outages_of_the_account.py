@@ -14,7 +14,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 from botocore.exceptions import ConnectionError as NoConnection
 
-from local_account.outages import PATH, Outages, open_proxy
+from usher_local.outages import PATH, Outages, open_proxy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,30 +12,30 @@ import pytest
 from click.testing import CliRunner
 from moto import mock_aws
 
-from cli import hooks_file
-from cli.account import Machine
-from cli.enrolling import Pace
-from cli.main import main
-from cli.plan import Known, Live, Plan, What, plan, targets
-from simulator.account import an_account
-from simulator.memory_budget import MemoryBudget
-from simulator.memory_enrolled import MemoryEnrolledHooks
-from simulator.memory_store import MemoryStore
-from simulator.query_protocol import ApiError
-from simulator.recorder import Recorder
 from tests.factories import an_action, at, hook_terms
 from usher.aws import table
 from usher.aws.enrolled import EnrolledHooks
 from usher.aws.groups import GroupsApi
 from usher.aws.waiting import WaitingApi
 from usher.core import configuration
+from usher.core.action import Result as HookResult
+from usher.core.action import Transition
 from usher.core.compiled import Compiled, compiled
 from usher.core.enrolment import Enrolled, FileInForce, GroupSeen, HookSettings, Wanted
-from usher.core.model import Result as HookResult
-from usher.core.model import Transition
-from usher.enrolment import INTERVAL, Enrolment
+from usher.evaluation.call_budget import Turns
+from usher.passes.enrolment import INTERVAL, Enrolment
 from usher.ports import Raw, TryLater
-from usher.turns import Turns
+from usher_cli.account import Machine
+from usher_cli.enrolment_times import Pace
+from usher_cli.main import main
+from usher_cli.plan import Known, Live, Plan, What, plan, targets
+from usher_hooksfile import load
+from usher_simulator.autoscaling.account import an_account
+from usher_simulator.autoscaling.query_protocol import ApiError
+from usher_simulator.fakes.memory_budget import MemoryBudget
+from usher_simulator.fakes.memory_enrolled import MemoryEnrolledHooks
+from usher_simulator.fakes.memory_store import MemoryStore
+from usher_simulator.fakes.recorder import Recorder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
     from click.testing import Result
 
-    from simulator.query_protocol import Request
+    from usher_simulator.autoscaling.query_protocol import Request
 
 INBOX: Final = "arn:aws:sqs:us-east-1:111122223333:inbox"
 ROLE: Final = "arn:aws:iam::111122223333:role/usher"
@@ -549,7 +549,7 @@ def test_while_the_sweep_is_at_it_the_plan_tells_how_far_it_is(tmp_path: Path) -
     assert before.endswith(
         "the last stands within an hour of the deploy, at 50 an hour (enrolments_per_hour).\n"
     )
-    items.put_in_force(FileInForce(digest=compiled(hooks_file.read(file)).digest))
+    items.put_in_force(FileInForce(digest=compiled(load.read(file)).digest))
     said = usher(file=file).stdout.splitlines()[-1]
     assert said == (
         "Enrolment goes on: 0 of 2 groups have their hooks. 2 hooks are left on groups by glob or tags: "

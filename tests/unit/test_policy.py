@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from usher.core.model import Limits, Result, Transition
+from usher.core.action import Limits, Result, Transition
 from usher.core.policy import (
     Configuration,
     GroupSelector,

@@ -8,22 +8,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simulator.memory_budget import MemoryAnswers
 from tests.factories import a_policy, an_action, at
 from tests.questions import free_turns
 from usher.core import configuration
+from usher.core.action import MOST_LINES, Entry
 from usher.core.conditions.combined import Not
 from usher.core.conditions.probe import Call, Found, Later, Probe, Reply, ReplyKind, Shared
 from usher.core.finding import Finding, Standing
-from usher.core.model import MOST_LINES, Entry
-from usher.probing import MOST_CALLS, Prober
+from usher.questions.probing import MOST_CALLS, Prober
+from usher_simulator.fakes.memory_budget import MemoryAnswers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
+    from usher.core.action import Action
     from usher.core.finding import Memory
-    from usher.core.model import Action
 
 HOLDS = Found(standing=Standing.HOLDS, detail="all is well")
 GOES_ON = Found(standing=Standing.UNKNOWN, go_on=True)

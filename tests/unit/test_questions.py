@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from simulator.memory_store import MemoryStore
-from simulator.recorder import Recorder
 from tests.factories import a_policy, an_action, at
 from tests.questions import QuestionList, with_finding
 from usher.core import questions
+from usher.core.action import Phase, Result, Word
 from usher.core.finding import Finding, Findings, Standing
-from usher.core.model import Phase, Result, Word
-from usher.questions import LATE, Chains
+from usher.questions.chain import LATE, Chains
+from usher_simulator.fakes.memory_store import MemoryStore
+from usher_simulator.fakes.recorder import Recorder
 
 if TYPE_CHECKING:
-    from usher.core.model import Action
+    from usher.core.action import Action
 
 DRAINED = a_policy([{"ecs": "drained"}])
 CONDITION = "ecs drained"

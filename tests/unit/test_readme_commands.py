@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 from click.testing import CliRunner
 
-from cli.main import main
 from tests.bare_clone import ROOT, bare, made_dry, typed
+from usher_cli.main import main
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -104,7 +104,8 @@ def test_the_cdk_is_told_what_to_do_by_the_app_that_it_starts(clone: Path, comma
 
 def test_the_first_command_in_the_virtual_environment_comes_after_it_is_made() -> None:
     assert (
-        tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]["usher"] == "cli.main:main"
+        tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]["usher"]
+        == "usher_cli.main:main"
     )
     before, _, after = README.partition(AFTER_SET_UP)
     assert after

@@ -11,15 +11,15 @@ from hypothesis import strategies as st
 
 from tests.factories import a_move_end, an_action, at, hook_terms
 from usher.core import closing, configuration, reconcile
+from usher.core.action import Outcome, Phase, Result, Transition
 from usher.core.enrolment import HookSeen, HookSettings, share
-from usher.core.model import Outcome, Phase, Result, Transition
 from usher.core.ownership import Terms
 from usher.core.reconcile import Activity, LiveGroup, Member, Unknown
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from usher.core.model import Action
+    from usher.core.action import Action
     from usher.core.policy import Hook
 
 INSTANCE: Final = an_action().instance_id

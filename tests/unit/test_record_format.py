@@ -12,11 +12,8 @@ from hypothesis import strategies as st
 from tests.by_types import moments, values_of
 from tests.factories import a_move_end, a_policy, a_signal, an_action, at, hook_terms
 from usher.aws import enrolled, record_format
-from usher.core import notices
-from usher.core.enrolment import Enrolled
-from usher.core.finding import Finding, Standing
-from usher.core.hook_timeouts import Described
-from usher.core.model import (
+from usher.core import notifications
+from usher.core.action import (
     Action,
     Entry,
     Limits,
@@ -27,6 +24,9 @@ from usher.core.model import (
     Signal,
     Word,
 )
+from usher.core.enrolment import Enrolled
+from usher.core.finding import Finding, Standing
+from usher.core.hook_timeouts import Described
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -56,7 +56,10 @@ FORMATS: Final = [
     ),
     pytest.param(values_of(Entry), record_format.entry_to_data, record_format.entry_from_data, id="entry"),
     pytest.param(
-        values_of(notices.TestNotice), record_format.test_to_data, record_format.test_from_data, id="test"
+        values_of(notifications.TestNotice),
+        record_format.test_to_data,
+        record_format.test_from_data,
+        id="test",
     ),
     pytest.param(
         values_of(Described),

@@ -12,18 +12,18 @@ import pytest
 from click.testing import CliRunner
 from moto import mock_aws
 
-from cli.account import Machine
-from cli.main import main
-from cli.redrive import DeadLetterQueue, Done, Judge, Letter, Standing, _do, instances, states_of
-from simulator.account import an_account
-from simulator.memory_store import MemoryStore
 from tests.factories import an_action, at
 from usher.aws import messages, queues, table
 from usher.aws.records import Records
+from usher.core.action import Action, Outcome, Phase, Result
 from usher.core.finding import Findings
-from usher.core.model import Action, Outcome, Phase, Result
-from usher.core.notices import NotUnderstood
+from usher.core.notifications import NotUnderstood
 from usher.ports import Raw
+from usher_cli.account import Machine
+from usher_cli.main import main
+from usher_cli.redrive import DeadLetterQueue, Done, Judge, Letter, Standing, _do, instances, states_of
+from usher_simulator.autoscaling.account import an_account
+from usher_simulator.fakes.memory_store import MemoryStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -17,8 +17,8 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from cli.main import main
-from simulator.fleet_day import write_day
+from usher_cli.main import main
+from usher_simulator.replay.fleet_day import write_day
 
 if TYPE_CHECKING:
     from click.testing import Result
@@ -227,9 +227,8 @@ def test_the_help_tells_each_command_in_a_whole_sentence() -> None:
 
 def in_a_shell(redirected: str, **environment: str) -> subprocess.CompletedProcess[bytes]:
     """A whole `usher replay` of the recorded day in a process of its own, with streams as given."""
-    run = (
-        f"from cli.main import main; main(prog_name='usher', args={['replay', '--hooks', HOOKS]} + argv[1:])"
-    )
+    args = ["replay", "--hooks", HOOKS]
+    run = f"from usher_cli.main import main; main(prog_name='usher', args={args} + argv[1:])"
     return subprocess.run(  # noqa: S603 - our own command
         ["/bin/sh", "-c", f'"$0" -c "$1" {redirected}', sys.executable, f"from sys import argv; {run}"],
         env={
@@ -291,7 +290,7 @@ def to_nobody(*arguments: str) -> subprocess.CompletedProcess[bytes]:
     os.close(reading)
     try:
         return subprocess.run(  # noqa: S603 - our own command
-            [sys.executable, "-c", "from cli.main import main; main()", *arguments],
+            [sys.executable, "-c", "from usher_cli.main import main; main()", *arguments],
             env={**os.environ, "PYTHONPATH": f"{ROOT / 'functions'}{os.pathsep}{ROOT}"},
             stdout=writing,
             stderr=subprocess.PIPE,
@@ -402,14 +401,14 @@ class Interrupted(ModuleType):
 def test_an_interrupt_while_a_command_is_imported_is_one_line_and_130(
     monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
 ) -> None:
-    monkeypatch.setitem(sys.modules, "cli.check", Interrupted("cli.check"))
+    monkeypatch.setitem(sys.modules, "usher_cli.check", Interrupted("usher_cli.check"))
     outcome = usher(*arguments)
     assert (outcome.exit_code, outcome.stdout, outcome.stderr) == (130, "", "Interrupted.\n")
 
 
 def test_an_interrupt_during_a_replay_is_one_line_and_130() -> None:
     run = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
-    run += "from cli.main import main; main()"
+    run += "from usher_cli.main import main; main()"
     with subprocess.Popen(  # noqa: S603 - our own command
         [sys.executable, "-c", run, "replay", "-", "--hooks", HOOKS],
         env={**os.environ, "PYTHONPATH": f"{ROOT / 'functions'}{os.pathsep}{ROOT}"},
@@ -425,9 +424,13 @@ def test_an_interrupt_during_a_replay_is_one_line_and_130() -> None:
 
 
 def test_nothing_but_click_is_imported_before_somebody_hears_an_interrupt() -> None:
-    heavy = ["boto3", "rich", "simulator", "usher", "yaml"]
+    heavy = ["boto3", "rich", "usher", "usher_simulator", "yaml"]
     said = subprocess.run(  # noqa: S603 - our own code
-        [sys.executable, "-c", f"import cli.main, sys; print([m for m in {heavy} if m in sys.modules])"],
+        [
+            sys.executable,
+            "-c",
+            f"import usher_cli.main, sys; print([m for m in {heavy} if m in sys.modules])",
+        ],
         env={**os.environ, "PYTHONPATH": f"{ROOT / 'functions'}{os.pathsep}{ROOT}"},
         capture_output=True,
         check=True,

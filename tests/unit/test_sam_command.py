@@ -12,8 +12,8 @@ import pytest
 from click.testing import CliRunner
 from moto import mock_aws
 
-from cli.main import main
-from cli.sam import in_container
+from usher_cli.main import main
+from usher_cli.sam import in_container
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

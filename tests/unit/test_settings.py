@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from usher.core.enrolment import Target
-from usher.core.notices import Home
+from usher.core.notifications import Home
 from usher.core.policy import Way
 from usher.settings import EnrolmentSettings, Settings, SettingsRefused
 

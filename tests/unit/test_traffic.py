@@ -11,13 +11,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cli import traffic
-from simulator.replay import Entry
+from usher_cli import traffic
+from usher_simulator.replay.replay import Entry
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from cli.traffic import Found
+    from usher_cli.traffic import Found
 
 BODY = {"Event": "autoscaling:TEST_NOTIFICATION", "Time": "2026-03-01T11:59:59Z"}
 TEXT = json.dumps(BODY, separators=(",", ":"))

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cli import traffic
-from cli.traffic import Unreadable, log_line
-from simulator.replay import Entry
+from usher_cli import traffic
+from usher_cli.traffic import Unreadable, log_line
+from usher_simulator.replay.replay import Entry
 
 HOOK: Final = {
     "LifecycleHookName": "usher-drain",

@@ -15,18 +15,18 @@ from botocore.stub import Stubber
 from click.testing import CliRunner
 from moto import mock_aws
 
-from cli import traffic
-from cli.account import Machine
-from cli.main import main
-from cli.traffic.remote import Since, read_remote
-from simulator.replay import Entry
+from usher_cli import traffic
+from usher_cli.account import Machine
+from usher_cli.main import main
+from usher_cli.traffic.remote import Since, read_remote
+from usher_simulator.replay.replay import Entry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from click.testing import Result
 
-    from cli.traffic import Found
+    from usher_cli.traffic import Found
 
 CAPTURED: Final = Path(__file__).parents[2] / "events" / "captured"
 LINES: Final = (CAPTURED / "fleet-day.jsonl").read_text().splitlines()

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from cli import traffic
-from cli.traffic import Unreadable
-from simulator.replay import Entry
-from simulator.trail import Call
 from usher.aws import messages
-from usher.core.notices import LifecycleNotice
+from usher.core.notifications import LifecycleNotice
+from usher_cli import traffic
+from usher_cli.traffic import Unreadable
+from usher_simulator.replay.cloudtrail import Call
+from usher_simulator.replay.replay import Entry
 
 if TYPE_CHECKING:
-    from cli.traffic import Found
+    from usher_cli.traffic import Found
 
 SENT: Final = datetime(2026, 10, 5, 9, 30, tzinfo=UTC)
 CAME: Final = datetime(2026, 10, 5, 9, 30, 2, tzinfo=UTC)

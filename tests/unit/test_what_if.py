@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from click.testing import CliRunner
 
-from cli.main import main
-from cli.what_if import compare
 from tests.recorded import read
+from usher_cli.main import main
+from usher_cli.what_if import compare
 
 if TYPE_CHECKING:
     from click.testing import Result

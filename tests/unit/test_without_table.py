@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from simulator.recorder import Recorder
 from tests.factories import an_action, at, hook_terms
 from usher.core import configuration
 from usher.core.enrolment import Enrolled, State, Target, settings_of
 from usher.core.held_wait import HeldWait, held_wait, told
 from usher.core.pacing import Pace
 from usher.core.reconcile import LiveGroup, Member
-from usher.live_holds import LiveHolds
+from usher.evaluation.call_budget import Enough
+from usher.outage.live_holds import LiveHolds
+from usher.outage.without_table import Memory, WithoutTable
 from usher.ports import (
     Answer,
     AnswerKind,
@@ -26,8 +27,7 @@ from usher.ports import (
     TryLater,
     Unavailable,
 )
-from usher.turns import Enough
-from usher.without_table import Memory, WithoutTable
+from usher_simulator.fakes.recorder import Recorder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -19,8 +19,8 @@ from usher.ports import Unavailable
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from usher.core.action import Action
     from usher.core.announce import Announcement
-    from usher.core.model import Action
     from usher.handlers import Context, Event, Handler
     from usher.ports import Telemetry
 

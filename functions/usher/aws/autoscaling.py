@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     from mypy_boto3_autoscaling import AutoScalingClient
 
+    from usher.core.action import Action, Result
     from usher.core.held_wait import HeldWait
-    from usher.core.model import Action, Result
 
 # None is modelled in botocore, so texts and codes are matched here (aws-facts 1.2, 11.1).
 _NO_ACTIVE_ACTION: Final = "No active Lifecycle Action found"

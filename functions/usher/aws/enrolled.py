@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from usher.aws import table
 from usher.aws.record_format import text_time, time_text
+from usher.core.action import Result, Transition
 from usher.core.enrolment import Enrolled, FileInForce, Former, HookSettings, State
-from usher.core.model import Result, Transition
 from usher.ports import Moved, NotInForce
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from botocore.exceptions import ClientError, HTTPClientError, ParamValidationErr
 from botocore.parsers import ResponseParserError
 
 from usher.aws.autoscaling import error_answer
+from usher.core.action import Result, Transition
 from usher.core.enrolment import GroupSeen, HookSeen, HookSettings
-from usher.core.model import Result, Transition
 from usher.ports import AnswerKind, CallRefused, GroupGone, Throttled, TryLater
 
 if TYPE_CHECKING:

@@ -12,9 +12,9 @@ import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from usher.core.action import MoveEnd, Signal, Status, Transition
 from usher.core.conditions.signalled import NAME as SIGNAL_NAME
-from usher.core.model import MoveEnd, Signal, Status, Transition
-from usher.core.notices import (
+from usher.core.notifications import (
     CommandEnd,
     Home,
     InstanceEnd,
@@ -28,7 +28,7 @@ from usher.core.notices import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from usher.core.notices import Notice
+    from usher.core.notifications import Notice
 
 MOST_BODY_BYTES: Final = 1024 * 1024  # SQS takes no more (aws-facts 5)
 MOST_MESSAGE_CHARACTERS: Final = 1000

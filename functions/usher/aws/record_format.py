@@ -10,10 +10,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from usher.core.configuration import ConfigurationRefused, parse_policy
-from usher.core.finding import Finding, Standing
-from usher.core.hook_timeouts import Described
-from usher.core.model import (
+from usher.core.action import (
     Action,
     Entry,
     HookTerms,
@@ -27,7 +24,10 @@ from usher.core.model import (
     Transition,
     Word,
 )
-from usher.core.notices import TestNotice
+from usher.core.configuration import ConfigurationRefused, parse_policy
+from usher.core.finding import Finding, Standing
+from usher.core.hook_timeouts import Described
+from usher.core.notifications import TestNotice
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -34,10 +34,10 @@ from typing import TYPE_CHECKING, Final
 
 from usher.aws import record_format, table
 from usher.aws.record_format import UNREADABLE, text_time, time_text
-from usher.core import hearing, hook_timeouts, questions
+from usher.core import evidence, hook_timeouts, questions
+from usher.core.action import Phase, Status, fewer
+from usher.core.evidence import Kept
 from usher.core.finding import Findings, merged
-from usher.core.hearing import Kept
-from usher.core.model import Phase, Status, fewer
 from usher.ports import ALL_HOOKS, MOST_OF_INSTANCE, Due, Evidence, Moved, Raw, Unasked, Unavailable
 
 if TYPE_CHECKING:
@@ -47,9 +47,9 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
 
     from usher.aws.table import Item
+    from usher.core.action import Action, Entry, MoveEnd, Signal
     from usher.core.hook_timeouts import Described
-    from usher.core.model import Action, Entry, MoveEnd, Signal
-    from usher.core.notices import TestNotice
+    from usher.core.notifications import TestNotice
     from usher.core.reconcile import Tried
 
 SCHEMA: Final = 1
@@ -284,14 +284,14 @@ class Records:
         known = record_format.signal_from_data(table.from_json(item, "signal")) if item else None
         if known is None and self._is_full(pk, signal):
             return Kept.REFUSED
-        change = hearing.kept(signal, known)
-        if hearing.replaces(signal, known):
-            if known is not None and hearing.is_worth_export(known, signal):
+        change = evidence.kept(signal, known)
+        if evidence.replaces(signal, known):
+            if known is not None and evidence.is_worth_export(known, signal):
                 self._table.store(_said_key(pk, known), _signal_item(known), self._clock() + _HEARD_KEPT)
             item = _signal_item(signal)
             newer = "attribute_not_exists(pk) OR signal_order < :order"
             values = {":order": item["signal_order"]}
-            self._table.store(place, item, self._clock() + hearing.SIGNAL_KEPT, newer, values)
+            self._table.store(place, item, self._clock() + evidence.SIGNAL_KEPT, newer, values)
         return change
 
     def _is_full(self, pk: str, signal: Signal) -> bool:
@@ -302,7 +302,7 @@ class Records:
             for item in self._table.items(pk, _SIGNAL)
             if table.kept_until(item) > now
         }
-        return len(names - {_signal_name(signal)}) >= hearing.MOST_NAMES
+        return len(names - {_signal_name(signal)}) >= evidence.MOST_NAMES
 
     def _is_claimed(self, token: str) -> bool:
         return self._table.get(table.key(f"TOKEN#{token}", "ACTION")) is not None
@@ -351,7 +351,7 @@ class Records:
 
     def evidence(self, action: Action) -> Evidence:
         """See usher.ports.Hearsay."""
-        oldest = time_text(hearing.counts_from(action, self._clock()))
+        oldest = time_text(evidence.counts_from(action, self._clock()))
         bounds = (f"HEARD#{oldest}", f"{_SIGNAL}{_LAST}")
         heard = self._table.between(f"INSTANCE#{action.instance_id}", bounds, consistent=True)
         of_token = self._table.items(f"TOKEN#{action.token}", _SIGNAL) if action.token is not None else []
@@ -490,8 +490,8 @@ def _said_key(addressee: str, signal: Signal) -> Item:
 
 
 def _order_text(signal: Signal) -> str:
-    """Sorts as hearing.order does."""
-    at, rank, event_id = hearing.order(signal)
+    """Sorts as evidence.order does."""
+    at, rank, event_id = evidence.order(signal)
     return f"{time_text(at)}#{rank}#{event_id}"
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from aws_lambda_powertools import Logger, Metrics
 
-    from usher.core.model import Action
+    from usher.core.action import Action
     from usher.handlers import Context, Event, Handler
 
 NAMESPACE: Final = "Usher"

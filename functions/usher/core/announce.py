@@ -10,18 +10,18 @@ from datetime import UTC
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
-from usher.core.model import Outcome
+from usher.core.action import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from datetime import datetime
 
-    from usher.core.model import Action
+    from usher.core.action import Action
 
 SOURCE: Final = "usher"
 MOST_REASON_CHARACTERS: Final = 2000
 
-_BY_LIMIT: Final = "held by the limit"  # how a look says it in the timeline (usher.looks)
+_BY_LIMIT: Final = "held by the limit"  # how a look says it in the timeline (usher.evaluation.evaluator)
 
 
 class Kind(StrEnum):

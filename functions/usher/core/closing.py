@@ -6,12 +6,12 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from usher.core.model import MoveEnd, Outcome, Phase
+from usher.core.action import MoveEnd, Outcome, Phase
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from usher.core.model import Action
+    from usher.core.action import Action
 
 _CLOCKS_DIFFER: Final = timedelta(seconds=5)  # AWS's and ours; and events may tell whole seconds
 _OURS_DIFFER: Final = timedelta(seconds=2)  # so much the clocks of two functions may be apart

@@ -10,11 +10,11 @@ from datetime import timedelta
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from usher.core import conditions, deadlines, span
+from usher.core import conditions, deadlines, duration
+from usher.core.action import Limits, Result, Transition
 from usher.core.conditions.combined import Then
 from usher.core.conditions.probe import Probe
 from usher.core.field import Field, Problem, Refused, attempt
-from usher.core.model import Limits, Result, Transition
 from usher.core.policy import (
     Configuration,
     GroupSelector,
@@ -387,8 +387,8 @@ def _wanted(key: str, field: Field) -> str:
 
 def _refuse_late_notification(notify: Way, heartbeat_timeout: timedelta, field: Field) -> None:
     if notify in (Way.EVENTBRIDGE, Way.LAMBDA) and heartbeat_timeout < LEAST_TIMEOUT_WITHOUT_QUEUE:
-        needed = span.written(LEAST_TIMEOUT_WITHOUT_QUEUE)
-        given = span.written(heartbeat_timeout)
+        needed = duration.written(LEAST_TIMEOUT_WITHOUT_QUEUE)
+        given = duration.written(heartbeat_timeout)
         field.refuse(
             f"must be sqs or sns while heartbeat_timeout is {given}: this way alone may bring a "
             f"message minutes late or never, so it needs at least {needed}"
@@ -400,8 +400,8 @@ def _refuse_impatience(rules: Sequence[Rule], heartbeat_timeout: timedelta, fiel
     for policy in {rule.use.name: rule.use for rule in rules}.values():
         if policy.give_up_after is not None and policy.give_up_after > limit:
             field.refuse(
-                f"uses {policy.name}, whose give_up_after {span.written(policy.give_up_after)} must not "
-                f"pass the global limit of this hook, {span.written(limit)} (100 x heartbeat_timeout, "
+                f"uses {policy.name}, whose give_up_after {duration.written(policy.give_up_after)} must not "
+                f"pass the global limit of this hook, {duration.written(limit)} (100 x heartbeat_timeout, "
                 f"at most 48h)"
             )
 

@@ -15,7 +15,9 @@ _EARLY_DECISION_SHARE: Final = 0.05
 STOPPED_COUNTS: Final = timedelta(minutes=3)  # reconcile asks EC2 every two minutes, and takes its time
 
 _LEAST_MARGIN: Final = timedelta(seconds=5)
-_LONGEST_PRESSED: Final = timedelta(minutes=14)  # within it a look has wake-ups of its own (usher.waking)
+_LONGEST_PRESSED: Final = timedelta(
+    minutes=14
+)  # within it a look has wake-ups of its own (usher.evaluation.wake_ups)
 _USUAL_MARGIN: Final = timedelta(seconds=10)
 _MARGIN_SHARE: Final = 12
 

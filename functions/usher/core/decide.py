@@ -6,17 +6,17 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from usher.core import deadlines, span
+from usher.core import deadlines, duration
+from usher.core.action import Phase, Result, Transition, shortened
 from usher.core.finding import Standing
-from usher.core.model import Phase, Result, Transition, shortened
 from usher.core.policy import WhenStopped
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
+    from usher.core.action import Action
     from usher.core.conditions.verdict import Verdict
-    from usher.core.model import Action
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -129,13 +129,13 @@ def _time_up(action: Action, now: datetime) -> tuple[Result, str] | None:
     policy, give_up_at, stalled_at = action.policy, action.give_up_at, _stalled_at(action)
     stalled = stalled_at is not None and stalled_at <= now and stalled_at < give_up_at
     if stalled and policy.stalled_after is not None:
-        return policy.on_failure, f"stalled: no progress for {span.written(policy.stalled_after)}"
+        return policy.on_failure, f"stalled: no progress for {duration.written(policy.stalled_after)}"
     return given_up(action) if give_up_at <= now else None
 
 
 def given_up(action: Action) -> tuple[Result, str]:
     """How an action ends whose conditions were not met in time."""
-    waited = span.written(action.give_up_at - action.started_at)
+    waited = duration.written(action.give_up_at - action.started_at)
     return action.policy.on_give_up or action.hook.default_result, f"gave up after {waited}"
 
 

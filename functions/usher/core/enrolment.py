@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
-    from usher.core.model import Result, Transition
+    from usher.core.action import Result, Transition
     from usher.core.policy import GroupSelector, Hook, Way
 
 # Each group that is looked into costs a call, out of what heartbeats need too (aws-facts 5).

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar
 
-from usher.core import span
+from usher.core import duration
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -134,9 +134,10 @@ class Field:
 
     def duration(self, least: timedelta, most: timedelta) -> timedelta:
         """A duration such as `1h30m`, within bounds."""
-        rule = f"must be a duration from {span.written(least)} to {span.written(most)}, such as 90s or 1h30m"
+        bounds = f"{duration.written(least)} to {duration.written(most)}"
+        rule = f"must be a duration from {bounds}, such as 90s or 1h30m"
         try:
-            found = span.parse(self.value) if isinstance(self.value, str) else None
+            found = duration.parse(self.value) if isinstance(self.value, str) else None
         except ValueError:
             found = None
         if found is None or not least <= found <= most:

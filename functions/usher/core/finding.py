@@ -8,7 +8,7 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from usher.core.model import Entry
+from usher.core.action import Entry
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -8,13 +8,13 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from usher.core import deadlines
+from usher.core.action import Phase
 from usher.core.decide import beat_due
-from usher.core.model import Phase
 from usher.core.policy import Mode, Move
 
 if TYPE_CHECKING:
-    from usher.core.model import Action
-    from usher.core.notices import LifecycleNotice
+    from usher.core.action import Action
+    from usher.core.notifications import LifecycleNotice
     from usher.core.policy import Configuration
 
 NEWS_AGAIN: Final = timedelta(minutes=10)  # what was beaten is carried on, until the table hears of it

@@ -6,15 +6,15 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from usher.core import span
-from usher.core.model import Phase, require_aware
+from usher.core import duration
+from usher.core.action import Phase, require_aware
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from datetime import datetime
 
+    from usher.core.action import Action
     from usher.core.enrolment import HookSeen
-    from usher.core.model import Action
 
 COUNTS_FOR: Final = timedelta(days=1)  # so long a hook counts as known that was seen before an action began
 
@@ -66,6 +66,6 @@ def shortened(action: Action, timeout: timedelta, now: datetime) -> Action:
     after = replace(action, hook=terms, look_at=now, call_at=None)
     if after.ends_at <= now:
         after = replace(after, limit_at=action.ends_at)
-    before = span.written(action.hook.heartbeat_timeout)
-    said = f"stands with a heartbeat timeout of {span.written(timeout)}, not {before}: the smaller counts"
+    before = duration.written(action.hook.heartbeat_timeout)
+    said = f"stands with a heartbeat timeout of {duration.written(timeout)}, not {before}: the smaller counts"
     return after.noted(now, "hook", said)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias
 
-from usher.core.model import Phase
+from usher.core.action import Phase
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime, timedelta
 
-    from usher.core.model import Action, Result, Word
+    from usher.core.action import Action, Result, Word
 
     Change: TypeAlias = "Callable[[Action, datetime], Action]"
 

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import timedelta
 
+    from usher.core.action import Transition
     from usher.core.enrolment import Enrolled
-    from usher.core.model import Transition
     from usher.core.policy import Configuration, Hook, Policy
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)

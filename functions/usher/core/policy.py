@@ -7,14 +7,14 @@ from enum import StrEnum
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from usher.core.model import Transition
+from usher.core.action import Transition
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from datetime import timedelta
 
+    from usher.core.action import Limits, Result
     from usher.core.conditions.verdict import Condition
-    from usher.core.model import Limits, Result
 
 
 class Mode(StrEnum):

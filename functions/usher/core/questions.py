@@ -5,12 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
+from usher.core.action import Phase
 from usher.core.conditions.probe import Probe, finding_of
 from usher.core.decide import has_no_instance
-from usher.core.model import Phase
 
 if TYPE_CHECKING:
-    from usher.core.model import Action
+    from usher.core.action import Action
     from usher.core.policy import Policy
 
 _LATER: Final = timedelta(minutes=1)

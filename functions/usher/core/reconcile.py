@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, timedelta
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from usher.core import deadlines, hearing
-from usher.core.model import Action, HookTerms, MoveEnd, Phase, Transition
+from usher.core import deadlines, evidence
+from usher.core.action import Action, HookTerms, MoveEnd, Phase, Transition
 from usher.core.policy import Mode, Move
 
 if TYPE_CHECKING:
@@ -218,7 +218,7 @@ def adopted(one: Unknown, timeout: timedelta, action_id: str, now: datetime) -> 
         origin=_only({way.origin for way in one.ways}),
         destination=_only({way.destination for way in one.ways}),
         started_at=begun_at or now,
-        signals_since=activity.started_at - hearing.BEFORE_START if activity and not begun_at else None,
+        signals_since=activity.started_at - evidence.BEFORE_START if activity and not begun_at else None,
         limit_at=None if begun_at else _limit(activity, earliest, timeout, now),
         first_seen_at=now,
         look_at=now,

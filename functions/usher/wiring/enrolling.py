@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from usher.aws.groups import GroupsApi
 from usher.core.enrolment import Wanted
-from usher.enrolment import Enrolment
+from usher.passes.enrolment import Enrolment
 from usher.wiring import machine
 
 if TYPE_CHECKING:

@@ -23,12 +23,12 @@ from usher.aws.result_limits import SentResults
 from usher.aws.telemetry import NAMESPACE, PowertoolsTelemetry
 from usher.aws.waiting import WaitingApi
 from usher.core import compiled
-from usher.hook_timeouts import HookTimeouts
-from usher.looks import Looks
-from usher.patience import Limit, hurried
-from usher.same_wait import SameWait
+from usher.evaluation.call_budget import Turns
+from usher.evaluation.evaluator import Looks
+from usher.evaluation.hook_timeouts import HookTimeouts
+from usher.evaluation.stale_waits import SameWait
+from usher.outage.slow_table import Limit, hurried
 from usher.settings import Settings
-from usher.turns import Turns
 
 if TYPE_CHECKING:
     from mypy_boto3_autoscaling import AutoScalingClient

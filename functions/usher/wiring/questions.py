@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from usher.asking import Asking, questions_handler
 from usher.aws.answers import Answers
 from usher.aws.calls import AwsCalls
 from usher.aws.telemetry import flushing
-from usher.probing import Prober
+from usher.questions.asking import Asking, questions_handler
+from usher.questions.probing import Prober
 from usher.wiring import machine
 
 if TYPE_CHECKING:

@@ -12,10 +12,10 @@ from usher import handlers
 from usher.aws.autoscaling import AutoScalingApi
 from usher.aws.instances import InstancesApi
 from usher.aws.telemetry import flushing
-from usher.live_holds import LiveHolds
-from usher.reconcile import Reconcile
+from usher.outage.live_holds import LiveHolds
+from usher.passes.reconcile import Reconcile
+from usher.passes.silent_groups import Silence
 from usher.settings import EnrolmentSettings
-from usher.silence import Silence
 from usher.wiring import enrolling, machine
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from usher import handlers
 from usher.aws.autoscaling import AutoScalingApi
 from usher.aws.telemetry import flushing
 from usher.core.pacing import Pace
+from usher.outage.without_table import Memory, WithoutTable
 from usher.wiring import machine
-from usher.without_table import Memory, WithoutTable
 
 
 def handler() -> handlers.Handler:

@@ -7,9 +7,6 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from local_account.account import Setup, open_account
-from local_account.cdk import CdkFailed
-from local_account.emulator import Unavailable
 from tests.e2e.deployed.fault_proxy import FaultProxy
 from tests.e2e.deployed.stack import (
     GROUPS,
@@ -26,11 +23,14 @@ from tests.e2e.deployed.stack import (
     make_slow_function,
 )
 from tests.e2e.polling import until
+from usher_local.account import Setup, open_account
+from usher_local.cdk import CdkFailed
+from usher_local.emulator import Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from local_account.account import Account
+    from usher_local.account import Account
 
 # A deployment takes its time, so there is one. What changes it comes late, and what takes long begins early.
 _ORDER: Final = (

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from botocore.config import Config
 
-from infra.wheels import ROOT, WheelsMissing, unpacked
-from local_account.emulator import KEY, LOOPBACK, Unavailable, listening_socket
-from simulator.announcements import REGION
+from usher_cdk.wheels import ROOT, WheelsMissing, unpacked
+from usher_local.emulator import KEY, LOOPBACK, Unavailable, listening_socket
+from usher_simulator.autoscaling.notifications import REGION
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,21 +13,21 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from local_account.account import TRAIL
 from tests.e2e.polling import until
 from tests.factories import a_policy, an_action, hook_terms
 from usher.aws.enrolled import EnrolledHooks
 from usher.aws.records import Records
-from usher.core.model import Result
+from usher.core.action import Result
 from usher.provision import FILE
 from usher.wiring.machine import new_id, now
+from usher_local.account import TRAIL
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
-    from local_account.account import Account
     from tests.e2e.deployed.fault_proxy import FaultProxy
-    from usher.core.model import Action
+    from usher.core.action import Action
+    from usher_local.account import Account
 
 FOLDER: Final = Path(__file__).parent
 HOOKS: Final = str(FOLDER / "hooks.yaml")

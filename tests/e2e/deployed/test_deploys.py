@@ -12,17 +12,17 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from local_account.cdk import CdkFailed
 from tests.e2e.deployed.stack import Stack, make_group
 from tests.e2e.polling import until
-from usher.core.model import Outcome, Result
+from usher.core.action import Outcome, Result
+from usher_local.cdk import CdkFailed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-    from local_account.account import Account
     from tests.e2e.deployed.fault_proxy import FaultProxy
+    from usher_local.account import Account
 
 TAG: Final = {"Key": "team", "Value": "batch"}
 POLICIES: Final = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.e2e.deployed.roles import Statement, statements
 from tests.e2e.deployed.stack import GROUPS, UPDATED_HOOKS, Decided, Stack, an_action_due
 from tests.e2e.deployed.test_permissions import OF_THE_RELEASE
-from usher.core.model import Outcome, Result
+from usher.core.action import Outcome, Result
 from usher.wiring.machine import new_id
 
 

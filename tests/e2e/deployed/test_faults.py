@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from tests.e2e.deployed.stack import FAULTY
-from usher.core.model import Outcome, Result
+from usher.core.action import Outcome, Result
 
 if TYPE_CHECKING:
     from tests.e2e.deployed.stack import Stack
-    from usher.core.model import Action
+    from usher.core.action import Action
 
 # A call of the store or of a queue has three attempts, so that two faults are ridden out wherever they fall.
 _STORE: Final = [

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from tests.e2e.deployed.stack import A_SWEEP_S, OVERDUE, PATIENCE_S
 from tests.e2e.polling import until
-from usher.core.model import Outcome
+from usher.core.action import Outcome
 
 if TYPE_CHECKING:
     from tests.e2e.deployed.stack import Stack

@@ -8,7 +8,7 @@ import pytest
 
 from tests.e2e.deployed.stack import INLETS, PATIENCE_S, TESTED, WAYS, a_notice
 from tests.e2e.polling import until
-from usher.core.model import Outcome, Result
+from usher.core.action import Outcome, Result
 from usher.wiring.machine import new_id
 
 if TYPE_CHECKING:

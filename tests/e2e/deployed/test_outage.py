@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tests.e2e.deployed.stack import PATIENCE_S
 from tests.e2e.polling import until
-from usher.core.model import Outcome
+from usher.core.action import Outcome
 from usher.wiring.machine import now
 
 if TYPE_CHECKING:

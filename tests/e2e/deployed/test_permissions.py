@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Final
 import pytest
 from botocore.exceptions import ClientError
 
-from infra.wheels import ROOT
-from simulator.announcements import ACCOUNT
 from tests.e2e.deployed import exercises
 from tests.e2e.deployed.roles import Statement, short, statements, taken_away
 from tests.e2e.deployed.stack import A_SWEEP_S
 from tests.e2e.polling import until
+from usher_cdk.wheels import ROOT
+from usher_simulator.autoscaling.notifications import ACCOUNT
 
 if TYPE_CHECKING:
     from collections.abc import Callable

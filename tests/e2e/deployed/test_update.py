@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.e2e.deployed.stack import UPDATED_HOOKS, Stack
-from usher.core.model import Action, Outcome
+from usher.core.action import Action, Outcome
 
 
 @pytest.fixture(scope="module")

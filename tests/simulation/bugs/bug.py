@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from inspect import getattr_static
 from typing import TYPE_CHECKING, Any, Final
 
-from simulator.checkers import CHECKERS
-from simulator.trial import Trial
+from usher_simulator.trials.checkers import CHECKERS
+from usher_simulator.trials.trial import Trial
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from simulator.faults import Thing
-    from simulator.judge.scene import MakeChecker
+    from usher_simulator.trials.faults import Thing
+    from usher_simulator.trials.judge.scene import MakeChecker
 
 MOST_SEEDS: Final = 100
 

@@ -6,29 +6,30 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from simulator.faults import Thing
 from tests.simulation.bugs.bug import Bug
-from usher import looks, release
-from usher.core import closing, deadlines, hearing, reconcile
+from usher import release
+from usher.core import closing, deadlines, evidence, reconcile
+from usher.core.action import Action, Outcome, Result
 from usher.core.conditions import targets
 from usher.core.finding import Standing
-from usher.core.model import Action, Outcome, Result
 from usher.core.ownership import Terms
 from usher.core.policy import Mode
-from usher.looks import Looks
+from usher.evaluation import evaluator
+from usher.evaluation.call_budget import Turns
+from usher.evaluation.evaluator import Looks
 from usher.ports import AnswerKind, Moved
-from usher.turns import Turns
+from usher_simulator.trials.faults import Thing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import datetime
 
-    from usher.core.model import Signal
+    from usher.core.action import Signal
     from usher.core.policy import Policy
     from usher.core.reconcile import Unknown
     from usher.ports import Answer
 
-_LATE: Final = timedelta(seconds=3)  # as usher.turns
+_LATE: Final = timedelta(seconds=3)  # as usher.evaluation.call_budget
 
 
 def _unhealthy_is_drained(
@@ -115,9 +116,9 @@ def _written_over(settle: object) -> object:  # noqa: ARG001 - it takes its plac
         now = self.clock()
         if answer.kind is AnswerKind.BUSY:
             self.turns.throttled(now)
-        said = looks._answered(replace(action, call_at=None), call, answer, now)  # noqa: SLF001
+        said = evaluator._answered(replace(action, call_at=None), call, answer, now)  # noqa: SLF001
         after = settled(said, now)
-        for _ in range(looks.TRIES):
+        for _ in range(evaluator.TRIES):
             try:
                 self._store(after, now)
             except Moved:
@@ -166,9 +167,11 @@ def _bug(name: str, place: Any, attribute: str, made: Callable[[Any], Any], *thi
 
 BUGS: Final = (
     _bug("an unhealthy target counts as drained", targets, "STANDINGS", _unhealthy_is_drained),
-    _bug("a signal to the token of another action counts", hearing, "fits", _other_tokens_count),
+    _bug("a signal to the token of another action counts", evidence, "fits", _other_tokens_count),
     _bug("the global timeout counts from first sight", Action, "ends_at", _ends_after_first_sight),
-    _bug("a look sends its wake-ups after the store", looks, "stored_with_wake_ups", _wake_ups_after_store),
+    _bug(
+        "a look sends its wake-ups after the store", evaluator, "stored_with_wake_ups", _wake_ups_after_store
+    ),
     _bug("no call goes out over budget, not even at the last moment", Turns, "taken", _never_over_budget),
     _bug("a late notice is let through", Terms, "lets_through", _lets_all_through, Thing.ENROLLED),
     _bug("the removal replaces a decided result", release, "_released", _released_anew, Thing.REMOVED),

@@ -6,17 +6,17 @@ from functools import partial
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final
 
-from simulator.faults import Thing
-from simulator.judge.changes import ChangesHarmNobody
-from simulator.judge.never_early import NeverEarly
-from simulator.judge.only_ours import OnlyOurs
 from tests.simulation.bugs.bug import Bug
 from usher import provision, release
 from usher.aws import groups
 from usher.core import enrolment, ownership
+from usher.core.action import Result
 from usher.core.enrolment import Put
-from usher.core.model import Result
-from usher.departure import Departure, Outcome
+from usher.passes.retirement import Departure, Outcome
+from usher_simulator.trials.faults import Thing
+from usher_simulator.trials.judge.changes import ChangesHarmNobody
+from usher_simulator.trials.judge.never_early import NeverEarly
+from usher_simulator.trials.judge.only_ours import OnlyOurs
 
 if TYPE_CHECKING:
     from usher.core.enrolment import Enrolled

@@ -7,18 +7,18 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from simulator.judge.in_time import InTime
-from simulator.judge.never_early import NeverEarly
-from simulator.judge.started_once import StartedOnce
 from tests.simulation.bugs.bug import Bug
-from usher import asking
-from usher.core import decide, hearing, limits
+from usher.core import decide, evidence, limits
+from usher.core.action import Result
 from usher.core.conditions import command, ecs, function, instance_status, targets
 from usher.core.conditions.combined import AnyOf, Not, Then
 from usher.core.conditions.elapsed import Elapsed
 from usher.core.finding import Standing
-from usher.core.model import Result
-from usher.questions import Chains
+from usher.questions import asking
+from usher.questions.chain import Chains
+from usher_simulator.trials.judge.in_time import InTime
+from usher_simulator.trials.judge.never_early import NeverEarly
+from usher_simulator.trials.judge.started_once import StartedOnce
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -158,10 +158,10 @@ BUGS: Final = (
         attribute="as_finding",
         made=lambda made: lambda *given: replace(made(*given), ask_again_at=given[-1] + timedelta(hours=1)),
     ),
-    _early(name="hears a signal under any name", place=hearing, attribute="last_of", made=_of_any_name),
+    _early(name="hears a signal under any name", place=evidence, attribute="last_of", made=_of_any_name),
     _early(
         name="counts a signal for the next life of an instance",
-        place=hearing,
+        place=evidence,
         attribute="counts_since",
         made=lambda _: lambda action: action.started_at - timedelta(days=2),
     ),

@@ -9,29 +9,29 @@ from functools import partial
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final
 
-from simulator import deployment
-from simulator.judge.explained import Explained
-from simulator.judge.in_time import InTime
-from simulator.judge.level_not_edge import LevelNotEdge
-from simulator.judge.never_by_default import NeverByDefault
-from simulator.judge.never_early import NeverEarly
-from simulator.judge.nothing_lost import NothingLost
-from simulator.judge.one_result import OneResult
-from simulator.judge.only_ours import OnlyOurs
-from simulator.judge.true_ends import TrueEnds
 from tests.simulation.bugs.bug import Bug
-from usher import looks, waking
 from usher.aws import autoscaling, messages
-from usher.core import closing, deadlines, decide, hearing
+from usher.core import closing, deadlines, decide, evidence
+from usher.core.action import Action, Outcome, Phase, Result
 from usher.core.conditions.signalled import Signalled
 from usher.core.finding import Standing
-from usher.core.model import Action, Outcome, Phase, Result
-from usher.core.notices import LifecycleNotice, NotUnderstood
+from usher.core.notifications import LifecycleNotice, NotUnderstood
 from usher.core.policy import Configuration
+from usher.evaluation import evaluator, wake_ups
+from usher.evaluation.evaluator import Looks
 from usher.intake import Intake
-from usher.looks import Looks
+from usher.outage.without_table import WithoutTable
 from usher.ports import AnswerKind, Unavailable
-from usher.without_table import WithoutTable
+from usher_simulator.trials import deployment
+from usher_simulator.trials.judge.explained import Explained
+from usher_simulator.trials.judge.in_time import InTime
+from usher_simulator.trials.judge.level_not_edge import LevelNotEdge
+from usher_simulator.trials.judge.never_by_default import NeverByDefault
+from usher_simulator.trials.judge.never_early import NeverEarly
+from usher_simulator.trials.judge.nothing_lost import NothingLost
+from usher_simulator.trials.judge.one_result import OneResult
+from usher_simulator.trials.judge.only_ours import OnlyOurs
+from usher_simulator.trials.judge.true_ends import TrueEnds
 
 if TYPE_CHECKING:
     from usher.core.conditions.verdict import Verdict
@@ -269,7 +269,7 @@ BUGS: Final = (
     ),
     Bug(
         name="sends no wake-ups",
-        place=waking, attribute="wake_up_times", made=lambda _: lambda *_: [],
+        place=wake_ups, attribute="wake_up_times", made=lambda _: lambda *_: [],
         found_by=NeverByDefault,
     ),
     Bug(
@@ -287,7 +287,9 @@ BUGS: Final = (
     ),
     Bug(
         name="calls in observe mode",
-        place=looks, attribute="Mode", made=lambda mode: SimpleNamespace(ENFORCE=mode.ENFORCE, OBSERVE=None),
+        place=evaluator,
+        attribute="Mode",
+        made=lambda mode: SimpleNamespace(ENFORCE=mode.ENFORCE, OBSERVE=None),
         found_by=OnlyOurs,
     ),
     Bug(
@@ -296,7 +298,7 @@ BUGS: Final = (
     ),
     Bug(
         name="leaves a signal to the next heartbeat",
-        place=hearing, attribute="needs_look", made=lambda _: lambda *_: False, found_by=InTime,
+        place=evidence, attribute="needs_look", made=lambda _: lambda *_: False, found_by=InTime,
     ),
     Bug(
         name="goes on from wake-up to wake-up beside the table",
@@ -308,7 +310,7 @@ BUGS: Final = (
     ),
     Bug(
         name="beats without the table what is decided",
-        place=waking, attribute="held_wait", made=_whatever_is_decided, found_by=OneResult,
+        place=wake_ups, attribute="held_wait", made=_whatever_is_decided, found_by=OneResult,
     ),
     Bug(
         name="takes 'no active action' for an acceptance",

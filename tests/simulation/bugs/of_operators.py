@@ -6,15 +6,16 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from simulator.faults import Thing
-from simulator.judge.in_time import InTime
-from simulator.judge.never_early import NeverEarly
-from simulator.memory_store import MemoryStore
 from tests.simulation.bugs.bug import Bug
-from usher import looks, operators
+from usher import operators
 from usher.core import decide
 from usher.core import operators as words
-from usher.core.model import Action, Result
+from usher.core.action import Action, Result
+from usher.evaluation import evaluator
+from usher_simulator.fakes.memory_store import MemoryStore
+from usher_simulator.trials.faults import Thing
+from usher_simulator.trials.judge.in_time import InTime
+from usher_simulator.trials.judge.never_early import NeverEarly
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -71,7 +72,7 @@ _operated = partial(Bug, things=frozenset({Thing.OPERATED}))
 BUGS: Final = (
     _operated(
         name="hold: ends at the next heartbeat",
-        place=looks,
+        place=evaluator,
         attribute="decide",
         made=_until_the_next_beat,
         found_by=NeverEarly,

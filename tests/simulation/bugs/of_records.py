@@ -7,21 +7,23 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from simulator.faults import Thing
-from simulator.judge.explained import Explained
-from simulator.judge.level_not_edge import LevelNotEdge
-from simulator.judge.never_by_default import NeverByDefault
-from simulator.judge.nothing_lost import NothingLost
-from simulator.judge.one_result import OneResult
-from simulator.judge.true_ends import TrueEnds
 from tests.simulation.bugs.bug import Bug
-from usher import handlers, reconcile, waking
+from usher import handlers
 from usher.aws.autoscaling import AutoScalingApi
 from usher.core import closing, deadlines
 from usher.core import reconcile as core_reconcile
-from usher.core.model import Action, Outcome
+from usher.core.action import Action, Outcome
+from usher.evaluation import wake_ups
+from usher.evaluation.call_budget import Turns
+from usher.passes import reconcile
 from usher.ports import Answer, AnswerKind
-from usher.turns import Turns
+from usher_simulator.trials.faults import Thing
+from usher_simulator.trials.judge.explained import Explained
+from usher_simulator.trials.judge.level_not_edge import LevelNotEdge
+from usher_simulator.trials.judge.never_by_default import NeverByDefault
+from usher_simulator.trials.judge.nothing_lost import NothingLost
+from usher_simulator.trials.judge.one_result import OneResult
+from usher_simulator.trials.judge.true_ends import TrueEnds
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -119,7 +121,7 @@ BUGS: Final = (
     ),
     Bug(
         name="sends six times as many wake-ups",
-        place=waking,
+        place=wake_ups,
         attribute="wake_up_times",
         made=_many,
         found_by=LevelNotEdge,

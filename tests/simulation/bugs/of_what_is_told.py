@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from simulator.faults import Thing
-from simulator.judge.events_out import EventsOut
-from simulator.judge.never_early import NeverEarly
 from tests.simulation.bugs.bug import Bug
 from usher.aws import announcing, record_format
 from usher.core import announce
-from usher.core.model import Outcome
+from usher.core.action import Outcome
+from usher_simulator.trials.faults import Thing
+from usher_simulator.trials.judge.events_out import EventsOut
+from usher_simulator.trials.judge.never_early import NeverEarly
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from usher.core.action import Action
     from usher.core.announce import Announcement
-    from usher.core.model import Action
 
 
 def _without(key: str) -> Callable[[Any], Any]:

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
 
+    from usher.core.action import Action
     from usher.core.conditions.verdict import Condition
-    from usher.core.model import Action
 
 
 _ENOUGH: Final = 2  # answers in a row

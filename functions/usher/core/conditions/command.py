@@ -14,18 +14,18 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-from usher.core import span
+from usher.core import duration
+from usher.core.action import Transition
 from usher.core.conditions import excerpt
 from usher.core.conditions.probe import Call, Found, Permission, Probe, Reply, ReplyKind, not_answered
 from usher.core.field import Field, attempt
 from usher.core.finding import Standing
-from usher.core.model import Transition
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from usher.core.action import Action
     from usher.core.finding import Memory
-    from usher.core.model import Action
 
 SENT_AGAIN_AFTER: Final = timedelta(seconds=30)  # until then a sent command may not be listed yet
 MOST_CHARACTERS: Final = 8000  # of all parameters: they stand in the record of each action
@@ -192,7 +192,7 @@ class Command(Probe):
         what = "SSM does not manage the instance" + (" yet" if launching else "")
         detail = f"{what}: its agent is not registered, not running, or not permitted ({reply.code})"
         if now >= _moment(memory, "since") + patience:
-            detail = f"{detail}, for {span.written(patience)}"
+            detail = f"{detail}, for {duration.written(patience)}"
             return Found(standing=Standing.FAILED, detail=detail)
         memory = {"since": memory["since"]}
         return Found(
@@ -219,7 +219,9 @@ class Command(Probe):
             again = max(wait, _SECOND)
             return Found(standing=Standing.UNKNOWN, detail=detail, ask_again_after=again, memory=memory)
         if self._is_over(memory, now):
-            detail = f"was not sent in {span.written(self.timeout)}: no attempt was answered, none is listed"
+            detail = (
+                f"was not sent in {duration.written(self.timeout)}: no attempt was answered, none is listed"
+            )
             return Found(standing=Standing.FAILED, detail=detail)
         return _go_on({"since": memory["since"]})
 
@@ -244,7 +246,7 @@ class Command(Probe):
 
     def _unfinished(self, standing: Standing, memory: Memory, said: str, now: datetime) -> Found:
         if self._is_over(memory, now):
-            detail = f"did not finish in {span.written(self.timeout)}: {said}"
+            detail = f"did not finish in {duration.written(self.timeout)}: {said}"
             return Found(standing=Standing.FAILED, detail=detail)
         return Found(standing=standing, detail=said, ask_again_after=_EVERY, memory=memory)
 

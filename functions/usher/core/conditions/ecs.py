@@ -24,7 +24,7 @@ from enum import StrEnum
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from usher.core import span
+from usher.core import duration
 from usher.core.conditions.probe import Call, Found, Permission, Probe, ReplyKind, Shared, not_answered
 from usher.core.field import Refused, attempt
 from usher.core.finding import Standing
@@ -32,10 +32,10 @@ from usher.core.finding import Standing
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from usher.core.action import Action
     from usher.core.conditions.probe import Reply
     from usher.core.field import Field
     from usher.core.finding import Memory
-    from usher.core.model import Action
 
 
 class State(StrEnum):
@@ -130,7 +130,7 @@ class Ecs(Probe):
         """See Probe. Only what is unlike the defaults is named."""
         where = "" if self.cluster is None else f" in {self.cluster}"
         absent = "" if self.absent is Absence.DRAINED else f", absent: {self.absent}"
-        grace = "" if self.grace == _GRACE else f", grace: {span.written(self.grace)}"
+        grace = "" if self.grace == _GRACE else f", grace: {duration.written(self.grace)}"
         return f"ecs {self.state}{where}{absent}{grace}"
 
     @property
@@ -249,11 +249,11 @@ class Ecs(Probe):
     def _absence(self, said: str, *, late: bool) -> Found:
         """What it means that the instance is in no cluster. `late`: that was asked after the grace."""
         if not late:
-            detail = f"{said}; that counts from {span.written(self.grace)} after the start of the action"
+            detail = f"{said}; that counts from {duration.written(self.grace)} after the start of the action"
             return _pending(detail, {})
         if self.state is State.ACTIVE or self.absent is Absence.FAILED:
             return Found(
-                standing=Standing.FAILED, detail=f"{said}, {span.written(self.grace)} after the start"
+                standing=Standing.FAILED, detail=f"{said}, {duration.written(self.grace)} after the start"
             )
         memory = {"absent": True}
         return Found(standing=Standing.HOLDS, detail=f"{said}: nothing to drain", memory=memory)

@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from usher.core import span
+from usher.core import duration
 from usher.core.conditions.verdict import Known, Verdict
 from usher.core.finding import Standing
 
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from usher.core.action import Action
     from usher.core.field import Field
-    from usher.core.model import Action
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -32,6 +32,6 @@ class Elapsed(Known):
         """Pending until the time is up."""
         holds_at = action.started_at + self.after
         if now >= holds_at:
-            return Verdict(standing=Standing.HOLDS, detail=f"{span.written(self.after)} elapsed")
-        detail = f"{span.written(self.after)} not elapsed"
+            return Verdict(standing=Standing.HOLDS, detail=f"{duration.written(self.after)} elapsed")
+        detail = f"{duration.written(self.after)} not elapsed"
         return Verdict(standing=Standing.PENDING, detail=detail, look_again_at=holds_at)

@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from usher.core import span
+from usher.core import duration
 from usher.core.conditions import excerpt
 from usher.core.conditions.probe import Call, Found, Permission, Probe, Reply, ReplyKind, not_answered
 from usher.core.field import Field, attempt
 from usher.core.finding import Standing
 
 if TYPE_CHECKING:
+    from usher.core.action import Action
     from usher.core.finding import Memory
-    from usher.core.model import Action
 
 MOST_ERRORS: Final = 5  # in a row
 
@@ -61,7 +61,7 @@ class Function(Probe):
     def name(self) -> str:
         """See Probe."""
         usual = self.every == _EVERY
-        return f"function {self.function}" + ("" if usual else f" every {span.written(self.every)}")
+        return f"function {self.function}" + ("" if usual else f" every {duration.written(self.every)}")
 
     @property
     def permissions(self) -> tuple[Permission, ...]:

@@ -13,10 +13,10 @@ from usher.core.finding import Standing
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from usher.core.action import Action
     from usher.core.conditions.probe import Reply
     from usher.core.field import Field
     from usher.core.finding import Memory
-    from usher.core.model import Action
 
 _EVERY: Final = timedelta(seconds=30)  # EC2 makes its checks once a minute
 _MOST: Final = 100  # InstanceIds of one call

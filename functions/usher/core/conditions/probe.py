@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import datetime
 
+    from usher.core.action import Action
     from usher.core.conditions.verdict import Condition
     from usher.core.finding import Memory
-    from usher.core.model import Action
 
 _LONGEST_CALL: Final = timedelta(seconds=6)  # connecting 2 s, reading 4 s
 _FIRST_BACKOFF: Final = timedelta(seconds=5)

@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, assert_never
 
+from usher.core.action import Status
 from usher.core.conditions.verdict import Known, Verdict
 from usher.core.finding import Standing
-from usher.core.model import Status
 
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from usher.core.action import Action
     from usher.core.field import Field
-    from usher.core.model import Action
 
 NAME: Final = r"[A-Za-z0-9._-]{1,64}"
 

@@ -12,15 +12,15 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
+from usher.core.action import Transition
 from usher.core.conditions.probe import Call, Found, Permission, Probe, ReplyKind, Shared, not_answered
 from usher.core.field import Field, Refused, attempt
 from usher.core.finding import Standing
-from usher.core.model import Transition
 
 if TYPE_CHECKING:
+    from usher.core.action import Action
     from usher.core.conditions.probe import Reply
     from usher.core.finding import Memory
-    from usher.core.model import Action
 
 MOST_GROUPS: Final = 5  # all are asked in one look, which makes six calls
 

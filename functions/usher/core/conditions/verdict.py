@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from usher.core.action import Action
     from usher.core.conditions.probe import Probe
     from usher.core.finding import Standing
-    from usher.core.model import Action
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

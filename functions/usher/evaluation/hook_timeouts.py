@@ -1,0 +1,75 @@
+"""Learns what stands on a group: one DescribeLifecycleHooks for all its actions, out of the shared budget."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from usher.core import hook_timeouts
+from usher.core.policy import Mode
+from usher.ports import CallRefused, GroupGone, Throttled, TryLater
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from usher.core.action import Action
+    from usher.core.hook_timeouts import Described
+    from usher.evaluation.call_budget import Turns
+    from usher.ports import DescribedHooks, HooksOf, Telemetry
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class HookTimeouts:
+    """What is known of the heartbeat timeouts that stand, and how it comes to be known."""
+
+    live: HooksOf
+    store: DescribedHooks
+    turns: Turns
+    telemetry: Telemetry
+    clock: Callable[[], datetime]
+
+    def told(self, action: Action, now: datetime) -> Action:
+        """The action under the timeout that stands, or as it was where nobody can say just now.
+
+        Whoever is to describe the group books a second for it, which stands as `call_at` in the
+        record until it comes. In observe mode nothing is called, so what is configured is all that
+        there is.
+        """
+        if action.policy.mode is Mode.OBSERVE:
+            return replace(action, timeout_assumed=False)
+        known = hook_timeouts.known(action, self.store.described(action.hook.group), now)
+        if known is not None:
+            self.turns.dropped(action.call_at, now)
+            return replace(known, call_at=None)
+        action = self._with_second(action, now)
+        if action.call_at is None or action.call_at > now:
+            return action
+        action = replace(action, call_at=None)
+        try:
+            seen = self.describe(action.hook.group)
+        except GroupGone:
+            return replace(action, timeout_assumed=False)  # its look meets "No active"
+        except TryLater as busy:
+            if isinstance(busy, Throttled):
+                self.turns.throttled(now)
+                self.telemetry.count("Throttled")
+        except CallRefused as error:
+            self.telemetry.trouble(f"the hooks of {action.hook.group} could not be described", error)
+        else:
+            return hook_timeouts.known(action, seen, now) or action
+        return action
+
+    def _with_second(self, action: Action, now: datetime) -> Action:
+        """The action with the second in which it is to describe its group, if it is the one to do so."""
+        if action.call_at is not None:
+            return action
+        is_claimed = self.store.claim_describe(action.hook.group, now)
+        return replace(action, call_at=self.turns.soon(now)) if is_claimed else action
+
+    def describe(self, group: str) -> Described:
+        """The hooks of a group as they stand now, kept for all. Raises as HooksOf does."""
+        at = self.clock()
+        seen = hook_timeouts.described(self.live.hooks_of(group), at)
+        self.store.keep_described(group, seen)
+        return seen

@@ -1,0 +1,73 @@
+"""Calls for adopted actions: named by instance and hook, they must not reach a later wait of both."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from usher.ports import Answer, AnswerKind, CallRefused, GroupGone, TryLater, Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from usher.core.action import Action, Result
+    from usher.core.reconcile import Activity
+    from usher.ports import ActionCalls, Activities, Budget
+
+_COUNTED_WITHIN: Final = timedelta(seconds=5)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SameWait:
+    """Implements usher.ports.AutoScaling over `calls`, which make the calls on actions.
+
+    An action without a token gets a result only while its scaling activity goes on; a look finds
+    that out where it was adopted without one. A heartbeat does no harm in another wait, so that is
+    asked only where the heartbeat is a question itself: whether the wait goes on.
+    """
+
+    calls: ActionCalls
+    activities: Activities
+    budget: Budget
+    clock: Callable[[], datetime]
+
+    def heartbeat(self, action: Action) -> Answer:
+        """RecordLifecycleActionHeartbeat."""
+        asks = action.token is None and action.activity_id is not None and action.move_end is not None
+        return (self._over(action) if asks else None) or self.calls.heartbeat(action)
+
+    def complete(self, action: Action, result: Result) -> Answer:
+        """CompleteLifecycleAction."""
+        return (self._over(action) if action.token is None else None) or self.calls.complete(action, result)
+
+    def ongoing(self, action: Action) -> Activity | None:
+        """DescribeScalingActivities of the group."""
+        instance_id = action.instance_id
+        with suppress(GroupGone):
+            return self.activities.ongoing(action.hook.group, {instance_id}, self._counted).get(instance_id)
+        return None
+
+    def _over(self, action: Action) -> Answer | None:
+        """Why the call is not to be made; None: make it."""
+        if action.activity_id is None:
+            return Answer(kind=AnswerKind.REFUSED, text="nobody can say whether it is still the same wait")
+        self._counted()
+        try:
+            is_over = self.activities.has_ended(action.activity_id)
+        except TryLater as busy:
+            return Answer(kind=AnswerKind.BUSY, text=str(busy))
+        except CallRefused as refusal:
+            return Answer(kind=AnswerKind.REFUSED, text=str(refusal))
+        return (
+            Answer(kind=AnswerKind.NO_ACTIVE_ACTION, text="its scaling activity is over") if is_over else None
+        )
+
+    def _counted(self) -> datetime:
+        """The action's own turn is taken, and must not be lost for want of this one; it is only counted."""
+        now = self.clock()
+        with suppress(Unavailable):
+            self.budget.book(now, now, now + _COUNTED_WITHIN, now)
+        return now

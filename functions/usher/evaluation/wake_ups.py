@@ -1,0 +1,84 @@
+"""When wake-ups go out: hints, sent so that a crash between any two steps costs a look at most."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from usher.core.held_wait import held_wait
+from usher.ports import Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from usher.core.action import Action
+    from usher.core.held_wait import HeldWait
+    from usher.ports import Telemetry, WakeUps
+
+OWN: Final = timedelta(seconds=890)  # a look within it gets its own wake-ups: SQS delays by 900 s at most
+BETWEEN_SWEEPS: Final = timedelta(seconds=150)  # two can stand 119 s apart, and take their time
+_LEAST_APART: Final = timedelta(seconds=1)
+
+
+def stored_with_wake_ups(
+    action: Action,
+    clock: Callable[[], datetime],
+    store: Callable[[], None],
+    wake_ups: WakeUps,
+    telemetry: Telemetry,
+    *,
+    needs_queue: bool = False,
+) -> None:
+    """Run `store`, which makes `action` durable, and send the wake-ups of its next look.
+
+    A wake-up is sent before the store, so that a crash between the two leaves one wake-up too many
+    rather than a record that nothing wakes. Only one that is due at once is sent after it: before,
+    it could arrive to find nothing stored. A slow queue makes none come late: each delay is reckoned
+    when it is sent. A queue that takes none stops no look; but a store that
+    only moves the version on `needs_queue`, or it would void the wake-ups there are (Unavailable).
+    """
+    first: HeldWait | None = None
+    is_due = False
+    for number, at in enumerate(wake_up_times(action, clock()), start=1):
+        delay, wait = at - clock(), held_wait(action, number)
+        if delay > timedelta(0):
+            send(wake_ups, telemetry, action.id, action.stamp, delay, wait, needs_queue=needs_queue)
+        elif not is_due:
+            is_due, first = True, wait
+    store()
+    if is_due:
+        send(wake_ups, telemetry, action.id, action.stamp, timedelta(0), first)
+
+
+def wake_up_times(action: Action, now: datetime) -> list[datetime]:
+    """When `action` should be woken: at its next look, unless that is for a sweep to do.
+
+    And once more halfway to the expiry, where no sweep could make up for a look that is cut off.
+    """
+    if action.look_at is None or action.look_at - now > OWN:
+        return []
+    first = max(action.look_at, now)
+    left = (action.beat_by if action.beat_by > first else action.expires_at) - first
+    if not timedelta(0) < left <= BETWEEN_SWEEPS:
+        return [first]
+    return [first, first + max(_LEAST_APART, left / 2)]
+
+
+def send(
+    wake_ups: WakeUps,
+    telemetry: Telemetry,
+    action_id: str,
+    version: int,
+    delay: timedelta,
+    wait: HeldWait | None = None,
+    *,
+    needs_queue: bool = False,
+) -> None:
+    """Send one wake-up. A queue that does not take it is mostly no reason to stop: the sweep comes too."""
+    try:
+        wake_ups.send(action_id, version, delay, wait)
+    except Unavailable as error:
+        if needs_queue:
+            raise
+        telemetry.trouble("a wake-up was not sent", error)

@@ -1,0 +1,1 @@
+"""What holds an instance while the table does not answer (ADR 19)."""

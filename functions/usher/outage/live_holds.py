@@ -1,0 +1,267 @@
+"""Holds what the live state shows waiting in our hooks, without the table (ADR 19).
+
+Ours are those of the file, and those that were on their way out when the table was last read.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from usher.core import reconcile
+from usher.core.configuration import ConfigurationRefused
+from usher.core.held_wait import HeldWait
+from usher.core.ownership import Terms
+from usher.core.policy import Mode
+from usher.evaluation.call_budget import Enough
+from usher.outage.slow_table import Away
+from usher.passes.failing_groups import PassedOver
+from usher.ports import (
+    ALL_HOOKS,
+    WHATEVER,
+    AnswerKind,
+    CallRefused,
+    GroupGone,
+    Throttled,
+    TryLater,
+    Unavailable,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+
+    from usher.core.enrolment import Key
+    from usher.core.policy import Configuration, Hook
+    from usher.core.reconcile import LiveGroup, Unknown
+    from usher.ports import AllHookItems, Holds, LiveWaits, Telemetry, WakeUps
+
+    Turn = Callable[[], datetime]
+    Place = tuple[str, str, str]  # group, hook, instance
+
+SHORTEST: Final = timedelta(minutes=5)  # of a heartbeat timeout: two sweeps can stand 119 s apart
+_SHARE: Final = 2  # of the rate one half is left to the wake-ups
+# So long after they failed wake-ups are not relied upon, unless one comes.
+_IN_DOUBT: Final = timedelta(hours=2)
+_DESCRIBED_FOR: Final = timedelta(minutes=10)
+_LONG_AGO: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_TOLD_AFTER: Final = timedelta(minutes=1)
+_NOT_ALL: Final = "not all that waits was held without the table"
+_UNREADABLE: Final = (KeyError, TypeError, ValueError)  # of an item that a newer release wrote
+_QUEUE_AWAY: Final = timedelta(minutes=1)  # a send that fails may have taken seconds
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _News:
+    """What was beaten in one wait, and of how many of these beats a wake-up has been sent to tell."""
+
+    wait: HeldWait
+    sent: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LiveHolds:
+    """Everything that a sweep without the table touches. It remembers as long as its container lives."""
+
+    configuration: Configuration
+    live: LiveWaits
+    holds: Holds
+    wake_ups: WakeUps
+    telemetry: Telemetry
+    clock: Callable[[], datetime]
+    wait: Callable[[float], object]  # in seconds, as time.sleep
+    new_id: Callable[[], str]
+    calls_per_second: float
+    wake_ups_fail: Away = field(default_factory=partial(Away, lasts=_IN_DOUBT))
+    coming: dict[str, datetime] = field(default_factory=dict)  # by action: looks that wake-ups are to make
+    items: AllHookItems | None = None  # None: no hook leaves the file
+    leaving: dict[Key, Hook] = field(default_factory=dict)  # hooks on their way out, by group and name
+    learned: Away = field(default_factory=partial(Away, lasts=_DESCRIBED_FOR))
+    queue_fails: Away = field(default_factory=partial(Away, lasts=_QUEUE_AWAY))
+    tried: dict[Place, datetime] = field(default_factory=dict)
+    news: dict[Place, _News] = field(default_factory=dict)
+    described: dict[str, tuple[datetime, Mapping[str, timedelta]]] = field(default_factory=dict)
+
+    def run(
+        self, has_time: Callable[[], bool], paused: Collection[str] = (), booked: Turn | None = None
+    ) -> None:
+        """Beat what is due, whatever was tried longest ago first, as far as the time goes.
+
+        What is `paused` (hooks, or ALL_HOOKS) is left alone, as far as that is known. `booked`: the
+        shared budget's turns, where the table answers. Else half of the rate is taken: beside the
+        budget it would take from wake-ups that come after all what they need.
+        """
+        if ALL_HOOKS in paused:
+            return
+        turn, over = booked or self._turns(has_time).__next__, PassedOver(telemetry=self.telemetry)
+        try:
+            waits = [wait for group in self._groups(turn, over) for wait in self._in(group, turn, over)]
+            waits = [wait for wait in waits if wait.hook not in paused]
+            for wait in sorted(waits, key=lambda one: (one.due_at, one.timeout)):
+                self._hold(wait, turn)
+        except Enough:
+            self.telemetry.trouble(_NOT_ALL, Unavailable("no time, or no turn of the budget, is left"))
+        except (TryLater, CallRefused, Unavailable) as error:
+            if isinstance(error, Throttled):
+                self.telemetry.count("Throttled")
+            self.telemetry.trouble(_NOT_ALL, error)
+
+    def catch_up(self, has_time: Callable[[], bool]) -> None:
+        """The table answers: have the records learn of every beat, by one wake-up for each wait."""
+        self._learn()
+        for place, news in list(self.news.items()):
+            if not has_time() or not self._is_sent(news, timedelta(0)):
+                return
+            del self.news[place]
+
+    def _learn(self) -> None:
+        """Which hooks are on their way out, for when the table does not answer."""
+        now = self.clock()
+        if self.items is None or self.learned.is_on(now):
+            return
+        try:
+            found = [item for item in self.items.enrolled() if item.is_retiring]
+        except (Unavailable, *_UNREADABLE) as error:
+            self.telemetry.trouble("it is not known which hooks are on their way out", error)
+            return
+        self.leaving.clear()
+        for item in found:
+            try:
+                self.leaving[item.key] = item.own_hook
+            except ConfigurationRefused as error:
+                self.telemetry.trouble(f"hook {item.hook} of {item.group} cannot be read", error)
+        self.learned.noted(now)
+
+    def _turns(self, has_time: Callable[[], bool]) -> Iterator[datetime]:
+        """The times of the calls, at half of the rate. Raises Enough."""
+        apart = timedelta(seconds=_SHARE / self.calls_per_second)
+        next_at = self.clock()
+        while has_time():
+            early = next_at - self.clock()
+            if early > timedelta(0):
+                self.wait(early.total_seconds())
+            next_at = max(next_at, self.clock()) + apart
+            yield self.clock()
+        raise Enough
+
+    def _groups(self, turn: Turn, over: PassedOver) -> Iterable[LiveGroup]:
+        """Those with hooks of ours; one whose pool is not told, with its own instances alone."""
+        names = self.configuration.group_names
+        if names is not None:
+            names |= {group for group, _ in self.leaving}
+        for group in self.live.live_groups(names, turn):
+            if not self._hooks_on(group):
+                continue
+            if not group.has_pool:
+                yield group
+                continue
+            whole = group
+            with over.on(group.name), suppress(GroupGone):
+                whole = group.with_pool(self.live.pool(group.name, turn))
+            yield whole
+
+    def _in(self, group: LiveGroup, turn: Turn, over: PassedOver) -> list[HeldWait]:
+        """What waits in a group, and was not tried in the last half of its heartbeat timeout."""
+        ours = [Terms(hook=hook) for hook in self._hooks_on(group).values()]
+        found = [
+            one
+            for one in reconcile.unknown(group, ours, ())
+            if one.hook.heartbeat_timeout >= SHORTEST and reconcile.policy_of(one).mode is Mode.ENFORCE
+        ]
+        if not found:
+            return []
+        standing: Mapping[str, timedelta] = {}
+        with over.on(group.name):
+            standing = self._standing(group.name, turn)
+        waits = [self._wait(one, standing[one.hook.name]) for one in found if one.hook.name in standing]
+        now = self.clock()
+        return [wait for wait in waits if wait.due_at <= now]
+
+    def _hooks_on(self, group: LiveGroup) -> Mapping[str, Hook]:
+        """Ours, by name. What began in a hook on its way out is to be finished under its policy."""
+        leaving = {hook: of for (name, hook), of in self.leaving.items() if name == group.name}
+        return leaving | reconcile.hooks_on(self.configuration.hooks, group)
+
+    def _wait(self, one: Unknown, standing: timedelta) -> HeldWait:
+        timeout = min(standing, one.hook.heartbeat_timeout)
+        instance_id = one.member.instance_id
+        tried_at = self.tried.get((one.group, one.hook.name, instance_id))
+        since = tried_at or _LONG_AGO
+        return HeldWait(
+            group=one.group,
+            hook=one.hook.name,
+            instance_id=instance_id,
+            token=None,
+            timeout=timeout,
+            timeout_assumed=False,
+            due_at=since + timeout / 2 if tried_at else _LONG_AGO,
+            lead=timeout / 2,
+            expires_at=since + timeout,
+            ends_at=one.seen_at,  # nobody knows: what is carried on is news only
+            chain=f"live/{instance_id}/{one.hook.name}/{one.seen_at.timestamp():.0f}",
+            is_over=True,
+            is_recorded=False,
+        )
+
+    def _standing(self, group: str, turn: Turn) -> Mapping[str, timedelta]:
+        """The heartbeat timeouts of the hooks that stand on a group."""
+        until, known = self.described.get(group, (None, {}))
+        if until is None or until <= self.clock():
+            now = turn()
+            try:
+                hooks = self.live.hooks_of(group)
+            except (CallRefused, GroupGone) as error:
+                self.telemetry.trouble(f"the hooks of {group} could not be described", error)
+                return known
+            known = {hook.name: hook.settings.heartbeat_timeout for hook in hooks}
+            self.described[group] = (now + _DESCRIBED_FOR, known)
+        return known
+
+    def _hold(self, wait: HeldWait, turn: Turn) -> None:
+        sent_at = turn()
+        answer = self.holds.hold(wait)
+        if answer.kind is AnswerKind.BUSY:
+            raise Throttled(answer.text)
+        if answer.kind in (AnswerKind.UNREACHED, AnswerKind.UNANSWERED):
+            return  # the next sweep tries again
+        place = (wait.group, wait.hook, wait.instance_id)
+        self.tried[place] = sent_at
+        if answer.kind is AnswerKind.ACCEPTED:
+            self.telemetry.count("BeatsWithoutTable")
+            self._note(place, wait, sent_at)
+        elif answer.kind is AnswerKind.REFUSED:
+            self.telemetry.trouble(f"{wait.instance_id} was not held", CallRefused(answer.text))
+
+    def _note(self, place: Place, wait: HeldWait, sent_at: datetime) -> None:
+        """Of the first beat of a wait a wake-up tells, whatever becomes of this container; of all `catch_up`.
+
+        Where the table is away at most two are under way for a wait. What was beaten longer ago than its
+        timeout was another.
+        """
+        known = self.news.get(place)
+        if known is not None and sent_at - (known.wait.beaten_at or sent_at) > wait.timeout:
+            self._is_sent(known, _TOLD_AFTER)
+            known = None
+        if known is not None:
+            self.news[place] = replace(known, wait=known.wait.beaten(sent_at))
+            return
+        first = _News(wait=wait.beaten(sent_at))
+        self.news[place] = replace(first, sent=int(self._is_sent(first, _TOLD_AFTER)))
+
+    def _is_sent(self, news: _News, delay: timedelta) -> bool:
+        """Whether a wake-up is under way that tells of all its beats."""
+        now = self.clock()
+        if news.sent == news.wait.beats:
+            return True
+        if self.queue_fails.is_on(now):
+            return False
+        wait = replace(news.wait, ends_at=now)  # it is carried on for as long as news counts
+        try:
+            self.wake_ups.send(self.new_id(), WHATEVER, delay, wait)
+        except Unavailable as error:
+            self.queue_fails.noted(now)
+            self.telemetry.trouble("what was beaten is told later", error)
+            return False
+        return True

@@ -1,0 +1,180 @@
+"""Patience with a slow table: a look is given up while a heartbeat can still go out in time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
+
+from usher.core.action import Phase
+from usher.ports import TryLater, Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from datetime import datetime
+
+    from usher.core.action import Action, Result
+    from usher.core.enrolment import HookSeen
+    from usher.core.held_wait import HeldWait
+    from usher.core.reconcile import Activity
+    from usher.evaluation.evaluator import Looks
+    from usher.ports import Answer, AutoScaling, HooksOf, Raw, Store
+
+T = TypeVar("T")
+ATTEMPT: Final = timedelta(seconds=2)  # of a request to the table or a queue (usher.wiring.machine.IN_TIME)
+QUESTION: Final = timedelta(seconds=6)  # to Auto Scaling (usher.wiring.machine.ONE_ATTEMPT)
+BEAT: Final = timedelta(seconds=2)  # so long before the expiry a heartbeat is sent at the latest
+LEAST: Final = timedelta(seconds=1)  # so long the table is asked in any case
+HOLDS: Final = timedelta(seconds=2)  # for what could not be recorded: sends of 20 ms each
+_AWAY_FOR: Final = timedelta(seconds=5)  # a container that met no answer does not ask again
+
+
+@dataclass(slots=True)
+class Away:
+    """Whether the table (or what else it is of) failed a moment ago, as far as this container knows."""
+
+    lasts: timedelta = _AWAY_FOR
+    until: datetime | None = None
+
+    def noted(self, now: datetime) -> None:
+        """It does not answer."""
+        self.until = now + self.lasts
+
+    def lifted(self) -> None:
+        """It answers again."""
+        self.until = None
+
+    def is_on(self, now: datetime) -> bool:
+        """Whether that was so a moment ago."""
+        return self.until is not None and now < self.until
+
+    def check(self, now: datetime) -> None:
+        """Raises Unavailable where it is not asked now."""
+        if self.is_on(now):
+            raise Unavailable("the table did not answer a moment ago")
+
+
+@dataclass(slots=True)
+class Limit:
+    """Until when a container begins requests to the table; None: it need not hurry.
+
+    A request that was begun takes an ATTEMPT at most, and what is waited for comes after that.
+    """
+
+    until: datetime | None = None
+
+    def is_past(self, now: datetime, more: timedelta = timedelta(0)) -> bool:
+        """Whether something would begin too late; `more`: by so much longer than an ATTEMPT it may take."""
+        return self.until is not None and now + more >= self.until
+
+    def lift(self) -> None:
+        """From now on nothing is pressing."""
+        self.until = None
+
+
+def hurried(port: T, limit: Limit, clock: Callable[[], datetime]) -> T:
+    """A port or client whose methods raise Unavailable past the limit."""
+    return cast("T", _Hurried(port, limit, clock))
+
+
+def in_time(looks: Looks, wait: HeldWait | None, limit: Limit) -> Looks:
+    """The looks, for one look that is Unavailable where the table is too slow to hold `wait`.
+
+    A look that begins ATTEMPT + BEAT before the expiry, or sooner, leaves BEAT - LEAST at least for
+    the heartbeat. The limit falls where a call goes out, or a result is stored: from there on nothing
+    is pressing.
+    """
+    limit.lift()
+    if wait is None:
+        return looks
+    clock = looks.clock
+    limit.until = max(clock() + LEAST, wait.expires_at - ATTEMPT - BEAT)
+    store, budget = (
+        cast("Store", _HurriedStore(looks.store, limit, clock)),
+        hurried(looks.budget, limit, clock),
+    )
+    known = looks.hook_timeouts
+    return replace(
+        looks,
+        store=store,
+        budget=budget,
+        limits=hurried(looks.limits, limit, clock),
+        auto_scaling=_Calling(calls=looks.auto_scaling, limit=limit, clock=clock),
+        hook_timeouts=known
+        and replace(
+            known,
+            live=_Asking(live=known.live, limit=limit, clock=clock),
+            store=hurried(known.store, limit, clock),
+            turns=replace(known.turns, budget=budget),
+        ),
+    )
+
+
+class _Hurried:
+    """A port of the table's, within a limit."""
+
+    def __init__(self, port: object, limit: Limit, clock: Callable[[], datetime]) -> None:
+        self._port = port
+        self._limit = limit
+        self._clock = clock
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        method = getattr(self._port, name)
+
+        def within(*given: Any, **named: Any) -> Any:  # noqa: ANN401 - whatever the method takes
+            self._check(name)
+            return method(*given, **named)
+
+        return within
+
+    def _check(self, what: str) -> None:
+        if self._limit.is_past(self._clock()):
+            raise Unavailable(f"the table is too slow for {what}")
+
+
+class _HurriedStore(_Hurried):
+    def save(self, action: Action, *, raw: Raw | None = None) -> None:
+        """A result that was decided is stored, however long that takes."""
+        if action.phase is not Phase.OPEN:
+            self._limit.lift()
+        self._check("save")
+        cast("Store", self._port).save(action, raw=raw)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Asking:
+    live: HooksOf
+    limit: Limit
+    clock: Callable[[], datetime]
+
+    def hooks_of(self, group: str) -> Sequence[HookSeen]:
+        """As usher.ports.HooksOf."""
+        _check_question(self.limit, self.clock())
+        return self.live.hooks_of(group)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Calling:
+    calls: AutoScaling
+    limit: Limit
+    clock: Callable[[], datetime]
+
+    def heartbeat(self, action: Action) -> Answer:
+        """As usher.ports.AutoScaling."""
+        self.limit.lift()
+        return self.calls.heartbeat(action)
+
+    def complete(self, action: Action, result: Result) -> Answer:
+        """As usher.ports.AutoScaling."""
+        self.limit.lift()
+        return self.calls.complete(action, result)
+
+    def ongoing(self, action: Action) -> Activity | None:
+        """As usher.ports.AutoScaling."""
+        _check_question(self.limit, self.clock())
+        return self.calls.ongoing(action)
+
+
+def _check_question(limit: Limit, now: datetime) -> None:
+    if limit.is_past(now, QUESTION - ATTEMPT):
+        raise TryLater("there is no time to ask Auto Scaling before the heartbeat")

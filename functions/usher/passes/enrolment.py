@@ -1,0 +1,271 @@
+"""The enrolment: every hook of the file is put, restored and taken back here, on whatever group it is for.
+
+Before each call its intent stands in the item, and after it the item says that it was done. A crash in
+between costs a repetition. An item is stored only while the hooks file of this very release counts.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Final, assert_never
+
+from usher.core import enrolment
+from usher.core.enrolment import Conflict, Forget, Keep, Put, Seen, Wish
+from usher.evaluation.call_budget import Enough
+from usher.passes.failing_groups import PassedOver
+from usher.passes.retirement import Departure, Outcome
+from usher.ports import CallRefused, GroupGone, Moved, NotInForce, Throttled, TryLater
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from usher.core.enrolment import Enrolled, GroupSeen, HookSettings, Step, Wanted
+    from usher.evaluation.call_budget import Turns
+    from usher.ports import EnrolmentRecords, EnrolmentTelemetry, Groups, LiveMembers, OpenActions
+
+    Turn = Callable[[], datetime]
+
+INTERVAL: Final = timedelta(minutes=2)
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_IN_WORDS: Final = {
+    Outcome.BUSY: ("kept", "on its way out: instances wait, or are on their way to it"),
+    Outcome.LATE: ("kept", "on its way out: it took too long to see that nobody waits"),
+    Outcome.DELETED: ("removed", "on its way out, and nobody waits in it"),
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Settled:
+    """How a group stands: what a person must settle, and which hooks do not stand as they should."""
+
+    conflicts: Sequence[Conflict]
+    lacking: Sequence[str]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Enrolment:
+    """Everything that a pass touches. `digest` names the hooks file that it enrols for."""
+
+    wanted: Wanted
+    digest: str
+    groups: Groups
+    live: LiveMembers
+    records: EnrolmentRecords
+    open_actions: OpenActions
+    turns: Turns
+    telemetry: EnrolmentTelemetry
+    clock: Callable[[], datetime]
+    wait: Callable[[float], object]  # in seconds, as time.sleep
+
+    @property
+    def name(self) -> str:
+        """As handlers.Pass."""
+        return "enrolment"
+
+    def run(self, has_time: Callable[[], bool] = lambda: True) -> None:
+        """One pass, as far as time and turns go. What is left is found again by the next one.
+
+        Where Auto Scaling is busy the pass ends, so that heartbeats get through. Where a call on one group
+        fails, that group is passed over. Raises CallRefused where one was refused, once all had their turn.
+        """
+        try:
+            self._run(has_time)
+        except NotInForce:
+            self._put_off("another hooks file counts, or Usher is being removed")
+        except Enough:
+            self._put_off("no time or no turn of the budget is left")
+        except TryLater as busy:
+            self.put_off(busy)
+
+    def put_off(self, busy: TryLater) -> None:
+        """Leave Auto Scaling alone for now, and tell."""
+        if isinstance(busy, Throttled):
+            self.turns.throttled(self.clock())
+            self.telemetry.count("Throttled")
+        self._put_off(str(busy))
+
+    def _put_off(self, reason: str) -> None:
+        self.telemetry.enrolment("put off", "", "", reason)
+
+    def _run(self, has_time: Callable[[], bool]) -> None:
+        """One group after the other, so that no pass ends with questions only. Raises CallRefused last."""
+        file = self.records.in_force()
+        if file is None or file.digest != self.digest or file.is_closing:
+            raise NotInForce
+        enrolled = self.records.enrolled()
+        if not (enrolled or self.wanted.hooks):
+            return
+        turn = partial(self.turns.awaited, self.clock, self.wait, has_time)
+        groups = self.groups.groups(turn)
+        enrolled = self.mark(groups, enrolled, has_time)
+        number = (self.clock() - _EPOCH) // INTERVAL
+        passed_over = PassedOver(telemetry=self.telemetry)
+        for name in enrolment.to_look_into(self.wanted, groups, enrolled, number):
+            (group,) = (group for group in groups if group.name == name)
+            here = [record for record in enrolled if record.group_arn == group.arn]
+            with passed_over.on(name), suppress(GroupGone):  # a later pass forgets its items
+                self.settle(group, here, turn)
+        passed_over.check()
+
+    def mark(
+        self, groups: Sequence[GroupSeen], enrolled: Sequence[Enrolled], has_time: Callable[[], bool]
+    ) -> Sequence[Enrolled]:
+        """Store what the list of groups alone says of the items. The items as they are then."""
+        newest = {record.place: record for record in enrolled}
+        for step in enrolment.marks(self.wanted, groups, enrolled, self.clock()):
+            if not has_time():
+                raise Enough
+            with self._giving_way():
+                kept = self._store(step)
+                newest.pop(step.record.place)
+                newest |= {kept.place: kept} if kept else {}
+        return list(newest.values())
+
+    def settle(self, group: GroupSeen, here: Sequence[Enrolled], turn: Turn) -> Settled:
+        """Do what is to be done on one group, as far as that can be now. Raises GroupGone."""
+        turn()
+        hooks = self.groups.hooks_of(group.name)
+        standing = {hook.name: hook.settings for hook in hooks}
+        seen = Seen(groups=[group], hooks={group.name: hooks}, enrolled=here)
+        records = {record.hook: record for record in here}
+        conflicts: list[Conflict] = []
+        for step in enrolment.plan(self.wanted, seen, self.clock()):
+            with self._giving_way():
+                conflicts += self._take(step, records, standing, turn)
+        with self._giving_way():
+            self._retire(group, records, standing, turn)
+        lacking = [
+            name
+            for name, asked in self.wanted.on(group).items()
+            if isinstance(asked, Wish)
+            and (
+                name not in standing
+                or asked.settings.differences(standing[name])
+                or (name in records and records[name].is_retiring)  # its deletion may be on its way
+            )
+        ]
+        return Settled(conflicts=conflicts, lacking=lacking)
+
+    @contextmanager
+    def _giving_way(self) -> Iterator[None]:
+        """Of two runs at the same time one stores an item first; the other leaves it."""
+        try:
+            yield
+        except Moved:
+            self.telemetry.enrolment("overtaken", "", "", "another run stored the item meanwhile")
+
+    def _take(
+        self, step: Step, records: dict[str, Enrolled], standing: dict[str, HookSettings], turn: Turn
+    ) -> Iterator[Conflict]:
+        match step:
+            case Put():
+                yield from self._put(step, records, standing, turn)
+            case Keep() | Forget():
+                records.pop(step.record.hook, None)
+                kept = self._store(step)
+                records |= {kept.hook: kept} if kept else {}
+            case Conflict():
+                yield self._conflict(step)
+            case _:
+                assert_never(step)
+
+    def _store(self, step: Keep | Forget) -> Enrolled | None:
+        if isinstance(step, Forget):
+            self.records.forget(step.record)
+            self._tell("forgot", step.record, step.reason)
+            return None
+        kept = self.records.keep(step.record)
+        if step.word:
+            self._tell(step.word, kept, step.reason)
+        return kept
+
+    def _put(
+        self, step: Put, records: dict[str, Enrolled], standing: dict[str, HookSettings], turn: Turn
+    ) -> Iterator[Conflict]:
+        """The turn comes first, so that the item is stored, and the file asked for, right before the call."""
+        turn()
+        now = self.clock()
+        if not self._is_allowed(step.record, now):
+            return
+        record = self.records.keep(step.record)
+        records[record.hook] = record
+        try:
+            self._counted(self.groups.put_hook, record, now)
+        except CallRefused as refusal:
+            yield self._conflict(Conflict(group=record.group, hook=record.hook, reason=str(refusal)))
+            return
+        except GroupGone:
+            self._tell("skipped", record, "the group is gone")
+            raise
+        records[record.hook] = self.records.keep(record.noted(self.clock()))
+        standing[record.hook] = record.settings
+        self._tell("put", record, step.reason)
+        self.telemetry.count("Enrolled")
+
+    def _is_allowed(self, record: Enrolled, now: datetime) -> bool:
+        """A slip of the pen in a glob or in tags reaches far; a name reaches one group."""
+        return _is_named(record) or self.records.take(now)
+
+    def _counted(self, call: Callable[[Enrolled], object], record: Enrolled, now: datetime) -> None:
+        """A call that was refused changed nothing, and does not count."""
+        try:
+            call(record)
+        except (Throttled, CallRefused, GroupGone):
+            if not _is_named(record):
+                self.records.give_back(now)
+            raise
+
+    def _retire(
+        self,
+        group: GroupSeen,
+        records: dict[str, Enrolled],
+        standing: Mapping[str, HookSettings],
+        turn: Turn,
+    ) -> None:
+        """Let hooks on their way out let through, where what replaces them stands; and delete them."""
+        for record in enrolment.let_through(self.wanted, group, standing, records.values(), self.clock()):
+            records[record.hook] = self.records.keep(record)
+        departure = Departure(
+            hooks=self.groups,
+            live=self.live,
+            items=self.records,
+            open_actions=self.open_actions,
+            clock=self.clock,
+        )
+        for record in enrolment.departing(self.wanted, group, standing, records.values()):
+            self._depart(departure, record, turn)
+
+    def _depart(self, departure: Departure, record: Enrolled, turn: Turn) -> None:
+        now = self.clock()
+        is_counted = record.quiet_at is not None and not _is_named(record)  # it may be deleted now
+        if is_counted and not self.records.take(now):
+            return
+        outcome = Outcome.BUSY
+        try:
+            outcome = departure.step(record, turn)
+        except CallRefused as refusal:
+            self._conflict(Conflict(group=record.group, hook=record.hook, reason=str(refusal)))
+            return
+        finally:
+            if is_counted and outcome is not Outcome.DELETED:
+                self.records.give_back(now)
+        if outcome in _IN_WORDS:
+            word, reason = _IN_WORDS[outcome]
+            self._tell(word, record, reason)
+        if outcome is Outcome.DELETED:
+            self.telemetry.count("Unenrolled")
+
+    def _conflict(self, conflict: Conflict) -> Conflict:
+        self.telemetry.enrolment("conflict", conflict.group, conflict.hook, conflict.reason)
+        self.telemetry.count("EnrolmentConflicts")
+        return conflict
+
+    def _tell(self, step: str, record: Enrolled, reason: str) -> None:
+        self.telemetry.enrolment(step, record.group, record.hook, reason)
+
+
+def _is_named(record: Enrolled) -> bool:
+    return record.selector is not None and record.selector.is_one_name

@@ -1,0 +1,1 @@
+"""What conditions ask AWS and the users' functions, apart from what beats and completes."""

@@ -1,0 +1,195 @@
+"""`usher show` as people on call meet it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.factories import a_move_end, a_policy, a_signal, at, hook_terms
+from tests.unit.test_account import Deployed, cloud, deployed
+from usher.core.action import Outcome, Phase, Result, Status, Transition, Word
+from usher.core.finding import Finding, Findings, Standing
+
+if TYPE_CHECKING:
+    from usher.core.action import Action
+
+__all__ = ["cloud", "deployed"]  # fixtures
+
+ANN = Word(who="arn:aws:iam::1:user/ann", at=at(30), reason="an import runs")
+FOUND = Finding(
+    condition="ecs drained",
+    standing=Standing.PENDING,
+    detail="draining, tasks: 3 RUNNING",
+    asked_at=at(500),
+    ask_again_at=at(520),
+)
+
+
+def a_long_wait(deployed: Deployed) -> Action:
+    """Ten minutes of a five-minute hook: beaten twice, held by an operator, its agent silent."""
+    action = deployed.opened(
+        hook=hook_terms(heartbeat_timeout=timedelta(minutes=5)),
+        policy=a_policy([{"ecs": "drained"}, {"signal": "jobs-finished"}], give_up_after="45m"),
+        received_by=("sqs",),
+    )
+    for begun, answered, said in ((270, 271, "accepted"), (500, 501, "busy"), (515, 515.5, "accepted")):
+        action = action.noted(at(begun), "heartbeat", "waits: ecs drained: not asked yet")
+        action = action.noted(at(answered), "answer", f"RecordLifecycleActionHeartbeat: {said}")
+    action = action.noted(at(520), "wait", "waits").noted(at(540), "wait", "waits")
+    action = replace(
+        action,
+        version=2,
+        look_id="look",
+        heartbeats=2,
+        beaten_at=at(515),
+        signals=(a_signal(status=Status.PROGRESS, message="2 of 3"),),
+        held=ANN,
+        look_at=at(560),
+    )
+    deployed.records.save(action)
+    deployed.records.keep_findings(action, Findings(turn=1, found=(FOUND,)))
+    deployed.now = at(545)
+    return action
+
+
+def test_the_story_of_an_open_action_says_where_it_stands_and_until_when(deployed: Deployed) -> None:
+    a_long_wait(deployed)
+    outcome = deployed.usher("show", "i-0f0e0d0c0b0a09080")
+    assert (outcome.exit_code, outcome.stderr) == (0, "")
+    assert outcome.stdout.splitlines() == [
+        (
+            "i-0f0e0d0c0b0a09080 terminating in workers-1 · hook usher-drain · policy drain-workers · "
+            "AutoScalingGroup → EC2"
+        ),
+        "  id action-1 · token c613620e-07e2-4ed2-a9e2-ef8258911ade",
+        "  held for 9m5s",
+        (
+            "  expires in 4m30s, at 2026-03-01T12:13:35Z "
+            "(then ABANDON by default, unless a heartbeat comes before)"
+        ),
+        "  gives up in 35m55s, at 2026-03-01T12:45:00Z · can be extended to 2026-03-01T20:19:35Z",
+        "  pending  ecs drained: draining, tasks: 3 RUNNING (asked 45s ago)",
+        "  pending  signal jobs-finished says progress: 2 of 3",
+        "  held by arn:aws:iam::1:user/ann at 2026-03-01T12:00:30Z: an import runs",
+        "  signal jobs-finished progress at 2026-03-01T12:01:00Z: 2 of 3",
+        "  heartbeats 2, the least margin 30s, the last 55s",
+        "  timeline",
+        "    2026-03-01T12:04:30Z  heartbeat waits: ecs drained: not asked yet",
+        "    2026-03-01T12:04:31Z  answer    RecordLifecycleActionHeartbeat: accepted",
+        "    2026-03-01T12:08:20Z  heartbeat waits: ecs drained: not asked yet",
+        "    2026-03-01T12:08:21Z  answer    RecordLifecycleActionHeartbeat: busy",
+        "    2026-03-01T12:08:35Z  heartbeat waits: ecs drained: not asked yet",
+        "    2026-03-01T12:08:35Z  answer    RecordLifecycleActionHeartbeat: accepted",
+        "    2026-03-01T12:08:40Z  wait      waits (x2, last 2026-03-01T12:09:00Z)",
+        "",
+    ]
+
+
+def test_the_json_has_what_the_list_has_and_the_whole_record(deployed: Deployed) -> None:
+    a_long_wait(deployed)
+    told = deployed.json("show", "action-1")
+    assert told["at"] == "2026-03-01T12:09:05.000Z"
+    (action,) = told["actions"]
+    (listed,) = deployed.json("list")["actions"]
+    assert listed.items() <= action.items()
+    assert set(action) - set(listed) == {
+        "origin", "destination", "outcome", "first_seen_at", "ends_at", "heartbeat_timeout_s",
+        "default_result", "received_by", "findings", "signals", "move_end", "instance_ended_at", "stopped_at",
+        "beats", "timeline",
+    }  # fmt: skip
+    assert action["beats"] == [
+        {"at": "2026-03-01T12:04:30.000Z", "to_expiry_s": 30},
+        {"at": "2026-03-01T12:08:35.000Z", "to_expiry_s": 55},
+    ]
+    assert action["findings"] == [
+        {
+            "condition": "ecs drained",
+            "standing": "pending",
+            "detail": "draining, tasks: 3 RUNNING",
+            "asked_at": "2026-03-01T12:08:20.000Z",
+            "ask_again_at": "2026-03-01T12:08:40.000Z",
+        }
+    ]
+    assert action["timeline"][-1] == {
+        "at": "2026-03-01T12:08:40.000Z",
+        "last_at": "2026-03-01T12:09:00.000Z",
+        "count": 2,
+        "event": "wait",
+        "detail": "waits",
+    }
+
+
+@pytest.mark.parametrize(
+    ("transition", "end", "said"),
+    [
+        pytest.param(
+            Transition.LAUNCHING,
+            {"detail": "EC2 Instance Launch Successful"},
+            "  in service at 2026-03-01T12:02:00Z: EC2 Instance Launch Successful",
+            id="launched",
+        ),
+        pytest.param(
+            Transition.TERMINATING,
+            {},
+            "  terminated at 2026-03-01T12:02:00Z: EC2 Instance Terminate Successful",
+            id="terminated",
+        ),
+        pytest.param(
+            Transition.LAUNCHING,
+            {"detail": "EC2 Instance Launch Unsuccessful: abandoned", "succeeded": False},
+            "  the move failed at 2026-03-01T12:02:00Z: EC2 Instance Launch Unsuccessful: abandoned",
+            id="failed",
+        ),
+    ],
+)
+def test_the_story_of_a_closed_action_says_how_it_and_its_move_ended(
+    deployed: Deployed, transition: Transition, end: dict[str, Any], said: str
+) -> None:
+    action = deployed.opened(hook=hook_terms(transition=transition))
+    closed = replace(
+        action,
+        version=2,
+        phase=Phase.CLOSED,
+        look_at=None,
+        outcome=Outcome.COMPLETED,
+        result=Result.CONTINUE,
+        reason="done: signal jobs-finished says done",
+        closed_at=at(90),
+        move_end=a_move_end(transition=transition, **end),
+    )
+    deployed.records.save(closed)
+    lines = deployed.usher("show", "i-0f0e0d0c0b0a09080").stdout.splitlines()
+    ending = "  completed CONTINUE at 2026-03-01T12:01:30Z, after 1m30s: done: signal jobs-finished says done"
+    assert lines[2] == ending
+    assert said in lines
+
+
+def test_the_story_has_no_command_to_a_terminal(deployed: Deployed) -> None:
+    obeyed = Word(who="ann", at=at(0), reason="why\x1b[2J")
+    action = deployed.opened(
+        held=obeyed, signals=(a_signal(status=Status.PROGRESS, message="\x1b[1m2 of 3"),)
+    )
+    action = action.noted(at(1), "operator", "ann: hold: why\x1b[2J")
+    deployed.records.save(replace(action, version=2, look_id="look"))
+    told = deployed.usher("show", "action-1").stdout
+    assert "\x1b" not in told
+    assert "  held by ann at 2026-03-01T12:00:00Z: why\\x1b[2J\n" in told
+    assert ": \\x1b[1m2 of 3\n" in told
+    assert "operator  ann: hold: why\\x1b[2J\n" in told
+
+
+def test_all_actions_of_an_instance_are_told_oldest_first(deployed: Deployed) -> None:
+    deployed.opened(id="second", token="b" * 36, started_at=at(600))
+    deployed.opened(id="first", token="a" * 36)
+    told = deployed.json("show", "i-0f0e0d0c0b0a09080")
+    assert [action["id"] for action in told["actions"]] == ["first", "second"]
+
+
+def test_the_end_of_the_instance_itself_is_told(deployed: Deployed) -> None:
+    deployed.opened(instance_ended_at=at(60), token=None)
+    lines = deployed.usher("show", "action-1").stdout.splitlines()
+    assert "  EC2 has ended the instance, at 2026-03-01T12:01:00Z" in lines
+    assert lines[1] == "  id action-1 · token none (adopted)"

@@ -1,0 +1,220 @@
+"""`usher check`: whether a hooks file is sound, and what each of its hooks will do."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+from rich.console import Console
+
+from usher.core import deadlines, duration
+from usher.core.action import Transition
+from usher.core.conditions.targets import Targets
+from usher.core.policy import Mode, WhenStopped
+from usher_hooksfile import explain, load
+from usher_hooksfile.warnings import warnings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import timedelta
+
+    from usher.core.policy import GroupSelector, Hook, Policy, Rule
+    from usher_hooksfile.load import HooksFile
+
+BAD_CONFIGURATION: Final = 2  # the exit code
+
+_STOPPED: Final = {
+    WhenStopped.END: "CONTINUE where EC2 says that the instance is stopped, in a plain termination",
+    WhenStopped.WAIT: "waits for a stopped instance, too",
+}
+_OWN_TARGET_GROUPS: Final = {
+    Transition.LAUNCHING: "Auto Scaling adds the instance to its group's own target groups only after this "
+    "hook, so waiting for one of those never ends",
+    Transition.TERMINATING: "Auto Scaling takes the instance out of its group's own target groups before "
+    "this hook, so of those it is always drained",
+}
+
+
+@click.command(short_help="Check a hooks file, and say what each of its hooks will do.")
+@click.argument("file", type=click.Path(path_type=Path), default="hooks.yaml")
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print JSON: the hooks, durations in seconds, or the problems."
+)
+@click.pass_context
+def check(context: click.Context, file: Path, as_json: bool) -> None:
+    """Check a hooks FILE (default: hooks.yaml), and say what each hook will do.
+
+    Warns of what is allowed but probably not meant. Exits with 2 where the file is not sound.
+
+    \b
+    Examples:
+      usher check
+      usher check --json staging/hooks.yaml
+    """  # noqa: D301 - \b keeps click from joining the lines of the examples
+    messages = _console(stderr=True)
+    try:
+        examined = load.examine(file)
+    except load.HooksFileRefused as refused:
+        for complaint in refused.complaints:
+            messages.print(complaint, style="red")
+        messages.print(f"Nothing of {file} is used. Mend the above, then run: usher check {file}")
+        if as_json:
+            problems = [asdict(problem) for problem in refused.problems]
+            click.echo(json.dumps({"file": str(file), "problems": problems}, indent=2))
+        context.exit(BAD_CONFIGURATION)
+    warned = [(examined.lines[one.path], one.text) for one in warnings(examined.configuration)]
+    for line, text in warned:
+        messages.print(f"{file}:{line}: warning: {text}", style="yellow")
+    if as_json:
+        click.echo(json.dumps(_as_json(examined, warned), indent=2))
+    else:
+        _print_sentences(examined)
+
+
+def _console(*, stderr: bool = False) -> Console:
+    """Colour on a terminal only. Lines are left whole, and brackets are no markup."""
+    return Console(stderr=stderr, markup=False, emoji=False, highlight=False, soft_wrap=True)
+
+
+# In words
+
+
+def _print_sentences(examined: HooksFile) -> None:
+    console = _console()
+    for hook in examined.configuration.hooks:
+        for text, style in _hook_lines(hook):
+            console.print(text, style=style)
+        console.print()
+    hooks, policies = len(examined.configuration.hooks), len(examined.configuration.policies)
+    console.print(f"{examined.name} is sound. Hooks: {hooks}. Policies: {policies}.", style="green")
+
+
+def _hook_lines(hook: Hook) -> Iterator[tuple[str, str | None]]:
+    yield f"{hook.name}: holds {hook.transition} instances of {_group(hook.group)}", "cyan"
+    timeout, margin = hook.heartbeat_timeout, deadlines.usual_margin(hook.heartbeat_timeout)
+    limit = duration.written(deadlines.global_timeout(timeout))
+    yield f"  heartbeat timeout {duration.written(timeout)}, so no wait lasts longer than {limit}", None
+    after, before = duration.written(timeout - margin), duration.written(margin)
+    yield f"  with room a heartbeat goes out every {after}, {before} before the wait would expire", None
+    yield f"  AWS notifies by {hook.notify}, and by default ends the wait with {hook.default_result}", None
+    if hook.metadata is not None:
+        yield f"  metadata {json.dumps(hook.metadata)}", None
+    yield f"  {_limits(hook)}", None
+    for index, rule in enumerate(hook.rules):
+        yield from _rule_lines(hook, rule, index)
+
+
+def _group(group: GroupSelector) -> str:
+    if group.glob is None:
+        return "every group with the tags " + ", ".join(f"{key}={value}" for key, value in group.tags)
+    return f"every group that fits {group.glob}" if "*" in group.glob else f"the group {group.glob}"
+
+
+def _limits(hook: Hook) -> str:
+    limits, parts = hook.limits, []
+    if limits.abandon_per_hour is not None:
+        parts.append(f"{limits.abandon_per_hour} ABANDON an hour")
+    if limits.complete_per_minute is not None:
+        parts.append(f"{limits.complete_per_minute} results a minute")
+    if not parts:
+        return "no limit on the results it may send"
+    timeout = hook.heartbeat_timeout
+    longest = duration.written(deadlines.patience(timeout, deadlines.global_timeout(timeout)))
+    return f"limits: {' and '.join(parts)}; what is over them is held, until {longest} after its start"
+
+
+def _rule_lines(hook: Hook, rule: Rule, index: int) -> Iterator[tuple[str, str | None]]:
+    wanted = " and ".join(f"{field} is {value}" for field, value in rule.when)
+    case = f"if {wanted}, " if wanted else "otherwise " if index else ""
+    yield f"  {case}policy {rule.use.name}:", "cyan"
+    if rule.use.mode is Mode.OBSERVE:
+        yield "    OBSERVE ONLY: decides and records as below, and calls nothing", "yellow"
+    for line in _policy_lines(hook, rule.use):
+        yield f"    {line}", None
+
+
+def _policy_lines(hook: Hook, policy: Policy) -> Iterator[str]:
+    if not policy.until:
+        yield f"waits for nothing: {policy.on_success} at first sight"
+        return
+    conditions = " and ".join(map(explain.condition, policy.until))
+    yield f"waits for {conditions}, then {policy.on_success}"
+    if any(isinstance(leaf, Targets) for leaf in policy.leaves):
+        yield f"mind: {_OWN_TARGET_GROUPS[hook.transition]}"
+    yield f"{policy.on_failure} where a condition fails for good"
+    if policy.stalled_after is not None:
+        yield f"{policy.on_failure} after {duration.written(policy.stalled_after)} without a progress signal"
+    if hook.transition is Transition.TERMINATING:
+        yield _STOPPED[policy.when_stopped]
+    yield f"gives up after {_patience(hook, policy)}: {_on_give_up(hook, policy)}"
+
+
+def _patience(hook: Hook, policy: Policy) -> str:
+    effective = deadlines.patience(hook.heartbeat_timeout, policy.give_up_after)
+    given = policy.give_up_after
+    if given is None:
+        return f"{duration.written(effective)} (shortly before the longest wait)"
+    if given > effective:
+        return f"{duration.written(effective)} (not {duration.written(given)}, to be ahead of AWS)"
+    return duration.written(effective)
+
+
+def _on_give_up(hook: Hook, policy: Policy) -> str:
+    return policy.on_give_up or hook.default_result
+
+
+# As JSON
+
+
+def _as_json(examined: HooksFile, warned: list[tuple[int, str]]) -> dict[str, object]:
+    return {
+        "file": examined.name,
+        "hooks": [_hook_json(hook) for hook in examined.configuration.hooks],
+        "warnings": [{"line": line, "warning": text} for line, text in warned],
+    }
+
+
+def _hook_json(hook: Hook) -> dict[str, object]:
+    timeout, margin = hook.heartbeat_timeout, deadlines.usual_margin(hook.heartbeat_timeout)
+    return {
+        "name": hook.name,
+        "group": hook.group.glob,
+        "tags": dict(hook.group.tags),
+        "transition": hook.transition,
+        "heartbeat_timeout_seconds": _seconds(timeout),
+        "global_timeout_seconds": _seconds(deadlines.global_timeout(timeout)),
+        "heartbeat_every_seconds": _seconds(timeout - margin),
+        "default_result": hook.default_result,
+        "notify": hook.notify,
+        "metadata": hook.metadata,
+        "limits": {
+            "abandon_per_hour": hook.limits.abandon_per_hour,
+            "complete_per_minute": hook.limits.complete_per_minute,
+        },
+        "rules": [_rule_json(hook, rule) for rule in hook.rules],
+    }
+
+
+def _rule_json(hook: Hook, rule: Rule) -> dict[str, object]:
+    policy = rule.use
+    return {
+        "when": dict(rule.when),
+        "policy": policy.name,
+        "mode": policy.mode,
+        "until": json.loads(policy.source)["until"],
+        "on_success": policy.on_success,
+        "on_failure": policy.on_failure,
+        "when_stopped": policy.when_stopped,
+        "stalled_after_seconds": None if policy.stalled_after is None else _seconds(policy.stalled_after),
+        "give_up_after_seconds": _seconds(deadlines.patience(hook.heartbeat_timeout, policy.give_up_after)),
+        "on_give_up": _on_give_up(hook, policy),
+    }
+
+
+def _seconds(duration: timedelta) -> float:
+    """Whole where it is whole."""
+    seconds = duration.total_seconds()
+    return int(seconds) if seconds.is_integer() else seconds

@@ -1,0 +1,246 @@
+"""`usher local`: a local AWS account with Usher deployed in it, to play with."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import signal
+import sys
+import time
+import urllib.request
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from threading import Event
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from usher.core import duration
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from usher_local.account import Account
+
+_GROUP: Final = "usher-demo"
+_CONTEXT: Final = {"hooks": "infra/usher_cdk/demo.hooks.yaml", "demo": "true"}
+_INTERRUPTED: Final = 130  # the exit code
+_BETWEEN_LOOKS_S: Final = 0.5
+_STOPS: Final = (signal.SIGINT, signal.SIGTERM)
+_OUTAGES: Final = "USHER_LOCAL_OUTAGES"  # where the account takes them
+_PARTS: Final = ("table", "queue", "autoscaling")
+_PATIENCE_S: Final = 5
+
+_EXAMPLES: Final = """
+\b
+Examples:
+  usher local            open the account, and show what happens in it until Ctrl-C
+  usher local --auto     and launch an instance at once: Pending:Wait, then InService by policy
+  usher local --auth     with IAM enforced: each function may do what its role says, and no more
+  usher local outage table 2m    in another terminal: a game day
+
+\b
+Exit codes:
+  0    ended by Ctrl-C
+  1    the account could not be opened, or Usher not deployed into it
+  2    wrong usage
+  130  ended by Ctrl-C before Usher was deployed
+"""
+
+
+@click.group(name="local", epilog=_EXAMPLES, invoke_without_command=True)
+@click.option("--auto", is_flag=True, help="Launch an instance as soon as Usher is deployed.")
+@click.option("--auth", is_flag=True, help="Enforce IAM, as AWS does.")
+@click.option(
+    "--logs",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Keep the logs in this folder.  [default: they go with the account]",
+)
+@click.pass_context
+def local(context: click.Context, *, auto: bool, auth: bool, logs: Path | None) -> None:
+    """Open a local AWS account with Usher deployed in it.
+
+    The real CDK deploys the real stacks into an emulator on this machine, and the functions run
+    under Lambda's own runtime client; Auto Scaling is simulated. Nothing leaves the loopback
+    interface, no Docker and no AWS account is needed, and nothing stays behind.
+    """
+    if context.invoked_subcommand is not None:
+        return
+    from usher_local.account import Setup, open_account  # noqa: PLC0415 - no other command needs boto3
+    from usher_local.cdk import CdkFailed  # noqa: PLC0415
+    from usher_local.emulator import Unavailable  # noqa: PLC0415
+    from usher_local.outages import Outages, open_proxy  # noqa: PLC0415
+
+    outages = Outages(seconds=time.monotonic, say=_say)
+
+    def setup(proxy: str) -> Setup:
+        return Setup(auth=auth, logs=logs, say=_say, functions=lambda _: nullcontext({"HTTP_PROXY": proxy}))
+
+    begun_s = time.monotonic()
+    deployed = False
+    try:
+        with _stoppable():
+            _say("Opening a local AWS account ...")
+            with open_proxy(outages) as proxy, open_account(setup(proxy)) as account, _undisturbed_end():
+                table = _deploy(account)
+                deployed = True
+                _say(f"Deployed, {time.monotonic() - begun_s:.0f} s after the start.")
+                click.echo(invitation({**account.environment, _OUTAGES: proxy}, auto=auto))
+                _show(account, table, auto=auto)
+    except (Unavailable, CdkFailed) as error:
+        _say(str(error))
+        context.exit(1)
+    except KeyboardInterrupt:
+        _say("Closed. Nothing is left running.")
+        context.exit(0 if deployed else _INTERRUPTED)
+
+
+@local.command(name="outage")
+@click.argument("part", type=click.Choice(_PARTS))
+@click.argument("lasts", metavar="DURATION", callback=lambda _context, _option, text: _duration(text))
+@click.option("--denied", is_flag=True, help="The table answers, and says no: AccessDeniedException.")
+def outage(part: str, lasts: float, *, denied: bool) -> None:
+    """Let a part of AWS be away to Usher's functions: `table` (DynamoDB), `queue` (SQS) or `autoscaling`.
+
+    For the account that `usher local` has open, in a terminal with its `export` line. DURATION is such
+    as 90s or 2m; 0s ends an outage. Your own `aws` and `usher` commands go on to reach the part.
+    """
+    if denied and part != "table":
+        raise click.UsageError("--denied is of the table alone.")
+    url = os.environ.get(_OUTAGES)
+    if not url:
+        raise click.ClickException(f"{_OUTAGES} is not set: paste the export line that `usher local` prints.")
+    told = json.dumps({"part": part, "lasts_s": lasts, "denied": denied}).encode()
+    request = urllib.request.Request(f"{url}/_usher/outage", told, method="POST")  # noqa: S310 - of this machine
+    try:
+        urllib.request.urlopen(request, timeout=_PATIENCE_S).close()  # noqa: S310 - likewise
+    except OSError as error:
+        raise click.ClickException(f"No local account answers at {url}: is `usher local` running?") from error
+
+
+def _duration(text: str) -> float:
+    try:
+        return duration.parse(text).total_seconds()
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
+
+
+def _deploy(account: Account) -> str:
+    _say("Bootstrapping it for the CDK ...")
+    account.bootstrap()
+    _say("Deploying Usher, a demo group and its hooks ...")
+    return account.deploy(**_CONTEXT)["Usher"]["TableName"]
+
+
+def invitation(environment: Mapping[str, str], *, auto: bool) -> str:
+    """What to try, in another terminal."""
+    names = (
+        "AWS_ENDPOINT_URL",
+        "AWS_ACCESS_KEY_ID",
+        "AWS_SECRET_ACCESS_KEY",
+        "AWS_DEFAULT_REGION",
+        _OUTAGES,
+    )
+    return _INVITATION.format(
+        exports=" ".join(f"{name}={environment[name]}" for name in names),
+        launch=(_LAUNCHED if auto else _LAUNCH).format(aws=_program("aws"), group=_GROUP),
+        aws=_program("aws"),
+        usher=_program("usher"),
+        group=_GROUP,
+        hooks=_CONTEXT["hooks"],
+    )
+
+
+def _program(name: str) -> str:
+    return shlex.quote(os.path.relpath(Path(sys.executable).with_name(name)))
+
+
+_LAUNCH: Final = """\
+1. Launch an instance. It waits for 30 s, as the policy `settle` says:
+
+  {aws} autoscaling set-desired-capacity --auto-scaling-group-name {group} --desired-capacity 1
+"""
+
+_LAUNCHED: Final = """\
+1. An instance is being launched. It waits for 30 s, as the policy `settle` says.
+"""
+
+_INVITATION: Final = """\
+The account is at the endpoint in this line. In another terminal, in this folder:
+
+  export {exports}
+
+From then on `aws` and `usher` speak to this account there, for instance:
+
+  {usher} list                  # what is held, until when, and what it waits for
+  {usher} plan --hooks {hooks}
+
+{launch}
+2. Once it is in service, terminate it. It waits for a signal, five minutes at most:
+
+  ID=$({aws} autoscaling describe-auto-scaling-instances --output text \\
+    --query 'AutoScalingInstances[0].InstanceId')
+  {aws} autoscaling set-desired-capacity --auto-scaling-group-name {group} --desired-capacity 0
+
+3. Send it the signal, as its workload would by `aws events put-events`; then read its story:
+
+  {usher} signal $ID goodbye --reason "trying it out"
+  {usher} show $ID
+
+4. A game day: let the table be away for two minutes, while an instance waits.
+
+  {usher} local outage table 2m
+
+What happens, in UTC (Ctrl-C ends it all):
+"""
+
+
+def _show(account: Account, table: str, *, auto: bool) -> None:
+    from usher.aws.records import Records  # noqa: PLC0415
+    from usher.wiring.machine import now  # noqa: PLC0415
+    from usher_local.watch import Watch  # noqa: PLC0415 - as above
+
+    auto_scaling = account.client("autoscaling")
+    if auto:
+        auto_scaling.set_desired_capacity(AutoScalingGroupName=_GROUP, DesiredCapacity=1)
+    records = Records(account.client("dynamodb"), table, now)
+    watch = Watch(records, lambda: _states(auto_scaling), now)
+    between = Event()
+    while True:
+        for line in watch.news():
+            click.echo(line)
+        between.wait(_BETWEEN_LOOKS_S)
+
+
+def _states(auto_scaling: Any) -> dict[str, str]:  # noqa: ANN401 - a client
+    described = auto_scaling.describe_auto_scaling_instances()["AutoScalingInstances"]
+    return {instance["InstanceId"]: instance["LifecycleState"] for instance in described}
+
+
+@contextmanager
+def _stoppable() -> Iterator[None]:
+    """SIGTERM ends it as Ctrl-C does."""
+    before = {each: signal.getsignal(each) for each in _STOPS}
+    for each in _STOPS:  # SIGINT too: a shell has it ignored in what it runs behind its back
+        signal.signal(each, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+
+
+@contextmanager
+def _undisturbed_end() -> Iterator[None]:
+    """Once it ends it does, however often Ctrl-C is pressed."""
+    try:
+        yield
+    finally:
+        for each in _STOPS:
+            signal.signal(each, signal.SIG_IGN)
+        _say("Closing ...")
+
+
+def _say(text: str) -> None:
+    click.echo(text, err=True)

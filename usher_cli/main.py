@@ -1,0 +1,154 @@
+"""The `usher` command.
+
+A command is imported when it is asked for, so that by then whoever presses Ctrl-C finds somebody to hear it.
+"""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import sys
+from contextlib import contextmanager
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final, NoReturn
+
+try:
+    import click
+    from click.exceptions import Exit
+except KeyboardInterrupt:  # nobody hears it yet
+    sys.exit(130)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_CANNOT: Final = 2  # the exit code, as for wrong usage
+_INTERRUPTED: Final = 130  # 128 and the signal, as shells have it
+_READER_GONE: Final = 141  # likewise, of SIGPIPE
+
+_COMMANDS: Final = {  # by name: the module, and what the command is called in it
+    "check": ("usher_cli.check", "check"),
+    "complete": ("usher_cli.operate", "complete"),
+    "export": ("usher_cli.export", "export"),
+    "extend": ("usher_cli.operate", "extend"),
+    "hold": ("usher_cli.operate", "hold"),
+    "list": ("usher_cli.listing", "list_command"),
+    "local": ("usher_cli.local", "local"),
+    "pause": ("usher_cli.pause", "pause"),
+    "plan": ("usher_cli.plan", "plan_command"),
+    "redrive": ("usher_cli.redrive", "redrive"),
+    "replay": ("usher_cli.replay", "replay_command"),
+    "resume": ("usher_cli.pause", "resume"),
+    "sam": ("usher_cli.sam", "sam"),
+    "show": ("usher_cli.show", "show"),
+    "signal": ("usher_cli.operate", "signal"),
+    "watch": ("usher_cli.listing", "watch"),
+}
+
+
+class _WrongValue(click.ClickException):
+    """A value of an option or argument that cannot be, or is missing: told in one line."""
+
+    exit_code = _CANNOT
+
+
+class _Usher(click.Group):
+    """Ends in words and an exit code, never in a traceback, whatever its streams take."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - as click has it
+        """The names of all commands."""
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - as above
+        """Import a command."""
+        if cmd_name not in _COMMANDS:
+            return None
+        module, name = _COMMANDS[cmd_name]
+        command: click.Command = getattr(import_module(module), name)
+        return command
+
+    def main(self, *args: Any, **options: Any) -> Any:  # noqa: ANN401 - as click has it
+        """Run a command, and see to it that its output is written before this process ends."""
+        _refuse_a_closed_output()
+        _replace_what_cannot_be_shown()
+        try:
+            try:
+                return super().main(*args, **options)
+            finally:
+                sys.stdout.flush()
+        except OSError as error:
+            _end_with(error)
+        except KeyboardInterrupt:
+            sys.exit(_INTERRUPTED)
+
+    def make_context(self, *args: Any, **options: Any) -> click.Context:  # noqa: ANN401 - as click has it
+        """Parse; the help imports every command."""
+        with _stops_known():
+            return super().make_context(*args, **options)
+
+    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - as click has it
+        """Run the command."""
+        with _stops_known():
+            return super().invoke(ctx)
+
+
+@contextmanager
+def _stops_known() -> Iterator[None]:
+    """Exit codes that no command uses for Ctrl-C and for a reader that is gone; click and rich have 1.
+
+    And one line for a wrong value, to which click adds three on the usage.
+    """
+    try:
+        yield
+    except (KeyboardInterrupt, click.Abort) as stop:
+        if isinstance(stop, click.Abort) and not isinstance(stop.__context__, KeyboardInterrupt):
+            raise  # nobody answered a question
+        click.echo("Interrupted.", err=True)
+        raise Exit(_INTERRUPTED) from None
+    except BrokenPipeError:
+        _drop_the_output()
+        raise Exit(_READER_GONE) from None
+    except click.BadParameter as wrong:
+        where = wrong.ctx if isinstance(wrong, click.MissingParameter) else None
+        hint = f" Try: {where.command_path} --help" if where else ""
+        raise _WrongValue(wrong.format_message() + hint) from None
+    except SystemExit as end:
+        if isinstance(end.__context__, BrokenPipeError):  # so ends rich
+            raise Exit(_READER_GONE) from None
+        raise
+
+
+def _refuse_a_closed_output() -> None:
+    if sys.stdout is None:  # it is, where the shell closed it
+        click.echo("usher: the output is closed; to see nothing of it, send it to /dev/null", err=True)
+        sys.exit(_CANNOT)
+
+
+def _replace_what_cannot_be_shown() -> None:
+    """An arrow becomes a question mark where the output is ASCII or Latin-1."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+
+
+def _end_with(error: OSError) -> NoReturn:
+    """Say it in one line, unless the reader has seen enough, as `head` has."""
+    if error.filename is None:
+        _drop_the_output()
+    if error.errno == errno.EPIPE:
+        sys.exit(_READER_GONE)
+    click.echo(f"usher: {error.filename or 'the output'}: {error.strerror or error}", err=True)
+    sys.exit(_CANNOT)
+
+
+def _drop_the_output() -> None:
+    """What is left goes nowhere: otherwise Python tries to write it once more, and complains itself."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
+
+
+@click.group(cls=_Usher, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="usher-hooks", prog_name="usher")
+def main() -> None:
+    """Usher holds and releases EC2 Auto Scaling instances that wait in a lifecycle hook."""

@@ -1,0 +1,259 @@
+"""`usher replay`: captured notifications through the real handlers, on the simulator's clock."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+from rich.console import Console
+from rich.progress import Progress
+
+from usher.core import duration
+from usher.core.notifications import Home
+from usher_cli import traffic, what_if
+from usher_cli.html_report import page
+from usher_cli.report import report
+from usher_cli.sources import Access, Source, found_in
+from usher_cli.story import tell
+from usher_cli.time_options import Moment, moment_of
+from usher_cli.traffic import Unreadable
+from usher_cli.traffic.remote import Since, is_remote
+from usher_hooksfile.load import HooksFileRefused, load
+from usher_simulator.replay.assumed_answers import Source as WorkSource
+from usher_simulator.replay.cloudtrail import Call
+from usher_simulator.replay.replay import Entry, replay
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime, timedelta
+
+    from usher.core.policy import Configuration
+    from usher_cli.traffic import Found
+    from usher_simulator.replay.assumed_answers import WorkDone
+    from usher_simulator.replay.replay import Replayed
+
+_LONG: Final = 2000  # entries from which on progress is shown
+_CANNOT: Final = 2  # the exit code
+_STANDARD_INPUT: Final = "/dev/stdin"  # as a file
+_NOTHING_TO_COMPARE: Final = (
+    "Nothing was compared: no message is of a hook in either hooks file. "
+    "Are PATH, --hooks and --against right?"
+)
+_WIDTH: Final = 1000  # nothing is cut to fit: a terminal wraps long lines by itself
+
+_EXAMPLES: Final = """
+\b
+Examples:
+  usher replay events/captured/ --hooks events/captured/hooks.yaml
+  usher replay yesterday.jsonl --json | jq .summary
+  usher replay yesterday.jsonl --report yesterday.html
+  usher replay yesterday.jsonl --hooks new.yaml --against old.yaml --work-done outcome
+  aws sqs receive-message --queue-url URL | usher replay -
+  usher replay s3://our-archive/lifecycle/2026/10/05/
+  usher replay logs:/aws/events/lifecycle --from 24h
+
+\b
+Exit codes:
+  0  all is well
+  1  something was rejected, or fell to the hook's default result, or a PATH holds no message
+  2  wrong usage, a hooks file that is not sound, or an output that cannot be written;
+     with --against: no action to compare
+  3  with --against: a result or an outcome differs
+"""
+
+
+def _in_a_folder(_context: click.Context, _option: click.Parameter, file: Path | None) -> Path | None:
+    """Refuse, before the replay, a file that could not be written after it."""
+    if file is not None and not file.parent.is_dir():
+        raise click.BadParameter(f"there is no folder {file.parent}")
+    return file
+
+
+def _as_work_done(_context: click.Context, _option: click.Parameter, text: str | None) -> WorkDone | None:
+    if text is None:
+        return None
+    try:
+        return WorkSource(text) if text in tuple(WorkSource) else duration.parse(text)
+    except ValueError:
+        raise click.BadParameter(
+            f"must be outcome, signal, or a duration such as 10m, got {text!r}"
+        ) from None
+
+
+@click.command(name="replay", epilog=_EXAMPLES)
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...", type=Source())
+@click.option(
+    "--hooks",
+    default="hooks.yaml",
+    show_default=True,
+    type=click.Path(path_type=Path),
+    help="The hooks file to replay under.",
+)
+@click.option(
+    "--against",
+    metavar="OLD.yaml",
+    type=click.Path(path_type=Path),
+    help="Replay under this hooks file too, and show what differs; no action to compare is an error.",
+)
+@click.option(
+    "--work-done",
+    metavar="outcome|signal|DURATION",
+    callback=_as_work_done,
+    help="When the conditions that ask AWS began to hold: at the captured outcome of the move, at the "
+    "first done signal, or so long after the start. No captured outcome ends an action then.",
+)
+@click.option(
+    "--account", metavar="ID", help="The account that Usher is in; without it, that of most messages."
+)
+@click.option(
+    "--region",
+    metavar="REGION",
+    help="Likewise its Region. Messages of another are ignored; s3: and logs: are read there.",
+)
+@click.option("--from", "first", type=Moment(), metavar="T", help="Of logs: since that time, or so long ago.")
+@click.option("--to", "last", type=Moment(), metavar="T", help="Likewise, until then.")
+@click.option("--profile", metavar="NAME", help="Of s3: and logs: a profile of your AWS configuration.")
+@click.option("--json", "as_json", is_flag=True, help="Print the whole report as JSON.")
+@click.option(
+    "--report",
+    "report_file",
+    metavar="FILE.html",
+    type=click.Path(path_type=Path, dir_okay=False, writable=True),
+    callback=_in_a_folder,
+    help="Write a page with the timeline of every held instance.",
+)
+@click.pass_context
+def replay_command(  # noqa: PLR0913 - its options
+    context: click.Context,
+    paths: tuple[str, ...],
+    hooks: Path,
+    against: Path | None,
+    work_done: WorkDone | None,
+    report_file: Path | None,
+    *,
+    account: str | None,
+    region: str | None,
+    first: datetime | timedelta | None,
+    last: datetime | timedelta | None,
+    profile: str | None,
+    as_json: bool,
+) -> None:
+    """Feed captured notifications through the real handlers.
+
+    PATH is a file or a folder, - for standard input, s3://BUCKET/PREFIX, or logs:GROUP. What it holds
+    is told by what stands there: JSON of any wrapping that AWS and its command line write, one value
+    or many, gzip too. Nothing is sent to AWS: simulated Auto Scaling opens each action at the time in
+    its message, and everything runs on a virtual clock. Only s3: and logs: need credentials.
+    """
+    _refuse_to_overwrite(report_file, [*paths, hooks, *([] if against is None else [against])])
+    configuration = _loaded(context, hooks, "--hooks")
+    before = None if against is None else _loaded(context, against, "--against")
+    since = Since(*_edges(context, first, last))
+    access = Access(profile=profile, region=region, since=since)
+    of_paths = [found_in(path, access) for path in paths]
+    found = [one for of_path in of_paths for one in of_path]
+    home = Home(account=account, region=region)
+    told, replayed = _told(found, configuration, work_done, home)
+    if report_file is not None:
+        report_file.write_text(page(told, replayed), encoding="utf-8", newline="\n")
+        click.echo(f"Wrote {report_file}.", err=True)
+    if before is not None:
+        exit_code = _compared(context, told, _told(found, before, work_done, home)[0], as_json=as_json)
+    else:
+        if as_json:
+            click.echo(json.dumps(told, indent=1))
+        elif found:
+            tell(told, _wide_console())
+        exit_code = _exit_code(told["summary"]) or int(not all(of_paths))
+    if _concerns_nobody(told["summary"]):
+        click.echo(f"No action: no message is of a hook in {hooks}; is --hooks right?", err=True)
+    context.exit(exit_code)
+
+
+def _edges(context: click.Context, *said: datetime | timedelta | None) -> list[datetime | None]:
+    if not any(said):
+        return [None for _ in said]
+    from usher_cli.account import this_machine  # noqa: PLC0415 - boto3 takes its time, and most replays need none
+
+    now = (context.obj or this_machine()).clock()
+    return [None if edge is None else moment_of(edge, now) for edge in said]
+
+
+def _refuse_to_overwrite(report_file: Path | None, inputs: Sequence[str | Path]) -> None:
+    """Whichever way it is spelt or linked: what would be overwritten may exist nowhere else."""
+    if report_file is None or not report_file.exists():
+        return
+    for path in inputs:
+        if is_remote(str(path)):
+            continue
+        files = traffic.files(Path(_STANDARD_INPUT if path == "-" else path))
+        if any(file.exists() and file.samefile(report_file) for file in files):
+            raise click.UsageError(f"--report {report_file} is an input of this replay: name another file.")
+
+
+def _loaded(context: click.Context, hooks: Path, option: str) -> Configuration:
+    try:
+        return load(hooks)
+    except HooksFileRefused as refused:
+        for complaint in refused.complaints:
+            click.echo(complaint, err=True)
+        click.echo(f"Mend {hooks}, or name another file with {option}.", err=True)
+        context.exit(_CANNOT)
+
+
+def _told(
+    found: Sequence[Found], configuration: Configuration, work_done: WorkDone | None, home: Home
+) -> tuple[dict[str, Any], Replayed]:
+    """The report of a replay, and the replay itself."""
+    entries = [entry for entry in found if isinstance(entry, Entry)]
+    unreadable = [place for place in found if isinstance(place, Unreadable)]
+    calls = [call for call in found if isinstance(call, Call)]
+    replayed = _replay(entries, calls, configuration, work_done, home)
+    return report(replayed, unreadable), replayed
+
+
+def _compared(context: click.Context, new: dict[str, Any], old: dict[str, Any], *, as_json: bool) -> int:
+    """Show what differs; the exit code."""
+    compared = what_if.compare(old, new)
+    for place in new["rejected"]:
+        click.echo(f"rejected {place['source']}: {place['reason']}", err=True)
+    if not compared["actions"]:
+        click.echo(_NOTHING_TO_COMPARE, err=True)
+        context.exit(_CANNOT)
+    if as_json:
+        click.echo(json.dumps(compared, indent=1))
+    else:
+        on_terminal = Console(highlight=False, emoji=False)
+        what_if.tell(compared, on_terminal if on_terminal.is_terminal else _wide_console())
+    differs = any(what_if.result_differs(pair) for pair in compared["actions"])
+    return what_if.RESULT_DIFFERS if differs else _exit_code(new["summary"])
+
+
+def _wide_console() -> Console:
+    return Console(highlight=False, emoji=False, soft_wrap=True, width=_WIDTH)
+
+
+def _concerns_nobody(summary: dict[str, Any]) -> bool:
+    """Whether there were messages to understand, and none of them led to an action."""
+    return not summary["actions"] and summary["received"] > summary["rejected"]
+
+
+def _replay(
+    entries: Sequence[Entry],
+    calls: Sequence[Call],
+    configuration: Configuration,
+    work_done: WorkDone | None,
+    home: Home,
+) -> Replayed:
+    if len(entries) < _LONG or sys.stderr is None or not sys.stderr.isatty():
+        return replay(entries, configuration, work_done=work_done, home=home, calls=calls)
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("replaying", total=len(entries))
+        return replay(entries, configuration, lambda: progress.advance(task), work_done, home, calls)
+
+
+def _exit_code(summary: dict[str, Any]) -> int:
+    return 1 if summary["rejected"] or summary["defaulted"] else 0

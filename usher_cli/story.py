@@ -1,0 +1,178 @@
+"""A replay told to a person: the timeline of each action, what was not taken in, and a summary."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from rich.markup import escape
+from rich.table import Table
+
+from usher.core import duration
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_MOST_TIMELINES: Final = 100
+_MOST_PLACES: Final = 20
+_MOST_LINES: Final = 16
+_LINES_AT_AN_END: Final = 6
+_DAY, _SECOND = len("2026-01-31"), len("2026-01-31T12:00:00")  # of a time, as it is written
+_COLOURS: Final = {"completed": "green", "ended_elsewhere": "yellow", "defaulted": "red", "open": "red"}
+
+
+def tell(told: dict[str, Any], console: Console) -> None:
+    """Print a report of usher_cli.report, on a console that wraps softly and is wide enough for the table."""
+    for action in told["actions"][:_MOST_TIMELINES]:
+        _tell_action(action, console)
+    left_out = len(told["actions"]) - _MOST_TIMELINES
+    if left_out > 0:
+        console.print(f"… and {left_out} more actions; --json has all of them.\n")
+    _tell_places(_grouped(told["unheard"]), "unheard", "yellow", console)
+    _tell_places(_grouped(told["ignored"]), "ignored", "yellow", console)
+    _tell_places(_grouped(told["rejected"]), "rejected", "red", console)
+    _tell_tests(told["tests"], console)
+    if "assumed" in told:
+        console.print(f"{assumption(told['assumed'])}\n", style="yellow", markup=False)
+    if told["actions"]:
+        console.print(_summary_of_hooks(told["actions"]))
+        console.print()
+    console.print(_sentence(told["summary"]))
+
+
+def assumption(assumed: dict[str, Any]) -> str:
+    """What a replay took for what the messages do not tell."""
+    conditions = "; ".join(assumed["conditions"])
+    if assumed["work_done"] is None:
+        return f"Unknown: {conditions}. What AWS would have said is not in the messages; try --work-done."
+    ends = f"by --work-done {assumed['work_done']} no outcome in the messages ended an action"
+    return f"Assumed: {ends}, and says when these began to hold: {conditions or 'none'}."
+
+
+def _tell_action(action: dict[str, Any], console: Console) -> None:
+    outcome = action["outcome"]
+    result = f" {action['result']}" if action["result"] else ""
+    places = f", {action['origin']} → {action['destination']}" if action["origin"] else ""
+    console.print(
+        f"[bold]{action['instance_id']}[/bold] {action['transition']} in {escape(action['group'])}"
+        f" · hook {escape(action['hook'])} · policy {escape(action['policy'])}{places}\n"
+        f"  [{_COLOURS[outcome]}]{outcome}{result}[/]: {escape(action['reason'])}"
+        f" · held {held(action)} · {counted(action['heartbeats'], 'heartbeat')}"
+    )
+    lines = _shortened(_folded(action["timeline"], action["started_at"]))
+    for line in lines:
+        console.print(line)
+    console.print()
+
+
+def _folded(timeline: list[dict[str, Any]], started_at: str) -> list[str]:
+    """The lines of a timeline: an answer stands behind its call, and the end stands in the heading.
+
+    Times have dates where the story leaves its day.
+    """
+    moments = [line[key] for line in timeline for key in ("at", "last_at") if key in line]
+    days = {moment[:_DAY] for moment in (started_at, *moments)}
+    shown = slice(0 if len(days) > 1 else _DAY + 1, _SECOND)
+    lines: list[str] = []
+    for line in timeline:
+        if line["event"] == "answer" and lines:
+            lines[-1] += f" → {escape(line['detail'].partition(': ')[2])}"
+        elif line["event"] != "closed":
+            times = (
+                f" [dim]x{line['count']}, last {line['last_at'][shown].replace('T', ' ')}[/]"
+                if "count" in line
+                else ""
+            )
+            said = escape(line["detail"])
+            lines.append(f"  [dim]{line['at'][shown].replace('T', ' ')}[/]  {line['event']:<9} {said}{times}")
+    return lines
+
+
+def _shortened(lines: list[str]) -> list[str]:
+    if len(lines) <= _MOST_LINES:
+        return lines
+    left_out = len(lines) - 2 * _LINES_AT_AN_END
+    middle = f"            [dim]… {left_out} more lines; --json has all of them[/]"
+    return [*lines[:_LINES_AT_AN_END], middle, *lines[-_LINES_AT_AN_END:]]
+
+
+def _grouped(places: list[dict[str, str]]) -> list[dict[str, str]]:
+    """One place for each reason, with the count of the others."""
+    sources = defaultdict(list)
+    for place in places:
+        sources[place["reason"]].append(place["source"])
+    return [
+        {"reason": reason, "source": f"{first} and {len(others)} more" if others else first}
+        for reason, (first, *others) in sources.items()
+    ]
+
+
+def _tell_places(places: list[dict[str, str]], kind: str, colour: str, console: Console) -> None:
+    for place in places[:_MOST_PLACES]:
+        console.print(f"[{colour}]{kind}[/] {escape(place['source'])}: {escape(place['reason'])}")
+    if len(places) > _MOST_PLACES:
+        console.print(f"… and {len(places) - _MOST_PLACES} more {kind}; --json has all of them.")
+    if places:
+        console.print()
+
+
+def _tell_tests(tests: list[dict[str, str]], console: Console) -> None:
+    for group in sorted({test["group"] for test in tests}):
+        of_group = [test for test in tests if test["group"] == group]
+        newest = of_group[-1]["at"]
+        console.print(f"{counted(len(of_group), 'test message')} of {escape(group)}, the newest at {newest}")
+    if tests:
+        console.print()
+
+
+def _summary_of_hooks(actions: list[dict[str, Any]]) -> Table:
+    table = Table(title_justify="left", box=None, header_style="bold", pad_edge=False)
+    for heading in ("hook", "policy"):
+        table.add_column(heading, no_wrap=True)
+    for heading in ("actions", "CONTINUE", "ABANDON", "elsewhere", "default", "beats", "held"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for hook, policy in sorted({(action["hook"], action["policy"]) for action in actions}):
+        of = [action for action in actions if (action["hook"], action["policy"]) == (hook, policy)]
+        defaulted = sum(action["outcome"] == "defaulted" for action in of)
+        table.add_row(
+            escape(hook),
+            escape(policy),
+            str(len(of)),
+            str(sum(action["result"] == "CONTINUE" for action in of)),
+            str(sum(action["result"] == "ABANDON" for action in of)),
+            str(sum(action["outcome"] == "ended_elsewhere" for action in of)),
+            f"[red]{defaulted}[/]" if defaulted else "0",
+            str(sum(action["heartbeats"] for action in of)),
+            duration.written(max(_wait(action) for action in of)),
+        )
+    return table
+
+
+def _sentence(summary: dict[str, int]) -> str:
+    kinds = ("lifecycle", "duplicate", "test", "outcome", "signal", "call", "ignored", "rejected")
+    parts = ", ".join(f"{summary[kind]} {kind}" for kind in kinds if summary[kind])
+    fell = summary["defaulted"]
+    verdict = f"[red]{fell} fell to the default result[/]" if fell else "[green]none fell to a default[/]"
+    received = counted(summary["received"], "message") + (f" ({parts})" if parts else "")
+    led_to = f"{counted(summary['actions'], 'action')}, {counted(summary['heartbeats'], 'heartbeat')}"
+    unheard = summary["unknown_signals"]
+    told = f", [yellow]{counted(unheard, 'signal')} that nobody waits for[/]" if unheard else ""
+    return f"{received} → {led_to}, {verdict}{told}."
+
+
+def held(action: dict[str, Any]) -> str:
+    """How long the instance waited."""
+    return duration.written(_wait(action))
+
+
+def _wait(action: dict[str, Any]) -> timedelta:
+    if action["closed_at"] is None:
+        return timedelta(0)
+    begun, closed = (datetime.fromisoformat(action[key]) for key in ("started_at", "closed_at"))
+    return closed - begun
+
+
+def counted(count: int, noun: str) -> str:
+    """E.g. `2 heartbeats`."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

@@ -1,0 +1,219 @@
+"""What a sound hooks file says, and probably does not mean: the warnings of `usher check`."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import timedelta
+from itertools import combinations
+from typing import TYPE_CHECKING, Final
+
+from usher.core import deadlines, duration
+from usher.core.action import Transition
+from usher.core.conditions import ecs, targets
+from usher.core.conditions.combined import AnyOf, Not
+from usher.core.conditions.command import Command
+from usher.core.conditions.elapsed import Elapsed
+from usher.core.conditions.function import Function
+from usher.core.conditions.instance_status import InstanceStatus
+from usher.core.conditions.probe import Probe
+from usher.core.policy import globs_meet
+from usher_cli.foreign_hooks import whose
+from usher_hooksfile import explain
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from usher.core.conditions.verdict import Condition
+    from usher.core.field import Path as FieldPath
+    from usher.core.policy import Configuration, Hook, Policy, Rule
+
+_ASKED_EVERY: Final = timedelta(seconds=30)  # at the least, where a condition says nothing else
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Warned:
+    """Something that is allowed, and probably not meant."""
+
+    path: FieldPath
+    text: str
+
+
+# Every move of an instance that a hook can hold: its origin and its destination (aws-facts 2.8, 2.9).
+MOVES: Final = {
+    Transition.LAUNCHING: (
+        ("EC2", "AutoScalingGroup"),
+        ("EC2", "WarmPool"),
+        ("WarmPool", "AutoScalingGroup"),
+        ("AutoScalingGroup", "AutoScalingGroup"),  # a new root volume
+    ),
+    Transition.TERMINATING: (
+        ("AutoScalingGroup", "EC2"),
+        ("AutoScalingGroup", "WarmPool"),
+        ("WarmPool", "EC2"),
+        ("AutoScalingGroup", "AutoScalingGroup"),  # a new root volume
+    ),
+}
+
+
+def warnings(found: Configuration) -> list[Warned]:
+    """Everything in a sound configuration that is allowed, and probably not meant."""
+    each_policy = [warned for policy in found.policies.values() for warned in _of_policy(policy)]
+    each_hook = [warned for index, hook in enumerate(found.hooks) for warned in _of_hook(hook, index)]
+    pairs = [warned for pair in _pairs_by_tags(found.hooks) for warned in _of_pair(*pair)]
+    return [*_of_unused(found), *each_policy, *each_hook, *pairs]
+
+
+def _of_unused(found: Configuration) -> Iterator[Warned]:
+    used = {rule.use.name for hook in found.hooks for rule in hook.rules}
+    for name in found.policies:
+        if name not in used:
+            yield Warned(path=("policies", name), text=f"no hook uses the policy {name}")
+    if not found.hooks:
+        yield Warned(path=("hooks",), text="there is no hook, so Usher holds nothing")
+
+
+def _of_policy(policy: Policy) -> Iterator[Warned]:
+    """What it has twice, also inside of combinations."""
+    known: list[Condition] = []
+    for index, condition in enumerate(policy.until):
+        for leaf in condition.leaves():
+            if leaf in known:
+                once = ", and runs it once" if isinstance(leaf, Command) else ""
+                text = f"{policy.name} has {explain.condition(leaf)} already{once}"
+                yield Warned(path=("policies", policy.name, "until", index), text=text)
+            known.append(leaf)
+
+
+def _of_hook(hook: Hook, index: int) -> Iterator[Warned]:
+    path = ("hooks", index)
+    service = whose(hook.name)
+    if service is not None:
+        text = f"{service} puts hooks named {hook.name} and runs them: give yours another name"
+        yield Warned(path=(*path, "name"), text=text)
+    if hook.group.glob is not None:
+        yield from _of_wildcards(hook.group.glob, (*path, "group"))
+    yield from _of_each_policy(hook, index)
+    for number, rule in enumerate(hook.rules):
+        yield from _of_rule(hook, rule, (*path, "policy", number, "when"))
+
+
+def _of_wildcards(glob: str, path: FieldPath) -> Iterator[Warned]:
+    plain = " and ".join(sign for sign in "?[" if sign in glob)
+    if plain:
+        yield Warned(
+            path=path, text=f"in {glob} only * is a wildcard: {plain} must stand in the group's name"
+        )
+
+
+def _of_rule(hook: Hook, rule: Rule, path: FieldPath) -> Iterator[Warned]:
+    when = dict(rule.when)
+    for why in _unfitting(hook, when):
+        yield Warned(path=path, text=f"a rule of {hook.name} never fits: {why}")
+    if "group" in when:
+        yield from _of_wildcards(when["group"], (*path, "group"))
+
+
+def _unfitting(hook: Hook, when: Mapping[str, str]) -> Iterator[str]:
+    transition, group, glob = hook.transition, when.get("group"), hook.group.glob
+    if when.get("transition", transition) != transition:
+        yield f"the hook holds {transition} instances"
+    if group is not None and glob is not None and not globs_meet(glob, group):
+        yield f"no group fits both {glob} and {group}"
+    if "after" in when and transition is Transition.LAUNCHING:
+        yield "after: launch_failed is of terminating instances"
+    places = {field: when[field] for field in ("origin", "destination") if field in when}
+    moves = [{"origin": origin, "destination": destination} for origin, destination in MOVES[transition]]
+    if not any(places.items() <= move.items() for move in moves):
+        asked = " and ".join(f"{field} {place}" for field, place in places.items())
+        yield f"no {transition} instance has {asked}"
+
+
+def _of_each_policy(hook: Hook, index: int) -> Iterator[Warned]:
+    """Of each policy once, however many of the hook's rules use it."""
+    for policy in {rule.use.name: rule.use for rule in hook.rules}.values():
+        for text in (*_hopeless(hook, policy), *_on_the_wrong_way(hook, policy)):
+            yield Warned(path=("hooks", index, "policy"), text=f"{hook.name} with {policy.name}: {text}")
+
+
+def _hopeless(hook: Hook, policy: Policy) -> Iterator[str]:
+    patience = deadlines.patience(hook.heartbeat_timeout, policy.give_up_after)
+    gives_up = f"gives up after {duration.written(patience)}"
+    for leaf in _needed(policy):
+        if isinstance(leaf, Elapsed) and leaf.after > patience:
+            yield f"elapsed {duration.written(leaf.after)} never holds, since it {gives_up}"
+    for leaf in dict.fromkeys(policy.leaves):
+        if isinstance(leaf, Probe):
+            yield from (f"{said}, and it {gives_up}" for said in _too_slow(leaf, patience))
+    if policy.until and policy.stalled_after is not None and policy.stalled_after >= patience:
+        yield f"stalled_after {duration.written(policy.stalled_after)} never counts, since it {gives_up}"
+
+
+def _needed(policy: Policy) -> list[Condition]:
+    """The conditions without which the policy never succeeds."""
+    whole = (condition for condition in policy.until if not isinstance(condition, AnyOf | Not))
+    return [leaf for condition in whole for leaf in condition.leaves()]
+
+
+def _too_slow(probe: Probe, patience: timedelta) -> Iterator[str]:
+    every = probe.every if isinstance(probe, Function) else _ASKED_EVERY
+    if every >= patience:
+        yield f"{probe.name} may be asked once only (intervals of {duration.written(every)})"
+    if isinstance(probe, Command) and probe.timeout > patience:
+        yield f"command {probe.document} may take {duration.written(probe.timeout)}"
+    if isinstance(probe, ecs.Ecs) and probe.grace >= patience:
+        yield f"an instance in no ECS cluster is waited for until {duration.written(probe.grace)} are over"
+
+
+def _on_the_wrong_way(hook: Hook, policy: Policy) -> Iterator[str]:
+    """Conditions that are for the other transition. The parser refuses `drained` on a launch itself."""
+    turned_round = [leaf for one in policy.until if isinstance(one, Not) for leaf in one.leaves()]
+    for leaf in dict.fromkeys(policy.leaves):
+        if hook.transition is Transition.LAUNCHING and isinstance(leaf, Command):
+            yield (
+                f"command {leaf.document} runs only once the SSM agent of the new instance is registered, "
+                f"which is waited for until its timeout of {duration.written(leaf.timeout)} is over"
+            )
+        if hook.transition is Transition.TERMINATING and _is_for_launches(leaf) and leaf not in turned_round:
+            yield f"{explain.condition(leaf)} is waited for while the instance leaves"
+
+
+def _is_for_launches(leaf: Condition) -> bool:
+    match leaf:
+        case targets.Targets():
+            return leaf.state is targets.State.HEALTHY
+        case ecs.Ecs():
+            return leaf.state is ecs.State.ACTIVE
+        case _:
+            return isinstance(leaf, InstanceStatus)
+
+
+def _pairs_by_tags(hooks: Sequence[Hook]) -> Iterator[tuple[tuple[int, Hook], tuple[int, Hook]]]:
+    """Of hooks of one name, of which one at least goes by tags: two others of one group are refused."""
+    of_name: dict[str, list[tuple[int, Hook]]] = defaultdict(list)
+    for index, hook in enumerate(hooks):
+        of_name[hook.name].append((index, hook))
+    for numbered in of_name.values():
+        for pair in combinations(numbered, 2) if any(_by_tags(hook) for _, hook in numbered) else ():
+            if any(_by_tags(hook) for _, hook in pair):
+                yield pair
+
+
+def _by_tags(hook: Hook) -> bool:
+    return hook.group.glob is None
+
+
+def _of_pair(one: tuple[int, Hook], other: tuple[int, Hook]) -> Iterator[Warned]:
+    (_, first), (index, second) = one, other
+    if not first.group.may_share(second.group):
+        return
+    if first.transition is second.transition and first.name == second.name:
+        yield Warned(path=("hooks", index, "name"), text=_of_one_name(first, second))
+
+
+def _of_one_name(first: Hook, second: Hook) -> str:
+    """One of them goes by tags at least: two that do not are refused."""
+    return (
+        f"{second.name} is the name of a hook for {first.group} and of one for {second.group}: on a group "
+        f"that is both, neither is put"
+    )

@@ -1,0 +1,1 @@
+"""Simulated Auto Scaling: engine, API, notifications. It imports nothing of Usher."""

@@ -1,0 +1,136 @@
+"""How a group comes to its desired capacity, and its warm pool to its size."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from usher_simulator.autoscaling import moves
+from usher_simulator.autoscaling.groups import IN_POOL, Instance
+from usher_simulator.autoscaling.notifications import REGION
+
+if TYPE_CHECKING:
+    from usher_simulator.autoscaling.engine import Fleet
+    from usher_simulator.autoscaling.groups import Group
+
+_KEEP_THE_UNHEALTHY: Final = frozenset({"Terminate", "HealthCheck", "ReplaceUnhealthy"})
+
+
+def reconcile(fleet: Fleet, group: Group) -> None:
+    """Take out what is unhealthy, launch what lacks, terminate what is too many."""
+    wishes, group.wishes = "  ".join(group.wishes), []
+    if not group.suspended & _KEEP_THE_UNHEALTHY and _take_out_unhealthy(fleet, group):
+        fleet.reconcile_soon(group, fleet.latencies.replace)
+        return
+    before = len(group.counting)
+    unreplaced, group.unreplaced = group.unreplaced, 0
+    if "Launch" not in group.suspended:
+        for number, size in enumerate(range(before, group.desired - len(group.leaving))):
+            why = _replacing(fleet) if number < unreplaced else _joined(wishes, _growing(fleet, size))
+            _grow(fleet, group, why)
+    if before > group.desired and "Terminate" not in group.suspended:
+        _shrink(fleet, group, before, wishes)
+    _reconcile_pool(fleet, group, wishes)
+
+
+def _take_out_unhealthy(fleet: Fleet, group: Group) -> bool:
+    unhealthy = [one for one in group.counting if not one.healthy and one.state == "InService"]
+    for instance in unhealthy:
+        why = f"an instance was taken out of service in response to {instance.health_check}"
+        fleet.terminate(instance, why, replaced_at_once=True)
+    group.unreplaced += len(unhealthy)
+    return bool(unhealthy)
+
+
+def _replacing(fleet: Fleet) -> str:
+    now = fleet.now_in_seconds()
+    return f"At {now} an instance was launched in response to an unhealthy instance needing to be replaced."
+
+
+def _growing(fleet: Fleet, size: int) -> str:
+    return (
+        f"At {fleet.now_in_seconds()} an instance was started in response to a difference between desired "
+        f"and actual capacity, increasing the capacity from {size} to {size + 1}."
+    )
+
+
+def _grow(fleet: Fleet, group: Group, cause: str) -> None:
+    ready = [instance for instance in group.pooled if instance.state in IN_POOL and not instance.move]
+    if ready:
+        fleet.begin(ready[0], moves.LAUNCH_FROM_POOL, cause)
+    else:
+        fleet.begin(_new_instance(fleet, group), moves.LAUNCH, cause)
+
+
+def _new_instance(fleet: Fleet, group: Group) -> Instance:
+    subnets = str(group.settings.get("VPCZoneIdentifier") or "subnet-00000000000000000").split(",")
+    instance = Instance(
+        id=fleet.new_instance_id(),
+        group=group.name,
+        zone=f"{REGION}a",
+        subnet=subnets[0].strip(),
+        states=[(fleet.clock(), None)],
+        protected=bool(group.settings.get("NewInstancesProtectedFromScaleIn")),
+    )
+    group.instances[instance.id] = instance
+    return instance
+
+
+def _shrink(fleet: Fleet, group: Group, before: int, wishes: str) -> None:
+    free = [one for one in group.counting if not one.protected and one.state == "InService"]
+    reuse = group.pool is not None and group.pool.reuse and not group.pool.deleting
+    for size, instance in zip(range(before, group.desired, -1), free, strict=False):
+        why = shrinking(fleet, instance, size)
+        fleet.begin(instance, moves.RETURN_TO_POOL if reuse else moves.TERMINATE, _joined(wishes, why))
+    left = group.counting
+    if len(left) > group.desired and all(instance.protected for instance in left):
+        _refuse_to_shrink(fleet, group, wishes)
+
+
+def shrinking(fleet: Fleet, instance: Instance, size: int) -> str:
+    """Why an instance is taken out of a group that has `size` of them."""
+    now = fleet.now_in_seconds()
+    return (
+        f"At {now} an instance was taken out of service in response to a difference between desired "
+        f"and actual capacity, shrinking the capacity from {size} to {size - 1}.  "
+        f"At {now} instance {instance.id} was selected for termination."
+    )
+
+
+def _refuse_to_shrink(fleet: Fleet, group: Group, wishes: str) -> None:
+    """All are protected: the attempt is an activity too (aws-facts 9.19)."""
+    said = "Could not scale to desired capacity because all remaining instances are protected from scale-in."
+    cause = _joined(wishes, f"At {fleet.now_in_seconds()} group reached equilibrium.")
+    fleet.end_activity(fleet.activity(group, said, cause), "Cancelled")
+
+
+def pool_size(group: Group) -> int:
+    """How many instances the warm pool should have."""
+    if group.pool is None:
+        return 0
+    prepared = group.pool.max_prepared
+    most = group.max_size if prepared is None else prepared
+    return max(group.pool.min_size, most - max(group.desired, len(group.counting)))
+
+
+def _reconcile_pool(fleet: Fleet, group: Group, wishes: str) -> None:
+    pool = group.pool
+    if pool is None:
+        return
+    if pool.deleting:
+        warm = [one for one in group.instances.values() if one.state.startswith("Warmed:")]
+        group.pool = pool if any(not instance.is_retained for instance in warm) else None
+        return
+    wanted = pool_size(group)
+    if "Launch" not in group.suspended:
+        for size in range(len(group.pooled), wanted):
+            cause = _joined(wishes, _growing(fleet, size))
+            fleet.begin(_new_instance(fleet, group), moves.LAUNCH_INTO_POOL, cause)
+    if "Terminate" in group.suspended:
+        return
+    settled = [instance for instance in group.pooled if instance.move is None]
+    for instance in settled[: max(0, len(group.pooled) - wanted)]:
+        fleet.terminate(instance, "an instance was taken out of the warm pool")
+
+
+def _joined(wishes: str, why: str) -> str:
+    return f"{wishes}  {why}" if wishes else why

@@ -1,0 +1,70 @@
+"""The in-process door: a real boto3 client whose requests are answered here instead of by a network.
+
+Botocore still checks parameters, serialises, parses and raises, as it does against AWS.
+"""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING, Any, Final
+
+import boto3
+from botocore import UNSIGNED
+from botocore.awsrequest import AWSResponse
+from botocore.config import Config
+from botocore.loaders import Loader
+from botocore.session import Session
+
+from usher_simulator.autoscaling import query_protocol
+from usher_simulator.autoscaling.query_protocol import ApiError, Request
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from botocore.awsrequest import AWSPreparedRequest
+    from mypy_boto3_autoscaling import AutoScalingClient
+
+
+_MODELS: Final = Loader()  # reads each service's model once, for all clients
+
+
+class _Body(io.BytesIO):
+    """A response body, as urllib3 would hand it over."""
+
+    def stream(self, **_: object) -> Any:  # noqa: ANN401 - an iterator of bytes
+        yield self.read()
+
+
+def auto_scaling_client(
+    answer: Callable[[Request], Mapping[str, Any]], new_request_id: Callable[[], str]
+) -> AutoScalingClient:
+    """An Auto Scaling client that makes one attempt, and is answered by `answer`."""
+    # Whatever profile the environment names: nothing of it is needed here.
+    session = Session(session_vars={"profile": (None, None, None, None)})
+    session.register_component("data_loader", _MODELS)
+    client: AutoScalingClient = boto3.Session(botocore_session=session).client(
+        "autoscaling",
+        region_name="us-east-1",
+        config=Config(signature_version=UNSIGNED, retries={"total_max_attempts": 1}),
+    )
+
+    def respond(request: AWSPreparedRequest, **_: object) -> AWSResponse:
+        status, text = respond_to(_text(request.body), answer, new_request_id())
+        headers = {"Content-Type": "text/xml"}
+        return AWSResponse(request.url, status, headers, _Body(text.encode()))
+
+    client.meta.events.register("before-send.auto-scaling", respond)
+    return client
+
+
+def respond_to(body: str, answer: Callable[[Request], Mapping[str, Any]], request_id: str) -> tuple[int, str]:
+    """The status and XML that answer a form-encoded request."""
+    try:
+        request = query_protocol.read_request(body, request_id)
+        return 200, query_protocol.write_answer(request.operation, answer(request), request_id)
+    except ApiError as error:
+        return error.status, query_protocol.write_error(error, request_id)
+
+
+def _text(body: bytes | str | None) -> str:
+    return body.decode() if isinstance(body, bytes) else body or ""

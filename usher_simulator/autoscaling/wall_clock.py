@@ -1,0 +1,68 @@
+"""Drives a virtual clock by a real one, at a stated speed-up."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from datetime import timedelta
+from threading import Condition, Thread
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from datetime import datetime
+
+    from usher_simulator.autoscaling.virtual_clock import VirtualClock
+
+
+class WallClock:
+    """Simulated time that runs `speed` times as fast as `monotonic` counts seconds.
+
+    Whatever touches what the clock drives does so inside `caught_up`: its lock is the only one. A
+    thread of its own does what is due while nobody asks; `close` ends it.
+    """
+
+    def __init__(self, clock: VirtualClock, monotonic: Callable[[], float], speed: float = 1.0) -> None:
+        self._clock = clock
+        self._monotonic = monotonic
+        self._speed = speed
+        self._began_at, self._began_s = clock(), monotonic()
+        self._changed = Condition()
+        self._closed = False
+        self._driver = Thread(target=self._drive, name="wall clock")
+        self._driver.start()
+
+    @contextmanager
+    def caught_up(self) -> Iterator[None]:
+        """Alone with the engine, after all that is due by now has been done."""
+        with self._changed:
+            try:
+                self._run()
+                yield
+            finally:
+                self._changed.notify_all()  # something earlier may be due now
+
+    def close(self) -> None:
+        """End the driver; from now on the time stands still."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+        self._driver.join()
+
+    def _run(self) -> None:
+        if not self._closed:
+            self._clock.run_until(self._now())
+
+    def _now(self) -> datetime:
+        return self._began_at + timedelta(seconds=(self._monotonic() - self._began_s) * self._speed)
+
+    def _drive(self) -> None:
+        with self._changed:
+            while not self._closed:
+                self._run()
+                self._changed.wait(self._until_next_s())
+
+    def _until_next_s(self) -> float | None:
+        next_at = self._clock.next_at
+        if next_at is None:
+            return None
+        return max(0.0, (next_at - self._now()).total_seconds() / self._speed)

@@ -1,0 +1,318 @@
+"""The Store in memory: what replay and simulation use in place of DynamoDB, under the same contract."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from usher.core import evidence
+from usher.core.action import Status, fewer
+from usher.core.evidence import Kept
+from usher.core.finding import merged
+from usher.ports import MOST_OF_INSTANCE, Due, Evidence, Moved, Unasked
+from usher_simulator.fakes.item_bounds import check_lines, check_record
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+    from datetime import datetime
+
+    from usher.core.action import Action, Entry, MoveEnd, Signal
+    from usher.core.finding import Findings
+    from usher.core.hook_timeouts import Described
+    from usher.core.notifications import TestNotice
+    from usher.core.reconcile import Tried
+    from usher.ports import Raw
+
+_DESCRIBING_FOR: Final = timedelta(seconds=15)  # as usher.aws.records
+
+
+class MemoryStore:
+    """Implements usher.ports.Store."""
+
+    def __init__(self, clock: Callable[[], datetime]) -> None:
+        self._clock = clock
+        self._actions: dict[str, Action] = {}
+        self._lines: dict[str, dict[int, Entry]] = {}
+        self._raws: dict[str, dict[str, Raw]] = {}
+        self._of_token: dict[str, str] = {}
+        self._of_instance: dict[str, list[str]] = {}
+        self._open: dict[str, Due] = {}
+        self._due_in: dict[int, dict[str, Due]] = {}  # the same, by the minute of the next look
+        self._findings: dict[str, Findings] = {}
+        self._signals: dict[str, dict[tuple[str, str], Signal]] = {}  # by addressee, then by name and kind
+        self._move_ends: dict[str, dict[str, MoveEnd]] = {}
+        self._tests: dict[str, dict[str, TestNotice]] = {}
+        self._heard_of: dict[str, datetime] = {}
+        self._instance_ends: dict[str, datetime] = {}
+        self._states: dict[str, tuple[datetime, bool]] = {}  # whether it is stopped, by whom EC2 spoke of
+        self._tried: dict[str, frozenset[Tried]] = {}
+        self._paused: dict[str, str] = {}
+        self._described: dict[str, Described] = {}
+        self._claimed: dict[str, datetime] = {}  # by group: when somebody was to describe it
+
+    def open(self, action: Action, raw: Raw | None) -> Action:
+        """See usher.ports.Records."""
+        known = action.id if action.token is None else self._of_token.setdefault(action.token, action.id)
+        if known in self._actions:
+            return self._actions[known]
+        self._of_instance.setdefault(action.instance_id, []).append(action.id)
+        self._put(action, raw)
+        return self._actions[action.id]
+
+    def load(self, action_id: str) -> Action | None:
+        """See usher.ports.Records."""
+        return self._actions.get(action_id)
+
+    def save(self, action: Action, *, raw: Raw | None = None) -> None:
+        """See usher.ports.Records."""
+        stored = self._actions.get(action.id)
+        if stored is None:
+            raise Moved
+        if stored.version == action.version and stored.look_id == action.look_id:
+            return
+        if stored.version != action.version - 1:
+            raise Moved
+        self._put(action, raw)
+
+    def join(self, action: Action, raw: Raw) -> None:
+        """See usher.ports.Records."""
+        if action.token is None or self._of_token.get(action.token, action.id) != action.id:
+            raise Moved
+        self.save(action, raw=raw)
+        self._of_token[action.token] = action.id
+
+    def _put(self, action: Action, raw: Raw | None) -> None:
+        new = fewer(action.unsaved)
+        check_lines(new)
+        check_record(action)
+        lines = self._lines.setdefault(action.id, {})
+        lines.update((line.number, line) for line in new)
+        if raw is not None:
+            self._raws.setdefault(action.id, {}).setdefault(raw.body, raw)
+        self._actions[action.id] = replace(action, unsaved=(), findings=())
+        self._put_due(action)
+
+    def _put_due(self, action: Action) -> None:
+        before = self._open.pop(action.id, None)
+        if before is not None:
+            minute = _minute(before.look_at)
+            del self._due_in[minute][action.id]
+            if not self._due_in[minute]:
+                del self._due_in[minute]
+        if action.look_at is not None:
+            due = Due(
+                action_id=action.id,
+                version=action.version,
+                look_at=action.look_at,
+                expires_at=action.expires_at,
+            )
+            self._open[action.id] = due
+            self._due_in.setdefault(_minute(due.look_at), {})[action.id] = due
+
+    def of_token(self, token: str) -> Action | None:
+        """See usher.ports.Finding."""
+        known = self._of_token.get(token)
+        return None if known is None else self._actions[known]
+
+    def of_instance(self, instance_id: str) -> Iterable[Action]:
+        """See usher.ports.Finding."""
+        found = [self._actions[known] for known in self._of_instance.get(instance_id, ())]
+        return sorted(found, key=lambda action: (action.started_at, action.id))[-MOST_OF_INSTANCE:]
+
+    def is_readable(self, instance_id: str) -> bool:  # noqa: ARG002 - as the port has it
+        """See usher.ports.ReconcileStore."""
+        return True
+
+    def due(self, until: datetime) -> Iterable[Due]:
+        """See usher.ports.Finding."""
+        minutes = sorted(minute for minute in self._due_in if minute <= _minute(until))
+        return [due for minute in minutes for due in self._due_in[minute].values() if due.look_at <= until]
+
+    def findings(self, action_id: str) -> Findings | None:
+        """See usher.ports.FindingsKept."""
+        return self._findings.get(action_id)
+
+    def keep_findings(self, action: Action, findings: Findings) -> None:
+        """See usher.ports.FindingsKept."""
+        stored = self._findings.get(action.id)
+        if (stored.turn if stored else 0) != findings.turn - 1:
+            raise Moved
+        self._findings[action.id] = findings
+
+    def unasked(self, until: datetime) -> Iterable[Unasked]:
+        """See usher.ports.FindingsKept."""
+        return [
+            Unasked(action_id=action_id, turn=findings.turn, sweep_at=findings.sweep_at)
+            for action_id, findings in self._findings.items()
+            if findings.sweep_at is not None and findings.sweep_at <= until
+        ]
+
+    def put_off(self, action_id: str, turn: int, until: datetime) -> bool:
+        """See usher.ports.FindingsKept."""
+        stored = self._findings.get(action_id)
+        if stored is None or stored.turn != turn:
+            return False
+        self._findings[action_id] = replace(stored, sweep_at=until)
+        return True
+
+    def all_open(self) -> Iterable[Action]:
+        """See usher.ports.ReconcileStore."""
+        return [self._actions[action_id] for action_id in self._open]
+
+    def hooks_in_use(self) -> Mapping[tuple[str, str], int]:
+        """See usher.ports.OpenActions."""
+        return Counter((action.hook.group, action.hook.name) for action in self.all_open())
+
+    def tried(self) -> Mapping[str, Collection[Tried]]:
+        """See usher.ports.Tries."""
+        return dict(self._tried)
+
+    def keep_tried(self, group: str, tried: Collection[Tried]) -> None:
+        """See usher.ports.Tries."""
+        self._tried.pop(group, None)
+        if tried:
+            self._tried[group] = frozenset(tried)
+
+    def described(self, group: str) -> Described | None:
+        """See usher.ports.DescribedHooks."""
+        return self._described.get(group)
+
+    def keep_described(self, group: str, described: Described) -> None:
+        """See usher.ports.DescribedHooks."""
+        known = self._described.get(group)
+        if known is None or known.at < described.at:
+            self._described[group] = described
+
+    def claim_describe(self, group: str, now: datetime) -> bool:
+        """See usher.ports.DescribedHooks."""
+        claimed_at = self._claimed.get(group)
+        if claimed_at is not None and claimed_at > now - _DESCRIBING_FOR:
+            return False
+        self._claimed[group] = now
+        return True
+
+    def open_actions(self) -> int:
+        """How many actions are open."""
+        return len(self._open)
+
+    def keep_signal(self, signal: Signal) -> Kept:
+        """See usher.ports.Hearsay."""
+        kind = "progress" if signal.status is Status.PROGRESS else "result"
+        if signal.token is None:
+            return self._keep_signal(signal.instance_id or "", kind, signal)
+        change = self._keep_signal(signal.token, kind, signal)
+        if signal.instance_id is None or change is Kept.REFUSED or signal.token in self._of_token:
+            return change
+        return self._keep_signal(signal.instance_id, f"{kind} by token", signal)
+
+    def _keep_signal(self, addressee: str, kind: str, signal: Signal) -> Kept:
+        kept = self._signals.setdefault(addressee, {})
+        known = kept.get((signal.name, kind))
+        names = {name for name, _ in kept}
+        if known is None and len(names - {signal.name}) >= evidence.MOST_NAMES:
+            return Kept.REFUSED
+        change = evidence.kept(signal, known)
+        if evidence.replaces(signal, known):
+            kept[signal.name, kind] = signal
+        return change
+
+    def keep_move_end(self, move_end: MoveEnd) -> None:
+        """See usher.ports.Hearsay."""
+        kept = self._move_ends.setdefault(move_end.instance_id, {})
+        kept.setdefault(move_end.activity_id, move_end)
+
+    def keep_instance_end(self, instance_id: str, ended_at: datetime) -> None:
+        """See usher.ports.Hearsay."""
+        self._instance_ends.setdefault(instance_id, ended_at)
+
+    def keep_instance_state(self, instance_id: str, at: datetime, *, is_stopped: bool) -> None:
+        """See usher.ports.Hearsay."""
+        known_at, _ = self._states.get(instance_id, (None, False))
+        is_newer = is_stopped if known_at is None else at > known_at or (at == known_at and not is_stopped)
+        if is_newer:
+            self._states[instance_id] = (at, is_stopped)
+
+    def pause(self, hook: str, by: str) -> None:
+        """See usher.ports.Pauses."""
+        self._paused[hook] = by
+
+    def resume(self, hook: str) -> None:
+        """See usher.ports.Pauses."""
+        self._paused.pop(hook, None)
+
+    def pauses(self) -> Mapping[str, str]:
+        """See usher.ports.Pauses."""
+        return dict(self._paused)
+
+    def keep_test(self, test: TestNotice) -> None:
+        """See usher.ports.Hearsay."""
+        self._tests.setdefault(test.group, {}).setdefault(test.request_id, test)
+
+    def keep_heard(self, group: str, now: datetime) -> None:
+        """See usher.ports.Hearsay."""
+        self._heard_of[group] = now
+
+    def reaches_us(self, group: str) -> bool:
+        """See usher.ports.Store."""
+        return group in self._tests or group in self._heard_of
+
+    def evidence(self, action: Action) -> Evidence:
+        """See usher.ports.Hearsay."""
+        oldest = evidence.counts_from(action, self._clock())
+        places = (action.instance_id, action.token or "")
+        signals = [signal for place in places for signal in self._signals.get(place, {}).values()]
+        if action.token is None:
+            signals = [signal for signal in signals if signal.token not in self._of_token]
+        heard = self._move_ends.get(action.instance_id, {}).values()
+        told_at, is_stopped = self._states.get(action.instance_id, (None, False))
+        move_ends = [move_end for move_end in heard if move_end.ended_at >= oldest]
+        return Evidence(
+            signals=tuple(dict.fromkeys(signals)),
+            move_ends=tuple(move_ends),
+            instance_ended_at=self._instance_ends.get(action.instance_id),
+            stopped_at=told_at if is_stopped else None,
+            paused=self._paused.get("*", self._paused.get(action.hook.name)),
+        )
+
+    def timeline(self, action_id: str) -> Sequence[Entry]:
+        """See usher.ports.Store."""
+        lines = self._lines.get(action_id, {})
+        return merged([lines[number] for number in sorted(lines)], self._findings.get(action_id))
+
+    def tests(self, group: str) -> Sequence[TestNotice]:
+        """See usher.ports.Store."""
+        return sorted(self._tests.get(group, {}).values(), key=lambda test: (test.at, test.request_id))
+
+    def all_tests(self) -> Sequence[TestNotice]:
+        """The test messages of all groups, oldest first."""
+        kept = [test for tests in self._tests.values() for test in tests.values()]
+        return sorted(kept, key=lambda test: (test.at, test.request_id))
+
+    def raws(self, action_id: str) -> Sequence[Raw]:
+        """See usher.ports.Store."""
+        return sorted(self._raws.get(action_id, {}).values(), key=lambda raw: raw.received_at)
+
+    def backup(self) -> Mapping[str, object]:
+        """All that is stored now, for `restore`."""
+        return {name: _copied(value) for name, value in vars(self).items() if name != "_clock"}
+
+    def restore(self, backup: Mapping[str, object]) -> None:
+        """Everything as it was when the backup was made: what came later is lost."""
+        vars(self).update({name: _copied(value) for name, value in backup.items()})
+
+    def actions(self) -> Sequence[Action]:
+        """Every action ever recorded, by the time of its start."""
+        return sorted(self._actions.values(), key=lambda action: (action.started_at, action.id))
+
+
+def _minute(moment: datetime) -> int:
+    return int(moment.timestamp()) // 60
+
+
+def _copied(value: object) -> object:
+    """What stands in the containers is never changed."""
+    if isinstance(value, dict):
+        return {key: _copied(each) for key, each in value.items()}
+    return list(value) if isinstance(value, list) else value

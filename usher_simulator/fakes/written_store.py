@@ -1,0 +1,60 @@
+"""The store in memory, which keeps of each value what the table would: its written form, read back."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
+
+from usher.aws import record_format
+from usher_simulator.fakes.memory_store import MemoryStore
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from usher.core.action import Action, MoveEnd, Signal
+    from usher.core.evidence import Kept
+    from usher.core.finding import Findings
+    from usher.ports import Raw
+
+# After a rollback, records hold what a later release wrote.
+_OF_A_LATER_RELEASE: Final = {"of_a_later_release": {"since": [1]}}
+
+
+def read_back(action: Action) -> Action:
+    """The action as the next function reads it; its new lines are items of their own."""
+    written = _through_json(record_format.action_to_data(action))
+    return replace(record_format.action_from_data(written), unsaved=action.unsaved)
+
+
+class WrittenStore(MemoryStore):
+    """See MemoryStore."""
+
+    def _put(self, action: Action, raw: Raw | None) -> None:
+        super()._put(read_back(action), raw)
+
+    def keep_signal(self, signal: Signal) -> Kept:
+        """See usher.ports.Hearsay."""
+        written = _through_json(record_format.signal_to_data(signal))
+        return super().keep_signal(record_format.signal_from_data(written))
+
+    def keep_move_end(self, move_end: MoveEnd) -> None:
+        """See usher.ports.Hearsay."""
+        written = _through_json(record_format.move_end_to_data(move_end))
+        super().keep_move_end(record_format.move_end_from_data(written))
+
+    def keep_findings(self, action: Action, findings: Findings) -> None:
+        """See usher.ports.FindingsKept."""
+        written = {
+            "found": [record_format.finding_to_data(each) for each in findings.found],
+            "lines": [record_format.entry_to_data(each) for each in findings.lines],
+        }
+        read = _through_json(written)
+        found = tuple(map(record_format.finding_from_data, read["found"]))
+        lines = tuple(map(record_format.entry_from_data, read["lines"]))
+        super().keep_findings(action, replace(findings, found=found, lines=lines))
+
+
+def _through_json(data: Mapping[str, Any]) -> dict[str, Any]:
+    written: dict[str, Any] = json.loads(json.dumps({**data, **_OF_A_LATER_RELEASE}))
+    return written

@@ -1,0 +1,1 @@
+"""Captured messages through the real handlers."""

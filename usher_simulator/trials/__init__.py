@@ -1,0 +1,1 @@
+"""Usher as deployed, in drawn worlds that fail, and the judge of its promises."""

@@ -1,0 +1,533 @@
+"""Usher as it is deployed, on the virtual clock: its functions, queues, schedule and records."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from datetime import timedelta
+from itertools import count
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from usher import handlers
+from usher.aws.autoscaling import AutoScalingApi
+from usher.aws.groups import GroupsApi
+from usher.aws.waiting import WaitingApi
+from usher.core.enrolment import Wanted
+from usher.core.notifications import Home
+from usher.core.pacing import Pace
+from usher.evaluation.call_budget import Turns
+from usher.evaluation.evaluator import Looks
+from usher.evaluation.hook_timeouts import HookTimeouts
+from usher.evaluation.stale_waits import SameWait
+from usher.intake import Intake
+from usher.outage.live_holds import LiveHolds
+from usher.outage.without_table import Memory, WithoutTable
+from usher.passes.enrolment import Enrolment
+from usher.passes.reconcile import Reconcile
+from usher.passes.silent_groups import Silence
+from usher.ports import AllHookItems, EnrolmentRecords, ReconcileStore
+from usher.provision import Provision
+from usher.questions.asking import Asking, questions_handler
+from usher.questions.probing import Prober
+from usher.release import Release
+from usher.settings import EnrolmentSettings
+from usher_simulator.autoscaling.notifications import ACCOUNT, REGION
+from usher_simulator.fakes.file_items import FileItems
+from usher_simulator.fakes.memory_budget import MemoryAnswers, MemoryBudget, MemoryLimits
+from usher_simulator.fakes.memory_enrolled import MemoryEnrolledHooks
+from usher_simulator.fakes.memory_store import MemoryStore
+from usher_simulator.trials.faults import Fault, How, Part, Thing
+from usher_simulator.trials.faulty_ports import (
+    DEPTH,
+    ShakyBudget,
+    ShakyItems,
+    ShakyLimits,
+    ShakyStore,
+    SimulatedDeadLetters,
+    SimulatedQuestions,
+    SimulatedWakeUps,
+)
+from usher_simulator.trials.invocations import Cut, Invocation
+from usher_simulator.trials.queue import EventSourceMapping, SimulatedQueue
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+    from datetime import datetime
+
+    from mypy_boto3_autoscaling import AutoScalingClient
+
+    from usher.core.compiled import Compiled
+    from usher.core.policy import Configuration
+    from usher.ports import Calls, EnrolmentTelemetry, InstanceStates
+    from usher_simulator.trials.faulty_ports import Effects, Watch
+    from usher_simulator.trials.invocations import TimeLeft
+    from usher_simulator.trials.queue import Batch, Ended, Message
+
+MOST_DEPTH: Final = 16  # what Lambda's loop detection lets pass
+MINUTE: Final = timedelta(minutes=1)
+_OUTAGE: Final = timedelta(hours=6)
+_SWEEPS_AT_ONCE: Final = 8
+_LATEST_STEP: Final = 25  # at which a function is cut off
+CALLS_PER_SECOND: Final = 10.0  # as a deployment has it that says nothing else
+_LAG_S: Final = (0.01, 0.6)  # after its delay a message is seen, and polled
+_COLD_START: Final = timedelta(milliseconds=900)
+_LAMBDA_TRIES_AFTER: Final = (timedelta(minutes=1), timedelta(minutes=2))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Deployed:
+    """The settings of a function and its queue, as infra/usher_cdk/controller.py has them."""
+
+    function: str
+    timeout: timedelta
+    batch_size: int = 10
+    most_at_once: int = 20
+    feeds_itself: bool = False  # its recursive loop setting is Allow
+    again_after: int = 6  # times its timeout, as AWS advises for an event source mapping
+
+    @property
+    def visibility_timeout(self) -> timedelta:
+        """After it a message comes again that was not taken."""
+        return self.again_after * self.timeout
+
+    @property
+    def most_receives(self) -> int:
+        """An outage of hours sends nothing to the dead letters."""
+        return math.ceil(_OUTAGE / self.visibility_timeout)
+
+
+INTAKE: Final = Deployed(function="intake", timeout=timedelta(seconds=10), again_after=3)
+WAKE: Final = Deployed(
+    function="wake", timeout=timedelta(seconds=60), batch_size=1, most_at_once=50, feeds_itself=True
+)
+QUESTIONS: Final = Deployed(
+    function="questions", timeout=timedelta(seconds=60), batch_size=1, most_at_once=50, feeds_itself=True
+)
+SWEEP: Final = Deployed(function="sweep", timeout=timedelta(seconds=60))
+PROVISION: Final = Deployed(function="provision", timeout=timedelta(minutes=15))
+_ENROLMENTS_PER_HOUR: Final = 50  # as a deployment has it that says nothing else
+_ROLE: Final = "arn:aws:iam::111122223333:role/usher"
+_PLACE: Final = f"{REGION}:{ACCOUNT}"
+TARGETS: Final[Mapping[str, str]] = {
+    "sqs": f"arn:aws:sqs:{_PLACE}:usher-inbox",
+    "sns": f"arn:aws:sns:{_PLACE}:usher-topic",
+    "lambda": f"arn:aws:lambda:{_PLACE}:function:usher-intake",
+}
+_TARGETS: Final = EnrolmentSettings(
+    inbox_arn=TARGETS["sqs"],
+    topic_arn=TARGETS["sns"],
+    intake_arn=TARGETS["lambda"],
+    hook_role_arn=_ROLE,
+    per_hour=_ENROLMENTS_PER_HOUR,
+).targets
+_PARTS: Final = {"intake": Part.INTAKE, "wake": Part.WAKE, "questions": Part.WAKE, "sweep": Part.SWEEP}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SweepRun:
+    """One run of the sweep that returned."""
+
+    began_at: datetime
+    ended_at: datetime
+    faults: int
+
+
+class Deployment:
+    """Runs Usher. Whatever comes to it from outside goes into `inbox`, or to `invoke_intake`."""
+
+    def __init__(  # noqa: PLR0913 - the world
+        self,
+        file: Compiled,
+        effects: Effects,
+        client: AutoScalingClient,
+        telemetry: EnrolmentTelemetry,
+        watch: Watch,
+        *,
+        calls: Calls,
+        instances: InstanceStates,
+        calls_per_second: float = CALLS_PER_SECOND,
+        store: Callable[[Callable[[], datetime]], MemoryStore] = MemoryStore,
+    ) -> None:
+        """What the sweep runs besides its looks is drawn. Without an enrolment the file is trusted."""
+        self.effects = effects
+        self.clock = effects.clock
+        self.memory = store(effects.invocations.now)
+        self.inbox_dead_letters = SimulatedQueue(self.clock)
+        self.wake_dead_letters = SimulatedQueue(self.clock)
+        self.inbox = _queue(effects, INTAKE, self.inbox_dead_letters)
+        self.wake_ups = _queue(effects, WAKE, self.wake_dead_letters)
+        self.questions_dead_letters = SimulatedQueue(self.clock)
+        self.questions = _queue(effects, QUESTIONS, self.questions_dead_letters)
+        self.sweeps: list[SweepRun] = []
+        self.on_acknowledged: Callable[[str], None] = lambda _: None
+        self.on_provided: Callable[[dict[str, Any]], None] = lambda _: None
+        self.stack_status: Callable[[], str | None] = lambda: None
+        self.is_removed = False
+        self._things = effects.faults.swarm.things
+        self._calls_per_second = calls_per_second
+        self._ids = count(1)
+        self._random = effects.random
+        self._telemetry = telemetry
+        self._handlers: dict[tuple[str, int], handlers.Handler] = {}
+        self._store = cast(ReconcileStore, ShakyStore(effects, self.memory, watch))
+        budget = ShakyBudget(effects, MemoryBudget(calls_per_second))
+        now = effects.invocations.now
+        self._waiting = WaitingApi(client)
+        self._holds = AutoScalingApi(client)
+        self._groups = GroupsApi(client)
+        self._wait = lambda span_s: effects.invocations.pause(timedelta(seconds=span_s))
+        self.enrolled = MemoryEnrolledHooks(now, _ENROLMENTS_PER_HOUR)
+        self._items = ShakyItems(effects, self.enrolled)
+        self._instances = instances
+        self.sent_wake_ups = SimulatedWakeUps(effects, self.wake_ups, watch)
+        self._looks = Looks(
+            store=self._store,
+            auto_scaling=SameWait(calls=self._holds, activities=self._waiting, budget=budget, clock=now),
+            budget=budget,
+            limits=ShakyLimits(effects, MemoryLimits()),
+            questions=SimulatedQuestions(effects, self.questions),
+            wake_ups=self.sent_wake_ups,
+            telemetry=telemetry,
+            clock=now,
+            new_id=self._new_id,
+            hook_timeouts=HookTimeouts(
+                live=self._waiting,
+                store=self._store,
+                turns=Turns(budget=budget, telemetry=telemetry),
+                telemetry=telemetry,
+                clock=now,
+            ),
+        )
+        self._asking = Asking(
+            store=self._store,
+            probing=Prober(calls=calls, answers=MemoryAnswers(), turns=self._looks.turns, clock=now),
+            questions=self._looks.questions,
+            wake_ups=self._looks.wake_ups,
+            telemetry=telemetry,
+            clock=now,
+        )
+        self.deploy(file)
+        self._map(self.inbox, INTAKE)
+        self._map(self.wake_ups, WAKE)
+        self._map(self.questions, QUESTIONS)
+        self._sweep_at(self.clock())
+
+    def deploy(self, file: Compiled) -> None:
+        """Give the functions a hooks file. Invocations that run end under the one before."""
+        self.file = file
+        self._handlers.clear()
+        self._live_holds = LiveHolds(
+            configuration=file.configuration,
+            items=cast(AllHookItems, self._items) if Thing.ENROLLED in self._things else None,
+            live=self._waiting,
+            holds=self._holds,
+            wake_ups=self._looks.wake_ups,
+            telemetry=self._telemetry,
+            clock=self._looks.clock,
+            wait=self._wait,
+            new_id=self._new_id,
+            calls_per_second=self._calls_per_second,
+        )
+
+    def remove(self) -> None:
+        """The stack is gone: nothing runs any more. What its queues hold is gone with them."""
+        self.is_removed = True
+
+    @property
+    def configuration(self) -> Configuration:
+        """Of the file that the functions have."""
+        return self.file.configuration
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether nothing is open, under way or waiting."""
+        waits = self.memory.open_actions() or len(self.inbox) or len(self.wake_ups)
+        return not waits and not self.effects.invocations.running
+
+    def invoke_intake(self, body: str, tries: int = 0) -> None:
+        """A direct invocation, by Auto Scaling: tried three times, then it goes to the inbox."""
+        if self.is_removed:
+            return
+
+        def ended(returned: object, error: BaseException | None) -> None:
+            if error is None and returned is not None:
+                self.on_acknowledged(body)
+            elif tries < len(_LAMBDA_TRIES_AFTER):
+                again_at = self.clock() + _LAMBDA_TRIES_AFTER[tries]
+                self.clock.at(again_at, lambda: self.invoke_intake(body, tries + 1))
+            else:
+                payload = json.loads(body)
+                self.inbox.send(json.dumps({"requestContext": {}, "requestPayload": payload}))
+
+        if self.effects.faults.is_down(Part.INTAKE, self.clock()):
+            ended(None, None)
+            return
+        handler = self._intake_handler()
+        self._invoke(INTAKE, lambda time_left: handler(json.loads(body), time_left), ended)
+
+    def invoke_provision(self, event: dict[str, Any], tries: int = 0) -> None:
+        """CloudFormation invokes it, which Lambda tries three times."""
+        provision = Provision(
+            enrolment=self._enrolment,
+            release=Release(
+                looks=self._looks,
+                hooks=self._groups,
+                live=self._waiting,
+                enrolments=cast(EnrolmentRecords, self._items),
+                open_actions=self._store,
+                targets=_TARGETS,
+                wait=self._wait,
+                work=self.effects.invocations.at_once(_SWEEPS_AT_ONCE),
+            ),
+            status=self._stack_status,
+            respond=lambda _, answer: self.on_provided(answer),
+        )
+
+        def work(time_left: TimeLeft) -> bool:
+            provision.handle(event, lambda: handlers.has_time(time_left))
+            return True
+
+        def ended(returned: object, error: BaseException | None) -> None:
+            if (error is not None or returned is None) and tries < len(_LAMBDA_TRIES_AFTER):
+                again_at = self.clock() + _LAMBDA_TRIES_AFTER[tries]
+                self.clock.at(again_at, lambda: self.invoke_provision(event, tries + 1))
+
+        self._invoke(PROVISION, work, ended)
+
+    def _stack_status(self, _: str) -> str | None:
+        """As DescribeStacks tells it, where it answers."""
+        self.effects.invocations.step()
+        return None if self.effects.faults.hits(Fault.UNREACHED) else self.stack_status()
+
+    # -- functions ----------------------------------------------------------------------------
+
+    def _map(self, queue: SimulatedQueue, settings: Deployed) -> None:
+        EventSourceMapping(
+            self.clock,
+            queue,
+            lambda batch, ended: self._take_batch(settings, batch, ended),
+            batch_size=settings.batch_size,
+            most_at_once=settings.most_at_once,
+            cold_start=_COLD_START,
+        )
+
+    def _take_batch(self, settings: Deployed, batch: Batch, ended: Ended) -> None:
+        faults = self.effects.faults
+        if self.is_removed:
+            ended(())
+            return
+        if faults.is_down(_PARTS[settings.function], self.clock()):
+            self._tell_of_wake_ups(settings, batch, f"{settings.function} down")
+            ended(None)
+            return
+        if faults.how_down(Part.QUEUES, self.clock()) is How.UNREACHED:
+            self._tell_of_wake_ups(settings, batch, "queues down")
+            ended(None)
+            return
+        if _depth(batch) >= MOST_DEPTH and not settings.feeds_itself:
+            ended(())  # Lambda's loop detection drops the batch
+            return
+        if faults.hits(Fault.TWICE):
+            self._run_batch(settings, batch, -batch.container, lambda _: None)
+        self._run_batch(settings, batch, batch.container, ended)
+
+    def _run_batch(self, settings: Deployed, batch: Batch, container: int, ended: Ended) -> None:
+        handler = self._handler(settings.function, container)
+        event = {"Records": [_sqs_record(message) for message in batch.messages]}
+
+        def done(returned: Mapping[str, Any] | None, error: BaseException | None) -> None:
+            failed = None if error is not None else _failed(returned)
+            if settings is INTAKE:
+                self._acknowledge(batch, failed)
+            ended(failed)
+
+        wake_ups = _wake_ups(batch) if settings is WAKE else []
+        self._invoke(settings, lambda time_left: handler(event, time_left), done, wake_ups, _depth(batch))
+
+    def _acknowledge(self, batch: Batch, failed: Collection[str] | None) -> None:
+        for message in batch.messages if failed is not None else ():
+            if failed is not None and message.id not in failed:
+                self.on_acknowledged(message.body)
+
+    def _invoke(
+        self,
+        settings: Deployed,
+        work: Callable[[TimeLeft], Any],
+        ended: Callable[[Any, BaseException | None], None],
+        wake_ups: Sequence[tuple[str, int]] = (),
+        depth: int = 0,
+    ) -> Invocation:
+        faults = self.effects.faults
+        invocation = Invocation(
+            function=settings.function,
+            timeout=settings.timeout,
+            skew=faults.skew(),
+            cut_at=self._random.randint(1, _LATEST_STEP) if faults.hits(Fault.CUT) else 0,
+            actions={action_id for action_id, _ in wake_ups},
+            sent_for=frozenset(wake_ups),
+            depth=depth,
+        )
+        self.effects.invocations.start(invocation, work, ended)
+        return invocation
+
+    def _handler(self, function: str, container: int) -> handlers.Handler:
+        """A container keeps its handler; after a deploy there are new ones."""
+        known = self._handlers.get((function, container))
+        if known is None:
+            known = self._new_handler(function)
+            self._handlers[function, container] = known
+        return known
+
+    def _new_handler(self, function: str) -> handlers.Handler:
+        match function:
+            case "intake":
+                return self._intake_handler()
+            case "questions":
+                dead_letters = SimulatedDeadLetters(self.effects, self.questions_dead_letters)
+                return questions_handler(self._asking, dead_letters)
+            case _:
+                dead_letters = SimulatedDeadLetters(self.effects, self.wake_dead_letters)
+                return handlers.wake_handler(self._looks, dead_letters, self._without_table())
+
+    def _without_table(self) -> WithoutTable:
+        """With the memory of one container."""
+        return WithoutTable(
+            holds=self._holds,
+            hooks=self._waiting,
+            wake_ups=self._looks.wake_ups,
+            telemetry=self._telemetry,
+            clock=self._looks.clock,
+            memory=Memory(pace=Pace(calls_per_second=self._calls_per_second)),
+        )
+
+    def _intake_handler(self) -> handlers.Handler:
+        intake = Intake(
+            configuration=self.configuration,
+            items=self._hook_items(),
+            store=self._looks.store,
+            wake_ups=self._looks.wake_ups,
+            questions=self._looks.questions,
+            dead_letters=SimulatedDeadLetters(self.effects, self.inbox_dead_letters),
+            telemetry=self._telemetry,
+            clock=self._looks.clock,
+            new_id=self._new_id,
+            home=Home(account=ACCOUNT, region=REGION),
+        )
+        return handlers.intake_handler(intake)
+
+    def _hook_items(self) -> AllHookItems:
+        if Thing.ENROLLED in self._things:
+            return cast(AllHookItems, self._items)
+        return FileItems(self.configuration)
+
+    def _enrolment(self, file: Compiled) -> Enrolment:
+        return Enrolment(
+            wanted=Wanted(
+                hooks=file.configuration.hooks, targets=_TARGETS, own_groups=frozenset(file.own_groups)
+            ),
+            digest=file.digest,
+            groups=self._groups,
+            live=self._waiting,
+            records=cast(EnrolmentRecords, self._items.under(file.digest)),
+            open_actions=self._store,
+            turns=self._looks.turns,
+            telemetry=self._telemetry,
+            clock=self._looks.clock,
+            wait=self._wait,
+        )
+
+    def _reconcile(self) -> Reconcile:
+        return Reconcile(
+            configuration=self.configuration,
+            items=self._hook_items(),
+            live=self._waiting,
+            instances=self._instances,
+            auto_scaling=self._looks.auto_scaling,
+            store=self._store,
+            turns=self._looks.turns,
+            wake_ups=self._looks.wake_ups,
+            telemetry=self._telemetry,
+            clock=self._looks.clock,
+            wait=self._wait,
+            new_id=self._new_id,
+        )
+
+    def _new_id(self) -> str:
+        return f"id-{next(self._ids):06d}"
+
+    # -- the schedule ---------------------------------------------------------------------------
+
+    def _sweep_at(self, minute: datetime) -> None:
+        """The run of one minute: at some second of it, or not at all."""
+        jitter = timedelta(seconds=self._random.uniform(0, 59))
+        self.clock.at(minute + jitter, self._run_sweep)
+        self.clock.at(minute + MINUTE, lambda: self._sweep_at(minute + MINUTE))
+
+    def _run_sweep(self) -> None:
+        faults = self.effects.faults
+        if self.is_removed:
+            return
+        if faults.is_down(Part.SWEEP, self.clock()) or faults.hits(Fault.SWEEP_MISSED):
+            faults.met(Fault.SWEEP_MISSED, self.clock())
+            return
+        work = self.effects.invocations.at_once(_SWEEPS_AT_ONCE)
+        passes = self._passes()
+        handler = handlers.sweep_handler(self._looks, *passes, work=work, without_table=self._live_holds)
+        began_at = self.clock()
+
+        def ended(_: object, error: BaseException | None) -> None:
+            if not isinstance(error, Cut):
+                run = SweepRun(began_at=began_at, ended_at=self.clock(), faults=invocation.faults)
+                self.sweeps.append(run)
+
+        invocation = self._invoke(SWEEP, lambda time_left: handler({}, time_left), ended)
+
+    def _passes(self) -> Iterator[handlers.Pass]:
+        if Thing.RECONCILED in self._things:
+            yield self._reconcile()
+        if Thing.ENROLLED in self._things:
+            yield self._enrolment(self.file)
+        if Thing.SILENCE in self._things:
+            hooks = self.configuration.hooks
+            yield Silence(hooks=hooks, store=self._looks.store, telemetry=self._telemetry)
+
+    def _tell_of_wake_ups(self, settings: Deployed, batch: Batch, fault: str) -> None:
+        for action_id, _ in _wake_ups(batch) if settings is WAKE else ():
+            self.effects.meets(fault, action_id)
+
+
+def _queue(effects: Effects, settings: Deployed, dead_letters: SimulatedQueue) -> SimulatedQueue:
+    return SimulatedQueue(
+        effects.clock,
+        visibility_timeout=settings.visibility_timeout,
+        most_receives=settings.most_receives,
+        dead_letters=dead_letters,
+        lag=lambda: timedelta(seconds=effects.random.uniform(*_LAG_S)),
+    )
+
+
+def _failed(returned: Mapping[str, Any] | None) -> Collection[str]:
+    return {each["itemIdentifier"] for each in (returned or {}).get("batchItemFailures", [])}
+
+
+def _depth(batch: Batch) -> int:
+    return max(int(message.attributes.get(DEPTH, "0")) for message in batch.messages)
+
+
+def _wake_ups(batch: Batch) -> list[tuple[str, int]]:
+    bodies = [json.loads(message.body) for message in batch.messages]
+    return [(body["action_id"], body["version"]) for body in bodies]
+
+
+def _sqs_record(message: Message) -> dict[str, Any]:
+    return {
+        "messageId": message.id,
+        "receiptHandle": "handle",
+        "body": message.body,
+        "attributes": {"ApproximateReceiveCount": str(message.receives)},
+        "messageAttributes": {},
+        "eventSource": "aws:sqs",
+        "eventSourceARN": "arn:aws:sqs:us-east-1:111122223333:usher",
+        "awsRegion": "us-east-1",
+    }

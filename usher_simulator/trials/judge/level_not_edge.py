@@ -1,0 +1,129 @@
+"""Promise 6: an event costs one look at most."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from usher_simulator.trials.faults import LONGEST_SKEW, Part
+from usher_simulator.trials.judge.known_waits import WaitChecker
+from usher_simulator.trials.judge.scene import HEARTBEAT, STAMPS
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from usher.core.action import Action
+    from usher.core.held_wait import HeldWait
+    from usher_simulator.trials.faulty_ports import Call
+    from usher_simulator.trials.invocations import Invocation
+    from usher_simulator.trials.judge.scene import Scene
+
+_MOST_LOOKS: Final = 60  # that store something, of one action in a minute
+_MINUTE: Final = timedelta(minutes=1)
+_WHATEVER: Final = 0  # the version of a wake-up for whatever stands
+_OWN_WAKE_UPS: Final = 4  # that one look sends for the state that it stores
+_MOST_COPIES: Final = 20  # of one link of a chain without the table: SQS may deliver twice, to two containers
+_LINKS: Final = timedelta(seconds=10)  # so long after the table is back a chain may go on by itself
+
+
+class LevelNotEdge(WaitChecker):
+    """Promise 6: an event costs one look at most; the record says whether a look is due.
+
+    Without the table each wake-up has one successor, and none where the table answers. All that a
+    void one may store is what was beaten meanwhile.
+    """
+
+    promise = "6 level, not edge"
+
+    def __init__(self, scene: Scene) -> None:
+        super().__init__(scene)
+        self._void: set[tuple[int, str]] = set()  # an invocation, and an action that it has no look at
+        self._read: set[tuple[int, str]] = set()
+        self._stores: defaultdict[str, list[datetime]] = defaultdict(list)
+        self._wake_ups: Counter[tuple[str, int]] = Counter()
+        self._first_asked: dict[tuple[str, int], int] = {}
+        self._beaten_at: defaultdict[str, list[datetime]] = defaultdict(list)  # by token
+        self._links: Counter[tuple[str, str, int]] = Counter()  # action, chain, number of the link
+
+    def called(self, call: Call) -> None:
+        """An accepted heartbeat begins another period, whether Usher heard of it or not."""
+        super().called(call)
+        wait = self.wait_of_call(call)
+        if call.operation == HEARTBEAT and call.refusal is None and wait is not None:
+            self._beaten_at[wait.token].append(call.at)
+
+    def read(self, action: Action, invocation: Invocation | None) -> None:
+        """A wake-up for a version that is past is void."""
+        if invocation is None or invocation.function != "wake":
+            return
+        key = (invocation.number, action.id)
+        if key in self._read:
+            return  # looked at again, because somebody else was faster
+        self._read.add(key)
+        asked = [stamp for action_id, stamp in invocation.sent_for if action_id == action.id]
+        # A wake-up of a notice that was recorded under another id names the wait alone.
+        if asked and all(stamp % STAMPS not in (_WHATEVER, action.version) for stamp in asked):
+            self._void.add(key)
+
+    def stored(self, before: Action | None, after: Action, invocation: Invocation | None) -> None:
+        """What is void stores nothing; and no action is looked at round and round."""
+        super().stored(before, after, invocation)
+        if invocation is None or before is None or invocation.function == "intake":
+            return
+        if (after.beats_told, after.beaten_at) != (before.beats_told, before.beaten_at):
+            self._void.discard((invocation.number, after.id))  # it learned, and so is looked at
+        if (invocation.number, after.id) in self._void:
+            self.broken(f"{invocation} looked at it, and was asked about another version", after)
+        now, stores = self.scene.clock(), self._stores[after.id]
+        stores.append(now)
+        if len(stores) > _MOST_LOOKS and stores[-_MOST_LOOKS] > now - _MINUTE:
+            self.broken(f"more than {_MOST_LOOKS} looks stored something in a minute", after)
+
+    def woken(
+        self, action_id: str, version: int, at: datetime, wait: HeldWait | None, by: Invocation | None
+    ) -> None:
+        """Wake-ups have no successors of their own: each version has its own few, and a sweep's each."""
+        del at
+        if wait is not None and wait.links:
+            self._link(action_id, wait, by)
+            return
+        if version == _WHATEVER:
+            return  # an answer to a question: the turns of questions bound how many there are
+        key = (action_id, version)
+        self._wake_ups[key] += 1
+        sweeps = len(self.scene.sweeps)
+        since = self._first_asked.setdefault(key, sweeps)
+        if self._wake_ups[key] > _OWN_WAKE_UPS + 2 * (sweeps - since):
+            self.scene.report(
+                self.promise, f"{self._wake_ups[key]} wake-ups for version {version}", action_id
+            )
+
+    def _link(self, action_id: str, wait: HeldWait, by: Invocation | None) -> None:
+        key = (action_id, wait.chain, wait.links)
+        self._links[key] += 1
+        if self._links[key] > _MOST_COPIES:
+            self.scene.report(
+                self.promise, f"{self._links[key]} successors {wait.links} of one chain", action_id
+            )
+        is_sound = by is not None and not by.faults and not self._table_was_away()
+        if wait.is_recorded and is_sound and not self._was_nearly_over(action_id):
+            self.scene.report(self.promise, "a chain goes on, and the table answers", action_id)
+
+    def _was_nearly_over(self, action_id: str) -> bool:
+        """Whether the wait had seconds left, but for the last beat, by the service's log.
+
+        Then nobody waits for the table.
+        """
+        action = self.scene.memory.load(action_id)
+        wait = self.wait_of(action) if action is not None else None
+        if wait is None:
+            return False
+        now = self.scene.clock()
+        began = [wait.started_at, *self._beaten_at[wait.token]]
+        expiries = [at + wait.heartbeat_timeout for at in began if at <= now][-2:]
+        return any(abs(at - now) < _LINKS + 2 * LONGEST_SKEW for at in expiries)
+
+    def _table_was_away(self) -> bool:
+        now, faults = self.scene.clock(), self.scene.faults
+        return any(faults.is_down(Part.STORE, now - ago * _LINKS / 10) for ago in range(11))

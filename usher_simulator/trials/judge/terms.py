@@ -1,0 +1,134 @@
+"""The terms of a lifecycle action: what the hooks files that were in force when it was recorded say of it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any
+
+from usher_simulator.trials.policy_model import seconds
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from datetime import datetime, timedelta
+
+    from usher_simulator.autoscaling.lifecycle_actions import Wait
+    from usher_simulator.trials.policy_model import Written
+
+    Tags = Collection[tuple[str, str]]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class InForce:
+    """A hooks file, as it is written, and since when it was deployed."""
+
+    since: datetime
+    file: Written
+
+    def hooks_on(self, group: str, name: str, tags: Tags = ()) -> list[Written]:
+        """The hooks of that name on a group. `tags` are all that the group ever had."""
+        return [each for each in self.file["hooks"] if each["name"] == name and selects(each, group, tags)]
+
+    def names(self, group: str, tags: Tags = ()) -> bool:
+        """Whether any hook is for that group."""
+        return any(selects(each, group, tags) for each in self.file["hooks"])
+
+    def policies_of(self, hook: Written) -> list[Written]:
+        """Every policy that a hook may use."""
+        rules = hook["policy"]
+        names = [rule["use"] for rule in rules] if isinstance(rules, list) else [rules]
+        return [self.file["policies"][name] for name in names]
+
+    def chosen(self, hook: Written, wait: Wait, *, launch_failed: bool) -> Written:
+        """The policy of the first rule that fits a lifecycle action."""
+        rules = hook["policy"]
+        if not isinstance(rules, list):
+            policy: Written = self.file["policies"][rules]
+            return policy
+        after = "launch_failed" if launch_failed else None
+        move = {
+            "origin": wait.origin,
+            "destination": wait.destination,
+            "transition": wait.transition,
+            "after": after,
+        }
+        fitting = (rule for rule in rules if _fits(rule.get("when", {}), wait.group, move))
+        first: Written = self.file["policies"][next(fitting)["use"]]
+        return first
+
+
+def _fits(when: Mapping[str, str], group: str, move: Mapping[str, str | None]) -> bool:
+    return all(
+        fnmatchcase(group, wanted) if field == "group" else move[field] == wanted
+        for field, wanted in when.items()
+    )
+
+
+def selects(hook: Written, group: str, tags: Tags) -> bool:
+    """Whether a hook of a hooks file is for a group."""
+    wanted = hook["group"]
+    if isinstance(wanted, str):
+        return fnmatchcase(group, wanted)
+    return set(wanted["tags"].items()) <= set(tags)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Terms:
+    """What may count for an action: of several files, at a deploy, each may have been the one.
+
+    `gone_since`: when the first file was deployed that does not have its hook any more.
+    """
+
+    hooks: Sequence[tuple[InForce, Written]]
+    timeouts: frozenset[timedelta]
+    gone_since: datetime | None
+
+    def policies(self, wait: Wait, *, launch_failed: bool) -> list[Written]:
+        """The policies under which it may be."""
+        cases = {False, launch_failed}  # that its launch failed may have become known too late
+        found = [file.chosen(hook, wait, launch_failed=case) for file, hook in self.hooks for case in cases]
+        return list({json.dumps(each, sort_keys=True): each for each in found}.values())
+
+    @property
+    def is_observed(self) -> bool:
+        """Whether it may be under a policy that only observes."""
+        return any(
+            policy.get("mode") == "observe" for file, hook in self.hooks for policy in file.policies_of(hook)
+        )
+
+    @property
+    def defaults(self) -> set[str]:
+        """The default results of its hook: another one may stand than the file has by then."""
+        return {hook.get("default_result", "ABANDON") for _, hook in self.hooks}
+
+    @property
+    def limits(self) -> list[Mapping[str, Any]]:
+        """The limits of its hook; one without any is an empty one."""
+        return [hook.get("limits", {}) for _, hook in self.hooks]
+
+
+def terms(deployed: Sequence[InForce], in_force: Sequence[InForce], wait: Wait, tags: Tags) -> Terms:
+    """Of an action that is recorded while the files of `in_force` may count, of all `deployed` so far."""
+    hooks = list(_on(in_force, wait, tags))
+    gone_since = None
+    if not hooks or len({id(file) for file, _ in hooks}) < len(in_force):
+        gone_since = min(file.since for file in in_force if not _has(file, wait, tags))
+    if not hooks:  # on its way out: the last file that had it counts
+        had = [file for file in deployed if _has(file, wait, tags)]
+        hooks = list(_on(had[-1:], wait, tags))
+        last = deployed.index(had[-1]) if had else 0
+        gone_since = next((file.since for file in deployed[last + 1 :]), None)
+    timeouts = {seconds(hook.get("heartbeat_timeout", "1h")) for _, hook in _on(deployed, wait, tags)}
+    return Terms(hooks=hooks, timeouts=frozenset({*timeouts, wait.heartbeat_timeout}), gone_since=gone_since)
+
+
+def _on(files: Iterable[InForce], wait: Wait, tags: Tags) -> Iterable[tuple[InForce, Written]]:
+    for file in files:
+        for hook in file.hooks_on(wait.group, wait.hook, tags):
+            if hook["transition"] == wait.transition:
+                yield file, hook
+
+
+def _has(file: InForce, wait: Wait, tags: Tags) -> bool:
+    return any(_on([file], wait, tags))

@@ -1,0 +1,481 @@
+"""What happens in one seed: drawn hooks files, groups under them, and a workload that signals.
+
+A scenario knows what it does and nothing of what should come of it: the checkers judge that.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from usher.core.compiled import compiled
+from usher.core.configuration import ConfigurationRefused
+from usher_simulator.autoscaling.notifications import ACCOUNT, REGION, hook_message, written_in_seconds
+from usher_simulator.autoscaling.query_protocol import ApiError, Request
+from usher_simulator.trials.broken_hooks import broken
+from usher_simulator.trials.condition_services import kinds_in
+from usher_simulator.trials.deployment import TARGETS
+from usher_simulator.trials.dice import Dice
+from usher_simulator.trials.drawn_hooks import TAG, changed, changes, groups_of
+from usher_simulator.trials.faults import Fault, Thing
+from usher_simulator.trials.judge.terms import InForce
+from usher_simulator.trials.policy_model import Said, seconds, signals_in
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from datetime import datetime
+
+    from usher.core.compiled import Compiled
+    from usher_simulator.autoscaling.engine import Fleet
+    from usher_simulator.autoscaling.groups import Group, Instance
+    from usher_simulator.autoscaling.lifecycle_actions import Wait
+    from usher_simulator.autoscaling.service import AutoScalingService
+    from usher_simulator.autoscaling.virtual_clock import VirtualClock
+    from usher_simulator.trials.faults import Faults
+    from usher_simulator.trials.judge.scene import Scene
+    from usher_simulator.trials.policy_model import Written
+    from usher_simulator.trials.stack import Stack
+
+    Data = dict[str, Any]
+
+FOREIGN: Final = "others-1"
+_TRANSITIONS: Final = {
+    "launching": "autoscaling:EC2_INSTANCE_LAUNCHING",
+    "terminating": "autoscaling:EC2_INSTANCE_TERMINATING",
+}
+LEAST_ACTIONS: Final = 20
+_MOST_ACTIONS: Final = 40  # about: what has begun goes on, with its replacements and terminations
+_MOST_INSTANCES: Final = 4
+_BROKEN_FILES: Final = 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ways:
+    """How a scenario reaches Usher."""
+
+    stack: Stack
+    deploy: Callable[[Compiled], None]
+    to_inbox: Callable[[str], None]
+    hold_up_around: Callable[[datetime], None]  # notifications
+
+
+class Scenario:
+    """Creates the groups with their hooks, and then lets things happen to them until `ends_at`."""
+
+    def __init__(  # noqa: PLR0913 - the world
+        self,
+        hooks: Data,
+        *,
+        random: Dice,
+        clock: VirtualClock,
+        fleet: Fleet,
+        service: AutoScalingService,
+        faults: Faults,
+        scene: Scene,
+        ways: Ways,
+        lasts: timedelta,
+    ) -> None:
+        self._hooks = hooks
+        self._random = random
+        self._clock = clock
+        self._fleet = fleet
+        self._service = service
+        self._faults = faults
+        self._scene = scene
+        self._ways = ways
+        self._broken = Dice(f"broken files of {json.dumps(hooks)}")
+        self._began_at = clock()
+        self._lasts = lasts
+        self._events = 0
+        self._happenings: Mapping[Callable[[Group], None], int] = {
+            self._scale: 10,
+            self._terminate: 3,
+            self._sicken: 2,
+            self._end_in_ec2: 2,
+            self._stop: 2,
+            self._refresh: 1,
+            self._retag: 1,
+            self._noise: 2,
+        }
+        self._former: list[Data] = []  # the hooks files of before
+        self.actions = 0  # lifecycle actions of ours that began
+        self.has_ended = False
+
+    def begin(self) -> None:
+        """Groups, hooks and instances; deploys to come."""
+        for name in dict.fromkeys([*groups_of(self._hooks), FOREIGN]):
+            self._create(name)
+        if self._scene.is_enrolled:
+            self._ways.stack.create()
+        else:
+            for hook in self._hooks["hooks"]:
+                self._put_hook(hook)
+        theirs = {"name": "theirs", "transition": "terminating", "heartbeat_timeout": "5m", "notify": "sqs"}
+        for name in list(self._fleet.groups):
+            if name == FOREIGN or self._random.chance(0.3):
+                self._put_hook({**theirs, "group": name})
+        for group in self._fleet.groups.values():
+            self._scale(group)
+        for number in range(self._faults.swarm.deploys):
+            later = self._lasts * (number + self._random.random()) / max(1, self._faults.swarm.deploys)
+            self._clock.at(self._clock() + later, self._deploy)
+            self._ways.hold_up_around(self._clock() + later)
+        if Thing.REMOVED in self._faults.swarm.things:
+            later = self._lasts * self._random.uniform(0.6, 1)
+            self._clock.at(self._clock() + later, self._ways.stack.delete)
+        self._next()
+
+    def end(self) -> None:
+        """Nothing new begins: all groups shrink to nothing, and what goes on comes to its end."""
+        self.has_ended = True
+        for group in self._fleet.groups.values():
+            group.suspended.add("Launch")
+            group.min_size = group.desired = 0
+            self._fleet.end_pool(group)
+            self._fleet.wish(group, "")
+
+    def _create(self, name: str) -> None:
+        policy: Data = {}
+        if self._random.chance(0.15):
+            self._scene.happened.add("instances retained")
+            policy = {"InstanceLifecyclePolicy": {"RetentionTriggers": {"TerminateHookAbandon": "retain"}}}
+        self._ask(
+            "CreateAutoScalingGroup",
+            AutoScalingGroupName=name,
+            MinSize=0,
+            MaxSize=_MOST_INSTANCES,
+            Tags=[self._tag(name)],
+            **policy,
+        )
+        self._scene.tags[name].add((TAG, name))
+        if self._random.chance(0.25) and name != FOREIGN:
+            self._ask(
+                "PutWarmPool",
+                AutoScalingGroupName=name,
+                MinSize=0,
+                MaxGroupPreparedCapacity=2,
+                PoolState="Stopped",
+                InstanceReusePolicy={"ReuseOnScaleIn": self._random.chance(0.5)},
+            )
+
+    def _tag(self, group: str) -> Data:
+        return {"ResourceId": group, "ResourceType": "auto-scaling-group", "Key": TAG, "Value": group}
+
+    def _put_hook(self, hook: Data) -> None:
+        target = TARGETS.get(hook["notify"], "")
+        self._ask(
+            "PutLifecycleHook",
+            AutoScalingGroupName=hook["group"],
+            LifecycleHookName=hook["name"],
+            LifecycleTransition=_TRANSITIONS[hook["transition"]],
+            HeartbeatTimeout=int(seconds(hook["heartbeat_timeout"]).total_seconds()),
+            DefaultResult=hook.get("default_result", "ABANDON"),
+            NotificationTargetARN=target,
+        )
+
+    def _ask(self, operation: str, **parameters: object) -> None:
+        """Someone else's call: what is refused is no matter here."""
+        self._events += 1
+        request = Request(operation=operation, parameters=parameters, request_id=f"other-{self._events:06d}")
+        try:
+            self._service(request)
+        except ApiError as refusal:
+            self._refused = refusal
+
+    # -- what happens -------------------------------------------------------------------------
+
+    def _next(self) -> None:
+        """The next thing comes in some minutes; in seconds, where a run would end with too little."""
+        since = self._clock() - self._began_at
+        if since > self._lasts and self.actions >= LEAST_ACTIONS:
+            return
+        lags = self.actions < LEAST_ACTIONS * (since / self._lasts)
+        minutes = self._random.uniform(0.3, 4) if lags else self._random.uniform(2, 50)
+        self._clock.at(self._clock() + timedelta(minutes=minutes), self._happen)
+
+    def _happen(self) -> None:
+        if self.has_ended:
+            return
+        groups = list(self._fleet.groups.values())
+        group = self._random.choice(groups)
+        happening = self._random.choices(list(self._happenings), list(self._happenings.values()))[0]
+        happening(group)
+        if self._faults.hits(Fault.MEDDLED):
+            self._meddle(group)
+            self._clock.at(self._clock() + timedelta(minutes=self._random.uniform(5, 60)), self._mend)
+        self._next()
+
+    def _scale(self, group: Group) -> None:
+        wanted = self._random.choice(
+            [size for size in range(group.max_size + 1) if size != group.desired] or [1]
+        )
+        self._ask("SetDesiredCapacity", AutoScalingGroupName=group.name, DesiredCapacity=wanted)
+
+    def _terminate(self, group: Group) -> None:
+        instance = self._instance(group)
+        if instance is not None:
+            self._ask(
+                "TerminateInstanceInAutoScalingGroup",
+                InstanceId=instance.id,
+                ShouldDecrementDesiredCapacity=self._random.chance(0.5),
+            )
+
+    def _sicken(self, group: Group) -> None:
+        instance = self._instance(group)
+        if instance is not None:
+            self._ask("SetInstanceHealth", InstanceId=instance.id, HealthStatus="Unhealthy")
+
+    def _end_in_ec2(self, group: Group) -> None:
+        """EC2 ends an instance by itself, be it one that waits; and says so."""
+        instance = self._instance(group, waiting=self._random.chance(0.6))
+        if instance is not None:
+            self._fleet.ec2_terminated(instance.id)
+            self._scene.ended_in_ec2.add(instance.id)
+            self._scene.happened.add("instance ended by EC2")
+            detail = {"instance-id": instance.id, "state": "terminated"}
+            self._say("aws.ec2", "EC2 Instance State-change Notification", detail)
+
+    def _stop(self, group: Group) -> None:
+        """Somebody stops an instance that waits. In a plain termination that is its end."""
+        instance = self._instance(group, waiting=True)
+        if instance is not None and instance.state.endswith(":Wait"):
+            self._scene.stopped.add(instance.id)
+            self._scene.happened.add("instance stopped")
+            detail = {"instance-id": instance.id, "state": "stopped"}
+            self._say("aws.ec2", "EC2 Instance State-change Notification", detail)
+
+    def _refresh(self, group: Group) -> None:
+        strategy = self._random.choice(("Rolling", "ReplaceRootVolume"))
+        self._ask("StartInstanceRefresh", AutoScalingGroupName=group.name, Strategy=strategy)
+
+    def _retag(self, group: Group) -> None:
+        """Somebody takes the tag of a group away, and puts it back later."""
+        tags = [self._tag(group.name)]
+        self._scene.untagged.setdefault(group.name, self._clock())
+        self._scene.happened.add("tags changed")
+        self._ask("DeleteTags", Tags=tags)
+        later = timedelta(minutes=self._random.uniform(1, 40))
+        self._clock.at(self._clock() + later, lambda: self._ask("CreateOrUpdateTags", Tags=tags))
+
+    def _noise(self, group: Group) -> None:
+        """Messages that say nothing, and one that speaks of another action's token in capitals."""
+        body = self._random.choice(
+            (
+                "",
+                "null",
+                "[]",
+                '{"Event": 1}',
+                "{" * 500,
+                '{"LifecycleTransition": "sideways"}',
+                "\ud83d",
+                '"i-1"',
+            )
+        )
+        self._scene.garbage.add(body)
+        self._ways.to_inbox(body)
+        waits = [wait for one in group.instances.values() for wait in (one.move.waits if one.move else [])]
+        if waits:
+            wait = self._random.choice(waits)
+            hook = group.hooks.get(wait.hook)
+            if hook is not None:
+                forged = hook_message(wait, hook, "forged") | {"LifecycleActionToken": wait.token.upper()}
+                forged["EC2InstanceId"] = "i-0123456789abcdef0"
+                self._ways.to_inbox(json.dumps(forged))
+
+    def _instance(self, group: Group, *, waiting: bool = False) -> Instance | None:
+        standing = [
+            one
+            for one in group.instances.values()
+            if one.state.endswith(":Wait") or (one.state == "InService" and not waiting)
+        ]
+        return self._random.choice(standing) if standing else None
+
+    def _meddle(self, group: Group) -> None:
+        """Someone else changes what Usher looks after."""
+        self._faults.met(Fault.MEDDLED, self._clock())
+        instance = self._instance(group, waiting=True)
+        match self._random.randrange(5):
+            case 0 | 1 if instance is not None and instance.move is not None and instance.move.waits:
+                wait = self._random.choice(instance.move.waits)
+                operation = self._random.choice(("CompleteLifecycleAction", "RecordLifecycleActionHeartbeat"))
+                result = {"LifecycleActionResult": "CONTINUE"} if operation.startswith("Complete") else {}
+                self._ask(
+                    operation,
+                    AutoScalingGroupName=wait.group,
+                    LifecycleHookName=wait.hook,
+                    LifecycleActionToken=wait.token,
+                    **result,
+                )
+            case 2 if group.hooks:
+                name = self._random.choice(list(group.hooks))
+                self._ask("DeleteLifecycleHook", AutoScalingGroupName=group.name, LifecycleHookName=name)
+            case 3 if group.hooks:
+                name = self._random.choice(list(group.hooks))
+                self._scene.changed_by_others.add((group.name, name))
+                self._ask(
+                    "PutLifecycleHook",
+                    AutoScalingGroupName=group.name,
+                    LifecycleHookName=name,
+                    HeartbeatTimeout=self._random.choice((30, 60, 3600)),
+                )
+            case 4 if len(self._fleet.groups) > 2:  # noqa: PLR2004 - so that something is left
+                self._scene.happened.add("group deleted")
+                self._ask("DeleteAutoScalingGroup", AutoScalingGroupName=group.name, ForceDelete=True)
+            case _:
+                pass
+
+    def _mend(self) -> None:
+        """Somebody puts back what others took away."""
+        if self.has_ended:
+            return
+        for name in groups_of(self._hooks):
+            if name not in self._fleet.groups:
+                self._create(name)
+        for hook in self._hooks["hooks"] if not self._scene.is_enrolled else ():
+            group = self._fleet.groups.get(hook["group"])
+            if group is not None and hook["name"] not in group.hooks and not group.deleting:
+                self._put_hook(hook)
+
+    def _deploy(self) -> None:
+        """Another hooks file in the middle; the stack changes the hooks that it names."""
+        if self.has_ended:
+            return
+        self._refuse_broken()
+        before, self._hooks = self._hooks, changed(self._random, self._hooks, self._former)
+        self._former.append(before)
+        self._scene.happened |= {"deploy", *changes(before, self._hooks)}
+        if self._scene.is_enrolled:
+            self._ways.stack.update(compiled(self._hooks))
+            return
+        self._scene.deployed.append(InForce(since=self._clock(), file=self._hooks))
+        self._ways.deploy(compiled(self._hooks))
+        kept = {(hook["group"], hook["name"]) for hook in self._hooks["hooks"]}
+        for hook in self._hooks["hooks"]:
+            self._put_hook(hook)
+        for hook in before["hooks"]:
+            if (hook["group"], hook["name"]) not in kept and self._random.chance(0.5):
+                self._ask(
+                    "DeleteLifecycleHook",
+                    AutoScalingGroupName=hook["group"],
+                    LifecycleHookName=hook["name"],
+                )
+
+    def _refuse_broken(self) -> None:
+        """Somebody tries files that are no good. A refusal says why, and changes nothing."""
+        for _ in range(_BROKEN_FILES):
+            try:
+                compiled(broken(self._broken, self._hooks)).configuration  # noqa: B018 - it is read there
+            except ConfigurationRefused:
+                self._scene.happened.add("deploy: file refused")
+
+    # -- the workload -------------------------------------------------------------------------
+
+    def wait_began(self, wait: Wait) -> None:
+        """What runs on an instance that waits says now and then how it goes."""
+        file = self._scene.deployed[-1]
+        hooks = file.hooks_on(wait.group, wait.hook, self._scene.tags[wait.group])
+        if not hooks:
+            return
+        self.actions += 1
+        policies = file.policies_of(hooks[0])
+        policy = policies[0]
+        patience = seconds(policy.get("give_up_after", "1h"))
+        self._scene.asked.begins(wait, kinds_in(policies), patience)
+        self._note_kinds(wait, hooks[0], policies)
+        for name in ("done", "ready"):
+            if name in signals_in(policy["until"]) and self._random.chance(0.85):
+                after = patience * self._random.uniform(0, 1.2)
+                status = "failed" if self._random.chance(0.12) else "done"
+                self._signal_in(after, wait, name, status)
+        if "stalled_after" in policy:
+            stalled = seconds(policy["stalled_after"])
+            for number in range(1, self._random.randint(1, 6)):
+                self._signal_in(stalled * number * self._random.uniform(0.5, 1), wait, "work", "progress")
+
+    def _note_kinds(self, wait: Wait, hook: Written, policies: Sequence[Written]) -> None:
+        """What kind of wait it is, for whoever counts what the seeds have drawn."""
+        happened = self._scene.happened
+        happened.update(f"asks: {kind}" for kind in kinds_in(policies))
+        text = json.dumps([policy["until"] for policy in policies])
+        happened.update(
+            f"condition {kind}" for kind in ("any", "not", "then", "elapsed") if f'"{kind}"' in text
+        )
+        happened.update(key for key in ("stalled_after", "when_stopped", "mode") if key in policies[0])
+        happened.update(["limits"] if "limits" in hook else [])
+        if isinstance(hook["policy"], list):
+            happened.add("rules")
+        if "WarmPool" in (wait.origin, wait.destination):
+            happened.add("warm pool")
+        waits = [one for one in self._scene.waits.of_instance(wait.instance_id) if one.is_open]
+        if len(waits) > 1:
+            happened.add("several hooks on a transition")
+
+    def wait_ended(self, wait: Wait) -> None:
+        """Auto Scaling launches no more for a while where launches fail (aws-facts 2.4)."""
+        group = self._fleet.groups.get(wait.group)
+        failed = (wait.transition, wait.result) == ("launching", "ABANDON")
+        if group is not None and (failed or self._is_busy):
+            self._pause_launches(group)
+
+    @property
+    def _is_busy(self) -> bool:
+        """Whether more has happened than this part of the run has room for."""
+        share = min(1.0, (self._clock() - self._began_at) / self._lasts)
+        return self.actions > _MOST_ACTIONS * (0.3 + 0.7 * share)
+
+    def _pause_launches(self, group: Group) -> None:
+        if "Launch" in group.suspended:
+            return
+        group.suspended.add("Launch")
+        after = timedelta(minutes=self._random.uniform(10, 60))
+        self._clock.at(self._clock() + after, lambda: self._resume(group))
+
+    def _resume(self, group: Group) -> None:
+        if self.has_ended:
+            return
+        group.suspended.discard("Launch")
+        if self._is_busy:
+            self._pause_launches(group)
+        else:
+            self._fleet.reconcile_soon(group, self._fleet.latencies.replace)
+
+    def _signal_in(self, after: timedelta, wait: Wait, name: str, status: str) -> None:
+        by_token = self._random.chance(0.3)
+        of = {"LifecycleActionToken": wait.token} if by_token else {"InstanceId": wait.instance_id}
+        detail = {**of, "Signal": name, "Status": status}
+        self._clock.at(self._clock() + after, lambda: self._signal(detail))
+
+    def _signal(self, detail: Data) -> None:
+        event_id = self._say("usher.signal", "Usher Signal", detail)
+        self._scene.sent[event_id] = Said(
+            event_id=event_id,
+            name=detail["Signal"],
+            status=detail["Status"],
+            at=self._clock().replace(microsecond=0),
+            instance_id=detail.get("InstanceId"),
+            token=detail.get("LifecycleActionToken"),
+        )
+
+    def command_ended(self, detail: Mapping[str, str]) -> None:
+        """SSM says that a command ended, however it did; an event may be lost or late."""
+        said = {**detail, "document-name": "upload-logs", "status": "Success"}
+        self._say("aws.ssm", "EC2 Command Invocation Status-change Notification", said)
+
+    def _say(self, source: str, kind: str, detail: Data) -> str:
+        """An event on the bus. Returns its id."""
+        self._events += 1
+        event = {
+            "version": "0",
+            "id": f"event-{self._events:06d}",
+            "detail-type": kind,
+            "source": source,
+            "account": ACCOUNT,
+            "time": written_in_seconds(self._clock()),
+            "region": REGION,
+            "resources": [],
+            "detail": detail,
+        }
+        self._fleet.outside.event(event)
+        return str(event["id"])

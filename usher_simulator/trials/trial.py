@@ -1,0 +1,483 @@
+"""One seed: a world, what happens in it, what goes wrong in it, and who watches.
+
+Safety is checked all the time. Then the faults are off, nothing new begins, and everything has to
+come to its end within a stated time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import uuid
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final
+
+from usher.core.compiled import compiled
+from usher.ports import TryLater, Unavailable
+from usher_simulator.autoscaling.engine import Fleet
+from usher_simulator.autoscaling.fast_client import ShortWire
+from usher_simulator.autoscaling.latencies import CAPTURED, PROMPT
+from usher_simulator.autoscaling.service import AutoScalingService
+from usher_simulator.autoscaling.simulated_targets import DeliveryFaults, SimulatedOutside
+from usher_simulator.autoscaling.virtual_clock import VirtualClock
+from usher_simulator.fakes.memory_store import MemoryStore
+from usher_simulator.fakes.recorder import Recorder
+from usher_simulator.fakes.written_store import WrittenStore
+from usher_simulator.trials import drawn_hooks, faults, scenario
+from usher_simulator.trials.checkers import CHECKERS
+from usher_simulator.trials.condition_services import Asked
+from usher_simulator.trials.deployment import CALLS_PER_SECOND, TARGETS, Deployment
+from usher_simulator.trials.dice import Dice
+from usher_simulator.trials.faults import Fault, Faults, Swarm, Thing
+from usher_simulator.trials.faulty_ports import Effects, ShakyDoor
+from usher_simulator.trials.invocations import Invocations
+from usher_simulator.trials.judge.scene import Scene
+from usher_simulator.trials.judge.terms import InForce
+from usher_simulator.trials.operators import People
+from usher_simulator.trials.scenario import Scenario, Ways
+from usher_simulator.trials.stack import Stack
+from usher_simulator.trials.stream import Stream
+from usher_simulator.trials.surroundings import HeldUp, Surroundings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping, Sequence
+
+    from usher.core.action import Action, Signal
+    from usher.core.held_wait import HeldWait
+    from usher.ports import Evidence
+    from usher_simulator.autoscaling.groups import Hook, OngoingMove
+    from usher_simulator.autoscaling.lifecycle_actions import Wait
+    from usher_simulator.autoscaling.moves import MoveKind  # noqa: F401 - of a signature
+    from usher_simulator.trials import faulty_ports
+    from usher_simulator.trials.invocations import Invocation
+    from usher_simulator.trials.judge.scene import Checker, MakeChecker, Violation
+
+START: Final = datetime(2026, 3, 1, tzinfo=UTC)
+LASTS: Final = timedelta(hours=6)
+LONGER: Final = timedelta(hours=18)
+SETTLES_IN: Final = timedelta(hours=8)  # three waits of at most two hours one after the other, and slack
+_SHARE_LONGER: Final = 0.02
+_LOOKED_AFTER: Final = timedelta(minutes=10)  # holds three passes, by which hooks are put and taken back
+_MOST_STEPS: Final = 3_000_000
+
+
+@dataclass(kw_only=True)
+class WatchedFleet(Fleet):
+    """A fleet that tells of the beginning and the end of every lifecycle action."""
+
+    began: Callable[[Wait], None] = lambda _: None
+    ended: Callable[[Wait], None] = lambda _: None
+
+    def _announce(self, wait: Wait, hook: Hook, move: OngoingMove) -> None:
+        self.began(wait)
+        super()._announce(wait, hook, move)
+
+    def _wait_ended(self, wait: Wait) -> None:
+        self.ended(wait)
+        super()._wait_ended(wait)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What came of a trial. `trace` is empty unless it was asked for."""
+
+    seed: int
+    swarm: str
+    violations: Sequence[Violation]
+    trace: Sequence[str]
+    looks: int  # records that a wake-up or a sweep loaded to see whether something is due
+    decisions: int  # of these
+    actions: int  # lifecycle actions of ours that began
+    action_hours: float  # of those that were recorded
+    faults: int
+    hooks: Mapping[str, int]  # of the actions: how many by each kind of hook
+    happened: frozenset[str]  # of what a seed may draw, in words
+
+    @property
+    def digest(self) -> str:
+        """Of the trace: equal seeds have equal ones."""
+        return hashlib.sha256("\n".join(self.trace).encode(errors="backslashreplace")).hexdigest()
+
+
+class Trial:
+    """The world of one seed. `tells`: keep a trace of everything. `watched`: by which checkers.
+
+    `hooks` and `swarm` take the place of what the seed draws, and `things` go on besides.
+    """
+
+    def __init__(
+        self,
+        seed: int,
+        *,
+        tells: bool = False,
+        watched: Sequence[MakeChecker] = CHECKERS,
+        hooks: dict[str, Any] | None = None,
+        swarm: Swarm | None = None,
+        things: Collection[Thing] = (),
+    ) -> None:
+        self.seed = seed
+        self.trace: list[str] = []
+        self._tells = tells
+        self.clock = VirtualClock(START)
+        dice = Dice.of(seed, "scenario")
+        self._lasts = LONGER if dice.chance(_SHARE_LONGER) else LASTS
+        if swarm is None:
+            swarm = faults.draw(Dice.of(seed, "swarm"), START, self._lasts)
+            swarm = faults.with_outage(swarm, Dice.of(seed, "outages"), START, self._lasts)
+        self.faults = Faults(faults.with_things(swarm, things), Dice.of(seed, "faults"))
+        self._note("swarm", self.faults.swarm)
+        invocations = Invocations(self.clock, self._cut)
+        self.effects = Effects(self.clock, invocations, self.faults, Dice.of(seed, "steps"))
+        self.asked = Ec2(self)
+        self.surroundings = Surroundings.draw(Dice.of(seed, "surroundings"))
+        self.held_up = HeldUp(Dice.of(seed, "held up"))
+        self._note("surroundings", self.surroundings)
+        self.fleet = self._make_fleet(dice)
+        self.telemetry = TrialTelemetry(self)
+        hooks = hooks or drawn_hooks.draw_hooks(dice)
+        if Thing.ENROLLED in self.faults.swarm.things:
+            hooks = drawn_hooks.selecting(dice, hooks)
+        self._note("hooks", json.dumps(hooks))
+        self.usher = self._make_usher(hooks)
+        self.scene = Scene(
+            clock=self.clock,
+            waits=self.fleet.waits,
+            memory=self.usher.memory,
+            faults=self.faults,
+            sweeps=self.usher.sweeps,
+            dead_letters=self.usher.inbox_dead_letters,
+            wake_dead_letters=self.usher.wake_dead_letters,
+            asked=self.asked,
+            groups=self.fleet.groups,
+            is_enrolled=Thing.ENROLLED in self.faults.swarm.things,
+        )
+        self.stream = Stream(self.clock, Dice.of(seed, "stream"), self.faults, self.telemetry)
+        self.scene.drains_for = self.surroundings.drains_for or timedelta(0)
+        self.scene.announced = self.stream.told if self.surroundings.announces else None
+        self.stack = Stack(self.usher, self.clock, Dice.of(seed, "stack"), self.scene)
+        self.scene.goes = lambda: self.stack.goes
+        self.people = People(self.usher, self.clock, Dice.of(seed, "people"), self.scene, self)
+        self.scene.deployed.append(InForce(since=self.clock(), file=hooks))
+        self.checkers: list[Checker] = [make(self.scene) for make in watched]
+        self.scenario = self._make_scenario(hooks, dice)
+        self.asked.command_ended = self.scenario.command_ended
+        self.looks = 0
+
+    # -- the world ----------------------------------------------------------------------------
+
+    def _make_fleet(self, dice: Dice) -> WatchedFleet:
+        ids = Dice.of(self.seed, "ids")
+        rates, things = self.faults.swarm.rates, self.faults.swarm.things
+        self._outside = SimulatedOutside(
+            clock=self.clock,
+            random=Dice.of(self.seed, "outside"),
+            bus=lambda event: self._deliver(json.dumps(event)),
+            faults=DeliveryFaults(
+                lost=rates.get(
+                    Fault.NOTICE_LOST, self.surroundings.loses if Thing.RECONCILED in things else 0.0
+                ),
+                doubled=rates.get(Fault.NOTICE_DOUBLED, 0.0),
+            ),
+        )
+        self._outside.targets |= {
+            TARGETS["sqs"]: self._deliver,
+            TARGETS["sns"]: self._deliver,
+            TARGETS["lambda"]: self._invoke,
+        }
+        return WatchedFleet(
+            clock=self.clock,
+            outside=self._outside,
+            latencies=self.surroundings.latencies(dice.choice((PROMPT, CAPTURED))),
+            new_id=lambda: str(uuid.UUID(int=ids.getrandbits(128), version=4)),
+            new_instance_id=lambda: f"i-0{ids.getrandbits(64):016x}",
+            began=self._wait_began,
+            ended=self._wait_ended,
+        )
+
+    def _make_usher(self, hooks: dict[str, Any]) -> Deployment:
+        self.service = AutoScalingService(self.fleet)
+        door = ShakyDoor(self.effects, self.service, self, self._action_of)
+        wire = _wire()
+        wire.answer = door
+        usher = Deployment(
+            compiled(hooks),
+            self.effects,
+            wire.client,
+            self.telemetry,
+            self,
+            calls=self.asked,
+            instances=Instances(self),
+            calls_per_second=self.surroundings.calls_per_second or CALLS_PER_SECOND,
+            store=WrittenStore if self.surroundings.is_written else MemoryStore,
+        )
+        usher.on_acknowledged = self._acknowledged
+        return usher
+
+    def _make_scenario(self, hooks: dict[str, Any], dice: Dice) -> Scenario:
+        return Scenario(
+            hooks,
+            random=dice,
+            clock=self.clock,
+            fleet=self.fleet,
+            service=self.service,
+            faults=self.faults,
+            scene=self.scene,
+            ways=Ways(
+                stack=self.stack,
+                deploy=self.usher.deploy,
+                to_inbox=self.usher.inbox.send,
+                hold_up_around=self.held_up.around,
+            ),
+            lasts=self._lasts,
+        )
+
+    def _action_of(self, parameters: Mapping[str, Any]) -> str | None:
+        action = self.scene.action_of(parameters)
+        return action.id if action else None
+
+    def _deliver(self, body: str) -> None:
+        """To the inbox, now or late."""
+        at = self.held_up.until(self.clock())
+        if at is None and self.faults.hits(Fault.NOTICE_LATE):
+            at = self.clock() + timedelta(seconds=self.effects.random.between(1, 600))
+        if at is None:
+            self.usher.inbox.send(body)
+        else:
+            self.clock.at(at, lambda: self.usher.inbox.send(body))
+
+    def _invoke(self, body: str) -> None:
+        self.usher.invoke_intake(body)
+
+    # -- the run ------------------------------------------------------------------------------
+
+    def run(self) -> Outcome:
+        """Until something is violated, or all is over."""
+        self.scenario.begin()
+        self.people.begin(self.faults.swarm.things)
+        self._will_restore()
+        self._run_until(START + self._lasts)
+        longest = START + 12 * self._lasts
+        while self._lacks_actions and self.clock() < longest:
+            self._run_until(self.clock() + timedelta(hours=1))
+        self._settle()
+        if not self.scene.violations:
+            for checker in self.checkers:
+                checker.finished()
+        return self._outcome()
+
+    def _will_restore(self) -> None:
+        """Somebody puts a backup of the table in its place, and loses what came after it."""
+        if self.surroundings.restores_at is None:
+            return
+        at = START + self._lasts * self.surroundings.restores_at
+        lost_since = max(START, at - self.surroundings.restores)
+
+        def restore(backup: Mapping[str, object]) -> None:
+            self._note("table", "restored to", lost_since)
+            self.usher.memory.restore(backup)
+            self.scene.restored()
+
+        def back_up() -> None:
+            backup = self.usher.memory.backup()
+            self.clock.at(at, lambda: restore(backup))
+
+        self.clock.at(lost_since, back_up)
+
+    @property
+    def _lacks_actions(self) -> bool:
+        has_few = self.scenario.actions < scenario.LEAST_ACTIONS
+        return has_few and not self.scene.violations and not self.stack.goes
+
+    def _run_until(self, moment: datetime) -> None:
+        steps = 0
+        while not self.scene.violations and (self.clock.next_at or moment) < moment:
+            self.clock.step()
+            steps += 1
+            if steps > _MOST_STEPS:
+                self.scene.report("convergence", f"{steps} steps without an end")
+
+    def _settle(self) -> None:
+        """Faults off, and no new things: all must be quiet within the stated time."""
+        self.faults.on = False
+        self._outside.faults = DeliveryFaults()
+        self.people.end()
+        self.scenario.end()
+        self._note("faults are off")
+        until = self.clock() + SETTLES_IN
+        while self.clock() < until and not self.scene.violations:
+            self._run_until(self.clock() + _LOOKED_AFTER)
+            is_told = self.stream.is_empty or self.stack.goes
+            if self.usher.is_quiet and is_told and not self._has_waits() and not self.stack.is_busy:
+                return
+        if not self.scene.violations:
+            self._report_unrest()
+
+    def _has_waits(self) -> bool:
+        instances = [one for group in self.fleet.groups.values() for one in group.instances.values()]
+        return any(one.state.endswith((":Wait", ":Proceed", "Terminating")) for one in instances)
+
+    def _report_unrest(self) -> None:
+        usher = self.usher
+        still = [f"{usher.memory.open_actions()} actions open", f"{len(usher.inbox)} messages in the inbox"]
+        still += [f"{len(usher.wake_ups)} wake-ups", f"{self._has_waits()} that instances wait"]
+        self.scene.report("convergence", f"after {SETTLES_IN} without faults: {', '.join(still)}")
+
+    def _outcome(self) -> Outcome:
+        actions = self.usher.memory.actions()
+        waits = [wait for wait in (self.fleet.waits.of_token(one.token or "") for one in actions) if wait]
+        hours = (
+            sum(((wait.ended_at or self.clock()) - wait.started_at).total_seconds() for wait in waits) / 3600
+        )
+        kinds: dict[str, int] = {}
+        for wait in waits:
+            kind = f"{wait.transition} {int(wait.heartbeat_timeout.total_seconds())} s"
+            kinds[kind] = kinds.get(kind, 0) + 1
+        return Outcome(
+            seed=self.seed,
+            swarm=str(self.faults.swarm),
+            violations=self.scene.violations,
+            trace=self.trace,
+            looks=self.looks,
+            decisions=self.telemetry.decisions.total(),
+            actions=self.scenario.actions,
+            action_hours=hours,
+            faults=self.faults.count,
+            hooks=kinds,
+            happened=frozenset(self.scene.happened),
+        )
+
+    # -- what everyone is told -------------------------------------------------------------------
+
+    def _note(self, what: str, *told: object) -> None:
+        if self._tells:
+            at = (self.clock() - START).total_seconds()
+            self.trace.append(f"{at:12.3f}  {what:<12} {' '.join(str(each) for each in told)}".rstrip())
+
+    def _cut(self, invocation: Invocation, how: str) -> None:
+        """A function was cut off: that touches all that it was busy with."""
+        self._note("cut", invocation, how)
+        invocation.faults += 1
+        for action_id in sorted(invocation.actions):
+            self.faults.met(Fault.CUT, self.clock(), action_id)
+
+    def _wait_began(self, wait: Wait) -> None:
+        self._note("wait", "begins", wait.token, wait.group, wait.hook, wait.instance_id, wait.transition)
+        self.scenario.wait_began(wait)
+
+    def _wait_ended(self, wait: Wait) -> None:
+        self._note("wait", "ends", wait.token, wait.ended_by, wait.result)
+        self.scenario.wait_ended(wait)
+        for checker in self.checkers:
+            checker.wait_ended(wait)
+
+    def _acknowledged(self, body: str) -> None:
+        self._note("taken", body)
+        for checker in self.checkers:
+            checker.acknowledged(body)
+
+    def read(self, action: Action, invocation: Invocation | None) -> None:
+        """See faulty_ports.Watch."""
+        self.looks += invocation is not None and invocation.function != "intake"
+        for checker in self.checkers:
+            checker.read(action, invocation)
+
+    def heard(self, action: Action, evidence: Evidence, invocation: Invocation | None) -> None:
+        """See faulty_ports.Watch."""
+        for checker in self.checkers:
+            checker.heard(action, evidence, invocation)
+
+    def stored(self, before: Action | None, after: Action, invocation: Invocation | None) -> None:
+        """See faulty_ports.Watch."""
+        if self._tells:
+            line = after.last_entry
+            look_at = "never" if after.look_at is None else f"{(after.look_at - START).total_seconds():.3f}"
+            expires_at = f"{(after.expires_at - START).total_seconds():.3f}"
+            said = f"{line.event}: {line.detail} x{line.count}" if line else ""
+            self._note(
+                "stored", invocation, after.id, f"v{after.version}", after.phase,
+                f"look {look_at}, expiry {expires_at};", said,
+            )  # fmt: skip
+        if self.surroundings.announces:
+            self.stream.changed(before, after)
+        for checker in self.checkers:
+            checker.stored(before, after, invocation)
+
+    def called(self, call: faulty_ports.Call) -> None:
+        """See faulty_ports.Watch."""
+        answer = "accepted" if call.refusal is None else f"{call.refusal.code} {call.refusal.message}"
+        self._note("call", call.invocation, call.operation, json.dumps(call.parameters), answer, call.is_told)
+        for checker in self.checkers:
+            checker.called(call)
+
+    def woken(
+        self, action_id: str, version: int, at: datetime, wait: HeldWait | None, by: Invocation | None
+    ) -> None:
+        """See faulty_ports.Watch."""
+        chain = f"{wait.chain} {wait.links}" if wait is not None else ""
+        self._note("wake-up", action_id, f"v{version}", f"at {(at - START).total_seconds():.3f}", chain)
+        for checker in self.checkers:
+            checker.woken(action_id, version, at, wait, by)
+
+    def kept(self, signal: Signal) -> None:
+        """See faulty_ports.Watch."""
+        self._note("signal", signal.event_id, signal.instance_id, signal.token, signal.name, signal.status)
+        for checker in self.checkers:
+            checker.kept(signal)
+
+    def ended(self, instance_id: str) -> None:
+        """See faulty_ports.Watch."""
+        self._note("instance", instance_id, "ended")
+        for checker in self.checkers:
+            checker.ended(instance_id)
+
+    def trouble(self, what: str, error: Exception) -> None:
+        """Something failed in production code: a fault, or a bug."""
+        self._note("trouble", what, type(error).__name__, error)
+        if not isinstance(error, (Unavailable, TryLater)):
+            self.scene.report("no bug", f"{what}: {type(error).__name__}: {error}")
+
+
+@cache
+def _wire() -> ShortWire:
+    """One for all trials of a process: they run one after the other."""
+    return ShortWire()
+
+
+class Ec2(Asked):
+    """The services that conditions ask, in this trial."""
+
+    def __init__(self, trial: Trial) -> None:
+        super().__init__(trial.effects, Dice.of(trial.seed, "answers"))
+
+
+class Instances:
+    """Implements usher.ports.InstanceStates."""
+
+    def __init__(self, trial: Trial) -> None:
+        self._trial = trial
+
+    def states(self, instance_ids: Sequence[str]) -> Mapping[str, str]:
+        """All run that did not end, and were not stopped."""
+        scene = self._trial.scene
+        told = dict.fromkeys(instance_ids, "running")
+        told |= {each: "stopped" for each in instance_ids if each in scene.stopped}
+        return told | {each: "terminated" for each in instance_ids if each in scene.ended_in_ec2}
+
+
+class TrialTelemetry(Recorder):
+    """Counts, and tells the trial of trouble."""
+
+    def __init__(self, trial: Trial) -> None:
+        super().__init__()
+        self._trial = trial
+
+    def trouble(self, what: str, error: Exception) -> None:
+        """See usher.ports.Telemetry."""
+        self._trial.trouble(what, error)
+
+    def enrolment(self, step: str, group: str, hook: str, reason: str) -> None:
+        """See usher.ports.EnrolmentTelemetry."""
+        super().enrolment(step, group, hook, reason)
+        self._trial.scene.happened.add(f"enrolment: {step}")

@@ -16,7 +16,7 @@ from tests.infra.stacks import all_templates, of_file
 
 FOLDER: Final = Path(__file__).parent / "golden"
 _HOOKS: Final = Path(__file__).parents[2] / "hooks.yaml"
-_DEMO: Final = Path(__file__).parents[2] / "infra" / "demo.hooks.yaml"
+_DEMO: Final = Path(__file__).parents[2] / "infra" / "usher_cdk" / "demo.hooks.yaml"
 _HASH: Final = re.compile(r"\b[0-9a-f]{64}\b")  # of an asset: it changes with every line of the functions
 
 

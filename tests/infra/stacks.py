@@ -97,5 +97,5 @@ DEPLOYMENTS: Final = {
     "all four ways in": deployment(ALL_WAYS),
     "a customer key": WITH_KEY,
     "events out": deployment(announce=True),
-    "the demo": of_file(Path(__file__).parents[2] / "infra" / "demo.hooks.yaml", demo=True),
+    "the demo": of_file(Path(__file__).parents[2] / "infra" / "usher_cdk" / "demo.hooks.yaml", demo=True),
 }

@@ -22,7 +22,7 @@ from tests.infra.stacks import (
 from usher.core import compiled
 from usher_cdk.configuration import Deployment
 
-DEMO: Final = Path(__file__).parents[2] / "infra" / "demo.hooks.yaml"
+DEMO: Final = Path(__file__).parents[2] / "infra" / "usher_cdk" / "demo.hooks.yaml"
 # What makes CloudFormation put another resource in the place of one (its user guide, resource types).
 REPLACED_BY: Final = {
     "AWS::SQS::Queue": {"QueueName", "FifoQueue"},

@@ -16,7 +16,7 @@ from usher_cdk.demo import Demo
 from usher_cdk.own_group import UnfitHook
 from usher_hooksfile.load import load, read
 
-DEMO_HOOKS = Path(__file__).parents[2] / "infra" / "demo.hooks.yaml"
+DEMO_HOOKS = Path(__file__).parents[2] / "infra" / "usher_cdk" / "demo.hooks.yaml"
 
 
 def demo(of: Deployment) -> dict[str, Any]:

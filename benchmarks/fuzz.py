@@ -34,7 +34,7 @@ from usher.core import configuration
 from usher.core.action import Phase
 from usher.core.compiled import compiled
 from usher.core.enrolment import Wanted
-from usher.evaluation.evaluator import Looks
+from usher.evaluation.evaluator import Evaluator
 from usher.handlers import Event, intake_handler, sweep_handler, wake_handler
 from usher.intake import Intake
 from usher.passes.enrolment import Enrolment
@@ -62,7 +62,7 @@ if TYPE_CHECKING:
 
     from mypy_boto3_sqs import SQSClient
 
-    from usher.core.action import Action, MoveEnd, Result, Signal
+    from usher.core.action import Action, ActivityEnd, Result, Signal
     from usher.core.compiled import Compiled
     from usher.core.evidence import Kept
     from usher.core.notifications import TestNotice
@@ -171,11 +171,11 @@ class StrictStore(MemoryStore):
         _fits_an_item(record_format.signal_to_data(signal))
         return super().keep_signal(signal)
 
-    def keep_move_end(self, move_end: MoveEnd) -> None:
+    def keep_move_end(self, activity_end: ActivityEnd) -> None:
         """See usher.ports.Hearsay."""
-        _fits(move_end.activity_id, _MOST_SK_BYTES)
-        _fits_an_item(record_format.move_end_to_data(move_end))
-        super().keep_move_end(move_end)
+        _fits(activity_end.activity_id, _MOST_SK_BYTES)
+        _fits_an_item(record_format.activity_end_to_data(activity_end))
+        super().keep_move_end(activity_end)
 
     def keep_test(self, test: TestNotice) -> None:
         """See usher.ports.Hearsay."""
@@ -256,7 +256,7 @@ class Stage:
         self.answers: list[dict[str, Any]] = []
         ids = count(1)
         letters = DeadLetterQueue(cast("SQSClient", self.dead_letters), "dead-letters")
-        self._looks = Looks(
+        self._looks = Evaluator(
             store=self.store,
             auto_scaling=self.auto_scaling,
             budget=MemoryBudget(10),

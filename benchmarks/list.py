@@ -20,7 +20,7 @@ from click.testing import CliRunner
 from moto import mock_aws
 
 from usher.aws import table
-from usher.aws.records import Records
+from usher.aws.records import RecordTable
 from usher.core import configuration
 from usher.core.action import Action, HookTerms, Result, Transition
 from usher.ports import Raw
@@ -104,7 +104,7 @@ class Batches:
 def fill(name: str, count: int) -> None:
     """Open so many actions, spread over 50 minutes."""
     batches: Any = Batches(name)
-    records = Records(batches, name, lambda: _NOW)
+    records = RecordTable(batches, name, lambda: _NOW)
     for number in range(count):
         records.open(an_action(number), Raw(received_at=_NOW, body="{}"))
     batches.flush()

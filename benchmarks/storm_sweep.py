@@ -16,7 +16,7 @@ from benchmarks.storm_plan import START
 from usher import handlers
 from usher.core import configuration
 from usher.core.action import Action, HookTerms, Result, Transition
-from usher.evaluation.evaluator import Looks
+from usher.evaluation.evaluator import Evaluator
 from usher.ports import Answer, AnswerKind, Raw
 from usher_simulator.autoscaling.virtual_clock import VirtualClock
 from usher_simulator.fakes.memory_budget import MemoryBudget, MemoryLimits
@@ -89,8 +89,8 @@ class Sweeping:
         action = _action(number, started_at)
         self._store.open(action, Raw(received_at=START, body="{}"))
 
-    def _looks(self) -> Looks:
-        return Looks(
+    def _looks(self) -> Evaluator:
+        return Evaluator(
             store=self._store,
             auto_scaling=Accepts(),
             budget=MemoryBudget(1_000_000),
@@ -123,7 +123,7 @@ def _action(number: int, started_at: datetime) -> Action:
         started_at=started_at,
         first_seen_at=started_at,
         look_at=beat_at,
-        call_at=beat_at,
+        booked_at=beat_at,
     )
 
 

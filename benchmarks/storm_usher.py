@@ -20,8 +20,8 @@ from usher.aws.queues import delay_s, wake_up_body
 from usher.aws.waiting import WaitingApi
 from usher.core.action import Result
 from usher.core.pacing import Pace
-from usher.evaluation.evaluator import Looks
-from usher.evaluation.stale_waits import SameWait
+from usher.evaluation.evaluator import Evaluator
+from usher.evaluation.stale_waits import StaleWaitGuard
 from usher.intake import Intake
 from usher.outage.without_table import Memory, WithoutTable
 from usher.ports import Denied, Due, Evidence, NoAnswer
@@ -228,15 +228,15 @@ class UsherInStorm:
     def _new_id(self) -> str:
         return f"id-{next(self._ids):08d}"
 
-    def _looks(self) -> Looks:
+    def _looks(self) -> Evaluator:
         client = cast(Any, Client(self.auto_scaling))
-        same_wait = SameWait(
+        same_wait = StaleWaitGuard(
             calls=AutoScalingApi(client),
             activities=WaitingApi(client),
             budget=self.budget,
             clock=self.clock,
         )
-        return Looks(
+        return Evaluator(
             store=self.store,
             auto_scaling=same_wait,
             budget=self.budget,

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from tests.factories import a_policy
 from usher.core import action, notifications
-from usher.core.enrolment import Enrolled, Former, HookSettings, State
-from usher.core.finding import Finding, Findings, Standing
+from usher.core.enrolment import Enrolled, Former, HookSettings, HookState
+from usher.core.finding import ConditionStatus, Finding, Findings
 from usher.core.policy import Policy
 
 if TYPE_CHECKING:
@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 _NAMES: Final[dict[str, Any]] = {
     **vars(action),
     **vars(notifications),
-    **{each.__name__: each for each in (Enrolled, Former, HookSettings, State, Finding, Findings, Standing)},
+    **{
+        each.__name__: each
+        for each in (Enrolled, Former, HookSettings, HookState, Finding, Findings, ConditionStatus)
+    },
     "Policy": Policy,
     "Mapping": Mapping,
     "Memory": Mapping[str, Any],

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from usher.core import configuration
-from usher.core.action import Action, HookTerms, MoveEnd, Result, Signal, Status, Transition
+from usher.core.action import Action, ActivityEnd, HookTerms, Result, Signal, Status, Transition
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -80,7 +80,7 @@ def a_signal(**changes: Any) -> Signal:
     return Signal(**{**fields, **changes})
 
 
-def a_move_end(**changes: Any) -> MoveEnd:
+def an_activity_end(**changes: Any) -> ActivityEnd:
     """The end of the move in which `an_action` waits, two minutes after its start."""
     fields: dict[str, Any] = {
         "activity_id": "activity-1",
@@ -93,4 +93,4 @@ def a_move_end(**changes: Any) -> MoveEnd:
         "ended_at": at(120),
         "detail": "EC2 Instance Terminate Successful",
     }
-    return MoveEnd(**{**fields, **changes})
+    return ActivityEnd(**{**fields, **changes})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, cast
 
-from usher.evaluation.call_budget import Turns
+from usher.evaluation.call_budget import CallBudget
 from usher.ports import ReconcileStore
 from usher.questions.asking import Asking
 from usher.questions.probing import Prober
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from usher.core.action import Action
     from usher.core.finding import Finding
-    from usher.evaluation.evaluator import Looks
+    from usher.evaluation.evaluator import Evaluator
     from usher.ports import Calls, Store
 
 
@@ -31,12 +31,12 @@ class QuestionList:
         self.sent.append((action_id, turn, delay))
 
 
-def free_turns(calls_per_second: float = 1000) -> Turns:
+def free_turns(calls_per_second: float = 1000) -> CallBudget:
     """A budget that nobody else draws on."""
-    return Turns(budget=MemoryBudget(calls_per_second), telemetry=Recorder())
+    return CallBudget(budget=MemoryBudget(calls_per_second), telemetry=Recorder())
 
 
-def asking_of(looks: Looks, calls: Calls) -> Asking:
+def asking_of(looks: Evaluator, calls: Calls) -> Asking:
     """The function beside `looks`, on the same table and queues."""
     return Asking(
         store=looks.store,

@@ -14,7 +14,7 @@ from botocore.config import Config
 
 from usher.aws import record_format, table
 from usher.aws.queues import WakeUpQueue
-from usher.aws.records import Records
+from usher.aws.records import RecordTable
 from usher.ports import Unavailable
 from usher_cli.printable import shown
 
@@ -69,7 +69,7 @@ class Account:
     machine: Machine
     session: Any  # boto3's
     dynamodb: Any
-    records: Records
+    records: RecordTable
     outputs: Mapping[str, str]
     clients: dict[str, Any] = field(default_factory=dict)
 
@@ -187,7 +187,7 @@ def open_account(place: Place, machine: Machine) -> Account:
         machine=machine,
         session=session,
         dynamodb=dynamodb,
-        records=Records(dynamodb, _output(outputs, "TableName", here), machine.clock),
+        records=RecordTable(dynamodb, _output(outputs, "TableName", here), machine.clock),
         outputs=outputs,
     )
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from usher.core.operators import Refused, refuse_ended
+from usher.core.operators import CommandRefused, refuse_ended
 from usher.operators import Operators
 from usher_cli.account import Trouble
 from usher_cli.confirm import agreed
@@ -60,7 +60,7 @@ def refusals() -> Iterator[None]:
     """What an action refuses is a command's trouble."""
     try:
         yield
-    except Refused as refused:
+    except CommandRefused as refused:
         raise Trouble(str(refused)) from None
 
 

@@ -17,7 +17,7 @@ from rich.console import Console
 
 from usher.aws import messages, record_format, table
 from usher.aws.record_format import text_time, time_text
-from usher.core.action import MoveEnd, Signal, Transition
+from usher.core.action import ActivityEnd, Signal, Transition
 from usher.core.notifications import InstanceEnd, InstanceState, LifecycleNotice, NotUnderstood, TestNotice
 from usher.core.policy import glob_fits
 from usher_cli.account import with_account
@@ -190,7 +190,7 @@ def _line(item: Item) -> Line | None:
     ends = table.from_json(item, "move_end") if "move_end" in item else None
     if sk == "STATE":
         ends = table.from_json(item).get("move_end")
-    return _of_move_end(record_format.move_end_from_data(ends)) if ends else None
+    return _of_move_end(record_format.activity_end_from_data(ends)) if ends else None
 
 
 def _read(body: str) -> Notice | None:
@@ -226,7 +226,7 @@ def _of_signal(signal: Signal) -> Line:
     return Line(received_at=signal.at, body=body, notice=signal)
 
 
-def _of_move_end(end: MoveEnd) -> Line | None:
+def _of_move_end(end: ActivityEnd) -> Line | None:
     """None: it is no event, but what Usher made of a newer action (usher.intake)."""
     kind = f"{_OUTCOMES[end.transition]} {'Successful' if end.succeeded else 'Unsuccessful'}"
     if not end.detail.startswith(kind):
@@ -300,7 +300,7 @@ def _belongs(notice: Notice | None, tokens: set[str], instances: set[str], group
             return notice.group in groups
         case Signal():
             return notice.instance_id in instances or notice.token in tokens
-        case MoveEnd():
+        case ActivityEnd():
             return notice.instance_id in instances and notice.group in groups
         case InstanceEnd() | InstanceState():
             return notice.instance_id in instances

@@ -25,10 +25,10 @@ def whose(hook: str) -> str | None:
     return "AWS CodeDeploy" if hook.startswith(_CODE_DEPLOY) else None
 
 
-def beside(wanted: Wanted, group: GroupSeen, standing: Iterable[HookSeen]) -> Iterator[tuple[str, str]]:
+def beside(wanted: Wanted, group: GroupSeen, live: Iterable[HookSeen]) -> Iterator[tuple[str, str]]:
     """Name and reason of each hook of another service that holds what hooks of the file hold too."""
     asked = [hook for hook in wanted.hooks if hook.group.selects(group.name, group.tags)]
-    for hook in standing:
+    for hook in live:
         service, transition = whose(hook.name), hook.settings.transition
         names = sorted({one.name for one in asked if one.transition is transition} - {hook.name})
         if service is not None and names:

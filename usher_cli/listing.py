@@ -16,7 +16,7 @@ from rich.text import Text
 from usher.core import duration
 from usher.core.action import Phase
 from usher.core.conditions.probe import Probe, finding_of
-from usher.core.finding import Standing
+from usher.core.finding import ConditionStatus
 from usher.core.policy import Mode, glob_fits
 from usher.ports import ALL_HOOKS
 from usher_cli.account import with_account
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from datetime import datetime
 
-    from usher.core.action import Action, Entry, Word
+    from usher.core.action import Action, Entry, OperatorNote
     from usher.core.conditions.verdict import Condition
     from usher_cli.account import Account
 
@@ -211,8 +211,8 @@ def _last_word(action: Mapping[str, Any] | None) -> object:
     """What makes a line of its own when it changes: not the ages, which always do."""
     if action is None:
         return None
-    standings = [(said["standing"], said["detail"]) for said in action["conditions"]]
-    return action["state"], standings, action["held"], action["gives_up_at"]
+    statuses = [(said["standing"], said["detail"]) for said in action["conditions"]]
+    return action["state"], statuses, action["held"], action["gives_up_at"]
 
 
 def _line(action: Mapping[str, Any], at: str) -> str:
@@ -267,8 +267,8 @@ def as_data(action: Action, now: datetime, paused: Mapping[str, str]) -> dict[st
         "closed_at": written(action.closed_at),
         "heartbeats": action.heartbeats,
         "conditions": [_said(condition, action, now) for condition in action.policy.until],
-        "held": _word(action.held),
-        "ordered": _word(action.ordered),
+        "held": _word(action.operator_hold),
+        "ordered": _word(action.operator_result_by),
         "extended_to": written(action.extended_to),
         "last": _last(action.last_entry),
     }
@@ -283,8 +283,8 @@ def _state(action: Action, now: datetime, paused: Mapping[str, str]) -> str:
         "completing": action.phase is Phase.COMPLETING,
         "observed": action.policy.mode is Mode.OBSERVE,
         "paused": ALL_HOOKS in paused or action.hook.name in paused,
-        "ordered": action.ordered is not None,
-        "held": action.held is not None,
+        "ordered": action.operator_result_by is not None,
+        "held": action.operator_hold is not None,
     }
     return next((state for state, is_so in named.items() if is_so), "waiting")
 
@@ -296,13 +296,13 @@ def _said(condition: Condition, action: Action, now: datetime) -> dict[str, Any]
     leaves = [leaf for leaf in condition.leaves() if isinstance(leaf, Probe)]
     asked = [found.asked_at for found in (finding_of(leaf, action) for leaf in leaves) if found]
     return {
-        "standing": verdict.standing,
+        "standing": verdict.status,
         "detail": verdict.detail,
         "asked_at": written(max(asked, default=None)),
     }
 
 
-def _word(word: Word | None) -> dict[str, Any] | None:
+def _word(word: OperatorNote | None) -> dict[str, Any] | None:
     return None if word is None else {"who": word.who, "at": written(word.at), "reason": word.reason}
 
 
@@ -387,7 +387,7 @@ def _waits_for(action: Mapping[str, Any]) -> str:
     ]
     if action["state"] == "completing":
         words.append(f"{action['result']}: {action['reason']}")
-    open_ones = [said for said in action["conditions"] if said["standing"] != Standing.HOLDS]
+    open_ones = [said for said in action["conditions"] if said["standing"] != ConditionStatus.HOLDS]
     words += [f"{said['detail']} ({said['standing']})" for said in open_ones]
     return "; ".join(words) or (action["last"] or {}).get("detail", "")
 

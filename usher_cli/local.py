@@ -197,14 +197,14 @@ What happens, in UTC (Ctrl-C ends it all):
 
 
 def _show(account: Account, table: str, *, auto: bool) -> None:
-    from usher.aws.records import Records  # noqa: PLC0415
+    from usher.aws.records import RecordTable  # noqa: PLC0415
     from usher.wiring.machine import now  # noqa: PLC0415
     from usher_local.watch import Watch  # noqa: PLC0415 - as above
 
     auto_scaling = account.client("autoscaling")
     if auto:
         auto_scaling.set_desired_capacity(AutoScalingGroupName=_GROUP, DesiredCapacity=1)
-    records = Records(account.client("dynamodb"), table, now)
+    records = RecordTable(account.client("dynamodb"), table, now)
     watch = Watch(records, lambda: _states(auto_scaling), now)
     between = Event()
     while True:

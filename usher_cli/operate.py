@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from usher.core import duration, evidence, operators
-from usher.core.action import Result, Signal, Status, Word
+from usher.core.action import OperatorNote, Result, Signal, Status
 from usher.core.conditions.signalled import NAME as SIGNAL_NAME
 from usher.core.conditions.signalled import Signalled
 from usher.core.operators import name_of, refuse_ended, refuse_ordered
@@ -239,8 +239,8 @@ def _put_signal(account: Account, action: Action, said: dict[str, str]) -> str:
     return str(answer["EventId"])
 
 
-def _word(account: Account, reason: str) -> Word:
-    return Word(who=account.who(), at=account.machine.clock(), reason=reason)
+def _word(account: Account, reason: str) -> OperatorNote:
+    return OperatorNote(who=account.who(), at=account.machine.clock(), reason=reason)
 
 
 # In words

@@ -23,7 +23,7 @@ from usher.core import enrolment
 from usher.core.compiled import compiled
 from usher.core.conditions.probe import Probe
 from usher.core.enrolment import Conflict, Forget, Keep, Put, Seen, Target, Wanted
-from usher.core.policy import Way
+from usher.core.policy import Channel
 from usher.passes.retirement import waiting
 from usher.ports import CallRefused, GroupGone, TryLater
 from usher_cli import enrolment_times
@@ -137,14 +137,14 @@ class Known:
     open_actions: Sequence[Action]
 
 
-def targets(outputs: Mapping[str, str]) -> dict[Way, Target]:
+def targets(outputs: Mapping[str, str]) -> dict[Channel, Target]:
     """Whom the hooks of a deployed stack can notify; what is not deployed yet is made by the next one."""
     role = outputs["HookRoleArn"]
     return {
-        Way.SQS: Target(arn=outputs["InboxArn"], role_arn=role),
-        Way.SNS: Target(arn=outputs.get("TopicArn", _NOT_YET), role_arn=role),
-        Way.LAMBDA: Target(arn=outputs.get("IntakeArn", _NOT_YET)),
-        Way.EVENTBRIDGE: Target(arn=None),
+        Channel.SQS: Target(arn=outputs["InboxArn"], role_arn=role),
+        Channel.SNS: Target(arn=outputs.get("TopicArn", _NOT_YET), role_arn=role),
+        Channel.LAMBDA: Target(arn=outputs.get("IntakeArn", _NOT_YET)),
+        Channel.EVENTBRIDGE: Target(arn=None),
     }
 
 

@@ -21,7 +21,7 @@ from rich.text import Text
 from usher.aws import messages
 from usher.aws.record_format import UNREADABLE
 from usher.core import duration, evidence
-from usher.core.action import MoveEnd, Signal
+from usher.core.action import ActivityEnd, Signal
 from usher.core.notifications import (
     CommandEnd,
     InstanceEnd,
@@ -31,7 +31,7 @@ from usher.core.notifications import (
     TestNotice,
     Unrelated,
 )
-from usher.core.reconcile import WAYS
+from usher.core.reconcile import WAIT_MOVES
 from usher.handlers import NOT_READ, numbered
 from usher_cli.account import Trouble, with_account
 from usher_cli.confirm import agreed
@@ -48,10 +48,10 @@ if TYPE_CHECKING:
 
     from usher.core.action import Action
     from usher.core.notifications import Notice
-    from usher.ports import Finding, FindingsKept, Records
+    from usher.ports import ActionLookup, FindingsKept, Records
     from usher_cli.account import Account
 
-    class Known(Records, Finding, FindingsKept, Protocol):
+    class Known(Records, ActionLookup, FindingsKept, Protocol):
         """What is read of usher.aws.records.Records."""
 
 
@@ -83,7 +83,7 @@ Exit codes:
 """
 
 
-class Standing(StrEnum):
+class LetterStatus(StrEnum):
     """What a letter would still do."""
 
     COUNTS = "counts"
@@ -127,7 +127,7 @@ class Judged:
 
     letter: Letter
     what: str
-    standing: Standing
+    status: LetterStatus
     why: str
     done: Done = Done.SHOWN
 
@@ -222,14 +222,17 @@ class Judge:
         try:
             what, judged = self._read(letter)
         except NotUnderstood as error:
-            return Judged(letter=letter, what="unknown", standing=Standing.UNREADABLE, why=str(error))
+            return Judged(letter=letter, what="unknown", status=LetterStatus.UNREADABLE, why=str(error))
         try:
-            standing, why = judged()
+            status, why = judged()
         except UNREADABLE:  # one such record spoils nothing but itself
-            standing, why = Standing.COUNTS, "a newer release stored its record: ask with that one's `usher`"
-        return Judged(letter=letter, what=what, standing=standing, why=why)
+            status, why = (
+                LetterStatus.COUNTS,
+                "a newer release stored its record: ask with that one's `usher`",
+            )
+        return Judged(letter=letter, what=what, status=status, why=why)
 
-    def _read(self, letter: Letter) -> tuple[str, Callable[[], tuple[Standing, str]]]:
+    def _read(self, letter: Letter) -> tuple[str, Callable[[], tuple[LetterStatus, str]]]:
         """What a letter is, and how to find out what it would do. Raises NotUnderstood."""
         if letter.queue.name == _WAKE_UPS:
             return "a wake-up", partial(self._of_wake_up, letter.body)
@@ -238,38 +241,38 @@ class Judge:
         notice = messages.read(letter.body)
         return _what(notice), partial(self._of_notice, notice)
 
-    def _of_wake_up(self, body: str) -> tuple[Standing, str]:
+    def _of_wake_up(self, body: str) -> tuple[LetterStatus, str]:
         try:
             action_id, stamp = numbered(body, "version")
         except NOT_READ:
-            return Standing.UNREADABLE, "it names no action and version"
+            return LetterStatus.UNREADABLE, "it names no action and version"
         action = self.known.load(action_id)
         if action is None or not action.is_open:
-            return Standing.OVER, "its action is closed" if action else "its action is not kept any more"
+            return LetterStatus.OVER, "its action is closed" if action else "its action is not kept any more"
         if not action.stands_at(stamp):
-            return Standing.OVER, f"its action has moved on, to version {action.version}"
-        return Standing.COUNTS, f"its action is open; next look {action.look_at:%H:%M:%S}"
+            return LetterStatus.OVER, f"its action has moved on, to version {action.version}"
+        return LetterStatus.COUNTS, f"its action is open; next look {action.look_at:%H:%M:%S}"
 
-    def _of_question(self, body: str) -> tuple[Standing, str]:
+    def _of_question(self, body: str) -> tuple[LetterStatus, str]:
         try:
             action_id, turn = numbered(body, "turn")
         except NOT_READ:
-            return Standing.UNREADABLE, "it names no action and turn"
+            return LetterStatus.UNREADABLE, "it names no action and turn"
         action = self.known.load(action_id)
         if action is None or not action.is_open:
-            return Standing.OVER, "its action is closed" if action else "its action is not kept any more"
+            return LetterStatus.OVER, "its action is closed" if action else "its action is not kept any more"
         findings = self.known.findings(action_id)
         if findings is None or findings.turn != turn:
-            return Standing.OVER, "its turn is over: the sweep had the question asked anew"
-        return Standing.COUNTS, "its turn still stands"
+            return LetterStatus.OVER, "its turn is over: the sweep had the question asked anew"
+        return LetterStatus.COUNTS, "its turn still stands"
 
-    def _of_notice(self, notice: Notice) -> tuple[Standing, str]:
+    def _of_notice(self, notice: Notice) -> tuple[LetterStatus, str]:
         match notice:
             case LifecycleNotice():
                 return self._of_lifecycle(notice)
             case Signal():
                 return self._of_signal(notice)
-            case MoveEnd():
+            case ActivityEnd():
                 open_ones = [
                     action for action in self._open(notice.instance_id) if evidence.ends(notice, action)
                 ]
@@ -280,25 +283,28 @@ class Judge:
                     open_ones, "an action of the instance is open", "no action of the instance is open"
                 )
             case TestNotice():
-                return Standing.COUNTS, "it shows that the group reaches Usher"
+                return LetterStatus.COUNTS, "it shows that the group reaches Usher"
             case Unrelated():
-                return Standing.OVER, f"ignored: {notice.reason}"
+                return LetterStatus.OVER, f"ignored: {notice.reason}"
 
-    def _of_lifecycle(self, notice: LifecycleNotice) -> tuple[Standing, str]:
+    def _of_lifecycle(self, notice: LifecycleNotice) -> tuple[LetterStatus, str]:
         action = self.known.of_token(notice.token)
         if action is not None:
             stands = f"closed: {action.outcome}" if action.outcome else "open"
-            return Standing.OVER, f"it is recorded already, as action {action.id} ({stands})"
+            return LetterStatus.OVER, f"it is recorded already, as action {action.id} ({stands})"
         now_in = self.states.get(notice.instance_id)
-        if any(way.state == now_in and way.transition is notice.transition for way in WAYS):
-            return Standing.COUNTS, f"the instance still waits, in {now_in}, and nothing is recorded of it"
+        if any(way.state == now_in and way.transition is notice.transition for way in WAIT_MOVES):
+            return (
+                LetterStatus.COUNTS,
+                f"the instance still waits, in {now_in}, and nothing is recorded of it",
+            )
         where = f"the instance is {now_in}" if now_in else "the instance is gone"
-        return Standing.OVER, f"{where}: `No active Lifecycle Action found` would be the answer"
+        return LetterStatus.OVER, f"{where}: `No active Lifecycle Action found` would be the answer"
 
-    def _of_signal(self, signal: Signal) -> tuple[Standing, str]:
+    def _of_signal(self, signal: Signal) -> tuple[LetterStatus, str]:
         sent = f"sent {duration.written(self.now - signal.at)} ago"
         if self.now - signal.at <= _FRESH:
-            return Standing.COUNTS, sent
+            return LetterStatus.COUNTS, sent
         of_token = self.known.of_token(signal.token) if signal.token else None
         actions = [of_token] if of_token else self.known.of_instance(signal.instance_id or "")
         waiting = [one for one in actions if one.is_open and evidence.fits(signal, one)]
@@ -310,8 +316,8 @@ class Judge:
         return [action for action in self.known.of_instance(instance_id) if action.is_open]
 
 
-def _if(open_ones: Sequence[Action], counts: str, over: str) -> tuple[Standing, str]:
-    return (Standing.COUNTS, counts) if open_ones else (Standing.OVER, over)
+def _if(open_ones: Sequence[Action], counts: str, over: str) -> tuple[LetterStatus, str]:
+    return (LetterStatus.COUNTS, counts) if open_ones else (LetterStatus.OVER, over)
 
 
 def _what(notice: Notice) -> str:
@@ -322,7 +328,7 @@ def _what(notice: Notice) -> str:
             return f"a test message of {notice.group}"
         case Signal():
             return f"signal {notice.name} {notice.status} of {notice.instance_id or notice.token}"
-        case MoveEnd():
+        case ActivityEnd():
             return f"{notice.detail.partition(':')[0]} of {notice.instance_id}"
         case InstanceEnd() | InstanceState() | CommandEnd():
             return f"{notice.detail} of {notice.instance_id}"
@@ -438,7 +444,7 @@ def _chosen(
 ) -> Sequence[Judged]:
     """Those that are meant: by their ids, or, with --all, those that it makes sense for; else each."""
     if all_of_them:
-        return [each for each in judged if (each.standing is Standing.COUNTS) == (how is Done.SENT)]
+        return [each for each in judged if (each.status is LetterStatus.COUNTS) == (how is Done.SENT)]
     if not ids:
         return judged
     for given in ids:
@@ -494,14 +500,14 @@ def as_data(judged: Judged) -> dict[str, object]:
         "sent_at": written(letter.sent_at),
         "reason": letter.reason,
         "what": judged.what,
-        "standing": judged.standing,
+        "standing": judged.status,
         "why": judged.why,
         "done": judged.done,
         "body": letter.body,
     }
 
 
-_COLOURS: Final = {Standing.COUNTS: "green", Standing.OVER: "dim", Standing.UNREADABLE: "red"}
+_COLOURS: Final = {LetterStatus.COUNTS: "green", LetterStatus.OVER: "dim", LetterStatus.UNREADABLE: "red"}
 
 
 def _print(judged: Sequence[Judged], now: datetime) -> None:
@@ -513,7 +519,7 @@ def _print(judged: Sequence[Judged], now: datetime) -> None:
         console.print(Text(shown(first), "bold"))
         console.print(Text(shown(f"  reason    {each.letter.reason}")))
         why = "" if _is_the_reason(each.why, each.letter) else f": {each.why}"
-        console.print(Text(shown(f"  standing  {each.standing}{why}"), _COLOURS[each.standing]))
+        console.print(Text(shown(f"  standing  {each.status}{why}"), _COLOURS[each.status]))
 
 
 def _is_the_reason(why: str, letter: Letter) -> bool:

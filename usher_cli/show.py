@@ -10,7 +10,7 @@ import click
 from rich.console import Console
 
 from usher.core.action import Transition
-from usher.core.finding import Standing
+from usher.core.finding import ConditionStatus
 from usher_cli.account import with_account
 from usher_cli.listing import as_data, short
 from usher_cli.printable import shown
@@ -30,10 +30,10 @@ Examples:
   usher show c613620e-07e2-4ed2-a9e2-ef8258911ade --json | jq '.actions[0].timeline'
 """
 _STYLES: Final = {
-    Standing.HOLDS: "green",
-    Standing.PENDING: "yellow",
-    Standing.UNKNOWN: "yellow",
-    Standing.FAILED: "red",
+    ConditionStatus.HOLDS: "green",
+    ConditionStatus.PENDING: "yellow",
+    ConditionStatus.UNKNOWN: "yellow",
+    ConditionStatus.FAILED: "red",
 }
 _BEAT: Final = "RecordLifecycleActionHeartbeat: accepted"
 
@@ -63,7 +63,7 @@ def show(account: Account, named: str, *, as_json: bool) -> None:
 def _details(action: Action, account: Account) -> dict[str, Any]:
     """What only `show` has."""
     timeline = account.records.timeline(action.id)
-    end = action.move_end
+    end = action.activity_end
     return {
         "origin": action.origin,
         "destination": action.destination,
@@ -86,7 +86,7 @@ def _details(action: Action, account: Account) -> dict[str, Any]:
 def _found(found: Finding) -> dict[str, Any]:
     return {
         "condition": found.condition,
-        "standing": found.standing,
+        "standing": found.status,
         "detail": found.detail,
         "asked_at": written(found.asked_at),
         "ask_again_at": written(found.ask_again_at),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from usher.core import duration
 from usher.core.conditions.combined import AnyOf, Not, Then
 from usher.core.conditions.command import Command
-from usher.core.conditions.ecs import Ecs, State
+from usher.core.conditions.ecs import Ecs, TaskState
 from usher.core.conditions.elapsed import Elapsed
 from usher.core.conditions.function import Function
 from usher.core.conditions.probe import Probe
@@ -59,5 +59,5 @@ def _asked_of_aws(one: Probe) -> str:
 
 def _ecs(one: Ecs) -> str:
     where = "" if one.cluster is None else f" in {one.cluster}"
-    absent = "failed" if one.state is State.ACTIVE else str(one.absent)
+    absent = "failed" if one.state is TaskState.ACTIVE else str(one.absent)
     return f"ecs {one.state}{where} (in no cluster after {duration.written(one.grace)}: {absent})"

@@ -181,9 +181,9 @@ def _on_the_wrong_way(hook: Hook, policy: Policy) -> Iterator[str]:
 def _is_for_launches(leaf: Condition) -> bool:
     match leaf:
         case targets.Targets():
-            return leaf.state is targets.State.HEALTHY
+            return leaf.state is targets.TargetState.HEALTHY
         case ecs.Ecs():
-            return leaf.state is ecs.State.ACTIVE
+            return leaf.state is ecs.TaskState.ACTIVE
         case _:
             return isinstance(leaf, InstanceStatus)
 

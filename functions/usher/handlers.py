@@ -14,7 +14,7 @@ from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, pro
 from usher.aws.queues import wait_of
 from usher.core.configuration import ConfigurationRefused
 from usher.core.enrolment import share
-from usher.evaluation.wake_ups import BETWEEN_SWEEPS, OWN, send
+from usher.evaluation.wake_ups import BETWEEN_SWEEPS, WAKE_UP_HORIZON, send
 from usher.outage.slow_table import ATTEMPT, HOLDS, Limit, in_time
 from usher.ports import Unavailable
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
-    from usher.evaluation.evaluator import Looks
+    from usher.evaluation.evaluator import Evaluator
     from usher.intake import Intake
     from usher.outage.live_holds import LiveHolds
     from usher.outage.without_table import WithoutTable
@@ -66,9 +66,9 @@ class Pass(Protocol):
 
 
 _ACTION_ID: Final = re.compile(r"[!-~]{1,128}")
-NEAR: Final = timedelta(seconds=240)  # holds two sweeps, so that one that is cut off costs nothing
+SWEEP_LOOKAHEAD: Final = timedelta(seconds=240)  # holds two sweeps, so that one that is cut off costs nothing
 _LEAST_OWN_MARGIN: Final = (
-    OWN / 12
+    WAKE_UP_HORIZON / 12
 )  # a beat with a smaller margin is of a timeout so short that it has its own
 LATE: Final = timedelta(seconds=60)  # a look that is due has its wake-up on the way; one so old has not
 NOT_READ: Final = (ValueError, TypeError, KeyError, OverflowError, RecursionError)
@@ -112,7 +112,7 @@ def intake_handler(intake: Intake, limit: Limit | None = None) -> Handler:
 
 
 def wake_handler(
-    looks: Looks, dead_letters: DeadLetters, without_table: WithoutTable | None = None
+    looks: Evaluator, dead_letters: DeadLetters, without_table: WithoutTable | None = None
 ) -> Handler:
     """Wake: a look for each wake-up that still counts, or, without the table, a heartbeat."""
 
@@ -137,7 +137,7 @@ def wake_handler(
 
 
 def sweep_handler(
-    looks: Looks, *passes: Pass, work: Work = map, without_table: LiveHolds | None = None
+    looks: Evaluator, *passes: Pass, work: Work = map, without_table: LiveHolds | None = None
 ) -> Handler:
     """Sweep: looks at what is overdue, nearest expiry first; wake-ups for what is near.
 
@@ -157,7 +157,9 @@ def sweep_handler(
         now = looks.clock()
         has_passes = now.minute % 2 == 0 or (isinstance(event, dict) and event.get("passes") is True)
         try:
-            due = sorted(looks.store.due(now + NEAR), key=lambda row: (row.expires_at, row.action_id))
+            due = sorted(
+                looks.store.due(now + SWEEP_LOOKAHEAD), key=lambda row: (row.expires_at, row.action_id)
+            )
         except Unavailable as why:
             looks.telemetry.trouble("what is due was not read", why)
             if without_table is not None:
@@ -184,7 +186,7 @@ def sweep_handler(
 
 
 def _hold_without_wake_ups(
-    due: Sequence[Due], looks: Looks, without_table: LiveHolds, now: datetime, context: Context | None
+    due: Sequence[Due], looks: Evaluator, without_table: LiveHolds, now: datetime, context: Context | None
 ) -> list[str]:
     """`now` is when the sweep began: what it has looked at since was in time."""
     expected = {action_id: at for action_id, at in without_table.coming.items() if at <= now}
@@ -201,14 +203,14 @@ def _hold_without_wake_ups(
         pressing = [row for row in due if row.look_at <= now < row.expires_at <= now + BETWEEN_SWEEPS]
         again = _put_off(pressing, looks, without_table.wait, partial(has_time, context))
         _, failures = _look_at_all(again, looks, map, context)
-        turn = partial(looks.turns.awaited, looks.clock, without_table.wait, partial(has_time, context))
+        turn = partial(looks.turns.wait_for_slot, looks.clock, without_table.wait, partial(has_time, context))
         without_table.run(partial(has_time, context), looks.store.pauses(), turn)
     without_table.catch_up(partial(has_time, context))
     return failures
 
 
 def _put_off(
-    rows: Iterable[Due], looks: Looks, wait: Callable[[float], object], has_time: Callable[[], bool]
+    rows: Iterable[Due], looks: Evaluator, wait: Callable[[float], object], has_time: Callable[[], bool]
 ) -> Iterator[Due]:
     """Of what was looked at, each whose call the budget put off by up to ten seconds, when its second comes.
 
@@ -225,7 +227,7 @@ def _put_off(
         yield row
 
 
-def _look_of(row: Due, looks: Looks) -> datetime:
+def _look_of(row: Due, looks: Evaluator) -> datetime:
     """When its next look is due by now; not before its expiry where that cannot be read: its look told so."""
     with suppress(Unavailable, ConfigurationRefused, *NOT_READ):
         action = looks.store.load(row.action_id)
@@ -243,7 +245,7 @@ def _wake_ups_come(due: Iterable[Due], expected: Iterable[str], now: datetime) -
     return any(action_id not in left for action_id in expected)
 
 
-def _wake_ups_fail(due: Sequence[Due], looks: Looks, now: datetime, within: timedelta) -> bool:
+def _wake_ups_fail(due: Sequence[Due], looks: Evaluator, now: datetime, within: timedelta) -> bool:
     """Whether looks are overdue that have wake-ups of their own, or the queue does not take one.
 
     A copy of a wake-up that is on its way tells; it is void when it comes.
@@ -260,7 +262,7 @@ def _wake_ups_fail(due: Sequence[Due], looks: Looks, now: datetime, within: time
     return False
 
 
-def _wake_near(rows: Iterable[Due], looks: Looks, work: Work, context: Context | None) -> None:
+def _wake_near(rows: Iterable[Due], looks: Evaluator, work: Work, context: Context | None) -> None:
     """Wake-ups for what was stored too far ahead to get its own; the others have theirs.
 
     Thousands may be near, so time passes meanwhile, and a wake-up that comes late misses the
@@ -276,7 +278,7 @@ def _wake_near(rows: Iterable[Due], looks: Looks, work: Work, context: Context |
 
 
 def _look_at_all(
-    rows: Iterable[Due], looks: Looks, work: Work, context: Context | None
+    rows: Iterable[Due], looks: Evaluator, work: Work, context: Context | None
 ) -> tuple[int, list[str]]:
     """Look at each. One that fails must not keep the others from their looks."""
 
@@ -296,7 +298,7 @@ def _look_at_all(
     return len(done) - failed, [f"{failed} of {len(done)} looks failed"] if failed else []
 
 
-def _repair_chains(looks: Looks, work: Work, context: Context | None) -> list[str]:
+def _repair_chains(looks: Evaluator, work: Work, context: Context | None) -> list[str]:
     """Have the questions asked whose message was lost or could not be sent. Nothing is asked here."""
     rows = sorted(looks.store.unasked(looks.clock()), key=lambda row: (row.sweep_at, row.action_id))
     looks.telemetry.count("OverdueQuestions", len(rows))

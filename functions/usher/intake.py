@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, assert_never
 
 from usher.aws import messages
 from usher.core import closing, evidence, reconcile
-from usher.core.action import Action, HookTerms, MoveEnd, Outcome, Result, Signal, Transition
+from usher.core.action import Action, ActivityEnd, HookTerms, Outcome, Result, Signal, Transition
 from usher.core.configuration import ConfigurationRefused
 from usher.core.held_wait import first_waits
 from usher.core.notifications import (
@@ -25,7 +25,7 @@ from usher.core.notifications import (
 )
 from usher.core.ownership import Terms, terms
 from usher.core.policy import Move
-from usher.evaluation.wake_ups import send, stored_with_wake_ups
+from usher.evaluation.wake_ups import send, store_and_schedule
 from usher.outage.slow_table import ATTEMPT, HOLDS, Away, Limit, hurried
 from usher.passes.silent_groups import TESTED
 from usher.ports import WHATEVER, Moved, NoAnswer, Raw, Unavailable
@@ -112,7 +112,7 @@ class Intake:
                 self._take_lifecycle(notice, raw, now)
             case TestNotice():
                 self._take_test(notice)
-            case MoveEnd():
+            case ActivityEnd():
                 self._take_move_end(notice, now)
             case Signal():
                 self._take_signal(notice, now)
@@ -128,7 +128,7 @@ class Intake:
                 assert_never(notice)
 
     def _tell(self, kind: str, reason: str = "") -> None:
-        self.telemetry.took_in(kind, reason)
+        self.telemetry.message_handled(kind, reason)
         if kind == "rejected":
             self.telemetry.count("Rejected")
 
@@ -194,7 +194,9 @@ class Intake:
         if abandoned or launches:
             return abandoned
         as_if = _action(notice, hook, hook.rules[-1].use, self.new_id(), now)
-        ends = [end for end in self.store.evidence(as_if).move_ends if end.transition is Transition.LAUNCHING]
+        ends = [
+            end for end in self.store.evidence(as_if).activity_ends if end.transition is Transition.LAUNCHING
+        ]
         return bool(ends) and not max(ends, key=lambda end: end.ended_at).succeeded
 
     def _open(self, action: Action, raw: Raw, now: datetime) -> Action | None:
@@ -224,7 +226,7 @@ class Intake:
             nonlocal stored
             stored = self.store.open(action, raw)
 
-        stored_with_wake_ups(action, self.clock, store, self.wake_ups, self.telemetry)
+        store_and_schedule(action, self.clock, store, self.wake_ups, self.telemetry)
         if stored.id != action.id:
             return stored
         self._tell_lifecycle(action, now)
@@ -248,7 +250,7 @@ class Intake:
             after = replace(after, version=newest.version + 1, look_id=self.new_id())
             join = partial(self.store.join, after, raw)
             try:
-                stored_with_wake_ups(after, self.clock, join, self.wake_ups, self.telemetry, needs_queue=True)
+                store_and_schedule(after, self.clock, join, self.wake_ups, self.telemetry, require_queue=True)
             except Moved:
                 claimed = self.store.of_token(came.token) if came.token else None
                 if claimed is not None:
@@ -283,30 +285,30 @@ class Intake:
         self.store.keep_test(notice)
         self._tell("test")
 
-    def _take_move_end(self, move_end: MoveEnd, now: datetime) -> None:
-        actions = list(self.store.of_instance(move_end.instance_id))
-        if not actions and not self.configuration.names_group(move_end.group):
-            self._tell("ignored", f"an outcome of group {move_end.group}, which is not configured")
+    def _take_move_end(self, activity_end: ActivityEnd, now: datetime) -> None:
+        actions = list(self.store.of_instance(activity_end.instance_id))
+        if not actions and not self.configuration.names_group(activity_end.group):
+            self._tell("ignored", f"an outcome of group {activity_end.group}, which is not configured")
             return
-        self.store.keep_move_end(move_end)
+        self.store.keep_move_end(activity_end)
         for action in actions:
-            if evidence.ends(move_end, action):
-                self._hear_move_end(action, move_end, now)
+            if evidence.ends(activity_end, action):
+                self._hear_move_end(action, activity_end, now)
             elif action.is_open and action.if_launch_failed is not None:
                 self._change(action, partial(_looked_at, now=now))
         self._tell("outcome")
 
-    def _hear_move_end(self, action: Action, move_end: MoveEnd, now: datetime) -> None:
+    def _hear_move_end(self, action: Action, activity_end: ActivityEnd, now: datetime) -> None:
         """An open action is looked at, and asks Auto Scaling; a closed one only notes it."""
 
         def heard(action: Action) -> Action:
-            noted = evidence.with_move_ends(action, [move_end], now)
+            noted = evidence.with_move_ends(action, [activity_end], now)
             if noted is action:
                 return action
             if action.is_open:
                 return _looked_at(noted, now)
-            told = action.noted(now, "outcome", reconcile.in_words(move_end))
-            return replace(told, move_end=move_end)
+            told = action.noted(now, "outcome", reconcile.in_words(activity_end))
+            return replace(told, activity_end=activity_end)
 
         self._change(action, heard)
 
@@ -389,7 +391,7 @@ class Intake:
             after = replace(after, version=newest.version + 1, look_id=self.new_id())
             try:
                 save = partial(self.store.save, after, raw=raw)
-                stored_with_wake_ups(after, self.clock, save, self.wake_ups, self.telemetry, needs_queue=True)
+                store_and_schedule(after, self.clock, save, self.wake_ups, self.telemetry, require_queue=True)
             except Moved:
                 newest = self.store.load(action.id)
             else:
@@ -399,7 +401,7 @@ class Intake:
 
 def _was_abandoned(action: Action) -> bool:
     by_default = action.outcome is Outcome.DEFAULTED and action.hook.default_result is Result.ABANDON
-    failed = action.move_end is not None and not action.move_end.succeeded
+    failed = action.activity_end is not None and not action.activity_end.succeeded
     return action.result is Result.ABANDON or by_default or failed
 
 

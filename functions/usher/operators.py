@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from usher.core.operators import Refused, name_of, refuse_ended
-from usher.evaluation.wake_ups import stored_with_wake_ups
+from usher.core.operators import CommandRefused, name_of, refuse_ended
+from usher.evaluation.wake_ups import store_and_schedule
 from usher.ports import Moved
 
 if TYPE_CHECKING:
@@ -57,10 +57,10 @@ class Operators:
             else:
                 return replace(after, unsaved=())
         refuse(newest or action)
-        raise Refused(f"{name_of(action)} changed {TRIES} times meanwhile: try again.")
+        raise CommandRefused(f"{name_of(action)} changed {TRIES} times meanwhile: try again.")
 
     def _save(self, action: Action) -> None:
         def save() -> None:
             self.store.save(action)
 
-        stored_with_wake_ups(action, self.clock, save, self.wake_ups, self.telemetry, needs_queue=True)
+        store_and_schedule(action, self.clock, save, self.wake_ups, self.telemetry, require_queue=True)

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
     from datetime import datetime, timedelta
 
-    from usher.core.action import Action, Entry, MoveEnd, Result, Signal
+    from usher.core.action import Action, ActivityEnd, Entry, Result, Signal
     from usher.core.conditions.probe import Call, Found, Later, Probe, Reply
     from usher.core.enrolment import Enrolled, FileInForce, GroupSeen, HookSeen
     from usher.core.evidence import Kept
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from usher.core.held_wait import HeldWait
     from usher.core.hook_timeouts import Described
     from usher.core.notifications import TestNotice
-    from usher.core.reconcile import Activity, LiveGroup, Member, Tried
+    from usher.core.reconcile import Activity, ForeignWait, LiveGroup, Member
 
 
 class Moved(Exception):  # noqa: N818 - it reads as what happened
@@ -88,7 +88,7 @@ class Evidence:
     """What was heard of an instance or a token, whether or not an action was known then."""
 
     signals: tuple[Signal, ...]
-    move_ends: tuple[MoveEnd, ...]
+    activity_ends: tuple[ActivityEnd, ...]
     instance_ended_at: datetime | None = None  # EC2 said that it ended the instance
     stopped_at: datetime | None = None  # of EC2's newest word on the instance, if that is: stopped
     paused: str | None = None  # who paused this hook, or all of them: look as in observe mode
@@ -137,7 +137,7 @@ class Records(Protocol):
 MOST_OF_INSTANCE: Final = 60  # more than the 50 hooks of a group: no notice costs more for a long history
 
 
-class Finding(Protocol):
+class ActionLookup(Protocol):
     """Ways to an action other than its id."""
 
     def of_token(self, token: str) -> Action | None:
@@ -188,7 +188,7 @@ class FindingsKept(Protocol):
         ...
 
 
-class Hearsay(Protocol):
+class EvidenceStore(Protocol):
     """What is kept whether or not it belongs to an action that is known yet."""
 
     def keep_signal(self, signal: Signal) -> Kept:
@@ -200,7 +200,7 @@ class Hearsay(Protocol):
         """
         ...
 
-    def keep_move_end(self, move_end: MoveEnd) -> None:
+    def keep_move_end(self, activity_end: ActivityEnd) -> None:
         """Keep an outcome event for an hour. Keeping it twice is keeping it once."""
         ...
 
@@ -247,7 +247,7 @@ class Pauses(Protocol):
         ...
 
 
-class Store(Records, Finding, FindingsKept, Hearsay, Pauses, Protocol):
+class Store(Records, ActionLookup, FindingsKept, EvidenceStore, Pauses, Protocol):
     """The whole table."""
 
     def timeline(self, action_id: str) -> Sequence[Entry]:
@@ -453,7 +453,7 @@ class SharedAnswers(Protocol):
 class Telemetry(Protocol):
     """What the operators see: one log event per notice and per decision, and counts."""
 
-    def took_in(self, kind: str, reason: str) -> None:
+    def message_handled(self, kind: str, reason: str) -> None:
         """A message was understood as `kind` (lifecycle, duplicate, test, …, rejected)."""
         ...
 
@@ -647,19 +647,19 @@ class InstanceStates(Protocol):
         ...
 
 
-class Tries(Protocol):
+class ForeignWaits(Protocol):
     """The waits, by group, in which a hook is known to hold no action of ours."""
 
-    def tried(self) -> Mapping[str, Collection[Tried]]:
+    def foreign_waits(self) -> Mapping[str, Collection[ForeignWait]]:
         """All that is kept."""
         ...
 
-    def keep_tried(self, group: str, tried: Collection[Tried]) -> None:
+    def keep_foreign_waits(self, group: str, foreign_waits: Collection[ForeignWait]) -> None:
         """Keep these for a group, and no others of it."""
         ...
 
 
-class ReconcileStore(Store, OpenActions, Tries, DescribedHooks, Protocol):
+class ReconcileStore(Store, OpenActions, ForeignWaits, DescribedHooks, Protocol):
     """What a reconcile pass keeps and reads."""
 
     def is_readable(self, instance_id: str) -> bool:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from usher.core import compiled
 from usher.core.configuration import ConfigurationRefused
 from usher.core.enrolment import FileInForce
-from usher.evaluation.call_budget import Enough
+from usher.evaluation.call_budget import NoCallLeft
 from usher.ports import GroupGone, TryLater
 from usher.release import LAST_CALLS_S
 
@@ -128,7 +128,7 @@ class _Deploy:
         self._only_tells = only_tells
         self._is_left = has_time
         self._ends_at = enrolment.clock() + PATIENCE
-        self._turn = partial(enrolment.turns.awaited, enrolment.clock, enrolment.wait, self._has_time)
+        self._turn = partial(enrolment.turns.wait_for_slot, enrolment.clock, enrolment.wait, self._has_time)
         self._troubles: list[str] = []
         self._left: list[str] = []
 
@@ -216,7 +216,7 @@ class _Deploy:
         while True:
             try:
                 return do()
-            except Enough:
+            except NoCallLeft:
                 pass
             except TryLater as busy:
                 self._enrolment.put_off(busy)

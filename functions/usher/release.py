@@ -17,9 +17,8 @@ from usher.core import closing, reconcile
 from usher.core.action import Outcome, Phase, Result
 from usher.core.enrolment import FileInForce, Wanted
 from usher.core.ownership import Terms
-from usher.evaluation.call_budget import Enough
-from usher.passes.retirement import APART, Departure
-from usher.passes.retirement import Outcome as Departed
+from usher.evaluation.call_budget import NoCallLeft
+from usher.passes.retirement import APART, Departure, Retirement
 from usher.ports import AnswerKind, CallRefused, GroupGone, Moved, Throttled, TryLater, Unavailable
 
 if TYPE_CHECKING:
@@ -28,8 +27,8 @@ if TYPE_CHECKING:
 
     from usher.core.action import Action
     from usher.core.enrolment import Enrolled, Target
-    from usher.core.policy import Way
-    from usher.evaluation.evaluator import Looks
+    from usher.core.policy import Channel
+    from usher.evaluation.evaluator import Evaluator
     from usher.handlers import Work
     from usher.ports import EnrolmentRecords, Groups, LiveMembers, OpenActions
 
@@ -50,8 +49,8 @@ _MOST_NAMES: Final = 5  # in a reason
 class Release:
     """Everything that it touches. `work` is `map`, or what makes several calls at once."""
 
-    looks: Looks
-    targets: Mapping[Way, Target]  # which our hooks notify
+    looks: Evaluator
+    targets: Mapping[Channel, Target]  # which our hooks notify
     hooks: Groups
     live: LiveMembers
     enrolments: EnrolmentRecords  # of no file: it writes whichever counts
@@ -63,7 +62,7 @@ class Release:
         """Why the deletion cannot go on yet, or nothing."""
         try:
             return self._run(has_time)
-        except Enough:
+        except NoCallLeft:
             return f"not all hooks could be deleted in time; {AGAIN}"
         except Unavailable as error:
             self.looks.telemetry.trouble("not all could be let go", error)
@@ -72,7 +71,7 @@ class Release:
     def _run(self, has_time: Callable[[], bool]) -> str:
         """Until nothing waits and no hook is left: an instance may come at any time."""
         self._close()
-        turn = partial(self.looks.turns.awaited, self.looks.clock, self.wait, has_time)
+        turn = partial(self.looks.turns.wait_for_slot, self.looks.clock, self.wait, has_time)
         idle, before = 0, len(self.enrolments.enrolled()) + 1
         while idle < ROUNDS:
             self._retire_all()
@@ -121,14 +120,14 @@ class Release:
         for group, records in _by_group(self.enrolments.enrolled()).items():
             turn()
             try:
-                standing = {hook.name: hook.settings for hook in self.hooks.hooks_of(group)}
+                live = {hook.name: hook.settings for hook in self.hooks.hooks_of(group)}
             except GroupGone:
-                standing = {}
+                live = {}
             except (TryLater, CallRefused) as error:
                 self._tell(error, f"the hooks of {group} were not read")
                 continue
             for record in records:
-                settings = standing.get(record.hook)
+                settings = live.get(record.hook)
                 if settings is None or wanted.is_of(record, settings):
                     ours.append(record)
                 else:
@@ -157,7 +156,7 @@ class Release:
             clock=self.looks.clock,
         )
         try:
-            return departure.step(record, turn) is Departed.DELETED
+            return departure.step(record, turn) is Retirement.DELETED
         except GroupGone:
             return self._is_forgotten(record)
         except (TryLater, CallRefused, Moved) as error:
@@ -238,7 +237,7 @@ class Release:
 
     def _tell(self, error: Exception, what: str) -> None:
         if isinstance(error, Throttled):
-            self.looks.turns.throttled(self.looks.clock())
+            self.looks.turns.back_off(self.looks.clock())
         self.looks.telemetry.trouble(what, error)
 
 

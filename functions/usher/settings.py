@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from usher.core.enrolment import Target
 from usher.core.notifications import Home
-from usher.core.policy import Way
+from usher.core.policy import Channel
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -96,13 +96,13 @@ class EnrolmentSettings:
         )
 
     @property
-    def targets(self) -> dict[Way, Target]:
+    def targets(self) -> dict[Channel, Target]:
         """Whom a hook can notify. Lambda is invoked without a role, and EventBridge needs no target."""
         return {
-            Way.SQS: Target(arn=self.inbox_arn, role_arn=self.hook_role_arn),
-            Way.SNS: Target(arn=self.topic_arn, role_arn=self.hook_role_arn),
-            Way.LAMBDA: Target(arn=self.intake_arn),
-            Way.EVENTBRIDGE: Target(arn=None),
+            Channel.SQS: Target(arn=self.inbox_arn, role_arn=self.hook_role_arn),
+            Channel.SNS: Target(arn=self.topic_arn, role_arn=self.hook_role_arn),
+            Channel.LAMBDA: Target(arn=self.intake_arn),
+            Channel.EVENTBRIDGE: Target(arn=None),
         }
 
 

@@ -9,7 +9,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda_event_sources as event_sources
 
 from usher.aws.table import DUE_INDEX
-from usher.core.policy import Way
+from usher.core.policy import Channel
 from usher_cdk import permissions
 from usher_cdk.announcing import Announce
 from usher_cdk.asset import asset_of
@@ -158,7 +158,7 @@ class Controller(cdk.Stack):
                     queue, batch_size=10, report_batch_item_failures=True, max_concurrency=20
                 )
             )
-        if notifies_by(self._deployment, Way.LAMBDA):
+        if notifies_by(self._deployment, Channel.LAMBDA):
             self._take_direct_invocations(intake)
         return intake
 

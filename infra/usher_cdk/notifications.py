@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from aws_cdk import aws_sqs as sqs
     from aws_cdk.interfaces.aws_events import IRuleRef
 
-    from usher.core.policy import Way
+    from usher.core.policy import Channel
     from usher_cdk.configuration import Deployment
     from usher_cdk.queue import QueueWithDeadLetters
 
@@ -176,6 +176,6 @@ def rule_patterns(deployment: Deployment) -> Iterator[tuple[str, dict[str, Any]]
     )
 
 
-def notifies_by(deployment: Deployment, way: Way) -> bool:
+def notifies_by(deployment: Deployment, way: Channel) -> bool:
     """Whether any hook of the configuration is notified that way."""
     return any(hook.notify is way for hook in deployment.configuration.hooks)

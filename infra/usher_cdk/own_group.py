@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, cast
 from aws_cdk import aws_autoscaling as autoscaling
 from constructs import Construct
 
-from usher.core.policy import Way
+from usher.core.policy import Channel
 
 if TYPE_CHECKING:
     from usher.core.policy import Configuration, Hook
@@ -48,7 +48,7 @@ class UsherHooks(Construct):
         if not hooks:
             raise UnfitHook(f"the hooks file must have a hook for group {group_name!r}, it has none")
         for hook in hooks:
-            if hook.notify is not Way.SQS:
+            if hook.notify is not Channel.SQS:
                 raise UnfitHook(
                     f"hook {hook.name!r} of group {group_name!r} must notify by sqs, not {hook.notify}"
                 )

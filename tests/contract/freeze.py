@@ -17,14 +17,14 @@ from typing import TYPE_CHECKING, Any, Final
 import boto3
 from moto import mock_aws
 
-from tests.factories import a_move_end, a_policy, a_signal, an_action, at, hook_terms
+from tests.factories import a_policy, a_signal, an_action, an_activity_end, at, hook_terms
 from usher.aws import table as dynamodb
 from usher.aws.enrolled import EnrolledHooks
-from usher.aws.records import Records
+from usher.aws.records import RecordTable
 from usher.core import configuration, questions
-from usher.core.action import Limits, Outcome, Phase, Result, Status, Transition, Word
+from usher.core.action import Limits, OperatorNote, Outcome, Phase, Result, Status, Transition
 from usher.core.enrolment import Enrolled, FileInForce, Former, HookSettings
-from usher.core.finding import Finding, Findings, Standing
+from usher.core.finding import ConditionStatus, Finding, Findings
 from usher.core.hook_timeouts import Described
 from usher.core.notifications import TestNotice
 from usher.ports import ALL_HOOKS, Raw
@@ -74,8 +74,8 @@ def actions() -> Iterator[Action]:
         signals=(a_signal(message="3 of 7"),),
         signals_since=at(-60),
         progress_at=at(60),
-        call_at=at(480),
-        held=Word(who="arn:me", at=at(10), reason="looks into it"),
+        booked_at=at(480),
+        operator_hold=OperatorNote(who="arn:me", at=at(10), reason="looks into it"),
         extended_to=at(7200),
         timeout_assumed=True,
     )
@@ -87,8 +87,8 @@ def actions() -> Iterator[Action]:
         result=Result.CONTINUE,
         reason="done",
         completes_sent=(at(200),),
-        ordered=Word(who="arn:her", at=at(20), reason="enough"),
-        ordered_result=Result.CONTINUE,
+        operator_result_by=OperatorNote(who="arn:her", at=at(20), reason="enough"),
+        operator_result=Result.CONTINUE,
         let_through=True,
         look_at=at(520),
     )
@@ -104,7 +104,7 @@ def actions() -> Iterator[Action]:
             outcome=outcome,
             result=result,
             reason="as it was",
-            move_end=a_move_end(),
+            activity_end=an_activity_end(),
             instance_ended_at=at(240),
             look_at=None,
             closed_at=at(300),
@@ -113,7 +113,7 @@ def actions() -> Iterator[Action]:
 
 def fill(client: DynamoDBClient) -> None:
     """Store one of everything."""
-    records = Records(client, TABLE, lambda: NOW)
+    records = RecordTable(client, TABLE, lambda: NOW)
     for action in actions():
         lines = action.noted(at(0), "notified", "by sqs").noted(at(1), "wait", "no signal")
         records.open(lines, Raw(received_at=at(1), body=json.dumps({"of": action.id})))
@@ -123,27 +123,27 @@ def fill(client: DynamoDBClient) -> None:
     found = tuple(
         Finding(
             condition=probe.name,
-            standing=Standing.PENDING,
+            status=ConditionStatus.PENDING,
             detail="not yet",
             asked_at=at(100),
             ask_again_at=at(130),
-            held_once=True,
+            confirmed_once=True,
             memory={"cluster": "jobs"},
         )
-        for probe in questions.due(replace(opened, held=None), at(100))
+        for probe in questions.due(replace(opened, operator_hold=None), at(100))
     )
     noted = Findings(turn=0, found=found, ask_at=at(430), sweep_at=at(700)).noted(at(100), "found", "pending")
     records.keep_findings(opened, replace(noted, turn=1))
     for status in Status:
         records.keep_signal(a_signal(event_id=f"event-{status}", status=status))
     records.keep_signal(a_signal(event_id="by-token", instance_id=None, token="1" * 36))
-    records.keep_move_end(a_move_end())
+    records.keep_move_end(an_activity_end())
     records.keep_instance_end("i-00000000000000009", at(240))
     records.keep_instance_state(INSTANCE, at(390), is_stopped=True)
     records.keep_test(TestNotice(group="workers-1", request_id="request-1", at=at(-100)))
     records.keep_heard("workers-1", at(1))
     records.keep_described("workers-1", Described(at=at(1), timeouts={"usher-drain": timedelta(minutes=5)}))
-    records.keep_tried("workers-1", [(INSTANCE, "usher-drain", "Terminating:Wait")])
+    records.keep_foreign_waits("workers-1", [(INSTANCE, "usher-drain", "Terminating:Wait")])
     records.pause(ALL_HOOKS, "arn:me: throttled")
     _enrol(client)
 
@@ -182,7 +182,7 @@ def _enrol(client: DynamoDBClient) -> None:
 
 def told(client: DynamoDBClient) -> dict[str, Any]:
     """What a release reads, in words that do not change with its classes."""
-    records, items = Records(client, TABLE, lambda: NOW), EnrolledHooks(client, TABLE, lambda: NOW, 50)
+    records, items = RecordTable(client, TABLE, lambda: NOW), EnrolledHooks(client, TABLE, lambda: NOW, 50)
     stored = [action for action in map(records.load, [one.id for one in actions()]) if action is not None]
     evidence = records.evidence(stored[0])
     findings = records.findings("open")
@@ -194,7 +194,7 @@ def told(client: DynamoDBClient) -> dict[str, Any]:
         "of_instance": sorted(action.id for action in records.of_instance(INSTANCE)),
         "due": sorted(row.action_id for row in records.due(at(600))),
         "unasked": sorted(row.action_id for row in records.unasked(at(701))),
-        "found": [(one.condition, str(one.standing), one.held_once) for one in findings.found]
+        "found": [(one.condition, str(one.status), one.confirmed_once) for one in findings.found]
         if findings
         else None,
         "signals": sorted((one.name, str(one.status)) for one in evidence.signals),
@@ -203,7 +203,7 @@ def told(client: DynamoDBClient) -> dict[str, Any]:
         "tests": [test.request_id for test in records.tests("workers-1")],
         "reaches_us": records.reaches_us("workers-1"),
         "described": _described(records),
-        "tried": {group: sorted(map(list, tried)) for group, tried in records.tried().items()},
+        "tried": {group: sorted(map(list, tried)) for group, tried in records.foreign_waits().items()},
         "items": sorted(
             (one.hook, one.group, str(one.state), len(one.former), one.own_hook.name)
             for one in items.enrolled()
@@ -213,7 +213,7 @@ def told(client: DynamoDBClient) -> dict[str, Any]:
     }
 
 
-def _described(records: Records) -> dict[str, float]:
+def _described(records: RecordTable) -> dict[str, float]:
     described = records.described("workers-1")
     timeouts = described.timeouts if described else {}
     return {name: timeout.total_seconds() for name, timeout in timeouts.items()}
@@ -234,8 +234,8 @@ def _action_in_words(action: Action) -> dict[str, Any]:
         "expires_at": action.expires_at.isoformat(),
         "ends_at": action.ends_at.isoformat(),
         "give_up_at": action.give_up_at.isoformat(),
-        "held_by": action.held and action.held.who,
-        "ordered_by": action.ordered and action.ordered.who,
+        "held_by": action.operator_hold and action.operator_hold.who,
+        "ordered_by": action.operator_result_by and action.operator_result_by.who,
         "let_through": action.let_through,
     }
 

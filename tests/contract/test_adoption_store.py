@@ -12,7 +12,7 @@ from moto import mock_aws
 
 from tests.factories import an_action, at, hook_terms
 from usher.aws import table
-from usher.aws.records import Records
+from usher.aws.records import RecordTable
 from usher.core.action import Outcome, Phase
 from usher.core.configuration import ConfigurationRefused
 from usher.core.hook_timeouts import Described
@@ -44,7 +44,7 @@ def store(request: pytest.FixtureRequest) -> Iterator[ReconcileStore]:
             "dynamodb", region_name="us-east-1", aws_access_key_id="testing", aws_secret_access_key="testing"
         )
         client.create_table(**table.definition("usher"))
-        yield Records(client, "usher", clock)
+        yield RecordTable(client, "usher", clock)
 
 
 def adopted(**changes: Any) -> Action:
@@ -116,7 +116,7 @@ def test_a_record_of_a_newer_release_hides_no_other_and_its_hook_counts_as_in_us
             "dynamodb", region_name="us-east-1", aws_access_key_id="testing", aws_secret_access_key="testing"
         )
         client.create_table(**table.definition("usher"))
-        store = Records(client, "usher", clock)
+        store = RecordTable(client, "usher", clock)
         for name in ("new", "old"):
             store.open(an_action(id=name, token=f"{name:036}", look_at=at(1)), RAW)
         key = {"pk": {"S": "ACTION#new"}, "sk": {"S": "STATE"}}
@@ -136,15 +136,15 @@ def test_a_record_of_a_newer_release_hides_no_other_and_its_hook_counts_as_in_us
 
 def test_tries_are_kept_by_group_until_they_are_replaced(store: ReconcileStore) -> None:
     one, other = ("i-1", "gate", "activity-1"), ("i-2", "gate", "Pending:Wait")
-    store.keep_tried("web", [one])
-    store.keep_tried("jobs", [other])
-    store.keep_tried("web", {one, other})
-    assert {group: set(tried) for group, tried in store.tried().items()} == {
+    store.keep_foreign_waits("web", [one])
+    store.keep_foreign_waits("jobs", [other])
+    store.keep_foreign_waits("web", {one, other})
+    assert {group: set(foreign_waits) for group, foreign_waits in store.foreign_waits().items()} == {
         "web": {one, other},
         "jobs": {other},
     }
-    store.keep_tried("web", [])
-    assert set(store.tried()) == {"jobs"}
+    store.keep_foreign_waits("web", [])
+    assert set(store.foreign_waits()) == {"jobs"}
 
 
 def described(seconds: float, **timeouts_s: float) -> Described:

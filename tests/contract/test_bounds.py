@@ -13,11 +13,11 @@ from moto import mock_aws
 
 from tests.factories import a_policy, a_signal, an_action, at, hook_terms
 from usher.aws import table as dynamodb
-from usher.aws.records import Records
+from usher.aws.records import RecordTable
 from usher.aws.result_limits import SentResults
 from usher.core import configuration, evidence
 from usher.core.action import Outcome, Phase, Result, Status, Transition
-from usher.core.conditions.ecs import Ecs, State
+from usher.core.conditions.ecs import Ecs, TaskState
 from usher.core.conditions.probe import Reply, ReplyKind
 from usher.ports import Raw
 
@@ -48,11 +48,11 @@ def client() -> Iterator[DynamoDBClient]:
 
 
 @pytest.fixture
-def records(client: DynamoDBClient) -> Records:
-    return Records(client, "usher", lambda: at(0))
+def records(client: DynamoDBClient) -> RecordTable:
+    return RecordTable(client, "usher", lambda: at(0))
 
 
-def is_stored(records: Records, action: Action) -> bool:
+def is_stored(records: RecordTable, action: Action) -> bool:
     try:
         records.save(replace(action, version=2, look_id="look"))
     except botocore.exceptions.ClientError:
@@ -64,7 +64,9 @@ def is_stored(records: Records, action: Action) -> bool:
     ("count", "message"),
     [pytest.param(4500, "working", id="many"), pytest.param(45, "\U0001f600" * 1000, id="long")],
 )
-def test_a_look_that_hears_many_or_long_signals_is_stored(records: Records, count: int, message: str) -> None:
+def test_a_look_that_hears_many_or_long_signals_is_stored(
+    records: RecordTable, count: int, message: str
+) -> None:
     """Fault 01: the lines of the timeline were more than a transaction, or larger than an item."""
     action = records.open(an_action(policy=a_policy(stalled_after="1h")), RAW)
     heard = [
@@ -76,7 +78,7 @@ def test_a_look_that_hears_many_or_long_signals_is_stored(records: Records, coun
 
 
 def test_a_notice_is_not_kept_from_its_record_by_a_neighbour_of_a_newer_release(
-    client: DynamoDBClient, records: Records
+    client: DynamoDBClient, records: RecordTable
 ) -> None:
     """Fault 05: after a rollback one closed launch that could not be read stopped its termination."""
     gate = hook_terms(name="gate", transition=Transition.LAUNCHING)
@@ -97,7 +99,7 @@ def test_a_notice_is_not_kept_from_its_record_by_a_neighbour_of_a_newer_release(
 
 
 def test_what_a_notice_reads_does_not_grow_with_the_history_of_its_instance(
-    client: DynamoDBClient, records: Records
+    client: DynamoDBClient, records: RecordTable
 ) -> None:
     """Fault 19: every action of 30 days was read."""
     for number in range(130):
@@ -116,7 +118,7 @@ def test_what_a_notice_reads_does_not_grow_with_the_history_of_its_instance(
 
 
 def test_a_row_of_the_index_that_is_read_twice_stops_no_pass(
-    client: DynamoDBClient, records: Records
+    client: DynamoDBClient, records: RecordTable
 ) -> None:
     """Fault 22: a batch with a key twice is refused."""
     records.open(an_action(), RAW)
@@ -135,7 +137,7 @@ def test_a_row_of_the_index_that_is_read_twice_stops_no_pass(
 
 def test_the_search_of_an_ecs_instance_remembers_few_of_very_many_clusters() -> None:
     """Fault 18: the ARNs of all clusters stood in the record."""
-    condition, action = Ecs(state=State.DRAINED), an_action()
+    condition, action = Ecs(state=TaskState.DRAINED), an_action()
     memory: dict[str, Any] = {}
     arns = [f"arn:aws:ecs:us-east-1:111122223333:cluster/{number:050}" for number in range(4500)]
     call = condition.ask(action, memory, at(200))

@@ -16,7 +16,7 @@ from moto import mock_aws
 
 from tests.factories import at
 from usher.aws import table as dynamodb
-from usher.aws.budget import TRIES, CallBudget
+from usher.aws.budget import TRIES, BudgetTable
 from usher.ports import Unavailable
 from usher_simulator.fakes.memory_budget import MemoryBudget
 
@@ -71,7 +71,7 @@ def a_budget(request: pytest.FixtureRequest) -> Making:
     if request.param == "memory":
         return MemoryBudget
     client, table = request.getfixturevalue("client"), request.getfixturevalue("table")
-    return lambda calls_per_second: CallBudget(client, table, calls_per_second)
+    return lambda calls_per_second: BudgetTable(client, table, calls_per_second)
 
 
 def booked(
@@ -180,7 +180,7 @@ def carried_out(budget: Budget, todo: list[tuple[str, Any]]) -> list[datetime | 
 def test_both_budgets_book_the_same(account: None, rate: float, todo: list[tuple[str, Any]]) -> None:  # noqa: ARG001
     client = a_client()
 
-    in_dynamodb = carried_out(CallBudget(client, a_table(client), rate), todo)
+    in_dynamodb = carried_out(BudgetTable(client, a_table(client), rate), todo)
 
     assert in_dynamodb == carried_out(MemoryBudget(rate), todo)
 
@@ -205,46 +205,46 @@ def before(client: DynamoDBClient, operation: str, do: Callable[[], object]) -> 
 
 
 def test_all_functions_draw_on_one_budget(client: DynamoDBClient, table: str) -> None:
-    functions = [CallBudget(client, table, 2) for _ in range(3)]
+    functions = [BudgetTable(client, table, 2) for _ in range(3)]
 
     assert [booked(one, 0, 1, 1, times=1) for one in functions] == [[1], [1], [0]]
 
 
 def test_who_is_overtaken_after_reading_chooses_again(client: DynamoDBClient, table: str) -> None:
-    other = CallBudget(a_client(), table, 1)
+    other = BudgetTable(a_client(), table, 1)
     times = iter([1, 1])
     before(client, "UpdateItem", lambda: booked(other, 0, 3, 3, times=next(times, 0)))
 
-    assert booked(CallBudget(client, table, 1), 0, 3, 3, times=1) == [1]
+    assert booked(BudgetTable(client, table, 1), 0, 3, 3, times=1) == [1]
 
 
 def test_who_is_overtaken_until_all_is_full_books_nothing(client: DynamoDBClient, table: str) -> None:
-    other = CallBudget(a_client(), table, 1)
+    other = BudgetTable(a_client(), table, 1)
     before(client, "UpdateItem", lambda: booked(other, 0, 3, 3, times=9))
 
-    assert booked(CallBudget(client, table, 1), 0, 3, 3, times=1) == [None]
+    assert booked(BudgetTable(client, table, 1), 0, 3, 3, times=1) == [None]
 
 
 def test_who_is_overtaken_again_and_again_comes_back_later(client: DynamoDBClient, table: str) -> None:
-    other = CallBudget(a_client(), table, 1)
+    other = BudgetTable(a_client(), table, 1)
     calls = before(client, "UpdateItem", lambda: booked(other, 0, 99, 99, times=1))
 
     with pytest.raises(Unavailable, match="faster"):
-        CallBudget(client, table, 1).book(at(0), at(99), at(99), at(0))
+        BudgetTable(client, table, 1).book(at(0), at(99), at(99), at(0))
     assert calls["UpdateItem"] == TRIES
 
 
 def test_of_ten_functions_that_are_throttled_at_once_one_lowers_the_pace(
     client: DynamoDBClient, table: str
 ) -> None:
-    others = [CallBudget(a_client(), table, 10) for _ in range(9)]
+    others = [BudgetTable(a_client(), table, 10) for _ in range(9)]
 
     def all_throttled() -> None:
         for other in others:
             other.throttled(at(0.2))
 
     before(client, "PutItem", all_throttled)
-    budget = CallBudget(client, table, 10)
+    budget = BudgetTable(client, table, 10)
 
     budget.throttled(at(0))
 
@@ -255,7 +255,7 @@ def test_of_ten_functions_that_are_throttled_at_once_one_lowers_the_pace(
 def test_a_late_word_of_one_throttle_does_not_undo_what_others_lowered(
     client: DynamoDBClient, table: str, earlier: list[float]
 ) -> None:
-    other = CallBudget(a_client(), table, 10)
+    other = BudgetTable(a_client(), table, 10)
     for seconds in earlier:
         other.throttled(at(seconds))
     moments = iter([0, 5])
@@ -265,7 +265,7 @@ def test_a_late_word_of_one_throttle_does_not_undo_what_others_lowered(
             other.throttled(at(seconds))
 
     before(client, "PutItem", throttled_again)
-    budget = CallBudget(client, table, 10)
+    budget = BudgetTable(client, table, 10)
 
     budget.throttled(at(0))
 
@@ -275,13 +275,13 @@ def test_a_late_word_of_one_throttle_does_not_undo_what_others_lowered(
 def test_a_quiet_booking_takes_two_reads_and_one_write(client: DynamoDBClient, table: str) -> None:
     counts = [before(client, name, lambda: None) for name in ("GetItem", "Query", "UpdateItem", "PutItem")]
 
-    booked(CallBudget(client, table, 10), 0, 3300, 3595, times=1)
+    booked(BudgetTable(client, table, 10), 0, 3300, 3595, times=1)
 
     assert [count.total() for count in counts] == [1, 1, 1, 0]
 
 
 def test_room_is_found_behind_many_full_seconds(client: DynamoDBClient, table: str) -> None:
-    budget = CallBudget(client, table, 1)
+    budget = BudgetTable(client, table, 1)
     for seconds in range(150):
         name = f"{int(at(seconds).timestamp()):011}"
         item = {"pk": {"S": "BUDGET#1"}, "sk": {"S": name}, "booked": {"N": "1"}}
@@ -291,7 +291,7 @@ def test_room_is_found_behind_many_full_seconds(client: DynamoDBClient, table: s
 
 
 def test_every_item_has_a_time_to_live(client: DynamoDBClient, table: str) -> None:
-    budget = CallBudget(client, table, 1)
+    budget = BudgetTable(client, table, 1)
     booked(budget, 60, 60, 60, times=1)
     budget.throttled(at(120))
 
@@ -320,4 +320,4 @@ def test_what_does_not_answer_is_unavailable(
     before(client, operation, lose)
 
     with pytest.raises(Unavailable, match="did not answer"):
-        do(CallBudget(client, table, 1))
+        do(BudgetTable(client, table, 1))

@@ -28,12 +28,12 @@ from werkzeug.serving import make_server
 from tests.factories import a_policy, a_signal, an_action, at
 from usher.aws import table as dynamodb
 from usher.aws.answers import Answers
-from usher.aws.budget import CallBudget
-from usher.aws.records import Records
+from usher.aws.budget import BudgetTable
+from usher.aws.records import RecordTable
 from usher.aws.result_limits import SentResults
 from usher.core import configuration
 from usher.core.action import Outcome
-from usher.evaluation.evaluator import Looks
+from usher.evaluation.evaluator import Evaluator
 from usher.handlers import intake_handler
 from usher.intake import Intake
 from usher.ports import Answer, AnswerKind, Moved, Raw, SharedAnswer, Unavailable
@@ -144,8 +144,8 @@ def table(client: DynamoDBClient) -> str:
 
 
 @pytest.fixture
-def records(client: DynamoDBClient, table: str) -> Records:
-    return Records(client, table, lambda: at(60))
+def records(client: DynamoDBClient, table: str) -> RecordTable:
+    return RecordTable(client, table, lambda: at(60))
 
 
 def at_once(work: Callable[[int], T]) -> list[T]:
@@ -160,13 +160,13 @@ def at_once(work: Callable[[int], T]) -> list[T]:
         return list(pool.map(begin, range(THREADS)))
 
 
-def loaded(records: Records, action_id: str = "action-1") -> Action:
+def loaded(records: RecordTable, action_id: str = "action-1") -> Action:
     action = records.load(action_id)
     assert action is not None
     return action
 
 
-def saved(records: Records, action: Action) -> bool:
+def saved(records: RecordTable, action: Action) -> bool:
     """Whether this state became the next version."""
     try:
         records.save(action)
@@ -178,7 +178,7 @@ def saved(records: Records, action: Action) -> bool:
 # The record
 
 
-def test_of_eight_states_of_one_version_one_is_stored(records: Records) -> None:
+def test_of_eight_states_of_one_version_one_is_stored(records: RecordTable) -> None:
     action = records.open(an_action(), RAW)
 
     for version in range(2, 2 + ROUNDS):
@@ -191,7 +191,7 @@ def test_of_eight_states_of_one_version_one_is_stored(records: Records) -> None:
         assert loaded(records) == next_ones[won.index(True)]
 
 
-def test_no_update_is_lost_and_each_version_has_one_writer(records: Records) -> None:
+def test_no_update_is_lost_and_each_version_has_one_writer(records: RecordTable) -> None:
     records.open(an_action(), RAW)
 
     def note(number: int) -> list[int]:
@@ -218,7 +218,7 @@ def test_no_update_is_lost_and_each_version_has_one_writer(records: Records) -> 
     }
 
 
-def test_a_state_that_all_threads_store_counts_as_stored_for_all(records: Records) -> None:
+def test_a_state_that_all_threads_store_counts_as_stored_for_all(records: RecordTable) -> None:
     """As where the answer to a store was lost, and it is sent again."""
     action = records.open(an_action(), RAW)
     after = replace(action, version=2, look_id="look-2").noted(at(5), "wait", "once")
@@ -227,7 +227,7 @@ def test_a_state_that_all_threads_store_counts_as_stored_for_all(records: Record
     assert [(entry.detail, entry.count) for entry in records.timeline("action-1")] == [("once", 1)]
 
 
-def test_a_token_is_claimed_once(records: Records) -> None:
+def test_a_token_is_claimed_once(records: RecordTable) -> None:
     opened = at_once(lambda number: records.open(an_action(id=f"action-{number}"), RAW))
 
     assert len({action.id for action in opened}) == 1
@@ -237,7 +237,7 @@ def test_a_token_is_claimed_once(records: Records) -> None:
 
 
 @pytest.mark.parametrize("round_", range(ROUNDS))
-def test_a_token_goes_to_the_adopted_action_or_to_a_new_one(records: Records, round_: int) -> None:
+def test_a_token_goes_to_the_adopted_action_or_to_a_new_one(records: RecordTable, round_: int) -> None:
     token = f"{round_:036}"
     adopted = records.open(an_action(id="adopted", token=None), RAW)
 
@@ -259,7 +259,7 @@ def test_a_token_goes_to_the_adopted_action_or_to_a_new_one(records: Records, ro
     assert loaded(records, "adopted").token == (token if claimed.id == "adopted" else None)
 
 
-def test_of_signals_kept_at_once_the_newest_stands(records: Records) -> None:
+def test_of_signals_kept_at_once_the_newest_stands(records: RecordTable) -> None:
     signals = [a_signal(event_id=f"event-{n}", at=at(n)) for n in range(THREADS)]
 
     at_once(lambda number: records.keep_signal(signals[number]))
@@ -298,9 +298,9 @@ class NoWakeUps:
         assert delay >= timedelta(0)
 
 
-def looks_of(records: Records, api: AutoScalingApi) -> Looks:
+def looks_of(records: RecordTable, api: AutoScalingApi) -> Evaluator:
     ids = itertools.count()
-    return Looks(
+    return Evaluator(
         store=records,
         auto_scaling=api,
         budget=MemoryBudget(1000),
@@ -313,7 +313,7 @@ def looks_of(records: Records, api: AutoScalingApi) -> Looks:
     )
 
 
-def test_of_eight_looks_at_once_one_completes(records: Records) -> None:
+def test_of_eight_looks_at_once_one_completes(records: RecordTable) -> None:
     api = AutoScalingApi()
     looks = looks_of(records, api)
 
@@ -325,7 +325,7 @@ def test_of_eight_looks_at_once_one_completes(records: Records) -> None:
         assert len(api.completed) == round_ + 1
 
 
-def test_of_eight_looks_at_once_one_beats(records: Records) -> None:
+def test_of_eight_looks_at_once_one_beats(records: RecordTable) -> None:
     api = AutoScalingApi()
     looks = looks_of(records, api)
     due = an_action(started_at=at(60 - 3600 + 60), first_seen_at=at(60 - 3600 + 60))
@@ -337,7 +337,7 @@ def test_of_eight_looks_at_once_one_beats(records: Records) -> None:
     assert loaded(records).heartbeats == 1
 
 
-def test_eight_copies_of_a_message_are_one_action(records: Records) -> None:
+def test_eight_copies_of_a_message_are_one_action(records: RecordTable) -> None:
     """A copy that found the record changed under it again and again is delivered again instead."""
     parsed = configuration.parse(
         {
@@ -390,7 +390,7 @@ def test_no_slot_of_the_budget_is_booked_beyond_its_room(client: DynamoDBClient,
     rate, seconds = 3, 6
 
     def book(_: int) -> list[Any]:
-        budget, booked = CallBudget(client, table, rate), []
+        budget, booked = BudgetTable(client, table, rate), []
         for _ in range(ROUNDS):
             try:
                 booked.append(budget.book(at(0), at(seconds - 1), at(seconds - 1), at(0)))

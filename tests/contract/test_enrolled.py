@@ -16,7 +16,7 @@ from tests.factories import at
 from usher.aws import table as dynamodb
 from usher.aws.enrolled import KEPT, EnrolledHooks
 from usher.core.action import Result, Transition
-from usher.core.enrolment import Enrolled, FileInForce, Former, HookSettings, State
+from usher.core.enrolment import Enrolled, FileInForce, Former, HookSettings, HookState
 from usher.ports import Moved, NotInForce
 from usher_simulator.fakes.memory_enrolled import MemoryEnrolledHooks
 
@@ -109,7 +109,7 @@ WHOLE: Final = a_record(
     before=settings(transition=None),
     put_at=at(-60),
     former=(Former(heartbeat_timeout=timedelta(seconds=30), until=at(-90)),),
-    state=State.RETIRING,
+    state=HookState.RETIRING,
     retiring_since=at(-50),
     let_through_from=at(-40),
     seen_at=at(-30),

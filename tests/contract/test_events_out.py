@@ -18,9 +18,9 @@ from moto import mock_aws
 from tests.factories import an_action, at
 from usher.aws import messages, table
 from usher.aws.announcing import EventBus, announce_handler
-from usher.aws.records import Records
+from usher.aws.records import RecordTable
 from usher.core import configuration
-from usher.core.action import Action, Outcome, Phase, Result, Word
+from usher.core.action import Action, OperatorNote, Outcome, Phase, Result
 from usher.core.announce import Kind, between
 from usher.core.notifications import LifecycleNotice
 from usher.ports import Raw
@@ -137,9 +137,9 @@ def test_a_replay_under_limits_tells_what_they_hold() -> None:
 
 def a_life() -> list[Action]:
     """An action that opens, is held by an operator, and falls to its default."""
-    word = Word(who="arn:aws:iam::111122223333:user/ana", at=at(30), reason="look at the disk first")
+    word = OperatorNote(who="arn:aws:iam::111122223333:user/ana", at=at(30), reason="look at the disk first")
     opened = an_action()
-    held = replace(opened, held=word, version=2, look_id="look-2")
+    held = replace(opened, operator_hold=word, version=2, look_id="look-2")
     fell = replace(
         held,
         phase=Phase.CLOSED,
@@ -158,7 +158,7 @@ def stored_in_a_table_with_a_stream(life: Sequence[Action]) -> list[dict[str, An
     dynamodb = boto3.client("dynamodb", region_name="us-east-1", **CREDENTIALS)
     stream = {"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"}
     created = dynamodb.create_table(**table.definition("records"), StreamSpecification=stream)
-    records = Records(dynamodb, "records", lambda: at(0))
+    records = RecordTable(dynamodb, "records", lambda: at(0))
     first, *others = life
     records.open(first, Raw(received_at=at(0), body="{}"))
     for action in others:

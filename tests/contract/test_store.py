@@ -21,13 +21,13 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
 from moto import mock_aws
 
-from tests.factories import a_move_end, a_policy, a_signal, an_action, at
+from tests.factories import a_policy, a_signal, an_action, an_activity_end, at
 from usher.aws import table as dynamodb
-from usher.aws.records import Records
+from usher.aws.records import RecordTable
 from usher.core import evidence, notifications
 from usher.core.action import MOST_DETAIL, MOST_UNSAVED, Outcome, Phase, Result, Status
 from usher.core.evidence import Kept
-from usher.core.finding import Finding, Findings, Standing
+from usher.core.finding import ConditionStatus, Finding, Findings
 from usher.ports import (
     MOST_OF_INSTANCE,
     Denied,
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from usher.core.action import Action, Entry, Signal
     from usher.ports import Store
 
-    PausingStore: TypeAlias = MemoryStore | Records
+    PausingStore: TypeAlias = MemoryStore | RecordTable
 
 TOKEN: Final = an_action().token or ""
 INSTANCE: Final = an_action().instance_id
@@ -111,7 +111,7 @@ def store(request: pytest.FixtureRequest, clock: Clock) -> Store:
     if request.param == "memory":
         return MemoryStore(clock)
     shared_client = request.getfixturevalue("shared_client")
-    return Records(shared_client, a_table(shared_client), clock)
+    return RecordTable(shared_client, a_table(shared_client), clock)
 
 
 @pytest.fixture
@@ -120,8 +120,8 @@ def table(client: DynamoDBClient) -> str:
 
 
 @pytest.fixture
-def records(client: DynamoDBClient, table: str, clock: Clock) -> Records:
-    return Records(client, table, clock)
+def records(client: DynamoDBClient, table: str, clock: Clock) -> RecordTable:
+    return RecordTable(client, table, clock)
 
 
 def a_raw(body: str = '{"Origin":"EC2"}', *, seconds: float = 1) -> Raw:
@@ -478,7 +478,7 @@ def test_a_signal_is_heard_by_every_action_of_its_instance_and_again_by_each_loo
 
 
 def test_one_signal_a_minute_is_put_aside_for_an_export(
-    client: DynamoDBClient, table: str, records: Records
+    client: DynamoDBClient, table: str, records: RecordTable
 ) -> None:
     for second in range(0, 180, 5):
         progress = a_signal(event_id=f"event-{second:03}", at=at(second), status=Status.PROGRESS)
@@ -573,12 +573,12 @@ HEARD_FROM = [
 
 def test_an_outcome_event_is_kept_once_and_heard_by_its_instance(store: Store) -> None:
     action = opened(store)
-    clocked = a_move_end(ended_at=at(0))
+    clocked = an_activity_end(ended_at=at(0))
     store.keep_move_end(clocked)
     store.keep_move_end(clocked)
-    store.keep_move_end(a_move_end(activity_id="activity-2", instance_id="i-1"))
+    store.keep_move_end(an_activity_end(activity_id="activity-2", instance_id="i-1"))
 
-    assert store.evidence(action).move_ends == (clocked,)
+    assert store.evidence(action).activity_ends == (clocked,)
 
 
 @pytest.mark.parametrize(("ended", "now", "is_heard"), HEARD_FROM)
@@ -586,10 +586,10 @@ def test_an_outcome_event_is_heard_for_an_hour_and_as_long_as_its_action_is_open
     store: Store, clock: Clock, ended: float, now: float, is_heard: bool
 ) -> None:
     action = opened(store)
-    store.keep_move_end(a_move_end(ended_at=at(ended)))
+    store.keep_move_end(an_activity_end(ended_at=at(ended)))
     clock.now = at(now)
 
-    assert len(store.evidence(action).move_ends) == is_heard
+    assert len(store.evidence(action).activity_ends) == is_heard
 
 
 @pytest.mark.parametrize("age", [timedelta(0), timedelta(days=2)], ids=["at once", "two days later"])
@@ -620,10 +620,10 @@ def test_of_what_ec2_says_of_an_instance_the_newest_counts_and_running_alone_is_
 def test_the_end_of_an_instance_is_neither_signal_nor_outcome(store: Store) -> None:
     store.keep_instance_end(INSTANCE, at(0))
     store.keep_signal(a_signal(at=at(0)))
-    store.keep_move_end(a_move_end(ended_at=at(0)))
+    store.keep_move_end(an_activity_end(ended_at=at(0)))
 
     heard = store.evidence(an_action())
-    assert (len(heard.signals), len(heard.move_ends), heard.instance_ended_at) == (1, 1, at(0))
+    assert (len(heard.signals), len(heard.activity_ends), heard.instance_ended_at) == (1, 1, at(0))
 
 
 # What an operator paused
@@ -699,7 +699,7 @@ class Twins(RuleBasedStateMachine):
         super().__init__()
         self.clock = Clock(at(0))
         self.memory = MemoryStore(self.clock)
-        self.records = Records(self.client, a_table(self.client), self.clock)
+        self.records = RecordTable(self.client, a_table(self.client), self.clock)
         self.signals: list[Signal] = []
         self.saves: list[tuple[Action, Raw | None]] = []
         self.opens = 0
@@ -774,8 +774,8 @@ class Twins(RuleBasedStateMachine):
     def hear_move_end(self, age: int, instance_id: str) -> None:
         ended_at = self.clock.now - timedelta(seconds=age)
         activity_id = f"activity-{ended_at}"
-        move_end = a_move_end(activity_id=activity_id, instance_id=instance_id, ended_at=ended_at)
-        self.both(lambda store: store.keep_move_end(move_end))
+        activity_end = an_activity_end(activity_id=activity_id, instance_id=instance_id, ended_at=ended_at)
+        self.both(lambda store: store.keep_move_end(activity_end))
 
     @rule(age=st.integers(0, 5400), instance_id=st.sampled_from(INSTANCES))
     def hear_instance_end(self, age: int, instance_id: str) -> None:
@@ -819,7 +819,7 @@ def everything_of(action: Action, store: Store) -> object:
         list(store.timeline(action.id)),
         sorted(store.raws(action.id), key=lambda raw: raw.body),
         sorted(evidence.signals, key=lambda signal: signal.event_id),
-        sorted(evidence.move_ends, key=lambda move_end: move_end.activity_id),
+        sorted(evidence.activity_ends, key=lambda activity_end: activity_end.activity_id),
         (evidence.instance_ended_at, evidence.stopped_at, evidence.paused),
     )
 
@@ -903,12 +903,12 @@ UNREACHABLE: Final = [
 
 
 def test_every_item_has_a_time_to_live_from_its_first_write(
-    client: DynamoDBClient, table: str, records: Records
+    client: DynamoDBClient, table: str, records: RecordTable
 ) -> None:
     action = records.open(an_action().noted(at(0), "notified", "by sqs"), a_raw())
     records.keep_signal(a_signal(at=at(0)))
     records.keep_signal(a_signal(at=at(0), instance_id=None, token=TOKEN))
-    records.keep_move_end(a_move_end())
+    records.keep_move_end(an_activity_end())
     records.keep_test(a_test("request-1", at(0)))
     records.keep_instance_end(INSTANCE, at(0))
     records.keep_heard("workers-1", at(0))
@@ -930,7 +930,7 @@ def test_every_item_has_a_time_to_live_from_its_first_write(
     assert min(expiries) > at(3600).timestamp()
 
 
-def test_a_pause_never_lapses_by_itself(client: DynamoDBClient, table: str, records: Records) -> None:
+def test_a_pause_never_lapses_by_itself(client: DynamoDBClient, table: str, records: RecordTable) -> None:
     records.pause("usher-drain", "me")
 
     (item,) = items(client, table)
@@ -938,7 +938,7 @@ def test_a_pause_never_lapses_by_itself(client: DynamoDBClient, table: str, reco
 
 
 def test_that_a_group_was_heard_of_is_written_once_a_day_and_kept_for_400(
-    client: DynamoDBClient, table: str, records: Records
+    client: DynamoDBClient, table: str, records: RecordTable
 ) -> None:
     written = []
     for second in (0, 3600, 86_399, 86_400, 90_000):
@@ -950,7 +950,7 @@ def test_that_a_group_was_heard_of_is_written_once_a_day_and_kept_for_400(
 
 
 def test_the_evidence_of_an_action_takes_one_read_a_partition(
-    client: DynamoDBClient, records: Records
+    client: DynamoDBClient, records: RecordTable
 ) -> None:
     records.keep_instance_end(INSTANCE, at(0))
     records.pause("usher-drain", "me")
@@ -970,7 +970,7 @@ def test_the_evidence_of_an_action_takes_one_read_a_partition(
     ],
 )
 def test_an_action_is_kept_for_the_retention_after_it_can_end(
-    client: DynamoDBClient, table: str, records: Records, first_seen_at: datetime, kept_until: datetime
+    client: DynamoDBClient, table: str, records: RecordTable, first_seen_at: datetime, kept_until: datetime
 ) -> None:
     opened(records, first_seen_at=first_seen_at)
 
@@ -978,7 +978,7 @@ def test_an_action_is_kept_for_the_retention_after_it_can_end(
 
 
 def test_an_action_stands_in_the_index_only_while_it_is_open(
-    client: DynamoDBClient, table: str, records: Records
+    client: DynamoDBClient, table: str, records: RecordTable
 ) -> None:
     index = {"due_shard", "look_at", "expires_at"}
     action = opened(records)
@@ -989,7 +989,7 @@ def test_an_action_stands_in_the_index_only_while_it_is_open(
     assert state_item(client, table).keys().isdisjoint(index)
 
 
-def test_a_lost_answer_to_an_open_is_no_second_action(client: DynamoDBClient, records: Records) -> None:
+def test_a_lost_answer_to_an_open_is_no_second_action(client: DynamoDBClient, records: RecordTable) -> None:
     lose_answers(client, "TransactWriteItems", [True])
     with pytest.raises(Unavailable):
         opened(records)
@@ -1000,7 +1000,7 @@ def test_a_lost_answer_to_an_open_is_no_second_action(client: DynamoDBClient, re
 
 
 def test_a_lost_answer_to_a_save_is_recognised_as_its_own_success(
-    client: DynamoDBClient, records: Records
+    client: DynamoDBClient, records: RecordTable
 ) -> None:
     action = opened(records)
     saved = closed(after(action).noted(at(1), "closed", "completed"))
@@ -1015,7 +1015,7 @@ def test_a_lost_answer_to_a_save_is_recognised_as_its_own_success(
 
 
 def test_a_server_error_after_the_store_was_applied_is_a_success(
-    client: DynamoDBClient, records: Records
+    client: DynamoDBClient, records: RecordTable
 ) -> None:
     action = opened(records)
     server_errors = iter([client_error("InternalServerError")])
@@ -1032,7 +1032,7 @@ def test_a_server_error_after_the_store_was_applied_is_a_success(
 
 @pytest.mark.parametrize("error", BUSY)
 def test_a_write_that_stays_busy_is_unavailable_after_a_few_tries(
-    client: DynamoDBClient, records: Records, error: Exception
+    client: DynamoDBClient, records: RecordTable, error: Exception
 ) -> None:
     action = opened(records)
     calls = refuse(client, "TransactWriteItems", itertools.repeat(error))
@@ -1046,7 +1046,7 @@ def test_a_write_that_stays_busy_is_unavailable_after_a_few_tries(
 
 @pytest.mark.parametrize("error", BUSY)
 def test_a_write_that_is_busy_for_a_moment_is_tried_again(
-    client: DynamoDBClient, records: Records, error: Exception
+    client: DynamoDBClient, records: RecordTable, error: Exception
 ) -> None:
     action = opened(records)
     refuse(client, "TransactWriteItems", [error, error])
@@ -1057,7 +1057,7 @@ def test_a_write_that_is_busy_for_a_moment_is_tried_again(
 
 
 def test_a_refused_condition_is_not_tried_again_though_another_write_was_busy(
-    client: DynamoDBClient, records: Records
+    client: DynamoDBClient, records: RecordTable
 ) -> None:
     action = opened(records)
     calls = refuse(client, "TransactWriteItems", [cancelled("TransactionConflict", "ConditionalCheckFailed")])
@@ -1068,7 +1068,7 @@ def test_a_refused_condition_is_not_tried_again_though_another_write_was_busy(
     assert calls["TransactWriteItems"] == 1
 
 
-def test_a_save_that_moved_is_known_from_one_answer(client: DynamoDBClient, records: Records) -> None:
+def test_a_save_that_moved_is_known_from_one_answer(client: DynamoDBClient, records: RecordTable) -> None:
     action = opened(records)
     records.save(after(action))
     calls = refuse(client, "TransactWriteItems", [])
@@ -1087,7 +1087,7 @@ DOINGS: Final = [
     pytest.param("BatchGetItem", lambda store: store.of_instance(INSTANCE), id="of_instance"),
     pytest.param("Query", lambda store: store.due(LATER), id="due"),
     pytest.param("GetItem", lambda store: store.keep_signal(a_signal()), id="keep_signal"),
-    pytest.param("PutItem", lambda store: store.keep_move_end(a_move_end()), id="keep_move_end"),
+    pytest.param("PutItem", lambda store: store.keep_move_end(an_activity_end()), id="keep_move_end"),
     pytest.param(
         "PutItem",
         lambda store: store.keep_instance_state("i-1", at(0), is_stopped=True),
@@ -1109,7 +1109,7 @@ DOINGS: Final = [
 @pytest.mark.parametrize(("operation", "do"), DOINGS)
 def test_what_does_not_answer_is_unavailable(
     client: DynamoDBClient,
-    records: Records,
+    records: RecordTable,
     operation: str,
     do: Callable[[Store], object],
     error: Exception,
@@ -1122,7 +1122,7 @@ def test_what_does_not_answer_is_unavailable(
 
 
 @pytest.mark.parametrize("code", ["InternalFailure", "503"])
-def test_what_aws_has_broken_is_no_answer(client: DynamoDBClient, records: Records, code: str) -> None:
+def test_what_aws_has_broken_is_no_answer(client: DynamoDBClient, records: RecordTable, code: str) -> None:
     """Found by reading: under a code that nobody had listed it was raised, and nothing was held."""
     opened(records)
     error = client_error(code)
@@ -1134,7 +1134,7 @@ def test_what_aws_has_broken_is_no_answer(client: DynamoDBClient, records: Recor
 
 @pytest.mark.parametrize(("operation", "do"), DOINGS)
 def test_what_is_misconfigured_is_denied_at_once_and_says_how(
-    client: DynamoDBClient, records: Records, operation: str, do: Callable[[Store], object]
+    client: DynamoDBClient, records: RecordTable, operation: str, do: Callable[[Store], object]
 ) -> None:
     """Found by an outage: it was raised as it was, and nothing was held without the table."""
     opened(records)
@@ -1167,7 +1167,7 @@ def test_what_is_misconfigured_is_denied_at_once_and_says_how(
     ids=lambda error: str(error)[:60],
 )
 def test_whatever_denies_the_table_is_denied_and_keeps_its_cause(
-    client: DynamoDBClient, records: Records, error: Exception
+    client: DynamoDBClient, records: RecordTable, error: Exception
 ) -> None:
     refuse(client, "GetItem", itertools.repeat(error))
     with pytest.raises(Denied) as denied:
@@ -1175,7 +1175,9 @@ def test_whatever_denies_the_table_is_denied_and_keeps_its_cause(
     assert (denied.value.__cause__, is_denied(denied.value)) == (error, True)
 
 
-def test_what_is_wrong_with_one_request_is_raised_as_it_is(client: DynamoDBClient, records: Records) -> None:
+def test_what_is_wrong_with_one_request_is_raised_as_it_is(
+    client: DynamoDBClient, records: RecordTable
+) -> None:
     """It would be so with any table: nothing of that one is away."""
     calls = refuse(client, "GetItem", itertools.repeat(client_error("ValidationException")))
     with pytest.raises(botocore.exceptions.ClientError, match="ValidationException"):
@@ -1183,7 +1185,9 @@ def test_what_is_wrong_with_one_request_is_raised_as_it_is(client: DynamoDBClien
     assert calls["GetItem"] == 1
 
 
-def test_keys_that_a_batch_left_unread_are_asked_for_again(client: DynamoDBClient, records: Records) -> None:
+def test_keys_that_a_batch_left_unread_are_asked_for_again(
+    client: DynamoDBClient, records: RecordTable
+) -> None:
     for number in range(5):
         opened(records, id=f"action-{number}", token=f"{number:036}", started_at=at(number))
 
@@ -1198,7 +1202,7 @@ def test_keys_that_a_batch_left_unread_are_asked_for_again(client: DynamoDBClien
     assert [action.id for action in records.of_instance(INSTANCE)] == [f"action-{n}" for n in range(5)]
 
 
-def test_keys_that_stay_unread_are_unavailable(client: DynamoDBClient, records: Records) -> None:
+def test_keys_that_stay_unread_are_unavailable(client: DynamoDBClient, records: RecordTable) -> None:
     opened(records)
 
     def leave_all(parsed: dict[str, Any], **_: object) -> None:
@@ -1212,7 +1216,7 @@ def test_keys_that_stay_unread_are_unavailable(client: DynamoDBClient, records: 
         records.of_instance(INSTANCE)
 
 
-def test_all_pages_of_a_query_are_read(client: DynamoDBClient, records: Records) -> None:
+def test_all_pages_of_a_query_are_read(client: DynamoDBClient, records: RecordTable) -> None:
     def page_by_page(params: dict[str, Any], **_: object) -> None:
         params["Limit"] = 1
 
@@ -1228,7 +1232,7 @@ def test_all_pages_of_a_query_are_read(client: DynamoDBClient, records: Records)
 
 
 def test_pointers_may_be_more_than_a_batch_reads_and_outlive_their_actions(
-    client: DynamoDBClient, table: str, records: Records
+    client: DynamoDBClient, table: str, records: RecordTable
 ) -> None:
     for number in range(120):
         pointer = {"pk": f"INSTANCE#{INSTANCE}", "sk": f"ACTION#{number:03}", "action_id": f"gone-{number}"}
@@ -1239,7 +1243,7 @@ def test_pointers_may_be_more_than_a_batch_reads_and_outlive_their_actions(
 
 
 @pytest.mark.parametrize("body", ["x" * 2_000_000, "é" * 1_000_000], ids=["ASCII", "of two bytes each"])
-def test_a_notification_that_no_item_could_hold_is_cut_and_says_so(records: Records, body: str) -> None:
+def test_a_notification_that_no_item_could_hold_is_cut_and_says_so(records: RecordTable, body: str) -> None:
     records.open(an_action(), a_raw(body))
 
     kept = records.raws("action-1")[0].body
@@ -1247,13 +1251,13 @@ def test_a_notification_that_no_item_could_hold_is_cut_and_says_so(records: Reco
     assert kept.endswith(" [cut from 2000000 bytes]")
 
 
-def test_a_notification_that_is_no_unicode_is_kept_with_escapes(records: Records) -> None:
+def test_a_notification_that_is_no_unicode_is_kept_with_escapes(records: RecordTable) -> None:
     records.open(an_action(), a_raw('{"Origin":"\ud800"}'))
 
     assert records.raws("action-1")[0].body == '{"Origin":"\\ud800"}'
 
 
-def test_a_line_is_read_in_the_order_of_its_number_beyond_nine(records: Records) -> None:
+def test_a_line_is_read_in_the_order_of_its_number_beyond_nine(records: RecordTable) -> None:
     action = opened(records)
     lines: list[Entry] = []
     for number in range(1, 13):
@@ -1270,7 +1274,7 @@ def test_a_line_is_read_in_the_order_of_its_number_beyond_nine(records: Records)
 def a_found(**changes: Any) -> Finding:
     fields: dict[str, Any] = {
         "condition": "ecs drained",
-        "standing": Standing.PENDING,
+        "status": ConditionStatus.PENDING,
         "detail": "3 tasks",
         "asked_at": at(20),
         "ask_again_at": at(40),
@@ -1309,7 +1313,9 @@ def test_of_two_who_store_the_same_turn_one_moves(store: Store) -> None:
     [b"no compression", zlib.compress(b"no json"), zlib.compress(b'{"found": [{"standing": "new"}]}')],
     ids=["packed otherwise", "no JSON", "of a newer release"],
 )
-def test_findings_that_cannot_be_read_are_none_and_keep_their_turn(records: Records, packed: bytes) -> None:
+def test_findings_that_cannot_be_read_are_none_and_keep_their_turn(
+    records: RecordTable, packed: bytes
+) -> None:
     """It stopped the beats of its action, and `usher list`."""
     policy = a_policy([{"ecs": "drained"}])
     broken, sound = (records.open(an_action(id=each, token=each, policy=policy), None) for each in "ab")
@@ -1355,7 +1361,7 @@ def test_where_nothing_is_to_be_asked_it_is_not_the_sweeps_business(store: Store
     assert list(store.unasked(LATER)) == []
 
 
-def test_what_a_condition_remembers_is_shed_where_no_item_could_hold_it(records: Records) -> None:
+def test_what_a_condition_remembers_is_shed_where_no_item_could_hold_it(records: RecordTable) -> None:
     """Fault 18: the names of thousands of clusters are to be searched."""
     random = Random(1)  # noqa: S311 - of no use to anyone who guesses it
     names = [f"{random.getrandbits(800):x}" for _ in range(4500)]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from usher.aws import messages
-from usher.aws.records import Records
+from usher.aws.records import RecordTable
 from usher.core.action import Outcome
 from usher.core.compiled import compiled
 from usher.core.notifications import LifecycleNotice, NotUnderstood
@@ -66,8 +66,8 @@ class Running:
         return list(self.client("sqs").receive_message(**asked).get("Messages", []))
 
     @property
-    def records(self) -> Records:
-        return Records(self.client("dynamodb"), self.settings["USHER_TABLE"], now)
+    def records(self) -> RecordTable:
+        return RecordTable(self.client("dynamodb"), self.settings["USHER_TABLE"], now)
 
 
 @pytest.fixture(scope="module")
@@ -202,7 +202,7 @@ def test_the_command_works_in_another_account_if_it_is_given_an_endpoint(
     event = str(INVOKE / "intake-sqs-hook.json")
     arguments = ("--function", "intake", "--event", event, "--asset", str(code.asset), "--endpoint", url)
     assert invoked(*arguments) == (0, TAKEN)
-    records = Records(client("dynamodb", url), settled_in(url)["USHER_TABLE"], now)
+    records = RecordTable(client("dynamodb", url), settled_in(url)["USHER_TABLE"], now)
     assert records.of_token(*tokens(sample("intake-sqs-hook"))) is not None
 
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 from tests.simulation.test_enrolment_pass import SETTINGS, Scene, a_file
 from usher.aws.autoscaling import AutoScalingApi
 from usher.aws.waiting import WaitingApi
-from usher.evaluation.evaluator import Looks
-from usher.evaluation.stale_waits import SameWait
+from usher.evaluation.evaluator import Evaluator
+from usher.evaluation.stale_waits import StaleWaitGuard
 from usher.intake import Intake
 from usher.passes.enrolment import INTERVAL
 from usher.passes.reconcile import Reconcile
@@ -42,9 +42,9 @@ class Account(Scene):
         self.ids = count(1)
         super().__init__(*hooks, per_hour=per_hour)
         self.waiting = WaitingApi(self.client)
-        self.looks = Looks(
+        self.looks = Evaluator(
             store=self.store,
-            auto_scaling=SameWait(
+            auto_scaling=StaleWaitGuard(
                 calls=AutoScalingApi(self.client),
                 activities=self.waiting,
                 budget=self.budget,

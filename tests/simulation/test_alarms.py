@@ -13,7 +13,7 @@ import pytest
 from tests.alarms import Metrics, alarms, ringing
 from usher.core.compiled import compiled
 from usher.core.conditions.probe import Reply, ReplyKind
-from usher.passes.silent_groups import Silence
+from usher.passes.silent_groups import SilentGroups
 from usher.ports import Denied
 from usher_simulator.autoscaling.engine import Fleet
 from usher_simulator.autoscaling.fast_client import ShortWire
@@ -147,7 +147,9 @@ class Day:
         self.usher = MeasuredDeployment(
             file, effects, wire.client, telemetry, Anyone(), calls=NoCalls(), instances=AllRun()
         )
-        self.silence = Silence(hooks=file.configuration.hooks, store=self.usher.memory, telemetry=telemetry)
+        self.silence = SilentGroups(
+            hooks=file.configuration.hooks, store=self.usher.memory, telemetry=telemetry
+        )
         self._turns = deque(f"web-{group}" for group in range(GROUPS))
 
     def _send(self, body: str) -> None:

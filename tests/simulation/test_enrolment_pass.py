@@ -15,7 +15,7 @@ from usher.aws.groups import GroupsApi
 from usher.aws.waiting import WaitingApi
 from usher.core.compiled import Compiled, compiled
 from usher.core.enrolment import MOST_SETTLED, MOST_UNSETTLED, FileInForce, Wanted
-from usher.evaluation.call_budget import Turns
+from usher.evaluation.call_budget import CallBudget
 from usher.passes.enrolment import INTERVAL, Enrolment
 from usher.ports import CallRefused
 from usher.settings import EnrolmentSettings
@@ -106,7 +106,7 @@ class Scene:
             live=WaitingApi(self.client),
             records=self.records.under(file.digest),
             open_actions=self.store,
-            turns=Turns(budget=self.budget, telemetry=self.recorder),
+            turns=CallBudget(budget=self.budget, telemetry=self.recorder),
             telemetry=self.recorder,
             clock=self.clock,
             wait=self.wait,
@@ -145,7 +145,7 @@ class Scene:
         """The newest one."""
         return self.recorder.enrolments[-1][3]
 
-    def standing(self, group: str) -> dict[str, dict[str, Any]]:
+    def live_hooks(self, group: str) -> dict[str, dict[str, Any]]:
         """The hooks of a group, by name, without what only repeats who they are."""
         hooks = self.client.describe_lifecycle_hooks(AutoScalingGroupName=group)["LifecycleHooks"]
         dull = ("LifecycleHookName", "AutoScalingGroupName", "GlobalTimeout")
@@ -197,8 +197,8 @@ def test_groups_that_come_get_their_hooks_and_others_do_not() -> None:
     scene.create("workers-2")
     assert scene.run() == ["put workers-2/drain"]
     assert scene.run() == []
-    assert scene.standing("workers-1") == scene.standing("workers-2") == {"drain": AS_CONFIGURED}
-    assert scene.standing("web") == {}
+    assert scene.live_hooks("workers-1") == scene.live_hooks("workers-2") == {"drain": AS_CONFIGURED}
+    assert scene.live_hooks("web") == {}
     assert scene.recorder.counts["Enrolled"] == 2
     scene.clock.run_until(scene.clock() + timedelta(seconds=2))
     assert len(scene.inbox) == 2, "a test message of each hook"
@@ -217,7 +217,7 @@ def test_tags_enrol_a_group_and_take_it_out_again() -> None:
     scene.account.fleet.groups["both"].settings["Tags"] = tags[1:]
     assert scene.run(2) == [], "not three passes in a row"
     assert scene.run(2) == ["retiring both/drain", "removed both/drain"]
-    assert scene.standing("both") == {}
+    assert scene.live_hooks("both") == {}
     assert list(scene.records.enrolled()) == []
     assert scene.recorder.counts["Unenrolled"] == 1
 
@@ -237,7 +237,7 @@ def test_each_way_of_notifying_has_its_target(notify: str, expected: dict[str, A
     scene.run()
     rest = {key: AS_CONFIGURED[key] for key in ("LifecycleTransition", "HeartbeatTimeout")}
     given = {"NotificationMetadata": "owner=jobs", "DefaultResult": "CONTINUE"}
-    assert scene.standing("workers-1") == {"drain": {**rest, **given, **expected}}
+    assert scene.live_hooks("workers-1") == {"drain": {**rest, **given, **expected}}
 
 
 def test_a_change_of_the_file_reaches_the_hooks_and_then_there_is_rest() -> None:
@@ -247,7 +247,7 @@ def test_a_change_of_the_file_reaches_the_hooks_and_then_there_is_rest() -> None
     scene.deploy(a_hook(notify="eventbridge", heartbeat_timeout="1h"))
     assert scene.run() == ["put workers-1/drain"]
     assert scene.reason == "the configuration changed heartbeat_timeout, target_arn"
-    hook = scene.standing("workers-1")["drain"]
+    hook = scene.live_hooks("workers-1")["drain"]
     assert (hook["HeartbeatTimeout"], hook.get("NotificationTargetARN")) == (3600, None)
     assert (hook["RoleARN"], hook["NotificationMetadata"]) == (ROLE, "owner=jobs"), "AWS takes neither off"
     assert scene.run(3) == []
@@ -262,7 +262,7 @@ def test_a_hook_for_the_other_transition_comes_when_the_one_of_its_name_has_gone
     assert scene.run() == ["retiring workers-1/drain"]
     assert scene.reason == "the configuration has it for the other transition now"
     assert scene.run(2) == ["removed workers-1/drain", "put workers-1/drain"]
-    assert scene.standing("workers-1")["drain"]["LifecycleTransition"].endswith("LAUNCHING")
+    assert scene.live_hooks("workers-1")["drain"]["LifecycleTransition"].endswith("LAUNCHING")
 
 
 def test_a_hook_that_someone_changed_or_removed_is_mended() -> None:
@@ -275,19 +275,19 @@ def test_a_hook_that_someone_changed_or_removed_is_mended() -> None:
     scene.client.delete_lifecycle_hook(AutoScalingGroupName="workers-1", LifecycleHookName="drain")
     assert scene.run() == ["put workers-1/drain"]
     assert scene.reason == "someone else removed it"
-    assert scene.standing("workers-1") == {"drain": AS_CONFIGURED}
+    assert scene.live_hooks("workers-1") == {"drain": AS_CONFIGURED}
 
 
 def test_a_hook_of_someone_else_is_left_alone_and_told_each_time() -> None:
     scene = Scene(a_hook())
     scene.create("workers-1", "workers-2")
     scene.put_by_hand("workers-1", HeartbeatTimeout=30)
-    before = scene.standing("workers-1")
+    before = scene.live_hooks("workers-1")
     assert sorted(scene.run()) == ["conflict workers-1/drain", "put workers-2/drain"]
     assert scene.run(2) == ["conflict workers-1/drain"] * 2
     scene.deploy()
     assert scene.run(2) == ["retiring workers-2/drain", "removed workers-2/drain"]
-    assert scene.standing("workers-1") == before
+    assert scene.live_hooks("workers-1") == before
     assert scene.recorder.counts["EnrolmentConflicts"] == 3
 
 
@@ -295,13 +295,13 @@ def test_a_hook_that_notifies_nobody_is_right_as_long_as_it_is_as_configured() -
     scene = Scene(a_hook(notify="eventbridge"))
     scene.create("workers-1")
     scene.put_by_hand("workers-1", HeartbeatTimeout=600)
-    before = scene.standing("workers-1")
+    before = scene.live_hooks("workers-1")
     assert scene.run(2) == []
     scene.deploy(a_hook(notify="eventbridge", heartbeat_timeout="20m"))
     assert scene.run() == ["conflict workers-1/drain"]
     scene.deploy()
     assert scene.run(3) == []
-    assert scene.standing("workers-1") == before
+    assert scene.live_hooks("workers-1") == before
 
 
 @pytest.mark.parametrize("timeout_s", [600, 30], ids=["as configured", "otherwise"])
@@ -310,7 +310,7 @@ def test_a_hook_that_notifies_us_is_ours_again(timeout_s: int) -> None:
     scene.create("workers-1")
     scene.put_by_hand("workers-1", NotificationTargetARN=INBOX, RoleARN=ROLE, HeartbeatTimeout=timeout_s)
     assert scene.run(2) == [f"{'ours again' if timeout_s == 600 else 'put'} workers-1/drain"]
-    assert scene.standing("workers-1") == {"drain": AS_CONFIGURED}
+    assert scene.live_hooks("workers-1") == {"drain": AS_CONFIGURED}
     scene.deploy()
     assert scene.run(2) == ["retiring workers-1/drain", "removed workers-1/drain"]
 
@@ -330,10 +330,10 @@ def test_a_hook_whose_group_holds_it_in_its_own_template_is_forgotten_and_stays(
     scene = Scene(a_hook(group=selector))
     scene.create("workers-1")
     scene.run()
-    before = scene.standing("workers-1")
+    before = scene.live_hooks("workers-1")
     scene.deploy(*([a_hook(group=selector)] if stays_in_the_file else []), own_groups=["workers-1"])
     assert scene.run(3) == ["forgot workers-1/drain"]
-    assert scene.standing("workers-1") == before
+    assert scene.live_hooks("workers-1") == before
     assert list(scene.records.enrolled()) == []
     scene.deploy(a_hook(group=selector))
     assert scene.run() == ["ours again workers-1/drain"]
@@ -535,7 +535,7 @@ def test_a_target_that_takes_no_test_message_is_a_conflict_in_its_own_words() ->
     del scene.account.outside.targets[INBOX]
     assert scene.run(3) == ["conflict workers-1/drain"] * 3
     assert scene.reason.startswith("ValidationError: Unable to publish test message to notification target")
-    assert scene.standing("workers-1") == {}
+    assert scene.live_hooks("workers-1") == {}
     scene.account.outside.targets[INBOX] = scene.inbox.append
     assert scene.run() == ["put workers-1/drain"], "what was refused has cost nothing of the limit"
 
@@ -557,7 +557,7 @@ def test_a_crash_around_the_first_put_costs_a_repetition(*, after: bool) -> None
     scene.crash(after=after)
     assert scene.record().put_at is None
     assert scene.run(3) == ["put workers-1/drain"]
-    assert scene.standing("workers-1") == {"drain": AS_CONFIGURED}
+    assert scene.live_hooks("workers-1") == {"drain": AS_CONFIGURED}
     assert scene.record().is_noted
 
 
@@ -571,7 +571,7 @@ def test_a_crash_around_a_change_disowns_nothing(next_file: list[dict[str, Any]]
     scene.crash(after=after)
     scene.deploy(*next_file)
     scene.run(4)
-    timeouts = [hook["HeartbeatTimeout"] for hook in scene.standing("workers-1").values()]
+    timeouts = [hook["HeartbeatTimeout"] for hook in scene.live_hooks("workers-1").values()]
     assert timeouts == ([1200] if next_file else [])
     assert scene.recorder.counts["EnrolmentConflicts"] == 0
 
@@ -583,7 +583,7 @@ def test_no_more_hooks_are_put_and_removed_in_an_hour_than_the_limit() -> None:
     assert len(scene.run(5)) == 3
     scene.clock.run_until(at(3600))
     assert len(scene.run()) == 2
-    assert all(scene.standing(f"workers-{number}") for number in range(5))
+    assert all(scene.live_hooks(f"workers-{number}") for number in range(5))
     scene.deploy()
     assert [told.split()[0] for told in scene.run(5)].count("removed") == 1
     scene.clock.run_until(at(2 * 3600))
@@ -597,7 +597,7 @@ def test_the_hourly_limit_guards_globs_and_tags_and_no_groups_that_are_named() -
     assert len(scene.run()) == 5
     scene.deploy()
     scene.run(2)
-    assert not any(scene.standing(name) for name in names)
+    assert not any(scene.live_hooks(name) for name in names)
 
 
 def test_a_great_account_is_enrolled_and_watched_in_few_calls_a_pass() -> None:

@@ -12,7 +12,7 @@ import pytest
 from tests.factories import START
 from usher.aws import messages
 from usher.core import notifications
-from usher.core.action import MoveEnd, Transition
+from usher.core.action import ActivityEnd, Transition
 from usher_simulator.autoscaling.account import Account, an_account
 from usher_simulator.autoscaling.latencies import CAPTURED, PROMPT
 from usher_simulator.autoscaling.notifications import ACCOUNT, REGION
@@ -1142,7 +1142,7 @@ def test_events_are_read_as_what_happened(hook: dict[str, Any], result: str, kin
     assert (notice.token, notice.channel) == (wait.token, "eventbridge")
     assert notice.at == wait.started_at.replace(microsecond=0)  # whole seconds
     end = messages.read(json.dumps(outcome))
-    assert isinstance(end, MoveEnd)
+    assert isinstance(end, ActivityEnd)
     assert (end.instance_id, end.transition) == (wait.instance_id, wait.transition)
     assert (end.origin, end.destination) == (wait.origin, wait.destination)
     assert end.started_at is not None

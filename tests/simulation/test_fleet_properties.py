@@ -144,7 +144,7 @@ class Day(RuleBasedStateMachine):
         self.fleet = self.account.fleet
         self.model: dict[str, ModelGroup] = {}
         self.instances: dict[str, Instance] = {}  # all that there ever were
-        self.standing: list[Instance] = []
+        self.status: list[Instance] = []
         self.activities: dict[str, Activity] = {}
         self.kinds: dict[str, str] = {}  # of moves, by the id of their activity
         self.waits: dict[str, Wait] = {}  # all that there ever were
@@ -188,7 +188,7 @@ class Day(RuleBasedStateMachine):
 
     def an_instance(self, index: int) -> Instance | None:
         """Some instance that is there."""
-        return self.standing[index % len(self.standing)] if self.standing else None
+        return self.status[index % len(self.status)] if self.status else None
 
     def an_open_wait(self, index: int) -> Wait | None:
         """Some action that is open."""
@@ -290,9 +290,9 @@ class Day(RuleBasedStateMachine):
         name = self.a_group(index)
         if name is None or really != 4:  # now and then only, so that days are long
             return
-        group, standing = self.model[name], any(one.group == name for one in self.standing)
+        group, status = self.model[name], any(one.group == name for one in self.status)
         asked = {"AutoScalingGroupName": name, "ForceDelete": force}
-        if (force and group.retains) or (not force and standing):
+        if (force and group.retains) or (not force and status):
             self.refused("DeleteAutoScalingGroup", **asked)
             return
         group.min_size = group.max_size = group.desired = 0
@@ -488,12 +488,12 @@ class Day(RuleBasedStateMachine):
             self._observe_group(name, group)
         for name in [name for name in self.model if name not in self.fleet.groups]:
             assert self.model.pop(name).deleting, f"{name} is gone without a word"
-        for instance in self.standing:
+        for instance in self.status:
             self._observe_states(instance)
             for wait in self.fleet.waits.of_instance(instance.id):
                 if wait.token not in self.waits:
                     self._begun(wait)
-        self.standing = [one for one in self.standing if one.state]
+        self.status = [one for one in self.status if one.state]
         for wait in self.open:
             if not wait.is_open:
                 self._has_ended(wait)
@@ -505,7 +505,7 @@ class Day(RuleBasedStateMachine):
         for instance in group.instances.values():
             if instance.id not in self.instances:
                 self.instances[instance.id] = instance
-                self.standing.append(instance)
+                self.status.append(instance)
             if instance.move is not None:
                 self.kinds[instance.move.activity.id] = instance.move.kind.name
         model, counting = self.model[name], len(group.counting)
@@ -549,7 +549,7 @@ class Day(RuleBasedStateMachine):
     @invariant()
     def every_instance_is_in_one_group_and_in_a_state_of_the_api(self) -> None:
         at_home = Counter(one.id for group in self.fleet.groups.values() for one in group.instances.values())
-        for instance in self.standing:
+        for instance in self.status:
             assert at_home[instance.id] == 1
             assert instance.id in self.fleet.groups[instance.group].instances
             assert instance.state in STATES
@@ -565,7 +565,7 @@ class Day(RuleBasedStateMachine):
     @invariant()
     def every_instance_in_a_wait_has_an_open_action(self) -> None:
         held = {wait.instance_id for wait in self.open}
-        for instance in self.standing:
+        for instance in self.status:
             if instance.state.endswith(":Wait"):
                 assert instance.move is not None
                 just_abandoned = instance.move.activity.status == "Cancelled"  # its end is on its way
@@ -603,7 +603,7 @@ class Day(RuleBasedStateMachine):
 
     @invariant()
     def an_activity_is_whole_and_belongs_to_a_move(self) -> None:
-        going_on = {one.move.activity.id for one in self.standing if one.move}
+        going_on = {one.move.activity.id for one in self.status if one.move}
         for activity in self.activities.values():
             assert activity.status in STATUSES
             assert (activity.progress == 100) == (activity.ended_at is not None)
@@ -644,13 +644,13 @@ class Day(RuleBasedStateMachine):
             else:
                 self.balancer.discard(instance_id)
         self.registrations_read = len(log)
-        assert self.balancer == {one.id for one in self.standing if one.state == "InService"}
+        assert self.balancer == {one.id for one in self.status if one.state == "InService"}
 
     @invariant()
     def instances_are_described_as_they_are(self) -> None:
         shown = self.accepted("DescribeAutoScalingInstances")["AutoScalingInstances"]
         assert {(one["InstanceId"], one["AutoScalingGroupName"], one["LifecycleState"]) for one in shown} == {
-            (one.id, one.group, one.state) for one in self.standing
+            (one.id, one.group, one.state) for one in self.status
         }
 
     @invariant()
@@ -670,7 +670,7 @@ class Day(RuleBasedStateMachine):
             assert described["Status"] == ("Delete in progress" if group.deleting else None)
             assert {one["ProcessName"] for one in described["SuspendedProcesses"]} == group.suspended
             assert described["InstanceLifecyclePolicy"] == policy(retains=group.retains)
-            in_group = {one.id for one in self.standing if one.group == name and "Warmed" not in one.state}
+            in_group = {one.id for one in self.status if one.group == name and "Warmed" not in one.state}
             assert {one["InstanceId"] for one in described["Instances"]} == in_group
 
     @invariant()
@@ -695,7 +695,7 @@ class Day(RuleBasedStateMachine):
         """Left alone, and with every action completed, each group comes to what was asked for."""
         for name in sorted(self.fleet.groups):
             self.accepted("ResumeProcesses", AutoScalingGroupName=name)
-            ids = [one.id for one in self.standing if one.group == name]
+            ids = [one.id for one in self.status if one.group == name]
             asked = {"AutoScalingGroupName": name, "InstanceIds": ids, "ProtectedFromScaleIn": False}
             if ids:
                 self.accepted("SetInstanceProtection", **asked)
@@ -707,18 +707,18 @@ class Day(RuleBasedStateMachine):
             self.run(1)
         for name, group in self.fleet.groups.items():
             self._has_settled(group, self.model[name])
-        before = [(one.id, one.states[-1]) for one in self.standing]
+        before = [(one.id, one.states[-1]) for one in self.status]
         self.run(3600)
-        assert [(one.id, one.states[-1]) for one in self.standing] == before
+        assert [(one.id, one.states[-1]) for one in self.status] == before
 
     def _has_settled(self, group: Group, model: ModelGroup) -> None:
         assert not model.deleting, f"{group.name} should be gone"
-        standing = [one for one in self.standing if one.group == group.name and not one.is_retained]
-        in_service = [one for one in standing if one.state == "InService"]
+        status = [one for one in self.status if one.group == group.name and not one.is_retained]
+        in_service = [one for one in status if one.state == "InService"]
         assert len(in_service) == model.desired
         assert all(one.healthy for one in in_service)
-        assert {one.state for one in standing} <= {"InService", *IN_POOL}
-        pool, warm = group.pool, len(standing) - len(in_service)
+        assert {one.state for one in status} <= {"InService", *IN_POOL}
+        pool, warm = group.pool, len(status) - len(in_service)
         if pool is None:
             assert warm == 0
         else:

@@ -245,15 +245,15 @@ def opens_what_is_not_ours(stage: Stage) -> None:
 
 
 def tells_a_bad_reason(stage: Stage) -> None:
-    stage.recorder.took_in("ignored", "because\nof two lines")
+    stage.recorder.message_handled("ignored", "because\nof two lines")
 
 
 def tells_an_unknown_kind(stage: Stage) -> None:
-    stage.recorder.took_in("eaten", "")
+    stage.recorder.message_handled("eaten", "")
 
 
 def rejects_without_a_letter(stage: Stage) -> None:
-    stage.recorder.took_in("rejected", "for no reason")
+    stage.recorder.message_handled("rejected", "for no reason")
 
 
 BUGS: Final[list[Any]] = [

@@ -13,7 +13,7 @@ from tests.factories import an_action, at
 from tests.unit.test_handlers import Stage
 from usher.aws import messages
 from usher.core import configuration
-from usher.core.finding import Finding, Findings, Standing
+from usher.core.finding import ConditionStatus, Finding, Findings
 from usher.core.notifications import CommandEnd, InstanceEnd, InstanceState, NotUnderstood, Unrelated
 from usher.ports import Raw
 
@@ -127,7 +127,7 @@ def test_an_instance_that_ended_before_its_action_was_known_is_remembered() -> N
 def follower(command_id: str) -> Finding:
     return Finding(
         condition="command drain #1",
-        standing=Standing.PENDING,
+        status=ConditionStatus.PENDING,
         detail="InProgress",
         asked_at=at(0),
         ask_again_at=at(10),

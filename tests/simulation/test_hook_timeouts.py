@@ -36,9 +36,9 @@ def scene_of(
     scene = Scene(
         *configured, policy=policy, calls_per_second=calls_per_second, looks_per_second=calls_per_second
     )
-    standing = [a_hook(name=name, heartbeat_timeout=stands) for name in names]
+    status = [a_hook(name=name, heartbeat_timeout=stands) for name in names]
     for number in range(groups):
-        scene.create(f"web-{number:03}", *standing, size=1)
+        scene.create(f"web-{number:03}", *status, size=1)
     return scene
 
 

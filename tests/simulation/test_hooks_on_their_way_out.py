@@ -11,7 +11,7 @@ import pytest
 from tests.simulation.hooks_scene import CALLED, Account
 from tests.simulation.test_enrolment_pass import INBOX, ROLE, Ended, a_file, a_hook
 from usher.core.action import Outcome
-from usher.core.enrolment import FileInForce, State
+from usher.core.enrolment import FileInForce, HookState
 from usher.passes.retirement import SENT_WITHIN
 from usher_simulator.autoscaling.query_protocol import ApiError
 
@@ -66,7 +66,7 @@ def test_what_waits_in_a_hook_that_leaves_the_file_is_finished_under_its_policy(
     assert account.ends(early, late) == {(CALLED, "CONTINUE"): 2}
     assert [action.reason for action in account.actions(late)] == ["done: signal go says done"]
     account.run_passes(3)
-    assert account.standing("web-1") == {}
+    assert account.live_hooks("web-1") == {}
 
 
 def test_what_begins_a_minute_after_is_let_through_at_first_sight() -> None:
@@ -101,7 +101,7 @@ def test_up_to_twenty_quiet_groups_are_rid_of_their_hooks_within_three_passes(ho
     account = enrolled(hook, groups=names)
     account.update()
     account.run_passes(3)
-    assert [account.standing(name) for name in names] == [{}] * 20
+    assert [account.live_hooks(name) for name in names] == [{}] * 20
     assert account.records.enrolled() == []
 
 
@@ -117,7 +117,7 @@ def test_a_warm_pool_counts_too() -> None:
     waiting = [each for each in account.instances("web-1") if account.state(each).endswith(":Wait")]
     assert waiting
     account.run_passes(4)
-    assert "drain" in account.standing("web-1")
+    assert "drain" in account.live_hooks("web-1")
     assert account.ends(*waiting)["open", None] == len(waiting)
 
 
@@ -166,12 +166,12 @@ def test_a_launch_that_enters_under_the_old_name_during_a_rename_is_finished_und
     (during,) = launched(account, "web-1")
     assert (account.state(during), account.actions(during)[0].hook.name) == ("Pending:Wait", "gate")
     account.run_passes(2)
-    assert sorted(account.standing("web-1")) == ["gate", "new"]
+    assert sorted(account.live_hooks("web-1")) == ["gate", "new"]
     assert account.state(during) == "Pending:Wait"
     account.signal(during)
     account.live(10)
     account.run_passes(3)
-    assert sorted(account.standing("web-1")) == ["new"]
+    assert sorted(account.live_hooks("web-1")) == ["new"]
     (after,) = launched(account, "web-1", 2)
     assert [action.hook.name for action in account.actions(after)] == ["new"]
     account.signal(after)
@@ -197,10 +197,10 @@ def test_a_replacement_that_someone_removes_is_put_again_before_anything_goes() 
     denied = ApiError("AccessDenied", "no", 403)
     account.faults = [lambda request: denied if request.operation == "PutLifecycleHook" else None]
     account.run_passes(5)
-    assert sorted(account.standing("web-1")) == ["gate"], "without a hook in its place it does not go"
+    assert sorted(account.live_hooks("web-1")) == ["gate"], "without a hook in its place it does not go"
     account.faults = []
     account.run_passes(3)
-    assert sorted(account.standing("web-1")) == ["new"]
+    assert sorted(account.live_hooks("web-1")) == ["new"]
 
 
 def test_a_glob_that_becomes_narrower_lets_go_of_the_others_only() -> None:
@@ -212,7 +212,7 @@ def test_a_glob_that_becomes_narrower_lets_go_of_the_others_only() -> None:
     account.signal(*first)
     account.live(10)
     account.run_passes(3)
-    assert (account.standing("web-1"), list(account.standing("web-api"))) == ({}, ["gate"])
+    assert (account.live_hooks("web-1"), list(account.live_hooks("web-api"))) == ({}, ["gate"])
     assert account.ends(*first).keys() == ENDED_WELL
 
 
@@ -222,7 +222,7 @@ def test_a_group_that_comes_to_hold_its_own_hooks_keeps_them_and_what_waits() ->
     (waiting,) = launched(account, "web-1")
     account.update(named, own_groups=["web-1"])
     account.run_passes(3)
-    assert list(account.standing("web-1")) == ["gate"]
+    assert list(account.live_hooks("web-1")) == ["gate"]
     assert account.records.enrolled() == []
     account.signal(waiting)
     account.live(10)
@@ -244,7 +244,7 @@ def test_a_tag_that_goes_while_instances_wait_ends_no_wait() -> None:
     account.signal(early, during)
     account.live(10)
     account.run_passes(3)
-    assert account.standing("web-1") == {}
+    assert account.live_hooks("web-1") == {}
     assert account.ends(early, during, late).keys() == ENDED_WELL
 
 
@@ -280,12 +280,12 @@ def test_a_hook_that_comes_back_before_it_went_stays_and_holds(passes: int) -> N
     (late,) = launched(account, "web-1", 2)
     assert [account.state(each) for each in (early, late)] == ["Pending:Wait"] * 2
     (item,) = account.records.enrolled()
-    assert (item.state, item.quiet_at, item.let_through_from) == (State.WANTED, None, None)
+    assert (item.state, item.quiet_at, item.let_through_from) == (HookState.WANTED, None, None)
     account.signal(early, late)
     account.live(10)
     assert account.ends(early, late).keys() == ENDED_WELL
     account.run_passes(5)
-    assert list(account.standing("web-1")) == ["gate"]
+    assert list(account.live_hooks("web-1")) == ["gate"]
 
 
 def test_nobody_takes_a_hook_back_while_its_delete_may_be_on_the_way() -> None:
@@ -298,10 +298,10 @@ def test_nobody_takes_a_hook_back_while_its_delete_may_be_on_the_way() -> None:
     assert deleting_at is not None
     account.update(GATE)
     account.enrolment.run()
-    assert account.record().state is State.RETIRING, "not yet"
+    assert account.record().state is HookState.RETIRING, "not yet"
     account.client.delete_lifecycle_hook(AutoScalingGroupName="web-1", LifecycleHookName="gate")
     account.run_passes(2)
-    assert list(account.standing("web-1")) == ["gate"]
+    assert list(account.live_hooks("web-1")) == ["gate"]
 
 
 # Crashes and races
@@ -315,7 +315,7 @@ def test_a_crash_around_the_deletion_costs_a_repetition(*, after: bool) -> None:
     account.crash(after=after)
     told = account.run_passes(2)
     assert ("forgot web-1/gate" if after else "removed web-1/gate") in told
-    assert (account.standing("web-1"), account.records.enrolled()) == ({}, [])
+    assert (account.live_hooks("web-1"), account.records.enrolled()) == ({}, [])
 
 
 @pytest.mark.parametrize("store", range(1, 7))
@@ -334,7 +334,7 @@ def test_a_crash_at_any_store_of_a_rename_loses_nothing(store: int, *, applied: 
         except Ended:
             break
     account.run_passes(4)
-    assert sorted(account.standing("web-1")) == ["new"]
+    assert sorted(account.live_hooks("web-1")) == ["new"]
     assert [item.hook for item in account.records.enrolled()] == ["new"]
     assert account.ends(waiting).keys() == ENDED_WELL
 
@@ -386,7 +386,7 @@ def test_an_instance_that_is_on_its_way_between_the_looks_keeps_its_hook() -> No
     account.live(30)
     assert account.ends(*account.instances("web-1")).keys() == ENDED_WELL
     account.run_passes(3)
-    assert account.standing("web-1") == {}
+    assert account.live_hooks("web-1") == {}
 
 
 @pytest.mark.parametrize("read", [1, 2, 3])
@@ -425,10 +425,10 @@ def test_a_delete_that_would_come_late_is_not_sent() -> None:
 
     account.faults = [delay]
     assert "kept web-1/gate" in account.run_passes(2)
-    assert "gate" in account.standing("web-1")
+    assert "gate" in account.live_hooks("web-1")
     account.faults = []
     account.run_passes(3)
-    assert account.standing("web-1") == {}
+    assert account.live_hooks("web-1") == {}
 
 
 def test_two_passes_at_once_delete_once() -> None:
@@ -439,7 +439,7 @@ def test_two_passes_at_once_delete_once() -> None:
     during(account, "DescribeLifecycleHooks", 1, account.enrolment.run)
     account.enrolment.run()
     assert account.asked.count("DeleteLifecycleHook") == 1
-    assert account.standing("web-1") == {}
+    assert account.live_hooks("web-1") == {}
 
 
 def test_a_deploy_during_a_pass_stops_it_before_its_next_item_or_put() -> None:
@@ -463,7 +463,7 @@ def test_two_sweeps_of_two_files_side_by_side_do_not_work_against_each_other() -
             put += [told for told in account.run_passes(1) if told.startswith(("put", "taken"))]
     assert put.count("put web-1/new") == 1
     assert not [told for told in put if told.endswith("gate")]
-    assert sorted(account.standing("web-1")) == ["new"]
+    assert sorted(account.live_hooks("web-1")) == ["new"]
 
 
 def test_a_sweep_with_a_former_file_changes_nothing_at_any_call_of_the_one_whose_file_counts() -> None:
@@ -488,7 +488,7 @@ def test_a_sweep_with_a_former_file_changes_nothing_at_any_call_of_the_one_whose
 
     assert len(runs) > 20
     assert [run for run in runs if run != ([], True)] == []
-    assert [list(account.standing(group)) for group in ("web-1", "web-2")] == [["new"], ["new"]]
+    assert [list(account.live_hooks(group)) for group in ("web-1", "web-2")] == [["new"], ["new"]]
     assert account.ends(early).keys() == ENDED_WELL
 
 

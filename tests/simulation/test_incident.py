@@ -19,12 +19,12 @@ from tests.questions import asking_of
 from tests.unit.test_account import client, deploy
 from usher.aws.autoscaling import AutoScalingApi
 from usher.aws.queues import delay_s
-from usher.aws.records import Records
+from usher.aws.records import RecordTable
 from usher.aws.waiting import WaitingApi
 from usher.core import configuration
 from usher.core.conditions.probe import Reply, ReplyKind
-from usher.evaluation.evaluator import Looks
-from usher.evaluation.stale_waits import SameWait
+from usher.evaluation.evaluator import Evaluator
+from usher.evaluation.stale_waits import StaleWaitGuard
 from usher.intake import Intake
 from usher_simulator.autoscaling.client import auto_scaling_client
 from usher_simulator.autoscaling.lifecycle_actions import EndedBy, Wait, Waits
@@ -131,14 +131,14 @@ class Incident:
         self.cluster = Cluster()
         self.waits = Waits(self.clock)
         self.deployed = deploy()
-        self.records = Records(client("dynamodb"), self.deployed.outputs["TableName"], self.clock)
+        self.records = RecordTable(client("dynamodb"), self.deployed.outputs["TableName"], self.clock)
         ids = count(1)
         telemetry = Recorder()
         self.questions = Line(self)
         api = auto_scaling_client(LifecycleCalls(self.waits), lambda: f"request-{next(ids)}")
-        self.looks = Looks(
+        self.looks = Evaluator(
             store=self.records,
-            auto_scaling=SameWait(
+            auto_scaling=StaleWaitGuard(
                 calls=AutoScalingApi(api),
                 activities=WaitingApi(api),
                 budget=MemoryBudget(1000),

@@ -12,11 +12,11 @@ import pytest
 from tests.factories import a_policy, an_action, at, hook_terms
 from tests.questions import ask_due, asking_of, found_of
 from tests.simulation.test_looks import ACCEPTED, BUSY, GONE, REFUSED, Scene, short
-from usher.core.action import Limits, Outcome, Phase, Result, Word
+from usher.core.action import Limits, OperatorNote, Outcome, Phase, Result
 from usher.core.conditions.probe import Call, Found, Probe, Reply, ReplyKind
-from usher.core.finding import Findings, Standing
+from usher.core.finding import ConditionStatus, Findings
 from usher.core.policy import Mode
-from usher.evaluation.stale_waits import SameWait
+from usher.evaluation.stale_waits import StaleWaitGuard
 from usher.ports import WHATEVER, Unavailable
 from usher_simulator.fakes.memory_budget import MemoryLimits
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from usher.ports import Answer, Calls
 
 POLL = timedelta(seconds=10)
-WORD = Word(who="arn:aws:iam::123456789012:user/ada", at=at(0), reason="the disk is full")
+WORD = OperatorNote(who="arn:aws:iam::123456789012:user/ada", at=at(0), reason="the disk is full")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,13 +58,13 @@ class Drained(Probe):
     def hear(self, action: Action, memory: Memory, call: Call, reply: Reply, now: datetime) -> Found:
         assert (action.is_open, now.tzinfo is not None) == (True, True)
         if call.operation == "Start":
-            return Found(standing=Standing.PENDING, memory=memory, go_on=True)
+            return Found(status=ConditionStatus.PENDING, memory=memory, go_on=True)
         if reply.kind is not ReplyKind.ANSWERED:
-            return Found(standing=Standing.UNKNOWN, detail=reply.text, memory=memory)
+            return Found(status=ConditionStatus.UNKNOWN, detail=reply.text, memory=memory)
         if reply.data == "missing":
-            return Found(standing=Standing.FAILED, detail="no such queue")
-        standing = Standing.HOLDS if reply.data == 0 else Standing.PENDING
-        return Found(standing=standing, detail=f"{reply.data} left", ask_again_after=POLL, memory=memory)
+            return Found(status=ConditionStatus.FAILED, detail="no such queue")
+        status = ConditionStatus.HOLDS if reply.data == 0 else ConditionStatus.PENDING
+        return Found(status=status, detail=f"{reply.data} left", ask_again_after=POLL, memory=memory)
 
 
 @dataclass
@@ -192,10 +192,10 @@ def test_what_is_unknown_is_never_done_and_is_asked_again_with_backoff() -> None
 def test_where_one_answer_is_not_enough_it_is_asked_once_more() -> None:
     scene, told = scene_of(waiting(Drained(queue="a", unsure=True)), [0, 4, 0, 0], ACCEPTED)
 
-    for now, standing in ((0, "pending"), (10, "pending"), (20, "pending")):
+    for now, status in ((0, "pending"), (10, "pending"), (20, "pending")):
         scene.now = at(now)
         scene.look()
-        assert scene.found[0].standing == standing
+        assert scene.found[0].status == status
     scene.now = at(30)
 
     assert scene.look().outcome is Outcome.COMPLETED
@@ -300,7 +300,7 @@ def test_a_question_that_always_fails_is_unknown_by_itself_and_the_others_are_as
     scene.look()
 
     unknown, other = sorted(scene.found, key=lambda found: found.condition)
-    assert (unknown.standing, unknown.unknowns) == (Standing.UNKNOWN, 2)
+    assert (unknown.status, unknown.unknowns) == (ConditionStatus.UNKNOWN, 2)
     assert unknown.detail == f"it could not be asked: {type(error).__name__}: {error}"
     assert (other.detail, other.ask_again_at) == ("3 left", at(10))
     assert scene.questions.sent[-1][2] == timedelta(seconds=5), "when the other is due"
@@ -339,7 +339,7 @@ def test_what_could_not_be_stored_before_its_start_is_not_started_and_begins_ane
     scene.look()
 
     assert told.asked == ["Ask", "Start", "Ask"]
-    assert [found.standing for found in scene.found] == [Standing.PENDING, Standing.HOLDS]
+    assert [found.status for found in scene.found] == [ConditionStatus.PENDING, ConditionStatus.HOLDS]
 
 
 def test_findings_that_cannot_be_read_stop_no_heartbeat_and_nobody_asks_in_their_place(
@@ -420,7 +420,7 @@ def test_at_the_last_moment_the_limit_gives_way_to_what_the_policy_says_for_givi
 
 
 def test_an_operators_order_goes_out_whatever_the_limit_and_the_conditions() -> None:
-    action = waiting(EMPTY, hook=LIMITED, ordered=WORD, ordered_result=Result.ABANDON)
+    action = waiting(EMPTY, hook=LIMITED, operator_result_by=WORD, operator_result=Result.ABANDON)
     scene, told = scene_of(action, [], ACCEPTED)
     limit = "usher-drain of web-*: ABANDON per hour"
     scene.looks.limits.grant(limit, "another", 1, timedelta(hours=1), at(0))
@@ -433,7 +433,7 @@ def test_an_operators_order_goes_out_whatever_the_limit_and_the_conditions() -> 
 
 
 def test_a_held_action_is_beaten_and_not_completed_until_the_last_moment() -> None:
-    action = waiting(held=WORD)  # with nothing to wait for
+    action = waiting(operator_hold=WORD)  # with nothing to wait for
     scene, _ = scene_of(action, [], ACCEPTED, ACCEPTED)
 
     held = scene.look()
@@ -540,16 +540,16 @@ def test_a_heartbeat_is_booked_in_the_latest_second_with_room_before_its_margin(
     scene, _ = scene_of(waiting(EMPTY), [3])
     book_all(scene, 200, 275)
 
-    assert scene.look().call_at == at(199)
+    assert scene.look().booked_at == at(199)
 
 
 def test_a_result_goes_out_in_the_first_second_with_room_and_gives_its_heartbeats_back() -> None:
-    scene, _ = scene_of(waiting(EMPTY, call_at=at(275)), [0], ACCEPTED)
+    scene, _ = scene_of(waiting(EMPTY, booked_at=at(275)), [0], ACCEPTED)
     book_all(scene, 0, 2)
 
     waited = scene.look()
 
-    assert (waited.phase, waited.call_at, waited.look_at) == (Phase.OPEN, at(3), at(3))
+    assert (waited.phase, waited.booked_at, waited.look_at) == (Phase.OPEN, at(3), at(3))
 
 
 def test_a_heartbeat_near_its_expiry_goes_out_budget_or_not() -> None:
@@ -581,8 +581,8 @@ def test_a_throttle_lowers_what_is_booked() -> None:
 
 
 def test_an_action_that_is_over_gives_its_second_back() -> None:
-    scene, _ = scene_of(waiting(EMPTY, call_at=None), [3], GONE)
-    booked = scene.look().call_at
+    scene, _ = scene_of(waiting(EMPTY, booked_at=None), [3], GONE)
+    booked = scene.look().booked_at
     assert booked == at(275)
     scene.store.keep_instance_end(scene.action.instance_id, at(5))
     scene.now = at(20)
@@ -706,6 +706,6 @@ def test_a_result_that_cannot_be_counted_waits_and_is_beaten_meanwhile() -> None
 
 def test_a_result_of_an_adopted_action_goes_out_whether_or_not_its_question_is_counted() -> None:
     scene = Scene(an_action(token=None, activity_id="activity-1", policy=a_policy([])), ACCEPTED)
-    same_wait = SameWait(calls=scene, activities=GoesOn(), budget=Down(), clock=lambda: scene.now)
+    same_wait = StaleWaitGuard(calls=scene, activities=GoesOn(), budget=Down(), clock=lambda: scene.now)
 
     assert same_wait.complete(scene.action, Result.CONTINUE) is ACCEPTED

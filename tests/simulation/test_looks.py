@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.factories import a_move_end, a_policy, a_signal, an_action, at, hook_terms
+from tests.factories import a_policy, a_signal, an_action, an_activity_end, at, hook_terms
 from tests.questions import QuestionList
 from usher.core import reconcile
 from usher.core.action import Action, Outcome, Phase, Result
 from usher.core.held_wait import held_wait
 from usher.core.reconcile import Activity
-from usher.evaluation.evaluator import Looks
+from usher.evaluation.evaluator import Evaluator
 from usher.ports import Answer, AnswerKind, CutShort, Denied, Moved, NoAnswer, Raw, Unavailable
 from usher_simulator.fakes.memory_budget import MemoryBudget, MemoryLimits
 from usher_simulator.fakes.memory_store import MemoryStore
@@ -52,7 +52,7 @@ class Scene:
         self.effects.clear()
         self.questions = QuestionList()
         ids = count(1)
-        self.looks = Looks(
+        self.looks = Evaluator(
             store=self.store,
             auto_scaling=self,
             budget=self.budget,
@@ -183,8 +183,8 @@ def test_no_active_action_after_an_unanswered_completion_means_that_it_was_ours(
 )
 def test_an_unanswered_completion_did_not_end_what_was_over_before(ended_s: float, outcome: Outcome) -> None:
     """Seed 3800: two looks at once asked for what a parallel hook had ended, and took each other's word."""
-    over = a_move_end(ended_at=at(ended_s))
-    scene = Scene(an_action(policy=AT_ONCE, move_end=over), UNANSWERED, GONE, now_s=10)
+    over = an_activity_end(ended_at=at(ended_s))
+    scene = Scene(an_action(policy=AT_ONCE, activity_end=over), UNANSWERED, GONE, now_s=10)
     scene.look()
     scene.now = at(90)
     assert scene.look().outcome is outcome
@@ -364,7 +364,7 @@ class NoBudget(MemoryBudget):
 def test_a_result_that_nobody_could_book_does_not_wait_for_the_second_of_a_heartbeat() -> None:
     """Found by a trial: it waited ten minutes, in an hour's hook up to an hour."""
     hook = hook_terms(heartbeat_timeout=timedelta(hours=1))
-    scene = Scene(an_action(policy=AT_ONCE, hook=hook, call_at=at(3000)))
+    scene = Scene(an_action(policy=AT_ONCE, hook=hook, booked_at=at(3000)))
     scene.looks = replace(scene.looks, budget=NoBudget(10))
     looked = scene.look()
     assert looked.look_at is not None
@@ -374,7 +374,7 @@ def test_a_result_that_nobody_could_book_does_not_wait_for_the_second_of_a_heart
 def test_a_heartbeat_that_only_asks_does_not_wait_for_the_second_of_the_next_one() -> None:
     """Seed 5074: its condition held four minutes before that second, and no look came."""
     hook = hook_terms(heartbeat_timeout=timedelta(hours=1))
-    doubted = reconcile.doubted(an_action(hook=hook, call_at=at(3000)), "Terminating:Wait", at(10))
+    doubted = reconcile.doubted(an_action(hook=hook, booked_at=at(3000)), "Terminating:Wait", at(10))
     scene = Scene(doubted, now_s=20)
     scene.looks = replace(scene.looks, budget=NoBudget(10))
     looked = scene.look()
@@ -385,7 +385,7 @@ def test_a_heartbeat_that_only_asks_does_not_wait_for_the_second_of_the_next_one
 def test_an_observed_action_is_not_looked_at_round_and_round_for_a_beat_that_was_booked_before() -> None:
     """Found by a trial: the policy was chosen again, after a launch that failed, and only observes."""
     observing = a_policy([{"signal": "never"}], mode="observe")
-    scene = Scene(an_action(policy=observing, call_at=at(-1)))
+    scene = Scene(an_action(policy=observing, booked_at=at(-1)))
     looked = scene.look()
     assert looked.look_at is not None
     assert looked.look_at > scene.now

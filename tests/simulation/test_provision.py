@@ -38,9 +38,9 @@ def test_a_deploy_answers_when_the_hooks_of_the_groups_that_it_names_stand(kind:
         "SUCCESS",
         "the hooks stand on 1 of 1 groups that the file names",
     )
-    assert list(account.standing("web")) == ["gate"]
+    assert list(account.live_hooks("web")) == ["gate"]
     assert account.records.in_force() == FileInForce(digest=file.digest)
-    assert account.standing("jobs-1") == {}, "globs are the sweep's"
+    assert account.live_hooks("jobs-1") == {}, "globs are the sweep's"
 
 
 def test_a_group_that_is_not_there_fails_before_anything_is_changed() -> None:
@@ -50,7 +50,7 @@ def test_a_group_that_is_not_there_fails_before_anything_is_changed() -> None:
         "FAILED",
         "the hooks file names groups that are not here: nowhere",
     )
-    assert account.standing("web") == {}
+    assert account.live_hooks("web") == {}
     assert account.records.in_force() != FileInForce(digest=file.digest)
 
 
@@ -91,7 +91,7 @@ def test_a_rollback_fails_nothing_it_tells(status: str | None) -> None:
     assert status == "SUCCESS"
     assert "groups that are not here: nowhere" in reason
     assert "drain on api: someone else put a hook of this name" in reason
-    assert list(account.standing("web")) == ["gate"]
+    assert list(account.live_hooks("web")) == ["gate"]
     assert account.records.in_force() == FileInForce(digest=file.digest)
 
 
@@ -103,14 +103,14 @@ def test_a_creation_that_is_tried_again_while_the_stack_goes_puts_nothing(status
         "SUCCESS",
         f"nothing is put: the stack goes ({status})",
     )
-    assert account.standing("web") == {}
+    assert account.live_hooks("web") == {}
 
 
 def test_what_a_release_has_closed_no_deploy_opens() -> None:
     account = an_account()
     account.records.put_in_force(FileInForce(digest="d", is_closing=True))
     assert said(account.provision("Update", FILE)) == ("FAILED", "nothing is put: Usher is being removed")
-    assert account.standing("web") == {}
+    assert account.live_hooks("web") == {}
 
 
 def test_a_rollback_fails_nothing_where_auto_scaling_says_no() -> None:
@@ -129,7 +129,7 @@ def test_a_right_that_a_deploy_has_just_given_is_waited_for() -> None:
         lambda request: denied.pop() if denied and request.operation == "PutLifecycleHook" else None
     ]
     assert said(account.provision("Create", FILE))[0] == "SUCCESS"
-    assert list(account.standing("web")) == ["gate"]
+    assert list(account.live_hooks("web")) == ["gate"]
 
 
 def test_a_failed_deploy_that_rolls_back_ends_no_wait() -> None:
@@ -149,7 +149,7 @@ def test_a_failed_deploy_that_rolls_back_ends_no_wait() -> None:
     account.signal(waiting)
     account.live(5)
     assert account.ends(waiting) == {(CALLED, "CONTINUE"): 1}
-    assert list(account.standing("web")) == ["gate"]
+    assert list(account.live_hooks("web")) == ["gate"]
 
 
 def test_what_does_not_fit_into_ten_minutes_is_left_to_the_sweep() -> None:
@@ -163,7 +163,7 @@ def test_what_does_not_fit_into_ten_minutes_is_left_to_the_sweep() -> None:
     account.faults = []
     account.enrolment = account.enrolment_of(FILE)
     account.run_passes(1)
-    assert list(account.standing("web")) == ["gate"]
+    assert list(account.live_hooks("web")) == ["gate"]
 
 
 def test_an_auto_scaling_that_is_busy_all_the_time_leaves_all_to_the_sweep() -> None:
@@ -188,7 +188,7 @@ def test_a_hook_for_the_other_transition_is_left_to_the_sweep_until_the_old_one_
     status, reason = said(account.update({**GATE, "transition": "terminating"}))
     assert (status, "left to the sweep: gate on web" in reason) == ("SUCCESS", True)
     account.run_passes(3)
-    assert account.standing("web")["gate"]["LifecycleTransition"].endswith("TERMINATING")
+    assert account.live_hooks("web")["gate"]["LifecycleTransition"].endswith("TERMINATING")
 
 
 def test_a_property_without_a_hooks_file_fails_in_words() -> None:
@@ -241,7 +241,7 @@ def test_where_the_stack_stays_a_deletion_of_the_resource_releases_nothing(statu
     )
     account.run_passes(3)
     assert account.state(instance) == "Pending:Wait"
-    assert list(account.standing("web")) == ["gate"]
+    assert list(account.live_hooks("web")) == ["gate"]
 
 
 def test_where_nobody_knows_whether_the_stack_goes_the_deletion_fails_in_words() -> None:
@@ -262,9 +262,9 @@ def test_where_the_stack_goes_all_is_released_and_no_hook_is_left(status: str) -
     account.live(5)
     assert account.state(instance) == "InService"
     assert account.ends(instance) == {(CALLED, "CONTINUE"): 1}
-    assert account.standing("web") == {}
+    assert account.live_hooks("web") == {}
     assert {told.split()[0] for told in account.run_passes(3)} <= {"put", "drift"}
-    assert account.standing("web") == {}
+    assert account.live_hooks("web") == {}
 
 
 def test_a_pass_that_runs_while_usher_goes_puts_no_hook_back() -> None:
@@ -274,7 +274,7 @@ def test_a_pass_that_runs_while_usher_goes_puts_no_hook_back() -> None:
         at = account.clock() + second * (account.clock().resolution * 10**6)
         account.clock.at(at, account.enrolment.run)
     assert said(account.provision("Delete", FILE))[0] == "SUCCESS"
-    assert account.standing("web") == {}
+    assert account.live_hooks("web") == {}
 
 
 def test_a_launch_whose_notice_was_lost_is_let_go_too() -> None:
@@ -303,5 +303,5 @@ def test_when_the_stack_goes_a_hook_that_someone_else_put_in_the_place_of_ours_s
     account.status = "DELETE_IN_PROGRESS"
     assert said(account.provision("Delete", file))[0] == "SUCCESS"
 
-    assert account.standing("web")["gate"]["NotificationTargetARN"] == target
-    assert account.standing("api") == {}
+    assert account.live_hooks("web")["gate"]["NotificationTargetARN"] == target
+    assert account.live_hooks("api") == {}

@@ -20,10 +20,10 @@ from usher.aws.queues import delay_s, wake_up_body
 from usher.aws.waiting import WaitingApi
 from usher.core import configuration, duration
 from usher.core.action import Outcome, Phase, Result
-from usher.evaluation.call_budget import Turns
-from usher.evaluation.evaluator import Looks
+from usher.evaluation.call_budget import CallBudget
+from usher.evaluation.evaluator import Evaluator
 from usher.evaluation.hook_timeouts import HookTimeouts
-from usher.evaluation.stale_waits import SameWait
+from usher.evaluation.stale_waits import StaleWaitGuard
 from usher.intake import Intake
 from usher.passes.reconcile import MOST_HOOKS_IDLE, MOST_HOOKS_IN_USE, Reconcile
 from usher.ports import Answer, AnswerKind, CallRefused
@@ -141,11 +141,11 @@ class Scene:
         }
         self.budget = MemoryBudget(calls_per_second)
         waiting = WaitingApi(self.client)
-        same_wait = SameWait(
+        same_wait = StaleWaitGuard(
             calls=self.losing, activities=waiting, budget=MemoryBudget(1000), clock=self.clock
         )
         looks_budget = MemoryBudget(looks_per_second)
-        self.looks = Looks(
+        self.looks = Evaluator(
             store=self.store,
             auto_scaling=same_wait,
             budget=looks_budget,
@@ -158,7 +158,7 @@ class Scene:
             hook_timeouts=HookTimeouts(
                 live=waiting,
                 store=self.store,
-                turns=Turns(budget=looks_budget, telemetry=self.recorder),
+                turns=CallBudget(budget=looks_budget, telemetry=self.recorder),
                 telemetry=self.recorder,
                 clock=self.clock,
             ),
@@ -181,7 +181,7 @@ class Scene:
             instances=InstancesApi(self.ec2),
             auto_scaling=same_wait,
             store=self.store,
-            turns=Turns(budget=self.budget, telemetry=self.recorder),
+            turns=CallBudget(budget=self.budget, telemetry=self.recorder),
             wake_ups=self,
             telemetry=self.recorder,
             clock=self.clock,
@@ -419,10 +419,10 @@ def test_a_hook_that_holds_nothing_of_ours_is_tried_once_in_each_wait() -> None:
     scene.run(60)
     assert len(scene.calls(BEAT)) == 1
     assert scene.store.actions() == []
-    assert [len(tried) for tried in scene.store.tried().values()] == [1]
+    assert [len(tried) for tried in scene.store.foreign_waits().values()] == [1]
     scene.client.complete_lifecycle_action(LifecycleHookName="theirs", **complete)
     scene.run(3)
-    assert scene.store.tried() == {}, "forgotten with the wait"
+    assert scene.store.foreign_waits() == {}, "forgotten with the wait"
 
 
 def test_a_configured_hook_that_does_not_stand_on_the_group_is_not_tried() -> None:
@@ -797,7 +797,7 @@ def test_a_state_read_that_lags_costs_a_heartbeat_and_closes_nothing() -> None:
     scene.run(3)
     assert scene.action().is_open
     assert len(scene.calls(BEAT)) == 1
-    assert scene.action().move_end is None
+    assert scene.action().activity_end is None
 
 
 def test_the_records_of_a_group_that_is_deleted_are_closed() -> None:

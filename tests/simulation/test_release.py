@@ -12,10 +12,10 @@ import pytest
 
 from tests.factories import an_action, at, hook_terms
 from usher.core.action import Action, Outcome, Phase, Result, Transition
-from usher.core.enrolment import Enrolled, FileInForce, GroupSeen, HookSeen, HookSettings, State, Target
-from usher.core.policy import Way
+from usher.core.enrolment import Enrolled, FileInForce, GroupSeen, HookSeen, HookSettings, HookState, Target
+from usher.core.policy import Channel
 from usher.core.reconcile import Activity, LiveGroup, Member
-from usher.evaluation.evaluator import Looks
+from usher.evaluation.evaluator import Evaluator
 from usher.ports import Answer, AnswerKind, Due, Raw, Throttled, TryLater, Unavailable
 from usher.release import IDLE_ROUNDS, LAST_CALLS_S, Release
 from usher_simulator.fakes.memory_budget import MemoryBudget, MemoryLimits
@@ -27,7 +27,7 @@ from usher_simulator.fakes.unknown_calls import NoQuestions
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
-TARGETS = {Way.SQS: Target(arn="arn:inbox", role_arn="arn:role")}
+TARGETS = {Channel.SQS: Target(arn="arn:inbox", role_arn="arn:role")}
 BUSY = Answer(kind=AnswerKind.BUSY, text="Throttling: Rate exceeded")
 ACCEPTED = Answer(kind=AnswerKind.ACCEPTED, text="")
 
@@ -61,7 +61,7 @@ class Leaving:
         self.budget = CountingBudget(calls_per_second)
         self.recorder = Recorder()
         ids = count(1)
-        looks = Looks(
+        looks = Evaluator(
             store=self.store,
             auto_scaling=self,
             budget=self.budget,
@@ -73,7 +73,7 @@ class Leaving:
             new_id=lambda: f"id-{next(ids)}",
         )
         self.enrolments = MemoryEnrolledHooks(lambda: at(0), 50)
-        self.standing: dict[str, HookSettings] = {}  # that are not as their items say
+        self.live: dict[str, HookSettings] = {}  # that are not as their items say
         self.hides_hooks = 0  # times
         self.deleted: list[str] = []
         self.refuses = False
@@ -112,8 +112,8 @@ class Leaving:
         if self.hides_hooks > 0:
             self.hides_hooks -= 1
             raise TryLater("InternalFailure")
-        standing = {each.hook: each.settings for each in self.enrolments.enrolled()} | self.standing
-        return [HookSeen(name=name, settings=settings) for name, settings in standing.items()]
+        live = {each.hook: each.settings for each in self.enrolments.enrolled()} | self.live
+        return [HookSeen(name=name, settings=settings) for name, settings in live.items()]
 
     def put_hook(self, record: Enrolled) -> None:
         raise AssertionError(f"no hook is put any more, but {record.hook} was")
@@ -336,7 +336,7 @@ def test_while_usher_goes_every_item_lets_through_and_no_file_counts() -> None:
     leaving.enrolments.keep(enrolled("one"))
     leaving.run()
     (item,) = leaving.enrolments.enrolled()
-    assert (item.state, item.let_through_from) == (State.RETIRING, at(LAST_CALLS_S))
+    assert (item.state, item.let_through_from) == (HookState.RETIRING, at(LAST_CALLS_S))
     assert leaving.enrolments.in_force() == FileInForce(digest="d", is_closing=True)
 
 
@@ -344,7 +344,7 @@ def test_a_hook_that_someone_else_has_put_in_the_place_of_ours_stays_with_all_th
     leaving = Leaving()
     for name in ("one", "two"):
         leaving.enrolments.keep(enrolled(name))
-    leaving.standing = {"one": replace(enrolled("one").settings, target_arn="arn:of-another")}
+    leaving.live = {"one": replace(enrolled("one").settings, target_arn="arn:of-another")}
 
     assert leaving.run() == ""
 
@@ -357,7 +357,7 @@ def test_what_waits_in_a_hook_of_someone_else_is_not_let_go() -> None:
     leaving = Leaving()
     leaving.coming = "Pending:Wait"
     leaving.enrolments.keep(enrolled("one"))
-    leaving.standing = {"one": replace(enrolled("one").settings, target_arn="arn:of-another")}
+    leaving.live = {"one": replace(enrolled("one").settings, target_arn="arn:of-another")}
     assert leaving.run() == ""
     assert (leaving.results, leaving.deleted) == ([], [])
 
@@ -365,7 +365,7 @@ def test_what_waits_in_a_hook_of_someone_else_is_not_let_go() -> None:
 def test_a_hook_that_someone_only_changed_notifies_us_still_and_goes_with_usher() -> None:
     leaving = Leaving()
     leaving.enrolments.keep(enrolled("one"))
-    leaving.standing = {"one": replace(enrolled("one").settings, heartbeat_timeout=timedelta(hours=2))}
+    leaving.live = {"one": replace(enrolled("one").settings, heartbeat_timeout=timedelta(hours=2))}
     assert leaving.run() == ""
     assert leaving.deleted == ["one"]
 

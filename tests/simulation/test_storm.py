@@ -158,7 +158,7 @@ def test_an_action_with_several_wake_ups_at_once_has_one_second_booked() -> None
     run.clock.run_until(off.to_moment + 9 * SECOND)
 
     ahead = [off.to_moment + second * SECOND for second in range(10, 110)]
-    booked = sum(action.call_at in ahead for action in run.store.actions())
+    booked = sum(action.booked_at in ahead for action in run.store.actions())
     free = sum(MemoryBudget.book(run.budget, second, second, second, second) is not None for second in ahead)
     assert booked >= 40
     assert booked + free == len(ahead)

@@ -16,8 +16,8 @@ from tests.simulation.test_look_steps import Drained, Told, waiting
 from tests.simulation.test_looks import ACCEPTED
 from usher.core.action import Outcome, Result
 from usher.core.conditions.probe import Call, Found, Later, Reply, ReplyKind, Shared
-from usher.core.finding import Standing
-from usher.evaluation.evaluator import Looks
+from usher.core.finding import ConditionStatus
+from usher.evaluation.evaluator import Evaluator
 from usher.handlers import sweep_handler
 from usher.ports import Unavailable
 from usher.questions.probing import Prober
@@ -48,10 +48,10 @@ class Emptied(Drained):
 
     def hear(self, action: Action, memory: Memory, call: Call, reply: Reply, now: Any) -> Found:  # noqa: ARG002 - a Probe
         if call.operation == "Start":
-            return Found(standing=Standing.PENDING, memory=memory, go_on=True)
+            return Found(status=ConditionStatus.PENDING, memory=memory, go_on=True)
         done = now >= at(60)
         return Found(
-            standing=Standing.HOLDS if done else Standing.PENDING,
+            status=ConditionStatus.HOLDS if done else ConditionStatus.PENDING,
             detail="empty" if done else "not yet",
             ask_again_after=None if done else timedelta(seconds=20),
             memory=memory,
@@ -69,7 +69,7 @@ class World:
         self.recorder = Recorder()
         ids = count(1)
         self.store.open(action, None)
-        self.looks = Looks(
+        self.looks = Evaluator(
             store=self.store,
             auto_scaling=self,
             budget=MemoryBudget(1000),
@@ -266,7 +266,7 @@ def test_a_conditions_call_on_auto_scaling_takes_a_slot_of_the_budget_or_waits(i
     turns, told = free_turns(1), Told([0, 0])
     asking = asking_of(World(asked()).looks, told)
     prober = Prober(calls=told, answers=asking.probing.answers, turns=turns, clock=lambda: at(0))  # type: ignore[attr-defined]
-    while turns.at_once(at(0)):
+    while turns.try_acquire(at(0)):
         pass
 
     def probed(probe: Probe) -> Found | Later:
@@ -276,7 +276,7 @@ def test_a_conditions_call_on_auto_scaling_takes_a_slot_of_the_budget_or_waits(i
     assert isinstance(later, Later)
     assert (later.at > at(0), told.asked) == (True, [])
 
-    turns.dropped(at(0), at(0))
+    turns.release_replaced(at(0), at(0))
     assert isinstance(probed(Own(queue="a", unsure=is_shared)), Found)
     assert told.asked == ["DescribeLoadBalancerTargetGroups"]
 

@@ -20,7 +20,7 @@ from moto import mock_aws
 
 from tests.factories import an_action, at
 from usher.aws import table
-from usher.aws.records import Records
+from usher.aws.records import RecordTable
 from usher.ports import Denied, Raw, Unavailable
 from usher_cli.account import Machine, Place, Trouble, in_words, open_account, with_account
 from usher_cli.main import main
@@ -94,14 +94,14 @@ class Deployed:
 
     stack: str
     outputs: Mapping[str, str]
-    records: Records = field(init=False)
+    records: RecordTable = field(init=False)
     now: datetime = field(default_factory=lambda: at(0))
     waits: list[timedelta] = field(default_factory=list)
     most_waits: int = 3
     ids: Iterator[int] = field(default_factory=lambda: count(1))
 
     def __post_init__(self) -> None:
-        self.records = Records(client("dynamodb"), self.outputs["TableName"], lambda: self.now)
+        self.records = RecordTable(client("dynamodb"), self.outputs["TableName"], lambda: self.now)
 
     def machine(self) -> Machine:
         return Machine(clock=lambda: self.now, new_id=lambda: f"operator-{next(self.ids)}", wait=self.wait)

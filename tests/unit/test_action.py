@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.factories import a_move_end, a_policy, a_signal, an_action, at, hook_terms
+from tests.factories import a_policy, a_signal, an_action, an_activity_end, at, hook_terms
 from usher.core.action import Action, Entry, Outcome, Phase, Result
 
 if TYPE_CHECKING:
@@ -22,8 +22,8 @@ CLOSED = {"phase": Phase.CLOSED, "look_at": None, "outcome": Outcome.COMPLETED}
     ("factory", "field"),
     [
         pytest.param(a_signal, "at", id="Signal.at"),
-        pytest.param(a_move_end, "started_at", id="MoveEnd.started_at"),
-        pytest.param(a_move_end, "ended_at", id="MoveEnd.ended_at"),
+        pytest.param(an_activity_end, "started_at", id="ActivityEnd.started_at"),
+        pytest.param(an_activity_end, "ended_at", id="ActivityEnd.ended_at"),
         *(
             pytest.param(an_action, field, id=f"Action.{field}")
             for field in (
@@ -62,7 +62,7 @@ def test_a_signal_names_what_it_concerns(named: dict[str, str | None]) -> None:
 
 
 def test_an_outcome_event_may_not_tell_when_its_activity_began() -> None:
-    assert a_move_end(started_at=None).started_at is None
+    assert an_activity_end(started_at=None).started_at is None
 
 
 @pytest.mark.parametrize(

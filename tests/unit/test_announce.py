@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from tests.factories import a_policy, an_action, at, hook_terms
 from usher.aws import record_format
 from usher.aws.announcing import EventBus, announce_handler
-from usher.core.action import Action, Outcome, Phase, Result, Word
+from usher.core.action import Action, OperatorNote, Outcome, Phase, Result
 from usher.core.announce import MOST_REASON_CHARACTERS, Announcement, Kind, between
 from usher.ports import Unavailable
 from usher_simulator.fakes.recorder import Recorder
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 LIMITED = "held by the limit of 5 ABANDON per hour; wants ABANDON: failed: smoke test"
-WORD = Word(who="arn:aws:iam::111122223333:user/ana", at=at(30), reason="look at the disk first")
+WORD = OperatorNote(who="arn:aws:iam::111122223333:user/ana", at=at(30), reason="look at the disk first")
 
 
 def closed(outcome: Outcome = Outcome.COMPLETED, **changes: Any) -> Action:
@@ -94,7 +94,7 @@ def test_a_closing_says_how_the_action_ended(after: Action, kind: Kind, result: 
 
 
 def test_a_hold_by_an_operator_says_who_and_why() -> None:
-    (told,) = between(an_action(), an_action(held=WORD, version=2))
+    (told,) = between(an_action(), an_action(operator_hold=WORD, version=2))
     assert (told.kind, told.at) == (Kind.HELD, at(30))
     said = {key: told.detail[key] for key in ("HeldBy", "Who", "Reason")}
     assert said == {"HeldBy": "operator", "Who": WORD.who, "Reason": WORD.reason}
@@ -107,7 +107,7 @@ def test_a_hold_by_a_limit_says_which_and_what_it_keeps_back() -> None:
     assert "Who" not in told.detail
 
 
-HELD = an_action(held=WORD)
+HELD = an_action(operator_hold=WORD)
 LIMITED_ACTION = an_action().noted(at(40), "wait", LIMITED)
 
 
@@ -116,7 +116,7 @@ LIMITED_ACTION = an_action().noted(at(40), "wait", LIMITED)
     [
         pytest.param(an_action(), an_action(heartbeats=1, version=2), id="a heartbeat"),
         pytest.param(HELD, replace(HELD, heartbeats=1), id="a heartbeat while held"),
-        pytest.param(HELD, replace(HELD, held=None), id="the end of a hold"),
+        pytest.param(HELD, replace(HELD, operator_hold=None), id="the end of a hold"),
         pytest.param(
             LIMITED_ACTION, LIMITED_ACTION.noted(at(50), "wait", LIMITED), id="a further look under a limit"
         ),
@@ -132,7 +132,7 @@ def test_other_changes_are_nothing_to_tell(before: Action, after: Action) -> Non
 
 def test_a_state_that_skips_others_tells_what_happened_in_between() -> None:
     assert kinds(None, closed()) == [Kind.OPENED, Kind.COMPLETED]
-    assert kinds(an_action(), closed(held=WORD)) == [Kind.HELD, Kind.COMPLETED]
+    assert kinds(an_action(), closed(operator_hold=WORD)) == [Kind.HELD, Kind.COMPLETED]
 
 
 @given(length=st.integers(0, 3 * MOST_REASON_CHARACTERS))

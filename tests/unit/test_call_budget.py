@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tests.factories import a_policy, an_action, at, fill, hook_terms
 from usher.core.action import Phase, Result
-from usher.evaluation.call_budget import Enough, Turns
+from usher.evaluation.call_budget import CallBudget, NoCallLeft
 from usher.ports import Denied, NoAnswer, Unavailable
 from usher_simulator.fakes.memory_budget import MemoryBudget
 from usher_simulator.fakes.recorder import Recorder
@@ -28,18 +28,18 @@ def of_a_minute(**changes: Any) -> Action:
     return an_action(**{"hook": MINUTE, **changes})
 
 
-def turns(calls_per_second: float = 1) -> Turns:
-    return Turns(budget=MemoryBudget(calls_per_second), telemetry=Recorder())
+def turns(calls_per_second: float = 1) -> CallBudget:
+    return CallBudget(budget=MemoryBudget(calls_per_second), telemetry=Recorder())
 
 
-def filled(first: int, last: int) -> Turns:
+def filled(first: int, last: int) -> CallBudget:
     """All seconds from `first` to `last` are booked by others."""
     made = turns()
     fill(made.budget, first, last)
     return made
 
 
-def booked(of: Turns, second: float) -> bool:
+def booked(of: CallBudget, second: float) -> bool:
     """Whether a second is booked. Books it, where it is not."""
     return of.budget.book(at(second), at(second), at(second), at(0)) is None
 
@@ -55,7 +55,7 @@ def booked(of: Turns, second: float) -> bool:
 def test_the_second_of_a_heartbeat_is_late_with_the_usual_margin(timeout: timedelta, second: int) -> None:
     action = an_action(hook=hook_terms(heartbeat_timeout=timeout))
 
-    assert turns().booked(action, at(1)).call_at == at(second)
+    assert turns().reserve_heartbeat(action, at(1)).booked_at == at(second)
 
 
 @pytest.mark.parametrize(
@@ -68,15 +68,15 @@ def test_where_the_best_second_is_taken_the_next_best_is_booked(
 ) -> None:
     of = filled(*taken)
 
-    call_at = of.booked(of_a_minute(), at(1)).call_at
+    booked_at = of.reserve_heartbeat(of_a_minute(), at(1)).booked_at
 
-    assert call_at == (None if second is None else at(second))
+    assert booked_at == (None if second is None else at(second))
     assert isinstance(of.telemetry, Recorder)
     assert of.telemetry.counts["OverBudget"] == (second is None)
 
 
 NO_NEED: list[Any] = [
-    pytest.param(of_a_minute(call_at=at(30)), 1, id="it has a second"),
+    pytest.param(of_a_minute(booked_at=at(30)), 1, id="it has a second"),
     pytest.param(of_a_minute(phase=Phase.COMPLETING, result=Result.CONTINUE), 1, id="its result is decided"),
     pytest.param(of_a_minute(policy=a_policy(mode="observe")), 1, id="observe mode"),
     pytest.param(of_a_minute(), 60, id="it has expired"),
@@ -88,7 +88,7 @@ NO_NEED: list[Any] = [
 def test_nothing_is_booked_for_an_action_without_need(action: Action, now: float) -> None:
     of = turns()
 
-    assert of.booked(action, at(now)) is action
+    assert of.reserve_heartbeat(action, at(now)) is action
     assert not booked(of, 50)
 
 
@@ -97,22 +97,22 @@ def test_nothing_is_booked_for_an_action_without_need(action: Action, now: float
 
 @pytest.mark.parametrize("late", [0, 1, 3])
 def test_a_call_goes_out_in_the_second_that_is_booked_for_it_or_just_after(late: float) -> None:
-    action = of_a_minute(call_at=at(50))
+    action = of_a_minute(booked_at=at(50))
     of = filled(0, 59)
 
-    assert of.taken(action, at(50 + late), completes=False) == (action, True)
+    assert of.acquire(action, at(50 + late), completes=False) == (action, True)
 
 
 def test_a_heartbeat_that_is_late_for_its_second_takes_a_new_one() -> None:
-    taken, goes = turns().taken(of_a_minute(call_at=at(46)), at(50), completes=False)
+    taken, goes = turns().acquire(of_a_minute(booked_at=at(46)), at(50), completes=False)
 
-    assert (taken.call_at, goes) == (at(50), True)
+    assert (taken.booked_at, goes) == (at(50), True)
 
 
 def test_a_heartbeat_without_room_now_waits_for_the_best_second_left() -> None:
-    taken, goes = filled(20, 20).taken(of_a_minute(), at(20), completes=False)
+    taken, goes = filled(20, 20).acquire(of_a_minute(), at(20), completes=False)
 
-    assert (taken.call_at, goes) == (at(50), False)
+    assert (taken.booked_at, goes) == (at(50), False)
 
 
 @pytest.mark.parametrize("completes", [True, False], ids=["complete", "heartbeat"])
@@ -120,23 +120,23 @@ def test_a_call_before_its_second_goes_out_where_there_is_room(completes: bool) 
     """Its own second is given back only once that is stored: until then it may be needed."""
     of = filled(50, 50)
 
-    taken, goes = of.taken(of_a_minute(call_at=at(50)), at(20), completes=completes)
+    taken, goes = of.acquire(of_a_minute(booked_at=at(50)), at(20), completes=completes)
 
-    assert (taken.call_at, goes) == (at(20), True)
+    assert (taken.booked_at, goes) == (at(20), True)
     assert booked(of, 20)
     assert booked(of, 50)
 
 
 def test_a_result_takes_the_next_second_with_room() -> None:
-    taken, goes = filled(20, 29).taken(of_a_minute(call_at=at(50)), at(20), completes=True)
+    taken, goes = filled(20, 29).acquire(of_a_minute(booked_at=at(50)), at(20), completes=True)
 
-    assert (taken.call_at, goes) == (at(30), False)
+    assert (taken.booked_at, goes) == (at(30), False)
 
 
 def test_a_result_without_room_before_its_second_keeps_that_one() -> None:
-    action = of_a_minute(call_at=at(50))
+    action = of_a_minute(booked_at=at(50))
 
-    assert filled(20, 50).taken(action, at(20), completes=True) == (action, False)
+    assert filled(20, 50).acquire(action, at(20), completes=True) == (action, False)
 
 
 @pytest.mark.parametrize("completes", [True, False], ids=["complete", "heartbeat"])
@@ -144,54 +144,56 @@ def test_a_result_without_room_before_its_second_keeps_that_one() -> None:
 def test_near_the_expiry_a_call_goes_out_budget_or_not(now: float, goes: bool, completes: bool) -> None:
     of = filled(40, 70)
 
-    assert of.taken(of_a_minute(), at(now), completes=completes) == (of_a_minute(), goes)
+    assert of.acquire(of_a_minute(), at(now), completes=completes) == (of_a_minute(), goes)
 
 
-@pytest.mark.parametrize(("call_at", "goes"), [(57, False), (60, True), (61, True)])
-def test_a_second_before_the_expiry_is_worth_waiting_for(call_at: float, goes: bool) -> None:
+@pytest.mark.parametrize(("booked_at", "goes"), [(57, False), (60, True), (61, True)])
+def test_a_second_before_the_expiry_is_worth_waiting_for(booked_at: float, goes: bool) -> None:
     """One at the expiry or after it is none."""
-    action = of_a_minute(call_at=at(call_at))
+    action = of_a_minute(booked_at=at(booked_at))
 
-    assert filled(40, 70).taken(action, at(52), completes=False) == (action, goes)
+    assert filled(40, 70).acquire(action, at(52), completes=False) == (action, goes)
 
 
 @given(
     full=st.sets(st.integers(0, 65)),
-    call_at=st.none() | st.integers(0, 70),
+    booked_at=st.none() | st.integers(0, 70),
     now=st.integers(0, 59),
     completes=st.booleans(),
 )
 def test_what_goes_out_is_booked_unless_the_expiry_is_near(
-    full: set[int], call_at: int | None, now: int, completes: bool
+    full: set[int], booked_at: int | None, now: int, completes: bool
 ) -> None:
     """And what waits has a second before its expiry, or time to come back for one."""
     of = turns()
-    for second in full | ({call_at} if call_at is not None else set()):
+    for second in full | ({booked_at} if booked_at is not None else set()):
         of.budget.book(at(second), at(second), at(second), at(0))
-    action = of_a_minute(call_at=None if call_at is None else at(call_at))
+    action = of_a_minute(booked_at=None if booked_at is None else at(booked_at))
 
-    taken, goes = of.taken(action, at(now), completes=completes)
+    taken, goes = of.acquire(action, at(now), completes=completes)
 
     near = now >= 50
     if goes:
-        assert near or (taken.call_at is not None and at(now - 3) <= taken.call_at <= at(now))
+        assert near or (taken.booked_at is not None and at(now - 3) <= taken.booked_at <= at(now))
     else:
-        assert not near or (taken.call_at is not None and at(now) < taken.call_at < at(60))
+        assert not near or (taken.booked_at is not None and at(now) < taken.booked_at < at(60))
 
 
 # What is given back
 
 
-@pytest.mark.parametrize(("call_at", "free"), [(at(50), True), (at(20), False)], ids=["to come", "just now"])
+@pytest.mark.parametrize(
+    ("booked_at", "free"), [(at(50), True), (at(20), False)], ids=["to come", "just now"]
+)
 def test_an_action_that_ends_gives_back_the_second_that_is_still_to_come(
-    call_at: datetime, free: bool
+    booked_at: datetime, free: bool
 ) -> None:
     of = turns()
-    assert of.budget.book(call_at, call_at, call_at, at(0)) == call_at
+    assert of.budget.book(booked_at, booked_at, booked_at, at(0)) == booked_at
 
-    of.ended(of_a_minute(call_at=call_at), at(20))
+    of.release(of_a_minute(booked_at=booked_at), at(20))
 
-    assert (of.budget.book(call_at, call_at, call_at, at(0)) is not None) is free
+    assert (of.budget.book(booked_at, booked_at, booked_at, at(0)) is not None) is free
 
 
 DROPPED: list[Any] = [
@@ -211,14 +213,14 @@ def test_a_second_that_is_not_needed_any_more_is_given_back(
     of = turns()
     assert of.budget.book(second, second, second, at(0)) == second
 
-    of.dropped(second, at(20), kept=kept)
+    of.release_replaced(second, at(20), kept=kept)
 
     assert (of.budget.book(second, second, second, at(0)) is not None) is free
 
 
 def test_an_action_without_a_second_gives_none_back() -> None:
     of = filled(0, 60)
-    of.ended(of_a_minute(), at(20))
+    of.release(of_a_minute(), at(20))
     assert all(booked(of, second) for second in range(61))
 
 
@@ -234,7 +236,7 @@ def test_a_pass_waits_for_the_first_second_with_room(full_until: int | None, wai
     of = filled(0, full_until) if full_until else turns()
     waited: list[float] = []
 
-    assert of.awaited(lambda: at(20.5), waited.append, lambda: True) == at(20.5)
+    assert of.wait_for_slot(lambda: at(20.5), waited.append, lambda: True) == at(20.5)
     assert waited == waits_s
     assert booked(of, 20.5 + sum(waits_s))
 
@@ -247,8 +249,8 @@ def test_a_pass_ends_without_a_second_soon_or_without_time_for_it(
 ) -> None:
     of = filled(0, full_until) if full_until else turns()
 
-    with pytest.raises(Enough):
-        of.awaited(lambda: at(20.5), lambda _: None, iter(time_left).__next__)
+    with pytest.raises(NoCallLeft):
+        of.wait_for_slot(lambda: at(20.5), lambda _: None, iter(time_left).__next__)
 
 
 class Refuses(MemoryBudget):
@@ -266,13 +268,13 @@ class Refuses(MemoryBudget):
 @pytest.mark.parametrize(
     ("error", "ends_with"),
     [
-        pytest.param(NoAnswer("away"), Enough, id="away: later there may be room"),
+        pytest.param(NoAnswer("away"), NoCallLeft, id="away: later there may be room"),
         pytest.param(Denied("AccessDeniedException"), Denied, id="denied: a deploy would wait in vain"),
     ],
 )
 def test_a_pass_that_cannot_book_ends(error: Unavailable, ends_with: type[Exception]) -> None:
     """Found by taking a right away: a deploy asked for fifteen minutes, and did not say why."""
-    of = Turns(budget=Refuses(error), telemetry=Recorder())
+    of = CallBudget(budget=Refuses(error), telemetry=Recorder())
     with pytest.raises(ends_with):
-        of.awaited(lambda: at(20.5), lambda _: None, lambda: True)
-    assert of.booked(of_a_minute(), at(1)).call_at is None, "but no look"
+        of.wait_for_slot(lambda: at(20.5), lambda _: None, lambda: True)
+    assert of.reserve_heartbeat(of_a_minute(), at(1)).booked_at is None, "but no look"

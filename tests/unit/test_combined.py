@@ -14,7 +14,7 @@ from usher.core.conditions.elapsed import Elapsed
 from usher.core.conditions.probe import Call, Found, Probe
 from usher.core.conditions.signalled import Signalled
 from usher.core.configuration import ConfigurationRefused
-from usher.core.finding import Finding, Standing
+from usher.core.finding import ConditionStatus, Finding
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -24,7 +24,12 @@ if TYPE_CHECKING:
     from usher.core.conditions.verdict import Condition
     from usher.core.finding import Memory
 
-HOLDS, PENDING, UNKNOWN, FAILED = Standing.HOLDS, Standing.PENDING, Standing.UNKNOWN, Standing.FAILED
+HOLDS, PENDING, UNKNOWN, FAILED = (
+    ConditionStatus.HOLDS,
+    ConditionStatus.PENDING,
+    ConditionStatus.UNKNOWN,
+    ConditionStatus.FAILED,
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,15 +52,15 @@ class Asked(Probe):
 A, B, C = Asked(label="a"), Asked(label="b"), Asked(label="c")
 
 
-def found(label: str, standing: Standing, again_s: float | None = 100) -> Finding:
+def found(label: str, status: ConditionStatus, again_s: float | None = 100) -> Finding:
     again_at = None if again_s is None else at(again_s)
     return Finding(
         condition=f"asked {label}",
-        standing=standing,
+        status=status,
         detail="as told",
         asked_at=at(0),
         ask_again_at=again_at,
-        denials=2 if standing is Standing.PENDING else 0,
+        denials=2 if status is ConditionStatus.PENDING else 0,
     )
 
 
@@ -63,12 +68,12 @@ def with_findings(*findings: Finding) -> Action:
     return an_action(findings=findings)
 
 
-def stands(condition: Condition, action: Action, now_s: float = 10) -> Standing:
-    return condition.verdict(action, at(now_s)).standing
+def stands(condition: Condition, action: Action, now_s: float = 10) -> ConditionStatus:
+    return condition.verdict(action, at(now_s)).status
 
 
 @pytest.mark.parametrize(
-    ("standings", "expected"),
+    ("statuses", "expected"),
     [
         pytest.param((HOLDS, PENDING), HOLDS, id="one holds"),
         pytest.param((UNKNOWN, HOLDS), HOLDS, id="one holds, and one is unknown"),
@@ -79,9 +84,9 @@ def stands(condition: Condition, action: Action, now_s: float = 10) -> Standing:
     ],
 )
 def test_any_holds_where_one_does_and_fails_where_all_have(
-    standings: tuple[Standing, Standing], expected: Standing
+    statuses: tuple[ConditionStatus, ConditionStatus], expected: ConditionStatus
 ) -> None:
-    action = with_findings(found("a", standings[0]), found("b", standings[1]))
+    action = with_findings(found("a", statuses[0]), found("b", statuses[1]))
 
     assert stands(AnyOf(of=(A, B)), action) is expected
 
@@ -90,7 +95,9 @@ def test_any_holds_where_one_does_and_fails_where_all_have(
     ("inner", "expected"),
     [(HOLDS, PENDING), (PENDING, HOLDS), (FAILED, HOLDS), (UNKNOWN, UNKNOWN)],
 )
-def test_not_turns_what_is_known_and_leaves_the_unknown(inner: Standing, expected: Standing) -> None:
+def test_not_turns_what_is_known_and_leaves_the_unknown(
+    inner: ConditionStatus, expected: ConditionStatus
+) -> None:
     assert stands(Not(of=A), with_findings(found("a", inner))) is expected
 
 
@@ -106,7 +113,7 @@ def test_not_never_holds_on_an_answer_that_is_old() -> None:
     "changes",
     [
         pytest.param({"denials": 1}, id="one answer that it does not hold"),
-        pytest.param({"denials": 0, "held_once": True}, id="one answer that it holds"),
+        pytest.param({"denials": 0, "confirmed_once": True}, id="one answer that it holds"),
     ],
 )
 def test_not_never_holds_on_one_answer_alone(changes: dict[str, Any]) -> None:

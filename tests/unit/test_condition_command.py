@@ -19,7 +19,7 @@ from usher.core.action import Transition
 from usher.core.conditions.command import SENT_AGAIN_AFTER, STATUSES, Command
 from usher.core.conditions.probe import Call, Found, Permission, Probe, Reply, ReplyKind, as_finding
 from usher.core.field import Field, Problem, Refused
-from usher.core.finding import Standing
+from usher.core.finding import ConditionStatus
 from usher.questions.probing import Prober
 from usher_simulator.fakes.memory_budget import MemoryAnswers
 
@@ -275,7 +275,7 @@ def test_a_command_that_was_sent_is_followed_every_ten_seconds() -> None:
     found = heard("SendCommand", answered("SendCommand", {"Command": {"CommandId": ID}}), SENT)
 
     assert found == Found(
-        standing=Standing.PENDING,
+        status=ConditionStatus.PENDING,
         detail=f"sent as {ID}",
         ask_again_after=timedelta(seconds=10),
         memory={**SENT, "command_id": ID},
@@ -301,29 +301,29 @@ def test_a_command_that_was_sent_is_followed_every_ten_seconds() -> None:
 def test_where_nobody_knows_whether_it_was_sent_the_list_is_read_next(reply: Reply) -> None:
     found = heard("SendCommand", reply, SENT)
 
-    assert (found.standing, found.memory) == (Standing.UNKNOWN, SENT)
+    assert (found.status, found.memory) == (ConditionStatus.UNKNOWN, SENT)
     assert found.detail
     assert UPLOAD.ask(an_action(), found.memory, at(65)).operation == "ListCommands"
 
 
 ERRORS = {
-    "DuplicateInstanceId": Standing.UNKNOWN,  # one instance is no two
-    "InternalServerError": Standing.UNKNOWN,
-    "InvalidInstanceId": Standing.PENDING,
-    "InvalidDocument": Standing.FAILED,
-    "InvalidDocumentVersion": Standing.FAILED,
-    "InvalidOutputFolder": Standing.UNKNOWN,  # not used
-    "InvalidParameters": Standing.FAILED,
-    "UnsupportedPlatformType": Standing.FAILED,
-    "MaxDocumentSizeExceeded": Standing.FAILED,
-    "InvalidRole": Standing.UNKNOWN,  # not used
-    "InvalidNotificationConfig": Standing.UNKNOWN,  # not used
+    "DuplicateInstanceId": ConditionStatus.UNKNOWN,  # one instance is no two
+    "InternalServerError": ConditionStatus.UNKNOWN,
+    "InvalidInstanceId": ConditionStatus.PENDING,
+    "InvalidDocument": ConditionStatus.FAILED,
+    "InvalidDocumentVersion": ConditionStatus.FAILED,
+    "InvalidOutputFolder": ConditionStatus.UNKNOWN,  # not used
+    "InvalidParameters": ConditionStatus.FAILED,
+    "UnsupportedPlatformType": ConditionStatus.FAILED,
+    "MaxDocumentSizeExceeded": ConditionStatus.FAILED,
+    "InvalidRole": ConditionStatus.UNKNOWN,  # not used
+    "InvalidNotificationConfig": ConditionStatus.UNKNOWN,  # not used
 }
 
 
-@pytest.mark.parametrize(("code", "standing"), ERRORS.items())
-def test_every_error_of_sending_has_its_meaning(code: str, standing: Standing) -> None:
-    assert heard("SendCommand", refused(code), SENT).standing is standing
+@pytest.mark.parametrize(("code", "status"), ERRORS.items())
+def test_every_error_of_sending_has_its_meaning(code: str, status: ConditionStatus) -> None:
+    assert heard("SendCommand", refused(code), SENT).status is status
 
 
 def test_no_error_of_sending_is_new() -> None:
@@ -348,23 +348,25 @@ def test_a_failure_to_send_says_what_is_wrong(code: str, detail: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("action", "now_s", "standing", "what"),
+    ("action", "now_s", "status", "what"),
     [
-        pytest.param(NEW, 1, Standing.PENDING, "does not manage the instance yet", id="just launched"),
-        pytest.param(NEW, 599, Standing.PENDING, "does not manage the instance yet", id="nearly too long"),
-        pytest.param(NEW, 600, Standing.FAILED, "for 10m", id="launched long ago"),
+        pytest.param(NEW, 1, ConditionStatus.PENDING, "does not manage the instance yet", id="just launched"),
         pytest.param(
-            an_action(), 119, Standing.PENDING, "does not manage the instance:", id="agent restarts"
+            NEW, 599, ConditionStatus.PENDING, "does not manage the instance yet", id="nearly too long"
         ),
-        pytest.param(an_action(), 120, Standing.FAILED, "for 2m", id="no agent"),
+        pytest.param(NEW, 600, ConditionStatus.FAILED, "for 10m", id="launched long ago"),
+        pytest.param(
+            an_action(), 119, ConditionStatus.PENDING, "does not manage the instance:", id="agent restarts"
+        ),
+        pytest.param(an_action(), 120, ConditionStatus.FAILED, "for 2m", id="no agent"),
     ],
 )
 def test_an_instance_that_ssm_does_not_manage_is_waited_for(
-    action: Action, now_s: float, standing: Standing, what: str
+    action: Action, now_s: float, status: ConditionStatus, what: str
 ) -> None:
     found = heard("SendCommand", refused("InvalidInstanceId"), SENT, now_s, action=action)
 
-    assert found.standing is standing
+    assert found.status is status
     assert what in found.detail
     assert "InvalidInstanceId" in found.detail
 
@@ -407,7 +409,7 @@ def test_a_command_of_ours_is_found_by_its_comment_and_followed_at_once() -> Non
 def test_what_is_not_listed_may_still_come_so_nothing_is_sent_again(now_s: float) -> None:
     found = listed(now_s=now_s)
 
-    assert (found.standing, found.go_on, found.memory) == (Standing.UNKNOWN, False, SENT)
+    assert (found.status, found.go_on, found.memory) == (ConditionStatus.UNKNOWN, False, SENT)
     assert found.ask_again_after is not None
     assert UPLOAD.ask(an_action(), found.memory, at(now_s)).operation == "ListCommands"
 
@@ -436,20 +438,20 @@ def test_what_a_list_does_not_show_that_was_read_30_s_after_the_intent_is_sent_a
 def test_a_list_that_was_not_read_proves_nothing_however_late(reply: Reply) -> None:
     found = heard("ListCommands", reply, SENT, 100_000)
 
-    assert (found.standing, found.go_on, found.memory) == (Standing.UNKNOWN, False, SENT)
+    assert (found.status, found.go_on, found.memory) == (ConditionStatus.UNKNOWN, False, SENT)
 
 
 def test_what_was_not_sent_in_time_has_failed() -> None:
     found = listed(now_s=600)
 
-    assert found.standing is Standing.FAILED
+    assert found.status is ConditionStatus.FAILED
     assert found.detail == "was not sent in 10m: no attempt was answered, none is listed"
 
 
 def test_one_that_was_sent_just_now_is_looked_for_although_the_time_is_over() -> None:
     memory = {**SENT, "intended_at": at(590).isoformat()}
 
-    assert listed(now_s=601, memory=memory).standing is Standing.UNKNOWN
+    assert listed(now_s=601, memory=memory).status is ConditionStatus.UNKNOWN
 
 
 # Following it
@@ -459,24 +461,24 @@ FAILED = {"Cancelled", "TimedOut", "Failed"}
 
 
 def test_every_status_of_a_command_has_its_meaning() -> None:
-    expected = dict.fromkeys(PENDING, Standing.PENDING) | dict.fromkeys(FAILED, Standing.FAILED)
+    expected = dict.fromkeys(PENDING, ConditionStatus.PENDING) | dict.fromkeys(FAILED, ConditionStatus.FAILED)
 
     assert values_of("ssm", "CommandInvocationStatus") == set(STATUSES)
-    assert expected | {"Success": Standing.HOLDS} == STATUSES
+    assert expected | {"Success": ConditionStatus.HOLDS} == STATUSES
 
 
-@pytest.mark.parametrize(("status", "standing"), STATUSES.items())
-def test_a_command_stands_as_its_status_says(status: str, standing: Standing) -> None:
-    found = followed(invocation(status))
+@pytest.mark.parametrize(("invoked", "status"), STATUSES.items())
+def test_a_command_stands_as_its_status_says(invoked: str, status: ConditionStatus) -> None:
+    found = followed(invocation(invoked))
 
-    assert (found.standing, found.detail) == (standing, status)
-    assert found.ask_again_after == (timedelta(seconds=10) if standing is Standing.PENDING else None)
+    assert (found.status, found.detail) == (status, invoked)
+    assert found.ask_again_after == (timedelta(seconds=10) if status is ConditionStatus.PENDING else None)
 
 
 def test_success_shows_the_exit_code_of_the_last_step_and_holds_for_good_also_late() -> None:
     found = followed(invocation("Success", first=("Success", 1), last=("Success", 0)), now_s=5000)
 
-    assert found == Found(standing=Standing.HOLDS, detail="Success, exit code 0")
+    assert found == Found(status=ConditionStatus.HOLDS, detail="Success, exit code 0")
 
 
 def test_the_details_of_a_status_are_shown_where_they_say_more() -> None:
@@ -484,18 +486,18 @@ def test_the_details_of_a_status_are_shown_where_they_say_more() -> None:
 
 
 def test_one_that_does_not_finish_in_time_has_failed_when_ssm_says_that_it_still_runs() -> None:
-    assert followed(invocation("InProgress"), now_s=599).standing is Standing.PENDING
+    assert followed(invocation("InProgress"), now_s=599).status is ConditionStatus.PENDING
     late = followed(invocation("InProgress"), now_s=600)
-    assert (late.standing, late.detail) == (Standing.FAILED, "did not finish in 10m: InProgress")
+    assert (late.status, late.detail) == (ConditionStatus.FAILED, "did not finish in 10m: InProgress")
 
 
 def test_one_that_is_not_to_be_seen_yet_is_unknown_until_the_time_is_over() -> None:
     another = {**invocation("Success"), "CommandId": OTHER_ID}
     elsewhere = {**invocation("Success"), "InstanceId": "i-0123456789abcdef0"}
 
-    assert followed(another, elsewhere).standing is Standing.UNKNOWN
+    assert followed(another, elsewhere).status is ConditionStatus.UNKNOWN
     assert followed().detail == f"{ID} is not to be seen yet"
-    assert followed(now_s=600).standing is Standing.FAILED
+    assert followed(now_s=600).status is ConditionStatus.FAILED
 
 
 @pytest.mark.parametrize(
@@ -523,7 +525,7 @@ def test_one_that_is_not_to_be_seen_yet_is_unknown_until_the_time_is_over() -> N
 def test_an_answer_that_is_not_understood_is_unknown_however_late(reply: Reply) -> None:
     found = heard("ListCommandInvocations", reply, FOLLOWED, 100_000)
 
-    assert (found.standing, found.memory) == (Standing.UNKNOWN, FOLLOWED)
+    assert (found.status, found.memory) == (ConditionStatus.UNKNOWN, FOLLOWED)
     assert found.detail
 
 
@@ -572,7 +574,7 @@ def test_a_failure_shows_the_end_of_the_error_output_where_there_is_one(reply: R
     memory = failed(upload=("Failed", 3)).memory
     found = heard("GetCommandInvocation", reply, memory)
 
-    assert (found.standing, found.detail) == (Standing.FAILED, detail)
+    assert (found.status, found.detail) == (ConditionStatus.FAILED, detail)
 
 
 # Through the prober
@@ -595,19 +597,19 @@ class Record:
     finding: Finding | None = None
     memory: Memory = field(default_factory=dict)
 
-    def look(self) -> Standing:
+    def look(self) -> ConditionStatus:
         prober = Prober(calls=self.calls, answers=MemoryAnswers(), turns=free_turns(), clock=lambda: self.now)
         until = self.now + timedelta(seconds=60)
         found = prober.probe(self.probe, self.action, self.memory, until, self.keep)
         assert isinstance(found, Found), "it always has the time"
         self.finding = as_finding(self.probe, found, self.finding, self.now)
         self.memory = self.finding.memory
-        return self.finding.standing
+        return self.finding.status
 
     def keep(self, intent: Memory) -> None:
         self.memory = intent
 
-    def look_again(self) -> Standing:
+    def look_again(self) -> ConditionStatus:
         assert self.finding is not None
         assert self.finding.ask_again_at is not None
         self.now = max(self.now, self.finding.ask_again_at)
@@ -615,23 +617,28 @@ class Record:
 
 
 def test_a_command_runs_from_its_intent_to_its_failure() -> None:
-    statuses = iter([[], [invocation("InProgress")], [invocation("Failed", upload=("Failed", 2))]])
+    listed = iter([[], [invocation("InProgress")], [invocation("Failed", upload=("Failed", 2))]])
 
     def answer(operation: str, _: Mapping[str, Any]) -> Mapping[str, Any]:
         match operation:
             case "SendCommand":
                 return {"Command": {"CommandId": ID}}
             case "ListCommandInvocations":
-                return {"CommandInvocations": next(statuses)}
+                return {"CommandInvocations": next(listed)}
             case _:
                 return {"Status": "Failed", "StandardErrorContent": "no such bucket\n"}
 
     calls = ShapedCalls(answer)
     record = Record(calls=calls)
 
-    standings = [record.look(), *(record.look_again() for _ in range(3))]
+    found = [record.look(), *(record.look_again() for _ in range(3))]
 
-    assert standings == [Standing.PENDING, Standing.UNKNOWN, Standing.PENDING, Standing.FAILED]
+    assert found == [
+        ConditionStatus.PENDING,
+        ConditionStatus.UNKNOWN,
+        ConditionStatus.PENDING,
+        ConditionStatus.FAILED,
+    ]
     assert record.finding is not None
     assert record.finding.detail == "Failed, exit code 2: no such bucket"
     assert [operation for operation, _ in calls.made] == [
@@ -706,14 +713,14 @@ class Ssm:
         self.said = str(self.draw(st.sampled_from([*STATUSES, "Vanished"]))) if self.faulty else "Success"
         return {"CommandInvocations": [foreign, {**invocation(self.said), "CommandId": seen[0].id}]}
 
-    def look(self) -> Standing:
+    def look(self) -> ConditionStatus:
         try:
             if self.record.finding is None or self.record.finding.ask_again_at is None:
                 return self.record.look()
             return self.record.look_again()
         except Cut:
             self.record.now += timedelta(seconds=self.draw(st.integers(1, 30)))
-            return Standing.UNKNOWN
+            return ConditionStatus.UNKNOWN
 
 
 @settings(deadline=None, max_examples=200)
@@ -723,17 +730,19 @@ def test_whatever_is_lost_it_never_holds_before_its_own_command_succeeded_nor_ru
 ) -> None:
     """A list that lags by 20 s at most shows what was sent, so at least once is exactly once here."""
     ssm = Ssm(draw=data.draw)
-    standing = Standing.UNKNOWN
+    status = ConditionStatus.UNKNOWN
     for look in range(60):
         ssm.faulty = look < 20
         ssm.said = ""
-        standing = ssm.look()
-        assert (standing is Standing.HOLDS) == (ssm.said == "Success") or standing is Standing.UNKNOWN
+        status = ssm.look()
+        assert (status is ConditionStatus.HOLDS) == (
+            ssm.said == "Success"
+        ) or status is ConditionStatus.UNKNOWN
         assert len(ssm.sent) <= 1
-        if standing in (Standing.HOLDS, Standing.FAILED):
+        if status in (ConditionStatus.HOLDS, ConditionStatus.FAILED):
             break
-    assert standing is Standing.HOLDS or ssm.said in FAILED or ssm.record.now >= at(600)
-    assert standing is not Standing.HOLDS or len(ssm.sent) == 1
+    assert status is ConditionStatus.HOLDS or ssm.said in FAILED or ssm.record.now >= at(600)
+    assert status is not ConditionStatus.HOLDS or len(ssm.sent) == 1
 
 
 # Against moto, which knows no ListCommandInvocations
@@ -746,7 +755,7 @@ def test_a_command_is_sent_and_found_again_with_the_real_client(monkeypatch: pyt
     with mock_aws():
         calls = AwsCalls(boto3.client)
         record = Record(calls=calls)
-        assert record.look() is Standing.PENDING
+        assert record.look() is ConditionStatus.PENDING
         command_id = record.memory["command_id"]
 
         record.memory = {key: record.memory[key] for key in ("since", "intended_at")}

@@ -21,7 +21,7 @@ from tests.factories import a_policy, an_action, at
 from tests.questions import free_turns, with_finding
 from usher.aws.calls import AwsCalls
 from usher.core import conditions
-from usher.core.conditions.ecs import Absence, Ecs, State
+from usher.core.conditions.ecs import Absence, Ecs, TaskState
 from usher.core.conditions.probe import (
     Call,
     Found,
@@ -33,7 +33,7 @@ from usher.core.conditions.probe import (
     finding_of,
 )
 from usher.core.field import Field, Problem, Refused
-from usher.core.finding import Finding, Standing
+from usher.core.finding import ConditionStatus, Finding
 from usher.questions.probing import Prober
 from usher_simulator.fakes.memory_budget import MemoryAnswers
 
@@ -49,9 +49,9 @@ ARN: Final = "arn:aws:ecs:us-east-1:123456789012"
 WEB: Final = f"{ARN}:cluster/web"
 MEMBER: Final = f"{ARN}:container-instance/web/0123abcd"
 GHOST: Final = f"{ARN}:container-instance/web/99990000"  # another one of the same EC2 instance
-ACTIVE: Final = Ecs(state=State.ACTIVE, cluster="web")
-DRAINED: Final = Ecs(state=State.DRAINED, cluster="web")
-ANYWHERE: Final = Ecs(state=State.DRAINED)
+ACTIVE: Final = Ecs(state=TaskState.ACTIVE, cluster="web")
+DRAINED: Final = Ecs(state=TaskState.DRAINED, cluster="web")
+ANYWHERE: Final = Ecs(state=TaskState.DRAINED)
 FOUND: Final = {"cluster": "web", "instance": MEMBER, "others": []}
 GONE: Final = Reply(
     kind=ReplyKind.REFUSED,
@@ -88,24 +88,26 @@ def parsed(value: object) -> tuple[Condition | None, list[Problem]]:
 @pytest.mark.parametrize(
     ("value", "expected"),
     [
-        pytest.param("active", Ecs(state=State.ACTIVE), id="active"),
-        pytest.param("drained", Ecs(state=State.DRAINED), id="drained"),
-        pytest.param({"state": "drained"}, Ecs(state=State.DRAINED), id="the long form of the same"),
+        pytest.param("active", Ecs(state=TaskState.ACTIVE), id="active"),
+        pytest.param("drained", Ecs(state=TaskState.DRAINED), id="drained"),
+        pytest.param({"state": "drained"}, Ecs(state=TaskState.DRAINED), id="the long form of the same"),
         pytest.param({"state": "drained", "cluster": "web"}, DRAINED, id="a cluster by name"),
-        pytest.param({"state": "active", "cluster": WEB}, Ecs(state=State.ACTIVE, cluster=WEB), id="by ARN"),
+        pytest.param(
+            {"state": "active", "cluster": WEB}, Ecs(state=TaskState.ACTIVE, cluster=WEB), id="by ARN"
+        ),
         pytest.param(
             {"state": "drained", "absent": "failed", "grace": "0s"},
-            Ecs(state=State.DRAINED, absent=Absence.FAILED, grace=timedelta(0)),
+            Ecs(state=TaskState.DRAINED, absent=Absence.FAILED, grace=timedelta(0)),
             id="absence, and the shortest grace",
         ),
         pytest.param(
             {"state": "active", "grace": "48h"},
-            Ecs(state=State.ACTIVE, grace=timedelta(hours=48)),
+            Ecs(state=TaskState.ACTIVE, grace=timedelta(hours=48)),
             id="the longest grace",
         ),
         pytest.param(
             {"state": "active", "cluster": "x" * 255},
-            Ecs(state=State.ACTIVE, cluster="x" * 255),
+            Ecs(state=TaskState.ACTIVE, cluster="x" * 255),
             id="the longest name",
         ),
     ],
@@ -168,7 +170,7 @@ def test_what_is_not_sound_is_refused(value: object, place: str, rule: str) -> N
 
 CONFIGURATIONS = st.builds(
     Ecs,
-    state=st.sampled_from(State),
+    state=st.sampled_from(TaskState),
     cluster=st.none() | st.sampled_from(["web", "jobs", WEB]),
     absent=st.sampled_from(Absence),
     grace=st.sampled_from([timedelta(0), timedelta(minutes=2), timedelta(hours=1)]),
@@ -200,7 +202,7 @@ def test_only_drained_starts_something() -> None:
             id="active in a cluster reads only there",
         ),
         pytest.param(
-            Ecs(state=State.DRAINED, cluster=WEB),
+            Ecs(state=TaskState.DRAINED, cluster=WEB),
             (
                 ("ecs:ListContainerInstances", WEB),
                 (
@@ -212,7 +214,7 @@ def test_only_drained_starts_something() -> None:
             id="drained in a cluster changes only there",
         ),
         pytest.param(
-            Ecs(state=State.ACTIVE),
+            Ecs(state=TaskState.ACTIVE),
             (
                 ("ecs:ListClusters", "*"),
                 ("ecs:ListContainerInstances", "*"),
@@ -333,17 +335,17 @@ class Looks:
         until = self._now + timedelta(seconds=20)
         found = self._prober.probe(self.condition, self.action, self.memory, until, self.intents.append)
         if isinstance(found, Later):
-            return Found(standing=Standing.UNKNOWN, detail=LATER, memory=self.memory)
+            return Found(status=ConditionStatus.UNKNOWN, detail=LATER, memory=self.memory)
         self.memory = found.memory
         self.finding = as_finding(self.condition, found, finding_of(self.condition, self.action), self._now)
         self.action = with_finding(self.action, self.finding)
         return found
 
-    def stands(self, seconds: float) -> Standing:
+    def stands(self, seconds: float) -> ConditionStatus:
         """How the condition stands for the record after a look so many seconds after the start."""
         self.look(seconds)
         assert self.finding is not None
-        return self.finding.standing
+        return self.finding.status
 
 
 def found_at(condition: Ecs, cluster: Cluster, seconds: float = 0) -> Found:
@@ -392,7 +394,7 @@ def test_without_a_cluster_it_searches_one_after_the_other_few_in_a_look_and_rem
         f"{INSTANCE} is in none of the 3 clusters searched so far",
         f"{INSTANCE} is in none of the 6 clusters searched so far",
     ]
-    assert {each.standing for each in found[:2]} == {Standing.UNKNOWN}
+    assert {each.status for each in found[:2]} == {ConditionStatus.UNKNOWN}
     assert found[2].memory["instance"] == MEMBER
 
 
@@ -422,8 +424,8 @@ def test_the_list_of_clusters_is_shared_between_actions() -> None:
 def test_a_cluster_that_goes_while_it_is_searched_has_no_instances() -> None:
     found = found_at(ANYWHERE, Cluster(instead={"ListContainerInstances": GONE}), LATE)
 
-    assert (found.standing, found.detail) == (
-        Standing.HOLDS,
+    assert (found.status, found.detail) == (
+        ConditionStatus.HOLDS,
         f"{INSTANCE} is in no cluster (1 searched): nothing to drain",
     )
 
@@ -432,7 +434,7 @@ def test_a_cluster_that_goes_while_it_is_searched_has_no_instances() -> None:
 def test_a_named_cluster_that_does_not_exist_is_a_failure(condition: Ecs) -> None:
     found = found_at(condition, Cluster(instead={"ListContainerInstances": GONE}))
 
-    assert found.standing is Standing.FAILED
+    assert found.status is ConditionStatus.FAILED
     assert "cluster web does not exist" in found.detail
 
 
@@ -440,29 +442,37 @@ def test_a_named_cluster_that_does_not_exist_is_a_failure(condition: Ecs) -> Non
 
 
 @pytest.mark.parametrize(
-    ("condition", "seconds", "standing"),
+    ("condition", "seconds", "status"),
     [
-        pytest.param(DRAINED, LATE - 1, Standing.PENDING, id="drained, within the grace"),
-        pytest.param(DRAINED, LATE, Standing.HOLDS, id="drained"),
-        pytest.param(ANYWHERE, LATE - 1, Standing.PENDING, id="drained anywhere, within the grace"),
-        pytest.param(ANYWHERE, LATE, Standing.HOLDS, id="drained anywhere"),
-        pytest.param(ACTIVE, LATE - 1, Standing.PENDING, id="active, within the grace"),
-        pytest.param(ACTIVE, LATE, Standing.FAILED, id="active"),
+        pytest.param(DRAINED, LATE - 1, ConditionStatus.PENDING, id="drained, within the grace"),
+        pytest.param(DRAINED, LATE, ConditionStatus.HOLDS, id="drained"),
+        pytest.param(ANYWHERE, LATE - 1, ConditionStatus.PENDING, id="drained anywhere, within the grace"),
+        pytest.param(ANYWHERE, LATE, ConditionStatus.HOLDS, id="drained anywhere"),
+        pytest.param(ACTIVE, LATE - 1, ConditionStatus.PENDING, id="active, within the grace"),
+        pytest.param(ACTIVE, LATE, ConditionStatus.FAILED, id="active"),
         pytest.param(
-            Ecs(state=State.DRAINED, absent=Absence.FAILED), LATE - 1, Standing.PENDING, id="strict, in grace"
+            Ecs(state=TaskState.DRAINED, absent=Absence.FAILED),
+            LATE - 1,
+            ConditionStatus.PENDING,
+            id="strict, in grace",
         ),
         pytest.param(
-            Ecs(state=State.DRAINED, absent=Absence.FAILED), LATE, Standing.FAILED, id="strictly drained"
+            Ecs(state=TaskState.DRAINED, absent=Absence.FAILED),
+            LATE,
+            ConditionStatus.FAILED,
+            id="strictly drained",
         ),
-        pytest.param(Ecs(state=State.ACTIVE, grace=timedelta(0)), 0, Standing.FAILED, id="no grace"),
+        pytest.param(
+            Ecs(state=TaskState.ACTIVE, grace=timedelta(0)), 0, ConditionStatus.FAILED, id="no grace"
+        ),
     ],
 )
 def test_an_instance_in_no_cluster_is_an_answer_after_the_grace(
-    condition: Ecs, seconds: float, standing: Standing
+    condition: Ecs, seconds: float, status: ConditionStatus
 ) -> None:
     found = found_at(condition, Cluster(members=[]), seconds)
 
-    assert (found.standing, INSTANCE in found.detail) == (standing, True)
+    assert (found.status, INSTANCE in found.detail) == (status, True)
 
 
 def test_a_list_of_clusters_from_before_the_action_does_not_say_that_it_is_in_none() -> None:
@@ -480,18 +490,18 @@ def test_within_the_grace_it_is_searched_again_from_the_start() -> None:
     looks.look(0)
     cluster.members.append(MEMBER)
 
-    assert looks.look(20).standing is Standing.HOLDS
+    assert looks.look(20).status is ConditionStatus.HOLDS
 
 
 # How the container instance stands
 
 STATUSES: Final = {  # what each means for active, and for drained
-    "ACTIVE": (Standing.HOLDS, Standing.PENDING),
-    "DRAINING": (Standing.PENDING, Standing.HOLDS),
-    "REGISTERING": (Standing.PENDING, Standing.PENDING),
-    "DEREGISTERING": (Standing.PENDING, Standing.PENDING),
-    "REGISTRATION_FAILED": (Standing.FAILED, Standing.PENDING),
-    "INACTIVE": (Standing.UNKNOWN, Standing.UNKNOWN),  # searched again, and then in no cluster
+    "ACTIVE": (ConditionStatus.HOLDS, ConditionStatus.PENDING),
+    "DRAINING": (ConditionStatus.PENDING, ConditionStatus.HOLDS),
+    "REGISTERING": (ConditionStatus.PENDING, ConditionStatus.PENDING),
+    "DEREGISTERING": (ConditionStatus.PENDING, ConditionStatus.PENDING),
+    "REGISTRATION_FAILED": (ConditionStatus.FAILED, ConditionStatus.PENDING),
+    "INACTIVE": (ConditionStatus.UNKNOWN, ConditionStatus.UNKNOWN),  # searched again, and then in no cluster
 }
 
 
@@ -511,7 +521,7 @@ def test_every_status_that_botocore_lists_or_tells_of_is_known() -> None:
 
 @pytest.mark.parametrize("status", STATUSES)
 def test_every_status_has_its_meaning(status: str) -> None:
-    assert (described(ACTIVE, status).standing, described(DRAINED, status).standing) == STATUSES[status]
+    assert (described(ACTIVE, status).status, described(DRAINED, status).status) == STATUSES[status]
 
 
 @pytest.mark.parametrize("condition", [ACTIVE, DRAINED], ids=["active", "drained"])
@@ -525,15 +535,15 @@ def test_one_that_is_inactive_is_searched_for_again(condition: Ecs) -> None:
 def test_a_status_that_nobody_knows_is_unknown(condition: Ecs) -> None:
     found = described(condition, "IMPAIRED")
 
-    assert found.standing is Standing.UNKNOWN
+    assert found.status is ConditionStatus.UNKNOWN
     assert "is IMPAIRED" in found.detail
 
 
 def test_active_without_its_agent_is_pending_and_says_so() -> None:
     found = found_at(ACTIVE, Cluster(connected={MEMBER: False}))
 
-    assert (found.standing, found.detail) == (
-        Standing.PENDING,
+    assert (found.status, found.detail) == (
+        ConditionStatus.PENDING,
         "container instance 0123abcd is ACTIVE, its agent not connected",
     )
 
@@ -554,7 +564,7 @@ def test_a_registration_that_failed_says_why() -> None:
         Cluster(instead={"DescribeContainerInstances": {"containerInstances": [shown], "failures": []}}),
     )
 
-    assert found.standing is Standing.FAILED
+    assert found.status is ConditionStatus.FAILED
     assert "is REGISTRATION_FAILED (no trunk interface)" in found.detail
 
 
@@ -565,12 +575,12 @@ def test_one_that_is_deregistered_may_have_registered_anew() -> None:
 
     missing = looks.look(0)
 
-    assert (missing.standing, missing.detail) == (
-        Standing.UNKNOWN,
+    assert (missing.status, missing.detail) == (
+        ConditionStatus.UNKNOWN,
         "container instance 99990000 is not registered any more, searching again",
     )
-    assert looks.look(5).standing is Standing.UNKNOWN  # its answer is not there yet
-    assert looks.look(20).standing is Standing.HOLDS
+    assert looks.look(5).status is ConditionStatus.UNKNOWN  # its answer is not there yet
+    assert looks.look(20).status is ConditionStatus.HOLDS
 
 
 @pytest.mark.parametrize(
@@ -589,17 +599,17 @@ def test_another_failure_than_missing_is_unknown() -> None:
 
     found = found_at(DRAINED, Cluster(instead={"DescribeContainerInstances": failed}), LATE)
 
-    assert (found.standing, "failure TRY_LATER" in found.detail) == (Standing.UNKNOWN, True)
+    assert (found.status, "failure TRY_LATER" in found.detail) == (ConditionStatus.UNKNOWN, True)
 
 
 def test_one_of_several_container_instances_of_an_instance_is_enough_for_active() -> None:
     cluster = Cluster(members=[GHOST, MEMBER], connected={GHOST: False})
     looks = Looks(ACTIVE, ShapedCalls(cluster))
 
-    assert looks.look(0).standing is Standing.PENDING
-    standings = {looks.look(seconds).standing for seconds in (20, 40)}
+    assert looks.look(0).status is ConditionStatus.PENDING
+    statuses = {looks.look(seconds).status for seconds in (20, 40)}
 
-    assert Standing.HOLDS in standings
+    assert ConditionStatus.HOLDS in statuses
 
 
 def test_one_that_failed_to_register_hides_no_other_of_the_instance() -> None:
@@ -608,7 +618,7 @@ def test_one_that_failed_to_register_hides_no_other_of_the_instance() -> None:
 
     found = [looks.look(LATE + seconds) for seconds in (0, 20)]
 
-    assert [each.standing for each in found] == [Standing.UNKNOWN, Standing.PENDING]
+    assert [each.status for each in found] == [ConditionStatus.UNKNOWN, ConditionStatus.PENDING]
     assert cluster.status[MEMBER] == "DRAINING"
 
 
@@ -617,14 +627,14 @@ def test_a_cluster_that_was_found_and_is_gone_is_searched_for_anew() -> None:
 
     found = looks.look(0)
 
-    assert (found.standing, found.detail) == (Standing.UNKNOWN, "cluster web is gone, searching again")
+    assert (found.status, found.detail) == (ConditionStatus.UNKNOWN, "cluster web is gone, searching again")
     assert found.memory == {}
 
 
 def test_active_does_not_fail_for_one_of_several_that_failed_to_register() -> None:
     cluster = Cluster(members=[GHOST, MEMBER], status={GHOST: "REGISTRATION_FAILED"})
 
-    assert found_at(ACTIVE, cluster).standing is Standing.PENDING
+    assert found_at(ACTIVE, cluster).status is ConditionStatus.PENDING
 
 
 # Draining
@@ -638,8 +648,8 @@ def test_drained_sets_draining_once_with_the_intent_stored_first() -> None:
     for seconds in range(20, 200, 20):
         looks.look(seconds)
 
-    assert (first.standing, first.detail) == (
-        Standing.PENDING,
+    assert (first.status, first.detail) == (
+        ConditionStatus.PENDING,
         "container instance 0123abcd was set to DRAINING",
     )
     assert looks.intents == [{**FOUND, "sent_at": at(0).isoformat()}]
@@ -660,7 +670,7 @@ def test_an_unknown_answer_to_draining_is_settled_by_what_is_described(
     calls = ShapedCalls(cluster)
     looks = Looks(DRAINED, calls)
 
-    assert looks.look(0).standing is Standing.UNKNOWN
+    assert looks.look(0).status is ConditionStatus.UNKNOWN
     cluster.instead.clear()
     if applied:
         cluster.status[MEMBER] = "DRAINING"
@@ -668,7 +678,7 @@ def test_an_unknown_answer_to_draining_is_settled_by_what_is_described(
         found = looks.look(seconds)
 
     made = [operation for operation, _ in calls.made]
-    assert (made.count("UpdateContainerInstancesState"), found.standing) == (updates, Standing.HOLDS)
+    assert (made.count("UpdateContainerInstancesState"), found.status) == (updates, ConditionStatus.HOLDS)
 
 
 def test_after_an_unknown_answer_only_a_later_description_counts() -> None:
@@ -686,7 +696,7 @@ def test_what_is_set_back_by_someone_is_not_set_again() -> None:
 
     found = looks.look(20)
 
-    assert (found.standing, "someone else has set it back" in found.detail) == (Standing.PENDING, True)
+    assert (found.status, "someone else has set it back" in found.detail) == (ConditionStatus.PENDING, True)
     assert [operation for operation, _ in calls.made].count("UpdateContainerInstancesState") == 1
 
 
@@ -712,7 +722,7 @@ def test_draining_that_was_refused_is_asked_for_again(answer: Any, said: str) ->
     refused = looks.look(0)
     cluster.instead.clear()
 
-    assert (refused.standing, said in refused.detail) == (Standing.UNKNOWN, True)
+    assert (refused.status, said in refused.detail) == (ConditionStatus.UNKNOWN, True)
     assert looks.look(20).detail == "container instance 0123abcd was set to DRAINING"
 
 
@@ -750,8 +760,8 @@ def test_the_states_that_a_task_may_be_wanted_in_are_known() -> None:
 def test_a_task_in_a_state_before_stopped_is_waited_for(status: str, desired: str) -> None:
     found = found_at(DRAINED, draining({task(1): (desired, status), task(2): ("STOPPED", "STOPPED")}))
 
-    assert (found.standing, found.detail) == (
-        Standing.PENDING,
+    assert (found.status, found.detail) == (
+        ConditionStatus.PENDING,
         f"draining, tasks: 1 {status}, e.g. task task-001 of service:shop",
     )
 
@@ -760,8 +770,8 @@ def test_a_task_in_a_state_before_stopped_is_waited_for(status: str, desired: st
 def test_a_task_that_is_over_is_not_waited_for(status: str) -> None:
     found = found_at(DRAINED, draining({task(1): ("STOPPED", status)}))
 
-    assert (found.standing, found.detail) == (
-        Standing.HOLDS,
+    assert (found.status, found.detail) == (
+        ConditionStatus.HOLDS,
         "container instance 0123abcd is DRAINING and has no task left",
     )
 
@@ -769,7 +779,7 @@ def test_a_task_that_is_over_is_not_waited_for(status: str) -> None:
 def test_a_task_in_a_state_that_nobody_knows_is_not_stopped() -> None:
     found = found_at(DRAINED, draining({task(1): ("STOPPED", "HIBERNATED")}))
 
-    assert (found.standing, "1 HIBERNATED" in found.detail) == (Standing.UNKNOWN, True)
+    assert (found.status, "1 HIBERNATED" in found.detail) == (ConditionStatus.UNKNOWN, True)
 
 
 def test_a_task_that_the_answer_leaves_out_is_not_stopped_and_one_that_is_missing_is() -> None:
@@ -781,9 +791,9 @@ def test_a_task_that_the_answer_leaves_out_is_not_stopped_and_one_that_is_missin
     missing = found_at(DRAINED, cluster)
     cluster.instead["DescribeTasks"] = {"tasks": [], "failures": [{"arn": task(1), "reason": "BUSY"}]}
 
-    assert missing.standing is Standing.HOLDS
-    assert left_out.standing is Standing.UNKNOWN
-    assert found_at(DRAINED, cluster).standing is Standing.UNKNOWN
+    assert missing.status is ConditionStatus.HOLDS
+    assert left_out.status is ConditionStatus.UNKNOWN
+    assert found_at(DRAINED, cluster).status is ConditionStatus.UNKNOWN
 
 
 @given(
@@ -802,10 +812,10 @@ def test_it_holds_only_without_counts_and_without_a_task_that_is_not_over(
     tasks = {task(number): state for number, state in enumerate(states)}
     looks = Looks(DRAINED, ShapedCalls(draining(tasks, counts=counts)))
 
-    standings = {looks.look(seconds).standing for seconds in (0, 20)}
+    statuses = {looks.look(seconds).status for seconds in (0, 20)}
 
     over = not any(counts) and all(last in ("STOPPED", "DELETED") for _, last in states)
-    assert (Standing.HOLDS in standings) == over
+    assert (ConditionStatus.HOLDS in statuses) == over
 
 
 def test_more_tasks_than_one_call_takes_are_described_in_several() -> None:
@@ -824,10 +834,10 @@ def test_more_tasks_than_one_look_has_calls_for_are_gone_through_in_the_next() -
     calls = ShapedCalls(draining({task(number): ("STOPPED", "STOPPED") for number in range(550)}))
     looks = Looks(DRAINED, calls)
 
-    standings = [looks.look(0).standing, looks.look(5).standing]
+    statuses = [looks.look(0).status, looks.look(5).status]
 
     described = [made["tasks"] for operation, made in calls.made if operation == "DescribeTasks"]
-    assert standings == [Standing.UNKNOWN, Standing.HOLDS]
+    assert statuses == [ConditionStatus.UNKNOWN, ConditionStatus.HOLDS]
     assert sorted(arn for part in described for arn in part) == [task(number) for number in range(550)]
 
 
@@ -842,8 +852,8 @@ def test_while_as_many_tasks_run_they_are_not_listed_again() -> None:
     cluster.counts, cluster.tasks = (0, 0), {}
 
     assert [operation for operation, _ in calls.made] == ["DescribeContainerInstances"]
-    assert (again.standing, again.detail) == (Standing.PENDING, first.detail)
-    assert looks.look(40).standing is Standing.HOLDS
+    assert (again.status, again.detail) == (ConditionStatus.PENDING, first.detail)
+    assert looks.look(40).status is ConditionStatus.HOLDS
 
 
 def test_tasks_that_no_count_has_any_more_are_listed_at_every_look() -> None:
@@ -852,13 +862,13 @@ def test_tasks_that_no_count_has_any_more_are_listed_at_every_look() -> None:
     looks.look(0)
     cluster.tasks[task(1)] = ("STOPPED", "STOPPED")
 
-    assert looks.look(20).standing is Standing.HOLDS
+    assert looks.look(20).status is ConditionStatus.HOLDS
 
 
 def test_a_count_that_no_task_explains_is_believed() -> None:
     found = found_at(DRAINED, draining({}, counts=(0, 1)))
 
-    assert (found.standing, found.detail) == (Standing.PENDING, "draining, tasks: 0 running, 1 pending")
+    assert (found.status, found.detail) == (ConditionStatus.PENDING, "draining, tasks: 0 running, 1 pending")
 
 
 def test_tasks_under_an_agent_that_is_not_connected_are_told_as_such() -> None:
@@ -871,13 +881,18 @@ def test_every_container_instance_of_an_instance_is_drained() -> None:
     cluster = Cluster(members=[GHOST, MEMBER])
     looks = Looks(DRAINED, ShapedCalls(cluster))
 
-    standings = [looks.look(seconds).standing for seconds in (0, 20)]
+    statuses = [looks.look(seconds).status for seconds in (0, 20)]
     one_drained = dict(cluster.status)
-    standings += [looks.look(seconds).standing for seconds in (40, 60)]
+    statuses += [looks.look(seconds).status for seconds in (40, 60)]
 
     assert one_drained == {GHOST: "DRAINING"}
     assert cluster.status == {GHOST: "DRAINING", MEMBER: "DRAINING"}
-    assert standings == [Standing.PENDING, Standing.UNKNOWN, Standing.PENDING, Standing.HOLDS]
+    assert statuses == [
+        ConditionStatus.PENDING,
+        ConditionStatus.UNKNOWN,
+        ConditionStatus.PENDING,
+        ConditionStatus.HOLDS,
+    ]
 
 
 # One answer is not enough
@@ -892,8 +907,8 @@ def test_active_takes_two_answers_and_one_that_it_is_active_is_no_more_than_a_li
     told = looks.stands(20)
     cluster.status[MEMBER] = "ACTIVE"
 
-    assert (lied, told) == (Standing.PENDING, Standing.PENDING)
-    assert [looks.stands(seconds) for seconds in (40, 60)] == [Standing.PENDING, Standing.HOLDS]
+    assert (lied, told) == (ConditionStatus.PENDING, ConditionStatus.PENDING)
+    assert [looks.stands(seconds) for seconds in (40, 60)] == [ConditionStatus.PENDING, ConditionStatus.HOLDS]
 
 
 def test_that_it_is_active_is_asked_again_soon_although_it_counts_for_a_minute() -> None:
@@ -940,9 +955,9 @@ def test_one_round_in_which_no_task_is_shown_does_not_make_it_drained(lies: list
     told = [looks.stands(seconds) for seconds in (20, 40)]
     cluster.tasks, cluster.counts = {}, (0, 0)
 
-    assert lied.standing is Standing.HOLDS
-    assert told == [Standing.PENDING, Standing.PENDING]
-    assert [looks.stands(seconds) for seconds in (60, 80)] == [Standing.PENDING, Standing.HOLDS]
+    assert lied.status is ConditionStatus.HOLDS
+    assert told == [ConditionStatus.PENDING, ConditionStatus.PENDING]
+    assert [looks.stands(seconds) for seconds in (60, 80)] == [ConditionStatus.PENDING, ConditionStatus.HOLDS]
 
 
 def test_the_second_round_goes_through_all_calls_again_and_drains_nothing_again() -> None:
@@ -952,8 +967,8 @@ def test_the_second_round_goes_through_all_calls_again_and_drains_nothing_again(
     first = [looks.stands(seconds) for seconds in (0, 20)]
     calls.made.clear()
 
-    assert first == [Standing.PENDING, Standing.PENDING]
-    assert looks.stands(40) is Standing.HOLDS
+    assert first == [ConditionStatus.PENDING, ConditionStatus.PENDING]
+    assert looks.stands(40) is ConditionStatus.HOLDS
     assert [operation for operation, _ in calls.made] == [
         "DescribeContainerInstances",
         "ListTasks",
@@ -969,8 +984,8 @@ def test_what_is_shared_from_before_the_first_answer_was_heard_is_no_second_one(
     Looks(DRAINED, calls, an_action(id="action-2"), looks.answers).look(17)
     first = looks.stands(20)  # by the answer of 17
 
-    assert (first, looks.look(25).detail) == (Standing.PENDING, LATER)
-    assert looks.stands(33) is Standing.HOLDS
+    assert (first, looks.look(25).detail) == (ConditionStatus.PENDING, LATER)
+    assert looks.stands(33) is ConditionStatus.HOLDS
 
 
 def test_the_second_answer_is_asked_of_each_container_instance_of_an_instance() -> None:
@@ -979,14 +994,14 @@ def test_the_second_answer_is_asked_of_each_container_instance_of_an_instance() 
     looks = Looks(DRAINED, calls)
     for seconds in range(0, 60, 16):
         looks.look(seconds)
-        if looks.finding is not None and looks.finding.held_once:
+        if looks.finding is not None and looks.finding.confirmed_once:
             break
     calls.made.clear()
     cluster.tasks[task(1)] = ("RUNNING", "RUNNING")
 
-    standings = {looks.stands(seconds) for seconds in range(80, 200, 16)}
+    statuses = {looks.stands(seconds) for seconds in range(80, 200, 16)}
 
-    assert standings == {Standing.PENDING}
+    assert statuses == {ConditionStatus.PENDING}
     listed = [made["containerInstance"] for operation, made in calls.made if operation == "ListTasks"]
     assert listed[0] == GHOST
 
@@ -1000,8 +1015,8 @@ def test_one_search_that_finds_the_instance_nowhere_does_not_make_it_drained(con
     cluster.members.append(MEMBER)
     told = [looks.stands(LATE + seconds) for seconds in (5, 65)]
 
-    assert lied.standing is Standing.HOLDS
-    assert told == [Standing.PENDING, Standing.PENDING]
+    assert lied.status is ConditionStatus.HOLDS
+    assert told == [ConditionStatus.PENDING, ConditionStatus.PENDING]
     assert cluster.status == {MEMBER: "DRAINING"}
 
 
@@ -1015,8 +1030,8 @@ def test_the_second_search_reads_a_list_of_clusters_of_its_own() -> None:
     lied = looks.look(LATE)  # by the answer of 118
     cluster.clusters.append(WEB)
 
-    assert (lied.standing, looks.look(LATE + 5).detail) == (Standing.HOLDS, LATER)
-    assert looks.stands(LATE + 60) is Standing.PENDING
+    assert (lied.status, looks.look(LATE + 5).detail) == (ConditionStatus.HOLDS, LATER)
+    assert looks.stands(LATE + 60) is ConditionStatus.PENDING
     assert cluster.status == {MEMBER: "DRAINING"}
 
 
@@ -1028,17 +1043,17 @@ def test_an_unknown_answer_between_two_neither_counts_nor_resets() -> None:
     between = looks.stands(20)
     cluster.instead.clear()
 
-    assert (first, between) == (Standing.PENDING, Standing.UNKNOWN)
-    assert looks.stands(40) is Standing.HOLDS
+    assert (first, between) == (ConditionStatus.PENDING, ConditionStatus.UNKNOWN)
+    assert looks.stands(40) is ConditionStatus.HOLDS
 
 
 def test_what_held_and_became_old_needs_one_more_answer_only() -> None:
     looks = Looks(ACTIVE, ShapedCalls(Cluster()))
 
     assert [looks.stands(seconds) for seconds in (0, 20, 300)] == [
-        Standing.PENDING,
-        Standing.HOLDS,
-        Standing.HOLDS,
+        ConditionStatus.PENDING,
+        ConditionStatus.HOLDS,
+        ConditionStatus.HOLDS,
     ]
 
 
@@ -1075,7 +1090,7 @@ def test_an_answer_that_does_not_come_is_unknown(operation: str) -> None:
 
     found = looks.look(0)
 
-    assert (found.standing, "Rate exceeded" in found.detail) == (Standing.UNKNOWN, True)
+    assert (found.status, "Rate exceeded" in found.detail) == (ConditionStatus.UNKNOWN, True)
 
 
 @pytest.mark.parametrize("operation", STEPS)
@@ -1086,7 +1101,7 @@ def test_an_empty_answer_is_unknown(operation: str) -> None:
 
     found = looks.look(0 if "instance" in memory else LATE)
 
-    assert found.standing is Standing.UNKNOWN
+    assert found.status is ConditionStatus.UNKNOWN
 
 
 @pytest.mark.parametrize("operation", ["ListClusters", "ListContainerInstances", "ListTasks"])
@@ -1098,7 +1113,7 @@ def test_a_part_of_a_list_is_unknown(operation: str) -> None:
 
     found = condition.hear(an_action(), memory, call, reply, at(LATE))
 
-    assert (found.standing, found.go_on) == (Standing.UNKNOWN, False)
+    assert (found.status, found.go_on) == (ConditionStatus.UNKNOWN, False)
 
 
 SHOWN: Final = {
@@ -1117,7 +1132,7 @@ def test_a_description_that_lacks_something_is_unknown(key: str) -> None:
 
     found = found_at(DRAINED, Cluster(instead={"DescribeContainerInstances": answer}), LATE)
 
-    assert found.standing is Standing.UNKNOWN
+    assert found.status is ConditionStatus.UNKNOWN
     assert "the answer to DescribeContainerInstances has no" in found.detail
 
 
@@ -1143,8 +1158,8 @@ def test_no_answer_however_odd_breaks_it(operation: str, data: Any) -> None:
         an_action(), call.intent or memory, call, Reply(kind=ReplyKind.ANSWERED, data=said), at(0)
     )
 
-    assert found.standing is not Standing.FAILED
-    assert found.standing is not Standing.HOLDS or data == {"taskArns": []}
+    assert found.status is not ConditionStatus.FAILED
+    assert found.status is not ConditionStatus.HOLDS or data == {"taskArns": []}
 
 
 # As a whole, with the ECS of moto behind real clients
@@ -1153,7 +1168,7 @@ def test_no_answer_however_odd_breaks_it(operation: str, data: Any) -> None:
 def finding(condition: Ecs, found: Found) -> Finding:
     return Finding(
         condition=condition.name,
-        standing=found.standing,
+        status=found.status,
         detail=found.detail,
         asked_at=at(0),
         ask_again_at=None,
@@ -1167,7 +1182,7 @@ def test_what_is_found_is_found_again_under_its_name() -> None:
 
     assert (condition, problems) == (DRAINED, [])
     assert finding_of(DRAINED, action) == held
-    assert DRAINED.verdict(action, at(0)).standing is Standing.HOLDS
+    assert DRAINED.verdict(action, at(0)).status is ConditionStatus.HOLDS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -1221,15 +1236,15 @@ def test_against_real_clients_it_drains_and_waits_for_the_last_task() -> None:
         cluster.ecs.stop_task(cluster="web", task=started)
         after = looks.look(60)
 
-        assert [found.standing for found in before] == [Standing.PENDING] * 3
+        assert [found.status for found in before] == [ConditionStatus.PENDING] * 3
         assert f"task {started.rsplit('/', 1)[-1]} of family:shop" in before[1].detail
-        assert (after.standing, "no task left" in after.detail) == (Standing.HOLDS, True)
+        assert (after.status, "no task left" in after.detail) == (ConditionStatus.HOLDS, True)
 
 
 def test_against_real_clients_an_active_instance_is_found_and_a_strange_cluster_is_not() -> None:
     with mock_aws():
         action = an_action(instance_id=a_moto_cluster().instance_id)
-        strange = Ecs(state=State.ACTIVE, cluster="strange", grace=timedelta(0))
+        strange = Ecs(state=TaskState.ACTIVE, cluster="strange", grace=timedelta(0))
 
-        assert Looks(ACTIVE, AwsCalls(a_client), action).look(0).standing is Standing.HOLDS
-        assert Looks(strange, AwsCalls(a_client), action).look(0).standing is Standing.FAILED
+        assert Looks(ACTIVE, AwsCalls(a_client), action).look(0).status is ConditionStatus.HOLDS
+        assert Looks(strange, AwsCalls(a_client), action).look(0).status is ConditionStatus.FAILED

@@ -21,7 +21,7 @@ from usher.core import conditions
 from usher.core.conditions.function import MOST_ERRORS, Function, payload
 from usher.core.conditions.probe import Call, Found, Permission, Reply, ReplyKind, as_finding
 from usher.core.field import Field, Problem, Refused
-from usher.core.finding import Standing
+from usher.core.finding import ConditionStatus
 from usher.questions.probing import Prober
 from usher_simulator.fakes.memory_budget import MemoryAnswers
 
@@ -183,26 +183,26 @@ def test_the_function_is_told_of_the_action() -> None:
 @pytest.mark.parametrize(
     ("answer", "expected"),
     [
-        pytest.param({"status": "done"}, Found(standing=Standing.HOLDS, detail="done"), id="done"),
+        pytest.param({"status": "done"}, Found(status=ConditionStatus.HOLDS, detail="done"), id="done"),
         pytest.param(
             {"status": "done", "message": "7 of 7", "ask_again_after_s": 60, "more": [1]},
-            Found(standing=Standing.HOLDS, detail="done: 7 of 7"),
+            Found(status=ConditionStatus.HOLDS, detail="done: 7 of 7"),
             id="done for good, and keys that nobody knows",
         ),
         pytest.param(
             {"status": "failed", "message": "no\n\x1b[31mlicence"},
-            Found(standing=Standing.FAILED, detail="failed: no licence"),
+            Found(status=ConditionStatus.FAILED, detail="failed: no licence"),
             id="failed, in one line",
         ),
         pytest.param(
             {"status": "failed", "message": "\ud800"},
-            Found(standing=Standing.FAILED, detail="failed: "),
+            Found(status=ConditionStatus.FAILED, detail="failed: "),
             id="a message that cannot be stored",
         ),
         pytest.param(
             {"status": "pending", "message": "x" * 201},
             Found(
-                standing=Standing.PENDING,
+                status=ConditionStatus.PENDING,
                 detail="pending: " + "x" * 199 + "…",
                 ask_again_after=timedelta(seconds=30),
             ),
@@ -210,7 +210,7 @@ def test_the_function_is_told_of_the_action() -> None:
         ),
         pytest.param(
             {"status": "pending", "message": None, "ask_again_after_s": None},
-            Found(standing=Standing.PENDING, detail="pending", ask_again_after=timedelta(seconds=30)),
+            Found(status=ConditionStatus.PENDING, detail="pending", ask_again_after=timedelta(seconds=30)),
             id="nulls are absent",
         ),
     ],
@@ -259,13 +259,13 @@ def test_every_says_when_to_ask_again_where_the_function_does_not() -> None:
 def test_an_answer_of_the_wrong_shape_is_a_failure_that_shows_it(text: str) -> None:
     found = heard(answered(text))
 
-    assert found.standing is Standing.FAILED
+    assert found.status is ConditionStatus.FAILED
     assert found.detail.startswith(f"its answer has the wrong shape: {text[:100] or 'empty'}")
     assert len(found.detail) <= len("its answer has the wrong shape: ") + 200
 
 
 def test_bytes_that_are_no_text_are_a_failure_and_no_crash() -> None:
-    assert heard(answered(b'\xff{"status": "done"}')).standing is Standing.FAILED
+    assert heard(answered(b'\xff{"status": "done"}')).status is ConditionStatus.FAILED
 
 
 @pytest.mark.parametrize(
@@ -280,12 +280,12 @@ def test_bytes_that_are_no_text_are_a_failure_and_no_crash() -> None:
 def test_an_answer_of_lambda_that_is_not_understood_is_unknown(data: object) -> None:
     found = heard(Reply(kind=ReplyKind.ANSWERED, data=data), {"errors": 4})
 
-    assert found.standing is Standing.UNKNOWN
+    assert found.status is ConditionStatus.UNKNOWN
 
 
 @given(st.binary())
 def test_only_an_answer_that_says_done_holds(text: bytes) -> None:
-    assert heard(answered(text)).standing is not Standing.HOLDS
+    assert heard(answered(text)).status is not ConditionStatus.HOLDS
 
 
 # Errors
@@ -294,7 +294,7 @@ def test_only_an_answer_that_says_done_holds(text: bytes) -> None:
 def test_a_function_that_does_not_exist_is_a_failure() -> None:
     found = heard(refused("ResourceNotFoundException"))
 
-    assert found.standing is Standing.FAILED
+    assert found.status is ConditionStatus.FAILED
     assert found.detail == "function smoke-test does not exist: ResourceNotFoundException: no"
 
 
@@ -315,15 +315,15 @@ def test_an_error_is_unknown_and_asked_again_until_the_fifth_in_a_row(reply: Rep
     memory: Memory = {}
     for count in range(1, MOST_ERRORS):
         found = heard(reply, memory)
-        assert (found.standing, found.detail) == (Standing.UNKNOWN, f"error {count} of 5: {text}")
+        assert (found.status, found.detail) == (ConditionStatus.UNKNOWN, f"error {count} of 5: {text}")
         assert found.ask_again_after is None
         memory = found.memory
     last = heard(reply, memory)
-    assert (last.standing, last.detail) == (Standing.FAILED, f"5 errors in a row, the last: {text}")
+    assert (last.status, last.detail) == (ConditionStatus.FAILED, f"5 errors in a row, the last: {text}")
 
 
 def test_an_exception_is_an_error_even_where_its_text_looks_like_an_answer() -> None:
-    assert heard(raised({"status": "done"})).standing is Standing.UNKNOWN
+    assert heard(raised({"status": "done"})).status is ConditionStatus.UNKNOWN
 
 
 @pytest.mark.parametrize(
@@ -337,7 +337,7 @@ def test_an_exception_is_an_error_even_where_its_text_looks_like_an_answer() -> 
 def test_what_says_nothing_of_the_function_neither_counts_nor_resets(reply: Reply) -> None:
     found = heard(reply, {"errors": 4})
 
-    assert (found.standing, found.memory) == (Standing.UNKNOWN, {"errors": 4})
+    assert (found.status, found.memory) == (ConditionStatus.UNKNOWN, {"errors": 4})
 
 
 def test_an_answer_ends_the_row_of_errors() -> None:
@@ -362,8 +362,8 @@ def test_it_fails_exactly_at_the_fifth_error_in_a_row(kinds: list[str]) -> None:
     for kind in kinds:
         found = heard(REPLIES[kind], memory)
         row = {ERROR: row + 1, NOTHING: row, ANSWER: 0}[kind]
-        assert (found.standing is Standing.FAILED) == (kind == ERROR and row == MOST_ERRORS)
-        if found.standing is Standing.FAILED:
+        assert (found.status is ConditionStatus.FAILED) == (kind == ERROR and row == MOST_ERRORS)
+        if found.status is ConditionStatus.FAILED:
             return
         memory = found.memory
 
@@ -405,11 +405,11 @@ def test_a_function_is_asked_until_it_says_done_with_backoff_after_errors() -> N
 
     found = probed(ShapedCalls(answer), 4)
 
-    assert [finding.standing for finding in found] == [
-        Standing.UNKNOWN,
-        Standing.UNKNOWN,
-        Standing.PENDING,
-        Standing.HOLDS,
+    assert [finding.status for finding in found] == [
+        ConditionStatus.UNKNOWN,
+        ConditionStatus.UNKNOWN,
+        ConditionStatus.PENDING,
+        ConditionStatus.HOLDS,
     ]
     assert [finding.asked_at for finding in found] == [at(0), at(5), at(15), at(45)]
     assert found[-1].ask_again_at is None
@@ -440,7 +440,7 @@ def test_a_real_client_invokes_and_its_stream_is_understood() -> None:
 
     found = probed(AwsCalls(client), 1)
 
-    assert (found[0].standing, found[0].detail) == (Standing.HOLDS, "done: smoke test passed")
+    assert (found[0].status, found[0].detail) == (ConditionStatus.HOLDS, "done: smoke test passed")
     assert sent[0].url.endswith("/2015-03-31/functions/smoke-test/invocations")
     assert json.loads(sent[0].body) == payload(an_action())
     assert Call(service="lambda", operation="Invoke").longest < SMOKE.ask(an_action(), {}, at(0)).longest

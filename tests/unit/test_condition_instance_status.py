@@ -18,7 +18,7 @@ from usher.core import conditions
 from usher.core.conditions.instance_status import CHECKS, STATES, InstanceStatus
 from usher.core.conditions.probe import Found, Later, Permission, Reply, ReplyKind, as_finding, finding_of
 from usher.core.field import Field, Problem, Refused
-from usher.core.finding import Finding, Standing
+from usher.core.finding import ConditionStatus, Finding
 from usher.questions.probing import Prober
 from usher_simulator.autoscaling.virtual_clock import VirtualClock
 from usher_simulator.fakes.memory_budget import MemoryAnswers
@@ -89,7 +89,7 @@ def test_every_status_and_state_of_the_api_has_its_meaning() -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "standing", "detail"),
+    ("told", "status", "detail"),
     [
         pytest.param(status(), "holds", "system check ok, instance check ok", id="both ok"),
         pytest.param(
@@ -166,10 +166,10 @@ def test_every_status_and_state_of_the_api_has_its_meaning() -> None:
         ),
     ],
 )
-def test_the_state_and_then_the_checks_decide(told: dict[str, Any], standing: str, detail: str) -> None:
+def test_the_state_and_then_the_checks_decide(told: dict[str, Any], status: str, detail: str) -> None:
     found = heard(checked("ec2", DESCRIBE, {"InstanceStatuses": [told]}))
 
-    assert (found.standing, found.detail) == (Standing(standing), detail)
+    assert (found.status, found.detail) == (ConditionStatus(status), detail)
     assert found.ask_again_after == timedelta(seconds=30)
 
 
@@ -180,7 +180,7 @@ def test_it_holds_only_for_a_running_instance_with_both_checks_ok(
 ) -> None:
     found = heard({"InstanceStatuses": [status(system, instance, state)]})
 
-    assert (found.standing is Standing.HOLDS) == ((system, instance, state) == ("ok", "ok", "running"))
+    assert (found.status is ConditionStatus.HOLDS) == ((system, instance, state) == ("ok", "ok", "running"))
 
 
 @pytest.mark.parametrize(
@@ -203,7 +203,7 @@ def test_it_holds_only_for_a_running_instance_with_both_checks_ok(
     ],
 )
 def test_what_is_not_shown_or_not_understood_is_unknown(answer: object) -> None:
-    assert heard(answer).standing is Standing.UNKNOWN
+    assert heard(answer).status is ConditionStatus.UNKNOWN
 
 
 @pytest.mark.parametrize(
@@ -220,7 +220,7 @@ def test_what_is_not_shown_or_not_understood_is_unknown(answer: object) -> None:
 def test_no_answer_is_unknown(reply: Reply) -> None:
     found = CONDITION.hear(an_action(), {}, CONDITION.ask(an_action(), {}, at(0)), reply, at(0))
 
-    assert (found.standing, found.go_on) == (Standing.UNKNOWN, False)
+    assert (found.status, found.go_on) == (ConditionStatus.UNKNOWN, False)
     assert reply.text in found.detail
 
 
@@ -258,9 +258,9 @@ class Watch:
         self._actions[instance_id] = with_finding(action, finding)
         return finding
 
-    def stands(self, seconds: float, instance_id: str = INSTANCE) -> Standing | None:
+    def stands(self, seconds: float, instance_id: str = INSTANCE) -> ConditionStatus | None:
         finding = self.look(seconds, instance_id)
-        return None if finding is None else finding.standing
+        return None if finding is None else finding.status
 
 
 def test_an_instance_is_waited_for_until_both_checks_are_ok() -> None:
@@ -268,9 +268,9 @@ def test_an_instance_is_waited_for_until_both_checks_are_ok() -> None:
     calls = ShapedCalls(ec2.answer)
     watch = Watch(calls)
 
-    assert watch.stands(0) is Standing.PENDING
+    assert watch.stands(0) is ConditionStatus.PENDING
     ec2.told[INSTANCE] = status()
-    assert [watch.stands(seconds) for seconds in (31, 62)] == [Standing.PENDING, Standing.HOLDS]
+    assert [watch.stands(seconds) for seconds in (31, 62)] == [ConditionStatus.PENDING, ConditionStatus.HOLDS]
     assert len(calls.made) == 3
 
 
@@ -282,8 +282,8 @@ def test_one_lie_that_both_checks_are_ok_does_not_make_it_so() -> None:
     ec2.told[INSTANCE] = status("impaired")
 
     assert lied is not None
-    assert (lied.standing, lied.held_once) == (Standing.PENDING, True)
-    assert {watch.stands(seconds) for seconds in range(31, 400, 31)} == {Standing.PENDING}
+    assert (lied.status, lied.confirmed_once) == (ConditionStatus.PENDING, True)
+    assert {watch.stands(seconds) for seconds in range(31, 400, 31)} == {ConditionStatus.PENDING}
 
 
 def test_what_is_shared_from_before_the_first_answer_was_heard_is_no_second_one() -> None:
@@ -308,15 +308,19 @@ def test_an_unknown_answer_between_two_neither_counts_nor_resets() -> None:
     between = watch.stands(31)
     ec2.told[INSTANCE] = status()
 
-    assert (first, between, watch.stands(62)) == (Standing.PENDING, Standing.UNKNOWN, Standing.HOLDS)
+    assert (first, between, watch.stands(62)) == (
+        ConditionStatus.PENDING,
+        ConditionStatus.UNKNOWN,
+        ConditionStatus.HOLDS,
+    )
 
 
 def test_what_held_and_became_old_needs_one_more_answer_only() -> None:
     watch = Watch(ShapedCalls(Ec2({INSTANCE: status()}).answer))
 
-    standings = [watch.stands(seconds) for seconds in (0, 31, 600)]
+    statuses = [watch.stands(seconds) for seconds in (0, 31, 600)]
 
-    assert standings == [Standing.PENDING, Standing.HOLDS, Standing.HOLDS]
+    assert statuses == [ConditionStatus.PENDING, ConditionStatus.HOLDS, ConditionStatus.HOLDS]
 
 
 def test_a_thousand_instances_are_asked_for_a_hundred_at_once() -> None:
@@ -327,9 +331,9 @@ def test_a_thousand_instances_are_asked_for_a_hundred_at_once() -> None:
         watch.look(0, each)
     calls.made.clear()
 
-    standings = [{watch.stands(seconds, each) for each in ids} for seconds in (31, 62)]
+    statuses = [{watch.stands(seconds, each) for each in ids} for seconds in (31, 62)]
 
-    assert standings[1] == {Standing.HOLDS}
+    assert statuses[1] == {ConditionStatus.HOLDS}
     assert [len(parameters["InstanceIds"]) for _, parameters in calls.made] == [100] * 20
 
 
@@ -350,9 +354,9 @@ def test_against_moto_an_instance_that_is_gone_does_not_hide_the_others() -> Non
     looked = {each: watch.look(62, each) for each in (running, ended, gone)}
     found = {each: finding for each, finding in looked.items() if finding is not None}
 
-    assert {each: finding.standing for each, finding in found.items()} == {
-        running: Standing.HOLDS,
-        ended: Standing.FAILED,
-        gone: Standing.UNKNOWN,
+    assert {each: finding.status for each, finding in found.items()} == {
+        running: ConditionStatus.HOLDS,
+        ended: ConditionStatus.FAILED,
+        gone: ConditionStatus.UNKNOWN,
     }
     assert found[gone].detail == "EC2 does not show the instance"

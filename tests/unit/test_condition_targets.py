@@ -18,9 +18,9 @@ from usher.aws.calls import AwsCalls
 from usher.core import conditions
 from usher.core.action import Action, Transition
 from usher.core.conditions.probe import Call, Found, Later, Permission, Reply, ReplyKind, as_finding
-from usher.core.conditions.targets import SHOWS_INSTANCES, STANDINGS, State, Targets
+from usher.core.conditions.targets import SHOWS_INSTANCES, STATUSES, Targets, TargetState
 from usher.core.field import Field, Problem, Refused
-from usher.core.finding import Finding, Standing
+from usher.core.finding import ConditionStatus, Finding
 from usher.ports import SharedAnswer
 from usher.questions.probing import Prober
 from usher_simulator.autoscaling.virtual_clock import VirtualClock
@@ -55,7 +55,7 @@ def parsed(value: object) -> tuple[Condition | None, list[Problem]]:
         return None, problems
 
 
-def waits_for(state: State = State.HEALTHY, *groups: str) -> Targets:
+def waits_for(state: TargetState = TargetState.HEALTHY, *groups: str) -> Targets:
     return Targets(groups=groups or ("web",), state=state)
 
 
@@ -101,17 +101,17 @@ def heard(condition: Targets, data: Any, *, action: Action | None = None, now: f
         pytest.param({"groups": ["web"], "state": "healthy"}, waits_for(), id="a name"),
         pytest.param(
             {"groups": ["web", arn("api")], "state": "drained"},
-            waits_for(State.DRAINED, "web", arn("api")),
+            waits_for(TargetState.DRAINED, "web", arn("api")),
             id="a name and an ARN",
         ),
         pytest.param(
             {"groups": ["a", "b", "c", "d", "x" * 32], "state": "healthy"},
-            waits_for(State.HEALTHY, "a", "b", "c", "d", "x" * 32),
+            waits_for(TargetState.HEALTHY, "a", "b", "c", "d", "x" * 32),
             id="the most groups, the longest name",
         ),
         pytest.param(
             {"groups": [LONG_ARN], "state": "healthy"},
-            waits_for(State.HEALTHY, LONG_ARN),
+            waits_for(TargetState.HEALTHY, LONG_ARN),
             id="another partition",
         ),
     ],
@@ -168,7 +168,7 @@ group_names = st.from_regex(r"[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?", fullmatch=Tru
 wishes = st.builds(
     Targets,
     groups=st.lists(group_names | group_names.map(arn), min_size=1, max_size=5, unique=True).map(tuple),
-    state=st.sampled_from(State),
+    state=st.sampled_from(TargetState),
 )
 
 
@@ -191,9 +191,9 @@ def test_it_may_describe_target_groups_their_health_and_whose_they_are() -> None
     )
 
 
-@pytest.mark.parametrize("state", State)
-def test_every_health_state_of_the_api_has_its_meaning(state: State) -> None:
-    assert set(STANDINGS[state]) == values_of("elbv2", "TargetHealthStateEnum")
+@pytest.mark.parametrize("state", TargetState)
+def test_every_health_state_of_the_api_has_its_meaning(state: TargetState) -> None:
+    assert set(STATUSES[state]) == values_of("elbv2", "TargetHealthStateEnum")
 
 
 def test_every_type_of_target_group_of_the_api_has_its_meaning() -> None:
@@ -218,11 +218,11 @@ def test_each_health_state_stands_as_it_should(
 ) -> None:
     answer = checked("elbv2", HEALTH, health((INSTANCE, 80, told, reason), (OTHER, 80, "healthy", None)))
 
-    found = {state: heard(waits_for(state), answer) for state in State}
+    found = {state: heard(waits_for(state), answer) for state in TargetState}
 
-    assert {state: each.standing for state, each in found.items()} == {
-        State.HEALTHY: Standing(healthy),
-        State.DRAINED: Standing(drained),
+    assert {state: each.status for state, each in found.items()} == {
+        TargetState.HEALTHY: ConditionStatus(healthy),
+        TargetState.DRAINED: ConditionStatus(drained),
     }
     assert all(f"{told} ({reason})" if reason else told in each.detail for each in found.values())
     assert all(each.ask_again_after == timedelta(seconds=20) for each in found.values())
@@ -231,7 +231,10 @@ def test_each_health_state_stands_as_it_should(
 def test_the_detail_says_which_group_and_why() -> None:
     answer = health((INSTANCE, 80, "draining", "Target.DeregistrationInProgress"))
 
-    assert heard(waits_for(State.DRAINED), answer).detail == "web: draining (Target.DeregistrationInProgress)"
+    assert (
+        heard(waits_for(TargetState.DRAINED), answer).detail
+        == "web: draining (Target.DeregistrationInProgress)"
+    )
 
 
 @pytest.mark.parametrize(
@@ -242,27 +245,29 @@ def test_the_detail_says_which_group_and_why() -> None:
     ],
 )
 def test_an_instance_that_is_not_registered_is_drained_and_not_yet_healthy(answer: dict[str, Any]) -> None:
-    assert heard(waits_for(State.DRAINED), answer).standing is Standing.HOLDS
-    pending = heard(waits_for(State.HEALTHY), answer)
-    assert (pending.standing, pending.detail) == (Standing.PENDING, "web: not registered")
+    assert heard(waits_for(TargetState.DRAINED), answer).status is ConditionStatus.HOLDS
+    pending = heard(waits_for(TargetState.HEALTHY), answer)
+    assert (pending.status, pending.detail) == (ConditionStatus.PENDING, "web: not registered")
 
 
-STATES = sorted(STANDINGS[State.HEALTHY])
+STATES = sorted(STATUSES[TargetState.HEALTHY])
 
 
 @settings(deadline=None)
-@given(st.lists(st.sampled_from(STATES), min_size=1, max_size=6), st.sampled_from(State))
-def test_an_instance_on_several_ports_holds_only_where_each_port_does(states: list[str], wish: State) -> None:
+@given(st.lists(st.sampled_from(STATES), min_size=1, max_size=6), st.sampled_from(TargetState))
+def test_an_instance_on_several_ports_holds_only_where_each_port_does(
+    states: list[str], wish: TargetState
+) -> None:
     ports = [(INSTANCE, 8000 + number, state, None) for number, state in enumerate(states)]
 
     found = heard(waits_for(wish), health(*ports))
 
-    alone = [heard(waits_for(wish), health((INSTANCE, 80, state, None))).standing for state in states]
-    assert (found.standing is Standing.HOLDS) == (set(alone) == {Standing.HOLDS})
-    assert (found.standing is Standing.PENDING) == (Standing.PENDING in alone)
+    alone = [heard(waits_for(wish), health((INSTANCE, 80, state, None))).status for state in states]
+    assert (found.status is ConditionStatus.HOLDS) == (set(alone) == {ConditionStatus.HOLDS})
+    assert (found.status is ConditionStatus.PENDING) == (ConditionStatus.PENDING in alone)
 
 
-@pytest.mark.parametrize("state", State)
+@pytest.mark.parametrize("state", TargetState)
 @pytest.mark.parametrize(
     "answer",
     [
@@ -276,8 +281,8 @@ def test_an_instance_on_several_ports_holds_only_where_each_port_does(states: li
         ),
     ],
 )
-def test_an_answer_of_another_shape_is_unknown_and_never_drained(answer: object, state: State) -> None:
-    assert heard(waits_for(state), answer).standing is Standing.UNKNOWN
+def test_an_answer_of_another_shape_is_unknown_and_never_drained(answer: object, state: TargetState) -> None:
+    assert heard(waits_for(state), answer).status is ConditionStatus.UNKNOWN
 
 
 @pytest.mark.parametrize(
@@ -294,7 +299,7 @@ def test_no_answer_is_unknown_and_forgets_nothing(reply: Reply, memory: Memory) 
 
     found = waits_for().hear(an_action(), memory, call, reply, at(0))
 
-    assert (found.standing, found.go_on, found.memory) == (Standing.UNKNOWN, False, memory)
+    assert (found.status, found.go_on, found.memory) == (ConditionStatus.UNKNOWN, False, memory)
     assert reply.text in found.detail
 
 
@@ -305,7 +310,7 @@ def test_a_target_group_that_does_not_exist_is_a_failure(memory: Memory) -> None
 
     found = waits_for().hear(an_action(), memory, call, reply, at(0))
 
-    assert found.standing is Standing.FAILED
+    assert found.status is ConditionStatus.FAILED
     assert found.detail == "target group web does not exist: TargetGroupNotFound: none"
 
 
@@ -364,7 +369,7 @@ class Watch:
             return replace(self.finding, ask_again_at=found.at)
         return Finding(
             condition=self.condition.name,
-            standing=Standing.UNKNOWN,
+            status=ConditionStatus.UNKNOWN,
             detail="not asked yet",
             asked_at=now,
             ask_again_at=found.at,
@@ -373,7 +378,7 @@ class Watch:
     def keep_looking(self) -> None:
         """Look now, and again each time that it is due, until it holds or fails."""
         finding = self.look()
-        if finding.standing in (Standing.PENDING, Standing.UNKNOWN):
+        if finding.status in (ConditionStatus.PENDING, ConditionStatus.UNKNOWN):
             assert finding.ask_again_at is not None
             self.clock.at(finding.ask_again_at, self.keep_looking)
 
@@ -393,14 +398,14 @@ def operations(calls: ShapedCalls) -> list[str]:
 
 def test_a_condition_asks_for_the_arn_once_and_for_the_health_until_all_groups_are_as_wished() -> None:
     world = World(groups={"web": health(), "api": health((INSTANCE, 80, "healthy", None))})
-    watch, calls, clock = watched(waits_for(State.HEALTHY, "api", arn("web")), world)
+    watch, calls, clock = watched(waits_for(TargetState.HEALTHY, "api", arn("web")), world)
 
     assert watch.look().detail == "web: not registered"
     clock.run_until(at(20.5))
     world.groups["web"] = health((INSTANCE, 80, "healthy", None))
-    assert watch.look().standing is Standing.PENDING
+    assert watch.look().status is ConditionStatus.PENDING
     clock.run_until(at(41))
-    assert watch.look().standing is Standing.HOLDS
+    assert watch.look().status is ConditionStatus.HOLDS
     assert calls.made == [
         (DESCRIBE, {"Names": ["api"]}),
         (DESCRIBE, {"TargetGroupArns": [arn("web")]}),
@@ -410,7 +415,7 @@ def test_a_condition_asks_for_the_arn_once_and_for_the_health_until_all_groups_a
 
 def test_an_instance_that_drains_is_held_until_it_is_gone() -> None:
     world = World(groups={"web": health((INSTANCE, 80, "draining", "Target.DeregistrationInProgress"))})
-    watch, _, clock = watched(waits_for(State.DRAINED), world)
+    watch, _, clock = watched(waits_for(TargetState.DRAINED), world)
 
     watch.keep_looking()
     clock.run_until(at(300))
@@ -418,24 +423,24 @@ def test_an_instance_that_drains_is_held_until_it_is_gone() -> None:
     assert watch.finding.detail == "web: draining (Target.DeregistrationInProgress)"
     world.groups["web"] = health()
     clock.run_until(at(365))
-    assert (watch.finding.standing, watch.finding.detail) == (Standing.HOLDS, "not registered")
+    assert (watch.finding.status, watch.finding.detail) == (ConditionStatus.HOLDS, "not registered")
 
 
 def test_as_many_groups_as_may_be_named_give_an_answer_in_two_looks_and_the_second_in_one() -> None:
     names = ("a", "b", "c", "d", "e")
     world = World(groups={name: health((INSTANCE, 80, "healthy", None)) for name in names})
-    watch, _, clock = watched(waits_for(State.HEALTHY, *names), world)
+    watch, _, clock = watched(waits_for(TargetState.HEALTHY, *names), world)
 
-    assert watch.look().standing is Standing.UNKNOWN
+    assert watch.look().status is ConditionStatus.UNKNOWN
     clock.run_until(at(5))
-    assert watch.look().standing is Standing.PENDING
+    assert watch.look().status is ConditionStatus.PENDING
     clock.run_until(at(26))
-    assert watch.look().standing is Standing.HOLDS
+    assert watch.look().status is ConditionStatus.HOLDS
 
 
 def test_a_group_that_passed_long_ago_is_asked_again() -> None:
     """While the second group could not be asked, the first one went on living."""
-    condition = waits_for(State.HEALTHY, "web", "api")
+    condition = waits_for(TargetState.HEALTHY, "web", "api")
     passed = {"arns": {"web": arn("web"), "api": arn("api")}, "passed": {arn("web"): at(0).isoformat()}}
 
     asked = [condition.ask(an_action(), passed, at(now)).parameters["TargetGroupArn"] for now in (29, 30)]
@@ -447,16 +452,16 @@ def test_an_answer_from_before_the_first_sight_of_the_action_is_not_one() -> Non
     answers = MemoryAnswers()
     world = World(groups={"web": health((INSTANCE, 80, "healthy", None))})
     watch, calls, clock = watched(
-        waits_for(State.DRAINED), world, an_action(first_seen_at=at(0)), answers=answers
+        waits_for(TargetState.DRAINED), world, an_action(first_seen_at=at(0)), answers=answers
     )
     answers.keep(
         f'elbv2 {HEALTH} {{"TargetGroupArn": "{arn("web")}"}}',
         SharedAnswer(taken_at=at(-1), members={"all": {}}),
     )
 
-    assert watch.look().standing is Standing.UNKNOWN
+    assert watch.look().status is ConditionStatus.UNKNOWN
     clock.run_until(at(20))
-    assert watch.look().standing is Standing.PENDING
+    assert watch.look().status is ConditionStatus.PENDING
     assert operations(calls) == [DESCRIBE, HEALTH]
 
 
@@ -466,7 +471,7 @@ def test_a_target_group_that_never_shows_instances_is_a_failure(kind: str) -> No
 
     finding = watch.look()
 
-    assert (finding.standing, operations(calls)) == (Standing.FAILED, [DESCRIBE])
+    assert (finding.status, operations(calls)) == (ConditionStatus.FAILED, [DESCRIBE])
     assert finding.detail == f"target group web has targets of type {kind}: an instance never shows in it"
 
 
@@ -485,7 +490,7 @@ def test_a_description_of_another_shape_is_unknown(data: object) -> None:
 
     found = waits_for().hear(an_action(), {}, call, Reply(kind=ReplyKind.ANSWERED, data=data), at(0))
 
-    assert (found.standing, found.go_on) == (Standing.UNKNOWN, False)
+    assert (found.status, found.go_on) == (ConditionStatus.UNKNOWN, False)
     assert found.detail.startswith("target group web: the answer cannot be read")
 
 
@@ -503,7 +508,7 @@ def test_a_description_of_another_shape_shows_no_group(answer: object) -> None:
 def test_a_wait_for_a_group_of_the_auto_scaling_groups_own_is_warned_of_after_a_minute() -> None:
     launching = an_action(hook=hook_terms(transition=Transition.LAUNCHING))
     world = World(groups={"web": health(), "api": health()}, own=["web", "else"])
-    watch, calls, clock = watched(waits_for(State.HEALTHY, "web", "api"), world, launching)
+    watch, calls, clock = watched(waits_for(TargetState.HEALTHY, "web", "api"), world, launching)
 
     for seconds in (0, 21):
         clock.run_until(at(seconds))
@@ -522,13 +527,18 @@ def test_a_wait_for_a_group_of_the_auto_scaling_groups_own_is_warned_of_after_a_
 
 
 def test_a_drain_from_a_group_of_the_auto_scaling_groups_own_is_warned_of_before_it_holds() -> None:
-    watch, calls, clock = watched(waits_for(State.DRAINED), World(groups={"web": health()}, own=["web"]))
+    watch, calls, clock = watched(
+        waits_for(TargetState.DRAINED), World(groups={"web": health()}, own=["web"])
+    )
 
-    standings = [watch.look().standing, watch.look().standing]
+    statuses = [watch.look().status, watch.look().status]
     clock.run_until(at(21))
     finding = watch.look()
 
-    assert (standings, finding.standing) == ([Standing.UNKNOWN, Standing.PENDING], Standing.HOLDS)
+    assert (statuses, finding.status) == (
+        [ConditionStatus.UNKNOWN, ConditionStatus.PENDING],
+        ConditionStatus.HOLDS,
+    )
     assert finding.detail == (
         "not registered (warning: web is the Auto Scaling group's own, "
         "from which Auto Scaling took the instance before this hook)"
@@ -537,38 +547,43 @@ def test_a_drain_from_a_group_of_the_auto_scaling_groups_own_is_warned_of_before
 
 
 def test_without_an_answer_to_whose_the_groups_are_it_holds_without_a_warning() -> None:
-    watch, _, clock = watched(waits_for(State.DRAINED), World(groups={"web": health()}, failing={OWN}))
+    watch, _, clock = watched(waits_for(TargetState.DRAINED), World(groups={"web": health()}, failing={OWN}))
 
     watch.keep_looking()
     clock.run_until(at(35))
 
     assert watch.finding is not None
-    assert (watch.finding.standing, watch.finding.detail) == (Standing.HOLDS, "not registered")
+    assert (watch.finding.status, watch.finding.detail) == (ConditionStatus.HOLDS, "not registered")
 
 
 def test_while_someone_else_asks_in_vain_whose_the_groups_are_it_is_waited_for_ten_seconds_only() -> None:
     answers = MemoryAnswers()
     answers.lease(f'autoscaling {OWN} {{"AutoScalingGroupName": "workers-1"}}', at(-1), timedelta(minutes=10))
-    watch, _, clock = watched(waits_for(State.DRAINED), World(groups={"web": health()}), answers=answers)
+    watch, _, clock = watched(
+        waits_for(TargetState.DRAINED), World(groups={"web": health()}), answers=answers
+    )
 
     watch.keep_looking()
     clock.run_until(at(13))
     assert watch.finding is not None
-    assert watch.finding.held_once
+    assert watch.finding.confirmed_once
     clock.run_until(at(34))
 
-    assert (watch.finding.standing, watch.finding.detail) == (Standing.HOLDS, "not registered")
+    assert (watch.finding.status, watch.finding.detail) == (ConditionStatus.HOLDS, "not registered")
 
 
 def test_while_nobody_tells_the_health_it_stays_unknown() -> None:
     world = World(groups={"web": health()}, failing={HEALTH})
-    watch, _, clock = watched(waits_for(State.DRAINED), world)
+    watch, _, clock = watched(waits_for(TargetState.DRAINED), world)
 
     watch.keep_looking()
     clock.run_until(at(600))
 
     assert watch.finding is not None
-    assert (watch.finding.standing, watch.finding.detail) == (Standing.UNKNOWN, "Throttling: Rate exceeded")
+    assert (watch.finding.status, watch.finding.detail) == (
+        ConditionStatus.UNKNOWN,
+        "Throttling: Rate exceeded",
+    )
 
 
 def test_a_thousand_instances_of_ten_groups_make_at_most_forty_calls_a_minute() -> None:
@@ -589,10 +604,10 @@ def test_a_thousand_instances_of_ten_groups_make_at_most_forty_calls_a_minute() 
     for number in range(10):
         ids = [watch.action.instance_id for watch in watches[number::10]]
         world.groups[f"web-{number}"] = health(*((each, 80, "healthy", None) for each in ids))
-    assert {watch.finding.standing for watch in watches if watch.finding} == {Standing.PENDING}
+    assert {watch.finding.status for watch in watches if watch.finding} == {ConditionStatus.PENDING}
     clock.run_until(at(365))
 
-    assert {watch.finding.standing for watch in watches if watch.finding} == {Standing.HOLDS}
+    assert {watch.finding.status for watch in watches if watch.finding} == {ConditionStatus.HOLDS}
     assert most_within(made_at, 60) <= 40
 
 
@@ -603,7 +618,7 @@ def a_thousandth(number: int, prober: Prober, clock: VirtualClock) -> Watch:
         hook=hook_terms(group=f"workers-{group}"),
         first_seen_at=at(number % 7 / 10),
     )
-    return Watch(waits_for(State.HEALTHY, f"web-{group}"), prober, clock, action)
+    return Watch(waits_for(TargetState.HEALTHY, f"web-{group}"), prober, clock, action)
 
 
 def most_within(moments: Sequence[float], seconds: float) -> int:
@@ -611,10 +626,10 @@ def most_within(moments: Sequence[float], seconds: float) -> int:
     return max(sum(start <= moment < start + seconds for moment in moments) for start in moments)
 
 
-@pytest.mark.parametrize("state", State)
-def test_one_lie_that_it_is_as_wished_does_not_make_it_so(state: State) -> None:
+@pytest.mark.parametrize("state", TargetState)
+def test_one_lie_that_it_is_as_wished_does_not_make_it_so(state: TargetState) -> None:
     wished, truth = health((INSTANCE, 80, "healthy", None)), health()
-    if state is State.DRAINED:
+    if state is TargetState.DRAINED:
         wished, truth = truth, wished
     world = World(groups={"web": wished})
     watch, _, clock = watched(waits_for(state), world)
@@ -626,9 +641,9 @@ def test_one_lie_that_it_is_as_wished_does_not_make_it_so(state: State) -> None:
     watch.keep_looking()
     clock.run_until(at(300))
 
-    assert (lied.standing, lied.held_once) == (Standing.PENDING, True)
+    assert (lied.status, lied.confirmed_once) == (ConditionStatus.PENDING, True)
     assert watch.finding is not None
-    assert (watch.finding.standing, watch.finding.held_once) == (Standing.PENDING, False)
+    assert (watch.finding.status, watch.finding.confirmed_once) == (ConditionStatus.PENDING, False)
 
 
 def test_what_is_shared_from_before_the_first_answer_was_heard_is_no_second_one() -> None:
@@ -644,9 +659,9 @@ def test_what_is_shared_from_before_the_first_answer_was_heard_is_no_second_one(
     second = watch.look()
     clock.run_until(at(21))
 
-    assert [each.standing for each in (first, second)] == [Standing.PENDING, Standing.PENDING]
+    assert [each.status for each in (first, second)] == [ConditionStatus.PENDING, ConditionStatus.PENDING]
     assert second.asked_at == first.asked_at
-    assert watch.look().standing is Standing.HOLDS
+    assert watch.look().status is ConditionStatus.HOLDS
 
 
 def test_an_unknown_answer_between_two_neither_counts_nor_resets() -> None:
@@ -659,20 +674,20 @@ def test_an_unknown_answer_between_two_neither_counts_nor_resets() -> None:
     world.failing.clear()
     clock.run_until(at(42))
 
-    assert (first.standing, between.standing) == (Standing.PENDING, Standing.UNKNOWN)
-    assert watch.look().standing is Standing.HOLDS
+    assert (first.status, between.status) == (ConditionStatus.PENDING, ConditionStatus.UNKNOWN)
+    assert watch.look().status is ConditionStatus.HOLDS
 
 
 def test_what_held_and_became_old_needs_one_more_answer_only() -> None:
     world = World(groups={"web": health((INSTANCE, 80, "healthy", None))})
     watch, _, clock = watched(waits_for(), world)
 
-    standings = []
+    statuses = []
     for seconds in (0, 21, 600):
         clock.run_until(at(seconds))
-        standings.append(watch.look().standing)
+        statuses.append(watch.look().status)
 
-    assert standings == [Standing.PENDING, Standing.HOLDS, Standing.HOLDS]
+    assert statuses == [ConditionStatus.PENDING, ConditionStatus.HOLDS, ConditionStatus.HOLDS]
 
 
 @mock_aws
@@ -683,15 +698,15 @@ def test_against_moto_an_instance_is_waited_for_by_name_and_by_arn() -> None:
     prober = Prober(calls=AwsCalls(client), answers=MemoryAnswers(), turns=free_turns(), clock=clock)
     action = an_action(instance_id=instance_id)
 
-    wishes = [(state, group) for state in State for group in ("web", group_arn)]
+    wishes = [(state, group) for state in TargetState for group in ("web", group_arn)]
 
-    def found() -> dict[tuple[State, str], tuple[Standing, str]]:
+    def found() -> dict[tuple[TargetState, str], tuple[ConditionStatus, str]]:
         """After enough looks for a second answer."""
         watches = {wish: Watch(waits_for(*wish), prober, clock, action) for wish in wishes}
         for wait in (0, 2, 21):
             clock.run_until(clock() + timedelta(seconds=wait))
             looks = {wish: watch.look() for wish, watch in watches.items()}
-        return {wish: (finding.standing, finding.detail) for wish, finding in looks.items()}
+        return {wish: (finding.status, finding.detail) for wish, finding in looks.items()}
 
     own = (
         " (warning: web is the Auto Scaling group's own, "
@@ -699,18 +714,18 @@ def test_against_moto_an_instance_is_waited_for_by_name_and_by_arn() -> None:
     )
     gone = f"not registered{own}"
     assert found() == {
-        (State.HEALTHY, "web"): (Standing.PENDING, "web: not registered"),
-        (State.HEALTHY, group_arn): (Standing.PENDING, "web: not registered"),
-        (State.DRAINED, "web"): (Standing.HOLDS, gone),
-        (State.DRAINED, group_arn): (Standing.HOLDS, gone),
+        (TargetState.HEALTHY, "web"): (ConditionStatus.PENDING, "web: not registered"),
+        (TargetState.HEALTHY, group_arn): (ConditionStatus.PENDING, "web: not registered"),
+        (TargetState.DRAINED, "web"): (ConditionStatus.HOLDS, gone),
+        (TargetState.DRAINED, group_arn): (ConditionStatus.HOLDS, gone),
     }
     client("elbv2").register_targets(TargetGroupArn=group_arn, Targets=[{"Id": instance_id, "Port": 80}])
     clock.run_until(at(60))
     assert found() == {
-        (State.HEALTHY, "web"): (Standing.HOLDS, "healthy"),
-        (State.HEALTHY, group_arn): (Standing.HOLDS, "healthy"),
-        (State.DRAINED, "web"): (Standing.PENDING, f"web: healthy{own}"),
-        (State.DRAINED, group_arn): (Standing.PENDING, f"web: healthy{own}"),
+        (TargetState.HEALTHY, "web"): (ConditionStatus.HOLDS, "healthy"),
+        (TargetState.HEALTHY, group_arn): (ConditionStatus.HOLDS, "healthy"),
+        (TargetState.DRAINED, "web"): (ConditionStatus.PENDING, f"web: healthy{own}"),
+        (TargetState.DRAINED, group_arn): (ConditionStatus.PENDING, f"web: healthy{own}"),
     }
 
 
@@ -721,9 +736,9 @@ def test_against_moto_a_target_group_that_does_not_exist_is_a_failure() -> None:
     prober = Prober(calls=calls, answers=MemoryAnswers(), turns=free_turns(), clock=clock)
 
     for group in ("web", arn("web")):
-        finding = Watch(waits_for(State.DRAINED, group), prober, clock).look()
-        assert (finding.standing, finding.detail.split(":")[0]) == (
-            Standing.FAILED,
+        finding = Watch(waits_for(TargetState.DRAINED, group), prober, clock).look()
+        assert (finding.status, finding.detail.split(":")[0]) == (
+            ConditionStatus.FAILED,
             "target group web does not exist",
         )
 
@@ -767,7 +782,7 @@ def test_a_call_about_health_is_shared_by_all_instances_of_a_group() -> None:
 
     calls = [
         waits_for(state).ask(an_action(instance_id=instance_id), memory, at(0))
-        for state in State
+        for state in TargetState
         for instance_id in (INSTANCE, OTHER)
     ]
 

@@ -13,7 +13,7 @@ from usher.core.conditions.elapsed import Elapsed
 from usher.core.conditions.signalled import Signalled
 from usher.core.conditions.verdict import Condition, Verdict
 from usher.core.field import Field, Problem, Refused
-from usher.core.finding import Standing
+from usher.core.finding import ConditionStatus
 
 LONGEST_NAME = "x" * 64
 
@@ -71,20 +71,20 @@ def test_a_condition_that_is_not_sound_is_refused(value: object, field: str, rul
 def test_elapsed_holds_from_its_moment_on(now: float) -> None:
     verdict = Elapsed(after=timedelta(seconds=90)).verdict(an_action(), at(now))
 
-    assert verdict == Verdict(standing=Standing.HOLDS, detail="1m30s elapsed")
+    assert verdict == Verdict(status=ConditionStatus.HOLDS, detail="1m30s elapsed")
 
 
 @pytest.mark.parametrize("now", [-1, 0, 89.999999])
 def test_elapsed_is_pending_before_and_says_when_to_look_again(now: float) -> None:
     verdict = Elapsed(after=timedelta(seconds=90)).verdict(an_action(), at(now))
 
-    assert verdict == Verdict(standing=Standing.PENDING, detail="1m30s not elapsed", look_again_at=at(90))
+    assert verdict == Verdict(status=ConditionStatus.PENDING, detail="1m30s not elapsed", next_look_at=at(90))
 
 
 def test_elapsed_counts_from_the_start_of_the_action_and_not_from_its_first_sight() -> None:
     action = an_action(started_at=at(-100), first_seen_at=at(0))
 
-    assert Elapsed(after=timedelta(seconds=90)).verdict(action, at(0)).standing is Standing.HOLDS
+    assert Elapsed(after=timedelta(seconds=90)).verdict(action, at(0)).status is ConditionStatus.HOLDS
 
 
 @settings(deadline=None)
@@ -92,44 +92,50 @@ def test_elapsed_counts_from_the_start_of_the_action_and_not_from_its_first_sigh
 def test_elapsed_never_holds_before_its_time_nor_waits_after_it(after: int, now: int) -> None:
     condition = Elapsed(after=timedelta(seconds=after))
 
-    assert (condition.verdict(an_action(), at(now)).standing is Standing.HOLDS) == (now >= after)
+    assert (condition.verdict(an_action(), at(now)).status is ConditionStatus.HOLDS) == (now >= after)
     assert parsed({"elapsed": duration.written(condition.after)}) == (condition, [])
 
 
 @pytest.mark.parametrize(
-    ("signals", "standing", "detail"),
+    ("signals", "status", "detail"),
     [
-        pytest.param((), Standing.PENDING, "no signal jobs-finished", id="no signal"),
+        pytest.param((), ConditionStatus.PENDING, "no signal jobs-finished", id="no signal"),
         pytest.param(
-            (a_signal(name="drained"),), Standing.PENDING, "no signal jobs-finished", id="another signal"
+            (a_signal(name="drained"),),
+            ConditionStatus.PENDING,
+            "no signal jobs-finished",
+            id="another signal",
         ),
         pytest.param(
-            (a_signal(name="Jobs-Finished"),), Standing.PENDING, "no signal jobs-finished", id="another case"
+            (a_signal(name="Jobs-Finished"),),
+            ConditionStatus.PENDING,
+            "no signal jobs-finished",
+            id="another case",
         ),
-        pytest.param((a_signal(),), Standing.HOLDS, "signal jobs-finished says done", id="done"),
+        pytest.param((a_signal(),), ConditionStatus.HOLDS, "signal jobs-finished says done", id="done"),
         pytest.param(
             (a_signal(status=Status.FAILED),),
-            Standing.FAILED,
+            ConditionStatus.FAILED,
             "signal jobs-finished says failed",
             id="failed",
         ),
         pytest.param(
             (a_signal(status=Status.PROGRESS, message="3 of 7"),),
-            Standing.PENDING,
+            ConditionStatus.PENDING,
             "signal jobs-finished says progress: 3 of 7",
             id="progress, with its message",
         ),
         pytest.param(
             (a_signal(name="drained", status=Status.FAILED), a_signal()),
-            Standing.HOLDS,
+            ConditionStatus.HOLDS,
             "signal jobs-finished says done",
             id="its own among others",
         ),
     ],
 )
 def test_a_signal_condition_stands_as_the_signal_says(
-    signals: tuple[Signal, ...], standing: Standing, detail: str
+    signals: tuple[Signal, ...], status: ConditionStatus, detail: str
 ) -> None:
     verdict = Signalled(name="jobs-finished").verdict(an_action(signals=signals), at(3600))
 
-    assert verdict == Verdict(standing=standing, detail=detail)
+    assert verdict == Verdict(status=status, detail=detail)

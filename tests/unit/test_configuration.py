@@ -17,7 +17,7 @@ from usher.core.conditions.elapsed import Elapsed
 from usher.core.conditions.signalled import Signalled
 from usher.core.configuration import ConfigurationRefused
 from usher.core.field import Problem
-from usher.core.policy import GroupSelector, Mode, Way, fits_both, glob_fits, globs_meet
+from usher.core.policy import Channel, GroupSelector, Mode, fits_both, glob_fits, globs_meet
 
 GONE = object()
 
@@ -562,7 +562,7 @@ def test_what_is_not_said_has_the_documented_default() -> None:
     assert (boot.heartbeat_timeout, boot.default_result, boot.notify) == (
         timedelta(hours=1),
         Result.ABANDON,
-        Way.SQS,
+        Channel.SQS,
     )
     assert (boot.metadata, boot.limits) == (None, Limits())
     assert (go.on_success, go.on_failure, go.on_give_up) == (Result.CONTINUE, Result.ABANDON, None)
@@ -613,7 +613,7 @@ def test_everything_that_is_said_is_kept() -> None:
         timedelta(minutes=10),
         Result.CONTINUE,
     )
-    assert (kept.notify, kept.metadata) == (Way.LAMBDA, "owner=jobs")
+    assert (kept.notify, kept.metadata) == (Channel.LAMBDA, "owner=jobs")
     assert kept.limits == Limits(abandon_per_hour=5, complete_per_minute=20)
     assert [(rule.when, rule.use.name) for rule in kept.rules] == [
         ((("origin", "WarmPool"), ("group", "web-*")), "go"),

@@ -77,7 +77,7 @@ def test_the_usual_margin_is_a_twelfth_and_at_least_10_seconds(timeout: str, exp
     ],
 )
 def test_the_best_moment_for_a_beat_of_a_one_hour_hook(now: float, expected: float) -> None:
-    assert deadlines.beat_at_best(at(3600), timedelta(hours=1), at(now)) == at(expected)
+    assert deadlines.preferred_heartbeat_at(at(3600), timedelta(hours=1), at(now)) == at(expected)
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,9 @@ def test_the_best_moment_for_a_beat_of_a_one_hour_hook(now: float, expected: flo
 )
 def test_the_last_moment_for_a_beat(timeout: str, seconds_before: float) -> None:
     """A look that is due more than 890 s ahead is woken by the sweep, which needs 75 s of margin."""
-    assert deadlines.last_beat_at(at(7200), duration.parse(timeout), at(0)) == at(7200 - seconds_before)
+    assert deadlines.latest_heartbeat_at(at(7200), duration.parse(timeout), at(0)) == at(
+        7200 - seconds_before
+    )
 
 
 @rule
@@ -94,7 +96,7 @@ def test_the_last_moment_for_a_beat(timeout: str, seconds_before: float) -> None
 def test_the_best_moment_is_never_past_and_never_after_the_expiry_while_there_is_time(
     timeout: timedelta, left: timedelta
 ) -> None:
-    best = deadlines.beat_at_best(at(0) + left, timeout, at(0))
+    best = deadlines.preferred_heartbeat_at(at(0) + left, timeout, at(0))
 
     assert at(0) <= best <= max(at(0), at(0) + left)
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, assume, event, example, given, settings
 from hypothesis import strategies as st
 
-from tests.factories import a_move_end, a_policy, a_signal, an_action, at, hook_terms
+from tests.factories import a_policy, a_signal, an_action, an_activity_end, at, hook_terms
 from usher.core import duration
 from usher.core.action import Action, Phase, Result, Signal, Status
 from usher.core.conditions.elapsed import Elapsed
@@ -28,8 +28,8 @@ HALF_A_MINUTE = hook_terms(heartbeat_timeout=timedelta(seconds=30))
 FAILED = a_signal(status=Status.FAILED, message="disk full")
 
 
-def completes(result: Result, reason: str, look_again_at: datetime) -> Complete:
-    return Complete(result=result, reason=reason, look_again_at=look_again_at)
+def completes(result: Result, reason: str, next_look_at: datetime) -> Complete:
+    return Complete(result=result, reason=reason, next_look_at=next_look_at)
 
 
 def case(case_id: str, action: Action, now: float, result: str, reason: str) -> Any:
@@ -241,7 +241,7 @@ def test_and_not_a_microsecond_before_its_time_for(
         ),
         case(
             "any result before a question about an outcome event",
-            an_action(policy=a_policy([]), move_end=a_move_end()),
+            an_action(policy=a_policy([]), activity_end=an_activity_end()),
             120,
             "CONTINUE",
             "nothing to wait for",
@@ -263,7 +263,7 @@ def test_where_several_reasons_hold_the_first_is(
         pytest.param({}, 60, id="nothing holds"),
         pytest.param({"signals": (FAILED,)}, 60, id="a condition failed since"),
         pytest.param({"policy": a_policy([])}, 60, id="the other result would be decided now"),
-        pytest.param({"move_end": a_move_end()}, 120, id="an outcome event came"),
+        pytest.param({"activity_end": an_activity_end()}, 120, id="an outcome event came"),
         pytest.param({}, 3540, id="a heartbeat would be due"),
         pytest.param({}, 7200, id="the period has expired"),
         pytest.param({}, 180_000, id="the global timeout is over"),
@@ -279,15 +279,15 @@ def test_a_result_once_stored_is_sent_again_whatever_else_holds(changes: dict[st
 
 
 @pytest.mark.parametrize(
-    ("now", "look_again_at"),
+    ("now", "next_look_at"),
     [
         pytest.param(0, 60, id="with an hour to the expiry, after a minute"),
         pytest.param(3500, 3525, id="with 100 s to the expiry, after a quarter of them"),
         pytest.param(3600, 3660, id="expired, after a minute"),
     ],
 )
-def test_a_result_without_an_answer_is_tried_again(now: float, look_again_at: float) -> None:
-    expected = completes(Result.CONTINUE, "nothing to wait for", at(look_again_at))
+def test_a_result_without_an_answer_is_tried_again(now: float, next_look_at: float) -> None:
+    expected = completes(Result.CONTINUE, "nothing to wait for", at(next_look_at))
 
     assert decide(an_action(policy=a_policy([])), at(now)) == expected
 
@@ -310,18 +310,18 @@ def test_a_heartbeat_is_sent_when_it_is_due_and_not_a_microsecond_before(action:
     before = decide(action, at(due) - MICROSECOND)
     then = decide(action, at(due))
 
-    assert before == Wait(reason=reason, look_again_at=at(due))
-    assert then == Heartbeat(reason=reason, look_again_at=at(due) + soon)
+    assert before == Wait(reason=reason, next_look_at=at(due))
+    assert then == Heartbeat(reason=reason, next_look_at=at(due) + soon)
 
 
 def test_a_heartbeat_is_sent_even_after_the_expiry_because_aws_may_be_late() -> None:
     decision = decide(an_action(), at(3700))
 
-    assert decision == Heartbeat(reason="waits: no signal jobs-finished", look_again_at=at(3760))
+    assert decision == Heartbeat(reason="waits: no signal jobs-finished", next_look_at=at(3760))
 
 
 @pytest.mark.parametrize(
-    ("action", "now", "look_again_at"),
+    ("action", "now", "next_look_at"),
     [
         pytest.param(an_action(), 0, 3300, id="the heartbeat"),
         pytest.param(an_action(policy=a_policy(give_up_after="45m")), 0, 2700, id="giving up"),
@@ -355,11 +355,11 @@ def test_a_heartbeat_is_sent_even_after_the_expiry_because_aws_may_be_late() -> 
         ),
     ],
 )
-def test_a_wait_lasts_until_the_first_of(action: Action, now: float, look_again_at: float) -> None:
+def test_a_wait_lasts_until_the_first_of(action: Action, now: float, next_look_at: float) -> None:
     decision = decide(action, at(now))
 
     assert isinstance(decision, Wait)
-    assert decision.look_again_at == at(look_again_at)
+    assert decision.next_look_at == at(next_look_at)
 
 
 def test_a_wait_says_what_is_still_missing() -> None:
@@ -381,10 +381,10 @@ def test_a_wait_says_what_is_still_missing() -> None:
     ],
 )
 def test_an_outcome_event_makes_it_ask_by_heartbeat(changes: dict[str, Any]) -> None:
-    decision = decide(an_action(move_end=a_move_end(), **changes), at(120))
+    decision = decide(an_action(activity_end=an_activity_end(), **changes), at(120))
 
     reason = "asks whether the wait goes on: EC2 Instance Terminate Successful"
-    assert decision == Heartbeat(reason=reason, look_again_at=at(180))
+    assert decision == Heartbeat(reason=reason, next_look_at=at(180))
 
 
 @pytest.mark.parametrize(
@@ -425,9 +425,9 @@ def walk(action: Action, now: datetime | None = None) -> list[Step]:
                 return steps
             case Heartbeat():
                 beats = action.heartbeats + 1
-                action = replace(action, heartbeats=beats, beaten_at=now, move_end=None)
+                action = replace(action, heartbeats=beats, beaten_at=now, activity_end=None)
             case Wait():
-                now = decision.look_again_at
+                now = decision.next_look_at
     raise AssertionError(f"no result after {len(steps)} decisions: {steps[-3:]}")
 
 
@@ -435,7 +435,7 @@ def test_a_30_second_hook_without_give_up_after_is_decided_before_3000_seconds()
     last = walk(an_action(hook=HALF_A_MINUTE))[-1]
 
     assert last.now == at(2850)
-    assert last.decision == completes(Result.ABANDON, "gave up after 47m30s", last.decision.look_again_at)
+    assert last.decision == completes(Result.ABANDON, "gave up after 47m30s", last.decision.next_look_at)
 
 
 def test_a_one_hour_hook_that_waits_20_minutes_never_beats() -> None:
@@ -454,9 +454,9 @@ def test_a_30_second_hook_that_waits_10_minutes_needs_at_most_45_beats() -> None
 
 
 def test_a_heartbeat_goes_out_in_the_second_that_is_booked_for_it() -> None:
-    action = an_action(call_at=at(1000))
+    action = an_action(booked_at=at(1000))
 
-    assert decide(action, at(0)).look_again_at == at(1000)
+    assert decide(action, at(0)).next_look_at == at(1000)
     assert isinstance(decide(action, at(1000) - MICROSECOND), Wait)
     assert isinstance(decide(action, at(1000)), Heartbeat)
 
@@ -505,7 +505,7 @@ actions = st.builds(
     signals=signal_sets,
     beaten_at=st.none() | moments.map(lambda since: at(0) + since),
     progress_at=st.none() | moments.map(lambda since: at(-60) + since),
-    move_end=st.none() | st.none() | st.just(a_move_end()),
+    activity_end=st.none() | st.none() | st.just(an_activity_end()),
 )
 
 
@@ -561,7 +561,7 @@ def test_there_is_always_one_of_three_answers_with_a_reason_and_a_later_look(
     event(type(decision).__name__)
     assert isinstance(decision, Complete | Heartbeat | Wait)
     assert decision.reason
-    assert decision.look_again_at > now
+    assert decision.next_look_at > now
 
 
 @rule
@@ -574,7 +574,7 @@ def test_a_stored_result_stands_at_any_time(situation: tuple[Action, datetime], 
 
     assert isinstance(decision, Complete)
     assert (decision.result, decision.reason) == (result, "as decided")
-    assert decision.look_again_at > now
+    assert decision.next_look_at > now
 
 
 @rule
@@ -592,7 +592,7 @@ def test_a_booked_second_moves_heartbeats_and_never_a_result(
 ) -> None:
     action, now = situation
 
-    one, two = decide(action, now), decide(replace(action, call_at=at(0) + since), now)
+    one, two = decide(action, now), decide(replace(action, booked_at=at(0) + since), now)
 
     if isinstance(one, Complete) or isinstance(two, Complete):
         assert one == two
@@ -607,7 +607,7 @@ def holds(condition: object, signals: tuple[Signal, ...], age: timedelta) -> boo
     raise AssertionError(f"no such condition: {condition}")
 
 
-def standing(action: Action, now: datetime) -> list[bool]:
+def status(action: Action, now: datetime) -> list[bool]:
     return [holds(condition, action.signals, now - action.started_at) for condition in action.policy.until]
 
 
@@ -620,7 +620,7 @@ def allowed_results(action: Action, now: datetime) -> set[Result]:
     patience = min(patience, limit - max(timedelta(seconds=10), timeout / 12))
     awaited = {condition.name for condition in policy.until if isinstance(condition, Signalled)}
     allowed = set()
-    if all(standing(action, now)):
+    if all(status(action, now)):
         allowed.add(policy.on_success)
     if any(signal.status is Status.FAILED and signal.name in awaited for signal in action.signals):
         allowed.add(policy.on_failure)
@@ -666,7 +666,7 @@ def test_a_late_look_comes_to_the_result_of_a_timely_one(
 
     assert isinstance(late, Complete)
     assert isinstance(timely, Complete)
-    if standing(action, now) == standing(action, now + later):
+    if status(action, now) == status(action, now + later):
         assert (late.result, late.reason) == (timely.result, timely.reason)
     else:
         assert late.result in {timely.result, action.policy.on_success}
@@ -691,7 +691,7 @@ def test_until_the_next_look_of_a_wait_nothing_is_missed(situation: tuple[Action
     decision = decide(action, now)
     assume(isinstance(decision, Wait))
 
-    assert decide(action, decision.look_again_at - MICROSECOND) == decision
+    assert decide(action, decision.next_look_at - MICROSECOND) == decision
 
 
 fresh_actions = waits().map(lambda situation: replace(situation[0], beaten_at=None))
@@ -722,4 +722,4 @@ def test_after_an_expiry_a_short_hook_is_looked_at_again_within_half_its_period(
     """Found by simulation, seed 101: what had expired by the record lived on by a heartbeat just sent."""
     action = an_action(hook=HALF_A_MINUTE)
 
-    assert decide(action, at(31)).look_again_at == at(46)
+    assert decide(action, at(31)).next_look_at == at(46)

@@ -21,16 +21,16 @@ from usher.core.enrolment import (
     GroupSeen,
     HookSeen,
     HookSettings,
+    HookState,
     Keep,
     Obstacle,
     Put,
     Seen,
-    State,
     Target,
     Wanted,
     Wish,
 )
-from usher.core.policy import Way
+from usher.core.policy import Channel
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 ROLE: Final = "arn:aws:iam::111122223333:role/usher"
 INBOX: Final = "arn:aws:sqs:us-east-1:111122223333:inbox"
-TARGETS: Final = {Way.SQS: Target(arn=INBOX, role_arn=ROLE), Way.EVENTBRIDGE: Target(arn=None)}
+TARGETS: Final = {Channel.SQS: Target(arn=INBOX, role_arn=ROLE), Channel.EVENTBRIDGE: Target(arn=None)}
 SOURCE: Final = (
     '{"hooks":[{"group":"workers-*","heartbeat_timeout":"5m","name":"drain","policy":"p",'
     '"transition":"terminating"}],"policies":{"p":{"until":[]}},"version":1}'
@@ -99,13 +99,13 @@ def marked(asked: Wanted, record: Enrolled, group: GroupSeen | None = GROUP) -> 
 
 def planned(
     asked: Wanted,
-    standing: HookSettings | None = None,
+    live: HookSettings | None = None,
     record: Enrolled | None = None,
     *,
     group: GroupSeen = GROUP,
 ) -> tuple[Step, ...]:
     """What one pass does: what the list of groups says, and then the hooks of the group."""
-    hooks = [HookSeen(name="drain", settings=standing)] if standing else []
+    hooks = [HookSeen(name="drain", settings=live)] if live else []
     marks = enrolment.marks(asked, [group], [record] if record else [], at(60))
     enrolled = [mark.record for mark in marks if isinstance(mark, Keep)]
     if record is not None and not marks:
@@ -123,7 +123,7 @@ NOTHING: Final = wanted()
 SLOW: Final = settings(heartbeat_timeout=timedelta(hours=1))
 SLOW_THEIRS: Final = settings(heartbeat_timeout=timedelta(hours=1), target_arn=None)
 BEGUN: Final = a_record(put_at=None)
-RETIRING: Final = a_record(state=State.RETIRING, retiring_since=at(30), let_through_from=at(90))
+RETIRING: Final = a_record(state=HookState.RETIRING, retiring_since=at(30), let_through_from=at(90))
 THEIRS: Final = settings(target_arn="arn:aws:sqs:us-east-1:111122223333:theirs")
 FOREIGN: Final = "someone else put a hook of this name, which differs in heartbeat_timeout, target_arn"
 UNNOTED: Final = "that it stands as it should was not noted"
@@ -132,7 +132,7 @@ LEAVES: Final = "the configuration does not select it any more"
 
 
 @pytest.mark.parametrize(
-    ("asked", "standing", "record", "expected"),
+    ("asked", "live", "record", "expected"),
     [
         pytest.param(GLOB, None, None, [("put", SELECTS)], id="a new group"),
         pytest.param(GLOB, settings(), a_record(), [], id="all is well"),
@@ -301,9 +301,9 @@ LEAVES: Final = "the configuration does not select it any more"
     ],
 )
 def test_one_hook_on_one_group(
-    asked: Wanted, standing: HookSettings | None, record: Enrolled | None, expected: list[tuple[str, str]]
+    asked: Wanted, live: HookSettings | None, record: Enrolled | None, expected: list[tuple[str, str]]
 ) -> None:
-    assert told(planned(asked, standing, record)) == expected
+    assert told(planned(asked, live, record)) == expected
 
 
 @pytest.mark.parametrize(
@@ -359,11 +359,11 @@ def test_a_tag_that_goes_counts_when_three_passes_in_a_row_have_seen_that() -> N
     for _ in range(2):
         step = marked(TAGS, record, UNTAGGED)
         assert isinstance(step, Keep)
-        assert (step.word, step.record.state) == ("", State.WANTED)
+        assert (step.word, step.record.state) == ("", HookState.WANTED)
         record = step.record
     step = marked(TAGS, record, UNTAGGED)
     assert isinstance(step, Keep)
-    assert (step.word, step.record.state, step.record.missed) == ("retiring", State.RETIRING, 0)
+    assert (step.word, step.record.state, step.record.missed) == ("retiring", HookState.RETIRING, 0)
 
 
 @pytest.mark.parametrize(
@@ -379,7 +379,7 @@ def test_a_tag_that_goes_counts_when_three_passes_in_a_row_have_seen_that() -> N
 def test_what_the_file_itself_takes_back_is_on_its_way_out_at_once(asked: Wanted, record: Enrolled) -> None:
     step = marked(asked, record, UNTAGGED)
     assert isinstance(step, Keep)
-    assert step.record.state is State.RETIRING
+    assert step.record.state is HookState.RETIRING
     assert (step.record.retiring_since, step.record.let_through_from) == (at(60), at(120))
 
 
@@ -388,7 +388,7 @@ def test_hooks_by_tags_are_no_business_of_a_groups_own_template() -> None:
     assert told(planned(asked)) == [("put", SELECTS)]
     step = marked(replace(asked, hooks=()), BY_TAGS)
     assert isinstance(step, Keep)
-    assert step.record.state is State.RETIRING
+    assert step.record.state is HookState.RETIRING
 
 
 def test_what_cannot_be_put_changes_no_item() -> None:
@@ -415,8 +415,8 @@ NEW: Final = wanted(a_hook(name="new"))
 def let_through(
     asked: Wanted, *enrolled: Enrolled, hooks: Sequence[str] = ("drain", "new"), **changes: Any
 ) -> list[Any]:
-    standing = {name: settings(**changes) for name in hooks}
-    found = enrolment.let_through(asked, GROUP, standing, [LEAVING, *enrolled], at(60))
+    live = {name: settings(**changes) for name in hooks}
+    found = enrolment.let_through(asked, GROUP, live, [LEAVING, *enrolled], at(60))
     return [record.let_through_from for record in found]
 
 
@@ -496,8 +496,8 @@ def test_no_more_hooks_are_put_on_a_group_than_aws_takes(others: int, expected: 
 def test_what_needs_no_call_comes_first_then_new_hooks_then_changes() -> None:
     asked = wanted(a_hook(name="a-changed"), a_hook(name="b-new"))
     enrolled = [a_record(hook="a-changed"), replace(RETIRING, hook="c-gone")]
-    standing = [HookSeen(name="a-changed", settings=SLOW)]
-    seen = Seen(groups=[GROUP], hooks={GROUP.name: standing}, enrolled=enrolled)
+    live = [HookSeen(name="a-changed", settings=SLOW)]
+    seen = Seen(groups=[GROUP], hooks={GROUP.name: live}, enrolled=enrolled)
     steps = enrolment.plan(asked, seen, at(60))
     assert [step.record.hook for step in steps if not isinstance(step, Conflict)] == [
         "c-gone",
@@ -552,7 +552,7 @@ def test_every_group_has_its_turn_and_no_pass_looks_into_too_many(*, with_record
         record_of(GROUP, before=SLOW),
         record_of(GROUP, group_arn="arn:another"),
         record_of(GROUP, hook="other"),
-        record_of(GROUP, hook="other", state=State.RETIRING),
+        record_of(GROUP, hook="other", state=HookState.RETIRING),
     ],
     ids=["other settings", "begun", "a change begun", "of an earlier group", "of another hook", "on its way"],
 )
@@ -664,11 +664,11 @@ def applied(seen: Seen, steps: Sequence[Step]) -> Seen:
                 del records[record.place]
             case Conflict():
                 pass
-    standing = {
+    live = {
         group: [HookSeen(name=name, settings=settings) for name, settings in on.items()]
         for group, on in hooks.items()
     }
-    return Seen(groups=seen.groups, hooks=standing, enrolled=list(records.values()))
+    return Seen(groups=seen.groups, hooks=live, enrolled=list(records.values()))
 
 
 def a_pass(asked: Wanted, seen: Seen) -> tuple[Seen, list[Step]]:
@@ -688,13 +688,13 @@ def test_pass_after_pass_comes_to_rest(asked: Wanted, seen: Seen) -> None:
         raise AssertionError(f"never rests: {told(steps)}")
     live = {group.arn: group for group in seen.groups}
     for record in seen.enrolled:
-        standing = {hook.name: hook.settings for hook in seen.hooks[record.group]}
+        hooks = {hook.name: hook.settings for hook in seen.hooks[record.group]}
         asked_for = asked.on(live[record.group_arn]).get(record.hook)
         if live[record.group_arn].is_ending:
             continue
         assert record.is_retiring is not isinstance(asked_for, Wish) or isinstance(asked_for, Obstacle)
         if isinstance(asked_for, Wish) and not record.is_retiring and record.put_at is not None:
-            assert asked_for.settings.differences(standing[record.hook]) == ()
+            assert asked_for.settings.differences(hooks[record.hook]) == ()
 
 
 @given(FILES, accounts())
@@ -706,9 +706,9 @@ def test_no_plan_breaks_a_rule(asked: Wanted, seen: Seen) -> None:
     assert len({step.record.key for step in puts}) == len(puts)
     for step in puts:
         group = live[step.record.group]
-        standing = {hook.name: hook.settings for hook in seen.hooks[group.name]}.get(step.record.hook)
-        is_ours = step.record.place in records or (standing is not None and asked.is_ours(standing))
-        assert is_ours or standing is None, "only what has an item, or notifies us, is changed"
+        hook = {hook.name: hook.settings for hook in seen.hooks[group.name]}.get(step.record.hook)
+        is_ours = step.record.place in records or (hook is not None and asked.is_ours(hook))
+        assert is_ours or hook is None, "only what has an item, or notifies us, is changed"
         assert step.record.group_arn == group.arn
         assert not group.is_ending
         assert group.name not in asked.own_groups

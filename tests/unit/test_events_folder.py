@@ -14,7 +14,7 @@ import pytest
 from tests.recorded import NAMES
 from usher.aws import messages
 from usher.core import notifications
-from usher.core.action import MoveEnd, Signal
+from usher.core.action import ActivityEnd, Signal
 from usher.core.compiled import compiled
 from usher_hooksfile import load
 
@@ -38,7 +38,7 @@ RECORDED = {
 WORDS = {
     notifications.LifecycleNotice: "lifecycle",
     notifications.TestNotice: "test",
-    MoveEnd: "outcome",
+    ActivityEnd: "outcome",
     Signal: "signal",
     notifications.Unrelated: "ignored",
 }

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.factories import a_move_end, a_policy, a_signal, an_action, at, hook_terms
+from tests.factories import a_policy, a_signal, an_action, an_activity_end, at, hook_terms
 from usher.core import evidence
-from usher.core.action import Action, MoveEnd, Phase, Result, Signal, Status, Transition
+from usher.core.action import Action, ActivityEnd, Phase, Result, Signal, Status, Transition
 from usher.core.evidence import (
     Kept,
     ends,
@@ -21,7 +21,7 @@ from usher.core.evidence import (
     with_move_ends,
     with_signals,
 )
-from usher.core.finding import Finding, Standing
+from usher.core.finding import ConditionStatus, Finding
 
 rule = settings(deadline=None)
 
@@ -225,7 +225,7 @@ def test_the_last_by_event_time_is_what_counts(heard: list[Signal]) -> None:
     ],
 )
 def test_an_outcome_event_ends_an_action(changes: dict[str, Any], *, expected: bool) -> None:
-    assert ends(a_move_end(**changes), an_action()) is expected
+    assert ends(an_activity_end(**changes), an_action()) is expected
 
 
 @pytest.mark.parametrize(
@@ -236,82 +236,100 @@ def test_an_outcome_event_ends_an_action(changes: dict[str, Any], *, expected: b
     ],
 )
 def test_an_action_is_ended_by_an_outcome_event(changes: dict[str, Any], *, expected: bool) -> None:
-    assert ends(a_move_end(), an_action(**changes)) is expected
+    assert ends(an_activity_end(), an_action(**changes)) is expected
 
 
 def test_an_outcome_event_is_kept_in_the_action_and_told_in_its_timeline() -> None:
-    heard = with_move_ends(an_action(), [a_move_end()], at(125))
+    heard = with_move_ends(an_action(), [an_activity_end()], at(125))
 
-    assert heard.move_end == a_move_end()
+    assert heard.activity_end == an_activity_end()
     assert [(line.at, line.event, line.detail) for line in heard.unsaved] == [
         (at(125), "outcome", "EC2 Instance Terminate Successful")
     ]
 
 
-EARLIER = a_move_end(activity_id="earlier", ended_at=at(60), detail="EC2 Instance Terminate Unsuccessful")
+EARLIER = an_activity_end(
+    activity_id="earlier", ended_at=at(60), detail="EC2 Instance Terminate Unsuccessful"
+)
 
 
 @pytest.mark.parametrize(
     ("action", "heard", "expected"),
     [
-        pytest.param(an_action(), [EARLIER, a_move_end()], a_move_end(), id="the newest of several"),
-        pytest.param(an_action(), [a_move_end(), EARLIER], a_move_end(), id="the newest, in any order"),
         pytest.param(
-            an_action(move_end=EARLIER), [a_move_end()], a_move_end(), id="a newer one than is known"
+            an_action(), [EARLIER, an_activity_end()], an_activity_end(), id="the newest of several"
         ),
         pytest.param(
-            an_action(move_end=a_move_end()), [EARLIER], a_move_end(), id="the known one where it is newer"
-        ),
-        pytest.param(an_action(), [a_move_end(group="workers-2")], None, id="none of another group"),
-        pytest.param(
-            an_action(heartbeats=1, beaten_at=at(120)), [a_move_end()], None, id="none that a beat disproves"
+            an_action(), [an_activity_end(), EARLIER], an_activity_end(), id="the newest, in any order"
         ),
         pytest.param(
-            an_action(heartbeats=1, beaten_at=at(119)), [a_move_end()], a_move_end(), id="one after the beat"
+            an_action(activity_end=EARLIER),
+            [an_activity_end()],
+            an_activity_end(),
+            id="a newer one than is known",
+        ),
+        pytest.param(
+            an_action(activity_end=an_activity_end()),
+            [EARLIER],
+            an_activity_end(),
+            id="the known one where it is newer",
+        ),
+        pytest.param(an_action(), [an_activity_end(group="workers-2")], None, id="none of another group"),
+        pytest.param(
+            an_action(heartbeats=1, beaten_at=at(120)),
+            [an_activity_end()],
+            None,
+            id="none that a beat disproves",
+        ),
+        pytest.param(
+            an_action(heartbeats=1, beaten_at=at(119)),
+            [an_activity_end()],
+            an_activity_end(),
+            id="one after the beat",
         ),
         pytest.param(
             an_action(heartbeats=1, beaten_at=at(90)),
-            [EARLIER, a_move_end()],
-            a_move_end(),
+            [EARLIER, an_activity_end()],
+            an_activity_end(),
             id="only what is after the beat",
         ),
         pytest.param(
             an_action(heartbeats=0, beaten_at=at(180)),
-            [a_move_end()],
-            a_move_end(),
+            [an_activity_end()],
+            an_activity_end(),
             id="one before a beat that observe mode did not send",
         ),
     ],
 )
 def test_an_action_keeps_of_the_outcome_events(
-    action: Action, heard: list[MoveEnd], expected: MoveEnd | None
+    action: Action, heard: list[ActivityEnd], expected: ActivityEnd | None
 ) -> None:
-    assert with_move_ends(action, heard, at(200)).move_end == expected
+    assert with_move_ends(action, heard, at(200)).activity_end == expected
 
 
 @pytest.mark.parametrize(
     "action",
     [
-        pytest.param(an_action(move_end=a_move_end()), id="known"),
+        pytest.param(an_action(activity_end=an_activity_end()), id="known"),
         pytest.param(an_action(heartbeats=1, beaten_at=at(120)), id="disproved"),
         pytest.param(an_action(instance_id="i-0other"), id="of another instance"),
     ],
 )
 def test_an_outcome_event_that_tells_nothing_new_leaves_the_action_as_it_is(action: Action) -> None:
-    assert with_move_ends(action, [a_move_end()], at(200)) is action
+    assert with_move_ends(action, [an_activity_end()], at(200)) is action
 
 
 @rule
 @given(st.permutations(range(0, 160, 20)), st.integers(0, 8))
 def test_the_order_in_which_outcome_events_arrive_does_not_matter(ended: list[int], count: int) -> None:
-    heard = [a_move_end(ended_at=at(seconds), detail=f"ended at {seconds}") for seconds in ended[:count]]
+    heard = [an_activity_end(ended_at=at(seconds), detail=f"ended at {seconds}") for seconds in ended[:count]]
     action = an_action(heartbeats=1, beaten_at=at(60))
 
     kept = with_move_ends(action, heard, at(200))
 
     after_the_beat = [end for end in heard if end.ended_at > at(60)]
     assert kept == with_move_ends(action, heard[::-1], at(200))
-    assert kept.move_end == max(after_the_beat, key=lambda end: end.ended_at, default=None)
+    assert kept.activity_end == max(after_the_beat, key=lambda end: end.ended_at, default=None)
 
 
 @pytest.mark.parametrize(
@@ -419,9 +437,9 @@ def after_a_launch(**changes: Any) -> Action:
     return an_action(if_launch_failed=a_policy([], name="park"), **changes)
 
 
-def a_launch(*, ended_s: float = -1, succeeded: bool = False, **changes: Any) -> MoveEnd:
+def a_launch(*, ended_s: float = -1, succeeded: bool = False, **changes: Any) -> ActivityEnd:
     fields = {"transition": Transition.LAUNCHING, "ended_at": at(ended_s), "succeeded": succeeded}
-    return a_move_end(**fields, **changes)
+    return an_activity_end(**fields, **changes)
 
 
 def test_a_policy_is_chosen_again_once_the_launch_is_known_as_failed() -> None:
@@ -445,20 +463,20 @@ def test_what_was_only_observed_was_never_beaten_once_its_policy_enforces() -> N
         pytest.param(after_a_launch(), [a_launch(), a_launch(ended_s=0, succeeded=True)], id="one after it"),
         pytest.param(after_a_launch(), [a_launch(ended_s=6)], id="a later one"),
         pytest.param(after_a_launch(), [a_launch(group="other")], id="of another group"),
-        pytest.param(after_a_launch(), [a_move_end(succeeded=False)], id="a termination"),
+        pytest.param(after_a_launch(), [an_activity_end(succeeded=False)], id="a termination"),
         pytest.param(
             after_a_launch(phase=Phase.COMPLETING, result=Result.CONTINUE), [a_launch()], id="decided"
         ),
     ],
 )
-def test_else_the_policy_stays(action: Action, launches: list[MoveEnd]) -> None:
+def test_else_the_policy_stays(action: Action, launches: list[ActivityEnd]) -> None:
     assert evidence.after_launch(action, launches, at(30)) is action
 
 
 def test_the_policy_stays_too_where_it_has_begun_something_and_that_is_told_once() -> None:
     begun = Finding(
         condition="command upload",
-        standing=Standing.PENDING,
+        status=ConditionStatus.PENDING,
         detail="sent",
         asked_at=at(0),
         ask_again_at=None,

@@ -15,11 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from moto import mock_aws
 
-from tests.factories import a_move_end, a_signal, an_action, at
+from tests.factories import a_signal, an_action, an_activity_end, at
 from usher.aws import messages, table
-from usher.aws.records import Records
+from usher.aws.records import RecordTable
 from usher.core import notifications
-from usher.core.action import MoveEnd, Outcome, Phase, Transition
+from usher.core.action import ActivityEnd, Outcome, Phase, Transition
 from usher.core.notifications import InstanceEnd, InstanceState
 from usher.intake import Intake
 from usher.ports import Raw
@@ -72,7 +72,7 @@ def a_day() -> list[Entry]:
 def take_in(entries: list[Entry], client: DynamoDBClient) -> None:
     """Bring the messages to the real intake, with the real records, at the times at which they came."""
     now = [at(0)]
-    records = Records(client, "records", lambda: now[0])
+    records = RecordTable(client, "records", lambda: now[0])
     ids = count(1)
     intake = Intake(
         configuration=HOOKS,
@@ -131,8 +131,8 @@ def kept(client: DynamoDBClient, within: Range = EVER) -> list[Line]:
     return found(client, "records", within)
 
 
-def store(client: DynamoDBClient) -> Records:
-    return Records(client, "records", lambda: at(0))
+def store(client: DynamoDBClient) -> RecordTable:
+    return RecordTable(client, "records", lambda: at(0))
 
 
 TOLD: Final = [
@@ -150,7 +150,9 @@ TOLD: Final = [
         id="a signal of a token",
     ),
     pytest.param(
-        lambda records: records.keep_move_end(a_move_end()), a_move_end(), id="the outcome of a move"
+        lambda records: records.keep_move_end(an_activity_end()),
+        an_activity_end(),
+        id="the outcome of a move",
     ),
     pytest.param(
         lambda records: records.keep_instance_end("i-1", at(9)),
@@ -197,7 +199,7 @@ def test_an_outcome_event_is_written_as_it_was_read(
 ) -> None:
     kind = f"EC2 Instance {'Launch' if transition is Transition.LAUNCHING else 'Terminate'}"
     kind += " Successful" if succeeded else " Unsuccessful"
-    end = a_move_end(
+    end = an_activity_end(
         detail=f"{kind}: {said}" if said else kind,
         transition=transition,
         succeeded=succeeded,
@@ -210,40 +212,41 @@ def test_an_outcome_event_is_written_as_it_was_read(
     assert replace(kept, detail=end.detail) == end
 
 
-def read_again(end: MoveEnd) -> MoveEnd:
+def read_again(end: ActivityEnd) -> ActivityEnd:
     line = _of_move_end(end)
     assert line is not None
     again = messages.read(line.body)
-    assert isinstance(again, MoveEnd)
+    assert isinstance(again, ActivityEnd)
     return again
 
 
-def an_ended(end: MoveEnd) -> Any:
+def an_ended(end: ActivityEnd) -> Any:
     return an_action(
         phase=Phase.CLOSED,
         outcome=Outcome.ENDED_ELSEWHERE,
         look_at=None,
         closed_at=at(120),
-        move_end=end,
+        activity_end=end,
     )
 
 
 def test_an_outcome_is_found_in_the_record_when_its_own_item_is_gone(dynamodb: DynamoDBClient) -> None:
-    store(dynamodb).open(an_ended(a_move_end()), Raw(received_at=at(0), body="{"))
-    assert [line.notice for line in kept(dynamodb)] == [None, a_move_end()]
+    store(dynamodb).open(an_ended(an_activity_end()), Raw(received_at=at(0), body="{"))
+    assert [line.notice for line in kept(dynamodb)] == [None, an_activity_end()]
 
 
 def test_an_outcome_that_stands_in_both_places_is_written_once(dynamodb: DynamoDBClient) -> None:
     records = store(dynamodb)
-    records.keep_move_end(a_move_end())
-    records.open(an_ended(a_move_end()), Raw(received_at=at(0), body="{"))
-    assert [line.notice for line in kept(dynamodb)] == [None, a_move_end()]
+    records.keep_move_end(an_activity_end())
+    records.open(an_ended(an_activity_end()), Raw(received_at=at(0), body="{"))
+    assert [line.notice for line in kept(dynamodb)] == [None, an_activity_end()]
 
 
 def test_what_usher_concluded_from_a_newer_action_is_no_message(dynamodb: DynamoDBClient) -> None:
     records = store(dynamodb)
     records.open(
-        an_ended(a_move_end(detail="the instance waits in the hook again")), Raw(received_at=at(0), body="{")
+        an_ended(an_activity_end(detail="the instance waits in the hook again")),
+        Raw(received_at=at(0), body="{"),
     )
     assert [line.notice for line in kept(dynamodb)] == [None]
 
@@ -284,7 +287,9 @@ def test_the_lines_stand_in_the_order_of_arrival(day: list[Line]) -> None:
 def test_a_part_of_the_day_has_all_that_belongs_to_it(day: list[Line]) -> None:
     part = of_hooks(day, "jobs-*", None)
     kinds = {type(line.notice).__name__ for line in part}
-    assert {"LifecycleNotice", "Signal", "MoveEnd", "TestNotice"} >= kinds >= {"LifecycleNotice", "Signal"}
+    assert (
+        {"LifecycleNotice", "Signal", "ActivityEnd", "TestNotice"} >= kinds >= {"LifecycleNotice", "Signal"}
+    )
     assert not any("web-" in line.body for line in part)
 
 
@@ -315,7 +320,7 @@ ENVIRONMENT: Final = {
 
 
 @pytest.fixture
-def deployed() -> Iterator[Records]:
+def deployed() -> Iterator[RecordTable]:
     """The records of a stack, with a test message of every ten minutes in them."""
     definition = {key: value for key, value in table.definition("none").items() if key != "TableName"}
     resources = {"Records": {"Type": "AWS::DynamoDB::Table", "Properties": definition}}
@@ -326,7 +331,7 @@ def deployed() -> Iterator[Records]:
         cloudformation.create_stack(StackName="Usher", TemplateBody=body)
         (stack,) = cloudformation.describe_stacks(StackName="Usher")["Stacks"]
         name = stack["Outputs"][0]["OutputValue"]
-        records = Records(boto3.client("dynamodb", region_name=REGION, **keys), name, lambda: NOW)
+        records = RecordTable(boto3.client("dynamodb", region_name=REGION, **keys), name, lambda: NOW)
         for minute in range(0, 60, 10):
             records.keep_test(
                 notifications.TestNotice(group=f"workers-{minute}", request_id="r", at=at(60 * minute))
@@ -368,7 +373,9 @@ def test_a_file_that_is_written_can_be_read_by_a_replay(tmp_path: Path) -> None:
     assert [type(entry) for entry in read((str(file),))] == [Entry] * 6
 
 
-def test_an_item_that_cannot_be_read_is_passed_over_and_told_and_spoils_no_other(deployed: Records) -> None:
+def test_an_item_that_cannot_be_read_is_passed_over_and_told_and_spoils_no_other(
+    deployed: RecordTable,
+) -> None:
     """As a newer release wrote it, before a rollback: one ended the whole export."""
     items: Any = deployed._table  # noqa: SLF001 - this release writes no such item
     newer = table.text(json.dumps({"at": "at noon"}))
@@ -383,7 +390,7 @@ def test_an_item_that_cannot_be_read_is_passed_over_and_told_and_spoils_no_other
     assert "2 items cannot be read: a newer release may have written them" in outcome.stderr
 
 
-def test_what_was_cut_is_left_out_and_counted(deployed: Records) -> None:
+def test_what_was_cut_is_left_out_and_counted(deployed: RecordTable) -> None:
     deployed.open(an_action(), Raw(received_at=NOW, body='{"cut'))
     outcome = usher("--from", "5m")
     assert (outcome.exit_code, outcome.stdout) == (0, "")

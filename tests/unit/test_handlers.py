@@ -15,11 +15,11 @@ from tests.factories import a_policy, an_action, at, hook_terms
 from tests.questions import QuestionList
 from usher.core import configuration
 from usher.core.action import Action, Result
-from usher.evaluation.evaluator import Looks
+from usher.evaluation.evaluator import Evaluator
 from usher.handlers import SweepFailed, intake_handler, sweep_handler, wake_handler
 from usher.intake import Intake
 from usher.outage.slow_table import Away
-from usher.passes.silent_groups import Silence
+from usher.passes.silent_groups import SilentGroups
 from usher.ports import Answer, AnswerKind, Raw, Unavailable
 from usher_simulator.fakes.file_items import FileItems
 from usher_simulator.fakes.memory_budget import MemoryBudget, MemoryLimits
@@ -64,7 +64,7 @@ class Stage:
         self.woken: list[tuple[str, int, timedelta]] = []
         self.questions = QuestionList()
         ids = count(1)
-        self.looks = Looks(
+        self.looks = Evaluator(
             store=self.store,
             auto_scaling=self,
             budget=MemoryBudget(1000),
@@ -227,7 +227,7 @@ def test_a_sweep_looks_at_what_is_overdue_and_wakes_what_is_near() -> None:
 def test_a_group_whose_message_came_is_not_silent() -> None:
     stage = Stage()
     intake_handler(stage.intake)(sqs(message()), None)
-    Silence(hooks=CONFIGURATION.hooks, store=stage.store, telemetry=stage.recorder).run(lambda: True)
+    SilentGroups(hooks=CONFIGURATION.hooks, store=stage.store, telemetry=stage.recorder).run(lambda: True)
     assert stage.recorder.counts["SilentGroups"] == 0
 
 

@@ -109,7 +109,7 @@ def test_no_beat_goes_beyond_the_global_limit() -> None:
 def test_what_is_assumed_is_beaten_as_the_shortest_until_it_is_known() -> None:
     wait = a_wait(an_action(timeout_assumed=True))
     assert wait.beaten(at(10)).expires_at == at(40)
-    known = wait.standing(timedelta(minutes=10))
+    known = wait.with_timeout(timedelta(minutes=10))
     assert (known.expires_at, known.due_at) == (at(600), at(550))
     assert known.beaten(at(550)).expires_at == at(1150)
 

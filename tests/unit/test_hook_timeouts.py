@@ -14,7 +14,7 @@ from usher.core.decide import Heartbeat, Wait, decide
 from usher.core.enrolment import Enrolled, Former, HookSettings
 from usher.core.hook_timeouts import COUNTS_FOR, Described
 from usher.core.ownership import Terms
-from usher.evaluation.call_budget import Turns
+from usher.evaluation.call_budget import CallBudget
 from usher.evaluation.wake_ups import wake_up_times
 from usher_simulator.fakes.memory_budget import MemoryBudget
 from usher_simulator.fakes.recorder import Recorder
@@ -66,7 +66,7 @@ def test_a_timeout_is_known_by_a_describe_after_the_start_or_one_that_agrees(
 
 def test_what_is_assumed_makes_beats_early_and_nothing_else() -> None:
     action, configured = assumed(), an_action()
-    assert action.beat_by == at(30)
+    assert action.heartbeat_by == at(30)
     for moment in ("expires_at", "give_up_at", "decide_by", "ends_at"):
         assert getattr(action, moment) == getattr(configured, moment), moment
     assert isinstance(decide(action, at(19)), Wait)
@@ -75,16 +75,16 @@ def test_what_is_assumed_makes_beats_early_and_nothing_else() -> None:
 
 def test_a_hook_of_half_a_minute_loses_nothing_by_what_is_assumed() -> None:
     terms = hook_terms(heartbeat_timeout=HALF_A_MINUTE)
-    assert assumed(hook=terms).beat_by == an_action(hook=terms).expires_at
+    assert assumed(hook=terms).heartbeat_by == an_action(hook=terms).expires_at
 
 
 def test_an_accepted_beat_lets_the_assumed_expiry_begin_anew() -> None:
-    assert assumed(beaten_at=at(20), heartbeats=1).beat_by == at(50)
+    assert assumed(beaten_at=at(20), heartbeats=1).heartbeat_by == at(50)
 
 
 def test_while_a_timeout_is_assumed_its_group_is_asked_for_again_within_seconds() -> None:
-    assert decide(assumed(), at(1)).look_again_at == at(9)
-    assert decide(an_action(policy=a_policy()), at(1)).look_again_at > at(60)
+    assert decide(assumed(), at(1)).next_look_at == at(9)
+    assert decide(an_action(policy=a_policy()), at(1)).next_look_at > at(60)
 
 
 def test_an_assumed_expiry_has_wake_ups_of_its_own() -> None:
@@ -102,15 +102,15 @@ def test_where_the_shortest_timeout_has_passed_the_configured_one_has_wake_ups_o
 class TestTurns:
     """Known expiries go before assumed ones."""
 
-    def turns(self) -> Turns:
+    def turns(self) -> CallBudget:
         self.budget = MemoryBudget(1)
-        return Turns(budget=self.budget, telemetry=Recorder())
+        return CallBudget(budget=self.budget, telemetry=Recorder())
 
     def test_an_assumed_expiry_books_no_second_ahead(self) -> None:
-        assert self.turns().booked(assumed(), at(1)).call_at is None
+        assert self.turns().reserve_heartbeat(assumed(), at(1)).booked_at is None
 
     def test_an_assumed_beat_goes_where_there_is_room(self) -> None:
-        assert self.turns().taken(assumed(), at(20), completes=False)[1]
+        assert self.turns().acquire(assumed(), at(20), completes=False)[1]
 
     @pytest.mark.parametrize(("now_s", "goes"), [(20, False), (29, False), (3590, True)])
     def test_without_room_it_goes_only_at_the_expiry_that_is_configured(
@@ -118,11 +118,11 @@ class TestTurns:
     ) -> None:
         turns = self.turns()
         fill(self.budget, 0, 3700)
-        assert turns.taken(assumed(), at(now_s), completes=False)[1] is goes
+        assert turns.acquire(assumed(), at(now_s), completes=False)[1] is goes
 
     def test_a_result_is_no_beat(self) -> None:
-        action, goes = self.turns().taken(assumed(), at(20), completes=True)
-        assert (action.call_at, goes) == (at(20), True)
+        action, goes = self.turns().acquire(assumed(), at(20), completes=True)
+        assert (action.booked_at, goes) == (at(20), True)
 
 
 @pytest.mark.parametrize(
@@ -133,10 +133,10 @@ class TestTurns:
     ],
 )
 def test_of_two_heartbeat_timeouts_the_smaller_counts(now: datetime, ends_at: datetime) -> None:
-    action = an_action(call_at=at(3300))
+    action = an_action(booked_at=at(3300))
     after = hook_timeouts.shortened(action, timedelta(seconds=30), now)
     assert after.hook.heartbeat_timeout == timedelta(seconds=30)
-    assert (after.ends_at, after.call_at, after.look_at) == (ends_at, None, now)
+    assert (after.ends_at, after.booked_at, after.look_at) == (ends_at, None, now)
     assert hook_timeouts.shortened(action, 2 * HOUR, now) is action
 
 

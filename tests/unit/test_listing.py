@@ -16,9 +16,9 @@ from rich.text import Text
 
 from tests.factories import a_policy, a_signal, an_action, at, hook_terms
 from tests.unit.test_account import REGION, Deployed, cloud, deployed
-from usher.core.action import Outcome, Phase, Result, Word
+from usher.core.action import OperatorNote, Outcome, Phase, Result
 from usher.core.conditions.probe import Probe
-from usher.core.finding import Finding, Standing
+from usher.core.finding import ConditionStatus, Finding
 from usher_cli.account import Place, open_account
 from usher_cli.listing import Wish, as_data, short, watch_table
 from usher_cli.printable import shown
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["cloud", "deployed"]  # fixtures
 
-WORD = Word(who="arn:aws:iam::1:user/ann", at=at(30), reason="a customer's import runs on it")
+WORD = OperatorNote(who="arn:aws:iam::1:user/ann", at=at(30), reason="a customer's import runs on it")
 HELD_BY = f"held by {WORD.who}: {WORD.reason}"
 NO_SIGNAL = "no signal jobs-finished (pending)"
 
@@ -159,8 +159,10 @@ def test_a_pause_is_the_first_thing_that_the_list_says(deployed: Deployed) -> No
     ("changes", "state"),
     [
         pytest.param({}, "waiting", id="waiting"),
-        pytest.param({"held": WORD}, "held", id="held"),
-        pytest.param({"held": WORD, "ordered": WORD}, "ordered", id="an order goes before a hold"),
+        pytest.param({"operator_hold": WORD}, "held", id="held"),
+        pytest.param(
+            {"operator_hold": WORD, "operator_result_by": WORD}, "ordered", id="an order goes before a hold"
+        ),
         pytest.param({"phase": Phase.COMPLETING, "result": Result.CONTINUE}, "completing", id="completing"),
         pytest.param({"policy": a_policy(mode="observe")}, "observed", id="observed"),
         pytest.param({"look_at": at(-181)}, "overdue", id="no look in time"),
@@ -184,7 +186,7 @@ def test_what_is_paused_is_said_of_its_actions(paused: dict[str, str], state: st
 
 
 def test_who_holds_an_action_and_why_stands_before_what_it_waits_for(deployed: Deployed) -> None:
-    saved(deployed, deployed.opened(), held=WORD)
+    saved(deployed, deployed.opened(), operator_hold=WORD)
     assert deployed.usher("list").stdout.splitlines()[1].endswith(f"{HELD_BY}; {NO_SIGNAL}")
     (action,) = deployed.json("list")["actions"]
     assert action["held"] == {
@@ -201,7 +203,7 @@ def test_the_last_word_of_a_condition_is_what_the_last_look_saw() -> None:
     assert isinstance(probe, Probe)
     found = Finding(
         condition=probe.name,
-        standing=Standing.PENDING,
+        status=ConditionStatus.PENDING,
         detail="draining, tasks: 3 RUNNING",
         asked_at=at(10),
         ask_again_at=at(30),
@@ -243,7 +245,7 @@ def test_watch_prints_a_line_for_each_change_where_it_is_piped(deployed: Deploye
 
     def meanwhile(span: timedelta) -> None:
         if not deployed.waits:
-            held = saved(deployed, first, held=WORD)
+            held = saved(deployed, first, operator_hold=WORD)
             deployed.opened(id="later", token="b" * 36, instance_id="i-b", started_at=at(1))
         else:
             held = deployed.loaded()
@@ -367,11 +369,11 @@ def test_a_limit_that_is_no_number_is_said_in_words(deployed: Deployed, number: 
 # What a terminal would obey
 
 ESCAPE = "\x1b[2J"
-OBEYED = Word(who="ann", at=at(0), reason=f"why{ESCAPE}")
+OBEYED = OperatorNote(who="ann", at=at(0), reason=f"why{ESCAPE}")
 
 
 def test_stored_words_reach_no_terminal_as_commands_to_it(deployed: Deployed) -> None:
-    saved(deployed, deployed.opened(), held=OBEYED)
+    saved(deployed, deployed.opened(), operator_hold=OBEYED)
     deployed.records.pause("*", f"bob: {ESCAPE}")
     deployed.most_waits = 1
     outputs = [

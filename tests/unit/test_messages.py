@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from usher.aws import messages
 from usher.core import notifications
-from usher.core.action import MoveEnd, Signal, Status, Transition
+from usher.core.action import ActivityEnd, Signal, Status, Transition
 from usher.core.notifications import Home, LifecycleNotice, Notice, NotUnderstood, Unrelated
 
 EVENTS = Path(__file__).parents[2] / "events"
@@ -70,7 +70,7 @@ def terminate(
     return dataclasses.replace(notice, hook="usher-drain", transition=TERMINATING)
 
 
-def move_end(
+def activity_end(
     group: str,
     activity_id: str,
     instance_id: str,
@@ -79,8 +79,8 @@ def move_end(
     *,
     transition: Transition = TERMINATING,
     destination: str = "EC2",
-) -> MoveEnd:
-    return MoveEnd(
+) -> ActivityEnd:
+    return ActivityEnd(
         activity_id=activity_id,
         group=group,
         instance_id=instance_id,
@@ -203,7 +203,7 @@ EXPECTED: dict[str, Notice] = {
         "web-prod", "9162a6e8-c972-4cf5-ac69-a99822a469d0", "i-0be5e15eec122ed4c", "2026-10-05T08:03:44.901"
     ),
     "instance-refresh-started": Unrelated(reason="an event 'EC2 Auto Scaling Instance Refresh Started'"),
-    "outcome-launch-successful": move_end(
+    "outcome-launch-successful": activity_end(
         "web-prod",
         "df9d6879-20ee-4797-bd7b-e3ac40dc1c67",
         "i-07b63b559a12b0378",
@@ -212,7 +212,7 @@ EXPECTED: dict[str, Notice] = {
         transition=LAUNCHING,
         destination="AutoScalingGroup",
     ),
-    "outcome-launch-unsuccessful": move_end(
+    "outcome-launch-unsuccessful": activity_end(
         "web-prod",
         "fa55bdc4-65f9-4ca2-928a-82e14ec8d346",
         "i-0d14cac0cedb26a70",
@@ -224,21 +224,21 @@ EXPECTED: dict[str, Notice] = {
     "outcome-launch-without-instance": Unrelated(
         reason="EC2 Instance Launch Unsuccessful without an instance"
     ),
-    "outcome-terminate-retained": move_end(
+    "outcome-terminate-retained": activity_end(
         "jobs-blue",
         "1621493c-cf3c-4f88-901a-f1067837a6eb",
         "i-0028dcdfdb5093967",
         ("2026-10-05T14:00:00.250", "2026-10-05T14:05:00.999"),
         "EC2 Instance Terminate Unsuccessful",
     ),
-    "outcome-terminate-successful": move_end(
+    "outcome-terminate-successful": activity_end(
         "jobs-blue",
         "e0fc7aaf-8ee4-4307-90f9-59b5e0f57754",
         "i-08a4a4357b43ed2dd",
         ("2026-10-05T12:29:59.480", "2026-10-05T12:47:03.951"),
         "EC2 Instance Terminate Successful",
     ),
-    "outcome-warm-pool-return-retained": move_end(
+    "outcome-warm-pool-return-retained": activity_end(
         "jobs-warm",
         "aa63b130-3e69-4178-9e8c-4d91a5d18043",
         "i-057dd8ee547b0c179",
@@ -450,13 +450,13 @@ def test_an_outcome_without_an_instance_is_ignored(missing: str | None) -> None:
 def test_an_outcome_without_its_own_times_ended_at_the_time_of_the_event() -> None:
     body = with_detail("outcome-terminate-successful", StartTime=None, EndTime=None)
     notice = messages.read(body)
-    assert isinstance(notice, MoveEnd)
+    assert isinstance(notice, ActivityEnd)
     assert (notice.started_at, notice.ended_at) == (None, at("2026-10-05T12:47:03"))
 
 
 def test_long_words_of_aws_are_kept_shortened() -> None:
     notice = messages.read(with_detail("outcome-terminate-successful", StatusMessage="long " * 1000))
-    assert isinstance(notice, MoveEnd)
+    assert isinstance(notice, ActivityEnd)
     assert notice.detail == f"EC2 Instance Terminate Successful: {'long ' * 200}"
 
 
@@ -477,7 +477,7 @@ def test_lone_surrogates_in_free_text_are_escaped() -> None:
     assert isinstance(signal, Signal)
     assert signal.message == "a\\ud800b"
     outcome = messages.read(with_detail("outcome-terminate-successful", StatusMessage=f"a{SURROGATE}b"))
-    assert isinstance(outcome, MoveEnd)
+    assert isinstance(outcome, ActivityEnd)
     assert outcome.detail == "EC2 Instance Terminate Successful: a\\ud800b"
 
 

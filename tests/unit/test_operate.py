@@ -15,12 +15,12 @@ from tests.factories import a_policy, an_action, at, hook_terms
 from tests.unit.test_account import REGION, Deployed, client, cloud, deployed, refused
 from usher.aws import messages
 from usher.aws.enrolled import EnrolledHooks
-from usher.aws.records import Records
+from usher.aws.records import RecordTable
 from usher.core import duration
-from usher.core.action import Outcome, Phase, Result, Signal, Status, Transition, Word
+from usher.core.action import OperatorNote, Outcome, Phase, Result, Signal, Status, Transition
 from usher.core.decide import Complete, Wait, decide
 from usher.core.enrolment import Enrolled, HookSettings
-from usher.core.operators import Refused, extend, name_of
+from usher.core.operators import CommandRefused, extend, name_of
 from usher.operators import TRIES
 from usher.ports import Unavailable
 from usher_cli.account import Place, Trouble, open_account
@@ -78,7 +78,7 @@ def test_a_hold_is_recorded_with_who_when_and_why_and_looked_at_at_once(deployed
     deployed.opened(look_at=at(1000))
     deployed.now = at(60)
     action = done(deployed, *WORDS["hold"])
-    assert action.held == Word(who=MOTO, at=at(60), reason="tasks hang, ticket 7")
+    assert action.operator_hold == OperatorNote(who=MOTO, at=at(60), reason="tasks hang, ticket 7")
     assert (action.look_at, action.version) == (at(60), 2)
     assert told(deployed) == [(at(60), "operator", f"{MOTO}: hold: tasks hang, ticket 7")]
     assert woken(deployed) == [("action-1", action.stamp)]
@@ -86,9 +86,9 @@ def test_a_hold_is_recorded_with_who_when_and_why_and_looked_at_at_once(deployed
 
 
 def test_a_hold_is_ended_by_off(deployed: Deployed) -> None:
-    deployed.opened(held=Word(who="ann", at=at(0), reason="why"))
+    deployed.opened(operator_hold=OperatorNote(who="ann", at=at(0), reason="why"))
     action = done(deployed, "hold", INSTANCE, "--off", *WHY)
-    assert action.held is None
+    assert action.operator_hold is None
     assert told(deployed)[0][2] == f"{MOTO}: hold off: tasks hang, ticket 7"
 
 
@@ -119,7 +119,9 @@ def test_an_extension_moves_the_time_at_which_it_gives_up(
 
 
 def test_an_extension_of_a_time_that_is_up_counts_from_now(deployed: Deployed) -> None:
-    deployed.opened(policy=a_policy(give_up_after="45m"), held=Word(who="ann", at=at(0), reason="why"))
+    deployed.opened(
+        policy=a_policy(give_up_after="45m"), operator_hold=OperatorNote(who="ann", at=at(0), reason="why")
+    )
     deployed.now = at(3600)
     assert done(deployed, *WORDS["extend"]).give_up_at == at(3600 + 1800)
 
@@ -167,10 +169,10 @@ def test_no_extension_passes_the_last_moment_or_shortens_a_wait(
         hook=hook_terms(heartbeat_timeout=timedelta(seconds=timeout_s)),
         policy=a_policy(give_up_after=duration.written(timedelta(seconds=give_up_s))),
     )
-    word = Word(who="ann", at=at(age_s), reason="why")
+    word = OperatorNote(who="ann", at=at(age_s), reason="why")
     try:
         after = extend(word, timedelta(seconds=by_s), None)(action, at(age_s))
-    except Refused:
+    except CommandRefused:
         longest = action.decide_by - max(action.give_up_at, at(age_s))
         assert by_s == 0 or timedelta(seconds=by_s) > longest
     else:
@@ -182,7 +184,7 @@ def test_an_order_is_recorded_and_decides_the_next_look(deployed: Deployed, resu
     deployed.opened(look_at=at(1000))
     deployed.now = at(60)
     action = done(deployed, "complete", INSTANCE, "--result", result, "--yes", *WHY)
-    assert action.ordered == Word(who=MOTO, at=at(60), reason="tasks hang, ticket 7")
+    assert action.operator_result_by == OperatorNote(who=MOTO, at=at(60), reason="tasks hang, ticket 7")
     decision = decide(action, at(61))
     assert isinstance(decision, Complete)
     assert (decision.result, decision.reason) == (result, f"ordered by {MOTO}: tasks hang, ticket 7")
@@ -206,13 +208,13 @@ def test_a_completion_goes_on_where_the_answer_is_yes(deployed: Deployed) -> Non
     deployed.opened()
     outcome = deployed.usher("complete", INSTANCE, "--result", "ABANDON", *WHY, stdin="y\n")
     assert outcome.exit_code == 0
-    assert deployed.loaded().ordered_result is Result.ABANDON
+    assert deployed.loaded().operator_result is Result.ABANDON
 
 
 def test_a_result_may_be_written_in_lower_case(deployed: Deployed) -> None:
     deployed.opened()
     assert deployed.usher("complete", INSTANCE, "--result", "abandon", "--yes", *WHY).exit_code == 0
-    assert deployed.loaded().ordered_result is Result.ABANDON
+    assert deployed.loaded().operator_result is Result.ABANDON
 
 
 @pytest.mark.parametrize("command", ["complete", "pause"])
@@ -313,7 +315,10 @@ def test_an_action_whose_result_is_decided_takes_no_word(deployed: Deployed, com
             id="the last moment",
         ),
         pytest.param(
-            {"ordered": Word(who="ann", at=at(0), reason="why"), "ordered_result": Result.ABANDON},
+            {
+                "operator_result_by": OperatorNote(who="ann", at=at(0), reason="why"),
+                "operator_result": Result.ABANDON,
+            },
             COMPLETE,
             "ABANDON is ordered by ann already for ",
             id="an order before",
@@ -342,7 +347,7 @@ def test_where_an_instance_waits_in_two_hooks_the_operator_says_which(deployed: 
     deployed.opened(id="action-2", token="b" * 36, hook=hook_terms(name="web-drain"))
     line = refused(deployed.usher(*WORDS["hold"]))
     assert line == f"Error: {INSTANCE} waits in 2 hooks: say which by --hook (usher-drain, web-drain)."
-    assert done(deployed, *WORDS["hold"], "--hook", "usher-drain").held is not None
+    assert done(deployed, *WORDS["hold"], "--hook", "usher-drain").operator_hold is not None
 
 
 @pytest.mark.parametrize(
@@ -389,8 +394,8 @@ def race(deployed: Deployed, action: Action, *meanwhile: Any) -> Action:
         if look is not None:
             looked = replace(newest, version=newest.version + 1, look_id=f"look-{newest.version}", **look)
             deployed.records.save(looked)
-        word = Word(who=MOTO, at=now, reason="why")
-        return replace(newest, held=word).noted(now, "operator", "hold")
+        word = OperatorNote(who=MOTO, at=now, reason="why")
+        return replace(newest, operator_hold=word).noted(now, "operator", "hold")
 
     return changed(account, action, change)
 
@@ -407,7 +412,7 @@ def test_a_word_that_comes_after_the_result_is_refused(deployed: Deployed) -> No
     with pytest.raises(Trouble) as trouble:
         race(deployed, action, {"phase": Phase.COMPLETING, "result": Result.CONTINUE, "reason": "done"})
     assert "is completing, CONTINUE is decided" in trouble.value.message
-    assert deployed.loaded().held is None
+    assert deployed.loaded().operator_hold is None
 
 
 def test_a_word_that_comes_after_the_end_is_refused(deployed: Deployed) -> None:
@@ -445,7 +450,7 @@ def test_a_queue_that_is_gone_costs_time_and_not_the_word(deployed: Deployed) ->
     outcome = deployed.usher(*WORDS["hold"])
     assert outcome.exit_code == 0
     assert outcome.stderr.startswith("a wake-up was not sent, so it takes effect within two minutes: ")
-    assert deployed.loaded().held is not None
+    assert deployed.loaded().operator_hold is not None
 
 
 # Pause and resume
@@ -676,7 +681,7 @@ def test_what_is_only_observed_was_not_held_back(deployed: Deployed) -> None:
     assert deployed.loaded().version == 1
 
 
-class OneIsBusy(Records):
+class OneIsBusy(RecordTable):
     """DynamoDB does not store the first action."""
 
     def save(self, action: Action, *, raw: Raw | None = None) -> None:

@@ -22,7 +22,7 @@ from usher.core.action import Result as HookResult
 from usher.core.action import Transition
 from usher.core.compiled import Compiled, compiled
 from usher.core.enrolment import Enrolled, FileInForce, GroupSeen, HookSettings, Wanted
-from usher.evaluation.call_budget import Turns
+from usher.evaluation.call_budget import CallBudget
 from usher.passes.enrolment import INTERVAL, Enrolment
 from usher.ports import Raw, TryLater
 from usher_cli.account import Machine
@@ -89,7 +89,7 @@ class Scene:
             live=WaitingApi(self.account.client),
             records=self.records.under(digest),
             open_actions=self.store,
-            turns=Turns(budget=MemoryBudget(1000), telemetry=Recorder()),
+            turns=CallBudget(budget=MemoryBudget(1000), telemetry=Recorder()),
             telemetry=Recorder(),
             clock=self.clock,
             wait=lambda _: None,
@@ -230,7 +230,7 @@ def test_a_hook_of_someone_else_that_differs_is_a_conflict() -> None:
 
 
 @pytest.mark.parametrize(
-    ("standing", "expected"),
+    ("status", "expected"),
     [
         pytest.param(None, ["enrol one/drain: the configuration selects the group"], id="absent"),
         pytest.param(
@@ -245,10 +245,10 @@ def test_a_hook_of_someone_else_that_differs_is_a_conflict() -> None:
         ),
     ],
 )
-def test_a_hook_on_a_named_group_is_no_other(standing: dict[str, Any] | None, expected: list[str]) -> None:
+def test_a_hook_on_a_named_group_is_no_other(status: dict[str, Any] | None, expected: list[str]) -> None:
     scene = Scene("one")
-    if standing is not None:
-        scene.put_by_hand("one", **standing)
+    if status is not None:
+        scene.put_by_hand("one", **status)
     assert scene.steps(a_hook(group="one")) == expected
 
 

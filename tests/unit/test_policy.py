@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from usher.core.action import Limits, Result, Transition
 from usher.core.policy import (
+    Channel,
     Configuration,
     GroupSelector,
     Hook,
@@ -17,7 +18,6 @@ from usher.core.policy import (
     Move,
     Policy,
     Rule,
-    Way,
     WhenStopped,
     glob_fits,
     globs_meet,
@@ -54,7 +54,7 @@ def hook(name: str, *rules: Rule, glob: str | None = None, tags: tuple[tuple[str
         transition=Transition.TERMINATING,
         heartbeat_timeout=timedelta(minutes=5),
         default_result=Result.ABANDON,
-        notify=Way.SQS,
+        notify=Channel.SQS,
         metadata=None,
         limits=Limits(),
         rules=rules or (rule("only"),),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.factories import at
-from usher_simulator.trials.policy_model import Case, Said, Stands, permitted, possible, signals_in
+from usher_simulator.trials.policy_model import Case, PossibleStatus, Said, permitted, possible, signals_in
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 class Told:
     """The policy model's Answers: of each condition these standings are possible, at any time."""
 
-    def __init__(self, *stands: Stands, held: bool = False) -> None:
+    def __init__(self, *stands: PossibleStatus, held: bool = False) -> None:
         self._stands = frozenset(stands)
         self._held = held
 
-    def at(self, condition: Any, now: datetime) -> frozenset[Stands]:
+    def at(self, condition: Any, now: datetime) -> frozenset[PossibleStatus]:
         del condition, now
         return self._stands
 
@@ -49,7 +49,7 @@ def said(name: str, seconds: float, status: str = "done") -> Said:
 
 A_THEN_B = {"signal": "a", "then": {"signal": "b"}}
 FUNCTION = {"function": "smoke-test"}
-UNSURE = Told(Stands.UNKNOWN, Stands.HOLDS)
+UNSURE = Told(PossibleStatus.UNKNOWN, PossibleStatus.HOLDS)
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,9 @@ UNSURE = Told(Stands.UNKNOWN, Stands.HOLDS)
         pytest.param(a_case({"not": FUNCTION}), set(), id="not asked, turned round"),
         pytest.param(a_case(FUNCTION, answers=UNSURE), {"CONTINUE"}, id="it may have been answered"),
         pytest.param(a_case(is_held=True), set(), id="held by an operator"),
-        pytest.param(a_case({"signal": "a"}, ordered="CONTINUE", is_held=True), {"CONTINUE"}, id="ordered"),
+        pytest.param(
+            a_case({"signal": "a"}, operator_result_by="CONTINUE", is_held=True), {"CONTINUE"}, id="ordered"
+        ),
         pytest.param(a_case({"signal": "a"}, has_ended=True), {"CONTINUE"}, id="ended by EC2"),
         pytest.param(a_case({"signal": "a"}, may_be_stopped=True), {"CONTINUE"}, id="stopped"),
         pytest.param(
@@ -99,8 +101,8 @@ def test_what_may_be_decided_five_seconds_after_the_start(case: Case, results: s
 
 
 def test_one_that_held_in_its_turn_need_not_hold_any_more() -> None:
-    case = a_case(answers=Told(Stands.PENDING, held=True), signals=[said("b", 1)])
-    assert Stands.HOLDS in possible({**FUNCTION, "then": {"signal": "b"}}, case, at(5))
+    case = a_case(answers=Told(PossibleStatus.PENDING, held=True), signals=[said("b", 1)])
+    assert PossibleStatus.HOLDS in possible({**FUNCTION, "then": {"signal": "b"}}, case, at(5))
 
 
 LAST = 100 * 600 - 50  # of a hook of ten minutes: the global timeout less the margin

@@ -14,7 +14,7 @@ from usher.core import configuration
 from usher.core.action import MOST_LINES, Entry
 from usher.core.conditions.combined import Not
 from usher.core.conditions.probe import Call, Found, Later, Probe, Reply, ReplyKind, Shared
-from usher.core.finding import Finding, Standing
+from usher.core.finding import ConditionStatus, Finding
 from usher.questions.probing import MOST_CALLS, Prober
 from usher_simulator.fakes.memory_budget import MemoryAnswers
 
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from usher.core.action import Action
     from usher.core.finding import Memory
 
-HOLDS = Found(standing=Standing.HOLDS, detail="all is well")
-GOES_ON = Found(standing=Standing.UNKNOWN, go_on=True)
+HOLDS = Found(status=ConditionStatus.HOLDS, detail="all is well")
+GOES_ON = Found(status=ConditionStatus.UNKNOWN, go_on=True)
 LATE = at(100)
 
 
@@ -143,7 +143,7 @@ def test_what_holds_keeps_its_own_memory_where_it_has_one() -> None:
 
 
 def test_what_does_not_hold_may_forget() -> None:
-    pending = Found(standing=Standing.PENDING, detail="not yet")
+    pending = Found(status=ConditionStatus.PENDING, detail="not yet")
 
     assert Stage().probe(Script([a_call()], [pending]), memory={"old": 1}) == pending
 
@@ -154,7 +154,7 @@ def test_a_look_makes_only_so_many_calls_of_one_condition() -> None:
     found = stage.probe(Script([a_call()], [replace(GOES_ON, memory={"page": 9})]))
 
     assert isinstance(found, Found)
-    assert (found.standing, found.memory) == (Standing.UNKNOWN, {"page": 9})
+    assert (found.status, found.memory) == (ConditionStatus.UNKNOWN, {"page": 9})
     assert len(stage.service.asked) == MOST_CALLS == 6
 
 
@@ -209,7 +209,7 @@ def test_observe_mode_starts_nothing_and_says_what_it_would() -> None:
     found = stage.probe(probe, memory={"old": 1}, policy=a_policy(mode="observe"))
 
     assert found == Found(
-        standing=Standing.PENDING,
+        status=ConditionStatus.PENDING,
         detail="observe mode: would call DescribeThings",
         ask_again_after=timedelta(hours=1),
         memory={"old": 1},
@@ -318,8 +318,8 @@ NOT_BEFORE: list[Any] = [
     pytest.param({}, at(9), 5, True, id="after what the call wants"),
     pytest.param({}, at(11), 5, False, id="before what the call wants"),
     pytest.param({}, at(5), 12, True, id="the call takes older ones"),
-    pytest.param({"held_once": True}, None, 5, False, id="to confirm, as old as the first answer"),
-    pytest.param({"held_once": False}, None, 5, True, id="nothing to confirm"),
+    pytest.param({"confirmed_once": True}, None, 5, False, id="to confirm, as old as the first answer"),
+    pytest.param({"confirmed_once": False}, None, 5, True, id="nothing to confirm"),
 ]
 
 
@@ -332,7 +332,7 @@ def test_an_answer_counts_that_is_new_enough(
     stage.probe(Script([shared_by()], [HOLDS]))
     finding = Finding(
         condition="script",
-        standing=Standing.UNKNOWN,
+        status=ConditionStatus.UNKNOWN,
         detail="",
         asked_at=at(11),
         ask_again_at=at(11),
@@ -415,8 +415,10 @@ def test_a_configuration_names_the_conditions_of_all_its_policies() -> None:
     }
 
 
-@pytest.mark.parametrize(("two", "standing"), [(True, Standing.UNKNOWN), (False, Standing.HOLDS)])
-def test_the_opposite_of_a_condition_takes_as_many_answers_as_it_does(two: bool, standing: Standing) -> None:
+@pytest.mark.parametrize(("two", "status"), [(True, ConditionStatus.UNKNOWN), (False, ConditionStatus.HOLDS)])
+def test_the_opposite_of_a_condition_takes_as_many_answers_as_it_does(
+    two: bool, status: ConditionStatus
+) -> None:
     @dataclass
     class Answered(Script):
         @property
@@ -424,12 +426,12 @@ def test_the_opposite_of_a_condition_takes_as_many_answers_as_it_does(two: bool,
             return two
 
     once = Finding(
-        condition="script", standing=Standing.PENDING, detail="no", asked_at=at(1), ask_again_at=at(60)
+        condition="script", status=ConditionStatus.PENDING, detail="no", asked_at=at(1), ask_again_at=at(60)
     )
 
     said = Not(of=Answered([a_call()], [HOLDS])).verdict(an_action(findings=(once,)), at(10))
 
-    assert said.standing is standing
+    assert said.status is status
 
 
 @pytest.mark.parametrize(("event", "is_noted"), [("signal", False), ("wait", False), ("complete", True)])

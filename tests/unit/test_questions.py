@@ -11,8 +11,8 @@ import pytest
 from tests.factories import a_policy, an_action, at
 from tests.questions import QuestionList, with_finding
 from usher.core import questions
-from usher.core.action import Phase, Result, Word
-from usher.core.finding import Finding, Findings, Standing
+from usher.core.action import OperatorNote, Phase, Result
+from usher.core.finding import ConditionStatus, Finding, Findings
 from usher.questions.chain import LATE, Chains
 from usher_simulator.fakes.memory_store import MemoryStore
 from usher_simulator.fakes.recorder import Recorder
@@ -28,7 +28,7 @@ MINUTE = timedelta(minutes=1)
 def found(*, ask_again_s: float | None) -> Finding:
     return Finding(
         condition=CONDITION,
-        standing=Standing.PENDING,
+        status=ConditionStatus.PENDING,
         detail="3 tasks run",
         asked_at=at(0),
         ask_again_at=None if ask_again_s is None else at(ask_again_s),
@@ -59,7 +59,7 @@ def test_while_a_stopped_instance_cannot_be_let_go_its_questions_come_a_minute_l
 @pytest.mark.parametrize(
     "told",
     [
-        {"held": Word(who="ada", at=at(0), reason="the disk is full")},
+        {"operator_hold": OperatorNote(who="ada", at=at(0), reason="the disk is full")},
         {"let_through": True},
         {"instance_ended_at": at(20)},
         {"phase": Phase.COMPLETING, "result": Result.CONTINUE},

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.factories import a_move_end, an_action, at, hook_terms
+from tests.factories import an_action, an_activity_end, at, hook_terms
 from usher.core import closing, configuration, reconcile
 from usher.core.action import Outcome, Phase, Result, Transition
 from usher.core.enrolment import HookSeen, HookSettings, share
 from usher.core.ownership import Terms
-from usher.core.reconcile import Activity, LiveGroup, Member, Unknown
+from usher.core.reconcile import Activity, LiveGroup, Member, UnrecordedWait
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -63,8 +63,10 @@ def an_activity(**changes: Any) -> Activity:
     return Activity(**{**fields, **changes})
 
 
-def an_unknown(state: str = "Terminating:Wait", activity: Activity | None = None, **hook: Any) -> Unknown:
-    return Unknown(
+def an_unknown(
+    state: str = "Terminating:Wait", activity: Activity | None = None, **hook: Any
+) -> UnrecordedWait:
+    return UnrecordedWait(
         group="workers-1",
         member=a_member(state),
         terms=Terms(hook=a_hook(**hook)),
@@ -249,7 +251,7 @@ def test_twins_are_an_adopted_record_and_one_by_token_of_the_same_wait() -> None
         pytest.param({"started_at": at(590)}, a_group(), None, id="begun since the group was seen"),
         pytest.param({"beaten_at": at(590), "heartbeats": 1}, None, None, id="held since"),
         pytest.param({"beaten_at": at(590)}, None, "its group is gone", id="observe mode holds nothing"),
-        pytest.param({"move_end": a_move_end()}, a_group(), None, id="asked already"),
+        pytest.param({"activity_end": an_activity_end()}, a_group(), None, id="asked already"),
         pytest.param(
             {"phase": Phase.COMPLETING, "result": Result.CONTINUE}, a_group(), None, id="its result is sent"
         ),
@@ -264,14 +266,14 @@ def test_the_live_state_speaks_against_a_record_that_it_had_time_to_show(
 def test_a_doubt_is_older_than_the_outcome_event_that_may_still_come() -> None:
     doubted = reconcile.doubted(an_action(beaten_at=at(60), heartbeats=1), "its group is gone", at(600))
     assert doubted.look_at == at(600)
-    assert doubted.move_end is not None
-    assert doubted.move_end.ended_at == at(60)
-    assert doubted.move_end.is_doubt
+    assert doubted.activity_end is not None
+    assert doubted.activity_end.ended_at == at(60)
+    assert doubted.activity_end.is_inferred
 
 
 def test_after_the_expiry_there_is_no_doubt_to_note_the_time_ran_out() -> None:
     doubted = reconcile.doubted(an_action(), "its group is gone", at(3600))
-    assert (doubted.look_at, doubted.move_end) == (at(3600), None)
+    assert (doubted.look_at, doubted.activity_end) == (at(3600), None)
 
 
 STANDING: Final = HookSettings(
@@ -280,7 +282,7 @@ STANDING: Final = HookSettings(
 
 
 @pytest.mark.parametrize(
-    ("hook", "standing", "expected"),
+    ("hook", "live", "expected"),
     [
         pytest.param({}, STANDING, {}, id="as configured"),
         pytest.param({}, None, {"usher-drain": "does not stand on the group"}, id="gone"),
@@ -294,9 +296,9 @@ STANDING: Final = HookSettings(
     ],
 )
 def test_a_hook_of_cloudformation_that_is_not_as_configured_is_a_drift(
-    hook: dict[str, Any], standing: HookSettings | None, expected: dict[str, str]
+    hook: dict[str, Any], live: HookSettings | None, expected: dict[str, str]
 ) -> None:
-    seen = [HookSeen(name="usher-drain", settings=standing)] if standing else []
+    seen = [HookSeen(name="usher-drain", settings=live)] if live else []
     assert reconcile.drifts({"usher-drain": a_hook(**hook)}, seen) == expected
 
 
@@ -322,7 +324,7 @@ def test_each_name_has_its_turn_within_two_rounds(names: list[str], size: int, t
     ],
 )
 def test_an_outcome_event_is_told_in_words(end: dict[str, Any], expected: str) -> None:
-    words = reconcile.in_words(a_move_end(detail="as it said", **end))
+    words = reconcile.in_words(an_activity_end(detail="as it said", **end))
     assert words == f"{expected} at 2026-03-01T12:02:00Z: as it said"
 
 

@@ -10,22 +10,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.by_types import moments, values_of
-from tests.factories import a_move_end, a_policy, a_signal, an_action, at, hook_terms
+from tests.factories import a_policy, a_signal, an_action, an_activity_end, at, hook_terms
 from usher.aws import enrolled, record_format
 from usher.core import notifications
 from usher.core.action import (
     Action,
+    ActivityEnd,
     Entry,
     Limits,
-    MoveEnd,
+    OperatorNote,
     Outcome,
     Phase,
     Result,
     Signal,
-    Word,
 )
 from usher.core.enrolment import Enrolled
-from usher.core.finding import Finding, Standing
+from usher.core.finding import ConditionStatus, Finding
 from usher.core.hook_timeouts import Described
 
 if TYPE_CHECKING:
@@ -50,9 +50,14 @@ FORMATS: Final = [
     pytest.param(
         values_of(Finding), record_format.finding_to_data, record_format.finding_from_data, id="finding"
     ),
-    pytest.param(values_of(Word), record_format.word_to_data, record_format.word_from_data, id="word"),
     pytest.param(
-        values_of(MoveEnd), record_format.move_end_to_data, record_format.move_end_from_data, id="move end"
+        values_of(OperatorNote), record_format.note_to_data, record_format.note_from_data, id="word"
+    ),
+    pytest.param(
+        values_of(ActivityEnd),
+        record_format.activity_end_to_data,
+        record_format.activity_end_from_data,
+        id="move end",
     ),
     pytest.param(values_of(Entry), record_format.entry_to_data, record_format.entry_from_data, id="entry"),
     pytest.param(
@@ -102,7 +107,7 @@ def test_keys_of_a_newer_release_are_passed_over(
 def a_finding(**changes: Any) -> Finding:
     whole: dict[str, Any] = {
         "condition": "ecs drained",
-        "standing": Standing.UNKNOWN,
+        "status": ConditionStatus.UNKNOWN,
         "detail": "throttled",
         "asked_at": at(30),
         "ask_again_at": at(45),
@@ -126,14 +131,14 @@ def full_action() -> Action:
         signals=(a_signal(),),
         signals_since=at(-20),
         progress_at=at(50),
-        move_end=a_move_end(),
-        call_at=at(250),
+        activity_end=an_activity_end(),
+        booked_at=at(250),
         instance_ended_at=at(240),
         stopped_at=at(230),
-        held=Word(who="arn:me", at=at(10), reason="looks into it"),
+        operator_hold=OperatorNote(who="arn:me", at=at(10), reason="looks into it"),
         extended_to=at(7200),
-        ordered=Word(who="arn:her", at=at(20), reason="enough"),
-        ordered_result=Result.ABANDON,
+        operator_result_by=OperatorNote(who="arn:her", at=at(20), reason="enough"),
+        operator_result=Result.ABANDON,
         activity_id="activity-1",
         is_proven=True,
         decided=(Result.ABANDON, "gave up after 45m"),
@@ -142,7 +147,7 @@ def full_action() -> Action:
         limit_at=at(170_000),
         timeout_assumed=True,
         let_through=True,
-        beats_told=(("1f/1", 3), ("1f/2", 2)),
+        heartbeats_told=(("1f/1", 3), ("1f/2", 2)),
         hook=hook_terms(
             limits=Limits(abandon_per_hour=5, complete_per_minute=20), limited_with='["workers-*"]'
         ),
@@ -150,11 +155,23 @@ def full_action() -> Action:
     return action.noted(at(1), "wait", "no signal")
 
 
+# Stored under the name that it had in 0.1.0: every release reads every other one's records.
+STORED_AS: Final = {
+    "activity_end": "move_end",
+    "booked_at": "call_at",
+    "operator_hold": "held",
+    "operator_result_by": "ordered",
+    "operator_result": "ordered_result",
+    "heartbeats_told": "beats_told",
+}
+
+
 def test_every_field_of_an_action_is_kept_but_what_has_items_of_its_own() -> None:
     """So a field that is added to the action is not forgotten here."""
     data = record_format.action_to_data(full_action())
 
-    assert data.keys() == {field.name for field in fields(Action)} - {"unsaved", "findings"}
+    names = {field.name for field in fields(Action)} - {"unsaved", "findings"}
+    assert data.keys() == {STORED_AS.get(name, name) for name in names}
     assert record_format.action_from_data(data) == replace(full_action(), unsaved=())
 
 
@@ -173,11 +190,11 @@ def test_an_older_entry_signal_and_move_end_take_their_defaults_too() -> None:
 
     entry_data = without({"count"}, record_format.entry_to_data(entry))
     signal_data = without({"message"}, record_format.signal_to_data(a_signal()))
-    move_end_data = without(places.keys(), record_format.move_end_to_data(a_move_end()))
+    move_end_data = without(places.keys(), record_format.activity_end_to_data(an_activity_end()))
 
     assert record_format.entry_from_data(entry_data) == entry
     assert record_format.signal_from_data(signal_data) == a_signal()
-    assert record_format.move_end_from_data(move_end_data) == a_move_end(**places)
+    assert record_format.activity_end_from_data(move_end_data) == an_activity_end(**places)
 
 
 def test_an_older_finding_and_hook_take_their_defaults_too() -> None:
@@ -200,7 +217,7 @@ def test_what_is_absent_is_left_out() -> None:
     action = an_action(token=None, phase=Phase.CLOSED, look_at=None)
 
     assert None not in record_format.action_to_data(action).values()
-    assert None not in record_format.move_end_to_data(a_move_end(origin=None)).values()
+    assert None not in record_format.activity_end_to_data(an_activity_end(origin=None)).values()
     assert None not in record_format.signal_to_data(a_signal()).values()
 
 

@@ -14,14 +14,14 @@ from moto import mock_aws
 
 from tests.factories import an_action, at
 from usher.aws import messages, queues, table
-from usher.aws.records import Records
+from usher.aws.records import RecordTable
 from usher.core.action import Action, Outcome, Phase, Result
 from usher.core.finding import Findings
 from usher.core.notifications import NotUnderstood
 from usher.ports import Raw
 from usher_cli.account import Machine
 from usher_cli.main import main
-from usher_cli.redrive import DeadLetterQueue, Done, Judge, Letter, Standing, _do, instances, states_of
+from usher_cli.redrive import DeadLetterQueue, Done, Judge, Letter, LetterStatus, _do, instances, states_of
 from usher_simulator.autoscaling.account import an_account
 from usher_simulator.fakes.memory_store import MemoryStore
 
@@ -110,38 +110,43 @@ def an_ended() -> Action:
 
 def judged(
     body: str, *known: Action, states: Mapping[str, str] | None = None, queue: str = "inbox"
-) -> tuple[Standing, str]:
+) -> tuple[LetterStatus, str]:
     store = MemoryStore(lambda: NOW)
     for action in known:
         store.open(action, Raw(received_at=at(0), body="{}"))
     said = Judge(known=store, states=states or {}, now=NOW).of(a_letter(body, queue))
-    return said.standing, said.why
+    return said.status, said.why
 
 
 @pytest.mark.parametrize(
-    ("state", "standing", "why"),
+    ("state", "status", "why"),
     [
         pytest.param(
-            "Terminating:Wait", Standing.COUNTS, "the instance still waits, in Terminating:Wait", id="waits"
+            "Terminating:Wait",
+            LetterStatus.COUNTS,
+            "the instance still waits, in Terminating:Wait",
+            id="waits",
         ),
         pytest.param(
-            "Warmed:Pending:Wait", Standing.COUNTS, "still waits", id="waits on its way to the pool"
+            "Warmed:Pending:Wait", LetterStatus.COUNTS, "still waits", id="waits on its way to the pool"
         ),
-        pytest.param("Pending:Wait", Standing.OVER, "the instance is Pending:Wait", id="waits in a launch"),
         pytest.param(
-            "Terminating:Proceed", Standing.OVER, "the instance is Terminating:Proceed", id="goes on"
+            "Pending:Wait", LetterStatus.OVER, "the instance is Pending:Wait", id="waits in a launch"
         ),
-        pytest.param("InService", Standing.OVER, "the instance is InService", id="is in service"),
-        pytest.param(None, Standing.OVER, "the instance is gone", id="is gone"),
+        pytest.param(
+            "Terminating:Proceed", LetterStatus.OVER, "the instance is Terminating:Proceed", id="goes on"
+        ),
+        pytest.param("InService", LetterStatus.OVER, "the instance is InService", id="is in service"),
+        pytest.param(None, LetterStatus.OVER, "the instance is gone", id="is gone"),
     ],
 )
 def test_a_lifecycle_message_counts_while_its_instance_waits(
-    state: str | None, standing: Standing, why: str
+    state: str | None, status: LetterStatus, why: str
 ) -> None:
     told, said = judged(lifecycle(), states={INSTANCE: state} if state else {})
-    assert told is standing
+    assert told is status
     assert why in said
-    assert ("No active Lifecycle Action found" in said) == (standing is Standing.OVER)
+    assert ("No active Lifecycle Action found" in said) == (status is LetterStatus.OVER)
 
 
 @pytest.mark.parametrize(
@@ -152,94 +157,112 @@ def test_a_lifecycle_message_counts_while_its_instance_waits(
     ],
 )
 def test_a_lifecycle_message_that_is_recorded_already_is_over(action: Action, why: str) -> None:
-    standing, said = judged(lifecycle(), action, states={INSTANCE: "Terminating:Wait"})
-    assert standing is Standing.OVER
+    status, said = judged(lifecycle(), action, states={INSTANCE: "Terminating:Wait"})
+    assert status is LetterStatus.OVER
     assert why in said
 
 
 @pytest.mark.parametrize(
-    ("body", "known", "standing"),
+    ("body", "known", "status"),
     [
-        pytest.param(signal("2026-03-01T12:30:00Z"), (), Standing.COUNTS, id="a signal of this hour"),
-        pytest.param(signal("2026-03-01T11:59:59Z"), (), Standing.OVER, id="an older signal"),
-        pytest.param(signal("2026-03-01T12:00:01Z"), (an_action(),), Standing.COUNTS, id="of an open action"),
-        pytest.param(OUTCOME, (an_action(),), Standing.COUNTS, id="the outcome of an open action"),
-        pytest.param(OUTCOME, (an_ended(),), Standing.OVER, id="the outcome of a closed action"),
-        pytest.param(OUTCOME, (), Standing.OVER, id="the outcome of no action"),
-        pytest.param(STATE_CHANGE, (an_action(),), Standing.COUNTS, id="the end of an instance that is held"),
-        pytest.param(STATE_CHANGE, (), Standing.OVER, id="the end of another instance"),
-        pytest.param(TEST, (), Standing.COUNTS, id="a test message"),
-        pytest.param(event("aws.s3", "Object Created", {}), (), Standing.OVER, id="what is not ours"),
-        pytest.param("{}", (), Standing.UNREADABLE, id="no message"),
-        pytest.param("(empty)", (), Standing.UNREADABLE, id="no JSON"),
+        pytest.param(signal("2026-03-01T12:30:00Z"), (), LetterStatus.COUNTS, id="a signal of this hour"),
+        pytest.param(signal("2026-03-01T11:59:59Z"), (), LetterStatus.OVER, id="an older signal"),
+        pytest.param(
+            signal("2026-03-01T12:00:01Z"), (an_action(),), LetterStatus.COUNTS, id="of an open action"
+        ),
+        pytest.param(OUTCOME, (an_action(),), LetterStatus.COUNTS, id="the outcome of an open action"),
+        pytest.param(OUTCOME, (an_ended(),), LetterStatus.OVER, id="the outcome of a closed action"),
+        pytest.param(OUTCOME, (), LetterStatus.OVER, id="the outcome of no action"),
+        pytest.param(
+            STATE_CHANGE, (an_action(),), LetterStatus.COUNTS, id="the end of an instance that is held"
+        ),
+        pytest.param(STATE_CHANGE, (), LetterStatus.OVER, id="the end of another instance"),
+        pytest.param(TEST, (), LetterStatus.COUNTS, id="a test message"),
+        pytest.param(event("aws.s3", "Object Created", {}), (), LetterStatus.OVER, id="what is not ours"),
+        pytest.param("{}", (), LetterStatus.UNREADABLE, id="no message"),
+        pytest.param("(empty)", (), LetterStatus.UNREADABLE, id="no JSON"),
     ],
 )
-def test_what_other_messages_would_still_do(body: str, known: Sequence[Action], standing: Standing) -> None:
+def test_what_other_messages_would_still_do(body: str, known: Sequence[Action], status: LetterStatus) -> None:
     told, why = judged(body, *known)
-    assert told is standing
+    assert told is status
     assert why
 
 
 @pytest.mark.parametrize(
-    ("body", "known", "standing", "why"),
+    ("body", "known", "status", "why"),
     [
         pytest.param(
-            queues.wake_up_body("action-1", 1), an_action(), Standing.COUNTS, "open", id="as stored"
+            queues.wake_up_body("action-1", 1), an_action(), LetterStatus.COUNTS, "open", id="as stored"
         ),
         pytest.param(
-            queues.wake_up_body("action-1", 1), an_action(version=3), Standing.OVER, "moved on", id="older"
+            queues.wake_up_body("action-1", 1),
+            an_action(version=3),
+            LetterStatus.OVER,
+            "moved on",
+            id="older",
         ),
         pytest.param(
             queues.wake_up_body("action-1", an_action(look_id="look-1").stamp),
             an_action(look_id="look-1"),
-            Standing.COUNTS,
+            LetterStatus.COUNTS,
             "open",
             id="as the functions send it",
         ),
         pytest.param(
             queues.wake_up_body("action-1", an_action(look_id="look-2").stamp),
             an_action(look_id="look-1"),
-            Standing.OVER,
+            LetterStatus.OVER,
             "moved on",
             id="of another look",
         ),
-        pytest.param(queues.wake_up_body("action-1", 1), an_ended(), Standing.OVER, "is closed", id="closed"),
         pytest.param(
-            queues.wake_up_body("action-9", 1), an_action(), Standing.OVER, "not kept", id="not kept"
+            queues.wake_up_body("action-1", 1), an_ended(), LetterStatus.OVER, "is closed", id="closed"
         ),
-        pytest.param('{"action_id": 1}', an_action(), Standing.UNREADABLE, "no action", id="no version"),
-        pytest.param("[]", an_action(), Standing.UNREADABLE, "no action", id="a list"),
-        pytest.param("{", an_action(), Standing.UNREADABLE, "no action", id="no JSON"),
+        pytest.param(
+            queues.wake_up_body("action-9", 1), an_action(), LetterStatus.OVER, "not kept", id="not kept"
+        ),
+        pytest.param('{"action_id": 1}', an_action(), LetterStatus.UNREADABLE, "no action", id="no version"),
+        pytest.param("[]", an_action(), LetterStatus.UNREADABLE, "no action", id="a list"),
+        pytest.param("{", an_action(), LetterStatus.UNREADABLE, "no action", id="no JSON"),
     ],
 )
 def test_a_wake_up_counts_while_its_record_stands_at_its_version(
-    body: str, known: Action, standing: Standing, why: str
+    body: str, known: Action, status: LetterStatus, why: str
 ) -> None:
     told, said = judged(body, known, queue="wake-ups")
-    assert told is standing
+    assert told is status
     assert why in said
 
 
 @pytest.mark.parametrize(
-    ("body", "known", "standing", "why"),
+    ("body", "known", "status", "why"),
     [
-        pytest.param(queues.question_body("action-1", 2), an_action(), Standing.COUNTS, "stands", id="now"),
-        pytest.param(queues.question_body("action-1", 1), an_action(), Standing.OVER, "is over", id="older"),
-        pytest.param(queues.question_body("action-1", 2), an_ended(), Standing.OVER, "closed", id="closed"),
-        pytest.param(queues.question_body("other", 2), an_action(), Standing.OVER, "not kept", id="not kept"),
-        pytest.param('{"action_id": "a"}', an_action(), Standing.UNREADABLE, "no action", id="no turn"),
-        pytest.param("[]", an_action(), Standing.UNREADABLE, "no action", id="a list"),
+        pytest.param(
+            queues.question_body("action-1", 2), an_action(), LetterStatus.COUNTS, "stands", id="now"
+        ),
+        pytest.param(
+            queues.question_body("action-1", 1), an_action(), LetterStatus.OVER, "is over", id="older"
+        ),
+        pytest.param(
+            queues.question_body("action-1", 2), an_ended(), LetterStatus.OVER, "closed", id="closed"
+        ),
+        pytest.param(
+            queues.question_body("other", 2), an_action(), LetterStatus.OVER, "not kept", id="not kept"
+        ),
+        pytest.param('{"action_id": "a"}', an_action(), LetterStatus.UNREADABLE, "no action", id="no turn"),
+        pytest.param("[]", an_action(), LetterStatus.UNREADABLE, "no action", id="a list"),
     ],
 )
 def test_a_question_counts_while_its_turn_stands(
-    body: str, known: Action, standing: Standing, why: str
+    body: str, known: Action, status: LetterStatus, why: str
 ) -> None:
     store = MemoryStore(lambda: NOW)
     store.open(known, Raw(received_at=at(0), body="{}"))
     for turn in (1, 2):
         store.keep_findings(known, Findings(turn=turn, ask_at=at(40)))
     said = Judge(known=store, states={}, now=NOW).of(a_letter(body, "questions"))
-    assert (said.what, said.standing) == ("a question", standing)
+    assert (said.what, said.status) == ("a question", status)
     assert why in said.why
 
 
@@ -271,7 +294,7 @@ def test_a_letter_of_a_record_that_cannot_be_read_counts_and_spoils_no_other(bod
             return self.load(token)
 
     said = Judge(known=Newer(lambda: NOW), states={}, now=NOW).of(a_letter(body, queue))
-    assert (said.standing, "newer release" in said.why) == (Standing.COUNTS, True)
+    assert (said.status, "newer release" in said.why) == (LetterStatus.COUNTS, True)
 
 
 def test_the_live_state_is_asked_for_each_instance_once_and_for_lifecycle_messages_only() -> None:
@@ -334,7 +357,7 @@ class Stack:
         (stack,) = client.describe_stacks(StackName=f"Usher-{self.number}")["Stacks"]
         self.outputs = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
         self.sqs = self.client("sqs")
-        self.records = Records(self.client("dynamodb"), self.outputs["TableName"], lambda: NOW)
+        self.records = RecordTable(self.client("dynamodb"), self.outputs["TableName"], lambda: NOW)
 
     def client(self, service: str) -> Any:
         keys = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing"}

@@ -6,7 +6,7 @@ import pytest
 
 from usher.core.enrolment import Target
 from usher.core.notifications import Home
-from usher.core.policy import Way
+from usher.core.policy import Channel
 from usher.settings import EnrolmentSettings, Settings, SettingsRefused
 
 WHOLE = {
@@ -63,10 +63,10 @@ def test_lambda_is_notified_without_a_role_and_all_others_with_it() -> None:
     settings = EnrolmentSettings.from_environment(TO_ENROL)
     assert settings.per_hour == 50
     assert settings.targets == {
-        Way.SQS: Target(arn="arn:queue", role_arn="arn:role"),
-        Way.SNS: Target(arn="arn:topic", role_arn="arn:role"),
-        Way.LAMBDA: Target(arn="arn:intake"),
-        Way.EVENTBRIDGE: Target(arn=None),
+        Channel.SQS: Target(arn="arn:queue", role_arn="arn:role"),
+        Channel.SNS: Target(arn="arn:topic", role_arn="arn:role"),
+        Channel.LAMBDA: Target(arn="arn:intake"),
+        Channel.EVENTBRIDGE: Target(arn=None),
     }
 
 

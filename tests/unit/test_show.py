@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.factories import a_move_end, a_policy, a_signal, at, hook_terms
+from tests.factories import a_policy, a_signal, an_activity_end, at, hook_terms
 from tests.unit.test_account import Deployed, cloud, deployed
-from usher.core.action import Outcome, Phase, Result, Status, Transition, Word
-from usher.core.finding import Finding, Findings, Standing
+from usher.core.action import OperatorNote, Outcome, Phase, Result, Status, Transition
+from usher.core.finding import ConditionStatus, Finding, Findings
 
 if TYPE_CHECKING:
     from usher.core.action import Action
 
 __all__ = ["cloud", "deployed"]  # fixtures
 
-ANN = Word(who="arn:aws:iam::1:user/ann", at=at(30), reason="an import runs")
+ANN = OperatorNote(who="arn:aws:iam::1:user/ann", at=at(30), reason="an import runs")
 FOUND = Finding(
     condition="ecs drained",
-    standing=Standing.PENDING,
+    status=ConditionStatus.PENDING,
     detail="draining, tasks: 3 RUNNING",
     asked_at=at(500),
     ask_again_at=at(520),
@@ -46,7 +46,7 @@ def a_long_wait(deployed: Deployed) -> Action:
         heartbeats=2,
         beaten_at=at(515),
         signals=(a_signal(status=Status.PROGRESS, message="2 of 3"),),
-        held=ANN,
+        operator_hold=ANN,
         look_at=at(560),
     )
     deployed.records.save(action)
@@ -158,7 +158,7 @@ def test_the_story_of_a_closed_action_says_how_it_and_its_move_ended(
         result=Result.CONTINUE,
         reason="done: signal jobs-finished says done",
         closed_at=at(90),
-        move_end=a_move_end(transition=transition, **end),
+        activity_end=an_activity_end(transition=transition, **end),
     )
     deployed.records.save(closed)
     lines = deployed.usher("show", "i-0f0e0d0c0b0a09080").stdout.splitlines()
@@ -168,9 +168,9 @@ def test_the_story_of_a_closed_action_says_how_it_and_its_move_ended(
 
 
 def test_the_story_has_no_command_to_a_terminal(deployed: Deployed) -> None:
-    obeyed = Word(who="ann", at=at(0), reason="why\x1b[2J")
+    obeyed = OperatorNote(who="ann", at=at(0), reason="why\x1b[2J")
     action = deployed.opened(
-        held=obeyed, signals=(a_signal(status=Status.PROGRESS, message="\x1b[1m2 of 3"),)
+        operator_hold=obeyed, signals=(a_signal(status=Status.PROGRESS, message="\x1b[1m2 of 3"),)
     )
     action = action.noted(at(1), "operator", "ann: hold: why\x1b[2J")
     deployed.records.save(replace(action, version=2, look_id="look"))

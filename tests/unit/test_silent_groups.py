@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from tests.factories import at
 from usher.core import configuration, notifications
-from usher.passes.silent_groups import Silence
+from usher.passes.silent_groups import SilentGroups
 from usher_simulator.fakes.memory_store import MemoryStore
 from usher_simulator.fakes.recorder import Recorder
 
@@ -30,7 +30,7 @@ def silent(*tested: str, heard: tuple[str, ...] = (), has_time: Callable[[], boo
         store.keep_test(notifications.TestNotice(group=group, request_id="request", at=at(0)))
     for group in heard:
         store.keep_heard(group, at(0))
-    Silence(hooks=parsed.hooks, store=store, telemetry=recorder).run(has_time)
+    SilentGroups(hooks=parsed.hooks, store=store, telemetry=recorder).run(has_time)
     return recorder.counts["SilentGroups"]
 
 

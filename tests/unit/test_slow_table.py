@@ -15,8 +15,8 @@ from usher import handlers
 from usher.aws.queues import wake_up_body
 from usher.core.held_wait import held_wait
 from usher.core.pacing import Pace
-from usher.evaluation.call_budget import Turns
-from usher.evaluation.evaluator import Looks
+from usher.evaluation.call_budget import CallBudget
+from usher.evaluation.evaluator import Evaluator
 from usher.evaluation.hook_timeouts import HookTimeouts
 from usher.intake import Intake
 from usher.outage import slow_table
@@ -108,9 +108,9 @@ class World:
         raise TryLater(f"{group} was not described")
 
 
-def looks_of(world: World) -> Looks:
+def looks_of(world: World) -> Evaluator:
     store, recorder, budget = world.slow(world.store), Recorder(), world.slow(MemoryBudget(10))
-    return Looks(
+    return Evaluator(
         store=store,
         auto_scaling=world,
         budget=budget,
@@ -123,7 +123,7 @@ def looks_of(world: World) -> Looks:
         hook_timeouts=HookTimeouts(
             live=world,
             store=store,
-            turns=Turns(budget=budget, telemetry=recorder),
+            turns=CallBudget(budget=budget, telemetry=recorder),
             telemetry=recorder,
             clock=world.clock,
         ),
@@ -159,7 +159,7 @@ def test_a_look_that_begins_four_seconds_before_the_expiry_beats_a_second_before
     """However slow the table is: a request takes two seconds at most, and a question six."""
     world = World(now=EXPIRY + begins_s, request_s=request_s)
     began = at(EXPIRY + begins_s)
-    action = an_action(hook=SHORT, timeout_assumed=is_assumed, look_at=began, call_at=began)
+    action = an_action(hook=SHORT, timeout_assumed=is_assumed, look_at=began, booked_at=began)
     world.store.open(action, Raw(received_at=at(0), body="{}"))
     woken(world, action)
     assert world.beaten_at

@@ -8,7 +8,7 @@ import pytest
 
 from tests.factories import an_action, at, hook_terms
 from usher.core.action import Action, Phase
-from usher.evaluation.wake_ups import stored_with_wake_ups, wake_up_times
+from usher.evaluation.wake_ups import store_and_schedule, wake_up_times
 from usher.ports import Moved, Unavailable
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class _World:
     def trouble(self, what: str, error: Exception) -> None:
         self.happened.append(f"{what}: {error}")
 
-    def took_in(self, kind: str, reason: str) -> None: ...
+    def message_handled(self, kind: str, reason: str) -> None: ...
 
     def decided(self, action: Action, decision: str, reason: str) -> None: ...
 
@@ -41,7 +41,7 @@ class _World:
 
 
 def after_storing(action: Action, world: _World) -> list[str]:
-    stored_with_wake_ups(action, lambda: at(0), world.store, world, world)
+    store_and_schedule(action, lambda: at(0), world.store, world, world)
     return world.happened
 
 
@@ -115,7 +115,7 @@ def test_a_store_that_raises_leaves_of_the_wake_ups(action: Action, expected: li
         raise Moved
 
     with pytest.raises(Moved):
-        stored_with_wake_ups(action, lambda: at(0), store, world, world)
+        store_and_schedule(action, lambda: at(0), store, world, world)
     assert world.happened == expected
 
 
@@ -139,7 +139,7 @@ def test_a_slow_queue_makes_no_wake_up_come_late() -> None:
     """Seed 4149: the second of two was sent 8 s late, and came after the expiry."""
     world, moments = _World(), iter([at(0), at(0), at(8)])
 
-    stored_with_wake_ups(due_in(20, timeout=30), lambda: next(moments), world.store, world, world)
+    store_and_schedule(due_in(20, timeout=30), lambda: next(moments), world.store, world, world)
 
     assert world.happened == ["action-1 version 7 in 20 s", "action-1 version 7 in 17 s", "stored"]
 
@@ -147,6 +147,6 @@ def test_a_slow_queue_makes_no_wake_up_come_late() -> None:
 def test_what_a_slow_queue_makes_due_is_sent_after_the_store() -> None:
     world, moments = _World(), iter([at(0), at(0), at(25)])
 
-    stored_with_wake_ups(due_in(20, timeout=30), lambda: next(moments), world.store, world, world)
+    store_and_schedule(due_in(20, timeout=30), lambda: next(moments), world.store, world, world)
 
     assert world.happened == ["action-1 version 7 in 20 s", "stored", "action-1 version 7 in 0 s"]

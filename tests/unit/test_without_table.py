@@ -10,11 +10,11 @@ import pytest
 
 from tests.factories import an_action, at, hook_terms
 from usher.core import configuration
-from usher.core.enrolment import Enrolled, State, Target, settings_of
+from usher.core.enrolment import Enrolled, HookState, Target, settings_of
 from usher.core.held_wait import HeldWait, held_wait, told
 from usher.core.pacing import Pace
 from usher.core.reconcile import LiveGroup, Member
-from usher.evaluation.call_budget import Enough
+from usher.evaluation.call_budget import NoCallLeft
 from usher.outage.live_holds import LiveHolds
 from usher.outage.without_table import Memory, WithoutTable
 from usher.ports import (
@@ -341,13 +341,13 @@ def test_news_that_the_queue_does_not_take_waits_for_it() -> None:
 @pytest.mark.parametrize(
     ("state", "mode", "beats"),
     [
-        pytest.param(State.RETIRING, "enforce", 1, id="on its way out"),
-        pytest.param(State.RETIRING, "observe", 0, id="on its way out, and only observed"),
-        pytest.param(State.WANTED, "enforce", 0, id="by tags, of which the file knows"),
+        pytest.param(HookState.RETIRING, "enforce", 1, id="on its way out"),
+        pytest.param(HookState.RETIRING, "observe", 0, id="on its way out, and only observed"),
+        pytest.param(HookState.WANTED, "enforce", 0, id="by tags, of which the file knows"),
     ],
 )
 def test_a_long_hook_that_left_the_file_is_beaten_as_its_item_says(
-    group: str, state: State, mode: str, beats: int
+    group: str, state: HookState, mode: str, beats: int
 ) -> None:
     """What began in it is to be finished under its policy, which the sweep has read before."""
     world = World(now=0, group=replace(a_group("Terminating:Wait"), name=group))
@@ -390,7 +390,7 @@ def test_the_sweep_beats_no_more_than_the_shared_budget_has_room_for_where_there
     def booked() -> datetime:
         for second in room:
             return second
-        raise Enough
+        raise NoCallLeft
 
     live(world).run(lambda: True, (), booked)
     assert (len(world.beaten), world.slept) == (11, 0)

@@ -152,8 +152,8 @@ class AutoScalingService:
 
     def _delete_group(self, asked: Mapping[str, Any], _: str) -> Answer:
         group = self._group(asked["AutoScalingGroupName"])
-        standing = any(instance.state for instance in group.instances.values())
-        if standing and not asked.get("ForceDelete"):
+        status = any(instance.state for instance in group.instances.values())
+        if status and not asked.get("ForceDelete"):
             raise ApiError(
                 "ResourceInUse",
                 "You cannot delete an AutoScalingGroup while there are instances or pending Spot instance "

@@ -24,7 +24,7 @@ def check_record(action: Action) -> None:
     """Refuse a record that no item holds. What cannot come near is not measured exactly."""
     letters = len(action.policy.source) + len(action.reason) + len(action.activity_id or "")
     letters += sum(len(signal.message) for signal in action.signals)
-    words = (action.held, action.ordered)
+    words = (action.operator_hold, action.operator_result_by)
     letters += sum(len(word.reason) + len(word.who) for word in words if word is not None)
     if letters * _LONGEST_LETTER < MOST_BYTES - _ROOM:
         return

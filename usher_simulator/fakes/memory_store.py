@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
     from datetime import datetime
 
-    from usher.core.action import Action, Entry, MoveEnd, Signal
+    from usher.core.action import Action, ActivityEnd, Entry, Signal
     from usher.core.finding import Findings
     from usher.core.hook_timeouts import Described
     from usher.core.notifications import TestNotice
-    from usher.core.reconcile import Tried
+    from usher.core.reconcile import ForeignWait
     from usher.ports import Raw
 
 _DESCRIBING_FOR: Final = timedelta(seconds=15)  # as usher.aws.records
@@ -42,12 +42,12 @@ class MemoryStore:
         self._due_in: dict[int, dict[str, Due]] = {}  # the same, by the minute of the next look
         self._findings: dict[str, Findings] = {}
         self._signals: dict[str, dict[tuple[str, str], Signal]] = {}  # by addressee, then by name and kind
-        self._move_ends: dict[str, dict[str, MoveEnd]] = {}
+        self._move_ends: dict[str, dict[str, ActivityEnd]] = {}
         self._tests: dict[str, dict[str, TestNotice]] = {}
         self._heard_of: dict[str, datetime] = {}
         self._instance_ends: dict[str, datetime] = {}
         self._states: dict[str, tuple[datetime, bool]] = {}  # whether it is stopped, by whom EC2 spoke of
-        self._tried: dict[str, frozenset[Tried]] = {}
+        self._tried: dict[str, frozenset[ForeignWait]] = {}
         self._paused: dict[str, str] = {}
         self._described: dict[str, Described] = {}
         self._claimed: dict[str, datetime] = {}  # by group: when somebody was to describe it
@@ -165,15 +165,15 @@ class MemoryStore:
         """See usher.ports.OpenActions."""
         return Counter((action.hook.group, action.hook.name) for action in self.all_open())
 
-    def tried(self) -> Mapping[str, Collection[Tried]]:
+    def foreign_waits(self) -> Mapping[str, Collection[ForeignWait]]:
         """See usher.ports.Tries."""
         return dict(self._tried)
 
-    def keep_tried(self, group: str, tried: Collection[Tried]) -> None:
+    def keep_foreign_waits(self, group: str, foreign_waits: Collection[ForeignWait]) -> None:
         """See usher.ports.Tries."""
         self._tried.pop(group, None)
-        if tried:
-            self._tried[group] = frozenset(tried)
+        if foreign_waits:
+            self._tried[group] = frozenset(foreign_waits)
 
     def described(self, group: str) -> Described | None:
         """See usher.ports.DescribedHooks."""
@@ -218,10 +218,10 @@ class MemoryStore:
             kept[signal.name, kind] = signal
         return change
 
-    def keep_move_end(self, move_end: MoveEnd) -> None:
+    def keep_move_end(self, activity_end: ActivityEnd) -> None:
         """See usher.ports.Hearsay."""
-        kept = self._move_ends.setdefault(move_end.instance_id, {})
-        kept.setdefault(move_end.activity_id, move_end)
+        kept = self._move_ends.setdefault(activity_end.instance_id, {})
+        kept.setdefault(activity_end.activity_id, activity_end)
 
     def keep_instance_end(self, instance_id: str, ended_at: datetime) -> None:
         """See usher.ports.Hearsay."""
@@ -267,10 +267,10 @@ class MemoryStore:
             signals = [signal for signal in signals if signal.token not in self._of_token]
         heard = self._move_ends.get(action.instance_id, {}).values()
         told_at, is_stopped = self._states.get(action.instance_id, (None, False))
-        move_ends = [move_end for move_end in heard if move_end.ended_at >= oldest]
+        activity_ends = [activity_end for activity_end in heard if activity_end.ended_at >= oldest]
         return Evidence(
             signals=tuple(dict.fromkeys(signals)),
-            move_ends=tuple(move_ends),
+            activity_ends=tuple(activity_ends),
             instance_ended_at=self._instance_ends.get(action.instance_id),
             stopped_at=told_at if is_stopped else None,
             paused=self._paused.get("*", self._paused.get(action.hook.name)),

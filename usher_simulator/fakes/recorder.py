@@ -27,7 +27,7 @@ class Recorder:
         self.enrolments: list[tuple[str, str, str, str]] = []  # step, group, hook, reason
         self.troubles: list[tuple[str, Exception]] = []
 
-    def took_in(self, kind: str, reason: str) -> None:
+    def message_handled(self, kind: str, reason: str) -> None:
         """Kept in order."""
         self.taken.append((kind, reason))
 

@@ -12,7 +12,7 @@ from usher_simulator.fakes.memory_store import MemoryStore
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from usher.core.action import Action, MoveEnd, Signal
+    from usher.core.action import Action, ActivityEnd, Signal
     from usher.core.evidence import Kept
     from usher.core.finding import Findings
     from usher.ports import Raw
@@ -38,10 +38,10 @@ class WrittenStore(MemoryStore):
         written = _through_json(record_format.signal_to_data(signal))
         return super().keep_signal(record_format.signal_from_data(written))
 
-    def keep_move_end(self, move_end: MoveEnd) -> None:
+    def keep_move_end(self, activity_end: ActivityEnd) -> None:
         """See usher.ports.Hearsay."""
-        written = _through_json(record_format.move_end_to_data(move_end))
-        super().keep_move_end(record_format.move_end_from_data(written))
+        written = _through_json(record_format.activity_end_to_data(activity_end))
+        super().keep_move_end(record_format.activity_end_from_data(written))
 
     def keep_findings(self, action: Action, findings: Findings) -> None:
         """See usher.ports.FindingsKept."""

@@ -15,13 +15,13 @@ from usher.core import duration
 from usher.core.action import Status
 from usher.core.conditions.combined import Not
 from usher.core.conditions.probe import Found, finding_of
-from usher.core.finding import Standing
+from usher.core.finding import ConditionStatus
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from datetime import datetime
 
-    from usher.core.action import Action, MoveEnd, Signal
+    from usher.core.action import Action, ActivityEnd, Signal
     from usher.core.conditions.probe import Probe
     from usher.core.finding import Memory
     from usher_simulator.autoscaling.lifecycle_actions import Wait
@@ -66,7 +66,7 @@ class AssumedProbing:
 
 def nothing(probe: Probe, action: Action, now: datetime) -> Found:  # noqa: ARG001 - a Finder
     """Find that nobody knows."""
-    return Found(standing=Standing.UNKNOWN, detail=NOT_IN_MESSAGES, ask_again_after=_LONGEST)
+    return Found(status=ConditionStatus.UNKNOWN, detail=NOT_IN_MESSAGES, ask_again_after=_LONGEST)
 
 
 def assuming(work_done: WorkDone, done_at: Mapping[str, datetime]) -> Finder:
@@ -76,13 +76,13 @@ def assuming(work_done: WorkDone, done_at: Mapping[str, datetime]) -> Finder:
         at = done_at.get(action.token or "")
         if at is None:
             detail = f"no {work_done} of it is in the messages"
-            return Found(standing=Standing.UNKNOWN, detail=detail, ask_again_after=_LONGEST)
+            return Found(status=ConditionStatus.UNKNOWN, detail=detail, ask_again_after=_LONGEST)
         done, turned = at <= now, _is_turned_round(probe, action)
         since = f"until {at:%H:%M:%S}" if turned else f"from {at:%H:%M:%S} on"
         holds = done != turned
         again_after = None if done else at - now
         return Found(
-            standing=Standing.HOLDS if holds else Standing.PENDING,
+            status=ConditionStatus.HOLDS if holds else ConditionStatus.PENDING,
             detail=f"assumed {since} (--work-done {written(work_done)})",
             ask_again_after=again_after if _was_said(probe, action, holds=holds) else _SECOND_ANSWER,
         )
@@ -97,7 +97,7 @@ def _was_said(probe: Probe, action: Action, *, holds: bool) -> bool:
         return True
     if before is None:
         return False
-    return before.held_once or before.standing is Standing.HOLDS if holds else before.denials > 0
+    return before.confirmed_once or before.status is ConditionStatus.HOLDS if holds else before.denials > 0
 
 
 def _is_turned_round(probe: Probe, action: Action) -> bool:
@@ -111,24 +111,27 @@ def written(work_done: WorkDone) -> str:
 
 
 def times(
-    work_done: WorkDone, waits: Sequence[Wait], move_ends: Iterable[MoveEnd], signals: Iterable[Signal]
+    work_done: WorkDone,
+    waits: Sequence[Wait],
+    activity_ends: Iterable[ActivityEnd],
+    signals: Iterable[Signal],
 ) -> dict[str, datetime]:
     """When the work of each wait was done, by token; a wait of which nothing tells it is left out."""
     match work_done:
         case Source.OUTCOME:
-            return _by_outcomes(waits, move_ends)
+            return _by_outcomes(waits, activity_ends)
         case Source.SIGNAL:
             return _by_signals(waits, signals)
         case _:
             return {wait.token: wait.started_at + work_done for wait in waits}
 
 
-def _by_outcomes(waits: Sequence[Wait], move_ends: Iterable[MoveEnd]) -> dict[str, datetime]:
+def _by_outcomes(waits: Sequence[Wait], activity_ends: Iterable[ActivityEnd]) -> dict[str, datetime]:
     of_instance: defaultdict[str, list[Wait]] = defaultdict(list)
     for wait in waits:
         of_instance[wait.instance_id].append(wait)
     found: dict[str, datetime] = {}
-    for end in sorted(move_ends, key=lambda end: end.ended_at):
+    for end in sorted(activity_ends, key=lambda end: end.ended_at):
         for wait in waits_of_move(of_instance[end.instance_id], end):
             found.setdefault(wait.token, end.ended_at)
     return found
@@ -149,7 +152,7 @@ def _by_signals(waits: Sequence[Wait], signals: Iterable[Signal]) -> dict[str, d
     return found
 
 
-def waits_of_move(waits: Iterable[Wait], end: MoveEnd) -> list[Wait]:
+def waits_of_move(waits: Iterable[Wait], end: ActivityEnd) -> list[Wait]:
     """Of an instance's waits those of the move that began last before `end`, from and to the same places."""
     same = [
         wait

@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from usher.aws import messages
-from usher.core.action import MoveEnd, Signal
+from usher.core.action import ActivityEnd, Signal
 from usher.core.notifications import Home, LifecycleNotice, NotUnderstood, Unrelated
 from usher_simulator.autoscaling.lifecycle_actions import EndedBy, Wait
 from usher_simulator.replay.assumed_answers import assuming, nothing, times, waits_of_move
@@ -126,9 +126,9 @@ def _call_at(world: World, call: Call, home: Home, taken: list[Taken], *, ends: 
 def _done_at(
     work_done: WorkDone, waits: Sequence[Wait], notices: Sequence[Notice | None]
 ) -> Mapping[str, datetime]:
-    move_ends = [notice for notice in notices if isinstance(notice, MoveEnd)]
+    activity_ends = [notice for notice in notices if isinstance(notice, ActivityEnd)]
     signals = [notice for notice in notices if isinstance(notice, Signal)]
-    return times(work_done, waits, move_ends, signals)
+    return times(work_done, waits, activity_ends, signals)
 
 
 def _home(entries: Sequence[Entry], given: Home | None) -> Home:
@@ -175,7 +175,7 @@ def _own_time(notice: Notice | None) -> datetime | None:
     match notice:
         case None | Unrelated():
             return None
-        case MoveEnd():
+        case ActivityEnd():
             return notice.ended_at
         case _:
             return notice.at
@@ -209,11 +209,11 @@ def _waits(configuration: Configuration, notices: Sequence[Notice | None]) -> li
 def _end_waits(world: World, notices: Sequence[Notice | None]) -> None:
     """A captured outcome means that someone else completed the action, at the outcome's end."""
     for notice in notices:
-        if isinstance(notice, MoveEnd):
+        if isinstance(notice, ActivityEnd):
             world.clock.at(notice.ended_at, partial(_end_move, world.waits, notice))
 
 
-def _end_move(waits: Waits, end: MoveEnd) -> None:
+def _end_move(waits: Waits, end: ActivityEnd) -> None:
     for wait in waits_of_move(waits.of_instance(end.instance_id), end):
         if wait.is_open:
             waits.end(wait, "CONTINUE", EndedBy.OTHER)

@@ -10,8 +10,8 @@ from usher import handlers
 from usher.aws.autoscaling import AutoScalingApi
 from usher.aws.queues import delay_s, question_body, wake_up_body
 from usher.aws.waiting import WaitingApi
-from usher.evaluation.evaluator import Looks
-from usher.evaluation.stale_waits import SameWait
+from usher.evaluation.evaluator import Evaluator
+from usher.evaluation.stale_waits import StaleWaitGuard
 from usher.intake import Intake
 from usher.questions.asking import Asking, questions_handler
 from usher_simulator.autoscaling.client import auto_scaling_client
@@ -60,9 +60,9 @@ class World:
         wake_ups, questions = WakeUpLine(self), QuestionLine(self)
         ids = count(1)
         client = auto_scaling_client(LifecycleCalls(self.waits), lambda: f"request-{next(ids):08d}")
-        looks = Looks(
+        looks = Evaluator(
             store=self.store,
-            auto_scaling=SameWait(
+            auto_scaling=StaleWaitGuard(
                 calls=AutoScalingApi(client),
                 activities=WaitingApi(client),
                 budget=MemoryBudget(1000),

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from usher.core.conditions.probe import Reply, ReplyKind
 from usher_simulator.trials.faults import LONGEST_SKEW, Fault, Part
-from usher_simulator.trials.policy_model import Stands
+from usher_simulator.trials.policy_model import PossibleStatus
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -115,9 +115,9 @@ class Truth:
 
     kind: str
     since: list[datetime]
-    states: list[Stands]
+    states: list[PossibleStatus]
     takes: timedelta
-    end: Stands
+    end: PossibleStatus
     started_at: datetime | None = None
 
     def start(self, now: datetime) -> None:
@@ -127,12 +127,12 @@ class Truth:
             self.since.append(now + self.takes)
             self.states.append(self.end)
 
-    def at(self, moment: datetime) -> Stands:
+    def at(self, moment: datetime) -> PossibleStatus:
         """How it stands then; before its first moment pending."""
         place = bisect_right(self.since, moment)
-        return self.states[place - 1] if place else Stands.PENDING
+        return self.states[place - 1] if place else PossibleStatus.PENDING
 
-    def between(self, first: datetime, last: datetime) -> set[Stands]:
+    def between(self, first: datetime, last: datetime) -> set[PossibleStatus]:
         """Every way in which it stands from `first` to `last`."""
         changes = self.since[bisect_right(self.since, first) : bisect_right(self.since, last)]
         return {self.at(first), *map(self.at, changes)}
@@ -186,12 +186,14 @@ class Asked:
     def _draw(self, kind: str, now: datetime, lasts: timedelta) -> Truth:
         random = self._random
         fails = kind in _MAY_FAIL and random.chance(0.2)
-        end = Stands.FAILED if fails else Stands.HOLDS
+        end = PossibleStatus.FAILED if fails else PossibleStatus.HOLDS
         if kind in _STARTED:
             return Truth(kind=kind, since=[], states=[], takes=lasts * random.random(), end=end)
         flaps = 0 if kind in _ENDS_FOR_GOOD else 2 * random.choice((0, 0, 1, 2))
         since = sorted(now + lasts * random.uniform(0, 1.2) for _ in range(flaps + 1))
-        states = [Stands.PENDING if number % 2 else Stands.HOLDS for number in range(flaps)] + [end]
+        states = [
+            PossibleStatus.PENDING if number % 2 else PossibleStatus.HOLDS for number in range(flaps)
+        ] + [end]
         return Truth(kind=kind, since=since, states=states, takes=lasts, end=end)
 
     def answers(self, wait: Wait, first_seen_at: datetime) -> KnownAnswers:
@@ -262,19 +264,21 @@ class Asked:
         answer: Data = _SERVICES[call.operation](self, parameters, then)
         return answer
 
-    def shows(self, instance_id: str, kind: str, then: datetime) -> Stands:
+    def shows(self, instance_id: str, kind: str, then: datetime) -> PossibleStatus:
         """How AWS says that a condition stands. It lies once of an instance at most, for one answer."""
         of = self._of[instance_id]
         truth = of.truths.get(kind)
-        stands = truth.at(then) if truth else Stands.PENDING
-        may_lie = not of.has_lied and kind not in ("command", "function") and stands is not Stands.FAILED
+        stands = truth.at(then) if truth else PossibleStatus.PENDING
+        may_lie = (
+            not of.has_lied and kind not in ("command", "function") and stands is not PossibleStatus.FAILED
+        )
         if not may_lie or not self._effects.faults.hits(Fault.QUESTION_LIES):
             return stands
         of.has_lied = True
         self._effects.meets(Fault.QUESTION_LIES)
-        return Stands.PENDING if stands is Stands.HOLDS else Stands.HOLDS
+        return PossibleStatus.PENDING if stands is PossibleStatus.HOLDS else PossibleStatus.HOLDS
 
-    def shown(self, kind: str, then: datetime) -> dict[str, Stands]:
+    def shown(self, kind: str, then: datetime) -> dict[str, PossibleStatus]:
         """Of all instances that have such a condition."""
         return {each: self.shows(each, kind, then) for each, of in self._of.items() if kind in of.truths}
 
@@ -318,22 +322,22 @@ class KnownAnswers:
     def at(self, condition: Written, now: datetime) -> Possible:
         """See Answers. That something failed for good, or a command is done, counts for ever."""
         if self.newest is not self.of:
-            return frozenset(Stands)
+            return frozenset(PossibleStatus)
         kind = kind_of(condition)
         truth = self.of.truths.get(kind)
         if truth is None:  # of a policy that came with a deploy after it began: no truth was drawn for it
-            return frozenset(Stands)
+            return frozenset(PossibleStatus)
         seen = truth.between(self.since, now + LONGEST_SKEW)
         recent = truth.between(max(self.since, now - _COUNTS - LAG - _MARGIN), now + LONGEST_SKEW)
         if not self.of.has_lied and kind not in _ENDS_FOR_GOOD:
-            seen = recent | (seen & {Stands.FAILED})
-        failed = {Stands.FAILED} if kind == "function" and self.of.has_erred else set()
-        return frozenset({*seen, *failed, Stands.UNKNOWN})
+            seen = recent | (seen & {PossibleStatus.FAILED})
+        failed = {PossibleStatus.FAILED} if kind == "function" and self.of.has_erred else set()
+        return frozenset({*seen, *failed, PossibleStatus.UNKNOWN})
 
     def held(self, condition: Written, now: datetime) -> bool:
         """See Answers."""
         truth = self.of.truths.get(kind_of(condition))
-        return truth is not None and Stands.HOLDS in truth.between(self.since, now + LONGEST_SKEW)
+        return truth is not None and PossibleStatus.HOLDS in truth.between(self.since, now + LONGEST_SKEW)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -367,11 +371,13 @@ def _own_groups(_: Asked, __: Mapping[str, Any], ___: datetime) -> Data:
 
 def _target_health(asked: Asked, _: Mapping[str, Any], then: datetime) -> Data:
     states = {
-        instance: "healthy" if stands is Stands.HOLDS else "initial"
+        instance: "healthy" if stands is PossibleStatus.HOLDS else "initial"
         for instance, stands in asked.shown("targets healthy", then).items()
     }
     drains = asked.shown("targets drained", then).items()
-    states |= {instance: _not_drained(instance) for instance, stands in drains if stands is not Stands.HOLDS}
+    states |= {
+        instance: _not_drained(instance) for instance, stands in drains if stands is not PossibleStatus.HOLDS
+    }
     return {
         "TargetHealthDescriptions": [
             {"Target": {"Id": each, "Port": 80}, "TargetHealth": {"State": state}}
@@ -391,9 +397,9 @@ def _statuses(asked: Asked, parameters: Mapping[str, Any], then: datetime) -> Da
         "InstanceStatuses": [
             {
                 "InstanceId": each,
-                "InstanceState": {"Name": "terminated" if stands is Stands.FAILED else "running"},
+                "InstanceState": {"Name": "terminated" if stands is PossibleStatus.FAILED else "running"},
                 "SystemStatus": {"Status": "ok"},
-                "InstanceStatus": {"Status": "ok" if stands is Stands.HOLDS else "initializing"},
+                "InstanceStatus": {"Status": "ok" if stands is PossibleStatus.HOLDS else "initializing"},
             }
             for each, stands in shown.items()
         ]
@@ -418,7 +424,7 @@ def _described(asked: Asked, parameters: Mapping[str, Any], then: datetime) -> D
 def _container_instance(asked: Asked, arn: str, then: datetime) -> dict[str, Any]:
     instance = arn.removeprefix(_MEMBER)
     drains = asked.is_started(instance, "ecs drained", then)
-    holds = asked.shows(instance, "ecs drained" if drains else "ecs active", then) is Stands.HOLDS
+    holds = asked.shows(instance, "ecs drained" if drains else "ecs active", then) is PossibleStatus.HOLDS
     is_active = drains or holds or "ecs active" not in asked.kinds(instance)
     return {
         "containerInstanceArn": arn,
@@ -438,7 +444,7 @@ def _drain(asked: Asked, parameters: Mapping[str, Any], then: datetime) -> Data:
 def _tasks_listed(asked: Asked, parameters: Mapping[str, Any], then: datetime) -> Data:
     instance = parameters["containerInstance"].removeprefix(_MEMBER)
     is_stopped = parameters["desiredStatus"] == "STOPPED"
-    none = is_stopped or asked.shows(instance, "ecs drained", then) is Stands.HOLDS
+    none = is_stopped or asked.shows(instance, "ecs drained", then) is PossibleStatus.HOLDS
     return {"taskArns": [] if none else [f"arn:aws:ecs:{_PLACE}:task/{_CLUSTER}/{instance}"]}
 
 
@@ -473,8 +479,8 @@ def _commands(asked: Asked, parameters: Mapping[str, Any], then: datetime) -> Da
 def _invocations(asked: Asked, parameters: Mapping[str, Any], then: datetime) -> Data:
     instance, _, number = parameters["CommandId"].rpartition("-")
     truth = asked.sent(instance)[int(number) - 1].truth
-    stands = truth.at(then) if truth else Stands.HOLDS
-    status = {Stands.FAILED: "Failed", Stands.HOLDS: "Success"}.get(stands, "InProgress")
+    stands = truth.at(then) if truth else PossibleStatus.HOLDS
+    status = {PossibleStatus.FAILED: "Failed", PossibleStatus.HOLDS: "Success"}.get(stands, "InProgress")
     one = {"CommandId": parameters["CommandId"], "InstanceId": parameters["InstanceId"], "Status": status}
     return {"CommandInvocations": [one]}
 
@@ -483,7 +489,7 @@ def _invoked(asked: Asked, parameters: Mapping[str, Any], then: datetime) -> Dat
     """A user's function knows the truth of this moment."""
     instance = json.loads(parameters["Payload"])["instance_id"]
     stands = asked.shows(instance, "function", then)
-    status = {Stands.FAILED: "failed", Stands.HOLDS: "done"}.get(stands, "pending")
+    status = {PossibleStatus.FAILED: "failed", PossibleStatus.HOLDS: "done"}.get(stands, "pending")
     return {"StatusCode": 200, "Payload": json.dumps({"status": status})}
 
 

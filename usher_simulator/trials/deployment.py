@@ -16,16 +16,16 @@ from usher.aws.waiting import WaitingApi
 from usher.core.enrolment import Wanted
 from usher.core.notifications import Home
 from usher.core.pacing import Pace
-from usher.evaluation.call_budget import Turns
-from usher.evaluation.evaluator import Looks
+from usher.evaluation.call_budget import CallBudget
+from usher.evaluation.evaluator import Evaluator
 from usher.evaluation.hook_timeouts import HookTimeouts
-from usher.evaluation.stale_waits import SameWait
+from usher.evaluation.stale_waits import StaleWaitGuard
 from usher.intake import Intake
 from usher.outage.live_holds import LiveHolds
 from usher.outage.without_table import Memory, WithoutTable
 from usher.passes.enrolment import Enrolment
 from usher.passes.reconcile import Reconcile
-from usher.passes.silent_groups import Silence
+from usher.passes.silent_groups import SilentGroups
 from usher.ports import AllHookItems, EnrolmentRecords, ReconcileStore
 from usher.provision import Provision
 from usher.questions.asking import Asking, questions_handler
@@ -181,9 +181,11 @@ class Deployment:
         self._items = ShakyItems(effects, self.enrolled)
         self._instances = instances
         self.sent_wake_ups = SimulatedWakeUps(effects, self.wake_ups, watch)
-        self._looks = Looks(
+        self._looks = Evaluator(
             store=self._store,
-            auto_scaling=SameWait(calls=self._holds, activities=self._waiting, budget=budget, clock=now),
+            auto_scaling=StaleWaitGuard(
+                calls=self._holds, activities=self._waiting, budget=budget, clock=now
+            ),
             budget=budget,
             limits=ShakyLimits(effects, MemoryLimits()),
             questions=SimulatedQuestions(effects, self.questions),
@@ -194,7 +196,7 @@ class Deployment:
             hook_timeouts=HookTimeouts(
                 live=self._waiting,
                 store=self._store,
-                turns=Turns(budget=budget, telemetry=telemetry),
+                turns=CallBudget(budget=budget, telemetry=telemetry),
                 telemetry=telemetry,
                 clock=now,
             ),
@@ -490,7 +492,7 @@ class Deployment:
             yield self._enrolment(self.file)
         if Thing.SILENCE in self._things:
             hooks = self.configuration.hooks
-            yield Silence(hooks=hooks, store=self._looks.store, telemetry=self._telemetry)
+            yield SilentGroups(hooks=hooks, store=self._looks.store, telemetry=self._telemetry)
 
     def _tell_of_wake_ups(self, settings: Deployed, batch: Batch, fault: str) -> None:
         for action_id, _ in _wake_ups(batch) if settings is WAKE else ():

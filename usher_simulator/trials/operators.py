@@ -8,7 +8,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Final
 
 from usher.core import operators
-from usher.core.action import Result, Word
+from usher.core.action import OperatorNote, Result
 from usher.operators import Operators
 from usher.ports import ALL_HOOKS, Unavailable
 from usher_simulator.fakes.recorder import Recorder
@@ -96,7 +96,7 @@ class People:
             if pause.until is None:
                 self._resume(pause)
         for action in self._usher.memory.all_open():
-            if action.held is not None:
+            if action.operator_hold is not None:
                 self._hold_off(action)
 
     def _next(self, do: Callable[[], None]) -> None:
@@ -108,8 +108,8 @@ class People:
             do()
             self._next(do)
 
-    def _said(self, reason: str) -> Word:
-        return Word(who=_WHO, at=self._clock(), reason=reason)
+    def _said(self, reason: str) -> OperatorNote:
+        return OperatorNote(who=_WHO, at=self._clock(), reason=reason)
 
     def _speak(self) -> None:
         actions = sorted(self._usher.memory.all_open(), key=lambda action: action.id)
@@ -144,7 +144,7 @@ class People:
     def _word(self, action: Action, change: Change, name: str, note: Callable[[Words], None]) -> None:
         """It counts from the moment of its store, which the judge must know of before anyone reads it."""
         words = self._scene.words[action.id]
-        with suppress(operators.Refused, Unavailable):
+        with suppress(operators.CommandRefused, Unavailable):
             self._operators.change(action, change)
             note(words)
             self._scene.happened.add(f"operator: {name}")
@@ -169,7 +169,7 @@ class People:
         self._usher.memory.resume(pause.hook)
         for action in sorted(self._usher.memory.all_open(), key=lambda action: action.expires_at):
             if pause.hook in (action.hook.name, ALL_HOOKS):
-                with suppress(operators.Refused, Unavailable):
+                with suppress(operators.CommandRefused, Unavailable):
                     self._operators.change(action, operators.look_again(_WHO), operators.refuse_closed)
 
 
@@ -186,4 +186,4 @@ def _extended(words: Words, until: datetime) -> None:
 
 
 def _ordered(words: Words, result: str, now: datetime) -> None:
-    words.ordered, words.ordered_at = result, now
+    words.operator_result_by, words.ordered_at = result, now

@@ -25,7 +25,7 @@ _LONGEST: Final = timedelta(hours=48)
 _RANKS: Final = ("progress", "done", "failed")  # of equal times
 
 
-class Stands(StrEnum):
+class PossibleStatus(StrEnum):
     """How a condition stands. Nothing follows from what is unknown, not even for a `not`."""
 
     HOLDS = "holds"
@@ -34,7 +34,7 @@ class Stands(StrEnum):
     FAILED = "failed"
 
 
-Possible: TypeAlias = "frozenset[Stands]"
+Possible: TypeAlias = "frozenset[PossibleStatus]"
 
 
 class Answers(Protocol):
@@ -54,7 +54,7 @@ class Unasked:
 
     def at(self, condition: Written, now: datetime) -> Possible:  # noqa: ARG002 - as Answers
         """See Answers."""
-        return frozenset({Stands.UNKNOWN})
+        return frozenset({PossibleStatus.UNKNOWN})
 
     def held(self, condition: Written, now: datetime) -> bool:  # noqa: ARG002 - as Answers
         """See Answers."""
@@ -87,7 +87,7 @@ class Case:
     timeouts: frozenset[timedelta]
     signals: Sequence[Said] = ()  # that count for it
     answers: Answers = field(default_factory=Unasked)
-    ordered: str | None = None  # an operator's result
+    operator_result_by: str | None = None  # an operator's result
     is_held: bool = False
     extended_to: datetime | None = None
     has_ended: bool = False  # EC2 has ended the instance
@@ -99,8 +99,8 @@ class Case:
 
 def permitted(case: Case, now: datetime) -> set[str]:
     """The results that may be decided at `now`; none while the action is to wait."""
-    if case.ordered is not None:
-        return {case.ordered}
+    if case.operator_result_by is not None:
+        return {case.operator_result_by}
     let_through = {"CONTINUE"} if case.may_be_let_through else set()
     if case.has_ended:
         return {"ABANDON" if case.transition == "launching" else "CONTINUE"}
@@ -115,12 +115,12 @@ def by_policy(case: Case, now: datetime) -> set[str]:
     policy = case.policy
     stands = [possible(condition, case, now) for condition in policy["until"]]
     results: set[str] = set()
-    if any(Stands.FAILED in each for each in stands):
+    if any(PossibleStatus.FAILED in each for each in stands):
         results.add(policy.get("on_failure", "ABANDON"))
-    if all(Stands.HOLDS in each for each in stands):
+    if all(PossibleStatus.HOLDS in each for each in stands):
         results.add(policy.get("on_success", "CONTINUE"))
-    is_sure = all(each == {Stands.HOLDS} for each in stands) or any(
-        each == {Stands.FAILED} for each in stands
+    is_sure = all(each == {PossibleStatus.HOLDS} for each in stands) or any(
+        each == {PossibleStatus.FAILED} for each in stands
     )
     if is_sure and not case.is_limited:
         return results
@@ -186,15 +186,15 @@ def _stages(condition: Written) -> list[Written]:
 
 def _in_turn(stages: Sequence[Written], case: Case, now: datetime) -> Possible:
     """Each in its turn: the last one says it holds, and none before it may be passed over."""
-    stands: set[Stands] = set()
+    stands: set[PossibleStatus] = set()
     for stage in stages:
         here = possible(stage, case, now)
-        stands |= here - {Stands.HOLDS}
-        if Stands.HOLDS not in here and not _has_held(stage, case, now):
+        stands |= here - {PossibleStatus.HOLDS}
+        if PossibleStatus.HOLDS not in here and not _has_held(stage, case, now):
             return frozenset(stands)
-        if Stands.HOLDS not in here:  # it had held, and the next one was asked
-            stands.add(Stands.PENDING)
-    return frozenset(stands | ({Stands.HOLDS} if Stands.HOLDS in here else set()))
+        if PossibleStatus.HOLDS not in here:  # it had held, and the next one was asked
+            stands.add(PossibleStatus.PENDING)
+    return frozenset(stands | ({PossibleStatus.HOLDS} if PossibleStatus.HOLDS in here else set()))
 
 
 def _has_held(condition: Written, case: Case, now: datetime) -> bool:
@@ -207,32 +207,36 @@ def _has_held(condition: Written, case: Case, now: datetime) -> bool:
 
 def _elapsed(case: Case, over_at: datetime, now: datetime) -> Possible:
     if now >= over_at:
-        return frozenset({Stands.HOLDS})
-    maybe = {Stands.HOLDS} if now >= over_at - case.unsure else set()
-    return frozenset({Stands.PENDING, *maybe})
+        return frozenset({PossibleStatus.HOLDS})
+    maybe = {PossibleStatus.HOLDS} if now >= over_at - case.unsure else set()
+    return frozenset({PossibleStatus.PENDING, *maybe})
 
 
-def _any_of(stands: Iterable[Stands]) -> Stands:
+def _any_of(stands: Iterable[PossibleStatus]) -> PossibleStatus:
     found = set(stands)
-    if Stands.HOLDS in found:
-        return Stands.HOLDS
-    if found == {Stands.FAILED}:
-        return Stands.FAILED
-    return Stands.UNKNOWN if Stands.UNKNOWN in found else Stands.PENDING
+    if PossibleStatus.HOLDS in found:
+        return PossibleStatus.HOLDS
+    if found == {PossibleStatus.FAILED}:
+        return PossibleStatus.FAILED
+    return PossibleStatus.UNKNOWN if PossibleStatus.UNKNOWN in found else PossibleStatus.PENDING
 
 
-def _turned(stands: Stands) -> Stands:
-    if stands is Stands.UNKNOWN:
+def _turned(stands: PossibleStatus) -> PossibleStatus:
+    if stands is PossibleStatus.UNKNOWN:
         return stands
-    return Stands.PENDING if stands is Stands.HOLDS else Stands.HOLDS
+    return PossibleStatus.PENDING if stands is PossibleStatus.HOLDS else PossibleStatus.HOLDS
 
 
-def _signalled(name: str, case: Case) -> Stands:
+def _signalled(name: str, case: Case) -> PossibleStatus:
     said = [each for each in case.signals if each.name == name]
     if not said:
-        return Stands.PENDING
+        return PossibleStatus.PENDING
     last = max(said, key=lambda each: (each.at, _RANKS.index(each.status), each.event_id))
-    return {"done": Stands.HOLDS, "failed": Stands.FAILED, "progress": Stands.PENDING}[last.status]
+    return {
+        "done": PossibleStatus.HOLDS,
+        "failed": PossibleStatus.FAILED,
+        "progress": PossibleStatus.PENDING,
+    }[last.status]
 
 
 def _last_progress(case: Case) -> datetime:

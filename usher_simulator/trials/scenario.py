@@ -285,12 +285,12 @@ class Scenario:
                 self._ways.to_inbox(json.dumps(forged))
 
     def _instance(self, group: Group, *, waiting: bool = False) -> Instance | None:
-        standing = [
+        members = [
             one
             for one in group.instances.values()
             if one.state.endswith(":Wait") or (one.state == "InService" and not waiting)
         ]
-        return self._random.choice(standing) if standing else None
+        return self._random.choice(members) if members else None
 
     def _meddle(self, group: Group) -> None:
         """Someone else changes what Usher looks after."""

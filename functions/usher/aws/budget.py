@@ -33,7 +33,7 @@ _PAGE: Final = 100  # slots that are read at once
 _KEPT: Final = timedelta(hours=1)
 
 
-class CallBudget:
+class BudgetTable:
     """Implements usher.ports.Budget."""
 
     def __init__(self, client: DynamoDBClient, table_name: str, calls_per_second: float) -> None:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 from usher.aws import table
 from usher.aws.record_format import text_time, time_text
 from usher.core.action import Result, Transition
-from usher.core.enrolment import Enrolled, FileInForce, Former, HookSettings, State
+from usher.core.enrolment import Enrolled, FileInForce, Former, HookSettings, HookState
 from usher.ports import Moved, NotInForce
 
 if TYPE_CHECKING:
@@ -207,7 +207,7 @@ def from_data(data: dict[str, Any]) -> Enrolled:
             )
             for each in data.get("former", ())
         ),
-        state=State(data.get("state", State.WANTED)),
+        state=HookState(data.get("state", HookState.WANTED)),
         missed=data.get("missed", 0),
         **moments,
     )

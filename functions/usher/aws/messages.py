@@ -12,7 +12,7 @@ import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from usher.core.action import MoveEnd, Signal, Status, Transition
+from usher.core.action import ActivityEnd, Signal, Status, Transition
 from usher.core.conditions.signalled import NAME as SIGNAL_NAME
 from usher.core.notifications import (
     CommandEnd,
@@ -216,7 +216,7 @@ def _move_end(event: Mapping[str, Any], kind: str) -> Notice:
         return Unrelated(reason=f"{kind} without an instance")
     happened_at = _time(event, "time")
     said = _optional(detail, "StatusMessage", _ANY_TEXT)
-    return MoveEnd(
+    return ActivityEnd(
         activity_id=_text(detail, "ActivityId", _ID),
         group=_text(detail, "AutoScalingGroupName", _NAME),
         instance_id=_text(detail, "EC2InstanceId", _INSTANCE_ID),

@@ -12,20 +12,20 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from usher.core.action import (
     Action,
+    ActivityEnd,
     Entry,
     HookTerms,
     Limits,
-    MoveEnd,
+    OperatorNote,
     Outcome,
     Phase,
     Result,
     Signal,
     Status,
     Transition,
-    Word,
 )
 from usher.core.configuration import ConfigurationRefused, parse_policy
-from usher.core.finding import Finding, Standing
+from usher.core.finding import ConditionStatus, Finding
 from usher.core.hook_timeouts import Described
 from usher.core.notifications import TestNotice
 
@@ -76,14 +76,14 @@ def action_to_data(action: Action) -> Data:
             "signals": [signal_to_data(signal) for signal in action.signals],
             "signals_since": _optional_text(action.signals_since),
             "progress_at": _optional_text(action.progress_at),
-            "move_end": action.move_end and move_end_to_data(action.move_end),
-            "call_at": _optional_text(action.call_at),
+            "move_end": action.activity_end and activity_end_to_data(action.activity_end),
+            "call_at": _optional_text(action.booked_at),
             "instance_ended_at": _optional_text(action.instance_ended_at),
             "stopped_at": _optional_text(action.stopped_at),
-            "held": action.held and word_to_data(action.held),
+            "held": action.operator_hold and note_to_data(action.operator_hold),
             "extended_to": _optional_text(action.extended_to),
-            "ordered": action.ordered and word_to_data(action.ordered),
-            "ordered_result": action.ordered_result and str(action.ordered_result),
+            "ordered": action.operator_result_by and note_to_data(action.operator_result_by),
+            "ordered_result": action.operator_result and str(action.operator_result),
             "activity_id": action.activity_id,
             "paused_by": action.paused_by,
             "is_proven": action.is_proven or None,
@@ -92,7 +92,7 @@ def action_to_data(action: Action) -> Data:
             "limit_at": _optional_text(action.limit_at),
             "timeout_assumed": action.timeout_assumed or None,
             "let_through": action.let_through or None,
-            "beats_told": [list(told) for told in action.beats_told] or None,
+            "beats_told": [list(told) for told in action.heartbeats_told] or None,
             "last_entry": action.last_entry and entry_to_data(action.last_entry),
         }
     )
@@ -125,14 +125,14 @@ def action_from_data(data: Mapping[str, Any]) -> Action:
         signals=tuple(signal_from_data(signal) for signal in data.get("signals", ())),
         signals_since=_optional_time(data, "signals_since"),
         progress_at=_optional_time(data, "progress_at"),
-        move_end=move_end_from_data(data["move_end"]) if "move_end" in data else None,
-        call_at=_optional_time(data, "call_at"),
+        activity_end=activity_end_from_data(data["move_end"]) if "move_end" in data else None,
+        booked_at=_optional_time(data, "call_at"),
         instance_ended_at=_optional_time(data, "instance_ended_at"),
         stopped_at=_optional_time(data, "stopped_at"),
-        held=word_from_data(data["held"]) if "held" in data else None,
+        operator_hold=note_from_data(data["held"]) if "held" in data else None,
         extended_to=_optional_time(data, "extended_to"),
-        ordered=word_from_data(data["ordered"]) if "ordered" in data else None,
-        ordered_result=Result(data["ordered_result"]) if "ordered_result" in data else None,
+        operator_result_by=note_from_data(data["ordered"]) if "ordered" in data else None,
+        operator_result=Result(data["ordered_result"]) if "ordered_result" in data else None,
         activity_id=data.get("activity_id"),
         paused_by=data.get("paused_by"),
         is_proven=data.get("is_proven", False),
@@ -143,7 +143,7 @@ def action_from_data(data: Mapping[str, Any]) -> Action:
         limit_at=_optional_time(data, "limit_at"),
         timeout_assumed=data.get("timeout_assumed", False),
         let_through=data.get("let_through", False),
-        beats_told=tuple((chain, beats) for chain, beats in data.get("beats_told", ())),
+        heartbeats_told=tuple((chain, beats) for chain, beats in data.get("beats_told", ())),
         last_entry=entry_from_data(data["last_entry"]) if "last_entry" in data else None,
     )
 
@@ -153,12 +153,12 @@ def finding_to_data(finding: Finding) -> Data:
     return _present(
         {
             "condition": finding.condition,
-            "standing": str(finding.standing),
+            "standing": str(finding.status),
             "detail": finding.detail,
             "asked_at": time_text(finding.asked_at),
             "ask_again_at": _optional_text(finding.ask_again_at),
             "unknowns": finding.unknowns or None,
-            "held_once": finding.held_once or None,
+            "held_once": finding.confirmed_once or None,
             "denials": finding.denials or None,
             "memory": dict(finding.memory) or None,
         }
@@ -169,25 +169,25 @@ def finding_from_data(data: Mapping[str, Any]) -> Finding:
     """The finding that `finding_to_data` wrote."""
     return Finding(
         condition=data["condition"],
-        standing=Standing(data["standing"]),
+        status=ConditionStatus(data["standing"]),
         detail=data["detail"],
         asked_at=text_time(data["asked_at"]),
         ask_again_at=_optional_time(data, "ask_again_at"),
         unknowns=data.get("unknowns", 0),
-        held_once=data.get("held_once", False),
+        confirmed_once=data.get("held_once", False),
         denials=data.get("denials", 0),
         memory=data.get("memory", {}),
     )
 
 
-def word_to_data(word: Word) -> Data:
+def note_to_data(word: OperatorNote) -> Data:
     """All of an operator's word."""
     return {"who": word.who, "at": time_text(word.at), "reason": word.reason}
 
 
-def word_from_data(data: Mapping[str, Any]) -> Word:
-    """The word that `word_to_data` wrote."""
-    return Word(who=data["who"], at=text_time(data["at"]), reason=data["reason"])
+def note_from_data(data: Mapping[str, Any]) -> OperatorNote:
+    """The word that `note_to_data` wrote."""
+    return OperatorNote(who=data["who"], at=text_time(data["at"]), reason=data["reason"])
 
 
 def signal_to_data(signal: Signal) -> Data:
@@ -218,28 +218,28 @@ def signal_from_data(data: Mapping[str, Any]) -> Signal:
     )
 
 
-def move_end_to_data(move_end: MoveEnd) -> Data:
+def activity_end_to_data(activity_end: ActivityEnd) -> Data:
     """All of an outcome event."""
     return _present(
         {
-            "activity_id": move_end.activity_id,
-            "group": move_end.group,
-            "instance_id": move_end.instance_id,
-            "transition": str(move_end.transition),
-            "origin": move_end.origin,
-            "destination": move_end.destination,
-            "started_at": _optional_text(move_end.started_at),
-            "ended_at": time_text(move_end.ended_at),
-            "detail": move_end.detail,
-            "succeeded": move_end.succeeded,
-            "is_doubt": move_end.is_doubt or None,
+            "activity_id": activity_end.activity_id,
+            "group": activity_end.group,
+            "instance_id": activity_end.instance_id,
+            "transition": str(activity_end.transition),
+            "origin": activity_end.origin,
+            "destination": activity_end.destination,
+            "started_at": _optional_text(activity_end.started_at),
+            "ended_at": time_text(activity_end.ended_at),
+            "detail": activity_end.detail,
+            "succeeded": activity_end.succeeded,
+            "is_doubt": activity_end.is_inferred or None,
         }
     )
 
 
-def move_end_from_data(data: Mapping[str, Any]) -> MoveEnd:
-    """The outcome event that `move_end_to_data` wrote."""
-    return MoveEnd(
+def activity_end_from_data(data: Mapping[str, Any]) -> ActivityEnd:
+    """The outcome event that `activity_end_to_data` wrote."""
+    return ActivityEnd(
         activity_id=data["activity_id"],
         group=data["group"],
         instance_id=data["instance_id"],
@@ -250,7 +250,7 @@ def move_end_from_data(data: Mapping[str, Any]) -> MoveEnd:
         ended_at=text_time(data["ended_at"]),
         detail=data["detail"],
         succeeded=data.get("succeeded", True),
-        is_doubt=data.get("is_doubt", False),
+        is_inferred=data.get("is_doubt", False),
     )
 
 

@@ -47,10 +47,10 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
 
     from usher.aws.table import Item
-    from usher.core.action import Action, Entry, MoveEnd, Signal
+    from usher.core.action import Action, ActivityEnd, Entry, Signal
     from usher.core.hook_timeouts import Described
     from usher.core.notifications import TestNotice
-    from usher.core.reconcile import Tried
+    from usher.core.reconcile import ForeignWait
 
 SCHEMA: Final = 1
 SHARDS: Final = 16
@@ -80,7 +80,7 @@ _PAUSED: Final = "PAUSED"
 _LAST: Final = "\uffff"  # sorts after all that follows a prefix
 
 
-class Records:
+class RecordTable:
     """Implements usher.ports.ReconcileStore."""
 
     def __init__(
@@ -229,16 +229,16 @@ class Records:
         """Found by the index, which may be behind, and loaded a hundred at once."""
         return self._table.get_all([_state_key(due.action_id) for due in self.due(_EVER)])
 
-    def tried(self) -> Mapping[str, Collection[Tried]]:
+    def foreign_waits(self) -> Mapping[str, Collection[ForeignWait]]:
         """See usher.ports.Tries."""
         items = self._table.items(_TRIED, "GROUP#")
         return {item["group"]["S"]: _tried(item) for item in items if "tried" in item}
 
-    def keep_tried(self, group: str, tried: Collection[Tried]) -> None:
+    def keep_foreign_waits(self, group: str, foreign_waits: Collection[ForeignWait]) -> None:
         """See usher.ports.Tries. Of very many some are left out, and tried again."""
         contents: Item = {}
-        if tried:
-            kept = json.dumps(sorted(tried)[:_MOST_TRIED], separators=(",", ":"))
+        if foreign_waits:
+            kept = json.dumps(sorted(foreign_waits)[:_MOST_TRIED], separators=(",", ":"))
             contents = {"group": table.text(group), "tried": {"B": zlib.compress(kept.encode())}}
         self._table.store(table.key(_TRIED, f"GROUP#{group}"), contents, self._clock() + _TRIED_KEPT)
 
@@ -307,11 +307,11 @@ class Records:
     def _is_claimed(self, token: str) -> bool:
         return self._table.get(table.key(f"TOKEN#{token}", "ACTION")) is not None
 
-    def keep_move_end(self, move_end: MoveEnd) -> None:
+    def keep_move_end(self, activity_end: ActivityEnd) -> None:
         """See usher.ports.Hearsay."""
-        heard = f"HEARD#{time_text(move_end.ended_at)}#END#{move_end.activity_id}"
-        key = table.key(f"INSTANCE#{move_end.instance_id}", heard)
-        doc = table.as_json(record_format.move_end_to_data(move_end))
+        heard = f"HEARD#{time_text(activity_end.ended_at)}#END#{activity_end.activity_id}"
+        key = table.key(f"INSTANCE#{activity_end.instance_id}", heard)
+        doc = table.as_json(record_format.activity_end_to_data(activity_end))
         self._table.keep(key, {"move_end": doc}, self._clock() + _HEARD_KEPT)
 
     def keep_instance_end(self, instance_id: str, ended_at: datetime) -> None:
@@ -360,7 +360,7 @@ class Records:
         paused = self.pauses()
         return Evidence(
             signals=tuple(self._signals([*heard, *of_token], action)),
-            move_ends=tuple(_move_ends(heard)),
+            activity_ends=tuple(_move_ends(heard)),
             instance_ended_at=text_time(ended_at) if ended_at else None,
             stopped_at=text_time(stopped_at) if stopped_at else None,
             paused=paused.get(ALL_HOOKS, paused.get(action.hook.name)),
@@ -515,12 +515,12 @@ def _action(item: Item) -> Action:
     return record_format.action_from_data(table.from_json(item))
 
 
-def _move_ends(items: Iterable[Item]) -> Iterator[MoveEnd]:
+def _move_ends(items: Iterable[Item]) -> Iterator[ActivityEnd]:
     """The outcome events among `items`; one that cannot be read spoils no look."""
     for item in items:
         with suppress(*UNREADABLE):
             if "move_end" in item:
-                yield record_format.move_end_from_data(table.from_json(item, "move_end"))
+                yield record_format.activity_end_from_data(table.from_json(item, "move_end"))
 
 
 def _readable(items: Iterable[Item]) -> list[Action]:
@@ -532,7 +532,7 @@ def _readable(items: Iterable[Item]) -> list[Action]:
     return found
 
 
-def _tried(item: Item) -> frozenset[Tried]:
+def _tried(item: Item) -> frozenset[ForeignWait]:
     entries = json.loads(zlib.decompress(item["tried"]["B"]))
     return frozenset((instance, hook, wait) for instance, hook, wait in entries)
 

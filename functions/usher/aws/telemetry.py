@@ -29,7 +29,7 @@ class PowertoolsTelemetry:
         self._metrics = metrics
         self._counting = Lock()  # the sweep counts in several threads, which Powertools does not expect
 
-    def took_in(self, kind: str, reason: str) -> None:
+    def message_handled(self, kind: str, reason: str) -> None:
         """One log event per message."""
         level = self._logger.warning if kind == "rejected" else self._logger.info
         level("notice", extra={"kind": kind, "reason": reason})

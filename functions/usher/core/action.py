@@ -78,7 +78,7 @@ class Signal:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class MoveEnd:
+class ActivityEnd:
     """An outcome event: Auto Scaling says that it ended one move of one instance."""
 
     activity_id: str
@@ -91,7 +91,7 @@ class MoveEnd:
     ended_at: datetime
     detail: str  # e.g. "EC2 Instance Launch Successful"
     succeeded: bool = True
-    is_doubt: bool = False  # no event: the live state does not show the wait, which proves nothing
+    is_inferred: bool = False  # no event: the live state does not show the wait, which proves nothing
 
     def __post_init__(self) -> None:
         require_aware("started_at", self.started_at)
@@ -132,7 +132,7 @@ class HookTerms:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Word:
+class OperatorNote:
     """An operator's word on an action: who gave it (the caller's ARN), when, and why."""
 
     who: str
@@ -158,7 +158,7 @@ _MOMENTS: Final = (
     "beaten_at",
     "signals_since",
     "progress_at",
-    "call_at",
+    "booked_at",
     "instance_ended_at",
     "stopped_at",
     "extended_to",
@@ -198,15 +198,17 @@ class Action:
     signals: tuple[Signal, ...] = ()  # the last of each name that counted for this action
     signals_since: datetime | None = None  # those by instance; None: a minute before the start
     progress_at: datetime | None = None  # the last signal that counted, whatever it said
-    move_end: MoveEnd | None = None  # the newest outcome event that fits
+    activity_end: ActivityEnd | None = None  # the newest outcome event that fits
     findings: tuple[Finding, ...] = ()  # what was last found, by condition: kept apart, filled in by a look
-    call_at: datetime | None = None  # the second that is booked for its next Auto Scaling call
+    booked_at: datetime | None = None  # the second that is booked for its next Auto Scaling call
     instance_ended_at: datetime | None = None  # EC2 has ended the instance: there is nothing to hold
     stopped_at: datetime | None = None  # EC2's newest word when a look asked, if that was: stopped
-    held: Word | None = None  # an operator's hold: no result before `ordered`, or the last moment
+    operator_hold: OperatorNote | None = (
+        None  # an operator's hold: no result before `ordered`, or the last moment
+    )
     extended_to: datetime | None = None  # an operator's, in place of the policy's give_up_after
-    ordered: Word | None = None  # an operator's `complete`; its result is `ordered_result`
-    ordered_result: Result | None = None
+    operator_result_by: OperatorNote | None = None  # an operator's `complete`; its result is `ordered_result`
+    operator_result: Result | None = None
     activity_id: str | None = None  # of the scaling activity, where it was adopted
     paused_by: str | None = None  # who had it paused when a look last asked, unless that ended in time
     is_proven: bool = False  # Auto Scaling itself accepted our result: there is no doubt that it is over
@@ -215,7 +217,7 @@ class Action:
     limit_at: datetime | None = None  # the global timeout, where it does not follow from the start
     timeout_assumed: bool = False  # nobody has seen yet with what timeout its hook stands
     let_through: bool = False  # it began in a hook on its way out, after what replaces that stood
-    beats_told: tuple[tuple[str, int], ...] = ()  # by chain without the table: the heartbeats known here
+    heartbeats_told: tuple[tuple[str, int], ...] = ()  # by chain without the table: the heartbeats known here
     last_entry: Entry | None = None
     unsaved: tuple[Entry, ...] = ()  # lines that the stored timeline does not have yet
 
@@ -244,7 +246,7 @@ class Action:
         return min(since + self.hook.heartbeat_timeout, self.ends_at)
 
     @property
-    def beat_by(self) -> datetime:
+    def heartbeat_by(self) -> datetime:
         """What its heartbeats keep to: the expiry, or, until it is known, that of the shortest timeout."""
         if not self.timeout_assumed:
             return self.expires_at

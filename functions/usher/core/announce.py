@@ -51,8 +51,8 @@ def _changes(before: Action | None, after: Action) -> Iterator[Announcement]:
     if before is None:
         times = {"GiveUpTime": _written(after.give_up_at), "LimitTime": _written(after.ends_at)}
         yield _told(Kind.OPENED, after, after.first_seen_at, times)
-    if after.held is not None and (before is None or before.held != after.held):
-        word = after.held
+    if after.operator_hold is not None and (before is None or before.operator_hold != after.operator_hold):
+        word = after.operator_hold
         yield _told(
             Kind.HELD, after, word.at, {"HeldBy": "operator", "Who": word.who, "Reason": _cut(word.reason)}
         )

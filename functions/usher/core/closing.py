@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from usher.core.action import MoveEnd, Outcome, Phase
+from usher.core.action import ActivityEnd, Outcome, Phase
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -49,9 +49,9 @@ def ended(action: Action, now: datetime, why: str = "") -> Action:
     A Complete of ours explains it that was sent in time and never denied (the answer was lost),
     unless Auto Scaling said that all was over before.
     """
-    end = action.move_end
+    end = action.activity_end
     over_at = action.expires_at
-    if end is not None and not end.is_doubt:
+    if end is not None and not end.is_inferred:
         over_at = min(over_at, end.ended_at + _CLOCKS_DIFFER)
     if any(sent_at < over_at for sent_at in action.completes_sent):
         reason = f"{action.reason} (by an earlier call of ours, whose answer was lost)"
@@ -82,21 +82,21 @@ def superseded(action: Action, by_id: str, begun_at: datetime, now: datetime) ->
     sent: it would reach the later wait.
     """
     detail = "the instance waits in the hook again"
-    if not action.is_open or (action.token is not None and action.move_end is not None):
+    if not action.is_open or (action.token is not None and action.activity_end is not None):
         return action
     end = _move_end(action, by_id, begun_at, detail)
-    action = replace(action, move_end=end, look_at=now).noted(now, "outcome", detail)
+    action = replace(action, activity_end=end, look_at=now).noted(now, "outcome", detail)
     return action if action.token is not None else ended(action, now)
 
 
-def launch_failed(action: Action) -> MoveEnd:
+def launch_failed(action: Action) -> ActivityEnd:
     """What the end of a launch says that fell to its default result, as an event would."""
     detail = f"its launch fell to the default result {action.hook.default_result}"
     return replace(_move_end(action, action.id, action.expires_at, detail), succeeded=False)
 
 
-def _move_end(action: Action, activity_id: str, ended_at: datetime, detail: str) -> MoveEnd:
-    return MoveEnd(
+def _move_end(action: Action, activity_id: str, ended_at: datetime, detail: str) -> ActivityEnd:
+    return ActivityEnd(
         activity_id=activity_id,
         group=action.hook.group,
         instance_id=action.instance_id,

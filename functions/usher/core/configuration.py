@@ -16,13 +16,13 @@ from usher.core.conditions.combined import Then
 from usher.core.conditions.probe import Probe
 from usher.core.field import Field, Problem, Refused, attempt
 from usher.core.policy import (
+    Channel,
     Configuration,
     GroupSelector,
     Hook,
     Mode,
     Policy,
     Rule,
-    Way,
     WhenStopped,
     fits_both,
     glob_fits,
@@ -234,7 +234,7 @@ def _hook(policies: _Policies, field: Field) -> Hook:
     transition = attempt(_transition, parts.get("transition"), None)
     timeout = attempt(_heartbeat_timeout, parts.get("heartbeat_timeout"), timedelta(hours=1))
     default_result = attempt(_result, parts.get("default_result"), Result.ABANDON)
-    notify = attempt(_notify, parts.get("notify"), Way.SQS)
+    notify = attempt(_notify, parts.get("notify"), Channel.SQS)
     metadata = attempt(_metadata, parts.get("metadata"), None)
     limits = attempt(_limits, parts.get("limits"), Limits())
     rules = attempt(partial(_rules, policies), parts.get("policy"), ())
@@ -270,8 +270,8 @@ def _heartbeat_timeout(field: Field) -> timedelta:
     return field.duration(deadlines.SHORTEST_HEARTBEAT_TIMEOUT, deadlines.LONGEST_HEARTBEAT_TIMEOUT)
 
 
-def _notify(field: Field) -> Way:
-    return field.choice(Way)
+def _notify(field: Field) -> Channel:
+    return field.choice(Channel)
 
 
 def _metadata(field: Field) -> str:
@@ -385,8 +385,8 @@ def _wanted(key: str, field: Field) -> str:
     return field.value
 
 
-def _refuse_late_notification(notify: Way, heartbeat_timeout: timedelta, field: Field) -> None:
-    if notify in (Way.EVENTBRIDGE, Way.LAMBDA) and heartbeat_timeout < LEAST_TIMEOUT_WITHOUT_QUEUE:
+def _refuse_late_notification(notify: Channel, heartbeat_timeout: timedelta, field: Field) -> None:
+    if notify in (Channel.EVENTBRIDGE, Channel.LAMBDA) and heartbeat_timeout < LEAST_TIMEOUT_WITHOUT_QUEUE:
         needed = duration.written(LEAST_TIMEOUT_WITHOUT_QUEUE)
         given = duration.written(heartbeat_timeout)
         field.refuse(

@@ -15,7 +15,7 @@ _EARLY_DECISION_SHARE: Final = 0.05
 STOPPED_COUNTS: Final = timedelta(minutes=3)  # reconcile asks EC2 every two minutes, and takes its time
 
 _LEAST_MARGIN: Final = timedelta(seconds=5)
-_LONGEST_PRESSED: Final = timedelta(
+_OWN_WAKE_UP_LIMIT: Final = timedelta(
     minutes=14
 )  # within it a look has wake-ups of its own (usher.evaluation.wake_ups)
 _USUAL_MARGIN: Final = timedelta(seconds=10)
@@ -48,7 +48,7 @@ def usual_margin(heartbeat_timeout: timedelta) -> timedelta:
     return max(_USUAL_MARGIN, heartbeat_timeout / _MARGIN_SHARE)
 
 
-def beat_at_best(expires_at: datetime, heartbeat_timeout: timedelta, now: datetime) -> datetime:
+def preferred_heartbeat_at(expires_at: datetime, heartbeat_timeout: timedelta, now: datetime) -> datetime:
     """When the next heartbeat is best sent: late, at the expiry less the usual margin.
 
     Inside that margin already, after a third of what is left: so of many that are late the ones
@@ -58,14 +58,14 @@ def beat_at_best(expires_at: datetime, heartbeat_timeout: timedelta, now: dateti
     return best if best > now else now + max(timedelta(0), (expires_at - now) / 3)
 
 
-def last_beat_at(expires_at: datetime, heartbeat_timeout: timedelta, now: datetime) -> datetime:
+def latest_heartbeat_at(expires_at: datetime, heartbeat_timeout: timedelta, now: datetime) -> datetime:
     """After this a heartbeat may come too late: every second of margin is a share of the calls.
 
     The looks of long periods are woken by the sweep, which takes its time: they keep their margin,
     as long as they are not inside it already.
     """
     usual = expires_at - usual_margin(heartbeat_timeout)
-    pressed = heartbeat_timeout <= _LONGEST_PRESSED or now >= usual
+    pressed = heartbeat_timeout <= _OWN_WAKE_UP_LIMIT or now >= usual
     return expires_at - _LEAST_MARGIN if pressed else usual
 
 

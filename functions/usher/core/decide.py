@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from usher.core import deadlines, duration
 from usher.core.action import Phase, Result, Transition, shortened
-from usher.core.finding import Standing
+from usher.core.finding import ConditionStatus
 from usher.core.policy import WhenStopped
 
 if TYPE_CHECKING:
@@ -21,27 +21,27 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Complete:
-    """End the action with `result`; ask again at `look_again_at` if the answer does not come."""
+    """End the action with `result`; ask again at `next_look_at` if the answer does not come."""
 
     result: Result
     reason: str
-    look_again_at: datetime
+    next_look_at: datetime
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Heartbeat:
-    """Restart the heartbeat timeout; try again at `look_again_at` if the answer does not come."""
+    """Restart the heartbeat timeout; try again at `next_look_at` if the answer does not come."""
 
     reason: str
-    look_again_at: datetime
+    next_look_at: datetime
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Wait:
-    """Do nothing until `look_again_at`."""
+    """Do nothing until `next_look_at`."""
 
     reason: str
-    look_again_at: datetime
+    next_look_at: datetime
 
 
 Decision: TypeAlias = Complete | Heartbeat | Wait
@@ -54,39 +54,42 @@ def decide(action: Action, now: datetime) -> Decision:
     """What to do about `action`, which is open, at `now`.
 
     Never asks which event led here: the record, with what was observed folded into it, and the
-    time decide alone (promise 6). `look_again_at` is always after `now`.
+    time decide alone (promise 6). `next_look_at` is always after `now`.
     """
     again_at = retry_at(action, now)
     if action.phase is Phase.COMPLETING and action.result is not None:
-        return Complete(result=action.result, reason=action.reason, look_again_at=again_at)
+        return Complete(result=action.result, reason=action.reason, next_look_at=again_at)
     word = _word(action)
     if word is not None:
         result, reason = word
-        return Complete(result=result, reason=reason, look_again_at=again_at)
-    if action.held is not None and now < action.decide_by:
-        return hold(action, f"held by {action.held.who}: {action.held.reason}", now)
+        return Complete(result=result, reason=reason, next_look_at=again_at)
+    if action.operator_hold is not None and now < action.decide_by:
+        return hold(action, f"held by {action.operator_hold.who}: {action.operator_hold.reason}", now)
     if _is_stopped(action, now):
         reason = "EC2 says that the instance is stopped"
-        return Complete(result=Result.CONTINUE, reason=reason, look_again_at=again_at)
+        return Complete(result=Result.CONTINUE, reason=reason, next_look_at=again_at)
     verdicts = [condition.verdict(action, now) for condition in action.policy.until]
     ending = _ending(action, verdicts, now)
     if ending is not None:
         result, reason = ending
-        return Complete(result=result, reason=shortened(reason), look_again_at=again_at)
-    waits_for = "; ".join(said.detail for said in verdicts if said.standing is not Standing.HOLDS)
+        return Complete(result=result, reason=shortened(reason), next_look_at=again_at)
+    waits_for = "; ".join(said.detail for said in verdicts if said.status is not ConditionStatus.HOLDS)
     return hold(action, f"waits: {waits_for}", now, verdicts)
 
 
 def retry_at(action: Action, now: datetime) -> datetime:
     """When to try again. A heartbeat that is sent after the expiry may have restarted the period."""
     period = deadlines.SHORTEST_HEARTBEAT_TIMEOUT if action.timeout_assumed else action.hook.heartbeat_timeout
-    return min(deadlines.retry_at(now, action.beat_by), now + period / 2)
+    return min(deadlines.retry_at(now, action.heartbeat_by), now + period / 2)
 
 
 def _word(action: Action) -> tuple[Result, str] | None:
     """What needs no condition: an operator's order, no instance any more, a hook on its way out."""
-    if action.ordered is not None and action.ordered_result is not None:
-        return action.ordered_result, f"ordered by {action.ordered.who}: {action.ordered.reason}"
+    if action.operator_result_by is not None and action.operator_result is not None:
+        return (
+            action.operator_result,
+            f"ordered by {action.operator_result_by.who}: {action.operator_result_by.reason}",
+        )
     if action.instance_ended_at is None:
         return (Result.CONTINUE, "its hook is on its way out") if action.let_through else None
     launches = action.hook.transition is Transition.LAUNCHING  # and is replaced, where it is abandoned
@@ -115,10 +118,10 @@ def _is_stopped(action: Action, now: datetime) -> bool:
 def _ending(action: Action, verdicts: Sequence[Verdict], now: datetime) -> tuple[Result, str] | None:
     """The result and its reason, where the policy lets go of the instance."""
     policy = action.policy
-    failed = [said.detail for said in verdicts if said.standing is Standing.FAILED]
+    failed = [said.detail for said in verdicts if said.status is ConditionStatus.FAILED]
     if failed:
         return policy.on_failure, "failed: " + "; ".join(failed)
-    if all(said.standing is Standing.HOLDS for said in verdicts):
+    if all(said.status is ConditionStatus.HOLDS for said in verdicts):
         held = "; ".join(said.detail for said in verdicts)
         return policy.on_success, f"done: {held}" if held else "nothing to wait for"
     return _time_up(action, now)
@@ -155,17 +158,17 @@ def hold(
     again_at: datetime | None = None,
 ) -> Heartbeat | Wait:
     """Keep the instance: by a heartbeat where one is due, else by waiting for what comes next."""
-    if action.move_end is not None:
-        reason = f"asks whether the wait goes on: {action.move_end.detail}"
-        return Heartbeat(reason=reason, look_again_at=retry_at(action, now))
+    if action.activity_end is not None:
+        reason = f"asks whether the wait goes on: {action.activity_end.detail}"
+        return Heartbeat(reason=reason, next_look_at=retry_at(action, now))
     due = beat_due(action)
     if due is not None and due <= now:
-        return Heartbeat(reason=reason, look_again_at=retry_at(action, now))
-    changes = (said.look_again_at for said in verdicts if said.standing is not Standing.HOLDS)
-    described_at = (action.call_at or now + _DESCRIBED_AGAIN) if action.timeout_assumed else None
+        return Heartbeat(reason=reason, next_look_at=retry_at(action, now))
+    changes = (said.next_look_at for said in verdicts if said.status is not ConditionStatus.HOLDS)
+    described_at = (action.booked_at or now + _DESCRIBED_AGAIN) if action.timeout_assumed else None
     times = (due, action.give_up_at, action.decide_by, _stalled_at(action), again_at, described_at, *changes)
     soonest = min((at for at in times if at is not None and at > now), default=now + _LEAST_WAIT)
-    return Wait(reason=reason, look_again_at=soonest)
+    return Wait(reason=reason, next_look_at=soonest)
 
 
 def beat_due(action: Action) -> datetime | None:
@@ -177,6 +180,6 @@ def beat_due(action: Action) -> datetime | None:
     if action.expires_at >= action.ends_at:
         return None
     if action.timeout_assumed:
-        return action.beat_by - deadlines.usual_margin(deadlines.SHORTEST_HEARTBEAT_TIMEOUT)
+        return action.heartbeat_by - deadlines.usual_margin(deadlines.SHORTEST_HEARTBEAT_TIMEOUT)
     margin = deadlines.usual_margin(action.hook.heartbeat_timeout)
-    return action.call_at or action.expires_at - margin
+    return action.booked_at or action.expires_at - margin

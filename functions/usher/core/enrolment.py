@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from usher.core.action import Result, Transition
-    from usher.core.policy import GroupSelector, Hook, Way
+    from usher.core.policy import Channel, GroupSelector, Hook
 
 # Each group that is looked into costs a call, out of what heartbeats need too (aws-facts 5).
 MOST_UNSETTLED: Final = 20  # where something is to be put, changed, removed or complained of
@@ -62,13 +62,13 @@ class HookSettings:
     role_arn: str | None = None
     metadata: str | None = None
 
-    def differences(self, standing: HookSettings) -> tuple[str, ...]:
+    def differences(self, live: HookSettings) -> tuple[str, ...]:
         """In what a standing hook is not as these settings ask.
 
         A role or metadata that is not asked for makes none: it cannot be taken off a hook.
         """
         names = (field.name for field in fields(self))
-        differing = (name for name in names if getattr(self, name) != getattr(standing, name))
+        differing = (name for name in names if getattr(self, name) != getattr(live, name))
         return tuple(name for name in differing if name not in _NEVER_CLEARED or getattr(self, name))
 
 
@@ -91,7 +91,7 @@ class HookSeen:
     settings: HookSettings
 
 
-class State(StrEnum):
+class HookState(StrEnum):
     """Whether the hook of an item is asked for, or on its way out."""
 
     WANTED = "wanted"
@@ -125,7 +125,7 @@ class Enrolled:
     kept_at: datetime | None = None  # None: not stored yet
     version: int = 0  # counts the stored states
     former: tuple[Former, ...] = ()
-    state: State = State.WANTED
+    state: HookState = HookState.WANTED
     retiring_since: datetime | None = None
     let_through_from: datetime | None = None
     seen_at: datetime | None = None  # when it was last seen standing
@@ -159,17 +159,17 @@ class Enrolled:
     @property
     def is_retiring(self) -> bool:
         """Whether the hook is on its way out."""
-        return self.state is State.RETIRING
+        return self.state is HookState.RETIRING
 
     @property
     def is_noted(self) -> bool:
         """Whether the last put is known to have succeeded."""
         return self.put_at is not None and self.before is None
 
-    def may_have_put(self, standing: HookSettings) -> bool:
+    def may_have_put(self, live: HookSettings) -> bool:
         """Whether a standing hook is as Usher put it, now or before."""
         mine = (self.settings, *([self.before] if self.before else []))
-        return any(not settings.differences(standing) for settings in mine)
+        return any(not settings.differences(live) for settings in mine)
 
     def is_being_deleted(self, now: datetime) -> bool:
         """Whether a delete that was announced may still be on its way."""
@@ -192,7 +192,7 @@ class Enrolled:
         """The item of a hook that is on its way out from `now` on."""
         return replace(
             self,
-            state=State.RETIRING,
+            state=HookState.RETIRING,
             retiring_since=now,
             let_through_from=let_through_from,
             quiet_at=None,
@@ -204,7 +204,7 @@ class Enrolled:
         """The item of a hook that is asked for again."""
         return replace(
             self,
-            state=State.WANTED,
+            state=HookState.WANTED,
             retiring_since=None,
             let_through_from=None,
             quiet_at=None,
@@ -254,7 +254,7 @@ class Wanted:
     """What the configuration asks for, and the targets that its hooks can notify."""
 
     hooks: Sequence[Hook]
-    targets: Mapping[Way, Target]
+    targets: Mapping[Channel, Target]
     own_groups: frozenset[str] = frozenset()
 
     @property
@@ -282,17 +282,17 @@ class Wanted:
             return Obstacle(reason=f"there is no target here to notify by {hook.notify}")
         return Wish(hook=hook, settings=settings_of(hook, target))
 
-    def is_ours(self, standing: HookSettings) -> bool:
+    def is_ours(self, live: HookSettings) -> bool:
         """Whether a hook notifies a target of this very deployment."""
         ours = {target.arn for target in self.targets.values() if target.arn is not None}
-        return standing.target_arn in ours
+        return live.target_arn in ours
 
-    def is_of(self, record: Enrolled, standing: HookSettings) -> bool:
+    def is_of(self, record: Enrolled, live: HookSettings) -> bool:
         """Whether what stands is the hook of an item: as Usher put it, or at least one that notifies Usher.
 
         Else someone else has put it in its place.
         """
-        return record.may_have_put(standing) or self.is_ours(standing)
+        return record.may_have_put(live) or self.is_ours(live)
 
     def has_by_tags(self, record: Enrolled) -> bool:
         """Whether the hook of an item is in the file still, and chosen by the same tags."""
@@ -508,8 +508,8 @@ def plan(wanted: Wanted, seen: Seen, now: datetime) -> tuple[Step, ...]:
     steps: list[Step] = []
     for group in sorted(seen.groups, key=lambda group: group.name):
         if group.name in seen.hooks and not group.is_ending:
-            standing = {hook.name: hook.settings for hook in seen.hooks[group.name]}
-            steps += _on_group(wanted, group, standing, records[group.arn], now)
+            live = {hook.name: hook.settings for hook in seen.hooks[group.name]}
+            steps += _on_group(wanted, group, live, records[group.arn], now)
     return tuple(sorted(steps, key=_rank))
 
 
@@ -522,25 +522,25 @@ def _rank(step: Step) -> int:
 def _on_group(
     wanted: Wanted,
     group: GroupSeen,
-    standing: Mapping[str, HookSettings],
+    live: Mapping[str, HookSettings],
     enrolled: Sequence[Enrolled],
     now: datetime,
 ) -> Iterator[Step]:
     records = {record.hook: record for record in enrolled}
     on_group = wanted.on(group)
-    room = MOST_HOOKS_OF_A_GROUP - len(standing)
+    room = MOST_HOOKS_OF_A_GROUP - len(live)
     for name in sorted({*on_group, *records}):
         place = _Place(
             wanted=wanted,
             group=group,
             hook=name,
-            standing=standing.get(name),
+            live=live.get(name),
             record=records.get(name),
             now=now,
         )
         record = records.get(name)
         step = place.leaving(record) if record and record.is_retiring else place.asked(on_group.get(name))
-        if isinstance(step, Put) and place.standing is None:
+        if isinstance(step, Put) and place.live is None:
             room -= 1
             if room < 0:
                 step = place.conflict(f"the group has {MOST_HOOKS_OF_A_GROUP} hooks, which is AWS's limit")
@@ -555,7 +555,7 @@ class _Place:
     wanted: Wanted
     group: GroupSeen
     hook: str
-    standing: HookSettings | None
+    live: HookSettings | None
     record: Enrolled | None
     now: datetime
 
@@ -565,19 +565,19 @@ class _Place:
             return self.conflict(asked.reason)
         if asked is None or (self.record is not None and self.record.is_being_deleted(self.now)):
             return None
-        if self.standing is not None and not self._is_ours(self.standing):
-            return self._not_ours(asked, self.standing)
-        why = self._why_absent() if self.standing is None else self._why_again(asked, self.standing)
+        if self.live is not None and not self._is_ours(self.live):
+            return self._not_ours(asked, self.live)
+        why = self._why_absent() if self.live is None else self._why_again(asked, self.live)
         return self._put(asked, why) if why else self._seen()
 
-    def _not_ours(self, wish: Wish, standing: HookSettings) -> Step | None:
+    def _not_ours(self, wish: Wish, live: HookSettings) -> Step | None:
         """One that notifies us is ours again. What someone else put is left alone.
 
         It is right as long as it is as the configuration asks.
         """
-        differing = wish.settings.differences(standing)
-        if self.wanted.is_ours(standing):
-            if standing.transition is not wish.settings.transition:
+        differing = wish.settings.differences(live)
+        if self.wanted.is_ours(live):
+            if live.transition is not wish.settings.transition:
                 return self.conflict("it stands for the other transition: remove it by hand")
             if differing:
                 return self._put(wish, f"it notifies Usher, and differs in {', '.join(differing)}")
@@ -587,19 +587,19 @@ class _Place:
             return None
         return self.conflict(f"someone else put a hook of this name, which differs in {', '.join(differing)}")
 
-    def _is_ours(self, standing: HookSettings) -> bool:
+    def _is_ours(self, live: HookSettings) -> bool:
         """A put that was only begun makes nothing ours but what looks like it."""
         record = self.record
-        return record is not None and (record.put_at is not None or record.may_have_put(standing))
+        return record is not None and (record.put_at is not None or record.may_have_put(live))
 
     def _why_absent(self) -> str:
         if self.record is None:
             return "the configuration selects the group"
         return "its put was begun" if self.record.put_at is None else "someone else removed it"
 
-    def _why_again(self, wish: Wish, standing: HookSettings) -> str:
+    def _why_again(self, wish: Wish, live: HookSettings) -> str:
         """Why to put a hook that stands already; empty where all is well."""
-        differing = ", ".join(wish.settings.differences(standing))
+        differing = ", ".join(wish.settings.differences(live))
         is_known = self.record is not None and self.record.settings == wish.settings
         if differing:
             return f"{'someone else' if is_known else 'the configuration'} changed {differing}"
@@ -615,9 +615,9 @@ class _Place:
 
     def leaving(self, record: Enrolled) -> Step | None:
         """The step for a hook that is on its way out; its deletion is the pass's own business."""
-        if self.standing is None:
+        if self.live is None:
             return Forget(record=record, reason="it is gone")
-        if self.wanted.is_of(record, self.standing):
+        if self.wanted.is_of(record, self.live):
             return None
         if record.put_at is None:
             return Forget(record=record, reason="its put was begun, and what stands there is someone else's")
@@ -643,7 +643,7 @@ class _Place:
             known.taken_back(),
             settings=wish.settings,
             source=source_of(wish.hook),
-            before=self.standing,
+            before=self.live,
             former=known.formers(self.now),
         )
 
@@ -651,7 +651,7 @@ class _Place:
 def let_through(
     wanted: Wanted,
     group: GroupSeen,
-    standing: Mapping[str, HookSettings],
+    live: Mapping[str, HookSettings],
     enrolled: Iterable[Enrolled],
     now: datetime,
 ) -> Iterator[Enrolled]:
@@ -665,8 +665,8 @@ def let_through(
             continue
         wishes = [wish for wish in _successors(record, wanted.on(group)) if isinstance(wish, Wish)]
         names = [wish.hook.name for wish in wishes]
-        stand = [name for name in names if _stands(record, standing.get(name), records.get(name))]
-        if len(stand) < len(names) and len(standing) < MOST_HOOKS_OF_A_GROUP:
+        stand = [name for name in names if _stands(record, live.get(name), records.get(name))]
+        if len(stand) < len(names) and len(live) < MOST_HOOKS_OF_A_GROUP:
             continue
         answered = [records[name].put_at for name in stand if name in records]
         latest = max([record.retiring_since or now, *(at for at in answered if at is not None)])
@@ -674,7 +674,7 @@ def let_through(
 
 
 def departing(
-    wanted: Wanted, group: GroupSeen, standing: Mapping[str, HookSettings], enrolled: Iterable[Enrolled]
+    wanted: Wanted, group: GroupSeen, live: Mapping[str, HookSettings], enrolled: Iterable[Enrolled]
 ) -> list[Enrolled]:
     """The items whose hooks may be deleted as soon as nobody waits in them.
 
@@ -687,7 +687,7 @@ def departing(
         if record.is_retiring
         and record.let_through_from is not None
         and not _is_asked_for(record, on_group.get(record.hook))
-        and (settings := standing.get(record.hook)) is not None
+        and (settings := live.get(record.hook)) is not None
         and wanted.is_of(record, settings)
     ]
 
@@ -696,8 +696,8 @@ def _is_asked_for(record: Enrolled, asked: Asked) -> bool:
     return isinstance(asked, Wish) and asked.settings.transition is record.settings.transition
 
 
-def _stands(leaving: Enrolled, standing: HookSettings | None, record: Enrolled | None) -> bool:
+def _stands(leaving: Enrolled, live: HookSettings | None, record: Enrolled | None) -> bool:
     """Whether the hook in place of another stands; one of ours counts once its put is known to be done."""
-    if standing is None or standing.transition is not leaving.settings.transition:
+    if live is None or live.transition is not leaving.settings.transition:
         return False
     return record is None or record.is_noted

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
 
-    from usher.core.action import Action, MoveEnd, Signal
+    from usher.core.action import Action, ActivityEnd, Signal
     from usher.core.finding import Findings
     from usher.core.policy import Policy
 
@@ -168,37 +168,37 @@ def needs_look(action: Action, signal: Signal, change: Kept, now: datetime) -> b
     return not is_due or change is Kept.NEWS
 
 
-def ends(move_end: MoveEnd, action: Action) -> bool:
-    """Whether `move_end` is the end of the move in which `action` waits, or waited."""
-    same = (move_end.group, move_end.instance_id, move_end.transition) == (
+def ends(activity_end: ActivityEnd, action: Action) -> bool:
+    """Whether `activity_end` is the end of the move in which `action` waits, or waited."""
+    same = (activity_end.group, activity_end.instance_id, activity_end.transition) == (
         action.hook.group,
         action.instance_id,
         action.hook.transition,
     )
-    if not same or not _same_places(move_end, action):
+    if not same or not _same_places(activity_end, action):
         return False
-    begun = move_end.started_at is None or move_end.started_at <= action.started_at + _CLOCK_SLACK
-    return begun and action.started_at <= move_end.ended_at + _CLOCK_SLACK
+    begun = activity_end.started_at is None or activity_end.started_at <= action.started_at + _CLOCK_SLACK
+    return begun and action.started_at <= activity_end.ended_at + _CLOCK_SLACK
 
 
-def _same_places(move_end: MoveEnd, action: Action) -> bool:
+def _same_places(activity_end: ActivityEnd, action: Action) -> bool:
     """Places that one side does not tell are no difference."""
-    pairs = ((move_end.origin, action.origin), (move_end.destination, action.destination))
+    pairs = ((activity_end.origin, action.origin), (activity_end.destination, action.destination))
     return all(None in pair or pair[0] == pair[1] for pair in pairs)
 
 
-def with_move_ends(action: Action, heard: Iterable[MoveEnd], now: datetime) -> Action:
+def with_move_ends(action: Action, heard: Iterable[ActivityEnd], now: datetime) -> Action:
     """The action with the newest fitting outcome event, unless a later heartbeat disproves it."""
-    for move_end in sorted(heard, key=lambda end: end.ended_at):
+    for activity_end in sorted(heard, key=lambda end: end.ended_at):
         beaten_at = action.beaten_at if action.heartbeats else None  # none was sent in observe mode
-        disproved = beaten_at is not None and move_end.ended_at <= beaten_at
-        known = action.move_end is not None and move_end.ended_at <= action.move_end.ended_at
-        if ends(move_end, action) and not known and not disproved:
-            action = replace(action, move_end=move_end).noted(now, "outcome", move_end.detail)
+        disproved = beaten_at is not None and activity_end.ended_at <= beaten_at
+        known = action.activity_end is not None and activity_end.ended_at <= action.activity_end.ended_at
+        if ends(activity_end, action) and not known and not disproved:
+            action = replace(action, activity_end=activity_end).noted(now, "outcome", activity_end.detail)
     return action
 
 
-def after_launch(action: Action, heard: Iterable[MoveEnd], now: datetime) -> Action:
+def after_launch(action: Action, heard: Iterable[ActivityEnd], now: datetime) -> Action:
     """The action under the policy for a launch that failed, where it comes out late that it did.
 
     The notice of the termination comes first: AWS's event takes up to two minutes (aws-facts 9.1).

@@ -20,7 +20,7 @@ _MOST_LINES: Final = 40
 Memory: TypeAlias = "Mapping[str, Any]"  # JSON data that a condition keeps for itself
 
 
-class Standing(StrEnum):
+class ConditionStatus(StrEnum):
     """`pending` is known not to hold yet. `unknown` is neither: nobody can say, so it is never done."""
 
     HOLDS = "holds"
@@ -38,12 +38,12 @@ class Finding:
     """
 
     condition: str  # its name
-    standing: Standing
+    status: ConditionStatus
     detail: str
     asked_at: datetime
     ask_again_at: datetime | None
     unknowns: int = 0  # in a row
-    held_once: bool = False  # the last answer said that it holds; a second one is to say so too
+    confirmed_once: bool = False  # the last answer said that it holds; a second one is to say so too
     denials: int = 0  # answers in a row that said that it does not
     memory: Memory = field(default_factory=dict)
 

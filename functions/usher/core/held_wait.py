@@ -80,7 +80,7 @@ class HeldWait:
         """To be tried again then."""
         return replace(self, due_at=until)
 
-    def standing(self, timeout: timedelta) -> HeldWait:
+    def with_timeout(self, timeout: timedelta) -> HeldWait:
         """Under the timeout that stands on its group; the smaller one counts."""
         known = replace(self, timeout=min(timeout, self.timeout), timeout_assumed=False)
         expires_at = min(self.expires_at - self.period + known.period, self.ends_at)
@@ -99,7 +99,7 @@ def held_wait(action: Action, number: int) -> HeldWait | None:
     is_held = action.phase is Phase.OPEN and action.paused_by is None and action.policy.mode is Mode.ENFORCE
     if due is None or not is_held:
         return None
-    expires_at = action.beat_by
+    expires_at = action.heartbeat_by
     if number > 1:
         due += max(timedelta(0), expires_at - due) / 2
     return HeldWait(
@@ -174,7 +174,7 @@ def told(action: Action, wait: HeldWait, now: datetime) -> Action:
     at = wait.beaten_at
     if at is None:
         return action
-    known = dict(action.beats_told)
+    known = dict(action.heartbeats_told)
     fresh = wait.beats - known.get(wait.chain, 0)
     is_newer = action.beaten_at is None or action.beaten_at < at
     is_unsettled = is_newer and not wait.beats and action.is_open  # a store failed after the call
@@ -192,8 +192,8 @@ def told(action: Action, wait: HeldWait, now: datetime) -> Action:
         action,
         heartbeats=action.heartbeats + fresh,
         beaten_at=at if is_newer else action.beaten_at,
-        beats_told=tuple(chains.items())[-_MOST_CHAINS:],
-        call_at=None if is_newer or not action.is_open else action.call_at,
+        heartbeats_told=tuple(chains.items())[-_MOST_CHAINS:],
+        booked_at=None if is_newer or not action.is_open else action.booked_at,
     )
 
 

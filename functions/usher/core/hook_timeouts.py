@@ -63,7 +63,7 @@ def shortened(action: Action, timeout: timedelta, now: datetime) -> Action:
     if timeout >= action.hook.heartbeat_timeout or action.phase is not Phase.OPEN:
         return action
     terms = replace(action.hook, heartbeat_timeout=timeout)
-    after = replace(action, hook=terms, look_at=now, call_at=None)
+    after = replace(action, hook=terms, look_at=now, booked_at=None)
     if after.ends_at <= now:
         after = replace(after, limit_at=action.ends_at)
     before = duration.written(action.hook.heartbeat_timeout)

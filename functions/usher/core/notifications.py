@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from usher.core.action import MoveEnd, Signal
+from usher.core.action import ActivityEnd, Signal
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -92,7 +92,7 @@ class Unrelated:
 
 
 Notice: TypeAlias = (
-    LifecycleNotice | TestNotice | MoveEnd | Signal | InstanceEnd | InstanceState | CommandEnd | Unrelated
+    LifecycleNotice | TestNotice | ActivityEnd | Signal | InstanceEnd | InstanceState | CommandEnd | Unrelated
 )
 
 

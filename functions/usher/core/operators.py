@@ -11,12 +11,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime, timedelta
 
-    from usher.core.action import Action, Result, Word
+    from usher.core.action import Action, OperatorNote, Result
 
     Change: TypeAlias = "Callable[[Action, datetime], Action]"
 
 
-class Refused(Exception):  # noqa: N818 - it reads as what happened
+class CommandRefused(Exception):  # noqa: N818 - it reads as what happened
     """The action takes no such word; the text says why."""
 
 
@@ -35,7 +35,7 @@ def refuse_closed(action: Action) -> None:
     if action.phase is Phase.CLOSED:
         result = f" {action.result}" if action.result else ""
         when = f" at {written(action.closed_at)}" if action.closed_at else ""
-        raise Refused(f"{name_of(action)} is closed, {action.outcome}{result}{when}: {action.reason}.")
+        raise CommandRefused(f"{name_of(action)} is closed, {action.outcome}{result}{when}: {action.reason}.")
 
 
 def refuse_ended(action: Action) -> None:
@@ -43,62 +43,62 @@ def refuse_ended(action: Action) -> None:
     refuse_closed(action)
     if action.phase is Phase.COMPLETING:
         said = f"{action.result} is decided and may have been sent: {action.reason}"
-        raise Refused(f"{name_of(action)} is completing, {said}.")
+        raise CommandRefused(f"{name_of(action)} is completing, {said}.")
 
 
 def refuse_ordered(action: Action) -> None:
     """One order is enough. Raises Refused."""
-    if action.ordered is not None:
-        by = f"ordered by {action.ordered.who} already"
-        raise Refused(f"{action.ordered_result} is {by} for {name_of(action)}.")
+    if action.operator_result_by is not None:
+        by = f"ordered by {action.operator_result_by.who} already"
+        raise CommandRefused(f"{action.operator_result} is {by} for {name_of(action)}.")
 
 
-def hold(word: Word) -> Change:
+def hold(word: OperatorNote) -> Change:
     """Keep the instance, whatever its policy says."""
 
     def change(action: Action, now: datetime) -> Action:
         if now >= action.decide_by:
-            raise Refused(f"{name_of(action)} cannot be held any longer: its last moment has come.")
-        return _noted(replace(action, held=word), now, word, "hold")
+            raise CommandRefused(f"{name_of(action)} cannot be held any longer: its last moment has come.")
+        return _noted(replace(action, operator_hold=word), now, word, "hold")
 
     return change
 
 
-def hold_off(word: Word) -> Change:
+def hold_off(word: OperatorNote) -> Change:
     """End a hold."""
 
     def change(action: Action, now: datetime) -> Action:
-        if action.held is None:
-            raise Refused(f"{name_of(action)} is not held.")
-        return _noted(replace(action, held=None), now, word, "hold off")
+        if action.operator_hold is None:
+            raise CommandRefused(f"{name_of(action)} is not held.")
+        return _noted(replace(action, operator_hold=None), now, word, "hold off")
 
     return change
 
 
-def extend(word: Word, by: timedelta | None, to: datetime | None) -> Change:
+def extend(word: OperatorNote, by: timedelta | None, to: datetime | None) -> Change:
     """Let an action wait longer: `by` a span, or `to` a moment."""
 
     def change(action: Action, now: datetime) -> Action:
         until = to if by is None else max(action.give_up_at, now) + by
         if until is None or until <= max(action.give_up_at, now):
-            raise Refused(
+            raise CommandRefused(
                 f"{name_of(action)} gives up at {written(action.give_up_at)} already: name a later time."
             )
         if until > action.decide_by:
             limit = f"{written(action.decide_by)}, just before the global timeout of the hook"
-            raise Refused(f"{name_of(action)} can wait until {limit}, and not until {written(until)}.")
+            raise CommandRefused(f"{name_of(action)} can wait until {limit}, and not until {written(until)}.")
         return _noted(replace(action, extended_to=until), now, word, f"extend to {written(until)}")
 
     return change
 
 
-def complete(word: Word, result: Result) -> Change:
+def complete(word: OperatorNote, result: Result) -> Change:
     """End the action with a result, whatever it still waits for."""
 
     def change(action: Action, now: datetime) -> Action:
         refuse_ordered(action)
-        ordered = replace(action, ordered=word, ordered_result=result)
-        return _noted(ordered, now, word, f"complete {result}")
+        operator_result_by = replace(action, operator_result_by=word, operator_result=result)
+        return _noted(operator_result_by, now, word, f"complete {result}")
 
     return change
 
@@ -112,5 +112,5 @@ def look_again(who: str) -> Change:
     return change
 
 
-def _noted(action: Action, now: datetime, word: Word, what: str) -> Action:
+def _noted(action: Action, now: datetime, word: OperatorNote, what: str) -> Action:
     return action.noted(now, "operator", f"{word.who}: {what}: {word.reason}")

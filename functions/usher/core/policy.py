@@ -31,7 +31,7 @@ class WhenStopped(StrEnum):
     WAIT = "wait"
 
 
-class Way(StrEnum):
+class Channel(StrEnum):
     """The notification target of a hook."""
 
     SQS = "sqs"
@@ -139,7 +139,7 @@ class Hook:
     transition: Transition
     heartbeat_timeout: timedelta
     default_result: Result
-    notify: Way
+    notify: Channel
     metadata: str | None
     limits: Limits
     rules: tuple[Rule, ...]  # the last one has no `when`

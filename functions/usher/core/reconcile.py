@@ -7,7 +7,7 @@ from datetime import UTC, timedelta
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from usher.core import deadlines, evidence
-from usher.core.action import Action, HookTerms, MoveEnd, Phase, Transition
+from usher.core.action import Action, ActivityEnd, HookTerms, Phase, Transition
 from usher.core.policy import Mode, Move
 
 if TYPE_CHECKING:
@@ -26,11 +26,11 @@ _GROUP: Final = "AutoScalingGroup"
 _POOL: Final = "WarmPool"
 _LAUNCH_FAILED: Final = "in response to a launch failure"  # in a Cause (aws-facts 2.2)
 
-Tried: TypeAlias = "tuple[str, str, str]"  # instance, hook, and what names the wait
+ForeignWait: TypeAlias = "tuple[str, str, str]"  # instance, hook, and what names the wait
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Way:
+class WaitMove:
     """A wait state and the move that an instance makes in it (aws-facts 2.8, 2.9)."""
 
     state: str
@@ -40,12 +40,12 @@ class Way:
     said: str  # in the Description of its scaling activity (aws-facts 9.13; of root volumes: assumed)
 
 
-def _way(state: str, transition: Transition, origin: str, destination: str, said: str) -> Way:
-    return Way(state=state, transition=transition, origin=origin, destination=destination, said=said)
+def _way(state: str, transition: Transition, origin: str, destination: str, said: str) -> WaitMove:
+    return WaitMove(state=state, transition=transition, origin=origin, destination=destination, said=said)
 
 
 _LAUNCHING: Final = "Launching a new EC2 instance"
-WAYS: Final = (
+WAIT_MOVES: Final = (
     _way("Pending:Wait", Transition.LAUNCHING, _EC2, _GROUP, f"{_LAUNCHING}: "),
     _way("Pending:Wait", Transition.LAUNCHING, _POOL, _GROUP, f"{_LAUNCHING} from warm pool: "),
     _way("Pending:Wait", Transition.LAUNCHING, _GROUP, _GROUP, "root volume"),
@@ -96,7 +96,7 @@ class Activity:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Unknown:
+class UnrecordedWait:
     """An instance that waits, and a hook of the configuration that may hold it, without a record."""
 
     group: str
@@ -111,13 +111,13 @@ class Unknown:
         return self.terms.hook
 
     @property
-    def tried(self) -> Tried:
+    def foreign_waits(self) -> ForeignWait:
         """What names it, as long as it waits: by its activity, or where none is found by its state."""
         wait = self.activity.id if self.activity else self.member.state
         return self.member.instance_id, self.hook.name, wait
 
     @property
-    def ways(self) -> tuple[Way, ...]:
+    def ways(self) -> tuple[WaitMove, ...]:
         """The moves that it may be in."""
         found = ways(self.member.state, self.activity.description if self.activity else "")
         return tuple(way for way in found if way.transition is self.hook.transition)
@@ -142,9 +142,9 @@ class Unknown:
         return action.started_at >= self.activity.started_at - _SLACK
 
 
-def ways(state: str, description: str = "") -> tuple[Way, ...]:
+def ways(state: str, description: str = "") -> tuple[WaitMove, ...]:
     """The moves in which an instance in `state` may be; all of them where the description tells none."""
-    here = tuple(way for way in WAYS if way.state == state)
+    here = tuple(way for way in WAIT_MOVES if way.state == state)
     return tuple(way for way in here if description and way.said in description) or here
 
 
@@ -181,13 +181,13 @@ def hooks_on(hooks: Iterable[Hook], group: LiveGroup) -> dict[str, Hook]:
     return {hook.name: hook for hook in sorted(fitting, key=lambda hook: hook.group.glob is not None)}
 
 
-def unknown(group: LiveGroup, ours: Iterable[Terms], open_actions: Iterable[Action]) -> list[Unknown]:
+def unknown(group: LiveGroup, ours: Iterable[Terms], open_actions: Iterable[Action]) -> list[UnrecordedWait]:
     """What waits in `group`, by hook, and has no open record. `open_actions` are of this group."""
     known: dict[tuple[str, str], list[Action]] = {}
     for action in open_actions:
         known.setdefault((action.instance_id, action.hook.name), []).append(action)
     return [
-        Unknown(group=group.name, member=member, terms=terms, seen_at=group.seen_at)
+        UnrecordedWait(group=group.name, member=member, terms=terms, seen_at=group.seen_at)
         for member in group.members.values()
         for terms in ours
         if any(way.transition is terms.hook.transition for way in ways(member.state))
@@ -197,7 +197,7 @@ def unknown(group: LiveGroup, ours: Iterable[Terms], open_actions: Iterable[Acti
     ]
 
 
-def adopted(one: Unknown, timeout: timedelta, action_id: str, now: datetime) -> Action:
+def adopted(one: UnrecordedWait, timeout: timedelta, action_id: str, now: datetime) -> Action:
     """The record of what waits unknown, as if its notification had come; `now`: its first heartbeat.
 
     An activity that began before the last heartbeat timeout cannot be all of this wait (targets
@@ -231,7 +231,7 @@ def adopted(one: Unknown, timeout: timedelta, action_id: str, now: datetime) -> 
     return action.noted(now, "adopted", detail)
 
 
-def _terms(one: Unknown, timeout: timedelta) -> HookTerms:
+def _terms(one: UnrecordedWait, timeout: timedelta) -> HookTerms:
     return HookTerms(
         name=one.hook.name,
         group=one.group,
@@ -249,12 +249,12 @@ def _limit(activity: Activity | None, earliest: datetime, timeout: timedelta, no
     return begun if begun > now else earliest + limit
 
 
-def policy_of(one: Unknown) -> Policy:
+def policy_of(one: UnrecordedWait) -> Policy:
     """The policy by which it is held."""
     return one.hook.policy_for(_move(one))
 
 
-def _move(one: Unknown) -> Move:
+def _move(one: UnrecordedWait) -> Move:
     launch_failed = one.activity is not None and _LAUNCH_FAILED in one.activity.cause
     return Move(
         group=one.group,
@@ -270,7 +270,7 @@ def _only(places: set[str]) -> str | None:
     return next(iter(places)) if len(places) == 1 else None
 
 
-def to_take_up(one: Unknown, known: Sequence[Action]) -> Action | None:
+def to_take_up(one: UnrecordedWait, known: Sequence[Action]) -> Action | None:
     """The closed record of this wait to ask for by a heartbeat; None where there is no doubt about any.
 
     `known` are all records of the instance, oldest first.
@@ -286,7 +286,7 @@ def to_take_up(one: Unknown, known: Sequence[Action]) -> Action | None:
     return max(named, key=lambda action: (action.token is not None, action.started_at), default=None)
 
 
-def _may_be_of_this_wait(one: Unknown, action: Action) -> bool:
+def _may_be_of_this_wait(one: UnrecordedWait, action: Action) -> bool:
     """As Unknown.is_of_this_wait; without an activity every wait by token in such a state may be this one."""
     if one.is_of_this_wait(action):
         return one.activity is not None or action.token is not None
@@ -316,8 +316,8 @@ def taken_up(action: Action, beaten_at: datetime, now: datetime) -> Action:
         beaten_at=beaten_at,
         heartbeats=action.heartbeats + 1,
         completes_sent=(),
-        move_end=None,
-        call_at=None,
+        activity_end=None,
+        booked_at=None,
         paused_by=None,
     )
 
@@ -370,7 +370,7 @@ def waits_no_more(action: Action, group: LiveGroup | None, seen_at: datetime) ->
     No proof: reads lag, so the record is looked at, and Auto Scaling is asked by a heartbeat.
     `group` None: there is no such group at `seen_at`.
     """
-    if action.phase is not Phase.OPEN or action.move_end is not None:
+    if action.phase is not Phase.OPEN or action.activity_end is not None:
         return None
     if _last_known_to_wait(action) > seen_at - SETTLED:
         return None
@@ -398,7 +398,7 @@ def doubted(action: Action, detail: str, now: datetime) -> Action:
     action = replace(action, look_at=now).noted(now, "live state", detail)
     if now >= action.expires_at:
         return action
-    doubt = MoveEnd(
+    doubt = ActivityEnd(
         activity_id=action.activity_id or "live-state",
         group=action.hook.group,
         instance_id=action.instance_id,
@@ -408,9 +408,9 @@ def doubted(action: Action, detail: str, now: datetime) -> Action:
         started_at=None,
         ended_at=_last_known_to_wait(action),
         detail=detail,
-        is_doubt=True,
+        is_inferred=True,
     )
-    return replace(action, move_end=doubt)
+    return replace(action, activity_end=doubt)
 
 
 def may_be_dead(open_actions: Iterable[Action], groups: Mapping[str, LiveGroup]) -> list[Action]:
@@ -426,12 +426,12 @@ def may_be_dead(open_actions: Iterable[Action], groups: Mapping[str, LiveGroup])
     ]
 
 
-def drifts(hooks: Mapping[str, Hook], standing: Sequence[HookSeen]) -> dict[str, str]:
+def drifts(hooks: Mapping[str, Hook], on_group: Sequence[HookSeen]) -> dict[str, str]:
     """What is wrong with the hooks that CloudFormation put on a group, by name.
 
     The enrolment mends what is given by glob or tags itself.
     """
-    seen = {hook.name: hook.settings for hook in standing}
+    seen = {hook.name: hook.settings for hook in on_group}
     found: dict[str, str] = {}
     for name, hook in hooks.items():
         if hook.group.glob is None or "*" in hook.group.glob:
@@ -448,7 +448,7 @@ def drifts(hooks: Mapping[str, Hook], standing: Sequence[HookSeen]) -> dict[str,
     return found
 
 
-def in_words(end: MoveEnd) -> str:
+def in_words(end: ActivityEnd) -> str:
     """What became of the instance, as an outcome event tells, e.g. `in service at 2026-...`."""
     if not end.succeeded:
         became = "launch abandoned" if end.transition is Transition.LAUNCHING else "kept, not terminated"

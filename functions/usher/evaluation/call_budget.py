@@ -28,65 +28,65 @@ _PATIENCE: Final = timedelta(seconds=10)  # of a pass: a slot of the least pace
 _AT_RISK: Final = timedelta(seconds=10)  # so near to the expiry a call goes out, budget or not
 
 
-class Enough(Exception):  # noqa: N818 - it reads as what happened
+class NoCallLeft(Exception):  # noqa: N818 - it reads as what happened
     """No time or no turn is left: the next pass goes on."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Turns:
+class CallBudget:
     """The shared budget, as a look uses it. A budget that does not answer stops no look."""
 
     budget: Budget
     telemetry: Telemetry
 
-    def booked(self, action: Action, now: datetime) -> Action:
+    def reserve_heartbeat(self, action: Action, now: datetime) -> Action:
         """The action with a second for its next heartbeat, where it needs one and has none."""
         needs_beat = now < action.expires_at < action.ends_at and action.phase is Phase.OPEN
-        if action.call_at is not None or not needs_beat or action.policy.mode is Mode.OBSERVE:
+        if action.booked_at is not None or not needs_beat or action.policy.mode is Mode.OBSERVE:
             return action
         if action.timeout_assumed:
             return action  # known expiries go first: an assumed one takes only what room is left
-        best = deadlines.beat_at_best(action.expires_at, action.hook.heartbeat_timeout, now)
-        last = max(best, deadlines.last_beat_at(action.expires_at, action.hook.heartbeat_timeout, now))
+        best = deadlines.preferred_heartbeat_at(action.expires_at, action.hook.heartbeat_timeout, now)
+        last = max(best, deadlines.latest_heartbeat_at(action.expires_at, action.hook.heartbeat_timeout, now))
         second = self._book(now, best, last, now)
         if second is None:
             self.telemetry.count("OverBudget")
-        return replace(action, call_at=second)
+        return replace(action, booked_at=second)
 
-    def taken(self, action: Action, now: datetime, *, completes: bool) -> tuple[Action, bool]:
-        """Whether the action's call goes out now; if not, `call_at` says when, where that is known.
+    def acquire(self, action: Action, now: datetime, *, completes: bool) -> tuple[Action, bool]:
+        """Whether the action's call goes out now; if not, `booked_at` says when, where that is known.
 
         A result goes as soon as there is room: it frees what is booked for the action. A heartbeat
         that is late for its second takes a new one.
         """
-        own = action.call_at
+        own = action.booked_at
         if own is not None and now - _LATE <= own <= now:
             return action, True
         if action.timeout_assumed and not completes:
-            return action, self.at_once(now) is not None or action.expires_at - now <= _AT_RISK
+            return action, self.try_acquire(now) is not None or action.expires_at - now <= _AT_RISK
         second = self._next(action, now, completes=completes)
         if second is None:
             has_later = own is not None and now < own < action.expires_at
             return action, not has_later and action.expires_at - now <= _AT_RISK
-        return replace(action, call_at=second), second <= now
+        return replace(action, booked_at=second), second <= now
 
     def _next(self, action: Action, now: datetime, *, completes: bool) -> datetime | None:
-        last = max(now, deadlines.last_beat_at(action.expires_at, action.hook.heartbeat_timeout, now))
+        last = max(now, deadlines.latest_heartbeat_at(action.expires_at, action.hook.heartbeat_timeout, now))
         if completes:
-            return self._book(now, now, min(last, action.call_at or last), now)
+            return self._book(now, now, min(last, action.booked_at or last), now)
         at_once = self._book(now, now, now, now)
-        best = deadlines.beat_at_best(action.expires_at, action.hook.heartbeat_timeout, now)
+        best = deadlines.preferred_heartbeat_at(action.expires_at, action.hook.heartbeat_timeout, now)
         return at_once or self._book(now, best, max(best, last), now)
 
-    def at_once(self, now: datetime) -> datetime | None:
+    def try_acquire(self, now: datetime) -> datetime | None:
         """The second that is booked for such a call; None: there is no room."""
         return self._book(now, now, now, now)
 
-    def soon(self, now: datetime) -> datetime | None:
+    def try_acquire_soon(self, now: datetime) -> datetime | None:
         """Book the first second with room in the next ten; None: there is none."""
         return self._book(now, now, now + _PATIENCE, now)
 
-    def awaited(
+    def wait_for_slot(
         self, clock: Callable[[], datetime], wait: Callable[[float], object], has_time: Callable[[], bool]
     ) -> datetime:
         """Book a call soon, wait for it (`wait`, in seconds), and return the time then.
@@ -98,7 +98,7 @@ class Turns:
         """
         now = clock()
         if not has_time():
-            raise Enough
+            raise NoCallLeft
         try:
             second = self.budget.book(now, now, now + _PATIENCE, now)
         except Denied:
@@ -107,24 +107,26 @@ class Turns:
             self.telemetry.trouble("no call was booked", error)
             second = None
         if second is None:
-            raise Enough
+            raise NoCallLeft
         if second > now:
             wait((second - now).total_seconds())
         if not has_time():
-            raise Enough
+            raise NoCallLeft
         return clock()
 
-    def dropped(self, second: datetime | None, now: datetime, *, kept: datetime | None = None) -> None:
+    def release_replaced(
+        self, second: datetime | None, now: datetime, *, kept: datetime | None = None
+    ) -> None:
         """Give back a second in whose place another one is stored."""
         if second is not None and second != kept and second > now - _SECOND:
             self._give_back(second)
 
-    def ended(self, action: Action, now: datetime) -> None:
+    def release(self, action: Action, now: datetime) -> None:
         """Give back the second of an action that needs none any more."""
-        if action.call_at is not None and action.call_at > now:
-            self._give_back(action.call_at)
+        if action.booked_at is not None and action.booked_at > now:
+            self._give_back(action.booked_at)
 
-    def throttled(self, now: datetime) -> None:
+    def back_off(self, now: datetime) -> None:
         """Auto Scaling turned a call away."""
         try:
             self.budget.throttled(now)

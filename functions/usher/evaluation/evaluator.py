@@ -11,8 +11,8 @@ from usher.core.action import Outcome, Phase, Result, Transition
 from usher.core.decide import Complete, Heartbeat, Wait, decide, given_up, has_no_instance, hold, retry_at
 from usher.core.held_wait import is_of, told
 from usher.core.policy import Mode
-from usher.evaluation.call_budget import Turns
-from usher.evaluation.wake_ups import send, stored_with_wake_ups
+from usher.evaluation.call_budget import CallBudget
+from usher.evaluation.wake_ups import send, store_and_schedule
 from usher.ports import (
     WHATEVER,
     AnswerKind,
@@ -48,7 +48,9 @@ if TYPE_CHECKING:
     )
 
 TRIES: Final = 4
-YOUNG: Final = timedelta(seconds=15)  # until then "No active" may mean: not visible yet (aws-facts 7.2)
+VISIBILITY_GRACE: Final = timedelta(
+    seconds=15
+)  # until then "No active" may mean: not visible yet (aws-facts 7.2)
 _SOON: Final = timedelta(seconds=2)
 _UNKNOWN_PATIENCE: Final = timedelta(hours=1)  # how long it is asked how an action ended
 _CALL_TAKES: Final = timedelta(seconds=15)  # at most, until its answer is stored: after that it is lost
@@ -64,7 +66,7 @@ _COUNTED: Final = {
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Looks:
+class Evaluator:
     """Everything that a look touches. `look_id` names each look, in the order of the calls."""
 
     store: Store
@@ -79,9 +81,9 @@ class Looks:
     hook_timeouts: HookTimeouts | None = None  # None: what is configured stands, as in a replay
 
     @property
-    def turns(self) -> Turns:
+    def turns(self) -> CallBudget:
         """The budget, as a look uses it."""
-        return Turns(budget=self.budget, telemetry=self.telemetry)
+        return CallBudget(budget=self.budget, telemetry=self.telemetry)
 
     @property
     def chains(self) -> Chains:
@@ -160,12 +162,12 @@ class Looks:
         asks = questions.are_in(action.policy)
         findings = self._findings_of(action) if asks else None
         action = replace(action, findings=findings.found if findings else ())
-        chosen = evidence.after_launch(action, heard.move_ends, now)
+        chosen = evidence.after_launch(action, heard.activity_ends, now)
         if chosen.policy is not action.policy:
             self._choose_again(chosen, findings, now)
             return
         action = chosen
-        held = action.call_at
+        held = action.booked_at
         action, decision = self._decided(action, now)
         same = self._same_wait(action, decision, now)
         if same is None:
@@ -176,7 +178,7 @@ class Looks:
         self._tell(action, decision)
         # Before the store: a crash after it would leave nobody to ask.
         if asks and isinstance(decision, Wait) and not self.chains.begin(action, findings):
-            decision = replace(decision, look_again_at=min(decision.look_again_at, now + _MINUTE))
+            decision = replace(decision, next_look_at=min(decision.next_look_at, now + _MINUTE))
         if action.policy.mode is Mode.OBSERVE:
             self._observe(action, decision, now)
         else:
@@ -208,7 +210,7 @@ class Looks:
         decision = decide(action, now)
         if not isinstance(decision, Wait):
             return action, decision
-        action = self.turns.booked(action, now)
+        action = self.turns.reserve_heartbeat(action, now)
         return action, decide(action, now)
 
     def _do(
@@ -221,10 +223,10 @@ class Looks:
         match decision:
             case Wait():
                 action = action.noted(now, "wait", decision.reason)
-                self._store_turn(replace(action, look_at=decision.look_again_at), held, now)
+                self._store_turn(replace(action, look_at=decision.next_look_at), held, now)
                 return
             case Complete() | Heartbeat():
-                action, goes = self.turns.taken(action, now, completes=isinstance(decision, Complete))
+                action, goes = self.turns.acquire(action, now, completes=isinstance(decision, Complete))
             case _:
                 assert_never(decision)
         if not goes:
@@ -242,9 +244,9 @@ class Looks:
         try:
             stored = self._store(action, now)
         except Moved:
-            self.turns.dropped(action.call_at, now, kept=held)
+            self.turns.release_replaced(action.booked_at, now, kept=held)
             raise
-        self.turns.dropped(held, now, kept=action.call_at)
+        self.turns.release_replaced(held, now, kept=action.booked_at)
         return stored
 
     def _choose_again(self, action: Action, findings: Findings | None, now: datetime) -> None:
@@ -261,7 +263,7 @@ class Looks:
         is sent: the instance is held.
         """
         by_instance = action.token is None and action.activity_id is None
-        asks = isinstance(decision, Heartbeat) and action.move_end is not None
+        asks = isinstance(decision, Heartbeat) and action.activity_end is not None
         if not by_instance or action.policy.mode is Mode.OBSERVE or isinstance(decision, Wait):
             return action, decision
         if not asks and isinstance(decision, Heartbeat):
@@ -285,7 +287,7 @@ class Looks:
         limits, enforced = action.hook.limits, action.policy.mode is Mode.ENFORCE
         if not isinstance(decision, Complete) or not enforced:
             return decision
-        is_told = action.ordered is not None or action.let_through
+        is_told = action.operator_result_by is not None or action.let_through
         if action.phase is not Phase.OPEN or is_told or has_no_instance(action, now):
             return decision
         of_hook = f"{action.hook.name} of {action.hook.limited_with or action.hook.group}"
@@ -319,7 +321,7 @@ class Looks:
         """At the last moment what the policy says for giving up is sent, whatever the limit."""
         if now >= action.decide_by:
             result, _ = given_up(action)
-            return Complete(result=result, reason=reason, look_again_at=decision.look_again_at)
+            return Complete(result=result, reason=reason, next_look_at=decision.next_look_at)
         self.telemetry.count("HeldByLimit")
         return hold(action, reason, now, again_at=again_at)
 
@@ -329,7 +331,7 @@ class Looks:
         The looks go on too, so that after a resume there is time left, and Auto Scaling is asked.
         """
         action = replace(action.noted(now, "paused", by), paused_by=by)
-        left = action.beat_by - now
+        left = action.heartbeat_by - now
         if left > timedelta(0):
             again_in = min(_PAUSED, max(_SOON, left / 2))
         else:
@@ -338,7 +340,7 @@ class Looks:
 
     def _tell(self, action: Action, decision: Decision) -> None:
         name = type(decision).__name__.lower()
-        self.telemetry.decided(replace(action, look_at=decision.look_again_at), name, decision.reason)
+        self.telemetry.decided(replace(action, look_at=decision.next_look_at), name, decision.reason)
 
     def _store(self, action: Action, now: datetime) -> Action:
         """Store the next version of `action`, with its wake-ups; return it as it is stored."""
@@ -348,9 +350,9 @@ class Looks:
         def save() -> None:
             self.store.save(action)
 
-        stored_with_wake_ups(action, self.clock, save, self.wake_ups, self.telemetry)
+        store_and_schedule(action, self.clock, save, self.wake_ups, self.telemetry)
         if not action.is_open:
-            self.turns.ended(action, now)
+            self.turns.release(action, now)
         return replace(action, unsaved=())
 
     def _tell_of_failed_launch(self, action: Action) -> None:
@@ -381,7 +383,7 @@ class Looks:
             phase=Phase.COMPLETING,
             result=decision.result,
             reason=decision.reason,
-            look_at=decision.look_again_at,
+            look_at=decision.next_look_at,
             completes_sent=(*action.completes_sent, now)[:_MOST_SENT],
         )
         try:
@@ -421,7 +423,7 @@ class Looks:
     ) -> None:
         """Store only a retry before the call; the new expiry and the next look after its answer."""
         action = action.noted(now, "heartbeat", decision.reason)
-        action = self._store_turn(replace(action, look_at=decision.look_again_at), held, now)
+        action = self._store_turn(replace(action, look_at=decision.next_look_at), held, now)
         sent_at = self.clock()
         answer = self.auto_scaling.heartbeat(action)
         was_left = action.expires_at - sent_at
@@ -430,10 +432,10 @@ class Looks:
             if answer.kind is not AnswerKind.ACCEPTED:
                 return self._after_failure(action, answer, now)
             action = replace(
-                action, heartbeats=action.heartbeats + 1, beaten_at=sent_at, move_end=None, call_at=None
+                action, heartbeats=action.heartbeats + 1, beaten_at=sent_at, activity_end=None, booked_at=None
             )
             action, decision = self._decided(action, now)
-            return replace(action, look_at=decision.look_again_at if isinstance(decision, Wait) else now)
+            return replace(action, look_at=decision.next_look_at if isinstance(decision, Wait) else now)
 
         try:
             self._settle(action, "RecordLifecycleActionHeartbeat", answer, settled)
@@ -459,15 +461,15 @@ class Looks:
         """
         now = self.clock()
         if answer.kind is AnswerKind.BUSY:
-            self.turns.throttled(now)
-        action = replace(action, call_at=None)
+            self.turns.back_off(now)
+        action = replace(action, booked_at=None)
         after = settled(_answered(action, call, answer, now), now)
         for _ in range(TRIES):
             try:
                 self._store(after, now)
             except Moved:
                 if answer.kind is AnswerKind.ACCEPTED:
-                    self.turns.dropped(after.call_at, now)
+                    self.turns.release_replaced(after.booked_at, now)
                 newer = self.store.load(action.id)
                 if newer is None or not newer.is_open:
                     return
@@ -504,7 +506,7 @@ class Looks:
             known_at = max(action.completes_sent, default=now - _CALL_TAKES) + _CALL_TAKES
             if now < known_at:
                 return replace(action, look_at=known_at)
-            if action.move_end is not None or now - action.started_at > YOUNG:
+            if action.activity_end is not None or now - action.started_at > VISIBILITY_GRACE:
                 return closing.ended(self._with_timeout(action, now), now)
             look_at = now + _SOON
         patience = timedelta(0) if answer.kind is AnswerKind.REFUSED else _UNKNOWN_PATIENCE
@@ -519,25 +521,27 @@ class Looks:
         if isinstance(decision, Complete):
             self._store(_observed(action, decision, now), now)
             return
-        if action.move_end is not None:
-            reason = f"observe mode: would have waited; {action.move_end.detail}"
+        if action.activity_end is not None:
+            reason = f"observe mode: would have waited; {action.activity_end.detail}"
             self._store(closing.closed(action, Outcome.ENDED_ELSEWHERE, reason, now), now)
             return
         name = "heartbeat" if isinstance(decision, Heartbeat) else "wait"
-        self.turns.dropped(action.call_at, now)  # a policy that enforces, chosen before, may have booked it
-        action = replace(action.noted(now, name, f"observe mode: {decision.reason}"), call_at=None)
+        self.turns.release_replaced(
+            action.booked_at, now
+        )  # a policy that enforces, chosen before, may have booked it
+        action = replace(action.noted(now, name, f"observe mode: {decision.reason}"), booked_at=None)
         if isinstance(decision, Heartbeat):
             action = replace(action, beaten_at=now)
             self._store(replace(action, look_at=_next_look(action, now)), now)
         else:
-            self._store(replace(action, look_at=decision.look_again_at), now)
+            self._store(replace(action, look_at=decision.next_look_at), now)
 
 
 def observed(action: Action, heard: Evidence, now: datetime) -> Action:
     """The action with what was heard of it."""
     signals = [signal for signal in heard.signals if evidence.fits(signal, action)]
     action = evidence.with_signals(action, signals, now)
-    action = evidence.with_move_ends(action, heard.move_ends, now)
+    action = evidence.with_move_ends(action, heard.activity_ends, now)
     action = evidence.with_instance_end(action, heard.instance_ended_at, now)
     return evidence.with_stop(action, heard.stopped_at, now)
 
@@ -549,11 +553,11 @@ def _turn_comes_at(action: Action, decision: Complete | Heartbeat, now: datetime
     be an hour away where nobody could say whether there was room; nor does one that only asks whether
     the wait goes on, since no condition is looked at before that is known.
     """
-    if action.call_at is None or action.call_at <= now:
-        return decision.look_again_at
-    if isinstance(decision, Complete) or action.move_end is not None:
-        return min(action.call_at, decision.look_again_at)
-    return action.call_at
+    if action.booked_at is None or action.booked_at <= now:
+        return decision.next_look_at
+    if isinstance(decision, Complete) or action.activity_end is not None:
+        return min(action.booked_at, decision.next_look_at)
+    return action.booked_at
 
 
 def _is_asked_for(action: Action, version: int | None, now: datetime) -> bool:
@@ -583,4 +587,4 @@ def _answered(action: Action, call: str, answer: Answer, now: datetime) -> Actio
 def _next_look(action: Action, now: datetime) -> datetime:
     """When the decision after an accepted heartbeat is due: at once where it is not to wait."""
     decision = decide(action, now)
-    return decision.look_again_at if isinstance(decision, Wait) else now
+    return decision.next_look_at if isinstance(decision, Wait) else now

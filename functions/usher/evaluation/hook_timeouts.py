@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from usher.core.action import Action
     from usher.core.hook_timeouts import Described
-    from usher.evaluation.call_budget import Turns
+    from usher.evaluation.call_budget import CallBudget
     from usher.ports import DescribedHooks, HooksOf, Telemetry
 
 
@@ -25,14 +25,14 @@ class HookTimeouts:
 
     live: HooksOf
     store: DescribedHooks
-    turns: Turns
+    turns: CallBudget
     telemetry: Telemetry
     clock: Callable[[], datetime]
 
     def told(self, action: Action, now: datetime) -> Action:
         """The action under the timeout that stands, or as it was where nobody can say just now.
 
-        Whoever is to describe the group books a second for it, which stands as `call_at` in the
+        Whoever is to describe the group books a second for it, which stands as `booked_at` in the
         record until it comes. In observe mode nothing is called, so what is configured is all that
         there is.
         """
@@ -40,19 +40,19 @@ class HookTimeouts:
             return replace(action, timeout_assumed=False)
         known = hook_timeouts.known(action, self.store.described(action.hook.group), now)
         if known is not None:
-            self.turns.dropped(action.call_at, now)
-            return replace(known, call_at=None)
+            self.turns.release_replaced(action.booked_at, now)
+            return replace(known, booked_at=None)
         action = self._with_second(action, now)
-        if action.call_at is None or action.call_at > now:
+        if action.booked_at is None or action.booked_at > now:
             return action
-        action = replace(action, call_at=None)
+        action = replace(action, booked_at=None)
         try:
             seen = self.describe(action.hook.group)
         except GroupGone:
             return replace(action, timeout_assumed=False)  # its look meets "No active"
         except TryLater as busy:
             if isinstance(busy, Throttled):
-                self.turns.throttled(now)
+                self.turns.back_off(now)
                 self.telemetry.count("Throttled")
         except CallRefused as error:
             self.telemetry.trouble(f"the hooks of {action.hook.group} could not be described", error)
@@ -62,10 +62,10 @@ class HookTimeouts:
 
     def _with_second(self, action: Action, now: datetime) -> Action:
         """The action with the second in which it is to describe its group, if it is the one to do so."""
-        if action.call_at is not None:
+        if action.booked_at is not None:
             return action
         is_claimed = self.store.claim_describe(action.hook.group, now)
-        return replace(action, call_at=self.turns.soon(now)) if is_claimed else action
+        return replace(action, booked_at=self.turns.try_acquire_soon(now)) if is_claimed else action
 
     def describe(self, group: str) -> Described:
         """The hooks of a group as they stand now, kept for all. Raises as HooksOf does."""

@@ -21,7 +21,7 @@ _COUNTED_WITHIN: Final = timedelta(seconds=5)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class SameWait:
+class StaleWaitGuard:
     """Implements usher.ports.AutoScaling over `calls`, which make the calls on actions.
 
     An action without a token gets a result only while its scaling activity goes on; a look finds
@@ -36,7 +36,7 @@ class SameWait:
 
     def heartbeat(self, action: Action) -> Answer:
         """RecordLifecycleActionHeartbeat."""
-        asks = action.token is None and action.activity_id is not None and action.move_end is not None
+        asks = action.token is None and action.activity_id is not None and action.activity_end is not None
         return (self._over(action) if asks else None) or self.calls.heartbeat(action)
 
     def complete(self, action: Action, result: Result) -> Answer:

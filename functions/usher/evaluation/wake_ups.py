@@ -16,19 +16,21 @@ if TYPE_CHECKING:
     from usher.core.held_wait import HeldWait
     from usher.ports import Telemetry, WakeUps
 
-OWN: Final = timedelta(seconds=890)  # a look within it gets its own wake-ups: SQS delays by 900 s at most
+WAKE_UP_HORIZON: Final = timedelta(
+    seconds=890
+)  # a look within it gets its own wake-ups: SQS delays by 900 s at most
 BETWEEN_SWEEPS: Final = timedelta(seconds=150)  # two can stand 119 s apart, and take their time
 _LEAST_APART: Final = timedelta(seconds=1)
 
 
-def stored_with_wake_ups(
+def store_and_schedule(
     action: Action,
     clock: Callable[[], datetime],
     store: Callable[[], None],
     wake_ups: WakeUps,
     telemetry: Telemetry,
     *,
-    needs_queue: bool = False,
+    require_queue: bool = False,
 ) -> None:
     """Run `store`, which makes `action` durable, and send the wake-ups of its next look.
 
@@ -36,14 +38,14 @@ def stored_with_wake_ups(
     rather than a record that nothing wakes. Only one that is due at once is sent after it: before,
     it could arrive to find nothing stored. A slow queue makes none come late: each delay is reckoned
     when it is sent. A queue that takes none stops no look; but a store that
-    only moves the version on `needs_queue`, or it would void the wake-ups there are (Unavailable).
+    only moves the version on `require_queue`, or it would void the wake-ups there are (Unavailable).
     """
     first: HeldWait | None = None
     is_due = False
     for number, at in enumerate(wake_up_times(action, clock()), start=1):
         delay, wait = at - clock(), held_wait(action, number)
         if delay > timedelta(0):
-            send(wake_ups, telemetry, action.id, action.stamp, delay, wait, needs_queue=needs_queue)
+            send(wake_ups, telemetry, action.id, action.stamp, delay, wait, require_queue=require_queue)
         elif not is_due:
             is_due, first = True, wait
     store()
@@ -56,10 +58,10 @@ def wake_up_times(action: Action, now: datetime) -> list[datetime]:
 
     And once more halfway to the expiry, where no sweep could make up for a look that is cut off.
     """
-    if action.look_at is None or action.look_at - now > OWN:
+    if action.look_at is None or action.look_at - now > WAKE_UP_HORIZON:
         return []
     first = max(action.look_at, now)
-    left = (action.beat_by if action.beat_by > first else action.expires_at) - first
+    left = (action.heartbeat_by if action.heartbeat_by > first else action.expires_at) - first
     if not timedelta(0) < left <= BETWEEN_SWEEPS:
         return [first]
     return [first, first + max(_LEAST_APART, left / 2)]
@@ -73,12 +75,12 @@ def send(
     delay: timedelta,
     wait: HeldWait | None = None,
     *,
-    needs_queue: bool = False,
+    require_queue: bool = False,
 ) -> None:
     """Send one wake-up. A queue that does not take it is mostly no reason to stop: the sweep comes too."""
     try:
         wake_ups.send(action_id, version, delay, wait)
     except Unavailable as error:
-        if needs_queue:
+        if require_queue:
             raise
         telemetry.trouble("a wake-up was not sent", error)

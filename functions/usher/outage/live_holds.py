@@ -16,7 +16,7 @@ from usher.core.configuration import ConfigurationRefused
 from usher.core.held_wait import HeldWait
 from usher.core.ownership import Terms
 from usher.core.policy import Mode
-from usher.evaluation.call_budget import Enough
+from usher.evaluation.call_budget import NoCallLeft
 from usher.outage.slow_table import Away
 from usher.passes.failing_groups import PassedOver
 from usher.ports import (
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from usher.core.enrolment import Key
     from usher.core.policy import Configuration, Hook
-    from usher.core.reconcile import LiveGroup, Unknown
+    from usher.core.reconcile import LiveGroup, UnrecordedWait
     from usher.ports import AllHookItems, Holds, LiveWaits, Telemetry, WakeUps
 
     Turn = Callable[[], datetime]
@@ -101,7 +101,7 @@ class LiveHolds:
             waits = [wait for wait in waits if wait.hook not in paused]
             for wait in sorted(waits, key=lambda one: (one.due_at, one.timeout)):
                 self._hold(wait, turn)
-        except Enough:
+        except NoCallLeft:
             self.telemetry.trouble(_NOT_ALL, Unavailable("no time, or no turn of the budget, is left"))
         except (TryLater, CallRefused, Unavailable) as error:
             if isinstance(error, Throttled):
@@ -144,7 +144,7 @@ class LiveHolds:
                 self.wait(early.total_seconds())
             next_at = max(next_at, self.clock()) + apart
             yield self.clock()
-        raise Enough
+        raise NoCallLeft
 
     def _groups(self, turn: Turn, over: PassedOver) -> Iterable[LiveGroup]:
         """Those with hooks of ours; one whose pool is not told, with its own instances alone."""
@@ -172,10 +172,10 @@ class LiveHolds:
         ]
         if not found:
             return []
-        standing: Mapping[str, timedelta] = {}
+        live: Mapping[str, timedelta] = {}
         with over.on(group.name):
-            standing = self._standing(group.name, turn)
-        waits = [self._wait(one, standing[one.hook.name]) for one in found if one.hook.name in standing]
+            live = self._standing(group.name, turn)
+        waits = [self._wait(one, live[one.hook.name]) for one in found if one.hook.name in live]
         now = self.clock()
         return [wait for wait in waits if wait.due_at <= now]
 
@@ -184,8 +184,8 @@ class LiveHolds:
         leaving = {hook: of for (name, hook), of in self.leaving.items() if name == group.name}
         return leaving | reconcile.hooks_on(self.configuration.hooks, group)
 
-    def _wait(self, one: Unknown, standing: timedelta) -> HeldWait:
-        timeout = min(standing, one.hook.heartbeat_timeout)
+    def _wait(self, one: UnrecordedWait, live: timedelta) -> HeldWait:
+        timeout = min(live, one.hook.heartbeat_timeout)
         instance_id = one.member.instance_id
         tried_at = self.tried.get((one.group, one.hook.name, instance_id))
         since = tried_at or _LONG_AGO

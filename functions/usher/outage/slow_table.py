@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from usher.core.enrolment import HookSeen
     from usher.core.held_wait import HeldWait
     from usher.core.reconcile import Activity
-    from usher.evaluation.evaluator import Looks
+    from usher.evaluation.evaluator import Evaluator
     from usher.ports import Answer, AutoScaling, HooksOf, Raw, Store
 
 T = TypeVar("T")
@@ -77,7 +77,7 @@ def hurried(port: T, limit: Limit, clock: Callable[[], datetime]) -> T:
     return cast("T", _Hurried(port, limit, clock))
 
 
-def in_time(looks: Looks, wait: HeldWait | None, limit: Limit) -> Looks:
+def in_time(looks: Evaluator, wait: HeldWait | None, limit: Limit) -> Evaluator:
     """The looks, for one look that is Unavailable where the table is too slow to hold `wait`.
 
     A look that begins ATTEMPT + BEAT before the expiry, or sooner, leaves BEAT - LEAST at least for

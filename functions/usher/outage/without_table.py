@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from usher.core import deadlines
 from usher.core.held_wait import UNKNOWN_FOR, is_second
-from usher.evaluation.wake_ups import OWN
+from usher.evaluation.wake_ups import WAKE_UP_HORIZON
 from usher.outage.slow_table import Away, Limit
 from usher.ports import (
     AnswerKind,
@@ -131,7 +131,7 @@ class WithoutTable:
         if at is None:
             return
         successor = replace(wait, links=wait.links + 1)
-        self.wake_ups.send(action_id, version, max(timedelta(0), min(at - now, OWN)), successor)
+        self.wake_ups.send(action_id, version, max(timedelta(0), min(at - now, WAKE_UP_HORIZON)), successor)
         if not wait.is_over:
             self.memory.sent[_place(wait)] = _Sent(chain=wait.chain, links=successor.links, at=at)
         self.memory.tidy()
@@ -180,12 +180,12 @@ class WithoutTable:
     def _as_it_stands(self, wait: HeldWait, now: datetime) -> HeldWait:
         """Under the timeout that stands on its group, which each container asks for itself."""
         if self.hooks is None:
-            return wait.standing(wait.timeout)
+            return wait.with_timeout(wait.timeout)
         known = self.memory.described.get(wait.group)
         if known is None or known[0] <= now:
             known = self.memory.described[wait.group] = self._described(self.hooks, wait.group, now)
         timeout = known[1].get(wait.hook)
-        return wait if timeout is None else wait.standing(timeout)
+        return wait if timeout is None else wait.with_timeout(timeout)
 
     def _described(
         self, hooks: HooksOf, group: str, now: datetime

@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING, Final, assert_never
 
 from usher.core import enrolment
 from usher.core.enrolment import Conflict, Forget, Keep, Put, Seen, Wish
-from usher.evaluation.call_budget import Enough
+from usher.evaluation.call_budget import NoCallLeft
 from usher.passes.failing_groups import PassedOver
-from usher.passes.retirement import Departure, Outcome
+from usher.passes.retirement import Departure, Retirement
 from usher.ports import CallRefused, GroupGone, Moved, NotInForce, Throttled, TryLater
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from usher.core.enrolment import Enrolled, GroupSeen, HookSettings, Step, Wanted
-    from usher.evaluation.call_budget import Turns
+    from usher.evaluation.call_budget import CallBudget
     from usher.ports import EnrolmentRecords, EnrolmentTelemetry, Groups, LiveMembers, OpenActions
 
     Turn = Callable[[], datetime]
@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 INTERVAL: Final = timedelta(minutes=2)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _IN_WORDS: Final = {
-    Outcome.BUSY: ("kept", "on its way out: instances wait, or are on their way to it"),
-    Outcome.LATE: ("kept", "on its way out: it took too long to see that nobody waits"),
-    Outcome.DELETED: ("removed", "on its way out, and nobody waits in it"),
+    Retirement.BUSY: ("kept", "on its way out: instances wait, or are on their way to it"),
+    Retirement.LATE: ("kept", "on its way out: it took too long to see that nobody waits"),
+    Retirement.DELETED: ("removed", "on its way out, and nobody waits in it"),
 }
 
 
@@ -55,7 +55,7 @@ class Enrolment:
     live: LiveMembers
     records: EnrolmentRecords
     open_actions: OpenActions
-    turns: Turns
+    turns: CallBudget
     telemetry: EnrolmentTelemetry
     clock: Callable[[], datetime]
     wait: Callable[[float], object]  # in seconds, as time.sleep
@@ -75,7 +75,7 @@ class Enrolment:
             self._run(has_time)
         except NotInForce:
             self._put_off("another hooks file counts, or Usher is being removed")
-        except Enough:
+        except NoCallLeft:
             self._put_off("no time or no turn of the budget is left")
         except TryLater as busy:
             self.put_off(busy)
@@ -83,7 +83,7 @@ class Enrolment:
     def put_off(self, busy: TryLater) -> None:
         """Leave Auto Scaling alone for now, and tell."""
         if isinstance(busy, Throttled):
-            self.turns.throttled(self.clock())
+            self.turns.back_off(self.clock())
             self.telemetry.count("Throttled")
         self._put_off(str(busy))
 
@@ -98,7 +98,7 @@ class Enrolment:
         enrolled = self.records.enrolled()
         if not (enrolled or self.wanted.hooks):
             return
-        turn = partial(self.turns.awaited, self.clock, self.wait, has_time)
+        turn = partial(self.turns.wait_for_slot, self.clock, self.wait, has_time)
         groups = self.groups.groups(turn)
         enrolled = self.mark(groups, enrolled, has_time)
         number = (self.clock() - _EPOCH) // INTERVAL
@@ -117,7 +117,7 @@ class Enrolment:
         newest = {record.place: record for record in enrolled}
         for step in enrolment.marks(self.wanted, groups, enrolled, self.clock()):
             if not has_time():
-                raise Enough
+                raise NoCallLeft
             with self._giving_way():
                 kept = self._store(step)
                 newest.pop(step.record.place)
@@ -128,22 +128,22 @@ class Enrolment:
         """Do what is to be done on one group, as far as that can be now. Raises GroupGone."""
         turn()
         hooks = self.groups.hooks_of(group.name)
-        standing = {hook.name: hook.settings for hook in hooks}
+        live = {hook.name: hook.settings for hook in hooks}
         seen = Seen(groups=[group], hooks={group.name: hooks}, enrolled=here)
         records = {record.hook: record for record in here}
         conflicts: list[Conflict] = []
         for step in enrolment.plan(self.wanted, seen, self.clock()):
             with self._giving_way():
-                conflicts += self._take(step, records, standing, turn)
+                conflicts += self._take(step, records, live, turn)
         with self._giving_way():
-            self._retire(group, records, standing, turn)
+            self._retire(group, records, live, turn)
         lacking = [
             name
             for name, asked in self.wanted.on(group).items()
             if isinstance(asked, Wish)
             and (
-                name not in standing
-                or asked.settings.differences(standing[name])
+                name not in live
+                or asked.settings.differences(live[name])
                 or (name in records and records[name].is_retiring)  # its deletion may be on its way
             )
         ]
@@ -158,11 +158,11 @@ class Enrolment:
             self.telemetry.enrolment("overtaken", "", "", "another run stored the item meanwhile")
 
     def _take(
-        self, step: Step, records: dict[str, Enrolled], standing: dict[str, HookSettings], turn: Turn
+        self, step: Step, records: dict[str, Enrolled], live: dict[str, HookSettings], turn: Turn
     ) -> Iterator[Conflict]:
         match step:
             case Put():
-                yield from self._put(step, records, standing, turn)
+                yield from self._put(step, records, live, turn)
             case Keep() | Forget():
                 records.pop(step.record.hook, None)
                 kept = self._store(step)
@@ -183,7 +183,7 @@ class Enrolment:
         return kept
 
     def _put(
-        self, step: Put, records: dict[str, Enrolled], standing: dict[str, HookSettings], turn: Turn
+        self, step: Put, records: dict[str, Enrolled], live: dict[str, HookSettings], turn: Turn
     ) -> Iterator[Conflict]:
         """The turn comes first, so that the item is stored, and the file asked for, right before the call."""
         turn()
@@ -201,7 +201,7 @@ class Enrolment:
             self._tell("skipped", record, "the group is gone")
             raise
         records[record.hook] = self.records.keep(record.noted(self.clock()))
-        standing[record.hook] = record.settings
+        live[record.hook] = record.settings
         self._tell("put", record, step.reason)
         self.telemetry.count("Enrolled")
 
@@ -222,11 +222,11 @@ class Enrolment:
         self,
         group: GroupSeen,
         records: dict[str, Enrolled],
-        standing: Mapping[str, HookSettings],
+        live: Mapping[str, HookSettings],
         turn: Turn,
     ) -> None:
         """Let hooks on their way out let through, where what replaces them stands; and delete them."""
-        for record in enrolment.let_through(self.wanted, group, standing, records.values(), self.clock()):
+        for record in enrolment.let_through(self.wanted, group, live, records.values(), self.clock()):
             records[record.hook] = self.records.keep(record)
         departure = Departure(
             hooks=self.groups,
@@ -235,7 +235,7 @@ class Enrolment:
             open_actions=self.open_actions,
             clock=self.clock,
         )
-        for record in enrolment.departing(self.wanted, group, standing, records.values()):
+        for record in enrolment.departing(self.wanted, group, live, records.values()):
             self._depart(departure, record, turn)
 
     def _depart(self, departure: Departure, record: Enrolled, turn: Turn) -> None:
@@ -243,19 +243,19 @@ class Enrolment:
         is_counted = record.quiet_at is not None and not _is_named(record)  # it may be deleted now
         if is_counted and not self.records.take(now):
             return
-        outcome = Outcome.BUSY
+        outcome = Retirement.BUSY
         try:
             outcome = departure.step(record, turn)
         except CallRefused as refusal:
             self._conflict(Conflict(group=record.group, hook=record.hook, reason=str(refusal)))
             return
         finally:
-            if is_counted and outcome is not Outcome.DELETED:
+            if is_counted and outcome is not Retirement.DELETED:
                 self.records.give_back(now)
         if outcome in _IN_WORDS:
             word, reason = _IN_WORDS[outcome]
             self._tell(word, record, reason)
-        if outcome is Outcome.DELETED:
+        if outcome is Retirement.DELETED:
             self.telemetry.count("Unenrolled")
 
     def _conflict(self, conflict: Conflict) -> Conflict:

@@ -22,8 +22,8 @@ from usher.core.enrolment import share
 from usher.core.hook_timeouts import described, known
 from usher.core.ownership import terms_on
 from usher.core.policy import Mode
-from usher.evaluation.call_budget import Enough
-from usher.evaluation.wake_ups import stored_with_wake_ups
+from usher.evaluation.call_budget import NoCallLeft
+from usher.evaluation.wake_ups import store_and_schedule
 from usher.passes.failing_groups import PassedOver
 from usher.ports import AnswerKind, CallRefused, GroupGone, Moved, Throttled, TryLater
 
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from usher.core.action import Action
     from usher.core.enrolment import Enrolled, HookSeen
     from usher.core.policy import Configuration
-    from usher.core.reconcile import LiveGroup, Tried, Unknown
-    from usher.evaluation.call_budget import Turns
+    from usher.core.reconcile import ForeignWait, LiveGroup, UnrecordedWait
+    from usher.evaluation.call_budget import CallBudget
     from usher.ports import (
         AllHookItems,
         AutoScaling,
@@ -82,7 +82,7 @@ class _Scene:
 class _Candidate:
     """What waits unknown, and how long its hook holds it without a heartbeat."""
 
-    unknown: Unknown
+    unknown: UnrecordedWait
     timeout: timedelta
 
     def expires_at(self, now: datetime) -> datetime:
@@ -101,7 +101,7 @@ class Reconcile:
     instances: InstanceStates
     auto_scaling: AutoScaling
     store: ReconcileStore
-    turns: Turns
+    turns: CallBudget
     wake_ups: WakeUps
     telemetry: EnrolmentTelemetry
     clock: Callable[[], datetime]
@@ -120,12 +120,12 @@ class Reconcile:
         once all had their turn.
         """
         try:
-            self._run(partial(self.turns.awaited, self.clock, self.wait, has_time))
-        except Enough:
+            self._run(partial(self.turns.wait_for_slot, self.clock, self.wait, has_time))
+        except NoCallLeft:
             self.telemetry.count("ReconcilePutOff")
         except TryLater as busy:
             if isinstance(busy, Throttled):
-                self.turns.throttled(self.clock())
+                self.turns.back_off(self.clock())
                 self.telemetry.count("Throttled")
             self.telemetry.count("ReconcilePutOff")
 
@@ -227,38 +227,44 @@ class Reconcile:
             after = replace(after, version=newest.version + 1, look_id=self.new_id())
             try:
                 save = partial(self.store.save, after)
-                stored_with_wake_ups(after, self.clock, save, self.wake_ups, self.telemetry)
+                store_and_schedule(after, self.clock, save, self.wake_ups, self.telemetry)
             except Moved:
                 newest = self.store.load(action.id)
             else:
-                self.turns.dropped(newest.call_at, self.clock(), kept=after.call_at)
+                self.turns.release_replaced(newest.booked_at, self.clock(), kept=after.booked_at)
                 return
 
     # -- what waits unknown ---------------------------------------------------------------------
 
     def _adopt(self, scene: _Scene, turn: Turn, passed_over: PassedOver) -> None:
         """One group after the other, so that no pass ends with questions only."""
-        before = self.store.tried()
+        before = self.store.foreign_waits()
         for name in sorted(before.keys() - scene.groups.keys()):
-            self.store.keep_tried(name, ())
+            self.store.keep_foreign_waits(name, ())
         for group in self._in_turn(scene.groups.values()):
             with passed_over.on(group.name):
                 self._adopt_in(group, frozenset(before.get(group.name, ())), scene, turn)
 
-    def _adopt_in(self, group: LiveGroup, before: frozenset[Tried], scene: _Scene, turn: Turn) -> None:
+    def _adopt_in(self, group: LiveGroup, before: frozenset[ForeignWait], scene: _Scene, turn: Turn) -> None:
         waiting = self._unknown(group, scene, turn)
-        tried = set(before)
+        foreign_waits = set(before)
         if group.is_whole:
-            tried &= {one.tried for one in waiting}  # it is forgotten with its wait
+            foreign_waits &= {one.foreign_waits for one in waiting}  # it is forgotten with its wait
         try:
-            fresh = [one for one in waiting if one.tried not in tried and not one.is_young(self.clock())]
-            lost = [one for one in fresh if self._is_lost(one, tried, turn)]
+            fresh = [
+                one
+                for one in waiting
+                if one.foreign_waits not in foreign_waits and not one.is_young(self.clock())
+            ]
+            lost = [one for one in fresh if self._is_lost(one, foreign_waits, turn)]
             candidates, now = self._candidates(group, lost, turn), self.clock()
-            for candidate in sorted(candidates, key=lambda one: (one.expires_at(now), one.unknown.tried)):
-                self._try(candidate, tried, turn)
+            for candidate in sorted(
+                candidates, key=lambda one: (one.expires_at(now), one.unknown.foreign_waits)
+            ):
+                self._try(candidate, foreign_waits, turn)
         finally:
-            if tried != before:
-                self.store.keep_tried(group.name, tried)
+            if foreign_waits != before:
+                self.store.keep_foreign_waits(group.name, foreign_waits)
 
     def _in_turn(self, groups: Iterable[LiveGroup]) -> Sequence[LiveGroup]:
         """All of them, beginning with another one in each pass: one that ends early gets to all in time."""
@@ -266,7 +272,7 @@ class Reconcile:
         first = self._number() % len(ordered) if ordered else 0
         return [*ordered[first:], *ordered[:first]]
 
-    def _unknown(self, group: LiveGroup, scene: _Scene, turn: Turn) -> list[Unknown]:
+    def _unknown(self, group: LiveGroup, scene: _Scene, turn: Turn) -> list[UnrecordedWait]:
         """What waits in `group` without an open record, with its scaling activity."""
         ours = terms_on(self.configuration, scene.items.get(group.name, ()), group.name)
         found = reconcile.unknown(group, ours, scene.of(group.name))
@@ -279,11 +285,11 @@ class Reconcile:
         named = [replace(one, activity=ongoing.get(one.member.instance_id)) for one in found]
         return [one for one in named if one.ways]
 
-    def _is_lost(self, one: Unknown, tried: set[Tried], turn: Turn) -> bool:
+    def _is_lost(self, one: UnrecordedWait, foreign_waits: set[ForeignWait], turn: Turn) -> bool:
         """Whether its notification can be taken for lost, and nothing was recorded of it.
 
         What was recorded, and closed without a proof, is taken up again where its wait goes on.
-        What is over waits for someone else's hook: that is remembered among the `tried`.
+        What is over waits for someone else's hook: that is remembered among the `foreign_waits`.
         """
         known = list(self.store.of_instance(one.member.instance_id))
         recorded = [action for action in known if one.is_of_this_wait(action)]
@@ -293,7 +299,7 @@ class Reconcile:
             if kind is not AnswerKind.NO_ACTIVE_ACTION:
                 return False
         if one.activity is not None and recorded and not any(action.is_open for action in recorded):
-            tried.add(one.tried)
+            foreign_waits.add(one.foreign_waits)
         if recorded or reconcile.policy_of(one).mode is Mode.OBSERVE:
             return False
         return self._is_readable(one.member.instance_id)
@@ -305,7 +311,7 @@ class Reconcile:
         self.telemetry.trouble(f"a record of {instance_id} cannot be read", ValueError("left to its release"))
         return False
 
-    def _asked_for(self, doubtful: Action, one: Unknown, turn: Turn) -> AnswerKind | None:
+    def _asked_for(self, doubtful: Action, one: UnrecordedWait, turn: Turn) -> AnswerKind | None:
         """What a heartbeat for a closed record is answered; it is open again where that is accepted."""
         if self.store.evidence(doubtful).paused is not None:
             return None
@@ -317,7 +323,7 @@ class Reconcile:
             self.telemetry.count("TakenUp")
         return kind
 
-    def _beaten(self, action: Action, one: Unknown) -> AnswerKind:
+    def _beaten(self, action: Action, one: UnrecordedWait) -> AnswerKind:
         """Send a heartbeat. Raises Throttled."""
         answer = self.auto_scaling.heartbeat(action)
         if answer.kind is AnswerKind.BUSY:
@@ -327,18 +333,18 @@ class Reconcile:
             self.telemetry.trouble(what, CallRefused(answer.text))
         return answer.kind
 
-    def _candidates(self, group: LiveGroup, fresh: Sequence[Unknown], turn: Turn) -> list[_Candidate]:
+    def _candidates(self, group: LiveGroup, fresh: Sequence[UnrecordedWait], turn: Turn) -> list[_Candidate]:
         """Those whose hook stands on the group, with the smaller of both heartbeat timeouts."""
         if not fresh:
             return []
-        standing = {hook.name: hook.settings for hook in self._hooks_of(group.name, turn)}
+        live = {hook.name: hook.settings for hook in self._hooks_of(group.name, turn)}
         return [
             _Candidate(
                 unknown=one,
-                timeout=min(one.hook.heartbeat_timeout, standing[one.hook.name].heartbeat_timeout),
+                timeout=min(one.hook.heartbeat_timeout, live[one.hook.name].heartbeat_timeout),
             )
             for one in fresh
-            if one.hook.name in standing and standing[one.hook.name].transition is one.hook.transition
+            if one.hook.name in live and live[one.hook.name].transition is one.hook.transition
         ]
 
     def _hooks_of(self, group: str, turn: Turn) -> Sequence[HookSeen]:
@@ -351,7 +357,7 @@ class Reconcile:
         self.store.keep_described(group, described(hooks, at))
         return hooks
 
-    def _try(self, candidate: _Candidate, tried: set[Tried], turn: Turn) -> None:
+    def _try(self, candidate: _Candidate, foreign_waits: set[ForeignWait], turn: Turn) -> None:
         """A heartbeat by instance and hook tells whether there is an action, and holds it."""
         one = candidate.unknown
         activity = one.activity.id if one.activity else self.new_id()
@@ -367,9 +373,9 @@ class Reconcile:
         if kind is AnswerKind.ACCEPTED:
             self._open(replace(action, beaten_at=now, heartbeats=1), one)
         elif kind is AnswerKind.NO_ACTIVE_ACTION:
-            tried.add(one.tried)
+            foreign_waits.add(one.foreign_waits)
 
-    def _still_waits(self, one: Unknown, turn: Turn) -> bool:
+    def _still_waits(self, one: UnrecordedWait, turn: Turn) -> bool:
         """Whether it is shown in the same state again."""
         try:
             if one.member.state.startswith("Warmed:"):
@@ -382,7 +388,7 @@ class Reconcile:
         seen = (one.member.instance_id, one.member.state)
         return any((member.instance_id, member.state) == seen for member in members)
 
-    def _open(self, action: Action, one: Unknown) -> None:
+    def _open(self, action: Action, one: UnrecordedWait) -> None:
         """Record it, unless its notification has come after all during the call."""
         known = list(self.store.of_instance(action.instance_id))
         if any(one.is_of_this_wait(each) for each in known):
@@ -392,7 +398,7 @@ class Reconcile:
         def store() -> None:
             self.store.open(action, None)
 
-        stored_with_wake_ups(action, self.clock, store, self.wake_ups, self.telemetry)
+        store_and_schedule(action, self.clock, store, self.wake_ups, self.telemetry)
         self.telemetry.decided(action, "adopt", f"{one.member.state} without a record")
         self.telemetry.count("ActionsOpened")
         self.telemetry.count("Adopted")
@@ -409,21 +415,21 @@ class Reconcile:
             *share(idle, MOST_HOOKS_IDLE, number),
         ):
             with passed_over.on(name):
-                standing = self._hooks_of(name, turn)
-                drifted += self._tell_drift(scene.groups[name], standing)
-                self._shorten(scene.of(name), standing, self.clock())
+                live = self._hooks_of(name, turn)
+                drifted += self._tell_drift(scene.groups[name], live)
+                self._shorten(scene.of(name), live, self.clock())
         self.telemetry.count("HookDrift", drifted)
 
-    def _tell_drift(self, group: LiveGroup, standing: Sequence[HookSeen]) -> int:
+    def _tell_drift(self, group: LiveGroup, live: Sequence[HookSeen]) -> int:
         hooks = reconcile.hooks_on(self.configuration.hooks, group)
-        drifts = reconcile.drifts(hooks, standing)
+        drifts = reconcile.drifts(hooks, live)
         for hook, reason in drifts.items():
             self.telemetry.enrolment("drift", group.name, hook, reason)
         return len(drifts)
 
-    def _shorten(self, open_actions: Iterable[Action], standing: Sequence[HookSeen], at: datetime) -> None:
+    def _shorten(self, open_actions: Iterable[Action], live: Sequence[HookSeen], at: datetime) -> None:
         """What is open goes by what stands, where that is less than what its record has."""
-        seen = described(standing, at)
+        seen = described(live, at)
         for action in open_actions:
             timeout = seen.timeouts.get(action.hook.name, action.hook.heartbeat_timeout)
             if timeout < action.hook.heartbeat_timeout or action.timeout_assumed:
@@ -453,4 +459,4 @@ def _twin_closed(action: Action, other: Action, now: datetime) -> Action:
     if action.phase is not Phase.OPEN:
         return action  # its result is on its way, and is the only one: the other meets "No active"
     reason = f"known by its token, as action {other.id}"
-    return replace(closing.closed(action, Outcome.ENDED_ELSEWHERE, reason, now), call_at=None)
+    return replace(closing.closed(action, Outcome.ENDED_ELSEWHERE, reason, now), booked_at=None)

@@ -28,7 +28,7 @@ SENT_WITHIN: Final = timedelta(seconds=3)  # of the second read, or not at all
 _CALLS: Final = 3  # the group, its warm pool, the delete
 
 
-class Outcome(StrEnum):
+class Retirement(StrEnum):
     """What came of a step."""
 
     BUSY = "busy"  # somebody waits, or is on the way
@@ -47,7 +47,7 @@ class Departure:
     open_actions: OpenActions
     clock: Callable[[], datetime]
 
-    def step(self, record: Enrolled, turn: Turn) -> Outcome:
+    def step(self, record: Enrolled, turn: Turn) -> Retirement:
         """The first read, or the second with the delete.
 
         Raises what the calls on hooks and items raise, and what `turn` does.
@@ -55,20 +55,20 @@ class Departure:
         if record.quiet_at is None:
             return self._first_read(record, turn)
         if self.clock() - record.quiet_at < APART:
-            return Outcome.QUIET
+            return Retirement.QUIET
         return self._delete(record, turn)
 
-    def _first_read(self, record: Enrolled, turn: Turn) -> Outcome:
+    def _first_read(self, record: Enrolled, turn: Turn) -> Retirement:
         if self._is_in_use(record) or waiting(self.live, record, turn):
-            return Outcome.BUSY
+            return Retirement.BUSY
         self.items.keep(replace(record, quiet_at=self.clock()))
-        return Outcome.QUIET
+        return Retirement.QUIET
 
-    def _delete(self, record: Enrolled, turn: Turn) -> Outcome:
+    def _delete(self, record: Enrolled, turn: Turn) -> Retirement:
         """The slots of its calls are booked, and the delete is announced, before the second read."""
         if self._is_in_use(record):
             self.items.keep(replace(record, quiet_at=None))
-            return Outcome.BUSY
+            return Retirement.BUSY
         booked = [turn() for _ in range(_CALLS)]
 
         def booked_turn() -> datetime:
@@ -81,10 +81,10 @@ class Departure:
         is_late = self.clock() - read_at > SENT_WITHIN
         if count or is_late:
             self.items.keep(replace(announced, deleting_at=None, quiet_at=None))
-            return Outcome.BUSY if count else Outcome.LATE
+            return Retirement.BUSY if count else Retirement.LATE
         self.hooks.delete_hook(announced)
         self.items.forget(announced)
-        return Outcome.DELETED
+        return Retirement.DELETED
 
     def _is_in_use(self, record: Enrolled) -> bool:
         """A notice may be quicker than the live state."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from usher.core.policy import Way
+from usher.core.policy import Channel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -13,11 +13,14 @@ if TYPE_CHECKING:
     from usher.core.policy import Hook
     from usher.ports import Store, Telemetry
 
-TESTED: Final = (Way.SQS, Way.SNS)  # whether a direct Lambda target is tested is not known (aws-facts 3.5)
+TESTED: Final = (
+    Channel.SQS,
+    Channel.SNS,
+)  # whether a direct Lambda target is tested is not known (aws-facts 3.5)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Silence:
+class SilentGroups:
     """Counts, as SilentGroups, the groups named in the configuration of which no message is known.
 
     PutLifecycleHook sends a test message to each SQS or SNS target, and each lifecycle message that

@@ -15,10 +15,10 @@ from usher.core import questions
 from usher.core.action import Phase, shortened
 from usher.core.conditions.probe import Found, Later, as_finding, finding_of
 from usher.core.decide import Complete, decide
-from usher.core.finding import Finding, Standing
+from usher.core.finding import ConditionStatus, Finding
 from usher.core.policy import Mode
 from usher.evaluation.evaluator import observed
-from usher.evaluation.wake_ups import OWN
+from usher.evaluation.wake_ups import WAKE_UP_HORIZON
 from usher.ports import WHATEVER, Moved, Unavailable
 from usher.questions.chain import LATE, sweep_at, tell_unreadable
 
@@ -97,7 +97,7 @@ class Asking:
         """
         now = self.clock()
         after = _next(findings, ask_at=next_at, sweep_at=sweep_at(next_at, now))
-        delay = None if next_at is None or next_at - now > OWN else max(next_at - now, _AT_ONCE)
+        delay = None if next_at is None or next_at - now > WAKE_UP_HORIZON else max(next_at - now, _AT_ONCE)
         if delay is not None and delay > _AT_ONCE:
             self._send(action.id, after.turn, delay)
         self.store.keep_findings(action, after)
@@ -149,11 +149,11 @@ class Asking:
         if isinstance(found, Later):
             return findings.with_one(_asked_later(before or _not_asked(probe, action), found, now))
         finding = as_finding(probe, found, before, now)
-        if before is None or before.standing is not finding.standing:
-            findings = findings.noted(now, "found", f"{probe.name}: {finding.standing}: {finding.detail}")
-        if finding.standing is Standing.FAILED:
+        if before is None or before.status is not finding.status:
+            findings = findings.noted(now, "found", f"{probe.name}: {finding.status}: {finding.detail}")
+        if finding.status is ConditionStatus.FAILED:
             self.telemetry.count("ConditionFailed", dimensions={"Condition": probe.name.split()[0]})
-        if finding.standing is Standing.UNKNOWN:
+        if finding.status is ConditionStatus.UNKNOWN:
             self.telemetry.count("ConditionUnknown")
         return findings.with_one(finding)
 
@@ -166,7 +166,7 @@ def _not_asked(probe: Probe, action: Action) -> Finding:
     """As if it had been asked first of all, so that its turn comes before those that were."""
     return Finding(
         condition=probe.name,
-        standing=Standing.UNKNOWN,
+        status=ConditionStatus.UNKNOWN,
         detail="not asked yet",
         asked_at=action.first_seen_at,
         ask_again_at=action.first_seen_at,
@@ -176,7 +176,7 @@ def _not_asked(probe: Probe, action: Action) -> Finding:
 def _failed(error: Exception, memory: Memory) -> Found:
     """What a question says that could not be asked, or whose answer could not be read."""
     detail = shortened(f"it could not be asked: {type(error).__name__}: {error}")
-    return Found(standing=Standing.UNKNOWN, detail=detail, memory=memory)
+    return Found(status=ConditionStatus.UNKNOWN, detail=detail, memory=memory)
 
 
 def _asked_later(known: Finding, later: Later, now: datetime) -> Finding:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from usher.core import questions
 from usher.core.finding import Findings
-from usher.evaluation.wake_ups import OWN
+from usher.evaluation.wake_ups import WAKE_UP_HORIZON
 from usher.ports import Moved, Unavailable
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class Chains:
         now = self.clock()
         after = replace(findings, turn=findings.turn + 1, ask_at=ask_at, sweep_at=sweep_at(ask_at, now))
         self.kept.keep_findings(action, after)
-        if ask_at - now <= OWN:
+        if ask_at - now <= WAKE_UP_HORIZON:
             self.queue.send(action.id, after.turn, max(timedelta(0), ask_at - now))
 
     def repair(self, row: Unasked) -> None:
@@ -94,4 +94,4 @@ def sweep_at(ask_at: datetime | None, now: datetime) -> datetime | None:
     """When a turn that is due at `ask_at` becomes the sweep's business."""
     if ask_at is None:
         return None
-    return ask_at + LATE if ask_at - now <= OWN else ask_at - AHEAD
+    return ask_at + LATE if ask_at - now <= WAKE_UP_HORIZON else ask_at - AHEAD

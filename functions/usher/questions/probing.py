@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from usher.core.conditions.probe import Found, Later, Reply, ReplyKind, finding_of
-from usher.core.finding import Standing
+from usher.core.finding import ConditionStatus
 from usher.core.policy import Mode
 from usher.ports import SharedAnswer
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from usher.core.action import Action
     from usher.core.conditions.probe import Call, Probe, Shared
     from usher.core.finding import Memory
-    from usher.evaluation.call_budget import Turns
+    from usher.evaluation.call_budget import CallBudget
     from usher.ports import Calls, SharedAnswers
 
 MOST_CALLS: Final = 6  # of one condition in one turn
@@ -36,7 +36,7 @@ class Prober:
 
     calls: Calls
     answers: SharedAnswers
-    turns: Turns  # of Auto Scaling's calls, which a condition has none to spare of
+    turns: CallBudget  # of Auto Scaling's calls, which a condition has none to spare of
     clock: Callable[[], datetime]
 
     def probe(
@@ -49,7 +49,7 @@ class Prober:
     ) -> Found | Later:
         """See usher.ports.Probing."""
         before = finding_of(probe, action)
-        second = before is not None and (before.held_once or before.denials == 1)
+        second = before is not None and (before.confirmed_once or before.denials == 1)
         since = before.asked_at + _MOMENT if before is not None and second else action.first_seen_at
         for _ in range(MOST_CALLS):
             now = self.clock()
@@ -66,11 +66,11 @@ class Prober:
                 return Later(at=reply, memory=memory)
             found = probe.hear(action, memory, call, reply, self.clock())
             if not found.go_on:
-                holds = found.standing is Standing.HOLDS
+                holds = found.status is ConditionStatus.HOLDS
                 return replace(found, memory=memory) if holds and not found.memory else found
             memory = found.memory
         detail = f"it takes more than {MOST_CALLS} calls in a row"
-        return Found(standing=Standing.UNKNOWN, detail=detail, memory=memory)
+        return Found(status=ConditionStatus.UNKNOWN, detail=detail, memory=memory)
 
     def _reply(
         self, call: Call, action: Action, since: datetime, now: datetime, until: datetime
@@ -111,7 +111,7 @@ class Prober:
         if booked is _FULL:
             return None
         if not self.answers.lease(question, now, shared.every):
-            self.turns.dropped(booked, now)
+            self.turns.release_replaced(booked, now)
             return None
         return self._ask_for_all(call, shared, question, now, until)
 
@@ -144,12 +144,12 @@ class Prober:
         """The second of the budget that heartbeats live on, where the call is Auto Scaling's; or _FULL."""
         if call.service != _AUTO_SCALING:
             return None
-        return self.turns.at_once(now) or _FULL
+        return self.turns.try_acquire(now) or _FULL
 
     def _made(self, call: Call, members: Sequence[str]) -> Reply:
         reply = self.calls.make(call, members)
         if call.service == _AUTO_SCALING and reply.code in _THROTTLES:
-            self.turns.throttled(self.clock())
+            self.turns.back_off(self.clock())
         return reply
 
     def _kept(
@@ -171,4 +171,4 @@ def _question(call: Call) -> str:
 
 def _would_start(call: Call, memory: Memory) -> Found:
     detail = f"observe mode: would call {call.operation}"
-    return Found(standing=Standing.PENDING, detail=detail, ask_again_after=_OBSERVED, memory=memory)
+    return Found(status=ConditionStatus.PENDING, detail=detail, ask_again_after=_OBSERVED, memory=memory)

@@ -15,18 +15,18 @@ from aws_lambda_powertools import Logger, Metrics
 from botocore.config import Config
 
 from usher.aws.autoscaling import AutoScalingApi
-from usher.aws.budget import CallBudget
+from usher.aws.budget import BudgetTable
 from usher.aws.enrolled import EnrolledHooks
 from usher.aws.queues import DeadLetterQueue, QuestionQueue, WakeUpQueue
-from usher.aws.records import Records
+from usher.aws.records import RecordTable
 from usher.aws.result_limits import SentResults
 from usher.aws.telemetry import NAMESPACE, PowertoolsTelemetry
 from usher.aws.waiting import WaitingApi
 from usher.core import compiled
-from usher.evaluation.call_budget import Turns
-from usher.evaluation.evaluator import Looks
+from usher.evaluation.call_budget import CallBudget
+from usher.evaluation.evaluator import Evaluator
 from usher.evaluation.hook_timeouts import HookTimeouts
-from usher.evaluation.stale_waits import SameWait
+from usher.evaluation.stale_waits import StaleWaitGuard
 from usher.outage.slow_table import Limit, hurried
 from usher.settings import Settings
 
@@ -72,8 +72,8 @@ class Parts:
     """What the functions are made of."""
 
     settings: Settings
-    records: Records
-    looks: Looks
+    records: RecordTable
+    looks: Evaluator
     dead_letters: DeadLetterQueue
     auto_scaling: AutoScalingClient
     waiting: WaitingApi
@@ -103,12 +103,12 @@ def parts(table: Config = FEW_ATTEMPTS) -> Parts:
     dynamodb: DynamoDBClient = hurried(boto3.client("dynamodb", config=table), limit, now)
     auto_scaling: AutoScalingClient = boto3.client("autoscaling", config=ONE_ATTEMPT)
     tells, metrics = telemetry()
-    budget = CallBudget(dynamodb, settings.table, settings.calls_per_second)
+    budget = BudgetTable(dynamodb, settings.table, settings.calls_per_second)
     waiting = WaitingApi(auto_scaling)
-    records = Records(dynamodb, settings.table, now)
-    looks = Looks(
+    records = RecordTable(dynamodb, settings.table, now)
+    looks = Evaluator(
         store=records,
-        auto_scaling=SameWait(
+        auto_scaling=StaleWaitGuard(
             calls=AutoScalingApi(auto_scaling), activities=waiting, budget=budget, clock=now
         ),
         budget=budget,
@@ -121,7 +121,7 @@ def parts(table: Config = FEW_ATTEMPTS) -> Parts:
         hook_timeouts=HookTimeouts(
             live=waiting,
             store=records,
-            turns=Turns(budget=budget, telemetry=tells),
+            turns=CallBudget(budget=budget, telemetry=tells),
             telemetry=tells,
             clock=now,
         ),

@@ -14,7 +14,7 @@ from usher.aws.instances import InstancesApi
 from usher.aws.telemetry import flushing
 from usher.outage.live_holds import LiveHolds
 from usher.passes.reconcile import Reconcile
-from usher.passes.silent_groups import Silence
+from usher.passes.silent_groups import SilentGroups
 from usher.settings import EnrolmentSettings
 from usher.wiring import enrolling, machine
 
@@ -28,7 +28,7 @@ def handler() -> handlers.Handler:
     file = made.file()
     enrolment = enrolling.enrolment(made, EnrolmentSettings.from_environment(os.environ), file)
     hooks = file.configuration.hooks
-    silence = Silence(hooks=hooks, store=made.looks.store, telemetry=made.telemetry)
+    silence = SilentGroups(hooks=hooks, store=made.looks.store, telemetry=made.telemetry)
     work = machine.several_at_once()
     passes = (_reconcile(made), enrolment, silence)
     handler = handlers.sweep_handler(made.looks, *passes, work=work, without_table=_live_holds(made))

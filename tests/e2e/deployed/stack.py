@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from tests.e2e.polling import until
 from tests.factories import a_policy, an_action, hook_terms
 from usher.aws.enrolled import EnrolledHooks
-from usher.aws.records import Records
+from usher.aws.records import RecordTable
 from usher.core.action import Result
 from usher.provision import FILE
 from usher.wiring.machine import new_id, now
@@ -89,8 +89,8 @@ class Stack:
         return self.account.client("lambda")
 
     @cached_property
-    def records(self) -> Records:
-        return Records(self.account.client("dynamodb"), self.table, now)
+    def records(self) -> RecordTable:
+        return RecordTable(self.account.client("dynamodb"), self.table, now)
 
     @cached_property
     def items(self) -> EnrolledHooks:

@@ -286,7 +286,7 @@ def test_the_last_hook_taken_out_ends_no_wait_and_one_that_is_brought_back_holds
 
 def test_no_role_was_refused_anything(deploys: Deploys) -> None:
     """Since the stack stands."""
-    standing = deploys.roles()
-    decided = [each for each in deploys.stack.decided(deploys.so_far) if each.role in standing]
-    assert {each.role for each in decided} >= {role for role in standing if "SweepRole" in role}
+    status = deploys.roles()
+    decided = [each for each in deploys.stack.decided(deploys.so_far) if each.role in status]
+    assert {each.role for each in decided} >= {role for role in status if "SweepRole" in role}
     assert {(each.role, each.action) for each in decided if each.decision != "Allow"} == set()

@@ -11,12 +11,12 @@ from usher import release
 from usher.core import closing, deadlines, evidence, reconcile
 from usher.core.action import Action, Outcome, Result
 from usher.core.conditions import targets
-from usher.core.finding import Standing
+from usher.core.finding import ConditionStatus
 from usher.core.ownership import Terms
 from usher.core.policy import Mode
 from usher.evaluation import evaluator
-from usher.evaluation.call_budget import Turns
-from usher.evaluation.evaluator import Looks
+from usher.evaluation.call_budget import CallBudget
+from usher.evaluation.evaluator import Evaluator
 from usher.ports import AnswerKind, Moved
 from usher_simulator.trials.faults import Thing
 
@@ -26,18 +26,18 @@ if TYPE_CHECKING:
 
     from usher.core.action import Signal
     from usher.core.policy import Policy
-    from usher.core.reconcile import Unknown
+    from usher.core.reconcile import UnrecordedWait
     from usher.ports import Answer
 
 _LATE: Final = timedelta(seconds=3)  # as usher.evaluation.call_budget
 
 
 def _unhealthy_is_drained(
-    standings: Mapping[targets.State, Mapping[str, Standing]],
-) -> Mapping[targets.State, Mapping[str, Standing]]:
+    statuses: Mapping[targets.TargetState, Mapping[str, ConditionStatus]],
+) -> Mapping[targets.TargetState, Mapping[str, ConditionStatus]]:
     """A load balancer "sends an unhealthy target nothing"."""
-    drained = {**standings[targets.State.DRAINED], "unhealthy": Standing.HOLDS}
-    return {**standings, targets.State.DRAINED: drained}
+    drained = {**statuses[targets.TargetState.DRAINED], "unhealthy": ConditionStatus.HOLDS}
+    return {**statuses, targets.TargetState.DRAINED: drained}
 
 
 def _other_tokens_count(fits: Callable[[Signal, Action], bool]) -> object:
@@ -60,12 +60,12 @@ def _ends_after_first_sight(ends_at: property) -> property:  # noqa: ARG001 - it
     return property(late)
 
 
-def _wake_ups_after_store(stored_with_wake_ups: Callable[..., None]) -> object:
+def _wake_ups_after_store(store_and_schedule: Callable[..., None]) -> object:
     """The record first, and then what wakes it."""
 
     def stored(action: Action, clock: object, store: Callable[[], None], *others: object) -> None:
         store()
-        stored_with_wake_ups(action, clock, lambda: None, *others)
+        store_and_schedule(action, clock, lambda: None, *others)
 
     return stored
 
@@ -73,8 +73,10 @@ def _wake_ups_after_store(stored_with_wake_ups: Callable[..., None]) -> object:
 def _never_over_budget(taken: Callable[..., tuple[Action, bool]]) -> object:
     """No call goes out without a turn, however near the expiry is."""
 
-    def only_booked(turns: Turns, action: Action, now: datetime, *, completes: bool) -> tuple[Action, bool]:
-        own = action.call_at
+    def only_booked(
+        turns: CallBudget, action: Action, now: datetime, *, completes: bool
+    ) -> tuple[Action, bool]:
+        own = action.booked_at
         after, goes = taken(turns, action, now, completes=completes)
         is_in_turn = own is not None and now - _LATE <= own <= now
         is_at_risk = goes and after is action and not is_in_turn and not action.timeout_assumed
@@ -106,7 +108,7 @@ def _written_over(settle: object) -> object:  # noqa: ARG001 - it takes its plac
     """What others stored during a call is replaced by what the look had read before it."""
 
     def settle_on_old(
-        self: Looks,
+        self: Evaluator,
         action: Action,
         call: str,
         answer: Answer,
@@ -115,8 +117,8 @@ def _written_over(settle: object) -> object:  # noqa: ARG001 - it takes its plac
     ) -> None:
         now = self.clock()
         if answer.kind is AnswerKind.BUSY:
-            self.turns.throttled(now)
-        said = evaluator._answered(replace(action, call_at=None), call, answer, now)  # noqa: SLF001
+            self.turns.back_off(now)
+        said = evaluator._answered(replace(action, booked_at=None), call, answer, now)  # noqa: SLF001
         after = settled(said, now)
         for _ in range(evaluator.TRIES):
             try:
@@ -136,7 +138,7 @@ def _written_over(settle: object) -> object:  # noqa: ARG001 - it takes its plac
 def _adopted_since_its_activity(adopted: Callable[..., Action]) -> object:
     """An adopted wait began when its scaling activity did, however long ago that was."""
 
-    def since_activity(one: Unknown, timeout: timedelta, action_id: str, now: datetime) -> Action:
+    def since_activity(one: UnrecordedWait, timeout: timedelta, action_id: str, now: datetime) -> Action:
         action = adopted(one, timeout, action_id, now)
         if one.activity is None:
             return action
@@ -172,10 +174,12 @@ BUGS: Final = (
     _bug(
         "a look sends its wake-ups after the store", evaluator, "stored_with_wake_ups", _wake_ups_after_store
     ),
-    _bug("no call goes out over budget, not even at the last moment", Turns, "taken", _never_over_budget),
+    _bug(
+        "no call goes out over budget, not even at the last moment", CallBudget, "acquire", _never_over_budget
+    ),
     _bug("a late notice is let through", Terms, "lets_through", _lets_all_through, Thing.ENROLLED),
     _bug("the removal replaces a decided result", release, "_released", _released_anew, Thing.REMOVED),
-    _bug("an answer writes over an operator's word", Looks, "_settle", _written_over, Thing.OPERATED),
+    _bug("an answer writes over an operator's word", Evaluator, "_settle", _written_over, Thing.OPERATED),
     _bug(
         "an adopted wait began with its activity",
         reconcile,

@@ -12,7 +12,7 @@ from usher.aws import groups
 from usher.core import enrolment, ownership
 from usher.core.action import Result
 from usher.core.enrolment import Put
-from usher.passes.retirement import Departure, Outcome
+from usher.passes.retirement import Departure, Retirement
 from usher_simulator.trials.faults import Thing
 from usher_simulator.trials.judge.changes import ChangesHarmNobody
 from usher_simulator.trials.judge.never_early import NeverEarly
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
 
 def _at_once(_: Any) -> Any:
-    def step(self: Departure, record: Enrolled, turn: Any) -> Outcome:
+    def step(self: Departure, record: Enrolled, turn: Any) -> Retirement:
         turn()
         self.hooks.delete_hook(record)
         self.items.forget(record)
-        return Outcome.DELETED
+        return Retirement.DELETED
 
     return step
 
@@ -66,7 +66,7 @@ BUGS: Final = (
         name="takes no hook back that left the file",
         place=Departure,
         attribute="step",
-        made=lambda _: lambda *_: Outcome.BUSY,
+        made=lambda _: lambda *_: Retirement.BUSY,
     ),
     _enrolled(name="puts no hook", place=enrolment, attribute="plan", made=_not_put),
     _enrolled(

@@ -13,7 +13,7 @@ from usher.core.action import Result
 from usher.core.conditions import command, ecs, function, instance_status, targets
 from usher.core.conditions.combined import AnyOf, Not, Then
 from usher.core.conditions.elapsed import Elapsed
-from usher.core.finding import Standing
+from usher.core.finding import ConditionStatus
 from usher.questions import asking
 from usher.questions.chain import Chains
 from usher_simulator.trials.judge.in_time import InTime
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 def _pending_is_done(hear: Any) -> Any:
     def heard(*given: Any) -> Found:
         found: Found = hear(*given)
-        is_pending = found.standing is Standing.PENDING and not found.go_on
-        return replace(found, standing=Standing.HOLDS) if is_pending else found
+        is_pending = found.status is ConditionStatus.PENDING and not found.go_on
+        return replace(found, status=ConditionStatus.HOLDS) if is_pending else found
 
     return heard
 
@@ -46,7 +46,7 @@ def _not_turned(_: Any) -> Any:
 def _all_of_any(_: Any) -> Any:
     def said(self: AnyOf, *given: Any) -> Verdict:
         verdicts = [condition.verdict(*given) for condition in self.of]
-        return next((each for each in verdicts if each.standing is not Standing.HOLDS), verdicts[0])
+        return next((each for each in verdicts if each.status is not ConditionStatus.HOLDS), verdicts[0])
 
     return said
 
@@ -92,7 +92,9 @@ def _stopped_whatever_it_is(_: Any) -> Any:
 def _dead_launches_go_on(word: Any) -> Any:
     def said(action: Any) -> Any:
         found = word(action)
-        return (Result.CONTINUE, found[1]) if found is not None and action.ordered is None else found
+        return (
+            (Result.CONTINUE, found[1]) if found is not None and action.operator_result_by is None else found
+        )
 
     return said
 

@@ -14,11 +14,11 @@ from usher.aws import autoscaling, messages
 from usher.core import closing, deadlines, decide, evidence
 from usher.core.action import Action, Outcome, Phase, Result
 from usher.core.conditions.signalled import Signalled
-from usher.core.finding import Standing
+from usher.core.finding import ConditionStatus
 from usher.core.notifications import LifecycleNotice, NotUnderstood
 from usher.core.policy import Configuration
 from usher.evaluation import evaluator, wake_ups
-from usher.evaluation.evaluator import Looks
+from usher.evaluation.evaluator import Evaluator
 from usher.intake import Intake
 from usher.outage.without_table import WithoutTable
 from usher.ports import AnswerKind, Unavailable
@@ -56,7 +56,7 @@ def _dropped_unread(take: Any) -> Any:
 
 
 def _sent_before_stored(complete: Any) -> Any:
-    def completed(self: Looks, action: Action, decision: decide.Complete, *rest: Any) -> None:
+    def completed(self: Evaluator, action: Action, decision: decide.Complete, *rest: Any) -> None:
         self.auto_scaling.complete(action, decision.result)
         complete(self, action, decision, *rest)
 
@@ -64,7 +64,7 @@ def _sent_before_stored(complete: Any) -> Any:
 
 
 def _beats_once_more(complete: Any) -> Any:
-    def completed(self: Looks, action: Action, *rest: Any) -> None:
+    def completed(self: Evaluator, action: Action, *rest: Any) -> None:
         complete(self, action, *rest)
         self.auto_scaling.heartbeat(action)
 
@@ -72,7 +72,7 @@ def _beats_once_more(complete: Any) -> Any:
 
 
 def _forgets_its_result(after_failure: Any) -> Any:
-    def failed(self: Looks, action: Action, *rest: Any) -> Action:
+    def failed(self: Evaluator, action: Action, *rest: Any) -> Action:
         after: Action = after_failure(self, action, *rest)
         return replace(after, phase=Phase.OPEN, result=None) if after.phase is Phase.COMPLETING else after
 
@@ -116,7 +116,9 @@ def _swapped(ending: Any) -> Any:
 def _failed_is_done(verdict: Any) -> Any:
     def said(self: Signalled, *rest: Any) -> Verdict:
         found: Verdict = verdict(self, *rest)
-        return replace(found, standing=Standing.HOLDS) if found.standing is Standing.FAILED else found
+        return (
+            replace(found, status=ConditionStatus.HOLDS) if found.status is ConditionStatus.FAILED else found
+        )
 
     return said
 
@@ -147,7 +149,7 @@ def _new_terms(change: Any) -> Any:
 
 
 def _whatever_the_version(look: Any) -> Any:
-    def looked(self: Looks, action_id: str, version: int | None = None, wait: Any = None) -> None:
+    def looked(self: Evaluator, action_id: str, version: int | None = None, wait: Any = None) -> None:
         action = self.store.load(action_id)
         look(self, action_id, action.version if action is not None and version is not None else None, wait)
 
@@ -155,7 +157,7 @@ def _whatever_the_version(look: Any) -> Any:
 
 
 def _never_satisfied(look: Any) -> Any:
-    def looked(self: Looks, action_id: str, version: int | None = None, wait: Any = None) -> None:
+    def looked(self: Evaluator, action_id: str, version: int | None = None, wait: Any = None) -> None:
         look(self, action_id, version, wait)
         if wait is not None:
             raise Unavailable("it says")
@@ -179,7 +181,7 @@ def _completed_alone(beaten: Any) -> Any:
 
 
 def _later(after_failure: Any) -> Any:
-    def failed(self: Looks, action: Action, answer: Any, now: Any) -> Action:
+    def failed(self: Evaluator, action: Action, answer: Any, now: Any) -> Action:
         after: Action = after_failure(self, action, answer, now)
         busy = answer.kind is AnswerKind.BUSY and after.is_open
         return replace(after, look_at=now + timedelta(hours=1)) if busy else after
@@ -188,7 +190,7 @@ def _later(after_failure: Any) -> Any:
 
 
 def _closed_when_busy(after_failure: Any) -> Any:
-    def failed(self: Looks, action: Action, answer: Any, now: Any) -> Action:
+    def failed(self: Evaluator, action: Action, answer: Any, now: Any) -> Action:
         if answer.kind is AnswerKind.BUSY:
             return closing.closed(action, Outcome.ENDED_ELSEWHERE, "busy", now)
         after: Action = after_failure(self, action, answer, now)
@@ -198,7 +200,7 @@ def _closed_when_busy(after_failure: Any) -> Any:
 
 
 def _closed_when_beaten(settle: Any) -> Any:
-    def settles(self: Looks, action: Action, call: str, answer: Any, settled: Any, *rest: Any) -> None:
+    def settles(self: Evaluator, action: Action, call: str, answer: Any, settled: Any, *rest: Any) -> None:
         def then(newer: Action, now: Any) -> Action:
             after: Action = settled(newer, now)
             is_beaten = call.startswith("Record") and answer.kind is AnswerKind.ACCEPTED
@@ -235,15 +237,15 @@ BUGS: Final = (
     ),
     Bug(
         name="completes before the result is stored",
-        place=Looks, attribute="_complete", made=_sent_before_stored, found_by=OneResult,
+        place=Evaluator, attribute="_complete", made=_sent_before_stored, found_by=OneResult,
     ),
     Bug(
         name="sends a heartbeat after the result",
-        place=Looks, attribute="_complete", made=_beats_once_more, found_by=OneResult,
+        place=Evaluator, attribute="_complete", made=_beats_once_more, found_by=OneResult,
     ),
     Bug(
         name="forgets its result when the call fails",
-        place=Looks, attribute="_after_failure", made=_forgets_its_result, found_by=OneResult,
+        place=Evaluator, attribute="_after_failure", made=_forgets_its_result, found_by=OneResult,
     ),
     Bug(
         name="takes success for failure, and failure for success",
@@ -265,7 +267,7 @@ BUGS: Final = (
     ),
     Bug(
         name="drops a due look on a throttle",
-        place=Looks, attribute="_after_failure", made=_later, found_by=NeverByDefault,
+        place=Evaluator, attribute="_after_failure", made=_later, found_by=NeverByDefault,
     ),
     Bug(
         name="sends no wake-ups",
@@ -294,7 +296,7 @@ BUGS: Final = (
     ),
     Bug(
         name="looks whatever the version of its wake-up",
-        place=Looks, attribute="look", made=_whatever_the_version, found_by=LevelNotEdge,
+        place=Evaluator, attribute="look", made=_whatever_the_version, found_by=LevelNotEdge,
     ),
     Bug(
         name="leaves a signal to the next heartbeat",
@@ -302,7 +304,7 @@ BUGS: Final = (
     ),
     Bug(
         name="goes on from wake-up to wake-up beside the table",
-        place=Looks, attribute="look", made=_never_satisfied, found_by=LevelNotEdge,
+        place=Evaluator, attribute="look", made=_never_satisfied, found_by=LevelNotEdge,
     ),
     Bug(
         name="sends a result without the table",
@@ -318,11 +320,11 @@ BUGS: Final = (
     ),
     Bug(
         name="closes the record on a throttle",
-        place=Looks, attribute="_after_failure", made=_closed_when_busy, found_by=TrueEnds,
+        place=Evaluator, attribute="_after_failure", made=_closed_when_busy, found_by=TrueEnds,
     ),
     Bug(
         name="closes every record after its first heartbeat",
-        place=Looks, attribute="_settle", made=_closed_when_beaten, found_by=TrueEnds,
+        place=Evaluator, attribute="_settle", made=_closed_when_beaten, found_by=TrueEnds,
     ),
     Bug(
         name="tells a default as ended elsewhere",

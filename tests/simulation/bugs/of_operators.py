@@ -25,19 +25,19 @@ if TYPE_CHECKING:
 
 def _until_the_next_beat(decided: Any) -> Any:
     def decides(action: Action, now: datetime) -> Any:
-        return decided(replace(action, held=None) if action.heartbeats else action, now)
+        return decided(replace(action, operator_hold=None) if action.heartbeats else action, now)
 
     return decides
 
 
 def _unordered(word: Any) -> Any:
-    return lambda action: word(replace(action, ordered=None, ordered_result=None))
+    return lambda action: word(replace(action, operator_result_by=None, operator_result=None))
 
 
 def _opposite(word: Any) -> Any:
     def said(action: Action) -> Any:
         found = word(action)
-        if found is None or action.ordered is None:
+        if found is None or action.operator_result_by is None:
             return found
         return next(result for result in Result if result is not found[0]), found[1]
 

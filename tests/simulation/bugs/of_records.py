@@ -14,7 +14,7 @@ from usher.core import closing, deadlines
 from usher.core import reconcile as core_reconcile
 from usher.core.action import Action, Outcome
 from usher.evaluation import wake_ups
-from usher.evaluation.call_budget import Turns
+from usher.evaluation.call_budget import CallBudget
 from usher.passes import reconcile
 from usher.ports import Answer, AnswerKind
 from usher_simulator.trials.faults import Thing
@@ -46,7 +46,7 @@ def _one_in_hundred_not_sent(heartbeat: Any) -> Any:
 
 
 def _no_turn(taken: Any) -> Any:
-    def taking(self: Turns, action: Action, now: datetime, *, completes: bool) -> tuple[Action, bool]:
+    def taking(self: CallBudget, action: Action, now: datetime, *, completes: bool) -> tuple[Action, bool]:
         return taken(self, action, now, completes=completes) if completes else (action, False)
 
     return taking
@@ -111,7 +111,7 @@ BUGS: Final = (
         attribute="usual_margin",
         made=lambda _: lambda _: timedelta(seconds=-1),
     ),
-    _beats(name="gives no heartbeat a turn", place=Turns, attribute="taken", made=_no_turn),
+    _beats(name="gives no heartbeat a turn", place=CallBudget, attribute="acquire", made=_no_turn),
     Bug(
         name="tells what others ended as its own",
         place=closing,

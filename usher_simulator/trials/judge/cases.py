@@ -141,7 +141,7 @@ class CaseChecker(WaitChecker):
                 timeouts=terms.timeouts | self._set_by_others(wait),
                 signals=signals,
                 answers=scene.asked.answers(wait, self.opened_at[action.id]),
-                ordered=words.ordered,
+                operator_result_by=words.operator_result_by,
                 is_held=words.is_held,
                 extended_to=words.extended_to,
                 may_be_stopped=move == _PLAIN and wait.instance_id in scene.stopped,

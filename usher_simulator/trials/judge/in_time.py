@@ -68,7 +68,7 @@ class InTime(CaseChecker):
 
     def _lets_go(self, case: Case, then: datetime) -> bool:
         """Whether it lets go for sure: by the longest patience, and by what AWS had to answer."""
-        if case.ordered or case.is_held or case.extended_to or case.has_ended:
+        if case.operator_result_by or case.is_held or case.extended_to or case.has_ended:
             return False
         answers = self.scene.asked.sure(case.answers)
         case = replace(

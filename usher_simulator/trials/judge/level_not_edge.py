@@ -71,7 +71,7 @@ class LevelNotEdge(WaitChecker):
         super().stored(before, after, invocation)
         if invocation is None or before is None or invocation.function == "intake":
             return
-        if (after.beats_told, after.beaten_at) != (before.beats_told, before.beaten_at):
+        if (after.heartbeats_told, after.beaten_at) != (before.heartbeats_told, before.beaten_at):
             self._void.discard((invocation.number, after.id))  # it learned, and so is looked at
         if (invocation.number, after.id) in self._void:
             self.broken(f"{invocation} looked at it, and was asked about another version", after)

@@ -78,7 +78,7 @@ class NeverEarly(CaseChecker):
         now, result = self.scene.clock(), str(after.result)
         terms = self.terms_of(after)
         if terms is None or any(
-            case.ordered
+            case.operator_result_by
             or case.has_ended
             or case.may_be_let_through
             or now >= policy_model.decides_by(case) - _WORK

@@ -59,7 +59,7 @@ class Words:
     is_held: bool = False
     held_until: datetime | None = None  # when a hold ended
     extended_to: datetime | None = None
-    ordered: str | None = None
+    operator_result_by: str | None = None
     ordered_at: datetime | None = None
 
 

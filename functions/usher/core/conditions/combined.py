@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from usher.core.conditions.probe import Probe, finding_of
 from usher.core.conditions.verdict import Verdict
-from usher.core.finding import Standing
+from usher.core.finding import ConditionStatus
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -29,15 +29,15 @@ class AnyOf:
     def verdict(self, action: Action, now: datetime) -> Verdict:
         """See Condition."""
         verdicts = [condition.verdict(action, now) for condition in self.of]
-        held = [said for said in verdicts if said.standing is Standing.HOLDS]
+        held = [said for said in verdicts if said.status is ConditionStatus.HOLDS]
         if held:
             return held[0]
         detail = "any of: " + " | ".join(said.detail for said in verdicts)
-        standings = {said.standing for said in verdicts}
-        if standings == {Standing.FAILED}:
-            return Verdict(standing=Standing.FAILED, detail=detail)
-        standing = Standing.UNKNOWN if Standing.UNKNOWN in standings else Standing.PENDING
-        return Verdict(standing=standing, detail=detail, look_again_at=_soonest(verdicts))
+        statuses = {said.status for said in verdicts}
+        if statuses == {ConditionStatus.FAILED}:
+            return Verdict(status=ConditionStatus.FAILED, detail=detail)
+        status = ConditionStatus.UNKNOWN if ConditionStatus.UNKNOWN in statuses else ConditionStatus.PENDING
+        return Verdict(status=status, detail=detail, next_look_at=_soonest(verdicts))
 
     def leaves(self) -> tuple[Condition, ...]:
         """See Condition."""
@@ -58,16 +58,16 @@ class Not:
         """See Condition."""
         said = self.of.verdict(action, now)
         turned = {
-            Standing.HOLDS: Standing.PENDING,
-            Standing.PENDING: Standing.HOLDS,
-            Standing.FAILED: Standing.HOLDS,
-            Standing.UNKNOWN: Standing.UNKNOWN,
+            ConditionStatus.HOLDS: ConditionStatus.PENDING,
+            ConditionStatus.PENDING: ConditionStatus.HOLDS,
+            ConditionStatus.FAILED: ConditionStatus.HOLDS,
+            ConditionStatus.UNKNOWN: ConditionStatus.UNKNOWN,
         }
         detail = f"not: {said.detail}"
         return Verdict(
-            standing=Standing.UNKNOWN if self._wants_another_answer(action) else turned[said.standing],
+            status=ConditionStatus.UNKNOWN if self._wants_another_answer(action) else turned[said.status],
             detail=detail,
-            look_again_at=said.look_again_at,
+            next_look_at=said.next_look_at,
         )
 
     def _wants_another_answer(self, action: Action) -> bool:
@@ -75,8 +75,8 @@ class Not:
         if not isinstance(self.of, Probe) or not self.of.takes_two_answers:
             return False
         found = finding_of(self.of, action)
-        pending = found is not None and found.standing is Standing.PENDING
-        return found is not None and pending and (found.held_once or found.denials < _ENOUGH)
+        pending = found is not None and found.status is ConditionStatus.PENDING
+        return found is not None and pending and (found.confirmed_once or found.denials < _ENOUGH)
 
     def leaves(self) -> tuple[Condition, ...]:
         """See Condition."""
@@ -99,7 +99,7 @@ class Then:
     def verdict(self, action: Action, now: datetime) -> Verdict:
         """The verdict of the first stage that does not hold, or of the last."""
         said = [stage.verdict(action, now) for stage in self._open_stages(action)]
-        return next((each for each in said if each.standing is not Standing.HOLDS), said[-1])
+        return next((each for each in said if each.status is not ConditionStatus.HOLDS), said[-1])
 
     def leaves(self) -> tuple[Condition, ...]:
         """See Condition."""
@@ -109,7 +109,7 @@ class Then:
         """Those of the stage whose turn it is."""
         for stage in self._open_stages(action):
             asked = stage.asks(action, now)
-            if asked or stage.verdict(action, now).standing is not Standing.HOLDS:
+            if asked or stage.verdict(action, now).status is not ConditionStatus.HOLDS:
                 return asked
         return ()
 
@@ -128,4 +128,4 @@ def _leaves(conditions: Iterable[Condition]) -> tuple[Condition, ...]:
 
 
 def _soonest(verdicts: Iterable[Verdict]) -> datetime | None:
-    return min((said.look_again_at for said in verdicts if said.look_again_at is not None), default=None)
+    return min((said.next_look_at for said in verdicts if said.next_look_at is not None), default=None)

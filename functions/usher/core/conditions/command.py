@@ -19,7 +19,7 @@ from usher.core.action import Transition
 from usher.core.conditions import excerpt
 from usher.core.conditions.probe import Call, Found, Permission, Probe, Reply, ReplyKind, not_answered
 from usher.core.field import Field, attempt
-from usher.core.finding import Standing
+from usher.core.finding import ConditionStatus
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -50,15 +50,15 @@ _AGENT_RESTARTS: Final = timedelta(minutes=2)
 _CLOCKS_DIFFER: Final = timedelta(minutes=1)
 _SECOND: Final = timedelta(seconds=1)
 
-STATUSES: Final[Mapping[str, Standing]] = {  # CommandInvocationStatus
-    "Pending": Standing.PENDING,
-    "InProgress": Standing.PENDING,
-    "Delayed": Standing.PENDING,
-    "Cancelling": Standing.PENDING,
-    "Success": Standing.HOLDS,
-    "Cancelled": Standing.FAILED,
-    "TimedOut": Standing.FAILED,
-    "Failed": Standing.FAILED,
+STATUSES: Final[Mapping[str, ConditionStatus]] = {  # CommandInvocationStatus
+    "Pending": ConditionStatus.PENDING,
+    "InProgress": ConditionStatus.PENDING,
+    "Delayed": ConditionStatus.PENDING,
+    "Cancelling": ConditionStatus.PENDING,
+    "Success": ConditionStatus.HOLDS,
+    "Cancelled": ConditionStatus.FAILED,
+    "TimedOut": ConditionStatus.FAILED,
+    "Failed": ConditionStatus.FAILED,
 }
 _PLUGIN_FAILED: Final = ("Failed", "TimedOut", "Cancelled")
 _NOT_MANAGED: Final = "InvalidInstanceId"
@@ -167,7 +167,7 @@ class Command(Probe):
             return self._not_managed(action, memory, reply, now)
         if reply.kind is ReplyKind.REFUSED and reply.code in _REFUSED_FOR_GOOD:
             detail = f"SSM refuses document {self.document}: {excerpt.beginning(reply.text)}"
-            return Found(standing=Standing.FAILED, detail=detail)
+            return Found(status=ConditionStatus.FAILED, detail=detail)
         if reply.kind is not ReplyKind.ANSWERED:
             document = f"document {self.document}"
             version = f"version {self.version} of {document}"
@@ -176,10 +176,10 @@ class Command(Probe):
         command_id = _text(_member(reply.data, "Command"), "CommandId")
         if not command_id:
             return Found(
-                standing=Standing.UNKNOWN, detail="the answer to SendCommand has no id", memory=memory
+                status=ConditionStatus.UNKNOWN, detail="the answer to SendCommand has no id", memory=memory
             )
         return Found(
-            standing=Standing.PENDING,
+            status=ConditionStatus.PENDING,
             detail=f"sent as {command_id}",
             ask_again_after=_EVERY,
             memory={**memory, COMMAND_ID: command_id},
@@ -193,10 +193,10 @@ class Command(Probe):
         detail = f"{what}: its agent is not registered, not running, or not permitted ({reply.code})"
         if now >= _moment(memory, "since") + patience:
             detail = f"{detail}, for {duration.written(patience)}"
-            return Found(standing=Standing.FAILED, detail=detail)
+            return Found(status=ConditionStatus.FAILED, detail=detail)
         memory = {"since": memory["since"]}
         return Found(
-            standing=Standing.PENDING, detail=detail, ask_again_after=_UNMANAGED_EVERY, memory=memory
+            status=ConditionStatus.PENDING, detail=detail, ask_again_after=_UNMANAGED_EVERY, memory=memory
         )
 
     def _listed(self, action: Action, memory: Memory, call: Call, reply: Reply, now: datetime) -> Found:
@@ -209,7 +209,7 @@ class Command(Probe):
             return _go_on({"since": memory["since"], COMMAND_ID: command_id})
         if not isinstance(_member(reply.data, "Commands"), list | tuple) or "NextToken" in reply.data:
             detail = "the answer to ListCommands is not the whole list"
-            return Found(standing=Standing.UNKNOWN, detail=detail, memory=memory)
+            return Found(status=ConditionStatus.UNKNOWN, detail=detail, memory=memory)
         return self._not_listed(memory, now - call.longest, now)
 
     def _not_listed(self, memory: Memory, read_at: datetime, now: datetime) -> Found:
@@ -217,12 +217,12 @@ class Command(Probe):
         if wait > timedelta():
             detail = "sending it was not answered, and it is not listed so far"
             again = max(wait, _SECOND)
-            return Found(standing=Standing.UNKNOWN, detail=detail, ask_again_after=again, memory=memory)
+            return Found(status=ConditionStatus.UNKNOWN, detail=detail, ask_again_after=again, memory=memory)
         if self._is_over(memory, now):
             detail = (
                 f"was not sent in {duration.written(self.timeout)}: no attempt was answered, none is listed"
             )
-            return Found(standing=Standing.FAILED, detail=detail)
+            return Found(status=ConditionStatus.FAILED, detail=detail)
         return _go_on({"since": memory["since"]})
 
     def _followed(self, action: Action, memory: Memory, reply: Reply, now: datetime) -> Found:
@@ -231,24 +231,24 @@ class Command(Probe):
         invocation = _own_invocation(action, memory, reply.data)
         plugins = _members(invocation, "CommandPlugins")
         match STATUSES.get(_text(invocation, "Status")):
-            case Standing.HOLDS:
-                return Found(standing=Standing.HOLDS, detail=_said(invocation, plugins[-1:]))
-            case Standing.FAILED:
+            case ConditionStatus.HOLDS:
+                return Found(status=ConditionStatus.HOLDS, detail=_said(invocation, plugins[-1:]))
+            case ConditionStatus.FAILED:
                 broken = [plugin for plugin in plugins if _text(plugin, "Status") in _PLUGIN_FAILED]
                 return _failed(memory, _said(invocation, broken[:1]), broken)
-            case Standing.PENDING:
-                return self._unfinished(Standing.PENDING, memory, _said(invocation, []), now)
+            case ConditionStatus.PENDING:
+                return self._unfinished(ConditionStatus.PENDING, memory, _said(invocation, []), now)
         if invocation is None and isinstance(_member(reply.data, "CommandInvocations"), list | tuple):
             said = f"{memory[COMMAND_ID]} is not to be seen yet"
-            return self._unfinished(Standing.UNKNOWN, memory, said, now)
+            return self._unfinished(ConditionStatus.UNKNOWN, memory, said, now)
         detail = f"its status is not understood: {_said(invocation, []) or 'none'}"
-        return Found(standing=Standing.UNKNOWN, detail=detail, memory=memory)
+        return Found(status=ConditionStatus.UNKNOWN, detail=detail, memory=memory)
 
-    def _unfinished(self, standing: Standing, memory: Memory, said: str, now: datetime) -> Found:
+    def _unfinished(self, status: ConditionStatus, memory: Memory, said: str, now: datetime) -> Found:
         if self._is_over(memory, now):
             detail = f"did not finish in {duration.written(self.timeout)}: {said}"
-            return Found(standing=Standing.FAILED, detail=detail)
-        return Found(standing=standing, detail=said, ask_again_after=_EVERY, memory=memory)
+            return Found(status=ConditionStatus.FAILED, detail=detail)
+        return Found(status=status, detail=said, ask_again_after=_EVERY, memory=memory)
 
     def _is_over(self, memory: Memory, now: datetime) -> bool:
         return now >= _moment(memory, "since") + self.timeout
@@ -323,7 +323,7 @@ def _failed(memory: Memory, said: str, broken: list[object]) -> Found:
     """It failed for good. The plugin that broke it, if one did, may have said why."""
     plugin = _text(broken[0], "Name") if broken else ""
     if not plugin:
-        return Found(standing=Standing.FAILED, detail=said)
+        return Found(status=ConditionStatus.FAILED, detail=said)
     return _go_on({**memory, "failed": said, "plugin": plugin})
 
 
@@ -331,7 +331,9 @@ def _failed_with_output(memory: Memory, reply: Reply) -> Found:
     """That it failed is known already, whatever this answer is."""
     output = _text(reply.data, "StandardErrorContent") if reply.kind is ReplyKind.ANSWERED else ""
     last = excerpt.end(output)
-    return Found(standing=Standing.FAILED, detail=f"{memory['failed']}: {last}" if last else memory["failed"])
+    return Found(
+        status=ConditionStatus.FAILED, detail=f"{memory['failed']}: {last}" if last else memory["failed"]
+    )
 
 
 def _said(invocation: object, plugins: list[object]) -> str:
@@ -344,7 +346,7 @@ def _said(invocation: object, plugins: list[object]) -> str:
 
 
 def _go_on(memory: Memory) -> Found:
-    return Found(standing=Standing.UNKNOWN, memory=memory, go_on=True)
+    return Found(status=ConditionStatus.UNKNOWN, memory=memory, go_on=True)
 
 
 def _moment(memory: Memory, key: str) -> datetime:

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any, Final
 from usher.core import duration
 from usher.core.conditions.probe import Call, Found, Permission, Probe, ReplyKind, Shared, not_answered
 from usher.core.field import Refused, attempt
-from usher.core.finding import Standing
+from usher.core.finding import ConditionStatus
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from usher.core.finding import Memory
 
 
-class State(StrEnum):
+class TaskState(StrEnum):
     """What is waited for."""
 
     ACTIVE = "active"
@@ -72,10 +72,10 @@ _CLUSTER_RULE: Final = "must be a cluster's name of 1 to 255 of A-Z a-z 0-9 - _,
 
 _NO_CLUSTER: Final = "ClusterNotFoundException"
 _COMING_OR_GOING: Final = frozenset({"REGISTERING", "DEREGISTERING"})
-_UNLIKE_ACTIVE: Final[Mapping[str, Standing]] = {
-    **dict.fromkeys(_COMING_OR_GOING, Standing.PENDING),
-    "DRAINING": Standing.PENDING,
-    "REGISTRATION_FAILED": Standing.FAILED,
+_UNLIKE_ACTIVE: Final[Mapping[str, ConditionStatus]] = {
+    **dict.fromkeys(_COMING_OR_GOING, ConditionStatus.PENDING),
+    "DRAINING": ConditionStatus.PENDING,
+    "REGISTRATION_FAILED": ConditionStatus.FAILED,
 }
 _TASK_IS_OVER: Final = frozenset({"STOPPED", "DELETED"})
 _TASK_IS_NOT_OVER: Final = frozenset(
@@ -102,7 +102,7 @@ class _Heard:
 class Ecs(Probe):
     """Holds once the instance's container instance is in `state`."""
 
-    state: State
+    state: TaskState
     cluster: str | None = None  # None: whichever it is in
     absent: Absence = Absence.DRAINED
     grace: timedelta = _GRACE
@@ -116,7 +116,7 @@ class Ecs(Probe):
             raise field.refuse("must be active, drained, or a mapping with state")
         parts = field.mapping(("state", "cluster", "absent", "grace"), required=("state",))
         state = attempt(_state, parts.get("state"), None)
-        if state is State.ACTIVE and "absent" in parts:
+        if state is TaskState.ACTIVE and "absent" in parts:
             parts["absent"].refuse("must stand with drained only: an absent instance is never active")
         absent = attempt(_absence, parts.get("absent"), Absence.DRAINED)
         cluster = attempt(_cluster, parts.get("cluster"), None)
@@ -136,7 +136,7 @@ class Ecs(Probe):
     @property
     def starts(self) -> bool:
         """Whether it changes something: `drained` does."""
-        return self.state is State.DRAINED
+        return self.state is TaskState.DRAINED
 
     @property
     def permissions(self) -> tuple[Permission, ...]:
@@ -150,7 +150,7 @@ class Ecs(Probe):
         search = () if self.cluster is not None else (Permission(actions=("ecs:ListClusters",)),)
         of_instances = ["ecs:DescribeContainerInstances"]
         drain: tuple[Permission, ...] = ()
-        if self.state is State.DRAINED:
+        if self.state is TaskState.DRAINED:
             of_instances += ["ecs:ListTasks", "ecs:UpdateContainerInstancesState"]
             drain = (Permission(actions=("ecs:DescribeTasks",), resources=(tasks,)),)
         return (
@@ -251,12 +251,13 @@ class Ecs(Probe):
         if not late:
             detail = f"{said}; that counts from {duration.written(self.grace)} after the start of the action"
             return _pending(detail, {})
-        if self.state is State.ACTIVE or self.absent is Absence.FAILED:
+        if self.state is TaskState.ACTIVE or self.absent is Absence.FAILED:
             return Found(
-                standing=Standing.FAILED, detail=f"{said}, {duration.written(self.grace)} after the start"
+                status=ConditionStatus.FAILED,
+                detail=f"{said}, {duration.written(self.grace)} after the start",
             )
         memory = {"absent": True}
-        return Found(standing=Standing.HOLDS, detail=f"{said}: nothing to drain", memory=memory)
+        return Found(status=ConditionStatus.HOLDS, detail=f"{said}: nothing to drain", memory=memory)
 
     def _hear_instance(self, heard: _Heard) -> Found:
         said, memory = heard.data, heard.memory
@@ -269,19 +270,21 @@ class Ecs(Probe):
             return _unknown(detail, _settled(memory))
         if not isinstance(said.get("status"), str):
             raise _Odd(f"status of container instance {_id(memory['instance'])}")
-        return self._hear_active(heard) if self.state is State.ACTIVE else self._hear_draining(heard)
+        return self._hear_active(heard) if self.state is TaskState.ACTIVE else self._hear_draining(heard)
 
     def _hear_active(self, heard: _Heard) -> Found:
         detail = _described(heard)
         status, connected = heard.data["status"], _connected(heard.data)
         if status == "ACTIVE" and connected:
             memory = _settled(heard.memory)
-            return Found(standing=Standing.HOLDS, detail=detail, ask_again_after=_HOLDS_FOR, memory=memory)
+            return Found(
+                status=ConditionStatus.HOLDS, detail=detail, ask_again_after=_HOLDS_FOR, memory=memory
+            )
         memory = _with_the_next(heard.memory)
         if status != "ACTIVE" and status not in _UNLIKE_ACTIVE:
             return _unknown(f"{detail}, a status that Usher does not know", memory)
-        if _UNLIKE_ACTIVE.get(status) is Standing.FAILED and not heard.memory["others"]:
-            return Found(standing=Standing.FAILED, detail=detail)
+        if _UNLIKE_ACTIVE.get(status) is ConditionStatus.FAILED and not heard.memory["others"]:
+            return Found(status=ConditionStatus.FAILED, detail=detail)
         return _pending(detail, memory)
 
     def _hear_draining(self, heard: _Heard) -> Found:
@@ -308,8 +311,8 @@ class Ecs(Probe):
         return self._absence(_described(heard), late=self._is_late(heard.action, heard.now))
 
 
-def _state(field: Field) -> State:
-    return field.choice(State)
+def _state(field: Field) -> TaskState:
+    return field.choice(TaskState)
 
 
 def _absence(field: Field) -> Absence:
@@ -471,7 +474,7 @@ def _list_on(heard: _Heard, listing: Mapping[str, Any]) -> Found:
     detail = f"container instance {_id(memory['instance'])} is DRAINING and has no task left"
     done = [*memory.get("done", []), memory["instance"]]
     again = memory if len(done) == 1 else _found(memory["cluster"], done)
-    return Found(standing=Standing.HOLDS, detail=detail, memory=again)
+    return Found(status=ConditionStatus.HOLDS, detail=detail, memory=again)
 
 
 def _tasks_left(memory: Memory, listing: Mapping[str, Any]) -> Found:
@@ -523,15 +526,15 @@ def _settled(memory: Memory) -> Memory:
 
 
 def _go_on(memory: Memory) -> Found:
-    return Found(standing=Standing.UNKNOWN, memory=memory, go_on=True)
+    return Found(status=ConditionStatus.UNKNOWN, memory=memory, go_on=True)
 
 
 def _pending(detail: str, memory: Memory) -> Found:
-    return Found(standing=Standing.PENDING, detail=detail, ask_again_after=_POLL, memory=memory)
+    return Found(status=ConditionStatus.PENDING, detail=detail, ask_again_after=_POLL, memory=memory)
 
 
 def _unknown(detail: str, memory: Memory, after: timedelta | None = None) -> Found:
-    return Found(standing=Standing.UNKNOWN, detail=detail, ask_again_after=after, memory=memory)
+    return Found(status=ConditionStatus.UNKNOWN, detail=detail, ask_again_after=after, memory=memory)
 
 
 def _id(arn: str) -> str:

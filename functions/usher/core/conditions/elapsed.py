@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from usher.core import duration
 from usher.core.conditions.verdict import Known, Verdict
-from usher.core.finding import Standing
+from usher.core.finding import ConditionStatus
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -32,6 +32,6 @@ class Elapsed(Known):
         """Pending until the time is up."""
         holds_at = action.started_at + self.after
         if now >= holds_at:
-            return Verdict(standing=Standing.HOLDS, detail=f"{duration.written(self.after)} elapsed")
+            return Verdict(status=ConditionStatus.HOLDS, detail=f"{duration.written(self.after)} elapsed")
         detail = f"{duration.written(self.after)} not elapsed"
-        return Verdict(standing=Standing.PENDING, detail=detail, look_again_at=holds_at)
+        return Verdict(status=ConditionStatus.PENDING, detail=detail, next_look_at=holds_at)

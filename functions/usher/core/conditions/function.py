@@ -12,7 +12,7 @@ from usher.core import duration
 from usher.core.conditions import excerpt
 from usher.core.conditions.probe import Call, Found, Permission, Probe, Reply, ReplyKind, not_answered
 from usher.core.field import Field, attempt
-from usher.core.finding import Standing
+from usher.core.finding import ConditionStatus
 
 if TYPE_CHECKING:
     from usher.core.action import Action
@@ -31,10 +31,10 @@ _LONGEST_EVERY: Final = timedelta(hours=1)
 _LONGEST_CALL: Final = timedelta(seconds=10)  # connecting 2 s, reading 8 s
 _SECOND: Final = timedelta(seconds=1)
 
-_STANDINGS: Final[Mapping[object, Standing]] = {
-    "done": Standing.HOLDS,
-    "pending": Standing.PENDING,
-    "failed": Standing.FAILED,
+_STATUSES: Final[Mapping[object, ConditionStatus]] = {
+    "done": ConditionStatus.HOLDS,
+    "pending": ConditionStatus.PENDING,
+    "failed": ConditionStatus.FAILED,
 }
 
 
@@ -97,7 +97,7 @@ class Function(Probe):
         text = _payload_text(reply.data)
         if text is None:
             return Found(
-                standing=Standing.UNKNOWN, detail="the answer to Invoke has no payload", memory=memory
+                status=ConditionStatus.UNKNOWN, detail="the answer to Invoke has no payload", memory=memory
             )
         if "FunctionError" in reply.data:
             return _error(memory, _error_text(text))
@@ -106,15 +106,15 @@ class Function(Probe):
     def _answered(self, text: str) -> Found:
         answer = _json(text)
         said = answer if isinstance(answer, Mapping) else {}
-        status, message, again = said.get("status"), said.get("message"), said.get("ask_again_after_s")
-        standing = _STANDINGS.get(status) if isinstance(status, str) else None
-        if standing is None or not isinstance(message, str | None) or not _is_seconds(again):
+        word, message, again = said.get("status"), said.get("message"), said.get("ask_again_after_s")
+        status = _STATUSES.get(word) if isinstance(word, str) else None
+        if status is None or not isinstance(message, str | None) or not _is_seconds(again):
             detail = f"its answer has the wrong shape: {excerpt.beginning(text) or 'empty'}"
-            return Found(standing=Standing.FAILED, detail=detail)
+            return Found(status=ConditionStatus.FAILED, detail=detail)
         return Found(
-            standing=standing,
-            detail=f"{status}: {excerpt.beginning(message)}" if message else str(status),
-            ask_again_after=self._pause(again) if standing is Standing.PENDING else None,
+            status=status,
+            detail=f"{word}: {excerpt.beginning(message)}" if message else str(word),
+            ask_again_after=self._pause(again) if status is ConditionStatus.PENDING else None,
         )
 
     def _pause(self, seconds: float | None) -> timedelta:
@@ -158,9 +158,9 @@ def _error(memory: Memory, text: str) -> Found:
     before = memory.get("errors")
     errors = (before if isinstance(before, int) else 0) + 1
     if errors >= MOST_ERRORS:
-        return Found(standing=Standing.FAILED, detail=f"{errors} errors in a row, the last: {text}")
+        return Found(status=ConditionStatus.FAILED, detail=f"{errors} errors in a row, the last: {text}")
     return Found(
-        standing=Standing.UNKNOWN,
+        status=ConditionStatus.UNKNOWN,
         detail=f"error {errors} of {MOST_ERRORS}: {text}",
         memory={"errors": errors},
     )

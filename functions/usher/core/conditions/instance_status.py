@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from usher.core.conditions.probe import Call, Found, Permission, Probe, ReplyKind, Shared, not_answered
-from usher.core.finding import Standing
+from usher.core.finding import ConditionStatus
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -22,24 +22,24 @@ _EVERY: Final = timedelta(seconds=30)  # EC2 makes its checks once a minute
 _MOST: Final = 100  # InstanceIds of one call
 
 # What the instance's state says already; None: its checks decide. A state that is not here is unknown.
-STATES: Final[Mapping[str, Standing | None]] = {
-    "pending": Standing.PENDING,
+STATES: Final[Mapping[str, ConditionStatus | None]] = {
+    "pending": ConditionStatus.PENDING,
     "running": None,
-    "stopping": Standing.PENDING,  # it may be started again, out of a warm pool
-    "stopped": Standing.PENDING,
-    "shutting-down": Standing.FAILED,
-    "terminated": Standing.FAILED,
+    "stopping": ConditionStatus.PENDING,  # it may be started again, out of a warm pool
+    "stopped": ConditionStatus.PENDING,
+    "shutting-down": ConditionStatus.FAILED,
+    "terminated": ConditionStatus.FAILED,
 }
 
 # What one check of a running instance says. A status that is not here is unknown.
-CHECKS: Final[Mapping[str, Standing]] = {
-    "ok": Standing.HOLDS,
-    "initializing": Standing.PENDING,
-    "impaired": Standing.PENDING,  # it may recover
-    "insufficient-data": Standing.UNKNOWN,
-    "not-applicable": Standing.UNKNOWN,
+CHECKS: Final[Mapping[str, ConditionStatus]] = {
+    "ok": ConditionStatus.HOLDS,
+    "initializing": ConditionStatus.PENDING,
+    "impaired": ConditionStatus.PENDING,  # it may recover
+    "insufficient-data": ConditionStatus.UNKNOWN,
+    "not-applicable": ConditionStatus.UNKNOWN,
 }
-_WORST_FIRST: Final = (Standing.PENDING, Standing.UNKNOWN, Standing.HOLDS)
+_WORST_FIRST: Final = (ConditionStatus.PENDING, ConditionStatus.UNKNOWN, ConditionStatus.HOLDS)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -82,21 +82,21 @@ class InstanceStatus(Probe):
         """The state first, then the two checks."""
         if reply.kind is not ReplyKind.ANSWERED:
             return not_answered(reply, memory, {})
-        standing, detail = _read(reply.data)
-        return Found(standing=standing, detail=detail, ask_again_after=_EVERY, memory=memory)
+        status, detail = _read(reply.data)
+        return Found(status=status, detail=detail, ask_again_after=_EVERY, memory=memory)
 
 
-def _read(status: Any) -> tuple[Standing, str]:  # noqa: ANN401 - not trusted
-    if status is None:
-        return Standing.UNKNOWN, "EC2 does not show the instance"
-    state = _text(status, "state")
-    standing = STATES.get(state, Standing.UNKNOWN)
-    if standing is not None:
-        return standing, f"the instance is {state or 'in no state'}"
-    checks = {check: _text(status, check) for check in ("system", "instance")}
-    standings = [CHECKS.get(said, Standing.UNKNOWN) for said in checks.values()]
+def _read(described: Any) -> tuple[ConditionStatus, str]:  # noqa: ANN401 - not trusted
+    if described is None:
+        return ConditionStatus.UNKNOWN, "EC2 does not show the instance"
+    state = _text(described, "state")
+    status = STATES.get(state, ConditionStatus.UNKNOWN)
+    if status is not None:
+        return status, f"the instance is {state or 'in no state'}"
+    checks = {check: _text(described, check) for check in ("system", "instance")}
+    statuses = [CHECKS.get(said, ConditionStatus.UNKNOWN) for said in checks.values()]
     detail = ", ".join(f"{check} check {said or 'missing'}" for check, said in checks.items())
-    return min(standings, key=_WORST_FIRST.index), detail
+    return min(statuses, key=_WORST_FIRST.index), detail
 
 
 def _by_instance(answer: Any) -> dict[str, Any]:  # noqa: ANN401 - not trusted

@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
 from usher.core.conditions.verdict import Verdict
-from usher.core.finding import COUNTS_FOR, Finding, Standing
+from usher.core.finding import COUNTS_FOR, ConditionStatus, Finding
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -101,7 +101,7 @@ class Found:
     `go_on`: nothing yet, the condition has another call to make at once.
     """
 
-    standing: Standing
+    status: ConditionStatus
     detail: str = ""
     ask_again_after: timedelta | None = None
     memory: Memory = field(default_factory=dict)
@@ -158,13 +158,13 @@ class Probe(ABC):
         """
         found = finding_of(self, action)
         if found is None or _is_of_before(found, action):
-            return Verdict(standing=Standing.UNKNOWN, detail=f"{self.name}: not asked yet")
+            return Verdict(status=ConditionStatus.UNKNOWN, detail=f"{self.name}: not asked yet")
         old = found.ask_again_at is not None and found.asked_at + COUNTS_FOR <= now
-        if old and found.standing is not Standing.FAILED:
-            held = found.standing is Standing.HOLDS
+        if old and found.status is not ConditionStatus.FAILED:
+            held = found.status is ConditionStatus.HOLDS
             detail = f"{self.name}: {'held when last asked' if held else found.detail}"
-            return Verdict(standing=Standing.UNKNOWN, detail=detail)
-        return Verdict(standing=found.standing, detail=f"{self.name}: {found.detail}")
+            return Verdict(status=ConditionStatus.UNKNOWN, detail=detail)
+        return Verdict(status=found.status, detail=f"{self.name}: {found.detail}")
 
     def leaves(self) -> tuple[Condition, ...]:
         """See Condition."""
@@ -194,9 +194,11 @@ def not_answered(reply: Reply, memory: Memory, missing: Mapping[str, str]) -> Fo
     `missing` has the codes by which AWS says that a thing does not exist, and what that thing is.
     """
     if reply.kind is ReplyKind.REFUSED and reply.code in missing:
-        return Found(standing=Standing.FAILED, detail=f"{missing[reply.code]} does not exist: {reply.text}")
+        return Found(
+            status=ConditionStatus.FAILED, detail=f"{missing[reply.code]} does not exist: {reply.text}"
+        )
     said = f"{reply.kind}: {reply.text}" if reply.kind is not ReplyKind.UNKNOWN else reply.text
-    return Found(standing=Standing.UNKNOWN, detail=said, memory=memory)
+    return Found(status=ConditionStatus.UNKNOWN, detail=said, memory=memory)
 
 
 def as_finding(probe: Probe, found: Found, before: Finding | None, asked_at: datetime) -> Finding:
@@ -204,18 +206,18 @@ def as_finding(probe: Probe, found: Found, before: Finding | None, asked_at: dat
 
     What holds for the first time is asked once more, unless one answer is enough.
     """
-    unknown = found.standing is Standing.UNKNOWN
+    unknown = found.status is ConditionStatus.UNKNOWN
     unknowns = (before.unknowns if before else 0) + 1 if unknown else 0
-    held = before is not None and (before.held_once or before.standing is Standing.HOLDS)
-    if found.standing is Standing.HOLDS and probe.takes_two_answers and not held:
+    held = before is not None and (before.confirmed_once or before.status is ConditionStatus.HOLDS)
+    if found.status is ConditionStatus.HOLDS and probe.takes_two_answers and not held:
         return Finding(
             condition=probe.name,
-            standing=Standing.PENDING,
+            status=ConditionStatus.PENDING,
             detail=f"{found.detail}; asked once more to be sure",
             asked_at=asked_at,
             ask_again_at=asked_at + min(found.ask_again_after or _TO_BE_SURE, _LONGEST_TO_BE_SURE),
             memory=found.memory,
-            held_once=True,
+            confirmed_once=True,
         )
     again_after = found.ask_again_after
     before_denials = before.denials if before else 0
@@ -223,12 +225,12 @@ def as_finding(probe: Probe, found: Found, before: Finding | None, asked_at: dat
         again_after = min(_FIRST_BACKOFF * 2 ** min(unknowns - 1, _MOST_DOUBLINGS), _LONGEST_BACKOFF)
     return Finding(
         condition=probe.name,
-        standing=found.standing,
+        status=found.status,
         detail=found.detail,
         asked_at=asked_at,
         ask_again_at=None if again_after is None else asked_at + again_after,
         unknowns=unknowns,
         memory=found.memory,
-        held_once=unknown and held,
-        denials=before_denials + int(not unknown) if found.standing is not Standing.HOLDS else 0,
+        confirmed_once=unknown and held,
+        denials=before_denials + int(not unknown) if found.status is not ConditionStatus.HOLDS else 0,
     )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, assert_never
 
 from usher.core.action import Status
 from usher.core.conditions.verdict import Known, Verdict
-from usher.core.finding import Standing
+from usher.core.finding import ConditionStatus
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -33,14 +33,14 @@ class Signalled(Known):
         """Pending until a signal says done or failed."""
         signal = next((signal for signal in action.signals if signal.name == self.name), None)
         if signal is None:
-            return Verdict(standing=Standing.PENDING, detail=f"no signal {self.name}")
+            return Verdict(status=ConditionStatus.PENDING, detail=f"no signal {self.name}")
         said = f"signal {self.name} says {signal.status}" + (f": {signal.message}" if signal.message else "")
         match signal.status:
             case Status.DONE:
-                return Verdict(standing=Standing.HOLDS, detail=said)
+                return Verdict(status=ConditionStatus.HOLDS, detail=said)
             case Status.FAILED:
-                return Verdict(standing=Standing.FAILED, detail=said)
+                return Verdict(status=ConditionStatus.FAILED, detail=said)
             case Status.PROGRESS:
-                return Verdict(standing=Standing.PENDING, detail=said)
+                return Verdict(status=ConditionStatus.PENDING, detail=said)
             case _:
                 assert_never(signal.status)

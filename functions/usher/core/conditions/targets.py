@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from usher.core.action import Transition
 from usher.core.conditions.probe import Call, Found, Permission, Probe, ReplyKind, Shared, not_answered
 from usher.core.field import Field, Refused, attempt
-from usher.core.finding import Standing
+from usher.core.finding import ConditionStatus
 
 if TYPE_CHECKING:
     from usher.core.action import Action
@@ -39,7 +39,7 @@ _GROUP_RULE: Final = "must be the name or the ARN of a target group"
 _ALL: Final = "all"  # an answer that is not understood is kept as None: never as one without the instance
 
 
-class State(StrEnum):
+class TargetState(StrEnum):
     """What the instance is to be in each of the target groups."""
 
     HEALTHY = "healthy"
@@ -47,27 +47,30 @@ class State(StrEnum):
 
 
 # What each health state says of either wish. One that is not here is unknown.
-STANDINGS: Final[Mapping[State, Mapping[str, Standing]]] = {
-    State.HEALTHY: {
-        "healthy": Standing.HOLDS,
-        "initial": Standing.PENDING,
-        "unhealthy": Standing.PENDING,  # it may recover
-        "unhealthy.draining": Standing.PENDING,
-        "draining": Standing.PENDING,
-        "unused": Standing.PENDING,  # no load balancer uses the group, or not in this zone, yet
-        "unavailable": Standing.UNKNOWN,  # health checks are off, or the load balancer cannot say
+STATUSES: Final[Mapping[TargetState, Mapping[str, ConditionStatus]]] = {
+    TargetState.HEALTHY: {
+        "healthy": ConditionStatus.HOLDS,
+        "initial": ConditionStatus.PENDING,
+        "unhealthy": ConditionStatus.PENDING,  # it may recover
+        "unhealthy.draining": ConditionStatus.PENDING,
+        "draining": ConditionStatus.PENDING,
+        "unused": ConditionStatus.PENDING,  # no load balancer uses the group, or not in this zone, yet
+        "unavailable": ConditionStatus.UNKNOWN,  # health checks are off, or the load balancer cannot say
     },
-    State.DRAINED: {
-        "unused": Standing.HOLDS,  # nothing sends it requests
-        "healthy": Standing.PENDING,
-        "initial": Standing.PENDING,
-        "unhealthy": Standing.PENDING,  # where all are unhealthy, they get requests all the same
-        "unhealthy.draining": Standing.PENDING,
-        "draining": Standing.PENDING,
-        "unavailable": Standing.UNKNOWN,
+    TargetState.DRAINED: {
+        "unused": ConditionStatus.HOLDS,  # nothing sends it requests
+        "healthy": ConditionStatus.PENDING,
+        "initial": ConditionStatus.PENDING,
+        "unhealthy": ConditionStatus.PENDING,  # where all are unhealthy, they get requests all the same
+        "unhealthy.draining": ConditionStatus.PENDING,
+        "draining": ConditionStatus.PENDING,
+        "unavailable": ConditionStatus.UNKNOWN,
     },
 }
-_NOT_REGISTERED: Final = {State.HEALTHY: Standing.PENDING, State.DRAINED: Standing.HOLDS}
+_NOT_REGISTERED: Final = {
+    TargetState.HEALTHY: ConditionStatus.PENDING,
+    TargetState.DRAINED: ConditionStatus.HOLDS,
+}
 
 # Whether target groups of a type show instances.
 SHOWS_INSTANCES: Final[Mapping[str, bool]] = {"instance": True, "ip": False, "lambda": False, "alb": False}
@@ -87,7 +90,7 @@ class Targets(Probe):
     """
 
     groups: tuple[str, ...]
-    state: State
+    state: TargetState
 
     @classmethod
     def parse(cls, field: Field) -> Targets:
@@ -138,54 +141,59 @@ class Targets(Probe):
         if call.operation == "DescribeTargetGroups":
             return _resolved(memory, call, reply)
         arn = call.parameters["TargetGroupArn"]
-        standing, said = self._read(reply.data, action.instance_id)
+        status, said = self._read(reply.data, action.instance_id)
         detail = f"{_short(arn)}: {said}"
-        if standing is not Standing.HOLDS:
-            return self._found(standing, detail, action, memory, now)
+        if status is not ConditionStatus.HOLDS:
+            return self._found(status, detail, action, memory, now)
         passed = _still_passed(memory, now) | {arn: now.isoformat()}
         if all(memory["arns"][group] in passed for group in self.groups):
-            return self._found(standing, said, action, memory, now)
+            return self._found(status, said, action, memory, now)
         return _go_on({**memory, "passed": passed})
 
-    def _found(self, standing: Standing, detail: str, action: Action, memory: Memory, now: datetime) -> Found:
+    def _found(
+        self, status: ConditionStatus, detail: str, action: Action, memory: Memory, now: datetime
+    ) -> Found:
         """The verdict of this round; before the first one that matters, whose the groups are is asked.
 
         That is asked in a look of its own, so that the record keeps until when.
         """
-        if self._asks_for_own(standing, action, memory, now):
+        if self._asks_for_own(status, action, memory, now):
             memory = {**memory, "own_until": (now + _OWN_WITHIN).isoformat()}
             asks = "it is asked next whether the group is the Auto Scaling group's own"
             return Found(
-                standing=Standing.UNKNOWN, detail=f"{detail}; {asks}", ask_again_after=_SOON, memory=memory
+                status=ConditionStatus.UNKNOWN,
+                detail=f"{detail}; {asks}",
+                ask_again_after=_SOON,
+                memory=memory,
             )
         own = [_short(group) for group in memory.get("own", ())]
         warning = (
             f" (warning: {', '.join(own)} is the Auto Scaling group's own, {_OWN[action.hook.transition]})"
         )
         return Found(
-            standing=standing,
+            status=status,
             detail=detail + warning if own else detail,
             ask_again_after=_EVERY,
             memory={key: kept for key, kept in memory.items() if key != "passed"},
         )
 
-    def _asks_for_own(self, standing: Standing, action: Action, memory: Memory, now: datetime) -> bool:
+    def _asks_for_own(self, status: ConditionStatus, action: Action, memory: Memory, now: datetime) -> bool:
         """Before it says drained, and once healthy is long in coming: an own group shows in these."""
         if "own" in memory or "own_until" in memory:
             return False
-        if standing is Standing.HOLDS:
-            return self.state is State.DRAINED
-        return standing is Standing.PENDING and now >= action.first_seen_at + _OWN_AFTER
+        if status is ConditionStatus.HOLDS:
+            return self.state is TargetState.DRAINED
+        return status is ConditionStatus.PENDING and now >= action.first_seen_at + _OWN_AFTER
 
-    def _read(self, health: Any, instance_id: str) -> tuple[Standing, str]:  # noqa: ANN401 - not trusted
+    def _read(self, health: Any, instance_id: str) -> tuple[ConditionStatus, str]:  # noqa: ANN401 - not trusted
         """How the instance stands in one group; of several ports the worst counts."""
         if not isinstance(health, Mapping):
-            return Standing.UNKNOWN, "the answer cannot be read"
+            return ConditionStatus.UNKNOWN, "the answer cannot be read"
         said = [str(entry).partition("|") for entry in health.get(instance_id, ())]
         if not said:
             return _NOT_REGISTERED[self.state], "not registered"
         read = [
-            (STANDINGS[self.state].get(state, Standing.UNKNOWN), _written(state, reason))
+            (STATUSES[self.state].get(state, ConditionStatus.UNKNOWN), _written(state, reason))
             for state, _, reason in said
         ]
         return min(read, key=lambda each: _WORST_FIRST.index(each[0]))
@@ -195,7 +203,12 @@ class Targets(Probe):
         return [group for group in self.groups if memory["arns"][group] in own]
 
 
-_WORST_FIRST: Final = (Standing.FAILED, Standing.PENDING, Standing.UNKNOWN, Standing.HOLDS)
+_WORST_FIRST: Final = (
+    ConditionStatus.FAILED,
+    ConditionStatus.PENDING,
+    ConditionStatus.UNKNOWN,
+    ConditionStatus.HOLDS,
+)
 
 
 def _groups(field: Field) -> tuple[str, ...]:
@@ -212,8 +225,8 @@ def _group(field: Field) -> str:
     return field.text(_ARN if is_arn else _NAME, _GROUP_RULE)
 
 
-def _state(field: Field) -> State:
-    return field.choice(State)
+def _state(field: Field) -> TargetState:
+    return field.choice(TargetState)
 
 
 def _group_call(group: str, action: Action) -> Call:
@@ -252,10 +265,10 @@ def _resolved(memory: Memory, call: Call, reply: Reply) -> Found:
     arn, kind = _member(reply.data, "arn"), _member(reply.data, "type")
     if not isinstance(arn, str) or not isinstance(kind, str) or kind not in SHOWS_INSTANCES:
         detail = f"target group {_short(group)}: the answer cannot be read (type {kind})"
-        return Found(standing=Standing.UNKNOWN, detail=detail, memory=memory)
+        return Found(status=ConditionStatus.UNKNOWN, detail=detail, memory=memory)
     if not SHOWS_INSTANCES[kind]:
         detail = f"target group {_short(group)} has targets of type {kind}: an instance never shows in it"
-        return Found(standing=Standing.FAILED, detail=detail)
+        return Found(status=ConditionStatus.FAILED, detail=detail)
     return _go_on({**memory, "arns": {**memory.get("arns", {}), group: arn}})
 
 
@@ -317,7 +330,7 @@ def _written(state: str, reason: str) -> str:
 
 
 def _go_on(memory: Memory) -> Found:
-    return Found(standing=Standing.UNKNOWN, memory=memory, go_on=True)
+    return Found(status=ConditionStatus.UNKNOWN, memory=memory, go_on=True)
 
 
 def _about(call: Call) -> str:

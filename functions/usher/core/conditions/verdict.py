@@ -10,16 +10,16 @@ if TYPE_CHECKING:
 
     from usher.core.action import Action
     from usher.core.conditions.probe import Probe
-    from usher.core.finding import Standing
+    from usher.core.finding import ConditionStatus
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Verdict:
     """How a condition stands, why, and when that changes by itself."""
 
-    standing: Standing
+    status: ConditionStatus
     detail: str
-    look_again_at: datetime | None = None  # None: only an event or an answer can change it
+    next_look_at: datetime | None = None  # None: only an event or an answer can change it
 
 
 class Condition(Protocol):

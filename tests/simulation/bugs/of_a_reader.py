@@ -168,11 +168,11 @@ def _bug(name: str, place: Any, attribute: str, made: Callable[[Any], Any], *thi
 
 
 BUGS: Final = (
-    _bug("an unhealthy target counts as drained", targets, "STANDINGS", _unhealthy_is_drained),
+    _bug("an unhealthy target counts as drained", targets, "STATUSES", _unhealthy_is_drained),
     _bug("a signal to the token of another action counts", evidence, "fits", _other_tokens_count),
     _bug("the global timeout counts from first sight", Action, "ends_at", _ends_after_first_sight),
     _bug(
-        "a look sends its wake-ups after the store", evaluator, "stored_with_wake_ups", _wake_ups_after_store
+        "a look sends its wake-ups after the store", evaluator, "store_and_schedule", _wake_ups_after_store
     ),
     _bug(
         "no call goes out over budget, not even at the last moment", CallBudget, "acquire", _never_over_budget

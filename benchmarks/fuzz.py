@@ -38,7 +38,7 @@ from usher.evaluation.evaluator import Evaluator
 from usher.handlers import Event, intake_handler, sweep_handler, wake_handler
 from usher.intake import Intake
 from usher.passes.enrolment import Enrolment
-from usher.ports import Answer, AnswerKind
+from usher.ports.autoscaling import Answer, AnswerKind
 from usher.provision import Provision
 from usher.release import Release
 from usher_cli import traffic
@@ -67,7 +67,7 @@ if TYPE_CHECKING:
     from usher.core.evidence import Kept
     from usher.core.notifications import TestNotice
     from usher.core.policy import Configuration
-    from usher.ports import Raw
+    from usher.ports.records import Raw
     from usher_cli.traffic import Found
 
 INPUTS_OF_A_SEED: Final = 250
@@ -151,7 +151,7 @@ class StrictStore(MemoryStore):
     """A store that refuses what DynamoDB would: keys that are no text or too long, items too large."""
 
     def load(self, action_id: str) -> Action | None:
-        """See usher.ports.Records."""
+        """See usher.ports.records.Records."""
         _fits(action_id, _MOST_PK_BYTES)
         return super().load(action_id)
 
@@ -227,20 +227,20 @@ class AutoScalingApi:
         self._random = random
 
     def heartbeat(self, action: Action) -> Answer:
-        """See usher.ports.AutoScaling."""
+        """See usher.ports.autoscaling.AutoScaling."""
         must(hold=is_ours(action), or_else=f"a call for {action.hook.group}, which is not ours")
         kind = self._random.choices(list(AnswerKind), [20, 1, 2, 1, 1, 1])[0]
         return Answer(kind=kind, text="" if kind is AnswerKind.ACCEPTED else "as AWS says it")
 
     def complete(self, action: Action, result: Result) -> Answer:
-        """See usher.ports.AutoScaling."""
+        """See usher.ports.autoscaling.AutoScaling."""
         must(
             hold=action.result is result, or_else=f"{action.id} is completed with another result than stored"
         )
         return self.heartbeat(action)
 
     def ongoing(self, action: Action) -> None:
-        """See usher.ports.AutoScaling."""
+        """See usher.ports.autoscaling.AutoScaling."""
         raise AssertionError(f"{action.id} has a token")
 
 

@@ -23,7 +23,7 @@ from usher.aws import table
 from usher.aws.records import RecordTable
 from usher.core import configuration
 from usher.core.action import Action, HookTerms, Result, Transition
-from usher.ports import Raw
+from usher.ports.records import Raw
 from usher_cli.account import Machine
 from usher_cli.main import main as usher
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from greenlet import getcurrent, greenlet
 
 from usher.handlers import SweepFailed
-from usher.ports import Unavailable
+from usher.ports.errors import Unavailable
 from usher_simulator.trials.queue import SimulatedQueue
 
 if TYPE_CHECKING:

@@ -17,7 +17,8 @@ from usher import handlers
 from usher.core import configuration
 from usher.core.action import Action, HookTerms, Result, Transition
 from usher.evaluation.evaluator import Evaluator
-from usher.ports import Answer, AnswerKind, Raw
+from usher.ports.autoscaling import Answer, AnswerKind
+from usher.ports.records import Raw
 from usher_simulator.autoscaling.virtual_clock import VirtualClock
 from usher_simulator.fakes.memory_budget import MemoryBudget, MemoryLimits
 from usher_simulator.fakes.memory_store import MemoryStore
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from usher.core.policy import Policy
-    from usher.ports import Due, Evidence
+    from usher.ports.records import Due, Evidence
 
 DUE: Final = 100
 FEW, MANY = 1_000, 100_000
@@ -139,7 +140,7 @@ class CountingStore(MemoryStore):
     reads = 0
 
     def load(self, action_id: str) -> Action | None:
-        """See usher.ports.Records."""
+        """See usher.ports.records.Records."""
         self.reads += 1
         return super().load(action_id)
 
@@ -156,23 +157,23 @@ class CountingStore(MemoryStore):
 
 
 class Accepts:
-    """Implements usher.ports.AutoScaling: all is well."""
+    """Implements usher.ports.autoscaling.AutoScaling: all is well."""
 
     def heartbeat(self, action: Action) -> Answer:  # noqa: ARG002
-        """See usher.ports.AutoScaling."""
+        """See usher.ports.autoscaling.AutoScaling."""
         return Answer(kind=AnswerKind.ACCEPTED, text="")
 
     def complete(self, action: Action, result: Result) -> Answer:  # noqa: ARG002
-        """See usher.ports.AutoScaling."""
+        """See usher.ports.autoscaling.AutoScaling."""
         return Answer(kind=AnswerKind.ACCEPTED, text="")
 
     def ongoing(self, action: Action) -> None:
-        """See usher.ports.AutoScaling."""
+        """See usher.ports.autoscaling.AutoScaling."""
         raise AssertionError(f"{action.id} has a token")
 
 
 class NoQueue:
-    """Implements usher.ports.WakeUps: who listens is not measured here."""
+    """Implements usher.ports.queues.WakeUps: who listens is not measured here."""
 
     def send(self, action_id: str, version: int, delay: timedelta, wait: object = None) -> None:
-        """See usher.ports.WakeUps."""
+        """See usher.ports.queues.WakeUps."""

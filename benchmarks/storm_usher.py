@@ -24,7 +24,7 @@ from usher.evaluation.evaluator import Evaluator
 from usher.evaluation.stale_waits import StaleWaitGuard
 from usher.intake import Intake
 from usher.outage.without_table import Memory, WithoutTable
-from usher.ports import Denied, Due, Evidence, NoAnswer
+from usher.ports.errors import Denied, NoAnswer
 from usher_simulator.autoscaling.lifecycle_actions import EndedBy, Waits
 from usher_simulator.autoscaling.virtual_clock import VirtualClock
 from usher_simulator.fakes.file_items import FileItems
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from usher.core.action import Action, Signal
     from usher.core.evidence import Kept
     from usher.core.held_wait import HeldWait
-    from usher.ports import Raw
+    from usher.ports.records import Due, Evidence, Raw
     from usher_simulator.autoscaling.lifecycle_actions import Wait
 
 STORE: Final = "MemoryStore and MemoryBudget"
@@ -103,17 +103,17 @@ class SlowStore(MemoryStore):
         self._table = table
 
     def open(self, action: Action, raw: Raw | None) -> Action:
-        """See usher.ports.Records."""
+        """See usher.ports.records.Records."""
         self._table.reach()
         return super().open(action, raw)
 
     def load(self, action_id: str) -> Action | None:
-        """See usher.ports.Records."""
+        """See usher.ports.records.Records."""
         self._table.reach()
         return super().load(action_id)
 
     def save(self, action: Action, *, raw: Raw | None = None) -> None:
-        """See usher.ports.Records."""
+        """See usher.ports.records.Records."""
         self._table.reach()
         super().save(action, raw=raw)
 
@@ -156,39 +156,39 @@ class SlowBudget(MemoryBudget):
         self._table = table
 
     def book(self, first: datetime, best: datetime, last: datetime, now: datetime) -> datetime | None:
-        """See usher.ports.Budget."""
+        """See usher.ports.budget.Budget."""
         self._table.reach()
         return super().book(first, best, last, now)
 
     def give_back(self, booked: datetime) -> None:
-        """See usher.ports.Budget."""
+        """See usher.ports.budget.Budget."""
         self._table.reach()
         super().give_back(booked)
 
     def throttled(self, now: datetime) -> None:
-        """See usher.ports.Budget."""
+        """See usher.ports.budget.Budget."""
         self._table.reach()
         super().throttled(now)
 
 
 class WakeUpQueue:
-    """Implements usher.ports.WakeUps."""
+    """Implements usher.ports.queues.WakeUps."""
 
     def __init__(self, tasks: Tasks, queue: GatedQueue) -> None:
         self._tasks = tasks
         self._queue = queue
 
     def send(self, action_id: str, version: int, delay: timedelta, wait: HeldWait | None = None) -> None:
-        """See usher.ports.WakeUps."""
+        """See usher.ports.queues.WakeUps."""
         self._tasks.take(_REQUEST_TAKES)
         self._queue.send(wake_up_body(action_id, version, wait), timedelta(seconds=delay_s(delay)))
 
 
 class NoDeadLetters:
-    """Implements usher.ports.DeadLetters: nothing here is misunderstood."""
+    """Implements usher.ports.queues.DeadLetters: nothing here is misunderstood."""
 
     def put(self, body: str, reason: str) -> None:
-        """See usher.ports.DeadLetters."""
+        """See usher.ports.queues.DeadLetters."""
         raise AssertionError(f"{reason}: {body}")
 
 

@@ -36,7 +36,7 @@ def checked(service: str, operation: str, data: Mapping[str, Any]) -> Mapping[st
 
 
 class ShapedCalls:
-    """Implements usher.ports.Calls: `answer` is given the operation and its parameters.
+    """Implements usher.ports.conditions.Calls: `answer` is given the operation and its parameters.
 
     It gives the data of the answer, or a Reply where that is another one. `made` is what was called.
     """
@@ -46,7 +46,7 @@ class ShapedCalls:
         self.made: list[tuple[str, dict[str, Any]]] = []
 
     def make(self, call: Call, members: Sequence[str] = ()) -> Reply:
-        """See usher.ports.Calls."""
+        """See usher.ports.conditions.Calls."""
         parameters = dict(call.parameters)
         if call.shared is not None and call.shared.members_in is not None:
             parameters[call.shared.members_in] = list(members)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from usher.core.policy import Policy
-    from usher.ports import Budget
+    from usher.ports.budget import Budget
 
 START: Final = datetime(2026, 3, 1, 12, tzinfo=UTC)
 

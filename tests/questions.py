@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, cast
 
 from usher.evaluation.call_budget import CallBudget
-from usher.ports import ReconcileStore
+from usher.ports.records import ReconcileStore
 from usher.questions.asking import Asking
 from usher.questions.probing import Prober
 from usher_simulator.fakes.memory_budget import MemoryAnswers, MemoryBudget
@@ -18,12 +18,13 @@ if TYPE_CHECKING:
     from usher.core.action import Action
     from usher.core.finding import Finding
     from usher.evaluation.evaluator import Evaluator
-    from usher.ports import Calls, Store
+    from usher.ports.conditions import Calls
+    from usher.ports.records import Store
 
 
 @dataclass
 class QuestionList:
-    """Implements usher.ports.Questions: keeps what is sent."""
+    """Implements usher.ports.queues.Questions: keeps what is sent."""
 
     sent: list[tuple[str, int, timedelta]] = field(default_factory=list)
 

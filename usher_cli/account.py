@@ -15,7 +15,7 @@ from botocore.config import Config
 from usher.aws import record_format, table
 from usher.aws.queues import WakeUpQueue
 from usher.aws.records import RecordTable
-from usher.ports import Unavailable
+from usher.ports.errors import Unavailable
 from usher_cli.printable import shown
 
 if TYPE_CHECKING:

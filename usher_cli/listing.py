@@ -18,7 +18,7 @@ from usher.core.action import Phase
 from usher.core.conditions.probe import Probe, finding_of
 from usher.core.finding import ConditionStatus
 from usher.core.policy import Mode, glob_fits
-from usher.ports import ALL_HOOKS
+from usher.ports.records import ALL_HOOKS
 from usher_cli.account import with_account
 from usher_cli.offline import list_offline
 from usher_cli.printable import shown

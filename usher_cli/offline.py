@@ -11,7 +11,7 @@ import click
 from usher.aws.waiting import WaitingApi
 from usher.core import reconcile
 from usher.core.policy import glob_fits
-from usher.ports import CallRefused, GroupGone, TryLater
+from usher.ports.errors import CallRefused, GroupGone, TryLater
 from usher_cli.account import Trouble
 from usher_cli.printable import shown
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from usher.core.enrolment import HookSeen
     from usher.core.reconcile import LiveGroup
-    from usher.ports import LiveWaits
+    from usher.ports.autoscaling import LiveWaits
     from usher_cli.account import Account
     from usher_cli.listing import Wish
 

@@ -15,7 +15,7 @@ from usher.core.conditions.signalled import NAME as SIGNAL_NAME
 from usher.core.conditions.signalled import Signalled
 from usher.core.operators import name_of, refuse_ended, refuse_ordered
 from usher.core.policy import Mode
-from usher.ports import ALL_HOOKS
+from usher.ports.records import ALL_HOOKS
 from usher_cli.account import Trouble, with_account
 from usher_cli.change import ask, changed, refusals, tell, why
 from usher_cli.listing import as_data, banner, resuming, short

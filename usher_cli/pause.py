@@ -11,7 +11,8 @@ import click
 from usher.aws.enrolled import EnrolledHooks
 from usher.core.operators import look_again, name_of, refuse_closed
 from usher.core.policy import Mode
-from usher.ports import ALL_HOOKS, Denied, Unavailable
+from usher.ports.errors import Denied, Unavailable
+from usher.ports.records import ALL_HOOKS
 from usher_cli.account import Trouble, with_account
 from usher_cli.change import ask, changed, tell, why
 from usher_cli.listing import banner, resuming, short

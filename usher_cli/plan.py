@@ -25,7 +25,7 @@ from usher.core.conditions.probe import Probe
 from usher.core.enrolment import Conflict, Forget, Keep, Put, Seen, Target, Wanted
 from usher.core.policy import Channel
 from usher.passes.retirement import waiting
-from usher.ports import CallRefused, GroupGone, TryLater
+from usher.ports.errors import CallRefused, GroupGone, TryLater
 from usher_cli import enrolment_times
 from usher_cli.account import Trouble, with_account
 from usher_cli.enrolment_times import Pace
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from usher.core.conditions.verdict import Condition
     from usher.core.enrolment import Enrolled, GroupSeen, HookSeen, Step
     from usher.core.policy import Configuration
-    from usher.ports import LiveGroups, LiveMembers
+    from usher.ports.autoscaling import LiveGroups, LiveMembers
     from usher_cli.account import Account
     from usher_hooksfile.load import HooksFile
 

@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 
     from usher.core.action import Action
     from usher.core.notifications import Notice
-    from usher.ports import ActionLookup, FindingsKept, Records
+    from usher.ports.records import ActionLookup, FindingsKept, Records
     from usher_cli.account import Account
 
     class Known(Records, ActionLookup, FindingsKept, Protocol):

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from usher.core.action import Action, Entry
-    from usher.ports import Due
+    from usher.ports.records import Due
 
     class Timelines(Protocol):
         """What is read of usher.aws.records.Records."""

@@ -16,7 +16,7 @@ from usher.core.configuration import ConfigurationRefused
 from usher.core.enrolment import share
 from usher.evaluation.wake_ups import BETWEEN_SWEEPS, WAKE_UP_HORIZON, send
 from usher.outage.slow_table import ATTEMPT, HOLDS, Limit, in_time
-from usher.ports import Unavailable
+from usher.ports.errors import Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -28,7 +28,9 @@ if TYPE_CHECKING:
     from usher.intake import Intake
     from usher.outage.live_holds import LiveHolds
     from usher.outage.without_table import WithoutTable
-    from usher.ports import DeadLetters, Due, Telemetry, Unasked
+    from usher.ports.queues import DeadLetters
+    from usher.ports.records import Due, Unasked
+    from usher.ports.telemetry import Telemetry
 
 T = TypeVar("T")
 Row = TypeVar("Row")

@@ -28,7 +28,9 @@ from usher.core.policy import Move
 from usher.evaluation.wake_ups import send, store_and_schedule
 from usher.outage.slow_table import ATTEMPT, HOLDS, Away, Limit, hurried
 from usher.passes.silent_groups import TESTED
-from usher.ports import WHATEVER, Moved, NoAnswer, Raw, Unavailable
+from usher.ports.errors import Moved, NoAnswer, Unavailable
+from usher.ports.queues import WHATEVER
+from usher.ports.records import Raw
 from usher.questions.chain import Chains
 
 if TYPE_CHECKING:
@@ -37,7 +39,10 @@ if TYPE_CHECKING:
 
     from usher.core.notifications import Notice
     from usher.core.policy import Configuration, Hook, Policy
-    from usher.ports import DeadLetters, HookItems, Questions, Store, Telemetry, WakeUps
+    from usher.ports.hooks import HookItems
+    from usher.ports.queues import DeadLetters, Questions, WakeUps
+    from usher.ports.records import Store
+    from usher.ports.telemetry import Telemetry
 
 TRIES: Final = 8
 _A_DAY: Final = timedelta(days=1)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from usher.core.operators import CommandRefused, name_of, refuse_ended
 from usher.evaluation.wake_ups import store_and_schedule
-from usher.ports import Moved
+from usher.ports.errors import Moved
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
     from usher.core.action import Action
     from usher.core.operators import Change
-    from usher.ports import Records, Telemetry, WakeUps
+    from usher.ports.queues import WakeUps
+    from usher.ports.records import Records
+    from usher.ports.telemetry import Telemetry
 
 TRIES: Final = 8
 

@@ -15,7 +15,7 @@ from usher.core import compiled
 from usher.core.configuration import ConfigurationRefused
 from usher.core.enrolment import FileInForce
 from usher.evaluation.call_budget import NoCallLeft
-from usher.ports import GroupGone, TryLater
+from usher.ports.errors import GroupGone, TryLater
 from usher.release import LAST_CALLS_S
 
 if TYPE_CHECKING:

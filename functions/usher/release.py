@@ -19,7 +19,8 @@ from usher.core.enrolment import FileInForce, Wanted
 from usher.core.ownership import Terms
 from usher.evaluation.call_budget import NoCallLeft
 from usher.passes.retirement import APART, Departure, Retirement
-from usher.ports import AnswerKind, CallRefused, GroupGone, Moved, Throttled, TryLater, Unavailable
+from usher.ports.autoscaling import AnswerKind
+from usher.ports.errors import CallRefused, GroupGone, Moved, Throttled, TryLater, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -30,7 +31,9 @@ if TYPE_CHECKING:
     from usher.core.policy import Channel
     from usher.evaluation.evaluator import Evaluator
     from usher.handlers import Work
-    from usher.ports import EnrolmentRecords, Groups, LiveMembers, OpenActions
+    from usher.ports.autoscaling import Groups, LiveMembers
+    from usher.ports.hooks import EnrolmentRecords
+    from usher.ports.records import OpenActions
 
     Turn = Callable[[], datetime]
 

@@ -27,7 +27,7 @@ from usher.core.enrolment import Enrolled, FileInForce, Former, HookSettings
 from usher.core.finding import ConditionStatus, Finding, Findings
 from usher.core.hook_timeouts import Described
 from usher.core.notifications import TestNotice
-from usher.ports import ALL_HOOKS, Raw
+from usher.ports.records import ALL_HOOKS, Raw
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -16,7 +16,8 @@ from usher.aws.records import RecordTable
 from usher.core.action import Outcome, Phase
 from usher.core.configuration import ConfigurationRefused
 from usher.core.hook_timeouts import Described
-from usher.ports import Moved, Raw
+from usher.ports.errors import Moved
+from usher.ports.records import Raw
 from usher_simulator.fakes.memory_store import MemoryStore
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from usher.core.action import Action
-    from usher.ports import ReconcileStore
+    from usher.ports.records import ReconcileStore
 
 TOKEN: Final = an_action().token or ""
 RAW: Final = Raw(received_at=at(200), body='{"Origin":"EC2"}')

@@ -19,7 +19,8 @@ from moto import mock_aws
 from tests.factories import at
 from usher.aws import table as dynamodb
 from usher.aws.answers import Answers
-from usher.ports import SharedAnswer, Unavailable
+from usher.ports.conditions import SharedAnswer
+from usher.ports.errors import Unavailable
 from usher_simulator.fakes.memory_budget import MemoryAnswers
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
     from mypy_boto3_dynamodb import DynamoDBClient
 
-    from usher.ports import SharedAnswers
+    from usher.ports.conditions import SharedAnswers
 
 EVERY: Final = timedelta(seconds=15)
 QUESTION: Final = 'elbv2 DescribeTargetHealth {"TargetGroupArn": "arn:1"}'

@@ -19,7 +19,7 @@ from usher.core import configuration, evidence
 from usher.core.action import Outcome, Phase, Result, Status, Transition
 from usher.core.conditions.ecs import Ecs, TaskState
 from usher.core.conditions.probe import Reply, ReplyKind
-from usher.ports import Raw
+from usher.ports.records import Raw
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -17,7 +17,7 @@ from moto import mock_aws
 from tests.factories import at
 from usher.aws import table as dynamodb
 from usher.aws.budget import TRIES, BudgetTable
-from usher.ports import Unavailable
+from usher.ports.errors import Unavailable
 from usher_simulator.fakes.memory_budget import MemoryBudget
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from mypy_boto3_dynamodb import DynamoDBClient
 
-    from usher.ports import Budget
+    from usher.ports.budget import Budget
 
 table_names: Final = (f"budget-{number}" for number in itertools.count())
 Making: TypeAlias = "Callable[[float], Budget]"

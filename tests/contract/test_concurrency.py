@@ -36,7 +36,10 @@ from usher.core.action import Outcome
 from usher.evaluation.evaluator import Evaluator
 from usher.handlers import intake_handler
 from usher.intake import Intake
-from usher.ports import Answer, AnswerKind, Moved, Raw, SharedAnswer, Unavailable
+from usher.ports.autoscaling import Answer, AnswerKind
+from usher.ports.conditions import SharedAnswer
+from usher.ports.errors import Moved, Unavailable
+from usher.ports.records import Raw
 from usher_cdk.wheels import BUILD
 from usher_local import emulator
 from usher_simulator.fakes.file_items import FileItems

@@ -17,7 +17,7 @@ from usher.aws import table as dynamodb
 from usher.aws.enrolled import KEPT, EnrolledHooks
 from usher.core.action import Result, Transition
 from usher.core.enrolment import Enrolled, FileInForce, Former, HookSettings, HookState
-from usher.ports import Moved, NotInForce
+from usher.ports.errors import Moved, NotInForce
 from usher_simulator.fakes.memory_enrolled import MemoryEnrolledHooks
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from mypy_boto3_dynamodb import DynamoDBClient
 
-    from usher.ports import EnrolmentRecords
+    from usher.ports.hooks import EnrolmentRecords
 
 MOST_PER_HOUR: Final = 3
 ARN: Final = "arn:aws:autoscaling:us-east-1:111122223333:autoScalingGroup:1:autoScalingGroupName/w"

@@ -23,7 +23,7 @@ from usher.core import configuration
 from usher.core.action import Action, OperatorNote, Outcome, Phase, Result
 from usher.core.announce import Kind, between
 from usher.core.notifications import LifecycleNotice
-from usher.ports import Raw
+from usher.ports.records import Raw
 from usher_hooksfile import load
 from usher_simulator.autoscaling.lifecycle_actions import Wait
 from usher_simulator.fakes.recorder import Recorder

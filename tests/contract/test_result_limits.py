@@ -17,7 +17,7 @@ from moto import mock_aws
 from tests.factories import at
 from usher.aws import table as dynamodb
 from usher.aws.result_limits import SentResults
-from usher.ports import Unavailable
+from usher.ports.errors import Unavailable
 from usher_simulator.fakes.memory_budget import MemoryLimits
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from mypy_boto3_dynamodb import DynamoDBClient
 
-    from usher.ports import ResultLimits
+    from usher.ports.budget import ResultLimits
 
 MINUTE: Final = timedelta(minutes=1)
 LIMIT: Final = "usher-drain of workers-*: results per minute"

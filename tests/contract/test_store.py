@@ -28,17 +28,8 @@ from usher.core import evidence, notifications
 from usher.core.action import MOST_DETAIL, MOST_UNSAVED, Outcome, Phase, Result, Status
 from usher.core.evidence import Kept
 from usher.core.finding import ConditionStatus, Finding, Findings
-from usher.ports import (
-    MOST_OF_INSTANCE,
-    Denied,
-    Due,
-    Moved,
-    NoAnswer,
-    Raw,
-    Unasked,
-    Unavailable,
-    is_denied,
-)
+from usher.ports.errors import Denied, Moved, NoAnswer, Unavailable, is_denied
+from usher.ports.records import MOST_OF_INSTANCE, Due, Raw, Unasked
 from usher_simulator.fakes.memory_store import MemoryStore
 
 if TYPE_CHECKING:
@@ -47,7 +38,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
     from usher.core.action import Action, Entry, Signal
-    from usher.ports import Store
+    from usher.ports.records import Store
 
     PausingStore: TypeAlias = MemoryStore | RecordTable
 

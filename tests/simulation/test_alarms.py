@@ -14,7 +14,7 @@ from tests.alarms import Metrics, alarms, ringing
 from usher.core.compiled import compiled
 from usher.core.conditions.probe import Reply, ReplyKind
 from usher.passes.silent_groups import SilentGroups
-from usher.ports import Denied
+from usher.ports.errors import Denied
 from usher_simulator.autoscaling.engine import Fleet
 from usher_simulator.autoscaling.fast_client import ShortWire
 from usher_simulator.autoscaling.latencies import PROMPT
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from usher.core.action import Action
-    from usher.ports import Evidence
+    from usher.ports.records import Evidence
 
 MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)

@@ -17,7 +17,7 @@ from usher.core.compiled import Compiled, compiled
 from usher.core.enrolment import MOST_SETTLED, MOST_UNSETTLED, FileInForce, Wanted
 from usher.evaluation.call_budget import CallBudget
 from usher.passes.enrolment import INTERVAL, Enrolment
-from usher.ports import CallRefused
+from usher.ports.errors import CallRefused
 from usher.settings import EnrolmentSettings
 from usher_simulator.autoscaling.account import an_account
 from usher_simulator.autoscaling.query_protocol import ApiError

@@ -29,7 +29,8 @@ from usher.core import configuration, duration
 from usher.core.action import Outcome, Phase, Result
 from usher.handlers import intake_handler, sweep_handler, wake_handler
 from usher.intake import Intake
-from usher.ports import Raw, Unavailable
+from usher.ports.errors import Unavailable
+from usher.ports.records import Raw
 from usher_cli import traffic
 from usher_cli.main import main
 from usher_cli.traffic import Unreadable

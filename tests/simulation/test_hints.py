@@ -15,7 +15,7 @@ from usher.aws import messages
 from usher.core import configuration
 from usher.core.finding import ConditionStatus, Finding, Findings
 from usher.core.notifications import CommandEnd, InstanceEnd, InstanceState, NotUnderstood, Unrelated
-from usher.ports import Raw
+from usher.ports.records import Raw
 
 if TYPE_CHECKING:
     from usher.core.action import Action

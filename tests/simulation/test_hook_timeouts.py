@@ -10,7 +10,7 @@ import pytest
 
 from tests.simulation.test_reconcile_pass import BEAT, HOOKS, THROTTLED, Scene, a_hook
 from usher.core.action import Outcome
-from usher.ports import CallRefused
+from usher.ports.errors import CallRefused
 from usher_simulator.autoscaling.lifecycle_actions import EndedBy
 from usher_simulator.autoscaling.query_protocol import ApiError
 

@@ -73,7 +73,7 @@ HOOKS: Final = {
 
 
 class Cluster:
-    """Implements usher.ports.Calls: a cluster with one instance, whose tasks do not stop."""
+    """Implements usher.ports.conditions.Calls: a cluster with one instance, whose tasks do not stop."""
 
     def __init__(self) -> None:
         self.status = "ACTIVE"
@@ -113,7 +113,7 @@ class Cluster:
 
 
 class Line:
-    """Implements usher.ports.Questions on the clock of the incident."""
+    """Implements usher.ports.queues.Questions on the clock of the incident."""
 
     def __init__(self, incident: Incident) -> None:
         self._incident = incident
@@ -195,7 +195,7 @@ class Incident:
         self.intake.take(json.dumps(notice), "sqs")
 
     def send(self, action_id: str, version: int, delay: timedelta, wait: object = None) -> None:  # noqa: ARG002
-        """Implements usher.ports.WakeUps for the functions, on the virtual clock."""
+        """Implements usher.ports.queues.WakeUps for the functions, on the virtual clock."""
         moment = self.clock() + timedelta(seconds=delay_s(delay))
         self.clock.at(moment, lambda: self.looks.look(action_id, version))
 

@@ -17,7 +17,8 @@ from usher.core.conditions.probe import Call, Found, Probe, Reply, ReplyKind
 from usher.core.finding import ConditionStatus, Findings
 from usher.core.policy import Mode
 from usher.evaluation.stale_waits import StaleWaitGuard
-from usher.ports import WHATEVER, Unavailable
+from usher.ports.errors import Unavailable
+from usher.ports.queues import WHATEVER
 from usher_simulator.fakes.memory_budget import MemoryLimits
 
 if TYPE_CHECKING:
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
     from usher.core.action import Action
     from usher.core.finding import Finding, Memory
     from usher.core.reconcile import Activity
-    from usher.ports import Answer, Calls
+    from usher.ports.autoscaling import Answer
+    from usher.ports.conditions import Calls
 
 POLL = timedelta(seconds=10)
 WORD = OperatorNote(who="arn:aws:iam::123456789012:user/ada", at=at(0), reason="the disk is full")

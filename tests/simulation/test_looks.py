@@ -16,7 +16,9 @@ from usher.core.action import Action, Outcome, Phase, Result
 from usher.core.held_wait import held_wait
 from usher.core.reconcile import Activity
 from usher.evaluation.evaluator import Evaluator
-from usher.ports import Answer, AnswerKind, CutShort, Denied, Moved, NoAnswer, Raw, Unavailable
+from usher.ports.autoscaling import Answer, AnswerKind
+from usher.ports.errors import CutShort, Denied, Moved, NoAnswer, Unavailable
+from usher.ports.records import Raw
 from usher_simulator.fakes.memory_budget import MemoryBudget, MemoryLimits
 from usher_simulator.fakes.memory_store import MemoryStore
 from usher_simulator.fakes.recorder import Recorder

@@ -11,7 +11,7 @@ from benchmarks.outages import fallen, hooks_file, outage, waits_of
 from benchmarks.storm_plan import Storm
 from benchmarks.storm_usher import Outage, UsherInStorm
 from usher.core.action import Outcome
-from usher.ports import NotRecorded
+from usher.ports.errors import NotRecorded
 from usher_simulator.trials import trial
 from usher_simulator.trials.faults import Part
 

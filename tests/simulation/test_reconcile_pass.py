@@ -26,7 +26,8 @@ from usher.evaluation.hook_timeouts import HookTimeouts
 from usher.evaluation.stale_waits import StaleWaitGuard
 from usher.intake import Intake
 from usher.passes.reconcile import MOST_HOOKS_IDLE, MOST_HOOKS_IN_USE, Reconcile
-from usher.ports import Answer, AnswerKind, CallRefused
+from usher.ports.autoscaling import Answer, AnswerKind
+from usher.ports.errors import CallRefused
 from usher_simulator.autoscaling.account import an_account
 from usher_simulator.autoscaling.lifecycle_actions import EndedBy
 from usher_simulator.autoscaling.query_protocol import ApiError
@@ -206,7 +207,7 @@ class Scene:
             self.intake.take(body, "sqs")
 
     def send(self, action_id: str, version: int, delay: timedelta, wait: object = None) -> None:  # noqa: ARG002
-        """As usher.ports.WakeUps."""
+        """As usher.ports.queues.WakeUps."""
         moment = self.clock() + timedelta(seconds=delay_s(delay))
         record = {"messageId": "m", "eventSource": "aws:sqs", "body": wake_up_body(action_id, version)}
         self.clock.at(moment, lambda: self._wake({"Records": [record]}))
@@ -215,7 +216,7 @@ class Scene:
         handlers.wake_handler(self.looks, self)(event, None)
 
     def put(self, body: str, reason: str) -> None:
-        """As usher.ports.DeadLetters."""
+        """As usher.ports.queues.DeadLetters."""
         raise AssertionError(f"{reason}: {body}")
 
     def _sweep(self) -> None:

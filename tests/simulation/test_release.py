@@ -16,7 +16,9 @@ from usher.core.enrolment import Enrolled, FileInForce, GroupSeen, HookSeen, Hoo
 from usher.core.policy import Channel
 from usher.core.reconcile import Activity, LiveGroup, Member
 from usher.evaluation.evaluator import Evaluator
-from usher.ports import Answer, AnswerKind, Due, Raw, Throttled, TryLater, Unavailable
+from usher.ports.autoscaling import Answer, AnswerKind
+from usher.ports.errors import Throttled, TryLater, Unavailable
+from usher.ports.records import Due, Raw
 from usher.release import IDLE_ROUNDS, LAST_CALLS_S, Release
 from usher_simulator.fakes.memory_budget import MemoryBudget, MemoryLimits
 from usher_simulator.fakes.memory_enrolled import MemoryEnrolledHooks

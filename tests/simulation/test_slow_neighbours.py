@@ -30,7 +30,7 @@ SIGNALLED: Final = {"until": [{"signal": "never"}]}
 
 
 class Slow:
-    """Implements usher.ports.Calls: each answer takes its time, or does not come at all."""
+    """Implements usher.ports.conditions.Calls: each answer takes its time, or does not come at all."""
 
     takes: ClassVar[Mapping[str, float]] = {}
     function_done_s: float = 1e9

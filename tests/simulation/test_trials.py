@@ -13,7 +13,7 @@ import pytest
 from usher.core import closing
 from usher.core.action import Outcome
 from usher.evaluation.evaluator import Evaluator
-from usher.ports import AnswerKind
+from usher.ports.autoscaling import AnswerKind
 from usher_simulator.trials import simulate
 from usher_simulator.trials.deployment import INTAKE, WAKE, Deployed
 from usher_simulator.trials.faults import Thing
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from usher.core.action import Action
-    from usher.ports import Answer
+    from usher.ports.autoscaling import Answer
 
 SEEDS = 100  # of `make simulate`, which runs 300 and more
 AT_ONCE = 5

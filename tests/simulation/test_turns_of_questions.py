@@ -19,7 +19,7 @@ from usher.core.conditions.probe import Call, Found, Later, Reply, ReplyKind, Sh
 from usher.core.finding import ConditionStatus
 from usher.evaluation.evaluator import Evaluator
 from usher.handlers import sweep_handler
-from usher.ports import Unavailable
+from usher.ports.errors import Unavailable
 from usher.questions.probing import Prober
 from usher_simulator.autoscaling.virtual_clock import VirtualClock
 from usher_simulator.fakes.memory_budget import MemoryBudget, MemoryLimits
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from usher.core.action import Action
     from usher.core.conditions.probe import Probe
     from usher.core.finding import Memory
-    from usher.ports import Answer
+    from usher.ports.autoscaling import Answer
 
 MOST_CUTS = 60
 
@@ -141,7 +141,7 @@ class World:
 
 
 class Line:
-    """Implements usher.ports.Questions."""
+    """Implements usher.ports.queues.Questions."""
 
     def __init__(self, world: World) -> None:
         self._world = world

@@ -21,7 +21,8 @@ from moto import mock_aws
 from tests.factories import an_action, at
 from usher.aws import table
 from usher.aws.records import RecordTable
-from usher.ports import Denied, Raw, Unavailable
+from usher.ports.errors import Denied, Unavailable
+from usher.ports.records import Raw
 from usher_cli.account import Machine, Place, Trouble, in_words, open_account, with_account
 from usher_cli.main import main
 

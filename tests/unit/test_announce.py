@@ -19,7 +19,7 @@ from usher.aws import record_format
 from usher.aws.announcing import EventBus, announce_handler
 from usher.core.action import Action, OperatorNote, Outcome, Phase, Result
 from usher.core.announce import MOST_REASON_CHARACTERS, Announcement, Kind, between
-from usher.ports import Unavailable
+from usher.ports.errors import Unavailable
 from usher_simulator.fakes.recorder import Recorder
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from botocore.exceptions import ConnectTimeoutError, EndpointConnectionError, Re
 from tests.factories import an_action
 from usher.aws.autoscaling import AutoScalingApi
 from usher.core.action import Result
-from usher.ports import AnswerKind
+from usher.ports.autoscaling import AnswerKind
 from usher_simulator.autoscaling.client import auto_scaling_client
 from usher_simulator.autoscaling.query_protocol import ApiError, Request
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests.factories import a_policy, an_action, at, fill, hook_terms
 from usher.core.action import Phase, Result
 from usher.evaluation.call_budget import CallBudget, NoCallLeft
-from usher.ports import Denied, NoAnswer, Unavailable
+from usher.ports.errors import Denied, NoAnswer, Unavailable
 from usher_simulator.fakes.memory_budget import MemoryBudget
 from usher_simulator.fakes.recorder import Recorder
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from usher.core.action import Action
     from usher.core.finding import Finding, Memory
-    from usher.ports import Calls
+    from usher.ports.conditions import Calls
 
 UPLOAD = Command(document="upload-logs")
 ID = "11111111-2222-4333-8444-555555555555"

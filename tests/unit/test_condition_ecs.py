@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
     from usher.core.action import Action
     from usher.core.conditions.verdict import Condition
-    from usher.ports import Calls
+    from usher.ports.conditions import Calls
 
 INSTANCE: Final = "i-0f0e0d0c0b0a09080"  # of an_action
 ARN: Final = "arn:aws:ecs:us-east-1:123456789012"

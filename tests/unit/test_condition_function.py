@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from usher.core.finding import Finding, Memory
-    from usher.ports import Calls
+    from usher.ports.conditions import Calls
 
 SMOKE = Function(function="smoke-test")
 ARN = "arn:aws:lambda:eu-west-1:123456789012:function:smoke-test:live"

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from usher.core.action import Action
     from usher.core.conditions.verdict import Condition
-    from usher.ports import Calls
+    from usher.ports.conditions import Calls
 
 INSTANCE = an_action().instance_id
 CONDITION = InstanceStatus()

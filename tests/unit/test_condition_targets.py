@@ -21,7 +21,7 @@ from usher.core.conditions.probe import Call, Found, Later, Permission, Reply, R
 from usher.core.conditions.targets import SHOWS_INSTANCES, STATUSES, Targets, TargetState
 from usher.core.field import Field, Problem, Refused
 from usher.core.finding import ConditionStatus, Finding
-from usher.ports import SharedAnswer
+from usher.ports.conditions import SharedAnswer
 from usher.questions.probing import Prober
 from usher_simulator.autoscaling.virtual_clock import VirtualClock
 from usher_simulator.fakes.memory_budget import MemoryAnswers

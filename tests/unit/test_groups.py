@@ -13,7 +13,7 @@ from tests.factories import at
 from usher.aws.groups import GroupsApi
 from usher.core.action import Result, Transition
 from usher.core.enrolment import Enrolled, GroupSeen, HookSeen, HookSettings
-from usher.ports import CallRefused, GroupGone, TryLater
+from usher.ports.errors import CallRefused, GroupGone, TryLater
 from usher_simulator.autoscaling.client import auto_scaling_client
 from usher_simulator.autoscaling.query_protocol import ApiError, Request
 

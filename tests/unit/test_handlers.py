@@ -20,7 +20,9 @@ from usher.handlers import SweepFailed, intake_handler, sweep_handler, wake_hand
 from usher.intake import Intake
 from usher.outage.slow_table import Away
 from usher.passes.silent_groups import SilentGroups
-from usher.ports import Answer, AnswerKind, Raw, Unavailable
+from usher.ports.autoscaling import Answer, AnswerKind
+from usher.ports.errors import Unavailable
+from usher.ports.records import Raw
 from usher_simulator.fakes.file_items import FileItems
 from usher_simulator.fakes.memory_budget import MemoryBudget, MemoryLimits
 from usher_simulator.fakes.memory_store import MemoryStore

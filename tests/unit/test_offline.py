@@ -20,7 +20,7 @@ from usher_cli.offline import waiting
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from usher.ports import LiveWaits
+    from usher.ports.autoscaling import LiveWaits
 
 __all__ = ["cloud", "deployed"]  # fixtures
 

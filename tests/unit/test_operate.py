@@ -22,7 +22,7 @@ from usher.core.decide import Complete, Wait, decide
 from usher.core.enrolment import Enrolled, HookSettings
 from usher.core.operators import CommandRefused, extend, name_of
 from usher.operators import TRIES
-from usher.ports import Unavailable
+from usher.ports.errors import Unavailable
 from usher_cli.account import Place, Trouble, open_account
 from usher_cli.change import changed
 from usher_cli.pause import _held_back, _is_woken
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from usher.core.action import Action
-    from usher.ports import Raw
+    from usher.ports.records import Raw
 
 __all__ = ["cloud", "deployed"]  # fixtures
 

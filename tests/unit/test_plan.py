@@ -24,7 +24,8 @@ from usher.core.compiled import Compiled, compiled
 from usher.core.enrolment import Enrolled, FileInForce, GroupSeen, HookSettings, Wanted
 from usher.evaluation.call_budget import CallBudget
 from usher.passes.enrolment import INTERVAL, Enrolment
-from usher.ports import Raw, TryLater
+from usher.ports.errors import TryLater
+from usher.ports.records import Raw
 from usher_cli.account import Machine
 from usher_cli.enrolment_times import Pace
 from usher_cli.main import main

@@ -11,7 +11,7 @@ import pytest
 from moto import mock_aws
 
 from usher.aws.queues import DeadLetterQueue, WakeUpQueue, delay_s
-from usher.ports import Unavailable
+from usher.ports.errors import Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

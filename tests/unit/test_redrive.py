@@ -18,7 +18,7 @@ from usher.aws.records import RecordTable
 from usher.core.action import Action, Outcome, Phase, Result
 from usher.core.finding import Findings
 from usher.core.notifications import NotUnderstood
-from usher.ports import Raw
+from usher.ports.records import Raw
 from usher_cli.account import Machine
 from usher_cli.main import main
 from usher_cli.redrive import DeadLetterQueue, Done, Judge, Letter, LetterStatus, _do, instances, states_of

@@ -21,7 +21,9 @@ from usher.evaluation.hook_timeouts import HookTimeouts
 from usher.intake import Intake
 from usher.outage import slow_table
 from usher.outage.without_table import Memory, WithoutTable
-from usher.ports import Answer, AnswerKind, Raw, TryLater, Unavailable
+from usher.ports.autoscaling import Answer, AnswerKind
+from usher.ports.errors import TryLater, Unavailable
+from usher.ports.records import Raw
 from usher.wiring import machine
 from usher_simulator.fakes.file_items import FileItems
 from usher_simulator.fakes.memory_budget import MemoryBudget, MemoryLimits

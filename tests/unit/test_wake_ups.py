@@ -9,7 +9,7 @@ import pytest
 from tests.factories import an_action, at, hook_terms
 from usher.core.action import Action, Phase
 from usher.evaluation.wake_ups import store_and_schedule, wake_up_times
-from usher.ports import Moved, Unavailable
+from usher.ports.errors import Moved, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

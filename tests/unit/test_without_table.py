@@ -17,16 +17,8 @@ from usher.core.reconcile import LiveGroup, Member
 from usher.evaluation.call_budget import NoCallLeft
 from usher.outage.live_holds import LiveHolds
 from usher.outage.without_table import Memory, WithoutTable
-from usher.ports import (
-    Answer,
-    AnswerKind,
-    CallRefused,
-    CutShort,
-    NoAnswer,
-    NotRecorded,
-    TryLater,
-    Unavailable,
-)
+from usher.ports.autoscaling import Answer, AnswerKind
+from usher.ports.errors import CallRefused, CutShort, NoAnswer, NotRecorded, TryLater, Unavailable
 from usher_simulator.fakes.recorder import Recorder
 
 if TYPE_CHECKING:

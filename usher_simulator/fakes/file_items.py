@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 
 class FileItems:
-    """Implements usher.ports.HookItems: every hook by tags stands on every group that is asked for."""
+    """Implements usher.ports.hooks.HookItems: every hook by tags stands on every group that is asked for."""
 
     def __init__(self, configuration: Configuration) -> None:
         self._configuration = configuration
 
     def of(self, group: str, hook: str) -> Sequence[Enrolled]:
-        """See usher.ports.HookItems."""
+        """See usher.ports.hooks.HookItems."""
         return [
             Enrolled(
                 group=group,

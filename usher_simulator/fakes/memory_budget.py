@@ -14,20 +14,20 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from usher.core.limits import Sent
-    from usher.ports import SharedAnswer
+    from usher.ports.conditions import SharedAnswer
 
 _ENLISTED_FOR: Final = timedelta(minutes=5)
 
 
 class MemoryBudget:
-    """Implements usher.ports.Budget."""
+    """Implements usher.ports.budget.Budget."""
 
     def __init__(self, calls_per_second: float) -> None:
         self._pace = Pace(calls_per_second=calls_per_second)
         self._booked: Counter[int] = Counter()
 
     def book(self, first: datetime, best: datetime, last: datetime, now: datetime) -> datetime | None:
-        """See usher.ports.Budget."""
+        """See usher.ports.budget.Budget."""
         slot_of = self._pace.slot
         slot = best_slot(
             self._booked.__getitem__, self._pace.room(now), slot_of(first), slot_of(best), slot_of(last)
@@ -38,17 +38,17 @@ class MemoryBudget:
         return self._pace.begins(slot)
 
     def give_back(self, booked: datetime) -> None:
-        """See usher.ports.Budget."""
+        """See usher.ports.budget.Budget."""
         slot = self._pace.slot(booked)
         self._booked[slot] = max(0, self._booked[slot] - 1)
 
     def throttled(self, now: datetime) -> None:
-        """See usher.ports.Budget."""
+        """See usher.ports.budget.Budget."""
         self._pace = self._pace.lowered(now)
 
 
 class MemoryLimits:
-    """Implements usher.ports.ResultLimits."""
+    """Implements usher.ports.budget.ResultLimits."""
 
     def __init__(self) -> None:
         self._sent: dict[str, Sent] = {}
@@ -56,14 +56,14 @@ class MemoryLimits:
     def grant(
         self, limit: str, action_id: str, most: int, within: timedelta, now: datetime
     ) -> datetime | None:
-        """See usher.ports.ResultLimits."""
+        """See usher.ports.budget.ResultLimits."""
         sent = self._sent.get(limit, {})
         self._sent[limit], again_at = limits.granted(sent, action_id, most, within, now)
         return again_at
 
 
 class MemoryAnswers:
-    """Implements usher.ports.SharedAnswers."""
+    """Implements usher.ports.conditions.SharedAnswers."""
 
     def __init__(self) -> None:
         self._newest: dict[str, SharedAnswer] = {}
@@ -71,19 +71,19 @@ class MemoryAnswers:
         self._leased_at: dict[str, datetime] = {}
 
     def newest(self, question: str) -> SharedAnswer | None:
-        """See usher.ports.SharedAnswers."""
+        """See usher.ports.conditions.SharedAnswers."""
         return self._newest.get(question)
 
     def enlist(self, question: str, member: str, now: datetime) -> None:
-        """See usher.ports.SharedAnswers."""
+        """See usher.ports.conditions.SharedAnswers."""
         self._enlisted.setdefault(question, {})[member] = now + _ENLISTED_FOR
 
     def enlisted(self, question: str, now: datetime) -> Sequence[str]:
-        """See usher.ports.SharedAnswers."""
+        """See usher.ports.conditions.SharedAnswers."""
         return sorted(member for member, until in self._enlisted.get(question, {}).items() if until > now)
 
     def lease(self, question: str, now: datetime, every: timedelta) -> bool:
-        """See usher.ports.SharedAnswers."""
+        """See usher.ports.conditions.SharedAnswers."""
         leased_at = self._leased_at.get(question)
         if leased_at is not None and leased_at > now - every:
             return False
@@ -91,7 +91,7 @@ class MemoryAnswers:
         return True
 
     def keep(self, question: str, answer: SharedAnswer) -> None:
-        """See usher.ports.SharedAnswers."""
+        """See usher.ports.conditions.SharedAnswers."""
         newest = self._newest.get(question)
         if newest is None or newest.taken_at < answer.taken_at:
             self._newest[question] = answer

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from usher.ports import Moved, NotInForce
+from usher.ports.errors import Moved, NotInForce
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class MemoryEnrolledHooks:
-    """Implements usher.ports.EnrolmentRecords. What `under` returns shares the items with it."""
+    """Implements usher.ports.hooks.EnrolmentRecords. What `under` returns shares the items with it."""
 
     def __init__(
         self, clock: Callable[[], datetime], most_per_hour: int = 0, digest: str | None = None
@@ -35,22 +35,22 @@ class MemoryEnrolledHooks:
         return other
 
     def enrolled(self) -> Sequence[Enrolled]:
-        """See usher.ports.Enrolments."""
+        """See usher.ports.hooks.Enrolments."""
         return list(self._records.values())
 
     def of(self, group: str, hook: str) -> Sequence[Enrolled]:
-        """See usher.ports.HookItems."""
+        """See usher.ports.hooks.HookItems."""
         return [record for record in self._records.values() if record.key == (group, hook)]
 
     def keep(self, record: Enrolled) -> Enrolled:
-        """See usher.ports.Enrolments."""
+        """See usher.ports.hooks.Enrolments."""
         self._check(record)
         kept = replace(record, kept_at=self._clock(), version=record.version + 1)
         self._records[record.place] = kept
         return kept
 
     def forget(self, record: Enrolled) -> None:
-        """See usher.ports.Enrolments."""
+        """See usher.ports.hooks.Enrolments."""
         self._check(record)
         self._records.pop(record.place, None)
 
@@ -63,26 +63,26 @@ class MemoryEnrolledHooks:
             raise Moved
 
     def in_force(self) -> FileInForce | None:
-        """See usher.ports.HooksFile."""
+        """See usher.ports.hooks.HooksFile."""
         return self._file[0] if self._file else None
 
     def put_in_force(self, file: FileInForce) -> None:
-        """See usher.ports.HooksFile."""
+        """See usher.ports.hooks.HooksFile."""
         self._file[:] = [file]
 
     def left(self, moment: datetime) -> int:
-        """See usher.ports.Allowance."""
+        """See usher.ports.hooks.Allowance."""
         return self._most_per_hour - self._taken[_hour(moment)]
 
     def take(self, moment: datetime) -> bool:
-        """See usher.ports.Allowance."""
+        """See usher.ports.hooks.Allowance."""
         if self.left(moment) <= 0:
             return False
         self._taken[_hour(moment)] += 1
         return True
 
     def give_back(self, moment: datetime) -> None:
-        """See usher.ports.Allowance."""
+        """See usher.ports.hooks.Allowance."""
         self._taken[_hour(moment)] = max(0, self._taken[_hour(moment)] - 1)
 
 

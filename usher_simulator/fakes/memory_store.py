@@ -11,7 +11,8 @@ from usher.core import evidence
 from usher.core.action import Status, fewer
 from usher.core.evidence import Kept
 from usher.core.finding import merged
-from usher.ports import MOST_OF_INSTANCE, Due, Evidence, Moved, Unasked
+from usher.ports.errors import Moved
+from usher.ports.records import MOST_OF_INSTANCE, Due, Evidence, Unasked
 from usher_simulator.fakes.item_bounds import check_lines, check_record
 
 if TYPE_CHECKING:
@@ -23,13 +24,13 @@ if TYPE_CHECKING:
     from usher.core.hook_timeouts import Described
     from usher.core.notifications import TestNotice
     from usher.core.reconcile import ForeignWait
-    from usher.ports import Raw
+    from usher.ports.records import Raw
 
 _DESCRIBING_FOR: Final = timedelta(seconds=15)  # as usher.aws.records
 
 
 class MemoryStore:
-    """Implements usher.ports.Store."""
+    """Implements usher.ports.records.Store."""
 
     def __init__(self, clock: Callable[[], datetime]) -> None:
         self._clock = clock
@@ -53,7 +54,7 @@ class MemoryStore:
         self._claimed: dict[str, datetime] = {}  # by group: when somebody was to describe it
 
     def open(self, action: Action, raw: Raw | None) -> Action:
-        """See usher.ports.Records."""
+        """See usher.ports.records.Records."""
         known = action.id if action.token is None else self._of_token.setdefault(action.token, action.id)
         if known in self._actions:
             return self._actions[known]
@@ -62,11 +63,11 @@ class MemoryStore:
         return self._actions[action.id]
 
     def load(self, action_id: str) -> Action | None:
-        """See usher.ports.Records."""
+        """See usher.ports.records.Records."""
         return self._actions.get(action_id)
 
     def save(self, action: Action, *, raw: Raw | None = None) -> None:
-        """See usher.ports.Records."""
+        """See usher.ports.records.Records."""
         stored = self._actions.get(action.id)
         if stored is None:
             raise Moved
@@ -77,7 +78,7 @@ class MemoryStore:
         self._put(action, raw)
 
     def join(self, action: Action, raw: Raw) -> None:
-        """See usher.ports.Records."""
+        """See usher.ports.records.Records."""
         if action.token is None or self._of_token.get(action.token, action.id) != action.id:
             raise Moved
         self.save(action, raw=raw)
@@ -122,7 +123,7 @@ class MemoryStore:
         return sorted(found, key=lambda action: (action.started_at, action.id))[-MOST_OF_INSTANCE:]
 
     def is_readable(self, instance_id: str) -> bool:  # noqa: ARG002 - as the port has it
-        """See usher.ports.ReconcileStore."""
+        """See usher.ports.records.ReconcileStore."""
         return True
 
     def due(self, until: datetime) -> Iterable[Due]:
@@ -131,18 +132,18 @@ class MemoryStore:
         return [due for minute in minutes for due in self._due_in[minute].values() if due.look_at <= until]
 
     def findings(self, action_id: str) -> Findings | None:
-        """See usher.ports.FindingsKept."""
+        """See usher.ports.records.FindingsKept."""
         return self._findings.get(action_id)
 
     def keep_findings(self, action: Action, findings: Findings) -> None:
-        """See usher.ports.FindingsKept."""
+        """See usher.ports.records.FindingsKept."""
         stored = self._findings.get(action.id)
         if (stored.turn if stored else 0) != findings.turn - 1:
             raise Moved
         self._findings[action.id] = findings
 
     def unasked(self, until: datetime) -> Iterable[Unasked]:
-        """See usher.ports.FindingsKept."""
+        """See usher.ports.records.FindingsKept."""
         return [
             Unasked(action_id=action_id, turn=findings.turn, sweep_at=findings.sweep_at)
             for action_id, findings in self._findings.items()
@@ -150,7 +151,7 @@ class MemoryStore:
         ]
 
     def put_off(self, action_id: str, turn: int, until: datetime) -> bool:
-        """See usher.ports.FindingsKept."""
+        """See usher.ports.records.FindingsKept."""
         stored = self._findings.get(action_id)
         if stored is None or stored.turn != turn:
             return False
@@ -158,11 +159,11 @@ class MemoryStore:
         return True
 
     def all_open(self) -> Iterable[Action]:
-        """See usher.ports.ReconcileStore."""
+        """See usher.ports.records.ReconcileStore."""
         return [self._actions[action_id] for action_id in self._open]
 
     def hooks_in_use(self) -> Mapping[tuple[str, str], int]:
-        """See usher.ports.OpenActions."""
+        """See usher.ports.records.OpenActions."""
         return Counter((action.hook.group, action.hook.name) for action in self.all_open())
 
     def foreign_waits(self) -> Mapping[str, Collection[ForeignWait]]:
@@ -176,17 +177,17 @@ class MemoryStore:
             self._tried[group] = frozenset(foreign_waits)
 
     def described(self, group: str) -> Described | None:
-        """See usher.ports.DescribedHooks."""
+        """See usher.ports.records.DescribedHooks."""
         return self._described.get(group)
 
     def keep_described(self, group: str, described: Described) -> None:
-        """See usher.ports.DescribedHooks."""
+        """See usher.ports.records.DescribedHooks."""
         known = self._described.get(group)
         if known is None or known.at < described.at:
             self._described[group] = described
 
     def claim_describe(self, group: str, now: datetime) -> bool:
-        """See usher.ports.DescribedHooks."""
+        """See usher.ports.records.DescribedHooks."""
         claimed_at = self._claimed.get(group)
         if claimed_at is not None and claimed_at > now - _DESCRIBING_FOR:
             return False
@@ -235,15 +236,15 @@ class MemoryStore:
             self._states[instance_id] = (at, is_stopped)
 
     def pause(self, hook: str, by: str) -> None:
-        """See usher.ports.Pauses."""
+        """See usher.ports.records.Pauses."""
         self._paused[hook] = by
 
     def resume(self, hook: str) -> None:
-        """See usher.ports.Pauses."""
+        """See usher.ports.records.Pauses."""
         self._paused.pop(hook, None)
 
     def pauses(self) -> Mapping[str, str]:
-        """See usher.ports.Pauses."""
+        """See usher.ports.records.Pauses."""
         return dict(self._paused)
 
     def keep_test(self, test: TestNotice) -> None:
@@ -255,7 +256,7 @@ class MemoryStore:
         self._heard_of[group] = now
 
     def reaches_us(self, group: str) -> bool:
-        """See usher.ports.Store."""
+        """See usher.ports.records.Store."""
         return group in self._tests or group in self._heard_of
 
     def evidence(self, action: Action) -> Evidence:
@@ -277,12 +278,12 @@ class MemoryStore:
         )
 
     def timeline(self, action_id: str) -> Sequence[Entry]:
-        """See usher.ports.Store."""
+        """See usher.ports.records.Store."""
         lines = self._lines.get(action_id, {})
         return merged([lines[number] for number in sorted(lines)], self._findings.get(action_id))
 
     def tests(self, group: str) -> Sequence[TestNotice]:
-        """See usher.ports.Store."""
+        """See usher.ports.records.Store."""
         return sorted(self._tests.get(group, {}).values(), key=lambda test: (test.at, test.request_id))
 
     def all_tests(self) -> Sequence[TestNotice]:
@@ -291,7 +292,7 @@ class MemoryStore:
         return sorted(kept, key=lambda test: (test.at, test.request_id))
 
     def raws(self, action_id: str) -> Sequence[Raw]:
-        """See usher.ports.Store."""
+        """See usher.ports.records.Store."""
         return sorted(self._raws.get(action_id, {}).values(), key=lambda raw: raw.received_at)
 
     def backup(self) -> Mapping[str, object]:

@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from usher.ports import TryLater, Unavailable, is_denied
+from usher.ports.errors import TryLater, Unavailable, is_denied
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Recorder:
-    """Implements usher.ports.Telemetry and EnrolmentTelemetry."""
+    """Implements usher.ports.telemetry.Telemetry and EnrolmentTelemetry."""
 
     def __init__(self) -> None:
         self.taken: list[tuple[str, str]] = []  # kind, reason

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class NoCalls:
-    """Implements usher.ports.Calls: every reply is unknown."""
+    """Implements usher.ports.conditions.Calls: every reply is unknown."""
 
     def make(self, call: Call, members: Sequence[str] = ()) -> Reply:  # noqa: ARG002 - as every Calls
         """Say that nobody knows."""
@@ -22,7 +22,7 @@ class NoCalls:
 
 
 class NoQuestions:
-    """Implements usher.ports.Questions: nobody takes them."""
+    """Implements usher.ports.queues.Questions: nobody takes them."""
 
     def send(self, action_id: str, turn: int, delay: timedelta) -> None:
         """Lose it."""

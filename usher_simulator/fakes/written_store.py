@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from usher.core.action import Action, ActivityEnd, Signal
     from usher.core.evidence import Kept
     from usher.core.finding import Findings
-    from usher.ports import Raw
+    from usher.ports.records import Raw
 
 # After a rollback, records hold what a later release wrote.
 _OF_A_LATER_RELEASE: Final = {"of_a_later_release": {"since": [1]}}
@@ -44,7 +44,7 @@ class WrittenStore(MemoryStore):
         super().keep_move_end(record_format.activity_end_from_data(written))
 
     def keep_findings(self, action: Action, findings: Findings) -> None:
-        """See usher.ports.FindingsKept."""
+        """See usher.ports.records.FindingsKept."""
         written = {
             "found": [record_format.finding_to_data(each) for each in findings.found],
             "lines": [record_format.entry_to_data(each) for each in findings.lines],

@@ -46,7 +46,7 @@ _BEFORE_START: Final = timedelta(seconds=60)  # as usher.core.evidence counts si
 
 
 class AssumedProbing:
-    """Implements usher.ports.Probing, and asks nobody."""
+    """Implements usher.ports.conditions.Probing, and asks nobody."""
 
     def __init__(self, found: Finder, clock: Callable[[], datetime]) -> None:
         self._found = found
@@ -60,7 +60,7 @@ class AssumedProbing:
         until: datetime,  # noqa: ARG002
         before_start: Callable[[Memory], None],  # noqa: ARG002
     ) -> Found:
-        """See usher.ports.Probing. Nothing is started."""
+        """See usher.ports.conditions.Probing. Nothing is started."""
         return self._found(probe, action, self._clock())
 
 

@@ -163,7 +163,7 @@ class World:
 
 
 class WakeUpLine:
-    """Implements usher.ports.WakeUps on the virtual clock, with the whole seconds of SQS."""
+    """Implements usher.ports.queues.WakeUps on the virtual clock, with the whole seconds of SQS."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -175,7 +175,7 @@ class WakeUpLine:
 
 
 class QuestionLine:
-    """Implements usher.ports.Questions in the same way."""
+    """Implements usher.ports.queues.Questions in the same way."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -187,7 +187,7 @@ class QuestionLine:
 
 
 class DeadLetterList:
-    """Implements usher.ports.DeadLetters."""
+    """Implements usher.ports.queues.DeadLetters."""
 
     def __init__(self) -> None:
         self.letters: list[tuple[str, str]] = []  # body, reason

@@ -160,7 +160,7 @@ class _OfInstance:
 
 
 class Asked:
-    """Implements usher.ports.Calls for every condition there is."""
+    """Implements usher.ports.conditions.Calls for every condition there is."""
 
     def __init__(self, effects: Effects, random: Dice) -> None:
         self._effects = effects
@@ -218,7 +218,7 @@ class Asked:
     # -- the services
 
     def make(self, call: Call, members: Sequence[str] = ()) -> Reply:
-        """See usher.ports.Calls."""
+        """See usher.ports.conditions.Calls."""
         effects, faults = self._effects, self._effects.faults
         effects.invocations.step()
         if faults.is_down(Part.ASKED, effects.clock()) or faults.hits(Fault.QUESTION_SILENT):

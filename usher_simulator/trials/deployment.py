@@ -26,7 +26,8 @@ from usher.outage.without_table import Memory, WithoutTable
 from usher.passes.enrolment import Enrolment
 from usher.passes.reconcile import Reconcile
 from usher.passes.silent_groups import SilentGroups
-from usher.ports import AllHookItems, EnrolmentRecords, ReconcileStore
+from usher.ports.hooks import AllHookItems, EnrolmentRecords
+from usher.ports.records import ReconcileStore
 from usher.provision import Provision
 from usher.questions.asking import Asking, questions_handler
 from usher.questions.probing import Prober
@@ -59,7 +60,9 @@ if TYPE_CHECKING:
 
     from usher.core.compiled import Compiled
     from usher.core.policy import Configuration
-    from usher.ports import Calls, EnrolmentTelemetry, InstanceStates
+    from usher.ports.autoscaling import InstanceStates
+    from usher.ports.conditions import Calls
+    from usher.ports.telemetry import EnrolmentTelemetry
     from usher_simulator.trials.faulty_ports import Effects, Watch
     from usher_simulator.trials.invocations import TimeLeft
     from usher_simulator.trials.queue import Batch, Ended, Message

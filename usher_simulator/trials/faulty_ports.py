@@ -10,7 +10,7 @@ from botocore.exceptions import ConnectTimeoutError, ReadTimeoutError
 
 from usher.aws.queues import delay_s, question_body, wake_up_body
 from usher.core.evidence import Kept
-from usher.ports import Denied, NoAnswer, Unavailable
+from usher.ports.errors import Denied, NoAnswer, Unavailable
 from usher_simulator.autoscaling.query_protocol import ApiError
 from usher_simulator.trials.faults import Fault, How, Part
 
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
     from usher.core.action import Action, Signal
     from usher.core.held_wait import HeldWait
-    from usher.ports import Budget, Due, Evidence, Raw, ResultLimits
+    from usher.ports.budget import Budget, ResultLimits
+    from usher.ports.records import Due, Evidence, Raw
     from usher_simulator.autoscaling.query_protocol import Request
     from usher_simulator.autoscaling.virtual_clock import VirtualClock
     from usher_simulator.fakes.memory_enrolled import MemoryEnrolledHooks
@@ -165,7 +166,7 @@ class Effects:
 
 
 class ShakyStore:
-    """Implements usher.ports.Store on a MemoryStore that is reached step by step.
+    """Implements usher.ports.records.Store on a MemoryStore that is reached step by step.
 
     What has no method here is handed on as it is, as one step.
     """
@@ -186,7 +187,7 @@ class ShakyStore:
         return step
 
     def open(self, action: Action, raw: Raw | None) -> Action:
-        """See usher.ports.Records."""
+        """See usher.ports.records.Records."""
         self._effects.busy_with(action.id)
 
         def do() -> Action:
@@ -199,7 +200,7 @@ class ShakyStore:
         return self._effects.of_store(do, action.id)
 
     def load(self, action_id: str) -> Action | None:
-        """See usher.ports.Records."""
+        """See usher.ports.records.Records."""
         action = self._effects.of_store(lambda: self._memory.load(action_id), action_id)
         if action is not None:
             self._effects.busy_with(action_id)
@@ -207,11 +208,11 @@ class ShakyStore:
         return action
 
     def save(self, action: Action, *, raw: Raw | None = None) -> None:
-        """See usher.ports.Records."""
+        """See usher.ports.records.Records."""
         self._change(action, lambda: self._memory.save(action, raw=raw))
 
     def join(self, action: Action, raw: Raw) -> None:
-        """See usher.ports.Records."""
+        """See usher.ports.records.Records."""
         self._change(action, lambda: self._memory.join(action, raw))
 
     def _change(self, action: Action, change: Callable[[], None]) -> None:
@@ -269,7 +270,7 @@ class ShakyStore:
 
 
 class ShakyItems:
-    """Implements usher.ports.EnrolmentRecords on items that are reached step by step."""
+    """Implements usher.ports.hooks.EnrolmentRecords on items that are reached step by step."""
 
     def __init__(self, effects: Effects, items: MemoryEnrolledHooks) -> None:
         self._effects = effects
@@ -291,27 +292,27 @@ class ShakyItems:
 
 
 class ShakyBudget:
-    """Implements usher.ports.Budget: a step of the store's each."""
+    """Implements usher.ports.budget.Budget: a step of the store's each."""
 
     def __init__(self, effects: Effects, budget: Budget) -> None:
         self._effects = effects
         self._budget = budget
 
     def book(self, first: datetime, best: datetime, last: datetime, now: datetime) -> datetime | None:
-        """See usher.ports.Budget."""
+        """See usher.ports.budget.Budget."""
         return self._effects.of_store(lambda: self._budget.book(first, best, last, now))
 
     def give_back(self, booked: datetime) -> None:
-        """See usher.ports.Budget."""
+        """See usher.ports.budget.Budget."""
         self._effects.of_store(lambda: self._budget.give_back(booked))
 
     def throttled(self, now: datetime) -> None:
-        """See usher.ports.Budget."""
+        """See usher.ports.budget.Budget."""
         self._effects.of_store(lambda: self._budget.throttled(now))
 
 
 class ShakyLimits:
-    """Implements usher.ports.ResultLimits: a step of the store's each."""
+    """Implements usher.ports.budget.ResultLimits: a step of the store's each."""
 
     def __init__(self, effects: Effects, limits: ResultLimits) -> None:
         self._effects = effects
@@ -320,14 +321,14 @@ class ShakyLimits:
     def grant(
         self, limit: str, action_id: str, most: int, within: timedelta, now: datetime
     ) -> datetime | None:
-        """See usher.ports.ResultLimits."""
+        """See usher.ports.budget.ResultLimits."""
         return self._effects.of_store(
             lambda: self._limits.grant(limit, action_id, most, within, now), action_id
         )
 
 
 class SimulatedWakeUps:
-    """Implements usher.ports.WakeUps on a simulated queue that loses, doubles and delays."""
+    """Implements usher.ports.queues.WakeUps on a simulated queue that loses, doubles and delays."""
 
     def __init__(self, effects: Effects, queue: SimulatedQueue, watch: Watch) -> None:
         self._effects = effects
@@ -335,7 +336,7 @@ class SimulatedWakeUps:
         self._watch = watch
 
     def send(self, action_id: str, version: int, delay: timedelta, wait: HeldWait | None = None) -> None:
-        """See usher.ports.WakeUps."""
+        """See usher.ports.queues.WakeUps."""
 
         def do() -> None:
             seconds = timedelta(seconds=delay_s(delay))
@@ -368,14 +369,14 @@ class SimulatedWakeUps:
 
 
 class SimulatedQuestions:
-    """Implements usher.ports.Questions on a simulated queue, with the faults of the wake-ups'."""
+    """Implements usher.ports.queues.Questions on a simulated queue, with the faults of the wake-ups'."""
 
     def __init__(self, effects: Effects, queue: SimulatedQueue) -> None:
         self._effects = effects
         self._queue = queue
 
     def send(self, action_id: str, turn: int, delay: timedelta) -> None:
-        """See usher.ports.Questions."""
+        """See usher.ports.queues.Questions."""
 
         def do() -> None:
             for _ in range(self._copies(action_id)):
@@ -391,14 +392,14 @@ class SimulatedQuestions:
 
 
 class SimulatedDeadLetters:
-    """Implements usher.ports.DeadLetters on a simulated queue."""
+    """Implements usher.ports.queues.DeadLetters on a simulated queue."""
 
     def __init__(self, effects: Effects, queue: SimulatedQueue) -> None:
         self._effects = effects
         self._queue = queue
 
     def put(self, body: str, reason: str) -> None:
-        """See usher.ports.DeadLetters."""
+        """See usher.ports.queues.DeadLetters."""
         self._effects.of_queue(lambda: self._queue.send(body, attributes={"Reason": reason}))
 
 

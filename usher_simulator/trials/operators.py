@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Final
 from usher.core import operators
 from usher.core.action import OperatorNote, Result
 from usher.operators import Operators
-from usher.ports import ALL_HOOKS, Unavailable
+from usher.ports.errors import Unavailable
+from usher.ports.records import ALL_HOOKS
 from usher_simulator.fakes.recorder import Recorder
 from usher_simulator.trials.faults import Thing
 from usher_simulator.trials.judge.scene import Paused
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from usher.core.action import Action
     from usher.core.operators import Change
-    from usher.ports import Raw
+    from usher.ports.records import Raw
     from usher_simulator.autoscaling.virtual_clock import VirtualClock
     from usher_simulator.trials.deployment import Deployment
     from usher_simulator.trials.dice import Dice

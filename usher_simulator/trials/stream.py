@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from usher.aws import record_format
 from usher.aws.announcing import announce_handler
-from usher.ports import Unavailable
+from usher.ports.errors import Unavailable
 from usher_simulator.trials.faults import Fault
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from usher.core.action import Action
     from usher.core.announce import Announcement
-    from usher.ports import Telemetry
+    from usher.ports.telemetry import Telemetry
     from usher_simulator.autoscaling.virtual_clock import VirtualClock
     from usher_simulator.trials.dice import Dice
     from usher_simulator.trials.faults import Faults

@@ -15,7 +15,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 from usher.core.compiled import compiled
-from usher.ports import TryLater, Unavailable
+from usher.ports.errors import TryLater, Unavailable
 from usher_simulator.autoscaling.engine import Fleet
 from usher_simulator.autoscaling.fast_client import ShortWire
 from usher_simulator.autoscaling.latencies import CAPTURED, PROMPT
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
     from usher.core.action import Action, Signal
     from usher.core.held_wait import HeldWait
-    from usher.ports import Evidence
+    from usher.ports.records import Evidence
     from usher_simulator.autoscaling.groups import Hook, OngoingMove
     from usher_simulator.autoscaling.lifecycle_actions import Wait
     from usher_simulator.autoscaling.moves import MoveKind  # noqa: F401 - of a signature
@@ -453,7 +453,7 @@ class Ec2(Asked):
 
 
 class Instances:
-    """Implements usher.ports.InstanceStates."""
+    """Implements usher.ports.autoscaling.InstanceStates."""
 
     def __init__(self, trial: Trial) -> None:
         self._trial = trial
@@ -474,10 +474,10 @@ class TrialTelemetry(Recorder):
         self._trial = trial
 
     def trouble(self, what: str, error: Exception) -> None:
-        """See usher.ports.Telemetry."""
+        """See usher.ports.telemetry.Telemetry."""
         self._trial.trouble(what, error)
 
     def enrolment(self, step: str, group: str, hook: str, reason: str) -> None:
-        """See usher.ports.EnrolmentTelemetry."""
+        """See usher.ports.telemetry.EnrolmentTelemetry."""
         super().enrolment(step, group, hook, reason)
         self._trial.scene.happened.add(f"enrolment: {step}")

@@ -14,7 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from usher.aws import record_format
 from usher.core import announce
 from usher.core.configuration import ConfigurationRefused
-from usher.ports import Unavailable
+from usher.ports.errors import Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from usher.core.action import Action
     from usher.core.announce import Announcement
     from usher.handlers import Context, Event, Handler
-    from usher.ports import Telemetry
+    from usher.ports.telemetry import Telemetry
 
 
 class Bus(Protocol):

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Final
 
 from usher.aws import table
 from usher.aws.record_format import text_time, time_text
-from usher.ports import SharedAnswer, Unavailable
+from usher.ports.conditions import SharedAnswer
+from usher.ports.errors import Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

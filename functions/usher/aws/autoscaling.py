@@ -14,7 +14,7 @@ from botocore.exceptions import (
 )
 from botocore.parsers import ResponseParserError
 
-from usher.ports import Answer, AnswerKind
+from usher.ports.autoscaling import Answer, AnswerKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,7 +34,7 @@ _SERVER_ERROR: Final = 500
 
 
 class AutoScalingApi:
-    """Implements usher.ports.ActionCalls and Holds.
+    """Implements usher.ports.autoscaling.ActionCalls and Holds.
 
     `client` must make one attempt at each call: the SDK's own retries would hide what happened,
     and could outlast a 30-second hook.
@@ -48,7 +48,7 @@ class AutoScalingApi:
         return _answer(self._client.record_lifecycle_action_heartbeat, **_named(action))
 
     def hold(self, wait: HeldWait) -> Answer:
-        """RecordLifecycleActionHeartbeat. Implements usher.ports.Holds."""
+        """RecordLifecycleActionHeartbeat. Implements usher.ports.autoscaling.Holds."""
         named = {"AutoScalingGroupName": wait.group, "LifecycleHookName": wait.hook}
         named |= _addressed(wait.token, wait.instance_id)
         return _answer(self._client.record_lifecycle_action_heartbeat, **named)

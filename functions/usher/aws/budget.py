@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 from usher.aws import table
 from usher.aws.record_format import text_time, time_text
 from usher.core.pacing import Pace, best_slot
-from usher.ports import Unavailable
+from usher.ports.errors import Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,7 +34,7 @@ _KEPT: Final = timedelta(hours=1)
 
 
 class BudgetTable:
-    """Implements usher.ports.Budget."""
+    """Implements usher.ports.budget.Budget."""
 
     def __init__(self, client: DynamoDBClient, table_name: str, calls_per_second: float) -> None:
         self._table = table.Table(client, table_name)
@@ -42,7 +42,7 @@ class BudgetTable:
         self._pk = f"BUDGET#{self._whole.width}"
 
     def book(self, first: datetime, best: datetime, last: datetime, now: datetime) -> datetime | None:
-        """See usher.ports.Budget. What is read may be old at first: the condition guards the room."""
+        """See usher.ports.budget.Budget. What is read may be old at first: the condition guards the room."""
         room, slot_of = self._pace().room(now), self._whole.slot
         for tried in range(TRIES):
             counts = self._counts(as_it_is_now=tried > 0)
@@ -54,11 +54,11 @@ class BudgetTable:
         raise Unavailable(f"others were faster to book a call, {TRIES} times")
 
     def give_back(self, booked: datetime) -> None:
-        """See usher.ports.Budget."""
+        """See usher.ports.budget.Budget."""
         self._change(self._whole.slot(booked), -1, "booked > :bound", 0)
 
     def throttled(self, now: datetime) -> None:
-        """See usher.ports.Budget. Of several that were turned away at once one lowers the pace."""
+        """See usher.ports.budget.Budget. Of several that were turned away at once one lowers the pace."""
         known = self._pace()
         lowered = known.lowered(now)
         if lowered == known:

@@ -79,7 +79,7 @@ class _TooManyItemsError(BotoCoreError):  # type: ignore[misc] # botocore is unt
 
 
 class AwsCalls:
-    """Implements usher.ports.Calls.
+    """Implements usher.ports.conditions.Calls.
 
     `client` makes a client, as `boto3.client` does. There is one for each service and length of call,
     made when it is first needed; each makes one attempt, so that no retry outlasts a look.
@@ -91,7 +91,7 @@ class AwsCalls:
         self._making = threading.Lock()  # looks run in threads, and boto3 makes no two clients at once
 
     def make(self, call: Call, members: Sequence[str] = ()) -> Reply:
-        """See usher.ports.Calls.
+        """See usher.ports.conditions.Calls.
 
         Where AWS refuses some of the `members` by name, the others are asked for without them: one
         instance that is gone must not hide the rest. With none left the answer is an empty one.

@@ -20,7 +20,7 @@ from usher.aws import table
 from usher.aws.record_format import text_time, time_text
 from usher.core.action import Result, Transition
 from usher.core.enrolment import Enrolled, FileInForce, Former, HookSettings, HookState
-from usher.ports import Moved, NotInForce
+from usher.ports.errors import Moved, NotInForce
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -47,7 +47,7 @@ _MOMENTS: Final = (
 
 
 class EnrolledHooks:
-    """Implements usher.ports.EnrolmentRecords.
+    """Implements usher.ports.hooks.EnrolmentRecords.
 
     With `digest`, items are stored only while the hooks file of that digest counts.
     """
@@ -66,11 +66,11 @@ class EnrolledHooks:
         self._digest = digest
 
     def enrolled(self) -> Sequence[Enrolled]:
-        """See usher.ports.Enrolments."""
+        """See usher.ports.hooks.Enrolments."""
         return self._read("HOOK#")
 
     def of(self, group: str, hook: str) -> Sequence[Enrolled]:
-        """See usher.ports.HookItems."""
+        """See usher.ports.hooks.HookItems."""
         return self._read(f"{_of_hook(group, hook)}:")
 
     def _read(self, prefix: str) -> Sequence[Enrolled]:
@@ -78,14 +78,14 @@ class EnrolledHooks:
         return [from_data(table.from_json(item)) for item in items if "doc" in item]
 
     def keep(self, record: Enrolled) -> Enrolled:
-        """See usher.ports.Enrolments."""
+        """See usher.ports.hooks.Enrolments."""
         kept = replace(record, kept_at=self._clock(), version=record.version + 1)
         contents: Item = {"version": table.number(kept.version), "doc": table.as_json(to_data(kept))}
         self._store(record, contents, KEPT)
         return kept
 
     def forget(self, record: Enrolled) -> None:
-        """See usher.ports.Enrolments."""
+        """See usher.ports.hooks.Enrolments."""
         self._store(record, {"forgotten_at": table.text(time_text(self._clock()))}, _TRACE_KEPT)
 
     def _store(self, known: Enrolled, contents: Item, kept: timedelta) -> None:
@@ -104,7 +104,7 @@ class EnrolledHooks:
             raise Moved
 
     def in_force(self) -> FileInForce | None:
-        """See usher.ports.HooksFile."""
+        """See usher.ports.hooks.HooksFile."""
         item = self._table.get(_FILE)
         if item is None:
             return None
@@ -116,7 +116,7 @@ class EnrolledHooks:
         )
 
     def put_in_force(self, file: FileInForce) -> None:
-        """See usher.ports.HooksFile."""
+        """See usher.ports.hooks.HooksFile."""
         contents: Item = {
             "digest": table.text(file.digest),
             "closing": table.number(int(file.is_closing)),
@@ -125,16 +125,16 @@ class EnrolledHooks:
         self._table.store(_FILE, contents, self._clock() + _FILE_KEPT)
 
     def left(self, moment: datetime) -> int:
-        """See usher.ports.Allowance."""
+        """See usher.ports.hooks.Allowance."""
         item = self._table.get(_hour_key(moment))
         return self._most_per_hour - (int(item["taken"]["N"]) if item else 0)
 
     def take(self, moment: datetime) -> bool:
-        """See usher.ports.Allowance."""
+        """See usher.ports.hooks.Allowance."""
         return self._count(moment, 1, "attribute_not_exists(taken) OR taken < :bound", self._most_per_hour)
 
     def give_back(self, moment: datetime) -> None:
-        """See usher.ports.Allowance."""
+        """See usher.ports.hooks.Allowance."""
         self._count(moment, -1, "taken > :bound", 0)
 
     def _count(self, moment: datetime, change: int, condition: str, bound: int) -> bool:

@@ -12,7 +12,8 @@ from botocore.parsers import ResponseParserError
 from usher.aws.autoscaling import error_answer
 from usher.core.action import Result, Transition
 from usher.core.enrolment import GroupSeen, HookSeen, HookSettings
-from usher.ports import AnswerKind, CallRefused, GroupGone, Throttled, TryLater
+from usher.ports.autoscaling import AnswerKind
+from usher.ports.errors import CallRefused, GroupGone, Throttled, TryLater
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

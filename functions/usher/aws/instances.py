@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
-from usher.ports import CallRefused, TryLater
+from usher.ports.errors import CallRefused, TryLater
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,7 +20,7 @@ _BUSY: Final = frozenset(
 
 
 class InstancesApi:
-    """Implements usher.ports.InstanceStates. `client` must make one attempt at each call."""
+    """Implements usher.ports.autoscaling.InstanceStates. `client` must make one attempt at each call."""
 
     def __init__(self, client: Any) -> None:  # noqa: ANN401 - boto3's; its types are not worth a package
         self._client = client

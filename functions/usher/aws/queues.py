@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from botocore.exceptions import BotoCoreError, ClientError, ConnectTimeoutError, ReadTimeoutError
 
 from usher.core.held_wait import HeldWait
-from usher.ports import Unavailable
+from usher.ports.errors import Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -71,7 +71,7 @@ def delay_s(delay: timedelta) -> int:
 
 
 class WakeUpQueue:
-    """Implements usher.ports.WakeUps."""
+    """Implements usher.ports.queues.WakeUps."""
 
     def __init__(self, client: SQSClient, queue_url: str) -> None:
         self._client = client
@@ -83,7 +83,7 @@ class WakeUpQueue:
 
 
 class QuestionQueue:
-    """Implements usher.ports.Questions."""
+    """Implements usher.ports.queues.Questions."""
 
     def __init__(self, client: SQSClient, queue_url: str) -> None:
         self._client = client
@@ -107,7 +107,7 @@ def _send(client: SQSClient, queue_url: str, body: str, delay: timedelta) -> Non
 
 
 class DeadLetterQueue:
-    """Implements usher.ports.DeadLetters."""
+    """Implements usher.ports.queues.DeadLetters."""
 
     def __init__(self, client: SQSClient, queue_url: str) -> None:
         self._client = client

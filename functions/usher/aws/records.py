@@ -38,7 +38,8 @@ from usher.core import evidence, hook_timeouts, questions
 from usher.core.action import Phase, Status, fewer
 from usher.core.evidence import Kept
 from usher.core.finding import Findings, merged
-from usher.ports import ALL_HOOKS, MOST_OF_INSTANCE, Due, Evidence, Moved, Raw, Unasked, Unavailable
+from usher.ports.errors import Moved, Unavailable
+from usher.ports.records import ALL_HOOKS, MOST_OF_INSTANCE, Due, Evidence, Raw, Unasked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence

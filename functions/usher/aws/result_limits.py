@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from usher.aws import table
 from usher.aws.record_format import text_time, time_text
 from usher.core import limits
-from usher.ports import Unavailable
+from usher.ports.errors import Unavailable
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -26,7 +26,7 @@ _KEPT: Final = timedelta(hours=1)  # beyond the time in which a result counts
 
 
 class SentResults:
-    """Implements usher.ports.ResultLimits."""
+    """Implements usher.ports.budget.ResultLimits."""
 
     def __init__(self, client: DynamoDBClient, table_name: str) -> None:
         self._table = table.Table(client, table_name)
@@ -34,7 +34,7 @@ class SentResults:
     def grant(
         self, limit: str, action_id: str, most: int, within: timedelta, now: datetime
     ) -> datetime | None:
-        """See usher.ports.ResultLimits.
+        """See usher.ports.budget.ResultLimits.
 
         A result whose counting was not answered counts all the same: rather one too few is sent.
         """

@@ -18,7 +18,7 @@ from botocore import exceptions as botocore_exceptions
 from botocore.exceptions import ClientError
 from botocore.parsers import ResponseParserError
 
-from usher.ports import Denied, NoAnswer, Unavailable
+from usher.ports.errors import Denied, NoAnswer, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from aws_lambda_powertools.metrics import MetricUnit, single_metric
 
-from usher.ports import is_denied
+from usher.ports.errors import is_denied
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,7 +22,7 @@ _SECONDS: Final = frozenset({"SecondsToExpiry", "NotificationLag"})
 
 
 class PowertoolsTelemetry:
-    """Implements usher.ports.Telemetry and EnrolmentTelemetry."""
+    """Implements usher.ports.telemetry.Telemetry and EnrolmentTelemetry."""
 
     def __init__(self, logger: Logger, metrics: Metrics) -> None:
         self._logger = logger

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from usher.aws.groups import GroupsApi, asked_of
 from usher.core.reconcile import Activity, LiveGroup, Member
-from usher.ports import CallRefused, GroupGone
+from usher.ports.errors import CallRefused, GroupGone
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -29,7 +29,7 @@ _GONE: Final = "not found"
 
 
 class WaitingApi:
-    """Implements usher.ports.LiveWaits.
+    """Implements usher.ports.autoscaling.LiveWaits.
 
     `client` must make one attempt at each call, as for AutoScalingApi.
     """
@@ -79,7 +79,7 @@ class WaitingApi:
         return all("EndTime" in activity for activity in page["Activities"])
 
     def hooks_of(self, group: str) -> Sequence[HookSeen]:
-        """See usher.ports.LiveGroups."""
+        """See usher.ports.autoscaling.LiveGroups."""
         return self._hooks.hooks_of(group)
 
 

@@ -13,14 +13,15 @@ from typing import TYPE_CHECKING, Final
 from usher.core import deadlines
 from usher.core.action import Phase
 from usher.core.policy import Mode
-from usher.ports import Denied, Unavailable
+from usher.ports.errors import Denied, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
     from usher.core.action import Action
-    from usher.ports import Budget, Telemetry
+    from usher.ports.budget import Budget
+    from usher.ports.telemetry import Telemetry
 
 _SECOND: Final = timedelta(seconds=1)
 _LATE: Final = timedelta(seconds=3)  # a wake-up comes on whole seconds, and takes its time

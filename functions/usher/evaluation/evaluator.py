@@ -13,17 +13,9 @@ from usher.core.held_wait import is_of, told
 from usher.core.policy import Mode
 from usher.evaluation.call_budget import CallBudget
 from usher.evaluation.wake_ups import send, store_and_schedule
-from usher.ports import (
-    WHATEVER,
-    AnswerKind,
-    CallRefused,
-    CutShort,
-    Denied,
-    Moved,
-    NotRecorded,
-    TryLater,
-    Unavailable,
-)
+from usher.ports.autoscaling import AnswerKind
+from usher.ports.errors import CallRefused, CutShort, Denied, Moved, NotRecorded, TryLater, Unavailable
+from usher.ports.queues import WHATEVER
 from usher.questions.chain import Chains, tell_unreadable
 
 if TYPE_CHECKING:
@@ -35,17 +27,11 @@ if TYPE_CHECKING:
     from usher.core.finding import Findings
     from usher.core.held_wait import HeldWait
     from usher.evaluation.hook_timeouts import HookTimeouts
-    from usher.ports import (
-        Answer,
-        AutoScaling,
-        Budget,
-        Evidence,
-        Questions,
-        ResultLimits,
-        Store,
-        Telemetry,
-        WakeUps,
-    )
+    from usher.ports.autoscaling import Answer, AutoScaling
+    from usher.ports.budget import Budget, ResultLimits
+    from usher.ports.queues import Questions, WakeUps
+    from usher.ports.records import Evidence, Store
+    from usher.ports.telemetry import Telemetry
 
 TRIES: Final = 4
 VISIBILITY_GRACE: Final = timedelta(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from usher.core import hook_timeouts
 from usher.core.policy import Mode
-from usher.ports import CallRefused, GroupGone, Throttled, TryLater
+from usher.ports.errors import CallRefused, GroupGone, Throttled, TryLater
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from usher.core.action import Action
     from usher.core.hook_timeouts import Described
     from usher.evaluation.call_budget import CallBudget
-    from usher.ports import DescribedHooks, HooksOf, Telemetry
+    from usher.ports.autoscaling import HooksOf
+    from usher.ports.records import DescribedHooks
+    from usher.ports.telemetry import Telemetry
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from usher.ports import Answer, AnswerKind, CallRefused, GroupGone, TryLater, Unavailable
+from usher.ports.autoscaling import Answer, AnswerKind
+from usher.ports.errors import CallRefused, GroupGone, TryLater, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -15,14 +16,15 @@ if TYPE_CHECKING:
 
     from usher.core.action import Action, Result
     from usher.core.reconcile import Activity
-    from usher.ports import ActionCalls, Activities, Budget
+    from usher.ports.autoscaling import ActionCalls, Activities
+    from usher.ports.budget import Budget
 
 _COUNTED_WITHIN: Final = timedelta(seconds=5)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StaleWaitGuard:
-    """Implements usher.ports.AutoScaling over `calls`, which make the calls on actions.
+    """Implements usher.ports.autoscaling.AutoScaling over `calls`, which make the calls on actions.
 
     An action without a token gets a result only while its scaling activity goes on; a look finds
     that out where it was adopted without one. A heartbeat does no harm in another wait, so that is

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from usher.core.held_wait import held_wait
-from usher.ports import Unavailable
+from usher.ports.errors import Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
     from usher.core.action import Action
     from usher.core.held_wait import HeldWait
-    from usher.ports import Telemetry, WakeUps
+    from usher.ports.queues import WakeUps
+    from usher.ports.telemetry import Telemetry
 
 WAKE_UP_HORIZON: Final = timedelta(
     seconds=890

@@ -19,16 +19,10 @@ from usher.core.policy import Mode
 from usher.evaluation.call_budget import NoCallLeft
 from usher.outage.slow_table import Away
 from usher.passes.failing_groups import PassedOver
-from usher.ports import (
-    ALL_HOOKS,
-    WHATEVER,
-    AnswerKind,
-    CallRefused,
-    GroupGone,
-    Throttled,
-    TryLater,
-    Unavailable,
-)
+from usher.ports.autoscaling import AnswerKind
+from usher.ports.errors import CallRefused, GroupGone, Throttled, TryLater, Unavailable
+from usher.ports.queues import WHATEVER
+from usher.ports.records import ALL_HOOKS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -36,7 +30,10 @@ if TYPE_CHECKING:
     from usher.core.enrolment import Key
     from usher.core.policy import Configuration, Hook
     from usher.core.reconcile import LiveGroup, UnrecordedWait
-    from usher.ports import AllHookItems, Holds, LiveWaits, Telemetry, WakeUps
+    from usher.ports.autoscaling import Holds, LiveWaits
+    from usher.ports.hooks import AllHookItems
+    from usher.ports.queues import WakeUps
+    from usher.ports.telemetry import Telemetry
 
     Turn = Callable[[], datetime]
     Place = tuple[str, str, str]  # group, hook, instance

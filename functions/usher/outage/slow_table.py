@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from usher.core.action import Phase
-from usher.ports import TryLater, Unavailable
+from usher.ports.errors import TryLater, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from usher.core.held_wait import HeldWait
     from usher.core.reconcile import Activity
     from usher.evaluation.evaluator import Evaluator
-    from usher.ports import Answer, AutoScaling, HooksOf, Raw, Store
+    from usher.ports.autoscaling import Answer, AutoScaling, HooksOf
+    from usher.ports.records import Raw, Store
 
 T = TypeVar("T")
 ATTEMPT: Final = timedelta(seconds=2)  # of a request to the table or a queue (usher.wiring.machine.IN_TIME)
@@ -148,7 +149,7 @@ class _Asking:
     clock: Callable[[], datetime]
 
     def hooks_of(self, group: str) -> Sequence[HookSeen]:
-        """As usher.ports.HooksOf."""
+        """As usher.ports.autoscaling.HooksOf."""
         _check_question(self.limit, self.clock())
         return self.live.hooks_of(group)
 
@@ -160,17 +161,17 @@ class _Calling:
     clock: Callable[[], datetime]
 
     def heartbeat(self, action: Action) -> Answer:
-        """As usher.ports.AutoScaling."""
+        """As usher.ports.autoscaling.AutoScaling."""
         self.limit.lift()
         return self.calls.heartbeat(action)
 
     def complete(self, action: Action, result: Result) -> Answer:
-        """As usher.ports.AutoScaling."""
+        """As usher.ports.autoscaling.AutoScaling."""
         self.limit.lift()
         return self.calls.complete(action, result)
 
     def ongoing(self, action: Action) -> Activity | None:
-        """As usher.ports.AutoScaling."""
+        """As usher.ports.autoscaling.AutoScaling."""
         _check_question(self.limit, self.clock())
         return self.calls.ongoing(action)
 

@@ -11,16 +11,8 @@ from usher.core import deadlines
 from usher.core.held_wait import UNKNOWN_FOR, is_second
 from usher.evaluation.wake_ups import WAKE_UP_HORIZON
 from usher.outage.slow_table import Away, Limit
-from usher.ports import (
-    AnswerKind,
-    CallRefused,
-    CutShort,
-    GroupGone,
-    NoAnswer,
-    NotRecorded,
-    TryLater,
-    Unavailable,
-)
+from usher.ports.autoscaling import AnswerKind
+from usher.ports.errors import CallRefused, CutShort, GroupGone, NoAnswer, NotRecorded, TryLater, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -28,7 +20,9 @@ if TYPE_CHECKING:
 
     from usher.core.held_wait import HeldWait
     from usher.core.pacing import Pace
-    from usher.ports import Answer, Holds, HooksOf, Telemetry, WakeUps
+    from usher.ports.autoscaling import Answer, Holds, HooksOf
+    from usher.ports.queues import WakeUps
+    from usher.ports.telemetry import Telemetry
 
 _EARLY: Final = timedelta(seconds=1)  # so much before its time a beat goes out
 _AT_RISK: Final = timedelta(seconds=6)  # so near to the expiry a beat goes out, room or not

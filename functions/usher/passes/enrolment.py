@@ -17,14 +17,17 @@ from usher.core.enrolment import Conflict, Forget, Keep, Put, Seen, Wish
 from usher.evaluation.call_budget import NoCallLeft
 from usher.passes.failing_groups import PassedOver
 from usher.passes.retirement import Departure, Retirement
-from usher.ports import CallRefused, GroupGone, Moved, NotInForce, Throttled, TryLater
+from usher.ports.errors import CallRefused, GroupGone, Moved, NotInForce, Throttled, TryLater
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from usher.core.enrolment import Enrolled, GroupSeen, HookSettings, Step, Wanted
     from usher.evaluation.call_budget import CallBudget
-    from usher.ports import EnrolmentRecords, EnrolmentTelemetry, Groups, LiveMembers, OpenActions
+    from usher.ports.autoscaling import Groups, LiveMembers
+    from usher.ports.hooks import EnrolmentRecords
+    from usher.ports.records import OpenActions
+    from usher.ports.telemetry import EnrolmentTelemetry
 
     Turn = Callable[[], datetime]
 

@@ -6,12 +6,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from usher.ports import CallRefused, Throttled, TryLater
+from usher.ports.errors import CallRefused, Throttled, TryLater
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from usher.ports import Telemetry
+    from usher.ports.telemetry import Telemetry
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -25,7 +25,8 @@ from usher.core.policy import Mode
 from usher.evaluation.call_budget import NoCallLeft
 from usher.evaluation.wake_ups import store_and_schedule
 from usher.passes.failing_groups import PassedOver
-from usher.ports import AnswerKind, CallRefused, GroupGone, Moved, Throttled, TryLater
+from usher.ports.autoscaling import AnswerKind
+from usher.ports.errors import CallRefused, GroupGone, Moved, Throttled, TryLater
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -35,15 +36,11 @@ if TYPE_CHECKING:
     from usher.core.policy import Configuration
     from usher.core.reconcile import ForeignWait, LiveGroup, UnrecordedWait
     from usher.evaluation.call_budget import CallBudget
-    from usher.ports import (
-        AllHookItems,
-        AutoScaling,
-        EnrolmentTelemetry,
-        InstanceStates,
-        LiveWaits,
-        ReconcileStore,
-        WakeUps,
-    )
+    from usher.ports.autoscaling import AutoScaling, InstanceStates, LiveWaits
+    from usher.ports.hooks import AllHookItems
+    from usher.ports.queues import WakeUps
+    from usher.ports.records import ReconcileStore
+    from usher.ports.telemetry import EnrolmentTelemetry
 
     Turn = Callable[[], datetime]
 

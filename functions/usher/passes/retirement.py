@@ -12,14 +12,16 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 from usher.core import reconcile
-from usher.ports import GroupGone
+from usher.ports.errors import GroupGone
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
     from usher.core.enrolment import Enrolled
-    from usher.ports import Enrolments, HookCalls, LiveMembers, OpenActions
+    from usher.ports.autoscaling import HookCalls, LiveMembers
+    from usher.ports.hooks import Enrolments
+    from usher.ports.records import OpenActions
 
     Turn = Callable[[], datetime]
 

@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from usher.core.policy import Hook
-    from usher.ports import Store, Telemetry
+    from usher.ports.records import Store
+    from usher.ports.telemetry import Telemetry
 
 TESTED: Final = (
     Channel.SQS,

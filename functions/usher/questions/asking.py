@@ -19,7 +19,8 @@ from usher.core.finding import ConditionStatus, Finding
 from usher.core.policy import Mode
 from usher.evaluation.evaluator import observed
 from usher.evaluation.wake_ups import WAKE_UP_HORIZON
-from usher.ports import WHATEVER, Moved, Unavailable
+from usher.ports.errors import Moved, Unavailable
+from usher.ports.queues import WHATEVER
 from usher.questions.chain import LATE, sweep_at, tell_unreadable
 
 if TYPE_CHECKING:
@@ -31,7 +32,10 @@ if TYPE_CHECKING:
     from usher.core.action import Action
     from usher.core.conditions.probe import Probe
     from usher.core.finding import Findings, Memory
-    from usher.ports import DeadLetters, Probing, Questions, Store, Telemetry, WakeUps
+    from usher.ports.conditions import Probing
+    from usher.ports.queues import DeadLetters, Questions, WakeUps
+    from usher.ports.records import Store
+    from usher.ports.telemetry import Telemetry
 
 _LONGEST: Final = timedelta(seconds=40)  # of all questions of a turn; a function has a minute for all
 _CRASHED: Final = timedelta(seconds=60)  # after it nobody works on a turn any more

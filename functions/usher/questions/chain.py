@@ -13,14 +13,16 @@ from typing import TYPE_CHECKING, Final
 from usher.core import questions
 from usher.core.finding import Findings
 from usher.evaluation.wake_ups import WAKE_UP_HORIZON
-from usher.ports import Moved, Unavailable
+from usher.ports.errors import Moved, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
     from usher.core.action import Action
-    from usher.ports import FindingsKept, Questions, Telemetry, Unasked
+    from usher.ports.queues import Questions
+    from usher.ports.records import FindingsKept, Unasked
+    from usher.ports.telemetry import Telemetry
 
 LATE: Final = timedelta(minutes=5)  # a question that waits so long in its queue may as well be lost
 AHEAD: Final = timedelta(seconds=240)  # holds two sweeps, as for what is near

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from usher.core.conditions.probe import Found, Later, Reply, ReplyKind, finding_of
 from usher.core.finding import ConditionStatus
 from usher.core.policy import Mode
-from usher.ports import SharedAnswer
+from usher.ports.conditions import SharedAnswer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from usher.core.conditions.probe import Call, Probe, Shared
     from usher.core.finding import Memory
     from usher.evaluation.call_budget import CallBudget
-    from usher.ports import Calls, SharedAnswers
+    from usher.ports.conditions import Calls, SharedAnswers
 
 MOST_CALLS: Final = 6  # of one condition in one turn
 _AUTO_SCALING: Final = "autoscaling"
@@ -32,7 +32,7 @@ _OBSERVED: Final = timedelta(hours=1)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Prober:
-    """Implements usher.ports.Probing."""
+    """Implements usher.ports.conditions.Probing."""
 
     calls: Calls
     answers: SharedAnswers
@@ -47,7 +47,7 @@ class Prober:
         until: datetime,
         before_start: Callable[[Memory], None],
     ) -> Found | Later:
-        """See usher.ports.Probing."""
+        """See usher.ports.conditions.Probing."""
         before = finding_of(probe, action)
         second = before is not None and (before.confirmed_once or before.denials == 1)
         since = before.asked_at + _MOMENT if before is not None and second else action.first_seen_at

@@ -17,7 +17,8 @@ from usher.core.policy import Mode
 from usher.evaluation import evaluator
 from usher.evaluation.call_budget import CallBudget
 from usher.evaluation.evaluator import Evaluator
-from usher.ports import AnswerKind, Moved
+from usher.ports.autoscaling import AnswerKind
+from usher.ports.errors import Moved
 from usher_simulator.trials.faults import Thing
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from usher.core.action import Signal
     from usher.core.policy import Policy
     from usher.core.reconcile import UnrecordedWait
-    from usher.ports import Answer
+    from usher.ports.autoscaling import Answer
 
 _LATE: Final = timedelta(seconds=3)  # as usher.evaluation.call_budget
 
@@ -171,9 +172,7 @@ BUGS: Final = (
     _bug("an unhealthy target counts as drained", targets, "STATUSES", _unhealthy_is_drained),
     _bug("a signal to the token of another action counts", evidence, "fits", _other_tokens_count),
     _bug("the global timeout counts from first sight", Action, "ends_at", _ends_after_first_sight),
-    _bug(
-        "a look sends its wake-ups after the store", evaluator, "store_and_schedule", _wake_ups_after_store
-    ),
+    _bug("a look sends its wake-ups after the store", evaluator, "store_and_schedule", _wake_ups_after_store),
     _bug(
         "no call goes out over budget, not even at the last moment", CallBudget, "acquire", _never_over_budget
     ),

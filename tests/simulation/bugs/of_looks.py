@@ -21,7 +21,8 @@ from usher.evaluation import evaluator, wake_ups
 from usher.evaluation.evaluator import Evaluator
 from usher.intake import Intake
 from usher.outage.without_table import WithoutTable
-from usher.ports import AnswerKind, Unavailable
+from usher.ports.autoscaling import AnswerKind
+from usher.ports.errors import Unavailable
 from usher_simulator.trials import deployment
 from usher_simulator.trials.judge.explained import Explained
 from usher_simulator.trials.judge.in_time import InTime

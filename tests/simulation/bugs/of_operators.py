@@ -20,7 +20,7 @@ from usher_simulator.trials.judge.never_early import NeverEarly
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from usher.ports import Evidence
+    from usher.ports.records import Evidence
 
 
 def _until_the_next_beat(decided: Any) -> Any:

@@ -16,7 +16,7 @@ from usher.core.action import Action, Outcome
 from usher.evaluation import wake_ups
 from usher.evaluation.call_budget import CallBudget
 from usher.passes import reconcile
-from usher.ports import Answer, AnswerKind
+from usher.ports.autoscaling import Answer, AnswerKind
 from usher_simulator.trials.faults import Thing
 from usher_simulator.trials.judge.explained import Explained
 from usher_simulator.trials.judge.level_not_edge import LevelNotEdge

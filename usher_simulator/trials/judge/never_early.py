@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from usher.core.action import Action
-    from usher.ports import Evidence
+    from usher.ports.records import Evidence
     from usher_simulator.autoscaling.lifecycle_actions import Wait
     from usher_simulator.trials.faulty_ports import Call
     from usher_simulator.trials.invocations import Invocation

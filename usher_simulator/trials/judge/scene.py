@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from usher.core.action import Action, Signal
     from usher.core.announce import Announcement
     from usher.core.held_wait import HeldWait
-    from usher.ports import Evidence
+    from usher.ports.records import Evidence
     from usher_simulator.autoscaling.groups import Group
     from usher_simulator.autoscaling.lifecycle_actions import Wait, Waits
     from usher_simulator.autoscaling.virtual_clock import VirtualClock

@@ -1,0 +1,1 @@
+"""What Usher needs of the world, in its own words: one module for each kind."""

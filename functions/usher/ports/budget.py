@@ -1,0 +1,44 @@
+"""The budgets that all functions share: Auto Scaling calls, and the results of a hook."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from datetime import datetime, timedelta
+
+
+class Budget(Protocol):
+    """The calls that Auto Scaling accepts of this account, second by second, over all functions.
+
+    All moments are rounded down to the seconds that are booked.
+    """
+
+    def book(self, first: datetime, best: datetime, last: datetime, now: datetime) -> datetime | None:
+        """Book one call in the latest second with room from `best` back to `first`.
+
+        Where there is none, in the earliest one after `best`, up to `last`. None: all are full.
+        The second is returned by its beginning.
+        """
+        ...
+
+    def give_back(self, booked: datetime) -> None:
+        """Give back a booked second whose call is not made."""
+        ...
+
+    def throttled(self, now: datetime) -> None:
+        """Auto Scaling turned a call away: book less for a while."""
+        ...
+
+
+class ResultLimits(Protocol):
+    """How many results the hooks with `limits` sent lately."""
+
+    def grant(
+        self, limit: str, action_id: str, most: int, within: timedelta, now: datetime
+    ) -> datetime | None:
+        """Count the result of an action on `limit`, at most `most` in any `within`; once per action.
+
+        One that asks again counts from then. None: it may be sent. Else when the next one may be.
+        """
+        ...

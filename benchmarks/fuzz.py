@@ -33,7 +33,7 @@ from usher.aws.waiting import WaitingApi
 from usher.core import configuration
 from usher.core.action import Phase
 from usher.core.compiled import compiled
-from usher.core.enrolment import Wanted
+from usher.core.wanted_hooks import Wanted
 from usher.evaluation.evaluator import Evaluator
 from usher.handlers import Event, intake_handler, sweep_handler, wake_handler
 from usher.intake import Intake

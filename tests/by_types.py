@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from tests.factories import a_policy
 from usher.core import action, notifications
-from usher.core.enrolment import Enrolled, Former, HookSettings, HookState
 from usher.core.finding import ConditionStatus, Finding, Findings
+from usher.core.hook_items import Enrolled, Former, HookSettings, HookState
 from usher.core.policy import Policy
 
 if TYPE_CHECKING:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from usher.core.enrolment import GroupSeen, HookSeen, Wanted
+    from usher.core.hook_items import GroupSeen, HookSeen
+    from usher.core.wanted_hooks import Wanted
 
 _ECS: Final = "ecs-managed-draining-termination-hook"
 _CODE_DEPLOY: Final = "CodeDeploy-managed-"  # and what it is for, and an id

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
     from datetime import datetime
 
-    from usher.core.enrolment import HookSeen
+    from usher.core.hook_items import HookSeen
     from usher.core.reconcile import LiveGroup
     from usher.ports.autoscaling import LiveWaits
     from usher_cli.account import Account

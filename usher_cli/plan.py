@@ -19,11 +19,14 @@ from rich.text import Text
 from usher.aws.enrolled import EnrolledHooks
 from usher.aws.groups import GroupsApi
 from usher.aws.waiting import WaitingApi
-from usher.core import enrolment
+from usher.core import enrolment, hook_marks
 from usher.core.compiled import compiled
 from usher.core.conditions.probe import Probe
-from usher.core.enrolment import Conflict, Forget, Keep, Put, Seen, Target, Wanted
+from usher.core.enrolment import Seen
+from usher.core.enrolment_steps import Conflict, Forget, Keep, Put
+from usher.core.hook_items import Target
 from usher.core.policy import Channel
+from usher.core.wanted_hooks import Wanted
 from usher.passes.retirement import waiting
 from usher.ports.errors import CallRefused, GroupGone, TryLater
 from usher_cli import enrolment_times
@@ -38,7 +41,8 @@ if TYPE_CHECKING:
 
     from usher.core.action import Action
     from usher.core.conditions.verdict import Condition
-    from usher.core.enrolment import Enrolled, GroupSeen, HookSeen, Step
+    from usher.core.enrolment_steps import Step
+    from usher.core.hook_items import Enrolled, GroupSeen, HookSeen
     from usher.core.policy import Configuration
     from usher.ports.autoscaling import LiveGroups, LiveMembers
     from usher_cli.account import Account
@@ -160,7 +164,7 @@ def plan(
         if not group.is_ending and (wanted.on(group) or group.arn in arns):
             with suppress(GroupGone):
                 hooks[group.name] = live.groups.hooks_of(group.name)
-    marks = enrolment.marks(wanted, groups, known.enrolled, clock())
+    marks = hook_marks.marks(wanted, groups, known.enrolled, clock())
     for mark in marks:
         enrolled.pop(mark.record.place)
         enrolled |= {mark.record.place: mark.record} if isinstance(mark, Keep) else {}
@@ -216,7 +220,7 @@ def _rows(steps: Iterable[Step]) -> Iterator[Row]:
                 what = _WORDS[step.word]
             case Keep(record=record):
                 if record.missed:
-                    told = f"{step.reason}; it counts once {enrolment.PASSES} passes in a row have seen that"
+                    told = f"{step.reason}; it counts once {hook_marks.PASSES} passes in a row have seen that"
                     yield Row(what=What.RETIRE, group=record.group, hook=record.hook, reason=told)
                 continue
             case Forget(record=record):

@@ -13,7 +13,7 @@ from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, pro
 
 from usher.aws.queues import wait_of
 from usher.core.configuration import ConfigurationRefused
-from usher.core.enrolment import share
+from usher.core.round_robin import share
 from usher.evaluation.wake_ups import BETWEEN_SWEEPS, WAKE_UP_HORIZON, send
 from usher.outage.slow_table import ATTEMPT, HOLDS, Limit, in_time
 from usher.ports.errors import Unavailable

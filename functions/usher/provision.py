@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from usher.core import compiled
 from usher.core.configuration import ConfigurationRefused
-from usher.core.enrolment import FileInForce
+from usher.core.hook_items import FileInForce
 from usher.evaluation.call_budget import NoCallLeft
 from usher.ports.errors import GroupGone, TryLater
 from usher.release import LAST_CALLS_S
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from usher.core.compiled import Compiled
-    from usher.core.enrolment import GroupSeen
+    from usher.core.hook_items import GroupSeen
     from usher.passes.enrolment import Enrolment, Settled
     from usher.release import Release
 

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Final
 
 from usher.core import closing, reconcile
 from usher.core.action import Outcome, Phase, Result
-from usher.core.enrolment import FileInForce, Wanted
+from usher.core.hook_items import FileInForce
 from usher.core.ownership import Terms
+from usher.core.wanted_hooks import Wanted
 from usher.evaluation.call_budget import NoCallLeft
 from usher.passes.retirement import APART, Departure, Retirement
 from usher.ports.autoscaling import AnswerKind
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from usher.core.action import Action
-    from usher.core.enrolment import Enrolled, Target
+    from usher.core.hook_items import Enrolled, Target
     from usher.core.policy import Channel
     from usher.evaluation.evaluator import Evaluator
     from usher.handlers import Work

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from usher.core.enrolment import Target
+from usher.core.hook_items import Target
 from usher.core.notifications import Home
 from usher.core.policy import Channel
 

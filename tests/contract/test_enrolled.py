@@ -16,7 +16,7 @@ from tests.factories import at
 from usher.aws import table as dynamodb
 from usher.aws.enrolled import KEPT, EnrolledHooks
 from usher.core.action import Result, Transition
-from usher.core.enrolment import Enrolled, FileInForce, Former, HookSettings, HookState
+from usher.core.hook_items import Enrolled, FileInForce, Former, HookSettings, HookState
 from usher.ports.errors import Moved, NotInForce
 from usher_simulator.fakes.memory_enrolled import MemoryEnrolledHooks
 

@@ -17,7 +17,7 @@ from moto import mock_aws
 from usher.aws.enrolled import EnrolledHooks
 from usher.aws.table import definition
 from usher.core.compiled import compiled
-from usher.core.enrolment import FileInForce
+from usher.core.hook_items import FileInForce
 from usher.settings import SettingsRefused
 from usher.wiring import machine
 

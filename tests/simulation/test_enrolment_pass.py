@@ -14,7 +14,9 @@ from tests.factories import at, fill
 from usher.aws.groups import GroupsApi
 from usher.aws.waiting import WaitingApi
 from usher.core.compiled import Compiled, compiled
-from usher.core.enrolment import MOST_SETTLED, MOST_UNSETTLED, FileInForce, Wanted
+from usher.core.enrolment import MOST_SETTLED, MOST_UNSETTLED
+from usher.core.hook_items import FileInForce
+from usher.core.wanted_hooks import Wanted
 from usher.evaluation.call_budget import CallBudget
 from usher.passes.enrolment import INTERVAL, Enrolment
 from usher.ports.errors import CallRefused
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
-    from usher.core.enrolment import Enrolled, HookSeen
+    from usher.core.hook_items import Enrolled, HookSeen
     from usher_simulator.autoscaling.query_protocol import Request
 
 INBOX: Final = "arn:aws:sqs:us-east-1:111122223333:inbox"

@@ -11,7 +11,7 @@ import pytest
 from tests.simulation.hooks_scene import CALLED, Account
 from tests.simulation.test_enrolment_pass import INBOX, ROLE, Ended, a_file, a_hook
 from usher.core.action import Outcome
-from usher.core.enrolment import FileInForce, HookState
+from usher.core.hook_items import FileInForce, HookState
 from usher.passes.retirement import SENT_WITHIN
 from usher_simulator.autoscaling.query_protocol import ApiError
 

@@ -9,7 +9,7 @@ import pytest
 from tests.simulation.hooks_scene import CALLED, Account
 from tests.simulation.test_enrolment_pass import INBOX, a_file, a_hook
 from usher.core.compiled import Compiled
-from usher.core.enrolment import FileInForce
+from usher.core.hook_items import FileInForce
 from usher.provision import BETWEEN_TRIES_S, PATIENCE, TESTS
 from usher.release import LAST_CALLS_S
 from usher_simulator.autoscaling.query_protocol import ApiError

@@ -12,7 +12,7 @@ import pytest
 
 from tests.factories import an_action, at, hook_terms
 from usher.core.action import Action, Outcome, Phase, Result, Transition
-from usher.core.enrolment import Enrolled, FileInForce, GroupSeen, HookSeen, HookSettings, HookState, Target
+from usher.core.hook_items import Enrolled, FileInForce, GroupSeen, HookSeen, HookSettings, HookState, Target
 from usher.core.policy import Channel
 from usher.core.reconcile import Activity, LiveGroup, Member
 from usher.evaluation.evaluator import Evaluator

@@ -11,31 +11,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.factories import at
-from usher.core import configuration, enrolment
+from usher.core import configuration, enrolment, hook_marks, retiring_hooks, round_robin
 from usher.core.action import Result, Transition
-from usher.core.enrolment import (
-    Conflict,
-    Enrolled,
-    Forget,
-    Former,
-    GroupSeen,
-    HookSeen,
-    HookSettings,
-    HookState,
-    Keep,
-    Obstacle,
-    Put,
-    Seen,
-    Target,
-    Wanted,
-    Wish,
-)
+from usher.core.enrolment import Seen
+from usher.core.enrolment_steps import Conflict, Forget, Keep, Put
+from usher.core.hook_items import Enrolled, Former, GroupSeen, HookSeen, HookSettings, HookState, Target
 from usher.core.policy import Channel
+from usher.core.wanted_hooks import Obstacle, Wanted, Wish
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from usher.core.enrolment import Step
+    from usher.core.enrolment_steps import Step
 
 ROLE: Final = "arn:aws:iam::111122223333:role/usher"
 INBOX: Final = "arn:aws:sqs:us-east-1:111122223333:inbox"
@@ -93,7 +80,7 @@ def a_source(**changes: Any) -> str:
 
 def marked(asked: Wanted, record: Enrolled, group: GroupSeen | None = GROUP) -> Keep | Forget | None:
     """What the list of groups says of an item, at `at(60)`."""
-    steps = enrolment.marks(asked, [group] if group else [], [record], at(60))
+    steps = hook_marks.marks(asked, [group] if group else [], [record], at(60))
     return steps[0] if steps else None
 
 
@@ -106,7 +93,7 @@ def planned(
 ) -> tuple[Step, ...]:
     """What one pass does: what the list of groups says, and then the hooks of the group."""
     hooks = [HookSeen(name="drain", settings=live)] if live else []
-    marks = enrolment.marks(asked, [group], [record] if record else [], at(60))
+    marks = hook_marks.marks(asked, [group], [record] if record else [], at(60))
     enrolled = [mark.record for mark in marks if isinstance(mark, Keep)]
     if record is not None and not marks:
         enrolled = [record]
@@ -416,7 +403,7 @@ def let_through(
     asked: Wanted, *enrolled: Enrolled, hooks: Sequence[str] = ("drain", "new"), **changes: Any
 ) -> list[Any]:
     live = {name: settings(**changes) for name in hooks}
-    found = enrolment.let_through(asked, GROUP, live, [LEAVING, *enrolled], at(60))
+    found = retiring_hooks.let_through(asked, GROUP, live, [LEAVING, *enrolled], at(60))
     return [record.let_through_from for record in found]
 
 
@@ -448,7 +435,7 @@ def test_where_the_group_has_no_room_for_the_replacement_nothing_is_waited_for()
 
 
 def test_what_is_not_on_its_way_out_is_left_as_it_is() -> None:
-    found = enrolment.let_through(NEW, GROUP, {}, [a_record(), RETIRING], at(60))
+    found = retiring_hooks.let_through(NEW, GROUP, {}, [a_record(), RETIRING], at(60))
     assert list(found) == []
 
 
@@ -520,7 +507,7 @@ def record_of(group: GroupSeen, **changes: Any) -> Enrolled:
 @given(st.integers(1, 40), st.integers(1, 15))
 def test_each_has_its_turn_in_a_round_and_comes_first_in_some_turn(many: int, size: int) -> None:
     names, rounds = range(many), -(-many // size)
-    shares = [enrolment.share(names, size, turn) for turn in range(rounds * many)]
+    shares = [round_robin.share(names, size, turn) for turn in range(rounds * many)]
     assert {name for share in shares[:rounds] for name in share} == {*names}
     assert {share[0] for share in shares} == {*names}
 
@@ -529,7 +516,7 @@ def test_each_has_its_turn_in_a_round_and_comes_first_in_some_turn(many: int, si
 def test_each_has_its_turn_also_where_turns_are_missed_regularly(every: int) -> None:
     """Found by reading: of 60 names, twenty in each third turn were always the same twenty."""
     turns = range(0, 60 * every, every)
-    assert {name for turn in turns for name in enrolment.share(range(60), 20, turn)} == {*range(60)}
+    assert {name for turn in turns for name in round_robin.share(range(60), 20, turn)} == {*range(60)}
 
 
 @pytest.mark.parametrize("with_records", [False, True], ids=["unsettled", "settled"])
@@ -672,7 +659,7 @@ def applied(seen: Seen, steps: Sequence[Step]) -> Seen:
 
 
 def a_pass(asked: Wanted, seen: Seen) -> tuple[Seen, list[Step]]:
-    marks = enrolment.marks(asked, seen.groups, seen.enrolled, at(60))
+    marks = hook_marks.marks(asked, seen.groups, seen.enrolled, at(60))
     seen = applied(seen, marks)
     steps = enrolment.plan(asked, seen, at(60))
     return applied(seen, steps), [*marks, *steps]
@@ -724,6 +711,6 @@ def test_the_order_of_what_was_seen_makes_no_difference(asked: Wanted, seen: See
     )
     for each in (seen, shuffled):
         assert enrolment.plan(asked, seen, at(60)) == enrolment.plan(asked, each, at(60))
-        assert enrolment.marks(asked, seen.groups, seen.enrolled, at(60)) == enrolment.marks(
+        assert hook_marks.marks(asked, seen.groups, seen.enrolled, at(60)) == hook_marks.marks(
             asked, each.groups, each.enrolled, at(60)
         )

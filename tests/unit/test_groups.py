@@ -12,7 +12,7 @@ from botocore.exceptions import ConnectTimeoutError, EndpointConnectionError, Re
 from tests.factories import at
 from usher.aws.groups import GroupsApi
 from usher.core.action import Result, Transition
-from usher.core.enrolment import Enrolled, GroupSeen, HookSeen, HookSettings
+from usher.core.hook_items import Enrolled, GroupSeen, HookSeen, HookSettings
 from usher.ports.errors import CallRefused, GroupGone, TryLater
 from usher_simulator.autoscaling.client import auto_scaling_client
 from usher_simulator.autoscaling.query_protocol import ApiError, Request

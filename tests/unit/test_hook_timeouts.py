@@ -11,7 +11,7 @@ from tests.factories import a_policy, an_action, at, fill, hook_terms
 from usher.core import configuration, hook_timeouts
 from usher.core.action import Result, Transition
 from usher.core.decide import Heartbeat, Wait, decide
-from usher.core.enrolment import Enrolled, Former, HookSettings
+from usher.core.hook_items import Enrolled, Former, HookSettings
 from usher.core.hook_timeouts import COUNTS_FOR, Described
 from usher.core.ownership import Terms
 from usher.evaluation.call_budget import CallBudget

@@ -19,7 +19,7 @@ from usher.aws.records import RecordTable
 from usher.core import duration
 from usher.core.action import OperatorNote, Outcome, Phase, Result, Signal, Status, Transition
 from usher.core.decide import Complete, Wait, decide
-from usher.core.enrolment import Enrolled, HookSettings
+from usher.core.hook_items import Enrolled, HookSettings
 from usher.core.operators import CommandRefused, extend, name_of
 from usher.operators import TRIES
 from usher.ports.errors import Unavailable

@@ -8,7 +8,7 @@ from datetime import timedelta
 from tests.factories import at
 from usher.core import configuration
 from usher.core.action import Result, Transition
-from usher.core.enrolment import Enrolled, HookSettings
+from usher.core.hook_items import Enrolled, HookSettings
 from usher.core.ownership import terms_on
 
 FILE = configuration.parse(

@@ -21,7 +21,8 @@ from usher.core import configuration
 from usher.core.action import Result as HookResult
 from usher.core.action import Transition
 from usher.core.compiled import Compiled, compiled
-from usher.core.enrolment import Enrolled, FileInForce, GroupSeen, HookSettings, Wanted
+from usher.core.hook_items import Enrolled, FileInForce, GroupSeen, HookSettings
+from usher.core.wanted_hooks import Wanted
 from usher.evaluation.call_budget import CallBudget
 from usher.passes.enrolment import INTERVAL, Enrolment
 from usher.ports.errors import TryLater

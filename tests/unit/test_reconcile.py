@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from tests.factories import an_action, an_activity_end, at, hook_terms
 from usher.core import closing, configuration, reconcile
 from usher.core.action import Outcome, Phase, Result, Transition
-from usher.core.enrolment import HookSeen, HookSettings, share
+from usher.core.hook_items import HookSeen, HookSettings
 from usher.core.ownership import Terms
 from usher.core.reconcile import Activity, LiveGroup, Member, UnrecordedWait
+from usher.core.round_robin import share
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -24,8 +24,8 @@ from usher.core.action import (
     Result,
     Signal,
 )
-from usher.core.enrolment import Enrolled
 from usher.core.finding import ConditionStatus, Finding
+from usher.core.hook_items import Enrolled
 from usher.core.hook_timeouts import Described
 
 if TYPE_CHECKING:

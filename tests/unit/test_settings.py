@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from usher.core.enrolment import Target
+from usher.core.hook_items import Target
 from usher.core.notifications import Home
 from usher.core.policy import Channel
 from usher.settings import EnrolmentSettings, Settings, SettingsRefused

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from usher.core.configuration import source_of
-from usher.core.enrolment import Enrolled, Target, settings_of
+from usher.core.hook_items import Enrolled, Target
+from usher.core.wanted_hooks import settings_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

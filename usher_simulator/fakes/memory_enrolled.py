@@ -12,7 +12,7 @@ from usher.ports.errors import Moved, NotInForce
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from usher.core.enrolment import Enrolled, FileInForce
+    from usher.core.hook_items import Enrolled, FileInForce
 
 
 class MemoryEnrolledHooks:

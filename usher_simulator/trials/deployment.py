@@ -13,9 +13,9 @@ from usher import handlers
 from usher.aws.autoscaling import AutoScalingApi
 from usher.aws.groups import GroupsApi
 from usher.aws.waiting import WaitingApi
-from usher.core.enrolment import Wanted
 from usher.core.notifications import Home
 from usher.core.pacing import Pace
+from usher.core.wanted_hooks import Wanted
 from usher.evaluation.call_budget import CallBudget
 from usher.evaluation.evaluator import Evaluator
 from usher.evaluation.hook_timeouts import HookTimeouts

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 from usher.aws import table
 from usher.aws.record_format import text_time, time_text
 from usher.core.action import Result, Transition
-from usher.core.enrolment import Enrolled, FileInForce, Former, HookSettings, HookState
+from usher.core.hook_items import Enrolled, FileInForce, Former, HookSettings, HookState
 from usher.ports.errors import Moved, NotInForce
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from botocore.parsers import ResponseParserError
 
 from usher.aws.autoscaling import error_answer
 from usher.core.action import Result, Transition
-from usher.core.enrolment import GroupSeen, HookSeen, HookSettings
+from usher.core.hook_items import GroupSeen, HookSeen, HookSettings
 from usher.ports.autoscaling import AnswerKind
 from usher.ports.errors import CallRefused, GroupGone, Throttled, TryLater
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from mypy_boto3_autoscaling import AutoScalingClient
     from mypy_boto3_autoscaling.type_defs import AutoScalingGroupTypeDef, LifecycleHookTypeDef
 
-    from usher.core.enrolment import Enrolled
+    from usher.core.hook_items import Enrolled
 
 _WIRE: Final = {
     Transition.LAUNCHING: "autoscaling:EC2_INSTANCE_LAUNCHING",

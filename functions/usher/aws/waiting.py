@@ -20,7 +20,7 @@ if TYPE_CHECKING:
         InstanceTypeDef,
     )
 
-    from usher.core.enrolment import HookSeen
+    from usher.core.hook_items import HookSeen
 
 _PAGE: Final = 100  # groups, names of groups and activities; of instances a warm pool shows 50
 _MOST_ACTIVITY_PAGES: Final = 5  # newest first: what goes on stands in front

@@ -6,220 +6,29 @@ what an item names is ever changed or deleted.
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
-from enum import StrEnum
-from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Final
 
-from usher.core.configuration import (
-    MOST_HOOKS_OF_A_GROUP,
-    ConfigurationRefused,
-    parse_source,
-    source_of,
-)
+from usher.core.configuration import MOST_HOOKS_OF_A_GROUP, source_of
+from usher.core.enrolment_steps import Conflict, Forget, Keep, Put
+from usher.core.hook_items import Enrolled, items_by_arn
+from usher.core.round_robin import share
+from usher.core.wanted_hooks import Obstacle, Wish
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
-    from usher.core.action import Result, Transition
-    from usher.core.policy import Channel, GroupSelector, Hook
+    from usher.core.enrolment_steps import Step
+    from usher.core.hook_items import GroupSeen, HookSeen, HookSettings
+    from usher.core.wanted_hooks import Asked, Wanted
 
 # Each group that is looked into costs a call, out of what heartbeats need too (aws-facts 5).
 MOST_UNSETTLED: Final = 20  # where something is to be put, changed, removed or complained of
 MOST_SETTLED: Final = 10  # where all was well when last seen: the others have their turn later
 
-PASSES: Final = 3  # in a row in which a tag or a group was not found, before that is believed
-GRACE: Final = timedelta(seconds=60)  # what began so soon after the change is finished as before it
-NOT_TAKEN_BACK: Final = timedelta(seconds=60)  # a delete that was announced may still be on its way
-FORMER_KEPT: Final = timedelta(hours=49)  # as long as an action under a former timeout may be open
-MOST_FORMER: Final = 5
 _SEEN_AGAIN: Final = timedelta(hours=6)
-_RENEWED_AFTER: Final = timedelta(days=100)  # of the 400 for which an item is kept
-_NEVER_CLEARED: Final = ("role_arn", "metadata")  # PutLifecycleHook takes no empty one (aws-facts 1.1)
-
-Key: TypeAlias = "tuple[str, str]"  # group, hook
-T = TypeVar("T")
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Target:
-    """Whom a hook notifies, in which role. No ARN: nobody, so EventBridge alone tells."""
-
-    arn: str | None
-    role_arn: str | None = None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class HookSettings:
-    """What PutLifecycleHook sets."""
-
-    transition: Transition | None  # None: one that this release does not know
-    heartbeat_timeout: timedelta
-    default_result: Result
-    target_arn: str | None = None
-    role_arn: str | None = None
-    metadata: str | None = None
-
-    def differences(self, live: HookSettings) -> tuple[str, ...]:
-        """In what a standing hook is not as these settings ask.
-
-        A role or metadata that is not asked for makes none: it cannot be taken off a hook.
-        """
-        names = (field.name for field in fields(self))
-        differing = (name for name in names if getattr(self, name) != getattr(live, name))
-        return tuple(name for name in differing if name not in _NEVER_CLEARED or getattr(self, name))
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class GroupSeen:
-    """A live group. Its ARN tells it from earlier groups of that name."""
-
-    name: str
-    arn: str
-    tags: tuple[tuple[str, str], ...] = ()
-    is_ending: bool = False  # it is being deleted
-    operator: str | None = None  # a service that alone may change it (aws-facts 11.1)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class HookSeen:
-    """A hook that stands on a group."""
-
-    name: str
-    settings: HookSettings
-
-
-class HookState(StrEnum):
-    """Whether the hook of an item is asked for, or on its way out."""
-
-    WANTED = "wanted"
-    RETIRING = "retiring"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Former:
-    """A heartbeat timeout that stood before, and until when."""
-
-    heartbeat_timeout: timedelta
-    until: datetime
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Enrolled:
-    """The item of a hook that Usher put, or is about to put where `put_at` is absent.
-
-    `before` is what stands there until a put is noted, so that a crash in between disowns nothing.
-    `source` is a hooks file with this hook only: the policy and terms under which its actions begin.
-    An action that began at `let_through_from` or later is let go at once.
-    """
-
-    group: str
-    group_arn: str
-    hook: str
-    settings: HookSettings
-    source: str
-    before: HookSettings | None = None
-    put_at: datetime | None = None  # when the last put was answered
-    kept_at: datetime | None = None  # None: not stored yet
-    version: int = 0  # counts the stored states
-    former: tuple[Former, ...] = ()
-    state: HookState = HookState.WANTED
-    retiring_since: datetime | None = None
-    let_through_from: datetime | None = None
-    seen_at: datetime | None = None  # when it was last seen standing
-    quiet_at: datetime | None = None  # when nobody waited in it, nor was on the way
-    deleting_at: datetime | None = None  # when its deletion was announced
-    missed: int = 0  # passes in a row in which its tags, or its group, were not found
-
-    @property
-    def key(self) -> Key:
-        """What names the hook."""
-        return self.group, self.hook
-
-    @property
-    def place(self) -> tuple[str, str, str]:
-        """What names the item: a group made again under the same name is another one."""
-        return self.group, self.hook, self.group_arn
-
-    @property
-    def own_hook(self) -> Hook:
-        """The hook as the file had it. Raises ConfigurationRefused where this release cannot read it."""
-        return parse_source(self.source)
-
-    @property
-    def selector(self) -> GroupSelector | None:
-        """By what its group was chosen; None where this release cannot read it."""
-        try:
-            return self.own_hook.group
-        except ConfigurationRefused:
-            return None
-
-    @property
-    def is_retiring(self) -> bool:
-        """Whether the hook is on its way out."""
-        return self.state is HookState.RETIRING
-
-    @property
-    def is_noted(self) -> bool:
-        """Whether the last put is known to have succeeded."""
-        return self.put_at is not None and self.before is None
-
-    def may_have_put(self, live: HookSettings) -> bool:
-        """Whether a standing hook is as Usher put it, now or before."""
-        mine = (self.settings, *([self.before] if self.before else []))
-        return any(not settings.differences(live) for settings in mine)
-
-    def is_being_deleted(self, now: datetime) -> bool:
-        """Whether a delete that was announced may still be on its way."""
-        return self.deleting_at is not None and now - self.deleting_at < NOT_TAKEN_BACK
-
-    def noted(self, now: datetime) -> Enrolled:
-        """The item once the put was answered at `now`."""
-        former = self.formers(now)
-        return replace(self, put_at=now, seen_at=now, before=None, former=former)
-
-    def formers(self, now: datetime) -> tuple[Former, ...]:
-        """The former timeouts that still matter, with the one that `before` had until now."""
-        kept = [each for each in self.former if now - each.until < FORMER_KEPT]
-        if self.before is not None and self.before.heartbeat_timeout != self.settings.heartbeat_timeout:
-            kept.append(Former(heartbeat_timeout=self.before.heartbeat_timeout, until=now))
-        newest: dict[timedelta, Former] = {each.heartbeat_timeout: each for each in kept}
-        return tuple(sorted(newest.values(), key=lambda each: each.heartbeat_timeout)[:MOST_FORMER])
-
-    def retired(self, now: datetime, let_through_from: datetime | None) -> Enrolled:
-        """The item of a hook that is on its way out from `now` on."""
-        return replace(
-            self,
-            state=HookState.RETIRING,
-            retiring_since=now,
-            let_through_from=let_through_from,
-            quiet_at=None,
-            deleting_at=None,
-            missed=0,
-        )
-
-    def taken_back(self) -> Enrolled:
-        """The item of a hook that is asked for again."""
-        return replace(
-            self,
-            state=HookState.WANTED,
-            retiring_since=None,
-            let_through_from=None,
-            quiet_at=None,
-            deleting_at=None,
-            missed=0,
-        )
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class FileInForce:
-    """Which compiled hooks file counts, by its digest; what it says of own groups; whether Usher goes."""
-
-    digest: str
-    own_groups: tuple[str, ...] = ()
-    is_closing: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -231,131 +40,6 @@ class Seen:
     enrolled: Sequence[Enrolled]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Wish:
-    """A hook of the file, on one group."""
-
-    hook: Hook
-    settings: HookSettings
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Obstacle:
-    """Why a hook of the configuration cannot be put."""
-
-    reason: str
-
-
-Asked: TypeAlias = "Wish | Obstacle | None"  # None: the group's own template holds it
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Wanted:
-    """What the configuration asks for, and the targets that its hooks can notify."""
-
-    hooks: Sequence[Hook]
-    targets: Mapping[Channel, Target]
-    own_groups: frozenset[str] = frozenset()
-
-    @property
-    def named_groups(self) -> frozenset[str]:
-        """The groups that must be there: those that a hook names, and whose template does not hold it."""
-        names = {str(hook.group.glob) for hook in self.hooks if hook.group.is_one_name}
-        return frozenset(names) - self.own_groups
-
-    def on(self, group: GroupSeen) -> dict[str, Asked]:
-        """What is asked for on `group`, by the name of the hook."""
-        found: dict[str, list[Hook]] = {}
-        for hook in self.hooks:
-            if hook.group.selects(group.name, group.tags):
-                found.setdefault(hook.name, []).append(hook)
-        return {name: self._asked(group, hooks) for name, hooks in found.items()}
-
-    def _asked(self, group: GroupSeen, hooks: Sequence[Hook]) -> Asked:
-        if len(hooks) > 1:
-            return Obstacle(reason=f"{len(hooks)} hooks of the configuration have this name on this group")
-        (hook,) = hooks
-        if group.name in self.own_groups and hook.group.glob is not None:
-            return None
-        target = self.targets.get(hook.notify)
-        if target is None:
-            return Obstacle(reason=f"there is no target here to notify by {hook.notify}")
-        return Wish(hook=hook, settings=settings_of(hook, target))
-
-    def is_ours(self, live: HookSettings) -> bool:
-        """Whether a hook notifies a target of this very deployment."""
-        ours = {target.arn for target in self.targets.values() if target.arn is not None}
-        return live.target_arn in ours
-
-    def is_of(self, record: Enrolled, live: HookSettings) -> bool:
-        """Whether what stands is the hook of an item: as Usher put it, or at least one that notifies Usher.
-
-        Else someone else has put it in its place.
-        """
-        return record.may_have_put(live) or self.is_ours(live)
-
-    def has_by_tags(self, record: Enrolled) -> bool:
-        """Whether the hook of an item is in the file still, and chosen by the same tags."""
-        chosen = record.selector
-        return any(
-            hook.group.glob is None
-            and (hook.name, hook.transition, hook.group) == (record.hook, record.settings.transition, chosen)
-            for hook in self.hooks
-        )
-
-
-def settings_of(hook: Hook, target: Target) -> HookSettings:
-    """The settings with which a hook of the file is put."""
-    return HookSettings(
-        transition=hook.transition,
-        heartbeat_timeout=hook.heartbeat_timeout,
-        default_result=hook.default_result,
-        target_arn=target.arn,
-        role_arn=target.role_arn,
-        metadata=hook.metadata,
-    )
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Keep:
-    """Store an item. No call. `word` says what that means: retired, taken back, … or nothing of note."""
-
-    record: Enrolled
-    word: str
-    reason: str
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Put:
-    """Put a hook. `record` is what to store before the call."""
-
-    record: Enrolled
-    reason: str
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Forget:
-    """Drop an item whose hook is gone, or is not Usher's any more. No call."""
-
-    record: Enrolled
-    reason: str
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Conflict:
-    """Something that a person must settle. Nothing is done."""
-
-    group: str
-    hook: str
-    reason: str
-
-
-Step: TypeAlias = Keep | Put | Forget | Conflict
-
-
-# Whom to look into
-
-
 def to_look_into(
     wanted: Wanted, groups: Iterable[GroupSeen], enrolled: Iterable[Enrolled], turn: int
 ) -> tuple[str, ...]:
@@ -363,7 +47,7 @@ def to_look_into(
 
     `turn` counts the passes, so that each has its turn, and none is always the last one.
     """
-    records = _current(groups, enrolled)
+    records = items_by_arn(groups, enrolled)
     lacking: set[str] = set()
     unsettled: list[str] = []
     settled: list[str] = []
@@ -384,127 +68,9 @@ def _settings(asked: Wish | Obstacle) -> HookSettings | Obstacle:
     return asked.settings if isinstance(asked, Wish) else asked
 
 
-def share(names: Sequence[T], size: int, turn: int) -> Sequence[T]:
-    """At most `size` of `names`, others in each turn, so that all have theirs within two rounds.
-
-    Each round begins one further on, so that each name comes first in some turn, also where turns
-    end early, or are missed at regular intervals.
-    """
-    if not names:
-        return names
-    rounds = math.ceil(len(names) / size)
-    first = (turn % rounds * size + turn // rounds) % len(names)
-    return [*names[first:], *names[:first]][:size]
-
-
-def _current(groups: Iterable[GroupSeen], enrolled: Iterable[Enrolled]) -> dict[str, list[Enrolled]]:
-    """The items of each live group, by its ARN."""
-    found: dict[str, list[Enrolled]] = {group.arn: [] for group in groups}
-    for record in sorted(enrolled, key=lambda record: record.key):
-        if record.group_arn in found:
-            found[record.group_arn].append(record)
-    return found
-
-
-# What the list of groups alone says of the items
-
-
-def marks(
-    wanted: Wanted, groups: Sequence[GroupSeen], enrolled: Iterable[Enrolled], now: datetime
-) -> tuple[Keep | Forget, ...]:
-    """What becomes of the items: asked for, on their way out, not ours any more. No hook is looked at."""
-    by_arn = {group.arn: group for group in groups}
-    names = {group.name for group in groups}
-    steps: list[Keep | Forget] = []
-    for record in sorted(enrolled, key=lambda record: record.place):
-        group = by_arn.get(record.group_arn)
-        step: Keep | Forget | None
-        if group is None:
-            step = _without_group(record, has_successor=record.group in names)
-        else:
-            step = None if group.is_ending else _marked(wanted, group, record, now)
-            step = step or _renewed(record, now)
-        steps += [step] if step else []
-    return tuple(steps)
-
-
-def _without_group(record: Enrolled, *, has_successor: bool) -> Keep | Forget:
-    """A list may lag, and what is forgotten too soon would be nobody's."""
-    if has_successor or record.missed + 1 >= PASSES:
-        return Forget(record=record, reason="the group is gone")
-    return _missed(record, "the group was not found")
-
-
-def _missed(record: Enrolled, reason: str) -> Keep:
-    return Keep(record=replace(record, missed=record.missed + 1), word="", reason=reason)
-
-
-def _marked(wanted: Wanted, group: GroupSeen, record: Enrolled, now: datetime) -> Keep | Forget | None:
-    on_group = wanted.on(group)
-    asked = on_group.get(record.hook)
-    is_own = record.hook in on_group and asked is None
-    if is_own or _left_to_the_group(wanted, group, record, asked):
-        return Forget(record=record, reason="the group's own template holds it now")
-    if isinstance(asked, Obstacle):
-        return None
-    if asked is not None and asked.settings.transition is record.settings.transition:
-        return _asked_for(record, asked, now)
-    if record.is_retiring:
-        return None
-    if asked is None and record.missed + 1 < PASSES and wanted.has_by_tags(record):
-        return _missed(record, "its tags do not select the group")
-    reason = _WHY_RETIRED if asked is None else "the configuration has it for the other transition now"
-    has_successor = any(isinstance(each, Wish) for each in _successors(record, on_group))
-    retired = record.retired(now, None if has_successor else now + GRACE)
-    return Keep(record=retired, word="retiring", reason=reason)
-
-
-_WHY_RETIRED: Final = "the configuration does not select it any more"
-
-
-def _left_to_the_group(wanted: Wanted, group: GroupSeen, record: Enrolled, asked: Asked) -> bool:
-    """A group's own template may go on holding a hook that the file has no more."""
-    chosen = record.selector
-    is_by_tags = chosen is not None and chosen.glob is None
-    return group.name in wanted.own_groups and asked is None and not is_by_tags
-
-
-def _asked_for(record: Enrolled, wish: Wish, now: datetime) -> Keep | None:
-    source = source_of(wish.hook)
-    if record.is_retiring:
-        if record.is_being_deleted(now):
-            return None
-        back = replace(record.taken_back(), source=source)
-        return Keep(record=back, word="taken back", reason="the configuration selects it again")
-    if record.source == source and not record.missed:
-        return None
-    return Keep(record=replace(record, source=source, missed=0), word="", reason="the file has changed")
-
-
-def _renewed(record: Enrolled, now: datetime) -> Keep | None:
-    """A hook may stand unchanged for years, and must not become a stranger's by TTL."""
-    if record.kept_at is None or now - record.kept_at > _RENEWED_AFTER:
-        return Keep(record=record, word="", reason="renewed")
-    return None
-
-
-def _successors(record: Enrolled, on_group: Mapping[str, Asked]) -> list[Asked]:
-    """What is asked for on its group in place of a hook: all others of its transition."""
-    return [
-        asked
-        for name, asked in on_group.items()
-        if name != record.hook
-        and isinstance(asked, Wish)
-        and asked.settings.transition is record.settings.transition
-    ]
-
-
-# What is to be done on the groups whose hooks were described
-
-
 def plan(wanted: Wanted, seen: Seen, now: datetime) -> tuple[Step, ...]:
     """What to do, in this order: what needs no call, new hooks, then changes."""
-    records = _current(seen.groups, seen.enrolled)
+    records = items_by_arn(seen.groups, seen.enrolled)
     steps: list[Step] = []
     for group in sorted(seen.groups, key=lambda group: group.name):
         if group.name in seen.hooks and not group.is_ending:
@@ -646,58 +212,3 @@ class _Place:
             before=self.live,
             former=known.formers(self.now),
         )
-
-
-def let_through(
-    wanted: Wanted,
-    group: GroupSeen,
-    live: Mapping[str, HookSettings],
-    enrolled: Iterable[Enrolled],
-    now: datetime,
-) -> Iterator[Enrolled]:
-    """The items of hooks on their way out in whose place everything stands by now.
-
-    Where the group has no room for what is to come, it waits for nothing.
-    """
-    records = {record.hook: record for record in enrolled}
-    for record in records.values():
-        if not record.is_retiring or record.let_through_from is not None:
-            continue
-        wishes = [wish for wish in _successors(record, wanted.on(group)) if isinstance(wish, Wish)]
-        names = [wish.hook.name for wish in wishes]
-        stand = [name for name in names if _stands(record, live.get(name), records.get(name))]
-        if len(stand) < len(names) and len(live) < MOST_HOOKS_OF_A_GROUP:
-            continue
-        answered = [records[name].put_at for name in stand if name in records]
-        latest = max([record.retiring_since or now, *(at for at in answered if at is not None)])
-        yield replace(record, let_through_from=latest + GRACE)
-
-
-def departing(
-    wanted: Wanted, group: GroupSeen, live: Mapping[str, HookSettings], enrolled: Iterable[Enrolled]
-) -> list[Enrolled]:
-    """The items whose hooks may be deleted as soon as nobody waits in them.
-
-    One that is asked for again, while a delete may be on its way, is not.
-    """
-    on_group = wanted.on(group)
-    return [
-        record
-        for record in enrolled
-        if record.is_retiring
-        and record.let_through_from is not None
-        and not _is_asked_for(record, on_group.get(record.hook))
-        and (settings := live.get(record.hook)) is not None
-        and wanted.is_of(record, settings)
-    ]
-
-
-def _is_asked_for(record: Enrolled, asked: Asked) -> bool:
-    return isinstance(asked, Wish) and asked.settings.transition is record.settings.transition
-
-
-def _stands(leaving: Enrolled, live: HookSettings | None, record: Enrolled | None) -> bool:
-    """Whether the hook in place of another stands; one of ours counts once its put is known to be done."""
-    if live is None or live.transition is not leaving.settings.transition:
-        return False
-    return record is None or record.is_noted

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from usher.core.action import Action
-    from usher.core.enrolment import HookSeen
+    from usher.core.hook_items import HookSeen
 
 COUNTS_FOR: Final = timedelta(days=1)  # so long a hook counts as known that was seen before an action began
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from usher.core.enrolment import GRACE
+from usher.core.hook_items import GRACE
 from usher.core.hook_timeouts import COUNTS_FOR
 from usher.core.policy import Mode
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from usher.core.action import Transition
-    from usher.core.enrolment import Enrolled
+    from usher.core.hook_items import Enrolled
     from usher.core.policy import Configuration, Hook, Policy
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)

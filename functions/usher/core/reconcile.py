@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
-    from usher.core.enrolment import HookSeen
+    from usher.core.hook_items import HookSeen
     from usher.core.ownership import Terms
     from usher.core.policy import Hook, Policy
 

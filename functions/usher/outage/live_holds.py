@@ -27,7 +27,7 @@ from usher.ports.records import ALL_HOOKS
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
-    from usher.core.enrolment import Key
+    from usher.core.hook_items import Key
     from usher.core.policy import Configuration, Hook
     from usher.core.reconcile import LiveGroup, UnrecordedWait
     from usher.ports.autoscaling import Holds, LiveWaits

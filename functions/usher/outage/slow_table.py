@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from usher.core.action import Action, Result
-    from usher.core.enrolment import HookSeen
     from usher.core.held_wait import HeldWait
+    from usher.core.hook_items import HookSeen
     from usher.core.reconcile import Activity
     from usher.evaluation.evaluator import Evaluator
     from usher.ports.autoscaling import Answer, AutoScaling, HooksOf

@@ -12,8 +12,10 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Final, assert_never
 
-from usher.core import enrolment
-from usher.core.enrolment import Conflict, Forget, Keep, Put, Seen, Wish
+from usher.core import enrolment, hook_marks, retiring_hooks
+from usher.core.enrolment import Seen
+from usher.core.enrolment_steps import Conflict, Forget, Keep, Put
+from usher.core.wanted_hooks import Wish
 from usher.evaluation.call_budget import NoCallLeft
 from usher.passes.failing_groups import PassedOver
 from usher.passes.retirement import Departure, Retirement
@@ -22,7 +24,9 @@ from usher.ports.errors import CallRefused, GroupGone, Moved, NotInForce, Thrott
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from usher.core.enrolment import Enrolled, GroupSeen, HookSettings, Step, Wanted
+    from usher.core.enrolment_steps import Step
+    from usher.core.hook_items import Enrolled, GroupSeen, HookSettings
+    from usher.core.wanted_hooks import Wanted
     from usher.evaluation.call_budget import CallBudget
     from usher.ports.autoscaling import Groups, LiveMembers
     from usher.ports.hooks import EnrolmentRecords
@@ -118,7 +122,7 @@ class Enrolment:
     ) -> Sequence[Enrolled]:
         """Store what the list of groups alone says of the items. The items as they are then."""
         newest = {record.place: record for record in enrolled}
-        for step in enrolment.marks(self.wanted, groups, enrolled, self.clock()):
+        for step in hook_marks.marks(self.wanted, groups, enrolled, self.clock()):
             if not has_time():
                 raise NoCallLeft
             with self._giving_way():
@@ -229,7 +233,7 @@ class Enrolment:
         turn: Turn,
     ) -> None:
         """Let hooks on their way out let through, where what replaces them stands; and delete them."""
-        for record in enrolment.let_through(self.wanted, group, live, records.values(), self.clock()):
+        for record in retiring_hooks.let_through(self.wanted, group, live, records.values(), self.clock()):
             records[record.hook] = self.records.keep(record)
         departure = Departure(
             hooks=self.groups,
@@ -238,7 +242,7 @@ class Enrolment:
             open_actions=self.open_actions,
             clock=self.clock,
         )
-        for record in enrolment.departing(self.wanted, group, live, records.values()):
+        for record in retiring_hooks.departing(self.wanted, group, live, records.values()):
             self._depart(departure, record, turn)
 
     def _depart(self, departure: Departure, record: Enrolled, turn: Turn) -> None:

@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Final
 
 from usher.core import closing, evidence, reconcile
 from usher.core.action import Outcome, Phase, Transition
-from usher.core.enrolment import share
 from usher.core.hook_timeouts import described, known
 from usher.core.ownership import terms_on
 from usher.core.policy import Mode
+from usher.core.round_robin import share
 from usher.evaluation.call_budget import NoCallLeft
 from usher.evaluation.wake_ups import store_and_schedule
 from usher.passes.failing_groups import PassedOver
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from usher.core.action import Action
-    from usher.core.enrolment import Enrolled, HookSeen
+    from usher.core.hook_items import Enrolled, HookSeen
     from usher.core.policy import Configuration
     from usher.core.reconcile import ForeignWait, LiveGroup, UnrecordedWait
     from usher.evaluation.call_budget import CallBudget

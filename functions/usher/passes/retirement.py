@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from usher.core.enrolment import Enrolled
+    from usher.core.hook_items import Enrolled
     from usher.ports.autoscaling import HookCalls, LiveMembers
     from usher.ports.hooks import Enrolments
     from usher.ports.records import OpenActions

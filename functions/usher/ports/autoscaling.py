@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from usher.core.action import Action, Result
-    from usher.core.enrolment import Enrolled, GroupSeen, HookSeen
     from usher.core.held_wait import HeldWait
+    from usher.core.hook_items import Enrolled, GroupSeen, HookSeen
     from usher.core.reconcile import Activity, LiveGroup, Member
 
 

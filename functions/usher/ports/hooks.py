@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from usher.core.enrolment import Enrolled, FileInForce
+    from usher.core.hook_items import Enrolled, FileInForce
 
 
 class HookItems(Protocol):

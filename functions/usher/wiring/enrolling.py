@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from usher.aws.groups import GroupsApi
-from usher.core.enrolment import Wanted
+from usher.core.wanted_hooks import Wanted
 from usher.passes.enrolment import Enrolment
 from usher.wiring import machine
 

@@ -11,7 +11,7 @@ from usher import provision, release
 from usher.aws import groups
 from usher.core import enrolment, ownership
 from usher.core.action import Result
-from usher.core.enrolment import Put
+from usher.core.enrolment_steps import Put
 from usher.passes.retirement import Departure, Retirement
 from usher_simulator.trials.faults import Thing
 from usher_simulator.trials.judge.changes import ChangesHarmNobody
@@ -19,7 +19,7 @@ from usher_simulator.trials.judge.never_early import NeverEarly
 from usher_simulator.trials.judge.only_ours import OnlyOurs
 
 if TYPE_CHECKING:
-    from usher.core.enrolment import Enrolled
+    from usher.core.hook_items import Enrolled
 
 
 def _at_once(_: Any) -> Any:

@@ -1,0 +1,46 @@
+"""The steps of an enrolment, as values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from usher.core.hook_items import Enrolled
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Keep:
+    """Store an item. No call. `word` says what that means: retired, taken back, … or nothing of note."""
+
+    record: Enrolled
+    word: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Put:
+    """Put a hook. `record` is what to store before the call."""
+
+    record: Enrolled
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Forget:
+    """Drop an item whose hook is gone, or is not Usher's any more. No call."""
+
+    record: Enrolled
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Conflict:
+    """Something that a person must settle. Nothing is done."""
+
+    group: str
+    hook: str
+    reason: str
+
+
+Step: TypeAlias = Keep | Put | Forget | Conflict

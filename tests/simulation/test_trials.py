@@ -43,6 +43,20 @@ def test_no_promise_is_broken_whatever_goes_wrong(first: int) -> None:
     assert broken == {}
 
 
+@pytest.mark.parametrize(
+    "seed",
+    [
+        pytest.param(746, id="an end that is stored after a look has read what was heard"),
+        pytest.param(846, id="a wait that was adopted long after it began"),
+        pytest.param(1211, id="a table is restored when its stack is gone"),
+        pytest.param(1364, id="questions that are cut off before they have read the record"),
+        pytest.param(1610, id="a record that is open while its instance waits in a later hook"),
+    ],
+)
+def test_the_judge_claims_nothing_that_usher_could_not_know(seed: int) -> None:
+    assert [str(violation) for violation in Trial(seed).run().violations] == []
+
+
 def test_a_record_that_is_closed_while_it_waits_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever believes the record finds nothing: it says that others ended it, and nobody looks again."""
     as_it_is = Evaluator._after_failure  # noqa: SLF001 - a bug is planted here

@@ -82,6 +82,11 @@ UNSURE = Told(PossibleStatus.UNKNOWN, PossibleStatus.HOLDS)
         pytest.param(a_case({"signal": "a"}, may_be_let_through=True), {"CONTINUE"}, id="its hook is going"),
         pytest.param(a_case({"signal": "a"}, policy={"stalled_after": "4s"}), {"ABANDON"}, id="stalled"),
         pytest.param(
+            a_case({"elapsed": "4s"}, policy={"give_up_after": "4s"}, unsure_later=timedelta(seconds=2)),
+            {"CONTINUE", "ABANDON"},
+            id="its time is up, or not yet, by when it was heard of",
+        ),
+        pytest.param(
             a_case({"signal": "a"}, policy={"stalled_after": "4s"}, signals=[said("b", 2, "progress")]),
             set(),
             id="a word of progress",

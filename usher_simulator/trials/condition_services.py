@@ -342,7 +342,10 @@ class KnownAnswers:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SureAnswers:
-    """The policy model's Answers: what has not changed for long was asked, and answered, twice."""
+    """The policy model's Answers: what has not changed for long was asked, and answered, twice.
+
+    Of an instance in a later wait nothing is sure: what AWS shows is of that one.
+    """
 
     known: KnownAnswers
 
@@ -350,7 +353,8 @@ class SureAnswers:
         """See Answers. The user's function and AWS's own polling take up to a minute each time."""
         truth = self.known.of.truths.get(kind_of(condition))
         lately = truth.between(now - _SURE_AFTER, now) if truth else set()
-        is_sure = len(lately) == 1 and now - _SURE_AFTER >= self.known.since
+        is_of_it = self.known.newest is self.known.of
+        is_sure = is_of_it and len(lately) == 1 and now - _SURE_AFTER >= self.known.since
         return frozenset(lately) if is_sure else self.known.at(condition, now)
 
     def held(self, condition: Written, now: datetime) -> bool:

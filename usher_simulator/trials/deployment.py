@@ -53,7 +53,7 @@ from usher_simulator.trials.invocations import Cut, Invocation
 from usher_simulator.trials.queue import EventSourceMapping, SimulatedQueue
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping
     from datetime import datetime
 
     from mypy_boto3_autoscaling import AutoScalingClient
@@ -323,11 +323,11 @@ class Deployment:
             ended(())
             return
         if faults.is_down(_PARTS[settings.function], self.clock()):
-            self._tell_of_wake_ups(settings, batch, f"{settings.function} down")
+            self._tell_of(settings, batch, f"{settings.function} down")
             ended(None)
             return
         if faults.how_down(Part.QUEUES, self.clock()) is How.UNREACHED:
-            self._tell_of_wake_ups(settings, batch, "queues down")
+            self._tell_of(settings, batch, "queues down")
             ended(None)
             return
         if _depth(batch) >= MOST_DEPTH and not settings.feeds_itself:
@@ -347,8 +347,7 @@ class Deployment:
                 self._acknowledge(batch, failed)
             ended(failed)
 
-        wake_ups = _wake_ups(batch) if settings is WAKE else []
-        self._invoke(settings, lambda time_left: handler(event, time_left), done, wake_ups, _depth(batch))
+        self._invoke(settings, lambda time_left: handler(event, time_left), done, batch)
 
     def _acknowledge(self, batch: Batch, failed: Collection[str] | None) -> None:
         for message in batch.messages if failed is not None else ():
@@ -360,8 +359,7 @@ class Deployment:
         settings: Deployed,
         work: Callable[[TimeLeft], Any],
         ended: Callable[[Any, BaseException | None], None],
-        wake_ups: Sequence[tuple[str, int]] = (),
-        depth: int = 0,
+        batch: Batch | None = None,
     ) -> Invocation:
         faults = self.effects.faults
         invocation = Invocation(
@@ -369,9 +367,9 @@ class Deployment:
             timeout=settings.timeout,
             skew=faults.skew(),
             cut_at=self._random.randint(1, _LATEST_STEP) if faults.hits(Fault.CUT) else 0,
-            actions={action_id for action_id, _ in wake_ups},
-            sent_for=frozenset(wake_ups),
-            depth=depth,
+            actions=_actions(settings, batch),
+            sent_for=_wake_ups(batch) if settings is WAKE and batch else frozenset(),
+            depth=_depth(batch) if batch else 0,
         )
         self.effects.invocations.start(invocation, work, ended)
         return invocation
@@ -497,8 +495,8 @@ class Deployment:
             hooks = self.configuration.hooks
             yield SilentGroups(hooks=hooks, store=self._looks.store, telemetry=self._telemetry)
 
-    def _tell_of_wake_ups(self, settings: Deployed, batch: Batch, fault: str) -> None:
-        for action_id, _ in _wake_ups(batch) if settings is WAKE else ():
+    def _tell_of(self, settings: Deployed, batch: Batch, fault: str) -> None:
+        for action_id in sorted(_actions(settings, batch)):
             self.effects.meets(fault, action_id)
 
 
@@ -520,9 +518,15 @@ def _depth(batch: Batch) -> int:
     return max(int(message.attributes.get(DEPTH, "0")) for message in batch.messages)
 
 
-def _wake_ups(batch: Batch) -> list[tuple[str, int]]:
+def _actions(settings: Deployed, batch: Batch | None) -> set[str]:
+    """The actions that a batch is about: of intake's nobody knows before it is read."""
+    messages = batch.messages if batch is not None and settings in (WAKE, QUESTIONS) else ()
+    return {json.loads(message.body)["action_id"] for message in messages}
+
+
+def _wake_ups(batch: Batch) -> frozenset[tuple[str, int]]:
     bodies = [json.loads(message.body) for message in batch.messages]
-    return [(body["action_id"], body["version"]) for body in bodies]
+    return frozenset((body["action_id"], body["version"]) for body in bodies)
 
 
 def _sqs_record(message: Message) -> dict[str, Any]:

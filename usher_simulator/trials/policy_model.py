@@ -94,7 +94,8 @@ class Case:
     may_be_stopped: bool = False
     may_be_let_through: bool = False
     is_limited: bool = False
-    unsure: timedelta = field(default=timedelta(0))  # how much earlier it may have begun, as Usher knows it
+    unsure: timedelta = timedelta(0)  # how much earlier it may have begun, as Usher knows it
+    unsure_later: timedelta = timedelta(0)  # and how much later
 
 
 def permitted(case: Case, now: datetime) -> set[str]:
@@ -206,10 +207,9 @@ def _has_held(condition: Written, case: Case, now: datetime) -> bool:
 
 
 def _elapsed(case: Case, over_at: datetime, now: datetime) -> Possible:
-    if now >= over_at:
-        return frozenset({PossibleStatus.HOLDS})
-    maybe = {PossibleStatus.HOLDS} if now >= over_at - case.unsure else set()
-    return frozenset({PossibleStatus.PENDING, *maybe})
+    pending = {PossibleStatus.PENDING} if now < over_at + case.unsure_later else set()
+    holds = {PossibleStatus.HOLDS} if now >= over_at - case.unsure else set()
+    return frozenset(pending | holds)
 
 
 def _any_of(stands: Iterable[PossibleStatus]) -> PossibleStatus:

@@ -45,6 +45,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
     from usher.core.action import Action, Signal
+    from usher.core.conditions.probe import Call as ProbeCall
+    from usher.core.conditions.probe import Reply
     from usher.core.held_wait import HeldWait
     from usher.ports.records import Evidence
     from usher_simulator.autoscaling.groups import Hook, OngoingMove
@@ -127,19 +129,19 @@ class Trial:
             swarm = faults.draw(Dice.of(seed, "swarm"), START, self._lasts)
             swarm = faults.with_outage(swarm, Dice.of(seed, "outages"), START, self._lasts)
         self.faults = Faults(faults.with_things(swarm, things), Dice.of(seed, "faults"))
-        self._note("swarm", self.faults.swarm)
+        self.tell("swarm", self.faults.swarm)
         invocations = Invocations(self.clock, self._cut)
         self.effects = Effects(self.clock, invocations, self.faults, Dice.of(seed, "steps"))
         self.asked = Ec2(self)
         self.surroundings = Surroundings.draw(Dice.of(seed, "surroundings"))
         self.held_up = HeldUp(Dice.of(seed, "held up"))
-        self._note("surroundings", self.surroundings)
+        self.tell("surroundings", self.surroundings)
         self.fleet = self._make_fleet(dice)
         self.telemetry = TrialTelemetry(self)
         hooks = hooks or drawn_hooks.draw_hooks(dice)
         if Thing.ENROLLED in self.faults.swarm.things:
             hooks = drawn_hooks.selecting(dice, hooks)
-        self._note("hooks", json.dumps(hooks))
+        self.tell("hooks", json.dumps(hooks))
         self.usher = self._make_usher(hooks)
         self.scene = Scene(
             clock=self.clock,
@@ -275,7 +277,9 @@ class Trial:
         lost_since = max(START, at - self.surroundings.restores)
 
         def restore(backup: Mapping[str, object]) -> None:
-            self._note("table", "restored to", lost_since)
+            if self.stack.goes:
+                return  # and its table with it
+            self.tell("table", "restored to", lost_since)
             self.usher.memory.restore(backup)
             self.scene.restored()
 
@@ -304,7 +308,7 @@ class Trial:
         self._outside.faults = DeliveryFaults()
         self.people.end()
         self.scenario.end()
-        self._note("faults are off")
+        self.tell("faults are off")
         until = self.clock() + SETTLES_IN
         while self.clock() < until and not self.scene.violations:
             self._run_until(self.clock() + _LOOKED_AFTER)
@@ -350,30 +354,31 @@ class Trial:
 
     # -- what everyone is told -------------------------------------------------------------------
 
-    def _note(self, what: str, *told: object) -> None:
+    def tell(self, what: str, *told: object) -> None:
+        """A line of the trace."""
         if self._tells:
             at = (self.clock() - START).total_seconds()
             self.trace.append(f"{at:12.3f}  {what:<12} {' '.join(str(each) for each in told)}".rstrip())
 
     def _cut(self, invocation: Invocation, how: str) -> None:
         """A function was cut off: that touches all that it was busy with."""
-        self._note("cut", invocation, how)
+        self.tell("cut", invocation, how)
         invocation.faults += 1
         for action_id in sorted(invocation.actions):
             self.faults.met(Fault.CUT, self.clock(), action_id)
 
     def _wait_began(self, wait: Wait) -> None:
-        self._note("wait", "begins", wait.token, wait.group, wait.hook, wait.instance_id, wait.transition)
+        self.tell("wait", "begins", wait.token, wait.group, wait.hook, wait.instance_id, wait.transition)
         self.scenario.wait_began(wait)
 
     def _wait_ended(self, wait: Wait) -> None:
-        self._note("wait", "ends", wait.token, wait.ended_by, wait.result)
+        self.tell("wait", "ends", wait.token, wait.ended_by, wait.result)
         self.scenario.wait_ended(wait)
         for checker in self.checkers:
             checker.wait_ended(wait)
 
     def _acknowledged(self, body: str) -> None:
-        self._note("taken", body)
+        self.tell("taken", body)
         for checker in self.checkers:
             checker.acknowledged(body)
 
@@ -395,7 +400,7 @@ class Trial:
             look_at = "never" if after.look_at is None else f"{(after.look_at - START).total_seconds():.3f}"
             expires_at = f"{(after.expires_at - START).total_seconds():.3f}"
             said = f"{line.event}: {line.detail} x{line.count}" if line else ""
-            self._note(
+            self.tell(
                 "stored", invocation, after.id, f"v{after.version}", after.phase,
                 f"look {look_at}, expiry {expires_at};", said,
             )  # fmt: skip
@@ -407,7 +412,7 @@ class Trial:
     def called(self, call: faulty_ports.Call) -> None:
         """See faulty_ports.Watch."""
         answer = "accepted" if call.refusal is None else f"{call.refusal.code} {call.refusal.message}"
-        self._note("call", call.invocation, call.operation, json.dumps(call.parameters), answer, call.is_told)
+        self.tell("call", call.invocation, call.operation, json.dumps(call.parameters), answer, call.is_told)
         for checker in self.checkers:
             checker.called(call)
 
@@ -416,25 +421,25 @@ class Trial:
     ) -> None:
         """See faulty_ports.Watch."""
         chain = f"{wait.chain} {wait.links}" if wait is not None else ""
-        self._note("wake-up", action_id, f"v{version}", f"at {(at - START).total_seconds():.3f}", chain)
+        self.tell("wake-up", action_id, f"v{version}", f"at {(at - START).total_seconds():.3f}", chain)
         for checker in self.checkers:
             checker.woken(action_id, version, at, wait, by)
 
     def kept(self, signal: Signal) -> None:
         """See faulty_ports.Watch."""
-        self._note("signal", signal.event_id, signal.instance_id, signal.token, signal.name, signal.status)
+        self.tell("signal", signal.event_id, signal.instance_id, signal.token, signal.name, signal.status)
         for checker in self.checkers:
             checker.kept(signal)
 
     def ended(self, instance_id: str) -> None:
         """See faulty_ports.Watch."""
-        self._note("instance", instance_id, "ended")
+        self.tell("instance", instance_id, "ended")
         for checker in self.checkers:
             checker.ended(instance_id)
 
     def trouble(self, what: str, error: Exception) -> None:
         """Something failed in production code: a fault, or a bug."""
-        self._note("trouble", what, type(error).__name__, error)
+        self.tell("trouble", what, type(error).__name__, error)
         if not isinstance(error, (Unavailable, TryLater)):
             self.scene.report("no bug", f"{what}: {type(error).__name__}: {error}")
 
@@ -450,6 +455,15 @@ class Ec2(Asked):
 
     def __init__(self, trial: Trial) -> None:
         super().__init__(trial.effects, Dice.of(trial.seed, "answers"))
+        self._trial = trial
+
+    def make(self, call: ProbeCall, members: Sequence[str] = ()) -> Reply:
+        """See usher.ports.Calls."""
+        reply = super().make(call, members)
+        self._trial.tell(
+            "asked", self._effects.invocation, call.operation, reply.kind, reply.text, reply.data
+        )
+        return reply
 
 
 class Instances:

@@ -58,6 +58,10 @@ class CaseChecker(WaitChecker):
         if instance_id in self.scene.ended_in_ec2:
             self._ended.add(instance_id)
 
+    def has_ended(self, wait: Wait) -> bool:
+        """Whether it is durable by now that EC2 ended its instance."""
+        return wait.instance_id in self._ended
+
     def adopted(self, action: Action) -> bool:
         """Whether a record was opened without a notification."""
         if action.token is None:
@@ -72,6 +76,11 @@ class CaseChecker(WaitChecker):
         if not self.adopted(action):
             return _BEGINS
         return _ADOPTED + min(self.scene.drains_for, max(terms.timeouts))
+
+    def _unsure_later(self, action: Action, wait: Wait) -> timedelta:
+        """How much later it may have begun for Usher: one that was adopted, when it was."""
+        late = self.opened_at[action.id] + _CLOCKS - wait.started_at
+        return max(late, timedelta(0)) if self.adopted(action) else timedelta(0)
 
     def _may_be_let_through(self, wait: Wait, terms: Terms) -> bool:
         """Whether Usher goes, or its hook was out of the file, or of the tags, when it began."""
@@ -145,8 +154,9 @@ class CaseChecker(WaitChecker):
                 is_held=words.is_held,
                 extended_to=words.extended_to,
                 may_be_stopped=move == _PLAIN and wait.instance_id in scene.stopped,
-                has_ended=wait.instance_id in self._ended,
+                has_ended=self.has_ended(wait),
                 may_be_let_through=self._may_be_let_through(wait, terms),
                 is_limited=any(terms.limits),
                 unsure=self._unsure(action, terms),
+                unsure_later=self._unsure_later(action, wait),
             )

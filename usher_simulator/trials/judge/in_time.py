@@ -74,7 +74,9 @@ class InTime(CaseChecker):
         case = replace(
             case,
             timeouts=frozenset({max(case.timeouts)}),
+            started_at=case.started_at + case.unsure_later,
             unsure=timedelta(0),
+            unsure_later=timedelta(0),
             answers=answers,
             is_limited=False,
         )

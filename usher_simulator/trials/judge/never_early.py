@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -27,6 +28,15 @@ _READS: Final = timedelta(milliseconds=50)
 _IN_FLIGHT: Final = timedelta(seconds=60)  # an invocation knows nothing of a pause that begins after it
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Heard:
+    """What a look knows of an instance, and by its own clock when."""
+
+    at: datetime
+    signals: list[list[Said]]
+    has_ended: bool
+
+
 class NeverEarly(CaseChecker):
     """Each result is one that the policy allows at the moment of the decision, by the oracle."""
 
@@ -34,7 +44,7 @@ class NeverEarly(CaseChecker):
 
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
-        self._heard: dict[tuple[str, int], tuple[datetime, list[list[Said]]]] = {}
+        self._heard: dict[tuple[str, int], _Heard] = {}
         self._read_at: dict[tuple[str, int], datetime] = {}
         self._decided: defaultdict[str, list[tuple[datetime, str]]] = defaultdict(list)  # by hook
 
@@ -49,7 +59,11 @@ class NeverEarly(CaseChecker):
         wait = self.wait_of(action)
         if wait is not None and action.is_open:
             number = invocation.number if invocation else 0
-            self._heard[action.id, number] = (self._local(invocation), self.said_to(wait))
+            self._heard[action.id, number] = _Heard(
+                at=self._local(invocation),
+                signals=self.said_to(wait),
+                has_ended=self.has_ended(wait),
+            )
 
     def stored(self, before: Action | None, after: Action, invocation: Invocation | None) -> None:
         """A decision is made when it is stored."""
@@ -64,10 +78,9 @@ class NeverEarly(CaseChecker):
         if heard is None:
             self.broken(f"{after.result} was decided without a look at what was heard", after)
             return
-        heard_at, signals = heard
-        cases = list(self.cases(after, wait, signals))
-        read_at = self._read_at.get((after.id, invocation.number if invocation else 0), heard_at)
-        moments = (read_at, heard_at, self._local(invocation))
+        cases = [replace(case, has_ended=heard.has_ended) for case in self.cases(after, wait, heard.signals)]
+        read_at = self._read_at.get((after.id, invocation.number if invocation else 0), heard.at)
+        moments = (read_at, heard.at, self._local(invocation))
         fine = {result for case in cases for at in moments for result in policy_model.permitted(case, at)}
         if str(after.result) not in fine:
             self.broken(f"{after.result} was decided ({after.reason}); the policy lets {sorted(fine)}", after)

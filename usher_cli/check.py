@@ -38,7 +38,7 @@ _OWN_TARGET_GROUPS: Final = {
 }
 
 
-@click.command(short_help="Check a hooks file, and say what each of its hooks will do.")
+@click.command()
 @click.argument("file", type=click.Path(path_type=Path), default="hooks.yaml")
 @click.option(
     "--json", "as_json", is_flag=True, help="Print JSON: the hooks, durations in seconds, or the problems."

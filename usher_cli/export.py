@@ -311,7 +311,7 @@ def _belongs(notice: Notice | None, tokens: set[str], instances: set[str], group
 # The command
 
 
-@click.command(name="export", epilog=_EXAMPLES, short_help="Write out captured notifications, for a replay.")
+@click.command(name="export", epilog=_EXAMPLES)
 @click.option("--from", "first", required=True, type=Moment(), metavar="T", help="A time, or how long ago.")
 @click.option("--to", "last", type=Moment(), metavar="T", help="Likewise.  [default: now]")
 @click.option("--group", metavar="GLOB", help="Only what is of these groups; * stands for any text.")

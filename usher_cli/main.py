@@ -11,7 +11,7 @@ import os
 import sys
 from contextlib import contextmanager
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn
 
 try:
     import click
@@ -26,23 +26,36 @@ _CANNOT: Final = 2  # the exit code, as for wrong usage
 _INTERRUPTED: Final = 130  # 128 and the signal, as shells have it
 _READER_GONE: Final = 141  # likewise, of SIGPIPE
 
-_COMMANDS: Final = {  # by name: the module, and what the command is called in it
-    "check": ("usher_cli.check", "check"),
-    "complete": ("usher_cli.operate", "complete"),
-    "export": ("usher_cli.export", "export"),
-    "extend": ("usher_cli.operate", "extend"),
-    "hold": ("usher_cli.operate", "hold"),
-    "list": ("usher_cli.listing", "list_command"),
-    "local": ("usher_cli.local", "local"),
-    "pause": ("usher_cli.pause", "pause"),
-    "plan": ("usher_cli.plan", "plan_command"),
-    "redrive": ("usher_cli.redrive", "redrive"),
-    "replay": ("usher_cli.replay", "replay_command"),
-    "resume": ("usher_cli.pause", "resume"),
-    "sam": ("usher_cli.sam", "sam"),
-    "show": ("usher_cli.show", "show"),
-    "signal": ("usher_cli.operate", "signal"),
-    "watch": ("usher_cli.listing", "watch"),
+
+class _Listed(NamedTuple):
+    """A command as the help lists it, which imports none."""
+
+    module: str  # of this package
+    name: str  # what the command is called in it
+    does: str
+
+
+_COMMANDS: Final = {
+    "check": _Listed("check", "check", "Check a hooks file, and say what each of its hooks will do."),
+    "complete": _Listed(
+        "operate", "complete", "End an action now, with a result, whatever it still waits for."
+    ),
+    "export": _Listed("export", "export", "Write out captured notifications, for a replay."),
+    "extend": _Listed("operate", "extend", "Let an action wait longer for its conditions."),
+    "hold": _Listed("operate", "hold", "Keep an instance in its wait until `complete` or `hold --off`."),
+    "list": _Listed("listing", "list_command", "Show the open actions, nearest expiry first."),
+    "local": _Listed("local", "local", "Open a local AWS account with Usher deployed in it."),
+    "pause": _Listed("pause", "pause", "Call nothing any more, until `usher resume`."),
+    "plan": _Listed("plan", "plan_command", "Show what a hooks file would enrol, change or take back."),
+    "redrive": _Listed("redrive", "redrive", "Show dead letters; send them back or drop them."),
+    "replay": _Listed("replay", "replay_command", "Feed captured notifications through the real handlers."),
+    "resume": _Listed("pause", "resume", "End a pause."),
+    "sam": _Listed("sam", "sam", "Write what `sam local` needs to run the functions."),
+    "show": _Listed("show", "show", "Tell the story of an instance's actions, or of one action."),
+    "signal": _Listed(
+        "operate", "signal", "Send the signal that an action waits for, as its workload would."
+    ),
+    "watch": _Listed("listing", "watch", "Follow the open actions, until Ctrl-C."),
 }
 
 
@@ -63,9 +76,14 @@ class _Usher(click.Group):
         """Import a command."""
         if cmd_name not in _COMMANDS:
             return None
-        module, name = _COMMANDS[cmd_name]
-        command: click.Command = getattr(import_module(module), name)
+        listed = _COMMANDS[cmd_name]
+        command: click.Command = getattr(import_module(f"usher_cli.{listed.module}"), listed.name)
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - as above
+        """List the commands."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, listed.does) for name, listed in _COMMANDS.items()])
 
     def main(self, *args: Any, **options: Any) -> Any:  # noqa: ANN401 - as click has it
         """Run a command, and see to it that its output is written before this process ends."""
@@ -82,7 +100,7 @@ class _Usher(click.Group):
             sys.exit(_INTERRUPTED)
 
     def make_context(self, *args: Any, **options: Any) -> click.Context:  # noqa: ANN401 - as click has it
-        """Parse; the help imports every command."""
+        """Parse."""
         with _stops_known():
             return super().make_context(*args, **options)
 

@@ -300,9 +300,7 @@ def _probes(leaves: Iterable[Condition]) -> list[Probe]:
 # The command
 
 
-@click.command(
-    name="plan", epilog=_EXAMPLES, short_help="Show what a hooks file would enrol, change or take back."
-)
+@click.command(name="plan", epilog=_EXAMPLES)
 @click.option(
     "--hooks",
     default="hooks.yaml",

@@ -364,7 +364,7 @@ def states_of(auto_scaling: AutoScalingClient, wanted: Sequence[str]) -> dict[st
 # The command
 
 
-@click.command(epilog=_EXAMPLES, short_help="Show dead letters; send them back or drop them.")
+@click.command(epilog=_EXAMPLES)
 @click.argument("ids", nargs=-1, metavar="[ID]...")
 @click.option("--all", "all_of_them", is_flag=True, help="All that it makes sense for.")
 @click.option("--send", "sends", is_flag=True, help="Send them back to where they came from.")

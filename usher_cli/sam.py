@@ -37,7 +37,7 @@ Examples:
 """
 
 
-@click.command(name="sam", epilog=_EXAMPLES, short_help="Write what `sam local` needs to run the functions.")
+@click.command(name="sam", epilog=_EXAMPLES)
 @click.option(
     "--folder",
     default="build/sam",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from usher.aws.waiting import WaitingApi
-from usher.core import reconcile
+from usher.core import wait_moves
 from usher.core.policy import glob_fits
 from usher.ports.errors import CallRefused, GroupGone, TryLater
 from usher_cli.account import Trouble
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from usher.core.hook_items import HookSeen
-    from usher.core.reconcile import LiveGroup
+    from usher.core.live_waits import LiveGroup
     from usher.ports.autoscaling import LiveWaits
     from usher_cli.account import Account
     from usher_cli.listing import Wish
@@ -59,7 +59,7 @@ def waiting(
             continue
         try:
             whole = group.with_pool(live.pool(group.name, clock)) if group.has_pool else group
-            if any(reconcile.ways(member.state) for member in whole.members.values()):
+            if any(wait_moves.moves_of(member.state) for member in whole.members.values()):
                 yield from _in(whole, live.hooks_of(group.name), targets, wish)
         except GroupGone:
             continue
@@ -76,7 +76,7 @@ def _in(
         if wish.hook is not None and not glob_fits(wish.hook, hook.name):
             continue
         for member in group.members.values():
-            if any(way.transition is hook.settings.transition for way in reconcile.ways(member.state)):
+            if any(move.transition is hook.settings.transition for move in wait_moves.moves_of(member.state)):
                 yield {
                     "instance_id": member.instance_id,
                     "group": group.name,

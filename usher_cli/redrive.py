@@ -31,7 +31,7 @@ from usher.core.notifications import (
     TestNotice,
     Unrelated,
 )
-from usher.core.reconcile import WAIT_MOVES
+from usher.core.wait_moves import WAIT_MOVES
 from usher.handlers import NOT_READ, numbered
 from usher_cli.account import Trouble, with_account
 from usher_cli.confirm import agreed
@@ -293,7 +293,7 @@ class Judge:
             stands = f"closed: {action.outcome}" if action.outcome else "open"
             return LetterStatus.OVER, f"it is recorded already, as action {action.id} ({stands})"
         now_in = self.states.get(notice.instance_id)
-        if any(way.state == now_in and way.transition is notice.transition for way in WAIT_MOVES):
+        if any(move.state == now_in and move.transition is notice.transition for move in WAIT_MOVES):
             return (
                 LetterStatus.COUNTS,
                 f"the instance still waits, in {now_in}, and nothing is recorded of it",

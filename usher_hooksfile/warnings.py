@@ -18,6 +18,7 @@ from usher.core.conditions.function import Function
 from usher.core.conditions.instance_status import InstanceStatus
 from usher.core.conditions.probe import Probe
 from usher.core.policy import globs_meet
+from usher.core.wait_moves import WAIT_MOVES
 from usher_cli.foreign_hooks import whose
 from usher_hooksfile import explain
 
@@ -37,23 +38,6 @@ class Warned:
 
     path: FieldPath
     text: str
-
-
-# Every move of an instance that a hook can hold: its origin and its destination (aws-facts 2.8, 2.9).
-MOVES: Final = {
-    Transition.LAUNCHING: (
-        ("EC2", "AutoScalingGroup"),
-        ("EC2", "WarmPool"),
-        ("WarmPool", "AutoScalingGroup"),
-        ("AutoScalingGroup", "AutoScalingGroup"),  # a new root volume
-    ),
-    Transition.TERMINATING: (
-        ("AutoScalingGroup", "EC2"),
-        ("AutoScalingGroup", "WarmPool"),
-        ("WarmPool", "EC2"),
-        ("AutoScalingGroup", "AutoScalingGroup"),  # a new root volume
-    ),
-}
 
 
 def warnings(found: Configuration) -> list[Warned]:
@@ -123,8 +107,8 @@ def _unfitting(hook: Hook, when: Mapping[str, str]) -> Iterator[str]:
     if "after" in when and transition is Transition.LAUNCHING:
         yield "after: launch_failed is of terminating instances"
     places = {field: when[field] for field in ("origin", "destination") if field in when}
-    moves = [{"origin": origin, "destination": destination} for origin, destination in MOVES[transition]]
-    if not any(places.items() <= move.items() for move in moves):
+    moves = [move for move in WAIT_MOVES if move.transition is transition]
+    if not any(all(getattr(move, field) == place for field, place in places.items()) for move in moves):
         asked = " and ".join(f"{field} {place}" for field, place in places.items())
         yield f"no {transition} instance has {asked}"
 

@@ -9,8 +9,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, assert_never
 
 from usher.aws import messages
-from usher.core import closing, evidence, reconcile
-from usher.core.action import Action, ActivityEnd, HookTerms, Outcome, Result, Signal, Transition
+from usher.core import adoption, closing, evidence
+from usher.core.action import Action, ActivityEnd, Outcome, Result, Signal, Transition
 from usher.core.configuration import ConfigurationRefused
 from usher.core.held_wait import first_waits
 from usher.core.notifications import (
@@ -217,7 +217,7 @@ class Intake:
             if (other.hook.group, other.hook.name) == (action.hook.group, action.hook.name)
         ]
         for other in others:
-            if reconcile.joins(other, action):
+            if adoption.joins(other, action):
                 before = [one for one in others if one is not other]
                 came = replace(action, signals_since=evidence.signals_since(action, before))
                 return self._join(other, came, raw, now)
@@ -249,9 +249,9 @@ class Intake:
         """Give an adopted record its token. Returns another that has claimed the token meanwhile."""
         newest: Action | None = adopted
         for _ in range(TRIES):
-            if newest is None or not reconcile.joins(newest, came):
+            if newest is None or not adoption.joins(newest, came):
                 break
-            after = reconcile.joined(newest, came, now)
+            after = adoption.joined(newest, came, now)
             after = replace(after, version=newest.version + 1, look_id=self.new_id())
             join = partial(self.store.join, after, raw)
             try:
@@ -312,7 +312,7 @@ class Intake:
                 return action
             if action.is_open:
                 return _looked_at(noted, now)
-            told = action.noted(now, "outcome", reconcile.in_words(activity_end))
+            told = action.noted(now, "outcome", evidence.end_in_words(activity_end))
             return replace(told, activity_end=activity_end)
 
         self._change(action, heard)
@@ -420,20 +420,11 @@ def _looked_at(action: Action, now: datetime) -> Action:
 
 def _action(notice: LifecycleNotice, hook: Hook, policy: Policy, action_id: str, now: datetime) -> Action:
     """The action that a notice opens, with the terms under which it will be finished."""
-    terms = HookTerms(
-        name=notice.hook,
-        group=notice.group,
-        transition=notice.transition,
-        heartbeat_timeout=hook.heartbeat_timeout,
-        default_result=hook.default_result,
-        limits=hook.limits,
-        limited_with=str(hook.group),
-    )
     action = Action(
         id=action_id,
         token=notice.token,
         instance_id=notice.instance_id,
-        hook=terms,
+        hook=hook.terms(notice.group, hook.heartbeat_timeout),
         policy=policy,
         origin=notice.origin,
         destination=notice.destination,

@@ -13,7 +13,7 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from usher.core import closing, reconcile
+from usher.core import adoption, closing, live_waits
 from usher.core.action import Outcome, Phase, Result
 from usher.core.hook_items import FileInForce
 from usher.core.ownership import Terms
@@ -235,9 +235,9 @@ class Release:
             except GroupGone:
                 continue
             terms = [Terms(hook=record.own_hook) for record in by_group[group.name] if record.selector]
-            for one in reconcile.unknown(seen, terms, ()):
+            for one in live_waits.unrecorded(seen, terms, ()):
                 timeout = one.hook.heartbeat_timeout
-                yield reconcile.adopted(one, timeout, self.looks.new_id(), self.looks.clock())
+                yield adoption.adopted(one, timeout, self.looks.new_id(), self.looks.clock())
 
     def _tell(self, error: Exception, what: str) -> None:
         if isinstance(error, Throttled):

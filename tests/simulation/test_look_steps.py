@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from usher.core.action import Action
     from usher.core.finding import Finding, Memory
-    from usher.core.reconcile import Activity
+    from usher.core.live_waits import Activity
     from usher.ports.autoscaling import Answer
     from usher.ports.conditions import Calls
 

@@ -14,7 +14,7 @@ from tests.questions import QuestionList
 from usher.core import reconcile
 from usher.core.action import Action, Outcome, Phase, Result
 from usher.core.held_wait import held_wait
-from usher.core.reconcile import Activity
+from usher.core.live_waits import Activity
 from usher.evaluation.evaluator import Evaluator
 from usher.ports.autoscaling import Answer, AnswerKind
 from usher.ports.errors import CutShort, Denied, Moved, NoAnswer, Unavailable

@@ -17,10 +17,10 @@ from click.testing import CliRunner
 
 from usher.aws import messages
 from usher.core.action import Signal, Status
+from usher.core.wait_moves import WAIT_MOVES
 from usher_cli.main import main
 from usher_cli.report import report
 from usher_hooksfile import load
-from usher_hooksfile.warnings import MOVES
 from usher_simulator.replay.assumed_answers import Source
 from usher_simulator.replay.fleet_day import Day
 from usher_simulator.replay.replay import Entry, replay
@@ -436,7 +436,7 @@ def test_the_table_has_every_move_and_no_other() -> None:
         r"^\| .* \| (launching|terminating) \| `(\w+)` \| `(\w+)` \| .* \|$", PAGE, re.MULTILINE
     )
 
-    assert set(rows) == {(str(transition), *move) for transition, moves in MOVES.items() for move in moves}
+    assert set(rows) == {(str(move.transition), move.origin, move.destination) for move in WAIT_MOVES}
 
 
 # Sending a signal

@@ -13,8 +13,8 @@ import pytest
 from tests.factories import an_action, at, hook_terms
 from usher.core.action import Action, Outcome, Phase, Result, Transition
 from usher.core.hook_items import Enrolled, FileInForce, GroupSeen, HookSeen, HookSettings, HookState, Target
+from usher.core.live_waits import Activity, LiveGroup, Member
 from usher.core.policy import Channel
-from usher.core.reconcile import Activity, LiveGroup, Member
 from usher.evaluation.evaluator import Evaluator
 from usher.ports.autoscaling import Answer, AnswerKind
 from usher.ports.errors import Throttled, TryLater, Unavailable

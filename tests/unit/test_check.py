@@ -10,9 +10,9 @@ from click.testing import CliRunner
 
 from usher.core import conditions
 from usher.core.field import Field
+from usher.core.wait_moves import WAIT_MOVES
 from usher_cli.check import check
 from usher_hooksfile import explain
-from usher_hooksfile.warnings import MOVES
 
 if TYPE_CHECKING:
     from click.testing import Result
@@ -584,12 +584,11 @@ def test_a_rule_that_can_never_fit_is_warned_of(file: Path, when: str, hook: str
 FITTING = [
     *(
         pytest.param(
-            f"{{origin: {origin}, destination: {destination}}}",
-            A.replace("launching", transition),
-            id=f"{transition}, {origin} to {destination}",
+            f"{{origin: {move.origin}, destination: {move.destination}}}",
+            A.replace("launching", move.transition),
+            id=f"{move.transition}, {move.origin} to {move.destination}, {move.state}",
         )
-        for transition, moves in MOVES.items()
-        for origin, destination in moves
+        for move in WAIT_MOVES
     ),
     pytest.param("{transition: launching}", A, id="the hook's own transition"),
     pytest.param("{after: launch_failed, origin: AutoScalingGroup}", LETS_GO, id="after a failed launch"),
@@ -618,7 +617,7 @@ def test_the_moves_are_those_that_the_reference_tells() -> None:
         for transition in transitions.split(", then ")
     }
 
-    assert told == {(transition, *move) for transition, moves in MOVES.items() for move in moves}
+    assert told == {(move.transition, move.origin, move.destination) for move in WAIT_MOVES}
 
 
 def test_nothing_of_the_references_example_is_warned_of(

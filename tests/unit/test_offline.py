@@ -13,7 +13,7 @@ from tests.factories import at
 from tests.unit.test_account import REGION, Deployed, client, cloud, deployed, usher
 from usher.core.action import Result, Transition
 from usher.core.hook_items import HookSeen, HookSettings
-from usher.core.reconcile import LiveGroup, Member
+from usher.core.live_waits import LiveGroup, Member
 from usher_cli.listing import Wish
 from usher_cli.offline import waiting
 

@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.factories import an_action, an_activity_end, at, hook_terms
-from usher.core import closing, configuration, reconcile
+from usher.core import adoption, closing, configuration, evidence, live_waits, reconcile, wait_moves
 from usher.core.action import Outcome, Phase, Result, Transition
 from usher.core.hook_items import HookSeen, HookSettings
+from usher.core.live_waits import Activity, LiveGroup, Member, UnrecordedWait
 from usher.core.ownership import Terms
-from usher.core.reconcile import Activity, LiveGroup, Member, UnrecordedWait
 from usher.core.round_robin import share
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def an_adopted(**changes: Any) -> Action:
 def test_the_state_and_the_activity_tell_the_move(
     state: str, description: str, expected: list[tuple[str, str]]
 ) -> None:
-    assert [(way.origin, way.destination) for way in reconcile.ways(state, description)] == expected
+    assert [(way.origin, way.destination) for way in wait_moves.moves_of(state, description)] == expected
 
 
 @pytest.mark.parametrize(
@@ -124,19 +124,19 @@ def test_the_state_and_the_activity_tell_the_move(
 def test_a_state_is_that_of_an_action_when_its_move_is(
     state: str, of_action: dict[str, Any], *, expected: bool
 ) -> None:
-    assert reconcile.waits_in(an_action(**of_action), state) is expected
+    assert wait_moves.waits_in(an_action(**of_action), state) is expected
 
 
 def test_what_waits_without_an_open_record_is_unknown_for_each_hook_of_its_transition() -> None:
     hooks = [a_hook(), a_hook(name="second"), a_hook(name="gate", transition="launching")]
     waiting = a_group(a_member(), a_member("InService", instance_id="i-0aaaaaaaaaaaaaaaa"))
-    found = reconcile.unknown(waiting, [Terms(hook=hook) for hook in hooks], [an_action()])
+    found = live_waits.unrecorded(waiting, [Terms(hook=hook) for hook in hooks], [an_action()])
     assert [(one.member.instance_id, one.hook.name) for one in found] == [(INSTANCE, "second")]
 
 
 def test_a_record_of_an_earlier_move_does_not_make_a_wait_known() -> None:
     earlier = an_action(destination="WarmPool")
-    (one,) = reconcile.unknown(a_group(a_member()), [Terms(hook=a_hook())], [earlier])
+    (one,) = live_waits.unrecorded(a_group(a_member()), [Terms(hook=a_hook())], [earlier])
     assert one.hook.name == "usher-drain"
 
 
@@ -144,9 +144,9 @@ def test_a_hook_that_names_the_group_goes_before_one_by_tags() -> None:
     by_tags = a_hook(group={"tags": {"team": "web"}}, heartbeat_timeout="10m")
     group = a_group(tags=(("team", "web"), ("stage", "live")))
     by_glob = a_hook(group="workers-*")
-    assert reconcile.hooks_on([by_glob, by_tags], group) == {"usher-drain": by_glob}
-    assert reconcile.hooks_on([by_tags], group) == {"usher-drain": by_tags}
-    assert reconcile.hooks_on([by_tags], a_group()) == {}
+    assert live_waits.hooks_on([by_glob, by_tags], group) == {"usher-drain": by_glob}
+    assert live_waits.hooks_on([by_tags], group) == {"usher-drain": by_tags}
+    assert live_waits.hooks_on([by_tags], a_group()) == {}
 
 
 @pytest.mark.parametrize(
@@ -171,7 +171,7 @@ def test_a_hook_that_names_the_group_goes_before_one_by_tags() -> None:
 def test_an_adopted_action_counts_patience_late_and_the_global_limit_early(
     activity: Activity | None, started_at: datetime, ends_at: datetime
 ) -> None:
-    action = reconcile.adopted(an_unknown(activity=activity), HOUR, "a-1", at(120))
+    action = adoption.adopted(an_unknown(activity=activity), HOUR, "a-1", at(120))
     assert (action.started_at, action.ends_at) == (started_at, ends_at)
     assert at(120) < action.give_up_at <= action.decide_by < action.ends_at
 
@@ -186,15 +186,15 @@ def test_an_adopted_action_counts_patience_late_and_the_global_limit_early(
 def test_the_cause_of_the_activity_tells_a_failed_launch(cause: str, expected: str) -> None:
     rules = [{"when": {"after": "launch_failed"}, "use": "failed"}, {"use": "p"}]
     one = an_unknown(activity=an_activity(cause=cause), policy=rules)
-    assert reconcile.policy_of(one).name == expected
+    assert one.policy.name == expected
 
 
 def test_a_place_that_nobody_can_tell_fits_no_rule() -> None:
     rules = [{"when": {"origin": "WarmPool"}, "use": "pool"}, {"use": "p"}]
-    assert reconcile.policy_of(an_unknown("Pending:Wait", transition="launching", policy=rules)).name == "p"
+    assert an_unknown("Pending:Wait", transition="launching", policy=rules).policy.name == "p"
     told = an_activity(description=f"Launching a new EC2 instance from warm pool: {INSTANCE}")
     one = an_unknown("Pending:Wait", told, transition="launching", policy=rules)
-    assert reconcile.policy_of(one).name == "pool"
+    assert one.policy.name == "pool"
 
 
 @pytest.mark.parametrize(
@@ -220,22 +220,22 @@ def test_a_place_that_nobody_can_tell_fits_no_rule() -> None:
 def test_a_token_joins_only_the_wait_that_was_adopted(
     known: dict[str, Any], came: dict[str, Any], *, expected: bool
 ) -> None:
-    assert reconcile.joins(an_adopted(**known), an_action(**came)) is expected
+    assert adoption.joins(an_adopted(**known), an_action(**came)) is expected
 
 
 def test_a_joined_record_counts_from_the_start_that_its_message_tells_unless_it_is_closed() -> None:
     came = an_action(started_at=at(7), received_by=("sqs",))
-    joined = reconcile.joined(an_adopted(limit_at=at(9000)), came, at(300))
+    joined = adoption.joined(an_adopted(limit_at=at(9000)), came, at(300))
     assert (joined.token, joined.started_at, joined.limit_at) == (came.token, at(7), None)
     closed = an_adopted(phase=Phase.CLOSED, look_at=None, outcome=Outcome.COMPLETED)
-    assert reconcile.joined(closed, came, at(300)).started_at == at(0)
+    assert adoption.joined(closed, came, at(300)).started_at == at(0)
 
 
 def test_twins_are_an_adopted_record_and_one_by_token_of_the_same_wait() -> None:
     adopted, by_token = an_adopted(id="a"), an_action(id="b", started_at=at(5))
     other = an_action(id="c", started_at=at(900), token="e" * 36)
-    assert list(reconcile.twins([by_token, adopted, other])) == [(adopted, by_token)]
-    assert list(reconcile.twins([adopted, other])) == []
+    assert list(adoption.twins([by_token, adopted, other])) == [(adopted, by_token)]
+    assert list(adoption.twins([adopted, other])) == []
 
 
 @pytest.mark.parametrize(
@@ -325,7 +325,7 @@ def test_each_name_has_its_turn_within_two_rounds(names: list[str], size: int, t
     ],
 )
 def test_an_outcome_event_is_told_in_words(end: dict[str, Any], expected: str) -> None:
-    words = reconcile.in_words(an_activity_end(detail="as it said", **end))
+    words = evidence.end_in_words(an_activity_end(detail="as it said", **end))
     assert words == f"{expected} at 2026-03-01T12:02:00Z: as it said"
 
 
@@ -372,7 +372,7 @@ def test_a_result_that_was_decided_stays_the_only_one() -> None:
         phase=Phase.COMPLETING, result=Result.ABANDON, reason="gave up after 45m", completes_sent=(at(10),)
     )
     over = closing.ended(completing, at(20))
-    again = reconcile.taken_up(over, at(30), at(31))
+    again = adoption.taken_up(over, at(30), at(31))
     assert (again.phase, again.result, again.reason) == (
         Phase.COMPLETING,
         Result.ABANDON,
@@ -383,4 +383,4 @@ def test_a_result_that_was_decided_stays_the_only_one() -> None:
 
 def test_what_is_open_again_already_is_left_as_it_is() -> None:
     action = an_action()
-    assert reconcile.taken_up(action, at(30), at(31)) is action
+    assert adoption.taken_up(action, at(30), at(31)) is action

@@ -12,8 +12,8 @@ from tests.factories import an_action, at, hook_terms
 from usher.core import configuration
 from usher.core.held_wait import HeldWait, held_wait, told
 from usher.core.hook_items import Enrolled, HookState, Target
+from usher.core.live_waits import LiveGroup, Member
 from usher.core.pacing import Pace
-from usher.core.reconcile import LiveGroup, Member
 from usher.core.wanted_hooks import settings_of
 from usher.evaluation.call_budget import NoCallLeft
 from usher.outage.live_holds import LiveHolds

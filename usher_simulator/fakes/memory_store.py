@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from usher.core.action import Action, ActivityEnd, Entry, Signal
     from usher.core.finding import Findings
     from usher.core.hook_timeouts import Described
+    from usher.core.live_waits import ForeignWait
     from usher.core.notifications import TestNotice
-    from usher.core.reconcile import ForeignWait
     from usher.ports.records import Raw
 
 _DESCRIBING_FOR: Final = timedelta(seconds=15)  # as usher.aws.records

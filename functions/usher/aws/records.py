@@ -50,8 +50,8 @@ if TYPE_CHECKING:
     from usher.aws.table import Item
     from usher.core.action import Action, ActivityEnd, Entry, Signal
     from usher.core.hook_timeouts import Described
+    from usher.core.live_waits import ForeignWait
     from usher.core.notifications import TestNotice
-    from usher.core.reconcile import ForeignWait
 
 SCHEMA: Final = 1
 SHARDS: Final = 16

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from usher.aws.groups import GroupsApi, asked_of
-from usher.core.reconcile import Activity, LiveGroup, Member
+from usher.core.live_waits import Activity, LiveGroup, Member
 from usher.ports.errors import CallRefused, GroupGone
 
 if TYPE_CHECKING:

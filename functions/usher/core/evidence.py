@@ -7,10 +7,12 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
+from usher.core import iso_time
 from usher.core.action import Phase, Status, Transition
 from usher.core.conditions.command import COMMAND_ID
 from usher.core.conditions.signalled import Signalled
 from usher.core.policy import Mode
+from usher.core.wait_moves import GROUP, POOL
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -185,6 +187,18 @@ def _same_places(activity_end: ActivityEnd, action: Action) -> bool:
     """Places that one side does not tell are no difference."""
     pairs = ((activity_end.origin, action.origin), (activity_end.destination, action.destination))
     return all(None in pair or pair[0] == pair[1] for pair in pairs)
+
+
+def end_in_words(end: ActivityEnd) -> str:
+    """What became of the instance, as an outcome event tells, e.g. `in service at 2026-...`."""
+    if not end.succeeded:
+        became = "launch abandoned" if end.transition is Transition.LAUNCHING else "kept, not terminated"
+    elif end.transition is Transition.LAUNCHING:
+        became = "in the warm pool" if end.destination == POOL else "in service"
+    else:
+        kept = {POOL: "back in the warm pool", GROUP: "root volume replaced"}
+        became = kept.get(end.destination or "", "terminated")
+    return f"{became} at {iso_time.written(end.ended_at, 'seconds')}: {end.detail}"
 
 
 def with_move_ends(action: Action, heard: Iterable[ActivityEnd], now: datetime) -> Action:

@@ -7,7 +7,7 @@ from enum import StrEnum
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from usher.core.action import Transition
+from usher.core.action import HookTerms, Transition
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -148,6 +148,18 @@ class Hook:
     def policy_for(self, move: Move) -> Policy:
         """The policy of the first rule that fits."""
         return next(rule.use for rule in self.rules if rule.fits(move))
+
+    def terms(self, group: str, heartbeat_timeout: timedelta) -> HookTerms:
+        """Under which an action of `group` begins, with a timeout that may stand there."""
+        return HookTerms(
+            name=self.name,
+            group=group,
+            transition=self.transition,
+            heartbeat_timeout=heartbeat_timeout,
+            default_result=self.default_result,
+            limits=self.limits,
+            limited_with=str(self.group),
+        )
 
     def if_launch_failed(self, move: Move) -> Policy | None:
         """The policy, had the launch of the instance failed; None where that changes nothing."""

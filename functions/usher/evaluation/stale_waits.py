@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from usher.core.action import Action, Result
-    from usher.core.reconcile import Activity
+    from usher.core.live_waits import Activity
     from usher.ports.autoscaling import ActionCalls, Activities
     from usher.ports.budget import Budget
 

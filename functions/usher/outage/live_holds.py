@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from usher.core import reconcile
+from usher.core import live_waits
 from usher.core.configuration import ConfigurationRefused
 from usher.core.held_wait import HeldWait
 from usher.core.ownership import Terms
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
     from usher.core.hook_items import Key
+    from usher.core.live_waits import LiveGroup, UnrecordedWait
     from usher.core.policy import Configuration, Hook
-    from usher.core.reconcile import LiveGroup, UnrecordedWait
     from usher.ports.autoscaling import Holds, LiveWaits
     from usher.ports.hooks import AllHookItems
     from usher.ports.queues import WakeUps
@@ -164,8 +164,8 @@ class LiveHolds:
         ours = [Terms(hook=hook) for hook in self._hooks_on(group).values()]
         found = [
             one
-            for one in reconcile.unknown(group, ours, ())
-            if one.hook.heartbeat_timeout >= SHORTEST and reconcile.policy_of(one).mode is Mode.ENFORCE
+            for one in live_waits.unrecorded(group, ours, ())
+            if one.hook.heartbeat_timeout >= SHORTEST and one.policy.mode is Mode.ENFORCE
         ]
         if not found:
             return []
@@ -179,7 +179,7 @@ class LiveHolds:
     def _hooks_on(self, group: LiveGroup) -> Mapping[str, Hook]:
         """Ours, by name. What began in a hook on its way out is to be finished under its policy."""
         leaving = {hook: of for (name, hook), of in self.leaving.items() if name == group.name}
-        return leaving | reconcile.hooks_on(self.configuration.hooks, group)
+        return leaving | live_waits.hooks_on(self.configuration.hooks, group)
 
     def _wait(self, one: UnrecordedWait, live: timedelta) -> HeldWait:
         timeout = min(live, one.hook.heartbeat_timeout)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from usher.core.action import Action, Result
     from usher.core.held_wait import HeldWait
     from usher.core.hook_items import HookSeen
-    from usher.core.reconcile import Activity
+    from usher.core.live_waits import Activity
     from usher.evaluation.evaluator import Evaluator
     from usher.ports.autoscaling import Answer, AutoScaling, HooksOf
     from usher.ports.records import Raw, Store

@@ -16,7 +16,7 @@ from functools import partial
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
-from usher.core import closing, evidence, reconcile
+from usher.core import adoption, closing, evidence, live_waits, reconcile
 from usher.core.action import Outcome, Phase, Transition
 from usher.core.hook_timeouts import described, known
 from usher.core.ownership import terms_on
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 
     from usher.core.action import Action
     from usher.core.hook_items import Enrolled, HookSeen
+    from usher.core.live_waits import ForeignWait, LiveGroup, UnrecordedWait
     from usher.core.policy import Configuration
-    from usher.core.reconcile import ForeignWait, LiveGroup, UnrecordedWait
     from usher.evaluation.call_budget import CallBudget
     from usher.ports.autoscaling import AutoScaling, InstanceStates, LiveWaits
     from usher.ports.hooks import AllHookItems
@@ -163,7 +163,7 @@ class Reconcile:
         asked = None if names is None else names | of_records
         groups: dict[str, LiveGroup] = {}
         for group in self.live.live_groups(asked, turn):
-            if group.name in of_records or reconcile.hooks_on(self.configuration.hooks, group):
+            if group.name in of_records or live_waits.hooks_on(self.configuration.hooks, group):
                 groups[group.name] = group
         with_pool = sorted(name for name, group in groups.items() if group.has_pool)
         for name in share(with_pool, MOST_POOLS, self._number()):
@@ -178,7 +178,7 @@ class Reconcile:
     # -- what is recorded -----------------------------------------------------------------------
 
     def _close_twins(self, scene: _Scene) -> None:
-        for adopted, other in reconcile.twins(scene.open_actions):
+        for adopted, other in adoption.twins(scene.open_actions):
             self._change(adopted, partial(_twin_closed, other=other, now=self.clock()))
 
     def _doubt(self, scene: _Scene) -> None:
@@ -246,17 +246,17 @@ class Reconcile:
         waiting = self._unknown(group, scene, turn)
         foreign_waits = set(before)
         if group.is_whole:
-            foreign_waits &= {one.foreign_waits for one in waiting}  # it is forgotten with its wait
+            foreign_waits &= {one.foreign_wait for one in waiting}  # it is forgotten with its wait
         try:
             fresh = [
                 one
                 for one in waiting
-                if one.foreign_waits not in foreign_waits and not one.is_young(self.clock())
+                if one.foreign_wait not in foreign_waits and not one.is_young(self.clock())
             ]
             lost = [one for one in fresh if self._is_lost(one, foreign_waits, turn)]
             candidates, now = self._candidates(group, lost, turn), self.clock()
             for candidate in sorted(
-                candidates, key=lambda one: (one.expires_at(now), one.unknown.foreign_waits)
+                candidates, key=lambda one: (one.expires_at(now), one.unknown.foreign_wait)
             ):
                 self._try(candidate, foreign_waits, turn)
         finally:
@@ -272,7 +272,7 @@ class Reconcile:
     def _unknown(self, group: LiveGroup, scene: _Scene, turn: Turn) -> list[UnrecordedWait]:
         """What waits in `group` without an open record, with its scaling activity."""
         ours = terms_on(self.configuration, scene.items.get(group.name, ()), group.name)
-        found = reconcile.unknown(group, ours, scene.of(group.name))
+        found = live_waits.unrecorded(group, ours, scene.of(group.name))
         if not found:
             return []
         try:
@@ -280,7 +280,7 @@ class Reconcile:
         except GroupGone:
             return []
         named = [replace(one, activity=ongoing.get(one.member.instance_id)) for one in found]
-        return [one for one in named if one.ways]
+        return [one for one in named if one.moves]
 
     def _is_lost(self, one: UnrecordedWait, foreign_waits: set[ForeignWait], turn: Turn) -> bool:
         """Whether its notification can be taken for lost, and nothing was recorded of it.
@@ -290,14 +290,14 @@ class Reconcile:
         """
         known = list(self.store.of_instance(one.member.instance_id))
         recorded = [action for action in known if one.is_of_this_wait(action)]
-        doubtful = reconcile.to_take_up(one, known)
+        doubtful = adoption.to_take_up(one, known)
         if doubtful is not None:
             kind = self._asked_for(doubtful, one, turn)
             if kind is not AnswerKind.NO_ACTIVE_ACTION:
                 return False
         if one.activity is not None and recorded and not any(action.is_open for action in recorded):
-            foreign_waits.add(one.foreign_waits)
-        if recorded or reconcile.policy_of(one).mode is Mode.OBSERVE:
+            foreign_waits.add(one.foreign_wait)
+        if recorded or one.policy.mode is Mode.OBSERVE:
             return False
         return self._is_readable(one.member.instance_id)
 
@@ -315,7 +315,7 @@ class Reconcile:
         sent_at = turn()
         kind = self._beaten(doubtful, one)
         if kind is AnswerKind.ACCEPTED:
-            self._change(doubtful, partial(reconcile.taken_up, beaten_at=sent_at, now=self.clock()))
+            self._change(doubtful, partial(adoption.taken_up, beaten_at=sent_at, now=self.clock()))
             self.telemetry.decided(doubtful, "take up", f"{one.member.state}, and its record was closed")
             self.telemetry.count("TakenUp")
         return kind
@@ -363,14 +363,14 @@ class Reconcile:
         if one.may_be_over(self.clock()) and not self._still_waits(one, turn):
             return
         now = turn()
-        action = reconcile.adopted(one, candidate.timeout, action_id, now)
+        action = adoption.adopted(one, candidate.timeout, action_id, now)
         if self.store.evidence(action).paused is not None:
             return
         kind = self._beaten(action, one)  # without an answer the next pass asks again
         if kind is AnswerKind.ACCEPTED:
             self._open(replace(action, beaten_at=now, heartbeats=1), one)
         elif kind is AnswerKind.NO_ACTIVE_ACTION:
-            foreign_waits.add(one.foreign_waits)
+            foreign_waits.add(one.foreign_wait)
 
     def _still_waits(self, one: UnrecordedWait, turn: Turn) -> bool:
         """Whether it is shown in the same state again."""
@@ -418,7 +418,7 @@ class Reconcile:
         self.telemetry.count("HookDrift", drifted)
 
     def _tell_drift(self, group: LiveGroup, live: Sequence[HookSeen]) -> int:
-        hooks = reconcile.hooks_on(self.configuration.hooks, group)
+        hooks = live_waits.hooks_on(self.configuration.hooks, group)
         drifts = reconcile.drifts(hooks, live)
         for hook, reason in drifts.items():
             self.telemetry.enrolment("drift", group.name, hook, reason)

@@ -11,7 +11,7 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
-from usher.core import reconcile
+from usher.core import wait_moves
 from usher.ports.errors import GroupGone
 
 if TYPE_CHECKING:
@@ -103,5 +103,5 @@ def waiting(live: LiveMembers, record: Enrolled, turn: Turn) -> int:
             members = list(group.members.values())
             if group.has_pool:
                 members += live.pool(group.name, turn)
-            return sum(reconcile.may_wait(member.state, record.settings.transition) for member in members)
+            return sum(wait_moves.may_wait(member.state, record.settings.transition) for member in members)
     raise GroupGone(f"there is no group {record.group} any more")

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from usher.core.action import Action, Result
     from usher.core.held_wait import HeldWait
     from usher.core.hook_items import Enrolled, GroupSeen, HookSeen
-    from usher.core.reconcile import Activity, LiveGroup, Member
+    from usher.core.live_waits import Activity, LiveGroup, Member
 
 
 class AnswerKind(StrEnum):

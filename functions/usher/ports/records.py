@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from usher.core.evidence import Kept
     from usher.core.finding import Findings
     from usher.core.hook_timeouts import Described
+    from usher.core.live_waits import ForeignWait
     from usher.core.notifications import TestNotice
-    from usher.core.reconcile import ForeignWait
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tests.simulation.bugs.bug import Bug
 from usher import release
-from usher.core import closing, deadlines, evidence, reconcile
+from usher.core import adoption, closing, deadlines, evidence
 from usher.core.action import Action, Outcome, Result
 from usher.core.conditions import targets
 from usher.core.finding import ConditionStatus
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from usher.core.action import Signal
+    from usher.core.live_waits import UnrecordedWait
     from usher.core.policy import Policy
-    from usher.core.reconcile import UnrecordedWait
     from usher.ports.autoscaling import Answer
 
 _LATE: Final = timedelta(seconds=3)  # as usher.evaluation.call_budget
@@ -181,7 +181,7 @@ BUGS: Final = (
     _bug("an answer writes over an operator's word", Evaluator, "_settle", _written_over, Thing.OPERATED),
     _bug(
         "an adopted wait began with its activity",
-        reconcile,
+        adoption,
         "adopted",
         _adopted_since_its_activity,
         Thing.RECONCILED,

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from tests.simulation.bugs.bug import Bug
 from usher import handlers
 from usher.aws.autoscaling import AutoScalingApi
-from usher.core import closing, deadlines
-from usher.core import reconcile as core_reconcile
+from usher.core import adoption, closing, deadlines
 from usher.core.action import Action, Outcome
 from usher.evaluation import wake_ups
 from usher.evaluation.call_budget import CallBudget
@@ -86,7 +85,7 @@ def _taken_up_unasked(asked_for: Any) -> Any:
     def asked(self: Any, doubtful: Action, one: Any, turn: Any) -> AnswerKind:
         del one
         sent_at = turn()
-        taken_up = partial(core_reconcile.taken_up, beaten_at=sent_at, now=self.clock())
+        taken_up = partial(adoption.taken_up, beaten_at=sent_at, now=self.clock())
         self._change(doubtful, taken_up)
         return AnswerKind.ACCEPTED
 

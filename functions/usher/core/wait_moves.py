@@ -1,0 +1,74 @@
+"""The moves of an instance in which a hook can hold it, and the wait states that show them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from usher.core.action import Transition
+
+if TYPE_CHECKING:
+    from usher.core.action import Action
+
+EC2: Final = "EC2"
+GROUP: Final = "AutoScalingGroup"
+POOL: Final = "WarmPool"
+_LAUNCHING: Final = "Launching a new EC2 instance"
+_UNDER_WAY: Final = {
+    Transition.LAUNCHING: ("Pending", "Warmed:Pending"),
+    Transition.TERMINATING: ("Terminating", "Warmed:Terminating", "Warmed:Pending", "ReplacingRootVolume"),
+}
+_PASSED: Final = (":Proceed", ":Retained")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WaitMove:
+    """A wait state and the move that an instance makes in it (aws-facts 2.8, 2.9)."""
+
+    state: str
+    transition: Transition
+    origin: str
+    destination: str
+    said: str  # in the Description of its scaling activity (aws-facts 9.13; of root volumes: assumed)
+
+
+def _move(state: str, transition: Transition, origin: str, destination: str, said: str) -> WaitMove:
+    return WaitMove(state=state, transition=transition, origin=origin, destination=destination, said=said)
+
+
+WAIT_MOVES: Final = (
+    _move("Pending:Wait", Transition.LAUNCHING, EC2, GROUP, f"{_LAUNCHING}: "),
+    _move("Pending:Wait", Transition.LAUNCHING, POOL, GROUP, f"{_LAUNCHING} from warm pool: "),
+    _move("Pending:Wait", Transition.LAUNCHING, GROUP, GROUP, "root volume"),
+    _move("Warmed:Pending:Wait", Transition.LAUNCHING, EC2, POOL, f"{_LAUNCHING} into warm pool: "),
+    _move("Warmed:Pending:Wait", Transition.TERMINATING, GROUP, POOL, "Scaling in EC2 instance"),
+    _move("Terminating:Wait", Transition.TERMINATING, GROUP, EC2, "Terminating EC2 instance"),
+    _move("Warmed:Terminating:Wait", Transition.TERMINATING, POOL, EC2, "Terminating EC2 instance"),
+    _move("ReplacingRootVolume:Wait", Transition.TERMINATING, GROUP, GROUP, "root volume"),
+)
+
+
+def moves_of(state: str, description: str = "") -> tuple[WaitMove, ...]:
+    """The moves in which an instance in `state` may be; all of them where the description tells none."""
+    here = tuple(move for move in WAIT_MOVES if move.state == state)
+    return tuple(move for move in here if description and move.said in description) or here
+
+
+def waits_in(action: Action, state: str) -> bool:
+    """Whether an instance in `state` may wait in `action`. What a message did not tell is no difference."""
+    return any(
+        move.transition is action.hook.transition
+        and action.origin in (None, move.origin)
+        and action.destination in (None, move.destination)
+        for move in moves_of(state)
+    )
+
+
+def may_wait(state: str, transition: Transition | None) -> bool:
+    """Whether an instance in `state` waits in hooks of a transition, or is on its way to them.
+
+    Of a transition that this release does not know, every move counts.
+    """
+    every = tuple(begin for begins in _UNDER_WAY.values() for begin in begins)
+    begins = every if transition is None else _UNDER_WAY[transition]
+    return state.startswith(begins) and not state.endswith(_PASSED)

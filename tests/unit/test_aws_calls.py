@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections import Counter
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +38,7 @@ STATUS = Call(
     operation="DescribeInstanceStatus",
     parameters={"IncludeAllInstances": True},
     shared=Shared(member="i-00000001", reduced=dict, members_in="InstanceIds"),
+    all_pages=True,
 )
 
 
@@ -122,6 +124,23 @@ def test_pages_are_one_answer() -> None:
     reply = reply_to(STATUS, tell, "i-00000001")
 
     assert reply.data == {"InstanceStatuses": [{"InstanceId": "i-00000001"}, {"InstanceId": "i-00000002"}]}
+
+
+def test_without_all_pages_one_request_is_made_and_the_answer_says_that_there_is_more() -> None:
+    page = {"InstanceStatuses": [{"InstanceId": "i-00000001"}], "NextToken": "more"}
+
+    reply = reply_to(
+        replace(STATUS, all_pages=False), lambda stub: stub.add_response("describe_instance_status", page)
+    )
+
+    assert reply == Reply(kind=ReplyKind.ANSWERED, data=page)
+
+
+def test_all_pages_of_what_has_no_pages_says_nothing_and_is_told() -> None:
+    reply = AwsCalls(client).make(replace(HEALTH, all_pages=True))
+
+    assert reply.kind is ReplyKind.UNKNOWN
+    assert "OperationNotPageableError" in reply.text
 
 
 def test_what_has_more_items_than_can_be_read_is_no_answer() -> None:

@@ -107,7 +107,7 @@ class AwsCalls:
         if members and call.shared is not None and call.shared.members_in is not None:
             parameters[call.shared.members_in] = list(members)
         try:
-            data = _answer(self._client_for(call), call.operation, parameters)
+            data = _answer(self._client_for(call), call, parameters)
         except ClientError as error:
             return _error_reply(error)
         except ReadTimeoutError:
@@ -134,9 +134,9 @@ def _config(longest: timedelta) -> Config:
     )
 
 
-def _answer(client: Any, operation: str, parameters: Mapping[str, Any]) -> dict[str, Any]:  # noqa: ANN401
-    method = xform_name(operation)
-    if not client.can_paginate(method):
+def _answer(client: Any, call: Call, parameters: Mapping[str, Any]) -> dict[str, Any]:  # noqa: ANN401
+    method = xform_name(call.operation)
+    if not call.all_pages:
         answer = getattr(client, method)(**parameters)
         return {key: _read(value) for key, value in answer.items() if key != "ResponseMetadata"}
     pages = client.get_paginator(method).paginate(**parameters, PaginationConfig={"MaxItems": _MOST_ITEMS})

@@ -295,13 +295,13 @@ def _commands_of(action: Action, memory: Memory) -> Call:
         "InstanceId": action.instance_id,
         "Filters": [{"key": "InvokedAfter", "value": after.strftime("%Y-%m-%dT%H:%M:%SZ")}],
     }
-    return Call(service="ssm", operation="ListCommands", parameters=parameters)
+    return Call(service="ssm", operation="ListCommands", parameters=parameters, all_pages=True)
 
 
 def _invocation_of(action: Action, memory: Memory) -> Call:
     """GetCommandInvocation tells of one plugin; this tells of the whole document."""
     parameters = {"CommandId": memory[COMMAND_ID], "InstanceId": action.instance_id, "Details": True}
-    return Call(service="ssm", operation="ListCommandInvocations", parameters=parameters)
+    return Call(service="ssm", operation="ListCommandInvocations", parameters=parameters, all_pages=True)
 
 
 def _output_of(action: Action, memory: Memory) -> Call:

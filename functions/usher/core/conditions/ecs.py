@@ -332,6 +332,7 @@ def _list_clusters(action: Action, *, late: bool) -> Call:
     return Call(
         service="ecs",
         operation="ListClusters",
+        all_pages=True,
         shared=Shared(member="all", reduced=_clusters_reduced, every=_CLUSTERS_EVERY),
         not_before=action.first_seen_at if late else action.first_seen_at - _CLUSTERS_EVERY,
     )
@@ -344,7 +345,7 @@ def _clusters_reduced(data: Any) -> Mapping[str, Any]:  # noqa: ANN401 - an answ
 def _list_instances(action: Action, cluster: str) -> Call:
     """Without a status it lists all but INACTIVE ones."""
     parameters = {"cluster": cluster, "filter": f"ec2InstanceId == {action.instance_id}"}
-    return Call(service="ecs", operation="ListContainerInstances", parameters=parameters)
+    return Call(service="ecs", operation="ListContainerInstances", parameters=parameters, all_pages=True)
 
 
 def _describe(memory: Memory) -> Call:
@@ -402,7 +403,7 @@ def _list_tasks(memory: Memory, listing: Mapping[str, Any]) -> Call:
         "containerInstance": memory["instance"],
         "desiredStatus": listing["desired"],
     }
-    return Call(service="ecs", operation="ListTasks", parameters=parameters)
+    return Call(service="ecs", operation="ListTasks", parameters=parameters, all_pages=True)
 
 
 def _hear_drained(heard: _Heard) -> Found:

@@ -68,6 +68,7 @@ class InstanceStatus(Probe):
         return Call(
             service="ec2",
             operation="DescribeInstanceStatus",
+            all_pages=True,
             parameters={"IncludeAllInstances": True},  # else only those that run
             shared=Shared(
                 member=action.instance_id,

@@ -62,7 +62,8 @@ class Call:
 
     `intent` makes it a call that changes something: it is stored as the condition's memory before
     the call is made. An answer to a `shared` call counts only if taken after `not_before`, and its
-    data is what it says of the member, or None.
+    data is what it says of the member, or None. Without `all_pages` a list may go on after the answer:
+    every page is a request.
     """
 
     service: str
@@ -71,7 +72,8 @@ class Call:
     intent: Memory | None = None
     shared: Shared | None = None
     not_before: datetime | None = None  # None: the first sight of the action
-    longest: timedelta = _LONGEST_CALL
+    longest: timedelta = _LONGEST_CALL  # one request; each page is one
+    all_pages: bool = False
 
 
 class ReplyKind(StrEnum):

@@ -234,6 +234,7 @@ def _group_call(group: str, action: Action) -> Call:
     return Call(
         service="elbv2",
         operation="DescribeTargetGroups",
+        all_pages=True,
         parameters=named,
         shared=Shared(member=group, reduced=_by_group, every=_ARN_EVERY),
         not_before=action.first_seen_at - _ARN_EVERY,
@@ -253,6 +254,7 @@ def _own_call(action: Action) -> Call:
     return Call(
         service="autoscaling",
         operation="DescribeLoadBalancerTargetGroups",
+        all_pages=True,
         parameters={"AutoScalingGroupName": action.hook.group},
         shared=Shared(member=_ALL, reduced=_own_arns, every=_OWN_EVERY),
         not_before=action.first_seen_at - _OWN_EVERY,

@@ -47,7 +47,7 @@ _COMMANDS: Final = {
     "local": _Listed("local", "local", "Open a local AWS account with Usher deployed in it."),
     "pause": _Listed("pause", "pause", "Call nothing any more, until `usher resume`."),
     "plan": _Listed("plan", "plan_command", "Show what a hooks file would enrol, change or take back."),
-    "redrive": _Listed("redrive", "redrive", "Show dead letters; send them back or drop them."),
+    "redrive": _Listed("redrive.command", "redrive", "Show dead letters; send them back or drop them."),
     "replay": _Listed("replay", "replay_command", "Feed captured notifications through the real handlers."),
     "resume": _Listed("pause", "resume", "End a pause."),
     "sam": _Listed("sam", "sam", "Write what `sam local` needs to run the functions."),

@@ -21,7 +21,9 @@ from usher.core.notifications import NotUnderstood
 from usher.ports.records import Raw
 from usher_cli.account import Machine
 from usher_cli.main import main
-from usher_cli.redrive import DeadLetterQueue, Done, Judge, Letter, LetterStatus, _do, instances, states_of
+from usher_cli.redrive.classify import Classifier, LetterStatus, instances, states_of
+from usher_cli.redrive.command import Done, act
+from usher_cli.redrive.queues import DeadLetter, DeadLetterQueue
 from usher_simulator.autoscaling.account import an_account
 from usher_simulator.fakes.memory_store import MemoryStore
 
@@ -94,12 +96,12 @@ TEST: Final = json.dumps(
 )
 
 
-# What a letter would still do
+# The status of a dead letter
 
 
-def a_letter(body: str, queue: str = "inbox") -> Letter:
-    of = DeadLetterQueue(name=queue, url="https://dead", back_url="https://back")
-    return Letter(queue=of, id="letter-1", handle="handle", sent_at=at(0), reason="a reason", body=body)
+def a_letter(body: str, queue: str = "inbox") -> DeadLetter:
+    of = DeadLetterQueue(name=queue, url="https://dead", source_url="https://source")
+    return DeadLetter(queue=of, id="letter-1", handle="handle", sent_at=at(0), reason="a reason", body=body)
 
 
 def an_ended() -> Action:
@@ -108,13 +110,13 @@ def an_ended() -> Action:
     )
 
 
-def judged(
+def classified(
     body: str, *known: Action, states: Mapping[str, str] | None = None, queue: str = "inbox"
 ) -> tuple[LetterStatus, str]:
     store = MemoryStore(lambda: NOW)
     for action in known:
         store.open(action, Raw(received_at=at(0), body="{}"))
-    said = Judge(known=store, states=states or {}, now=NOW).of(a_letter(body, queue))
+    said = Classifier(known=store, states=states or {}, now=NOW).classify(a_letter(body, queue))
     return said.status, said.why
 
 
@@ -123,68 +125,68 @@ def judged(
     [
         pytest.param(
             "Terminating:Wait",
-            LetterStatus.COUNTS,
-            "the instance still waits, in Terminating:Wait",
+            LetterStatus.CURRENT,
+            "the instance still waits in Terminating:Wait",
             id="waits",
         ),
         pytest.param(
-            "Warmed:Pending:Wait", LetterStatus.COUNTS, "still waits", id="waits on its way to the pool"
+            "Warmed:Pending:Wait", LetterStatus.CURRENT, "still waits", id="waits on its way to the pool"
         ),
         pytest.param(
-            "Pending:Wait", LetterStatus.OVER, "the instance is Pending:Wait", id="waits in a launch"
+            "Pending:Wait", LetterStatus.OBSOLETE, "the instance is Pending:Wait", id="waits in a launch"
         ),
         pytest.param(
-            "Terminating:Proceed", LetterStatus.OVER, "the instance is Terminating:Proceed", id="goes on"
+            "Terminating:Proceed", LetterStatus.OBSOLETE, "the instance is Terminating:Proceed", id="goes on"
         ),
-        pytest.param("InService", LetterStatus.OVER, "the instance is InService", id="is in service"),
-        pytest.param(None, LetterStatus.OVER, "the instance is gone", id="is gone"),
+        pytest.param("InService", LetterStatus.OBSOLETE, "the instance is InService", id="is in service"),
+        pytest.param(None, LetterStatus.OBSOLETE, "the instance is gone", id="is gone"),
     ],
 )
-def test_a_lifecycle_message_counts_while_its_instance_waits(
+def test_a_lifecycle_message_is_current_while_its_instance_waits(
     state: str | None, status: LetterStatus, why: str
 ) -> None:
-    told, said = judged(lifecycle(), states={INSTANCE: state} if state else {})
+    told, said = classified(lifecycle(), states={INSTANCE: state} if state else {})
     assert told is status
     assert why in said
-    assert ("No active Lifecycle Action found" in said) == (status is LetterStatus.OVER)
+    assert ("No active Lifecycle Action found" in said) == (status is LetterStatus.OBSOLETE)
 
 
 @pytest.mark.parametrize(
     ("action", "why"),
     [
-        pytest.param(an_action(), "recorded already, as action action-1 (open)", id="open"),
-        pytest.param(an_ended(), "recorded already, as action action-1 (closed: completed)", id="closed"),
+        pytest.param(an_action(), "already recorded as action action-1 (open)", id="open"),
+        pytest.param(an_ended(), "already recorded as action action-1 (closed: completed)", id="closed"),
     ],
 )
-def test_a_lifecycle_message_that_is_recorded_already_is_over(action: Action, why: str) -> None:
-    status, said = judged(lifecycle(), action, states={INSTANCE: "Terminating:Wait"})
-    assert status is LetterStatus.OVER
+def test_a_lifecycle_message_that_is_already_recorded_is_obsolete(action: Action, why: str) -> None:
+    status, said = classified(lifecycle(), action, states={INSTANCE: "Terminating:Wait"})
+    assert status is LetterStatus.OBSOLETE
     assert why in said
 
 
 @pytest.mark.parametrize(
     ("body", "known", "status"),
     [
-        pytest.param(signal("2026-03-01T12:30:00Z"), (), LetterStatus.COUNTS, id="a signal of this hour"),
-        pytest.param(signal("2026-03-01T11:59:59Z"), (), LetterStatus.OVER, id="an older signal"),
+        pytest.param(signal("2026-03-01T12:30:00Z"), (), LetterStatus.CURRENT, id="a signal of this hour"),
+        pytest.param(signal("2026-03-01T11:59:59Z"), (), LetterStatus.OBSOLETE, id="an older signal"),
         pytest.param(
-            signal("2026-03-01T12:00:01Z"), (an_action(),), LetterStatus.COUNTS, id="of an open action"
+            signal("2026-03-01T12:00:01Z"), (an_action(),), LetterStatus.CURRENT, id="of an open action"
         ),
-        pytest.param(OUTCOME, (an_action(),), LetterStatus.COUNTS, id="the outcome of an open action"),
-        pytest.param(OUTCOME, (an_ended(),), LetterStatus.OVER, id="the outcome of a closed action"),
-        pytest.param(OUTCOME, (), LetterStatus.OVER, id="the outcome of no action"),
+        pytest.param(OUTCOME, (an_action(),), LetterStatus.CURRENT, id="the outcome of an open action"),
+        pytest.param(OUTCOME, (an_ended(),), LetterStatus.OBSOLETE, id="the outcome of a closed action"),
+        pytest.param(OUTCOME, (), LetterStatus.OBSOLETE, id="the outcome of no action"),
         pytest.param(
-            STATE_CHANGE, (an_action(),), LetterStatus.COUNTS, id="the end of an instance that is held"
+            STATE_CHANGE, (an_action(),), LetterStatus.CURRENT, id="the end of an instance that is held"
         ),
-        pytest.param(STATE_CHANGE, (), LetterStatus.OVER, id="the end of another instance"),
-        pytest.param(TEST, (), LetterStatus.COUNTS, id="a test message"),
-        pytest.param(event("aws.s3", "Object Created", {}), (), LetterStatus.OVER, id="what is not ours"),
+        pytest.param(STATE_CHANGE, (), LetterStatus.OBSOLETE, id="the end of another instance"),
+        pytest.param(TEST, (), LetterStatus.CURRENT, id="a test message"),
+        pytest.param(event("aws.s3", "Object Created", {}), (), LetterStatus.OBSOLETE, id="what is not ours"),
         pytest.param("{}", (), LetterStatus.UNREADABLE, id="no message"),
         pytest.param("(empty)", (), LetterStatus.UNREADABLE, id="no JSON"),
     ],
 )
-def test_what_other_messages_would_still_do(body: str, known: Sequence[Action], status: LetterStatus) -> None:
-    told, why = judged(body, *known)
+def test_the_status_of_other_messages(body: str, known: Sequence[Action], status: LetterStatus) -> None:
+    told, why = classified(body, *known)
     assert told is status
     assert why
 
@@ -193,44 +195,48 @@ def test_what_other_messages_would_still_do(body: str, known: Sequence[Action], 
     ("body", "known", "status", "why"),
     [
         pytest.param(
-            queues.wake_up_body("action-1", 1), an_action(), LetterStatus.COUNTS, "open", id="as stored"
+            queues.wake_up_body("action-1", 1), an_action(), LetterStatus.CURRENT, "open", id="as stored"
         ),
         pytest.param(
             queues.wake_up_body("action-1", 1),
             an_action(version=3),
-            LetterStatus.OVER,
-            "moved on",
+            LetterStatus.OBSOLETE,
+            "has changed since",
             id="older",
         ),
         pytest.param(
             queues.wake_up_body("action-1", an_action(look_id="look-1").stamp),
             an_action(look_id="look-1"),
-            LetterStatus.COUNTS,
+            LetterStatus.CURRENT,
             "open",
             id="as the functions send it",
         ),
         pytest.param(
             queues.wake_up_body("action-1", an_action(look_id="look-2").stamp),
             an_action(look_id="look-1"),
-            LetterStatus.OVER,
-            "moved on",
+            LetterStatus.OBSOLETE,
+            "has changed since",
             id="of another look",
         ),
         pytest.param(
-            queues.wake_up_body("action-1", 1), an_ended(), LetterStatus.OVER, "is closed", id="closed"
+            queues.wake_up_body("action-1", 1), an_ended(), LetterStatus.OBSOLETE, "is closed", id="closed"
         ),
         pytest.param(
-            queues.wake_up_body("action-9", 1), an_action(), LetterStatus.OVER, "not kept", id="not kept"
+            queues.wake_up_body("action-9", 1),
+            an_action(),
+            LetterStatus.OBSOLETE,
+            "no record",
+            id="no record",
         ),
         pytest.param('{"action_id": 1}', an_action(), LetterStatus.UNREADABLE, "no action", id="no version"),
         pytest.param("[]", an_action(), LetterStatus.UNREADABLE, "no action", id="a list"),
         pytest.param("{", an_action(), LetterStatus.UNREADABLE, "no action", id="no JSON"),
     ],
 )
-def test_a_wake_up_counts_while_its_record_stands_at_its_version(
+def test_a_wake_up_is_current_while_its_record_has_its_version(
     body: str, known: Action, status: LetterStatus, why: str
 ) -> None:
-    told, said = judged(body, known, queue="wake-ups")
+    told, said = classified(body, known, queue="wake-ups")
     assert told is status
     assert why in said
 
@@ -239,34 +245,34 @@ def test_a_wake_up_counts_while_its_record_stands_at_its_version(
     ("body", "known", "status", "why"),
     [
         pytest.param(
-            queues.question_body("action-1", 2), an_action(), LetterStatus.COUNTS, "stands", id="now"
+            queues.question_body("action-1", 2), an_action(), LetterStatus.CURRENT, "the latest", id="now"
         ),
         pytest.param(
-            queues.question_body("action-1", 1), an_action(), LetterStatus.OVER, "is over", id="older"
+            queues.question_body("action-1", 1), an_action(), LetterStatus.OBSOLETE, "newer", id="older"
         ),
         pytest.param(
-            queues.question_body("action-1", 2), an_ended(), LetterStatus.OVER, "closed", id="closed"
+            queues.question_body("action-1", 2), an_ended(), LetterStatus.OBSOLETE, "closed", id="closed"
         ),
         pytest.param(
-            queues.question_body("other", 2), an_action(), LetterStatus.OVER, "not kept", id="not kept"
+            queues.question_body("other", 2), an_action(), LetterStatus.OBSOLETE, "no record", id="no record"
         ),
         pytest.param('{"action_id": "a"}', an_action(), LetterStatus.UNREADABLE, "no action", id="no turn"),
         pytest.param("[]", an_action(), LetterStatus.UNREADABLE, "no action", id="a list"),
     ],
 )
-def test_a_question_counts_while_its_turn_stands(
+def test_a_question_is_current_until_a_newer_one_replaces_it(
     body: str, known: Action, status: LetterStatus, why: str
 ) -> None:
     store = MemoryStore(lambda: NOW)
     store.open(known, Raw(received_at=at(0), body="{}"))
     for turn in (1, 2):
         store.keep_findings(known, Findings(turn=turn, ask_at=at(40)))
-    said = Judge(known=store, states={}, now=NOW).of(a_letter(body, "questions"))
+    said = Classifier(known=store, states={}, now=NOW).classify(a_letter(body, "questions"))
     assert (said.what, said.status) == ("a question", status)
     assert why in said.why
 
 
-def test_a_question_whose_turn_still_stands_is_sent_back_to_the_queue_of_questions(stack: Stack) -> None:
+def test_the_latest_question_of_an_action_is_sent_back_to_the_queue_of_questions(stack: Stack) -> None:
     action = stack.records.open(an_action(), Raw(received_at=at(0), body="{}"))
     stack.records.keep_findings(action, Findings(turn=1, ask_at=at(40)))
     body = queues.question_body(action.id, 1)
@@ -283,7 +289,9 @@ def test_a_question_whose_turn_still_stands_is_sent_back_to_the_queue_of_questio
         pytest.param(queues.question_body("action-1", 1), "questions", id="a question"),
     ],
 )
-def test_a_letter_of_a_record_that_cannot_be_read_counts_and_spoils_no_other(body: str, queue: str) -> None:
+def test_a_dead_letter_whose_record_cannot_be_read_is_current_and_stops_no_other(
+    body: str, queue: str
+) -> None:
     """A newer release stored it: it ended the whole command."""
 
     class Newer(MemoryStore):
@@ -293,8 +301,8 @@ def test_a_letter_of_a_record_that_cannot_be_read_counts_and_spoils_no_other(bod
         def of_token(self, token: str) -> Action | None:
             return self.load(token)
 
-    said = Judge(known=Newer(lambda: NOW), states={}, now=NOW).of(a_letter(body, queue))
-    assert (said.status, "newer release" in said.why) == (LetterStatus.COUNTS, True)
+    said = Classifier(known=Newer(lambda: NOW), states={}, now=NOW).classify(a_letter(body, queue))
+    assert (said.status, "newer release" in said.why) == (LetterStatus.CURRENT, True)
 
 
 def test_the_live_state_is_asked_for_each_instance_once_and_for_lifecycle_messages_only() -> None:
@@ -404,52 +412,52 @@ def stack(cloud: None) -> Stack:  # noqa: ARG001 - stands around it
     return Stack()
 
 
-def test_letters_are_shown_with_their_reason_and_stay(stack: Stack) -> None:
+def test_dead_letters_are_shown_with_their_reason_and_stay(stack: Stack) -> None:
     stack.put("{}", "the body must say what it is")
     stack.put(TEST)
     stack.put("[]", "not a wake-up: TypeError", queue="WakeUps-dead")
     stack.put("{}", "not a question: KeyError", queue="Questions-dead")
     told = stack.json()
-    assert [(each["queue"], each["reason"], each["standing"], each["done"]) for each in told] == [
-        ("inbox", "the body must say what it is", "not understood", "shown"),
-        ("inbox", "a reason", "counts", "shown"),
-        ("wake-ups", "not a wake-up: TypeError", "not understood", "shown"),
-        ("questions", "not a question: KeyError", "not understood", "shown"),
+    assert [(each["queue"], each["reason"], each["status"], each["done"]) for each in told] == [
+        ("inbox", "the body must say what it is", "unreadable", "shown"),
+        ("inbox", "a reason", "current", "shown"),
+        ("wake-ups", "not a wake-up: TypeError", "unreadable", "shown"),
+        ("questions", "not a question: KeyError", "unreadable", "shown"),
     ]
     assert stack.bodies("Inbox-dead") == sorted(["{}", TEST])
     assert stack.bodies("WakeUps-dead") == ["[]"]
 
 
-def test_people_read_the_reason_the_standing_and_a_sum(stack: Stack) -> None:
+def test_people_read_the_reason_the_status_and_a_sum(stack: Stack) -> None:
     stack.put("{}", "the body must say what it is")
     outcome = stack.usher()
     assert outcome.exit_code == 0
-    assert "reason    the body must say what it is" in outcome.stdout
-    assert "standing  not understood: the body must say what it is by" in outcome.stdout
+    assert "reason  the body must say what it is" in outcome.stdout
+    assert "status  unreadable: the body must say what it is by" in outcome.stdout
     assert outcome.stderr == "Dead letters: 1 shown.\n"
 
 
-def test_a_reason_that_still_holds_is_said_once(stack: Stack) -> None:
+def test_a_reason_that_is_still_true_is_printed_once(stack: Stack) -> None:
     body = json.dumps({"Event": "\u00e9"})
     try:
         messages.read(body)
     except NotUnderstood as error:
         stack.put(body, str(error))
     lines = stack.usher().stdout.splitlines()
-    assert lines[1].startswith("  reason    ")
-    assert lines[2] == "  standing  not understood"
+    assert lines[1].startswith("  reason  ")
+    assert lines[2] == "  status  unreadable"
 
 
-def test_a_letter_is_no_command_to_a_terminal(stack: Stack) -> None:
+def test_a_dead_letter_is_no_command_to_a_terminal(stack: Stack) -> None:
     stack.sqs.send_message(
         QueueUrl=stack.url("Inbox-dead"),
         MessageBody=TEST,
         MessageAttributes={"Reason": {"DataType": "String", "StringValue": "a\u009b2J"}},
     )
-    assert "  reason    a\\x9b2J\n" in stack.usher().stdout
+    assert "  reason  a\\x9b2J\n" in stack.usher().stdout
 
 
-def test_no_letters_are_good_news(stack: Stack) -> None:
+def test_no_dead_letters_are_good_news(stack: Stack) -> None:
     outcome = stack.usher()
     assert (outcome.exit_code, outcome.stdout, outcome.stderr) == (0, "", "Dead letters: none.\n")
 
@@ -470,10 +478,10 @@ def test_what_the_bus_could_not_deliver_says_why(stack: Stack) -> None:
 def test_what_sqs_moved_here_has_no_reason_and_says_so(stack: Stack) -> None:
     stack.sqs.send_message(QueueUrl=stack.url("Inbox-dead"), MessageBody=TEST)
     (told,) = stack.json()
-    assert told["reason"].startswith("none given")
+    assert told["reason"].startswith("none recorded")
 
 
-def test_all_that_counts_is_sent_back_to_where_it_came_from(stack: Stack) -> None:
+def test_all_that_are_current_are_sent_back_to_their_source_queues(stack: Stack) -> None:
     wake_up = queues.wake_up_body("action-1", 1)
     stack.records.open(an_action(), Raw(received_at=at(0), body="{}"))
     for body in (TEST, "{}"):
@@ -485,7 +493,7 @@ def test_all_that_counts_is_sent_back_to_where_it_came_from(stack: Stack) -> Non
     assert (stack.bodies("Inbox-dead"), stack.bodies("WakeUps-dead")) == (["{}"], [])
 
 
-def test_all_that_counts_no_more_is_dropped_and_the_rest_stays(stack: Stack) -> None:
+def test_all_that_are_not_current_are_dropped_and_the_rest_stays(stack: Stack) -> None:
     for body in (TEST, "{}", lifecycle()):
         stack.put(body)
     told = stack.json("--all", "--drop", "--yes")
@@ -499,19 +507,24 @@ def test_all_that_counts_no_more_is_dropped_and_the_rest_stays(stack: Stack) -> 
 
 
 @pytest.mark.parametrize(
-    ("body", "how", "said"),
+    ("body", "how", "printed"),
     [
-        pytest.param("{}", "--send", "1 letter was not sent back: --all is for what still counts", id="sent"),
-        pytest.param(TEST, "--drop", "1 letter was not dropped: --all is for what counts no more", id="drop"),
+        pytest.param(
+            "{}", "--send", "1 dead letter not sent back: --all --send selects only current ones.", id="sent"
+        ),
+        pytest.param(
+            TEST,
+            "--drop",
+            "1 dead letter not dropped: --all --drop selects only obsolete and unreadable ones.",
+            id="drop",
+        ),
     ],
 )
-def test_what_all_passes_over_is_said_with_why(stack: Stack, body: str, how: str, said: str) -> None:
+def test_what_all_does_not_select_is_counted(stack: Stack, body: str, how: str, printed: str) -> None:
     stack.put(body)
     outcome = stack.usher("--all", how, "--yes")
     assert outcome.exit_code == 0
-    assert outcome.stderr.startswith(
-        f"Dead letters: 1 shown.\n{said}, and each standing says why. By its id "
-    )
+    assert outcome.stderr == (f"Dead letters: 1 shown.\n{printed} To select any other, give its ID.\n")
 
 
 def test_doing_it_twice_is_doing_it_once(stack: Stack) -> None:
@@ -521,7 +534,7 @@ def test_doing_it_twice_is_doing_it_once(stack: Stack) -> None:
     assert stack.bodies("Inbox") == [TEST]
 
 
-def test_a_letter_by_its_id_is_done_with_as_told(stack: Stack) -> None:
+def test_an_id_selects_any_dead_letter(stack: Stack) -> None:
     stack.put("{}")
     stack.put(TEST)
     first = next(each["id"] for each in stack.json() if each["body"] == "{}")
@@ -530,15 +543,15 @@ def test_a_letter_by_its_id_is_done_with_as_told(stack: Stack) -> None:
     assert stack.bodies("Inbox") == ["{}"]
 
 
-def test_an_id_that_fits_no_letter_changes_nothing(stack: Stack) -> None:
+def test_an_id_of_no_dead_letter_changes_nothing(stack: Stack) -> None:
     stack.put(TEST)
     outcome = stack.usher("--drop", "--yes", "no-such-letter")
     assert outcome.exit_code == 2
-    assert "0 letters have an id that begins with no-such-letter" in outcome.stderr
+    assert "0 dead letters have an ID that begins with no-such-letter" in outcome.stderr
     assert stack.bodies("Inbox-dead") == [TEST]
 
 
-def test_each_letter_is_asked_about(stack: Stack) -> None:
+def test_each_dead_letter_is_asked_about(stack: Stack) -> None:
     stack.put(TEST)
     stack.put("{}")
     outcome = stack.usher("--drop", stdin="n\ny\n")
@@ -552,11 +565,11 @@ def test_each_letter_is_asked_about(stack: Stack) -> None:
 def test_all_of_them_are_asked_about_together(stack: Stack, answer: str, left: list[str]) -> None:
     stack.put(TEST)
     outcome = stack.usher("--all", "--send", stdin=answer)
-    assert "Send back 1 letter?" in outcome.stderr
+    assert "Send back 1 dead letter?" in outcome.stderr
     assert stack.bodies("Inbox-dead") == left
 
 
-def test_an_end_of_input_leaves_every_letter_where_it_is(stack: Stack) -> None:
+def test_an_end_of_input_leaves_every_dead_letter_where_it_is(stack: Stack) -> None:
     stack.put(TEST)
     outcome = stack.usher("--drop", stdin="")
     assert outcome.exit_code == 2
@@ -569,11 +582,13 @@ def test_an_end_of_input_leaves_every_letter_where_it_is(stack: Stack) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        pytest.param(["--all"], "Say --send or --drop.", id="all, and nothing to do"),
-        pytest.param(["some-id"], "Say --send or --drop.", id="an id, and nothing to do"),
-        pytest.param(["--send", "--drop"], "Say either --send or --drop.", id="send and drop"),
-        pytest.param(["--send", "--yes"], "Say --all, or the ids.", id="yes to nothing named"),
-        pytest.param(["--send", "--all", "some-id"], "Say either --all or the ids.", id="all and an id"),
+        pytest.param(["--all"], "Add --send or --drop.", id="all, and nothing to do"),
+        pytest.param(["some-id"], "Add --send or --drop.", id="an id, and nothing to do"),
+        pytest.param(["--send", "--drop"], "Use either --send or --drop, not both.", id="send and drop"),
+        pytest.param(["--send", "--yes"], "--yes needs --all or IDs.", id="yes to nothing named"),
+        pytest.param(
+            ["--send", "--all", "some-id"], "Use either --all or IDs, not both.", id="all and an id"
+        ),
     ],
 )
 def test_contradictions_are_wrong_usage(stack: Stack, arguments: list[str], said: str) -> None:
@@ -586,8 +601,10 @@ def test_an_instance_in_service_waits_for_nothing(stack: Stack) -> None:
     instance = instance_in_service(stack)
     stack.put(lifecycle(EC2InstanceId=instance))
     (told,) = stack.json()
-    assert told["standing"] == "over"
-    assert told["why"].startswith("the instance is InService: `No active Lifecycle Action found`")
+    assert (told["status"], told["standing"]) == ("obsolete", "over")
+    assert told["why"] == (
+        "the instance is InService: Auto Scaling would answer `No active Lifecycle Action found`"
+    )
 
 
 def instance_in_service(stack: Stack) -> str:
@@ -619,14 +636,16 @@ def test_a_stack_without_the_queue_of_wake_ups_says_what_to_do() -> None:
     assert "has no output WakeUpsUrl: deploy it with this release." in outcome.stderr
 
 
-def test_a_letter_that_cannot_be_sent_is_not_deleted_either(
+def test_a_dead_letter_that_cannot_be_sent_is_not_deleted_either(
     stack: Stack, capsys: pytest.CaptureFixture[str]
 ) -> None:
     stack.put(TEST)
     gone = DeadLetterQueue(
-        name="inbox", url=stack.url("Inbox-dead"), back_url=stack.url("Inbox").replace("Inbox", "Gone")
+        name="inbox", url=stack.url("Inbox-dead"), source_url=stack.url("Inbox").replace("Inbox", "Gone")
     )
-    letter = Letter(queue=gone, id="letter-1", handle="handle", sent_at=at(0), reason="a reason", body=TEST)
-    assert _do(stack.sqs, letter, Done.SENT) is Done.FAILED
+    letter = DeadLetter(
+        queue=gone, id="letter-1", handle="handle", sent_at=at(0), reason="a reason", body=TEST
+    )
+    assert act(stack.sqs, letter, Done.SENT) is Done.FAILED
     assert "letter-1: An error occurred" in capsys.readouterr().err
     assert stack.bodies("Inbox-dead") == [TEST]

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,7 +15,7 @@ import click
 from rich.console import Console
 
 from usher.aws import messages, record_format, table
-from usher.aws.record_format import text_time, time_text
+from usher.core import iso_time
 from usher.core.action import ActivityEnd, Signal, Transition
 from usher.core.notifications import InstanceEnd, InstanceState, LifecycleNotice, NotUnderstood, TestNotice
 from usher.core.policy import glob_fits
@@ -26,6 +25,7 @@ from usher_cli.time_options import Moment, moment_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
+    from datetime import datetime, timedelta
 
     from mypy_boto3_dynamodb import DynamoDBClient
 
@@ -112,7 +112,7 @@ class Line:
             body: object = json.loads(self.body)
         except ValueError:
             body = self.body
-        captured = {"received_at": _utc(self.received_at), "body": body}
+        captured = {"received_at": iso_time.to_microseconds(self.received_at), "body": body}
         return json.dumps(captured, separators=(",", ":"))
 
 
@@ -149,7 +149,7 @@ def _scanned(
     client: DynamoDBClient, table_name: str, within: Range, progress: Callable[[int], None]
 ) -> Iterator[Item]:
     """One page after the other: many at once could take from the functions what they need."""
-    first, last = time_text(within.first), time_text(within.last)
+    first, last = iso_time.stored(within.first), iso_time.stored(within.last)
     values = {
         ":raw": "RAW#",
         ":test": "TEST#",
@@ -178,13 +178,15 @@ def _line(item: Item) -> Line | None:
     sk = item["sk"]["S"]
     if sk.startswith("RAW#"):
         body = item["body"]["S"]
-        return Line(received_at=text_time(item["received_at"]["S"]), body=body, notice=_read(body))
+        return Line(received_at=iso_time.parse(item["received_at"]["S"]), body=body, notice=_read(body))
     if sk.startswith("TEST#"):
         return _of_test(record_format.test_from_data(table.from_json(item)))
     if "ended_at" in item:
-        return _of_instance_end(item["pk"]["S"].removeprefix("INSTANCE#"), text_time(item["ended_at"]["S"]))
+        return _of_instance_end(
+            item["pk"]["S"].removeprefix("INSTANCE#"), iso_time.parse(item["ended_at"]["S"])
+        )
     if "stopped_at" in item:
-        return _of_stop(item["pk"]["S"].removeprefix("INSTANCE#"), text_time(item["stopped_at"]["S"]))
+        return _of_stop(item["pk"]["S"].removeprefix("INSTANCE#"), iso_time.parse(item["stopped_at"]["S"]))
     if "signal" in item:
         return _of_signal(record_format.signal_from_data(table.from_json(item, "signal")))
     ends = table.from_json(item, "move_end") if "move_end" in item else None
@@ -209,7 +211,7 @@ def _of_test(test: TestNotice) -> Line:
         "Event": "autoscaling:TEST_NOTIFICATION",
         "RequestId": test.request_id,
         "Service": "AWS Auto Scaling",
-        "Time": _utc(test.at),
+        "Time": iso_time.to_microseconds(test.at),
     }
     return Line(received_at=test.at, body=json.dumps(body), notice=test)
 
@@ -237,8 +239,8 @@ def _of_move_end(end: ActivityEnd) -> Line | None:
         "EC2InstanceId": end.instance_id,
         "Origin": end.origin,
         "Destination": end.destination,
-        "StartTime": None if end.started_at is None else _utc(end.started_at),
-        "EndTime": _utc(end.ended_at),
+        "StartTime": None if end.started_at is None else iso_time.to_microseconds(end.started_at),
+        "EndTime": iso_time.to_microseconds(end.ended_at),
         "StatusMessage": end.detail.removeprefix(kind).removeprefix(": ") or None,
     }
     body = _event(end.activity_id, "aws.autoscaling", kind, end.ended_at, detail)
@@ -263,12 +265,9 @@ def _of_state(instance_id: str, state: str, at: datetime) -> Line:
 
 def _event(event_id: str, source: str, kind: str, at: datetime, detail: Mapping[str, Any]) -> str:
     present = {key: value for key, value in detail.items() if value is not None}
-    event = {"version": "0", "id": event_id, "detail-type": kind, "source": source, "time": _utc(at)}
+    written = iso_time.to_microseconds(at)
+    event = {"version": "0", "id": event_id, "detail-type": kind, "source": source, "time": written}
     return json.dumps({**event, "detail": present})
-
-
-def _utc(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 # A part of it
@@ -369,9 +368,8 @@ def _found(account: Account, within: Range, unreadable: Callable[[str], None]) -
 
 def _tell(within: Range, count: int, left_out: int, output: Path | None) -> None:
     where = "" if output is None else f", in {output}"
-    said = (
-        f"{count} message{'' if count == 1 else 's'} from {_utc(within.first)} to {_utc(within.last)}{where}."
-    )
+    first, last = (iso_time.to_microseconds(bound) for bound in (within.first, within.last))
+    said = f"{count} message{'' if count == 1 else 's'} from {first} to {last}{where}."
     click.echo(said, err=True)
     if left_out:
         click.echo(f"{left_out} left out: too long to be kept whole, or no message.", err=True)

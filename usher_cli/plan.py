@@ -6,7 +6,6 @@ import json
 from collections import Counter
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -19,7 +18,7 @@ from rich.text import Text
 from usher.aws.enrolled import EnrolledHooks
 from usher.aws.groups import GroupsApi
 from usher.aws.waiting import WaitingApi
-from usher.core import enrolment, hook_marks
+from usher.core import enrolment, hook_marks, iso_time
 from usher.core.compiled import compiled
 from usher.core.conditions.probe import Probe
 from usher.core.enrolment import Seen
@@ -238,7 +237,8 @@ def _on_its_way_out(record: Enrolled, live: LiveMembers, known: Known, clock: Ca
         count = waiting(live, record, clock)
     except GroupGone:
         count = 0
-    said = [f"since {_utc(record.retiring_since)}" if record.retiring_since else "from now on"]
+    since = record.retiring_since
+    said = [f"since {iso_time.to_seconds(since)}" if since else "from now on"]
     if record.let_through_from is None:
         said.append("what replaces it does not stand yet")
     if count or recorded:
@@ -246,10 +246,6 @@ def _on_its_way_out(record: Enrolled, live: LiveMembers, known: Known, clock: Ca
     elif record.let_through_from is not None:
         said.append("nobody waits in it: it goes in one of the next passes")
     return Row(what=What.RETIRING, group=record.group, hook=record.hook, reason="; ".join(said))
-
-
-def _utc(moment: datetime) -> str:
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _instances(count: int) -> str:

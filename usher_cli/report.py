@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
-from usher.core import operators
+from usher.core import iso_time
 from usher.core.action import Outcome
 from usher.core.conditions.probe import Probe
 from usher_simulator.replay.assumed_answers import written as work_done_written
@@ -69,7 +69,7 @@ def _places(taken: Iterable[Taken], kind: str) -> list[dict[str, str]]:
 
 def written(moment: datetime | None) -> str | None:
     """UTC with milliseconds, e.g. `2026-01-31T12:00:00.000Z`."""
-    return None if moment is None else operators.written(moment)
+    return None if moment is None else iso_time.to_milliseconds(moment)
 
 
 def _action(action: Action, replayed: Replayed) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.by_types import moments, values_of
 from tests.factories import a_policy, a_signal, an_action, an_activity_end, at, hook_terms
 from usher.aws import enrolled, record_format
-from usher.core import notifications
+from usher.core import iso_time, notifications
 from usher.core.action import (
     Action,
     ActivityEnd,
@@ -252,14 +252,14 @@ def test_a_policy_is_kept_as_the_configuration_had_it(policy: Policy) -> None:
     ],
 )
 def test_times_are_written_in_utc_with_microseconds(moment: datetime, expected: str) -> None:
-    assert record_format.time_text(moment) == expected
+    assert iso_time.stored(moment) == expected
 
 
 @given(left=moments, right=moments)
 @rule
 def test_texts_of_times_sort_as_the_times_do(left: datetime, right: datetime) -> None:
-    texts_sort = record_format.time_text(left) < record_format.time_text(right)
+    texts_sort = iso_time.stored(left) < iso_time.stored(right)
 
     assert texts_sort == (left < right)
-    assert record_format.text_time(record_format.time_text(left)) == left
-    assert record_format.text_time(record_format.time_text(left)).tzinfo == UTC
+    assert iso_time.parse(iso_time.stored(left)) == left
+    assert iso_time.parse(iso_time.stored(left)).tzinfo == UTC

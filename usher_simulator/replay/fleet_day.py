@@ -15,6 +15,8 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any, Final
 
+from usher_simulator.autoscaling.notifications import written, written_in_seconds
+
 _DAY: Final = datetime(2026, 3, 10, tzinfo=UTC)
 _ACCOUNT: Final = "111122223333"
 _REGION: Final = "eu-central-1"
@@ -53,7 +55,7 @@ class Day:
             "AutoScalingGroupName": group,
             "Service": "AWS Auto Scaling",
             "Event": "autoscaling:TEST_NOTIFICATION",
-            "Time": _written(at),
+            "Time": written(at),
         }
         self._receive(at + timedelta(seconds=0.4), body)
 
@@ -81,7 +83,7 @@ class Day:
             "LifecycleTransition": _TRANSITIONS[move],
             "AutoScalingGroupName": instance.group,
             "Service": "AWS Auto Scaling",
-            "Time": _written(at),
+            "Time": written(at),
             "EC2InstanceId": instance.id,
             "LifecycleActionToken": token,
         }
@@ -103,10 +105,10 @@ class Day:
             "Origin": origin,
             "Destination": destination,
             "Action": name,
-            "EndTime": _written(at),
+            "EndTime": written(at),
             "RequestId": activity,
             "ActivityId": activity,
-            "StartTime": _written(began - timedelta(seconds=2)),
+            "StartTime": written(began - timedelta(seconds=2)),
             "EC2InstanceId": instance.id,
             "StatusCode": "InProgress" if well else "Cancelled",
             "StatusMessage": "",
@@ -126,7 +128,7 @@ class Day:
         """A notification-configuration message, which is nothing to act on."""
         body = {
             "Service": "AWS Auto Scaling",
-            "Time": _written(at),
+            "Time": written(at),
             "Event": "autoscaling:EC2_INSTANCE_LAUNCH",
             "AutoScalingGroupName": instance.group,
             "EC2InstanceId": instance.id,
@@ -142,7 +144,7 @@ class Day:
             "detail-type": kind,
             "source": source,
             "account": _ACCOUNT,
-            "time": at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "time": written_in_seconds(at),
             "region": _REGION,
             "resources": [_arn(group)] if group else [],
             "detail": detail,
@@ -161,10 +163,6 @@ class Day:
 
 def _arn(group: str) -> str:
     return f"arn:aws:autoscaling:{_REGION}:{_ACCOUNT}:autoScalingGroup:*:autoScalingGroupName/{group}"
-
-
-def _written(moment: datetime) -> str:
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _deploy_web(day: Day) -> None:
@@ -221,7 +219,7 @@ def write_day(seed: int = 7) -> str:
     _scale_in_jobs(day)
     lines = sorted(day.received, key=lambda received: received[0])
     return "".join(
-        json.dumps({"received_at": _written(at), "body": body}, separators=(",", ":")) + "\n"
+        json.dumps({"received_at": written(at), "body": body}, separators=(",", ":")) + "\n"
         for at, body in lines
     )
 

@@ -15,7 +15,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from usher.aws import table
-from usher.aws.record_format import text_time, time_text
+from usher.core import iso_time
 from usher.ports.conditions import SharedAnswer
 from usher.ports.errors import Unavailable
 
@@ -47,7 +47,7 @@ class Answers:
         members = json.loads(zlib.decompress(item["members"]["B"]))
         refusal = table.from_json(item, "refusal") if "refusal" in item else None
         return SharedAnswer(
-            taken_at=text_time(item["taken_at"]["S"]),
+            taken_at=iso_time.parse(item["taken_at"]["S"]),
             members=members,
             refusal=(refusal[0], refusal[1]) if refusal else None,
         )
@@ -56,25 +56,25 @@ class Answers:
         """See usher.ports.SharedAnswers. Written anew when half of the time is gone: reading is cheaper."""
         key = _key(question, f"MEMBER#{member}")
         known = self._table.get(key)
-        if known is not None and text_time(known["until"]["S"]) - now > _ENLISTED_FOR / 2:
+        if known is not None and iso_time.parse(known["until"]["S"]) - now > _ENLISTED_FOR / 2:
             return
         until = now + _ENLISTED_FOR
-        contents = {"member": table.text(member), "until": table.text(time_text(until))}
+        contents = {"member": table.text(member), "until": table.text(iso_time.stored(until))}
         self._table.store(key, contents, until + _KEPT)
 
     def enlisted(self, question: str, now: datetime) -> Sequence[str]:
         """See usher.ports.SharedAnswers."""
         items = self._table.items(_pk(question), "MEMBER#")
-        return sorted(item["member"]["S"] for item in items if text_time(item["until"]["S"]) > now)
+        return sorted(item["member"]["S"] for item in items if iso_time.parse(item["until"]["S"]) > now)
 
     def lease(self, question: str, now: datetime, every: timedelta) -> bool:
         """See usher.ports.SharedAnswers. Where the answer is lost nobody asks for `every`."""
         return self._table.store(
             _key(question, "LEASE"),
-            {"leased_at": table.text(time_text(now))},
+            {"leased_at": table.text(iso_time.stored(now))},
             now + every + _KEPT,
             "attribute_not_exists(leased_at) OR leased_at <= :before",
-            {":before": table.text(time_text(now - every))},
+            {":before": table.text(iso_time.stored(now - every))},
         )
 
     def keep(self, question: str, answer: SharedAnswer) -> None:
@@ -83,7 +83,7 @@ class Answers:
         if len(members) > MOST_BYTES:
             size = f"has {len(members)} bytes, and at most {MOST_BYTES} can be kept"
             raise Unavailable(f"the answer to {question[:_SHOWN]} {size}")
-        taken_at = table.text(time_text(answer.taken_at))
+        taken_at = table.text(iso_time.stored(answer.taken_at))
         contents: Item = {
             "question": table.text(question[:_SHOWN]),
             "taken_at": taken_at,

@@ -16,7 +16,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Final
 
 from usher.aws import table
-from usher.aws.record_format import text_time, time_text
+from usher.core import iso_time
 from usher.core.pacing import Pace, best_slot
 from usher.ports.errors import Unavailable
 
@@ -63,17 +63,17 @@ class BudgetTable:
         lowered = known.lowered(now)
         if lowered == known:
             return
-        contents: Item = {"share": {"N": repr(lowered.share)}, "lowered_at": table.text(time_text(now))}
+        contents: Item = {"share": {"N": repr(lowered.share)}, "lowered_at": table.text(iso_time.stored(now))}
         condition, values = "attribute_not_exists(lowered_at)", {}
         if known.lowered_at is not None:
-            condition, values = "lowered_at = :was", {":was": table.text(time_text(known.lowered_at))}
+            condition, values = "lowered_at = :was", {":was": table.text(iso_time.stored(known.lowered_at))}
         self._table.store(self._pace_key(), contents, now + _KEPT, condition, values)
 
     def _pace(self) -> Pace:
         item = self._table.get(self._pace_key())
         if item is None:
             return self._whole
-        lowered_at = text_time(item["lowered_at"]["S"])
+        lowered_at = iso_time.parse(item["lowered_at"]["S"])
         return replace(self._whole, share=float(item["share"]["N"]), lowered_at=lowered_at)
 
     def _pace_key(self) -> Item:

@@ -17,7 +17,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 
 from usher.aws import table
-from usher.aws.record_format import text_time, time_text
+from usher.core import iso_time
 from usher.core.action import Result, Transition
 from usher.core.hook_items import Enrolled, FileInForce, Former, HookSettings, HookState
 from usher.ports.errors import Moved, NotInForce
@@ -86,7 +86,7 @@ class EnrolledHooks:
 
     def forget(self, record: Enrolled) -> None:
         """See usher.ports.hooks.Enrolments."""
-        self._store(record, {"forgotten_at": table.text(time_text(self._clock()))}, _TRACE_KEPT)
+        self._store(record, {"forgotten_at": table.text(iso_time.stored(self._clock()))}, _TRACE_KEPT)
 
     def _store(self, known: Enrolled, contents: Item, kept: timedelta) -> None:
         key = table.key(_PARTITION, f"{_of_hook(known.group, known.hook)}:{_uuid(known.group_arn)}")
@@ -180,18 +180,25 @@ def to_data(record: Enrolled) -> dict[str, Any]:
         "before": record.before and _settings_to_data(record.before),
         "version": record.version,
         "former": [
-            {"heartbeat_timeout_s": each.heartbeat_timeout.total_seconds(), "until": time_text(each.until)}
+            {
+                "heartbeat_timeout_s": each.heartbeat_timeout.total_seconds(),
+                "until": iso_time.stored(each.until),
+            }
             for each in record.former
         ],
         "state": str(record.state),
         "missed": record.missed,
-        **{name: time_text(moment) for name in _MOMENTS if (moment := getattr(record, name)) is not None},
+        **{
+            name: iso_time.stored(moment)
+            for name in _MOMENTS
+            if (moment := getattr(record, name)) is not None
+        },
     }
 
 
 def from_data(data: dict[str, Any]) -> Enrolled:
     """What `to_data` wrote, here or in another release."""
-    moments = {name: text_time(data[name]) for name in _MOMENTS if data.get(name)}
+    moments = {name: iso_time.parse(data[name]) for name in _MOMENTS if data.get(name)}
     return Enrolled(
         group=data["group"],
         group_arn=data["group_arn"],
@@ -203,7 +210,7 @@ def from_data(data: dict[str, Any]) -> Enrolled:
         former=tuple(
             Former(
                 heartbeat_timeout=timedelta(seconds=each["heartbeat_timeout_s"]),
-                until=text_time(each["until"]),
+                until=iso_time.parse(each["until"]),
             )
             for each in data.get("former", ())
         ),

@@ -7,9 +7,10 @@ What is absent is left out, to keep items small.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
+from usher.core import iso_time
 from usher.core.action import (
     Action,
     ActivityEnd,
@@ -31,21 +32,12 @@ from usher.core.notifications import TestNotice
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
 
     from usher.core.policy import Policy
 
 Data: TypeAlias = "dict[str, Any]"
 UNREADABLE: Final = (ConfigurationRefused, KeyError, TypeError, ValueError)  # of what a newer release wrote
-
-
-def time_text(moment: datetime) -> str:
-    """The moment in UTC, always with microseconds: texts sort as their times do."""
-    return moment.astimezone(UTC).isoformat(timespec="microseconds")
-
-
-def text_time(text: str) -> datetime:
-    """The moment that `time_text` wrote."""
-    return datetime.fromisoformat(text)
 
 
 def action_to_data(action: Action) -> Data:
@@ -59,8 +51,8 @@ def action_to_data(action: Action) -> Data:
             "policy": _policy_to_data(action.policy),
             "origin": action.origin,
             "destination": action.destination,
-            "started_at": time_text(action.started_at),
-            "first_seen_at": time_text(action.first_seen_at),
+            "started_at": iso_time.stored(action.started_at),
+            "first_seen_at": iso_time.stored(action.first_seen_at),
             "look_at": _optional_text(action.look_at),
             "version": action.version,
             "look_id": action.look_id,
@@ -71,7 +63,7 @@ def action_to_data(action: Action) -> Data:
             "closed_at": _optional_text(action.closed_at),
             "heartbeats": action.heartbeats,
             "beaten_at": _optional_text(action.beaten_at),
-            "completes_sent": [time_text(sent_at) for sent_at in action.completes_sent] or None,
+            "completes_sent": [iso_time.stored(sent_at) for sent_at in action.completes_sent] or None,
             "received_by": list(action.received_by),
             "signals": [signal_to_data(signal) for signal in action.signals],
             "signals_since": _optional_text(action.signals_since),
@@ -108,8 +100,8 @@ def action_from_data(data: Mapping[str, Any]) -> Action:
         policy=_policy_from_data(data["policy"]),
         origin=data.get("origin"),
         destination=data.get("destination"),
-        started_at=text_time(data["started_at"]),
-        first_seen_at=text_time(data["first_seen_at"]),
+        started_at=iso_time.parse(data["started_at"]),
+        first_seen_at=iso_time.parse(data["first_seen_at"]),
         look_at=_optional_time(data, "look_at"),
         version=data.get("version", 1),
         look_id=data.get("look_id", ""),
@@ -120,7 +112,7 @@ def action_from_data(data: Mapping[str, Any]) -> Action:
         closed_at=_optional_time(data, "closed_at"),
         heartbeats=data.get("heartbeats", 0),
         beaten_at=_optional_time(data, "beaten_at"),
-        completes_sent=tuple(text_time(sent_at) for sent_at in data.get("completes_sent", ())),
+        completes_sent=tuple(iso_time.parse(sent_at) for sent_at in data.get("completes_sent", ())),
         received_by=tuple(data.get("received_by", ())),
         signals=tuple(signal_from_data(signal) for signal in data.get("signals", ())),
         signals_since=_optional_time(data, "signals_since"),
@@ -155,7 +147,7 @@ def finding_to_data(finding: Finding) -> Data:
             "condition": finding.condition,
             "standing": str(finding.status),
             "detail": finding.detail,
-            "asked_at": time_text(finding.asked_at),
+            "asked_at": iso_time.stored(finding.asked_at),
             "ask_again_at": _optional_text(finding.ask_again_at),
             "unknowns": finding.unknowns or None,
             "held_once": finding.confirmed_once or None,
@@ -171,7 +163,7 @@ def finding_from_data(data: Mapping[str, Any]) -> Finding:
         condition=data["condition"],
         status=ConditionStatus(data["standing"]),
         detail=data["detail"],
-        asked_at=text_time(data["asked_at"]),
+        asked_at=iso_time.parse(data["asked_at"]),
         ask_again_at=_optional_time(data, "ask_again_at"),
         unknowns=data.get("unknowns", 0),
         confirmed_once=data.get("held_once", False),
@@ -182,12 +174,12 @@ def finding_from_data(data: Mapping[str, Any]) -> Finding:
 
 def note_to_data(word: OperatorNote) -> Data:
     """All of an operator's word."""
-    return {"who": word.who, "at": time_text(word.at), "reason": word.reason}
+    return {"who": word.who, "at": iso_time.stored(word.at), "reason": word.reason}
 
 
 def note_from_data(data: Mapping[str, Any]) -> OperatorNote:
     """The word that `note_to_data` wrote."""
-    return OperatorNote(who=data["who"], at=text_time(data["at"]), reason=data["reason"])
+    return OperatorNote(who=data["who"], at=iso_time.parse(data["at"]), reason=data["reason"])
 
 
 def signal_to_data(signal: Signal) -> Data:
@@ -195,7 +187,7 @@ def signal_to_data(signal: Signal) -> Data:
     return _present(
         {
             "event_id": signal.event_id,
-            "at": time_text(signal.at),
+            "at": iso_time.stored(signal.at),
             "name": signal.name,
             "status": str(signal.status),
             "instance_id": signal.instance_id,
@@ -209,7 +201,7 @@ def signal_from_data(data: Mapping[str, Any]) -> Signal:
     """The signal that `signal_to_data` wrote."""
     return Signal(
         event_id=data["event_id"],
-        at=text_time(data["at"]),
+        at=iso_time.parse(data["at"]),
         name=data["name"],
         status=Status(data["status"]),
         instance_id=data.get("instance_id"),
@@ -229,7 +221,7 @@ def activity_end_to_data(activity_end: ActivityEnd) -> Data:
             "origin": activity_end.origin,
             "destination": activity_end.destination,
             "started_at": _optional_text(activity_end.started_at),
-            "ended_at": time_text(activity_end.ended_at),
+            "ended_at": iso_time.stored(activity_end.ended_at),
             "detail": activity_end.detail,
             "succeeded": activity_end.succeeded,
             "is_doubt": activity_end.is_inferred or None,
@@ -247,7 +239,7 @@ def activity_end_from_data(data: Mapping[str, Any]) -> ActivityEnd:
         origin=data.get("origin"),
         destination=data.get("destination"),
         started_at=_optional_time(data, "started_at"),
-        ended_at=text_time(data["ended_at"]),
+        ended_at=iso_time.parse(data["ended_at"]),
         detail=data["detail"],
         succeeded=data.get("succeeded", True),
         is_inferred=data.get("is_doubt", False),
@@ -258,10 +250,10 @@ def entry_to_data(entry: Entry) -> Data:
     """All of a timeline line."""
     return {
         "number": entry.number,
-        "at": time_text(entry.at),
+        "at": iso_time.stored(entry.at),
         "event": entry.event,
         "detail": entry.detail,
-        "last_at": time_text(entry.last_at),
+        "last_at": iso_time.stored(entry.last_at),
         "count": entry.count,
     }
 
@@ -270,10 +262,10 @@ def entry_from_data(data: Mapping[str, Any]) -> Entry:
     """The line that `entry_to_data` wrote."""
     return Entry(
         number=data["number"],
-        at=text_time(data["at"]),
+        at=iso_time.parse(data["at"]),
         event=data["event"],
         detail=data["detail"],
-        last_at=text_time(data["last_at"]),
+        last_at=iso_time.parse(data["last_at"]),
         count=data.get("count", 1),
     )
 
@@ -281,23 +273,23 @@ def entry_from_data(data: Mapping[str, Any]) -> Entry:
 def described_to_data(described: Described) -> Data:
     """All of what a describe showed of a group."""
     timeouts_s = {name: timeout.total_seconds() for name, timeout in described.timeouts.items()}
-    return {"at": time_text(described.at), "timeouts_s": timeouts_s}
+    return {"at": iso_time.stored(described.at), "timeouts_s": timeouts_s}
 
 
 def described_from_data(data: Mapping[str, Any]) -> Described:
     """What `described_to_data` wrote."""
     timeouts = {name: timedelta(seconds=timeout_s) for name, timeout_s in data["timeouts_s"].items()}
-    return Described(at=text_time(data["at"]), timeouts=timeouts)
+    return Described(at=iso_time.parse(data["at"]), timeouts=timeouts)
 
 
 def test_to_data(test: TestNotice) -> Data:
     """All of a test message."""
-    return {"group": test.group, "request_id": test.request_id, "at": time_text(test.at)}
+    return {"group": test.group, "request_id": test.request_id, "at": iso_time.stored(test.at)}
 
 
 def test_from_data(data: Mapping[str, Any]) -> TestNotice:
     """The test message that `test_to_data` wrote."""
-    return TestNotice(group=data["group"], request_id=data["request_id"], at=text_time(data["at"]))
+    return TestNotice(group=data["group"], request_id=data["request_id"], at=iso_time.parse(data["at"]))
 
 
 def _policy_to_data(policy: Policy) -> Data:
@@ -343,8 +335,8 @@ def _present(data: Data) -> Data:
 
 
 def _optional_text(moment: datetime | None) -> str | None:
-    return None if moment is None else time_text(moment)
+    return None if moment is None else iso_time.stored(moment)
 
 
 def _optional_time(data: Mapping[str, Any], key: str) -> datetime | None:
-    return text_time(data[key]) if key in data else None
+    return iso_time.parse(data[key]) if key in data else None

@@ -33,8 +33,8 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from usher.aws import record_format, table
-from usher.aws.record_format import UNREADABLE, text_time, time_text
-from usher.core import evidence, hook_timeouts, questions
+from usher.aws.record_format import UNREADABLE
+from usher.core import evidence, hook_timeouts, iso_time, questions
 from usher.core.action import Phase, Status, fewer
 from usher.core.evidence import Kept
 from usher.core.finding import Findings, merged
@@ -98,7 +98,7 @@ class RecordTable:
     def open(self, action: Action, raw: Raw | None) -> Action:
         """See usher.ports.Records."""
         pointer = table.key(
-            f"INSTANCE#{action.instance_id}", f"ACTION#{time_text(action.started_at)}#{action.id}"
+            f"INSTANCE#{action.instance_id}", f"ACTION#{iso_time.stored(action.started_at)}#{action.id}"
         )
         refusals = self._table.transact(
             [
@@ -165,7 +165,7 @@ class RecordTable:
         rows = [
             _due(item)
             for shard in range(SHARDS)
-            for item in self._table.due(_shard_name(shard), time_text(until))
+            for item in self._table.due(_shard_name(shard), iso_time.stored(until))
         ]
         newest = {row.action_id: row for row in sorted(rows, key=lambda row: row.version)}
         return list(newest.values())
@@ -189,10 +189,10 @@ class RecordTable:
             "packed": {"B": _packed(findings)},
         }
         if findings.ask_at is not None:
-            item["ask_at"] = table.text(time_text(findings.ask_at))
+            item["ask_at"] = table.text(iso_time.stored(findings.ask_at))
         if findings.sweep_at is not None:
             item["due_shard"] = table.text(_question_shard_name(_shard(action.id)))
-            item["look_at"] = table.text(time_text(findings.sweep_at))
+            item["look_at"] = table.text(iso_time.stored(findings.sweep_at))
         is_first = findings.turn == 1
         condition = "attribute_not_exists(pk)" if is_first else "version = :was"
         values = None if is_first else {":was": table.number(findings.turn - 1)}
@@ -205,14 +205,14 @@ class RecordTable:
         rows = [
             _unasked(item)
             for shard in range(SHARDS)
-            for item in self._table.due(_question_shard_name(shard), time_text(until))
+            for item in self._table.due(_question_shard_name(shard), iso_time.stored(until))
         ]
         newest = {row.action_id: row for row in sorted(rows, key=lambda row: row.turn)}
         return list(newest.values())
 
     def put_off(self, action_id: str, turn: int, until: datetime) -> bool:
         """See usher.ports.FindingsKept. What the item says besides counts on."""
-        values = {":until": table.text(time_text(until)), ":turn": table.number(turn)}
+        values = {":until": table.text(iso_time.stored(until)), ":turn": table.number(turn)}
         key = _findings_key(action_id)
         return self._table.change(key, "look_at = :until", values, None, "version = :turn")
 
@@ -252,7 +252,7 @@ class RecordTable:
 
     def keep_described(self, group: str, described: Described) -> None:
         """See usher.ports.DescribedHooks."""
-        at = table.text(time_text(described.at))
+        at = table.text(iso_time.stored(described.at))
         doc = table.as_json(record_format.described_to_data(described))
         condition = "attribute_not_exists(described_at) OR described_at < :at"
         key = table.key(f"GROUP#{group}", "DESCRIBED")
@@ -263,10 +263,10 @@ class RecordTable:
         """See usher.ports.DescribedHooks."""
         return self._table.store(
             table.key(f"GROUP#{group}", "DESCRIBING"),
-            {"claimed_at": table.text(time_text(now))},
+            {"claimed_at": table.text(iso_time.stored(now))},
             now + _TRACE_KEPT,
             "attribute_not_exists(claimed_at) OR claimed_at <= :before",
-            {":before": table.text(time_text(now - _DESCRIBING_FOR))},
+            {":before": table.text(iso_time.stored(now - _DESCRIBING_FOR))},
         )
 
     def keep_signal(self, signal: Signal) -> Kept:
@@ -310,7 +310,7 @@ class RecordTable:
 
     def keep_move_end(self, activity_end: ActivityEnd) -> None:
         """See usher.ports.Hearsay."""
-        heard = f"HEARD#{time_text(activity_end.ended_at)}#END#{activity_end.activity_id}"
+        heard = f"HEARD#{iso_time.stored(activity_end.ended_at)}#END#{activity_end.activity_id}"
         key = table.key(f"INSTANCE#{activity_end.instance_id}", heard)
         doc = table.as_json(record_format.activity_end_to_data(activity_end))
         self._table.keep(key, {"move_end": doc}, self._clock() + _HEARD_KEPT)
@@ -318,11 +318,11 @@ class RecordTable:
     def keep_instance_end(self, instance_id: str, ended_at: datetime) -> None:
         """See usher.ports.Hearsay. The first word counts."""
         key = table.key(f"INSTANCE#{instance_id}", _ENDED)
-        self._table.keep(key, {"ended_at": table.text(time_text(ended_at))}, self._clock() + _END_KEPT)
+        self._table.keep(key, {"ended_at": table.text(iso_time.stored(ended_at))}, self._clock() + _END_KEPT)
 
     def keep_instance_state(self, instance_id: str, at: datetime, *, is_stopped: bool) -> None:
         """See usher.ports.Hearsay. Of two words of one time the one counts that lets go of nothing."""
-        said = table.text(time_text(at))
+        said = table.text(iso_time.stored(at))
         stopped: Item = {"stopped_at": said} if is_stopped else {}
         self._table.store(
             table.key(f"INSTANCE#{instance_id}", _STATE_OF_EC2),
@@ -344,15 +344,15 @@ class RecordTable:
         """See usher.ports.Hearsay."""
         self._table.store(
             table.key(f"GROUP#{group}", _HEARD_OF),
-            {"heard_at": table.text(time_text(now))},
+            {"heard_at": table.text(iso_time.stored(now))},
             now + _LONG_KEPT,
             "attribute_not_exists(pk) OR heard_at <= :yesterday",
-            {":yesterday": table.text(time_text(now - _A_DAY))},
+            {":yesterday": table.text(iso_time.stored(now - _A_DAY))},
         )
 
     def evidence(self, action: Action) -> Evidence:
         """See usher.ports.Hearsay."""
-        oldest = time_text(evidence.counts_from(action, self._clock()))
+        oldest = iso_time.stored(evidence.counts_from(action, self._clock()))
         bounds = (f"HEARD#{oldest}", f"{_SIGNAL}{_LAST}")
         heard = self._table.between(f"INSTANCE#{action.instance_id}", bounds, consistent=True)
         of_token = self._table.items(f"TOKEN#{action.token}", _SIGNAL) if action.token is not None else []
@@ -362,8 +362,8 @@ class RecordTable:
         return Evidence(
             signals=tuple(self._signals([*heard, *of_token], action)),
             activity_ends=tuple(_move_ends(heard)),
-            instance_ended_at=text_time(ended_at) if ended_at else None,
-            stopped_at=text_time(stopped_at) if stopped_at else None,
+            instance_ended_at=iso_time.parse(ended_at) if ended_at else None,
+            stopped_at=iso_time.parse(stopped_at) if stopped_at else None,
             paused=paused.get(ALL_HOOKS, paused.get(action.hook.name)),
         )
 
@@ -417,7 +417,8 @@ class RecordTable:
         """See usher.ports.Store."""
         items = self._table.items(f"ACTION#{action_id}", "RAW#")
         raws = [
-            Raw(received_at=text_time(item["received_at"]["S"]), body=item["body"]["S"]) for item in items
+            Raw(received_at=iso_time.parse(item["received_at"]["S"]), body=item["body"]["S"])
+            for item in items
         ]
         return sorted(raws, key=lambda raw: raw.received_at)
 
@@ -432,8 +433,8 @@ class RecordTable:
         }
         if action.look_at is not None:
             item["due_shard"] = table.text(_shard_name(_shard(action.id)))
-            item["look_at"] = table.text(time_text(action.look_at))
-            item["expires_at"] = table.text(time_text(action.expires_at))
+            item["look_at"] = table.text(iso_time.stored(action.look_at))
+            item["expires_at"] = table.text(iso_time.stored(action.expires_at))
         return self._table.put(_state_key(action.id), item, self._expiry(action), condition, values)
 
     def _claim(self, action: Action) -> Iterator[TransactWriteItemTypeDef]:
@@ -455,7 +456,7 @@ class RecordTable:
         return self._table.update(
             table.key(f"ACTION#{action.id}", f"RAW#{hashlib.sha256(body).hexdigest()}"),
             "body = if_not_exists(body, :body), received_at = if_not_exists(received_at, :at)",
-            {":body": table.text(_cut(body)), ":at": table.text(time_text(raw.received_at))},
+            {":body": table.text(_cut(body)), ":at": table.text(iso_time.stored(raw.received_at))},
             self._expiry(action),
         )
 
@@ -493,7 +494,7 @@ def _said_key(addressee: str, signal: Signal) -> Item:
 def _order_text(signal: Signal) -> str:
     """Sorts as evidence.order does."""
     at, rank, event_id = evidence.order(signal)
-    return f"{time_text(at)}#{rank}#{event_id}"
+    return f"{iso_time.stored(at)}#{rank}#{event_id}"
 
 
 def _findings_key(action_id: str) -> Item:
@@ -542,8 +543,8 @@ def _due(item: Item) -> Due:
     return Due(
         action_id=item["action_id"]["S"],
         version=int(item["version"]["N"]),
-        look_at=text_time(item["look_at"]["S"]),
-        expires_at=text_time(item["expires_at"]["S"]),
+        look_at=iso_time.parse(item["look_at"]["S"]),
+        expires_at=iso_time.parse(item["expires_at"]["S"]),
     )
 
 
@@ -578,14 +579,14 @@ def _packed(findings: Findings) -> bytes:
 
 
 def _moment(item: Item, attribute: str) -> datetime | None:
-    return text_time(item[attribute]["S"]) if attribute in item else None
+    return iso_time.parse(item[attribute]["S"]) if attribute in item else None
 
 
 def _unasked(item: Item) -> Unasked:
     return Unasked(
         action_id=item["action_id"]["S"],
         turn=int(item["version"]["N"]),
-        sweep_at=text_time(item["look_at"]["S"]),
+        sweep_at=iso_time.parse(item["look_at"]["S"]),
     )
 
 

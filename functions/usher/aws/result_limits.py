@@ -10,8 +10,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from usher.aws import table
-from usher.aws.record_format import text_time, time_text
-from usher.core import limits
+from usher.core import iso_time, limits
 from usher.ports.errors import Unavailable
 
 if TYPE_CHECKING:
@@ -52,7 +51,7 @@ class SentResults:
     def _store(self, key: Item, sent: Sent, was: int, keep_until: datetime) -> bool:
         contents: Item = {
             "version": table.number(was + 1),
-            "doc": table.as_json({one: time_text(since) for one, since in sent.items()}),
+            "doc": table.as_json({one: iso_time.stored(since) for one, since in sent.items()}),
         }
         condition, values = "version = :was", {":was": table.number(was)}
         if not was:
@@ -63,4 +62,4 @@ class SentResults:
 def _sent(item: Item | None) -> Sent:
     if item is None:
         return {}
-    return {one: text_time(since) for one, since in table.from_json(item).items()}
+    return {one: iso_time.parse(since) for one, since in table.from_json(item).items()}

@@ -49,7 +49,7 @@ def adopted(wait: UnrecordedWait, timeout: timedelta, action_id: str, now: datet
     )
     since = "nobody can say since when"
     if activity is not None:
-        since = f"since {iso_time.written(activity.started_at, 'seconds')}"
+        since = f"since {iso_time.to_seconds(activity.started_at)}"
     detail = f"{wait.member.state}, {since}: no notification came; policy {action.policy.name}"
     return action.noted(now, "adopted", detail)
 

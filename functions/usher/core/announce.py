@@ -6,10 +6,10 @@ The record alone is asked, and not who changed it: a look, an operator's command
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
+from usher.core import iso_time
 from usher.core.action import Outcome
 
 if TYPE_CHECKING:
@@ -49,7 +49,10 @@ def between(before: Action | None, after: Action) -> tuple[Announcement, ...]:
 
 def _changes(before: Action | None, after: Action) -> Iterator[Announcement]:
     if before is None:
-        times = {"GiveUpTime": _written(after.give_up_at), "LimitTime": _written(after.ends_at)}
+        times = {
+            "GiveUpTime": iso_time.to_milliseconds(after.give_up_at),
+            "LimitTime": iso_time.to_milliseconds(after.ends_at),
+        }
         yield _told(Kind.OPENED, after, after.first_seen_at, times)
     if after.operator_hold is not None and (before is None or before.operator_hold != after.operator_hold):
         word = after.operator_hold
@@ -82,7 +85,7 @@ def _end(action: Action, closed_at: datetime) -> dict[str, object]:
         "LifecycleActionResult": result and str(result),
         "Reason": _cut(action.reason),
         "Heartbeats": action.heartbeats,
-        "EndTime": _written(closed_at),
+        "EndTime": iso_time.to_milliseconds(closed_at),
         "HeldSeconds": round((closed_at - action.started_at).total_seconds(), 3),
     }
 
@@ -101,16 +104,11 @@ def _told(kind: Kind, action: Action, at: datetime, more: Mapping[str, object]) 
         "Destination": action.destination,
         "Policy": action.policy.name,
         "Mode": str(action.policy.mode),
-        "StartTime": _written(action.started_at),
+        "StartTime": iso_time.to_milliseconds(action.started_at),
         **more,
     }
     present = {key: value for key, value in detail.items() if value is not None}
     return Announcement(kind=kind, at=at, detail=present)
-
-
-def _written(moment: datetime) -> str:
-    """UTC with milliseconds, e.g. `2026-01-31T12:00:00.000Z`."""
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _cut(text: str) -> str:

@@ -198,7 +198,7 @@ def end_in_words(end: ActivityEnd) -> str:
     else:
         kept = {POOL: "back in the warm pool", GROUP: "root volume replaced"}
         became = kept.get(end.destination or "", "terminated")
-    return f"{became} at {iso_time.written(end.ended_at, 'seconds')}: {end.detail}"
+    return f"{became} at {iso_time.to_seconds(end.ended_at)}: {end.detail}"
 
 
 def with_move_ends(action: Action, heard: Iterable[ActivityEnd], now: datetime) -> Action:

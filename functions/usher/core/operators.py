@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias
 
+from usher.core import iso_time
 from usher.core.action import Phase
 
 if TYPE_CHECKING:
@@ -25,16 +26,11 @@ def name_of(action: Action) -> str:
     return f"{action.instance_id} (hook {action.hook.name} of {action.hook.group})"
 
 
-def written(moment: datetime) -> str:
-    """UTC with milliseconds, e.g. `2026-01-31T12:00:00.000Z`."""
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
 def refuse_closed(action: Action) -> None:
     """What is over takes nothing any more. Raises Refused."""
     if action.phase is Phase.CLOSED:
         result = f" {action.result}" if action.result else ""
-        when = f" at {written(action.closed_at)}" if action.closed_at else ""
+        when = f" at {iso_time.to_milliseconds(action.closed_at)}" if action.closed_at else ""
         raise CommandRefused(f"{name_of(action)} is closed, {action.outcome}{result}{when}: {action.reason}.")
 
 
@@ -81,13 +77,15 @@ def extend(word: OperatorNote, by: timedelta | None, to: datetime | None) -> Cha
     def change(action: Action, now: datetime) -> Action:
         until = to if by is None else max(action.give_up_at, now) + by
         if until is None or until <= max(action.give_up_at, now):
-            raise CommandRefused(
-                f"{name_of(action)} gives up at {written(action.give_up_at)} already: name a later time."
-            )
+            now_at = iso_time.to_milliseconds(action.give_up_at)
+            raise CommandRefused(f"{name_of(action)} gives up at {now_at} already: name a later time.")
+        then = iso_time.to_milliseconds(until)
         if until > action.decide_by:
-            limit = f"{written(action.decide_by)}, just before the global timeout of the hook"
-            raise CommandRefused(f"{name_of(action)} can wait until {limit}, and not until {written(until)}.")
-        return _noted(replace(action, extended_to=until), now, word, f"extend to {written(until)}")
+            limit = (
+                f"{iso_time.to_milliseconds(action.decide_by)}, just before the global timeout of the hook"
+            )
+            raise CommandRefused(f"{name_of(action)} can wait until {limit}, and not until {then}.")
+        return _noted(replace(action, extended_to=until), now, word, f"extend to {then}")
 
     return change
 

@@ -1,4 +1,4 @@
-"""The in-process door: a real boto3 client whose requests are answered here instead of by a network.
+"""The in-process door: a real client of botocore whose requests are answered here instead of by a network.
 
 Botocore still checks parameters, serialises, parses and raises, as it does against AWS.
 """
@@ -8,7 +8,6 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING, Any, Final
 
-import boto3
 from botocore import UNSIGNED
 from botocore.awsrequest import AWSResponse
 from botocore.config import Config
@@ -42,7 +41,7 @@ def auto_scaling_client(
     # Whatever profile the environment names: nothing of it is needed here.
     session = Session(session_vars={"profile": (None, None, None, None)})
     session.register_component("data_loader", _MODELS)
-    client: AutoScalingClient = boto3.Session(botocore_session=session).client(
+    client: AutoScalingClient = session.create_client(
         "autoscaling",
         region_name="us-east-1",
         config=Config(signature_version=UNSIGNED, retries={"total_max_attempts": 1}),

@@ -1,6 +1,6 @@
 """The in-process door without its HTTP: for simulations of very many calls.
 
-A real boto3 client still checks and serialises every call, and botocore's own parser still reads every
+A real client of botocore still checks and serialises every call, and botocore's own parser still reads every
 answer and raises. Left out is what lies between (URLs, headers, connections), which `client` has.
 Equal answers are read once.
 """
@@ -11,7 +11,6 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode
 
-import boto3
 from botocore import UNSIGNED
 from botocore.awsrequest import AWSResponse
 from botocore.config import Config
@@ -38,8 +37,8 @@ class ShortWire:
 
     def __init__(self) -> None:
         self.answer: Callable[[Request], Mapping[str, Any]] | None = None
-        session = boto3.Session(botocore_session=Session(session_vars={"profile": (None, None, None, None)}))
-        self.client: AutoScalingClient = session.client(
+        session = Session(session_vars={"profile": (None, None, None, None)})
+        self.client: AutoScalingClient = session.create_client(
             "autoscaling",
             region_name="us-east-1",
             config=Config(

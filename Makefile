@@ -34,7 +34,7 @@ $(READY): requirements/dev.txt requirements/uv.txt pyproject.toml
 	@touch $@
 
 demo: $(READY) ## replay a recorded day of a small fleet, and tell its story
-	@$(BIN)/usher replay events/captured/fleet-day.jsonl --hooks events/captured/hooks.yaml
+	@$(BIN)/usher replay --sample
 
 DEPLOYED := tests/e2e/deployed
 

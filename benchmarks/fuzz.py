@@ -74,7 +74,7 @@ INPUTS_OF_A_SEED: Final = 250
 MOST_REASON: Final = 2000
 _PROGRESS_EVERY: Final = 40  # seeds
 _ROOT: Final = Path(__file__).parents[1]
-_REAL: Final = ("events/messages", "events/captured", "../shared/captures")  # the last may be absent
+_REAL: Final = ("events/messages", "usher_cli/sample", "../shared/captures")  # the last may be absent
 _NOW: Final = datetime(2026, 10, 5, 13, tzinfo=UTC)  # an hour into the sample messages
 _NO_HOOKS: Final = {"version": 1, "policies": {}, "hooks": []}
 _KINDS: Final = {"lifecycle", "duplicate", "test", "outcome", "signal", "ignored", "rejected"}

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 _LONG: Final = 2000  # entries from which on progress is shown
 _CANNOT: Final = 2  # the exit code
 _STANDARD_INPUT: Final = "/dev/stdin"  # as a file
+_SAMPLE: Final = Path(__file__).with_name("sample")
 _NOTHING_TO_COMPARE: Final = (
     "Nothing was compared: no message is of a hook in either hooks file. "
     "Are PATH, --hooks and --against right?"
@@ -47,7 +48,7 @@ _WIDTH: Final = 1000  # nothing is cut to fit: a terminal wraps long lines by it
 _EXAMPLES: Final = """
 \b
 Examples:
-  usher replay events/captured/ --hooks events/captured/hooks.yaml
+  usher replay --sample
   usher replay yesterday.jsonl --json | jq .summary
   usher replay yesterday.jsonl --report yesterday.html
   usher replay yesterday.jsonl --hooks new.yaml --against old.yaml --work-done outcome
@@ -84,13 +85,15 @@ def _as_work_done(_context: click.Context, _option: click.Parameter, text: str |
 
 
 @click.command(name="replay", epilog=_EXAMPLES)
-@click.argument("paths", nargs=-1, required=True, metavar="PATH...", type=Source())
+@click.argument("paths", nargs=-1, metavar="PATH...", type=Source())
+@click.option(
+    "--sample", is_flag=True, help="Replay the day that comes with Usher, under its own hooks file."
+)
 @click.option(
     "--hooks",
-    default="hooks.yaml",
-    show_default=True,
+    metavar="FILE",
     type=click.Path(path_type=Path),
-    help="The hooks file to replay under.",
+    help="The hooks file to replay under.  [default: hooks.yaml]",
 )
 @click.option(
     "--against",
@@ -129,11 +132,12 @@ def _as_work_done(_context: click.Context, _option: click.Parameter, text: str |
 def replay_command(  # noqa: PLR0913 - its options
     context: click.Context,
     paths: tuple[str, ...],
-    hooks: Path,
+    hooks: Path | None,
     against: Path | None,
     work_done: WorkDone | None,
     report_file: Path | None,
     *,
+    sample: bool,
     account: str | None,
     region: str | None,
     first: datetime | timedelta | None,
@@ -148,6 +152,11 @@ def replay_command(  # noqa: PLR0913 - its options
     or many, gzip too. Nothing is sent to AWS: simulated Auto Scaling opens each action at the time in
     its message, and everything runs on a virtual clock. Only s3: and logs: need credentials.
     """
+    if sample:
+        paths, hooks = (*paths, str(_SAMPLE / "fleet-day.jsonl")), hooks or _SAMPLE / "hooks.yaml"
+    if not paths:
+        raise click.MissingParameter(ctx=context, param=context.command.params[0])
+    hooks = hooks or Path("hooks.yaml")
     _refuse_to_overwrite(report_file, [*paths, hooks, *([] if against is None else [against])])
     configuration = _loaded(context, hooks, "--hooks")
     before = None if against is None else _loaded(context, against, "--against")

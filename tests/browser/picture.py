@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Page
 
 ROOT: Final = Path(__file__).parents[2]
-CAPTURED: Final = ROOT / "events" / "captured"
+SAMPLE: Final = ROOT / "usher_cli" / "sample"
 PICTURE: Final = ROOT / "docs" / "images" / "report.png"
 
 
@@ -37,7 +37,7 @@ def taken(page: Page) -> None:
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         report = Path(folder) / "report.html"
-        replay = ["replay", str(CAPTURED / "fleet-day.jsonl"), "--hooks", str(CAPTURED / "hooks.yaml")]
+        replay = ["replay", str(SAMPLE / "fleet-day.jsonl"), "--hooks", str(SAMPLE / "hooks.yaml")]
         CliRunner().invoke(main, [*replay, "--report", str(report)])
         browser = playwright.chromium.launch(executable_path=chromium())
         opened = browser.new_page(viewport={"width": 1000, "height": 900})

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from tests.browser.conftest import Opener
 
-CAPTURED = Path(__file__).parents[2] / "events" / "captured"
+SAMPLE = Path(__file__).parents[2] / "usher_cli" / "sample"
 MANY = 5_000
 FITS_FILTER: dict[str, Callable[[dict[str, Any]], str]] = {
     "group": lambda action: action["group"],
@@ -62,9 +62,9 @@ def ended(told: dict[str, Any], key: str, value: str) -> int:
 def written(folder: Path, change: Callable[[dict[str, Any]], None] = lambda _: None) -> dict[str, Any]:
     """Write the page of the recorded day, with changed text, to `folder`/day.html; return its data."""
     entries = [
-        entry for entry in traffic.read((str(CAPTURED / "fleet-day.jsonl"),)) if isinstance(entry, Entry)
+        entry for entry in traffic.read((str(SAMPLE / "fleet-day.jsonl"),)) if isinstance(entry, Entry)
     ]
-    replayed = replay(entries, load.load(CAPTURED / "hooks.yaml"))
+    replayed = replay(entries, load.load(SAMPLE / "hooks.yaml"))
     told = report(replayed, [])
     change(told)
     (folder / "day.html").write_text(html_report.page(told, replayed), encoding="utf-8")
@@ -328,7 +328,7 @@ def test_hostile_text_is_shown_and_does_nothing(show: Opener, tmp_path: Path) ->
 
 
 def test_a_replay_without_an_action_is_shown_as_that(show: Opener, tmp_path: Path) -> None:
-    replayed = replay([], load.load(CAPTURED / "hooks.yaml"))
+    replayed = replay([], load.load(SAMPLE / "hooks.yaml"))
     (tmp_path / "none.html").write_text(html_report.page(report(replayed, []), replayed), encoding="utf-8")
 
     page = show(tmp_path / "none.html")
@@ -356,7 +356,7 @@ def many(count: int) -> list[Entry]:
 
 @pytest.fixture(scope="module")
 def many_file(folder: Path) -> Path:
-    replayed = replay(many(MANY), load.load(CAPTURED / "hooks.yaml"))
+    replayed = replay(many(MANY), load.load(SAMPLE / "hooks.yaml"))
     file = folder / "many.html"
     file.write_text(html_report.page(report(replayed, []), replayed), encoding="utf-8")
     return file

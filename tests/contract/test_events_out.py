@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 EVENTS = Path(__file__).parents[2] / "events"
 SCHEMA = json.loads((EVENTS / "schema" / "lifecycle-action.json").read_text())
-CAPTURED = EVENTS / "captured"
+SAMPLE = Path(__file__).parents[2] / "usher_cli" / "sample"
 CREDENTIALS = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing"}
 
 
@@ -56,7 +56,7 @@ class ListingBus:
 
 def limited() -> Configuration:
     """The hooks of the recorded day, each with one ABANDON an hour, and one of them only observing."""
-    data: Any = load.read(CAPTURED / "hooks.yaml")
+    data: Any = load.read(SAMPLE / "hooks.yaml")
     for hook in data["hooks"]:
         hook["limits"] = {"abandon_per_hour": 1}
     data["policies"]["finish-jobs"]["on_success"] = "ABANDON"
@@ -64,12 +64,12 @@ def limited() -> Configuration:
     return configuration.parse(data)
 
 
-CONFIGURATIONS = {"as recorded": load.load(CAPTURED / "hooks.yaml"), "with limits": limited()}
+CONFIGURATIONS = {"as recorded": load.load(SAMPLE / "hooks.yaml"), "with limits": limited()}
 
 
 def events_of_a_day(found: Configuration) -> list[dict[str, Any]]:
     """The recorded day once more, and after each of its steps what there is to tell."""
-    lines = [json.loads(line) for line in (CAPTURED / "fleet-day.jsonl").read_text().splitlines()]
+    lines = [json.loads(line) for line in (SAMPLE / "fleet-day.jsonl").read_text().splitlines()]
     received = [(datetime.fromisoformat(line["received_at"]), json.dumps(line["body"])) for line in lines]
     world = World(found, min(moment for moment, _ in received) - timedelta(hours=1))
     for wait in waits(found, (body for _, body in received)):

@@ -484,7 +484,7 @@ def test_a_record_that_nobody_told_of_its_end_does_not_take_the_signal_of_the_wa
 def test_times_are_utc_whatever_zone_a_capture_was_received_in() -> None:
     body = json.dumps({"received_at": "2026-03-01T14:00:01+02:00", "body": message()})
     outcome = CliRunner().invoke(
-        main, ["replay", "-", "--json", "--hooks", "events/captured/hooks.yaml"], input=body
+        main, ["replay", "-", "--json", "--hooks", "usher_cli/sample/hooks.yaml"], input=body
     )
     assert outcome.exit_code == 0
     (found,) = traffic.read_content("-", body.encode())
@@ -534,7 +534,7 @@ def test_a_place_is_told_as_it_is(tmp_path: Path) -> None:
     """`file:100:` is no emoji."""
     file = tmp_path / "a.jsonl"
     file.write_text("\n" * 99 + "{\n")
-    outcome = CliRunner().invoke(main, ["replay", str(file), "--hooks", "events/captured/hooks.yaml"])
+    outcome = CliRunner().invoke(main, ["replay", str(file), "--hooks", "usher_cli/sample/hooks.yaml"])
     assert f"{file}:100: not JSON" in outcome.stdout
 
 

@@ -31,7 +31,7 @@ def found_in_pages(pattern: str) -> list[tuple[Path, str]]:
 HOOKS_FILES = [
     (page, block) for page, block in found_in_pages(r"^```yaml\n(.*?)^```$") if "version: 1" in block
 ]
-REPLAYS = found_in_pages(r"^```text\n\$ usher (replay events/.*?)^```$")
+REPLAYS = found_in_pages(r"^```text\n\$ usher (replay (?:events/|--sample).*?)^```$")
 LINKS = [(page, link) for page, link in found_in_pages(r"\]\(([^)\s]+)\)") if "://" not in link]
 
 

@@ -45,9 +45,9 @@ if TYPE_CHECKING:
     from usher.core.notifications import Notice
     from usher_cli.export import Line
 
-CAPTURED: Final = Path(__file__).parents[2] / "events" / "captured"
-DAY: Final = CAPTURED / "fleet-day.jsonl"
-HOOKS: Final = load.load(CAPTURED / "hooks.yaml")
+SAMPLE: Final = Path(__file__).parents[2] / "usher_cli" / "sample"
+DAY: Final = SAMPLE / "fleet-day.jsonl"
+HOOKS: Final = load.load(SAMPLE / "hooks.yaml")
 EVER: Final = Range(first=at(-(10**8)), last=at(10**8))
 
 

@@ -24,9 +24,9 @@ from usher_hooksfile import load
 from usher_simulator.replay.replay import Entry, replay
 
 ROOT = Path(__file__).parents[2]
-CAPTURED = ROOT / "events" / "captured"
-HOOKS = CAPTURED / "hooks.yaml"
-DAY = str(CAPTURED / "fleet-day.jsonl")
+SAMPLE = ROOT / "usher_cli" / "sample"
+HOOKS = SAMPLE / "hooks.yaml"
+DAY = str(SAMPLE / "fleet-day.jsonl")
 PARTS = ROOT / "usher_cli" / "page"
 
 REPLAYED = replay([entry for entry in traffic.read((DAY,)) if isinstance(entry, Entry)], load.load(HOOKS))

@@ -110,7 +110,7 @@ def test_the_first_command_in_the_virtual_environment_comes_after_it_is_made() -
     before, _, after = README.partition(AFTER_SET_UP)
     assert after
     samples = re.findall(r"^\$ (usher .*)$", before, re.MULTILINE)
-    assert samples == ["usher replay events/captured/fleet-day.jsonl --hooks events/captured/hooks.yaml"]
+    assert samples == ["usher replay --sample"]
     assert f"/{samples[0]}\n" in (ROOT / "Makefile").read_text(), "which is make demo"
 
 

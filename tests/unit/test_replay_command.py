@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from click.testing import Result
 
 ROOT = Path(__file__).parents[2]
-CAPTURED = ROOT / "events" / "captured"
-HOOKS = str(CAPTURED / "hooks.yaml")
-DAY = str(CAPTURED / "fleet-day.jsonl")
+SAMPLE = ROOT / "usher_cli" / "sample"
+HOOKS = str(SAMPLE / "hooks.yaml")
+DAY = str(SAMPLE / "fleet-day.jsonl")
 
 
 def usher(*arguments: str, stdin: str | None = None) -> Result:
@@ -211,12 +211,17 @@ def test_the_summary_is_whole_at_any_width_of_the_window(monkeypatch: pytest.Mon
     ]
 
 
-def test_the_first_example_of_the_help_runs_here(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(ROOT)
-    (example,) = re.findall(r"^ +usher (replay events/.*)$", usher("replay", "--help").stdout, re.MULTILINE)
+def test_the_first_example_of_the_help_runs_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    example, *_ = re.findall(r"^ +usher (replay .*)$", usher("replay", "--help").stdout, re.MULTILINE)
     outcome = usher(*shlex.split(example))
     assert (outcome.exit_code, outcome.stderr) == (0, "")
     assert "15 actions" in outcome.stdout
+
+
+def test_the_sample_is_replayed_under_another_hooks_file_where_one_is_named() -> None:
+    outcome = usher("replay", "--sample", "--hooks", str(ROOT / "hooks.yaml"))
+    assert (outcome.exit_code, "0 actions" in outcome.stdout) == (0, True)
 
 
 def test_the_help_tells_each_command_in_a_whole_sentence() -> None:

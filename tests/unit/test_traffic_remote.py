@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
     from usher_cli.traffic import Found
 
-CAPTURED: Final = Path(__file__).parents[2] / "events" / "captured"
-LINES: Final = (CAPTURED / "fleet-day.jsonl").read_text().splitlines()
+SAMPLE: Final = Path(__file__).parents[2] / "usher_cli" / "sample"
+LINES: Final = (SAMPLE / "fleet-day.jsonl").read_text().splitlines()
 NOW: Final = datetime(2026, 3, 2, tzinfo=UTC)
 
 
@@ -78,7 +78,7 @@ def test_what_is_read_of_objects_is_what_the_file_holds() -> None:
     found = list(read_remote("s3://our-archive/", _client, Since(), progress.append))
     (key,) = {one.source.rpartition(":")[0] for one in found}
     assert key == "s3://our-archive/2026/03/a"
-    of_file = traffic.read((str(CAPTURED / "fleet-day.jsonl"),))
+    of_file = traffic.read((str(SAMPLE / "fleet-day.jsonl"),))
     assert [without_source(one) for one in found] == [without_source(one) for one in of_file]
     assert progress == [f"s3://our-archive: 1 of 1 objects, {len(chr(10).join(LINES)):,} bytes"]
 

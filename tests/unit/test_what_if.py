@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "events" / "what-if"
 TRAFFIC, OLD, NEW = (str(FOLDER / name) for name in ("traffic.jsonl", "old.yaml", "new.yaml"))
-DAY = str(ROOT / "events" / "captured" / "fleet-day.jsonl")
-DAYS_HOOKS = str(ROOT / "events" / "captured" / "hooks.yaml")
+DAY = str(ROOT / "usher_cli" / "sample" / "fleet-day.jsonl")
+DAYS_HOOKS = str(ROOT / "usher_cli" / "sample" / "hooks.yaml")
 
 
 def usher(*arguments: str, **environment: str) -> Result:

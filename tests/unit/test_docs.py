@@ -10,7 +10,11 @@ import pytest
 from click.testing import CliRunner
 
 from usher.core import conditions
-from usher.core.configuration import _FILE_KEYS, _HOOK_KEYS, _POLICY_KEYS, _WHEN, MOST_HOOKS_OF_A_GROUP
+from usher.core.configuration import FILE_KEYS
+from usher.core.configuration.conflicts import MOST_HOOKS_OF_A_GROUP
+from usher.core.configuration.hooks import HOOK_KEYS
+from usher.core.configuration.policies import POLICY_KEYS
+from usher.core.configuration.rules import WHEN
 from usher_cli.main import main
 from usher_hooksfile import load, size
 
@@ -114,11 +118,11 @@ def headings(page: Path) -> set[str]:
 @pytest.mark.parametrize(
     ("section", "keys"),
     [
-        ("The file", _FILE_KEYS),
-        ("Policies", _POLICY_KEYS),
+        ("The file", FILE_KEYS),
+        ("Policies", POLICY_KEYS),
         ("Conditions", conditions.KINDS),
-        ("Hooks", _HOOK_KEYS),
-        ("Rules", _WHEN),
+        ("Hooks", HOOK_KEYS),
+        ("Rules", WHEN),
     ],
 )
 def test_the_reference_has_a_row_for_every_key_and_for_no_other(section: str, keys: Iterable[str]) -> None:

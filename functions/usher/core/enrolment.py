@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from usher.core.configuration import MOST_HOOKS_OF_A_GROUP, source_of
+from usher.core.configuration import source_of
+from usher.core.configuration.conflicts import MOST_HOOKS_OF_A_GROUP
 from usher.core.enrolment_steps import Conflict, Forget, Keep, Put
 from usher.core.hook_items import Enrolled, items_by_arn
 from usher.core.round_robin import share

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -160,3 +161,8 @@ def attempt(read: Callable[[Field], T], field: Field | None, default: D) -> T | 
         return default if field is None else read(field)
     except Refused:
         return default
+
+
+def as_json(data: object) -> str:
+    """Plain data in one spelling: what is equal is written equally."""
+    return json.dumps(data, sort_keys=True, separators=(",", ":"))

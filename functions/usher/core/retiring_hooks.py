@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from usher.core.configuration import MOST_HOOKS_OF_A_GROUP
+from usher.core.configuration.conflicts import MOST_HOOKS_OF_A_GROUP
 from usher.core.hook_items import GRACE
 from usher.core.wanted_hooks import Wish
 

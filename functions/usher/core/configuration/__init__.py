@@ -1,0 +1,85 @@
+"""The one parser of `hooks.yaml`: plain data in, a sound Configuration out, or every problem at once."""
+
+from __future__ import annotations
+
+import json
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING, Final
+
+from usher.core.configuration.conflicts import refuse_shared_names, refuse_too_many_hooks
+from usher.core.configuration.hooks import hook_from
+from usher.core.configuration.policies import policies_from, policy_from
+from usher.core.field import Field, Problem, Refused, as_json, attempt
+from usher.core.policy import Configuration
+
+if TYPE_CHECKING:
+    from usher.core.configuration.rules import Policies
+    from usher.core.policy import Hook, Policy
+
+VERSION: Final = 1
+FILE_KEYS: Final = ("version", "policies", "hooks")
+
+
+class ConfigurationRefused(Exception):  # noqa: N818 - it reads as what happened
+    """A configuration is not sound. `problems` says all of it; nothing of it is used."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        super().__init__("\n".join(map(str, problems)))
+        self.problems = problems
+
+
+def parse(data: object) -> Configuration:
+    """The configuration that `data` (from YAML or JSON) describes, or ConfigurationRefused."""
+    problems: list[Problem] = []
+    try:
+        configuration = _file(Field(path=(), value=data, problems=problems))
+    except Refused:
+        raise ConfigurationRefused(problems) from None
+    if problems:
+        raise ConfigurationRefused(problems)
+    return configuration
+
+
+@lru_cache(maxsize=1024)
+def parse_policy(name: str, source: str) -> Policy:
+    """The policy that a record kept: see Policy.source. Raises ConfigurationRefused."""
+    problems: list[Problem] = []
+    try:
+        return policy_from(name, Field(path=(name,), value=json.loads(source), problems=problems))
+    except Refused:
+        raise ConfigurationRefused(problems) from None
+
+
+def source_of(hook: Hook) -> str:
+    """A hooks file, as JSON, that has this hook only, and the policies that it uses."""
+    policies = {rule.use.name: json.loads(rule.use.source) for rule in hook.rules}
+    return as_json({"version": VERSION, "policies": policies, "hooks": [json.loads(hook.source)]})
+
+
+@lru_cache(maxsize=1024)
+def parse_source(source: str) -> Hook:
+    """The hook that `source_of` wrote, here or in another release. Raises ConfigurationRefused."""
+    (hook,) = parse(json.loads(source)).hooks
+    return hook
+
+
+def _file(field: Field) -> Configuration:
+    parts = field.mapping(FILE_KEYS, required=FILE_KEYS)
+    attempt(_version, parts.get("version"), None)
+    policies = attempt(policies_from, parts.get("policies"), None)
+    hooks = attempt(partial(_hooks, policies), parts.get("hooks"), ())
+    sound_policies = {name: policy for name, policy in (policies or {}).items() if policy is not None}
+    return Configuration(policies=sound_policies, hooks=hooks)
+
+
+def _version(field: Field) -> None:
+    if type(field.value) is not int or field.value != VERSION:
+        raise field.refuse(f"must be {VERSION}")
+
+
+def _hooks(policies: Policies, field: Field) -> tuple[Hook, ...]:
+    attempted = [(attempt(partial(hook_from, policies), member, None), member) for member in field.elements()]
+    hooks = [(hook, member) for hook, member in attempted if hook is not None]
+    refuse_shared_names(hooks)
+    refuse_too_many_hooks(hooks)
+    return tuple(hook for hook, _ in hooks)

@@ -1,0 +1,104 @@
+"""The policies of a hooks file."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from usher.core import conditions
+from usher.core.action import Result
+from usher.core.conditions.combined import Then
+from usher.core.conditions.probe import Probe
+from usher.core.field import Field, Refused, as_json, attempt
+from usher.core.policy import Mode, Policy, WhenStopped
+
+if TYPE_CHECKING:
+    from usher.core.conditions.verdict import Condition
+
+POLICY_KEYS: Final = (
+    "until",
+    "give_up_after",
+    "on_success",
+    "on_failure",
+    "on_give_up",
+    "stalled_after",
+    "when_stopped",
+    "mode",
+)
+POLICY_NAME: Final = r"[A-Za-z0-9._-]{1,64}"
+_POLICY_NAME_RULE: Final = "must be a name of 1 to 64 of A-Z a-z 0-9 . _ -"
+_LONGEST_WAIT: Final = timedelta(hours=48)
+
+
+def policies_from(field: Field) -> dict[str, Policy | None]:
+    """By name. One that is refused is None, and its problem noted."""
+    return {
+        name: attempt(partial(_new_policy, name), member, None) for name, member in field.members().items()
+    }
+
+
+def _new_policy(name: str, field: Field) -> Policy:
+    """A policy of a file. What is refused here only, records of earlier releases may have."""
+    policy = policy_from(name, field)
+    later = {stage for each in policy.until if isinstance(each, Then) for stage in each.stages[1:]}
+    if any(policy.leaves.count(stage) > 1 for stage in later if isinstance(stage, Probe)):
+        raise field.members()["until"].refuse(
+            "must not have a condition under `then` that stands in the policy once more: "
+            "asked there, it would count as asked in its turn"
+        )
+    return policy
+
+
+def policy_from(name: str, field: Field) -> Policy:
+    """One policy, of a file or of a record."""
+    attempt(_policy_name, Field(path=field.path, value=name, problems=field.problems), None)
+    parts = field.mapping(POLICY_KEYS, required=("until",))
+    until = attempt(_until, parts.get("until"), ())
+    give_up_after = attempt(_wait, parts.get("give_up_after"), None)
+    on_success = attempt(result_from, parts.get("on_success"), Result.CONTINUE)
+    on_failure = attempt(result_from, parts.get("on_failure"), Result.ABANDON)
+    on_give_up = attempt(result_from, parts.get("on_give_up"), None)
+    stalled_after = attempt(_wait, parts.get("stalled_after"), None)
+    when_stopped = attempt(_when_stopped, parts.get("when_stopped"), WhenStopped.END)
+    mode = attempt(_mode, parts.get("mode"), Mode.ENFORCE)
+    if not field.is_sound:
+        raise Refused
+    return Policy(
+        name=name,
+        source=as_json(field.value),
+        until=until,
+        give_up_after=give_up_after,
+        on_success=on_success,
+        on_failure=on_failure,
+        on_give_up=on_give_up,
+        stalled_after=stalled_after,
+        when_stopped=when_stopped,
+        mode=mode,
+    )
+
+
+def _policy_name(field: Field) -> str:
+    return field.text(POLICY_NAME, _POLICY_NAME_RULE)
+
+
+def _until(field: Field) -> tuple[Condition, ...]:
+    found = [attempt(conditions.parse, element, None) for element in field.elements()]
+    return tuple(condition for condition in found if condition is not None)
+
+
+def _wait(field: Field) -> timedelta:
+    return field.duration(timedelta(seconds=1), _LONGEST_WAIT)
+
+
+def result_from(field: Field) -> Result:
+    """CONTINUE or ABANDON."""
+    return field.choice(Result)
+
+
+def _when_stopped(field: Field) -> WhenStopped:
+    return field.choice(WhenStopped)
+
+
+def _mode(field: Field) -> Mode:
+    return field.choice(Mode)

@@ -35,12 +35,11 @@ from usher.core.action import Phase
 from usher.core.compiled import compiled
 from usher.core.wanted_hooks import Wanted
 from usher.evaluation.evaluator import Evaluator
-from usher.handlers import Event, intake_handler, sweep_handler, wake_handler
-from usher.intake import Intake
+from usher.handlers import Event, intake_handler, wake_handler
+from usher.intake.intake import Intake
 from usher.passes.enrolment import Enrolment
 from usher.ports.autoscaling import Answer, AnswerKind
 from usher.provision import Provision
-from usher.release import Release
 from usher_cli import traffic
 from usher_cli.html_report import page
 from usher_cli.report import report
@@ -51,6 +50,7 @@ from usher_simulator.fakes.file_items import FileItems
 from usher_simulator.fakes.memory_budget import MemoryBudget, MemoryLimits
 from usher_simulator.fakes.memory_enrolled import MemoryEnrolledHooks
 from usher_simulator.fakes.memory_store import MemoryStore
+from usher_simulator.fakes.parts import release_of, sweep_of
 from usher_simulator.fakes.recorder import Recorder
 from usher_simulator.fakes.unknown_calls import NoQuestions
 from usher_simulator.replay.cloudtrail import Call
@@ -280,7 +280,7 @@ class Stage:
         )
         self.intake = intake_handler(taking)
         self.wake = wake_handler(self._looks, letters)
-        self.sweep = sweep_handler(self._looks)
+        self.sweep = sweep_of(self._looks).handle
         self.provision = self._provisioning()
 
     def _provisioning(self) -> Provision:
@@ -302,14 +302,14 @@ class Stage:
                 live=live,
                 records=items.under(file.digest),
                 open_actions=self.store,
-                turns=self._looks.turns,
+                call_budget=self._looks.call_budget,
                 telemetry=self.recorder,
                 clock=self.clock,
                 wait=self.wait,
             )
 
-        release = Release(
-            looks=self._looks,
+        release = release_of(
+            self._looks,
             targets={},
             hooks=groups,
             live=live,

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from greenlet import getcurrent, greenlet
 
-from usher.handlers import SweepFailed
 from usher.ports.errors import Unavailable
+from usher.sweep import SweepFailed
 from usher_simulator.trials.queue import SimulatedQueue
 
 if TYPE_CHECKING:

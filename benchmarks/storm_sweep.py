@@ -13,7 +13,6 @@ from time import process_time
 from typing import TYPE_CHECKING, Any, Final
 
 from benchmarks.storm_plan import START
-from usher import handlers
 from usher.core import configuration
 from usher.core.action import Action, HookTerms, Result, Transition
 from usher.evaluation.evaluator import Evaluator
@@ -22,6 +21,7 @@ from usher.ports.records import Raw
 from usher_simulator.autoscaling.virtual_clock import VirtualClock
 from usher_simulator.fakes.memory_budget import MemoryBudget, MemoryLimits
 from usher_simulator.fakes.memory_store import MemoryStore
+from usher_simulator.fakes.parts import sweep_of
 from usher_simulator.fakes.recorder import Recorder
 from usher_simulator.fakes.unknown_calls import NoQuestions
 
@@ -69,7 +69,7 @@ class Sweeping:
         self._clock = VirtualClock(START)
         self._store = CountingStore(self._clock)
         self._ids = count(1)
-        self._sweep = handlers.sweep_handler(self._looks())
+        self._sweep = sweep_of(self._looks()).handle
         for _ in range(open_actions):
             self._open(started_at=START)
 

@@ -22,7 +22,7 @@ from usher.core.action import Result
 from usher.core.pacing import Pace
 from usher.evaluation.evaluator import Evaluator
 from usher.evaluation.stale_waits import StaleWaitGuard
-from usher.intake import Intake
+from usher.intake.intake import Intake
 from usher.outage.without_table import Memory, WithoutTable
 from usher.ports.errors import Denied, NoAnswer
 from usher_simulator.autoscaling.lifecycle_actions import EndedBy, Waits
@@ -30,6 +30,7 @@ from usher_simulator.autoscaling.virtual_clock import VirtualClock
 from usher_simulator.fakes.file_items import FileItems
 from usher_simulator.fakes.memory_budget import MemoryBudget, MemoryLimits
 from usher_simulator.fakes.memory_store import MemoryStore
+from usher_simulator.fakes.parts import sweep_of
 from usher_simulator.fakes.recorder import Recorder
 from usher_simulator.fakes.unknown_calls import NoQuestions
 from usher_simulator.trials.queue import EventSourceMapping
@@ -249,7 +250,7 @@ class UsherInStorm:
         )
 
     def _sweep_handler(self) -> handlers.Handler:
-        return handlers.sweep_handler(self.looks, work=self.tasks.at_once(_SWEEP_AT_ONCE))
+        return sweep_of(self.looks, work=self.tasks.at_once(_SWEEP_AT_ONCE)).handle
 
     def _connect(self) -> None:
         intake = Intake(

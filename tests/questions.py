@@ -41,7 +41,9 @@ def asking_of(looks: Evaluator, calls: Calls) -> Asking:
     """The function beside `looks`, on the same table and queues."""
     return Asking(
         store=looks.store,
-        probing=Prober(calls=calls, answers=MemoryAnswers(), turns=looks.turns, clock=looks.clock),
+        probing=Prober(
+            calls=calls, answers=MemoryAnswers(), call_budget=looks.call_budget, clock=looks.clock
+        ),
         questions=looks.questions,
         wake_ups=looks.wake_ups,
         telemetry=looks.telemetry,

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from usher.core.operators import CommandRefused, name_of, refuse_ended
-from usher.evaluation.wake_ups import store_and_schedule
+from usher.evaluation.record_writer import TRIES, RecordWriter
 from usher.ports.errors import Moved
 
 if TYPE_CHECKING:
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from usher.ports.queues import WakeUps
     from usher.ports.records import Records
     from usher.ports.telemetry import Telemetry
-
-TRIES: Final = 8
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,32 +35,34 @@ class Operators:
     ) -> Action:
         """Store a change; return the action as it is stored.
 
-        The clock here may be ahead of the functions': the next look never moves to a later time. Raises
-        Refused where `refuse` does, and where others change the action again and again.
+        The clock here may be ahead of the functions': the next evaluation never moves to a later time. Raises
+        CommandRefused where `refuse` does, and where others change the action again and again.
         """
-        newest: Action | None = action
-        for _ in range(TRIES):
-            if newest is None or newest.look_at is None:
-                break
+        writer = RecordWriter(
+            store=self.store,
+            wake_ups=self.wake_ups,
+            telemetry=self.telemetry,
+            clock=self.clock,
+            new_id=self.new_id,
+            require_queue=True,
+        )
+        newest = action
+
+        def changed(now_stored: Action) -> Action:
+            nonlocal newest
+            newest = now_stored
+            if newest.look_at is None:
+                return newest
             refuse(newest)
             now = self.clock()
-            after = replace(
-                change(newest, now),
-                look_at=min(now, newest.look_at),
-                version=newest.version + 1,
-                look_id=self.new_id(),
-            )
-            try:
-                self._save(after)
-            except Moved:
-                newest = self.store.load(action.id)
-            else:
-                return replace(after, unsaved=())
-        refuse(newest or action)
-        raise CommandRefused(f"{name_of(action)} changed {TRIES} times meanwhile: try again.")
+            return replace(change(newest, now), look_at=min(now, newest.look_at))
 
-    def _save(self, action: Action) -> None:
-        def save() -> None:
-            self.store.save(action)
-
-        store_and_schedule(action, self.clock, save, self.wake_ups, self.telemetry, require_queue=True)
+        try:
+            after = writer.update(action, changed)
+        except Moved as moved:
+            refuse(newest)
+            raise CommandRefused(f"{name_of(action)} changed {TRIES} times meanwhile: try again.") from moved
+        if after is not None:
+            return after
+        refuse(newest)
+        raise CommandRefused(f"{name_of(action)} is not recorded any more.")

@@ -66,7 +66,7 @@ class Provision:
         except Failed as failed:
             status, said = "FAILED", str(failed)
         except Exception as error:  # noqa: BLE001 - the edge: told to whoever deploys
-            self.release.looks.telemetry.trouble("the hooks could not be provided", error)
+            self.release.telemetry.trouble("the hooks could not be provided", error)
             status, said = "FAILED", f"{type(error).__name__}: {error}"
         said = said if len(said) <= _MOST_TOLD else f"{said[:_MOST_TOLD]} ..."
         answer = {"Status": status, "Reason": said, "PhysicalResourceId": PHYSICAL_ID, **named}
@@ -84,7 +84,7 @@ class Provision:
         try:
             return self._deploy(event, has_time, only_tells=True)
         except Exception as error:  # noqa: BLE001 - told: a rollback fails nothing
-            self.release.looks.telemetry.trouble("not all could be done in a rollback", error)
+            self.release.telemetry.trouble("not all could be done in a rollback", error)
             return f"left to the sweep: {type(error).__name__}: {error}"
 
     def _deploy(self, event: dict[str, Any], has_time: Callable[[], bool], *, only_tells: bool) -> str:
@@ -128,7 +128,9 @@ class _Deploy:
         self._only_tells = only_tells
         self._is_left = has_time
         self._ends_at = enrolment.clock() + PATIENCE
-        self._turn = partial(enrolment.turns.wait_for_slot, enrolment.clock, enrolment.wait, self._has_time)
+        self._turn = partial(
+            enrolment.call_budget.wait_for_slot, enrolment.clock, enrolment.wait, self._has_time
+        )
         self._troubles: list[str] = []
         self._left: list[str] = []
 

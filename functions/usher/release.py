@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from usher.core import adoption, closing, live_waits
 from usher.core.action import Outcome, Phase, Result
@@ -30,13 +30,14 @@ if TYPE_CHECKING:
     from usher.core.action import Action
     from usher.core.hook_items import Enrolled, Target
     from usher.core.policy import Channel
-    from usher.evaluation.evaluator import Evaluator
+    from usher.evaluation.call_budget import CallBudget
     from usher.handlers import Work
-    from usher.ports.autoscaling import Groups, LiveMembers
+    from usher.ports.autoscaling import AutoScaling, Groups, LiveMembers
     from usher.ports.hooks import EnrolmentRecords
-    from usher.ports.records import OpenActions
+    from usher.ports.records import Due, Evidence, OpenActions
+    from usher.ports.telemetry import Telemetry
 
-    Turn = Callable[[], datetime]
+    NextSlot = Callable[[], datetime]
 
 ROUNDS: Final = 5  # without any progress
 IDLE_ROUNDS: Final = 20  # likewise, of a second each: until a lost answer is known to be lost
@@ -49,11 +50,37 @@ _NAMELESS: Final = "no scaling activity of its is found, so that nothing can be 
 _MOST_NAMES: Final = 5  # in a reason
 
 
+class ReleaseStore(Protocol):
+    """What a release reads and writes of records. See usher.ports.records."""
+
+    def load(self, action_id: str) -> Action | None:
+        """See Records."""
+        ...
+
+    def save(self, action: Action) -> None:
+        """See Records."""
+        ...
+
+    def due(self, until: datetime) -> Iterable[Due]:
+        """See ActionLookup."""
+        ...
+
+    def evidence(self, action: Action) -> Evidence:
+        """See EvidenceStore."""
+        ...
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Release:
     """Everything that it touches. `work` is `map`, or what makes several calls at once."""
 
-    looks: Evaluator
+    evaluate: Callable[[str], None]  # one action, by its id
+    store: ReleaseStore
+    auto_scaling: AutoScaling
+    call_budget: CallBudget
+    telemetry: Telemetry
+    clock: Callable[[], datetime]
+    new_id: Callable[[], str]
     targets: Mapping[Channel, Target]  # which our hooks notify
     hooks: Groups
     live: LiveMembers
@@ -69,35 +96,35 @@ class Release:
         except NoCallLeft:
             return f"not all hooks could be deleted in time; {AGAIN}"
         except Unavailable as error:
-            self.looks.telemetry.trouble("not all could be let go", error)
+            self.telemetry.trouble("not all could be let go", error)
             return f"the table could not be read ({error}); {AGAIN}"
 
     def _run(self, has_time: Callable[[], bool]) -> str:
         """Until nothing waits and no hook is left: an instance may come at any time."""
         self._close()
-        turn = partial(self.looks.turns.wait_for_slot, self.looks.clock, self.wait, has_time)
+        next_slot = partial(self.call_budget.wait_for_slot, self.clock, self.wait, has_time)
         idle, before = 0, len(self.enrolments.enrolled()) + 1
         while idle < ROUNDS:
             self._retire_all()
             waiting = self.release_all(has_time)
             if waiting:
                 return f"{waiting} actions could not be let go yet; {AGAIN}"
-            ours = self._ours(turn)
+            ours = self._ours(next_slot)
             try:
-                self._let_go_unknown(ours, turn)
+                self._let_go_unknown(ours, next_slot)
             except (TryLater, CallRefused) as error:
                 self._tell(error, "what waits without a record was not let go")  # no hook goes while it waits
             seen = {record.place for record in ours}
             left = [
                 record
                 for record in self.enrolments.enrolled()
-                if record.place not in seen or not self._is_gone(record, turn)
+                if record.place not in seen or not self._is_gone(record, next_slot)
             ]
             if not left:
                 return ""
             idle, before = (0 if len(left) < before else idle + 1), len(left)
             self.wait(APART.total_seconds())
-            turn()  # raises Enough where the time is over: CloudFormation must have its answer
+            next_slot()  # raises Enough where the time is over: CloudFormation must have its answer
         return f"{_named(left)} could not be deleted yet, since instances keep coming into them; {AGAIN}"
 
     def _close(self) -> None:
@@ -108,13 +135,13 @@ class Release:
 
     def _retire_all(self) -> None:
         """From now on intake lets through what comes."""
-        now = self.looks.clock()
+        now = self.clock()
         for record in self.enrolments.enrolled():
             if record.let_through_from is None or record.let_through_from > now:
                 with suppress(Moved):  # the next round finds it as it is then
                     self.enrolments.keep(record.retired(now, now))
 
-    def _ours(self, turn: Turn) -> Sequence[Enrolled]:
+    def _ours(self, next_slot: NextSlot) -> Sequence[Enrolled]:
         """The items whose hooks are ours still, as far as that can be seen now.
 
         What someone else has put in the place of one stays, with all that waits in it.
@@ -122,7 +149,7 @@ class Release:
         ours: list[Enrolled] = []
         wanted = Wanted(hooks=(), targets=self.targets)
         for group, records in _by_group(self.enrolments.enrolled()).items():
-            turn()
+            next_slot()
             try:
                 live = {hook.name: hook.settings for hook in self.hooks.hooks_of(group)}
             except GroupGone:
@@ -151,16 +178,16 @@ class Release:
             return False
         return True
 
-    def _is_gone(self, record: Enrolled, turn: Turn) -> bool:
+    def _is_gone(self, record: Enrolled, next_slot: NextSlot) -> bool:
         departure = Departure(
             hooks=self.hooks,
             live=self.live,
             items=self.enrolments,
             open_actions=self.open_actions,
-            clock=self.looks.clock,
+            clock=self.clock,
         )
         try:
-            return departure.step(record, turn) is Retirement.DELETED
+            return departure.step(record, next_slot) is Retirement.DELETED
         except GroupGone:
             return self._is_forgotten(record)
         except (TryLater, CallRefused, Moved) as error:
@@ -180,8 +207,8 @@ class Release:
         return len(left)
 
     def _open_ids(self) -> list[str]:
-        until = self.looks.clock() + _ALL_TIME
-        due = sorted(self.looks.store.due(until), key=lambda due: (due.expires_at, due.action_id))
+        until = self.clock() + _ALL_TIME
+        due = sorted(self.store.due(until), key=lambda due: (due.expires_at, due.action_id))
         return [row.action_id for row in due]
 
     def _let_go(self, has_time: Callable[[], bool], action_id: str) -> None:
@@ -190,59 +217,59 @@ class Release:
             return
         try:
             self._decide(action_id)
-            self.looks.look(action_id)
+            self.evaluate(action_id)
         except Exception as error:  # noqa: BLE001 - the edge: told, and counted as left
-            self.looks.telemetry.trouble(f"action {action_id} was not let go", error)
+            self.telemetry.trouble(f"action {action_id} was not let go", error)
 
     def _decide(self, action_id: str) -> None:
         """Store the decision, due now. An action that is completing keeps the result it has.
 
         While its hook is paused nothing is sent, so nothing is decided either.
         """
-        action = self.looks.store.load(action_id)
-        if action is None or not action.is_open or self.looks.store.evidence(action).paused is not None:
+        action = self.store.load(action_id)
+        if action is None or not action.is_open or self.store.evidence(action).paused is not None:
             return
-        now = self.looks.clock()
-        released = _released(action, now, self.looks.new_id())
+        now = self.clock()
+        released = _released(action, now, self.new_id())
         is_nameless = action.token is None and action.activity_id is None
-        if is_nameless and self.looks.auto_scaling.ongoing(action) is None:
+        if is_nameless and self.auto_scaling.ongoing(action) is None:
             # No call may name it. If it waits after all, the live state shows it: see _let_go_unknown.
             released = closing.closed(released, Outcome.ENDED_ELSEWHERE, f"{_REASON}: {_NAMELESS}", now)
         try:
-            self.looks.store.save(released)
+            self.store.save(released)
         except Moved:
             return  # the next round finds it as it is then
 
     # -- what is not ----------------------------------------------------------------------------
 
-    def _let_go_unknown(self, ours: Iterable[Enrolled], turn: Turn) -> None:
+    def _let_go_unknown(self, ours: Iterable[Enrolled], next_slot: NextSlot) -> None:
         """What the live state shows waiting in our hooks, and no record knows."""
-        for action in self._unknown(ours, turn):
-            if self.looks.store.evidence(action).paused is None:
-                turn()
-                activity = self.looks.auto_scaling.ongoing(action)  # the call must reach no later wait
+        for action in self._unknown(ours, next_slot):
+            if self.store.evidence(action).paused is None:
+                next_slot()
+                activity = self.auto_scaling.ongoing(action)  # the call must reach no later wait
                 action = replace(action, activity_id=activity.id if activity else None)  # noqa: PLW2901
-                answer = self.looks.auto_scaling.complete(action, Result.CONTINUE)
+                answer = self.auto_scaling.complete(action, Result.CONTINUE)
                 if answer.kind is AnswerKind.BUSY:
                     raise Throttled(answer.text)
-                self.looks.telemetry.decided(action, "complete", f"{_REASON}: {answer.kind}")
+                self.telemetry.decided(action, "complete", f"{_REASON}: {answer.kind}")
 
-    def _unknown(self, ours: Iterable[Enrolled], turn: Turn) -> Iterator[Action]:
+    def _unknown(self, ours: Iterable[Enrolled], next_slot: NextSlot) -> Iterator[Action]:
         by_group = _by_group(ours)
-        for group in self.live.live_groups(by_group.keys(), turn) if by_group else ():
+        for group in self.live.live_groups(by_group.keys(), next_slot) if by_group else ():
             try:
-                seen = group.with_pool(self.live.pool(group.name, turn)) if group.has_pool else group
+                seen = group.with_pool(self.live.pool(group.name, next_slot)) if group.has_pool else group
             except GroupGone:
                 continue
             terms = [Terms(hook=record.own_hook) for record in by_group[group.name] if record.selector]
             for one in live_waits.unrecorded(seen, terms, ()):
                 timeout = one.hook.heartbeat_timeout
-                yield adoption.adopted(one, timeout, self.looks.new_id(), self.looks.clock())
+                yield adoption.adopted(one, timeout, self.new_id(), self.clock())
 
     def _tell(self, error: Exception, what: str) -> None:
         if isinstance(error, Throttled):
-            self.looks.turns.back_off(self.looks.clock())
-        self.looks.telemetry.trouble(what, error)
+            self.call_budget.back_off(self.clock())
+        self.telemetry.trouble(what, error)
 
 
 def _by_group(records: Iterable[Enrolled]) -> dict[str, list[Enrolled]]:

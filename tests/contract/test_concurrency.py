@@ -35,7 +35,7 @@ from usher.core import configuration
 from usher.core.action import Outcome
 from usher.evaluation.evaluator import Evaluator
 from usher.handlers import intake_handler
-from usher.intake import Intake
+from usher.intake.intake import Intake
 from usher.ports.autoscaling import Answer, AnswerKind
 from usher.ports.conditions import SharedAnswer
 from usher.ports.errors import Moved, Unavailable
@@ -323,7 +323,7 @@ def test_of_eight_looks_at_once_one_completes(records: RecordTable) -> None:
     for round_ in range(ROUNDS):
         action = an_action(id=f"action-{round_}", token=f"{round_:036}", policy=a_policy([]))
         records.open(action, RAW)
-        at_once(lambda _, action_id=action.id: looks.look(action_id))  # type: ignore[misc]
+        at_once(lambda _, action_id=action.id: looks.evaluate(action_id))  # type: ignore[misc]
         assert loaded(records, action.id).outcome is Outcome.COMPLETED
         assert len(api.completed) == round_ + 1
 
@@ -334,7 +334,7 @@ def test_of_eight_looks_at_once_one_beats(records: RecordTable) -> None:
     due = an_action(started_at=at(60 - 3600 + 60), first_seen_at=at(60 - 3600 + 60))
     records.open(due, RAW)
 
-    at_once(lambda _: looks.look(due.id))
+    at_once(lambda _: looks.evaluate(due.id))
 
     assert api.beaten == [due.id]
     assert loaded(records).heartbeats == 1

@@ -92,7 +92,7 @@ def test_a_message_becomes_a_record_and_its_wake_up_a_look(wake_ups: str) -> Non
     assert function("intake")(sqs_event(message), None) == {"batchItemFailures": []}
     wake_up, *_ = received(wake_ups)
     assert function("wake")(sqs_event(wake_up), None) == {"batchItemFailures": []}
-    store = machine.parts().looks.store
+    store = machine.parts().evaluator.store
     action = store.of_token(MESSAGE["LifecycleActionToken"])
     assert action is not None
     assert [line.event for line in store.timeline(action.id)] == ["notified", "wait"]

@@ -13,13 +13,13 @@ from usher.aws.autoscaling import AutoScalingApi
 from usher.aws.waiting import WaitingApi
 from usher.evaluation.evaluator import Evaluator
 from usher.evaluation.stale_waits import StaleWaitGuard
-from usher.intake import Intake
+from usher.intake.intake import Intake
 from usher.passes.enrolment import INTERVAL
 from usher.passes.reconcile import Reconcile
 from usher.provision import Provision
-from usher.release import Release
 from usher_simulator.autoscaling.lifecycle_actions import EndedBy
 from usher_simulator.fakes.memory_budget import MemoryLimits
+from usher_simulator.fakes.parts import release_of
 from usher_simulator.fakes.unknown_calls import NoQuestions
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ class Account(Scene):
             instances=self,
             auto_scaling=self.looks.auto_scaling,
             store=self.store,
-            turns=self.looks.turns,
+            call_budget=self.looks.call_budget,
             wake_ups=self,
             telemetry=self.recorder,
             clock=self.clock,
@@ -116,8 +116,8 @@ class Account(Scene):
 
     def provision(self, kind: str, file: Compiled) -> dict[str, Any]:
         """What CloudFormation is answered."""
-        release = Release(
-            looks=self.looks,
+        release = release_of(
+            self.looks,
             targets=SETTINGS.targets,
             hooks=self.groups,
             live=self.waiting,
@@ -166,7 +166,7 @@ class Account(Scene):
         for body in [self.inbox.pop(0) for _ in range(len(self.inbox))]:
             self.intake.take(body, "sqs")
         for due in list(self.store.due(self.clock())):
-            self.looks.look(due.action_id)
+            self.looks.evaluate(due.action_id)
 
     def run_passes(self, passes: int = 1) -> list[str]:
         """Passes at their interval; what they told of hooks."""

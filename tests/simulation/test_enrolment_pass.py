@@ -108,7 +108,7 @@ class Scene:
             live=WaitingApi(self.client),
             records=self.records.under(file.digest),
             open_actions=self.store,
-            turns=CallBudget(budget=self.budget, telemetry=self.recorder),
+            call_budget=CallBudget(budget=self.budget, telemetry=self.recorder),
             telemetry=self.recorder,
             clock=self.clock,
             wait=self.wait,
@@ -458,7 +458,7 @@ def test_where_all_seconds_ahead_are_full_the_pass_ends_and_the_next_goes_on() -
     fill(scene.budget, 115, 135)
     scene.asked.clear()
     assert scene.run() == ["put off /"]
-    assert (scene.reason, scene.asked) == ("no time or no turn of the budget is left", [])
+    assert (scene.reason, scene.asked) == ("no time or no slot of the call budget is left", [])
     assert scene.run() == ["put workers-1/drain"]
 
 

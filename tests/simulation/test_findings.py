@@ -27,8 +27,8 @@ from tests.simulation.test_replay import START, TOKEN, entry, hooks, message, re
 from tests.unit.test_handlers import Stage, sqs
 from usher.core import configuration, duration
 from usher.core.action import Outcome, Phase, Result
-from usher.handlers import intake_handler, sweep_handler, wake_handler
-from usher.intake import Intake
+from usher.handlers import intake_handler, wake_handler
+from usher.intake.intake import Intake
 from usher.ports.errors import Unavailable
 from usher.ports.records import Raw
 from usher_cli import traffic
@@ -38,6 +38,7 @@ from usher_simulator.autoscaling.client import respond_to
 from usher_simulator.autoscaling.lifecycle_actions import EndedBy, Wait
 from usher_simulator.autoscaling.query_protocol import ApiError
 from usher_simulator.fakes.file_items import FileItems
+from usher_simulator.fakes.parts import sweep_of
 from usher_simulator.fakes.unknown_calls import NoQuestions
 from usher_simulator.replay.replay import Entry, replay
 from usher_simulator.replay.world import VISIBILITY_TIMEOUT, World
@@ -70,7 +71,7 @@ def cut_after_the_call(scene: Scene, *, at_s: float) -> Callable[[], None]:
         scene.now = at(at_s)
         scene.during_call = cut
         with pytest.raises(Cut):
-            scene.looks.look("action-1")
+            scene.looks.evaluate("action-1")
         scene.during_call = lambda: None
 
     return another_look
@@ -357,7 +358,7 @@ def test_a_sweep_looks_at_what_is_overdue_before_it_sends_wake_ups_for_what_is_n
         send(action_id, version, delay, wait)
 
     stage.send = slow_send  # type: ignore[method-assign]
-    assert sweep_handler(stage.looks)({}, context)["looked"] == 1
+    assert sweep_of(stage.looks).handle({}, context)["looked"] == 1
 
 
 def test_a_sweep_saves_what_can_be_saved_before_it_closes_what_has_expired() -> None:
@@ -378,7 +379,7 @@ def test_a_sweep_saves_what_can_be_saved_before_it_closes_what_has_expired() -> 
         return complete(action, result)
 
     stage.complete = slow_complete  # type: ignore[method-assign]
-    sweep_handler(stage.looks)({}, context)
+    sweep_of(stage.looks).handle({}, context)
     closed = stage.store.load("alive")
     assert closed is not None
     assert closed.outcome is Outcome.COMPLETED

@@ -117,7 +117,7 @@ def test_an_instance_that_ended_before_its_action_was_known_is_remembered() -> N
     stage.intake.take(json.dumps(state_change("shutting-down")), "sqs")
     opened(stage, an_action())
 
-    stage.looks.look("action-1")
+    stage.looks.evaluate("action-1")
 
     closed = stage.store.load("action-1")
     assert closed is not None

@@ -25,7 +25,7 @@ from usher.core import configuration
 from usher.core.conditions.probe import Reply, ReplyKind
 from usher.evaluation.evaluator import Evaluator
 from usher.evaluation.stale_waits import StaleWaitGuard
-from usher.intake import Intake
+from usher.intake.intake import Intake
 from usher_simulator.autoscaling.client import auto_scaling_client
 from usher_simulator.autoscaling.lifecycle_actions import EndedBy, Wait, Waits
 from usher_simulator.autoscaling.lifecycle_calls import LifecycleCalls
@@ -197,7 +197,7 @@ class Incident:
     def send(self, action_id: str, version: int, delay: timedelta, wait: object = None) -> None:  # noqa: ARG002
         """Implements usher.ports.queues.WakeUps for the functions, on the virtual clock."""
         moment = self.clock() + timedelta(seconds=delay_s(delay))
-        self.clock.at(moment, lambda: self.looks.look(action_id, version))
+        self.clock.at(moment, lambda: self.looks.evaluate(action_id, version))
 
     def until(self, minutes: float) -> None:
         self.clock.run_until(at(60 * minutes))

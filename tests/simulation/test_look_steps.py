@@ -241,7 +241,7 @@ def test_no_question_begins_that_could_outlast_its_function() -> None:
         scene.now += timedelta(seconds=9)
 
     told.before_call = slow
-    scene.looks.look("action-1")
+    scene.looks.evaluate("action-1")
     for turn in (1, 2):
         scene.asking.ask("action-1", turn_of(scene))
         assert len(told.asked) == 4 * turn, "36 s are over, and a call may take 6"
@@ -353,7 +353,7 @@ def test_findings_that_cannot_be_read_stop_no_heartbeat_and_nobody_asks_in_their
     monkeypatch.setattr(scene.store, "findings", lambda _: unreadable)
 
     scene.now = at(280)
-    scene.looks.look("action-1")
+    scene.looks.evaluate("action-1")
     scene.asking.ask("action-1", 3)
 
     assert (scene.action.heartbeats, scene.action.is_open) == (1, True)
@@ -363,7 +363,7 @@ def test_findings_that_cannot_be_read_stop_no_heartbeat_and_nobody_asks_in_their
 
 def test_of_two_who_ask_at_once_one_starts_what_is_to_be_started() -> None:
     scene, told = scene_of(waiting(EMPTYING), ["ok", 3])
-    scene.looks.look("action-1")
+    scene.looks.evaluate("action-1")
     ((action_id, turn, _),) = scene.questions.sent
 
     def another() -> None:

@@ -67,7 +67,7 @@ class Scene:
         )
 
     def look(self, version: int | None = None) -> Action:
-        self.looks.look("action-1", version)
+        self.looks.evaluate("action-1", version)
         return self.action
 
     @property
@@ -292,7 +292,7 @@ def test_a_look_at_what_is_not_there_or_closed_does_nothing() -> None:
     scene.look()
     scene.effects.clear()
     scene.look()
-    scene.looks.look("action-2")
+    scene.looks.evaluate("action-2")
     assert scene.effects == []
 
 
@@ -352,7 +352,7 @@ def test_a_result_that_the_table_denies_is_not_decided() -> None:
     store.open(an_action(policy=AT_ONCE), None)
     scene.looks = replace(scene.looks, store=store)
     with pytest.raises(Denied):
-        scene.looks.look("action-1")
+        scene.looks.evaluate("action-1")
     assert "complete CONTINUE" not in scene.effects
 
 
@@ -419,7 +419,7 @@ def test_who_has_read_that_it_is_over_beats_nothing_where_the_table_goes_away_th
     wait = held_wait(an_action(), 1)
     assert wait is not None
     with pytest.raises(CutShort) as cut:
-        replace(scene.looks, store=store).look("action-1", 1, wait.beaten(at(10)))
+        replace(scene.looks, store=store).evaluate("action-1", 1, wait.beaten(at(10)))
     assert cut.value.decided
 
 

@@ -24,7 +24,7 @@ from usher.evaluation.call_budget import CallBudget
 from usher.evaluation.evaluator import Evaluator
 from usher.evaluation.hook_timeouts import HookTimeouts
 from usher.evaluation.stale_waits import StaleWaitGuard
-from usher.intake import Intake
+from usher.intake.intake import Intake
 from usher.passes.reconcile import MOST_HOOKS_IDLE, MOST_HOOKS_IN_USE, Reconcile
 from usher.ports.autoscaling import Answer, AnswerKind
 from usher.ports.errors import CallRefused
@@ -36,6 +36,7 @@ from usher_simulator.fakes.file_items import FileItems
 from usher_simulator.fakes.memory_budget import MemoryBudget, MemoryLimits
 from usher_simulator.fakes.memory_enrolled import MemoryEnrolledHooks
 from usher_simulator.fakes.memory_store import MemoryStore
+from usher_simulator.fakes.parts import sweep_of
 from usher_simulator.fakes.recorder import Recorder
 from usher_simulator.fakes.unknown_calls import NoQuestions
 from usher_simulator.trials.invocations import TimeLeft
@@ -159,7 +160,7 @@ class Scene:
             hook_timeouts=HookTimeouts(
                 live=waiting,
                 store=self.store,
-                turns=CallBudget(budget=looks_budget, telemetry=self.recorder),
+                call_budget=CallBudget(budget=looks_budget, telemetry=self.recorder),
                 telemetry=self.recorder,
                 clock=self.clock,
             ),
@@ -182,7 +183,7 @@ class Scene:
             instances=InstancesApi(self.ec2),
             auto_scaling=same_wait,
             store=self.store,
-            turns=CallBudget(budget=self.budget, telemetry=self.recorder),
+            call_budget=CallBudget(budget=self.budget, telemetry=self.recorder),
             wake_ups=self,
             telemetry=self.recorder,
             clock=self.clock,
@@ -221,7 +222,7 @@ class Scene:
 
     def _sweep(self) -> None:
         time_left = TimeLeft(clock=self.clock, ends_at=self.clock() + timedelta(minutes=1))
-        handlers.sweep_handler(self.looks, self.reconcile)({}, time_left)
+        sweep_of(self.looks, self.reconcile).handle({}, time_left)
         self.clock.at(self.clock() + timedelta(minutes=1), self._sweep)
 
     def create(self, name: str = "web", *hooks: Mapping[str, Any], size: int = 1, **parameters: Any) -> None:

@@ -19,10 +19,11 @@ from usher.evaluation.evaluator import Evaluator
 from usher.ports.autoscaling import Answer, AnswerKind
 from usher.ports.errors import Throttled, TryLater, Unavailable
 from usher.ports.records import Due, Raw
-from usher.release import IDLE_ROUNDS, LAST_CALLS_S, Release
+from usher.release import IDLE_ROUNDS, LAST_CALLS_S
 from usher_simulator.fakes.memory_budget import MemoryBudget, MemoryLimits
 from usher_simulator.fakes.memory_enrolled import MemoryEnrolledHooks
 from usher_simulator.fakes.memory_store import MemoryStore
+from usher_simulator.fakes.parts import release_of
 from usher_simulator.fakes.recorder import Recorder
 from usher_simulator.fakes.unknown_calls import NoQuestions
 
@@ -81,8 +82,8 @@ class Leaving:
         self.refuses = False
         self.during_wait: list[Callable[[], None]] = []
         self.during_delete: list[Callable[[], None]] = [lambda: None] * 9
-        self.release = Release(
-            looks=looks,
+        self.release = release_of(
+            looks,
             targets=TARGETS,
             hooks=self,
             live=self,

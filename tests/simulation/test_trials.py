@@ -12,7 +12,7 @@ import pytest
 
 from usher.core import closing
 from usher.core.action import Outcome
-from usher.evaluation.evaluator import Evaluator
+from usher.evaluation.sender import Sender
 from usher.ports.autoscaling import AnswerKind
 from usher_simulator.trials import simulate
 from usher_simulator.trials.deployment import INTAKE, WAKE, Deployed
@@ -59,14 +59,14 @@ def test_the_judge_claims_nothing_that_usher_could_not_know(seed: int) -> None:
 
 def test_a_record_that_is_closed_while_it_waits_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever believes the record finds nothing: it says that others ended it, and nobody looks again."""
-    as_it_is = Evaluator._after_failure  # noqa: SLF001 - a bug is planted here
+    as_it_is = Sender._after_failure  # noqa: SLF001 - a bug is planted here
 
-    def closed_when_busy(self: Evaluator, action: Action, answer: Answer, now: datetime) -> Action:
+    def closed_when_busy(self: Sender, action: Action, answer: Answer, now: datetime) -> Action:
         if answer.kind is AnswerKind.BUSY:
             return closing.closed(action, Outcome.ENDED_ELSEWHERE, "busy", now)
         return as_it_is(self, action, answer, now)
 
-    monkeypatch.setattr(Evaluator, "_after_failure", closed_when_busy)
+    monkeypatch.setattr(Sender, "_after_failure", closed_when_busy)
     assert any("busy" in violation.text for violation in Trial(9).run().violations)
 
 

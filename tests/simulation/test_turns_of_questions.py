@@ -18,12 +18,12 @@ from usher.core.action import Outcome, Result
 from usher.core.conditions.probe import Call, Found, Later, Reply, ReplyKind, Shared
 from usher.core.finding import ConditionStatus
 from usher.evaluation.evaluator import Evaluator
-from usher.handlers import sweep_handler
 from usher.ports.errors import Unavailable
 from usher.questions.probing import Prober
 from usher_simulator.autoscaling.virtual_clock import VirtualClock
 from usher_simulator.fakes.memory_budget import MemoryBudget, MemoryLimits
 from usher_simulator.fakes.memory_store import MemoryStore
+from usher_simulator.fakes.parts import sweep_of
 from usher_simulator.fakes.recorder import Recorder
 
 if TYPE_CHECKING:
@@ -83,9 +83,9 @@ class World:
         self.asking = asking_of(self.looks, self)
         for name in ("evidence", "save", "load", "findings", "keep_findings"):
             setattr(self.store, name, self._cuttable(getattr(self.store, name)))
-        self.clock.at(START, lambda: self.run(partial(self.looks.look, action.id)))
+        self.clock.at(START, lambda: self.run(partial(self.looks.evaluate, action.id)))
         for minute in range(1, 40):
-            self.clock.at(at(60 * minute), lambda: self.run(partial(sweep_handler(self.looks), {})))
+            self.clock.at(at(60 * minute), lambda: self.run(partial(sweep_of(self.looks).handle, {})))
 
     def _cuttable(self, do: Callable[..., Any]) -> Callable[..., Any]:
         def doing(*given: Any, **named: Any) -> Any:
@@ -113,7 +113,7 @@ class World:
             self.clock.at(self.clock() + delay, lambda: self.run(function))
 
     def send(self, action_id: str, version: int, delay: timedelta, wait: object = None) -> None:  # noqa: ARG002
-        self.later(delay, partial(self.looks.look, action_id, version), f"wake {version}")
+        self.later(delay, partial(self.looks.evaluate, action_id, version), f"wake {version}")
 
     def make(self, call: Call, members: Sequence[str] = ()) -> Reply:
         assert not members
@@ -265,7 +265,7 @@ def test_a_conditions_call_on_auto_scaling_takes_a_slot_of_the_budget_or_waits(i
     """Heartbeats live on the same budget."""
     turns, told = free_turns(1), Told([0, 0])
     asking = asking_of(World(asked()).looks, told)
-    prober = Prober(calls=told, answers=asking.probing.answers, turns=turns, clock=lambda: at(0))  # type: ignore[attr-defined]
+    prober = Prober(calls=told, answers=asking.probing.answers, call_budget=turns, clock=lambda: at(0))  # type: ignore[attr-defined]
     while turns.try_acquire(at(0)):
         pass
 
@@ -291,7 +291,7 @@ def test_where_no_question_could_be_sent_a_look_comes_again_within_a_minute() ->
         raise Unavailable(f"busy: {len(given)}")
 
     world.store.keep_findings = busy  # type: ignore[method-assign, assignment]
-    world.looks.look("action-1")
+    world.looks.evaluate("action-1")
     assert world.action.look_at is not None
     assert world.action.look_at <= world.clock() + timedelta(minutes=1)
 
@@ -304,7 +304,7 @@ def test_a_queue_that_takes_no_question_stops_no_look() -> None:
             raise Unavailable(f"no {action_id} {turn} {delay}")
 
     looks = replace(world.looks, questions=Down())
-    looks.look("action-1")
+    looks.evaluate("action-1")
 
     assert world.action.version == 2
     assert [what for what, _ in world.recorder.troubles] == ["no question of action action-1 was asked for"]

@@ -598,7 +598,9 @@ class Record:
     memory: Memory = field(default_factory=dict)
 
     def look(self) -> ConditionStatus:
-        prober = Prober(calls=self.calls, answers=MemoryAnswers(), turns=free_turns(), clock=lambda: self.now)
+        prober = Prober(
+            calls=self.calls, answers=MemoryAnswers(), call_budget=free_turns(), clock=lambda: self.now
+        )
         until = self.now + timedelta(seconds=60)
         found = prober.probe(self.probe, self.action, self.memory, until, self.keep)
         assert isinstance(found, Found), "it always has the time"

@@ -327,7 +327,9 @@ class Looks:
         self.finding: Finding | None = None
         self._now = at(0)
         self.answers = answers or MemoryAnswers()
-        self._prober = Prober(calls=calls, answers=self.answers, turns=free_turns(), clock=lambda: self._now)
+        self._prober = Prober(
+            calls=calls, answers=self.answers, call_budget=free_turns(), clock=lambda: self._now
+        )
 
     def look(self, seconds: float) -> Found:
         """What is found so many seconds after the start."""
@@ -413,7 +415,7 @@ def test_of_very_many_clusters_few_are_remembered_and_all_are_searched() -> None
 
 def test_the_list_of_clusters_is_shared_between_actions() -> None:
     answers, calls = MemoryAnswers(), ShapedCalls(Cluster())
-    prober = Prober(calls=calls, answers=answers, turns=free_turns(), clock=lambda: at(30))
+    prober = Prober(calls=calls, answers=answers, call_budget=free_turns(), clock=lambda: at(30))
 
     for action in (an_action(), an_action(id="action-2", first_seen_at=at(29))):
         prober.probe(ANYWHERE, action, {}, at(50), lambda _: None)

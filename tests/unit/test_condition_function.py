@@ -377,7 +377,7 @@ def probed(calls: Calls, looks: int) -> list[Finding]:
     found: list[Finding] = []
     for _ in range(looks):
         before = found[-1] if found else None
-        prober = Prober(calls=calls, answers=MemoryAnswers(), turns=free_turns(), clock=lambda: now)  # noqa: B023 - used at once
+        prober = Prober(calls=calls, answers=MemoryAnswers(), call_budget=free_turns(), clock=lambda: now)  # noqa: B023 - used at once
         memory = before.memory if before else {}
         read = prober.probe(SMOKE, an_action(), memory, now + timedelta(seconds=20), must_not_start)
         assert isinstance(read, Found), "it always has the time"

@@ -243,7 +243,9 @@ class Watch:
 
     def __init__(self, calls: Calls) -> None:
         self.clock = VirtualClock(at(0))
-        self._prober = Prober(calls=calls, answers=MemoryAnswers(), turns=free_turns(), clock=self.clock)
+        self._prober = Prober(
+            calls=calls, answers=MemoryAnswers(), call_budget=free_turns(), clock=self.clock
+        )
         self._actions: dict[str, Action] = {}
 
     def look(self, seconds: float, instance_id: str = INSTANCE) -> Finding | None:

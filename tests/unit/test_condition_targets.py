@@ -388,7 +388,7 @@ def watched(
 ) -> tuple[Watch, ShapedCalls, VirtualClock]:
     clock = VirtualClock(at(0))
     calls = ShapedCalls(world.answer)
-    prober = Prober(calls=calls, answers=answers or MemoryAnswers(), turns=free_turns(), clock=clock)
+    prober = Prober(calls=calls, answers=answers or MemoryAnswers(), call_budget=free_turns(), clock=clock)
     return Watch(condition, prober, clock, action or an_action()), calls, clock
 
 
@@ -596,7 +596,7 @@ def test_a_thousand_instances_of_ten_groups_make_at_most_forty_calls_a_minute() 
         made_at.append((clock() - at(0)).total_seconds())
         return world.answer(operation, parameters)
 
-    prober = Prober(calls=ShapedCalls(answer), answers=MemoryAnswers(), turns=free_turns(), clock=clock)
+    prober = Prober(calls=ShapedCalls(answer), answers=MemoryAnswers(), call_budget=free_turns(), clock=clock)
     watches = [a_thousandth(number, prober, clock) for number in range(1000)]
     for number, watch in enumerate(watches):
         clock.at(at(number % 7 / 10), watch.keep_looking)
@@ -695,7 +695,7 @@ def test_against_moto_an_instance_is_waited_for_by_name_and_by_arn() -> None:
     client = partial(boto3.client, region_name="us-east-1")
     instance_id, group_arn = a_moto_group(client)
     clock = VirtualClock(at(0))
-    prober = Prober(calls=AwsCalls(client), answers=MemoryAnswers(), turns=free_turns(), clock=clock)
+    prober = Prober(calls=AwsCalls(client), answers=MemoryAnswers(), call_budget=free_turns(), clock=clock)
     action = an_action(instance_id=instance_id)
 
     wishes = [(state, group) for state in TargetState for group in ("web", group_arn)]
@@ -733,7 +733,7 @@ def test_against_moto_an_instance_is_waited_for_by_name_and_by_arn() -> None:
 def test_against_moto_a_target_group_that_does_not_exist_is_a_failure() -> None:
     clock = VirtualClock(at(0))
     calls = AwsCalls(partial(boto3.client, region_name="us-east-1"))
-    prober = Prober(calls=calls, answers=MemoryAnswers(), turns=free_turns(), clock=clock)
+    prober = Prober(calls=calls, answers=MemoryAnswers(), call_budget=free_turns(), clock=clock)
 
     for group in ("web", arn("web")):
         finding = Watch(waits_for(TargetState.DRAINED, group), prober, clock).look()

@@ -21,7 +21,7 @@ from usher.aws.records import RecordTable
 from usher.core import notifications
 from usher.core.action import ActivityEnd, Outcome, Phase, Transition
 from usher.core.notifications import InstanceEnd, InstanceState
-from usher.intake import Intake
+from usher.intake.intake import Intake
 from usher.ports.records import Raw
 from usher_cli.account import Machine
 from usher_cli.export import Range, _of_move_end, found, of_hooks

@@ -16,16 +16,18 @@ from tests.questions import QuestionList
 from usher.core import configuration
 from usher.core.action import Action, Result
 from usher.evaluation.evaluator import Evaluator
-from usher.handlers import SweepFailed, intake_handler, sweep_handler, wake_handler
-from usher.intake import Intake
+from usher.handlers import intake_handler, wake_handler
+from usher.intake.intake import Intake
 from usher.outage.slow_table import Away
 from usher.passes.silent_groups import SilentGroups
 from usher.ports.autoscaling import Answer, AnswerKind
 from usher.ports.errors import Unavailable
 from usher.ports.records import Raw
+from usher.sweep import SweepFailed
 from usher_simulator.fakes.file_items import FileItems
 from usher_simulator.fakes.memory_budget import MemoryBudget, MemoryLimits
 from usher_simulator.fakes.memory_store import MemoryStore
+from usher_simulator.fakes.parts import sweep_of
 from usher_simulator.fakes.recorder import Recorder
 from usher_simulator.replay.world import DeadLetterList
 
@@ -220,7 +222,7 @@ def test_a_sweep_looks_at_what_is_overdue_and_wakes_what_is_near() -> None:
         an_action(id="near", token="2" * 36, look_at=at(240)),
         an_action(id="far", token="3" * 36, look_at=at(240.1)),
     )
-    assert sweep_handler(stage.looks)({}, None) == {"near": 1, "overdue": 1, "looked": 1}
+    assert sweep_of(stage.looks).handle({}, None) == {"near": 1, "overdue": 1, "looked": 1}
     open_ids = {action.id for action in stage.store.actions() if action.is_open}
     assert open_ids == {"near", "far"}
     assert ("near", 1, timedelta(seconds=240)) in stage.woken
@@ -264,7 +266,7 @@ def test_evidence_that_cannot_be_kept_fails_no_message() -> None:
 )
 def test_a_look_that_is_due_is_not_late_for_a_minute(due_s: float, late: int) -> None:
     stage = sweep_over(an_action(look_at=at(due_s)))
-    sweep_handler(stage.looks)({}, None)
+    sweep_of(stage.looks).handle({}, None)
     assert stage.recorder.counts["OverdueLooks"] == late
 
 
@@ -272,7 +274,7 @@ def test_a_sweep_wakes_nothing_that_got_its_wake_ups_when_it_was_stored() -> Non
     """A beat with a margin under 75 s is of a timeout under 15 minutes, which SQS can delay for."""
     short = hook_terms(heartbeat_timeout=timedelta(minutes=5))
     stage = sweep_over(an_action(hook=short, look_at=at(230)))
-    assert sweep_handler(stage.looks)({}, None)["near"] == 1
+    assert sweep_of(stage.looks).handle({}, None)["near"] == 1
     assert stage.woken == []
 
 
@@ -283,8 +285,8 @@ def test_a_look_that_fails_keeps_no_other_from_its_turn_and_is_reported() -> Non
         an_action(id="later", token="2" * 36, policy=at_once, started_at=at(-1)),
         an_action(id="last", token="3" * 36, policy=at_once, started_at=at(0.001)),
     )
-    with pytest.raises(SweepFailed, match="1 of 3 looks failed"):
-        sweep_handler(stage.looks)({}, None)
+    with pytest.raises(SweepFailed, match="1 of 3 evaluations failed"):
+        sweep_of(stage.looks).handle({}, None)
     assert stage.recorder.counts["FailedLooks"] == 1
     assert [action.id for action in stage.store.actions() if action.is_open] == ["action-bug"]
 
@@ -322,7 +324,7 @@ def test_a_sweep_holds_without_wake_ups_only_where_they_do_not_come(look_s: floa
     stage, holds = sweep_over(an_action(id="action-bug", look_at=at(look_s))), Holds()
     holds.coming = {"action-bug": at(look_s)}
     with pytest.raises(SweepFailed):
-        sweep_handler(stage.looks, without_table=holds)({}, None)  # type: ignore[arg-type] # as much as is used
+        sweep_of(stage.looks, live_holds=holds).handle({}, None)  # type: ignore[arg-type] # as much as is used
     assert holds.runs == runs
 
 
@@ -331,7 +333,7 @@ def test_where_the_table_answers_a_sweep_beats_what_waits_in_turns_of_the_shared
     holds.coming = {"action-bug": at(-10)}
     budget = MemoryBudget(1)
     with pytest.raises(SweepFailed):
-        sweep_handler(replace(stage.looks, budget=budget), without_table=holds)({}, None)  # type: ignore[arg-type] # as much as is used
+        sweep_of(replace(stage.looks, budget=budget), live_holds=holds).handle({}, None)  # type: ignore[arg-type] # as much as is used
     assert holds.booked == [at(0)]
     assert budget.book(at(0), at(0), at(0), at(0)) is None
 
@@ -340,14 +342,14 @@ def test_while_wake_ups_come_a_look_may_be_late() -> None:
     """A busy fleet has some that are: to beat all long hooks for that would cost more than it saves."""
     stage, holds = sweep_over(an_action(look_at=at(-10))), Holds()
     holds.coming = {"woken": at(-5)}
-    sweep_handler(stage.looks, without_table=holds)({}, None)  # type: ignore[arg-type] # as much as is used
+    sweep_of(stage.looks, live_holds=holds).handle({}, None)  # type: ignore[arg-type] # as much as is used
     assert holds.runs == 0
 
 
 def test_the_first_sweep_of_a_container_knows_of_no_wake_up_that_did_not_come() -> None:
     """Found by reading: after a deploy each sweep beat all long hooks for one look that was seconds late."""
     stage, holds = sweep_over(an_action(look_at=at(-10))), Holds()
-    sweep_handler(stage.looks, without_table=holds)({}, None)  # type: ignore[arg-type] # as much as is used
+    sweep_of(stage.looks, live_holds=holds).handle({}, None)  # type: ignore[arg-type] # as much as is used
     assert holds.runs == 0
 
 
@@ -355,7 +357,7 @@ def test_a_look_that_a_notice_made_due_is_none_that_a_wake_up_made() -> None:
     """Found by reading: it lifted the doubt while wake-ups failed."""
     stage, holds = sweep_over(an_action(look_at=at(-10))), Holds()
     holds.coming = {"action-1": at(-40)}
-    sweep_handler(stage.looks, without_table=holds)({}, None)  # type: ignore[arg-type] # as much as is used
+    sweep_of(stage.looks, live_holds=holds).handle({}, None)  # type: ignore[arg-type] # as much as is used
     assert holds.runs == 1
 
 
@@ -375,7 +377,7 @@ def test_what_the_budget_puts_off_by_seconds_the_same_sweep_beats_where_wake_ups
 
     holds.wait = wait  # type: ignore[method-assign]
     looks = replace(stage.looks, budget=MemoryBudget(1), clock=lambda: at(slept[0]))
-    sweep_handler(looks, without_table=holds)({}, None)  # type: ignore[arg-type] # as much as is used
+    sweep_of(looks, live_holds=holds).handle({}, None)  # type: ignore[arg-type] # as much as is used
     assert [action.heartbeats for action in stage.store.actions()] == [1, 1, 1]
     assert 0 < slept[0] < 15
 
@@ -392,7 +394,7 @@ def test_once_they_failed_wake_ups_are_in_doubt_until_one_comes(look_s: float, r
     stage, holds = sweep_over(an_action(look_at=at(look_s))), Holds()
     holds.wake_ups_fail.noted(at(-3600))
     holds.coming = {"action-1": at(-5)}
-    sweep_handler(stage.looks, without_table=holds)({}, None)  # type: ignore[arg-type] # as much as is used
+    sweep_of(stage.looks, live_holds=holds).handle({}, None)  # type: ignore[arg-type] # as much as is used
     assert (holds.runs, holds.coming) == (runs, {"action-1": at(40)} if look_s > 0 else {})
 
 
@@ -405,7 +407,7 @@ class LittleTime:
 
 def test_a_sweep_stops_in_time_before_its_own_end() -> None:
     stage = sweep_over(an_action(policy=a_policy([])))
-    assert sweep_handler(stage.looks)({}, LittleTime())["looked"] == 0
+    assert sweep_of(stage.looks).handle({}, LittleTime())["looked"] == 0
 
 
 def test_nearest_expiry_comes_first() -> None:
@@ -420,7 +422,7 @@ def test_nearest_expiry_comes_first() -> None:
     for name, started_at in (("late", 0), ("early", -20), ("middle", -10)):
         action = an_action(id=name, token=f"{name:0<36}", policy=a_policy([]), started_at=at(started_at))
         stage.store.open(action, Raw(received_at=at(0), body="{}"))
-    sweep_handler(stage.looks)({}, None)
+    sweep_of(stage.looks).handle({}, None)
     assert order == ["early", "middle", "late"]
 
 
@@ -485,7 +487,7 @@ def test_the_enrolment_runs_in_every_even_minute(seconds: int, runs: int) -> Non
     stage = Stage()
     enrolment = Pass()
     looks = replace(stage.looks, clock=lambda: at(seconds))
-    sweep_handler(looks, enrolment)({}, None)
+    sweep_of(looks, enrolment).handle({}, None)
     assert enrolment.runs == runs
 
 
@@ -497,7 +499,7 @@ def test_the_enrolment_runs_in_every_even_minute(seconds: int, runs: int) -> Non
 def test_in_an_odd_minute_the_passes_run_where_they_are_asked_for(event: Any, runs: int) -> None:
     stage = Stage()
     enrolment = Pass()
-    sweep_handler(replace(stage.looks, clock=lambda: at(60)), enrolment)(event, None)
+    sweep_of(replace(stage.looks, clock=lambda: at(60)), enrolment).handle(event, None)
     assert enrolment.runs == runs
 
 
@@ -509,14 +511,14 @@ def test_another_pass_comes_first_in_each_turn_so_that_none_starves() -> None:
         each.on_run = partial(ran.append, number)
     for minute in (0, 2, 4, 60):
         looks = replace(stage.looks, clock=partial(at, 60 * minute))
-        sweep_handler(looks, *passes)({}, None)
+        sweep_of(looks, *passes).handle({}, None)
     assert ran == [0, 1, 2, 1, 2, 0, 2, 0, 1, 1, 2, 0]
 
 
 def test_an_enrolment_that_fails_spoils_no_look_and_is_reported() -> None:
     stage = sweep_over(an_action(policy=a_policy([])))
     with pytest.raises(SweepFailed, match=r"^the enrolment pass failed; the log says why$"):
-        sweep_handler(stage.looks, Pass(KeyError("a bug")))({}, None)
+        sweep_of(stage.looks, Pass(KeyError("a bug"))).handle({}, None)
     assert not stage.store.actions()[0].is_open
     assert [what for what, _ in stage.recorder.troubles] == ["the enrolment pass failed"]
 
@@ -524,14 +526,14 @@ def test_an_enrolment_that_fails_spoils_no_look_and_is_reported() -> None:
 def test_a_look_that_fails_keeps_the_enrolment_from_nothing() -> None:
     stage = sweep_over(an_action(id="action-bug", policy=a_policy([])))
     enrolment = Pass()
-    with pytest.raises(SweepFailed, match="1 of 1 looks failed"):
-        sweep_handler(stage.looks, enrolment)({}, None)
+    with pytest.raises(SweepFailed, match="1 of 1 evaluations failed"):
+        sweep_of(stage.looks, enrolment).handle({}, None)
     assert enrolment.runs == 1
 
 
 def test_a_sweep_near_its_end_enrols_nothing() -> None:
     stage = Stage()
     enrolment = Pass()
-    sweep_handler(stage.looks, enrolment)({}, LittleTime())
+    sweep_of(stage.looks, enrolment).handle({}, LittleTime())
     assert enrolment.runs == 0
     assert stage.recorder.counts["PassesPutOff"] == 1

@@ -21,7 +21,7 @@ from usher.core.action import OperatorNote, Outcome, Phase, Result, Signal, Stat
 from usher.core.decide import Complete, Wait, decide
 from usher.core.hook_items import Enrolled, HookSettings
 from usher.core.operators import CommandRefused, extend, name_of
-from usher.operators import TRIES
+from usher.evaluation.record_writer import TRIES
 from usher.ports.errors import Unavailable
 from usher_cli.account import Place, Trouble, open_account
 from usher_cli.change import changed

@@ -91,7 +91,7 @@ class Scene:
             live=WaitingApi(self.account.client),
             records=self.records.under(digest),
             open_actions=self.store,
-            turns=CallBudget(budget=MemoryBudget(1000), telemetry=Recorder()),
+            call_budget=CallBudget(budget=MemoryBudget(1000), telemetry=Recorder()),
             telemetry=Recorder(),
             clock=self.clock,
             wait=lambda _: None,

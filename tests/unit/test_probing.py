@@ -90,7 +90,7 @@ class Stage:
     def probe(
         self, probe: Probe, *, memory: Memory | None = None, until: datetime = LATE, **changes: Any
     ) -> Found | Later:
-        prober = Prober(calls=self.service, answers=self.answers, turns=free_turns(), clock=self.clock)
+        prober = Prober(calls=self.service, answers=self.answers, call_budget=free_turns(), clock=self.clock)
         return prober.probe(probe, an_action(**changes), memory or {}, until, self.started.append)
 
 

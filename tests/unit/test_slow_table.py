@@ -18,7 +18,7 @@ from usher.core.pacing import Pace
 from usher.evaluation.call_budget import CallBudget
 from usher.evaluation.evaluator import Evaluator
 from usher.evaluation.hook_timeouts import HookTimeouts
-from usher.intake import Intake
+from usher.intake.intake import Intake
 from usher.outage import slow_table
 from usher.outage.without_table import Memory, WithoutTable
 from usher.ports.autoscaling import Answer, AnswerKind
@@ -125,7 +125,7 @@ def looks_of(world: World) -> Evaluator:
         hook_timeouts=HookTimeouts(
             live=world,
             store=store,
-            turns=CallBudget(budget=budget, telemetry=recorder),
+            call_budget=CallBudget(budget=budget, telemetry=recorder),
             telemetry=recorder,
             clock=world.clock,
         ),

@@ -12,7 +12,7 @@ from usher.aws.queues import delay_s, question_body, wake_up_body
 from usher.aws.waiting import WaitingApi
 from usher.evaluation.evaluator import Evaluator
 from usher.evaluation.stale_waits import StaleWaitGuard
-from usher.intake import Intake
+from usher.intake.intake import Intake
 from usher.questions.asking import Asking, questions_handler
 from usher_simulator.autoscaling.client import auto_scaling_client
 from usher_simulator.autoscaling.lifecycle_actions import Waits
@@ -21,6 +21,7 @@ from usher_simulator.autoscaling.virtual_clock import VirtualClock
 from usher_simulator.fakes.file_items import FileItems
 from usher_simulator.fakes.memory_budget import MemoryBudget, MemoryLimits
 from usher_simulator.fakes.memory_store import MemoryStore
+from usher_simulator.fakes.parts import sweep_of
 from usher_simulator.fakes.recorder import Recorder
 from usher_simulator.replay.assumed_answers import AssumedProbing, nothing
 
@@ -100,7 +101,7 @@ class World:
         self._intake = handlers.intake_handler(intake)
         self._wake = handlers.wake_handler(looks, self.dead_letters)
         self._questions = questions_handler(asking, self.dead_letters)
-        self._sweep = handlers.sweep_handler(looks)
+        self._sweep = sweep_of(looks).handle
         self.clock.at(start, self._run_sweep)
 
     def deliver_at(self, moment: datetime, body: str, then: Callable[[], None] = lambda: None) -> None:

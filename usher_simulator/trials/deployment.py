@@ -20,7 +20,7 @@ from usher.evaluation.call_budget import CallBudget
 from usher.evaluation.evaluator import Evaluator
 from usher.evaluation.hook_timeouts import HookTimeouts
 from usher.evaluation.stale_waits import StaleWaitGuard
-from usher.intake import Intake
+from usher.intake.intake import Intake
 from usher.outage.live_holds import LiveHolds
 from usher.outage.without_table import Memory, WithoutTable
 from usher.passes.enrolment import Enrolment
@@ -31,13 +31,13 @@ from usher.ports.records import ReconcileStore
 from usher.provision import Provision
 from usher.questions.asking import Asking, questions_handler
 from usher.questions.probing import Prober
-from usher.release import Release
 from usher.settings import EnrolmentSettings
 from usher_simulator.autoscaling.notifications import ACCOUNT, REGION
 from usher_simulator.fakes.file_items import FileItems
 from usher_simulator.fakes.memory_budget import MemoryAnswers, MemoryBudget, MemoryLimits
 from usher_simulator.fakes.memory_enrolled import MemoryEnrolledHooks
 from usher_simulator.fakes.memory_store import MemoryStore
+from usher_simulator.fakes.parts import release_of, sweep_of
 from usher_simulator.trials.faults import Fault, How, Part, Thing
 from usher_simulator.trials.faulty_ports import (
     DEPTH,
@@ -199,14 +199,16 @@ class Deployment:
             hook_timeouts=HookTimeouts(
                 live=self._waiting,
                 store=self._store,
-                turns=CallBudget(budget=budget, telemetry=telemetry),
+                call_budget=CallBudget(budget=budget, telemetry=telemetry),
                 telemetry=telemetry,
                 clock=now,
             ),
         )
         self._asking = Asking(
             store=self._store,
-            probing=Prober(calls=calls, answers=MemoryAnswers(), turns=self._looks.turns, clock=now),
+            probing=Prober(
+                calls=calls, answers=MemoryAnswers(), call_budget=self._looks.call_budget, clock=now
+            ),
             questions=self._looks.questions,
             wake_ups=self._looks.wake_ups,
             telemetry=telemetry,
@@ -275,8 +277,8 @@ class Deployment:
         """CloudFormation invokes it, which Lambda tries three times."""
         provision = Provision(
             enrolment=self._enrolment,
-            release=Release(
-                looks=self._looks,
+            release=release_of(
+                self._looks,
                 hooks=self._groups,
                 live=self._waiting,
                 enrolments=cast(EnrolmentRecords, self._items),
@@ -434,7 +436,7 @@ class Deployment:
             live=self._waiting,
             records=cast(EnrolmentRecords, self._items.under(file.digest)),
             open_actions=self._store,
-            turns=self._looks.turns,
+            call_budget=self._looks.call_budget,
             telemetry=self._telemetry,
             clock=self._looks.clock,
             wait=self._wait,
@@ -448,7 +450,7 @@ class Deployment:
             instances=self._instances,
             auto_scaling=self._looks.auto_scaling,
             store=self._store,
-            turns=self._looks.turns,
+            call_budget=self._looks.call_budget,
             wake_ups=self._looks.wake_ups,
             telemetry=self._telemetry,
             clock=self._looks.clock,
@@ -476,7 +478,7 @@ class Deployment:
             return
         work = self.effects.invocations.at_once(_SWEEPS_AT_ONCE)
         passes = self._passes()
-        handler = handlers.sweep_handler(self._looks, *passes, work=work, without_table=self._live_holds)
+        handler = sweep_of(self._looks, *passes, work=work, live_holds=self._live_holds).handle
         began_at = self.clock()
 
         def ended(_: object, error: BaseException | None) -> None:

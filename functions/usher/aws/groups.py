@@ -42,12 +42,12 @@ class GroupsApi:
     def __init__(self, client: AutoScalingClient) -> None:
         self._client = client
 
-    def groups(self, turn: Callable[[], object] = lambda: None) -> Sequence[GroupSeen]:
+    def groups(self, next_slot: Callable[[], object] = lambda: None) -> Sequence[GroupSeen]:
         """DescribeAutoScalingGroups, all pages, without the instances."""
         found: list[GroupSeen] = []
         asked: dict[str, Any] = {"IncludeInstances": False, "MaxRecords": _GROUPS_OF_A_PAGE}
         while True:
-            turn()
+            next_slot()
             page = asked_of(self._client.describe_auto_scaling_groups, **asked)
             found += map(_group, page["AutoScalingGroups"])
             if not page.get("NextToken"):

@@ -38,33 +38,35 @@ class WaitingApi:
         self._client = client
         self._hooks = GroupsApi(client)
 
-    def live_groups(self, names: Collection[str] | None, turn: Callable[[], datetime]) -> Iterator[LiveGroup]:
+    def live_groups(
+        self, names: Collection[str] | None, next_slot: Callable[[], datetime]
+    ) -> Iterator[LiveGroup]:
         """DescribeAutoScalingGroups: a hundred groups a call. Names that are no group's are passed over."""
         if names is None:
-            yield from self._groups_of({}, turn)
+            yield from self._groups_of({}, next_slot)
             return
         wanted = sorted(names)
         for first in range(0, len(wanted), _PAGE):
-            yield from self._groups_of({"AutoScalingGroupNames": wanted[first : first + _PAGE]}, turn)
+            yield from self._groups_of({"AutoScalingGroupNames": wanted[first : first + _PAGE]}, next_slot)
 
-    def _groups_of(self, asked: dict[str, Any], turn: Callable[[], datetime]) -> Iterator[LiveGroup]:
+    def _groups_of(self, asked: dict[str, Any], next_slot: Callable[[], datetime]) -> Iterator[LiveGroup]:
         call = self._client.describe_auto_scaling_groups
-        for page, seen_at in _pages(call, {**asked, "MaxRecords": _PAGE}, turn):
+        for page, seen_at in _pages(call, {**asked, "MaxRecords": _PAGE}, next_slot):
             for group in page["AutoScalingGroups"]:
                 yield _group(group, seen_at)
 
-    def pool(self, group: str, turn: Callable[[], datetime]) -> Sequence[Member]:
+    def pool(self, group: str, next_slot: Callable[[], datetime]) -> Sequence[Member]:
         """DescribeWarmPool, all pages."""
-        pages = _pages(self._client.describe_warm_pool, {"AutoScalingGroupName": group}, turn)
+        pages = _pages(self._client.describe_warm_pool, {"AutoScalingGroupName": group}, next_slot)
         return [_member(instance) for page, _ in pages for instance in page["Instances"]]
 
     def ongoing(
-        self, group: str, instances: Collection[str], turn: Callable[[], datetime]
+        self, group: str, instances: Collection[str], next_slot: Callable[[], datetime]
     ) -> Mapping[str, Activity]:
         """DescribeScalingActivities, page by page, until all of the instances are found."""
         asked = {"AutoScalingGroupName": group, "MaxRecords": _PAGE}
         found: dict[str, Activity] = {}
-        pages = _pages(self._client.describe_scaling_activities, asked, turn)
+        pages = _pages(self._client.describe_scaling_activities, asked, next_slot)
         for _, (page, _) in zip(range(_MOST_ACTIVITY_PAGES), pages, strict=False):
             for activity in map(_activity, page["Activities"]):
                 if activity is not None and activity.instance_id in instances:
@@ -84,12 +86,12 @@ class WaitingApi:
 
 
 def _pages(
-    call: Callable[..., Any], asked: Mapping[str, Any], turn: Callable[[], datetime]
+    call: Callable[..., Any], asked: Mapping[str, Any], next_slot: Callable[[], datetime]
 ) -> Iterator[tuple[Any, datetime]]:
     """Each page with the moment before it was asked for."""
     token: dict[str, str] = {}
     while True:
-        seen_at = turn()
+        seen_at = next_slot()
         try:
             page = asked_of(call, **asked, **token)
         except CallRefused as refusal:

@@ -27,11 +27,11 @@ class HookTimeouts:
 
     live: HooksOf
     store: DescribedHooks
-    turns: CallBudget
+    call_budget: CallBudget
     telemetry: Telemetry
     clock: Callable[[], datetime]
 
-    def told(self, action: Action, now: datetime) -> Action:
+    def with_timeout(self, action: Action, now: datetime) -> Action:
         """The action under the timeout that stands, or as it was where nobody can say just now.
 
         Whoever is to describe the group books a second for it, which stands as `booked_at` in the
@@ -42,7 +42,7 @@ class HookTimeouts:
             return replace(action, timeout_assumed=False)
         known = hook_timeouts.known(action, self.store.described(action.hook.group), now)
         if known is not None:
-            self.turns.release_replaced(action.booked_at, now)
+            self.call_budget.release_replaced(action.booked_at, now)
             return replace(known, booked_at=None)
         action = self._with_second(action, now)
         if action.booked_at is None or action.booked_at > now:
@@ -54,7 +54,7 @@ class HookTimeouts:
             return replace(action, timeout_assumed=False)  # its look meets "No active"
         except TryLater as busy:
             if isinstance(busy, Throttled):
-                self.turns.back_off(now)
+                self.call_budget.back_off(now)
                 self.telemetry.count("Throttled")
         except CallRefused as error:
             self.telemetry.trouble(f"the hooks of {action.hook.group} could not be described", error)
@@ -67,7 +67,7 @@ class HookTimeouts:
         if action.booked_at is not None:
             return action
         is_claimed = self.store.claim_describe(action.hook.group, now)
-        return replace(action, booked_at=self.turns.try_acquire_soon(now)) if is_claimed else action
+        return replace(action, booked_at=self.call_budget.try_acquire_soon(now)) if is_claimed else action
 
     def describe(self, group: str) -> Described:
         """The hooks of a group as they stand now, kept for all. Raises as HooksOf does."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
+from usher.core.decide import Complete, Heartbeat, hold
+from usher.core.policy import Mode
 from usher.ports.autoscaling import Answer, AnswerKind
 from usher.ports.errors import CallRefused, GroupGone, TryLater, Unavailable
 
@@ -15,11 +17,13 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from usher.core.action import Action, Result
+    from usher.core.decide import Decision
     from usher.core.live_waits import Activity
-    from usher.ports.autoscaling import ActionCalls, Activities
+    from usher.ports.autoscaling import ActionCalls, Activities, AutoScaling
     from usher.ports.budget import Budget
 
 _COUNTED_WITHIN: Final = timedelta(seconds=5)
+_ASKED_AGAIN: Final = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -73,3 +77,32 @@ class StaleWaitGuard:
         with suppress(Unavailable):
             self.budget.book(now, now, now + _COUNTED_WITHIN, now)
         return now
+
+
+def in_same_wait(
+    calls: AutoScaling, action: Action, decision: Decision, now: datetime
+) -> tuple[Action, Decision] | None:
+    """What goes by instance could reach a later wait, so the activity of this one has to be known.
+
+    None: the instance is in a later one, and this wait is over. Where nobody can say, no result
+    is sent: the instance is held.
+    """
+    is_named = action.token is not None or action.activity_id is not None
+    is_call = isinstance(decision, Complete) or (
+        isinstance(decision, Heartbeat) and action.activity_end is not None
+    )
+    if is_named or not is_call or action.policy.mode is Mode.OBSERVE:
+        return action, decision
+    try:
+        activity, why = calls.ongoing(action), "no scaling activity of its is found"
+    except (TryLater, CallRefused) as error:
+        activity, why = None, str(error)
+    if activity is not None and activity.started_at > action.first_seen_at:
+        return None
+    if activity is not None:
+        action = action.noted(now, "activity", f"{activity.id}: {activity.description}")
+        return replace(action, activity_id=activity.id), decision
+    if isinstance(decision, Heartbeat):
+        return action, decision
+    reason = f"held, since nobody can say that it is still the same wait ({why}): {decision.reason}"
+    return action, hold(action, reason, now, again_at=now + _ASKED_AGAIN)

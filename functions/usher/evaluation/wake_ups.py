@@ -27,7 +27,7 @@ _LEAST_APART: Final = timedelta(seconds=1)
 def store_and_schedule(
     action: Action,
     clock: Callable[[], datetime],
-    store: Callable[[], None],
+    store: Callable[[], object],
     wake_ups: WakeUps,
     telemetry: Telemetry,
     *,

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from usher.ports.queues import WakeUps
     from usher.ports.telemetry import Telemetry
 
-    Turn = Callable[[], datetime]
+    NextSlot = Callable[[], datetime]
     Place = tuple[str, str, str]  # group, hook, instance
 
 SHORTEST: Final = timedelta(minutes=5)  # of a heartbeat timeout: two sweeps can stand 119 s apart
@@ -82,7 +82,7 @@ class LiveHolds:
     described: dict[str, tuple[datetime, Mapping[str, timedelta]]] = field(default_factory=dict)
 
     def run(
-        self, has_time: Callable[[], bool], paused: Collection[str] = (), booked: Turn | None = None
+        self, has_time: Callable[[], bool], paused: Collection[str] = (), booked: NextSlot | None = None
     ) -> None:
         """Beat what is due, whatever was tried longest ago first, as far as the time goes.
 
@@ -92,14 +92,16 @@ class LiveHolds:
         """
         if ALL_HOOKS in paused:
             return
-        turn, over = booked or self._turns(has_time).__next__, PassedOver(telemetry=self.telemetry)
+        next_slot, over = booked or self._turns(has_time).__next__, PassedOver(telemetry=self.telemetry)
         try:
-            waits = [wait for group in self._groups(turn, over) for wait in self._in(group, turn, over)]
+            waits = [
+                wait for group in self._groups(next_slot, over) for wait in self._in(group, next_slot, over)
+            ]
             waits = [wait for wait in waits if wait.hook not in paused]
             for wait in sorted(waits, key=lambda one: (one.due_at, one.timeout)):
-                self._hold(wait, turn)
+                self._hold(wait, next_slot)
         except NoCallLeft:
-            self.telemetry.trouble(_NOT_ALL, Unavailable("no time, or no turn of the budget, is left"))
+            self.telemetry.trouble(_NOT_ALL, Unavailable("no time, or no slot of the call budget, is left"))
         except (TryLater, CallRefused, Unavailable) as error:
             if isinstance(error, Throttled):
                 self.telemetry.count("Throttled")
@@ -143,12 +145,12 @@ class LiveHolds:
             yield self.clock()
         raise NoCallLeft
 
-    def _groups(self, turn: Turn, over: PassedOver) -> Iterable[LiveGroup]:
+    def _groups(self, next_slot: NextSlot, over: PassedOver) -> Iterable[LiveGroup]:
         """Those with hooks of ours; one whose pool is not told, with its own instances alone."""
         names = self.configuration.group_names
         if names is not None:
             names |= {group for group, _ in self.leaving}
-        for group in self.live.live_groups(names, turn):
+        for group in self.live.live_groups(names, next_slot):
             if not self._hooks_on(group):
                 continue
             if not group.has_pool:
@@ -156,10 +158,10 @@ class LiveHolds:
                 continue
             whole = group
             with over.on(group.name), suppress(GroupGone):
-                whole = group.with_pool(self.live.pool(group.name, turn))
+                whole = group.with_pool(self.live.pool(group.name, next_slot))
             yield whole
 
-    def _in(self, group: LiveGroup, turn: Turn, over: PassedOver) -> list[HeldWait]:
+    def _in(self, group: LiveGroup, next_slot: NextSlot, over: PassedOver) -> list[HeldWait]:
         """What waits in a group, and was not tried in the last half of its heartbeat timeout."""
         ours = [Terms(hook=hook) for hook in self._hooks_on(group).values()]
         found = [
@@ -171,7 +173,7 @@ class LiveHolds:
             return []
         live: Mapping[str, timedelta] = {}
         with over.on(group.name):
-            live = self._standing(group.name, turn)
+            live = self._standing(group.name, next_slot)
         waits = [self._wait(one, live[one.hook.name]) for one in found if one.hook.name in live]
         now = self.clock()
         return [wait for wait in waits if wait.due_at <= now]
@@ -202,11 +204,11 @@ class LiveHolds:
             is_recorded=False,
         )
 
-    def _standing(self, group: str, turn: Turn) -> Mapping[str, timedelta]:
+    def _standing(self, group: str, next_slot: NextSlot) -> Mapping[str, timedelta]:
         """The heartbeat timeouts of the hooks that stand on a group."""
         until, known = self.described.get(group, (None, {}))
         if until is None or until <= self.clock():
-            now = turn()
+            now = next_slot()
             try:
                 hooks = self.live.hooks_of(group)
             except (CallRefused, GroupGone) as error:
@@ -216,8 +218,8 @@ class LiveHolds:
             self.described[group] = (now + _DESCRIBED_FOR, known)
         return known
 
-    def _hold(self, wait: HeldWait, turn: Turn) -> None:
-        sent_at = turn()
+    def _hold(self, wait: HeldWait, next_slot: NextSlot) -> None:
+        sent_at = next_slot()
         answer = self.holds.hold(wait)
         if answer.kind is AnswerKind.BUSY:
             raise Throttled(answer.text)

@@ -78,8 +78,8 @@ def hurried(port: T, limit: Limit, clock: Callable[[], datetime]) -> T:
     return cast("T", _Hurried(port, limit, clock))
 
 
-def in_time(looks: Evaluator, wait: HeldWait | None, limit: Limit) -> Evaluator:
-    """The looks, for one look that is Unavailable where the table is too slow to hold `wait`.
+def in_time(evaluator: Evaluator, wait: HeldWait | None, limit: Limit) -> Evaluator:
+    """The evaluator, for one evaluation that is Unavailable where the table is too slow to hold `wait`.
 
     A look that begins ATTEMPT + BEAT before the expiry, or sooner, leaves BEAT - LEAST at least for
     the heartbeat. The limit falls where a call goes out, or a result is stored: from there on nothing
@@ -87,26 +87,26 @@ def in_time(looks: Evaluator, wait: HeldWait | None, limit: Limit) -> Evaluator:
     """
     limit.lift()
     if wait is None:
-        return looks
-    clock = looks.clock
+        return evaluator
+    clock = evaluator.clock
     limit.until = max(clock() + LEAST, wait.expires_at - ATTEMPT - BEAT)
     store, budget = (
-        cast("Store", _HurriedStore(looks.store, limit, clock)),
-        hurried(looks.budget, limit, clock),
+        cast("Store", _HurriedStore(evaluator.store, limit, clock)),
+        hurried(evaluator.budget, limit, clock),
     )
-    known = looks.hook_timeouts
+    known = evaluator.hook_timeouts
     return replace(
-        looks,
+        evaluator,
         store=store,
         budget=budget,
-        limits=hurried(looks.limits, limit, clock),
-        auto_scaling=_Calling(calls=looks.auto_scaling, limit=limit, clock=clock),
+        limits=hurried(evaluator.limits, limit, clock),
+        auto_scaling=_Calling(calls=evaluator.auto_scaling, limit=limit, clock=clock),
         hook_timeouts=known
         and replace(
             known,
             live=_Asking(live=known.live, limit=limit, clock=clock),
             store=hurried(known.store, limit, clock),
-            turns=replace(known.turns, budget=budget),
+            call_budget=replace(known.call_budget, budget=budget),
         ),
     )
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from usher.ports.records import OpenActions
     from usher.ports.telemetry import EnrolmentTelemetry
 
-    Turn = Callable[[], datetime]
+    NextSlot = Callable[[], datetime]
 
 INTERVAL: Final = timedelta(minutes=2)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -62,7 +62,7 @@ class Enrolment:
     live: LiveMembers
     records: EnrolmentRecords
     open_actions: OpenActions
-    turns: CallBudget
+    call_budget: CallBudget
     telemetry: EnrolmentTelemetry
     clock: Callable[[], datetime]
     wait: Callable[[float], object]  # in seconds, as time.sleep
@@ -83,14 +83,14 @@ class Enrolment:
         except NotInForce:
             self._put_off("another hooks file counts, or Usher is being removed")
         except NoCallLeft:
-            self._put_off("no time or no turn of the budget is left")
+            self._put_off("no time or no slot of the call budget is left")
         except TryLater as busy:
             self.put_off(busy)
 
     def put_off(self, busy: TryLater) -> None:
         """Leave Auto Scaling alone for now, and tell."""
         if isinstance(busy, Throttled):
-            self.turns.back_off(self.clock())
+            self.call_budget.back_off(self.clock())
             self.telemetry.count("Throttled")
         self._put_off(str(busy))
 
@@ -105,8 +105,8 @@ class Enrolment:
         enrolled = self.records.enrolled()
         if not (enrolled or self.wanted.hooks):
             return
-        turn = partial(self.turns.wait_for_slot, self.clock, self.wait, has_time)
-        groups = self.groups.groups(turn)
+        next_slot = partial(self.call_budget.wait_for_slot, self.clock, self.wait, has_time)
+        groups = self.groups.groups(next_slot)
         enrolled = self.mark(groups, enrolled, has_time)
         number = (self.clock() - _EPOCH) // INTERVAL
         passed_over = PassedOver(telemetry=self.telemetry)
@@ -114,7 +114,7 @@ class Enrolment:
             (group,) = (group for group in groups if group.name == name)
             here = [record for record in enrolled if record.group_arn == group.arn]
             with passed_over.on(name), suppress(GroupGone):  # a later pass forgets its items
-                self.settle(group, here, turn)
+                self.settle(group, here, next_slot)
         passed_over.check()
 
     def mark(
@@ -131,9 +131,9 @@ class Enrolment:
                 newest |= {kept.place: kept} if kept else {}
         return list(newest.values())
 
-    def settle(self, group: GroupSeen, here: Sequence[Enrolled], turn: Turn) -> Settled:
+    def settle(self, group: GroupSeen, here: Sequence[Enrolled], next_slot: NextSlot) -> Settled:
         """Do what is to be done on one group, as far as that can be now. Raises GroupGone."""
-        turn()
+        next_slot()
         hooks = self.groups.hooks_of(group.name)
         live = {hook.name: hook.settings for hook in hooks}
         seen = Seen(groups=[group], hooks={group.name: hooks}, enrolled=here)
@@ -141,9 +141,9 @@ class Enrolment:
         conflicts: list[Conflict] = []
         for step in enrolment.plan(self.wanted, seen, self.clock()):
             with self._giving_way():
-                conflicts += self._take(step, records, live, turn)
+                conflicts += self._take(step, records, live, next_slot)
         with self._giving_way():
-            self._retire(group, records, live, turn)
+            self._retire(group, records, live, next_slot)
         lacking = [
             name
             for name, asked in self.wanted.on(group).items()
@@ -165,11 +165,11 @@ class Enrolment:
             self.telemetry.enrolment("overtaken", "", "", "another run stored the item meanwhile")
 
     def _take(
-        self, step: Step, records: dict[str, Enrolled], live: dict[str, HookSettings], turn: Turn
+        self, step: Step, records: dict[str, Enrolled], live: dict[str, HookSettings], next_slot: NextSlot
     ) -> Iterator[Conflict]:
         match step:
             case Put():
-                yield from self._put(step, records, live, turn)
+                yield from self._put(step, records, live, next_slot)
             case Keep() | Forget():
                 records.pop(step.record.hook, None)
                 kept = self._store(step)
@@ -190,10 +190,10 @@ class Enrolment:
         return kept
 
     def _put(
-        self, step: Put, records: dict[str, Enrolled], live: dict[str, HookSettings], turn: Turn
+        self, step: Put, records: dict[str, Enrolled], live: dict[str, HookSettings], next_slot: NextSlot
     ) -> Iterator[Conflict]:
-        """The turn comes first, so that the item is stored, and the file asked for, right before the call."""
-        turn()
+        """The slot comes first, so that the item is stored, and the file asked for, right before the call."""
+        next_slot()
         now = self.clock()
         if not self._is_allowed(step.record, now):
             return
@@ -230,7 +230,7 @@ class Enrolment:
         group: GroupSeen,
         records: dict[str, Enrolled],
         live: Mapping[str, HookSettings],
-        turn: Turn,
+        next_slot: NextSlot,
     ) -> None:
         """Let hooks on their way out let through, where what replaces them stands; and delete them."""
         for record in retiring_hooks.let_through(self.wanted, group, live, records.values(), self.clock()):
@@ -243,16 +243,16 @@ class Enrolment:
             clock=self.clock,
         )
         for record in retiring_hooks.departing(self.wanted, group, live, records.values()):
-            self._depart(departure, record, turn)
+            self._depart(departure, record, next_slot)
 
-    def _depart(self, departure: Departure, record: Enrolled, turn: Turn) -> None:
+    def _depart(self, departure: Departure, record: Enrolled, next_slot: NextSlot) -> None:
         now = self.clock()
         is_counted = record.quiet_at is not None and not _is_named(record)  # it may be deleted now
         if is_counted and not self.records.take(now):
             return
         outcome = Retirement.BUSY
         try:
-            outcome = departure.step(record, turn)
+            outcome = departure.step(record, next_slot)
         except CallRefused as refusal:
             self._conflict(Conflict(group=record.group, hook=record.hook, reason=str(refusal)))
             return

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from usher.ports.hooks import Enrolments
     from usher.ports.records import OpenActions
 
-    Turn = Callable[[], datetime]
+    NextSlot = Callable[[], datetime]
 
 APART: Final = timedelta(seconds=15)  # of the two reads: state reads lag (aws-facts 9.6)
 SENT_WITHIN: Final = timedelta(seconds=3)  # of the second read, or not at all
@@ -49,37 +49,37 @@ class Departure:
     open_actions: OpenActions
     clock: Callable[[], datetime]
 
-    def step(self, record: Enrolled, turn: Turn) -> Retirement:
+    def step(self, record: Enrolled, next_slot: NextSlot) -> Retirement:
         """The first read, or the second with the delete.
 
-        Raises what the calls on hooks and items raise, and what `turn` does.
+        Raises what the calls on hooks and items raise, and what `next_slot` does.
         """
         if record.quiet_at is None:
-            return self._first_read(record, turn)
+            return self._first_read(record, next_slot)
         if self.clock() - record.quiet_at < APART:
             return Retirement.QUIET
-        return self._delete(record, turn)
+        return self._delete(record, next_slot)
 
-    def _first_read(self, record: Enrolled, turn: Turn) -> Retirement:
-        if self._is_in_use(record) or waiting(self.live, record, turn):
+    def _first_read(self, record: Enrolled, next_slot: NextSlot) -> Retirement:
+        if self._is_in_use(record) or waiting(self.live, record, next_slot):
             return Retirement.BUSY
         self.items.keep(replace(record, quiet_at=self.clock()))
         return Retirement.QUIET
 
-    def _delete(self, record: Enrolled, turn: Turn) -> Retirement:
+    def _delete(self, record: Enrolled, next_slot: NextSlot) -> Retirement:
         """The slots of its calls are booked, and the delete is announced, before the second read."""
         if self._is_in_use(record):
             self.items.keep(replace(record, quiet_at=None))
             return Retirement.BUSY
-        booked = [turn() for _ in range(_CALLS)]
+        booked = [next_slot() for _ in range(_CALLS)]
 
-        def booked_turn() -> datetime:
-            """A further page of a warm pool takes a turn of its own."""
-            return turn() if not booked else max(booked.pop(), self.clock())
+        def next_page_slot() -> datetime:
+            """A further page of a warm pool takes a slot of its own."""
+            return next_slot() if not booked else max(booked.pop(), self.clock())
 
         announced = self.items.keep(replace(record, deleting_at=self.clock()))
         read_at = self.clock()
-        count = waiting(self.live, record, booked_turn)
+        count = waiting(self.live, record, next_page_slot)
         is_late = self.clock() - read_at > SENT_WITHIN
         if count or is_late:
             self.items.keep(replace(announced, deleting_at=None, quiet_at=None))
@@ -93,15 +93,15 @@ class Departure:
         return record.key in self.open_actions.hooks_in_use()
 
 
-def waiting(live: LiveMembers, record: Enrolled, turn: Turn) -> int:
+def waiting(live: LiveMembers, record: Enrolled, next_slot: NextSlot) -> int:
     """How many of a hook's transition wait in its group and warm pool, or are on their way to.
 
     Raises GroupGone, and what LiveMembers raises.
     """
-    for group in live.live_groups([record.group], turn):
+    for group in live.live_groups([record.group], next_slot):
         if group.arn == record.group_arn:
             members = list(group.members.values())
             if group.has_pool:
-                members += live.pool(group.name, turn)
+                members += live.pool(group.name, next_slot)
             return sum(wait_moves.may_wait(member.state, record.settings.transition) for member in members)
     raise GroupGone(f"there is no group {record.group} any more")

@@ -69,8 +69,8 @@ class AutoScaling(ActionCalls, Protocol):
 class LiveGroups(Protocol):
     """The groups and hooks as they are now. Both may raise TryLater and CallRefused."""
 
-    def groups(self, turn: Callable[[], object] = lambda: None) -> Sequence[GroupSeen]:
-        """Every group of the account and region. Before each call `turn` is taken."""
+    def groups(self, next_slot: Callable[[], object] = lambda: None) -> Sequence[GroupSeen]:
+        """Every group of the account and region. Before each call `next_slot` is taken."""
         ...
 
     def hooks_of(self, group: str) -> Sequence[HookSeen]:
@@ -97,15 +97,17 @@ class Groups(LiveGroups, HookCalls, Protocol):
 class LiveMembers(Protocol):
     """The instances of groups, in pages.
 
-    Before each call `turn` is taken: it tells the time, or raises to end all of it. The calls may
+    Before each call `next_slot` is taken: it tells the time, or raises to end all of it. The calls may
     raise TryLater and CallRefused.
     """
 
-    def live_groups(self, names: Collection[str] | None, turn: Callable[[], datetime]) -> Iterable[LiveGroup]:
+    def live_groups(
+        self, names: Collection[str] | None, next_slot: Callable[[], datetime]
+    ) -> Iterable[LiveGroup]:
         """The groups of these names that there are; None: every group of the account and region."""
         ...
 
-    def pool(self, group: str, turn: Callable[[], datetime]) -> Sequence[Member]:
+    def pool(self, group: str, next_slot: Callable[[], datetime]) -> Sequence[Member]:
         """The instances of a group's warm pool, which are not among the group's. Raises GroupGone."""
         ...
 
@@ -114,11 +116,11 @@ class Activities(Protocol):
     """The scaling activities. The calls may raise TryLater and CallRefused."""
 
     def ongoing(
-        self, group: str, instances: Collection[str], turn: Callable[[], datetime]
+        self, group: str, instances: Collection[str], next_slot: Callable[[], datetime]
     ) -> Mapping[str, Activity]:
         """The newest activity that goes on of each of these instances, as far as it is found.
 
-        `turn` as in LiveMembers. Raises GroupGone.
+        `next_slot` as in LiveMembers. Raises GroupGone.
         """
         ...
 

@@ -36,7 +36,7 @@ class Prober:
 
     calls: Calls
     answers: SharedAnswers
-    turns: CallBudget  # of Auto Scaling's calls, which a condition has none to spare of
+    call_budget: CallBudget  # of Auto Scaling's calls, which a condition has none to spare of
     clock: Callable[[], datetime]
 
     def probe(
@@ -111,7 +111,7 @@ class Prober:
         if booked is _FULL:
             return None
         if not self.answers.lease(question, now, shared.every):
-            self.turns.release_replaced(booked, now)
+            self.call_budget.release_replaced(booked, now)
             return None
         return self._ask_for_all(call, shared, question, now, until)
 
@@ -144,12 +144,12 @@ class Prober:
         """The second of the budget that heartbeats live on, where the call is Auto Scaling's; or _FULL."""
         if call.service != _AUTO_SCALING:
             return None
-        return self.turns.try_acquire(now) or _FULL
+        return self.call_budget.try_acquire(now) or _FULL
 
     def _made(self, call: Call, members: Sequence[str]) -> Reply:
         reply = self.calls.make(call, members)
         if call.service == _AUTO_SCALING and reply.code in _THROTTLES:
-            self.turns.back_off(self.clock())
+            self.call_budget.back_off(self.clock())
         return reply
 
     def _kept(

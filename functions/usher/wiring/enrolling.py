@@ -29,7 +29,7 @@ def enrolment(made: Parts, settings: EnrolmentSettings, file: Compiled) -> Enrol
         live=made.waiting,
         records=made.items(settings.per_hour, file.digest),
         open_actions=made.records,
-        turns=made.looks.turns,
+        call_budget=made.evaluator.call_budget,
         telemetry=made.telemetry,
         clock=machine.now,
         wait=time.sleep,

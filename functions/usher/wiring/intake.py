@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from usher import handlers
 from usher.aws.telemetry import flushing
-from usher.intake import Intake
+from usher.intake.intake import Intake
 from usher.wiring import machine
 
 
@@ -14,11 +14,11 @@ def handler() -> handlers.Handler:
     taking = Intake(
         configuration=made.file().configuration,
         items=made.items(),
-        store=made.looks.store,
-        wake_ups=made.looks.wake_ups,
-        questions=made.looks.questions,
+        store=made.evaluator.store,
+        wake_ups=made.evaluator.wake_ups,
+        questions=made.evaluator.questions,
         dead_letters=made.dead_letters,
-        telemetry=made.looks.telemetry,
+        telemetry=made.evaluator.telemetry,
         clock=machine.now,
         new_id=machine.new_id,
         home=made.settings.home,

@@ -73,7 +73,7 @@ class Parts:
 
     settings: Settings
     records: RecordTable
-    looks: Evaluator
+    evaluator: Evaluator
     dead_letters: DeadLetterQueue
     auto_scaling: AutoScalingClient
     waiting: WaitingApi
@@ -106,7 +106,7 @@ def parts(table: Config = FEW_ATTEMPTS) -> Parts:
     budget = BudgetTable(dynamodb, settings.table, settings.calls_per_second)
     waiting = WaitingApi(auto_scaling)
     records = RecordTable(dynamodb, settings.table, now)
-    looks = Evaluator(
+    evaluator = Evaluator(
         store=records,
         auto_scaling=StaleWaitGuard(
             calls=AutoScalingApi(auto_scaling), activities=waiting, budget=budget, clock=now
@@ -121,7 +121,7 @@ def parts(table: Config = FEW_ATTEMPTS) -> Parts:
         hook_timeouts=HookTimeouts(
             live=waiting,
             store=records,
-            turns=CallBudget(budget=budget, telemetry=tells),
+            call_budget=CallBudget(budget=budget, telemetry=tells),
             telemetry=tells,
             clock=now,
         ),
@@ -129,7 +129,7 @@ def parts(table: Config = FEW_ATTEMPTS) -> Parts:
     return Parts(
         settings=settings,
         records=records,
-        looks=looks,
+        evaluator=evaluator,
         dead_letters=DeadLetterQueue(sqs, settings.dead_letters_url),
         auto_scaling=auto_scaling,
         waiting=waiting,

@@ -26,7 +26,13 @@ def handler() -> handlers.Handler:
     made = machine.parts()
     settings = EnrolmentSettings.from_environment(os.environ)
     releasing = Release(
-        looks=made.looks,
+        evaluate=made.evaluator.evaluate,
+        store=made.records,
+        auto_scaling=made.evaluator.auto_scaling,
+        call_budget=made.evaluator.call_budget,
+        telemetry=made.telemetry,
+        clock=machine.now,
+        new_id=machine.new_id,
         targets=settings.targets,
         hooks=GroupsApi(made.auto_scaling),
         live=made.waiting,

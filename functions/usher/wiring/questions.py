@@ -23,11 +23,11 @@ def handler() -> Handler:
         probing=Prober(
             calls=AwsCalls(),
             answers=Answers(made.dynamodb, made.settings.table),
-            turns=made.looks.turns,
+            call_budget=made.evaluator.call_budget,
             clock=machine.now,
         ),
-        questions=made.looks.questions,
-        wake_ups=made.looks.wake_ups,
+        questions=made.evaluator.questions,
+        wake_ups=made.evaluator.wake_ups,
         telemetry=made.telemetry,
         clock=machine.now,
     )

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import boto3
 
-from usher import handlers
 from usher.aws.autoscaling import AutoScalingApi
 from usher.aws.instances import InstancesApi
 from usher.aws.telemetry import flushing
@@ -16,23 +15,35 @@ from usher.outage.live_holds import LiveHolds
 from usher.passes.reconcile import Reconcile
 from usher.passes.silent_groups import SilentGroups
 from usher.settings import EnrolmentSettings
+from usher.sweep import Sweep
 from usher.wiring import enrolling, machine
 
 if TYPE_CHECKING:
+    from usher.handlers import Handler
     from usher.wiring.machine import Parts
 
 
-def handler() -> handlers.Handler:
+def handler() -> Handler:
     """What runs each minute. Raises SettingsRefused."""
     made = machine.parts()
     file = made.file()
     enrolment = enrolling.enrolment(made, EnrolmentSettings.from_environment(os.environ), file)
     hooks = file.configuration.hooks
-    silence = SilentGroups(hooks=hooks, store=made.looks.store, telemetry=made.telemetry)
-    work = machine.several_at_once()
-    passes = (_reconcile(made), enrolment, silence)
-    handler = handlers.sweep_handler(made.looks, *passes, work=work, without_table=_live_holds(made))
-    return flushing(handler, made.metrics)
+    silence = SilentGroups(hooks=hooks, store=made.evaluator.store, telemetry=made.telemetry)
+    evaluator = made.evaluator
+    sweep = Sweep(
+        evaluate=evaluator.evaluate,
+        store=made.records,
+        wake_ups=evaluator.wake_ups,
+        chains=evaluator.chains,
+        call_budget=evaluator.call_budget,
+        telemetry=made.telemetry,
+        clock=machine.now,
+        work=machine.several_at_once(),
+        passes=(_reconcile(made), enrolment, silence),
+        live_holds=_live_holds(made),
+    )
+    return flushing(sweep.handle, made.metrics)
 
 
 def _live_holds(made: Parts) -> LiveHolds:
@@ -40,7 +51,7 @@ def _live_holds(made: Parts) -> LiveHolds:
         configuration=made.file().configuration,
         live=made.waiting,
         holds=AutoScalingApi(made.auto_scaling),
-        wake_ups=made.looks.wake_ups,
+        wake_ups=made.evaluator.wake_ups,
         telemetry=made.telemetry,
         clock=machine.now,
         wait=time.sleep,
@@ -56,10 +67,10 @@ def _reconcile(made: Parts) -> Reconcile:
         items=made.items(),
         live=made.waiting,
         instances=InstancesApi(boto3.client("ec2", config=machine.ONE_ATTEMPT)),
-        auto_scaling=made.looks.auto_scaling,
+        auto_scaling=made.evaluator.auto_scaling,
         store=made.records,
-        turns=made.looks.turns,
-        wake_ups=made.looks.wake_ups,
+        call_budget=made.evaluator.call_budget,
+        wake_ups=made.evaluator.wake_ups,
         telemetry=made.telemetry,
         clock=machine.now,
         wait=time.sleep,

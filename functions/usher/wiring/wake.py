@@ -16,10 +16,10 @@ def handler() -> handlers.Handler:
     without_table = WithoutTable(
         holds=AutoScalingApi(made.auto_scaling),
         hooks=made.waiting,
-        wake_ups=made.looks.wake_ups,
+        wake_ups=made.evaluator.wake_ups,
         telemetry=made.telemetry,
         clock=machine.now,
         memory=Memory(pace=Pace(calls_per_second=made.settings.calls_per_second)),
         limit=made.limit,
     )
-    return flushing(handlers.wake_handler(made.looks, made.dead_letters, without_table), made.metrics)
+    return flushing(handlers.wake_handler(made.evaluator, made.dead_letters, without_table), made.metrics)

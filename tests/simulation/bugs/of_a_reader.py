@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
@@ -14,9 +15,9 @@ from usher.core.conditions import targets
 from usher.core.finding import ConditionStatus
 from usher.core.ownership import Terms
 from usher.core.policy import Mode
-from usher.evaluation import evaluator
+from usher.evaluation import record_writer, sender
 from usher.evaluation.call_budget import CallBudget
-from usher.evaluation.evaluator import Evaluator
+from usher.evaluation.sender import Sender
 from usher.ports.autoscaling import AnswerKind
 from usher.ports.errors import Moved
 from usher_simulator.trials.faults import Thing
@@ -64,9 +65,11 @@ def _ends_after_first_sight(ends_at: property) -> property:  # noqa: ARG001 - it
 def _wake_ups_after_store(store_and_schedule: Callable[..., None]) -> object:
     """The record first, and then what wakes it."""
 
-    def stored(action: Action, clock: object, store: Callable[[], None], *others: object) -> None:
+    def stored(
+        action: Action, clock: object, store: Callable[[], None], *others: object, **named: object
+    ) -> None:
         store()
-        store_and_schedule(action, clock, lambda: None, *others)
+        store_and_schedule(action, clock, lambda: None, *others, **named)
 
     return stored
 
@@ -109,7 +112,7 @@ def _written_over(settle: object) -> object:  # noqa: ARG001 - it takes its plac
     """What others stored during a call is replaced by what the look had read before it."""
 
     def settle_on_old(
-        self: Evaluator,
+        self: Sender,
         action: Action,
         call: str,
         answer: Answer,
@@ -118,20 +121,17 @@ def _written_over(settle: object) -> object:  # noqa: ARG001 - it takes its plac
     ) -> None:
         now = self.clock()
         if answer.kind is AnswerKind.BUSY:
-            self.turns.back_off(now)
-        said = evaluator._answered(replace(action, booked_at=None), call, answer, now)  # noqa: SLF001
-        after = settled(said, now)
-        for _ in range(evaluator.TRIES):
-            try:
-                self._store(after, now)
-            except Moved:
-                newer = self.store.load(action.id)
-                if newer is None or not newer.is_open:
-                    return
-                after = replace(after, version=newer.version)
-            else:
+            self.call_budget.back_off(now)
+        answered = sender._answered(replace(action, booked_at=None), call, answer, now)  # noqa: SLF001
+        once = settled(answered, now)
+
+        def over(newest: Action) -> Action:
+            return replace(once, version=newest.version) if newest.is_open else newest
+
+        with suppress(Moved):
+            after = self.writer.update(action, over)
+            if after is not None:
                 self._count(answer, after)
-                return
 
     return settle_on_old
 
@@ -172,13 +172,18 @@ BUGS: Final = (
     _bug("an unhealthy target counts as drained", targets, "STATUSES", _unhealthy_is_drained),
     _bug("a signal to the token of another action counts", evidence, "fits", _other_tokens_count),
     _bug("the global timeout counts from first sight", Action, "ends_at", _ends_after_first_sight),
-    _bug("a look sends its wake-ups after the store", evaluator, "store_and_schedule", _wake_ups_after_store),
+    _bug(
+        "a look sends its wake-ups after the store",
+        record_writer,
+        "store_and_schedule",
+        _wake_ups_after_store,
+    ),
     _bug(
         "no call goes out over budget, not even at the last moment", CallBudget, "acquire", _never_over_budget
     ),
     _bug("a late notice is let through", Terms, "lets_through", _lets_all_through, Thing.ENROLLED),
     _bug("the removal replaces a decided result", release, "_released", _released_anew, Thing.REMOVED),
-    _bug("an answer writes over an operator's word", Evaluator, "_settle", _written_over, Thing.OPERATED),
+    _bug("an answer writes over an operator's word", Sender, "_settle", _written_over, Thing.OPERATED),
     _bug(
         "an adopted wait began with its activity",
         adoption,

@@ -19,7 +19,8 @@ from usher.core.notifications import LifecycleNotice, NotUnderstood
 from usher.core.policy import Configuration
 from usher.evaluation import evaluator, wake_ups
 from usher.evaluation.evaluator import Evaluator
-from usher.intake import Intake
+from usher.evaluation.sender import Sender
+from usher.intake.intake import Intake
 from usher.outage.without_table import WithoutTable
 from usher.ports.autoscaling import AnswerKind
 from usher.ports.errors import Unavailable
@@ -37,6 +38,7 @@ from usher_simulator.trials.judge.true_ends import TrueEnds
 if TYPE_CHECKING:
     from usher.core.conditions.verdict import Verdict
     from usher.core.held_wait import HeldWait
+    from usher.evaluation.record_writer import RecordWriter
 
 
 def _acknowledged_unstored(take: Any) -> Any:
@@ -57,7 +59,7 @@ def _dropped_unread(take: Any) -> Any:
 
 
 def _sent_before_stored(complete: Any) -> Any:
-    def completed(self: Evaluator, action: Action, decision: decide.Complete, *rest: Any) -> None:
+    def completed(self: Sender, action: Action, decision: decide.Complete, *rest: Any) -> None:
         self.auto_scaling.complete(action, decision.result)
         complete(self, action, decision, *rest)
 
@@ -65,7 +67,7 @@ def _sent_before_stored(complete: Any) -> Any:
 
 
 def _beats_once_more(complete: Any) -> Any:
-    def completed(self: Evaluator, action: Action, *rest: Any) -> None:
+    def completed(self: Sender, action: Action, *rest: Any) -> None:
         complete(self, action, *rest)
         self.auto_scaling.heartbeat(action)
 
@@ -73,7 +75,7 @@ def _beats_once_more(complete: Any) -> Any:
 
 
 def _forgets_its_result(after_failure: Any) -> Any:
-    def failed(self: Evaluator, action: Action, *rest: Any) -> Action:
+    def failed(self: Sender, action: Action, *rest: Any) -> Action:
         after: Action = after_failure(self, action, *rest)
         return replace(after, phase=Phase.OPEN, result=None) if after.phase is Phase.COMPLETING else after
 
@@ -140,13 +142,20 @@ def _any_hook(_: Any) -> Any:
     return hook
 
 
-def _new_terms(change: Any) -> Any:
-    def changed(self: Intake, action: Action, how: Any, *rest: Any) -> None:
-        hook = self.configuration.hook(action.hook.name, action.hook.group, action.hook.transition)
-        policy = hook.rules[-1].use if hook else action.policy
-        change(self, action, lambda newest: replace(how(newest), policy=policy), *rest)
+def _new_terms(writer: Any) -> Any:
+    """Whatever intake stores of an action puts it under the newest policy."""
 
-    return changed
+    def renewing(self: Intake) -> Any:
+        own: RecordWriter = writer.fget(self)
+
+        def note(action: Action, how: Any, save: Any = None) -> None:
+            hook = self.configuration.hook(action.hook.name, action.hook.group, action.hook.transition)
+            policy = hook.rules[-1].use if hook else action.policy
+            own.note(action, lambda newest: replace(how(newest), policy=policy), save)
+
+        return SimpleNamespace(open=own.open, update=own.update, new_id=own.new_id, note=note)
+
+    return property(renewing)
 
 
 def _whatever_the_version(look: Any) -> Any:
@@ -182,7 +191,7 @@ def _completed_alone(beaten: Any) -> Any:
 
 
 def _later(after_failure: Any) -> Any:
-    def failed(self: Evaluator, action: Action, answer: Any, now: Any) -> Action:
+    def failed(self: Sender, action: Action, answer: Any, now: Any) -> Action:
         after: Action = after_failure(self, action, answer, now)
         busy = answer.kind is AnswerKind.BUSY and after.is_open
         return replace(after, look_at=now + timedelta(hours=1)) if busy else after
@@ -191,7 +200,7 @@ def _later(after_failure: Any) -> Any:
 
 
 def _closed_when_busy(after_failure: Any) -> Any:
-    def failed(self: Evaluator, action: Action, answer: Any, now: Any) -> Action:
+    def failed(self: Sender, action: Action, answer: Any, now: Any) -> Action:
         if answer.kind is AnswerKind.BUSY:
             return closing.closed(action, Outcome.ENDED_ELSEWHERE, "busy", now)
         after: Action = after_failure(self, action, answer, now)
@@ -201,7 +210,7 @@ def _closed_when_busy(after_failure: Any) -> Any:
 
 
 def _closed_when_beaten(settle: Any) -> Any:
-    def settles(self: Evaluator, action: Action, call: str, answer: Any, settled: Any, *rest: Any) -> None:
+    def settles(self: Sender, action: Action, call: str, answer: Any, settled: Any, *rest: Any) -> None:
         def then(newer: Action, now: Any) -> Action:
             after: Action = settled(newer, now)
             is_beaten = call.startswith("Record") and answer.kind is AnswerKind.ACCEPTED
@@ -238,15 +247,15 @@ BUGS: Final = (
     ),
     Bug(
         name="completes before the result is stored",
-        place=Evaluator, attribute="_complete", made=_sent_before_stored, found_by=OneResult,
+        place=Sender, attribute="complete", made=_sent_before_stored, found_by=OneResult,
     ),
     Bug(
         name="sends a heartbeat after the result",
-        place=Evaluator, attribute="_complete", made=_beats_once_more, found_by=OneResult,
+        place=Sender, attribute="complete", made=_beats_once_more, found_by=OneResult,
     ),
     Bug(
         name="forgets its result when the call fails",
-        place=Evaluator, attribute="_after_failure", made=_forgets_its_result, found_by=OneResult,
+        place=Sender, attribute="_after_failure", made=_forgets_its_result, found_by=OneResult,
     ),
     Bug(
         name="takes success for failure, and failure for success",
@@ -268,7 +277,7 @@ BUGS: Final = (
     ),
     Bug(
         name="drops a due look on a throttle",
-        place=Evaluator, attribute="_after_failure", made=_later, found_by=NeverByDefault,
+        place=Sender, attribute="_after_failure", made=_later, found_by=NeverByDefault,
     ),
     Bug(
         name="sends no wake-ups",
@@ -286,7 +295,7 @@ BUGS: Final = (
     ),
     Bug(
         name="puts open actions under a new configuration",
-        place=Intake, attribute="_change", made=_new_terms, found_by=OnlyOurs,
+        place=Intake, attribute="writer", made=_new_terms, found_by=OnlyOurs,
     ),
     Bug(
         name="calls in observe mode",
@@ -297,7 +306,7 @@ BUGS: Final = (
     ),
     Bug(
         name="looks whatever the version of its wake-up",
-        place=Evaluator, attribute="look", made=_whatever_the_version, found_by=LevelNotEdge,
+        place=Evaluator, attribute="evaluate", made=_whatever_the_version, found_by=LevelNotEdge,
     ),
     Bug(
         name="leaves a signal to the next heartbeat",
@@ -305,7 +314,7 @@ BUGS: Final = (
     ),
     Bug(
         name="goes on from wake-up to wake-up beside the table",
-        place=Evaluator, attribute="look", made=_never_satisfied, found_by=LevelNotEdge,
+        place=Evaluator, attribute="evaluate", made=_never_satisfied, found_by=LevelNotEdge,
     ),
     Bug(
         name="sends a result without the table",
@@ -321,11 +330,11 @@ BUGS: Final = (
     ),
     Bug(
         name="closes the record on a throttle",
-        place=Evaluator, attribute="_after_failure", made=_closed_when_busy, found_by=TrueEnds,
+        place=Sender, attribute="_after_failure", made=_closed_when_busy, found_by=TrueEnds,
     ),
     Bug(
         name="closes every record after its first heartbeat",
-        place=Evaluator, attribute="_settle", made=_closed_when_beaten, found_by=TrueEnds,
+        place=Sender, attribute="_settle", made=_closed_when_beaten, found_by=TrueEnds,
     ),
     Bug(
         name="tells a default as ended elsewhere",

@@ -1,0 +1,132 @@
+"""The one way to change a record: on top of whatever is newest, with the wake-ups of its next evaluation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Final, Protocol
+
+from usher.core import closing
+from usher.core.action import Outcome, Result, Transition
+from usher.evaluation.wake_ups import send, store_and_schedule
+from usher.ports.errors import Moved, Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from datetime import datetime
+
+    from usher.core.action import Action, ActivityEnd
+    from usher.evaluation.call_budget import CallBudget
+    from usher.ports.queues import WakeUps
+    from usher.ports.records import Raw, Records
+    from usher.ports.telemetry import Telemetry
+
+    Save = Callable[[Action], object]
+
+TRIES: Final = 8
+
+
+class EndedLaunches(Protocol):
+    """What is kept of the end of a launch. See usher.ports.records."""
+
+    def keep_move_end(self, activity_end: ActivityEnd) -> None:
+        """See EvidenceStore."""
+        ...
+
+    def of_instance(self, instance_id: str) -> Iterable[Action]:
+        """See ActionLookup."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RecordWriter:
+    """Compare and set. `require_queue`: store nothing where the queue takes no wake-ups.
+
+    A store that only moves the version would void the wake-ups there are.
+    """
+
+    store: Records
+    wake_ups: WakeUps
+    telemetry: Telemetry
+    clock: Callable[[], datetime]
+    new_id: Callable[[], str]
+    require_queue: bool = False
+
+    def put(self, action: Action, save: Save | None = None) -> Action:
+        """Store the next version of `action`; return it as it is stored. Raises Moved, Unavailable.
+
+        `save` stores it in another way than the store's own `save`.
+        """
+        after = replace(action, version=action.version + 1, look_id=self.new_id())
+        store = partial(save or self.store.save, after)
+        store_and_schedule(
+            after, self.clock, store, self.wake_ups, self.telemetry, require_queue=self.require_queue
+        )
+        return replace(after, unsaved=())
+
+    def update(
+        self, action: Action, change: Callable[[Action], Action], save: Save | None = None
+    ) -> Action | None:
+        """Store what `change` makes of the newest state; it is asked anew where someone else was faster.
+
+        Returns it as it is stored; None where `change` returned what it was given, or nothing is
+        recorded any more. Raises Moved where others were faster TRIES times.
+        """
+        newest: Action | None = action
+        for _ in range(TRIES):
+            after = newest and change(newest)
+            if after is None or after is newest:
+                return None
+            try:
+                return self.put(after, save)
+            except Moved:
+                newest = self.store.load(action.id)
+        raise Moved(f"action {action.id} changed {TRIES} times meanwhile")
+
+    def note(self, action: Action, change: Callable[[Action], Action], save: Save | None = None) -> None:
+        """As `update`; raises Unavailable where others were faster each time: deliver the message again."""
+        try:
+            self.update(action, change, save)
+        except Moved as moved:
+            raise Unavailable(str(moved)) from moved
+
+    def open(self, action: Action, raw: Raw | None) -> Action:
+        """Record a new action; return what is recorded of its token: another one may have been first.
+
+        A queue that takes no wake-ups does not keep it from being recorded: the sweep comes, too.
+        """
+        stored = action
+
+        def store() -> None:
+            nonlocal stored
+            stored = self.store.open(action, raw)
+
+        store_and_schedule(action, self.clock, store, self.wake_ups, self.telemetry)
+        return stored
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EvaluationWriter(RecordWriter):
+    """What an evaluation stores besides: a launch that failed, for the termination that follows it."""
+
+    ends: EndedLaunches
+    call_budget: CallBudget
+
+    def put(self, action: Action, save: Save | None = None) -> Action:
+        """As RecordWriter. A slot that the action needs no more is given back."""
+        self._tell_of_failed_launch(action)
+        after = RecordWriter.put(self, action, save)  # no super(): slots make the class anew
+        if not after.is_open:
+            self.call_budget.release(after, self.clock())
+        return after
+
+    def _tell_of_failed_launch(self, action: Action) -> None:
+        """Of one that falls to ABANDON by default the termination may have begun, and be recorded, before."""
+        by_default = action.outcome is Outcome.DEFAULTED and action.hook.default_result is Result.ABANDON
+        if not by_default or action.hook.transition is not Transition.LAUNCHING:
+            return
+        self.ends.keep_move_end(closing.launch_failed(action))
+        for other in self.ends.of_instance(action.instance_id):
+            if other.is_open and other.if_launch_failed is not None:
+                send(self.wake_ups, self.telemetry, other.id, other.stamp, timedelta(0))

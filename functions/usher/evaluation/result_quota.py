@@ -1,0 +1,84 @@
+"""The limits of a hook: what it may send no more of now is held until it may."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from usher.core.action import Phase, Result
+from usher.core.decide import Complete, given_up, has_no_instance, hold
+from usher.core.policy import Mode
+from usher.ports.errors import Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
+    from usher.core.action import Action
+    from usher.core.decide import Decision
+    from usher.ports.budget import ResultLimits
+    from usher.ports.telemetry import Telemetry
+
+_SOON: Final = timedelta(seconds=2)
+_HOUR: Final = timedelta(hours=1)
+_MINUTE: Final = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ResultQuota:
+    """How many results the hooks with `limits` may still send."""
+
+    limits: ResultLimits
+    telemetry: Telemetry
+
+    def within(self, action: Action, decision: Decision, now: datetime) -> Decision:
+        """The decision, or to hold on where the hook has sent as many results as it may."""
+        if not isinstance(decision, Complete) or not _is_limited(action, now):
+            return decision
+        for most, within, what in _limits_of(action, decision.result):
+            again_at = self._granted(action, f"{what} per {_NAMES[within]}", most, within, now)
+            if again_at is not None:
+                reason = f"held by the limit of {most} {what} per {_NAMES[within]}"
+                reason = f"{reason}; wants {decision.result}: {decision.reason}"
+                return self._held(action, decision, reason, again_at, now)
+        return decision
+
+    def _granted(
+        self, action: Action, what: str, most: int, within: timedelta, now: datetime
+    ) -> datetime | None:
+        """When to ask again; None: granted. What cannot be counted waits: that is no reason to fail."""
+        limit = f"{action.hook.name} of {action.hook.limited_with or action.hook.group}: {what}"
+        try:
+            return self.limits.grant(limit, action.id, most, within, now)
+        except Unavailable as error:
+            self.telemetry.trouble(f"nobody counted a result of {limit}", error)
+            return now + _SOON
+
+    def _held(
+        self, action: Action, decision: Complete, reason: str, again_at: datetime, now: datetime
+    ) -> Decision:
+        """At the last moment what the policy says for giving up is sent, whatever the limit."""
+        if now >= action.decide_by:
+            result, _ = given_up(action)
+            return Complete(result=result, reason=reason, next_look_at=decision.next_look_at)
+        self.telemetry.count("HeldByLimit")
+        return hold(action, reason, now, again_at=again_at)
+
+
+_NAMES: Final = {_HOUR: "hour", _MINUTE: "minute"}
+
+
+def _is_limited(action: Action, now: datetime) -> bool:
+    """What an operator completes, what is let through, and what has no instance any more is not."""
+    is_told = action.operator_result_by is not None or action.let_through
+    enforced = action.policy.mode is Mode.ENFORCE and action.phase is Phase.OPEN
+    return enforced and not is_told and not has_no_instance(action, now)
+
+
+def _limits_of(action: Action, result: Result) -> Iterator[tuple[int, timedelta, str]]:
+    limits = action.hook.limits
+    if limits.abandon_per_hour is not None and result is Result.ABANDON:
+        yield limits.abandon_per_hour, _HOUR, "ABANDON"
+    if limits.complete_per_minute is not None:
+        yield limits.complete_per_minute, _MINUTE, "results"

@@ -1,0 +1,220 @@
+"""Sends heartbeats and results: what is decided is stored first, then sent, then the answer is stored."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from usher.core import closing
+from usher.core.action import Outcome, Phase
+from usher.core.decide import retry_at
+from usher.ports.autoscaling import AnswerKind
+from usher.ports.errors import CutShort, Denied, Moved, Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from usher.core.action import Action
+    from usher.core.decide import Complete, Heartbeat
+    from usher.evaluation.call_budget import CallBudget
+    from usher.evaluation.record_writer import RecordWriter
+    from usher.ports.autoscaling import Answer, AutoScaling
+    from usher.ports.telemetry import Telemetry
+
+VISIBILITY_GRACE: Final = timedelta(
+    seconds=15
+)  # until then "No active" may mean: not visible yet (aws-facts 7.2)
+_RETRY_DELAY: Final = timedelta(seconds=2)
+_UNKNOWN_END: Final = timedelta(hours=1)  # how long it is asked how an action ended
+_CALL_TAKES: Final = timedelta(seconds=15)  # at most, until its answer is stored: after that it is lost
+_MOST_SENT: Final = 8  # of one action's results without an answer; the first of them tell the most
+_COUNTED: Final = {
+    AnswerKind.ACCEPTED: "Heartbeats",
+    AnswerKind.BUSY: "Throttled",
+    AnswerKind.REFUSED: "Refused",
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sender:
+    """The calls of one evaluation. `previous_booking` is the slot that the stored record has."""
+
+    writer: RecordWriter
+    auto_scaling: AutoScaling
+    call_budget: CallBudget
+    telemetry: Telemetry
+    clock: Callable[[], datetime]
+    with_timeout: Callable[[Action, datetime], Action]  # under the heartbeat timeout that its hook has
+    with_next_look: Callable[[Action, datetime], Action]  # after an accepted heartbeat
+
+    def store_booked(self, action: Action, previous_booking: datetime | None, now: datetime) -> Action:
+        """Store, with what is booked now in the place of what was booked.
+
+        Of two evaluations that book for one action, the slower one gives back what it booked.
+        """
+        try:
+            stored = self.writer.put(action)
+        except Moved:
+            self.call_budget.release_replaced(action.booked_at, now, kept=previous_booking)
+            raise
+        self.call_budget.release_replaced(previous_booking, now, kept=action.booked_at)
+        return stored
+
+    def complete(
+        self, action: Action, decision: Complete, now: datetime, previous_booking: datetime | None
+    ) -> None:
+        """Store the result first, so that every retry sends the same one (promise 1).
+
+        A table that denies it has not stored it: nothing is decided, and the wait may be held.
+        """
+        if action.phase is Phase.OPEN:
+            action = action.noted(now, "complete", f"{decision.result}: {decision.reason}")
+        action = replace(
+            action,
+            phase=Phase.COMPLETING,
+            result=decision.result,
+            reason=decision.reason,
+            look_at=decision.next_look_at,
+            completes_sent=(*action.completes_sent, now)[:_MOST_SENT],
+        )
+        try:
+            action = self.store_booked(action, previous_booking, now)
+        except Denied:
+            raise
+        except Unavailable as away:
+            raise CutShort(str(away), decided=True) from away
+        try:
+            self._send_result(action, decision, now)
+        except Unavailable as away:
+            raise CutShort(str(away), decided=True) from away
+
+    def _send_result(self, action: Action, decision: Complete, now: datetime) -> None:
+        answer = self.auto_scaling.complete(action, decision.result)
+
+        def settled(action: Action, now: datetime) -> Action:
+            if answer.kind is AnswerKind.ACCEPTED:
+                return closing.closed(action, Outcome.COMPLETED, action.reason, now, is_proven=True)
+            if answer.kind is not AnswerKind.UNANSWERED:
+                action = denied(action)
+            return self._after_failure(action, answer, now)
+
+        def denied(newer: Action) -> Action:
+            """Whatever others noted meanwhile: this call was not applied."""
+            others = tuple(sent_at for sent_at in newer.completes_sent if sent_at != now)
+            return replace(newer, completes_sent=others)
+
+        self._settle(action, f"CompleteLifecycleAction {decision.result}", answer, settled, denied)
+
+    def heartbeat(
+        self, action: Action, decision: Heartbeat, now: datetime, previous_booking: datetime | None
+    ) -> None:
+        """Store only a retry before the call; the new expiry and the next evaluation after its answer."""
+        action = action.noted(now, "heartbeat", decision.reason)
+        action = self.store_booked(replace(action, look_at=decision.next_look_at), previous_booking, now)
+        sent_at = self.clock()
+        answer = self.auto_scaling.heartbeat(action)
+        was_left = action.expires_at - sent_at
+
+        def settled(action: Action, now: datetime) -> Action:
+            if answer.kind is not AnswerKind.ACCEPTED:
+                return self._after_failure(action, answer, now)
+            action = replace(
+                action, heartbeats=action.heartbeats + 1, beaten_at=sent_at, activity_end=None, booked_at=None
+            )
+            return self.with_next_look(action, now)
+
+        try:
+            self._settle(action, "RecordLifecycleActionHeartbeat", answer, settled)
+        except Unavailable as away:
+            beaten_at = sent_at if answer.kind is AnswerKind.ACCEPTED else None
+            raise CutShort(str(away), beaten_at=beaten_at) from away
+        if answer.kind is AnswerKind.ACCEPTED and not action.timeout_assumed:
+            self.telemetry.count("SecondsToExpiry", was_left.total_seconds())
+
+    def _settle(
+        self,
+        action: Action,
+        call: str,
+        answer: Answer,
+        settled: Callable[[Action, datetime], Action],
+        denied: Callable[[Action], Action] = lambda newer: newer,
+    ) -> None:
+        """Store what an answer changes, on top of what others stored during the call.
+
+        Where others went on meanwhile, an acceptance still says something of the record as it is
+        then, and of a call that was denied it is known that it changed nothing; a new evaluation asks
+        again, at once.
+        """
+        now = self.clock()
+        is_accepted = answer.kind is AnswerKind.ACCEPTED
+        if answer.kind is AnswerKind.BUSY:
+            self.call_budget.back_off(now)
+        sent = replace(action, booked_at=None)
+        booked_at: datetime | None = None
+
+        def change(newest: Action) -> Action:
+            nonlocal booked_at
+            if newest is not sent and is_accepted:
+                self.call_budget.release_replaced(booked_at, now)
+            if not newest.is_open:
+                return newest
+            after = _answered(newest, call, answer, now)
+            if newest is sent or is_accepted:
+                after = settled(after, now)
+            elif answer.kind is not AnswerKind.UNANSWERED:
+                after = denied(after)
+            if newest is not sent and after.is_open:
+                after = replace(after, look_at=now)
+            booked_at = after.booked_at
+            return after
+
+        with suppress(Moved):  # whoever stored last evaluates it again
+            after = self.writer.update(sent, change)
+            if after is not None:
+                self._count(answer, after)
+
+    def _count(self, answer: Answer, after: Action) -> None:
+        """Counted when it is stored, so once."""
+        if after.outcome is not None:
+            self.telemetry.decided(after, "closed", f"{after.outcome}: {after.reason}")
+        match after.outcome:
+            case Outcome.COMPLETED:
+                self.telemetry.count("Completed", dimensions={"Result": str(after.result)})
+            case Outcome.DEFAULTED:
+                self.telemetry.count("Defaulted")
+            case Outcome.ENDED_ELSEWHERE:
+                self.telemetry.count("EndedElsewhere")
+            case None if answer.kind in _COUNTED:
+                self.telemetry.count(_COUNTED[answer.kind])
+            case None:
+                pass
+
+    def _after_failure(self, action: Action, answer: Answer, now: datetime) -> Action:
+        """The action after a call that was not accepted: tried again, or ended."""
+        look_at = retry_at(action, now)
+        if answer.kind is AnswerKind.NO_ACTIVE_ACTION:
+            known_at = max(action.completes_sent, default=now - _CALL_TAKES) + _CALL_TAKES
+            if now < known_at:
+                return replace(action, look_at=known_at)
+            if action.activity_end is not None or now - action.started_at > VISIBILITY_GRACE:
+                return closing.ended(self.with_timeout(action, now), now)
+            look_at = now + _RETRY_DELAY
+        asked_for = timedelta(0) if answer.kind is AnswerKind.REFUSED else _UNKNOWN_END
+        if action.phase is Phase.COMPLETING and now >= _expired_at(action) + asked_for:
+            return closing.ended(action, now, f", and {action.result} was not accepted: {answer.text}")
+        if now >= action.ends_at + asked_for:
+            return closing.ended(action, now)
+        return replace(action, look_at=look_at)
+
+
+def _expired_at(action: Action) -> datetime:
+    """When a wait is surely over that gets no heartbeat any more: one may have been applied unanswered."""
+    return action.expires_at + action.hook.heartbeat_timeout
+
+
+def _answered(action: Action, call: str, answer: Answer, now: datetime) -> Action:
+    text = f": {answer.text}" if answer.text else ""
+    return action.noted(now, "answer", f"{call}: {answer.kind}{text}")

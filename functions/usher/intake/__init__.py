@@ -1,0 +1,1 @@
+"""Takes in messages: what they say is durable before they are acknowledged."""

@@ -1,0 +1,72 @@
+"""Tells of hooks that are not as configured, and shortens what is open to the timeout that its hook has."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from usher.core import live_waits, reconcile
+from usher.core.hook_timeouts import described, known
+from usher.core.round_robin import share
+from usher.passes.hooks_read import read_hooks
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from datetime import datetime
+
+    from usher.core.action import Action
+    from usher.core.hook_items import HookSeen
+    from usher.core.live_waits import LiveGroup
+    from usher.core.policy import Configuration
+    from usher.passes.failing_groups import PassedOver
+    from usher.passes.scene import Scene
+    from usher.ports.autoscaling import LiveWaits
+    from usher.ports.records import ReconcileStore
+    from usher.ports.telemetry import EnrolmentTelemetry
+
+    NextSlot = Callable[[], datetime]
+
+MOST_HOOKS_IN_USE: Final = 5  # groups with open actions whose hooks one pass describes; all in turn
+MOST_HOOKS_IDLE: Final = 2  # and of the other groups
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Drift:
+    """What looks at hooks. `change` stores on top of whatever is newest."""
+
+    configuration: Configuration
+    live: LiveWaits
+    store: ReconcileStore
+    telemetry: EnrolmentTelemetry
+    clock: Callable[[], datetime]
+    change: Callable[[Action, Callable[[Action], Action]], None]
+
+    def run(self, scene: Scene, number: int, next_slot: NextSlot, passed_over: PassedOver) -> None:
+        """A few groups in each pass: those with open actions come round sooner."""
+        in_use = sorted(name for name in scene.groups if scene.of(name))
+        idle = sorted(name for name in scene.groups if not scene.of(name))
+        drifted = 0
+        for name in (
+            *share(in_use, MOST_HOOKS_IN_USE, number),
+            *share(idle, MOST_HOOKS_IDLE, number),
+        ):
+            with passed_over.on(name):
+                live = read_hooks(self.live, self.store, name, next_slot)
+                drifted += self._tell_drift(scene.groups[name], live)
+                self._shorten(scene.of(name), live, self.clock())
+        self.telemetry.count("HookDrift", drifted)
+
+    def _tell_drift(self, group: LiveGroup, live: Sequence[HookSeen]) -> int:
+        hooks = live_waits.hooks_on(self.configuration.hooks, group)
+        drifts = reconcile.drifts(hooks, live)
+        for hook, reason in drifts.items():
+            self.telemetry.enrolment("drift", group.name, hook, reason)
+        return len(drifts)
+
+    def _shorten(self, open_actions: Iterable[Action], live: Sequence[HookSeen], at: datetime) -> None:
+        """What is open goes by what stands, where that is less than what its record has."""
+        seen = described(live, at)
+        for action in open_actions:
+            timeout = seen.timeouts.get(action.hook.name, action.hook.heartbeat_timeout)
+            if timeout < action.hook.heartbeat_timeout or action.timeout_assumed:
+                self.change(action, lambda action: known(action, seen, at) or action)

@@ -14,7 +14,7 @@ from usher.core import adoption, closing, deadlines
 from usher.core.action import Action, Outcome
 from usher.evaluation import wake_ups
 from usher.evaluation.call_budget import CallBudget
-from usher.passes import reconcile
+from usher.passes.adoption import Adoption
 from usher.ports.autoscaling import Answer, AnswerKind
 from usher_simulator.trials.faults import Thing
 from usher_simulator.trials.judge.explained import Explained
@@ -86,7 +86,7 @@ def _taken_up_unasked(asked_for: Any) -> Any:
         del one
         sent_at = turn()
         taken_up = partial(adoption.taken_up, beaten_at=sent_at, now=self.clock())
-        self._change(doubtful, taken_up)
+        self.change(doubtful, taken_up)
         return AnswerKind.ACCEPTED
 
     return asked
@@ -141,7 +141,7 @@ BUGS: Final = (
     ),
     Bug(
         name="takes a closed record up without a heartbeat",
-        place=reconcile.Reconcile,
+        place=Adoption,
         attribute="_asked_for",
         made=_taken_up_unasked,
         found_by=OneResult,

@@ -16,6 +16,7 @@ from moto import mock_aws
 
 from tests.factories import at
 from usher.aws import table as dynamodb
+from usher.aws.dynamodb_answers import TRIES
 from usher.aws.result_limits import SentResults
 from usher.ports.errors import Unavailable
 from usher_simulator.fakes.memory_budget import MemoryLimits
@@ -232,7 +233,7 @@ def test_who_is_overtaken_again_and_again_comes_back_later(client: DynamoDBClien
 
     with pytest.raises(Unavailable, match="counted by others"):
         asked(SentResults(client, table), "c", 1, most=1000)
-    assert next(numbers) == dynamodb.TRIES
+    assert next(numbers) == TRIES
 
 
 def test_a_lost_answer_counts_once(client: DynamoDBClient, table: str) -> None:

@@ -23,6 +23,7 @@ from moto import mock_aws
 
 from tests.factories import a_policy, a_signal, an_action, an_activity_end, at
 from usher.aws import table as dynamodb
+from usher.aws.dynamodb_answers import TRIES
 from usher.aws.records import RecordTable
 from usher.core import evidence, notifications
 from usher.core.action import MOST_DETAIL, MOST_UNSAVED, Outcome, Phase, Result, Status
@@ -1031,7 +1032,7 @@ def test_a_write_that_stays_busy_is_unavailable_after_a_few_tries(
     with pytest.raises(Unavailable, match="busy"):
         records.save(after(action))
 
-    assert calls["TransactWriteItems"] == dynamodb.TRIES
+    assert calls["TransactWriteItems"] == TRIES
     assert loaded(records) == action
 
 

@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from usher.aws import table
+from usher.aws.dynamodb_answers import TRIES
 from usher.core import iso_time, limits
 from usher.ports.errors import Unavailable
 
@@ -38,7 +39,7 @@ class SentResults:
         A result whose counting was not answered counts all the same: rather one too few is sent.
         """
         key = table.key(f"LIMIT#{limit}", "SENT")
-        for _ in range(table.TRIES):
+        for _ in range(TRIES):
             item = self._table.get(key)
             version = int(item["version"]["N"]) if item else 0
             sent, again_at = limits.granted(_sent(item), action_id, most, within, now)
@@ -46,7 +47,7 @@ class SentResults:
                 return again_at
             if self._store(key, sent, version, now + within + _KEPT):
                 return None
-        raise Unavailable(f"the results of {limit} were counted by others {table.TRIES} times")
+        raise Unavailable(f"the results of {limit} were counted by others {TRIES} times")
 
     def _store(self, key: Item, sent: Sent, was: int, keep_until: datetime) -> bool:
         contents: Item = {

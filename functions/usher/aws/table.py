@@ -1,9 +1,4 @@
-"""One DynamoDB table in DynamoDB's words: its description, keys and values, writes and reads.
-
-What does not answer or stays busy becomes Unavailable, and Denied what says no whatever is asked:
-a right, a key or credentials that are missing, or the table itself. What is wrong with one request
-is nobody's to handle.
-"""
+"""One DynamoDB table in DynamoDB's words: its description, keys and values, writes and reads."""
 
 from __future__ import annotations
 
@@ -12,16 +7,15 @@ import json
 import math
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
-from botocore import exceptions as botocore_exceptions
 from botocore.exceptions import ClientError
-from botocore.parsers import ResponseParserError
 
-from usher.ports.errors import Denied, NoAnswer, Unavailable
+from usher.aws.dynamodb_answers import REFUSED, TRIES, answered, taken
+from usher.ports.errors import Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_dynamodb.type_defs import (
@@ -44,45 +38,8 @@ DUE_INDEX: Final = "due"
 MOST_WRITES: Final = 100  # of a transaction (aws-facts 5)
 MOST_PK_BYTES: Final = 2048
 MOST_SK_BYTES: Final = 1024
-TRIES: Final = 5  # at once: whoever is turned away after them comes back by a wake-up or redelivery
 
 _MOST_READS: Final = 100  # of a BatchGetItem
-_UNREACHABLE: Final = (
-    botocore_exceptions.ConnectionError,
-    botocore_exceptions.HTTPClientError,
-    ResponseParserError,  # what stands between sent a page of its own
-)
-_NO_CREDENTIALS: Final = (
-    botocore_exceptions.NoCredentialsError,
-    botocore_exceptions.PartialCredentialsError,
-    botocore_exceptions.CredentialRetrievalError,
-)
-_SERVER_ERROR: Final = 500
-_OF_THE_REQUEST: Final = frozenset(  # and of no other, while the table does its work
-    {
-        "ConditionalCheckFailedException",
-        "IdempotentParameterMismatchException",
-        "ItemCollectionSizeLimitExceededException",
-        "SerializationException",
-        "TransactionCanceledException",
-        "ValidationException",
-    }
-)
-_REFUSED: Final = "ConditionalCheckFailed"
-_BUSY: Final = frozenset(
-    {
-        "TransactionConflict",
-        "TransactionConflictException",
-        "TransactionInProgressException",
-        "ThrottlingError",
-        "ThrottlingException",
-        "ProvisionedThroughputExceeded",
-        "ProvisionedThroughputExceededException",
-        "RequestLimitExceeded",
-        "InternalServerError",
-        "ServiceUnavailable",
-    }
-)
 
 
 def definition(name: str) -> CreateTableInputTypeDef:
@@ -215,10 +172,10 @@ class Table:
     def transact(self, writes: Sequence[TransactWriteItemTypeDef]) -> dict[int, Any]:
         """Write all of it, or nothing: then this tells which conditions refused, by position."""
         try:
-            _answer(partial(self._client.transact_write_items, TransactItems=writes))
+            answered(partial(self._client.transact_write_items, TransactItems=writes))
         except ClientError as error:
             reasons = enumerate(error.response.get("CancellationReasons", ()))
-            refusals = {place: reason for place, reason in reasons if reason.get("Code") == _REFUSED}
+            refusals = {place: reason for place, reason in reasons if reason.get("Code") == REFUSED}
             if not refusals:
                 raise
             return refusals
@@ -243,7 +200,7 @@ class Table:
             put["ConditionExpression"] = condition
         if values:
             put["ExpressionAttributeValues"] = values
-        return _taken(partial(self._client.put_item, **put))
+        return taken(partial(self._client.put_item, **put))
 
     def change(
         self, key: Item, changes: str, values: Item, keep_until: datetime | None, condition: str
@@ -263,12 +220,12 @@ class Table:
             "ConditionExpression": condition,
             "ExpressionAttributeValues": values,
         }
-        return _taken(partial(self._client.update_item, **update))
+        return taken(partial(self._client.update_item, **update))
 
     def get(self, key: Item) -> Item | None:
         """One item, as it is now."""
         get = partial(self._client.get_item, TableName=self._name, Key=key, ConsistentRead=True)
-        return _answer(get).get("Item")
+        return answered(get).get("Item")
 
     def get_all(self, keys: Sequence[Item]) -> list[Item]:
         """Those of the items that are there, as they are now, each once, in any order."""
@@ -279,7 +236,7 @@ class Table:
         found: list[Item] = []
         for _ in range(TRIES):
             asked: dict[str, KeysAndAttributesTypeDef] = {self._name: {"Keys": keys, "ConsistentRead": True}}
-            answer = _answer(partial(self._client.batch_get_item, RequestItems=asked))
+            answer = answered(partial(self._client.batch_get_item, RequestItems=asked))
             found += answer["Responses"].get(self._name, [])
             if self._name not in answer["UnprocessedKeys"]:
                 return found
@@ -349,56 +306,8 @@ class Table:
     def _query(self, question: QueryInputTypeDef, most: float = math.inf) -> list[Item]:
         found: list[Item] = []
         while True:
-            page = _answer(partial(self._client.query, **question))
+            page = answered(partial(self._client.query, **question))
             found += page["Items"]
             if "LastEvaluatedKey" not in page or len(found) >= most:
                 return found
             question = {**question, "ExclusiveStartKey": page["LastEvaluatedKey"]}
-
-
-def _answer(call: Callable[[], T]) -> T:
-    """What DynamoDB answers. Where it is busy it is asked again at once, a few times."""
-    answer = ""
-    for tried in range(TRIES):
-        try:
-            return call()
-        except _UNREACHABLE as error:
-            if isinstance(error, botocore_exceptions.ConnectionClosedError) and tried == 0:
-                continue  # one that had been idle for long
-            raise NoAnswer(f"DynamoDB did not answer: {error}") from error
-        except _NO_CREDENTIALS as error:
-            raise Denied(f"DynamoDB was not asked: {error}") from error
-        except ClientError as error:
-            if not _is_busy(error):
-                _raise(error)
-            answer = str(error)
-    raise Unavailable(f"DynamoDB was busy {TRIES} times: {answer}")
-
-
-def _raise(error: ClientError) -> NoReturn:
-    """What AWS itself has broken says nothing, whatever it calls it; what is wrong with a request is raised.
-
-    AWS adds codes: one that nobody knows is taken for a denial, so that what waits is held.
-    """
-    if error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) >= _SERVER_ERROR:
-        raise NoAnswer(f"DynamoDB failed: {error}") from error
-    if error.response["Error"]["Code"] not in _OF_THE_REQUEST:
-        raise Denied(f"DynamoDB says no: {error}") from error
-    raise error
-
-
-def _taken(write: Callable[[], object]) -> bool:
-    """Whether DynamoDB takes a write, or its condition refuses."""
-    try:
-        _answer(write)
-    except ClientError as error:
-        if error.response["Error"]["Code"] != f"{_REFUSED}Exception":
-            raise
-        return False
-    return True
-
-
-def _is_busy(error: ClientError) -> bool:
-    """Whether the same may succeed at once. A refused condition stays refused, whatever else is busy."""
-    reasons = {reason.get("Code") for reason in error.response.get("CancellationReasons", ())}
-    return _REFUSED not in reasons and not _BUSY.isdisjoint({error.response["Error"]["Code"], *reasons})

@@ -1,0 +1,130 @@
+"""What was found of the conditions of an action, beside its record."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from usher.aws import record_format, table
+from usher.aws.items import due_index
+from usher.aws.items.base import TableItems
+from usher.aws.record_format import UNREADABLE
+from usher.core import iso_time, questions
+from usher.core.finding import Findings, merged
+from usher.ports.errors import Moved
+from usher.ports.records import Unasked
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from datetime import datetime
+
+    from usher.aws.table import Item
+    from usher.core.action import Action, Entry
+
+MOST_FOUND_BYTES: Final = 300_000  # compressed
+
+
+class FindingItems(TableItems):
+    """Implements usher.ports.records.FindingsKept."""
+
+    def findings(self, action_id: str) -> Findings | None:
+        """See usher.ports.records.FindingsKept."""
+        item = self._table.get(_findings_key(action_id))
+        return _findings(item) if item else None
+
+    def with_findings(self, actions: Sequence[Action]) -> list[Action]:
+        """The actions with what was found of their conditions, for people to read."""
+        asked = [_findings_key(action.id) for action in actions if questions.are_in(action.policy)]
+        kept = {item["action_id"]["S"]: _findings(item).found for item in self._table.get_all(asked)}
+        return [replace(action, findings=kept.get(action.id, ())) for action in actions]
+
+    def keep_findings(self, action: Action, findings: Findings) -> None:
+        """See usher.ports.records.FindingsKept."""
+        item: Item = {
+            "action_id": table.text(action.id),
+            "version": table.number(findings.turn),
+            "packed": {"B": _packed(findings)},
+        }
+        if findings.ask_at is not None:
+            item["ask_at"] = table.text(iso_time.stored(findings.ask_at))
+        if findings.sweep_at is not None:
+            item["due_shard"] = table.text(due_index.questions(due_index.shard(action.id)))
+            item["look_at"] = table.text(iso_time.stored(findings.sweep_at))
+        is_first = findings.turn == 1
+        condition = "attribute_not_exists(pk)" if is_first else "version = :was"
+        values = None if is_first else {":was": table.number(findings.turn - 1)}
+        key = _findings_key(action.id)
+        if not self._table.store(key, item, self._expiry(action), condition, values):
+            raise Moved
+
+    def unasked(self, until: datetime) -> Iterable[Unasked]:
+        """See usher.ports.records.FindingsKept."""
+        rows = [
+            _unasked(item)
+            for shard in range(due_index.SHARDS)
+            for item in self._table.due(due_index.questions(shard), iso_time.stored(until))
+        ]
+        newest = {row.action_id: row for row in sorted(rows, key=lambda row: row.turn)}
+        return list(newest.values())
+
+    def put_off(self, action_id: str, turn: int, until: datetime) -> bool:
+        """See usher.ports.records.FindingsKept. What the item says besides counts on."""
+        values = {":until": table.text(iso_time.stored(until)), ":turn": table.number(turn)}
+        key = _findings_key(action_id)
+        return self._table.change(key, "look_at = :until", values, None, "version = :turn")
+
+    def timeline(self, action_id: str) -> Sequence[Entry]:
+        """See usher.ports.records. A line that was counted on stands in a later item too, which wins."""
+        items = self._table.items(f"ACTION#{action_id}", "LINE#")
+        entries = [record_format.entry_from_data(line) for item in items for line in table.from_json(item)]
+        lines = {entry.number: entry for entry in entries}
+        findings = self.findings(action_id)
+        return merged([lines[number] for number in sorted(lines)], findings)
+
+
+def _findings_key(action_id: str) -> Item:
+    return table.key(f"ACTION#{action_id}", "FINDINGS")
+
+
+def _findings(item: Item) -> Findings:
+    """What the item says. Of one that a newer release wrote, the turn and its times at least."""
+    turn, ask_at, sweep_at = int(item["version"]["N"]), _moment(item, "ask_at"), _moment(item, "look_at")
+    try:
+        data = json.loads(zlib.decompress(item["packed"]["B"]))
+        found = tuple(map(record_format.finding_from_data, data["found"]))
+        lines = tuple(map(record_format.entry_from_data, data["lines"]))
+    except (*UNREADABLE, zlib.error):
+        return Findings(turn=turn, ask_at=ask_at, sweep_at=sweep_at, is_readable=False)
+    return Findings(turn=turn, found=found, lines=lines, ask_at=ask_at, sweep_at=sweep_at)
+
+
+def _packed(findings: Findings) -> bytes:
+    """What was found, compressed. Where that is too much for an item, the longest memory is left out.
+
+    Its condition begins anew then; what started something remembers little.
+    """
+    found = list(findings.found)
+    while True:
+        data = {
+            "found": [record_format.finding_to_data(finding) for finding in found],
+            "lines": [record_format.entry_to_data(line) for line in findings.lines],
+        }
+        packed = zlib.compress(json.dumps(data).encode())
+        longest = max(found, key=lambda each: len(json.dumps(dict(each.memory))), default=None)
+        if len(packed) <= MOST_FOUND_BYTES or longest is None or not longest.memory:
+            return packed
+        found[found.index(longest)] = replace(longest, memory={})
+
+
+def _moment(item: Item, attribute: str) -> datetime | None:
+    return iso_time.parse(item[attribute]["S"]) if attribute in item else None
+
+
+def _unasked(item: Item) -> Unasked:
+    return Unasked(
+        action_id=item["action_id"]["S"],
+        turn=int(item["version"]["N"]),
+        sweep_at=iso_time.parse(item["look_at"]["S"]),
+    )

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from rich.console import Console
 
-from usher.aws import record_format
+from usher.aws import evidence_format, record_format
 from usher.aws.groups import GroupsApi
 from usher.aws.queues import DeadLetterQueue, WakeUpQueue
 from usher.aws.waiting import WaitingApi
@@ -168,13 +168,13 @@ class StrictStore(MemoryStore):
     def keep_signal(self, signal: Signal) -> Kept:
         """See usher.ports.Hearsay."""
         _fits(signal.event_id, _MOST_SK_BYTES)
-        _fits_an_item(record_format.signal_to_data(signal))
+        _fits_an_item(evidence_format.signal_to_data(signal))
         return super().keep_signal(signal)
 
     def keep_move_end(self, activity_end: ActivityEnd) -> None:
         """See usher.ports.Hearsay."""
         _fits(activity_end.activity_id, _MOST_SK_BYTES)
-        _fits_an_item(record_format.activity_end_to_data(activity_end))
+        _fits_an_item(evidence_format.activity_end_to_data(activity_end))
         super().keep_move_end(activity_end)
 
     def keep_test(self, test: TestNotice) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 from rich.console import Console
 
-from usher.aws import messages, record_format, table
+from usher.aws import evidence_format, messages, record_format, table
 from usher.core import iso_time
 from usher.core.action import ActivityEnd, Signal, Transition
 from usher.core.notifications import InstanceEnd, InstanceState, LifecycleNotice, NotUnderstood, TestNotice
@@ -180,7 +180,7 @@ def _line(item: Item) -> Line | None:
         body = item["body"]["S"]
         return Line(received_at=iso_time.parse(item["received_at"]["S"]), body=body, notice=_read(body))
     if sk.startswith("TEST#"):
-        return _of_test(record_format.test_from_data(table.from_json(item)))
+        return _of_test(evidence_format.test_from_data(table.from_json(item)))
     if "ended_at" in item:
         return _of_instance_end(
             item["pk"]["S"].removeprefix("INSTANCE#"), iso_time.parse(item["ended_at"]["S"])
@@ -188,11 +188,11 @@ def _line(item: Item) -> Line | None:
     if "stopped_at" in item:
         return _of_stop(item["pk"]["S"].removeprefix("INSTANCE#"), iso_time.parse(item["stopped_at"]["S"]))
     if "signal" in item:
-        return _of_signal(record_format.signal_from_data(table.from_json(item, "signal")))
+        return _of_signal(evidence_format.signal_from_data(table.from_json(item, "signal")))
     ends = table.from_json(item, "move_end") if "move_end" in item else None
     if sk == "STATE":
         ends = table.from_json(item).get("move_end")
-    return _of_move_end(record_format.activity_end_from_data(ends)) if ends else None
+    return _of_move_end(evidence_format.activity_end_from_data(ends)) if ends else None
 
 
 def _read(body: str) -> Notice | None:

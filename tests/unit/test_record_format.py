@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.by_types import moments, values_of
 from tests.factories import a_policy, a_signal, an_action, an_activity_end, at, hook_terms
-from usher.aws import enrolled, record_format
+from usher.aws import enrolled, evidence_format, record_format
 from usher.core import iso_time, notifications
 from usher.core.action import (
     Action,
@@ -45,31 +45,31 @@ FORMATS: Final = [
         id="action",
     ),
     pytest.param(
-        values_of(Signal), record_format.signal_to_data, record_format.signal_from_data, id="signal"
+        values_of(Signal), evidence_format.signal_to_data, evidence_format.signal_from_data, id="signal"
     ),
     pytest.param(
-        values_of(Finding), record_format.finding_to_data, record_format.finding_from_data, id="finding"
+        values_of(Finding), evidence_format.finding_to_data, evidence_format.finding_from_data, id="finding"
     ),
     pytest.param(
         values_of(OperatorNote), record_format.note_to_data, record_format.note_from_data, id="word"
     ),
     pytest.param(
         values_of(ActivityEnd),
-        record_format.activity_end_to_data,
-        record_format.activity_end_from_data,
+        evidence_format.activity_end_to_data,
+        evidence_format.activity_end_from_data,
         id="move end",
     ),
     pytest.param(values_of(Entry), record_format.entry_to_data, record_format.entry_from_data, id="entry"),
     pytest.param(
         values_of(notifications.TestNotice),
-        record_format.test_to_data,
-        record_format.test_from_data,
+        evidence_format.test_to_data,
+        evidence_format.test_from_data,
         id="test",
     ),
     pytest.param(
         values_of(Described),
-        record_format.described_to_data,
-        record_format.described_from_data,
+        evidence_format.described_to_data,
+        evidence_format.described_from_data,
         id="what was described",
     ),
     pytest.param(values_of(Enrolled), enrolled.to_data, enrolled.from_data, id="hook"),
@@ -189,23 +189,23 @@ def test_an_older_entry_signal_and_move_end_take_their_defaults_too() -> None:
     places = {"origin": None, "destination": None, "started_at": None}
 
     entry_data = without({"count"}, record_format.entry_to_data(entry))
-    signal_data = without({"message"}, record_format.signal_to_data(a_signal()))
-    move_end_data = without(places.keys(), record_format.activity_end_to_data(an_activity_end()))
+    signal_data = without({"message"}, evidence_format.signal_to_data(a_signal()))
+    move_end_data = without(places.keys(), evidence_format.activity_end_to_data(an_activity_end()))
 
     assert record_format.entry_from_data(entry_data) == entry
-    assert record_format.signal_from_data(signal_data) == a_signal()
-    assert record_format.activity_end_from_data(move_end_data) == an_activity_end(**places)
+    assert evidence_format.signal_from_data(signal_data) == a_signal()
+    assert evidence_format.activity_end_from_data(move_end_data) == an_activity_end(**places)
 
 
 def test_an_older_finding_and_hook_take_their_defaults_too() -> None:
     finding = a_finding(ask_again_at=None, unknowns=0, memory={})
-    finding_data = record_format.finding_to_data(finding)
+    finding_data = evidence_format.finding_to_data(finding)
     action_data = record_format.action_to_data(full_action())
     limits = {"abandon_per_hour", "complete_per_minute", "limited_with"}
     older = {**action_data, "hook": without(limits, action_data["hook"])}
 
     assert finding_data.keys() == {"condition", "standing", "detail", "asked_at"}
-    assert record_format.finding_from_data(finding_data) == finding
+    assert evidence_format.finding_from_data(finding_data) == finding
     assert record_format.action_from_data(older).hook == hook_terms()
 
 
@@ -217,8 +217,8 @@ def test_what_is_absent_is_left_out() -> None:
     action = an_action(token=None, phase=Phase.CLOSED, look_at=None)
 
     assert None not in record_format.action_to_data(action).values()
-    assert None not in record_format.activity_end_to_data(an_activity_end(origin=None)).values()
-    assert None not in record_format.signal_to_data(a_signal()).values()
+    assert None not in evidence_format.activity_end_to_data(an_activity_end(origin=None)).values()
+    assert None not in evidence_format.signal_to_data(a_signal()).values()
 
 
 def test_a_span_is_kept_in_seconds_as_its_name_says() -> None:

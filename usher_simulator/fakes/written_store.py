@@ -6,7 +6,7 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from usher.aws import record_format
+from usher.aws import evidence_format, record_format
 from usher_simulator.fakes.memory_store import MemoryStore
 
 if TYPE_CHECKING:
@@ -35,22 +35,22 @@ class WrittenStore(MemoryStore):
 
     def keep_signal(self, signal: Signal) -> Kept:
         """See usher.ports.Hearsay."""
-        written = _through_json(record_format.signal_to_data(signal))
-        return super().keep_signal(record_format.signal_from_data(written))
+        written = _through_json(evidence_format.signal_to_data(signal))
+        return super().keep_signal(evidence_format.signal_from_data(written))
 
     def keep_move_end(self, activity_end: ActivityEnd) -> None:
         """See usher.ports.Hearsay."""
-        written = _through_json(record_format.activity_end_to_data(activity_end))
-        super().keep_move_end(record_format.activity_end_from_data(written))
+        written = _through_json(evidence_format.activity_end_to_data(activity_end))
+        super().keep_move_end(evidence_format.activity_end_from_data(written))
 
     def keep_findings(self, action: Action, findings: Findings) -> None:
         """See usher.ports.records.FindingsKept."""
         written = {
-            "found": [record_format.finding_to_data(each) for each in findings.found],
+            "found": [evidence_format.finding_to_data(each) for each in findings.found],
             "lines": [record_format.entry_to_data(each) for each in findings.lines],
         }
         read = _through_json(written)
-        found = tuple(map(record_format.finding_from_data, read["found"]))
+        found = tuple(map(evidence_format.finding_from_data, read["found"]))
         lines = tuple(map(record_format.entry_from_data, read["lines"]))
         super().keep_findings(action, replace(findings, found=found, lines=lines))
 

@@ -6,7 +6,7 @@ from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from usher.aws import record_format, table
+from usher.aws import evidence_format, table
 from usher.aws.items.base import TRACE_KEPT, TableItems
 from usher.aws.record_format import UNREADABLE
 from usher.core import hook_timeouts, iso_time
@@ -28,13 +28,13 @@ class DescribedHookItems(TableItems):
         """See usher.ports.records.DescribedHooks."""
         item = self._table.get(table.key(f"GROUP#{group}", "DESCRIBED"))
         with suppress(*UNREADABLE):
-            return record_format.described_from_data(table.from_json(item)) if item else None
+            return evidence_format.described_from_data(table.from_json(item)) if item else None
         return None
 
     def keep_described(self, group: str, described: Described) -> None:
         """See usher.ports.records.DescribedHooks."""
         at = table.text(iso_time.stored(described.at))
-        doc = table.as_json(record_format.described_to_data(described))
+        doc = table.as_json(evidence_format.described_to_data(described))
         condition = "attribute_not_exists(described_at) OR described_at < :at"
         key = table.key(f"GROUP#{group}", "DESCRIBED")
         contents: Item = {"described_at": at, "doc": doc}

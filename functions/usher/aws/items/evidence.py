@@ -6,7 +6,7 @@ from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from usher.aws import record_format, table
+from usher.aws import evidence_format, table
 from usher.aws.items.base import LAST, TRACE_KEPT
 from usher.aws.items.pauses import PauseItems
 from usher.aws.items.signals import SIGNAL, SignalItems
@@ -34,7 +34,7 @@ class EvidenceItems(SignalItems, PauseItems):
         """See usher.ports.records.EvidenceStore."""
         heard = f"HEARD#{iso_time.stored(activity_end.ended_at)}#END#{activity_end.activity_id}"
         key = table.key(f"INSTANCE#{activity_end.instance_id}", heard)
-        doc = table.as_json(record_format.activity_end_to_data(activity_end))
+        doc = table.as_json(evidence_format.activity_end_to_data(activity_end))
         self._table.keep(key, {"move_end": doc}, self._clock() + _HEARD_KEPT)
 
     def keep_instance_end(self, instance_id: str, ended_at: datetime) -> None:
@@ -79,4 +79,4 @@ def _move_ends(items: Iterable[Item]) -> Iterator[ActivityEnd]:
     for item in items:
         with suppress(*UNREADABLE):
             if "move_end" in item:
-                yield record_format.activity_end_from_data(table.from_json(item, "move_end"))
+                yield evidence_format.activity_end_from_data(table.from_json(item, "move_end"))

@@ -7,7 +7,7 @@ import zlib
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from usher.aws import record_format, table
+from usher.aws import evidence_format, record_format, table
 from usher.aws.items import due_index
 from usher.aws.items.base import TableItems
 from usher.aws.record_format import UNREADABLE
@@ -93,7 +93,7 @@ def _findings(item: Item) -> Findings:
     turn, ask_at, sweep_at = int(item["version"]["N"]), _moment(item, "ask_at"), _moment(item, "look_at")
     try:
         data = json.loads(zlib.decompress(item["packed"]["B"]))
-        found = tuple(map(record_format.finding_from_data, data["found"]))
+        found = tuple(map(evidence_format.finding_from_data, data["found"]))
         lines = tuple(map(record_format.entry_from_data, data["lines"]))
     except (*UNREADABLE, zlib.error):
         return Findings(turn=turn, ask_at=ask_at, sweep_at=sweep_at, is_readable=False)
@@ -108,7 +108,7 @@ def _packed(findings: Findings) -> bytes:
     found = list(findings.found)
     while True:
         data = {
-            "found": [record_format.finding_to_data(finding) for finding in found],
+            "found": [evidence_format.finding_to_data(finding) for finding in found],
             "lines": [record_format.entry_to_data(line) for line in findings.lines],
         }
         packed = zlib.compress(json.dumps(data).encode())

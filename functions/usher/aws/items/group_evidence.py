@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from usher.aws import record_format, table
+from usher.aws import evidence_format, table
 from usher.aws.items.base import LAST, TableItems
 from usher.core import iso_time
 
@@ -26,7 +26,7 @@ class GroupEvidenceItems(TableItems):
     def keep_test(self, test: TestNotice) -> None:
         """See usher.ports.records.EvidenceStore."""
         key = table.key(f"GROUP#{test.group}", f"TEST#{test.request_id}")
-        doc = table.as_json(record_format.test_to_data(test))
+        doc = table.as_json(evidence_format.test_to_data(test))
         self._table.keep(key, {"doc": doc}, self._clock() + _LONG_KEPT)
 
     def keep_heard(self, group: str, now: datetime) -> None:
@@ -42,7 +42,7 @@ class GroupEvidenceItems(TableItems):
     def tests(self, group: str) -> Sequence[TestNotice]:
         """See usher.ports.records.Store."""
         items = self._table.items(f"GROUP#{group}", "TEST#")
-        tests = [record_format.test_from_data(table.from_json(item)) for item in items]
+        tests = [evidence_format.test_from_data(table.from_json(item)) for item in items]
         return sorted(tests, key=lambda test: (test.at, test.request_id))
 
     def reaches_us(self, group: str) -> bool:

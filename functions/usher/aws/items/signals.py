@@ -6,7 +6,7 @@ from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from usher.aws import record_format, table
+from usher.aws import evidence_format, table
 from usher.aws.items.base import TableItems
 from usher.aws.record_format import UNREADABLE
 from usher.core import evidence, iso_time
@@ -39,7 +39,7 @@ class SignalItems(TableItems):
         """Keep it in its place. Two at the same moment leave the newer one, whoever is first."""
         place = table.key(pk, _signal_name(signal) + _kind(signal, pk))
         item = self._table.get(place)
-        known = record_format.signal_from_data(table.from_json(item, "signal")) if item else None
+        known = evidence_format.signal_from_data(table.from_json(item, "signal")) if item else None
         if known is None and self._is_full(pk, signal):
             return Kept.REFUSED
         change = evidence.kept(signal, known)
@@ -68,7 +68,7 @@ class SignalItems(TableItems):
         for item in heard:
             with suppress(*UNREADABLE):
                 if "signal" in item:
-                    found.append(record_format.signal_from_data(table.from_json(item, "signal")))
+                    found.append(evidence_format.signal_from_data(table.from_json(item, "signal")))
         for signal in dict.fromkeys(found):
             if action.token is not None or signal.token is None or not self._claimant(signal.token):
                 yield signal
@@ -87,7 +87,7 @@ def _kind(signal: Signal, pk: str) -> str:
 
 def _signal_item(signal: Signal) -> Item:
     return {
-        "signal": table.as_json(record_format.signal_to_data(signal)),
+        "signal": table.as_json(evidence_format.signal_to_data(signal)),
         "signal_order": table.text(_order_text(signal)),
     }
 

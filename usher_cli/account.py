@@ -1,40 +1,44 @@
-"""The deployed account that the operators' commands work on, and its refusals in one line each."""
+"""The account that the commands work on, and each error of AWS as one line."""
 
 from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import update_wrapper
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import boto3
 import click
 from botocore import exceptions as aws
 from botocore.config import Config
 
-from usher.aws import record_format, table
+from usher.aws.enrolled import EnrolledHooks
 from usher.aws.queues import WakeUpQueue
+from usher.aws.record_format import UNREADABLE
 from usher.aws.records import RecordTable
 from usher.ports.errors import Unavailable
+from usher.ports.records import ReconcileStore
+from usher_cli.open_actions import NEWER_RELEASE, Loaded, OpenActionsTable
 from usher_cli.printable import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from datetime import datetime, timedelta
 
-    from usher.aws.table import Item
     from usher.core.action import Action
+    from usher.ports.hooks import EnrolmentRecords
+    from usher_cli.open_actions import OpenActions
 
 STACK: Final = "Usher"
 _CONFIG: Final = Config(
     connect_timeout=3, read_timeout=10, retries={"total_max_attempts": 3, "mode": "standard"}
 )
-_SIGN_IN: Final = "sign in again (for instance `aws sso login`), or name another --profile"
-_MAY: Final = 'docs/operations.md, "What an operator may", lists what the commands need'
+_SIGN_IN: Final = "sign in again (for instance `aws sso login`), or use another --profile"
+_PERMISSIONS: Final = 'docs/operations.md, "Permissions of the commands", lists what they need'
 
 
 class Trouble(click.ClickException):
-    """What a command cannot do, why, and what to do next: one line, and exit code 2."""
+    """A command cannot go on: why, and what to do next, in one line; exit code 2."""
 
     exit_code = 2
 
@@ -44,16 +48,17 @@ class Trouble(click.ClickException):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Machine:
-    """What the commands ask of this machine. A test hands in its own, as click's `obj`."""
+    """What the commands ask of this machine. A test passes its own, as click's `obj`."""
 
     clock: Callable[[], datetime]
     new_id: Callable[[], str]
     wait: Callable[[timedelta], object]
+    open_account: Callable[[Place, Machine], Account] | None = None  # instead of the one on AWS
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Place:
-    """Where the operator says that Usher is deployed. What is None, the environment says."""
+    """Where Usher is deployed. What is None comes from the environment."""
 
     profile: str | None = None
     region: str | None = None
@@ -61,20 +66,29 @@ class Place:
     stack: str = STACK
 
 
+class OperatorStore(ReconcileStore, Protocol):
+    """The records, as the commands read and change them."""
+
+    def with_findings(self, actions: Sequence[Action]) -> list[Action]:
+        """The actions with what was found of their conditions."""
+        ...
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Account:
-    """A deployed Usher: its records, and the ways to have an effect on it."""
+    """A deployed Usher: its records, and clients for what else the commands call."""
 
-    place: Place  # with the Region that counts
+    place: Place  # with the Region in effect
     machine: Machine
     session: Any  # boto3's
     dynamodb: Any
-    records: RecordTable
+    records: OperatorStore
+    open_actions: OpenActions
     outputs: Mapping[str, str]
     clients: dict[str, Any] = field(default_factory=dict)
 
     def client(self, service: str) -> Any:  # noqa: ANN401 - boto3's clients have no common type
-        """The client for one service, in this place: making one takes longer than a call."""
+        """The client of one service, in this place: making one takes longer than a call."""
         if service not in self.clients:
             self.clients[service] = _client(self.session, service, self.place)
         return self.clients[service]
@@ -87,6 +101,11 @@ class Account:
         """The queue of wake-ups."""
         return WakeUpQueue(self.client("sqs"), self.output("WakeUpsUrl"))
 
+    def hook_items(self) -> EnrolmentRecords:
+        """The items of the enrolled hooks. A stack of an older release has no output EnrolmentsPerHour."""
+        per_hour = int(self.outputs.get("EnrolmentsPerHour", 0))
+        return EnrolledHooks(self.dynamodb, self.output("TableName"), self.machine.clock, per_hour)
+
     def who(self) -> str:
         """The caller's ARN."""
         return str(self.client("sts").get_caller_identity()["Arn"])
@@ -94,53 +113,40 @@ class Account:
     def find(self, named: str) -> Sequence[Action]:
         """The actions of an instance, oldest first, or the one of a token or an id."""
         if not named.strip():
-            raise Trouble("Say which: an instance id, a token, or an action's id; what was given is empty.")
+            raise Trouble("Give an instance ID, a token or an action ID: the argument is empty.")
+        try:
+            found = self._named(named)
+        except UNREADABLE as error:
+            raise Trouble(f"Cannot read the record of {named}: {NEWER_RELEASE}.") from error
+        if found:
+            return self.records.with_findings(found)
+        if named.startswith("i-") and not self.records.is_readable(named):
+            raise Trouble(f"Cannot read the records of {named}: {NEWER_RELEASE}.")
+        where = f"Stack {self.place.stack} in {self.place.region}"
+        raise Trouble(f"{where} has no record of {named}: give an instance ID, a token or an action ID.")
+
+    def _named(self, named: str) -> list[Action]:
         if named.startswith("i-"):
-            found = list(self.records.of_instance(named))
-        else:
-            one = self.records.of_token(named) or self.records.load(named)
-            found = [one] if one else []
-        if not found:
-            where = f"stack {self.place.stack} in {self.place.region}"
-            raise Trouble(
-                f"{where} has no record of {named}: give an instance id, a token, or an action's id."
-            )
-        return self.records.with_findings(found)
+            return list(self.records.of_instance(named))
+        action = self.records.of_token(named) or self.records.load(named)
+        return [action] if action else []
 
-    def open_keys(self) -> list[Item]:
-        """The keys of all open actions, nearest expiry first.
-
-        The index `due` holds what is open, and whose questions are due: it is read as a whole, in few pages.
-        """
-        pages = self.dynamodb.get_paginator("scan").paginate(
-            TableName=self.output("TableName"),
-            IndexName=table.DUE_INDEX,
-            ProjectionExpression="pk, sk, expires_at",
-        )
-        rows = [row for page in pages for row in page["Items"] if row["sk"]["S"] == "STATE"]
-        rows.sort(key=lambda row: (row["expires_at"]["S"], row["pk"]["S"]))
-        return [{"pk": row["pk"], "sk": row["sk"]} for row in rows]
-
-    def states(self, keys: Sequence[Item]) -> list[Action]:
-        """The open actions of those keys as they are now, nearest expiry first."""
-        of_stack = table.Table(self.dynamodb, self.output("TableName"))
-        items = of_stack.get_all(keys)
-        found = [record_format.action_from_data(table.from_json(item)) for item in items]
-        are_open = [action for action in found if action.is_open]
-        are_open.sort(key=lambda action: (action.expires_at, action.id))
-        return self.records.with_findings(are_open)
+    def load_open(self, ids: Sequence[str]) -> Loaded:
+        """The open actions of those ids as they are now, with what was found of their conditions."""
+        loaded = self.open_actions.load(ids)
+        return Loaded(actions=self.records.with_findings(loaded.actions), unreadable=loaded.unreadable)
 
 
 _PLACE: Final = (
-    click.option("--stack", default=STACK, show_default=True, metavar="NAME", help="Usher's stack."),
-    click.option("--endpoint-url", metavar="URL", help="Another endpoint, for all services."),
-    click.option("--region", metavar="NAME", envvar="AWS_REGION", help="The Region."),
-    click.option("--profile", metavar="NAME", help="A profile of your AWS configuration."),
+    click.option("--stack", default=STACK, show_default=True, metavar="NAME", help="The stack of Usher."),
+    click.option("--endpoint-url", metavar="URL", help="Endpoint for all services."),
+    click.option("--region", metavar="NAME", envvar="AWS_REGION", help="AWS Region."),
+    click.option("--profile", metavar="NAME", help="Profile of your AWS configuration."),
 )
 
 
 def with_account(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options that name a place, and the account there as its first argument."""
+    """Give a command the options of a Place, and the account there as its first argument."""
 
     def opened(
         context: click.Context,
@@ -152,8 +158,10 @@ def with_account(command: Callable[..., None]) -> Callable[..., None]:
         **rest: object,
     ) -> None:
         place = Place(profile=profile, region=region, endpoint_url=endpoint_url, stack=stack)
-        with in_words(place):
-            command(open_account(place, context.obj or this_machine()), **rest)
+        with errors_as_trouble(place):
+            machine: Machine = context.obj or this_machine()
+            opens = machine.open_account or open_account
+            command(opens(place, machine), **rest)
 
     with_options: Callable[..., None] = click.pass_context(update_wrapper(opened, command))
     for option in _PLACE:
@@ -182,12 +190,14 @@ def open_account(place: Place, machine: Machine) -> Account:
     )
     outputs = _outputs(session, here)
     dynamodb = _client(session, "dynamodb", here)
+    table_name = _output(outputs, "TableName", here)
     return Account(
         place=here,
         machine=machine,
         session=session,
         dynamodb=dynamodb,
-        records=RecordTable(dynamodb, _output(outputs, "TableName", here), machine.clock),
+        records=RecordTable(dynamodb, table_name, machine.clock),
+        open_actions=OpenActionsTable(dynamodb, table_name),
         outputs=outputs,
     )
 
@@ -208,50 +218,50 @@ def _outputs(session: Any, place: Place) -> Mapping[str, str]:  # noqa: ANN401 -
         if "does not exist" not in error.response["Error"].get("Message", ""):
             raise
         where = f"There is no stack {place.stack} in {place.region}"
-        raise Trouble(f"{where}: is the Region right (--region), and its name (--stack)?") from error
+        raise Trouble(f"{where}: check --region and --stack.") from error
     (stack,) = answer["Stacks"]
     return {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
 
 
 def _output(outputs: Mapping[str, str], name: str, place: Place) -> str:
     if name not in outputs:
-        said = f"Stack {place.stack} in {place.region} has no output {name}"
-        raise Trouble(f"{said}: is it Usher's (--stack)? If so, deploy it again with this release.")
+        problem = f"Stack {place.stack} in {place.region} has no output {name}"
+        raise Trouble(f"{problem}: check --stack; if it is Usher's, deploy it again with this release.")
     return outputs[name]
 
 
-# Refusals in words
+# Errors as texts
 
 
 @contextmanager
-def in_words(place: Place) -> Iterator[None]:
-    """Whatever AWS refuses in the block ends it with Trouble."""
+def errors_as_trouble(place: Place) -> Iterator[None]:
+    """Turn every error of AWS in the block into Trouble."""
     try:
         yield
     except Unavailable as error:
         known = isinstance(error.__cause__, aws.BotoCoreError | aws.ClientError)
-        raise Trouble(_words(error.__cause__, place) if known else f"{error}: try again.") from error
+        raise Trouble(_text(error.__cause__, place) if known else f"{error}: try again.") from error
     except (aws.BotoCoreError, aws.ClientError) as error:
-        raise Trouble(_words(error, place)) from error
+        raise Trouble(_text(error, place)) from error
 
 
-def _words(error: BaseException | None, place: Place) -> str:
+def _text(error: BaseException | None, place: Place) -> str:
     if isinstance(error, aws.ClientError):
-        return _words_of_aws(error, place)
-    for kinds, words in _OF_KINDS:
+        return _text_of_answer(error, place)
+    for kinds, text in _TEXTS_BY_KIND:
         if isinstance(error, kinds):
-            return words.format(error=str(error).rstrip("."), stack=place.stack)
+            return text.format(error=str(error).rstrip("."), stack=place.stack)
     return f"{error}"
 
 
-_OF_KINDS: Final = (
+_TEXTS_BY_KIND: Final = (
     (
         (aws.NoCredentialsError, aws.PartialCredentialsError),
-        "No AWS credentials were found: set them up (`aws configure`), or name a --profile.",
+        "No AWS credentials were found: set them up (`aws configure`), or use --profile.",
     ),
     (
         (aws.ProfileNotFound,),
-        "{error}: `aws configure list-profiles` shows what there is; see --profile and AWS_PROFILE.",
+        "{error}: `aws configure list-profiles` lists the profiles; check --profile and AWS_PROFILE.",
     ),
     ((aws.NoRegionError,), "No Region is set: give --region, or set AWS_REGION."),
     ((aws.InvalidRegionError,), "{error}: give --region a name such as eu-west-1."),
@@ -266,23 +276,23 @@ _OF_KINDS: Final = (
     ),
     (
         (aws.HTTPClientError, aws.ConnectionError),
-        "{error}: is the Region right (--region), the endpoint (--endpoint-url), and the network there?",
+        "{error}: check --region, --endpoint-url and the network.",
     ),
 )
 
 
-def _words_of_aws(error: aws.ClientError, place: Place) -> str:
+def _text_of_answer(error: aws.ClientError, place: Place) -> str:
     code = error.response["Error"].get("Code", "")
-    said = f"{error.operation_name}: {error.response['Error'].get('Message') or code}".rstrip(".")
-    for codes, words in _OF_CODES.items():
+    answer = f"{error.operation_name}: {error.response['Error'].get('Message') or code}".rstrip(".")
+    for codes, text in _TEXTS_BY_CODE.items():
         if code in codes:
-            return words.format(said=said, stack=place.stack, region=place.region)
-    return f"{said} ({code})."
+            return text.format(answer=answer, stack=place.stack, region=place.region)
+    return f"{answer} ({code})."
 
 
-_OF_CODES: Final[Mapping[tuple[str, ...], str]] = {
+_TEXTS_BY_CODE: Final[Mapping[tuple[str, ...], str]] = {
     ("ExpiredToken", "ExpiredTokenException", "RequestExpired"): (
-        f"The AWS session has expired ({{said}}): {_SIGN_IN}."
+        f"The AWS session has expired ({{answer}}): {_SIGN_IN}."
     ),
     (
         "AuthFailure",
@@ -292,14 +302,17 @@ _OF_CODES: Final[Mapping[tuple[str, ...], str]] = {
         "MissingAuthenticationToken",
         "SignatureDoesNotMatch",
         "UnrecognizedClientException",
-    ): f"AWS does not know these credentials ({{said}}): {_SIGN_IN}.",
+    ): f"AWS rejected these credentials ({{answer}}): {_SIGN_IN}.",
     ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation"): (
-        f"Not permitted ({{said}}): {_MAY}."
+        f"Not permitted ({{answer}}): {_PERMISSIONS}."
     ),
     (
         "ResourceNotFoundException",
         "QueueDoesNotExist",
         "AWS.SimpleQueueService.NonExistentQueue",
-    ): "What stack {stack} in {region} names is not there ({said}): is it being deployed, or deleted?",
-    ("Throttling", "ThrottlingException", "RequestLimitExceeded"): "AWS is busy ({said}): try again.",
+    ): (
+        "A resource of stack {stack} in {region} does not exist ({answer}): "
+        "is the stack being deployed or deleted?"
+    ),
+    ("Throttling", "ThrottlingException", "RequestLimitExceeded"): "AWS is busy ({answer}): try again.",
 }

@@ -1,4 +1,4 @@
-"""What all commands that change an action share: who may be changed, how it is stored, what is told."""
+"""What the commands that change an action share: its reason, the change, the confirmation, the output."""
 
 from __future__ import annotations
 
@@ -23,41 +23,41 @@ if TYPE_CHECKING:
     from usher_cli.account import Account
 
 DECLINED: Final = 1  # the exit code
-_MOST_REASON: Final = 500  # characters: a line of the timeline holds 1,000, who said it included
+_REASON_LENGTH_MAX: Final = 500  # characters: a line of the timeline holds 1,000, the caller included
 
 
-def why(_context: click.Context, _option: click.Parameter, text: str) -> str:
-    """An option's callback: the reason, in one line that prints as it is."""
-    reason = " ".join(text.split())
-    if not 1 <= len(reason) <= _MOST_REASON:
-        raise click.BadParameter(f"say why, in 1 to {_MOST_REASON} characters, got {len(reason)}")
-    if not reason.isprintable():  # whoever reads it, maybe on another terminal, is not to obey it
-        raise click.BadParameter(f"say why without control characters, got {shown(reason)!r}")
-    return reason
+def reason(_context: click.Context, _option: click.Parameter, text: str) -> str:
+    """The callback of --reason: one line without control characters."""
+    line = " ".join(text.split())
+    if not 1 <= len(line) <= _REASON_LENGTH_MAX:
+        raise click.BadParameter(f"must have 1 to {_REASON_LENGTH_MAX} characters, got {len(line)}")
+    if not line.isprintable():  # the terminal of a reader would interpret them
+        raise click.BadParameter(f"must have no control characters, got {shown(line)!r}")
+    return line
 
 
 def changed(
     account: Account, action: Action, change: Change, refuse: Callable[[Action], None] = refuse_ended
 ) -> Action:
-    """Store a change to an action; return it as it is stored. Raises Trouble where it is refused."""
-    kept = Recorder()
+    """Store a change to an action; return the action as stored. Raises Trouble if it is refused."""
+    recorder = Recorder()
     operators = Operators(
         store=account.records,
         wake_ups=account.wake_ups(),
-        telemetry=kept,
+        telemetry=recorder,
         clock=account.machine.clock,
         new_id=account.machine.new_id,
     )
     with refusals():
         after = operators.change(action, change, refuse)
-    for what, error in kept.troubles:
-        click.echo(f"{what}, so it takes effect within two minutes: {error}", err=True)
+    for problem, error in recorder.troubles:
+        click.echo(f"{problem}: {error}. The change takes effect within two minutes.", err=True)
     return after
 
 
 @contextmanager
 def refusals() -> Iterator[None]:
-    """What an action refuses is a command's trouble."""
+    """Turn CommandRefused into Trouble."""
     try:
         yield
     except CommandRefused as refused:
@@ -65,12 +65,12 @@ def refusals() -> Iterator[None]:
 
 
 def ask(question: str, *, yes: bool) -> None:
-    """End the command where the operator does not agree."""
+    """End the command unless the operator confirms."""
     if not yes and not agreed(question):
         click.echo("Nothing was changed.", err=True)
         click.get_current_context().exit(DECLINED)
 
 
-def tell(data: object, sentence: str, *, as_json: bool) -> None:
-    """Say what was done."""
+def print_result(data: object, sentence: str, *, as_json: bool) -> None:
+    """Print what was done."""
     click.echo(json.dumps(data, indent=1) if as_json else sentence)

@@ -1,4 +1,4 @@
-"""Asks the operator before something is done that nothing undoes."""
+"""Asks the operator before a command does what cannot be undone."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from usher_cli.account import Trouble
 
 
 def agreed(question: str) -> bool:
-    """Whether the operator says yes. Where nobody is there to be asked, that is wrong usage, not a no."""
+    """Whether the operator confirms. Without a terminal that is wrong usage, not a no."""
     if sys.stdin is None:  # it is, where the shell closed it
-        raise _nobody_there()
+        raise _no_terminal()
     try:
         return click.confirm(question, err=True)
     except click.Abort as abort:
         if not isinstance(abort.__context__, EOFError):  # Ctrl-C is an answer
             raise
         click.echo(err=True)  # ends the line of the question
-        raise _nobody_there() from None
+        raise _no_terminal() from None
 
 
-def _nobody_there() -> Trouble:
-    return Trouble("Nobody is there to answer: add --yes, and it is done without a question.")
+def _no_terminal() -> Trouble:
+    return Trouble("There is no terminal to ask for confirmation: add --yes.")

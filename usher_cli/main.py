@@ -28,7 +28,7 @@ _READER_GONE: Final = 141  # likewise, of SIGPIPE
 
 
 class _Listed(NamedTuple):
-    """A command as the help lists it, which imports none."""
+    """A command as `usher --help` lists it, without importing it."""
 
     module: str  # of this package
     name: str  # what the command is called in it
@@ -36,26 +36,26 @@ class _Listed(NamedTuple):
 
 
 _COMMANDS: Final = {
-    "check": _Listed("check", "check", "Check a hooks file, and say what each of its hooks will do."),
+    "check": _Listed("check", "check", "Check a hooks file, and describe what each of its hooks will do."),
     "complete": _Listed(
-        "operate", "complete", "End an action now, with a result, whatever it still waits for."
+        "operate", "complete", "End an action now with a result, whatever it still waits for."
     ),
-    "export": _Listed("export", "export", "Write out captured notifications, for a replay."),
+    "export": _Listed("export", "export", "Export captured notifications for a replay."),
     "extend": _Listed("operate", "extend", "Let an action wait longer for its conditions."),
     "hold": _Listed("operate", "hold", "Keep an instance in its wait until `complete` or `hold --off`."),
     "list": _Listed("listing", "list_command", "Show the open actions, nearest expiry first."),
     "local": _Listed("local", "local", "Open a local AWS account with Usher deployed in it."),
-    "pause": _Listed("pause", "pause", "Call nothing any more, until `usher resume`."),
-    "plan": _Listed("plan", "plan_command", "Show what a hooks file would enrol, change or take back."),
-    "redrive": _Listed("redrive.command", "redrive", "Show dead letters; send them back or drop them."),
-    "replay": _Listed("replay", "replay_command", "Feed captured notifications through the real handlers."),
+    "pause": _Listed("pause", "pause", "Stop all Auto Scaling calls until `usher resume`."),
+    "plan": _Listed("plan", "plan_command", "Show what a hooks file would enrol, change or retire."),
+    "redrive": _Listed("redrive.command", "redrive", "Show dead letters, and send them back or drop them."),
+    "replay": _Listed("replay", "replay_command", "Replay captured notifications through the real handlers."),
     "resume": _Listed("pause", "resume", "End a pause."),
     "sam": _Listed("sam", "sam", "Write what `sam local` needs to run the functions."),
-    "show": _Listed("show", "show", "Tell the story of an instance's actions, or of one action."),
+    "show": _Listed("show", "show", "Show everything recorded of an instance's actions, or of one action."),
     "signal": _Listed(
         "operate", "signal", "Send the signal that an action waits for, as its workload would."
     ),
-    "watch": _Listed("listing", "watch", "Follow the open actions, until Ctrl-C."),
+    "watch": _Listed("watch", "watch", "Follow the open actions until Ctrl-C."),
 }
 
 

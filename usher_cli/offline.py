@@ -1,4 +1,4 @@
-"""`usher list --offline`: what waits, by the live state alone, and the commands that hold it by hand."""
+"""`usher list --offline`: what waits according to Auto Scaling alone, and commands that hold it."""
 
 from __future__ import annotations
 
@@ -23,57 +23,58 @@ if TYPE_CHECKING:
     from usher.core.live_waits import LiveGroup
     from usher.ports.autoscaling import LiveWaits
     from usher_cli.account import Account
-    from usher_cli.listing import Wish
+    from usher_cli.listing import Selection
 
 _TARGETS = ("InboxArn", "TopicArn", "IntakeArn")  # outputs of the stack: what Usher's hooks notify
 
 
-def list_offline(account: Account, wish: Wish, *, as_json: bool) -> None:
-    """Print what waits in hooks that notify Usher, or nobody; the table is not asked.
+def list_offline(account: Account, selection: Selection, *, as_json: bool) -> None:
+    """Print what waits in hooks that notify Usher, or have no target; the table is not read.
 
-    All of it, whatever the limit: a command that is left out is an instance that falls.
+    All of it, whatever the limit: without its command an instance would get its default result.
     """
     targets = {account.outputs[name] for name in _TARGETS if name in account.outputs}
     live = WaitingApi(account.client("autoscaling"))
     try:
-        found = list(waiting(live, targets, wish, account.machine.clock))
+        found = list(waiting(live, targets, selection, account.machine.clock))
     except (TryLater, CallRefused) as error:
-        raise Trouble(f"Auto Scaling does not say what waits: {error}. Try again.") from error
-    for one in found:
-        one["command"] = _command(one, account.place.region)
+        raise Trouble(f"Auto Scaling did not list the waiting instances: {error}. Try again.") from error
+    for wait in found:
+        wait["command"] = _command(wait, account.place.region)
     if as_json:
         click.echo(json.dumps({"waiting": len(found), "actions": found}, indent=1))
         return
-    for one in found:
-        whose = "" if one["ours"] else "  # notifies nobody: by EventBridge it may be Usher's"
-        click.echo(shown(f"{one['command']}{whose}"))
-    click.echo(f"{len(found)} wait. Each command holds one for its heartbeat timeout.", err=True)
+    for wait in found:
+        comment = "" if wait["ours"] else "  # this hook has no target; it is Usher's if it uses EventBridge"
+        click.echo(shown(f"{wait['command']}{comment}"))
+    count = "1 instance waits" if len(found) == 1 else f"{len(found)} instances wait"
+    click.echo(f"{count}. Each command holds one instance for its heartbeat timeout.", err=True)
 
 
 def waiting(
-    live: LiveWaits, targets: Collection[str], wish: Wish, clock: Callable[[], datetime]
+    live: LiveWaits, targets: Collection[str], selection: Selection, clock: Callable[[], datetime]
 ) -> Iterator[dict[str, Any]]:
     """The instances that wait, with each hook that may hold them. May raise TryLater and CallRefused."""
     for group in live.live_groups(None, clock):
-        if wish.group is not None and not glob_fits(wish.group, group.name):
+        if selection.group is not None and not glob_fits(selection.group, group.name):
             continue
         try:
             whole = group.with_pool(live.pool(group.name, clock)) if group.has_pool else group
             if any(wait_moves.moves_of(member.state) for member in whole.members.values()):
-                yield from _in(whole, live.hooks_of(group.name), targets, wish)
+                yield from _in(whole, live.hooks_of(group.name), targets, selection)
         except GroupGone:
             continue
 
 
 def _in(
-    group: LiveGroup, hooks: Collection[HookSeen], targets: Collection[str], wish: Wish
+    group: LiveGroup, hooks: Collection[HookSeen], targets: Collection[str], selection: Selection
 ) -> Iterator[dict[str, Any]]:
-    """A hook that notifies someone else is not ours; one that notifies nobody may be."""
+    """A hook with another target is not ours; one without a target may be."""
     for hook in hooks:
         target = hook.settings.target_arn
         if target is not None and target not in targets:
             continue
-        if wish.hook is not None and not glob_fits(wish.hook, hook.name):
+        if selection.hook is not None and not glob_fits(selection.hook, hook.name):
             continue
         for member in group.members.values():
             if any(move.transition is hook.settings.transition for move in wait_moves.moves_of(member.state)):
@@ -87,8 +88,8 @@ def _in(
                 }
 
 
-def _command(one: dict[str, Any], region: str | None) -> str:
+def _command(wait: dict[str, Any], region: str | None) -> str:
     words = ["aws", "autoscaling", "record-lifecycle-action-heartbeat"]
-    words += ["--auto-scaling-group-name", one["group"], "--lifecycle-hook-name", one["hook"]]
-    words += ["--instance-id", one["instance_id"], *(["--region", region] if region else [])]
+    words += ["--auto-scaling-group-name", wait["group"], "--lifecycle-hook-name", wait["hook"]]
+    words += ["--instance-id", wait["instance_id"], *(["--region", region] if region else [])]
     return shlex.join(words)

@@ -1,4 +1,4 @@
-"""`usher signal`, `hold`, `extend` and `complete`: an operator's word on one action."""
+"""`usher signal`, `hold`, `extend` and `complete`: the commands of operators on one action."""
 
 from __future__ import annotations
 
@@ -13,13 +13,15 @@ from usher.core import duration, evidence, operators
 from usher.core.action import OperatorNote, Result, Signal, Status
 from usher.core.conditions.signalled import NAME as SIGNAL_NAME
 from usher.core.conditions.signalled import Signalled
-from usher.core.operators import name_of, refuse_ended, refuse_ordered
+from usher.core.operators import name_of, refuse_ended, refuse_requested
 from usher.core.policy import Mode
 from usher.ports.records import ALL_HOOKS
 from usher_cli.account import Trouble, with_account
-from usher_cli.change import ask, changed, refusals, tell, why
-from usher_cli.listing import as_data, banner, resuming, short
-from usher_cli.printable import shown
+from usher_cli.action_data import as_data
+from usher_cli.change import ask, changed, print_result, refusals
+from usher_cli.change import reason as reason_callback
+from usher_cli.listing import waits_for
+from usher_cli.printable import pause_banner, resume_command, short, shown
 from usher_cli.report import written
 
 if TYPE_CHECKING:
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
     from usher_cli.account import Account
 
 
-# What the options share
+# Options
 
 
 def _duration(_context: click.Context, _option: click.Parameter, text: str | None) -> timedelta | None:
@@ -52,13 +54,13 @@ def _moment(_context: click.Context, _option: click.Parameter, text: str | None)
 
 
 def _on_action(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command what names one action, and why."""
+    """Give a command the argument and options that name one action, and the reason."""
     for option in (
         click.option("--json", "as_json", is_flag=True, help="Print JSON."),
-        click.option("--reason", required=True, callback=why, help="Why; it stands in the timeline."),
         click.option(
-            "--hook", metavar="NAME", help="Which action, where the instance waits in several hooks."
+            "--reason", required=True, callback=reason_callback, help="Why; recorded in the timeline."
         ),
+        click.option("--hook", metavar="NAME", help="The hook, if the instance waits in several."),
         click.argument("named", metavar="INSTANCE|TOKEN|ID"),
     ):
         command = option(command)
@@ -73,10 +75,10 @@ def _on_action(command: Callable[..., None]) -> Callable[..., None]:
 @click.argument("name", metavar="SIGNAL")
 @click.option(
     "--status",
-    type=click.Choice([each.value for each in Status]),
+    type=click.Choice([status.value for status in Status]),
     default=Status.DONE.value,
     show_default=True,
-    help="What it says.",
+    help="The status to report.",
 )
 @with_account
 def signal(
@@ -84,40 +86,45 @@ def signal(
 ) -> None:
     """Send the signal that an action waits for, as its workload would.
 
-    It goes out as an event on the default bus, so that the bus's own rights apply.
+    The signal is an event on the default event bus, so the bus's permissions apply.
     """
-    action = _one(account, named, hook)
+    action = _selected(account, named, hook)
     with refusals():
         refuse_ended(action)
     message = f"{account.who()}: {reason}"
-    _refuse_unheard(action, name, Status(status), account.machine.clock())
+    _refuse_unexpected(action, name, Status(status), account.machine.clock())
     event_id = _put_signal(account, action, {"Signal": name, "Status": status, "Message": message})
-    said = {"event_id": event_id, "action_id": action.id, "signal": name, "status": status}
-    tell(said | {"message": message}, f"Sent {name} {status} to {name_of(action)}.", as_json=as_json)
+    data = {
+        "event_id": event_id,
+        "action_id": action.id,
+        "signal": name,
+        "status": status,
+        "message": message,
+    }
+    print_result(data, f"Sent {name} {status} to {name_of(action)}.", as_json=as_json)
 
 
 @click.command()
 @_on_action
-@click.option("--off", is_flag=True, help="End a hold.")
+@click.option("--off", is_flag=True, help="End the hold.")
 @with_account
 def hold(account: Account, named: str, hook: str | None, reason: str, *, off: bool, as_json: bool) -> None:
     """Keep an instance in its wait until `complete` or `hold --off`.
 
-    Whatever its policy says, but the global limit of the hook ends it all the same.
+    A hold overrides the policy. Shortly before the global timeout of the hook it ends, and the
+    action gets the result that the policy has for giving up.
     """
-    action = _one(account, named, hook)
-    word = _word(account, reason)
-    after = changed(account, action, operators.hold_off(word) if off else operators.hold(word))
-    until = f"until complete or hold --off, at the latest until {written(after.decide_by)}"
-    what = "No longer held" if off else "Held"
-    _tell_change(
-        account, after, f"{what}: {name_of(after)}" + ("." if off else f", {until}."), as_json=as_json
-    )
+    action = _selected(account, named, hook)
+    note = _note(account, reason)
+    after = changed(account, action, operators.hold_off(note) if off else operators.hold(note))
+    until = f"until `complete` or `hold --off`, at the latest until {written(after.decide_by)}"
+    text = f"No longer held: {name_of(after)}." if off else f"Held: {name_of(after)}, {until}."
+    _print_change(account, after, text, as_json=as_json)
 
 
 @click.command()
 @_on_action
-@click.option("--by", callback=_duration, metavar="SPAN", help="By how much, such as 45m.")
+@click.option("--by", callback=_duration, metavar="DURATION", help="By how much, such as 45m.")
 @click.option("--to", callback=_moment, metavar="TIME", help="Until when, such as 2026-01-31T12:00:00Z.")
 @with_account
 def extend(
@@ -132,30 +139,26 @@ def extend(
 ) -> None:
     """Let an action wait longer for its conditions.
 
-    It moves what its policy says in `give_up_after`, and no further than the global limit of the hook.
+    Moves the time at which the policy gives up (`give_up_after`), at the latest to shortly before the
+    global timeout of the hook.
     """
     if (by is None) == (to is None):
-        raise click.UsageError("Say either --by or --to.")
-    action = _one(account, named, hook)
-    word = _word(account, reason)
-    after = changed(account, action, operators.extend(word, by, to))
-    _tell_change(
-        account,
-        after,
-        f"{name_of(after)} now gives up at {written(after.give_up_at)}.",
-        as_json=as_json,
-    )
+        raise click.UsageError("Use either --by or --to.")
+    action = _selected(account, named, hook)
+    after = changed(account, action, operators.extend(_note(account, reason), by, to))
+    text = f"{name_of(after)} now gives up at {written(after.give_up_at)}."
+    _print_change(account, after, text, as_json=as_json)
 
 
 @click.command()
 @_on_action
 @click.option(
     "--result",
-    type=click.Choice([each.value for each in Result], case_sensitive=False),
+    type=click.Choice([result.value for result in Result], case_sensitive=False),
     required=True,
-    help="What Auto Scaling is told.",
+    help="The result to send to Auto Scaling.",
 )
-@click.option("--yes", is_flag=True, help="Do not ask first.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @with_account
 def complete(
     account: Account,
@@ -167,51 +170,53 @@ def complete(
     yes: bool,
     as_json: bool,
 ) -> None:
-    """End an action now, with a result, whatever it still waits for."""
-    action = _one(account, named, hook)
+    """End an action now with a result, whatever it still waits for."""
+    action = _selected(account, named, hook)
     with refusals():
         refuse_ended(action)
-        refuse_ordered(action)
+        refuse_requested(action)
     _refuse_uncalled(account, action)
     click.echo(_about_to_end(action, account.machine.clock()), err=True)
     ask(f"End this wait with {result}?", yes=yes)
-    word = _word(account, reason)
-    after = changed(account, action, operators.complete(word, Result(result)))
-    _tell_change(account, after, f"{result} is ordered for {name_of(after)}.", as_json=as_json)
+    after = changed(account, action, operators.complete(_note(account, reason), Result(result)))
+    _print_change(account, after, f"Requested {result} for {name_of(after)}.", as_json=as_json)
 
 
 # One action
 
 
-def _one(account: Account, named: str, hook: str | None) -> Action:
-    """The action that is meant: of an instance the open one, or the last that was."""
+def _selected(account: Account, named: str, hook: str | None) -> Action:
+    """The action that is meant: of an instance the open one, else the newest."""
     found = [action for action in account.find(named) if hook in (None, action.hook.name)]
     if not found:
-        raise Trouble(f"{named} never waited in hook {hook}, as far as Usher knows.")
+        raise Trouble(f"Usher has no record of {named} in hook {hook}.")
     waiting = [action for action in found if action.is_open]
     if len(waiting) > 1:
         names = ", ".join(sorted(action.hook.name for action in waiting))
-        raise Trouble(f"{named} waits in {len(waiting)} hooks: say which by --hook ({names}).")
+        raise Trouble(f"{named} waits in {len(waiting)} hooks: choose one with --hook ({names}).")
     return waiting[0] if waiting else found[-1]
 
 
 def _refuse_uncalled(account: Account, action: Action) -> None:
-    """Where Usher calls nothing, no order leads anywhere."""
+    """Refuse a result that Usher would not send."""
     if action.policy.mode is Mode.OBSERVE:
-        by_hand = "`aws autoscaling complete-lifecycle-action` ends the wait"
-        raise Trouble(f"{name_of(action)} is only observed, Usher sends nothing for it: {by_hand}.")
+        by_hand = "to end the wait, use `aws autoscaling complete-lifecycle-action`"
+        raise Trouble(f"{name_of(action)} is only observed, and Usher sends no result for it: {by_hand}.")
     paused = account.records.pauses()
     names = [name for name in (ALL_HOOKS, action.hook.name) if name in paused]
     if names:
-        first = " and ".join(map(resuming, names))
+        commands = " and ".join(map(resume_command, names))
         by = paused[names[0]]
-        raise Trouble(f"Usher is paused and sends nothing for {name_of(action)} ({by}): {first} first.")
+        raise Trouble(
+            f"Usher is paused and sends no result for {name_of(action)} (paused by {by}): "
+            f"run {commands} first."
+        )
 
 
-def _refuse_unheard(action: Action, name: str, status: Status, now: datetime) -> None:
+def _refuse_unexpected(action: Action, name: str, status: Status, now: datetime) -> None:
     if not re.fullmatch(SIGNAL_NAME, name):
-        raise Trouble(f"The name of a signal is 1 to 64 of A-Z a-z 0-9 . _ -, got {name!r}.")
-    meant = Signal(
+        raise Trouble(f"A signal name has 1 to 64 of the characters A-Z a-z 0-9 . _ -, got {name!r}.")
+    sent = Signal(
         event_id="-",
         at=max(now, action.started_at),
         name=name,
@@ -219,45 +224,47 @@ def _refuse_unheard(action: Action, name: str, status: Status, now: datetime) ->
         token=action.token,
         instance_id=action.instance_id,
     )
-    if evidence.fits(meant, action):
+    if evidence.fits(sent, action):
         return
     names = [leaf.name for leaf in action.policy.leaves if isinstance(leaf, Signalled)]
-    waits_for = f"it waits for {', '.join(names)}" if names else "it waits for no signal"
+    expected = f"it waits for {', '.join(names)}" if names else "it waits for no signal"
     raise Trouble(
-        f"A signal {name} {status} is nothing to {name_of(action)}, policy {action.policy.name}: {waits_for}."
+        f"{name_of(action)}, policy {action.policy.name}, does not wait for a signal {name} {status}: "
+        f"{expected}."
     )
 
 
-def _put_signal(account: Account, action: Action, said: dict[str, str]) -> str:
-    """Put the event on the bus, as docs/configuration.md has it; return its id."""
+def _put_signal(account: Account, action: Action, contents: dict[str, str]) -> str:
+    """Put the event of docs/configuration.md on the bus; return its id."""
     token = {"LifecycleActionToken": action.token} if action.token else {}
-    detail = {"InstanceId": action.instance_id, **token, **said}
+    detail = {"InstanceId": action.instance_id, **token, **contents}
     event = {"Source": "usher.signal", "DetailType": "Usher Signal", "Detail": json.dumps(detail)}
     (answer,) = account.client("events").put_events(Entries=[event])["Entries"]
     if "EventId" not in answer:
-        raise Trouble(f"The bus took no signal: {answer.get('ErrorCode')}: {answer.get('ErrorMessage')}.")
+        raise Trouble(
+            f"The event bus rejected the signal: {answer.get('ErrorCode')}: {answer.get('ErrorMessage')}."
+        )
     return str(answer["EventId"])
 
 
-def _word(account: Account, reason: str) -> OperatorNote:
+def _note(account: Account, reason: str) -> OperatorNote:
     return OperatorNote(who=account.who(), at=account.machine.clock(), reason=reason)
 
 
-# In words
+# Output
 
 
 def _about_to_end(action: Action, now: datetime) -> str:
-    seen = as_data(action, now, {})
-    waits_for = "; ".join(f"{said['detail']} ({said['standing']})" for said in seen["conditions"])
+    data = as_data(action, now, {})
     return shown(
-        f"{name_of(action)}, {action.hook.transition}, waits since {short(seen['age_s'])}"
-        f" for: {waits_for or 'nothing'}"
+        f"{name_of(action)}, {action.hook.transition}, has waited {short(data['age_s'])}"
+        f" for: {waits_for(data) or 'nothing'}"
     )
 
 
-def _tell_change(account: Account, action: Action, sentence: str, *, as_json: bool) -> None:
+def _print_change(account: Account, action: Action, text: str, *, as_json: bool) -> None:
     paused = account.records.pauses()
     for hook in (ALL_HOOKS, action.hook.name):
         if hook in paused:
-            click.echo(banner(hook, paused[hook]), err=True)
-    tell(as_data(action, account.machine.clock(), paused), sentence, as_json=as_json)
+            click.echo(pause_banner(hook, paused[hook]), err=True)
+    print_result(as_data(action, account.machine.clock(), paused), text, as_json=as_json)

@@ -66,9 +66,9 @@ def found_in(path: str, access: Access) -> list[Found]:
 def _remote(path: str, access: Access) -> Iterator[Found]:
     from botocore.exceptions import ClientError  # noqa: PLC0415 - it takes its time, and most replays need none
 
-    from usher_cli.account import Place, Trouble, in_words  # noqa: PLC0415 - likewise
+    from usher_cli.account import Place, Trouble, errors_as_trouble  # noqa: PLC0415 - likewise
 
-    with in_words(Place(profile=access.profile, region=access.region)), _progress(path) as progress:
+    with errors_as_trouble(Place(profile=access.profile, region=access.region)), _progress(path) as progress:
         try:
             yield from remote.read_remote(path, _clients(access), access.since, progress.update)
         except ClientError as error:

@@ -1,4 +1,4 @@
-"""How an operator's word is stored: on top of whatever is newest, and due at once."""
+"""How a command of an operator is stored: on top of the newest state, and due at once."""
 
 from __future__ import annotations
 
@@ -61,8 +61,9 @@ class Operators:
             after = writer.update(action, changed)
         except Moved as moved:
             refuse(newest)
-            raise CommandRefused(f"{name_of(action)} changed {TRIES} times meanwhile: try again.") from moved
+            text = f"{name_of(action)} was changed by others {TRIES} times in the meantime: try again."
+            raise CommandRefused(text) from moved
         if after is not None:
             return after
         refuse(newest)
-        raise CommandRefused(f"{name_of(action)} is not recorded any more.")
+        raise CommandRefused(f"{name_of(action)} has no record any more.")

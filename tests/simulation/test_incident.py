@@ -240,12 +240,12 @@ def test_the_list_shows_what_hangs_and_show_explains_it(incident: Incident) -> N
     assert (listed["instance_id"], listed["state"], listed["age_s"]) == (INSTANCE, "waiting", 8 * 60)
     assert listed["to_giving_up_s"] == 2 * 60
     (condition,) = listed["conditions"]
-    assert condition["standing"] == "pending"
+    assert condition["status"] == "pending"
     assert condition["detail"] == f"any of: {HANGS} | no signal drained-by-hand"
     shown = incident.usher("show", INSTANCE)
     assert f"any of: {HANGS} | no signal drained-by-hand (asked " in shown
     assert "found     ecs drained in web: pending: " in shown
-    assert "heartbeats 2, the least margin 20s" in shown
+    assert "heartbeats 2, smallest margin 20s" in shown
 
 
 def test_left_alone_it_gives_up_with_abandon(incident: Incident) -> None:
@@ -260,7 +260,7 @@ def test_an_order_ends_it_within_seconds_with_the_operator_s_result(incident: In
     incident.until(8.1)
     assert incident.end() == (at(8 * 60 + 1), EndedBy.CALL, "CONTINUE")
     assert incident.said("operator") == [f"{OPERATOR}: complete CONTINUE: tasks are stuck"]
-    assert incident.json("show", TOKEN)["reason"] == f"ordered by {OPERATOR}: tasks are stuck"
+    assert incident.json("show", TOKEN)["reason"] == f"requested by {OPERATOR}: tasks are stuck"
 
 
 def test_a_signal_over_the_bus_ends_it_within_seconds(incident: Incident) -> None:

@@ -430,7 +430,7 @@ def test_an_operators_order_goes_out_whatever_the_limit_and_the_conditions() -> 
     closed = scene.look()
 
     assert closed.result is Result.ABANDON
-    assert closed.reason == f"ordered by {WORD.who}: the disk is full"
+    assert closed.reason == f"requested by {WORD.who}: the disk is full"
     assert told.asked == []
 
 

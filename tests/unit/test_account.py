@@ -23,7 +23,7 @@ from usher.aws import table
 from usher.aws.records import RecordTable
 from usher.ports.errors import Denied, Unavailable
 from usher.ports.records import Raw
-from usher_cli.account import Machine, Place, Trouble, in_words, open_account, with_account
+from usher_cli.account import Machine, Place, Trouble, errors_as_trouble, open_account, with_account
 from usher_cli.main import main
 
 if TYPE_CHECKING:
@@ -184,13 +184,30 @@ def test_an_action_is_found_by_its_instance_its_token_and_its_id(deployed: Deplo
     assert list(account.find(named)) == [action]
 
 
-def test_the_keys_of_what_is_open_come_nearest_expiry_first(deployed: Deployed) -> None:
+def test_the_ids_of_open_actions_come_nearest_expiry_first(deployed: Deployed) -> None:
     for name, start in (("b", 30), ("a", 60), ("c", 0)):
         deployed.opened(id=name, token=name * 36, started_at=at(start))
     account = open_account(Place(region=REGION, stack=deployed.stack), deployed.machine())
-    keys = account.open_keys()
-    assert [action.id for action in account.states(keys)] == ["c", "b", "a"]
-    assert [action.id for action in account.states(keys[:1])] == ["c"]
+    ids = account.open_actions.ids()
+    assert ids == ["c", "b", "a"]
+    assert [action.id for action in account.load_open(ids).actions] == ["c", "b", "a"]
+    assert [action.id for action in account.load_open(ids[:1]).actions] == ["c"]
+
+
+def test_an_open_action_of_a_newer_release_is_told_apart_from_the_others(deployed: Deployed) -> None:
+    for name in ("a", "b"):
+        deployed.opened(id=name, token=name * 36)
+    client("dynamodb").update_item(
+        TableName=deployed.outputs["TableName"],
+        Key={"pk": {"S": "ACTION#a"}, "sk": {"S": "STATE"}},
+        UpdateExpression="SET doc = :doc",
+        ExpressionAttributeValues={":doc": {"S": "{}"}},
+    )
+    account = open_account(Place(region=REGION, stack=deployed.stack), deployed.machine())
+    loaded = account.load_open(account.open_actions.ids())
+    assert ([action.id for action in loaded.actions], loaded.unreadable) == (["b"], ["a"])
+    with pytest.raises(Trouble, match=r"^Cannot read the record of a: if a newer release"):
+        account.find("a")
 
 
 @pytest.mark.parametrize("variable", ["AWS_REGION", "AWS_DEFAULT_REGION"])
@@ -226,19 +243,19 @@ def closed_port() -> int:
         pytest.param(
             ["--region", "us-east-2"],
             {},
-            "Error: There is no stack Usher in us-east-2: is the Region right (--region), and its name",
+            "Error: There is no stack Usher in us-east-2: check --region and --stack.",
             id="wrong Region",
         ),
         pytest.param(
             ["--region", REGION, "--stack", "Ushr"],
             {},
-            "Error: There is no stack Ushr in eu-west-1: is the Region right",
+            "Error: There is no stack Ushr in eu-west-1: check",
             id="no stack",
         ),
         pytest.param(
             ["--region", REGION],
             dict.fromkeys(KEYS),
-            "Error: No AWS credentials were found: set them up (`aws configure`), or name a --profile.",
+            "Error: No AWS credentials were found: set them up (`aws configure`), or use --profile.",
             id="no credentials",
         ),
         pytest.param(
@@ -250,7 +267,7 @@ def closed_port() -> int:
         pytest.param(
             ["--profile", "on-call", "--region", REGION],
             {},
-            "Error: The config profile (on-call) could not be found: `aws configure list-profiles` shows",
+            "Error: The config profile (on-call) could not be found: `aws configure list-profiles` lists",
             id="no such profile",
         ),
         pytest.param([], {}, "Error: No Region is set: give --region, or set AWS_REGION.", id="no Region"),
@@ -279,8 +296,8 @@ def test_an_endpoint_that_does_not_answer_is_named() -> None:
     url = f"http://127.0.0.1:{closed_port()}"
     line = refused(usher("list", "--region", REGION, "--endpoint-url", url))
     assert line == (
-        f'Error: Could not connect to the endpoint URL: "{url}/": is the Region right (--region), '
-        "the endpoint (--endpoint-url), and the network there?"
+        f'Error: Could not connect to the endpoint URL: "{url}/": check --region, --endpoint-url '
+        "and the network."
     )
 
 
@@ -292,19 +309,19 @@ def test_a_stack_without_the_outputs_is_not_usher_s() -> None:
     )
     line = refused(usher("list", "--region", REGION, "--stack", "Other"))
     assert line.startswith(
-        "Error: Stack Other in eu-west-1 has no output TableName: is it Usher's (--stack)?"
+        "Error: Stack Other in eu-west-1 has no output TableName: check --stack; if it is Usher's, deploy"
     )
 
 
-def test_what_nobody_recorded_is_not_found(deployed: Deployed) -> None:
+def test_what_has_no_record_is_not_found(deployed: Deployed) -> None:
     line = refused(deployed.usher("show", "i-0123"))
-    where = f"stack {deployed.stack} in eu-west-1"
-    assert line == f"Error: {where} has no record of i-0123: give an instance id, a token, or an action's id."
+    where = f"Stack {deployed.stack} in eu-west-1"
+    assert line == f"Error: {where} has no record of i-0123: give an instance ID, a token or an action ID."
 
 
-def test_an_empty_name_is_not_looked_for(deployed: Deployed) -> None:
+def test_an_empty_argument_is_refused(deployed: Deployed) -> None:
     line = refused(deployed.usher("show", " "))
-    assert line == "Error: Say which: an instance id, a token, or an action's id; what was given is empty."
+    assert line == "Error: Give an instance ID, a token or an action ID: the argument is empty."
 
 
 @pytest.mark.parametrize(
@@ -314,7 +331,7 @@ def test_an_empty_name_is_not_looked_for(deployed: Deployed) -> None:
             "AccessDenied",
             "User: arn:aws:iam::1:user/a is not authorized to perform: cloudformation:DescribeStacks",
             "Not permitted (DescribeStacks: User: arn:aws:iam::1:user/a is not authorized to perform: "
-            'cloudformation:DescribeStacks): docs/operations.md, "What an operator may", lists what',
+            'cloudformation:DescribeStacks): docs/operations.md, "Permissions of the commands", lists',
             id="no permission",
         ),
         pytest.param(
@@ -336,15 +353,15 @@ def test_an_empty_name_is_not_looked_for(deployed: Deployed) -> None:
         pytest.param(
             "InvalidClientTokenId",
             "The security token included in the request is invalid.",
-            "AWS does not know these credentials (DescribeStacks: The security token included in the request "
+            "AWS rejected these credentials (DescribeStacks: The security token included in the request "
             "is invalid): sign in",
             id="keys that nobody has",
         ),
-        pytest.param("SignatureDoesNotMatch", "no", "AWS does not know these credentials", id="wrong secret"),
+        pytest.param("SignatureDoesNotMatch", "no", "AWS rejected these credentials", id="wrong secret"),
         pytest.param(
             "ResourceNotFoundException",
             "Requested resource not found",
-            "What stack Usher in eu-west-1 names is not there (DescribeStacks: Requested resource not found)",
+            "A resource of stack Usher in eu-west-1 does not exist (DescribeStacks: Requested resource",
             id="the table is gone",
         ),
         pytest.param(
@@ -357,7 +374,7 @@ def test_what_aws_refuses_is_said_in_one_line_with_what_to_do(code: str, text: s
     describing = boto3.client("cloudformation", region_name=REGION, **CREDENTIALS)
     stubber = Stubber(describing)
     stubber.add_client_error("describe_stacks", code, text)
-    with stubber, pytest.raises(Trouble) as trouble, in_words(Place(region=REGION)):
+    with stubber, pytest.raises(Trouble) as trouble, errors_as_trouble(Place(region=REGION)):
         describing.describe_stacks(StackName="Usher")
     assert trouble.value.message.startswith(said)
     assert "\n" not in trouble.value.message
@@ -378,7 +395,7 @@ def test_what_aws_refuses_is_said_in_one_line_with_what_to_do(code: str, text: s
         ),
         pytest.param(
             exceptions.ReadTimeoutError(endpoint_url="https://x"),
-            'Read timeout on endpoint URL: "https://x": is the Region right',
+            'Read timeout on endpoint URL: "https://x": check --region',
             id="no answer in time",
         ),
         pytest.param(
@@ -390,7 +407,7 @@ def test_what_aws_refuses_is_said_in_one_line_with_what_to_do(code: str, text: s
     ],
 )
 def test_what_fails_before_aws_answers_is_said_too(error: Exception, said: str) -> None:
-    with pytest.raises(Trouble) as trouble, in_words(Place()):
+    with pytest.raises(Trouble) as trouble, errors_as_trouble(Place()):
         raise error
     assert trouble.value.message.startswith(said)
 
@@ -398,7 +415,7 @@ def test_what_fails_before_aws_answers_is_said_too(error: Exception, said: str) 
 def test_what_the_store_reports_is_said_in_the_words_of_its_cause() -> None:
     reported = Unavailable("wake-up queue: no")
     reported.__cause__ = exceptions.NoCredentialsError()
-    with pytest.raises(Trouble) as trouble, in_words(Place()):
+    with pytest.raises(Trouble) as trouble, errors_as_trouble(Place()):
         raise reported
     assert trouble.value.message.startswith("No AWS credentials were found")
 
@@ -408,13 +425,16 @@ def test_a_table_that_denies_is_told_with_what_to_do() -> None:
     denied.__cause__ = exceptions.ClientError(
         {"Error": {"Code": "AccessDeniedException", "Message": "not authorized"}}, "GetItem"
     )
-    with pytest.raises(Trouble, match=r"^Not permitted \(GetItem: not authorized\): "), in_words(Place()):
+    with (
+        pytest.raises(Trouble, match=r"^Not permitted \(GetItem: not authorized\): "),
+        errors_as_trouble(Place()),
+    ):
         raise denied
 
 
 def test_a_bug_keeps_its_traceback() -> None:
     """Only what AWS refuses is put in words."""
-    with pytest.raises(KeyError), in_words(Place()):
+    with pytest.raises(KeyError), errors_as_trouble(Place()):
         raise KeyError("a bug")
 
 

@@ -15,25 +15,27 @@ from rich.console import Console
 from rich.text import Text
 
 from tests.factories import a_policy, a_signal, an_action, at, hook_terms
-from tests.unit.test_account import REGION, Deployed, cloud, deployed
+from tests.memory_account import MemoryStack, deployed
 from usher.core.action import OperatorNote, Outcome, Phase, Result
 from usher.core.conditions.probe import Probe
 from usher.core.finding import ConditionStatus, Finding
-from usher_cli.account import Place, open_account
-from usher_cli.listing import Wish, as_data, short, watch_table
-from usher_cli.printable import shown
+from usher_cli.action_data import as_data
+from usher_cli.listing import Selection
+from usher_cli.printable import short, shown
+from usher_cli.watch import watch_table
 
 if TYPE_CHECKING:
     from usher.core.action import Action
 
-__all__ = ["cloud", "deployed"]  # fixtures
+__all__ = ["deployed"]  # a fixture
 
-WORD = OperatorNote(who="arn:aws:iam::1:user/ann", at=at(30), reason="a customer's import runs on it")
-HELD_BY = f"held by {WORD.who}: {WORD.reason}"
+NOTE = OperatorNote(who="arn:aws:iam::1:user/ann", at=at(30), reason="a customer's import runs on it")
+ALL = Selection(group=None, hook=None, limit=50)
+HELD_BY = f"held by {NOTE.who}: {NOTE.reason}"
 NO_SIGNAL = "no signal jobs-finished (pending)"
 
 
-def some_actions(deployed: Deployed) -> None:
+def some_actions(deployed: MemoryStack) -> None:
     """Three of two groups and hooks; the first to expire is of the web."""
     web = hook_terms(name="web-drain", group="web", heartbeat_timeout=timedelta(minutes=2))
     drain = a_policy(
@@ -44,13 +46,13 @@ def some_actions(deployed: Deployed) -> None:
     deployed.opened(id="c", token="c" * 36, instance_id="i-c", policy=drain)
 
 
-def saved(deployed: Deployed, action: Action, **changes: Any) -> Action:
+def saved(deployed: MemoryStack, action: Action, **changes: Any) -> Action:
     after = replace(action, version=action.version + 1, look_id="look", **changes)
     deployed.records.save(after)
     return replace(after, unsaved=())
 
 
-def ended(deployed: Deployed, action: Action) -> Action:
+def ended(deployed: MemoryStack, action: Action) -> Action:
     return saved(
         deployed,
         action,
@@ -66,7 +68,7 @@ def ended(deployed: Deployed, action: Action) -> Action:
 # list
 
 
-def test_the_list_is_plain_aligned_lines_where_it_is_piped(deployed: Deployed) -> None:
+def test_the_list_is_plain_aligned_lines_where_it_is_piped(deployed: MemoryStack) -> None:
     some_actions(deployed)
     outcome = deployed.usher("list")
     assert (outcome.exit_code, outcome.stderr) == (0, "")
@@ -86,29 +88,30 @@ def test_the_list_is_plain_aligned_lines_where_it_is_piped(deployed: Deployed) -
     assert len({line.index("waiting") for line in outcome.stdout.splitlines()[1:]}) == 1
 
 
-def test_the_json_of_the_list_has_the_documented_keys(deployed: Deployed) -> None:
+def test_the_json_of_the_list_has_the_documented_keys(deployed: MemoryStack) -> None:
     some_actions(deployed)
-    told = deployed.json("list")
-    assert list(told) == ["at", "stack", "region", "open", "more", "paused", "actions"]
-    assert (told["at"], told["stack"], told["open"]) == ("2026-03-01T12:00:00.000Z", deployed.stack, 3)
-    assert set(told["actions"][0]) == {
+    page = deployed.json("list")
+    assert list(page) == ["at", "stack", "region", "open", "more", "unreadable", "paused", "actions"]
+    assert (page["at"], page["stack"], page["open"]) == ("2026-03-01T12:00:00.000Z", deployed.stack, 3)
+    assert set(page["actions"][0]) == {
         "id", "token", "instance_id", "group", "hook", "transition", "policy", "state", "result", "reason",
         "started_at", "age_s", "expires_at", "to_expiry_s", "gives_up_at", "to_giving_up_s", "decide_by",
-        "look_at", "closed_at", "heartbeats", "conditions", "held", "ordered", "extended_to", "last",
+        "next_evaluation_at", "look_at", "closed_at", "heartbeats", "conditions", "held", "requested",
+        "ordered", "extended_to", "last",
     }  # fmt: skip
-    assert [(action["id"], action["to_expiry_s"]) for action in told["actions"]] == [
+    assert [(action["id"], action["to_expiry_s"]) for action in page["actions"]] == [
         ("a", 60),
         ("b", 3000),
         ("c", 3600),
     ]
-    assert told["actions"][2]["conditions"] == [
-        {"standing": "pending", "detail": "no signal jobs-finished", "asked_at": None},
-        {"standing": "pending", "detail": "1m30s not elapsed", "asked_at": None},
+    assert page["actions"][2]["conditions"] == [
+        {"status": "pending", "standing": "pending", "detail": "no signal jobs-finished", "asked_at": None},
+        {"status": "pending", "standing": "pending", "detail": "1m30s not elapsed", "asked_at": None},
     ]
 
 
 @pytest.mark.parametrize(
-    ("wishes", "shown"),
+    ("options", "shown"),
     [
         pytest.param(["--group", "web"], ["a"], id="a group"),
         pytest.param(["--group", "w*"], ["a", "b", "c"], id="groups by a glob"),
@@ -118,34 +121,34 @@ def test_the_json_of_the_list_has_the_documented_keys(deployed: Deployed) -> Non
         pytest.param(["--group", "other"], [], id="none"),
     ],
 )
-def test_the_list_may_be_of_some_groups_and_hooks(
-    deployed: Deployed, wishes: list[str], shown: list[str]
+def test_the_list_can_be_limited_to_groups_and_hooks(
+    deployed: MemoryStack, options: list[str], shown: list[str]
 ) -> None:
     some_actions(deployed)
-    assert [action["id"] for action in deployed.json("list", *wishes)["actions"]] == shown
+    assert [action["id"] for action in deployed.json("list", *options)["actions"]] == shown
 
 
-def test_the_first_page_says_that_there_is_more(deployed: Deployed) -> None:
+def test_the_first_page_says_that_there_is_more(deployed: MemoryStack) -> None:
     some_actions(deployed)
     outcome = deployed.usher("list", "--limit", "1")
     assert outcome.stdout.splitlines()[1].startswith("i-a ")
-    assert outcome.stderr == "1 shown of 3 open; --limit 3 shows all that fit.\n"
+    assert outcome.stderr == "1 of 3 open actions shown; --limit 3 shows all.\n"
     assert deployed.json("list", "--limit", "1")["more"] is True
     assert deployed.json("list", "--limit", "3")["more"] is False
 
 
-def test_where_none_fits_that_is_said(deployed: Deployed) -> None:
+def test_a_list_without_a_match_says_so(deployed: MemoryStack) -> None:
     some_actions(deployed)
     outcome = deployed.usher("list", "--group", "other")
-    assert (outcome.stdout, outcome.stderr) == ("", "None of the 3 open actions fits.\n")
+    assert (outcome.stdout, outcome.stderr) == ("", "None of the 3 open actions matches.\n")
 
 
-def test_what_is_closed_is_not_listed(deployed: Deployed) -> None:
+def test_a_closed_action_is_not_listed(deployed: MemoryStack) -> None:
     ended(deployed, deployed.opened())
     assert deployed.json("list")["actions"] == []
 
 
-def test_a_pause_is_the_first_thing_that_the_list_says(deployed: Deployed) -> None:
+def test_a_pause_comes_first_in_the_list(deployed: MemoryStack) -> None:
     some_actions(deployed)
     deployed.records.pause("*", "ann: a bad launch")
     deployed.records.pause("web-drain", "bob: why not")
@@ -159,14 +162,14 @@ def test_a_pause_is_the_first_thing_that_the_list_says(deployed: Deployed) -> No
     ("changes", "state"),
     [
         pytest.param({}, "waiting", id="waiting"),
-        pytest.param({"operator_hold": WORD}, "held", id="held"),
+        pytest.param({"operator_hold": NOTE}, "held", id="held"),
         pytest.param(
-            {"operator_hold": WORD, "operator_result_by": WORD}, "ordered", id="an order goes before a hold"
+            {"operator_hold": NOTE, "operator_result_by": NOTE}, "completing", id="a result before a hold"
         ),
         pytest.param({"phase": Phase.COMPLETING, "result": Result.CONTINUE}, "completing", id="completing"),
         pytest.param({"policy": a_policy(mode="observe")}, "observed", id="observed"),
-        pytest.param({"look_at": at(-181)}, "overdue", id="no look in time"),
-        pytest.param({"look_at": at(-180)}, "waiting", id="a look that is just due"),
+        pytest.param({"look_at": at(-181)}, "overdue", id="no evaluation in time"),
+        pytest.param({"look_at": at(-180)}, "waiting", id="an evaluation that is just due"),
         pytest.param(
             {"phase": Phase.CLOSED, "look_at": None, "outcome": Outcome.DEFAULTED}, "defaulted", id="closed"
         ),
@@ -181,12 +184,12 @@ def test_the_state_is_one_word(changes: dict[str, Any], state: str) -> None:
     [({"*": "ann"}, "paused"), ({"usher-drain": "ann"}, "paused"), ({"other": "ann"}, "waiting")],
     ids=["all hooks", "its hook", "another hook"],
 )
-def test_what_is_paused_is_said_of_its_actions(paused: dict[str, str], state: str) -> None:
+def test_the_actions_of_a_paused_hook_are_paused(paused: dict[str, str], state: str) -> None:
     assert as_data(an_action(), at(0), paused)["state"] == state
 
 
-def test_who_holds_an_action_and_why_stands_before_what_it_waits_for(deployed: Deployed) -> None:
-    saved(deployed, deployed.opened(), operator_hold=WORD)
+def test_who_holds_an_action_and_why_comes_before_its_conditions(deployed: MemoryStack) -> None:
+    saved(deployed, deployed.opened(), operator_hold=NOTE)
     assert deployed.usher("list").stdout.splitlines()[1].endswith(f"{HELD_BY}; {NO_SIGNAL}")
     (action,) = deployed.json("list")["actions"]
     assert action["held"] == {
@@ -196,8 +199,8 @@ def test_who_holds_an_action_and_why_stands_before_what_it_waits_for(deployed: D
     }
 
 
-def test_the_last_word_of_a_condition_is_what_the_last_look_saw() -> None:
-    """Between two looks an answer grows old, which is no news: what was said, and when, is."""
+def test_a_condition_is_shown_as_the_last_evaluation_saw_it() -> None:
+    """Between two evaluations an answer grows old, which is no news: what was answered, and when, is."""
     policy = a_policy([{"ecs": "drained"}])
     (probe,) = policy.until
     assert isinstance(probe, Probe)
@@ -209,26 +212,87 @@ def test_the_last_word_of_a_condition_is_what_the_last_look_saw() -> None:
         ask_again_at=at(30),
     )
     action = an_action(policy=policy, findings=(found,), look_at=at(30)).noted(at(10), "wait", "waits")
-    (said,) = as_data(action, at(31), {})["conditions"]
-    assert said == {
+    (condition,) = as_data(action, at(31), {})["conditions"]
+    assert condition == {
+        "status": "pending",
         "standing": "pending",
         "detail": "ecs drained: draining, tasks: 3 RUNNING",
         "asked_at": "2026-03-01T12:00:10.000Z",
     }
 
 
-def test_what_waits_for_nothing_more_says_what_the_last_look_did(deployed: Deployed) -> None:
+def test_without_a_pending_condition_the_last_line_of_the_timeline_is_shown(deployed: MemoryStack) -> None:
     action = deployed.opened(signals=(a_signal(at=at(0)),))
     saved(deployed, action.noted(at(1), "wait", "held by the limit of 5 ABANDON per hour"))
     line = deployed.usher("list").stdout.splitlines()[1]
     assert line.endswith("  held by the limit of 5 ABANDON per hour")
 
 
+def test_a_requested_result_is_shown_with_who_requested_it_and_why(deployed: MemoryStack) -> None:
+    """The key `ordered` is its older name."""
+    saved(deployed, deployed.opened(), operator_result_by=NOTE, operator_result=Result.ABANDON)
+    line = deployed.usher("list").stdout.splitlines()[1]
+    assert f"ABANDON requested by {NOTE.who}: {NOTE.reason}; {NO_SIGNAL}" in line
+    (action,) = deployed.json("list")["actions"]
+    assert action["state"] == "completing"
+    assert action["requested"] == {"result": "ABANDON", **action["ordered"]}
+    assert action["ordered"]["who"] == NOTE.who
+
+
+def test_the_next_evaluation_has_its_older_name_too() -> None:
+    data = as_data(an_action(look_at=at(30)), at(0), {})
+    assert data["next_evaluation_at"] == data["look_at"] == "2026-03-01T12:00:30.000Z"
+
+
+# Records of a newer release
+
+CANNOT_READ = (
+    "Cannot read the record of open action b: if a newer release of Usher stored it, "
+    "use `usher` of that release."
+)
+
+
+@pytest.mark.parametrize("limit", ["1", "50"])
+def test_a_record_that_cannot_be_read_is_reported_and_hides_no_other(
+    deployed: MemoryStack, limit: str
+) -> None:
+    """It ended the whole command."""
+    some_actions(deployed)
+    deployed.records.unreadable = frozenset({"b"})
+    outcome = deployed.usher("list", "--limit", limit, "--hook", "usher-drain")
+    assert (outcome.exit_code, outcome.stderr) == (1, f"{CANNOT_READ}\n")
+    assert [line.split()[0] for line in outcome.stdout.splitlines()[1:]] == ["i-c"]
+
+
+def test_the_json_of_the_list_has_the_ids_of_what_cannot_be_read(deployed: MemoryStack) -> None:
+    some_actions(deployed)
+    deployed.records.unreadable = frozenset({"a", "b"})
+    outcome = deployed.usher("list", "--json")
+    page = json.loads(outcome.stdout)
+    assert (outcome.exit_code, page["open"], page["unreadable"]) == (1, 3, ["a", "b"])
+    assert [action["id"] for action in page["actions"]] == ["c"]
+
+
+def test_watch_goes_on_past_a_record_that_cannot_be_read(deployed: MemoryStack) -> None:
+    some_actions(deployed)
+    deployed.records.unreadable = frozenset({"b"})
+    outcome = deployed.usher("watch")
+    assert outcome.exit_code == 0
+    assert len(outcome.stdout.splitlines()) == 2
+    assert outcome.stderr.splitlines()[:2] == [CANNOT_READ, ""]
+
+
+def test_watch_on_a_terminal_shows_what_cannot_be_read(deployed: MemoryStack) -> None:
+    some_actions(deployed)
+    deployed.records.unreadable = frozenset({"b"})
+    assert CANNOT_READ in drawn_at(deployed, 200)
+
+
 @pytest.mark.parametrize(
     ("seconds", "shown"),
     [(0, "0s"), (59.6, "1m"), (3599, "59m59s"), (3661, "1h1m"), (-30, "-30s"), (-0.4, "0s"), (172800, "48h")],
 )
-def test_spans_are_short(seconds: float, shown: str) -> None:
+def test_durations_are_short(seconds: float, shown: str) -> None:
     assert short(seconds) == shown
 
 
@@ -239,13 +303,13 @@ def at_second(second: int) -> str:
     return f"2026-03-01T12:00:{second:02}.000Z"
 
 
-def test_watch_prints_a_line_for_each_change_where_it_is_piped(deployed: Deployed) -> None:
+def test_watch_prints_a_line_for_each_change_where_it_is_piped(deployed: MemoryStack) -> None:
     first = deployed.opened()
     wait = deployed.wait
 
     def meanwhile(span: timedelta) -> None:
         if not deployed.waits:
-            held = saved(deployed, first, operator_hold=WORD)
+            held = saved(deployed, first, operator_hold=NOTE)
             deployed.opened(id="later", token="b" * 36, instance_id="i-b", started_at=at(1))
         else:
             held = deployed.loaded()
@@ -264,36 +328,34 @@ def test_watch_prints_a_line_for_each_change_where_it_is_piped(deployed: Deploye
     assert deployed.waits == [timedelta(seconds=4)] * 3
 
 
-def test_watch_with_json_prints_one_object_for_each_change(deployed: Deployed) -> None:
+def test_watch_with_json_prints_one_object_for_each_change(deployed: MemoryStack) -> None:
     deployed.opened()
     outcome = deployed.usher("watch", "--json")
-    (told,) = map(json.loads, outcome.stdout.splitlines())
-    assert told["id"] == "action-1"
+    (action,) = map(json.loads, outcome.stdout.splitlines())
+    assert action["id"] == "action-1"
     assert len(deployed.waits) == 3
 
 
-def test_watch_keeps_a_table_fresh_on_a_terminal(deployed: Deployed) -> None:
+def test_watch_keeps_a_table_fresh_on_a_terminal(deployed: MemoryStack) -> None:
     some_actions(deployed)
     screen = io.StringIO()
     console = Console(file=screen, force_terminal=True, width=200, height=50, highlight=False)
-    account = open_account(Place(region=REGION, stack=deployed.stack), deployed.machine())
     with pytest.raises(KeyboardInterrupt):
-        watch_table(account, Wish(group=None, hook=None, limit=50), timedelta(seconds=5), console)
+        watch_table(deployed.account(), ALL, timedelta(seconds=5), console)
     drawn = screen.getvalue()
     assert f"3 of 3 open in {deployed.stack}, 2026-03-01T12:00:10.000Z" in drawn
     assert all(instance in drawn for instance in ("i-a", "i-b", "i-c"))
 
 
-def drawn_at(deployed: Deployed, width: int) -> list[str]:
+def drawn_at(deployed: MemoryStack, width: int) -> list[str]:
     """The lines of one drawing, without colours."""
     screen = io.StringIO()
     console = Console(
         file=screen, force_terminal=True, no_color=True, width=width, height=50, highlight=False
     )
-    account = open_account(Place(region=REGION, stack=deployed.stack), deployed.machine())
     deployed.most_waits = len(deployed.waits) + 1
     with pytest.raises(KeyboardInterrupt):
-        watch_table(account, Wish(group=None, hook=None, limit=50), timedelta(seconds=5), console)
+        watch_table(deployed.account(), ALL, timedelta(seconds=5), console)
     return [line.rstrip() for line in Text.from_ansi(screen.getvalue()).plain.splitlines()]
 
 
@@ -319,7 +381,7 @@ LONG_NAMES = {
     ],
 )
 def test_a_narrow_terminal_shows_fewer_columns_and_always_one_line_an_action(
-    deployed: Deployed, width: int, headings: list[str]
+    deployed: MemoryStack, width: int, headings: list[str]
 ) -> None:
     deployed.opened(**LONG_NAMES)
     head, row = [line for line in drawn_at(deployed, width) if "INSTANCE" in line or "i-0f0e" in line]
@@ -331,7 +393,7 @@ def test_a_narrow_terminal_shows_fewer_columns_and_always_one_line_an_action(
     assert len(row) <= width
 
 
-def test_a_wide_terminal_cuts_nothing(deployed: Deployed) -> None:
+def test_a_wide_terminal_cuts_nothing(deployed: MemoryStack) -> None:
     deployed.opened(**LONG_NAMES)
     (row,) = [line for line in drawn_at(deployed, 200) if "i-0f0e" in line]
     assert "…" not in row
@@ -339,41 +401,41 @@ def test_a_wide_terminal_cuts_nothing(deployed: Deployed) -> None:
 
 
 @pytest.mark.parametrize(
-    ("interval", "said"),
+    ("interval", "error"),
     [
-        pytest.param("soon", "'soon' is not a duration such as 90s, 45m, 2h or 1h30m", id="no span"),
-        pytest.param("0s", "at least 1s, got 0s", id="nothing"),
+        pytest.param("soon", "'soon' is not a duration such as 90s, 45m, 2h or 1h30m", id="no duration"),
+        pytest.param("0s", "must be at least 1s, got 0s", id="nothing"),
     ],
 )
-def test_an_interval_that_is_no_span_or_none_at_all_is_wrong_usage(
-    deployed: Deployed, interval: str, said: str
+def test_an_interval_that_is_no_duration_or_too_short_is_wrong_usage(
+    deployed: MemoryStack, interval: str, error: str
 ) -> None:
     outcome = deployed.usher("watch", "--interval", interval)
     assert outcome.exit_code == 2
-    assert outcome.stderr == f"Error: Invalid value for '--interval': {said}\n"
+    assert outcome.stderr == f"Error: Invalid value for '--interval': {error}\n"
     assert deployed.waits == []
 
 
-def test_the_least_interval_is_a_second(deployed: Deployed) -> None:
+def test_the_least_interval_is_a_second(deployed: MemoryStack) -> None:
     assert deployed.usher("watch", "--interval", "1s").exit_code == 0
     assert deployed.waits == [timedelta(seconds=1)] * 3
 
 
 @pytest.mark.parametrize("number", ["x", "1.5"])
-def test_a_limit_that_is_no_number_is_said_in_words(deployed: Deployed, number: str) -> None:
+def test_a_limit_that_is_no_number_is_wrong_usage(deployed: MemoryStack, number: str) -> None:
     outcome = deployed.usher("list", "--limit", number)
     assert outcome.exit_code == 2
     assert outcome.stderr.endswith(f"'--limit': {number!r} is not a valid number.\n")
 
 
-# What a terminal would obey
+# What a terminal would interpret
 
 ESCAPE = "\x1b[2J"
-OBEYED = OperatorNote(who="ann", at=at(0), reason=f"why{ESCAPE}")
+ESCAPING = OperatorNote(who="ann", at=at(0), reason=f"why{ESCAPE}")
 
 
-def test_stored_words_reach_no_terminal_as_commands_to_it(deployed: Deployed) -> None:
-    saved(deployed, deployed.opened(), operator_hold=OBEYED)
+def test_nothing_stored_is_interpreted_by_a_terminal(deployed: MemoryStack) -> None:
+    saved(deployed, deployed.opened(), operator_hold=ESCAPING)
     deployed.records.pause("*", f"bob: {ESCAPE}")
     deployed.most_waits = 1
     outputs = [

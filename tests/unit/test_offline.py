@@ -14,7 +14,7 @@ from tests.unit.test_account import REGION, Deployed, client, cloud, deployed, u
 from usher.core.action import Result, Transition
 from usher.core.hook_items import HookSeen, HookSettings
 from usher.core.live_waits import LiveGroup, Member
-from usher_cli.listing import Wish
+from usher_cli.listing import Selection
 from usher_cli.offline import waiting
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["cloud", "deployed"]  # fixtures
 
 INBOX = "arn:aws:sqs:eu-west-1:111122223333:inbox"
-ALL = Wish(group=None, hook=None, limit=50)
+ALL = Selection(group=None, hook=None, limit=50)
 
 
 def a_hook(name: str, transition: Transition, target_arn: str | None) -> HookSeen:
@@ -64,15 +64,16 @@ class Live:
         ]
 
 
-def told(wish: Wish) -> list[tuple[str, str, bool]]:
+def found(selection: Selection) -> list[tuple[str, str, bool]]:
     live: LiveWaits = Live()  # type: ignore[assignment]
     return [
-        (one["instance_id"], one["hook"], one["ours"]) for one in waiting(live, {INBOX}, wish, lambda: at(0))
+        (one["instance_id"], one["hook"], one["ours"])
+        for one in waiting(live, {INBOX}, selection, lambda: at(0))
     ]
 
 
 def test_what_waits_is_told_with_each_hook_that_may_be_ours() -> None:
-    assert told(ALL) == [
+    assert found(ALL) == [
         ("i-Terminating:Wait", "out", True),
         ("i-pool", "out", True),
         ("i-pool", "in", False),
@@ -80,11 +81,11 @@ def test_what_waits_is_told_with_each_hook_that_may_be_ours() -> None:
 
 
 @pytest.mark.parametrize(
-    ("wish", "hooks"),
+    ("options", "hooks"),
     [({"hook": "i*"}, ["in"]), ({"group": "w*"}, ["out", "out", "in"]), ({"group": "x"}, [])],
 )
-def test_globs_choose(wish: dict[str, str], hooks: list[str]) -> None:
-    assert [hook for _, hook, _ in told(replace(ALL, **wish))] == hooks  # type: ignore[arg-type]
+def test_globs_choose(options: dict[str, str], hooks: list[str]) -> None:
+    assert [hook for _, hook, _ in found(replace(ALL, **options))] == hooks  # type: ignore[arg-type]
 
 
 def test_the_command_asks_no_table(deployed: Deployed) -> None:

@@ -1,4 +1,4 @@
-"""The operators' commands: recorded with who and why, refused where it is too late, never lost in a race."""
+"""The commands of operators: recorded with who and why, refused when too late, never lost in a race."""
 
 from __future__ import annotations
 
@@ -8,14 +8,13 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from botocore.exceptions import EndpointConnectionError
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.factories import a_policy, an_action, at, hook_terms
-from tests.unit.test_account import REGION, Deployed, client, cloud, deployed, refused
+from tests.memory_account import CALLER, MemoryStack, UnreadableStore, deployed, refused
 from usher.aws import messages
-from usher.aws.enrolled import EnrolledHooks
-from usher.aws.records import RecordTable
 from usher.core import duration
 from usher.core.action import OperatorNote, Outcome, Phase, Result, Signal, Status, Transition
 from usher.core.decide import Complete, Wait, decide
@@ -23,9 +22,9 @@ from usher.core.hook_items import Enrolled, HookSettings
 from usher.core.operators import CommandRefused, extend, name_of
 from usher.evaluation.record_writer import TRIES
 from usher.ports.errors import Unavailable
-from usher_cli.account import Place, Trouble, open_account
+from usher_cli.account import Trouble
 from usher_cli.change import changed
-from usher_cli.pause import _held_back, _is_woken
+from usher_cli.pause import is_scheduled
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -34,13 +33,12 @@ if TYPE_CHECKING:
     from usher.core.action import Action
     from usher.ports.records import Raw
 
-__all__ = ["cloud", "deployed"]  # fixtures
+__all__ = ["deployed"]  # a fixture
 
 INSTANCE = "i-0f0e0d0c0b0a09080"
-MOTO = "arn:aws:sts::123456789012:user/moto"
 WHY = ["--reason", "tasks hang, ticket 7"]
 COMPLETE = ["complete", INSTANCE, "--result", "CONTINUE", "--yes", *WHY]
-WORDS = {
+COMMANDS = {
     "hold": ["hold", INSTANCE, *WHY],
     "extend": ["extend", INSTANCE, "--by", "30m", *WHY],
     "complete": COMPLETE,
@@ -56,46 +54,46 @@ CLOSED: dict[str, Any] = {
 }
 
 
-def done(deployed: Deployed, *arguments: str) -> Action:
+def done(deployed: MemoryStack, *arguments: str) -> Action:
     """The record after a command that succeeds."""
     outcome = deployed.usher(*arguments)
     assert outcome.exit_code == 0, outcome.output
     return deployed.loaded()
 
 
-def woken(deployed: Deployed) -> list[tuple[str, int]]:
-    return [(body["action_id"], body["version"]) for body in deployed.messages("WakeUpsUrl")]
+def woken(deployed: MemoryStack) -> list[tuple[str, int]]:
+    return [(body["action_id"], body["version"]) for body in deployed.wake_ups()]
 
 
-def told(deployed: Deployed) -> list[tuple[datetime, str, str]]:
+def timeline(deployed: MemoryStack) -> list[tuple[datetime, str, str]]:
     return [(line.at, line.event, line.detail) for line in deployed.records.timeline("action-1")]
 
 
-# What each word does
+# What each command does
 
 
-def test_a_hold_is_recorded_with_who_when_and_why_and_looked_at_at_once(deployed: Deployed) -> None:
+def test_a_hold_is_recorded_with_who_when_and_why_and_evaluated_at_once(deployed: MemoryStack) -> None:
     deployed.opened(look_at=at(1000))
     deployed.now = at(60)
-    action = done(deployed, *WORDS["hold"])
-    assert action.operator_hold == OperatorNote(who=MOTO, at=at(60), reason="tasks hang, ticket 7")
+    action = done(deployed, *COMMANDS["hold"])
+    assert action.operator_hold == OperatorNote(who=CALLER, at=at(60), reason="tasks hang, ticket 7")
     assert (action.look_at, action.version) == (at(60), 2)
-    assert told(deployed) == [(at(60), "operator", f"{MOTO}: hold: tasks hang, ticket 7")]
+    assert timeline(deployed) == [(at(60), "operator", f"{CALLER}: hold: tasks hang, ticket 7")]
     assert woken(deployed) == [("action-1", action.stamp)]
     assert isinstance(decide(action, at(60)), Wait)
 
 
-def test_a_hold_is_ended_by_off(deployed: Deployed) -> None:
+def test_a_hold_is_ended_by_off(deployed: MemoryStack) -> None:
     deployed.opened(operator_hold=OperatorNote(who="ann", at=at(0), reason="why"))
     action = done(deployed, "hold", INSTANCE, "--off", *WHY)
     assert action.operator_hold is None
-    assert told(deployed)[0][2] == f"{MOTO}: hold off: tasks hang, ticket 7"
+    assert timeline(deployed)[0][2] == f"{CALLER}: hold off: tasks hang, ticket 7"
 
 
-def test_a_hold_says_until_when(deployed: Deployed) -> None:
+def test_a_hold_says_until_when(deployed: MemoryStack) -> None:
     deployed.opened()
-    assert deployed.usher(*WORDS["hold"]).stdout == (
-        "Held: i-0f0e0d0c0b0a09080 (hook usher-drain of workers-1), until complete or hold --off, "
+    assert deployed.usher(*COMMANDS["hold"]).stdout == (
+        "Held: i-0f0e0d0c0b0a09080 (hook usher-drain of workers-1), until `complete` or `hold --off`, "
         "at the latest until 2026-03-03T11:55:00.000Z.\n"
     )
 
@@ -103,27 +101,27 @@ def test_a_hold_says_until_when(deployed: Deployed) -> None:
 @pytest.mark.parametrize(
     ("option", "until"),
     [
-        pytest.param(["--by", "30m"], at(45 * 60 + 30 * 60), id="by a span"),
+        pytest.param(["--by", "30m"], at(45 * 60 + 30 * 60), id="by a duration"),
         pytest.param(["--to", "2026-03-01T14:00:00+01:00"], at(3600), id="to a time"),
         pytest.param(["--to", "2026-03-03T11:55:00Z"], at(48 * 3600 - 300), id="to the limit"),
     ],
 )
 def test_an_extension_moves_the_time_at_which_it_gives_up(
-    deployed: Deployed, option: list[str], until: datetime
+    deployed: MemoryStack, option: list[str], until: datetime
 ) -> None:
     deployed.opened(policy=a_policy(give_up_after="45m"))
     action = done(deployed, "extend", INSTANCE, *option, *WHY)
     assert (action.extended_to, action.give_up_at) == (until, until)
-    (line,) = told(deployed)
-    assert line[2].startswith(f"{MOTO}: extend to 2026-03-0")
+    (line,) = timeline(deployed)
+    assert line[2].startswith(f"{CALLER}: extend to 2026-03-0")
 
 
-def test_an_extension_of_a_time_that_is_up_counts_from_now(deployed: Deployed) -> None:
+def test_an_extension_of_a_time_that_is_up_counts_from_now(deployed: MemoryStack) -> None:
     deployed.opened(
         policy=a_policy(give_up_after="45m"), operator_hold=OperatorNote(who="ann", at=at(0), reason="why")
     )
     deployed.now = at(3600)
-    assert done(deployed, *WORDS["extend"]).give_up_at == at(3600 + 1800)
+    assert done(deployed, *COMMANDS["extend"]).give_up_at == at(3600 + 1800)
 
 
 @pytest.mark.parametrize(
@@ -131,24 +129,24 @@ def test_an_extension_of_a_time_that_is_up_counts_from_now(deployed: Deployed) -
     [
         pytest.param(
             ["--by", "48h"],
-            "can wait until 2026-03-03T11:55:00.000Z, just before the global timeout of the hook, and not "
-            "until 2026-03-03T12:45:00.000Z.",
+            "can wait until 2026-03-03T11:55:00.000Z at the latest, just before the global timeout of its "
+            "hook; got 2026-03-03T12:45:00.000Z.",
             id="beyond the limit",
         ),
         pytest.param(
             ["--to", "2026-03-01T12:30:00Z"],
-            "gives up at 2026-03-01T12:45:00.000Z already: name a later time.",
+            "already gives up at 2026-03-01T12:45:00.000Z: give a later time.",
             id="earlier than it does",
         ),
         pytest.param(
             ["--by", "0s"],
-            "gives up at 2026-03-01T12:45:00.000Z already: name a later time.",
+            "already gives up at 2026-03-01T12:45:00.000Z: give a later time.",
             id="by nothing",
         ),
     ],
 )
-def test_an_extension_beyond_the_limit_or_to_no_later_time_is_refused_by_name(
-    deployed: Deployed, option: list[str], said: str
+def test_an_extension_beyond_the_limit_or_to_no_later_time_is_refused(
+    deployed: MemoryStack, option: list[str], said: str
 ) -> None:
     before = deployed.opened(policy=a_policy(give_up_after="45m"))
     line = refused(deployed.usher("extend", INSTANCE, *option, *WHY))
@@ -169,9 +167,9 @@ def test_no_extension_passes_the_last_moment_or_shortens_a_wait(
         hook=hook_terms(heartbeat_timeout=timedelta(seconds=timeout_s)),
         policy=a_policy(give_up_after=duration.written(timedelta(seconds=give_up_s))),
     )
-    word = OperatorNote(who="ann", at=at(age_s), reason="why")
+    note = OperatorNote(who="ann", at=at(age_s), reason="why")
     try:
-        after = extend(word, timedelta(seconds=by_s), None)(action, at(age_s))
+        after = extend(note, timedelta(seconds=by_s), None)(action, at(age_s))
     except CommandRefused:
         longest = action.decide_by - max(action.give_up_at, at(age_s))
         assert by_s == 0 or timedelta(seconds=by_s) > longest
@@ -180,77 +178,91 @@ def test_no_extension_passes_the_last_moment_or_shortens_a_wait(
 
 
 @pytest.mark.parametrize("result", list(Result))
-def test_an_order_is_recorded_and_decides_the_next_look(deployed: Deployed, result: Result) -> None:
+def test_a_requested_result_is_recorded_and_decides_the_next_evaluation(
+    deployed: MemoryStack, result: Result
+) -> None:
     deployed.opened(look_at=at(1000))
     deployed.now = at(60)
     action = done(deployed, "complete", INSTANCE, "--result", result, "--yes", *WHY)
-    assert action.operator_result_by == OperatorNote(who=MOTO, at=at(60), reason="tasks hang, ticket 7")
+    assert action.operator_result_by == OperatorNote(who=CALLER, at=at(60), reason="tasks hang, ticket 7")
     decision = decide(action, at(61))
     assert isinstance(decision, Complete)
-    assert (decision.result, decision.reason) == (result, f"ordered by {MOTO}: tasks hang, ticket 7")
-    assert told(deployed)[0][2] == f"{MOTO}: complete {result}: tasks hang, ticket 7"
+    assert (decision.result, decision.reason) == (result, f"requested by {CALLER}: tasks hang, ticket 7")
+    assert timeline(deployed)[0][2] == f"{CALLER}: complete {result}: tasks hang, ticket 7"
 
 
-def test_a_completion_shows_what_it_is_about_to_end_and_asks(deployed: Deployed) -> None:
+def test_a_completion_shows_what_it_is_about_to_end_and_asks(deployed: MemoryStack) -> None:
     before = deployed.opened()
     deployed.now = at(65)
     outcome = deployed.usher("complete", INSTANCE, "--result", "ABANDON", *WHY, stdin="n\n")
     assert outcome.exit_code == 1
     assert outcome.stderr == (
-        "i-0f0e0d0c0b0a09080 (hook usher-drain of workers-1), terminating, waits since 1m5s for: "
+        "i-0f0e0d0c0b0a09080 (hook usher-drain of workers-1), terminating, has waited 1m5s for: "
         "no signal jobs-finished (pending)\n"
         "End this wait with ABANDON? [y/N]: n\nNothing was changed.\n"
     )
     assert deployed.loaded() == before
 
 
-def test_a_completion_goes_on_where_the_answer_is_yes(deployed: Deployed) -> None:
+def test_a_completion_goes_on_where_the_answer_is_yes(deployed: MemoryStack) -> None:
     deployed.opened()
     outcome = deployed.usher("complete", INSTANCE, "--result", "ABANDON", *WHY, stdin="y\n")
     assert outcome.exit_code == 0
     assert deployed.loaded().operator_result is Result.ABANDON
 
 
-def test_a_result_may_be_written_in_lower_case(deployed: Deployed) -> None:
+def test_a_result_may_be_written_in_lower_case(deployed: MemoryStack) -> None:
     deployed.opened()
     assert deployed.usher("complete", INSTANCE, "--result", "abandon", "--yes", *WHY).exit_code == 0
     assert deployed.loaded().operator_result is Result.ABANDON
 
 
 @pytest.mark.parametrize("command", ["complete", "pause"])
-def test_where_nobody_is_there_to_be_asked_yes_is_asked_for(deployed: Deployed, command: str) -> None:
+def test_without_a_terminal_the_option_yes_is_asked_for(deployed: MemoryStack, command: str) -> None:
     before = deployed.opened()
     arguments = {"complete": COMPLETE, "pause": ["pause", "--yes", *WHY]}[command]
-    outcome = deployed.usher(*(each for each in arguments if each != "--yes"), stdin="")
+    outcome = deployed.usher(*(word for word in arguments if word != "--yes"), stdin="")
     assert outcome.exit_code == 2
     assert outcome.stderr.endswith(
-        "[y/N]: \nError: Nobody is there to answer: add --yes, and it is done without a question.\n"
+        "[y/N]: \nError: There is no terminal to ask for confirmation: add --yes.\n"
     )
     assert (deployed.loaded(), deployed.records.pauses()) == (before, {})
 
 
-def test_a_signal_goes_over_the_bus_as_documented_with_who_in_its_message(deployed: Deployed) -> None:
+def heard(deployed: MemoryStack) -> Signal:
+    """The signal as the event bus would deliver it."""
+    (entry,) = deployed.clients.events
+    event = {
+        "id": "event-1",
+        "source": entry["Source"],
+        "detail-type": entry["DetailType"],
+        "time": "2026-03-01T12:00:00Z",
+        "detail": json.loads(entry["Detail"]),
+    }
+    notice = messages.read(json.dumps(event))
+    assert isinstance(notice, Signal)
+    return notice
+
+
+def test_a_signal_is_an_event_as_documented_with_the_caller_in_its_message(deployed: MemoryStack) -> None:
     before = deployed.opened()
     outcome = deployed.json("signal", INSTANCE, "jobs-finished", "--status", "failed", *WHY)
-    (event,) = deployed.messages("InboxUrl")
-    heard = messages.read(event)
-    assert isinstance(heard, Signal)
-    assert (heard.name, heard.status, heard.instance_id, heard.token, heard.message) == (
+    signal = heard(deployed)
+    assert (signal.name, signal.status, signal.instance_id, signal.token, signal.message) == (
         "jobs-finished",
         Status.FAILED,
         INSTANCE,
         before.token,
-        f"{MOTO}: tasks hang, ticket 7",
+        f"{CALLER}: tasks hang, ticket 7",
     )
-    assert outcome["event_id"] == heard.event_id
+    assert outcome["event_id"] == signal.event_id
     assert deployed.loaded() == before
 
 
-def test_an_adopted_action_is_signalled_by_its_instance(deployed: Deployed) -> None:
+def test_a_signal_to_an_adopted_action_names_its_instance_alone(deployed: MemoryStack) -> None:
     deployed.opened(token=None)
-    assert deployed.usher(*WORDS["signal"]).exit_code == 0
-    (event,) = deployed.messages("InboxUrl")
-    assert event["detail"].keys() == {"InstanceId", "Signal", "Status", "Message"}
+    assert deployed.usher(*COMMANDS["signal"]).exit_code == 0
+    assert (heard(deployed).instance_id, heard(deployed).token) == (INSTANCE, None)
 
 
 @pytest.mark.parametrize(
@@ -263,44 +275,44 @@ def test_an_adopted_action_is_signalled_by_its_instance(deployed: Deployed) -> N
     ],
 )
 def test_a_signal_that_nothing_waits_for_is_refused(
-    deployed: Deployed, arguments: list[str], policy: dict[str, Any], said: str
+    deployed: MemoryStack, arguments: list[str], policy: dict[str, Any], said: str
 ) -> None:
     deployed.opened(policy=a_policy(**policy))
     assert said in refused(deployed.usher("signal", INSTANCE, *arguments, *WHY))
-    assert deployed.messages("InboxUrl") == []
+    assert deployed.clients.events == []
 
 
-def test_any_progress_is_a_signal_where_the_policy_counts_it(deployed: Deployed) -> None:
+def test_any_progress_is_a_signal_where_the_policy_counts_it(deployed: MemoryStack) -> None:
     deployed.opened(policy=a_policy(stalled_after="10m"))
     assert deployed.usher("signal", INSTANCE, "alive", "--status", "progress", *WHY).exit_code == 0
 
 
 @pytest.mark.parametrize("command", ["hold", "extend", "complete"])
-def test_json_shows_the_action_as_the_list_does(deployed: Deployed, command: str) -> None:
+def test_json_shows_the_action_as_the_list_does(deployed: MemoryStack, command: str) -> None:
     deployed.opened(policy=a_policy(give_up_after="45m"))
-    told = deployed.json(*WORDS[command])
-    assert [told] == deployed.json("list")["actions"]
+    action = deployed.json(*COMMANDS[command])
+    assert [action] == deployed.json("list")["actions"]
 
 
 # Where it is too late, or not clear
 
 
-@pytest.mark.parametrize("command", WORDS)
-def test_a_closed_action_takes_no_word(deployed: Deployed, command: str) -> None:
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_closed_action_accepts_no_command(deployed: MemoryStack, command: str) -> None:
     deployed.records.save(replace(deployed.opened(), version=2, **CLOSED))
-    assert refused(deployed.usher(*WORDS[command])) == (
+    assert refused(deployed.usher(*COMMANDS[command])) == (
         "Error: i-0f0e0d0c0b0a09080 (hook usher-drain of workers-1) is closed, "
         "completed CONTINUE at 2026-03-01T12:01:30.000Z: done."
     )
     assert deployed.loaded().version == 2
 
 
-@pytest.mark.parametrize("command", WORDS)
-def test_an_action_whose_result_is_decided_takes_no_word(deployed: Deployed, command: str) -> None:
+@pytest.mark.parametrize("command", COMMANDS)
+def test_an_action_whose_result_is_decided_accepts_no_command(deployed: MemoryStack, command: str) -> None:
     deployed.opened(phase=Phase.COMPLETING, result=Result.ABANDON, reason="gave up after 45m")
-    assert refused(deployed.usher(*WORDS[command])) == (
-        "Error: i-0f0e0d0c0b0a09080 (hook usher-drain of workers-1) is completing, "
-        "ABANDON is decided and may have been sent: gave up after 45m."
+    assert refused(deployed.usher(*COMMANDS[command])) == (
+        "Error: i-0f0e0d0c0b0a09080 (hook usher-drain of workers-1) is completing: "
+        "ABANDON is decided and may already have been sent (gave up after 45m)."
     )
 
 
@@ -311,7 +323,7 @@ def test_an_action_whose_result_is_decided_takes_no_word(deployed: Deployed, com
         pytest.param(
             {"started_at": at(-48 * 3600 + 300)},
             ["hold", INSTANCE, *WHY],
-            " cannot be held any longer: its last moment has come.",
+            " can no longer be held: the global timeout of its hook is too near.",
             id="the last moment",
         ),
         pytest.param(
@@ -320,62 +332,69 @@ def test_an_action_whose_result_is_decided_takes_no_word(deployed: Deployed, com
                 "operator_result": Result.ABANDON,
             },
             COMPLETE,
-            "ABANDON is ordered by ann already for ",
-            id="an order before",
+            "ABANDON has already been requested by ann for ",
+            id="a result before",
         ),
         pytest.param(
             {"policy": a_policy(mode="observe")},
             COMPLETE,
-            " is only observed, Usher sends nothing for it: `aws autoscaling complete-lifecycle-action`",
+            " is only observed, and Usher sends no result for it: to end the wait, use `aws autoscaling",
             id="only observed",
         ),
         pytest.param(
-            {}, ["hold", INSTANCE, "--hook", "x", *WHY], "never waited in hook x", id="no such hook"
+            {},
+            ["hold", INSTANCE, "--hook", "x", *WHY],
+            "no record of i-0f0e0d0c0b0a09080 in hook x",
+            id="no such hook",
         ),
     ],
 )
 def test_what_leads_nowhere_is_refused_and_changes_nothing(
-    deployed: Deployed, changes: dict[str, Any], arguments: list[str], said: str
+    deployed: MemoryStack, changes: dict[str, Any], arguments: list[str], said: str
 ) -> None:
     before = deployed.opened(**changes)
     assert said in refused(deployed.usher(*arguments))
     assert deployed.loaded() == before
 
 
-def test_where_an_instance_waits_in_two_hooks_the_operator_says_which(deployed: Deployed) -> None:
+def test_where_an_instance_waits_in_two_hooks_the_operator_says_which(deployed: MemoryStack) -> None:
     deployed.opened()
     deployed.opened(id="action-2", token="b" * 36, hook=hook_terms(name="web-drain"))
-    line = refused(deployed.usher(*WORDS["hold"]))
-    assert line == f"Error: {INSTANCE} waits in 2 hooks: say which by --hook (usher-drain, web-drain)."
-    assert done(deployed, *WORDS["hold"], "--hook", "usher-drain").operator_hold is not None
+    line = refused(deployed.usher(*COMMANDS["hold"]))
+    assert line == f"Error: {INSTANCE} waits in 2 hooks: choose one with --hook (usher-drain, web-drain)."
+    assert done(deployed, *COMMANDS["hold"], "--hook", "usher-drain").operator_hold is not None
 
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
         pytest.param(["hold", INSTANCE], "Missing option '--reason'", id="no reason"),
-        pytest.param(["hold", INSTANCE, "--reason", " "], "say why, in 1 to 500", id="an empty reason"),
-        pytest.param(["hold", INSTANCE, "--reason", "x" * 501], "say why, in 1 to 500", id="a long reason"),
+        pytest.param(
+            ["hold", INSTANCE, "--reason", " "], "must have 1 to 500 characters", id="an empty reason"
+        ),
+        pytest.param(
+            ["hold", INSTANCE, "--reason", "x" * 501], "must have 1 to 500 characters", id="a long reason"
+        ),
         pytest.param(
             ["hold", INSTANCE, "--reason", "\x1b[2Jgone"],
-            r"without control characters, got '\\x1b[2Jgone'",
-            id="a reason that a terminal obeys",
+            r"must have no control characters, got '\\x1b[2Jgone'",
+            id="a reason that a terminal interprets",
         ),
-        pytest.param(["hold", "", *WHY], "Say which: an instance id, a token, or an action's id", id="no id"),
+        pytest.param(["hold", "", *WHY], "Give an instance ID, a token or an action ID", id="no id"),
         pytest.param(["complete", INSTANCE, *WHY], "Missing option '--result'", id="no result"),
-        pytest.param(["extend", INSTANCE, *WHY], "Say either --by or --to", id="no extent"),
+        pytest.param(["extend", INSTANCE, *WHY], "Use either --by or --to", id="no extent"),
         pytest.param(
             ["extend", INSTANCE, "--by", "1h", "--to", "2026-03-01T12:00:00Z", *WHY],
-            "Say either --by or --to",
+            "Use either --by or --to",
             id="two extents",
         ),
-        pytest.param(["extend", INSTANCE, "--by", "1 h", *WHY], "'1 h' is not a duration", id="no span"),
+        pytest.param(["extend", INSTANCE, "--by", "1 h", *WHY], "'1 h' is not a duration", id="no duration"),
         pytest.param(["extend", INSTANCE, "--to", "2026-03-01T12:00:00", *WHY], "with a zone", id="no zone"),
         pytest.param(["extend", INSTANCE, "--to", "noon", *WHY], "is not a time with a zone", id="no time"),
         pytest.param(["pause", "--yes"], "Missing option '--reason'", id="a pause without a reason"),
     ],
 )
-def test_wrong_usage_is_refused(deployed: Deployed, arguments: list[str], said: str) -> None:
+def test_wrong_usage_is_refused(deployed: MemoryStack, arguments: list[str], said: str) -> None:
     outcome = deployed.usher(*arguments)
     assert outcome.exit_code == 2
     assert said in outcome.stderr
@@ -384,87 +403,85 @@ def test_wrong_usage_is_refused(deployed: Deployed, arguments: list[str], said: 
 # Racing with the functions
 
 
-def race(deployed: Deployed, action: Action, *meanwhile: Any) -> Action:
-    """Store a hold on `action`, as it was read; each look of the functions comes just before a store."""
-    account = open_account(Place(region=REGION, stack=deployed.stack), deployed.machine())
-    looks = iter(meanwhile)
+def race(deployed: MemoryStack, action: Action, *meanwhile: Any) -> Action:
+    """Store a hold on `action`, as it was read; an evaluation of the functions comes before each store."""
+    account = deployed.account()
+    evaluations = iter(meanwhile)
 
     def change(newest: Action, now: datetime) -> Action:
-        look = next(looks, None)
-        if look is not None:
-            looked = replace(newest, version=newest.version + 1, look_id=f"look-{newest.version}", **look)
-            deployed.records.save(looked)
-        word = OperatorNote(who=MOTO, at=now, reason="why")
-        return replace(newest, operator_hold=word).noted(now, "operator", "hold")
+        changes = next(evaluations, None)
+        if changes is not None:
+            look_id = f"look-{newest.version}"
+            deployed.records.save(replace(newest, version=newest.version + 1, look_id=look_id, **changes))
+        note = OperatorNote(who=CALLER, at=now, reason="why")
+        return replace(newest, operator_hold=note).noted(now, "operator", "hold")
 
     return changed(account, action, change)
 
 
-def test_a_word_is_stored_on_top_of_what_a_look_stored_meanwhile(deployed: Deployed) -> None:
+def test_a_command_is_stored_on_top_of_what_an_evaluation_stored_meanwhile(deployed: MemoryStack) -> None:
     action = deployed.opened()
     after = race(deployed, action, {"heartbeats": 1, "beaten_at": at(50)}, {"heartbeats": 2})
     assert (after.version, after.heartbeats, after.beaten_at) == (4, 2, at(50))
     assert after == deployed.loaded()
 
 
-def test_a_word_that_comes_after_the_result_is_refused(deployed: Deployed) -> None:
+def test_a_command_that_comes_after_the_result_is_refused(deployed: MemoryStack) -> None:
     action = deployed.opened()
     with pytest.raises(Trouble) as trouble:
         race(deployed, action, {"phase": Phase.COMPLETING, "result": Result.CONTINUE, "reason": "done"})
-    assert "is completing, CONTINUE is decided" in trouble.value.message
+    assert "is completing: CONTINUE is decided" in trouble.value.message
     assert deployed.loaded().operator_hold is None
 
 
-def test_a_word_that_comes_after_the_end_is_refused(deployed: Deployed) -> None:
+def test_a_command_that_comes_after_the_end_is_refused(deployed: MemoryStack) -> None:
     action = deployed.opened()
     with pytest.raises(Trouble) as trouble:
         race(deployed, action, CLOSED)
     assert "is closed, completed CONTINUE" in trouble.value.message
 
 
-def test_a_word_that_always_comes_second_gives_up_and_says_so(deployed: Deployed) -> None:
+def test_a_command_that_always_comes_second_gives_up(deployed: MemoryStack) -> None:
     action = deployed.opened()
     with pytest.raises(Trouble) as trouble:
         race(deployed, action, *[{"heartbeats": number} for number in range(TRIES)])
-    assert f"changed {TRIES} times meanwhile: try again" in trouble.value.message
+    assert f"was changed by others {TRIES} times in the meantime: try again" in trouble.value.message
 
 
-def test_a_clock_that_is_ahead_moves_no_look_to_a_later_time(deployed: Deployed) -> None:
+def test_a_clock_that_is_ahead_moves_no_evaluation_to_a_later_time(deployed: MemoryStack) -> None:
     deployed.opened(look_at=at(30))
     deployed.now = at(3000)
-    assert done(deployed, *WORDS["hold"]).look_at == at(30)
+    assert done(deployed, *COMMANDS["hold"]).look_at == at(30)
 
 
-def test_a_short_hook_has_a_second_wake_up_before_its_expiry(deployed: Deployed) -> None:
+def test_a_short_hook_has_a_second_wake_up_before_its_expiry(deployed: MemoryStack) -> None:
     deployed.opened(hook=hook_terms(heartbeat_timeout=timedelta(seconds=30)), look_at=at(20))
-    done(deployed, *WORDS["hold"])
-    url = deployed.outputs["WakeUpsUrl"]
-    counts = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesDelayed"]
-    attributes = client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=counts)["Attributes"]
-    assert [attributes[count] for count in counts] == ["1", "1"]
+    done(deployed, *COMMANDS["hold"])
+    assert [sent["DelaySeconds"] for sent in deployed.clients.sent] == [15, 0]
 
 
-def test_a_queue_that_is_gone_costs_time_and_not_the_word(deployed: Deployed) -> None:
+def test_a_queue_that_fails_delays_the_command_and_does_not_lose_it(deployed: MemoryStack) -> None:
     deployed.opened(look_at=at(1000))
-    client("sqs").delete_queue(QueueUrl=deployed.outputs["WakeUpsUrl"])
-    outcome = deployed.usher(*WORDS["hold"])
+    deployed.clients.fault = EndpointConnectionError(endpoint_url="https://sqs")
+    outcome = deployed.usher(*COMMANDS["hold"])
     assert outcome.exit_code == 0
-    assert outcome.stderr.startswith("a wake-up was not sent, so it takes effect within two minutes: ")
+    assert outcome.stderr.startswith("a wake-up was not sent: ")
+    assert outcome.stderr.endswith(". The change takes effect within two minutes.\n")
     assert deployed.loaded().operator_hold is not None
 
 
 # Pause and resume
 
 
-def test_a_pause_says_what_becomes_of_open_actions_and_asks(deployed: Deployed) -> None:
+def test_a_pause_says_what_happens_to_open_actions_and_asks(deployed: MemoryStack) -> None:
     deployed.opened(started_at=at(-3000))
     deployed.opened(id="action-2", token="b" * 36, hook=hook_terms(name="web-drain"))
     outcome = deployed.usher("pause", *WHY, stdin="n\n")
     assert outcome.exit_code == 1
     assert outcome.stderr == (
-        "2 open actions of all hooks will get no heartbeat and no result from Usher:\n"
-        "each falls to the default result of its hook when its heartbeat timeout runs out,\n"
-        "the first in 10m (i-0f0e0d0c0b0a09080: ABANDON).\n"
+        "Usher will send no heartbeat and no result for 2 open actions of all hooks.\n"
+        "When a heartbeat timeout expires, Auto Scaling applies the hook's default result, "
+        "first in 10m (i-0f0e0d0c0b0a09080: ABANDON).\n"
         "Pause all hooks? [y/N]: n\nNothing was changed.\n"
     )
     assert deployed.records.pauses() == {}
@@ -472,10 +489,10 @@ def test_a_pause_says_what_becomes_of_open_actions_and_asks(deployed: Deployed) 
 
 @pytest.mark.parametrize(("option", "hook"), [([], "*"), (["--hook", "web-drain"], "web-drain")])
 def test_a_pause_is_recorded_with_who_when_and_why_until_it_is_ended(
-    deployed: Deployed, option: list[str], hook: str
+    deployed: MemoryStack, option: list[str], hook: str
 ) -> None:
     outcome = deployed.json("pause", "--yes", "--unknown", *option, *WHY)
-    by = f"{MOTO} at 2026-03-01T12:00:00.000Z: tasks hang, ticket 7"
+    by = f"{CALLER} at 2026-03-01T12:00:00.000Z: tasks hang, ticket 7"
     assert outcome == {"paused": [{"hook": hook, "by": by}]}
     assert deployed.records.pauses() == {hook: by}
     assert deployed.json("resume", *option) == {"paused": [], "woken": 0, "not_woken": 0}
@@ -493,27 +510,31 @@ def test_a_pause_is_recorded_with_who_when_and_why_until_it_is_ended(
         ),
     ],
 )
-def test_a_pause_names_the_command_that_ends_it(deployed: Deployed, option: list[str], said: str) -> None:
+def test_a_pause_names_the_command_that_ends_it(deployed: MemoryStack, option: list[str], said: str) -> None:
     assert deployed.usher("pause", "--yes", "--unknown", *option, *WHY).stdout == said
 
 
 @pytest.mark.parametrize(
     ("option", "said"),
     [
-        pytest.param([], "No action is open; new ones will be", id="all hooks"),
-        pytest.param(["--hook", "web-drain"], "No action of hook web-drain is open; new ones", id="a hook"),
+        pytest.param([], "There is no open action. New ones will be", id="all hooks"),
+        pytest.param(
+            ["--hook", "web-drain"], "There is no open action of hook web-drain. New ones", id="a hook"
+        ),
     ],
 )
-def test_a_pause_says_where_nothing_is_open_yet(deployed: Deployed, option: list[str], said: str) -> None:
+def test_a_pause_says_where_nothing_is_open_yet(deployed: MemoryStack, option: list[str], said: str) -> None:
     outcome = deployed.usher("pause", "--yes", "--unknown", *option, *WHY)
     assert outcome.stderr.startswith(said)
 
 
-def test_a_pause_of_a_hook_counts_its_own_actions(deployed: Deployed) -> None:
+def test_a_pause_of_a_hook_counts_its_own_actions(deployed: MemoryStack) -> None:
     deployed.opened()
     deployed.opened(id="action-2", token="b" * 36, hook=hook_terms(name="web-drain"))
     outcome = deployed.usher("pause", "--hook", "web-drain", "--yes", *WHY)
-    assert outcome.stderr.startswith("1 open action of hook web-drain will get no heartbeat and no result")
+    assert outcome.stderr.startswith(
+        "Usher will send no heartbeat and no result for 1 open action of hook web-drain.\n"
+    )
 
 
 HOOKS_FILE = """\
@@ -523,14 +544,14 @@ hooks: [{name: web-drain, group: web, transition: terminating, policy: park}]
 """
 
 
-def an_enrolled_hook(deployed: Deployed) -> None:
+def an_enrolled_hook(deployed: MemoryStack) -> None:
     settings = HookSettings(
         transition=Transition.TERMINATING,
         heartbeat_timeout=timedelta(minutes=5),
         default_result=Result.CONTINUE,
     )
     record = Enrolled(group="web-1", group_arn="arn", hook="web-drain", settings=settings, source="")
-    EnrolledHooks(client("dynamodb"), deployed.outputs["TableName"], lambda: at(0), 0).keep(record)
+    deployed.items.keep(record)
 
 
 @pytest.fixture
@@ -542,25 +563,26 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.usefixtures("elsewhere")
 @pytest.mark.parametrize("answer", [["--yes"], []], ids=["with --yes", "without"])
-def test_a_typo_does_not_pass_as_a_pause(deployed: Deployed, answer: list[str]) -> None:
+def test_a_hook_name_that_is_probably_mistyped_is_refused(deployed: MemoryStack, answer: list[str]) -> None:
     deployed.opened()
     an_enrolled_hook(deployed)
     line = refused(deployed.usher("pause", "--hook", "usher-drian", *answer, *WHY))
     assert line == (
-        "Error: Hook usher-drian is not known: no action of it is open, none of its name was enrolled, and "
-        "no hooks.yaml here has it; known are usher-drain, web-drain. If the name is right, add --unknown."
+        "Error: Hook usher-drian is unknown: it has no open action, Usher has not enrolled it, and no "
+        "hooks.yaml here contains it. Known hooks: usher-drain, web-drain. If the name is right, "
+        "add --unknown."
     )
     assert deployed.records.pauses() == {}
 
 
 @pytest.mark.usefixtures("elsewhere")
-def test_a_hook_that_was_enrolled_can_be_paused_before_it_has_an_action(deployed: Deployed) -> None:
+def test_a_hook_that_was_enrolled_can_be_paused_before_it_has_an_action(deployed: MemoryStack) -> None:
     an_enrolled_hook(deployed)
     assert deployed.usher("pause", "--hook", "web-drain", "--yes", *WHY).exit_code == 0
 
 
 def test_a_hook_of_the_hooks_file_can_be_paused_before_it_has_an_action(
-    deployed: Deployed, elsewhere: Path
+    deployed: MemoryStack, elsewhere: Path
 ) -> None:
     (elsewhere / "hooks.yaml").write_text(HOOKS_FILE)
     assert deployed.usher("pause", "--hook", "web-drain", "--yes", *WHY).exit_code == 0
@@ -568,11 +590,11 @@ def test_a_hook_of_the_hooks_file_can_be_paused_before_it_has_an_action(
 
 @pytest.mark.parametrize("name", ["", "*", "a b"], ids=["no name", "all", "no hook's name"])
 @pytest.mark.parametrize("command", ["pause", "resume"])
-def test_only_leaving_the_hook_out_means_all_hooks(deployed: Deployed, command: str, name: str) -> None:
+def test_only_leaving_the_hook_out_means_all_hooks(deployed: MemoryStack, command: str, name: str) -> None:
     words = ["--yes", "--unknown", *WHY] if command == "pause" else []
     outcome = deployed.usher(command, "--hook", name, *words)
     assert outcome.exit_code == 2
-    assert f"{name!r} is no hook's name" in outcome.stderr
+    assert f"{name!r} is not a valid hook name" in outcome.stderr
     assert deployed.records.pauses() == {}
 
 
@@ -582,54 +604,52 @@ def test_only_leaving_the_hook_out_means_all_hooks(deployed: Deployed, command: 
         pytest.param(
             "web-drain",
             [],
-            "No pause of all hooks is in force. "
+            "There is no pause of all hooks. "
             "PAUSED: hook web-drain, by ann: why. `usher resume --hook web-drain` ends it.",
             id="only a hook is",
         ),
         pytest.param(
             "*",
             ["--hook", "web-drain"],
-            "Hook web-drain is not paused by its name. "
-            "PAUSED: all hooks, by ann: why. `usher resume` ends it.",
+            "There is no pause of hook web-drain. PAUSED: all hooks, by ann: why. `usher resume` ends it.",
             id="all hooks are",
         ),
-        pytest.param(
-            None, [], "No pause of all hooks is in force. Nothing is paused.", id="nothing is paused"
-        ),
+        pytest.param(None, [], "There is no pause of all hooks. Nothing is paused.", id="nothing is paused"),
     ],
 )
 def test_what_is_not_paused_cannot_be_resumed_and_what_is_is_said_with_what_ends_it(
-    deployed: Deployed, paused: str | None, option: list[str], said: str
+    deployed: MemoryStack, paused: str | None, option: list[str], said: str
 ) -> None:
     if paused:
         deployed.records.pause(paused, "ann: why")
     assert refused(deployed.usher("resume", *option)) == f"Error: {said}"
 
 
-def two_held_back(deployed: Deployed) -> None:
+def two_held_back(deployed: MemoryStack) -> None:
     """Of two hooks; the second action is the first to expire."""
     deployed.opened(look_at=at(60), hook=hook_terms(heartbeat_timeout=timedelta(seconds=60)))
     web = hook_terms(name="web-drain", heartbeat_timeout=timedelta(seconds=30))
     deployed.opened(id="action-2", token="b" * 36, instance_id="i-2", look_at=at(60), hook=web)
 
 
-def test_a_resume_makes_what_was_held_back_due_at_once_with_a_wake_up_each(deployed: Deployed) -> None:
+def test_a_resume_makes_what_was_held_back_due_at_once_with_a_wake_up_each(deployed: MemoryStack) -> None:
     two_held_back(deployed)
     deployed.records.pause("*", "ann: why")
     deployed.now = at(5)
     outcome = deployed.usher("resume")
     assert (outcome.exit_code, outcome.stderr) == (0, "")
     assert outcome.stdout == (
-        "Resumed all hooks. It woke 2 open actions, the first expires in 25s (i-2: ABANDON by default).\n"
+        "Resumed all hooks. 2 open actions will be evaluated now; the first expires in 25s "
+        "(i-2: ABANDON by default).\n"
     )
     first, second = deployed.loaded("action-2"), deployed.loaded("action-1")
     assert [(action.look_at, action.version) for action in (first, second)] == [(at(5), 2)] * 2
     assert [action.look_id for action in (first, second)] == ["operator-1", "operator-2"]  # nearest first
-    assert told(deployed) == [(at(5), "resumed", f"by {MOTO}")]
+    assert timeline(deployed) == [(at(5), "resumed", f"by {CALLER}")]
     assert woken(deployed) == [(action.id, action.stamp) for action in (first, second)]
 
 
-def test_a_resume_wakes_also_what_has_its_result_already(deployed: Deployed) -> None:
+def test_a_resume_also_schedules_what_already_has_its_result(deployed: MemoryStack) -> None:
     before = deployed.opened(phase=Phase.COMPLETING, result=Result.ABANDON, reason="gave up", look_at=at(60))
     deployed.records.pause("*", "ann: why")
     deployed.json("resume")
@@ -664,7 +684,7 @@ def test_a_resume_wakes_also_what_has_its_result_already(deployed: Deployed) -> 
     ],
 )
 def test_a_resume_says_what_is_still_paused_and_leaves_that_alone(
-    deployed: Deployed, paused: list[str], option: list[str], woken: list[str], said: str
+    deployed: MemoryStack, paused: list[str], option: list[str], woken: list[str], said: str
 ) -> None:
     two_held_back(deployed)
     for hook in paused:
@@ -674,15 +694,15 @@ def test_a_resume_says_what_is_still_paused_and_leaves_that_alone(
     assert [name for name in ("action-1", "action-2") if deployed.loaded(name).version == 2] == woken
 
 
-def test_what_is_only_observed_was_not_held_back(deployed: Deployed) -> None:
+def test_what_is_only_observed_was_not_held_back(deployed: MemoryStack) -> None:
     deployed.opened(policy=a_policy(mode="observe"))
     deployed.records.pause("*", "ann: why")
-    assert deployed.usher("resume").stdout == "Resumed all hooks. It woke no open action.\n"
+    assert deployed.usher("resume").stdout == "Resumed all hooks. It held back no open action.\n"
     assert deployed.loaded().version == 1
 
 
-class OneIsBusy(RecordTable):
-    """DynamoDB does not store the first action."""
+class OneIsBusy(UnreadableStore):
+    """DynamoDB does not store the second action."""
 
     def save(self, action: Action, *, raw: Raw | None = None) -> None:
         if action.id == "action-2":
@@ -690,64 +710,80 @@ class OneIsBusy(RecordTable):
         super().save(action, raw=raw)
 
 
-def test_an_action_that_cannot_be_woken_is_told_and_stops_no_other(
-    deployed: Deployed, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_an_action_that_cannot_be_scheduled_is_reported_and_stops_no_other(deployed: MemoryStack) -> None:
+    deployed.records = OneIsBusy(lambda: deployed.now)
     two_held_back(deployed)
-    records = OneIsBusy(client("dynamodb"), deployed.outputs["TableName"], lambda: deployed.now)
-    account = open_account(Place(region=REGION, stack=deployed.stack), deployed.machine())
-    account = replace(account, records=records)
-    woken = [_is_woken(account, action, MOTO) for action in _held_back(account, None, {})]
-    assert woken == [False, True]
-    assert capsys.readouterr().err == (
-        "i-2 (hook web-drain of workers-1) was not woken, a sweep comes to it: DynamoDB was busy\n"
+    deployed.records.pause("*", "ann: why")
+    outcome = deployed.usher("resume", "--json")
+    assert (outcome.exit_code, json.loads(outcome.stdout)) == (
+        1,
+        {"paused": [], "woken": 1, "not_woken": 1},
+    )
+    assert outcome.stderr == (
+        "i-2 (hook web-drain of workers-1) could not be scheduled; the next sweep evaluates it: "
+        "DynamoDB was busy\n"
     )
     assert deployed.loaded().look_at == at(0)
 
 
-def test_an_action_that_ended_meanwhile_is_not_woken(deployed: Deployed) -> None:
+def test_a_record_that_cannot_be_read_is_reported_and_stops_no_other(deployed: MemoryStack) -> None:
+    two_held_back(deployed)
+    deployed.records.unreadable = frozenset({"action-2"})
+    deployed.records.pause("*", "ann: why")
+    outcome = deployed.usher("resume")
+    assert outcome.exit_code == 1
+    assert outcome.stderr.startswith("Cannot read the record of open action action-2: if a newer release")
+    assert deployed.loaded().look_at == at(0)
+
+
+def test_a_pause_counts_also_what_cannot_be_read(deployed: MemoryStack) -> None:
+    two_held_back(deployed)
+    deployed.records.unreadable = frozenset({"action-2"})
+    warning = deployed.usher("pause", "--yes", *WHY).stderr
+    assert warning.startswith("Usher will send no heartbeat and no result for 2 open actions of all hooks.\n")
+    assert ", first in 1m (i-0f0e0d0c0b0a09080: ABANDON)" in warning
+
+
+def test_an_action_that_ended_meanwhile_is_not_scheduled(deployed: MemoryStack) -> None:
     action = deployed.opened()
     deployed.records.save(replace(action, version=2, **CLOSED))
-    account = open_account(Place(region=REGION, stack=deployed.stack), deployed.machine())
-    assert _is_woken(account, action, MOTO) is False
+    assert is_scheduled(deployed.account(), action, CALLER) is False
     assert deployed.loaded().version == 2
 
 
-def test_while_paused_no_order_is_taken_and_a_hold_says_so(deployed: Deployed) -> None:
+def test_while_paused_no_result_is_accepted_and_a_hold_warns(deployed: MemoryStack) -> None:
     deployed.opened()
     deployed.records.pause("*", "ann: why")
     assert refused(deployed.usher(*COMPLETE)) == (
-        "Error: Usher is paused and sends nothing for i-0f0e0d0c0b0a09080 (hook usher-drain of workers-1) "
-        "(ann: why): `usher resume` first."
+        "Error: Usher is paused and sends no result for i-0f0e0d0c0b0a09080 (hook usher-drain of workers-1) "
+        "(paused by ann: why): run `usher resume` first."
     )
-    outcome = deployed.usher(*WORDS["hold"])
+    outcome = deployed.usher(*COMMANDS["hold"])
     assert (outcome.exit_code, outcome.stderr) == (0, "PAUSED: all hooks, by ann: why\n")
 
 
 @pytest.mark.parametrize(
     ("paused", "first"),
     [
-        pytest.param(["usher-drain"], "`usher resume --hook usher-drain` first.", id="its hook"),
+        pytest.param(["usher-drain"], "run `usher resume --hook usher-drain` first.", id="its hook"),
         pytest.param(
-            ["*", "usher-drain"], "`usher resume` and `usher resume --hook usher-drain` first.", id="both"
+            ["*", "usher-drain"], "run `usher resume` and `usher resume --hook usher-drain` first.", id="both"
         ),
     ],
 )
-def test_an_order_that_a_pause_stops_names_each_command_that_ends_it(
-    deployed: Deployed, paused: list[str], first: str
+def test_a_result_that_a_pause_stops_names_each_command_that_ends_the_pause(
+    deployed: MemoryStack, paused: list[str], first: str
 ) -> None:
     deployed.opened()
     for hook in paused:
         deployed.records.pause(hook, "ann: why")
-    assert refused(deployed.usher(*COMPLETE)).endswith(f"(ann: why): {first}")
+    assert refused(deployed.usher(*COMPLETE)).endswith(f"(paused by ann: why): {first}")
 
 
 @pytest.mark.parametrize("command", ["hold", "extend", "complete", "signal"])
-def test_every_word_names_its_caller(deployed: Deployed, command: str) -> None:
+def test_every_command_names_its_caller(deployed: MemoryStack, command: str) -> None:
     deployed.opened(policy=a_policy(give_up_after="45m"))
-    assert deployed.usher(*WORDS[command]).exit_code == 0
-    said = [line[2] for line in told(deployed)] or [
-        json.dumps(message) for message in deployed.messages("InboxUrl")
-    ]
-    assert all(f"{MOTO}: " in each for each in said)
-    assert len(said) == 1
+    assert deployed.usher(*COMMANDS[command]).exit_code == 0
+    texts = [line[2] for line in timeline(deployed)] or [event["Detail"] for event in deployed.clients.events]
+    assert all(f"{CALLER}: " in text for text in texts)
+    assert len(texts) == 1

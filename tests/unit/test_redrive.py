@@ -573,9 +573,7 @@ def test_an_end_of_input_leaves_every_dead_letter_where_it_is(stack: Stack) -> N
     stack.put(TEST)
     outcome = stack.usher("--drop", stdin="")
     assert outcome.exit_code == 2
-    assert outcome.stderr.endswith(
-        "Nobody is there to answer: add --yes, and it is done without a question.\n"
-    )
+    assert outcome.stderr.endswith("There is no terminal to ask for confirmation: add --yes.\n")
     assert stack.bodies("Inbox-dead") == [TEST]
 
 

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.factories import a_policy, a_signal, an_activity_end, at, hook_terms
-from tests.unit.test_account import Deployed, cloud, deployed
+from tests.memory_account import MemoryStack, deployed, refused
 from usher.core.action import OperatorNote, Outcome, Phase, Result, Status, Transition
 from usher.core.finding import ConditionStatus, Finding, Findings
 
 if TYPE_CHECKING:
     from usher.core.action import Action
 
-__all__ = ["cloud", "deployed"]  # fixtures
+__all__ = ["deployed"]  # a fixture
 
 ANN = OperatorNote(who="arn:aws:iam::1:user/ann", at=at(30), reason="an import runs")
 FOUND = Finding(
@@ -28,16 +28,16 @@ FOUND = Finding(
 )
 
 
-def a_long_wait(deployed: Deployed) -> Action:
-    """Ten minutes of a five-minute hook: beaten twice, held by an operator, its agent silent."""
+def a_long_wait(deployed: MemoryStack) -> Action:
+    """Ten minutes of a five-minute hook: two heartbeats, held by an operator."""
     action = deployed.opened(
         hook=hook_terms(heartbeat_timeout=timedelta(minutes=5)),
         policy=a_policy([{"ecs": "drained"}, {"signal": "jobs-finished"}], give_up_after="45m"),
         received_by=("sqs",),
     )
-    for begun, answered, said in ((270, 271, "accepted"), (500, 501, "busy"), (515, 515.5, "accepted")):
+    for begun, answered, answer in ((270, 271, "accepted"), (500, 501, "busy"), (515, 515.5, "accepted")):
         action = action.noted(at(begun), "heartbeat", "waits: ecs drained: not asked yet")
-        action = action.noted(at(answered), "answer", f"RecordLifecycleActionHeartbeat: {said}")
+        action = action.noted(at(answered), "answer", f"RecordLifecycleActionHeartbeat: {answer}")
     action = action.noted(at(520), "wait", "waits").noted(at(540), "wait", "waits")
     action = replace(
         action,
@@ -55,7 +55,7 @@ def a_long_wait(deployed: Deployed) -> Action:
     return action
 
 
-def test_the_story_of_an_open_action_says_where_it_stands_and_until_when(deployed: Deployed) -> None:
+def test_an_open_action_is_shown_with_its_state_and_deadlines(deployed: MemoryStack) -> None:
     a_long_wait(deployed)
     outcome = deployed.usher("show", "i-0f0e0d0c0b0a09080")
     assert (outcome.exit_code, outcome.stderr) == (0, "")
@@ -68,14 +68,14 @@ def test_the_story_of_an_open_action_says_where_it_stands_and_until_when(deploye
         "  held for 9m5s",
         (
             "  expires in 4m30s, at 2026-03-01T12:13:35Z "
-            "(then ABANDON by default, unless a heartbeat comes before)"
+            "(default result ABANDON, unless a heartbeat is sent before)"
         ),
         "  gives up in 35m55s, at 2026-03-01T12:45:00Z · can be extended to 2026-03-01T20:19:35Z",
         "  pending  ecs drained: draining, tasks: 3 RUNNING (asked 45s ago)",
         "  pending  signal jobs-finished says progress: 2 of 3",
         "  held by arn:aws:iam::1:user/ann at 2026-03-01T12:00:30Z: an import runs",
         "  signal jobs-finished progress at 2026-03-01T12:01:00Z: 2 of 3",
-        "  heartbeats 2, the least margin 30s, the last 55s",
+        "  heartbeats 2, smallest margin 30s, last margin 55s",
         "  timeline",
         "    2026-03-01T12:04:30Z  heartbeat waits: ecs drained: not asked yet",
         "    2026-03-01T12:04:31Z  answer    RecordLifecycleActionHeartbeat: accepted",
@@ -88,25 +88,30 @@ def test_the_story_of_an_open_action_says_where_it_stands_and_until_when(deploye
     ]
 
 
-def test_the_json_has_what_the_list_has_and_the_whole_record(deployed: Deployed) -> None:
+def test_the_json_has_what_the_list_has_and_the_whole_record(deployed: MemoryStack) -> None:
     a_long_wait(deployed)
-    told = deployed.json("show", "action-1")
-    assert told["at"] == "2026-03-01T12:09:05.000Z"
-    (action,) = told["actions"]
+    shown = deployed.json("show", "action-1")
+    assert shown["at"] == "2026-03-01T12:09:05.000Z"
+    (action,) = shown["actions"]
     (listed,) = deployed.json("list")["actions"]
     assert listed.items() <= action.items()
     assert set(action) - set(listed) == {
         "origin", "destination", "outcome", "first_seen_at", "ends_at", "heartbeat_timeout_s",
-        "default_result", "received_by", "findings", "signals", "move_end", "instance_ended_at", "stopped_at",
-        "beats", "timeline",
+        "default_result", "received_by", "findings", "signals", "activity_end", "move_end",
+        "instance_ended_at", "stopped_at", "heartbeat_margins", "beats", "timeline",
     }  # fmt: skip
-    assert action["beats"] == [
-        {"at": "2026-03-01T12:04:30.000Z", "to_expiry_s": 30},
-        {"at": "2026-03-01T12:08:35.000Z", "to_expiry_s": 55},
-    ]
+    assert (
+        action["beats"]
+        == action["heartbeat_margins"]
+        == [
+            {"at": "2026-03-01T12:04:30.000Z", "to_expiry_s": 30},
+            {"at": "2026-03-01T12:08:35.000Z", "to_expiry_s": 55},
+        ]
+    )
     assert action["findings"] == [
         {
             "condition": "ecs drained",
+            "status": "pending",
             "standing": "pending",
             "detail": "draining, tasks: 3 RUNNING",
             "asked_at": "2026-03-01T12:08:20.000Z",
@@ -123,7 +128,7 @@ def test_the_json_has_what_the_list_has_and_the_whole_record(deployed: Deployed)
 
 
 @pytest.mark.parametrize(
-    ("transition", "end", "said"),
+    ("transition", "end", "line"),
     [
         pytest.param(
             Transition.LAUNCHING,
@@ -139,14 +144,14 @@ def test_the_json_has_what_the_list_has_and_the_whole_record(deployed: Deployed)
         ),
         pytest.param(
             Transition.LAUNCHING,
-            {"detail": "EC2 Instance Launch Unsuccessful: abandoned", "succeeded": False},
-            "  the move failed at 2026-03-01T12:02:00Z: EC2 Instance Launch Unsuccessful: abandoned",
+            {"detail": "EC2 Instance Launch Unsuccessful: no", "succeeded": False},
+            "  the scaling activity failed at 2026-03-01T12:02:00Z: EC2 Instance Launch Unsuccessful: no",
             id="failed",
         ),
     ],
 )
-def test_the_story_of_a_closed_action_says_how_it_and_its_move_ended(
-    deployed: Deployed, transition: Transition, end: dict[str, Any], said: str
+def test_a_closed_action_is_shown_with_how_it_and_its_activity_ended(
+    deployed: MemoryStack, transition: Transition, end: dict[str, Any], line: str
 ) -> None:
     action = deployed.opened(hook=hook_terms(transition=transition))
     closed = replace(
@@ -164,32 +169,45 @@ def test_the_story_of_a_closed_action_says_how_it_and_its_move_ended(
     lines = deployed.usher("show", "i-0f0e0d0c0b0a09080").stdout.splitlines()
     ending = "  completed CONTINUE at 2026-03-01T12:01:30Z, after 1m30s: done: signal jobs-finished says done"
     assert lines[2] == ending
-    assert said in lines
+    assert line in lines
+    (action,) = deployed.json("show", "action-1")["actions"]
+    assert action["activity_end"] == action["move_end"]
+    assert action["activity_end"]["detail"] in line
 
 
-def test_the_story_has_no_command_to_a_terminal(deployed: Deployed) -> None:
+def test_nothing_shown_is_interpreted_by_a_terminal(deployed: MemoryStack) -> None:
     obeyed = OperatorNote(who="ann", at=at(0), reason="why\x1b[2J")
     action = deployed.opened(
         operator_hold=obeyed, signals=(a_signal(status=Status.PROGRESS, message="\x1b[1m2 of 3"),)
     )
     action = action.noted(at(1), "operator", "ann: hold: why\x1b[2J")
     deployed.records.save(replace(action, version=2, look_id="look"))
-    told = deployed.usher("show", "action-1").stdout
-    assert "\x1b" not in told
-    assert "  held by ann at 2026-03-01T12:00:00Z: why\\x1b[2J\n" in told
-    assert ": \\x1b[1m2 of 3\n" in told
-    assert "operator  ann: hold: why\\x1b[2J\n" in told
+    shown = deployed.usher("show", "action-1").stdout
+    assert "\x1b" not in shown
+    assert "  held by ann at 2026-03-01T12:00:00Z: why\\x1b[2J\n" in shown
+    assert ": \\x1b[1m2 of 3\n" in shown
+    assert "operator  ann: hold: why\\x1b[2J\n" in shown
 
 
-def test_all_actions_of_an_instance_are_told_oldest_first(deployed: Deployed) -> None:
+def test_all_actions_of_an_instance_are_shown_oldest_first(deployed: MemoryStack) -> None:
     deployed.opened(id="second", token="b" * 36, started_at=at(600))
     deployed.opened(id="first", token="a" * 36)
-    told = deployed.json("show", "i-0f0e0d0c0b0a09080")
-    assert [action["id"] for action in told["actions"]] == ["first", "second"]
+    shown = deployed.json("show", "i-0f0e0d0c0b0a09080")
+    assert [action["id"] for action in shown["actions"]] == ["first", "second"]
 
 
-def test_the_end_of_the_instance_itself_is_told(deployed: Deployed) -> None:
+def test_the_end_of_the_instance_itself_is_shown(deployed: MemoryStack) -> None:
     deployed.opened(instance_ended_at=at(60), token=None)
     lines = deployed.usher("show", "action-1").stdout.splitlines()
-    assert "  EC2 has ended the instance, at 2026-03-01T12:01:00Z" in lines
+    assert "  EC2 ended the instance at 2026-03-01T12:01:00Z" in lines
     assert lines[1] == "  id action-1 · token none (adopted)"
+
+
+@pytest.mark.parametrize("named", ["action-1", "c613620e-07e2-4ed2-a9e2-ef8258911ade"])
+def test_a_record_of_a_newer_release_is_reported_as_such(deployed: MemoryStack, named: str) -> None:
+    deployed.opened()
+    deployed.records.unreadable = frozenset({"action-1"})
+    assert refused(deployed.usher("show", named)) == (
+        f"Error: Cannot read the record of {named}: if a newer release of Usher stored it, "
+        "use `usher` of that release."
+    )

@@ -23,6 +23,7 @@ from usher.core.notifications import (
 )
 from usher.core.wait_moves import WAIT_MOVES
 from usher.handlers import NOT_READ, numbered
+from usher_cli.open_actions import NEWER_RELEASE
 from usher_cli.redrive.queues import QUESTIONS, WAKE_UPS, DeadLetter
 
 if TYPE_CHECKING:
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
 
 _RECENT_SIGNAL: Final = timedelta(hours=1)  # its action may not be known yet
 _DESCRIBE_BATCH_SIZE: Final = 50  # instances of one DescribeAutoScalingInstances
-_NEWER_RECORD: Final = "its record cannot be read; if a newer release wrote it, use `usher` of that release"
 _NO_ANSWER: Final = "Auto Scaling would answer `No active Lifecycle Action found`"
 
 
@@ -79,7 +79,7 @@ class Classifier:
         try:
             status, why = find_status()
         except UNREADABLE:  # one such record affects no other dead letter
-            status, why = LetterStatus.CURRENT, _NEWER_RECORD
+            status, why = LetterStatus.CURRENT, f"its record cannot be read: {NEWER_RELEASE}"
         return Classified(letter=letter, what=what, status=status, why=why)
 
     def _read(self, letter: DeadLetter) -> tuple[str, Callable[[], tuple[LetterStatus, str]]]:

@@ -13,8 +13,7 @@ from rich.text import Text
 
 from usher_cli.account import Trouble, with_account
 from usher_cli.confirm import agreed
-from usher_cli.listing import short
-from usher_cli.printable import shown
+from usher_cli.printable import short, shown
 from usher_cli.redrive import queues
 from usher_cli.redrive.classify import Classified, Classifier, LetterStatus, instances, states_of
 from usher_cli.redrive.queues import QUESTIONS, WAKE_UPS, DeadLetter, DeadLetterQueue
@@ -88,7 +87,7 @@ def redrive(
     yes: bool,
     as_json: bool,
 ) -> None:
-    """Show dead letters with their reasons, and send them back or drop them.
+    """Show dead letters, and send them back or drop them.
 
     Each dead letter is compared with the records and with the live state of its instance. An ID, or
     its first characters, selects any dead letter. Without --send or --drop nothing is changed.

@@ -131,6 +131,14 @@ class MemoryStore:
         minutes = sorted(minute for minute in self._due_in if minute <= _minute(until))
         return [due for minute in minutes for due in self._due_in[minute].values() if due.look_at <= until]
 
+    def with_findings(self, actions: Sequence[Action]) -> list[Action]:
+        """The actions with what was found of their conditions, for people to read."""
+        kept = [self._findings.get(action.id) for action in actions]
+        return [
+            replace(action, findings=findings.found if findings else ())
+            for action, findings in zip(actions, kept, strict=True)
+        ]
+
     def findings(self, action_id: str) -> Findings | None:
         """See usher.ports.records.FindingsKept."""
         return self._findings.get(action_id)

@@ -88,7 +88,7 @@ def _word(action: Action) -> tuple[Result, str] | None:
     if action.operator_result_by is not None and action.operator_result is not None:
         return (
             action.operator_result,
-            f"ordered by {action.operator_result_by.who}: {action.operator_result_by.reason}",
+            f"requested by {action.operator_result_by.who}: {action.operator_result_by.reason}",
         )
     if action.instance_ended_at is None:
         return (Result.CONTINUE, "its hook is on its way out") if action.let_through else None

@@ -1,4 +1,4 @@
-"""An operator's word on one action: what it changes in the record, and when it is refused."""
+"""The commands of operators on one action: what each changes in the record, and when it is refused."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
 
 
 class CommandRefused(Exception):  # noqa: N818 - it reads as what happened
-    """The action takes no such word; the text says why."""
+    """The action does not accept the command; the text says why."""
 
 
 def name_of(action: Action) -> str:
-    """Which action, in words."""
+    """Which action, as texts name it."""
     return f"{action.instance_id} (hook {action.hook.name} of {action.hook.group})"
 
 
 def refuse_closed(action: Action) -> None:
-    """What is over takes nothing any more. Raises Refused."""
+    """A closed action accepts no command. Raises CommandRefused."""
     if action.phase is Phase.CLOSED:
         result = f" {action.result}" if action.result else ""
         when = f" at {iso_time.to_milliseconds(action.closed_at)}" if action.closed_at else ""
@@ -35,74 +35,75 @@ def refuse_closed(action: Action) -> None:
 
 
 def refuse_ended(action: Action) -> None:
-    """An action that has its result takes no word any more. Raises Refused."""
+    """An action whose result is decided accepts no command. Raises CommandRefused."""
     refuse_closed(action)
     if action.phase is Phase.COMPLETING:
-        said = f"{action.result} is decided and may have been sent: {action.reason}"
-        raise CommandRefused(f"{name_of(action)} is completing, {said}.")
+        decided = f"{action.result} is decided and may already have been sent ({action.reason})"
+        raise CommandRefused(f"{name_of(action)} is completing: {decided}.")
 
 
-def refuse_ordered(action: Action) -> None:
-    """One order is enough. Raises Refused."""
+def refuse_requested(action: Action) -> None:
+    """A result can be requested once. Raises CommandRefused."""
     if action.operator_result_by is not None:
-        by = f"ordered by {action.operator_result_by.who} already"
-        raise CommandRefused(f"{action.operator_result} is {by} for {name_of(action)}.")
+        by = f"has already been requested by {action.operator_result_by.who}"
+        raise CommandRefused(f"{action.operator_result} {by} for {name_of(action)}.")
 
 
-def hold(word: OperatorNote) -> Change:
+def hold(note: OperatorNote) -> Change:
     """Keep the instance, whatever its policy says."""
 
     def change(action: Action, now: datetime) -> Action:
         if now >= action.decide_by:
-            raise CommandRefused(f"{name_of(action)} cannot be held any longer: its last moment has come.")
-        return _noted(replace(action, operator_hold=word), now, word, "hold")
+            raise CommandRefused(
+                f"{name_of(action)} can no longer be held: the global timeout of its hook is too near."
+            )
+        return _noted(replace(action, operator_hold=note), now, note, "hold")
 
     return change
 
 
-def hold_off(word: OperatorNote) -> Change:
+def hold_off(note: OperatorNote) -> Change:
     """End a hold."""
 
     def change(action: Action, now: datetime) -> Action:
         if action.operator_hold is None:
             raise CommandRefused(f"{name_of(action)} is not held.")
-        return _noted(replace(action, operator_hold=None), now, word, "hold off")
+        return _noted(replace(action, operator_hold=None), now, note, "hold off")
 
     return change
 
 
-def extend(word: OperatorNote, by: timedelta | None, to: datetime | None) -> Change:
-    """Let an action wait longer: `by` a span, or `to` a moment."""
+def extend(note: OperatorNote, by: timedelta | None, to: datetime | None) -> Change:
+    """Let an action wait longer: `by` a duration, or until `to`."""
 
     def change(action: Action, now: datetime) -> Action:
         until = to if by is None else max(action.give_up_at, now) + by
         if until is None or until <= max(action.give_up_at, now):
-            now_at = iso_time.to_milliseconds(action.give_up_at)
-            raise CommandRefused(f"{name_of(action)} gives up at {now_at} already: name a later time.")
+            gives_up_at = iso_time.to_milliseconds(action.give_up_at)
+            raise CommandRefused(f"{name_of(action)} already gives up at {gives_up_at}: give a later time.")
         then = iso_time.to_milliseconds(until)
         if until > action.decide_by:
-            limit = (
-                f"{iso_time.to_milliseconds(action.decide_by)}, just before the global timeout of the hook"
-            )
-            raise CommandRefused(f"{name_of(action)} can wait until {limit}, and not until {then}.")
-        return _noted(replace(action, extended_to=until), now, word, f"extend to {then}")
+            latest = iso_time.to_milliseconds(action.decide_by)
+            limit = f"{latest} at the latest, just before the global timeout of its hook"
+            raise CommandRefused(f"{name_of(action)} can wait until {limit}; got {then}.")
+        return _noted(replace(action, extended_to=until), now, note, f"extend to {then}")
 
     return change
 
 
-def complete(word: OperatorNote, result: Result) -> Change:
+def complete(note: OperatorNote, result: Result) -> Change:
     """End the action with a result, whatever it still waits for."""
 
     def change(action: Action, now: datetime) -> Action:
-        refuse_ordered(action)
-        operator_result_by = replace(action, operator_result_by=word, operator_result=result)
-        return _noted(operator_result_by, now, word, f"complete {result}")
+        refuse_requested(action)
+        requested = replace(action, operator_result_by=note, operator_result=result)
+        return _noted(requested, now, note, f"complete {result}")
 
     return change
 
 
 def look_again(who: str) -> Change:
-    """Have it looked at now, after a pause."""
+    """Have it evaluated now, after a pause."""
 
     def change(action: Action, now: datetime) -> Action:
         return action.noted(now, "resumed", f"by {who}")
@@ -110,5 +111,5 @@ def look_again(who: str) -> Change:
     return change
 
 
-def _noted(action: Action, now: datetime, word: OperatorNote, what: str) -> Action:
-    return action.noted(now, "operator", f"{word.who}: {what}: {word.reason}")
+def _noted(action: Action, now: datetime, note: OperatorNote, what: str) -> Action:
+    return action.noted(now, "operator", f"{note.who}: {what}: {note.reason}")

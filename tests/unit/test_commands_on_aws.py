@@ -1,0 +1,72 @@
+"""Each command on an account, once against moto: the calls that the tests in memory replace."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tests.factories import at
+from tests.unit.test_account import Deployed, cloud, deployed
+from usher.aws import messages
+from usher.core.action import Result, Signal
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pytest
+
+__all__ = ["cloud", "deployed"]  # fixtures
+
+INSTANCE = "i-0f0e0d0c0b0a09080"
+CALLER = "arn:aws:sts::123456789012:user/moto"
+WHY = ["--reason", "ticket 7"]
+
+
+def test_list_and_show_read_the_table(deployed: Deployed) -> None:
+    deployed.opened()
+    (listed,) = deployed.json("list")["actions"]
+    (shown,) = deployed.json("show", INSTANCE)["actions"]
+    assert listed.items() <= shown.items()
+
+
+def test_watch_follows_the_table(deployed: Deployed) -> None:
+    deployed.opened()
+    outcome = deployed.usher("watch")
+    assert (outcome.exit_code, len(outcome.stdout.splitlines())) == (0, 1)
+
+
+def test_hold_and_complete_change_the_record_and_send_a_wake_up_each(deployed: Deployed) -> None:
+    deployed.opened(look_at=at(1000))
+    deployed.json("hold", INSTANCE, *WHY)
+    deployed.json("hold", INSTANCE, "--off", *WHY)
+    deployed.json("complete", INSTANCE, "--result", "ABANDON", "--yes", *WHY)
+    action = deployed.loaded()
+    assert (action.operator_hold, action.operator_result) == (None, Result.ABANDON)
+    assert action.operator_result_by is not None
+    assert action.operator_result_by.who == CALLER
+    assert [body["version"] for body in deployed.messages("WakeUpsUrl")][-1] == action.stamp
+
+
+def test_extend_changes_the_record(deployed: Deployed) -> None:
+    deployed.opened()
+    deployed.json("extend", INSTANCE, "--to", "2026-03-03T11:55:00Z", *WHY)
+    assert deployed.loaded().extended_to == at(48 * 3600 - 300)
+
+
+def test_signal_puts_an_event_that_the_bus_delivers(deployed: Deployed) -> None:
+    deployed.opened()
+    outcome = deployed.json("signal", INSTANCE, "jobs-finished", *WHY)
+    (event,) = deployed.messages("InboxUrl")
+    signal = messages.read(event)
+    assert isinstance(signal, Signal)
+    assert (signal.event_id, signal.message) == (outcome["event_id"], f"{CALLER}: ticket 7")
+
+
+def test_pause_and_resume_change_the_table(
+    deployed: Deployed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    deployed.opened(look_at=at(1000))
+    deployed.json("pause", "--hook", "usher-drain", "--yes", *WHY)
+    assert list(deployed.records.pauses()) == ["usher-drain"]
+    assert deployed.json("resume", "--hook", "usher-drain")["woken"] == 1
+    assert (deployed.records.pauses(), deployed.loaded().look_at) == ({}, at(0))

@@ -1,0 +1,105 @@
+"""An action as JSON, in the same shape wherever a command prints it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from usher.core.action import Phase
+from usher.core.conditions.probe import Probe, finding_of
+from usher.core.policy import Mode
+from usher.ports.records import ALL_HOOKS
+from usher_cli.report import written
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from usher.core.action import Action, Entry, OperatorNote
+    from usher.core.conditions.verdict import Condition
+
+_OVERDUE_AFTER: Final = timedelta(minutes=3)  # two sweeps are at most two minutes apart
+
+
+def as_data(action: Action, now: datetime, paused: Mapping[str, str]) -> dict[str, Any]:
+    """One action. These keys stay; others may be added.
+
+    `look_at`, `ordered` and the `standing` of a condition are older names, removed in 0.2.
+    """
+    look_at, result_by = written(action.look_at), action.operator_result_by
+    return {
+        "id": action.id,
+        "token": action.token,
+        "instance_id": action.instance_id,
+        "group": action.hook.group,
+        "hook": action.hook.name,
+        "transition": action.hook.transition,
+        "policy": action.policy.name,
+        "state": _state(action, now, paused),
+        "result": action.result,
+        "reason": action.reason,
+        "started_at": written(action.started_at),
+        "age_s": _seconds((action.closed_at or now) - action.started_at),
+        "expires_at": written(action.expires_at),
+        "to_expiry_s": _seconds(action.expires_at - now) if action.is_open else None,
+        "gives_up_at": written(action.give_up_at),
+        "to_giving_up_s": _seconds(action.give_up_at - now) if action.is_open else None,
+        "decide_by": written(action.decide_by),
+        "next_evaluation_at": look_at,
+        "look_at": look_at,
+        "closed_at": written(action.closed_at),
+        "heartbeats": action.heartbeats,
+        "conditions": [_condition(condition, action, now) for condition in action.policy.until],
+        "held": _note(action.operator_hold),
+        "requested": result_by and {"result": action.operator_result, **_note_data(result_by)},
+        "ordered": _note(result_by),
+        "extended_to": written(action.extended_to),
+        "last": _last(action.last_entry),
+    }
+
+
+def _state(action: Action, now: datetime, paused: Mapping[str, str]) -> str:
+    if action.look_at is None:
+        return str(action.outcome)
+    if action.look_at < now - _OVERDUE_AFTER:
+        return "overdue"
+    states = (
+        ("completing", action.phase is Phase.COMPLETING),
+        ("observed", action.policy.mode is Mode.OBSERVE),
+        ("paused", ALL_HOOKS in paused or action.hook.name in paused),
+        ("completing", action.operator_result_by is not None),
+        ("held", action.operator_hold is not None),
+    )
+    return next((state for state, applies in states if applies), "waiting")
+
+
+def _condition(condition: Condition, action: Action, now: datetime) -> dict[str, Any]:
+    """A condition as the last evaluation saw it, with the time at which AWS was asked."""
+    last = action.last_entry
+    verdict = condition.verdict(action, min(now, last.last_at) if last else now)
+    leaves = [leaf for leaf in condition.leaves() if isinstance(leaf, Probe)]
+    asked = [found.asked_at for found in (finding_of(leaf, action) for leaf in leaves) if found]
+    return {
+        "status": verdict.status,
+        "standing": verdict.status,
+        "detail": verdict.detail,
+        "asked_at": written(max(asked, default=None)),
+    }
+
+
+def _note(note: OperatorNote | None) -> dict[str, Any] | None:
+    return None if note is None else _note_data(note)
+
+
+def _note_data(note: OperatorNote) -> dict[str, Any]:
+    return {"who": note.who, "at": written(note.at), "reason": note.reason}
+
+
+def _last(entry: Entry | None) -> dict[str, Any] | None:
+    if entry is None:
+        return None
+    return {"at": written(entry.last_at), "event": entry.event, "detail": entry.detail}
+
+
+def _seconds(duration: timedelta) -> float:
+    return round(duration.total_seconds(), 3)

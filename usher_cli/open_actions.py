@@ -1,0 +1,80 @@
+"""The open actions of a table, as its index has them; one that cannot be read hides no other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from usher.aws import record_format, table
+from usher.aws.record_format import UNREADABLE
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from usher.core.action import Action
+
+NEWER_RELEASE: Final = "if a newer release of Usher stored it, use `usher` of that release"
+
+
+@dataclass(kw_only=True, slots=True)
+class Loaded:
+    """Open actions, nearest expiry first, and the ids of those that cannot be read."""
+
+    actions: list[Action] = field(default_factory=list)
+    unreadable: list[str] = field(default_factory=list)
+
+
+class OpenActions(Protocol):
+    """What the commands read of the open actions."""
+
+    def ids(self) -> Sequence[str]:
+        """The ids of all open actions, nearest expiry first."""
+        ...
+
+    def load(self, ids: Sequence[str]) -> Loaded:
+        """Those of these ids that are open now."""
+        ...
+
+
+class OpenActionsTable:
+    """Implements OpenActions on DynamoDB."""
+
+    def __init__(self, dynamodb: Any, table_name: str) -> None:  # noqa: ANN401 - a client of boto3
+        self._dynamodb = dynamodb
+        self._name = table_name
+
+    def ids(self) -> Sequence[str]:
+        """See OpenActions. The index `due` also holds the actions with due questions; all of it is read."""
+        pages = self._dynamodb.get_paginator("scan").paginate(
+            TableName=self._name,
+            IndexName=table.DUE_INDEX,
+            ProjectionExpression="pk, sk, expires_at",
+        )
+        rows = [row for page in pages for row in page["Items"] if row["sk"]["S"] == "STATE"]
+        rows.sort(key=lambda row: (row["expires_at"]["S"], row["pk"]["S"]))
+        return [row["pk"]["S"].removeprefix("ACTION#") for row in rows]
+
+    def load(self, ids: Sequence[str]) -> Loaded:
+        """See OpenActions."""
+        keys = [table.key(f"ACTION#{action_id}", "STATE") for action_id in ids]
+        loaded = Loaded()
+        for item in table.Table(self._dynamodb, self._name).get_all(keys):
+            try:
+                action = record_format.action_from_data(table.from_json(item))
+            except UNREADABLE:
+                loaded.unreadable.append(item["pk"]["S"].removeprefix("ACTION#"))
+                continue
+            if action.is_open:
+                loaded.actions.append(action)
+        loaded.actions.sort(key=lambda action: (action.expires_at, action.id))
+        loaded.unreadable.sort()
+        return loaded
+
+
+def unreadable_text(ids: Sequence[str]) -> str:
+    """What to say about open actions that cannot be read; empty if there are none."""
+    if not ids:
+        return ""
+    if len(ids) == 1:
+        return f"Cannot read the record of open action {ids[0]}: {NEWER_RELEASE}."
+    return f"Cannot read the records of {len(ids)} open actions ({', '.join(ids)}): {NEWER_RELEASE}."

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Final
@@ -17,12 +16,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 from usher.core import duration
 from usher.core.action import Transition
 from usher.core.conditions import excerpt
+from usher.core.conditions.answer import member, members, text
 from usher.core.conditions.probe import Call, Found, Permission, Probe, Reply, ReplyKind, not_answered
 from usher.core.field import Field, attempt
 from usher.core.finding import ConditionStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from usher.core.action import Action
     from usher.core.finding import Memory
@@ -166,24 +166,16 @@ class Command(Probe):
         if reply.kind is ReplyKind.REFUSED and reply.code == _NOT_MANAGED:
             return self._not_managed(action, memory, reply, now)
         if reply.kind is ReplyKind.REFUSED and reply.code in _REFUSED_FOR_GOOD:
-            detail = f"SSM refuses document {self.document}: {excerpt.beginning(reply.text)}"
-            return Found(status=ConditionStatus.FAILED, detail=detail)
+            return Found.failed(f"SSM refuses document {self.document}: {excerpt.beginning(reply.text)}")
         if reply.kind is not ReplyKind.ANSWERED:
             document = f"document {self.document}"
             version = f"version {self.version} of {document}"
             missing = {"InvalidDocument": document, "InvalidDocumentVersion": version}
             return not_answered(reply, memory, missing)
-        command_id = _text(_member(reply.data, "Command"), "CommandId")
+        command_id = text(reply.data, "Command", "CommandId")
         if not command_id:
-            return Found(
-                status=ConditionStatus.UNKNOWN, detail="the answer to SendCommand has no id", memory=memory
-            )
-        return Found(
-            status=ConditionStatus.PENDING,
-            detail=f"sent as {command_id}",
-            ask_again_after=_EVERY,
-            memory={**memory, COMMAND_ID: command_id},
-        )
+            return Found.unknown("the answer to SendCommand has no id", memory)
+        return Found.pending(f"sent as {command_id}", _EVERY, {**memory, COMMAND_ID: command_id})
 
     def _not_managed(self, action: Action, memory: Memory, reply: Reply, now: datetime) -> Found:
         """Nothing was sent. A new instance registers soon; the agent of an old one may be restarting."""
@@ -192,63 +184,54 @@ class Command(Probe):
         what = "SSM does not manage the instance" + (" yet" if launching else "")
         detail = f"{what}: its agent is not registered, not running, or not permitted ({reply.code})"
         if now >= _moment(memory, "since") + patience:
-            detail = f"{detail}, for {duration.written(patience)}"
-            return Found(status=ConditionStatus.FAILED, detail=detail)
-        memory = {"since": memory["since"]}
-        return Found(
-            status=ConditionStatus.PENDING, detail=detail, ask_again_after=_UNMANAGED_EVERY, memory=memory
-        )
+            return Found.failed(f"{detail}, for {duration.written(patience)}")
+        return Found.pending(detail, _UNMANAGED_EVERY, {"since": memory["since"]})
 
     def _listed(self, action: Action, memory: Memory, call: Call, reply: Reply, now: datetime) -> Found:
         """Whether the command was sent, although no answer said so."""
         if reply.kind is not ReplyKind.ANSWERED:
             return not_answered(reply, memory, {})
-        ours = (c for c in _members(reply.data, "Commands") if _text(c, "Comment") == self._comment(action))
-        command_id = next(filter(None, (_text(command, "CommandId") for command in ours)), None)
+        ours = (c for c in members(reply.data, "Commands") if text(c, "Comment") == self._comment(action))
+        command_id = next(filter(None, (text(command, "CommandId") for command in ours)), None)
         if command_id is not None:
-            return _go_on({"since": memory["since"], COMMAND_ID: command_id})
-        if not isinstance(_member(reply.data, "Commands"), list | tuple) or "NextToken" in reply.data:
-            detail = "the answer to ListCommands is not the whole list"
-            return Found(status=ConditionStatus.UNKNOWN, detail=detail, memory=memory)
+            return Found.next_call({"since": memory["since"], COMMAND_ID: command_id})
+        if not isinstance(member(reply.data, "Commands"), list) or "NextToken" in reply.data:
+            return Found.unknown("the answer to ListCommands is not the whole list", memory)
         return self._not_listed(memory, now - call.longest, now)
 
     def _not_listed(self, memory: Memory, read_at: datetime, now: datetime) -> Found:
         wait = _moment(memory, "intended_at") + SENT_AGAIN_AFTER - read_at
         if wait > timedelta():
             detail = "sending it was not answered, and it is not listed so far"
-            again = max(wait, _SECOND)
-            return Found(status=ConditionStatus.UNKNOWN, detail=detail, ask_again_after=again, memory=memory)
+            return Found.unknown(detail, memory, max(wait, _SECOND))
         if self._is_over(memory, now):
-            detail = (
-                f"was not sent in {duration.written(self.timeout)}: no attempt was answered, none is listed"
-            )
-            return Found(status=ConditionStatus.FAILED, detail=detail)
-        return _go_on({"since": memory["since"]})
+            timeout = duration.written(self.timeout)
+            return Found.failed(f"was not sent in {timeout}: no attempt was answered, none is listed")
+        return Found.next_call({"since": memory["since"]})
 
     def _followed(self, action: Action, memory: Memory, reply: Reply, now: datetime) -> Found:
         if reply.kind is not ReplyKind.ANSWERED:
             return not_answered(reply, memory, {})
         invocation = _own_invocation(action, memory, reply.data)
-        plugins = _members(invocation, "CommandPlugins")
-        match STATUSES.get(_text(invocation, "Status")):
+        plugins = members(invocation, "CommandPlugins")
+        match STATUSES.get(text(invocation, "Status")):
             case ConditionStatus.HOLDS:
-                return Found(status=ConditionStatus.HOLDS, detail=_said(invocation, plugins[-1:]))
+                return Found.holds(_said(invocation, plugins[-1:]))
             case ConditionStatus.FAILED:
-                broken = [plugin for plugin in plugins if _text(plugin, "Status") in _PLUGIN_FAILED]
+                broken = [plugin for plugin in plugins if text(plugin, "Status") in _PLUGIN_FAILED]
                 return _failed(memory, _said(invocation, broken[:1]), broken)
             case ConditionStatus.PENDING:
-                return self._unfinished(ConditionStatus.PENDING, memory, _said(invocation, []), now)
-        if invocation is None and isinstance(_member(reply.data, "CommandInvocations"), list | tuple):
-            said = f"{memory[COMMAND_ID]} is not to be seen yet"
-            return self._unfinished(ConditionStatus.UNKNOWN, memory, said, now)
-        detail = f"its status is not understood: {_said(invocation, []) or 'none'}"
-        return Found(status=ConditionStatus.UNKNOWN, detail=detail, memory=memory)
+                found = Found.pending(_said(invocation, []), _EVERY, memory)
+                return self._unless_it_is_over(found, now)
+        if invocation is None and isinstance(member(reply.data, "CommandInvocations"), list):
+            found = Found.unknown(f"{memory[COMMAND_ID]} is not to be seen yet", memory, _EVERY)
+            return self._unless_it_is_over(found, now)
+        return Found.unknown(f"its status is not understood: {_said(invocation, []) or 'none'}", memory)
 
-    def _unfinished(self, status: ConditionStatus, memory: Memory, said: str, now: datetime) -> Found:
-        if self._is_over(memory, now):
-            detail = f"did not finish in {duration.written(self.timeout)}: {said}"
-            return Found(status=ConditionStatus.FAILED, detail=detail)
-        return Found(status=status, detail=said, ask_again_after=_EVERY, memory=memory)
+    def _unless_it_is_over(self, found: Found, now: datetime) -> Found:
+        if not self._is_over(found.memory, now):
+            return found
+        return Found.failed(f"did not finish in {duration.written(self.timeout)}: {found.detail}")
 
     def _is_over(self, memory: Memory, now: datetime) -> bool:
         return now >= _moment(memory, "since") + self.timeout
@@ -267,10 +250,10 @@ def _timeout(field: Field) -> timedelta:
 
 
 def _parameters(field: Field) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    members = field.members()
-    for name, member in members.items():
-        attempt(_parameter, Field(path=member.path, value=name, problems=member.problems), None)
-    found = tuple((name, attempt(_values, members[name], ())) for name in sorted(members))
+    named = field.members()
+    for name, value in named.items():
+        attempt(_parameter, Field(path=value.path, value=name, problems=value.problems), None)
+    found = tuple((name, attempt(_values, named[name], ())) for name in sorted(named))
     if sum(len(text) for name, texts in found for text in (name, *texts)) > MOST_CHARACTERS:
         raise field.refuse(f"must have at most {MOST_CHARACTERS} characters in all")
     return found
@@ -315,53 +298,31 @@ def _output_of(action: Action, memory: Memory) -> Call:
 
 def _own_invocation(action: Action, memory: Memory, data: object) -> object:
     wanted = (memory[COMMAND_ID], action.instance_id)
-    found = _members(data, "CommandInvocations")
-    return next((one for one in found if (_text(one, "CommandId"), _text(one, "InstanceId")) == wanted), None)
+    found = members(data, "CommandInvocations")
+    return next((one for one in found if (text(one, "CommandId"), text(one, "InstanceId")) == wanted), None)
 
 
 def _failed(memory: Memory, said: str, broken: list[object]) -> Found:
     """It failed for good. The plugin that broke it, if one did, may have said why."""
-    plugin = _text(broken[0], "Name") if broken else ""
-    if not plugin:
-        return Found(status=ConditionStatus.FAILED, detail=said)
-    return _go_on({**memory, "failed": said, "plugin": plugin})
+    plugin = text(broken[0], "Name") if broken else ""
+    return Found.next_call({**memory, "failed": said, "plugin": plugin}) if plugin else Found.failed(said)
 
 
 def _failed_with_output(memory: Memory, reply: Reply) -> Found:
     """That it failed is known already, whatever this answer is."""
-    output = _text(reply.data, "StandardErrorContent") if reply.kind is ReplyKind.ANSWERED else ""
+    output = text(reply.data, "StandardErrorContent") if reply.kind is ReplyKind.ANSWERED else ""
     last = excerpt.end(output)
-    return Found(
-        status=ConditionStatus.FAILED, detail=f"{memory['failed']}: {last}" if last else memory["failed"]
-    )
+    return Found.failed(f"{memory['failed']}: {last}" if last else memory["failed"])
 
 
 def _said(invocation: object, plugins: list[object]) -> str:
     """The status, its details where they say more, and the exit code of the plugin that counts."""
-    status, details = _text(invocation, "Status"), _text(invocation, "StatusDetails")
-    code = _member(plugins[0], "ResponseCode") if plugins else None
+    status, details = text(invocation, "Status"), text(invocation, "StatusDetails")
+    code = member(plugins[0], "ResponseCode") if plugins else None
     more = f" ({details})" if details not in ("", status) else ""
     ended = isinstance(code, int) and code >= 0  # -1: it did not run
     return excerpt.beginning(f"{status}{more}{f', exit code {code}' if ended else ''}")
 
 
-def _go_on(memory: Memory) -> Found:
-    return Found(status=ConditionStatus.UNKNOWN, memory=memory, go_on=True)
-
-
 def _moment(memory: Memory, key: str) -> datetime:
     return datetime.fromisoformat(memory[key])
-
-
-def _member(data: object, key: str) -> object:
-    return data.get(key) if isinstance(data, Mapping) else None
-
-
-def _members(data: object, key: str) -> list[object]:
-    found = _member(data, key)
-    return list(found) if isinstance(found, list | tuple) else []
-
-
-def _text(data: object, key: str) -> str:
-    found = _member(data, key)
-    return found if isinstance(found, str) else ""

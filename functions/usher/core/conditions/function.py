@@ -6,10 +6,10 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeGuard
 
 from usher.core import duration
-from usher.core.conditions import excerpt
+from usher.core.conditions import answer, excerpt
 from usher.core.conditions.probe import Call, Found, Permission, Probe, Reply, ReplyKind, not_answered
 from usher.core.field import Field, attempt
 from usher.core.finding import ConditionStatus
@@ -96,21 +96,19 @@ class Function(Probe):
             return not_answered(reply, memory, {"ResourceNotFoundException": f"function {self.function}"})
         text = _payload_text(reply.data)
         if text is None:
-            return Found(
-                status=ConditionStatus.UNKNOWN, detail="the answer to Invoke has no payload", memory=memory
-            )
+            return Found.unknown("the answer to Invoke has no payload", memory)
         if "FunctionError" in reply.data:
             return _error(memory, _error_text(text))
         return self._answered(text)
 
     def _answered(self, text: str) -> Found:
-        answer = _json(text)
-        said = answer if isinstance(answer, Mapping) else {}
-        word, message, again = said.get("status"), said.get("message"), said.get("ask_again_after_s")
+        said = _json(text)
+        word, message, again = (
+            answer.member(said, key) for key in ("status", "message", "ask_again_after_s")
+        )
         status = _STATUSES.get(word) if isinstance(word, str) else None
         if status is None or not isinstance(message, str | None) or not _is_seconds(again):
-            detail = f"its answer has the wrong shape: {excerpt.beginning(text) or 'empty'}"
-            return Found(status=ConditionStatus.FAILED, detail=detail)
+            return Found.failed(f"its answer has the wrong shape: {excerpt.beginning(text) or 'empty'}")
         return Found(
             status=status,
             detail=f"{word}: {excerpt.beginning(message)}" if message else str(word),
@@ -158,24 +156,20 @@ def _error(memory: Memory, text: str) -> Found:
     before = memory.get("errors")
     errors = (before if isinstance(before, int) else 0) + 1
     if errors >= MOST_ERRORS:
-        return Found(status=ConditionStatus.FAILED, detail=f"{errors} errors in a row, the last: {text}")
-    return Found(
-        status=ConditionStatus.UNKNOWN,
-        detail=f"error {errors} of {MOST_ERRORS}: {text}",
-        memory={"errors": errors},
-    )
+        return Found.failed(f"{errors} errors in a row, the last: {text}")
+    return Found.unknown(f"error {errors} of {MOST_ERRORS}: {text}", {"errors": errors})
 
 
 def _error_text(text: str) -> str:
     """What Lambda tells of an exception, as `type: message`; else the text as it is."""
     said = _json(text)
-    parts = [said.get(key) for key in ("errorType", "errorMessage")] if isinstance(said, Mapping) else []
-    return excerpt.beginning(": ".join(part for part in parts if isinstance(part, str)) or text)
+    parts = (answer.text(said, key) for key in ("errorType", "errorMessage"))
+    return excerpt.beginning(": ".join(filter(None, parts)) or text)
 
 
 def _payload_text(data: object) -> str | None:
     """The payload as text; None where there is none."""
-    found = data.get("Payload") if isinstance(data, Mapping) else None
+    found = answer.member(data, "Payload")
     if isinstance(found, bytes | bytearray):
         return found.decode(errors="backslashreplace")
     return found if isinstance(found, str) else None
@@ -188,5 +182,5 @@ def _json(text: str) -> object:
         return None
 
 
-def _is_seconds(value: object) -> bool:
+def _is_seconds(value: object) -> TypeGuard[float | None]:
     return value is None or (isinstance(value, int | float) and not isinstance(value, bool))

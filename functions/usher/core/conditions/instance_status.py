@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from usher.core.conditions.probe import Call, Found, Permission, Probe, ReplyKind, Shared, not_answered
+from usher.core.conditions.answer import members, text
+from usher.core.conditions.probe import Call, Found, Permission, Probe, ReplyKind, Shared, not_answered, worst
 from usher.core.finding import ConditionStatus
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
 
     from usher.core.action import Action
@@ -39,7 +40,6 @@ CHECKS: Final[Mapping[str, ConditionStatus]] = {
     "insufficient-data": ConditionStatus.UNKNOWN,
     "not-applicable": ConditionStatus.UNKNOWN,
 }
-_WORST_FIRST: Final = (ConditionStatus.PENDING, ConditionStatus.UNKNOWN, ConditionStatus.HOLDS)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -87,35 +87,25 @@ class InstanceStatus(Probe):
         return Found(status=status, detail=detail, ask_again_after=_EVERY, memory=memory)
 
 
-def _read(described: Any) -> tuple[ConditionStatus, str]:  # noqa: ANN401 - not trusted
+def _read(described: object) -> tuple[ConditionStatus, str]:
     if described is None:
         return ConditionStatus.UNKNOWN, "EC2 does not show the instance"
-    state = _text(described, "state")
+    state = text(described, "state")
     status = STATES.get(state, ConditionStatus.UNKNOWN)
     if status is not None:
         return status, f"the instance is {state or 'in no state'}"
-    checks = {check: _text(described, check) for check in ("system", "instance")}
-    statuses = [CHECKS.get(said, ConditionStatus.UNKNOWN) for said in checks.values()]
+    checks = {check: text(described, check) for check in ("system", "instance")}
     detail = ", ".join(f"{check} check {said or 'missing'}" for check, said in checks.items())
-    return min(statuses, key=_WORST_FIRST.index), detail
+    return worst(CHECKS.get(said, ConditionStatus.UNKNOWN) for said in checks.values()), detail
 
 
-def _by_instance(answer: Any) -> dict[str, Any]:  # noqa: ANN401 - not trusted
+def _by_instance(answer: object) -> dict[str, Any]:
     """Of each instance its state and its two checks."""
-    found = answer.get("InstanceStatuses") if isinstance(answer, Mapping) else None
-    statuses = found if isinstance(found, list) else []
     return {
-        _text(status, "InstanceId"): {
-            "state": _text(status, "InstanceState", "Name"),
-            "system": _text(status, "SystemStatus", "Status"),
-            "instance": _text(status, "InstanceStatus", "Status"),
+        text(status, "InstanceId"): {
+            "state": text(status, "InstanceState", "Name"),
+            "system": text(status, "SystemStatus", "Status"),
+            "instance": text(status, "InstanceStatus", "Status"),
         }
-        for status in statuses
+        for status in members(answer, "InstanceStatuses")
     }
-
-
-def _text(value: Any, *path: str) -> str:  # noqa: ANN401 - not trusted
-    """The text at the end of a path; an empty one where there is none."""
-    for key in path:
-        value = value.get(key) if isinstance(value, Mapping) else None
-    return value if isinstance(value, str) else ""

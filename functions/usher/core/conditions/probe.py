@@ -13,15 +13,14 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
 from usher.core.conditions.verdict import Verdict
-from usher.core.finding import COUNTS_FOR, ConditionStatus, Finding
+from usher.core.finding import COUNTS_FOR, ConditionStatus, Finding, Memory
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from datetime import datetime
 
     from usher.core.action import Action
     from usher.core.conditions.verdict import Condition
-    from usher.core.finding import Memory
 
 _LONGEST_CALL: Final = timedelta(seconds=6)  # connecting 2 s, reading 4 s
 _FIRST_BACKOFF: Final = timedelta(seconds=5)
@@ -29,6 +28,13 @@ _LONGEST_BACKOFF: Final = timedelta(seconds=60)
 _MOST_DOUBLINGS: Final = 5
 _TO_BE_SURE: Final = timedelta(seconds=5)
 _LONGEST_TO_BE_SURE: Final = timedelta(seconds=20)  # however long it counts once it is sure
+_NOTHING: Final[Memory] = {}
+_WORST_FIRST: Final = (
+    ConditionStatus.FAILED,
+    ConditionStatus.PENDING,  # is known, and unknown is not
+    ConditionStatus.UNKNOWN,
+    ConditionStatus.HOLDS,
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -108,6 +114,34 @@ class Found:
     ask_again_after: timedelta | None = None
     memory: Memory = field(default_factory=dict)
     go_on: bool = False
+
+    @classmethod
+    def next_call(cls, memory: Memory) -> Found:
+        """Nothing yet: the next call is made at once, with this memory."""
+        return cls(status=ConditionStatus.UNKNOWN, memory=memory, go_on=True)
+
+    @classmethod
+    def holds(cls, detail: str, ask_again_after: timedelta | None = None, memory: Memory = _NOTHING) -> Found:
+        """It is as it is waited for."""
+        status = ConditionStatus.HOLDS
+        return cls(status=status, detail=detail, ask_again_after=ask_again_after, memory=memory)
+
+    @classmethod
+    def pending(cls, detail: str, ask_again_after: timedelta, memory: Memory = _NOTHING) -> Found:
+        """It is known not to be so yet."""
+        status = ConditionStatus.PENDING
+        return cls(status=status, detail=detail, ask_again_after=ask_again_after, memory=memory)
+
+    @classmethod
+    def unknown(cls, detail: str, memory: Memory, ask_again_after: timedelta | None = None) -> Found:
+        """Nobody can say; it is asked again, after a backoff where no time is given."""
+        status = ConditionStatus.UNKNOWN
+        return cls(status=status, detail=detail, ask_again_after=ask_again_after, memory=memory)
+
+    @classmethod
+    def failed(cls, detail: str) -> Found:
+        """It will never be so."""
+        return cls(status=ConditionStatus.FAILED, detail=detail)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -190,17 +224,20 @@ def finding_of(probe: Probe, action: Action) -> Finding | None:
     return next((found for found in action.findings if found.condition == probe.name), None)
 
 
+def worst(statuses: Iterable[ConditionStatus]) -> ConditionStatus:
+    """How something stands of which several parts must hold."""
+    return min(statuses, key=_WORST_FIRST.index)
+
+
 def not_answered(reply: Reply, memory: Memory, missing: Mapping[str, str]) -> Found:
     """What a reply says that is no answer: failed for good on the codes of `missing`, else unknown.
 
     `missing` has the codes by which AWS says that a thing does not exist, and what that thing is.
     """
     if reply.kind is ReplyKind.REFUSED and reply.code in missing:
-        return Found(
-            status=ConditionStatus.FAILED, detail=f"{missing[reply.code]} does not exist: {reply.text}"
-        )
+        return Found.failed(f"{missing[reply.code]} does not exist: {reply.text}")
     said = f"{reply.kind}: {reply.text}" if reply.kind is not ReplyKind.UNKNOWN else reply.text
-    return Found(status=ConditionStatus.UNKNOWN, detail=said, memory=memory)
+    return Found.unknown(said, memory)
 
 
 def as_finding(probe: Probe, found: Found, before: Finding | None, asked_at: datetime) -> Finding:

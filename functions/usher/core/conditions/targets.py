@@ -13,7 +13,8 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
 from usher.core.action import Transition
-from usher.core.conditions.probe import Call, Found, Permission, Probe, ReplyKind, Shared, not_answered
+from usher.core.conditions.answer import member, members, text
+from usher.core.conditions.probe import Call, Found, Permission, Probe, ReplyKind, Shared, not_answered, worst
 from usher.core.field import Field, Refused, attempt
 from usher.core.finding import ConditionStatus
 
@@ -135,7 +136,7 @@ class Targets(Probe):
     def hear(self, action: Action, memory: Memory, call: Call, reply: Reply, now: datetime) -> Found:
         """Names become ARNs; each group passes in which the instance is as wished."""
         if call.operation == "DescribeLoadBalancerTargetGroups":
-            return _go_on({**memory, "own": self._own_groups(memory, reply)})
+            return Found.next_call({**memory, "own": self._own_groups(memory, reply)})
         if reply.kind is not ReplyKind.ANSWERED:
             return not_answered(reply, memory, {"TargetGroupNotFound": f"target group {_about(call)}"})
         if call.operation == "DescribeTargetGroups":
@@ -148,7 +149,7 @@ class Targets(Probe):
         passed = _still_passed(memory, now) | {arn: now.isoformat()}
         if all(memory["arns"][group] in passed for group in self.groups):
             return self._found(status, said, action, memory, now)
-        return _go_on({**memory, "passed": passed})
+        return Found.next_call({**memory, "passed": passed})
 
     def _found(
         self, status: ConditionStatus, detail: str, action: Action, memory: Memory, now: datetime
@@ -160,12 +161,7 @@ class Targets(Probe):
         if self._asks_for_own(status, action, memory, now):
             memory = {**memory, "own_until": (now + _OWN_WITHIN).isoformat()}
             asks = "it is asked next whether the group is the Auto Scaling group's own"
-            return Found(
-                status=ConditionStatus.UNKNOWN,
-                detail=f"{detail}; {asks}",
-                ask_again_after=_SOON,
-                memory=memory,
-            )
+            return Found.unknown(f"{detail}; {asks}", memory, _SOON)
         own = [_short(group) for group in memory.get("own", ())]
         warning = (
             f" (warning: {', '.join(own)} is the Auto Scaling group's own, {_OWN[action.hook.transition]})"
@@ -185,7 +181,7 @@ class Targets(Probe):
             return self.state is TargetState.DRAINED
         return status is ConditionStatus.PENDING and now >= action.first_seen_at + _OWN_AFTER
 
-    def _read(self, health: Any, instance_id: str) -> tuple[ConditionStatus, str]:  # noqa: ANN401 - not trusted
+    def _read(self, health: object, instance_id: str) -> tuple[ConditionStatus, str]:
         """How the instance stands in one group; of several ports the worst counts."""
         if not isinstance(health, Mapping):
             return ConditionStatus.UNKNOWN, "the answer cannot be read"
@@ -196,19 +192,12 @@ class Targets(Probe):
             (STATUSES[self.state].get(state, ConditionStatus.UNKNOWN), _written(state, reason))
             for state, _, reason in said
         ]
-        return min(read, key=lambda each: _WORST_FIRST.index(each[0]))
+        of_all = worst(status for status, _ in read)
+        return next(each for each in read if each[0] is of_all)
 
     def _own_groups(self, memory: Memory, reply: Reply) -> list[str]:
         own = reply.data if isinstance(reply.data, list) else []
         return [group for group in self.groups if memory["arns"][group] in own]
-
-
-_WORST_FIRST: Final = (
-    ConditionStatus.FAILED,
-    ConditionStatus.PENDING,
-    ConditionStatus.UNKNOWN,
-    ConditionStatus.HOLDS,
-)
 
 
 def _groups(field: Field) -> tuple[str, ...]:
@@ -264,58 +253,43 @@ def _own_call(action: Action) -> Call:
 def _resolved(memory: Memory, call: Call, reply: Reply) -> Found:
     """What DescribeTargetGroups says of one group: its ARN, and whether it shows instances at all."""
     group = call.shared.member if call.shared else ""
-    arn, kind = _member(reply.data, "arn"), _member(reply.data, "type")
-    if not isinstance(arn, str) or not isinstance(kind, str) or kind not in SHOWS_INSTANCES:
-        detail = f"target group {_short(group)}: the answer cannot be read (type {kind})"
-        return Found(status=ConditionStatus.UNKNOWN, detail=detail, memory=memory)
+    arn, kind = text(reply.data, "arn"), text(reply.data, "type")
+    if not arn or kind not in SHOWS_INSTANCES:
+        detail = f"target group {_short(group)}: the answer cannot be read (type {kind or 'missing'})"
+        return Found.unknown(detail, memory)
     if not SHOWS_INSTANCES[kind]:
-        detail = f"target group {_short(group)} has targets of type {kind}: an instance never shows in it"
-        return Found(status=ConditionStatus.FAILED, detail=detail)
-    return _go_on({**memory, "arns": {**memory.get("arns", {}), group: arn}})
+        return Found.failed(
+            f"target group {_short(group)} has targets of type {kind}: an instance never shows in it"
+        )
+    return Found.next_call({**memory, "arns": {**memory.get("arns", {}), group: arn}})
 
 
-def _by_group(answer: Any) -> dict[str, Any]:  # noqa: ANN401 - not trusted
+def _by_group(answer: object) -> dict[str, Any]:
     """The ARN and type of each group, under its name and under its ARN."""
-    groups = _listed(answer, "TargetGroups") or []
-    about = [
-        (group, {"arn": _member(group, "TargetGroupArn"), "type": _member(group, "TargetType")})
-        for group in groups
-    ]
     return {
-        key: kept
-        for group, kept in about
-        for key in (_member(group, "TargetGroupName"), _member(group, "TargetGroupArn"))
-        if isinstance(key, str)
+        key: {"arn": text(group, "TargetGroupArn"), "type": text(group, "TargetType")}
+        for group in members(answer, "TargetGroups")
+        for key in (text(group, "TargetGroupName"), text(group, "TargetGroupArn"))
+        if key
     }
 
 
-def _by_instance(answer: Any) -> dict[str, Any]:  # noqa: ANN401 - not trusted
+def _by_instance(answer: object) -> dict[str, Any]:
     """Each instance's distinct `State|Reason`s; None for the whole where any of it is not understood."""
     health: dict[str, set[str]] = {}
-    described = _listed(answer, "TargetHealthDescriptions")
-    for target in described or ():
-        instance_id = _member(_member(target, "Target"), "Id")
-        if not isinstance(instance_id, str):
+    described = member(answer, "TargetHealthDescriptions")
+    for target in described if isinstance(described, list) else [None]:
+        instance_id = text(target, "Target", "Id")
+        if not instance_id:
             return {_ALL: None}
-        state, reason = (_member(_member(target, "TargetHealth"), key) or "" for key in ("State", "Reason"))
+        state, reason = (text(target, "TargetHealth", key) for key in ("State", "Reason"))
         health.setdefault(instance_id, set()).add(f"{state}|{reason}")
-    if described is None:
-        return {_ALL: None}
     return {_ALL: {instance_id: sorted(entries) for instance_id, entries in health.items()}}
 
 
-def _own_arns(answer: Any) -> dict[str, Any]:  # noqa: ANN401 - not trusted
-    attached = _listed(answer, "LoadBalancerTargetGroups") or []
-    return {_ALL: [_member(group, "LoadBalancerTargetGroupARN") for group in attached]}
-
-
-def _listed(answer: Any, key: str) -> list[Any] | None:  # noqa: ANN401 - not trusted
-    found = _member(answer, key)
-    return found if isinstance(found, list) else None
-
-
-def _member(value: Any, key: str) -> Any:  # noqa: ANN401 - not trusted
-    return value.get(key) if isinstance(value, Mapping) else None
+def _own_arns(answer: object) -> dict[str, Any]:
+    attached = members(answer, "LoadBalancerTargetGroups")
+    return {_ALL: [text(group, "LoadBalancerTargetGroupARN") for group in attached]}
 
 
 def _still_passed(memory: Memory, now: datetime) -> dict[str, str]:
@@ -329,10 +303,6 @@ def _moment(written: str) -> datetime:
 
 def _written(state: str, reason: str) -> str:
     return f"{state or 'in no state'} ({reason})" if reason else state or "in no state"
-
-
-def _go_on(memory: Memory) -> Found:
-    return Found(status=ConditionStatus.UNKNOWN, memory=memory, go_on=True)
 
 
 def _about(call: Call) -> str:

@@ -10,10 +10,10 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-from usher.core import duration
+from usher.core import duration, iso_time
 from usher.core.action import Transition
 from usher.core.conditions import excerpt
 from usher.core.conditions.answer import member, members, text
@@ -273,10 +273,10 @@ def _value(field: Field) -> str:
 
 
 def _commands_of(action: Action, memory: Memory) -> Call:
-    after = (_moment(memory, "since") - _CLOCKS_DIFFER).astimezone(UTC)
+    after = iso_time.written(_moment(memory, "since") - _CLOCKS_DIFFER, "seconds")
     parameters = {
         "InstanceId": action.instance_id,
-        "Filters": [{"key": "InvokedAfter", "value": after.strftime("%Y-%m-%dT%H:%M:%SZ")}],
+        "Filters": [{"key": "InvokedAfter", "value": after}],
     }
     return Call(service="ssm", operation="ListCommands", parameters=parameters, all_pages=True)
 
@@ -325,4 +325,4 @@ def _said(invocation: object, plugins: list[object]) -> str:
 
 
 def _moment(memory: Memory, key: str) -> datetime:
-    return datetime.fromisoformat(memory[key])
+    return iso_time.parse(memory[key])

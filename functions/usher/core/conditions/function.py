@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, TypeGuard
 
-from usher.core import duration
+from usher.core import duration, iso_time
 from usher.core.conditions import answer, excerpt
 from usher.core.conditions.probe import Call, Found, Permission, Probe, Reply, ReplyKind, not_answered
 from usher.core.field import Field, attempt
 from usher.core.finding import ConditionStatus
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from usher.core.action import Action
     from usher.core.finding import Memory
 
@@ -132,15 +134,11 @@ def payload(action: Action) -> dict[str, Any]:
         "transition": str(action.hook.transition),
         "origin": action.origin,
         "destination": action.destination,
-        "started_at": _time(action.started_at),
-        "give_up_at": _time(action.give_up_at),
+        "started_at": iso_time.written(action.started_at),
+        "give_up_at": iso_time.written(action.give_up_at),
         "policy": action.policy.name,
         "mode": str(action.policy.mode),
     }
-
-
-def _time(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _function(field: Field) -> str:

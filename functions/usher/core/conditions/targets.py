@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
+from usher.core import iso_time
 from usher.core.action import Transition
 from usher.core.conditions.answer import member, members, text
 from usher.core.conditions.probe import Call, Found, Permission, Probe, ReplyKind, Shared, not_answered, worst
@@ -123,7 +124,7 @@ class Targets(Probe):
 
     def ask(self, action: Action, memory: Memory, now: datetime) -> Call:
         """The ARNs first, then the health in one group after the other; each answer serves many."""
-        if "own" not in memory and "own_until" in memory and now < _moment(memory["own_until"]):
+        if "own" not in memory and "own_until" in memory and now < iso_time.parse(memory["own_until"]):
             return _own_call(action)
         arns = memory.get("arns", {})
         unresolved = [group for group in self.groups if group not in arns]
@@ -294,11 +295,7 @@ def _own_arns(answer: object) -> dict[str, Any]:
 
 def _still_passed(memory: Memory, now: datetime) -> dict[str, str]:
     passed: Mapping[str, str] = memory.get("passed", {})
-    return {arn: at for arn, at in passed.items() if now - _moment(at) < _PASSED_FOR}
-
-
-def _moment(written: str) -> datetime:
-    return datetime.fromisoformat(written)
+    return {arn: at for arn, at in passed.items() if now - iso_time.parse(at) < _PASSED_FOR}
 
 
 def _written(state: str, reason: str) -> str:

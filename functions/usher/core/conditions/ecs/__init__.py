@@ -1,0 +1,285 @@
+"""`ecs: active | drained` waits for the container instance that the instance is in its ECS cluster.
+
+Look by look: find it (ListContainerInstances, in the named cluster or in one after the other), see how
+it stands (DescribeContainerInstances, one answer for all of a cluster), and for `drained` set it to
+DRAINING, once, and go through its tasks until none is left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
+
+from usher.core import duration
+from usher.core.conditions.ecs import drain
+from usher.core.conditions.ecs.answers import Incomplete, short
+from usher.core.conditions.ecs.description import describe, read
+from usher.core.conditions.ecs.drain import POLL
+from usher.core.conditions.ecs.memory import IN_NO_CLUSTER, Registration, Search, from_json, to_json
+from usher.core.conditions.ecs.search import AT_ONCE, found_in, list_clusters, list_instances, with_clusters
+from usher.core.conditions.probe import Found, Permission, Probe, ReplyKind, not_answered
+from usher.core.field import Refused, attempt
+from usher.core.finding import ConditionStatus
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from usher.core.action import Action
+    from usher.core.conditions.ecs.description import Description
+    from usher.core.conditions.probe import Call, Reply
+    from usher.core.field import Field
+    from usher.core.finding import Memory
+
+
+class TaskState(StrEnum):
+    """What is waited for."""
+
+    ACTIVE = "active"
+    DRAINED = "drained"
+
+
+class Absence(StrEnum):
+    """What it means for `drained` that the instance is in no cluster."""
+
+    DRAINED = "drained"
+    FAILED = "failed"
+
+
+_GRACE: Final = timedelta(minutes=2)
+_LONGEST_GRACE: Final = timedelta(hours=48)
+_HOLDS_FOR: Final = timedelta(minutes=1)  # an agent may lose its connection again
+_SOON: Final = timedelta(seconds=1)
+_STEP_LASTS: Final = timedelta(minutes=1)  # what a look began goes on in the next one, if that is soon
+
+_CLUSTER: Final = (
+    r"[A-Za-z0-9_-]{1,255}"
+    r"|arn:aws[a-z-]*:ecs:[a-z0-9-]+:[0-9]{12}:cluster/[A-Za-z0-9_-]{1,255}"
+)
+_CLUSTER_RULE: Final = "must be a cluster's name of 1 to 255 of A-Z a-z 0-9 - _, or its ARN"
+
+_NO_CLUSTER: Final = "ClusterNotFoundException"
+_COMING_OR_GOING: Final = frozenset({"REGISTERING", "DEREGISTERING"})
+_UNLIKE_ACTIVE: Final[Mapping[str, ConditionStatus]] = {
+    **dict.fromkeys(_COMING_OR_GOING, ConditionStatus.PENDING),
+    "ACTIVE": ConditionStatus.PENDING,  # without its agent
+    "DRAINING": ConditionStatus.PENDING,
+    "REGISTRATION_FAILED": ConditionStatus.FAILED,
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ecs(Probe):
+    """Holds once the instance's container instance is in `state`."""
+
+    state: TaskState
+    cluster: str | None = None  # None: whichever it is in
+    absent: Absence = Absence.DRAINED
+    grace: timedelta = _GRACE
+
+    @classmethod
+    def parse(cls, field: Field) -> Ecs:
+        """From `drained`, or the long form `{state: drained, cluster: web, absent: failed, grace: 5m}`."""
+        if isinstance(field.value, str):
+            return cls(state=_state(field))
+        if not isinstance(field.value, Mapping):
+            raise field.refuse("must be active, drained, or a mapping with state")
+        parts = field.mapping(("state", "cluster", "absent", "grace"), required=("state",))
+        state = attempt(_state, parts.get("state"), None)
+        if state is TaskState.ACTIVE and "absent" in parts:
+            parts["absent"].refuse("must stand with drained only: an absent instance is never active")
+        absent = attempt(_absence, parts.get("absent"), Absence.DRAINED)
+        cluster = attempt(_cluster, parts.get("cluster"), None)
+        grace = attempt(_grace, parts.get("grace"), _GRACE)
+        if state is None or not field.is_sound:
+            raise Refused
+        return cls(state=state, cluster=cluster, absent=absent, grace=grace)
+
+    @property
+    def name(self) -> str:
+        """See Probe. Only what is unlike the defaults is named."""
+        where = "" if self.cluster is None else f" in {self.cluster}"
+        absent = "" if self.absent is Absence.DRAINED else f", absent: {self.absent}"
+        grace = "" if self.grace == _GRACE else f", grace: {duration.written(self.grace)}"
+        return f"ecs {self.state}{where}{absent}{grace}"
+
+    @property
+    def starts(self) -> bool:
+        """Whether it changes something: `drained` does."""
+        return self.state is TaskState.DRAINED
+
+    @property
+    def permissions(self) -> tuple[Permission, ...]:
+        """See Probe. The ARNs of container instances and tasks hold the cluster's name."""
+        cluster = instances = tasks = "*"
+        if self.cluster is not None:
+            arn = f"arn:{{partition}}:ecs:{{region}}:{{account}}:cluster/{self.cluster}"
+            cluster = self.cluster if self.cluster.startswith("arn:") else arn
+            instances = cluster.replace(":cluster/", ":container-instance/") + "/*"
+            tasks = cluster.replace(":cluster/", ":task/") + "/*"
+        search = () if self.cluster is not None else (Permission(actions=("ecs:ListClusters",)),)
+        of_instances = ["ecs:DescribeContainerInstances"]
+        drain: tuple[Permission, ...] = ()
+        if self.state is TaskState.DRAINED:
+            of_instances += ["ecs:ListTasks", "ecs:UpdateContainerInstancesState"]
+            drain = (Permission(actions=("ecs:DescribeTasks",), resources=(tasks,)),)
+        return (
+            *search,
+            Permission(actions=("ecs:ListContainerInstances",), resources=(cluster,)),
+            Permission(actions=tuple(of_instances), resources=(instances,)),
+            *drain,
+        )
+
+    def ask(self, action: Action, memory: Memory, now: datetime) -> Call:
+        """Search, and once it is found describe it, drain it, and go through its tasks."""
+        kept = from_json(memory)
+        if not isinstance(kept, Registration):
+            return self._ask_where(action, self._search(kept), now)
+        if kept.listing is not None and _is_recent(kept.listing.at, now):
+            return drain.next_tasks(kept, kept.listing)
+        if kept.active_at is not None and _is_recent(kept.active_at, now):
+            return drain.set_draining(kept, now)
+        return describe(kept)
+
+    def hear(self, action: Action, memory: Memory, call: Call, reply: Reply, now: datetime) -> Found:
+        """See Probe."""
+        kept = from_json(memory)
+        if reply.kind is not ReplyKind.ANSWERED:
+            return self._no_answer(action, memory, reply, now)
+        try:
+            if not isinstance(kept, Registration):
+                return self._hear_where(action, self._search(kept), call, reply.data, now)
+            if kept.listing is not None and call.operation in ("ListTasks", "DescribeTasks"):
+                return drain.hear_tasks(kept, kept.listing, call, reply.data)
+            if call.operation == "UpdateContainerInstancesState":
+                return drain.was_set(kept, reply.data, now)
+            return self._hear_of(action, kept.settled(), reply.data, now)
+        except Incomplete as lacking:
+            settled = to_json(kept.settled()) if isinstance(kept, Registration) else {}
+            return Found.unknown(f"the answer to {call.operation} has no {lacking}", settled)
+
+    def _no_answer(self, action: Action, memory: Memory, reply: Reply, now: datetime) -> Found:
+        """A cluster of the configuration must exist; one that was found by searching may go."""
+        kept = from_json(memory)
+        if reply.code != _NO_CLUSTER or self.cluster is not None or kept is None:
+            return not_answered(reply, memory, {_NO_CLUSTER: f"cluster {self.cluster}"})
+        if isinstance(kept, Search):
+            return self._not_here(action, kept, now)
+        return Found.unknown(f"cluster {short(kept.cluster)} is gone, searching again", {})
+
+    # Where it is
+
+    def _search(self, kept: Search | None) -> Search | None:
+        return kept if self.cluster is None else None
+
+    def _ask_where(self, action: Action, search: Search | None, now: datetime) -> Call:
+        if self.cluster is not None:
+            return list_instances(action, self.cluster)
+        if search is not None and search.left:
+            return list_instances(action, search.left[0])
+        return list_clusters(action, late=self._is_late(action, now) if search is None else search.late)
+
+    def _is_late(self, action: Action, now: datetime) -> bool:
+        """Whether it counts by now that the instance is in no cluster."""
+        return now >= action.started_at + self.grace
+
+    def _hear_where(
+        self, action: Action, search: Search | None, call: Call, data: object, now: datetime
+    ) -> Found:
+        if call.operation == "ListClusters":
+            return self._search_on(action, with_clusters(search, action, call, data))
+        found = found_in(call, data)
+        return self._not_here(action, search, now) if found is None else Found.next_call(to_json(found))
+
+    def _not_here(self, action: Action, search: Search | None, now: datetime) -> Found:
+        if search is None:
+            said = f"{action.instance_id} is not in cluster {short(self.cluster or '')}"
+            return self._absence(said, late=self._is_late(action, now))
+        search = search.without_first()
+        if (search.left or search.more) and search.searched % AT_ONCE == 0:
+            detail = f"{action.instance_id} is in none of the {search.searched} clusters searched so far"
+            return Found.unknown(detail, to_json(search), _SOON)
+        return self._search_on(action, search)
+
+    def _search_on(self, action: Action, search: Search) -> Found:
+        if search.left or search.more:
+            return Found.next_call(to_json(search))
+        said = f"{action.instance_id} is in no cluster ({search.searched} searched)"
+        return self._absence(said, late=search.late)
+
+    def _absence(self, said: str, *, late: bool) -> Found:
+        """What it means that the instance is in no cluster. `late`: that was asked after the grace."""
+        grace = duration.written(self.grace)
+        if not late:
+            return Found.pending(f"{said}; that counts from {grace} after the start of the action", POLL)
+        if self.state is TaskState.ACTIVE or self.absent is Absence.FAILED:
+            return Found.failed(f"{said}, {grace} after the start")
+        return Found.holds(f"{said}: nothing to drain", memory=IN_NO_CLUSTER)
+
+    # How it stands
+
+    def _hear_of(self, action: Action, kept: Registration, data: object, now: datetime) -> Found:
+        said = read(kept.instance, data)
+        instance = f"container instance {short(kept.instance)}"
+        if said == "MISSING" or (not isinstance(said, str) and said.status == "INACTIVE"):
+            detail = f"{instance} is not registered any more, searching again"
+            return Found.unknown(detail, to_json(kept.next()) if kept.others else {})
+        if isinstance(said, str):
+            return Found.unknown(f"{instance}: failure {said}", to_json(kept))
+        if self.state is TaskState.ACTIVE:
+            return _active(kept, said)
+        if said.status == "REGISTRATION_FAILED" and not kept.others:  # it never had a task
+            return self._absence(str(said), late=self._is_late(action, now))
+        return _drained(kept, said, now)
+
+
+def _drained(kept: Registration, said: Description, now: datetime) -> Found:
+    match said.status:
+        case "DRAINING":
+            return drain.begin_listing(kept, said, now)
+        case "ACTIVE" if not kept.confirmed:
+            return Found.next_call(to_json(replace(kept, active_at=now)))
+        case "ACTIVE":
+            back = "it was set to DRAINING before, so someone else has set it back"
+            return Found.pending(f"{said}; {back}", POLL, to_json(kept))
+        case "REGISTRATION_FAILED":
+            return Found.next_call(to_json(kept.next(is_done=True)))
+        case _ if said.status in _COMING_OR_GOING:
+            return Found.pending(str(said), POLL, to_json(kept))
+        case _:
+            return Found.unknown(f"{said}, a status that Usher does not know", to_json(kept))
+
+
+def _active(kept: Registration, said: Description) -> Found:
+    """One of several that an instance may have is enough, so they take turns."""
+    if said.status == "ACTIVE" and said.connected:
+        return Found.holds(str(said), _HOLDS_FOR, to_json(kept))
+    status = _UNLIKE_ACTIVE.get(said.status)
+    if status is None:
+        detail = f"{said}, a status that Usher does not know"
+        return Found.unknown(detail, to_json(kept.next_in_turn()))
+    if status is ConditionStatus.FAILED and not kept.others:
+        return Found.failed(str(said))
+    return Found.pending(str(said), POLL, to_json(kept.next_in_turn()))
+
+
+def _is_recent(moment: datetime, now: datetime) -> bool:
+    return now - moment <= _STEP_LASTS
+
+
+def _state(field: Field) -> TaskState:
+    return field.choice(TaskState)
+
+
+def _absence(field: Field) -> Absence:
+    return field.choice(Absence)
+
+
+def _cluster(field: Field) -> str:
+    return field.text(_CLUSTER, _CLUSTER_RULE)
+
+
+def _grace(field: Field) -> timedelta:
+    return field.duration(timedelta(0), _LONGEST_GRACE)

@@ -14,7 +14,7 @@ from usher.core import deadlines, duration
 from usher.core.action import Transition
 from usher.core.conditions.targets import Targets
 from usher.core.policy import Mode, WhenStopped
-from usher_hooksfile import explain, load
+from usher_hooksfile import load
 from usher_hooksfile.warnings import warnings
 
 if TYPE_CHECKING:
@@ -140,7 +140,7 @@ def _policy_lines(hook: Hook, policy: Policy) -> Iterator[str]:
     if not policy.until:
         yield f"waits for nothing: {policy.on_success} at first sight"
         return
-    conditions = " and ".join(map(explain.condition, policy.until))
+    conditions = " and ".join(condition.in_words for condition in policy.until)
     yield f"waits for {conditions}, then {policy.on_success}"
     if any(isinstance(leaf, Targets) for leaf in policy.leaves):
         yield f"mind: {_OWN_TARGET_GROUPS[hook.transition]}"

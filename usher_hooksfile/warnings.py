@@ -4,32 +4,25 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
-from datetime import timedelta
 from itertools import combinations
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from usher.core import deadlines, duration
 from usher.core.action import Transition
-from usher.core.conditions import ecs, targets
 from usher.core.conditions.combined import AnyOf, Not
-from usher.core.conditions.command import Command
 from usher.core.conditions.elapsed import Elapsed
-from usher.core.conditions.function import Function
-from usher.core.conditions.instance_status import InstanceStatus
 from usher.core.conditions.probe import Probe
 from usher.core.policy import globs_meet
 from usher.core.wait_moves import WAIT_MOVES
 from usher_cli.foreign_hooks import whose
-from usher_hooksfile import explain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from datetime import timedelta
 
     from usher.core.conditions.verdict import Condition
     from usher.core.field import Path as FieldPath
     from usher.core.policy import Configuration, Hook, Policy, Rule
-
-_ASKED_EVERY: Final = timedelta(seconds=30)  # at the least, where a condition says nothing else
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -63,8 +56,8 @@ def _of_policy(policy: Policy) -> Iterator[Warned]:
     for index, condition in enumerate(policy.until):
         for leaf in condition.leaves():
             if leaf in known:
-                once = ", and runs it once" if isinstance(leaf, Command) else ""
-                text = f"{policy.name} has {explain.condition(leaf)} already{once}"
+                once = ", and starts it once" if leaf.starts else ""
+                text = f"{policy.name} has {leaf.in_words} already{once}"
                 yield Warned(path=("policies", policy.name, "until", index), text=text)
             known.append(leaf)
 
@@ -116,7 +109,8 @@ def _unfitting(hook: Hook, when: Mapping[str, str]) -> Iterator[str]:
 def _of_each_policy(hook: Hook, index: int) -> Iterator[Warned]:
     """Of each policy once, however many of the hook's rules use it."""
     for policy in {rule.use.name: rule.use for rule in hook.rules}.values():
-        for text in (*_hopeless(hook, policy), *_on_the_wrong_way(hook, policy)):
+        wrong_way = _of_launches(policy) if hook.transition is Transition.TERMINATING else ()
+        for text in (*_hopeless(hook, policy), *wrong_way):
             yield Warned(path=("hooks", index, "policy"), text=f"{hook.name} with {policy.name}: {text}")
 
 
@@ -128,7 +122,7 @@ def _hopeless(hook: Hook, policy: Policy) -> Iterator[str]:
             yield f"elapsed {duration.written(leaf.after)} never holds, since it {gives_up}"
     for leaf in dict.fromkeys(policy.leaves):
         if isinstance(leaf, Probe):
-            yield from (f"{said}, and it {gives_up}" for said in _too_slow(leaf, patience))
+            yield from _of_probe(leaf, hook.transition, patience)
     if policy.until and policy.stalled_after is not None and policy.stalled_after >= patience:
         yield f"stalled_after {duration.written(policy.stalled_after)} never counts, since it {gives_up}"
 
@@ -139,37 +133,22 @@ def _needed(policy: Policy) -> list[Condition]:
     return [leaf for condition in whole for leaf in condition.leaves()]
 
 
-def _too_slow(probe: Probe, patience: timedelta) -> Iterator[str]:
-    every = probe.every if isinstance(probe, Function) else _ASKED_EVERY
-    if every >= patience:
-        yield f"{probe.name} may be asked once only (intervals of {duration.written(every)})"
-    if isinstance(probe, Command) and probe.timeout > patience:
-        yield f"command {probe.document} may take {duration.written(probe.timeout)}"
-    if isinstance(probe, ecs.Ecs) and probe.grace >= patience:
-        yield f"an instance in no ECS cluster is waited for until {duration.written(probe.grace)} are over"
+def _of_probe(probe: Probe, transition: Transition, patience: timedelta) -> Iterator[str]:
+    if probe.asked_every >= patience:
+        every = duration.written(probe.asked_every)
+        yield (
+            f"{probe.name} may be asked once only (intervals of {every}), and it gives up after "
+            f"{duration.written(patience)}"
+        )
+    yield from probe.doubts(transition, patience)
 
 
-def _on_the_wrong_way(hook: Hook, policy: Policy) -> Iterator[str]:
-    """Conditions that are for the other transition. The parser refuses `drained` on a launch itself."""
+def _of_launches(policy: Policy) -> Iterator[str]:
+    """What is for launches, on a termination. The other way round the parser refuses it."""
     turned_round = [leaf for one in policy.until if isinstance(one, Not) for leaf in one.leaves()]
     for leaf in dict.fromkeys(policy.leaves):
-        if hook.transition is Transition.LAUNCHING and isinstance(leaf, Command):
-            yield (
-                f"command {leaf.document} runs only once the SSM agent of the new instance is registered, "
-                f"which is waited for until its timeout of {duration.written(leaf.timeout)} is over"
-            )
-        if hook.transition is Transition.TERMINATING and _is_for_launches(leaf) and leaf not in turned_round:
-            yield f"{explain.condition(leaf)} is waited for while the instance leaves"
-
-
-def _is_for_launches(leaf: Condition) -> bool:
-    match leaf:
-        case targets.Targets():
-            return leaf.state is targets.TargetState.HEALTHY
-        case ecs.Ecs():
-            return leaf.state is ecs.TaskState.ACTIVE
-        case _:
-            return isinstance(leaf, InstanceStatus)
+        if leaf.transition is Transition.LAUNCHING and leaf not in turned_round:
+            yield f"{leaf.in_words} is waited for while the instance leaves"
 
 
 def _pairs_by_tags(hooks: Sequence[Hook]) -> Iterator[tuple[tuple[int, Hook], tuple[int, Hook]]]:

@@ -78,7 +78,7 @@ FILES = {
         SOUND[SOUND.index("      - signal: done") : SOUND.index("    heartbeat_timeout")]
         .replace("signal: done", "ecs: drained")
         .replace("terminating", "launching"),
-        "16: hooks[0].policy: uses wait, which waits for `drained`", "[{'when'",
+        "16: hooks[0].policy: uses wait, which waits for `ecs drained", "[{'when'",
     ),
     "a bare number as a duration": (
         "signal: done", "elapsed: 90", f"5: policies.wait.until[0].elapsed: {WAIT}", "90",

@@ -12,7 +12,6 @@ from usher.core import conditions
 from usher.core.field import Field
 from usher.core.wait_moves import WAIT_MOVES
 from usher_cli.check import check
-from usher_hooksfile import explain
 
 if TYPE_CHECKING:
     from click.testing import Result
@@ -249,7 +248,7 @@ def test_every_kind_of_condition_is_told_in_words_of_its_own() -> None:
     assert sorted(made) == sorted(conditions.KINDS)
     for kind, value in made.items():
         parsed = conditions.parse(Field(path=(), value={kind: value}, problems=[]))
-        assert explain.condition(parsed).startswith(f"{kind} ")
+        assert parsed.in_words.startswith(f"{kind} ")
 
 
 @pytest.mark.parametrize(
@@ -402,7 +401,7 @@ WARNED = [
     ),
     pytest.param(
         hooks_text(LETS_GO, p="{until: [{command: {document: run}}, {command: {document: run}}]}"),
-        ["3: warning: p has command run to succeed within 10m already, and runs it once"],
+        ["3: warning: p has command run to succeed within 10m already, and starts it once"],
         id="a command twice",
     ),
     pytest.param(

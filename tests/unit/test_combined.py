@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -237,15 +238,21 @@ def test_what_cannot_be_meant_is_refused_where_it_stands(condition: object, comp
 
 
 @pytest.mark.parametrize(
-    "condition", [{"ecs": "drained"}, {"targets": {"groups": ["web"], "state": "drained"}}]
+    ("condition", "told"),
+    [
+        ({"ecs": "drained"}, "ecs drained (in no cluster"),
+        ({"targets": {"groups": ["web"], "state": "drained"}}, "targets drained in web"),
+    ],
 )
-def test_drained_is_refused_on_a_launching_hook(condition: object) -> None:
+def test_drained_is_refused_on_a_launching_hook(condition: object, told: str) -> None:
     data = {
         "version": 1,
         "policies": {"p": {"until": [{"any": [condition]}]}},
         "hooks": [{"name": "h", "group": "g", "transition": "launching", "policy": "p"}],
     }
 
-    with pytest.raises(ConfigurationRefused, match=r"hooks\[0\].policy: uses p, which waits for `drained`"):
+    with pytest.raises(
+        ConfigurationRefused, match=re.escape(f"hooks[0].policy: uses p, which waits for `{told}")
+    ):
         configuration.parse(data)
     configuration.parse(data | {"hooks": [data["hooks"][0] | {"transition": "terminating"}]})  # type: ignore[index]

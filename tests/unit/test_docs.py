@@ -131,6 +131,14 @@ def test_the_reference_has_a_row_for_every_key_and_for_no_other(section: str, ke
     assert sorted(re.findall(r"^\| `(.*?)` \|", text, re.MULTILINE)) == sorted(keys)
 
 
+@pytest.mark.parametrize("kind", conditions.KINDS)
+def test_each_condition_has_a_section_of_its_own(kind: str) -> None:
+    page = (ROOT / "docs" / "conditions.md").read_text(encoding="utf-8")
+    section = page.partition(f"\n## {kind}\n")[2].partition("\n## ")[0]
+
+    assert f"- {kind}:" in section, f"docs/conditions.md has no section {kind} with an example"
+
+
 @pytest.mark.parametrize(
     "size",
     [

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from usher.core.action import Limits, Result
-    from usher.core.conditions.verdict import Condition
+    from usher.core.conditions.verdict import Condition, Plain
 
 
 class Mode(StrEnum):
@@ -59,7 +59,7 @@ class Policy:
     mode: Mode
 
     @property
-    def leaves(self) -> tuple[Condition, ...]:
+    def leaves(self) -> tuple[Plain, ...]:
         """Its conditions, those inside of combinations too."""
         return tuple(leaf for condition in self.until for leaf in condition.leaves())
 
@@ -196,7 +196,7 @@ class Configuration:
         return min(fitting, key=lambda hook: hook.group.glob is None, default=None)
 
     @property
-    def leaves(self) -> tuple[Condition, ...]:
+    def leaves(self) -> tuple[Plain, ...]:
         """The conditions of all its policies."""
         return tuple(leaf for policy in self.policies.values() for leaf in policy.leaves)
 

@@ -1,4 +1,4 @@
-"""What an instance may wait for. A new condition is one module, and one line in `KINDS`."""
+"""What an instance may wait for. A new condition is one module, its test and one line in `KINDS`."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from usher.core.field import Field, Refused, attempt
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from usher.core.conditions.verdict import Condition
+    from usher.core.conditions.verdict import Condition, Plain
 
-KINDS: Final[Mapping[str, Callable[[Field], Condition]]] = {
+KINDS: Final[Mapping[str, Callable[[Field], Plain]]] = {
     "command": Command.parse,
     "ecs": Ecs.parse,
     "elapsed": Elapsed.parse,
@@ -57,29 +57,29 @@ def _combined(field: Field) -> Condition:
             return KINDS[kind](value)
 
 
-def _plain(field: Field) -> Condition:
+def _plain(field: Field) -> Plain:
     kind, value = field.only_member(list(KINDS))
     return KINDS[kind](value)
 
 
-def _observing(field: Field) -> Condition:
+def _observing(field: Field) -> Plain:
     """A plain condition that may be turned round: one that starts something may not."""
     condition = _plain(field)
-    if getattr(condition, "starts", False):
+    if condition.starts:
         raise field.refuse(
             "must not be a condition that starts something: `not` would start it and wait for it to fail"
         )
     return condition
 
 
-def _several(field: Field) -> list[Condition | None]:
+def _several(field: Field) -> list[Plain | None]:
     elements = list(field.elements()) if isinstance(field.value, list | tuple) else [field]
     if not elements:
         raise field.refuse("must have at least one condition")
     return [attempt(_plain, element, None) for element in elements]
 
 
-def _sound(conditions: list[Condition | None]) -> tuple[Condition, ...]:
+def _sound(conditions: list[Plain | None]) -> tuple[Plain, ...]:
     sound = tuple(condition for condition in conditions if condition is not None)
     if len(sound) < len(conditions):
         raise Refused

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from usher.core.action import Action
-    from usher.core.conditions.verdict import Condition
+    from usher.core.conditions.verdict import Condition, Plain
 
 
 _ENOUGH: Final = 2  # answers in a row
@@ -25,6 +25,11 @@ class AnyOf:
     """Holds where one of its conditions does; fails where all have."""
 
     of: tuple[Condition, ...]
+
+    @property
+    def in_words(self) -> str:
+        """See Condition."""
+        return f"({' or '.join(each.in_words for each in self.of)})"
 
     def verdict(self, action: Action, now: datetime) -> Verdict:
         """See Condition."""
@@ -39,7 +44,7 @@ class AnyOf:
         status = ConditionStatus.UNKNOWN if ConditionStatus.UNKNOWN in statuses else ConditionStatus.PENDING
         return Verdict(status=status, detail=detail, next_look_at=_soonest(verdicts))
 
-    def leaves(self) -> tuple[Condition, ...]:
+    def leaves(self) -> tuple[Plain, ...]:
         """See Condition."""
         return _leaves(self.of)
 
@@ -53,6 +58,11 @@ class Not:
     """Holds where its condition is known not to; while that is unknown, this is too."""
 
     of: Condition
+
+    @property
+    def in_words(self) -> str:
+        """See Condition."""
+        return f"not {self.of.in_words}"
 
     def verdict(self, action: Action, now: datetime) -> Verdict:
         """See Condition."""
@@ -78,7 +88,7 @@ class Not:
         pending = found is not None and found.status is ConditionStatus.PENDING
         return found is not None and pending and (found.confirmed_once or found.denials < _ENOUGH)
 
-    def leaves(self) -> tuple[Condition, ...]:
+    def leaves(self) -> tuple[Plain, ...]:
         """See Condition."""
         return self.of.leaves()
 
@@ -96,12 +106,17 @@ class Then:
 
     stages: tuple[Condition, ...]
 
+    @property
+    def in_words(self) -> str:
+        """See Condition."""
+        return f"({', then '.join(each.in_words for each in self.stages)})"
+
     def verdict(self, action: Action, now: datetime) -> Verdict:
         """The verdict of the first stage that does not hold, or of the last."""
         said = [stage.verdict(action, now) for stage in self._open_stages(action)]
         return next((each for each in said if each.status is not ConditionStatus.HOLDS), said[-1])
 
-    def leaves(self) -> tuple[Condition, ...]:
+    def leaves(self) -> tuple[Plain, ...]:
         """See Condition."""
         return _leaves(self.stages)
 
@@ -123,7 +138,7 @@ class Then:
         return self.stages[max(begun, default=0) :]
 
 
-def _leaves(conditions: Iterable[Condition]) -> tuple[Condition, ...]:
+def _leaves(conditions: Iterable[Condition]) -> tuple[Plain, ...]:
     return tuple(leaf for condition in conditions for leaf in condition.leaves())
 
 

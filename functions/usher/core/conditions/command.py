@@ -11,7 +11,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from usher.core import duration, iso_time
 from usher.core.action import Transition
@@ -78,8 +78,6 @@ class Command(Probe):
     timeout: timedelta = _TIMEOUT
     version: str | None = None
 
-    starts: ClassVar[bool] = True
-
     @classmethod
     def parse(cls, field: Field) -> Command:
         """From `{document: NAME, parameters: {NAME: TEXT or [TEXT, …]}, timeout: 10m, version: "3"}`."""
@@ -99,6 +97,25 @@ class Command(Probe):
     def _digest(self) -> str:
         parts = [self.document, self.version, self.parameters, self.timeout // _SECOND]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:8]
+
+    @property
+    def in_words(self) -> str:
+        """See Condition."""
+        return f"command {self.document} to succeed within {duration.written(self.timeout)}"
+
+    @property
+    def starts(self) -> bool:
+        """See Plain."""
+        return True
+
+    def doubts(self, transition: Transition, patience: timedelta) -> tuple[str, ...]:
+        """See Probe."""
+        command, timeout = f"command {self.document}", duration.written(self.timeout)
+        waits = f"which is waited for until its timeout of {timeout} is over"
+        agent = f"{command} runs only once the SSM agent of the new instance is registered, {waits}"
+        slow = f"{command} may take {timeout}, and it gives up after {duration.written(patience)}"
+        on_launch = transition is Transition.LAUNCHING
+        return (*([slow] if self.timeout > patience else ()), *([agent] if on_launch else ()))
 
     @property
     def permissions(self) -> tuple[Permission, ...]:
@@ -273,7 +290,7 @@ def _value(field: Field) -> str:
 
 
 def _commands_of(action: Action, memory: Memory) -> Call:
-    after = iso_time.written(_moment(memory, "since") - _CLOCKS_DIFFER, "seconds")
+    after = iso_time.to_seconds(_moment(memory, "since") - _CLOCKS_DIFFER)
     parameters = {
         "InstanceId": action.instance_id,
         "Filters": [{"key": "InvokedAfter", "value": after}],

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from usher.core import duration
-from usher.core.conditions.verdict import Known, Verdict
+from usher.core.conditions.verdict import Plain, Verdict
 from usher.core.finding import ConditionStatus
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Elapsed(Known):
+class Elapsed(Plain):
     """Holds from `after` the start of the action on."""
 
     after: timedelta
@@ -27,6 +27,11 @@ class Elapsed(Known):
     def parse(cls, field: Field) -> Elapsed:
         """From `90s`; at most 48 h, the longest wait there is."""
         return cls(after=field.duration(timedelta(seconds=1), timedelta(hours=48)))
+
+    @property
+    def in_words(self) -> str:
+        """See Condition."""
+        return f"elapsed {duration.written(self.after)}"
 
     def verdict(self, action: Action, now: datetime) -> Verdict:
         """Pending until the time is up."""

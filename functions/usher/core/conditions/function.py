@@ -66,6 +66,16 @@ class Function(Probe):
         return f"function {self.function}" + ("" if usual else f" every {duration.written(self.every)}")
 
     @property
+    def in_words(self) -> str:
+        """See Condition."""
+        return f"function {self.function} to say done, asked every {duration.written(self.every)}"
+
+    @property
+    def asked_every(self) -> timedelta:
+        """See Probe."""
+        return self.every
+
+    @property
     def permissions(self) -> tuple[Permission, ...]:
         """See Probe."""
         local = f"arn:{{partition}}:lambda:{{region}}:{{account}}:function:{self.function}"
@@ -134,8 +144,8 @@ def payload(action: Action) -> dict[str, Any]:
         "transition": str(action.hook.transition),
         "origin": action.origin,
         "destination": action.destination,
-        "started_at": iso_time.written(action.started_at),
-        "give_up_at": iso_time.written(action.give_up_at),
+        "started_at": iso_time.to_milliseconds(action.started_at),
+        "give_up_at": iso_time.to_milliseconds(action.give_up_at),
         "policy": action.policy.name,
         "mode": str(action.policy.mode),
     }

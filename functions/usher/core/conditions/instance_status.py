@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
+from usher.core.action import Transition
 from usher.core.conditions.answer import members, text
 from usher.core.conditions.probe import Call, Found, Permission, Probe, ReplyKind, Shared, not_answered, worst
 from usher.core.finding import ConditionStatus
@@ -57,6 +58,11 @@ class InstanceStatus(Probe):
     def name(self) -> str:
         """See Probe."""
         return "instance_status ok"
+
+    @property
+    def transition(self) -> Transition:
+        """See Plain."""
+        return Transition.LAUNCHING
 
     @property
     def permissions(self) -> tuple[Permission, ...]:

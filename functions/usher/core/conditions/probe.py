@@ -6,26 +6,26 @@ all of its logic is here, pure, and one adapter (usher.aws.calls) makes every ca
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
-from usher.core.conditions.verdict import Verdict
+from usher.core.conditions.verdict import Plain, Verdict
 from usher.core.finding import COUNTS_FOR, ConditionStatus, Finding, Memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from datetime import datetime
 
-    from usher.core.action import Action
-    from usher.core.conditions.verdict import Condition
+    from usher.core.action import Action, Transition
 
 _LONGEST_CALL: Final = timedelta(seconds=6)  # connecting 2 s, reading 4 s
 _FIRST_BACKOFF: Final = timedelta(seconds=5)
 _LONGEST_BACKOFF: Final = timedelta(seconds=60)
 _MOST_DOUBLINGS: Final = 5
+_ASKED_EVERY: Final = timedelta(seconds=30)
 _TO_BE_SURE: Final = timedelta(seconds=5)
 _LONGEST_TO_BE_SURE: Final = timedelta(seconds=20)  # however long it counts once it is sure
 _NOTHING: Final[Memory] = {}
@@ -155,7 +155,7 @@ class Later:
     memory: Memory = field(default_factory=dict)
 
 
-class Probe(ABC):
+class Probe(Plain):
     """A condition whose verdict is what was found when AWS was asked."""
 
     __slots__ = ()
@@ -164,6 +164,11 @@ class Probe(ABC):
     @abstractmethod
     def name(self) -> str:
         """What it waits for, in a few words; equal conditions have equal names, others have others."""
+
+    @property
+    def in_words(self) -> str:
+        """See Condition."""
+        return self.name
 
     @property
     def permissions(self) -> tuple[Permission, ...]:
@@ -178,6 +183,15 @@ class Probe(ABC):
         state of before. What is the last word of something that ended needs no second one.
         """
         return True
+
+    @property
+    def asked_every(self) -> timedelta:
+        """How long it is until it is asked again, at the most."""
+        return _ASKED_EVERY
+
+    def doubts(self, transition: Transition, patience: timedelta) -> tuple[str, ...]:  # noqa: ARG002
+        """What is probably not meant, where a hook of `transition` waits for it no longer than `patience`."""
+        return ()
 
     @abstractmethod
     def ask(self, action: Action, memory: Memory, now: datetime) -> Call:
@@ -201,10 +215,6 @@ class Probe(ABC):
             detail = f"{self.name}: {'held when last asked' if held else found.detail}"
             return Verdict(status=ConditionStatus.UNKNOWN, detail=detail)
         return Verdict(status=found.status, detail=f"{self.name}: {found.detail}")
-
-    def leaves(self) -> tuple[Condition, ...]:
-        """See Condition."""
-        return (self,)
 
     def asks(self, action: Action, now: datetime) -> tuple[Probe, ...]:
         """Itself, where nothing was found yet, or it is time to ask again."""

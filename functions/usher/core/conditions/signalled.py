@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, assert_never
 
 from usher.core.action import Status
-from usher.core.conditions.verdict import Known, Verdict
+from usher.core.conditions.verdict import Plain, Verdict
 from usher.core.finding import ConditionStatus
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ NAME: Final = r"[A-Za-z0-9._-]{1,64}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Signalled(Known):
+class Signalled(Plain):
     """Stands as the last signal called `name` says."""
 
     name: str
@@ -28,6 +28,11 @@ class Signalled(Known):
     def parse(cls, field: Field) -> Signalled:
         """From the name of the signal."""
         return cls(name=field.text(NAME, "must be a name of 1 to 64 of A-Z a-z 0-9 . _ -"))
+
+    @property
+    def in_words(self) -> str:
+        """See Condition."""
+        return f"signal {self.name}"
 
     def verdict(self, action: Action, now: datetime) -> Verdict:  # noqa: ARG002 - a Condition
         """Pending until a signal says done or failed."""

@@ -110,6 +110,16 @@ class Targets(Probe):
         return f"targets {', '.join(self.groups)} {self.state}"
 
     @property
+    def in_words(self) -> str:
+        """See Condition."""
+        return f"targets {self.state} in {' and '.join(self.groups)}"
+
+    @property
+    def transition(self) -> Transition:
+        """See Plain. What comes into service has nothing to be drained of."""
+        return Transition.LAUNCHING if self.state is TargetState.HEALTHY else Transition.TERMINATING
+
+    @property
     def permissions(self) -> tuple[Permission, ...]:
         """Describing target groups and their health; and which of them are the group's own."""
         return (

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from usher.core.action import Action
+    from usher.core.action import Action, Transition
     from usher.core.conditions.probe import Probe
     from usher.core.finding import ConditionStatus
 
@@ -25,11 +26,16 @@ class Verdict:
 class Condition(Protocol):
     """Something that must hold before an instance is let go."""
 
+    @property
+    def in_words(self) -> str:
+        """What is waited for, as `usher check` tells it."""
+        ...
+
     def verdict(self, action: Action, now: datetime) -> Verdict:
         """How the condition stands for `action` at `now`."""
         ...
 
-    def leaves(self) -> tuple[Condition, ...]:
+    def leaves(self) -> tuple[Plain, ...]:
         """The conditions that this one is made of: itself, where it is not a combination."""
         ...
 
@@ -38,15 +44,34 @@ class Condition(Protocol):
         ...
 
 
-class Known:
-    """A condition whose verdict follows from the record alone."""
+class Plain(ABC):
+    """A condition that is no combination."""
 
     __slots__ = ()
 
-    def leaves(self: Condition) -> tuple[Condition, ...]:
+    @property
+    @abstractmethod
+    def in_words(self) -> str:
+        """See Condition."""
+
+    @property
+    def starts(self) -> bool:
+        """Whether it changes something, so that `not` does not take it."""
+        return False
+
+    @property
+    def transition(self) -> Transition | None:
+        """The transition that it is for, where it makes no sense on the other."""
+        return None
+
+    @abstractmethod
+    def verdict(self, action: Action, now: datetime) -> Verdict:
+        """See Condition."""
+
+    def leaves(self) -> tuple[Plain, ...]:
         """See Condition."""
         return (self,)
 
     def asks(self, action: Action, now: datetime) -> tuple[Probe, ...]:  # noqa: ARG002 - a Condition
-        """See Condition."""
+        """See Condition. None, where the verdict follows from the record alone."""
         return ()

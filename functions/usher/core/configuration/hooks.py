@@ -55,7 +55,7 @@ def hook_from(policies: Policies, field: Field) -> Hook:
     _refuse_late_notification(notify, timeout, parts.get("notify", field))
     _refuse_impatience(rules, timeout, parts.get("policy", field))
     if transition is Transition.LAUNCHING:
-        _refuse_drained_launch(rules, parts.get("policy", field))
+        _refuse_terminating(rules, parts.get("policy", field))
     if name is None or group is None or transition is None:
         raise Refused
     return Hook(
@@ -125,9 +125,11 @@ def _refuse_impatience(rules: Sequence[Rule], heartbeat_timeout: timedelta, fiel
             )
 
 
-def _refuse_drained_launch(rules: Sequence[Rule], field: Field) -> None:
-    """What comes into service has nothing to be drained of: waiting for it would never mean anything."""
+def _refuse_terminating(rules: Sequence[Rule], field: Field) -> None:
+    """What makes sense on a termination only: waiting for it on a launch would never mean anything."""
     for policy in {rule.use.name: rule.use for rule in rules}.values():
-        drained = [leaf for leaf in policy.leaves if getattr(leaf, "state", None) == "drained"]
-        if drained:
-            field.refuse(f"uses {policy.name}, which waits for `drained`: that is for terminating hooks")
+        of_others = [leaf.in_words for leaf in policy.leaves if leaf.transition is Transition.TERMINATING]
+        if of_others:
+            field.refuse(
+                f"uses {policy.name}, which waits for `{of_others[0]}`: that is for terminating hooks"
+            )

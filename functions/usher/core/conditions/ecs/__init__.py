@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 from usher.core import duration
+from usher.core.action import Transition
 from usher.core.conditions.ecs import drain
 from usher.core.conditions.ecs.answers import Incomplete, short
 from usher.core.conditions.ecs.description import describe, read
@@ -106,9 +107,27 @@ class Ecs(Probe):
         return f"ecs {self.state}{where}{absent}{grace}"
 
     @property
+    def in_words(self) -> str:
+        """See Condition."""
+        where = "" if self.cluster is None else f" in {self.cluster}"
+        absent = "failed" if self.state is TaskState.ACTIVE else str(self.absent)
+        return f"ecs {self.state}{where} (in no cluster after {duration.written(self.grace)}: {absent})"
+
+    @property
     def starts(self) -> bool:
-        """Whether it changes something: `drained` does."""
+        """See Plain."""
         return self.state is TaskState.DRAINED
+
+    @property
+    def transition(self) -> Transition:
+        """See Plain. What comes into service has nothing to be drained of."""
+        return Transition.LAUNCHING if self.state is TaskState.ACTIVE else Transition.TERMINATING
+
+    def doubts(self, transition: Transition, patience: timedelta) -> tuple[str, ...]:  # noqa: ARG002 - a Probe
+        """See Probe."""
+        waited = f"an instance in no ECS cluster is waited for until {duration.written(self.grace)} are over"
+        slow = f"{waited}, and it gives up after {duration.written(patience)}"
+        return (slow,) if self.grace >= patience else ()
 
     @property
     def permissions(self) -> tuple[Permission, ...]:
@@ -121,15 +140,15 @@ class Ecs(Probe):
             tasks = cluster.replace(":cluster/", ":task/") + "/*"
         search = () if self.cluster is not None else (Permission(actions=("ecs:ListClusters",)),)
         of_instances = ["ecs:DescribeContainerInstances"]
-        drain: tuple[Permission, ...] = ()
+        of_tasks: tuple[Permission, ...] = ()
         if self.state is TaskState.DRAINED:
             of_instances += ["ecs:ListTasks", "ecs:UpdateContainerInstancesState"]
-            drain = (Permission(actions=("ecs:DescribeTasks",), resources=(tasks,)),)
+            of_tasks = (Permission(actions=("ecs:DescribeTasks",), resources=(tasks,)),)
         return (
             *search,
             Permission(actions=("ecs:ListContainerInstances",), resources=(cluster,)),
             Permission(actions=tuple(of_instances), resources=(instances,)),
-            *drain,
+            *of_tasks,
         )
 
     def ask(self, action: Action, memory: Memory, now: datetime) -> Call:

@@ -63,7 +63,7 @@ def test_a_file_that_is_named_is_there(page: str) -> None:
     [
         ("KINDS: ", "functions/usher/core/conditions/__init__.py"),
         ("def test_every_kind_of_condition_is_told_in_words_of_its_own", "tests/unit/test_check.py"),
-        ('telemetry.count("SignalsRefused")', "functions/usher/intake.py"),
+        ('telemetry.count("SignalsRefused")', "functions/usher/intake/hearing.py"),
         ('recorder.counts["SignalsRefused"]', "tests/simulation/test_signals.py"),
         ('self._alarm("SignalsRefused", ', "infra/usher_cdk/watch.py"),
         ('"SignalsRefused"', "tests/infra/test_controller.py"),

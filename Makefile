@@ -149,7 +149,7 @@ coverage-trials: $(READY) ## SEEDS= trials (300): what they alone reach of the f
 	@COVERAGE_CORE=sysmon $(TRIALS) run --rcfile=tests/simulation/coverage.ini -m usher_simulator.trials.simulate --seeds $(SEEDS)
 	@$(TRIALS) report --rcfile=tests/simulation/coverage.ini --include 'functions/usher/core/*,functions/usher/*.py' --fail-under 93
 	@$(TRIALS) report --rcfile=tests/simulation/coverage.ini --fail-under 85 --include \
-	  'functions/usher/aws/autoscaling.py,functions/usher/aws/groups.py,functions/usher/aws/waiting.py,functions/usher/aws/messages.py,functions/usher/aws/record_format.py,functions/usher/aws/evidence_format.py,functions/usher/aws/announcing.py'
+	  'functions/usher/aws/autoscaling.py,functions/usher/aws/groups.py,functions/usher/aws/waiting.py,functions/usher/core/messages.py,functions/usher/aws/record_format.py,functions/usher/aws/evidence_format.py,functions/usher/aws/announcing.py'
 
 planted-bugs: $(READY) ## bugs on purpose: each must be found; writes the table of docs/testing.md
 	@$(BIN)/python -m tests.simulation.planted

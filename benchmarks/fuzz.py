@@ -35,7 +35,7 @@ from usher.core.action import Phase
 from usher.core.compiled import compiled
 from usher.core.wanted_hooks import Wanted
 from usher.evaluation.evaluator import Evaluator
-from usher.handlers import Event, intake_handler, wake_handler
+from usher.handlers import intake_handler, wake_handler
 from usher.intake.intake import Intake
 from usher.passes.enrolment import Enrolment
 from usher.ports.autoscaling import Answer, AnswerKind
@@ -67,6 +67,7 @@ if TYPE_CHECKING:
     from usher.core.evidence import Kept
     from usher.core.notifications import TestNotice
     from usher.core.policy import Configuration
+    from usher.invocation import Event
     from usher.ports.records import Raw
     from usher_cli.traffic import Found
 

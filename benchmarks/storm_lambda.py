@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from random import Random
 
-    from usher.handlers import Handler, Work
+    from usher.invocation import Handler, Work
     from usher_simulator.autoscaling.virtual_clock import VirtualClock
     from usher_simulator.trials.queue import Batch, Ended, Message
 
@@ -103,7 +103,7 @@ class Function:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Remaining:
-    """Implements usher.handlers.Context."""
+    """Implements usher.Context."""
 
     clock: VirtualClock
     ends_at: datetime

@@ -16,10 +16,11 @@ from benchmarks.storm_auto_scaling import Client, LimitedCalls
 from benchmarks.storm_lambda import Function, GatedQueue, Sweeps, Tasks
 from usher import handlers
 from usher.aws.autoscaling import AutoScalingApi
-from usher.aws.queues import delay_s, wake_up_body
+from usher.aws.queues import delay_s
 from usher.aws.waiting import WaitingApi
 from usher.core.action import Result
 from usher.core.pacing import Pace
+from usher.core.queue_messages import wake_up_body
 from usher.evaluation.evaluator import Evaluator
 from usher.evaluation.stale_waits import StaleWaitGuard
 from usher.intake.intake import Intake
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from usher.core.action import Action, Signal
     from usher.core.evidence import Kept
     from usher.core.held_wait import HeldWait
+    from usher.invocation import Handler
     from usher.ports.records import Due, Evidence, Raw
     from usher_simulator.autoscaling.lifecycle_actions import Wait
 
@@ -249,7 +251,7 @@ class UsherInStorm:
             new_id=self._new_id,
         )
 
-    def _sweep_handler(self) -> handlers.Handler:
+    def _sweep_handler(self) -> Handler:
         return sweep_of(self.looks, work=self.tasks.at_once(_SWEEP_AT_ONCE)).handle
 
     def _connect(self) -> None:

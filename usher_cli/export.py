@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 from rich.console import Console
 
-from usher.aws import evidence_format, messages, record_format, table
-from usher.core import iso_time
+from usher.aws import evidence_format, record_format, table
+from usher.core import iso_time, messages
 from usher.core.action import ActivityEnd, Signal, Transition
 from usher.core.notifications import InstanceEnd, InstanceState, LifecycleNotice, NotUnderstood, TestNotice
 from usher.core.policy import glob_fits

@@ -31,8 +31,8 @@ from usher.ports.errors import CallRefused, GroupGone, TryLater
 from usher_cli import enrolment_times
 from usher_cli.account import Trouble, with_account
 from usher_cli.enrolment_times import Pace
-from usher_cli.foreign_hooks import beside
 from usher_hooksfile import load
+from usher_hooksfile.foreign_hooks import beside
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence

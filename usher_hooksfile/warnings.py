@@ -14,7 +14,7 @@ from usher.core.conditions.elapsed import Elapsed
 from usher.core.conditions.probe import Probe
 from usher.core.policy import globs_meet
 from usher.core.wait_moves import WAIT_MOVES
-from usher_cli.foreign_hooks import whose
+from usher_hooksfile.foreign_hooks import whose
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -3,67 +3,25 @@
 from __future__ import annotations
 
 import json
-import re
-from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, TypeGuard, TypeVar
+from typing import TYPE_CHECKING, Final, TypeGuard
 
-from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
-
-from usher.aws.queues import wait_of
+from usher.batches import as_text, batch_handler, body_of
+from usher.core.queue_messages import NOT_READ, numbered, wait_of
+from usher.invocation import Event, time_left
 from usher.outage.slow_table import ATTEMPT, HOLDS, Limit, in_time
 from usher.ports.errors import Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-
     from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
     from usher.evaluation.evaluator import Evaluator
     from usher.intake.intake import Intake
+    from usher.invocation import Context, Handler
     from usher.outage.without_table import WithoutTable
     from usher.ports.queues import DeadLetters
-    from usher.ports.telemetry import Telemetry
 
-T = TypeVar("T")
-Row = TypeVar("Row")
-Event: TypeAlias = dict[str, Any]
-Handler: TypeAlias = "Callable[[Event, Context | None], Event]"
-
-
-class Work(Protocol):
-    """`map`, or what does several things at once in the same order."""
-
-    def __call__(self, do: Callable[[Row], T], rows: Iterable[Row], /) -> Iterable[T]:
-        """What `do` makes of each."""
-        ...
-
-
-class Context(Protocol):
-    """What the functions use of Lambda's context object."""
-
-    def get_remaining_time_in_millis(self) -> int:
-        """Until Lambda ends the invocation."""
-        ...
-
-
-class Pass(Protocol):
-    """What a sweep does besides its looks, as far as the time goes, such as usher.passes.reconcile."""
-
-    @property
-    def name(self) -> str:
-        """For whoever reads that it failed."""
-        ...
-
-    def run(self, has_time: Callable[[], bool]) -> None:
-        """One pass."""
-        ...
-
-
-_ACTION_ID: Final = re.compile(r"[!-~]{1,128}")
-NOT_READ: Final = (ValueError, TypeError, KeyError, OverflowError, RecursionError)
 # Of an intake: a request that was begun, the holds, and the last of them.
 _FOR_THE_REST: Final = ATTEMPT + HOLDS + ATTEMPT
-_LEAST_TIME_MS: Final = 15_000  # for a look: three calls and two stores, each at its time-out
 
 
 def intake_handler(intake: Intake, limit: Limit | None = None) -> Handler:
@@ -81,12 +39,12 @@ def intake_handler(intake: Intake, limit: Limit | None = None) -> Handler:
     batch = batch_handler(take, intake.telemetry, "FailedMessages")
 
     def handler(event: object, context: Context | None = None) -> Event:
-        limit.until = None if context is None else intake.clock() + _left(context) - _FOR_THE_REST
+        limit.until = None if context is None else intake.clock() + time_left(context) - _FOR_THE_REST
         if _is_from_sqs(event):
             return batch(event, context)
         records = event.get("Records") if isinstance(event, dict) else None
         for message in records if isinstance(records, list) and records else [event]:
-            intake.take(_written(message), "lambda", is_first=True)  # or one of Lambda's two retries
+            intake.take(as_text(message), "lambda", is_first=True)  # or one of Lambda's two retries
         return {}
 
     return handler
@@ -117,41 +75,10 @@ def wake_handler(
     return batch_handler(wake, evaluator.telemetry, "FailedLooks")
 
 
-def has_time(context: Context | None) -> bool:
-    """Whether there is time for one more look, or call, before Lambda ends the invocation."""
-    return context is None or context.get_remaining_time_in_millis() >= _LEAST_TIME_MS
-
-
-def _left(context: Context) -> timedelta:
-    return timedelta(milliseconds=context.get_remaining_time_in_millis())
-
-
-def numbered(body: str, number: str) -> tuple[str, int]:
-    """The action of a wake-up or a question, and the number that it is for. Raises what is NOT_READ."""
-    said = json.loads(body)
-    if not isinstance(said["action_id"], str) or not _ACTION_ID.fullmatch(said["action_id"]):
-        raise ValueError("no id of an action")
-    return said["action_id"], int(said[number])
-
-
 def _is_first(record: SQSRecord) -> bool:
     """Whether it is received for the first time; what says nothing of that is no first one."""
     attributes = record.raw_event.get("attributes")
     return isinstance(attributes, dict) and attributes.get("ApproximateReceiveCount") == "1"
-
-
-def body_of(record: SQSRecord) -> str:
-    """The text of a record; a record without one, as JSON, so that its reason is found in its place."""
-    body = record.raw_event.get("body")
-    return body if isinstance(body, str) else _written(record.raw_event)
-
-
-def _written(message: object) -> str:
-    """As JSON. What is nested too deep for that is no message either: its reason is found in its place."""
-    try:
-        return json.dumps(message)
-    except RecursionError:
-        return '"nested too deep"'
 
 
 def _is_from_sqs(event: object) -> TypeGuard[Event]:
@@ -161,31 +88,3 @@ def _is_from_sqs(event: object) -> TypeGuard[Event]:
         and bool(records)
         and all(isinstance(record, dict) and record.get("eventSource") == "aws:sqs" for record in records)
     )
-
-
-def batch_handler(handle: Callable[[SQSRecord], None], telemetry: Telemetry, failed: str) -> Handler:
-    """A handler of SQS batches that reports each failed record, and only it, for redelivery.
-
-    Lambda takes that for a success, and counts no error: so each is counted here, in the metric `failed`.
-    """
-    processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
-
-    def handle_one(record: SQSRecord) -> None:
-        try:
-            handle(record)
-        except Exception as error:
-            telemetry.trouble(f"message {record.message_id} will be delivered again", error)
-            telemetry.count(failed)
-            raise
-
-    def handler(event: Event, context: Context | None = None) -> Event:
-        return dict(
-            process_partial_response(
-                event=event,
-                record_handler=handle_one,
-                processor=processor,
-                context=context,  # type: ignore[arg-type] # it only passes it on
-            )
-        )
-
-    return handler

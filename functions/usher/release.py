@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from usher.core.hook_items import Enrolled, Target
     from usher.core.policy import Channel
     from usher.evaluation.call_budget import CallBudget
-    from usher.handlers import Work
+    from usher.invocation import Work
     from usher.ports.autoscaling import AutoScaling, Groups, LiveMembers
     from usher.ports.hooks import EnrolmentRecords
     from usher.ports.records import Due, Evidence, OpenActions

@@ -12,9 +12,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, Protocol
 
 from usher.core.configuration import ConfigurationRefused
+from usher.core.queue_messages import NOT_READ
 from usher.core.round_robin import share
 from usher.evaluation.wake_ups import BETWEEN_SWEEPS, WAKE_UP_HORIZON, send
-from usher.handlers import NOT_READ, has_time
+from usher.invocation import has_time
 from usher.ports.errors import Unavailable
 
 if TYPE_CHECKING:
@@ -23,12 +24,12 @@ if TYPE_CHECKING:
 
     from usher.core.action import Action
     from usher.evaluation.call_budget import CallBudget
-    from usher.handlers import Context, Event, Pass, Work
+    from usher.evaluation.question_chain import Chains
+    from usher.invocation import Context, Event, Pass, Work
     from usher.outage.live_holds import LiveHolds
     from usher.ports.queues import WakeUps
     from usher.ports.records import Due, Unasked
     from usher.ports.telemetry import Telemetry
-    from usher.questions.chain import Chains
 
 SWEEP_LOOKAHEAD: Final = timedelta(seconds=240)  # holds two sweeps, so that one that is cut off costs nothing
 # A heartbeat with a smaller margin is of a timeout so short that it has its own wake-ups.

@@ -16,10 +16,10 @@ from botocore.config import Config
 from moto import mock_aws
 
 from tests.factories import an_action, at
-from usher.aws import messages, table
+from usher.aws import table
 from usher.aws.announcing import EventBus, announce_handler
 from usher.aws.records import RecordTable
-from usher.core import configuration
+from usher.core import configuration, messages
 from usher.core.action import Action, OperatorNote, Outcome, Phase, Result
 from usher.core.announce import Kind, between
 from usher.core.notifications import LifecycleNotice

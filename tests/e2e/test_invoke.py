@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from usher.aws import messages
 from usher.aws.records import RecordTable
+from usher.core import messages
 from usher.core.action import Outcome
 from usher.core.compiled import compiled
 from usher.core.notifications import LifecycleNotice, NotUnderstood

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from tests.factories import START
-from usher.aws import messages
-from usher.core import notifications
+from usher.core import messages, notifications
 from usher.core.action import ActivityEnd, Transition
 from usher_simulator.autoscaling.account import Account, an_account
 from usher_simulator.autoscaling.latencies import CAPTURED, PROMPT

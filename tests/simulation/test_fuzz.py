@@ -17,7 +17,7 @@ from rich.console import Console
 
 from benchmarks import fuzz
 from benchmarks.fuzz import Broken, Fuzz, Stage, is_well_said, real_messages, run_seed, sqs
-from usher.aws import messages
+from usher.core import messages
 from usher.core.notifications import NotUnderstood
 from usher_cli import story, traffic
 from usher_cli.report import report
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from usher.core.action import Action
-    from usher.handlers import Context, Event
+    from usher.invocation import Context, Event
 
 SEEDS: Final = 12  # of 250 inputs each: 3,000
 MESSAGES: Final = real_messages()

@@ -11,8 +11,7 @@ import pytest
 
 from tests.factories import an_action, at
 from tests.unit.test_handlers import Stage
-from usher.aws import messages
-from usher.core import configuration
+from usher.core import configuration, messages
 from usher.core.finding import ConditionStatus, Finding, Findings
 from usher.core.notifications import CommandEnd, InstanceEnd, InstanceState, NotUnderstood, Unrelated
 from usher.ports.records import Raw

@@ -10,8 +10,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.factories import START
-from usher.aws import messages
-from usher.core import notifications
+from usher.core import messages, notifications
 from usher_simulator.autoscaling.account import Account, an_account
 from usher_simulator.autoscaling.engine import Assumptions
 from usher_simulator.autoscaling.notifications import ACCOUNT, REGION

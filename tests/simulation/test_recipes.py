@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import pytest
 from click.testing import CliRunner
 
-from usher.aws import messages
+from usher.core import messages
 from usher.core.action import Signal, Status
 from usher.core.wait_moves import WAIT_MOVES
 from usher_cli.main import main

@@ -16,10 +16,11 @@ from tests.factories import at, fill
 from usher import handlers
 from usher.aws.autoscaling import AutoScalingApi
 from usher.aws.instances import InstancesApi
-from usher.aws.queues import delay_s, wake_up_body
+from usher.aws.queues import delay_s
 from usher.aws.waiting import WaitingApi
 from usher.core import configuration, duration
 from usher.core.action import Outcome, Phase, Result
+from usher.core.queue_messages import wake_up_body
 from usher.evaluation.call_budget import CallBudget
 from usher.evaluation.evaluator import Evaluator
 from usher.evaluation.hook_timeouts import HookTimeouts

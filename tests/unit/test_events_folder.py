@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.recorded import NAMES
-from usher.aws import messages
-from usher.core import notifications
+from usher.core import messages, notifications
 from usher.core.action import ActivityEnd, Signal
 from usher.core.compiled import compiled
 from usher_hooksfile import load

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from moto import mock_aws
 
 from tests.factories import a_signal, an_action, an_activity_end, at
-from usher.aws import messages, table
+from usher.aws import table
 from usher.aws.records import RecordTable
-from usher.core import notifications
+from usher.core import messages, notifications
 from usher.core.action import ActivityEnd, Outcome, Phase, Transition
 from usher.core.notifications import InstanceEnd, InstanceState
 from usher.intake.intake import Intake

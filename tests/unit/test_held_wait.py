@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.factories import a_policy, an_action, at, hook_terms
-from usher.aws.queues import wait_of, wake_up_body
 from usher.core.action import Phase, Result
 from usher.core.held_wait import HeldWait, held_wait, told
+from usher.core.queue_messages import wait_of, wake_up_body
 
 if TYPE_CHECKING:
     from usher.core.action import Action

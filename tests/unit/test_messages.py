@@ -13,8 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from usher.aws import messages
-from usher.core import notifications
+from usher.core import messages, notifications
 from usher.core.action import ActivityEnd, Signal, Status, Transition
 from usher.core.notifications import Home, LifecycleNotice, Notice, NotUnderstood, Unrelated
 

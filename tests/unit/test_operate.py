@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 
 from tests.factories import a_policy, an_action, at, hook_terms
 from tests.memory_account import CALLER, MemoryStack, UnreadableStore, deployed, refused
-from usher.aws import messages
-from usher.core import duration
+from usher.core import duration, messages
 from usher.core.action import OperatorNote, Outcome, Phase, Result, Signal, Status, Transition
 from usher.core.decide import Complete, Wait, decide
 from usher.core.hook_items import Enrolled, HookSettings

@@ -13,7 +13,7 @@ from tests.questions import QuestionList, with_finding
 from usher.core import questions
 from usher.core.action import OperatorNote, Phase, Result
 from usher.core.finding import ConditionStatus, Finding, Findings
-from usher.questions.chain import LATE, Chains
+from usher.evaluation.question_chain import LATE, Chains
 from usher_simulator.fakes.memory_store import MemoryStore
 from usher_simulator.fakes.recorder import Recorder
 

@@ -13,8 +13,9 @@ from click.testing import CliRunner
 from moto import mock_aws
 
 from tests.factories import an_action, at
-from usher.aws import messages, queues, table
+from usher.aws import queues, table
 from usher.aws.records import RecordTable
+from usher.core import messages, queue_messages
 from usher.core.action import Action, Outcome, Phase, Result
 from usher.core.finding import Findings
 from usher.core.notifications import NotUnderstood
@@ -195,34 +196,42 @@ def test_the_status_of_other_messages(body: str, known: Sequence[Action], status
     ("body", "known", "status", "why"),
     [
         pytest.param(
-            queues.wake_up_body("action-1", 1), an_action(), LetterStatus.CURRENT, "open", id="as stored"
+            queue_messages.wake_up_body("action-1", 1),
+            an_action(),
+            LetterStatus.CURRENT,
+            "open",
+            id="as stored",
         ),
         pytest.param(
-            queues.wake_up_body("action-1", 1),
+            queue_messages.wake_up_body("action-1", 1),
             an_action(version=3),
             LetterStatus.OBSOLETE,
             "has changed since",
             id="older",
         ),
         pytest.param(
-            queues.wake_up_body("action-1", an_action(look_id="look-1").stamp),
+            queue_messages.wake_up_body("action-1", an_action(look_id="look-1").stamp),
             an_action(look_id="look-1"),
             LetterStatus.CURRENT,
             "open",
             id="as the functions send it",
         ),
         pytest.param(
-            queues.wake_up_body("action-1", an_action(look_id="look-2").stamp),
+            queue_messages.wake_up_body("action-1", an_action(look_id="look-2").stamp),
             an_action(look_id="look-1"),
             LetterStatus.OBSOLETE,
             "has changed since",
             id="of another look",
         ),
         pytest.param(
-            queues.wake_up_body("action-1", 1), an_ended(), LetterStatus.OBSOLETE, "is closed", id="closed"
+            queue_messages.wake_up_body("action-1", 1),
+            an_ended(),
+            LetterStatus.OBSOLETE,
+            "is closed",
+            id="closed",
         ),
         pytest.param(
-            queues.wake_up_body("action-9", 1),
+            queue_messages.wake_up_body("action-9", 1),
             an_action(),
             LetterStatus.OBSOLETE,
             "no record",
@@ -245,16 +254,32 @@ def test_a_wake_up_is_current_while_its_record_has_its_version(
     ("body", "known", "status", "why"),
     [
         pytest.param(
-            queues.question_body("action-1", 2), an_action(), LetterStatus.CURRENT, "the latest", id="now"
+            queue_messages.question_body("action-1", 2),
+            an_action(),
+            LetterStatus.CURRENT,
+            "the latest",
+            id="now",
         ),
         pytest.param(
-            queues.question_body("action-1", 1), an_action(), LetterStatus.OBSOLETE, "newer", id="older"
+            queue_messages.question_body("action-1", 1),
+            an_action(),
+            LetterStatus.OBSOLETE,
+            "newer",
+            id="older",
         ),
         pytest.param(
-            queues.question_body("action-1", 2), an_ended(), LetterStatus.OBSOLETE, "closed", id="closed"
+            queue_messages.question_body("action-1", 2),
+            an_ended(),
+            LetterStatus.OBSOLETE,
+            "closed",
+            id="closed",
         ),
         pytest.param(
-            queues.question_body("other", 2), an_action(), LetterStatus.OBSOLETE, "no record", id="no record"
+            queue_messages.question_body("other", 2),
+            an_action(),
+            LetterStatus.OBSOLETE,
+            "no record",
+            id="no record",
         ),
         pytest.param('{"action_id": "a"}', an_action(), LetterStatus.UNREADABLE, "no action", id="no turn"),
         pytest.param("[]", an_action(), LetterStatus.UNREADABLE, "no action", id="a list"),
@@ -275,7 +300,7 @@ def test_a_question_is_current_until_a_newer_one_replaces_it(
 def test_the_latest_question_of_an_action_is_sent_back_to_the_queue_of_questions(stack: Stack) -> None:
     action = stack.records.open(an_action(), Raw(received_at=at(0), body="{}"))
     stack.records.keep_findings(action, Findings(turn=1, ask_at=at(40)))
-    body = queues.question_body(action.id, 1)
+    body = queue_messages.question_body(action.id, 1)
     stack.put(body, queue="Questions-dead")
     assert [each["done"] for each in stack.json("--all", "--send", "--yes")] == ["sent"]
     assert (stack.bodies("Questions"), stack.bodies("Questions-dead")) == ([body], [])
@@ -285,8 +310,8 @@ def test_the_latest_question_of_an_action_is_sent_back_to_the_queue_of_questions
     ("body", "queue"),
     [
         pytest.param(lifecycle(), "inbox", id="a lifecycle message"),
-        pytest.param(queues.wake_up_body("action-1", 1), "wake-ups", id="a wake-up"),
-        pytest.param(queues.question_body("action-1", 1), "questions", id="a question"),
+        pytest.param(queue_messages.wake_up_body("action-1", 1), "wake-ups", id="a wake-up"),
+        pytest.param(queue_messages.question_body("action-1", 1), "questions", id="a question"),
     ],
 )
 def test_a_dead_letter_whose_record_cannot_be_read_is_current_and_stops_no_other(
@@ -482,7 +507,7 @@ def test_what_sqs_moved_here_has_no_reason_and_says_so(stack: Stack) -> None:
 
 
 def test_all_that_are_current_are_sent_back_to_their_source_queues(stack: Stack) -> None:
-    wake_up = queues.wake_up_body("action-1", 1)
+    wake_up = queue_messages.wake_up_body("action-1", 1)
     stack.records.open(an_action(), Raw(received_at=at(0), body="{}"))
     for body in (TEST, "{}"):
         stack.put(body)

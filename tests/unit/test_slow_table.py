@@ -12,9 +12,9 @@ import pytest
 from tests.factories import an_action, at, hook_terms
 from tests.unit.test_handlers import CONFIGURATION, failures, message, sqs
 from usher import handlers
-from usher.aws.queues import wake_up_body
 from usher.core.held_wait import held_wait
 from usher.core.pacing import Pace
+from usher.core.queue_messages import wake_up_body
 from usher.evaluation.call_budget import CallBudget
 from usher.evaluation.evaluator import Evaluator
 from usher.evaluation.hook_timeouts import HookTimeouts

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from usher.aws import messages
+from usher.core import messages
 from usher.core.notifications import LifecycleNotice
 from usher_cli import traffic
 from usher_cli.traffic import Unreadable

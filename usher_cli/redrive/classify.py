@@ -8,9 +8,8 @@ from enum import StrEnum
 from functools import partial
 from typing import TYPE_CHECKING, Final, Protocol
 
-from usher.aws import messages
 from usher.aws.record_format import UNREADABLE
-from usher.core import duration, evidence
+from usher.core import duration, evidence, messages
 from usher.core.action import ActivityEnd, Signal
 from usher.core.notifications import (
     CommandEnd,
@@ -21,8 +20,8 @@ from usher.core.notifications import (
     TestNotice,
     Unrelated,
 )
+from usher.core.queue_messages import NOT_READ, numbered
 from usher.core.wait_moves import WAIT_MOVES
-from usher.handlers import NOT_READ, numbered
 from usher_cli.open_actions import NEWER_RELEASE
 from usher_cli.redrive.queues import QUESTIONS, WAKE_UPS, DeadLetter
 

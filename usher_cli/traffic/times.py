@@ -16,7 +16,7 @@ from usher_cli.traffic.values import parsed
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-EARLIEST: Final = datetime(2009, 1, 1, tzinfo=UTC)  # as usher.aws.messages reads times
+EARLIEST: Final = datetime(2009, 1, 1, tzinfo=UTC)  # as usher.core.messages reads times
 LATEST: Final = datetime(2200, 1, 1, tzinfo=UTC)
 
 _LETTERS: Final = re.compile(r"(?=.*y)[ymdhsxzt:.+ -]+", re.IGNORECASE)  # for digits

@@ -9,7 +9,7 @@ from usher.sweep import Sweep
 
 if TYPE_CHECKING:
     from usher.evaluation.evaluator import Evaluator
-    from usher.handlers import Pass, Work
+    from usher.invocation import Pass, Work
     from usher.outage.live_holds import LiveHolds
 
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from usher.aws import messages
+from usher.core import messages
 from usher.core.action import ActivityEnd, Signal
 from usher.core.notifications import Home, LifecycleNotice, NotUnderstood, Unrelated
 from usher_simulator.autoscaling.lifecycle_actions import EndedBy, Wait

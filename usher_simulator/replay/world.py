@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from usher import handlers
 from usher.aws.autoscaling import AutoScalingApi
-from usher.aws.queues import delay_s, question_body, wake_up_body
+from usher.aws.queues import delay_s
 from usher.aws.waiting import WaitingApi
+from usher.core.queue_messages import question_body, wake_up_body
 from usher.evaluation.evaluator import Evaluator
 from usher.evaluation.stale_waits import StaleWaitGuard
 from usher.intake.intake import Intake

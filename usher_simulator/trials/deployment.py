@@ -21,6 +21,7 @@ from usher.evaluation.evaluator import Evaluator
 from usher.evaluation.hook_timeouts import HookTimeouts
 from usher.evaluation.stale_waits import StaleWaitGuard
 from usher.intake.intake import Intake
+from usher.invocation import Handler, Pass, has_time
 from usher.outage.live_holds import LiveHolds
 from usher.outage.without_table import Memory, WithoutTable
 from usher.passes.enrolment import Enrolment
@@ -172,7 +173,7 @@ class Deployment:
         self._ids = count(1)
         self._random = effects.random
         self._telemetry = telemetry
-        self._handlers: dict[tuple[str, int], handlers.Handler] = {}
+        self._handlers: dict[tuple[str, int], Handler] = {}
         self._store = cast(ReconcileStore, ShakyStore(effects, self.memory, watch))
         budget = ShakyBudget(effects, MemoryBudget(calls_per_second))
         now = effects.invocations.now
@@ -292,7 +293,7 @@ class Deployment:
         )
 
         def work(time_left: TimeLeft) -> bool:
-            provision.handle(event, lambda: handlers.has_time(time_left))
+            provision.handle(event, lambda: has_time(time_left))
             return True
 
         def ended(returned: object, error: BaseException | None) -> None:
@@ -376,7 +377,7 @@ class Deployment:
         self.effects.invocations.start(invocation, work, ended)
         return invocation
 
-    def _handler(self, function: str, container: int) -> handlers.Handler:
+    def _handler(self, function: str, container: int) -> Handler:
         """A container keeps its handler; after a deploy there are new ones."""
         known = self._handlers.get((function, container))
         if known is None:
@@ -384,7 +385,7 @@ class Deployment:
             self._handlers[function, container] = known
         return known
 
-    def _new_handler(self, function: str) -> handlers.Handler:
+    def _new_handler(self, function: str) -> Handler:
         match function:
             case "intake":
                 return self._intake_handler()
@@ -406,7 +407,7 @@ class Deployment:
             memory=Memory(pace=Pace(calls_per_second=self._calls_per_second)),
         )
 
-    def _intake_handler(self) -> handlers.Handler:
+    def _intake_handler(self) -> Handler:
         intake = Intake(
             configuration=self.configuration,
             items=self._hook_items(),
@@ -488,7 +489,7 @@ class Deployment:
 
         invocation = self._invoke(SWEEP, lambda time_left: handler({}, time_left), ended)
 
-    def _passes(self) -> Iterator[handlers.Pass]:
+    def _passes(self) -> Iterator[Pass]:
         if Thing.RECONCILED in self._things:
             yield self._reconcile()
         if Thing.ENROLLED in self._things:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from botocore.exceptions import ConnectTimeoutError, ReadTimeoutError
 
-from usher.aws.queues import delay_s, question_body, wake_up_body
+from usher.aws.queues import delay_s
 from usher.core.evidence import Kept
+from usher.core.queue_messages import question_body, wake_up_body
 from usher.ports.errors import Denied, NoAnswer, Unavailable
 from usher_simulator.autoscaling.query_protocol import ApiError
 from usher_simulator.trials.faults import Fault, How, Part

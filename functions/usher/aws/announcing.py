@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from usher.core.action import Action
     from usher.core.announce import Announcement
-    from usher.handlers import Context, Event, Handler
+    from usher.invocation import Context, Event, Handler
     from usher.ports.telemetry import Telemetry
 
 

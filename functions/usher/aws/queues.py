@@ -2,67 +2,28 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
-from dataclasses import MISSING, fields
-from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from botocore.exceptions import BotoCoreError, ClientError, ConnectTimeoutError, ReadTimeoutError
 
-from usher.core.held_wait import HeldWait
+from usher.core.queue_messages import question_body, wake_up_body
 from usher.ports.errors import Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from datetime import timedelta
 
     from mypy_boto3_sqs import SQSClient
+
+    from usher.core.held_wait import HeldWait
 
 LONGEST_DELAY_S: Final = 900  # aws-facts 5
 _MOST_MESSAGE_BYTES: Final = 1024 * 1024  # body and attributes together
 _MOST_REASON_CHARACTERS: Final = 1000
-_MOMENTS: Final = ("due_at", "expires_at", "ends_at", "beaten_at", "first_at", "missed_at")  # of a HeldWait
-_SPANS: Final = ("timeout", "lead")
-_FIELDS: Final = tuple(field.name for field in fields(HeldWait))
-_USUAL: Final = {one.name: one.default for one in fields(HeldWait) if one.default is not MISSING}
 _NOT_TAKEN: Final = re.compile(
     r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 )  # by SQS, as it takes no lone surrogates
-
-
-def wake_up_body(action_id: str, version: int, wait: HeldWait | None = None) -> str:
-    """The body of a wake-up; what is absent or as usual is left out of the wait."""
-    said: dict[str, Any] = {"action_id": action_id, "version": version}
-    if wait is not None:
-        said["wait"] = {name: _plain(getattr(wait, name)) for name in _told_of(wait)}
-    return json.dumps(said)
-
-
-def wait_of(said: Mapping[str, Any]) -> HeldWait | None:
-    """The wait in a wake-up that was read from JSON; None: it has none that this release understands."""
-    try:
-        known: dict[str, Any] = {name: said["wait"][name] for name in _FIELDS if name in said["wait"]}
-        known.update({name: datetime.fromisoformat(known[name]) for name in _MOMENTS if name in known})
-        known.update({name: timedelta(seconds=known[name]) for name in _SPANS})
-        return HeldWait(**known)
-    except (KeyError, TypeError, ValueError, OverflowError):
-        return None
-
-
-def _told_of(wait: HeldWait) -> list[str]:
-    return [name for name in _FIELDS if getattr(wait, name) != _USUAL.get(name, ...)]
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, datetime):
-        return value.isoformat()
-    return value.total_seconds() if isinstance(value, timedelta) else value
-
-
-def question_body(action_id: str, turn: int) -> str:
-    """The body of a question."""
-    return json.dumps({"action_id": action_id, "turn": turn})
 
 
 def delay_s(delay: timedelta) -> int:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from aws_lambda_powertools import Logger, Metrics
 
     from usher.core.action import Action
-    from usher.handlers import Context, Event, Handler
+    from usher.invocation import Context, Event, Handler
 
 NAMESPACE: Final = "Usher"
 _SECONDS: Final = frozenset({"SecondsToExpiry", "NotificationLag"})

@@ -13,6 +13,7 @@ from usher.core.held_wait import is_of, told
 from usher.core.policy import Mode
 from usher.evaluation.call_budget import CallBudget
 from usher.evaluation.observe import as_if_done
+from usher.evaluation.question_chain import Chains, tell_unreadable
 from usher.evaluation.record_writer import EvaluationWriter
 from usher.evaluation.result_quota import ResultQuota
 from usher.evaluation.sender import Sender
@@ -20,7 +21,6 @@ from usher.evaluation.stale_waits import in_same_wait
 from usher.evaluation.wake_ups import send
 from usher.ports.errors import CutShort, Moved, NotRecorded, Unavailable
 from usher.ports.queues import WHATEVER
-from usher.questions.chain import Chains, tell_unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from usher.core.action import Action, ActivityEnd, Signal
     from usher.core.notifications import CommandEnd, InstanceEnd, InstanceState, TestNotice
     from usher.core.policy import Configuration
+    from usher.evaluation.question_chain import Chains
     from usher.evaluation.record_writer import RecordWriter
     from usher.ports.records import Store
     from usher.ports.telemetry import Telemetry
-    from usher.questions.chain import Chains
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, assert_never
 
-from usher.aws import messages
+from usher.core import messages
 from usher.core.action import ActivityEnd, Signal
 from usher.core.held_wait import first_waits
 from usher.core.notifications import (
@@ -19,6 +19,7 @@ from usher.core.notifications import (
     TestNotice,
     Unrelated,
 )
+from usher.evaluation.question_chain import Chains
 from usher.evaluation.record_writer import RecordWriter
 from usher.evaluation.wake_ups import send
 from usher.intake.hearing import Hearing
@@ -27,7 +28,6 @@ from usher.outage.slow_table import ATTEMPT, HOLDS, Away, Limit, hurried
 from usher.ports.errors import NoAnswer, Unavailable
 from usher.ports.queues import WHATEVER
 from usher.ports.records import Raw
-from usher.questions.chain import Chains
 
 if TYPE_CHECKING:
     from collections.abc import Callable

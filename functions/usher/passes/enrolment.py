@@ -69,7 +69,7 @@ class Enrolment:
 
     @property
     def name(self) -> str:
-        """As handlers.Pass."""
+        """As Pass."""
         return "enrolment"
 
     def run(self, has_time: Callable[[], bool] = lambda: True) -> None:

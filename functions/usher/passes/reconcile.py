@@ -71,7 +71,7 @@ class Reconcile:
 
     @property
     def name(self) -> str:
-        """As handlers.Pass."""
+        """As Pass."""
         return "reconcile"
 
     def run(self, has_time: Callable[[], bool] = lambda: True) -> None:

@@ -35,7 +35,7 @@ class SilentGroups:
 
     @property
     def name(self) -> str:
-        """As handlers.Pass."""
+        """As Pass."""
         return "silence"
 
     def run(self, has_time: Callable[[], bool]) -> None:

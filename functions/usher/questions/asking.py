@@ -10,18 +10,19 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from usher import handlers
+from usher.batches import batch_handler, body_of
 from usher.core import questions
 from usher.core.action import Phase, shortened
 from usher.core.conditions.probe import Found, Later, as_finding, finding_of
 from usher.core.decide import Complete, decide
 from usher.core.finding import ConditionStatus, Finding
 from usher.core.policy import Mode
+from usher.core.queue_messages import NOT_READ, numbered
 from usher.evaluation.evaluator import observed
+from usher.evaluation.question_chain import LATE, sweep_at, tell_unreadable
 from usher.evaluation.wake_ups import WAKE_UP_HORIZON
 from usher.ports.errors import Moved, Unavailable
 from usher.ports.queues import WHATEVER
-from usher.questions.chain import LATE, sweep_at, tell_unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from usher.core.action import Action
     from usher.core.conditions.probe import Probe
     from usher.core.finding import Findings, Memory
+    from usher.invocation import Handler
     from usher.ports.conditions import Probing
     from usher.ports.queues import DeadLetters, Questions, WakeUps
     from usher.ports.records import Store
@@ -203,16 +205,16 @@ def _ends(before: Action, after: Action, now: datetime) -> bool:
     return not last <= {found.condition for found in before.findings if found.ask_again_at is None}
 
 
-def questions_handler(asking: Asking, dead_letters: DeadLetters) -> handlers.Handler:
+def questions_handler(asking: Asking, dead_letters: DeadLetters) -> Handler:
     """The function `questions`: a turn for each message that still counts."""
 
     def take(record: SQSRecord) -> None:
-        body = handlers.body_of(record)
+        body = body_of(record)
         try:
-            action_id, turn = handlers.numbered(body, "turn")
-        except handlers.NOT_READ as error:
+            action_id, turn = numbered(body, "turn")
+        except NOT_READ as error:
             dead_letters.put(body, f"not a question: {type(error).__name__}")
             return
         asking.ask(action_id, turn)
 
-    return handlers.batch_handler(take, asking.telemetry, "FailedQuestions")
+    return batch_handler(take, asking.telemetry, "FailedQuestions")

@@ -11,7 +11,7 @@ from usher.aws.telemetry import flushing
 from usher.wiring import machine
 
 if TYPE_CHECKING:
-    from usher.handlers import Handler
+    from usher.invocation import Handler
 
 
 def handler() -> Handler:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from usher import handlers
 from usher.aws.telemetry import flushing
 from usher.intake.intake import Intake
 from usher.wiring import machine
 
+if TYPE_CHECKING:
+    from usher.invocation import Handler
 
-def handler() -> handlers.Handler:
+
+def handler() -> Handler:
     """What takes in messages."""
     made = machine.parts(machine.IN_TIME)
     taking = Intake(

@@ -56,7 +56,7 @@ def new_id() -> str:
     return str(uuid.uuid4())
 
 
-def several_at_once() -> Any:  # noqa: ANN401 - handlers.Work
+def several_at_once() -> Any:  # noqa: ANN401 - Work
     """A `map` that makes several calls at once."""
     return ThreadPoolExecutor(max_workers=_AT_ONCE).map
 

@@ -11,17 +11,17 @@ from typing import Any
 
 import boto3
 
-from usher import handlers
 from usher.aws.groups import GroupsApi
 from usher.aws.stacks import StackStatus
 from usher.aws.telemetry import flushing
+from usher.invocation import Context, Event, Handler, has_time
 from usher.provision import Provision
 from usher.release import Release
 from usher.settings import EnrolmentSettings
 from usher.wiring import enrolling, machine
 
 
-def handler() -> handlers.Handler:
+def handler() -> Handler:
     """What puts the hooks of a deploy, and lets go of everything. Raises SettingsRefused."""
     made = machine.parts()
     settings = EnrolmentSettings.from_environment(os.environ)
@@ -48,8 +48,8 @@ def handler() -> handlers.Handler:
         respond=_put_answer,
     )
 
-    def handler(event: handlers.Event, context: handlers.Context | None = None) -> handlers.Event:
-        provisioning.handle(event, lambda: handlers.has_time(context))
+    def handler(event: Event, context: Context | None = None) -> Event:
+        provisioning.handle(event, lambda: has_time(context))
         return {}
 
     return flushing(handler, made.metrics)

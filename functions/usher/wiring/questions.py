@@ -12,7 +12,7 @@ from usher.questions.probing import Prober
 from usher.wiring import machine
 
 if TYPE_CHECKING:
-    from usher.handlers import Handler
+    from usher.invocation import Handler
 
 
 def handler() -> Handler:

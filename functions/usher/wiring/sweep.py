@@ -19,7 +19,7 @@ from usher.sweep import Sweep
 from usher.wiring import enrolling, machine
 
 if TYPE_CHECKING:
-    from usher.handlers import Handler
+    from usher.invocation import Handler
     from usher.wiring.machine import Parts
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from usher import handlers
 from usher.aws.autoscaling import AutoScalingApi
 from usher.aws.telemetry import flushing
@@ -9,8 +11,11 @@ from usher.core.pacing import Pace
 from usher.outage.without_table import Memory, WithoutTable
 from usher.wiring import machine
 
+if TYPE_CHECKING:
+    from usher.invocation import Handler
 
-def handler() -> handlers.Handler:
+
+def handler() -> Handler:
     """What looks."""
     made = machine.parts(machine.IN_TIME)
     without_table = WithoutTable(

@@ -11,11 +11,11 @@ from botocore.exceptions import ClientError
 
 from tests.e2e.deployed.stack import a_notice, an_action_due, an_sqs_event, make_group
 from tests.factories import a_policy
-from usher.aws.queues import question_body, wake_up_body
 from usher.core import configuration
 from usher.core.configuration import source_of
 from usher.core.finding import Findings
 from usher.core.hook_items import Enrolled, Target
+from usher.core.queue_messages import question_body, wake_up_body
 from usher.core.wanted_hooks import settings_of
 from usher.provision import FILE
 from usher.wiring.machine import new_id, now

@@ -14,8 +14,8 @@ from usher.core.conditions import command, ecs, function, instance_status, targe
 from usher.core.conditions.combined import AnyOf, Not, Then
 from usher.core.conditions.elapsed import Elapsed
 from usher.core.finding import ConditionStatus
+from usher.evaluation.question_chain import Chains
 from usher.questions import asking
-from usher.questions.chain import Chains
 from usher_simulator.trials.judge.in_time import InTime
 from usher_simulator.trials.judge.never_early import NeverEarly
 from usher_simulator.trials.judge.started_once import StartedOnce

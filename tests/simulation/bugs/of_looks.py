@@ -10,8 +10,8 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final
 
 from tests.simulation.bugs.bug import Bug
-from usher.aws import autoscaling, messages
-from usher.core import closing, deadlines, decide, evidence
+from usher.aws import autoscaling
+from usher.core import closing, deadlines, decide, evidence, messages
 from usher.core.action import Action, Outcome, Phase, Result
 from usher.core.conditions.signalled import Signalled
 from usher.core.finding import ConditionStatus

@@ -1,0 +1,63 @@
+"""What Usher's own messages say: wake-ups and questions, as JSON texts and back."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import MISSING, fields
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from usher.core.held_wait import HeldWait
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+NOT_READ: Final = (ValueError, TypeError, KeyError, OverflowError, RecursionError)
+_ACTION_ID: Final = re.compile(r"[!-~]{1,128}")
+_MOMENTS: Final = ("due_at", "expires_at", "ends_at", "beaten_at", "first_at", "missed_at")  # of a HeldWait
+_SPANS: Final = ("timeout", "lead")
+_FIELDS: Final = tuple(field.name for field in fields(HeldWait))
+_USUAL: Final = {one.name: one.default for one in fields(HeldWait) if one.default is not MISSING}
+
+
+def wake_up_body(action_id: str, version: int, wait: HeldWait | None = None) -> str:
+    """The body of a wake-up; what is absent or as usual is left out of the wait."""
+    said: dict[str, Any] = {"action_id": action_id, "version": version}
+    if wait is not None:
+        said["wait"] = {name: _plain(getattr(wait, name)) for name in _told_of(wait)}
+    return json.dumps(said)
+
+
+def wait_of(said: Mapping[str, Any]) -> HeldWait | None:
+    """The wait in a wake-up that was read from JSON; None: it has none that this release understands."""
+    try:
+        known: dict[str, Any] = {name: said["wait"][name] for name in _FIELDS if name in said["wait"]}
+        known.update({name: datetime.fromisoformat(known[name]) for name in _MOMENTS if name in known})
+        known.update({name: timedelta(seconds=known[name]) for name in _SPANS})
+        return HeldWait(**known)
+    except (KeyError, TypeError, ValueError, OverflowError):
+        return None
+
+
+def _told_of(wait: HeldWait) -> list[str]:
+    return [name for name in _FIELDS if getattr(wait, name) != _USUAL.get(name, ...)]
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return value.total_seconds() if isinstance(value, timedelta) else value
+
+
+def question_body(action_id: str, turn: int) -> str:
+    """The body of a question."""
+    return json.dumps({"action_id": action_id, "turn": turn})
+
+
+def numbered(body: str, number: str) -> tuple[str, int]:
+    """The action of a wake-up or a question, and the number that it is for. Raises what is NOT_READ."""
+    said = json.loads(body)
+    if not isinstance(said["action_id"], str) or not _ACTION_ID.fullmatch(said["action_id"]):
+        raise ValueError("no id of an action")
+    return said["action_id"], int(said[number])

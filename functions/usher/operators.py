@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from usher.core.operators import CommandRefused, name_of, refuse_ended
 from usher.evaluation.record_writer import TRIES, RecordWriter
+from usher.evaluation.wake_ups import WakeUpScheduler
 from usher.ports.errors import Moved
 
 if TYPE_CHECKING:
@@ -40,9 +41,7 @@ class Operators:
         """
         writer = RecordWriter(
             store=self.store,
-            wake_ups=self.wake_ups,
-            telemetry=self.telemetry,
-            clock=self.clock,
+            wake_ups=WakeUpScheduler(queue=self.wake_ups, telemetry=self.telemetry, clock=self.clock),
             new_id=self.new_id,
             require_queue=True,
         )

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from usher.core.configuration import ConfigurationRefused
 from usher.core.queue_messages import NOT_READ
 from usher.core.round_robin import share
-from usher.evaluation.wake_ups import BETWEEN_SWEEPS, WAKE_UP_HORIZON, send
+from usher.evaluation.wake_ups import BETWEEN_SWEEPS, WAKE_UP_HORIZON, WakeUpScheduler
 from usher.invocation import has_time
 from usher.ports.errors import Unavailable
 
@@ -83,6 +83,11 @@ class Sweep:
     work: Work = map
     passes: Sequence[Pass] = ()
     live_holds: LiveHolds | None = None
+
+    @property
+    def scheduler(self) -> WakeUpScheduler:
+        """What sends wake-ups."""
+        return WakeUpScheduler(queue=self.wake_ups, telemetry=self.telemetry, clock=self.clock)
 
     def handle(self, event: object, context: Context | None = None) -> Event:
         """Evaluate what is overdue, nearest expiry first; send wake-ups for what is near.
@@ -198,7 +203,7 @@ class Sweep:
         def wake(row: Due) -> None:
             if row.expires_at - row.look_at > _LEAST_OWN_MARGIN and has_time(context):
                 delay = max(timedelta(0), row.look_at - self.clock())
-                send(self.wake_ups, self.telemetry, row.action_id, row.version, delay)
+                self.scheduler.send(row.action_id, row.version, delay)
 
         list(self.work(wake, rows))
 

@@ -8,7 +8,7 @@ import pytest
 
 from tests.factories import an_action, at, hook_terms
 from usher.core.action import Action, Phase
-from usher.evaluation.wake_ups import store_and_schedule, wake_up_times
+from usher.evaluation.wake_ups import WakeUpScheduler, wake_up_times
 from usher.ports.errors import Moved, Unavailable
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class _World:
 
 
 def after_storing(action: Action, world: _World) -> list[str]:
-    store_and_schedule(action, lambda: at(0), world.store, world, world)
+    WakeUpScheduler(queue=world, telemetry=world, clock=lambda: at(0)).store_and_schedule(action, world.store)
     return world.happened
 
 
@@ -115,7 +115,7 @@ def test_a_store_that_raises_leaves_of_the_wake_ups(action: Action, expected: li
         raise Moved
 
     with pytest.raises(Moved):
-        store_and_schedule(action, lambda: at(0), store, world, world)
+        WakeUpScheduler(queue=world, telemetry=world, clock=lambda: at(0)).store_and_schedule(action, store)
     assert world.happened == expected
 
 
@@ -139,7 +139,9 @@ def test_a_slow_queue_makes_no_wake_up_come_late() -> None:
     """Seed 4149: the second of two was sent 8 s late, and came after the expiry."""
     world, moments = _World(), iter([at(0), at(0), at(8)])
 
-    store_and_schedule(due_in(20, timeout=30), lambda: next(moments), world.store, world, world)
+    WakeUpScheduler(queue=world, telemetry=world, clock=lambda: next(moments)).store_and_schedule(
+        due_in(20, timeout=30), world.store
+    )
 
     assert world.happened == ["action-1 version 7 in 20 s", "action-1 version 7 in 17 s", "stored"]
 
@@ -147,6 +149,8 @@ def test_a_slow_queue_makes_no_wake_up_come_late() -> None:
 def test_what_a_slow_queue_makes_due_is_sent_after_the_store() -> None:
     world, moments = _World(), iter([at(0), at(0), at(25)])
 
-    store_and_schedule(due_in(20, timeout=30), lambda: next(moments), world.store, world, world)
+    WakeUpScheduler(queue=world, telemetry=world, clock=lambda: next(moments)).store_and_schedule(
+        due_in(20, timeout=30), world.store
+    )
 
     assert world.happened == ["action-1 version 7 in 20 s", "stored", "action-1 version 7 in 0 s"]

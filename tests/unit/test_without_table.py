@@ -16,6 +16,7 @@ from usher.core.live_waits import LiveGroup, Member
 from usher.core.pacing import Pace
 from usher.core.wanted_hooks import settings_of
 from usher.evaluation.call_budget import NoCallLeft
+from usher.outage.heartbeat_news import HeartbeatNews
 from usher.outage.live_holds import LiveHolds
 from usher.outage.without_table import Memory, WithoutTable
 from usher.ports.autoscaling import Answer, AnswerKind
@@ -242,11 +243,10 @@ def live(world: World, timeout: str = "1h", **policy: str) -> LiveHolds:
         items=world,  # type: ignore[arg-type] # likewise
         live=world,  # type: ignore[arg-type] # as much of it as is used
         holds=world,
-        wake_ups=world,
+        news=HeartbeatNews(wake_ups=world, telemetry=Recorder(), clock=world.clock, new_id=lambda: "new"),
         telemetry=Recorder(),
         clock=world.clock,
         wait=world.wait,
-        new_id=lambda: "new",
         calls_per_second=10,
     )
 

@@ -22,6 +22,7 @@ from usher.evaluation.hook_timeouts import HookTimeouts
 from usher.evaluation.stale_waits import StaleWaitGuard
 from usher.intake.intake import Intake
 from usher.invocation import Handler, Pass, has_time
+from usher.outage.heartbeat_news import HeartbeatNews
 from usher.outage.live_holds import LiveHolds
 from usher.outage.without_table import Memory, WithoutTable
 from usher.passes.enrolment import Enrolment
@@ -230,11 +231,15 @@ class Deployment:
             items=cast(AllHookItems, self._items) if Thing.ENROLLED in self._things else None,
             live=self._waiting,
             holds=self._holds,
-            wake_ups=self._looks.wake_ups,
+            news=HeartbeatNews(
+                wake_ups=self._looks.wake_ups,
+                telemetry=self._telemetry,
+                clock=self._looks.clock,
+                new_id=self._new_id,
+            ),
             telemetry=self._telemetry,
             clock=self._looks.clock,
             wait=self._wait,
-            new_id=self._new_id,
             calls_per_second=self._calls_per_second,
         )
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Final
 from usher.core import closing, evidence, questions
 from usher.core.action import Phase
 from usher.core.decide import Complete, Heartbeat, Wait, decide
-from usher.core.held_wait import is_of, told
 from usher.core.policy import Mode
 from usher.evaluation.call_budget import CallBudget
 from usher.evaluation.observe import as_if_done
@@ -18,8 +17,9 @@ from usher.evaluation.record_writer import EvaluationWriter
 from usher.evaluation.result_quota import ResultQuota
 from usher.evaluation.sender import Sender
 from usher.evaluation.stale_waits import in_same_wait
-from usher.evaluation.wake_ups import send
-from usher.ports.errors import CutShort, Moved, NotRecorded, Unavailable
+from usher.evaluation.unrecorded_heartbeats import learned, record_of
+from usher.evaluation.wake_ups import WakeUpScheduler
+from usher.ports.errors import CutShort, Moved, Unavailable
 from usher.ports.queues import WHATEVER
 
 if TYPE_CHECKING:
@@ -70,13 +70,16 @@ class Evaluator:
         return Chains(kept=self.store, queue=self.questions, telemetry=self.telemetry, clock=self.clock)
 
     @property
+    def scheduler(self) -> WakeUpScheduler:
+        """What sends wake-ups."""
+        return WakeUpScheduler(queue=self.wake_ups, telemetry=self.telemetry, clock=self.clock)
+
+    @property
     def writer(self) -> EvaluationWriter:
         """What stores records."""
         return EvaluationWriter(
             store=self.store,
-            wake_ups=self.wake_ups,
-            telemetry=self.telemetry,
-            clock=self.clock,
+            wake_ups=self.scheduler,
             new_id=self.new_id,
             ends=self.store,
             call_budget=self.call_budget,
@@ -100,11 +103,11 @@ class Evaluator:
             try:
                 action = self.store.load(action_id)
                 if action is None and wait is not None and (wait.links or not wait.is_recorded):
-                    action, stamp = self._of_wait(wait), None
+                    action, stamp = record_of(wait, self.store), None
                 if action is None:
                     return
                 decided = decided or action.phase is not Phase.OPEN
-                after = self._learned(action, wait, now)
+                after = action if wait is None else learned(action, wait, self.writer, now)
                 if after is None:
                     continue
                 stamp = stamp if after is action else None
@@ -118,29 +121,6 @@ class Evaluator:
                 raise CutShort(str(away), decided=True) from away
             else:
                 return
-
-    def _learned(self, action: Action, wait: HeldWait | None, now: datetime) -> Action | None:
-        """The record, which knows now what was beaten without the table; None: another one is stored."""
-        after = action if wait is None else told(action, wait, now)
-        if after is action:
-            return action
-        if after.is_open:
-            after = replace(after, look_at=now)  # the outage may have kept it from more than this
-        try:
-            return self.writer.put(after)
-        except Moved:
-            return None
-
-    def _of_wait(self, wait: HeldWait) -> Action | None:
-        """The record of a wait that is not named by the record's id. Raises NotRecorded."""
-        if wait.token is not None:
-            action = self.store.of_token(wait.token)
-        else:
-            of_instance = self.store.of_instance(wait.instance_id)
-            action = next((one for one in reversed(list(of_instance)) if is_of(wait, one)), None)
-        if action is None and not wait.is_over:
-            raise NotRecorded(f"the wait of {wait.instance_id} in {wait.hook} is not recorded yet")
-        return action
 
     def _evaluate(self, action: Action, now: datetime) -> None:
         heard = self.store.evidence(action)
@@ -178,7 +158,7 @@ class Evaluator:
             self._do(action, decision, now, previous_booking)
         # After the call, which a slow queue must not keep waiting.
         if asks and isinstance(decision, Heartbeat) and not self.chains.begin(action, findings):
-            send(self.wake_ups, self.telemetry, action.id, WHATEVER, _MINUTE)
+            self.scheduler.send(action.id, WHATEVER, _MINUTE)
 
     def _findings_of(self, action: Action) -> Findings | None:
         findings = self.store.findings(action.id)

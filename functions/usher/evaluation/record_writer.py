@@ -9,18 +9,15 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from usher.core import closing
 from usher.core.action import Outcome, Result, Transition
-from usher.evaluation.wake_ups import send, store_and_schedule
 from usher.ports.errors import Moved, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from datetime import datetime
 
     from usher.core.action import Action, ActivityEnd
     from usher.evaluation.call_budget import CallBudget
-    from usher.ports.queues import WakeUps
+    from usher.evaluation.wake_ups import WakeUpScheduler
     from usher.ports.records import Raw, Records
-    from usher.ports.telemetry import Telemetry
 
     Save = Callable[[Action], object]
 
@@ -47,9 +44,7 @@ class RecordWriter:
     """
 
     store: Records
-    wake_ups: WakeUps
-    telemetry: Telemetry
-    clock: Callable[[], datetime]
+    wake_ups: WakeUpScheduler
     new_id: Callable[[], str]
     require_queue: bool = False
 
@@ -60,9 +55,7 @@ class RecordWriter:
         """
         after = replace(action, version=action.version + 1, look_id=self.new_id())
         store = partial(save or self.store.save, after)
-        store_and_schedule(
-            after, self.clock, store, self.wake_ups, self.telemetry, require_queue=self.require_queue
-        )
+        self.wake_ups.store_and_schedule(after, store, require_queue=self.require_queue)
         return replace(after, unsaved=())
 
     def update(
@@ -102,7 +95,7 @@ class RecordWriter:
             nonlocal stored
             stored = self.store.open(action, raw)
 
-        store_and_schedule(action, self.clock, store, self.wake_ups, self.telemetry)
+        self.wake_ups.store_and_schedule(action, store)
         return stored
 
 
@@ -118,7 +111,7 @@ class EvaluationWriter(RecordWriter):
         self._tell_of_failed_launch(action)
         after = RecordWriter.put(self, action, save)  # no super(): slots make the class anew
         if not after.is_open:
-            self.call_budget.release(after, self.clock())
+            self.call_budget.release(after, self.wake_ups.clock())
         return after
 
     def _tell_of_failed_launch(self, action: Action) -> None:
@@ -129,4 +122,4 @@ class EvaluationWriter(RecordWriter):
         self.ends.keep_move_end(closing.launch_failed(action))
         for other in self.ends.of_instance(action.instance_id):
             if other.is_open and other.if_launch_failed is not None:
-                send(self.wake_ups, self.telemetry, other.id, other.stamp, timedelta(0))
+                self.wake_ups.send(other.id, other.stamp, timedelta(0))

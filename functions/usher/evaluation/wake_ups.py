@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -24,34 +25,53 @@ BETWEEN_SWEEPS: Final = timedelta(seconds=150)  # two can stand 119 s apart, and
 _LEAST_APART: Final = timedelta(seconds=1)
 
 
-def store_and_schedule(
-    action: Action,
-    clock: Callable[[], datetime],
-    store: Callable[[], object],
-    wake_ups: WakeUps,
-    telemetry: Telemetry,
-    *,
-    require_queue: bool = False,
-) -> None:
-    """Run `store`, which makes `action` durable, and send the wake-ups of its next look.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WakeUpScheduler:
+    """What sends wake-ups. One that is not taken is mostly no reason to stop: the sweep comes, too."""
 
-    A wake-up is sent before the store, so that a crash between the two leaves one wake-up too many
-    rather than a record that nothing wakes. Only one that is due at once is sent after it: before,
-    it could arrive to find nothing stored. A slow queue makes none come late: each delay is reckoned
-    when it is sent. A queue that takes none stops no look; but a store that
-    only moves the version on `require_queue`, or it would void the wake-ups there are (Unavailable).
-    """
-    first: HeldWait | None = None
-    is_due = False
-    for number, at in enumerate(wake_up_times(action, clock()), start=1):
-        delay, wait = at - clock(), held_wait(action, number)
-        if delay > timedelta(0):
-            send(wake_ups, telemetry, action.id, action.stamp, delay, wait, require_queue=require_queue)
-        elif not is_due:
-            is_due, first = True, wait
-    store()
-    if is_due:
-        send(wake_ups, telemetry, action.id, action.stamp, timedelta(0), first)
+    queue: WakeUps
+    telemetry: Telemetry
+    clock: Callable[[], datetime]
+
+    def store_and_schedule(
+        self, action: Action, store: Callable[[], object], *, require_queue: bool = False
+    ) -> None:
+        """Run `store`, which makes `action` durable, and send the wake-ups of its next evaluation.
+
+        A wake-up is sent before the store, so that a crash between the two leaves one wake-up too many
+        rather than a record that nothing wakes. Only one that is due at once is sent after it: before,
+        it could arrive to find nothing stored. A slow queue makes none come late: each delay is reckoned
+        when it is sent. A queue that takes none stops no evaluation; but a store that
+        only moves the version will `require_queue`, or it would void the wake-ups there are (Unavailable).
+        """
+        first: HeldWait | None = None
+        is_due = False
+        for number, at in enumerate(wake_up_times(action, self.clock()), start=1):
+            delay, wait = at - self.clock(), held_wait(action, number)
+            if delay > timedelta(0):
+                self.send(action.id, action.stamp, delay, wait, require_queue=require_queue)
+            elif not is_due:
+                is_due, first = True, wait
+        store()
+        if is_due:
+            self.send(action.id, action.stamp, timedelta(0), first)
+
+    def send(
+        self,
+        action_id: str,
+        stamp: int,
+        delay: timedelta,
+        wait: HeldWait | None = None,
+        *,
+        require_queue: bool = False,
+    ) -> None:
+        """Send one wake-up. Raises Unavailable where one is required, and not taken."""
+        try:
+            self.queue.send(action_id, stamp, delay, wait)
+        except Unavailable as error:
+            if require_queue:
+                raise
+            self.telemetry.trouble("a wake-up was not sent", error)
 
 
 def wake_up_times(action: Action, now: datetime) -> list[datetime]:
@@ -66,22 +86,3 @@ def wake_up_times(action: Action, now: datetime) -> list[datetime]:
     if not timedelta(0) < left <= BETWEEN_SWEEPS:
         return [first]
     return [first, first + max(_LEAST_APART, left / 2)]
-
-
-def send(
-    wake_ups: WakeUps,
-    telemetry: Telemetry,
-    action_id: str,
-    version: int,
-    delay: timedelta,
-    wait: HeldWait | None = None,
-    *,
-    require_queue: bool = False,
-) -> None:
-    """Send one wake-up. A queue that does not take it is mostly no reason to stop: the sweep comes too."""
-    try:
-        wake_ups.send(action_id, version, delay, wait)
-    except Unavailable as error:
-        if require_queue:
-            raise
-        telemetry.trouble("a wake-up was not sent", error)

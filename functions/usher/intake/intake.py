@@ -21,7 +21,7 @@ from usher.core.notifications import (
 )
 from usher.evaluation.question_chain import Chains
 from usher.evaluation.record_writer import RecordWriter
-from usher.evaluation.wake_ups import send
+from usher.evaluation.wake_ups import WakeUpScheduler
 from usher.intake.hearing import Hearing
 from usher.intake.opening import Opening
 from usher.outage.slow_table import ATTEMPT, HOLDS, Away, Limit, hurried
@@ -65,13 +65,16 @@ class Intake:
         return Chains(kept=self.store, queue=self.questions, telemetry=self.telemetry, clock=self.clock)
 
     @property
+    def scheduler(self) -> WakeUpScheduler:
+        """What sends wake-ups."""
+        return WakeUpScheduler(queue=self.wake_ups, telemetry=self.telemetry, clock=self.clock)
+
+    @property
     def writer(self) -> RecordWriter:
         """What stores records."""
         return RecordWriter(
             store=self.store,
-            wake_ups=self.wake_ups,
-            telemetry=self.telemetry,
-            clock=self.clock,
+            wake_ups=self.scheduler,
             new_id=self.new_id,
             require_queue=True,
         )
@@ -136,7 +139,7 @@ class Intake:
             if self.limit.is_past(self.clock(), -ATTEMPT - HOLDS):
                 return  # Lambda would cut it off, and all that was done with it
             delay = max(timedelta(0), wait.due_at - now)
-            send(self.wake_ups, self.telemetry, self.new_id(), WHATEVER, delay, wait)
+            self.scheduler.send(self.new_id(), WHATEVER, delay, wait)
 
     def _take(self, notice: Notice, raw: Raw, now: datetime) -> None:
         hearing = self.hearing

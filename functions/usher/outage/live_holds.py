@@ -6,7 +6,7 @@ Ours are those of the file, and those that were on their way out when the table 
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -21,7 +21,6 @@ from usher.outage.slow_table import Away
 from usher.passes.failing_groups import PassedOver
 from usher.ports.autoscaling import AnswerKind
 from usher.ports.errors import CallRefused, GroupGone, Throttled, TryLater, Unavailable
-from usher.ports.queues import WHATEVER
 from usher.ports.records import ALL_HOOKS
 
 if TYPE_CHECKING:
@@ -30,13 +29,12 @@ if TYPE_CHECKING:
     from usher.core.hook_items import Key
     from usher.core.live_waits import LiveGroup, UnrecordedWait
     from usher.core.policy import Configuration, Hook
+    from usher.outage.heartbeat_news import HeartbeatNews, Place
     from usher.ports.autoscaling import Holds, LiveWaits
     from usher.ports.hooks import AllHookItems
-    from usher.ports.queues import WakeUps
     from usher.ports.telemetry import Telemetry
 
     NextSlot = Callable[[], datetime]
-    Place = tuple[str, str, str]  # group, hook, instance
 
 SHORTEST: Final = timedelta(minutes=5)  # of a heartbeat timeout: two sweeps can stand 119 s apart
 _SHARE: Final = 2  # of the rate one half is left to the wake-ups
@@ -44,18 +42,8 @@ _SHARE: Final = 2  # of the rate one half is left to the wake-ups
 _IN_DOUBT: Final = timedelta(hours=2)
 _DESCRIBED_FOR: Final = timedelta(minutes=10)
 _LONG_AGO: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_TOLD_AFTER: Final = timedelta(minutes=1)
 _NOT_ALL: Final = "not all that waits was held without the table"
 _UNREADABLE: Final = (KeyError, TypeError, ValueError)  # of an item that a newer release wrote
-_QUEUE_AWAY: Final = timedelta(minutes=1)  # a send that fails may have taken seconds
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _News:
-    """What was beaten in one wait, and of how many of these beats a wake-up has been sent to tell."""
-
-    wait: HeldWait
-    sent: int = 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,20 +53,17 @@ class LiveHolds:
     configuration: Configuration
     live: LiveWaits
     holds: Holds
-    wake_ups: WakeUps
+    news: HeartbeatNews
     telemetry: Telemetry
     clock: Callable[[], datetime]
     wait: Callable[[float], object]  # in seconds, as time.sleep
-    new_id: Callable[[], str]
     calls_per_second: float
     wake_ups_fail: Away = field(default_factory=partial(Away, lasts=_IN_DOUBT))
     coming: dict[str, datetime] = field(default_factory=dict)  # by action: looks that wake-ups are to make
     items: AllHookItems | None = None  # None: no hook leaves the file
     leaving: dict[Key, Hook] = field(default_factory=dict)  # hooks on their way out, by group and name
     learned: Away = field(default_factory=partial(Away, lasts=_DESCRIBED_FOR))
-    queue_fails: Away = field(default_factory=partial(Away, lasts=_QUEUE_AWAY))
     tried: dict[Place, datetime] = field(default_factory=dict)
-    news: dict[Place, _News] = field(default_factory=dict)
     described: dict[str, tuple[datetime, Mapping[str, timedelta]]] = field(default_factory=dict)
 
     def run(
@@ -108,12 +93,9 @@ class LiveHolds:
             self.telemetry.trouble(_NOT_ALL, error)
 
     def catch_up(self, has_time: Callable[[], bool]) -> None:
-        """The table answers: have the records learn of every beat, by one wake-up for each wait."""
+        """The table answers: have the records learn of every heartbeat, by one wake-up for each wait."""
         self._learn()
-        for place, news in list(self.news.items()):
-            if not has_time() or not self._is_sent(news, timedelta(0)):
-                return
-            del self.news[place]
+        self.news.catch_up(has_time)
 
     def _learn(self) -> None:
         """Which hooks are on their way out, for when the table does not answer."""
@@ -229,38 +211,6 @@ class LiveHolds:
         self.tried[place] = sent_at
         if answer.kind is AnswerKind.ACCEPTED:
             self.telemetry.count("BeatsWithoutTable")
-            self._note(place, wait, sent_at)
+            self.news.note(place, wait, sent_at)
         elif answer.kind is AnswerKind.REFUSED:
             self.telemetry.trouble(f"{wait.instance_id} was not held", CallRefused(answer.text))
-
-    def _note(self, place: Place, wait: HeldWait, sent_at: datetime) -> None:
-        """Of the first beat of a wait a wake-up tells, whatever becomes of this container; of all `catch_up`.
-
-        Where the table is away at most two are under way for a wait. What was beaten longer ago than its
-        timeout was another.
-        """
-        known = self.news.get(place)
-        if known is not None and sent_at - (known.wait.beaten_at or sent_at) > wait.timeout:
-            self._is_sent(known, _TOLD_AFTER)
-            known = None
-        if known is not None:
-            self.news[place] = replace(known, wait=known.wait.beaten(sent_at))
-            return
-        first = _News(wait=wait.beaten(sent_at))
-        self.news[place] = replace(first, sent=int(self._is_sent(first, _TOLD_AFTER)))
-
-    def _is_sent(self, news: _News, delay: timedelta) -> bool:
-        """Whether a wake-up is under way that tells of all its beats."""
-        now = self.clock()
-        if news.sent == news.wait.beats:
-            return True
-        if self.queue_fails.is_on(now):
-            return False
-        wait = replace(news.wait, ends_at=now)  # it is carried on for as long as news counts
-        try:
-            self.wake_ups.send(self.new_id(), WHATEVER, delay, wait)
-        except Unavailable as error:
-            self.queue_fails.noted(now)
-            self.telemetry.trouble("what was beaten is told later", error)
-            return False
-        return True

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from usher.core.enrolment_steps import Step
     from usher.core.hook_items import Enrolled, GroupSeen, HookSettings
-    from usher.core.wanted_hooks import Wanted
+    from usher.core.wanted_hooks import Obstacle, Wanted
     from usher.evaluation.call_budget import CallBudget
     from usher.ports.autoscaling import Groups, LiveMembers
     from usher.ports.hooks import EnrolmentRecords
@@ -50,6 +50,26 @@ class Settled:
 
     conflicts: Sequence[Conflict]
     lacking: Sequence[str]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _HourlyAllowance:
+    """A slip of the pen in a glob or in tags reaches far; a name reaches one group, and is not counted."""
+
+    records: EnrolmentRecords
+
+    def allows(self, record: Enrolled, now: datetime) -> bool:
+        """Whether the hook may be put or deleted in this hour."""
+        return _is_named(record) or self.records.take(now)
+
+    def counted(self, call: Callable[[Enrolled], object], record: Enrolled, now: datetime) -> None:
+        """A call that was refused changed nothing, and does not count."""
+        try:
+            call(record)
+        except (Throttled, CallRefused, GroupGone):
+            if not _is_named(record):
+                self.records.give_back(now)
+            raise
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -144,16 +164,7 @@ class Enrolment:
                 conflicts += self._take(step, records, live, next_slot)
         with self._giving_way():
             self._retire(group, records, live, next_slot)
-        lacking = [
-            name
-            for name, asked in self.wanted.on(group).items()
-            if isinstance(asked, Wish)
-            and (
-                name not in live
-                or asked.settings.differences(live[name])
-                or (name in records and records[name].is_retiring)  # its deletion may be on its way
-            )
-        ]
+        lacking = _lacking(self.wanted.on(group), live, records)
         return Settled(conflicts=conflicts, lacking=lacking)
 
     @contextmanager
@@ -195,12 +206,12 @@ class Enrolment:
         """The slot comes first, so that the item is stored, and the file asked for, right before the call."""
         next_slot()
         now = self.clock()
-        if not self._is_allowed(step.record, now):
+        if not _HourlyAllowance(records=self.records).allows(step.record, now):
             return
         record = self.records.keep(step.record)
         records[record.hook] = record
         try:
-            self._counted(self.groups.put_hook, record, now)
+            _HourlyAllowance(records=self.records).counted(self.groups.put_hook, record, now)
         except CallRefused as refusal:
             yield self._conflict(Conflict(group=record.group, hook=record.hook, reason=str(refusal)))
             return
@@ -211,19 +222,6 @@ class Enrolment:
         live[record.hook] = record.settings
         self._tell("put", record, step.reason)
         self.telemetry.count("Enrolled")
-
-    def _is_allowed(self, record: Enrolled, now: datetime) -> bool:
-        """A slip of the pen in a glob or in tags reaches far; a name reaches one group."""
-        return _is_named(record) or self.records.take(now)
-
-    def _counted(self, call: Callable[[Enrolled], object], record: Enrolled, now: datetime) -> None:
-        """A call that was refused changed nothing, and does not count."""
-        try:
-            call(record)
-        except (Throttled, CallRefused, GroupGone):
-            if not _is_named(record):
-                self.records.give_back(now)
-            raise
 
     def _retire(
         self,
@@ -276,3 +274,21 @@ class Enrolment:
 
 def _is_named(record: Enrolled) -> bool:
     return record.selector is not None and record.selector.is_one_name
+
+
+def _lacking(
+    asked: Mapping[str, Wish | Obstacle | None],
+    live: Mapping[str, HookSettings],
+    records: Mapping[str, Enrolled],
+) -> list[str]:
+    """The hooks that are not on the group as they should be."""
+    return [
+        name
+        for name, wish in asked.items()
+        if isinstance(wish, Wish)
+        and (
+            name not in live
+            or wish.settings.differences(live[name])
+            or (name in records and records[name].is_retiring)  # its deletion may be on its way
+        )
+    ]

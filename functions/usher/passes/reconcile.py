@@ -19,6 +19,7 @@ from usher.core import live_waits
 from usher.core.round_robin import share
 from usher.evaluation.call_budget import NoCallLeft
 from usher.evaluation.record_writer import RecordWriter
+from usher.evaluation.wake_ups import WakeUpScheduler
 from usher.passes.adoption import Adoption
 from usher.passes.doubt import Doubt
 from usher.passes.drift import Drift
@@ -176,9 +177,7 @@ class Reconcile:
     def _writer(self) -> RecordWriter:
         return RecordWriter(
             store=self.store,
-            wake_ups=self.wake_ups,
-            telemetry=self.telemetry,
-            clock=self.clock,
+            wake_ups=WakeUpScheduler(queue=self.wake_ups, telemetry=self.telemetry, clock=self.clock),
             new_id=self.new_id,
         )
 

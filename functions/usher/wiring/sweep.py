@@ -11,6 +11,7 @@ import boto3
 from usher.aws.autoscaling import AutoScalingApi
 from usher.aws.instances import InstancesApi
 from usher.aws.telemetry import flushing
+from usher.outage.heartbeat_news import HeartbeatNews
 from usher.outage.live_holds import LiveHolds
 from usher.passes.reconcile import Reconcile
 from usher.passes.silent_groups import SilentGroups
@@ -51,11 +52,15 @@ def _live_holds(made: Parts) -> LiveHolds:
         configuration=made.file().configuration,
         live=made.waiting,
         holds=AutoScalingApi(made.auto_scaling),
-        wake_ups=made.evaluator.wake_ups,
+        news=HeartbeatNews(
+            wake_ups=made.evaluator.wake_ups,
+            telemetry=made.telemetry,
+            clock=machine.now,
+            new_id=machine.new_id,
+        ),
         telemetry=made.telemetry,
         clock=machine.now,
         wait=time.sleep,
-        new_id=machine.new_id,
         items=made.items(),
         calls_per_second=made.settings.calls_per_second,
     )

@@ -15,9 +15,10 @@ from usher.core.conditions import targets
 from usher.core.finding import ConditionStatus
 from usher.core.ownership import Terms
 from usher.core.policy import Mode
-from usher.evaluation import record_writer, sender
+from usher.evaluation import sender
 from usher.evaluation.call_budget import CallBudget
 from usher.evaluation.sender import Sender
+from usher.evaluation.wake_ups import WakeUpScheduler
 from usher.ports.autoscaling import AnswerKind
 from usher.ports.errors import Moved
 from usher_simulator.trials.faults import Thing
@@ -65,11 +66,9 @@ def _ends_after_first_sight(ends_at: property) -> property:  # noqa: ARG001 - it
 def _wake_ups_after_store(store_and_schedule: Callable[..., None]) -> object:
     """The record first, and then what wakes it."""
 
-    def stored(
-        action: Action, clock: object, store: Callable[[], None], *others: object, **named: object
-    ) -> None:
+    def stored(self: WakeUpScheduler, action: Action, store: Callable[[], None], **named: bool) -> None:
         store()
-        store_and_schedule(action, clock, lambda: None, *others, **named)
+        store_and_schedule(self, action, lambda: None, **named)
 
     return stored
 
@@ -174,7 +173,7 @@ BUGS: Final = (
     _bug("the global timeout counts from first sight", Action, "ends_at", _ends_after_first_sight),
     _bug(
         "a look sends its wake-ups after the store",
-        record_writer,
+        WakeUpScheduler,
         "store_and_schedule",
         _wake_ups_after_store,
     ),

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from tests.factories import at
 from tests.unit.test_account import Deployed, cloud, deployed
-from usher.aws import messages
+from usher.core import messages
 from usher.core.action import Result, Signal
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from tests.simulation.bugs.bug import Bug
-from usher import handlers
+from usher import batches
 from usher.aws.autoscaling import AutoScalingApi
 from usher.core import adoption, closing, deadlines
 from usher.core.action import Action, Outcome
@@ -134,7 +134,7 @@ BUGS: Final = (
     ),
     Bug(
         name="acknowledges a batch whatever failed in it",
-        place=handlers,
+        place=batches,
         attribute="process_partial_response",
         made=_no_failures,
         found_by=NothingLost,

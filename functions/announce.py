@@ -1,5 +1,8 @@
 """The Lambda function `announce`: what it does stands in usher.aws.announcing."""
 
-from usher.wiring import announce
+from usher.wiring.cold_start import without_collection
 
-handler = announce.handler()
+with without_collection():
+    from usher.wiring import announce
+
+    handler = announce.handler()

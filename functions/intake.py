@@ -1,5 +1,8 @@
 """The Lambda function `intake`: what it does stands in usher.handlers."""
 
-from usher.wiring import intake
+from usher.wiring.cold_start import without_collection
 
-handler = intake.handler()
+with without_collection():
+    from usher.wiring import intake
+
+    handler = intake.handler()

@@ -1,5 +1,8 @@
 """The Lambda function `provision`: what it does stands in usher.provision."""
 
-from usher.wiring import provision
+from usher.wiring.cold_start import without_collection
 
-handler = provision.handler()
+with without_collection():
+    from usher.wiring import provision
+
+    handler = provision.handler()

@@ -1,5 +1,8 @@
 """The Lambda function `questions`: what it does stands in usher.questions.asking."""
 
-from usher.wiring import questions
+from usher.wiring.cold_start import without_collection
 
-handler = questions.handler()
+with without_collection():
+    from usher.wiring import questions
+
+    handler = questions.handler()

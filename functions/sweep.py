@@ -1,5 +1,8 @@
 """The Lambda function `sweep`: what it does stands in usher.handlers."""
 
-from usher.wiring import sweep
+from usher.wiring.cold_start import without_collection
 
-handler = sweep.handler()
+with without_collection():
+    from usher.wiring import sweep
+
+    handler = sweep.handler()

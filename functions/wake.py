@@ -1,5 +1,8 @@
 """The Lambda function `wake`: what it does stands in usher.handlers."""
 
-from usher.wiring import wake
+from usher.wiring.cold_start import without_collection
 
-handler = wake.handler()
+with without_collection():
+    from usher.wiring import wake
+
+    handler = wake.handler()

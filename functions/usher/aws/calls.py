@@ -9,15 +9,17 @@ from typing import TYPE_CHECKING, Any, Final
 
 import boto3
 from botocore import xform_name
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, ReadTimeoutError
 from botocore.parsers import ResponseParserError
 from botocore.response import StreamingBody
 
+from usher.aws.client_config import client_config
 from usher.core.conditions.probe import Reply, ReplyKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+
+    from botocore.config import Config
 
     from usher.core.conditions.probe import Call
 
@@ -127,11 +129,8 @@ class AwsCalls:
 
 def _config(longest: timedelta) -> Config:
     reading = max(longest - _CONNECTING, _SHORTEST_READING)
-    return Config(
-        connect_timeout=_CONNECTING.total_seconds(),
-        read_timeout=reading.total_seconds(),
-        retries={"total_max_attempts": 1},
-    )
+    connecting = _CONNECTING.total_seconds()
+    return client_config(connect_s=connecting, read_s=reading.total_seconds(), attempts=1, validates=True)
 
 
 def _answer(client: Any, call: Call, parameters: Mapping[str, Any]) -> dict[str, Any]:  # noqa: ANN401

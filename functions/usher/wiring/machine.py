@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import boto3
 from aws_lambda_powertools import Logger, Metrics
-from botocore.config import Config
 
 from usher.aws.autoscaling import AutoScalingApi
 from usher.aws.budget import BudgetTable
+from usher.aws.client_config import client_config
 from usher.aws.enrolled import EnrolledHooks
 from usher.aws.queues import DeadLetterQueue, QuestionQueue, WakeUpQueue
 from usher.aws.records import RecordTable
@@ -31,19 +31,17 @@ from usher.outage.slow_table import Limit, hurried
 from usher.settings import Settings
 
 if TYPE_CHECKING:
+    from botocore.config import Config
     from mypy_boto3_autoscaling import AutoScalingClient
     from mypy_boto3_dynamodb import DynamoDBClient
 
     from usher.core.compiled import Compiled
 
 _AT_ONCE: Final = 8  # looks of a sweep: a call takes up to 0.6 s (aws-facts 9.4), and ten fit into a second
-ONE_ATTEMPT: Final = Config(connect_timeout=2, read_timeout=4, retries={"total_max_attempts": 1})
-FEW_ATTEMPTS: Final = Config(
-    connect_timeout=1, read_timeout=2, retries={"total_max_attempts": 3, "mode": "standard"}
-)
-IN_TIME: Final = Config(  # a patience.ATTEMPT: where the table is away, a 30-second hook is still held
-    connect_timeout=1, read_timeout=1, retries={"total_max_attempts": 1}
-)
+ONE_ATTEMPT: Final = client_config(connect_s=2, read_s=4, attempts=1)
+FEW_ATTEMPTS: Final = client_config(connect_s=1, read_s=2, attempts=3)
+# A slow_table.ATTEMPT: where the table is away, a 30-second hook is still held.
+IN_TIME: Final = client_config(connect_s=1, read_s=1, attempts=1)
 
 
 def now() -> datetime:

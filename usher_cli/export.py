@@ -229,10 +229,10 @@ def _of_signal(signal: Signal) -> Line:
 
 
 def _of_move_end(end: ActivityEnd) -> Line | None:
-    """None: it is no event, but what Usher made of a newer action (usher.intake)."""
-    kind = f"{_OUTCOMES[end.transition]} {'Successful' if end.succeeded else 'Unsuccessful'}"
-    if not end.detail.startswith(kind):
+    """None: it is no event, but Usher's own reckoning."""
+    if not end.is_event:
         return None
+    kind = f"{_OUTCOMES[end.transition]} {'Successful' if end.succeeded else 'Unsuccessful'}"
     detail = {
         "ActivityId": end.activity_id,
         "AutoScalingGroupName": end.group,

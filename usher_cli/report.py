@@ -100,6 +100,8 @@ def _action(action: Action, replayed: Replayed) -> dict[str, Any]:
 def _timeline(lines: Iterable[Entry]) -> Iterable[dict[str, Any]]:
     for line in lines:
         shown: dict[str, Any] = {"at": written(line.at), "event": line.event, "detail": line.detail}
+        if line.code:
+            shown["code"] = line.code
         if line.count > 1:
             shown |= {"count": line.count, "last_at": written(line.last_at)}
         yield shown

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 from rich.console import Console
 
-from usher.core.action import Transition
+from usher.core.action import Code, Transition
 from usher.core.finding import ConditionStatus
 from usher_cli.account import with_account
 from usher_cli.action_data import as_data
@@ -35,7 +35,6 @@ _STYLES: Final = {
     ConditionStatus.UNKNOWN: "yellow",
     ConditionStatus.FAILED: "red",
 }
-_ACCEPTED: Final = "RecordLifecycleActionHeartbeat: accepted"
 
 
 @click.command(epilog=_EXAMPLES)
@@ -119,7 +118,7 @@ def _heartbeat_margins(action: Action, timeline: Sequence[Entry]) -> list[dict[s
     for entry in timeline:
         if entry.event == "heartbeat":
             decided_at = entry.last_at
-        elif entry.event == "answer" and entry.detail.startswith(_ACCEPTED) and decided_at is not None:
+        elif entry.code == Code.HEARTBEAT_ACCEPTED and decided_at is not None:
             expiry = min(since + action.hook.heartbeat_timeout, action.ends_at)
             margin_s = round((expiry - decided_at).total_seconds(), 3)
             margins.append({"at": written(decided_at), "to_expiry_s": margin_s})

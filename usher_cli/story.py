@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from usher.core import duration
+from usher.core.action import Code
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -19,6 +20,7 @@ _MOST_PLACES: Final = 20
 _MOST_LINES: Final = 16
 _LINES_AT_AN_END: Final = 6
 _DAY, _SECOND = len("2026-01-31"), len("2026-01-31T12:00:00")  # of a time, as it is written
+_ACCEPTED: Final = (Code.HEARTBEAT_ACCEPTED, Code.RESULT_ACCEPTED)
 _COLOURS: Final = {"completed": "green", "ended_elsewhere": "yellow", "defaulted": "red", "open": "red"}
 
 
@@ -77,7 +79,7 @@ def _folded(timeline: list[dict[str, Any]], started_at: str) -> list[str]:
     lines: list[str] = []
     for line in timeline:
         if line["event"] == "answer" and lines:
-            lines[-1] += f" → {escape(line['detail'].partition(': ')[2])}"
+            lines[-1] += f" → {'accepted' if line.get('code') in _ACCEPTED else escape(line['detail'])}"
         elif line["event"] != "closed":
             times = (
                 f" [dim]x{line['count']}, last {line['last_at'][shown].replace('T', ' ')}[/]"

@@ -22,7 +22,7 @@ from usher.aws import table as dynamodb
 from usher.aws.enrolled import EnrolledHooks
 from usher.aws.records import RecordTable
 from usher.core import configuration, questions
-from usher.core.action import Limits, OperatorNote, Outcome, Phase, Result, Status, Transition
+from usher.core.action import Code, Limits, OperatorNote, Outcome, Phase, Result, Status, Transition
 from usher.core.finding import ConditionStatus, Finding, Findings
 from usher.core.hook_items import Enrolled, FileInForce, Former, HookSettings
 from usher.core.hook_timeouts import Described
@@ -92,10 +92,10 @@ def actions() -> Iterator[Action]:
         let_through=True,
         look_at=at(520),
     )
-    for token, outcome, result in (
-        ("3" * 36, Outcome.COMPLETED, Result.ABANDON),
-        ("4" * 36, Outcome.ENDED_ELSEWHERE, None),
-        ("5" * 36, Outcome.DEFAULTED, None),
+    for token, outcome, result, detail in (
+        ("3" * 36, Outcome.COMPLETED, Result.ABANDON, "EC2 Instance Terminate Successful"),
+        ("4" * 36, Outcome.ENDED_ELSEWHERE, None, "the instance waits in the hook again"),
+        ("5" * 36, Outcome.DEFAULTED, None, "EC2 Instance Terminate Successful: as asked"),
     ):
         yield an_action(
             id=str(outcome),
@@ -104,7 +104,7 @@ def actions() -> Iterator[Action]:
             outcome=outcome,
             result=result,
             reason="as it was",
-            activity_end=an_activity_end(),
+            activity_end=an_activity_end(detail=detail, is_event=detail.startswith("EC2")),
             instance_ended_at=at(240),
             look_at=None,
             closed_at=at(300),
@@ -119,7 +119,12 @@ def fill(client: DynamoDBClient) -> None:
         records.open(lines, Raw(received_at=at(1), body=json.dumps({"of": action.id})))
     opened = next(actions())
     stored = records.load(opened.id) or opened
-    records.save(replace(stored, version=2, look_id="look-2").noted(at(2), "heartbeat", "waits"))
+    beaten = replace(stored, version=2, look_id="look-2").noted(at(2), "heartbeat", "waits")
+    beaten = beaten.noted(
+        at(3), "answer", "RecordLifecycleActionHeartbeat: accepted", Code.HEARTBEAT_ACCEPTED
+    )
+    limit = "held by the limit of 5 ABANDON per hour; wants ABANDON: failed"
+    records.save(beaten.noted(at(4), "wait", limit, Code.HELD_BY_LIMIT))
     found = tuple(
         Finding(
             condition=probe.name,
@@ -189,6 +194,8 @@ def told(client: DynamoDBClient) -> dict[str, Any]:
     file = items.in_force()
     return {
         "actions": [_action_in_words(action) for action in stored],
+        "codes": {action.id: [line.code for line in records.timeline(action.id)] for action in stored},
+        "events": sorted(one.id for one in stored if one.activity_end and one.activity_end.is_event),
         "lines": {action.id: [line.event for line in records.timeline(action.id)] for action in stored},
         "raws": {action.id: [raw.body for raw in records.raws(action.id)] for action in stored},
         "of_instance": sorted(action.id for action in records.of_instance(INSTANCE)),

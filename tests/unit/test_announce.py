@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from tests.factories import a_policy, an_action, at, hook_terms
 from usher.aws import record_format
 from usher.aws.announcing import EventBus, announce_handler
-from usher.core.action import Action, OperatorNote, Outcome, Phase, Result
+from usher.core.action import Action, Code, OperatorNote, Outcome, Phase, Result
 from usher.core.announce import MOST_REASON_CHARACTERS, Announcement, Kind, between
 from usher.ports.errors import Unavailable
 from usher_simulator.fakes.recorder import Recorder
@@ -101,14 +101,21 @@ def test_a_hold_by_an_operator_says_who_and_why() -> None:
 
 
 def test_a_hold_by_a_limit_says_which_and_what_it_keeps_back() -> None:
-    (told,) = between(an_action(), an_action().noted(at(40), "wait", LIMITED))
+    (told,) = between(an_action(), an_action().noted(at(40), "wait", LIMITED, Code.HELD_BY_LIMIT))
     assert (told.kind, told.at, told.detail["HeldBy"]) == (Kind.HELD, at(40), "limit")
     assert told.detail["Reason"] == LIMITED
     assert "Who" not in told.detail
 
 
+def test_no_wording_makes_a_hold_by_a_limit_but_its_code() -> None:
+    assert kinds(an_action(), an_action().noted(at(40), "wait", LIMITED)) == []
+    assert kinds(an_action(), an_action().noted(at(40), "wait", "no more now", Code.HELD_BY_LIMIT)) == [
+        Kind.HELD
+    ]
+
+
 HELD = an_action(operator_hold=WORD)
-LIMITED_ACTION = an_action().noted(at(40), "wait", LIMITED)
+LIMITED_ACTION = an_action().noted(at(40), "wait", LIMITED, Code.HELD_BY_LIMIT)
 
 
 @pytest.mark.parametrize(
@@ -118,7 +125,9 @@ LIMITED_ACTION = an_action().noted(at(40), "wait", LIMITED)
         pytest.param(HELD, replace(HELD, heartbeats=1), id="a heartbeat while held"),
         pytest.param(HELD, replace(HELD, operator_hold=None), id="the end of a hold"),
         pytest.param(
-            LIMITED_ACTION, LIMITED_ACTION.noted(at(50), "wait", LIMITED), id="a further look under a limit"
+            LIMITED_ACTION,
+            LIMITED_ACTION.noted(at(50), "wait", LIMITED, Code.HELD_BY_LIMIT),
+            id="a further look under a limit",
         ),
         pytest.param(closed(), replace(closed(), version=5), id="a further copy of a closed one"),
         pytest.param(

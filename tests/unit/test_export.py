@@ -245,7 +245,7 @@ def test_an_outcome_that_stands_in_both_places_is_written_once(dynamodb: DynamoD
 def test_what_usher_concluded_from_a_newer_action_is_no_message(dynamodb: DynamoDBClient) -> None:
     records = store(dynamodb)
     records.open(
-        an_ended(an_activity_end(detail="the instance waits in the hook again")),
+        an_ended(an_activity_end(detail="the instance waits in the hook again", is_event=False)),
         Raw(received_at=at(0), body="{"),
     )
     assert [line.notice for line in kept(dynamodb)] == [None]

@@ -16,6 +16,7 @@ from usher.core import iso_time, notifications
 from usher.core.action import (
     Action,
     ActivityEnd,
+    Code,
     Entry,
     Limits,
     OperatorNote,
@@ -195,6 +196,26 @@ def test_an_older_entry_signal_and_move_end_take_their_defaults_too() -> None:
     assert record_format.entry_from_data(entry_data) == entry
     assert evidence_format.signal_from_data(signal_data) == a_signal()
     assert evidence_format.activity_end_from_data(move_end_data) == an_activity_end(**places)
+
+
+@pytest.mark.parametrize(
+    ("detail", "code"),
+    [
+        ("held by the limit of 5 ABANDON per hour; wants ABANDON: failed", Code.HELD_BY_LIMIT),
+        ("RecordLifecycleActionHeartbeat: accepted", Code.HEARTBEAT_ACCEPTED),
+        ("RecordLifecycleActionHeartbeat: busy", ""),
+        ("CompleteLifecycleAction ABANDON: accepted", Code.RESULT_ACCEPTED),
+        ("no signal", ""),
+    ],
+)
+def test_a_line_that_was_stored_without_a_code_has_that_of_its_sentence(detail: str, code: str) -> None:
+    entry = Entry(number=1, at=at(0), event="wait", detail=detail, last_at=at(0))
+    assert record_format.entry_from_data(record_format.entry_to_data(entry)).code == code
+
+
+def test_a_code_of_a_newer_release_is_kept_whatever_the_sentence_says() -> None:
+    entry = Entry(number=1, at=at(0), event="wait", detail="held by the limit", last_at=at(0), code="newer")
+    assert record_format.entry_from_data(record_format.entry_to_data(entry)) == entry
 
 
 def test_an_older_finding_and_hook_take_their_defaults_too() -> None:

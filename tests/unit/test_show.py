@@ -10,7 +10,7 @@ import pytest
 
 from tests.factories import a_policy, a_signal, an_activity_end, at, hook_terms
 from tests.memory_account import MemoryStack, deployed, refused
-from usher.core.action import OperatorNote, Outcome, Phase, Result, Status, Transition
+from usher.core.action import Code, OperatorNote, Outcome, Phase, Result, Status, Transition
 from usher.core.finding import ConditionStatus, Finding, Findings
 
 if TYPE_CHECKING:
@@ -37,7 +37,8 @@ def a_long_wait(deployed: MemoryStack) -> Action:
     )
     for begun, answered, answer in ((270, 271, "accepted"), (500, 501, "busy"), (515, 515.5, "accepted")):
         action = action.noted(at(begun), "heartbeat", "waits: ecs drained: not asked yet")
-        action = action.noted(at(answered), "answer", f"RecordLifecycleActionHeartbeat: {answer}")
+        code = Code.HEARTBEAT_ACCEPTED if answer == "accepted" else ""
+        action = action.noted(at(answered), "answer", f"RecordLifecycleActionHeartbeat: {answer}", code)
     action = action.noted(at(520), "wait", "waits").noted(at(540), "wait", "waits")
     action = replace(
         action,

@@ -6,7 +6,7 @@ Two releases must read each other's, as usher.aws.record_format says.
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from usher.aws.json_data import optional_text, optional_time, present
 from usher.core import iso_time
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from usher.aws.json_data import Data
+
+_EVENT: Final = "EC2 Instance "  # how the detail of an event began, where nothing else was stored
 
 
 def signal_to_data(signal: Signal) -> Data:
@@ -63,6 +65,7 @@ def activity_end_to_data(activity_end: ActivityEnd) -> Data:
             "ended_at": iso_time.stored(activity_end.ended_at),
             "detail": activity_end.detail,
             "succeeded": activity_end.succeeded,
+            "is_event": activity_end.is_event,
             "is_doubt": activity_end.is_inferred or None,
         }
     )
@@ -81,6 +84,7 @@ def activity_end_from_data(data: Mapping[str, Any]) -> ActivityEnd:
         ended_at=iso_time.parse(data["ended_at"]),
         detail=data["detail"],
         succeeded=data.get("succeeded", True),
+        is_event=data.get("is_event", data["detail"].startswith(_EVENT)),
         is_inferred=data.get("is_doubt", False),
     )
 

@@ -20,6 +20,7 @@ from usher.aws.json_data import optional_text, optional_time, present
 from usher.core import iso_time
 from usher.core.action import (
     Action,
+    Code,
     Entry,
     HookTerms,
     Limits,
@@ -37,6 +38,12 @@ if TYPE_CHECKING:
     from usher.aws.json_data import Data
     from usher.core.policy import Policy
 
+_BEGINNINGS: Final = {
+    "held by the limit": Code.HELD_BY_LIMIT,
+    "RecordLifecycleActionHeartbeat: accepted": Code.HEARTBEAT_ACCEPTED,
+    "CompleteLifecycleAction CONTINUE: accepted": Code.RESULT_ACCEPTED,
+    "CompleteLifecycleAction ABANDON: accepted": Code.RESULT_ACCEPTED,
+}
 UNREADABLE: Final = (ConfigurationRefused, KeyError, TypeError, ValueError)  # of what a newer release wrote
 
 
@@ -159,6 +166,7 @@ def entry_to_data(entry: Entry) -> Data:
         "detail": entry.detail,
         "last_at": iso_time.stored(entry.last_at),
         "count": entry.count,
+        **({"code": entry.code} if entry.code else {}),
     }
 
 
@@ -171,7 +179,13 @@ def entry_from_data(data: Mapping[str, Any]) -> Entry:
         detail=data["detail"],
         last_at=iso_time.parse(data["last_at"]),
         count=data.get("count", 1),
+        code=data["code"] if "code" in data else _code_of(data["detail"]),
     )
+
+
+def _code_of(detail: str) -> str:
+    """Of a line that was stored without one: how its sentence began then."""
+    return next((str(code) for begin, code in _BEGINNINGS.items() if detail.startswith(begin)), "")
 
 
 def _policy_to_data(policy: Policy) -> Data:

@@ -91,11 +91,20 @@ class ActivityEnd:
     ended_at: datetime
     detail: str  # e.g. "EC2 Instance Launch Successful"
     succeeded: bool = True
-    is_inferred: bool = False  # no event: the live state does not show the wait, which proves nothing
+    is_event: bool = True  # else Usher's own reckoning, from a newer action or from the live state
+    is_inferred: bool = False  # the live state does not show the wait, which proves nothing
 
     def __post_init__(self) -> None:
         require_aware("started_at", self.started_at)
         require_aware("ended_at", self.ended_at)
+
+
+class Code(StrEnum):
+    """What a line says that a program asks for: no part reads the sentence of another."""
+
+    HELD_BY_LIMIT = "held_by_limit"
+    HEARTBEAT_ACCEPTED = "heartbeat_accepted"
+    RESULT_ACCEPTED = "result_accepted"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -108,6 +117,7 @@ class Entry:
     detail: str
     last_at: datetime
     count: int = 1
+    code: str = ""  # a Code, or one that a newer release knows
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -286,7 +296,7 @@ class Action:
         """Whether the action still waits for Usher."""
         return self.phase is not Phase.CLOSED
 
-    def noted(self, at: datetime, event: str, detail: str) -> Action:
+    def noted(self, at: datetime, event: str, detail: str, code: str = "") -> Action:
         """The action with one more line in its timeline; a repetition counts on the last line.
 
         Two days of answers that change with every look would be more than anyone reads: after
@@ -297,10 +307,10 @@ class Action:
         if last is not None and last.number >= MOST_LINES and event in _CHATTER:
             return self
         if last is not None and (last.event, last.detail) == (event, detail):
-            entry = replace(last, last_at=at, count=last.count + 1)
+            entry = replace(last, last_at=at, count=last.count + 1, code=code)
         else:
             number = last.number + 1 if last else 1
-            entry = Entry(number=number, at=at, event=event, detail=detail, last_at=at)
+            entry = Entry(number=number, at=at, event=event, detail=detail, last_at=at, code=code)
         kept = tuple(line for line in self.unsaved if line.number != entry.number)
         return replace(self, last_entry=entry, unsaved=(*kept, entry))
 
@@ -316,5 +326,6 @@ def fewer(lines: tuple[Entry, ...]) -> tuple[Entry, ...]:
         return lines
     half = MOST_UNSAVED // 2
     gap = lines[half : half - MOST_UNSAVED + 1]
-    told = replace(gap[0], event="gap", detail=f"{len(gap)} lines are left out", last_at=gap[-1].last_at)
+    left_out = f"{len(gap)} lines are left out"
+    told = replace(gap[0], event="gap", detail=left_out, last_at=gap[-1].last_at, code="")
     return (*lines[:half], told, *lines[half - MOST_UNSAVED + 1 :])

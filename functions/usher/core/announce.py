@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 from usher.core import iso_time
-from usher.core.action import Outcome
+from usher.core.action import Code, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
 SOURCE: Final = "usher"
 MOST_REASON_CHARACTERS: Final = 2000
-
-_BY_LIMIT: Final = "held by the limit"  # how a look says it in the timeline (usher.evaluation.evaluator)
 
 
 class Kind(StrEnum):
@@ -71,7 +69,7 @@ def _changes(before: Action | None, after: Action) -> Iterator[Announcement]:
 def _limit(action: Action) -> tuple[datetime, str] | None:
     """When and why a limit of the hook holds the action; None where none does."""
     last = action.last_entry
-    if last is None or not action.is_open or not last.detail.startswith(_BY_LIMIT):
+    if last is None or not action.is_open or last.code != Code.HELD_BY_LIMIT:
         return None
     return last.at, last.detail
 

@@ -84,7 +84,7 @@ def superseded(action: Action, by_id: str, begun_at: datetime, now: datetime) ->
     detail = "the instance waits in the hook again"
     if not action.is_open or (action.token is not None and action.activity_end is not None):
         return action
-    end = _move_end(action, by_id, begun_at, detail)
+    end = own_end(action, by_id, begun_at, detail)
     action = replace(action, activity_end=end, look_at=now).noted(now, "outcome", detail)
     return action if action.token is not None else ended(action, now)
 
@@ -92,10 +92,11 @@ def superseded(action: Action, by_id: str, begun_at: datetime, now: datetime) ->
 def launch_failed(action: Action) -> ActivityEnd:
     """What the end of a launch says that fell to its default result, as an event would."""
     detail = f"its launch fell to the default result {action.hook.default_result}"
-    return replace(_move_end(action, action.id, action.expires_at, detail), succeeded=False)
+    return replace(own_end(action, action.id, action.expires_at, detail), succeeded=False)
 
 
-def _move_end(action: Action, activity_id: str, ended_at: datetime, detail: str) -> ActivityEnd:
+def own_end(action: Action, activity_id: str, ended_at: datetime, detail: str) -> ActivityEnd:
+    """The end of a wait by Usher's own reckoning."""
     return ActivityEnd(
         activity_id=activity_id,
         group=action.hook.group,
@@ -106,4 +107,5 @@ def _move_end(action: Action, activity_id: str, ended_at: datetime, detail: str)
         started_at=None,
         ended_at=ended_at,
         detail=detail,
+        is_event=False,
     )

@@ -34,6 +34,7 @@ class Heartbeat:
 
     reason: str
     next_look_at: datetime
+    code: str = ""  # of its line in the timeline
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,6 +43,7 @@ class Wait:
 
     reason: str
     next_look_at: datetime
+    code: str = ""  # of its line in the timeline
 
 
 Decision: TypeAlias = Complete | Heartbeat | Wait

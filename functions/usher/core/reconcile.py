@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from usher.core.action import Action, ActivityEnd, Phase
+from usher.core import closing
+from usher.core.action import Action, Phase
 from usher.core.live_waits import SETTLED
 from usher.core.wait_moves import waits_in
 
@@ -52,17 +53,9 @@ def doubted(action: Action, detail: str, now: datetime) -> Action:
     action = replace(action, look_at=now).noted(now, "live state", detail)
     if now >= action.expires_at:
         return action
-    doubt = ActivityEnd(
-        activity_id=action.activity_id or "live-state",
-        group=action.hook.group,
-        instance_id=action.instance_id,
-        transition=action.hook.transition,
-        origin=action.origin,
-        destination=action.destination,
-        started_at=None,
-        ended_at=_last_known_to_wait(action),
-        detail=detail,
-        is_inferred=True,
+    activity_id = action.activity_id or "live-state"
+    doubt = replace(
+        closing.own_end(action, activity_id, _last_known_to_wait(action), detail), is_inferred=True
     )
     return replace(action, activity_end=doubt)
 

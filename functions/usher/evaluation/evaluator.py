@@ -199,7 +199,7 @@ class Evaluator:
             with_next_look=self._with_next_look,
         )
         if isinstance(decision, Wait):
-            action = action.noted(now, "wait", decision.reason)
+            action = action.noted(now, "wait", decision.reason, decision.code)
             sender.store_booked(replace(action, look_at=decision.next_look_at), previous_booking, now)
             return
         action, goes = self.call_budget.acquire(action, now, completes=isinstance(decision, Complete))

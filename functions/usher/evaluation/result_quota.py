@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from usher.core.action import Phase, Result
+from usher.core.action import Code, Phase, Result
 from usher.core.decide import Complete, given_up, has_no_instance, hold
 from usher.core.policy import Mode
 from usher.ports.errors import Unavailable
@@ -63,7 +63,8 @@ class ResultQuota:
             result, _ = given_up(action)
             return Complete(result=result, reason=reason, next_look_at=decision.next_look_at)
         self.telemetry.count("HeldByLimit")
-        return hold(action, reason, now, again_at=again_at)
+        held = hold(action, reason, now, again_at=again_at)
+        return held if action.activity_end else replace(held, code=Code.HELD_BY_LIMIT)
 
 
 _NAMES: Final = {_HOUR: "hour", _MINUTE: "minute"}

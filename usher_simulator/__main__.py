@@ -1,4 +1,4 @@
-"""Simulated Auto Scaling for any AWS client: `python -m simulator --port 8090`."""
+"""Simulated Auto Scaling for any AWS client: `python -m usher_simulator --port 8090`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _STOPS: Final = (signal.SIGINT, signal.SIGTERM)
 _EXAMPLE: Final = """\
 example:
   export AWS_ACCESS_KEY_ID=any AWS_SECRET_ACCESS_KEY=any AWS_REGION=us-east-1
-  python -m simulator --port 8090 --speed 60 &
+  python -m usher_simulator --port 8090 --speed 60 &
   aws autoscaling describe-lifecycle-hook-types --endpoint-url http://127.0.0.1:8090
 
 Messages go to the queues, topics, functions and the event bus behind AWS_ENDPOINT_URL (or
@@ -64,7 +64,7 @@ def _setup(asked: argparse.Namespace) -> Setup:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m simulator",
+        prog="python -m usher_simulator",
         description="Simulated EC2 Auto Scaling over HTTP, on the loopback interface.",
         epilog=_EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -664,7 +664,7 @@ def test_a_port_that_is_taken_is_one_clear_line() -> None:
 def test_options_that_make_no_sense_are_refused(words: tuple[str, ...]) -> None:
     done = run(*words)
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith("usage: python -m simulator")
+    assert done.stderr.startswith("usage: python -m usher_simulator")
 
 
 def test_the_help_shows_an_example() -> None:

@@ -175,7 +175,7 @@ def test_a_sweep_closes_what_ended_unseen_and_then_finds_nothing(
 
 
 def invoked(*arguments: str) -> tuple[int, Any]:
-    """The exit status of `python -m local_lambda`, and the JSON that it printed."""
+    """The exit status of `python -m usher_local.functions`, and the JSON that it printed."""
     command = [sys.executable, "-m", "usher_local.functions", *arguments]
     done = subprocess.run(command, cwd=ROOT, check=False, capture_output=True)  # noqa: S603 - our own
     return done.returncode, json.loads(done.stdout)
@@ -223,7 +223,7 @@ def test_the_command_exits_with_2_where_it_is_used_wrongly(
     assert ended.value.code == 2
     said = capsys.readouterr()
     assert said.out == ""
-    assert "python -m local_lambda: error: " in said.err
+    assert "python -m usher_local.functions: error: " in said.err
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""One function, invoked on one event: `python -m local_lambda --function intake --event FILE`."""
+"""One function, invoked on one event: `python -m usher_local.functions --function intake --event FILE`."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def _say_which(python: Python) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m local_lambda",
+        prog="python -m usher_local.functions",
         description="Runs a function of the built asset on an event, as Lambda would.",
         epilog="The answer goes to stdout, the log to stderr. Exit status: 0; 1 where the function failed; "
         "2 where it could not be run.",

@@ -5,6 +5,7 @@ In a checkout nothing is added: there usher_cdk.wheels.ROOT is the checkout itse
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 from setuptools import setup
@@ -21,6 +22,7 @@ class BuildWithRepository(build_py):
 
     def run(self) -> None:
         """See build_py."""
+        shutil.rmtree(self.build_lib, ignore_errors=True)  # of an earlier build, with what is gone since
         super().run()
         if self.editable_mode:
             return

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PROGRAMS = ("make", "usher", "cdk", "npx", "sam", "aws")
-NOT_OURS = ("export", "$EDITOR", ".")  # the shell's
+NOT_OURS = ("export", "$EDITOR", ".", "pip")  # and of pip see tests/e2e/test_wheel.py
 AFTER_SET_UP = "$ make setup && . .venv/bin/activate"
 
 

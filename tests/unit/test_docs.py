@@ -10,10 +10,10 @@ import pytest
 from click.testing import CliRunner
 
 from usher.core import conditions
-from usher.core.configuration import FILE_KEYS
+from usher.core.configuration import FILE
 from usher.core.configuration.conflicts import MOST_HOOKS_OF_A_GROUP
-from usher.core.configuration.hooks import HOOK_KEYS
-from usher.core.configuration.policies import POLICY_KEYS
+from usher.core.configuration.hooks import HOOK
+from usher.core.configuration.policies import POLICY
 from usher.core.configuration.rules import WHEN
 from usher_cli.main import main
 from usher_hooksfile import load, size
@@ -118,10 +118,10 @@ def headings(page: Path) -> set[str]:
 @pytest.mark.parametrize(
     ("section", "keys"),
     [
-        ("The file", FILE_KEYS),
-        ("Policies", POLICY_KEYS),
+        ("The file", FILE.of),
+        ("Policies", POLICY.of),
         ("Conditions", conditions.KINDS),
-        ("Hooks", HOOK_KEYS),
+        ("Hooks", HOOK.of),
         ("Rules", WHEN),
     ],
 )

@@ -7,17 +7,22 @@ from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Final
 
 from usher.core.configuration.conflicts import refuse_shared_names, refuse_too_many_hooks
-from usher.core.configuration.hooks import hook_from
-from usher.core.configuration.policies import policies_from, policy_from
+from usher.core.configuration.hooks import HOOK, hook_from
+from usher.core.configuration.policies import POLICIES, policies_from, policy_from
 from usher.core.field import Field, Problem, Refused, as_json, attempt
 from usher.core.policy import Configuration
+from usher.core.shape import Constant, Keys, ListOf
 
 if TYPE_CHECKING:
     from usher.core.configuration.rules import Policies
     from usher.core.policy import Hook, Policy
 
 VERSION: Final = 1
-FILE_KEYS: Final = ("version", "policies", "hooks")
+_VERSION: Final = Constant(VERSION)
+_HOOKS: Final = ListOf(HOOK)
+FILE: Final = Keys(
+    {"version": _VERSION, "policies": POLICIES, "hooks": _HOOKS}, required=("version", "policies", "hooks")
+)
 
 
 class ConfigurationRefused(Exception):  # noqa: N818 - it reads as what happened
@@ -64,21 +69,16 @@ def parse_source(source: str) -> Hook:
 
 
 def _file(field: Field) -> Configuration:
-    parts = field.mapping(FILE_KEYS, required=FILE_KEYS)
-    attempt(_version, parts.get("version"), None)
+    parts = FILE.members(field)
+    attempt(_VERSION.read, parts.get("version"), None)
     policies = attempt(policies_from, parts.get("policies"), None)
     hooks = attempt(partial(_hooks, policies), parts.get("hooks"), ())
     sound_policies = {name: policy for name, policy in (policies or {}).items() if policy is not None}
     return Configuration(policies=sound_policies, hooks=hooks)
 
 
-def _version(field: Field) -> None:
-    if type(field.value) is not int or field.value != VERSION:
-        raise field.refuse(f"must be {VERSION}")
-
-
 def _hooks(policies: Policies, field: Field) -> tuple[Hook, ...]:
-    attempted = [(attempt(partial(hook_from, policies), member, None), member) for member in field.elements()]
+    attempted = [(attempt(partial(hook_from, policies), member, None), member) for member in _HOOKS.elements(field)]
     hooks = [(hook, member) for hook, member in attempted if hook is not None]
     refuse_shared_names(hooks)
     refuse_too_many_hooks(hooks)

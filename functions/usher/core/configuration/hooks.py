@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Final
 
 from usher.core import deadlines, duration
 from usher.core.action import Limits, Result, Transition
-from usher.core.configuration.groups import selector_from
-from usher.core.configuration.policies import result_from
-from usher.core.configuration.rules import rules_from
+from usher.core.configuration.groups import GROUP, selector_from
+from usher.core.configuration.policies import RESULT
+from usher.core.configuration.rules import POLICY_OR_RULES, rules_from
 from usher.core.field import Refused, as_json, attempt
 from usher.core.policy import Channel, Hook
+from usher.core.shape import Choice, Count, Duration, Keys, Text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,35 +22,45 @@ if TYPE_CHECKING:
     from usher.core.field import Field
     from usher.core.policy import Rule
 
-HOOK_KEYS: Final = (
-    "name",
-    "group",
-    "transition",
-    "heartbeat_timeout",
-    "default_result",
-    "notify",
-    "metadata",
-    "limits",
-    "policy",
-)
 MOST_RESULTS: Final = 1000  # of a limit: the results that count stand in one record
 LEAST_TIMEOUT_WITHOUT_QUEUE: Final = timedelta(minutes=10)  # what reconcile can cover
-_HOOK_NAME: Final = r"[A-Za-z0-9_/-]{1,255}"
-_HOOK_NAME_RULE: Final = "must be 1 to 255 of A-Z a-z 0-9 - _ /"
-_METADATA: Final = r"[\t\n\r -~]{1,1023}"  # the API takes 4,000, CloudFormation 1,023 (aws-facts 6)
-_METADATA_RULE: Final = "must be 1 to 1023 printable ASCII characters"
+
+_HOOK_NAME: Final = Text(r"[A-Za-z0-9_/-]{1,255}", "must be 1 to 255 of A-Z a-z 0-9 - _ /")
+_TRANSITION: Final = Choice(Transition)
+_HEARTBEAT_TIMEOUT: Final = Duration(
+    least=deadlines.SHORTEST_HEARTBEAT_TIMEOUT, most=deadlines.LONGEST_HEARTBEAT_TIMEOUT
+)
+_NOTIFY: Final = Choice(Channel)
+# The API takes 4,000 characters, CloudFormation 1,023 (aws-facts 6).
+_METADATA: Final = Text(r"[\t\n\r -~]{1,1023}", "must be 1 to 1023 printable ASCII characters")
+_LIMIT: Final = Count(least=1, most=MOST_RESULTS)
+_LIMITS: Final = Keys({"abandon_per_hour": _LIMIT, "complete_per_minute": _LIMIT})
+HOOK: Final = Keys(
+    {
+        "name": _HOOK_NAME,
+        "group": GROUP,
+        "transition": _TRANSITION,
+        "heartbeat_timeout": _HEARTBEAT_TIMEOUT,
+        "default_result": RESULT,
+        "notify": _NOTIFY,
+        "metadata": _METADATA,
+        "limits": _LIMITS,
+        "policy": POLICY_OR_RULES,
+    },
+    required=("name", "group", "transition", "policy"),
+)
 
 
 def hook_from(policies: Policies, field: Field) -> Hook:
     """One hook, all of whose problems are noted."""
-    parts = field.mapping(HOOK_KEYS, required=("name", "group", "transition", "policy"))
-    name = attempt(_hook_name, parts.get("name"), None)
+    parts = HOOK.members(field)
+    name = attempt(_HOOK_NAME.read, parts.get("name"), None)
     group = attempt(selector_from, parts.get("group"), None)
-    transition = attempt(_transition, parts.get("transition"), None)
-    timeout = attempt(_heartbeat_timeout, parts.get("heartbeat_timeout"), timedelta(hours=1))
-    default_result = attempt(result_from, parts.get("default_result"), Result.ABANDON)
-    notify = attempt(_notify, parts.get("notify"), Channel.SQS)
-    metadata = attempt(_metadata, parts.get("metadata"), None)
+    transition = attempt(_TRANSITION.read, parts.get("transition"), None)
+    timeout = attempt(_HEARTBEAT_TIMEOUT.read, parts.get("heartbeat_timeout"), timedelta(hours=1))
+    default_result = attempt(RESULT.read, parts.get("default_result"), Result.ABANDON)
+    notify = attempt(_NOTIFY.read, parts.get("notify"), Channel.SQS)
+    metadata = attempt(_METADATA.read, parts.get("metadata"), None)
     limits = attempt(_limits, parts.get("limits"), Limits())
     rules = attempt(partial(rules_from, policies), parts.get("policy"), ())
     _refuse_late_notification(notify, timeout, parts.get("notify", field))
@@ -72,36 +83,12 @@ def hook_from(policies: Policies, field: Field) -> Hook:
     )
 
 
-def _hook_name(field: Field) -> str:
-    return field.text(_HOOK_NAME, _HOOK_NAME_RULE)
-
-
-def _transition(field: Field) -> Transition:
-    return field.choice(Transition)
-
-
-def _heartbeat_timeout(field: Field) -> timedelta:
-    return field.duration(deadlines.SHORTEST_HEARTBEAT_TIMEOUT, deadlines.LONGEST_HEARTBEAT_TIMEOUT)
-
-
-def _notify(field: Field) -> Channel:
-    return field.choice(Channel)
-
-
-def _metadata(field: Field) -> str:
-    return field.text(_METADATA, _METADATA_RULE)
-
-
 def _limits(field: Field) -> Limits:
-    parts = field.mapping(("abandon_per_hour", "complete_per_minute"))
+    parts = _LIMITS.members(field)
     return Limits(
-        abandon_per_hour=attempt(_limit, parts.get("abandon_per_hour"), None),
-        complete_per_minute=attempt(_limit, parts.get("complete_per_minute"), None),
+        abandon_per_hour=attempt(_LIMIT.read, parts.get("abandon_per_hour"), None),
+        complete_per_minute=attempt(_LIMIT.read, parts.get("complete_per_minute"), None),
     )
-
-
-def _limit(field: Field) -> int:
-    return field.count(1, MOST_RESULTS)
 
 
 def _refuse_late_notification(notify: Channel, heartbeat_timeout: timedelta, field: Field) -> None:

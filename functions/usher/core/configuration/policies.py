@@ -12,23 +12,31 @@ from usher.core.conditions.combined import Then
 from usher.core.conditions.probe import Probe
 from usher.core.field import Field, Refused, as_json, attempt
 from usher.core.policy import Mode, Policy, WhenStopped
+from usher.core.shape import AnyKeys, Choice, Duration, Keys, ListOf, Text
 
 if TYPE_CHECKING:
     from usher.core.conditions.verdict import Condition
 
-POLICY_KEYS: Final = (
-    "until",
-    "give_up_after",
-    "on_success",
-    "on_failure",
-    "on_give_up",
-    "stalled_after",
-    "when_stopped",
-    "mode",
+POLICY_NAME: Final = Text(r"[A-Za-z0-9._-]{1,64}", "must be a name of 1 to 64 of A-Z a-z 0-9 . _ -")
+RESULT: Final = Choice(Result)
+_UNTIL: Final = ListOf(conditions.CONDITION)
+_WAIT: Final = Duration(least=timedelta(seconds=1), most=timedelta(hours=48))
+_WHEN_STOPPED: Final = Choice(WhenStopped)
+_MODE: Final = Choice(Mode)
+POLICY: Final = Keys(
+    {
+        "until": _UNTIL,
+        "give_up_after": _WAIT,
+        "on_success": RESULT,
+        "on_failure": RESULT,
+        "on_give_up": RESULT,
+        "stalled_after": _WAIT,
+        "when_stopped": _WHEN_STOPPED,
+        "mode": _MODE,
+    },
+    required=("until",),
 )
-POLICY_NAME: Final = r"[A-Za-z0-9._-]{1,64}"
-_POLICY_NAME_RULE: Final = "must be a name of 1 to 64 of A-Z a-z 0-9 . _ -"
-_LONGEST_WAIT: Final = timedelta(hours=48)
+POLICIES: Final = AnyKeys(POLICY_NAME, POLICY)
 
 
 def policies_from(field: Field) -> dict[str, Policy | None]:
@@ -52,16 +60,16 @@ def _new_policy(name: str, field: Field) -> Policy:
 
 def policy_from(name: str, field: Field) -> Policy:
     """One policy, of a file or of a record."""
-    attempt(_policy_name, Field(path=field.path, value=name, problems=field.problems), None)
-    parts = field.mapping(POLICY_KEYS, required=("until",))
+    attempt(POLICY_NAME.read, Field(path=field.path, value=name, problems=field.problems), None)
+    parts = POLICY.members(field)
     until = attempt(_until, parts.get("until"), ())
-    give_up_after = attempt(_wait, parts.get("give_up_after"), None)
-    on_success = attempt(result_from, parts.get("on_success"), Result.CONTINUE)
-    on_failure = attempt(result_from, parts.get("on_failure"), Result.ABANDON)
-    on_give_up = attempt(result_from, parts.get("on_give_up"), None)
-    stalled_after = attempt(_wait, parts.get("stalled_after"), None)
-    when_stopped = attempt(_when_stopped, parts.get("when_stopped"), WhenStopped.END)
-    mode = attempt(_mode, parts.get("mode"), Mode.ENFORCE)
+    give_up_after = attempt(_WAIT.read, parts.get("give_up_after"), None)
+    on_success = attempt(RESULT.read, parts.get("on_success"), Result.CONTINUE)
+    on_failure = attempt(RESULT.read, parts.get("on_failure"), Result.ABANDON)
+    on_give_up = attempt(RESULT.read, parts.get("on_give_up"), None)
+    stalled_after = attempt(_WAIT.read, parts.get("stalled_after"), None)
+    when_stopped = attempt(_WHEN_STOPPED.read, parts.get("when_stopped"), WhenStopped.END)
+    mode = attempt(_MODE.read, parts.get("mode"), Mode.ENFORCE)
     if not field.is_sound:
         raise Refused
     return Policy(
@@ -78,27 +86,6 @@ def policy_from(name: str, field: Field) -> Policy:
     )
 
 
-def _policy_name(field: Field) -> str:
-    return field.text(POLICY_NAME, _POLICY_NAME_RULE)
-
-
 def _until(field: Field) -> tuple[Condition, ...]:
-    found = [attempt(conditions.parse, element, None) for element in field.elements()]
+    found = [attempt(conditions.parse, element, None) for element in _UNTIL.elements(field)]
     return tuple(condition for condition in found if condition is not None)
-
-
-def _wait(field: Field) -> timedelta:
-    return field.duration(timedelta(seconds=1), _LONGEST_WAIT)
-
-
-def result_from(field: Field) -> Result:
-    """CONTINUE or ABANDON."""
-    return field.choice(Result)
-
-
-def _when_stopped(field: Field) -> WhenStopped:
-    return field.choice(WhenStopped)
-
-
-def _mode(field: Field) -> Mode:
-    return field.choice(Mode)

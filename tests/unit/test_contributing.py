@@ -18,7 +18,6 @@ from usher_cli.main import main
 from usher_hooksfile import load
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
 CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
@@ -106,8 +105,12 @@ def test_the_test_of_the_example_of_a_condition_passes_on_it(condition: type, tm
 def test_a_hooks_file_takes_the_example_of_a_condition_once_it_has_its_line(
     condition: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    kinds: Mapping[str, Any] = {**conditions.KINDS, "address": condition.parse}
-    monkeypatch.setattr(conditions, "KINDS", kinds)
+    for known, one in (
+        (conditions.KINDS, condition),
+        (conditions.PLAIN.of, condition.shape),
+        (conditions.CONDITION.of, condition.shape),
+    ):
+        monkeypatch.setitem(known, "address", one)
     file = tmp_path / "hooks.yaml"
     file.write_text(
         "version: 1\npolicies: {p: {until: [address: associated]}}\n"

@@ -1,4 +1,4 @@
-"""What may stand at each place of hooks.yaml, as values: the parser reads by them, and so is its JSON Schema made.
+"""What may stand at each place of hooks.yaml: the parser reads by these, and its JSON Schema is made of them.
 
 Plain classes: a frozen dataclass costs some 0.4 ms of each cold start (ADR 21).
 """
@@ -163,15 +163,17 @@ class AnyKeys:
 
 
 class OneKey:
-    """A mapping with exactly one key of some. `then` may stand beside those of `may_go_on`."""
+    """A mapping with exactly one key of some. Beside it, unless it is to be `alone`, one of `beside`."""
 
-    def __init__(self, of: Mapping[str, Shape], then: Shape | None = None, may_go_on: Sequence[str] = ()) -> None:
+    def __init__(
+        self, of: Mapping[str, Shape], *, beside: Mapping[str, Shape] | None = None, alone: Sequence[str] = ()
+    ) -> None:
         self.of = of
-        self.then = then
-        self.may_go_on = may_go_on
+        self.beside = beside or {}
+        self.alone = alone
 
     def member(self, field: Field) -> tuple[str, Field]:
-        """The key, and the member to be read by its shape. A `then` is taken out before."""
+        """The key, and the member to be read by its shape. What stands beside it, the caller takes out."""
         if not isinstance(field.value, Mapping) or len(field.value) != 1:
             raise field.refuse(f"must be a mapping with exactly one key, of {', '.join(self.of)}")
         members = Keys(self.of).members(field)

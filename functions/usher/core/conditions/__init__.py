@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from usher.core.conditions.combined import AnyOf, Not, Then
 from usher.core.conditions.command import Command
@@ -14,23 +14,43 @@ from usher.core.conditions.instance_status import InstanceStatus
 from usher.core.conditions.signalled import Signalled
 from usher.core.conditions.targets import Targets
 from usher.core.field import Field, Refused, attempt
+from usher.core.shape import Either, ListOf, OneKey
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from usher.core.conditions.verdict import Condition, Plain
+    from usher.core.shape import Shape
 
-KINDS: Final[Mapping[str, Callable[[Field], Plain]]] = {
-    "command": Command.parse,
-    "ecs": Ecs.parse,
-    "elapsed": Elapsed.parse,
-    "function": Function.parse,
-    "instance_status": InstanceStatus.parse,
-    "signal": Signalled.parse,
-    "targets": Targets.parse,
+
+class Kind(Protocol):
+    """A class of plain conditions."""
+
+    @property
+    def shape(self) -> Shape:
+        """Of what stands at its key."""
+        ...
+
+    def parse(self, field: Field, /) -> Plain:
+        """The condition, from what stands at its key."""
+        ...
+
+
+KINDS: Final[Mapping[str, Kind]] = {
+    "command": Command,
+    "ecs": Ecs,
+    "elapsed": Elapsed,
+    "function": Function,
+    "instance_status": InstanceStatus,
+    "signal": Signalled,
+    "targets": Targets,
 }
 
 _THEN: Final = "then"
+PLAIN: Final = OneKey({name: kind.shape for name, kind in KINDS.items()})
+_LIST: Final = ListOf(PLAIN, least=1, rule="must have at least one condition")
+_ONE_OR_SEVERAL: Final = Either(PLAIN, _LIST)
+CONDITION: Final = OneKey(
+    {**PLAIN.of, "any": _ONE_OR_SEVERAL, "not": PLAIN}, beside={_THEN: _ONE_OR_SEVERAL}, alone=("any", "not")
+)
 
 
 def parse(field: Field) -> Condition:
@@ -47,19 +67,19 @@ def parse(field: Field) -> Condition:
 
 
 def _combined(field: Field) -> Condition:
-    kind, value = field.only_member([*KINDS, "any", "not"])
+    kind, value = CONDITION.member(field)
     match kind:
         case "any":
             return AnyOf(of=_sound(_several(value)))
         case "not":
             return Not(of=_observing(value))
         case _:
-            return KINDS[kind](value)
+            return KINDS[kind].parse(value)
 
 
 def _plain(field: Field) -> Plain:
-    kind, value = field.only_member(list(KINDS))
-    return KINDS[kind](value)
+    kind, value = PLAIN.member(field)
+    return KINDS[kind].parse(value)
 
 
 def _observing(field: Field) -> Plain:
@@ -73,9 +93,7 @@ def _observing(field: Field) -> Plain:
 
 
 def _several(field: Field) -> list[Plain | None]:
-    elements = list(field.elements()) if isinstance(field.value, list | tuple) else [field]
-    if not elements:
-        raise field.refuse("must have at least one condition")
+    elements = _LIST.elements(field) if isinstance(field.value, list | tuple) else [field]
     return [attempt(_plain, element, None) for element in elements]
 
 

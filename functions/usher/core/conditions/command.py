@@ -20,9 +20,10 @@ from usher.core.conditions.answer import member, members, text
 from usher.core.conditions.probe import Call, Found, Permission, Probe, Reply, ReplyKind, not_answered
 from usher.core.field import Field, attempt
 from usher.core.finding import ConditionStatus
+from usher.core.shape import AnyKeys, Duration, Either, Keys, ListOf, Text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from usher.core.action import Action
     from usher.core.finding import Memory
@@ -31,18 +32,20 @@ SENT_AGAIN_AFTER: Final = timedelta(seconds=30)  # until then a sent command may
 MOST_CHARACTERS: Final = 8000  # of all parameters: they stand in the record of each action
 COMMAND_ID: Final = "command_id"  # where the memory has it
 
-_DOCUMENT: Final = r"[a-zA-Z0-9_.:/-]{3,128}"
-_DOCUMENT_RULE: Final = "must be the name or ARN of an SSM document: 3 to 128 of A-Z a-z 0-9 _ . : / -"
-_VERSION: Final = r"\$LATEST|\$DEFAULT|[1-9][0-9]{0,8}"
-_VERSION_RULE: Final = 'must be $LATEST, $DEFAULT or a number such as "3"'
-_PARAMETER: Final = r"[^\x00-\x1f]{1,128}"
-_PARAMETER_RULE: Final = "must be the name of a parameter, of 1 to 128 characters"
-_VALUE: Final = r"[^\x00-\x08\x0b\x0c\x0e-\x1f]*"  # a script has line breaks and tabs
-_VALUE_RULE: Final = "must be text"
-
+_DOCUMENT: Final = Text(
+    r"[a-zA-Z0-9_.:/-]{3,128}",
+    "must be the name or ARN of an SSM document: 3 to 128 of A-Z a-z 0-9 _ . : / -",
+)
+_VERSION: Final = Text(
+    r"\$LATEST|\$DEFAULT|[1-9][0-9]{0,8}", 'must be $LATEST, $DEFAULT or a number such as "3"'
+)
+_PARAMETER: Final = Text(r"[^\x00-\x1f]{1,128}", "must be the name of a parameter, of 1 to 128 characters")
+_VALUE: Final = Text(r"[^\x00-\x08\x0b\x0c\x0e-\x1f]*", "must be text")  # a script has line breaks and tabs
+_VALUES: Final = ListOf(_VALUE)
+_PARAMETERS: Final = AnyKeys(_PARAMETER, Either(_VALUE, _VALUES))
 _LEAST_TIMEOUT: Final = timedelta(seconds=30)  # SSM delivers no faster
-_TIMEOUT: Final = timedelta(minutes=10)
-_LONGEST_TIMEOUT: Final = timedelta(hours=48)
+_TIMEOUT: Final = Duration(least=_LEAST_TIMEOUT, most=timedelta(hours=48))
+_USUAL_TIMEOUT: Final = timedelta(minutes=10)
 
 _EVERY: Final = timedelta(seconds=10)
 _UNMANAGED_EVERY: Final = timedelta(seconds=20)
@@ -75,17 +78,22 @@ class Command(Probe):
 
     document: str
     parameters: tuple[tuple[str, tuple[str, ...]], ...] = ()  # sorted by name
-    timeout: timedelta = _TIMEOUT
+    timeout: timedelta = _USUAL_TIMEOUT
     version: str | None = None
+
+    shape = Keys(
+        {"document": _DOCUMENT, "parameters": _PARAMETERS, "timeout": _TIMEOUT, "version": _VERSION},
+        required=("document",),
+    )
 
     @classmethod
     def parse(cls, field: Field) -> Command:
         """From `{document: NAME, parameters: {NAME: TEXT or [TEXT, …]}, timeout: 10m, version: "3"}`."""
-        parts = field.mapping(("document", "parameters", "timeout", "version"), required=("document",))
-        document = attempt(_document, parts.get("document"), "")
+        parts = cls.shape.members(field)
+        document = attempt(_DOCUMENT.read, parts.get("document"), "")
         parameters = attempt(_parameters, parts.get("parameters"), ())
-        timeout = attempt(_timeout, parts.get("timeout"), _TIMEOUT)
-        version = attempt(_version, parts.get("version"), None)
+        timeout = attempt(_TIMEOUT.read, parts.get("timeout"), _USUAL_TIMEOUT)
+        version = attempt(_VERSION.read, parts.get("version"), None)
         return cls(document=document, parameters=parameters, timeout=timeout, version=version)
 
     @property
@@ -254,39 +262,17 @@ class Command(Probe):
         return now >= _moment(memory, "since") + self.timeout
 
 
-def _document(field: Field) -> str:
-    return field.text(_DOCUMENT, _DOCUMENT_RULE)
-
-
-def _version(field: Field) -> str:
-    return field.text(_VERSION, _VERSION_RULE)
-
-
-def _timeout(field: Field) -> timedelta:
-    return field.duration(_LEAST_TIMEOUT, _LONGEST_TIMEOUT)
-
-
 def _parameters(field: Field) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    named = field.members()
-    for name, value in named.items():
-        attempt(_parameter, Field(path=value.path, value=name, problems=value.problems), None)
-    found = tuple((name, attempt(_values, named[name], ())) for name in sorted(named))
+    members = _PARAMETERS.members(field)
+    found = tuple((name, attempt(_values, members[name], ())) for name in sorted(members))
     if sum(len(text) for name, texts in found for text in (name, *texts)) > MOST_CHARACTERS:
         raise field.refuse(f"must have at most {MOST_CHARACTERS} characters in all")
     return found
 
 
-def _parameter(field: Field) -> str:
-    return field.text(_PARAMETER, _PARAMETER_RULE)
-
-
 def _values(field: Field) -> tuple[str, ...]:
-    elements: Iterable[Field] = [field] if isinstance(field.value, str) else field.elements()
-    return tuple(attempt(_value, element, "") for element in elements)
-
-
-def _value(field: Field) -> str:
-    return field.text(_VALUE, _VALUE_RULE)
+    elements = [field] if isinstance(field.value, str) else _VALUES.elements(field)
+    return tuple(attempt(_VALUE.read, element, "") for element in elements)
 
 
 def _commands_of(action: Action, memory: Memory) -> Call:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from usher.core import duration
 from usher.core.conditions.verdict import Plain, Verdict
 from usher.core.finding import ConditionStatus
+from usher.core.shape import Duration
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -17,16 +18,21 @@ if TYPE_CHECKING:
     from usher.core.field import Field
 
 
+_AFTER: Final = Duration(least=timedelta(seconds=1), most=timedelta(hours=48))  # the longest wait there is
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Elapsed(Plain):
     """Holds from `after` the start of the action on."""
 
     after: timedelta
 
+    shape = _AFTER
+
     @classmethod
     def parse(cls, field: Field) -> Elapsed:
-        """From `90s`; at most 48 h, the longest wait there is."""
-        return cls(after=field.duration(timedelta(seconds=1), timedelta(hours=48)))
+        """From `90s`."""
+        return cls(after=_AFTER.read(field))
 
     @property
     def in_words(self) -> str:

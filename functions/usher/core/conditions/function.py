@@ -13,6 +13,7 @@ from usher.core.conditions import answer, excerpt
 from usher.core.conditions.probe import Call, Found, Permission, Probe, Reply, ReplyKind, not_answered
 from usher.core.field import Field, attempt
 from usher.core.finding import ConditionStatus
+from usher.core.shape import Duration, Either, Keys, Text
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -22,14 +23,16 @@ if TYPE_CHECKING:
 
 MOST_ERRORS: Final = 5  # in a row
 
-_FUNCTION: Final = (
+_FUNCTION: Final = Text(
     r"(arn:aws[a-z-]*:lambda:[a-z0-9-]+:[0-9]{12}:function:)?"
-    r"[A-Za-z0-9_-]{1,64}(:(\$LATEST|[A-Za-z0-9_-]{1,128}))?"
+    r"[A-Za-z0-9_-]{1,64}(:(\$LATEST|[A-Za-z0-9_-]{1,128}))?",
+    "must be the name or ARN of a Lambda function, with :ALIAS where one is meant",
 )
-_FUNCTION_RULE: Final = "must be the name or ARN of a Lambda function, with :ALIAS where one is meant"
-_EVERY: Final = timedelta(seconds=30)
 _LEAST_EVERY: Final = timedelta(seconds=5)
 _LONGEST_EVERY: Final = timedelta(hours=1)
+_EVERY: Final = Duration(least=_LEAST_EVERY, most=_LONGEST_EVERY)
+_USUAL_EVERY: Final = timedelta(seconds=30)
+_LONG_FORM: Final = Keys({"name": _FUNCTION, "every": _EVERY}, required=("name",))
 _LONGEST_CALL: Final = timedelta(seconds=10)  # connecting 2 s, reading 8 s
 _SECOND: Final = timedelta(seconds=1)
 
@@ -48,21 +51,23 @@ class Function(Probe):
     """
 
     function: str
-    every: timedelta = _EVERY
+    every: timedelta = _USUAL_EVERY
+
+    shape = Either(_FUNCTION, _LONG_FORM)
 
     @classmethod
     def parse(cls, field: Field) -> Function:
         """From the name of the function, or `{name: NAME, every: 1m}`."""
         if not isinstance(field.value, Mapping):
-            return cls(function=_function(field))
-        parts = field.mapping(("name", "every"), required=("name",))
-        function = attempt(_function, parts.get("name"), "")
-        return cls(function=function, every=attempt(_every, parts.get("every"), _EVERY))
+            return cls(function=_FUNCTION.read(field))
+        parts = _LONG_FORM.members(field)
+        function = attempt(_FUNCTION.read, parts.get("name"), "")
+        return cls(function=function, every=attempt(_EVERY.read, parts.get("every"), _USUAL_EVERY))
 
     @property
     def name(self) -> str:
         """See Probe."""
-        usual = self.every == _EVERY
+        usual = self.every == _USUAL_EVERY
         return f"function {self.function}" + ("" if usual else f" every {duration.written(self.every)}")
 
     @property
@@ -149,14 +154,6 @@ def payload(action: Action) -> dict[str, Any]:
         "policy": action.policy.name,
         "mode": str(action.policy.mode),
     }
-
-
-def _function(field: Field) -> str:
-    return field.text(_FUNCTION, _FUNCTION_RULE)
-
-
-def _every(field: Field) -> timedelta:
-    return field.duration(_LEAST_EVERY, _LONGEST_EVERY)
 
 
 def _error(memory: Memory, text: str) -> Found:

@@ -10,6 +10,7 @@ from usher.core.action import Transition
 from usher.core.conditions.answer import members, text
 from usher.core.conditions.probe import Call, Found, Permission, Probe, ReplyKind, Shared, not_answered, worst
 from usher.core.finding import ConditionStatus
+from usher.core.shape import Constant
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,15 +44,19 @@ CHECKS: Final[Mapping[str, ConditionStatus]] = {
 }
 
 
+_OK: Final = Constant("ok")
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class InstanceStatus(Probe):
     """Holds while both checks are ok; fails where the instance ends."""
 
+    shape = _OK
+
     @classmethod
     def parse(cls, field: Field) -> InstanceStatus:
         """From `ok`, the only status that is waited for."""
-        if field.value != "ok":
-            raise field.refuse("must be ok")
+        _OK.read(field)
         return cls()
 
     @property

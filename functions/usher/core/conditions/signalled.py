@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, assert_never
 from usher.core.action import Status
 from usher.core.conditions.verdict import Plain, Verdict
 from usher.core.finding import ConditionStatus
+from usher.core.shape import Text
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from usher.core.field import Field
 
 NAME: Final = r"[A-Za-z0-9._-]{1,64}"
+_NAME: Final = Text(NAME, "must be a name of 1 to 64 of A-Z a-z 0-9 . _ -")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -24,10 +26,12 @@ class Signalled(Plain):
 
     name: str
 
+    shape = _NAME
+
     @classmethod
     def parse(cls, field: Field) -> Signalled:
         """From the name of the signal."""
-        return cls(name=field.text(NAME, "must be a name of 1 to 64 of A-Z a-z 0-9 . _ -"))
+        return cls(name=_NAME.read(field))
 
     @property
     def in_words(self) -> str:

@@ -18,6 +18,7 @@ from usher.core.conditions.answer import member, members, text
 from usher.core.conditions.probe import Call, Found, Permission, Probe, ReplyKind, Shared, not_answered, worst
 from usher.core.field import Field, Refused, attempt
 from usher.core.finding import ConditionStatus
+from usher.core.shape import Choice, Keys, ListOf, Text
 
 if TYPE_CHECKING:
     from usher.core.action import Action
@@ -34,10 +35,6 @@ _OWN_WITHIN: Final = timedelta(seconds=10)  # a warning is worth no longer delay
 _SOON: Final = timedelta(seconds=1)
 _PASSED_FOR: Final = timedelta(seconds=30)  # what was seen of one group, while the others are asked
 
-_NAME: Final = r"[A-Za-z0-9]([A-Za-z0-9-]{0,30}[A-Za-z0-9])?"
-_ARN: Final = rf"arn:[a-z-]+:elasticloadbalancing:[a-z0-9-]+:[0-9]{{12}}:targetgroup/{_NAME}/[0-9a-f]{{16}}"
-_GROUP_RULE: Final = "must be the name or the ARN of a target group"
-
 _ALL: Final = "all"  # an answer that is not understood is kept as None: never as one without the instance
 
 
@@ -47,6 +44,15 @@ class TargetState(StrEnum):
     HEALTHY = "healthy"
     DRAINED = "drained"
 
+
+_NAME: Final = r"[A-Za-z0-9]([A-Za-z0-9-]{0,30}[A-Za-z0-9])?"
+_ARN: Final = rf"arn:[a-z-]+:elasticloadbalancing:[a-z0-9-]+:[0-9]{{12}}:targetgroup/{_NAME}/[0-9a-f]{{16}}"
+_GROUP: Final = Text(f"{_NAME}|{_ARN}", "must be the name or the ARN of a target group")
+_GROUPS: Final = ListOf(
+    _GROUP, least=1, most=MOST_GROUPS, rule=f"must be a list of 1 to {MOST_GROUPS} target groups"
+)
+_STATE: Final = Choice(TargetState)
+_GROUPS_AND_STATE: Final = Keys({"groups": _GROUPS, "state": _STATE}, required=("groups", "state"))
 
 # What each health state says of either wish. One that is not here is unknown.
 STATUSES: Final[Mapping[TargetState, Mapping[str, ConditionStatus]]] = {
@@ -94,12 +100,14 @@ class Targets(Probe):
     groups: tuple[str, ...]
     state: TargetState
 
+    shape = _GROUPS_AND_STATE
+
     @classmethod
     def parse(cls, field: Field) -> Targets:
         """From `groups`, a list of names and ARNs, and `state`."""
-        parts = field.mapping(("groups", "state"), required=("groups", "state"))
+        parts = _GROUPS_AND_STATE.members(field)
         groups = attempt(_groups, parts.get("groups"), ())
-        state = attempt(_state, parts.get("state"), None)
+        state = attempt(_STATE.read, parts.get("state"), None)
         if state is None or not field.is_sound:
             raise Refused
         return cls(groups=groups, state=state)
@@ -212,21 +220,10 @@ class Targets(Probe):
 
 
 def _groups(field: Field) -> tuple[str, ...]:
-    found = [attempt(_group, element, "") for element in field.elements()]
-    if not 1 <= len(found) <= MOST_GROUPS:
-        raise field.refuse(f"must be a list of 1 to {MOST_GROUPS} target groups")
+    found = [attempt(_GROUP.read, element, "") for element in _GROUPS.elements(field)]
     if field.is_sound and len(set(found)) < len(found):
         raise field.refuse("must not name a target group twice")
     return tuple(found)
-
-
-def _group(field: Field) -> str:
-    is_arn = isinstance(field.value, str) and field.value.startswith("arn:")
-    return field.text(_ARN if is_arn else _NAME, _GROUP_RULE)
-
-
-def _state(field: Field) -> TargetState:
-    return field.choice(TargetState)
 
 
 def _group_call(group: str, action: Action) -> Call:

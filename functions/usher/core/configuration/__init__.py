@@ -78,7 +78,9 @@ def _file(field: Field) -> Configuration:
 
 
 def _hooks(policies: Policies, field: Field) -> tuple[Hook, ...]:
-    attempted = [(attempt(partial(hook_from, policies), member, None), member) for member in _HOOKS.elements(field)]
+    attempted = [
+        (attempt(partial(hook_from, policies), member, None), member) for member in _HOOKS.elements(field)
+    ]
     hooks = [(hook, member) for hook, member in attempted if hook is not None]
     refuse_shared_names(hooks)
     refuse_too_many_hooks(hooks)

@@ -24,6 +24,7 @@ from usher.core.conditions.ecs.search import AT_ONCE, found_in, list_clusters, l
 from usher.core.conditions.probe import Found, Permission, Probe, ReplyKind, not_answered
 from usher.core.field import Refused, attempt
 from usher.core.finding import ConditionStatus
+from usher.core.shape import Choice, Duration, Either, Keys, Text
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -49,17 +50,22 @@ class Absence(StrEnum):
     FAILED = "failed"
 
 
-_GRACE: Final = timedelta(minutes=2)
-_LONGEST_GRACE: Final = timedelta(hours=48)
+_USUAL_GRACE: Final = timedelta(minutes=2)
 _HOLDS_FOR: Final = timedelta(minutes=1)  # an agent may lose its connection again
 _SOON: Final = timedelta(seconds=1)
 _STEP_LASTS: Final = timedelta(minutes=1)  # what a look began goes on in the next one, if that is soon
 
-_CLUSTER: Final = (
+_STATE: Final = Choice(TaskState)
+_CLUSTER: Final = Text(
     r"[A-Za-z0-9_-]{1,255}"
-    r"|arn:aws[a-z-]*:ecs:[a-z0-9-]+:[0-9]{12}:cluster/[A-Za-z0-9_-]{1,255}"
+    r"|arn:aws[a-z-]*:ecs:[a-z0-9-]+:[0-9]{12}:cluster/[A-Za-z0-9_-]{1,255}",
+    "must be a cluster's name of 1 to 255 of A-Z a-z 0-9 - _, or its ARN",
 )
-_CLUSTER_RULE: Final = "must be a cluster's name of 1 to 255 of A-Z a-z 0-9 - _, or its ARN"
+_ABSENT: Final = Choice(Absence)
+_GRACE: Final = Duration(least=timedelta(0), most=timedelta(hours=48))
+_LONG_FORM: Final = Keys(
+    {"state": _STATE, "cluster": _CLUSTER, "absent": _ABSENT, "grace": _GRACE}, required=("state",)
+)
 
 _NO_CLUSTER: Final = "ClusterNotFoundException"
 _COMING_OR_GOING: Final = frozenset({"REGISTERING", "DEREGISTERING"})
@@ -78,22 +84,24 @@ class Ecs(Probe):
     state: TaskState
     cluster: str | None = None  # None: whichever it is in
     absent: Absence = Absence.DRAINED
-    grace: timedelta = _GRACE
+    grace: timedelta = _USUAL_GRACE
+
+    shape = Either(_STATE, _LONG_FORM)
 
     @classmethod
     def parse(cls, field: Field) -> Ecs:
         """From `drained`, or the long form `{state: drained, cluster: web, absent: failed, grace: 5m}`."""
         if isinstance(field.value, str):
-            return cls(state=_state(field))
+            return cls(state=_STATE.read(field))
         if not isinstance(field.value, Mapping):
             raise field.refuse("must be active, drained, or a mapping with state")
-        parts = field.mapping(("state", "cluster", "absent", "grace"), required=("state",))
-        state = attempt(_state, parts.get("state"), None)
+        parts = _LONG_FORM.members(field)
+        state = attempt(_STATE.read, parts.get("state"), None)
         if state is TaskState.ACTIVE and "absent" in parts:
             parts["absent"].refuse("must stand with drained only: an absent instance is never active")
-        absent = attempt(_absence, parts.get("absent"), Absence.DRAINED)
-        cluster = attempt(_cluster, parts.get("cluster"), None)
-        grace = attempt(_grace, parts.get("grace"), _GRACE)
+        absent = attempt(_ABSENT.read, parts.get("absent"), Absence.DRAINED)
+        cluster = attempt(_CLUSTER.read, parts.get("cluster"), None)
+        grace = attempt(_GRACE.read, parts.get("grace"), _USUAL_GRACE)
         if state is None or not field.is_sound:
             raise Refused
         return cls(state=state, cluster=cluster, absent=absent, grace=grace)
@@ -103,7 +111,7 @@ class Ecs(Probe):
         """See Probe. Only what is unlike the defaults is named."""
         where = "" if self.cluster is None else f" in {self.cluster}"
         absent = "" if self.absent is Absence.DRAINED else f", absent: {self.absent}"
-        grace = "" if self.grace == _GRACE else f", grace: {duration.written(self.grace)}"
+        grace = "" if self.grace == _USUAL_GRACE else f", grace: {duration.written(self.grace)}"
         return f"ecs {self.state}{where}{absent}{grace}"
 
     @property
@@ -286,19 +294,3 @@ def _active(kept: Registration, said: Description) -> Found:
 
 def _is_recent(moment: datetime, now: datetime) -> bool:
     return now - moment <= _STEP_LASTS
-
-
-def _state(field: Field) -> TaskState:
-    return field.choice(TaskState)
-
-
-def _absence(field: Field) -> Absence:
-    return field.choice(Absence)
-
-
-def _cluster(field: Field) -> str:
-    return field.text(_CLUSTER, _CLUSTER_RULE)
-
-
-def _grace(field: Field) -> timedelta:
-    return field.duration(timedelta(0), _LONGEST_GRACE)

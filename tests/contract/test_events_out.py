@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import boto3
-import jsonschema  # type: ignore[import-untyped] # it comes with moto
+import jsonschema
 import pytest
 from botocore.config import Config
 from moto import mock_aws

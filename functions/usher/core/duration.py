@@ -4,13 +4,13 @@ import re
 from datetime import timedelta
 from typing import Final
 
-_WRITTEN: Final = re.compile(r"(?:([0-9]{1,6})h)?(?:([0-9]{1,6})m)?(?:([0-9]{1,6})s)?")
+WRITTEN: Final = re.compile(r"(?:([0-9]{1,6})h)?(?:([0-9]{1,6})m)?(?:([0-9]{1,6})s)?")
 _SECOND: Final = timedelta(seconds=1)
 
 
 def parse(text: str) -> timedelta:
     """The duration that `text` writes, e.g. `1h30m`. Raises ValueError for anything else."""
-    found = _WRITTEN.fullmatch(text)
+    found = WRITTEN.fullmatch(text)
     if not found or not any(found.groups()):
         raise ValueError(f"{text!r} is not a duration such as 90s, 45m, 2h or 1h30m")
     hours, minutes, seconds = (int(part or 0) for part in found.groups())

@@ -20,7 +20,7 @@ from usher_simulator.fakes.memory_enrolled import MemoryEnrolledHooks
 from usher_simulator.fakes.memory_store import MemoryStore
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime, timedelta
 
     from click.testing import Result
@@ -119,6 +119,8 @@ class MemoryStack:
     most_waits: int = 3
     ids: Iterator[int] = field(default_factory=lambda: count(1))
     clients: Clients = field(default_factory=Clients)
+    services: dict[str, Any] = field(default_factory=dict)  # clients of other services
+    outputs: Mapping[str, str] = field(default_factory=lambda: OUTPUTS)
     records: UnreadableStore = field(init=False)
     items: MemoryEnrolledHooks = field(init=False)
 
@@ -142,8 +144,8 @@ class MemoryStack:
             dynamodb=None,
             records=self.records,
             open_actions=MemoryOpenActions(self.records),
-            outputs=OUTPUTS,
-            clients=dict.fromkeys(("sqs", "sts", "events"), self.clients),
+            outputs=self.outputs,
+            clients={**dict.fromkeys(("sqs", "sts", "events"), self.clients), **self.services},
             items=self.items,
         )
 

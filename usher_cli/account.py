@@ -101,10 +101,15 @@ class Account:
         """The queue of wake-ups."""
         return WakeUpQueue(self.client("sqs"), self.output("WakeUpsUrl"))
 
+    @property
+    def enrolments_per_hour(self) -> int:
+        """How many hooks the sweep puts in an hour; 0: the stack of an older release has no such output."""
+        return int(self.outputs.get("EnrolmentsPerHour", 0))
+
     def hook_items(self) -> EnrolmentRecords:
-        """The items of the enrolled hooks. A stack of an older release has no output EnrolmentsPerHour."""
-        per_hour = int(self.outputs.get("EnrolmentsPerHour", 0))
-        return EnrolledHooks(self.dynamodb, self.output("TableName"), self.machine.clock, per_hour)
+        """The items of the enrolled hooks."""
+        table_name, clock = self.output("TableName"), self.machine.clock
+        return EnrolledHooks(self.dynamodb, table_name, clock, self.enrolments_per_hour)
 
     def who(self) -> str:
         """The caller's ARN."""

@@ -46,7 +46,7 @@ _COMMANDS: Final = {
     "list": _Listed("listing", "list_command", "Show the open actions, nearest expiry first."),
     "local": _Listed("local", "local", "Open a local AWS account with Usher deployed in it."),
     "pause": _Listed("pause", "pause", "Stop all Auto Scaling calls until `usher resume`."),
-    "plan": _Listed("plan", "plan_command", "Show what a hooks file would enrol, change or retire."),
+    "plan": _Listed("plan.command", "plan_command", "Show what a hooks file would enrol, change or retire."),
     "redrive": _Listed("redrive.command", "redrive", "Show dead letters, and send them back or drop them."),
     "replay": _Listed("replay", "replay_command", "Replay captured notifications through the real handlers."),
     "resume": _Listed("pause", "resume", "End a pause."),

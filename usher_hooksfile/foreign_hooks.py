@@ -1,4 +1,4 @@
-"""Hooks that services of AWS put on groups and run by themselves, told by their names.
+"""Hooks that services of AWS put on groups and complete themselves, recognised by their names.
 
 Amazon ECS has one on the groups of capacity providers with managed instance draining; CodeDeploy has
 those of its deployment groups, for launches and, where it is asked to, for terminations (Amazon ECS
@@ -16,22 +16,22 @@ if TYPE_CHECKING:
     from usher.core.wanted_hooks import Wanted
 
 _ECS: Final = "ecs-managed-draining-termination-hook"
-_CODE_DEPLOY: Final = "CodeDeploy-managed-"  # and what it is for, and an id
+_CODE_DEPLOY: Final = "CodeDeploy-managed-"  # followed by its purpose and an id
 
 
-def whose(hook: str) -> str | None:
-    """The service that runs hooks of this name; None: none that is known here."""
+def service_of(hook: str) -> str | None:
+    """The service that runs hooks of this name; None: none that Usher knows."""
     if hook == _ECS:
         return "Amazon ECS"
     return "AWS CodeDeploy" if hook.startswith(_CODE_DEPLOY) else None
 
 
-def beside(wanted: Wanted, group: GroupSeen, live: Iterable[HookSeen]) -> Iterator[tuple[str, str]]:
-    """Name and reason of each hook of another service that holds what hooks of the file hold too."""
+def foreign_hooks(wanted: Wanted, group: GroupSeen, live: Iterable[HookSeen]) -> Iterator[tuple[str, str]]:
+    """Name and reason of each hook of another service that holds the same instances as the file's hooks."""
     asked = [hook for hook in wanted.hooks if hook.group.selects(group.name, group.tags)]
     for hook in live:
-        service, transition = whose(hook.name), hook.settings.transition
-        names = sorted({one.name for one in asked if one.transition is transition} - {hook.name})
+        service, transition = service_of(hook.name), hook.settings.transition
+        names = sorted({each.name for each in asked if each.transition is transition} - {hook.name})
         if service is not None and names:
-            held = f"a {transition} instance waits until it and {', '.join(names)} have let go"
-            yield hook.name, f"{service} runs it, and Usher leaves it alone: {held}"
+            both = f"a {transition} instance waits until it and {', '.join(names)} are completed"
+            yield hook.name, f"a hook of {service}, which Usher does not touch: {both}"

@@ -14,7 +14,7 @@ from usher.core.conditions.elapsed import Elapsed
 from usher.core.conditions.probe import Probe
 from usher.core.policy import globs_meet
 from usher.core.wait_moves import WAIT_MOVES
-from usher_hooksfile.foreign_hooks import whose
+from usher_hooksfile.foreign_hooks import service_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -64,7 +64,7 @@ def _of_policy(policy: Policy) -> Iterator[Warned]:
 
 def _of_hook(hook: Hook, index: int) -> Iterator[Warned]:
     path = ("hooks", index)
-    service = whose(hook.name)
+    service = service_of(hook.name)
     if service is not None:
         text = f"{service} puts hooks named {hook.name} and runs them: give yours another name"
         yield Warned(path=(*path, "name"), text=text)

@@ -248,7 +248,7 @@ def test_a_change_of_the_file_reaches_the_hooks_and_then_there_is_rest() -> None
     scene.run()
     scene.deploy(a_hook(notify="eventbridge", heartbeat_timeout="1h"))
     assert scene.run() == ["put workers-1/drain"]
-    assert scene.reason == "the configuration changed heartbeat_timeout, target_arn"
+    assert scene.reason == "the hooks file changed heartbeat_timeout, target_arn"
     hook = scene.live_hooks("workers-1")["drain"]
     assert (hook["HeartbeatTimeout"], hook.get("NotificationTargetARN")) == (3600, None)
     assert (hook["RoleARN"], hook["NotificationMetadata"]) == (ROLE, "owner=jobs"), "AWS takes neither off"
@@ -262,7 +262,7 @@ def test_a_hook_for_the_other_transition_comes_when_the_one_of_its_name_has_gone
     scene.run()
     scene.deploy(a_hook(transition="launching"))
     assert scene.run() == ["retiring workers-1/drain"]
-    assert scene.reason == "the configuration has it for the other transition now"
+    assert scene.reason == "the hooks file now has it for the other transition"
     assert scene.run(2) == ["removed workers-1/drain", "put workers-1/drain"]
     assert scene.live_hooks("workers-1")["drain"]["LifecycleTransition"].endswith("LAUNCHING")
 
@@ -311,7 +311,7 @@ def test_a_hook_that_notifies_us_is_ours_again(timeout_s: int) -> None:
     scene = Scene(a_hook())
     scene.create("workers-1")
     scene.put_by_hand("workers-1", NotificationTargetARN=INBOX, RoleARN=ROLE, HeartbeatTimeout=timeout_s)
-    assert scene.run(2) == [f"{'ours again' if timeout_s == 600 else 'put'} workers-1/drain"]
+    assert scene.run(2) == [f"{'reclaimed' if timeout_s == 600 else 'put'} workers-1/drain"]
     assert scene.live_hooks("workers-1") == {"drain": AS_CONFIGURED}
     scene.deploy()
     assert scene.run(2) == ["retiring workers-1/drain", "removed workers-1/drain"]
@@ -338,7 +338,7 @@ def test_a_hook_whose_group_holds_it_in_its_own_template_is_forgotten_and_stays(
     assert scene.live_hooks("workers-1") == before
     assert list(scene.records.enrolled()) == []
     scene.deploy(a_hook(group=selector))
-    assert scene.run() == ["ours again workers-1/drain"]
+    assert scene.run() == ["reclaimed workers-1/drain"]
 
 
 def test_hooks_by_tags_stand_in_no_groups_own_template_and_are_put_there_too() -> None:

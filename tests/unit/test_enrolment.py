@@ -113,9 +113,10 @@ BEGUN: Final = a_record(put_at=None)
 RETIRING: Final = a_record(state=HookState.RETIRING, retiring_since=at(30), let_through_from=at(90))
 THEIRS: Final = settings(target_arn="arn:aws:sqs:us-east-1:111122223333:theirs")
 FOREIGN: Final = "someone else put a hook of this name, which differs in heartbeat_timeout, target_arn"
-UNNOTED: Final = "that it stands as it should was not noted"
-SELECTS: Final = "the configuration selects the group"
-LEAVES: Final = "the configuration does not select it any more"
+UNFINISHED: Final = "an earlier put was not finished"
+UNNOTED: Final = "an earlier put was not recorded"
+SELECTS: Final = "the hooks file selects the group"
+LEAVES: Final = "the hooks file no longer selects it"
 
 
 @pytest.mark.parametrize(
@@ -135,14 +136,14 @@ LEAVES: Final = "the configuration does not select it any more"
             GLOB,
             SLOW,
             None,
-            [("put", "it notifies Usher, and differs in heartbeat_timeout")],
+            [("put", "it notifies Usher but differs in heartbeat_timeout")],
             id="ours again, otherwise",
         ),
         pytest.param(
             GLOB,
             settings(transition=Transition.LAUNCHING),
             None,
-            [("conflict", "it stands for the other transition: remove it by hand")],
+            [("conflict", "it exists for the other transition: remove it by hand")],
             id="ours again, for the other transition",
         ),
         pytest.param(GLOB, SLOW_THEIRS, None, [("conflict", FOREIGN)], id="someone else's"),
@@ -156,11 +157,13 @@ LEAVES: Final = "the configuration does not select it any more"
             GLOB,
             SLOW,
             a_record(settings=SLOW),
-            [("put", "the configuration changed heartbeat_timeout")],
+            [("put", "the hooks file changed heartbeat_timeout")],
             id="changed in the file",
         ),
         pytest.param(GLOB, None, a_record(), [("put", "someone else removed it")], id="removed by hand"),
-        pytest.param(GLOB, None, BEGUN, [("put", "its put was begun")], id="a crash before the first put"),
+        pytest.param(
+            GLOB, None, BEGUN, [("put", "an earlier put was not finished")], id="a crash before the first put"
+        ),
         pytest.param(GLOB, settings(), BEGUN, [("put", UNNOTED)], id="a crash after the first put"),
         pytest.param(
             GLOB,
@@ -187,23 +190,23 @@ LEAVES: Final = "the configuration does not select it any more"
         pytest.param(NOTHING, settings(), a_record(), [("keep", LEAVES)], id="not selected any more"),
         pytest.param(NOTHING, settings(), RETIRING, [], id="on its way out"),
         pytest.param(NOTHING, THEIRS, replace(RETIRING, before=THEIRS), [], id="and a change not made"),
-        pytest.param(NOTHING, None, RETIRING, [("forget", "it is gone")], id="gone already"),
+        pytest.param(NOTHING, None, RETIRING, [("forget", "it no longer exists")], id="gone already"),
         pytest.param(
             NOTHING,
             THEIRS,
             RETIRING,
-            [("conflict", "on its way out, but someone else changed it: remove it by hand")],
+            [("conflict", "retiring, but someone else changed it: remove it by hand")],
             id="on its way out, and taken over",
         ),
         pytest.param(
             NOTHING,
             THEIRS,
             replace(RETIRING, put_at=None),
-            [("forget", "its put was begun, and what stands there is someone else's")],
+            [("forget", "an earlier put was not finished, and the hook there is someone else's")],
             id="never put by us",
         ),
         pytest.param(
-            GLOB, settings(), RETIRING, [("keep", "the configuration selects it again")], id="asked for again"
+            GLOB, settings(), RETIRING, [("keep", "the hooks file selects it again")], id="asked for again"
         ),
         pytest.param(
             GLOB,
@@ -216,7 +219,7 @@ LEAVES: Final = "the configuration does not select it any more"
             GLOB,
             None,
             replace(RETIRING, deleting_at=at(1)),
-            [("forget", "it is gone")],
+            [("forget", "it no longer exists")],
             id="asked for again, and deleted",
         ),
         pytest.param(
@@ -226,7 +229,7 @@ LEAVES: Final = "the configuration does not select it any more"
             wanted(a_hook(transition="launching")),
             settings(),
             a_record(),
-            [("keep", "the configuration has it for the other transition now")],
+            [("keep", "the hooks file now has it for the other transition")],
             id="for the other transition now",
         ),
         pytest.param(
@@ -247,7 +250,7 @@ LEAVES: Final = "the configuration does not select it any more"
             Wanted(hooks=GLOB.hooks, targets=TARGETS, own_groups=frozenset({"workers-1"})),
             settings(),
             a_record(),
-            [("forget", "the group's own template holds it now")],
+            [("forget", "the group's own template now contains it")],
             id="the group holds it now",
         ),
         pytest.param(
@@ -261,28 +264,28 @@ LEAVES: Final = "the configuration does not select it any more"
             Wanted(hooks=(), targets=TARGETS, own_groups=frozenset({"workers-1"})),
             settings(),
             a_record(),
-            [("forget", "the group's own template holds it now")],
+            [("forget", "the group's own template now contains it")],
             id="the group holds it, and the file has it no more",
         ),
         pytest.param(
             wanted(a_hook(), a_hook({"tags": {"team": "web"}})),
             settings(),
             a_record(),
-            [("conflict", "2 hooks of the configuration have this name on this group")],
+            [("conflict", "2 hooks of the file have this name for this group")],
             id="twice on one group",
         ),
         pytest.param(
             wanted(a_hook("workers-1"), a_hook({"tags": {"team": "web"}})),
             None,
             None,
-            [("conflict", "2 hooks of the configuration have this name on this group")],
+            [("conflict", "2 hooks of the file have this name for this group")],
             id="by name and by tags",
         ),
         pytest.param(
             wanted(a_hook(notify="sns")),
             None,
             None,
-            [("conflict", "there is no target here to notify by sns")],
+            [("conflict", "this stack has no target for notify: sns")],
             id="no topic",
         ),
     ],
@@ -385,7 +388,7 @@ def test_what_cannot_be_put_changes_no_item() -> None:
 
 def test_taken_back_it_is_as_it_was_before() -> None:
     step = marked(GLOB, replace(RETIRING, quiet_at=at(40), deleting_at=at(-10), missed=1))
-    assert step == Keep(record=a_record(), word="taken back", reason="the configuration selects it again")
+    assert step == Keep(record=a_record(), word="restored", reason="the hooks file selects it again")
 
 
 def test_named_groups_are_those_that_must_be_there() -> None:

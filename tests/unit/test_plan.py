@@ -1,4 +1,4 @@
-"""`usher plan`: what a hooks file would enrol, change or remove."""
+"""`usher plan`: what a hooks file would enrol, change or retire."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from click.testing import CliRunner
 from moto import mock_aws
 
 from tests.factories import an_action, at, hook_terms
+from tests.memory_account import MemoryStack, UnreadableStore
 from usher.aws import table
 from usher.aws.enrolled import EnrolledHooks
 from usher.aws.groups import GroupsApi
@@ -28,23 +29,23 @@ from usher.passes.enrolment import INTERVAL, Enrolment
 from usher.ports.errors import TryLater
 from usher.ports.records import Raw
 from usher_cli.account import Machine
-from usher_cli.enrolment_times import Pace
 from usher_cli.main import main
-from usher_cli.plan import Known, Live, Plan, What, plan, targets
+from usher_cli.plan.enrolment_times import Pace
+from usher_cli.plan.steps import Known, Live, Plan, Step, plan, targets
 from usher_hooksfile import load
 from usher_simulator.autoscaling.account import an_account
 from usher_simulator.autoscaling.query_protocol import ApiError
 from usher_simulator.fakes.memory_budget import MemoryBudget
 from usher_simulator.fakes.memory_enrolled import MemoryEnrolledHooks
-from usher_simulator.fakes.memory_store import MemoryStore
 from usher_simulator.fakes.recorder import Recorder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
     from click.testing import Result
 
+    from usher.ports.hooks import EnrolmentRecords
     from usher_simulator.autoscaling.query_protocol import Request
 
 INBOX: Final = "arn:aws:sqs:us-east-1:111122223333:inbox"
@@ -67,7 +68,7 @@ class Scene:
         for arn in (INBOX, "arn:aws:sns:us-east-1:111122223333:topic"):
             self.account.outside.targets[arn] = lambda _: None
         self.records = MemoryEnrolledHooks(self.clock, 50)
-        self.store = MemoryStore(self.clock)
+        self.store = UnreadableStore(self.clock)
         self.api = GroupsApi(self.account.client)
         for group in groups:
             self.account.client.create_auto_scaling_group(AutoScalingGroupName=group, MinSize=0, MaxSize=9)
@@ -109,17 +110,17 @@ class Scene:
         return plan(self.wanted(*hooks, **outputs), configured, live, known, self.clock)
 
     def steps(self, *hooks: Mapping[str, Any]) -> list[str]:
-        return [f"{row.what} {row.group}/{row.hook}: {row.reason}" for row in self.plan(*hooks).rows]
+        return [f"{row.step} {row.group}/{row.hook}: {row.reason}" for row in self.plan(*hooks).rows]
 
 
 def test_a_new_group_is_to_be_enrolled_and_others_are_left_out() -> None:
     scene = Scene("workers-1", "web")
     found = scene.plan(a_hook())
-    assert [(row.what, row.group, row.hook) for row in found.rows] == [("enrol", "workers-1", "drain")]
+    assert [(row.step, row.group, row.hook) for row in found.rows] == [("enrol", "workers-1", "drain")]
     assert (found.groups, found.unchanged, found.has_conflicts) == (1, 0, False)
 
 
-def test_what_stands_as_the_file_asks_is_only_counted() -> None:
+def test_a_hook_that_is_as_the_file_asks_is_only_counted() -> None:
     scene = Scene("workers-1", "workers-2")
     scene.deploy(a_hook())
     found = scene.plan(a_hook())
@@ -130,19 +131,19 @@ def test_another_timeout_is_a_change() -> None:
     scene = Scene("workers-1")
     scene.deploy(a_hook())
     assert scene.steps(a_hook(heartbeat_timeout="20m")) == [
-        "change workers-1/drain: the configuration changed heartbeat_timeout"
+        "change workers-1/drain: the hooks file changed heartbeat_timeout"
     ]
 
 
-def test_what_the_file_selects_no_more_is_to_be_removed() -> None:
+def test_a_hook_that_the_file_no_longer_selects_is_to_retire() -> None:
     scene = Scene("workers-1")
     scene.deploy(a_hook())
     assert scene.steps(a_hook(group="others-*")) == [
-        "retire workers-1/drain: the configuration does not select it any more"
+        "retire workers-1/drain: the hooks file no longer selects it"
     ]
 
 
-def test_a_tag_that_went_counts_only_when_three_passes_have_seen_that() -> None:
+def test_a_removed_tag_counts_only_after_three_passes() -> None:
     by_tags = a_hook(group={"tags": {"team": "web"}})
     scene = Scene("workers-1")
     scene.account.fleet.groups["workers-1"].settings["Tags"] = [{"Key": "team", "Value": "web"}]
@@ -150,13 +151,13 @@ def test_a_tag_that_went_counts_only_when_three_passes_have_seen_that() -> None:
     scene.account.fleet.groups["workers-1"].settings["Tags"] = []
     assert scene.steps(by_tags) == [
         (
-            "retire workers-1/drain: its tags do not select the group; "
-            "it counts once 3 passes in a row have seen that"
+            "retire workers-1/drain: the tags of the group no longer match; "
+            "it retires after 3 such passes in a row"
         )
     ]
 
 
-def test_a_hook_on_its_way_out_is_told_with_who_waits_and_since_when() -> None:
+def test_a_retiring_hook_is_shown_with_what_waits_in_it_and_since_when() -> None:
     scene = Scene("workers-1")
     scene.deploy(a_hook(transition="launching"))
     client = scene.account.client
@@ -168,44 +169,46 @@ def test_a_hook_on_its_way_out_is_told_with_who_waits_and_since_when() -> None:
     assert scene.steps() == [
         (
             "retiring workers-1/drain: since 2026-03-01T12:05:00Z; "
-            "kept by 2 instances that wait, or are on the way to it and 1 open actions"
+            "kept by 2 instances waiting in it or about to and 1 open action"
         )
     ]
     assert scene.steps(a_hook(transition="launching")) == [
-        "take back workers-1/drain: the configuration selects it again"
+        "restore workers-1/drain: the hooks file selects it again"
     ]
 
 
-def test_one_that_nobody_waits_in_goes_soon() -> None:
+def test_a_retiring_hook_without_waiting_instances_is_deleted_soon() -> None:
     scene = Scene("workers-1")
     scene.deploy(a_hook())
     scene.deploy()
-    (told,) = scene.steps()
-    assert told.endswith("nobody waits in it: it goes in one of the next passes")
+    (step,) = scene.steps()
+    assert step.endswith("no instance waits in it; one of the next passes deletes it")
 
 
-def test_one_whose_replacement_does_not_stand_says_so() -> None:
+def test_a_retiring_hook_without_its_replacement_says_so() -> None:
     scene = Scene("workers-1")
     scene.deploy(a_hook())
     scene.put_by_hand("workers-1", hook="new", LifecycleTransition="autoscaling:EC2_INSTANCE_LAUNCHING")
     scene.deploy(a_hook(name="new"))
-    told = dict(step.split(": ", 1) for step in scene.steps(a_hook(name="new")))
-    assert "what replaces it does not stand yet" in told["retiring workers-1/drain"]
+    reasons = dict(step.split(": ", 1) for step in scene.steps(a_hook(name="new")))
+    assert "the hook that replaces it does not exist yet" in reasons["retiring workers-1/drain"]
 
 
-def test_an_open_action_that_would_lose_a_right_is_told() -> None:
+def test_an_open_action_that_would_lose_a_permission_is_shown() -> None:
     scene = Scene("workers-1")
     scene.deploy(a_hook(policy="asks"))
     policy = scene.file(a_hook(policy="asks")).configuration.policies["asks"]
     action = an_action(hook=hook_terms(name="drain", group="workers-1"), policy=policy)
     scene.store.open(action, Raw(received_at=at(0), body="{}"))
-    assert not [row for row in scene.plan(a_hook(policy="asks")).rows if row.what is What.RIGHT]
+    assert not [row for row in scene.plan(a_hook(policy="asks")).rows if row.step is Step.PERMISSION]
     without = {"version": 1, "policies": {"p": {"until": []}}, "hooks": [a_hook()]}
     live = Live(groups=scene.api, members=WaitingApi(scene.account.client))
     known = Known(enrolled=scene.records.enrolled(), open_actions=[action])
     found = plan(scene.wanted(a_hook()), configuration.parse(without), live, known, scene.clock)
-    (row,) = [row for row in found.rows if row.what is What.RIGHT]
-    assert row.reason == "action action-1 asks instance_status ok: keep policy asks in the file"
+    (row,) = [row for row in found.rows if row.step is Step.PERMISSION]
+    assert row.reason == (
+        "action action-1 still needs the permission for instance_status ok: keep policy asks in the file"
+    )
 
 
 def test_the_record_of_a_group_that_is_gone_is_forgotten() -> None:
@@ -214,7 +217,7 @@ def test_the_record_of_a_group_that_is_gone_is_forgotten() -> None:
     scene.account.client.delete_auto_scaling_group(AutoScalingGroupName="workers-1", ForceDelete=True)
     scene.clock.run_until(at(3600))
     assert scene.steps(a_hook()) == [
-        "retire workers-1/drain: the group was not found; it counts once 3 passes in a row have seen that"
+        "retire workers-1/drain: the group was not found; it retires after 3 such passes in a row"
     ]
 
 
@@ -234,15 +237,15 @@ def test_a_hook_of_someone_else_that_differs_is_a_conflict() -> None:
 @pytest.mark.parametrize(
     ("status", "expected"),
     [
-        pytest.param(None, ["enrol one/drain: the configuration selects the group"], id="absent"),
+        pytest.param(None, ["enrol one/drain: the hooks file selects the group"], id="absent"),
         pytest.param(
             {"NotificationTargetARN": INBOX, "RoleARN": ROLE, "HeartbeatTimeout": 300},
-            ["change one/drain: it notifies Usher, and differs in heartbeat_timeout"],
+            ["change one/drain: it notifies Usher but differs in heartbeat_timeout"],
             id="with another timeout",
         ),
         pytest.param(
             {"NotificationTargetARN": INBOX, "RoleARN": ROLE},
-            ["ours again one/drain: it notifies Usher"],
+            ["reclaim one/drain: it notifies Usher"],
             id="as the file asks",
         ),
     ],
@@ -254,25 +257,25 @@ def test_a_hook_on_a_named_group_is_no_other(status: dict[str, Any] | None, expe
     assert scene.steps(a_hook(group="one")) == expected
 
 
-def test_a_named_group_that_is_not_there_is_said() -> None:
+def test_a_named_group_that_does_not_exist_is_a_conflict() -> None:
     found = Scene().plan(a_hook(group="one"))
-    assert [row.reason for row in found.rows] == ["there is no such group here: a deploy is refused"]
+    assert [row.reason for row in found.rows] == ["the group does not exist here: a deploy would fail"]
     assert found.has_conflicts
 
 
-def test_a_way_of_notifying_that_is_not_deployed_yet_comes_with_the_deploy() -> None:
+def test_a_target_that_is_not_deployed_yet_comes_with_the_deploy() -> None:
     scene = Scene("workers-1", "one")
     hooks = [a_hook(notify="sns"), a_hook(name="gate", group="one", notify="lambda")]
-    told = [(row.what, row.hook) for row in scene.plan(*hooks).rows]
-    assert told == [("enrol", "gate"), ("enrol", "drain")]
+    steps = [(row.step, row.hook) for row in scene.plan(*hooks).rows]
+    assert steps == [("enrol", "gate"), ("enrol", "drain")]
 
 
-def test_what_matters_most_comes_in_the_order_of_the_help() -> None:
+def test_the_steps_come_in_the_order_of_the_help() -> None:
     scene = Scene("workers-1", "old-1", "one")
     scene.deploy(a_hook(group="old-*"))
     scene.put_by_hand("workers-1", hook="gate")
     hooks = [a_hook(), a_hook(name="gate", transition="launching"), a_hook(name="n", group="nowhere")]
-    assert [row.what for row in scene.plan(*hooks).rows] == ["enrol", "retire", "conflict", "conflict"]
+    assert [row.step for row in scene.plan(*hooks).rows] == ["enrol", "retire", "conflict", "conflict"]
 
 
 def test_a_plan_changes_nothing() -> None:
@@ -302,187 +305,26 @@ def test_a_busy_auto_scaling_makes_no_half_a_plan() -> None:
         scene.plan(a_hook())
 
 
-# The command
-
-REGION: Final = "eu-west-1"
-KEYS: Final = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing"}
-ENVIRONMENT: Final = {
-    "AWS_ACCESS_KEY_ID": "testing",
-    "AWS_SECRET_ACCESS_KEY": "testing",
-    "AWS_CONFIG_FILE": "/dev/null",
-    "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
-    "AWS_PROFILE": None,
-}
-FILE: Final = """\
-version: 1
-policies: {park: {until: []}}
-hooks:
-  - {name: drain, group: workers-*, transition: terminating, heartbeat_timeout: 10m, policy: park}
-  - {name: gate, group: web, transition: launching, heartbeat_timeout: 10m, policy: park}
-"""
-
-
-def client(service: str) -> Any:
-    return boto3.client(service, region_name=REGION, **KEYS)
-
-
-GLOB_ONLY: Final = """\
-version: 1
-policies: {p: {until: []}}
-hooks:
-  - {name: drain, group: workers-*, transition: terminating, policy: p}
-"""
-
-
-@pytest.fixture
-def deployed() -> Iterator[None]:
-    definition = {key: value for key, value in table.definition("none").items() if key != "TableName"}
-    resources = {"Records": {"Type": "AWS::DynamoDB::Table", "Properties": definition}}
-    outputs = {"TableName": {"Value": {"Ref": "Records"}}} | {
-        name: {"Value": value} for name, value in OUTPUTS.items()
-    }
-    with mock_aws():
-        body = json.dumps({"Resources": resources, "Outputs": outputs})
-        client("cloudformation").create_stack(StackName="Usher", TemplateBody=body)
-        yield
-
-
-def a_group(name: str) -> None:
-    scaling = client("autoscaling")
-    scaling.create_launch_configuration(
-        LaunchConfigurationName=name, ImageId="ami-0123456789abcdef0", InstanceType="t3.nano"
-    )
-    scaling.create_auto_scaling_group(
-        AutoScalingGroupName=name,
-        LaunchConfigurationName=name,
-        MinSize=0,
-        MaxSize=1,
-        AvailabilityZones=[f"{REGION}a"],
-    )
-
-
-def enrol(group: str) -> None:
-    """As the sweep would have, of a hook that the file does not have."""
-    (outputs,) = client("cloudformation").describe_stacks(StackName="Usher")["Stacks"]
-    name = next(each["OutputValue"] for each in outputs["Outputs"] if each["OutputKey"] == "TableName")
-    (found,) = client("autoscaling").describe_auto_scaling_groups(AutoScalingGroupNames=[group])[
-        "AutoScalingGroups"
-    ]
-    settings = HookSettings(
-        transition=Transition.TERMINATING,
-        heartbeat_timeout=INTERVAL,
-        default_result=HookResult.ABANDON,
-    )
-    EnrolledHooks(client("dynamodb"), name, lambda: at(0), 1).keep(
-        Enrolled(
-            group=group,
-            group_arn=found["AutoScalingGroupARN"],
-            hook="gone",
-            settings=settings,
-            source="{}",
-            put_at=at(0),
-        )
-    )
-
-
-def usher(*arguments: str, file: Path) -> Result:
-    machine = Machine(clock=lambda: at(0), new_id=lambda: "id", wait=lambda _: None)
-    options = ["plan", "--hooks", str(file), "--region", REGION, *arguments]
-    return CliRunner().invoke(main, options, obj=machine, env=ENVIRONMENT)
-
-
-@pytest.mark.usefixtures("deployed")
-def test_the_plan_is_a_table_for_people_and_json_for_machines(tmp_path: Path) -> None:
-    file = tmp_path / "hooks.yaml"
-    file.write_text(FILE)
-    a_group("workers-1")
-    enrol("workers-1")
-    outcome = usher(file=file)
-    assert outcome.exit_code == 1
-    assert [" ".join(line.split()) for line in outcome.stdout.splitlines()] == [
-        "step group hook why",
-        "enrol workers-1 drain the configuration selects the group",
-        "retire workers-1 gone the configuration does not select it any more",
-        "forget workers-1 gone it is gone",
-        "conflict web gate there is no such group here: a deploy is refused",
-        "",
-        (
-            f"{file} selects 1 group here. 0 hooks stand as it asks, 1 to enrol, 1 to retire, 1 to forget, "
-            "1 in conflict."
-        ),
-        (
-            "1 of them on groups by glob or tags: the last stands within an hour of the deploy, "
-            "at 50 an hour (enrolments_per_hour)."
-        ),
-    ]
-    told = json.loads(usher("--json", file=file).stdout)
-    assert told["summary"] == {
-        "groups": 1,
-        "enrolled": 0,
-        "unchanged": 0,
-        "enrol": 1,
-        "change": 0,
-        "take back": 0,
-        "ours again": 0,
-        "retire": 1,
-        "retiring": 0,
-        "forget": 1,
-        "beside": 0,
-        "right": 0,
-        "conflict": 1,
-    }
-    assert told["steps"][0] == {
-        "what": "enrol",
-        "group": "workers-1",
-        "hook": "drain",
-        "reason": "the configuration selects the group",
-    }
-
-
-@pytest.mark.usefixtures("deployed")
-def test_a_conflict_is_told_by_the_exit_code(tmp_path: Path) -> None:
-    file = tmp_path / "hooks.yaml"
-    file.write_text(FILE)
-    a_group("workers-1")
-    client("autoscaling").put_lifecycle_hook(
-        AutoScalingGroupName="workers-1",
-        LifecycleHookName="drain",
-        LifecycleTransition="autoscaling:EC2_INSTANCE_LAUNCHING",
-    )
-    outcome = usher(file=file)
-    assert outcome.exit_code == 1
-    assert "2 in conflict" in outcome.stdout
-
-
-@pytest.mark.usefixtures("deployed")
-def test_a_hooks_file_that_is_not_sound_is_refused_with_its_line(tmp_path: Path) -> None:
-    file = tmp_path / "hooks.yaml"
-    file.write_text(FILE.replace("terminating", "up"))
-    outcome = usher(file=file)
-    assert outcome.exit_code == 2
-    assert f"{file}:4: hooks[0].transition: must be one of" in outcome.stderr
-
-
 ECS: Final = "ecs-managed-draining-termination-hook"
 LEFT_ALONE: Final = (
-    "Amazon ECS runs it, and Usher leaves it alone: "
-    "a terminating instance waits until it and drain have let go"
+    "a hook of Amazon ECS, which Usher does not touch: "
+    "a terminating instance waits until it and drain are completed"
 )
 CODE_DEPLOY: Final = "CodeDeploy-managed-automatic-launch-deployment-hook-dev-16355e62"
 
 
-def test_a_hook_that_another_service_runs_on_the_same_way_is_told_and_is_no_conflict() -> None:
+def test_a_hook_of_another_service_for_the_same_instances_is_shown_and_is_no_conflict() -> None:
     scene = Scene("workers-1")
     scene.put_by_hand("workers-1", ECS)
     scene.put_by_hand("workers-1", CODE_DEPLOY, LifecycleTransition="autoscaling:EC2_INSTANCE_LAUNCHING")
     scene.put_by_hand("workers-1", "somebodys")
     assert scene.steps(a_hook()) == [
-        "enrol workers-1/drain: the configuration selects the group",
-        f"beside workers-1/{ECS}: {LEFT_ALONE}",
+        "enrol workers-1/drain: the hooks file selects the group",
+        f"foreign workers-1/{ECS}: {LEFT_ALONE}",
     ]
     assert not scene.plan(a_hook()).has_conflicts
     both = scene.steps(a_hook(), a_hook(name="gate", transition="launching"))
-    assert f"beside workers-1/{CODE_DEPLOY}: AWS CodeDeploy runs it" in "".join(both)
+    assert f"foreign workers-1/{CODE_DEPLOY}: a hook of AWS CodeDeploy" in "".join(both)
 
 
 @pytest.mark.parametrize("name", [ECS, CODE_DEPLOY])
@@ -516,60 +358,198 @@ def test_a_group_that_a_service_operates_is_a_conflict_for_each_hook() -> None:
     assert (
         "conflict",
         "drain",
-        "compute.amazonaws.com operates the group: AWS refuses a hook from anyone else",
-    ) in [(row.what, row.hook, row.reason) for row in rows]
+        "compute.amazonaws.com operates the group: AWS refuses hooks from anyone else",
+    ) in [(row.step, row.hook, row.reason) for row in rows]
 
 
-def test_only_what_the_deploy_does_not_wait_for_is_left_to_the_sweep() -> None:
+def test_only_groups_that_the_file_does_not_name_are_left_to_the_sweep() -> None:
     scene = Scene("workers-1", "workers-2", "web")
     assert scene.plan(a_hook(), a_hook(group="web")).by_sweep == 2
 
 
-def test_what_is_told_of_a_first_enrolment_comes_true() -> None:
-    """70 groups at 50 an hour by the clock: at each pass, how many are left and when the last will stand."""
+def test_the_estimate_of_a_first_enrolment_comes_true() -> None:
+    """70 groups at 50 an hour by the clock: before each pass, how many are left and when the last is put."""
     scene = Scene(*(f"workers-{number:03}" for number in range(70)))
-    told = []
+    estimates = []
     while (found := scene.plan(a_hook())).by_sweep:
         assert found.enrolled == 70 - found.by_sweep
         pace = Pace(per_hour=50, left=scene.records.left(scene.clock()))
-        told.append(scene.clock() + pace.lasts(found.by_sweep, scene.clock()))
+        estimates.append(scene.clock() + pace.lasts(found.by_sweep, scene.clock()))
         scene.deploy(a_hook())  # two minutes later
     assert (found.enrolled, found.groups) == (70, 70)
-    assert {abs(end - scene.clock()) <= 2 * INTERVAL for end in told} == {True}
+    assert {abs(end - scene.clock()) <= 2 * INTERVAL for end in estimates} == {True}
 
 
-@pytest.mark.usefixtures("deployed")
-def test_while_the_sweep_is_at_it_the_plan_tells_how_far_it_is(tmp_path: Path) -> None:
-    file = tmp_path / "hooks.yaml"
+# The command
+
+FILE: Final = """\
+version: 1
+policies: {park: {until: []}}
+hooks:
+  - {name: drain, group: workers-*, transition: terminating, heartbeat_timeout: 10m, policy: park}
+  - {name: gate, group: web, transition: launching, heartbeat_timeout: 10m, policy: park}
+"""
+GLOB_ONLY: Final = """\
+version: 1
+policies: {p: {until: []}}
+hooks:
+  - {name: drain, group: workers-*, transition: terminating, policy: p}
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "hooks.yaml"
+    path.write_text(FILE)
+    return path
+
+
+def enrol(items: EnrolmentRecords, group: str) -> None:
+    """As the sweep would have, of a hook that the file does not have."""
+    settings = HookSettings(
+        transition=Transition.TERMINATING, heartbeat_timeout=INTERVAL, default_result=HookResult.ABANDON
+    )
+    arn = f"arn:aws:autoscaling:us-east-1:111122223333:autoScalingGroup:1:autoScalingGroupName/{group}"
+    items.keep(
+        Enrolled(group=group, group_arn=arn, hook="gone", settings=settings, source="{}", put_at=at(0))
+    )
+
+
+def usher(scene: Scene, *arguments: str, file: Path) -> Result:
+    stack = MemoryStack(now=scene.clock(), outputs=OUTPUTS, services={"autoscaling": scene.account.client})
+    stack.records, stack.items = scene.store, scene.records
+    return stack.usher("plan", "--hooks", str(file), *arguments)
+
+
+def test_the_plan_is_a_table_for_people_and_json_for_machines(file: Path) -> None:
+    scene = Scene("workers-1")
+    scene.deploy(a_hook(name="gone"))
+    outcome = usher(scene, file=file)
+    assert outcome.exit_code == 1
+    assert [" ".join(line.split()) for line in outcome.stdout.splitlines()] == [
+        "step group hook reason",
+        "enrol workers-1 drain the hooks file selects the group",
+        "retire workers-1 gone the hooks file no longer selects it",
+        "conflict web gate the group does not exist here: a deploy would fail",
+        "",
+        f"{file} selects 1 group. 0 hooks are unchanged, 1 to enrol, 1 to retire, 1 in conflict.",
+        (
+            "On groups selected by glob or tags: 1 hook; the sweep puts the last within an hour of the "
+            "deploy, at 50 per hour (enrolments_per_hour)."
+        ),
+    ]
+    data = json.loads(usher(scene, "--json", file=file).stdout)
+    assert data["summary"] == {
+        "groups": 1,
+        "enrolled": 0,
+        "unchanged": 0,
+        "enrol": 1,
+        "change": 0,
+        "restore": 0,
+        "reclaim": 0,
+        "retire": 1,
+        "retiring": 0,
+        "forget": 0,
+        "foreign": 0,
+        "permission": 0,
+        "conflict": 1,
+        "take back": 0,
+        "ours again": 0,
+        "beside": 0,
+        "right": 0,
+    }
+    assert data["steps"][0] == {
+        "step": "enrol",
+        "what": "enrol",
+        "group": "workers-1",
+        "hook": "drain",
+        "reason": "the hooks file selects the group",
+    }
+
+
+def test_a_step_with_a_new_name_has_its_older_name_too(file: Path) -> None:
+    scene = Scene("workers-1", "web")
+    scene.put_by_hand("workers-1", ECS)
+    scene.put_by_hand("workers-1", NotificationTargetARN=INBOX, RoleARN=ROLE)
+    data = json.loads(usher(scene, "--json", file=file).stdout)
+    assert [(step["step"], step["what"]) for step in data["steps"]] == [
+        ("enrol", "enrol"),
+        ("reclaim", "ours again"),
+        ("foreign", "beside"),
+    ]
+    assert data["summary"]["reclaim"] == data["summary"]["ours again"] == 1
+
+
+def test_a_conflict_sets_the_exit_code(file: Path) -> None:
+    scene = Scene("workers-1")
+    scene.put_by_hand("workers-1", LifecycleTransition="autoscaling:EC2_INSTANCE_LAUNCHING")
+    outcome = usher(scene, file=file)
+    assert outcome.exit_code == 1
+    assert "2 in conflict" in outcome.stdout
+
+
+def test_an_invalid_hooks_file_is_refused_with_its_line(file: Path) -> None:
+    file.write_text(FILE.replace("terminating", "up"))
+    outcome = usher(Scene(), file=file)
+    assert outcome.exit_code == 2
+    assert f"{file}:4: hooks[0].transition: must be one of" in outcome.stderr
+
+
+def test_while_the_sweep_enrols_the_plan_shows_the_progress(file: Path) -> None:
     file.write_text(GLOB_ONLY)
-    for name in ("workers-1", "workers-2"):
-        a_group(name)
-    (stack,) = client("cloudformation").describe_stacks(StackName="Usher")["Stacks"]
-    name = next(each["OutputValue"] for each in stack["Outputs"] if each["OutputKey"] == "TableName")
-    items = EnrolledHooks(client("dynamodb"), name, lambda: at(0), 50)
-    before = usher(file=file).stdout
-    assert before.endswith(
-        "the last stands within an hour of the deploy, at 50 an hour (enrolments_per_hour).\n"
+    scene = Scene("workers-1", "workers-2")
+    before = usher(scene, file=file).stdout
+    assert before.endswith("within an hour of the deploy, at 50 per hour (enrolments_per_hour).\n")
+    scene.records.put_in_force(FileInForce(digest=compiled(load.read(file)).digest))
+    assert usher(scene, file=file).stdout.splitlines()[-1] == (
+        "The sweep is enrolling: 0 of 2 groups have all their hooks. Left on groups selected by glob or "
+        "tags: 2 hooks; the last in about 2m, at 50 per hour (enrolments_per_hour)."
     )
-    items.put_in_force(FileInForce(digest=compiled(load.read(file)).digest))
-    said = usher(file=file).stdout.splitlines()[-1]
-    assert said == (
-        "Enrolment goes on: 0 of 2 groups have their hooks. 2 hooks are left on groups by glob or tags: "
-        "the last stands in about 2m, at 50 an hour (enrolments_per_hour)."
-    )
-    sweep = json.loads(usher("--json", file=file).stdout)["sweep"]
+    sweep = json.loads(usher(scene, "--json", file=file).stdout)["sweep"]
     assert sweep == {"goes_on": True, "hooks_left": 2, "seconds_left": 120}
-    items.put_in_force(FileInForce(digest="another"))
-    assert usher(file=file).stdout == before
+    scene.records.put_in_force(FileInForce(digest="another"))
+    assert usher(scene, file=file).stdout == before
 
 
-@pytest.mark.usefixtures("deployed")
-def test_how_long_a_deploy_is_busy_with_named_groups_is_told_beforehand(tmp_path: Path) -> None:
-    file = tmp_path / "hooks.yaml"
-    file.write_text(FILE)
-    a_group("web")
-    said = (
-        "1 of them on named groups: the deploy puts them, which takes about 1s at 10 calls a second "
+def test_the_time_that_a_deploy_takes_for_named_groups_is_estimated(file: Path) -> None:
+    assert (
+        "On named groups: 1 hook; the deploy puts them in about 1s, at 10 calls per second "
         "(calls_per_second)."
-    )
-    assert said in usher(file=file).stdout.splitlines()
+    ) in usher(Scene("web"), file=file).stdout.splitlines()
+
+
+# On moto
+
+REGION: Final = "eu-west-1"
+KEYS: Final = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing"}
+ENVIRONMENT: Final = {
+    "AWS_ACCESS_KEY_ID": "testing",
+    "AWS_SECRET_ACCESS_KEY": "testing",
+    "AWS_CONFIG_FILE": "/dev/null",
+    "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
+    "AWS_PROFILE": None,
+}
+
+
+def client(service: str) -> Any:
+    return boto3.client(service, region_name=REGION, **KEYS)
+
+
+def test_the_command_reads_the_table_and_the_groups(file: Path) -> None:
+    definition = {key: value for key, value in table.definition("none").items() if key != "TableName"}
+    resources = {"Records": {"Type": "AWS::DynamoDB::Table", "Properties": definition}}
+    outputs = {"TableName": {"Value": {"Ref": "Records"}}} | {
+        name: {"Value": value} for name, value in OUTPUTS.items()
+    }
+    machine = Machine(clock=lambda: at(0), new_id=lambda: "id", wait=lambda _: None)
+    with mock_aws():
+        body = json.dumps({"Resources": resources, "Outputs": outputs})
+        cloud_formation = client("cloudformation")
+        cloud_formation.create_stack(StackName="Usher", TemplateBody=body)
+        (stack,) = cloud_formation.describe_stacks(StackName="Usher")["Stacks"]
+        names = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
+        enrol(EnrolledHooks(client("dynamodb"), names["TableName"], lambda: at(0), 1), "workers-1")
+        arguments = ["plan", "--json", "--hooks", str(file), "--region", REGION]
+        outcome = CliRunner().invoke(main, arguments, obj=machine, env=ENVIRONMENT)
+    steps = json.loads(outcome.stdout)["steps"]
+    assert [(step["step"], step["group"]) for step in steps] == [("retire", "workers-1"), ("conflict", "web")]

@@ -145,11 +145,11 @@ class _Place:
         differing = wish.settings.differences(live)
         if self.wanted.is_ours(live):
             if live.transition is not wish.settings.transition:
-                return self.conflict("it stands for the other transition: remove it by hand")
+                return self.conflict("it exists for the other transition: remove it by hand")
             if differing:
-                return self._put(wish, f"it notifies Usher, and differs in {', '.join(differing)}")
+                return self._put(wish, f"it notifies Usher but differs in {', '.join(differing)}")
             record = replace(self._item(wish), put_at=self.now, seen_at=self.now, before=None)
-            return Keep(record=record, word="ours again", reason="it notifies Usher")
+            return Keep(record=record, word="reclaimed", reason="it notifies Usher")
         if not differing:
             return None
         return self.conflict(f"someone else put a hook of this name, which differs in {', '.join(differing)}")
@@ -161,18 +161,18 @@ class _Place:
 
     def _why_absent(self) -> str:
         if self.record is None:
-            return "the configuration selects the group"
-        return "its put was begun" if self.record.put_at is None else "someone else removed it"
+            return "the hooks file selects the group"
+        return "an earlier put was not finished" if self.record.put_at is None else "someone else removed it"
 
     def _why_again(self, wish: Wish, live: HookSettings) -> str:
         """Why to put a hook that stands already; empty where all is well."""
         differing = ", ".join(wish.settings.differences(live))
         is_known = self.record is not None and self.record.settings == wish.settings
         if differing:
-            return f"{'someone else' if is_known else 'the configuration'} changed {differing}"
+            return f"{'someone else' if is_known else 'the hooks file'} changed {differing}"
         if is_known and self.record is not None and self.record.is_noted:
             return ""
-        return "that it stands as it should was not noted"
+        return "an earlier put was not recorded"
 
     def _seen(self) -> Keep | None:
         record = self.record
@@ -183,12 +183,14 @@ class _Place:
     def leaving(self, record: Enrolled) -> Step | None:
         """The step for a hook that is on its way out; its deletion is the pass's own business."""
         if self.live is None:
-            return Forget(record=record, reason="it is gone")
+            return Forget(record=record, reason="it no longer exists")
         if self.wanted.is_of(record, self.live):
             return None
         if record.put_at is None:
-            return Forget(record=record, reason="its put was begun, and what stands there is someone else's")
-        return self.conflict("on its way out, but someone else changed it: remove it by hand")
+            return Forget(
+                record=record, reason="an earlier put was not finished, and the hook there is someone else's"
+            )
+        return self.conflict("retiring, but someone else changed it: remove it by hand")
 
     def conflict(self, reason: str) -> Conflict:
         """Nothing to be done by Usher."""

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 PASSES: Final = 3  # in a row in which a tag or a group was not found, before that is believed
 _RENEWED_AFTER: Final = timedelta(days=100)  # of the 400 for which an item is kept
-_WHY_RETIRED: Final = "the configuration does not select it any more"
+_WHY_RETIRED: Final = "the hooks file no longer selects it"
 
 
 def marks(
@@ -61,7 +61,7 @@ def _marked(wanted: Wanted, group: GroupSeen, record: Enrolled, now: datetime) -
     asked = on_group.get(record.hook)
     is_own = record.hook in on_group and asked is None
     if is_own or _left_to_the_group(wanted, group, record, asked):
-        return Forget(record=record, reason="the group's own template holds it now")
+        return Forget(record=record, reason="the group's own template now contains it")
     if isinstance(asked, Obstacle):
         return None
     if asked is not None and asked.settings.transition is record.settings.transition:
@@ -69,8 +69,8 @@ def _marked(wanted: Wanted, group: GroupSeen, record: Enrolled, now: datetime) -
     if record.is_retiring:
         return None
     if asked is None and record.missed + 1 < PASSES and wanted.has_by_tags(record):
-        return _missed(record, "its tags do not select the group")
-    reason = _WHY_RETIRED if asked is None else "the configuration has it for the other transition now"
+        return _missed(record, "the tags of the group no longer match")
+    reason = _WHY_RETIRED if asked is None else "the hooks file now has it for the other transition"
     retired = record.retired(now, None if wanted.successors(record, group) else now + GRACE)
     return Keep(record=retired, word="retiring", reason=reason)
 
@@ -88,7 +88,7 @@ def _asked_for(record: Enrolled, wish: Wish, now: datetime) -> Keep | None:
         if record.is_being_deleted(now):
             return None
         back = replace(record.taken_back(), source=source)
-        return Keep(record=back, word="taken back", reason="the configuration selects it again")
+        return Keep(record=back, word="restored", reason="the hooks file selects it again")
     if record.source == source and not record.missed:
         return None
     return Keep(record=replace(record, source=source, missed=0), word="", reason="the file has changed")

@@ -66,13 +66,13 @@ class Wanted:
 
     def _asked(self, group: GroupSeen, hooks: Sequence[Hook]) -> Asked:
         if len(hooks) > 1:
-            return Obstacle(reason=f"{len(hooks)} hooks of the configuration have this name on this group")
+            return Obstacle(reason=f"{len(hooks)} hooks of the file have this name for this group")
         (hook,) = hooks
         if group.name in self.own_groups and hook.group.glob is not None:
             return None
         target = self.targets.get(hook.notify)
         if target is None:
-            return Obstacle(reason=f"there is no target here to notify by {hook.notify}")
+            return Obstacle(reason=f"this stack has no target for notify: {hook.notify}")
         return Wish(hook=hook, settings=settings_of(hook, target))
 
     def is_ours(self, live: HookSettings) -> bool:

@@ -38,9 +38,9 @@ if TYPE_CHECKING:
 INTERVAL: Final = timedelta(minutes=2)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _IN_WORDS: Final = {
-    Retirement.BUSY: ("kept", "on its way out: instances wait, or are on their way to it"),
-    Retirement.LATE: ("kept", "on its way out: it took too long to see that nobody waits"),
-    Retirement.DELETED: ("removed", "on its way out, and nobody waits in it"),
+    Retirement.BUSY: ("kept", "retiring: instances wait in it, or are about to"),
+    Retirement.LATE: ("kept", "retiring: there was no time to check whether instances wait in it"),
+    Retirement.DELETED: ("removed", "retiring, and no instance waits in it"),
 }
 
 

@@ -1,0 +1,1 @@
+"""`usher plan`: what a hooks file would enrol, change or retire in an account."""

@@ -1,0 +1,213 @@
+"""The command `usher plan`."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from usher.aws.groups import GroupsApi
+from usher.aws.waiting import WaitingApi
+from usher.core.compiled import compiled
+from usher.core.wanted_hooks import Wanted
+from usher.ports.errors import CallRefused, TryLater
+from usher_cli.account import Trouble, with_account
+from usher_cli.plan import enrolment_times
+from usher_cli.plan.enrolment_times import Pace
+from usher_cli.plan.steps import Known, Live, Plan, Row, Step, plan, targets
+from usher_hooksfile import load
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+    from datetime import datetime
+
+    from usher_cli.account import Account
+    from usher_hooksfile.load import HooksFile
+
+_WIDTH: Final = 1000  # nothing is cut to fit: a terminal wraps long lines by itself
+
+_EXAMPLES: Final = """
+\b
+Examples:
+  usher plan
+  usher plan --hooks staging/hooks.yaml --region eu-west-1
+  usher plan --own-group workers-blue
+  usher plan --json | jq '.steps[] | select(.step == "retire")'
+
+\b
+Steps:
+  enrol, change  put the hook: the deploy on groups that the file names, the sweep on all others
+  restore        keep a hook that was retiring: the file asks for it again
+  reclaim        keep a hook that exists already and notifies Usher
+  retire         the hook starts to retire with the deploy
+  retiring       the hook is retiring: since when, how many wait in it, what keeps it
+  forget         delete only the item: the hook is gone, or the group's own template contains it
+  foreign        a hook of another service that holds the same instances; Usher does not touch it
+  permission     an open action would lose the permission that one of its conditions needs
+  conflict       a person must resolve it; if the file names the group, a deploy fails
+
+\b
+Exit codes:
+  0  a plan without conflicts
+  1  a plan with conflicts
+  2  wrong usage, an invalid hooks file, or the account cannot be reached
+"""
+
+
+@click.command(name="plan", epilog=_EXAMPLES)
+@click.option(
+    "--hooks",
+    default="hooks.yaml",
+    show_default=True,
+    type=click.Path(path_type=Path),
+    help="The hooks file.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option(
+    "--own-group",
+    "own_groups",
+    multiple=True,
+    help="A group whose own template contains its hooks, in addition to those of the last deploy.",
+)
+@with_account
+@click.pass_context
+def plan_command(
+    context: click.Context, account: Account, hooks: Path, own_groups: tuple[str, ...], *, as_json: bool
+) -> None:
+    """Show what a hooks file would enrol, change or retire.
+
+    It only reads: one call for each group that the file selects, and two for each retiring hook.
+    """
+    try:
+        file = load.examine(hooks)
+    except load.HooksFileRefused as refused:
+        raise Trouble("; ".join(refused.complaints)) from refused
+    found, now = _planned(account, file, own_groups), account.machine.clock()
+    if as_json:
+        click.echo(json.dumps(as_data(found, now), indent=1))
+    else:
+        _print(found, hooks, now)
+    context.exit(1 if found.has_conflicts else 0)
+
+
+def _planned(account: Account, file: HooksFile, own_groups: Collection[str]) -> Plan:
+    per_hour = account.enrolments_per_hour
+    items = account.hook_items()
+    in_force = items.in_force()
+    groups_of_their_own = {*own_groups, *(in_force.own_groups if in_force else ())}
+    wanted = Wanted(
+        hooks=file.configuration.hooks,
+        targets=targets(account.outputs),
+        own_groups=frozenset(groups_of_their_own),
+    )
+    digest = compiled(file.data, groups_of_their_own).digest
+    is_deployed = in_force is not None and in_force.digest == digest and not in_force.is_closing
+    pace = Pace(per_hour=per_hour, left=max(0, items.left(account.machine.clock()))) if per_hour else None
+    client = account.client("autoscaling")
+    live = Live(groups=GroupsApi(client), members=WaitingApi(client))
+    known = Known(enrolled=items.enrolled(), open_actions=list(account.records.all_open()))
+    console = Console(stderr=True)
+    with console.status("Reading the groups ..."):
+        try:
+            found = plan(wanted, file.configuration, live, known, account.machine.clock)
+            calls = account.outputs.get("CallsPerSecond")
+            return replace(
+                found, pace=pace, is_deployed=is_deployed, calls_per_second=float(calls) if calls else None
+            )
+        except TryLater as busy:
+            raise Trouble(f"Auto Scaling is busy ({busy}): try again.") from busy
+        except CallRefused as refusal:
+            raise Trouble(f"Auto Scaling refused a call: {refusal}") from refusal
+
+
+_OLD_NAMES: Final = {  # of the key `what`, which is removed in 0.2
+    Step.RESTORE: "take back",
+    Step.RECLAIM: "ours again",
+    Step.FOREIGN: "beside",
+    Step.PERMISSION: "right",
+}
+
+
+def as_data(found: Plan, now: datetime) -> dict[str, object]:
+    """What `usher plan --json` prints."""
+    counts = Counter(row.step for row in found.rows)
+    summary = {"groups": found.groups, "enrolled": found.enrolled, "unchanged": found.unchanged}
+    summary |= {str(step): counts[step] for step in Step}
+    summary |= {old: counts[step] for step, old in _OLD_NAMES.items()}
+    left = found.pace.lasts(found.by_sweep, now) if found.pace and found.by_sweep else None
+    sweep = {
+        "goes_on": found.is_deployed,
+        "hooks_left": found.by_sweep,
+        "seconds_left": None if left is None else int(left.total_seconds()),
+    }
+    return {"summary": summary, "sweep": sweep, "steps": [_row_data(row) for row in found.rows]}
+
+
+def _row_data(row: Row) -> dict[str, str]:
+    return {
+        "step": row.step,
+        "what": _OLD_NAMES.get(row.step, row.step),
+        "group": row.group,
+        "hook": row.hook,
+        "reason": row.reason,
+    }
+
+
+_COUNTED: Final = {
+    Step.ENROL: "to enrol",
+    Step.CHANGE: "to change",
+    Step.RESTORE: "to restore",
+    Step.RECLAIM: "to reclaim",
+    Step.RETIRE: "to retire",
+    Step.FORGET: "to forget",
+    Step.FOREIGN: "of other services",
+    Step.PERMISSION: "without a permission",
+    Step.CONFLICT: "in conflict",
+}
+_COLOURS: Final = {
+    Step.ENROL: "green",
+    Step.RETIRE: "yellow",
+    Step.RETIRING: "yellow",
+    Step.FOREIGN: "yellow",
+    Step.PERMISSION: "red",
+    Step.CONFLICT: "red",
+}
+
+
+def _print(found: Plan, hooks: Path, now: datetime) -> None:
+    console = Console(highlight=False, emoji=False, soft_wrap=True, width=_WIDTH)
+    if found.rows:
+        steps = Table(box=None, header_style="bold", pad_edge=False)
+        for heading in ("step", "group", "hook", "reason"):
+            steps.add_column(heading, no_wrap=True)
+        for row in found.rows:
+            steps.add_row(
+                Text(row.step, style=_COLOURS.get(row.step, "")),
+                *map(Text, (row.group, row.hook, row.reason)),
+            )
+        console.print(steps)
+        console.print()
+    unchanged = "1 hook is unchanged" if found.unchanged == 1 else f"{found.unchanged} hooks are unchanged"
+    groups = "1 group" if found.groups == 1 else f"{found.groups} groups"
+    click.echo(f"{hooks} selects {groups}. {unchanged}, {_counts(found)}.")
+    if found.calls_per_second is not None and found.by_deploy and not found.is_deployed:
+        click.echo(enrolment_times.in_the_deploy(found.by_deploy, found.named, found.calls_per_second))
+    if found.pace is not None and found.by_sweep:
+        if found.is_deployed:
+            click.echo(
+                enrolment_times.while_enrolling(found.enrolled, found.groups, found.by_sweep, found.pace, now)
+            )
+        else:
+            click.echo(enrolment_times.after_deploy(found.by_sweep, found.pace.per_hour))
+
+
+def _counts(found: Plan) -> str:
+    counts = Counter(row.step for row in found.rows)
+    return ", ".join(f"{count} {_COUNTED.get(step, step)}" for step, count in counts.items()) or "no step"

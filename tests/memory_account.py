@@ -121,6 +121,7 @@ class MemoryStack:
     clients: Clients = field(default_factory=Clients)
     services: dict[str, Any] = field(default_factory=dict)  # clients of other services
     outputs: Mapping[str, str] = field(default_factory=lambda: OUTPUTS)
+    dynamodb: Any = None
     records: UnreadableStore = field(init=False)
     items: MemoryEnrolledHooks = field(init=False)
 
@@ -141,7 +142,7 @@ class MemoryStack:
             place=place or Place(region=REGION),
             machine=machine or self.machine(),
             session=None,
-            dynamodb=None,
+            dynamodb=self.dynamodb,
             records=self.records,
             open_actions=MemoryOpenActions(self.records),
             outputs=self.outputs,

@@ -40,7 +40,7 @@ _COMMANDS: Final = {
     "complete": _Listed(
         "operate", "complete", "End an action now with a result, whatever it still waits for."
     ),
-    "export": _Listed("export", "export", "Export captured notifications for a replay."),
+    "export": _Listed("export.command", "export", "Export captured notifications for a replay."),
     "extend": _Listed("operate", "extend", "Let an action wait longer for its conditions."),
     "hold": _Listed("operate", "hold", "Keep an instance in its wait until `complete` or `hold --off`."),
     "list": _Listed("listing", "list_command", "Show the open actions, nearest expiry first."),

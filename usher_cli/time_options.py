@@ -31,12 +31,14 @@ class Moment(click.ParamType["datetime | timedelta"]):
         try:
             moment = datetime.fromisoformat(value)
         except ValueError:
-            self.fail(f"{value!r} is no time such as 2026-03-01T02:00Z, and no span such as 24h", param, ctx)
+            self.fail(
+                f"{value!r} is not a time such as 2026-03-01T02:00Z or a duration such as 24h", param, ctx
+            )
         if moment.tzinfo is None:
-            self.fail(f"{value!r} must say its time zone, such as {value}Z", param, ctx)
+            self.fail(f"{value!r} must have a time zone, such as {value}Z", param, ctx)
         return moment
 
 
-def moment_of(said: datetime | timedelta, now: datetime) -> datetime:
-    """The time that is meant by an option."""
-    return now - said if isinstance(said, timedelta) else said
+def moment_of(value: datetime | timedelta, now: datetime) -> datetime:
+    """The time that an option means."""
+    return now - value if isinstance(value, timedelta) else value

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from tests.factories import at
 from tests.unit.test_account import Deployed, cloud, deployed
-from usher.core import messages
+from usher.core import messages, notifications
 from usher.core.action import Result, Signal
 
 if TYPE_CHECKING:
@@ -31,6 +31,12 @@ def test_list_and_show_read_the_table(deployed: Deployed) -> None:
 def test_watch_follows_the_table(deployed: Deployed) -> None:
     deployed.opened()
     outcome = deployed.usher("watch")
+    assert (outcome.exit_code, len(outcome.stdout.splitlines())) == (0, 1)
+
+
+def test_export_reads_the_table(deployed: Deployed) -> None:
+    deployed.records.keep_test(notifications.TestNotice(group="workers-1", request_id="r", at=at(0)))
+    outcome = deployed.usher("export", "--from", "1h")
     assert (outcome.exit_code, len(outcome.stdout.splitlines())) == (0, 1)
 
 

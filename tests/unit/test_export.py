@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 import boto3
 import pytest
-from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 from moto import mock_aws
 
 from tests.factories import a_signal, an_action, an_activity_end, at
+from tests.memory_account import MemoryStack
 from usher.aws import table
 from usher.aws.records import RecordTable
 from usher.core import messages, notifications
@@ -23,9 +23,8 @@ from usher.core.action import ActivityEnd, Outcome, Phase, Transition
 from usher.core.notifications import InstanceEnd, InstanceState
 from usher.intake.intake import Intake
 from usher.ports.records import Raw
-from usher_cli.account import Machine
-from usher_cli.export import Range, _of_move_end, found, of_hooks
-from usher_cli.main import main
+from usher_cli.export.captured import TimeRange, activity_event, of_hooks
+from usher_cli.export.scan import captured_messages
 from usher_cli.report import report
 from usher_cli.traffic import read
 from usher_hooksfile import load
@@ -39,30 +38,30 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime, timedelta
 
-    from click.testing import Result
     from mypy_boto3_dynamodb import DynamoDBClient
 
     from usher.core.notifications import Notice
-    from usher_cli.export import Line
+    from usher_cli.export.captured import Captured
 
 SAMPLE: Final = Path(__file__).parents[2] / "usher_cli" / "sample"
 DAY: Final = SAMPLE / "fleet-day.jsonl"
 HOOKS: Final = load.load(SAMPLE / "hooks.yaml")
-EVER: Final = Range(first=at(-(10**8)), last=at(10**8))
+EVER: Final = TimeRange(first=at(-(10**8)), last=at(10**8))
 
 
-def a_table() -> DynamoDBClient:
-    client: DynamoDBClient = boto3.client(
+@pytest.fixture(scope="module")
+def client() -> DynamoDBClient:
+    made: DynamoDBClient = boto3.client(
         "dynamodb", region_name="us-east-1", aws_access_key_id="testing", aws_secret_access_key="testing"
     )
-    client.create_table(**table.definition("records"))
-    return client
+    return made
 
 
 @pytest.fixture
-def dynamodb() -> Iterator[DynamoDBClient]:
+def dynamodb(client: DynamoDBClient) -> Iterator[DynamoDBClient]:
     with mock_aws():
-        yield a_table()
+        client.create_table(**table.definition("records"))
+        yield client
 
 
 def a_day() -> list[Entry]:
@@ -105,17 +104,17 @@ def replayed(path: Path) -> list[dict[str, Any]]:
 
 
 @pytest.fixture(scope="module")
-def day() -> list[Line]:
+def day(client: DynamoDBClient) -> list[Captured]:
     """The recorded day, through the table and out of it again."""
     with mock_aws():  # and not around a replay, which has an Auto Scaling of its own
-        client = a_table()
+        client.create_table(**table.definition("records"))
         take_in(a_day(), client)
-        return found(client, "records", EVER)
+        return captured_messages(client, "records", EVER)
 
 
-def test_a_replay_of_what_is_exported_leads_to_the_same_actions(day: list[Line], tmp_path: Path) -> None:
+def test_a_replay_of_what_is_exported_leads_to_the_same_actions(day: list[Captured], tmp_path: Path) -> None:
     exported = tmp_path / "exported.jsonl"
-    exported.write_text("".join(f"{line.written}\n" for line in day))
+    exported.write_text("".join(f"{line.json_line}\n" for line in day))
     told = replayed(exported)
     assert len(told) == 15
     assert told == replayed(DAY)
@@ -127,8 +126,8 @@ def without_times(action: dict[str, Any]) -> dict[str, Any]:
     return {**action, "closed_at": None, "timeline": sorted(told)}
 
 
-def kept(client: DynamoDBClient, within: Range = EVER) -> list[Line]:
-    return found(client, "records", within)
+def kept(client: DynamoDBClient, within: TimeRange = EVER) -> list[Captured]:
+    return captured_messages(client, "records", within)
 
 
 def store(client: DynamoDBClient) -> RecordTable:
@@ -213,7 +212,7 @@ def test_an_outcome_event_is_written_as_it_was_read(
 
 
 def read_again(end: ActivityEnd) -> ActivityEnd:
-    line = _of_move_end(end)
+    line = activity_event(end)
     assert line is not None
     again = messages.read(line.body)
     assert isinstance(again, ActivityEnd)
@@ -268,23 +267,23 @@ def test_only_what_came_within_the_range_is_written(
         records.open(action, Raw(received_at=at(moment), body=f'{{"n":{number}}}'))
         records.keep_signal(a_signal(event_id=f"e-{number}", name=f"name-{number}", at=at(moment)))
         records.keep_instance_end(f"i-{number}", at(moment))
-    lines = kept(dynamodb, Range(first=at(first), last=at(last)))
+    lines = kept(dynamodb, TimeRange(first=at(first), last=at(last)))
     assert [line.received_at for line in lines] == [at(moment) for moment in times for _ in range(3)]
 
 
 def test_a_line_has_the_message_as_json_and_when_it_came(dynamodb: DynamoDBClient) -> None:
     store(dynamodb).open(an_action(), Raw(received_at=at(1.5), body='{"a": "ü"}'))
     (line,) = kept(dynamodb)
-    assert json.loads(line.written) == {"received_at": "2026-03-01T12:00:01.500000Z", "body": {"a": "ü"}}
-    assert line.written.isascii()
+    assert json.loads(line.json_line) == {"received_at": "2026-03-01T12:00:01.500000Z", "body": {"a": "ü"}}
+    assert line.json_line.isascii()
 
 
-def test_the_lines_stand_in_the_order_of_arrival(day: list[Line]) -> None:
+def test_the_lines_stand_in_the_order_of_arrival(day: list[Captured]) -> None:
     times = [line.received_at for line in day]
     assert times == sorted(times)
 
 
-def test_a_part_of_the_day_has_all_that_belongs_to_it(day: list[Line]) -> None:
+def test_a_part_of_the_day_has_all_that_belongs_to_it(day: list[Captured]) -> None:
     part = of_hooks(day, "jobs-*", None)
     kinds = {type(line.notice).__name__ for line in part}
     assert (
@@ -293,7 +292,7 @@ def test_a_part_of_the_day_has_all_that_belongs_to_it(day: list[Line]) -> None:
     assert not any("web-" in line.body for line in part)
 
 
-def test_a_hook_alone_can_be_asked_for(day: list[Line]) -> None:
+def test_a_hook_alone_can_be_asked_for(day: list[Captured]) -> None:
     bodies = [json.loads(line.body) for line in of_hooks(day, None, "web-gate")]
     named = {body["LifecycleHookName"] for body in bodies if "LifecycleHookName" in body}
     assert named == {"web-gate"}
@@ -302,112 +301,87 @@ def test_a_hook_alone_can_be_asked_for(day: list[Line]) -> None:
 def test_progress_tells_how_many_items_were_read(dynamodb: DynamoDBClient) -> None:
     store(dynamodb).open(an_action(), Raw(received_at=at(0), body="{}"))
     told: list[int] = []
-    found(dynamodb, "records", EVER, told.append)
+    captured_messages(dynamodb, "records", EVER, told.append)
     assert sum(told) == dynamodb.describe_table(TableName="records")["Table"]["ItemCount"] == 4
 
 
 # The command
 
-REGION: Final = "eu-west-1"
 NOW: Final = at(3600)
-ENVIRONMENT: Final = {
-    "AWS_ACCESS_KEY_ID": "testing",
-    "AWS_SECRET_ACCESS_KEY": "testing",
-    "AWS_CONFIG_FILE": "/dev/null",
-    "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
-    "AWS_PROFILE": None,
-}
 
 
 @pytest.fixture
-def deployed() -> Iterator[RecordTable]:
-    """The records of a stack, with a test message of every ten minutes in them."""
-    definition = {key: value for key, value in table.definition("none").items() if key != "TableName"}
-    resources = {"Records": {"Type": "AWS::DynamoDB::Table", "Properties": definition}}
-    body = json.dumps({"Resources": resources, "Outputs": {"TableName": {"Value": {"Ref": "Records"}}}})
-    keys = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing"}
-    with mock_aws():
-        cloudformation = boto3.client("cloudformation", region_name=REGION, **keys)
-        cloudformation.create_stack(StackName="Usher", TemplateBody=body)
-        (stack,) = cloudformation.describe_stacks(StackName="Usher")["Stacks"]
-        name = stack["Outputs"][0]["OutputValue"]
-        records = RecordTable(boto3.client("dynamodb", region_name=REGION, **keys), name, lambda: NOW)
-        for minute in range(0, 60, 10):
-            records.keep_test(
-                notifications.TestNotice(group=f"workers-{minute}", request_id="r", at=at(60 * minute))
-            )
-        yield records
+def stack(dynamodb: DynamoDBClient) -> MemoryStack:
+    """A stack whose table has a test message of every ten minutes."""
+    records = RecordTable(dynamodb, "records", lambda: NOW)
+    for minute in range(0, 60, 10):
+        records.keep_test(
+            notifications.TestNotice(group=f"workers-{minute}", request_id="r", at=at(60 * minute))
+        )
+    return MemoryStack(now=NOW, dynamodb=dynamodb)
 
 
-def usher(*arguments: str) -> Result:
-    machine = Machine(clock=lambda: NOW, new_id=lambda: "id", wait=lambda _: None)
-    options = ["export", "--region", REGION, *arguments]
-    return CliRunner().invoke(main, options, obj=machine, env=ENVIRONMENT)
-
-
-@pytest.mark.usefixtures("deployed")
 @pytest.mark.parametrize(
     ("arguments", "minutes"),
     [
-        pytest.param(["--from", "25m"], [40, 50], id="a span ago, until now"),
-        pytest.param(["--from", "1d", "--to", "45m"], [0, 10], id="both by spans"),
+        pytest.param(["--from", "25m"], [40, 50], id="a duration ago, until now"),
+        pytest.param(["--from", "1d", "--to", "45m"], [0, 10], id="both by durations"),
         pytest.param(
             ["--from", "2026-03-01T12:10Z", "--to", "2026-03-01T13:20+01:00"], [10, 20], id="by times"
         ),
     ],
 )
-def test_a_range_is_given_by_times_or_by_how_long_ago(arguments: list[str], minutes: list[int]) -> None:
-    outcome = usher(*arguments)
+def test_a_range_is_given_by_times_or_by_how_long_ago(
+    stack: MemoryStack, arguments: list[str], minutes: list[int]
+) -> None:
+    outcome = stack.usher("export", *arguments)
     assert outcome.exit_code == 0
     bodies = [json.loads(line)["body"] for line in outcome.stdout.splitlines()]
     assert [body["AutoScalingGroupName"] for body in bodies] == [f"workers-{each}" for each in minutes]
     assert outcome.stderr.startswith(f"{len(minutes)} messages from 2026-0")
 
 
-@pytest.mark.usefixtures("deployed")
-def test_a_file_that_is_written_can_be_read_by_a_replay(tmp_path: Path) -> None:
+def test_a_file_that_is_written_can_be_read_by_a_replay(stack: MemoryStack, tmp_path: Path) -> None:
     file = tmp_path / "hour.jsonl"
-    outcome = usher("--from", "1h", "--output", str(file))
+    outcome = stack.usher("export", "--from", "1h", "--output", str(file))
     assert (outcome.exit_code, outcome.stdout) == (0, "")
     assert outcome.stderr.endswith(f"in {file}.\n")
     assert [type(entry) for entry in read((str(file),))] == [Entry] * 6
 
 
-def test_an_item_that_cannot_be_read_is_passed_over_and_told_and_spoils_no_other(
-    deployed: RecordTable,
+def test_an_item_that_cannot_be_read_is_reported_and_stops_no_other(
+    stack: MemoryStack,
 ) -> None:
     """As a newer release wrote it, before a rollback: one ended the whole export."""
-    items: Any = deployed._table  # noqa: SLF001 - this release writes no such item
     newer = table.text(json.dumps({"at": "at noon"}))
     for sk in ("TEST#r-1", "TEST#r-2"):
-        items.store(table.key("GROUP#workers-0", sk), {"doc": newer}, NOW, "attribute_not_exists(pk)")
+        stack.dynamodb.put_item(TableName="records", Item={**table.key("GROUP#workers-0", sk), "doc": newer})
 
-    outcome = usher("--from", "1d")
+    outcome = stack.usher("export", "--from", "1d")
 
     assert outcome.exit_code == 1
     assert len(outcome.stdout.splitlines()) == 6
-    assert "passed over: GROUP#workers-0 / TEST#r-1: " in outcome.stderr
-    assert "2 items cannot be read: a newer release may have written them" in outcome.stderr
+    assert "cannot read GROUP#workers-0 / TEST#r-1: " in outcome.stderr
+    assert "Cannot read 2 items: if a newer release of Usher stored them" in outcome.stderr
 
 
-def test_what_was_cut_is_left_out_and_counted(deployed: RecordTable) -> None:
-    deployed.open(an_action(), Raw(received_at=NOW, body='{"cut'))
-    outcome = usher("--from", "5m")
+def test_what_was_cut_is_left_out_and_counted(stack: MemoryStack) -> None:
+    store(stack.dynamodb).open(an_action(), Raw(received_at=NOW, body='{"cut'))
+    outcome = stack.usher("export", "--from", "5m")
     assert (outcome.exit_code, outcome.stdout) == (0, "")
-    assert "1 left out: too long to be kept whole, or no message.\n" in outcome.stderr
+    assert "1 left out: too long to be stored whole, or not a known message.\n" in outcome.stderr
 
 
-@pytest.mark.usefixtures("deployed")
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        pytest.param(["--from", "yesterday"], "'yesterday' is no time such as", id="a word"),
-        pytest.param(["--from", "2026-03-01T12:00"], "must say its time zone", id="no time zone"),
+        pytest.param(["--from", "yesterday"], "'yesterday' is not a time such as", id="a word"),
+        pytest.param(["--from", "2026-03-01T12:00"], "must have a time zone", id="no time zone"),
         pytest.param(["--from", "1h", "--to", "2h"], "--from is after --to", id="the wrong way round"),
-        pytest.param(["--from", "1h", "--output", "nowhere/x.jsonl"], "there is no folder", id="no folder"),
+        pytest.param(["--from", "1h", "--output", "nowhere/x.jsonl"], "There is no folder", id="no folder"),
     ],
 )
 def test_a_range_or_file_that_makes_no_sense_is_wrong_usage(arguments: list[str], said: str) -> None:
-    outcome = usher(*arguments)
+    outcome = MemoryStack().usher("export", *arguments)
     assert outcome.exit_code == 2
     assert said in outcome.stderr

@@ -1,0 +1,1 @@
+"""`usher export`: the captured messages of a time range, as lines that `usher replay` reads."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from usher.core.configuration import ConfigurationRefused
 from usher.core.queue_messages import NOT_READ
 from usher.core.round_robin import share
-from usher.evaluation.wake_ups import BETWEEN_SWEEPS, WAKE_UP_HORIZON, WakeUpScheduler
+from usher.evaluation.wake_ups import BETWEEN_SWEEPS, LEAST_OWN_MARGIN, WakeUpScheduler
 from usher.invocation import has_time
 from usher.ports.errors import Unavailable
 
@@ -32,8 +32,6 @@ if TYPE_CHECKING:
     from usher.ports.telemetry import Telemetry
 
 SWEEP_LOOKAHEAD: Final = timedelta(seconds=240)  # holds two sweeps, so that one that is cut off costs nothing
-# A heartbeat with a smaller margin is of a timeout so short that it has its own wake-ups.
-_LEAST_OWN_MARGIN: Final = WAKE_UP_HORIZON / 12
 LATE: Final = timedelta(seconds=60)  # a look that is due has its wake-up on the way; one so old has not
 _WOKEN_WITHIN: Final = timedelta(seconds=20)  # of its time a look is made, by one of two wake-ups
 _WOKEN_SOON: Final = timedelta(seconds=5)  # mostly: enough of a doubt where no other wake-up has come
@@ -201,7 +199,7 @@ class Sweep:
         """
 
         def wake(row: Due) -> None:
-            if row.expires_at - row.look_at > _LEAST_OWN_MARGIN and has_time(context):
+            if row.expires_at - row.look_at > LEAST_OWN_MARGIN and has_time(context):
                 delay = max(timedelta(0), row.look_at - self.clock())
                 self.scheduler.send(row.action_id, row.version, delay)
 

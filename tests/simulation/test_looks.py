@@ -270,10 +270,16 @@ def test_a_result_by_instance_is_not_sent_into_a_later_activity() -> None:
     assert scene.effects == ["describe activities", "store v2 closed"]
 
 
-def test_a_wake_up_for_an_older_version_does_nothing() -> None:
-    scene = Scene(an_action(policy=AT_ONCE, version=3))
+def test_a_wake_up_for_an_older_version_does_nothing_before_the_look_is_due() -> None:
+    scene = Scene(an_action(policy=AT_ONCE, version=3, look_at=at(1)))
     scene.look(version=2)
     assert scene.effects == []
+
+
+def test_any_wake_up_looks_at_what_is_due() -> None:
+    """So that what moves the version, and not the time of the next look, needs no further wake-ups."""
+    scene = Scene(an_action(policy=AT_ONCE, version=3), ACCEPTED)
+    assert scene.look(version=2).outcome is Outcome.COMPLETED
 
 
 def test_a_sweep_does_nothing_before_the_look_is_due() -> None:

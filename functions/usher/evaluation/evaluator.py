@@ -18,7 +18,7 @@ from usher.evaluation.result_quota import ResultQuota
 from usher.evaluation.sender import Sender
 from usher.evaluation.stale_waits import in_same_wait
 from usher.evaluation.unrecorded_heartbeats import learned, record_of
-from usher.evaluation.wake_ups import WakeUpScheduler
+from usher.evaluation.wake_ups import WakeUpScheduler, backup_at
 from usher.ports.errors import CutShort, Moved, Unavailable
 from usher.ports.queues import WHATEVER
 
@@ -122,9 +122,9 @@ class Evaluator:
             else:
                 return
 
-    def _evaluate(self, action: Action, now: datetime) -> None:
-        heard = self.store.evidence(action)
-        action = observed(action, heard, now)
+    def _evaluate(self, stored: Action, now: datetime) -> None:
+        heard = self.store.evidence(stored)
+        action = observed(stored, heard, now)
         if heard.paused is not None and action.policy.mode is not Mode.OBSERVE:
             self._pause(action, heard.paused, now)
             return
@@ -138,7 +138,7 @@ class Evaluator:
         if chosen.policy is not action.policy:
             self._choose_again(chosen, findings, now)
             return
-        previous_booking = chosen.booked_at
+        sender = self._sender(backup_at(stored), chosen.booked_at)
         action, decision = self._decided(chosen, now)
         same = in_same_wait(self.auto_scaling, action, decision, now)
         if same is None:
@@ -155,7 +155,7 @@ class Evaluator:
             self.call_budget.release_replaced(action.booked_at, now)
             self.writer.put(as_if_done(replace(action, booked_at=None), decision, now))
         else:
-            self._do(action, decision, now, previous_booking)
+            self._do(sender, action, decision, now)
         # After the call, which a slow queue must not keep waiting.
         if asks and isinstance(decision, Heartbeat) and not self.chains.begin(action, findings):
             self.scheduler.send(action.id, WHATEVER, _MINUTE)
@@ -186,10 +186,8 @@ class Evaluator:
         action = self.call_budget.reserve_heartbeat(action, now)
         return action, decide(action, now)
 
-    def _do(
-        self, action: Action, decision: Decision, now: datetime, previous_booking: datetime | None
-    ) -> None:
-        sender = Sender(
+    def _sender(self, backup: datetime | None, previous_booking: datetime | None) -> Sender:
+        return Sender(
             writer=self.writer,
             auto_scaling=self.auto_scaling,
             call_budget=self.call_budget,
@@ -197,19 +195,22 @@ class Evaluator:
             clock=self.clock,
             with_timeout=self._with_timeout,
             with_next_look=self._with_next_look,
+            backup_at=backup,
+            previous_booking=previous_booking,
         )
+
+    def _do(self, sender: Sender, action: Action, decision: Decision, now: datetime) -> None:
         if isinstance(decision, Wait):
             action = action.noted(now, "wait", decision.reason, decision.code)
-            sender.store_booked(replace(action, look_at=decision.next_look_at), previous_booking, now)
+            sender.store_booked(replace(action, look_at=decision.next_look_at), now)
             return
         action, goes = self.call_budget.acquire(action, now, completes=isinstance(decision, Complete))
         if not goes:
-            action = replace(action, look_at=_slot_comes_at(action, decision, now))
-            sender.store_booked(action, previous_booking, now)
+            sender.store_booked(replace(action, look_at=_slot_comes_at(action, decision, now)), now)
         elif isinstance(decision, Complete):
-            sender.complete(action, decision, now, previous_booking)
+            sender.complete(action, decision, now)
         else:
-            sender.heartbeat(action, decision, now, previous_booking)
+            sender.heartbeat(action, decision, now)
 
     def _choose_again(self, action: Action, findings: Findings | None, now: datetime) -> None:
         """Store another policy, to be evaluated at once. What was to be asked for the one before is void."""
@@ -269,4 +270,6 @@ def _is_asked_for(action: Action, stamp: int | None, now: datetime) -> bool:
         return False
     if stamp is None:
         return action.look_at <= now
-    return action.phase is Phase.OPEN if stamp == WHATEVER else action.stands_at(stamp)
+    if stamp == WHATEVER:
+        return action.phase is Phase.OPEN
+    return action.stands_at(stamp) or action.look_at <= now

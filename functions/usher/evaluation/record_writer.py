@@ -48,14 +48,18 @@ class RecordWriter:
     new_id: Callable[[], str]
     require_queue: bool = False
 
-    def put(self, action: Action, save: Save | None = None) -> Action:
+    def put(self, action: Action, save: Save | None = None, *, wakes: bool = True) -> Action:
         """Store the next version of `action`; return it as it is stored. Raises Moved, Unavailable.
 
-        `save` stores it in another way than the store's own `save`.
+        `save` stores it in another way than the store's own `save`. Where it no longer `wakes`, wake-ups
+        that were sent before count: they do for what is due, whatever state they were made for.
         """
         after = replace(action, version=action.version + 1, look_id=self.new_id())
         store = partial(save or self.store.save, after)
-        self.wake_ups.store_and_schedule(after, store, require_queue=self.require_queue)
+        if wakes:
+            self.wake_ups.store_and_schedule(after, store, require_queue=self.require_queue)
+        else:
+            store()
         return replace(after, unsaved=())
 
     def update(
@@ -68,11 +72,10 @@ class RecordWriter:
         """
         newest: Action | None = action
         for _ in range(TRIES):
-            after = newest and change(newest)
-            if after is None or after is newest:
+            if newest is None or (after := change(newest)) is newest:
                 return None
             try:
-                return self.put(after, save)
+                return self.put(after, save, wakes=_is_woken_anew(newest, after))
             except Moved:
                 newest = self.store.load(action.id)
         raise Moved(f"action {action.id} changed {TRIES} times meanwhile")
@@ -106,10 +109,10 @@ class EvaluationWriter(RecordWriter):
     ends: EndedLaunches
     call_budget: CallBudget
 
-    def put(self, action: Action, save: Save | None = None) -> Action:
+    def put(self, action: Action, save: Save | None = None, *, wakes: bool = True) -> Action:
         """As RecordWriter. A slot that the action needs no more is given back."""
         self._tell_of_failed_launch(action)
-        after = RecordWriter.put(self, action, save)  # no super(): slots make the class anew
+        after = RecordWriter.put(self, action, save, wakes=wakes)  # no super(): slots make the class anew
         if not after.is_open:
             self.call_budget.release(after, self.wake_ups.clock())
         return after
@@ -123,3 +126,12 @@ class EvaluationWriter(RecordWriter):
         for other in self.ends.of_instance(action.instance_id):
             if other.is_open and other.if_launch_failed is not None:
                 self.wake_ups.send(other.id, other.stamp, timedelta(0))
+
+
+def _is_woken_anew(before: Action, after: Action) -> bool:
+    """Whether the wake-ups of `before` come at other times than those of `after`, or say something else."""
+    return _woken(before) != _woken(after)
+
+
+def _woken(action: Action) -> tuple[object, ...]:
+    return action.look_at, action.heartbeat_by, action.expires_at, action.phase, action.token

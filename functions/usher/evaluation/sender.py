@@ -41,7 +41,7 @@ _COUNTED: Final = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Sender:
-    """The calls of one evaluation. `previous_booking` is the slot that the stored record has."""
+    """The calls of one evaluation."""
 
     writer: RecordWriter
     auto_scaling: AutoScaling
@@ -50,23 +50,23 @@ class Sender:
     clock: Callable[[], datetime]
     with_timeout: Callable[[Action, datetime], Action]  # under the heartbeat timeout that its hook has
     with_next_look: Callable[[Action, datetime], Action]  # after an accepted heartbeat
+    backup_at: datetime | None  # when a wake-up of the stored record comes that makes up for a crash
+    previous_booking: datetime | None  # the slot that the stored record has
 
-    def store_booked(self, action: Action, previous_booking: datetime | None, now: datetime) -> Action:
+    def store_booked(self, action: Action, now: datetime, *, wakes: bool = True) -> Action:
         """Store, with what is booked now in the place of what was booked.
 
         Of two evaluations that book for one action, the slower one gives back what it booked.
         """
         try:
-            stored = self.writer.put(action)
+            stored = self.writer.put(action, wakes=wakes)
         except Moved:
-            self.call_budget.release_replaced(action.booked_at, now, kept=previous_booking)
+            self.call_budget.release_replaced(action.booked_at, now, kept=self.previous_booking)
             raise
-        self.call_budget.release_replaced(previous_booking, now, kept=action.booked_at)
+        self.call_budget.release_replaced(self.previous_booking, now, kept=action.booked_at)
         return stored
 
-    def complete(
-        self, action: Action, decision: Complete, now: datetime, previous_booking: datetime | None
-    ) -> None:
+    def complete(self, action: Action, decision: Complete, now: datetime) -> None:
         """Store the result first, so that every retry sends the same one (promise 1).
 
         A table that denies it has not stored it: nothing is decided, and the wait may be held.
@@ -82,7 +82,7 @@ class Sender:
             completes_sent=(*action.completes_sent, now)[:_MOST_SENT],
         )
         try:
-            action = self.store_booked(action, previous_booking, now)
+            action = self.store_booked(action, now)
         except Denied:
             raise
         except Unavailable as away:
@@ -109,12 +109,15 @@ class Sender:
 
         self._settle(action, f"CompleteLifecycleAction {decision.result}", answer, settled, denied)
 
-    def heartbeat(
-        self, action: Action, decision: Heartbeat, now: datetime, previous_booking: datetime | None
-    ) -> None:
-        """Store only a retry before the call; the new expiry and the next evaluation after its answer."""
+    def heartbeat(self, action: Action, decision: Heartbeat, now: datetime) -> None:
+        """Store only a retry before the call; the new expiry and the next evaluation after its answer.
+
+        Where a wake-up is under way that comes once the retry is due, none is sent for it.
+        """
         action = action.noted(now, "heartbeat", decision.reason, decision.code)
-        action = self.store_booked(replace(action, look_at=decision.next_look_at), previous_booking, now)
+        action = replace(action, look_at=decision.next_look_at)
+        is_backed = self.backup_at is not None and decision.next_look_at <= self.backup_at
+        action = self.store_booked(action, now, wakes=not is_backed)
         sent_at = self.clock()
         answer = self.auto_scaling.heartbeat(action)
         was_left = action.expires_at - sent_at

@@ -22,6 +22,8 @@ WAKE_UP_HORIZON: Final = timedelta(
     seconds=890
 )  # a look within it gets its own wake-ups: SQS delays by 900 s at most
 BETWEEN_SWEEPS: Final = timedelta(seconds=150)  # two can stand 119 s apart, and take their time
+# A heartbeat with a smaller margin is of a timeout so short that it has its own wake-ups.
+LEAST_OWN_MARGIN: Final = WAKE_UP_HORIZON / 12
 _LEAST_APART: Final = timedelta(seconds=1)
 
 
@@ -72,6 +74,14 @@ class WakeUpScheduler:
             if require_queue:
                 raise
             self.telemetry.trouble("a wake-up was not sent", error)
+
+
+def backup_at(stored: Action) -> datetime | None:
+    """When the second wake-up of the state that is stored comes, where it surely has wake-ups of its own."""
+    if stored.look_at is None:
+        return None
+    left = stored.heartbeat_by - stored.look_at
+    return stored.look_at + left / 2 if left / 2 >= _LEAST_APART and left <= LEAST_OWN_MARGIN else None
 
 
 def wake_up_times(action: Action, now: datetime) -> list[datetime]:

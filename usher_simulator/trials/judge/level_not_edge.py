@@ -54,7 +54,7 @@ class LevelNotEdge(WaitChecker):
             self._beaten_at[wait.token].append(call.at)
 
     def read(self, action: Action, invocation: Invocation | None) -> None:
-        """A wake-up for a version that is past is void."""
+        """A wake-up for a version that is past is void, unless an evaluation is due."""
         if invocation is None or invocation.function != "wake":
             return
         key = (invocation.number, action.id)
@@ -63,7 +63,8 @@ class LevelNotEdge(WaitChecker):
         self._read.add(key)
         asked = [stamp for action_id, stamp in invocation.sent_for if action_id == action.id]
         # A wake-up of a notice that was recorded under another id names the wait alone.
-        if asked and all(stamp % STAMPS not in (_WHATEVER, action.version) for stamp in asked):
+        is_due = action.look_at is not None and action.look_at <= self.scene.clock() + invocation.skew
+        if not is_due and asked and all(stamp % STAMPS not in (_WHATEVER, action.version) for stamp in asked):
             self._void.add(key)
 
     def stored(self, before: Action | None, after: Action, invocation: Invocation | None) -> None:

@@ -58,13 +58,15 @@ class LevelNotEdge(WaitChecker):
         if invocation is None or invocation.function != "wake":
             return
         key = (invocation.number, action.id)
-        if key in self._read:
-            return  # looked at again, because somebody else was faster
+        is_due = action.look_at is not None and action.look_at <= self.scene.clock() + invocation.skew
+        if is_due:
+            self._void.discard(key)
+        if is_due or key in self._read:
+            return  # read again, because somebody else was faster
         self._read.add(key)
         asked = [stamp for action_id, stamp in invocation.sent_for if action_id == action.id]
         # A wake-up of a notice that was recorded under another id names the wait alone.
-        is_due = action.look_at is not None and action.look_at <= self.scene.clock() + invocation.skew
-        if not is_due and asked and all(stamp % STAMPS not in (_WHATEVER, action.version) for stamp in asked):
+        if asked and all(stamp % STAMPS not in (_WHATEVER, action.version) for stamp in asked):
             self._void.add(key)
 
     def stored(self, before: Action | None, after: Action, invocation: Invocation | None) -> None:

@@ -127,8 +127,8 @@ def _failed_is_done(verdict: Any) -> Any:
 
 
 def _renamed(noted: Any) -> Any:
-    def silent(self: Action, at: Any, event: str, detail: str) -> Action:
-        told: Action = self if event == "answer" else noted(self, at, event, detail)
+    def silent(self: Action, at: Any, event: str, detail: str, code: str = "") -> Action:
+        told: Action = self if event == "answer" else noted(self, at, event, detail, code)
         return told
 
     return silent

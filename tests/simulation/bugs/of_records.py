@@ -64,8 +64,8 @@ def _many(times: Any) -> Any:
 
 
 def _without_a_reason(noted: Any) -> Any:
-    def noting(self: Action, at: datetime, event: str, detail: str) -> Action:
-        noted_action: Action = noted(self, at, event, "" if event == "wait" else detail)
+    def noting(self: Action, at: datetime, event: str, detail: str, code: str = "") -> Action:
+        noted_action: Action = noted(self, at, event, "" if event == "wait" else detail, code)
         return noted_action
 
     return noting

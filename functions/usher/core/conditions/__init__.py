@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from usher.core.shape import Shape
 
 
-class Kind(Protocol):
+class ConditionKind(Protocol):
     """A class of plain conditions."""
 
     @property
@@ -34,7 +34,7 @@ class Kind(Protocol):
         ...
 
 
-KINDS: Final[Mapping[str, Kind]] = {
+KINDS: Final[Mapping[str, ConditionKind]] = {
     "command": Command,
     "ecs": Ecs,
     "elapsed": Elapsed,

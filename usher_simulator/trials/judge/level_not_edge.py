@@ -61,9 +61,11 @@ class LevelNotEdge(WaitChecker):
         is_due = action.look_at is not None and action.look_at <= self.scene.clock() + invocation.skew
         if is_due:
             self._void.discard(key)
-        if is_due or key in self._read:
-            return  # read again, because somebody else was faster
+        if key in self._read:
+            return  # read again, because somebody else was faster, or with its answer
         self._read.add(key)
+        if is_due:
+            return
         asked = [stamp for action_id, stamp in invocation.sent_for if action_id == action.id]
         # A wake-up of a notice that was recorded under another id names the wait alone.
         if asked and all(stamp % STAMPS not in (_WHATEVER, action.version) for stamp in asked):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, TypeGuard
 from usher.batches import as_text, batch_handler, body_of
 from usher.core.queue_messages import NOT_READ, numbered, wait_of
 from usher.invocation import Event, time_left
-from usher.outage.slow_table import ATTEMPT, HOLDS, Limit, in_time
+from usher.outage.slow_table import ATTEMPT, HOLDS, RequestDeadline, hurried_evaluator
 from usher.ports.errors import Unavailable
 
 if TYPE_CHECKING:
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 _FOR_THE_REST: Final = ATTEMPT + HOLDS + ATTEMPT
 
 
-def intake_handler(intake: Intake, limit: Limit | None = None) -> Handler:
+def intake_handler(intake: Intake, limit: RequestDeadline | None = None) -> Handler:
     """Intake: SQS batches, SNS-to-Lambda events, EventBridge events, direct hook invocations.
 
     Where the table is slow the last of a batch are not taken in, but held and delivered again: who
     is cut off by Lambda holds nobody. `limit`: the one that the clients of the table keep, too.
     """
-    limit = limit or Limit()
+    limit = limit or RequestDeadline()
     intake = intake.within(limit)
 
     def take(record: SQSRecord) -> None:
@@ -66,8 +66,8 @@ def wake_handler(
         try:
             if without_table is not None and wait is not None:
                 without_table.memory.away.check(evaluator.clock())
-            limit = without_table.limit if without_table is not None else Limit()
-            in_time(evaluator, wait, limit).evaluate(action_id, stamp, wait)
+            limit = without_table.limit if without_table is not None else RequestDeadline()
+            hurried_evaluator(evaluator, wait, limit).evaluate(action_id, stamp, wait)
         except Unavailable as why:
             if without_table is None or not without_table.hold(action_id, stamp, wait, why):
                 raise

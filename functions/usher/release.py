@@ -124,7 +124,7 @@ class Release:
                 return ""
             idle, before = (0 if len(left) < before else idle + 1), len(left)
             self.wait(APART.total_seconds())
-            next_slot()  # raises Enough where the time is over: CloudFormation must have its answer
+            next_slot()  # raises NoCallLeft where the time is over: CloudFormation must have its answer
         return f"{_named(left)} could not be deleted yet, since instances keep coming into them; {AGAIN}"
 
     def _close(self) -> None:

@@ -32,11 +32,12 @@ if TYPE_CHECKING:
     from usher.ports.telemetry import Telemetry
 
 SWEEP_LOOKAHEAD: Final = timedelta(seconds=240)  # holds two sweeps, so that one that is cut off costs nothing
-LATE: Final = timedelta(seconds=60)  # a look that is due has its wake-up on the way; one so old has not
-_WOKEN_WITHIN: Final = timedelta(seconds=20)  # of its time a look is made, by one of two wake-ups
+# What is due has its wake-up on the way; what is due for so long has not.
+OVERDUE_AFTER: Final = timedelta(seconds=60)
+_WOKEN_WITHIN: Final = timedelta(seconds=20)  # of its time an evaluation begins, by one of two wake-ups
 _WOKEN_SOON: Final = timedelta(seconds=5)  # mostly: enough of a doubt where no other wake-up has come
-_PUT_OFF: Final = timedelta(seconds=10)  # by the budget: so long a sweep waits for a turn
-_NOBODY_WAKES: Final = timedelta(minutes=10)  # the sweep looks itself; a record that cannot be read stays due
+_PUT_OFF: Final = timedelta(seconds=10)  # by the budget: so long a sweep waits for a slot
+_NOBODY_WAKES: Final = timedelta(minutes=10)  # the sweep evaluates itself; an unreadable record stays due
 
 
 class SweepFailed(Exception):  # noqa: N818 - it reads as what happened
@@ -110,7 +111,7 @@ class Sweep:
             raise
         overdue = [row for row in due if row.look_at <= now]
         expired = [row for row in overdue if row.expires_at <= now]
-        self.telemetry.count("OverdueLooks", sum(row.look_at < now - LATE for row in overdue))
+        self.telemetry.count("OverdueLooks", sum(row.look_at < now - OVERDUE_AFTER for row in overdue))
         alive = [row for row in overdue if row.expires_at > now]
         rescued, failures = self._evaluate_all(alive, self.work, context)
         self._wake_near([row for row in due if row.look_at > now], context)
@@ -178,7 +179,7 @@ class Sweep:
     def _wake_ups_fail(self, due: Sequence[Due], now: datetime, within: timedelta) -> bool:
         """Whether something is overdue that has wake-ups of its own, or the queue does not take one.
 
-        A copy of a wake-up that is on its way tells; it is void when it comes.
+        A copy of a wake-up that is on its way tells; the second of the two finds nothing due.
         """
         if any(now - _NOBODY_WAKES < row.look_at < now - within for row in due):
             return True

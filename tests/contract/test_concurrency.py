@@ -296,8 +296,8 @@ class AutoScalingApi:
 class NoWakeUps:
     """A queue that takes everything."""
 
-    def send(self, action_id: str, version: int, delay: timedelta, wait: object = None) -> None:  # noqa: ARG002
-        assert (action_id, version) > ("", 0)
+    def send(self, action_id: str, stamp: int, delay: timedelta, wait: object = None) -> None:  # noqa: ARG002
+        assert (action_id, stamp) > ("", 0)
         assert delay >= timedelta(0)
 
 

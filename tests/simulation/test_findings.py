@@ -78,7 +78,7 @@ def cut_after_the_call(scene: Scene, *, at_s: float) -> Callable[[], None]:
 
 
 def test_a_heartbeat_that_a_completion_of_ours_overtook_does_not_close_it_as_ended_elsewhere() -> None:
-    """Promise 1 and 7: looks.py, _settle puts the answer to a heartbeat on a record that completes."""
+    """Promise 1 and 7: Sender._settle put the answer to a heartbeat on a record that completes."""
     scene = Scene(short(), GONE, GONE, now_s=20)
     overtaken = cut_after_the_call(scene, at_s=20.2)
 
@@ -95,7 +95,7 @@ def test_a_heartbeat_that_a_completion_of_ours_overtook_does_not_close_it_as_end
 
 
 def test_a_completion_that_its_own_retry_overtook_is_completed() -> None:
-    """Promise 7: looks.py, _complete looks at its own earlier call, and not at a later one."""
+    """Promise 7: Sender.complete counted its own earlier call, and not a later one."""
     scene = Scene(short(policy=AT_ONCE), GONE, GONE, now_s=1)
     scene.during_call = cut_after_the_call(scene, at_s=9)
     scene.look()
@@ -105,7 +105,7 @@ def test_a_completion_that_its_own_retry_overtook_is_completed() -> None:
 
 
 def test_what_a_denied_completion_answers_does_not_undo_a_later_one_that_may_have_been_applied() -> None:
-    """Promise 7: looks.py, _complete takes a call back under the feet of another look."""
+    """Promise 7: Sender.complete took a call back under the feet of another evaluation."""
     scene = Scene(short(policy=AT_ONCE), BUSY, GONE, now_s=1)
     scene.during_call = cut_after_the_call(scene, at_s=9)
     scene.look()
@@ -133,7 +133,7 @@ def test_of_two_looks_at_once_neither_takes_the_others_denied_result_for_the_end
 
 
 def test_what_someone_else_ended_in_time_is_not_called_defaulted_because_another_hook_still_waits() -> None:
-    """Promise 7: looks.py, _may_be_invisible_yet asks again beyond the expiry of a 30-second hook."""
+    """Promise 7: Sender._after_failure asked again beyond the expiry of a 30-second hook."""
     scene = Scene(short(), *[GONE] * 40, now_s=20)
     scene.look()
     while scene.action.look_at is not None:
@@ -151,7 +151,7 @@ def test_no_active_action_while_young_and_waiting_is_no_proof_of_our_unanswered_
 
 
 def test_a_completion_whose_fate_is_unknown_is_not_called_defaulted_before_auto_scaling_says_so() -> None:
-    """Promise 7: looks.py, _after_failure closes at the global timeout whatever the answer was."""
+    """Promise 7: Sender._after_failure closed at the global timeout whatever the answer was."""
     sent = short(
         policy=AT_ONCE,
         phase=Phase.COMPLETING,
@@ -165,7 +165,7 @@ def test_a_completion_whose_fate_is_unknown_is_not_called_defaulted_before_auto_
 
 
 def test_an_end_that_is_stored_once_is_counted_once() -> None:
-    """looks.py, _ended counts before the store, and again where the store is tried again."""
+    """It was counted before the store, and again where the store was tried again."""
     scene = Scene(short(), GONE, GONE, now_s=70)
     scene.during_call = lambda: nudge(scene, at(70))
     scene.look()

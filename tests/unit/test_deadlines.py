@@ -115,13 +115,13 @@ def test_the_best_moment_is_never_past_and_never_after_the_expiry_while_there_is
     ],
 )
 def test_a_retry_comes_after_a_quarter_of_what_is_left(left: float, expected: float) -> None:
-    assert deadlines.retry_at(at(0), at(left)) == at(expected)
+    assert deadlines.next_try_at(at(0), at(left)) == at(expected)
 
 
 @rule
 @given(left=st.timedeltas(timedelta(seconds=1, microseconds=1), timedelta(hours=48)))
 def test_a_retry_lies_inside_the_expiry_while_more_than_a_second_is_left(left: timedelta) -> None:
-    assert at(0) < deadlines.retry_at(at(0), at(0) + left) < at(0) + left
+    assert at(0) < deadlines.next_try_at(at(0), at(0) + left) < at(0) + left
 
 
 @pytest.mark.parametrize("timeout", ["30s", "5m", "2h"])
@@ -130,7 +130,7 @@ def test_every_margin_holds_at_least_four_retries(timeout: str) -> None:
 
     for margin in (timedelta(seconds=5), usual):
         now, retries = at(0), 0
-        while (now := deadlines.retry_at(now, at(0) + margin)) < at(0) + margin:
+        while (now := deadlines.next_try_at(now, at(0) + margin)) < at(0) + margin:
             retries += 1
 
         assert retries >= 4

@@ -13,7 +13,7 @@ from tests.questions import QuestionList, with_finding
 from usher.core import questions
 from usher.core.action import OperatorNote, Phase, Result
 from usher.core.finding import ConditionStatus, Finding, Findings
-from usher.evaluation.question_chain import LATE, Chains
+from usher.evaluation.question_chain import QUESTION_OVERDUE_AFTER, Chains
 from usher_simulator.fakes.memory_store import MemoryStore
 from usher_simulator.fakes.recorder import Recorder
 
@@ -89,7 +89,7 @@ def test_a_chain_that_ended_is_begun_again_where_something_is_due() -> None:
     chains.begin(action, ended)
 
     assert queue.sent == [(action.id, 2, timedelta(0))]
-    begun = replace(ended, turn=2, ask_at=at(30), sweep_at=at(30) + LATE)
+    begun = replace(ended, turn=2, ask_at=at(30), sweep_at=at(30) + QUESTION_OVERDUE_AFTER)
     assert store.findings(action.id) == begun
 
 

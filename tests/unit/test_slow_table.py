@@ -178,7 +178,7 @@ def test_the_sum_is_of_what_the_clients_are_told() -> None:
 def test_each_request_of_a_client_keeps_the_limit() -> None:
     """A method of a store may make many."""
     world = World(now=0, request_s=1)
-    limit = slow_table.Limit(until=at(2))
+    limit = slow_table.RequestDeadline(until=at(2))
     client = slow_table.hurried(world.slow(world.store), limit, world.clock)
     client.load("action-1")
     client.load("action-1")

@@ -25,10 +25,10 @@ class _World:
     def store(self) -> None:
         self.happened.append("stored")
 
-    def send(self, action_id: str, version: int, delay: timedelta, wait: object = None) -> None:  # noqa: ARG002
+    def send(self, action_id: str, stamp: int, delay: timedelta, wait: object = None) -> None:  # noqa: ARG002
         if self.queue_is_down:
             raise Unavailable("the queue is down")
-        self.happened.append(f"{action_id} version {version} in {delay.total_seconds():g} s")
+        self.happened.append(f"{action_id} version {stamp} in {delay.total_seconds():g} s")
 
     def trouble(self, what: str, error: Exception) -> None:
         self.happened.append(f"{what}: {error}")

@@ -170,10 +170,10 @@ class WakeUpLine:
     def __init__(self, world: World) -> None:
         self._world = world
 
-    def send(self, action_id: str, version: int, delay: timedelta, wait: HeldWait | None = None) -> None:
+    def send(self, action_id: str, stamp: int, delay: timedelta, wait: HeldWait | None = None) -> None:
         """Deliver after the delay."""
         moment = self._world.clock() + timedelta(seconds=delay_s(delay))
-        self._world.wake_at(moment, wake_up_body(action_id, version, wait))
+        self._world.wake_at(moment, wake_up_body(action_id, stamp, wait))
 
 
 class QuestionLine:

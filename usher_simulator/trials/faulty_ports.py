@@ -80,7 +80,7 @@ class Watch(Protocol):
         ...
 
     def woken(
-        self, action_id: str, version: int, at: datetime, wait: HeldWait | None, by: Invocation | None
+        self, action_id: str, stamp: int, at: datetime, wait: HeldWait | None, by: Invocation | None
     ) -> None:
         """A wake-up was asked for, to come at `at`; `by` which invocation."""
         ...
@@ -336,15 +336,15 @@ class SimulatedWakeUps:
         self._queue = queue
         self._watch = watch
 
-    def send(self, action_id: str, version: int, delay: timedelta, wait: HeldWait | None = None) -> None:
+    def send(self, action_id: str, stamp: int, delay: timedelta, wait: HeldWait | None = None) -> None:
         """See usher.ports.queues.WakeUps."""
 
         def do() -> None:
             seconds = timedelta(seconds=delay_s(delay))
             at, by = self._effects.clock() + seconds, self._effects.invocation
-            self._watch.woken(action_id, version, at, wait, by)
+            self._watch.woken(action_id, stamp, at, wait, by)
             for _ in range(self._copies(action_id)):
-                self._put(wake_up_body(action_id, version, wait), action_id, seconds)
+                self._put(wake_up_body(action_id, stamp, wait), action_id, seconds)
 
         self._effects.of_queue(do, action_id)
 

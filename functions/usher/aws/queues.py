@@ -38,9 +38,9 @@ class WakeUpQueue:
         self._client = client
         self._queue_url = queue_url
 
-    def send(self, action_id: str, version: int, delay: timedelta, wait: HeldWait | None = None) -> None:
+    def send(self, action_id: str, stamp: int, delay: timedelta, wait: HeldWait | None = None) -> None:
         """SendMessage with DelaySeconds."""
-        _send(self._client, self._queue_url, wake_up_body(action_id, version, wait), delay)
+        _send(self._client, self._queue_url, wake_up_body(action_id, stamp, wait), delay)
 
 
 class QuestionQueue:

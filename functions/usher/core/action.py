@@ -180,7 +180,7 @@ _MOMENTS: Final = (
 class Action:
     """One lifecycle action: one instance, one hook, one transition; and what Usher knows of it.
 
-    `version` counts the stored states. `look_id` names the look that stored the present one, so
+    `version` counts the stored states. `look_id` names the evaluation that stored the present one, so
     that a store whose answer was lost knows its own success.
     """
 
@@ -209,18 +209,19 @@ class Action:
     signals_since: datetime | None = None  # those by instance; None: a minute before the start
     progress_at: datetime | None = None  # the last signal that counted, whatever it said
     activity_end: ActivityEnd | None = None  # the newest outcome event that fits
-    findings: tuple[Finding, ...] = ()  # what was last found, by condition: kept apart, filled in by a look
-    booked_at: datetime | None = None  # the second that is booked for its next Auto Scaling call
+    findings: tuple[
+        Finding, ...
+    ] = ()  # what was last found, by condition: kept apart, filled in by an evaluation
+    booked_at: datetime | None = None  # the slot that is booked for its next Auto Scaling call
     instance_ended_at: datetime | None = None  # EC2 has ended the instance: there is nothing to hold
-    stopped_at: datetime | None = None  # EC2's newest word when a look asked, if that was: stopped
-    operator_hold: OperatorNote | None = (
-        None  # an operator's hold: no result before `ordered`, or the last moment
-    )
+    stopped_at: datetime | None = None  # EC2's newest word when last asked, if that was: stopped
+    # An operator's hold: no result before `operator_result_by`, or the last moment.
+    operator_hold: OperatorNote | None = None
     extended_to: datetime | None = None  # an operator's, in place of the policy's give_up_after
-    operator_result_by: OperatorNote | None = None  # an operator's `complete`; its result is `ordered_result`
+    operator_result_by: OperatorNote | None = None  # an operator's `complete`; see operator_result
     operator_result: Result | None = None
     activity_id: str | None = None  # of the scaling activity, where it was adopted
-    paused_by: str | None = None  # who had it paused when a look last asked, unless that ended in time
+    paused_by: str | None = None  # who had it paused when last asked, unless that ended in time
     is_proven: bool = False  # Auto Scaling itself accepted our result: there is no doubt that it is over
     decided: tuple[Result, str] | None = None  # what it was closed without having sent for sure, and why
     if_launch_failed: Policy | None = None  # the policy of a termination after a launch that failed
@@ -280,15 +281,15 @@ class Action:
 
     @property
     def stamp(self) -> int:
-        """Names this very state: the version, and in the bits above it the look that stored it.
+        """Names this very state: the version, and in the bits above it the evaluation that stored it.
 
-        Of several looks at one version only one stores the next. What the others asked for in its
+        Of several evaluations at one version only one stores the next. What the others asked for in its
         name must not count, or each of them would find followers of its own.
         """
         return zlib.crc32(self.look_id.encode()) << _VERSION_BITS | self.version
 
     def stands_at(self, stamp: int) -> bool:
-        """Whether this is the state that `stamp` names, or, where it names no look, the version."""
+        """Whether this is the state that `stamp` names, or, where it names no evaluation, the version."""
         return stamp in (self.stamp, self.version)
 
     @property
@@ -299,7 +300,7 @@ class Action:
     def noted(self, at: datetime, event: str, detail: str, code: str = "") -> Action:
         """The action with one more line in its timeline; a repetition counts on the last line.
 
-        Two days of answers that change with every look would be more than anyone reads: after
+        Two days of answers that change each time would be more than anyone reads: after
         MOST_LINES only what is called and decided is noted.
         """
         detail = shortened(detail)

@@ -15,9 +15,8 @@ _EARLY_DECISION_SHARE: Final = 0.05
 STOPPED_COUNTS: Final = timedelta(minutes=3)  # reconcile asks EC2 every two minutes, and takes its time
 
 _LEAST_MARGIN: Final = timedelta(seconds=5)
-_OWN_WAKE_UP_LIMIT: Final = timedelta(
-    minutes=14
-)  # within it a look has wake-ups of its own (usher.evaluation.wake_ups)
+# Within it an evaluation has wake-ups of its own (usher.evaluation.wake_ups).
+_OWN_WAKE_UP_LIMIT: Final = timedelta(minutes=14)
 _USUAL_MARGIN: Final = timedelta(seconds=10)
 _MARGIN_SHARE: Final = 12
 
@@ -61,7 +60,7 @@ def preferred_heartbeat_at(expires_at: datetime, heartbeat_timeout: timedelta, n
 def latest_heartbeat_at(expires_at: datetime, heartbeat_timeout: timedelta, now: datetime) -> datetime:
     """After this a heartbeat may come too late: every second of margin is a share of the calls.
 
-    The looks of long periods are woken by the sweep, which takes its time: they keep their margin,
+    The evaluations of long periods are woken by the sweep, which takes its time: they keep their margin,
     as long as they are not inside it already.
     """
     usual = expires_at - usual_margin(heartbeat_timeout)
@@ -69,7 +68,7 @@ def latest_heartbeat_at(expires_at: datetime, heartbeat_timeout: timedelta, now:
     return expires_at - _LEAST_MARGIN if pressed else usual
 
 
-def retry_at(now: datetime, expires_at: datetime) -> datetime:
+def next_try_at(now: datetime, expires_at: datetime) -> datetime:
     """When to try again what did not succeed: well inside the expiry, then once a minute."""
     left = expires_at - now
     if left <= timedelta(0):

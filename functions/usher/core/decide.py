@@ -82,7 +82,7 @@ def decide(action: Action, now: datetime) -> Decision:
 def retry_at(action: Action, now: datetime) -> datetime:
     """When to try again. A heartbeat that is sent after the expiry may have restarted the period."""
     period = deadlines.SHORTEST_HEARTBEAT_TIMEOUT if action.timeout_assumed else action.hook.heartbeat_timeout
-    return min(deadlines.retry_at(now, action.heartbeat_by), now + period / 2)
+    return min(deadlines.next_try_at(now, action.heartbeat_by), now + period / 2)
 
 
 def _word(action: Action) -> tuple[Result, str] | None:

@@ -21,9 +21,9 @@ _FIELDS: Final = tuple(field.name for field in fields(HeldWait))
 _USUAL: Final = {one.name: one.default for one in fields(HeldWait) if one.default is not MISSING}
 
 
-def wake_up_body(action_id: str, version: int, wait: HeldWait | None = None) -> str:
+def wake_up_body(action_id: str, stamp: int, wait: HeldWait | None = None) -> str:
     """The body of a wake-up; what is absent or as usual is left out of the wait."""
-    said: dict[str, Any] = {"action_id": action_id, "version": version}
+    said: dict[str, Any] = {"action_id": action_id, "version": stamp}
     if wait is not None:
         said["wait"] = {name: _plain(getattr(wait, name)) for name in _told_of(wait)}
     return json.dumps(said)

@@ -1,7 +1,8 @@
-"""Whose turn it is: no call on a lifecycle action leaves the budget that all functions share.
+"""Which call goes out when: all calls on lifecycle actions share one budget, in slots of a second.
 
-Each action has one second booked, for its next heartbeat: the latest one with room before its
-expiry less the margin. Booked so, backwards from the expiries, everything fits in that can fit.
+Only within ten seconds of its expiry an action's call goes out, budget or not. Each action books one
+slot, for its next heartbeat: the latest with room before its expiry less the margin. Booked so,
+backwards from the expiries, everything fits in that can fit.
 """
 
 from __future__ import annotations
@@ -30,18 +31,18 @@ _AT_RISK: Final = timedelta(seconds=10)  # so near to the expiry a call goes out
 
 
 class NoCallLeft(Exception):  # noqa: N818 - it reads as what happened
-    """No time or no turn is left: the next pass goes on."""
+    """No time or no slot is left: the next pass goes on."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CallBudget:
-    """The shared budget, as a look uses it. A budget that does not answer stops no look."""
+    """The shared budget, as an evaluation uses it. A budget that does not answer stops none."""
 
     budget: Budget
     telemetry: Telemetry
 
     def reserve_heartbeat(self, action: Action, now: datetime) -> Action:
-        """The action with a second for its next heartbeat, where it needs one and has none."""
+        """The action with a slot for its next heartbeat, where it needs one and has none."""
         needs_beat = now < action.expires_at < action.ends_at and action.phase is Phase.OPEN
         if action.booked_at is not None or not needs_beat or action.policy.mode is Mode.OBSERVE:
             return action
@@ -58,7 +59,7 @@ class CallBudget:
         """Whether the action's call goes out now; if not, `booked_at` says when, where that is known.
 
         A result goes as soon as there is room: it frees what is booked for the action. A heartbeat
-        that is late for its second takes a new one.
+        that is late for its slot takes a new one.
         """
         own = action.booked_at
         if own is not None and now - _LATE <= own <= now:
@@ -92,7 +93,7 @@ class CallBudget:
     ) -> datetime:
         """Book a call soon, wait for it (`wait`, in seconds), and return the time then.
 
-        Raises Enough; and Denied: to wait for a table that says no would use up the time of a deploy.
+        Raises NoCallLeft; and Denied: to wait for a table that says no would use up the time of a deploy.
 
         For the passes of the sweep, which hold nothing up: one that gave up at a full second would
         spend it on the same questions in each run, and never come to what is to be done.
@@ -118,12 +119,12 @@ class CallBudget:
     def release_replaced(
         self, second: datetime | None, now: datetime, *, kept: datetime | None = None
     ) -> None:
-        """Give back a second in whose place another one is stored."""
+        """Give back a slot in whose place another one is stored."""
         if second is not None and second != kept and second > now - _SECOND:
             self._give_back(second)
 
     def release(self, action: Action, now: datetime) -> None:
-        """Give back the second of an action that needs none any more."""
+        """Give back the slot of an action that needs none any more."""
         if action.booked_at is not None and action.booked_at > now:
             self._give_back(action.booked_at)
 
@@ -143,7 +144,7 @@ class CallBudget:
             return None
 
     def _give_back(self, second: datetime) -> None:
-        """What is not given back is a call less in its second."""
+        """What is not given back is a call less in its slot."""
         try:
             self.budget.give_back(second)
         except Unavailable as error:

@@ -46,7 +46,7 @@ _MINUTE: Final = timedelta(minutes=1)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Evaluator:
-    """Everything that an evaluation touches. `look_id` names each, in the order of the calls."""
+    """Everything that an evaluation touches. `new_id` names each, in the order of the calls."""
 
     store: Store
     auto_scaling: AutoScaling
@@ -92,10 +92,10 @@ class Evaluator:
         Raises Unavailable; CutShort after a call or a decision; NotRecorded where nothing is known of
         the wait of a notice that could not be recorded.
 
-        With a `stamp` (from a wake-up): only while the record stands at it; with WHATEVER (an answer
-        was found): in any case, while no result is decided. Without (from the sweep): only where its
-        evaluation is due. Where another one was faster, its record counts: evaluate again, unless it
-        says that nothing is due.
+        With a `stamp` (from a wake-up): only while the record stands at it, or its evaluation is due;
+        with WHATEVER (an answer was found): in any case, while no result is decided. Without (from the
+        sweep): only where its evaluation is due. Where another one was faster, its record counts:
+        evaluate again, unless it says that nothing is due.
         """
         decided = False  # and stays so, whatever a later try can read
         for _ in range(TRIES):
@@ -256,7 +256,7 @@ def _slot_comes_at(action: Action, decision: Complete | Heartbeat, now: datetime
 
     A heartbeat goes in the slot that is booked for it. A result does not wait for that one, which may
     be an hour away where nobody could say whether there was room; nor does one that only asks whether
-    the wait goes on, since no condition is looked at before that is known.
+    the wait goes on, since no condition is judged before that is known.
     """
     if action.booked_at is None or action.booked_at <= now:
         return decision.next_look_at

@@ -1,4 +1,4 @@
-"""The chain of questions of an action: how a look begins it, and how the sweep makes up for what was lost.
+"""The chain of questions of an action: how an evaluation begins it, and how the sweep repairs it.
 
 Nothing here asks anything. Who asks is usher.questions.asking, in a function of its own, so that no slow
 answer keeps a heartbeat waiting.
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from usher.ports.records import FindingsKept, Unasked
     from usher.ports.telemetry import Telemetry
 
-LATE: Final = timedelta(minutes=5)  # a question that waits so long in its queue may as well be lost
+# A question that waits so long in its queue may as well be lost.
+QUESTION_OVERDUE_AFTER: Final = timedelta(minutes=5)
 AHEAD: Final = timedelta(seconds=240)  # holds two sweeps, as for what is near
 
 
@@ -40,8 +41,8 @@ class Chains:
     def begin(self, action: Action, findings: Findings | None) -> bool:
         """Ask what is due, at once or when its time comes, unless that is on its way already.
 
-        Stored before it is sent, so that the sweep knows of it. What goes wrong here stops no look:
-        False where nobody asks now, so that a look is to come again soon.
+        Stored before it is sent, so that the sweep knows of it. What goes wrong here stops no evaluation:
+        False where nobody asks now, so that an evaluation is to come again soon.
         """
         now = self.clock()
         ask_at = findings.ask_at if findings is not None else None
@@ -78,7 +79,7 @@ class Chains:
         if findings is None or findings.turn != row.turn or findings.ask_at is None:
             return
         ask_at = max(findings.ask_at, now)
-        if self.kept.put_off(row.action_id, row.turn, ask_at + LATE):
+        if self.kept.put_off(row.action_id, row.turn, ask_at + QUESTION_OVERDUE_AFTER):
             self.queue.send(row.action_id, row.turn, ask_at - now)
 
 
@@ -96,4 +97,4 @@ def sweep_at(ask_at: datetime | None, now: datetime) -> datetime | None:
     """When a turn that is due at `ask_at` becomes the sweep's business."""
     if ask_at is None:
         return None
-    return ask_at + LATE if ask_at - now <= WAKE_UP_HORIZON else ask_at - AHEAD
+    return ask_at + QUESTION_OVERDUE_AFTER if ask_at - now <= WAKE_UP_HORIZON else ask_at - AHEAD

@@ -40,7 +40,7 @@ class EndedLaunches(Protocol):
 class RecordWriter:
     """Compare and set. `require_queue`: store nothing where the queue takes no wake-ups.
 
-    A store that only moves the version would void the wake-ups there are.
+    What is stored only to be evaluated soon would wait for a sweep.
     """
 
     store: Records

@@ -1,4 +1,4 @@
-"""When wake-ups go out: hints, sent so that a crash between any two steps costs a look at most."""
+"""When wake-ups go out: hints, sent so that a crash between any two steps costs an evaluation at most."""
 
 from __future__ import annotations
 
@@ -18,9 +18,8 @@ if TYPE_CHECKING:
     from usher.ports.queues import WakeUps
     from usher.ports.telemetry import Telemetry
 
-WAKE_UP_HORIZON: Final = timedelta(
-    seconds=890
-)  # a look within it gets its own wake-ups: SQS delays by 900 s at most
+# An evaluation within it gets its own wake-ups: SQS delays by 900 s at most.
+WAKE_UP_HORIZON: Final = timedelta(seconds=890)
 BETWEEN_SWEEPS: Final = timedelta(seconds=150)  # two can stand 119 s apart, and take their time
 # A heartbeat with a smaller margin is of a timeout so short that it has its own wake-ups.
 LEAST_OWN_MARGIN: Final = WAKE_UP_HORIZON / 12
@@ -43,8 +42,8 @@ class WakeUpScheduler:
         A wake-up is sent before the store, so that a crash between the two leaves one wake-up too many
         rather than a record that nothing wakes. Only one that is due at once is sent after it: before,
         it could arrive to find nothing stored. A slow queue makes none come late: each delay is reckoned
-        when it is sent. A queue that takes none stops no evaluation; but a store that
-        only moves the version will `require_queue`, or it would void the wake-ups there are (Unavailable).
+        when it is sent. A queue that takes none stops no evaluation; but what is
+        stored only to be evaluated soon may `require_queue` (Unavailable): it would wait for a sweep.
         """
         first: HeldWait | None = None
         is_due = False
@@ -85,9 +84,9 @@ def backup_at(stored: Action) -> datetime | None:
 
 
 def wake_up_times(action: Action, now: datetime) -> list[datetime]:
-    """When `action` should be woken: at its next look, unless that is for a sweep to do.
+    """When `action` should be woken: at its next evaluation, unless that is for a sweep to do.
 
-    And once more halfway to the expiry, where no sweep could make up for a look that is cut off.
+    And once more halfway to the expiry, where no sweep could make up for an evaluation that is cut off.
     """
     if action.look_at is None or action.look_at - now > WAKE_UP_HORIZON:
         return []

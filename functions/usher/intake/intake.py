@@ -24,7 +24,7 @@ from usher.evaluation.record_writer import RecordWriter
 from usher.evaluation.wake_ups import WakeUpScheduler
 from usher.intake.hearing import Hearing
 from usher.intake.opening import Opening
-from usher.outage.slow_table import ATTEMPT, HOLDS, Away, Limit, hurried
+from usher.outage.slow_table import ATTEMPT, HOLDS, Away, RequestDeadline, hurried
 from usher.ports.errors import NoAnswer, Unavailable
 from usher.ports.queues import WHATEVER
 from usher.ports.records import Raw
@@ -56,7 +56,7 @@ class Intake:
     new_id: Callable[[], str]
     home: Home | None = None  # None: messages of any account and Region are taken in
     away: Away = field(default_factory=Away)
-    limit: Limit = field(default_factory=Limit)
+    limit: RequestDeadline = field(default_factory=RequestDeadline)
     _heard_of: dict[str, datetime] = field(default_factory=dict)  # groups, by this container
 
     @property
@@ -102,7 +102,7 @@ class Intake:
             telemetry=self.telemetry,
         )
 
-    def within(self, limit: Limit) -> Intake:
+    def within(self, limit: RequestDeadline) -> Intake:
         """The same, which asks the table nothing past a limit."""
         store, items = hurried(self.store, limit, self.clock), hurried(self.items, limit, self.clock)
         return replace(self, store=store, items=items, limit=limit)

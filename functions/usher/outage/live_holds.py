@@ -59,7 +59,9 @@ class LiveHolds:
     wait: Callable[[float], object]  # in seconds, as time.sleep
     calls_per_second: float
     wake_ups_fail: Away = field(default_factory=partial(Away, lasts=_IN_DOUBT))
-    coming: dict[str, datetime] = field(default_factory=dict)  # by action: looks that wake-ups are to make
+    coming: dict[str, datetime] = field(
+        default_factory=dict
+    )  # by action: evaluations that wake-ups are to make
     items: AllHookItems | None = None  # None: no hook leaves the file
     leaving: dict[Key, Hook] = field(default_factory=dict)  # hooks on their way out, by group and name
     learned: Away = field(default_factory=partial(Away, lasts=_DESCRIBED_FOR))
@@ -116,7 +118,7 @@ class LiveHolds:
         self.learned.noted(now)
 
     def _turns(self, has_time: Callable[[], bool]) -> Iterator[datetime]:
-        """The times of the calls, at half of the rate. Raises Enough."""
+        """The times of the calls, at half of the rate. Raises NoCallLeft."""
         apart = timedelta(seconds=_SHARE / self.calls_per_second)
         next_at = self.clock()
         while has_time():

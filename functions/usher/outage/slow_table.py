@@ -1,4 +1,4 @@
-"""Patience with a slow table: a look is given up while a heartbeat can still go out in time."""
+"""Patience with a slow table: an evaluation is given up while a heartbeat can still go out in time."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Away:
 
 
 @dataclass(slots=True)
-class Limit:
+class RequestDeadline:
     """Until when a container begins requests to the table; None: it need not hurry.
 
     A request that was begun takes an ATTEMPT at most, and what is waited for comes after that.
@@ -73,15 +73,15 @@ class Limit:
         self.until = None
 
 
-def hurried(port: T, limit: Limit, clock: Callable[[], datetime]) -> T:
+def hurried(port: T, limit: RequestDeadline, clock: Callable[[], datetime]) -> T:
     """A port or client whose methods raise Unavailable past the limit."""
     return cast("T", _Hurried(port, limit, clock))
 
 
-def in_time(evaluator: Evaluator, wait: HeldWait | None, limit: Limit) -> Evaluator:
+def hurried_evaluator(evaluator: Evaluator, wait: HeldWait | None, limit: RequestDeadline) -> Evaluator:
     """The evaluator, for one evaluation that is Unavailable where the table is too slow to hold `wait`.
 
-    A look that begins ATTEMPT + BEAT before the expiry, or sooner, leaves BEAT - LEAST at least for
+    One that begins ATTEMPT + BEAT before the expiry, or sooner, leaves BEAT - LEAST at least for
     the heartbeat. The limit falls where a call goes out, or a result is stored: from there on nothing
     is pressing.
     """
@@ -114,7 +114,7 @@ def in_time(evaluator: Evaluator, wait: HeldWait | None, limit: Limit) -> Evalua
 class _Hurried:
     """A port of the table's, within a limit."""
 
-    def __init__(self, port: object, limit: Limit, clock: Callable[[], datetime]) -> None:
+    def __init__(self, port: object, limit: RequestDeadline, clock: Callable[[], datetime]) -> None:
         self._port = port
         self._limit = limit
         self._clock = clock
@@ -145,7 +145,7 @@ class _HurriedStore(_Hurried):
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Asking:
     live: HooksOf
-    limit: Limit
+    limit: RequestDeadline
     clock: Callable[[], datetime]
 
     def hooks_of(self, group: str) -> Sequence[HookSeen]:
@@ -157,7 +157,7 @@ class _Asking:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Calling:
     calls: AutoScaling
-    limit: Limit
+    limit: RequestDeadline
     clock: Callable[[], datetime]
 
     def heartbeat(self, action: Action) -> Answer:
@@ -176,6 +176,6 @@ class _Calling:
         return self.calls.ongoing(action)
 
 
-def _check_question(limit: Limit, now: datetime) -> None:
+def _check_question(limit: RequestDeadline, now: datetime) -> None:
     if limit.is_past(now, QUESTION - ATTEMPT):
         raise TryLater("there is no time to ask Auto Scaling before the heartbeat")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from usher.core import deadlines
 from usher.core.held_wait import UNKNOWN_FOR, is_second
 from usher.evaluation.wake_ups import WAKE_UP_HORIZON
-from usher.outage.slow_table import Away, Limit
+from usher.outage.slow_table import Away, RequestDeadline
 from usher.ports.autoscaling import AnswerKind
 from usher.ports.errors import CallRefused, CutShort, GroupGone, NoAnswer, NotRecorded, TryLater, Unavailable
 
@@ -34,7 +34,7 @@ _MOST_KEPT: Final = 20_000  # of each kind, in a container
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Sent:
-    """A successor: of which chain, the how manieth, and when it is to come."""
+    """A successor: of which chain, how many links came before it, and when it is to come."""
 
     chain: str
     links: int
@@ -77,10 +77,10 @@ class WithoutTable:
     telemetry: Telemetry
     clock: Callable[[], datetime]
     memory: Memory
-    limit: Limit = field(default_factory=Limit)  # of the looks of this container
+    limit: RequestDeadline = field(default_factory=RequestDeadline)  # of the evaluations of this container
 
-    def hold(self, action_id: str, version: int, wait: HeldWait | None, why: Unavailable) -> bool:
-        """Hold a wait whose look failed, and send the successor of its wake-up.
+    def hold(self, action_id: str, stamp: int, wait: HeldWait | None, why: Unavailable) -> bool:
+        """Hold a wait whose evaluation failed, and send the successor of its wake-up.
 
         False where that is not for this wake-up to do: it is to come again. Raises Unavailable
         where the queue does not take the successor.
@@ -93,7 +93,7 @@ class WithoutTable:
             return False
         if self._is_needless(wait, now):
             if wait.beats:
-                self._send(action_id, version, replace(wait, is_over=True))
+                self._send(action_id, stamp, replace(wait, is_over=True))
             return True
         # Without an answer nobody knows whether it is recorded by now.
         wait = replace(wait, missed_at=(wait.missed_at or now) if is_missing else None)
@@ -105,7 +105,7 @@ class WithoutTable:
         held = self._held(wait)
         what = f"{wait.instance_id} in {wait.hook} is held from its wake-up alone"
         self.telemetry.trouble(f"{what}, to {held.expires_at:%H:%M:%S} as far as is known", why)
-        self._send(action_id, version, held)
+        self._send(action_id, stamp, held)
         return True
 
     def _is_needless(self, wait: HeldWait, now: datetime) -> bool:
@@ -119,13 +119,13 @@ class WithoutTable:
             return False
         return wait.links < known.links if wait.chain == known.chain else now < known.at
 
-    def _send(self, action_id: str, version: int, wait: HeldWait) -> None:
+    def _send(self, action_id: str, stamp: int, wait: HeldWait) -> None:
         now = self.clock()
         at = wait.wake_at(now)
         if at is None:
             return
         successor = replace(wait, links=wait.links + 1)
-        self.wake_ups.send(action_id, version, max(timedelta(0), min(at - now, WAKE_UP_HORIZON)), successor)
+        self.wake_ups.send(action_id, stamp, max(timedelta(0), min(at - now, WAKE_UP_HORIZON)), successor)
         if not wait.is_over:
             self.memory.sent[_place(wait)] = _Sent(chain=wait.chain, links=successor.links, at=at)
         self.memory.tidy()
@@ -160,7 +160,7 @@ class WithoutTable:
         return self._after_failure(wait, answer, now)
 
     def _after_failure(self, wait: HeldWait, answer: Answer, now: datetime) -> HeldWait:
-        again_at = deadlines.retry_at(now, wait.expires_at)
+        again_at = deadlines.next_try_at(now, wait.expires_at)
         if answer.kind is AnswerKind.BUSY:
             self.telemetry.count("Throttled")
             self.memory.pace = self.memory.pace.lowered(now)

@@ -9,21 +9,21 @@ if TYPE_CHECKING:
 
 
 class Budget(Protocol):
-    """The calls that Auto Scaling accepts of this account, second by second, over all functions.
+    """The calls that Auto Scaling accepts of this account, in slots of one second, over all functions.
 
-    All moments are rounded down to the seconds that are booked.
+    All moments are rounded down to the second in which a slot begins.
     """
 
     def book(self, first: datetime, best: datetime, last: datetime, now: datetime) -> datetime | None:
-        """Book one call in the latest second with room from `best` back to `first`.
+        """Book the latest slot with room from `best` back to `first`.
 
         Where there is none, in the earliest one after `best`, up to `last`. None: all are full.
-        The second is returned by its beginning.
+        A slot is returned by its beginning.
         """
         ...
 
     def give_back(self, booked: datetime) -> None:
-        """Give back a booked second whose call is not made."""
+        """Give back a booked slot whose call is not made."""
         ...
 
     def throttled(self, now: datetime) -> None:

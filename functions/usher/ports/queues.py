@@ -9,17 +9,18 @@ if TYPE_CHECKING:
 
     from usher.core.held_wait import HeldWait
 
-WHATEVER: Final = 0  # in place of a version: look at an open action whatever it stands at, due or not
+WHATEVER: Final = 0  # in place of a stamp: evaluate an open action in any state, due or not
 
 
 class WakeUps(Protocol):
-    """Delayed hints to look at an action."""
+    """Delayed hints to evaluate an action."""
 
-    def send(self, action_id: str, version: int, delay: timedelta, wait: HeldWait | None = None) -> None:
-        """Ask for a look after `delay` (to 900 s), void once the record has left `version`.
+    def send(self, action_id: str, stamp: int, delay: timedelta, wait: HeldWait | None = None) -> None:
+        """Ask for an evaluation after `delay` (to 900 s).
 
-        That is a version, or the stamp of a state (Action.stands_at), or WHATEVER. By `wait` it can be
-        held where the table does not answer then.
+        It counts while the record stands at `stamp` (Action.stands_at), or if an evaluation is due by
+        then (ADR 23). `stamp` may be a version alone, or WHATEVER. By `wait` the action can be held
+        where the table does not answer then.
 
         Raises Unavailable where the queue does not take it.
         """

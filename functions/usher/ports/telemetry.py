@@ -18,11 +18,11 @@ class Telemetry(Protocol):
         ...
 
     def decided(self, action: Action, decision: str, reason: str) -> None:
-        """A look came to `decision`."""
+        """An evaluation came to `decision`."""
         ...
 
     def count(self, metric: str, value: float = 1, dimensions: Mapping[str, str] | None = None) -> None:
-        """Add to a metric of the design's list."""
+        """Add to a metric; CONTRIBUTING.md tells how one comes about."""
         ...
 
     def trouble(self, what: str, error: Exception) -> None:

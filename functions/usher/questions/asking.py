@@ -19,7 +19,7 @@ from usher.core.finding import ConditionStatus, Finding
 from usher.core.policy import Mode
 from usher.core.queue_messages import NOT_READ, numbered
 from usher.evaluation.evaluator import observed
-from usher.evaluation.question_chain import LATE, sweep_at, tell_unreadable
+from usher.evaluation.question_chain import QUESTION_OVERDUE_AFTER, sweep_at, tell_unreadable
 from usher.evaluation.wake_ups import WAKE_UP_HORIZON
 from usher.ports.errors import Moved, Unavailable
 from usher.ports.queues import WHATEVER
@@ -83,7 +83,7 @@ class Asking:
             return
         after, asked = action, findings
         if questions.due(action, now):
-            claimed = _next(findings, ask_at=now, sweep_at=now + _CRASHED + LATE)
+            claimed = _next(findings, ask_at=now, sweep_at=now + _CRASHED + QUESTION_OVERDUE_AFTER)
             self.store.keep_findings(action, claimed)
             after, asked = self._asked(action, claimed)
             now = self.clock()

@@ -27,7 +27,7 @@ from usher.evaluation.call_budget import CallBudget
 from usher.evaluation.evaluator import Evaluator
 from usher.evaluation.hook_timeouts import HookTimeouts
 from usher.evaluation.stale_waits import StaleWaitGuard
-from usher.outage.slow_table import Limit, hurried
+from usher.outage.slow_table import RequestDeadline, hurried
 from usher.settings import Settings
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class Parts:
     dynamodb: DynamoDBClient
     telemetry: PowertoolsTelemetry
     metrics: Metrics
-    limit: Limit  # that all requests to the table keep
+    limit: RequestDeadline  # that all requests to the table keep
 
     def file(self) -> Compiled:
         """The hooks file, as it was compiled at synth."""
@@ -96,7 +96,7 @@ def parts(table: Config = FEW_ATTEMPTS) -> Parts:
     Raises SettingsRefused.
     """
     settings = Settings.from_environment(os.environ)
-    limit = Limit()
+    limit = RequestDeadline()
     sqs = boto3.client("sqs", config=IN_TIME)
     dynamodb: DynamoDBClient = hurried(boto3.client("dynamodb", config=table), limit, now)
     auto_scaling: AutoScalingClient = boto3.client("autoscaling", config=ONE_ATTEMPT)

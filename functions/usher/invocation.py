@@ -31,7 +31,7 @@ class Context(Protocol):
 
 
 class Pass(Protocol):
-    """What a sweep does besides its looks, as far as the time goes, such as usher.passes.reconcile."""
+    """What a sweep does besides its evaluations, as far as the time goes, such as usher.passes.reconcile."""
 
     @property
     def name(self) -> str:
@@ -43,11 +43,11 @@ class Pass(Protocol):
         ...
 
 
-_LEAST_TIME_MS: Final = 15_000  # for a look: three calls and two stores, each at its time-out
+_LEAST_TIME_MS: Final = 15_000  # for an evaluation: three calls and two stores, each at its time-out
 
 
 def has_time(context: Context | None) -> bool:
-    """Whether there is time for one more look, or call, before Lambda ends the invocation."""
+    """Whether there is time for one more evaluation, or call, before Lambda ends the invocation."""
     return context is None or context.get_remaining_time_in_millis() >= _LEAST_TIME_MS
 
 

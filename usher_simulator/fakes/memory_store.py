@@ -40,7 +40,7 @@ class MemoryStore:
         self._of_token: dict[str, str] = {}
         self._of_instance: dict[str, list[str]] = {}
         self._open: dict[str, Due] = {}
-        self._due_in: dict[int, dict[str, Due]] = {}  # the same, by the minute of the next look
+        self._due_in: dict[int, dict[str, Due]] = {}  # the same, by the minute of the next evaluation
         self._findings: dict[str, Findings] = {}
         self._signals: dict[str, dict[tuple[str, str], Signal]] = {}  # by addressee, then by name and kind
         self._move_ends: dict[str, dict[str, ActivityEnd]] = {}

@@ -45,7 +45,7 @@ class Recorder:
     def _keep_beat(self, action: Action, margin_s: float) -> None:
         """By the action's id: when each accepted heartbeat was sent, and its seconds to the expiry.
 
-        It is the action decided on last: true where looks follow one another, as in a replay.
+        It is the action decided on last: true where evaluations follow one another, as in a replay.
         """
         sent_at = action.expires_at - timedelta(seconds=margin_s)
         self.beats[action.id].append((sent_at, margin_s))

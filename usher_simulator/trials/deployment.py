@@ -154,7 +154,7 @@ class Deployment:
         calls_per_second: float = CALLS_PER_SECOND,
         store: Callable[[Callable[[], datetime]], MemoryStore] = MemoryStore,
     ) -> None:
-        """What the sweep runs besides its looks is drawn. Without an enrolment the file is trusted."""
+        """What the sweep runs besides its evaluations is drawn. Without an enrolment the file is trusted."""
         self.effects = effects
         self.clock = effects.clock
         self.memory = store(effects.invocations.now)

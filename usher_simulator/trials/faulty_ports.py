@@ -68,7 +68,7 @@ class Watch(Protocol):
         ...
 
     def heard(self, action: Action, evidence: Evidence, invocation: Invocation | None) -> None:
-        """A look was given what is known of the action's instance."""
+        """An evaluation was given what is known of the action's instance."""
         ...
 
     def stored(self, before: Action | None, after: Action, invocation: Invocation | None) -> None:

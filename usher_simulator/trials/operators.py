@@ -163,7 +163,7 @@ class People:
         self._clock.at(self._clock() + later, lambda: self._resume(pause))
 
     def _resume(self, pause: Paused) -> None:
-        """As `usher resume` does: what it held back is looked at now."""
+        """As `usher resume` does: what it held back is evaluated now."""
         if pause.until is not None:
             return
         pause.until = self._clock()

@@ -75,7 +75,7 @@ class Said:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Case:
-    """One lifecycle action, as far as it is known from outside when a look decides on it.
+    """One lifecycle action, as far as it is known from outside when an evaluation decides on it.
 
     `timeouts`: the heartbeat timeouts that its hook may be known with.
     """

@@ -1,7 +1,7 @@
 """Events out: the table's stream comes in, and what changed goes to the event bus.
 
 DynamoDB tells of each stored state, in order, once it is stored; what the bus does not take is told
-again. So every event goes out at least once, and no look ever waits for the bus.
+again. So every event goes out at least once, and no evaluation ever waits for the bus.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The answers that looks in different containers share, in the table of the actions.
+"""The answers that evaluations in different containers share, in the table of the actions.
 
 pk                              sk
 ANSWER#sha256 of the question   NEWEST           the newest answer

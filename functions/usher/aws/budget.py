@@ -4,7 +4,7 @@ pk              sk
 BUDGET#width    number    how many calls are booked in a slot of `width` seconds
                 PACE      what throttles made of the configured rate
 
-A slot without a booking has no item. A booking whose answer was lost may count twice: that is a
+A slot that nobody booked has no item. A slot whose answer was lost may count twice: that is a
 call less, never one more.
 """
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from usher.aws.table import Item
 
-TRIES: Final = 10  # so many looks may reach for one slot at once
+TRIES: Final = 10  # so many evaluations may reach for one slot at once
 _PAGE: Final = 100  # slots that are read at once
 _KEPT: Final = timedelta(hours=1)
 

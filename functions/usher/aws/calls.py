@@ -84,13 +84,13 @@ class AwsCalls:
     """Implements usher.ports.conditions.Calls.
 
     `client` makes a client, as `boto3.client` does. There is one for each service and length of call,
-    made when it is first needed; each makes one attempt, so that no retry outlasts a look.
+    made when it is first needed; each makes one attempt, so that no retry outlasts an evaluation.
     """
 
     def __init__(self, client: Callable[..., Any] = boto3.client) -> None:
         self._client = client
         self._clients: dict[tuple[str, timedelta], Any] = {}
-        self._making = threading.Lock()  # looks run in threads, and boto3 makes no two clients at once
+        self._making = threading.Lock()  # evaluations run in threads, and boto3 makes no two clients at once
 
     def make(self, call: Call, members: Sequence[str] = ()) -> Reply:
         """See usher.ports.conditions.Calls.

@@ -1,6 +1,6 @@
 """What Usher tells the event bus of an action, drawn from how its record changed.
 
-The record alone is asked, and not who changed it: a look, an operator's command, or the stack's end.
+The record alone is asked, and not who changed it: an evaluation, an operator's command, the stack's end.
 """
 
 from __future__ import annotations

@@ -78,7 +78,7 @@ def _was_known_too_late(action: Action) -> bool:
 def superseded(action: Action, by_id: str, begun_at: datetime, now: datetime) -> Action:
     """The action whose instance waits in the hook again, so that its own wait is over.
 
-    By its token Auto Scaling can be asked about it, which a look does. Without one nothing must be
+    By its token Auto Scaling can be asked about it, which an evaluation does. Without one nothing must be
     sent: it would reach the later wait.
     """
     detail = "the instance waits in the hook again"

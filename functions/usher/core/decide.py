@@ -1,4 +1,4 @@
-"""The decision: what to do about one action now, why, and when to look again."""
+"""The decision: what to do about one action now, why, and when to evaluate it next."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ def _ending(action: Action, verdicts: Sequence[Verdict], now: datetime) -> tuple
 
 
 def _time_up(action: Action, now: datetime) -> tuple[Result, str] | None:
-    """What the clock says that ran out first, so that a late look ends as a timely one would have."""
+    """What the clock says that ran out first, so that a late evaluation ends as a timely one would have."""
     policy, give_up_at, stalled_at = action.policy, action.give_up_at, _stalled_at(action)
     stalled = stalled_at is not None and stalled_at <= now and stalled_at < give_up_at
     if stalled and policy.stalled_after is not None:
@@ -174,7 +174,7 @@ def hold(
 
 
 def beat_due(action: Action) -> datetime | None:
-    """When the next heartbeat is due: in the second that is booked for it, else with the usual margin.
+    """When the next heartbeat is due: in the slot that is booked for it, else with the usual margin.
 
     Until its timeout is known, in time for the shortest one. None where the wait already reaches
     to the global timeout: no beat can extend it.

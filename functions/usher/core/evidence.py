@@ -71,7 +71,7 @@ def is_worth_export(known: Signal, signal: Signal) -> bool:
 def kept(signal: Signal, known: Signal | None) -> Kept:
     """What `signal` changes, where `known` is kept of its name.
 
-    A look that is under way may have read what was known before: news makes it look again.
+    An evaluation that is under way may have read what was known before: news makes it evaluate again.
     """
     if known is None or known.event_id == signal.event_id:
         return Kept.NEWS
@@ -130,7 +130,7 @@ def with_signals(action: Action, heard: Iterable[Signal], now: datetime) -> Acti
     """The action with these signals counted: of several with one name the last wins.
 
     What is heard again changes nothing, so it does not matter how often, in which order, and in
-    how many looks signals are heard. Any word is progress: it shows that the work does not hang.
+    how many evaluations signals are heard. Any word is progress: it shows that the work does not hang.
     """
     for signal in sorted(heard, key=order):
         known = last_of(action, signal.name)
@@ -154,11 +154,11 @@ def last_of(action: Action, name: str) -> Signal | None:
 
 
 def needs_look(action: Action, signal: Signal, change: Kept, now: datetime) -> bool:
-    """Whether a look is to be asked for, so that `signal`, which is kept and fits, counts in time.
+    """Whether an evaluation is to be asked for, so that `signal`, which is kept and fits, counts in time.
 
-    Every look reads what is kept. So what only shows that the work goes on needs one a minute, for
-    the timeline; and where a look is due anyway the record is left alone, however many signals
-    come. But a look that is under way may have missed news.
+    Every evaluation reads what is kept. So what only shows that the work goes on needs one a minute, for
+    the timeline; and where an evaluation is due anyway the record is left alone, however many signals
+    come. But an evaluation that is under way may have missed news.
     """
     if not action.is_open or action.look_at is None:
         return False

@@ -94,7 +94,7 @@ def is_second(chain: str) -> bool:
 
 
 def held_wait(action: Action, number: int) -> HeldWait | None:
-    """What the first or second wake-up of a look at `action` carries; None: nothing is to be held by it."""
+    """What the first or second wake-up of `action` carries; None: nothing is to be held by it."""
     due = beat_due(action)
     is_held = action.phase is Phase.OPEN and action.paused_by is None and action.policy.mode is Mode.ENFORCE
     if due is None or not is_held:
@@ -119,7 +119,7 @@ def held_wait(action: Action, number: int) -> HeldWait | None:
 
 
 def first_waits(configuration: Configuration, notice: LifecycleNotice, now: datetime) -> list[HeldWait]:
-    """What holds a notice that cannot be recorded, of a hook that the file names; two, as after a look.
+    """What holds a notice that cannot be recorded, of a hook that the file names; two, as for a record.
 
     With what timeout its hook stands is not known. Of many that begin together the first heartbeats
     are spread over the time that 30 seconds leave. Tags are not known here: such a hook is ours

@@ -40,7 +40,7 @@ def known(action: Action, seen: Described | None, now: datetime) -> Action | Non
 
     What was described before the action began counts for a day where it agrees with what the record
     has. A smaller timeout of before may have been raised since: it must not shorten the patience
-    and the global limit of this action, so it takes a new look at the group.
+    and the global limit of this action, so the group is to be described anew.
     """
     if seen is None:
         return None
@@ -54,7 +54,7 @@ def known(action: Action, seen: Described | None, now: datetime) -> Action | Non
 
 
 def shortened(action: Action, timeout: timedelta, now: datetime) -> Action:
-    """The record under a heartbeat timeout that is smaller on its group; it is looked at now.
+    """The record under a heartbeat timeout that is smaller on its group; it is evaluated now.
 
     Whether a change concerns what waits already is not documented (aws-facts 2.6), so the smaller
     counts, and a later raise never lengthens what is open. A global limit that is past already was

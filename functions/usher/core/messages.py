@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 MOST_BODY_BYTES: Final = 1024 * 1024  # SQS takes no more (aws-facts 5)
 MOST_MESSAGE_CHARACTERS: Final = 1000
-MOST_SIGNAL_CHARACTERS: Final = 200  # of its message: each look reads it, and the record keeps it
+MOST_SIGNAL_CHARACTERS: Final = 200  # of its message: each evaluation reads it, and the record keeps it
 
 
 class _Rule(NamedTuple):

@@ -1,4 +1,4 @@
-"""The pace of Auto Scaling calls: how many fit into a second just now, and which second is best."""
+"""The pace of Auto Scaling calls: how many fit into a second just now, and which slot is best."""
 
 from __future__ import annotations
 

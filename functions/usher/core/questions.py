@@ -25,7 +25,7 @@ def are_in(policy: Policy) -> bool:
 def due(action: Action, now: datetime) -> tuple[Probe, ...]:
     """The questions whose time has come, the one that was asked longest ago first.
 
-    None where no answer would change anything, as in a hold: a look after its end asks again.
+    None where no answer would change anything, as in a hold: an evaluation after its end asks again.
     """
     is_told = action.operator_result_by is not None or action.operator_hold is not None or action.let_through
     if action.phase is not Phase.OPEN or is_told or has_no_instance(action, now):
@@ -37,7 +37,7 @@ def due(action: Action, now: datetime) -> tuple[Probe, ...]:
 def next_at(action: Action, now: datetime) -> datetime | None:
     """When the next question is due. None: nothing that was asked is to be asked again.
 
-    What was never asked and is not due waits for something else, and that leads to a look.
+    What was never asked and is not due waits for something else, and that leads to an evaluation.
     """
     if due(action, now):
         return now

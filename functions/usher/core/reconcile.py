@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def waits_no_more(action: Action, group: LiveGroup | None, seen_at: datetime) -> str | None:
     """What the live state says against an open record; None where nothing does.
 
-    No proof: reads lag, so the record is looked at, and Auto Scaling is asked by a heartbeat.
+    No proof: reads lag, so the record is evaluated, and Auto Scaling is asked by a heartbeat.
     `group` None: there is no such group at `seen_at`.
     """
     if action.phase is not Phase.OPEN or action.activity_end is not None:
@@ -44,9 +44,9 @@ def _last_known_to_wait(action: Action) -> datetime:
 
 
 def doubted(action: Action, detail: str, now: datetime) -> Action:
-    """The record, to be looked at now, and asked whether its wait goes on.
+    """The record, to be evaluated now, and asked whether its wait goes on.
 
-    Once the expiry is past no doubt is noted: the look asks all the same, and what ended then fell
+    Once the expiry is past no doubt is noted: the evaluation asks all the same, and what ended then fell
     to the default result. The doubt dates from when it was last known to wait, so that the outcome
     event, which may come two minutes late, is newer.
     """

@@ -50,10 +50,10 @@ class CallBudget:
             return action  # known expiries go first: an assumed one takes only what room is left
         best = deadlines.preferred_heartbeat_at(action.expires_at, action.hook.heartbeat_timeout, now)
         last = max(best, deadlines.latest_heartbeat_at(action.expires_at, action.hook.heartbeat_timeout, now))
-        second = self._book(now, best, last, now)
-        if second is None:
+        slot = self._book(now, best, last, now)
+        if slot is None:
             self.telemetry.count("OverBudget")
-        return replace(action, booked_at=second)
+        return replace(action, booked_at=slot)
 
     def acquire(self, action: Action, now: datetime, *, completes: bool) -> tuple[Action, bool]:
         """Whether the action's call goes out now; if not, `booked_at` says when, where that is known.
@@ -66,11 +66,11 @@ class CallBudget:
             return action, True
         if action.timeout_assumed and not completes:
             return action, self.try_acquire(now) is not None or action.expires_at - now <= _AT_RISK
-        second = self._next(action, now, completes=completes)
-        if second is None:
+        slot = self._next(action, now, completes=completes)
+        if slot is None:
             has_later = own is not None and now < own < action.expires_at
             return action, not has_later and action.expires_at - now <= _AT_RISK
-        return replace(action, booked_at=second), second <= now
+        return replace(action, booked_at=slot), slot <= now
 
     def _next(self, action: Action, now: datetime, *, completes: bool) -> datetime | None:
         last = max(now, deadlines.latest_heartbeat_at(action.expires_at, action.hook.heartbeat_timeout, now))
@@ -81,11 +81,11 @@ class CallBudget:
         return at_once or self._book(now, best, max(best, last), now)
 
     def try_acquire(self, now: datetime) -> datetime | None:
-        """The second that is booked for such a call; None: there is no room."""
+        """The slot that is booked for such a call; None: there is no room."""
         return self._book(now, now, now, now)
 
     def try_acquire_soon(self, now: datetime) -> datetime | None:
-        """Book the first second with room in the next ten; None: there is none."""
+        """Book the first slot with room in the next ten; None: there is none."""
         return self._book(now, now, now + _PATIENCE, now)
 
     def wait_for_slot(
@@ -95,33 +95,31 @@ class CallBudget:
 
         Raises NoCallLeft; and Denied: to wait for a table that says no would use up the time of a deploy.
 
-        For the passes of the sweep, which hold nothing up: one that gave up at a full second would
+        For the passes of the sweep, which hold nothing up: one that gave up at a full slot would
         spend it on the same questions in each run, and never come to what is to be done.
         """
         now = clock()
         if not has_time():
             raise NoCallLeft
         try:
-            second = self.budget.book(now, now, now + _PATIENCE, now)
+            slot = self.budget.book(now, now, now + _PATIENCE, now)
         except Denied:
             raise
         except Unavailable as error:
             self.telemetry.trouble("no call was booked", error)
-            second = None
-        if second is None:
+            slot = None
+        if slot is None:
             raise NoCallLeft
-        if second > now:
-            wait((second - now).total_seconds())
+        if slot > now:
+            wait((slot - now).total_seconds())
         if not has_time():
             raise NoCallLeft
         return clock()
 
-    def release_replaced(
-        self, second: datetime | None, now: datetime, *, kept: datetime | None = None
-    ) -> None:
+    def release_replaced(self, slot: datetime | None, now: datetime, *, kept: datetime | None = None) -> None:
         """Give back a slot in whose place another one is stored."""
-        if second is not None and second != kept and second > now - _SECOND:
-            self._give_back(second)
+        if slot is not None and slot != kept and slot > now - _SECOND:
+            self._give_back(slot)
 
     def release(self, action: Action, now: datetime) -> None:
         """Give back the slot of an action that needs none any more."""
@@ -143,9 +141,9 @@ class CallBudget:
             self.telemetry.trouble("no call was booked", error)
             return None
 
-    def _give_back(self, second: datetime) -> None:
+    def _give_back(self, slot: datetime) -> None:
         """What is not given back is a call less in its slot."""
         try:
-            self.budget.give_back(second)
+            self.budget.give_back(slot)
         except Unavailable as error:
             self.telemetry.trouble("a booked second was not given back", error)

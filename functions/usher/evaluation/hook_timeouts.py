@@ -34,7 +34,7 @@ class HookTimeouts:
     def with_timeout(self, action: Action, now: datetime) -> Action:
         """The action under the timeout that stands, or as it was where nobody can say just now.
 
-        Whoever is to describe the group books a second for it, which stands as `booked_at` in the
+        Whoever is to describe the group books a slot for it, which stands as `booked_at` in the
         record until it comes. In observe mode nothing is called, so what is configured is all that
         there is.
         """
@@ -51,7 +51,7 @@ class HookTimeouts:
         try:
             seen = self.describe(action.hook.group)
         except GroupGone:
-            return replace(action, timeout_assumed=False)  # its look meets "No active"
+            return replace(action, timeout_assumed=False)  # its evaluation meets "No active"
         except TryLater as busy:
             if isinstance(busy, Throttled):
                 self.call_budget.back_off(now)
@@ -63,7 +63,7 @@ class HookTimeouts:
         return action
 
     def _with_second(self, action: Action, now: datetime) -> Action:
-        """The action with the second in which it is to describe its group, if it is the one to do so."""
+        """The action with the slot in which it is to describe its group, if it is the one to do so."""
         if action.booked_at is not None:
             return action
         is_claimed = self.store.claim_describe(action.hook.group, now)

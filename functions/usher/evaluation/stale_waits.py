@@ -30,7 +30,7 @@ _ASKED_AGAIN: Final = timedelta(minutes=1)
 class StaleWaitGuard:
     """Implements usher.ports.autoscaling.AutoScaling over `calls`, which make the calls on actions.
 
-    An action without a token gets a result only while its scaling activity goes on; a look finds
+    An action without a token gets a result only while its scaling activity goes on; an evaluation finds
     that out where it was adopted without one. A heartbeat does no harm in another wait, so that is
     asked only where the heartbeat is a question itself: whether the wait goes on.
     """
@@ -72,7 +72,7 @@ class StaleWaitGuard:
         )
 
     def _counted(self) -> datetime:
-        """The action's own turn is taken, and must not be lost for want of this one; it is only counted."""
+        """The action's own slot is taken, and must not be lost for want of this one; it is only counted."""
         now = self.clock()
         with suppress(Unavailable):
             self.budget.book(now, now, now + _COUNTED_WITHIN, now)

@@ -60,7 +60,7 @@ class Hearing:
         self.telemetry.message_handled("outcome", "")
 
     def _hear_move_end(self, action: Action, activity_end: ActivityEnd, now: datetime) -> None:
-        """An open action is looked at, and asks Auto Scaling; a closed one only notes it."""
+        """An open action is evaluated, and asks Auto Scaling; a closed one only notes it."""
 
         def heard(action: Action) -> Action:
             noted = evidence.with_move_ends(action, [activity_end], now)
@@ -101,7 +101,7 @@ class Hearing:
         self.telemetry.message_handled("outcome", end.detail)
 
     def take_signal(self, signal: Signal, now: datetime) -> None:
-        """Kept first; a look is asked for where it would come too late else."""
+        """Kept first; an evaluation is asked for where it would come too late else."""
         signal = evidence.received(signal, now)
         change = self.store.keep_signal(signal)
         if change is evidence.Kept.REFUSED:

@@ -1,4 +1,4 @@
-"""Takes in one message: makes what it says durable, and asks for a look where that may matter."""
+"""Takes in one message: makes what it says durable, and asks for an evaluation where that may matter."""
 
 from __future__ import annotations
 

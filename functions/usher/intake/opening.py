@@ -113,7 +113,7 @@ class Opening:
 
         Where the action was adopted before, its token joins that record.
         Of the actions of one instance and hook only the last to begin can still wait. The others
-        are over, whether or not an event said so; they are looked at, and ask.
+        are over, whether or not an event said so; they are evaluated, and ask.
         """
         others = [
             other

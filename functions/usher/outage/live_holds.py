@@ -74,12 +74,12 @@ class LiveHolds:
         """Beat what is due, whatever was tried longest ago first, as far as the time goes.
 
         What is `paused` (hooks, or ALL_HOOKS) is left alone, as far as that is known. `booked`: the
-        shared budget's turns, where the table answers. Else half of the rate is taken: beside the
+        shared budget's slots, where the table answers. Else half of the rate is taken: beside the
         budget it would take from wake-ups that come after all what they need.
         """
         if ALL_HOOKS in paused:
             return
-        next_slot, over = booked or self._turns(has_time).__next__, PassedOver(telemetry=self.telemetry)
+        next_slot, over = booked or self._own_slots(has_time).__next__, PassedOver(telemetry=self.telemetry)
         try:
             waits = [
                 wait for group in self._groups(next_slot, over) for wait in self._in(group, next_slot, over)
@@ -117,7 +117,7 @@ class LiveHolds:
                 self.telemetry.trouble(f"hook {item.hook} of {item.group} cannot be read", error)
         self.learned.noted(now)
 
-    def _turns(self, has_time: Callable[[], bool]) -> Iterator[datetime]:
+    def _own_slots(self, has_time: Callable[[], bool]) -> Iterator[datetime]:
         """The times of the calls, at half of the rate. Raises NoCallLeft."""
         apart = timedelta(seconds=_SHARE / self.calls_per_second)
         next_at = self.clock()

@@ -93,7 +93,7 @@ class Enrolment:
         return "enrolment"
 
     def run(self, has_time: Callable[[], bool] = lambda: True) -> None:
-        """One pass, as far as time and turns go. What is left is found again by the next one.
+        """One pass, as far as time and slots go. What is left is found again by the next one.
 
         Where Auto Scaling is busy the pass ends, so that heartbeats get through. Where a call on one group
         fails, that group is passed over. Raises CallRefused where one was refused, once all had their turn.

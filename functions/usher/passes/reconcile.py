@@ -2,7 +2,7 @@
 
 Nothing here is taken for granted of an event. What waits unknown is adopted, if a heartbeat by
 instance shows that our hook holds it; what a record holds and the live state does not show is
-looked at, and asks. Each call waits for a turn of the shared budget; with none in sight the pass
+evaluated, and asks. Each call waits for a slot of the shared budget; with none in sight the pass
 ends, and the next one finds what is left.
 """
 
@@ -76,7 +76,7 @@ class Reconcile:
         return "reconcile"
 
     def run(self, has_time: Callable[[], bool] = lambda: True) -> None:
-        """One pass, as far as time and turns go. Where Auto Scaling is busy it ends.
+        """One pass, as far as time and slots go. Where Auto Scaling is busy it ends.
 
         Where a call on one group fails, that group is passed over. Raises CallRefused where one was refused,
         once all had their turn.

@@ -56,7 +56,7 @@ class Holds(Protocol):
 
 
 class AutoScaling(ActionCalls, Protocol):
-    """What a look asks of Auto Scaling."""
+    """What an evaluation asks of Auto Scaling."""
 
     def ongoing(self, action: Action) -> Activity | None:
         """The scaling activity of the action's instance that goes on, as far as it is found.

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 class Moved(Exception):  # noqa: N818 - it reads as what happened
-    """Someone else stored a newer state of the action: load it, and look again."""
+    """Someone else stored a newer state of the action: load it, and evaluate again."""
 
 
 class NotInForce(Exception):  # noqa: N818 - it reads as what happened
@@ -29,7 +29,7 @@ class Denied(Unavailable):
 
 
 class CutShort(Unavailable):
-    """The table went away in the middle of a look, which had got so far."""
+    """The table went away in the middle of an evaluation, which had got so far."""
 
     def __init__(self, text: str, *, beaten_at: datetime | None = None, decided: bool = False) -> None:
         super().__init__(text)

@@ -33,12 +33,12 @@ class Evidence:
     activity_ends: tuple[ActivityEnd, ...]
     instance_ended_at: datetime | None = None  # EC2 said that it ended the instance
     stopped_at: datetime | None = None  # of EC2's newest word on the instance, if that is: stopped
-    paused: str | None = None  # who paused this hook, or all of them: look as in observe mode
+    paused: str | None = None  # who paused this hook, or all of them: evaluate as in observe mode
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Due:
-    """A row of the index by time of the next look."""
+    """A row of the index by time of the next evaluation."""
 
     action_id: str
     version: int
@@ -94,7 +94,7 @@ class ActionLookup(Protocol):
         ...
 
     def due(self, until: datetime) -> Iterable[Due]:
-        """Every open action whose next look is at `until` or before, once; order is not promised."""
+        """Every open action whose next evaluation is at `until` or before, once; order is not promised."""
         ...
 
 
@@ -255,6 +255,6 @@ class ReconcileStore(Store, OpenActions, ForeignWaits, DescribedHooks, Protocol)
     def all_open(self) -> Iterable[Action]:
         """Every open action; one that was stored a moment ago may be missing.
 
-        One of a newer release, which this one cannot read, is left out: its own looks tell of it.
+        One of a newer release, which this one cannot read, is left out: its own evaluations tell of it.
         """
         ...

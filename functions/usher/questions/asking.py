@@ -193,9 +193,9 @@ def _asked_later(known: Finding, later: Later, now: datetime) -> Finding:
 
 
 def _ends(before: Action, after: Action, now: datetime) -> bool:
-    """Whether a look has something to do: the action can end, or it was the last answer to a question.
+    """Whether an evaluation has something to do: the action can end, or it was the last answer to a question.
 
-    That one may be what a look is missing that has heard the rest, and no later turn would wake it.
+    That one may be what an evaluation is missing that has heard the rest, and no later turn would wake it.
     """
     if after.phase is not Phase.OPEN:
         return False

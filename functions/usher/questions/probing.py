@@ -141,7 +141,7 @@ class Prober:
         return self._kept(question, now, members=members)
 
     def _booked(self, call: Call, now: datetime) -> datetime | None:
-        """The second of the budget that heartbeats live on, where the call is Auto Scaling's; or _FULL."""
+        """The slot of the budget that heartbeats live on, where the call is Auto Scaling's; or _FULL."""
         if call.service != _AUTO_SCALING:
             return None
         return self.call_budget.try_acquire(now) or _FULL

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def without_collection() -> Iterator[None]:
-    """No collection in the block; what it made is looked at by none of the later ones either.
+    """No collection in the block; what it made is visited by none of the later ones either.
 
     A full collection would else fall into the first invocation.
     """

@@ -37,7 +37,8 @@ if TYPE_CHECKING:
 
     from usher.core.compiled import Compiled
 
-_AT_ONCE: Final = 8  # looks of a sweep: a call takes up to 0.6 s (aws-facts 9.4), and ten fit into a second
+# Evaluations of a sweep: a call takes up to 0.6 s (aws-facts 9.4), and ten fit into a second.
+_AT_ONCE: Final = 8
 ONE_ATTEMPT: Final = client_config(connect_s=2, read_s=4, attempts=1)
 FEW_ATTEMPTS: Final = client_config(connect_s=1, read_s=2, attempts=3)
 # A slow_table.ATTEMPT: where the table is away, a 30-second hook is still held.

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def handler() -> Handler:
-    """What looks."""
+    """What evaluates actions."""
     made = machine.parts(machine.IN_TIME)
     without_table = WithoutTable(
         holds=AutoScalingApi(made.auto_scaling),

@@ -49,7 +49,7 @@ class Explained(Checker):
             self._opened_at[after.id] = self.scene.clock()
 
     def heard(self, action: Action, evidence: Evidence, invocation: Invocation | None) -> None:
-        """Whoever looks has the table."""
+        """Whoever evaluations has the table."""
         del evidence
         if invocation is not None:
             self._read.add((invocation, _place(action)))
@@ -64,7 +64,7 @@ class Explained(Checker):
             return  # when Usher goes, what the live state shows waiting is let go
         by = call.invocation
         has_read = by is None or by.function not in _MAY_BEAT_ALONE or (by, _place(action)) in self._read
-        # One that was adopted may have got its token while a look went on.
+        # One that was adopted may have got its token while an evaluation went on.
         is_beat = is_by_instance and call.operation == HEARTBEAT
         is_from_live_state = by is not None and by.function == "sweep" and bool(action.token) and is_beat
         if by is not None and (is_from_live_state or not has_read):

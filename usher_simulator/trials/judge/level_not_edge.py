@@ -1,4 +1,4 @@
-"""Promise 6: an event costs one look at most."""
+"""Promise 6: an event costs one evaluation at most."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 _MOST_LOOKS: Final = 60  # that store something, of one action in a minute
 _MINUTE: Final = timedelta(minutes=1)
 _WHATEVER: Final = 0  # the version of a wake-up for whatever stands
-_OWN_WAKE_UPS: Final = 4  # that one look sends for the state that it stores
+_OWN_WAKE_UPS: Final = 4  # that one evaluation sends for the state that it stores
 _MOST_COPIES: Final = 20  # of one link of a chain without the table: SQS may deliver twice, to two containers
 _LINKS: Final = timedelta(seconds=10)  # so long after the table is back a chain may go on by itself
 
 
 class LevelNotEdge(WaitChecker):
-    """Promise 6: an event costs one look at most; the record says whether a look is due.
+    """Promise 6: an event costs one evaluation at most; the record says whether an evaluation is due.
 
     Without the table each wake-up has one successor, and none where the table answers. All that a
     void one may store is what was beaten meanwhile.
@@ -38,7 +38,7 @@ class LevelNotEdge(WaitChecker):
 
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
-        self._void: set[tuple[int, str]] = set()  # an invocation, and an action that it has no look at
+        self._void: set[tuple[int, str]] = set()  # an invocation, and an action that it does not evaluate
         self._read: set[tuple[int, str]] = set()
         self._stores: defaultdict[str, list[datetime]] = defaultdict(list)
         self._wake_ups: Counter[tuple[str, int]] = Counter()
@@ -54,7 +54,7 @@ class LevelNotEdge(WaitChecker):
             self._beaten_at[wait.token].append(call.at)
 
     def read(self, action: Action, invocation: Invocation | None) -> None:
-        """A wake-up for a version that is past is void, unless an evaluation is due."""
+        """A wake-up for a state that is past is void, unless an evaluation is due."""
         if invocation is None or invocation.function != "wake":
             return
         key = (invocation.number, action.id)
@@ -72,12 +72,12 @@ class LevelNotEdge(WaitChecker):
             self._void.add(key)
 
     def stored(self, before: Action | None, after: Action, invocation: Invocation | None) -> None:
-        """What is void stores nothing; and no action is looked at round and round."""
+        """What is void stores nothing; and no action is evaluated again and again."""
         super().stored(before, after, invocation)
         if invocation is None or before is None or invocation.function == "intake":
             return
         if (after.heartbeats_told, after.beaten_at) != (before.heartbeats_told, before.beaten_at):
-            self._void.discard((invocation.number, after.id))  # it learned, and so is looked at
+            self._void.discard((invocation.number, after.id))  # it learned, and so is evaluated
         if (invocation.number, after.id) in self._void:
             self.broken(f"{invocation} looked at it, and was asked about another version", after)
         now, stores = self.scene.clock(), self._stores[after.id]

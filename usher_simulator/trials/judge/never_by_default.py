@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from usher_simulator.trials.faults import Met
     from usher_simulator.trials.judge.scene import Scene
 
-_WORK: Final = timedelta(seconds=6)  # a look, with its call
-# What one look that is lost, or one try that fails, makes up for; more of them may cost an instance.
+_WORK: Final = timedelta(seconds=6)  # an evaluation, with its call
+# What one evaluation that is lost, or one try that fails, makes up for; more of them may cost an instance.
 _COSTS_ONE_LOOK: Final = frozenset(
     {
         Fault.CUT,
@@ -39,8 +39,8 @@ class NeverByDefault(WaitChecker):
     """Promise 3, under its precondition: only where a clock ran and Auto Scaling accepted a call in time.
 
     A default is a violation where nothing had gone wrong with the action since its last known heartbeat;
-    where one thing had, that costs a look and no instance; or where a sweep ran through, without a
-    fault, in the last seconds and with the look due, in which it must call whatever else is due.
+    where one thing had, that costs an evaluation and no instance; or where a sweep ran through, without a
+    fault, in the last seconds and with the evaluation due, in which it must call whatever else is due.
     """
 
     promise = "3 never by default"

@@ -30,7 +30,7 @@ _IN_FLIGHT: Final = timedelta(seconds=60)  # an invocation knows nothing of a pa
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Heard:
-    """What a look knows of an instance, and by its own clock when."""
+    """What an evaluation knows of an instance, and by its own clock when."""
 
     at: datetime
     signals: list[list[Said]]
@@ -49,12 +49,12 @@ class NeverEarly(CaseChecker):
         self._decided: defaultdict[str, list[tuple[datetime, str]]] = defaultdict(list)  # by hook
 
     def read(self, action: Action, invocation: Invocation | None) -> None:
-        """A look takes the time before it reads the record."""
+        """An evaluation takes the time before it reads the record."""
         number = invocation.number if invocation else 0
         self._read_at[action.id, number] = self._local(invocation) - _READS
 
     def heard(self, action: Action, evidence: Evidence, invocation: Invocation | None) -> None:
-        """This is when a look knows all that it will decide on."""
+        """This is when an evaluation knows all that it will decide on."""
         del evidence
         wait = self.wait_of(action)
         if wait is not None and action.is_open:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from usher_simulator.trials.policy_model import Said
     from usher_simulator.trials.queue import SimulatedQueue
 
-STAMPS: Final = 1 << 32  # a wake-up's version stands in the lower bits, and its look in those above
+STAMPS: Final = 1 << 32  # the version stands in the lower bits of a stamp, and its evaluation in those above
 HEARTBEAT: Final = "RecordLifecycleActionHeartbeat"
 COMPLETE: Final = "CompleteLifecycleAction"
 PUT_HOOK: Final = "PutLifecycleHook"

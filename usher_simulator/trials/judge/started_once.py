@@ -1,4 +1,4 @@
-"""Promise 6, for what a condition starts: however often it is looked at, it is started once."""
+"""Promise 6, for what a condition starts: however often it is asked, it is started once."""
 
 from __future__ import annotations
 

@@ -155,7 +155,7 @@ class TrueEnds(WaitChecker):
     def _may_have_lived_on(self, action: Action, wait: Wait) -> bool:
         """Whether it may have been beaten, or ended, while nobody here could know of it.
 
-        Whoever looks late, as after a lost wake-up, finds only that the time has run out.
+        Whoever evaluates late, as after a lost wake-up, finds only that the time has run out.
         """
         since = self.known_at(action, wait)
         met = self.scene.faults.between(action.id, since - LONGEST_SKEW, self.scene.clock())
@@ -164,7 +164,7 @@ class TrueEnds(WaitChecker):
         return looked_late or is_paused or self._met(action, since) or self.is_changed(wait)
 
     def _nobody_ran(self, since: datetime) -> bool:
-        """Whether the functions that look were down at some time since."""
+        """Whether the functions that evaluate were down at some time since."""
         return any(
             down.part in (Part.WAKE, Part.SWEEP) and down.since <= self.scene.clock() and down.until >= since
             for down in self.scene.faults.swarm.downs

@@ -14,7 +14,7 @@ def shard(action_id: str) -> int:
 
 
 def looks(shard: int) -> str:
-    """The name of a shard, for the next look at each open action."""
+    """The name of a shard, for the next evaluation of each open action."""
     return f"{shard:02}"
 
 

@@ -28,7 +28,7 @@ _STATE_OF_EC2: Final = "HEARD#STATE"
 
 
 class EvidenceItems(SignalItems, PauseItems):
-    """The ends of moves and instances, and what a look reads of them, of signals and of pauses."""
+    """The ends of moves and instances, and what an evaluation reads of them, of signals and of pauses."""
 
     def keep_move_end(self, activity_end: ActivityEnd) -> None:
         """See usher.ports.records.EvidenceStore."""
@@ -75,7 +75,7 @@ class EvidenceItems(SignalItems, PauseItems):
 
 
 def _move_ends(items: Iterable[Item]) -> Iterator[ActivityEnd]:
-    """The outcome events among `items`; one that cannot be read spoils no look."""
+    """The outcome events among `items`; one that cannot be read spoils no evaluation."""
     for item in items:
         with suppress(*UNREADABLE):
             if "move_end" in item:

@@ -1,4 +1,4 @@
-"""The open actions, which the index finds by the time of their next look."""
+"""The open actions, which the index finds by the time of their next evaluation."""
 
 from __future__ import annotations
 

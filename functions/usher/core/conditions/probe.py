@@ -148,7 +148,7 @@ class Found:
 class Later:
     """Nothing was found, because it could not be asked yet: ask again at `at`.
 
-    `memory` is what the calls of this look have told already.
+    `memory` is what the calls of this turn have told already.
     """
 
     at: datetime
@@ -204,7 +204,7 @@ class Probe(Plain):
     def verdict(self, action: Action, now: datetime) -> Verdict:
         """What was found. Once that is old it is unknown again, unless it failed.
 
-        It is no look that asks again, so no look is due for it.
+        An evaluation asks nothing itself, so none is due for it.
         """
         found = finding_of(self, action)
         if found is None or _is_of_before(found, action):

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from usher.core.conditions.probe import Reply
     from usher.core.finding import Memory
 
-MOST_GROUPS: Final = 5  # all are asked in one look, which makes six calls
+MOST_GROUPS: Final = 5  # all are asked in one turn, which makes six calls
 
 _EVERY: Final = timedelta(seconds=20)
 _ARN_EVERY: Final = timedelta(minutes=1)  # an ARN stays as it is, so it may be known from before the action
@@ -175,7 +175,7 @@ class Targets(Probe):
     ) -> Found:
         """The verdict of this round; before the first one that matters, whose the groups are is asked.
 
-        That is asked in a look of its own, so that the record keeps until when.
+        That is asked in a turn of its own, so that the record keeps until when.
         """
         if self._asks_for_own(status, action, memory, now):
             memory = {**memory, "own_until": (now + _OWN_WITHIN).isoformat()}

@@ -1,6 +1,6 @@
 """`ecs: active | drained` waits for the container instance that the instance is in its ECS cluster.
 
-Look by look: find it (ListContainerInstances, in the named cluster or in one after the other), see how
+Turn by turn: find it (ListContainerInstances, in the named cluster or in one after the other), see how
 it stands (DescribeContainerInstances, one answer for all of a cluster), and for `drained` set it to
 DRAINING, once, and go through its tasks until none is left.
 """
@@ -53,7 +53,7 @@ class Absence(StrEnum):
 _USUAL_GRACE: Final = timedelta(minutes=2)
 _HOLDS_FOR: Final = timedelta(minutes=1)  # an agent may lose its connection again
 _SOON: Final = timedelta(seconds=1)
-_STEP_LASTS: Final = timedelta(minutes=1)  # what a look began goes on in the next one, if that is soon
+_STEP_LASTS: Final = timedelta(minutes=1)  # what a turn began goes on in the next one, if that is soon
 
 _STATE: Final = Choice(TaskState)
 _CLUSTER: Final = Text(

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from usher.core.conditions.ecs.memory import Registration
 
-_ANSWER_SERVES: Final = timedelta(seconds=15)  # less than until the next look, which must see anew
+_ANSWER_SERVES: Final = timedelta(seconds=15)  # less than until the next turn, which must see anew
 
 
 def describe(kept: Registration) -> Call:

@@ -74,7 +74,7 @@ class Registration:
     active_at: datetime | None = None  # seen ACTIVE: it is drained next
     sent_at: datetime | None = None  # DRAINING was asked for
     confirmed: bool = False  # and that was answered
-    listing: Listing | None = None  # in this look
+    listing: Listing | None = None  # in this turn
     blocked: Blocked | None = None
 
     @classmethod
@@ -83,7 +83,7 @@ class Registration:
         return cls(cluster=cluster, instance=instances[0], others=instances[1:], done=done)
 
     def settled(self) -> Registration:
-        """Without what only this look is about."""
+        """Without what only this turn is about."""
         return replace(self, active_at=None, listing=None)
 
     def next(self, *, is_done: bool = False) -> Registration:

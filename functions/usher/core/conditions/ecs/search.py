@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from usher.core.action import Action
 
-AT_ONCE: Final = 3  # clusters, of the few calls of one look
+AT_ONCE: Final = 3  # clusters, of the few calls of one turn
 _LIST_SERVES: Final = timedelta(minutes=1)
 _MOST_LEFT: Final = 50  # clusters that are remembered at once
 

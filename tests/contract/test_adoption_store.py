@@ -6,12 +6,9 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-import boto3
 import pytest
-from moto import mock_aws
 
 from tests.factories import an_action, at, hook_terms
-from usher.aws import table
 from usher.aws.records import RecordTable
 from usher.core.action import Outcome, Phase
 from usher.core.configuration import ConfigurationRefused
@@ -21,8 +18,9 @@ from usher.ports.records import Raw
 from usher_simulator.fakes.memory_store import MemoryStore
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from datetime import datetime
+
+    from mypy_boto3_dynamodb import DynamoDBClient
 
     from usher.core.action import Action
     from usher.ports.records import ReconcileStore
@@ -36,16 +34,10 @@ def clock() -> datetime:
 
 
 @pytest.fixture(params=["memory", "dynamodb"])
-def store(request: pytest.FixtureRequest) -> Iterator[ReconcileStore]:
+def store(request: pytest.FixtureRequest) -> ReconcileStore:
     if request.param == "memory":
-        yield MemoryStore(clock)
-        return
-    with mock_aws():
-        client = boto3.client(
-            "dynamodb", region_name="us-east-1", aws_access_key_id="testing", aws_secret_access_key="testing"
-        )
-        client.create_table(**table.definition("usher"))
-        yield RecordTable(client, "usher", clock)
+        return MemoryStore(clock)
+    return RecordTable(request.getfixturevalue("client"), request.getfixturevalue("table"), clock)
 
 
 def adopted(**changes: Any) -> Action:
@@ -110,29 +102,26 @@ def test_the_hooks_that_open_actions_wait_in_are_counted(store: ReconcileStore) 
     assert store.hooks_in_use() == {here: 2, ("web", "gate"): 1}
 
 
-def test_a_record_of_a_newer_release_hides_no_other_and_its_hook_counts_as_in_use() -> None:
+def test_a_record_of_a_newer_release_hides_no_other_and_its_hook_counts_as_in_use(
+    client: DynamoDBClient, table: str
+) -> None:
     """After a rollback: its policy has a kind of condition that this release does not know."""
-    with mock_aws():
-        client = boto3.client(
-            "dynamodb", region_name="us-east-1", aws_access_key_id="testing", aws_secret_access_key="testing"
-        )
-        client.create_table(**table.definition("usher"))
-        store = RecordTable(client, "usher", clock)
-        for name in ("new", "old"):
-            store.open(an_action(id=name, token=f"{name:036}", look_at=at(1)), RAW)
-        key = {"pk": {"S": "ACTION#new"}, "sk": {"S": "STATE"}}
-        doc = client.get_item(TableName="usher", Key=key)["Item"]["doc"]["S"]
-        assert "jobs-finished" in doc
-        client.update_item(
-            TableName="usher",
-            Key=key,
-            UpdateExpression="SET doc = :doc",
-            ExpressionAttributeValues={":doc": {"S": doc.replace("signal", "sign_of_the_future")}},
-        )
-        with pytest.raises(ConfigurationRefused):
-            store.load("new")
-        assert [action.id for action in store.all_open()] == ["old"]
-        assert set(store.hooks_in_use().values()) == {2}
+    store = RecordTable(client, table, clock)
+    for name in ("new", "old"):
+        store.open(an_action(id=name, token=f"{name:036}", look_at=at(1)), RAW)
+    key = {"pk": {"S": "ACTION#new"}, "sk": {"S": "STATE"}}
+    doc = client.get_item(TableName=table, Key=key)["Item"]["doc"]["S"]
+    assert "jobs-finished" in doc
+    client.update_item(
+        TableName=table,
+        Key=key,
+        UpdateExpression="SET doc = :doc",
+        ExpressionAttributeValues={":doc": {"S": doc.replace("signal", "sign_of_the_future")}},
+    )
+    with pytest.raises(ConfigurationRefused):
+        store.load("new")
+    assert [action.id for action in store.all_open()] == ["old"]
+    assert set(store.hooks_in_use().values()) == {2}
 
 
 def test_tries_are_kept_by_group_until_they_are_replaced(store: ReconcileStore) -> None:

@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-import itertools
 import random
 from collections import Counter
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-import boto3
 import botocore.exceptions
 import pytest
-from botocore.config import Config
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from moto import mock_aws
 
 from tests.factories import at
-from usher.aws import table as dynamodb
 from usher.aws.answers import Answers
 from usher.ports.conditions import SharedAnswer
 from usher.ports.errors import Unavailable
 from usher_simulator.fakes.memory_budget import MemoryAnswers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from mypy_boto3_dynamodb import DynamoDBClient
 
@@ -32,37 +27,6 @@ if TYPE_CHECKING:
 
 EVERY: Final = timedelta(seconds=15)
 QUESTION: Final = 'elbv2 DescribeTargetHealth {"TargetGroupArn": "arn:1"}'
-table_names: Final = (f"answers-{number}" for number in itertools.count())
-
-
-def a_client() -> DynamoDBClient:
-    client: DynamoDBClient = boto3.client(
-        "dynamodb",
-        region_name="us-east-1",
-        aws_access_key_id="testing",
-        aws_secret_access_key="testing",
-        config=Config(retries={"total_max_attempts": 1}),
-    )
-    return client
-
-
-@pytest.fixture(scope="module")
-def account() -> Iterator[None]:
-    with mock_aws():
-        yield
-
-
-@pytest.fixture
-def client(account: None) -> DynamoDBClient:  # noqa: ARG001 - stands around it
-    """A client of the test's own, which may break."""
-    return a_client()
-
-
-@pytest.fixture
-def table(client: DynamoDBClient) -> str:
-    name = next(table_names)
-    client.create_table(**dynamodb.definition(name))
-    return name
 
 
 @pytest.fixture(params=["memory", "dynamodb"])

@@ -2,68 +2,29 @@
 
 from __future__ import annotations
 
-import itertools
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-import boto3
 import botocore.exceptions
 import pytest
-from botocore.config import Config
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from moto import mock_aws
 
+from tests.contract.dynamodb import a_client, a_table
 from tests.factories import at
-from usher.aws import table as dynamodb
 from usher.aws.budget import TRIES, BudgetTable
 from usher.ports.errors import Unavailable
 from usher_simulator.fakes.memory_budget import MemoryBudget
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from datetime import datetime
 
     from mypy_boto3_dynamodb import DynamoDBClient
 
     from usher.ports.budget import Budget
 
-table_names: Final = (f"budget-{number}" for number in itertools.count())
 Making: TypeAlias = "Callable[[float], Budget]"
-
-
-def a_client() -> DynamoDBClient:
-    client: DynamoDBClient = boto3.client(
-        "dynamodb",
-        region_name="us-east-1",
-        aws_access_key_id="testing",
-        aws_secret_access_key="testing",
-        config=Config(retries={"total_max_attempts": 1}),
-    )
-    return client
-
-
-def a_table(client: DynamoDBClient) -> str:
-    name = next(table_names)
-    client.create_table(**dynamodb.definition(name))
-    return name
-
-
-@pytest.fixture(scope="module")
-def account() -> Iterator[None]:
-    with mock_aws():
-        yield
-
-
-@pytest.fixture
-def client(account: None) -> DynamoDBClient:  # noqa: ARG001 - stands around it
-    """A client of the test's own, which may break."""
-    return a_client()
-
-
-@pytest.fixture
-def table(client: DynamoDBClient) -> str:
-    return a_table(client)
 
 
 @pytest.fixture(params=["memory", "dynamodb"])

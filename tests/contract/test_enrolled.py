@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import itertools
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta, timezone
+from dataclasses import replace
+from datetime import timedelta, timezone
 from typing import TYPE_CHECKING, Any, Final
 
-import boto3
 import pytest
-from botocore.config import Config
-from moto import mock_aws
 
 from tests.factories import at
 from usher.aws import table as dynamodb
@@ -21,50 +17,14 @@ from usher.ports.errors import Moved, NotInForce
 from usher_simulator.fakes.memory_enrolled import MemoryEnrolledHooks
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from mypy_boto3_dynamodb import DynamoDBClient
 
+    from tests.contract.dynamodb import Clock
     from usher.ports.hooks import EnrolmentRecords
 
 MOST_PER_HOUR: Final = 3
 ARN: Final = "arn:aws:autoscaling:us-east-1:111122223333:autoScalingGroup:1:autoScalingGroupName/w"
 OTHER_ARN: Final = ARN.replace(":1:", ":2:")
-table_names: Final = (f"enrolled-{number}" for number in itertools.count())
-
-
-@dataclass
-class Clock:
-    """A clock that tests set."""
-
-    now: datetime
-
-    def __call__(self) -> datetime:
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock(at(0))
-
-
-@pytest.fixture(scope="module")
-def client() -> Iterator[DynamoDBClient]:
-    with mock_aws():
-        yield boto3.client(
-            "dynamodb",
-            region_name="us-east-1",
-            aws_access_key_id="testing",
-            aws_secret_access_key="testing",
-            config=Config(retries={"total_max_attempts": 1}),
-        )
-
-
-@pytest.fixture
-def table(client: DynamoDBClient) -> str:
-    name = next(table_names)
-    client.create_table(**dynamodb.definition(name))
-    return name
 
 
 @pytest.fixture(params=["memory", "dynamodb"])

@@ -6,14 +6,12 @@ import itertools
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-import boto3
 import botocore.exceptions
 import pytest
-from botocore.config import Config
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from moto import mock_aws
 
+from tests.contract.dynamodb import a_client, a_table
 from tests.factories import at
 from usher.aws import table as dynamodb
 from usher.aws.dynamodb_answers import TRIES
@@ -22,7 +20,7 @@ from usher.ports.errors import Unavailable
 from usher_simulator.fakes.memory_budget import MemoryLimits
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from mypy_boto3_dynamodb import DynamoDBClient
 
@@ -30,41 +28,6 @@ if TYPE_CHECKING:
 
 MINUTE: Final = timedelta(minutes=1)
 LIMIT: Final = "usher-drain of workers-*: results per minute"
-table_names: Final = (f"limits-{number}" for number in itertools.count())
-
-
-def a_client() -> DynamoDBClient:
-    client: DynamoDBClient = boto3.client(
-        "dynamodb",
-        region_name="us-east-1",
-        aws_access_key_id="testing",
-        aws_secret_access_key="testing",
-        config=Config(retries={"total_max_attempts": 1}),
-    )
-    return client
-
-
-def a_table(client: DynamoDBClient) -> str:
-    name = next(table_names)
-    client.create_table(**dynamodb.definition(name))
-    return name
-
-
-@pytest.fixture(scope="module")
-def account() -> Iterator[None]:
-    with mock_aws():
-        yield
-
-
-@pytest.fixture
-def client(account: None) -> DynamoDBClient:  # noqa: ARG001 - stands around it
-    """A client of the test's own, which may break."""
-    return a_client()
-
-
-@pytest.fixture
-def table(client: DynamoDBClient) -> str:
-    return a_table(client)
 
 
 @pytest.fixture(params=["memory", "dynamodb"])

@@ -5,22 +5,20 @@ from __future__ import annotations
 import itertools
 import zlib
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from random import Random
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-import boto3
 import botocore.exceptions
 import botocore.parsers
 import pytest
-from botocore.config import Config
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
-from moto import mock_aws
 
+from tests.contract.dynamodb import Clock, a_table
 from tests.factories import a_policy, a_signal, an_action, an_activity_end, at
 from usher.aws import table as dynamodb
 from usher.aws.dynamodb_answers import TRIES
@@ -34,7 +32,7 @@ from usher.ports.records import MOST_OF_INSTANCE, Due, Raw, Unasked
 from usher_simulator.fakes.memory_store import MemoryStore
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from mypy_boto3_dynamodb import DynamoDBClient
 
@@ -46,69 +44,15 @@ if TYPE_CHECKING:
 TOKEN: Final = an_action().token or ""
 INSTANCE: Final = an_action().instance_id
 LATER: Final = at(48 * 3600)
-table_names: Final = (f"usher-{number}" for number in itertools.count())
-
-
-@dataclass
-class Clock:
-    """A clock that tests set."""
-
-    now: datetime
-
-    def __call__(self) -> datetime:
-        return self.now
-
-
-def a_client() -> DynamoDBClient:
-    client: DynamoDBClient = boto3.client(
-        "dynamodb",
-        region_name="us-east-1",
-        aws_access_key_id="testing",
-        aws_secret_access_key="testing",
-        config=Config(retries={"total_max_attempts": 1}),
-    )
-    return client
-
-
-def a_table(client: DynamoDBClient) -> str:
-    name = next(table_names)
-    client.create_table(**dynamodb.definition(name))
-    return name
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock(at(0))
-
-
-@pytest.fixture(scope="module")
-def account() -> Iterator[None]:
-    with mock_aws():
-        yield
-
-
-@pytest.fixture(scope="module")
-def shared_client(account: None) -> DynamoDBClient:  # noqa: ARG001 - stands around it
-    return a_client()
-
-
-@pytest.fixture
-def client(account: None) -> DynamoDBClient:  # noqa: ARG001 - stands around it
-    """A client of the test's own, which may break."""
-    return a_client()
+numbers: Final = itertools.count()
 
 
 @pytest.fixture(params=["memory", "dynamodb"])
 def store(request: pytest.FixtureRequest, clock: Clock) -> Store:
     if request.param == "memory":
         return MemoryStore(clock)
-    shared_client = request.getfixturevalue("shared_client")
-    return RecordTable(shared_client, a_table(shared_client), clock)
-
-
-@pytest.fixture
-def table(client: DynamoDBClient) -> str:
-    return a_table(client)
+    shared_client, table = request.getfixturevalue("shared_client"), request.getfixturevalue("table")
+    return RecordTable(shared_client, table, clock)
 
 
 @pytest.fixture
@@ -404,7 +348,7 @@ def test_of_the_history_of_an_instance_the_newest_actions_are_read(store: Store)
 LETTERS: Final = st.characters(exclude_categories=["Cs"])
 
 
-@settings(deadline=None, max_examples=30, suppress_health_check=list(HealthCheck))
+@settings(deadline=None, max_examples=12, suppress_health_check=list(HealthCheck))
 @given(
     detail=st.text(LETTERS, min_size=1, max_size=40),
     times=st.integers(1, 200),
@@ -413,7 +357,7 @@ LETTERS: Final = st.characters(exclude_categories=["Cs"])
 def test_lines_of_any_text_and_number_are_stored_and_what_is_left_out_is_told(
     store: Store, detail: str, times: int, lines: int
 ) -> None:
-    name = next(table_names)
+    name = f"action-{next(numbers)}"
     action = store.open(an_action(id=name, token=None), a_raw())
     for number in range(lines):
         action = action.noted(at(number), "wait", f"{number} {detail * times}")
@@ -691,7 +635,8 @@ class Twins(RuleBasedStateMachine):
         super().__init__()
         self.clock = Clock(at(0))
         self.memory = MemoryStore(self.clock)
-        self.records = RecordTable(self.client, a_table(self.client), self.clock)
+        self.table = a_table(self.client)
+        self.records = RecordTable(self.client, self.table, self.clock)
         self.signals: list[Signal] = []
         self.saves: list[tuple[Action, Raw | None]] = []
         self.opens = 0
@@ -802,6 +747,7 @@ class Twins(RuleBasedStateMachine):
         assert self.records.pauses() == self.memory.pauses()
         for action in self.memory.actions():
             self.both(partial(everything_of, action))
+        self.client.delete_table(TableName=self.table)
 
 
 def everything_of(action: Action, store: Store) -> object:

@@ -43,7 +43,7 @@ from usher.provision import Provision
 from usher_cli import traffic
 from usher_cli.html_report import page
 from usher_cli.report import report
-from usher_cli.story import tell
+from usher_cli.story import print_story
 from usher_hooksfile.load import HooksFileRefused, load
 from usher_simulator.autoscaling.account import an_account
 from usher_simulator.fakes.file_items import FileItems
@@ -551,7 +551,7 @@ class Fuzz:
         must(hold=all(map(is_well_said, reasons)), or_else=f"a report with {_unsaid(reasons)}")
         json.dumps(told).encode()
         page(told, replayed).encode()
-        tell(told, Console(file=io.StringIO(), width=1000))
+        print_story(told, Console(file=io.StringIO(), width=1000))
         self.tally["traffic: replayed"] += 1
 
     def _trouble(self) -> str:

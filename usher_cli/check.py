@@ -1,4 +1,4 @@
-"""`usher check`: whether a hooks file is sound, and what each of its hooks will do."""
+"""`usher check`: whether a hooks file is valid, and what each of its hooks will do."""
 
 from __future__ import annotations
 
@@ -27,27 +27,28 @@ if TYPE_CHECKING:
 BAD_CONFIGURATION: Final = 2  # the exit code
 
 _STOPPED: Final = {
-    WhenStopped.END: "CONTINUE where EC2 says that the instance is stopped, in a plain termination",
-    WhenStopped.WAIT: "waits for a stopped instance, too",
+    WhenStopped.END: "CONTINUE if EC2 reports the instance as stopped, in an ordinary termination",
+    WhenStopped.WAIT: "waits for a stopped instance as well",
 }
 _OWN_TARGET_GROUPS: Final = {
     Transition.LAUNCHING: "Auto Scaling adds the instance to its group's own target groups only after this "
-    "hook, so waiting for one of those never ends",
-    Transition.TERMINATING: "Auto Scaling takes the instance out of its group's own target groups before "
-    "this hook, so of those it is always drained",
+    "hook, so waiting for one of them never ends",
+    Transition.TERMINATING: "Auto Scaling removes the instance from its group's own target groups before "
+    "this hook, so in those it is always drained",
 }
 
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path), default="hooks.yaml")
 @click.option(
-    "--json", "as_json", is_flag=True, help="Print JSON: the hooks, durations in seconds, or the problems."
+    "--json", "as_json", is_flag=True, help="Print JSON: the hooks (durations in seconds), or the problems."
 )
 @click.pass_context
 def check(context: click.Context, file: Path, as_json: bool) -> None:
-    """Check a hooks FILE (default: hooks.yaml), and say what each hook will do.
+    """Check a hooks file, and describe what each of its hooks will do.
 
-    Warns of what is allowed but probably not meant. Exits with 2 where the file is not sound.
+    FILE is hooks.yaml by default. Warns about what is allowed but probably not intended. The exit
+    code is 2 if the file is invalid.
 
     \b
     Examples:
@@ -60,12 +61,12 @@ def check(context: click.Context, file: Path, as_json: bool) -> None:
     except load.HooksFileRefused as refused:
         for complaint in refused.complaints:
             messages.print(complaint, style="red")
-        messages.print(f"Nothing of {file} is used. Mend the above, then run: usher check {file}")
+        messages.print(f"{file} is invalid. Correct it, then run: usher check {file}")
         if as_json:
             problems = [asdict(problem) for problem in refused.problems]
             click.echo(json.dumps({"file": str(file), "problems": problems}, indent=2))
         context.exit(BAD_CONFIGURATION)
-    warned = [(examined.lines[one.path], one.text) for one in warnings(examined.configuration)]
+    warned = [(examined.lines[warning.path], warning.text) for warning in warnings(examined.configuration)]
     for line, text in warned:
         messages.print(f"{file}:{line}: warning: {text}", style="yellow")
     if as_json:
@@ -79,7 +80,7 @@ def _console(*, stderr: bool = False) -> Console:
     return Console(stderr=stderr, markup=False, emoji=False, highlight=False, soft_wrap=True)
 
 
-# In words
+# Output for people
 
 
 def _print_sentences(examined: HooksFile) -> None:
@@ -89,7 +90,7 @@ def _print_sentences(examined: HooksFile) -> None:
             console.print(text, style=style)
         console.print()
     hooks, policies = len(examined.configuration.hooks), len(examined.configuration.policies)
-    console.print(f"{examined.name} is sound. Hooks: {hooks}. Policies: {policies}.", style="green")
+    console.print(f"{examined.name} is valid. Hooks: {hooks}. Policies: {policies}.", style="green")
 
 
 def _hook_lines(hook: Hook) -> Iterator[tuple[str, str | None]]:
@@ -98,8 +99,8 @@ def _hook_lines(hook: Hook) -> Iterator[tuple[str, str | None]]:
     limit = duration.written(deadlines.global_timeout(timeout))
     yield f"  heartbeat timeout {duration.written(timeout)}, so no wait lasts longer than {limit}", None
     after, before = duration.written(timeout - margin), duration.written(margin)
-    yield f"  with room a heartbeat goes out every {after}, {before} before the wait would expire", None
-    yield f"  AWS notifies by {hook.notify}, and by default ends the wait with {hook.default_result}", None
+    yield f"  if the call budget allows, a heartbeat is sent every {after}, {before} before the expiry", None
+    yield f"  AWS notifies by {hook.notify}; the default result is {hook.default_result}", None
     if hook.metadata is not None:
         yield f"  metadata {json.dumps(hook.metadata)}", None
     yield f"  {_limits(hook)}", None
@@ -110,20 +111,20 @@ def _hook_lines(hook: Hook) -> Iterator[tuple[str, str | None]]:
 def _group(group: GroupSelector) -> str:
     if group.glob is None:
         return "every group with the tags " + ", ".join(f"{key}={value}" for key, value in group.tags)
-    return f"every group that fits {group.glob}" if "*" in group.glob else f"the group {group.glob}"
+    return f"every group that matches {group.glob}" if "*" in group.glob else f"the group {group.glob}"
 
 
 def _limits(hook: Hook) -> str:
     limits, parts = hook.limits, []
     if limits.abandon_per_hour is not None:
-        parts.append(f"{limits.abandon_per_hour} ABANDON an hour")
+        parts.append(f"{limits.abandon_per_hour} ABANDON per hour")
     if limits.complete_per_minute is not None:
-        parts.append(f"{limits.complete_per_minute} results a minute")
+        parts.append(f"{limits.complete_per_minute} results per minute")
     if not parts:
-        return "no limit on the results it may send"
+        return "no limit on its results"
     timeout = hook.heartbeat_timeout
     longest = duration.written(deadlines.patience(timeout, deadlines.global_timeout(timeout)))
-    return f"limits: {' and '.join(parts)}; what is over them is held, until {longest} after its start"
+    return f"limits: {' and '.join(parts)}; further results are held back, until {longest} after the start"
 
 
 def _rule_lines(hook: Hook, rule: Rule, index: int) -> Iterator[tuple[str, str | None]]:
@@ -138,13 +139,13 @@ def _rule_lines(hook: Hook, rule: Rule, index: int) -> Iterator[tuple[str, str |
 
 def _policy_lines(hook: Hook, policy: Policy) -> Iterator[str]:
     if not policy.until:
-        yield f"waits for nothing: {policy.on_success} at first sight"
+        yield f"waits for nothing: {policy.on_success} at the first evaluation"
         return
     conditions = " and ".join(condition.in_words for condition in policy.until)
     yield f"waits for {conditions}, then {policy.on_success}"
     if any(isinstance(leaf, Targets) for leaf in policy.leaves):
-        yield f"mind: {_OWN_TARGET_GROUPS[hook.transition]}"
-    yield f"{policy.on_failure} where a condition fails for good"
+        yield f"note: {_OWN_TARGET_GROUPS[hook.transition]}"
+    yield f"{policy.on_failure} if a condition fails permanently"
     if policy.stalled_after is not None:
         yield f"{policy.on_failure} after {duration.written(policy.stalled_after)} without a progress signal"
     if hook.transition is Transition.TERMINATING:
@@ -156,9 +157,11 @@ def _patience(hook: Hook, policy: Policy) -> str:
     effective = deadlines.patience(hook.heartbeat_timeout, policy.give_up_after)
     given = policy.give_up_after
     if given is None:
-        return f"{duration.written(effective)} (shortly before the longest wait)"
+        return f"{duration.written(effective)} (shortly before the global timeout)"
     if given > effective:
-        return f"{duration.written(effective)} (not {duration.written(given)}, to be ahead of AWS)"
+        return (
+            f"{duration.written(effective)} (not {duration.written(given)}: too close to the global timeout)"
+        )
     return duration.written(effective)
 
 

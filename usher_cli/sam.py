@@ -1,4 +1,4 @@
-"""`usher sam`: what `sam local` must be told to run the functions on a deployed Usher's table and queues.
+"""`usher sam`: what `sam local` needs to run the functions on the table and queues of a deployed Usher.
 
 SAM fills a template's references with logical ids, so the real names go into an env file. It passes
 only variables that the template declares; others (an endpoint) need the file of its debug mode.
@@ -32,7 +32,7 @@ _EVENT: Final = "events/invoke/intake-sqs-hook.json"
 _EXAMPLES: Final = """
 \b
 Examples:
-  make sam && usher sam          and then the command that it prints
+  make sam && usher sam          then run the command that it prints
   usher sam --host 172.17.0.1    a local account, and an engine on Linux: see docs/sam.md
 """
 
@@ -43,29 +43,29 @@ Examples:
     default="build/sam",
     show_default=True,
     type=click.Path(path_type=Path, file_okay=False),
-    help="Where `make sam` has put the template; the files are written there.",
+    help="The folder in which `make sam` wrote the template; the files are written there.",
 )
 @click.option(
     "--host",
     default="host.docker.internal",
     show_default=True,
     metavar="NAME",
-    help="What a container calls this machine: for an account on it.",
+    help="The name of this machine in a container, for a local account.",
 )
 @with_account
 def sam(account: Account, folder: Path, host: str) -> None:
-    """Write the env files of `sam local` for a deployed Usher, and print the next command.
+    """Write what `sam local` needs to run the functions.
 
-    In an account of AWS the functions that put and remove hooks are left out: they would do so by
-    the hooks file of the samples.
+    Writes the env files for a deployed Usher, and prints the next command. For an account on AWS the
+    functions that put and remove hooks are left out: they would use the hooks file of the samples.
     """
     template = folder / TEMPLATE
     if not template.is_file():
-        raise Trouble(f"There is no {template} yet: run `make sam`, or name its --folder.")
+        raise Trouble(f"There is no {template}: run `make sam`, or give its --folder.")
     endpoint = str(account.client("lambda").meta.endpoint_url)
     found = dict(sorted(_functions(account)))
     if not is_local(endpoint):
-        click.echo(f"Left out, as this is no local account: {', '.join(PUT_HOOKS)}.", err=True)
+        click.echo(f"Left out, because this is not a local account: {', '.join(PUT_HOOKS)}.", err=True)
         found = {name: variables for name, variables in found.items() if name not in PUT_HOOKS}
     for name, content in (("env.json", found), ("container.json", in_container(endpoint, host))):
         (folder / name).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8", newline="\n")
@@ -87,9 +87,9 @@ def _functions(account: Account) -> Iterator[tuple[str, dict[str, str]]]:
 
 
 def _function(account: Account, name: str) -> tuple[str, dict[str, str]]:
-    told: dict[str, Any] = account.client("lambda").get_function_configuration(FunctionName=name)
-    variables: dict[str, str] = told.get("Environment", {}).get("Variables", {})
-    module = str(told["Handler"]).partition(".")[0]
+    answer: dict[str, Any] = account.client("lambda").get_function_configuration(FunctionName=name)
+    variables: dict[str, str] = answer.get("Environment", {}).get("Variables", {})
+    module = str(answer["Handler"]).partition(".")[0]
     return module, variables | ({_ACCOUNT: OF_THE_SAMPLES} if _ACCOUNT in variables else {})
 
 

@@ -54,9 +54,9 @@ class Access:
 
 
 def found_in(path: str, access: Access) -> list[Found]:
-    """All that is in a path. Where it is nothing, that is said on the error stream."""
+    """All that is in a path. If there is nothing, say so on stderr."""
     if path == "-" and sys.stdin is None:
-        raise click.UsageError("- is standard input, and that is closed.")
+        raise click.UsageError("Standard input (-) is closed.")
     found = list(_remote(path, access)) if remote.is_remote(path) else list(traffic.read((path,)))
     if not found:
         click.echo(_nothing_in(path), err=True)
@@ -74,9 +74,7 @@ def _remote(path: str, access: Access) -> Iterator[Found]:
         except ClientError as error:
             if error.response["Error"].get("Code") not in _NOT_THERE:
                 raise
-            raise Trouble(
-                f"{path} is not there: are its name, the Region (--region) and the account (--profile) right?"
-            ) from error
+            raise Trouble(f"{path} does not exist: check its name, --region and --profile.") from error
 
 
 def _progress(path: str) -> Any:  # noqa: ANN401 - rich's Status
@@ -95,13 +93,12 @@ def _clients(access: Access) -> Callable[[str], Any]:
 
 def _nothing_in(path: str) -> str:
     if path == "-":
-        return "Standard input holds no message."
+        return "Standard input contains no message."
     if path.startswith(remote.S3):
-        return (
-            f"{path} holds no message: no object of that prefix begins as JSON, a log or a table of messages."
-        )
+        begins = "begins like JSON, a log or a table of messages"
+        return f"{path} contains no message: no object with that prefix {begins}."
     if path.startswith(remote.LOGS):
-        return f"{path} holds no message: no event lies between --from and --to."
+        return f"{path} contains no message: it has no event between --from and --to."
     if Path(path).is_dir():
-        return f"{path} holds no message: no file in it begins as JSON, a log or a table of messages."
-    return f"{path} holds no message."
+        return f"{path} contains no message: no file in it begins like JSON, a log or a table of messages."
+    return f"{path} contains no message."

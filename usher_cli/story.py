@@ -1,4 +1,4 @@
-"""A replay told to a person: the timeline of each action, what was not taken in, and a summary."""
+"""A replay as text: the timeline of each action, the messages that led to none, and a summary."""
 
 from __future__ import annotations
 
@@ -24,35 +24,38 @@ _ACCEPTED: Final = (Code.HEARTBEAT_ACCEPTED, Code.RESULT_ACCEPTED)
 _COLOURS: Final = {"completed": "green", "ended_elsewhere": "yellow", "defaulted": "red", "open": "red"}
 
 
-def tell(told: dict[str, Any], console: Console) -> None:
+def print_story(data: dict[str, Any], console: Console) -> None:
     """Print a report of usher_cli.report, on a console that wraps softly and is wide enough for the table."""
-    for action in told["actions"][:_MOST_TIMELINES]:
-        _tell_action(action, console)
-    left_out = len(told["actions"]) - _MOST_TIMELINES
+    for action in data["actions"][:_MOST_TIMELINES]:
+        _print_action(action, console)
+    left_out = len(data["actions"]) - _MOST_TIMELINES
     if left_out > 0:
         console.print(f"… and {left_out} more actions; --json has all of them.\n")
-    _tell_places(_grouped(told["unheard"]), "unheard", "yellow", console)
-    _tell_places(_grouped(told["ignored"]), "ignored", "yellow", console)
-    _tell_places(_grouped(told["rejected"]), "rejected", "red", console)
-    _tell_tests(told["tests"], console)
-    if "assumed" in told:
-        console.print(f"{assumption(told['assumed'])}\n", style="yellow", markup=False)
-    if told["actions"]:
-        console.print(_summary_of_hooks(told["actions"]))
+    _print_places(_grouped(data["unmatched"]), "unmatched", "yellow", console)
+    _print_places(_grouped(data["ignored"]), "ignored", "yellow", console)
+    _print_places(_grouped(data["rejected"]), "rejected", "red", console)
+    _print_tests(data["tests"], console)
+    if "assumed" in data:
+        console.print(f"{assumption(data['assumed'])}\n", style="yellow", markup=False)
+    if data["actions"]:
+        console.print(_summary_of_hooks(data["actions"]))
         console.print()
-    console.print(_sentence(told["summary"]))
+    console.print(_sentence(data["summary"]))
 
 
 def assumption(assumed: dict[str, Any]) -> str:
-    """What a replay took for what the messages do not tell."""
+    """What a replay assumed, because the messages do not contain it."""
     conditions = "; ".join(assumed["conditions"])
     if assumed["work_done"] is None:
-        return f"Unknown: {conditions}. What AWS would have said is not in the messages; try --work-done."
-    ends = f"by --work-done {assumed['work_done']} no outcome in the messages ended an action"
-    return f"Assumed: {ends}, and says when these began to hold: {conditions or 'none'}."
+        return f"Unknown: {conditions}. The messages do not contain AWS's answers; try --work-done."
+    work_done = f"--work-done {assumed['work_done']}"
+    return (
+        f"Assumed by {work_done}: when these conditions began to hold: {conditions or 'none'}. "
+        f"No outcome event in the messages ended an action."
+    )
 
 
-def _tell_action(action: dict[str, Any], console: Console) -> None:
+def _print_action(action: dict[str, Any], console: Console) -> None:
     outcome = action["outcome"]
     result = f" {action['result']}" if action["result"] else ""
     places = f", {action['origin']} → {action['destination']}" if action["origin"] else ""
@@ -69,9 +72,9 @@ def _tell_action(action: dict[str, Any], console: Console) -> None:
 
 
 def _folded(timeline: list[dict[str, Any]], started_at: str) -> list[str]:
-    """The lines of a timeline: an answer stands behind its call, and the end stands in the heading.
+    """The lines of a timeline: an answer is on the line of its call, and the end is in the heading.
 
-    Times have dates where the story leaves its day.
+    Times have dates if the timeline spans more than one day.
     """
     moments = [line[key] for line in timeline for key in ("at", "last_at") if key in line]
     days = {moment[:_DAY] for moment in (started_at, *moments)}
@@ -86,8 +89,9 @@ def _folded(timeline: list[dict[str, Any]], started_at: str) -> list[str]:
                 if "count" in line
                 else ""
             )
-            said = escape(line["detail"])
-            lines.append(f"  [dim]{line['at'][shown].replace('T', ' ')}[/]  {line['event']:<9} {said}{times}")
+            detail = escape(line["detail"])
+            at = line["at"][shown].replace("T", " ")
+            lines.append(f"  [dim]{at}[/]  {line['event']:<9} {detail}{times}")
     return lines
 
 
@@ -110,7 +114,7 @@ def _grouped(places: list[dict[str, str]]) -> list[dict[str, str]]:
     ]
 
 
-def _tell_places(places: list[dict[str, str]], kind: str, colour: str, console: Console) -> None:
+def _print_places(places: list[dict[str, str]], kind: str, colour: str, console: Console) -> None:
     for place in places[:_MOST_PLACES]:
         console.print(f"[{colour}]{kind}[/] {escape(place['source'])}: {escape(place['reason'])}")
     if len(places) > _MOST_PLACES:
@@ -119,7 +123,7 @@ def _tell_places(places: list[dict[str, str]], kind: str, colour: str, console: 
         console.print()
 
 
-def _tell_tests(tests: list[dict[str, str]], console: Console) -> None:
+def _print_tests(tests: list[dict[str, str]], console: Console) -> None:
     for group in sorted({test["group"] for test in tests}):
         of_group = [test for test in tests if test["group"] == group]
         newest = of_group[-1]["at"]
@@ -132,21 +136,21 @@ def _summary_of_hooks(actions: list[dict[str, Any]]) -> Table:
     table = Table(title_justify="left", box=None, header_style="bold", pad_edge=False)
     for heading in ("hook", "policy"):
         table.add_column(heading, no_wrap=True)
-    for heading in ("actions", "CONTINUE", "ABANDON", "elsewhere", "default", "beats", "held"):
+    for heading in ("actions", "CONTINUE", "ABANDON", "elsewhere", "default", "heartbeats", "held"):
         table.add_column(heading, justify="right", no_wrap=True)
     for hook, policy in sorted({(action["hook"], action["policy"]) for action in actions}):
-        of = [action for action in actions if (action["hook"], action["policy"]) == (hook, policy)]
-        defaulted = sum(action["outcome"] == "defaulted" for action in of)
+        of_hook = [action for action in actions if (action["hook"], action["policy"]) == (hook, policy)]
+        defaulted = sum(action["outcome"] == "defaulted" for action in of_hook)
         table.add_row(
             escape(hook),
             escape(policy),
-            str(len(of)),
-            str(sum(action["result"] == "CONTINUE" for action in of)),
-            str(sum(action["result"] == "ABANDON" for action in of)),
-            str(sum(action["outcome"] == "ended_elsewhere" for action in of)),
+            str(len(of_hook)),
+            str(sum(action["result"] == "CONTINUE" for action in of_hook)),
+            str(sum(action["result"] == "ABANDON" for action in of_hook)),
+            str(sum(action["outcome"] == "ended_elsewhere" for action in of_hook)),
             f"[red]{defaulted}[/]" if defaulted else "0",
-            str(sum(action["heartbeats"] for action in of)),
-            duration.written(max(_wait(action) for action in of)),
+            str(sum(action["heartbeats"] for action in of_hook)),
+            duration.written(max(_wait(action) for action in of_hook)),
         )
     return table
 
@@ -154,13 +158,14 @@ def _summary_of_hooks(actions: list[dict[str, Any]]) -> Table:
 def _sentence(summary: dict[str, int]) -> str:
     kinds = ("lifecycle", "duplicate", "test", "outcome", "signal", "call", "ignored", "rejected")
     parts = ", ".join(f"{summary[kind]} {kind}" for kind in kinds if summary[kind])
-    fell = summary["defaulted"]
-    verdict = f"[red]{fell} fell to the default result[/]" if fell else "[green]none fell to a default[/]"
+    defaulted = summary["defaulted"]
+    by_default = f"{defaulted} got the default result" if defaulted else "none got its default result"
+    defaults = f"[{'red' if defaulted else 'green'}]{by_default}[/]"
     received = counted(summary["received"], "message") + (f" ({parts})" if parts else "")
     led_to = f"{counted(summary['actions'], 'action')}, {counted(summary['heartbeats'], 'heartbeat')}"
-    unheard = summary["unknown_signals"]
-    told = f", [yellow]{counted(unheard, 'signal')} that nobody waits for[/]" if unheard else ""
-    return f"{received} → {led_to}, {verdict}{told}."
+    unmatched = summary["unknown_signals"]
+    signals = f", [yellow]{counted(unmatched, 'signal')} that no action waits for[/]" if unmatched else ""
+    return f"{received} → {led_to}, {defaults}{signals}."
 
 
 def held(action: dict[str, Any]) -> str:

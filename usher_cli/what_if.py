@@ -48,7 +48,7 @@ def compare(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def result_differs(pair: Mapping[str, Any]) -> bool:
-    """Whether an instance would be let go in another way, not only at another time."""
+    """Whether an action would end in another way, not only at another time."""
     return bool(_RESULT & set(pair["differs"]))
 
 
@@ -80,24 +80,24 @@ def _duration(action: Mapping[str, Any]) -> float | None:
     return (closed - begun).total_seconds()
 
 
-def _in_all(told: Mapping[str, Any]) -> dict[str, Any]:
+def _in_all(data: Mapping[str, Any]) -> dict[str, Any]:
     """The summary of one side, with how its actions ended and how long they were held."""
-    actions = told["actions"]
+    actions = data["actions"]
     durations = [_duration(action) or 0.0 for action in actions]
     return {
-        **told["summary"],
+        **data["summary"],
         "continue": sum(action["result"] == "CONTINUE" for action in actions),
         "abandon": sum(action["result"] == "ABANDON" for action in actions),
         "ended_elsewhere": sum(action["outcome"] == "ended_elsewhere" for action in actions),
         "duration_seconds": round(sum(durations), 3),
-        **({"assumed": told["assumed"]} if "assumed" in told else {}),
+        **({"assumed": data["assumed"]} if "assumed" in data else {}),
     }
 
 
-# In words
+# Output for people
 
 
-def tell(compared: dict[str, Any], console: Console) -> None:
+def print_comparison(compared: dict[str, Any], console: Console) -> None:
     """Print it: as tables on a terminal, else a line for each difference."""
     rows = [row for pair in compared["actions"] for row in _rows(pair)]
     assumed = _assumed(compared["summary"])
@@ -131,9 +131,9 @@ def _rows(pair: Mapping[str, Any]) -> list[tuple[str, ...]]:
         ("heartbeats", {"heartbeats"}, lambda action: str(action["heartbeats"])),
     )
     return [
-        (some["instance_id"], some["hook"], what, said(old), said(new))
-        for what, fields, said in shown
-        if fields & differs and said(old) != said(new)
+        (some["instance_id"], some["hook"], what, text(old), text(new))
+        for what, fields, text in shown
+        if fields & differs and text(old) != text(new)
     ]
 
 

@@ -75,7 +75,7 @@ class Complaint:
 
 
 class HooksFileRefused(Exception):  # noqa: N818 - it reads as what happened
-    """A hooks file is not sound: each problem, in the order of the file, and as a line of text."""
+    """A hooks file is invalid: each problem, in the order of the file, and as a line of text."""
 
     def __init__(self, problems: tuple[Complaint, ...]) -> None:
         self.problems = problems
@@ -85,7 +85,7 @@ class HooksFileRefused(Exception):  # noqa: N818 - it reads as what happened
 
 @dataclass(frozen=True, kw_only=True)
 class HooksFile:
-    """A sound hooks file: what it says, and where."""
+    """A valid hooks file: its contents, and the lines."""
 
     name: str
     data: object  # nothing but what JSON has, too
@@ -165,9 +165,9 @@ def _text(path: pathlib.Path) -> str:
 
 def _why_not_read(path: pathlib.Path, error: OSError) -> str:
     if isinstance(error, IsADirectoryError):
-        return "is a folder: name the file in it"
+        return "is a folder: give the file in it"
     if str(path) == "-":
-        return "is no file, and standard input is not read here: name a file"
+        return "is not a file, and standard input is not supported here: give a file"
     return f"cannot be read: {error.strerror}"
 
 
@@ -195,7 +195,7 @@ for _tag, (_pattern, _) in _SCALARS.items():
 
 def _stay_small(nodes: int, levels: int, line: int, path: Path) -> None:
     if nodes > MOST_NODES:
-        raise _breaks(line, f"must have at most {MOST_NODES} values, aliases written out", "more", path)
+        raise _breaks(line, f"must have at most {MOST_NODES} values with aliases expanded", "more", path)
     if levels > MOST_LEVELS:
         raise _breaks(line, f"must be nested at most {MOST_LEVELS} deep", "more", path)
 
@@ -207,7 +207,9 @@ def _composed(text: str) -> yaml.Node:
         raise _not_yaml(text, error) from None
     except yaml.reader.ReaderError as error:
         number = text.count("\n", 0, error.position) + 1
-        raise _breaks(number, "must be YAML: has a character not allowed", chr(error.character)) from None
+        raise _breaks(
+            number, "must be YAML: contains a character that is not allowed", chr(error.character)
+        ) from None
     if node is None:
         what = "has nothing but comments" if text.strip() else "is empty"
         raise _Unreadable(f"{what}: it must have version, policies, hooks")
@@ -218,7 +220,7 @@ def _not_yaml(text: str, error: yaml.MarkedYAMLError) -> _Unreadable:
     mark = error.problem_mark or error.context_mark
     number = mark.line if mark else 0
     if error.problem == "but found another document":
-        return _Unreadable("a second document begins here: put it into a file of its own", number + 1)
+        return _Unreadable("a second document begins here: put it into a separate file", number + 1)
     lines = text.splitlines()
     shown = lines[number].strip() if number < len(lines) else "the end of the file"
     said = ", ".join(part for part in (error.context, error.problem) if part)
@@ -240,7 +242,7 @@ class _Walk:
         line = _line_of(node)
         self.lines.setdefault(path, line)
         if any(node is holder for holder in self.holders):
-            raise _breaks(line, "must not contain itself", "an alias of what it stands in", path)
+            raise _breaks(line, "must not contain itself", "an alias of a part that contains it", path)
         self.nodes += 1
         _stay_small(self.nodes, len(path), line, path)
         if isinstance(node, yaml.ScalarNode):
@@ -268,7 +270,7 @@ class _Walk:
             if key in found:
                 first = self.lines[inner]
                 self._refuse(
-                    line, inner, f"must not be given twice, stands on line {first}", _raw(value_node)
+                    line, inner, f"must not be given twice; it is also on line {first}", _raw(value_node)
                 )
                 continue
             self.lines[inner] = line

@@ -114,7 +114,10 @@ def problems(configuration: Configuration, data: object) -> list[Problem]:
     found = found or [*_too_many_groups(putting), *_too_many_questions(to_ask(configuration))]
     size = len(json.dumps(compiled(data).text))
     if size > FILE_CHARACTERS:
-        rule = f"must compile to at most {FILE_CHARACTERS} characters, as a request to Lambda takes no more"
+        rule = (
+            f"must compile to at most {FILE_CHARACTERS} characters, because a request to Lambda accepts "
+            f"no more"
+        )
         found.append(Problem(path=("hooks",), rule=rule, value=size))
     return found
 
@@ -122,18 +125,18 @@ def problems(configuration: Configuration, data: object) -> list[Problem]:
 def _never_held(right: Right[GroupSelector]) -> Iterable[Problem]:
     selector = str(right.of)
     if right.characters > _ROOM:
-        rule = f"must be tags that fit into one policy of {POLICY_CHARACTERS} characters: name fewer of them"
+        rule = f"must be tags that fit into one policy of {POLICY_CHARACTERS} characters: use fewer of them"
         yield Problem(path=right.path, rule=rule, value=selector)
     if _BEYOND_LATIN.search(selector):
-        rule = "must have no character beyond ÿ (U+00FF), which IAM takes in no policy: choose by a glob"
+        rule = "must have no character beyond ÿ (U+00FF), which IAM accepts in no policy: select by a glob"
         yield Problem(path=right.path, rule=rule, value=selector)
 
 
 def _too_many_groups(needed: Sequence[Right[GroupSelector]]) -> Iterable[Problem]:
     for right, count in _first_beyond(needed):
         rule = (
-            f"must be one of the names, globs and tags that the {POLICIES_OF_A_ROLE} policies of a role hold "
-            f"({count} of this file): choose groups by a glob or a tag that they share"
+            f"must be one of at most {count} names, globs and tags of this file, because the "
+            f"{POLICIES_OF_A_ROLE} policies of a role hold no more: select groups by a shared glob or tag"
         )
         yield Problem(path=right.path, rule=rule, value=str(right.of))
 
@@ -141,8 +144,8 @@ def _too_many_groups(needed: Sequence[Right[GroupSelector]]) -> Iterable[Problem
 def _too_many_questions(needed: Sequence[Right[Permission]]) -> Iterable[Problem]:
     for right, count in _first_beyond(needed):
         rule = (
-            f"must ask for rights that the {POLICIES_OF_A_ROLE} policies of a role hold "
-            f"({count} of this file's): name fewer functions, documents and clusters"
+            f"must be one of at most {count} permissions of this file, because the {POLICIES_OF_A_ROLE} "
+            f"policies of a role hold no more: use fewer functions, documents and clusters"
         )
         resource = right.of.resources[0].format(partition="*", region="*", account="*")
         yield Problem(path=right.path, rule=rule, value=resource)

@@ -1,4 +1,4 @@
-"""What a sound hooks file says, and probably does not mean: the warnings of `usher check`."""
+"""The warnings of `usher check`: what a valid hooks file allows, and probably does not intend."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Warned:
-    """Something that is allowed, and probably not meant."""
+    """Something that is allowed, and probably not intended."""
 
     path: FieldPath
     text: str
 
 
 def warnings(found: Configuration) -> list[Warned]:
-    """Everything in a sound configuration that is allowed, and probably not meant."""
+    """Everything in a valid configuration that is allowed, and probably not intended."""
     each_policy = [warned for policy in found.policies.values() for warned in _of_policy(policy)]
     each_hook = [warned for index, hook in enumerate(found.hooks) for warned in _of_hook(hook, index)]
     pairs = [warned for pair in _pairs_by_tags(found.hooks) for warned in _of_pair(*pair)]
@@ -57,7 +57,7 @@ def _of_policy(policy: Policy) -> Iterator[Warned]:
         for leaf in condition.leaves():
             if leaf in known:
                 once = ", and starts it once" if leaf.starts else ""
-                text = f"{policy.name} has {leaf.in_words} already{once}"
+                text = f"{policy.name} already has {leaf.in_words}{once}"
                 yield Warned(path=("policies", policy.name, "until", index), text=text)
             known.append(leaf)
 
@@ -66,7 +66,7 @@ def _of_hook(hook: Hook, index: int) -> Iterator[Warned]:
     path = ("hooks", index)
     service = service_of(hook.name)
     if service is not None:
-        text = f"{service} puts hooks named {hook.name} and runs them: give yours another name"
+        text = f"{service} uses hooks named {hook.name}: give yours another name"
         yield Warned(path=(*path, "name"), text=text)
     if hook.group.glob is not None:
         yield from _of_wildcards(hook.group.glob, (*path, "group"))
@@ -79,14 +79,14 @@ def _of_wildcards(glob: str, path: FieldPath) -> Iterator[Warned]:
     plain = " and ".join(sign for sign in "?[" if sign in glob)
     if plain:
         yield Warned(
-            path=path, text=f"in {glob} only * is a wildcard: {plain} must stand in the group's name"
+            path=path, text=f"in {glob} only * is a wildcard: {plain} must be part of the group's name"
         )
 
 
 def _of_rule(hook: Hook, rule: Rule, path: FieldPath) -> Iterator[Warned]:
     when = dict(rule.when)
     for why in _unfitting(hook, when):
-        yield Warned(path=path, text=f"a rule of {hook.name} never fits: {why}")
+        yield Warned(path=path, text=f"a rule of {hook.name} never matches: {why}")
     if "group" in when:
         yield from _of_wildcards(when["group"], (*path, "group"))
 
@@ -96,9 +96,9 @@ def _unfitting(hook: Hook, when: Mapping[str, str]) -> Iterator[str]:
     if when.get("transition", transition) != transition:
         yield f"the hook holds {transition} instances"
     if group is not None and glob is not None and not globs_meet(glob, group):
-        yield f"no group fits both {glob} and {group}"
+        yield f"no group matches both {glob} and {group}"
     if "after" in when and transition is Transition.LAUNCHING:
-        yield "after: launch_failed is of terminating instances"
+        yield "after: launch_failed applies to terminating instances only"
     places = {field: when[field] for field in ("origin", "destination") if field in when}
     moves = [move for move in WAIT_MOVES if move.transition is transition]
     if not any(all(getattr(move, field) == place for field, place in places.items()) for move in moves):
@@ -124,7 +124,7 @@ def _hopeless(hook: Hook, policy: Policy) -> Iterator[str]:
         if isinstance(leaf, Probe):
             yield from _of_probe(leaf, hook.transition, patience)
     if policy.until and policy.stalled_after is not None and policy.stalled_after >= patience:
-        yield f"stalled_after {duration.written(policy.stalled_after)} never counts, since it {gives_up}"
+        yield f"stalled_after {duration.written(policy.stalled_after)} never applies, since it {gives_up}"
 
 
 def _needed(policy: Policy) -> list[Condition]:
@@ -137,7 +137,7 @@ def _of_probe(probe: Probe, transition: Transition, patience: timedelta) -> Iter
     if probe.asked_every >= patience:
         every = duration.written(probe.asked_every)
         yield (
-            f"{probe.name} may be asked once only (intervals of {every}), and it gives up after "
+            f"{probe.name} may be asked only once (every {every}), because it gives up after "
             f"{duration.written(patience)}"
         )
     yield from probe.doubts(transition, patience)
@@ -148,7 +148,7 @@ def _of_launches(policy: Policy) -> Iterator[str]:
     turned_round = [leaf for one in policy.until if isinstance(one, Not) for leaf in one.leaves()]
     for leaf in dict.fromkeys(policy.leaves):
         if leaf.transition is Transition.LAUNCHING and leaf not in turned_round:
-            yield f"{leaf.in_words} is waited for while the instance leaves"
+            yield f"waits for {leaf.in_words} although the instance is terminating"
 
 
 def _pairs_by_tags(hooks: Sequence[Hook]) -> Iterator[tuple[tuple[int, Hook], tuple[int, Hook]]]:
@@ -177,6 +177,6 @@ def _of_pair(one: tuple[int, Hook], other: tuple[int, Hook]) -> Iterator[Warned]
 def _of_one_name(first: Hook, second: Hook) -> str:
     """One of them goes by tags at least: two that do not are refused."""
     return (
-        f"{second.name} is the name of a hook for {first.group} and of one for {second.group}: on a group "
-        f"that is both, neither is put"
+        f"hook {second.name} is defined for {first.group} and for {second.group}: a group that matches both "
+        f"gets neither"
     )

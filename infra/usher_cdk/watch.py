@@ -128,7 +128,7 @@ class Watch(Construct):
         self._alarm("WakeThrottles", throttles, says, periods=2)
 
     def _watch_promises(self) -> None:
-        self._alarm("Defaulted", _count("Defaulted"), "An action fell to the default result of its hook.")
+        self._alarm("Defaulted", _count("Defaulted"), "An action got the default result of its hook.")
         without = _count("BeatsWithoutTable")
         self._alarm("BeatsWithoutTable", without, "Instances are held without DynamoDB, or without wake-ups.")
         says = "DynamoDB says no to Usher: a right, a key, credentials, or no table."

@@ -44,9 +44,9 @@ LAST = "      - use: wait\n"
 ANOTHER = "  - {name: drain, group: web, transition: launching, policy: go}\n"
 WAIT = "must be a duration from 1s to 48h, such as 90s or 1h30m"
 TIMEOUT = "must be a duration from 30s to 2h, such as 90s or 1h30m"
-LATE = "must be sqs or sns while heartbeat_timeout is 5m: this way alone may bring a message minutes late"
+LATE = "must be sqs or sns if heartbeat_timeout is 5m: "
 METADATA = "must be 1 to 1023 printable ASCII characters"
-MEETS = "must not be the name of another hook on the same group: web fits web and *b"
+MEETS = "must not be the name of another hook on the same group: web matches web and *b"
 SHARED = "must not be the name of another hook on the same group"
 
 # What of the file changes; then the line, field and rule that are told, and how the value is shown.
@@ -62,7 +62,7 @@ FILES = {
     ),
     "a key given twice": (
         "    group: web", "    group: web\n    group: other",
-        "11: hooks[0].group: must not be given twice, stands on line 10", "'other'",
+        "11: hooks[0].group: must not be given twice; it is also on line 10", "'other'",
     ),
     "a policy without until": (
         "    until:\n      - signal: done\n", "", "3: policies.wait: must have until", "{'give_up_after'",
@@ -91,7 +91,7 @@ FILES = {
     ),
     "a give_up_after beyond the global limit": (
         "20m", "8h21m",
-        "16: hooks[0].policy: uses wait, whose give_up_after 8h21m must not pass the global limit of this",
+        "16: hooks[0].policy: uses wait, whose give_up_after 8h21m must not exceed the global",
         "[{'when'",
     ),
     "a give_up_after of nothing": ("20m", "0s", f"6: policies.wait.give_up_after: {WAIT}", "'0s'"),

@@ -325,7 +325,7 @@ def command(folder: Path, *options: str) -> Any:
 
 
 def test_the_story_says_what_is_unknown(tmp_path: Path) -> None:
-    said = "Unknown: ecs drained. What AWS would have said is not in the messages; try --work-done."
+    said = "Unknown: ecs drained. The messages do not contain AWS's answers; try --work-done."
 
     assert said in command(tmp_path).stdout.splitlines()
 

@@ -190,7 +190,7 @@ def test_a_deletion_that_cannot_be_answered_releases_nothing_seed_21() -> None:
 def test_a_wait_of_centuries_can_be_told_seed_37() -> None:
     action = {"started_at": "2026-01-01T00:00:00Z", "closed_at": "2199-01-01T00:00:00Z"}
     assert story.held(action) == "1516488h"
-    story.tell(report_of(action), Console(file=io.StringIO()))
+    story.print_story(report_of(action), Console(file=io.StringIO()))
 
 
 def report_of(times: Mapping[str, str]) -> dict[str, Any]:

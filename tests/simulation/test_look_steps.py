@@ -509,7 +509,7 @@ def test_what_fell_to_its_default_while_paused_says_so_after_the_resume() -> Non
 
     assert closed.outcome is Outcome.DEFAULTED
     assert closed.reason == (
-        "fell to the default result ABANDON: its time ran out while Usher was paused: ada: change freeze"
+        "got the default result ABANDON: its time ran out while Usher was paused: ada: change freeze"
     )
 
 
@@ -522,7 +522,7 @@ def test_a_pause_that_ended_in_time_is_not_blamed_for_a_default() -> None:
         scene.now = at(now_s)
         scene.look(scene.action.version)
 
-    assert scene.action.reason == "fell to the default result ABANDON: its time ran out"
+    assert scene.action.reason == "got the default result ABANDON: its time ran out"
 
 
 def test_a_pause_that_nobody_ends_costs_a_look_an_hour_when_nothing_can_wait_any_more() -> None:

@@ -257,7 +257,7 @@ def test_a_result_that_is_refused_is_not_tried_for_ever() -> None:
     assert scene.now <= at(120)
     assert (scene.action.outcome, scene.action.reason) == (
         Outcome.DEFAULTED,
-        "fell to the default result ABANDON: its time ran out, and CONTINUE was not accepted: AccessDenied",
+        "got the default result ABANDON: its time ran out, and CONTINUE was not accepted: AccessDenied",
     )
 
 
@@ -435,5 +435,5 @@ def test_what_was_heard_of_late_and_beaten_since_fell_to_its_default_when_it_ran
     ended = Scene(late, GONE, now_s=80).look()
     assert (ended.outcome, ended.reason) == (
         Outcome.DEFAULTED,
-        "fell to the default result ABANDON: its time ran out",
+        "got the default result ABANDON: its time ran out",
     )

@@ -71,39 +71,42 @@ def test_the_example_is_sound_and_raises_no_warning() -> None:
     result = run(EXAMPLE)
 
     assert (result.exit_code, result.stderr) == (0, "")
-    assert result.stdout.endswith(f"{EXAMPLE} is sound. Hooks: 2. Policies: 3.\n")
+    assert result.stdout.endswith(f"{EXAMPLE} is valid. Hooks: 2. Policies: 3.\n")
 
 
 def test_without_a_name_the_file_is_hooks_yaml(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("hooks.yaml").write_text(EXAMPLE.read_text())
 
-    assert run().stdout.endswith("hooks.yaml is sound. Hooks: 2. Policies: 3.\n")
+    assert run().stdout.endswith("hooks.yaml is valid. Hooks: 2. Policies: 3.\n")
 
 
-def test_each_hook_is_told_in_words(file: Path) -> None:
+LIMITS = "limits: 5 ABANDON per hour and 20 results per minute; further results are held back"
+
+
+def test_each_hook_is_described(file: Path) -> None:
     file.write_text(FULL.replace("eventbridge", "sns"))
 
     assert (
         run(file).stdout
         == f"""\
-usher-drain: holds terminating instances of every group that fits workers-*
+usher-drain: holds terminating instances of every group that matches workers-*
   heartbeat timeout 5m, so no wait lasts longer than 8h20m
-  with room a heartbeat goes out every 4m35s, 25s before the wait would expire
-  AWS notifies by sns, and by default ends the wait with ABANDON
+  if the call budget allows, a heartbeat is sent every 4m35s, 25s before the expiry
+  AWS notifies by sns; the default result is ABANDON
   metadata "owner=[red]jobs[/red]"
-  limits: 5 ABANDON an hour and 20 results a minute; what is over them is held, until 8h19m35s after its start
+  {LIMITS}, until 8h19m35s after the start
   if destination is WarmPool and group is *-a, policy go:
-    waits for nothing: CONTINUE at first sight
+    waits for nothing: CONTINUE at the first evaluation
   otherwise policy drain:
     OBSERVE ONLY: decides and records as below, and calls nothing
     waits for elapsed 1m30s and signal jobs-finished, then CONTINUE
-    CONTINUE where a condition fails for good
+    CONTINUE if a condition fails permanently
     CONTINUE after 10m without a progress signal
-    CONTINUE where EC2 says that the instance is stopped, in a plain termination
+    CONTINUE if EC2 reports the instance as stopped, in an ordinary termination
     gives up after 45m: ABANDON
 
-{file} is sound. Hooks: 1. Policies: 2.
+{file} is valid. Hooks: 1. Policies: 2.
 """
     )
 
@@ -114,13 +117,13 @@ usher-drain: holds terminating instances of every group that fits workers-*
         pytest.param(
             "{name: a, group: web, transition: launching, policy: p}",
             "{until: [{signal: x}]}",
-            "    gives up after 47h50m (shortly before the longest wait): ABANDON",
+            "    gives up after 47h50m (shortly before the global timeout): ABANDON",
             id="no give_up_after",
         ),
         pytest.param(
             "{name: a, group: web, transition: launching, policy: p, heartbeat_timeout: 30s}",
             "{until: [{signal: x}], give_up_after: 50m, on_give_up: CONTINUE}",
-            "    gives up after 49m50s (not 50m, to be ahead of AWS): CONTINUE",
+            "    gives up after 49m50s (not 50m: too close to the global timeout): CONTINUE",
             id="a give_up_after at the limit",
         ),
         pytest.param(
@@ -138,7 +141,7 @@ usher-drain: holds terminating instances of every group that fits workers-*
         pytest.param(
             "{name: a, group: web, transition: launching, policy: p}",
             "{until: []}",
-            "  no limit on the results it may send",
+            "  no limit on its results",
             id="no limits",
         ),
         pytest.param(
@@ -158,11 +161,11 @@ def test_what_a_hook_will_do_is_told_as_it_will_be(file: Path, hook: str, policy
 LAUNCH = "{name: a, group: web, transition: launching, policy: p, limits: {abandon_per_hour: 1}}"
 END = "{name: a, group: web, transition: terminating, policy: p}"
 OWN_ADDED = (
-    "    mind: Auto Scaling adds the instance to its group's own target groups only after this hook, so "
-    "waiting for one of those never ends"
+    "    note: Auto Scaling adds the instance to its group's own target groups only after this hook, so "
+    "waiting for one of them never ends"
 )
 OWN_TAKEN = (
-    "    mind: Auto Scaling takes the instance out of its group's own target groups before this hook, so of "
+    "    note: Auto Scaling removes the instance from its group's own target groups before this hook, so in "
     "those it is always drained"
 )
 
@@ -254,14 +257,14 @@ def test_every_kind_of_condition_is_told_in_words_of_its_own() -> None:
 @pytest.mark.parametrize(
     ("limits", "words"),
     [
-        ("{abandon_per_hour: 5}", "5 ABANDON an hour"),
-        ("{complete_per_minute: 20}", "20 results a minute"),
+        ("{abandon_per_hour: 5}", "5 ABANDON per hour"),
+        ("{complete_per_minute: 20}", "20 results per minute"),
     ],
 )
 def test_one_limit_is_told_alone(file: Path, limits: str, words: str) -> None:
     file.write_text(hooks_text(A.replace("policy: p", f"policy: p, limits: {limits}"), p=GO))
 
-    line = f"  limits: {words}; what is over them is held, until 47h55m after its start"
+    line = f"  limits: {words}; further results are held back, until 47h55m after the start"
     assert line in run(file).stdout.splitlines()
 
 
@@ -335,8 +338,8 @@ LETS_GO = A.replace("launching", "terminating")
 GO = "{until: []}"
 ASKS = "{until: [{signal: x}]}"
 TWO_BY_TAGS = (
-    "6: warning: a is the name of a hook for tags team=web and of one for tags env=prod: on a group that "
-    "is both, neither is put"
+    "6: warning: hook a is defined for tags team=web and for tags env=prod: a group that matches both "
+    "gets neither"
 )
 BY_TAGS = "group: {tags: {team: web}}"
 
@@ -357,7 +360,7 @@ WARNED = [
     ),
     pytest.param(
         hooks_text(A, p="{until: [{signal: x}], give_up_after: 45m, stalled_after: 45m}"),
-        ["5: warning: a with p: stalled_after 45m never counts, since it gives up after 45m"],
+        ["5: warning: a with p: stalled_after 45m never applies, since it gives up after 45m"],
         id="stalled_after not shorter than patience",
     ),
     pytest.param(
@@ -373,35 +376,35 @@ WARNED = [
         hooks_text(A.replace("web", "'web-*'"), A.replace("group: web", BY_TAGS), p=GO),
         [
             (
-                "6: warning: a is the name of a hook for web-* and of one for tags team=web: on a group that "
-                "is both, neither is put"
+                "6: warning: hook a is defined for web-* and for tags team=web: a group that matches both "
+                "gets neither"
             ),
         ],
         id="one name by a glob and by tags",
     ),
     pytest.param(
         hooks_text(A.replace("web", "'web-[12]?'"), p=GO),
-        ["5: warning: in web-[12]? only * is a wildcard: ? and [ must stand in the group's name"],
+        ["5: warning: in web-[12]? only * is a wildcard: ? and [ must be part of the group's name"],
         id="wildcards of other programs",
     ),
     pytest.param(
         hooks_text(A, p="{until: [{elapsed: 90s}, {signal: x}, {elapsed: 1m30s}]}"),
-        ["3: warning: p has elapsed 1m30s already"],
+        ["3: warning: p already has elapsed 1m30s"],
         id="a condition twice",
     ),
     pytest.param(
         hooks_text(A, p="{until: [{signal: x}, {any: [{elapsed: 1m}, {signal: x}]}]}"),
-        ["3: warning: p has signal x already"],
+        ["3: warning: p already has signal x"],
         id="a condition twice, once in an any",
     ),
     pytest.param(
         hooks_text(A, p="{until: [{not: {function: f}}, {function: f, then: {signal: x}}, {function: f}]}"),
-        ["3: warning: p has function f to say done, asked every 30s already"] * 2,
+        ["3: warning: p already has function f to say done, asked every 30s"] * 2,
         id="a condition three times, in a not and before a then",
     ),
     pytest.param(
         hooks_text(LETS_GO, p="{until: [{command: {document: run}}, {command: {document: run}}]}"),
-        ["3: warning: p has command run to succeed within 10m already, and starts it once"],
+        ["3: warning: p already has command run to succeed within 10m, and starts it once"],
         id="a command twice",
     ),
     pytest.param(
@@ -417,24 +420,24 @@ WARNED = [
     pytest.param(
         hooks_text(LETS_GO, p="{until: [{any: [{instance_status: ok}, {ecs: active}]}]}"),
         [
-            "5: warning: a with p: instance_status ok is waited for while the instance leaves",
+            "5: warning: a with p: waits for instance_status ok although the instance is terminating",
             (
-                "5: warning: a with p: ecs active (in no cluster after 2m: failed) is waited for while the "
-                "instance leaves"
+                "5: warning: a with p: waits for ecs active (in no cluster after 2m: failed) although the "
+                "instance is terminating"
             ),
         ],
         id="what is for launches, on a termination",
     ),
     pytest.param(
         hooks_text(LETS_GO, p="{until: [{targets: {groups: [x], state: healthy}}]}"),
-        ["5: warning: a with p: targets healthy in x is waited for while the instance leaves"],
+        ["5: warning: a with p: waits for targets healthy in x although the instance is terminating"],
         id="healthy on a termination",
     ),
     pytest.param(
         hooks_text(A, p="{until: [{function: {name: f, every: 1h}}], give_up_after: 1h}"),
         [
             (
-                "5: warning: a with p: function f every 1h may be asked once only (intervals of 1h), and it "
+                "5: warning: a with p: function f every 1h may be asked only once (every 1h), because it "
                 "gives up after 1h"
             ),
         ],
@@ -444,7 +447,7 @@ WARNED = [
         hooks_text(A, p="{until: [{instance_status: ok}], give_up_after: 30s}"),
         [
             (
-                "5: warning: a with p: instance_status ok may be asked once only (intervals of 30s), and it "
+                "5: warning: a with p: instance_status ok may be asked only once (every 30s), because it "
                 "gives up after 30s"
             ),
         ],
@@ -551,9 +554,12 @@ def with_rule(when: str, hook: str = A) -> str:
     ("when", "hook", "why"),
     [
         pytest.param("{transition: terminating}", A, "the hook holds launching instances", id="transition"),
-        pytest.param("{group: api-*}", A, "no group fits both web and api-*", id="group"),
+        pytest.param("{group: api-*}", A, "no group matches both web and api-*", id="group"),
         pytest.param(
-            "{after: launch_failed}", A, "after: launch_failed is of terminating instances", id="after"
+            "{after: launch_failed}",
+            A,
+            "after: launch_failed applies to terminating instances only",
+            id="after",
         ),
         pytest.param(
             "{after: launch_failed, origin: EC2}",
@@ -577,7 +583,7 @@ def with_rule(when: str, hook: str = A) -> str:
     ],
 )
 def test_a_rule_that_can_never_fit_is_warned_of(file: Path, when: str, hook: str, why: str) -> None:
-    assert warned(file, with_rule(when, hook)) == [f"5: warning: a rule of a never fits: {why}"]
+    assert warned(file, with_rule(when, hook)) == [f"5: warning: a rule of a never matches: {why}"]
 
 
 FITTING = [
@@ -604,7 +610,7 @@ def test_a_rule_that_may_fit_is_not_warned_of(file: Path, when: str, hook: str) 
 def test_a_wildcard_of_other_programs_in_a_rule_is_warned_of(file: Path) -> None:
     text = with_rule("{group: 'web-?'}", A.replace("web", "'web-*'"))
 
-    expected = "5: warning: in web-? only * is a wildcard: ? must stand in the group's name"
+    expected = "5: warning: in web-? only * is a wildcard: ? must be part of the group's name"
     assert warned(file, text) == [expected]
 
 
@@ -648,7 +654,7 @@ def test_a_bad_file_exits_2_with_every_complaint_and_what_to_do(file: Path, opti
         "4: policies.drain.until[0].elapsed",
         "15: hooks[0].notify",
     ]
-    assert next_step == f"Nothing of {file} is used. Mend the above, then run: usher check {file}"
+    assert next_step == f"{file} is invalid. Correct it, then run: usher check {file}"
 
 
 def test_json_of_a_bad_file_has_every_problem(file: Path) -> None:
@@ -732,4 +738,4 @@ def test_the_name_of_a_hook_that_another_service_runs_is_warned_of(
     file: Path, name: str, service: str
 ) -> None:
     (said,) = warned(file, hooks_text(A.replace("name: a", f"name: {name}"), p="{until: []}"))
-    assert said.endswith(f"warning: {service} puts hooks named {name} and runs them: give yours another name")
+    assert said.endswith(f"warning: {service} uses hooks named {name}: give yours another name")

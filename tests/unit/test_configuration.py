@@ -97,7 +97,7 @@ def rows(*table: tuple[Any, ...]) -> list[Any]:
 HOOK_NAME = "must be 1 to 255 of A-Z a-z 0-9 - _ /"
 POLICY_NAME = SIGNAL_NAME = "must be a name of 1 to 64 of A-Z a-z 0-9 . _ -"
 WAIT = "must be a duration from 1s to 48h, such as 90s or 1h30m"
-STANDS_TWICE = "must not have a condition under `then` that stands in the policy once more"
+STANDS_TWICE = "must not have a condition of a later `then` stage a second time in the policy"
 TIMEOUT = "must be a duration from 30s to 2h, such as 90s or 1h30m"
 LIMIT = "must be a whole number from 1 to 1000"
 GROUP = "must be a name or glob of 1 to 255 characters without a colon"
@@ -363,7 +363,7 @@ def test_a_way_that_may_be_late_is_refused_below_ten_minutes(way: str) -> None:
     found = problems(changed(("hooks[1].notify", way), ("hooks[1].heartbeat_timeout", "9m59s")))
 
     assert [(problem.field, problem.value) for problem in found] == [("hooks[1].notify", way)]
-    assert "must be sqs or sns while heartbeat_timeout is 9m59s" in found[0].rule
+    assert "must be sqs or sns if heartbeat_timeout is 9m59s" in found[0].rule
     assert "needs at least 10m" in found[0].rule
 
 
@@ -382,8 +382,8 @@ def test_a_policy_that_outlasts_the_global_limit_is_refused_where_a_hook_uses_it
     )
 
     assert [problem.field for problem in found] == ["hooks[0].policy"]
-    assert f"uses wait, whose give_up_after {give_up_after} must not pass" in found[0].rule
-    assert f"the global limit of this hook, {limit}" in found[0].rule
+    assert f"uses wait, whose give_up_after {give_up_after} must not exceed" in found[0].rule
+    assert f"the global timeout of this hook, {limit}" in found[0].rule
 
 
 SHARED_NAMES = [
@@ -423,7 +423,7 @@ def test_one_name_for_two_hooks_of_a_group_is_refused(one: object, other: object
 )
 def test_where_globs_meet_a_group_is_told_that_fits_both(one: str, other: str, example: str) -> None:
     (told,) = problems(changed(("hooks", [hook("same", one), hook("same", other)])))
-    assert told.rule == f"{SHARED}: {example} fits {one} and {other}"
+    assert told.rule == f"{SHARED}: {example} matches {one} and {other}"
 
 
 @given(*[st.text("ab*", min_size=1, max_size=8)] * 2)

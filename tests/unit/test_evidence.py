@@ -46,7 +46,7 @@ TWO_SIGNALS = a_policy([{"signal": "jobs-finished"}, {"signal": "drained"}], sta
         pytest.param({"at": at(-61), "token": TOKEN}, True, id="61 s before, with its token"),
         pytest.param({"status": Status.FAILED}, True, id="failed"),
         pytest.param({"status": Status.PROGRESS}, True, id="progress of what it waits for"),
-        pytest.param({"name": "lunch"}, False, id="of a name that nobody waits for"),
+        pytest.param({"name": "lunch"}, False, id="of a name that no action waits for"),
         pytest.param({"name": "Jobs-Finished"}, False, id="of a name in another case"),
         pytest.param({"name": "lunch", "status": Status.PROGRESS}, False, id="progress that nobody counts"),
     ],
@@ -59,7 +59,7 @@ def test_a_signal_counts_for_an_action(signal: dict[str, Any], *, expected: bool
     ("signal", "expected"),
     [
         pytest.param({"name": "lunch", "status": Status.PROGRESS}, True, id="progress of any name"),
-        pytest.param({"name": "lunch"}, False, id="done, of a name that nobody waits for"),
+        pytest.param({"name": "lunch"}, False, id="done, of a name that no action waits for"),
         pytest.param({"name": "lunch", "status": Status.FAILED}, False, id="failed, likewise"),
         pytest.param({}, True, id="done, of what it waits for"),
     ],

@@ -81,7 +81,7 @@ def test_signals_as_people_send_them_are_told_each_for_its_fault(field: Path) ->
     assert replay["actions"][0]["reason"] == "gave up after 1h"
     said = replayed(field, "signals.jsonl")[1]
     assert ":6: no policy of i-00000000000000001 waits for signal jobs_finished" in said
-    assert said.endswith("none fell to a default, 1 signal that nobody waits for.\n")
+    assert said.endswith("none got its default result, 1 signal that no action waits for.\n")
 
 
 def test_one_name_on_two_globs_is_refused_with_a_group_that_fits_both(field: Path) -> None:
@@ -91,4 +91,4 @@ def test_one_name_on_two_globs_is_refused_with_a_group_that_fits_both(field: Pat
     assert (
         f"{file}:6: hooks[1].name: must not be the name of another hook on the same group: " in checked.stderr
     )
-    assert "-team0--team1- fits *-team0-* and *-team1-*" in checked.stderr
+    assert "-team0--team1- matches *-team0-* and *-team1-*" in checked.stderr

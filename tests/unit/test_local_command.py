@@ -73,10 +73,10 @@ def test_with_auto_nobody_is_told_to_launch_what_is_launched_already() -> None:
     ("words", "url", "said"),
     [
         pytest.param(["table", "2m"], "", "USHER_LOCAL_OUTAGES is not set", id="another terminal"),
-        pytest.param(["table", "2m"], "http://127.0.0.1:1", "is `usher local` running?", id="it is closed"),
+        pytest.param(["table", "2m"], "http://127.0.0.1:1", "start it with `usher local`", id="it is closed"),
         pytest.param(["table", "soon"], "", "'soon' is not a duration", id="no duration"),
         pytest.param(["moon", "2m"], "", "'moon' is not one of", id="no part"),
-        pytest.param(["queue", "2m", "--denied"], "", "of the table alone", id="no queue denies"),
+        pytest.param(["queue", "2m", "--denied"], "", "for the table only", id="no queue denies"),
     ],
 )
 def test_an_outage_that_cannot_begin_says_why(words: list[str], url: str, said: str) -> None:

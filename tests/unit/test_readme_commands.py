@@ -8,6 +8,7 @@ import shlex
 import tomllib
 from typing import TYPE_CHECKING
 
+import click
 import pytest
 from click.testing import CliRunner
 
@@ -131,3 +132,13 @@ def test_usher_works_or_says_in_one_line_what_it_lacks(
         assert re.match(
             r"Error: (No Region is set|Invalid value for |Missing argument .* Try: )", done.output
         )
+
+
+def test_the_help_lists_each_command_with_the_first_line_of_its_own_help() -> None:
+    listed = CliRunner().invoke(main, ["--help"], env={"COLUMNS": "200"}).stdout
+    context = click.Context(main)
+    for name in main.list_commands(context):
+        command = main.get_command(context, name)
+        assert command is not None
+        first_line = " ".join((command.help or "").split("\n\n")[0].split())
+        assert re.search(rf"^  {name} +{re.escape(first_line)}$", listed, re.MULTILINE), name

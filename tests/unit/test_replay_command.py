@@ -48,27 +48,28 @@ def test_the_recorded_day_ends_well() -> None:
     outcome = usher("replay", DAY, "--hooks", HOOKS)
     assert outcome.exit_code == 0
     assert "80 messages" in outcome.stdout
-    assert "none fell to a default" in outcome.stdout
+    assert "none got its default result" in outcome.stdout
     assert "x" * 200 not in outcome.stdout
 
 
 def test_the_json_report_has_the_documented_shape() -> None:
-    told = as_json(DAY)
-    assert list(told) == ["summary", "actions", "tests", "unheard", "ignored", "rejected"]
-    assert list(told["summary"]) == [
+    data = as_json(DAY)
+    assert list(data) == ["summary", "actions", "tests", "unmatched", "unheard", "ignored", "rejected"]
+    assert data["unmatched"] == data["unheard"]
+    assert list(data["summary"]) == [
         "received", "lifecycle", "test", "outcome", "signal", "call", "ignored", "duplicate", "rejected",
         "actions", "heartbeats", "defaulted", "unknown_signals",
     ]  # fmt: skip
-    assert set(told["actions"][0]) == {
+    assert set(data["actions"][0]) == {
         "token", "group", "hook", "instance_id", "transition", "origin", "destination", "policy", "outcome",
         "result", "reason", "heartbeats", "started_at", "first_seen_at", "closed_at", "received_by",
         "timeline",
     }  # fmt: skip
-    started = [action["started_at"] for action in told["actions"]]
+    started = [action["started_at"] for action in data["actions"]]
     assert started == sorted(started)
     assert all(moment.endswith("Z") and len(moment) == len("2026-03-01T12:00:00.000Z") for moment in started)
     kinds = ("lifecycle", "test", "outcome", "signal", "ignored", "duplicate", "rejected")
-    assert told["summary"]["received"] == sum(told["summary"][kind] for kind in kinds) == 80
+    assert data["summary"]["received"] == sum(data["summary"][kind] for kind in kinds) == 80
 
 
 def test_standard_input_is_read_like_a_file() -> None:
@@ -107,19 +108,19 @@ def test_nothing_at_all_is_replayed_to_nothing() -> None:
 def test_nothing_on_standard_input_is_said_on_stderr() -> None:
     outcome = usher("replay", "-", "--hooks", HOOKS, stdin="")
     assert (outcome.exit_code, outcome.stdout) == (1, "")
-    assert outcome.stderr == "Standard input holds no message.\n"
+    assert outcome.stderr == "Standard input contains no message.\n"
 
 
-NONE_BEGINS = "no file in it begins as JSON, a log or a table of messages"
+NONE_BEGINS = "no file in it begins like JSON, a log or a table of messages"
 
 
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        pytest.param("empty/", f"{{}} holds no message: {NONE_BEGINS}.", id="empty"),
-        pytest.param("notes/", f"{{}} holds no message: {NONE_BEGINS}.", id="others"),
-        pytest.param("empty.json", "{} holds no message.", id="an empty file"),
-        pytest.param("empty.jsonl", "{} holds no message.", id="an empty file of lines"),
+        pytest.param("empty/", f"{{}} contains no message: {NONE_BEGINS}.", id="empty"),
+        pytest.param("notes/", f"{{}} contains no message: {NONE_BEGINS}.", id="others"),
+        pytest.param("empty.json", "{} contains no message.", id="an empty file"),
+        pytest.param("empty.jsonl", "{} contains no message.", id="an empty file of lines"),
     ],
 )
 def test_a_path_that_holds_nothing_is_named_on_stderr(tmp_path: Path, name: str, said: str) -> None:
@@ -139,7 +140,7 @@ def test_an_empty_path_beside_a_full_one_is_named_and_the_other_is_told(tmp_path
     outcome = usher("replay", str(tmp_path), DAY, "--hooks", HOOKS)
 
     assert outcome.exit_code == 1
-    assert outcome.stderr.startswith(f"{tmp_path} holds no message")
+    assert outcome.stderr.startswith(f"{tmp_path} contains no message")
     assert "80 messages" in outcome.stdout
 
 
@@ -160,12 +161,12 @@ def test_where_no_message_led_to_an_action_the_hooks_file_is_asked_after(
     hooks = other_hooks(tmp_path)
     outcome = usher("replay", DAY, "--hooks", hooks, *options)
     assert outcome.exit_code == 0
-    assert outcome.stderr == f"No action: no message is of a hook in {hooks}; is --hooks right?\n"
+    assert outcome.stderr == f"No action: no message belongs to a hook in {hooks}. Check --hooks.\n"
 
 
 @pytest.mark.parametrize("stdin", ["", "{", Path(DAY).read_text()], ids=["nothing", "not JSON", "actions"])
 def test_elsewhere_the_hooks_file_is_not_asked_after(stdin: str) -> None:
-    assert "is --hooks right?" not in usher("replay", "-", "--hooks", HOOKS, stdin=stdin).stderr
+    assert "Check --hooks" not in usher("replay", "-", "--hooks", HOOKS, stdin=stdin).stderr
 
 
 def test_equal_reasons_to_ignore_are_told_once_with_their_count(tmp_path: Path) -> None:
@@ -188,7 +189,7 @@ def test_no_actions_make_no_table(tmp_path: Path) -> None:
     assert before == ""
     assert last.startswith("80 messages (")
     assert last.endswith(
-        ") → 0 actions, 0 heartbeats, none fell to a default, 35 signals that nobody waits for."
+        ") → 0 actions, 0 heartbeats, none got its default result, 35 signals that no action waits for."
     )
 
 
@@ -197,7 +198,7 @@ def test_the_summary_is_whole_at_any_width_of_the_window(monkeypatch: pytest.Mon
     lines = usher("replay", DAY, "--hooks", HOOKS).stdout.splitlines()
     start = next(number for number, line in enumerate(lines) if line.startswith("hook "))
     assert [" ".join(line.split()) for line in lines[start:]] == [
-        "hook policy actions CONTINUE ABANDON elsewhere default beats held",
+        "hook policy actions CONTINUE ABANDON elsewhere default heartbeats held",
         "jobs-drain finish-jobs 6 6 0 0 0 26 3h30m",
         "jobs-drain park 1 1 0 0 0 0 1s",
         "web-drain cool-down 3 3 0 0 0 12 1m30s",
@@ -206,7 +207,7 @@ def test_the_summary_is_whole_at_any_width_of_the_window(monkeypatch: pytest.Mon
         "",
         (
             "80 messages (15 lifecycle, 16 duplicate, 3 test, 8 outcome, 35 signal, 3 ignored) → 15 actions, "
-            "38 heartbeats, none fell to a default."
+            "38 heartbeats, none got its default result."
         ),
     ]
 
@@ -263,7 +264,7 @@ def test_what_the_output_cannot_show_becomes_a_question_mark(environment: dict[s
 def test_a_closed_standard_input_is_wrong_usage() -> None:
     outcome = in_a_shell("- <&-")
     assert (outcome.returncode, outcome.stdout) == (2, b"")
-    assert outcome.stderr.endswith(b"\nError: - is standard input, and that is closed.\n")
+    assert outcome.stderr.endswith(b"\nError: Standard input (-) is closed.\n")
 
 
 def test_an_output_that_cannot_be_written_is_told_in_one_line() -> None:
@@ -275,7 +276,7 @@ def test_an_output_that_cannot_be_written_is_told_in_one_line() -> None:
 def test_a_closed_output_is_told_and_is_no_success() -> None:
     outcome = in_a_shell(f"{shlex.quote(DAY)} --json >&-")
     assert outcome.returncode == 2
-    assert outcome.stderr == b"usher: the output is closed; to see nothing of it, send it to /dev/null\n"
+    assert outcome.stderr == b"usher: the output is closed; to discard it, redirect it to /dev/null\n"
 
 
 @pytest.mark.parametrize("option", ["", "--json"])
@@ -342,7 +343,7 @@ def test_a_report_that_would_overwrite_an_input_is_refused(
     outcome = usher("replay", *inputs.split(), *options)
 
     assert (outcome.exit_code, outcome.stdout) == (2, "")
-    assert f"--report {report_file} is an input of this replay: name another file." in outcome.stderr
+    assert f"--report {report_file} is an input of this replay: use another file." in outcome.stderr
     assert (traffic.read_text(), hooks.read_text(), (folder / "old.yaml").read_text()) == (*before, before[1])
 
 
@@ -384,8 +385,8 @@ def test_a_comparison_of_no_action_is_an_error(
 
     assert (outcome.exit_code, outcome.stdout) == (2, "")
     assert outcome.stderr.splitlines()[-1] == (
-        "Nothing was compared: no message is of a hook in either hooks file. "
-        "Are PATH, --hooks and --against right?"
+        "Nothing to compare: no message belongs to a hook of either hooks file. "
+        "Check PATH, --hooks and --against."
     )
 
 

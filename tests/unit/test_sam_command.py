@@ -71,7 +71,7 @@ def test_of_an_account_of_aws_what_puts_hooks_is_left_out(deployed: Path) -> Non
     assert outcome.exit_code == 0
     assert written(deployed, "env.json").keys() == {"intake", "wake"}
     assert written(deployed, "container.json") == {"AWS_ACCOUNT_ID_ENDPOINT_MODE": "disabled"}
-    assert "Left out, as this is no local account: provision, sweep." in outcome.stderr
+    assert "Left out, because this is not a local account: provision, sweep." in outcome.stderr
 
 
 def test_the_table_is_the_deployed_one_and_the_account_that_of_the_samples(deployed: Path) -> None:
@@ -95,7 +95,7 @@ def test_the_next_command_names_the_files_the_event_and_the_region(deployed: Pat
 def test_without_a_template_it_says_what_makes_one(deployed: Path, tmp_path: Path) -> None:
     outcome = usher(tmp_path / "nowhere")
     assert (outcome.exit_code, outcome.stdout) == (2, "")
-    assert outcome.stderr.endswith("Usher.template.json yet: run `make sam`, or name its --folder.\n")
+    assert outcome.stderr.endswith("Usher.template.json: run `make sam`, or give its --folder.\n")
     assert not (deployed / "env.json").exists()
 
 

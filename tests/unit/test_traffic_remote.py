@@ -98,9 +98,12 @@ def test_an_object_that_is_damaged_is_told_by_its_key_and_stops_no_other(tmp_pat
     [
         (
             "s3://our-archive/2027/",
-            "s3://our-archive/2027/ holds no message: no object of that prefix begins",
+            "s3://our-archive/2027/ contains no message: no object with that prefix begins",
         ),
-        ("logs:/aws/events/asg", "logs:/aws/events/asg holds no message: no event lies between --from and"),
+        (
+            "logs:/aws/events/asg",
+            "logs:/aws/events/asg contains no message: it has no event between --from and",
+        ),
     ],
 )
 def test_a_place_without_a_message_is_told_and_is_no_success(tmp_path: Path, path: str, said: str) -> None:
@@ -115,8 +118,8 @@ def test_a_place_without_a_message_is_told_and_is_no_success(tmp_path: Path, pat
 @pytest.mark.parametrize(
     ("path", "said"),
     [
-        ("s3://nobodys/x", "s3://nobodys/x is not there: are its name, the Region"),
-        ("logs:/nobodys", "logs:/nobodys is not there: are its name, the Region"),
+        ("s3://nobodys/x", "s3://nobodys/x does not exist: check its name, --region"),
+        ("logs:/nobodys", "logs:/nobodys does not exist: check its name, --region"),
         ("s3:///x", "must name a bucket, such as s3://bucket/prefix"),
         ("logs:", "must name a log group"),
     ],

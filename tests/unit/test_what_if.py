@@ -204,7 +204,7 @@ def test_a_file_that_is_not_sound_is_refused_and_named(tmp_path: Path) -> None:
     outcome = usher(TRAFFIC, "--hooks", NEW, "--against", str(unsound))
 
     assert (outcome.exit_code, outcome.stdout) == (2, "")
-    assert outcome.stderr.endswith(f"Mend {unsound}, or name another file with --against.\n")
+    assert outcome.stderr.endswith(f"Correct {unsound}, or use another file with --against.\n")
 
 
 def test_text_from_outside_is_no_markup(tmp_path: Path) -> None:

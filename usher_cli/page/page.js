@@ -23,18 +23,18 @@ function showTotals() {
     fact("CONTINUE", count(ended("CONTINUE"))),
     fact("ABANDON", count(ended("ABANDON"))),
     fact("Ended elsewhere", count(ended("ended_elsewhere"))),
-    fact("Fell to the default", count(summary.defaulted), summary.defaulted ? "bad" : ""),
+    fact("Got the default result", count(summary.defaulted), summary.defaulted ? "bad" : ""),
     fact("Heartbeats", count(summary.heartbeats)),
     fact("Longest wait", duration(longest)),
-    fact("Least margin", duration(least)),
+    fact("Smallest margin", duration(least)),
   );
 }
 
 function showPlacesApart() {
   const rejected = data.rejected.map((place) => ["rejected", place.source, place.reason]);
   const ignored = data.ignored.map((place) => ["ignored", place.source, place.reason]);
-  const unheard = data.unheard.map((place) => ["unheard", place.source, place.reason]);
-  const places = [...rejected, ...unheard, ...ignored];
+  const unmatched = data.unmatched.map((place) => ["unmatched", place.source, place.reason]);
+  const places = [...rejected, ...unmatched, ...ignored];
   const lines = places
     .slice(0, MOST_PLACES)
     .map((place) => make("tr", {}, ...place.map((text) => cell(text))));
@@ -42,7 +42,7 @@ function showPlacesApart() {
   if (left > 0)
     lines.push(make("tr", {}, make("td", { colSpan: 3 }, `… and ${count(left)} more: see --json.`)));
   if (!lines.length)
-    lines.push(make("tr", {}, make("td", { colSpan: 3 }, "Nothing: every message was taken in.")));
+    lines.push(make("tr", {}, make("td", { colSpan: 3 }, "None: every message was processed.")));
   byId("apart").tBodies[0].replaceChildren(...lines);
 }
 

@@ -30,12 +30,12 @@ function facts(action) {
     fact("Policy", action.policy),
     fact("Transition", `${action.transition}${way}`),
     fact("Started", moment(action.started_at)),
-    fact("Known", `${moment(action.first_seen_at)}, after ${late}`),
+    fact("First seen", `${moment(action.first_seen_at)}, after ${late}`),
     fact("Closed", moment(action.closed_at)),
     fact("Heartbeats", count(action.beats.length)),
-    fact("Least margin", duration(action.least)),
-    fact("Heard by", action.received_by.join(", ")),
-    fact("Token", action.token ?? "none: found by its wait"),
+    fact("Smallest margin", duration(action.least)),
+    fact("Received by", action.received_by.join(", ")),
+    fact("Token", action.token ?? "none (adopted)"),
   ];
 }
 

@@ -304,8 +304,8 @@ function drawLegend() {
     actions.some((action) => action.ending === ending),
   );
   const marks = [
-    ["a wait, faint until it was known", (pen) => drawWait(pen, present[0], [2, 14, 34], 12)],
-    ["look", (pen) => [drawWait(pen, present[0], [2, 2, 34], 12), drawLook(pen, 18, 12)]],
+    ["a wait; faint until Usher knew of it", (pen) => drawWait(pen, present[0], [2, 14, 34], 12)],
+    ["evaluation", (pen) => [drawWait(pen, present[0], [2, 2, 34], 12), drawLook(pen, 18, 12)]],
     ["heartbeat", (pen) => [drawWait(pen, present[0], [2, 2, 34], 12), drawBeat(pen, 18, 12)]],
     ["signal", (pen) => [drawWait(pen, present[0], [2, 2, 34], 12), drawSignal(pen, 18, 12)]],
     ...present.map((ending) => [END_WORDS[ending], (pen) => drawEnding(pen, ending, 18, 12)]),

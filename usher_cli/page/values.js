@@ -6,7 +6,7 @@ const END_WORDS = {
   CONTINUE: "completed with CONTINUE",
   ABANDON: "completed with ABANDON",
   ended_elsewhere: "ended elsewhere",
-  defaulted: "fell to the default result",
+  defaulted: "got the default result",
   open: "still open",
 };
 

@@ -11,7 +11,7 @@ from usher_simulator.replay.replay import Entry
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Unreadable:
-    """A place that holds no message, and why."""
+    """A place that contains no message, and why."""
 
     source: str
     reason: str

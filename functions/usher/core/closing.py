@@ -65,7 +65,7 @@ def ended(action: Action, now: datetime, why: str = "") -> Action:
     else:
         paused = f" while Usher was paused: {action.paused_by}" if action.paused_by else why
         said = f" ({end.detail})" if end is not None else ""
-        reason = f"fell to the default result {action.hook.default_result}: its time ran out{paused}{said}"
+        reason = f"got the default result {action.hook.default_result}: its time ran out{paused}{said}"
         return closed(action, Outcome.DEFAULTED, reason, now)
     return closed(action, Outcome.ENDED_ELSEWHERE, reason, now)
 
@@ -91,7 +91,7 @@ def superseded(action: Action, by_id: str, begun_at: datetime, now: datetime) ->
 
 def launch_failed(action: Action) -> ActivityEnd:
     """What the end of a launch says that fell to its default result, as an event would."""
-    detail = f"its launch fell to the default result {action.hook.default_result}"
+    detail = f"its launch got the default result {action.hook.default_result}"
     return replace(own_end(action, action.id, action.expires_at, detail), succeeded=False)
 
 

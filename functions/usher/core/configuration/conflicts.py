@@ -42,7 +42,7 @@ def _shared_rule(one: Hook, other: Hook) -> str:
     example = fits_both(one.group.glob, other.group.glob)
     if len(example) > MOST_GROUP_NAME:
         return rule
-    return f"{rule}: {example} fits {one.group.glob} and {other.group.glob}"
+    return f"{rule}: {example} matches {one.group.glob} and {other.group.glob}"
 
 
 def _surely_share_a_group(one: Hook, other: Hook) -> bool:

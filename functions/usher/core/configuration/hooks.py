@@ -96,8 +96,8 @@ def _refuse_late_notification(notify: Channel, heartbeat_timeout: timedelta, fie
         needed = duration.written(LEAST_TIMEOUT_WITHOUT_QUEUE)
         given = duration.written(heartbeat_timeout)
         field.refuse(
-            f"must be sqs or sns while heartbeat_timeout is {given}: this way alone may bring a "
-            f"message minutes late or never, so it needs at least {needed}"
+            f"must be sqs or sns if heartbeat_timeout is {given}: {notify} alone may deliver a message "
+            f"minutes late or never, and needs at least {needed}"
         )
 
 
@@ -107,8 +107,8 @@ def _refuse_impatience(rules: Sequence[Rule], heartbeat_timeout: timedelta, fiel
         if policy.give_up_after is not None and policy.give_up_after > limit:
             field.refuse(
                 f"uses {policy.name}, whose give_up_after {duration.written(policy.give_up_after)} must not "
-                f"pass the global limit of this hook, {duration.written(limit)} (100 x heartbeat_timeout, "
-                f"at most 48h)"
+                f"exceed the global timeout of this hook, {duration.written(limit)} "
+                f"(100 x heartbeat_timeout, at most 48h)"
             )
 
 
@@ -118,5 +118,5 @@ def _refuse_terminating(rules: Sequence[Rule], field: Field) -> None:
         of_others = [leaf.in_words for leaf in policy.leaves if leaf.transition is Transition.TERMINATING]
         if of_others:
             field.refuse(
-                f"uses {policy.name}, which waits for `{of_others[0]}`: that is for terminating hooks"
+                f"uses {policy.name}, which waits for `{of_others[0]}`: that is for terminating hooks only"
             )

@@ -52,8 +52,8 @@ def _new_policy(name: str, field: Field) -> Policy:
     later = {stage for each in policy.until if isinstance(each, Then) for stage in each.stages[1:]}
     if any(policy.leaves.count(stage) > 1 for stage in later if isinstance(stage, Probe)):
         raise field.members()["until"].refuse(
-            "must not have a condition under `then` that stands in the policy once more: "
-            "asked there, it would count as asked in its turn"
+            "must not have a condition of a later `then` stage a second time in the policy: "
+            "its answer there would also count in the stage"
         )
     return policy
 

@@ -58,7 +58,7 @@ def _rule(policies: Policies, field: Field) -> Rule:
 def _last_rule(policies: Policies, field: Field) -> Rule:
     parts = _RULE.members(field)
     if "when" in parts:
-        field.refuse("is the last rule, so it must have no `when`: it takes what no rule fits")
+        field.refuse("is the last rule, so it must have no `when`: it applies if no other rule matches")
         attempt(_when, parts["when"], ())
     return _using(policies, (), parts)
 

@@ -1,4 +1,4 @@
-"""Outages of AWS against the deployed simulation: by hook length, how many are held, and how many fall.
+"""Outages of AWS against the deployed simulation: what is held, and what gets its default result, by timeout.
 
 `python -m benchmarks.outages` writes the table of docs/operations.md. The judge is the simulated
 service's own log; the records are asked only whether they tell of what fell.
@@ -35,10 +35,10 @@ _ASKS: Final = {"targets": {"groups": ["web"], "state": "drained"}}  # of the po
 OUTAGES: Final[tuple[tuple[str, tuple[Part | How, ...], timedelta], ...]] = (
     ("DynamoDB", (Part.STORE,), timedelta(minutes=10)),
     ("DynamoDB", (Part.STORE,), timedelta(hours=2)),
-    ("DynamoDB says no", (Part.STORE, How.DENIED), timedelta(hours=2)),
-    ("SQS takes no message", (Part.QUEUES,), timedelta(hours=2)),
-    ("SQS is not reached", (Part.QUEUES, How.UNREACHED), timedelta(hours=2)),
-    ("the schedule is silent", (Part.SWEEP,), timedelta(hours=2)),
+    ("DynamoDB refuses", (Part.STORE, How.DENIED), timedelta(hours=2)),
+    ("SQS accepts no message", (Part.QUEUES,), timedelta(hours=2)),
+    ("SQS cannot be reached", (Part.QUEUES, How.UNREACHED), timedelta(hours=2)),
+    ("the schedule does not run", (Part.SWEEP,), timedelta(hours=2)),
     ("wake is throttled", (Part.WAKE,), timedelta(hours=2)),
     ("intake is throttled", (Part.INTAKE,), timedelta(minutes=10)),
     ("Auto Scaling refuses all", (Part.AUTO_SCALING,), timedelta(minutes=10)),
@@ -79,7 +79,7 @@ def waits_of(run: Trial) -> list[Wait]:
 
 
 def fallen(waits: Sequence[Wait]) -> list[str]:
-    """The tokens of those that fell for want of a heartbeat."""
+    """The tokens of those that got the default result for want of a heartbeat."""
     return [wait.token for wait in waits if wait.ended_by is EndedBy.HEARTBEAT_TIMEOUT]
 
 
@@ -88,15 +88,15 @@ class Count:
     """Of the waits that an outage met."""
 
     held: int = 0
-    fell: int = 0
-    told: int = 0  # of what fell: as fallen to the default
+    defaulted: int = 0
+    reported: int = 0  # of these, recorded as defaulted
 
     def __str__(self) -> str:
         """As the table has it."""
         return (
             f"{self.held} held"
-            if not self.fell
-            else f"{self.held} held, **{self.fell} fell** ({self.told} told)"
+            if not self.defaulted
+            else f"{self.held} held, **{self.defaulted} defaulted** ({self.reported} reported)"
         )
 
 
@@ -112,18 +112,18 @@ def counted(
         run = outage(seed, hooks_file(timeout, policy), parts, BEGINS, lasts)
         run.run()
         met = [wait for wait in waits_of(run) if wait.started_at < ends and (wait.ended_at or ends) > begins]
-        fell = fallen(met)
-        records = (run.usher.memory.of_token(token) for token in fell)
-        count.held += len(met) - len(fell)
-        count.fell += len(fell)
-        count.told += sum(one is not None and one.outcome is Outcome.DEFAULTED for one in records)
+        defaulted = fallen(met)
+        records = (run.usher.memory.of_token(token) for token in defaulted)
+        count.held += len(met) - len(defaulted)
+        count.defaulted += len(defaulted)
+        count.reported += sum(one is not None and one.outcome is Outcome.DEFAULTED for one in records)
     return count
 
 
 def main() -> int:
     """Write the table."""
     rows = [
-        f"| away | for | {' | '.join(f'hooks of {timeout}' for timeout in HOOKS)} |",
+        f"| outage | for | {' | '.join(f'hooks of {timeout}' for timeout in HOOKS)} |",
         f"|{'---|' * (2 + len(HOOKS))}",
     ]
     for name, parts, lasts in OUTAGES:

@@ -51,7 +51,7 @@ _COMMANDS: Final = {
     "replay": _Listed("replay", "replay_command", "Replay captured notifications through the real handlers."),
     "resume": _Listed("pause", "resume", "End a pause."),
     "sam": _Listed("sam", "sam", "Write what `sam local` needs to run the functions."),
-    "schema": _Listed("schema", "schema", "Print the JSON Schema of a hooks file, for editors."),
+    "schema": _Listed("schema", "schema", "Print the JSON Schema of a hooks file."),
     "show": _Listed("show", "show", "Show everything recorded of an instance's actions, or of one action."),
     "signal": _Listed(
         "operate", "signal", "Send the signal that an action waits for, as its workload would."

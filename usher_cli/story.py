@@ -50,7 +50,7 @@ def assumption(assumed: dict[str, Any]) -> str:
         return f"Unknown: {conditions}. The messages do not contain AWS's answers; try --work-done."
     work_done = f"--work-done {assumed['work_done']}"
     return (
-        f"Assumed by {work_done}: when these conditions began to hold: {conditions or 'none'}. "
+        f"Assumed by {work_done}: the time from which these conditions hold: {conditions or 'none'}. "
         f"No outcome event in the messages ended an action."
     )
 

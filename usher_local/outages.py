@@ -43,15 +43,14 @@ class Outages:
     denied: set[str] = field(default_factory=set)
 
     def begin(self, part: str, lasts_s: float, *, denied: bool = False) -> None:
-        """Let a part be away from now on, for so long; 0 ends it."""
+        """Make a part unavailable from now on, for so many seconds; 0 ends it."""
         service = PARTS[part]
         self.until_s[service] = self.seconds() + lasts_s
         self.denied.discard(service)
         if denied:
             self.denied.add(service)
-        how = "denied to" if denied else "away for"
-        is_so = f"{how} the functions for {lasts_s:g} s" if lasts_s else "back"
-        self.say(f"The {part} is {is_so}.")
+        how = "refuses the functions" if denied else "is unavailable to the functions"
+        self.say(f"The {part} {how} for {lasts_s:g} s." if lasts_s else f"The {part} is available again.")
 
     def is_away(self, service: str) -> bool:
         """Whether a service is away just now."""

@@ -334,8 +334,8 @@ def test_the_story_says_what_was_assumed(tmp_path: Path) -> None:
     outcome = command(tmp_path, "--work-done", "10m")
 
     said = (
-        "Assumed: by --work-done 10m no outcome in the messages ended an action, and says when these began "
-        "to hold: ecs drained."
+        "Assumed by --work-done 10m: the time from which these conditions hold: ecs drained. "
+        "No outcome event in the messages ended an action."
     )
     assert said in outcome.stdout.splitlines()
     assert "completed CONTINUE: done: ecs drained: assumed from 12:10:00 on" in outcome.stdout
@@ -359,5 +359,5 @@ def test_both_sides_of_a_comparison_assume_the_same(tmp_path: Path) -> None:
 
     assert outcome.exit_code == 0
     first, *others = outcome.stdout.splitlines()
-    assert first.endswith("began to hold: ecs drained; instance_status ok.")
+    assert ": the time from which these conditions hold: ecs drained; instance_status ok. " in first
     assert others[-1] == "1 action: 1 differ, 0 of them in the result."

@@ -35,7 +35,7 @@ A_LOOK = timedelta(seconds=5)  # what runs out within it nobody can hold, either
 )
 def test_two_hours_are_held(parts: list[Part | How], timeout: str) -> None:
     count = counted(timeout, parts, TWO_HOURS, seeds=[3])
-    assert (count.held > 0, count.fell) == (True, 0)
+    assert (count.held > 0, count.defaulted) == (True, 0)
 
 
 def test_what_outlives_ten_minutes_without_auto_scaling_is_held() -> None:

@@ -214,9 +214,9 @@ JOBS = "Job workers that finish their job"
 LOGS = "Logs uploaded before the end"
 SMOKE = "A smoke test before going into service"
 POOL = "A warm pool"
-LICENCE = "A licence given back"
-KEPT = "What failed is kept for a look"
-NO_END = "A termination that is none"
+LICENCE = "Returning a licence"
+KEPT = "Failed instances retained for a look"
+NO_END = "A termination that the instance survives"
 FAILED = "After a launch that failed"
 FOUR_MINUTES = timedelta(minutes=4)
 
@@ -245,7 +245,7 @@ SCENES = [
     ),
     pytest.param(
         CLUSTER, "ecs-web", leaves("usher-drain", END_IN_POOL), None,
-        [("let-go", "CONTINUE", "nothing to wait for", 0)],
+        [("release", "CONTINUE", "nothing to wait for", 0)],
         id="an instance of the pool has no tasks",
     ),
     pytest.param(
@@ -289,7 +289,7 @@ SCENES = [
             ("prepare", "CONTINUE", "done: signal prepared", 12),
             ("wake", "CONTINUE", "done: signal ready", 2),
             ("finish-jobs", "CONTINUE", "done: signal jobs-finished", 30),
-            ("let-go", "CONTINUE", "nothing to wait for", 0),
+            ("release", "CONTINUE", "nothing to wait for", 0),
         ],
         id="into the pool, out of it, back, and out for good",
     ),
@@ -302,18 +302,18 @@ SCENES = [
         POOL, "render", is_not_prepared, None,
         [
             ("prepare", "ABANDON", "gave up after 30m", 30),
-            ("let-go", "CONTINUE", "nothing to wait for", 0),
+            ("release", "CONTINUE", "nothing to wait for", 0),
         ],
         id="the preparation fails",
     ),
     pytest.param(
         LICENCE, "cad-1", leaves("usher-licence"), FOUR_MINUTES,
-        [("give-back", "CONTINUE", "done: function release-licence", 4)],
+        [("return-licence", "CONTINUE", "done: function release-licence", 4)],
         id="a licence is given back",
     ),
     pytest.param(
         LICENCE, "cad-1", leaves("usher-licence", END_IN_POOL), FOUR_MINUTES,
-        [("give-back", "CONTINUE", "done: function release-licence", 4)],
+        [("return-licence", "CONTINUE", "done: function release-licence", 4)],
         id="a licence is given back out of the pool",
     ),
     pytest.param(
@@ -366,7 +366,7 @@ SCENES = [
         FAILED, "api-1", fails_to_boot, None,
         [
             ("gate", "ABANDON", "failed: signal bootstrapped", 7),
-            ("let-go", "CONTINUE", "nothing to wait for", 0),
+            ("release", "CONTINUE", "nothing to wait for", 0),
         ],
         id="a launch fails by our word",
     ),
@@ -400,7 +400,7 @@ def test_a_recipe_does_what_it_says(
 def test_a_launch_that_someone_else_abandoned_is_known_by_its_event(tmp_path: Path) -> None:
     gate, end = told(FAILED, "api-1", is_abandoned_by_someone_else, None, tmp_path)
 
-    assert (gate[0], gate[1], end[:3]) == ("gate", None, ("let-go", "CONTINUE", "nothing to wait for"))
+    assert (gate[0], gate[1], end[:3]) == ("gate", None, ("release", "CONTINUE", "nothing to wait for"))
 
 
 def test_a_broken_image_burns_five_instances_an_hour_and_no_more(tmp_path: Path) -> None:

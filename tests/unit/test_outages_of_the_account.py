@@ -67,7 +67,7 @@ def test_a_service_is_away_for_so_long_and_no_other(upstream: str) -> None:
         queue.list_queues()
         now[0] = 120
         assert table.list_tables()["TableNames"] == ["/"]
-    assert said == ["The table is away for the functions for 120 s."]
+    assert said == ["The table is unavailable to the functions for 120 s."]
 
 
 def test_a_table_that_is_denied_says_no(upstream: str) -> None:

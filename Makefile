@@ -85,10 +85,15 @@ $(CHECKOV)/.ready: requirements/checkov.txt | $(READY)
 	@$(call fill,$(CHECKOV)/bin,requirements/checkov.txt)
 	@touch $@
 
-lint-templates: $(CHECKOV)/.ready ## checkov on the golden templates
+TEMPLATES_LINTED := build/.templates-linted
+
+lint-templates: $(TEMPLATES_LINTED) ## checkov on the golden templates, where they changed
+
+$(TEMPLATES_LINTED): $(wildcard tests/infra/golden/*.json) .checkov.yaml $(CHECKOV)/.ready
 	@echo "lint-templates: checkov" >&2
 	@$(CHECKOV)/bin/checkov --config-file .checkov.yaml --directory tests/infra/golden > $(CHECKOV)/said.log || \
 	  { cat $(CHECKOV)/said.log; exit 1; }
+	@touch $@
 
 golden: $(READY) ## write the golden templates anew, for a reviewer to see what changes
 	@CDK_VALIDATION=false $(BIN)/python -m tests.infra.renew_golden

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 
 from tests.infra.stacks import DEPLOYMENTS, all_templates
 
+ROOT = Path(__file__).parents[2]
 ACKNOWLEDGED = {
     "W3005": "The CDK writes out that a function needs its role, besides the policy that it must name.",
 }
@@ -20,10 +22,24 @@ def test_cfn_lint_finds_nothing_but_what_is_acknowledged_and_nothing_is_in_vain(
             if "Resources" in template:  # else no hook stands apart, and the CDK deploys no empty stack
                 (tmp_path / f"{name} of {kind}.json").write_text(json.dumps(template))
 
-    said = lint(*sorted(tmp_path.iterdir()))
+    files = sorted(tmp_path.iterdir())
+    passed = stamp_of(files)
+    if passed.exists():
+        return
+    said = lint(*files)
 
     assert [line for line in said if not any(f":{rule}:" in line for rule in ACKNOWLEDGED)] == []
     assert [rule for rule in ACKNOWLEDGED if not any(f":{rule}:" in line for line in said)] == []
+    passed.parent.mkdir(exist_ok=True)
+    passed.touch()
+
+
+def stamp_of(files: list[Path]) -> Path:
+    """Stands once these templates have passed, with the packages of today and this very test."""
+    digest = hashlib.sha256()
+    for file in (ROOT / "requirements" / "dev.txt", Path(__file__), *files):
+        digest.update(file.name.encode() + file.read_bytes())
+    return ROOT / "build" / f".cfn-lint-{digest.hexdigest()[:16]}"
 
 
 def lint(*files: Path) -> list[str]:

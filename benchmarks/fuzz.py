@@ -157,29 +157,29 @@ class StrictStore(MemoryStore):
         return super().load(action_id)
 
     def of_token(self, token: str) -> Action | None:
-        """See usher.ports.Finding."""
+        """See usher.ports.records.ActionLookup."""
         _fits(token, _MOST_PK_BYTES)
         return super().of_token(token)
 
     def of_instance(self, instance_id: str) -> Iterable[Action]:
-        """See usher.ports.Finding."""
+        """See usher.ports.records.ActionLookup."""
         _fits(instance_id, _MOST_PK_BYTES)
         return super().of_instance(instance_id)
 
     def keep_signal(self, signal: Signal) -> Kept:
-        """See usher.ports.Hearsay."""
+        """See usher.ports.records.EvidenceStore."""
         _fits(signal.event_id, _MOST_SK_BYTES)
         _fits_an_item(evidence_format.signal_to_data(signal))
         return super().keep_signal(signal)
 
     def keep_move_end(self, activity_end: ActivityEnd) -> None:
-        """See usher.ports.Hearsay."""
+        """See usher.ports.records.EvidenceStore."""
         _fits(activity_end.activity_id, _MOST_SK_BYTES)
         _fits_an_item(evidence_format.activity_end_to_data(activity_end))
         super().keep_move_end(activity_end)
 
     def keep_test(self, test: TestNotice) -> None:
-        """See usher.ports.Hearsay."""
+        """See usher.ports.records.EvidenceStore."""
         _fits(test.group, _MOST_PK_BYTES)
         _fits(test.request_id, _MOST_SK_BYTES)
         super().keep_test(test)

@@ -103,7 +103,7 @@ class Function:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Remaining:
-    """Implements usher.Context."""
+    """Implements usher.invocation.Context."""
 
     clock: VirtualClock
     ends_at: datetime

@@ -145,12 +145,12 @@ class CountingStore(MemoryStore):
         return super().load(action_id)
 
     def evidence(self, action: Action) -> Evidence:
-        """See usher.ports.Hearsay."""
+        """See usher.ports.records.EvidenceStore."""
         self.reads += 1
         return super().evidence(action)
 
     def due(self, until: datetime) -> Iterable[Due]:
-        """See usher.ports.Finding."""
+        """See usher.ports.records.ActionLookup."""
         rows = list(super().due(until))
         self.reads += 1 + len(rows)
         return rows

@@ -121,17 +121,17 @@ class SlowStore(MemoryStore):
         super().save(action, raw=raw)
 
     def of_token(self, token: str) -> Action | None:
-        """See usher.ports.Finding."""
+        """See usher.ports.records.ActionLookup."""
         self._table.reach()
         return super().of_token(token)
 
     def of_instance(self, instance_id: str) -> Iterable[Action]:
-        """See usher.ports.Finding."""
+        """See usher.ports.records.ActionLookup."""
         self._table.reach()
         return super().of_instance(instance_id)
 
     def due(self, until: datetime) -> Iterable[Due]:
-        """See usher.ports.Finding."""
+        """See usher.ports.records.ActionLookup."""
         self._table.reach()
         return list(super().due(until))
 
@@ -141,12 +141,12 @@ class SlowStore(MemoryStore):
         return [action.token for action in known if action is not None and action.token is not None]
 
     def keep_signal(self, signal: Signal) -> Kept:
-        """See usher.ports.Hearsay."""
+        """See usher.ports.records.EvidenceStore."""
         self._table.reach()
         return super().keep_signal(signal)
 
     def evidence(self, action: Action) -> Evidence:
-        """See usher.ports.Hearsay."""
+        """See usher.ports.records.EvidenceStore."""
         self._table.reach()
         return super().evidence(action)
 

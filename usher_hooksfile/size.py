@@ -29,9 +29,8 @@ INLINE_CHARACTERS: Final = 3_000  # that these rights may take of a role's 10,24
 # 16 KB of CloudFormation's at most.
 FILE_CHARACTERS: Final = 240_000
 
-_BEYOND_LATIN: Final = re.compile(
-    r"[^\x00-\xff]"
-)  # which IAM takes in no policy (CreatePolicy, PolicyDocument)
+# IAM takes it in no policy (CreatePolicy, PolicyDocument).
+_BEYOND_LATIN: Final = re.compile(r"[^\x00-\xff]")
 _LONGEST: Final = {"partition": "aws-us-gov", "region": "us-isof-south-1", "account": "123456789012"}
 _LONGEST_ARN: Final = len(
     "arn:{partition}:autoscaling:{region}:{account}:autoScalingGroup:*:autoScalingGroupName/".format(

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from usher.ports.records import Due
 
     class Timelines(Protocol):
-        """What is read of usher.aws.records.Records."""
+        """What is read of usher.aws.records.RecordTable."""
 
         def due(self, until: datetime) -> Iterable[Due]:
             """The open actions."""

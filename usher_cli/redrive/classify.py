@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from usher.ports.records import ActionLookup, FindingsKept, Records
 
     class Known(Records, ActionLookup, FindingsKept, Protocol):
-        """What is read of usher.aws.records.Records."""
+        """What is read of usher.aws.records.RecordTable."""
 
 
 _RECENT_SIGNAL: Final = timedelta(hours=1)  # its action may not be known yet

@@ -29,9 +29,8 @@ def local_endpoints(now: Callable[[], datetime]) -> Iterator[dict[str, str]]:
     """An empty account on free loopback ports, in the variables that AWS SDKs read."""
     from moto.server import ThreadedMotoServer  # noqa: PLC0415 - it takes a second, and --endpoint needs none
 
-    logging.getLogger("werkzeug").setLevel(
-        logging.WARNING
-    )  # a line per request would bury the function's log
+    # A line per request would bury the function's log.
+    logging.getLogger("werkzeug").setLevel(logging.WARNING)
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     try:

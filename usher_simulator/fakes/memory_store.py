@@ -113,12 +113,12 @@ class MemoryStore:
             self._due_in.setdefault(_minute(due.look_at), {})[action.id] = due
 
     def of_token(self, token: str) -> Action | None:
-        """See usher.ports.Finding."""
+        """See usher.ports.records.ActionLookup."""
         known = self._of_token.get(token)
         return None if known is None else self._actions[known]
 
     def of_instance(self, instance_id: str) -> Iterable[Action]:
-        """See usher.ports.Finding."""
+        """See usher.ports.records.ActionLookup."""
         found = [self._actions[known] for known in self._of_instance.get(instance_id, ())]
         return sorted(found, key=lambda action: (action.started_at, action.id))[-MOST_OF_INSTANCE:]
 
@@ -127,7 +127,7 @@ class MemoryStore:
         return True
 
     def due(self, until: datetime) -> Iterable[Due]:
-        """See usher.ports.Finding."""
+        """See usher.ports.records.ActionLookup."""
         minutes = sorted(minute for minute in self._due_in if minute <= _minute(until))
         return [due for minute in minutes for due in self._due_in[minute].values() if due.look_at <= until]
 
@@ -175,11 +175,11 @@ class MemoryStore:
         return Counter((action.hook.group, action.hook.name) for action in self.all_open())
 
     def foreign_waits(self) -> Mapping[str, Collection[ForeignWait]]:
-        """See usher.ports.Tries."""
+        """See usher.ports.records.ForeignWaits."""
         return dict(self._tried)
 
     def keep_foreign_waits(self, group: str, foreign_waits: Collection[ForeignWait]) -> None:
-        """See usher.ports.Tries."""
+        """See usher.ports.records.ForeignWaits."""
         self._tried.pop(group, None)
         if foreign_waits:
             self._tried[group] = frozenset(foreign_waits)
@@ -207,7 +207,7 @@ class MemoryStore:
         return len(self._open)
 
     def keep_signal(self, signal: Signal) -> Kept:
-        """See usher.ports.Hearsay."""
+        """See usher.ports.records.EvidenceStore."""
         kind = "progress" if signal.status is Status.PROGRESS else "result"
         if signal.token is None:
             return self._keep_signal(signal.instance_id or "", kind, signal)
@@ -228,16 +228,16 @@ class MemoryStore:
         return change
 
     def keep_move_end(self, activity_end: ActivityEnd) -> None:
-        """See usher.ports.Hearsay."""
+        """See usher.ports.records.EvidenceStore."""
         kept = self._move_ends.setdefault(activity_end.instance_id, {})
         kept.setdefault(activity_end.activity_id, activity_end)
 
     def keep_instance_end(self, instance_id: str, ended_at: datetime) -> None:
-        """See usher.ports.Hearsay."""
+        """See usher.ports.records.EvidenceStore."""
         self._instance_ends.setdefault(instance_id, ended_at)
 
     def keep_instance_state(self, instance_id: str, at: datetime, *, is_stopped: bool) -> None:
-        """See usher.ports.Hearsay."""
+        """See usher.ports.records.EvidenceStore."""
         known_at, _ = self._states.get(instance_id, (None, False))
         is_newer = is_stopped if known_at is None else at > known_at or (at == known_at and not is_stopped)
         if is_newer:
@@ -256,11 +256,11 @@ class MemoryStore:
         return dict(self._paused)
 
     def keep_test(self, test: TestNotice) -> None:
-        """See usher.ports.Hearsay."""
+        """See usher.ports.records.EvidenceStore."""
         self._tests.setdefault(test.group, {}).setdefault(test.request_id, test)
 
     def keep_heard(self, group: str, now: datetime) -> None:
-        """See usher.ports.Hearsay."""
+        """See usher.ports.records.EvidenceStore."""
         self._heard_of[group] = now
 
     def reaches_us(self, group: str) -> bool:
@@ -268,7 +268,7 @@ class MemoryStore:
         return group in self._tests or group in self._heard_of
 
     def evidence(self, action: Action) -> Evidence:
-        """See usher.ports.Hearsay."""
+        """See usher.ports.records.EvidenceStore."""
         oldest = evidence.counts_from(action, self._clock())
         places = (action.instance_id, action.token or "")
         signals = [signal for place in places for signal in self._signals.get(place, {}).values()]

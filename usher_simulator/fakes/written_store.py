@@ -34,12 +34,12 @@ class WrittenStore(MemoryStore):
         super()._put(read_back(action), raw)
 
     def keep_signal(self, signal: Signal) -> Kept:
-        """See usher.ports.Hearsay."""
+        """See usher.ports.records.EvidenceStore."""
         written = _through_json(evidence_format.signal_to_data(signal))
         return super().keep_signal(evidence_format.signal_from_data(written))
 
     def keep_move_end(self, activity_end: ActivityEnd) -> None:
-        """See usher.ports.Hearsay."""
+        """See usher.ports.records.EvidenceStore."""
         written = _through_json(evidence_format.activity_end_to_data(activity_end))
         super().keep_move_end(evidence_format.activity_end_from_data(written))
 

@@ -229,13 +229,13 @@ class ShakyStore:
         self._effects.of_store(do, action.id)
 
     def evidence(self, action: Action) -> Evidence:
-        """See usher.ports.Hearsay."""
+        """See usher.ports.records.EvidenceStore."""
         evidence = self._effects.of_store(lambda: self._memory.evidence(action), action.id)
         self._watch.heard(action, evidence, self._effects.invocation)
         return evidence
 
     def keep_signal(self, signal: Signal) -> Kept:
-        """See usher.ports.Hearsay."""
+        """See usher.ports.records.EvidenceStore."""
 
         def do() -> Kept:
             change = self._memory.keep_signal(signal)
@@ -246,7 +246,7 @@ class ShakyStore:
         return self._effects.of_store(do)
 
     def keep_instance_end(self, instance_id: str, ended_at: datetime) -> None:
-        """See usher.ports.Hearsay."""
+        """See usher.ports.records.EvidenceStore."""
 
         def do() -> None:
             self._memory.keep_instance_end(instance_id, ended_at)
@@ -255,7 +255,7 @@ class ShakyStore:
         self._effects.of_store(do)
 
     def due(self, until: datetime) -> Iterable[Due]:
-        """See usher.ports.Finding. The index may be a moment behind the table: then a row is missing."""
+        """See usher.ports.records.ActionLookup. The index may lag behind the table: a row is missing."""
         rows = self._effects.of_store(lambda: self._memory.due(until))
         return [row for row in rows if not self._is_missing(row)]
 

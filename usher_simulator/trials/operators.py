@@ -36,7 +36,7 @@ _WHO: Final = "arn:aws:iam::111122223333:user/ann"
 
 
 class OperatorsStore:
-    """Implements usher.ports.Records for a command line, on whose way to the table nothing goes wrong."""
+    """Implements usher.ports.records.Records for a command line, whose calls to the table never fail."""
 
     def __init__(self, usher: Deployment, watch: Watch) -> None:
         self._memory = usher.memory
@@ -47,11 +47,11 @@ class OperatorsStore:
         raise NotImplementedError(f"{action.id} {raw}")
 
     def load(self, action_id: str) -> Action | None:
-        """See usher.ports.Records."""
+        """See usher.ports.records.Records."""
         return self._memory.load(action_id)
 
     def save(self, action: Action, *, raw: Raw | None = None) -> None:
-        """See usher.ports.Records."""
+        """See usher.ports.records.Records."""
         before = self._memory.load(action.id)
         self._memory.save(action, raw=raw)
         after = self._memory.load(action.id)

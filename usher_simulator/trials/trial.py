@@ -458,7 +458,7 @@ class Ec2(Asked):
         self._trial = trial
 
     def make(self, call: ProbeCall, members: Sequence[str] = ()) -> Reply:
-        """See usher.ports.Calls."""
+        """See usher.ports.conditions.Calls."""
         reply = super().make(call, members)
         self._trial.tell(
             "asked", self._effects.invocation, call.operation, reply.kind, reply.text, reply.data

@@ -34,13 +34,13 @@ _SHOWN: Final = 1000  # characters of a question, for whoever reads the table
 
 
 class Answers:
-    """Implements usher.ports.SharedAnswers."""
+    """Implements usher.ports.conditions.SharedAnswers."""
 
     def __init__(self, client: DynamoDBClient, table_name: str) -> None:
         self._table = table.Table(client, table_name)
 
     def newest(self, question: str) -> SharedAnswer | None:
-        """See usher.ports.SharedAnswers."""
+        """See usher.ports.conditions.SharedAnswers."""
         item = self._table.get(_key(question, "NEWEST"))
         if item is None:
             return None
@@ -53,7 +53,7 @@ class Answers:
         )
 
     def enlist(self, question: str, member: str, now: datetime) -> None:
-        """See usher.ports.SharedAnswers. Written anew when half of the time is gone: reading is cheaper."""
+        """See usher.ports.conditions.SharedAnswers. Written anew at half of the time: reading is cheaper."""
         key = _key(question, f"MEMBER#{member}")
         known = self._table.get(key)
         if known is not None and iso_time.parse(known["until"]["S"]) - now > _ENLISTED_FOR / 2:
@@ -63,12 +63,12 @@ class Answers:
         self._table.store(key, contents, until + _KEPT)
 
     def enlisted(self, question: str, now: datetime) -> Sequence[str]:
-        """See usher.ports.SharedAnswers."""
+        """See usher.ports.conditions.SharedAnswers."""
         items = self._table.items(_pk(question), "MEMBER#")
         return sorted(item["member"]["S"] for item in items if iso_time.parse(item["until"]["S"]) > now)
 
     def lease(self, question: str, now: datetime, every: timedelta) -> bool:
-        """See usher.ports.SharedAnswers. Where the answer is lost nobody asks for `every`."""
+        """See usher.ports.conditions.SharedAnswers. Where the answer is lost nobody asks for `every`."""
         return self._table.store(
             _key(question, "LEASE"),
             {"leased_at": table.text(iso_time.stored(now))},
@@ -78,7 +78,7 @@ class Answers:
         )
 
     def keep(self, question: str, answer: SharedAnswer) -> None:
-        """See usher.ports.SharedAnswers."""
+        """See usher.ports.conditions.SharedAnswers."""
         members = zlib.compress(json.dumps(dict(answer.members), separators=(",", ":")).encode())
         if len(members) > MOST_BYTES:
             size = f"has {len(members)} bytes, and at most {MOST_BYTES} can be kept"

@@ -37,7 +37,10 @@ _HOOK_GONE: Final = "No Lifecycle Hook found"
 
 
 class GroupsApi:
-    """Implements usher.ports.Groups. `client` must make one attempt at each call, as for AutoScalingApi."""
+    """Implements usher.ports.autoscaling.Groups.
+
+    `client` must make one attempt at each call, as for AutoScalingApi.
+    """
 
     def __init__(self, client: AutoScalingClient) -> None:
         self._client = client

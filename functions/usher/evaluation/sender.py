@@ -24,9 +24,8 @@ if TYPE_CHECKING:
     from usher.ports.autoscaling import Answer, AutoScaling
     from usher.ports.telemetry import Telemetry
 
-VISIBILITY_GRACE: Final = timedelta(
-    seconds=15
-)  # until then "No active" may mean: not visible yet (aws-facts 7.2)
+# Until then "No active" may mean: not visible yet (aws-facts 7.2).
+VISIBILITY_GRACE: Final = timedelta(seconds=15)
 _RETRY_DELAY: Final = timedelta(seconds=2)
 _UNKNOWN_END: Final = timedelta(hours=1)  # how long it is asked how an action ended
 _CALL_TAKES: Final = timedelta(seconds=15)  # at most, until its answer is stored: after that it is lost

@@ -59,9 +59,7 @@ class LiveHolds:
     wait: Callable[[float], object]  # in seconds, as time.sleep
     calls_per_second: float
     wake_ups_fail: Away = field(default_factory=partial(Away, lasts=_IN_DOUBT))
-    coming: dict[str, datetime] = field(
-        default_factory=dict
-    )  # by action: evaluations that wake-ups are to make
+    coming: dict[str, datetime] = field(default_factory=dict)  # by action: when wake-ups are to evaluate it
     items: AllHookItems | None = None  # None: no hook leaves the file
     leaving: dict[Key, Hook] = field(default_factory=dict)  # hooks on their way out, by group and name
     learned: Away = field(default_factory=partial(Away, lasts=_DESCRIBED_FOR))

@@ -14,10 +14,8 @@ if TYPE_CHECKING:
     from usher.ports.records import Store
     from usher.ports.telemetry import Telemetry
 
-TESTED: Final = (
-    Channel.SQS,
-    Channel.SNS,
-)  # whether a direct Lambda target is tested is not known (aws-facts 3.5)
+# Whether a direct Lambda target is tested is not known (aws-facts 3.5).
+TESTED: Final = (Channel.SQS, Channel.SNS)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -134,11 +134,11 @@ class EvidenceStore(Protocol):
     """What is kept whether or not it belongs to an action that is known yet."""
 
     def keep_signal(self, signal: Signal) -> Kept:
-        """Keep a signal for four days, in the place of an older one (hearing.order).
+        """Keep a signal for four days, in the place of an older one (evidence.order).
 
         Of one name and one addressee, token or instance, two are kept: what was done or failed last,
         and the last progress. One with both counts for its token, and by its instance for an action
-        whose token is not known. Beyond hearing.MOST_NAMES of one addressee it is refused.
+        whose token is not known. Beyond evidence.MOST_NAMES of one addressee it is refused.
         """
         ...
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from usher.core.hook_timeouts import Described
 
 _DESCRIBED_KEPT: Final = hook_timeouts.COUNTS_FOR + timedelta(days=2)
-_DESCRIBING_FOR: Final = timedelta(seconds=15)  # until its second comes, and a call is answered
+_DESCRIBING_FOR: Final = timedelta(seconds=15)  # until its slot comes, and a call is answered
 
 
 class DescribedHookItems(TableItems):

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from usher.core.action import Action
+    from usher.core.field import Field
     from usher.core.finding import Finding, Memory
     from usher.core.live_waits import Activity
     from usher.ports.autoscaling import Answer
@@ -42,6 +43,10 @@ class Drained(Probe):
     queue: str
     starts: bool = False
     unsure: bool = False
+
+    @classmethod
+    def parse(cls, field: Field) -> Drained:
+        return cls(queue=str(field.value))
 
     @property
     def name(self) -> str:

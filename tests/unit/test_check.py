@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from click.testing import CliRunner
 
-from usher.core import conditions
-from usher.core.field import Field
 from usher.core.wait_moves import WAIT_MOVES
 from usher_cli.check import check
 
@@ -235,23 +233,6 @@ def test_what_a_termination_waits_for_is_told_in_words(file: Path, condition: st
     assert f"    waits for {words}, then CONTINUE" in result.stdout.splitlines()
     assert (OWN_TAKEN in result.stdout.splitlines()) is ("targets" in words)
     assert result.stderr == ""
-
-
-def test_every_kind_of_condition_is_told_in_words_of_its_own() -> None:
-    made = {
-        "command": {"document": "run"},
-        "ecs": "active",
-        "elapsed": "5m",
-        "function": "f",
-        "instance_status": "ok",
-        "signal": "x",
-        "targets": {"groups": ["x"], "state": "healthy"},
-    }
-
-    assert sorted(made) == sorted(conditions.KINDS)
-    for kind, value in made.items():
-        parsed = conditions.parse(Field(path=(), value={kind: value}, problems=[]))
-        assert parsed.in_words.startswith(f"{kind} ")
 
 
 @pytest.mark.parametrize(

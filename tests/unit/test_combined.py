@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from usher.core.action import Action
     from usher.core.conditions.probe import Reply
     from usher.core.conditions.verdict import Condition
+    from usher.core.field import Field
     from usher.core.finding import Memory
 
 HOLDS, PENDING, UNKNOWN, FAILED = (
@@ -38,6 +39,10 @@ class Asked(Probe):
     """A condition that says what the record says that was found."""
 
     label: str
+
+    @classmethod
+    def parse(cls, field: Field) -> Asked:
+        return cls(label=str(field.value))
 
     @property
     def name(self) -> str:

@@ -10,58 +10,63 @@ import pytest
 from botocore import UNSIGNED
 from botocore.awsrequest import AWSResponse
 from botocore.config import Config
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.aws_shapes import ShapedCalls, checked
+from tests.conditions import (
+    BUSY,
+    FAILED,
+    HOLDS,
+    PENDING,
+    SILENT,
+    UNKNOWN,
+    Answers,
+    Sample,
+    Watch,
+    assert_refused,
+    parsed,
+)
 from tests.factories import a_policy, an_action, at
-from tests.questions import free_turns
 from usher.aws.calls import AwsCalls
-from usher.core import conditions
 from usher.core.conditions.function import MOST_ERRORS, Function, payload
-from usher.core.conditions.probe import Call, Found, Permission, Reply, ReplyKind, as_finding
-from usher.core.field import Field, Problem, Refused
-from usher.core.finding import ConditionStatus
-from usher.questions.probing import Prober
-from usher_simulator.fakes.memory_budget import MemoryAnswers
+from usher.core.conditions.probe import Call, Found, Permission, Reply, ReplyKind
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
-    from usher.core.finding import Finding, Memory
-    from usher.ports.conditions import Calls
+    from usher.core.finding import Memory
 
 SMOKE = Function(function="smoke-test")
 ARN = "arn:aws:lambda:eu-west-1:123456789012:function:smoke-test:live"
-TIMED_OUT = Reply(kind=ReplyKind.TIMED_OUT, text="not answered in time")
-BUSY = Reply(
-    kind=ReplyKind.UNKNOWN, code="TooManyRequestsException", text="TooManyRequestsException: Rate Exceeded."
-)
 EXCEPTION = {"errorMessage": "division by zero", "errorType": "ZeroDivisionError", "stackTrace": []}
 
 
-def parsed(value: object) -> tuple[object, list[Problem]]:
-    problems: list[Problem] = []
-    try:
-        field = Field(path=("until", 0), value={"function": value}, problems=problems)
-        return conditions.parse(field), problems
-    except Refused:
-        return None, problems
+def saying(status: str) -> Callable[[str], Answers]:
+    """It is asked of one instance, so it speaks of no other."""
+    return lambda _: {"Invoke": {"StatusCode": 200, "Payload": json.dumps({"status": status})}}
 
 
-def answered(text: str | bytes) -> Reply:
+SAMPLES = [
+    Sample(
+        written={"function": written},
+        holds=saying("done"),
+        pending=saying("pending"),
+        fails=saying("failed")(""),
+        missing=(("Invoke", "ResourceNotFoundException"),),
+    )
+    for written in ("smoke-test", "smoke-test:live", ARN, {"name": "smoke-test", "every": "1m"})
+]
+
+
+def answered(text: str | bytes, **parts: str) -> Reply:
     """What Invoke answers with: the payload as AwsCalls hands it on, text."""
-    data = checked("lambda", "Invoke", {"StatusCode": 200, "Payload": text, "ExecutedVersion": "$LATEST"})
-    return Reply(kind=ReplyKind.ANSWERED, data=data)
-
-
-def raised(body: object = EXCEPTION) -> Reply:
-    data = {"StatusCode": 200, "FunctionError": "Unhandled", "Payload": json.dumps(body)}
+    data = {"StatusCode": 200, "Payload": text, "ExecutedVersion": "$LATEST", **parts}
     return Reply(kind=ReplyKind.ANSWERED, data=checked("lambda", "Invoke", data))
 
 
-def refused(code: str) -> Reply:
-    return Reply(kind=ReplyKind.REFUSED, code=code, text=f"{code}: no")
+def raised(body: object = EXCEPTION) -> Reply:
+    return answered(json.dumps(body), FunctionError="Unhandled")
 
 
 def heard(reply: Reply, memory: Memory | None = None) -> Found:
@@ -76,61 +81,38 @@ def said(answer: object) -> Found:
 # What the hooks file says
 
 
-@pytest.mark.parametrize(
-    ("value", "expected"),
-    [
-        pytest.param("smoke-test", SMOKE, id="a name"),
-        pytest.param("a_B-9:live", Function(function="a_B-9:live"), id="an alias"),
-        pytest.param("f:$LATEST", Function(function="f:$LATEST"), id="the latest version"),
-        pytest.param(ARN, Function(function=ARN), id="an ARN"),
-        pytest.param({"name": "smoke-test"}, SMOKE, id="a mapping"),
-        pytest.param(
-            {"name": "smoke-test", "every": "5s"},
-            Function(function="smoke-test", every=timedelta(seconds=5)),
-            id="often",
-        ),
-        pytest.param(
-            {"name": "smoke-test", "every": "1h"},
-            Function(function="smoke-test", every=timedelta(hours=1)),
-            id="seldom",
-        ),
-    ],
-)
+SOUND = {
+    "a name": ("smoke-test", SMOKE),
+    "an alias": ("a_B-9:live", Function(function="a_B-9:live")),
+    "the latest version": ("f:$LATEST", Function(function="f:$LATEST")),
+    "an ARN": (ARN, Function(function=ARN)),
+    "a mapping": ({"name": "smoke-test"}, SMOKE),
+    "often": ({"name": "f", "every": "5s"}, Function(function="f", every=timedelta(seconds=5))),
+    "seldom": ({"name": "f", "every": "1h"}, Function(function="f", every=timedelta(hours=1))),
+}
+NOT_SOUND = {
+    "no name": ("", "", "must be the name or ARN"),
+    "a long name": ("a" * 65, "", "must be the name or ARN"),
+    "a blank": ("smoke test", "", "must be the name or ARN"),
+    "a newline at the end": ("smoke\n", "", "must be the name or ARN"),
+    "another ARN": ("arn:aws:sqs:eu-west-1:123456789012:queue", "", "must be the name"),
+    "a number": (5, "", "in quotes"),
+    "a list": (["smoke-test"], "", "must be the name or ARN"),
+    "a mapping without a name": ({"every": "30s"}, "", "must have name"),
+    "too often": ({"name": "f", "every": "4s"}, ".every", "from 5s to 1h"),
+    "too seldom": ({"name": "f", "every": "1h1s"}, ".every", "from 5s to 1h"),
+    "an unknown key": ({"name": "f", "timeout": "1s"}, ".timeout", "not a known key"),
+}
+
+
+@pytest.mark.parametrize(("value", "expected"), SOUND.values(), ids=SOUND)
 def test_a_function_is_understood(value: object, expected: Function) -> None:
-    assert parsed(value) == (expected, [])
+    assert parsed({"function": value}) == (expected, [])
 
 
-@pytest.mark.parametrize(
-    ("value", "place", "rule"),
-    [
-        pytest.param("", "", "must be the name or ARN", id="no name"),
-        pytest.param("a" * 65, "", "must be the name or ARN", id="a long name"),
-        pytest.param("smoke test", "", "must be the name or ARN", id="a blank"),
-        pytest.param("smoke\n", "", "must be the name or ARN", id="a newline at the end"),
-        pytest.param("arn:aws:sqs:eu-west-1:123456789012:queue", "", "must be the name", id="another ARN"),
-        pytest.param(5, "", "in quotes", id="a number"),
-        pytest.param(["smoke-test"], "", "must be the name or ARN", id="a list"),
-        pytest.param({"every": "30s"}, "", "must have name", id="a mapping without a name"),
-        pytest.param({"name": "f", "every": "4s"}, ".every", "from 5s to 1h", id="too often"),
-        pytest.param({"name": "f", "every": "1h1s"}, ".every", "from 5s to 1h", id="too seldom"),
-        pytest.param({"name": "f", "timeout": "1s"}, ".timeout", "not a known key", id="an unknown key"),
-    ],
-)
+@pytest.mark.parametrize(("value", "place", "rule"), NOT_SOUND.values(), ids=NOT_SOUND)
 def test_a_function_that_is_not_sound_is_refused(value: object, place: str, rule: str) -> None:
-    _, problems = parsed(value)
-
-    assert [problem.field for problem in problems] == [f"until[0].function{place}"]
-    assert rule in problems[0].rule
-
-
-def test_different_functions_have_different_names() -> None:
-    others = [
-        Function(function="smoke-test:live"),
-        Function(function="smoke-test", every=timedelta(minutes=1)),
-    ]
-
-    assert SMOKE.name == "function smoke-test"
-    assert [other.name for other in others] == ["function smoke-test:live", "function smoke-test every 1m"]
+    assert_refused({"function": value}, place, rule)
 
 
 @pytest.mark.parametrize(
@@ -183,26 +165,26 @@ def test_the_function_is_told_of_the_action() -> None:
 @pytest.mark.parametrize(
     ("answer", "expected"),
     [
-        pytest.param({"status": "done"}, Found(status=ConditionStatus.HOLDS, detail="done"), id="done"),
+        pytest.param({"status": "done"}, Found(status=HOLDS, detail="done"), id="done"),
         pytest.param(
             {"status": "done", "message": "7 of 7", "ask_again_after_s": 60, "more": [1]},
-            Found(status=ConditionStatus.HOLDS, detail="done: 7 of 7"),
+            Found(status=HOLDS, detail="done: 7 of 7"),
             id="done for good, and keys that nobody knows",
         ),
         pytest.param(
             {"status": "failed", "message": "no\n\x1b[31mlicence"},
-            Found(status=ConditionStatus.FAILED, detail="failed: no licence"),
+            Found(status=FAILED, detail="failed: no licence"),
             id="failed, in one line",
         ),
         pytest.param(
             {"status": "failed", "message": "\ud800"},
-            Found(status=ConditionStatus.FAILED, detail="failed: "),
+            Found(status=FAILED, detail="failed: "),
             id="a message that cannot be stored",
         ),
         pytest.param(
             {"status": "pending", "message": "x" * 201},
             Found(
-                status=ConditionStatus.PENDING,
+                status=PENDING,
                 detail="pending: " + "x" * 199 + "…",
                 ask_again_after=timedelta(seconds=30),
             ),
@@ -210,7 +192,7 @@ def test_the_function_is_told_of_the_action() -> None:
         ),
         pytest.param(
             {"status": "pending", "message": None, "ask_again_after_s": None},
-            Found(status=ConditionStatus.PENDING, detail="pending", ask_again_after=timedelta(seconds=30)),
+            Found(status=PENDING, detail="pending", ask_again_after=timedelta(seconds=30)),
             id="nulls are absent",
         ),
     ],
@@ -259,43 +241,21 @@ def test_every_says_when_to_ask_again_where_the_function_does_not() -> None:
 def test_an_answer_of_the_wrong_shape_is_a_failure_that_shows_it(text: str) -> None:
     found = heard(answered(text))
 
-    assert found.status is ConditionStatus.FAILED
+    assert found.status is FAILED
     assert found.detail.startswith(f"its answer has the wrong shape: {text[:100] or 'empty'}")
     assert len(found.detail) <= len("its answer has the wrong shape: ") + 200
 
 
 def test_bytes_that_are_no_text_are_a_failure_and_no_crash() -> None:
-    assert heard(answered(b'\xff{"status": "done"}')).status is ConditionStatus.FAILED
-
-
-@pytest.mark.parametrize(
-    "data",
-    [
-        pytest.param(None, id="nothing"),
-        pytest.param({}, id="no payload"),
-        pytest.param({"Payload": 5}, id="an odd payload"),
-        pytest.param([], id="a list"),
-    ],
-)
-def test_an_answer_of_lambda_that_is_not_understood_is_unknown(data: object) -> None:
-    found = heard(Reply(kind=ReplyKind.ANSWERED, data=data), {"errors": 4})
-
-    assert found.status is ConditionStatus.UNKNOWN
+    assert heard(answered(b'\xff{"status": "done"}')).status is FAILED
 
 
 @given(st.binary())
 def test_only_an_answer_that_says_done_holds(text: bytes) -> None:
-    assert heard(answered(text)).status is not ConditionStatus.HOLDS
+    assert heard(answered(text)).status is not HOLDS
 
 
 # Errors
-
-
-def test_a_function_that_does_not_exist_is_a_failure() -> None:
-    found = heard(refused("ResourceNotFoundException"))
-
-    assert found.status is ConditionStatus.FAILED
-    assert found.detail == "function smoke-test does not exist: ResourceNotFoundException: no"
 
 
 @pytest.mark.parametrize(
@@ -308,42 +268,22 @@ def test_a_function_that_does_not_exist_is_a_failure() -> None:
             id="Lambda's time-out",
         ),
         pytest.param(raised("gone"), '"gone"', id="an error of another shape"),
-        pytest.param(TIMED_OUT, "no answer in time", id="no answer in time"),
+        pytest.param(SILENT, "no answer in time", id="no answer in time"),
     ],
 )
 def test_an_error_is_unknown_and_asked_again_until_the_fifth_in_a_row(reply: Reply, text: str) -> None:
     memory: Memory = {}
     for count in range(1, MOST_ERRORS):
         found = heard(reply, memory)
-        assert (found.status, found.detail) == (ConditionStatus.UNKNOWN, f"error {count} of 5: {text}")
+        assert (found.status, found.detail) == (UNKNOWN, f"error {count} of 5: {text}")
         assert found.ask_again_after is None
         memory = found.memory
     last = heard(reply, memory)
-    assert (last.status, last.detail) == (ConditionStatus.FAILED, f"5 errors in a row, the last: {text}")
+    assert (last.status, last.detail) == (FAILED, f"5 errors in a row, the last: {text}")
 
 
 def test_an_exception_is_an_error_even_where_its_text_looks_like_an_answer() -> None:
-    assert heard(raised({"status": "done"})).status is ConditionStatus.UNKNOWN
-
-
-@pytest.mark.parametrize(
-    "reply",
-    [
-        pytest.param(BUSY, id="busy"),
-        pytest.param(refused("InvalidRequestContentException"), id="refused"),
-        pytest.param(Reply(kind=ReplyKind.UNKNOWN, text="EndpointConnectionError"), id="unreachable"),
-    ],
-)
-def test_what_says_nothing_of_the_function_neither_counts_nor_resets(reply: Reply) -> None:
-    found = heard(reply, {"errors": 4})
-
-    assert (found.status, found.memory) == (ConditionStatus.UNKNOWN, {"errors": 4})
-
-
-def test_an_answer_ends_the_row_of_errors() -> None:
-    pending = heard(answered('{"status": "pending"}'), {"errors": 4})
-
-    assert heard(raised(), pending.memory).detail.startswith("error 1 of 5")
+    assert heard(raised({"status": "done"})).status is UNKNOWN
 
 
 def test_a_memory_that_is_damaged_counts_from_the_start() -> None:
@@ -354,7 +294,6 @@ ERROR, NOTHING, ANSWER = "error", "nothing", "pending"
 REPLIES = {ERROR: raised(), NOTHING: BUSY, ANSWER: answered('{"status": "pending"}')}
 
 
-@settings(deadline=None)
 @given(st.lists(st.sampled_from([ERROR, ERROR, ERROR, NOTHING, ANSWER]), max_size=40))
 def test_it_fails_exactly_at_the_fifth_error_in_a_row(kinds: list[str]) -> None:
     memory: Memory = {}
@@ -362,32 +301,13 @@ def test_it_fails_exactly_at_the_fifth_error_in_a_row(kinds: list[str]) -> None:
     for kind in kinds:
         found = heard(REPLIES[kind], memory)
         row = {ERROR: row + 1, NOTHING: row, ANSWER: 0}[kind]
-        assert (found.status is ConditionStatus.FAILED) == (kind == ERROR and row == MOST_ERRORS)
-        if found.status is ConditionStatus.FAILED:
+        assert (found.status is FAILED) == (kind == ERROR and row == MOST_ERRORS)
+        if found.status is FAILED:
             return
         memory = found.memory
 
 
-# Through the prober
-
-
-def probed(calls: Calls, looks: int) -> list[Finding]:
-    """What each look finds, the next one when the finding says."""
-    now = at(0)
-    found: list[Finding] = []
-    for _ in range(looks):
-        before = found[-1] if found else None
-        prober = Prober(calls=calls, answers=MemoryAnswers(), call_budget=free_turns(), clock=lambda: now)  # noqa: B023 - used at once
-        memory = before.memory if before else {}
-        read = prober.probe(SMOKE, an_action(), memory, now + timedelta(seconds=20), must_not_start)
-        assert isinstance(read, Found), "it always has the time"
-        found.append(as_finding(SMOKE, read, before, now))
-        now = found[-1].ask_again_at or now
-    return found
-
-
-def must_not_start(intent: Memory) -> None:
-    raise AssertionError(f"asking starts nothing, got {intent}")
+# As it is asked
 
 
 def test_a_function_is_asked_until_it_says_done_with_backoff_after_errors() -> None:
@@ -403,14 +323,10 @@ def test_a_function_is_asked_until_it_says_done_with_backoff_after_errors() -> N
         reply: Mapping[str, Any] | Reply = texts.pop(0)
         return reply
 
-    found = probed(ShapedCalls(answer), 4)
+    watch = Watch(SMOKE, ShapedCalls(answer))
+    found = [watch.look_when_due() for _ in range(4)]
 
-    assert [finding.status for finding in found] == [
-        ConditionStatus.UNKNOWN,
-        ConditionStatus.UNKNOWN,
-        ConditionStatus.PENDING,
-        ConditionStatus.HOLDS,
-    ]
+    assert [finding.status for finding in found] == [UNKNOWN, UNKNOWN, PENDING, HOLDS]
     assert [finding.asked_at for finding in found] == [at(0), at(5), at(15), at(45)]
     assert found[-1].ask_again_at is None
 
@@ -438,9 +354,9 @@ def test_a_real_client_invokes_and_its_stream_is_understood() -> None:
         made.meta.events.register("before-send.lambda.Invoke", respond)
         return made
 
-    found = probed(AwsCalls(client), 1)
+    found = Watch(SMOKE, AwsCalls(client)).found()
 
-    assert (found[0].status, found[0].detail) == (ConditionStatus.HOLDS, "done: smoke test passed")
+    assert (found.status, found.detail) == (HOLDS, "done: smoke test passed")
     assert sent[0].url.endswith("/2015-03-31/functions/smoke-test/invocations")
     assert json.loads(sent[0].body) == payload(an_action())
     assert Call(service="lambda", operation="Invoke").longest < SMOKE.ask(an_action(), {}, at(0)).longest

@@ -1,30 +1,24 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.conditions import FAILED, HOLDS, PENDING, parsed
 from tests.factories import a_signal, an_action, at
-from usher.core import conditions, duration
+from usher.core import duration
 from usher.core.action import Signal, Status
 from usher.core.conditions.elapsed import Elapsed
 from usher.core.conditions.signalled import Signalled
 from usher.core.conditions.verdict import Condition, Verdict
-from usher.core.field import Field, Problem, Refused
-from usher.core.finding import ConditionStatus
+
+if TYPE_CHECKING:
+    from usher.core.finding import ConditionStatus
 
 LONGEST_NAME = "x" * 64
-
-
-def parsed(value: object) -> tuple[Condition | None, list[Problem]]:
-    """What a configuration's condition becomes, and every problem with it."""
-    problems: list[Problem] = []
-    try:
-        return conditions.parse(Field(path=("until", 0), value=value, problems=problems)), problems
-    except Refused:
-        return None, problems
 
 
 @pytest.mark.parametrize(
@@ -71,63 +65,51 @@ def test_a_condition_that_is_not_sound_is_refused(value: object, field: str, rul
 def test_elapsed_holds_from_its_moment_on(now: float) -> None:
     verdict = Elapsed(after=timedelta(seconds=90)).verdict(an_action(), at(now))
 
-    assert verdict == Verdict(status=ConditionStatus.HOLDS, detail="1m30s elapsed")
+    assert verdict == Verdict(status=HOLDS, detail="1m30s elapsed")
 
 
 @pytest.mark.parametrize("now", [-1, 0, 89.999999])
 def test_elapsed_is_pending_before_and_says_when_to_look_again(now: float) -> None:
     verdict = Elapsed(after=timedelta(seconds=90)).verdict(an_action(), at(now))
 
-    assert verdict == Verdict(status=ConditionStatus.PENDING, detail="1m30s not elapsed", next_look_at=at(90))
+    assert verdict == Verdict(status=PENDING, detail="1m30s not elapsed", next_look_at=at(90))
 
 
 def test_elapsed_counts_from_the_start_of_the_action_and_not_from_its_first_sight() -> None:
     action = an_action(started_at=at(-100), first_seen_at=at(0))
 
-    assert Elapsed(after=timedelta(seconds=90)).verdict(action, at(0)).status is ConditionStatus.HOLDS
+    assert Elapsed(after=timedelta(seconds=90)).verdict(action, at(0)).status is HOLDS
 
 
-@settings(deadline=None)
 @given(st.integers(1, 172_800), st.integers(-60, 180_000))
 def test_elapsed_never_holds_before_its_time_nor_waits_after_it(after: int, now: int) -> None:
     condition = Elapsed(after=timedelta(seconds=after))
 
-    assert (condition.verdict(an_action(), at(now)).status is ConditionStatus.HOLDS) == (now >= after)
+    assert (condition.verdict(an_action(), at(now)).status is HOLDS) == (now >= after)
     assert parsed({"elapsed": duration.written(condition.after)}) == (condition, [])
 
 
 @pytest.mark.parametrize(
     ("signals", "status", "detail"),
     [
-        pytest.param((), ConditionStatus.PENDING, "no signal jobs-finished", id="no signal"),
+        pytest.param((), PENDING, "no signal jobs-finished", id="no signal"),
+        pytest.param((a_signal(name="drained"),), PENDING, "no signal jobs-finished", id="another signal"),
         pytest.param(
-            (a_signal(name="drained"),),
-            ConditionStatus.PENDING,
-            "no signal jobs-finished",
-            id="another signal",
+            (a_signal(name="Jobs-Finished"),), PENDING, "no signal jobs-finished", id="another case"
         ),
+        pytest.param((a_signal(),), HOLDS, "signal jobs-finished says done", id="done"),
         pytest.param(
-            (a_signal(name="Jobs-Finished"),),
-            ConditionStatus.PENDING,
-            "no signal jobs-finished",
-            id="another case",
-        ),
-        pytest.param((a_signal(),), ConditionStatus.HOLDS, "signal jobs-finished says done", id="done"),
-        pytest.param(
-            (a_signal(status=Status.FAILED),),
-            ConditionStatus.FAILED,
-            "signal jobs-finished says failed",
-            id="failed",
+            (a_signal(status=Status.FAILED),), FAILED, "signal jobs-finished says failed", id="failed"
         ),
         pytest.param(
             (a_signal(status=Status.PROGRESS, message="3 of 7"),),
-            ConditionStatus.PENDING,
+            PENDING,
             "signal jobs-finished says progress: 3 of 7",
             id="progress, with its message",
         ),
         pytest.param(
             (a_signal(name="drained", status=Status.FAILED), a_signal()),
-            ConditionStatus.HOLDS,
+            HOLDS,
             "signal jobs-finished says done",
             id="its own among others",
         ),
@@ -139,3 +121,8 @@ def test_a_signal_condition_stands_as_the_signal_says(
     verdict = Signalled(name="jobs-finished").verdict(an_action(signals=signals), at(3600))
 
     assert verdict == Verdict(status=status, detail=detail)
+
+
+def test_each_is_told_in_words() -> None:
+    assert Elapsed(after=timedelta(seconds=90)).in_words == "elapsed 1m30s"
+    assert Signalled(name="jobs-finished").in_words == "signal jobs-finished"

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import re
 import runpy
-import sys
 from inspect import signature
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from click.testing import CliRunner
 
 from tests.bare_clone import ROOT
+from tests.contract import test_probes
 from usher.core import conditions
 from usher_cli.main import main
 from usher_hooksfile import load
@@ -61,7 +60,8 @@ def test_a_file_that_is_named_is_there(page: str) -> None:
     ("name", "file"),
     [
         ("KINDS: ", "functions/usher/core/conditions/__init__.py"),
-        ("def test_every_kind_of_condition_is_told_in_words_of_its_own", "tests/unit/test_check.py"),
+        ("CONDITIONS: ", "usher_simulator/trials/condition_services.py"),
+        ("def in_words(", "functions/usher/core/conditions/command.py"),
         ('telemetry.count("SignalsRefused")', "functions/usher/intake/hearing.py"),
         ('recorder.counts["SignalsRefused"]', "tests/simulation/test_signals.py"),
         ('self._alarm("SignalsRefused", ', "infra/usher_cdk/watch.py"),
@@ -80,37 +80,36 @@ def test_what_it_sends_one_to_stands_there(name: str, file: str) -> None:
 
 
 @pytest.fixture
-def condition(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> type:
-    """The example of a condition, in its place."""
+def condition(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """The test of the example of a condition, which has its row."""
     made = run(tmp_path, "address", CONDITION)
-    module = ModuleType("usher.core.conditions.address")
-    module.Address = made["Address"]  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, module.__name__, module)
-    of: type = made["Address"]
-    return of
-
-
-def test_the_test_of_the_example_of_a_condition_passes_on_it(condition: type, tmp_path: Path) -> None:
-    test = run(tmp_path, "test_condition_address", TEST)["test_it_holds_once_the_instance_has_an_address"]
-    (mark,) = test.pytestmark
-    cases = [dict(zip(mark.args[0], case.values, strict=True)) for case in mark.args[1]]
-
-    assert condition.__name__ == "Address"
-    assert len(cases) == 2
-    for case in cases:
-        assert set(case) == set(signature(test).parameters)
-        test(**case)
-
-
-def test_a_hooks_file_takes_the_example_of_a_condition_once_it_has_its_line(
-    condition: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for known, one in (
-        (conditions.KINDS, condition),
-        (conditions.PLAIN.of, condition.shape),
-        (conditions.CONDITION.of, condition.shape),
-    ):
+    for known in (conditions.KINDS, conditions.PLAIN.of, conditions.CONDITION.of):
+        one = made["Address"] if known is conditions.KINDS else made["Address"].shape
         monkeypatch.setitem(known, "address", one)
+    return run(tmp_path, "test_condition_address", TEST)
+
+
+def test_the_example_of_a_condition_passes_its_test_and_what_holds_for_all(condition: dict[str, Any]) -> None:
+    (sample,) = condition["SAMPLES"]
+    assert sample.condition.name == "address associated"
+    condition["test_no_other_state_can_be_waited_for"]()
+
+    of_each = [
+        test
+        for name, test in vars(test_probes).items()
+        if name.startswith("test_") and "sample" in signature(test).parameters
+    ]
+    assert len(of_each) > 15
+    for test in of_each:
+        others = [mark for mark in test.pytestmark if mark.args[0] != "sample"]
+        for case in [{mark.args[0]: value} for mark in others for value in mark.args[1]] or [{}]:
+            test(sample, **case)
+
+
+def test_a_hooks_file_takes_the_example_of_a_condition_once_it_has_its_row(
+    condition: dict[str, Any], tmp_path: Path
+) -> None:
+    assert condition
     file = tmp_path / "hooks.yaml"
     file.write_text(
         "version: 1\npolicies: {p: {until: [address: associated]}}\n"

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from usher.core.action import Action
+    from usher.core.field import Field
     from usher.core.finding import Memory
 
 HOLDS = Found(status=ConditionStatus.HOLDS, detail="all is well")
@@ -46,6 +47,10 @@ class Script(Probe):
     finds: Sequence[Found]
     heard: list[tuple[Memory, Reply]] = field(default_factory=list)
     asked_with: list[Memory] = field(default_factory=list)
+
+    @classmethod
+    def parse(cls, field: Field) -> Script:
+        raise AssertionError(f"it stands in no file: {field.value}")
 
     @property
     def name(self) -> str:

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, Final
 from tests.simulation.bugs.bug import Bug
 from usher.core import decide, evidence, limits
 from usher.core.action import Result
-from usher.core.conditions import command, ecs, function, instance_status, targets
+from usher.core.conditions import KINDS, command
 from usher.core.conditions.combined import AnyOf, Not, Then
 from usher.core.conditions.elapsed import Elapsed
+from usher.core.conditions.probe import Probe
 from usher.core.finding import ConditionStatus
 from usher.evaluation.question_chain import Chains
 from usher.questions import asking
@@ -111,12 +112,9 @@ def _without(*forgotten: str) -> Any:
     return made
 
 
-_KINDS: Final = {
-    "targets": targets.Targets,
-    "ecs": ecs.Ecs,
-    "instance_status": instance_status.InstanceStatus,
-    "command": command.Command,
-    "function": function.Function,
+_ASKED: Final = {kind: place for kind, place in KINDS.items() if issubclass(place, Probe)}
+_UNSURE: Final = {
+    kind: place for kind, place in _ASKED.items() if place.takes_two_answers is Probe.takes_two_answers
 }
 _early = partial(Bug, found_by=NeverEarly)
 _late = partial(Bug, found_by=InTime)
@@ -136,7 +134,7 @@ BUGS: Final = (
             attribute="hear",
             made=_pending_is_done,
         )
-        for kind, place in _KINDS.items()
+        for kind, place in _ASKED.items()
     ),
     *(
         _early(
@@ -145,7 +143,7 @@ BUGS: Final = (
             attribute="takes_two_answers",
             made=lambda _: False,
         )
-        for kind, place in list(_KINDS.items())[:3]
+        for kind, place in _UNSURE.items()
     ),
     _late(name="not: turns nothing round", place=Not, attribute="verdict", made=_not_turned),
     _late(name="any: waits for all", place=AnyOf, attribute="verdict", made=_all_of_any),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from usher.core.conditions.combined import AnyOf, Not, Then
 from usher.core.conditions.command import Command
@@ -18,23 +18,8 @@ from usher.core.shape import Either, ListOf, OneKey
 
 if TYPE_CHECKING:
     from usher.core.conditions.verdict import Condition, Plain
-    from usher.core.shape import Shape
 
-
-class ConditionKind(Protocol):
-    """A class of plain conditions."""
-
-    @property
-    def shape(self) -> Shape:
-        """Of what stands at its key."""
-        ...
-
-    def parse(self, field: Field, /) -> Plain:
-        """The condition, from what stands at its key."""
-        ...
-
-
-KINDS: Final[Mapping[str, ConditionKind]] = {
+KINDS: Final[Mapping[str, type[Plain]]] = {
     "command": Command,
     "ecs": Ecs,
     "elapsed": Elapsed,

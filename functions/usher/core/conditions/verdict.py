@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from usher.core.action import Action, Transition
     from usher.core.conditions.probe import Probe
+    from usher.core.field import Field
     from usher.core.finding import ConditionStatus
+    from usher.core.shape import Shape
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -48,6 +50,13 @@ class Plain(ABC):
     """A condition that is no combination."""
 
     __slots__ = ()
+
+    shape: ClassVar[Shape]  # of what stands at its key
+
+    @classmethod
+    @abstractmethod
+    def parse(cls, field: Field) -> Plain:
+        """The condition, from what stands at its key. Raises Refused."""
 
     @property
     @abstractmethod

@@ -163,10 +163,10 @@ class Ecs(Probe):
         """Search, and once it is found describe it, drain it, and go through its tasks."""
         kept = from_json(memory)
         if not isinstance(kept, Registration):
-            return self._ask_where(action, self._search(kept), now)
-        if kept.listing is not None and _is_recent(kept.listing.at, now):
+            return self._ask_where(action, kept, now)
+        if self.starts and kept.listing is not None and _is_recent(kept.listing.at, now):
             return drain.next_tasks(kept, kept.listing)
-        if kept.active_at is not None and _is_recent(kept.active_at, now):
+        if self.starts and kept.active_at is not None and _is_recent(kept.active_at, now):
             return drain.set_draining(kept, now)
         return describe(kept)
 
@@ -177,7 +177,7 @@ class Ecs(Probe):
             return self._no_answer(action, memory, reply, now)
         try:
             if not isinstance(kept, Registration):
-                return self._hear_where(action, self._search(kept), call, reply.data, now)
+                return self._hear_where(action, kept, call, reply.data, now)
             if kept.listing is not None and call.operation in ("ListTasks", "DescribeTasks"):
                 return drain.hear_tasks(kept, kept.listing, call, reply.data)
             if call.operation == "UpdateContainerInstancesState":
@@ -197,9 +197,6 @@ class Ecs(Probe):
         return Found.unknown(f"cluster {short(kept.cluster)} is gone, searching again", {})
 
     # Where it is
-
-    def _search(self, kept: Search | None) -> Search | None:
-        return kept if self.cluster is None else None
 
     def _ask_where(self, action: Action, search: Search | None, now: datetime) -> Call:
         if self.cluster is not None:
@@ -221,7 +218,7 @@ class Ecs(Probe):
         return self._not_here(action, search, now) if found is None else Found.next_call(to_json(found))
 
     def _not_here(self, action: Action, search: Search | None, now: datetime) -> Found:
-        if search is None:
+        if search is None or self.cluster is not None:
             said = f"{action.instance_id} is not in cluster {short(self.cluster or '')}"
             return self._absence(said, late=self._is_late(action, now))
         search = search.without_first()

@@ -46,6 +46,8 @@ def test_no_promise_is_broken_whatever_goes_wrong(first: int) -> None:
 @pytest.mark.parametrize(
     "seed",
     [
+        pytest.param(271, id="a removal that asks each second for a minute"),
+        pytest.param(343, id="a launch that others completed while Usher was paused"),
         pytest.param(746, id="an end that is stored after a look has read what was heard"),
         pytest.param(846, id="a wait that was adopted long after it began"),
         pytest.param(1211, id="a table is restored when its stack is gone"),

@@ -80,6 +80,8 @@ class LevelNotEdge(WaitChecker):
             self._void.discard((invocation.number, after.id))  # it learned, and so is evaluated
         if (invocation.number, after.id) in self._void:
             self.broken(f"{invocation} looked at it, and was asked about another version", after)
+        if invocation.function == "provision":
+            return  # a removal asks again each second, on purpose
         now, stores = self.scene.clock(), self._stores[after.id]
         stores.append(now)
         if len(stores) > _MOST_LOOKS and stores[-_MOST_LOOKS] > now - _MINUTE:

@@ -1,4 +1,4 @@
-"""What an instance may wait for. A new condition is one module, its test and one line in `KINDS`."""
+"""What an instance may wait for. Deployed, a new condition is one module and one line in `KINDS`."""
 
 from __future__ import annotations
 

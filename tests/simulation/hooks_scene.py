@@ -8,7 +8,7 @@ from datetime import timedelta
 from itertools import count
 from typing import TYPE_CHECKING, Any, Final
 
-from tests.simulation.test_enrolment_pass import SETTINGS, Scene, a_file
+from tests.simulation.enrolment_scene import SETTINGS, Scene, a_file
 from usher.aws.autoscaling import AutoScalingApi
 from usher.aws.waiting import WaitingApi
 from usher.evaluation.evaluator import Evaluator

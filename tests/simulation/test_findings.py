@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from tests.factories import a_signal, an_action, at
-from tests.simulation.test_looks import (
+from tests.simulation.looks_scene import (
     ACCEPTED,
     AT_ONCE,
     BUSY,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from tests.simulation.test_reconcile_pass import BEAT, HOOKS, THROTTLED, Scene, a_hook
+from tests.simulation.reconcile_scene import BEAT, HOOKS, THROTTLED, Scene, a_hook
 from usher.core.action import Outcome
 from usher.ports.errors import CallRefused
 from usher_simulator.autoscaling.lifecycle_actions import EndedBy

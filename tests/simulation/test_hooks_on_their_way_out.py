@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
+from tests.simulation.enrolment_scene import INBOX, ROLE, Ended, a_file, a_hook
 from tests.simulation.hooks_scene import CALLED, Account
-from tests.simulation.test_enrolment_pass import INBOX, ROLE, Ended, a_file, a_hook
 from usher.core.action import Outcome
 from usher.core.hook_items import FileInForce, HookState
 from usher.passes.retirement import SENT_WITHIN

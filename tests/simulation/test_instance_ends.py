@@ -9,7 +9,7 @@ from typing import Any, Final
 import pytest
 
 from tests.factories import START, at
-from tests.simulation.test_reconcile_pass import BEAT, PATIENT, THROTTLED, Scene, a_hook
+from tests.simulation.reconcile_scene import BEAT, PATIENT, THROTTLED, Scene, a_hook
 from usher.core import configuration
 from usher.core.action import Outcome, Result
 from usher_cli.report import report

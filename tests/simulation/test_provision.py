@@ -6,8 +6,8 @@ from typing import Any, Final
 
 import pytest
 
+from tests.simulation.enrolment_scene import INBOX, a_file, a_hook
 from tests.simulation.hooks_scene import CALLED, Account
-from tests.simulation.test_enrolment_pass import INBOX, a_file, a_hook
 from usher.core.compiled import Compiled
 from usher.core.hook_items import FileInForce
 from usher.provision import BETWEEN_TRIES_S, PATIENCE, TESTS

@@ -12,8 +12,8 @@ import pytest
 
 from tests.factories import START, a_policy, an_action, at
 from tests.questions import QuestionList, asking_of, free_turns
+from tests.simulation.looks_scene import ACCEPTED
 from tests.simulation.test_look_steps import Drained, Told, waiting
-from tests.simulation.test_looks import ACCEPTED
 from usher.core.action import Outcome, Result
 from usher.core.conditions.probe import Call, Found, Later, Reply, ReplyKind, Shared
 from usher.core.finding import ConditionStatus

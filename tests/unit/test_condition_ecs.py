@@ -551,8 +551,12 @@ def test_what_is_set_back_by_someone_is_not_set_again() -> None:
 
 @pytest.mark.parametrize(
     ("answer", "said"),
-    [(failing(MEMBER, "MISSING"), "MISSING"), (refused("ClientException", "not ACTIVE"), "not ACTIVE")],
-    ids=["missing", "refused"],
+    [
+        (failing(MEMBER, "MISSING"), "MISSING"),
+        (refused("ClientException", "not ACTIVE"), "not ACTIVE"),
+        ({"containerInstances": [shown("ACTIVE")], "failures": []}, "no status DRAINING"),
+    ],
+    ids=["missing", "refused", "ACTIVE as before"],
 )
 def test_draining_that_was_refused_is_asked_for_again(answer: Any, said: str) -> None:
     cluster = Cluster(instead={UPDATE: answer})

@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING, Final
 from usher.core import duration
 from usher.core.action import Transition
 from usher.core.conditions.ecs import drain
-from usher.core.conditions.ecs.answers import Incomplete, short
-from usher.core.conditions.ecs.description import describe, read
+from usher.core.conditions.ecs.answers import Incomplete, describe, read, short
 from usher.core.conditions.ecs.drain import POLL
 from usher.core.conditions.ecs.memory import IN_NO_CLUSTER, Registration, Search, from_json, to_json
 from usher.core.conditions.ecs.search import AT_ONCE, found_in, list_clusters, list_instances, with_clusters
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from usher.core.action import Action
-    from usher.core.conditions.ecs.description import Description
+    from usher.core.conditions.ecs.answers import Description
     from usher.core.conditions.probe import Call, Reply
     from usher.core.field import Field
     from usher.core.finding import Memory
@@ -191,7 +190,8 @@ class Ecs(Probe):
         """A cluster of the configuration must exist; one that was found by searching may go."""
         kept = from_json(memory)
         if reply.code != _NO_CLUSTER or self.cluster is not None or kept is None:
-            return not_answered(reply, memory, {_NO_CLUSTER: f"cluster {self.cluster}"})
+            missing = {} if self.cluster is None else {_NO_CLUSTER: f"cluster {self.cluster}"}
+            return not_answered(reply, memory, missing)
         if isinstance(kept, Search):
             return self._not_here(action, kept, now)
         return Found.unknown(f"cluster {short(kept.cluster)} is gone, searching again", {})

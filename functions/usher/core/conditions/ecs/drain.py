@@ -8,15 +8,14 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from usher.core.conditions.answer import text
-from usher.core.conditions.ecs.answers import Incomplete, by_arn, short, texts
-from usher.core.conditions.ecs.description import read_own
+from usher.core.conditions.ecs.answers import Incomplete, by_arn, read_own, short, texts
 from usher.core.conditions.ecs.memory import Blocked, Listing, Registration, to_json
 from usher.core.conditions.probe import Call, Found
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from usher.core.conditions.ecs.description import Description
+    from usher.core.conditions.ecs.answers import Description
 
 POLL: Final = timedelta(seconds=20)
 _MOST_DESCRIBED: Final = 100  # tasks in one call

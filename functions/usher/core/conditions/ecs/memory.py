@@ -1,13 +1,13 @@
 """What `ecs` remembers from one question to the next, and how that is stored.
 
-What cannot be read is nothing, so that the search, or the listing, begins anew: that changes nothing, as
-ECS itself says what is DRAINING by now.
+What cannot be read is nothing, so that the search begins anew: that changes nothing, as ECS itself says what
+is DRAINING by now.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, is_dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from usher.core import iso_time
@@ -103,24 +103,12 @@ def to_json(kept: Search | Registration) -> Memory:
 
 def from_json(stored: Memory) -> Search | Registration | None:
     """What was stored; None where nothing was, or nothing that can be read."""
-    match stored:
-        case {"cluster": str(cluster), "instance": str(instance)}:
-            return Registration(
-                cluster=cluster,
-                instance=instance,
-                others=_texts(stored.get("others")),
-                done=_texts(stored.get("done")),
-                active_at=_moment(stored.get("active_at")),
-                sent_at=_moment(stored.get("sent_at")),
-                confirmed=stored.get("confirmed") is True,
-                listing=_listing(stored.get("listing")),
-                blocked=_blocked(stored.get("blocked")),
-            )
-        case {"search": {"left": left, "more": bool(more), "late": bool(late), "searched": int(searched)}}:
-            after = str(stored["search"].get("after", ""))
-            return Search(left=_texts(left), more=more, late=late, searched=searched, after=after)
-        case _:
-            return None
+    try:
+        if "instance" in stored:
+            return _registration(stored)
+        return _search(stored["search"]) if "search" in stored else None
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return None
 
 
 def _json(value: object) -> Any:  # noqa: ANN401 - JSON
@@ -133,45 +121,51 @@ def _json(value: object) -> Any:  # noqa: ANN401 - JSON
     return [*value] if isinstance(value, tuple) else value
 
 
-def _listing(stored: object) -> Listing | None:
-    match stored:
-        case {
-            "at": at,
-            "counts": [int(running), int(pending)],
-            "connected": bool(connected),
-            "desired": str(desired),
-            "tasks": tasks,
-            "states": {**states},
-            "example": str(example),
-        } if (since := _moment(at)) is not None:
-            return Listing(
-                at=since,
-                counts=(running, pending),
-                connected=connected,
-                desired=desired,
-                tasks=_texts(tasks),
-                states={str(state): count for state, count in states.items() if isinstance(count, int)},
-                example=example,
-            )
-        case _:
-            return None
+def _search(stored: Any) -> Search:  # noqa: ANN401 - JSON
+    return Search(
+        left=_texts(stored["left"]),
+        more=bool(stored["more"]),
+        late=bool(stored["late"]),
+        searched=int(stored["searched"]),
+        after=str(stored.get("after", "")),
+    )
 
 
-def _blocked(stored: object) -> Blocked | None:
-    match stored:
-        case {"by": [int(running), int(pending), bool(connected)], "said": str(said)}:
-            return Blocked(by=(running, pending, connected), said=said)
-        case _:
-            return None
+def _registration(stored: Memory) -> Registration:
+    return Registration(
+        cluster=str(stored["cluster"]),
+        instance=str(stored["instance"]),
+        others=_texts(stored["others"]),
+        done=_texts(stored.get("done", [])),
+        active_at=_moment(stored["active_at"]) if "active_at" in stored else None,
+        sent_at=_moment(stored["sent_at"]) if "sent_at" in stored else None,
+        confirmed=bool(stored.get("confirmed")),
+        listing=_listing(stored["listing"]) if "listing" in stored else None,
+        blocked=_blocked(stored["blocked"]) if "blocked" in stored else None,
+    )
 
 
-def _texts(stored: object) -> tuple[str, ...]:
-    return tuple(each for each in stored if isinstance(each, str)) if isinstance(stored, list) else ()
+def _listing(stored: Any) -> Listing:  # noqa: ANN401 - JSON
+    running, pending = stored["counts"]
+    return Listing(
+        at=_moment(stored["at"]),
+        counts=(int(running), int(pending)),
+        connected=bool(stored["connected"]),
+        desired=str(stored["desired"]),
+        tasks=_texts(stored["tasks"]),
+        states={str(state): int(count) for state, count in stored["states"].items()},
+        example=str(stored["example"]),
+    )
 
 
-def _moment(stored: object) -> datetime | None:
-    try:
-        moment = iso_time.parse(stored) if isinstance(stored, str) else None
-    except ValueError:
-        return None
-    return moment if moment is not None and moment.tzinfo is not None else None
+def _blocked(stored: Any) -> Blocked:  # noqa: ANN401 - JSON
+    running, pending, connected = stored["by"]
+    return Blocked(by=(int(running), int(pending), bool(connected)), said=str(stored["said"]))
+
+
+def _texts(stored: list[object]) -> tuple[str, ...]:
+    return tuple(str(each) for each in stored)
+
+
+def _moment(stored: str) -> datetime:
+    return iso_time.parse(stored).astimezone(UTC)

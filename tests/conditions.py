@@ -7,9 +7,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from tests.aws_shapes import ShapedCalls
@@ -95,6 +96,15 @@ class Sample:
             *([self.fails] if self.fails else []),
             *self.more,
         ]
+
+
+ASKED: Final = [kind for kind, condition in conditions.KINDS.items() if issubclass(condition, Probe)]
+
+
+def samples_of(kind: str) -> Sequence[Sample]:
+    """Those that stand in the test of the condition."""
+    samples: Sequence[Sample] = import_module(f"tests.unit.test_condition_{kind}").SAMPLES
+    return samples
 
 
 @dataclass

@@ -8,7 +8,6 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import cache
-from importlib import import_module
 from itertools import combinations
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,6 +15,7 @@ import pytest
 
 from tests.aws_shapes import ShapedCalls
 from tests.conditions import (
+    ASKED,
     BUSY,
     FAILED,
     HOLDS,
@@ -29,10 +29,10 @@ from tests.conditions import (
     operations,
     parsed,
     refused,
+    samples_of,
 )
 from tests.factories import START, a_policy, an_action, at
-from usher.core import conditions
-from usher.core.conditions.probe import Found, Probe, Reply, ReplyKind
+from usher.core.conditions.probe import Found, Reply, ReplyKind
 from usher_simulator.trials.condition_services import CONDITIONS
 
 if TYPE_CHECKING:
@@ -40,13 +40,10 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from tests.conditions import Answers
-    from usher.core.conditions.probe import Call
+    from usher.core.conditions.probe import Call, Probe
     from usher.core.finding import ConditionStatus, Memory
 
-KINDS: Final = [kind for kind, condition in conditions.KINDS.items() if issubclass(condition, Probe)]
-SAMPLES: Final[Sequence[Sample]] = [
-    sample for kind in KINDS for sample in import_module(f"tests.unit.test_condition_{kind}").SAMPLES
-]
+SAMPLES: Final[Sequence[Sample]] = [sample for kind in ASKED for sample in samples_of(kind)]
 IAM: Final = {"elbv2": "elasticloadbalancing", "Invoke": "InvokeFunction"}  # where it calls it otherwise
 HERE: Final = {"partition": "aws", "region": "us-east-1", "account": "123456789012"}
 LATE: Final = at(720)  # no condition of the samples waits so long for anything
@@ -137,7 +134,7 @@ def after_a_while(watch: Watch) -> ConditionStatus:
 # How it is written
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ASKED)
 def test_each_kind_has_samples_and_is_asked_in_the_trials(kind: str) -> None:
     assert kind in {next(iter(sample.written)) for sample in SAMPLES}
     assert kind in {next(iter(written)) for written in CONDITIONS.values()}, "condition_services.CONDITIONS"

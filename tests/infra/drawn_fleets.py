@@ -35,8 +35,8 @@ _PROGRESS: Final = 50
 
 # By what a refusal says.
 REFUSALS: Final = {
-    "names, globs and tags that the 10 policies": "groups in ten policies",
-    "ask for rights that the 10 policies": "conditions in ten policies",
+    "select groups by a shared glob or tag": "groups in ten policies",
+    "use fewer functions, documents and clusters": "conditions in ten policies",
     "fit into one policy": "tags in one policy",
     "beyond ÿ": "a character that no policy takes",
     "must compile to at most": "the compiled file",
@@ -143,7 +143,15 @@ def _policy(dice: Dice, number: int, edge: str) -> Data:
 
 def _condition(dice: Dice, number: int, edge: str) -> Data:
     name = f"{number}-" + "n" * dice.choice((4, 20, 50))
-    asks: list[Data] = [
+    asks = questions(dice, number, name)
+    if edge == "questions" or dice.chance(0.4):
+        return dice.choice(asks)
+    return dice.choice(({"signal": f"s{name}"}, {"elapsed": "90s"}, {"any": [{"signal": "a"}, *asks[:1]]}))
+
+
+def questions(dice: Dice, number: int, name: str) -> list[Data]:
+    """A condition of each kind that asks AWS."""
+    return [
         {"function": name},
         {"function": f"arn:aws:lambda:us-east-1:123456789012:function:{name}:live"},
         {"command": {"document": f"d{name}", "parameters": {"commands": "x" * dice.choice((1, 100))}}},
@@ -151,9 +159,6 @@ def _condition(dice: Dice, number: int, edge: str) -> Data:
         {"targets": {"groups": [f"t{number}"], "state": "healthy"}},
         {"instance_status": "ok"},
     ]
-    if edge == "questions" or dice.chance(0.4):
-        return dice.choice(asks)
-    return dice.choice(({"signal": f"s{name}"}, {"elapsed": "90s"}, {"any": [{"signal": "a"}, *asks[:1]]}))
 
 
 def _hook(dice: Dice, number: int, group: object, policies: Data, edge: str) -> Data:

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.conditions import ASKED
 from tests.infra import aws_limits
-from tests.infra.drawn_fleets import REFUSALS, judge, other_rights
+from tests.infra.drawn_fleets import REFUSALS, judge, other_rights, questions
 from tests.infra.stacks import ALL_WAYS, deployment, hook, hooks_data, template_of
+from usher_simulator.trials.dice import Dice
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,6 +29,11 @@ def test_a_drawn_fleet_is_taken_only_where_its_template_keeps_every_limit(tmp_pa
     refused = {one.refused_by for one in judged} - {None}
     assert 0 < len(refused) < len(SEEDS)
     assert refused <= set(REFUSALS.values())
+
+
+def test_a_condition_of_each_kind_that_asks_aws_is_drawn() -> None:
+    drawn = questions(Dice.of(1, "kinds"), 1, "name")
+    assert {kind for each in drawn for kind in each} == set(ASKED)
 
 
 @pytest.fixture(scope="module")

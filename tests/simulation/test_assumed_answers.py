@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from click.testing import CliRunner
 
+from tests.conditions import ASKED, samples_of
 from tests.recorded import BEGAN, read
 from usher.core import configuration
 from usher_cli import traffic
@@ -31,11 +32,9 @@ INSTANCE = "i-0123456789abcdef0"
 DRAINED: dict[str, Any] = {"ecs": "drained"}
 SURE_S = 1  # what may change its mind is asked once more before it counts
 PROBES: list[Any] = [
-    pytest.param({"targets": {"groups": ["web"], "state": "drained"}}, SURE_S, id="targets"),
-    pytest.param(DRAINED, SURE_S, id="ecs"),
-    pytest.param({"command": {"document": "AWS-RunShellScript"}}, 0, id="command"),
-    pytest.param({"instance_status": "ok"}, SURE_S, id="instance_status"),
-    pytest.param({"function": "finish"}, 0, id="function"),
+    pytest.param(sample.written, SURE_S if sample.condition.takes_two_answers else 0, id=kind)
+    for kind in ASKED
+    for sample in samples_of(kind)[:1]
 ]
 
 

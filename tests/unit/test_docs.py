@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from click.testing import CliRunner
 
+from tests.conditions import ASKED
 from usher.core import conditions
 from usher.core.configuration import FILE
 from usher.core.configuration.conflicts import MOST_HOOKS_OF_A_GROUP
@@ -137,6 +138,14 @@ def test_each_condition_has_a_section_of_its_own(kind: str) -> None:
     section = page.partition(f"\n## {kind}\n")[2].partition("\n## ")[0]
 
     assert f"- {kind}:" in section, f"docs/conditions.md has no section {kind} with an example"
+
+
+@pytest.mark.parametrize("kind", ASKED)
+def test_the_page_on_replays_tells_of_each_condition_that_asks_aws(kind: str) -> None:
+    page = (ROOT / "docs" / "replay.md").read_text(encoding="utf-8")
+    section = page.partition("\n## Conditions that ask AWS\n")[2].partition("\n## ")[0]
+
+    assert f"`{kind}`" in section
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import update_wrapper
+from functools import partial, update_wrapper
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import boto3
@@ -54,6 +54,7 @@ class Machine:
     new_id: Callable[[], str]
     wait: Callable[[timedelta], object]
     open_account: Callable[[Place, Machine], Account] | None = None  # instead of the one on AWS
+    open_client: Callable[[Place, str], Any] | None = None  # likewise, where no stack need be
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -142,12 +143,44 @@ class Account:
         return Loaded(actions=self.records.with_findings(loaded.actions), unreadable=loaded.unreadable)
 
 
-_PLACE: Final = (
-    click.option("--stack", default=STACK, show_default=True, metavar="NAME", help="The stack of Usher."),
+_ACCESS: Final = (
     click.option("--endpoint-url", metavar="URL", help="Endpoint for all services."),
     click.option("--region", metavar="NAME", envvar="AWS_REGION", help="AWS Region."),
     click.option("--profile", metavar="NAME", help="Profile of your AWS configuration."),
 )
+_PLACE: Final = (
+    click.option("--stack", default=STACK, show_default=True, metavar="NAME", help="The stack of Usher."),
+    *_ACCESS,
+)
+
+
+def with_clients(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options of a Place, but no stack, and what opens the client of a service there."""
+
+    def opened(
+        context: click.Context,
+        *,
+        profile: str | None,
+        region: str | None,
+        endpoint_url: str | None,
+        **rest: object,
+    ) -> None:
+        place = Place(profile=profile, region=region, endpoint_url=endpoint_url)
+        machine: Machine | None = context.obj
+        opens = (machine.open_client if machine else None) or open_client
+        with errors_as_trouble(place):
+            command(partial(opens, place), **rest)
+
+    with_options: Callable[..., None] = click.pass_context(update_wrapper(opened, command))
+    for option in _ACCESS:
+        with_options = option(with_options)
+    return with_options
+
+
+def open_client(place: Place, service: str) -> Any:  # noqa: ANN401 - see Account.client
+    """The client of a service, where no stack need be."""
+    session = boto3.Session(profile_name=place.profile, region_name=place.region)
+    return _client(session, service, place)
 
 
 def with_account(command: Callable[..., None]) -> Callable[..., None]:

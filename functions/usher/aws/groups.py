@@ -16,7 +16,7 @@ from usher.ports.autoscaling import AnswerKind
 from usher.ports.errors import CallRefused, GroupGone, Throttled, TryLater
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from mypy_boto3_autoscaling import AutoScalingClient
     from mypy_boto3_autoscaling.type_defs import AutoScalingGroupTypeDef, LifecycleHookTypeDef
@@ -47,14 +47,19 @@ class GroupsApi:
 
     def groups(self, next_slot: Callable[[], object] = lambda: None) -> Sequence[GroupSeen]:
         """DescribeAutoScalingGroups, all pages, without the instances."""
-        found: list[GroupSeen] = []
+        return [group_seen(described) for described in self.descriptions(next_slot)]
+
+    def descriptions(
+        self, next_slot: Callable[[], object] = lambda: None
+    ) -> Iterator[AutoScalingGroupTypeDef]:
+        """Likewise, as Auto Scaling tells them."""
         asked: dict[str, Any] = {"IncludeInstances": False, "MaxRecords": _GROUPS_OF_A_PAGE}
         while True:
             next_slot()
             page = asked_of(self._client.describe_auto_scaling_groups, **asked)
-            found += map(_group, page["AutoScalingGroups"])
+            yield from page["AutoScalingGroups"]
             if not page.get("NextToken"):
-                return found
+                return
             asked["NextToken"] = page["NextToken"]
 
     def hooks_of(self, group: str) -> Sequence[HookSeen]:
@@ -91,7 +96,8 @@ class GroupsApi:
                 raise
 
 
-def _group(group: AutoScalingGroupTypeDef) -> GroupSeen:
+def group_seen(group: AutoScalingGroupTypeDef) -> GroupSeen:
+    """A group, as it is described."""
     return GroupSeen(
         name=group["AutoScalingGroupName"],
         arn=group.get("AutoScalingGroupARN", ""),

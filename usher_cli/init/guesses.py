@@ -1,0 +1,90 @@
+"""What an instance may wait for, guessed from what its group runs."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from usher.core import configuration
+from usher.core.action import Transition
+from usher.core.conditions.targets import MOST_GROUPS
+from usher.core.configuration import ConfigurationRefused
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from usher_cli.init.groups import Group
+
+_PATIENCE: Final = {Transition.LAUNCHING: "15m", Transition.TERMINATING: "1h"}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Guess:
+    """A policy, what it may be called, and why it is guessed."""
+
+    name: str
+    until: list[dict[str, Any]]
+    because: str
+    transition: Transition
+
+    def policy(self, *, observed: bool) -> dict[str, Any]:
+        """As the file has it. Whatever goes wrong, the instance is let go."""
+        policy = {"until": self.until, "give_up_after": _PATIENCE[self.transition], "on_give_up": "CONTINUE"}
+        if self.transition is Transition.TERMINATING:
+            policy["on_failure"] = "CONTINUE"
+        return policy | ({"mode": "observe"} if observed else {})
+
+
+def guess(group: Group, transition: Transition) -> Guess:
+    """The first guess that the parser takes: a tag or an ARN may have any form."""
+    guesses = _launching(group) if transition is Transition.LAUNCHING else _terminating(group)
+    return next(each for each in guesses if _is_sound(each))
+
+
+def _is_sound(guessed: Guess) -> bool:
+    try:
+        configuration.parse_policy(guessed.name, json.dumps(guessed.policy(observed=True)))
+    except ConfigurationRefused:
+        return False
+    return True
+
+
+def _launching(group: Group) -> Iterator[Guess]:
+    yield from _of_ecs(group, "active", Transition.LAUNCHING)
+    yield Guess(
+        name="ready",
+        until=[{"signal": "ready"}],
+        because="nothing tells what it runs: the instance, or what sets it up, is to send the signal `ready`",
+        transition=Transition.LAUNCHING,
+    )
+
+
+def _terminating(group: Group) -> Iterator[Guess]:
+    yield from _of_ecs(group, "drained", Transition.TERMINATING)
+    if group.target_groups:
+        most = "" if len(group.target_groups) <= MOST_GROUPS else f" (the first {MOST_GROUPS} of them)"
+        yield Guess(
+            name="targets-drained",
+            until=[{"targets": {"groups": list(group.target_groups[:MOST_GROUPS]), "state": "drained"}}],
+            because=f"target groups are attached to it{most}; Auto Scaling itself takes the instance out of "
+            "these before the hook, so name those in which something else registers it",
+            transition=Transition.TERMINATING,
+        )
+    yield Guess(
+        name="finished",
+        until=[{"signal": "finished"}],
+        because="nothing tells what it runs: the instance is to send the signal `finished` after its work",
+        transition=Transition.TERMINATING,
+    )
+
+
+def _of_ecs(group: Group, state: str, transition: Transition) -> Iterator[Guess]:
+    """With the cluster that a tag names; without it where that cannot be a cluster's name."""
+    if not group.is_of_ecs:
+        return
+    name, because = f"ecs-{state}", "its tags say that it runs container instances of Amazon ECS"
+    if group.cluster is not None:
+        until: list[dict[str, Any]] = [{"ecs": {"state": state, "cluster": group.cluster}}]
+        yield Guess(name=name, until=until, because=because, transition=transition)
+    yield Guess(name=name, until=[{"ecs": state}], because=because, transition=transition)

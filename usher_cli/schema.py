@@ -13,7 +13,7 @@ Examples:
   check-jsonschema --schemafile hooks.schema.json hooks.yaml
 
 \b
-An editor with a YAML language server reads it where hooks.yaml begins with this line:
+An editor with a YAML language server uses it if hooks.yaml starts with this line:
   # yaml-language-server: $schema=hooks.schema.json
 """
 
@@ -22,8 +22,8 @@ An editor with a YAML language server reads it where hooks.yaml begins with this
 def schema() -> None:
     """Print the JSON Schema of a hooks file.
 
-    It knows keys, types, words and patterns. How long a duration may be, and whether a policy is there,
-    `usher check` knows alone.
+    It covers keys, types, words and patterns. Only `usher check` covers the lengths of durations, and
+    whether a policy exists.
     """
     from usher_hooksfile.schema import written  # noqa: PLC0415 - the help needs no parser
 

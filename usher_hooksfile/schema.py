@@ -1,7 +1,7 @@
 """The JSON Schema of hooks.yaml, for editors and validators: what the parser declares (usher.core.shape).
 
-It has the keys, types, words, patterns and numbers. How long a duration may be, and what must fit together
-(a hook and the policy that it names, …), no JSON Schema can say: that is for `usher check`.
+It covers keys, types, words, patterns and numbers. A JSON Schema cannot express the lengths of durations, or
+what must fit together (a hook and the policy that it names, …): only `usher check` does.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def written() -> str:
 
 
 def schema() -> Json:
-    """Of draft 7, which editors know best."""
+    """The schema, of draft 7: editors support it best."""
     return {
         "$schema": "http://json-schema.org/draft-07/schema#",
         "title": "Usher's hooks.yaml",

@@ -1,4 +1,4 @@
-"""`usher init`: a hooks file drafted from what stands in an account."""
+"""`usher init`: a hooks file drafted from the groups and hooks of an account."""
 
 from __future__ import annotations
 
@@ -88,22 +88,22 @@ def drafted(account: Account, ours: frozenset[str] = frozenset()) -> Draft:
     return draft(list(read(account.client, "*", lambda _: None)), ours)
 
 
-def in_file(text: str) -> HooksFile:
-    """What `usher check` makes of it. Raises HooksFileRefused."""
+def checked(text: str) -> HooksFile:
+    """What `usher check` reads from it. Raises HooksFileRefused."""
     with TemporaryDirectory() as folder:
         file = Path(folder) / "hooks.yaml"
         file.write_text(text, encoding="utf-8")
         return examine(file)
 
 
-def in_force(text: str) -> str:
-    """The text with every # taken away that takes something out of force."""
+def activated(text: str) -> str:
+    """The text with every inactive hook and policy activated."""
     text = re.sub(r"(policies|hooks): (?:\{\}|\[\])(  ##.*)", r"\1:\2", text)
     return re.sub(r"^( *)# ", r"\1", text, flags=re.MULTILINE)
 
 
 def steps(account: Account, file: HooksFile) -> tuple[Step, ...]:
-    """What Usher would do, were that file deployed."""
+    """What Usher would do if that file were deployed."""
     targets = {Channel.SQS: Target(arn=INBOX, role_arn=ROLE), Channel.EVENTBRIDGE: Target(arn=None)}
     api = GroupsApi(account.client)
     groups = api.groups()
@@ -163,12 +163,12 @@ def account_of(groups: Mapping[str, Any]) -> Account:
 
 @given(st.dictionaries(NAMES, GROUP, max_size=5))
 @settings(max_examples=75, deadline=None)
-def test_a_draft_is_sound_and_changes_nothing_whatever_stands_in_the_account(groups: dict[str, Any]) -> None:
+def test_a_draft_is_valid_and_has_no_effect_whatever_exists_in_the_account(groups: dict[str, Any]) -> None:
     account = account_of(groups)
     found = drafted(account)
     text = written(found)
 
-    file = in_file(text)
+    file = checked(text)
 
     assert text == written(drafted(account))  # the same again
     assert len(file.configuration.hooks) == found.count(Verdict.TAKE_OVER)
@@ -180,7 +180,7 @@ def test_a_draft_is_sound_and_changes_nothing_whatever_stands_in_the_account(gro
 
 @given(st.dictionaries(NAMES, GROUP, max_size=5))
 @settings(max_examples=75, deadline=None)
-def test_a_draft_with_all_of_it_in_force_puts_the_hooks_that_it_proposes(
+def test_a_draft_that_is_activated_puts_the_hooks_that_it_proposes(
     groups: dict[str, Any],
 ) -> None:
     account = account_of(groups)
@@ -192,7 +192,7 @@ def test_a_draft_with_all_of_it_in_force_puts_the_hooks_that_it_proposes(
         if not entry.is_active
     }
 
-    file = in_file(in_force(written(found)))
+    file = checked(activated(written(found)))
 
     put = steps(account, file)
     assert all(isinstance(step, Put) and step.record.before is None for step in put)
@@ -202,7 +202,7 @@ def test_a_draft_with_all_of_it_in_force_puts_the_hooks_that_it_proposes(
 # Of each group
 
 
-def test_the_page_shows_a_draft_as_it_is_written() -> None:
+def test_the_page_shows_a_real_draft() -> None:
     account = a_scene()
     a_group(account, "shop", TargetGroupARNs=[target_group("shop")])
     a_group(account, "workers", {"aws:cloudformation:stack-name": "jobs"})
@@ -216,13 +216,13 @@ def test_the_page_shows_a_draft_as_it_is_written() -> None:
 
 
 def of_hooks(found: Draft) -> dict[str, str]:
-    """The verdict on each hook, and the beginning of the reason."""
+    """The verdict on each hook, and the start of its reason."""
     return {
-        each.hook.name: f"{each.verdict}: {each.reason}"[:60] for one in found.groups for each in one.standing
+        each.hook.name: f"{each.verdict}: {each.reason}"[:60] for one in found.groups for each in one.existing
     }
 
 
-def test_each_hook_that_stands_is_judged() -> None:
+def test_each_existing_hook_has_a_verdict() -> None:
     account = a_scene()
     a_group(account, "web")
     a_hook(account, "web", "by-bus", NotificationMetadata="owner=x")
@@ -233,33 +233,33 @@ def test_each_hook_that_stands_is_judged() -> None:
     a_hook(account, "web", "CodeDeploy-managed-x", "launching", NotificationTargetARN=QUEUE)
 
     assert of_hooks(drafted(account, frozenset({INBOX}))) == {
-        "by-bus": "take over: it notifies nobody, so Usher hears of it by Event",
-        "short": "conflict: hooks.yaml cannot have it as it stands: notify mus",
-        "queued": "conflict: it notifies someone else, whom Usher does not repl",
+        "by-bus": "take over: it has no target, so Usher gets its actions from ",
+        "short": "conflict: hooks.yaml does not allow its settings: notify mus",
+        "queued": "conflict: it notifies someone else, and Usher does not chang",
         "our-own": "ours: it notifies Usher",
-        "ecs-managed-draining-termination-hook": "leave alone: Amazon ECS runs it",
-        "CodeDeploy-managed-x": "leave alone: AWS CodeDeploy runs it",
+        "ecs-managed-draining-termination-hook": "leave alone: it is a hook of Amazon ECS",
+        "CodeDeploy-managed-x": "leave alone: it is a hook of AWS CodeDeploy",
     }
 
 
 @pytest.mark.parametrize(
     ("target", "said"),
     [
-        (None, "notifies nobody"),
+        (None, "no target"),
         (QUEUE, "notifies the SQS queue jobs"),
         (OTHERS_QUEUE, 'notifies the SQS queue theirs of account "999988887777"'),
         (FUNCTION, "notifies the Lambda function bye"),
     ],
 )
-def test_who_put_a_hook_is_told_as_far_as_its_target_tells(target: str | None, said: str) -> None:
+def test_the_target_of_a_hook_and_the_stack_of_its_group_are_shown(target: str | None, said: str) -> None:
     account = a_scene()
     a_group(account, "web", {"aws:cloudformation:stack-name": "shop"})
     a_hook(account, "web", "drain", **({"NotificationTargetARN": target} if target else {}))
 
     text = written(drafted(account))
 
-    assert f"terminating, 15m, then ABANDON; {said}." in text.replace("\n  ##", "")
-    assert "made by the CloudFormation stack shop" in text.replace("\n  ##", "")
+    assert f"terminating, 15m, default ABANDON; {said}." in text.replace("\n  ##", "")
+    assert "created by the CloudFormation stack shop" in text.replace("\n  ##", "")
 
 
 @pytest.mark.parametrize(
@@ -295,7 +295,7 @@ def test_a_policy_is_guessed_from_what_the_group_runs(
     account = a_scene()
     a_group(account, "web", tags, TargetGroupARNs=target_groups)
 
-    policies = in_file(in_force(written(drafted(account)))).configuration.policies
+    policies = checked(activated(written(drafted(account)))).configuration.policies
 
     assert [json.loads(policy.source)["until"] for policy in policies.values()] == [
         [launching],
@@ -304,7 +304,7 @@ def test_a_policy_is_guessed_from_what_the_group_runs(
     assert all(policy.on_give_up == "CONTINUE" for policy in policies.values())
 
 
-def test_of_more_target_groups_than_a_condition_takes_the_first_are_named() -> None:
+def test_a_guess_names_no_more_target_groups_than_a_condition_takes() -> None:
     account = a_scene()
     a_group(account, "web", TargetGroupARNs=[target_group(f"t{number}") for number in range(MOST_GROUPS + 1)])
 
@@ -313,7 +313,7 @@ def test_of_more_target_groups_than_a_condition_takes_the_first_are_named() -> N
     assert len(condition["targets"]["groups"]) == MOST_GROUPS
 
 
-def test_groups_with_equal_guesses_share_a_policy_and_others_have_one_with_a_number() -> None:
+def test_groups_with_equal_guesses_share_a_policy() -> None:
     account = a_scene()
     for name, group in (("a", "one"), ("b", "one"), ("c", "two")):
         a_group(account, name, TargetGroupARNs=[target_group(group)])
@@ -321,7 +321,7 @@ def test_groups_with_equal_guesses_share_a_policy_and_others_have_one_with_a_num
     assert list(drafted(account).policies) == ["ready", "targets-drained", "targets-drained-2"]
 
 
-def test_a_hook_that_is_proposed_has_a_name_that_is_free() -> None:
+def test_a_proposed_hook_has_a_name_that_is_free() -> None:
     account = a_scene()
     a_group(account, "web")
     a_hook(account, "web", "usher-terminating", NotificationTargetARN=QUEUE)
@@ -331,7 +331,7 @@ def test_a_hook_that_is_proposed_has_a_name_that_is_free() -> None:
     assert [entry.hook["name"] for entry in found.entries] == ["usher-launching", "usher-terminating-2"]
 
 
-def test_a_group_with_all_the_hooks_that_aws_allows_is_proposed_none() -> None:
+def test_no_hook_is_proposed_to_a_group_with_as_many_as_aws_allows() -> None:
     account = a_scene()
     a_group(account, "web")
     for number in range(50):
@@ -345,24 +345,24 @@ def test_a_group_with_all_the_hooks_that_aws_allows_is_proposed_none() -> None:
 @pytest.mark.parametrize(
     ("name", "why"),
     [
-        ("a*b", "its name has a *, which hooks.yaml reads as a wildcard"),
-        ("a\tb", "hooks.yaml cannot name it: a group must be a name or glob"),
-        ("\u65e5", "hooks.yaml cannot name it: a group must have no character beyond"),
+        ("a*b", "in hooks.yaml the * in its name would be a wildcard"),
+        ("a\tb", "hooks.yaml does not allow its name: it must be a name or glob"),
+        ("\u65e5", "hooks.yaml does not allow its name: it must have no character"),
     ],
 )
-def test_a_group_that_the_file_cannot_name_is_told_as_that(name: str, why: str) -> None:
+def test_a_group_whose_name_the_file_does_not_allow_is_excluded(name: str, why: str) -> None:
     account = a_scene()
     a_group(account, name)
     a_hook(account, name, "drain")
 
     (found,) = drafted(account).groups
 
-    assert str(found.obstacle).startswith(why)
+    assert str(found.excluded).startswith(why)
     assert found.entries == ()
     assert of_hooks(drafted(account))["drain"].startswith("leave alone: ")
 
 
-def test_more_groups_than_a_file_can_name_are_in_force_as_far_as_it_can() -> None:
+def test_of_more_groups_than_one_file_can_name_the_first_are_active() -> None:
     account = a_scene()
     for number in range(530):
         a_group(account, f"group-{number:010}")
@@ -371,8 +371,8 @@ def test_more_groups_than_a_file_can_name_are_in_force_as_far_as_it_can() -> Non
     found = drafted(account)
 
     assert found.too_many > 0
-    assert len(in_file(written(found)).configuration.hooks) == 530 - found.too_many == len(found.active)
-    assert f"## {found.too_many} hooks that could be taken over are not in force" in written(found)
+    assert len(checked(written(found)).configuration.hooks) == 530 - found.too_many == len(found.active)
+    assert f"## {found.too_many} more hooks could be taken over, but are inactive" in written(found)
 
 
 # The command
@@ -386,7 +386,7 @@ def run(account: Account, *arguments: str) -> Result:
     return CliRunner().invoke(main, ["init", *arguments], obj=machine)
 
 
-def test_it_prints_a_draft_and_only_describes() -> None:
+def test_it_prints_a_draft_and_only_reads() -> None:
     account = a_scene()
     a_group(account, "web")
     a_hook(account, "web", "drain")
@@ -404,7 +404,7 @@ def test_it_prints_a_draft_and_only_describes() -> None:
     assert asked == {"DescribeAutoScalingGroups", "DescribeLifecycleHooks"}
 
 
-def test_it_writes_a_file_that_usher_check_takes_and_writes_over_none(tmp_path: Path) -> None:
+def test_it_writes_a_valid_file_and_overwrites_none(tmp_path: Path) -> None:
     account = a_scene()
     a_group(account, "web")
     file = tmp_path / "hooks.yaml"
@@ -418,11 +418,11 @@ def test_it_writes_a_file_that_usher_check_takes_and_writes_over_none(tmp_path: 
     assert first.stderr == f"Wrote {file}. Next: usher check {file}\n"
     assert CliRunner().invoke(main, ["check", str(file)]).exit_code == 0
     assert second.exit_code == 2
-    assert second.stderr == f"Error: {file} exists: use another --output, or move it away.\n"
+    assert second.stderr == f"Error: {file} exists: use another --output, or move the file away.\n"
     assert file.read_text(encoding="utf-8") == text
 
 
-def test_a_file_that_cannot_be_written_is_told_in_one_line(tmp_path: Path) -> None:
+def test_an_output_that_cannot_be_written_is_an_error_of_one_line(tmp_path: Path) -> None:
     file = tmp_path / "none" / "hooks.yaml"
 
     result = run(a_scene(), "--output", str(file))
@@ -432,7 +432,7 @@ def test_a_file_that_cannot_be_written_is_told_in_one_line(tmp_path: Path) -> No
     assert result.stderr == said
 
 
-def test_only_the_groups_that_fit_are_drafted() -> None:
+def test_only_groups_that_match_are_in_the_draft() -> None:
     account = a_scene()
     for name in ("web-1", "web-2", "jobs"):
         a_group(account, name)
@@ -442,7 +442,7 @@ def test_only_the_groups_that_fit_are_drafted() -> None:
     assert [each["group"] for each in found["groups"]] == ["web-1", "web-2"]
 
 
-def test_the_json_has_what_was_found() -> None:
+def test_the_json_has_existing_and_proposed_hooks() -> None:
     account = a_scene()
     a_group(account, "web")
     a_hook(account, "web", "drain", NotificationTargetARN=QUEUE)
@@ -450,11 +450,11 @@ def test_the_json_has_what_was_found() -> None:
     found = json.loads(run(account, "--json").stdout)
 
     (group,) = found["groups"]
-    assert (group["obstacle"], group["without"]) == (None, ["launching"])
-    (standing,) = group["standing"]
-    assert standing["notified"] == "notifies the SQS queue jobs"
-    assert (standing["verdict"], standing["heartbeat_timeout_seconds"]) == ("conflict", 900)
-    assert [(hook["name"], hook["in_force"]) for hook in group["hooks"]] == [
+    assert (group["excluded"], group["without_hook"]) == (None, ["launching"])
+    (existing,) = group["existing_hooks"]
+    assert existing["target"] == "notifies the SQS queue jobs"
+    assert (existing["verdict"], existing["heartbeat_timeout_seconds"]) == ("conflict", 900)
+    assert [(hook["name"], hook["active"]) for hook in group["hooks"]] == [
         ("usher-launching", False),
         ("usher-terminating", False),
     ]
@@ -466,7 +466,7 @@ def test_the_json_has_what_was_found() -> None:
     [
         (
             ApiError("AccessDenied", "User: me"),
-            "Not permitted: it needs autoscaling:DescribeLifecycleHooks on * (AccessDenied: User: me).",
+            "Not permitted: usher init needs autoscaling:DescribeLifecycleHooks (AccessDenied: User: me).",
         ),
         (
             ApiError("Throttling", "Rate exceeded"),
@@ -474,7 +474,7 @@ def test_the_json_has_what_was_found() -> None:
         ),
     ],
 )
-def test_a_call_that_fails_is_told_in_one_line_and_leaves_no_file(
+def test_a_failed_call_is_an_error_of_one_line_and_leaves_no_file(
     error: ApiError, said: str, tmp_path: Path
 ) -> None:
     account = a_scene()
@@ -488,7 +488,7 @@ def test_a_call_that_fails_is_told_in_one_line_and_leaves_no_file(
     assert not file.exists()
 
 
-def test_a_group_that_goes_meanwhile_is_left_out() -> None:
+def test_a_group_that_is_deleted_meanwhile_is_left_out() -> None:
     account = a_scene()
     a_group(account, "web")
     gone = ApiError("ValidationError", "AutoScalingGroup name not found - no such group: web")
@@ -513,7 +513,7 @@ NOBODYS: Final[Mapping[str, str | None]] = {  # nothing of the machine's own con
         (("--profile", "nobody"), "The config profile (nobody) could not be found"),
     ],
 )
-def test_what_an_account_needs_is_told_in_one_line(arguments: tuple[str, ...], said: str) -> None:
+def test_missing_access_to_an_account_is_an_error_of_one_line(arguments: tuple[str, ...], said: str) -> None:
     result = CliRunner().invoke(main, ["init", *arguments], env=dict(NOBODYS))
 
     assert result.exit_code == 2
@@ -536,10 +536,10 @@ class Stacks:
     [
         ((), "conflict"),
         (("--stack", "Usher"), "ours"),
-        (("--stack", "No"), "Error: There is no stack No here: check --region and --stack.\n"),
+        (("--stack", "No"), "Error: There is no stack No: check --region and --stack.\n"),
     ],
 )
-def test_the_stack_of_usher_tells_which_hooks_are_its_own(arguments: tuple[str, ...], said: str) -> None:
+def test_the_stack_of_usher_shows_which_hooks_are_its_own(arguments: tuple[str, ...], said: str) -> None:
     account = a_scene()
     a_group(account, "web")
     a_hook(account, "web", "boot", NotificationTargetARN=INBOX)
@@ -547,6 +547,8 @@ def test_the_stack_of_usher_tells_which_hooks_are_its_own(arguments: tuple[str, 
     result = run(account, "--json", *arguments)
 
     found = (
-        json.loads(result.stdout)["groups"][0]["standing"][0]["verdict"] if result.stdout else result.stderr
+        json.loads(result.stdout)["groups"][0]["existing_hooks"][0]["verdict"]
+        if result.stdout
+        else result.stderr
     )
     assert found == said

@@ -1,4 +1,4 @@
-"""`usher init`: a hooks file drafted from what stands in an account."""
+"""`usher init`: a hooks file drafted from the groups and hooks of an account."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from usher.ports.errors import CallRefused, TryLater
 from usher_cli.account import Trouble, with_clients
 from usher_cli.init.draft import draft
 from usher_cli.init.groups import read
-from usher_cli.init.text import notified, written
+from usher_cli.init.text import target_of, written
 from usher_hooksfile.load import MOST_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from usher_cli.init.draft import Draft, Drafted, Standing
+    from usher_cli.init.draft import Draft, ExistingHook, GroupDraft
     from usher_cli.init.groups import Group
 
 _DENIED: Final = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation")
@@ -32,19 +32,19 @@ Examples:
   usher init
   usher init --output hooks.yaml
   usher init --group 'web-*' --region eu-west-1
-  usher init --json | jq '.groups[] | select(.without != [])'
+  usher init --json | jq '.groups[] | select(.without_hook != [])'
 
 \b
-What becomes of a hook that stands:
-  take over    it is in the file exactly as it stands, under a policy that observes only
-  leave alone  a service of AWS runs it, or the file can have no hook of its group
-  conflict     a person must settle it: it notifies someone else, or the file cannot say it
+Verdicts on existing hooks:
+  take over    it is in the file with exactly its settings, and a policy that only observes
+  leave alone  a service of AWS uses it, or the file can have no hook for its group
+  conflict     it needs a decision: it notifies someone else, or hooks.yaml does not allow its settings
   ours         it notifies Usher (see --stack)
 
 \b
 Exit codes:
-  0  a draft was written
-  2  wrong usage, an account that is not reached, or a file that exists
+  0  success
+  2  wrong usage, an account that cannot be read, or an output that exists or cannot be written
 """
 
 
@@ -55,27 +55,27 @@ Exit codes:
     type=click.Path(path_type=Path),
     help="Write the file here; it must not exist.",
 )
-@click.option("--group", "glob", default="*", metavar="GLOB", help="Only groups whose names fit.")
-@click.option("--stack", metavar="NAME", help="The stack of Usher, if it is deployed: to know its own hooks.")
-@click.option("--json", "as_json", is_flag=True, help="Print what was found as JSON.")
+@click.option("--group", "glob", default="*", metavar="GLOB", help="Only groups whose names match.")
+@click.option("--stack", metavar="NAME", help="The stack of a deployed Usher, to recognize its hooks.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @with_clients
 def init(
     client: Callable[[str], Any], output: Path | None, glob: str, stack: str | None, *, as_json: bool
 ) -> None:
     """Draft a hooks file from the Auto Scaling groups of an account.
 
-    For each group it has the hooks that stand, who put them as far as that can be told, and what Usher would
-    do with them; and hooks for what launches or terminates without any, with policies guessed from what the
-    group runs. Deployed as it is, the file changes nothing. The command only reads: one call for a hundred
-    groups, and one for each group.
+    For each group it lists the existing hooks, who put them if that shows, and what Usher would do with
+    them; and it proposes hooks for transitions without one, with policies guessed from what the group runs.
+    Deploying the draft unchanged has no effect. The command only reads: one call for a hundred groups, and
+    one for each group.
     """
     if output is not None and output.exists():
-        raise Trouble(f"{output} exists: use another --output, or move it away.")
+        raise Trouble(f"{output} exists: use another --output, or move the file away.")
     ours = _targets_of(client, stack) if stack else frozenset()
     drafted = draft(_read(client("autoscaling"), glob), ours)
     text = written(drafted)
     if len(text.encode()) > MOST_BYTES:
-        raise Trouble(f"{len(drafted.groups)} groups are too many for one file: choose some with --group.")
+        raise Trouble(f"{len(drafted.groups)} groups are too many for one file: select some with --group.")
     if output is not None:
         _write(output, text)
     if as_json:
@@ -85,13 +85,13 @@ def init(
 
 
 def _targets_of(client: Callable[[str], Any], stack: str) -> frozenset[str]:
-    """Whom Usher's hooks notify, as its stack tells."""
+    """The targets of Usher's hooks, from the outputs of its stack."""
     try:
         (found,) = client("cloudformation").describe_stacks(StackName=stack)["Stacks"]
     except ClientError as error:
         if "does not exist" not in error.response["Error"].get("Message", ""):
             raise
-        raise Trouble(f"There is no stack {stack} here: check --region and --stack.") from error
+        raise Trouble(f"There is no stack {stack}: check --region and --stack.") from error
     outputs = {output["OutputKey"]: output["OutputValue"] for output in found.get("Outputs", [])}
     return frozenset(outputs[name] for name in _TARGETS if name in outputs)
 
@@ -111,8 +111,8 @@ def _read(client: Any, glob: str) -> list[Group]:  # noqa: ANN401 - boto3's clie
 def _why_refused(refusal: CallRefused) -> str:
     cause = refusal.__cause__
     if isinstance(cause, ClientError) and cause.response["Error"].get("Code") in _DENIED:
-        return f"Not permitted: it needs autoscaling:{cause.operation_name} on * ({refusal})."
-    return f"Auto Scaling refuses: {refusal}."
+        return f"Not permitted: usher init needs autoscaling:{cause.operation_name} ({refusal})."
+    return f"Auto Scaling refused: {refusal}."
 
 
 def _write(output: Path, text: str) -> None:
@@ -129,26 +129,26 @@ def as_data(drafted: Draft) -> dict[str, object]:
     return {
         "groups": [_group_data(each) for each in drafted.groups],
         "policies": {
-            name: {**policy, "in_force": drafted.is_used(name)} for name, policy in drafted.policies.items()
+            name: {**policy, "active": drafted.is_used(name)} for name, policy in drafted.policies.items()
         },
         "too_many": drafted.too_many,
     }
 
 
-def _group_data(each: Drafted) -> dict[str, object]:
+def _group_data(each: GroupDraft) -> dict[str, object]:
     return {
         "group": each.group.name,
         "arn": each.group.seen.arn,
-        "obstacle": each.obstacle,
-        "without": list(each.without),
-        "standing": [_standing_data(each.group, one) for one in each.standing],
+        "excluded": each.excluded,
+        "without_hook": list(each.without),
+        "existing_hooks": [_hook_data(each.group, one) for one in each.existing],
         "hooks": [
-            {**entry.hook, "because": entry.because, "in_force": entry.is_active} for entry in each.entries
+            {**entry.hook, "because": entry.because, "active": entry.is_active} for entry in each.entries
         ],
     }
 
 
-def _standing_data(group: Group, each: Standing) -> dict[str, object]:
+def _hook_data(group: Group, each: ExistingHook) -> dict[str, object]:
     settings = each.hook.settings
     return {
         "hook": each.hook.name,
@@ -156,7 +156,7 @@ def _standing_data(group: Group, each: Standing) -> dict[str, object]:
         "heartbeat_timeout_seconds": int(settings.heartbeat_timeout.total_seconds()),
         "default_result": settings.default_result,
         "target_arn": settings.target_arn,
-        "notified": notified(group, settings.target_arn),
+        "target": target_of(group, settings.target_arn),
         "verdict": each.verdict,
         "reason": each.reason,
     }

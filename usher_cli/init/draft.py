@@ -1,6 +1,6 @@
-"""What a drafted hooks file says of each group: hooks to be taken over as they stand, and hooks to be put.
+"""The hooks of a drafted file: existing ones to take over unchanged, and new ones as comments.
 
-As drafted it changes nothing: what is active stands already, exactly so, and is only observed.
+Deploying a draft unchanged has no effect: active are only existing hooks, and their policies observe.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from usher.core.configuration.conflicts import MOST_HOOKS_OF_A_GROUP
 from usher.core.policy import Channel
 from usher_cli.init.guesses import guess
 from usher_hooksfile import size
-from usher_hooksfile.foreign_hooks import whose
+from usher_hooksfile.foreign_hooks import service_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -31,16 +31,16 @@ if TYPE_CHECKING:
     Data = dict[str, Any]
 
 _TIMEOUT: Final = "10m"  # of a hook to be put
-_NOBODY: Final = "it notifies nobody, so Usher hears of it by EventBridge, without any change of it"
+_NOBODY: Final = "it has no target, so Usher gets its actions from EventBridge, and the hook stays unchanged"
 _SOMEONE_ELSE: Final = (
-    "it notifies someone else, whom Usher does not replace. To have Usher in its place, put the hook below, "
-    "then remove this one by hand: until then an instance waits for both"
+    "it notifies someone else, and Usher does not change such a hook. To replace it, let Usher put the hook "
+    "below, then delete this one; until then an instance waits for both"
 )
 _MOST_ACTIVE: Final = 500  # hooks, of some 20 YAML nodes each: see load.MOST_NODES
 
 
 class Verdict(StrEnum):
-    """What Usher would do with a hook that stands."""
+    """What Usher would do with an existing hook."""
 
     OURS = "ours"
     TAKE_OVER = "take over"
@@ -49,8 +49,8 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Standing:
-    """A hook that stands, and what Usher would do with it."""
+class ExistingHook:
+    """A hook of a group, and what Usher would do with it."""
 
     hook: HookSeen
     verdict: Verdict
@@ -59,48 +59,48 @@ class Standing:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Entry:
-    """A hook of the file. What is not active stands there as a comment."""
+    """A hook of the file; a comment unless it is active."""
 
     hook: Data
-    because: str  # of its policy
+    because: str  # its policy is guessed
     is_active: bool
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Drafted:
-    """What the file says of one group."""
+class GroupDraft:
+    """The part of a file for one group."""
 
     group: Group
-    obstacle: str | None  # why the file can have no hook of it
-    standing: tuple[Standing, ...]
-    without: tuple[Transition, ...]  # that no hook holds
+    excluded: str | None  # why the file can have no hook for it
+    existing: tuple[ExistingHook, ...]
+    without: tuple[Transition, ...]  # transitions without a hook
     entries: tuple[Entry, ...]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Draft:
-    """The whole file."""
+    """A whole file."""
 
-    groups: tuple[Drafted, ...]
+    groups: tuple[GroupDraft, ...]
     policies: Mapping[str, Data]
-    too_many: int = 0  # hooks that could be taken over, and are more than one file holds
+    too_many: int = 0  # hooks to take over that do not fit into one file
 
     @property
     def active(self) -> list[Data]:
-        """The hooks that count."""
-        return [entry.hook for drafted in self.groups for entry in drafted.entries if entry.is_active]
+        """The active hooks."""
+        return [entry.hook for group in self.groups for entry in group.entries if entry.is_active]
 
     def is_used(self, policy: str) -> bool:
-        """Whether a hook that counts uses it."""
+        """Whether an active hook uses it."""
         return any(hook["policy"] == policy for hook in self.active)
 
     def count(self, verdict: Verdict) -> int:
-        """The hooks that stand and are judged so."""
-        return sum(each.verdict is verdict for drafted in self.groups for each in drafted.standing)
+        """The number of existing hooks with that verdict."""
+        return sum(hook.verdict is verdict for group in self.groups for hook in group.existing)
 
 
 def draft(groups: Sequence[Group], ours: Collection[str] = ()) -> Draft:
-    """The file for these groups. `ours` are the ARNs that Usher's hooks notify, where it is deployed."""
+    """The file for these groups. `ours` are the targets of a deployed Usher."""
     drafting = _Drafting(ours=ours)
     drafted = tuple(drafting.group(group) for group in groups)
     whole = Draft(groups=drafted, policies=drafting.policies)
@@ -109,7 +109,7 @@ def draft(groups: Sequence[Group], ours: Collection[str] = ()) -> Draft:
 
 
 def _fits(whole: Draft, count: int) -> bool:
-    """Whether a file takes so many of the active hooks: one by one each is sound."""
+    """Whether the first so many active hooks fit into one file; each alone is valid."""
     hooks = whole.active[:count]
     return count <= _MOST_ACTIVE and not _problems(hooks, whole.policies)
 
@@ -123,8 +123,8 @@ def _problems(hooks: list[Data], policies: Mapping[str, Data]) -> list[Problem]:
         return refused.problems
 
 
-def _limited(groups: Sequence[Drafted], most: int) -> Iterator[Drafted]:
-    """With so many active hooks, the first ones."""
+def _limited(groups: Sequence[GroupDraft], most: int) -> Iterator[GroupDraft]:
+    """The groups with only the first so many active hooks."""
     left = most
     for drafted in groups:
         entries = []
@@ -136,59 +136,63 @@ def _limited(groups: Sequence[Drafted], most: int) -> Iterator[Drafted]:
 
 @dataclass(kw_only=True, slots=True)
 class _Drafting:
-    """Goes from group to group. Groups with equal guesses share a policy."""
+    """Drafts group after group. Groups with equal guesses share a policy."""
 
     ours: Collection[str]
     policies: dict[str, Data] = field(default_factory=dict)
 
-    def group(self, group: Group) -> Drafted:
-        obstacle = self._obstacle(group)
-        judged = [self._standing(group, hook, obstacle) for hook in group.hooks]
+    def group(self, group: Group) -> GroupDraft:
+        excluded = self._exclusion(group)
+        judged = [self._existing(group, hook, excluded) for hook in group.hooks]
         taken_over = [entry for _, entry in judged if entry is not None]
-        standing = tuple(each for each, _ in judged)
-        proposed = [] if obstacle else [*self._proposed(group, standing)]
-        return Drafted(
+        existing = tuple(each for each, _ in judged)
+        proposed = [] if excluded else [*self._proposed(group, existing)]
+        return GroupDraft(
             group=group,
-            obstacle=obstacle,
-            standing=standing,
+            excluded=excluded,
+            existing=existing,
             without=tuple(each for each in Transition if not group.hooks_of(each)),
             entries=(*taken_over, *proposed),
         )
 
-    def _obstacle(self, group: Group) -> str | None:
+    def _exclusion(self, group: Group) -> str | None:
         if group.seen.is_ending:
             return "it is being deleted"
         if group.seen.operator is not None:
-            return f"{group.seen.operator} operates it: AWS refuses a hook from anyone else"
+            return f"{group.seen.operator} operates it, and AWS refuses hooks from anyone else"
         if "*" in group.name:
-            return "its name has a *, which hooks.yaml reads as a wildcard"
+            return "in hooks.yaml the * in its name would be a wildcard"
         hook = {"name": "any", "group": group.name, "transition": "launching"}
         refused = _alone(hook, {"until": []})
-        return f"hooks.yaml cannot name it: a group {refused[0].rule}" if refused else None
+        return f"hooks.yaml does not allow its name: it {refused[0].rule}" if refused else None
 
-    def _standing(self, group: Group, hook: HookSeen, obstacle: str | None) -> tuple[Standing, Entry | None]:
-        """What stands there; and its entry in the file, where Usher would take it over."""
-        service, settings = whose(hook.name), hook.settings
-        if obstacle or service or settings.transition is None:
-            reason = obstacle or (f"{service} runs it" if service else "its transition is not known here")
-            return Standing(hook=hook, verdict=Verdict.LEAVE_ALONE, reason=reason), None
+    def _existing(
+        self, group: Group, hook: HookSeen, excluded: str | None
+    ) -> tuple[ExistingHook, Entry | None]:
+        """The hook with its verdict, and its entry in the file if Usher would take it over."""
+        service, settings = service_of(hook.name), hook.settings
+        if excluded or service or settings.transition is None:
+            reason = excluded or (
+                f"it is a hook of {service}" if service else "this release does not know its transition"
+            )
+            return ExistingHook(hook=hook, verdict=Verdict.LEAVE_ALONE, reason=reason), None
         if settings.target_arn in self.ours:
-            return Standing(hook=hook, verdict=Verdict.OURS, reason="it notifies Usher"), None
+            return ExistingHook(hook=hook, verdict=Verdict.OURS, reason="it notifies Usher"), None
         if settings.target_arn is not None:
-            return Standing(hook=hook, verdict=Verdict.CONFLICT, reason=_SOMEONE_ELSE), None
+            return ExistingHook(hook=hook, verdict=Verdict.CONFLICT, reason=_SOMEONE_ELSE), None
         guessed = guess(group, settings.transition)
-        entry, refused = _as_it_stands(group, hook, guessed)
+        entry, refused = _unchanged(group, hook, guessed)
         if refused:
-            reason = f"hooks.yaml cannot have it as it stands: {refused[0].path[-1]} {refused[0].rule}"
-            return Standing(hook=hook, verdict=Verdict.CONFLICT, reason=reason), None
-        told = Standing(hook=hook, verdict=Verdict.TAKE_OVER, reason=_NOBODY)
-        return told, self._entry(entry, guessed, is_active=True)
+            reason = f"hooks.yaml does not allow its settings: {refused[0].path[-1]} {refused[0].rule}"
+            return ExistingHook(hook=hook, verdict=Verdict.CONFLICT, reason=reason), None
+        found = ExistingHook(hook=hook, verdict=Verdict.TAKE_OVER, reason=_NOBODY)
+        return found, self._entry(entry, guessed, is_active=True)
 
-    def _proposed(self, group: Group, standing: Sequence[Standing]) -> Iterator[Entry]:
-        """A hook for each transition that nothing holds, or someone whom Usher does not replace."""
+    def _proposed(self, group: Group, existing: Sequence[ExistingHook]) -> Iterator[Entry]:
+        """A new hook for each transition without a hook, or only with hooks in conflict."""
         names = {hook.name for hook in group.hooks}
         for transition in Transition:
-            of_it = [each for each in standing if each.hook.settings.transition is transition]
+            of_it = [each for each in existing if each.hook.settings.transition is transition]
             is_free = all(each.verdict is Verdict.CONFLICT for each in of_it)
             if is_free and len(names) < MOST_HOOKS_OF_A_GROUP:
                 name = _unlike(names, f"usher-{transition}")
@@ -203,12 +207,12 @@ class _Drafting:
                 yield self._entry(hook, guess(group, transition), is_active=False)
 
     def _entry(self, hook: Data, guessed: Guess, *, is_active: bool) -> Entry:
-        """With its policy: what is active only observes."""
+        """The hook with its policy, which observes if the hook is active."""
         policy = self._policy(guessed, observed=is_active)
         return Entry(hook={**hook, "policy": policy}, because=guessed.because, is_active=is_active)
 
     def _policy(self, guessed: Guess, *, observed: bool) -> str:
-        """The name of that policy, which is new where none is equal."""
+        """The name of that policy: an equal one's, or a new one."""
         data = guessed.policy(observed=observed)
         equal = (name for name, known in self.policies.items() if json.dumps(known) == json.dumps(data))
         name = next(equal, None) or _unlike(self.policies, guessed.name + ("-observed" if observed else ""))
@@ -216,10 +220,10 @@ class _Drafting:
         return name
 
 
-def _as_it_stands(group: Group, hook: HookSeen, guessed: Guess) -> tuple[Data, list[Problem]]:
-    """The hook as the file has it, and what is against that.
+def _unchanged(group: Group, hook: HookSeen, guessed: Guess) -> tuple[Data, list[Problem]]:
+    """The hook with its settings as in the file, and the problems of that.
 
-    Metadata that the file cannot have are left out: what stands keeps them.
+    Metadata that the file does not allow are left out: the hook keeps them.
     """
     settings = hook.settings
     entry = {
@@ -238,11 +242,11 @@ def _as_it_stands(group: Group, hook: HookSeen, guessed: Guess) -> tuple[Data, l
 
 
 def _alone(hook: Data, policy: Data) -> list[Problem]:
-    """What is against a file with this hook and no other."""
+    """The problems of a file with only this hook."""
     return _problems([{**hook, "policy": "any"}], {"any": policy})
 
 
 def _unlike(names: Collection[str], name: str) -> str:
-    """That name, or else one with a number."""
+    """That name, or one with a number if it is taken."""
     numbered = (f"{name}-{number}" for number in range(2, len(names) + 3))
     return next(each for each in (name, *numbered) if each not in names)

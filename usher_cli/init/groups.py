@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from usher.core.action import Transition
     from usher.core.hook_items import GroupSeen, HookSeen
 
-# Which a capacity provider puts on its group (Amazon ECS API Reference, AutoScalingGroupProvider).
+# A capacity provider adds it to its group (Amazon ECS API Reference, AutoScalingGroupProvider).
 _ECS_MANAGED: Final = "AmazonECSManaged"
 _NAMES_A_CLUSTER: Final = re.compile(r"ecs.*cluster", re.IGNORECASE)  # a tag that people choose
 _OF_STACK: Final = "aws:cloudformation:stack-name"
@@ -26,7 +26,7 @@ _ARN: Final = re.compile(r"arn:[^:]*:autoscaling:(?P<region>[^:]*):(?P<account>[
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Group:
-    """A live group, the hooks on it by their names, and what tells what it runs."""
+    """A group and its hooks, in the order of their names, with what shows what it runs."""
 
     seen: GroupSeen
     hooks: tuple[HookSeen, ...]
@@ -56,7 +56,7 @@ class Group:
 
     @property
     def is_of_ecs(self) -> bool:
-        """Whether its tags say that it runs container instances of Amazon ECS."""
+        """Whether its tags show that it runs container instances of Amazon ECS."""
         return any(key == _ECS_MANAGED or _NAMES_A_CLUSTER.search(key) for key, _ in self.seen.tags)
 
     @property
@@ -66,21 +66,21 @@ class Group:
         return next(filter(None, named), None)
 
     def hooks_of(self, transition: Transition) -> list[HookSeen]:
-        """The hooks that hold its launching, or its terminating, instances."""
+        """The hooks of a transition."""
         return [hook for hook in self.hooks if hook.settings.transition is transition]
 
 
-def read(client: Any, name: str, told: Callable[[str], object]) -> Iterator[Group]:  # noqa: ANN401 - boto3's
-    """The groups whose names fit the glob `name`, in the order of their names.
+def read(client: Any, glob: str, progress: Callable[[str], object]) -> Iterator[Group]:  # noqa: ANN401 - boto3's
+    """The groups whose names match, in the order of their names; `progress` gets each name.
 
-    `told` hears the name of each group whose hooks are asked for: a call each. Raises TryLater and
-    CallRefused. A group that goes meanwhile is left out.
+    One call for a hundred groups, and one for each group. A group that is deleted meanwhile is left out.
+    Raises TryLater and CallRefused.
     """
     api = GroupsApi(client)
-    described = [group for group in api.descriptions() if glob_fits(name, group["AutoScalingGroupName"])]
+    described = [group for group in api.descriptions() if glob_fits(glob, group["AutoScalingGroupName"])]
     for group in sorted(described, key=lambda group: group["AutoScalingGroupName"]):
         seen = group_seen(group)
-        told(seen.name)
+        progress(seen.name)
         with suppress(GroupGone):
             hooks = sorted(api.hooks_of(seen.name), key=lambda hook: hook.name)
             yield Group(

@@ -1,4 +1,4 @@
-"""What an instance may wait for, guessed from what its group runs."""
+"""Policies, guessed from what a group runs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _PATIENCE: Final = {Transition.LAUNCHING: "15m", Transition.TERMINATING: "1h"}
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Guess:
-    """A policy, what it may be called, and why it is guessed."""
+    """A policy, a name for it, and why it is guessed."""
 
     name: str
     until: list[dict[str, Any]]
@@ -29,7 +29,7 @@ class Guess:
     transition: Transition
 
     def policy(self, *, observed: bool) -> dict[str, Any]:
-        """As the file has it. Whatever goes wrong, the instance is let go."""
+        """The policy as in the file. Whatever fails, an instance gets CONTINUE in the end."""
         policy = {"until": self.until, "give_up_after": _PATIENCE[self.transition], "on_give_up": "CONTINUE"}
         if self.transition is Transition.TERMINATING:
             policy["on_failure"] = "CONTINUE"
@@ -37,7 +37,7 @@ class Guess:
 
 
 def guess(group: Group, transition: Transition) -> Guess:
-    """The first guess that the parser takes: a tag or an ARN may have any form."""
+    """The first guess that the parser accepts: a tag can have any value."""
     guesses = _launching(group) if transition is Transition.LAUNCHING else _terminating(group)
     return next(each for each in guesses if _is_sound(each))
 
@@ -55,7 +55,7 @@ def _launching(group: Group) -> Iterator[Guess]:
     yield Guess(
         name="ready",
         until=[{"signal": "ready"}],
-        because="nothing tells what it runs: the instance, or what sets it up, is to send the signal `ready`",
+        because="nothing shows what the group runs: each new instance must send the signal `ready`",
         transition=Transition.LAUNCHING,
     )
 
@@ -63,18 +63,18 @@ def _launching(group: Group) -> Iterator[Guess]:
 def _terminating(group: Group) -> Iterator[Guess]:
     yield from _of_ecs(group, "drained", Transition.TERMINATING)
     if group.target_groups:
-        most = "" if len(group.target_groups) <= MOST_GROUPS else f" (the first {MOST_GROUPS} of them)"
+        most = "" if len(group.target_groups) <= MOST_GROUPS else f" (here the first {MOST_GROUPS})"
         yield Guess(
             name="targets-drained",
             until=[{"targets": {"groups": list(group.target_groups[:MOST_GROUPS]), "state": "drained"}}],
-            because=f"target groups are attached to it{most}; Auto Scaling itself takes the instance out of "
-            "these before the hook, so name those in which something else registers it",
+            because=f"target groups are attached to the group{most}. Auto Scaling deregisters an instance "
+            "from them before the hook: use target groups in which something else registers it",
             transition=Transition.TERMINATING,
         )
     yield Guess(
         name="finished",
         until=[{"signal": "finished"}],
-        because="nothing tells what it runs: the instance is to send the signal `finished` after its work",
+        because="nothing shows what the group runs: each instance must send the signal `finished`",
         transition=Transition.TERMINATING,
     )
 
@@ -83,7 +83,10 @@ def _of_ecs(group: Group, state: str, transition: Transition) -> Iterator[Guess]
     """With the cluster that a tag names; without it where that cannot be a cluster's name."""
     if not group.is_of_ecs:
         return
-    name, because = f"ecs-{state}", "its tags say that it runs container instances of Amazon ECS"
+    name, because = (
+        f"ecs-{state}",
+        "the tags of the group show that it runs container instances of Amazon ECS",
+    )
     if group.cluster is not None:
         until: list[dict[str, Any]] = [{"ecs": {"state": state, "cluster": group.cluster}}]
         yield Guess(name=name, until=until, because=because, transition=transition)

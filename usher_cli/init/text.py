@@ -1,4 +1,4 @@
-"""A draft as the text of a hooks file: `##` says something, `#` takes a hook or policy out of force."""
+"""A draft as text: lines with `##` explain, lines with a single `#` are inactive hooks and policies."""
 
 from __future__ import annotations
 
@@ -16,27 +16,26 @@ from usher_cli.printable import shown
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from usher_cli.init.draft import Draft, Drafted, Entry, Standing
+    from usher_cli.init.draft import Draft, Entry, ExistingHook, GroupDraft
     from usher_cli.init.groups import Group
 
 _WIDTH: Final = 100
 _PLAIN: Final = re.compile(r"[A-Za-z][A-Za-z0-9_./-]*")
-_NOT_PLAIN: Final = {"true", "false", "null", "yes", "no", "on", "off", "y", "n"}  # to some reader of YAML
+_NOT_PLAIN: Final = {"true", "false", "null", "yes", "no", "on", "off", "y", "n"}  # in some version of YAML
 _TARGET: Final = re.compile(
     r"arn:[^:]*:(?P<service>[^:]*):[^:]*:(?P<account>[^:]*):(?:function:)?(?P<name>.+)"
 )
 _KINDS: Final = {"sqs": "SQS queue", "sns": "SNS topic", "lambda": "Lambda function"}
 
-
-_HOW_TO_READ: Final = (
-    "As it stands this file changes nothing: each hook in force stands already exactly so, and its policy "
-    "only observes. A line that begins with one # is not in force: take the # away from a hook, and from its "
-    "policy, to have the hook put. Take `mode: observe` away to have Usher answer. Every policy is a guess: "
-    "read it first. Then run `usher check`, and `usher plan`."
+_INTRODUCTION: Final = (
+    "Deploying this file unchanged has no effect: each active hook already exists with exactly the same "
+    "settings, and its policy only observes. Lines that start with a single # are inactive. Remove the # "
+    "from a hook and its policy to have Usher put the hook. Remove `mode: observe` to have Usher send "
+    "heartbeats and results. Every policy is a guess: review it. Then run `usher check` and `usher plan`."
 )
 _TOO_MANY: Final = (
-    "hooks that could be taken over are not in force, as no file holds so many groups by their names: choose "
-    "groups by a glob or a tag that they share."
+    "more hooks could be taken over, but are inactive: one file cannot name so many groups. Select groups by "
+    "a glob or a shared tag."
 )
 
 
@@ -48,30 +47,29 @@ def written(draft: Draft) -> str:
 
 def _head(draft: Draft) -> Iterator[str]:
     places = sorted({f"account {each.group.account} in {each.group.region}" for each in draft.groups})
-    yield from _said(
-        "", f"Drafted by `usher init` from {' and '.join(places) or 'an account without groups'}."
-    )
-    for paragraph in (_HOW_TO_READ, _in_all(draft)):
+    where = " and ".join(places) or "an account without groups"
+    yield from _comment("", f"Drafted by `usher init` from {where}.")
+    for paragraph in (_INTRODUCTION, _summary(draft)):
         yield "##"
-        yield from _said("", paragraph)
+        yield from _comment("", paragraph)
     if draft.too_many:
-        yield from _said("", f"{draft.too_many} {_TOO_MANY}")
+        yield from _comment("", f"{draft.too_many} {_TOO_MANY}")
 
 
-def _in_all(draft: Draft) -> str:
-    hooks = ", ".join(f"{draft.count(verdict)} to {words}" for verdict, words in _WORDS.items())
+def _summary(draft: Draft) -> str:
+    hooks = ", ".join(f"{draft.count(verdict)} {words}" for verdict, words in _COUNTED.items())
     launch, terminate = (sum(each in one.without for one in draft.groups) for each in Transition)
     return (
-        f"Groups: {len(draft.groups)}. Hooks that stand: {hooks}. "
-        f"Groups that launch without any hook: {launch}; that terminate without any: {terminate}."
+        f"Groups: {len(draft.groups)}. Existing hooks: {hooks}. "
+        f"Groups that launch without a hook: {launch}; that terminate without a hook: {terminate}."
     )
 
 
-_WORDS: Final[Mapping[Verdict, str]] = {
-    Verdict.TAKE_OVER: "take over",
-    Verdict.LEAVE_ALONE: "leave alone",
-    Verdict.CONFLICT: "settle by hand",
-    Verdict.OURS: "keep as Usher's own",
+_COUNTED: Final[Mapping[Verdict, str]] = {
+    Verdict.TAKE_OVER: "to take over",
+    Verdict.LEAVE_ALONE: "to leave alone",
+    Verdict.CONFLICT: "in conflict",
+    Verdict.OURS: "of Usher",
 }
 
 
@@ -80,8 +78,8 @@ def _policies(draft: Draft) -> Iterator[str]:
     yield _key("policies", "{}", any(map(draft.is_used, because)), because)
     for name, policy in draft.policies.items():
         lines = [f"{name}:", *(f"  {line}" for line in _members(policy))]
-        yield from _said("  ", because[name])
-        yield from _unless(draft.is_used(name), lines)
+        yield from _comment("  ", because[name])
+        yield from _lines(draft.is_used(name), lines)
 
 
 def _hooks(draft: Draft) -> Iterator[str]:
@@ -89,47 +87,49 @@ def _hooks(draft: Draft) -> Iterator[str]:
     yield _key("hooks", "[]", draft.active, entries)
     for drafted in draft.groups:
         yield ""
-        yield from _said("  ", _of_group(drafted))
-        for each in drafted.standing:
-            yield from _said("  ", _of_standing(drafted.group, each))
+        yield from _comment("  ", _of_group(drafted))
+        for each in drafted.existing:
+            yield from _comment("  ", _of_existing(drafted.group, each))
         for entry in drafted.entries:
             yield from _entry(entry)
 
 
-def _key(key: str, empty: str, in_force: object, entries: object) -> str:
-    """The key, as it must be written where nothing of its entries is in force."""
-    if in_force:
+def _key(key: str, empty: str, active: object, entries: object) -> str:
+    """The key, with an empty value if no entry is active."""
+    if active:
         return f"{key}:"
-    return f"{key}: {empty}" + (f"  ## without the {empty} once one is in force" if entries else "")
+    return f"{key}: {empty}" + (f"  ## remove the {empty} when you activate one" if entries else "")
 
 
-def _of_group(drafted: Drafted) -> str:
+def _of_group(drafted: GroupDraft) -> str:
     group = drafted.group
     words = []
     if drafted.without:
-        words.append(f"{' and '.join(_VERBS[each] for each in drafted.without)} without any hook")
+        words.append(f"{' and '.join(_VERBS[each] for each in drafted.without)} without a hook")
     if group.stack:
-        words.append(f"made by the CloudFormation stack {scalar(group.stack)}, whose template may hold hooks")
-    if drafted.obstacle:
-        words.append(f"no hook of it can be in this file: {drafted.obstacle}")
-    return f"Group {scalar(group.name)}: {'; '.join(words) or 'each transition has a hook'}."
+        words.append(
+            f"created by the CloudFormation stack {scalar(group.stack)}, whose template may contain hooks"
+        )
+    if drafted.excluded:
+        words.append(f"not in this file: {drafted.excluded}")
+    return f"Group {scalar(group.name)}: {'; '.join(words) or 'both transitions have hooks'}."
 
 
 _VERBS: Final = {Transition.LAUNCHING: "launches", Transition.TERMINATING: "terminates"}
 
 
-def _of_standing(group: Group, each: Standing) -> str:
+def _of_existing(group: Group, each: ExistingHook) -> str:
     settings = each.hook.settings
     timeout = duration.written(settings.heartbeat_timeout)
-    what = f"{settings.transition or 'of another transition'}, {timeout}, then {settings.default_result}"
-    whom = notified(group, settings.target_arn)
-    return f"Hook {scalar(each.hook.name)}: {what}; {whom}. {each.verdict.capitalize()}: {each.reason}."
+    what = f"{settings.transition or 'another transition'}, {timeout}, default {settings.default_result}"
+    target = target_of(group, settings.target_arn)
+    return f"Hook {scalar(each.hook.name)}: {what}; {target}. {each.verdict.capitalize()}: {each.reason}."
 
 
-def notified(group: Group, target: str | None) -> str:
-    """Whom a hook notifies: as far as that tells, who put it."""
+def target_of(group: Group, target: str | None) -> str:
+    """The target of a hook: it may show who put the hook."""
     if target is None:
-        return "notifies nobody"
+        return "no target"
     found = _TARGET.fullmatch(target)
     if found is None or found["service"] not in _KINDS:
         return f"notifies {scalar(target)}"
@@ -139,15 +139,15 @@ def notified(group: Group, target: str | None) -> str:
 
 def _entry(entry: Entry) -> Iterator[str]:
     first, *others = _members(entry.hook)
-    return _unless(entry.is_active, [f"- {first}", *(f"  {line}" for line in others)])
+    return _lines(entry.is_active, [f"- {first}", *(f"  {line}" for line in others)])
 
 
-def _unless(is_active: bool, lines: Iterable[str]) -> Iterator[str]:
-    """In force, or as a comment."""
+def _lines(is_active: bool, lines: Iterable[str]) -> Iterator[str]:
+    """The lines, as a comment unless they are active."""
     return (f"  {'' if is_active else '# '}{line}" for line in lines)
 
 
-def _said(indent: str, text: str) -> Iterator[str]:
+def _comment(indent: str, text: str) -> Iterator[str]:
     lines = wrap(shown(text), _WIDTH, break_long_words=False, break_on_hyphens=False)
     return (f"{indent}## {line}" for line in lines)
 
@@ -165,7 +165,7 @@ def _flow(value: object) -> str:
 
 
 def scalar(text: str) -> str:
-    """A text in YAML, in one line of printable ASCII; quoted where some reader takes it for another thing."""
+    """A text in YAML, in one line of printable ASCII, and quoted if it could be read as something else."""
     if _PLAIN.fullmatch(text) and text.lower() not in _NOT_PLAIN:
         return text
     if re.fullmatch(r"[0-9]+[hms]([0-9]+[ms])*", text):  # a duration

@@ -43,7 +43,7 @@ _COMMANDS: Final = {
     "export": _Listed("export.command", "export", "Export captured notifications for a replay."),
     "extend": _Listed("operate", "extend", "Let an action wait longer for its conditions."),
     "hold": _Listed("operate", "hold", "Keep an instance in its wait until `complete` or `hold --off`."),
-    "init": _Listed("init.command", "init", "Draft a hooks file from the groups of an account."),
+    "init": _Listed("init.command", "init", "Draft a hooks file from the Auto Scaling groups of an account."),
     "list": _Listed("listing", "list_command", "Show the open actions, nearest expiry first."),
     "local": _Listed("local", "local", "Open a local AWS account with Usher deployed in it."),
     "pause": _Listed("pause", "pause", "Stop all Auto Scaling calls until `usher resume`."),

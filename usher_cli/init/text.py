@@ -78,7 +78,7 @@ def _policies(draft: Draft) -> Iterator[str]:
     yield _key("policies", "{}", any(map(draft.is_used, because)), because)
     for name, policy in draft.policies.items():
         lines = [f"{name}:", *(f"  {line}" for line in _members(policy))]
-        yield from _comment("  ", because[name])
+        yield from _comment("  ", f"Guess: {because[name]}.")
         yield from _lines(draft.is_used(name), lines)
 
 

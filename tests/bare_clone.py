@@ -10,7 +10,17 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 
 PARTS = (
-    *("Makefile", "app.py", "app.sh", "cdk.json", "events", "functions", "hooks.yaml", "infra"),
+    *(
+        ".checkov.yaml",
+        "Makefile",
+        "app.py",
+        "app.sh",
+        "cdk.json",
+        "events",
+        "functions",
+        "hooks.yaml",
+        "infra",
+    ),
     *("package-lock.json", "pyproject.toml", "requirements"),
 )
 

@@ -95,7 +95,7 @@ class Table:
             raise NoAnswer("the table did not answer")
         self._tasks.take(_REQUEST_TAKES)
         if on:
-            raise Denied("DynamoDB says no: AccessDeniedException")
+            raise Denied("DynamoDB refuses: AccessDeniedException")
 
 
 class SlowStore(MemoryStore):

@@ -77,7 +77,7 @@ class Provision:
         if kind == "Delete":
             return self._leave(status, has_time)
         if status in _GOING:  # Lambda may try an event again that CloudFormation has given up
-            return f"nothing is put: the stack goes ({status})"
+            return f"nothing is put: the stack is being deleted ({status})"
         # Where a rollback failed too, the stack would be stuck; so what nobody can say counts as one.
         if status is not None and "ROLLBACK" not in status:
             return self._deploy(event, has_time, only_tells=False)
@@ -94,13 +94,13 @@ class Provision:
     def _leave(self, status: str | None, has_time: Callable[[], bool]) -> str:
         """Only where the stack itself goes is this the end of Usher."""
         if status is None:
-            raise Failed("the stack's status is not known, and only where the stack goes may hooks go")
+            raise Failed("the stack's status is unknown, and hooks may only be deleted with the stack")
         if status not in _GOING:
-            return f"nothing is released: the stack stays ({status})"
+            return f"nothing is released: the stack is not being deleted ({status})"
         left = self.release.run(has_time)
         if left:
             raise Failed(left)
-        return "nothing waits any more, and no hook is left"
+        return "no instance waits any more, and no hook is left"
 
 
 def _file(event: dict[str, Any]) -> Compiled:
@@ -162,7 +162,7 @@ class _Deploy:
         records = self._enrolment.records
         before = records.in_force()
         if before is not None and before.is_closing:
-            raise Failed("nothing is put: Usher is being removed")
+            raise Failed("nothing is put: Usher is being deleted")
         file = FileInForce(digest=self._file.digest, own_groups=self._file.own_groups)
         records.put_in_force(file)
         if before is not None and before.digest != file.digest:
@@ -174,7 +174,7 @@ class _Deploy:
         missing = sorted(self._enrolment.wanted.named_groups - live)
         if not missing:
             return
-        said = f"the hooks file names groups that are not here: {', '.join(missing)}"
+        said = f"the hooks file names groups that do not exist: {', '.join(missing)}"
         if not self._only_tells:
             raise Failed(said)
         self._troubles.append(said)
@@ -185,7 +185,7 @@ class _Deploy:
             try:
                 settled = self._patiently(partial(self._settled, group))
             except GroupGone:
-                self._troubles.append(f"group {group.name} has gone meanwhile")
+                self._troubles.append(f"group {group.name} no longer exists")
                 return False
             if settled is None:
                 break
@@ -228,7 +228,7 @@ class _Deploy:
 
     def _report(self, stand: int, named: int) -> str:
         retiring = sum(record.is_retiring for record in self._enrolment.records.enrolled())
-        said = [f"the hooks stand on {stand} of {named} groups that the file names"]
+        said = [f"the hooks are on {stand} of the {named} groups that the file names"]
         said += [f"left to the sweep: {', '.join(self._left)}"] if self._left else []
-        said += [f"{retiring} hooks are on their way out"] if retiring else []
+        said += [f"{retiring} hooks are retiring"] if retiring else []
         return "; ".join((*said, *self._troubles))

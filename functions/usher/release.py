@@ -42,11 +42,11 @@ if TYPE_CHECKING:
 ROUNDS: Final = 5  # without any progress
 IDLE_ROUNDS: Final = 20  # likewise, of a second each: until a lost answer is known to be lost
 _BETWEEN_ROUNDS_S: Final = 1  # for what found no room in this second, and for the index to catch up
-AGAIN: Final = "delete the stack again, and `usher resume` before where Usher is paused"
+AGAIN: Final = "delete the stack again; if Usher is paused, `usher resume` first"
 LAST_CALLS_S: Final = 10  # what a sweep was allowed to put before it was told not to, it has put by then
 _ALL_TIME: Final = timedelta(days=3)  # no action is due later
-_REASON: Final = "Usher is being removed"
-_NAMELESS: Final = "no scaling activity of its is found, so that nothing can be sent for it"
+_REASON: Final = "Usher is being deleted"
+_NAMELESS: Final = "its scaling activity is not found, so that nothing can be sent for it"
 _MOST_NAMES: Final = 5  # in a reason
 
 
@@ -96,7 +96,7 @@ class Release:
         except NoCallLeft:
             return f"not all hooks could be deleted in time; {AGAIN}"
         except Unavailable as error:
-            self.telemetry.trouble("not all could be let go", error)
+            self.telemetry.trouble("not all could be released", error)
             return f"the table could not be read ({error}); {AGAIN}"
 
     def _run(self, has_time: Callable[[], bool]) -> str:
@@ -108,12 +108,12 @@ class Release:
             self._retire_all()
             waiting = self.release_all(has_time)
             if waiting:
-                return f"{waiting} actions could not be let go yet; {AGAIN}"
+                return f"{waiting} actions could not be released yet; {AGAIN}"
             ours = self._ours(next_slot)
             try:
                 self._let_go_unknown(ours, next_slot)
             except (TryLater, CallRefused) as error:
-                self._tell(error, "what waits without a record was not let go")  # no hook goes while it waits
+                self._tell(error, "waits without a record were not released")  # no hook goes while it waits
             seen = {record.place for record in ours}
             left = [
                 record
@@ -125,7 +125,7 @@ class Release:
             idle, before = (0 if len(left) < before else idle + 1), len(left)
             self.wait(APART.total_seconds())
             next_slot()  # raises NoCallLeft where the time is over: CloudFormation must have its answer
-        return f"{_named(left)} could not be deleted yet, since instances keep coming into them; {AGAIN}"
+        return f"{_named(left)} could not be deleted yet, because instances keep entering them; {AGAIN}"
 
     def _close(self) -> None:
         """The sweep, which still runs, must not put hooks back: nothing would look after them."""
@@ -155,7 +155,7 @@ class Release:
             except GroupGone:
                 live = {}
             except (TryLater, CallRefused) as error:
-                self._tell(error, f"the hooks of {group} were not read")
+                self._tell(error, f"the hooks of {group} could not be read")
                 continue
             for record in records:
                 settings = live.get(record.hook)
@@ -219,7 +219,7 @@ class Release:
             self._decide(action_id)
             self.evaluate(action_id)
         except Exception as error:  # noqa: BLE001 - the edge: told, and counted as left
-            self.telemetry.trouble(f"action {action_id} was not let go", error)
+            self.telemetry.trouble(f"action {action_id} was not released", error)
 
     def _decide(self, action_id: str) -> None:
         """Store the decision, due now. An action that is completing keeps the result it has.

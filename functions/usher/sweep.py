@@ -105,7 +105,7 @@ class Sweep:
                 self.store.due(now + SWEEP_LOOKAHEAD), key=lambda row: (row.expires_at, row.action_id)
             )
         except Unavailable as why:
-            self.telemetry.trouble("what is due was not read", why)
+            self.telemetry.trouble("the due evaluations could not be read", why)
             if self.live_holds is not None:
                 self.live_holds.run(lambda: has_time(context))
             raise
@@ -188,7 +188,7 @@ class Sweep:
             if row is not None:
                 self.wake_ups.send(row.action_id, row.version, row.look_at - now)
         except Unavailable as error:
-            self.telemetry.trouble("the queue takes no wake-ups", error)
+            self.telemetry.trouble("the queue accepts no wake-ups", error)
             return True
         return False
 
@@ -236,12 +236,12 @@ class Sweep:
                 if has_time(context):
                     self.chains.repair(row)
             except Exception as error:  # noqa: BLE001 - the edge: told, and raised when all had their turn
-                self.telemetry.trouble(f"the questions of action {row.action_id} were not sent", error)
+                self.telemetry.trouble(f"the questions of action {row.action_id} could not be sent", error)
                 return False
             return True
 
         failed = list(self.work(repair, rows)).count(False)
-        return [f"{failed} of {len(rows)} questions were not sent"] if failed else []
+        return [f"{failed} of {len(rows)} questions could not be sent"] if failed else []
 
     def _run(self, each: Pass, context: Context | None) -> list[str]:
         if not has_time(context):

@@ -254,4 +254,6 @@ class Controller(cdk.Stack):
             ("CallsPerSecond", f"{self._deployment.calls_per_second:g}"),
         ):
             cdk.CfnOutput(self, name, value=value, export_name=f"{self.stack_name}-{name}")
-        cdk.CfnOutput(self, "Hooks", value=self.hooks.report, description="What the deploy did about hooks")
+        cdk.CfnOutput(
+            self, "Hooks", value=self.hooks.report, description="What the deploy did with the hooks"
+        )

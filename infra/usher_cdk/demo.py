@@ -25,7 +25,7 @@ class Demo(cdk.Stack):
     def __init__(
         self, scope: Construct, construct_id: str, *, deployment: Deployment, controller: Controller
     ) -> None:
-        super().__init__(scope, construct_id, description="Usher: a tiny group to see it at work")
+        super().__init__(scope, construct_id, description="Usher: a tiny group to try it with")
         vpc = ec2.Vpc(
             self,
             "Vpc",

@@ -37,7 +37,7 @@ class SweepSchedule(Construct):
         scheduler.Schedule(
             self,
             "EveryMinute",
-            description="Usher looks at what is overdue",
+            description="Usher evaluates what is overdue",
             schedule=scheduler.ScheduleExpression.rate(cdk.Duration.minutes(1)),
             target=targets.LambdaInvoke(
                 sweep.function,

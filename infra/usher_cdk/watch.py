@@ -117,35 +117,45 @@ class Watch(Construct):
             self._alarm(f"{name}Errors", errors, f"The function {name.lower()} fails.")
         # A message that fails comes again, and Lambda counts no error: one that fails twice is no hiccup.
         for name, says in (
-            ("FailedMessages", "Messages cannot be taken in, and come again and again."),
-            ("FailedLooks", "Looks at actions fail."),
-            ("FailedQuestions", "What conditions want to know cannot be asked."),
+            ("FailedMessages", "Messages cannot be handled, and are retried."),
+            ("FailedLooks", "Evaluations of actions fail."),
+            ("FailedQuestions", "The questions of conditions cannot be asked."),
         ):
             self._alarm(name, _count(name), says, periods=_TWICE_IN, of_these=2)
 
         throttles = self._controller.wake.function.metric_throttles(period=_MINUTE)
-        says = "Lambda has no room for heartbeats: reserve some for them (wake_concurrency)."
+        says = "Lambda has no concurrency left for heartbeats: reserve some (wake_concurrency)."
         self._alarm("WakeThrottles", throttles, says, periods=2)
 
     def _watch_promises(self) -> None:
         self._alarm("Defaulted", _count("Defaulted"), "An action got the default result of its hook.")
         without = _count("BeatsWithoutTable")
         self._alarm("BeatsWithoutTable", without, "Instances are held without DynamoDB, or without wake-ups.")
-        says = "DynamoDB says no to Usher: a right, a key, credentials, or no table."
+        says = "DynamoDB refuses Usher's calls: a permission, a key, credentials, or no table."
         self._alarm("TableDenied", _count("TableDenied"), says)
-        self._alarm("Refused", _count("Refused"), "Auto Scaling refuses Usher's calls: permissions?")
+        self._alarm(
+            "Refused", _count("Refused"), "Auto Scaling refuses Usher's calls: check the permissions."
+        )
         overdue = _count("OverdueLooks", statistic="Minimum")
-        self._alarm("OverdueLooks", overdue, "Looks are over a minute late, run after run.", periods=3)
+        self._alarm(
+            "OverdueLooks", overdue, "Evaluations are over a minute overdue, in run after run.", periods=3
+        )
         silent = _count("SilentGroups", statistic="Minimum", period=_QUARTER)
-        self._alarm("SilentGroups", silent, "No message comes of a group: is its hook wired?")
+        self._alarm("SilentGroups", silent, "No message arrives from a group: check the target of its hook.")
         drift = _count("HookDrift")
-        self._alarm("HookDrift", drift, "A hook was changed or removed by someone else.")
-        self._alarm("HeldByLimit", _count("HeldByLimit"), "A hook has sent as many results as it may.")
-        self._alarm("SignalsRefused", _count("SignalsRefused"), "A signal is not kept: too many names.")
+        self._alarm("HookDrift", drift, "Someone else changed or deleted a hook.")
+        self._alarm(
+            "HeldByLimit", _count("HeldByLimit"), "A hook has sent as many results as its limits allow."
+        )
+        self._alarm("SignalsRefused", _count("SignalsRefused"), "A signal is not stored: too many names.")
         over = _count("OverBudget")
-        self._alarm("OverBudget", over, "More is held than Auto Scaling accepts heartbeats for.", periods=3)
+        self._alarm(
+            "OverBudget", over, "More actions are held than Auto Scaling accepts heartbeats for.", periods=3
+        )
         conflicts = _count("EnrolmentConflicts")
-        self._alarm("EnrolmentConflicts", conflicts, "A hook of someone else stands where ours belongs.")
+        self._alarm(
+            "EnrolmentConflicts", conflicts, "Someone else's hook has the name of one of Usher's hooks."
+        )
 
     def _watch_announcing(self) -> None:
         """A bus that refuses is no error of the function: it falls behind."""
@@ -167,13 +177,17 @@ class Watch(Construct):
         )
         for name, queue, says in (
             ("OldMessage", self._controller.inbox, "A message waits in the inbox"),
-            ("OldEvent", self._controller.events, "A signal, or another event of the bus, waits"),
+            ("OldEvent", self._controller.events, "A signal, or another event of the event bus, waits"),
         ):
             age = queue.queue.metric_approximate_age_of_oldest_message(period=_MINUTE, statistic="Maximum")
             self._alarm(name, age, f"{says} for over five minutes.", threshold=300)
         invocations = self._controller.wake.function.metric_invocations(period=_FIVE_MINUTES)
         self._alarm(
-            "WakeStorm", invocations, "Wake-ups come in floods: a chain?", threshold=50_000, periods=3
+            "WakeStorm",
+            invocations,
+            "There are very many wake-ups: check for a loop.",
+            threshold=50_000,
+            periods=3,
         )
 
     def _dashboard(self) -> None:

@@ -190,7 +190,7 @@ def test_who_is_overtaken_again_and_again_comes_back_later(client: DynamoDBClien
     other = BudgetTable(a_client(), table, 1)
     calls = before(client, "UpdateItem", lambda: booked(other, 0, 99, 99, times=1))
 
-    with pytest.raises(Unavailable, match="faster"):
+    with pytest.raises(Unavailable, match="reserved the slots first"):
         BudgetTable(client, table, 1).book(at(0), at(99), at(99), at(0))
     assert calls["UpdateItem"] == TRIES
 

@@ -144,7 +144,7 @@ def a_life() -> list[Action]:
         held,
         phase=Phase.CLOSED,
         outcome=Outcome.DEFAULTED,
-        reason="got the default result ABANDON: its time ran out",
+        reason="got the default result ABANDON: its heartbeat timeout expired",
         look_at=None,
         closed_at=at(3600),
         version=3,

@@ -249,7 +249,7 @@ def test_a_table_that_says_no_rings_as_what_it_is_while_all_is_held() -> None:
     day = Day()
 
     def denied(action_id: str) -> Action | None:
-        raise Denied(f"DynamoDB says no: AccessDeniedException for {action_id}")
+        raise Denied(f"DynamoDB refuses: AccessDeniedException for {action_id}")
 
     day.clock.at(START + QUARTER, lambda: setattr(day.usher.memory, "load", denied))
     rang = day.run(2 * QUARTER)

@@ -360,7 +360,7 @@ def test_a_group_for_which_auto_scaling_fails_again_and_again_keeps_no_other_fro
     scene.faults = [lambda request: FAILED if fits(request) else None]
 
     assert sorted(scene.run()) == ["put workers-2/drain", "put workers-3/drain"]
-    assert [what for what, _ in scene.recorder.troubles] == ["group workers-1 was passed over"]
+    assert [what for what, _ in scene.recorder.troubles] == ["group workers-1 was skipped"]
     scene.faults = []
     assert scene.run() == ["put workers-1/drain"]
 

@@ -125,7 +125,9 @@ def test_a_group_that_was_described_tells_of_a_smaller_timeout_in_the_story() ->
     scene = scene_of(1, stands="1m", file="1h")
     scene.run(1)
     lines = {entry.event: entry.detail for entry in scene.store.timeline(scene.action().id)}
-    assert lines["hook"] == "stands with a heartbeat timeout of 1m, not 1h: the smaller counts"
+    assert lines["hook"] == (
+        "the hook on the group has a heartbeat timeout of 1m, not 1h: the smaller one counts"
+    )
 
 
 def test_eight_hundred_hooks_of_two_hundred_groups_are_described_within_the_budget() -> None:

@@ -78,7 +78,7 @@ def test_what_begins_a_minute_after_is_let_through_at_first_sight() -> None:
     assert account.state(late) == "InService"
     assert account.ends(late) == {(CALLED, "CONTINUE"): 1}
     (action,) = account.actions(late)
-    assert (action.reason, action.let_through) == ("its hook is on its way out", True)
+    assert (action.reason, action.let_through) == ("its hook is retiring", True)
     assert account.state(early) == "Pending:Wait"
 
 

@@ -313,6 +313,6 @@ def test_what_fell_to_its_default_while_paused_is_told_so_after_the_resume(incid
     shown = incident.json("show", TOKEN)
     assert shown["outcome"] == "defaulted"
     assert shown["reason"].startswith(
-        "got the default result ABANDON: its time ran out while Usher was paused: "
+        "got the default result ABANDON: its heartbeat timeout expired while Usher was paused: "
         f"{OPERATOR} at 2026-03-01T12:01"
     )

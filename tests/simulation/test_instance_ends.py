@@ -83,7 +83,7 @@ def test_a_launch_whose_instance_ec2_ends_is_abandoned_so_that_it_is_replaced() 
 def test_a_stopped_instance_is_let_go_in_a_plain_termination() -> None:
     (action,) = replayed(state("stopping", -180), state("stopped", -120), waits("drain", 0, *PLAIN))
     assert closed(action) == ("completed", "CONTINUE", 1)
-    assert action["reason"] == "EC2 says that the instance is stopped"
+    assert action["reason"] == "EC2 reports the instance as stopped"
 
 
 def test_an_instance_that_is_stopped_while_it_waits_is_let_go_at_once() -> None:

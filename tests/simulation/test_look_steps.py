@@ -514,7 +514,8 @@ def test_what_fell_to_its_default_while_paused_says_so_after_the_resume() -> Non
 
     assert closed.outcome is Outcome.DEFAULTED
     assert closed.reason == (
-        "got the default result ABANDON: its time ran out while Usher was paused: ada: change freeze"
+        "got the default result ABANDON: its heartbeat timeout expired while Usher was paused: "
+        "ada: change freeze"
     )
 
 
@@ -527,7 +528,7 @@ def test_a_pause_that_ended_in_time_is_not_blamed_for_a_default() -> None:
         scene.now = at(now_s)
         scene.look(scene.action.version)
 
-    assert scene.action.reason == "got the default result ABANDON: its time ran out"
+    assert scene.action.reason == "got the default result ABANDON: its heartbeat timeout expired"
 
 
 def test_a_pause_that_nobody_ends_costs_a_look_an_hour_when_nothing_can_wait_any_more() -> None:
@@ -674,7 +675,7 @@ def test_without_a_budget_a_heartbeat_goes_out_in_the_last_seconds_and_is_stored
     beaten = scene.look()
 
     assert (beaten.heartbeats, beaten.expires_at) == (1, at(54))
-    assert [what for what, _ in scene.recorder.troubles] == ["no call was booked"] * 3
+    assert [what for what, _ in scene.recorder.troubles] == ["no slot of the call budget was reserved"] * 3
 
 
 def test_without_a_budget_what_has_time_looks_again() -> None:

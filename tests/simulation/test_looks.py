@@ -153,7 +153,7 @@ def test_an_action_that_is_unknown_to_auto_scaling_beyond_its_first_seconds_has_
     closed = scene.look()
     assert (closed.outcome, closed.reason) == (
         Outcome.ENDED_ELSEWHERE,
-        "ended elsewhere before its time was up",
+        "ended elsewhere before its heartbeat timeout expired",
     )
 
 
@@ -179,7 +179,10 @@ def test_a_result_that_is_refused_is_not_tried_for_ever() -> None:
     assert scene.now <= at(120)
     assert (scene.action.outcome, scene.action.reason) == (
         Outcome.DEFAULTED,
-        "got the default result ABANDON: its time ran out, and CONTINUE was not accepted: AccessDenied",
+        (
+            "got the default result ABANDON: its heartbeat timeout expired, and CONTINUE was not accepted: "
+            "AccessDenied"
+        ),
     )
 
 
@@ -242,7 +245,7 @@ def test_a_queue_that_is_down_stops_no_look() -> None:
     scene = Scene(an_action(policy=AT_ONCE), ACCEPTED)
     scene.queue_is_down = True
     assert scene.look().outcome is Outcome.COMPLETED
-    assert [what for what, _ in scene.recorder.troubles] == ["a wake-up was not sent"]
+    assert [what for what, _ in scene.recorder.troubles] == ["a wake-up could not be sent"]
 
 
 def test_a_signal_that_counted_is_kept_by_the_record() -> None:
@@ -351,5 +354,5 @@ def test_what_was_heard_of_late_and_beaten_since_fell_to_its_default_when_it_ran
     ended = Scene(late, GONE, now_s=80).look()
     assert (ended.outcome, ended.reason) == (
         Outcome.DEFAULTED,
-        "got the default result ABANDON: its time ran out",
+        "got the default result ABANDON: its heartbeat timeout expired",
     )

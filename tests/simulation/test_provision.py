@@ -36,7 +36,7 @@ def test_a_deploy_answers_when_the_hooks_of_the_groups_that_it_names_stand(kind:
     file = a_file(GATE, a_hook(group="jobs-*"))
     assert said(account.provision(kind, file)) == (
         "SUCCESS",
-        "the hooks stand on 1 of 1 groups that the file names",
+        "the hooks are on 1 of the 1 groups that the file names",
     )
     assert list(account.live_hooks("web")) == ["gate"]
     assert account.records.in_force() == FileInForce(digest=file.digest)
@@ -48,7 +48,7 @@ def test_a_group_that_is_not_there_fails_before_anything_is_changed() -> None:
     file = a_file(GATE, a_hook(group="nowhere"))
     assert said(account.provision("Update", file)) == (
         "FAILED",
-        "the hooks file names groups that are not here: nowhere",
+        "the hooks file names groups that do not exist: nowhere",
     )
     assert account.live_hooks("web") == {}
     assert account.records.in_force() != FileInForce(digest=file.digest)
@@ -89,7 +89,7 @@ def test_a_rollback_fails_nothing_it_tells(status: str | None) -> None:
     file = a_file(GATE, a_hook(group="nowhere"), a_hook(name="drain", group="api"))
     status, reason = said(account.provision("Update", file))
     assert status == "SUCCESS"
-    assert "groups that are not here: nowhere" in reason
+    assert "groups that do not exist: nowhere" in reason
     assert "drain on api: someone else put a hook of this name" in reason
     assert list(account.live_hooks("web")) == ["gate"]
     assert account.records.in_force() == FileInForce(digest=file.digest)
@@ -101,7 +101,7 @@ def test_a_creation_that_is_tried_again_while_the_stack_goes_puts_nothing(status
     account.status = status
     assert said(account.provision("Create", FILE)) == (
         "SUCCESS",
-        f"nothing is put: the stack goes ({status})",
+        f"nothing is put: the stack is being deleted ({status})",
     )
     assert account.live_hooks("web") == {}
 
@@ -109,7 +109,7 @@ def test_a_creation_that_is_tried_again_while_the_stack_goes_puts_nothing(status
 def test_what_a_release_has_closed_no_deploy_opens() -> None:
     account = an_account()
     account.records.put_in_force(FileInForce(digest="d", is_closing=True))
-    assert said(account.provision("Update", FILE)) == ("FAILED", "nothing is put: Usher is being removed")
+    assert said(account.provision("Update", FILE)) == ("FAILED", "nothing is put: Usher is being deleted")
     assert account.live_hooks("web") == {}
 
 
@@ -179,7 +179,7 @@ def test_a_deploy_retires_what_left_the_file_and_says_so() -> None:
     account = an_account()
     account.provision("Create", FILE)
     reason = said(account.update())[1]
-    assert reason == "the hooks stand on 0 of 0 groups that the file names; 1 hooks are on their way out"
+    assert reason == "the hooks are on 0 of the 0 groups that the file names; 1 hooks are retiring"
 
 
 def test_a_hook_for_the_other_transition_is_left_to_the_sweep_until_the_old_one_has_gone() -> None:
@@ -237,7 +237,7 @@ def test_where_the_stack_stays_a_deletion_of_the_resource_releases_nothing(statu
     account.status = status
     assert said(account.provision("Delete", FILE)) == (
         "SUCCESS",
-        f"nothing is released: the stack stays ({status})",
+        f"nothing is released: the stack is not being deleted ({status})",
     )
     account.run_passes(3)
     assert account.state(instance) == "Pending:Wait"
@@ -257,7 +257,7 @@ def test_where_the_stack_goes_all_is_released_and_no_hook_is_left(status: str) -
     account.status = status
     assert said(account.provision("Delete", FILE)) == (
         "SUCCESS",
-        "nothing waits any more, and no hook is left",
+        "no instance waits any more, and no hook is left",
     )
     account.live(5)
     assert account.state(instance) == "InService"

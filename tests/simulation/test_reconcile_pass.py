@@ -479,7 +479,7 @@ def test_without_an_activity_no_result_goes_by_instance_until_one_is_found() -> 
     scene, wait, hidden = adopted_without_activity()
     scene.run(30)
     assert (scene.calls(COMPLETE), wait.is_open) == ([], True)
-    assert any("nobody can say" in entry.detail for entry in scene.store.timeline(scene.action().id))
+    assert any("it is unknown" in entry.detail for entry in scene.store.timeline(scene.action().id))
     scene.fleet.groups["web"].activities.extend(hidden)
     scene.run(2)
     assert (wait.ended_by, scene.action().outcome) == (EndedBy.CALL, Outcome.COMPLETED)
@@ -589,7 +589,7 @@ def test_a_group_for_which_auto_scaling_fails_costs_itself_and_no_other_its_turn
     other = {"web": "jobs", "jobs": "web"}[group]
     adopted = {action.hook.group for action in scene.store.actions()}
     assert adopted - {group} == {other}
-    assert {what for what, _ in scene.recorder.troubles} == {f"group {group} was passed over"}
+    assert {what for what, _ in scene.recorder.troubles} == {f"group {group} was skipped"}
     assert [call["AutoScalingGroupName"] for call in scene.calls(HOOKS)].count(other) >= 1
 
 
@@ -637,7 +637,7 @@ def test_an_ec2_that_does_not_answer_stops_nothing_else() -> None:
     scene.clock.run_until(at(121))
     assert len(scene.store.actions()) == 2
     ((what, error),) = scene.recorder.troubles
-    assert "EC2 does not say" in what
+    assert "EC2 did not answer" in what
     assert isinstance(error, CallRefused)
 
 
@@ -730,7 +730,7 @@ def test_a_hook_that_someone_removed_is_told_and_its_record_is_closed() -> None:
     scene.run(3)
     scene.client.delete_lifecycle_hook(AutoScalingGroupName="web", LifecycleHookName="gate")
     scene.run(4)
-    assert scene.recorder.enrolments[-1] == ("drift", "web", "gate", "does not stand on the group")
+    assert scene.recorder.enrolments[-1] == ("drift", "web", "gate", "does not exist on the group")
     assert scene.action().outcome is Outcome.ENDED_ELSEWHERE
 
 

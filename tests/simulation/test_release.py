@@ -191,7 +191,7 @@ def test_all_that_waits_is_continued_before_the_deletion_goes_on() -> None:
     assert leaving.run() == ""
     assert sorted(leaving.results) == [("far", Result.CONTINUE), ("near", Result.CONTINUE)]
     assert all(action.outcome is Outcome.COMPLETED for action in leaving.store.actions())
-    assert leaving.store.actions()[0].reason == "Usher is being removed"
+    assert leaving.store.actions()[0].reason == "Usher is being deleted"
 
 
 def test_a_result_that_was_decided_is_not_changed() -> None:
@@ -207,7 +207,7 @@ def test_throttles_are_outlasted() -> None:
 
 def test_the_deletion_stops_while_something_still_waits() -> None:
     reason = Leaving(*two_actions(), busy=2 * IDLE_ROUNDS).run()
-    assert reason.startswith("2 actions could not be let go yet")
+    assert reason.startswith("2 actions could not be released yet")
 
 
 def test_more_than_the_budget_takes_in_some_rounds_are_let_go_second_by_second() -> None:
@@ -221,7 +221,7 @@ def test_more_than_the_budget_takes_in_some_rounds_are_let_go_second_by_second()
 def test_it_ends_before_the_function_is_cut_off() -> None:
     leaving = Leaving(*two_actions(), time_for=1)
     reason = leaving.run()
-    assert reason.startswith("1 actions could not be let go yet")
+    assert reason.startswith("1 actions could not be released yet")
     assert len(leaving.results) == 1
 
 
@@ -303,7 +303,7 @@ def test_an_adopted_record_without_an_activity_is_closed_and_its_wait_is_let_go_
 
     (record,) = leaving.store.actions()
     assert (record.outcome, record.result) == (Outcome.ENDED_ELSEWHERE, None)
-    assert record.reason.startswith("Usher is being removed: no scaling activity")
+    assert record.reason.startswith("Usher is being deleted: its scaling activity")
     assert [result for _, result in leaving.results] == [Result.CONTINUE]
     assert leaving.deleted == ["one"]
 
@@ -326,7 +326,7 @@ def test_on_a_group_that_never_rests_the_deletion_fails_in_words_to_be_repeated(
     leaving.coming = "Pending"
     leaving.enrolments.keep(enrolled("one"))
     reason = leaving.run()
-    assert reason.startswith("hook one of web could not be deleted yet, since instances keep coming")
+    assert reason.startswith("hook one of web could not be deleted yet, because instances keep entering")
     assert leaving.deleted == []
     leaving.coming = ""
     assert leaving.run() == ""
@@ -453,7 +453,7 @@ def test_one_action_that_cannot_be_let_go_stops_not_the_others() -> None:
         return load(action_id)
 
     leaving.store.load = unreadable  # type: ignore[method-assign]
-    assert leaving.run().startswith("1 actions could not be let go yet")
+    assert leaving.run().startswith("1 actions could not be released yet")
     assert leaving.results == [("far", Result.CONTINUE)]
 
 

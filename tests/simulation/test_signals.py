@@ -124,7 +124,7 @@ JOBS = hooks_of(("jobs", "terminating", "jobs-finished"), give_up_after="20m")
         ),
         pytest.param(
             signal(60, "jobs-finished", "done", InstanceId=None, LifecycleActionToken="z" * 36), 1,
-            f"no action is known by token {'z' * 36}: jobs-finished counts once one is", id="nobody's token",
+            f"no action has token {'z' * 36} yet: jobs-finished counts once one has it", id="nobody's token",
         ),
         pytest.param(
             signal(60, "jobs-finished", "done", InstanceId=None, LifecycleActionToken="a" * 36), 0, "",
@@ -147,7 +147,7 @@ def test_a_signal_beyond_the_names_that_are_kept_is_told_and_taken() -> None:
 
     replayed = replay([*others, notice(60, "jobs", "a"), signal(70, "jobs-finished", "done")], JOBS)
 
-    assert replayed.taken[-1].reason == "jobs-finished is not kept: 50 other names are"
+    assert replayed.taken[-1].reason == "jobs-finished is not stored: 50 other names are"
     assert replayed.world.recorder.counts["SignalsRefused"] == 1
     assert ends(replayed)["a"].endswith("gave up after 20m")
 

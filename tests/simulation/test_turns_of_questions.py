@@ -307,6 +307,6 @@ def test_a_queue_that_takes_no_question_stops_no_look() -> None:
     looks.evaluate("action-1")
 
     assert world.action.version == 2
-    assert [what for what, _ in world.recorder.troubles] == ["no question of action action-1 was asked for"]
+    assert [what for what, _ in world.recorder.troubles] == ["no question of action action-1 was requested"]
     world.clock.run_until(at(600))
     assert world.action.outcome is Outcome.COMPLETED

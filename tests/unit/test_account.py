@@ -421,7 +421,7 @@ def test_what_the_store_reports_is_said_in_the_words_of_its_cause() -> None:
 
 
 def test_a_table_that_denies_is_told_with_what_to_do() -> None:
-    denied = Denied("DynamoDB says no: not authorized")
+    denied = Denied("DynamoDB refuses: not authorized")
     denied.__cause__ = exceptions.ClientError(
         {"Error": {"Code": "AccessDeniedException", "Message": "not authorized"}}, "GetItem"
     )

@@ -210,7 +210,7 @@ def test_a_bus_that_is_down_gets_all_of_it_again_later() -> None:
     records = [a_record(7, an_action(), an_action(version=2)), a_record(8, None, an_action())]
     again = announce_handler(bus, recorder)({"Records": records}, None)
     assert again == {"batchItemFailures": [{"itemIdentifier": "8"}]}
-    assert [what for what, _ in recorder.troubles] == ["an event is told again later"]
+    assert [what for what, _ in recorder.troubles] == ["an event will be sent again later"]
 
 
 @pytest.mark.parametrize(

@@ -464,7 +464,7 @@ def test_a_queue_that_fails_delays_the_command_and_does_not_lose_it(deployed: Me
     deployed.clients.fault = EndpointConnectionError(endpoint_url="https://sqs")
     outcome = deployed.usher(*COMMANDS["hold"])
     assert outcome.exit_code == 0
-    assert outcome.stderr.startswith("a wake-up was not sent: ")
+    assert outcome.stderr.startswith("a wake-up could not be sent: ")
     assert outcome.stderr.endswith(". The change takes effect within two minutes.\n")
     assert deployed.loaded().operator_hold is not None
 

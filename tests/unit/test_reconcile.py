@@ -246,7 +246,7 @@ def test_twins_are_an_adopted_record_and_one_by_token_of_the_same_wait() -> None
             {}, a_group(a_member("Terminating:Proceed")), "the instance is Terminating:Proceed", id="no more"
         ),
         pytest.param({}, a_group(a_member("Pending:Wait")), "the instance is Pending:Wait", id="elsewhere"),
-        pytest.param({}, a_group(), "the instance is not in its group any more", id="gone"),
+        pytest.param({}, a_group(), "the instance is no longer in its group", id="gone"),
         pytest.param({}, a_group(is_whole=False), None, id="it may be in the warm pool"),
         pytest.param({}, None, "its group is gone", id="no group"),
         pytest.param({"started_at": at(590)}, a_group(), None, id="begun since the group was seen"),
@@ -286,7 +286,7 @@ STANDING: Final = HookSettings(
     ("hook", "live", "expected"),
     [
         pytest.param({}, STANDING, {}, id="as configured"),
-        pytest.param({}, None, {"usher-drain": "does not stand on the group"}, id="gone"),
+        pytest.param({}, None, {"usher-drain": "does not exist on the group"}, id="gone"),
         pytest.param(
             {},
             replace(STANDING, heartbeat_timeout=2 * HOUR, default_result=Result.CONTINUE),
@@ -321,7 +321,7 @@ def test_each_name_has_its_turn_within_two_rounds(names: list[str], size: int, t
         ({}, "terminated"),
         ({"destination": "WarmPool"}, "back in the warm pool"),
         ({"destination": "AutoScalingGroup"}, "root volume replaced"),
-        ({"succeeded": False}, "kept, not terminated"),
+        ({"succeeded": False}, "retained, not terminated"),
     ],
 )
 def test_an_outcome_event_is_told_in_words(end: dict[str, Any], expected: str) -> None:

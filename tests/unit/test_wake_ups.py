@@ -128,7 +128,7 @@ def test_a_store_that_raises_leaves_of_the_wake_ups(action: Action, expected: li
     ],
 )
 def test_a_queue_that_is_down_is_told_and_stops_nothing(action: Action, expected: list[str]) -> None:
-    told = {"trouble": "a wake-up was not sent: the queue is down"}
+    told = {"trouble": "a wake-up could not be sent: the queue is down"}
 
     happened = after_storing(action, _World(queue_is_down=True))
 

@@ -72,10 +72,10 @@ def announce_handler(bus: Bus, telemetry: Telemetry) -> Handler:
                 if announcements:
                     bus.put(announcements)
             except Unavailable as error:
-                telemetry.trouble("an event is told again later", error)
+                telemetry.trouble("an event will be sent again later", error)
                 return {"batchItemFailures": [{"itemIdentifier": record["dynamodb"]["SequenceNumber"]}]}
             except (KeyError, ValueError, ConfigurationRefused) as error:
-                telemetry.trouble("a record of the stream was passed over", error)
+                telemetry.trouble("a record of the stream was skipped", error)
         return {"batchItemFailures": []}
 
     return handler

@@ -51,7 +51,7 @@ class BudgetTable:
                 return None
             if self._change(slot, 1, "attribute_not_exists(booked) OR booked < :bound", room):
                 return self._whole.begins(slot)
-        raise Unavailable(f"others were faster to book a call, {TRIES} times")
+        raise Unavailable(f"others reserved the slots first, {TRIES} times")
 
     def give_back(self, booked: datetime) -> None:
         """See usher.ports.budget.Budget."""

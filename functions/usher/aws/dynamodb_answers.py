@@ -70,7 +70,7 @@ def answered(call: Callable[[], T]) -> T:
                 continue  # one that had been idle for long
             raise NoAnswer(f"DynamoDB did not answer: {error}") from error
         except _NO_CREDENTIALS as error:
-            raise Denied(f"DynamoDB was not asked: {error}") from error
+            raise Denied(f"DynamoDB could not be asked: {error}") from error
         except ClientError as error:
             if not _is_busy(error):
                 _raise(error)
@@ -86,7 +86,7 @@ def _raise(error: ClientError) -> NoReturn:
     if error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) >= _SERVER_ERROR:
         raise NoAnswer(f"DynamoDB failed: {error}") from error
     if error.response["Error"]["Code"] not in _OF_THE_REQUEST:
-        raise Denied(f"DynamoDB says no: {error}") from error
+        raise Denied(f"DynamoDB refuses: {error}") from error
     raise error
 
 

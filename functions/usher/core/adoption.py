@@ -47,10 +47,10 @@ def adopted(wait: UnrecordedWait, timeout: timedelta, action_id: str, now: datet
         let_through=begun_at is not None and wait.terms.lets_through(wait.policy, begun_at),
         if_launch_failed=None if activity else wait.hook.if_launch_failed(wait.move),
     )
-    since = "nobody can say since when"
+    since = "since an unknown time"
     if activity is not None:
         since = f"since {iso_time.to_seconds(activity.started_at)}"
-    detail = f"{wait.member.state}, {since}: no notification came; policy {action.policy.name}"
+    detail = f"{wait.member.state}, {since}: no notification arrived; policy {action.policy.name}"
     return action.noted(now, "adopted", detail)
 
 

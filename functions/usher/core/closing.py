@@ -54,18 +54,19 @@ def ended(action: Action, now: datetime, why: str = "") -> Action:
     if end is not None and not end.is_inferred:
         over_at = min(over_at, end.ended_at + _CLOCKS_DIFFER)
     if any(sent_at < over_at for sent_at in action.completes_sent):
-        reason = f"{action.reason} (by an earlier call of ours, whose answer was lost)"
+        reason = f"{action.reason} (by an earlier call of Usher, whose answer was lost)"
         return closed(action, Outcome.COMPLETED, reason, now)
     if end is not None and end.ended_at < action.expires_at:
         reason = f"ended elsewhere: {end.detail}"
     elif action.beaten_at is None and _was_known_too_late(action):
-        reason = "ended before it was known here: its heartbeat timeout had run out"
+        reason = "ended before Usher knew of it: its heartbeat timeout had expired"
     elif now < action.expires_at:
-        reason = "ended elsewhere before its time was up"
+        reason = "ended elsewhere before its heartbeat timeout expired"
     else:
         paused = f" while Usher was paused: {action.paused_by}" if action.paused_by else why
         said = f" ({end.detail})" if end is not None else ""
-        reason = f"got the default result {action.hook.default_result}: its time ran out{paused}{said}"
+        result = action.hook.default_result
+        reason = f"got the default result {result}: its heartbeat timeout expired{paused}{said}"
         return closed(action, Outcome.DEFAULTED, reason, now)
     return closed(action, Outcome.ENDED_ELSEWHERE, reason, now)
 

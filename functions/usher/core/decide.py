@@ -68,7 +68,7 @@ def decide(action: Action, now: datetime) -> Decision:
     if action.operator_hold is not None and now < action.decide_by:
         return hold(action, f"held by {action.operator_hold.who}: {action.operator_hold.reason}", now)
     if _is_stopped(action, now):
-        reason = "EC2 says that the instance is stopped"
+        reason = "EC2 reports the instance as stopped"
         return Complete(result=Result.CONTINUE, reason=reason, next_look_at=again_at)
     verdicts = [condition.verdict(action, now) for condition in action.policy.until]
     ending = _ending(action, verdicts, now)
@@ -93,7 +93,7 @@ def _word(action: Action) -> tuple[Result, str] | None:
             f"requested by {action.operator_result_by.who}: {action.operator_result_by.reason}",
         )
     if action.instance_ended_at is None:
-        return (Result.CONTINUE, "its hook is on its way out") if action.let_through else None
+        return (Result.CONTINUE, "its hook is retiring") if action.let_through else None
     launches = action.hook.transition is Transition.LAUNCHING  # and is replaced, where it is abandoned
     return Result.ABANDON if launches else Result.CONTINUE, "EC2 has already ended the instance"
 

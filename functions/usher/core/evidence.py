@@ -192,7 +192,7 @@ def _same_places(activity_end: ActivityEnd, action: Action) -> bool:
 def end_in_words(end: ActivityEnd) -> str:
     """What became of the instance, as an outcome event tells, e.g. `in service at 2026-...`."""
     if not end.succeeded:
-        became = "launch abandoned" if end.transition is Transition.LAUNCHING else "kept, not terminated"
+        became = "launch abandoned" if end.transition is Transition.LAUNCHING else "retained, not terminated"
     elif end.transition is Transition.LAUNCHING:
         became = "in the warm pool" if end.destination == POOL else "in service"
     else:
@@ -231,7 +231,7 @@ def after_launch(action: Action, heard: Iterable[ActivityEnd], now: datetime) ->
     action = replace(action, if_launch_failed=None)
     if is_late:
         return action.noted(
-            now, "policy", f"stays {action.policy.name}, which began something; {last.detail}"
+            now, "policy", f"stays {action.policy.name}, which started something; {last.detail}"
         )
     if action.policy.mode is Mode.OBSERVE:  # no heartbeat was sent, and nobody asked what stands
         action = replace(action, beaten_at=None, timeout_assumed=True)
@@ -249,7 +249,7 @@ def with_instance_end(action: Action, ended_at: datetime | None, now: datetime) 
 def with_stop(action: Action, stopped_at: datetime | None, now: datetime) -> Action:
     """The action with EC2's newest word on whether its instance is stopped."""
     if stopped_at is not None and action.stopped_at is None:
-        action = action.noted(now, "instance", "EC2 says that it is stopped")
+        action = action.noted(now, "instance", "EC2 reports it as stopped")
     return replace(action, stopped_at=stopped_at)
 
 

@@ -67,5 +67,6 @@ def shortened(action: Action, timeout: timedelta, now: datetime) -> Action:
     if after.ends_at <= now:
         after = replace(after, limit_at=action.ends_at)
     before = duration.written(action.hook.heartbeat_timeout)
-    said = f"stands with a heartbeat timeout of {duration.written(timeout)}, not {before}: the smaller counts"
+    now_on_group = f"the hook on the group has a heartbeat timeout of {duration.written(timeout)}"
+    said = f"{now_on_group}, not {before}: the smaller one counts"
     return after.noted(now, "hook", said)

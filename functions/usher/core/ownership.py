@@ -46,7 +46,7 @@ class Terms:
         return min(stood), is_seen and item.before is None and len(stood) == 1
 
     def lets_through(self, policy: Policy, started_at: datetime) -> bool:
-        """Whether an action that began then is let go at once: its hook is on its way out.
+        """Whether an action that began then is let go at once: its hook is retiring.
 
         Where a policy only observes, nothing is sent.
         """

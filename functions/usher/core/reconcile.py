@@ -33,7 +33,7 @@ def waits_no_more(action: Action, group: LiveGroup | None, seen_at: datetime) ->
         return "its group is gone"
     member = group.members.get(action.instance_id)
     if member is None:
-        return "the instance is not in its group any more" if group.is_whole else None
+        return "the instance is no longer in its group" if group.is_whole else None
     return None if waits_in(action, member.state) else f"the instance is {member.state}"
 
 
@@ -85,7 +85,7 @@ def drifts(hooks: Mapping[str, Hook], on_group: Sequence[HookSeen]) -> dict[str,
             continue
         live = seen.get(name)
         if live is None:
-            found[name] = "does not stand on the group"
+            found[name] = "does not exist on the group"
         elif differing := [
             field
             for field in ("transition", "heartbeat_timeout", "default_result")

@@ -106,7 +106,7 @@ class CallBudget:
         except Denied:
             raise
         except Unavailable as error:
-            self.telemetry.trouble("no call was booked", error)
+            self.telemetry.trouble("no slot of the call budget was reserved", error)
             slot = None
         if slot is None:
             raise NoCallLeft
@@ -131,14 +131,14 @@ class CallBudget:
         try:
             self.budget.throttled(now)
         except Unavailable as error:
-            self.telemetry.trouble("the pace was not lowered", error)
+            self.telemetry.trouble("the call budget was not lowered", error)
 
     def _book(self, first: datetime, best: datetime, last: datetime, now: datetime) -> datetime | None:
         """Where nobody can say, there is no room; what cannot wait goes out all the same."""
         try:
             return self.budget.book(first, best, last, now)
         except Unavailable as error:
-            self.telemetry.trouble("no call was booked", error)
+            self.telemetry.trouble("no slot of the call budget was reserved", error)
             return None
 
     def _give_back(self, slot: datetime) -> None:
@@ -146,4 +146,4 @@ class CallBudget:
         try:
             self.budget.give_back(slot)
         except Unavailable as error:
-            self.telemetry.trouble("a booked second was not given back", error)
+            self.telemetry.trouble("a reserved slot was not released", error)

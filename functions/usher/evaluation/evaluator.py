@@ -175,7 +175,7 @@ class Evaluator:
         try:
             return self.hook_timeouts.with_timeout(action, now)
         except Unavailable as error:
-            self.telemetry.trouble(f"what stands on {action.hook.group} was not read", error)
+            self.telemetry.trouble(f"the hooks of {action.hook.group} could not be read", error)
             return action
 
     def _decided(self, action: Action, now: datetime) -> tuple[Action, Decision]:

@@ -56,7 +56,7 @@ class Chains:
         except Moved:
             pass  # another one has just begun it, or asks
         except Unavailable as error:
-            self.telemetry.trouble(f"no question of action {action.id} was asked for", error)
+            self.telemetry.trouble(f"no question of action {action.id} was requested", error)
             return False
         return True
 
@@ -90,7 +90,7 @@ def tell_unreadable(telemetry: Telemetry, action_id: str) -> None:
     the sweep goes on sending the turn, for whoever can read it.
     """
     what = f"the findings of action {action_id} cannot be read"
-    telemetry.trouble(what, ValueError("left to the release that wrote them"))
+    telemetry.trouble(what, ValueError("a newer release stored them"))
 
 
 def sweep_at(ask_at: datetime | None, now: datetime) -> datetime | None:

@@ -38,7 +38,7 @@ class EndedLaunches(Protocol):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RecordWriter:
-    """Compare and set. `require_queue`: store nothing where the queue takes no wake-ups.
+    """Compare and set. `require_queue`: store nothing where the queue accepts no wake-ups.
 
     What is stored only to be evaluated soon would wait for a sweep.
     """
@@ -78,7 +78,7 @@ class RecordWriter:
                 return self.put(after, save, wakes=_is_woken_anew(newest, after))
             except Moved:
                 newest = self.store.load(action.id)
-        raise Moved(f"action {action.id} changed {TRIES} times meanwhile")
+        raise Moved(f"action {action.id} was changed by others {TRIES} times")
 
     def note(self, action: Action, change: Callable[[Action], Action], save: Save | None = None) -> None:
         """As `update`; raises Unavailable where others were faster each time: deliver the message again."""

@@ -40,7 +40,7 @@ class ResultQuota:
             again_at = self._granted(action, f"{what} per {_NAMES[within]}", most, within, now)
             if again_at is not None:
                 reason = f"held by the limit of {most} {what} per {_NAMES[within]}"
-                reason = f"{reason}; wants {decision.result}: {decision.reason}"
+                reason = f"{reason}; it would get {decision.result}: {decision.reason}"
                 return self._held(action, decision, reason, again_at, now)
         return decision
 
@@ -52,7 +52,7 @@ class ResultQuota:
         try:
             return self.limits.grant(limit, action.id, most, within, now)
         except Unavailable as error:
-            self.telemetry.trouble(f"nobody counted a result of {limit}", error)
+            self.telemetry.trouble(f"a result of {limit} could not be counted", error)
             return now + _SOON
 
     def _held(

@@ -59,7 +59,7 @@ class StaleWaitGuard:
     def _over(self, action: Action) -> Answer | None:
         """Why the call is not to be made; None: make it."""
         if action.activity_id is None:
-            return Answer(kind=AnswerKind.REFUSED, text="nobody can say whether it is still the same wait")
+            return Answer(kind=AnswerKind.REFUSED, text="it is unknown whether it is still the same wait")
         self._counted()
         try:
             is_over = self.activities.has_ended(action.activity_id)
@@ -68,7 +68,9 @@ class StaleWaitGuard:
         except CallRefused as refusal:
             return Answer(kind=AnswerKind.REFUSED, text=str(refusal))
         return (
-            Answer(kind=AnswerKind.NO_ACTIVE_ACTION, text="its scaling activity is over") if is_over else None
+            Answer(kind=AnswerKind.NO_ACTIVE_ACTION, text="its scaling activity has ended")
+            if is_over
+            else None
         )
 
     def _counted(self) -> datetime:
@@ -94,7 +96,7 @@ def in_same_wait(
     if is_named or not is_call or action.policy.mode is Mode.OBSERVE:
         return action, decision
     try:
-        activity, why = calls.ongoing(action), "no scaling activity of its is found"
+        activity, why = calls.ongoing(action), "its scaling activity is not found"
     except (TryLater, CallRefused) as error:
         activity, why = None, str(error)
     if activity is not None and activity.started_at > action.first_seen_at:
@@ -104,5 +106,5 @@ def in_same_wait(
         return replace(action, activity_id=activity.id), decision
     if isinstance(decision, Heartbeat):
         return action, decision
-    reason = f"held, since nobody can say that it is still the same wait ({why}): {decision.reason}"
+    reason = f"held, because it is unknown whether it is still the same wait ({why}): {decision.reason}"
     return action, hold(action, reason, now, again_at=now + _ASKED_AGAIN)

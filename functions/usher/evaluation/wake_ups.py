@@ -72,7 +72,7 @@ class WakeUpScheduler:
         except Unavailable as error:
             if require_queue:
                 raise
-            self.telemetry.trouble("a wake-up was not sent", error)
+            self.telemetry.trouble("a wake-up could not be sent", error)
 
 
 def backup_at(stored: Action) -> datetime | None:

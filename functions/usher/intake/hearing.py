@@ -107,7 +107,7 @@ class Hearing:
         if change is evidence.Kept.REFUSED:
             self.telemetry.count("SignalsRefused")
             self.telemetry.message_handled(
-                "signal", f"{signal.name} is not kept: {evidence.MOST_NAMES} other names are"
+                "signal", f"{signal.name} is not stored: {evidence.MOST_NAMES} other names are"
             )
             return
         actions = self._named_by(signal)
@@ -129,7 +129,7 @@ class Hearing:
     def _unheard(self, signal: Signal, actions: Sequence[Action]) -> str:
         """Why nobody may ever hear the signal, as far as is known; empty where somebody may."""
         if signal.instance_id is None and not actions:
-            return f"no action is known by token {signal.token}: {signal.name} counts once one is"
+            return f"no action has token {signal.token} yet: {signal.name} counts once one has it"
         groups = {action.hook.group for action in actions}
         policies = [
             rule.use

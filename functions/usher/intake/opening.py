@@ -65,7 +65,9 @@ class Opening:
         try:
             self.store.keep_heard(notice.group, now)
         except Unavailable as error:
-            self.telemetry.trouble(f"it is not kept that group {notice.group} was heard of", error)
+            self.telemetry.trouble(
+                f"the message of group {notice.group} could not be recorded as evidence", error
+            )
         else:
             self.heard_of[notice.group] = now
 
@@ -166,7 +168,7 @@ class Opening:
             pass
         if claimed is not None:
             return claimed
-        raise Unavailable(f"action {adopted.id} changed while its token came")
+        raise Unavailable(f"action {adopted.id} changed while its token arrived")
 
     def _supersede(self, other: Action, by: Action, now: datetime) -> None:
         """The new action is recorded by now, and more than the old one's question: so this may fail."""
@@ -174,7 +176,7 @@ class Opening:
             superseded = partial(closing.superseded, by_id=by.id, begun_at=by.started_at, now=now)
             self.writer.note(other, superseded)
         except Unavailable as error:
-            self.telemetry.trouble(f"action {other.id} was not asked whether it is over", error)
+            self.telemetry.trouble(f"action {other.id} was not checked for whether it has ended", error)
 
     def _note_copy(self, action: Action, notice: LifecycleNotice, raw: Raw, now: datetime) -> None:
         def noted(action: Action) -> Action:

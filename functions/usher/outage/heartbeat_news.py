@@ -78,6 +78,6 @@ class HeartbeatNews:
             self.wake_ups.send(self.new_id(), WHATEVER, delay, wait)
         except Unavailable as error:
             self.queue_fails.noted(now)
-            self.telemetry.trouble("what was beaten is told later", error)
+            self.telemetry.trouble("the heartbeats will be reported later", error)
             return False
         return True

@@ -42,7 +42,7 @@ _SHARE: Final = 2  # of the rate one half is left to the wake-ups
 _IN_DOUBT: Final = timedelta(hours=2)
 _DESCRIBED_FOR: Final = timedelta(minutes=10)
 _LONG_AGO: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_NOT_ALL: Final = "not all that waits was held without the table"
+_NOT_ALL: Final = "not all waiting instances were held without the table"
 _UNREADABLE: Final = (KeyError, TypeError, ValueError)  # of an item that a newer release wrote
 
 
@@ -105,7 +105,7 @@ class LiveHolds:
         try:
             found = [item for item in self.items.enrolled() if item.is_retiring]
         except (Unavailable, *_UNREADABLE) as error:
-            self.telemetry.trouble("it is not known which hooks are on their way out", error)
+            self.telemetry.trouble("it is unknown which hooks are retiring", error)
             return
         self.leaving.clear()
         for item in found:

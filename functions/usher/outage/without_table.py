@@ -104,7 +104,7 @@ class WithoutTable:
             wait = wait.beaten(beaten_at)
         held = self._held(wait)
         what = f"{wait.instance_id} in {wait.hook} is held from its wake-up alone"
-        self.telemetry.trouble(f"{what}, to {held.expires_at:%H:%M:%S} as far as is known", why)
+        self.telemetry.trouble(f"{what}, until {held.expires_at:%H:%M:%S} as far as is known", why)
         self._send(action_id, stamp, held)
         return True
 

@@ -127,7 +127,9 @@ class Adoption:
         """Else a newer release, before a rollback, may hold it."""
         if self.store.is_readable(instance_id):
             return True
-        self.telemetry.trouble(f"a record of {instance_id} cannot be read", ValueError("left to its release"))
+        self.telemetry.trouble(
+            f"a record of {instance_id} cannot be read", ValueError("a newer release stored it")
+        )
         return False
 
     def _asked_for(self, doubtful: Action, one: UnrecordedWait, next_slot: NextSlot) -> AnswerKind | None:
@@ -148,7 +150,7 @@ class Adoption:
         if answer.kind is AnswerKind.BUSY:
             raise Throttled(answer.text)
         if answer.kind is AnswerKind.REFUSED:
-            what = f"hook {one.hook.name} of {one.group} could not be asked for {one.member.instance_id}"
+            what = f"hook {one.hook.name} of {one.group} could not be asked about {one.member.instance_id}"
             self.telemetry.trouble(what, CallRefused(answer.text))
         return answer.kind
 

@@ -63,7 +63,7 @@ class Doubt:
         try:
             states = self.instances.states(sorted({action.instance_id for action in suspects}))
         except (TryLater, CallRefused) as error:
-            self.telemetry.trouble("EC2 does not say whether unhealthy instances have ended", error)
+            self.telemetry.trouble("EC2 did not answer whether unhealthy instances have ended", error)
             return
         now = self.clock()
         for action in suspects:

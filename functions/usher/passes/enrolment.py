@@ -101,7 +101,7 @@ class Enrolment:
         try:
             self._run(has_time)
         except NotInForce:
-            self._put_off("another hooks file counts, or Usher is being removed")
+            self._put_off("another hooks file is in force, or Usher is being deleted")
         except NoCallLeft:
             self._put_off("no time or no slot of the call budget is left")
         except TryLater as busy:
@@ -173,7 +173,7 @@ class Enrolment:
         try:
             yield
         except Moved:
-            self.telemetry.enrolment("overtaken", "", "", "another run stored the item meanwhile")
+            self.telemetry.enrolment("overtaken", "", "", "another run stored the item first")
 
     def _take(
         self, step: Step, records: dict[str, Enrolled], live: dict[str, HookSettings], next_slot: NextSlot

@@ -29,7 +29,7 @@ class PassedOver:
         except Throttled:
             raise
         except (TryLater, CallRefused) as error:
-            self.telemetry.trouble(f"group {group} was passed over", error)
+            self.telemetry.trouble(f"group {group} was skipped", error)
             if isinstance(error, CallRefused):
                 self.refusals.append(error)
 

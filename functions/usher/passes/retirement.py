@@ -104,4 +104,4 @@ def waiting(live: LiveMembers, record: Enrolled, next_slot: NextSlot) -> int:
             if group.has_pool:
                 members += live.pool(group.name, next_slot)
             return sum(wait_moves.may_wait(member.state, record.settings.transition) for member in members)
-    raise GroupGone(f"there is no group {record.group} any more")
+    raise GroupGone(f"group {record.group} no longer exists")

@@ -69,7 +69,7 @@ class Prober:
                 holds = found.status is ConditionStatus.HOLDS
                 return replace(found, memory=memory) if holds and not found.memory else found
             memory = found.memory
-        detail = f"it takes more than {MOST_CALLS} calls in a row"
+        detail = f"it needs more than {MOST_CALLS} calls in a row"
         return Found(status=ConditionStatus.UNKNOWN, detail=detail, memory=memory)
 
     def _reply(

@@ -189,7 +189,7 @@ def test_a_first_deploy_that_rolls_back_changes_no_hook_and_ends_no_wait(
 
     CloudFormation asks for the release then, and the emulator does not: tests/simulation/test_provision.py.
     """
-    with pytest.raises(CdkFailed, match="groups that are not here: nowhere"):
+    with pytest.raises(CdkFailed, match="groups that do not exist: nowhere"):
         deploys.deploy([*both("web"), *both("nowhere")])
     assert deploys.status() == "ROLLBACK_COMPLETE"
     assert deploys.stack.hooks("web") == []

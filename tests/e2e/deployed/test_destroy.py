@@ -33,7 +33,7 @@ def test_destroying_usher_releases_what_waits_and_takes_its_hooks_away(stack: St
         stack.goes(group, instance)
         action = stack.closed(instance, "out")
         assert (action.outcome, action.result) == (Outcome.COMPLETED, Result.CONTINUE)
-        assert action.reason == "Usher is being removed"
+        assert action.reason == "Usher is being deleted"
     assert [hook for group in GROUPS for hook in stack.hooks(group)] == ["hold"]  # the stranger's own
     assert "Usher" not in stack.stacks()
     decided = [each for each in stack.decided(so_far) if each.role == deployed[OF_THE_RELEASE[0]].role]

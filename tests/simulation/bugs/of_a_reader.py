@@ -154,7 +154,7 @@ def _any_result_of_ours_did_it(ended: Callable[..., Action]) -> object:
 
     def by_us(action: Action, now: datetime, why: str = "") -> Action:
         if action.completes_sent:
-            reason = f"{action.reason} (by an earlier call of ours, whose answer was lost)"
+            reason = f"{action.reason} (by an earlier call of Usher, whose answer was lost)"
             return closing.closed(action, Outcome.COMPLETED, reason, now)
         return ended(action, now, why)
 

@@ -51,7 +51,7 @@ class ActionItems(TableItems):
             return replace(action, unsaved=())
         stored = self.load(action.id) if action.token is None else self.of_token(action.token)
         if stored is None:
-            raise Unavailable(f"token {action.token} is claimed by an action that is not kept any more")
+            raise Unavailable(f"token {action.token} is claimed by an action that has no record any more")
         return stored
 
     def load(self, action_id: str) -> Action | None:

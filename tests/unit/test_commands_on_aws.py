@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import json
+from typing import TYPE_CHECKING, Any
 
 from tests.factories import at
-from tests.unit.test_account import Deployed, cloud, deployed
+from tests.unit.test_account import Deployed, client, cloud, deployed
+from usher.aws import table
 from usher.core import messages, notifications
 from usher.core.action import Result, Signal
 
@@ -19,6 +21,14 @@ __all__ = ["cloud", "deployed"]  # fixtures
 INSTANCE = "i-0f0e0d0c0b0a09080"
 CALLER = "arn:aws:sts::123456789012:user/moto"
 WHY = ["--reason", "ticket 7"]
+TEST_MESSAGE = json.dumps(
+    {
+        "Event": "autoscaling:TEST_NOTIFICATION",
+        "AutoScalingGroupName": "workers-1",
+        "RequestId": "r-1",
+        "Time": "2026-03-01T12:00:00.000Z",
+    }
+)
 
 
 def test_list_and_show_read_the_table(deployed: Deployed) -> None:
@@ -49,7 +59,7 @@ def test_hold_and_complete_change_the_record_and_send_a_wake_up_each(deployed: D
     assert (action.operator_hold, action.operator_result) == (None, Result.ABANDON)
     assert action.operator_result_by is not None
     assert action.operator_result_by.who == CALLER
-    assert [body["version"] for body in deployed.messages("WakeUpsUrl")][-1] == action.stamp
+    assert action.stamp in [body["version"] for body in deployed.messages("WakeUpsUrl")]
 
 
 def test_extend_changes_the_record(deployed: Deployed) -> None:
@@ -76,3 +86,31 @@ def test_pause_and_resume_change_the_table(
     assert list(deployed.records.pauses()) == ["usher-drain"]
     assert deployed.json("resume", "--hook", "usher-drain")["woken"] == 1
     assert (deployed.records.pauses(), deployed.loaded().look_at) == ({}, at(0))
+
+
+QUEUES = ("Inbox", "Events", "WakeUps", "Questions")
+
+
+def with_dead_letters() -> str:
+    """A template of Usher's queues, and of its table."""
+    definition = {key: value for key, value in table.definition("none").items() if key != "TableName"}
+    resources: dict[str, Any] = {"Records": {"Type": "AWS::DynamoDB::Table", "Properties": definition}}
+    for name in QUEUES:
+        resources[f"{name}Dead"] = {"Type": "AWS::SQS::Queue", "Properties": {"QueueName": f"{name}-dead"}}
+        redrive = {"deadLetterTargetArn": {"Fn::GetAtt": [f"{name}Dead", "Arn"]}, "maxReceiveCount": 60}
+        properties = {"QueueName": name, "RedrivePolicy": redrive}
+        resources[name] = {"Type": "AWS::SQS::Queue", "Properties": properties}
+    outputs = {f"{name}Url": {"Value": {"Ref": name}} for name in QUEUES}
+    outputs["TableName"] = {"Value": {"Ref": "Records"}}
+    return json.dumps({"Resources": resources, "Outputs": outputs})
+
+
+def test_redrive_sends_a_dead_letter_back_to_its_queue(deployed: Deployed) -> None:
+    client("cloudformation").create_stack(StackName="WithDeadLetters", TemplateBody=with_dead_letters())
+    urls = {name: client("sqs").get_queue_url(QueueName=name)["QueueUrl"] for name in ("Inbox", "Inbox-dead")}
+    client("sqs").send_message(QueueUrl=urls["Inbox-dead"], MessageBody=TEST_MESSAGE)
+    deployed.stack = "WithDeadLetters"
+    (letter,) = deployed.json("redrive", "--all", "--send", "--yes")
+    assert (letter["status"], letter["done"]) == ("current", "sent")
+    (received,) = client("sqs").receive_message(QueueUrl=urls["Inbox"])["Messages"]
+    assert received["Body"] == TEST_MESSAGE

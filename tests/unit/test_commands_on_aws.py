@@ -50,7 +50,7 @@ def test_export_reads_the_table(deployed: Deployed) -> None:
     assert (outcome.exit_code, len(outcome.stdout.splitlines())) == (0, 1)
 
 
-def test_hold_and_complete_change_the_record_and_send_a_wake_up_each(deployed: Deployed) -> None:
+def test_hold_and_complete_change_the_record_and_send_a_wake_up(deployed: Deployed) -> None:
     deployed.opened(look_at=at(1000))
     deployed.json("hold", INSTANCE, *WHY)
     deployed.json("hold", INSTANCE, "--off", *WHY)
@@ -59,7 +59,7 @@ def test_hold_and_complete_change_the_record_and_send_a_wake_up_each(deployed: D
     assert (action.operator_hold, action.operator_result) == (None, Result.ABANDON)
     assert action.operator_result_by is not None
     assert action.operator_result_by.who == CALLER
-    assert action.stamp in [body["version"] for body in deployed.messages("WakeUpsUrl")]
+    assert [body["action_id"] for body in deployed.messages("WakeUpsUrl")] == ["action-1"]
 
 
 def test_extend_changes_the_record(deployed: Deployed) -> None:

@@ -86,7 +86,7 @@ def test_lines_are_numbered_and_empty_ones_passed_over(tmp_path: Path) -> None:
     [
         ("a.json", "{", "not JSON"),
         ("a.json", b"\xfe\xfd", "not UTF-8"),
-        ("a.json", b"\xff\xfe{", "not UTF-16: a half character"),
+        ("a.json", b"\xff\xfe{", "not UTF-16: an incomplete character"),
         ("a.json", "[" * 100_000, "nested too deep"),
         ("a.jsonl", "{", "not JSON"),
         ("a.json", '{"received_at": "yesterday", "body": {}}', "received_at must be a time"),
@@ -105,15 +105,15 @@ def test_what_holds_no_message_is_told_with_its_place(
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        (b"[\n 1,", "not JSON: line 2, column 4: a value is missing, or is none of JSON's"),
+        (b"[\n 1,", "not JSON: line 2, column 4: a value is missing or is not JSON"),
         (b'{"a": 1,', "not JSON: line 1, column 9: a name in double quotes is missing"),
         (b'{"a" 1}', "not JSON: line 1, column 6: a colon is missing"),
         (b'{"a": 1 "b"}', "not JSON: line 1, column 9: a comma or a closing bracket is missing"),
         (b'{"a": "b', "not JSON: line 1, column 7: a text has no closing quote"),
-        (b'"\\q"', "not JSON: line 1, column 2: a backslash in a text begins nothing that JSON knows"),
+        (b'"\\q"', "not JSON: line 1, column 2: a backslash in a text is not a JSON escape"),
         (
             b'"a\nb"',
-            "not JSON: line 1, column 3: a line break or another control character stands in a text",
+            "not JSON: line 1, column 3: a line break or another control character is in a text",
         ),
         (b'{"a": {}\n', "not JSON: line 1, column 9: a comma or a closing bracket is missing"),
         (b"\xef\xbb\xbf\xef\xbb\xbf1", "not JSON: line 1, column 1: a byte order mark"),

@@ -90,7 +90,7 @@ def test_another_line_is_told_once(way: str) -> None:
     assert (bad.reason, isinstance(good, Entry)) == ("a line of a log without a message in JSON", True)
 
 
-CUT: Final = "not JSON, nor what Python prints of an event: was it cut off?"
+CUT: Final = "neither JSON nor an event as Python prints it: is it truncated?"
 HOSTILE: Final = {
     "cut off": (PRINTED[:-1], CUT),
     "cut off in a text": (PRINTED[:60], CUT),

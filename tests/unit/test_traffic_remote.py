@@ -88,7 +88,7 @@ def test_an_object_that_is_damaged_is_told_by_its_key_and_stops_no_other(tmp_pat
     with_objects(a="\n".join(LINES).encode(), b=gzip.compress(b"{}")[:-5])
     outcome = usher(tmp_path, "s3://our-archive/2026/03")
     assert outcome.exit_code == 1
-    assert "rejected s3://our-archive/2026/03/b: gzip that is cut off or damaged" in outcome.stdout
+    assert "rejected s3://our-archive/2026/03/b: truncated or damaged gzip" in outcome.stdout
     assert "81 messages" in outcome.stdout
 
 

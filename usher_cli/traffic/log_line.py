@@ -59,10 +59,10 @@ def printed(text: str) -> Any:  # noqa: ANN401 - any JSON
         raise ValueError(f"an event as Python prints it must have at most {MOST_CHARACTERS} characters")
     between = _TEXT.sub('"', text)
     if not _BETWEEN_TEXTS.fullmatch(between):
-        raise ValueError("not JSON, nor what Python prints of an event: was it cut off?")
+        raise ValueError("neither JSON nor an event as Python prints it: is it truncated?")
     if max(accumulate(_LEVELS.get(each, 0) for each in between)) > MOST_LEVELS:
         raise ValueError("nested too deep")
     try:
         return json.loads(json.dumps(ast.literal_eval(text)))
     except (ValueError, SyntaxError, TypeError):
-        raise ValueError("not JSON, nor what Python prints of an event: was it cut off?") from None
+        raise ValueError("neither JSON nor an event as Python prints it: is it truncated?") from None

@@ -46,7 +46,7 @@ def read_content(source: str, content: bytes) -> Iterator[Found]:
         try:
             yield from list(take_apart(place, value.value, log_moment(value.logged_at)))
         except RecursionError:
-            yield Unreadable(source=place, reason="captures nested too deep in one another")
+            yield Unreadable(source=place, reason="captures are nested too deeply in one another")
 
 
 def _counts(file: Path) -> bool:

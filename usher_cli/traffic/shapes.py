@@ -1,6 +1,6 @@
-"""In what messages come wrapped: one row for each shape that people have, and what is in it.
+"""The wrappings of messages: one row for each shape, and what is in it.
 
-A value that fits no shape is a message, or is taken for one: who reads it says what is wrong with it.
+A value of no known shape is treated as a message; its reader reports what is wrong with it.
 """
 
 from __future__ import annotations
@@ -65,12 +65,12 @@ def take_apart(source: str, value: Any, received_at: datetime | None) -> Iterato
 
 
 def _message(source: str, value: Any, received_at: datetime | None) -> Found:  # noqa: ANN401 - any JSON
-    told = parsed(value) if isinstance(value, str) else value
+    message = parsed(value) if isinstance(value, str) else value
     try:
-        done = completed(told, received_at) if isinstance(told, dict) else told
+        done = completed(message, received_at) if isinstance(message, dict) else message
     except NoTime as error:
         return Unreadable(source=source, reason=str(error))
-    text = value if isinstance(value, str) and done is told else json.dumps(done, separators=(",", ":"))
+    text = value if isinstance(value, str) and done is message else json.dumps(done, separators=(",", ":"))
     return Entry(source=source, received_at=received_at, body=text)
 
 
@@ -137,8 +137,8 @@ def _each(key: str) -> Callable[[Wrapped], list[Part]]:
 def _captured(value: Wrapped) -> list[Part]:
     received_at = moment(value["received_at"])
     if received_at is None:
-        said = ascii(str(value["received_at"])[:80])
-        raise ValueError(f"received_at must be a time such as 2026-01-31T12:00:00Z, got {said}")
+        shown = ascii(str(value["received_at"])[:80])
+        raise ValueError(f"received_at must be a time such as 2026-01-31T12:00:00Z, got {shown}")
     return [Part("", value["body"], received_at)]
 
 
@@ -161,8 +161,8 @@ def _logged(value: Wrapped) -> list[Part]:
 
 def _insights(value: Wrapped) -> list[Part]:
     """Its times have no zone; they are UTC."""
-    told = [value.get(key) for key in ("@ingestionTime", "@timestamp")]
-    times = (log_moment(one) or of_milliseconds(one) for one in told)
+    stamps = [value.get(key) for key in ("@ingestionTime", "@timestamp")]
+    times = (log_moment(stamp) or of_milliseconds(stamp) for stamp in stamps)
     message = value["@message"]
     received_at = next((time for time in times if time), None)
     return [Part("", inner, received_at) for inner in _in_message(message)]
@@ -177,13 +177,13 @@ def _subscribed(value: Wrapped) -> list[Part]:
         content = base64.b64decode(value["awslogs"]["data"], validate=True)
     except (KeyError, TypeError, ValueError):
         raise ValueError("awslogs must have data in base64") from None
-    return [_part_of(one) for one in values(content)]
+    return [_part_of(found) for found in values(content)]
 
 
-def _part_of(one: Any) -> Part:  # noqa: ANN401 - a Value, or Bad
-    if isinstance(one, Value):
-        return Part("", one.value)
-    raise ValueError(f"awslogs: {one.reason}")
+def _part_of(found: Any) -> Part:  # noqa: ANN401 - a Value, or Bad
+    if isinstance(found, Value):
+        return Part("", found.value)
+    raise ValueError(f"awslogs: {found.reason}")
 
 
 def _trail_event(value: Wrapped) -> list[Part]:

@@ -1,7 +1,7 @@
-"""When a message was sent that does not tell it: a rule cut it out, or documentation has a placeholder there.
+"""The time of a message without one: a rule removed it, or it is a placeholder of documentation.
 
-A rule with the InputPath `$.detail` hands on an event without its time. Samples in documentation and
-fixtures have 1970, or `yyyy-mm-ddThh:mm:ssZ`. When the message was received stands for it then.
+A rule with the InputPath `$.detail` passes an event on without its time. Samples in documentation and
+fixtures have 1970, or `yyyy-mm-ddThh:mm:ssZ`. The time of receipt is used then.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _LONGEST: Final = 40  # characters of a time
 
 
 class NoTime(Exception):  # noqa: N818 - it reads as what happened
-    """A message does not tell when it was sent, and nothing else does; the text says what to do."""
+    """A message has no time, nor a time of receipt; the text says what to do."""
 
 
 def moment(value: object) -> datetime | None:
@@ -82,7 +82,7 @@ def _timed(message: Mapping[str, Any], key: str, received_at: datetime | None) -
     if value is None:
         return message  # who reads it says so
     raise NoTime(
-        f"{key} is a placeholder, {value!a}: write when the message came, as "
+        f"{key} is a placeholder, {value!a}: add the time of receipt, as "
         '{"received_at": "2026-01-31T12:00:00Z", "body": ...}'
     )
 
@@ -92,12 +92,12 @@ def _without_placeholders(event: Mapping[str, Any]) -> Mapping[str, Any]:
     detail = event.get("detail")
     if not isinstance(detail, dict):
         return event
-    told = {
+    timed = {
         key: value
         for key, value in detail.items()
         if key not in ("StartTime", "EndTime") or not _is_placeholder(value)
     }
-    return event if len(told) == len(detail) else {**event, "detail": told}
+    return event if len(timed) == len(detail) else {**event, "detail": timed}
 
 
 def _is_placeholder(value: object) -> bool:

@@ -35,17 +35,17 @@ _SPACE: Final = re.compile(r"[ \t\r\n]*")
 _TABLE: Final = re.compile(r'[\w"@, .]*"?@?message"?[\w"@, .]*\r?(?:\n|$)')
 _DECODER: Final = json.JSONDecoder()
 
-# What the json module says, and what it means to people.
-_JSON_WORDS: Final = {
-    "Expecting value": "a value is missing, or is none of JSON's",
+# The errors of the json module, and what they mean to people.
+_JSON_ERRORS: Final = {
+    "Expecting value": "a value is missing or is not JSON",
     "Expecting property name": "a name in double quotes is missing",
     "Illegal trailing comma": "a comma has nothing after it",
     "Expecting ':'": "a colon is missing",
     "Expecting ','": "a comma or a closing bracket is missing",
     "Unterminated string": "a text has no closing quote",
-    "Invalid control character": "a line break or another control character stands in a text",
-    "Invalid \\": "a backslash in a text begins nothing that JSON knows",
-    "Unexpected UTF-8 BOM": "a byte order mark stands in the middle of the file",
+    "Invalid control character": "a line break or another control character is in a text",
+    "Invalid \\": "a backslash in a text is not a JSON escape",
+    "Unexpected UTF-8 BOM": "a byte order mark is in the middle of the file",
 }
 
 
@@ -98,13 +98,17 @@ def _text(content: bytes) -> str | Bad:
         try:
             content = gzip.decompress(content)
         except (EOFError, OSError, zlib.error):
-            return Bad("", "gzip that is cut off or damaged: fetch the file again")
+            return Bad("", "truncated or damaged gzip: fetch the file again")
     encoding = "utf-16" if content.startswith((BOM_UTF16_LE, BOM_UTF16_BE)) else "utf-8"
     try:
         return content.removeprefix(BOM_UTF8).decode(encoding)
     except UnicodeDecodeError as error:
-        said = _bad_byte(content.removeprefix(BOM_UTF8), error) if encoding == "utf-8" else "a half character"
-        return Bad("", f"not {encoding.upper()}: {said}")
+        problem = (
+            _bad_byte(content.removeprefix(BOM_UTF8), error)
+            if encoding == "utf-8"
+            else "an incomplete character"
+        )
+        return Bad("", f"not {encoding.upper()}: {problem}")
 
 
 def _in_text(text: str) -> Iterator[Value | Bad]:
@@ -155,7 +159,7 @@ def _rows(text: str) -> Iterator[Value | Bad]:
         for row in rows:
             yield Value(f":{rows.line_num}", row)
     except csv.Error as error:
-        yield Bad(f":{rows.line_num}", f"no row of comma-separated values: {error}")
+        yield Bad(f":{rows.line_num}", f"not a row of comma-separated values: {error}")
 
 
 def _why(text: str, line: int, column: int) -> str:
@@ -165,8 +169,9 @@ def _why(text: str, line: int, column: int) -> str:
     except RecursionError:
         return "nested too deep"
     except json.JSONDecodeError as error:
-        said = next((words for start, words in _JSON_WORDS.items() if error.msg.startswith(start)), error.msg)
-        return f"{_place(line + error.lineno - 1, error.colno + (column - 1) * (error.lineno == 1))}: {said}"
+        texts = (text for start, text in _JSON_ERRORS.items() if error.msg.startswith(start))
+        place = _place(line + error.lineno - 1, error.colno + (column - 1) * (error.lineno == 1))
+        return f"{place}: {next(texts, error.msg)}"
     except ValueError:
         pass
     return "a number has too many digits"  # nothing else is left that `json` raises

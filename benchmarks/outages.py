@@ -73,7 +73,7 @@ def outage(
 
 def waits_of(run: Trial) -> list[Wait]:
     """The waits of our hook that began so far."""
-    tokens = (line.split()[3] for line in run.trace if " begins " in line and " drain " in line)
+    tokens = (line.split()[3] for line in run.audience.trace if " begins " in line and " drain " in line)
     waits = (run.fleet.waits.of_token(token) for token in tokens)
     return [wait for wait in waits if wait is not None]
 

@@ -129,7 +129,7 @@ def _ran(storm: Storm) -> Line:
 
 def _functions_off(seed: int) -> Line:
     run = storm_recovery.functions_off(_HELD_WITHOUT_FUNCTIONS, seed)
-    backlog = Backlog(run, storm_recovery.FUNCTIONS_OFF.to_moment)
+    backlog = Backlog(run, storm_recovery.FUNCTIONS_ON_AT)
     run.run()
     return _told("usher", run) | backlog.told()
 
@@ -157,7 +157,7 @@ def _costs_what_is_due(line: Line) -> bool:
 
 
 def _told(scheduler: str, run: UsherInStorm | NaiveInStorm) -> Line:
-    storm, calls = run.storm, run.auto_scaling
+    storm = run.storm
     line = {
         "scheduler": scheduler,
         "rate": storm.rate,
@@ -166,11 +166,11 @@ def _told(scheduler: str, run: UsherInStorm | NaiveInStorm) -> Line:
         "bound": storm.bound,
         "ratio": round(storm.held / storm.bound, 3),
         "defaulted": len(run.defaulted),
-        "calls": calls.calls,
+        "calls": run.calls,
         "calls_minimum": storm.least_calls,
-        "calls_ratio": round(calls.calls / storm.least_calls, 3),
-        "throttled": calls.throttled,
-        "least_margin_s": round(min((beat.expires_at - beat.at).total_seconds() for beat in calls.beats), 1),
+        "calls_ratio": round(run.calls / storm.least_calls, 3),
+        "throttled": run.throttled,
+        "least_margin_s": round(min((beat.expires_at - beat.at).total_seconds() for beat in run.beats), 1),
     }
     if isinstance(run, UsherInStorm):
         line |= {"lost": run.lost, "store": STORE}

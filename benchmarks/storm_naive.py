@@ -8,85 +8,75 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
-from random import Random
 from typing import TYPE_CHECKING, Final
 
 from benchmarks import storm_plan
-from benchmarks.storm_auto_scaling import LimitedCalls
-from benchmarks.storm_lambda import Tasks
-from usher_simulator.autoscaling.lifecycle_actions import EndedBy, Waits
+from benchmarks.storm_world import StormWorld
 from usher_simulator.autoscaling.query_protocol import ApiError, Request
-from usher_simulator.autoscaling.virtual_clock import VirtualClock
+from usher_simulator.trials.invocations import Invocation
 
 if TYPE_CHECKING:
     from benchmarks.storm_plan import Held, Storm
-    from usher_simulator.autoscaling.lifecycle_actions import Wait
 
 _RETRIES: Final = 2
 _PERCENT: Final = 100
+_LONGEST: Final = timedelta(hours=48)
 
 
-class NaiveInStorm:
+class NaiveInStorm(StormWorld):
     """Runs one storm, with as many workers as there are instances."""
 
-    def __init__(self, storm: Storm) -> None:
-        self.storm = storm
-        self.clock = VirtualClock(storm_plan.START)
-        self._tasks = Tasks(self.clock)
-        self._random = Random(storm.seed)  # noqa: S311 - a benchmark's own data
-        self.defaulted: list[str] = []  # the tokens of the actions that no call ended
-        self._waits = Waits(self.clock, self._note)
-        self.auto_scaling = LimitedCalls(self._tasks, self._waits, storm.rate)
-        for held in storm.instances:
-            self.clock.at(held.started_at, lambda held=held: self._begin(held))  # type: ignore[misc]
-
-    def _begin(self, held: Held) -> None:
-        self._waits.begin(self.storm.wait_of(held))
-        self._tasks.start(lambda: self._keep(held))
+    def begins(self, held: Held) -> None:
+        """A worker of its own looks after each instance."""
+        super().begins(held)
+        worker = Invocation(function="worker", timeout=_LONGEST)
+        self.clock.at(
+            self.clock(), lambda: self.invocations.start(worker, lambda _: self._keep(held), _ended)
+        )
 
     def _keep(self, held: Held) -> None:
         """Beat until the work is done, then complete; an action that has ended is let go."""
         turn = held.started_at + self.storm.heartbeat_timeout / 2
-        while not self._ended(held):
+        while not self._is_over(held):
             done = self.clock() >= held.done_at
             if done:
-                self._call("CompleteLifecycleAction", held)
+                self._call("CompleteLifecycleAction", held, LifecycleActionResult="CONTINUE")
             elif self.clock() >= turn:
                 self._call("RecordLifecycleActionHeartbeat", held)
             while turn <= self.clock():
                 turn += self.storm.heartbeat_timeout / 2
-            self._tasks.take((turn if done else min(turn, held.done_at)) - self.clock())
+            self.invocations.pause((turn if done else min(turn, held.done_at)) - self.clock())
 
-    def _call(self, operation: str, held: Held) -> None:
+    def _call(self, operation: str, held: Held, **more: str) -> None:
         parameters = {
             "AutoScalingGroupName": storm_plan.GROUP,
             "LifecycleHookName": storm_plan.HOOK,
-            "LifecycleActionToken": held.token,
-            "LifecycleActionResult": "CONTINUE",
+            "LifecycleActionToken": self.waits[held.instance_id].token,
+            **more,
         }
         for tried in range(_RETRIES + 1):
             try:
-                self.auto_scaling(Request(operation=operation, parameters=parameters))
+                self.door(Request(operation=operation, parameters=parameters))
             except ApiError as error:
                 if error.code != "Throttling" or tried == _RETRIES:
                     return
-                self._tasks.take(self._random.random() * 2**tried * timedelta(seconds=1))
+                self.invocations.pause(self.random.random() * 2**tried * timedelta(seconds=1))
             else:
                 return
 
-    def _ended(self, held: Held) -> bool:
-        wait = self._waits.of_token(held.token)
-        return wait is not None and not wait.is_open
-
-    def _note(self, wait: Wait) -> None:
-        if wait.ended_by is not EndedBy.CALL:
-            self.defaulted.append(wait.token)
+    def _is_over(self, held: Held) -> bool:
+        return not self.waits[held.instance_id].is_open
 
     def run(self) -> None:
         """Until all is over, or until one fell to its default: that is enough to know."""
         end = storm_plan.START + 2 * self.storm.half + 2 * self.storm.heartbeat_timeout
         while not self.defaulted and self.clock.next_at is not None and self.clock.next_at <= end:
             self.clock.step()
+
+
+def _ended(_: object, error: BaseException | None) -> None:
+    if error is not None:
+        raise error
 
 
 def most_held(storm: Storm) -> NaiveInStorm:

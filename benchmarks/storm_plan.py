@@ -10,13 +10,10 @@ from functools import cached_property
 from random import Random
 from typing import TYPE_CHECKING, Any, Final
 
-from usher.core import configuration
-from usher_simulator.autoscaling.lifecycle_actions import Wait
+from usher_simulator.autoscaling.notifications import written_in_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from usher.core.policy import Configuration
 
 START: Final = datetime(2026, 3, 1, 12, tzinfo=UTC)
 GROUP: Final = "workers"
@@ -39,11 +36,6 @@ class Held:
     def instance_id(self) -> str:
         """As EC2 writes it."""
         return f"i-{self.number:017x}"
-
-    @property
-    def token(self) -> str:
-        """The LifecycleActionToken."""
-        return f"{self.number:08x}-0000-4000-8000-000000000000"
 
     def least_calls(self, heartbeat_timeout: timedelta) -> int:
         """One completion, and the heartbeats that no schedule can avoid.
@@ -92,7 +84,7 @@ class Storm:
         return sum(held.least_calls(self.heartbeat_timeout) for held in self.instances)
 
     @property
-    def configuration(self) -> Configuration:
+    def hooks(self) -> dict[str, Any]:
         """The hooks file: wait for the signal `done`."""
         hook = {
             "name": HOOK,
@@ -103,42 +95,7 @@ class Storm:
             "policy": "job",
         }
         policies = {"job": {"until": [{"signal": "done"}]}}
-        return configuration.parse({"version": 1, "policies": policies, "hooks": [hook]})
-
-    def wait_of(self, held: Held) -> Wait:
-        """The lifecycle action of one instance."""
-        return Wait(
-            token=held.token,
-            group=GROUP,
-            hook=HOOK,
-            instance_id=held.instance_id,
-            transition="terminating",
-            origin="AutoScalingGroup",
-            destination="EC2",
-            heartbeat_timeout=self.heartbeat_timeout,
-            default_result="ABANDON",
-            started_at=held.started_at,
-            expires_at=held.started_at + self.heartbeat_timeout,
-        )
-
-
-def notification(held: Held) -> str:
-    """What the hook sends to its queue."""
-    message = _said(held) | {"Service": "AWS Auto Scaling", "Time": _written(held.started_at)}
-    return json.dumps(message)
-
-
-def event(held: Held) -> str:
-    """The copy that comes by EventBridge."""
-    return json.dumps(
-        {
-            "id": f"event-{held.number}",
-            "detail-type": "EC2 Instance-terminate Lifecycle Action",
-            "source": "aws.autoscaling",
-            "time": _written(held.started_at.replace(microsecond=0)),
-            "detail": _said(held),
-        }
-    )
+        return {"version": 1, "policies": policies, "hooks": [hook]}
 
 
 def signal(held: Held) -> str:
@@ -148,23 +105,7 @@ def signal(held: Held) -> str:
             "id": f"signal-{held.number}",
             "detail-type": "Usher Signal",
             "source": "usher.signal",
-            "time": _written(held.done_at.replace(microsecond=0)),
+            "time": written_in_seconds(held.done_at),
             "detail": {"InstanceId": held.instance_id, "Signal": "done", "Status": "done"},
         }
     )
-
-
-def _said(held: Held) -> dict[str, Any]:
-    return {
-        "LifecycleActionToken": held.token,
-        "AutoScalingGroupName": GROUP,
-        "LifecycleHookName": HOOK,
-        "EC2InstanceId": held.instance_id,
-        "LifecycleTransition": "autoscaling:EC2_INSTANCE_TERMINATING",
-        "Origin": "AutoScalingGroup",
-        "Destination": "EC2",
-    }
-
-
-def _written(moment: datetime) -> str:
-    return moment.isoformat().replace("+00:00", "Z")

@@ -6,35 +6,36 @@ from datetime import timedelta
 from itertools import combinations
 from typing import TYPE_CHECKING, Any, Final
 
+from benchmarks import storm_plan
 from benchmarks.storm_plan import Storm
-from benchmarks.storm_usher import Outage, UsherInStorm
+from benchmarks.storm_usher import FUNCTIONS, UsherInStorm, away
+from usher_simulator.trials.faults import How, Part
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from benchmarks.storm_auto_scaling import Call
+    from benchmarks.storm_world import Call
 
 _TIMEOUT: Final = timedelta(hours=1)
 _APART: Final = timedelta(seconds=10)  # what expires nearer together may as well go together
 _PEAK: Final = timedelta(minutes=54)  # the first heartbeats are due by then, at the full rate
-FUNCTIONS_OFF: Final = Outage(begins=_PEAK, lasts=timedelta(minutes=4))
-_TABLE_OFF: Final = (
-    Outage(begins=timedelta(seconds=20), lasts=timedelta(minutes=2)),  # while the notifications come
-    Outage(begins=_PEAK, lasts=timedelta(minutes=2)),
-)
+_FUNCTIONS_OFF: Final = timedelta(minutes=4)
+FUNCTIONS_ON_AT: Final = storm_plan.START + _PEAK + _FUNCTIONS_OFF
+_TABLE_OFF: Final = timedelta(minutes=2)
+_NOTIFIED: Final = timedelta(seconds=20)  # while the notifications come
 
 
 def functions_off(held: int, seed: int) -> UsherInStorm:
     """A storm in which no function runs for four minutes, when most heartbeats are due."""
     storm = Storm(held=held, heartbeat_timeout=_TIMEOUT, seed=seed)
-    return UsherInStorm(storm, functions_off=(FUNCTIONS_OFF,))
+    return UsherInStorm(storm, [away(part, _PEAK, _FUNCTIONS_OFF, How.UNREACHED) for part in FUNCTIONS])
 
 
 def table_off(held: int, seed: int) -> UsherInStorm:
     """A storm in which the table is unreachable for two minutes, twice."""
     storm = Storm(held=held, heartbeat_timeout=_TIMEOUT, seed=seed)
-    return UsherInStorm(storm, table_off=_TABLE_OFF)
+    return UsherInStorm(storm, [away(Part.STORE, begins, _TABLE_OFF) for begins in (_NOTIFIED, _PEAK)])
 
 
 class Backlog:
@@ -47,7 +48,9 @@ class Backlog:
         run.clock.at(moment, self._note)
 
     def _note(self) -> None:
-        self._tokens = set(self._run.store.overdue(self._moment))
+        memory = self._run.usher.memory
+        overdue = (memory.load(due.action_id) for due in memory.due(self._moment))
+        self._tokens = {action.token for action in overdue if action is not None and action.token is not None}
 
     def told(self) -> dict[str, Any]:
         """How many there were, how soon they were served, and how far in the order of their expiry."""
@@ -62,7 +65,7 @@ class Backlog:
 
     def _first_calls(self) -> list[Call]:
         first: dict[str, Call] = {}
-        for call in self._run.auto_scaling.accepted:
+        for call in self._run.accepted:
             if call.at >= self._moment and call.token in self._tokens:
                 first.setdefault(call.token, call)
         return list(first.values())

@@ -32,14 +32,8 @@ def batch_handler(handle: Callable[[SQSRecord], None], telemetry: Telemetry, fai
             raise
 
     def handler(event: Event, context: Context | None = None) -> Event:
-        return dict(
-            process_partial_response(
-                event=event,
-                record_handler=handle_one,
-                processor=processor,
-                context=context,  # type: ignore[arg-type] # it only passes it on
-            )
-        )
+        del context  # with it the library reads the signature of `handle_one` in every invocation
+        return dict(process_partial_response(event=event, record_handler=handle_one, processor=processor))
 
     return handler
 

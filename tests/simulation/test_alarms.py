@@ -25,13 +25,14 @@ from usher_simulator.autoscaling.virtual_clock import VirtualClock
 from usher_simulator.fakes.recorder import Recorder
 from usher_simulator.trials.deployment import Deployment
 from usher_simulator.trials.dice import Dice
+from usher_simulator.trials.effects import Effects, Watch
 from usher_simulator.trials.faults import Down, Faults, Part, Swarm, Thing
-from usher_simulator.trials.faulty_ports import Effects, ShakyDoor
+from usher_simulator.trials.faulty_door import ShakyDoor
 from usher_simulator.trials.invocations import Invocations
 from usher_simulator.trials.trial import START
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from usher.core.action import Action
@@ -69,13 +70,6 @@ HOOKS: dict[str, Any] = {
         )
     ],
 }
-
-
-class Anyone:
-    """Is told everything, and watches nothing."""
-
-    def __getattr__(self, _: str) -> Callable[..., None]:
-        return lambda *_, **__: None
 
 
 class NoCalls:
@@ -125,7 +119,7 @@ class Day:
         self.metrics = Metrics()
         self.clock = VirtualClock(START)
         faults = Faults(Swarm(downs=downs, things=frozenset({Thing.RECONCILED})), Dice.of(1, "faults"))
-        effects = Effects(self.clock, Invocations(self.clock, Anyone()), faults, Dice.of(1, "steps"))  # type: ignore[arg-type] # it is called by nobody here
+        effects = Effects(self.clock, Invocations(self.clock, lambda *_: None), faults, Dice.of(1, "steps"))
         ids = Dice.of(1, "ids")
         outside = SimulatedOutside(
             clock=self.clock, random=Dice.of(1, "outside"), bus=lambda event: self._send(json.dumps(event))
@@ -140,12 +134,12 @@ class Day:
         )
         self.service = AutoScalingService(self.fleet)
         wire = ShortWire()
-        wire.answer = ShakyDoor(effects, self.service, Anyone(), lambda _: None)
+        wire.answer = ShakyDoor(effects, self.service, Watch(), lambda _: None)
         file = compiled(HOOKS)
         telemetry = Measured(self.metrics, self.clock)
         MeasuredDeployment.metrics = self.metrics
         self.usher = MeasuredDeployment(
-            file, effects, wire.client, telemetry, Anyone(), calls=NoCalls(), instances=AllRun()
+            file, effects, wire.client, telemetry, Watch(), calls=NoCalls(), instances=AllRun()
         )
         self.silence = SilentGroups(
             hooks=file.configuration.hooks, store=self.usher.memory, telemetry=telemetry

@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from usher_simulator.autoscaling.lifecycle_actions import EndedBy
 from usher_simulator.trials.calm import Calm
+from usher_simulator.trials.judge.scene import Checker
 
 if TYPE_CHECKING:
     from usher.core.action import Action
     from usher_simulator.trials.invocations import Invocation
+    from usher_simulator.trials.judge.scene import Scene
 
 HOOKS: Final[dict[str, Any]] = {
     "version": 1,
@@ -32,39 +34,40 @@ def _is_own(stamp: int) -> bool:
     return stamp > 1 << 32
 
 
-class Counted(Calm):
+class Counted(Checker):
     """Counts the evaluations that `wake` begins, and the wake-ups that are sent."""
 
-    def __init__(self) -> None:
+    def __init__(self, scene: Scene) -> None:
+        super().__init__(scene)
         self.woken_by: set[int] = set()
         self.sends = 0
         self.taken: list[str] = []
-        super().__init__(HOOKS)
 
     def read(self, action: Action, invocation: Invocation | None) -> None:
+        del action
         if invocation is not None and any(_is_own(stamp) for _, stamp in invocation.sent_for):
             self.woken_by.add(invocation.number)
-        super().read(action, invocation)
 
-    def _acknowledged(self, body: str) -> None:
+    def acknowledged(self, body: str) -> None:
         self.taken.append(body)
-        super()._acknowledged(body)
 
     def woken(self, action_id: str, version: int, *others: Any) -> None:
+        del action_id, others
         self.sends += _is_own(version)
-        super().woken(action_id, version, *others)
 
 
 def test_half_an_hour_in_a_hook_of_five_minutes_costs_so_many_invocations_and_sends() -> None:
     """Six heartbeats and a result, each with the evaluation and a wake-up that makes up for a crash."""
-    calm = Counted()
+    calm = Calm(HOOKS)
+    counted = Counted(calm.scene)
+    calm.audience.checkers.append(counted)
     calm.grow("g", 1)
     calm.pass_time(20)
     (wait,) = calm.waits["g"]
-    calm.usher.inbox.send(calm.taken[0])  # a further copy
+    calm.usher.inbox.send(counted.taken[0])  # a further copy
     calm.pass_time(1790)
     calm.signal(wait.instance_id, "done", "done")
     calm.pass_time(400)
 
     assert wait.ended_by is EndedBy.CALL
-    assert (len(calm.woken_by), calm.sends) == (17, 17)
+    assert (len(counted.woken_by), counted.sends) == (17, 17)

@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from benchmarks.outages import fallen, hooks_file, outage, waits_of
-from benchmarks.storm_plan import Storm
-from benchmarks.storm_usher import Outage, UsherInStorm
+from benchmarks.storm_plan import START, Storm
+from benchmarks.storm_usher import UsherInStorm, away
 from usher.core.action import Outcome
 from usher.ports.errors import NotRecorded
 from usher_simulator.trials import trial
-from usher_simulator.trials.faults import Part
+from usher_simulator.trials.faults import How, Part
 
 if TYPE_CHECKING:
+    from usher_simulator.trials.faults import Down
     from usher_simulator.trials.invocations import Invocation
 
 MINUTE = timedelta(minutes=1)
@@ -23,27 +24,26 @@ AFTER = MINUTE  # holds the half of one in which a message comes again, and the 
 NEWS = timedelta(minutes=16)  # in which what was beaten without the table reaches the record
 
 
-def held_through(storm: Storm, off: Outage) -> UsherInStorm:
+def held_through(storm: Storm, off: Down) -> UsherInStorm:
     """The storm with the table away; what must hold whatever the hook, judged by the log of the calls."""
-    run = UsherInStorm(storm, table_off=[off])
+    run = UsherInStorm(storm, [off])
     run.run()
     run.clock.run_until(run.clock() + NEWS)
-    completes = {
-        call.token: call.at for call in run.auto_scaling.accepted if call.operation.startswith("Compl")
-    }
-    done = {held.token: held.done_at for held in storm.instances}
+    completes = {call.token: call.at for call in run.accepted if call.operation.startswith("Compl")}
+    done = {run.waits[held.instance_id].token: held.done_at for held in storm.instances}
     assert run.defaulted == []
     assert len(completes) == storm.held
     # No result was sent meanwhile; one that was under way as the outage began had been stored before.
-    under_way = off.from_moment + timedelta(seconds=2)
-    assert not [at for at in completes.values() if under_way < at < off.to_moment]
-    late = [token for token, at in completes.items() if at > max(done[token], off.to_moment) + AFTER]
+    under_way = off.since + timedelta(seconds=2)
+    assert not [at for at in completes.values() if under_way < at < off.until]
+    late = [token for token, at in completes.items() if at > max(done[token], off.until) + AFTER]
     assert late == []
     # Every record tells the log's truth.
-    assert {action.token for action in run.store.actions()} == completes.keys()
-    assert {action.outcome for action in run.store.actions()} == {Outcome.COMPLETED}
-    beats = [call.token for call in run.auto_scaling.beats]
-    for action in run.store.actions():
+    records = list(run.usher.memory.actions())
+    assert {action.token for action in records} == completes.keys()
+    assert {action.outcome for action in records} == {Outcome.COMPLETED}
+    beats = [call.token for call in run.beats]
+    for action in records:
         assert action.heartbeats == beats.count(action.token or ""), action.id
     return run
 
@@ -64,14 +64,14 @@ def held_through(storm: Storm, off: Outage) -> UsherInStorm:
     ],
 )
 def test_none_falls_while_the_table_is_away(held: int, timeout_s: int, away_min: int, begins_s: int) -> None:
-    off = Outage(begins=timedelta(seconds=begins_s), lasts=away_min * MINUTE)
-    lasts = off.begins + off.lasts + 4 * MINUTE
+    off = away(Part.STORE, timedelta(seconds=begins_s), away_min * MINUTE)
+    lasts = off.until - START + 4 * MINUTE
     held_through(Storm(held=held, heartbeat_timeout=timedelta(seconds=timeout_s), lasts=lasts), off)
 
 
 def test_a_hundred_in_30_second_hooks_are_held_where_the_rate_takes_two_heartbeats_of_each() -> None:
     """Every 20 and every 25 seconds: nine a second. At ten, of which no budget is kept, some fell."""
-    off = Outage(begins=timedelta(seconds=100), lasts=10 * MINUTE)
+    off = away(Part.STORE, timedelta(seconds=100), 10 * MINUTE)
     held_through(Storm(held=100, heartbeat_timeout=timedelta(seconds=30), rate=20, lasts=16 * MINUTE), off)
 
 
@@ -85,8 +85,8 @@ def test_a_hundred_in_30_second_hooks_are_held_where_the_rate_takes_two_heartbea
 )
 def test_none_falls_while_the_table_says_no(held: int, timeout_s: int, begins_s: int) -> None:
     """A right or a key that is taken away, and given back after two minutes; and it is told as that."""
-    off = Outage(begins=timedelta(seconds=begins_s), lasts=2 * MINUTE, denies=True)
-    lasts = off.begins + off.lasts + 4 * MINUTE
+    off = away(Part.STORE, timedelta(seconds=begins_s), 2 * MINUTE, How.DENIED)
+    lasts = off.until - START + 4 * MINUTE
     run = held_through(Storm(held=held, heartbeat_timeout=timedelta(seconds=timeout_s), lasts=lasts), off)
     assert run.recorder.counts["TableDenied"] >= held
     told = [error for what, error in run.recorder.troubles if "is held from its wake-up" in what]

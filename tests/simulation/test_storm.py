@@ -12,12 +12,14 @@ from benchmarks.storm_naive import NaiveInStorm, most_held
 from benchmarks.storm_plan import START, Held, Storm
 from benchmarks.storm_recovery import Backlog, share_in_order
 from benchmarks.storm_sweep import Sweeping
-from benchmarks.storm_usher import Outage, UsherInStorm
-from usher_simulator.fakes.memory_budget import MemoryBudget
+from benchmarks.storm_usher import FUNCTIONS, UsherInStorm, away
+from usher_simulator.trials.faults import How, Part
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
+
+    from usher_simulator.trials.faults import Down
 
 SECOND = timedelta(seconds=1)
 MINUTE = timedelta(minutes=1)
@@ -30,10 +32,8 @@ def a_storm(held: int, timeout_s: int, *, rate: float = 10, lasts_s: float | Non
     return Storm(held=held, heartbeat_timeout=timeout_s * SECOND, rate=rate, lasts=lasts)
 
 
-def after(
-    storm: Storm, *, functions_off: Sequence[Outage] = (), table_off: Sequence[Outage] = ()
-) -> UsherInStorm:
-    run = UsherInStorm(storm, functions_off=functions_off, table_off=table_off)
+def after(storm: Storm, downs: Sequence[Down] = ()) -> UsherInStorm:
+    run = UsherInStorm(storm, downs)
     run.run()
     return run
 
@@ -56,7 +56,7 @@ def most_within(moments: Sequence[datetime], span: timedelta) -> int:
 def test_nothing_falls_to_its_default(share: float, timeout_s: int, rate: float) -> None:
     run = after(a_storm(round(share * rate * timeout_s), timeout_s, rate=rate))
 
-    assert (run.defaulted, run.lost, run.auto_scaling.throttled) == ([], 0, 0)
+    assert (run.defaulted, run.lost, run.throttled) == ([], 0, 0)
 
 
 def test_beyond_the_bound_some_fall_to_their_default() -> None:
@@ -95,7 +95,7 @@ def test_of_actions_that_start_in_one_second_at_most_150_beat_within_ten(held: i
     run = after(replace(a_storm(held, timeout_s), begins_within=SECOND))
 
     assert run.defaulted == []
-    assert most_within([beat.at for beat in run.auto_scaling.beats], 10 * SECOND) <= 150
+    assert most_within([beat.at for beat in run.beats], 10 * SECOND) <= 150
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def test_of_actions_that_start_in_one_second_at_most_150_beat_within_ten(held: i
 def test_with_an_ample_budget_few_calls_are_more_than_the_fewest(timeout_s: int, most: float) -> None:
     run = after(a_storm(40, timeout_s, rate=100, lasts_s=24 * timeout_s))
 
-    assert run.storm.least_calls <= run.auto_scaling.calls <= most * run.storm.least_calls
+    assert run.storm.least_calls <= run.calls <= most * run.storm.least_calls
 
 
 @pytest.mark.parametrize(
@@ -130,20 +130,19 @@ def test_the_fewest_calls(waits_s: int, calls: int) -> None:
 
 def test_completions_free_the_seconds_that_are_booked_for_heartbeats() -> None:
     run = after(a_storm(30, 300, rate=1, lasts_s=200))
-    assert (run.auto_scaling.beats, run.lost) == ([], 0)
+    assert (run.beats, run.lost) == ([], 0)
 
     seconds = [START + second * SECOND for second in range(210, 360)]
-    # With the latency of a table left out: only who runs in a task can wait for it.
-    assert [MemoryBudget.book(run.budget, second, second, second, second) for second in seconds] == seconds
+    assert [run.usher.budget.book(second, second, second, second) for second in seconds] == seconds
 
 
 # What is not there for a while
 
 
 def test_four_minutes_without_functions_default_nothing_and_the_nearest_deadline_goes_first() -> None:
-    off = Outage(begins=54 * MINUTE, lasts=4 * MINUTE)
-    run = UsherInStorm(a_storm(300, AN_HOUR_S, rate=1, lasts_s=7200), functions_off=[off])
-    backlog = Backlog(run, off.to_moment)
+    off = [away(part, 54 * MINUTE, 4 * MINUTE, How.UNREACHED) for part in FUNCTIONS]
+    run = UsherInStorm(a_storm(300, AN_HOUR_S, rate=1, lasts_s=7200), off)
+    backlog = Backlog(run, off[0].until)
     run.run()
 
     assert (run.defaulted, run.lost) == ([], 0)
@@ -153,13 +152,13 @@ def test_four_minutes_without_functions_default_nothing_and_the_nearest_deadline
 
 
 def test_an_action_with_several_wake_ups_at_once_has_one_second_booked() -> None:
-    off = Outage(begins=54 * MINUTE, lasts=4 * MINUTE)
-    run = UsherInStorm(a_storm(60, AN_HOUR_S, rate=1, lasts_s=7200), functions_off=[off])
-    run.clock.run_until(off.to_moment + 9 * SECOND)
+    off = [away(part, 54 * MINUTE, 4 * MINUTE, How.UNREACHED) for part in FUNCTIONS]
+    run = UsherInStorm(a_storm(60, AN_HOUR_S, rate=1, lasts_s=7200), off)
+    run.clock.run_until(off[0].until + 9 * SECOND)
 
-    ahead = [off.to_moment + second * SECOND for second in range(10, 110)]
-    booked = sum(action.booked_at in ahead for action in run.store.actions())
-    free = sum(MemoryBudget.book(run.budget, second, second, second, second) is not None for second in ahead)
+    ahead = [off[0].until + second * SECOND for second in range(10, 110)]
+    booked = sum(action.booked_at in ahead for action in run.usher.memory.actions())
+    free = sum(run.usher.budget.book(second, second, second, second) is not None for second in ahead)
     assert booked >= 40
     assert booked + free == len(ahead)
 
@@ -172,8 +171,8 @@ def test_an_action_with_several_wake_ups_at_once_has_one_second_booked() -> None
     ],
 )
 def test_two_minutes_without_the_table_lose_nothing(begins: timedelta) -> None:
-    off = Outage(begins=begins, lasts=2 * MINUTE)
-    run = after(a_storm(300, AN_HOUR_S, rate=1, lasts_s=7200), table_off=[off])
+    off = away(Part.STORE, begins, 2 * MINUTE)
+    run = after(a_storm(300, AN_HOUR_S, rate=1, lasts_s=7200), [off])
 
     assert (run.defaulted, run.lost) == ([], 0)
 
@@ -195,7 +194,7 @@ def test_a_sweep_reads_what_is_due_and_not_what_is_open() -> None:
 
 
 def test_the_same_seed_makes_the_same_storm() -> None:
-    one, other = (after(a_storm(60, 30)).auto_scaling.accepted for _ in range(2))
+    one, other = (after(a_storm(60, 30)).accepted for _ in range(2))
 
     assert one == other
-    assert one != after(replace(a_storm(60, 30), seed=2)).auto_scaling.accepted
+    assert one != after(replace(a_storm(60, 30), seed=2)).accepted

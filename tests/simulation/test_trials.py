@@ -46,7 +46,9 @@ def test_no_promise_is_broken_whatever_goes_wrong(first: int) -> None:
 @pytest.mark.parametrize(
     "seed",
     [
+        pytest.param(79, id="no limit counts the result of an instance that is stopped"),
         pytest.param(271, id="a removal that asks each second for a minute"),
+        pytest.param(311, id="a hook on its way out for want of a tag keeps its terms"),
         pytest.param(343, id="a launch that others completed while Usher was paused"),
         pytest.param(746, id="an end that is stored after a look has read what was heard"),
         pytest.param(846, id="a wait that was adopted long after it began"),

@@ -324,6 +324,10 @@ NOT_BEFORE: list[Any] = [
     pytest.param({}, at(11), 5, False, id="before what the call wants"),
     pytest.param({}, at(5), 12, True, id="the call takes older ones"),
     pytest.param({"confirmed_once": True}, None, 5, False, id="to confirm, as old as the first answer"),
+    pytest.param(
+        {"confirmed_once": True, "asked_at": at(6)}, None, 5, False, id="to confirm, by a clock that is ahead"
+    ),
+    pytest.param({"confirmed_once": True, "asked_at": at(5)}, None, 5, True, id="to confirm, and later"),
     pytest.param({"confirmed_once": False}, None, 5, True, id="nothing to confirm"),
 ]
 
@@ -332,16 +336,15 @@ NOT_BEFORE: list[Any] = [
 def test_an_answer_counts_that_is_new_enough(
     before: dict[str, Any], not_before: datetime | None, first_seen: float, counts: bool
 ) -> None:
-    """The answer is of at(10); the finding before, if any, of at(11)."""
+    """The answer is of at(10); the finding before, if any, of at(11) where it does not say."""
     stage = Stage(says(me=1))
     stage.probe(Script([shared_by()], [HOLDS]))
     finding = Finding(
         condition="script",
         status=ConditionStatus.UNKNOWN,
         detail="",
-        asked_at=at(11),
         ask_again_at=at(11),
-        **before,
+        **{"asked_at": at(11), **before},
     )
     call = replace(shared_by(), not_before=not_before)
     stage.clock.now = at(12)

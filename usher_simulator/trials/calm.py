@@ -77,5 +77,4 @@ class Calm(Trial):
         self.waits.setdefault(wait.group, []).append(wait)
 
     def _wait_ended(self, wait: Wait) -> None:
-        for checker in self.checkers:
-            checker.wait_ended(wait)
+        self.audience.wait_ended(wait)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from usher.core.conditions.probe import Call
     from usher_simulator.autoscaling.lifecycle_actions import Wait
     from usher_simulator.trials.dice import Dice
-    from usher_simulator.trials.faulty_ports import Effects
+    from usher_simulator.trials.effects import Effects
     from usher_simulator.trials.policy_model import Answers, Possible, Written
 
     Data = dict[str, Any]
@@ -162,8 +162,9 @@ class _OfInstance:
 class Asked:
     """Implements usher.ports.conditions.Calls for every condition there is."""
 
-    def __init__(self, effects: Effects, random: Dice) -> None:
+    def __init__(self, effects: Effects, random: Dice, tell: Callable[..., None] = lambda *_: None) -> None:
         self._effects = effects
+        self._tell = tell  # a line of the trace
         self._random = random
         self._of: defaultdict[str, _OfInstance] = defaultdict(_OfInstance)
         self._of_wait: dict[str, _OfInstance] = {}  # by token
@@ -219,6 +220,11 @@ class Asked:
 
     def make(self, call: Call, members: Sequence[str] = ()) -> Reply:
         """See usher.ports.conditions.Calls."""
+        reply = self._reply(call, members)
+        self._tell("asked", self._effects.invocation, call.operation, reply.kind, reply.text, reply.data)
+        return reply
+
+    def _reply(self, call: Call, members: Sequence[str]) -> Reply:
         effects, faults = self._effects, self._effects.faults
         effects.invocations.step()
         if faults.is_down(Part.ASKED, effects.clock()) or faults.hits(Fault.QUESTION_SILENT):
@@ -275,7 +281,7 @@ class Asked:
         if not may_lie or not self._effects.faults.hits(Fault.QUESTION_LIES):
             return stands
         of.has_lied = True
-        self._effects.meets(Fault.QUESTION_LIES)
+        self._effects.faults.count += 1  # it excuses nothing: the judge knows what may have been answered
         return PossibleStatus.PENDING if stands is PossibleStatus.HOLDS else PossibleStatus.HOLDS
 
     def shown(self, kind: str, then: datetime) -> dict[str, PossibleStatus]:

@@ -41,16 +41,13 @@ from usher_simulator.fakes.memory_enrolled import MemoryEnrolledHooks
 from usher_simulator.fakes.memory_store import MemoryStore
 from usher_simulator.fakes.parts import release_of, sweep_of
 from usher_simulator.trials.faults import Fault, How, Part, Thing
-from usher_simulator.trials.faulty_ports import (
+from usher_simulator.trials.faulty_queues import (
     DEPTH,
-    ShakyBudget,
-    ShakyItems,
-    ShakyLimits,
-    ShakyStore,
     SimulatedDeadLetters,
     SimulatedQuestions,
     SimulatedWakeUps,
 )
+from usher_simulator.trials.faulty_store import ShakyBudget, ShakyItems, ShakyLimits, ShakyStore
 from usher_simulator.trials.invocations import Cut, Invocation
 from usher_simulator.trials.queue import EventSourceMapping, SimulatedQueue
 
@@ -65,7 +62,7 @@ if TYPE_CHECKING:
     from usher.ports.autoscaling import InstanceStates
     from usher.ports.conditions import Calls
     from usher.ports.telemetry import EnrolmentTelemetry
-    from usher_simulator.trials.faulty_ports import Effects, Watch
+    from usher_simulator.trials.effects import Effects, Watch
     from usher_simulator.trials.invocations import TimeLeft
     from usher_simulator.trials.queue import Batch, Ended, Message
 
@@ -176,7 +173,8 @@ class Deployment:
         self._telemetry = telemetry
         self._handlers: dict[tuple[str, int], Handler] = {}
         self._store = cast(ReconcileStore, ShakyStore(effects, self.memory, watch))
-        budget = ShakyBudget(effects, MemoryBudget(calls_per_second))
+        self.budget = MemoryBudget(calls_per_second)
+        budget = ShakyBudget(effects, self.budget)
         now = effects.invocations.now
         self._waiting = WaitingApi(client)
         self._holds = AutoScalingApi(client)
@@ -316,14 +314,19 @@ class Deployment:
     # -- functions ----------------------------------------------------------------------------
 
     def _map(self, queue: SimulatedQueue, settings: Deployed) -> None:
-        EventSourceMapping(
+        faults, part = self.effects.faults, _PARTS[settings.function]
+        mapping = EventSourceMapping(
             self.clock,
             queue,
             lambda batch, ended: self._take_batch(settings, batch, ended),
             batch_size=settings.batch_size,
             most_at_once=settings.most_at_once,
             cold_start=_COLD_START,
+            is_on=lambda: faults.how_down(part, self.clock()) is not How.UNREACHED,
         )
+        for down in faults.swarm.downs:
+            if down.part is part and down.how is How.UNREACHED:
+                self.clock.at(down.until, mapping.poll_soon)
 
     def _take_batch(self, settings: Deployed, batch: Batch, ended: Ended) -> None:
         faults = self.effects.faults
@@ -370,13 +373,14 @@ class Deployment:
         batch: Batch | None = None,
     ) -> Invocation:
         faults = self.effects.faults
+        asked = _asked(settings, batch)
         invocation = Invocation(
             function=settings.function,
             timeout=settings.timeout,
             skew=faults.skew(),
             cut_at=self._random.randint(1, _LATEST_STEP) if faults.hits(Fault.CUT) else 0,
-            actions=_actions(settings, batch),
-            sent_for=_wake_ups(batch) if settings is WAKE and batch else frozenset(),
+            actions={each["action_id"] for each in asked},
+            sent_for=frozenset((each["action_id"], each["version"]) for each in asked if "version" in each),
             depth=_depth(batch) if batch else 0,
         )
         self.effects.invocations.start(invocation, work, ended)
@@ -504,7 +508,7 @@ class Deployment:
             yield SilentGroups(hooks=hooks, store=self._looks.store, telemetry=self._telemetry)
 
     def _tell_of(self, settings: Deployed, batch: Batch, fault: str) -> None:
-        for action_id in sorted(_actions(settings, batch)):
+        for action_id in sorted({each["action_id"] for each in _asked(settings, batch)}):
             self.effects.meets(fault, action_id)
 
 
@@ -526,15 +530,10 @@ def _depth(batch: Batch) -> int:
     return max(int(message.attributes.get(DEPTH, "0")) for message in batch.messages)
 
 
-def _actions(settings: Deployed, batch: Batch | None) -> set[str]:
-    """The actions that a batch is about: of intake's nobody knows before it is read."""
+def _asked(settings: Deployed, batch: Batch | None) -> list[Mapping[str, Any]]:
+    """The wake-ups or turns of a batch. What intake is sent nobody knows before it is read."""
     messages = batch.messages if batch is not None and settings in (WAKE, QUESTIONS) else ()
-    return {json.loads(message.body)["action_id"] for message in messages}
-
-
-def _wake_ups(batch: Batch) -> frozenset[tuple[str, int]]:
-    bodies = [json.loads(message.body) for message in batch.messages]
-    return frozenset((body["action_id"], body["version"]) for body in bodies)
+    return [json.loads(message.body) for message in messages]
 
 
 def _sqs_record(message: Message) -> dict[str, Any]:

@@ -25,6 +25,7 @@ _LONG: Final = ("10m", "30m", "1h", "2h")
 _RESULTS: Final = ("CONTINUE", "ABANDON")
 _LEAST, _LONGEST = timedelta(seconds=30), timedelta(hours=2)
 _LEAST_OF_OTHERS: Final = timedelta(minutes=10)  # for what SQS and SNS do not bring
+_MOST: Final = 0.7
 _ASKING: Final = 0.35  # the share of policies with a condition that asks AWS
 
 
@@ -159,6 +160,48 @@ def _draw_asking(random: Dice, transition: str, wait: timedelta) -> list[Data]:
         [{"not": {**written[turned]}}, done] if turned else [first, elapsed],
     )
     return list(random.choice(shapes))
+
+
+def asking(random: Dice, data: Data) -> Data:
+    """The same file; most policies ask AWS of what may hold and not hold again, and little besides."""
+    for hook in data["hooks"]:
+        kinds = [each for each in kinds_of(hook["transition"]) if each not in ("command", "function")]
+        for policy in _policies_of(hook, data):
+            asked, done = {**CONDITIONS[random.choice(kinds)]}, {"signal": "done"}
+            shapes: Sequence[list[Data]] = (
+                [asked],
+                [asked],
+                [{"any": [asked, done]}],
+                [{**done, "then": asked}],
+            )
+            until = list(random.choice(shapes))
+            if random.chance(_MOST):
+                policy["until"] = until
+    return data
+
+
+def saying(random: Dice, data: Data) -> Data:
+    """The same file; most policies wait for signals of several names."""
+    done, ready, busy = {"signal": "done"}, {"signal": "ready"}, {"signal": "busy"}
+    for hook in data["hooks"]:
+        for policy in _policies_of(hook, data):
+            shapes: Sequence[list[Data]] = (
+                [{**done}, {**ready}],
+                [{"not": {**busy}}, {**done}],
+                [{"not": {**busy}}, {**done}, {**ready}],
+                [{"any": [{**ready}, {**done}]}],
+                [{**done, "then": {**ready}}],
+            )
+            until = random.choice(shapes)
+            if random.chance(_MOST):
+                policy["until"] = until
+    return data
+
+
+def _policies_of(hook: Data, data: Data) -> list[Data]:
+    rules = hook["policy"]
+    names = [rules] if isinstance(rules, str) else [rule["use"] for rule in rules]
+    return [data["policies"][name] for name in names]
 
 
 def _written(length: timedelta) -> str:

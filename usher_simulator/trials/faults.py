@@ -68,7 +68,8 @@ class How(StrEnum):
 
     BROKEN = "broken"  # it says so at once; of the table: it does not answer
     DENIED = "denied"  # the table says no
-    UNREACHED = "not reached"  # of the queues: a send takes its time-out, and nothing is received
+    # Of the queues: a send takes its time-out, nothing is received. Of a function: its queue is not polled.
+    UNREACHED = "not reached"
 
 
 class Thing(StrEnum):
@@ -123,6 +124,8 @@ _THINGS: Final[Mapping[Thing, float]] = {
     Thing.REMOVED: 0.06,
 }
 _SHORTEST_DOWN_S, _LONGEST_DOWN_S = 20, 600
+_LIES: Final = (0.05, 0.5)
+_HAS_LONG_OUTAGE: Final = 0.2  # of the seeds with faults of several kinds
 _HAS_OUTAGE: Final = 0.1  # of the seeds with faults of several kinds
 _AT_FIRST: Final = (Part.AUTO_SCALING, Part.STORE, Part.QUEUES, Part.WAKE, Part.SWEEP, Part.INTAKE)
 _OUTAGES: Final[Sequence[Sequence[tuple[Part, How]]]] = (
@@ -221,6 +224,21 @@ def with_outage(swarm: Swarm, random: Dice, start: datetime, span: timedelta) ->
     return replace(swarm, downs=[*swarm.downs, *(replace(first, part=part, how=how) for part, how in outage)])
 
 
+def with_lies(swarm: Swarm, random: Dice) -> Swarm:
+    """The swarm, where what conditions ask says the untruth now and then."""
+    lies = random.between(*_LIES)
+    return replace(swarm, rates={**swarm.rates, Fault.QUESTION_LIES: lies}) if swarm.rates else swarm
+
+
+def with_long_outage(swarm: Swarm, random: Dice, start: datetime, span: timedelta) -> Swarm:
+    """The swarm of a seed with several faults; in some Auto Scaling is down for so long that waits fall."""
+    if len(swarm.rates) < _SEVERAL or not random.chance(_HAS_LONG_OUTAGE):
+        return swarm
+    since = start + random.random() * span
+    until = since + timedelta(seconds=random.between(_LONGEST_DOWN_S, 3 * _LONGEST_DOWN_S))
+    return replace(swarm, downs=[*swarm.downs, Down(part=Part.AUTO_SCALING, since=since, until=until)])
+
+
 def _down(random: Dice, part: Part, start: datetime, span: timedelta) -> Down:
     since = start + random.random() * span
     lasts = timedelta(seconds=random.between(_SHORTEST_DOWN_S, _LONGEST_DOWN_S))
@@ -257,7 +275,7 @@ class Faults:
 
     def how_down(self, part: Part, now: datetime) -> How | None:
         """In what way a part is down; None: it is not."""
-        if not self.on:
+        if not self.on or not self.swarm.downs:
             return None
         on = (down.how for down in self.swarm.downs if down.part is part and down.since <= now < down.until)
         return next(on, None)

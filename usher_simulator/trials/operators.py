@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from usher_simulator.autoscaling.virtual_clock import VirtualClock
     from usher_simulator.trials.deployment import Deployment
     from usher_simulator.trials.dice import Dice
-    from usher_simulator.trials.faulty_ports import Watch
+    from usher_simulator.trials.effects import Watch
     from usher_simulator.trials.judge.scene import Scene, Words
 
 _APART_MIN: Final = (3, 40)  # from one word to the next

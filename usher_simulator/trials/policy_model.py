@@ -107,8 +107,12 @@ def permitted(case: Case, now: datetime) -> set[str]:
         return {"ABANDON" if case.transition == "launching" else "CONTINUE"}
     if case.is_held and now < decides_by(case):
         return let_through
-    stopped = case.may_be_stopped and case.policy.get("when_stopped", "end") == "end"
-    return let_through | ({"CONTINUE"} if stopped else set()) | by_policy(case, now)
+    return let_through | ({"CONTINUE"} if may_end_stopped(case) else set()) | by_policy(case, now)
+
+
+def may_end_stopped(case: Case) -> bool:
+    """Whether its instance may count as ended because EC2 says that it is stopped."""
+    return case.may_be_stopped and case.policy.get("when_stopped", "end") == "end"
 
 
 def by_policy(case: Case, now: datetime) -> set[str]:

@@ -177,6 +177,7 @@ class EventSourceMapping:
     It waits for no batch to fill (a batch window of 0). `invoke` begins an invocation, and calls
     its second argument once when that ends. A container that is idle is used again, the one that
     was busy last before others; a new one takes `cold_start` more before its invocation begins.
+    While it is not `is_on` nobody polls, and messages wait in the queue; whoever ends that polls.
     """
 
     def __init__(
@@ -188,10 +189,12 @@ class EventSourceMapping:
         batch_size: int,
         most_at_once: int,
         cold_start: timedelta = _AT_ONCE,
+        is_on: Callable[[], bool] = lambda: True,
     ) -> None:
         self._clock = clock
         self._queue = queue
         self._invoke = invoke
+        self._is_on = is_on
         self._batch_size = batch_size
         self._most_at_once = most_at_once
         self._cold_start = cold_start
@@ -199,9 +202,9 @@ class EventSourceMapping:
         self._containers = 0
         self._polls = False
         self.running = 0
-        queue.on_visible = self._soon
+        queue.on_visible = self.poll_soon
 
-    def _soon(self) -> None:
+    def poll_soon(self) -> None:
         """Poll when all that becomes visible at this moment is visible: it may be one batch."""
         if not self._polls:
             self._polls = True
@@ -209,7 +212,7 @@ class EventSourceMapping:
 
     def _poll(self) -> None:
         self._polls = False
-        while self.running < self._most_at_once:
+        while self.running < self._most_at_once and self._is_on():
             messages = self._queue.receive(self._batch_size)
             if not messages:
                 return

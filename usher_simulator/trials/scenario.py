@@ -1,4 +1,4 @@
-"""What happens in one seed: drawn hooks files, groups under them, and a workload that signals.
+"""What happens in one seed: groups under a drawn hooks file, and what is done to both.
 
 A scenario knows what it does and nothing of what should come of it: the checkers judge that.
 """
@@ -8,11 +8,12 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from usher.core.compiled import compiled
 from usher.core.configuration import ConfigurationRefused
-from usher_simulator.autoscaling.notifications import ACCOUNT, REGION, hook_message, written_in_seconds
+from usher_simulator.autoscaling.notifications import hook_message
 from usher_simulator.autoscaling.query_protocol import ApiError, Request
 from usher_simulator.trials.broken_hooks import broken
 from usher_simulator.trials.condition_services import kinds_in
@@ -21,7 +22,8 @@ from usher_simulator.trials.dice import Dice
 from usher_simulator.trials.drawn_hooks import TAG, changed, changes, groups_of
 from usher_simulator.trials.faults import Fault, Thing
 from usher_simulator.trials.judge.terms import InForce
-from usher_simulator.trials.policy_model import Said, seconds, signals_in
+from usher_simulator.trials.policy_model import seconds
+from usher_simulator.trials.workload import patience
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -37,6 +39,8 @@ if TYPE_CHECKING:
     from usher_simulator.trials.judge.scene import Scene
     from usher_simulator.trials.policy_model import Written
     from usher_simulator.trials.stack import Stack
+    from usher_simulator.trials.surroundings import Surroundings
+    from usher_simulator.trials.workload import EventBus, Workload
 
     Data = dict[str, Any]
 
@@ -49,6 +53,7 @@ LEAST_ACTIONS: Final = 20
 _MOST_ACTIONS: Final = 40  # about: what has begun goes on, with its replacements and terminations
 _MOST_INSTANCES: Final = 4
 _BROKEN_FILES: Final = 20
+_HURRIED: Final = 3  # groups that are scaled while an update takes long
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +63,7 @@ class Ways:
     stack: Stack
     deploy: Callable[[Compiled], None]
     to_inbox: Callable[[str], None]
+    bus: EventBus
     hold_up_around: Callable[[datetime], None]  # notifications
 
 
@@ -75,6 +81,8 @@ class Scenario:
         faults: Faults,
         scene: Scene,
         ways: Ways,
+        workload: Workload,
+        surroundings: Surroundings,
         lasts: timedelta,
     ) -> None:
         self._hooks = hooks
@@ -85,7 +93,10 @@ class Scenario:
         self._faults = faults
         self._scene = scene
         self._ways = ways
+        self._workload = workload
+        self._surroundings = surroundings
         self._broken = Dice(f"broken files of {json.dumps(hooks)}")
+        self._rush = Dice(f"rush around deploys of {json.dumps(hooks)}")
         self._began_at = clock()
         self._lasts = lasts
         self._events = 0
@@ -207,8 +218,10 @@ class Scenario:
             self._clock.at(self._clock() + timedelta(minutes=self._random.uniform(5, 60)), self._mend)
         self._next()
 
-    def _scale(self, group: Group) -> None:
-        wanted = self._random.choice(
+    def _scale(self, group: Group, random: Dice | None = None) -> None:
+        if self.has_ended:
+            return
+        wanted = (random or self._random).choice(
             [size for size in range(group.max_size + 1) if size != group.desired] or [1]
         )
         self._ask("SetDesiredCapacity", AutoScalingGroupName=group.name, DesiredCapacity=wanted)
@@ -235,7 +248,7 @@ class Scenario:
             self._scene.ended_in_ec2.add(instance.id)
             self._scene.happened.add("instance ended by EC2")
             detail = {"instance-id": instance.id, "state": "terminated"}
-            self._say("aws.ec2", "EC2 Instance State-change Notification", detail)
+            self._ways.bus.say("aws.ec2", "EC2 Instance State-change Notification", detail)
 
     def _stop(self, group: Group) -> None:
         """Somebody stops an instance that waits. In a plain termination that is its end."""
@@ -244,7 +257,7 @@ class Scenario:
             self._scene.stopped.add(instance.id)
             self._scene.happened.add("instance stopped")
             detail = {"instance-id": instance.id, "state": "stopped"}
-            self._say("aws.ec2", "EC2 Instance State-change Notification", detail)
+            self._ways.bus.say("aws.ec2", "EC2 Instance State-change Notification", detail)
 
     def _refresh(self, group: Group) -> None:
         strategy = self._random.choice(("Rolling", "ReplaceRootVolume"))
@@ -346,6 +359,7 @@ class Scenario:
         before, self._hooks = self._hooks, changed(self._random, self._hooks, self._former)
         self._former.append(before)
         self._scene.happened |= {"deploy", *changes(before, self._hooks)}
+        self._hurry()
         if self._scene.is_enrolled:
             self._ways.stack.update(compiled(self._hooks))
             return
@@ -362,6 +376,14 @@ class Scenario:
                     LifecycleHookName=hook["name"],
                 )
 
+    def _hurry(self) -> None:
+        """While an update takes long the groups go on: what begins then begins between two files."""
+        takes = self._surroundings.update_takes
+        for _ in range(_HURRIED if takes else 0):
+            group = self._rush.choice(list(self._fleet.groups.values()))
+            at = self._clock() + (takes or timedelta(0)) * self._rush.uniform(0.1, 1)
+            self._clock.at(at, partial(self._scale, group, self._rush))
+
     def _refuse_broken(self) -> None:
         """Somebody tries files that are no good. A refusal says why, and changes nothing."""
         for _ in range(_BROKEN_FILES):
@@ -370,29 +392,19 @@ class Scenario:
             except ConfigurationRefused:
                 self._scene.happened.add("deploy: file refused")
 
-    # -- the workload -------------------------------------------------------------------------
+    # -- the waits ----------------------------------------------------------------------------
 
     def wait_began(self, wait: Wait) -> None:
-        """What runs on an instance that waits says now and then how it goes."""
+        """One of ours: what it waits for takes its course, and what runs on its instance speaks."""
         file = self._scene.deployed[-1]
         hooks = file.hooks_on(wait.group, wait.hook, self._scene.tags[wait.group])
         if not hooks:
             return
         self.actions += 1
         policies = file.policies_of(hooks[0])
-        policy = policies[0]
-        patience = seconds(policy.get("give_up_after", "1h"))
-        self._scene.asked.begins(wait, kinds_in(policies), patience)
+        self._scene.asked.begins(wait, kinds_in(policies), patience(policies[0]))
         self._note_kinds(wait, hooks[0], policies)
-        for name in ("done", "ready"):
-            if name in signals_in(policy["until"]) and self._random.chance(0.85):
-                after = patience * self._random.uniform(0, 1.2)
-                status = "failed" if self._random.chance(0.12) else "done"
-                self._signal_in(after, wait, name, status)
-        if "stalled_after" in policy:
-            stalled = seconds(policy["stalled_after"])
-            for number in range(1, self._random.randint(1, 6)):
-                self._signal_in(stalled * number * self._random.uniform(0.5, 1), wait, "work", "progress")
+        self._workload.begins(wait, policies[0])
 
     def _note_kinds(self, wait: Wait, hook: Written, policies: Sequence[Written]) -> None:
         """What kind of wait it is, for whoever counts what the seeds have drawn."""
@@ -440,42 +452,3 @@ class Scenario:
             self._pause_launches(group)
         else:
             self._fleet.reconcile_soon(group, self._fleet.latencies.replace)
-
-    def _signal_in(self, after: timedelta, wait: Wait, name: str, status: str) -> None:
-        by_token = self._random.chance(0.3)
-        of = {"LifecycleActionToken": wait.token} if by_token else {"InstanceId": wait.instance_id}
-        detail = {**of, "Signal": name, "Status": status}
-        self._clock.at(self._clock() + after, lambda: self._signal(detail))
-
-    def _signal(self, detail: Data) -> None:
-        event_id = self._say("usher.signal", "Usher Signal", detail)
-        self._scene.sent[event_id] = Said(
-            event_id=event_id,
-            name=detail["Signal"],
-            status=detail["Status"],
-            at=self._clock().replace(microsecond=0),
-            instance_id=detail.get("InstanceId"),
-            token=detail.get("LifecycleActionToken"),
-        )
-
-    def command_ended(self, detail: Mapping[str, str]) -> None:
-        """SSM says that a command ended, however it did; an event may be lost or late."""
-        said = {**detail, "document-name": "upload-logs", "status": "Success"}
-        self._say("aws.ssm", "EC2 Command Invocation Status-change Notification", said)
-
-    def _say(self, source: str, kind: str, detail: Data) -> str:
-        """An event on the bus. Returns its id."""
-        self._events += 1
-        event = {
-            "version": "0",
-            "id": f"event-{self._events:06d}",
-            "detail-type": kind,
-            "source": source,
-            "account": ACCOUNT,
-            "time": written_in_seconds(self._clock()),
-            "region": REGION,
-            "resources": [],
-            "detail": detail,
-        }
-        self._fleet.outside.event(event)
-        return str(event["id"])

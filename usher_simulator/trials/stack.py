@@ -29,11 +29,19 @@ _ARN: Final = "arn:aws:cloudformation:us-east-1:111122223333:stack/Usher/1"
 class Stack:
     """Deploys hooks files, one at a time; who comes meanwhile is turned away."""
 
-    def __init__(self, usher: Deployment, clock: VirtualClock, random: Dice, scene: Scene) -> None:
+    def __init__(
+        self,
+        usher: Deployment,
+        clock: VirtualClock,
+        random: Dice,
+        scene: Scene,
+        update_takes: timedelta | None = None,
+    ) -> None:
         self._usher = usher
         self._clock = clock
         self._random = random
         self._scene = scene
+        self._update_takes = update_takes or timedelta(0)
         self._requests = count(1)
         self._request = ""  # the one that is to be answered
         self.status = "CREATE_COMPLETE"
@@ -71,7 +79,7 @@ class Stack:
         self.status, self.file = status, file
         self._scene.deployed.append(InForce(since=self._clock(), file=file.file))
         self._usher.deploy(file)
-        later = timedelta(seconds=self._random.uniform(*_FUNCTIONS_TAKE_S))
+        later = timedelta(seconds=self._random.uniform(*_FUNCTIONS_TAKE_S)) + self._update_takes
         self._clock.at(self._clock() + later, lambda: self._begin(status, "Update", file))
 
     def _begin(self, status: str, kind: str, file: Compiled) -> None:

@@ -23,6 +23,8 @@ _IS_SLOW: Final = 0.2
 _SLOW_CALLS_PER_SECOND: Final = 0.5
 _SHARE_LOST: Final = (0.1, 0.9)
 _IS_WRITTEN, _ANNOUNCES, _RESTORES = 0.25, 0.25, 0.05
+_TALKS, _DOUBTS, _IS_UPDATED_SLOWLY = 0.3, 0.35, 0.4
+_UPDATE_S: Final = (60.0, 1200.0)
 _HELD_UP: Final = 0.25
 _HELD_UP_S: Final = (120.0, 1800.0)
 
@@ -34,6 +36,8 @@ class Surroundings:
     `loses`: the share of notifications that are lost where Usher looks for what they did not tell.
     `is_written`: what is stored goes through its written form. `announces`: events out are on.
     `restores_at`: at which part of the run the table is restored, to its state of `restores` before.
+    `talks`: instances say more than they must. `doubts`: most policies ask AWS, which lies now and then.
+    `update_takes`: from when the functions of an update are there until its hooks are put.
     """
 
     drains_for: timedelta | None = None
@@ -43,6 +47,9 @@ class Surroundings:
     announces: bool = False
     restores_at: float | None = None
     restores: timedelta = timedelta(0)
+    talks: bool = False
+    doubts: bool = False
+    update_takes: timedelta | None = None
 
     @classmethod
     def draw(cls, random: Dice) -> Surroundings:
@@ -57,6 +64,11 @@ class Surroundings:
             announces=random.chance(_ANNOUNCES),
             restores_at=random.uniform(0.1, 1) if random.chance(_RESTORES) else None,
             restores=timedelta(seconds=random.between(*_HELD_UP_S)),
+            talks=random.chance(_TALKS),
+            doubts=random.chance(_DOUBTS),
+            update_takes=timedelta(seconds=random.between(*_UPDATE_S))
+            if random.chance(_IS_UPDATED_SLOWLY)
+            else None,
         )
 
     def latencies(self, usual: Latencies) -> Latencies:

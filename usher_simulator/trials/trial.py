@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from usher.core.compiled import compiled
 from usher.ports.errors import TryLater, Unavailable
-from usher_simulator.autoscaling.engine import Fleet
 from usher_simulator.autoscaling.fast_client import ShortWire
 from usher_simulator.autoscaling.latencies import CAPTURED, PROMPT
 from usher_simulator.autoscaling.service import AutoScalingService
@@ -26,12 +25,14 @@ from usher_simulator.fakes.memory_store import MemoryStore
 from usher_simulator.fakes.recorder import Recorder
 from usher_simulator.fakes.written_store import WrittenStore
 from usher_simulator.trials import drawn_hooks, faults, scenario
+from usher_simulator.trials.audience import Audience
 from usher_simulator.trials.checkers import CHECKERS
 from usher_simulator.trials.condition_services import Asked
 from usher_simulator.trials.deployment import CALLS_PER_SECOND, TARGETS, Deployment
 from usher_simulator.trials.dice import Dice
+from usher_simulator.trials.effects import Effects
 from usher_simulator.trials.faults import Fault, Faults, Swarm, Thing
-from usher_simulator.trials.faulty_ports import Effects, ShakyDoor
+from usher_simulator.trials.faulty_door import ShakyDoor
 from usher_simulator.trials.invocations import Invocations
 from usher_simulator.trials.judge.scene import Scene
 from usher_simulator.trials.judge.terms import InForce
@@ -40,21 +41,16 @@ from usher_simulator.trials.scenario import Scenario, Ways
 from usher_simulator.trials.stack import Stack
 from usher_simulator.trials.stream import Stream
 from usher_simulator.trials.surroundings import HeldUp, Surroundings
+from usher_simulator.trials.watched_fleet import WatchedFleet
+from usher_simulator.trials.workload import EventBus, Workload
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
-    from usher.core.action import Action, Signal
-    from usher.core.conditions.probe import Call as ProbeCall
-    from usher.core.conditions.probe import Reply
-    from usher.core.held_wait import HeldWait
-    from usher.ports.records import Evidence
-    from usher_simulator.autoscaling.groups import Hook, OngoingMove
     from usher_simulator.autoscaling.lifecycle_actions import Wait
     from usher_simulator.autoscaling.moves import MoveKind  # noqa: F401 - of a signature
-    from usher_simulator.trials import faulty_ports
     from usher_simulator.trials.invocations import Invocation
-    from usher_simulator.trials.judge.scene import Checker, MakeChecker, Violation
+    from usher_simulator.trials.judge.scene import MakeChecker, Violation
 
 START: Final = datetime(2026, 3, 1, tzinfo=UTC)
 LASTS: Final = timedelta(hours=6)
@@ -63,22 +59,6 @@ SETTLES_IN: Final = timedelta(hours=8)  # three waits of at most two hours one a
 _SHARE_LONGER: Final = 0.02
 _LOOKED_AFTER: Final = timedelta(minutes=10)  # holds three passes, by which hooks are put and taken back
 _MOST_STEPS: Final = 3_000_000
-
-
-@dataclass(kw_only=True)
-class WatchedFleet(Fleet):
-    """A fleet that tells of the beginning and the end of every lifecycle action."""
-
-    began: Callable[[Wait], None] = lambda _: None
-    ended: Callable[[Wait], None] = lambda _: None
-
-    def _announce(self, wait: Wait, hook: Hook, move: OngoingMove) -> None:
-        self.began(wait)
-        super()._announce(wait, hook, move)
-
-    def _wait_ended(self, wait: Wait) -> None:
-        self.ended(wait)
-        super()._wait_ended(wait)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,28 +100,23 @@ class Trial:
         things: Collection[Thing] = (),
     ) -> None:
         self.seed = seed
-        self.trace: list[str] = []
-        self._tells = tells
         self.clock = VirtualClock(START)
+        self.audience = Audience(self.clock, tells=tells)
         dice = Dice.of(seed, "scenario")
         self._lasts = LONGER if dice.chance(_SHARE_LONGER) else LASTS
-        if swarm is None:
-            swarm = faults.draw(Dice.of(seed, "swarm"), START, self._lasts)
-            swarm = faults.with_outage(swarm, Dice.of(seed, "outages"), START, self._lasts)
+        self.surroundings = Surroundings.draw(Dice.of(seed, "surroundings"))
+        swarm = swarm or self._draw_swarm()
         self.faults = Faults(faults.with_things(swarm, things), Dice.of(seed, "faults"))
-        self.tell("swarm", self.faults.swarm)
+        self.audience.tell("swarm", self.faults.swarm)
         invocations = Invocations(self.clock, self._cut)
         self.effects = Effects(self.clock, invocations, self.faults, Dice.of(seed, "steps"))
-        self.asked = Ec2(self)
-        self.surroundings = Surroundings.draw(Dice.of(seed, "surroundings"))
+        self.asked = Asked(self.effects, Dice.of(seed, "answers"), self.audience.tell)
         self.held_up = HeldUp(Dice.of(seed, "held up"))
-        self.tell("surroundings", self.surroundings)
+        self.audience.tell("surroundings", self.surroundings)
         self.fleet = self._make_fleet(dice)
         self.telemetry = TrialTelemetry(self)
-        hooks = hooks or drawn_hooks.draw_hooks(dice)
-        if Thing.ENROLLED in self.faults.swarm.things:
-            hooks = drawn_hooks.selecting(dice, hooks)
-        self.tell("hooks", json.dumps(hooks))
+        hooks = self._draw_hooks(dice, hooks)
+        self.audience.tell("hooks", json.dumps(hooks))
         self.usher = self._make_usher(hooks)
         self.scene = Scene(
             clock=self.clock,
@@ -158,14 +133,32 @@ class Trial:
         self.stream = Stream(self.clock, Dice.of(seed, "stream"), self.faults, self.telemetry)
         self.scene.drains_for = self.surroundings.drains_for or timedelta(0)
         self.scene.announced = self.stream.told if self.surroundings.announces else None
-        self.stack = Stack(self.usher, self.clock, Dice.of(seed, "stack"), self.scene)
+        self.stack = Stack(
+            self.usher, self.clock, Dice.of(seed, "stack"), self.scene, self.surroundings.update_takes
+        )
         self.scene.goes = lambda: self.stack.goes
-        self.people = People(self.usher, self.clock, Dice.of(seed, "people"), self.scene, self)
+        self.people = People(self.usher, self.clock, Dice.of(seed, "people"), self.scene, self.audience)
         self.scene.deployed.append(InForce(since=self.clock(), file=hooks))
-        self.checkers: list[Checker] = [make(self.scene) for make in watched]
+        self.audience.checkers = [make(self.scene) for make in watched]
+        self.audience.stream = self.stream if self.surroundings.announces else None
         self.scenario = self._make_scenario(hooks, dice)
-        self.asked.command_ended = self.scenario.command_ended
-        self.looks = 0
+
+    def _draw_swarm(self) -> Swarm:
+        seed, lasts = self.seed, self._lasts
+        swarm = faults.draw(Dice.of(seed, "swarm"), START, lasts)
+        swarm = faults.with_outage(swarm, Dice.of(seed, "outages"), START, lasts)
+        swarm = faults.with_long_outage(swarm, Dice.of(seed, "long outages"), START, lasts)
+        return faults.with_lies(swarm, Dice.of(seed, "lies")) if self.surroundings.doubts else swarm
+
+    def _draw_hooks(self, dice: Dice, hooks: dict[str, Any] | None) -> dict[str, Any]:
+        drawn = hooks or drawn_hooks.draw_hooks(dice)
+        if Thing.ENROLLED in self.faults.swarm.things:
+            drawn = drawn_hooks.selecting(dice, drawn)
+        if hooks is None and self.surroundings.doubts:
+            drawn = drawn_hooks.asking(Dice.of(self.seed, "questions"), drawn)
+        if hooks is None and self.surroundings.talks:
+            drawn = drawn_hooks.saying(Dice.of(self.seed, "words"), drawn)
+        return drawn
 
     # -- the world ----------------------------------------------------------------------------
 
@@ -200,7 +193,7 @@ class Trial:
 
     def _make_usher(self, hooks: dict[str, Any]) -> Deployment:
         self.service = AutoScalingService(self.fleet)
-        door = ShakyDoor(self.effects, self.service, self, self._action_of)
+        door = ShakyDoor(self.effects, self.service, self.audience, self._action_of)
         wire = _wire()
         wire.answer = door
         usher = Deployment(
@@ -208,16 +201,20 @@ class Trial:
             self.effects,
             wire.client,
             self.telemetry,
-            self,
+            self.audience,
             calls=self.asked,
             instances=Instances(self),
             calls_per_second=self.surroundings.calls_per_second or CALLS_PER_SECOND,
             store=WrittenStore if self.surroundings.is_written else MemoryStore,
         )
-        usher.on_acknowledged = self._acknowledged
+        usher.on_acknowledged = self.audience.acknowledged
         return usher
 
     def _make_scenario(self, hooks: dict[str, Any], dice: Dice) -> Scenario:
+        bus = EventBus(clock=self.clock, outside=self._outside)
+        words = Dice.of(self.seed, "said") if self.surroundings.talks else None
+        workload = Workload(random=dice, clock=self.clock, bus=bus, scene=self.scene, words=words)
+        self.asked.command_ended = workload.command_ended
         return Scenario(
             hooks,
             random=dice,
@@ -230,8 +227,11 @@ class Trial:
                 stack=self.stack,
                 deploy=self.usher.deploy,
                 to_inbox=self.usher.inbox.send,
+                bus=bus,
                 hold_up_around=self.held_up.around,
             ),
+            workload=workload,
+            surroundings=self.surroundings,
             lasts=self._lasts,
         )
 
@@ -265,8 +265,7 @@ class Trial:
             self._run_until(self.clock() + timedelta(hours=1))
         self._settle()
         if not self.scene.violations:
-            for checker in self.checkers:
-                checker.finished()
+            self.audience.finished()
         return self._outcome()
 
     def _will_restore(self) -> None:
@@ -279,7 +278,7 @@ class Trial:
         def restore(backup: Mapping[str, object]) -> None:
             if self.stack.goes:
                 return  # and its table with it
-            self.tell("table", "restored to", lost_since)
+            self.audience.tell("table", "restored to", lost_since)
             self.usher.memory.restore(backup)
             self.scene.restored()
 
@@ -308,7 +307,7 @@ class Trial:
         self._outside.faults = DeliveryFaults()
         self.people.end()
         self.scenario.end()
-        self.tell("faults are off")
+        self.audience.tell("faults are off")
         until = self.clock() + SETTLES_IN
         while self.clock() < until and not self.scene.violations:
             self._run_until(self.clock() + _LOOKED_AFTER)
@@ -342,8 +341,8 @@ class Trial:
             seed=self.seed,
             swarm=str(self.faults.swarm),
             violations=self.scene.violations,
-            trace=self.trace,
-            looks=self.looks,
+            trace=self.audience.trace,
+            looks=self.audience.looks,
             decisions=self.telemetry.decisions.total(),
             actions=self.scenario.actions,
             action_hours=hours,
@@ -354,92 +353,24 @@ class Trial:
 
     # -- what everyone is told -------------------------------------------------------------------
 
-    def tell(self, what: str, *told: object) -> None:
-        """A line of the trace."""
-        if self._tells:
-            at = (self.clock() - START).total_seconds()
-            self.trace.append(f"{at:12.3f}  {what:<12} {' '.join(str(each) for each in told)}".rstrip())
-
     def _cut(self, invocation: Invocation, how: str) -> None:
         """A function was cut off: that touches all that it was busy with."""
-        self.tell("cut", invocation, how)
+        self.audience.tell("cut", invocation, how)
         invocation.faults += 1
         for action_id in sorted(invocation.actions):
             self.faults.met(Fault.CUT, self.clock(), action_id)
 
     def _wait_began(self, wait: Wait) -> None:
-        self.tell("wait", "begins", wait.token, wait.group, wait.hook, wait.instance_id, wait.transition)
+        self.audience.wait_began(wait)
         self.scenario.wait_began(wait)
 
     def _wait_ended(self, wait: Wait) -> None:
-        self.tell("wait", "ends", wait.token, wait.ended_by, wait.result)
+        self.audience.wait_ended(wait)
         self.scenario.wait_ended(wait)
-        for checker in self.checkers:
-            checker.wait_ended(wait)
-
-    def _acknowledged(self, body: str) -> None:
-        self.tell("taken", body)
-        for checker in self.checkers:
-            checker.acknowledged(body)
-
-    def read(self, action: Action, invocation: Invocation | None) -> None:
-        """See faulty_ports.Watch."""
-        self.looks += invocation is not None and invocation.function != "intake"
-        for checker in self.checkers:
-            checker.read(action, invocation)
-
-    def heard(self, action: Action, evidence: Evidence, invocation: Invocation | None) -> None:
-        """See faulty_ports.Watch."""
-        for checker in self.checkers:
-            checker.heard(action, evidence, invocation)
-
-    def stored(self, before: Action | None, after: Action, invocation: Invocation | None) -> None:
-        """See faulty_ports.Watch."""
-        if self._tells:
-            line = after.last_entry
-            look_at = "never" if after.look_at is None else f"{(after.look_at - START).total_seconds():.3f}"
-            expires_at = f"{(after.expires_at - START).total_seconds():.3f}"
-            said = f"{line.event}: {line.detail} x{line.count}" if line else ""
-            self.tell(
-                "stored", invocation, after.id, f"v{after.version}", after.phase,
-                f"look {look_at}, expiry {expires_at};", said,
-            )  # fmt: skip
-        if self.surroundings.announces:
-            self.stream.changed(before, after)
-        for checker in self.checkers:
-            checker.stored(before, after, invocation)
-
-    def called(self, call: faulty_ports.Call) -> None:
-        """See faulty_ports.Watch."""
-        answer = "accepted" if call.refusal is None else f"{call.refusal.code} {call.refusal.message}"
-        self.tell("call", call.invocation, call.operation, json.dumps(call.parameters), answer, call.is_told)
-        for checker in self.checkers:
-            checker.called(call)
-
-    def woken(
-        self, action_id: str, version: int, at: datetime, wait: HeldWait | None, by: Invocation | None
-    ) -> None:
-        """See faulty_ports.Watch."""
-        chain = f"{wait.chain} {wait.links}" if wait is not None else ""
-        self.tell("wake-up", action_id, f"v{version}", f"at {(at - START).total_seconds():.3f}", chain)
-        for checker in self.checkers:
-            checker.woken(action_id, version, at, wait, by)
-
-    def kept(self, signal: Signal) -> None:
-        """See faulty_ports.Watch."""
-        self.tell("signal", signal.event_id, signal.instance_id, signal.token, signal.name, signal.status)
-        for checker in self.checkers:
-            checker.kept(signal)
-
-    def ended(self, instance_id: str) -> None:
-        """See faulty_ports.Watch."""
-        self.tell("instance", instance_id, "ended")
-        for checker in self.checkers:
-            checker.ended(instance_id)
 
     def trouble(self, what: str, error: Exception) -> None:
         """Something failed in production code: a fault, or a bug."""
-        self.tell("trouble", what, type(error).__name__, error)
+        self.audience.tell("trouble", what, type(error).__name__, error)
         if not isinstance(error, (Unavailable, TryLater)):
             self.scene.report("no bug", f"{what}: {type(error).__name__}: {error}")
 
@@ -448,22 +379,6 @@ class Trial:
 def _wire() -> ShortWire:
     """One for all trials of a process: they run one after the other."""
     return ShortWire()
-
-
-class Ec2(Asked):
-    """The services that conditions ask, in this trial."""
-
-    def __init__(self, trial: Trial) -> None:
-        super().__init__(trial.effects, Dice.of(trial.seed, "answers"))
-        self._trial = trial
-
-    def make(self, call: ProbeCall, members: Sequence[str] = ()) -> Reply:
-        """See usher.ports.conditions.Calls."""
-        reply = super().make(call, members)
-        self._trial.tell(
-            "asked", self._effects.invocation, call.operation, reply.kind, reply.text, reply.data
-        )
-        return reply
 
 
 class Instances:

@@ -26,6 +26,7 @@ _AUTO_SCALING: Final = "autoscaling"
 _FULL: Final = datetime.max.replace(tzinfo=UTC)
 _THROTTLES: Final = ("Throttling", "ThrottlingException", "RequestLimitExceeded")
 _SOON: Final = timedelta(seconds=3)  # somebody else is asking just now
+_CLOCKS: Final = timedelta(seconds=5)  # of two functions differ by less: else one answer might be two
 _MOMENT: Final = timedelta(milliseconds=1)  # of equal times nobody knows which was first
 _OBSERVED: Final = timedelta(hours=1)
 
@@ -50,7 +51,7 @@ class Prober:
         """See usher.ports.conditions.Probing."""
         before = finding_of(probe, action)
         second = before is not None and (before.confirmed_once or before.denials == 1)
-        since = before.asked_at + _MOMENT if before is not None and second else action.first_seen_at
+        since = before.asked_at + _CLOCKS if before is not None and second else action.first_seen_at
         for _ in range(MOST_CALLS):
             now = self.clock()
             call = probe.ask(action, memory, now)

@@ -12,6 +12,7 @@ from usher.aws import groups
 from usher.core import enrolment, ownership
 from usher.core.action import Result
 from usher.core.enrolment_steps import Put
+from usher.intake import opening
 from usher.passes.retirement import Departure, Retirement
 from usher_simulator.trials.faults import Thing
 from usher_simulator.trials.judge.changes import ChangesHarmNobody
@@ -93,7 +94,7 @@ BUGS: Final = (
     ),
     _enrolled(
         name="begins under the newest item, not the file",
-        place=ownership,
+        place=opening,
         attribute="terms",
         found_by=OnlyOurs,
         made=_of_the_newest_item,

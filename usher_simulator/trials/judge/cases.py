@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from usher.core.action import Action, Signal
     from usher_simulator.autoscaling.lifecycle_actions import Wait
+    from usher_simulator.trials.invocations import Invocation
     from usher_simulator.trials.judge.scene import Scene
     from usher_simulator.trials.judge.terms import Terms
     from usher_simulator.trials.policy_model import Said
@@ -62,10 +63,14 @@ class CaseChecker(WaitChecker):
         """Whether it is durable by now that EC2 ended its instance."""
         return wait.instance_id in self._ended
 
+    def stored(self, before: Action | None, after: Action, invocation: Invocation | None) -> None:
+        """A record that is opened without a token is adopted; its notification may come later."""
+        super().stored(before, after, invocation)
+        if before is None and after.token is None:
+            self._adopted.add(after.id)
+
     def adopted(self, action: Action) -> bool:
         """Whether a record was opened without a notification."""
-        if action.token is None:
-            self._adopted.add(action.id)
         return action.id in self._adopted
 
     def _unsure(self, action: Action, terms: Terms) -> timedelta:

@@ -10,7 +10,7 @@ from usher_simulator.trials.judge.terms import selects
 
 if TYPE_CHECKING:
     from usher_simulator.autoscaling.groups import Group
-    from usher_simulator.trials.faulty_ports import Call
+    from usher_simulator.trials.effects import Call
     from usher_simulator.trials.judge.scene import Scene
 
 # From the last look at the group until its hook's deletion takes effect: what enters then is lost.

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from usher.core.action import Action
     from usher.ports.records import Evidence
-    from usher_simulator.trials.faulty_ports import Call
+    from usher_simulator.trials.effects import Call
     from usher_simulator.trials.invocations import Invocation
     from usher_simulator.trials.judge.scene import Scene
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from usher.core.action import Action
     from usher_simulator.autoscaling.lifecycle_actions import Wait
-    from usher_simulator.trials.faulty_ports import Call
+    from usher_simulator.trials.effects import Call
     from usher_simulator.trials.invocations import Invocation
     from usher_simulator.trials.judge.scene import Scene
     from usher_simulator.trials.judge.terms import InForce, Terms
@@ -51,10 +51,21 @@ class WaitChecker(Checker):
         token = after.token or self._asked.get((after.instance_id, after.hook.name))
         if before is None:
             self.opened_at[after.id] = self.scene.clock()
-            self._in_force[after.id] = self.scene.in_force()
+            self._in_force[after.id] = self._files_for(after.hook.group, after.hook.name)
         if token is not None and after.id not in self._of_action:
             self._of_action[after.id] = token
             self._records[token].append(after.id)
+
+    def _files_for(self, group: str, hook: str) -> list[InForce]:
+        """The files under which a hook of a group may begin a record now.
+
+        A group that has lost its tag keeps the hook for a while, on its way out, with the terms of then.
+        """
+        found = [
+            one for file in self.scene.deployed for one in file.hooks_on(group, hook, self.scene.tags[group])
+        ]
+        is_by_tags = any(not isinstance(one["group"], str) for one in found)
+        return self.scene.in_force(self.scene.untagged.get(group) if is_by_tags else None)
 
     def wait_of_call(self, call: Call) -> Wait | None:
         """The wait that a call reached; None where it reached none."""
@@ -84,7 +95,7 @@ class WaitChecker(Checker):
         wait = self.wait_of(action)
         if wait is not None and action.id not in self._terms:
             tags = self.scene.tags[wait.group]
-            in_force = self._in_force.get(action.id) or self.scene.in_force()
+            in_force = self._in_force.get(action.id) or self._files_for(wait.group, wait.hook)
             self._terms[action.id] = terms(self.scene.deployed, in_force, wait, tags)
         return self._terms.get(action.id)
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from usher.core.action import Action
     from usher.ports.records import Evidence
     from usher_simulator.autoscaling.lifecycle_actions import Wait
-    from usher_simulator.trials.faulty_ports import Call
+    from usher_simulator.trials.effects import Call
     from usher_simulator.trials.invocations import Invocation
     from usher_simulator.trials.judge.scene import Scene
     from usher_simulator.trials.policy_model import Case, Said
@@ -93,6 +93,7 @@ class NeverEarly(CaseChecker):
         if terms is None or any(
             case.operator_result_by
             or case.has_ended
+            or policy_model.may_end_stopped(case)
             or case.may_be_let_through
             or now >= policy_model.decides_by(case) - _WORK
             for case in cases

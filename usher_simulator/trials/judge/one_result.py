@@ -10,7 +10,7 @@ from usher_simulator.trials.judge.scene import COMPLETE, HEARTBEAT, Checker
 
 if TYPE_CHECKING:
     from usher.core.action import Action
-    from usher_simulator.trials.faulty_ports import Call
+    from usher_simulator.trials.effects import Call
     from usher_simulator.trials.invocations import Invocation
     from usher_simulator.trials.judge.scene import Scene
 

@@ -11,7 +11,7 @@ from usher_simulator.trials.judge.scene import COMPLETE, DELETE_HOOK, HEARTBEAT,
 if TYPE_CHECKING:
     from usher.core.action import Action
     from usher_simulator.autoscaling.lifecycle_actions import Wait
-    from usher_simulator.trials.faulty_ports import Call
+    from usher_simulator.trials.effects import Call
     from usher_simulator.trials.invocations import Invocation
     from usher_simulator.trials.judge.terms import Terms
 

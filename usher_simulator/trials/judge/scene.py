@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
+from usher_simulator.trials.effects import Watch
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
-    from usher.core.action import Action, Signal
+    from usher.core.action import Action
     from usher.core.announce import Announcement
-    from usher.core.held_wait import HeldWait
-    from usher.ports.records import Evidence
     from usher_simulator.autoscaling.groups import Group
     from usher_simulator.autoscaling.lifecycle_actions import Wait, Waits
     from usher_simulator.autoscaling.virtual_clock import VirtualClock
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from usher_simulator.trials.condition_services import Asked
     from usher_simulator.trials.deployment import SweepRun
     from usher_simulator.trials.faults import Faults
-    from usher_simulator.trials.faulty_ports import Call
-    from usher_simulator.trials.invocations import Invocation
     from usher_simulator.trials.judge.terms import InForce
     from usher_simulator.trials.policy_model import Said
     from usher_simulator.trials.queue import SimulatedQueue
@@ -153,9 +151,9 @@ class Scene:
             each.hook in (hook, "*") and (each.until is None or each.until >= since) for each in self.paused
         )
 
-    def in_force(self) -> list[InForce]:
-        """The configurations that may be in force just now: at a deploy two."""
-        until = self.clock() - _DEPLOYING
+    def in_force(self, since: datetime | None = None) -> list[InForce]:
+        """The configurations that may be in force just now, or at any time `since` then: at a deploy two."""
+        until = (since or self.clock()) - _DEPLOYING
         last = max((one.since for one in self.deployed if one.since <= until), default=None)
         return [one for one in self.deployed if last is None or one.since >= last]
 
@@ -163,7 +161,7 @@ class Scene:
 MakeChecker: TypeAlias = "Callable[[Scene], Checker]"
 
 
-class Checker:
+class Checker(Watch):
     """Is told everything, and does nothing with it: each checker listens to what it needs."""
 
     promise = ""
@@ -174,29 +172,6 @@ class Checker:
     def broken(self, text: str, action: Action | None = None) -> None:
         """Report that the promise was broken."""
         self.scene.report(self.promise, text, action.id if action else None)
-
-    def read(self, action: Action, invocation: Invocation | None) -> None:
-        """See effects.Watch."""
-
-    def heard(self, action: Action, evidence: Evidence, invocation: Invocation | None) -> None:
-        """See effects.Watch."""
-
-    def stored(self, before: Action | None, after: Action, invocation: Invocation | None) -> None:
-        """See effects.Watch."""
-
-    def called(self, call: Call) -> None:
-        """See effects.Watch."""
-
-    def woken(
-        self, action_id: str, version: int, at: datetime, wait: HeldWait | None, by: Invocation | None
-    ) -> None:
-        """See effects.Watch."""
-
-    def kept(self, signal: Signal) -> None:
-        """See effects.Watch."""
-
-    def ended(self, instance_id: str) -> None:
-        """See effects.Watch."""
 
     def wait_ended(self, wait: Wait) -> None:
         """Simulated Auto Scaling ended a lifecycle action, whoever asked for it."""

@@ -20,7 +20,7 @@ from usher_simulator.trials.judge.scene import COMPLETE
 if TYPE_CHECKING:
     from usher.core.action import Action
     from usher_simulator.autoscaling.lifecycle_actions import Wait
-    from usher_simulator.trials.faulty_ports import Call
+    from usher_simulator.trials.effects import Call
     from usher_simulator.trials.invocations import Invocation
     from usher_simulator.trials.judge.scene import Scene
 
@@ -112,7 +112,7 @@ class TrueEnds(WaitChecker):
                 self.broken("told as ended elsewhere; our result was accepted", action)
             case Outcome.ENDED_ELSEWHERE if by_time and not self._was_out_of_sight(action, wait):
                 self.broken(f"told as ended elsewhere; it was ended by {wait.ended_by}", action)
-            case Outcome.DEFAULTED if not by_time and not self._may_have_lived_on(action, wait):
+            case Outcome.DEFAULTED if not _ran_out(wait) and not self._may_have_lived_on(action, wait):
                 self.broken(f"told as defaulted; it was ended by {wait.ended_by}", action)
             case _:
                 pass
@@ -169,6 +169,12 @@ class TrueEnds(WaitChecker):
             down.part in (Part.WAKE, Part.SWEEP) and down.since <= self.scene.clock() and down.until >= since
             for down in self.scene.faults.swarm.downs
         )
+
+
+def _ran_out(wait: Wait) -> bool:
+    """Whether its time ended it, or was up for all that clocks tell when another hook's time ended both."""
+    is_up = wait.ended_at is not None and wait.ended_at >= wait.expires_at - _CLOCKS_BLUR
+    return wait.ended_by in _BY_TIME or (wait.ended_by is EndedBy.OTHER and is_up)
 
 
 def _says_nothing(call: Call) -> bool:

@@ -1,0 +1,94 @@
+"""The queues that production code sends to: they lose, double and delay."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from usher.aws.queues import delay_s
+from usher.core.queue_messages import question_body, wake_up_body
+from usher_simulator.trials.faults import Fault
+
+if TYPE_CHECKING:
+    from usher.core.held_wait import HeldWait
+    from usher_simulator.trials.effects import Effects, Watch
+    from usher_simulator.trials.queue import SimulatedQueue
+
+DEPTH: Final = "Depth"  # of a wake-up: how often its chain has gone through the function that sends it
+_LATE_S: Final = (5, 400)
+
+
+class SimulatedWakeUps:
+    """Implements usher.ports.queues.WakeUps on a simulated queue that loses, doubles and delays."""
+
+    def __init__(self, effects: Effects, queue: SimulatedQueue, watch: Watch) -> None:
+        self._effects = effects
+        self._queue = queue
+        self._watch = watch
+
+    def send(self, action_id: str, stamp: int, delay: timedelta, wait: HeldWait | None = None) -> None:
+        """See usher.ports.queues.WakeUps."""
+
+        def do() -> None:
+            seconds = timedelta(seconds=delay_s(delay))
+            at, by = self._effects.clock() + seconds, self._effects.invocation
+            self._watch.woken(action_id, stamp, at, wait, by)
+            for _ in range(self._copies(action_id)):
+                self._put(wake_up_body(action_id, stamp, wait), action_id, seconds)
+
+        self._effects.of_queue(do, action_id)
+
+    def _copies(self, action_id: str) -> int:
+        if self._effects.faults.hits(Fault.WAKE_UP_LOST):
+            self._effects.meets(Fault.WAKE_UP_LOST, action_id)
+            return 0
+        return 2 if self._effects.faults.hits(Fault.WAKE_UP_DOUBLED) else 1
+
+    def _put(self, body: str, action_id: str, delay: timedelta) -> None:
+        sender = self._effects.invocation
+        chain = {DEPTH: str(sender.depth + 1)} if sender is not None and sender.function == "wake" else {}
+
+        def send() -> None:
+            self._queue.send(body, delay, chain)
+
+        if not self._effects.faults.hits(Fault.WAKE_UP_LATE):
+            send()
+            return
+        self._effects.meets(Fault.WAKE_UP_LATE, action_id)
+        late = timedelta(seconds=self._effects.random.randint(*_LATE_S))
+        self._effects.clock.at(self._effects.clock() + late, send)
+
+
+class SimulatedQuestions:
+    """Implements usher.ports.queues.Questions on a simulated queue, with the faults of the wake-ups'."""
+
+    def __init__(self, effects: Effects, queue: SimulatedQueue) -> None:
+        self._effects = effects
+        self._queue = queue
+
+    def send(self, action_id: str, turn: int, delay: timedelta) -> None:
+        """See usher.ports.queues.Questions."""
+
+        def do() -> None:
+            for _ in range(self._copies(action_id)):
+                self._queue.send(question_body(action_id, turn), timedelta(seconds=delay_s(delay)))
+
+        self._effects.of_queue(do, action_id)
+
+    def _copies(self, action_id: str) -> int:
+        if self._effects.faults.hits(Fault.WAKE_UP_LOST):
+            self._effects.meets(Fault.WAKE_UP_LOST, action_id)
+            return 0
+        return 2 if self._effects.faults.hits(Fault.WAKE_UP_DOUBLED) else 1
+
+
+class SimulatedDeadLetters:
+    """Implements usher.ports.queues.DeadLetters on a simulated queue."""
+
+    def __init__(self, effects: Effects, queue: SimulatedQueue) -> None:
+        self._effects = effects
+        self._queue = queue
+
+    def put(self, body: str, reason: str) -> None:
+        """See usher.ports.queues.DeadLetters."""
+        self._effects.of_queue(lambda: self._queue.send(body, attributes={"Reason": reason}))

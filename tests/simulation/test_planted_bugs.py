@@ -9,7 +9,7 @@ from tests.simulation.planted import BUGS
 from usher_simulator.trials.checkers import CHECKERS
 from usher_simulator.trials.trial import Trial
 
-QUICK = 3  # seeds: these are found at once, or nearly so
+QUICK = 6  # seeds: these are found at once, or nearly so
 
 FOUND_QUICKLY = [
     "drops what it does not understand",

@@ -260,7 +260,7 @@ class Faults:
         self.swarm = swarm
         self.on = True
         self._random = random
-        self._of_action: dict[str, list[Met]] = {}
+        self._by_whom: dict[str, list[Met]] = {}
         self._of_all: list[Met] = []
         self.count = 0
 
@@ -286,15 +286,15 @@ class Faults:
             return timedelta(0)
         return self._random.uniform(-1, 1) * LONGEST_SKEW
 
-    def met(self, fault: str, now: datetime, action_id: str | None = None) -> None:
-        """Note that a fault hit an action, or without one that it may have hit any."""
+    def met(self, fault: str, now: datetime, who: str | None = None) -> None:
+        """Note that a fault hit an action (by its id), a function, or where it is told no one any of them."""
         self.count += 1
-        place = self._of_all if action_id is None else self._of_action.setdefault(action_id, [])
+        place = self._of_all if who is None else self._by_whom.setdefault(who, [])
         place.append(Met(at=now, fault=fault))
 
-    def between(self, action_id: str, since: datetime, until: datetime) -> list[Met]:
-        """What hit an action after `since`, up to `until`."""
-        places = (self._of_action.get(action_id, []), self._of_all)
+    def between(self, who: str, since: datetime, until: datetime) -> list[Met]:
+        """What hit an action, or a function, after `since`, up to `until`."""
+        places = (self._by_whom.get(who, []), self._of_all)
         met = [one for place in places for one in place[bisect_right(place, since, key=_at) :]]
         return sorted((one for one in met if one.at <= until), key=_at)
 

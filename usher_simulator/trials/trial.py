@@ -357,8 +357,8 @@ class Trial:
         """A function was cut off: that touches all that it was busy with."""
         self.audience.tell("cut", invocation, how)
         invocation.faults += 1
-        for action_id in sorted(invocation.actions):
-            self.faults.met(Fault.CUT, self.clock(), action_id)
+        for who in (invocation.function, *sorted(invocation.actions)):
+            self.faults.met(Fault.CUT, self.clock(), who)
 
     def _wait_began(self, wait: Wait) -> None:
         self.audience.wait_began(wait)

@@ -100,7 +100,12 @@ class InTime(CaseChecker):
 
     def _was_held_up(self, action: Action, wait: Wait, then: datetime) -> bool:
         since = then - _IN_TIME
-        met = self.scene.faults.between(action.id, since, self.scene.clock())
+        # A sweep that was cut off may have put off what it was about to send.
+        met = [
+            each
+            for who in (action.id, "sweep")
+            for each in self.scene.faults.between(who, since, self.scene.clock())
+        ]
         held_until = self.scene.words[action.id].held_until
         is_held = held_until is not None and held_until > since
         return bool(met) or is_held or self.scene.was_paused(wait.hook, since)

@@ -152,7 +152,7 @@ coverage-trials: $(READY) ## SEEDS= trials (300): what they alone reach of the f
 	  { echo "Only from 3.12 on can Python measure greenlets. Try: make coverage-trials VENV=build/py313 PYTHON=python3.13" >&2; exit 2; }
 	@mkdir -p build
 	@COVERAGE_CORE=sysmon $(TRIALS) run --rcfile=tests/simulation/coverage.ini -m usher_simulator.trials.simulate --seeds $(SEEDS)
-	@$(TRIALS) report --rcfile=tests/simulation/coverage.ini --include 'functions/usher/core/*,functions/usher/*.py' --fail-under 93
+	@$(TRIALS) report --rcfile=tests/simulation/coverage.ini --include 'functions/usher/core/*,functions/usher/*.py,functions/usher/evaluation/*,functions/usher/intake/*,functions/usher/outage/*,functions/usher/passes/*,functions/usher/questions/*' --fail-under 93
 	@$(TRIALS) report --rcfile=tests/simulation/coverage.ini --fail-under 85 --include \
 	  'functions/usher/aws/autoscaling.py,functions/usher/aws/groups.py,functions/usher/aws/waiting.py,functions/usher/core/messages.py,functions/usher/aws/record_format.py,functions/usher/aws/evidence_format.py,functions/usher/aws/announcing.py'
 

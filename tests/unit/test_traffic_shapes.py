@@ -228,8 +228,8 @@ def test_a_wrapping_that_is_wrong_is_told_with_its_place_and_stops_no_other(wron
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        pytest.param(gzip.compress(text(hook()).encode())[:-9], "gzip that is cut off or damaged", id="gzip"),
-        pytest.param(b"\x1f\x8bnothing", "gzip that is cut off or damaged", id="no gzip"),
+        pytest.param(gzip.compress(text(hook()).encode())[:-9], "truncated or damaged gzip", id="gzip"),
+        pytest.param(b"\x1f\x8bnothing", "truncated or damaged gzip", id="no gzip"),
         pytest.param(b'@message\n"' + b"x" * 200_000, "not a row of comma-separated values", id="a table"),
     ],
 )

@@ -201,7 +201,7 @@ def test_the_help_and_a_check_need_three_packages_and_their_own(installed: Insta
     assert "Commands:\n  check " in installed.run(three, "usher", "--help").stdout
     done = installed.run(three, "usher", "check")
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.endswith("hooks.yaml is sound. Hooks: 1. Policies: 1.\n")
+    assert done.stdout.endswith("hooks.yaml is valid. Hooks: 1. Policies: 1.\n")
 
 
 @pytest.mark.parametrize(

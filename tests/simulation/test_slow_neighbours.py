@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from usher.core.conditions.probe import Call
+    from usher_simulator.trials.effects import Effects
     from usher_simulator.trials.trial import Trial
 
 MEMBER: Final = "arn:aws:ecs:us-east-1:111122223333:container-instance/web/"
@@ -36,18 +37,18 @@ class Slow:
     function_done_s: float = 1e9
     ecs_active_s: float = 1e9
 
-    def __init__(self, world: Trial) -> None:
-        self.world = world
+    def __init__(self, effects: Effects, *_: object) -> None:
+        self.effects = effects
         self.made: Counter[str] = Counter()
 
     def make(self, call: Call, members: Sequence[str] = ()) -> Reply:
         self.made[call.operation] += 1
         takes = self.takes.get(call.service)
         longest = call.longest.total_seconds()
-        self.world.effects.invocations.pause(timedelta(seconds=longest if takes is None else takes))
+        self.effects.invocations.pause(timedelta(seconds=longest if takes is None else takes))
         if takes is None:
             return Reply(kind=ReplyKind.TIMED_OUT, text=f"{call.operation} was not answered in time")
-        seconds = (self.world.clock() - trial.START).total_seconds()
+        seconds = (self.effects.clock() - trial.START).total_seconds()
         data = self._function(seconds) if call.service == "lambda" else self._ecs(call, members, seconds)
         return Reply(kind=ReplyKind.ANSWERED, data=data)
 
@@ -92,7 +93,7 @@ def a_world(
     }
     monkeypatch.setattr(faults, "draw", lambda *_: faults.Swarm())
     monkeypatch.setattr(drawn_hooks, "draw_hooks", lambda _: hooks)
-    monkeypatch.setattr(trial, "Ec2", slow)
+    monkeypatch.setattr(trial, "Asked", slow)
     world = trial.Trial(5, watched=[NeverByDefault])
     monkeypatch.setattr(world.scenario, "wait_began", lambda _: None)
     monkeypatch.setattr(world.scenario, "wait_ended", lambda _: None)

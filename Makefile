@@ -52,7 +52,7 @@ test: check lint-templates node_modules/.ready $(EMULATOR) ## the whole suite: t
 e2e: $(READY) node_modules/.ready ## Usher deployed into a local account, with IAM and faults: one process, some minutes
 	@$(BIN)/pytest --maxfail 5 $(DEPLOYED)
 
-OF_THE_CORE := decide deadlines evidence action call_budget combined questions record_format
+OF_THE_CORE := decide deadlines evidence action call_budget combined questions record_format house
 quick: check ## for the edit loop: the checks, the core and the look, in less than half a minute once warm
 	@$(BIN)/pytest $(OF_THE_CORE:%=tests/unit/test_%.py) tests/simulation/test_looks.py tests/simulation/test_look_steps.py
 

@@ -59,7 +59,7 @@ def test_hold_and_complete_change_the_record_and_send_a_wake_up(deployed: Deploy
     assert (action.operator_hold, action.operator_result) == (None, Result.ABANDON)
     assert action.operator_result_by is not None
     assert action.operator_result_by.who == CALLER
-    assert [body["action_id"] for body in deployed.messages("WakeUpsUrl")] == ["action-1"]
+    assert [body["action_id"] for body in deployed.messages("WakeUpsUrl")] == ["action-1"] * 3
 
 
 def test_extend_changes_the_record(deployed: Deployed) -> None:

@@ -75,7 +75,7 @@ class RecordWriter:
             if newest is None or (after := change(newest)) is newest:
                 return None
             try:
-                return self.put(after, save, wakes=_is_woken_anew(newest, after))
+                return self.put(after, save)
             except Moved:
                 newest = self.store.load(action.id)
         raise Moved(f"action {action.id} was changed by others {TRIES} times")
@@ -126,12 +126,3 @@ class EvaluationWriter(RecordWriter):
         for other in self.ends.of_instance(action.instance_id):
             if other.is_open and other.if_launch_failed is not None:
                 self.wake_ups.send(other.id, other.stamp, timedelta(0))
-
-
-def _is_woken_anew(before: Action, after: Action) -> bool:
-    """Whether the wake-ups of `before` come at other times than those of `after`, or say something else."""
-    return _woken(before) != _woken(after)
-
-
-def _woken(action: Action) -> tuple[object, ...]:
-    return action.look_at, action.heartbeat_by, action.expires_at, action.phase, action.token

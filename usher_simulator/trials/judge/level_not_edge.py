@@ -58,7 +58,8 @@ class LevelNotEdge(WaitChecker):
         if invocation is None or invocation.function != "wake":
             return
         key = (invocation.number, action.id)
-        is_due = action.look_at is not None and action.look_at <= self.scene.clock() + invocation.skew
+        now = self.scene.clock() + invocation.skew
+        is_due = action.look_at is not None and action.look_at <= now
         if is_due:
             self._void.discard(key)
         if key in self._read:

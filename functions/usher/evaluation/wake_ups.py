@@ -78,10 +78,10 @@ class WakeUpScheduler:
 def backup_at(stored: Action) -> datetime | None:
     """When the second wake-up of the state that is stored comes, where it surely has wake-ups of its own.
 
-    What was stored before a heartbeat, or noted since, may have none.
+    What was stored before a heartbeat has none.
     """
     last = stored.last_entry
-    if stored.look_at is None or last is None or last.event not in ("wait", "answer"):
+    if stored.look_at is None or last is None or last.event == "heartbeat":
         return None
     left = stored.heartbeat_by - stored.look_at
     return stored.look_at + left / 2 if left / 2 >= _LEAST_APART and left <= LEAST_OWN_MARGIN else None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
@@ -174,10 +173,13 @@ class Sender:
             booked_at = after.booked_at
             return after
 
-        with suppress(Moved):  # whoever stored last evaluates it again
+        try:
             after = self.writer.update(sent, change)
-            if after is not None:
-                self._count(answer, after)
+        except Moved:  # whoever stored last evaluates it again
+            self.call_budget.release_replaced(booked_at, now)
+            return
+        if after is not None:
+            self._count(answer, after)
 
     def _count(self, answer: Answer, after: Action) -> None:
         """Counted when it is stored, so once."""

@@ -21,6 +21,7 @@ from usher_simulator.fakes.memory_budget import MemoryLimits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from datetime import datetime
 
     from mypy_boto3_dynamodb import DynamoDBClient
 
@@ -50,6 +51,15 @@ def asked(
 
 def test_as_many_results_are_granted_as_the_limit_says(limits: ResultLimits) -> None:
     assert [asked(limits, name, 10) for name in "abcd"] == [None, None, 70, 70]
+
+
+def test_what_is_asked_beforehand_is_what_would_be_granted_and_counts_nothing(limits: ResultLimits) -> None:
+    def next_at(action_id: str) -> datetime | None:
+        return limits.next_at(LIMIT, action_id, 1, MINUTE, at(10))
+
+    assert [next_at("a"), next_at("b")] == [None, None]
+    assert asked(limits, "a", 10, most=1) is None
+    assert [next_at("a"), next_at("b")] == [None, at(70)]
 
 
 @pytest.mark.parametrize(

@@ -408,6 +408,19 @@ def test_a_hook_at_its_limit_holds_on_and_sends_the_result_when_the_limit_frees(
     assert scene.look().result is Result.ABANDON
 
 
+def test_a_result_that_the_minute_has_no_room_for_takes_no_room_of_the_hour() -> None:
+    """Promise 6: it may never be sent, and would keep others waiting for an hour."""
+    limits = Limits(abandon_per_hour=1, complete_per_minute=1)
+    scene, _ = scene_of(waiting(EMPTY, hook=LIMITED | {"limits": limits}), ["missing"], ACCEPTED)
+    scene.looks.limits.grant(
+        "usher-drain of web-*: results per minute", "another", 1, timedelta(minutes=1), at(0)
+    )
+
+    assert scene.look().phase is Phase.OPEN
+    hour = ("usher-drain of web-*: ABANDON per hour", "a third", 1, timedelta(hours=1), at(1))
+    assert scene.looks.limits.grant(*hour) is None
+
+
 def test_another_hook_and_another_result_have_a_limit_of_their_own() -> None:
     scene, _ = scene_of(waiting(EMPTY, hook=LIMITED), ["missing"], ACCEPTED)
     scene.looks.limits.grant("other of web-*: ABANDON per hour", "another", 1, timedelta(hours=1), at(0))
@@ -650,6 +663,8 @@ class Down:
         self, limit: str, action_id: str, most: int, within: timedelta, now: datetime
     ) -> datetime | None:
         raise Unavailable(f"{limit} {action_id} {most} {within} {now}")
+
+    next_at = grant
 
 
 class GoesOn:

@@ -51,6 +51,7 @@ def test_no_promise_is_broken_whatever_goes_wrong(first: int) -> None:
         pytest.param(311, id="a hook on its way out for want of a tag keeps its terms"),
         pytest.param(343, id="a launch that others completed while Usher was paused"),
         pytest.param(1355, id="a heartbeat that is cut off twice, and no wake-up in between"),
+        pytest.param(1454, id="a result that no limit had room for counts on none"),
         pytest.param(1498, id="a wake-up that comes before its time by another clock"),
         pytest.param(746, id="an end that is stored after a look has read what was heard"),
         pytest.param(846, id="a wait that was adopted long after it began"),

@@ -61,6 +61,12 @@ class MemoryLimits:
         self._sent[limit], again_at = limits.granted(sent, action_id, most, within, now)
         return again_at
 
+    def next_at(
+        self, limit: str, action_id: str, most: int, within: timedelta, now: datetime
+    ) -> datetime | None:
+        """See usher.ports.budget.ResultLimits."""
+        return limits.granted(self._sent.get(limit, {}), action_id, most, within, now)[1]
+
 
 class MemoryAnswers:
     """Implements usher.ports.conditions.SharedAnswers."""

@@ -182,3 +182,11 @@ class ShakyLimits:
         return self._effects.of_store(
             lambda: self._limits.grant(limit, action_id, most, within, now), action_id
         )
+
+    def next_at(
+        self, limit: str, action_id: str, most: int, within: timedelta, now: datetime
+    ) -> datetime | None:
+        """See usher.ports.budget.ResultLimits."""
+        return self._effects.of_store(
+            lambda: self._limits.next_at(limit, action_id, most, within, now), action_id
+        )

@@ -49,6 +49,13 @@ class SentResults:
                 return None
         raise Unavailable(f"the results of {limit} were counted by others {TRIES} times")
 
+    def next_at(
+        self, limit: str, action_id: str, most: int, within: timedelta, now: datetime
+    ) -> datetime | None:
+        """See usher.ports.budget.ResultLimits."""
+        item = self._table.get(table.key(f"LIMIT#{limit}", "SENT"))
+        return limits.granted(_sent(item), action_id, most, within, now)[1]
+
     def _store(self, key: Item, sent: Sent, was: int, keep_until: datetime) -> bool:
         contents: Item = {
             "version": table.number(was + 1),

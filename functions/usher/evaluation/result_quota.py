@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from usher.core.action import Code, Phase, Result
 from usher.core.decide import Complete, given_up, has_no_instance, hold
@@ -12,7 +12,7 @@ from usher.core.policy import Mode
 from usher.ports.errors import Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from datetime import datetime
 
     from usher.core.action import Action
@@ -20,9 +20,19 @@ if TYPE_CHECKING:
     from usher.ports.budget import ResultLimits
     from usher.ports.telemetry import Telemetry
 
+    Ask = Callable[[str, str, int, timedelta, datetime], datetime | None]
+
 _SOON: Final = timedelta(seconds=2)
 _HOUR: Final = timedelta(hours=1)
 _MINUTE: Final = timedelta(minutes=1)
+
+
+class _Limit(NamedTuple):
+    """At most so many of what it is called in any such time."""
+
+    most: int
+    within: timedelta
+    what: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -33,26 +43,31 @@ class ResultQuota:
     telemetry: Telemetry
 
     def within(self, action: Action, decision: Decision, now: datetime) -> Decision:
-        """The decision, or to hold on where the hook has sent as many results as it may."""
+        """The decision, or to hold on where the hook has sent as many results as it may.
+
+        Of two limits the second is asked before the first counts: a result that the minute has no room
+        for, and that is never sent, must not take the room of one for an hour.
+        """
         if not isinstance(decision, Complete) or not _is_limited(action, now):
             return decision
-        for most, within, what in _limits_of(action, decision.result):
-            again_at = self._granted(action, f"{what} per {_NAMES[within]}", most, within, now)
+        of_hook = list(_limits_of(action, decision.result))
+        asked = [(self.limits.next_at, limit) for limit in of_hook[1:]]
+        asked += [(self.limits.grant, limit) for limit in of_hook]
+        for ask, limit in asked:
+            again_at = self._asked(ask, action, limit, now)
             if again_at is not None:
-                reason = f"held by the limit of {most} {what} per {_NAMES[within]}"
+                reason = f"held by the limit of {limit.most} {limit.what}"
                 reason = f"{reason}; it would get {decision.result}: {decision.reason}"
                 return self._held(action, decision, reason, again_at, now)
         return decision
 
-    def _granted(
-        self, action: Action, what: str, most: int, within: timedelta, now: datetime
-    ) -> datetime | None:
+    def _asked(self, ask: Ask, action: Action, limit: _Limit, now: datetime) -> datetime | None:
         """When to ask again; None: granted. What cannot be counted waits: that is no reason to fail."""
-        limit = f"{action.hook.name} of {action.hook.limited_with or action.hook.group}: {what}"
+        name = f"{action.hook.name} of {action.hook.limited_with or action.hook.group}: {limit.what}"
         try:
-            return self.limits.grant(limit, action.id, most, within, now)
+            return ask(name, action.id, limit.most, limit.within, now)
         except Unavailable as error:
-            self.telemetry.trouble(f"a result of {limit} could not be counted", error)
+            self.telemetry.trouble(f"a result of {name} could not be counted", error)
             return now + _SOON
 
     def _held(
@@ -67,9 +82,6 @@ class ResultQuota:
         return held if action.activity_end else replace(held, code=Code.HELD_BY_LIMIT)
 
 
-_NAMES: Final = {_HOUR: "hour", _MINUTE: "minute"}
-
-
 def _is_limited(action: Action, now: datetime) -> bool:
     """What an operator completes, what is let through, and what has no instance any more is not."""
     is_told = action.operator_result_by is not None or action.let_through
@@ -77,9 +89,9 @@ def _is_limited(action: Action, now: datetime) -> bool:
     return enforced and not is_told and not has_no_instance(action, now)
 
 
-def _limits_of(action: Action, result: Result) -> Iterator[tuple[int, timedelta, str]]:
+def _limits_of(action: Action, result: Result) -> Iterator[_Limit]:
     limits = action.hook.limits
     if limits.abandon_per_hour is not None and result is Result.ABANDON:
-        yield limits.abandon_per_hour, _HOUR, "ABANDON"
+        yield _Limit(limits.abandon_per_hour, _HOUR, "ABANDON per hour")
     if limits.complete_per_minute is not None:
-        yield limits.complete_per_minute, _MINUTE, "results"
+        yield _Limit(limits.complete_per_minute, _MINUTE, "results per minute")

@@ -42,3 +42,9 @@ class ResultLimits(Protocol):
         One that asks again counts from then. None: it may be sent. Else when the next one may be.
         """
         ...
+
+    def next_at(
+        self, limit: str, action_id: str, most: int, within: timedelta, now: datetime
+    ) -> datetime | None:
+        """What `grant` would answer now; nothing is counted."""
+        ...

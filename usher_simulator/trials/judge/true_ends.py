@@ -102,6 +102,8 @@ class TrueEnds(WaitChecker):
 
     def _judge_outcome(self, action: Action, wait: Wait) -> None:
         accepted = [call for call in self._completes[wait.token] if call.refusal is None]
+        if accepted and accepted[0].at < self.opened_at[action.id]:
+            return  # a removal completed what no record knew: this one, of a late message, cannot tell
         by_us, by_time = bool(accepted), wait.ended_by in _BY_TIME
         match action.outcome:
             case Outcome.COMPLETED if by_us and wait.result != action.result:

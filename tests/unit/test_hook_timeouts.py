@@ -99,6 +99,14 @@ def test_where_the_shortest_timeout_has_passed_the_configured_one_has_wake_ups_o
     assert wake_up_times(action, at(34)) == [at(34), at(47)]
 
 
+@pytest.mark.parametrize("timeout_s", [31, 40, 45, 60])
+def test_a_heartbeat_that_found_no_room_is_tried_again_before_the_configured_expiry(timeout_s: int) -> None:
+    """Seed 437: over budget, the shortest timeout had passed, and the next try lay after 45 seconds."""
+    action = assumed(hook=hook_terms(heartbeat_timeout=timedelta(seconds=timeout_s)))
+    for now_s in range(20, timeout_s - 1):
+        assert decide(action, at(now_s)).next_look_at < at(timeout_s), now_s
+
+
 class TestTurns:
     """Known expiries go before assumed ones."""
 

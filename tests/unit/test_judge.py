@@ -68,13 +68,16 @@ def test_what_others_ended_is_no_default_unless_its_own_time_was_up(left_s: floa
 
 
 @pytest.mark.parametrize(
-    ("sent_s", "claims"),
+    ("sent_s", "named_by", "claims"),
     [
-        pytest.param(-1, 0, id="a removal sent it, before a late message made the record"),
-        pytest.param(1, 1, id="it was sent for the record"),
+        pytest.param(-1, "LifecycleActionToken", 0, id="sent before a late message made the record"),
+        pytest.param(1, "InstanceId", 0, id="sent while a message made the record: seed 364"),
+        pytest.param(1, "LifecycleActionToken", 1, id="sent for the record"),
     ],
 )
-def test_what_a_removal_completed_unrecorded_no_later_record_can_tell(sent_s: float, claims: int) -> None:
+def test_what_a_removal_completed_unrecorded_no_later_record_can_tell(
+    sent_s: float, named_by: str, claims: int
+) -> None:
     scene = Trial(1).scene
     checker, opened = TrueEnds(scene), an_action(started_at=START)
     wait = a_wait(opened, 0)
@@ -83,7 +86,7 @@ def test_what_a_removal_completed_unrecorded_no_later_record_can_tell(sent_s: fl
     parameters = {
         "AutoScalingGroupName": wait.group,
         "LifecycleHookName": wait.hook,
-        "LifecycleActionToken": wait.token,
+        named_by: {"LifecycleActionToken": wait.token, "InstanceId": wait.instance_id}[named_by],
     }
     sent = Call(
         at=scene.clock() + timedelta(seconds=sent_s),

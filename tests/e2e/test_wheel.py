@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
+import re
 import subprocess
 import sys
 import venv
-from importlib import metadata
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from zipfile import ZipFile
 
 import click
 import pytest
-from packaging.requirements import Requirement
 
 from tests.bare_clone import ROOT
+from tests.e2e.distributions import OF_CHECK, PACKAGES, copy_source, linked
 from usher.core.compiled import compiled
 from usher_cdk.bundle import build
 from usher_cdk.wheels import BUILD
@@ -26,14 +24,7 @@ from usher_hooksfile.load import read
 from usher_local.cdk import node
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
-PACKAGES: Final = {"usher", "usher_cdk", "usher_cli", "usher_hooksfile", "usher_local", "usher_simulator"}
-BUILT_FROM: Final = (
-    *("LICENSE", "MANIFEST.in", "README.md", "app.py", "cdk.json", "pyproject.toml", "setup.py"),
-    *("functions", "infra", "requirements", *(PACKAGES - {"usher", "usher_cdk"})),
-)
-OF_CHECK: Final = ("click", "PyYAML", "rich")
+    from pathlib import Path
 
 HOOKS: Final = """\
 version: 1
@@ -105,13 +96,7 @@ def pip(*words: str, folder: Path) -> None:
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Built from the source distribution, which is built from a copy: a build leaves things behind."""
     clone, dist = tmp_path_factory.mktemp("clone"), tmp_path_factory.mktemp("dist")
-    for name in BUILT_FROM:
-        if (ROOT / name).is_dir():
-            shutil.copytree(
-                ROOT / name, clone / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info")
-            )
-        else:
-            shutil.copy(ROOT / name, clone / name)
+    copy_source(clone)
     sdist = f"from setuptools.build_meta import build_sdist; build_sdist({str(dist)!r})"
     subprocess.run([sys.executable, "-c", sdist], cwd=clone, capture_output=True, check=True)  # noqa: S603 - ours
     (source,) = dist.glob("*.tar.gz")
@@ -153,33 +138,8 @@ class Installation:
         """A folder with those distributions and all that they declare to need."""
         site = next(self._venv.glob("lib/python3*/site-packages"))
         folder = self.folder / "-".join(named)
-        folder.mkdir(exist_ok=True)
-        for distribution in wanted([Requirement(name) for name in named], [str(site), *sys.path]):
-            for part in {file.parts[0] for file in distribution.files or ()} - {"..", "__pycache__"}:
-                if not (folder / part).exists() and not (site / part).exists():
-                    (folder / part).symlink_to(Path(str(distribution.locate_file(part))))
+        linked(folder, named, site)
         return folder
-
-
-def wanted(named: Iterable[Requirement], path: list[str]) -> Iterator[metadata.Distribution]:
-    """What pip would install."""
-    waiting, seen = list(named), set()
-    while waiting:
-        one = waiting.pop()
-        if str(one) not in seen:
-            seen.add(str(one))
-            distribution = next(iter(metadata.distributions(name=one.name, path=path)))
-            assert one.specifier.contains(distribution.version), f"{one}: {distribution.version} is here"
-            yield distribution
-            waiting += [
-                Requirement(each)
-                for each in distribution.requires or ()
-                if any(applies(Requirement(each), extra) for extra in ("", *one.extras))
-            ]
-
-
-def applies(requirement: Requirement, extra: str) -> bool:
-    return requirement.marker is None or requirement.marker.evaluate({"extra": extra})
 
 
 @pytest.fixture(scope="module")
@@ -207,9 +167,9 @@ def test_the_help_and_a_check_need_three_packages_and_their_own(installed: Insta
 @pytest.mark.parametrize(
     ("packages", "words", "missing", "extra"),
     [
-        (OF_CHECK, ("replay", "--sample"), "botocore", ""),
-        (("usher-hooks",), ("list",), "boto3", "[aws]"),
-        (("usher-hooks",), ("replay", "s3://a-bucket"), "boto3", "[aws]"),
+        (("usher-hooks",), ("replay", "--sample"), "botocore", "[replay]"),
+        (("usher-hooks[replay]",), ("list",), "boto3", "[aws]"),
+        (("usher-hooks[replay]",), ("replay", "s3://a-bucket"), "boto3", "[aws]"),
         (("usher-hooks[aws]",), ("local",), "aws_cdk", "[local]"),
     ],
 )
@@ -222,9 +182,21 @@ def test_what_is_missing_is_told_in_one_line_with_how_to_install_it(
     assert done.stderr == f"Error: This command needs {missing}, which is not installed. {how}\n"
 
 
-def test_a_replay_of_the_sample_needs_no_extra(installed: Installation) -> None:
+@pytest.mark.parametrize("name", main.list_commands(click.Context(main)))
+def test_without_an_extra_a_command_works_or_names_the_extra_that_brings_all_it_imports(
+    installed: Installation, name: str
+) -> None:
+    done = installed.run(installed.packages("usher-hooks"), "usher", name, "--help")
+    if done.returncode == 0:
+        return
+    (extra,) = re.findall(r"which is not installed\. Run: pip install 'usher-hooks(\[\w+\])'$", done.stderr)
+    done = installed.run(installed.packages(f"usher-hooks{extra}"), "usher", name, "--help")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_replay_of_the_sample_needs_the_extra_replay_alone(installed: Installation) -> None:
     done = installed.run(
-        installed.packages("usher-hooks"), "usher", "replay", "--sample", "--report", "day.html"
+        installed.packages("usher-hooks[replay]"), "usher", "replay", "--sample", "--report", "day.html"
     )
     assert (done.returncode, done.stderr) == (0, "Wrote day.html.\n")
     assert "15 actions" in done.stdout
@@ -233,7 +205,7 @@ def test_a_replay_of_the_sample_needs_no_extra(installed: Installation) -> None:
 
 def test_a_shell_completes_what_can_be_run(installed: Installation) -> None:
     asked = {"_USHER_COMPLETE": "bash_complete", "COMP_WORDS": "usher ", "COMP_CWORD": "1"}
-    done = installed.run(installed.packages("usher-hooks"), "usher", **asked)
+    done = installed.run(installed.packages("usher-hooks[replay]"), "usher", **asked)
     assert done.stderr == ""
     assert "plain,replay" in done.stdout
     assert "plain,list" not in done.stdout

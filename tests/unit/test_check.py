@@ -82,6 +82,23 @@ def test_without_a_name_the_file_is_hooks_yaml(tmp_path: Path, monkeypatch: pyte
 LIMITS = "limits: 5 ABANDON per hour and 20 results per minute; further results are held back"
 
 
+def test_each_of_several_files_is_checked_and_one_invalid_one_counts(file: Path) -> None:
+    file.write_text("version: 2\n")
+    result = run(file, EXAMPLE)
+
+    assert result.exit_code == 2
+    assert result.stderr.endswith(f"{file} is invalid. Correct it, then run: usher check {file}\n")
+    assert result.stdout.endswith(f"{EXAMPLE} is valid. Hooks: 2. Policies: 3.\n")
+    assert run(EXAMPLE, EXAMPLE).exit_code == 0
+
+
+def test_json_is_of_one_file() -> None:
+    result = run("--json", EXAMPLE, EXAMPLE)
+
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "--json takes one FILE." in result.stderr
+
+
 def test_each_hook_is_described(file: Path) -> None:
     file.write_text(FULL.replace("eventbridge", "sns"))
 

@@ -15,12 +15,12 @@ import boto3
 from botocore.config import Config
 
 from usher.wiring.machine import new_id, now
+from usher_cdk.python import find_python
 from usher_cdk.wheels import WheelsMissing
 from usher_local.callback_server import open_office
 from usher_local.cdk import Cdk
 from usher_local.deployed_functions import DeployedFunctions
 from usher_local.emulator import KEY, LOOPBACK, Emulator, Unavailable, listening_socket, running
-from usher_local.functions.python import find_python
 from usher_local.resources import Resources
 from usher_simulator.autoscaling.http_server import Setup as DoorSetup
 from usher_simulator.autoscaling.http_server import open_door

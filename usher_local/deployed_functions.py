@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import datetime
 
-    from usher_local.functions.python import Python
+    from usher_cdk.python import Python
 
 _OVER: Final = ("Runtime.", "Sandbox.")  # kinds of failures after which an environment is not used again
 _MEGABYTE: Final = 1 << 20

@@ -12,8 +12,6 @@ from usher.outage.slow_table import ATTEMPT, HOLDS, RequestDeadline, hurried_eva
 from usher.ports.errors import Unavailable
 
 if TYPE_CHECKING:
-    from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
-
     from usher.evaluation.evaluator import Evaluator
     from usher.intake.intake import Intake
     from usher.invocation import Context, Handler
@@ -33,7 +31,7 @@ def intake_handler(intake: Intake, limit: RequestDeadline | None = None) -> Hand
     limit = limit or RequestDeadline()
     intake = intake.within(limit)
 
-    def take(record: SQSRecord) -> None:
+    def take(record: Event) -> None:
         intake.take(body_of(record), "sqs", is_first=_is_first(record))
 
     batch = batch_handler(take, intake.telemetry, "FailedMessages")
@@ -55,7 +53,7 @@ def wake_handler(
 ) -> Handler:
     """Wake: an evaluation for each wake-up that still counts, or, without the table, a heartbeat."""
 
-    def wake(record: SQSRecord) -> None:
+    def wake(record: Event) -> None:
         body = body_of(record)
         try:
             action_id, stamp = numbered(body, "version")
@@ -75,9 +73,9 @@ def wake_handler(
     return batch_handler(wake, evaluator.telemetry, "FailedLooks")
 
 
-def _is_first(record: SQSRecord) -> bool:
+def _is_first(record: Event) -> bool:
     """Whether it is received for the first time; what says nothing of that is no first one."""
-    attributes = record.raw_event.get("attributes")
+    attributes = record.get("attributes")
     return isinstance(attributes, dict) and attributes.get("ApproximateReceiveCount") == "1"
 
 

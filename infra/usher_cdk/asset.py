@@ -50,7 +50,6 @@ def asset_of(deployment: Deployment) -> Asset:
     code = lambda_.Code.from_asset(
         str(ROOT / "functions"),
         asset_hash_type=cdk.AssetHashType.OUTPUT,
-        exclude=["**/__pycache__", "**/*.pyc"],
         bundling=cdk.BundlingOptions(image=RUNTIME.bundling_image, local=_LocalBundling(deployment.file)),
     )
     return Asset(code=code, architecture=ARCHITECTURES[deployment.architecture])

@@ -19,12 +19,12 @@ from usher.core.compiled import compiled
 from usher.core.notifications import LifecycleNotice, NotUnderstood
 from usher.wiring.machine import new_id, now
 from usher_cdk.bundle import build
+from usher_cdk.python import find_python
 from usher_cdk.wheels import ROOT
 from usher_hooksfile.load import read
 from usher_local.functions.__main__ import main
 from usher_local.functions.function import Code, Function
 from usher_local.functions.local_services import client, local_endpoints, settled_in
-from usher_local.functions.python import find_python
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Protocol
 import pytest
 
 from usher.wiring.machine import new_id, now
+from usher_cdk.python import Python, find_python
 from usher_local.functions.function import Code, Function, FunctionFailed
-from usher_local.functions.python import Python, find_python
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -175,7 +175,7 @@ def test_the_python_that_is_found_runs_and_says_its_version(python: Python) -> N
 
 
 def stand_in(folder: Path, says: str) -> Path:
-    folder.mkdir()
+    folder.mkdir(parents=True)
     script = folder / "python3.13"
     script.write_text(f"#!/bin/sh\n{says}\n")
     script.chmod(0o755)
@@ -186,7 +186,17 @@ def test_a_stand_in_that_does_not_run_is_passed_over(tmp_path: Path, monkeypatch
     broken = stand_in(tmp_path / "broken", "exit 127")
     works = stand_in(tmp_path / "works", "echo 3.13")
     monkeypatch.setenv("PATH", os.pathsep.join(str(script.parent) for script in (broken, works)))
+    monkeypatch.setenv("PYENV_ROOT", str(tmp_path))
     running = Python(path="running", version="3.12")
     assert find_python(running) == Python(path=str(works), version="3.13")
     works.unlink()
     assert find_python(running) == running
+
+
+def test_a_python_of_pyenv_is_found_though_another_version_is_selected(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(stand_in(tmp_path / "shims", "exit 127").parent))
+    monkeypatch.setenv("PYENV_ROOT", str(tmp_path))
+    works = stand_in(tmp_path / "versions" / "3.13.1" / "bin", "echo 3.13")
+    assert find_python(Python(path="running", version="3.12")) == Python(path=str(works), version="3.13")

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Final
 from botocore.exceptions import BotoCoreError, ClientError
 
 from usher.wiring.machine import new_id, now
+from usher_cdk.python import WANTED, Python, find_python
 from usher_cdk.wheels import BUILD, ROOT, WheelsMissing
 from usher_local.functions.function import DEFAULT_LIMIT, Code, Function, FunctionFailed
 from usher_local.functions.local_services import local_endpoints, settled_in
-from usher_local.functions.python import WANTED, Python, find_python
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

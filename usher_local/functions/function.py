@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from usher_local.functions.python import Python
+    from usher_cdk.python import Python
 
 REGION: Final = "us-east-1"
 ACCOUNT: Final = "123456789012"

@@ -28,12 +28,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
-
     from usher.core.action import Action
     from usher.core.conditions.probe import Probe
     from usher.core.finding import Findings, Memory
-    from usher.invocation import Handler
+    from usher.invocation import Event, Handler
     from usher.ports.conditions import Probing
     from usher.ports.queues import DeadLetters, Questions, WakeUps
     from usher.ports.records import Store
@@ -208,7 +206,7 @@ def _ends(before: Action, after: Action, now: datetime) -> bool:
 def questions_handler(asking: Asking, dead_letters: DeadLetters) -> Handler:
     """The function `questions`: a turn for each message that still counts."""
 
-    def take(record: SQSRecord) -> None:
+    def take(record: Event) -> None:
         body = body_of(record)
         try:
             action_id, turn = numbered(body, "turn")

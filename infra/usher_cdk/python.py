@@ -1,4 +1,4 @@
-"""The Python that runs the functions, and what it is let import."""
+"""The Python that runs the functions, what it is let import, and what it compiles."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 WANTED: Final = "3.13"  # that of the deployed functions
+TASK: Final = "/var/task"  # where Lambda unpacks an asset
 _ASK: Final = "import sys; print('%d.%d' % sys.version_info[:2])"
 _ISOLATED: Final = """\
 import sys
@@ -44,21 +45,33 @@ class Python:
         requirements = ROOT / "requirements" / "runtime.txt"
         return unpacked(requirements, f"runtime-{self.version}", python=self.path)
 
+    def compile(self, folder: Path) -> None:
+        """Compile every module in `folder`, which is to be /var/task.
+
+        The same sources give the same bytes under the same patch version: a compiled file has the hash
+        of its source in place of a time. `unchecked`: Lambda's /var/task changes under nobody.
+        """
+        options = ["-q", "--invalidation-mode", "unchecked-hash", "-s", str(folder), "-p", TASK]
+        command = [self.path, "-I", "-S", "-m", "compileall", *options, str(folder)]
+        subprocess.run(command, check=True, stdout=sys.stderr)  # noqa: S603 - nothing of it is input
+
 
 RUNNING: Final = Python(path=sys.executable, version=f"{sys.version_info.major}.{sys.version_info.minor}")
 
 
 def find_python(running: Python = RUNNING) -> Python:
-    """Python 3.13, where one is on PATH and runs; else the one that is running."""
+    """Python 3.13, where one runs that is on PATH or pyenv's; else the one that is running."""
     if running.version == WANTED:
         return running
     return next((Python(path=path, version=WANTED) for path in _named() if _runs(path)), running)
 
 
 def _named() -> Iterator[str]:
-    """Every python3.13 on PATH: the first may be no more than a version manager's stand-in."""
-    for folder in os.get_exec_path():
-        path = Path(folder) / f"python{WANTED}"
+    """Every python3.13 on PATH, where the first may be no more than pyenv's stand-in, and pyenv's own."""
+    pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv", "versions")
+    installed = sorted(pyenv.glob(f"{WANTED}.*/bin"))
+    for folder in (*map(Path, os.get_exec_path()), *installed):
+        path = folder / f"python{WANTED}"
         if os.access(path, os.X_OK):
             yield str(path)
 

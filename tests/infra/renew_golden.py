@@ -1,7 +1,7 @@
 """The golden templates, without hashes. `make golden` writes them anew.
 
-Those of hooks.yaml, whose hooks are put through a custom resource; and the demo's group, whose own
-template holds its hooks.
+Those of hooks.yaml, whose hooks are put through a custom resource; the demo's group, whose own
+template holds its hooks; and that of `usher install`.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from tests.infra.stacks import all_templates, of_file
+from usher_cdk.installable import installable
 
 FOLDER: Final = Path(__file__).parent / "golden"
 _HOOKS: Final = Path(__file__).parents[2] / "hooks.yaml"
@@ -23,7 +24,8 @@ _HASH: Final = re.compile(r"\b[0-9a-f]{64}\b")  # of an asset: it changes with e
 def golden() -> dict[str, str]:
     """The text of each template, by the name of its file."""
     made = all_templates(of_file(_HOOKS)) | {
-        "UsherDemo": all_templates(of_file(_DEMO, demo=True))["UsherDemo"]
+        "UsherDemo": all_templates(of_file(_DEMO, demo=True))["UsherDemo"],
+        "Install": installable(),
     }
     return {
         f"{name}.json": _HASH.sub("HASH", json.dumps(template, indent=1)) + "\n"

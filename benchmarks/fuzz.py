@@ -32,7 +32,7 @@ from usher.aws.queues import DeadLetterQueue, WakeUpQueue
 from usher.aws.waiting import WaitingApi
 from usher.core import configuration
 from usher.core.action import Phase
-from usher.core.compiled import compiled
+from usher.core.compiled import InEffect, compiled
 from usher.core.wanted_hooks import Wanted
 from usher.evaluation.evaluator import Evaluator
 from usher.handlers import intake_handler, wake_handler
@@ -298,7 +298,7 @@ class Stage:
         def enrolment(file: Compiled) -> Enrolment:
             return Enrolment(
                 wanted=Wanted(hooks=file.configuration.hooks, targets={}),
-                digest=file.digest,
+                file=InEffect(file=file).in_force,
                 groups=groups,
                 live=live,
                 records=items.under(file.digest),

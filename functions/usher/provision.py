@@ -1,7 +1,8 @@
 """What CloudFormation calls: the hooks of a deploy are put when the stack changes, and go when it goes.
 
 It works on the hooks file in the resource's property, not on the one beside its code, so that a
-rollback brings the former file back into force, whichever code runs then.
+rollback brings the former file back into force, whichever code runs then. Where the property says that
+versions of the file are applied at run time, they count from now on, and the sweep puts their hooks.
 """
 
 from __future__ import annotations
@@ -13,15 +14,16 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from usher.core import compiled
 from usher.core.configuration import ConfigurationRefused
+from usher.core.file_versions import NO_VERSION, NONE_YET
 from usher.core.hook_items import FileInForce
 from usher.evaluation.call_budget import NoCallLeft
+from usher.passes.enrolment import LAST_CALLS_S
 from usher.ports.errors import GroupGone, TryLater
-from usher.release import LAST_CALLS_S
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from usher.core.compiled import Compiled
+    from usher.core.compiled import Compiled, InEffect
     from usher.core.hook_items import GroupSeen
     from usher.passes.enrolment import Enrolment, Settled
     from usher.release import Release
@@ -29,13 +31,16 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 PHYSICAL_ID: Final = "usher-hooks"
-FILE: Final = "File"  # the property
+FILE: Final = "File"  # the property that has the compiled file
+FROM: Final = "HooksFrom"  # or the one that says TABLE: it is applied at run time
+TABLE: Final = "table"
 REPORT: Final = "Report"  # the attribute
 PATIENCE: Final = timedelta(minutes=10)  # what does not stand by then the sweep goes on with
 TESTS: Final = 5  # tries of a put that is denied, or whose test message does not arrive: roles take time
 BETWEEN_TRIES_S: Final = 10
 _MAY_PASS: Final = ("Unable to publish test message", "AccessDenied")
 _GOING: Final = ("DELETE_IN_PROGRESS", "ROLLBACK_IN_PROGRESS")  # the second: of its creation
+_AHEAD: Final = "usher apply hooks.yaml --ahead --reason ..."
 _MOST_TOLD: Final = 1500  # characters: CloudFormation takes an answer of 4,096 bytes
 
 
@@ -48,13 +53,14 @@ class Provision:
     """Answers CloudFormation.
 
     `status` tells a stack's own status, None where nobody can say. `respond` brings an answer to the
-    address that came with the request.
+    address that came with the request. `in_effect` tells the version that is applied.
     """
 
     enrolment: Callable[[Compiled], Enrolment]
     release: Release
     status: Callable[[str], str | None]
     respond: Callable[[str, dict[str, Any]], None]
+    in_effect: Callable[[], InEffect] = lambda: NO_VERSION
 
     def handle(self, event: dict[str, Any], has_time: Callable[[], bool] = lambda: True) -> None:
         """Always answers: without an answer CloudFormation would wait for an hour."""
@@ -88,8 +94,26 @@ class Provision:
             return f"left to the sweep: {type(error).__name__}: {error}"
 
     def _deploy(self, event: dict[str, Any], has_time: Callable[[], bool], *, only_tells: bool) -> str:
+        if event.get("ResourceProperties", {}).get(FROM) == TABLE:
+            return self._let_versions_count(only_tells=only_tells)
         file = _file(event)
         return _Deploy(self.enrolment(file), file, has_time, only_tells=only_tells).run()
+
+    def _let_versions_count(self, *, only_tells: bool) -> str:
+        """From a deployment with its file compiled in only to a version: nothing would be asked for."""
+        records, file = self.release.enrolments, self.in_effect().in_force
+        before = records.in_force()
+        if before is not None and before.is_closing:
+            raise Failed("nothing is put: Usher is being deleted")
+        if before is None or before.version is None:
+            if before is not None and file.version == NONE_YET and not only_tells:
+                raise Failed(f"no hooks file is applied, and all hooks would retire: first {_AHEAD}")
+            records.put_in_force(file)
+            if before is not None and before.digest != file.digest:
+                self.release.wait(LAST_CALLS_S)
+        if file.version == NONE_YET:
+            return "no hooks file is applied yet: usher apply hooks.yaml --reason ..."
+        return f"version {file.version} of the hooks file is in effect; the sweep puts its hooks"
 
     def _leave(self, status: str | None, has_time: Callable[[], bool]) -> str:
         """Only where the stack itself goes is this the end of Usher."""

@@ -19,6 +19,7 @@ from usher.core.hook_items import FileInForce
 from usher.core.ownership import Terms
 from usher.core.wanted_hooks import Wanted
 from usher.evaluation.call_budget import NoCallLeft
+from usher.passes.enrolment import LAST_CALLS_S
 from usher.passes.retirement import APART, Departure, Retirement
 from usher.ports.autoscaling import AnswerKind
 from usher.ports.errors import CallRefused, GroupGone, Moved, Throttled, TryLater, Unavailable
@@ -43,7 +44,6 @@ ROUNDS: Final = 5  # without any progress
 IDLE_ROUNDS: Final = 20  # likewise, of a second each: until a lost answer is known to be lost
 _BETWEEN_ROUNDS_S: Final = 1  # for what found no room in this second, and for the index to catch up
 AGAIN: Final = "delete the stack again; if Usher is paused, `usher resume` first"
-LAST_CALLS_S: Final = 10  # what a sweep was allowed to put before it was told not to, it has put by then
 _ALL_TIME: Final = timedelta(days=3)  # no action is due later
 _REASON: Final = "Usher is being deleted"
 _NAMELESS: Final = "its scaling activity is not found, so that nothing can be sent for it"

@@ -44,6 +44,7 @@ class Settings:
     dead_letters_url: str
     calls_per_second: float  # that Usher may make of Auto Scaling's calls, over all functions
     hooks: Path  # hooks.yaml, as usher.core.compiled writes it
+    is_applied: bool  # versions of the hooks file are applied at run time, and `hooks` is not read
     home: Home  # of whose events this is the Usher; what is not told is not held against them
 
     @classmethod
@@ -57,6 +58,9 @@ class Settings:
             calls = 0.0
         if not 0 < calls <= 1000:  # noqa: PLR2004 - far beyond what any account is given
             raise SettingsRefused(f"USHER_CALLS_PER_SECOND must be above 0, got {calls_per_second!r}")
+        hooks_from = environment.get("USHER_HOOKS_FROM") or "asset"
+        if hooks_from not in ("asset", "table"):
+            raise SettingsRefused(f"USHER_HOOKS_FROM must be asset or table, got {hooks_from!r}")
         return cls(
             table=environment["USHER_TABLE"],
             wake_ups_url=environment["USHER_WAKE_UPS_URL"],
@@ -64,6 +68,7 @@ class Settings:
             dead_letters_url=environment["USHER_DEAD_LETTERS_URL"],
             calls_per_second=calls,
             hooks=Path(environment.get("USHER_HOOKS") or _HOOKS),
+            is_applied=hooks_from == "table",
             home=Home(
                 account=environment.get("USHER_ACCOUNT") or None, region=environment.get("AWS_REGION") or None
             ),

@@ -15,9 +15,12 @@ import pytest
 from moto import mock_aws
 
 from usher.aws.enrolled import EnrolledHooks
+from usher.aws.file_versions import FileVersionsTable
 from usher.aws.table import definition
 from usher.core.compiled import compiled
+from usher.core.file_versions import CACHED, NO_VERSION, NOTICE, FileVersion
 from usher.core.hook_items import FileInForce
+from usher.ports.errors import Unavailable
 from usher.settings import SettingsRefused
 from usher.wiring import machine
 
@@ -104,6 +107,19 @@ def test_a_sweep_runs_over_an_empty_table(wake_ups: str) -> None:
     assert received(wake_ups) == []
 
 
+def a_group(client: Any, name: str) -> None:
+    client.create_launch_configuration(
+        LaunchConfigurationName="l", ImageId="ami-12345678", InstanceType="t3.nano"
+    )
+    client.create_auto_scaling_group(
+        AutoScalingGroupName=name,
+        LaunchConfigurationName="l",
+        MinSize=0,
+        MaxSize=1,
+        AvailabilityZones=["us-east-1a"],
+    )
+
+
 @pytest.mark.parametrize(("minute", "expected"), [(0, ["drain"]), (1, [])], ids=["even", "odd"])
 def test_every_second_sweep_enrols_the_groups_that_fit(
     wake_ups: str, monkeypatch: pytest.MonkeyPatch, minute: int, expected: list[str]
@@ -114,20 +130,78 @@ def test_every_second_sweep_enrols_the_groups_that_fit(
     items.put_in_force(FileInForce(digest=hooks.digest))
     monkeypatch.setattr(machine, "now", lambda: datetime(2026, 3, 1, 12, minute, tzinfo=UTC))
     groups = boto3.client("autoscaling")
-    groups.create_launch_configuration(
-        LaunchConfigurationName="l", ImageId="ami-12345678", InstanceType="t3.nano"
-    )
-    groups.create_auto_scaling_group(
-        AutoScalingGroupName="web",
-        LaunchConfigurationName="l",
-        MinSize=0,
-        MaxSize=1,
-        AvailabilityZones=["us-east-1a"],
-    )
+    a_group(groups, "web")
     assert function("sweep")({}, None)["looked"] == 0
     found = groups.describe_lifecycle_hooks(AutoScalingGroupName="web")["LifecycleHooks"]
     assert [hook["LifecycleHookName"] for hook in found] == expected
     assert received(wake_ups) == []
+
+
+@pytest.fixture
+def applied(wake_ups: str, monkeypatch: pytest.MonkeyPatch) -> FileVersionsTable:
+    """The versions of a deployment in which the hooks file is applied at run time: no file lies in it."""
+    del wake_ups
+    Path(os.environ["USHER_HOOKS"]).unlink()
+    monkeypatch.setenv("USHER_HOOKS_FROM", "table")
+    items = EnrolledHooks(boto3.client("dynamodb"), "records", machine.now)
+    items.put_in_force(NO_VERSION.in_force)
+    return FileVersionsTable(boto3.client("dynamodb"), "records")
+
+
+def apply(versions: FileVersionsTable, number: int, group: str) -> None:
+    """In effect since an hour ago."""
+    ago, over = machine.now() - timedelta(hours=1), versions.schedule()
+    file = compiled(HOOKS | {"hooks": [{**hook, "group": group} for hook in HOOKS["hooks"]]})
+    version = FileVersion(
+        number=number, file=file, applied_at=ago, effective_at=ago + NOTICE, by="me", reason="why"
+    )
+    versions.apply(version, over.then(number, ago), over)
+
+
+def test_intake_works_by_the_version_in_effect(
+    applied: FileVersionsTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, later = machine.now, [timedelta(0)]
+    monkeypatch.setattr(machine, "now", lambda: real() + later[0])
+    intake, store = function("intake"), machine.parts().evaluator.store
+
+    def policy_of(token: str) -> str | None:
+        message = MESSAGE | {"Time": real().isoformat(), "LifecycleActionToken": token}
+        assert intake(sqs_event(message), None) == {"batchItemFailures": []}
+        action = store.of_token(token)
+        return action.policy.name if action else None
+
+    one, two, three = (f"{number}1111111-2222-4333-8444-555555555555" for number in (1, 2, 3))
+    assert policy_of(one) is None, "no version is applied yet"
+    apply(applied, 1, "web")
+    assert policy_of(two) is None, "the container has read the schedule a moment ago"
+    later[0] = CACHED
+    assert policy_of(three) == "p"
+
+
+def test_a_message_comes_again_where_nobody_knows_which_version_counts(
+    applied: FileVersionsTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    apply(applied, 1, "web")
+    monkeypatch.setenv("USHER_TABLE", "gone")
+    with pytest.raises(Unavailable, match="the hooks file in effect is not known"):
+        function("intake")(sqs_event(MESSAGE), None)
+
+
+def test_a_sweep_enrols_by_the_version_in_effect(
+    applied: FileVersionsTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    apply(applied, 1, "web")
+    put, today = boto3.client("autoscaling"), machine.now()
+    monkeypatch.setattr(machine, "now", lambda: today.replace(minute=today.minute // 2 * 2))
+    a_group(put, "web")
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    assert function("sweep")({}, None)["looked"] == 0
+    found = put.describe_lifecycle_hooks(AutoScalingGroupName="web")["LifecycleHooks"]
+    assert [hook["LifecycleHookName"] for hook in found] == ["drain"]
+    in_force = EnrolledHooks(boto3.client("dynamodb"), "records", machine.now).in_force()
+    assert in_force is not None
+    assert in_force.version == 1
 
 
 def test_only_the_sweep_needs_what_enrolment_needs(wake_ups: str, monkeypatch: pytest.MonkeyPatch) -> None:

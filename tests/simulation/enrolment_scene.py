@@ -11,8 +11,7 @@ import pytest
 from tests.factories import at
 from usher.aws.groups import GroupsApi
 from usher.aws.waiting import WaitingApi
-from usher.core.compiled import Compiled, compiled
-from usher.core.hook_items import FileInForce
+from usher.core.compiled import Compiled, InEffect, compiled
 from usher.core.wanted_hooks import Wanted
 from usher.evaluation.call_budget import CallBudget
 from usher.passes.enrolment import INTERVAL, Enrolment
@@ -89,7 +88,7 @@ class Scene:
         """The sweep has a new file, and it counts."""
         file = a_file(*hooks, own_groups=own_groups)
         self.enrolment = self.enrolment_of(file)
-        self.records.put_in_force(FileInForce(digest=file.digest, own_groups=file.own_groups))
+        self.records.put_in_force(InEffect(file=file).in_force)
 
     def enrolment_of(self, file: Compiled) -> Enrolment:
         return Enrolment(
@@ -98,7 +97,7 @@ class Scene:
                 targets=SETTINGS.targets,
                 own_groups=frozenset(file.own_groups),
             ),
-            digest=file.digest,
+            file=InEffect(file=file).in_force,
             groups=self.groups,
             live=WaitingApi(self.client),
             records=self.records.under(file.digest),

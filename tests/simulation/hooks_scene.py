@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from tests.simulation.enrolment_scene import SETTINGS, Scene, a_file
 from usher.aws.autoscaling import AutoScalingApi
 from usher.aws.waiting import WaitingApi
+from usher.core.file_versions import NO_VERSION
 from usher.evaluation.evaluator import Evaluator
 from usher.evaluation.stale_waits import StaleWaitGuard
 from usher.intake.intake import Intake
@@ -23,10 +24,10 @@ from usher_simulator.fakes.parts import release_of
 from usher_simulator.fakes.unknown_calls import NoQuestions
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from usher.core.action import Action
-    from usher.core.compiled import Compiled
+    from usher.core.compiled import Compiled, InEffect
     from usher_simulator.autoscaling.lifecycle_actions import Wait
 
 STACK: Final = "arn:aws:cloudformation:us-east-1:111122223333:stack/Usher/1"
@@ -114,7 +115,14 @@ class Account(Scene):
             new_id=self.new_id,
         )
 
-    def provision(self, kind: str, file: Compiled) -> dict[str, Any]:
+    def provision(
+        self,
+        kind: str,
+        file: Compiled | None = None,
+        *,
+        properties: Mapping[str, str] | None = None,
+        in_effect: Callable[[], InEffect] = lambda: NO_VERSION,
+    ) -> dict[str, Any]:
         """What CloudFormation is answered."""
         release = release_of(
             self.looks,
@@ -130,6 +138,7 @@ class Account(Scene):
             release=release,
             status=lambda _: self.status,
             respond=lambda _, answer: self.answers.append(answer),
+            in_effect=in_effect,
         ).handle(
             {
                 "RequestType": kind,
@@ -137,7 +146,7 @@ class Account(Scene):
                 "StackId": STACK,
                 "RequestId": "request",
                 "LogicalResourceId": "Hooks",
-                "ResourceProperties": {"File": file.text},
+                "ResourceProperties": properties or {"File": file.text if file else ""},
             }
         )
         return self.answers[-1]

@@ -10,8 +10,8 @@ from tests.simulation.enrolment_scene import INBOX, a_file, a_hook
 from tests.simulation.hooks_scene import CALLED, Account
 from usher.core.compiled import Compiled
 from usher.core.hook_items import FileInForce
+from usher.passes.enrolment import LAST_CALLS_S
 from usher.provision import BETWEEN_TRIES_S, PATIENCE, TESTS
-from usher.release import LAST_CALLS_S
 from usher_simulator.autoscaling.query_protocol import ApiError
 
 GATE: Final = a_hook(name="gate", group="web", transition="launching", policy="hold")

@@ -16,10 +16,11 @@ from usher.core.hook_items import Enrolled, FileInForce, GroupSeen, HookSeen, Ho
 from usher.core.live_waits import Activity, LiveGroup, Member
 from usher.core.policy import Channel
 from usher.evaluation.evaluator import Evaluator
+from usher.passes.enrolment import LAST_CALLS_S
 from usher.ports.autoscaling import Answer, AnswerKind
 from usher.ports.errors import Throttled, TryLater, Unavailable
 from usher.ports.records import Due, Raw
-from usher.release import IDLE_ROUNDS, LAST_CALLS_S
+from usher.release import IDLE_ROUNDS
 from usher_simulator.fakes.memory_budget import MemoryBudget, MemoryLimits
 from usher_simulator.fakes.memory_enrolled import MemoryEnrolledHooks
 from usher_simulator.fakes.memory_store import MemoryStore

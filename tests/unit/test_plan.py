@@ -87,7 +87,7 @@ class Scene:
         self.records.put_in_force(FileInForce(digest=digest))
         Enrolment(
             wanted=self.wanted(*hooks),
-            digest=digest,
+            file=FileInForce(digest=digest),
             groups=self.api,
             live=WaitingApi(self.account.client),
             records=self.records.under(digest),

@@ -28,6 +28,7 @@ def test_settings_are_what_the_environment_says() -> None:
         dead_letters_url="https://queue/dead-letters",
         calls_per_second=7.5,
         hooks=Path("other.json"),
+        is_applied=False,
         home=Home(account="111122223333", region="eu-west-1"),
     )
 
@@ -42,6 +43,19 @@ def test_all_that_is_missing_is_named_at_once() -> None:
         Settings.from_environment(
             {"USHER_TABLE": "", "USHER_DEAD_LETTERS_URL": "x", "USHER_CALLS_PER_SECOND": "1"}
         )
+
+
+@pytest.mark.parametrize(
+    ("value", "is_applied"), [(None, False), ("", False), ("asset", False), ("table", True)]
+)
+def test_the_hooks_file_is_compiled_in_or_applied_at_run_time(value: str | None, *, is_applied: bool) -> None:
+    told = {} if value is None else {"USHER_HOOKS_FROM": value}
+    assert Settings.from_environment(WHOLE | told).is_applied is is_applied
+
+
+def test_another_place_of_the_hooks_file_is_refused() -> None:
+    with pytest.raises(SettingsRefused, match="USHER_HOOKS_FROM must be asset or table, got 'bucket'"):
+        Settings.from_environment(WHOLE | {"USHER_HOOKS_FROM": "bucket"})
 
 
 @pytest.mark.parametrize("value", ["0", "-1", "many", "nan", "inf", "1000.1"])

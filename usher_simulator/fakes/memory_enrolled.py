@@ -70,6 +70,14 @@ class MemoryEnrolledHooks:
         """See usher.ports.hooks.HooksFile."""
         self._file[:] = [file]
 
+    def switch(self, file: FileInForce) -> bool:
+        """See usher.ports.hooks.HooksFile."""
+        before = self.in_force()
+        if before is None or not before.gives_way_to(file):
+            return False
+        self.put_in_force(file)
+        return True
+
     def left(self, moment: datetime) -> int:
         """See usher.ports.hooks.Allowance."""
         return self._most_per_hour - self._taken[_hour(moment)]

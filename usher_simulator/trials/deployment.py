@@ -13,6 +13,7 @@ from usher import handlers
 from usher.aws.autoscaling import AutoScalingApi
 from usher.aws.groups import GroupsApi
 from usher.aws.waiting import WaitingApi
+from usher.core.compiled import InEffect
 from usher.core.notifications import Home
 from usher.core.pacing import Pace
 from usher.core.wanted_hooks import Wanted
@@ -441,7 +442,7 @@ class Deployment:
             wanted=Wanted(
                 hooks=file.configuration.hooks, targets=_TARGETS, own_groups=frozenset(file.own_groups)
             ),
-            digest=file.digest,
+            file=InEffect(file=file).in_force,
             groups=self._groups,
             live=self._waiting,
             records=cast(EnrolmentRecords, self._items.under(file.digest)),

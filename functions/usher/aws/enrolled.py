@@ -34,6 +34,8 @@ _TRACE_KEPT: Final = timedelta(days=2)
 _FILE_KEPT: Final = timedelta(days=36_500)  # a deployment may go on for years without another one
 _PARTITION: Final = "ENROLLED"
 _FILE: Final = table.key(_PARTITION, "FILE")
+# For a transaction: a version of the file may be applied, as the deployment has none compiled in.
+FROM_TABLE: Final = (_FILE, "attribute_exists(file_version) AND closing = :no", {":no": table.number(0)})
 _MOST_BYTES: Final = 512  # of a group's name: a key takes 1,024 (aws-facts 5)
 _MOMENTS: Final = (
     "put_at",
@@ -113,16 +115,20 @@ class EnrolledHooks:
             digest=item["digest"]["S"],
             own_groups=tuple(data["own_groups"]),
             is_closing=item["closing"]["N"] == "1",
+            version=int(item["file_version"]["N"]) if "file_version" in item else None,
         )
 
     def put_in_force(self, file: FileInForce) -> None:
         """See usher.ports.hooks.HooksFile."""
-        contents: Item = {
-            "digest": table.text(file.digest),
-            "closing": table.number(int(file.is_closing)),
-            "doc": table.as_json({"own_groups": file.own_groups}),
-        }
-        self._table.store(_FILE, contents, self._clock() + _FILE_KEPT)
+        self._table.store(_FILE, _file_item(file), self._clock() + _FILE_KEPT)
+
+    def switch(self, file: FileInForce) -> bool:
+        """See usher.ports.hooks.HooksFile."""
+        if file.version is None:
+            return False
+        values = {":later": table.number(file.version), ":no": table.number(0)}
+        before = "file_version < :later AND closing = :no"
+        return self._table.store(_FILE, _file_item(file), self._clock() + _FILE_KEPT, before, values)
 
     def left(self, moment: datetime) -> int:
         """See usher.ports.hooks.Allowance."""
@@ -151,6 +157,16 @@ class EnrolledHooks:
             ]
         )
         return not refusals
+
+
+def _file_item(file: FileInForce) -> Item:
+    version: Item = {} if file.version is None else {"file_version": table.number(file.version)}
+    return {
+        "digest": table.text(file.digest),
+        "closing": table.number(int(file.is_closing)),
+        "doc": table.as_json({"own_groups": file.own_groups}),
+        **version,
+    }
 
 
 def _of_hook(group: str, hook: str) -> str:

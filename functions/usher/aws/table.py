@@ -113,6 +113,10 @@ def in_parts(whole: Sequence[T], size: int) -> Iterator[Sequence[T]]:
     return (whole[start : start + size] for start in range(0, len(whole), size))
 
 
+def _kept(until: datetime | None) -> Item:
+    return {} if until is None else {TTL_ATTRIBUTE: _epoch(until)}
+
+
 def _epoch(moment: datetime) -> AttributeValueTypeDef:
     return number(int(moment.timestamp()))
 
@@ -128,15 +132,15 @@ class Table:
         self,
         key: Item,
         attributes: Item,
-        keep_until: datetime,
+        keep_until: datetime | None,
         condition: str = "",
         values: Item | None = None,
     ) -> TransactWriteItemTypeDef:
-        """A write for `transact`. A refused condition shows the item that was in its way."""
-        put: PutTypeDef = {
-            "TableName": self._name,
-            "Item": {**key, **attributes, TTL_ATTRIBUTE: _epoch(keep_until)},
-        }
+        """A write for `transact`. A refused condition shows the item that was in its way.
+
+        Without `keep_until` it stays for good.
+        """
+        put: PutTypeDef = {"TableName": self._name, "Item": {**key, **attributes, **_kept(keep_until)}}
         if condition:
             put["ConditionExpression"] = condition
             put["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"
@@ -194,8 +198,10 @@ class Table:
         values: Item | None = None,
     ) -> bool:
         """Put one item; False where the condition refuses. Without `keep_until` it stays for good."""
-        kept: Item = {} if keep_until is None else {TTL_ATTRIBUTE: _epoch(keep_until)}
-        put: PutItemInputTypeDef = {"TableName": self._name, "Item": {**key, **attributes, **kept}}
+        put: PutItemInputTypeDef = {
+            "TableName": self._name,
+            "Item": {**key, **attributes, **_kept(keep_until)},
+        }
         if condition:
             put["ConditionExpression"] = condition
         if values:

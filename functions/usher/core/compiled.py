@@ -9,6 +9,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from usher.core import configuration
+from usher.core.hook_items import FileInForce
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -33,6 +34,19 @@ class Compiled:
     def digest(self) -> str:
         """Names this very text."""
         return sha256(self.text.encode()).hexdigest()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class InEffect:
+    """The file that an invocation works by. `version`: its number; None: it is compiled in."""
+
+    file: Compiled
+    version: int | None = None
+
+    @property
+    def in_force(self) -> FileInForce:
+        """The file as the enrolment's items name it."""
+        return FileInForce(digest=self.file.digest, own_groups=self.file.own_groups, version=self.version)
 
 
 def compiled(file: Any, own_groups: Iterable[str] = ()) -> Compiled:  # noqa: ANN401 - as YAML brings it

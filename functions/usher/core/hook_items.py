@@ -197,11 +197,21 @@ class Enrolled:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FileInForce:
-    """Which compiled hooks file counts, by its digest; what it says of own groups; whether Usher goes."""
+    """Which compiled hooks file counts, by its digest; what it says of own groups; whether Usher goes.
+
+    `version`: its number among those applied at run time; None: the deployment has it compiled in.
+    """
 
     digest: str
     own_groups: tuple[str, ...] = ()
     is_closing: bool = False
+    version: int | None = None
+
+    def gives_way_to(self, later: FileInForce) -> bool:
+        """Whether a pass may put `later` in force in its place: a later version, and no other file."""
+        if self.version is None or later.version is None or self.is_closing:
+            return False
+        return self.version < later.version
 
 
 def items_by_arn(groups: Iterable[GroupSeen], enrolled: Iterable[Enrolled]) -> dict[str, list[Enrolled]]:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from usher.core.enrolment_steps import Step
-    from usher.core.hook_items import Enrolled, GroupSeen, HookSettings
+    from usher.core.hook_items import Enrolled, FileInForce, GroupSeen, HookSettings
     from usher.core.wanted_hooks import Obstacle, Wanted
     from usher.evaluation.call_budget import CallBudget
     from usher.ports.autoscaling import Groups, LiveMembers
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     NextSlot = Callable[[], datetime]
 
 INTERVAL: Final = timedelta(minutes=2)
+LAST_CALLS_S: Final = 10  # what a pass was allowed to put before another file counted, it has put by then
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _IN_WORDS: Final = {
     Retirement.BUSY: ("kept", "retiring: instances wait in it, or are about to"),
@@ -74,10 +75,10 @@ class _HourlyAllowance:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Enrolment:
-    """Everything that a pass touches. `digest` names the hooks file that it enrols for."""
+    """Everything that a pass touches. `file` is the hooks file that it enrols for."""
 
     wanted: Wanted
-    digest: str
+    file: FileInForce
     groups: Groups
     live: LiveMembers
     records: EnrolmentRecords
@@ -119,8 +120,8 @@ class Enrolment:
 
     def _run(self, has_time: Callable[[], bool]) -> None:
         """One group after the other, so that no pass ends with questions only. Raises CallRefused last."""
-        file = self.records.in_force()
-        if file is None or file.digest != self.digest or file.is_closing:
+        file = _in_force(self)
+        if file is None or file.digest != self.file.digest or file.is_closing:
             raise NotInForce
         enrolled = self.records.enrolled()
         if not (enrolled or self.wanted.hooks):
@@ -270,6 +271,21 @@ class Enrolment:
 
     def _tell(self, step: str, record: Enrolled, reason: str) -> None:
         self.telemetry.enrolment(step, record.group, record.hook, reason)
+
+
+def _in_force(enrolment: Enrolment) -> FileInForce | None:
+    """The file that counts: the one of this pass, where it is a later version that has taken effect."""
+    records, mine = enrolment.records, enrolment.file
+    file = records.in_force()
+    if file is None or not file.gives_way_to(mine):
+        return file
+    if not records.switch(mine):
+        return records.in_force()
+    reason = f"version {mine.version} of the hooks file is in force from now on"
+    enrolment.telemetry.enrolment("switched", "", "", reason)
+    if file.digest != mine.digest:
+        enrolment.wait(LAST_CALLS_S)
+    return mine
 
 
 def _is_named(record: Enrolled) -> bool:

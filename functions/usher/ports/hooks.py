@@ -54,6 +54,10 @@ class HooksFile(Protocol):
         """Let this one count from now on."""
         ...
 
+    def switch(self, file: FileInForce) -> bool:
+        """Let this version count, if the one that counts gives way to it; whether it did."""
+        ...
+
 
 class Allowance(Protocol):
     """How many hooks may still be put and removed in the hour (UTC) of a moment, over all runs."""

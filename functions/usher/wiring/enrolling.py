@@ -11,23 +11,23 @@ from usher.passes.enrolment import Enrolment
 from usher.wiring import machine
 
 if TYPE_CHECKING:
-    from usher.core.compiled import Compiled
+    from usher.core.compiled import InEffect
     from usher.settings import EnrolmentSettings
     from usher.wiring.machine import Parts
 
 
-def enrolment(made: Parts, settings: EnrolmentSettings, file: Compiled) -> Enrolment:
+def enrolment(made: Parts, settings: EnrolmentSettings, of: InEffect) -> Enrolment:
     """The enrolment for a hooks file."""
     return Enrolment(
         wanted=Wanted(
-            hooks=file.configuration.hooks,
+            hooks=of.file.configuration.hooks,
             targets=settings.targets,
-            own_groups=frozenset(file.own_groups),
+            own_groups=frozenset(of.file.own_groups),
         ),
-        digest=file.digest,
+        file=of.in_force,
         groups=GroupsApi(made.auto_scaling),
         live=made.waiting,
-        records=made.items(settings.per_hour, file.digest),
+        records=made.items(settings.per_hour, of.file.digest),
         open_actions=made.records,
         call_budget=made.evaluator.call_budget,
         telemetry=made.telemetry,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from usher import handlers
@@ -10,14 +11,20 @@ from usher.intake.intake import Intake
 from usher.wiring import machine
 
 if TYPE_CHECKING:
+    from usher.core.compiled import InEffect
     from usher.invocation import Handler
+    from usher.wiring.machine import Parts
 
 
 def handler() -> Handler:
     """What takes in messages."""
     made = machine.parts(machine.IN_TIME)
+    return flushing(made.by_file(partial(_handler, made)), made.metrics)
+
+
+def _handler(made: Parts, of: InEffect) -> Handler:
     taking = Intake(
-        configuration=made.file().configuration,
+        configuration=of.file.configuration,
         items=made.items(),
         store=made.evaluator.store,
         wake_ups=made.evaluator.wake_ups,
@@ -28,4 +35,4 @@ def handler() -> Handler:
         new_id=machine.new_id,
         home=made.settings.home,
     )
-    return flushing(handlers.intake_handler(taking, made.limit), made.metrics)
+    return handlers.intake_handler(taking, made.limit)

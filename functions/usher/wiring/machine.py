@@ -23,6 +23,7 @@ from usher.aws.result_limits import SentResults
 from usher.aws.telemetry import NAMESPACE, PowertoolsTelemetry
 from usher.aws.waiting import WaitingApi
 from usher.core import compiled
+from usher.core.compiled import InEffect
 from usher.evaluation.call_budget import CallBudget
 from usher.evaluation.evaluator import Evaluator
 from usher.evaluation.hook_timeouts import HookTimeouts
@@ -31,11 +32,15 @@ from usher.outage.slow_table import RequestDeadline, hurried
 from usher.settings import Settings
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from botocore.config import Config
     from mypy_boto3_autoscaling import AutoScalingClient
     from mypy_boto3_dynamodb import DynamoDBClient
 
     from usher.core.compiled import Compiled
+    from usher.hooks_source import VersionsInEffect
+    from usher.invocation import Handler
 
 # Evaluations of a sweep: a call takes up to 0.6 s (aws-facts 9.4), and ten fit into a second.
 _AT_ONCE: Final = 8
@@ -84,6 +89,31 @@ class Parts:
     def file(self) -> Compiled:
         """The hooks file, as it was compiled at synth."""
         return compiled.read(self.settings.hooks.read_text(encoding="utf-8"))
+
+    def versions(self) -> VersionsInEffect:
+        """The versions of the hooks file that are applied at run time."""
+        from usher.aws.file_versions import FileVersionsTable  # noqa: PLC0415 - only where they are
+        from usher.hooks_source import VersionsInEffect  # noqa: PLC0415 - likewise
+
+        table = FileVersionsTable(self.dynamodb, self.settings.table)
+        return VersionsInEffect(versions=table, telemetry=self.telemetry)
+
+    def by_file(self, make: Callable[[InEffect], Handler]) -> Handler:
+        """A handler for the hooks file that counts, wherever it is."""
+        if not self.settings.is_applied:
+            return make(InEffect(file=self.file()))
+        from usher.hooks_source import ByVersion  # noqa: PLC0415 - as in `versions`
+
+        return ByVersion(in_effect=self._unhurried(self.versions().at), make=make, clock=now)
+
+    def _unhurried(self, at: Callable[[datetime], InEffect]) -> Callable[[datetime], InEffect]:
+        """What is asked for first is not late, whatever the invocation before had no time for."""
+
+        def read(now: datetime) -> InEffect:
+            self.limit.lift()
+            return at(now)
+
+        return read
 
     def items(self, most_per_hour: int = 0, digest: str | None = None) -> EnrolledHooks:
         """The items of the hooks."""

@@ -6,7 +6,6 @@ import json
 import os
 import time
 import urllib.request
-from functools import partial
 from typing import Any
 
 import boto3
@@ -14,6 +13,7 @@ import boto3
 from usher.aws.groups import GroupsApi
 from usher.aws.stacks import StackStatus
 from usher.aws.telemetry import flushing
+from usher.core.compiled import InEffect
 from usher.invocation import Context, Event, Handler, has_time
 from usher.provision import Provision
 from usher.release import Release
@@ -42,7 +42,8 @@ def handler() -> Handler:
         work=machine.several_at_once(),
     )
     provisioning = Provision(
-        enrolment=partial(enrolling.enrolment, made, settings),
+        enrolment=lambda file: enrolling.enrolment(made, settings, InEffect(file=file)),
+        in_effect=lambda: made.versions().at(machine.now()),
         release=releasing,
         status=StackStatus(boto3.client("cloudformation", config=machine.FEW_ATTEMPTS)),
         respond=_put_answer,

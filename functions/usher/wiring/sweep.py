@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import time
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
 
 import boto3
 
 from usher.aws.autoscaling import AutoScalingApi
 from usher.aws.instances import InstancesApi
 from usher.aws.telemetry import flushing
+from usher.core.policy import Configuration
 from usher.outage.heartbeat_news import HeartbeatNews
 from usher.outage.live_holds import LiveHolds
 from usher.passes.reconcile import Reconcile
@@ -20,19 +22,37 @@ from usher.sweep import Sweep
 from usher.wiring import enrolling, machine
 
 if TYPE_CHECKING:
-    from usher.invocation import Handler
+    from collections.abc import Sequence
+
+    from usher.core.compiled import InEffect
+    from usher.invocation import Handler, Pass
     from usher.wiring.machine import Parts
+
+_NO_FILE: Final = Configuration(policies={}, hooks=())
 
 
 def handler() -> Handler:
     """What runs each minute. Raises SettingsRefused."""
     made = machine.parts()
-    file = made.file()
-    enrolment = enrolling.enrolment(made, EnrolmentSettings.from_environment(os.environ), file)
-    hooks = file.configuration.hooks
-    silence = SilentGroups(hooks=hooks, store=made.evaluator.store, telemetry=made.telemetry)
+    settings = EnrolmentSettings.from_environment(os.environ)
+    instances = InstancesApi(boto3.client("ec2", config=machine.ONE_ATTEMPT))
+    live_holds = _live_holds(made)  # whose memory outlasts a version of the file
+
+    def make(of: InEffect) -> Handler:
+        configuration = of.file.configuration
+        passes = (
+            _reconcile(made, configuration, instances),
+            enrolling.enrolment(made, settings, of),
+            SilentGroups(hooks=configuration.hooks, store=made.evaluator.store, telemetry=made.telemetry),
+        )
+        return _sweep(made, passes, replace(live_holds, configuration=configuration)).handle
+
+    return flushing(made.by_file(make), made.metrics)
+
+
+def _sweep(made: Parts, passes: Sequence[Pass], live_holds: LiveHolds) -> Sweep:
     evaluator = made.evaluator
-    sweep = Sweep(
+    return Sweep(
         evaluate=evaluator.evaluate,
         store=made.records,
         wake_ups=evaluator.wake_ups,
@@ -41,15 +61,14 @@ def handler() -> Handler:
         telemetry=made.telemetry,
         clock=machine.now,
         work=machine.several_at_once(),
-        passes=(_reconcile(made), enrolment, silence),
-        live_holds=_live_holds(made),
+        passes=passes,
+        live_holds=live_holds,
     )
-    return flushing(sweep.handle, made.metrics)
 
 
 def _live_holds(made: Parts) -> LiveHolds:
     return LiveHolds(
-        configuration=made.file().configuration,
+        configuration=_NO_FILE,
         live=made.waiting,
         holds=AutoScalingApi(made.auto_scaling),
         news=HeartbeatNews(
@@ -66,12 +85,12 @@ def _live_holds(made: Parts) -> LiveHolds:
     )
 
 
-def _reconcile(made: Parts) -> Reconcile:
+def _reconcile(made: Parts, configuration: Configuration, instances: InstancesApi) -> Reconcile:
     return Reconcile(
-        configuration=made.file().configuration,
+        configuration=configuration,
         items=made.items(),
         live=made.waiting,
-        instances=InstancesApi(boto3.client("ec2", config=machine.ONE_ATTEMPT)),
+        instances=instances,
         auto_scaling=made.evaluator.auto_scaling,
         store=made.records,
         call_budget=made.evaluator.call_budget,

@@ -6,6 +6,7 @@ import copy
 import json
 import re
 import subprocess
+from collections import defaultdict
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import pytest
@@ -29,8 +30,10 @@ from usher_simulator.trials.dice import Dice
 from usher_simulator.trials.drawn_hooks import draw_hooks, selecting
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path as File
+
+    from jsonschema import ValidationError
 
     from usher.core.field import Path
     from usher.core.shape import Shape
@@ -59,6 +62,15 @@ WHOLE: Final[dict[str, Any]] = yaml.safe_load(
           - not: {signal: busy}
           - {signal: first, then: {signal: second}}
           - {signal: third, then: [{signal: fourth}]}
+          - any: # and each condition where `then` is not allowed
+              - signal: done
+              - instance_status: ok
+              - targets: {groups: [web, api], state: drained}
+              - ecs: drained
+              - ecs: {state: drained, cluster: web, absent: failed, grace: 5m}
+              - command: {document: D-1, parameters: {one: x, several: [x, y]}, timeout: 5m, version: "3"}
+              - function: f
+              - function: {name: "f:live", every: 1m}
         give_up_after: 1h
         on_success: CONTINUE
         on_failure: ABANDON
@@ -177,15 +189,6 @@ PLACES: Final = list(places(configuration.FILE, WHOLE))
 OUTERMOST: Final = [*{place.path: place for place in reversed(PLACES)}.values()]
 
 
-def each_of(found: list[Place], *of: type) -> list[Any]:
-    """Those places, each by its name; where shapes are given, theirs alone."""
-    return [
-        pytest.param(place, id=".".join(map(str, place.path)) or "the file")
-        for place in found
-        if not of or isinstance(place.shape, of)
-    ]
-
-
 def with_value(path: Path, value: object) -> Any:
     """WHOLE with another value at that place."""
     if not path:
@@ -212,74 +215,131 @@ def test_the_whole_file_is_sound_and_has_every_shape_and_key_that_is_declared() 
 # What is wrong there
 
 
-def assert_refused(data: object) -> None:
-    assert not parser_takes(data)
-    assert not schema_takes(data)
-
-
 OF_EACH_TYPE: Final[tuple[Any, ...]] = (None, True, 7, 1.5, "text", [], ["text"], {}, {"key": "text"})
 
 
-@pytest.mark.parametrize("place", each_of(OUTERMOST))
-def test_a_value_of_another_type_is_refused(place: Place) -> None:
-    for value in OF_EACH_TYPE:
-        if type(value) not in types_of(place.shape):
-            assert_refused(with_value(place.path, value))
+def of_another_type(place: Place) -> list[Any]:
+    if place not in OUTERMOST:
+        return []
+    return [value for value in OF_EACH_TYPE if type(value) not in types_of(place.shape)]
 
 
-@pytest.mark.parametrize("place", each_of(PLACES, Keys, OneKey))
-def test_a_key_that_is_not_declared_is_refused(place: Place) -> None:
-    assert_refused(with_value(place.path, {**place.value, "surprise": "x"}))
+def with_another_key(place: Place) -> list[Any]:
+    if not isinstance(place.shape, Keys | OneKey):
+        return []
+    return [{**place.value, "surprise": "x"}, {"surprise": "x"}]
 
 
-@pytest.mark.parametrize("place", each_of(PLACES, Keys))
-def test_a_key_that_is_required_is_missed(place: Place) -> None:
-    assert isinstance(place.shape, Keys)
-    for required in place.shape.required:
-        less = {key: member for key, member in place.value.items() if key != required}
-        assert_refused(with_value(place.path, less))
+def without_a_required_key(place: Place) -> list[Any]:
+    required = place.shape.required if isinstance(place.shape, Keys) else ()
+    return [{key: member for key, member in place.value.items() if key != each} for each in required]
 
 
-@pytest.mark.parametrize("place", each_of(PLACES, Choice))
-def test_a_word_that_is_not_declared_is_refused(place: Place) -> None:
-    assert_refused(with_value(place.path, "surprise"))
+def with_another_word(place: Place) -> list[Any]:
+    return ["surprise"] if isinstance(place.shape, Choice | Constant) else []
 
 
-@pytest.mark.parametrize("place", each_of(PLACES))
-def test_a_value_out_of_range_is_refused(place: Place) -> None:
-    for value in wrong_values(place.shape):
-        assert_refused(with_value(place.path, value))
-
-
-def wrong_values(shape: Shape) -> list[Any]:
-    """Ranges as far as a schema can say them: not how long a duration is."""
-    match shape:
-        case Constant():
-            return [2, "other"]
-        case Count():
-            return [shape.least - 1, shape.most + 1]
+def out_of_range(place: Place) -> list[Any]:
+    """As far as a schema can say it: not how long a duration is."""
+    match place.shape:
+        case Constant(value=value):
+            return [value + 1] if isinstance(value, int) else []
+        case Count(least=least, most=most):
+            return [least - 1, most + 1]
         case Duration():
             return ["", "90", "90 s", "1h 30m", "1d", "-5m", "1.5h", "1234567s", "5m1h"]
-        case Text():
-            return ["\x01", *(["x" * 5000] if re.search(r"\{\d,\d+\}$", shape.pattern) else [])]
+        case Text(pattern=pattern):
+            return ["\x01", *(["x" * 5000] if re.search(r"\{\d,\d+\}$", pattern) else [])]
         case _:
-            return wrong_collections(shape)
+            return collections_out_of_range(place)
 
 
-def wrong_collections(shape: Shape) -> list[Any]:
-    match shape:
+def collections_out_of_range(place: Place) -> list[Any]:
+    match place.shape:
         case ListOf(least=least, most=most):
             too_few: list[Any] = [[]] if least else []
             return [*too_few, *([] if most is None else [[f"x{number}" for number in range(most + 1)]])]
         case Keys(least=least):
             return [{}] if least else []
         case AnyKeys(least=least):
-            return [*([{}] if least else []), {"x\x01": "x"}]
-        case OneKey():
+            some = next(iter(place.value.values()))
+            return [*([{}] if least else []), {**place.value, "x\x01": some}]
+        case OneKey(beside=beside):
             together = [{"signal": "x", "elapsed": "5m"}, {"any": {"signal": "x"}, "then": {"signal": "y"}}]
-            return [{}, {"then": {"signal": "x"}}, *together]
+            after = {"then": {"signal": "x"}}
+            return [{}, after, *together, *([{**after, **together[0]}] if beside else [])]
         case _:
             return []
+
+
+WRONG: Final = (of_another_type, with_another_key, without_a_required_key, with_another_word, out_of_range)
+
+
+@pytest.mark.parametrize("wrong", WRONG, ids=lambda wrong: wrong.__name__)
+def test_what_is_wrong_at_a_place_is_refused(wrong: Callable[[Place], list[Any]]) -> None:
+    tried = [with_value(place.path, value) for place in PLACES for value in wrong(place)]
+
+    assert tried
+    assert [data for data in tried if parser_takes(data)] == []
+    assert [data for data in tried if schema_takes(data)] == []
+
+
+def test_no_rule_of_the_schema_is_left_out_by_those_wrong_files() -> None:
+    """Without it, one of them would be valid."""
+    broken = {
+        rule
+        for place in PLACES
+        for wrong in WRONG
+        for value in wrong(place)
+        for rule in rules_broken_alone([*VALIDATOR.iter_errors(with_value(place.path, value))])
+    }
+
+    assert sorted(set(rules(VALIDATOR.schema)) - broken) == []
+
+
+RULES: Final = {
+    *("type", "enum", "const", "pattern", "minimum", "maximum", "minItems", "maxItems", "required"),
+    *("additionalProperties", "minProperties", "maxProperties"),
+}
+
+
+def rules(data: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Where something is demanded. What stands under `if` demands nothing."""
+    items = data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else ()
+    for key, each in items:
+        if path[-1:] not in (("properties",), ("definitions",)):
+            if key == "if":
+                continue
+            if key in RULES and not (key == "additionalProperties" and each is not False):
+                yield (*path, str(key))
+        yield from rules(each, (*path, str(key)))
+
+
+def rules_broken_alone(errors: list[ValidationError]) -> Iterator[tuple[str, ...]]:
+    """The rules each of which alone makes the file invalid."""
+    if len(errors) != 1:
+        return
+    (error,) = errors
+    yield place_in_schema(error)
+    branches: dict[Any, list[ValidationError]] = defaultdict(list)
+    for each in error.context or ():
+        branches[each.schema_path[0]].append(each)
+    for branch in branches.values():
+        yield from rules_broken_alone(branch)
+
+
+def place_in_schema(error: ValidationError) -> tuple[str, ...]:
+    """Its path from the outermost schema, or from the definition that was referred to last."""
+    path: tuple[str, ...] = ()
+    node: Any = VALIDATOR.schema
+    for step in error.absolute_schema_path:
+        if step == "if":  # so begins the path of what is wrong under `then` and `else`, which stand beside it
+            continue
+        path, node = (*path, str(step)), node[step]
+        if isinstance(node, dict) and "$ref" in node:
+            path = tuple(node["$ref"].removeprefix("#/").split("/"))
+            node = VALIDATOR.schema[path[0]][path[1]]
+    return path
 
 
 # What is sound

@@ -27,7 +27,7 @@ from usher_simulator.replay.cloudtrail import Call
 from usher_simulator.replay.replay import Entry, replay
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from datetime import datetime, timedelta
 
     from usher.core.policy import Configuration
@@ -122,6 +122,7 @@ def _as_work_done(_context: click.Context, _option: click.Parameter, text: str |
 @click.option("--to", "last", type=Moment(), metavar="T", help="For logs: the end, likewise.")
 @click.option("--profile", metavar="NAME", help="For s3: and logs: a profile of your AWS configuration.")
 @click.option("--json", "as_json", is_flag=True, help="Print the whole report as JSON.")
+@click.option("--markdown", is_flag=True, help="With --against: print the differences as Markdown.")
 @click.option(
     "--report",
     "report_file",
@@ -146,6 +147,7 @@ def replay_command(  # noqa: PLR0913 - its options
     last: datetime | timedelta | None,
     profile: str | None,
     as_json: bool,
+    markdown: bool,
 ) -> None:
     """Replay captured notifications through the real handlers.
 
@@ -158,6 +160,8 @@ def replay_command(  # noqa: PLR0913 - its options
         paths, hooks = (*paths, str(_SAMPLE / "fleet-day.jsonl")), hooks or _SAMPLE / "hooks.yaml"
     if not paths:
         raise click.MissingParameter(ctx=context, param=context.command.params[0])
+    if markdown and (as_json or against is None):
+        raise click.UsageError("--markdown is for --against, and not with --json.")
     hooks = hooks or Path("hooks.yaml")
     _refuse_to_overwrite(report_file, [*paths, hooks, *([] if against is None else [against])])
     configuration = _loaded(context, hooks, "--hooks")
@@ -172,7 +176,9 @@ def replay_command(  # noqa: PLR0913 - its options
         report_file.write_text(page(data, replayed), encoding="utf-8", newline="\n")
         click.echo(f"Wrote {report_file}.", err=True)
     if before is not None:
-        exit_code = _compared(context, data, _replayed(found, before, work_done, home)[0], as_json=as_json)
+        compared = what_if.compare(_replayed(found, before, work_done, home)[0], data)
+        show = _as_json if as_json else _as_markdown if markdown else _as_differences
+        exit_code = _compared(context, data, compared, show)
     else:
         if as_json:
             click.echo(json.dumps(data, indent=1))
@@ -226,21 +232,34 @@ def _replayed(
     return report(replayed, unreadable), replayed
 
 
-def _compared(context: click.Context, new: dict[str, Any], old: dict[str, Any], *, as_json: bool) -> int:
+def _compared(
+    context: click.Context,
+    new: dict[str, Any],
+    compared: dict[str, Any],
+    show: Callable[[dict[str, Any]], None],
+) -> int:
     """Show what differs; the exit code."""
-    compared = what_if.compare(old, new)
     for place in new["rejected"]:
         click.echo(f"rejected {place['source']}: {place['reason']}", err=True)
     if not compared["actions"]:
         click.echo(_NOTHING_TO_COMPARE, err=True)
         context.exit(_CANNOT)
-    if as_json:
-        click.echo(json.dumps(compared, indent=1))
-    else:
-        on_terminal = Console(highlight=False, emoji=False)
-        what_if.print_comparison(compared, on_terminal if on_terminal.is_terminal else _wide_console())
+    show(compared)
     differs = any(what_if.result_differs(pair) for pair in compared["actions"])
     return what_if.RESULT_DIFFERS if differs else _exit_code(new["summary"])
+
+
+def _as_json(compared: dict[str, Any]) -> None:
+    click.echo(json.dumps(compared, indent=1))
+
+
+def _as_markdown(compared: dict[str, Any]) -> None:
+    click.echo(what_if.in_markdown(compared))
+
+
+def _as_differences(compared: dict[str, Any]) -> None:
+    on_terminal = Console(highlight=False, emoji=False)
+    what_if.print_comparison(compared, on_terminal if on_terminal.is_terminal else _wide_console())
 
 
 def _wide_console() -> Console:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
 RESULT_DIFFERS: Final = 3  # the exit code
 
 _MOST_ROWS: Final = 200
+_HEADINGS: Final = ("instance", "hook", "what", "old", "new")
+_HEADINGS_IN_ALL: Final = ("in all", "old", "new")
+_LONGEST_CELL: Final = 200  # of Markdown: GitHub takes a summary of at most 1 MiB
+_OF_MARKDOWN: Final = re.compile(r"[\\`*_{}\[\]<>#|~&@]")
 _COMPARED: Final = {  # as `differs` calls it, and the field of an action
     "hook": "hook",
     "outcome": "outcome",
@@ -103,11 +108,43 @@ def print_comparison(compared: dict[str, Any], console: Console) -> None:
     assumed = _assumed(compared["summary"])
     if assumed:
         console.print(assumption(assumed), style="yellow", markup=False)
-    _print_rows(("instance", "hook", "what", "old", "new"), rows[:_MOST_ROWS], console)
+    _print_rows(_HEADINGS, rows[:_MOST_ROWS], console)
     if len(rows) > _MOST_ROWS:
-        console.print(f"… and {counted(len(rows) - _MOST_ROWS, 'difference')} more; --json has all of them.")
-    _print_rows(("in all", "old", "new"), _rows_in_all(compared["summary"]), console)
-    console.print(_sentence(compared["summary"]))
+        console.print(_and_more(rows))
+    _print_rows(_HEADINGS_IN_ALL, _rows_in_all(compared["summary"]), console)
+    colour = "red" if compared["summary"]["results_differ"] else "green"
+    console.print(_sentence(compared["summary"], f"[{colour}]{{}}[/]"))
+
+
+def in_markdown(compared: dict[str, Any]) -> str:
+    """As tables of Markdown, for a job summary or a comment. Whatever the traffic says stays text."""
+    rows = [row for pair in compared["actions"] for row in _rows(pair)]
+    assumed = _assumed(compared["summary"])
+    parts = [
+        _sentence(compared["summary"], "**{}**"),
+        *([_as_text(assumption(assumed))] if assumed else []),
+        *([_table(_HEADINGS, rows[:_MOST_ROWS])] if rows else []),
+        *([_and_more(rows)] if len(rows) > _MOST_ROWS else []),
+        _table(_HEADINGS_IN_ALL, _rows_in_all(compared["summary"])),
+    ]
+    return "\n\n".join(parts)
+
+
+def _table(headings: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    lines = [headings, ("---",) * len(headings), *(tuple(map(_cell, row)) for row in rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _cell(text: str) -> str:
+    return _as_text(text if len(text) <= _LONGEST_CELL else f"{text[: _LONGEST_CELL - 1]}…")
+
+
+def _as_text(text: str) -> str:
+    return _OF_MARKDOWN.sub(lambda sign: f"&#{ord(sign[0])};", text)
+
+
+def _and_more(rows: list[tuple[str, ...]]) -> str:
+    return f"… and {counted(len(rows) - _MOST_ROWS, 'difference')} more; --json has all of them."
 
 
 def _assumed(summary: Mapping[str, Any]) -> dict[str, Any]:
@@ -166,7 +203,7 @@ def _print_rows(headings: tuple[str, ...], rows: list[tuple[str, ...]], console:
         console.print(table)
 
 
-def _sentence(summary: Mapping[str, Any]) -> str:
+def _sentence(summary: Mapping[str, Any], emphasis: str) -> str:
     actions, differ, results = (summary[key] for key in ("actions", "differ", "results_differ"))
-    colour = "red" if results else "green"
-    return f"{counted(actions, 'action')}: {differ} differ, [{colour}]{results} of them in the result[/]."
+    in_the_result = emphasis.format(f"{results} of them in the result")
+    return f"{counted(actions, 'action')}: {differ} differ, {in_the_result}."

@@ -14,6 +14,7 @@ import yaml
 
 from tests.bare_clone import ROOT
 from tests.e2e.distributions import OF_CHECK, copy_source, linked
+from tests.e2e.repositories import commit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,28 +29,6 @@ hooks:
 INVALID: Final = VALID.replace("elapsed", "elapses")
 
 
-def git(folder: Path, *words: str) -> str:
-    own = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-    as_one = {
-        f"GIT_{who}_{what}": f"a@{who}" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")
-    }
-    program = str(shutil.which("git"))
-    done = subprocess.run(  # noqa: S603 - our own words
-        [program, *words], cwd=folder, env=own | as_one, capture_output=True, text=True, check=True
-    )
-    return done.stdout.strip()
-
-
-def repository(folder: Path, **files: str) -> str:
-    """A commit with everything in the folder."""
-    for name, text in files.items():
-        (folder / name).write_text(text, encoding="utf-8")
-    git(folder, "init", "--quiet")
-    git(folder, "add", "--all")
-    git(folder, "commit", "--quiet", "--message", "as it is")
-    return git(folder, "rev-parse", "HEAD")
-
-
 class Users:
     """Somebody's repository whose pre-commit names Usher's, and the packages that its pip can find."""
 
@@ -60,9 +39,8 @@ class Users:
         usher.mkdir()
         copy_source(usher)
         shutil.copy(ROOT / ".pre-commit-hooks.yaml", usher)
-        of_usher = {"repo": str(usher), "rev": repository(usher), "hooks": [{"id": "usher-check"}]}
+        of_usher = {"repo": str(usher), "rev": commit(usher, {}), "hooks": [{"id": "usher-check"}]}
         (self.folder / ".pre-commit-config.yaml").write_text(yaml.safe_dump({"repos": [of_usher]}))
-        git(self.folder, "init", "--quiet")
         self.found = linked(packages, OF_CHECK)
         linked(packages, ["setuptools"])
         self._environment: Mapping[str, str] = {
@@ -75,12 +53,8 @@ class Users:
             "PIP_NO_BUILD_ISOLATION": "0",  # so pip spells that it builds with what is there
         }
 
-    def run(self, **files: str) -> subprocess.CompletedProcess[str]:
-        for name, text in files.items():
-            path = self.folder / name.replace("__", "/")
-            path.parent.mkdir(exist_ok=True)
-            path.write_text(text)
-        git(self.folder, "add", "--all")
+    def run(self, files: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+        commit(self.folder, files)
         program = Path(sys.executable).with_name("pre-commit")
         return subprocess.run(  # noqa: S603 - our own words
             [str(program), "run", "--all-files"],
@@ -103,14 +77,14 @@ def test_what_it_installs_is_light(users: Users) -> None:
 
 
 def test_it_checks_each_hooks_file_that_is_committed_and_nothing_else(users: Users) -> None:
-    done = users.run(**{"hooks.yaml": VALID, "staging__hooks.yaml": VALID, "other.yaml": "x: [y]\n"})
+    done = users.run({"hooks.yaml": VALID, "staging/hooks.yaml": VALID, "other.yaml": "x: [y]\n"})
     assert done.returncode == 0, done.stdout + done.stderr
     assert "usher check" in done.stdout
     assert "Passed" in done.stdout
 
 
 def test_an_invalid_hooks_file_stops_the_commit_with_its_line(users: Users) -> None:
-    done = users.run(**{"hooks.yaml": VALID, "staging__hooks.yaml": INVALID})
+    done = users.run({"hooks.yaml": VALID, "staging/hooks.yaml": INVALID})
     assert done.returncode == 1
     assert "staging/hooks.yaml:3: " in done.stdout
     assert "staging/hooks.yaml is invalid." in done.stdout

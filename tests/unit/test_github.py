@@ -24,6 +24,7 @@ SCHEMAS = [
     *[(file, "github-issue-forms") for file in FORMS],
     (GITHUB / "ISSUE_TEMPLATE" / "config.yml", "github-issue-config"),
     (GITHUB / "dependabot.yml", "dependabot"),
+    (ROOT / "action.yml", "github-actions"),
 ]
 VERBS = set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
 
@@ -70,7 +71,9 @@ def test_the_workflows_run_verbs_that_exist() -> None:
     assert verbs <= VERBS
 
 
-@pytest.mark.parametrize("file", [pytest.param(file, id=file.name) for file in WORKFLOWS])
+@pytest.mark.parametrize(
+    "file", [pytest.param(file, id=file.name) for file in (*WORKFLOWS, ROOT / "action.yml")]
+)
 def test_an_action_is_pinned_by_its_commit_and_names_its_release(file: Path) -> None:
     used = re.findall(r"uses: (.*)", file.read_text(encoding="utf-8"))
     assert used

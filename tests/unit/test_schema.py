@@ -265,8 +265,11 @@ def collections_out_of_range(place: Place) -> list[Any]:
             some = next(iter(place.value.values()))
             return [*([{}] if least else []), {**place.value, "x\x01": some}]
         case OneKey(beside=beside):
-            together = [{"signal": "x", "elapsed": "5m"}, {"any": {"signal": "x"}, "then": {"signal": "y"}}]
-            after = {"then": {"signal": "x"}}
+            together: list[dict[str, Any]] = [
+                {"signal": "x", "elapsed": "5m"},
+                {"any": {"signal": "x"}, "then": {"signal": "y"}},
+            ]
+            after: dict[str, Any] = {"then": {"signal": "x"}}
             return [{}, after, *together, *([{**after, **together[0]}] if beside else [])]
         case _:
             return []

@@ -219,6 +219,40 @@ def test_text_from_outside_is_no_markup(tmp_path: Path) -> None:
         assert "[red]all[/red] :tada:" in outcome.stdout
 
 
+def test_in_markdown_it_is_tables_with_the_same_rows() -> None:
+    outcome = usher(TRAFFIC, "--hooks", NEW, "--against", OLD, "--markdown")
+
+    sentence, differences, in_all = outcome.stdout.removesuffix("\n").split("\n\n")
+    assert (outcome.exit_code, sentence) == (3, "4 actions: 3 differ, **2 of them in the result**.")
+    lines = usher(TRAFFIC, "--hooks", NEW, "--against", OLD).stdout.splitlines()[:-1]
+    cells = [row[2:-2].split(" | ") for table in (differences, in_all) for row in table.splitlines()[2:]]
+    assert [f"{' '.join(place)}: {old} → {new}" for *place, old, new in cells] == lines
+
+
+def test_in_markdown_text_from_outside_stays_text_in_its_cell(tmp_path: Path) -> None:
+    traffic = tmp_path / "traffic.jsonl"
+    said = "a | b <img> [x](y) `c` **d** @team #1 " + "e" * 300
+    traffic.write_text(Path(TRAFFIC).read_text().replace('"done"', f'"done","Message":"{said}"'))
+
+    outcome = usher(str(traffic), "--hooks", NEW, "--against", OLD, "--markdown")
+
+    (row,) = [line for line in outcome.stdout.splitlines() if "| reason | done: " in line]
+    assert (
+        "a &#124; b &#60;img&#62; &#91;x&#93;(y) &#96;c&#96; &#42;&#42;d&#42;&#42; &#64;team &#35;1 eee"
+        in row
+    )
+    assert row.count(" | ") == 4
+    assert len(row) < 600
+
+
+@pytest.mark.parametrize("others", [[], ["--against", OLD, "--json"]])
+def test_markdown_is_for_differences(others: list[str]) -> None:
+    outcome = usher(TRAFFIC, "--hooks", NEW, "--markdown", *others)
+
+    assert (outcome.exit_code, outcome.stdout) == (2, "")
+    assert "--markdown is for --against, and not with --json." in outcome.stderr
+
+
 def test_nothing_against_nothing_is_nothing() -> None:
     empty = {"summary": {"actions": 0}, "actions": []}
 

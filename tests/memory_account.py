@@ -18,6 +18,7 @@ from usher_cli.main import main
 from usher_cli.open_actions import Loaded
 from usher_simulator.fakes.memory_enrolled import MemoryEnrolledHooks
 from usher_simulator.fakes.memory_store import MemoryStore
+from usher_simulator.fakes.memory_versions import MemoryVersions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from click.testing import Result
 
     from usher.core.action import Action
+    from usher.ports.file_versions import VersionHistory
     from usher.ports.hooks import EnrolmentRecords
 
 REGION: Final = "eu-west-1"
@@ -35,13 +37,22 @@ OUTPUTS: Final = {"TableName": "records", "InboxUrl": "inbox", "WakeUpsUrl": "wa
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MemoryAccount(Account):
-    """An Account whose hook items are in memory, too."""
+    """An Account whose hook items and versions are in memory, too."""
 
     items: EnrolmentRecords
+    applied: VersionHistory
 
     def hook_items(self) -> EnrolmentRecords:
         """See Account."""
         return self.items
+
+    def versions(self) -> VersionHistory:
+        """See Account."""
+        return self.applied
+
+    def aws_time(self) -> datetime:
+        """See Account."""
+        return self.machine.clock()
 
 
 class UnreadableStore(MemoryStore):
@@ -124,10 +135,14 @@ class MemoryStack:
     dynamodb: Any = None
     records: UnreadableStore = field(init=False)
     items: MemoryEnrolledHooks = field(init=False)
+    versions: MemoryVersions = field(init=False)
+    parameters: dict[str, str] = field(default_factory=dict)  # of the stack
+    status: str = "CREATE_COMPLETE"
 
     def __post_init__(self) -> None:
         self.records = UnreadableStore(lambda: self.now)
         self.items = MemoryEnrolledHooks(lambda: self.now)
+        self.versions = MemoryVersions(self.items)
 
     def machine(self) -> Machine:
         return Machine(
@@ -148,6 +163,9 @@ class MemoryStack:
             outputs=self.outputs,
             clients={**dict.fromkeys(("sqs", "sts", "events"), self.clients), **self.services},
             items=self.items,
+            applied=self.versions,
+            parameters=self.parameters,
+            status=self.status,
         )
 
     def wait(self, span: timedelta) -> None:

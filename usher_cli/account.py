@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
 from functools import partial, update_wrapper
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -13,6 +14,7 @@ from botocore import exceptions as aws
 from botocore.config import Config
 
 from usher.aws.enrolled import EnrolledHooks
+from usher.aws.file_versions import PARTITION, FileVersionsTable
 from usher.aws.queues import WakeUpQueue
 from usher.aws.record_format import UNREADABLE
 from usher.aws.records import RecordTable
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
     from usher.core.action import Action
+    from usher.ports.file_versions import VersionHistory
     from usher.ports.hooks import EnrolmentRecords
     from usher_cli.open_actions import OpenActions
 
@@ -86,6 +89,8 @@ class Account:
     records: OperatorStore
     open_actions: OpenActions
     outputs: Mapping[str, str]
+    parameters: Mapping[str, str] = field(default_factory=dict)  # of the stack
+    status: str = ""  # of the stack
     clients: dict[str, Any] = field(default_factory=dict)
 
     def client(self, service: str) -> Any:  # noqa: ANN401 - boto3's clients have no common type
@@ -111,6 +116,17 @@ class Account:
         """The items of the enrolled hooks."""
         table_name, clock = self.output("TableName"), self.machine.clock
         return EnrolledHooks(self.dynamodb, table_name, clock, self.enrolments_per_hour)
+
+    def versions(self) -> VersionHistory:
+        """The versions of the hooks file that were applied."""
+        return FileVersionsTable(self.dynamodb, self.output("TableName"))
+
+    def aws_time(self) -> datetime:
+        """The time by AWS's clock: that of this machine may be wrong by minutes."""
+        key = {"pk": {"S": PARTITION}, "sk": {"S": "any"}}
+        answer = self.dynamodb.get_item(TableName=self.output("TableName"), Key=key)
+        told = answer["ResponseMetadata"]["HTTPHeaders"].get("date")
+        return parsedate_to_datetime(told) if told else self.machine.clock()
 
     def who(self) -> str:
         """The caller's ARN."""
@@ -226,7 +242,9 @@ def open_account(place: Place, machine: Machine) -> Account:
         endpoint_url=place.endpoint_url,
         stack=place.stack,
     )
-    outputs = _outputs(session, here)
+    stack = _stack(session, here)
+    outputs = {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
+    parameters = {each["ParameterKey"]: each["ParameterValue"] for each in stack.get("Parameters", [])}
     dynamodb = _client(session, "dynamodb", here)
     table_name = _output(outputs, "TableName", here)
     return Account(
@@ -237,6 +255,8 @@ def open_account(place: Place, machine: Machine) -> Account:
         records=RecordTable(dynamodb, table_name, machine.clock),
         open_actions=OpenActionsTable(dynamodb, table_name),
         outputs=outputs,
+        parameters=parameters,
+        status=stack.get("StackStatus", ""),
     )
 
 
@@ -249,7 +269,7 @@ def _client(session: Any, service: str, place: Place) -> Any:  # noqa: ANN401 - 
         raise Trouble(f"{error}: --endpoint-url must be a URL such as http://localhost:4566.") from error
 
 
-def _outputs(session: Any, place: Place) -> Mapping[str, str]:  # noqa: ANN401 - see Account.client
+def _stack(session: Any, place: Place) -> dict[str, Any]:  # noqa: ANN401 - see Account.client
     try:
         answer = _client(session, "cloudformation", place).describe_stacks(StackName=place.stack)
     except aws.ClientError as error:
@@ -257,8 +277,8 @@ def _outputs(session: Any, place: Place) -> Mapping[str, str]:  # noqa: ANN401 -
             raise
         where = f"There is no stack {place.stack} in {place.region}"
         raise Trouble(f"{where}: check --region and --stack.") from error
-    (stack,) = answer["Stacks"]
-    return {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
+    stack: dict[str, Any] = answer["Stacks"][0]
+    return stack
 
 
 def _output(outputs: Mapping[str, str], name: str, place: Place) -> str:

@@ -37,10 +37,12 @@ class _Listed(NamedTuple):
 
 
 _COMMANDS: Final = {
+    "apply": _Listed("apply.command", "apply", "Let a hooks file take effect without a deploy."),
     "check": _Listed("check", "check", "Check hooks files, and describe what each of their hooks will do."),
     "complete": _Listed(
         "operate", "complete", "End an action now with a result, whatever it still waits for."
     ),
+    "config": _Listed("apply.config", "config", "Show the versions of the hooks file that were applied."),
     "export": _Listed("export.command", "export", "Export captured notifications for a replay."),
     "extend": _Listed("operate", "extend", "Let an action wait longer for its conditions."),
     "hold": _Listed("operate", "hold", "Keep an instance in its wait until `complete` or `hold --off`."),

@@ -31,7 +31,7 @@ _Reader: TypeAlias = tuple[re.Pattern[str], Callable[[str], object]]
 
 # The scalars of YAML 1.2's core schema. PyYAML's own are those of 1.1, in which `on` is a boolean,
 # `1:30` is ninety and a date is no text; here they stay what is written.
-_SCALARS: Final[Mapping[str, _Reader]] = {
+SCALARS: Final[Mapping[str, _Reader]] = {
     f"{_TAG}null": (re.compile(r"(?:~|null|Null|NULL|)\Z"), lambda _: None),
     f"{_TAG}bool": (
         re.compile(r"(?:true|True|TRUE|false|False|FALSE)\Z"),
@@ -189,7 +189,7 @@ class _Loader(yaml.SafeLoader):
 
 
 _Loader.yaml_implicit_resolvers = {}
-for _tag, (_pattern, _) in _SCALARS.items():
+for _tag, (_pattern, _) in SCALARS.items():
     _Loader.add_implicit_resolver(_tag, _pattern, None)
 
 
@@ -279,8 +279,8 @@ class _Walk:
 
     def _scalar(self, node: yaml.ScalarNode, path: Path) -> object:
         text = str(node.value)
-        pattern, convert = _SCALARS.get(node.tag, _SCALARS[_TEXT])
-        if node.tag not in _SCALARS or not pattern.match(text):
+        pattern, convert = SCALARS.get(node.tag, SCALARS[_TEXT])
+        if node.tag not in SCALARS or not pattern.match(text):
             self._refuse(_line_of(node), path, f"must have no tag such as {node.tag}", text)
             return text
         return convert(text)

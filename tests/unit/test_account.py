@@ -83,6 +83,8 @@ def template(number: int) -> str:
             "Outputs": {
                 "TableName": {"Value": {"Ref": "Records"}},
                 "InboxUrl": {"Value": {"Ref": "Inbox"}},
+                "InboxArn": {"Value": {"Fn::GetAtt": ["Inbox", "Arn"]}},
+                "HookRoleArn": {"Value": "arn:aws:iam::123456789012:role/usher"},
                 "WakeUpsUrl": {"Value": {"Ref": "WakeUps"}},
             },
         }

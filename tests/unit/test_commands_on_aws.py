@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 from tests.factories import at
 from tests.unit.test_account import Deployed, client, cloud, deployed
 from usher.aws import table
+from usher.aws.enrolled import EnrolledHooks
 from usher.core import messages, notifications
 from usher.core.action import Result, Signal
+from usher.core.file_versions import NO_VERSION
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -86,6 +88,24 @@ def test_pause_and_resume_change_the_table(
     assert list(deployed.records.pauses()) == ["usher-drain"]
     assert deployed.json("resume", "--hook", "usher-drain")["woken"] == 1
     assert (deployed.records.pauses(), deployed.loaded().look_at) == ({}, at(0))
+
+
+def test_apply_and_config_write_and_read_the_table(
+    deployed: Deployed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    text = "version: 1\npolicies:\n  p: {until: []}\nhooks:\n"
+    text += "  - {name: gate, group: jobs-*, transition: launching, policy: p}\n"
+    (tmp_path / "hooks.yaml").write_text(text)
+    assert "has its hooks file compiled in" in deployed.usher("apply", *WHY, "--yes").stderr
+    EnrolledHooks(client("dynamodb"), deployed.outputs["TableName"], lambda: at(0)).put_in_force(
+        NO_VERSION.in_force
+    )
+    assert deployed.json("apply", "--yes", *WHY)["by"] == CALLER
+    (version,) = deployed.json("config", "history")
+    assert (version["version"], version["reason"], version["hooks"]) == (1, "ticket 7", 1)
+    assert deployed.json("config", "show", "1")["file"]["hooks"][0]["group"] == "jobs-*"
+    assert deployed.json("config", "diff")["new"] == 1
 
 
 QUEUES = ("Inbox", "Events", "WakeUps", "Questions")

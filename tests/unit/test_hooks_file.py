@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from usher.core import configuration
 from usher_hooksfile import load
 from usher_hooksfile.load import MOST_BYTES, MOST_LEVELS, MOST_NODES, HooksFileRefused
+from usher_hooksfile.write import as_yaml
 
 EXAMPLE = Path(__file__).parents[2] / "hooks.yaml"
 
@@ -436,3 +437,26 @@ FORM = re.compile(
     r"|:[0-9]+: a second document begins here: [^\n]+"
     r"|: (?:is empty|has nothing but comments): [^\n]+"
 )
+
+
+# Written again
+
+
+@pytest.mark.parametrize("text", ["on", "1:30", "2026-01-01", "0o17", "null", "~", "1e3", ".5", "007", "*"])
+def test_a_text_that_some_yaml_takes_for_something_else_is_written_in_quotes(text: str) -> None:
+    assert read_again({"x": text}) == {"x": text}
+
+
+@given(
+    st.recursive(
+        st.text() | st.integers(-(10**17), 10**17) | st.booleans() | st.none(),
+        lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+        max_leaves=12,
+    )
+)
+def test_what_is_written_reads_as_the_same(data: object) -> None:
+    assert read_again(data) == data
+
+
+def read_again(data: object) -> object:
+    return load._Walk().plain(load._composed(as_yaml(data)), ())  # noqa: SLF001 - beneath the parser

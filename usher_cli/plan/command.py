@@ -25,11 +25,10 @@ from usher_cli.plan.steps import Known, Live, Plan, Row, Step, plan, targets
 from usher_hooksfile import load
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
     from datetime import datetime
 
+    from usher.core.compiled import Compiled
     from usher_cli.account import Account
-    from usher_hooksfile.load import HooksFile
 
 _WIDTH: Final = 1000  # nothing is cut to fit: a terminal wraps long lines by itself
 
@@ -89,7 +88,8 @@ def plan_command(
         file = load.examine(hooks)
     except load.HooksFileRefused as refused:
         raise Trouble("; ".join(refused.complaints)) from refused
-    found, now = _planned(account, file, own_groups), account.machine.clock()
+    own = {*own_groups, *own_groups_of(account)}
+    found, now = planned(account, compiled(file.data, own)), account.machine.clock()
     if as_json:
         click.echo(json.dumps(as_data(found, now), indent=1))
     else:
@@ -97,18 +97,28 @@ def plan_command(
     context.exit(1 if found.has_conflicts else 0)
 
 
-def _planned(account: Account, file: HooksFile, own_groups: Collection[str]) -> Plan:
+def own_groups_of(account: Account) -> tuple[str, ...]:
+    """The groups whose own templates contain their hooks, as the file in force has them."""
+    in_force = account.hook_items().in_force()
+    return in_force.own_groups if in_force else ()
+
+
+def wanted_by(account: Account, file: Compiled) -> Wanted:
+    """What a file asks for in an account."""
+    return Wanted(
+        hooks=file.configuration.hooks,
+        targets=targets(account.outputs),
+        own_groups=frozenset(file.own_groups),
+    )
+
+
+def planned(account: Account, file: Compiled) -> Plan:
+    """What a file would lead to. Raises Trouble."""
     per_hour = account.enrolments_per_hour
     items = account.hook_items()
     in_force = items.in_force()
-    groups_of_their_own = {*own_groups, *(in_force.own_groups if in_force else ())}
-    wanted = Wanted(
-        hooks=file.configuration.hooks,
-        targets=targets(account.outputs),
-        own_groups=frozenset(groups_of_their_own),
-    )
-    digest = compiled(file.data, groups_of_their_own).digest
-    is_deployed = in_force is not None and in_force.digest == digest and not in_force.is_closing
+    wanted = wanted_by(account, file)
+    is_deployed = in_force is not None and in_force.digest == file.digest and not in_force.is_closing
     pace = Pace(per_hour=per_hour, left=max(0, items.left(account.machine.clock()))) if per_hour else None
     client = account.client("autoscaling")
     live = Live(groups=GroupsApi(client), members=WaitingApi(client))
@@ -182,7 +192,22 @@ _COLOURS: Final = {
 
 
 def _print(found: Plan, hooks: Path, now: datetime) -> None:
-    console = Console(highlight=False, emoji=False, soft_wrap=True, width=_WIDTH)
+    print_steps(found)
+    click.echo(in_sentences(found, str(hooks)))
+    if found.calls_per_second is not None and found.by_deploy and not found.is_deployed:
+        click.echo(enrolment_times.in_the_deploy(found.by_deploy, found.named, found.calls_per_second))
+    if found.pace is not None and found.by_sweep:
+        if found.is_deployed:
+            click.echo(
+                enrolment_times.while_enrolling(found.enrolled, found.groups, found.by_sweep, found.pace, now)
+            )
+        else:
+            click.echo(enrolment_times.after_deploy(found.by_sweep, found.pace.per_hour))
+
+
+def print_steps(found: Plan, *, stderr: bool = False) -> None:
+    """The steps as a table."""
+    console = Console(highlight=False, emoji=False, soft_wrap=True, width=_WIDTH, stderr=stderr)
     if found.rows:
         steps = Table(box=None, header_style="bold", pad_edge=False)
         for heading in ("step", "group", "hook", "reason"):
@@ -194,18 +219,13 @@ def _print(found: Plan, hooks: Path, now: datetime) -> None:
             )
         console.print(steps)
         console.print()
+
+
+def in_sentences(found: Plan, file: str) -> str:
+    """How many groups the file selects, and how many hooks take each step."""
     unchanged = "1 hook is unchanged" if found.unchanged == 1 else f"{found.unchanged} hooks are unchanged"
     groups = "1 group" if found.groups == 1 else f"{found.groups} groups"
-    click.echo(f"{hooks} selects {groups}. {unchanged}, {_counts(found)}.")
-    if found.calls_per_second is not None and found.by_deploy and not found.is_deployed:
-        click.echo(enrolment_times.in_the_deploy(found.by_deploy, found.named, found.calls_per_second))
-    if found.pace is not None and found.by_sweep:
-        if found.is_deployed:
-            click.echo(
-                enrolment_times.while_enrolling(found.enrolled, found.groups, found.by_sweep, found.pace, now)
-            )
-        else:
-            click.echo(enrolment_times.after_deploy(found.by_sweep, found.pace.per_hour))
+    return f"{file} selects {groups}. {unchanged}, {_counts(found)}."
 
 
 def _counts(found: Plan) -> str:

@@ -49,6 +49,21 @@ def after_deploy(count: int, per_hour: int) -> str:
     return f"{where}; the sweep puts the last {when}, {_at(per_hour)}."
 
 
+def after_apply(named: int, selected: int, per_hour: int) -> str:
+    """How long the sweep takes to put hooks once a version of the file is in effect."""
+    parts = []
+    if named:
+        lasts = duration.written(_passes(named))
+        parts.append(f"{_hooks(named)} on named groups within about {lasts}")
+    if selected:
+        hours = -(-selected // per_hour) - 1
+        when = f"in about {hours}h" if hours else "within an hour"
+        parts.append(
+            f"{_hooks(selected)} on groups selected by glob or tags, the last {when}, {_at(per_hour)}"
+        )
+    return f"Then the sweep puts {'; and '.join(parts)}."
+
+
 def in_the_deploy(hooks: int, groups: int, calls_per_second: float) -> str:
     """How long a deploy takes for named groups: it describes each group, and puts each hook."""
     lasts = timedelta(seconds=ceil((groups + hooks) / calls_per_second))

@@ -36,10 +36,10 @@ class MemoryVersions:
         """See usher.ports.file_versions.VersionHistory."""
         return [self._versions[number] for number in sorted(self._versions, reverse=True)[:most]]
 
-    def apply(self, version: FileVersion, schedule: Schedule, over: Schedule) -> None:
+    def apply(self, version: FileVersion, schedule: Schedule, over: Schedule, *, ahead: bool = False) -> None:
         """See usher.ports.file_versions.VersionHistory."""
         file = self._in_force.in_force()
-        if file is None or file.version is None or file.is_closing:
+        if not ahead and (file is None or file.version is None or file.is_closing):
             raise NotInForce
         if over.newest != self._schedule.newest or version.number in self._versions:
             raise Moved

@@ -55,7 +55,7 @@ class FileVersionsTable:
         """See usher.ports.file_versions.VersionHistory."""
         return [_from_item(item) for item in self._table.last(PARTITION, "VERSION#", most)]
 
-    def apply(self, version: FileVersion, schedule: Schedule, over: Schedule) -> None:
+    def apply(self, version: FileVersion, schedule: Schedule, over: Schedule, *, ahead: bool = False) -> None:
         """See usher.ports.file_versions.VersionHistory."""
         stands, values = "attribute_not_exists(newest)", None
         if over.newest != NONE_YET:
@@ -64,7 +64,7 @@ class FileVersionsTable:
             [
                 self._table.put(_key(version.number), _to_item(version), None, "attribute_not_exists(pk)"),
                 self._table.put(_SCHEDULE, _schedule_item(schedule), None, stands, values),
-                self._table.check(*FROM_TABLE),
+                *([] if ahead else [self._table.check(*FROM_TABLE)]),
             ]
         )
         if not refusals or self._is_stored(version):

@@ -33,10 +33,10 @@ class VersionHistory(FileVersions, Protocol):
         """The last `most` versions, the newest first. Raises as `version`."""
         ...
 
-    def apply(self, version: FileVersion, schedule: Schedule, over: Schedule) -> None:
+    def apply(self, version: FileVersion, schedule: Schedule, over: Schedule, *, ahead: bool = False) -> None:
         """Store a version, and the schedule that has it in place of `over`.
 
         Raises Moved where another schedule stands by now, and NotInForce where the deployment has its
-        hooks file compiled in, or goes; stores nothing then.
+        hooks file compiled in, or goes; stores nothing then. `ahead`: it has, and is about to go over.
         """
         ...

@@ -1,0 +1,175 @@
+"""Applies a version: checked, planned, asked for, stored; and what keeps it from being so, in one line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+from usher.aws.file_versions import MOST_BYTES, compressed
+from usher.aws.groups import GroupsApi
+from usher.core.compiled import compiled
+from usher.core.configuration import ConfigurationRefused
+from usher.core.file_versions import CACHED, MOST_PENDING, NONE_YET, FileVersion, Schedule
+from usher.ports.errors import Moved, NotInForce
+from usher.ports.file_versions import VersionUnreadable
+from usher_cli.account import Trouble
+from usher_cli.apply.rights import Rights
+from usher_cli.plan.command import own_groups_of, planned, wanted_by
+from usher_cli.plan.steps import Step
+from usher_hooksfile import load
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from usher.core.compiled import Compiled
+    from usher_cli.account import Account
+    from usher_cli.plan.steps import Plan, Row
+
+COMPILED_IN: Final = (
+    "This deployment has its hooks file compiled in: change the file and deploy. "
+    "docs/apply.md tells how to go over to `usher apply`"
+)
+CLOSING: Final = "Usher is being deleted here: nothing can be applied any more"
+_AGAIN: Final = "run `usher apply` again to see what it would change now"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Candidate:
+    """A file that may be applied, and the schedule that it was planned on."""
+
+    file: Compiled
+    name: str  # for people: the path, or the version that it comes from
+    over: Schedule
+
+    @property
+    def number(self) -> int:
+        """Of the version that it would be."""
+        return self.over.newest + 1
+
+
+def from_file(account: Account, path: Path) -> Candidate:
+    """The file at `path`, checked as by `usher check`. Raises Trouble."""
+    try:
+        examined = load.examine(path)
+    except load.HooksFileRefused as refused:
+        raise Trouble("; ".join(refused.complaints)) from refused
+    file = compiled(examined.data, own_groups_of(account))
+    size = len(compressed(file.text))
+    if size > MOST_BYTES:
+        raise Trouble(f"{path}: must compress to at most {MOST_BYTES} bytes, got {size}: use fewer hooks.")
+    return Candidate(file=file, name=str(path), over=account.versions().schedule())
+
+
+def from_before(account: Account) -> Candidate:
+    """The version before the newest. Raises Trouble."""
+    over = account.versions().schedule()
+    if over.newest == NONE_YET:
+        raise Trouble("No hooks file was applied here yet: there is nothing to roll back.")
+    previous = read_version(account, over.newest).previous
+    if previous == NONE_YET:
+        what = "apply a file without hooks to have Usher manage nothing"
+        raise Trouble(f"Version {over.newest} is the first one, and nothing was before it: {what}.")
+    file = read_version(account, previous).file
+    try:
+        _ = file.configuration
+    except ConfigurationRefused as refused:
+        raise Trouble(f"Version {previous} is not valid in this release: {refused}") from refused
+    return Candidate(file=file, name=f"version {previous}", over=over)
+
+
+def read_version(account: Account, number: int) -> FileVersion:
+    """A version. Raises Trouble."""
+    try:
+        return account.versions().version(number)
+    except VersionUnreadable as error:
+        raise Trouble(f"{error}: `usher config history` lists the versions.") from error
+
+
+def refuse_where_compiled_in(account: Account, *, ahead: bool) -> None:
+    """`ahead`: for a deployment that is about to go over. Raises Trouble."""
+    if account.status.endswith("_IN_PROGRESS"):
+        where = f"Stack {account.place.stack} is being changed ({account.status})"
+        raise Trouble(f"{where}: try again when that is done.")
+    in_force = account.hook_items().in_force()
+    if in_force is not None and in_force.is_closing:
+        raise Trouble(f"{CLOSING}.")
+    is_compiled_in = in_force is None or in_force.version is None
+    if is_compiled_in and not ahead:
+        raise Trouble(f"{COMPILED_IN}.")
+    if ahead and not is_compiled_in:
+        raise Trouble("--ahead is for a deployment that has its hooks file compiled in: leave it out here.")
+
+
+def refuse_what_the_rights_lack(account: Account, candidate: Candidate) -> None:
+    """Raises Trouble."""
+    lacking = list(_rights(account).lacking(candidate.file.configuration))
+    if lacking:
+        raise Trouble(f"{candidate.name}: {'; '.join(lacking)}.")
+
+
+def plan_of(account: Account, candidate: Candidate) -> Plan:
+    """What it leads to, with the groups on which the installed rights do not let Usher put hooks."""
+    found = planned(account, candidate.file)
+    # The rights of such a stack do not follow the file: no open action loses one.
+    found = replace(found, rows=[row for row in found.rows if row.step is not Step.PERMISSION])
+    if "TagValue" not in account.parameters:
+        return found
+    groups = GroupsApi(account.client("autoscaling")).groups()
+    untagged = list(_rights(account).untagged(wanted_by(account, candidate.file), groups))
+    places = {(row.group, row.hook) for row in untagged}
+    rows = [row for row in found.rows if (row.group, row.hook) not in places or row.step not in _PUTS]
+    return replace(found, rows=[*rows, *untagged])
+
+
+_PUTS: Final = (Step.ENROL, Step.CHANGE)
+
+
+def refuse_conflicts_of_names(plan: Plan, candidate: Candidate) -> None:
+    """A conflict on a group that the file names is a mistake; one on a group of a glob may be an exception.
+
+    Raises Trouble.
+    """
+    named = {str(hook.group.glob) for hook in candidate.file.configuration.hooks if hook.group.is_one_name}
+    conflicts = [row for row in plan.rows if row.step is Step.CONFLICT and row.group in named]
+    if conflicts:
+        raise Trouble(f"Nothing was applied. {_in_words(conflicts)}.")
+
+
+def _in_words(conflicts: Sequence[Row]) -> str:
+    return "; ".join(f"{row.hook} on {row.group}: {row.reason}" for row in conflicts)
+
+
+def _rights(account: Account) -> Rights:
+    return Rights(parameters=account.parameters, inbox_arn=account.output("InboxArn"))
+
+
+def store(account: Account, candidate: Candidate, reason: str, *, ahead: bool) -> FileVersion:
+    """Apply it. Raises Trouble where somebody else was faster, or the deployment takes none."""
+    versions, over, number = account.versions(), candidate.over, candidate.number
+    by, now = account.who(), account.aws_time()
+    if len(over.pending(now)) >= MOST_PENDING:
+        raise Trouble(f"{MOST_PENDING} versions are yet to take effect: wait a minute, and try again.")
+    schedule = over.then(number, now)
+    version = FileVersion(
+        number=number,
+        file=candidate.file,
+        applied_at=now,
+        effective_at=schedule.starts[-1].at,
+        by=by,
+        reason=reason,
+        previous=over.newest,
+    )
+    try:
+        versions.apply(version, schedule, over, ahead=ahead)
+    except Moved as moved:
+        theirs = read_version(account, versions.schedule().newest)
+        raise Trouble(f"{theirs.by} applied version {theirs.number} meanwhile: {_AGAIN}.") from moved
+    except NotInForce as error:
+        raise Trouble(f"{COMPILED_IN}.") from error
+    if account.aws_time() > version.effective_at - CACHED:
+        raise Trouble(
+            f"Version {number} was applied, but the request took so long that some functions may work by "
+            f"it up to {CACHED.seconds}s before others: watch `usher list`."
+        )
+    return version

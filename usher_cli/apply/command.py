@@ -1,0 +1,133 @@
+"""The command `usher apply`."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from usher.core import iso_time
+from usher_cli.account import with_account
+from usher_cli.apply import applying
+from usher_cli.apply.data import as_data
+from usher_cli.apply.waiting import Hooks, wait_for_hooks
+from usher_cli.change import ask, print_result
+from usher_cli.change import reason as reason_callback
+from usher_cli.plan import enrolment_times
+from usher_cli.plan.command import in_sentences, print_steps
+from usher_cli.printable import short, shown
+from usher_hooksfile.warnings import warnings
+
+if TYPE_CHECKING:
+    from usher.core.file_versions import FileVersion
+    from usher_cli.account import Account
+    from usher_cli.apply.applying import Candidate
+    from usher_cli.plan.steps import Plan
+
+_DEFAULT: Final = Path("hooks.yaml")
+_WITHIN: Final = timedelta(minutes=2)  # of its taking effect a sweep begins with its hooks
+_NOT_ALL: Final = 1  # the exit code: it was applied, and not all hooks stand as it asks
+
+_EXAMPLES: Final = """
+\b
+Examples:
+  usher apply hooks.yaml --reason "drain for 45 minutes (ticket 7)"
+  usher apply hooks.yaml --reason "ticket 7" --wait
+  usher apply --rollback --reason "ticket 7 made it worse"
+  usher apply hooks.yaml --reason "ticket 7" --yes --json
+
+\b
+Exit codes:
+  0  applied, or the file is in effect already
+  1  not confirmed; or, with --wait, not all hooks stand as the file asks
+  2  wrong usage, a file that is invalid or needs rights that the stack lacks, or somebody was faster
+"""
+
+
+@click.command(epilog=_EXAMPLES)
+@click.argument("file", type=click.Path(path_type=Path), required=False)
+@click.option("--reason", required=True, callback=reason_callback, help="Why; kept with the version.")
+@click.option("--rollback", is_flag=True, help="Apply the version before the newest once more.")
+@click.option("--wait", is_flag=True, help="Follow the hooks until they stand as the file asks.")
+@click.option(
+    "--ahead", is_flag=True, help="For a deployment that has its file compiled in, and is about to go over."
+)
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@with_account
+def apply(  # noqa: PLR0913 - the options of a command
+    account: Account,
+    file: Path | None,
+    reason: str,
+    *,
+    rollback: bool,
+    wait: bool,
+    ahead: bool,
+    yes: bool,
+    as_json: bool,
+) -> None:
+    """Let a hooks file take effect without a deploy.
+
+    Checks FILE (hooks.yaml by default) as `usher check` does, and against the rights that the stack
+    has, shows the plan and asks. The new version takes effect a minute later, in all functions at the
+    same moment; then the sweep puts its hooks. Open actions are finished under the policies with which
+    they began.
+    """
+    if rollback and file is not None:
+        raise click.UsageError("give a FILE or --rollback, not both")
+    if ahead and wait:
+        raise click.UsageError(
+            "--wait has nothing to wait for: with --ahead the version counts from the deploy"
+        )
+    applying.refuse_where_compiled_in(account, ahead=ahead)
+    candidate = applying.from_before(account) if rollback else applying.from_file(account, file or _DEFAULT)
+    applying.refuse_what_the_rights_lack(account, candidate)
+    if _is_newest(account, candidate):
+        version = applying.read_version(account, candidate.over.newest)
+        _print(account, version, f"{candidate.name} is version {version.number} already.", as_json=as_json)
+        return
+    plan = applying.plan_of(account, candidate)
+    _show(account, candidate, plan)
+    applying.refuse_conflicts_of_names(plan, candidate)
+    ask(f"Apply {candidate.name} as version {candidate.number}?", yes=yes)
+    version = applying.store(account, candidate, reason, ahead=ahead)
+    _print(account, version, _done(account, version, ahead=ahead), as_json=as_json)
+    if wait and wait_for_hooks(account, version) is not Hooks.STAND:
+        click.get_current_context().exit(_NOT_ALL)
+
+
+def _is_newest(account: Account, candidate: Candidate) -> bool:
+    newest = candidate.over.newest
+    return bool(newest) and applying.read_version(account, newest).file.digest == candidate.file.digest
+
+
+def _show(account: Account, candidate: Candidate, plan: Plan) -> None:
+    """To stderr, so that --json stays JSON."""
+    for warning in warnings(candidate.file.configuration):
+        click.echo(shown(f"{candidate.name}: warning: {warning.text}"), err=True)
+    print_steps(plan, stderr=True)
+    click.echo(in_sentences(plan, candidate.name), err=True)
+    if plan.by_deploy or plan.by_sweep:
+        per_hour = account.enrolments_per_hour or 1
+        click.echo(enrolment_times.after_apply(plan.by_deploy, plan.by_sweep, per_hour), err=True)
+    count = len(account.open_actions.ids())
+    actions = "1 open action is" if count == 1 else f"{count} open actions are"
+    click.echo(f"{actions} finished under the policies with which they began.", err=True)
+
+
+def _done(account: Account, version: FileVersion, *, ahead: bool) -> str:
+    if ahead:
+        return f"Applied version {version.number}. It counts from the deploy with which the table is read."
+    left = (version.effective_at - account.machine.clock()).total_seconds()
+    when = f"at {iso_time.to_seconds(version.effective_at)}, in {short(max(left, 0))}"
+    return (
+        f"Applied version {version.number}. It takes effect {when}; the sweep begins with its hooks within "
+        f"{short(_WITHIN.total_seconds())} of that. To take it back: usher apply --rollback --reason ..."
+    )
+
+
+def _print(account: Account, version: FileVersion, sentence: str, *, as_json: bool) -> None:
+    data = as_data(version, account.versions().schedule(), account.machine.clock())
+    print_result(data, sentence, as_json=as_json)

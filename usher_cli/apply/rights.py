@@ -1,0 +1,68 @@
+"""What the rights of an installed stack cover, by its parameters, and what a hooks file needs besides."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Final
+
+from usher.core.conditions.probe import Probe
+from usher_cli.plan.steps import Row, Step
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from usher.core.hook_items import GroupSeen
+    from usher.core.policy import Configuration
+    from usher.core.wanted_hooks import Wanted
+
+TAG: Final = "usher"  # that a group must carry, with the value of the parameter TagValue
+_LISTS: Final = {  # of resources that conditions may use, by what their ARNs have
+    ":function:": "FunctionArns",
+    ":document/": "DocumentArns",
+    ":cluster/": "ClusterArns",
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Rights:
+    """What the stack's parameters say; a stack that has none of them tells nothing."""
+
+    parameters: Mapping[str, str]
+    inbox_arn: str  # tells partition, Region and account
+
+    def lacking(self, configuration: Configuration) -> Iterator[str]:
+        """What a policy needs and no list has: a line each, with what to do."""
+        told: set[tuple[str, str]] = set()
+        for policy in configuration.policies.values():
+            probes = [leaf for leaf in policy.leaves if isinstance(leaf, Probe)]
+            needed = [arn for probe in probes for each in probe.permissions for arn in each.resources]
+            for arn, parameter in self._listed(needed):
+                if (arn, parameter) not in told and not self._covers(parameter, arn):
+                    told.add((arn, parameter))
+                    yield (
+                        f"policy {policy.name} needs {arn}, which {parameter} of the stack does not have: "
+                        f"add it there, and then apply the file"
+                    )
+
+    def untagged(self, wanted: Wanted, groups: Sequence[GroupSeen]) -> Iterator[Row]:
+        """Groups of the file on which the functions may put no hook."""
+        value = self.parameters.get("TagValue")
+        for group in groups if value is not None else ():
+            if (TAG, value) in group.tags or group.is_ending:
+                continue
+            for hook in wanted.on(group):
+                reason = f"the group lacks the tag {TAG}={value}, without which Usher may put no hook on it"
+                yield Row(step=Step.CONFLICT, group=group.name, hook=hook, reason=reason)
+
+    def _listed(self, resources: Iterable[str]) -> Iterator[tuple[str, str]]:
+        _, partition, _, region, account, _ = self.inbox_arn.split(":", 5)
+        for resource in resources:
+            arn = resource.format(partition=partition, region=region, account=account)
+            for part, parameter in _LISTS.items():
+                if part in arn and parameter in self.parameters:
+                    yield arn, parameter
+
+    def _covers(self, parameter: str, arn: str) -> bool:
+        listed = self.parameters[parameter].split(",")
+        return any(fnmatchcase(arn, each.strip()) for each in listed if each.strip())

@@ -53,6 +53,7 @@ class Deployment:
     enrolments_per_hour: int = 50
     wake_concurrency: int = 0  # reserved for the function `wake`; 0: none
     sns_raw_delivery: bool = False
+    hooks_from_table: bool = False  # the hooks file is applied at run time; the given one gives the rights
     own_groups: tuple[str, ...] = ()
     demo: bool = False
     announce: bool = False  # put Usher's own events on the bus
@@ -73,6 +74,7 @@ class Deployment:
             alarm_email=_text(node, "alarm_email", _EMAIL, "an email address"),
             enrolments_per_hour=_whole(node, "enrolments_per_hour", 50, 1, 1000),
             wake_concurrency=_reserved(node, "wake_concurrency"),
+            hooks_from_table=_flag(node, "hooks_from_table"),
             own_groups=_texts(node, "own_groups", _GROUP, "names of groups"),
             demo=_flag(node, "demo"),
             announce=_flag(node, "announce"),

@@ -10,6 +10,7 @@ from aws_cdk import aws_lambda_event_sources as event_sources
 
 from usher.aws.table import DUE_INDEX
 from usher.core.policy import Channel
+from usher.provision import TABLE
 from usher_cdk import permissions
 from usher_cdk.announcing import Announce
 from usher_cdk.asset import asset_of
@@ -90,7 +91,7 @@ class Controller(cdk.Stack):
             self,
             "Provisioned",
             function=self.provision.function,
-            file=self._deployment.file,
+            file=None if self._deployment.hooks_from_table else self._deployment.file,
             before=(*queues, self.hook_role, self.topic, bus, *functions, *parts),
         )
 
@@ -131,6 +132,7 @@ class Controller(cdk.Stack):
                 "USHER_QUESTIONS_URL": self.questions_queue.queue.queue_url,
                 "USHER_DEAD_LETTERS_URL": dead_letters.dead_letters.queue_url,
                 "USHER_CALLS_PER_SECOND": f"{self._deployment.calls_per_second:g}",
+                **({"USHER_HOOKS_FROM": TABLE} if self._deployment.hooks_from_table else {}),
                 **(environment or {}),
             },
             timeout=timeout,

@@ -97,6 +97,19 @@ class UsherFunction(Construct):
             iam.PolicyStatement(actions=list(actions), resources=list(resources), conditions=dict(conditions))
         )
 
+    def may_not(
+        self, actions: Sequence[str], resources: Sequence[str], **conditions: Mapping[str, Sequence[str]]
+    ) -> None:
+        """Deny `actions` on `resources`, whatever else is granted."""
+        self.role.add_to_policy(
+            iam.PolicyStatement(
+                effect=iam.Effect.DENY,
+                actions=list(actions),
+                resources=list(resources),
+                conditions=dict(conditions),
+            )
+        )
+
 
 def _retention(days: int) -> logs.RetentionDays:
     """The shortest retention that CloudWatch Logs offers and that is at least `days`."""

@@ -12,15 +12,12 @@ from typing import Any, Final
 import aws_cdk as cdk
 
 from usher.core import configuration
-from usher.core.compiled import compiled
-from usher.provision import FILE
 from usher_cdk.configuration import Deployment
 from usher_cdk.controller import Controller
 from usher_cdk.merged_template import NO_VALUE, Template, merged
 from usher_cdk.parameters import CONDITIONS, PARAMETERS, TAG_KEY
 from usher_cdk.permissions import REMOVE_HOOK
 
-EMPTY: Final = compiled({"version": 1, "policies": {}, "hooks": []})
 VERSION: Final = "Version"  # the output
 
 # Stand for the parameters until the template is synthesised.
@@ -70,7 +67,9 @@ def _synthesised(*, until: list[Any] | None = None, **settings: Any) -> Template
         "policies": {"any": {"until": [*_ALWAYS, *(until or [])]}},
         "hooks": [{"name": "any", **selected}],
     }
-    deployment = Deployment(configuration=configuration.parse(data), hooks_data=data, **settings)
+    deployment = Deployment(
+        configuration=configuration.parse(data), hooks_data=data, hooks_from_table=True, **settings
+    )
     needs_no_bootstrap = cdk.DefaultStackSynthesizer(generate_bootstrap_version_rule=False)
     bundles_nothing: dict[str, list[str]] = {"aws:cdk:bundling-stacks": []}
     app = cdk.App(context=bundles_nothing, default_stack_synthesizer=needs_no_bootstrap)
@@ -101,7 +100,7 @@ def _set_parameters(resource: dict[str, Any]) -> None:
         case "AWS::Lambda::Function":
             properties["Code"] = {"S3Bucket": {"Ref": "CodeBucket"}, "S3Key": {"Ref": "CodeKey"}}
             variables = properties["Environment"]["Variables"]
-            variables |= {"USHER_CALLS_PER_SECOND": {"Ref": "CallsPerSecond"}, "USHER_HOOKS_FROM": "table"}
+            variables["USHER_CALLS_PER_SECOND"] = {"Ref": "CallsPerSecond"}
         case "AWS::Logs::LogGroup":
             properties["RetentionInDays"] = {"Ref": "LogRetentionDays"}
         case "AWS::IAM::Role":
@@ -113,8 +112,6 @@ def _set_parameters(resource: dict[str, Any]) -> None:
             document["Statement"] = [_statement(each) for each in document["Statement"]]
         case "AWS::CloudWatch::Dashboard":
             resource["Condition"] = "HasDashboard"
-        case "Custom::UsherHooks":
-            properties[FILE] = EMPTY.text
 
 
 def _statement(statement: dict[str, Any]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 
+from usher.aws.file_versions import PARTITION
 from usher_hooksfile.size import in_iam, in_line, packed, to_ask, to_put
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 ON_ACTIONS: Final = ("autoscaling:CompleteLifecycleAction", "autoscaling:RecordLifecycleActionHeartbeat")
 PUT_HOOK: Final = "autoscaling:PutLifecycleHook"
 REMOVE_HOOK: Final = "autoscaling:DeleteLifecycleHook"
+_WRITES: Final = ("dynamodb:PutItem", "dynamodb:UpdateItem")
 # IAM offers no resource for what describes (aws-facts 4).
 DESCRIBE_WAITS: Final = (
     "autoscaling:DescribeScalingActivities",  # whether an adopted action's move still goes on
@@ -33,17 +35,21 @@ DESCRIBE_WAITING: Final = ("autoscaling:DescribeWarmPool", "ec2:DescribeInstance
 
 
 def grant_records(function: UsherFunction, table: dynamodb.ITable, *, of_several: bool) -> None:
-    """Reads, also of several records at once, and conditional writes; nothing is deleted but by TTL."""
+    """Reads, also of several records at once, and conditional writes; nothing is deleted but by TTL.
+
+    No function writes what people apply: it says which documents run (docs/adr/0025).
+    """
     function.may(
         (
             *(("dynamodb:BatchGetItem",) if of_several else ()),
             "dynamodb:GetItem",
-            "dynamodb:PutItem",
             "dynamodb:Query",
-            "dynamodb:UpdateItem",
+            *_WRITES,
         ),
         (table.table_arn,),
     )
+    applied = {"dynamodb:LeadingKeys": [PARTITION]}
+    function.may_not(_WRITES, (table.table_arn,), **{"ForAnyValue:StringEquals": applied})
 
 
 def grant_due_index(function: UsherFunction, table: dynamodb.ITable, index: str) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
+from collections import defaultdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
@@ -371,6 +373,41 @@ def roles_that_may(template: dict[str, Any], action: str) -> set[str]:
         for role in policy["Roles"]
         if action in listed(statement["Action"])
     }
+
+
+def writes(template: dict[str, Any], effect: str) -> dict[str, set[str]]:
+    """By role: what of the table's items it is allowed to write, or denied where the file is applied."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for policy in resources(template, "AWS::IAM::Policy").values():
+        for statement in policy["PolicyDocument"]["Statement"]:
+            actions = {action for action in listed(statement["Action"]) if re.match(_WRITES, action)}
+            applied = {"ForAnyValue:StringEquals": {"dynamodb:LeadingKeys": ["CONFIGURATION"]}}
+            if statement["Effect"] == effect and (effect == "Allow" or statement.get("Condition") == applied):
+                for role in policy["Roles"]:
+                    found[role["Ref"]] |= actions
+    return {role: actions for role, actions in found.items() if actions}
+
+
+_WRITES: Final = r"dynamodb:(Put|Update|Delete|BatchWrite|PartiQL(?!Select)|\*)"
+
+
+@pytest.mark.parametrize("from_table", [False, True], ids=["compiled in", "applied"])
+def test_no_function_may_write_the_file_that_people_apply(*, from_table: bool) -> None:
+    """Whoever writes it has documents run. All that a role may write it is denied there."""
+    template = template_of(deployment(hooks_from_table=from_table))
+    allowed = writes(template, "Allow")
+    assert len(allowed) == 5, "intake, wake, questions, sweep, provision"
+    assert writes(template, "Deny") == allowed
+    for policy in resources(template, "AWS::IAM::ManagedPolicy").values():
+        assert "dynamodb:" not in json.dumps(policy)
+
+
+def test_functions_and_deploys_know_that_the_file_is_applied() -> None:
+    template = template_of(deployment(hooks_from_table=True))
+    (provisioned,) = resources(template, "Custom::UsherHooks").values()
+    assert (provisioned["HooksFrom"], "File" in provisioned) == ("table", False)
+    functions = resources(template, "AWS::Lambda::Function").values()
+    assert {each["Environment"]["Variables"]["USHER_HOOKS_FROM"] for each in functions} == {"table"}
 
 
 def test_what_beats_and_completes_has_no_right_to_ask_what_a_condition_wants_to_know() -> None:

@@ -1,6 +1,6 @@
 """Outages of AWS against the deployed simulation: what is held, and what gets its default result, by timeout.
 
-`python -m benchmarks.outages` writes the table of docs/operations.md. The judge is the simulated
+`python -m benchmarks.outages` writes the two tables of docs/operations.md. The judge is the simulated
 service's own log; the records are asked only whether they tell of what fell.
 """
 
@@ -12,7 +12,12 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from benchmarks.storm_plan import START as STORM_START
+from benchmarks.storm_plan import Storm
+from benchmarks.storm_usher import UsherInStorm, away
+from usher.core import duration
 from usher.core.action import Outcome
+from usher.core.closing import KNOWN_TOO_LATE
 from usher_simulator.autoscaling.lifecycle_actions import EndedBy
 from usher_simulator.trials import trial
 from usher_simulator.trials.faults import Down, How, Part, Swarm
@@ -21,6 +26,7 @@ from usher_simulator.trials.trial import Trial
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from usher.core.action import Action
     from usher_simulator.autoscaling.lifecycle_actions import Wait
 
 BEGINS: Final = timedelta(hours=1)
@@ -47,8 +53,17 @@ OUTAGES: Final[tuple[tuple[str, tuple[Part | How, ...], timedelta], ...]] = (
     ("DynamoDB and SQS", (Part.STORE, Part.QUEUES), timedelta(hours=2)),
 )
 _SEEDS: Final = (1, 3, 7)
+_MINUTE: Final = timedelta(minutes=1)
+# A hundred instances at once without the table: by heartbeat timeout, with the calls a second that two
+# heartbeats a period need, and the longest outage that the global timeout of the hook leaves room for.
+STORMS: Final = (
+    (timedelta(seconds=30), 20, 40 * _MINUTE),
+    (_MINUTE, 10, 80 * _MINUTE),
+    (5 * _MINUTE, 10, 120 * _MINUTE),
+    (timedelta(hours=1), 10, 120 * _MINUTE),
+)
+_STORM_LASTS: Final = (2 * _MINUTE, 10 * _MINUTE, 120 * _MINUTE)
 _TABLE: Final = Path("docs/operations.md")
-_BEGINS, _ENDS = "<!-- outages -->", "<!-- end of outages -->"
 
 
 def hooks_file(timeout: str, policy: dict[str, object]) -> dict[str, Any]:
@@ -89,7 +104,7 @@ class Count:
 
     held: int = 0
     defaulted: int = 0
-    reported: int = 0  # of these, recorded as defaulted
+    reported: int = 0  # of these, recorded as defaulted, or as known too late
 
     def __str__(self) -> str:
         """As the table has it."""
@@ -98,6 +113,11 @@ class Count:
             if not self.defaulted
             else f"{self.held} held, **{self.defaulted} defaulted** ({self.reported} reported)"
         )
+
+
+def is_reported(action: Action) -> bool:
+    """Whether its record tells that it fell: under Usher's eyes, or before its notification was handled."""
+    return action.outcome is Outcome.DEFAULTED or action.reason == KNOWN_TOO_LATE
 
 
 def counted(
@@ -116,12 +136,36 @@ def counted(
         records = (run.usher.memory.of_token(token) for token in defaulted)
         count.held += len(met) - len(defaulted)
         count.defaulted += len(defaulted)
-        count.reported += sum(one is not None and one.outcome is Outcome.DEFAULTED for one in records)
+        count.reported += sum(one is not None and is_reported(one) for one in records)
     return count
 
 
-def main() -> int:
-    """Write the table."""
+def storm_rows() -> list[str]:
+    """How many of a hundred instances are held while the table is away."""
+    hooks = " | ".join(f"hooks of {duration.written(timeout)}, {rate}/s" for timeout, rate, _ in STORMS)
+    rows = [f"| DynamoDB is away for | {hooks} |", f"|{'---|' * (1 + len(STORMS))}"]
+    for lasts in _STORM_LASTS:
+        cells = [storm_cell(timeout, rate, min(lasts, longest)) for timeout, rate, longest in STORMS]
+        rows.append(f"| {duration.written(lasts)} | {' | '.join(cells)} |")
+        print(rows[-1], file=sys.stderr, flush=True)
+    return rows
+
+
+def storm_cell(timeout: timedelta, rate: float, lasts: timedelta, held: int = 100) -> str:
+    """As the table has it: held, and for how long where that is not the whole row."""
+    off = away(Part.STORE, 5 * _MINUTE, lasts)
+    storm = Storm(
+        held=held, heartbeat_timeout=timeout, rate=rate, lasts=off.until - STORM_START + 4 * _MINUTE
+    )
+    run = UsherInStorm(storm, [off])
+    run.run()
+    defaulted = len(run.defaulted)
+    count = f"{held - defaulted} held" + (f", **{defaulted} defaulted**" if defaulted else "")
+    return count if lasts in _STORM_LASTS else f"{count} for {duration.written(lasts)}"
+
+
+def outage_rows() -> list[str]:
+    """What is held, for each outage and heartbeat timeout."""
     rows = [
         f"| outage | for | {' | '.join(f'hooks of {timeout}' for timeout in HOOKS)} |",
         f"|{'---|' * (2 + len(HOOKS))}",
@@ -130,11 +174,23 @@ def main() -> int:
         cells = [str(counted(timeout, parts, lasts)) for timeout in HOOKS]
         rows.append(f"| {name} | {int(lasts.total_seconds() // 60)} min | {' | '.join(cells)} |")
         print(rows[-1], file=sys.stderr, flush=True)
+    return rows
+
+
+def write(name: str, rows: Sequence[str]) -> None:
+    """Put a table between its two marks in the page."""
+    begins, ends = f"<!-- {name} -->", f"<!-- end of {name} -->"
     text = _TABLE.read_text(encoding="utf-8")
-    before, _, rest = text.partition(_BEGINS)
-    _, _, after = rest.partition(_ENDS)
+    before, _, rest = text.partition(begins)
+    _, _, after = rest.partition(ends)
     table = "\n".join(rows)
-    _TABLE.write_text(f"{before}{_BEGINS}\n\n{table}\n\n{_ENDS}{after}", encoding="utf-8")
+    _TABLE.write_text(f"{before}{begins}\n\n{table}\n\n{ends}{after}", encoding="utf-8")
+
+
+def main() -> int:
+    """Write both tables."""
+    write("storms", storm_rows())
+    write("outages", outage_rows())
     return 0
 
 

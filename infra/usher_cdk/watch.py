@@ -129,6 +129,8 @@ class Watch(Construct):
 
     def _watch_promises(self) -> None:
         self._alarm("Defaulted", _count("Defaulted"), "An action got the default result of its hook.")
+        says = "A wait ended before Usher handled its notification."
+        self._alarm("KnownTooLate", _count("KnownTooLate"), says)
         without = _count("BeatsWithoutTable")
         self._alarm("BeatsWithoutTable", without, "Instances are held without DynamoDB, or without wake-ups.")
         says = "DynamoDB refuses Usher's calls: a permission, a key, credentials, or no table."

@@ -217,7 +217,7 @@ def test_a_minute_without_the_table_is_no_alarm_on_failed_messages_or_looks() ->
         pytest.param(
             Part.STORE, 14 * MINUTE, {"FailedMessages", "BeatsWithoutTable", "SweepErrors"}, id="the table"
         ),
-        pytest.param(Part.INTAKE, 12 * MINUTE, {"OldMessage"}, id="intake"),
+        pytest.param(Part.INTAKE, 12 * MINUTE, {"OldMessage", "KnownTooLate"}, id="intake"),
         pytest.param(Part.SWEEP, 12 * MINUTE, {"NoSweep"}, id="the sweep"),
         pytest.param(Part.AUTO_SCALING, 2 * MINUTE, {"Defaulted"}, id="Auto Scaling"),
     ],
@@ -283,7 +283,7 @@ ON_ITS_METRIC = [
 ]
 IN_A_SCENE = {
     "BeatsWithoutTable", "Defaulted", "FailedLooks", "FailedMessages", "InboxDeadLetters", "NoSweep",
-    "OldMessage", "OverdueLooks", "SweepErrors", "TableDenied",
+    "KnownTooLate", "OldMessage", "OverdueLooks", "SweepErrors", "TableDenied",
 }  # fmt: skip
 
 

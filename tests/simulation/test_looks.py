@@ -22,7 +22,7 @@ from tests.simulation.looks_scene import (
     nudge,
     short,
 )
-from usher.core import reconcile
+from usher.core import closing, reconcile
 from usher.core.action import Action, Outcome, Phase, Result
 from usher.core.held_wait import held_wait
 from usher.core.live_waits import Activity
@@ -162,6 +162,14 @@ def test_a_wait_that_ran_out_under_our_eyes_is_called_defaulted() -> None:
     closed = scene.look()
     assert (closed.outcome, closed.result) == (Outcome.DEFAULTED, None)
     assert scene.recorder.counts["Defaulted"] == 1
+
+
+def test_a_wait_that_ran_out_before_it_was_known_is_counted_by_itself() -> None:
+    scene = Scene(short(first_seen_at=at(65)), GONE, now_s=70)
+    closed = scene.look()
+    assert (closed.outcome, closed.reason) == (Outcome.ENDED_ELSEWHERE, closing.KNOWN_TOO_LATE)
+    counts = scene.recorder.counts
+    assert (counts["KnownTooLate"], counts["EndedElsewhere"], counts["Defaulted"]) == (1, 1, 0)
 
 
 def test_nothing_is_tried_beyond_the_global_timeout() -> None:

@@ -57,9 +57,11 @@ def held_through(storm: Storm, off: Down) -> UsherInStorm:
         pytest.param(60, 30, 10, 100, id="30 s, ten minutes, a fifth of what the rate could hold"),
         pytest.param(30, 30, 2, 0, id="30 s, two minutes, from the notice on"),
         pytest.param(30, 60, 10, 0, id="60 s, ten minutes, from the notice on"),
+        pytest.param(100, 60, 10, 300, id="100, 60 s, ten minutes"),
         pytest.param(100, 300, 10, 300, id="100, 5 min, ten minutes"),
         pytest.param(100, 300, 120, 300, id="100, 5 min, two hours"),
         pytest.param(100, 3600, 10, 300, id="100, 1 h, ten minutes: signals come meanwhile"),
+        pytest.param(100, 3600, 120, 300, id="100, 1 h, two hours"),
         pytest.param(30, 300, 10, 0, id="5 min, ten minutes, from the notice on"),
     ],
 )

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from usher.core.action import Action
 
+KNOWN_TOO_LATE: Final = "ended before Usher knew of it: its heartbeat timeout had expired"  # a reason
 _CLOCKS_DIFFER: Final = timedelta(seconds=5)  # AWS's and ours; and events may tell whole seconds
 _OURS_DIFFER: Final = timedelta(seconds=2)  # so much the clocks of two functions may be apart
 
@@ -59,7 +60,7 @@ def ended(action: Action, now: datetime, why: str = "") -> Action:
     if end is not None and end.ended_at < action.expires_at:
         reason = f"ended elsewhere: {end.detail}"
     elif action.beaten_at is None and _was_known_too_late(action):
-        reason = "ended before Usher knew of it: its heartbeat timeout had expired"
+        reason = KNOWN_TOO_LATE
     elif now < action.expires_at:
         reason = "ended elsewhere before its heartbeat timeout expired"
     else:

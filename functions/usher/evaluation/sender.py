@@ -192,6 +192,8 @@ class Sender:
                 self.telemetry.count("Defaulted")
             case Outcome.ENDED_ELSEWHERE:
                 self.telemetry.count("EndedElsewhere")
+                if after.reason == closing.KNOWN_TOO_LATE:
+                    self.telemetry.count("KnownTooLate")
             case None if answer.kind in _COUNTED:
                 self.telemetry.count(_COUNTED[answer.kind])
             case None:

@@ -48,6 +48,7 @@ OUTAGES: Final[tuple[tuple[str, tuple[Part | How, ...], timedelta], ...]] = (
     ("wake is throttled", (Part.WAKE,), timedelta(hours=2)),
     ("intake is throttled", (Part.INTAKE,), timedelta(minutes=10)),
     ("Auto Scaling refuses all", (Part.AUTO_SCALING,), timedelta(minutes=10)),
+    ("EventBridge delivers nothing", (Part.BUS,), timedelta(hours=2)),
     ("EC2, ECS, SSM, load balancers", (Part.ASKED,), timedelta(hours=2)),
     ("DynamoDB and the schedule", (Part.STORE, Part.SWEEP), timedelta(hours=2)),
     ("DynamoDB and SQS", (Part.STORE, Part.QUEUES), timedelta(hours=2)),

@@ -60,6 +60,7 @@ class Part(StrEnum):
     WAKE = "the wake function"
     SWEEP = "the sweep function"
     INTAKE = "the intake function"
+    BUS = "the event bus"  # EventBridge: takes nothing of ours, and delivers nothing until it is back
     ASKED = "what conditions ask"  # EC2, ECS, SSM, load balancers, functions of users
 
 
@@ -132,6 +133,8 @@ _OUTAGES: Final[Sequence[Sequence[tuple[Part, How]]]] = (
     ((Part.STORE, How.DENIED),),
     ((Part.QUEUES, How.UNREACHED),),
     ((Part.ASKED, How.BROKEN),),
+    ((Part.BUS, How.BROKEN),),
+    ((Part.BUS, How.BROKEN), (Part.SWEEP, How.BROKEN)),
     ((Part.STORE, How.BROKEN), (Part.SWEEP, How.BROKEN)),
     ((Part.STORE, How.BROKEN), (Part.QUEUES, How.BROKEN)),
     ((Part.STORE, How.DENIED), (Part.ASKED, How.BROKEN)),
@@ -272,6 +275,12 @@ class Faults:
     def is_down(self, part: Part, now: datetime) -> bool:
         """Whether a part is down."""
         return self.how_down(part, now) is not None
+
+    def up_again_at(self, part: Part, now: datetime) -> datetime | None:
+        """When a part that is down is up again; None: it is not down."""
+        downs = self.swarm.downs if self.on else ()
+        ends = (down.until for down in downs if down.part is part and down.since <= now < down.until)
+        return max(ends, default=None)
 
     def how_down(self, part: Part, now: datetime) -> How | None:
         """In what way a part is down; None: it is not."""

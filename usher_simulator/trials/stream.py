@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from usher.aws import record_format
 from usher.aws.announcing import announce_handler
 from usher.ports.errors import Unavailable
-from usher_simulator.trials.faults import Fault
+from usher_simulator.trials.faults import Fault, Part
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,6 +54,8 @@ class Stream:
 
     def put(self, announcements: Sequence[Announcement]) -> None:
         """See usher.aws.announcing.Bus."""
+        if self._faults.is_down(Part.BUS, self._clock()):
+            raise Unavailable(Part.BUS)
         if self._faults.hits(Fault.QUEUE_BUSY):
             raise Unavailable(Fault.QUEUE_BUSY)
         self.told += announcements

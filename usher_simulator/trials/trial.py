@@ -31,7 +31,7 @@ from usher_simulator.trials.condition_services import Asked
 from usher_simulator.trials.deployment import CALLS_PER_SECOND, TARGETS, Deployment
 from usher_simulator.trials.dice import Dice
 from usher_simulator.trials.effects import Effects
-from usher_simulator.trials.faults import Fault, Faults, Swarm, Thing
+from usher_simulator.trials.faults import Fault, Faults, Part, Swarm, Thing
 from usher_simulator.trials.faulty_door import ShakyDoor
 from usher_simulator.trials.invocations import Invocations
 from usher_simulator.trials.judge.scene import Scene
@@ -168,7 +168,7 @@ class Trial:
         self._outside = SimulatedOutside(
             clock=self.clock,
             random=Dice.of(self.seed, "outside"),
-            bus=lambda event: self._deliver(json.dumps(event)),
+            bus=self._deliver_from_bus,
             faults=DeliveryFaults(
                 lost=rates.get(
                     Fault.NOTICE_LOST, self.surroundings.loses if Thing.RECONCILED in things else 0.0
@@ -248,6 +248,14 @@ class Trial:
             self.usher.inbox.send(body)
         else:
             self.clock.at(at, lambda: self.usher.inbox.send(body))
+
+    def _deliver_from_bus(self, event: Mapping[str, object]) -> None:
+        """EventBridge delivers what it has, once it is back."""
+        body, back_at = json.dumps(event), self.faults.up_again_at(Part.BUS, self.clock())
+        if back_at is None:
+            self._deliver(body)
+        else:
+            self.clock.at(back_at, lambda: self._deliver(body))
 
     def _invoke(self, body: str) -> None:
         self.usher.invoke_intake(body)

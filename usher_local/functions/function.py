@@ -124,6 +124,11 @@ class Function:
         )
         return self._said(time_limit)
 
+    def wait_until_ready(self) -> None:
+        """Until it has started, or has ended what it was invoked for. Raises FunctionFailed."""
+        self._said(_LONGEST_START)
+        self._api.told.put(Ready())  # which `invoke` waits for
+
     def _said(self, within: timedelta) -> Any:  # noqa: ANN401 - JSON
         """The answer that comes next; None where it is that the child is ready."""
         try:

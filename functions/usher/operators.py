@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from usher.core.frozen import frozen
 from usher.core.operators import CommandRefused, name_of, refuse_ended
 from usher.evaluation.record_writer import TRIES, RecordWriter
 from usher.evaluation.wake_ups import WakeUpScheduler
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from usher.ports.telemetry import Telemetry
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Operators:
     """What a command that changes an action touches."""
 

@@ -7,7 +7,6 @@ versions of the file are applied at run time, they count from now on, and the sw
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from usher.core import compiled
 from usher.core.configuration import ConfigurationRefused
 from usher.core.file_versions import NO_VERSION, NONE_YET
+from usher.core.frozen import frozen
 from usher.core.hook_items import FileInForce
 from usher.evaluation.call_budget import NoCallLeft
 from usher.passes.enrolment import LAST_CALLS_S
@@ -48,7 +48,7 @@ class Failed(Exception):  # noqa: N818 - it reads as what happened
     """The deploy must not go on; the text says why."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Provision:
     """Answers CloudFormation.
 

@@ -8,13 +8,14 @@ only when nothing waits any more and no hook is left.
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Final, Protocol
 
 from usher.core import adoption, closing, live_waits
 from usher.core.action import Outcome, Phase, Result
+from usher.core.frozen import frozen
 from usher.core.hook_items import FileInForce
 from usher.core.ownership import Terms
 from usher.core.wanted_hooks import Wanted
@@ -70,7 +71,7 @@ class ReleaseStore(Protocol):
         ...
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Release:
     """Everything that it touches. `work` is `map`, or what makes several calls at once."""
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from usher.core.frozen import frozen
 from usher.core.hook_items import Target
 from usher.core.notifications import Home
 from usher.core.policy import Channel
@@ -34,7 +34,7 @@ class SettingsRefused(Exception):  # noqa: N818 - it reads as what happened
     """The environment does not say what a function needs; the text names all of it."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Settings:
     """The settings of all functions."""
 
@@ -75,7 +75,7 @@ class Settings:
         )
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class EnrolmentSettings:
     """What whoever puts hooks needs besides."""
 

@@ -6,12 +6,12 @@ Questions are only sent on their way: the function `questions` asks them.
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Final, Protocol
 
 from usher.core.configuration import ConfigurationRefused
+from usher.core.frozen import frozen
 from usher.core.queue_messages import NOT_READ
 from usher.core.round_robin import share
 from usher.evaluation.wake_ups import BETWEEN_SWEEPS, LEAST_OWN_MARGIN, WakeUpScheduler
@@ -64,7 +64,7 @@ class SweepStore(Protocol):
         ...
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Sweep:
     """Everything that a sweep touches.
 

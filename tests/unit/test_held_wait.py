@@ -24,6 +24,9 @@ SHORT = hook_terms(heartbeat_timeout=timedelta(seconds=30))
 moments = st.integers(0, 10_000).map(at)
 waits = st.builds(
     HeldWait,
+    **dict.fromkeys(("group", "hook", "instance_id", "chain"), st.text()),
+    token=st.none() | st.text(),
+    timeout_assumed=st.booleans(),
     timeout=st.integers(30, 7200).map(lambda seconds: timedelta(seconds=seconds)),
     lead=st.floats(0, 600).map(lambda seconds: timedelta(seconds=seconds)),
     due_at=moments,

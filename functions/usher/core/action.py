@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import zlib
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 from usher.core import deadlines
+from usher.core.frozen import frozen
 
 if TYPE_CHECKING:
     from usher.core.finding import Finding
@@ -59,7 +60,7 @@ def require_aware(field: str, moment: datetime | None) -> None:
         raise ValueError(f"{field} must carry a time zone, got {moment.isoformat()}")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Signal:
     """A word from the workload or an operator, named by `event_id`, sent at `at` (whole seconds)."""
 
@@ -77,7 +78,7 @@ class Signal:
             raise ValueError("a signal names an instance_id or a token, got neither")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class ActivityEnd:
     """An outcome event: Auto Scaling says that it ended one move of one instance."""
 
@@ -107,7 +108,7 @@ class Code(StrEnum):
     RESULT_ACCEPTED = "result_accepted"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Entry:
     """One line of an action's timeline. Equal consecutive entries are one, counted."""
 
@@ -120,7 +121,7 @@ class Entry:
     code: str = ""  # a Code, or one that a newer release knows
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Limits:
     """A hook's blast radius: how many results it may send at most; None is no limit."""
 
@@ -128,7 +129,7 @@ class Limits:
     complete_per_minute: int | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class HookTerms:
     """The settings of a hook under which an action began, and under which it is finished."""
 
@@ -141,7 +142,7 @@ class HookTerms:
     limited_with: str = ""  # the groups of the hook as the hooks file has them, which share its limits
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class OperatorNote:
     """An operator's word on an action: who gave it (the caller's ARN), when, and why."""
 
@@ -176,7 +177,7 @@ _MOMENTS: Final = (
 )
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Action:
     """One lifecycle action: one instance, one hook, one transition; and what Usher knows of it.
 

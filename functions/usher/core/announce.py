@@ -5,12 +5,12 @@ The record alone is asked, and not who changed it: an evaluation, an operator's 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 from usher.core import iso_time
 from usher.core.action import Code, Outcome
+from usher.core.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -31,7 +31,7 @@ class Kind(StrEnum):
     DEFAULTED = "Lifecycle Action Defaulted"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Announcement:
     """One event. Two with equal detail are copies of one."""
 

@@ -9,6 +9,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from usher.core import configuration
+from usher.core.frozen import frozen
 from usher.core.hook_items import FileInForce
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ class Compiled:
         return sha256(self.text.encode()).hexdigest()
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class InEffect:
     """The file that an invocation works by. `version`: its number; None: it is compiled in."""
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from usher.core import deadlines, duration
 from usher.core.action import Phase, Result, Transition, shortened
 from usher.core.finding import ConditionStatus
+from usher.core.frozen import frozen
 from usher.core.policy import WhenStopped
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from usher.core.conditions.verdict import Verdict
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Complete:
     """End the action with `result`; ask again at `next_look_at` if the answer does not come."""
 
@@ -28,7 +28,7 @@ class Complete:
     next_look_at: datetime
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Heartbeat:
     """Restart the heartbeat timeout; try again at `next_look_at` if the answer does not come."""
 
@@ -37,7 +37,7 @@ class Heartbeat:
     code: str = ""  # of its line in the timeline
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Wait:
     """Do nothing until `next_look_at`."""
 

@@ -6,13 +6,14 @@ what an item names is ever changed or deleted.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from usher.core.configuration import source_of
 from usher.core.configuration.conflicts import MOST_HOOKS_OF_A_GROUP
 from usher.core.enrolment_steps import Conflict, Forget, Keep, Put
+from usher.core.frozen import frozen
 from usher.core.hook_items import Enrolled, items_by_arn
 from usher.core.round_robin import share
 from usher.core.wanted_hooks import Obstacle, Wish
@@ -32,7 +33,7 @@ MOST_SETTLED: Final = 10  # where all was well when last seen: the others have t
 _SEEN_AGAIN: Final = timedelta(hours=6)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Seen:
     """What a pass found: every group, every item, and the hooks of the groups it looked into."""
 
@@ -115,7 +116,7 @@ def _on_group(
             yield step
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class _Place:
     """One name of a hook on one group: what stands there, and what the item says."""
 

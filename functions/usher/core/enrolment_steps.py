@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
+
+from usher.core.frozen import frozen
 
 if TYPE_CHECKING:
     from usher.core.hook_items import Enrolled
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Keep:
     """Store an item. No call. `word` says what that means: retired, taken back, … or nothing of note."""
 
@@ -18,7 +19,7 @@ class Keep:
     reason: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Put:
     """Put a hook. `record` is what to store before the call."""
 
@@ -26,7 +27,7 @@ class Put:
     reason: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Forget:
     """Drop an item whose hook is gone, or is not Usher's any more. No call."""
 
@@ -34,7 +35,7 @@ class Forget:
     reason: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Conflict:
     """Something that a person must settle. Nothing is done."""
 

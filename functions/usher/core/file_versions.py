@@ -8,11 +8,11 @@ stores the version and for clocks that differ.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from usher.core.compiled import InEffect, compiled
+from usher.core.frozen import frozen
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -27,7 +27,7 @@ NONE_YET: Final = 0  # the number of the file before the first version
 NO_VERSION: Final = InEffect(file=compiled({"version": 1, "policies": {}, "hooks": []}), version=NONE_YET)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Start:
     """From when a version is in effect, until a later one is."""
 
@@ -35,7 +35,7 @@ class Start:
     at: datetime
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Schedule:
     """Which version is in effect when. It is only ever added to at its end, NOTICE ahead.
 
@@ -65,7 +65,7 @@ class Schedule:
         return Schedule(starts=(*past[-2:], *self.pending(now), Start(number=number, at=at)))
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class FileVersion:
     """A version as it was applied. `previous`: the number of the one applied before."""
 

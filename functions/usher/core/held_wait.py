@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import zlib
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from usher.core import deadlines
 from usher.core.action import Phase
 from usher.core.decide import beat_due
+from usher.core.frozen import frozen
 from usher.core.policy import Mode, Move
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ _MOST_CHAINS: Final = 20  # that a record remembers
 _LEAST_LEAD: Final = timedelta(seconds=1)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class HeldWait:
     """A wait as a wake-up describes it: an open one, in which no result was decided.
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from usher.core.configuration import ConfigurationRefused, parse_source
+from usher.core.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -25,7 +26,7 @@ _NEVER_CLEARED: Final = ("role_arn", "metadata")  # PutLifecycleHook takes no em
 Key: TypeAlias = "tuple[str, str]"  # group, hook
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Target:
     """Whom a hook notifies, in which role. No ARN: nobody, so EventBridge alone tells."""
 
@@ -33,7 +34,7 @@ class Target:
     role_arn: str | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class HookSettings:
     """What PutLifecycleHook sets."""
 
@@ -54,7 +55,7 @@ class HookSettings:
         return tuple(name for name in differing if name not in _NEVER_CLEARED or getattr(self, name))
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class GroupSeen:
     """A live group. Its ARN tells it from earlier groups of that name."""
 
@@ -65,7 +66,7 @@ class GroupSeen:
     operator: str | None = None  # a service that alone may change it (aws-facts 11.1)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class HookSeen:
     """A hook that stands on a group."""
 
@@ -80,7 +81,7 @@ class HookState(StrEnum):
     RETIRING = "retiring"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Former:
     """A heartbeat timeout that stood before, and until when."""
 
@@ -88,7 +89,7 @@ class Former:
     until: datetime
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Enrolled:
     """The item of a hook that Usher put, or is about to put where `put_at` is absent.
 
@@ -195,7 +196,7 @@ class Enrolled:
         )
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class FileInForce:
     """Which compiled hooks file counts, by its digest; what it says of own groups; whether Usher goes.
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from usher.core import duration
 from usher.core.action import Phase, require_aware
+from usher.core.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 COUNTS_FOR: Final = timedelta(days=1)  # so long a hook counts as known that was seen before an action began
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Described:
     """The hooks of a group as DescribeLifecycleHooks showed them; `at` is just before it was asked."""
 

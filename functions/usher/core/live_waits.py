@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, TypeAlias
 
+from usher.core.frozen import frozen
 from usher.core.policy import Move
 from usher.core.wait_moves import moves_of, waits_in
 
@@ -26,7 +27,7 @@ _LAUNCH_FAILED: Final = "in response to a launch failure"  # in a Cause (aws-fac
 ForeignWait: TypeAlias = "tuple[str, str, str]"  # instance, hook, and what names the wait
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Member:
     """An instance of a group or its warm pool, as it is described."""
 
@@ -35,7 +36,7 @@ class Member:
     is_healthy: bool
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class LiveGroup:
     """A group as it was described by a call that was sent at `seen_at`."""
 
@@ -53,7 +54,7 @@ class LiveGroup:
         return replace(self, members={**self.members, **warm}, is_whole=True)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Activity:
     """A scaling activity that goes on, of one instance."""
 
@@ -64,7 +65,7 @@ class Activity:
     cause: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class UnrecordedWait:
     """An instance that waits, and a hook of the configuration that may hold it, without a record."""
 

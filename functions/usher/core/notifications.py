@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 from usher.core.action import ActivityEnd, Signal
+from usher.core.frozen import frozen
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from usher.core.action import Transition
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Home:
     """An account and Region: where Usher is, or where a message says that it is from. None: not told."""
 
@@ -31,7 +31,7 @@ class Home:
         return ", ".join([*told, *([f"Region {self.region}"] if self.region is not None else [])])
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class LifecycleNotice:
     """An instance waits in a hook."""
 
@@ -46,7 +46,7 @@ class LifecycleNotice:
     channel: str  # sqs | sns | eventbridge | lambda
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class TestNotice:
     """A TEST_NOTIFICATION: some hook of the group reaches us. It does not name the hook."""
 
@@ -55,7 +55,7 @@ class TestNotice:
     at: datetime
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class InstanceEnd:
     """EC2 is ending an instance, or has: a hook that holds it has nothing to wait for."""
 
@@ -64,7 +64,7 @@ class InstanceEnd:
     detail: str  # the event and its state
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class InstanceState:
     """EC2 says whether an instance is stopped, which is no end: it may run again."""
 
@@ -74,7 +74,7 @@ class InstanceState:
     detail: str  # the event and its state
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class CommandEnd:
     """A command of SSM Run Command ended on an instance: a hint to ask how."""
 
@@ -84,7 +84,7 @@ class CommandEnd:
     detail: str  # the event and its status
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Unrelated:
     """Understood, and nothing that Usher acts on."""
 

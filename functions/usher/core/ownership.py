@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
+from usher.core.frozen import frozen
 from usher.core.hook_items import GRACE
 from usher.core.hook_timeouts import COUNTS_FOR
 from usher.core.policy import Mode
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Terms:
     """A hook with its policies; what began at `let_through_from` or later is let go at once."""
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
+
+from usher.core.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,7 +18,7 @@ _LOWERED_ONCE_IN: Final = timedelta(seconds=5)  # one burst of throttles is one 
 _RECOVERY: Final = timedelta(minutes=5)  # from nothing to the whole rate
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Pace:
     """The configured rate, and what throttles made of it.
 

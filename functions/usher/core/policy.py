@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from usher.core.action import HookTerms, Transition
+from usher.core.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -40,7 +41,7 @@ class Channel(StrEnum):
     LAMBDA = "lambda"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Policy:
     """What a held instance waits for, and what happens otherwise.
 
@@ -64,7 +65,7 @@ class Policy:
         return tuple(leaf for condition in self.until for leaf in condition.leaves())
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Move:
     """What a rule may ask of an action: where its instance comes from and goes to."""
 
@@ -75,7 +76,7 @@ class Move:
     after: str | None = None  # "launch_failed": the termination that follows an abandoned launch
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Rule:
     """Use a policy for the moves in which every value of `when` fits. An empty `when` fits all."""
 
@@ -95,7 +96,7 @@ class Rule:
         return bool(getattr(move, field) == wanted)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class GroupSelector:
     """The groups of a hook: a name or a glob, or else the tags that all must stand on the group."""
 

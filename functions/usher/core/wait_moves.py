@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from usher.core.action import Transition
+from usher.core.frozen import frozen
 
 if TYPE_CHECKING:
     from usher.core.action import Action
@@ -21,7 +21,7 @@ _UNDER_WAY: Final = {
 _PASSED: Final = (":Proceed", ":Retained")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class WaitMove:
     """A wait state and the move that an instance makes in it (aws-facts 2.8, 2.9)."""
 

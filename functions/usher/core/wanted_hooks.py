@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
+from usher.core.frozen import frozen
 from usher.core.hook_items import HookSettings
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from usher.core.policy import Channel, Hook
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Wish:
     """A hook of the file, on one group."""
 
@@ -22,7 +22,7 @@ class Wish:
     settings: HookSettings
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Obstacle:
     """Why a hook of the configuration cannot be put."""
 
@@ -32,7 +32,7 @@ class Obstacle:
 Asked: TypeAlias = "Wish | Obstacle | None"  # None: the group's own template holds it
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Wanted:
     """What the configuration asks for, and the targets that its hooks can notify."""
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 from usher.core import evidence
+from usher.core.frozen import frozen
 from usher.ports.errors import Moved
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from usher.ports.telemetry import Telemetry
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Hearing:
     """What the intake of everything but lifecycle notifications touches. Each raises Unavailable."""
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, assert_never
 
 from usher.core import messages
 from usher.core.action import ActivityEnd, Signal
+from usher.core.frozen import frozen
 from usher.core.held_wait import first_waits
 from usher.core.notifications import (
     CommandEnd,
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     from usher.ports.telemetry import Telemetry
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Intake:
     """Everything that taking in a message touches."""
 

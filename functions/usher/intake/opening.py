@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from usher.core import adoption, closing, evidence
 from usher.core.action import Action, Outcome, Result, Transition
 from usher.core.configuration import ConfigurationRefused
+from usher.core.frozen import frozen
 from usher.core.ownership import Terms, terms
 from usher.core.policy import Move
 from usher.passes.silent_groups import TESTED
@@ -29,7 +30,7 @@ _A_DAY: Final = timedelta(days=1)
 _OF_ONE_MOVE: Final = timedelta(seconds=10)  # the hooks of one transition begin together
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Opening:
     """What the intake of a lifecycle notification touches."""
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Final, TypeAlias
 
+from usher.core.frozen import frozen
 from usher.outage.slow_table import Away
 from usher.ports.errors import Unavailable
 from usher.ports.queues import WHATEVER
@@ -24,7 +25,7 @@ _TOLD_AFTER: Final = timedelta(minutes=1)
 _QUEUE_AWAY: Final = timedelta(minutes=1)  # a send that fails may have taken seconds
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class _News:
     """What was beaten in one wait, and of how many of these beats a wake-up has been sent to tell."""
 
@@ -32,7 +33,7 @@ class _News:
     sent: int = 0
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class HeartbeatNews:
     """It lasts as long as the container that has it."""
 

@@ -6,13 +6,14 @@ Ours are those of the file, and those that were on their way out when the table 
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from usher.core import live_waits
 from usher.core.configuration import ConfigurationRefused
+from usher.core.frozen import frozen
 from usher.core.held_wait import HeldWait
 from usher.core.ownership import Terms
 from usher.core.policy import Mode
@@ -46,7 +47,7 @@ _NOT_ALL: Final = "not all waiting instances were held without the table"
 _UNREADABLE: Final = (KeyError, TypeError, ValueError)  # of an item that a newer release wrote
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class LiveHolds:
     """Everything that a sweep without the table touches. It remembers as long as its container lives."""
 

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from usher.core.action import Phase
+from usher.core.frozen import frozen
 from usher.ports.errors import TryLater, Unavailable
 
 if TYPE_CHECKING:
@@ -142,7 +143,7 @@ class _HurriedStore(_Hurried):
         cast("Store", self._port).save(action, raw=raw)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class _Asking:
     live: HooksOf
     limit: RequestDeadline
@@ -154,7 +155,7 @@ class _Asking:
         return self.live.hooks_of(group)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class _Calling:
     calls: AutoScaling
     limit: RequestDeadline

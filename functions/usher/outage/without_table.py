@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from usher.core import deadlines
+from usher.core.frozen import frozen
 from usher.core.held_wait import UNKNOWN_FOR, is_second
 from usher.evaluation.wake_ups import WAKE_UP_HORIZON
 from usher.outage.slow_table import Away, RequestDeadline
@@ -32,7 +33,7 @@ _ASKED_AGAIN: Final = timedelta(seconds=30)  # where a group could not be descri
 _MOST_KEPT: Final = 20_000  # of each kind, in a container
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class _Sent:
     """A successor: of which chain, how many links came before it, and when it is to come."""
 
@@ -67,7 +68,7 @@ class Memory:
         return made < self.pace.room(now)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class WithoutTable:
     """Everything that a heartbeat without the table touches. `hooks` None: what is configured stands."""
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from usher.core import adoption, evidence, live_waits
+from usher.core.frozen import frozen
 from usher.core.ownership import terms_on
 from usher.core.policy import Mode
 from usher.passes.hooks_read import read_hooks
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     NextSlot = Callable[[], datetime]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Candidate:
     """What waits unknown, and how long its hook holds it without a heartbeat."""
 
@@ -44,7 +45,7 @@ class Candidate:
         return (activity.started_at if activity else now) + self.timeout
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Adoption:
     """What adopts. `change` stores a change of a record on top of whatever is newest."""
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from usher.core import adoption, closing, reconcile
 from usher.core.action import Outcome, Phase, Transition
+from usher.core.frozen import frozen
 from usher.ports.errors import CallRefused, TryLater
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ FORGOTTEN_BY_EC2: Final = timedelta(minutes=15)  # a new instance may be shown l
 _ENDED_STATES: Final = ("shutting-down", "terminated")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Doubt:
     """What compares records with the live state. `change` stores on top of whatever is newest."""
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from usher.core import live_waits, reconcile
+from usher.core.frozen import frozen
 from usher.core.hook_timeouts import described, known
 from usher.core.round_robin import share
 from usher.passes.hooks_read import read_hooks
@@ -30,7 +30,7 @@ MOST_HOOKS_IN_USE: Final = 5  # groups with open actions whose hooks one pass de
 MOST_HOOKS_IDLE: Final = 2  # and of the other groups
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Drift:
     """What looks at hooks. `change` stores on top of whatever is newest."""
 

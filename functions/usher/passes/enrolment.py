@@ -7,7 +7,6 @@ between costs a repetition. An item is stored only while the hooks file of this 
 from __future__ import annotations
 
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Final, assert_never
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Final, assert_never
 from usher.core import enrolment, hook_marks, retiring_hooks
 from usher.core.enrolment import Seen
 from usher.core.enrolment_steps import Conflict, Forget, Keep, Put
+from usher.core.frozen import frozen
 from usher.core.wanted_hooks import Wish
 from usher.evaluation.call_budget import NoCallLeft
 from usher.passes.failing_groups import PassedOver
@@ -45,7 +45,7 @@ _IN_WORDS: Final = {
 }
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Settled:
     """How a group stands: what a person must settle, and which hooks do not stand as they should."""
 
@@ -53,7 +53,7 @@ class Settled:
     lacking: Sequence[str]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class _HourlyAllowance:
     """A slip of the pen in a glob or in tags reaches far; a name reaches one group, and is not counted."""
 
@@ -73,7 +73,7 @@ class _HourlyAllowance:
             raise
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Enrolment:
     """Everything that a pass touches. `file` is the hooks file that it enrols for."""
 

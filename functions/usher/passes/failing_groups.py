@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
+from usher.core.frozen import frozen
 from usher.ports.errors import CallRefused, Throttled, TryLater
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from usher.ports.telemetry import Telemetry
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class PassedOver:
     """Those of one pass, and what was refused."""
 

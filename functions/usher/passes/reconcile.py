@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from usher.core import live_waits
+from usher.core.frozen import frozen
 from usher.core.round_robin import share
 from usher.evaluation.call_budget import NoCallLeft
 from usher.evaluation.record_writer import RecordWriter
@@ -53,7 +53,7 @@ _ENDED_STATES: Final = ("shutting-down", "terminated")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Reconcile:
     """Everything that a pass touches."""
 

@@ -6,12 +6,13 @@ to it, in two reads with some time between them, and the delete follows the seco
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 from usher.core import wait_moves
+from usher.core.frozen import frozen
 from usher.ports.errors import GroupGone
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ class Retirement(StrEnum):
     DELETED = "deleted"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Departure:
     """Everything that a step touches."""
 

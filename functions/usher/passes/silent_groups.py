@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from usher.core.frozen import frozen
 from usher.core.policy import Channel
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 TESTED: Final = (Channel.SQS, Channel.SNS)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class SilentGroups:
     """Counts, as SilentGroups, the groups named in the configuration of which no message is known.
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
+
+from usher.core.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from usher.core.notifications import TestNotice
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Raw:
     """A notification as it came: what `usher export` writes out again."""
 
@@ -25,7 +26,7 @@ class Raw:
     body: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Evidence:
     """What was heard of an instance or a token, whether or not an action was known then."""
 
@@ -36,7 +37,7 @@ class Evidence:
     paused: str | None = None  # who paused this hook, or all of them: evaluate as in observe mode
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Due:
     """A row of the index by time of the next evaluation."""
 
@@ -98,7 +99,7 @@ class ActionLookup(Protocol):
         ...
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Unasked:
     """A row of the index: an action whose turn of questions is left to the sweep."""
 

@@ -6,7 +6,7 @@ the answers of one policy are fresh together however long the queue is.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -16,6 +16,7 @@ from usher.core.action import Phase, shortened
 from usher.core.conditions.probe import Found, Later, as_finding, finding_of
 from usher.core.decide import Complete, decide
 from usher.core.finding import ConditionStatus, Finding
+from usher.core.frozen import frozen
 from usher.core.policy import Mode
 from usher.core.queue_messages import NOT_READ, numbered
 from usher.evaluation.evaluator import observed
@@ -46,7 +47,7 @@ _LONGEST_BACKOFF: Final = timedelta(seconds=20)
 _MOST_DOUBLINGS: Final = 3
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Asking:
     """Everything that a turn of questions touches."""
 

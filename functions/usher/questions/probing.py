@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from usher.core.conditions.probe import Found, Later, Reply, ReplyKind, finding_of
 from usher.core.finding import ConditionStatus
+from usher.core.frozen import frozen
 from usher.core.policy import Mode
 from usher.ports.conditions import SharedAnswer
 
@@ -31,7 +32,7 @@ _MOMENT: Final = timedelta(milliseconds=1)  # of equal times nobody knows which 
 _OBSERVED: Final = timedelta(hours=1)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Prober:
     """Implements usher.ports.conditions.Probing."""
 

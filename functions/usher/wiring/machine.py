@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import uuid
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
@@ -24,6 +23,7 @@ from usher.aws.telemetry import NAMESPACE, PowertoolsTelemetry
 from usher.aws.waiting import WaitingApi
 from usher.core import compiled
 from usher.core.compiled import InEffect
+from usher.core.frozen import frozen
 from usher.evaluation.call_budget import CallBudget
 from usher.evaluation.evaluator import Evaluator
 from usher.evaluation.hook_timeouts import HookTimeouts
@@ -71,7 +71,7 @@ def telemetry() -> tuple[PowertoolsTelemetry, Metrics]:
     return PowertoolsTelemetry(Logger(service="usher"), metrics), metrics
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Parts:
     """What the functions are made of."""
 

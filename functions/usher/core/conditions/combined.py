@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from usher.core.conditions.probe import Probe, finding_of
 from usher.core.conditions.verdict import Verdict
 from usher.core.finding import ConditionStatus
+from usher.core.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _ENOUGH: Final = 2  # answers in a row
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class AnyOf:
     """Holds where one of its conditions does; fails where all have."""
 
@@ -53,7 +53,7 @@ class AnyOf:
         return tuple(probe for condition in self.of for probe in condition.asks(action, now))
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Not:
     """Holds where its condition is known not to; while that is unknown, this is too."""
 
@@ -97,7 +97,7 @@ class Not:
         return self.of.asks(action, now)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Then:
     """Its conditions in order: none is asked, or started, before the one before it has held.
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
@@ -20,6 +19,7 @@ from usher.core.conditions.answer import member, members, text
 from usher.core.conditions.probe import Call, Found, Permission, Probe, Reply, ReplyKind, not_answered
 from usher.core.field import Field, attempt
 from usher.core.finding import ConditionStatus
+from usher.core.frozen import frozen
 from usher.core.shape import AnyKeys, Duration, Either, Keys, ListOf, Text
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ _NOT_MANAGED: Final = "InvalidInstanceId"
 _REFUSED_FOR_GOOD: Final = ("InvalidParameters", "UnsupportedPlatformType", "MaxDocumentSizeExceeded")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Command(Probe):
     """Sends `document` to the instance, and follows it for at most `timeout` from the first intent.
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from usher.core import duration
 from usher.core.conditions.verdict import Plain, Verdict
 from usher.core.finding import ConditionStatus
+from usher.core.frozen import frozen
 from usher.core.shape import Duration
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _AFTER: Final = Duration(least=timedelta(seconds=1), most=timedelta(hours=48))  # the longest wait there is
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Elapsed(Plain):
     """Holds from `after` the start of the action on."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, TypeGuard
 
@@ -13,6 +12,7 @@ from usher.core.conditions import answer, excerpt
 from usher.core.conditions.probe import Call, Found, Permission, Probe, Reply, ReplyKind, not_answered
 from usher.core.field import Field, attempt
 from usher.core.finding import ConditionStatus
+from usher.core.frozen import frozen
 from usher.core.shape import Duration, Either, Keys, Text
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ _STATUSES: Final[Mapping[object, ConditionStatus]] = {
 }
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Function(Probe):
     """Stands as `function` answers, which is asked again after `every` while it says pending.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
@@ -10,6 +9,7 @@ from usher.core.action import Transition
 from usher.core.conditions.answer import members, text
 from usher.core.conditions.probe import Call, Found, Permission, Probe, ReplyKind, Shared, not_answered, worst
 from usher.core.finding import ConditionStatus
+from usher.core.frozen import frozen
 from usher.core.shape import Constant
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ CHECKS: Final[Mapping[str, ConditionStatus]] = {
 _OK: Final = Constant("ok")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class InstanceStatus(Probe):
     """Holds while both checks are ok; fails where the instance ends."""
 

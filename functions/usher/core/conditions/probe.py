@@ -7,13 +7,14 @@ all of its logic is here, pure, and one adapter (usher.aws.calls) makes every ca
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
 from usher.core.conditions.verdict import Plain, Verdict
 from usher.core.finding import COUNTS_FOR, ConditionStatus, Finding, Memory
+from usher.core.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -37,7 +38,7 @@ _WORST_FIRST: Final = (
 )
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Permission:
     """What a condition needs of IAM, as data. Resources may hold {partition}, {region}, {account}."""
 
@@ -46,7 +47,7 @@ class Permission:
     equals: tuple[tuple[str, str], ...] = ()  # a StringEquals condition
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Shared:
     """How one answer serves many actions.
 
@@ -62,7 +63,7 @@ class Shared:
     most: int = 100
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Call:
     """One call on AWS. `service` and `operation` are boto3's and the API's names.
 
@@ -91,7 +92,7 @@ class ReplyKind(StrEnum):
     UNKNOWN = "unknown"  # busy, unreachable, not permitted: this says nothing of the condition
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Reply:
     """The reply to a call. `data` is the answer, as boto3 gives it, without its metadata."""
 
@@ -101,7 +102,7 @@ class Reply:
     text: str = ""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Found:
     """What a condition reads from a reply.
 
@@ -144,7 +145,7 @@ class Found:
         return cls(status=ConditionStatus.FAILED, detail=detail)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Later:
     """Nothing was found, because it could not be asked yet: ask again at `at`.
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, assert_never
 
 from usher.core.action import Status
 from usher.core.conditions.verdict import Plain, Verdict
 from usher.core.finding import ConditionStatus
+from usher.core.frozen import frozen
 from usher.core.shape import Text
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ NAME: Final = r"[A-Za-z0-9._-]{1,64}"
 _NAME: Final = Text(NAME, "must be a name of 1 to 64 of A-Z a-z 0-9 . _ -")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Signalled(Plain):
     """Stands as the last signal called `name` says."""
 

@@ -7,7 +7,6 @@ own target groups Auto Scaling takes care itself, after the launch hook and befo
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
@@ -18,6 +17,7 @@ from usher.core.conditions.answer import member, members, text
 from usher.core.conditions.probe import Call, Found, Permission, Probe, ReplyKind, Shared, not_answered, worst
 from usher.core.field import Field, Refused, attempt
 from usher.core.finding import ConditionStatus
+from usher.core.frozen import frozen
 from usher.core.shape import Choice, Keys, ListOf, Text
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ _OWN: Final = {
 }
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Targets(Probe):
     """Holds once the instance is in `state` in each of `groups`, on every port that it has there.
 

@@ -8,7 +8,7 @@ DRAINING, once, and go through its tasks until none is left.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
@@ -23,6 +23,7 @@ from usher.core.conditions.ecs.search import AT_ONCE, found_in, list_clusters, l
 from usher.core.conditions.probe import Found, Permission, Probe, ReplyKind, not_answered
 from usher.core.field import Refused, attempt
 from usher.core.finding import ConditionStatus
+from usher.core.frozen import frozen
 from usher.core.shape import Choice, Duration, Either, Keys, Text
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ _UNLIKE_ACTIVE: Final[Mapping[str, ConditionStatus]] = {
 }
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Ecs(Probe):
     """Holds once the instance's container instance is in `state`."""
 

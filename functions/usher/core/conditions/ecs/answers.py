@@ -5,13 +5,13 @@ One answer serves all of a cluster that are asked about. A part of a list says n
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from usher.core.conditions.answer import member, members, text
 from usher.core.conditions.probe import Call, Shared
+from usher.core.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -80,7 +80,7 @@ def _reduced(family: str, data: object) -> Mapping[str, Any]:
     }
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Description:
     """One container instance, as ECS describes it."""
 

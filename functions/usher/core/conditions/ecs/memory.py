@@ -6,11 +6,12 @@ is DRAINING by now.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import fields, is_dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from usher.core import iso_time
+from usher.core.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 IN_NO_CLUSTER: Final[Memory] = {"absent": True}  # the next search is a new one; {} would leave the old one
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Search:
     """How far the clusters were searched, in the order of their ARNs."""
 
@@ -35,7 +36,7 @@ class Search:
         return replace(self, left=self.left[1:], after=self.left[0], searched=self.searched + 1)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Listing:
     """The tasks of a container instance, as far as they were gone through since `at`."""
 
@@ -55,7 +56,7 @@ class Listing:
         )
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Blocked:
     """What was said of the tasks that are left. It holds while their counts and the agent stay as in `by`."""
 
@@ -63,7 +64,7 @@ class Blocked:
     said: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Registration:
     """The container instance of the EC2 instance. It may have others, where its agent lost its data."""
 

@@ -1,0 +1,76 @@
+"""Value classes: frozen dataclasses of keywords, with slots, that share their methods.
+
+`dataclass(frozen=True, ...)` writes and compiles methods for each class, when its module is imported: half a
+millisecond each, a fifth of all that a cold start takes of a function's own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import MISSING, FrozenInstanceError, dataclass, field, fields
+from operator import attrgetter
+from typing import Any, NoReturn, TypeVar, dataclass_transform
+
+T = TypeVar("T")
+
+
+@dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(field,))
+def frozen(cls: type[T]) -> type[T]:
+    """Make a value class of annotated fields; `replace` and `fields` of dataclasses work with it.
+
+    Raises TypeError where one is built with a field too many or too few.
+    """
+    made: Any = dataclass(init=False, repr=False, eq=False, kw_only=True, slots=True)(cls)
+    names = [each.name for each in fields(made)]
+    given = [each for each in fields(made) if each.init]
+    made.field_names = frozenset(each.name for each in given)
+    made.field_defaults = {each.name: each.default for each in given if each.default is not MISSING}
+    made.field_factories = {
+        each.name: each.default_factory for each in given if each.default_factory is not MISSING
+    }
+    made.field_values = attrgetter(*names) if names else _nothing
+    for method in (_init, _repr, _eq, _hash, _setattr, _delattr):
+        name = f"__{method.__name__[1:]}__"
+        if name not in cls.__dict__:
+            setattr(made, name, method)
+    return made  # type: ignore[no-any-return]
+
+
+def _nothing(*_: object) -> tuple[()]:
+    return ()
+
+
+def _init(self: Any, /, **given: object) -> None:  # noqa: ANN401 - any value class
+    values = self.field_defaults | given
+    for name, make in self.field_factories.items():
+        if name not in given:
+            values[name] = make()
+    if values.keys() != self.field_names:
+        wrong = ", ".join(sorted(values.keys() ^ self.field_names))
+        raise TypeError(f"{type(self).__name__} is built with too many or too few fields: {wrong}")
+    for name, value in values.items():
+        object.__setattr__(self, name, value)
+    if hasattr(self, "__post_init__"):
+        self.__post_init__()
+
+
+def _repr(self: Any) -> str:  # noqa: ANN401
+    said = ", ".join(f"{each.name}={getattr(self, each.name)!r}" for each in fields(self))
+    return f"{type(self).__qualname__}({said})"
+
+
+def _eq(self: Any, other: Any) -> object:  # noqa: ANN401
+    if type(other) is not type(self):
+        return NotImplemented
+    return self.field_values(self) == self.field_values(other)
+
+
+def _hash(self: Any) -> int:  # noqa: ANN401
+    return hash(self.field_values(self))
+
+
+def _setattr(self: object, name: str, _: object) -> NoReturn:
+    raise FrozenInstanceError(f"cannot assign to {name!r} of {type(self).__name__}")
+
+
+def _delattr(self: object, name: str) -> NoReturn:
+    raise FrozenInstanceError(f"cannot delete {name!r} of {type(self).__name__}")

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from usher_simulator.autoscaling.account import an_account
 from usher_simulator.autoscaling.client import auto_scaling_client
+from usher_simulator.autoscaling.launch_settings import ANY_SOURCE
 from usher_simulator.autoscaling.query_protocol import Request
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def _waiting_fleet() -> tuple[Account, list[Mapping[str, Any]]]:
         MinSize=0,
         MaxSize=_INSTANCES,
         DesiredCapacity=_INSTANCES,
-        VPCZoneIdentifier="subnet-1",
+        **ANY_SOURCE,
         LifecycleHookSpecificationList=[
             {
                 "LifecycleHookName": _HOOK,

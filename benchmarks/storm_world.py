@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from benchmarks import storm_plan
 from usher_simulator.autoscaling import moves
+from usher_simulator.autoscaling.engine import Fleet
 from usher_simulator.autoscaling.groups import Group, Hook, Instance
 from usher_simulator.autoscaling.latencies import Latencies
 from usher_simulator.autoscaling.lifecycle_actions import EndedBy
@@ -22,7 +23,6 @@ from usher_simulator.trials.effects import Effects, Takes, Watch
 from usher_simulator.trials.faults import Faults, Swarm
 from usher_simulator.trials.faulty_door import ShakyDoor
 from usher_simulator.trials.invocations import Invocations
-from usher_simulator.trials.watched_fleet import WatchedFleet
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -77,9 +77,9 @@ class StormWorld(Watch):
         for held in storm.instances:
             self.clock.at(held.started_at, lambda held=held: self.begins(held))  # type: ignore[misc]
 
-    def _make_fleet(self) -> WatchedFleet:
+    def _make_fleet(self) -> Fleet:
         ids = Dice.of(self.storm.seed, "ids")
-        fleet = WatchedFleet(
+        fleet = Fleet(
             clock=self.clock,
             outside=SimulatedOutside(
                 clock=self.clock,

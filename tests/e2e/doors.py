@@ -17,6 +17,7 @@ import boto3
 from botocore.config import Config
 
 from usher_simulator.autoscaling.http_server import Setup, open_door
+from usher_simulator.autoscaling.launch_settings import ANY_SOURCE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -83,7 +84,7 @@ class Door:
     def create(self, *hooks: Mapping[str, Any], **more: object) -> None:
         """A group of one instance, with hooks that hold it."""
         sizes = {"MinSize": 0, "MaxSize": 3, "DesiredCapacity": 1}
-        asked: Any = sizes | {"LifecycleHookSpecificationList": hooks} | more
+        asked: Any = sizes | ANY_SOURCE | {"LifecycleHookSpecificationList": hooks} | more
         self.client.create_auto_scaling_group(AutoScalingGroupName=GROUP, **asked)
 
 

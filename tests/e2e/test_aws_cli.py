@@ -51,9 +51,10 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Said
             return dict(zip(runs, pool.map(aws, runs.values()), strict=True))
 
         sizes = ("--min-size", "0", "--max-size", "1", "--desired-capacity", "1")
+        source = ("--launch-template", "LaunchTemplateName=any", "--availability-zones", "us-east-1a")
         gate = ("--lifecycle-hook-specification-list", json.dumps([GATE]))
         said = together(
-            created=("create-auto-scaling-group", *GROUP_OPTION, *sizes, *gate),
+            created=("create-auto-scaling-group", *GROUP_OPTION, *sizes, *source, *gate),
             types=("describe-lifecycle-hook-types",),
         )
         time.now_s += 2

@@ -104,7 +104,6 @@ def test_the_request_id_of_the_header_is_that_of_the_document(
         ("{'json': 1}", "MissingAction"),
         ("Action=MakeCoffee", "InvalidAction"),
         ("Action=<\x00>", "InvalidAction"),
-        ("Action=AttachInstances&AutoScalingGroupName=x", "InvalidAction"),
         ("Action=PutLifecycleHook&AutoScalingGroupName.member.1=x", "MalformedInput"),
         ("Action=PutLifecycleHook&RoleARN=x&RoleARN.a=y", "MalformedInput"),
         ("Action=DescribeLifecycleHooks&LifecycleHookNames.member=x", "MalformedInput"),

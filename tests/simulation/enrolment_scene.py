@@ -17,6 +17,7 @@ from usher.evaluation.call_budget import CallBudget
 from usher.passes.enrolment import INTERVAL, Enrolment
 from usher.settings import EnrolmentSettings
 from usher_simulator.autoscaling.account import an_account
+from usher_simulator.autoscaling.launch_settings import ANY_SOURCE
 from usher_simulator.autoscaling.query_protocol import ApiError
 from usher_simulator.fakes.memory_budget import MemoryBudget
 from usher_simulator.fakes.memory_enrolled import MemoryEnrolledHooks
@@ -114,7 +115,7 @@ class Scene:
     def create(self, *names: str, **parameters: Any) -> None:
         for name in names:
             self.client.create_auto_scaling_group(
-                AutoScalingGroupName=name, MinSize=0, MaxSize=9, **parameters
+                AutoScalingGroupName=name, MinSize=0, MaxSize=9, **ANY_SOURCE, **parameters
             )
 
     def put_by_hand(self, group: str, hook: str = "drain", **parameters: Any) -> None:

@@ -21,6 +21,7 @@ from tests.recorded import Ids, tokens
 from usher_simulator.autoscaling import moves
 from usher_simulator.autoscaling.account import an_account
 from usher_simulator.autoscaling.latencies import CAPTURED
+from usher_simulator.autoscaling.launch_settings import ANY_SOURCE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -141,7 +142,8 @@ class Rerun:
         shape = self.account.client.meta.service_model.operation_model(call.operation).input_shape
         named = shape is not None and "AutoScalingGroupName" in shape.required_members
         group = {"AutoScalingGroupName": self.recorded.group} if named else {}
-        given = self.ids.shown(self.recorded_ids.hidden({**group, **call.given}))
+        source = ANY_SOURCE if call.operation == "CreateAutoScalingGroup" else {}  # the tables leave it out
+        given = self.ids.shown(self.recorded_ids.hidden({**group, **source, **call.given}))
         answer: Mapping[str, Any] = getattr(self.account.client, xform_name(call.operation))(**given)
         return answer
 

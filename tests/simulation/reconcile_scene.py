@@ -24,6 +24,7 @@ from usher.intake.intake import Intake
 from usher.passes.reconcile import Reconcile
 from usher.ports.autoscaling import Answer, AnswerKind
 from usher_simulator.autoscaling.account import an_account
+from usher_simulator.autoscaling.launch_settings import ANY_SOURCE
 from usher_simulator.autoscaling.query_protocol import ApiError
 from usher_simulator.fakes.file_items import FileItems
 from usher_simulator.fakes.memory_budget import MemoryBudget, MemoryLimits
@@ -239,6 +240,7 @@ class Scene:
             MaxSize=200,
             DesiredCapacity=size,
             LifecycleHookSpecificationList=specifications,
+            **ANY_SOURCE,
             **parameters,
         )
 

@@ -18,6 +18,7 @@ from usher.ports.errors import Denied
 from usher_simulator.autoscaling.engine import Fleet
 from usher_simulator.autoscaling.fast_client import ShortWire
 from usher_simulator.autoscaling.latencies import PROMPT
+from usher_simulator.autoscaling.launch_settings import ANY_SOURCE
 from usher_simulator.autoscaling.query_protocol import Request
 from usher_simulator.autoscaling.service import AutoScalingService
 from usher_simulator.autoscaling.simulated_targets import SimulatedOutside
@@ -155,7 +156,7 @@ class Day:
     def run(self, lasts: timedelta) -> set[str]:
         """The alarms that rang meanwhile."""
         for group in range(GROUPS):
-            sizes = {"MinSize": 0, "MaxSize": 40, "DesiredCapacity": 6}
+            sizes = {"MinSize": 0, "MaxSize": 40, "DesiredCapacity": 6, **ANY_SOURCE}
             self.ask("CreateAutoScalingGroup", AutoScalingGroupName=f"web-{group}", **sizes)
         for hook in HOOKS["hooks"]:
             self._put(hook)

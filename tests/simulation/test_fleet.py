@@ -14,6 +14,7 @@ from usher.core import messages, notifications
 from usher.core.action import ActivityEnd, Transition
 from usher_simulator.autoscaling.account import Account, an_account
 from usher_simulator.autoscaling.latencies import CAPTURED, PROMPT
+from usher_simulator.autoscaling.launch_settings import ANY_SOURCE
 from usher_simulator.autoscaling.notifications import ACCOUNT, REGION
 from usher_simulator.autoscaling.query_protocol import ApiError, Request
 from usher_simulator.autoscaling.simulated_targets import DeliveryFaults
@@ -161,7 +162,7 @@ def a_site(
     account.outside.targets.update(takes or {})
     site = Site(account=account)
     sizes = {"MinSize": 0, "MaxSize": 4, "DesiredCapacity": desired, "LifecycleHookSpecificationList": hooks}
-    site.of_group("CreateAutoScalingGroup", **(sizes | settings))
+    site.of_group("CreateAutoScalingGroup", **(sizes | ANY_SOURCE | settings))
     site.run()
     return site
 
@@ -358,7 +359,7 @@ def pool_to_ec2(*hooks: dict[str, Any], **settings: Any) -> Site:
     site = with_pool(a_site(desired=0, **settings))
     for hook in hooks:
         site.of_group("PutLifecycleHook", **hook)
-    site.of_group("DeleteWarmPool")
+    site.of_group("DeleteWarmPool", ForceDelete=True)
     site.run()
     return site
 
@@ -939,7 +940,7 @@ def test_a_force_delete_takes_what_launches_and_what_is_warm() -> None:  # 9.15
 
 def test_a_name_is_free_again_once_its_group_is_gone() -> None:
     site = a_site(desired=0)
-    again = {"AutoScalingGroupName": GROUP, "MinSize": 0, "MaxSize": 1}
+    again = {"AutoScalingGroupName": GROUP, "MinSize": 0, "MaxSize": 1, **ANY_SOURCE}
     assert site.refused("CreateAutoScalingGroup", **again) == (
         "AlreadyExists: AutoScalingGroup by this name already exists - "
         f"A group with the name {GROUP} already exists"

@@ -19,6 +19,7 @@ from tests.factories import START
 from usher_simulator.autoscaling import moves
 from usher_simulator.autoscaling.account import an_account
 from usher_simulator.autoscaling.groups import IN_POOL
+from usher_simulator.autoscaling.launch_settings import ANY_SOURCE
 from usher_simulator.autoscaling.lifecycle_actions import EndedBy
 from usher_simulator.autoscaling.notifications import ACCOUNT, REGION
 from usher_simulator.autoscaling.query_protocol import ApiError, Request, service_model
@@ -226,6 +227,7 @@ class Day(RuleBasedStateMachine):
             "MaxSize": 3,
             "DesiredCapacity": desired,
             "TargetGroupARNs": [TARGET_GROUP],
+            **ANY_SOURCE,
             "InstanceLifecyclePolicy": policy(retains=retains),
             "LifecycleHookSpecificationList": [
                 hook_parameters(hook, None) | {"LifecycleHookName": hook_name}
@@ -407,15 +409,17 @@ class Day(RuleBasedStateMachine):
         else:
             self.accepted("PutWarmPool", **asked)
 
-    @rule(index=any_index)
-    def delete_pool(self, index: int) -> None:
+    @rule(index=any_index, force=st.booleans())
+    def delete_pool(self, index: int, force: bool) -> None:
         name = self.a_group(index)
         if name is None:
             return
-        if self.fleet.groups[name].pool is None:
-            self.refused("DeleteWarmPool", AutoScalingGroupName=name)
+        warm = any(one.group == name and "Warmed" in one.state for one in self.status)
+        asked = {"AutoScalingGroupName": name, "ForceDelete": force}
+        if self.fleet.groups[name].pool is None or (warm and not force):
+            self.refused("DeleteWarmPool", **asked)
         else:
-            self.accepted("DeleteWarmPool", AutoScalingGroupName=name)
+            self.accepted("DeleteWarmPool", **asked)
 
     # -- rules: lifecycle actions -----------------------------------------------------------------
 

@@ -13,6 +13,7 @@ from tests.factories import START
 from usher.core import messages, notifications
 from usher_simulator.autoscaling.account import Account, an_account
 from usher_simulator.autoscaling.engine import Assumptions
+from usher_simulator.autoscaling.launch_settings import ANY_SOURCE
 from usher_simulator.autoscaling.notifications import ACCOUNT, REGION
 from usher_simulator.autoscaling.query_protocol import ApiError, Request
 
@@ -51,7 +52,7 @@ def with_group(desired: int = 0, *, assumptions: Assumptions | None = None, **se
     """An account with one group that has come to rest, or to its first hook."""
     account = an_account(START, assumptions=assumptions)
     account.client.create_auto_scaling_group(
-        AutoScalingGroupName=GROUP, MinSize=0, MaxSize=4, DesiredCapacity=desired, **settings
+        AutoScalingGroupName=GROUP, MinSize=0, MaxSize=4, DesiredCapacity=desired, **ANY_SOURCE, **settings
     )
     run(account)
     return account
@@ -361,6 +362,7 @@ def test_hooks_that_come_with_the_group_send_a_test_message_each() -> None:
         AutoScalingGroupName=GROUP,
         MinSize=0,
         MaxSize=1,
+        **ANY_SOURCE,
         LifecycleHookSpecificationList=[spec("up", **target), spec("down", TERMINATING, **target)],  # type: ignore[list-item]
     )
     run(account)
@@ -394,6 +396,7 @@ def test_a_group_whose_hooks_are_refused_is_not_created(specified: list[dict[str
         AutoScalingGroupName=GROUP,
         MinSize=0,
         MaxSize=1,
+        **ANY_SOURCE,
         LifecycleHookSpecificationList=specified,
     )
     assert (code, status) in {("ValidationError", 400), ("LimitExceeded", 400)}

@@ -6,6 +6,7 @@ import json
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from usher_simulator.autoscaling.launch_settings import ANY_SOURCE
 from usher_simulator.autoscaling.query_protocol import Request
 from usher_simulator.autoscaling.simulated_targets import DeliveryFaults
 from usher_simulator.trials.deployment import TARGETS
@@ -54,7 +55,7 @@ class Quiet(Trial):
 def test_heartbeats_go_out_while_sixty_signals_a_second_come() -> None:
     trial = Quiet()
     calls: list[tuple[str, dict[str, Any]]] = [
-        ("CreateAutoScalingGroup", {"MinSize": 0, "MaxSize": 1}),
+        ("CreateAutoScalingGroup", {"MinSize": 0, "MaxSize": 1, **ANY_SOURCE}),
         (
             "PutLifecycleHook",
             {

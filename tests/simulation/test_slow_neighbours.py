@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 import pytest
 
 from usher.core.conditions.probe import Reply, ReplyKind
+from usher_simulator.autoscaling.launch_settings import ANY_SOURCE
 from usher_simulator.autoscaling.lifecycle_actions import EndedBy
 from usher_simulator.trials import drawn_hooks, faults, trial
 from usher_simulator.trials.judge.never_by_default import NeverByDefault
@@ -98,7 +99,7 @@ def a_world(
     monkeypatch.setattr(world.scenario, "wait_began", lambda _: None)
     monkeypatch.setattr(world.scenario, "wait_ended", lambda _: None)
     for each in hooks["hooks"]:
-        group = {"AutoScalingGroupName": each["group"], "MinSize": 0, "MaxSize": 2000}
+        group = {"AutoScalingGroupName": each["group"], "MinSize": 0, "MaxSize": 2000, **ANY_SOURCE}
         world.scenario._ask("CreateAutoScalingGroup", **group)  # noqa: SLF001 - as the scenario itself
         world.scenario._put_hook(each)  # noqa: SLF001
     return world

@@ -32,6 +32,7 @@ from usher_cli.main import main
 from usher_hooksfile.load import HooksFile, examine
 from usher_hooksfile.warnings import warnings
 from usher_simulator.autoscaling.account import Account, an_account
+from usher_simulator.autoscaling.launch_settings import ANY_SOURCE
 from usher_simulator.autoscaling.query_protocol import ApiError
 
 if TYPE_CHECKING:
@@ -70,7 +71,9 @@ def a_group(
 ) -> None:
     listed = [{"Key": key, "Value": value, "PropagateAtLaunch": False} for key, value in (tags or {}).items()]
     client: Any = account.client
-    client.create_auto_scaling_group(AutoScalingGroupName=name, MinSize=0, MaxSize=9, Tags=listed, **more)
+    client.create_auto_scaling_group(
+        AutoScalingGroupName=name, MinSize=0, MaxSize=9, Tags=listed, **ANY_SOURCE, **more
+    )
 
 
 def a_hook(account: Account, group: str, name: str, transition: str = "terminating", **more: Any) -> None:

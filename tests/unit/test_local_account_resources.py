@@ -25,6 +25,7 @@ WEB = {
     "MinSize": "0",
     "MaxSize": "3",
     "VPCZoneIdentifier": ["subnet-1", "subnet-2"],
+    "LaunchTemplate": {"LaunchTemplateId": "lt-00000000000000001", "Version": "1"},
     "Cooldown": "30",
     "Tags": [{"Key": "team", "Value": "web", "PropagateAtLaunch": True}],
     "LifecycleHookSpecificationList": [GATE],

@@ -34,6 +34,7 @@ from usher_cli.plan.enrolment_times import Pace
 from usher_cli.plan.steps import Known, Live, Plan, Step, plan, targets
 from usher_hooksfile import load
 from usher_simulator.autoscaling.account import an_account
+from usher_simulator.autoscaling.launch_settings import ANY_SOURCE
 from usher_simulator.autoscaling.query_protocol import ApiError
 from usher_simulator.fakes.memory_budget import MemoryBudget
 from usher_simulator.fakes.memory_enrolled import MemoryEnrolledHooks
@@ -71,7 +72,9 @@ class Scene:
         self.store = UnreadableStore(self.clock)
         self.api = GroupsApi(self.account.client)
         for group in groups:
-            self.account.client.create_auto_scaling_group(AutoScalingGroupName=group, MinSize=0, MaxSize=9)
+            self.account.client.create_auto_scaling_group(
+                AutoScalingGroupName=group, MinSize=0, MaxSize=9, **ANY_SOURCE
+            )
 
     def file(self, *hooks: Mapping[str, Any]) -> Compiled:
         return compiled({"version": 1, "policies": POLICIES, "hooks": list(hooks)})

@@ -24,6 +24,8 @@ from usher_cli.redrive.classify import Classifier, LetterStatus, instances, stat
 from usher_cli.redrive.command import Done, act
 from usher_cli.redrive.queues import DeadLetter, DeadLetterQueue
 from usher_simulator.autoscaling.account import an_account
+from usher_simulator.autoscaling.launch_settings import ANY_SOURCE
+from usher_simulator.autoscaling.query_protocol import Request
 from usher_simulator.fakes.memory_store import MemoryStore
 
 if TYPE_CHECKING:
@@ -597,7 +599,9 @@ def test_contradictions_are_wrong_usage(stack: Stack, arguments: list[str], said
 
 def test_an_instance_in_service_waits_for_nothing(stack: Stack) -> None:
     account = an_account(at(0))
-    account.client.create_auto_scaling_group(AutoScalingGroupName="web", MinSize=1, MaxSize=1)
+    sizes = {"MinSize": 1, "MaxSize": 1}
+    asked = {"AutoScalingGroupName": "web", **sizes, **ANY_SOURCE}
+    account.service(Request(operation="CreateAutoScalingGroup", parameters=asked))  # moto hears the client
     account.clock.run_until(at(600))
     (instance,) = account.client.describe_auto_scaling_instances()["AutoScalingInstances"]
     stack.services["autoscaling"] = account.client

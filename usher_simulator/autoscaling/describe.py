@@ -1,26 +1,48 @@
-"""What the describe operations show."""
+"""What the describe operations show of groups, their instances, hooks and warm pools."""
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
+from usher_simulator.autoscaling.launch_settings import zone_id
 from usher_simulator.autoscaling.moves import TRANSITION_NAMES
-from usher_simulator.autoscaling.notifications import written_in_seconds
+from usher_simulator.autoscaling.notifications import ACCOUNT, written_in_seconds
+from usher_simulator.autoscaling.pages import Page, page_of
 from usher_simulator.autoscaling.query_protocol import ApiError
+from usher_simulator.autoscaling.tags import has_tags
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
     from datetime import datetime
 
     from usher_simulator.autoscaling.engine import Fleet
     from usher_simulator.autoscaling.groups import Activity, Group, Hook, Instance
 
 _LONGEST_WAIT: Final = timedelta(hours=48)
-_MOST_GROUPS: Final = 100
+_GROUPS: Final = Page(default=50, most=100)
 _MOST_INSTANCES: Final = 50
-_MOST_ACTIVITIES: Final = 100
+_INSTANCES: Final = Page(default=_MOST_INSTANCES, most=_MOST_INSTANCES)
 _SECOND: Final = timedelta(seconds=1)
+# What a group is described with where nothing else was asked for, as captured (aws-facts 11.2).
+_DEFAULTS: Final[Mapping[str, Any]] = {
+    "DefaultCooldown": 300,
+    "HealthCheckType": "EC2",
+    "HealthCheckGracePeriod": 0,
+    "AvailabilityZones": ["us-east-1a"],
+    "LoadBalancerNames": [],
+    "TargetGroupARNs": [],
+    "TrafficSources": [],
+    "TerminationPolicies": ["Default"],
+    "NewInstancesProtectedFromScaleIn": False,
+    "ServiceLinkedRoleARN": (
+        f"arn:aws:iam::{ACCOUNT}:role/aws-service-role/autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling"
+    ),
+    "AvailabilityZoneDistribution": {"CapacityDistributionStrategy": "balanced-best-effort"},
+    "CapacityReservationSpecification": {"CapacityReservationPreference": "default"},
+    "InstanceLifecyclePolicy": {"RetentionTriggers": {"TerminateHookAbandon": "terminate"}},
+}
 
 
 def hook(hook: Hook, group: Group) -> Mapping[str, Any]:
@@ -51,37 +73,37 @@ def activity(activity: Activity) -> Mapping[str, Any]:
         "StatusCode": activity.status,
         "StatusMessage": activity.message,
         "Progress": activity.progress,
-        "Details": "{}",
+        "Details": _details(activity),
+        "AutoScalingGroupState": "Deleted" if activity.of_deleted_group else None,
+        "AutoScalingGroupARN": activity.group_arn,
     }
+
+
+def _details(activity: Activity) -> str:
+    if activity.zone is None:
+        return "{}"
+    details = {
+        "Availability Zone ID": zone_id(activity.zone),
+        "Subnet ID": activity.subnet,
+        "Availability Zone": activity.zone,
+    }
+    return json.dumps(details, separators=(",", ":"))
 
 
 def groups(fleet: Fleet, asked: Mapping[str, Any], moment: datetime) -> Mapping[str, Any]:
     """DescribeAutoScalingGroups, with its filters on names and tags."""
-    names = asked.get("AutoScalingGroupNames")
+    names, with_managed = asked.get("AutoScalingGroupNames"), asked.get("IncludeManagedResources", True)
     found = [
         group
         for group in fleet.groups.values()
-        if (names is None or group.name in names) and _has_tags(group, asked.get("Filters") or [])
+        if (names is None or group.name in names)
+        and (with_managed or group.operator is None)
+        and has_tags(group, asked.get("Filters") or [])
     ]
     with_instances = asked.get("IncludeInstances", True)
-    page, token = _page(found, asked, _MOST_GROUPS)
+    page, token = page_of(found, asked, _GROUPS)
     shown = [_group(group, moment, with_instances=with_instances) for group in page]
     return {"AutoScalingGroups": shown, "NextToken": token}
-
-
-def _has_tags(group: Group, filters: Sequence[Mapping[str, Any]]) -> bool:
-    tags = {tag["Key"]: tag.get("Value", "") for tag in group.settings.get("Tags") or []}
-    for wanted in filters:
-        name, values = wanted["Name"], wanted.get("Values") or []
-        if name.startswith("tag:"):
-            fits = tags.get(name.removeprefix("tag:")) in values
-        elif name in ("tag-key", "tag-value"):
-            fits = bool(set(values) & set(tags if name == "tag-key" else tags.values()))
-        else:
-            raise ApiError("ValidationError", f"Filter type {name} is not correct.")
-        if not fits:
-            return False
-    return True
 
 
 def _group(group: Group, moment: datetime, *, with_instances: bool) -> Mapping[str, Any]:
@@ -90,15 +112,9 @@ def _group(group: Group, moment: datetime, *, with_instances: bool) -> Mapping[s
         for instance, state in _seen(group, moment)
         if not state.startswith("Warmed:")  # the warm pool is described apart (aws-facts 9.17)
     ]
-    pool = group.pool
+    described = {**_DEFAULTS, **group.settings}
     return {
-        "DefaultCooldown": 300,
-        "HealthCheckType": "EC2",
-        "HealthCheckGracePeriod": 0,
-        "AvailabilityZones": ["us-east-1a"],
-        "NewInstancesProtectedFromScaleIn": False,
-        "InstanceLifecyclePolicy": {"RetentionTriggers": {"TerminateHookAbandon": "terminate"}},
-        **group.settings,
+        **described,
         "AutoScalingGroupName": group.name,
         "AutoScalingGroupARN": group.arn,
         "MinSize": group.min_size,
@@ -106,13 +122,26 @@ def _group(group: Group, moment: datetime, *, with_instances: bool) -> Mapping[s
         "DesiredCapacity": group.desired,
         "CreatedTime": group.created_at,
         "Status": "Delete in progress" if group.deleting else None,
+        "AvailabilityZoneIds": [zone_id(zone) for zone in described["AvailabilityZones"]],
+        "TrafficSources": traffic_sources(described),
+        "EnabledMetrics": group.settings.get("EnabledMetrics") or [],
         "SuspendedProcesses": [
-            {"ProcessName": name, "SuspensionReason": "User suspended"} for name in sorted(group.suspended)
+            {"ProcessName": name, "SuspensionReason": f"User suspended at {written_in_seconds(since)}"}
+            for name, since in sorted(group.suspended.items())
         ],
         "Instances": [_instance(*seen) for seen in here] if with_instances else [],
-        "WarmPoolConfiguration": None if pool is None else _pool(group),
-        "WarmPoolSize": None if pool is None else len(group.pooled),
+        "WarmPoolConfiguration": None if group.pool is None else _pool(group),
+        "WarmPoolSize": None if group.pool is None else len(group.warm),
     }
+
+
+def traffic_sources(settings: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The traffic sources of a group; its target groups and Classic Load Balancers are some."""
+    return [
+        *(settings.get("TrafficSources") or []),
+        *({"Identifier": arn, "Type": "elbv2"} for arn in settings.get("TargetGroupARNs") or []),
+        *({"Identifier": name, "Type": "elb"} for name in settings.get("LoadBalancerNames") or []),
+    ]
 
 
 def _seen(group: Group, moment: datetime) -> list[tuple[Instance, str]]:
@@ -124,7 +153,9 @@ def _seen(group: Group, moment: datetime) -> list[tuple[Instance, str]]:
 def _instance(instance: Instance, state: str) -> Mapping[str, Any]:
     return {
         "InstanceId": instance.id,
+        **instance.launched_from,
         "AvailabilityZone": instance.zone,
+        "AvailabilityZoneId": zone_id(instance.zone),
         "LifecycleState": state,
         "HealthStatus": "Healthy" if instance.healthy else "Unhealthy",
         "ProtectedFromScaleIn": instance.protected,
@@ -133,16 +164,17 @@ def _instance(instance: Instance, state: str) -> Mapping[str, Any]:
 
 def instances(fleet: Fleet, asked: Mapping[str, Any], moment: datetime) -> Mapping[str, Any]:
     """DescribeAutoScalingInstances: warm pools too, unknown ids passed over, health in capitals."""
-    wanted = asked.get("InstanceIds")
+    wanted, with_managed = asked.get("InstanceIds"), asked.get("IncludeManagedResources", True)
     if wanted is not None and len(wanted) > _MOST_INSTANCES:
         raise ApiError("ValidationError", f"The number of instance ids must be at most {_MOST_INSTANCES}.")
     found = [
         (instance, state)
         for group in fleet.groups.values()
+        if with_managed or group.operator is None
         for instance, state in _seen(group, moment)
         if wanted is None or instance.id in wanted
     ]
-    page, token = _page(found, asked, _MOST_INSTANCES)
+    page, token = page_of(found, asked, _INSTANCES)
     shown = [
         {
             **_instance(instance, state),
@@ -154,24 +186,10 @@ def instances(fleet: Fleet, asked: Mapping[str, Any], moment: datetime) -> Mappi
     return {"AutoScalingInstances": shown, "NextToken": token}
 
 
-def activities(fleet: Fleet, asked: Mapping[str, Any]) -> Mapping[str, Any]:
-    """DescribeScalingActivities, newest first. Those of deleted groups are not kept (simplified)."""
-    name, ids = asked.get("AutoScalingGroupName"), asked.get("ActivityIds")
-    found = [
-        one
-        for group in fleet.groups.values()
-        if name is None or group.name == name
-        for one in group.activities
-        if not ids or one.id in ids
-    ]
-    page, token = _page(found, asked, _MOST_ACTIVITIES)
-    return {"Activities": [activity(one) for one in page], "NextToken": token}
-
-
 def pool(group: Group, asked: Mapping[str, Any], moment: datetime) -> Mapping[str, Any]:
     """DescribeWarmPool."""
     here = [(instance, state) for instance, state in _seen(group, moment) if state.startswith("Warmed:")]
-    page, token = _page(here, asked, _MOST_INSTANCES)
+    page, token = page_of(here, asked, _INSTANCES)
     return {
         "WarmPoolConfiguration": None if group.pool is None else _pool(group),
         "Instances": [_instance(*seen) for seen in page],
@@ -188,18 +206,5 @@ def _pool(group: Group) -> Mapping[str, Any]:
         "MinSize": pool.min_size,
         "PoolState": pool.state,
         "Status": "PendingDelete" if pool.deleting else None,
-        "InstanceReusePolicy": {"ReuseOnScaleIn": pool.reuse},
+        "InstanceReusePolicy": None if pool.reuse is None else {"ReuseOnScaleIn": pool.reuse},
     }
-
-
-def _page(found: list[Any], asked: Mapping[str, Any], most: int) -> tuple[list[Any], str | None]:
-    """One page of what was found, and the token of the next."""
-    size = asked.get("MaxRecords") or most
-    if not 1 <= size <= most:
-        raise ApiError("ValidationError", f"MaxRecords must be from 1 to {most}, got {size}.")
-    try:
-        first = int(asked.get("NextToken") or 0)
-    except ValueError:
-        raise ApiError("InvalidNextToken", "The NextToken value is not valid.") from None
-    rest = first + size
-    return found[first:rest], str(rest) if rest < len(found) else None

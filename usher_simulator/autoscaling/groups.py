@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from usher_simulator.autoscaling.moves import MoveKind, Transition
 
 RETAINED: Final = ("Terminating:Retained", "Warmed:Pending:Retained", "Warmed:Terminating:Retained")
+_DO_NOT_COUNT: Final = ("Warmed:", "Terminat", "EnteringStandby", "Standby", "Detaching")
 IN_POOL: Final = ("Warmed:Stopped", "Warmed:Running", "Warmed:Hibernated")
 
 
@@ -35,13 +36,17 @@ class Activity:
 
     id: str
     group: str
+    group_arn: str
     description: str
     cause: str
     started_at: datetime
     status: str
     progress: int
+    zone: str | None = None  # of the instance that it moves
+    subnet: str | None = None
     ended_at: datetime | None = None
     message: str | None = None
+    of_deleted_group: bool = False
 
 
 @dataclass(kw_only=True, slots=True)
@@ -63,6 +68,7 @@ class Instance:
     zone: str
     subnet: str
     states: list[tuple[datetime, str | None]]  # None: gone
+    launched_from: Mapping[str, Any] = field(default_factory=dict)  # type and template, as they are described
     healthy: bool = True
     health_check: str = "a user health-check"  # who last spoke of its health, as causes have it
     protected: bool = False
@@ -86,7 +92,7 @@ class Instance:
     @property
     def counts(self) -> bool:
         """Whether it counts to the desired capacity: in service, or on its way there."""
-        if not self.state or self.state.startswith(("Warmed:", "Terminat")):
+        if not self.state or self.state.startswith(_DO_NOT_COUNT):
             return False
         return self.move is None or self.move.kind.destination == "AutoScalingGroup"
 
@@ -104,7 +110,7 @@ class WarmPool:
     min_size: int = 0
     max_prepared: int | None = None
     state: str = "Stopped"
-    reuse: bool = False
+    reuse: bool | None = None  # whether scale-in brings instances back; None: never said, and not described
     deleting: bool = False
 
     @property
@@ -127,12 +133,17 @@ class Group:
     hooks: dict[str, Hook] = field(default_factory=dict)
     instances: dict[str, Instance] = field(default_factory=dict)
     activities: list[Activity] = field(default_factory=list)
-    suspended: set[str] = field(default_factory=set)
+    suspended: dict[str, datetime] = field(default_factory=dict)  # processes, and since when
     pool: WarmPool | None = None
     deleting: bool = False
     is_due: bool = False  # a reconcile is on its way
     wishes: list[str] = field(default_factory=list)  # why the capacity should change, for causes
     unreplaced: int = 0  # unhealthy instances that were taken out since the last look at the capacity
+
+    @property
+    def operator(self) -> str | None:
+        """The service principal that alone may change it (aws-facts 11.1)."""
+        return (self.settings.get("Operator") or {}).get("Principal")
 
     @property
     def retains(self) -> bool:
@@ -149,6 +160,11 @@ class Group:
     def leaving(self) -> list[Instance]:
         """The instances on their way out whose place is filled only when they are gone."""
         return [one for one in self.instances.values() if one.move is not None and one.move.keeps_place]
+
+    @property
+    def warm(self) -> list[Instance]:
+        """All that the warm pool is described with: also what leaves it, or is retained (aws-facts 11.2)."""
+        return [instance for instance in self.instances.values() if instance.state.startswith("Warmed:")]
 
     @property
     def pooled(self) -> list[Instance]:

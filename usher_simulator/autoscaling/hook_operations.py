@@ -6,11 +6,12 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from usher_simulator.autoscaling.describe import hook as describe_hook
-from usher_simulator.autoscaling.engine import Undeliverable
 from usher_simulator.autoscaling.groups import Hook
 from usher_simulator.autoscaling.lifecycle_actions import EndedBy
+from usher_simulator.autoscaling.lookups import group_of
 from usher_simulator.autoscaling.moves import TRANSITION_NAMES
 from usher_simulator.autoscaling.notifications import test_message
+from usher_simulator.autoscaling.outside import Undeliverable
 from usher_simulator.autoscaling.query_protocol import ApiError
 
 if TYPE_CHECKING:
@@ -19,8 +20,7 @@ if TYPE_CHECKING:
     from usher_simulator.autoscaling.engine import Fleet
     from usher_simulator.autoscaling.groups import Group
     from usher_simulator.autoscaling.lifecycle_actions import Wait
-
-    Answer = Mapping[str, Any]
+    from usher_simulator.autoscaling.lookups import Answer, Operations
 
 _TRANSITIONS: Final = {name: transition for transition, name in TRANSITION_NAMES.items()}
 MOST_HOOKS: Final = 50
@@ -33,8 +33,16 @@ class HookOperations:
 
     def __init__(self, fleet: Fleet) -> None:
         self._fleet = fleet
+        self.operations: Operations = {
+            "PutLifecycleHook": self._put,
+            "DescribeLifecycleHooks": self._describe,
+            "DescribeLifecycleHookTypes": self._describe_types,
+            "DeleteLifecycleHook": self._delete,
+            "RecordLifecycleActionHeartbeat": self._heartbeat,
+            "CompleteLifecycleAction": self._complete,
+        }
 
-    def put(self, asked: Mapping[str, Any], request_id: str) -> Answer:
+    def _put(self, asked: Mapping[str, Any], request_id: str) -> Answer:
         """PutLifecycleHook: creates, or changes what is given."""
         group = group_of(self._fleet, asked["AutoScalingGroupName"])
         known = group.hooks.get(asked["LifecycleHookName"])
@@ -63,18 +71,18 @@ class HookOperations:
                 "hook again.",
             ) from None
 
-    def describe(self, asked: Mapping[str, Any], _: str) -> Answer:
+    def _describe(self, asked: Mapping[str, Any], _: str) -> Answer:
         """DescribeLifecycleHooks, with the global timeout."""
         group = group_of(self._fleet, asked["AutoScalingGroupName"])
         wanted = asked.get("LifecycleHookNames")
         hooks = [hook for hook in group.hooks.values() if wanted is None or hook.name in wanted]
         return {"LifecycleHooks": [describe_hook(hook, group) for hook in hooks]}
 
-    def describe_types(self, _: Mapping[str, Any], __: str) -> Answer:
+    def _describe_types(self, _: Mapping[str, Any], __: str) -> Answer:
         """DescribeLifecycleHookTypes."""
         return {"LifecycleHookTypes": list(_TRANSITIONS)}
 
-    def delete(self, asked: Mapping[str, Any], _: str) -> Answer:
+    def _delete(self, asked: Mapping[str, Any], _: str) -> Answer:
         """DeleteLifecycleHook."""
         group, name = group_of(self._fleet, asked["AutoScalingGroupName"]), asked["LifecycleHookName"]
         if name not in group.hooks:
@@ -84,12 +92,12 @@ class HookOperations:
         self._fleet.end_hook(group, name)
         return {}
 
-    def heartbeat(self, asked: Mapping[str, Any], _: str) -> Answer:
+    def _heartbeat(self, asked: Mapping[str, Any], _: str) -> Answer:
         """RecordLifecycleActionHeartbeat."""
         self._fleet.waits.heartbeat(self._active(asked))
         return {}
 
-    def complete(self, asked: Mapping[str, Any], _: str) -> Answer:
+    def _complete(self, asked: Mapping[str, Any], _: str) -> Answer:
         """CompleteLifecycleAction."""
         result = asked["LifecycleActionResult"]
         if result not in _RESULTS:
@@ -107,15 +115,6 @@ class HookOperations:
             token = None
         group, hook = asked["AutoScalingGroupName"], asked["LifecycleHookName"]
         return self._fleet.waits.active(group, hook, token, instance_id)
-
-
-def group_of(fleet: Fleet, name: str) -> Group:
-    """The group of that name, or the error that says there is none."""
-    if name not in fleet.groups:
-        raise ApiError(
-            "ValidationError", f"AutoScalingGroup name not found - AutoScalingGroup '{name}' not found"
-        )
-    return fleet.groups[name]
 
 
 def hooks_of(specified: Sequence[Mapping[str, Any]]) -> list[Hook]:

@@ -22,7 +22,8 @@ class Latencies:
     an activity's start to the wait state, or where no hook holds it to `:Proceed`. `to_end`: from
     `:Proceed` to the end of the activity. `after_abandon`: from an abandoned launch to the
     termination of its instance. `replace`: from a gap that nobody asked for to the activity that
-    fills it.
+    fills it. `force_delete`: from a force delete of the group to the termination of an instance, and
+    `force_delete_retained` of one that was retained.
     """
 
     notice: timedelta
@@ -30,6 +31,8 @@ class Latencies:
     to_end: Mapping[MoveKind, timedelta]
     after_abandon: timedelta
     replace: timedelta
+    force_delete: timedelta = timedelta(seconds=0.5)
+    force_delete_retained: timedelta = timedelta(seconds=1)
 
 
 def _seconds(count: float) -> timedelta:
@@ -69,4 +72,6 @@ CAPTURED: Final = Latencies(
     },
     after_abandon=_seconds(0.3),
     replace=_seconds(1.5),
+    force_delete=_seconds(4),  # aws-facts 11.2, and the next
+    force_delete_retained=_seconds(13),
 )

@@ -18,8 +18,8 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
-from usher_simulator.autoscaling.engine import Undeliverable
 from usher_simulator.autoscaling.notifications import REGION
+from usher_simulator.autoscaling.outside import Undeliverable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -44,7 +44,7 @@ _CONFIG: Final = Config(connect_timeout=10, read_timeout=120, retries={"total_ma
 
 
 class AwsOutside:
-    """Implements usher_simulator.autoscaling.engine.Outside with boto3 clients.
+    """Implements usher_simulator.autoscaling.outside.Outside with boto3 clients.
 
     A test message goes out within the call, and fails it. Everything else is sent by one thread in
     the order in which it was asked for, so that a slow queue never holds the engine; where a message

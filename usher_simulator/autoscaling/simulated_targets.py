@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from usher_simulator.autoscaling.engine import Undeliverable
 from usher_simulator.autoscaling.notifications import REGION, written
+from usher_simulator.autoscaling.outside import Undeliverable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -36,7 +36,7 @@ class DeliveryFaults:
 
 @dataclass(kw_only=True)
 class SimulatedOutside:
-    """Implements usher_simulator.autoscaling.engine.Outside on the virtual clock.
+    """Implements usher_simulator.autoscaling.outside.Outside on the virtual clock.
 
     `targets` has what takes messages, by ARN: a function of the body's text. An ARN that is not
     there takes none. `bus` takes every event that is delivered.

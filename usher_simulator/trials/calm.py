@@ -6,6 +6,7 @@ import json
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from usher_simulator.autoscaling.launch_settings import ANY_SOURCE
 from usher_simulator.autoscaling.query_protocol import Request
 from usher_simulator.trials.deployment import TARGETS
 from usher_simulator.trials.faults import Swarm
@@ -32,7 +33,9 @@ class Calm(Trial):
         self._said = 0
         super().__init__(5, hooks=hooks, swarm=Swarm())
         for group in dict.fromkeys(hook["group"] for hook in hooks["hooks"]):
-            self.ask("CreateAutoScalingGroup", AutoScalingGroupName=group, MinSize=0, MaxSize=most)
+            self.ask(
+                "CreateAutoScalingGroup", AutoScalingGroupName=group, MinSize=0, MaxSize=most, **ANY_SOURCE
+            )
         for hook in self.usher.configuration.hooks:
             self.ask(
                 "PutLifecycleHook",

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from usher.core.compiled import compiled
 from usher.core.configuration import ConfigurationRefused
+from usher_simulator.autoscaling.launch_settings import ANY_SOURCE
 from usher_simulator.autoscaling.notifications import hook_message
 from usher_simulator.autoscaling.query_protocol import ApiError, Request
 from usher_simulator.trials.broken_hooks import broken
@@ -142,7 +143,7 @@ class Scenario:
         """Nothing new begins: all groups shrink to nothing, and what goes on comes to its end."""
         self.has_ended = True
         for group in self._fleet.groups.values():
-            group.suspended.add("Launch")
+            group.suspended["Launch"] = self._fleet.clock()
             group.min_size = group.desired = 0
             self._fleet.end_pool(group)
             self._fleet.wish(group, "")
@@ -158,6 +159,7 @@ class Scenario:
             MinSize=0,
             MaxSize=_MOST_INSTANCES,
             Tags=[self._tag(name)],
+            **ANY_SOURCE,
             **policy,
         )
         self._scene.tags[name].add((TAG, name))
@@ -440,14 +442,14 @@ class Scenario:
     def _pause_launches(self, group: Group) -> None:
         if "Launch" in group.suspended:
             return
-        group.suspended.add("Launch")
+        group.suspended["Launch"] = self._fleet.clock()
         after = timedelta(minutes=self._random.uniform(10, 60))
         self._clock.at(self._clock() + after, lambda: self._resume(group))
 
     def _resume(self, group: Group) -> None:
         if self.has_ended:
             return
-        group.suspended.discard("Launch")
+        group.suspended.pop("Launch", None)
         if self._is_busy:
             self._pause_launches(group)
         else:

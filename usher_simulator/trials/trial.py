@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from usher.core.compiled import compiled
 from usher.ports.errors import TryLater, Unavailable
+from usher_simulator.autoscaling.engine import Fleet
 from usher_simulator.autoscaling.fast_client import ShortWire
 from usher_simulator.autoscaling.latencies import CAPTURED, PROMPT
 from usher_simulator.autoscaling.service import AutoScalingService
@@ -41,7 +42,6 @@ from usher_simulator.trials.scenario import Scenario, Ways
 from usher_simulator.trials.stack import Stack
 from usher_simulator.trials.stream import Stream
 from usher_simulator.trials.surroundings import HeldUp, Surroundings
-from usher_simulator.trials.watched_fleet import WatchedFleet
 from usher_simulator.trials.workload import EventBus, Workload
 
 if TYPE_CHECKING:
@@ -162,7 +162,7 @@ class Trial:
 
     # -- the world ----------------------------------------------------------------------------
 
-    def _make_fleet(self, dice: Dice) -> WatchedFleet:
+    def _make_fleet(self, dice: Dice) -> Fleet:
         ids = Dice.of(self.seed, "ids")
         rates, things = self.faults.swarm.rates, self.faults.swarm.things
         self._outside = SimulatedOutside(
@@ -181,7 +181,7 @@ class Trial:
             TARGETS["sns"]: self._deliver,
             TARGETS["lambda"]: self._invoke,
         }
-        return WatchedFleet(
+        return Fleet(
             clock=self.clock,
             outside=self._outside,
             latencies=self.surroundings.latencies(dice.choice((PROMPT, CAPTURED))),

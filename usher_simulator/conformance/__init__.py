@@ -1,0 +1,1 @@
+"""Runs scenarios of EC2 Auto Scaling on any implementation of its API."""

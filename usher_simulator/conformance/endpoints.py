@@ -1,0 +1,84 @@
+"""Endpoints that scenarios can run on: the simulator in this process, and any other over HTTP."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from threading import Event
+from typing import TYPE_CHECKING, Any, Final
+
+import boto3
+from botocore.config import Config
+
+from usher_simulator.autoscaling.account import an_account
+from usher_simulator.autoscaling.notifications import ACCOUNT, REGION
+from usher_simulator.conformance.runner import TooLong
+from usher_simulator.conformance.scenarios import NEEDS
+
+if TYPE_CHECKING:
+    from usher_simulator.autoscaling.latencies import Latencies
+
+TARGET: Final = f"arn:aws:sqs:{REGION}:{ACCOUNT}:conformance"
+_START: Final = datetime(2026, 3, 1, tzinfo=UTC)
+
+
+class InProcess:
+    """The simulator, new and empty, on a virtual clock."""
+
+    offers = frozenset(NEEDS)
+
+    def __init__(self, latencies: Latencies | None = None) -> None:
+        self._account = an_account(_START) if latencies is None else an_account(_START, latencies=latencies)
+        self._messages: list[Any] = []
+        self._account.outside.targets[TARGET] = lambda text: self._messages.append(json.loads(text))
+        self.client: Any = self._account.client
+
+    def advance(self, span: timedelta) -> None:
+        """See Endpoint."""
+        self._account.clock.run_until(self._account.clock() + span)
+
+    def told(self, by: str, group: str) -> list[Any]:
+        """See Endpoint."""
+        if by == "messages":
+            return [body for body in self._messages if body["AutoScalingGroupName"] == group]
+        events = self._account.outside.events
+        return [event for event in events if event["detail"]["AutoScalingGroupName"] == group]
+
+    def do(self, what: str, of: str) -> None:
+        """See Endpoint."""
+        if what == "instance ended":
+            self._account.fleet.ec2_terminated(of)
+        else:
+            self._account.outside.targets.clear()
+
+
+class OverHttp:
+    """Any server of the API. Time passes as it does there, so long waits are not run."""
+
+    offers: frozenset[str] = frozenset()
+
+    def __init__(self, url: str, longest_wait: timedelta) -> None:
+        self._left = longest_wait
+        self.client: Any = boto3.client(
+            "autoscaling",
+            endpoint_url=url,
+            region_name=REGION,
+            aws_access_key_id="testing",
+            aws_secret_access_key="testing",  # noqa: S106 - no secret
+            config=Config(retries={"total_max_attempts": 1}, read_timeout=30),
+        )
+
+    def advance(self, span: timedelta) -> None:
+        """See Endpoint."""
+        if span > self._left:
+            raise TooLong("offers no virtual clock")
+        self._left -= span
+        Event().wait(span.total_seconds())
+
+    def told(self, by: str, group: str) -> list[Any]:
+        """See Endpoint."""
+        raise NotImplementedError(by, group)
+
+    def do(self, what: str, of: str) -> None:
+        """See Endpoint."""
+        raise NotImplementedError(what, of)

@@ -26,6 +26,7 @@ from usher_cli.apply import applying
 from usher_cli.plan.steps import targets
 from usher_hooksfile import load
 from usher_simulator.autoscaling.account import an_account
+from usher_simulator.autoscaling.launch_settings import ANY_SOURCE
 from usher_simulator.fakes.memory_budget import MemoryBudget
 from usher_simulator.fakes.memory_enrolled import MemoryEnrolledHooks
 from usher_simulator.fakes.memory_versions import MemoryVersions
@@ -75,6 +76,7 @@ class Stack(MemoryStack):
             MinSize=0,
             MaxSize=1,
             Tags=listed,  # type: ignore[arg-type]
+            **ANY_SOURCE,
         )
 
     def wait(self, span: timedelta) -> None:

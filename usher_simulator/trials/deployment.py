@@ -7,7 +7,7 @@ import math
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import count
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from usher import handlers
 from usher.aws.autoscaling import AutoScalingApi
@@ -66,6 +66,8 @@ if TYPE_CHECKING:
     from usher_simulator.trials.effects import Effects, Watch
     from usher_simulator.trials.invocations import TimeLeft
     from usher_simulator.trials.queue import Batch, Ended, Message
+
+T = TypeVar("T")
 
 MOST_DEPTH: Final = 16  # what Lambda's loop detection lets pass
 MINUTE: Final = timedelta(minutes=1)
@@ -173,9 +175,9 @@ class Deployment:
         self._random = effects.random
         self._telemetry = telemetry
         self._handlers: dict[tuple[str, int], Handler] = {}
-        self._store = cast(ReconcileStore, ShakyStore(effects, self.memory, watch))
+        self._store = self.beside(cast(ReconcileStore, ShakyStore(effects, self.memory, watch)))
         self.budget = MemoryBudget(calls_per_second)
-        budget = ShakyBudget(effects, self.budget)
+        budget = self.beside(ShakyBudget(effects, self.budget))
         now = effects.invocations.now
         self._waiting = WaitingApi(client)
         self._holds = AutoScalingApi(client)
@@ -208,7 +210,10 @@ class Deployment:
         self._asking = Asking(
             store=self._store,
             probing=Prober(
-                calls=calls, answers=MemoryAnswers(), call_budget=self._looks.call_budget, clock=now
+                calls=self.beside(calls),
+                answers=self.beside(MemoryAnswers()),
+                call_budget=self._looks.call_budget,
+                clock=now,
             ),
             questions=self._looks.questions,
             wake_ups=self._looks.wake_ups,
@@ -220,6 +225,10 @@ class Deployment:
         self._map(self.wake_ups, WAKE)
         self._map(self.questions, QUESTIONS)
         self._sweep_at(self.clock())
+
+    def beside(self, part: T) -> T:
+        """What the functions are given as a part. A subclass has something else do, or count, the same."""
+        return part
 
     def deploy(self, file: Compiled) -> None:
         """Give the functions a hooks file. Invocations that run end under the one before."""
@@ -435,7 +444,7 @@ class Deployment:
     def _hook_items(self) -> AllHookItems:
         if Thing.ENROLLED in self._things:
             return cast(AllHookItems, self._items)
-        return FileItems(self.configuration)
+        return self.beside(FileItems(self.configuration))
 
     def _enrolment(self, file: Compiled) -> Enrolment:
         return Enrolment(

@@ -12,7 +12,7 @@ import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from usher.core.compiled import compiled
 from usher.ports.errors import TryLater, Unavailable
@@ -88,6 +88,8 @@ class Trial:
 
     `hooks` and `swarm` take the place of what the seed draws, and `things` go on besides.
     """
+
+    deployment: ClassVar[type[Deployment]] = Deployment
 
     def __init__(
         self,
@@ -196,7 +198,7 @@ class Trial:
         door = ShakyDoor(self.effects, self.service, self.audience, self._action_of)
         wire = _wire()
         wire.answer = door
-        usher = Deployment(
+        usher = self.deployment(
             compiled(hooks),
             self.effects,
             wire.client,

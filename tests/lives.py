@@ -1,0 +1,309 @@
+"""What whole lives of actions cost: calls and units counted, exact on any machine, and dollars by a price table.
+
+The deployed simulation runs, without a fault, and beside its store in memory the real adapters of DynamoDB do
+the same on an emulated table. The sweeps, which all actions share, are not counted, except for the wake-ups
+that they send for long hooks.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
+
+from moto import mock_aws
+
+from tests.contract.dynamodb import a_client, a_table
+from tests.units import CountingClient, Units
+from usher.aws.answers import Answers
+from usher.aws.budget import BudgetTable
+from usher.aws.enrolled import EnrolledHooks
+from usher.aws.records import RecordTable
+from usher.ports.errors import Moved
+from usher.ports.queues import WHATEVER
+from usher_simulator.autoscaling.lifecycle_actions import EndedBy
+from usher_simulator.fakes.file_items import FileItems
+from usher_simulator.fakes.memory_budget import MemoryAnswers
+from usher_simulator.trials.calm import Calm
+from usher_simulator.trials.condition_services import Asked
+from usher_simulator.trials.deployment import CALLS_PER_SECOND, WAKE, Deployed, Deployment, T
+from usher_simulator.trials.faulty_store import ShakyBudget, ShakyStore
+from usher_simulator.trials.judge.scene import Checker
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+    from usher.core.conditions.probe import Call as Question
+    from usher.core.conditions.probe import Reply
+    from usher_simulator.autoscaling.lifecycle_actions import Wait
+    from usher_simulator.trials.condition_services import Truth
+    from usher_simulator.trials.effects import Call
+    from usher_simulator.trials.invocations import Invocation, TimeLeft
+    from usher_simulator.trials.queue import Batch
+
+# Dollars for a million, in us-east-1 (docs/operations.md).
+PRICES: Final = {
+    "invocation": 0.20,
+    "second of a function": 6.667,  # of 512 MB on arm64
+    "write unit": 0.625,
+    "read unit": 0.125,
+    "queue request": 0.40,
+    "log and trace of an invocation": 0.68,  # 860 bytes, and one trace in twenty
+    "record": 4.0,  # stored for a month, with backups
+}
+_STORE_CALL_S: Final = 0.0089  # 6 ms, and 0.85 ms of a processor of which 512 MB get 29 %
+_AWS_CALL_S: Final = 0.3
+_REQUESTS_OF_A_MESSAGE: Final = 3  # sent, received, deleted
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A life: its hook's timeout, what is waited for, and how long that takes.
+
+    Each notification comes by the queue, and a copy by EventBridge; in the end comes an outcome event.
+    """
+
+    timeout: str
+    until: dict[str, Any]
+    lasts: timedelta
+    signals: bool = True  # "done", and the work is done
+
+    @property
+    def is_long(self) -> bool:
+        """Whether its wake-ups are sent by the sweep."""
+        return self.timeout in ("30m", "1h")
+
+
+_MINUTE: Final = timedelta(minutes=1)
+_SIGNAL: Final = {"signal": "done"}
+_DRAINED: Final = {"ecs": {"state": "drained", "cluster": "web", "absent": "failed", "grace": "1h"}}
+KINDS: Final[Mapping[str, Kind]] = {
+    "a": Kind("5m", {"elapsed": "1s"}, _MINUTE, signals=False),
+    "b": Kind("5m", _SIGNAL, 30 * _MINUTE),
+    "c": Kind("5m", _DRAINED, 30 * _MINUTE, signals=False),
+    "d": Kind("30s", _SIGNAL, 10 * _MINUTE),
+    "e": Kind("1h", _SIGNAL, timedelta(hours=47)),
+    "e2": Kind("30m", _SIGNAL, timedelta(hours=47)),
+}
+
+
+@dataclass
+class Life:
+    """What a life has used, sweeps apart."""
+
+    invocations: Counter[str] = field(default_factory=Counter)  # by function
+    sent: Counter[str] = field(default_factory=Counter)  # messages, by queue
+    units: Units = field(default_factory=Units)
+    auto_scaling: int = 0
+    asked: int = 0  # calls of conditions
+
+    @property
+    def invoked(self) -> int:
+        """All invocations."""
+        return self.invocations.total()
+
+    @property
+    def writes(self) -> int:
+        """Write units, with those of the indexes."""
+        return self.units.writes + self.units.index_writes
+
+    @property
+    def store_and_queue_calls(self) -> int:
+        """Calls of DynamoDB, and messages that functions send."""
+        return self.units.calls + self.sent["wake"] + self.sent["questions"]
+
+    @property
+    def dollars(self) -> float:
+        """For a million such lives."""
+        seconds = self.store_and_queue_calls * _STORE_CALL_S + (self.auto_scaling + self.asked) * _AWS_CALL_S
+        used = {
+            "invocation": self.invoked,
+            "second of a function": seconds,
+            "write unit": self.writes,
+            "read unit": self.units.reads,
+            "queue request": _REQUESTS_OF_A_MESSAGE * self.sent.total(),
+            "log and trace of an invocation": self.invoked,
+            "record": 1,
+        }
+        return sum(PRICES[name] * amount for name, amount in used.items())
+
+
+class _Beside:
+    """A part of the simulation, and the adapter of AWS that does the same after it; both agree."""
+
+    def __init__(self, part: object, adapter: object, is_counted: Callable[[], bool]) -> None:
+        self._part, self._adapter, self._is_counted = part, adapter, is_counted
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        simulated, real = getattr(self._part, name), getattr(self._adapter, name)
+
+        def both(*given: Any, **named: Any) -> Any:  # noqa: ANN401 - whatever the method takes
+            moved = returned = None
+            try:
+                returned = simulated(*given, **named)
+            except Moved as error:
+                moved = error
+            if self._is_counted() or not name.startswith(("due", "unasked", "pauses", "load", "evidence")):
+                try:
+                    real(*given, **named)
+                except Moved as error:
+                    moved = error
+            if moved is not None:
+                raise moved
+            return returned
+
+        return both
+
+
+class _CountedQuestions:
+    """Implements usher.ports.conditions.Calls."""
+
+    def __init__(self, calls: Asked, usher: _Counted) -> None:
+        self._calls, self._usher = calls, usher
+
+    def make(self, call: Question, members: Sequence[str] = ()) -> Reply:
+        """See usher.ports.conditions.Calls."""
+        self._usher.life.asked += 1
+        return self._calls.make(call, members)
+
+
+class _Counted(Deployment):
+    """Usher, with the adapters of DynamoDB beside the parts in memory, on `client` and counted in `life`."""
+
+    client: ClassVar[DynamoDBClient]
+    kind: ClassVar[Kind]
+    life = Life()
+
+    def beside(self, part: T) -> T:
+        """See Deployment."""
+        if isinstance(part, Asked):
+            return cast("T", _CountedQuestions(part, self))
+        if not hasattr(self, "_name"):
+            self._name = a_table(self.client)
+        client = cast("DynamoDBClient", CountingClient(self.client, self._units))
+        now = self.effects.invocations.now
+        adapters: dict[type, Callable[[], object]] = {
+            ShakyStore: lambda: RecordTable(client, self._name, now),
+            ShakyBudget: lambda: BudgetTable(client, self._name, CALLS_PER_SECOND),
+            MemoryAnswers: lambda: Answers(client, self._name),
+            FileItems: lambda: EnrolledHooks(client, self._name, now, 1),
+        }
+        return cast("T", _Beside(part, adapters[type(part)](), lambda: self._is_counted))
+
+    @property
+    def _is_counted(self) -> bool:
+        running = self.effects.invocation
+        return running is not None and running.function != "sweep"
+
+    def _units(self) -> Units:
+        return self.life.units if self._is_counted else Units()
+
+    def _invoke(
+        self,
+        settings: Deployed,
+        work: Callable[[TimeLeft], Any],
+        ended: Callable[[Any, BaseException | None], None],
+        batch: Batch | None = None,
+    ) -> Invocation:
+        if settings.function != "sweep":
+            self.life.invocations[settings.function] += not self._is_of_a_sweep(settings, batch)
+        if batch is not None:
+            self.life.sent[settings.function] += len(batch.messages) - self._is_of_a_sweep(settings, batch)
+        return super()._invoke(settings, work, ended, batch)
+
+    def _is_of_a_sweep(self, settings: Deployed, batch: Batch | None) -> bool:
+        """Whether it is the wake-up of each minute that tells whether wake-ups come: it names a version."""
+        if batch is None or settings is not WAKE or self.kind.is_long:
+            return False
+        stamps = [json.loads(each.body)["version"] for each in batch.messages]
+        return any(stamp != WHATEVER and stamp < 1 << 32 for stamp in stamps)
+
+
+class _Calls(Checker):
+    """Counts the calls of Auto Scaling."""
+
+    usher: _Counted
+
+    def called(self, call: Call) -> None:
+        """Heartbeats and results."""
+        is_counted = call.invocation is not None and call.invocation.function != "sweep"
+        self.usher.life.auto_scaling += is_counted and "LifecycleAction" in call.operation
+
+
+class _World(Calm):
+    """Two lives: after the first one, which is short, everything is known that all actions share."""
+
+    deployment = _Counted
+
+    def __init__(self, kind: Kind) -> None:
+        self._kind = kind
+        super().__init__(hooks_of(kind))
+        calls = _Calls(self.scene)
+        calls.usher = cast("_Counted", self.usher)
+        self.audience.checkers.append(calls)
+
+    def _wait_began(self, wait: Wait) -> None:
+        super()._wait_began(wait)
+        cast("_Counted", self.usher).life = Life()
+        self.asked.begins(wait, ("ecs drained",), self._kind.lasts)
+        truths = cast("dict[str, Truth]", self.asked.kinds(wait.instance_id))
+        truths["ecs drained"].takes = self._kind.lasts if len(self.waits["g"]) > 1 else timedelta(0)
+
+    def live(self) -> Life:
+        """Usher completes both; only the second one counts."""
+        if self._kind.signals:
+            self._begin(1, lasts=timedelta(0))
+            self._begin(2, lasts=self._kind.lasts)
+        else:
+            self.grow("g", 2)
+            self.pass_time(600)
+            self._begin(1, lasts=timedelta(0))
+            self._begin(0, lasts=self._kind.lasts)
+        return cast("_Counted", self.usher).life
+
+    def _begin(self, capacity: int, lasts: timedelta) -> None:
+        self.grow("g", capacity)
+        self.pass_time(20)
+        wait = self.waits["g"][-1]
+        self.pass_time(lasts.total_seconds())
+        if self._kind.signals:
+            self.signal(wait.instance_id, "done", "done")
+        self.pass_time(600)
+        if wait.ended_by is not EndedBy.CALL:
+            raise AssertionError(f"the wait ended by {wait.ended_by}")
+
+
+def hooks_of(kind: Kind) -> dict[str, Any]:
+    """The hooks file of a life."""
+    transition = "launching" if kind.signals else "terminating"
+    hook = {"name": "wait", "group": "g", "transition": transition, "policy": "drain", "notify": "sqs"}
+    return {
+        "version": 1,
+        "policies": {"drain": {"until": [kind.until]}},
+        "hooks": [hook | {"heartbeat_timeout": kind.timeout}],
+    }
+
+
+def lived(kind: Kind) -> Life:
+    """What a life of this kind uses."""
+    with mock_aws():
+        _Counted.client, _Counted.kind = a_client(), kind
+        return _World(kind).live()
+
+
+def main() -> None:
+    """Print a line of each kind."""
+    for name, kind in KINDS.items():
+        life = lived(kind)
+        units = life.units
+        print(f"{name:3} {dict(life.invocations)} = {life.invoked} sent {dict(life.sent)}", end=" ")  # noqa: T201
+        print(f"calls {units.calls} RRU {units.reads} WRU {units.writes}+{units.index_writes}", end=" ")  # noqa: T201
+        print(f"record {max(units.records)} AS {life.auto_scaling} AWS {life.asked} ${life.dollars:.0f}")  # noqa: T201
+
+
+if __name__ == "__main__":
+    main()

@@ -188,7 +188,7 @@ class StrictStore(MemoryStore):
         data = record_format.action_to_data(action)
         _fits_an_item(data)
         read = record_format.action_from_data(json.loads(json.dumps(data)))
-        must(hold=read == replace(action, unsaved=()), or_else=f"{action.id} is stored as another one")
+        must(hold=read == replace(action, recent=()), or_else=f"{action.id} is stored as another one")
         super()._put(action, raw)
 
 

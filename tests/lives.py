@@ -1,4 +1,4 @@
-"""What whole lives of actions cost: calls and units counted, exact on any machine, and dollars by a price table.
+"""What whole lives of actions cost: calls and units, exact on any machine, and dollars by a price table.
 
 The deployed simulation runs, without a fault, and beside its store in memory the real adapters of DynamoDB do
 the same on an emulated table. The sweeps, which all actions share, are not counted, except for the wake-ups
@@ -8,6 +8,7 @@ that they send for long hooks.
 from __future__ import annotations
 
 import json
+import uuid
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -79,6 +80,7 @@ class Kind:
 
 
 _MINUTE: Final = timedelta(minutes=1)
+PERIOD: Final = timedelta(minutes=5) - timedelta(seconds=25)  # between heartbeats of a hook of five minutes
 _SIGNAL: Final = {"signal": "done"}
 _DRAINED: Final = {"ecs": {"state": "drained", "cluster": "web", "absent": "failed", "grace": "1h"}}
 KINDS: Final[Mapping[str, Kind]] = {
@@ -141,7 +143,7 @@ class _Beside:
     def __getattr__(self, name: str) -> Callable[..., Any]:
         simulated, real = getattr(self._part, name), getattr(self._adapter, name)
 
-        def both(*given: Any, **named: Any) -> Any:  # noqa: ANN401 - whatever the method takes
+        def both(*given: Any, **named: Any) -> Any:
             moved = returned = None
             try:
                 returned = simulated(*given, **named)
@@ -194,6 +196,10 @@ class _Counted(Deployment):
         }
         return cast("T", _Beside(part, adapters[type(part)](), lambda: self._is_counted))
 
+    def _new_id(self) -> str:
+        """As long as a real one."""
+        return str(uuid.UUID(int=int(super()._new_id().removeprefix("id-")), version=4))
+
     @property
     def _is_counted(self) -> bool:
         running = self.effects.invocation
@@ -219,8 +225,8 @@ class _Counted(Deployment):
         """Whether it is the wake-up of each minute that tells whether wake-ups come: it names a version."""
         if batch is None or settings is not WAKE or self.kind.is_long:
             return False
-        stamps = [json.loads(each.body)["version"] for each in batch.messages]
-        return any(stamp != WHATEVER and stamp < 1 << 32 for stamp in stamps)
+        asked = [json.loads(each.body) for each in batch.messages]
+        return any(WHATEVER < each["version"] < 1 << 32 and "wait" not in each for each in asked)
 
 
 class _Calls(Checker):
@@ -269,7 +275,7 @@ class _World(Calm):
         self.grow("g", capacity)
         self.pass_time(20)
         wait = self.waits["g"][-1]
-        self.pass_time(lasts.total_seconds())
+        self.clock.run_until(max(wait.started_at + lasts, self.clock()))
         if self._kind.signals:
             self.signal(wait.instance_id, "done", "done")
         self.pass_time(600)

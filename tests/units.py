@@ -1,9 +1,9 @@
 """Read and write units of DynamoDB, as AWS documents them: a client that counts what passes through it.
 
-A consistent read costs one unit for each 4 KB, another half of that; a write one for each 1 KB of the larger of
-what was and what is then, twice that in a transaction, also where its condition refuses it. An index writes its
-own rows: one where a row comes, goes or changes, two where its key moves. (DynamoDB Developer Guide, "DynamoDB
-read and write operations" and "Using Global Secondary Indexes".)
+A consistent read costs one unit for each 4 KB, another half of that; a write one for each 1 KB of the larger
+of what was and what is then, twice that in a transaction, also where a condition refuses it. An index writes
+its own rows: one where a row comes, goes or changes, two where its key moves. (DynamoDB Developer Guide,
+"DynamoDB read and write operations" and "Using Global Secondary Indexes".)
 """
 
 from __future__ import annotations

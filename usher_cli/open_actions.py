@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from usher.aws import record_format, table
+from usher.aws import table
+from usher.aws.items import state
 from usher.aws.record_format import UNREADABLE
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ class OpenActionsTable:
         loaded = Loaded()
         for item in table.Table(self._dynamodb, self._name).get_all(keys):
             try:
-                action = record_format.action_from_data(table.from_json(item))
+                action = state.from_item(item)
             except UNREADABLE:
                 loaded.unreadable.append(item["pk"]["S"].removeprefix("ACTION#"))
                 continue

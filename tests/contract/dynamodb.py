@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import boto3
 from botocore.config import Config
 
 from usher.aws import table
+from usher.aws.items import state
+from usher.aws.packing import packed, unpacked
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime
 
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -39,6 +42,14 @@ def a_client() -> DynamoDBClient:
         config=Config(retries={"total_max_attempts": 1}),
     )
     return client
+
+
+def rewrite(client: DynamoDBClient, table: str, action_id: str, change: Callable[[Any], object]) -> None:
+    """Change what is packed in the item of an action, as another release would have written it."""
+    item = client.get_item(TableName=table, Key=state.key(action_id))["Item"]
+    data = unpacked(item["packed"]["B"])
+    change(data)
+    client.put_item(TableName=table, Item=item | {"packed": {"B": packed(data)}})
 
 
 def a_table(client: DynamoDBClient) -> str:

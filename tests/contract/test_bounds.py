@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import botocore.exceptions
 import pytest
 
+from tests.contract.dynamodb import rewrite
 from tests.factories import a_policy, a_signal, an_action, at, hook_terms
 from usher.aws.records import RecordTable
 from usher.aws.result_limits import SentResults
@@ -69,11 +70,8 @@ def test_a_notice_is_not_kept_from_its_record_by_a_neighbour_of_a_newer_release(
     gate = hook_terms(name="gate", transition=Transition.LAUNCHING)
     records.open(an_action(id="launch", token="9" * 36, hook=gate, **CLOSED), RAW)
     records.open(an_action(), RAW)
-    key = {"pk": {"S": "ACTION#launch"}, "sk": {"S": "STATE"}}
-    item = client.get_item(TableName=table, Key=key)["Item"]
-    doc = json.loads(item["doc"]["S"])
-    doc["policy"]["source"] = '{"until":[{"http":"https://x"}]}'
-    client.put_item(TableName=table, Item=item | {"doc": {"S": json.dumps(doc)}})
+    of_tomorrow = '{"until":[{"http":"https://x"}]}'
+    rewrite(client, table, "launch", lambda data: data["policy"].update(source=of_tomorrow))
 
     try:
         found = [action.id for action in records.of_instance(an_action().instance_id)]

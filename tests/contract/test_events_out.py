@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from base64 import b64encode
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -170,8 +171,13 @@ def stored_in_a_table_with_a_stream(life: Sequence[Action]) -> list[dict[str, An
     iterator = streams.get_shard_iterator(
         StreamArn=arn, ShardId=shard["ShardId"], ShardIteratorType="TRIM_HORIZON"
     )["ShardIterator"]
-    told: list[dict[str, Any]] = streams.get_records(ShardIterator=iterator)["Records"]
-    return told
+    told = streams.get_records(ShardIterator=iterator)["Records"]
+    for record in told:
+        for image in ("OldImage", "NewImage"):
+            for value in record["dynamodb"].get(image, {}).values():
+                if "B" in value:  # bytes come to Lambda in base64
+                    value["B"] = b64encode(value["B"]).decode()
+    return list(told)
 
 
 @mock_aws

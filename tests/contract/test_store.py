@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import zlib
 from collections import Counter
 from dataclasses import replace
@@ -24,7 +25,7 @@ from usher.aws import table as dynamodb
 from usher.aws.dynamodb_answers import TRIES
 from usher.aws.records import RecordTable
 from usher.core import evidence, notifications
-from usher.core.action import MOST_DETAIL, MOST_UNSAVED, Outcome, Phase, Result, Status
+from usher.core.action import MOST_AT_ONCE, MOST_DETAIL, MOST_RECENT, Outcome, Phase, Result, Status
 from usher.core.evidence import Kept
 from usher.core.finding import ConditionStatus, Finding, Findings
 from usher.ports.errors import Denied, Moved, NoAnswer, Unavailable, is_denied
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 
     from mypy_boto3_dynamodb import DynamoDBClient
 
-    from usher.core.action import Action, Entry, Signal
+    from usher.core.action import Action, Signal
     from usher.ports.records import Store
 
     PausingStore: TypeAlias = MemoryStore | RecordTable
@@ -108,12 +109,51 @@ def heard_ids(store: Store, action: Action) -> list[str]:
 # Opening
 
 
-def test_an_opened_action_is_loaded_as_it_was_without_its_saved_lines(store: Store) -> None:
+def test_an_opened_action_is_loaded_as_it_was_with_its_last_lines(store: Store) -> None:
     action = an_action(look_id="look-1", received_by=("sqs",)).noted(at(0), "notified", "by sqs")
 
-    assert store.open(action, a_raw()) == replace(action, unsaved=())
-    assert loaded(store) == replace(action, unsaved=())
-    assert store.of_token(TOKEN) == replace(action, unsaved=())
+    assert store.open(action, a_raw()) == action
+    assert loaded(store) == action
+    assert store.of_token(TOKEN) == action
+
+
+def test_lines_leave_the_record_once_they_are_more_than_a_dozen_and_none_is_lost(store: Store) -> None:
+    action = opened(store)
+    held: list[int] = []
+    for number in range(1, 30):
+        action = after(action, f"look-{number}").noted(at(number), "wait", f"{number}")
+        store.save(action)
+        action = loaded(store)
+        held.append(len(action.recent))
+
+    assert held[:MOST_RECENT] == list(range(1, MOST_RECENT + 1))
+    assert held[MOST_RECENT:] == [0, *range(1, MOST_RECENT + 1), 0, 1, 2, 3]
+    assert told(store) == [(number, f"{number}", 1) for number in range(1, 30)]
+
+
+def test_a_line_that_counts_on_is_told_once_whether_or_not_it_has_left_the_record(store: Store) -> None:
+    action = opened(store)
+    for number in range(1, MOST_RECENT + 2):
+        action = action.noted(at(number), "wait", f"{number}")
+    store.save(after(action))
+    action = loaded(store).noted(at(99), "wait", f"{MOST_RECENT + 1}")
+    store.save(after(action, "look-3"))
+
+    assert [line.number for line in loaded(store).recent] == [MOST_RECENT + 1]
+    assert told(store)[-2:] == [
+        (MOST_RECENT, f"{MOST_RECENT}", 1),
+        (MOST_RECENT + 1, f"{MOST_RECENT + 1}", 2),
+    ]
+
+
+def test_a_few_long_lines_leave_the_record_too(store: Store) -> None:
+    action = opened(store)
+    for number in range(1, 7):
+        action = action.noted(at(number), "wait", f"{number}" * MOST_DETAIL)
+    store.save(after(action))
+
+    assert loaded(store).recent == ()
+    assert len(store.timeline("action-1")) == 6
 
 
 def test_what_was_never_stored_is_not_found(store: Store) -> None:
@@ -221,7 +261,7 @@ def test_the_same_save_again_succeeds_and_changes_nothing(store: Store) -> None:
     for _ in range(2):
         store.save(saved, raw=a_raw("copy"))
 
-    assert loaded(store) == replace(saved, unsaved=())
+    assert loaded(store) == saved
     assert told(store) == [(1, "completed", 1)]
     assert len(store.raws("action-1")) == 2
     assert due_ids(store, LATER) == []
@@ -366,8 +406,8 @@ def test_lines_of_any_text_and_number_are_stored_and_what_is_left_out_is_told(
 
     told = store.timeline(name)
     left_out = [line.detail for line in told if line.event == "gap"]
-    assert len(told) == min(lines, MOST_UNSAVED)
-    assert left_out == ([f"{lines - MOST_UNSAVED + 1} lines are left out"] if lines > MOST_UNSAVED else [])
+    assert len(told) == min(lines, MOST_AT_ONCE)
+    assert left_out == ([f"{lines - MOST_AT_ONCE + 1} lines are left out"] if lines > MOST_AT_ONCE else [])
     assert all(len(line.detail) <= MOST_DETAIL for line in told)
     assert (told[0].at, told[-1].at) == (at(0), at(lines - 1))
 
@@ -851,6 +891,8 @@ def test_every_item_has_a_time_to_live_from_its_first_write(
     records.keep_instance_end(INSTANCE, at(0))
     records.keep_heard("workers-1", at(0))
     records.resume("*")
+    for number in range(MOST_RECENT):
+        action = action.noted(at(number), "wait", f"{number}")
     records.save(closed(after(action)), raw=a_raw("copy"))
 
     kinds = Counter(item["sk"]["S"].split("#")[0] for item in items(client, table))
@@ -918,7 +960,7 @@ def test_an_action_is_kept_for_the_retention_after_it_can_end(
 def test_an_action_stands_in_the_index_only_while_it_is_open(
     client: DynamoDBClient, table: str, records: RecordTable
 ) -> None:
-    index = {"due_shard", "look_at", "expires_at"}
+    index = {"due_shard", "look_at", "expires_at"}  # the index has no row without them
     action = opened(records)
     assert state_item(client, table).keys() >= index
 
@@ -937,18 +979,25 @@ def test_a_lost_answer_to_an_open_is_no_second_action(client: DynamoDBClient, re
     assert due_ids(records, LATER) == ["action-1"]
 
 
+SAVES: Final = [
+    pytest.param("PutItem", None, id="alone"),
+    pytest.param("TransactWriteItems", Raw(received_at=at(1), body="copy"), id="with a notification"),
+]
+
+
+@pytest.mark.parametrize(("operation", "raw"), SAVES)
 def test_a_lost_answer_to_a_save_is_recognised_as_its_own_success(
-    client: DynamoDBClient, records: RecordTable
+    client: DynamoDBClient, records: RecordTable, operation: str, raw: Raw | None
 ) -> None:
     action = opened(records)
     saved = closed(after(action).noted(at(1), "closed", "completed"))
-    lose_answers(client, "TransactWriteItems", [True])
+    lose_answers(client, operation, [True])
     with pytest.raises(Unavailable):
-        records.save(saved)
+        records.save(saved, raw=raw)
 
-    records.save(saved)
+    records.save(saved, raw=raw)
 
-    assert loaded(records) == replace(saved, unsaved=())
+    assert loaded(records) == saved
     assert told(records) == [(1, "completed", 1)]
 
 
@@ -962,7 +1011,8 @@ def test_a_server_error_after_the_store_was_applied_is_a_success(
         for error in server_errors:
             raise error
 
-    client.meta.events.register("after-call.dynamodb.TransactWriteItems", fail)
+    for operation in ("PutItem", "TransactWriteItems"):
+        client.meta.events.register(f"after-call.dynamodb.{operation}", fail)
     records.save(closed(after(action)))
 
     assert loaded(records) == closed(after(action))
@@ -976,7 +1026,7 @@ def test_a_write_that_stays_busy_is_unavailable_after_a_few_tries(
     calls = refuse(client, "TransactWriteItems", itertools.repeat(error))
 
     with pytest.raises(Unavailable, match="busy"):
-        records.save(after(action))
+        records.save(after(action), raw=a_raw())
 
     assert calls["TransactWriteItems"] == TRIES
     assert loaded(records) == action
@@ -989,7 +1039,7 @@ def test_a_write_that_is_busy_for_a_moment_is_tried_again(
     action = opened(records)
     refuse(client, "TransactWriteItems", [error, error])
 
-    records.save(after(action))
+    records.save(after(action), raw=a_raw())
 
     assert loaded(records) == after(action)
 
@@ -1001,25 +1051,29 @@ def test_a_refused_condition_is_not_tried_again_though_another_write_was_busy(
     calls = refuse(client, "TransactWriteItems", [cancelled("TransactionConflict", "ConditionalCheckFailed")])
 
     with pytest.raises(Moved):
-        records.save(after(action))
+        records.save(after(action), raw=a_raw())
 
     assert calls["TransactWriteItems"] == 1
 
 
-def test_a_save_that_moved_is_known_from_one_answer(client: DynamoDBClient, records: RecordTable) -> None:
+@pytest.mark.parametrize(("operation", "raw"), SAVES)
+def test_a_save_that_moved_is_known_from_one_answer(
+    client: DynamoDBClient, records: RecordTable, operation: str, raw: Raw | None
+) -> None:
     action = opened(records)
     records.save(after(action))
-    calls = refuse(client, "TransactWriteItems", [])
+    calls = refuse(client, operation, [])
 
     with pytest.raises(Moved):
-        records.save(after(action, "look-3"))
+        records.save(after(action, "look-3"), raw=raw)
 
-    assert calls["TransactWriteItems"] == 1
+    assert calls == {operation: 1}
 
 
 DOINGS: Final = [
     pytest.param("TransactWriteItems", lambda store: opened(store, id="x", token="x" * 36), id="open"),
-    pytest.param("TransactWriteItems", lambda store: store.save(after(an_action())), id="save"),
+    pytest.param("PutItem", lambda store: store.save(after(an_action())), id="save"),
+    pytest.param("TransactWriteItems", lambda store: store.save(after(an_action()), raw=a_raw()), id="copy"),
     pytest.param("GetItem", lambda store: store.load("action-1"), id="load"),
     pytest.param("GetItem", lambda store: store.of_token(TOKEN), id="of_token"),
     pytest.param("BatchGetItem", lambda store: store.of_instance(INSTANCE), id="of_instance"),
@@ -1195,15 +1249,17 @@ def test_a_notification_that_is_no_unicode_is_kept_with_escapes(records: RecordT
     assert records.raws("action-1")[0].body == '{"Origin":"\\ud800"}'
 
 
-def test_a_line_is_read_in_the_order_of_its_number_beyond_nine(records: RecordTable) -> None:
-    action = opened(records)
-    lines: list[Entry] = []
+def test_lines_that_earlier_releases_stored_one_by_one_are_read_in_the_order_of_their_numbers(
+    client: DynamoDBClient, table: str, records: RecordTable
+) -> None:
+    opened(records)
     for number in range(1, 13):
-        action = after(replace(action, unsaved=()), f"look-{number}").noted(at(number), "wait", f"{number}")
-        records.save(action)
-        lines.extend(action.unsaved)
+        line = {"number": number, "at": "2026-03-01T12:00:00+00:00", "event": "wait", "detail": f"{number}"}
+        doc = json.dumps([line | {"last_at": line["at"]}])
+        key = {"pk": {"S": "ACTION#action-1"}, "sk": {"S": f"LINE#{number:010}"}}
+        client.put_item(TableName=table, Item={**key, "doc": {"S": doc}})
 
-    assert list(records.timeline("action-1")) == lines
+    assert [line.number for line in records.timeline("action-1")] == list(range(1, 13))
 
 
 # What was found of the conditions

@@ -1,73 +1,52 @@
-"""What a half-hour drain costs, counted: exact on any machine, so each call more is seen here."""
+"""What lives of actions cost, counted: exact on any machine, so each call or unit more is seen here.
+
+A figure that rises needs a reason; one that falls is written down here. `python -m tests.lives` prints all.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import replace
+from datetime import timedelta
 
-from usher_simulator.autoscaling.lifecycle_actions import EndedBy
-from usher_simulator.trials.calm import Calm
-from usher_simulator.trials.judge.scene import Checker
+import pytest
 
-if TYPE_CHECKING:
-    from usher.core.action import Action
-    from usher_simulator.trials.invocations import Invocation
-    from usher_simulator.trials.judge.scene import Scene
+from tests.lives import KINDS, PERIOD, lived
 
-HOOKS: Final[dict[str, Any]] = {
-    "version": 1,
-    "policies": {"drain": {"until": [{"signal": "done"}]}},
-    "hooks": [
-        {
-            "name": "usher-wait",
-            "group": "g",
-            "transition": "launching",
-            "heartbeat_timeout": "5m",
-            "notify": "sqs",
-            "policy": "drain",
-        }
+MOST_OF_AN_ITEM = 1024  # bytes for one write unit
+
+
+@pytest.mark.parametrize(
+    ("name", "invocations", "calls", "reads", "writes"),
+    [
+        pytest.param("a", 7, 36, 21.0, 26, id="completes at first sight"),
+        pytest.param("b", 25, 134, 79.0, 80, id="half an hour, a signal"),
+        pytest.param("c", 116, 1343, 821.0, 820, id="half an hour, ecs drained"),
+        pytest.param("d", 72, 394, 218.5, 248, id="ten minutes in a hook of 30 seconds"),
     ],
-}
+)
+def test_a_life_costs_so_many_invocations_calls_and_units(
+    name: str, invocations: int, calls: int, reads: float, writes: int
+) -> None:
+    life = lived(KINDS[name])
+
+    assert (life.invoked, life.store_and_queue_calls) == (invocations, calls)
+    assert (life.units.reads, life.writes) == (reads, writes)
+    assert max(life.units.records) < MOST_OF_AN_ITEM
 
 
-def _is_own(stamp: int) -> bool:
-    """Whether a wake-up names a state. The sweep's names a version: one a minute, for all actions."""
-    return stamp > 1 << 32
+def test_a_long_wait_costs_so_much_for_each_period() -> None:
+    """The sweep sends the wake-ups of a hook of an hour."""
+    long = KINDS["e"]
+    few, more = (lived(replace(long, lasts=timedelta(hours=hours))) for hours in (4, 8))
+
+    assert (more.invoked - few.invoked, more.writes - few.writes) == (19, 28)
 
 
-class Counted(Checker):
-    """Counts the evaluations that `wake` begins, and the wake-ups that are sent."""
+def test_a_heartbeat_period_takes_so_many_calls_of_the_store_and_the_queue() -> None:
+    few, more = (
+        lived(replace(KINDS["b"], lasts=lasts))
+        for lasts in (timedelta(minutes=18), timedelta(minutes=18) + PERIOD)
+    )
 
-    def __init__(self, scene: Scene) -> None:
-        super().__init__(scene)
-        self.woken_by: set[int] = set()
-        self.sends = 0
-        self.taken: list[str] = []
-
-    def read(self, action: Action, invocation: Invocation | None) -> None:
-        del action
-        if invocation is not None and any(_is_own(stamp) for _, stamp in invocation.sent_for):
-            self.woken_by.add(invocation.number)
-
-    def acknowledged(self, body: str) -> None:
-        self.taken.append(body)
-
-    def woken(self, action_id: str, version: int, *others: Any) -> None:
-        del action_id, others
-        self.sends += _is_own(version)
-
-
-def test_half_an_hour_in_a_hook_of_five_minutes_costs_so_many_invocations_and_sends() -> None:
-    """Six heartbeats and a result, each with the evaluation and a wake-up that makes up for a crash."""
-    calm = Calm(HOOKS)
-    counted = Counted(calm.scene)
-    calm.audience.checkers.append(counted)
-    calm.grow("g", 1)
-    calm.pass_time(20)
-    (wait,) = calm.waits["g"]
-    calm.usher.inbox.send(counted.taken[0])  # a further copy
-    calm.pass_time(1790)
-    calm.signal(wait.instance_id, "done", "done")
-    calm.pass_time(400)
-
-    assert wait.ended_by is EndedBy.CALL
-    assert (len(counted.woken_by), counted.sends) == (19, 19)
+    assert more.auto_scaling - few.auto_scaling == 1
+    assert more.store_and_queue_calls - few.store_and_queue_calls == 13

@@ -159,14 +159,14 @@ def test_patience_always_ends_before_the_global_timeout(timeout: int, give_up_af
 
 
 def lines(action: Action) -> list[tuple[int, str, int]]:
-    return [(line.number, line.detail, line.count) for line in action.unsaved]
+    return [(line.number, line.detail, line.count) for line in action.recent]
 
 
 def test_the_first_line_of_a_timeline_has_number_one() -> None:
     action = an_action().noted(at(1), "wait", "waits: no signal")
 
     line = Entry(number=1, at=at(1), event="wait", detail="waits: no signal", last_at=at(1))
-    assert (action.last_entry, action.unsaved) == (line, (line,))
+    assert (action.last_entry, action.recent) == (line, (line,))
 
 
 def test_equal_consecutive_lines_are_one_with_first_last_and_count() -> None:
@@ -175,7 +175,7 @@ def test_equal_consecutive_lines_are_one_with_first_last_and_count() -> None:
         action = action.noted(at(second), "wait", "waits: no signal")
 
     line = Entry(number=1, at=at(1), event="wait", detail="waits: no signal", last_at=at(21), count=3)
-    assert (action.last_entry, action.unsaved) == (line, (line,))
+    assert (action.last_entry, action.recent) == (line, (line,))
 
 
 @pytest.mark.parametrize(
@@ -192,8 +192,8 @@ def test_a_different_line_stands_for_itself_and_parts_equal_ones(other: tuple[st
     assert lines(action) == [(1, "waits: 1 of 7", 1), (2, other[1], 1), (3, "waits: 1 of 7", 1)]
 
 
-def test_a_line_that_was_stored_before_is_unsaved_again_once_it_counts_on() -> None:
-    stored = replace(an_action().noted(at(1), "notified", "by sqs").noted(at(2), "wait", "waits"), unsaved=())
+def test_a_line_that_is_an_item_already_is_recent_again_once_it_counts_on() -> None:
+    stored = replace(an_action().noted(at(1), "notified", "by sqs").noted(at(2), "wait", "waits"), recent=())
 
     again = stored.noted(at(12), "wait", "waits").noted(at(22), "wait", "waits")
     other = stored.noted(at(12), "signal", "done")
@@ -209,7 +209,7 @@ def test_the_timeline_tells_all_that_was_noted(noted: list[tuple[str, str]]) -> 
     for second, (event, detail) in enumerate(noted):
         action = action.noted(at(second), event, detail)
 
-    told = [(line.event, line.detail) for line in action.unsaved for _ in range(line.count)]
+    told = [(line.event, line.detail) for line in action.recent for _ in range(line.count)]
     assert told == noted
-    assert [line.number for line in action.unsaved] == list(range(1, len(action.unsaved) + 1))
-    assert action.last_entry == (action.unsaved[-1] if noted else None)
+    assert [line.number for line in action.recent] == list(range(1, len(action.recent) + 1))
+    assert action.last_entry == (action.recent[-1] if noted else None)

@@ -83,7 +83,7 @@ def test_a_signal_is_kept_in_the_action_and_told_in_its_timeline() -> None:
 
     assert heard.signals == (a_signal(message="12 jobs"),)
     assert heard.progress_at == at(60)
-    assert [(line.at, line.event, line.detail) for line in heard.unsaved] == [
+    assert [(line.at, line.event, line.detail) for line in heard.recent] == [
         (at(61), "signal", "jobs-finished done: 12 jobs")
     ]
 
@@ -243,7 +243,7 @@ def test_an_outcome_event_is_kept_in_the_action_and_told_in_its_timeline() -> No
     heard = with_move_ends(an_action(), [an_activity_end()], at(125))
 
     assert heard.activity_end == an_activity_end()
-    assert [(line.at, line.event, line.detail) for line in heard.unsaved] == [
+    assert [(line.at, line.event, line.detail) for line in heard.recent] == [
         (at(125), "outcome", "EC2 Instance Terminate Successful")
     ]
 
@@ -404,11 +404,11 @@ PROGRESS = {"status": Status.PROGRESS}
         ),
         pytest.param(LATER, PROGRESS, Kept.NEWS, False, id="progress within a minute"),
         pytest.param(
-            LATER | {"last_entry": replace(SAID.unsaved[0], last_at=at(-1))}, PROGRESS, Kept.NEWS, True,
+            LATER | {"last_entry": replace(SAID.recent[0], last_at=at(-1))}, PROGRESS, Kept.NEWS, True,
             id="progress after a minute",
         ),
         pytest.param(
-            DUE | {"last_entry": replace(SAID.unsaved[0], last_at=at(-1))}, PROGRESS, Kept.NEWS, False,
+            DUE | {"last_entry": replace(SAID.recent[0], last_at=at(-1))}, PROGRESS, Kept.NEWS, False,
             id="progress, and a look is due",
         ),
         pytest.param(LATER | {"last_entry": None}, PROGRESS, Kept.NEWS, True, id="first progress"),
@@ -484,4 +484,4 @@ def test_the_policy_stays_too_where_it_has_begun_something_and_that_is_told_once
     )
     stays = evidence.after_launch(after_a_launch(findings=(begun,)), [a_launch()], at(30))
     assert (stays.policy, stays.if_launch_failed) == (after_a_launch().policy, None)
-    assert [line.event for line in stays.unsaved] == ["policy"]
+    assert [line.event for line in stays.recent] == ["policy"]

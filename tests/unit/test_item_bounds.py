@@ -25,7 +25,7 @@ LONG = Entry(number=1, at=at(0), event="wait", detail="x" * 40_000, last_at=at(0
     [
         pytest.param(an_action(version=2, reason="x" * 420_000), id="a long reason"),
         pytest.param(an_action(version=2, signals=(a_signal(message="x" * 420_000),)), id="a long message"),
-        pytest.param(an_action(version=2, unsaved=(LONG,)), id="a long line"),
+        pytest.param(an_action(version=2, recent=(LONG,)), id="a long line"),
     ],
 )
 def test_a_record_that_no_item_holds_is_refused_and_nothing_is_stored(action: Action) -> None:

@@ -49,7 +49,7 @@ def some_actions(deployed: MemoryStack) -> None:
 def saved(deployed: MemoryStack, action: Action, **changes: Any) -> Action:
     after = replace(action, version=action.version + 1, look_id="look", **changes)
     deployed.records.save(after)
-    return replace(after, unsaved=())
+    return replace(after, recent=())
 
 
 def ended(deployed: MemoryStack, action: Action) -> Action:

@@ -120,7 +120,7 @@ class Told:
 
     def timeline(self, action_id: str) -> Sequence[Entry]:
         assert action_id == self.action.id
-        return self.action.unsaved
+        return self.action.recent
 
 
 def watched(records: Told, states: dict[str, str]) -> Watch:

@@ -450,4 +450,4 @@ def test_after_thousands_of_lines_only_what_is_decided_is_noted(event: str, is_n
     noted = action.noted(at(2), event, "something new")
 
     assert (noted is not action) is is_noted
-    assert [entry.number for entry in noted.unsaved] == [MOST_LINES + 1] * is_noted
+    assert [entry.number for entry in noted.recent] == [MOST_LINES + 1] * is_noted

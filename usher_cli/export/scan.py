@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from usher.aws import evidence_format, record_format, table
+from usher.aws.items import state
 from usher.core import iso_time
 from usher_cli.export import captured
 
@@ -28,6 +29,7 @@ _NAMES: Final = {
     "#body": "body",
     "#at": "received_at",
     "#doc": "doc",
+    "#packed": "packed",
     "#signal": "signal",
     "#order": "signal_order",
     "#end": "move_end",
@@ -41,7 +43,7 @@ _FILTER: Final = (
     " OR (#order BETWEEN :first AND :order_last)"
     " OR (begins_with(#sk, :ended) AND #ended BETWEEN :first AND :last)"
     " OR #stopped BETWEEN :first AND :last"
-    " OR (#sk = :state AND contains(#doc, :with_end))"  # it outlives the event's own item there
+    " OR (#sk = :state AND (attribute_exists(#packed) OR contains(#doc, :with_end)))"  # it outlives the item
 )
 
 
@@ -115,5 +117,5 @@ def _message(item: Item) -> Captured | None:
         return captured.signal_event(evidence_format.signal_from_data(table.from_json(item, "signal")))
     end = table.from_json(item, "move_end") if "move_end" in item else None
     if sk == "STATE":
-        end = table.from_json(item).get("move_end")
+        end = state.activity_end_in(item)
     return captured.activity_event(evidence_format.activity_end_from_data(end)) if end else None

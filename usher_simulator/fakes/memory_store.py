@@ -85,14 +85,14 @@ class MemoryStore:
         self._of_token[action.token] = action.id
 
     def _put(self, action: Action, raw: Raw | None) -> None:
-        new = fewer(action.unsaved)
-        check_lines(new)
         check_record(action)
-        lines = self._lines.setdefault(action.id, {})
-        lines.update((line.number, line) for line in new)
+        if action.has_full_lines:
+            new = fewer(action.recent)
+            check_lines(new)
+            self._lines.setdefault(action.id, {}).update((line.number, line) for line in new)
         if raw is not None:
             self._raws.setdefault(action.id, {}).setdefault(raw.body, raw)
-        self._actions[action.id] = replace(action, unsaved=(), findings=())
+        self._actions[action.id] = replace(action.as_stored, findings=())
         self._put_due(action)
 
     def _put_due(self, action: Action) -> None:
@@ -287,7 +287,9 @@ class MemoryStore:
 
     def timeline(self, action_id: str) -> Sequence[Entry]:
         """See usher.ports.records.Store."""
-        lines = self._lines.get(action_id, {})
+        lines = dict(self._lines.get(action_id, {}))
+        if action_id in self._actions:
+            lines |= {line.number: line for line in self._actions[action_id].recent}
         return merged([lines[number] for number in sorted(lines)], self._findings.get(action_id))
 
     def tests(self, group: str) -> Sequence[TestNotice]:

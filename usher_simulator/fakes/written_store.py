@@ -22,9 +22,9 @@ _OF_A_LATER_RELEASE: Final = {"of_a_later_release": {"since": [1]}}
 
 
 def read_back(action: Action) -> Action:
-    """The action as the next function reads it; its new lines are items of their own."""
-    written = _through_json(record_format.action_to_data(action))
-    return replace(record_format.action_from_data(written), unsaved=action.unsaved)
+    """The action as the next function reads it; lines that are too many for it are items of their own."""
+    read = record_format.action_from_data(_through_json(record_format.action_to_data(action.as_stored)))
+    return replace(read, recent=action.recent) if action.has_full_lines else read
 
 
 class WrittenStore(MemoryStore):

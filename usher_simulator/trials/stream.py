@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
+from base64 import b64encode
 from collections import deque
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from usher.aws import record_format
 from usher.aws.announcing import announce_handler
+from usher.aws.items import state
 from usher.ports.errors import Unavailable
 from usher_simulator.trials.faults import Fault, Part
 
@@ -77,4 +77,5 @@ class Stream:
 
 
 def _image(action: Action) -> dict[str, Any]:
-    return {"doc": {"S": json.dumps(record_format.action_to_data(action))}}
+    item = state.to_item(action)
+    return {**item, "packed": {"B": b64encode(item["packed"]["B"]).decode()}}

@@ -7,11 +7,12 @@ again. So every event goes out at least once, and no evaluation ever waits for t
 from __future__ import annotations
 
 import json
+from base64 import b64decode
 from typing import TYPE_CHECKING, Any, Protocol
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from usher.aws import record_format
+from usher.aws.items import state
 from usher.core import announce
 from usher.core.configuration import ConfigurationRefused
 from usher.ports.errors import Unavailable
@@ -90,4 +91,7 @@ def _announcements(change: Mapping[str, Any]) -> Sequence[Announcement]:
 
 
 def _action(image: Mapping[str, Any]) -> Action:
-    return record_format.action_from_data(json.loads(image["doc"]["S"]))
+    """As the stream has it, where bytes are written in base64."""
+    packed = image.get("packed")
+    item = {**image, "packed": {"B": b64decode(packed["B"])}} if packed else dict(image)
+    return state.from_item(item)

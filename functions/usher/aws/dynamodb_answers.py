@@ -7,7 +7,7 @@ is nobody's to handle.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
 
 from botocore import exceptions as botocore_exceptions
 from botocore.exceptions import ClientError
@@ -92,13 +92,18 @@ def _raise(error: ClientError) -> NoReturn:
 
 def taken(write: Callable[[], object]) -> bool:
     """Whether DynamoDB takes a write, or its condition refuses."""
+    return refusal(write) is None
+
+
+def refusal(write: Callable[[], object]) -> Any | None:  # noqa: ANN401 - as boto3 has it
+    """What DynamoDB answers where a write's condition refuses; None: it was written."""
     try:
         answered(write)
     except ClientError as error:
         if error.response["Error"]["Code"] != f"{REFUSED}Exception":
             raise
-        return False
-    return True
+        return error.response
+    return None
 
 
 def _is_busy(error: ClientError) -> bool:

@@ -48,7 +48,9 @@ UNREADABLE: Final = (ConfigurationRefused, KeyError, TypeError, ValueError)  # o
 
 
 def action_to_data(action: Action) -> Data:
-    """All of the action but its unsaved lines and its findings, which are items of their own."""
+    """All of the action but its findings, which are an item of their own."""
+    lines = [entry_to_data(line) for line in action.recent]
+    last = action.last_entry and entry_to_data(action.last_entry)
     return present(
         {
             "id": action.id,
@@ -92,13 +94,16 @@ def action_to_data(action: Action) -> Data:
             "timeout_assumed": action.timeout_assumed or None,
             "let_through": action.let_through or None,
             "beats_told": [list(told) for told in action.heartbeats_told] or None,
-            "last_entry": action.last_entry and entry_to_data(action.last_entry),
+            "lines": lines or None,
+            "last_entry": last if not lines or last != lines[-1] else None,  # stored once
         }
     )
 
 
 def action_from_data(data: Mapping[str, Any]) -> Action:
     """The action that `action_to_data` wrote, here or in another release."""
+    lines = tuple(entry_from_data(line) for line in data.get("lines", ()))
+    last = entry_from_data(data["last_entry"]) if "last_entry" in data else lines[-1] if lines else None
     return Action(
         id=data["id"],
         token=data.get("token"),
@@ -143,7 +148,8 @@ def action_from_data(data: Mapping[str, Any]) -> Action:
         timeout_assumed=data.get("timeout_assumed", False),
         let_through=data.get("let_through", False),
         heartbeats_told=tuple((chain, beats) for chain, beats in data.get("beats_told", ())),
-        last_entry=entry_from_data(data["last_entry"]) if "last_entry" in data else None,
+        last_entry=last,
+        recent=lines,
     )
 
 

@@ -1,9 +1,9 @@
 """The Store in DynamoDB: one table, conditional writes, and a sparse index for the sweep.
 
 pk              sk
-ACTION#id       STATE                         the action; in the index `due` while it is open
+ACTION#id       STATE                         the action, with its last lines; in the index `due` while open
                 FINDINGS                      what its conditions found; in `due` while it is to be asked
-                LINE#number                   timeline lines that one save stored, by their first
+                LINE#number                   earlier lines of its timeline, a dozen or more, by their first
                 RAW#sha256 of the body        a notification as it came
 TOKEN#token     ACTION                        claims the token for an action
                 SIGNAL#name#kind              the last signal of that name: what was done, or progress

@@ -7,11 +7,11 @@ import json
 import math
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar, cast
 
 from botocore.exceptions import ClientError
 
-from usher.aws.dynamodb_answers import REFUSED, TRIES, answered, taken
+from usher.aws.dynamodb_answers import REFUSED, TRIES, answered, refusal, taken
 from usher.ports.errors import Unavailable
 
 if TYPE_CHECKING:
@@ -185,6 +185,11 @@ class Table:
             return refusals
         return {}
 
+    def put_alone(self, write: TransactWriteItemTypeDef) -> dict[int, Any]:
+        """Do one `put`, for half of what it costs in a transaction; answers as `transact` does."""
+        refused = refusal(partial(self._client.put_item, **cast("PutItemInputTypeDef", write["Put"])))
+        return {} if refused is None else {0: refused}
+
     def keep(self, key: Item, attributes: Item, keep_until: datetime) -> None:
         """Put an item, unless it is there already."""
         self.store(key, attributes, keep_until, "attribute_not_exists(pk)")
@@ -213,8 +218,7 @@ class Table:
     ) -> bool:
         """Update one item, made where there is none; False where the condition refuses.
 
-        Without `keep_until` it is kept as long as before.
-        Apart from any transaction: those would be in each other's way on an item that many change.
+        Without `keep_until` it is kept as before. Apart from any transaction, which others would refuse.
         """
         if keep_until is not None:
             changes = f"{changes}, {TTL_ATTRIBUTE} = :keep_until"
@@ -230,8 +234,8 @@ class Table:
 
     def get(self, key: Item) -> Item | None:
         """One item, as it is now."""
-        get = partial(self._client.get_item, TableName=self._name, Key=key, ConsistentRead=True)
-        return answered(get).get("Item")
+        found = answered(partial(self._client.get_item, TableName=self._name, Key=key, ConsistentRead=True))
+        return found.get("Item")
 
     def get_all(self, keys: Sequence[Item]) -> list[Item]:
         """Those of the items that are there, as they are now, each once, in any order."""

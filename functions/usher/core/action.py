@@ -156,7 +156,9 @@ class OperatorNote:
 
 MOST_LINES: Final = 2000  # of a timeline, before it leaves out what is said between the calls
 MOST_DETAIL: Final = 1000  # characters of a line, or of a reason
-MOST_UNSAVED: Final = 150  # lines of one store: what DynamoDB takes at once, whatever they say
+MOST_RECENT: Final = 12  # lines that the record holds itself, so that most stores are one write
+MOST_RECENT_LETTERS: Final = 4000
+MOST_AT_ONCE: Final = 150  # lines of one store: what DynamoDB takes at once, whatever they say
 _CHATTER: Final = ("wait", "signal")
 
 _VERSION_BITS: Final = 32
@@ -231,7 +233,7 @@ class Action:
     let_through: bool = False  # it began in a hook on its way out, after what replaces that stood
     heartbeats_told: tuple[tuple[str, int], ...] = ()  # by chain without the table: the heartbeats known here
     last_entry: Entry | None = None
-    unsaved: tuple[Entry, ...] = ()  # lines that the stored timeline does not have yet
+    recent: tuple[Entry, ...] = ()  # its last lines: those that the record holds, and new ones
 
     def __post_init__(self) -> None:
         for field in _MOMENTS:
@@ -313,8 +315,19 @@ class Action:
         else:
             number = last.number + 1 if last else 1
             entry = Entry(number=number, at=at, event=event, detail=detail, last_at=at, code=code)
-        kept = tuple(line for line in self.unsaved if line.number != entry.number)
-        return replace(self, last_entry=entry, unsaved=(*kept, entry))
+        kept = tuple(line for line in self.recent if line.number != entry.number)
+        return replace(self, last_entry=entry, recent=(*kept, entry))
+
+    @property
+    def has_full_lines(self) -> bool:
+        """Whether its last lines are more than a record holds: stored, they become items of their own."""
+        letters = sum(len(line.detail) for line in self.recent)
+        return len(self.recent) > MOST_RECENT or letters > MOST_RECENT_LETTERS
+
+    @property
+    def as_stored(self) -> Action:
+        """The action as it is read once it is stored."""
+        return replace(self, recent=()) if self.has_full_lines else self
 
 
 def shortened(text: str) -> str:
@@ -324,10 +337,10 @@ def shortened(text: str) -> str:
 
 def fewer(lines: tuple[Entry, ...]) -> tuple[Entry, ...]:
     """The first and the last of many new lines, and between them one that says how many are left out."""
-    if len(lines) <= MOST_UNSAVED:
+    if len(lines) <= MOST_AT_ONCE:
         return lines
-    half = MOST_UNSAVED // 2
-    gap = lines[half : half - MOST_UNSAVED + 1]
+    half = MOST_AT_ONCE // 2
+    gap = lines[half : half - MOST_AT_ONCE + 1]
     left_out = f"{len(gap)} lines are left out"
     told = replace(gap[0], event="gap", detail=left_out, last_at=gap[-1].last_at, code="")
-    return (*lines[:half], told, *lines[half - MOST_UNSAVED + 1 :])
+    return (*lines[:half], told, *lines[half - MOST_AT_ONCE + 1 :])

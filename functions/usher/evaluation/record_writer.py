@@ -60,7 +60,7 @@ class RecordWriter:
             self.wake_ups.store_and_schedule(after, store, require_queue=self.require_queue)
         else:
             store()
-        return replace(after, unsaved=())
+        return after.as_stored
 
     def update(
         self, action: Action, change: Callable[[Action], Action], save: Save | None = None

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from usher.aws import evidence_format, record_format, table
-from usher.aws.items import due_index
+from usher.aws.items import due_index, state
 from usher.aws.items.base import TableItems
 from usher.aws.record_format import UNREADABLE
 from usher.core import iso_time, questions
@@ -79,6 +79,8 @@ class FindingItems(TableItems):
         """See usher.ports.records. A line that was counted on stands in a later item too, which wins."""
         items = self._table.items(f"ACTION#{action_id}", "LINE#")
         entries = [record_format.entry_from_data(line) for item in items for line in table.from_json(item)]
+        record = self._table.get(state.key(action_id))
+        entries += state.from_item(record).recent if record else ()
         lines = {entry.number: entry for entry in entries}
         findings = self.findings(action_id)
         return merged([lines[number] for number in sorted(lines)], findings)

@@ -6,12 +6,10 @@ from collections import Counter
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from usher.aws import table
-from usher.aws.items import due_index
-from usher.aws.items.actions import readable, state_key
+from usher.aws.items import due_index, state
+from usher.aws.items.actions import readable
 from usher.aws.items.base import TableItems
 from usher.core import iso_time
-from usher.core.action import Phase
 from usher.ports.records import Due
 
 if TYPE_CHECKING:
@@ -42,13 +40,11 @@ class OpenActionItems(TableItems):
 
     def hooks_in_use(self) -> Mapping[tuple[str, str], int]:
         """See usher.ports.records.OpenActions."""
-        docs = map(table.from_json, self._open_items())
-        waiting = [doc["hook"] for doc in docs if doc.get("phase") != str(Phase.CLOSED)]
-        return Counter((hook["group"], hook["name"]) for hook in waiting)
+        return Counter(state.hook_of(item) for item in self._open_items() if state.is_open(item))
 
     def _open_items(self) -> Iterable[Item]:
         """Found by the index, which may be behind, and loaded a hundred at once."""
-        return self._table.get_all([state_key(due.action_id) for due in self.due(_EVER)])
+        return self._table.get_all([state.key(due.action_id) for due in self.due(_EVER)])
 
 
 def _due(item: Item) -> Due:

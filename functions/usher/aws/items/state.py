@@ -1,0 +1,80 @@
+"""The item of an action: what is compared or looked for stands in attributes, all else is packed in one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from usher.aws import record_format, table
+from usher.aws.items import due_index
+from usher.aws.packing import packed, unpacked
+from usher.core import iso_time
+from usher.core.action import Phase
+
+if TYPE_CHECKING:
+    from usher.aws.table import Item
+    from usher.core.action import Action
+
+    Data = dict[str, Any]
+
+SCHEMA: Final = 2
+_TEXTS: Final = ("look_id", "look_at", "outcome", "instance_id")  # attributes by the names of their data
+
+
+def key(action_id: str) -> Item:
+    """Of the item of an action."""
+    return table.key(f"ACTION#{action_id}", "STATE")
+
+
+def to_item(action: Action) -> Item:
+    """The attributes. Only while it is open it has those of the index."""
+    data = record_format.action_to_data(action.as_stored)
+    hook = data["hook"]
+    item: Item = {
+        "action_id": table.text(data.pop("id")),
+        "version": table.number(data.pop("version")),
+        "schema": table.number(SCHEMA),
+        "group": table.text(hook.pop("group")),
+        "hook": table.text(hook.pop("name")),
+        **{name: table.text(data.pop(name)) for name in _TEXTS if name in data},
+        "packed": {"B": packed(data)},
+    }
+    if action.look_at is not None:
+        item["due_shard"] = table.text(due_index.looks(due_index.shard(action.id)))
+        item["expires_at"] = table.text(iso_time.stored(action.expires_at))
+    return item
+
+
+def from_item(item: Item) -> Action:
+    """The action, its last lines with it. Raises one of UNREADABLE where it is another release's."""
+    return record_format.action_from_data(_data(item))
+
+
+def _data(item: Item) -> Data:
+    if "packed" not in item:
+        before: Data = table.from_json(item)  # as before schema 2, with everything
+        return before
+    data: Data = unpacked(item["packed"]["B"])
+    data |= {name: item[name]["S"] for name in _TEXTS if name in item}
+    data["hook"] |= {"group": item["group"]["S"], "name": item["hook"]["S"]}
+    return data | {"id": item["action_id"]["S"], "version": int(item["version"]["N"])}
+
+
+def activity_end_in(item: Item) -> Data | None:
+    """The data of the outcome event that the action was told of."""
+    found: Data | None = (unpacked(item["packed"]["B"]) if "packed" in item else _data(item)).get("move_end")
+    return found
+
+
+def hook_of(item: Item) -> tuple[str, str]:
+    """The group and hook of an action, also where the rest cannot be read."""
+    if "packed" in item:
+        return item["group"]["S"], item["hook"]["S"]
+    hook = table.from_json(item)["hook"]
+    return hook["group"], hook["name"]
+
+
+def is_open(item: Item) -> bool:
+    """Whether the action is open, also where the rest cannot be read."""
+    if "packed" in item:
+        return "due_shard" in item
+    return bool(table.from_json(item).get("phase") != str(Phase.CLOSED))

@@ -17,7 +17,6 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
-from itertools import count
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
@@ -34,9 +33,7 @@ from usher.core import configuration
 from usher.core.action import Phase
 from usher.core.compiled import InEffect, compiled
 from usher.core.wanted_hooks import Wanted
-from usher.evaluation.evaluator import Evaluator
 from usher.handlers import intake_handler, wake_handler
-from usher.intake.intake import Intake
 from usher.passes.enrolment import Enrolment
 from usher.ports.autoscaling import Answer, AnswerKind
 from usher.provision import Provision
@@ -46,13 +43,11 @@ from usher_cli.report import report
 from usher_cli.story import print_story
 from usher_hooksfile.load import HooksFileRefused, load
 from usher_simulator.autoscaling.account import an_account
-from usher_simulator.fakes.file_items import FileItems
-from usher_simulator.fakes.memory_budget import MemoryBudget, MemoryLimits
+from usher_simulator.fakes.memory_budget import MemoryBudget
 from usher_simulator.fakes.memory_enrolled import MemoryEnrolledHooks
 from usher_simulator.fakes.memory_store import MemoryStore
-from usher_simulator.fakes.parts import release_of, sweep_of
+from usher_simulator.fakes.parts import evaluator_of, intake_of, release_of, sweep_of
 from usher_simulator.fakes.recorder import Recorder
-from usher_simulator.fakes.unknown_calls import NoQuestions
 from usher_simulator.replay.cloudtrail import Call
 from usher_simulator.replay.replay import Entry, replay
 from usher_simulator.trials.hostile_inputs import Hostile
@@ -255,30 +250,16 @@ class Stage:
         self.dead_letters, self.wake_ups = StrictQueue(), StrictQueue()
         self.auto_scaling = AutoScalingApi(random)
         self.answers: list[dict[str, Any]] = []
-        ids = count(1)
         letters = DeadLetterQueue(cast("SQSClient", self.dead_letters), "dead-letters")
-        self._looks = Evaluator(
+        self._looks = evaluator_of(
             store=self.store,
             auto_scaling=self.auto_scaling,
             budget=MemoryBudget(10),
-            limits=MemoryLimits(),
-            questions=NoQuestions(),
             wake_ups=WakeUpQueue(cast("SQSClient", self.wake_ups), "wake-ups"),
             telemetry=self.recorder,
             clock=self.clock,
-            new_id=lambda: f"id-{next(ids):06d}",
         )
-        taking = Intake(
-            configuration=settings(),
-            items=FileItems(settings()),
-            store=self.store,
-            wake_ups=self._looks.wake_ups,
-            questions=NoQuestions(),
-            dead_letters=letters,
-            telemetry=self.recorder,
-            clock=self.clock,
-            new_id=self._looks.new_id,
-        )
+        taking = intake_of(self._looks, settings(), dead_letters=letters)
         self.intake = intake_handler(taking)
         self.wake = wake_handler(self._looks, letters)
         self.sweep = sweep_of(self._looks).handle

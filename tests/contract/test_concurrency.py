@@ -33,7 +33,6 @@ from usher.aws.records import RecordTable
 from usher.aws.result_limits import SentResults
 from usher.core import configuration
 from usher.core.action import Outcome
-from usher.evaluation.evaluator import Evaluator
 from usher.handlers import intake_handler
 from usher.intake.intake import Intake
 from usher.ports.autoscaling import Answer, AnswerKind
@@ -42,11 +41,11 @@ from usher.ports.errors import Moved, Unavailable
 from usher.ports.records import Raw
 from usher_cdk.wheels import BUILD
 from usher_local import emulator
+from usher_simulator.fakes.dead_letter_list import DeadLetterList
 from usher_simulator.fakes.file_items import FileItems
-from usher_simulator.fakes.memory_budget import MemoryBudget, MemoryLimits
+from usher_simulator.fakes.parts import evaluator_of
 from usher_simulator.fakes.recorder import Recorder
 from usher_simulator.fakes.unknown_calls import NoQuestions
-from usher_simulator.replay.world import DeadLetterList
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -55,6 +54,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
     from usher.core.action import Action, Result
+    from usher.evaluation.evaluator import Evaluator
 
 T = TypeVar("T")
 
@@ -302,17 +302,11 @@ class NoWakeUps:
 
 
 def looks_of(records: RecordTable, api: AutoScalingApi) -> Evaluator:
-    ids = itertools.count()
-    return Evaluator(
+    return evaluator_of(
         store=records,
         auto_scaling=api,
-        budget=MemoryBudget(1000),
-        limits=MemoryLimits(),
-        questions=NoQuestions(),
         wake_ups=NoWakeUps(),
-        telemetry=Recorder(),
         clock=lambda: at(60),
-        new_id=lambda: f"look-{next(ids)}",
     )
 
 

@@ -12,22 +12,19 @@ from tests.simulation.enrolment_scene import SETTINGS, Scene, a_file
 from usher.aws.autoscaling import AutoScalingApi
 from usher.aws.waiting import WaitingApi
 from usher.core.file_versions import NO_VERSION
-from usher.evaluation.evaluator import Evaluator
 from usher.evaluation.stale_waits import StaleWaitGuard
-from usher.intake.intake import Intake
 from usher.passes.enrolment import INTERVAL
 from usher.passes.reconcile import Reconcile
 from usher.provision import Provision
 from usher_simulator.autoscaling.lifecycle_actions import EndedBy
-from usher_simulator.fakes.memory_budget import MemoryLimits
-from usher_simulator.fakes.parts import release_of
-from usher_simulator.fakes.unknown_calls import NoQuestions
+from usher_simulator.fakes.parts import evaluator_of, intake_of, release_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from usher.core.action import Action
     from usher.core.compiled import Compiled, InEffect
+    from usher.intake.intake import Intake
     from usher_simulator.autoscaling.lifecycle_actions import Wait
 
 STACK: Final = "arn:aws:cloudformation:us-east-1:111122223333:stack/Usher/1"
@@ -43,7 +40,7 @@ class Account(Scene):
         self.ids = count(1)
         super().__init__(*hooks, per_hour=per_hour)
         self.waiting = WaitingApi(self.client)
-        self.looks = Evaluator(
+        self.looks = evaluator_of(
             store=self.store,
             auto_scaling=StaleWaitGuard(
                 calls=AutoScalingApi(self.client),
@@ -52,8 +49,6 @@ class Account(Scene):
                 clock=self.clock,
             ),
             budget=self.budget,
-            limits=MemoryLimits(),
-            questions=NoQuestions(),
             wake_ups=self,
             telemetry=self.recorder,
             clock=self.clock,
@@ -86,17 +81,7 @@ class Account(Scene):
 
     @property
     def intake(self) -> Intake:
-        return Intake(
-            configuration=self.file.configuration,
-            items=self.records,
-            store=self.store,
-            wake_ups=self,
-            questions=NoQuestions(),
-            dead_letters=self,
-            telemetry=self.recorder,
-            clock=self.clock,
-            new_id=self.new_id,
-        )
+        return intake_of(self.looks, self.file.configuration, items=self.records, dead_letters=self)
 
     @property
     def reconcile(self) -> Reconcile:

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
-from itertools import count
 from typing import TYPE_CHECKING
 
 from tests.factories import a_policy, an_action, at, hook_terms
 from tests.questions import QuestionList
-from usher.evaluation.evaluator import Evaluator
 from usher.ports.autoscaling import Answer, AnswerKind
 from usher.ports.errors import Unavailable
 from usher.ports.records import Raw
-from usher_simulator.fakes.memory_budget import MemoryBudget, MemoryLimits
+from usher_simulator.fakes.memory_budget import MemoryBudget
 from usher_simulator.fakes.memory_store import MemoryStore
+from usher_simulator.fakes.parts import evaluator_of
 from usher_simulator.fakes.recorder import Recorder
 
 if TYPE_CHECKING:
@@ -50,17 +49,14 @@ class Scene:
         self.store.open(action, Raw(received_at=at(0), body="{}"))
         self.effects.clear()
         self.questions = QuestionList()
-        ids = count(1)
-        self.looks = Evaluator(
+        self.looks = evaluator_of(
             store=self.store,
             auto_scaling=self,
             budget=self.budget,
-            limits=MemoryLimits(),
             questions=self.questions,
             wake_ups=self,
             telemetry=self.recorder,
             clock=lambda: self.now,
-            new_id=lambda: f"look-{next(ids)}",
         )
 
     def look(self, version: int | None = None) -> Action:

@@ -17,21 +17,18 @@ from usher.aws.waiting import WaitingApi
 from usher.core import configuration, duration
 from usher.core.queue_messages import wake_up_body
 from usher.evaluation.call_budget import CallBudget
-from usher.evaluation.evaluator import Evaluator
 from usher.evaluation.hook_timeouts import HookTimeouts
 from usher.evaluation.stale_waits import StaleWaitGuard
-from usher.intake.intake import Intake
 from usher.passes.reconcile import Reconcile
 from usher.ports.autoscaling import Answer, AnswerKind
 from usher_simulator.autoscaling.account import an_account
 from usher_simulator.autoscaling.launch_settings import ANY_SOURCE
 from usher_simulator.autoscaling.query_protocol import ApiError
 from usher_simulator.fakes.file_items import FileItems
-from usher_simulator.fakes.memory_budget import MemoryBudget, MemoryLimits
+from usher_simulator.fakes.memory_budget import MemoryBudget
 from usher_simulator.fakes.memory_store import MemoryStore
-from usher_simulator.fakes.parts import sweep_of
+from usher_simulator.fakes.parts import evaluator_of, intake_of, sweep_of
 from usher_simulator.fakes.recorder import Recorder
-from usher_simulator.fakes.unknown_calls import NoQuestions
 from usher_simulator.trials.invocations import TimeLeft
 
 if TYPE_CHECKING:
@@ -142,12 +139,10 @@ class Scene:
             calls=self.losing, activities=waiting, budget=MemoryBudget(1000), clock=self.clock
         )
         looks_budget = MemoryBudget(looks_per_second)
-        self.looks = Evaluator(
+        self.looks = evaluator_of(
             store=self.store,
             auto_scaling=same_wait,
             budget=looks_budget,
-            limits=MemoryLimits(),
-            questions=NoQuestions(),
             wake_ups=self,
             telemetry=self.recorder,
             clock=self.clock,
@@ -160,17 +155,7 @@ class Scene:
                 clock=self.clock,
             ),
         )
-        self.intake = Intake(
-            configuration=configuration.parse(data),
-            items=FileItems(configuration.parse(data)),
-            store=self.store,
-            wake_ups=self,
-            questions=NoQuestions(),
-            dead_letters=self,
-            telemetry=self.recorder,
-            clock=self.clock,
-            new_id=self._new_id,
-        )
+        self.intake = intake_of(self.looks, configuration.parse(data), dead_letters=self)
         self.reconcile = Reconcile(
             configuration=self.intake.configuration,
             items=FileItems(self.intake.configuration),

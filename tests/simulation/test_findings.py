@@ -28,7 +28,6 @@ from tests.unit.test_handlers import Stage, sqs
 from usher.core import configuration, duration
 from usher.core.action import Outcome, Phase, Result
 from usher.handlers import intake_handler, wake_handler
-from usher.intake.intake import Intake
 from usher.ports.errors import Unavailable
 from usher.ports.records import Raw
 from usher_cli import traffic
@@ -37,9 +36,7 @@ from usher_cli.traffic import Unreadable
 from usher_simulator.autoscaling.client import respond_to
 from usher_simulator.autoscaling.lifecycle_actions import EndedBy, Wait
 from usher_simulator.autoscaling.query_protocol import ApiError
-from usher_simulator.fakes.file_items import FileItems
-from usher_simulator.fakes.parts import sweep_of
-from usher_simulator.fakes.unknown_calls import NoQuestions
+from usher_simulator.fakes.parts import intake_of, sweep_of
 from usher_simulator.replay.replay import Entry, replay
 from usher_simulator.replay.world import VISIBILITY_TIMEOUT, World
 
@@ -48,6 +45,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from usher.core.policy import Configuration
+    from usher.intake.intake import Intake
     from usher_simulator.autoscaling.query_protocol import Request
 
 MOST_CUTS = 70  # from then on a 30-second hook only repeats itself
@@ -284,17 +282,7 @@ def test_a_copy_that_comes_while_no_wake_up_can_be_sent_voids_none_of_those_that
             raise Unavailable(f"no {action_id} {version} {delay} {wait}")
 
     def intake(wake_ups: Any) -> Intake:
-        return Intake(
-            configuration=terms,
-            items=FileItems(terms),
-            store=stage.store,
-            wake_ups=wake_ups,
-            questions=NoQuestions(),
-            dead_letters=stage.dead_letters,
-            telemetry=stage.recorder,
-            clock=lambda: at(15),
-            new_id=stage.looks.new_id,
-        )
+        return intake_of(stage.looks, terms, wake_ups=wake_ups, clock=lambda: at(15))
 
     body = json.dumps(message())
     intake(stage).take(body, "sqs")
@@ -314,17 +302,8 @@ def test_a_new_wait_is_recorded_though_no_wake_up_can_be_sent_for_the_one_before
             raise Unavailable(f"no {action_id} {version} {delay} {wait}")
 
     for wake_ups, token, at_s in ((stage, TOKEN, 1), (Down(), OTHER_TOKEN, 15)):
-        Intake(
-            configuration=terms,
-            items=FileItems(terms),
-            store=stage.store,
-            wake_ups=wake_ups,
-            questions=NoQuestions(),
-            dead_letters=stage.dead_letters,
-            telemetry=stage.recorder,
-            clock=partial(at, at_s),
-            new_id=stage.looks.new_id,
-        ).take(json.dumps(message(LifecycleActionToken=token, Time=at(at_s).isoformat())), "sqs")
+        intake = intake_of(stage.looks, terms, wake_ups=wake_ups, clock=partial(at, at_s))
+        intake.take(json.dumps(message(LifecycleActionToken=token, Time=at(at_s).isoformat())), "sqs")
     assert [action.token for action in stage.store.actions()] == [TOKEN, OTHER_TOKEN]
 
 

@@ -23,17 +23,14 @@ from usher.aws.records import RecordTable
 from usher.aws.waiting import WaitingApi
 from usher.core import configuration
 from usher.core.conditions.probe import Reply, ReplyKind
-from usher.evaluation.evaluator import Evaluator
 from usher.evaluation.stale_waits import StaleWaitGuard
-from usher.intake.intake import Intake
 from usher_simulator.autoscaling.client import auto_scaling_client
 from usher_simulator.autoscaling.lifecycle_actions import EndedBy, Wait, Waits
 from usher_simulator.autoscaling.lifecycle_calls import LifecycleCalls
 from usher_simulator.autoscaling.virtual_clock import VirtualClock
-from usher_simulator.fakes.file_items import FileItems
-from usher_simulator.fakes.memory_budget import MemoryBudget, MemoryLimits
+from usher_simulator.fakes.memory_budget import MemoryBudget
+from usher_simulator.fakes.parts import evaluator_of, intake_of
 from usher_simulator.fakes.recorder import Recorder
-from usher_simulator.replay.world import DeadLetterList
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -136,7 +133,7 @@ class Incident:
         telemetry = Recorder()
         self.questions = Line(self)
         api = auto_scaling_client(LifecycleCalls(self.waits), lambda: f"request-{next(ids)}")
-        self.looks = Evaluator(
+        self.looks = evaluator_of(
             store=self.records,
             auto_scaling=StaleWaitGuard(
                 calls=AutoScalingApi(api),
@@ -145,25 +142,13 @@ class Incident:
                 clock=self.clock,
             ),
             budget=MemoryBudget(10),
-            limits=MemoryLimits(),
             questions=self.questions,
             wake_ups=self,
             telemetry=telemetry,
             clock=self.clock,
-            new_id=lambda: f"id-{next(ids)}",
         )
         self.asking = asking_of(self.looks, self.cluster)
-        self.intake = Intake(
-            configuration=configuration.parse(HOOKS),
-            items=FileItems(configuration.parse(HOOKS)),
-            store=self.records,
-            wake_ups=self,
-            questions=self.questions,
-            dead_letters=DeadLetterList(),
-            telemetry=telemetry,
-            clock=self.clock,
-            new_id=self.looks.new_id,
-        )
+        self.intake = intake_of(self.looks, configuration.parse(HOOKS))
         self._begin()
 
     def _begin(self) -> None:

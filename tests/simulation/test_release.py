@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
-from itertools import count
 from typing import TYPE_CHECKING, Final
 
 import pytest
@@ -15,18 +14,16 @@ from usher.core.action import Action, Outcome, Phase, Result, Transition
 from usher.core.hook_items import Enrolled, FileInForce, GroupSeen, HookSeen, HookSettings, HookState, Target
 from usher.core.live_waits import Activity, LiveGroup, Member
 from usher.core.policy import Channel
-from usher.evaluation.evaluator import Evaluator
 from usher.passes.enrolment import LAST_CALLS_S
 from usher.ports.autoscaling import Answer, AnswerKind
 from usher.ports.errors import Throttled, TryLater, Unavailable
 from usher.ports.records import Due, Raw
 from usher.release import IDLE_ROUNDS
-from usher_simulator.fakes.memory_budget import MemoryBudget, MemoryLimits
+from usher_simulator.fakes.memory_budget import MemoryBudget
 from usher_simulator.fakes.memory_enrolled import MemoryEnrolledHooks
 from usher_simulator.fakes.memory_store import MemoryStore
-from usher_simulator.fakes.parts import release_of
+from usher_simulator.fakes.parts import evaluator_of, release_of
 from usher_simulator.fakes.recorder import Recorder
-from usher_simulator.fakes.unknown_calls import NoQuestions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -64,17 +61,13 @@ class Leaving:
         self._busy = busy
         self.budget = CountingBudget(calls_per_second)
         self.recorder = Recorder()
-        ids = count(1)
-        looks = Evaluator(
+        looks = evaluator_of(
             store=self.store,
             auto_scaling=self,
             budget=self.budget,
-            limits=MemoryLimits(),
-            questions=NoQuestions(),
             wake_ups=self,
             telemetry=self.recorder,
             clock=lambda: self.now,
-            new_id=lambda: f"id-{next(ids)}",
         )
         self.enrolments = MemoryEnrolledHooks(lambda: at(0), 50)
         self.live: dict[str, HookSettings] = {}  # that are not as their items say

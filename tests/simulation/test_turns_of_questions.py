@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
-from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,13 +16,11 @@ from tests.simulation.test_look_steps import Drained, Told, waiting
 from usher.core.action import Outcome, Result
 from usher.core.conditions.probe import Call, Found, Later, Reply, ReplyKind, Shared
 from usher.core.finding import ConditionStatus
-from usher.evaluation.evaluator import Evaluator
 from usher.ports.errors import Unavailable
 from usher.questions.probing import Prober
 from usher_simulator.autoscaling.virtual_clock import VirtualClock
-from usher_simulator.fakes.memory_budget import MemoryBudget, MemoryLimits
 from usher_simulator.fakes.memory_store import MemoryStore
-from usher_simulator.fakes.parts import sweep_of
+from usher_simulator.fakes.parts import evaluator_of, sweep_of
 from usher_simulator.fakes.recorder import Recorder
 
 if TYPE_CHECKING:
@@ -67,18 +64,14 @@ class World:
         self.cut_at, self.steps, self.started = cut_at, 0, 0
         self.loses: Callable[[str], bool] = lambda _: False
         self.recorder = Recorder()
-        ids = count(1)
         self.store.open(action, None)
-        self.looks = Evaluator(
+        self.looks = evaluator_of(
             store=self.store,
             auto_scaling=self,
-            budget=MemoryBudget(1000),
-            limits=MemoryLimits(),
             questions=Line(self),
             wake_ups=self,
             telemetry=self.recorder,
             clock=self.clock,
-            new_id=lambda: f"id-{next(ids)}",
         )
         self.asking = asking_of(self.looks, self)
         for name in ("evidence", "save", "load", "findings", "keep_findings"):

@@ -28,11 +28,11 @@ from usher_cli.export.scan import captured_messages
 from usher_cli.report import report
 from usher_cli.traffic import read
 from usher_hooksfile import load
+from usher_simulator.fakes.dead_letter_list import DeadLetterList
 from usher_simulator.fakes.file_items import FileItems
 from usher_simulator.fakes.recorder import Recorder
 from usher_simulator.fakes.unknown_calls import NoQuestions
 from usher_simulator.replay.replay import Entry, replay
-from usher_simulator.replay.world import DeadLetterList
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,7 +6,6 @@ import json
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
-from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,21 +14,18 @@ from tests.factories import a_policy, an_action, at, hook_terms
 from tests.questions import QuestionList
 from usher.core import configuration
 from usher.core.action import Action, Result
-from usher.evaluation.evaluator import Evaluator
 from usher.handlers import intake_handler, wake_handler
-from usher.intake.intake import Intake
 from usher.outage.slow_table import Away
 from usher.passes.silent_groups import SilentGroups
 from usher.ports.autoscaling import Answer, AnswerKind
 from usher.ports.errors import Unavailable
 from usher.ports.records import Raw
 from usher.sweep import SweepFailed
-from usher_simulator.fakes.file_items import FileItems
-from usher_simulator.fakes.memory_budget import MemoryBudget, MemoryLimits
+from usher_simulator.fakes.dead_letter_list import DeadLetterList
+from usher_simulator.fakes.memory_budget import MemoryBudget
 from usher_simulator.fakes.memory_store import MemoryStore
-from usher_simulator.fakes.parts import sweep_of
+from usher_simulator.fakes.parts import evaluator_of, intake_of, sweep_of
 from usher_simulator.fakes.recorder import Recorder
-from usher_simulator.replay.world import DeadLetterList
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -67,29 +63,15 @@ class Stage:
         self.dead_letters = DeadLetterList()
         self.woken: list[tuple[str, int, timedelta]] = []
         self.questions = QuestionList()
-        ids = count(1)
-        self.looks = Evaluator(
+        self.looks = evaluator_of(
             store=self.store,
             auto_scaling=self,
-            budget=MemoryBudget(1000),
-            limits=MemoryLimits(),
             questions=self.questions,
             wake_ups=self,
             telemetry=self.recorder,
             clock=lambda: at(0),
-            new_id=lambda: f"id-{next(ids)}",
         )
-        self.intake = Intake(
-            configuration=CONFIGURATION,
-            items=FileItems(CONFIGURATION),
-            store=self.store,
-            wake_ups=self,
-            questions=self.questions,
-            dead_letters=self.dead_letters,
-            telemetry=self.recorder,
-            clock=lambda: at(0),
-            new_id=self.looks.new_id,
-        )
+        self.intake = intake_of(self.looks, CONFIGURATION, dead_letters=self.dead_letters)
 
     def send(self, action_id: str, version: int, delay: timedelta, wait: object = None) -> None:  # noqa: ARG002
         self.woken.append((action_id, version % 2**32, delay))  # above that it names the look
@@ -449,17 +431,7 @@ def test_a_change_that_never_gets_through_asks_for_redelivery() -> None:
 
     stage = Stage()
     store = Contended(lambda: at(0))
-    contended = Intake(
-        configuration=CONFIGURATION,
-        items=FileItems(CONFIGURATION),
-        store=store,
-        wake_ups=stage,
-        questions=stage.questions,
-        dead_letters=stage.dead_letters,
-        telemetry=stage.recorder,
-        clock=lambda: at(0),
-        new_id=stage.looks.new_id,
-    )
+    contended = intake_of(stage.looks, CONFIGURATION, store=store)
     store.open(an_action(token="1" * 36), Raw(received_at=at(0), body="{}"))
     assert failures(intake_handler(contended)(sqs(message()), None)) == ["m0"]
 

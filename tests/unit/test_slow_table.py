@@ -16,9 +16,7 @@ from usher.core.held_wait import held_wait
 from usher.core.pacing import Pace
 from usher.core.queue_messages import wake_up_body
 from usher.evaluation.call_budget import CallBudget
-from usher.evaluation.evaluator import Evaluator
 from usher.evaluation.hook_timeouts import HookTimeouts
-from usher.intake.intake import Intake
 from usher.outage import slow_table
 from usher.outage.without_table import Memory, WithoutTable
 from usher.ports.autoscaling import Answer, AnswerKind
@@ -26,10 +24,10 @@ from usher.ports.errors import TryLater, Unavailable
 from usher.ports.records import Raw
 from usher.wiring import machine
 from usher_simulator.fakes.file_items import FileItems
-from usher_simulator.fakes.memory_budget import MemoryBudget, MemoryLimits
+from usher_simulator.fakes.memory_budget import MemoryBudget
 from usher_simulator.fakes.memory_store import MemoryStore
+from usher_simulator.fakes.parts import evaluator_of, intake_of
 from usher_simulator.fakes.recorder import Recorder
-from usher_simulator.fakes.unknown_calls import NoQuestions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,6 +35,8 @@ if TYPE_CHECKING:
 
     from usher.core.action import Action, Result
     from usher.core.held_wait import HeldWait
+    from usher.evaluation.evaluator import Evaluator
+    from usher.intake.intake import Intake
 
 EXPIRY = 30
 SHORT = hook_terms(heartbeat_timeout=timedelta(seconds=EXPIRY))
@@ -112,12 +112,10 @@ class World:
 
 def looks_of(world: World) -> Evaluator:
     store, recorder, budget = world.slow(world.store), Recorder(), world.slow(MemoryBudget(10))
-    return Evaluator(
+    return evaluator_of(
         store=store,
         auto_scaling=world,
         budget=budget,
-        limits=MemoryLimits(),
-        questions=NoQuestions(),
         wake_ups=world,
         telemetry=recorder,
         clock=world.clock,
@@ -201,17 +199,8 @@ class TenSeconds:
 
 def an_intake(world: World) -> Intake:
     """Each of its requests to the table takes as long as the world says."""
-    return Intake(
-        configuration=CONFIGURATION,
-        items=world.slow(FileItems(CONFIGURATION)),
-        store=world.slow(world.store),
-        wake_ups=world,
-        questions=NoQuestions(),
-        dead_letters=NoLetters(),
-        telemetry=Recorder(),
-        clock=world.clock,
-        new_id=world.new_id,
-    )
+    items = world.slow(FileItems(CONFIGURATION))
+    return intake_of(looks_of(world), CONFIGURATION, items=items, dead_letters=NoLetters())
 
 
 @pytest.mark.parametrize("request_s", [0.01, 0.15, 0.3, 1.0, 2.0])

@@ -11,18 +11,16 @@ from usher.aws.autoscaling import AutoScalingApi
 from usher.aws.queues import delay_s
 from usher.aws.waiting import WaitingApi
 from usher.core.queue_messages import question_body, wake_up_body
-from usher.evaluation.evaluator import Evaluator
 from usher.evaluation.stale_waits import StaleWaitGuard
-from usher.intake.intake import Intake
 from usher.questions.asking import Asking, questions_handler
 from usher_simulator.autoscaling.client import auto_scaling_client
 from usher_simulator.autoscaling.lifecycle_actions import Waits
 from usher_simulator.autoscaling.lifecycle_calls import LifecycleCalls
 from usher_simulator.autoscaling.virtual_clock import VirtualClock
-from usher_simulator.fakes.file_items import FileItems
-from usher_simulator.fakes.memory_budget import MemoryBudget, MemoryLimits
+from usher_simulator.fakes.dead_letter_list import DeadLetterList
+from usher_simulator.fakes.memory_budget import MemoryBudget
 from usher_simulator.fakes.memory_store import MemoryStore
-from usher_simulator.fakes.parts import sweep_of
+from usher_simulator.fakes.parts import evaluator_of, intake_of, sweep_of
 from usher_simulator.fakes.recorder import Recorder
 from usher_simulator.replay.assumed_answers import AssumedProbing, nothing
 
@@ -62,7 +60,7 @@ class World:
         wake_ups, questions = WakeUpLine(self), QuestionLine(self)
         ids = count(1)
         client = auto_scaling_client(LifecycleCalls(self.waits), lambda: f"request-{next(ids):08d}")
-        looks = Evaluator(
+        looks = evaluator_of(
             store=self.store,
             auto_scaling=StaleWaitGuard(
                 calls=AutoScalingApi(client),
@@ -71,25 +69,12 @@ class World:
                 clock=self.clock,
             ),
             budget=MemoryBudget(CALLS_PER_SECOND),
-            limits=MemoryLimits(),
             questions=questions,
             wake_ups=wake_ups,
             telemetry=self.recorder,
             clock=self.clock,
-            new_id=lambda: f"id-{next(ids):08d}",
         )
-        intake = Intake(
-            configuration=configuration,
-            items=FileItems(configuration),
-            store=self.store,
-            wake_ups=wake_ups,
-            questions=questions,
-            dead_letters=self.dead_letters,
-            telemetry=self.recorder,
-            clock=self.clock,
-            new_id=looks.new_id,
-            home=home,
-        )
+        intake = intake_of(looks, configuration, dead_letters=self.dead_letters, home=home)
         asking = Asking(
             store=self.store,
             probing=AssumedProbing(found, self.clock),
@@ -186,14 +171,3 @@ class QuestionLine:
         """Deliver after the delay."""
         moment = self._world.clock() + timedelta(seconds=delay_s(delay))
         self._world.ask_at(moment, question_body(action_id, turn))
-
-
-class DeadLetterList:
-    """Implements usher.ports.queues.DeadLetters."""
-
-    def __init__(self) -> None:
-        self.letters: list[tuple[str, str]] = []  # body, reason
-
-    def put(self, body: str, reason: str) -> None:
-        """Keep it."""
-        self.letters.append((body, reason))

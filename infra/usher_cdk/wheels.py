@@ -23,6 +23,11 @@ BUILD: Final = (
     if _INSTALLED.is_dir()
     else ROOT / "build"
 )
+IS_INSTALLED: Final = _INSTALLED.is_dir()
+# What `usher install` uploads: a wheel brings it, and in a checkout usher_cdk.release builds it.
+RELEASE: Final = ROOT / "release" if IS_INSTALLED else BUILD / "release"
+RELEASED_ZIP: Final = RELEASE / "functions.zip"
+RELEASED_TEMPLATE: Final = RELEASE / "template.json"
 _INSTALL: Final = (
     "install",
     "--quiet",

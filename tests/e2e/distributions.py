@@ -1,8 +1,7 @@
-"""What pip needs to install Usher without a network: its source, and the distributions that are here."""
+"""What pip needs to install Usher without a network: the distributions that are here."""
 
 from __future__ import annotations
 
-import shutil
 import sys
 from importlib import metadata
 from pathlib import Path
@@ -10,28 +9,12 @@ from typing import TYPE_CHECKING, Final
 
 from packaging.requirements import Requirement
 
-from tests.bare_clone import ROOT
-
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 
 PACKAGES: Final = {"usher", "usher_cdk", "usher_cli", "usher_hooksfile", "usher_local", "usher_simulator"}
 OF_CHECK: Final = ("click", "PyYAML", "rich")
-_BUILT_FROM: Final = (
-    *("LICENSE", "MANIFEST.in", "README.md", "app.py", "cdk.json", "pyproject.toml", "setup.py"),
-    *("functions", "infra", "requirements", *sorted(PACKAGES - {"usher", "usher_cdk"})),
-)
-
-
-def copy_source(folder: Path) -> None:
-    """Copy what a build reads: it leaves things behind."""
-    for name in _BUILT_FROM:
-        if (ROOT / name).is_dir():
-            ignored = shutil.ignore_patterns("__pycache__", "*.egg-info")
-            shutil.copytree(ROOT / name, folder / name, ignore=ignored)
-        else:
-            shutil.copy(ROOT / name, folder / name)
 
 
 def linked(folder: Path, named: Iterable[str], *sites: Path) -> list[str]:

@@ -13,8 +13,9 @@ from typing import Any, Final
 import pytest
 import yaml
 
+from make_dist import copy_source
 from tests.bare_clone import ROOT
-from tests.e2e.distributions import copy_source, linked
+from tests.e2e.distributions import linked
 from tests.e2e.repositories import commit, git
 
 ACTION: Final = yaml.safe_load((ROOT / "action.yml").read_text(encoding="utf-8"))

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Final
 import pytest
 import yaml
 
+from make_dist import copy_source
 from tests.bare_clone import ROOT
-from tests.e2e.distributions import OF_CHECK, copy_source, linked
+from tests.e2e.distributions import OF_CHECK, linked
 from tests.e2e.repositories import commit
 
 if TYPE_CHECKING:

@@ -210,6 +210,22 @@ def test_what_an_option_changes_stands_under_its_condition() -> None:
     assert resolved(made, "Is") == with_option
 
 
+def test_an_option_may_bring_the_first_properties_of_a_resource() -> None:
+    """CloudFormation takes no function in place of all properties."""
+    without: dict[str, Any] = {"Resources": {"A": {"Type": "T"}}}
+    with_option = {"Resources": {"A": {"Type": "T", "Properties": {"New": 1}}}}
+    made = merged(without, without, with_option, "Is")
+    assert set(made["Resources"]["A"]["Properties"]) == {"New"}
+    assert resolved(made, "Is") == with_option
+
+
+def test_functions_stand_where_cloudformation_takes_them(template: dict[str, Any]) -> None:
+    for resource in template["Resources"].values():
+        besides = {key: each for key, each in resource.items() if key != "Properties"}
+        assert "Fn::If" not in resource.get("Properties", {})
+        assert "Fn::If" not in json.dumps(besides)
+
+
 def test_two_options_change_one_list() -> None:
     def of(*values: int) -> dict[str, Any]:
         return {"Resources": {"A": {"List": [*values]}}}

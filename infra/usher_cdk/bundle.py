@@ -1,4 +1,4 @@
-"""Builds what is uploaded to Lambda: functions/, their dependencies, and the hooks file compiled to JSON.
+"""Builds what is uploaded to Lambda: functions/, what they need, and the hooks file compiled to JSON.
 
 All modules are compiled by the functions' own Python, 3.13, where it is on this machine: Lambda would else
 compile them at every cold start. `python -m usher_cdk.bundle FOLDER --hooks FILE` builds it for a look, or
@@ -16,6 +16,7 @@ from zipfile import ZipFile
 
 import usher
 from usher.core.compiled import compiled
+from usher_cdk.models import write_models
 from usher_cdk.python import WANTED, find_python
 from usher_cdk.wheels import IS_INSTALLED, RELEASED_ZIP, ROOT, WheelsMissing, unpacked
 from usher_hooksfile.load import HooksFileRefused, read
@@ -62,6 +63,7 @@ def build(folder: Path, file: Compiled, *, strict: bool = False, python: Python 
     ):
         shutil.copytree(source, target, dirs_exist_ok=True, ignore=ignored)
     _leave_out_unused(folder / "aws_lambda_powertools")
+    write_models(folder / "models")
     (folder / "hooks.json").write_text(file.text, encoding="utf-8")
     if python.version == WANTED:
         python.compile(folder)

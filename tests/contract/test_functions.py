@@ -23,6 +23,7 @@ from usher.core.hook_items import FileInForce
 from usher.ports.errors import Unavailable
 from usher.settings import SettingsRefused
 from usher.wiring import machine
+from usher.wiring.parts import parts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,9 +61,9 @@ def wake_ups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         monkeypatch.setenv("USHER_WAKE_UPS_URL", urls[0])
         monkeypatch.setenv("USHER_DEAD_LETTERS_URL", urls[1])
         monkeypatch.setenv("USHER_QUESTIONS_URL", urls[2])
-        machine.parts.cache_clear()
+        parts.cache_clear()
         yield urls[0]
-    machine.parts.cache_clear()
+    parts.cache_clear()
 
 
 def function(name: str) -> Any:
@@ -95,7 +96,7 @@ def test_a_message_becomes_a_record_and_its_wake_up_a_look(wake_ups: str) -> Non
     assert function("intake")(sqs_event(message), None) == {"batchItemFailures": []}
     wake_up, *_ = received(wake_ups)
     assert function("wake")(sqs_event(wake_up), None) == {"batchItemFailures": []}
-    store = machine.parts().evaluator.store
+    store = parts().evaluator.store
     action = store.of_token(MESSAGE["LifecycleActionToken"])
     assert action is not None
     assert [line.event for line in store.timeline(action.id)] == ["notified", "wait"]
@@ -163,7 +164,7 @@ def test_intake_works_by_the_version_in_effect(
 ) -> None:
     real, later = machine.now, [timedelta(0)]
     monkeypatch.setattr(machine, "now", lambda: real() + later[0])
-    intake, store = function("intake"), machine.parts().evaluator.store
+    intake, store = function("intake"), parts().evaluator.store
 
     def policy_of(token: str) -> str | None:
         message = MESSAGE | {"Time": real().isoformat(), "LifecycleActionToken": token}

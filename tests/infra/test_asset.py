@@ -13,6 +13,7 @@ import pytest
 
 from usher.core.compiled import compiled
 from usher_cdk.bundle import RuntimeMissing, build, dependencies
+from usher_cdk.models import OPERATIONS
 from usher_cdk.python import WANTED, Python, find_python
 from usher_cdk.wheels import ROOT, WheelsMissing, unpacked
 from usher_hooksfile.load import read
@@ -117,7 +118,7 @@ def test_without_the_runtime_it_is_not_compiled_and_says_so_and_a_release_refuse
 def test_it_has_the_handlers_and_their_code_and_what_that_needs_and_no_more(asset: Path) -> None:
     entries = {path.name for path in asset.iterdir() if path.suffix != ".dist-info"} - {"__pycache__"}
     handlers = {f"{handler}.py" for handler in HANDLERS}
-    needed = {"aws_lambda_powertools", "jmespath", "typing_extensions.py"}
+    needed = {"aws_lambda_powertools", "jmespath", "models", "typing_extensions.py"}
     assert entries == {"usher", "hooks.json"} | handlers | needed
     assert not entries & set(NOT_OURS_TO_CARRY)
 
@@ -169,6 +170,16 @@ def test_the_functions_run_on_asset_runtime_and_standard_library_alone(
 ) -> None:
     ours = (str(asset), str(find_python().runtime()))
     assert {name for name, file in imported.items() if file and not file.startswith(ours)} == set()
+
+
+def test_its_functions_make_clients_by_the_reduced_models(asset: Path) -> None:
+    program = (
+        "import json, boto3, wake\nprint(json.dumps(boto3.client('ec2').meta.service_model.operation_names))"
+    )
+    python = find_python()
+    command = python.isolated([asset, python.runtime()], program)
+    said = subprocess.check_output(command, env=ENVIRONMENT)  # noqa: S603 - our own
+    assert tuple(json.loads(said)) == OPERATIONS["ec2"]
 
 
 def test_what_pip_cannot_get_is_told_with_what_pip_said() -> None:

@@ -10,7 +10,7 @@ import pytest
 from botocore.exceptions import ParamValidationError
 
 from usher.aws.client_config import client_config
-from usher.wiring.cold_start import without_collection
+from usher.wiring.cold_start import cold_start
 
 
 class Answer:
@@ -60,7 +60,7 @@ def test_only_values_of_users_are_checked() -> None:
 def test_a_cold_start_collects_nothing_and_what_it_made_is_frozen() -> None:
     frozen = gc.get_freeze_count()
     try:
-        with without_collection():
+        with cold_start():
             assert not gc.isenabled()
         assert gc.isenabled()
         assert gc.get_freeze_count() > frozen

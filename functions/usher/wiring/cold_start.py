@@ -1,21 +1,28 @@
-"""Keeps the garbage collector out of a cold start, which makes only what stays."""
+"""What every cold start leaves out."""
 
 from __future__ import annotations
 
 import gc
+import os
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+MODELS: Final = Path(__file__).parents[2] / "models"  # in the asset: see usher_cdk.models
+
 
 @contextmanager
-def without_collection() -> Iterator[None]:
-    """No collection in the block; what it made is visited by none of the later ones either.
+def cold_start() -> Iterator[None]:
+    """No collection in the block, and only the operations that we call in the models of botocore.
 
-    A full collection would else fall into the first invocation.
+    What the block made stays, so it is visited by no later collection either. A full one would else
+    fall into the first invocation.
     """
+    if MODELS.is_dir():
+        os.environ["AWS_DATA_PATH"] = str(MODELS)
     gc.disable()
     try:
         yield

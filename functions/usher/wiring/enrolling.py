@@ -13,7 +13,7 @@ from usher.wiring import machine
 if TYPE_CHECKING:
     from usher.core.compiled import InEffect
     from usher.settings import EnrolmentSettings
-    from usher.wiring.machine import Parts
+    from usher.wiring.parts import Parts
 
 
 def enrolment(made: Parts, settings: EnrolmentSettings, of: InEffect) -> Enrolment:

@@ -9,16 +9,17 @@ from usher import handlers
 from usher.aws.telemetry import flushing
 from usher.intake.intake import Intake
 from usher.wiring import machine
+from usher.wiring.parts import parts
 
 if TYPE_CHECKING:
     from usher.core.compiled import InEffect
     from usher.invocation import Handler
-    from usher.wiring.machine import Parts
+    from usher.wiring.parts import Parts
 
 
 def handler() -> Handler:
     """What takes in messages."""
-    made = machine.parts(machine.IN_TIME)
+    made = parts(machine.IN_TIME)
     return flushing(made.by_file(partial(_handler, made)), made.metrics)
 
 

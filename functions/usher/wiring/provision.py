@@ -19,11 +19,12 @@ from usher.provision import Provision
 from usher.release import Release
 from usher.settings import EnrolmentSettings
 from usher.wiring import enrolling, machine
+from usher.wiring.parts import parts
 
 
 def handler() -> Handler:
     """What puts the hooks of a deploy, and lets go of everything. Raises SettingsRefused."""
-    made = machine.parts()
+    made = parts()
     settings = EnrolmentSettings.from_environment(os.environ)
     releasing = Release(
         evaluate=made.evaluator.evaluate,

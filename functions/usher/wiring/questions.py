@@ -10,6 +10,7 @@ from usher.aws.telemetry import flushing
 from usher.questions.asking import Asking, questions_handler
 from usher.questions.probing import Prober
 from usher.wiring import machine
+from usher.wiring.parts import parts
 
 if TYPE_CHECKING:
     from usher.invocation import Handler
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 def handler() -> Handler:
     """What asks."""
-    made = machine.parts()
+    made = parts()
     asking = Asking(
         store=made.records,
         probing=Prober(

@@ -20,20 +20,21 @@ from usher.passes.silent_groups import SilentGroups
 from usher.settings import EnrolmentSettings
 from usher.sweep import Sweep
 from usher.wiring import enrolling, machine
+from usher.wiring.parts import parts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from usher.core.compiled import InEffect
     from usher.invocation import Handler, Pass
-    from usher.wiring.machine import Parts
+    from usher.wiring.parts import Parts
 
 _NO_FILE: Final = Configuration(policies={}, hooks=())
 
 
 def handler() -> Handler:
     """What runs each minute. Raises SettingsRefused."""
-    made = machine.parts()
+    made = parts()
     settings = EnrolmentSettings.from_environment(os.environ)
     instances = InstancesApi(boto3.client("ec2", config=machine.ONE_ATTEMPT))
     live_holds = _live_holds(made)  # whose memory outlasts a version of the file

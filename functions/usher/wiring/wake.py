@@ -10,6 +10,7 @@ from usher.aws.telemetry import flushing
 from usher.core.pacing import Pace
 from usher.outage.without_table import Memory, WithoutTable
 from usher.wiring import machine
+from usher.wiring.parts import parts
 
 if TYPE_CHECKING:
     from usher.invocation import Handler
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 def handler() -> Handler:
     """What evaluates actions."""
-    made = machine.parts(machine.IN_TIME)
+    made = parts(machine.IN_TIME)
     without_table = WithoutTable(
         holds=AutoScalingApi(made.auto_scaling),
         hooks=made.waiting,

@@ -80,6 +80,41 @@ def test_an_action_is_pinned_by_its_commit_and_names_its_release(file: Path) -> 
     assert all(re.fullmatch(r"[\w/-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", action) for action in used)
 
 
+CHECKS = (ROOT / "docs" / "checks.md").read_text(encoding="utf-8")
+
+
+def shown(beginning: str) -> str:
+    """The block of YAML on that page which begins so."""
+    (block,) = [
+        each for each in re.findall(r"```yaml\n(.*?)```", CHECKS, re.DOTALL) if each.startswith(beginning)
+    ]
+    return str(block)
+
+
+def test_the_workflow_that_the_page_on_checks_shows_is_valid_and_pinned_as_ours(tmp_path: Path) -> None:
+    file = tmp_path / "usher.yml"
+    file.write_text(shown("on:"), encoding="utf-8")
+    (checkout,) = re.findall(r"uses: actions/checkout@.*", file.read_text(encoding="utf-8"))
+
+    assert complaints(file, "github-workflows") == ""
+    assert checkout in (GITHUB / "workflows" / "ci.yml").read_text(encoding="utf-8")
+
+
+def test_the_page_on_checks_has_each_input_of_the_action() -> None:
+    inputs = yaml.safe_load((ROOT / "action.yml").read_text(encoding="utf-8"))["inputs"]
+    (step,) = [step for step in yaml.safe_load(shown("on:"))["jobs"]["usher"]["steps"] if "with" in step]
+
+    assert re.findall(r"^\| `([\w-]+)` \|", CHECKS, re.MULTILINE) == list(inputs)
+    assert step["with"].keys() <= inputs.keys()
+
+
+def test_the_configuration_of_pre_commit_that_the_page_shows_names_a_hook_that_exists() -> None:
+    (repository,) = yaml.safe_load(shown("repos:"))["repos"]
+    offered = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text(encoding="utf-8"))
+
+    assert [hook["id"] for hook in repository["hooks"]] == [hook["id"] for hook in offered]
+
+
 def test_the_hooks_of_git_call_only_what_this_repository_has() -> None:
     (repository,) = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))["repos"]
     scripts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["scripts"]

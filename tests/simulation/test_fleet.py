@@ -580,6 +580,7 @@ def test_a_root_volume_is_replaced_between_a_termination_and_a_launch_hook() -> 
     site.complete(site.only)
     (instance,) = site.instances
     site.of_group("StartInstanceRefresh", Strategy="ReplaceRootVolume")
+    site.run(1)
     assert instance.volume_is_new is False
     for transition, state in (("terminating", "ReplacingRootVolume:Wait"), ("launching", "Pending:Wait")):
         site.run()

@@ -304,8 +304,20 @@ class Day(RuleBasedStateMachine):
     @rule(index=any_index, strategy=st.sampled_from(["Rolling", "ReplaceRootVolume"]))
     def refresh(self, index: int, strategy: str) -> None:
         name = self.a_group(index)
-        if name is not None:
-            self.accepted("StartInstanceRefresh", AutoScalingGroupName=name, Strategy=strategy)
+        if name is None:
+            return
+        asked = {"AutoScalingGroupName": name, "Strategy": strategy}
+        if self.fleet.groups[name].refresh is not None:
+            assert "already in progress" in self.refused("StartInstanceRefresh", **asked)
+        else:
+            self.accepted("StartInstanceRefresh", **asked)
+
+    @rule(index=any_index, waits=st.booleans())
+    def cancel_refresh(self, index: int, waits: bool) -> None:
+        name = self.a_group(index)
+        if name is not None and self.fleet.groups[name].refresh is not None:
+            asked = {"AutoScalingGroupName": name, "WaitForTransitioningInstances": waits}
+            self.accepted("CancelInstanceRefresh", **asked)
 
     # -- rules: hooks -----------------------------------------------------------------------------
 
@@ -622,6 +634,8 @@ class Day(RuleBasedStateMachine):
     def the_bus_is_told_of_each_action_once_and_of_each_end_that_has_an_event(self) -> None:
         for event in self.account.outside.events[self.events_read :]:
             detail = event["detail"]
+            if "InstanceRefreshId" in detail:
+                continue
             self.told[detail.get("LifecycleActionToken") or detail["ActivityId"]] += 1
         self.events_read = len(self.account.outside.events)
         for token in self.waits:
@@ -716,6 +730,7 @@ class Day(RuleBasedStateMachine):
         assert [(one.id, one.states[-1]) for one in self.status] == before
 
     def _has_settled(self, group: Group, model: ModelGroup) -> None:
+        assert group.refresh is None
         assert not model.deleting, f"{group.name} should be gone"
         status = [one for one in self.status if one.group == group.name and not one.is_retained]
         in_service = [one for one in status if one.state == "InService"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from usher_simulator.autoscaling import moves
+from usher_simulator.autoscaling import moves, refreshing
 from usher_simulator.autoscaling.groups import IN_POOL, Instance
 from usher_simulator.autoscaling.launch_settings import launch_members
 from usher_simulator.autoscaling.notifications import REGION
@@ -22,6 +22,8 @@ def reconcile(fleet: Fleet, group: Group) -> None:
     if not group.suspended.keys() & _KEEP_THE_UNHEALTHY and _take_out_unhealthy(fleet, group):
         fleet.reconcile_soon(group, fleet.latencies.replace)
         return
+    if group.refresh is not None:
+        refreshing.advance(fleet, group, group.refresh)
     before = len(group.counting)
     unreplaced, group.unreplaced = group.unreplaced, 0
     if "Launch" not in group.suspended:
@@ -78,6 +80,7 @@ def add_instance(fleet: Fleet, group: Group, instance_id: str) -> Instance:
         states=[(fleet.clock(), None)],
         launched_from=launch_members(group.settings),
         protected=bool(group.settings.get("NewInstancesProtectedFromScaleIn")),
+        refreshed=group.refresh.mark if group.refresh else "",
     )
     group.instances[instance_id] = instance
     return instance

@@ -74,6 +74,7 @@ class Instance:
     protected: bool = False
     move: OngoingMove | None = None
     volume_is_new: bool = True
+    refreshed: str = ""  # the mark of the instance refresh that launched or renewed it
 
     @property
     def state(self) -> str:
@@ -120,6 +121,29 @@ class WarmPool:
 
 
 @dataclass(kw_only=True, slots=True)
+class Refresh:
+    """An instance refresh. What it launched, or renewed, has its mark."""
+
+    id: str
+    started_at: datetime
+    replaces_volumes: bool
+    preferences: Mapping[str, Any]
+    wanted: Mapping[str, Any] | None  # the desired configuration
+    settings_before: Mapping[str, Any]  # what the group launched from, for a rollback
+    status: str = "InProgress"
+    mark: str = ""
+    total: int = 0  # the instances that it replaces
+    reason: str | None = None
+    ended_at: datetime | None = None
+    ready_at: datetime | None = None  # when the newest instance has warmed up
+
+    @property
+    def is_active(self) -> bool:
+        """Whether it goes on."""
+        return self.ended_at is None
+
+
+@dataclass(kw_only=True, slots=True)
 class Group:
     """An Auto Scaling group."""
 
@@ -135,10 +159,18 @@ class Group:
     activities: list[Activity] = field(default_factory=list)
     suspended: dict[str, datetime] = field(default_factory=dict)  # processes, and since when
     pool: WarmPool | None = None
+    notifications: dict[str, list[str]] = field(default_factory=dict)  # topics, and what they are told
+    refreshes: list[Refresh] = field(default_factory=list)  # newest first
     deleting: bool = False
     is_due: bool = False  # a reconcile is on its way
     wishes: list[str] = field(default_factory=list)  # why the capacity should change, for causes
     unreplaced: int = 0  # unhealthy instances that were taken out since the last look at the capacity
+
+    @property
+    def refresh(self) -> Refresh | None:
+        """The instance refresh that goes on."""
+        newest = self.refreshes[0] if self.refreshes else None
+        return newest if newest is not None and newest.is_active else None
 
     @property
     def operator(self) -> str | None:

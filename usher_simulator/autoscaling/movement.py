@@ -136,6 +136,7 @@ class Movement:
         if kind is moves.REPLACE_ROOT_VOLUME:
             self.enter(instance, "RootVolumeReplaced")
             instance.volume_is_new = True
+            instance.refreshed = group.refresh.mark if group.refresh else instance.refreshed
             self.begin(instance, moves.AFTER_ROOT_VOLUME, move.activity.cause)
             return
         self.enter(instance, _place_of(group, kind))

@@ -147,6 +147,12 @@ def outcome_event(
     return _event(f"EC2 Instance {name} {result}", ended_at, resources, detail, event_id)
 
 
+def refresh_event(group: Group, refresh_id: str, what: str, at: datetime, event_id: str) -> dict[str, Any]:
+    """The EventBridge event of an instance refresh: `what` is Started, Succeeded, Failed, Cancelled ..."""
+    detail = {"InstanceRefreshId": refresh_id, "AutoScalingGroupName": group.name}
+    return _event(f"EC2 Auto Scaling Instance Refresh {what}", at, [group.arn], detail, event_id)
+
+
 def _event(
     kind: str, at: datetime, resources: list[str], detail: dict[str, Any], event_id: str
 ) -> dict[str, Any]:

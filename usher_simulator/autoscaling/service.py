@@ -6,11 +6,14 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from usher_simulator.autoscaling import constraints, describe
+from usher_simulator.autoscaling.attachments import AttachmentOperations
 from usher_simulator.autoscaling.describe_activities import activities
 from usher_simulator.autoscaling.group_operations import GroupOperations
 from usher_simulator.autoscaling.hook_operations import HookOperations
 from usher_simulator.autoscaling.instance_operations import InstanceOperations
+from usher_simulator.autoscaling.lists import TypeOperations
 from usher_simulator.autoscaling.lookups import group_of
+from usher_simulator.autoscaling.membership import MembershipOperations
 from usher_simulator.autoscaling.pool_operations import PoolOperations
 from usher_simulator.autoscaling.query_protocol import ApiError
 from usher_simulator.autoscaling.refresh import RefreshOperations
@@ -51,9 +54,12 @@ class AutoScalingService:
             **self.hooks.operations,
             **GroupOperations(fleet, self.hooks).operations,
             **InstanceOperations(fleet).operations,
+            **MembershipOperations(fleet).operations,
             **PoolOperations(fleet).operations,
             **RefreshOperations(fleet).operations,
             **TagOperations(fleet).operations,
+            **AttachmentOperations(fleet).operations,
+            **TypeOperations(fleet).operations,
             "DescribeAutoScalingGroups": self._describe_groups,
             "DescribeAutoScalingInstances": self._describe_instances,
             "DescribeScalingActivities": self._describe_activities,

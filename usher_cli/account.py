@@ -34,7 +34,10 @@ if TYPE_CHECKING:
 
 STACK: Final = "Usher"
 _CONFIG: Final = Config(
-    connect_timeout=3, read_timeout=10, retries={"total_max_attempts": 3, "mode": "standard"}
+    connect_timeout=3,
+    read_timeout=10,
+    retries={"total_max_attempts": 3, "mode": "standard"},
+    user_agent="usher",  # else botocore builds it anew for each request
 )
 _SIGN_IN: Final = "sign in again (for instance `aws sso login`), or use another --profile"
 _PERMISSIONS: Final = 'docs/operations.md, "Permissions of the commands", lists what they need'

@@ -44,7 +44,7 @@ def auto_scaling_client(
     client: AutoScalingClient = session.create_client(
         "autoscaling",
         region_name="us-east-1",
-        config=Config(signature_version=UNSIGNED, retries={"total_max_attempts": 1}),
+        config=Config(signature_version=UNSIGNED, retries={"total_max_attempts": 1}, user_agent="simulated"),
     )
 
     def respond(request: AWSPreparedRequest, **_: object) -> AWSResponse:

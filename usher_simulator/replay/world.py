@@ -13,7 +13,7 @@ from usher.aws.waiting import WaitingApi
 from usher.core.queue_messages import question_body, wake_up_body
 from usher.evaluation.stale_waits import StaleWaitGuard
 from usher.questions.asking import Asking, questions_handler
-from usher_simulator.autoscaling.client import auto_scaling_client
+from usher_simulator.autoscaling.fast_client import ShortWire
 from usher_simulator.autoscaling.lifecycle_actions import Waits
 from usher_simulator.autoscaling.lifecycle_calls import LifecycleCalls
 from usher_simulator.autoscaling.virtual_clock import VirtualClock
@@ -59,12 +59,13 @@ class World:
         self.dead_letters = DeadLetterList()
         wake_ups, questions = WakeUpLine(self), QuestionLine(self)
         ids = count(1)
-        client = auto_scaling_client(LifecycleCalls(self.waits), lambda: f"request-{next(ids):08d}")
+        wire = ShortWire()
+        wire.answer = LifecycleCalls(self.waits)
         looks = evaluator_of(
             store=self.store,
             auto_scaling=StaleWaitGuard(
-                calls=AutoScalingApi(client),
-                activities=WaitingApi(client),
+                calls=AutoScalingApi(wire.client),
+                activities=WaitingApi(wire.client),
                 budget=MemoryBudget(1000),
                 clock=self.clock,
             ),

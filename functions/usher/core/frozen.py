@@ -28,6 +28,8 @@ def frozen(cls: type[T]) -> type[T]:
         each.name: each.default_factory for each in given if each.default_factory is not MISSING
     }
     made.field_values = attrgetter(*names) if names else _nothing
+    if not hasattr(cls, "__post_init__"):
+        made.__post_init__ = _post_init
     for method in (_init, _repr, _eq, _hash, _setattr, _delattr):
         name = f"__{method.__name__[1:]}__"
         if name not in cls.__dict__:
@@ -40,17 +42,20 @@ def _nothing(*_: object) -> tuple[()]:
 
 
 def _init(self: Any, /, **given: object) -> None:  # noqa: ANN401 - any value class
-    values = self.field_defaults | given
-    for name, make in self.field_factories.items():
-        if name not in given:
-            values[name] = make()
-    if values.keys() != self.field_names:
-        wrong = ", ".join(sorted(values.keys() ^ self.field_names))
+    if len(given) < len(self.field_names):
+        made = {name: make() for name, make in self.field_factories.items() if name not in given}
+        given = self.field_defaults | made | given
+    if given.keys() != self.field_names:
+        wrong = ", ".join(sorted(given.keys() ^ self.field_names))
         raise TypeError(f"{type(self).__name__} is built with too many or too few fields: {wrong}")
-    for name, value in values.items():
-        object.__setattr__(self, name, value)
-    if hasattr(self, "__post_init__"):
-        self.__post_init__()
+    assign = object.__setattr__
+    for name, value in given.items():
+        assign(self, name, value)
+    self.__post_init__()
+
+
+def _post_init(_: object) -> None:
+    """Nothing is left to check, or to do."""
 
 
 def _repr(self: Any) -> str:  # noqa: ANN401

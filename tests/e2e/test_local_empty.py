@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import boto3
 import pytest
+from click.testing import CliRunner
 
 from tests.e2e.polling import until
+from usher_cli.main import main
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -80,6 +82,9 @@ def test_an_empty_account_has_simulated_auto_scaling_and_nothing_else_and_ctrl_c
     )
     groups.set_desired_capacity(AutoScalingGroupName="web", DesiredCapacity=1)
     until(lambda: groups.describe_auto_scaling_instances()["AutoScalingInstances"], within_s=10)
+
+    drafted = CliRunner(env=exported).invoke(main, ["init"])
+    assert (drafted.exit_code, "## Group web: " in drafted.stdout) == (0, True), drafted.output
 
     opened.process.send_signal(signal.SIGINT)
 

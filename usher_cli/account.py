@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from usher.core.action import Action
     from usher.ports.file_versions import VersionHistory
     from usher.ports.hooks import EnrolmentRecords
+    from usher_cli.install.release import Release
     from usher_cli.open_actions import OpenActions
 
 STACK: Final = "Usher"
@@ -61,6 +62,7 @@ class Machine:
     wait: Callable[[timedelta], object]
     open_account: Callable[[Place, Machine], Account] | None = None  # instead of the one on AWS
     open_client: Callable[[Place, str], Any] | None = None  # likewise, where no stack need be
+    release: Release | None = None  # to deploy, instead of the one that this installation brings
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -184,7 +186,8 @@ def with_clients(command: Callable[..., None]) -> Callable[..., None]:
         endpoint_url: str | None,
         **rest: object,
     ) -> None:
-        place = Place(profile=profile, region=region, endpoint_url=endpoint_url)
+        stack = str(rest.get("stack", STACK))  # of a command that has one: for the texts of errors
+        place = Place(profile=profile, region=region, endpoint_url=endpoint_url, stack=stack)
         machine: Machine | None = context.obj
         opens = (machine.open_client if machine else None) or open_client
         with errors_as_trouble(place):

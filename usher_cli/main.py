@@ -47,10 +47,18 @@ _COMMANDS: Final = {
     "extend": _Listed("operate", "extend", "Let an action wait longer for its conditions."),
     "hold": _Listed("operate", "hold", "Keep an instance in its wait until `complete` or `hold --off`."),
     "init": _Listed("init.command", "init", "Draft a hooks file from the Auto Scaling groups of an account."),
+    "install": _Listed(
+        "install.command", "install", "Install Usher in an account and Region, with CloudFormation alone."
+    ),
     "list": _Listed("listing", "list_command", "Show the open actions, nearest expiry first."),
     "local": _Listed("local", "local", "Open a local AWS account with Usher deployed in it.", "[local]"),
     "pause": _Listed("pause", "pause", "Stop all Auto Scaling calls until `usher resume`."),
     "plan": _Listed("plan.command", "plan_command", "Show what a hooks file would enrol, change or retire."),
+    "policy": _Listed(
+        "install.policy",
+        "policy",
+        "Print the IAM policy that a kind of user needs.",
+    ),
     "redrive": _Listed("redrive.command", "redrive", "Show dead letters, and send them back or drop them."),
     "replay": _Listed(
         "replay", "replay_command", "Replay captured notifications through the real handlers.", "[replay]"
@@ -58,9 +66,20 @@ _COMMANDS: Final = {
     "resume": _Listed("pause", "resume", "End a pause."),
     "sam": _Listed("sam", "sam", "Write what `sam local` needs to run the functions."),
     "schema": _Listed("schema", "schema", "Print the JSON Schema of a hooks file."),
-    "show": _Listed("show", "show", "Show everything recorded of an instance's actions, or of one action."),
+    "show": _Listed("show", "show", "Show all that is recorded of an instance's actions, or of one."),
     "signal": _Listed(
         "operate", "signal", "Send the signal that an action waits for, as its workload would."
+    ),
+    "status": _Listed(
+        "install.status",
+        "status",
+        "Show the versions of command, code and file, and what does not fit.",
+    ),
+    "uninstall": _Listed(
+        "install.uninstall", "uninstall", "Release what waits, and remove Usher from an account and Region."
+    ),
+    "upgrade": _Listed(
+        "install.command", "upgrade", "Bring an installed Usher to this release, or change its parameters."
     ),
     "watch": _Listed("watch", "watch", "Follow the open actions until Ctrl-C."),
 }

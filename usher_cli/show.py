@@ -42,7 +42,7 @@ _STYLES: Final = {
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @with_account
 def show(account: Account, named: str, *, as_json: bool) -> None:
-    """Show everything recorded of an instance's actions, or of one action.
+    """Show all that is recorded of an instance's actions, or of one.
 
     Conditions, deadlines, the margin at each heartbeat, and the whole timeline; of open actions, and
     of closed ones while their records are kept (30 days).

@@ -140,7 +140,7 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Installa
 
 
 def test_it_brings_no_package_that_anybody_else_might_have(wheel: Path, installed: Installation) -> None:
-    assert f"$ pip install build/{wheel.name} " in (ROOT / "README.md").read_text(encoding="utf-8")
+    assert f"`pip install dist/{wheel.name}`" in (ROOT / "README.md").read_text(encoding="utf-8")
     names = {name.partition("/")[0] for name in ZipFile(wheel).namelist()}
     assert {name for name in names if not name.endswith(".dist-info")} == PACKAGES
     for package in ("cli", "infra", "simulator"):

@@ -1,0 +1,502 @@
+"""`usher install`, `upgrade` and `uninstall`: S3 and STS are moto's, CloudFormation is in memory."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any, Final
+
+import boto3
+import pytest
+from botocore.awsrequest import AWSResponse
+from click.testing import CliRunner
+from moto import mock_aws
+
+from tests.cloudformation import MemoryCloudFormation, refused
+from tests.factories import at
+from usher_cdk.parameters import PARAMETERS
+from usher_cli.account import Machine, Place, Trouble
+from usher_cli.install.release import Release, read_release
+from usher_cli.main import main
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from click.testing import Result
+
+REGION: Final = "us-east-1"
+KEYS: Final = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing"}
+ACCOUNT: Final = "123456789012"
+BUCKET: Final = f"usher-{ACCOUNT}-{REGION}-{sha256(b'Usher').hexdigest()[:8]}"
+ADDED: Final = {"Action": "Add", "ResourceType": "AWS::SNS::Topic", "LogicalResourceId": "Topic1"}
+CODE: Final = b"the functions"
+BOUNDARY: Final = (
+    "User: ann is not authorized to perform: iam:CreateRole because no permissions boundary allows it"
+)
+
+
+def a_release(version: str = "1.2.3") -> Release:
+    template = json.dumps({"Parameters": {name: {} for name in (*PARAMETERS, "New")}})
+    return Release(version=version, functions=CODE, template=template.encode())
+
+
+@dataclass
+class Cloud:
+    """An account in which Usher is installed, or is to be."""
+
+    stack: MemoryCloudFormation = field(default_factory=lambda: MemoryCloudFormation(changes=[ADDED]))
+    release: Release = field(default_factory=a_release)
+    failing: dict[str, Exception] = field(default_factory=dict)  # by service: no client can be made
+    clients: dict[str, Any] = field(default_factory=dict)  # by service, instead of moto's
+    called: list[tuple[Any, dict[str, Any]]] = field(default_factory=list)  # of moto's clients
+    refused: dict[str, Exception] = field(default_factory=dict)  # by operation of S3
+    policies: list[dict[str, Any]] = field(
+        default_factory=list
+    )  # of buckets: moto takes every Deny at its word
+
+    def client(self, service: str) -> Any:
+        made = boto3.client(service, region_name=REGION, **KEYS)
+        made.meta.events.register("before-call", self._before)
+        return made
+
+    def _before(self, model: Any, params: dict[str, Any], **_: Any) -> tuple[Any, dict[str, Any]] | None:
+        self.called.append((model, params))
+        if model.name in self.refused:
+            raise self.refused[model.name]
+        if model.name != "PutBucketPolicy":
+            return None
+        self.policies.append(json.loads(params["body"]))
+        return AWSResponse("", 204, {}, None), {}
+
+    def usher(self, *words: str, answer: str | None = None) -> Result:
+        def open_client(_: Place, service: str) -> Any:
+            if service in self.failing:
+                raise self.failing[service]
+            made = self.stack if service == "cloudformation" else self.clients.get(service)
+            return made or self.client(service)
+
+        machine = Machine(
+            clock=lambda: at(0),
+            new_id=lambda: "1",
+            wait=lambda _: None,
+            open_client=open_client,
+            release=self.release,
+        )
+        return CliRunner().invoke(main, words, obj=machine, input=answer)
+
+    @property
+    def buckets(self) -> list[str]:
+        return [each["Name"] for each in self.client("s3").list_buckets()["Buckets"]]
+
+    @property
+    def keys(self) -> list[str]:
+        listed = self.client("s3").list_objects_v2(Bucket=BUCKET)
+        return sorted(each["Key"] for each in listed.get("Contents", []))
+
+    def given(self) -> dict[str, Any]:
+        """The parameters of the last change set; True: as before."""
+        asked = self.stack.told("create_change_set")["Parameters"]
+        return {one["ParameterKey"]: one.get("ParameterValue", True) for one in asked}
+
+
+@pytest.fixture
+def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
+    with mock_aws():
+        yield Cloud()
+
+
+@pytest.fixture
+def installed(cloud: Cloud) -> Cloud:
+    cloud.stack.outputs = {"Version": "1.2.3"}
+    assert cloud.usher("install", "--yes").exit_code == 0
+    cloud.stack.calls.clear()
+    return cloud
+
+
+def trouble(result: Result) -> str:
+    """The one line of a command that ended with 2."""
+    assert result.exit_code == 2, result.output
+    (line,) = [each for each in result.stderr.splitlines() if each.startswith("Error: ")]
+    return line.removeprefix("Error: ")
+
+
+def test_it_makes_a_private_encrypted_versioned_bucket_and_uploads_by_content(cloud: Cloud) -> None:
+    result = cloud.usher("install", "--yes")
+    assert result.exit_code == 0, result.output
+    s3 = cloud.client("s3")
+    assert cloud.buckets == [BUCKET]
+    blocked = s3.get_public_access_block(Bucket=BUCKET)["PublicAccessBlockConfiguration"]
+    assert set(blocked.values()) == {True}
+    assert s3.get_bucket_versioning(Bucket=BUCKET)["Status"] == "Enabled"
+    (rule,) = s3.get_bucket_encryption(Bucket=BUCKET)["ServerSideEncryptionConfiguration"]["Rules"]
+    assert rule["ApplyServerSideEncryptionByDefault"]["SSEAlgorithm"] == "AES256"
+    ((statement,),) = [policy["Statement"] for policy in cloud.policies]
+    assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+    functions, template = f"usher/1.2.3/functions-{sha256(CODE).hexdigest()}.zip", cloud.keys[1]
+    assert cloud.keys == [functions, template]
+    asked = cloud.stack.told("create_change_set")
+    assert asked["TemplateURL"] == f"https://{BUCKET}.s3.amazonaws.com/{template}"
+    assert (asked["ChangeSetType"], asked["Capabilities"]) == ("CREATE", ["CAPABILITY_IAM"])
+    assert cloud.given() == {"CodeBucket": BUCKET, "CodeKey": functions}
+
+
+def test_it_shows_the_change_asks_and_says_what_to_do_next(cloud: Cloud) -> None:
+    result = cloud.usher("install", answer="y\n")
+    assert result.stdout.startswith("Add     AWS::SNS::Topic  Topic1\n")
+    assert f"Install Usher 1.2.3 as stack Usher in {REGION}, account {ACCOUNT}? [y/N]" in result.stderr
+    assert 'usher apply hooks.yaml --reason "first hooks"' in result.stdout
+
+
+def test_what_is_not_confirmed_leaves_nothing_behind(cloud: Cloud) -> None:
+    result = cloud.usher("install", answer="n\n")
+    assert (result.exit_code, cloud.buckets, cloud.stack.stack) == (1, [], None)
+    assert "execute_change_set" not in [name for name, _ in cloud.stack.calls]
+
+
+def test_a_failed_creation_leaves_nothing_behind_and_says_why(cloud: Cloud) -> None:
+    cloud.stack.ends = ("ROLLBACK_COMPLETE", "the role is no good.")
+    said = trouble(cloud.usher("install", "--yes"))
+    why = "IntakeFunction: the role is no good"
+    assert said == f"The installation failed, and nothing is left of it: {why}."
+    assert (cloud.buckets, cloud.stack.stack) == ([], None)
+
+
+def test_a_failed_creation_leaves_a_bucket_of_the_users(cloud: Cloud) -> None:
+    cloud.client("s3").create_bucket(Bucket="ours")
+    cloud.stack.ends = ("ROLLBACK_COMPLETE", "no")
+    assert cloud.usher("install", "--yes", "--bucket", "ours").exit_code == 2
+    assert cloud.buckets == ["ours"]
+
+
+def test_a_permissions_boundary_that_forbids_is_told_with_what_to_do(cloud: Cloud) -> None:
+    cloud.stack.ends = ("ROLLBACK_COMPLETE", BOUNDARY)
+    assert "by --permissions-boundary" in trouble(cloud.usher("install", "--yes"))
+
+
+def test_ctrl_c_leaves_cloudformation_at_work_and_says_so(cloud: Cloud) -> None:
+    def interrupted() -> None:
+        cloud.stack.stands("CREATE_IN_PROGRESS")
+        raise KeyboardInterrupt
+
+    cloud.stack.on_execute = interrupted
+    result = cloud.usher("install", "--yes")
+    assert result.exit_code == 130
+    assert "CloudFormation goes on with stack Usher in us-east-1: `usher status` tells" in result.stderr
+    assert cloud.buckets == [BUCKET]  # CloudFormation reads from it
+    assert "delete_stack" not in [name for name, _ in cloud.stack.calls]
+
+
+@pytest.mark.parametrize(
+    ("status", "parameters", "says"),
+    [
+        ("CREATE_COMPLETE", {"CodeBucket": "b"}, "run `usher upgrade`"),
+        ("CREATE_COMPLETE", {}, "that `usher install` did not make: give another name by --stack"),
+        ("UPDATE_IN_PROGRESS", {"CodeBucket": "b"}, "(UPDATE_IN_PROGRESS): try again when it is done"),
+        ("ROLLBACK_COMPLETE", {"CodeBucket": "b"}, "run `usher uninstall`, then this again"),
+        ("DELETE_FAILED", {"CodeBucket": "b"}, "run `usher uninstall`, then this again"),
+    ],
+)
+def test_a_stack_that_is_there_is_left_alone(
+    cloud: Cloud, status: str, parameters: dict[str, str], says: str
+) -> None:
+    cloud.stack.stands(status, **parameters)
+    assert says in trouble(cloud.usher("install", "--yes"))
+    assert cloud.buckets == []
+
+
+def test_an_installation_that_nobody_confirmed_is_begun_again(cloud: Cloud) -> None:
+    cloud.stack.stands("REVIEW_IN_PROGRESS")
+    assert cloud.usher("install", "--yes").exit_code == 0
+
+
+def test_a_bucket_that_was_cut_off_before_its_tag_is_taken(cloud: Cloud) -> None:
+    cloud.client("s3").create_bucket(Bucket=BUCKET)
+    assert cloud.usher("install", "--yes").exit_code == 0
+    assert cloud.client("s3").get_bucket_versioning(Bucket=BUCKET)["Status"] == "Enabled"
+
+
+def test_a_bucket_with_somebodys_objects_is_not_taken(cloud: Cloud) -> None:
+    cloud.client("s3").create_bucket(Bucket=BUCKET)
+    cloud.client("s3").put_object(Bucket=BUCKET, Key="mine", Body=b"")
+    assert "name a bucket of yours" in trouble(cloud.usher("install", "--yes"))
+    assert cloud.keys == ["mine"]
+
+
+def test_a_bucket_that_is_not_there_is_not_made(cloud: Cloud) -> None:
+    assert "There is no bucket ours: make it in us-east-1" in trouble(
+        cloud.usher("install", "--bucket", "ours")
+    )
+    assert cloud.buckets == []
+
+
+def test_a_bucket_in_another_region_is_refused(cloud: Cloud) -> None:
+    where = {"LocationConstraint": "eu-west-1"}
+    cloud.client("s3").create_bucket(Bucket="ours", CreateBucketConfiguration=where)
+    said = trouble(cloud.usher("install", "--yes", "--bucket", "ours"))
+    assert said.startswith("Bucket ours is in eu-west-1, and Usher is to be in us-east-1:")
+
+
+def test_a_bucket_of_another_account_is_refused(cloud: Cloud) -> None:
+    cloud.refused["HeadBucket"] = refused("HeadBucket", "403", "Forbidden")
+    said = trouble(cloud.usher("install", "--yes", "--bucket", "theirs"))
+    assert said.startswith("Bucket theirs is of another account, or you may not use it (s3:ListBucket):")
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--tag-value", "a,b"], "Invalid value for '--tag-value': must be 1 to 256 letters, digits, spaces"),
+        (["--alarm-email", "ops"], "Invalid value for '--alarm-email': must be an email address, got 'ops'"),
+        (["--key-arn", "alias/x"], "Invalid value for '--key-arn': must be the ARN of a KMS key"),
+        (["--role-path", "ops"], "Invalid value for '--role-path': must be / or a path"),
+        (["--function-arn", "ready"], "Invalid value for '--function-arn': must be the ARN of a Lambda"),
+        (
+            ["--cluster-arn", "arn:aws:ecs:*:1:x"],
+            "Invalid value for '--cluster-arn': must be the ARN of an ECS",
+        ),
+        (["--calls-per-second", "0"], "Invalid value for '--calls-per-second'"),
+        (["--log-retention-days", "8"], "Invalid value for '--log-retention-days'"),
+    ],
+)
+def test_a_wrong_parameter_is_refused_before_anything_is_made(
+    cloud: Cloud, words: list[str], says: str
+) -> None:
+    assert trouble(cloud.usher("install", "--yes", *words)).startswith(says)
+    assert cloud.buckets == []
+
+
+@pytest.mark.parametrize(("length", "is_taken"), [(5000, True), (5001, False)])
+def test_the_arns_together_fit_into_the_policy_of_a_role(cloud: Cloud, length: int, is_taken: bool) -> None:
+    begins = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:"
+    arns = [f"{begins}a", begins.ljust(length - len(begins) - len("a,"), "b")]
+    words = [word for arn in arns for word in ("--function-arn", arn)]
+    result = cloud.usher("install", "--yes", *words)
+    assert (result.exit_code == 0) is is_taken, result.stderr
+    if not is_taken:
+        assert "The ARNs have 5,001 characters together, and a role's policy has room for 5,000" in trouble(
+            result
+        )
+
+
+def test_every_option_becomes_its_parameter(cloud: Cloud) -> None:
+    function = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:"
+    given = {
+        "TagValue": ["--tag-value", "production"],
+        "AlarmEmail": ["--alarm-email", "ops@example.com"],
+        "KeyArn": ["--key-arn", f"arn:aws:kms:{REGION}:{ACCOUNT}:key/1"],
+        "LogRetentionDays": ["--log-retention-days", "90"],
+        "PermissionsBoundary": ["--permissions-boundary", f"arn:aws:iam::{ACCOUNT}:policy/bound"],
+        "RolePath": ["--role-path", "/ops/"],
+        "CallsPerSecond": ["--calls-per-second", "2.5"],
+        "DocumentArns": ["--document-arn", f"arn:aws:ssm:{REGION}::document/AWS-RunShellScript"],
+        "ClusterArns": ["--cluster-arn", f"arn:aws:ecs:{REGION}:{ACCOUNT}:cluster/*"],
+    }
+    words = [word for option in given.values() for word in option]
+    both = ["--function-arn", f"{function}a", "--function-arn", f"{function}b", "--no-dashboard"]
+    assert cloud.usher("install", "--yes", *words, *both).exit_code == 0
+    expected = {name: option[1] for name, option in given.items()}
+    expected |= {"FunctionArns": f"{function}a,{function}b", "Dashboard": "no"}
+    assert {name: value for name, value in cloud.given().items() if not name.startswith("Code")} == expected
+
+
+# -- upgrade
+
+
+def test_an_upgrade_keeps_what_is_not_given(installed: Cloud) -> None:
+    installed.release = a_release("1.3.0")
+    result = installed.usher("upgrade", "--yes", "--alarm-email", "ops@example.com")
+    assert result.exit_code == 0, result.output
+    given = installed.given()
+    assert given == {"CodeBucket": True, "AlarmEmail": "ops@example.com", "CodeKey": given["CodeKey"]}
+    assert given["CodeKey"].startswith("usher/1.3.0/functions-")
+    assert installed.stack.told("create_change_set")["ChangeSetType"] == "UPDATE"
+
+
+def test_a_parameter_that_the_release_has_no_more_is_left_out(installed: Cloud) -> None:
+    installed.stack.stands(**installed.stack.parameters, Former="value")
+    assert installed.usher("upgrade", "--yes").exit_code == 0
+    assert set(installed.given()) == {"CodeBucket", "CodeKey"}
+
+
+def test_where_nothing_changes_that_is_all_it_says(installed: Cloud) -> None:
+    installed.stack.changes = []
+    result = installed.usher("upgrade")
+    assert (result.exit_code, result.stdout) == (
+        0,
+        "Usher 1.2.3 is installed as asked for: nothing changes.\n",
+    )
+    assert "execute_change_set" not in [name for name, _ in installed.stack.calls]
+
+
+def test_an_empty_arn_takes_the_list_away(installed: Cloud) -> None:
+    assert installed.usher("upgrade", "--yes", "--function-arn", "").exit_code == 0
+    assert installed.given()["FunctionArns"] == ""
+
+
+def test_a_failed_upgrade_says_why_and_what_stands(installed: Cloud) -> None:
+    installed.stack.ends = ("UPDATE_ROLLBACK_COMPLETE", "no")
+    said = trouble(installed.usher("upgrade", "--yes"))
+    assert said == "The upgrade failed, and the stack is UPDATE_ROLLBACK_COMPLETE: IntakeFunction: no."
+    assert installed.buckets == [BUCKET]
+
+
+def test_an_upgrade_that_nobody_confirms_leaves_no_change_set(installed: Cloud) -> None:
+    assert installed.usher("upgrade", answer="n\n").exit_code == 1
+    assert [name for name, _ in installed.stack.calls][-1] == "delete_change_set"
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("RecordsTable1", "AWS::DynamoDB::Table"),
+        ("HookRole1", "AWS::IAM::Role"),
+        ("Topic1", "AWS::SNS::Topic"),
+    ],
+)
+def test_what_hooks_need_is_never_replaced(installed: Cloud, name: str, kind: str) -> None:
+    change = {"Action": "Modify", "ResourceType": kind, "LogicalResourceId": name, "Replacement": "True"}
+    installed.stack.changes = [change]
+    assert trouble(installed.usher("upgrade", "--yes")).startswith(f"That replaces {name}, which hooks")
+    assert "execute_change_set" not in [name for name, _ in installed.stack.calls]
+
+
+@pytest.mark.parametrize(
+    ("status", "parameters", "says"),
+    [
+        (None, {}, "There is no stack Usher in us-east-1: run `usher install`"),
+        ("CREATE_COMPLETE", {}, "The CDK made stack Usher in us-east-1"),
+        ("UPDATE_IN_PROGRESS", {"CodeBucket": "b"}, "try again when it is done"),
+        ("ROLLBACK_COMPLETE", {"CodeBucket": "b"}, "A failed installation left stack Usher"),
+        ("UPDATE_ROLLBACK_FAILED", {"CodeBucket": "b"}, "The rollback of stack Usher in us-east-1 failed"),
+    ],
+)
+def test_what_cannot_be_upgraded_is_left_alone(
+    cloud: Cloud, status: str | None, parameters: dict[str, str], says: str
+) -> None:
+    if status is not None:
+        cloud.stack.stands(status, **parameters)
+    assert says in trouble(cloud.usher("upgrade", "--yes"))
+    assert "create_change_set" not in [name for name, _ in cloud.stack.calls]
+
+
+def test_an_older_command_does_not_go_back_by_itself(installed: Cloud) -> None:
+    installed.release = a_release("1.2.2")
+    assert trouble(installed.usher("upgrade", "--yes")).startswith(
+        "Usher 1.2.3 is installed, and this command is 1.2.2: run `pip install 'usher-hooks[aws]==1.2.3'`"
+    )
+    assert installed.usher("upgrade", "--yes", "--allow-older").exit_code == 0
+
+
+# -- uninstall
+
+
+def test_it_removes_the_stack_and_the_bucket_with_all_versions(installed: Cloud) -> None:
+    installed.client("s3").put_object(Bucket=BUCKET, Key=installed.keys[0], Body=b"another version")
+    result = installed.usher("uninstall", "--yes")
+    assert result.exit_code == 0, result.output
+    assert (installed.buckets, installed.stack.stack) == ([], None)
+    assert result.stdout.splitlines()[-1] == "  AWS::DynamoDB::Table  records"
+
+
+def test_a_bucket_that_usher_did_not_make_stays(cloud: Cloud) -> None:
+    cloud.client("s3").create_bucket(Bucket="ours")
+    assert cloud.usher("install", "--yes", "--bucket", "ours").exit_code == 0
+    assert cloud.usher("uninstall", "--yes").exit_code == 0
+    assert cloud.buckets == ["ours"]
+
+
+def test_a_deletion_that_fails_says_what_to_do_and_goes_on_the_next_time(installed: Cloud) -> None:
+    installed.stack.ends = ("DELETE_FAILED", "2 actions could not be released yet")
+    said = trouble(installed.usher("uninstall", "--yes"))
+    assert said.startswith(
+        "Provisioned: 2 actions could not be released yet. Then run `usher uninstall` again"
+    )
+    assert installed.buckets == [BUCKET]
+    installed.stack.ends = None
+    assert installed.usher("uninstall", "--yes").exit_code == 0
+    assert (installed.buckets, installed.stack.stack) == ([], None)
+
+
+def test_one_that_was_cut_off_before_the_bucket_removes_it_the_next_time(installed: Cloud) -> None:
+    installed.stack.stack = None
+    result = installed.usher("uninstall", "--yes")
+    assert (result.exit_code, installed.buckets) == (0, [])
+
+
+def test_where_there_is_nothing_it_says_so(cloud: Cloud) -> None:
+    result = cloud.usher("uninstall")
+    assert result.exit_code == 0
+    assert result.stdout == "There is no stack Usher in us-east-1: nothing is left to remove.\n"
+
+
+def test_without_a_yes_nothing_is_removed(installed: Cloud) -> None:
+    assert installed.usher("uninstall", answer="n\n").exit_code == 1
+    assert installed.buckets == [BUCKET]
+    assert installed.stack.stack is not None
+
+
+def test_a_stack_of_the_cdk_is_left_to_it(cloud: Cloud) -> None:
+    cloud.stack.outputs = {"TableName": "records"}
+    cloud.stack.stands()
+    assert trouble(cloud.usher("uninstall", "--yes")).startswith("The CDK made stack Usher in us-east-1")
+
+
+def test_a_stack_whose_table_is_gone_can_still_be_removed(installed: Cloud) -> None:
+    installed.stack.outputs = {"Version": "1.2.3", "TableName": "gone"}
+    installed.stack.stands(**installed.stack.parameters)
+    result = installed.usher("uninstall", "--yes")
+    assert result.exit_code == 0
+    assert "What waits cannot be told: An error occurred (ResourceNotFoundException)" in result.stderr
+
+
+def test_where_the_table_is_gone_and_the_release_fails_it_says_how_to_remove_the_rest(
+    installed: Cloud,
+) -> None:
+    installed.stack.outputs = {"Version": "1.2.3", "TableName": "gone", "InboxArn": "arn:inbox"}
+    installed.stack.stands(**installed.stack.parameters)
+    installed.stack.ends = ("DELETE_FAILED", "the table could not be read")
+    said = trouble(installed.usher("uninstall", "--yes"))
+    assert "The table is gone, so nobody knows what waits: delete the hooks that notify arn:inbox" in said
+    assert said.endswith("delete-stack --stack-name Usher --retain-resources Provisioned`.")
+
+
+# -- what AWS answers
+
+
+@pytest.mark.parametrize("command", ["install", "upgrade", "uninstall", "status"])
+def test_an_error_of_aws_is_one_line(cloud: Cloud, command: str) -> None:
+    cloud.failing["cloudformation"] = refused("DescribeStacks", "AccessDenied", "User ann is not authorized.")
+    assert trouble(cloud.usher(command)).startswith(
+        "Not permitted (DescribeStacks: User ann is not authorized)"
+    )
+
+
+@pytest.mark.parametrize("command", ["install", "upgrade", "uninstall", "status"])
+def test_without_a_region_or_credentials_it_says_what_to_set(
+    command: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in ("AWS_DEFAULT_REGION", "AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        monkeypatch.setenv(name, str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    machine = Machine(clock=lambda: at(0), new_id=lambda: "1", wait=lambda _: None, release=a_release())
+    result = CliRunner().invoke(main, [command], obj=machine)
+    assert trouble(result) == "No Region is set: give --region, or set AWS_REGION."
+    result = CliRunner().invoke(main, [command, "--region", REGION], obj=machine)
+    assert trouble(result).startswith("No AWS credentials were found: set them up")
+
+
+def test_a_template_of_another_version_than_the_command_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "functions.zip").write_bytes(b"")
+    (tmp_path / "template.json").write_text(json.dumps({"Outputs": {"Version": {"Value": "0.0.9"}}}))
+    with pytest.raises(Trouble, match=r"The template is of version 0\.0\.9, and this command of "):
+        read_release(tmp_path / "functions.zip", tmp_path / "template.json")
+
+
+def test_where_there_is_no_release_it_says_how_to_get_one(tmp_path: Path) -> None:
+    with pytest.raises(Trouble, match="run `make release` first"):
+        read_release(tmp_path / "functions.zip", tmp_path / "template.json")

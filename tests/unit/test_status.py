@@ -1,0 +1,153 @@
+"""`usher status`: DynamoDB and CloudWatch are moto's, CloudFormation and Lambda are in memory."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+
+from tests.factories import at
+from tests.unit.test_install import BUCKET, Cloud, a_release, cloud, trouble
+from usher.aws import table
+from usher.aws.enrolled import EnrolledHooks
+from usher.core.hook_items import FileInForce
+from usher_cli.install.release import command_version
+
+if TYPE_CHECKING:
+    from click.testing import Result
+
+__all__ = ["cloud"]  # a fixture
+
+VERSION: Final = command_version()
+
+
+@dataclass
+class Lambda:
+    """A client: every function has the same code."""
+
+    sha256: str
+    hooks_from: str = "table"
+
+    def get_function_configuration(self, **_: Any) -> dict[str, Any]:
+        return {
+            "CodeSha256": self.sha256,
+            "Environment": {"Variables": {"USHER_HOOKS_FROM": self.hooks_from}},
+        }
+
+
+@pytest.fixture
+def installed(cloud: Cloud) -> Cloud:
+    cloud.release = a_release(VERSION)
+    cloud.clients["lambda"] = Lambda(cloud.release.code_sha256)
+    cloud.client("dynamodb").create_table(**table.definition("records"))
+    cloud.stack.outputs = {"Version": VERSION, "TableName": "records", "IntakeArn": "arn:intake"}
+    cloud.stack.stands(CodeBucket=BUCKET, TagValue="managed")
+    return cloud
+
+
+def told(result: Result) -> dict[str, Any]:
+    data: dict[str, Any] = json.loads(result.stdout)
+    return data
+
+
+def test_where_all_fits_it_ends_with_0(installed: Cloud) -> None:
+    result = installed.usher("status")
+    assert result.exit_code == 0, result.output
+    assert result.stdout.splitlines() == [
+        "stack                 Usher in us-east-1, CREATE_COMPLETE",
+        f"command               {VERSION}",
+        f"code                  {VERSION}, of this release",
+        "hooks file            none yet, from the table",
+        "alarms                none",
+        f"  CodeBucket          {BUCKET}",
+        "  TagValue            managed",
+    ]
+
+
+def test_json_has_the_same(installed: Cloud) -> None:
+    status = told(installed.usher("status", "--json"))
+    assert status == {
+        "stack": "Usher",
+        "region": "us-east-1",
+        "stack_status": "CREATE_COMPLETE",
+        "command_version": VERSION,
+        "code_version": VERSION,
+        "code_sha256": installed.release.code_sha256,
+        "code_is_this_release": True,
+        "hooks_from": "table",
+        "hooks_file": "none yet",
+        "parameters": {"CodeBucket": BUCKET, "TagValue": "managed"},
+        "alarms": [],
+        "problems": [],
+    }
+
+
+def test_another_version_than_the_command_does_not_fit(installed: Cloud) -> None:
+    installed.stack.outputs["Version"] = "9.9.9"
+    installed.stack.stands(CodeBucket=BUCKET)
+    result = installed.usher("status")
+    assert result.exit_code == 1
+    assert f"The command is {VERSION} and Usher 9.9.9: run `usher upgrade`" in result.stdout
+
+
+def test_other_code_than_the_releases_does_not_fit(installed: Cloud) -> None:
+    installed.clients["lambda"] = Lambda("somebody changed it")
+    result = installed.usher("status", "--json")
+    assert (result.exit_code, told(result)["code_is_this_release"]) == (1, False)
+    assert told(result)["problems"] == ["The code is not that of this release: run `usher upgrade`."]
+
+
+def test_the_alarms_of_the_stack_that_ring_are_named_and_no_others(installed: Cloud) -> None:
+    cloudwatch = installed.client("cloudwatch")
+    for name in ("no-sweep", "somebody-elses"):
+        cloudwatch.put_metric_alarm(
+            AlarmName=name,
+            MetricName="m",
+            Namespace="n",
+            Statistic="Sum",
+            Period=60,
+            EvaluationPeriods=1,
+            Threshold=1,
+            ComparisonOperator="GreaterThanThreshold",
+        )
+        cloudwatch.set_alarm_state(AlarmName=name, StateValue="ALARM", StateReason="test")
+    result = installed.usher("status", "--json")
+    assert (result.exit_code, told(result)["alarms"]) == (1, ["no-sweep"])
+
+
+def test_of_a_stack_of_the_cdk_it_tells_the_hash_of_the_compiled_file(installed: Cloud) -> None:
+    installed.clients["lambda"] = Lambda("any", hooks_from="asset")
+    installed.stack.stands()
+    records = EnrolledHooks(installed.client("dynamodb"), "records", lambda: at(0), 50)
+    records.put_in_force(FileInForce(digest="abc"))
+    status = told(installed.usher("status", "--json"))
+    assert (status["hooks_from"], status["hooks_file"]) == ("asset", "abc")
+    assert (status["code_is_this_release"], status["problems"]) == (None, [])
+
+
+def test_a_removal_that_was_cut_off_does_not_fit(installed: Cloud) -> None:
+    records = EnrolledHooks(installed.client("dynamodb"), "records", lambda: at(0), 50)
+    records.put_in_force(FileInForce(digest="abc", is_closing=True))
+    problems = told(installed.usher("status", "--json"))["problems"]
+    assert problems == ["Usher is being removed: run `usher uninstall` again to finish that."]
+
+
+def test_a_table_that_is_gone_is_told_and_the_rest_too(installed: Cloud) -> None:
+    installed.client("dynamodb").delete_table(TableName="records")
+    result = installed.usher("status", "--json")
+    (problem,) = told(result)["problems"]
+    assert "ResourceNotFoundException" in problem
+    assert (result.exit_code, told(result)["code_is_this_release"], told(result)["alarms"]) == (1, True, [])
+
+
+def test_a_half_created_stack_is_told(installed: Cloud) -> None:
+    installed.stack.stands("ROLLBACK_COMPLETE", CodeBucket=BUCKET)
+    assert "The stack is ROLLBACK_COMPLETE: its events say why." in installed.usher("status").stdout
+
+
+def test_where_there_is_none_it_says_how_to_install(cloud: Cloud) -> None:
+    assert trouble(cloud.usher("status")).startswith(
+        "There is no stack Usher in us-east-1: run `usher install`"
+    )

@@ -1,0 +1,146 @@
+"""The bucket that CloudFormation and Lambda read a release from: Usher's own, or the user's."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any, Final
+
+from botocore.exceptions import ClientError
+
+from usher_cli.account import Trouble
+
+if TYPE_CHECKING:
+    from usher_cli.install.release import Release
+    from usher_cli.install.site import Site
+
+_OWNER_TAG: Final = "usher:bucket-of-stack"  # on a bucket that `usher install` made; the value is the stack
+_AT_ONCE: Final = 1000  # objects that one DeleteObjects takes
+_GIVE_OWN: Final = "name a bucket of yours in this Region by --bucket"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Bucket:
+    """A bucket in the Region. Only what `made_now` may go again when the installation fails."""
+
+    name: str
+    made_now: bool
+
+
+def default_name(site: Site) -> str:
+    """The same each time, so that what was cut off is found again; no two stacks share one."""
+    return f"usher-{site.account}-{site.region}-{sha256(site.stack.encode()).hexdigest()[:8]}"
+
+
+def find_or_make(site: Site, given: str | None) -> Bucket:
+    """The given bucket, or Usher's own, made private, encrypted and versioned. Raises Trouble."""
+    name = given or default_name(site)
+    is_there = _is_there(site, name)
+    if given is not None:
+        if not is_there:
+            raise Trouble(f"There is no bucket {name}: make it in {site.region}, or leave --bucket out.")
+        return Bucket(name=name, made_now=False)
+    if not is_there:
+        _create(site, name)
+    elif not is_of_stack(site, name) and _has_objects(site, name):
+        raise Trouble(f"Bucket {name} is there, and Usher did not make it: {_GIVE_OWN}.")
+    _protect(site, name)
+    return Bucket(name=name, made_now=not is_there)
+
+
+def _is_there(site: Site, name: str) -> bool:
+    s3 = site.client("s3")
+    try:
+        answer = s3.head_bucket(Bucket=name, ExpectedBucketOwner=site.account)
+    except ClientError as error:
+        code = error.response["Error"]["Code"]
+        if code == "404":
+            return False
+        if code == "403":
+            raise Trouble(
+                f"Bucket {name} is of another account, or you may not use it (s3:ListBucket): {_GIVE_OWN}."
+            ) from error
+        raise
+    region = answer.get("BucketRegion", site.region)
+    if region != site.region:
+        raise Trouble(f"Bucket {name} is in {region}, and Usher is to be in {site.region}: {_GIVE_OWN}.")
+    return True
+
+
+def _create(site: Site, name: str) -> None:
+    """Its ACLs are off and its owner is this account, as S3 makes every bucket since 2023."""
+    where: dict[str, Any] = {"CreateBucketConfiguration": {"LocationConstraint": site.region}}
+    site.client("s3").create_bucket(Bucket=name, **({} if site.region == "us-east-1" else where))
+
+
+def _protect(site: Site, name: str) -> None:
+    """Again each time: an earlier installation may have been cut off in the middle."""
+    s3 = site.client("s3")
+    s3.put_bucket_tagging(Bucket=name, Tagging={"TagSet": [{"Key": _OWNER_TAG, "Value": site.stack}]})
+    blocked = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
+    s3.put_public_access_block(Bucket=name, PublicAccessBlockConfiguration=dict.fromkeys(blocked, True))
+    encrypted = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}
+    s3.put_bucket_encryption(Bucket=name, ServerSideEncryptionConfiguration={"Rules": [encrypted]})
+    s3.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
+    partition = s3.meta.partition
+    arns = [f"arn:{partition}:s3:::{name}", f"arn:{partition}:s3:::{name}/*"]
+    only_tls = {
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": "s3:*",
+        "Resource": arns,
+        "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+    }
+    s3.put_bucket_policy(Bucket=name, Policy=json.dumps({"Version": "2012-10-17", "Statement": [only_tls]}))
+
+
+def is_of_stack(site: Site, name: str) -> bool:
+    """Whether `usher install` made the bucket for this stack."""
+    try:
+        tags = site.client("s3").get_bucket_tagging(Bucket=name)["TagSet"]
+    except ClientError as error:
+        if error.response["Error"]["Code"] in ("NoSuchTagSet", "NoSuchBucket"):
+            return False
+        raise
+    return {"Key": _OWNER_TAG, "Value": site.stack} in tags
+
+
+def _has_objects(site: Site, name: str) -> bool:
+    return bool(site.client("s3").list_objects_v2(Bucket=name, MaxKeys=1).get("KeyCount"))
+
+
+def upload(site: Site, bucket: Bucket, release: Release) -> str:
+    """Put into the bucket what it lacks of the release; the URL of the template."""
+    s3 = site.client("s3")
+    for key, body in ((release.functions_key, release.functions), (release.template_key, release.template)):
+        if not _has(s3, bucket.name, key):
+            s3.put_object(Bucket=bucket.name, Key=key, Body=body, ChecksumAlgorithm="SHA256")
+    place = {"Bucket": bucket.name, "Key": release.template_key}
+    signed: str = s3.generate_presigned_url("get_object", Params=place)
+    return signed.partition("?")[0]  # CloudFormation reads it with the caller's own rights
+
+
+def _has(s3: Any, bucket: str, key: str) -> bool:  # noqa: ANN401 - a client
+    try:
+        s3.head_object(Bucket=bucket, Key=key)
+    except ClientError as error:
+        if error.response["Error"]["Code"] == "404":
+            return False
+        raise
+    return True
+
+
+def remove(site: Site, name: str) -> bool:
+    """Remove a bucket that Usher made for this stack, with all versions in it; whether that was one."""
+    if not is_of_stack(site, name):
+        return False
+    s3 = site.client("s3")
+    for page in s3.get_paginator("list_object_versions").paginate(Bucket=name):
+        found = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
+        objects = [{"Key": each["Key"], "VersionId": each["VersionId"]} for each in found]
+        for first in range(0, len(objects), _AT_ONCE):
+            some = objects[first : first + _AT_ONCE]
+            s3.delete_objects(Bucket=name, Delete={"Objects": some, "Quiet": True})
+    s3.delete_bucket(Bucket=name)
+    return True

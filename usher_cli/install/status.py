@@ -1,0 +1,179 @@
+"""`usher status`: the versions of command, code and hooks file, the alarms, and what does not fit."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+from botocore.exceptions import BotoCoreError, ClientError
+
+from usher.aws.enrolled import EnrolledHooks
+from usher.aws.file_versions import FileVersionsTable
+from usher.core.file_versions import NONE_YET
+from usher.ports.errors import Unavailable
+from usher.ports.file_versions import VersionUnreadable
+from usher_cli.account import Trouble
+from usher_cli.install import stack
+from usher_cli.install.release import VERSION, command_version, release_of
+from usher_cli.install.site import Site, with_site
+from usher_cli.printable import shown
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from usher_cli.install.stack import Stack
+
+DOES_NOT_FIT: Final = 1  # the exit code
+_EXAMPLES: Final = """
+\b
+Examples:
+  usher status
+  usher status --json | jq .problems
+
+\b
+Exit codes:
+  0  all fits, and no alarm rings
+  1  something does not fit, or an alarm rings
+  2  wrong usage, or there is no such stack
+"""
+
+
+@dataclass(kw_only=True)
+class Status:
+    """What there is, as `usher status --json` prints it. What cannot be told is None."""
+
+    stack: str
+    region: str
+    stack_status: str
+    command_version: str
+    code_version: str | None
+    code_sha256: str | None
+    code_is_this_release: bool | None
+    hooks_from: str | None  # `table`: by usher apply; `asset`: by the CDK
+    hooks_file: str | None  # the version in effect, or the hash of the compiled file
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    alarms: list[str] | None = None  # those that ring
+    problems: list[str] = field(default_factory=list)
+
+
+@click.command(epilog=_EXAMPLES)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@with_site
+def status(site: Site, *, as_json: bool) -> None:
+    """Show the versions of command, code and file, and what does not fit.
+
+    The file is the hooks file; and the alarms that ring are named.
+    """
+    found = stack.find(site)
+    if found is None:
+        raise Trouble(f"There is no {site}: run `usher install`, or check --region and --stack.")
+    told = _status(site, found)
+    if as_json:
+        click.echo(json.dumps(asdict(told), indent=1))
+    else:
+        _print(told)
+    if told.problems or told.alarms:
+        click.get_current_context().exit(DOES_NOT_FIT)
+
+
+def _status(site: Site, found: Stack) -> Status:
+    told = Status(
+        stack=site.stack,
+        region=site.region,
+        stack_status=found.status,
+        command_version=command_version(),
+        code_version=found.outputs.get(VERSION),
+        code_sha256=None,
+        code_is_this_release=None,
+        hooks_from=None,
+        hooks_file=None,
+        parameters=found.parameters if found.is_installed else {},
+    )
+    if not found.stands:
+        told.problems.append(f"The stack is {found.status}: its events say why.")
+    for look in (_look_at_versions, _look_at_code, _look_at_hooks_file, _look_at_alarms):
+        try:
+            look(site, found, told)
+        except (BotoCoreError, ClientError, Unavailable, VersionUnreadable) as error:
+            told.problems.append(f"Cannot be told: {' '.join(str(error).split())}")
+    return told
+
+
+def _look_at_versions(_site: Site, _found: Stack, told: Status) -> None:
+    if told.code_version is not None and told.code_version != told.command_version:
+        told.problems.append(
+            f"The command is {told.command_version} and Usher {told.code_version}: run `usher upgrade`, or "
+            f"`pip install 'usher-hooks[aws]=={told.code_version}'`."
+        )
+
+
+def _look_at_code(site: Site, found: Stack, told: Status) -> None:
+    """By one function: all of them have the same code."""
+    if "IntakeArn" not in found.outputs:
+        return
+    configured = site.client("lambda").get_function_configuration(FunctionName=found.outputs["IntakeArn"])
+    told.code_sha256 = configured["CodeSha256"]
+    variables = configured.get("Environment", {}).get("Variables", {})
+    told.hooks_from = variables.get("USHER_HOOKS_FROM", "asset")
+    if not found.is_installed or told.code_version != told.command_version:
+        return
+    try:
+        told.code_is_this_release = release_of(site.machine).code_sha256 == told.code_sha256
+    except Trouble:
+        return  # a checkout without a built release
+    if not told.code_is_this_release:
+        told.problems.append("The code is not that of this release: run `usher upgrade`.")
+
+
+def _look_at_hooks_file(site: Site, found: Stack, told: Status) -> None:
+    """What is in force, and what should be."""
+    if "TableName" not in found.outputs:
+        return
+    dynamodb, table = site.client("dynamodb"), found.outputs["TableName"]
+    in_force = EnrolledHooks(dynamodb, table, site.machine.clock, 0).in_force()
+    if in_force is not None and in_force.is_closing:
+        told.problems.append("Usher is being removed: run `usher uninstall` again to finish that.")
+    if told.hooks_from != "table":
+        told.hooks_file = in_force.digest if in_force else None
+        return
+    schedule = FileVersionsTable(dynamodb, table).schedule()
+    now = site.machine.clock()
+    number = next(iter(schedule.in_effect(now)), NONE_YET)
+    told.hooks_file = "none yet" if number == NONE_YET else f"version {number}"
+    pending = ", ".join(
+        f"version {start.number} from {start.at:%H:%M:%S} UTC" for start in schedule.pending(now)
+    )
+    if pending:
+        told.hooks_file += f" (then {pending})"
+
+
+def _look_at_alarms(site: Site, found: Stack, told: Status) -> None:
+    """Those of the stack alone."""
+    pages = site.client("cloudformation").get_paginator("list_stack_resources").paginate(StackName=found.id)
+    of_stack = {
+        each.get("PhysicalResourceId")
+        for page in pages
+        for each in page["StackResourceSummaries"]
+        if each["ResourceType"] == "AWS::CloudWatch::Alarm"
+    }
+    ringing = site.client("cloudwatch").get_paginator("describe_alarms").paginate(StateValue="ALARM")
+    names = {each["AlarmName"] for page in ringing for each in page.get("MetricAlarms", [])}
+    told.alarms = sorted(names & of_stack)
+
+
+def _print(told: Status) -> None:
+    release = {None: "", True: ", of this release", False: ", not of this release"}
+    rows: dict[str, Any] = {
+        "stack": f"{told.stack} in {told.region}, {told.stack_status}",
+        "command": told.command_version,
+        "code": f"{told.code_version or 'unknown'}{release[told.code_is_this_release]}",
+        "hooks file": f"{told.hooks_file or 'unknown'}, from the {told.hooks_from or 'unknown'}",
+        "alarms": "unknown" if told.alarms is None else ", ".join(told.alarms) or "none",
+        **{f"  {name}": value for name, value in sorted(told.parameters.items()) if value},
+    }
+    for name, value in rows.items():
+        click.echo(shown(f"{name:<22}{value}"))
+    for problem in told.problems:
+        click.echo(shown(problem))

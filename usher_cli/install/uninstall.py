@@ -1,0 +1,121 @@
+"""`usher uninstall`: the stack goes, which releases what waits; then the bucket that Usher made."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import click
+from botocore.exceptions import BotoCoreError, ClientError
+
+from usher.ports.errors import Unavailable
+from usher_cli.account import Trouble
+from usher_cli.change import ask
+from usher_cli.install import bucket as buckets
+from usher_cli.install import stack
+from usher_cli.install.site import Site, with_site
+from usher_cli.open_actions import OpenActionsTable
+from usher_cli.printable import shown
+
+if TYPE_CHECKING:
+    from usher_cli.install.stack import Ended, Stack
+
+_SHOWN_MAX: Final = 20
+_EXAMPLES: Final = """
+\b
+Examples:
+  usher uninstall
+  usher uninstall --yes
+
+\b
+Exit codes:
+  0  Usher is gone, or was not there
+  1  not confirmed: nothing was changed
+  2  it is not gone yet: the message says why. Run it again, and it goes on where it was cut off
+"""
+
+
+@click.command(epilog=_EXAMPLES)
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@with_site
+def uninstall(site: Site, *, yes: bool) -> None:
+    """Release what waits, and remove Usher from an account and Region.
+
+    First every instance that waits is released with CONTINUE, and Usher's hooks are deleted; then the
+    stack, and the bucket if `usher install` made it. The records and dead letters are kept.
+    """
+    found = stack.find(site)
+    if found is None:
+        _remove_bucket(site, buckets.default_name(site))
+        click.echo(f"There is no {site}: nothing is left to remove.")
+        return
+    stack.refuse_busy(site, found)
+    if found.outputs and not found.is_installed:
+        raise Trouble(f"The CDK made {site}, and not `usher install`: destroy it by the CDK.")
+    table_is_gone = not _tell_what_waits(site, found)
+    ask(f"Remove {site}, account {site.account}?", yes=yes)
+    kept = _kept(site, found)
+    ended = stack.delete(site, found)
+    if ended.status != stack.DELETED and table_is_gone:
+        raise Trouble(
+            f"{ended.why}. The table is gone, so nobody knows what waits: delete the hooks that notify "
+            f"{found.outputs.get('InboxArn', 'the inbox')}, then run `aws cloudformation delete-stack "
+            f"--stack-name {site.stack} --retain-resources {_failed(ended)}`."
+        )
+    if ended.status != stack.DELETED:
+        raise Trouble(f"{ended.why}. Then run `usher uninstall` again: it goes on from here.")
+    _remove_bucket(site, found.parameters.get("CodeBucket") or buckets.default_name(site))
+    click.echo(f"Usher is removed: there is no {site} any more.")
+    if kept:
+        click.echo("Kept, with what was recorded; delete them when nobody needs them any more:")
+    for line in kept:
+        click.echo(shown(f"  {line}"))
+
+
+def _failed(ended: Ended) -> str:
+    return " ".join(reason.partition(":")[0] for reason in ended.reasons)
+
+
+def _tell_what_waits(site: Site, found: Stack) -> bool:
+    """On stderr; False where the table is gone. Else, what cannot be told, the deletion still releases."""
+    table = found.outputs.get("TableName")
+    if table is None:
+        return True  # the stack never stood
+    actions = OpenActionsTable(site.client("dynamodb"), table)
+    try:
+        ids = actions.ids()
+        loaded = actions.load(ids[:_SHOWN_MAX])
+    except (BotoCoreError, ClientError, Unavailable) as error:
+        click.echo(shown(f"What waits cannot be told: {' '.join(str(error).split())}"), err=True)
+        return "ResourceNotFoundException" not in f"{error}{error.__cause__}"
+    if not ids:
+        click.echo("No instance waits.", err=True)
+        return True
+    click.echo(f"{len(ids)} actions are open, and each is released with CONTINUE:", err=True)
+    for action in loaded.actions:
+        name = action.instance_id or action.id
+        click.echo(shown(f"  {name}  {action.hook.group}  {action.hook.name}"), err=True)
+    if len(ids) > _SHOWN_MAX:
+        click.echo(f"  … and {len(ids) - _SHOWN_MAX} more", err=True)
+    return True
+
+
+def _kept(site: Site, found: Stack) -> list[str]:
+    """What outlives the stack, by its type and name."""
+    if not found.outputs:
+        return []
+    told = site.client("cloudformation").get_template(StackName=found.id)["TemplateBody"]
+    retained = {
+        name for name, each in told["Resources"].items() if "Retain" in each.get("DeletionPolicy", "")
+    }
+    pages = site.client("cloudformation").get_paginator("list_stack_resources").paginate(StackName=found.id)
+    resources = [each for page in pages for each in page["StackResourceSummaries"]]
+    return sorted(
+        f"{each['ResourceType']}  {each['PhysicalResourceId']}"
+        for each in resources
+        if each["LogicalResourceId"] in retained
+    )
+
+
+def _remove_bucket(site: Site, name: str) -> None:
+    if buckets.remove(site, name):
+        click.echo(f"Removed bucket {name}.", err=True)

@@ -22,6 +22,9 @@ from usher.aws.answers import Answers
 from usher.aws.budget import BudgetTable
 from usher.aws.enrolled import EnrolledHooks
 from usher.aws.records import RecordTable
+from usher.core.configuration import source_of
+from usher.core.hook_items import Enrolled, Target
+from usher.core.wanted_hooks import settings_of
 from usher.ports.errors import Moved
 from usher.ports.queues import WHATEVER
 from usher_simulator.autoscaling.lifecycle_actions import EndedBy
@@ -32,14 +35,17 @@ from usher_simulator.trials.condition_services import Asked
 from usher_simulator.trials.deployment import CALLS_PER_SECOND, WAKE, Deployed, Deployment, T
 from usher_simulator.trials.faulty_store import ShakyBudget, ShakyStore
 from usher_simulator.trials.judge.scene import Checker
+from usher_simulator.trials.trial import START
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from datetime import datetime
 
     from mypy_boto3_dynamodb import DynamoDBClient
 
     from usher.core.conditions.probe import Call as Question
     from usher.core.conditions.probe import Reply
+    from usher.core.policy import Configuration
     from usher_simulator.autoscaling.lifecycle_actions import Wait
     from usher_simulator.trials.condition_services import Truth
     from usher_simulator.trials.effects import Call
@@ -173,6 +179,33 @@ class _CountedQuestions:
         return self._calls.make(call, members)
 
 
+class _Put:
+    """Implements usher.ports.hooks.HookItems: the enrolment has put every hook, and seen it lately."""
+
+    def __init__(self, configuration: Configuration, clock: Callable[[], datetime]) -> None:
+        self._configuration, self._clock = configuration, clock
+
+    def of(self, group: str, hook: str) -> Sequence[Enrolled]:
+        """See usher.ports.hooks.HookItems."""
+        return [
+            Enrolled(
+                group=group,
+                group_arn="",
+                hook=hook,
+                settings=settings_of(each, Target(arn=None)),
+                source=source_of(each),
+                put_at=START,
+                seen_at=self._clock(),
+            )
+            for each in self._configuration.hooks
+            if each.name == hook
+        ]
+
+    def enrolled(self) -> Sequence[Enrolled]:
+        """None that somebody asked for."""
+        return ()
+
+
 class _Counted(Deployment):
     """Usher, with the adapters of DynamoDB beside the parts in memory, on `client` and counted in `life`."""
 
@@ -194,7 +227,9 @@ class _Counted(Deployment):
             MemoryAnswers: lambda: Answers(client, self._name),
             FileItems: lambda: EnrolledHooks(client, self._name, now, 1),
         }
-        return cast("T", _Beside(part, adapters[type(part)](), lambda: self._is_counted))
+        adapter = adapters[type(part)]()
+        simulated = _Put(self.configuration, now) if isinstance(part, FileItems) else part
+        return cast("T", _Beside(simulated, adapter, lambda: self._is_counted))
 
     def _new_id(self) -> str:
         """As long as a real one."""

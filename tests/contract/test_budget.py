@@ -233,12 +233,28 @@ def test_a_late_word_of_one_throttle_does_not_undo_what_others_lowered(
     assert booked(budget, 9, 9, 9, times=6, now=5) == [9] * 5 + [None]
 
 
-def test_a_quiet_booking_takes_two_reads_and_one_write(client: DynamoDBClient, table: str) -> None:
+def test_a_quiet_booking_takes_one_write_and_the_pace_is_read_each_five_seconds(
+    client: DynamoDBClient, table: str
+) -> None:
     counts = [before(client, name, lambda: None) for name in ("GetItem", "Query", "UpdateItem", "PutItem")]
+    budget = BudgetTable(client, table, 10)
 
-    booked(BudgetTable(client, table, 10), 0, 3300, 3595, times=1)
+    for now in (0, 0, 4.9, 5):
+        booked(budget, 0, 3300, 3595, times=1, now=now)
 
-    assert [count.total() for count in counts] == [1, 1, 1, 0]
+    assert [count.total() for count in counts] == [2, 0, 4, 0]
+
+
+def test_a_throttle_that_another_function_met_counts_five_seconds_later(
+    client: DynamoDBClient, table: str
+) -> None:
+    budget, other = (BudgetTable(client, table, 10) for _ in range(2))
+    booked(budget, 1, 1, 1, times=8)
+
+    other.throttled(at(0))
+
+    assert booked(budget, 1, 1, 1, times=1, now=4.9) == [1]
+    assert booked(budget, 1, 1, 1, times=1, now=5) == [None]
 
 
 def test_room_is_found_behind_many_full_seconds(client: DynamoDBClient, table: str) -> None:
@@ -265,7 +281,7 @@ def test_every_item_has_a_time_to_live(client: DynamoDBClient, table: str) -> No
 
 DOINGS: Final = [
     pytest.param("UpdateItem", lambda budget: budget.book(at(0), at(0), at(0), at(0)), id="book"),
-    pytest.param("Query", lambda budget: budget.book(at(0), at(0), at(0), at(0)), id="book, reading"),
+    pytest.param("Query", lambda budget: booked(budget, 0, 0, 0, times=2), id="book, reading"),
     pytest.param("UpdateItem", lambda budget: budget.give_back(at(0)), id="give back"),
     pytest.param("PutItem", lambda budget: budget.throttled(at(0)), id="throttled"),
 ]

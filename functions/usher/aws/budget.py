@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 TRIES: Final = 10  # so many evaluations may reach for one slot at once
 _PAGE: Final = 100  # slots that are read at once
 _KEPT: Final = timedelta(hours=1)
+_PACE_COUNTS: Final = timedelta(seconds=5)
 
 
 class BudgetTable:
@@ -40,18 +41,27 @@ class BudgetTable:
         self._table = table.Table(client, table_name)
         self._whole = Pace(calls_per_second=calls_per_second)
         self._pk = f"BUDGET#{self._whole.width}"
+        self._read = self._whole
+        self._read_at: datetime | None = None
 
     def book(self, first: datetime, best: datetime, last: datetime, now: datetime) -> datetime | None:
-        """See usher.ports.budget.Budget. What is read may be old at first: the condition guards the room."""
-        room, slot_of = self._pace().room(now), self._whole.slot
+        """See usher.ports.budget.Budget. Nothing is read where there is room, which the condition guards."""
+        room, slot_of = self._room(now), self._whole.slot
+        slot: int | None = slot_of(max(first, best))
         for tried in range(TRIES):
-            counts = self._counts(as_it_is_now=tried > 0)
-            slot = best_slot(counts, room, slot_of(first), slot_of(best), slot_of(last))
-            if slot is None:
+            if slot is None or slot > slot_of(last):
                 return None
             if self._change(slot, 1, "attribute_not_exists(booked) OR booked < :bound", room):
                 return self._whole.begins(slot)
+            counts = self._counts(as_it_is_now=tried > 0)
+            slot = best_slot(counts, room, slot_of(first), slot_of(best), slot_of(last))
         raise Unavailable(f"others reserved the slots first, {TRIES} times")
+
+    def _room(self, now: datetime) -> int:
+        """By the pace as it was a few seconds ago at most: nearly each booking would read it."""
+        if self._read_at is None or abs(now - self._read_at) >= _PACE_COUNTS:
+            self._read, self._read_at = self._pace(), now
+        return self._read.room(now)
 
     def give_back(self, booked: datetime) -> None:
         """See usher.ports.budget.Budget."""
@@ -61,6 +71,7 @@ class BudgetTable:
         """See usher.ports.budget.Budget. Of several that were turned away at once one lowers the pace."""
         known = self._pace()
         lowered = known.lowered(now)
+        self._read_at = None
         if lowered == known:
             return
         contents: Item = {"share": {"N": repr(lowered.share)}, "lowered_at": table.text(iso_time.stored(now))}

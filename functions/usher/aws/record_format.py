@@ -93,6 +93,7 @@ def action_to_data(action: Action) -> Data:
             "limit_at": optional_text(action.limit_at),
             "timeout_assumed": action.timeout_assumed or None,
             "let_through": action.let_through or None,
+            "wakes_as": action.wakes_as,
             "beats_told": [list(told) for told in action.heartbeats_told] or None,
             "lines": lines or None,
             "last_entry": last if not lines or last != lines[-1] else None,  # stored once
@@ -147,6 +148,7 @@ def action_from_data(data: Mapping[str, Any]) -> Action:
         limit_at=optional_time(data, "limit_at"),
         timeout_assumed=data.get("timeout_assumed", False),
         let_through=data.get("let_through", False),
+        wakes_as=data.get("wakes_as"),
         heartbeats_told=tuple((chain, beats) for chain, beats in data.get("beats_told", ())),
         last_entry=last,
         recent=lines,

@@ -231,6 +231,7 @@ class Action:
     limit_at: datetime | None = None  # the global timeout, where it does not follow from the start
     timeout_assumed: bool = False  # nobody has seen yet with what timeout its hook stands
     let_through: bool = False  # it began in a hook on its way out, after what replaces that stood
+    wakes_as: int | None = None  # the stamp whose wake-ups count for this state, which sent none of its own
     heartbeats_told: tuple[tuple[str, int], ...] = ()  # by chain without the table: the heartbeats known here
     last_entry: Entry | None = None
     recent: tuple[Entry, ...] = ()  # its last lines: those that the record holds, and new ones
@@ -293,7 +294,7 @@ class Action:
 
     def stands_at(self, stamp: int) -> bool:
         """Whether this is the state that `stamp` names, or, where it names no evaluation, the version."""
-        return stamp in (self.stamp, self.version)
+        return stamp in (self.stamp, self.version, self.wakes_as)
 
     @property
     def is_open(self) -> bool:

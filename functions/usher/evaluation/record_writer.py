@@ -8,7 +8,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, Protocol
 
 from usher.core import closing
-from usher.core.action import Outcome, Result, Transition
+from usher.core.action import Outcome, Phase, Result, Transition
+from usher.evaluation.wake_ups import backup_at
 from usher.ports.errors import Moved, Unavailable
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     Save = Callable[[Action], object]
 
 TRIES: Final = 8
+BOTH: Final = 2  # wake-ups: that of the next evaluation, and the one that makes up for a crash
 
 
 class EndedLaunches(Protocol):
@@ -48,24 +50,33 @@ class RecordWriter:
     new_id: Callable[[], str]
     require_queue: bool = False
 
-    def put(self, action: Action, save: Save | None = None, *, wakes: bool = True) -> Action:
+    def put(self, action: Action, save: Save | None = None, *, wakes: int = BOTH) -> Action:
         """Store the next version of `action`; return it as it is stored. Raises Moved, Unavailable.
 
-        `save` stores it in another way than the store's own `save`. Where it no longer `wakes`, wake-ups
-        that were sent before count: they do for what is due, whatever state they were made for.
+        `save` stores it in another way than the store's own `save`. At most `wakes` wake-ups are sent; of
+        none, those that were sent before count: for what is due, and for the state that `wakes_as` names.
         """
-        after = replace(action, version=action.version + 1, look_id=self.new_id())
+        wakes_as = None if wakes else action.wakes_as
+        after = replace(action, version=action.version + 1, look_id=self.new_id(), wakes_as=wakes_as)
         store = partial(save or self.store.save, after)
         if wakes:
-            self.wake_ups.store_and_schedule(after, store, require_queue=self.require_queue)
+            self.wake_ups.store_and_schedule(after, store, require_queue=self.require_queue, most=wakes)
         else:
             store()
         return after.as_stored
 
     def update(
-        self, action: Action, change: Callable[[Action], Action], save: Save | None = None
+        self,
+        action: Action,
+        change: Callable[[Action], Action],
+        save: Save | None = None,
+        *,
+        wakes: int = BOTH,
     ) -> Action | None:
         """Store what `change` makes of the newest state; it is asked anew where someone else was faster.
+
+        One that decides nothing need send no wake-ups (`wakes`): those of the state before it count on.
+        What is due at once needs one only, where a wake-up is on its way that makes up for a crash.
 
         Returns it as it is stored; None where `change` returned what it was given, or nothing is
         recorded any more. Raises Moved where others were faster TRIES times.
@@ -74,16 +85,33 @@ class RecordWriter:
         for _ in range(TRIES):
             if newest is None or (after := change(newest)) is newest:
                 return None
+            if not wakes:
+                after = replace(after, wakes_as=newest.wakes_as or newest.stamp)
+            if self._is_hint(newest, after):
+                wakes = min(wakes, 1)
             try:
-                return self.put(after, save)
+                return self.put(after, save, wakes=wakes)
             except Moved:
                 newest = self.store.load(action.id)
         raise Moved(f"action {action.id} was changed by others {TRIES} times")
 
-    def note(self, action: Action, change: Callable[[Action], Action], save: Save | None = None) -> None:
+    def _is_hint(self, before: Action, after: Action) -> bool:
+        """Whether `after` is to be evaluated now, and would be anyway, in time, by a wake-up of `before`."""
+        now, backup = self.wake_ups.clock(), backup_at(before)
+        is_due = after.phase is Phase.OPEN and after.look_at is not None and after.look_at <= now
+        return is_due and before.phase is Phase.OPEN and backup is not None and now < backup
+
+    def note(
+        self,
+        action: Action,
+        change: Callable[[Action], Action],
+        save: Save | None = None,
+        *,
+        wakes: int = BOTH,
+    ) -> None:
         """As `update`; raises Unavailable where others were faster each time: deliver the message again."""
         try:
-            self.update(action, change, save)
+            self.update(action, change, save, wakes=wakes)
         except Moved as moved:
             raise Unavailable(str(moved)) from moved
 
@@ -109,7 +137,7 @@ class EvaluationWriter(RecordWriter):
     ends: EndedLaunches
     call_budget: CallBudget
 
-    def put(self, action: Action, save: Save | None = None, *, wakes: bool = True) -> Action:
+    def put(self, action: Action, save: Save | None = None, *, wakes: int = BOTH) -> Action:
         """As RecordWriter. A slot that the action needs no more is given back."""
         self._tell_of_failed_launch(action)
         after = RecordWriter.put(self, action, save, wakes=wakes)  # no super(): slots make the class anew

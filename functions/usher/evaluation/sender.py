@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from usher.core import closing
 from usher.core.action import Code, Outcome, Phase
 from usher.core.decide import retry_at
+from usher.evaluation.record_writer import BOTH
 from usher.ports.autoscaling import AnswerKind
 from usher.ports.errors import CutShort, Denied, Moved, Unavailable
 
@@ -51,7 +52,7 @@ class Sender:
     backup_at: datetime | None  # when a wake-up of the stored record comes that makes up for a crash
     previous_booking: datetime | None  # the slot that the stored record has
 
-    def store_booked(self, action: Action, now: datetime, *, wakes: bool = True) -> Action:
+    def store_booked(self, action: Action, now: datetime, *, wakes: int = BOTH) -> Action:
         """Store, with what is booked now in the place of what was booked.
 
         Of two evaluations that book for one action, the slower one gives back what it booked.
@@ -113,9 +114,9 @@ class Sender:
         Where a wake-up is under way that comes once the retry is due, none is sent for it.
         """
         action = action.noted(now, "heartbeat", decision.reason, decision.code)
-        action = replace(action, look_at=decision.next_look_at)
+        action = replace(action, look_at=decision.next_look_at, wakes_as=None)
         is_backed = self.backup_at is not None and decision.next_look_at <= self.backup_at
-        action = self.store_booked(action, now, wakes=not is_backed)
+        action = self.store_booked(action, now, wakes=0 if is_backed else BOTH)
         sent_at = self.clock()
         answer = self.auto_scaling.heartbeat(action)
         was_left = action.expires_at - sent_at

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
+from usher.core.action import Phase
 from usher.core.held_wait import held_wait
 from usher.ports.errors import Unavailable
 
@@ -35,9 +36,11 @@ class WakeUpScheduler:
     clock: Callable[[], datetime]
 
     def store_and_schedule(
-        self, action: Action, store: Callable[[], object], *, require_queue: bool = False
+        self, action: Action, store: Callable[[], object], *, require_queue: bool = False, most: int = 2
     ) -> None:
         """Run `store`, which makes `action` durable, and send the wake-ups of its next evaluation.
+
+        The first `most` of them, where others are on their way.
 
         A wake-up is sent before the store, so that a crash between the two leaves one wake-up too many
         rather than a record that nothing wakes. Only one that is due at once is sent after it: before,
@@ -47,7 +50,7 @@ class WakeUpScheduler:
         """
         first: HeldWait | None = None
         is_due = False
-        for number, at in enumerate(wake_up_times(action, self.clock()), start=1):
+        for number, at in enumerate(wake_up_times(action, self.clock())[:most], start=1):
             delay, wait = at - self.clock(), held_wait(action, number)
             if delay > timedelta(0):
                 self.send(action.id, action.stamp, delay, wait, require_queue=require_queue)
@@ -90,12 +93,13 @@ def backup_at(stored: Action) -> datetime | None:
 def wake_up_times(action: Action, now: datetime) -> list[datetime]:
     """When `action` should be woken: at its next evaluation, unless that is for a sweep to do.
 
-    And once more halfway to the expiry, where no sweep could make up for an evaluation that is cut off.
+    And once more halfway to the expiry, where no sweep could make up for an evaluation that is cut off; but
+    not of a result: the wake-ups of the open state are on their way, and what is due counts for them.
     """
     if action.look_at is None or action.look_at - now > WAKE_UP_HORIZON:
         return []
     first = max(action.look_at, now)
     left = (action.heartbeat_by if action.heartbeat_by > first else action.expires_at) - first
-    if not timedelta(0) < left <= BETWEEN_SWEEPS:
+    if action.phase is Phase.COMPLETING or not timedelta(0) < left <= BETWEEN_SWEEPS:
         return [first]
     return [first, first + max(_LEAST_APART, left / 2)]

@@ -188,7 +188,7 @@ class Opening:
         def save(after: Action) -> None:
             self.store.save(after, raw=raw)
 
-        self.writer.note(action, noted, save)
+        self.writer.note(action, noted, save, wakes=0)
         self.telemetry.message_handled("duplicate", f"a further copy of token {notice.token}")
 
 

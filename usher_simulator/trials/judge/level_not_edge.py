@@ -40,6 +40,7 @@ class LevelNotEdge(WaitChecker):
         super().__init__(scene)
         self._void: set[tuple[int, str]] = set()  # an invocation, and an action that it does not evaluate
         self._read: set[tuple[int, str]] = set()
+        self._stands: defaultdict[str, set[int]] = defaultdict(set)  # the versions whose wake-ups count
         self._stores: defaultdict[str, list[datetime]] = defaultdict(list)
         self._wake_ups: Counter[tuple[str, int]] = Counter()
         self._first_asked: dict[tuple[str, int], int] = {}
@@ -69,12 +70,16 @@ class LevelNotEdge(WaitChecker):
             return
         asked = [stamp for action_id, stamp in invocation.sent_for if action_id == action.id]
         # A wake-up of a notice that was recorded under another id names the wait alone.
-        if asked and all(stamp % STAMPS not in (_WHATEVER, action.version) for stamp in asked):
+        stands = self._stands[action.id] | {_WHATEVER, action.version}
+        if asked and all(stamp % STAMPS not in stands for stamp in asked):
             self._void.add(key)
 
     def stored(self, before: Action | None, after: Action, invocation: Invocation | None) -> None:
         """What is void stores nothing; and no action is evaluated again and again."""
         super().stored(before, after, invocation)
+        self._stands[after.id] = {after.version} | (
+            self._stands[after.id] if _is_copy(before, after, invocation) else set()
+        )
         if invocation is None or before is None or invocation.function == "intake":
             return
         if (after.heartbeats_told, after.beaten_at) != (before.heartbeats_told, before.beaten_at):
@@ -135,3 +140,9 @@ class LevelNotEdge(WaitChecker):
     def _table_was_away(self) -> bool:
         now, faults = self.scene.clock(), self.scene.faults
         return any(faults.is_down(Part.STORE, now - ago * _LINKS / 10) for ago in range(11))
+
+
+def _is_copy(before: Action | None, after: Action, by: Invocation | None) -> bool:
+    """Whether a further copy of a notification was noted, which decides nothing and needs no wake-ups."""
+    is_noted = after.last_entry is not None and after.last_entry.event == "notified"
+    return before is not None and before.look_at == after.look_at and is_noted and by is not None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from itertools import count
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
@@ -14,6 +14,7 @@ from usher.aws.autoscaling import AutoScalingApi
 from usher.aws.groups import GroupsApi
 from usher.aws.waiting import WaitingApi
 from usher.core.compiled import InEffect
+from usher.core.file_versions import NOTICE, FileVersion, Schedule
 from usher.core.notifications import Home
 from usher.core.pacing import Pace
 from usher.core.wanted_hooks import Wanted
@@ -21,6 +22,7 @@ from usher.evaluation.call_budget import CallBudget
 from usher.evaluation.evaluator import Evaluator
 from usher.evaluation.hook_timeouts import HookTimeouts
 from usher.evaluation.stale_waits import StaleWaitGuard
+from usher.hooks_source import ByVersion, VersionsInEffect
 from usher.intake.intake import Intake
 from usher.invocation import Handler, Pass, has_time
 from usher.outage.heartbeat_news import HeartbeatNews
@@ -40,6 +42,7 @@ from usher_simulator.fakes.file_items import FileItems
 from usher_simulator.fakes.memory_budget import MemoryAnswers, MemoryBudget, MemoryLimits
 from usher_simulator.fakes.memory_enrolled import MemoryEnrolledHooks
 from usher_simulator.fakes.memory_store import MemoryStore
+from usher_simulator.fakes.memory_versions import MemoryVersions
 from usher_simulator.fakes.parts import release_of, sweep_of
 from usher_simulator.trials.faults import Fault, How, Part, Thing
 from usher_simulator.trials.faulty_queues import (
@@ -48,7 +51,13 @@ from usher_simulator.trials.faulty_queues import (
     SimulatedQuestions,
     SimulatedWakeUps,
 )
-from usher_simulator.trials.faulty_store import ShakyBudget, ShakyItems, ShakyLimits, ShakyStore
+from usher_simulator.trials.faulty_store import (
+    ShakyBudget,
+    ShakyItems,
+    ShakyLimits,
+    ShakyStore,
+    ShakyVersions,
+)
 from usher_simulator.trials.invocations import Cut, Invocation
 from usher_simulator.trials.queue import EventSourceMapping, SimulatedQueue
 
@@ -153,8 +162,12 @@ class Deployment:
         instances: InstanceStates,
         calls_per_second: float = CALLS_PER_SECOND,
         store: Callable[[Callable[[], datetime]], MemoryStore] = MemoryStore,
+        is_applied: bool = False,
     ) -> None:
-        """What the sweep runs besides its evaluations is drawn. Without an enrolment the file is trusted."""
+        """What the sweep runs besides its evaluations is drawn. Without an enrolment the file is trusted.
+
+        `is_applied`: the functions read the hooks file from the table, and this one is the first version.
+        """
         self.effects = effects
         self.clock = effects.clock
         self.memory = store(effects.invocations.now)
@@ -185,6 +198,9 @@ class Deployment:
         self._wait = lambda span_s: effects.invocations.pause(timedelta(seconds=span_s))
         self.enrolled = MemoryEnrolledHooks(now, _ENROLMENTS_PER_HOUR)
         self._items = ShakyItems(effects, self.enrolled)
+        self.is_applied = is_applied
+        self.versions = MemoryVersions(self.enrolled)
+        self._sweep_source = self._source()
         self._instances = instances
         self.sent_wake_ups = SimulatedWakeUps(effects, self.wake_ups, watch)
         self._looks = Evaluator(
@@ -220,6 +236,8 @@ class Deployment:
             telemetry=telemetry,
             clock=now,
         )
+        if is_applied:
+            self._apply_first(file)
         self.deploy(file)
         self._map(self.inbox, INTAKE)
         self._map(self.wake_ups, WAKE)
@@ -250,6 +268,25 @@ class Deployment:
             wait=self._wait,
             calls_per_second=self._calls_per_second,
         )
+
+    def _apply_first(self, file: Compiled) -> None:
+        """Ahead of the deploy, as docs/apply.md has it."""
+        ago, over = self.clock() - 2 * NOTICE, Schedule()
+        version = FileVersion(
+            number=1, file=file, applied_at=ago, effective_at=ago + NOTICE, by="somebody", reason="the first"
+        )
+        self.versions.apply(version, over.then(1, ago), over, ahead=True)
+
+    def _source(self) -> VersionsInEffect:
+        """With the memory of one container."""
+        versions = ShakyVersions(self.effects, self.versions)
+        return VersionsInEffect(versions=versions, telemetry=self._telemetry)
+
+    def _by_file(self, source: VersionsInEffect, make: Callable[[InEffect], Handler]) -> Handler:
+        """As usher.wiring.machine.Parts.by_file."""
+        if not self.is_applied:
+            return make(InEffect(file=self.file))
+        return ByVersion(in_effect=source.at, make=make, clock=self._looks.clock)
 
     def remove(self) -> None:
         """The stack is gone: nothing runs any more. What its queues hold is gone with them."""
@@ -290,7 +327,7 @@ class Deployment:
     def invoke_provision(self, event: dict[str, Any], tries: int = 0) -> None:
         """CloudFormation invokes it, which Lambda tries three times."""
         provision = Provision(
-            enrolment=self._enrolment,
+            enrolment=lambda file: self._enrolment(InEffect(file=file)),
             release=release_of(
                 self._looks,
                 hooks=self._groups,
@@ -303,6 +340,7 @@ class Deployment:
             ),
             status=self._stack_status,
             respond=lambda _, answer: self.on_provided(answer),
+            in_effect=lambda: self._source().at(self._looks.clock()),
         )
 
         def work(time_left: TimeLeft) -> bool:
@@ -427,8 +465,11 @@ class Deployment:
         )
 
     def _intake_handler(self) -> Handler:
+        return self._by_file(self._source(), self._intake_of)
+
+    def _intake_of(self, of: InEffect) -> Handler:
         intake = Intake(
-            configuration=self.configuration,
+            configuration=of.file.configuration,
             items=self._hook_items(),
             store=self._looks.store,
             wake_ups=self._looks.wake_ups,
@@ -446,12 +487,13 @@ class Deployment:
             return cast(AllHookItems, self._items)
         return self.beside(FileItems(self.configuration))
 
-    def _enrolment(self, file: Compiled) -> Enrolment:
+    def _enrolment(self, of: InEffect) -> Enrolment:
+        file = of.file
         return Enrolment(
             wanted=Wanted(
                 hooks=file.configuration.hooks, targets=_TARGETS, own_groups=frozenset(file.own_groups)
             ),
-            file=InEffect(file=file).in_force,
+            file=of.in_force,
             groups=self._groups,
             live=self._waiting,
             records=cast(EnrolmentRecords, self._items.under(file.digest)),
@@ -462,9 +504,9 @@ class Deployment:
             wait=self._wait,
         )
 
-    def _reconcile(self) -> Reconcile:
+    def _reconcile(self, of: InEffect) -> Reconcile:
         return Reconcile(
-            configuration=self.configuration,
+            configuration=of.file.configuration,
             items=self._hook_items(),
             live=self._waiting,
             instances=self._instances,
@@ -497,8 +539,12 @@ class Deployment:
             faults.met(Fault.SWEEP_MISSED, self.clock())
             return
         work = self.effects.invocations.at_once(_SWEEPS_AT_ONCE)
-        passes = self._passes()
-        handler = sweep_of(self._looks, *passes, work=work, live_holds=self._live_holds).handle
+
+        def make(of: InEffect) -> Handler:
+            live_holds = replace(self._live_holds, configuration=of.file.configuration)
+            return sweep_of(self._looks, *self._passes(of), work=work, live_holds=live_holds).handle
+
+        handler = self._by_file(self._sweep_source, make)
         began_at = self.clock()
 
         def ended(_: object, error: BaseException | None) -> None:
@@ -508,13 +554,13 @@ class Deployment:
 
         invocation = self._invoke(SWEEP, lambda time_left: handler({}, time_left), ended)
 
-    def _passes(self) -> Iterator[Pass]:
+    def _passes(self, of: InEffect) -> Iterator[Pass]:
         if Thing.RECONCILED in self._things:
-            yield self._reconcile()
+            yield self._reconcile(of)
         if Thing.ENROLLED in self._things:
-            yield self._enrolment(self.file)
+            yield self._enrolment(of)
         if Thing.SILENCE in self._things:
-            hooks = self.configuration.hooks
+            hooks = of.file.configuration.hooks
             yield SilentGroups(hooks=hooks, store=self._looks.store, telemetry=self._telemetry)
 
     def _tell_of(self, settings: Deployed, batch: Batch, fault: str) -> None:

@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from usher.core.action import Action, Signal
+    from usher.core.file_versions import FileVersion, Schedule
     from usher.ports.budget import Budget, ResultLimits
+    from usher.ports.file_versions import FileVersions
     from usher.ports.records import Due, Evidence, Raw
     from usher_simulator.fakes.memory_enrolled import MemoryEnrolledHooks
     from usher_simulator.fakes.memory_store import MemoryStore
@@ -146,6 +148,22 @@ class ShakyItems:
     def under(self, digest: str | None) -> ShakyItems:
         """The same items, for a writer that holds the hooks file of that digest."""
         return ShakyItems(self._effects, self._items.under(digest))
+
+
+class ShakyVersions:
+    """Implements usher.ports.file_versions.FileVersions: a step of the store's each."""
+
+    def __init__(self, effects: Effects, versions: FileVersions) -> None:
+        self._effects = effects
+        self._versions = versions
+
+    def schedule(self) -> Schedule:
+        """See usher.ports.file_versions.FileVersions."""
+        return self._effects.of_store(self._versions.schedule)
+
+    def version(self, number: int) -> FileVersion:
+        """See usher.ports.file_versions.FileVersions."""
+        return self._effects.of_store(lambda: self._versions.version(number))
 
 
 class ShakyBudget:

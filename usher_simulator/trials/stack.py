@@ -10,6 +10,7 @@ from datetime import timedelta
 from itertools import count
 from typing import TYPE_CHECKING, Any, Final
 
+from usher_simulator.trials.applier import Applier
 from usher_simulator.trials.judge.terms import InForce
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ class Stack:
         self._random = random
         self._scene = scene
         self._update_takes = update_takes or timedelta(0)
+        self._applier = Applier(usher, random, scene, lambda: self.goes) if usher.is_applied else None
         self._requests = count(1)
         self._request = ""  # the one that is to be answered
         self.status = "CREATE_COMPLETE"
@@ -64,8 +66,10 @@ class Stack:
         self._begin("CREATE_IN_PROGRESS", "Create", self.file)
 
     def update(self, file: Compiled) -> None:
-        """Deploy a hooks file."""
-        if not self.is_busy and not self.goes:
+        """Deploy a hooks file, or apply it."""
+        if self._applier is not None:
+            self._applier.update(file)
+        elif not self.is_busy and not self.goes:
             self._before = self.file
             self._change("UPDATE_IN_PROGRESS", file)
 
@@ -92,7 +96,7 @@ class Stack:
                 "StackId": _ARN,
                 "RequestId": request,
                 "LogicalResourceId": "Hooks",
-                "ResourceProperties": {"File": file.text},
+                "ResourceProperties": {"HooksFrom": "table"} if self._applier else {"File": file.text},
             }
         )
         self._clock.at(self._clock() + _PATIENCE, lambda: self._unanswered(request))

@@ -25,6 +25,7 @@ _SHARE_LOST: Final = (0.1, 0.9)
 _IS_WRITTEN, _ANNOUNCES, _RESTORES = 0.25, 0.25, 0.05
 _TALKS, _DOUBTS, _IS_UPDATED_SLOWLY = 0.3, 0.35, 0.4
 _UPDATE_S: Final = (60.0, 1200.0)
+_IS_APPLIED: Final = 0.35
 _HELD_UP: Final = 0.25
 _HELD_UP_S: Final = (120.0, 1800.0)
 
@@ -38,6 +39,7 @@ class Surroundings:
     `restores_at`: at which part of the run the table is restored, to its state of `restores` before.
     `talks`: instances say more than they must. `doubts`: most policies ask AWS, which lies now and then.
     `update_takes`: from when the functions of an update are there until its hooks are put.
+    `is_applied`: where Usher puts the hooks, files are applied at run time, without an update.
     """
 
     drains_for: timedelta | None = None
@@ -50,6 +52,7 @@ class Surroundings:
     talks: bool = False
     doubts: bool = False
     update_takes: timedelta | None = None
+    is_applied: bool = False
 
     @classmethod
     def draw(cls, random: Dice) -> Surroundings:
@@ -69,6 +72,7 @@ class Surroundings:
             update_takes=timedelta(seconds=random.between(*_UPDATE_S))
             if random.chance(_IS_UPDATED_SLOWLY)
             else None,
+            is_applied=random.chance(_IS_APPLIED),
         )
 
     def latencies(self, usual: Latencies) -> Latencies:

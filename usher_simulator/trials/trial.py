@@ -208,6 +208,7 @@ class Trial:
             instances=Instances(self),
             calls_per_second=self.surroundings.calls_per_second or CALLS_PER_SECOND,
             store=WrittenStore if self.surroundings.is_written else MemoryStore,
+            is_applied=self.surroundings.is_applied and Thing.ENROLLED in self.faults.swarm.things,
         )
         usher.on_acknowledged = self.audience.acknowledged
         return usher

@@ -86,7 +86,7 @@ class Outcome:
 class Trial:
     """The world of one seed. `tells`: keep a trace of everything. `watched`: by which checkers.
 
-    `hooks` and `swarm` take the place of what the seed draws, and `things` go on besides.
+    `hooks`, `swarm` and `surroundings` take the place of what the seed draws, and `things` go on besides.
     """
 
     deployment: ClassVar[type[Deployment]] = Deployment
@@ -99,6 +99,7 @@ class Trial:
         watched: Sequence[MakeChecker] = CHECKERS,
         hooks: dict[str, Any] | None = None,
         swarm: Swarm | None = None,
+        surroundings: Surroundings | None = None,
         things: Collection[Thing] = (),
     ) -> None:
         self.seed = seed
@@ -106,7 +107,7 @@ class Trial:
         self.audience = Audience(self.clock, tells=tells)
         dice = Dice.of(seed, "scenario")
         self._lasts = LONGER if dice.chance(_SHARE_LONGER) else LASTS
-        self.surroundings = Surroundings.draw(Dice.of(seed, "surroundings"))
+        self.surroundings = surroundings or Surroundings.draw(Dice.of(seed, "surroundings"))
         swarm = swarm or self._draw_swarm()
         self.faults = Faults(faults.with_things(swarm, things), Dice.of(seed, "faults"))
         self.audience.tell("swarm", self.faults.swarm)

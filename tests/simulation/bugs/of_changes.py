@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from functools import partial
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final
 
 from tests.simulation.bugs.bug import Bug
-from usher import provision, release
+from usher import hooks_source, provision, release
 from usher.aws import groups
 from usher.core import enrolment, ownership
 from usher.core.action import Result
 from usher.core.enrolment_steps import Put
+from usher.core.hook_items import FileInForce
 from usher.intake import opening
 from usher.passes.retirement import Departure, Retirement
 from usher_simulator.trials.faults import Thing
@@ -98,6 +100,19 @@ BUGS: Final = (
         attribute="terms",
         found_by=OnlyOurs,
         made=_of_the_newest_item,
+    ),
+    _enrolled(
+        name="works by an applied version for hours after the next",
+        place=hooks_source,
+        attribute="CACHED",
+        found_by=OnlyOurs,
+        made=lambda _: timedelta(hours=9),
+    ),
+    _enrolled(
+        name="enrols by the version before for good",
+        place=FileInForce,
+        attribute="gives_way_to",
+        made=lambda _: lambda *_: False,
     ),
     Bug(
         name="removal: abandons what waits",

@@ -11,6 +11,7 @@ import pytest
 from usher.core.action import Result
 from usher.core.compiled import compiled
 from usher.core.file_versions import NOTICE, FileVersion
+from usher_simulator.autoscaling.launch_settings import ANY_SOURCE
 from usher_simulator.trials.calm import Calm
 from usher_simulator.trials.faults import Down, Part, Swarm, Thing
 from usher_simulator.trials.judge.terms import InForce
@@ -67,7 +68,8 @@ class Applied(Calm):
             surroundings=Surroundings(is_applied=True),
             things={Thing.ENROLLED},
         )
-        self.ask("CreateAutoScalingGroup", AutoScalingGroupName="web", MinSize=0, MaxSize=1000)
+        sizes = {"MinSize": 0, "MaxSize": 1000}
+        self.ask("CreateAutoScalingGroup", AutoScalingGroupName="web", **sizes, **ANY_SOURCE)
         self.stack.create()
         self.pass_time(300)
 

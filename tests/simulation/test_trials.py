@@ -43,6 +43,14 @@ def test_no_promise_is_broken_whatever_goes_wrong(first: int) -> None:
     assert broken == {}
 
 
+@pytest.mark.parametrize("seed", [97, 166, 169, 226])
+def test_no_promise_is_broken_where_hooks_files_are_applied_at_run_time(seed: int) -> None:
+    outcome = Trial(seed).run()
+    assert "apply" in outcome.happened
+    assert "apply: rolled back" in outcome.happened
+    assert [str(violation) for violation in outcome.violations] == []
+
+
 @pytest.mark.parametrize(
     "seed",
     [

@@ -283,7 +283,7 @@ class Deployment:
         return VersionsInEffect(versions=versions, telemetry=self._telemetry)
 
     def _by_file(self, source: VersionsInEffect, make: Callable[[InEffect], Handler]) -> Handler:
-        """As usher.wiring.machine.Parts.by_file."""
+        """As usher.wiring.machine has it."""
         if not self.is_applied:
             return make(InEffect(file=self.file))
         return ByVersion(in_effect=source.at, make=make, clock=self._looks.clock)

@@ -12,7 +12,8 @@ from usher.core.action import Transition
 from usher.core.conditions.combined import AnyOf, Not
 from usher.core.conditions.elapsed import Elapsed
 from usher.core.conditions.probe import Probe
-from usher.core.policy import globs_meet
+from usher.core.metadata import value_of
+from usher.core.policy import METADATA_KEY, globs_meet
 from usher.core.wait_moves import WAIT_MOVES
 from usher_hooksfile.foreign_hooks import service_of
 
@@ -99,11 +100,22 @@ def _unfitting(hook: Hook, when: Mapping[str, str]) -> Iterator[str]:
         yield f"no group matches both {glob} and {group}"
     if "after" in when and transition is Transition.LAUNCHING:
         yield "after: launch_failed applies to terminating instances only"
+    if hook.metadata is not None:
+        yield from _other_metadata(hook.metadata, when)
     places = {field: when[field] for field in ("origin", "destination") if field in when}
     moves = [move for move in WAIT_MOVES if move.transition is transition]
     if not any(all(getattr(move, field) == place for field, place in places.items()) for move in moves):
         asked = " and ".join(f"{field} {place}" for field, place in places.items())
         yield f"no {transition} instance has {asked}"
+
+
+def _other_metadata(metadata: str, when: Mapping[str, str]) -> Iterator[str]:
+    if when.get("metadata", metadata) != metadata:
+        yield "the hook has other metadata"
+    for field, wanted in when.items():
+        key = field.removeprefix(METADATA_KEY)
+        if key != field and value_of(metadata, key) != wanted:
+            yield f"the metadata of the hook do not have {wanted} at the key {key}"
 
 
 def _of_each_policy(hook: Hook, index: int) -> Iterator[Warned]:

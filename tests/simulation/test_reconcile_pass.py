@@ -202,6 +202,19 @@ def test_the_termination_after_a_failed_launch_is_adopted_under_its_own_rule() -
     assert (action.policy.name, action.outcome) == ("park", Outcome.COMPLETED)
 
 
+def test_what_is_adopted_has_the_metadata_of_its_hook() -> None:
+    drawn = a_hook(
+        metadata='{"role": "db"}',
+        policy=[{"when": {"metadata": {"role": "db"}}, "use": "park"}, {"use": "patient"}],
+    )
+    scene = Scene(drawn)
+    scene.create("web", drawn)
+    scene.drops = all_lost
+    scene.run(5)
+    action = scene.action()
+    assert (action.policy.name, action.metadata) == ("park", '{"role": "db"}')
+
+
 # -- tokens that come late ----------------------------------------------------------------------
 
 

@@ -544,6 +544,10 @@ def test_what_may_well_be_meant_is_not_warned_of(file: Path, text: str) -> None:
     assert list(warned(file, text)) == []
 
 
+def with_metadata(written: str) -> str:
+    return A.replace("}", f", metadata: {written}}}")
+
+
 def with_rule(when: str, hook: str = A) -> str:
     return hooks_text(hook.replace("policy: p", f"policy: [{{when: {when}, use: p}}, {{use: p}}]"), p=GO)
 
@@ -578,6 +582,18 @@ def with_rule(when: str, hook: str = A) -> str:
             "no terminating instance has origin WarmPool and destination AutoScalingGroup",
             id="a move of the other transition, terminating",
         ),
+        pytest.param(
+            "{metadata: owner=web}",
+            with_metadata("owner=jobs"),
+            "the hook has other metadata",
+            id="metadata",
+        ),
+        pytest.param(
+            "{metadata: {role: db}}",
+            with_metadata('\'{"role": "web"}\''),
+            "the metadata of the hook do not have db at the key role",
+            id="a key of the metadata",
+        ),
     ],
 )
 def test_a_rule_that_can_never_fit_is_warned_of(file: Path, when: str, hook: str, why: str) -> None:
@@ -597,6 +613,11 @@ FITTING = [
     pytest.param("{after: launch_failed, origin: AutoScalingGroup}", LETS_GO, id="after a failed launch"),
     pytest.param("{group: '*-a'}", A.replace("web", "'web-*'"), id="globs that meet"),
     pytest.param("{origin: WarmPool}", A, id="an origin alone"),
+    pytest.param("{metadata: owner=web}", A, id="metadata that someone else may have put"),
+    pytest.param("{metadata: owner=web}", with_metadata("owner=web"), id="the hook's own metadata"),
+    pytest.param(
+        "{metadata: {role: db}}", with_metadata('\'{"role": "db"}\''), id="a key of its own metadata"
+    ),
 ]
 
 

@@ -135,7 +135,8 @@ def test_only_the_function_itself_may_be_invoked(function: str, arn: str) -> Non
 def test_the_function_is_told_of_the_action() -> None:
     started = datetime(2026, 3, 1, 13, 0, 0, 250_000, tzinfo=timezone(timedelta(hours=1)))
     policy = a_policy([{"function": "smoke-test"}], name="gate", give_up_after="20m", mode="observe")
-    action = an_action(started_at=started, policy=policy, token=None)
+    metadata = "text of any kind: $(reboot)"
+    action = an_action(started_at=started, policy=policy, token=None, metadata=metadata)
     call = SMOKE.ask(action, {}, at(60))
 
     assert (call.service, call.operation, call.intent) == ("lambda", "Invoke", None)
@@ -148,6 +149,7 @@ def test_the_function_is_told_of_the_action() -> None:
         "token": None,
         "group": "workers-1",
         "hook": "usher-drain",
+        "metadata": metadata,
         "instance_id": "i-0f0e0d0c0b0a09080",
         "transition": "terminating",
         "origin": "AutoScalingGroup",

@@ -117,6 +117,7 @@ SHARED = "must not be the name of another hook on the same group"
 TOO_MANY = "must be one of at most 50 hooks on a group (51 here)"
 QUOTES = ", in quotes where it looks like something else"
 
+WHEN_KEYS = "origin, destination, transition, group, after, metadata"
 REFUSED = rows(
     ("version", 0, "must be 1"),
     ("version", 2, "must be 1"),
@@ -238,16 +239,21 @@ REFUSED = rows(
     (
         "hooks[0].policy[0].when",
         {},
-        "must have at least one of origin, destination, transition, group, after",
+        "must have at least one of " + WHEN_KEYS,
     ),
     ("hooks[0].policy[0].when", None, MAPPING),
-    ("hooks[0].policy[0].when.from", "EC2", UNKNOWN + "origin, destination, transition, group, after"),
+    ("hooks[0].policy[0].when.from", "EC2", UNKNOWN + WHEN_KEYS),
     ("hooks[0].policy[0].when.origin", "warmpool", PLACE),
     ("hooks[0].policy[0].when.destination", ["EC2"], PLACE),
     ("hooks[0].policy[0].when.transition", "launch", TRANSITION),
     ("hooks[0].policy[0].when.group", "a:b", GROUP),
     ("hooks[0].policy[0].when.group", 5, GROUP + QUOTES),
     ("hooks[0].policy[0].when.after", "launch", "must be one of launch_failed"),
+    ("hooks[0].policy[0].when.metadata", "", "must be text of 1 to 4000 characters"),
+    ("hooks[0].policy[0].when.metadata", 5, MAPPING),
+    ("hooks[0].policy[0].when.metadata", {}, "must be the whole text of the metadata, or a mapping"),
+    ("hooks[0].policy[0].when.metadata.count", 3, "must be text of at most 4000 characters" + QUOTES),
+    ("hooks[0].policy[0].when.metadata.role", "a\0", "must be text of at most 4000 characters"),
 )
 
 

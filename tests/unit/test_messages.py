@@ -121,12 +121,15 @@ EXPECTED: dict[str, Notice] = {
         "2026-10-05T12:30:00",
         channel="eventbridge",
     ),
-    "eventbridge-with-metadata": terminate(
-        "jobs-blue",
-        "4559690f-7c2e-4ada-9e1b-b367632894fd",
-        "i-07097b6693ec0f53a",
-        "2026-10-05T12:31:59",
-        channel="eventbridge",
+    "eventbridge-with-metadata": dataclasses.replace(
+        terminate(
+            "jobs-blue",
+            "4559690f-7c2e-4ada-9e1b-b367632894fd",
+            "i-07097b6693ec0f53a",
+            "2026-10-05T12:31:59",
+            channel="eventbridge",
+        ),
+        metadata="owner=jobs",
     ),
     "lambda-on-failure": terminate(
         "jobs-blue",
@@ -195,8 +198,14 @@ EXPECTED: dict[str, Notice] = {
         "2026-10-05T22:05:17.730",
         origin="WarmPool",
     ),
-    "hook-with-metadata": terminate(
-        "jobs-blue", "038e59ae-3b1a-4cd9-bfc1-944bc67e0871", "i-09de78803fcd40acc", "2026-10-05T09:31:02.118"
+    "hook-with-metadata": dataclasses.replace(
+        terminate(
+            "jobs-blue",
+            "038e59ae-3b1a-4cd9-bfc1-944bc67e0871",
+            "i-09de78803fcd40acc",
+            "2026-10-05T09:31:02.118",
+        ),
+        metadata='{"owner":"jobs","note":"overnight"}',
     ),
     "hook-with-unknown-keys": launch(
         "web-prod", "9162a6e8-c972-4cf5-ac69-a99822a469d0", "i-0be5e15eec122ed4c", "2026-10-05T08:03:44.901"
@@ -929,3 +938,22 @@ def test_what_does_not_tell_its_account_is_taken_for_ours(told: dict[str, Any]) 
 @pytest.mark.parametrize("body", ["{", "[]", {"Type": "SubscriptionConfirmation", "TopicArn": "t"}])
 def test_what_says_nothing_tells_no_account(body: object) -> None:
     assert messages.home_of(body) == Home(account=None, region=None)
+
+
+@pytest.mark.parametrize(
+    ("told", "metadata"),
+    [
+        pytest.param("a" * 4000, "a" * 4000, id="as much as the API takes"),
+        pytest.param("two\nlines\tand é \U0001f600", "two\nlines\tand é \U0001f600", id="any text"),
+        pytest.param("a" * 4001, None, id="more"),
+        pytest.param("", None, id="none"),
+        pytest.param(None, None, id="null"),
+        pytest.param({"role": "db"}, None, id="no text"),
+        pytest.param("a\x00", None, id="what no store keeps"),
+        pytest.param("a\ud800", None, id="a lone surrogate"),
+    ],
+)
+def test_metadata_that_are_none_cost_no_message(told: object, metadata: str | None) -> None:
+    notice = messages.read(json.dumps(read_sample("hook-with-metadata") | {"NotificationMetadata": told}))
+    assert isinstance(notice, LifecycleNotice)
+    assert notice.metadata == metadata

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import json
 import re
+from dataclasses import replace
 from datetime import timedelta
 from itertools import product
 
@@ -71,6 +73,10 @@ def move(
     return Move(group=group, transition=transition, origin=origin, destination=destination, after=after)
 
 
+def told(metadata: str | None) -> Move:
+    return replace(move(), metadata=metadata)
+
+
 RULES = (
     rule("failed", after="launch_failed"),
     rule("both", origin="WarmPool", destination="AutoScalingGroup"),
@@ -103,6 +109,46 @@ RULES = (
 )
 def test_the_first_rule_that_fits_names_the_policy(asked: Move, expected: str) -> None:
     assert hook("drain", *RULES).policy_for(asked).name == expected
+
+
+@pytest.mark.parametrize(
+    ("metadata", "expected"),
+    [
+        pytest.param("owner=web", "text", id="the whole text"),
+        pytest.param("owner=web ", "rest", id="not a part of the text"),
+        pytest.param(None, "rest", id="no metadata"),
+        pytest.param('{"role": "db"}', "db", id="a key"),
+        pytest.param('{"role": "db", "zone": "Z1"}', "both", id="each key that is asked for"),
+        pytest.param('{"role": "worker"}', "rest", id="another value"),
+        pytest.param('{"roles": "db"}', "rest", id="another key"),
+        pytest.param('{"role": ["db"]}', "rest", id="a list with the value"),
+        pytest.param('["role", "db"]', "rest", id="no object"),
+        pytest.param("{'role': 'db'}", "rest", id="no JSON"),
+        pytest.param('{"count": 3}', "number", id="a number"),
+        pytest.param('{"count": "3"}', "number", id="a number that is written as text"),
+        pytest.param('{"count": 3.0}', "rest", id="a number that is written otherwise"),
+        pytest.param('{"count": true}', "boolean", id="a boolean"),
+        pytest.param('{"count": null}', "rest", id="nothing"),
+    ],
+)
+def test_a_rule_asks_for_the_text_of_the_metadata_or_for_keys_in_it(
+    metadata: str | None, expected: str
+) -> None:
+    rules = (
+        rule("text", metadata="owner=web"),
+        rule("both", **{"metadata.role": "db", "metadata.zone": "Z1"}),
+        rule("db", **{"metadata.role": "db"}),
+        rule("number", **{"metadata.count": "3"}),
+        rule("boolean", **{"metadata.count": "true"}),
+        rule("rest"),
+    )
+    assert hook("drain", *rules).policy_for(told(metadata)).name == expected
+
+
+@given(metadata=st.text() | st.recursive(st.none() | st.text(), st.lists, max_leaves=3).map(json.dumps))
+def test_metadata_of_any_kind_fit_no_key_that_they_do_not_have(metadata: str) -> None:
+    rules = (rule("key", **{"metadata.role": "db"}), rule("rest"))
+    assert hook("drain", *rules).policy_for(told(metadata)).name == "rest"
 
 
 WEB = (("team", "web"),)

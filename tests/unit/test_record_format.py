@@ -155,6 +155,7 @@ def full_action() -> Action:
         timeout_assumed=True,
         let_through=True,
         wakes_as=7 << 32 | 6,
+        metadata="owner=jobs",
         heartbeats_told=(("1f/1", 3), ("1f/2", 2)),
         hook=hook_terms(
             limits=Limits(abandon_per_hour=5, complete_per_minute=20), limited_with='["workers-*"]'

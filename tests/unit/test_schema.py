@@ -95,6 +95,9 @@ WHOLE: Final[dict[str, Any]] = yaml.safe_load(
               transition: terminating
               group: web-1
               after: launch_failed
+              metadata: owner=web
+            use: none
+          - when: {metadata: {role: worker}}
             use: none
           - use: all
       - {name: boot, group: {tags: {team: a}}, transition: launching, policy: none}

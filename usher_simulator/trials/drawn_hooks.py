@@ -26,6 +26,8 @@ _RESULTS: Final = ("CONTINUE", "ABANDON")
 _LEAST, _LONGEST = timedelta(seconds=30), timedelta(hours=2)
 _LEAST_OF_OTHERS: Final = timedelta(minutes=10)  # for what SQS and SNS do not bring
 _MOST: Final = 0.7
+_BY_METADATA: Final = ({"metadata": "owner=ops"}, {"metadata": {"role": "db"}})
+_METADATA: Final = ("owner=ops", '{"role":"db","zone":"z1"}', '{"role":"web"}')
 _ASKING: Final = 0.35  # the share of policies with a condition that asks AWS
 
 
@@ -82,6 +84,7 @@ def _draw_hook(random: Dice, name: str, group: str, transition: str, policies: D
         "notify": random.choice(ways),
         "policy": _draw_rules(random, f"{group}-{name}", transition, timeout, policies),
     }
+    _route_by_metadata(hook, name)
     if random.chance(0.15):
         hook["limits"] = {
             "complete_per_minute": random.randint(1, 3),
@@ -97,6 +100,16 @@ def _draw_rules(random: Dice, name: str, transition: str, timeout: timedelta, po
     policies[f"{name}-else"] = draw_policy(random, transition, timeout)
     when = random.choice(({"destination": "WarmPool"}, {"after": "launch_failed"}, {"origin": "EC2"}))
     return [{"when": when, "use": f"{name}-else"}, {"use": name}]
+
+
+def _route_by_metadata(hook: Data, drawn: str) -> None:
+    """Some rules ask for metadata instead. Drawn from what is drawn already, so that it shifts nothing."""
+    if not isinstance(hook["policy"], list):
+        return
+    number = crc32(f"{drawn} {hook['heartbeat_timeout']} {hook['group']}".encode())
+    if number % 2 == 0:
+        hook["policy"][0]["when"] = _BY_METADATA[number // 2 % len(_BY_METADATA)]
+        hook["metadata"] = _METADATA[number // 8 % len(_METADATA)]
 
 
 def draw_policy(random: Dice, transition: str, timeout: timedelta) -> Data:
@@ -216,6 +229,7 @@ def changed(random: Dice, hooks: Data, former: Sequence[Data] = ()) -> Data:
         if random.chance(0.5):
             name = f"{_name_of(hook)}-{random.randrange(1000)}"
             hook["policy"] = _draw_rules(random, name, hook["transition"], timeout, data["policies"])
+            _route_by_metadata(hook, name)
         if random.chance(0.2):
             hook["default_result"] = random.choice(_RESULTS)
         if random.chance(0.15) and timeout <= timedelta(minutes=10):

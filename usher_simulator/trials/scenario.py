@@ -186,6 +186,7 @@ class Scenario:
             HeartbeatTimeout=int(seconds(hook["heartbeat_timeout"]).total_seconds()),
             DefaultResult=hook.get("default_result", "ABANDON"),
             NotificationTargetARN=target,
+            **({"NotificationMetadata": hook["metadata"]} if "metadata" in hook else {}),
         )
 
     def _ask(self, operation: str, **parameters: object) -> None:

@@ -95,6 +95,7 @@ def action_to_data(action: Action) -> Data:
             "let_through": action.let_through or None,
             "wakes_as": action.wakes_as,
             "beats_told": [list(told) for told in action.heartbeats_told] or None,
+            "metadata": action.metadata,
             "lines": lines or None,
             "last_entry": last if not lines or last != lines[-1] else None,  # stored once
         }
@@ -150,6 +151,7 @@ def action_from_data(data: Mapping[str, Any]) -> Action:
         let_through=data.get("let_through", False),
         wakes_as=data.get("wakes_as"),
         heartbeats_told=tuple((chain, beats) for chain, beats in data.get("beats_told", ())),
+        metadata=data.get("metadata"),
         last_entry=last,
         recent=lines,
     )

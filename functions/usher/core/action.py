@@ -233,6 +233,7 @@ class Action:
     let_through: bool = False  # it began in a hook on its way out, after what replaces that stood
     wakes_as: int | None = None  # the stamp whose wake-ups count for this state, which sent none of its own
     heartbeats_told: tuple[tuple[str, int], ...] = ()  # by chain without the table: the heartbeats known here
+    metadata: str | None = None  # the hook's NotificationMetadata, as it began
     last_entry: Entry | None = None
     recent: tuple[Entry, ...] = ()  # its last lines: those that the record holds, and new ones
 

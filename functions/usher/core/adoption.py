@@ -38,6 +38,7 @@ def adopted(wait: UnrecordedWait, timeout: timedelta, action_id: str, now: datet
         policy=wait.policy,
         origin=wait.move.origin,
         destination=wait.move.destination,
+        metadata=wait.move.metadata,
         started_at=begun_at or now,
         signals_since=activity.started_at - evidence.BEFORE_START if activity and not begun_at else None,
         limit_at=None if begun_at else _limit(activity, earliest, timeout, now),
@@ -132,7 +133,8 @@ def joins(known: Action, came: Action) -> bool:
 
 def joined(known: Action, came: Action, now: datetime) -> Action:
     """An adopted record with the token that came for it, and the start that its message tells."""
-    action = replace(known, token=came.token, received_by=came.received_by)
+    metadata = known.metadata if came.metadata is None else came.metadata
+    action = replace(known, token=came.token, received_by=came.received_by, metadata=metadata)
     if action.is_open:
         action = replace(
             action,

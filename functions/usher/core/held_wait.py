@@ -135,6 +135,7 @@ def first_waits(configuration: Configuration, notice: LifecycleNotice, now: date
         transition=notice.transition,
         origin=notice.origin,
         destination=notice.destination,
+        metadata=notice.metadata,
     )
     if hook.policy_for(move).mode is not Mode.ENFORCE:
         return []

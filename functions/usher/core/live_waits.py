@@ -102,6 +102,7 @@ class UnrecordedWait:
             origin=_only({move.origin for move in self.moves}),
             destination=_only({move.destination for move in self.moves}),
             after="launch_failed" if launch_failed else None,
+            metadata=self.terms.metadata,
         )
 
     @property

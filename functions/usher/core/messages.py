@@ -55,6 +55,9 @@ _SIGNAL_NAME: Final = _Rule(SIGNAL_NAME, "1 to 64 of A-Z a-z 0-9 . _ -")
 _ACCOUNT: Final = _Rule(r"[0-9]{12}", "twelve digits")
 _REGION: Final = _Rule(r"[a-z0-9-]{1,32}", "a Region such as us-east-1")
 _REGION_OF_ARN: Final = 3  # its place between the colons
+_METADATA: Final = _Rule(
+    r"[\t\n\r\x20-\ud7ff\ue000-\U0010ffff]{1,4000}", "1 to 4000 characters, as the API takes them"
+)
 _ANY_TEXT: Final = _Rule(r"(?s).*", "text")
 
 _TRANSITIONS: Final = {
@@ -205,6 +208,7 @@ def _lifecycle(data: Mapping[str, Any], at: datetime, channel: str) -> Lifecycle
         transition=_TRANSITIONS[transition],
         origin=_optional(data, "Origin", _PLACE),
         destination=_optional(data, "Destination", _PLACE),
+        metadata=_told(data.get("NotificationMetadata"), _METADATA),
         at=at,
         channel=channel,
     )

@@ -42,6 +42,7 @@ class LifecycleNotice:
     transition: Transition
     origin: str | None  # absent in messages from before 2021 (aws-facts 1.4)
     destination: str | None
+    metadata: str | None = None  # the hook's NotificationMetadata
     at: datetime
     channel: str  # sqs | sns | eventbridge | lambda
 

@@ -29,6 +29,11 @@ class Terms:
     let_through_from: datetime | None = None
     item: Enrolled | None = None  # None: someone else put it, as far as is known
 
+    @property
+    def metadata(self) -> str | None:
+        """What its messages would have said, had one come."""
+        return self.item.settings.metadata if self.item is not None else self.hook.metadata
+
     def heartbeat_timeout(self, started_at: datetime, now: datetime) -> tuple[timedelta, bool]:
         """The smallest that may stand for an action that began then, and whether it is known to stand.
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from usher.core.action import HookTerms, Transition
 from usher.core.frozen import frozen
+from usher.core.metadata import value_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 
     from usher.core.action import Limits, Result
     from usher.core.conditions.verdict import Condition, Plain
+
+
+METADATA_KEY: Final = "metadata."  # before it, where a rule asks for one key of the metadata
 
 
 class Mode(StrEnum):
@@ -74,6 +78,7 @@ class Move:
     origin: str | None
     destination: str | None
     after: str | None = None  # "launch_failed": the termination that follows an abandoned launch
+    metadata: str | None = None  # of its hook
 
 
 @frozen
@@ -91,6 +96,8 @@ class Rule:
     def _fits(field: str, wanted: str, move: Move) -> bool:
         if field == "group":
             return glob_fits(wanted, move.group)
+        if field.startswith(METADATA_KEY):
+            return value_of(move.metadata, field.removeprefix(METADATA_KEY)) == wanted
         if field == "after" and move.transition is Transition.LAUNCHING:
             return False  # the notice of a second launch hook may come when the first has abandoned it
         return bool(getattr(move, field) == wanted)

@@ -89,6 +89,7 @@ class Opening:
             origin=notice.origin,
             destination=notice.destination,
             after="launch_failed" if asks and self._launch_failed(notice, hook, now) else None,
+            metadata=notice.metadata,
         )
 
     def _launch_failed(self, notice: LifecycleNotice, hook: Hook, now: datetime) -> bool:
@@ -208,6 +209,7 @@ def _action(notice: LifecycleNotice, hook: Hook, policy: Policy, action_id: str,
         policy=policy,
         origin=notice.origin,
         destination=notice.destination,
+        metadata=notice.metadata,
         started_at=min(notice.at, now),  # a clock ahead of ours is no reason to hold longer
         first_seen_at=now,
         look_at=now,

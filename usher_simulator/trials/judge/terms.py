@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from usher_simulator.trials.policy_model import seconds
@@ -40,8 +41,8 @@ class InForce:
         names = [rule["use"] for rule in rules] if isinstance(rules, list) else [rules]
         return [self.file["policies"][name] for name in names]
 
-    def chosen(self, hook: Written, wait: Wait, *, launch_failed: bool) -> Written:
-        """The policy of the first rule that fits a lifecycle action."""
+    def chosen(self, hook: Written, wait: Wait, *, launch_failed: bool, metadata: str | None) -> Written:
+        """The policy of the first rule that fits a lifecycle action of a hook with those metadata."""
         rules = hook["policy"]
         if not isinstance(rules, list):
             policy: Written = self.file["policies"][rules]
@@ -52,17 +53,28 @@ class InForce:
             "destination": wait.destination,
             "transition": wait.transition,
             "after": after,
+            "metadata": metadata,
         }
         fitting = (rule for rule in rules if _fits(rule.get("when", {}), wait.group, move))
         first: Written = self.file["policies"][next(fitting)["use"]]
         return first
 
 
-def _fits(when: Mapping[str, str], group: str, move: Mapping[str, str | None]) -> bool:
+def _fits(when: Mapping[str, Any], group: str, move: Mapping[str, str | None]) -> bool:
     return all(
-        fnmatchcase(group, wanted) if field == "group" else move[field] == wanted
+        fnmatchcase(group, wanted)
+        if field == "group"
+        else move[field] == wanted or (isinstance(wanted, dict) and _has_keys(move[field], wanted))
         for field, wanted in when.items()
     )
+
+
+def _has_keys(metadata: str | None, wanted: Mapping[str, str]) -> bool:
+    """Of metadata as they are drawn: an object of texts, or no JSON."""
+    if metadata is None or not metadata.startswith("{"):
+        return False
+    told: dict[str, str] = json.loads(metadata)
+    return wanted.items() <= told.items()
 
 
 def selects(hook: Written, group: str, tags: Tags) -> bool:
@@ -77,17 +89,23 @@ def selects(hook: Written, group: str, tags: Tags) -> bool:
 class Terms:
     """What may count for an action: of several files, at a deploy, each may have been the one.
 
-    `gone_since`: when the first file was deployed that does not have its hook any more.
+    `gone_since`: when the first file was deployed that does not have its hook any more. `metadata`: what may
+    stand on its hook, which is changed after the file is.
     """
 
     hooks: Sequence[tuple[InForce, Written]]
     timeouts: frozenset[timedelta]
     gone_since: datetime | None
+    metadata: frozenset[str | None]
 
     def policies(self, wait: Wait, *, launch_failed: bool) -> list[Written]:
         """The policies under which it may be."""
         cases = {False, launch_failed}  # that its launch failed may have become known too late
-        found = [file.chosen(hook, wait, launch_failed=case) for file, hook in self.hooks for case in cases]
+        found = [
+            file.chosen(hook, wait, launch_failed=case, metadata=metadata)
+            for file, hook in self.hooks
+            for case, metadata in product(cases, self.metadata)
+        ]
         return list({json.dumps(each, sort_keys=True): each for each in found}.values())
 
     @property
@@ -120,7 +138,12 @@ def terms(deployed: Sequence[InForce], in_force: Sequence[InForce], wait: Wait, 
         last = deployed.index(had[-1]) if had else 0
         gone_since = next((file.since for file in deployed[last + 1 :]), None)
     timeouts = {seconds(hook.get("heartbeat_timeout", "1h")) for _, hook in _on(deployed, wait, tags)}
-    return Terms(hooks=hooks, timeouts=frozenset({*timeouts, wait.heartbeat_timeout}), gone_since=gone_since)
+    return Terms(
+        hooks=hooks,
+        timeouts=frozenset({*timeouts, wait.heartbeat_timeout}),
+        gone_since=gone_since,
+        metadata=frozenset(hook.get("metadata") for _, hook in _on(deployed, wait, tags)),
+    )
 
 
 def _on(files: Iterable[InForce], wait: Wait, tags: Tags) -> Iterable[tuple[InForce, Written]]:

@@ -16,7 +16,8 @@ from usher.core import duration, iso_time
 from usher.core.action import Transition
 from usher.core.conditions import excerpt
 from usher.core.conditions.answer import member, members, text
-from usher.core.conditions.probe import Call, Found, Permission, Probe, Reply, ReplyKind, not_answered
+from usher.core.conditions.placeholders import PlaceholderProbe, filled
+from usher.core.conditions.probe import Call, Found, Permission, Reply, ReplyKind, not_answered
 from usher.core.field import Field, attempt
 from usher.core.finding import ConditionStatus
 from usher.core.frozen import frozen
@@ -69,7 +70,7 @@ _REFUSED_FOR_GOOD: Final = ("InvalidParameters", "UnsupportedPlatformType", "Max
 
 
 @frozen
-class Command(Probe):
+class Command(PlaceholderProbe):
     """Sends `document` to the instance, and follows it for at most `timeout` from the first intent.
 
     Its memory: `since` (the first intent), `intended_at` (the last one, while its answer is not known),
@@ -147,6 +148,11 @@ class Command(Probe):
         """See Probe. The status of an invocation that ended is its last."""
         return False
 
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """See PlaceholderProbe."""
+        return tuple(text for _, texts in self.parameters for text in texts)
+
     def ask(self, action: Action, memory: Memory, now: datetime) -> Call:
         """Send; or find what was sent; or follow it; or fetch the output of what failed."""
         if "failed" in memory:
@@ -175,7 +181,7 @@ class Command(Probe):
         parameters: dict[str, Any] = {
             "InstanceIds": [action.instance_id],
             "DocumentName": self.document,
-            "Parameters": {name: list(texts) for name, texts in self.parameters},
+            "Parameters": {name: [filled(text, action) for text in texts] for name, texts in self.parameters},
             "TimeoutSeconds": max(left, _LEAST_TIMEOUT) // _SECOND,
             "Comment": self._comment(action),
         }

@@ -145,6 +145,7 @@ def payload(action: Action) -> dict[str, Any]:
         "token": action.token,
         "group": action.hook.group,
         "hook": action.hook.name,
+        "metadata": action.metadata,
         "instance_id": action.instance_id,
         "transition": str(action.hook.transition),
         "origin": action.origin,

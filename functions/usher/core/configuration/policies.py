@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from usher.core import conditions
 from usher.core.action import Result
 from usher.core.conditions.combined import Then
+from usher.core.conditions.placeholders import KNOWN, PlaceholderProbe
 from usher.core.conditions.probe import Probe
 from usher.core.field import Field, Refused, as_json, attempt
 from usher.core.policy import Mode, Policy, WhenStopped
@@ -49,6 +50,7 @@ def policies_from(field: Field) -> dict[str, Policy | None]:
 def _new_policy(name: str, field: Field) -> Policy:
     """A policy of a file. What is refused here only, records of earlier releases may have."""
     policy = policy_from(name, field)
+    _refuse_unknown_placeholders(policy, _UNTIL.elements(field.members()["until"]))
     later = {stage for each in policy.until if isinstance(each, Then) for stage in each.stages[1:]}
     if any(policy.leaves.count(stage) > 1 for stage in later if isinstance(stage, Probe)):
         raise field.members()["until"].refuse(
@@ -56,6 +58,14 @@ def _new_policy(name: str, field: Field) -> Policy:
             "its answer there would also count in the stage"
         )
     return policy
+
+
+def _refuse_unknown_placeholders(policy: Policy, elements: list[Field]) -> None:
+    for condition, element in zip(policy.until, elements, strict=True):
+        starting = (leaf for leaf in condition.leaves() if isinstance(leaf, PlaceholderProbe))
+        unknown = next(filter(None, (leaf.unknown_placeholder for leaf in starting)), None)
+        if unknown is not None:
+            element.refuse(f"has {unknown} in a parameter, which is no placeholder; known are {KNOWN}")
 
 
 def policy_from(name: str, field: Field) -> Policy:

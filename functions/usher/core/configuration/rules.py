@@ -10,22 +10,29 @@ from usher.core.action import Transition
 from usher.core.configuration.groups import GROUP_NAME
 from usher.core.configuration.policies import POLICY_NAME
 from usher.core.field import Refused, attempt
-from usher.core.policy import Rule
-from usher.core.shape import Choice, Either, Keys, ListOf, Text
+from usher.core.policy import METADATA_KEY, Rule
+from usher.core.shape import AnyKeys, Choice, Either, Keys, ListOf, Text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from usher.core.field import Field
     from usher.core.policy import Policy
+    from usher.core.shape import Shape
 
 _PLACE: Final = Choice(("EC2", "AutoScalingGroup", "WarmPool"))
-WHEN: Final[Mapping[str, Choice[str] | Text]] = {
+_METADATA: Final = Text(r"[^\x00-\x08\x0b\x0c\x0e-\x1f]{1,4000}", "must be text of 1 to 4000 characters")
+_VALUE: Final = Text(r"[^\x00-\x08\x0b\x0c\x0e-\x1f]{0,4000}", "must be text of at most 4000 characters")
+_KEYS: Final = AnyKeys(
+    _METADATA, _VALUE, least=1, rule="must be the whole text of the metadata, or a mapping of keys in them"
+)
+WHEN: Final[Mapping[str, Shape]] = {
     "origin": _PLACE,
     "destination": _PLACE,
     "transition": Choice(Transition),
     "group": GROUP_NAME,
     "after": Choice(("launch_failed",)),
+    "metadata": Either(_METADATA, _KEYS),
 }
 _POLICY_USED: Final = Text(r"[^\x00-\x1f]+", "must be the name of a policy")
 _WHEN: Final = Keys(WHEN, least=1)
@@ -85,4 +92,18 @@ def _named_policy(policies: Policies, field: Field) -> Policy:
 
 def _when(field: Field) -> tuple[tuple[str, str], ...]:
     parts = _WHEN.members(field)
-    return tuple((key, attempt(WHEN[key].read, member, "")) for key, member in parts.items())
+    return tuple(pair for key, member in parts.items() for pair in _wanted(key, member))
+
+
+def _wanted(key: str, field: Field) -> tuple[tuple[str, str], ...]:
+    """What a field of `when` asks for; of a mapping in it, each key."""
+    match WHEN[key]:
+        case Choice() | Text() as shape:
+            return ((key, attempt(shape.read, field, "")),)
+        case _ if isinstance(field.value, str):
+            return ((key, attempt(_METADATA.read, field, "")),)
+        case _:
+            members = attempt(_KEYS.members, field, {})
+            return tuple(
+                (f"{METADATA_KEY}{of}", attempt(_VALUE.read, member, "")) for of, member in members.items()
+            )

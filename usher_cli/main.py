@@ -70,6 +70,7 @@ _COMMANDS: Final = {
     "signal": _Listed(
         "operate", "signal", "Send the signal that an action waits for, as its workload would."
     ),
+    "simulator": _Listed("simulator", "simulator", "Serve simulated Auto Scaling on a loopback port."),
     "status": _Listed(
         "install.status",
         "status",

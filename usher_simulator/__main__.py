@@ -11,10 +11,13 @@ import time
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from random import Random
-from typing import Final, TextIO
+from typing import TYPE_CHECKING, Final, TextIO
 
 from usher_simulator.autoscaling.http_server import Setup, open_door
 from usher_simulator.autoscaling.latencies import CAPTURED, PROMPT
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _LATENCIES: Final = {"prompt": PROMPT, "captured": CAPTURED}
 _LAST_PORT: Final = 65535
@@ -22,7 +25,7 @@ _STOPS: Final = (signal.SIGINT, signal.SIGTERM)
 _EXAMPLE: Final = """\
 example:
   export AWS_ACCESS_KEY_ID=any AWS_SECRET_ACCESS_KEY=any AWS_REGION=us-east-1
-  python -m usher_simulator --port 8090 --speed 60 &
+  PROGRAM --port 8090 --speed 60 &
   aws autoscaling describe-lifecycle-hook-types --endpoint-url http://127.0.0.1:8090
 
 Messages go to the queues, topics, functions and the event bus behind AWS_ENDPOINT_URL (or
@@ -31,9 +34,9 @@ them hooks can have no notification target, and events go nowhere.
 """
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None, program: str = "python -m usher_simulator") -> int:
     """Serve until SIGINT or SIGTERM."""
-    asked = _parser().parse_args()
+    asked = _parser(program).parse_args(arguments)
     # Blocked before the first thread begins, so that whenever they come they wait for sigwait.
     signal.pthread_sigmask(signal.SIG_BLOCK, _STOPS)
     with ExitStack() as stack:
@@ -62,11 +65,11 @@ def _setup(asked: argparse.Namespace) -> Setup:
     )
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(program: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m usher_simulator",
+        prog=program,
         description="Simulated EC2 Auto Scaling over HTTP, on the loopback interface.",
-        epilog=_EXAMPLE,
+        epilog=_EXAMPLE.replace("PROGRAM", program),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument

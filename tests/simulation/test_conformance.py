@@ -10,7 +10,8 @@ import pytest
 from usher_simulator.conformance.__main__ import main
 from usher_simulator.conformance.endpoints import InProcess
 from usher_simulator.conformance.runner import run
-from usher_simulator.conformance.scenarios import InvalidScenario, load, span_of
+from usher_simulator.conformance.scenarios import InvalidScenario, load
+from usher_simulator.spans import span_of
 
 if TYPE_CHECKING:
     from usher_simulator.conformance.scenarios import Scenario
@@ -112,7 +113,7 @@ def test_a_difference_is_told_with_its_step_and_place(tmp_path: Path, steps: str
         ("scenarios: [{name: x, source: y, steps: [{cal: Z}]}]", "x: no step is called cal"),
         ("scenarios: [{name: x, source: y, steps: [{call: Z, wth: {}}]}]", "x: unknown key wth"),
         ("scenarios: [{name: x, source: y, needs: [moon], steps: [{call: Z}]}]", "x: needs must be of clock"),
-        ("scenarios: [{name: x, source: y, steps: [{advance: soon}]}]", "'soon' is no span of time"),
+        ("scenarios: [{name: x, source: y, steps: [{advance: soon}]}]", "x: 'soon' is no span of time"),
         (
             "scenarios: [&x {name: x, source: y, steps: [{call: Z}]}, *x]",
             "x: two scenarios have this name",

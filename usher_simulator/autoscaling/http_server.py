@@ -73,7 +73,7 @@ def open_door(setup: Setup) -> Iterator[str]:
             request_id = new_id()
             return (*respond_to(body, service, request_id), request_id)
 
-    with _Server(setup.port, respond) as server:
+    with Server(setup.port, respond) as server:
         outside = AwsOutside(setup.environment, undeliverable, setup.say)
         fleet = Fleet(
             clock=clock,
@@ -103,7 +103,11 @@ def _end_undeliverable(fleet: Fleet, token: str) -> None:
         fleet.waits.end(wait, wait.default_result, EndedBy.UNDELIVERABLE)
 
 
-class _Server(ThreadingTCPServer):
+class AnswerLost(Exception):  # noqa: N818 - it reads as what happened
+    """The call was answered, and nobody hears the answer: the connection ends."""
+
+
+class Server(ThreadingTCPServer):
     """One thread per connection, all of which end before `server_close` returns."""
 
     allow_reuse_address = True
@@ -115,10 +119,12 @@ class _Server(ThreadingTCPServer):
         super().__init__((_LOOPBACK, port), _Handler)
 
     def process_request(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - as inherited
+        """As inherited; the connection is noted."""
         self._connections.add(request)
         super().process_request(request, client_address)
 
     def shutdown_request(self, request: Any) -> None:  # noqa: ANN401 - as inherited
+        """As inherited; the connection is forgotten."""
         self._connections.discard(request)
         super().shutdown_request(request)
 
@@ -131,6 +137,7 @@ class _Server(ThreadingTCPServer):
                 continue
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - as inherited
+        """As inherited, but for clients that left."""
         if not isinstance(sys.exc_info()[1], ConnectionError):  # a client may leave at any time
             super().handle_error(request, client_address)
 
@@ -138,7 +145,7 @@ class _Server(ThreadingTCPServer):
 class _Handler(BaseHTTPRequestHandler):
     """Reads requests and writes answers; each of both is one document."""
 
-    server: _Server
+    server: Server
     protocol_version = "HTTP/1.1"
     default_request_version = "HTTP/1.0"  # even to what says no version, a status is said
     timeout = _IDLE_S
@@ -170,6 +177,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self, body: str) -> None:
         try:
             answer = self.server.respond(body)
+        except AnswerLost:
+            self.close_connection = True
         except Exception:  # noqa: BLE001 - the outermost edge: a fault of the simulator's own
             traceback.print_exc()
             self._refuse(500, "InternalFailure", "The simulator failed: see what it printed.")

@@ -132,6 +132,16 @@ class Waits:
         wait.ended_at, wait.result, wait.ended_by = self._clock(), result, by
         self._on_end(wait)
 
+    def of_group(self, group: str) -> list[Wait]:
+        """Every lifecycle action that there ever was in a group, oldest first."""
+        return [wait for wait in self._by_token.values() if wait.group == group]
+
+    def expire(self, wait: Wait) -> None:
+        """Its timeout ends now."""
+        if wait.is_open:
+            wait.expires_at = self._clock()
+            self._expire(wait)
+
     def _expire(self, wait: Wait) -> None:
         """At an expiry: the default result, unless a heartbeat has moved it."""
         if not wait.is_open:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Final
 
 from usher_simulator.conformance.endpoints import InProcess, OverHttp
 from usher_simulator.conformance.runner import run
-from usher_simulator.conformance.scenarios import InvalidScenario, load, span_of
+from usher_simulator.conformance.scenarios import load
+from usher_simulator.spans import span_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     asked = _parser().parse_args(arguments)
     try:
         scenarios, longest = load(asked.scenarios), span_of(asked.longest_wait)
-    except (OSError, InvalidScenario) as error:
+    except (OSError, ValueError) as error:
         sys.stderr.write(f"{error}\n")
         return 2
     if not scenarios:

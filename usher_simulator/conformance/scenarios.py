@@ -5,19 +5,18 @@ conformance/README.md has the format. A file is YAML: `given` (anchors, which no
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import yaml
 
+from usher_simulator.spans import span_of
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-_SPAN: Final = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
-_UNITS_S: Final = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86_400}
 _OF_A_CALL: Final = {"call", "with", "answer", "error", "keep", "within"}
 _OF_A_SCENARIO: Final = {"name", "source", "needs", "steps"}
 NEEDS: Final = ("clock", "events", "targets", "health")
@@ -114,10 +113,10 @@ def _step(scenario: str, written: Mapping[str, Any]) -> Step:
                 answer=written.get("answer"),
                 error=written.get("error"),
                 keep=written.get("keep") or {},
-                within=span_of(written.get("within", "0s")),
+                within=_span(scenario, written.get("within", "0s")),
             )
         case "advance":
-            return Advance(span_of(written["advance"]))
+            return Advance(_span(scenario, written["advance"]))
         case "events" | "messages" as by:
             return Told(by, written[by])
         case "do":
@@ -132,9 +131,8 @@ def _only(scenario: str, written: Mapping[str, Any], known: set[str]) -> None:
         raise InvalidScenario(f"{scenario}: unknown key {unknown[0]}")
 
 
-def span_of(text: str) -> timedelta:
-    """A span of time such as `90s`, `10m`, `1h30m` or `200ms`. Raises InvalidScenario."""
-    parts = _SPAN.findall(text)
-    if not parts or "".join(number + unit for number, unit in parts) != text:
-        raise InvalidScenario(f"{text!r} is no span of time: write 90s, 10m or 1h30m")
-    return timedelta(seconds=sum(float(number) * _UNITS_S[unit] for number, unit in parts))
+def _span(scenario: str, text: str) -> timedelta:
+    try:
+        return span_of(text)
+    except ValueError as error:
+        raise InvalidScenario(f"{scenario}: {error}") from error

@@ -1,0 +1,1 @@
+pytest_plugins = ["usher_simulator.testing.fixture"]

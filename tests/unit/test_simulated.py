@@ -1,0 +1,195 @@
+"""Simulated Auto Scaling for the tests of others: clock, faults, what it tells; and the example project."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import boto3
+import pytest
+from botocore.config import Config
+from botocore.exceptions import ClientError, ConnectionClosedError
+
+from usher_cli.main import main as usher
+from usher_simulator.testing.simulated import Simulated, simulated
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT: Final = Path(__file__).parents[2]
+EXAMPLE: Final = ROOT / "docs" / "examples" / "completing-lambda"
+QUEUE: Final = "arn:aws:sqs:us-east-1:111122223333:inbox"
+GATE: Final = {
+    "LifecycleHookName": "gate",
+    "LifecycleTransition": "autoscaling:EC2_INSTANCE_LAUNCHING",
+    "HeartbeatTimeout": 300,
+    "DefaultResult": "CONTINUE",
+}
+
+
+@pytest.fixture
+def one() -> Iterator[Simulated]:
+    with simulated() as account:
+        yield account
+
+
+def once(one: Simulated) -> Any:
+    """A client that makes one attempt."""
+    keys = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing"}
+    config = Config(retries={"total_max_attempts": 1})
+    return boto3.client("autoscaling", endpoint_url=one.url, region_name="us-east-1", config=config, **keys)
+
+
+def complete(one: Simulated, client: Any, result: str = "CONTINUE") -> None:
+    (wait,) = one.actions("web")
+    client.complete_lifecycle_action(
+        AutoScalingGroupName="web",
+        LifecycleHookName="gate",
+        LifecycleActionToken=wait.token,
+        LifecycleActionResult=result,
+    )
+
+
+def held(one: Simulated, **hook: Any) -> None:
+    """A group of one instance, which waits in its launch hook."""
+    one.create_group("web", hooks=[GATE | hook], desired=1)
+    one.clock.advance("2s")
+    assert one.states("web") == ["Pending:Wait"]
+
+
+def test_time_stands_still_until_it_is_let_pass(one: Simulated) -> None:
+    held(one)
+    one.clock.advance("4m57s")
+    assert one.states("web") == ["Pending:Wait"]
+    one.clock.advance("4s")
+    assert one.states("web") == ["InService"]
+    assert [wait.ended_by for wait in one.actions("web")] == ["Heartbeat Timeout"]
+
+
+def test_a_message_can_be_answered_from_within_the_clock(one: Simulated) -> None:
+    """What takes it calls the API while time passes, as a Lambda function would."""
+
+    def take(text: str) -> None:
+        if "LifecycleActionToken" in json.loads(text):
+            complete(one, one.client)
+
+    one.target(QUEUE, take)
+    one.create_group("web", hooks=[GATE | {"NotificationTargetARN": QUEUE, "RoleARN": "r"}], desired=1)
+    one.clock.advance("10s")
+    assert one.states("web") == ["InService"]
+    assert [wait.ended_by for wait in one.actions("web")] == ["CompleteLifecycleAction"]
+
+
+def test_events_come_late_as_recorded_and_all_of_them(one: Simulated) -> None:
+    events: list[Any] = []
+    one.on_event(events.append)
+    held(one)
+    assert events == []
+    one.clock.advance("130s")
+    assert [event["detail-type"] for event in events] == ["EC2 Instance-launch Lifecycle Action"]
+
+
+def test_a_throttled_call_does_nothing_and_the_next_one_does(one: Simulated) -> None:
+    held(one)
+    one.faults.throttle("CompleteLifecycleAction")
+    with pytest.raises(ClientError, match=r"Throttling.*Rate exceeded"):
+        complete(one, once(one))
+    assert one.states("web") == ["Pending:Wait"]
+    complete(one, once(one))
+    one.clock.advance("2s")
+    assert one.states("web") == ["InService"]
+
+
+def test_a_call_whose_answer_is_lost_was_done(one: Simulated) -> None:
+    held(one)
+    one.faults.lose_answer("CompleteLifecycleAction")
+    with pytest.raises(ConnectionClosedError):
+        complete(one, once(one))
+    with pytest.raises(ClientError, match="No active Lifecycle Action found"):
+        complete(one, once(one))
+    one.clock.advance("2s")
+    assert one.states("web") == ["InService"]
+
+
+def test_an_action_can_be_expired(one: Simulated) -> None:
+    held(one)
+    one.faults.expire("web")
+    assert [wait.ended_by for wait in one.actions("web")] == ["Heartbeat Timeout"]
+
+
+def test_a_target_that_is_gone_ends_actions_at_once(one: Simulated) -> None:
+    one.target(QUEUE, lambda _: None)
+    one.create_group("web", hooks=[GATE | {"NotificationTargetARN": QUEUE, "RoleARN": "r"}])
+    one.no_target(QUEUE)
+    one.client.set_desired_capacity(AutoScalingGroupName="web", DesiredCapacity=1)
+    one.clock.advance("5s")
+    assert one.states("web") == ["InService"]
+
+
+def test_a_fault_of_an_operation_that_there_is_none_is_refused(one: Simulated) -> None:
+    with pytest.raises(ValueError, match="no operation is called complete_lifecycle_action"):
+        one.faults.throttle("complete_lifecycle_action")
+
+
+def test_a_span_that_is_none_is_refused(one: Simulated) -> None:
+    with pytest.raises(ValueError, match="'soon' is no span of time"):
+        one.clock.advance("soon")
+
+
+def run_tests_of(folder: Path) -> subprocess.CompletedProcess[str]:
+    """The example project, tested as a reader would, with nothing of this repository's settings."""
+    return subprocess.run(  # noqa: S603 - nothing of it is input
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(folder)],
+        cwd=folder,
+        env={"PATH": os.defpath, "PYTHONPATH": str(ROOT), "HOME": str(folder)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_the_example_project_holds_and_finds_a_missing_heartbeat(tmp_path: Path) -> None:
+    project = tmp_path / "project"
+    shutil.copytree(EXAMPLE, project, ignore=shutil.ignore_patterns("__pycache__"))
+    assert sum(len(file.read_text().splitlines()) for file in project.glob("*.py")) <= 60
+    whole = run_tests_of(project)
+    assert (whole.returncode, "1 passed" in whole.stdout) == (0, True), whole.stdout
+    handler = project / "handler.py"
+    beat = "auto_scaling.record_lifecycle_action_heartbeat(**action)"
+    assert beat in handler.read_text()
+    handler.write_text(handler.read_text().replace(beat, "pass"))
+    without = run_tests_of(project)
+    assert without.returncode == 1
+    assert "assert [] == ['Terminating:Wait']" in without.stdout
+
+
+def test_it_needs_nothing_of_usher() -> None:
+    """Imported alone, in a process of its own."""
+    program = (
+        "import sys, usher_simulator.testing.fixture, usher_simulator.conformance.__main__, "
+        "usher_simulator.__main__; of_usher = ('usher', 'usher_cli', 'usher_hooksfile', 'click'); "
+        "print(sorted(name for name in sys.modules if name.split('.')[0] in of_usher))"
+    )
+    said = subprocess.run(  # noqa: S603 - as above
+        [sys.executable, "-c", program],
+        cwd=ROOT,
+        env={"PATH": os.defpath},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert said.stdout == "[]\n"
+
+
+def test_the_command_line_has_it(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        usher(["simulator", "--help"])
+    assert end.value.code == 0
+    said = capsys.readouterr().out
+    assert "usage: usher simulator" in said
+    assert "usher simulator --port 8090" in said

@@ -1,0 +1,23 @@
+"""The pytest fixture: `pytest_plugins = ["usher_simulator.testing.fixture"]` in a conftest.py."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from usher_simulator.testing.simulated import simulated
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from usher_simulator.testing.simulated import Simulated
+
+
+@pytest.fixture
+def auto_scaling(monkeypatch: pytest.MonkeyPatch) -> Iterator[Simulated]:
+    """Simulated Auto Scaling that every boto3 client of the test finds, on a clock that jumps."""
+    with simulated() as one:
+        for name, value in one.environment.items():
+            monkeypatch.setenv(name, value)
+        yield one

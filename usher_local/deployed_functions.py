@@ -131,7 +131,13 @@ class DeployedFunctions:
             retired = [old for old in self._idle if old.arn == deployed.arn and old != deployed]
             ending = [environment for old in retired for environment in self._idle.pop(old)]
             idle = self._idle.get(deployed)
-            found = idle.pop() if idle else None
+            found = None
+            while idle and found is None:  # one that died meanwhile is replaced, and fails no event
+                taken = idle.pop()
+                if taken.function.has_ended:
+                    ending.append(taken)
+                else:
+                    found = taken
         for environment in ending:
             self._drop(environment)
         return found or self._start(deployed)

@@ -17,7 +17,8 @@ import threading
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, urlencode, urlsplit
+from xml.etree import ElementTree as ET
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
@@ -49,11 +50,14 @@ SEAMS: Final = (
     ("ministack.services.lambda_svc", "_execute_function_warm"),
     ("ministack.services.ssm", "_PUBLIC_AMI_PARAMETERS"),
     ("ministack.services.sts", "register_session"),
+    ("ministack.services.tagging", "resource_tags"),
 )
 RESOURCE_TYPES: Final = ("AWS::AutoScaling::AutoScalingGroup", "AWS::AutoScaling::LifecycleHook")
 # The parameter of AWS's own that names the demo's machine image, which MiniStack lacks.
 _IMAGE: Final = {"/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-6.1-arm64": "ami-00000000000000001"}
 _SERVICE: Final = "autoscaling.amazonaws.com"
+_GROUP: Final = ":autoScalingGroupName/"
+_XMLNS: Final = "{http://autoscaling.amazonaws.com/doc/2011-01-01/}"
 _KEPT_ALIVE_S: Final = 3600  # a client that makes one attempt must not meet the end of an idle connection
 UNFIT: Final = 3  # the exit status where the version or a name does not fit
 
@@ -115,9 +119,22 @@ def _hand_over_auto_scaling(url: str, office: str) -> None:
     handlers = _module("ministack.services.cloudformation.provisioners")._RESOURCE_HANDLERS  # noqa: SLF001
     for kind in RESOURCE_TYPES:
         handlers[kind] = _resource_handler(kind, office)
+    tagging = _module("ministack.services.tagging")
+    of_others = tagging.resource_tags
+    tagging.resource_tags = lambda arn: tags_of_group(url, arn) if _GROUP in arn else of_others(arn)
     stacks = _module("ministack.services.cloudformation.stacks")
     is_apart = stacks._runs_on_worker_thread  # noqa: SLF001
     stacks._runs_on_worker_thread = lambda kind: kind in RESOURCE_TYPES or is_apart(kind)  # noqa: SLF001
+
+
+def tags_of_group(url: str, arn: str) -> dict[str, str]:
+    """The tags that a condition on `aws:ResourceTag` is about: simulated Auto Scaling has them."""
+    asked = {"Action": "DescribeTags", "Filters.member.1.Name": "auto-scaling-group"}
+    asked["Filters.member.1.Values.member.1"] = arn.rpartition(_GROUP)[2]
+    _, _, body = _post(url, urlencode(asked).encode(), "application/x-www-form-urlencoded")
+    found = ET.fromstring(body).iter(f"{_XMLNS}member")  # noqa: S314 - of the account's own simulator
+    tags = ((tag.findtext(f"{_XMLNS}Key"), tag.findtext(f"{_XMLNS}Value")) for tag in found)
+    return {key: value or "" for key, value in tags if key}
 
 
 def _resource_handler(kind: str, office: str) -> dict[str, Any]:

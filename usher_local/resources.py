@@ -74,12 +74,27 @@ class Resources:
             return name
         asked = self._fitted("UpdateAutoScalingGroup", _group_parameters(properties, name))
         self._client.update_auto_scaling_group(**asked)
+        self._change_tags(name, old, properties)
         specified = _hooks_of(properties)
         for hook in specified.values():
             self._put_hook(id, hook | {"AutoScalingGroupName": name})
         for gone in _hooks_of(old).keys() - specified.keys():
             self._delete_hook(gone, {"AutoScalingGroupName": name})
         return name
+
+    def _change_tags(self, name: str, old: Properties, properties: Properties) -> None:
+        owner = {"ResourceId": name, "ResourceType": "auto-scaling-group"}
+        wanted: list[Any] = [tag | owner for tag in properties.get("Tags", [])]
+        keys = {tag["Key"] for tag in wanted}
+        gone: list[Any] = [
+            {"Key": tag["Key"]} | owner for tag in old.get("Tags", []) if tag["Key"] not in keys
+        ]
+        if wanted:
+            self._client.create_or_update_tags(
+                Tags=self._fitted("CreateOrUpdateTags", {"Tags": wanted})["Tags"]
+            )
+        if gone:
+            self._client.delete_tags(Tags=gone)
 
     def _delete_group(self, id: str, properties: Properties) -> str:  # noqa: A002, ARG002
         """Scaled in first: its instances pass through their hooks."""

@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.e2e.doors import GROUP as DOOR_GROUP
+from tests.e2e.doors import a_door
+from usher_local.launcher import tags_of_group
 from usher_local.resources import Resources, fitted
 from usher_simulator.autoscaling.account import an_account
 
@@ -101,6 +104,21 @@ def test_an_update_changes_sizes_and_hooks(account: Account, resources: Resource
     assert hooks(account) == {"drain": 90}
 
 
+def test_an_update_changes_tags_and_takes_away_what_is_gone(account: Account, resources: Resources) -> None:
+    def tags() -> dict[str, str]:
+        (group,) = account.client.describe_auto_scaling_groups()["AutoScalingGroups"]
+        return {tag["Key"]: tag["Value"] for tag in group["Tags"]}
+
+    of_two = [{"Key": key, "Value": "1", "PropagateAtLaunch": "true"} for key in ("stays", "goes")]
+    made(resources, GROUP, WEB | {"Tags": of_two})
+    other = WEB | {"Tags": [of_two[0] | {"Value": "2"}]}
+    changed(resources, "update", GROUP, id="web", old=WEB | {"Tags": of_two}, properties=other)
+    assert tags() == {"stays": "2"}
+    bare = {name: value for name, value in WEB.items() if name != "Tags"}
+    changed(resources, "update", GROUP, id="web", old=other, properties=bare)
+    assert tags() == {}
+
+
 def test_a_group_that_is_renamed_is_another_group(account: Account, resources: Resources) -> None:
     made(resources, GROUP, WEB)
     renamed = WEB | {"AutoScalingGroupName": "site"}
@@ -154,3 +172,15 @@ def test_values_of_a_template_become_those_of_the_api(account: Account) -> None:
     shape = account.client.meta.service_model.operation_model("CreateAutoScalingGroup").input_shape
     given = {"MinSize": "2", "CapacityRebalance": "false", "AvailabilityZones": ["a"], "Unknown": 1}
     assert fitted(shape, given) == {"MinSize": 2, "CapacityRebalance": False, "AvailabilityZones": ["a"]}
+
+
+def test_a_condition_on_tags_is_about_those_that_the_group_has_now() -> None:
+    """Asked of the door by the launcher, which has no client of AWS."""
+    tags = {"team": "web", "empty": ""}
+    with a_door() as door:
+        door.create(Tags=[{"Key": key, "Value": value} for key, value in tags.items()])
+        arn = (
+            f"arn:aws:autoscaling:us-east-1:111122223333:autoScalingGroup:*:autoScalingGroupName/{DOOR_GROUP}"
+        )
+        assert tags_of_group(door.url, arn) == tags
+        assert tags_of_group(door.url, f"{arn}-other") == {}

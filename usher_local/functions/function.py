@@ -95,6 +95,11 @@ class Function:
         """The child's."""
         return self._child.pid
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether the child is gone, and no use for another invocation."""
+        return self._child.poll() is not None
+
     def close(self) -> None:
         """End the child, whatever it is doing."""
         if not self._closed:

@@ -234,6 +234,7 @@ The account is empty, at the endpoint in this line. In another terminal, in this
 After that, `aws`, `terraform` and `usher` use this account there, for instance:
 
   {aws} autoscaling describe-auto-scaling-groups
+  {usher} install               # deploys Usher there; in a clone, run `make release` before
   {usher} init                  # drafts a hooks file from the groups that you make there
 
 Ctrl-C ends it all.

@@ -73,12 +73,11 @@ def test_an_empty_account_is_named_likewise_and_its_first_steps_are_commands_tha
     said = invitation_to_install(ENVIRONMENT)
     (exported,) = re.findall(r"^  export (.*)$", said, re.MULTILINE)
     assert f"export {exported}" in invitation(ENVIRONMENT, auto=False)
-    (words,) = (
-        shlex.split(line, comments=True)[1:] for line in re.findall(r"^  (\S*usher .*)$", said, re.MULTILINE)
-    )
-    command = main.get_command(click.Context(main), words[0])
-    assert command is not None
-    assert command.make_context(words[0], words[1:]).args == []
+    for line in re.findall(r"^  (\S*usher .*)$", said, re.MULTILINE):
+        _, name, *words = shlex.split(line, comments=True)
+        command = main.get_command(click.Context(main), name)
+        assert command is not None
+        assert command.make_context(name, words).args == []
 
 
 def test_nothing_is_launched_in_an_account_where_nothing_is_deployed() -> None:

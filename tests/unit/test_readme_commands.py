@@ -130,7 +130,8 @@ def test_usher_works_or_says_in_one_line_what_it_lacks(
     else:
         assert (done.exit_code, len(done.output.splitlines())) == (2, 1), done.output
         assert re.match(
-            r"Error: (No Region is set|Invalid value for |Missing argument .* Try: )", done.output
+            r"Error: (No Region is set|Invalid value for |Missing argument .* Try: |.*`make release` first)",
+            done.output,
         )
 
 

@@ -31,8 +31,10 @@ class MemoryCloudFormation:
     stack: dict[str, Any] | None = None
     calls: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     events: list[dict[str, Any]] = field(default_factory=list)
+    looks_before_it_begins: int = 0
     on_execute: Callable[[], None] = lambda: None
     _asked: dict[str, Any] = field(default_factory=dict)
+    _is_to_do: bool = False
 
     @property
     def meta(self) -> Any:
@@ -51,8 +53,13 @@ class MemoryCloudFormation:
         return next(given for name, given in reversed(self.calls) if name == operation)
 
     def describe_stacks(self, **given: Any) -> dict[str, Any]:
-        """As the API has it; a stack that works on something is done at the next look."""
+        """As the API has it; what was executed is done at this look, or later."""
         self.calls.append(("describe_stacks", given))
+        if self._is_to_do:
+            self.looks_before_it_begins -= 1
+            if self.looks_before_it_begins < 0:
+                self._is_to_do = False
+                self._execute()
         if self.stack is None:
             message = f"Stack with id {given['StackName']} does not exist"
             raise refused("DescribeStacks", "ValidationError", message)
@@ -81,6 +88,9 @@ class MemoryCloudFormation:
         """Ends as told."""
         self.calls.append(("execute_change_set", given))
         self.on_execute()
+        self._is_to_do = True
+
+    def _execute(self) -> None:
         is_new = self._asked["ChangeSetType"] == "CREATE"
         status, why = self.ends or ("CREATE_COMPLETE" if is_new else "UPDATE_COMPLETE", "")
         before = {each["ParameterKey"]: each["ParameterValue"] for each in (self.stack or {})["Parameters"]}
@@ -98,6 +108,7 @@ class MemoryCloudFormation:
         status, why = self.ends or ("DELETE_COMPLETE", "")
         if status.startswith("DELETE") and why:
             self._happens("Provisioned", "Custom::UsherHooks", "DELETE_FAILED", why)
+            self._happens("Usher", "AWS::CloudFormation::Stack", status, "")
             self.stands(status, **self.parameters)
         else:
             self.stack = None
@@ -140,6 +151,7 @@ class MemoryCloudFormation:
                 "EventId": str(len(self.events)),
                 "Timestamp": AT,
                 "LogicalResourceId": name,
+                "PhysicalResourceId": "arn:stack/Usher/1" if name == "Usher" else name,
                 "ResourceType": kind,
                 "ResourceStatus": status,
                 "ResourceStatusReason": why,

@@ -138,7 +138,7 @@ def test_it_makes_a_private_encrypted_versioned_bucket_and_uploads_by_content(cl
     functions, template = f"usher/1.2.3/functions-{sha256(CODE).hexdigest()}.zip", cloud.keys[1]
     assert cloud.keys == [functions, template]
     asked = cloud.stack.told("create_change_set")
-    assert asked["TemplateURL"] == f"https://{BUCKET}.s3.amazonaws.com/{template}"
+    assert asked["TemplateURL"] == f"https://s3.amazonaws.com/{BUCKET}/{template}"
     assert (asked["ChangeSetType"], asked["Capabilities"]) == ("CREATE", ["CAPABILITY_IAM"])
     assert cloud.given() == {"CodeBucket": BUCKET, "CodeKey": functions}
 
@@ -162,6 +162,12 @@ def test_a_failed_creation_leaves_nothing_behind_and_says_why(cloud: Cloud) -> N
     why = "IntakeFunction: the role is no good"
     assert said == f"The installation failed, and nothing is left of it: {why}."
     assert (cloud.buckets, cloud.stack.stack) == ([], None)
+
+
+def test_nor_does_it_leave_the_bucket_of_an_installation_that_was_cut_off_before(cloud: Cloud) -> None:
+    cloud.client("s3").create_bucket(Bucket=BUCKET)
+    assert cloud.usher("install", answer="n\n").exit_code == 1
+    assert cloud.buckets == []
 
 
 def test_a_failed_creation_leaves_a_bucket_of_the_users(cloud: Cloud) -> None:
@@ -334,6 +340,13 @@ def test_where_nothing_changes_that_is_all_it_says(installed: Cloud) -> None:
 def test_an_empty_arn_takes_the_list_away(installed: Cloud) -> None:
     assert installed.usher("upgrade", "--yes", "--function-arn", "").exit_code == 0
     assert installed.given()["FunctionArns"] == ""
+
+
+def test_an_upgrade_is_followed_also_where_cloudformation_begins_late(installed: Cloud) -> None:
+    """Right after the call the status is still that of before, which is no end."""
+    installed.stack.looks_before_it_begins = 3
+    result = installed.usher("upgrade", "--yes")
+    assert (result.exit_code, installed.stack.looks_before_it_begins) == (0, -1), result.output
 
 
 def test_a_failed_upgrade_says_why_and_what_stands(installed: Cloud) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 
@@ -20,33 +19,25 @@ _AT_ONCE: Final = 1000  # objects that one DeleteObjects takes
 _GIVE_OWN: Final = "name a bucket of yours in this Region by --bucket"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Bucket:
-    """A bucket in the Region. Only what `made_now` may go again when the installation fails."""
-
-    name: str
-    made_now: bool
-
-
 def default_name(site: Site) -> str:
     """The same each time, so that what was cut off is found again; no two stacks share one."""
     return f"usher-{site.account}-{site.region}-{sha256(site.stack.encode()).hexdigest()[:8]}"
 
 
-def find_or_make(site: Site, given: str | None) -> Bucket:
-    """The given bucket, or Usher's own, made private, encrypted and versioned. Raises Trouble."""
+def find_or_make(site: Site, given: str | None) -> str:
+    """The name of the given bucket, or of Usher's own: private, encrypted, versioned. Raises Trouble."""
     name = given or default_name(site)
     is_there = _is_there(site, name)
     if given is not None:
         if not is_there:
             raise Trouble(f"There is no bucket {name}: make it in {site.region}, or leave --bucket out.")
-        return Bucket(name=name, made_now=False)
+        return name
     if not is_there:
         _create(site, name)
     elif not is_of_stack(site, name) and _has_objects(site, name):
         raise Trouble(f"Bucket {name} is there, and Usher did not make it: {_GIVE_OWN}.")
     _protect(site, name)
-    return Bucket(name=name, made_now=not is_there)
+    return name
 
 
 def _is_there(site: Site, name: str) -> bool:
@@ -110,15 +101,14 @@ def _has_objects(site: Site, name: str) -> bool:
     return bool(site.client("s3").list_objects_v2(Bucket=name, MaxKeys=1).get("KeyCount"))
 
 
-def upload(site: Site, bucket: Bucket, release: Release) -> str:
+def upload(site: Site, bucket: str, release: Release) -> str:
     """Put into the bucket what it lacks of the release; the URL of the template."""
     s3 = site.client("s3")
     for key, body in ((release.functions_key, release.functions), (release.template_key, release.template)):
-        if not _has(s3, bucket.name, key):
-            s3.put_object(Bucket=bucket.name, Key=key, Body=body, ChecksumAlgorithm="SHA256")
-    place = {"Bucket": bucket.name, "Key": release.template_key}
-    signed: str = s3.generate_presigned_url("get_object", Params=place)
-    return signed.partition("?")[0]  # CloudFormation reads it with the caller's own rights
+        if not _has(s3, bucket, key):
+            s3.put_object(Bucket=bucket, Key=key, Body=body, ChecksumAlgorithm="SHA256")
+    # Of the Region's own endpoint: the global one may not know a new bucket for hours.
+    return f"{s3.meta.endpoint_url}/{bucket}/{release.template_key}"
 
 
 def _has(s3: Any, bucket: str, key: str) -> bool:  # noqa: ANN401 - a client

@@ -18,7 +18,6 @@ from usher_cli.install.site import Site, with_site
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from usher_cli.install.bucket import Bucket
     from usher_cli.install.change_set import ChangeSet
     from usher_cli.install.release import Release
     from usher_cli.install.stack import Stack
@@ -78,7 +77,7 @@ def install(site: Site, given_bucket: str | None, *, yes: bool, **given: Any) ->
     bucket = buckets.find_or_make(site, given_bucket)
     with _bucket_gone_on_failure(site, bucket):
         template_url = buckets.upload(site, bucket, release)
-        parameters |= {"CodeBucket": bucket.name, "CodeKey": release.functions_key}
+        parameters |= {"CodeBucket": bucket, "CodeKey": release.functions_key}
         with _no_stack_on_failure(site):
             planned = change_set.create(site, "CREATE", template_url, _given(parameters))
             _agree(planned, f"Install Usher {release.version} as {site}, account {site.account}?", yes=yes)
@@ -104,8 +103,7 @@ def upgrade(site: Site, *, allow_older: bool, yes: bool, **given: Any) -> None: 
     release, parameters = release_of(site.machine), values(given)
     installed = _installed(site, stack.find(site))
     _refuse_older(installed, release, allow_older=allow_older)
-    bucket = buckets.Bucket(name=installed.parameters["CodeBucket"], made_now=False)
-    template_url = buckets.upload(site, bucket, release)
+    template_url = buckets.upload(site, installed.parameters["CodeBucket"], release)
     parameters |= {"CodeKey": release.functions_key}
     planned = change_set.create(site, "UPDATE", template_url, _kept(installed, release, parameters))
     if not planned.changes:
@@ -184,13 +182,13 @@ def _parts(version: str) -> tuple[int, ...]:
 
 
 @contextmanager
-def _bucket_gone_on_failure(site: Site, bucket: Bucket) -> Iterator[None]:
-    """Remove the bucket where it was made now, and the block fails or the operator declines."""
+def _bucket_gone_on_failure(site: Site, bucket: str) -> Iterator[None]:
+    """Remove the bucket, if Usher made it, where the block fails or the operator declines."""
     try:
         yield
     except (Exception, KeyboardInterrupt):
-        if bucket.made_now and stack.find(site) is None:
-            buckets.remove(site, bucket.name)
+        if stack.find(site) is None:
+            buckets.remove(site, bucket)
         raise
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -104,7 +105,8 @@ class Events:
         self._site = site
         self._is_told = is_told
         self._stack_id = stack_id
-        self._seen = {event["EventId"] for event in self._all()}
+        self._seen = {event["EventId"] for event in islice(self._all(), 1)}  # the newest
+        self._begun = False
         self._reasons: list[str] = []
 
     def follow(self) -> Ended:
@@ -114,7 +116,9 @@ class Events:
                 self._tell(event)
             stack = find(self._site, self._stack_id)
             status = stack.status if stack else DELETED
-            if not status.endswith("_IN_PROGRESS"):
+            # Until CloudFormation begins, the status is that of before.
+            self._begun |= status == DELETED or bool(stack and stack.is_busy)
+            if self._begun and not status.endswith("_IN_PROGRESS"):
                 for event in self._new():
                     self._tell(event)
                 return Ended(status=status, reasons=tuple(self._reasons[:3]))
@@ -144,6 +148,7 @@ class Events:
         status, name = event.get("ResourceStatus", ""), event.get("LogicalResourceId", "")
         reason = event.get("ResourceStatusReason", "")
         failed = status.endswith("_FAILED")
+        self._begun |= event.get("PhysicalResourceId") == self._stack_id
         if failed and _CANCELLED not in reason.lower() and name != self._site.stack:
             self._reasons.append(shown(f"{name}: {reason}".rstrip(".")))
         if self._is_told and (failed or status.endswith(("_COMPLETE", "_SKIPPED"))):

@@ -132,7 +132,13 @@ def _look_at_hooks_file(site: Site, found: Stack, told: Status) -> None:
     if "TableName" not in found.outputs:
         return
     dynamodb, table = site.client("dynamodb"), found.outputs["TableName"]
-    in_force = EnrolledHooks(dynamodb, table, site.machine.clock, 0).in_force()
+    try:
+        in_force = EnrolledHooks(dynamodb, table, site.machine.clock, 0).in_force()
+    except Unavailable as error:
+        if "ResourceNotFoundException" not in str(error):
+            raise
+        told.problems.append(f"Table {table} is gone: run `usher uninstall`, and then `usher install`.")
+        return
     if in_force is not None and in_force.is_closing:
         told.problems.append("Usher is being removed: run `usher uninstall` again to finish that.")
     if told.hooks_from != "table":

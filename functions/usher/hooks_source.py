@@ -6,7 +6,7 @@ mixes two.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -32,50 +32,57 @@ _ASKED_AGAIN: Final = timedelta(seconds=5)  # where the table did not answer
 class VersionsInEffect:
     """The version in effect at a moment, as this container knows it.
 
-    What is yet to take effect is read ahead, so that a table that does not answer then keeps no
-    container on the version before.
+    What it has read is certain for as long as it is CACHED: what was applied meanwhile takes effect
+    later. What is yet to take effect is read ahead.
     """
 
     versions: FileVersions
     telemetry: Telemetry
     _schedule: Schedule | None = None
-    _read_from: datetime | None = None
+    _certain_until: datetime | None = None
+    _ask_at: datetime | None = None
     _files: dict[int, InEffect] = field(default_factory=lambda: {NONE_YET: NO_VERSION})
 
     def at(self, now: datetime) -> InEffect:
         """The file for an invocation that begins `now`.
 
-        A version that this release cannot read is passed over for the one before, and told. Raises
-        Unavailable where it cannot be known which counts: what came must come again.
+        Where the table does not answer, the one that is known, which is then not certain. A version
+        that this release cannot read is passed over for the one before, and told. Raises Unavailable
+        where none is known: what came must come again.
         """
-        if self._schedule is not None:
-            return self._at(now, self._schedule)
         try:
-            return self._at(now, None)
+            return self._at(now)
         except Unavailable:  # a container that knows nothing can do nothing: it asks once more
-            return self._at(now, None)
+            return self._at(now)
 
-    def _at(self, now: datetime, known: Schedule | None) -> InEffect:
-        is_fresh = self._read_from is not None and now < self._read_from
-        schedule = known if known is not None and is_fresh else self._read(now, known)
-        numbers = schedule.in_effect(now) or (NONE_YET,)
-        for number in numbers:
-            file = self._file(number)
+    def _at(self, now: datetime) -> InEffect:
+        schedule = self._schedule_at(now)
+        is_certain = self._certain_until is not None and now < self._certain_until
+        for number in schedule.in_effect(now) or (NONE_YET,):
+            try:
+                file = self._file(number)
+            except Unavailable as error:
+                self.telemetry.trouble(f"version {number} of the hooks file could not be read", error)
+                is_certain = False
+                continue
             if file is not None:
-                return file
-        raise Unavailable(f"none of the versions {numbers} of the hooks file can be read")
+                return file if is_certain else replace(file, is_certain=False)
+        raise Unavailable("the hooks file in effect is not known: no version of it can be read")
 
-    def _read(self, now: datetime, known: Schedule | None) -> Schedule:
+    def _schedule_at(self, now: datetime) -> Schedule:
         """The schedule as it is now; where the table does not answer, as it is known."""
+        known = self._schedule
+        if known is not None and self._ask_at is not None and now < self._ask_at:
+            return known
         try:
             self._schedule = self.versions.schedule()
         except (Unavailable, VersionUnreadable) as error:
             if known is None:
                 raise Unavailable(f"the hooks file in effect is not known: {error}") from error
             self.telemetry.trouble("the schedule of hooks files could not be read", error)
-            self._read_from = now + _ASKED_AGAIN
+            self._ask_at = now + _ASKED_AGAIN
             return known
-        self._read_from = now + CACHED
+        self._ask_at = self._certain_until = now + CACHED
         kept = {NONE_YET, *(start.number for start in self._schedule.starts)}
         self._files = {number: file for number, file in self._files.items() if number in kept}
         for start in self._schedule.pending(now):

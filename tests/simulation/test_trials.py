@@ -43,7 +43,7 @@ def test_no_promise_is_broken_whatever_goes_wrong(first: int) -> None:
     assert broken == {}
 
 
-@pytest.mark.parametrize("seed", [97, 166, 169, 226])
+@pytest.mark.parametrize("seed", [166, 169, 226, 263])
 def test_no_promise_is_broken_where_hooks_files_are_applied_at_run_time(seed: int) -> None:
     outcome = Trial(seed).run()
     assert "apply" in outcome.happened

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,6 +14,7 @@ from usher.core.compiled import InEffect
 from usher.core.file_versions import NO_VERSION
 from usher.core.hook_items import FileInForce
 from usher.passes.enrolment import LAST_CALLS_S
+from usher.ports.errors import Unavailable
 from usher_simulator.fakes.memory_enrolled import MemoryEnrolledHooks
 
 if TYPE_CHECKING:
@@ -114,6 +116,34 @@ def test_a_rollback_retires_what_the_version_before_had_not(account: Account) ->
     run(account, version(BOTH, 2))
     run(account, version(ONE, 3))
     assert is_retiring(account) == {"drain": True, "gate": False}
+
+
+# Where it is not certain which version is in effect
+
+
+def test_intake_holds_what_waits_and_opens_nothing(account: Account) -> None:
+    message = {
+        "LifecycleHookName": "gate",
+        "AutoScalingGroupName": "web",
+        "LifecycleTransition": "autoscaling:EC2_INSTANCE_LAUNCHING",
+        "EC2InstanceId": "i-0123456789abcdef0",
+        "LifecycleActionToken": "11111111-2222-4333-8444-555555555555",
+        "Time": account.clock().isoformat(),
+    }
+    sent: list[Any] = []
+
+    class WakeUps:
+        def send(self, *wake_up: Any) -> None:
+            sent.append(wake_up)
+
+    account.of_file(ONE)
+    in_doubt = replace(account.intake, is_certain=False, wake_ups=WakeUps())
+    with pytest.raises(Unavailable, match="not certain which version of the hooks file is in effect"):
+        in_doubt.take(json.dumps(message), "sqs", is_first=True)
+    assert len(sent) == 2, "as where the table is away"
+    assert account.store.of_token(message["LifecycleActionToken"]) is None
+    account.intake.take(json.dumps(message), "sqs")
+    assert account.store.of_token(message["LifecycleActionToken"]) is not None
 
 
 # Deploys

@@ -99,28 +99,34 @@ def test_the_schedule_is_read_again_after_half_a_minute_and_a_version_once(
     assert versions.asked == ["schedule", "version 1", "schedule", "schedule"]
 
 
+INVOCATIONS: Final = st.lists(st.tuples(st.floats(0, 600), st.booleans()), min_size=1, max_size=8).map(sorted)
+
+
 @given(
     st.lists(st.floats(0, 300), min_size=1, max_size=6).map(sorted),
-    st.lists(st.lists(st.floats(0, 600), min_size=1, max_size=8).map(sorted), min_size=2, max_size=4),
+    st.lists(INVOCATIONS, min_size=2, max_size=4),
 )
 def test_all_containers_have_the_same_version_at_the_same_moment(
-    applied: list[float], containers: list[list[float]]
+    applied: list[float], containers: list[list[tuple[float, bool]]]
 ) -> None:
-    """Whenever versions are applied, and whenever each container is invoked and reads."""
+    """Whenever versions are applied, each container is invoked and reads, and the table is away for it."""
     versions = Versions()
     sources = [VersionsInEffect(versions=versions, telemetry=Recorder()) for _ in containers]
     truth: list[Start] = []
-    moments: list[tuple[float, int, VersionsInEffect | None]] = [(second, 0, None) for second in applied]
-    moments += [
-        (second, 1, source) for source, at_ in zip(sources, containers, strict=True) for second in at_
-    ]
-    for second, _, source in sorted(moments, key=lambda each: each[:2]):
+    moments: list[tuple[float, bool, VersionsInEffect | None]] = [(second, False, None) for second in applied]
+    for each, invocations in zip(sources, containers, strict=True):
+        moments += [(second, is_away, each) for second, is_away in invocations]
+    for second, is_away, source in sorted(moments, key=lambda each: (each[0], each[2] is not None)):
         if source is None:
-            number = len(truth) + 1
-            truth.append(Start(number=number, at=versions.apply(number, at(second))))
+            truth.append(Start(number=len(truth) + 1, at=versions.apply(len(truth) + 1, at(second))))
+            continue
+        versions.fails = [Unavailable("away")] * 20 if is_away else []
+        try:
+            found = source.at(at(second))
+        except Unavailable:
             continue
         expected = max((start.number for start in truth if start.at <= at(second)), default=0)
-        assert source.at(at(second)).version == expected
+        assert found.version == expected or not found.is_certain
 
 
 def test_a_version_is_read_ahead_and_takes_effect_without_the_table(
@@ -131,7 +137,9 @@ def test_a_version_is_read_ahead_and_takes_effect_without_the_table(
     effective_at = versions.apply(2, at(1))
     assert in_effect.at(at(40)).version == 1
     versions.fails = [Unavailable("away")] * 10
-    assert in_effect.at(effective_at + timedelta(hours=1)).version == 2
+    assert in_effect.at(effective_at) == InEffect(file=compiled(file("gate-2")), version=2)
+    late = in_effect.at(effective_at + timedelta(hours=1))
+    assert (late.version, late.is_certain) == (2, False), "another may have been applied meanwhile"
 
 
 def test_a_table_that_does_not_answer_is_asked_again_after_some_seconds(
@@ -140,8 +148,10 @@ def test_a_table_that_does_not_answer_is_asked_again_after_some_seconds(
     versions.apply(1, at(-100))
     in_effect.at(at(0))
     versions.fails = [Unavailable("away")] * 2
-    for second in (30, 31, 34.9, 35, 40, 41):
-        assert in_effect.at(at(second)).version == 1
+    for second in (30, 31, 34.9, 35, 39.9):
+        found = in_effect.at(at(second))
+        assert (found.version, found.is_certain) == (1, False)
+    assert in_effect.at(at(40)).is_certain
     assert versions.asked == ["schedule", "version 1", "schedule", "schedule", "schedule"]
     assert len(recorder.troubles) == 2
 
@@ -173,8 +183,27 @@ def test_where_no_version_can_be_read_nothing_is_taken_for_the_file(
 ) -> None:
     versions.apply(1, at(-100))
     versions.unreadable[1] = None
-    with pytest.raises(Unavailable, match="none of the versions"):
+    with pytest.raises(Unavailable, match="no version of it can be read"):
         in_effect.at(at(0))
+
+
+def test_where_the_version_in_effect_cannot_be_read_just_now_the_one_before_is_not_certain(
+    in_effect: VersionsInEffect, versions: Versions
+) -> None:
+    versions.apply(1, at(-200))
+    versions.apply(2, at(-100))
+    read, versions.schedule = versions.schedule, lambda: read_and_fail(versions, read)  # type: ignore[method-assign]
+    found = in_effect.at(at(0))
+    assert (found.version, found.is_certain) == (1, False)
+    found = in_effect.at(at(1))
+    assert (found.version, found.is_certain) == (2, True)
+
+
+def read_and_fail(versions: Versions, read: Any) -> Schedule:
+    """The next read fails."""
+    schedule: Schedule = read()
+    versions.fails = [Unavailable("away")]
+    return schedule
 
 
 def test_a_version_that_is_yet_to_take_effect_is_read_at_once(

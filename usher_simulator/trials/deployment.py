@@ -479,6 +479,7 @@ class Deployment:
             clock=self._looks.clock,
             new_id=self._new_id,
             home=Home(account=ACCOUNT, region=REGION),
+            is_certain=of.is_certain,
         )
         return handlers.intake_handler(intake)
 
@@ -542,7 +543,8 @@ class Deployment:
 
         def make(of: InEffect) -> Handler:
             live_holds = replace(self._live_holds, configuration=of.file.configuration)
-            return sweep_of(self._looks, *self._passes(of), work=work, live_holds=live_holds).handle
+            passes = self._passes(of) if of.is_certain else ()
+            return sweep_of(self._looks, *passes, work=work, live_holds=live_holds).handle
 
         handler = self._by_file(self._sweep_source, make)
         began_at = self.clock()

@@ -39,10 +39,14 @@ class Compiled:
 
 @frozen
 class InEffect:
-    """The file that an invocation works by. `version`: its number; None: it is compiled in."""
+    """The file that an invocation works by. `version`: its number; None: it is compiled in.
+
+    `is_certain`: whether none after it can be in effect by now. Else it holds what waits, and no more.
+    """
 
     file: Compiled
     version: int | None = None
+    is_certain: bool = True
 
     @property
     def in_force(self) -> FileInForce:

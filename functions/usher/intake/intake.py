@@ -58,6 +58,7 @@ class Intake:
     home: Home | None = None  # None: messages of any account and Region are taken in
     away: Away = field(default_factory=Away)
     limit: RequestDeadline = field(default_factory=RequestDeadline)
+    is_certain: bool = True  # of `configuration`: see usher.core.compiled.InEffect
     _heard_of: dict[str, datetime] = field(default_factory=dict)  # groups, by this container
 
     @property
@@ -124,6 +125,7 @@ class Intake:
             return
         try:
             if not isinstance(notice, Unrelated):
+                self._check_file()
                 self.away.check(now)
             self._take(notice, raw, now)
         except Unavailable as error:
@@ -132,6 +134,10 @@ class Intake:
             if is_first and isinstance(notice, LifecycleNotice):
                 self._hold(notice)
             raise
+
+    def _check_file(self) -> None:
+        if not self.is_certain:
+            raise Unavailable("it is not certain which version of the hooks file is in effect")
 
     def _hold(self, notice: LifecycleNotice) -> None:
         """Have heartbeats sent for what is not recorded: by wake-ups, as they are for what is."""

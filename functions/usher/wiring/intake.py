@@ -35,5 +35,6 @@ def _handler(made: Parts, of: InEffect) -> Handler:
         clock=machine.now,
         new_id=machine.new_id,
         home=made.settings.home,
+        is_certain=of.is_certain,
     )
     return handlers.intake_handler(taking, made.limit)

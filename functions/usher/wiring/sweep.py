@@ -41,11 +41,12 @@ def handler() -> Handler:
 
     def make(of: InEffect) -> Handler:
         configuration = of.file.configuration
-        passes = (
+        passes: Sequence[Pass] = (
             _reconcile(made, configuration, instances),
             enrolling.enrolment(made, settings, of),
             SilentGroups(hooks=configuration.hooks, store=made.evaluator.store, telemetry=made.telemetry),
         )
+        passes = passes if of.is_certain else ()
         return _sweep(made, passes, replace(live_holds, configuration=configuration)).handle
 
     return flushing(made.by_file(make), made.metrics)

@@ -179,6 +179,9 @@ bench-replay: $(READY) ## the speed of a replay: 30,000 messages of 10,000 actio
 bench-simulator: $(READY) ## the speed of simulated Auto Scaling, itself and through boto3
 	@$(BIN)/python benchmarks/auto_scaling.py
 
+conformance: $(READY) $(EMULATOR) ## who answers what: the scenarios on the simulator, moto's server and the local account (some minutes)
+	@$(BIN)/python -m benchmarks.conformance
+
 bench-storm: $(READY) ## what is held, and what is not, when all wait at once (some minutes)
 	@$(BIN)/python -m benchmarks.storm
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import jmespath
 from botocore import xform_name
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 
 from usher_simulator.conformance.matching import differences, filled_in
 from usher_simulator.conformance.scenarios import Advance, Call, Do, Told
@@ -104,10 +105,13 @@ class _Run:
                 return self._within(step)
 
     def _within(self, step: Call) -> str:
-        """Call until it is as expected, at most for so long."""
+        """Call until it is as expected, at most for so long, and no longer than anybody wants to wait."""
         left = step.within
         while (why := self._call(step)) and left > timedelta(0):
-            self._endpoint.advance(_LOOK_EVERY)
+            try:
+                self._endpoint.advance(_LOOK_EVERY)
+            except TooLong:
+                return why
             left -= _LOOK_EVERY
         return why
 
@@ -117,7 +121,7 @@ class _Run:
             answer = getattr(self._endpoint.client, xform_name(step.operation))(**given)
         except ClientError as error:
             return _refused(step, error.response["Error"], self._kept)
-        except BotoCoreError as error:
+        except (BotoCoreError, ResponseParserError) as error:  # the second: what answers is no AWS
             return f"no answer: {error}"
         if step.error is not None:
             return f"expected {step.error.get('code')}, got an answer"

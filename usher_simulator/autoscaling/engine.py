@@ -49,6 +49,7 @@ class Fleet:
     groups: dict[str, Group] = field(default_factory=dict)
     began: Callable[[Wait], None] = lambda _: None
     ended: Callable[[Wait], None] = lambda _: None
+    is_operated: bool = False  # whether any group ever had an operator
 
     def __post_init__(self) -> None:
         self.activities = Activities(self.clock, self.new_id)
@@ -58,6 +59,7 @@ class Fleet:
     def add_group(self, group: Group) -> None:
         """A new group; its instances are launched by and by."""
         self.groups[group.name] = group
+        self.is_operated = self.is_operated or group.operator is not None
         self.wish(group, "")
 
     def wish(self, group: Group, why: str) -> None:

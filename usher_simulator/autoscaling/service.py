@@ -80,7 +80,8 @@ class AutoScalingService:
         if operation is None:
             raise ApiError("AccessDenied", f"{request.operation} is not simulated", _FORBIDDEN)
         constraints.check(request.operation, request.parameters)
-        self._refuse_what_is_the_operators(request)
+        if self.fleet.is_operated:
+            self._refuse_what_is_the_operators(request)
         return operation(request.parameters, request.request_id)
 
     def _refuse_what_is_the_operators(self, request: Request) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -39,12 +40,16 @@ if TYPE_CHECKING:
 
 SMOKE = Function(function="smoke-test")
 ARN = "arn:aws:lambda:eu-west-1:123456789012:function:smoke-test:live"
+INSTANCES = [{"Placement": {"AvailabilityZone": "us-east-1a"}}]
+PLACED: dict[str, Any] = {"Reservations": [{"Instances": INSTANCES}]}
+ZONE: Memory = {"zone": "us-east-1a"}
 EXCEPTION = {"errorMessage": "division by zero", "errorType": "ZeroDivisionError", "stackTrace": []}
 
 
 def saying(status: str) -> Callable[[str], Answers]:
     """It is asked of one instance, so it speaks of no other."""
-    return lambda _: {"Invoke": {"StatusCode": 200, "Payload": json.dumps({"status": status})}}
+    invoked = {"StatusCode": 200, "Payload": json.dumps({"status": status})}
+    return lambda _: {"Invoke": invoked, "DescribeInstances": PLACED}
 
 
 SAMPLES = [
@@ -54,6 +59,7 @@ SAMPLES = [
         pending=saying("pending"),
         fails=saying("failed")(""),
         missing=(("Invoke", "ResourceNotFoundException"),),
+        told_only=frozenset({"DescribeInstances"}),
     )
     for written in ("smoke-test", "smoke-test:live", ARN, {"name": "smoke-test", "every": "1m"})
 ]
@@ -70,8 +76,8 @@ def raised(body: object = EXCEPTION) -> Reply:
 
 
 def heard(reply: Reply, memory: Memory | None = None) -> Found:
-    call = SMOKE.ask(an_action(), memory or {}, at(60))
-    return SMOKE.hear(an_action(), memory or {}, call, reply, at(60))
+    known = {**ZONE, **(memory or {})}
+    return SMOKE.hear(an_action(), known, SMOKE.ask(an_action(), known, at(60)), reply, at(60))
 
 
 def said(answer: object) -> Found:
@@ -124,9 +130,9 @@ def test_a_function_that_is_not_sound_is_refused(value: object, place: str, rule
     ],
 )
 def test_only_the_function_itself_may_be_invoked(function: str, arn: str) -> None:
-    expected = Permission(actions=("lambda:InvokeFunction",), resources=(arn,))
+    invoke = Permission(actions=("lambda:InvokeFunction",), resources=(arn,))
 
-    assert Function(function=function).permissions == (expected,)
+    assert Function(function=function).permissions == (invoke, Permission(actions=("ec2:DescribeInstances",)))
 
 
 # Asking
@@ -137,19 +143,20 @@ def test_the_function_is_told_of_the_action() -> None:
     policy = a_policy([{"function": "smoke-test"}], name="gate", give_up_after="20m", mode="observe")
     metadata = "text of any kind: $(reboot)"
     action = an_action(started_at=started, policy=policy, token=None, metadata=metadata)
-    call = SMOKE.ask(action, {}, at(60))
+    call = SMOKE.ask(action, ZONE, at(60))
 
     assert (call.service, call.operation, call.intent) == ("lambda", "Invoke", None)
     assert call.longest == timedelta(seconds=10)
     assert call.parameters["FunctionName"] == "smoke-test"
     assert call.parameters["InvocationType"] == "RequestResponse"
-    assert json.loads(call.parameters["Payload"]) == payload(action)
-    assert payload(action) == {
+    assert json.loads(call.parameters["Payload"]) == payload(action, "us-east-1a")
+    assert payload(action, "us-east-1a") == {
         "action_id": "action-1",
         "token": None,
         "group": "workers-1",
         "hook": "usher-drain",
         "metadata": metadata,
+        "availability_zone": "us-east-1a",
         "instance_id": "i-0f0e0d0c0b0a09080",
         "transition": "terminating",
         "origin": "AutoScalingGroup",
@@ -159,6 +166,49 @@ def test_the_function_is_told_of_the_action() -> None:
         "policy": "gate",
         "mode": "observe",
     }
+
+
+# The zone
+
+
+def after_zone(*replies: Reply) -> Found:
+    """What is found once EC2 was asked for the zone so often."""
+    memory: Memory = {}
+    for reply in replies:
+        call = SMOKE.ask(an_action(), memory, at(60))
+        assert (call.service, call.operation) == ("ec2", "DescribeInstances")
+        found = SMOKE.hear(an_action(), memory, call, reply, at(60))
+        memory = found.memory
+    return found
+
+
+def told_zone(found: Found) -> object:
+    """The zone that the function is told next."""
+    assert found.go_on
+    call = SMOKE.ask(an_action(), found.memory, at(60))
+    return json.loads(call.parameters["Payload"])["availability_zone"]
+
+
+@pytest.mark.parametrize(
+    ("data", "zone"),
+    [
+        pytest.param(PLACED, "us-east-1a", id="the instance"),
+        pytest.param({"Reservations": []}, None, id="EC2 does not show the instance"),
+        pytest.param({"Reservations": [{"Instances": ["?"]}, 5]}, None, id="an odd answer"),
+        pytest.param(None, None, id="no answer"),
+    ],
+)
+def test_the_zone_is_asked_of_ec2_before_the_function(data: object, zone: str | None) -> None:
+    assert told_zone(after_zone(Reply(kind=ReplyKind.ANSWERED, data=data))) == zone
+
+
+def test_a_zone_that_nobody_can_say_is_asked_three_times_and_then_null() -> None:
+    for replies in ([BUSY], [BUSY, SILENT]):
+        found = after_zone(*replies)
+        assert (found.status, found.go_on) == (UNKNOWN, False)
+        assert found.detail == f"its zone is not known: {replies[-1].text}"
+    assert told_zone(after_zone(BUSY, SILENT, BUSY)) is None
+    assert told_zone(after_zone(BUSY, Reply(kind=ReplyKind.ANSWERED, data=PLACED))) == "us-east-1a"
 
 
 # Answers
@@ -200,7 +250,7 @@ def test_the_function_is_told_of_the_action() -> None:
     ],
 )
 def test_an_answer_stands_as_it_says(answer: object, expected: Found) -> None:
-    assert said(answer) == expected
+    assert said(answer) == replace(expected, memory=ZONE)
 
 
 @pytest.mark.parametrize(
@@ -215,8 +265,8 @@ def test_the_function_says_when_to_ask_again_within_bounds(seconds: float, expec
 
 def test_every_says_when_to_ask_again_where_the_function_does_not() -> None:
     probe = Function(function="f", every=timedelta(minutes=2))
-    call = probe.ask(an_action(), {}, at(0))
-    found = probe.hear(an_action(), {}, call, answered('{"status": "pending"}'), at(0))
+    call = probe.ask(an_action(), ZONE, at(0))
+    found = probe.hear(an_action(), ZONE, call, answered('{"status": "pending"}'), at(0))
 
     assert found.ask_again_after == timedelta(minutes=2)
 
@@ -289,7 +339,7 @@ def test_an_exception_is_an_error_even_where_its_text_looks_like_an_answer() -> 
 
 
 def test_a_memory_that_is_damaged_counts_from_the_start() -> None:
-    assert heard(raised(), {"errors": "many"}).memory == {"errors": 1}
+    assert heard(raised(), {"errors": "many"}).memory == {**ZONE, "errors": 1}
 
 
 ERROR, NOTHING, ANSWER = "error", "nothing", "pending"
@@ -320,7 +370,9 @@ def test_a_function_is_asked_until_it_says_done_with_backoff_after_errors() -> N
         {"StatusCode": 200, "Payload": '{"status": "done"}'},
     ]
 
-    def answer(_: str, parameters: Mapping[str, Any]) -> Mapping[str, Any] | Reply:
+    def answer(operation: str, parameters: Mapping[str, Any]) -> Mapping[str, Any] | Reply:
+        if operation == "DescribeInstances":
+            return PLACED
         assert json.loads(parameters["Payload"])["instance_id"] == an_action().instance_id
         reply: Mapping[str, Any] | Reply = texts.pop(0)
         return reply
@@ -356,9 +408,9 @@ def test_a_real_client_invokes_and_its_stream_is_understood() -> None:
         made.meta.events.register("before-send.lambda.Invoke", respond)
         return made
 
-    found = Watch(SMOKE, AwsCalls(client)).found()
+    found = Watch(SMOKE, AwsCalls(client), memory=ZONE).found()
 
     assert (found.status, found.detail) == (HOLDS, "done: smoke test passed")
     assert sent[0].url.endswith("/2015-03-31/functions/smoke-test/invocations")
-    assert json.loads(sent[0].body) == payload(an_action())
-    assert Call(service="lambda", operation="Invoke").longest < SMOKE.ask(an_action(), {}, at(0)).longest
+    assert json.loads(sent[0].body) == payload(an_action(), "us-east-1a")
+    assert Call(service="lambda", operation="Invoke").longest < SMOKE.ask(an_action(), ZONE, at(0)).longest

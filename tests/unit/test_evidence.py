@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 from hypothesis import given, settings
@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from tests.factories import a_policy, a_signal, an_action, an_activity_end, at, hook_terms
 from usher.core import evidence
 from usher.core.action import Action, ActivityEnd, Phase, Result, Signal, Status, Transition
+from usher.core.conditions.probe import Probe
 from usher.core.evidence import (
     Kept,
     ends,
@@ -22,6 +23,9 @@ from usher.core.evidence import (
     with_signals,
 )
 from usher.core.finding import ConditionStatus, Finding
+
+if TYPE_CHECKING:
+    from usher.core.policy import Policy
 
 rule = settings(deadline=None)
 
@@ -474,14 +478,27 @@ def test_else_the_policy_stays(action: Action, launches: list[ActivityEnd]) -> N
 
 
 def test_the_policy_stays_too_where_it_has_begun_something_and_that_is_told_once() -> None:
-    begun = Finding(
-        condition="command upload",
+    policy = a_policy([{"command": {"document": "upload"}}])
+    stays = evidence.after_launch(asked(policy), [a_launch()], at(30))
+    assert (stays.policy, stays.if_launch_failed) == (policy, None)
+    assert [line.event for line in stays.recent] == ["policy"]
+
+
+def test_a_condition_that_only_remembers_something_has_begun_nothing() -> None:
+    chosen = evidence.after_launch(asked(a_policy([{"function": "smoke-test"}])), [a_launch()], at(30))
+    assert chosen.policy.name == "park"
+
+
+def asked(policy: Policy) -> Action:
+    """An action whose only condition was asked, and remembers something."""
+    (leaf,) = policy.leaves
+    assert isinstance(leaf, Probe)
+    found = Finding(
+        condition=leaf.name,
         status=ConditionStatus.PENDING,
-        detail="sent",
+        detail="pending",
         asked_at=at(0),
         ask_again_at=None,
         memory={"id": "c"},
     )
-    stays = evidence.after_launch(after_a_launch(findings=(begun,)), [a_launch()], at(30))
-    assert (stays.policy, stays.if_launch_failed) == (after_a_launch().policy, None)
-    assert [line.event for line in stays.recent] == ["policy"]
+    return after_a_launch(policy=policy, findings=(found,))

@@ -41,6 +41,7 @@ _OF_QUESTIONS: Final = (
 )
 _MARGIN: Final = timedelta(seconds=15)  # of a turn of questions, and of clocks
 _CALL_S: Final = (0.02, 0.3)
+ZONE: Final = "us-east-1a"  # of each instance
 _CLUSTER: Final = "web"
 _CLUSTERS: Final = ("batch", "jobs", _CLUSTER)  # all that there are
 _PLACE: Final = "us-east-1:111122223333"
@@ -416,6 +417,12 @@ def _statuses(asked: Asked, parameters: Mapping[str, Any], then: datetime) -> Da
     }
 
 
+def _instances(_: Asked, parameters: Mapping[str, Any], __: datetime) -> Data:
+    (asked_for,) = parameters["Filters"]
+    placed = [{"InstanceId": each, "Placement": {"AvailabilityZone": ZONE}} for each in asked_for["Values"]]
+    return {"Reservations": [{"Instances": placed}]}
+
+
 def _clusters(_: Asked, __: Mapping[str, Any], ___: datetime) -> Data:
     return {"clusterArns": [f"arn:aws:ecs:{_PLACE}:cluster/{name}" for name in _CLUSTERS]}
 
@@ -508,6 +515,7 @@ _SERVICES: Final[Mapping[str, Callable[[Asked, Mapping[str, Any], datetime], Any
     "DescribeTargetHealth": _target_health,
     "DescribeLoadBalancerTargetGroups": _own_groups,
     "DescribeInstanceStatus": _statuses,
+    "DescribeInstances": _instances,
     "ListClusters": _clusters,
     "ListContainerInstances": _container_instances,
     "DescribeContainerInstances": _described,

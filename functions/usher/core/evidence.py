@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from usher.core import iso_time
 from usher.core.action import Phase, Status, Transition
 from usher.core.conditions.command import COMMAND_ID
+from usher.core.conditions.probe import Probe
 from usher.core.conditions.signalled import Signalled
 from usher.core.policy import Mode
 from usher.core.wait_moves import GROUP, POOL
@@ -227,7 +228,9 @@ def after_launch(action: Action, heard: Iterable[ActivityEnd], now: datetime) ->
     last = max(launches, key=lambda end: end.ended_at, default=None)
     if action.if_launch_failed is None or action.phase is not Phase.OPEN or last is None or last.succeeded:
         return action
-    policy, is_late = action.if_launch_failed, any(found.memory for found in action.findings)
+    starting = {leaf.name for leaf in action.policy.leaves if isinstance(leaf, Probe) and leaf.starts}
+    is_late = any(found.memory for found in action.findings if found.condition in starting)
+    policy = action.if_launch_failed
     action = replace(action, if_launch_failed=None)
     if is_late:
         return action.noted(

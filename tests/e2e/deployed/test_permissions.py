@@ -37,6 +37,7 @@ TOLD: Final[dict[str, Callable[[Stack], None]]] = {
     "Questions: dynamodb:GetItem on RecordsTable": exercises.questions,
     "Questions: sqs:SendMessage on WakeUpsQueue": exercises.questions,
     "Questions: lambda:InvokeFunction on slow-answer": exercises.questions,
+    "Questions: ec2:DescribeInstances on *": exercises.questions,
     "Sweep: autoscaling:CompleteLifecycleAction on groups": exercises.sweep,
     "Sweep: autoscaling:DescribeScalingActivities on *": exercises.sweep_adopted,
     "Sweep: autoscaling:DescribeAutoScalingGroups on *": exercises.sweep,

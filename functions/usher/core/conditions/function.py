@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from usher.core.finding import Memory
 
 MOST_ERRORS: Final = 5  # in a row
+_ZONE: Final = "zone"
+_ZONE_TRIES: Final = "zone_tries"
+_MOST_ZONE_TRIES: Final = 3
 
 _FUNCTION: Final = Text(
     r"(arn:aws[a-z-]*:lambda:[a-z0-9-]+:[0-9]{12}:function:)?"
@@ -47,7 +50,8 @@ _STATUSES: Final[Mapping[object, ConditionStatus]] = {
 class Function(Probe):
     """Stands as `function` answers, which is asked again after `every` while it says pending.
 
-    Its memory: `errors`, how many times in a row it was asked and did not come to an answer.
+    Its memory: `zone`, the instance's Availability Zone, or "" where nobody can say; `zone_tries`, how many
+    times that was asked in vain; `errors`, how many times in a row the function did not come to an answer.
     """
 
     function: str
@@ -85,7 +89,8 @@ class Function(Probe):
         """See Probe."""
         local = f"arn:{{partition}}:lambda:{{region}}:{{account}}:function:{self.function}"
         arn = self.function if self.function.startswith("arn:") else local
-        return (Permission(actions=("lambda:InvokeFunction",), resources=(arn,)),)
+        invokes = Permission(actions=("lambda:InvokeFunction",), resources=(arn,))
+        return (invokes, Permission(actions=("ec2:DescribeInstances",)))  # which IAM cannot confine
 
     @property
     def takes_two_answers(self) -> bool:
@@ -93,20 +98,30 @@ class Function(Probe):
         return False
 
     def ask(self, action: Action, memory: Memory, now: datetime) -> Call:  # noqa: ARG002 - a Probe
-        """Invoke, and wait for the answer."""
+        """Invoke, and wait for the answer; before that, once, ask EC2 for the zone."""
+        if _ZONE not in memory:
+            of_it = {"Name": "instance-id", "Values": [action.instance_id]}
+            return Call(
+                service="ec2",
+                operation="DescribeInstances",
+                parameters={"Filters": [of_it]},  # asked by id, EC2 refuses what is gone
+                all_pages=True,
+            )
         return Call(
             service="lambda",
             operation="Invoke",
             parameters={
                 "FunctionName": self.function,
                 "InvocationType": "RequestResponse",
-                "Payload": json.dumps(payload(action)).encode(),
+                "Payload": json.dumps(payload(action, memory[_ZONE] or None)).encode(),
             },
             longest=_LONGEST_CALL,
         )
 
     def hear(self, action: Action, memory: Memory, call: Call, reply: Reply, now: datetime) -> Found:  # noqa: ARG002 - a Probe
         """See Probe."""
+        if call.operation != "Invoke":
+            return _zone_told(memory, reply)
         if reply.kind is ReplyKind.TIMED_OUT:
             return _error(memory, "no answer in time")
         if reply.kind is not ReplyKind.ANSWERED:
@@ -116,9 +131,9 @@ class Function(Probe):
             return Found.unknown("the answer to Invoke has no payload", memory)
         if "FunctionError" in reply.data:
             return _error(memory, _error_text(text))
-        return self._answered(text)
+        return self._answered(text, {_ZONE: memory[_ZONE]})
 
-    def _answered(self, text: str) -> Found:
+    def _answered(self, text: str, memory: Memory) -> Found:
         said = _json(text)
         word, message, again = (
             answer.member(said, key) for key in ("status", "message", "ask_again_after_s")
@@ -130,6 +145,7 @@ class Function(Probe):
             status=status,
             detail=f"{word}: {excerpt.beginning(message)}" if message else str(word),
             ask_again_after=self._pause(again) if status is ConditionStatus.PENDING else None,
+            memory=memory,
         )
 
     def _pause(self, seconds: float | None) -> timedelta:
@@ -138,7 +154,7 @@ class Function(Probe):
         return _SECOND * min(max(_LEAST_EVERY // _SECOND, seconds), _LONGEST_EVERY // _SECOND)
 
 
-def payload(action: Action) -> dict[str, Any]:
+def payload(action: Action, zone: str | None) -> dict[str, Any]:
     """What the function is told of the action: documented in docs/conditions.md."""
     return {
         "action_id": action.id,
@@ -146,6 +162,7 @@ def payload(action: Action) -> dict[str, Any]:
         "group": action.hook.group,
         "hook": action.hook.name,
         "metadata": action.metadata,
+        "availability_zone": zone,
         "instance_id": action.instance_id,
         "transition": str(action.hook.transition),
         "origin": action.origin,
@@ -157,13 +174,27 @@ def payload(action: Action) -> dict[str, Any]:
     }
 
 
+def _zone_told(memory: Memory, reply: Reply) -> Found:
+    """The zone, or that nobody can say: after some tries the function is asked without it."""
+    if reply.kind is ReplyKind.ANSWERED:
+        reservations = answer.members(reply.data, "Reservations")
+        instances = (one for each in reservations for one in answer.members(each, "Instances"))
+        zones = (answer.text(one, "Placement", "AvailabilityZone") for one in instances)
+        return Found.next_call({**memory, _ZONE: next(filter(None, zones), "")})
+    before = memory.get(_ZONE_TRIES)
+    tries = (before if isinstance(before, int) else 0) + 1
+    if tries >= _MOST_ZONE_TRIES:
+        return Found.next_call({**memory, _ZONE: ""})
+    return Found.unknown(f"its zone is not known: {reply.text}", {**memory, _ZONE_TRIES: tries})
+
+
 def _error(memory: Memory, text: str) -> Found:
     """It was asked, and came to no answer: that says nothing, unless it never does."""
     before = memory.get("errors")
     errors = (before if isinstance(before, int) else 0) + 1
     if errors >= MOST_ERRORS:
         return Found.failed(f"{errors} errors in a row, the last: {text}")
-    return Found.unknown(f"error {errors} of {MOST_ERRORS}: {text}", {"errors": errors})
+    return Found.unknown(f"error {errors} of {MOST_ERRORS}: {text}", {**memory, "errors": errors})
 
 
 def _error_text(text: str) -> str:

@@ -19,7 +19,7 @@ from usher.evaluation.evaluator import Evaluator
 from usher.ports.autoscaling import Answer, AnswerKind
 from usher.ports.records import Raw
 from usher_simulator.autoscaling.virtual_clock import VirtualClock
-from usher_simulator.fakes.memory_budget import MemoryBudget, MemoryLimits
+from usher_simulator.fakes.memory_budget import MemoryBudget, MemoryLimits, MemoryPlaces
 from usher_simulator.fakes.memory_store import MemoryStore
 from usher_simulator.fakes.parts import sweep_of
 from usher_simulator.fakes.recorder import Recorder
@@ -96,6 +96,7 @@ class Sweeping:
             auto_scaling=Accepts(),
             budget=MemoryBudget(1_000_000),
             limits=MemoryLimits(),
+            places=MemoryPlaces(),
             questions=NoQuestions(),
             wake_ups=NoQueue(),
             telemetry=Recorder(),

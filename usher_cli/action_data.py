@@ -39,6 +39,7 @@ def as_data(action: Action, now: datetime, paused: Mapping[str, str]) -> dict[st
         "result": action.result,
         "reason": action.reason,
         "started_at": written(action.started_at),
+        "began_at": written(action.began_at),
         "age_s": _seconds((action.closed_at or now) - action.started_at),
         "expires_at": written(action.expires_at),
         "to_expiry_s": _seconds(action.expires_at - now) if action.is_open else None,
@@ -69,6 +70,7 @@ def _state(action: Action, now: datetime, paused: Mapping[str, str]) -> str:
         ("paused", ALL_HOOKS in paused or action.hook.name in paused),
         ("completing", action.operator_result_by is not None),
         ("held", action.operator_hold is not None),
+        ("in line", action.awaits_turn),
     )
     return next((state for state, applies in states if applies), "waiting")
 

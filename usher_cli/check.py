@@ -13,6 +13,8 @@ from rich.console import Console
 from usher.core import deadlines, duration
 from usher.core.action import Transition
 from usher.core.conditions.targets import Targets
+from usher.core.limits import Sharing
+from usher.core.places import PATIENCE_OUTLASTED
 from usher.core.policy import Mode, WhenStopped
 from usher_hooksfile import load
 from usher_hooksfile.warnings import warnings
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import timedelta
 
+    from usher.core.limits import Limits
     from usher.core.policy import GroupSelector, Hook, Policy, Rule
     from usher_hooksfile.load import HooksFile
 
@@ -117,6 +120,8 @@ def _hook_lines(hook: Hook) -> Iterator[tuple[str, str | None]]:
     if hook.metadata is not None:
         yield f"  metadata {json.dumps(hook.metadata)}", None
     yield f"  {_limits(hook)}", None
+    if hook.limits.at_once is not None:
+        yield f"  {_at_once(hook.limits)}", None
     for index, rule in enumerate(hook.rules):
         yield from _rule_lines(hook, rule, index)
 
@@ -140,6 +145,24 @@ def _limits(hook: Hook) -> str:
     return f"limits: {' and '.join(parts)}; further results are held back, until {longest} after the start"
 
 
+def _at_once(limits: Limits) -> str:
+    scope = "of each group" if limits.at_once_per is Sharing.GROUP else "of all its groups together"
+    return (
+        f"at once: {limits.at_once} {scope}; the others are held until their turn, and nothing is asked or "
+        "started for them"
+    )
+
+
+def _queue(hook: Hook, policy: Policy) -> int | None:
+    """How many that begin together get their turn for sure, if each takes all of its patience."""
+    if hook.limits.at_once is None or not policy.takes_turns:
+        return None
+    timeout = hook.heartbeat_timeout
+    most = deadlines.global_timeout(timeout) - deadlines.usual_margin(timeout)
+    rounds = most // (deadlines.patience(timeout, policy.give_up_after) + PATIENCE_OUTLASTED)
+    return hook.limits.at_once * max(1, rounds)
+
+
 def _rule_lines(hook: Hook, rule: Rule, index: int) -> Iterator[tuple[str, str | None]]:
     wanted = " and ".join(f"{field} is {value}" for field, value in rule.when)
     case = f"if {wanted}, " if wanted else "otherwise " if index else ""
@@ -154,6 +177,7 @@ def _policy_lines(hook: Hook, policy: Policy) -> Iterator[str]:
     if not policy.until:
         yield f"waits for nothing: {policy.on_success} at the first evaluation"
         return
+    queue = _queue(hook, policy)
     conditions = " and ".join(condition.in_words for condition in policy.until)
     yield f"waits for {conditions}, then {policy.on_success}"
     if any(isinstance(leaf, Targets) for leaf in policy.leaves):
@@ -163,7 +187,13 @@ def _policy_lines(hook: Hook, policy: Policy) -> Iterator[str]:
         yield f"{policy.on_failure} after {duration.written(policy.stalled_after)} without a progress signal"
     if hook.transition is Transition.TERMINATING:
         yield _STOPPED[policy.when_stopped]
-    yield f"gives up after {_patience(hook, policy)}: {_on_give_up(hook, policy)}"
+    since = "" if queue is None else " from the begin of its turn"
+    yield f"gives up after {_patience(hook, policy)}{since}: {_on_give_up(hook, policy)}"
+    if queue is not None:
+        yield (
+            f"if each takes all that time, {queue} that begin together get their turn before the global "
+            f"timeout; any further one may end without a turn: {_on_give_up(hook, policy)}"
+        )
 
 
 def _patience(hook: Hook, policy: Policy) -> str:
@@ -209,6 +239,8 @@ def _hook_json(hook: Hook) -> dict[str, object]:
         "limits": {
             "abandon_per_hour": hook.limits.abandon_per_hour,
             "complete_per_minute": hook.limits.complete_per_minute,
+            "at_once": hook.limits.at_once,
+            "at_once_per": hook.limits.at_once_per,
         },
         "rules": [_rule_json(hook, rule) for rule in hook.rules],
     }
@@ -227,6 +259,7 @@ def _rule_json(hook: Hook, rule: Rule) -> dict[str, object]:
         "stalled_after_seconds": None if policy.stalled_after is None else _seconds(policy.stalled_after),
         "give_up_after_seconds": _seconds(deadlines.patience(hook.heartbeat_timeout, policy.give_up_after)),
         "on_give_up": _on_give_up(hook, policy),
+        "queue_covered": _queue(hook, policy),
     }
 
 

@@ -112,8 +112,8 @@ def list_command(
 ) -> None:
     """Show the open actions, nearest expiry first.
 
-    STATE is waiting, held (by an operator), completing, observed or paused; it is overdue if no
-    function has evaluated the action in time. For an outage of DynamoDB, use --offline.
+    STATE is waiting, in line (at_once), held (by an operator), completing, observed or paused; it is
+    overdue if no function has evaluated the action in time. For an outage of DynamoDB, use --offline.
     """
     selection = Selection(group=group, hook=hook, limit=limit)
     if offline:

@@ -22,10 +22,11 @@ from usher.aws import table as dynamodb
 from usher.aws.enrolled import EnrolledHooks
 from usher.aws.records import RecordTable
 from usher.core import configuration, questions
-from usher.core.action import Code, Limits, OperatorNote, Outcome, Phase, Result, Status, Transition
+from usher.core.action import Code, OperatorNote, Outcome, Phase, Result, Status, Transition
 from usher.core.finding import ConditionStatus, Finding, Findings
 from usher.core.hook_items import Enrolled, FileInForce, Former, HookSettings
 from usher.core.hook_timeouts import Described
+from usher.core.limits import Limits
 from usher.core.notifications import TestNotice
 from usher.ports.records import ALL_HOOKS, Raw
 

@@ -25,9 +25,10 @@ from usher.aws import table as dynamodb
 from usher.aws.dynamodb_answers import TRIES
 from usher.aws.records import RecordTable
 from usher.core import evidence, notifications
-from usher.core.action import MOST_AT_ONCE, MOST_DETAIL, MOST_RECENT, Outcome, Phase, Result, Status
+from usher.core.action import MOST_DETAIL, MOST_RECENT, Outcome, Phase, Result, Status
 from usher.core.evidence import Kept
 from usher.core.finding import ConditionStatus, Finding, Findings
+from usher.core.lines import MOST_OF_A_STORE
 from usher.ports.errors import Denied, Moved, NoAnswer, Unavailable, is_denied
 from usher.ports.records import MOST_OF_INSTANCE, Due, Raw, Unasked
 from usher_simulator.fakes.memory_store import MemoryStore
@@ -406,8 +407,10 @@ def test_lines_of_any_text_and_number_are_stored_and_what_is_left_out_is_told(
 
     told = store.timeline(name)
     left_out = [line.detail for line in told if line.event == "gap"]
-    assert len(told) == min(lines, MOST_AT_ONCE)
-    assert left_out == ([f"{lines - MOST_AT_ONCE + 1} lines are left out"] if lines > MOST_AT_ONCE else [])
+    assert len(told) == min(lines, MOST_OF_A_STORE)
+    assert left_out == (
+        [f"{lines - MOST_OF_A_STORE + 1} lines are left out"] if lines > MOST_OF_A_STORE else []
+    )
     assert all(len(line.detail) <= MOST_DETAIL for line in told)
     assert (told[0].at, told[-1].at) == (at(0), at(lines - 1))
 

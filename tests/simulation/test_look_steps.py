@@ -12,9 +12,10 @@ import pytest
 from tests.factories import a_policy, an_action, at, hook_terms
 from tests.questions import ask_due, asking_of, found_of
 from tests.simulation.looks_scene import ACCEPTED, BUSY, GONE, REFUSED, Scene, short
-from usher.core.action import Limits, OperatorNote, Outcome, Phase, Result
+from usher.core.action import OperatorNote, Outcome, Phase, Result
 from usher.core.conditions.probe import Call, Found, Probe, Reply, ReplyKind
 from usher.core.finding import ConditionStatus, Findings
+from usher.core.limits import Limits
 from usher.core.policy import Mode
 from usher.evaluation.stale_waits import StaleWaitGuard
 from usher.ports.errors import Unavailable

@@ -266,6 +266,35 @@ def test_one_limit_is_told_alone(file: Path, limits: str, words: str) -> None:
     assert line in run(file).stdout.splitlines()
 
 
+@pytest.mark.parametrize(
+    ("limits", "give_up_after", "covered", "scope"),
+    [
+        # 48 h less 5 minutes, in rounds of two hours and a minute
+        pytest.param("{at_once: 1}", "2h", 23, "of each group", id="one after the other"),
+        pytest.param("{at_once: 3, at_once_per: hook}", "2h", 69, "of all its groups together", id="three"),
+        pytest.param("{at_once: 2}", "47h54m", 2, "of each group", id="one round: just so"),
+        pytest.param("{at_once: 2}", "24h", 2, "of each group", id="one round, and no second one"),
+    ],
+)
+def test_how_long_a_queue_the_global_timeout_covers(
+    file: Path, limits: str, give_up_after: str, covered: int, scope: str
+) -> None:
+    hook = A.replace("policy: p", f"policy: p, limits: {limits}")
+    file.write_text(hooks_text(hook, p=f"{{until: [{{signal: x}}], give_up_after: {give_up_after}}}"))
+
+    lines = run(file).stdout.splitlines()
+
+    assert any(line.startswith("  at once: ") and f" {scope};" in line for line in lines)
+    told = f"    if each takes all that time, {covered} that begin together get their turn before the global"
+    assert any(line.startswith(told) for line in lines)
+    assert json.loads(run("--json", file).stdout)["hooks"][0]["rules"][0]["queue_covered"] == covered
+
+
+def test_what_waits_for_nothing_needs_no_turn(file: Path) -> None:
+    file.write_text(hooks_text(A.replace("policy: p", "policy: p, limits: {at_once: 1}"), p=GO))
+    assert json.loads(run("--json", file).stdout)["hooks"][0]["rules"][0]["queue_covered"] is None
+
+
 def test_json_has_every_effective_value_in_seconds(file: Path) -> None:
     file.write_text(FULL.replace("heartbeat_timeout: 5m", "heartbeat_timeout: 10m1s"))
 
@@ -285,7 +314,12 @@ def test_json_has_every_effective_value_in_seconds(file: Path) -> None:
                 "default_result": "ABANDON",
                 "notify": "eventbridge",
                 "metadata": "owner=[red]jobs[/red]",
-                "limits": {"abandon_per_hour": 5, "complete_per_minute": 20},
+                "limits": {
+                    "abandon_per_hour": 5,
+                    "complete_per_minute": 20,
+                    "at_once": None,
+                    "at_once_per": "group",
+                },
                 "rules": [
                     {
                         "when": {"destination": "WarmPool", "group": "*-a"},
@@ -298,6 +332,7 @@ def test_json_has_every_effective_value_in_seconds(file: Path) -> None:
                         "stalled_after_seconds": None,
                         "give_up_after_seconds": 59_500,
                         "on_give_up": "ABANDON",
+                        "queue_covered": None,
                     },
                     {
                         "when": {},
@@ -310,6 +345,7 @@ def test_json_has_every_effective_value_in_seconds(file: Path) -> None:
                         "stalled_after_seconds": 600,
                         "give_up_after_seconds": 2700,
                         "on_give_up": "ABANDON",
+                        "queue_covered": None,
                     },
                 ],
             }

@@ -11,12 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from usher.core import configuration
-from usher.core.action import Limits, Result, Transition
+from usher.core.action import Result, Transition
 from usher.core.conditions import KINDS
 from usher.core.conditions.elapsed import Elapsed
 from usher.core.conditions.signalled import Signalled
 from usher.core.configuration import ConfigurationRefused
 from usher.core.field import Problem
+from usher.core.limits import Limits
 from usher.core.policy import Channel, GroupSelector, Mode, fits_both, glob_fits, globs_meet
 
 GONE = object()
@@ -100,6 +101,7 @@ WAIT = "must be a duration from 1s to 48h, such as 90s or 1h30m"
 STANDS_TWICE = "must not have a condition of a later `then` stage a second time in the policy"
 TIMEOUT = "must be a duration from 30s to 2h, such as 90s or 1h30m"
 LIMIT = "must be a whole number from 1 to 1000"
+PLACES = "must be a whole number from 1 to 50"
 GROUP = "must be a name or glob of 1 to 255 characters without a colon"
 SELECTOR = "must be a name, a glob, or tags: {KEY: VALUE}"
 METADATA = "must be 1 to 1023 printable ASCII characters"
@@ -217,12 +219,15 @@ REFUSED = rows(
     ("hooks[0].metadata", "x" * 1024, METADATA),
     ("hooks[0].metadata", "é", METADATA),
     ("hooks[0].limits", None, MAPPING),
-    ("hooks[0].limits.per_day", 1, UNKNOWN + "abandon_per_hour, complete_per_minute"),
+    ("hooks[0].limits.per_day", 1, UNKNOWN + "abandon_per_hour, complete_per_minute, at_once, at_once_per"),
     ("hooks[0].limits.abandon_per_hour", 0, LIMIT),
     ("hooks[0].limits.abandon_per_hour", True, LIMIT),
     ("hooks[0].limits.abandon_per_hour", "5", LIMIT),
     ("hooks[0].limits.complete_per_minute", 1001, LIMIT),
     ("hooks[0].limits.complete_per_minute", None, LIMIT),
+    ("hooks[0].limits.at_once", 0, PLACES),
+    ("hooks[0].limits.at_once", 51, PLACES),
+    ("hooks[0].limits.at_once_per", "hook", "needs at_once beside it: how many actions may begin at once"),
     ("hooks[0].policy", "none", DEFINED),
     ("hooks[0].policy", "", "must be the name of a policy"),
     ("hooks[0].policy", None, RULES),
@@ -255,6 +260,11 @@ REFUSED = rows(
     ("hooks[0].policy[0].when.metadata.count", 3, "must be text of at most 4000 characters" + QUOTES),
     ("hooks[0].policy[0].when.metadata.role", "a\0", "must be text of at most 4000 characters"),
 )
+
+
+def test_at_once_counts_for_a_group_or_for_the_hook() -> None:
+    (problem,) = problems(changed(("hooks[0].limits", {"at_once": 1, "at_once_per": "account"})))
+    assert (problem.field, problem.rule) == ("hooks[0].limits.at_once_per", "must be one of group, hook")
 
 
 @pytest.mark.parametrize(("field", "value", "rule"), REFUSED)
@@ -515,6 +525,8 @@ ACCEPTED = rows(
     ("hooks[0].metadata", "a: b\n\tc"),
     ("hooks[0].limits", {}),
     ("hooks[0].limits", {"abandon_per_hour": 1, "complete_per_minute": 1000}),
+    ("hooks[0].limits", {"at_once": 1}),
+    ("hooks[0].limits", {"at_once": 50, "at_once_per": "hook"}),
     ("hooks[0].transition", Word.LAUNCHING),
     ("hooks[0].policy", [{"use": "go"}]),
     ("hooks[0].policy", ({"use": "go"},)),

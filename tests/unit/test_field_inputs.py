@@ -92,3 +92,21 @@ def test_one_name_on_two_globs_is_refused_with_a_group_that_fits_both(field: Pat
         f"{file}:6: hooks[1].name: must not be the name of another hook on the same group: " in checked.stderr
     )
     assert "-team0--team1- matches *-team0-* and *-team1-*" in checked.stderr
+
+
+def test_one_drains_at_a_time(field: Path) -> None:
+    """Each takes ten minutes from its turn, which comes when the one before it has ended."""
+    hooks = str(field / "one-at-a-time.yaml")
+    arguments = ["replay", str(field / "three-at-once.jsonl"), "--hooks", hooks, "--json"]
+    actions = json.loads(CliRunner().invoke(main, arguments).stdout)["actions"]
+
+    times = {"begins": list[str](), "closed": list[str]()}
+    for action in actions:
+        for line in action["timeline"]:
+            if line["event"] in times:
+                times[line["event"]].append(line["at"][11:16])
+    assert times == {"begins": ["09:30", "09:40", "09:50"], "closed": ["09:40", "09:50", "10:00"]}
+    waited = [line["detail"] for line in actions[2]["timeline"] if line["detail"].startswith("waits for i-")]
+    assert waited[0] == "waits for i-00000000000000001: at_once 1"
+    assert waited[-1] == "waits for i-00000000000000002: at_once 1"
+    assert [(action["outcome"], action["result"]) for action in actions] == [("completed", "CONTINUE")] * 3

@@ -95,7 +95,8 @@ def test_the_json_of_the_list_has_the_documented_keys(deployed: MemoryStack) -> 
     assert (page["at"], page["stack"], page["open"]) == ("2026-03-01T12:00:00.000Z", deployed.stack, 3)
     assert set(page["actions"][0]) == {
         "id", "token", "instance_id", "group", "hook", "transition", "policy", "state", "result", "reason",
-        "started_at", "age_s", "expires_at", "to_expiry_s", "gives_up_at", "to_giving_up_s", "decide_by",
+        "started_at", "began_at", "age_s", "expires_at", "to_expiry_s", "gives_up_at", "to_giving_up_s",
+        "decide_by",
         "next_evaluation_at", "look_at", "closed_at", "heartbeats", "conditions", "held", "requested",
         "ordered", "extended_to", "last",
     }  # fmt: skip

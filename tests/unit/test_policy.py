@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from usher.core.action import Limits, Result, Transition
+from usher.core.action import Result, Transition
+from usher.core.limits import Limits
 from usher.core.policy import (
     Channel,
     Configuration,

@@ -18,7 +18,6 @@ from usher.core.action import (
     ActivityEnd,
     Code,
     Entry,
-    Limits,
     OperatorNote,
     Outcome,
     Phase,
@@ -28,6 +27,7 @@ from usher.core.action import (
 from usher.core.finding import ConditionStatus, Finding
 from usher.core.hook_items import Enrolled
 from usher.core.hook_timeouts import Described
+from usher.core.limits import Limits, Sharing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 rule = settings(deadline=None, max_examples=50)
 
-KEPT_APART: Final = ("findings",)  # they have an item of their own
+KEPT_APART: Final = ("findings", "behind")  # an item of their own; what an evaluation fills in
 
 
 def _with_its_last_line(action: Action) -> Action:
@@ -158,8 +158,10 @@ def full_action() -> Action:
         metadata="owner=jobs",
         heartbeats_told=(("1f/1", 3), ("1f/2", 2)),
         hook=hook_terms(
-            limits=Limits(abandon_per_hour=5, complete_per_minute=20), limited_with='["workers-*"]'
+            limits=Limits(abandon_per_hour=5, complete_per_minute=20, at_once=2, at_once_per=Sharing.HOOK),
+            limited_with='["workers-*"]',
         ),
+        began_at=at(30),
     )
     return action.noted(at(1), "wait", "no signal")
 
@@ -181,7 +183,7 @@ def test_every_field_of_an_action_is_kept_but_what_has_items_of_its_own() -> Non
     data = record_format.action_to_data(full_action())
 
     names = {field.name for field in fields(Action)} - {
-        "findings",
+        *KEPT_APART,
         "last_entry",
     }  # that is the last of the lines
     assert data.keys() == {STORED_AS.get(name, name) for name in names}
@@ -234,7 +236,7 @@ def test_an_older_finding_and_hook_take_their_defaults_too() -> None:
     finding = a_finding(ask_again_at=None, unknowns=0, memory={})
     finding_data = evidence_format.finding_to_data(finding)
     action_data = record_format.action_to_data(full_action())
-    limits = {"abandon_per_hour", "complete_per_minute", "limited_with"}
+    limits = {"abandon_per_hour", "complete_per_minute", "at_once", "at_once_per", "limited_with"}
     older = {**action_data, "hook": without(limits, action_data["hook"])}
 
     assert finding_data.keys() == {"condition", "standing", "detail", "asked_at"}

@@ -87,7 +87,7 @@ WHOLE: Final[dict[str, Any]] = yaml.safe_load(
         default_result: CONTINUE
         notify: eventbridge
         metadata: owner=web
-        limits: {abandon_per_hour: 5, complete_per_minute: 5}
+        limits: {abandon_per_hour: 5, complete_per_minute: 5, at_once: 2, at_once_per: hook}
         policy:
           - when:
               origin: EC2

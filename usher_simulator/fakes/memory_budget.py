@@ -1,4 +1,4 @@
-"""The budget of calls, the limits of results and the shared answers, kept in this process."""
+"""The budget of calls, the limits of results, places and the shared answers, kept in this process."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections import Counter
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from usher.core import limits
+from usher.core import limits, places
 from usher.core.pacing import Pace, best_slot
 
 if TYPE_CHECKING:
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from usher.core.limits import Sent
+    from usher.core.places import Places
     from usher.ports.conditions import SharedAnswer
 
 _ENLISTED_FOR: Final = timedelta(minutes=5)
@@ -66,6 +67,24 @@ class MemoryLimits:
     ) -> datetime | None:
         """See usher.ports.budget.ResultLimits."""
         return limits.granted(self._sent.get(limit, {}), action_id, most, within, now)[1]
+
+
+class MemoryPlaces:
+    """Implements usher.ports.budget.PlacesKept."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, Places] = {}
+
+    def places(self, name: str) -> Places:
+        """See usher.ports.budget.PlacesKept."""
+        return self._kept.get(name, places.NONE)
+
+    def keep_places(self, name: str, after: Places, now: datetime) -> bool:  # noqa: ARG002 - as PlacesKept
+        """See usher.ports.budget.PlacesKept."""
+        if self.places(name).version != after.version - 1:
+            return False
+        self._kept[name] = after
+        return True
 
 
 class MemoryAnswers:

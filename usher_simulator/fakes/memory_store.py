@@ -8,9 +8,10 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from usher.core import evidence
-from usher.core.action import Status, fewer
+from usher.core.action import Status
 from usher.core.evidence import Kept
 from usher.core.finding import merged
+from usher.core.lines import fewer
 from usher.ports.errors import Moved
 from usher.ports.records import MOST_OF_INSTANCE, Due, Evidence, Unasked
 from usher_simulator.fakes.item_bounds import check_lines, check_record

@@ -11,7 +11,7 @@ from usher.release import Release
 from usher.sweep import Sweep
 from usher_simulator.fakes.dead_letter_list import DeadLetterList
 from usher_simulator.fakes.file_items import FileItems
-from usher_simulator.fakes.memory_budget import MemoryBudget, MemoryLimits
+from usher_simulator.fakes.memory_budget import MemoryBudget, MemoryLimits, MemoryPlaces
 from usher_simulator.fakes.recorder import Recorder
 from usher_simulator.fakes.unknown_calls import NoQuestions
 
@@ -27,6 +27,7 @@ def evaluator_of(**given: Any) -> Evaluator:  # noqa: ANN401 - Evaluator's own
     others = {
         "budget": MemoryBudget(1000),
         "limits": MemoryLimits(),
+        "places": MemoryPlaces(),
         "questions": NoQuestions(),
         "telemetry": Recorder(),
         "new_id": lambda: f"id-{next(ids):06d}",

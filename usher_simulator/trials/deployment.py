@@ -39,7 +39,7 @@ from usher.questions.probing import Prober
 from usher.settings import EnrolmentSettings
 from usher_simulator.autoscaling.notifications import ACCOUNT, REGION
 from usher_simulator.fakes.file_items import FileItems
-from usher_simulator.fakes.memory_budget import MemoryAnswers, MemoryBudget, MemoryLimits
+from usher_simulator.fakes.memory_budget import MemoryAnswers, MemoryBudget, MemoryLimits, MemoryPlaces
 from usher_simulator.fakes.memory_enrolled import MemoryEnrolledHooks
 from usher_simulator.fakes.memory_store import MemoryStore
 from usher_simulator.fakes.memory_versions import MemoryVersions
@@ -55,6 +55,7 @@ from usher_simulator.trials.faulty_store import (
     ShakyBudget,
     ShakyItems,
     ShakyLimits,
+    ShakyPlaces,
     ShakyStore,
     ShakyVersions,
 )
@@ -210,6 +211,7 @@ class Deployment:
             ),
             budget=budget,
             limits=ShakyLimits(effects, MemoryLimits()),
+            places=ShakyPlaces(effects, MemoryPlaces()),
             questions=SimulatedQuestions(effects, self.questions),
             wake_ups=self.sent_wake_ups,
             telemetry=telemetry,

@@ -211,6 +211,19 @@ def saying(random: Dice, data: Data) -> Data:
     return data
 
 
+def taking_turns(random: Dice, data: Data) -> Data:
+    """The same file; of most hooks only one or two actions may begin at once, and most take their time."""
+    for hook in data["hooks"]:
+        if random.chance(_MOST):
+            hook["limits"] = {**hook.get("limits", {}), "at_once": random.choice((1, 1, 2))}
+        for policy in _policies_of(hook, data):
+            lasts = timedelta(minutes=random.choice((1, 3, 8)))
+            is_long = policy.get("give_up_after") and duration.parse(policy["give_up_after"]) > 2 * lasts
+            if is_long and random.chance(_MOST):
+                policy["until"] = [{"elapsed": _written(lasts)}]
+    return data
+
+
 def _policies_of(hook: Data, data: Data) -> list[Data]:
     rules = hook["policy"]
     names = [rules] if isinstance(rules, str) else [rule["use"] for rule in rules]

@@ -1,4 +1,4 @@
-"""The store, the items, the budget and the limits, reached step by step."""
+"""The store, the items, the budget, the limits and the places, reached step by step."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
     from usher.core.action import Action, Signal
     from usher.core.file_versions import FileVersion, Schedule
-    from usher.ports.budget import Budget, ResultLimits
+    from usher.core.places import Places
+    from usher.ports.budget import Budget, PlacesKept, ResultLimits
     from usher.ports.file_versions import FileVersions
     from usher.ports.records import Due, Evidence, Raw
     from usher_simulator.fakes.memory_enrolled import MemoryEnrolledHooks
@@ -208,3 +209,19 @@ class ShakyLimits:
         return self._effects.of_store(
             lambda: self._limits.next_at(limit, action_id, most, within, now), action_id
         )
+
+
+class ShakyPlaces:
+    """Implements usher.ports.budget.PlacesKept: a step of the store's each."""
+
+    def __init__(self, effects: Effects, kept: PlacesKept) -> None:
+        self._effects = effects
+        self._kept = kept
+
+    def places(self, name: str) -> Places:
+        """See usher.ports.budget.PlacesKept."""
+        return self._effects.of_store(lambda: self._kept.places(name))
+
+    def keep_places(self, name: str, after: Places, now: datetime) -> bool:
+        """See usher.ports.budget.PlacesKept."""
+        return self._effects.of_store(lambda: self._kept.keep_places(name, after, now))

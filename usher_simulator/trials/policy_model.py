@@ -94,6 +94,7 @@ class Case:
     may_be_stopped: bool = False
     may_be_let_through: bool = False
     is_limited: bool = False
+    takes_turns: bool = False  # it may begin its `until` late: nobody outside knows when
     unsure: timedelta = timedelta(0)  # how much earlier it may have begun, as Usher knows it
     unsure_later: timedelta = timedelta(0)  # and how much later
 

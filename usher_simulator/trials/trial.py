@@ -57,6 +57,7 @@ LASTS: Final = timedelta(hours=6)
 LONGER: Final = timedelta(hours=18)
 SETTLES_IN: Final = timedelta(hours=8)  # three waits of at most two hours one after the other, and slack
 _SHARE_LONGER: Final = 0.02
+_SHARE_OF_TURNS: Final = 0.12  # of the seeds: hooks that let only some actions begin at once
 _LOOKED_AFTER: Final = timedelta(minutes=10)  # holds three passes, by which hooks are put and taken back
 _MOST_STEPS: Final = 3_000_000
 
@@ -161,6 +162,9 @@ class Trial:
             drawn = drawn_hooks.asking(Dice.of(self.seed, "questions"), drawn)
         if hooks is None and self.surroundings.talks:
             drawn = drawn_hooks.saying(Dice.of(self.seed, "words"), drawn)
+        turns = Dice.of(self.seed, "one after the other")
+        if hooks is None and turns.chance(_SHARE_OF_TURNS):
+            drawn = drawn_hooks.taking_turns(turns, drawn)
         return drawn
 
     # -- the world ----------------------------------------------------------------------------

@@ -23,7 +23,6 @@ from usher.core.action import (
     Code,
     Entry,
     HookTerms,
-    Limits,
     OperatorNote,
     Outcome,
     Phase,
@@ -31,6 +30,7 @@ from usher.core.action import (
     Transition,
 )
 from usher.core.configuration import ConfigurationRefused, parse_policy
+from usher.core.limits import Limits, Sharing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -94,6 +94,7 @@ def action_to_data(action: Action) -> Data:
             "timeout_assumed": action.timeout_assumed or None,
             "let_through": action.let_through or None,
             "wakes_as": action.wakes_as,
+            "began_at": optional_text(action.began_at),
             "beats_told": [list(told) for told in action.heartbeats_told] or None,
             "metadata": action.metadata,
             "lines": lines or None,
@@ -150,6 +151,7 @@ def action_from_data(data: Mapping[str, Any]) -> Action:
         timeout_assumed=data.get("timeout_assumed", False),
         let_through=data.get("let_through", False),
         wakes_as=data.get("wakes_as"),
+        began_at=optional_time(data, "began_at"),
         heartbeats_told=tuple((chain, beats) for chain, beats in data.get("beats_told", ())),
         metadata=data.get("metadata"),
         last_entry=last,
@@ -216,6 +218,8 @@ def _hook_to_data(hook: HookTerms) -> Data:
             "default_result": str(hook.default_result),
             "abandon_per_hour": hook.limits.abandon_per_hour,
             "complete_per_minute": hook.limits.complete_per_minute,
+            "at_once": hook.limits.at_once,
+            "at_once_per": None if hook.limits.at_once_per is Sharing.GROUP else str(hook.limits.at_once_per),
             "limited_with": hook.limited_with or None,
         }
     )
@@ -231,6 +235,8 @@ def _hook_from_data(data: Mapping[str, Any]) -> HookTerms:
         limits=Limits(
             abandon_per_hour=data.get("abandon_per_hour"),
             complete_per_minute=data.get("complete_per_minute"),
+            at_once=data.get("at_once"),
+            at_once_per=Sharing(data.get("at_once_per", Sharing.GROUP)),
         ),
         limited_with=data.get("limited_with", ""),
     )

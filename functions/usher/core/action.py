@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from usher.core import deadlines
 from usher.core.frozen import frozen
+from usher.core.limits import Limits
 
 if TYPE_CHECKING:
     from usher.core.finding import Finding
@@ -122,14 +123,6 @@ class Entry:
 
 
 @frozen
-class Limits:
-    """A hook's blast radius: how many results it may send at most; None is no limit."""
-
-    abandon_per_hour: int | None = None
-    complete_per_minute: int | None = None
-
-
-@frozen
 class HookTerms:
     """The settings of a hook under which an action began, and under which it is finished."""
 
@@ -158,7 +151,6 @@ MOST_LINES: Final = 2000  # of a timeline, before it leaves out what is said bet
 MOST_DETAIL: Final = 1000  # characters of a line, or of a reason
 MOST_RECENT: Final = 12  # lines that the record holds itself, so that most stores are one write
 MOST_RECENT_LETTERS: Final = 4000
-MOST_AT_ONCE: Final = 150  # lines of one store: what DynamoDB takes at once, whatever they say
 _CHATTER: Final = ("wait", "signal")
 
 _VERSION_BITS: Final = 32
@@ -176,6 +168,7 @@ _MOMENTS: Final = (
     "stopped_at",
     "extended_to",
     "limit_at",
+    "began_at",
 )
 
 
@@ -234,6 +227,8 @@ class Action:
     wakes_as: int | None = None  # the stamp whose wake-ups count for this state, which sent none of its own
     heartbeats_told: tuple[tuple[str, int], ...] = ()  # by chain without the table: the heartbeats known here
     metadata: str | None = None  # the hook's NotificationMetadata, as it began
+    began_at: datetime | None = None  # its `until`, where its hook lets only some begin `at_once`
+    behind: tuple[str, ...] = ()  # the instances that it lets go first: filled in by an evaluation
     last_entry: Entry | None = None
     recent: tuple[Entry, ...] = ()  # its last lines: those that the record holds, and new ones
 
@@ -272,12 +267,22 @@ class Action:
     @property
     def give_up_at(self) -> datetime:
         """When the policy's patience ends, or what an operator made of it; always before `ends_at`."""
-        timeout = self.hook.heartbeat_timeout
+        timeout, patience = self.hook.heartbeat_timeout, self.policy.give_up_after
         if self.extended_to is not None:
             return min(self.extended_to, self.decide_by)
-        if self.limit_at is not None and self.policy.give_up_after is None:
+        if self.awaits_turn or (self.limit_at is not None and patience is None):
             return self.decide_by
-        return min(self.started_at + deadlines.patience(timeout, self.policy.give_up_after), self.decide_by)
+        return min(self.patient_from + deadlines.patience(timeout, patience), self.decide_by)
+
+    @property
+    def awaits_turn(self) -> bool:
+        """Whether it may not begin its `until` yet, because of the `at_once` of its hook."""
+        return self.hook.limits.at_once is not None and self.policy.takes_turns and self.began_at is None
+
+    @property
+    def patient_from(self) -> datetime:
+        """From when the patience of its policy counts: the begin of its `until`."""
+        return self.began_at or self.started_at
 
     @property
     def decide_by(self) -> datetime:
@@ -335,14 +340,3 @@ class Action:
 def shortened(text: str) -> str:
     """`text` with at most MOST_DETAIL characters."""
     return text if len(text) <= MOST_DETAIL else f"{text[: MOST_DETAIL - 1]}…"
-
-
-def fewer(lines: tuple[Entry, ...]) -> tuple[Entry, ...]:
-    """The first and the last of many new lines, and between them one that says how many are left out."""
-    if len(lines) <= MOST_AT_ONCE:
-        return lines
-    half = MOST_AT_ONCE // 2
-    gap = lines[half : half - MOST_AT_ONCE + 1]
-    left_out = f"{len(gap)} lines are left out"
-    told = replace(gap[0], event="gap", detail=left_out, last_at=gap[-1].last_at, code="")
-    return (*lines[:half], told, *lines[half - MOST_AT_ONCE + 1 :])

@@ -49,6 +49,11 @@ class Wait:
 Decision: TypeAlias = Complete | Heartbeat | Wait
 
 _LEAST_WAIT: Final = timedelta(seconds=1)
+_TURN_ASKED_AGAIN: Final = timedelta(
+    minutes=1
+)  # who ends wakes the next one: this is for a wake-up that is lost
+_TURN_UNKNOWN: Final = timedelta(seconds=3)
+_MOST_NAMED: Final = 5  # of the instances that an action waits for
 _DESCRIBED_AGAIN: Final = timedelta(seconds=8)  # where its group could not be described; others may have
 
 
@@ -70,13 +75,51 @@ def decide(action: Action, now: datetime) -> Decision:
     if _is_stopped(action, now):
         reason = "EC2 reports the instance as stopped"
         return Complete(result=Result.CONTINUE, reason=reason, next_look_at=again_at)
+    return _in_line(action, now) if action.awaits_turn else _by_policy(action, now)
+
+
+def _by_policy(action: Action, now: datetime) -> Decision:
+    """What its conditions and its patience say."""
     verdicts = [condition.verdict(action, now) for condition in action.policy.until]
     ending = _ending(action, verdicts, now)
     if ending is not None:
         result, reason = ending
-        return Complete(result=result, reason=shortened(reason), next_look_at=again_at)
+        return Complete(result=result, reason=shortened(reason), next_look_at=retry_at(action, now))
     waits_for = "; ".join(said.detail for said in verdicts if said.status is not ConditionStatus.HOLDS)
     return hold(action, f"waits: {waits_for}", now, verdicts)
+
+
+def _in_line(action: Action, now: datetime) -> Decision:
+    """To wait for its turn; at the last moment it ends as one that was given up."""
+    reason = f"waits for {_listed(action.behind)}: at_once {action.hook.limits.at_once}"
+    if now >= action.decide_by:
+        result, gave_up = given_up(action)
+        return Complete(
+            result=result, reason=f"{gave_up} without a turn; {reason}", next_look_at=retry_at(action, now)
+        )
+    return hold(action, reason, now, again_at=now + (_TURN_ASKED_AGAIN if action.behind else _TURN_UNKNOWN))
+
+
+def _listed(instances: Sequence[str]) -> str:
+    """`i-1, i-2 and i-3`, or so: of many the first ones."""
+    if not instances:
+        return "its turn"
+    names = list(instances[:_MOST_NAMED])
+    if len(instances) > _MOST_NAMED:
+        names.append(f"{len(instances) - _MOST_NAMED} others")
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+
+
+def asks_for_turn(action: Action, now: datetime) -> bool:
+    """Whether nothing but the turn of others keeps an action from beginning its `until`.
+
+    A heartbeat that is due goes first.
+    """
+    due = beat_due(action)
+    is_free = action.phase is Phase.OPEN and _word(action) is None and action.operator_hold is None
+    is_sure = action.activity_end is None and not _is_stopped(action, now)
+    is_in_time = now < action.decide_by and (due is None or now < due)
+    return action.awaits_turn and is_free and is_sure and is_in_time
 
 
 def retry_at(action: Action, now: datetime) -> datetime:
@@ -144,16 +187,16 @@ def _time_up(action: Action, now: datetime) -> tuple[Result, str] | None:
 
 def given_up(action: Action) -> tuple[Result, str]:
     """How an action ends whose conditions were not met in time."""
-    waited = duration.written(action.give_up_at - action.started_at)
+    waited = duration.written(action.give_up_at - action.patient_from)
     return action.policy.on_give_up or action.hook.default_result, f"gave up after {waited}"
 
 
 def _stalled_at(action: Action) -> datetime | None:
-    """A progress signal may be older than the action; no patience runs out from before its start."""
-    if action.policy.stalled_after is None:
+    """A progress signal may be older than the action; no patience runs out from before its begin."""
+    if action.policy.stalled_after is None or action.awaits_turn:
         return None
-    progress_at = action.progress_at or action.started_at
-    return max(progress_at, action.started_at) + action.policy.stalled_after
+    progress_at = action.progress_at or action.patient_from
+    return max(progress_at, action.patient_from) + action.policy.stalled_after
 
 
 def hold(

@@ -1,14 +1,34 @@
-"""The limit of results: at most so many in any stretch of time, however it is laid."""
+"""The limits of a hook; and of results: at most so many in any stretch of time, however it is laid."""
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import TYPE_CHECKING, TypeAlias
+
+from usher.core.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime, timedelta
 
 Sent: TypeAlias = "Mapping[str, datetime]"  # the results that count: action id, and since when
+
+
+class Sharing(StrEnum):
+    """Which actions of a hook share its `at_once`: those of a group, or those of all its groups."""
+
+    GROUP = "group"
+    HOOK = "hook"
+
+
+@frozen
+class Limits:
+    """A hook's blast radius: how many results it may send, or actions begin; None is no limit."""
+
+    abandon_per_hour: int | None = None
+    complete_per_minute: int | None = None
+    at_once: int | None = None  # actions that have begun their `until`, and not ended
+    at_once_per: Sharing = Sharing.GROUP
 
 
 def granted(

@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from datetime import timedelta
 
-    from usher.core.action import Limits, Result
+    from usher.core.action import Result
     from usher.core.conditions.verdict import Condition, Plain
+    from usher.core.limits import Limits
 
 
 METADATA_KEY: Final = "metadata."  # before it, where a rule asks for one key of the metadata
@@ -62,6 +63,11 @@ class Policy:
     stalled_after: timedelta | None
     when_stopped: WhenStopped
     mode: Mode
+
+    @property
+    def takes_turns(self) -> bool:
+        """Whether the `at_once` of its hook counts: to observe, or to wait for nothing, needs no turn."""
+        return self.mode is Mode.ENFORCE and bool(self.until)
 
     @property
     def leaves(self) -> tuple[Plain, ...]:

@@ -28,7 +28,7 @@ def due(action: Action, now: datetime) -> tuple[Probe, ...]:
     None where no answer would change anything, as in a hold: an evaluation after its end asks again.
     """
     is_told = action.operator_result_by is not None or action.operator_hold is not None or action.let_through
-    if action.phase is not Phase.OPEN or is_told or has_no_instance(action, now):
+    if action.phase is not Phase.OPEN or action.awaits_turn or is_told or has_no_instance(action, now):
         return ()
     asked = {probe.name: probe for each in action.policy.until for probe in each.asks(action, now)}
     return tuple(sorted(asked.values(), key=lambda probe: _asked_at(probe, action)))

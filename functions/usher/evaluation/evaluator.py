@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from usher.core import closing, evidence, questions
 from usher.core.action import Phase
-from usher.core.decide import Complete, Heartbeat, Wait, decide
+from usher.core.decide import Complete, Heartbeat, Wait, asks_for_turn, decide
 from usher.core.policy import Mode
 from usher.evaluation.call_budget import CallBudget
 from usher.evaluation.observe import as_if_done
@@ -17,6 +17,7 @@ from usher.evaluation.record_writer import EvaluationWriter
 from usher.evaluation.result_quota import ResultQuota
 from usher.evaluation.sender import Sender
 from usher.evaluation.stale_waits import in_same_wait
+from usher.evaluation.turns import Turns
 from usher.evaluation.unrecorded_heartbeats import learned, record_of
 from usher.evaluation.wake_ups import WakeUpScheduler, backup_at
 from usher.ports.errors import CutShort, Moved, Unavailable
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from usher.core.held_wait import HeldWait
     from usher.evaluation.hook_timeouts import HookTimeouts
     from usher.ports.autoscaling import AutoScaling
-    from usher.ports.budget import Budget, ResultLimits
+    from usher.ports.budget import Budget, PlacesKept, ResultLimits
     from usher.ports.queues import Questions, WakeUps
     from usher.ports.records import Evidence, Store
     from usher.ports.telemetry import Telemetry
@@ -52,6 +53,7 @@ class Evaluator:
     auto_scaling: AutoScaling
     budget: Budget
     limits: ResultLimits
+    places: PlacesKept
     questions: Questions
     wake_ups: WakeUps
     telemetry: Telemetry
@@ -83,7 +85,13 @@ class Evaluator:
             new_id=self.new_id,
             ends=self.store,
             call_budget=self.call_budget,
+            turns=self.turns,
         )
+
+    @property
+    def turns(self) -> Turns:
+        """Who may begin what its policy waits for."""
+        return Turns(store=self.store, kept=self.places, wake_ups=self.scheduler)
 
     def evaluate(self, action_id: str, stamp: int | None = None, wait: HeldWait | None = None) -> None:
         """Evaluate one action; do nothing where that is not needed any more.
@@ -126,7 +134,7 @@ class Evaluator:
         heard = self.store.evidence(stored)
         action = observed(stored, heard, now)
         if heard.paused is not None and action.policy.mode is not Mode.OBSERVE:
-            self._pause(action, heard.paused, now)
+            self.writer.put(_paused(action, heard.paused, now))
             return
         action = self._with_timeout(action, now)
         if now < action.expires_at:
@@ -138,6 +146,11 @@ class Evaluator:
         if chosen.policy is not action.policy:
             self._choose_again(chosen, findings, now)
             return
+        if asks_for_turn(chosen, now):
+            chosen = self.turns.asked(chosen, now)
+            if chosen.began_at is not None:  # stored before anything is asked or started
+                self.writer.put(replace(chosen, look_at=now))
+                return
         sender = self._sender(backup_at(stored), chosen.booked_at)
         action, decision = self._decided(chosen, now)
         same = in_same_wait(self.auto_scaling, action, decision, now)
@@ -219,19 +232,6 @@ class Evaluator:
             self.store.keep_findings(action, void)
         self.writer.put(replace(action, look_at=now))
 
-    def _pause(self, action: Action, by: str, now: datetime) -> None:
-        """Call nothing, and close nothing: whoever sends heartbeats meanwhile, the wait may go on.
-
-        The evaluations go on too, so that after a resume there is time left, and Auto Scaling is asked.
-        """
-        action = replace(action.noted(now, "paused", by), paused_by=by)
-        left = action.heartbeat_by - now
-        if left > timedelta(0):
-            again_in = min(_PAUSED, max(_RETRY_DELAY, left / 2))
-        else:
-            again_in = _PAUSED if now < action.ends_at else _HOUR
-        self.writer.put(replace(action, look_at=now + again_in))
-
     def _tell(self, action: Action, decision: Decision) -> None:
         name = type(decision).__name__.lower()
         self.telemetry.decided(replace(action, look_at=decision.next_look_at), name, decision.reason)
@@ -240,6 +240,19 @@ class Evaluator:
         """After an accepted heartbeat: at once where it is not to wait."""
         action, decision = self._decided(action, now)
         return replace(action, look_at=decision.next_look_at if isinstance(decision, Wait) else now)
+
+
+def _paused(action: Action, by: str, now: datetime) -> Action:
+    """Call nothing, and close nothing: whoever sends heartbeats meanwhile, the wait may go on.
+
+    The evaluations go on too, so that after a resume there is time left, and Auto Scaling is asked.
+    """
+    left = action.heartbeat_by - now
+    if left > timedelta(0):
+        again_in = min(_PAUSED, max(_RETRY_DELAY, left / 2))
+    else:
+        again_in = _PAUSED if now < action.ends_at else _HOUR
+    return replace(action.noted(now, "paused", by), paused_by=by, look_at=now + again_in)
 
 
 def observed(action: Action, heard: Evidence, now: datetime) -> Action:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from usher.core.action import Action, ActivityEnd
     from usher.evaluation.call_budget import CallBudget
+    from usher.evaluation.turns import Turns
     from usher.evaluation.wake_ups import WakeUpScheduler
     from usher.ports.records import Raw, Records
 
@@ -136,13 +137,16 @@ class EvaluationWriter(RecordWriter):
 
     ends: EndedLaunches
     call_budget: CallBudget
+    turns: Turns
 
     def put(self, action: Action, save: Save | None = None, *, wakes: int = BOTH) -> Action:
-        """As RecordWriter. A slot that the action needs no more is given back."""
+        """As RecordWriter. A slot and a place that the action needs no more are given back."""
         self._tell_of_failed_launch(action)
         after = RecordWriter.put(self, action, save, wakes=wakes)  # no super(): slots make the class anew
         if not after.is_open:
-            self.call_budget.release(after, self.wake_ups.clock())
+            now = self.wake_ups.clock()
+            self.call_budget.release(after, now)
+            self.turns.ended(after, now)
         return after
 
     def _tell_of_failed_launch(self, action: Action) -> None:

@@ -1,4 +1,4 @@
-"""The budgets that all functions share: Auto Scaling calls, and the results of a hook."""
+"""The budgets that all functions share: Auto Scaling calls, the results of a hook, and its places."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from datetime import datetime, timedelta
+
+    from usher.core.places import Places
 
 
 class Budget(Protocol):
@@ -47,4 +49,16 @@ class ResultLimits(Protocol):
         self, limit: str, action_id: str, most: int, within: timedelta, now: datetime
     ) -> datetime | None:
         """What `grant` would answer now; nothing is counted."""
+        ...
+
+
+class PlacesKept(Protocol):
+    """Who has a place of a hook with `at_once`, and who waits; `name` says whose places they are."""
+
+    def places(self, name: str) -> Places:
+        """What is stored; none of it: version 0."""
+        ...
+
+    def keep_places(self, name: str, after: Places, now: datetime) -> bool:
+        """Store the version after `after.version - 1`; False where another version stands."""
         ...

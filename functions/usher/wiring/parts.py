@@ -11,6 +11,7 @@ import boto3
 from usher.aws.autoscaling import AutoScalingApi
 from usher.aws.budget import BudgetTable
 from usher.aws.enrolled import EnrolledHooks
+from usher.aws.places import PlaceTable
 from usher.aws.queues import DeadLetterQueue, QuestionQueue, WakeUpQueue
 from usher.aws.records import RecordTable
 from usher.aws.result_limits import SentResults
@@ -112,6 +113,7 @@ def parts(table: Config = machine.FEW_ATTEMPTS) -> Parts:
         ),
         budget=budget,
         limits=SentResults(dynamodb, settings.table),
+        places=PlaceTable(dynamodb, settings.table),
         questions=QuestionQueue(sqs, settings.questions_url),
         wake_ups=WakeUpQueue(sqs, settings.wake_ups_url),
         telemetry=tells,

@@ -20,6 +20,7 @@ from usher.core.policy import Configuration
 from usher.evaluation import evaluator, wake_ups
 from usher.evaluation.evaluator import Evaluator
 from usher.evaluation.sender import Sender
+from usher.evaluation.turns import Turns
 from usher.intake.intake import Intake
 from usher.outage.without_table import WithoutTable
 from usher.ports.autoscaling import AnswerKind
@@ -232,6 +233,10 @@ def _never_defaulted(ended: Any) -> Any:
     return told
 
 
+def _everybody_begins(_: object) -> object:
+    return lambda _, action, now: replace(action, began_at=now)
+
+
 BUGS: Final = (
     Bug(
         name="acknowledges what could not be stored",
@@ -269,6 +274,10 @@ BUGS: Final = (
         name="gives up after half of its patience",
         place=deadlines, attribute="patience",
         made=lambda patience: lambda *given: patience(*given) / 2, found_by=NeverEarly,
+    ),
+    Bug(
+        name="at_once: counts nothing",
+        place=Turns, attribute="asked", made=_everybody_begins, found_by=NeverEarly,
     ),
     Bug(
         name="adds heartbeats up instead of restarting the period",

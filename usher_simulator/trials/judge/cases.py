@@ -162,6 +162,7 @@ class CaseChecker(WaitChecker):
                 has_ended=self.has_ended(wait),
                 may_be_let_through=self._may_be_let_through(wait, terms),
                 is_limited=any(terms.limits),
+                takes_turns=any("at_once" in limits for limits in terms.limits),
                 unsure=self._unsure(action, terms),
                 unsure_later=self._unsure_later(action, wait),
             )

@@ -68,7 +68,8 @@ class InTime(CaseChecker):
 
     def _lets_go(self, case: Case, then: datetime) -> bool:
         """Whether it lets go for sure: by the longest patience, and by what AWS had to answer."""
-        if case.operator_result_by or case.is_held or case.extended_to or case.has_ended:
+        is_told = case.operator_result_by or case.is_held or case.extended_to or case.has_ended
+        if is_told or case.takes_turns:
             return False
         answers = self.scene.asked.sure(case.answers)
         case = replace(

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Final
 
 from usher.core.action import Phase
 from usher_simulator.trials import policy_model
+from usher_simulator.trials.judge import turns
 from usher_simulator.trials.judge.cases import LIMITS, CaseChecker
 from usher_simulator.trials.judge.scene import COMPLETE
+from usher_simulator.trials.judge.turns import TurnsTaken
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from usher_simulator.trials.effects import Call
     from usher_simulator.trials.invocations import Invocation
     from usher_simulator.trials.judge.scene import Scene
+    from usher_simulator.trials.judge.terms import Terms
     from usher_simulator.trials.policy_model import Case, Said
 
 _WORK: Final = timedelta(seconds=20)  # from when a result was granted until it is stored, and clocks
@@ -45,6 +48,8 @@ class NeverEarly(CaseChecker):
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
         self._heard: dict[tuple[str, int], _Heard] = {}
+        self._turns = TurnsTaken()
+        self._reopened: set[str] = set()
         self._read_at: dict[tuple[str, int], datetime] = {}
         self._decided: defaultdict[str, list[tuple[datetime, str]]] = defaultdict(list)  # by hook
 
@@ -68,6 +73,8 @@ class NeverEarly(CaseChecker):
     def stored(self, before: Action | None, after: Action, invocation: Invocation | None) -> None:
         """A decision is made when it is stored."""
         super().stored(before, after, invocation)
+        if before is not None and after.is_open and not before.is_open:
+            self._reopened.add(after.id)
         wait = self.wait_of(after)
         was_open = before is None or before.phase is Phase.OPEN
         if was_open and after.phase is Phase.COMPLETING and wait is not None:
@@ -99,12 +106,23 @@ class NeverEarly(CaseChecker):
             for case in cases
         ):
             return
+        self._check_turns(after, wait, cases, terms)
         (of_hook := self._decided[wait.hook + " of " + wait.group]).append((now, result))
         for name, within, counted in LIMITS:
             most = max((limits.get(name, 10**6) for limits in terms.limits), default=10**6)
             lately = [at for at, each in of_hook if each in counted and at > now - within + _WORK]
             if result in counted and len(lately) > most:
                 self.broken(f"{len(lately)} results in {within}, against {name}: {most}", after)
+
+    def _check_turns(self, after: Action, wait: Wait, cases: list[Case], terms: Terms) -> None:
+        """What was reopened had begun before, and has no place any more."""
+        most = max((limits.get("at_once", 10**6) for limits in terms.limits), default=10**6)
+        stretch = turns.stretch(cases, str(after.result), self.scene.clock(), after.began_at)
+        if stretch is None or after.id in self._reopened:
+            return
+        begun = self._turns.at_once(wait.hook + " of " + wait.group, stretch)
+        if begun > most:
+            self.broken(f"{begun} had begun at once, against at_once: {most}", after)
 
     def called(self, call: Call) -> None:
         """No result goes out while its hook is paused."""

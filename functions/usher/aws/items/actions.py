@@ -11,7 +11,7 @@ from usher.aws.items import state
 from usher.aws.items.base import TableItems
 from usher.aws.record_format import UNREADABLE
 from usher.core import iso_time
-from usher.core.action import fewer
+from usher.core.lines import fewer
 from usher.ports.errors import Moved, Unavailable
 from usher.ports.records import MOST_OF_INSTANCE, Raw
 

@@ -1,4 +1,4 @@
-"""`elapsed: 90s` holds once the action is that old."""
+"""`elapsed: 90s` holds once the action is that old; where only some begin `at_once`, since its turn."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _AFTER: Final = Duration(least=timedelta(seconds=1), most=timedelta(hours=48))  
 
 @frozen
 class Elapsed(Plain):
-    """Holds from `after` the start of the action on."""
+    """Holds from `after` the start of the action on, or its turn."""
 
     after: timedelta
 
@@ -41,7 +41,7 @@ class Elapsed(Plain):
 
     def verdict(self, action: Action, now: datetime) -> Verdict:
         """Pending until the time is up."""
-        holds_at = action.started_at + self.after
+        holds_at = action.patient_from + self.after
         if now >= holds_at:
             return Verdict(status=ConditionStatus.HOLDS, detail=f"{duration.written(self.after)} elapsed")
         detail = f"{duration.written(self.after)} not elapsed"

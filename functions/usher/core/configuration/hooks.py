@@ -7,11 +7,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from usher.core import deadlines, duration
-from usher.core.action import Limits, Result, Transition
+from usher.core.action import Result, Transition
 from usher.core.configuration.groups import GROUP, selector_from
 from usher.core.configuration.policies import RESULT
 from usher.core.configuration.rules import POLICY_OR_RULES, rules_from
 from usher.core.field import Refused, as_json, attempt
+from usher.core.limits import Limits, Sharing
 from usher.core.policy import Channel, Hook
 from usher.core.shape import Choice, Count, Duration, Keys, Text
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from usher.core.policy import Rule
 
 MOST_RESULTS: Final = 1000  # of a limit: the results that count stand in one record
+MOST_AT_ONCE: Final = 50  # who waits for a turn may read the records of all that have one
 LEAST_TIMEOUT_WITHOUT_QUEUE: Final = timedelta(minutes=10)  # what reconcile can cover
 
 _HOOK_NAME: Final = Text(r"[A-Za-z0-9_/-]{1,255}", "must be 1 to 255 of A-Z a-z 0-9 - _ /")
@@ -34,7 +36,16 @@ _NOTIFY: Final = Choice(Channel)
 # The API takes 4,000 characters, CloudFormation 1,023 (aws-facts 6).
 _METADATA: Final = Text(r"[\t\n\r -~]{1,1023}", "must be 1 to 1023 printable ASCII characters")
 _LIMIT: Final = Count(least=1, most=MOST_RESULTS)
-_LIMITS: Final = Keys({"abandon_per_hour": _LIMIT, "complete_per_minute": _LIMIT})
+_AT_ONCE: Final = Count(least=1, most=MOST_AT_ONCE)
+_AT_ONCE_PER: Final = Choice(Sharing)
+_LIMITS: Final = Keys(
+    {
+        "abandon_per_hour": _LIMIT,
+        "complete_per_minute": _LIMIT,
+        "at_once": _AT_ONCE,
+        "at_once_per": _AT_ONCE_PER,
+    }
+)
 HOOK: Final = Keys(
     {
         "name": _HOOK_NAME,
@@ -85,9 +96,13 @@ def hook_from(policies: Policies, field: Field) -> Hook:
 
 def _limits(field: Field) -> Limits:
     parts = _LIMITS.members(field)
+    if "at_once_per" in parts and "at_once" not in parts:
+        parts["at_once_per"].refuse("needs at_once beside it: how many actions may begin at once")
     return Limits(
         abandon_per_hour=attempt(_LIMIT.read, parts.get("abandon_per_hour"), None),
         complete_per_minute=attempt(_LIMIT.read, parts.get("complete_per_minute"), None),
+        at_once=attempt(_AT_ONCE.read, parts.get("at_once"), None),
+        at_once_per=attempt(_AT_ONCE_PER.read, parts.get("at_once_per"), Sharing.GROUP),
     )
 
 

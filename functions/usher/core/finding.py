@@ -54,7 +54,7 @@ class Findings:
     """What was found of all conditions of one action, and when they are asked next.
 
     `turn` counts the stored states. A question is a message that names an action and a turn, and is
-    void once another one stands; who takes it stores the next one first, so of two copies one asks.
+    void once another one stands; of two copies the one that stores the next turn counts.
     """
 
     turn: int = 0

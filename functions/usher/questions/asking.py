@@ -1,7 +1,8 @@
 """Asks what the conditions of an action want to know, and keeps the answers.
 
-Load, claim the turn, ask, send the next turn, store. Each turn asks everything that is due, so that
-the answers of one policy are fresh together however long the queue is.
+Load, ask, send the next turn, store. Each turn asks everything that is due, so that the answers of one
+policy are fresh together however long the queue is. Of two copies of a turn one stores; before something
+is started, that it will be is stored, so the other one starts nothing.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from usher.core.frozen import frozen
 from usher.core.policy import Mode
 from usher.core.queue_messages import NOT_READ, numbered
 from usher.evaluation.evaluator import observed
-from usher.evaluation.question_chain import QUESTION_OVERDUE_AFTER, sweep_at, tell_unreadable
+from usher.evaluation.question_chain import sweep_at, tell_unreadable
 from usher.evaluation.wake_ups import WAKE_UP_HORIZON
 from usher.ports.errors import Moved, Unavailable
 from usher.ports.queues import WHATEVER
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
     from usher.ports.telemetry import Telemetry
 
 _LONGEST: Final = timedelta(seconds=40)  # of all questions of a turn; a function has a minute for all
-_CRASHED: Final = timedelta(seconds=60)  # after it nobody works on a turn any more
 _WAKES_AGAIN: Final = timedelta(seconds=60)
 _AT_ONCE: Final = timedelta(0)
 _FIRST_BACKOFF: Final = timedelta(seconds=3)
@@ -80,12 +80,8 @@ class Asking:
         if is_paused:
             self._store(action, findings, None)
             return
-        after, asked = action, findings
-        if questions.due(action, now):
-            claimed = _next(findings, ask_at=now, sweep_at=now + _CRASHED + QUESTION_OVERDUE_AFTER)
-            self.store.keep_findings(action, claimed)
-            after, asked = self._asked(action, claimed)
-            now = self.clock()
+        after, asked = self._asked(action, findings)
+        now = self.clock()
         next_at = questions.next_at(after, now)
         wakes = _ends(action, after, now)
         if wakes:  # and again, should that wake-up be lost

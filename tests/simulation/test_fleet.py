@@ -1258,3 +1258,17 @@ def test_tags_are_put_changed_and_taken_off() -> None:
     assert tags() == {"team": "jobs", "stage": "live"}
     site.call("DeleteTags", Tags=[tag("team", "whatever it was")])
     assert tags() == {"stage": "live"}
+
+
+def test_groups_come_in_pages_of_50_and_of_100_at_most() -> None:  # 11.1
+    account = an_account(START)
+    names = [f"group-{number:03}" for number in range(101)]
+    for name in names:
+        asked = {"AutoScalingGroupName": name, "MinSize": 0, "MaxSize": 0, **ANY_SOURCE}
+        account.service(Request(operation="CreateAutoScalingGroup", parameters=asked))
+    pages = list(account.client.get_paginator("describe_auto_scaling_groups").paginate())
+    assert [len(page["AutoScalingGroups"]) for page in pages] == [50, 50, 1]
+    largest = account.client.describe_auto_scaling_groups(MaxRecords=100)
+    assert len(largest["AutoScalingGroups"]) == 100
+    with pytest.raises(ApiError, match="MaxRecords must be from 1 to 100"):
+        account.service(Request(operation="DescribeAutoScalingGroups", parameters={"MaxRecords": 101}))

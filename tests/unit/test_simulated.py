@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -166,6 +167,32 @@ def test_the_example_project_holds_and_finds_a_missing_heartbeat(tmp_path: Path)
     without = run_tests_of(project)
     assert without.returncode == 1
     assert "assert [] == ['Terminating:Wait']" in without.stdout
+
+
+def test_the_daemon_of_the_page_holds_its_instance_until_it_is_idle(
+    one: Simulated, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = (ROOT / "docs" / "testing-with-the-simulator.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```python\n(import boto3\s+def turn.*?)```", page, re.DOTALL)
+    module: dict[str, Any] = {}
+    exec(block, module)  # noqa: S102 - of our own page
+    for name, value in one.environment.items():
+        monkeypatch.setenv(name, value)
+    drain = GATE | {
+        "LifecycleHookName": "drain",
+        "LifecycleTransition": "autoscaling:EC2_INSTANCE_TERMINATING",
+    }
+    one.create_group("web", hooks=[drain], desired=1)
+    one.clock.advance("10s")
+    (instance,) = one.fleet.groups["web"].instances
+    one.client.set_desired_capacity(AutoScalingGroupName="web", DesiredCapacity=0)
+    for _ in range(8):  # sixteen minutes, which is three heartbeat timeouts
+        module["turn"](instance, lambda: False)
+        one.clock.advance("2m")
+    assert one.states("web") == ["Terminating:Wait"]
+    module["turn"](instance, lambda: True)
+    one.clock.advance("10s")
+    assert [wait.ended_by for wait in one.actions("web")] == ["CompleteLifecycleAction"]
 
 
 def test_it_needs_nothing_of_usher() -> None:

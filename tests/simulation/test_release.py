@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from tests.factories import an_action, at, hook_terms
-from usher.core.action import Action, Outcome, Phase, Result, Transition
+from usher.core.action import Action, OperatorNote, Outcome, Phase, Result, Transition
 from usher.core.hook_items import Enrolled, FileInForce, GroupSeen, HookSeen, HookSettings, HookState, Target
 from usher.core.live_waits import Activity, LiveGroup, Member
 from usher.core.policy import Channel
@@ -191,6 +191,14 @@ def test_all_that_waits_is_continued_before_the_deletion_goes_on() -> None:
 def test_a_result_that_was_decided_is_not_changed() -> None:
     abandoning = an_action(phase=Phase.COMPLETING, result=Result.ABANDON, reason="failed")
     leaving = Leaving(abandoning)
+    leaving.run()
+    assert leaving.results == [("action-1", Result.ABANDON)]
+
+
+def test_what_an_operator_ordered_is_sent_and_not_replaced() -> None:
+    """Seed 97: the order had come eleven seconds before the deletion."""
+    note = OperatorNote(who="arn:her", at=at(0), reason="broken")
+    leaving = Leaving(an_action(operator_result_by=note, operator_result=Result.ABANDON))
     leaving.run()
     assert leaving.results == [("action-1", Result.ABANDON)]
 

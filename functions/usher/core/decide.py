@@ -134,15 +134,21 @@ def retry_at(action: Action, now: datetime) -> datetime:
 
 def _word(action: Action) -> tuple[Result, str] | None:
     """What needs no condition: an operator's order, no instance any more, a hook on its way out."""
-    if action.operator_result_by is not None and action.operator_result is not None:
-        return (
-            action.operator_result,
-            f"requested by {action.operator_result_by.who}: {action.operator_result_by.reason}",
-        )
+    order = operator_order(action)
+    if order is not None:
+        return order
     if action.instance_ended_at is None:
         return (Result.CONTINUE, "its hook is retiring") if action.let_through else None
     launches = action.hook.transition is Transition.LAUNCHING  # and is replaced, where it is abandoned
     return Result.ABANDON if launches else Result.CONTINUE, "EC2 has already ended the instance"
+
+
+def operator_order(action: Action) -> tuple[Result, str] | None:
+    """The result that an operator has ordered, and its reason."""
+    by = action.operator_result_by
+    if by is None or action.operator_result is None:
+        return None
+    return action.operator_result, f"requested by {by.who}: {by.reason}"
 
 
 def has_no_instance(action: Action, now: datetime) -> bool:

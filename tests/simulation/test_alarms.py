@@ -192,7 +192,9 @@ class Day:
         if now.minute % 2 == 0:
             self.silence.run(lambda: True)
         if now.minute % 10 == 0:
-            self.ask("StartInstanceRefresh", AutoScalingGroupName=self._turns[0])
+            for instance in self.fleet.groups[self._turns[0]].counting:
+                asked = {"InstanceId": instance.id, "ShouldDecrementDesiredCapacity": False}
+                self.ask("TerminateInstanceInAutoScalingGroup", **asked)
             self._turns.rotate()
 
 

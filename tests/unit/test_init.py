@@ -418,7 +418,7 @@ def test_it_writes_a_valid_file_and_overwrites_none(tmp_path: Path) -> None:
     second = run(account, "--output", str(file))
 
     assert (first.exit_code, first.stdout) == (0, "")
-    assert first.stderr == f"Wrote {file}. Next: usher check {file}\n"
+    assert first.stderr == f"Wrote {file}. Next: activate what you want in it; usher check {file}\n"
     assert CliRunner().invoke(main, ["check", str(file)]).exit_code == 0
     assert second.exit_code == 2
     assert second.stderr == f"Error: {file} exists: use another --output, or move the file away.\n"

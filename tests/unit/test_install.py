@@ -147,7 +147,7 @@ def test_it_shows_the_change_asks_and_says_what_to_do_next(cloud: Cloud) -> None
     result = cloud.usher("install", answer="y\n")
     assert result.stdout.startswith("Add     AWS::SNS::Topic  Topic1\n")
     assert f"Install Usher 1.2.3 as stack Usher in {REGION}, account {ACCOUNT}? [y/N]" in result.stderr
-    assert 'usher apply hooks.yaml --reason "first hooks"' in result.stdout
+    assert 'usher apply my-hooks.yaml --reason "first hooks"' in result.stdout
 
 
 def test_what_is_not_confirmed_leaves_nothing_behind(cloud: Cloud) -> None:
@@ -398,7 +398,7 @@ def test_what_cannot_be_upgraded_is_left_alone(
 def test_an_older_command_does_not_go_back_by_itself(installed: Cloud) -> None:
     installed.release = a_release("1.2.2")
     assert trouble(installed.usher("upgrade", "--yes")).startswith(
-        "Usher 1.2.3 is installed, and this command is 1.2.2: run `pip install 'usher-hooks[aws]==1.2.3'`"
+        "Usher 1.2.3 is installed, and this command is 1.2.2: install usher-hooks 1.2.3 or later"
     )
     assert installed.usher("upgrade", "--yes", "--allow-older").exit_code == 0
 

@@ -14,6 +14,7 @@ from tests.factories import a_policy, a_signal, an_action, at, hook_terms
 from usher.core import questions
 from usher.core.action import OperatorNote, Outcome, Result, Status
 from usher.core.closing import closed
+from usher.core.configuration import ConfigurationRefused
 from usher.core.decide import Complete, Heartbeat, Wait, asks_for_turn, decide
 from usher.core.limits import Limits, Sharing
 from usher.core.places import MOST_WAITING, NONE, Places, is_in_line, keeps, shared_by
@@ -172,10 +173,12 @@ def test_one_begins_and_the_next_waits_for_it() -> None:
     assert (second.began_at, second.behind) == (None, ("i-1",))
 
 
-def test_an_evaluation_that_was_cut_off_has_its_place_since_then() -> None:
-    scene = Scene(waiter(1))
+def test_an_evaluation_that_was_cut_off_has_its_place_and_begins_when_it_asks_again() -> None:
+    """Else its patience would have run while nothing was asked or started for it."""
+    scene = Scene(waiter(1), waiter(2))
     scene.turns.asked(scene.records["a-1"], at(3))  # and is not stored
-    assert scene.ask(1, 9).began_at == at(3)
+    assert scene.ask(2, 5).began_at is None
+    assert scene.ask(1, 3000).began_at == at(3000)
 
 
 def test_who_ends_wakes_the_one_with_the_nearest_global_timeout() -> None:
@@ -222,6 +225,35 @@ def test_who_has_not_asked_for_five_minutes_keeps_nobody_waiting(seconds: float,
     scene.ask(2, 0)
     scene.end(1, 200)
     assert (scene.ask(3, seconds).began_at is None) is goes_first
+
+
+@pytest.mark.parametrize("stands", ["holds the place", "waits before it"])
+def test_a_record_that_cannot_be_read_stops_no_other(stands: str) -> None:
+    """A newer release wrote it, before a rollback. It keeps a place that it has, and no place in line."""
+    mine = waiter(2, started_at=at(5))
+    scene = Scene(mine)
+    name, unreadable = shared_by(mine), waiter(1, started_at=at(0))
+    listed = NONE.given("a-1", at(0)) if stands == "holds the place" else NONE.waited_for(unreadable, at(9))
+    scene.places.keep_places(name, listed, at(9))
+
+    def load(action_id: str) -> Action | None:
+        if action_id == "a-1":
+            raise ConfigurationRefused([])
+        return mine
+
+    scene.load = load  # type: ignore[method-assign]
+    assert (scene.ask(2, 10).began_at is None) == (stands == "holds the place")
+    assert scene.telemetry.troubles
+
+
+def test_who_waits_beyond_the_list_changes_nothing_by_asking_again() -> None:
+    waiters = [waiter(number, started_at=at(number)) for number in range(MOST_WAITING + 10)]
+    scene = Scene(*waiters)
+    for number in range(len(waiters)):
+        scene.ask(number, 100)
+    before = scene.places.places(shared_by(waiters[0]))
+    scene.ask(len(waiters) - 1, 121)
+    assert scene.places.places(shared_by(waiters[0])) == before
 
 
 def test_who_is_held_by_an_operator_lets_others_go_first() -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from usher.core import iso_time
+from usher.core.file_versions import NONE_YET
 from usher_cli.account import with_account
 from usher_cli.apply import applying
 from usher_cli.apply.data import as_data
@@ -109,7 +110,7 @@ def _show(account: Account, candidate: Candidate, plan: Plan) -> None:
         click.echo(shown(f"{candidate.name}: warning: {warning.text}"), err=True)
     print_steps(plan, stderr=True)
     click.echo(in_sentences(plan, candidate.name), err=True)
-    if plan.by_deploy or plan.by_sweep:
+    if (plan.by_deploy or plan.by_sweep) and not plan.has_conflicts:
         per_hour = account.enrolments_per_hour or 1
         click.echo(enrolment_times.after_apply(plan.by_deploy, plan.by_sweep, per_hour), err=True)
     count = len(account.open_actions.ids())
@@ -122,9 +123,15 @@ def _done(account: Account, version: FileVersion, *, ahead: bool) -> str:
         return f"Applied version {version.number}. It counts from the deploy with which the table is read."
     left = (version.effective_at - account.machine.clock()).total_seconds()
     when = f"at {iso_time.to_seconds(version.effective_at)}, in {short(max(left, 0))}"
+    is_first = version.previous == NONE_YET
+    back = (
+        "a file without hooks takes it back."
+        if is_first
+        else "to take it back: usher apply --rollback --reason ..."
+    )
     return (
         f"Applied version {version.number}. It takes effect {when}; the sweep begins with its hooks within "
-        f"{short(_WITHIN.total_seconds())} of that. To take it back: usher apply --rollback --reason ..."
+        f"{short(_WITHIN.total_seconds())} of that; {back}"
     )
 
 

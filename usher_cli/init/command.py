@@ -121,7 +121,7 @@ def _write(output: Path, text: str) -> None:
             file.write(text)
     except OSError as error:
         raise Trouble(f"{output} cannot be written ({error.strerror}): use another --output.") from error
-    click.echo(f"Wrote {output}. Next: usher check {output}", err=True)
+    click.echo(f"Wrote {output}. Next: activate what you want in it; usher check {output}", err=True)
 
 
 def as_data(drafted: Draft) -> dict[str, object]:

@@ -31,7 +31,8 @@ _INTRODUCTION: Final = (
     "Deploying this file unchanged has no effect: each active hook already exists with exactly the same "
     "settings, and its policy only observes. Lines that start with a single # are inactive. Remove the # "
     "from a hook and its policy to have Usher put the hook. Remove `mode: observe` to have Usher send "
-    "heartbeats and results. Every policy is a guess: review it. Then run `usher check` and `usher plan`."
+    "heartbeats and results. Every policy is a guess: review it. Then run "
+    "`usher check` and `usher plan --hooks FILE`."
 )
 _TOO_MANY: Final = (
     "more hooks could be taken over, but are inactive: one file cannot name so many groups. Select groups by "
@@ -47,7 +48,7 @@ def written(draft: Draft) -> str:
 
 def _head(draft: Draft) -> Iterator[str]:
     places = sorted({f"account {each.group.account} in {each.group.region}" for each in draft.groups})
-    where = " and ".join(places) or "an account without groups"
+    where = " and ".join(places) or "an account in which no such group was found"
     yield from _comment("", f"Drafted by `usher init` from {where}.")
     for paragraph in (_INTRODUCTION, _summary(draft)):
         yield "##"

@@ -54,8 +54,8 @@ _NEXT: Final = """\
 Usher {version} is installed and manages nothing yet. Next:
 
   1. Tag the groups that it may manage: usher={tag}
-  2. usher init --output hooks.yaml     drafts a hooks file from your groups
-  3. usher apply hooks.yaml --reason "first hooks"
+  2. usher init --output my-hooks.yaml  drafts a hooks file from your groups; activate the hooks that you want
+  3. usher apply my-hooks.yaml --reason "first hooks"
   4. usher status\
 """
 
@@ -172,8 +172,8 @@ def _refuse_older(installed: Stack, release: Release, *, allow_older: bool) -> N
     there = installed.outputs.get(VERSION, "0")
     if _parts(there) > _parts(release.version) and not allow_older:
         raise Trouble(
-            f"Usher {there} is installed, and this command is {release.version}: run "
-            f"`pip install 'usher-hooks[aws]=={there}'` or later, or go back with --allow-older."
+            f"Usher {there} is installed, and this command is {release.version}: install "
+            f"usher-hooks {there} or later with its extra [aws], or go back with --allow-older."
         )
 
 

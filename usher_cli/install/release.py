@@ -68,7 +68,7 @@ def read_release(functions: Path, template: Path) -> Release:
     except FileNotFoundError as error:
         raise Trouble(
             "There is nothing to deploy here: in a checkout, run `make release` first; elsewhere, install "
-            "usher-hooks from a package index, or the wheel that `make dist` makes."
+            "the wheel that `make dist` makes."
         ) from error
     built = json.loads(release.template)["Outputs"][VERSION]["Value"]
     if built != release.version:

@@ -105,7 +105,7 @@ def _look_at_versions(_site: Site, _found: Stack, told: Status) -> None:
     if told.code_version is not None and told.code_version != told.command_version:
         told.problems.append(
             f"The command is {told.command_version} and Usher {told.code_version}: run `usher upgrade`, or "
-            f"`pip install 'usher-hooks[aws]=={told.code_version}'`."
+            f"install usher-hooks {told.code_version}."
         )
 
 

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from usher.aws import record_format
 from usher.aws.items import state
 from usher.core import announce
-from usher.core.configuration import ConfigurationRefused
 from usher.ports.errors import Unavailable
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def announce_handler(bus: Bus, telemetry: Telemetry) -> Handler:
             except Unavailable as error:
                 telemetry.trouble("an event will be sent again later", error)
                 return {"batchItemFailures": [{"itemIdentifier": record["dynamodb"]["SequenceNumber"]}]}
-            except (KeyError, ValueError, ConfigurationRefused) as error:
+            except record_format.UNREADABLE as error:
                 telemetry.trouble("a record of the stream was skipped", error)
         return {"batchItemFailures": []}
 

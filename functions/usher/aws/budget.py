@@ -47,9 +47,9 @@ class BudgetTable:
     def book(self, first: datetime, best: datetime, last: datetime, now: datetime) -> datetime | None:
         """See usher.ports.budget.Budget. Nothing is read where there is room, which the condition guards."""
         room, slot_of = self._room(now), self._whole.slot
-        slot: int | None = slot_of(max(first, best))
+        slot = best_slot(lambda _: 0, room, slot_of(first), slot_of(best), slot_of(last))
         for tried in range(TRIES):
-            if slot is None or slot > slot_of(last):
+            if slot is None:
                 return None
             if self._change(slot, 1, "attribute_not_exists(booked) OR booked < :bound", room):
                 return self._whole.begins(slot)

@@ -55,7 +55,8 @@ class Places:
         listed = {**self.waiting, action.id: Waiting(ends_at=action.ends_at, asked_at=now)}
         listed = {one: each for one, each in listed.items() if now - each.asked_at <= ASKED_WITHIN}
         nearest = sorted(listed, key=lambda one: (listed[one].ends_at, one))[:MOST_WAITING]
-        return self._next(self.held, {one: listed[one] for one in nearest})
+        kept = {one: listed[one] for one in nearest}
+        return self if kept == self.waiting else self._next(self.held, kept)
 
     def ahead_of(self, action: Action, now: datetime) -> list[str]:
         """Who waits and goes before an action, the first one first."""

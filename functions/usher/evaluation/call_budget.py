@@ -75,7 +75,8 @@ class CallBudget:
     def _next(self, action: Action, now: datetime, *, completes: bool) -> datetime | None:
         last = max(now, deadlines.latest_heartbeat_at(action.expires_at, action.hook.heartbeat_timeout, now))
         if completes:
-            return self._book(now, now, min(last, action.booked_at or last), now)
+            own = action.booked_at  # nothing of it is left, where it has passed
+            return self._book(now, now, last if own is None else min(last, max(own, now)), now)
         at_once = self._book(now, now, now, now)
         best = deadlines.preferred_heartbeat_at(action.expires_at, action.hook.heartbeat_timeout, now)
         return at_once or self._book(now, best, max(best, last), now)

@@ -11,6 +11,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from usher.core import places
+from usher.core.configuration import ConfigurationRefused
+from usher.core.queue_messages import NOT_READ
 from usher.ports.errors import Unavailable
 from usher.ports.queues import WHATEVER
 
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from usher.ports.budget import PlacesKept
     from usher.ports.records import Records
 
+NOT_READABLE: Final = (ConfigurationRefused, *NOT_READ)  # a record of a newer release
 _TRIES: Final = 5
 _AT_ONCE: Final = timedelta(0)
 
@@ -76,20 +79,29 @@ class Turns:
     def _after(self, stands: Places, action: Action, now: datetime) -> tuple[Places, tuple[str, ...]]:
         """The places once the action has asked, and the instances that it lets go first."""
         most = action.hook.limits.at_once or 0
-        if action.id in stands.held:  # an evaluation took it that could not store that
-            return stands, ()
+        if action.id in stands.held:  # an evaluation took it that could not store that: nothing has begun
+            return _one_version(stands, stands.given(action.id, now)), ()
         after, holders = stands, []
         if len(stands.held) >= most:
-            records = {one: self.store.load(one) for one in stands.held}
             for one, since in stands.held.items():
-                if not places.keeps(records[one], since, now):
+                try:
+                    record = self.store.load(one)
+                except NOT_READABLE as error:  # it may still be at it
+                    self._tell(one, error)
+                    continue
+                if not places.keeps(record, since, now):
                     after = after.without(one)
-            holders = [record.instance_id for one in after.held if (record := records[one]) is not None]
+                elif record is not None:
+                    holders.append(record.instance_id)
         free = most - len(after.held)
         first = self._first(after.ahead_of(action, now), free)
         if len(first) < free:
             return _one_version(stands, after.given(action.id, now)), ()
         return _one_version(stands, after.waited_for(action, now)), tuple(holders or first)
+
+    def _tell(self, action_id: str, error: Exception) -> None:
+        """One record that cannot be read stops none of the others."""
+        self.wake_ups.telemetry.trouble(f"record {action_id}, in an at_once hook, cannot be read", error)
 
     def _first(self, ahead: Iterable[str], free: int) -> list[str]:
         """The instances of those that go first, as many as there are free places."""
@@ -97,7 +109,11 @@ class Turns:
         for one in ahead:
             if len(found) >= free:
                 break
-            waiter = self.store.load(one)
+            try:
+                waiter = self.store.load(one)
+            except NOT_READABLE as error:
+                self._tell(one, error)
+                continue
             if waiter is not None and places.is_in_line(waiter):
                 found.append(waiter.instance_id)
         return found

@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from usher.core.action import Outcome
-from usher_simulator.trials.faults import LONGEST_SKEW
+from usher_simulator.trials.faults import LONGEST_SKEW, Fault
 from usher_simulator.trials.judge.nothing_lost import said_in
 from usher_simulator.trials.judge.scene import COMPLETE, HEARTBEAT, Checker
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from usher.core.action import Action
+    from usher.core.held_wait import HeldWait
     from usher.ports.records import Evidence
     from usher_simulator.trials.effects import Call
     from usher_simulator.trials.invocations import Invocation
@@ -40,6 +41,7 @@ class Explained(Checker):
         self._opened_at: dict[str, datetime] = {}
         self._read: set[tuple[Invocation, tuple[str, str]]] = set()
         self._alone: defaultdict[str, set[Invocation]] = defaultdict(set)  # that beat without the table
+        self._news: defaultdict[tuple[str, str], set[str]] = defaultdict(set)  # wake-ups that tell of them
         self._invocations: defaultdict[str, list[tuple[Invocation | None, datetime]]] = defaultdict(list)
 
     def stored(self, before: Action | None, after: Action, invocation: Invocation | None) -> None:
@@ -53,6 +55,14 @@ class Explained(Checker):
         del evidence
         if invocation is not None:
             self._read.add((invocation, _place(action)))
+
+    def woken(
+        self, action_id: str, stamp: int, at: datetime, wait: HeldWait | None, by: Invocation | None
+    ) -> None:
+        """What was sent without the table a wake-up tells to the record."""
+        del stamp, at, by
+        if wait is not None and wait.beats:
+            self._news[wait.instance_id, wait.hook].add(action_id)
 
     def called(self, call: Call) -> None:
         """Every answer that came is to be found in the timeline."""
@@ -111,11 +121,17 @@ class Explained(Checker):
         told = [one for one, at in calls if one is not None and self._had_time(action, at)]
         held = [(line.detail.split()[0], line.count) for line in lines if line.event == "held"]
         learned = sum((int(first) if first.isdigit() else 1) * count for first, count in held)
-        alone = sum(not by.faults for by in self._alone[action.id])
+        alone = 0 if self._news_was_lost(action) else sum(not by.faults for by in self._alone[action.id])
         if learned < alone and not self.scene.goes():  # nobody tells a record of anything when Usher is gone
             self.broken(f"{alone} heartbeats were accepted without the table, {learned} are told", action)
         if events["answer"] < len(told):
             self.broken(f"{len(told)} answers came, {events['answer']} are told", action)
+
+    def _news_was_lost(self, action: Action) -> bool:
+        """Whether a wake-up was lost by which the record would have learned of its heartbeats: seed 1540."""
+        since, now = self._opened_at[action.id] - LONGEST_SKEW, self.scene.clock()
+        met = (self.scene.faults.between(sent, since, now) for sent in self._news[_place(action)])
+        return any(each.fault == Fault.WAKE_UP_LOST for of_one in met for each in of_one)
 
     def _had_time(self, action: Action, at: datetime) -> bool:
         """What others closed while an answer was on its way is told without it."""

@@ -336,7 +336,7 @@ def test_what_could_not_be_stored_before_its_start_is_not_started_and_begins_ane
     keep, kept = scene.store.keep_findings, count(1)
 
     def busy(action: Action, findings: Findings) -> None:
-        if next(kept) == 3:  # after the chain was begun, and its turn claimed
+        if next(kept) == 2:  # after the chain was begun
             raise Unavailable("the table")
         keep(action, findings)
 

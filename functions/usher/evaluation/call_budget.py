@@ -7,12 +7,13 @@ backwards from the expiries, everything fits in that can fit.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from usher.core import deadlines
 from usher.core.action import Phase
+from usher.core.frozen import frozen
 from usher.core.policy import Mode
 from usher.ports.errors import Denied, Unavailable
 
@@ -34,7 +35,7 @@ class NoCallLeft(Exception):  # noqa: N818 - it reads as what happened
     """No time or no slot is left: the next pass goes on."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class CallBudget:
     """The shared budget, as an evaluation uses it. A budget that does not answer stops none."""
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from usher.core import closing, evidence, questions
 from usher.core.action import Phase
 from usher.core.decide import Complete, Heartbeat, Wait, asks_for_turn, decide
+from usher.core.frozen import frozen
 from usher.core.policy import Mode
 from usher.evaluation.call_budget import CallBudget
 from usher.evaluation.observe import as_if_done
@@ -45,7 +46,7 @@ _HOUR: Final = timedelta(hours=1)
 _MINUTE: Final = timedelta(minutes=1)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Evaluator:
     """Everything that an evaluation touches. `new_id` names each, in the order of the calls."""
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from usher.core import hook_timeouts
+from usher.core.frozen import frozen
 from usher.core.policy import Mode
 from usher.ports.errors import CallRefused, GroupGone, Throttled, TryLater
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from usher.ports.telemetry import Telemetry
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class HookTimeouts:
     """What is known of the heartbeat timeouts that stand, and how it comes to be known."""
 

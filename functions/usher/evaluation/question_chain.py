@@ -6,12 +6,13 @@ answer keeps a heartbeat waiting.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from usher.core import questions
 from usher.core.finding import Findings
+from usher.core.frozen import frozen
 from usher.evaluation.wake_ups import WAKE_UP_HORIZON
 from usher.ports.errors import Moved, Unavailable
 
@@ -29,7 +30,7 @@ QUESTION_OVERDUE_AFTER: Final = timedelta(minutes=5)
 AHEAD: Final = timedelta(seconds=240)  # holds two sweeps, as for what is near
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Chains:
     """What begins and repairs chains of questions."""
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Final, Protocol
 
 from usher.core import closing
 from usher.core.action import Outcome, Phase, Result, Transition
+from usher.core.frozen import frozen
 from usher.evaluation.wake_ups import backup_at
 from usher.ports.errors import Moved, Unavailable
 
@@ -39,7 +40,7 @@ class EndedLaunches(Protocol):
         ...
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class RecordWriter:
     """Compare and set. `require_queue`: store nothing where the queue accepts no wake-ups.
 
@@ -131,7 +132,7 @@ class RecordWriter:
         return stored
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class EvaluationWriter(RecordWriter):
     """What an evaluation stores besides: a launch that failed, for the termination that follows it."""
 

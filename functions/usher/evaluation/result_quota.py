@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from usher.core.action import Code, Phase, Result
 from usher.core.decide import Complete, given_up, has_no_instance, hold
+from usher.core.frozen import frozen
 from usher.core.policy import Mode
 from usher.ports.errors import Unavailable
 
@@ -35,7 +36,7 @@ class _Limit(NamedTuple):
     what: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class ResultQuota:
     """How many results the hooks with `limits` may still send."""
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from usher.core.decide import Complete, Heartbeat, hold
+from usher.core.frozen import frozen
 from usher.core.policy import Mode
 from usher.ports.autoscaling import Answer, AnswerKind
 from usher.ports.errors import CallRefused, GroupGone, TryLater, Unavailable
@@ -26,7 +27,7 @@ _COUNTED_WITHIN: Final = timedelta(seconds=5)
 _ASKED_AGAIN: Final = timedelta(minutes=1)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class StaleWaitGuard:
     """Implements usher.ports.autoscaling.AutoScaling over `calls`, which make the calls on actions.
 

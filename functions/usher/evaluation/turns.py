@@ -6,12 +6,13 @@ way: where all are taken, whoever asks reads the records of those that have one,
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from usher.core import places
 from usher.core.configuration import ConfigurationRefused
+from usher.core.frozen import frozen
 from usher.core.queue_messages import NOT_READ
 from usher.ports.errors import Unavailable
 from usher.ports.queues import WHATEVER
@@ -31,7 +32,7 @@ _TRIES: Final = 5
 _AT_ONCE: Final = timedelta(0)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class Turns:
     """Who may begin."""
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from usher.core.action import Phase
+from usher.core.frozen import frozen
 from usher.core.held_wait import held_wait
 from usher.ports.errors import Unavailable
 
@@ -27,7 +27,7 @@ LEAST_OWN_MARGIN: Final = WAKE_UP_HORIZON / 12
 _LEAST_APART: Final = timedelta(seconds=1)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@frozen
 class WakeUpScheduler:
     """What sends wake-ups. One that is not taken is mostly no reason to stop: the sweep comes, too."""
 

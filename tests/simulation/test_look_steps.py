@@ -422,6 +422,24 @@ def test_a_result_that_the_minute_has_no_room_for_takes_no_room_of_the_hour() ->
     assert scene.looks.limits.grant(*hour) is None
 
 
+def test_a_result_that_another_keeps_out_of_the_minute_takes_no_room_of_the_hour() -> None:
+    """Seed 3023: the minute had room when it was asked, and another result came first."""
+    limits = Limits(abandon_per_hour=1, complete_per_minute=1)
+    scene, _ = scene_of(waiting(EMPTY, hook=LIMITED | {"limits": limits}), ["missing"], ACCEPTED)
+    minute = "usher-drain of web-*: results per minute"
+    kept, ask = scene.looks.limits, scene.looks.limits.next_at
+
+    def another_comes_first(*asked: Any) -> Any:
+        free_at = ask(*asked)
+        kept.grant(minute, "another", 1, timedelta(minutes=1), at(0))
+        return free_at
+
+    kept.next_at = another_comes_first  # type: ignore[method-assign, assignment]
+    assert scene.look().phase is Phase.OPEN
+    hour = ("usher-drain of web-*: ABANDON per hour", "a third", 1, timedelta(hours=1), at(1))
+    assert kept.grant(*hour) is None
+
+
 def test_another_hook_and_another_result_have_a_limit_of_their_own() -> None:
     scene, _ = scene_of(waiting(EMPTY, hook=LIMITED), ["missing"], ACCEPTED)
     scene.looks.limits.grant("other of web-*: ABANDON per hour", "another", 1, timedelta(hours=1), at(0))

@@ -89,10 +89,9 @@ class RecordWriter:
                 return None
             if not wakes:
                 after = replace(after, wakes_as=newest.wakes_as or newest.stamp)
-            if self._is_hint(newest, after):
-                wakes = min(wakes, 1)
+            most = min(wakes, 1) if self._is_hint(newest, after) else wakes
             try:
-                return self.put(after, save, wakes=wakes)
+                return self.put(after, save, wakes=most)
             except Moved:
                 newest = self.store.load(action.id)
         raise Moved(f"action {action.id} was changed by others {TRIES} times")

@@ -46,8 +46,8 @@ class ResultQuota:
     def within(self, action: Action, decision: Decision, now: datetime) -> Decision:
         """The decision, or to hold on where the hook has sent as many results as it may.
 
-        Of two limits the second is asked before the first counts: a result that the minute has no room
-        for, and that is never sent, must not take the room of one for an hour.
+        Of two limits the hour's is asked first and counts last: a result that another one keeps out of
+        the minute in between, and that may never be sent, must not take the room of one for an hour.
         """
         if not isinstance(decision, Complete) or not _is_limited(action, now):
             return decision
@@ -92,7 +92,7 @@ def _is_limited(action: Action, now: datetime) -> bool:
 
 def _limits_of(action: Action, result: Result) -> Iterator[_Limit]:
     limits = action.hook.limits
-    if limits.abandon_per_hour is not None and result is Result.ABANDON:
-        yield _Limit(limits.abandon_per_hour, _HOUR, "ABANDON per hour")
     if limits.complete_per_minute is not None:
         yield _Limit(limits.complete_per_minute, _MINUTE, "results per minute")
+    if limits.abandon_per_hour is not None and result is Result.ABANDON:
+        yield _Limit(limits.abandon_per_hour, _HOUR, "ABANDON per hour")

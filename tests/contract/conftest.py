@@ -9,11 +9,15 @@ from moto import mock_aws
 
 from tests.contract.dynamodb import Clock, a_client, a_table
 from tests.factories import at
+from usher.aws.records import RecordTable
+from usher_simulator.fakes.memory_store import MemoryStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from mypy_boto3_dynamodb import DynamoDBClient
+
+    from usher.ports.records import Store
 
 
 @pytest.fixture
@@ -44,3 +48,16 @@ def table(shared_client: DynamoDBClient) -> Iterator[str]:
     name = a_table(shared_client)
     yield name
     shared_client.delete_table(TableName=name)
+
+
+@pytest.fixture(params=["memory", "dynamodb"])
+def store(request: pytest.FixtureRequest, clock: Clock) -> Store:
+    if request.param == "memory":
+        return MemoryStore(clock)
+    shared_client, table = request.getfixturevalue("shared_client"), request.getfixturevalue("table")
+    return RecordTable(shared_client, table, clock)
+
+
+@pytest.fixture
+def records(client: DynamoDBClient, table: str, clock: Clock) -> RecordTable:
+    return RecordTable(client, table, clock)

@@ -1,0 +1,75 @@
+"""What the suites of the stores build, and what they read of a store."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
+
+from tests.factories import an_action, at
+from usher.core import notifications
+from usher.core.action import Outcome, Phase, Result
+from usher.ports.records import Raw
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+    from usher.core.action import Action
+    from usher.ports.records import Store
+
+TOKEN: Final = an_action().token or ""
+INSTANCE: Final = an_action().instance_id
+LATER: Final = at(48 * 3600)
+
+
+def a_raw(body: str = '{"Origin":"EC2"}', *, seconds: float = 1) -> Raw:
+    return Raw(received_at=at(seconds), body=body)
+
+
+def a_test(request_id: str, at: datetime, group: str = "workers-1") -> notifications.TestNotice:
+    return notifications.TestNotice(group=group, request_id=request_id, at=at)
+
+
+def opened(store: Store, **changes: Any) -> Action:
+    return store.open(an_action(**changes), a_raw())
+
+
+def after(action: Action, look_id: str = "look-2", **changes: Any) -> Action:
+    return replace(action, version=action.version + 1, look_id=look_id, **changes)
+
+
+def closed(action: Action) -> Action:
+    return replace(
+        action,
+        phase=Phase.CLOSED,
+        look_at=None,
+        outcome=Outcome.COMPLETED,
+        result=Result.CONTINUE,
+        closed_at=at(300),
+    )
+
+
+def loaded(store: Store, action_id: str = "action-1") -> Action:
+    action = store.load(action_id)
+    assert action is not None
+    return action
+
+
+def told(store: Store, action_id: str = "action-1") -> list[tuple[int, str, int]]:
+    return [(entry.number, entry.detail, entry.count) for entry in store.timeline(action_id)]
+
+
+def due_ids(store: Store, until: datetime) -> list[str]:
+    return sorted(due.action_id for due in store.due(until))
+
+
+def heard_ids(store: Store, action: Action) -> list[str]:
+    return sorted(signal.event_id for signal in store.evidence(action).signals)
+
+
+# DynamoDB only
+
+
+def items(client: DynamoDBClient, table: str) -> list[dict[str, Any]]:
+    return list(client.scan(TableName=table, ConsistentRead=True)["Items"])

@@ -15,6 +15,7 @@ from usher_simulator.autoscaling.simulated_targets import SimulatedOutside
 from usher_simulator.autoscaling.virtual_clock import VirtualClock
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime
 
     from mypy_boto3_autoscaling import AutoScalingClient
@@ -31,6 +32,7 @@ class Account:
     fleet: Fleet
     service: AutoScalingService
     client: AutoScalingClient
+    new_id: Callable[[], str]
 
 
 def an_account(
@@ -54,4 +56,4 @@ def an_account(
     )
     service = AutoScalingService(fleet)
     client = auto_scaling_client(service, new_id)
-    return Account(clock=clock, outside=outside, fleet=fleet, service=service, client=client)
+    return Account(clock=clock, outside=outside, fleet=fleet, service=service, client=client, new_id=new_id)

@@ -5,33 +5,30 @@ Whatever makes a boto3 client with `environment` set speaks to it, in this proce
 
 from __future__ import annotations
 
-import uuid
 from collections import Counter, deque
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from random import Random
 from threading import Lock, Thread
 from typing import TYPE_CHECKING, Any, Final
 
 import boto3
 
+from usher_simulator.autoscaling.account import an_account
 from usher_simulator.autoscaling.client import respond_to
-from usher_simulator.autoscaling.engine import Fleet
 from usher_simulator.autoscaling.http_server import AnswerLost, Server
-from usher_simulator.autoscaling.latencies import PROMPT
 from usher_simulator.autoscaling.launch_settings import ANY_SOURCE
 from usher_simulator.autoscaling.query_protocol import ApiError, service_model
-from usher_simulator.autoscaling.service import AutoScalingService
-from usher_simulator.autoscaling.simulated_targets import SimulatedOutside
-from usher_simulator.autoscaling.virtual_clock import VirtualClock
 from usher_simulator.spans import span_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from usher_simulator.autoscaling.engine import Fleet
     from usher_simulator.autoscaling.lifecycle_actions import Wait
     from usher_simulator.autoscaling.query_protocol import Request
+    from usher_simulator.autoscaling.simulated_targets import SimulatedOutside
+    from usher_simulator.autoscaling.virtual_clock import VirtualClock
 
 _START: Final = datetime(2026, 3, 1, tzinfo=UTC)
 
@@ -151,20 +148,8 @@ class Simulated:
 @contextmanager
 def simulated(seed: int = 0) -> Iterator[Simulated]:
     """A new, empty account on a free loopback port, while a block runs."""
-    random, lock = Random(seed), Lock()  # noqa: S311 - a simulation's
-    clock = VirtualClock(_START)
-    outside = SimulatedOutside(clock=clock, random=random)
-
-    def new_id() -> str:
-        return str(uuid.UUID(int=random.getrandbits(128), version=4))
-
-    fleet = Fleet(
-        clock=clock,
-        outside=outside,
-        latencies=PROMPT,
-        new_id=new_id,
-        new_instance_id=lambda: f"i-0{random.getrandbits(64):016x}",
-    )
+    account, lock = an_account(_START, seed), Lock()
+    clock, fleet = account.clock, account.fleet
 
     def expire(group: str) -> None:
         with lock:
@@ -172,17 +157,17 @@ def simulated(seed: int = 0) -> Iterator[Simulated]:
                 fleet.waits.expire(wait)
 
     faults = Faults(expire)
-    service = AutoScalingService(fleet, fault=faults.refusal)
+    account.service.fault = faults.refusal
 
     def respond(body: str) -> tuple[int, str, str]:
         asked: list[str] = []
 
         def answer(request: Request) -> Mapping[str, Any]:
             asked.append(request.operation)
-            return service(request)
+            return account.service(request)
 
         with lock:
-            request_id = new_id()
+            request_id = account.new_id()
             status, text = respond_to(body, answer, request_id)
             if any(faults.loses(operation) for operation in asked):
                 raise AnswerLost
@@ -200,7 +185,7 @@ def simulated(seed: int = 0) -> Iterator[Simulated]:
             faults=faults,
             client=client,
             fleet=fleet,
-            _outside=outside,
+            _outside=account.outside,
         )
         try:
             yield one

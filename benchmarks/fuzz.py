@@ -48,6 +48,7 @@ from usher_simulator.fakes.memory_enrolled import MemoryEnrolledHooks
 from usher_simulator.fakes.memory_store import MemoryStore
 from usher_simulator.fakes.parts import evaluator_of, intake_of, release_of, sweep_of
 from usher_simulator.fakes.recorder import Recorder
+from usher_simulator.fakes.sqs_record import sqs_record
 from usher_simulator.replay.cloudtrail import Call
 from usher_simulator.replay.replay import Entry, replay
 from usher_simulator.trials.hostile_inputs import Hostile
@@ -317,21 +318,7 @@ class Stage:
 
 def sqs(*bodies: str) -> Event:
     """The event of an SQS batch."""
-    return {
-        "Records": [
-            {
-                "messageId": f"message-{number}",
-                "receiptHandle": "handle",
-                "body": body,
-                "attributes": {},
-                "messageAttributes": {},
-                "eventSource": "aws:sqs",
-                "eventSourceARN": "arn:aws:sqs:us-east-1:111122223333:usher",
-                "awsRegion": "us-east-1",
-            }
-            for number, body in enumerate(bodies)
-        ]
-    }
+    return {"Records": [sqs_record(f"message-{number}", body) for number, body in enumerate(bodies)]}
 
 
 def in_envelope(channel: str, body: str, hostile: Hostile) -> Any:  # noqa: ANN401 - any event

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from usher.core.action import Action
     from usher.ports.file_versions import VersionHistory
     from usher.ports.hooks import EnrolmentRecords
+    from usher.ports.records import Store
 
 REGION: Final = "eu-west-1"
 CALLER: Final = "arn:aws:sts::123456789012:user/ann"
@@ -120,15 +121,46 @@ class Clients:
         return {"Entries": [{"EventId": f"event-{len(self.events)}"}]}
 
 
-@dataclass
-class MemoryStack:
-    """A deployed Usher in memory, and the machine of an operator, whose clock the test sets."""
+@dataclass(kw_only=True)
+class OperatorOf:
+    """Who runs commands on a deployed Usher, on a machine whose clock the test sets."""
 
-    stack: str = "Usher"
+    records: Store = field(init=False)
     now: datetime = field(default_factory=lambda: at(0))
     waits: list[timedelta] = field(default_factory=list)
     most_waits: int = 3
     ids: Iterator[int] = field(default_factory=lambda: count(1))
+
+    def usher(self, *arguments: str, stdin: str | None = None) -> Result:
+        """Run a command on this stack, as a shell would."""
+        raise NotImplementedError
+
+    def json(self, *arguments: str) -> Any:
+        outcome = self.usher(*arguments, "--json")
+        assert (outcome.exit_code, outcome.exception) == (0, None), outcome.output
+        return json.loads(outcome.stdout)
+
+    def wait(self, span: timedelta) -> None:
+        """Time passes, until somebody presses Ctrl-C."""
+        self.waits.append(span)
+        self.now += span
+        if len(self.waits) == self.most_waits:
+            raise KeyboardInterrupt
+
+    def opened(self, **changes: Any) -> Action:
+        return self.records.open(an_action(**changes), Raw(received_at=at(0), body="{}"))
+
+    def loaded(self, action_id: str = "action-1") -> Action:
+        action = self.records.load(action_id)
+        assert action is not None
+        return action
+
+
+@dataclass(kw_only=True)
+class MemoryStack(OperatorOf):
+    """A deployed Usher in memory, and its operator."""
+
+    stack: str = "Usher"
     clients: Clients = field(default_factory=Clients)
     services: dict[str, Any] = field(default_factory=dict)  # clients of other services
     outputs: Mapping[str, str] = field(default_factory=lambda: OUTPUTS)
@@ -168,13 +200,6 @@ class MemoryStack:
             status=self.status,
         )
 
-    def wait(self, span: timedelta) -> None:
-        """Time passes, until somebody presses Ctrl-C."""
-        self.waits.append(span)
-        self.now += span
-        if len(self.waits) == self.most_waits:
-            raise KeyboardInterrupt
-
     def usher(self, *arguments: str, stdin: str | None = None) -> Result:
         """Run a command on this stack, as a shell would."""
         place = ("--region", REGION)
@@ -182,19 +207,6 @@ class MemoryStack:
         return CliRunner().invoke(
             main, [*arguments, *place], input=stdin, obj=self.machine(), env=environment
         )
-
-    def json(self, *arguments: str) -> Any:
-        outcome = self.usher(*arguments, "--json")
-        assert (outcome.exit_code, outcome.exception) == (0, None), outcome.output
-        return json.loads(outcome.stdout)
-
-    def opened(self, **changes: Any) -> Action:
-        return self.records.open(an_action(**changes), Raw(received_at=at(0), body="{}"))
-
-    def loaded(self, action_id: str = "action-1") -> Action:
-        action = self.records.load(action_id)
-        assert action is not None
-        return action
 
     def wake_ups(self) -> list[dict[str, Any]]:
         """The bodies of the wake-ups that were sent without a delay."""

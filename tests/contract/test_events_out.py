@@ -23,15 +23,14 @@ from usher.aws.records import RecordTable
 from usher.core import configuration, messages
 from usher.core.action import Action, OperatorNote, Outcome, Phase, Result
 from usher.core.announce import Kind, between
-from usher.core.notifications import LifecycleNotice
 from usher.ports.records import Raw
 from usher_hooksfile import load
-from usher_simulator.autoscaling.lifecycle_actions import Wait
 from usher_simulator.fakes.recorder import Recorder
+from usher_simulator.replay.replay import waits_of
 from usher_simulator.replay.world import World
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Sequence
 
     from usher.core.policy import Configuration
 
@@ -73,7 +72,7 @@ def events_of_a_day(found: Configuration) -> list[dict[str, Any]]:
     lines = [json.loads(line) for line in (SAMPLE / "fleet-day.jsonl").read_text().splitlines()]
     received = [(datetime.fromisoformat(line["received_at"]), json.dumps(line["body"])) for line in lines]
     world = World(found, min(moment for moment, _ in received) - timedelta(hours=1))
-    for wait in waits(found, (body for _, body in received)):
+    for wait in waits_of(found, (messages.read(body) for _, body in received)):
         world.clock.at(wait.started_at, partial(world.waits.begin, wait))
     for moment, body in received:
         world.deliver_at(moment, body)
@@ -86,27 +85,6 @@ def events_of_a_day(found: Configuration) -> list[dict[str, Any]]:
             EventBus(bus).put(between(seen.get(action.id), action))
             seen[action.id] = action
     return bus.events
-
-
-def waits(found: Configuration, bodies: Iterable[str]) -> Iterator[Wait]:
-    """What simulated Auto Scaling opens for the messages; of further copies nothing."""
-    notices = [notice for notice in map(messages.read, bodies) if isinstance(notice, LifecycleNotice)]
-    for notice in {notice.token: notice for notice in notices}.values():
-        hook = found.hook(notice.hook, notice.group, notice.transition)
-        if hook is not None:
-            yield Wait(
-                token=notice.token,
-                group=notice.group,
-                hook=notice.hook,
-                instance_id=notice.instance_id,
-                transition=notice.transition,
-                origin=notice.origin,
-                destination=notice.destination,
-                heartbeat_timeout=hook.heartbeat_timeout,
-                default_result=hook.default_result,
-                started_at=notice.at,
-                expires_at=notice.at + hook.heartbeat_timeout,
-            )
 
 
 def unfit(event: dict[str, Any]) -> list[str]:

@@ -18,22 +18,20 @@ from botocore.stub import Stubber
 from click.testing import CliRunner
 from moto import mock_aws
 
-from tests.factories import an_action, at
+from tests.factories import at
+from tests.memory_account import OperatorOf
 from usher.aws import table
 from usher.aws.packing import packed
 from usher.aws.records import RecordTable
 from usher.ports.errors import Denied, Unavailable
-from usher.ports.records import Raw
 from usher_cli.account import Machine, Place, Trouble, errors_as_trouble, open_account, with_account
 from usher_cli.main import main
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from datetime import datetime, timedelta
 
     from click.testing import Result
 
-    from usher.core.action import Action
     from usher_cli.account import Account
 
 REGION: Final = "eu-west-1"
@@ -92,17 +90,13 @@ def template(number: int) -> str:
     )
 
 
-@dataclass
-class Deployed:
+@dataclass(kw_only=True)
+class Deployed(OperatorOf):
     """A stack of Usher's in moto, and the machine of an operator, whose clock the test sets."""
 
     stack: str
     outputs: Mapping[str, str]
     records: RecordTable = field(init=False)
-    now: datetime = field(default_factory=lambda: at(0))
-    waits: list[timedelta] = field(default_factory=list)
-    most_waits: int = 3
-    ids: Iterator[int] = field(default_factory=lambda: count(1))
 
     def __post_init__(self) -> None:
         self.records = RecordTable(client("dynamodb"), self.outputs["TableName"], lambda: self.now)
@@ -110,29 +104,9 @@ class Deployed:
     def machine(self) -> Machine:
         return Machine(clock=lambda: self.now, new_id=lambda: f"operator-{next(self.ids)}", wait=self.wait)
 
-    def wait(self, span: timedelta) -> None:
-        """Time passes, until somebody presses Ctrl-C."""
-        self.waits.append(span)
-        self.now += span
-        if len(self.waits) == self.most_waits:
-            raise KeyboardInterrupt
-
     def usher(self, *arguments: str, stdin: str | None = None) -> Result:
         """Run a command on this stack, as a shell would."""
         return usher(*arguments, "--stack", self.stack, "--region", REGION, stdin=stdin, obj=self.machine())
-
-    def json(self, *arguments: str) -> Any:
-        outcome = self.usher(*arguments, "--json")
-        assert (outcome.exit_code, outcome.exception) == (0, None), outcome.output
-        return json.loads(outcome.stdout)
-
-    def opened(self, **changes: Any) -> Action:
-        return self.records.open(an_action(**changes), Raw(received_at=at(0), body="{}"))
-
-    def loaded(self, action_id: str = "action-1") -> Action:
-        action = self.records.load(action_id)
-        assert action is not None
-        return action
 
     def messages(self, queue: str) -> list[Any]:
         """What can be received now of `InboxUrl` or `WakeUpsUrl`."""

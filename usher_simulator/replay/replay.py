@@ -17,7 +17,7 @@ from usher_simulator.replay.cloudtrail import take_effect, why_not
 from usher_simulator.replay.world import World
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from usher.core.notifications import Notice
     from usher.core.policy import Configuration
@@ -79,7 +79,7 @@ def replay(
     home = _home(entries, home)
     notices = [_read(entry, home) for entry in entries]
     moments = _moments(entries, notices)
-    waits = _waits(configuration, notices)
+    waits = waits_of(configuration, notices)
     done_at = {} if work_done is None else _done_at(work_done, waits, notices)
     found = nothing if work_done is None else assuming(work_done, done_at)
     started = [notice.at for notice in notices if isinstance(notice, LifecycleNotice)]
@@ -181,8 +181,8 @@ def _own_time(notice: Notice | None) -> datetime | None:
             return notice.at
 
 
-def _waits(configuration: Configuration, notices: Sequence[Notice | None]) -> list[Wait]:
-    """Simulated Auto Scaling opens each action at the time in its message."""
+def waits_of(configuration: Configuration, notices: Iterable[Notice | None]) -> list[Wait]:
+    """What simulated Auto Scaling opens, each at the time in its message; of further copies nothing."""
     waits: dict[str, Wait] = {}
     for notice in notices:
         if not isinstance(notice, LifecycleNotice) or notice.token in waits:

@@ -22,6 +22,7 @@ from usher_simulator.fakes.memory_budget import MemoryBudget
 from usher_simulator.fakes.memory_store import MemoryStore
 from usher_simulator.fakes.parts import evaluator_of, intake_of, sweep_of
 from usher_simulator.fakes.recorder import Recorder
+from usher_simulator.fakes.sqs_record import sqs_record
 from usher_simulator.replay.assumed_answers import AssumedProbing, nothing
 
 if TYPE_CHECKING:
@@ -118,24 +119,12 @@ class World:
 
     def _deliver(self, handler: Callable[[dict[str, Any], None], dict[str, Any]], body: str) -> None:
         """One SQS batch of one record; what the handler reports is delivered again later."""
-        event = {"Records": [self._sqs_record(body)]}
+        event = {"Records": [sqs_record(f"message-{next(self._message_ids):08d}", body)]}
         failures = handler(event, None).get("batchItemFailures")
         self.recorder.raise_bugs()
         if failures:
             again_at = self.clock() + VISIBILITY_TIMEOUT
             self.clock.at(again_at, lambda: self._deliver(handler, body))
-
-    def _sqs_record(self, body: str) -> dict[str, Any]:
-        return {
-            "messageId": f"message-{next(self._message_ids):08d}",
-            "receiptHandle": "handle",
-            "body": body,
-            "attributes": {},
-            "messageAttributes": {},
-            "eventSource": "aws:sqs",
-            "eventSourceARN": "arn:aws:sqs:us-east-1:111122223333:usher",
-            "awsRegion": "us-east-1",
-        }
 
     def _run_sweep(self) -> None:
         self._sweep({}, None)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import json
 from datetime import datetime, timedelta
 from functools import partial
@@ -368,13 +367,6 @@ def test_a_sweep_saves_what_can_be_saved_before_it_closes_what_has_expired() -> 
 
 
 # Nothing raises out of a handler
-
-
-class _Page(io.BytesIO):
-    """A response body, as urllib3 hands it over."""
-
-    def stream(self, **_: object) -> Any:
-        yield self.read()
 
 
 @pytest.mark.parametrize("event", [[], [message()], "text", 5, None], ids=repr)

@@ -113,7 +113,6 @@ BEGUN: Final = a_record(put_at=None)
 RETIRING: Final = a_record(state=HookState.RETIRING, retiring_since=at(30), let_through_from=at(90))
 THEIRS: Final = settings(target_arn="arn:aws:sqs:us-east-1:111122223333:theirs")
 FOREIGN: Final = "someone else put a hook of this name, which differs in heartbeat_timeout, target_arn"
-UNFINISHED: Final = "an earlier put was not finished"
 UNNOTED: Final = "an earlier put was not recorded"
 SELECTS: Final = "the hooks file selects the group"
 LEAVES: Final = "the hooks file no longer selects it"

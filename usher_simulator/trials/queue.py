@@ -7,10 +7,8 @@ invokes a function with batches, several at once up to its maximum concurrency; 
 a container busy until the caller says that it has ended.
 
     queue = SimulatedQueue(clock, visibility_timeout=timedelta(seconds=60), most_receives=360)
-    EventSourceMapping(clock, queue, for_a_while(clock, work), batch_size=10, most_at_once=20)
+    EventSourceMapping(clock, queue, invoke, batch_size=10, most_at_once=20)
     queue.send("body", timedelta(seconds=30))
-
-where `work` takes a Batch and returns a Worked: how long it took, and the ids that failed.
 """
 
 from __future__ import annotations
@@ -146,29 +144,9 @@ class Batch:
     container: int
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Worked:
-    """How long an invocation took, and the messages of its batch that are to come again.
-
-    `failed` None: the whole batch, as after a crash.
-    """
-
-    took: timedelta
-    failed: Collection[str] | None = ()
-
-
-Ended: TypeAlias = "Callable[[Collection[str] | None], None]"  # told what failed, as in Worked
+# Told the messages that are to come again; None: all of the batch, as after a crash.
+Ended: TypeAlias = "Callable[[Collection[str] | None], None]"
 Invoke: TypeAlias = "Callable[[Batch, Ended], None]"
-
-
-def for_a_while(clock: VirtualClock, work: Callable[[Batch], Worked]) -> Invoke:
-    """An invocation whose work is done at its beginning, and that ends after the time that it took."""
-
-    def invoke(batch: Batch, ended: Ended) -> None:
-        worked = work(batch)
-        clock.at(clock() + worked.took, lambda: ended(worked.failed))
-
-    return invoke
 
 
 class EventSourceMapping:

@@ -35,7 +35,6 @@ T = TypeVar("T")
 
 TTL_ATTRIBUTE: Final = "keep_until"
 DUE_INDEX: Final = "due"
-MOST_WRITES: Final = 100  # of a transaction (aws-facts 5)
 MOST_PK_BYTES: Final = 2048
 MOST_SK_BYTES: Final = 1024
 

@@ -26,6 +26,9 @@ from tests.simulation.test_replay import START, TOKEN, entry, hooks, message, re
 from tests.unit.test_handlers import Stage, sqs
 from usher.core import configuration, duration
 from usher.core.action import Outcome, Phase, Result
+from usher.core.configuration import source_of
+from usher.core.hook_items import Enrolled, Target
+from usher.core.wanted_hooks import settings_of
 from usher.handlers import intake_handler, wake_handler
 from usher.ports.errors import Unavailable
 from usher.ports.records import Raw
@@ -35,6 +38,7 @@ from usher_cli.traffic import Unreadable
 from usher_simulator.autoscaling.client import respond_to
 from usher_simulator.autoscaling.lifecycle_actions import EndedBy, Wait
 from usher_simulator.autoscaling.query_protocol import ApiError
+from usher_simulator.fakes.file_items import FileItems
 from usher_simulator.fakes.parts import intake_of, sweep_of
 from usher_simulator.replay.replay import Entry, replay
 from usher_simulator.replay.world import VISIBILITY_TIMEOUT, World
@@ -53,6 +57,13 @@ OTHER_TOKEN = "22222222-2222-4333-8444-555555555555"
 
 class Cut(BaseException):
     """A function is ended here, between two steps."""
+
+
+class QueueDown:
+    """Takes no wake-up."""
+
+    def send(self, action_id: str, version: int, delay: timedelta, wait: object = None) -> None:
+        raise Unavailable(f"no {action_id} {version} {delay} {wait}")
 
 
 # Records are closed as it was
@@ -276,18 +287,14 @@ def test_a_copy_that_comes_while_no_wake_up_can_be_sent_voids_none_of_those_that
     stage = Stage()
     terms = hooks("30s", [{"signal": "done"}])
 
-    class Down:
-        def send(self, action_id: str, version: int, delay: timedelta, wait: object = None) -> None:
-            raise Unavailable(f"no {action_id} {version} {delay} {wait}")
-
     def intake(wake_ups: Any) -> Intake:
         return intake_of(stage.looks, terms, wake_ups=wake_ups, clock=lambda: at(15))
 
     body = json.dumps(message())
     intake(stage).take(body, "sqs")
     (action,) = stage.store.actions()
-    intake(Down()).take(body, "sqs")
-    intake(Down()).take(body, "sqs")
+    intake(QueueDown()).take(body, "sqs")
+    intake(QueueDown()).take(body, "sqs")
     noted = stage.store.load(action.id)
     assert noted is not None
     assert (noted.version, noted.look_at) == (action.version + 2, action.look_at)
@@ -298,15 +305,53 @@ def test_a_new_wait_is_recorded_though_no_wake_up_can_be_sent_for_the_one_before
     """The old one's question must not keep the new one from its record."""
     stage = Stage()
     terms = hooks("30s", [{"signal": "done"}])
-
-    class Down:
-        def send(self, action_id: str, version: int, delay: timedelta, wait: object = None) -> None:
-            raise Unavailable(f"no {action_id} {version} {delay} {wait}")
-
-    for wake_ups, token, at_s in ((stage, TOKEN, 1), (Down(), OTHER_TOKEN, 15)):
+    for wake_ups, token, at_s in ((stage, TOKEN, 1), (QueueDown(), OTHER_TOKEN, 15)):
         intake = intake_of(stage.looks, terms, wake_ups=wake_ups, clock=partial(at, at_s))
-        intake.take(json.dumps(message(LifecycleActionToken=token, Time=at(at_s).isoformat())), "sqs")
+        with contextlib.suppress(Unavailable):
+            intake.take(json.dumps(message(LifecycleActionToken=token, Time=at(at_s).isoformat())), "sqs")
     assert [action.token for action in stage.store.actions()] == [TOKEN, OTHER_TOKEN]
+
+
+class SeenStanding(FileItems):
+    """Every hook of the file stands as the file has it, and was seen a moment ago."""
+
+    def __init__(self, file: Configuration) -> None:
+        super().__init__(file)
+        self.file = file
+
+    def of(self, group: str, hook: str) -> list[Enrolled]:
+        (one,) = self.file.hooks
+        settings, source = settings_of(one, Target(arn=None)), source_of(one)
+        return [
+            Enrolled(group=group, group_arn="", hook=hook, settings=settings, source=source, seen_at=at(0))
+        ]
+
+
+@pytest.mark.parametrize(("timeout", "comes_again"), [("150s", True), ("151s", False)])
+def test_a_notice_comes_again_where_nothing_would_wake_its_action_in_time(
+    timeout: str, *, comes_again: bool
+) -> None:
+    """Promise 3: no wake-up was taken, and the sweep may come after the expiry (BETWEEN_SWEEPS: 150 s)."""
+    stage = Stage()
+    terms = hooks(timeout, [{"signal": "done"}])
+    intake = intake_of(stage.looks, terms, items=SeenStanding(terms), wake_ups=QueueDown())
+    with pytest.raises(Unavailable) if comes_again else contextlib.nullcontext():
+        intake.take(json.dumps(message()), "sqs")
+    assert [action.token for action in stage.store.actions()] == [TOKEN]
+
+
+@pytest.mark.parametrize(("after_s", "wake_ups"), [(4, 0), (5, 1)])
+def test_a_copy_wakes_what_should_have_been_evaluated_by_now(after_s: int, wake_ups: int) -> None:
+    """Promise 3: the wake-ups of the first copy were not taken, or were lost."""
+    stage = Stage()
+    terms = hooks("30s", [{"signal": "done"}])
+    with contextlib.suppress(Unavailable):
+        intake_of(stage.looks, terms, wake_ups=QueueDown(), clock=partial(at, 1)).take(
+            json.dumps(message()), "sqs"
+        )
+    copies = intake_of(stage.looks, terms, wake_ups=stage, clock=partial(at, 1 + after_s))
+    copies.take(json.dumps(message()), "eventbridge")
+    assert len(stage.woken) == wake_ups
 
 
 # The sweep

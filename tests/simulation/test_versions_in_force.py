@@ -98,6 +98,23 @@ def test_what_the_version_before_was_about_to_put_is_waited_for(account: Account
     assert (account.clock() - again_at).total_seconds() < LAST_CALLS_S
 
 
+def test_a_switch_whose_answer_was_lost_is_waited_for_all_the_same(account: Account) -> None:
+    """A repeated store is refused by the first one: the switch is this pass's own all the same."""
+    run(account, version(ONE, 1))
+    began_at, a_try = account.clock(), a_pass(account, version(BOTH, 2))
+    records = account.records
+
+    class AnswerLost:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(records, name)
+
+        def switch(self, file: FileInForce) -> bool:
+            return records.switch(file) and records.switch(file)
+
+    replace(a_try, records=AnswerLost()).run()
+    assert (account.clock() - began_at).total_seconds() >= LAST_CALLS_S
+
+
 @pytest.mark.parametrize(
     "counts",
     [FileInForce(digest="compiled in"), replace(NO_VERSION.in_force, is_closing=True)],

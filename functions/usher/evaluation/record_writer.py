@@ -116,10 +116,10 @@ class RecordWriter:
         except Moved as moved:
             raise Unavailable(str(moved)) from moved
 
-    def open(self, action: Action, raw: Raw | None) -> Action:
-        """Record a new action; return what is recorded of its token: another one may have been first.
+    def open(self, action: Action, raw: Raw | None) -> tuple[Action, bool]:
+        """Record a new action; return what is recorded of its token, and whether a wake-up was taken.
 
-        A queue that takes no wake-ups does not keep it from being recorded: the sweep comes, too.
+        Another one may have been first. A queue that takes no wake-ups does not keep it from being recorded.
         """
         stored = action
 
@@ -127,8 +127,8 @@ class RecordWriter:
             nonlocal stored
             stored = self.store.open(action, raw)
 
-        self.wake_ups.store_and_schedule(action, store)
-        return stored
+        is_woken = self.wake_ups.store_and_schedule(action, store)
+        return stored, is_woken
 
 
 @frozen

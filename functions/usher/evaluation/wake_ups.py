@@ -37,10 +37,11 @@ class WakeUpScheduler:
 
     def store_and_schedule(
         self, action: Action, store: Callable[[], object], *, require_queue: bool = False, most: int = 2
-    ) -> None:
+    ) -> bool:
         """Run `store`, which makes `action` durable, and send the wake-ups of its next evaluation.
 
-        The first `most` of them, where others are on their way.
+        The first `most` of them, where others are on their way. Whether the queue took one, if any was to
+        be sent.
 
         A wake-up is sent before the store, so that a crash between the two leaves one wake-up too many
         rather than a record that nothing wakes. Only one that is due at once is sent after it: before,
@@ -50,15 +51,18 @@ class WakeUpScheduler:
         """
         first: HeldWait | None = None
         is_due = False
-        for number, at in enumerate(wake_up_times(action, self.clock())[:most], start=1):
+        times = wake_up_times(action, self.clock())[:most]
+        taken = not times
+        for number, at in enumerate(times, start=1):
             delay, wait = at - self.clock(), held_wait(action, number)
             if delay > timedelta(0):
-                self.send(action.id, action.stamp, delay, wait, require_queue=require_queue)
+                taken |= self.send(action.id, action.stamp, delay, wait, require_queue=require_queue)
             elif not is_due:
                 is_due, first = True, wait
         store()
         if is_due:
-            self.send(action.id, action.stamp, timedelta(0), first)
+            taken |= self.send(action.id, action.stamp, timedelta(0), first)
+        return taken
 
     def send(
         self,
@@ -68,14 +72,16 @@ class WakeUpScheduler:
         wait: HeldWait | None = None,
         *,
         require_queue: bool = False,
-    ) -> None:
-        """Send one wake-up. Raises Unavailable where one is required, and not taken."""
+    ) -> bool:
+        """Send one wake-up; whether it was taken. Raises Unavailable where it must be, and was not."""
         try:
             self.queue.send(action_id, stamp, delay, wait)
         except Unavailable as error:
             if require_queue:
                 raise
             self.telemetry.trouble("a wake-up could not be sent", error)
+            return False
+        return True
 
 
 def backup_at(stored: Action) -> datetime | None:

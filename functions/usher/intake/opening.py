@@ -13,6 +13,8 @@ from usher.core.configuration import ConfigurationRefused
 from usher.core.frozen import frozen
 from usher.core.ownership import Terms, terms
 from usher.core.policy import Move
+from usher.evaluation.record_writer import BOTH
+from usher.evaluation.wake_ups import BETWEEN_SWEEPS
 from usher.passes.silent_groups import TESTED
 from usher.ports.errors import Moved, Unavailable
 
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from usher.ports.telemetry import Telemetry
 
 _A_DAY: Final = timedelta(days=1)
+_WAKE_UP_IS_LOST: Final = timedelta(seconds=5)  # one that is due at once comes within a second or two
 _OF_ONE_MOVE: Final = timedelta(seconds=10)  # the hooks of one transition begin together
 
 
@@ -115,7 +118,8 @@ class Opening:
     def _open(self, action: Action, raw: Raw, now: datetime) -> Action | None:
         """Record a new action. Returns another that was recorded for its token meanwhile.
 
-        Where the action was adopted before, its token joins that record.
+        Where the action was adopted before, its token joins that record. Raises Unavailable, so that the
+        message comes again, where no wake-up was taken and no sweep would evaluate it in time.
         Of the actions of one instance and hook only the last to begin can still wait. The others
         are over, whether or not an event said so; they are evaluated, and ask.
         """
@@ -133,7 +137,7 @@ class Opening:
         for other in others:
             if other.started_at > action.started_at:
                 action = closing.superseded(action, other.id, other.started_at, now)
-        stored = self.writer.open(action, raw)
+        stored, is_woken = self.writer.open(action, raw)
         if stored.id != action.id:
             return stored
         self._count_opened(action, now)
@@ -141,6 +145,8 @@ class Opening:
         for other in others:
             if other.started_at <= action.started_at:
                 self._supersede(other, action, now)
+        if not is_woken and action.heartbeat_by - now <= BETWEEN_SWEEPS:
+            raise Unavailable(f"action {action.id} is recorded, but the queue took no wake-up for it")
         return None
 
     def _count_opened(self, action: Action, now: datetime) -> None:
@@ -181,6 +187,9 @@ class Opening:
             self.telemetry.trouble(f"action {other.id} was not checked for whether it has ended", error)
 
     def _note_copy(self, action: Action, notice: LifecycleNotice, raw: Raw, now: datetime) -> None:
+        """Wake-ups are sent already; only where they did not come, the copy sends others."""
+        is_late = action.look_at is not None and now - action.look_at >= _WAKE_UP_IS_LOST
+
         def noted(action: Action) -> Action:
             received_by = dict.fromkeys((*action.received_by, notice.channel))
             action = replace(action, received_by=tuple(received_by))
@@ -189,7 +198,7 @@ class Opening:
         def save(after: Action) -> None:
             self.store.save(after, raw=raw)
 
-        self.writer.note(action, noted, save, wakes=0)
+        self.writer.note(action, noted, save, wakes=BOTH if is_late else 0)
         self.telemetry.message_handled("duplicate", f"a further copy of token {notice.token}")
 
 

@@ -279,7 +279,7 @@ def _in_force(enrolment: Enrolment) -> FileInForce | None:
     file = records.in_force()
     if file is None or not file.gives_way_to(mine):
         return file
-    if not records.switch(mine):
+    if not records.switch(mine) and records.in_force() != mine:  # else its own switch, of a lost answer
         return records.in_force()
     reason = f"version {mine.version} of the hooks file is in force from now on"
     enrolment.telemetry.enrolment("switched", "", "", reason)

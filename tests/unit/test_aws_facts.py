@@ -40,12 +40,10 @@ def citations() -> Iterator[tuple[str, str]]:
         text = file.read_text(encoding="utf-8")
         for section in cited(CITATION, text):
             yield section, str(file.relative_to(ROOT))
-    for pattern, name in (
-        (OF_THE_SIMULATOR, "docs/simulator.md"),
-        (OF_ITS_TESTS, "tests/simulation/test_fleet.py"),
-    ):
-        for section in cited(pattern, (ROOT / name).read_text(encoding="utf-8")):
-            yield section, name
+    of_its_tests = [(OF_ITS_TESTS, path) for path in ROOT.glob("tests/simulation/test_fleet*.py")]
+    for pattern, path in ((OF_THE_SIMULATOR, ROOT / "docs" / "simulator.md"), *of_its_tests):
+        for section in cited(pattern, path.read_text(encoding="utf-8")):
+            yield section, str(path.relative_to(ROOT))
 
 
 def test_every_citation_has_its_heading() -> None:

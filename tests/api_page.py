@@ -89,8 +89,8 @@ def _head(node: ast.ClassDef | _Function, lines: Sequence[str]) -> Iterator[str]
     """From the decorators to the end of the docstring."""
     first = min([node.lineno, *(each.lineno for each in node.decorator_list)])
     if ast.get_docstring(node) is None:
-        yield from lines[first - 1 : node.body[0].lineno - 1]
-        yield " " * node.body[0].col_offset + "..."
+        *before, last = lines[first - 1 : node.body[0].lineno - 1]
+        yield from (*before, f"{last} ...")
     else:
         yield from lines[first - 1 : node.body[0].end_lineno]
 

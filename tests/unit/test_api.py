@@ -42,4 +42,9 @@ def test_a_stub_has_what_others_rely_on_and_no_inside() -> None:
         "        return 4",
     ]
     (kept,) = ast.parse("\n".join(source)).body
-    assert list(api_page.stub(kept, source)) == [*source[:4], *source[5:8], *source[11:14], "        ..."]
+    assert list(api_page.stub(kept, source)) == [
+        *source[:4],
+        *source[5:8],
+        *source[11:13],
+        f"{source[13]} ...",
+    ]

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from usher.core.action import Action, Entry, OperatorNote
     from usher.core.conditions.verdict import Condition
 
+IN_LINE: Final = "in line"  # the state of what waits for a place in an `at_once` hook
 _OVERDUE_AFTER: Final = timedelta(minutes=3)  # two sweeps are at most two minutes apart
 
 
@@ -70,7 +71,7 @@ def _state(action: Action, now: datetime, paused: Mapping[str, str]) -> str:
         ("paused", ALL_HOOKS in paused or action.hook.name in paused),
         ("completing", action.operator_result_by is not None),
         ("held", action.operator_hold is not None),
-        ("in line", action.awaits_turn),
+        (IN_LINE, action.awaits_turn),
     )
     return next((state for state, applies in states if applies), "waiting")
 

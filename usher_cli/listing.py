@@ -11,10 +11,11 @@ from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
+from usher.core.decide import WAITS_FOR
 from usher.core.finding import ConditionStatus
 from usher.core.policy import glob_fits
 from usher_cli.account import with_account
-from usher_cli.action_data import as_data
+from usher_cli.action_data import IN_LINE, as_data
 from usher_cli.offline import list_offline
 from usher_cli.open_actions import unreadable_text
 from usher_cli.printable import pause_banner, short, shown
@@ -73,15 +74,6 @@ class Selection:
         return all(glob is None or glob_fits(glob, name) for glob, name in pairs)
 
 
-class _Count(click.IntRange):
-    """A number from 1 on; click's own messages say `number range`."""
-
-    name = "number"
-
-    def __init__(self) -> None:
-        super().__init__(min=1)
-
-
 def selection_options(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the options of a Selection, and --json."""
     for option in (
@@ -90,7 +82,7 @@ def selection_options(command: Callable[..., None]) -> Callable[..., None]:
             "--limit",
             default=_PAGE_SIZE,
             show_default=True,
-            type=_Count(),
+            type=click.IntRange(min=1),
             metavar="NUMBER",
             help="Show at most this many actions.",
         ),
@@ -221,12 +213,16 @@ def waits_for(action: Mapping[str, Any]) -> str:
         texts.append(f"held by {held['who']}: {held['reason']}")
     if action["result"]:
         texts.append(f"{action['result']}: {action['reason']}")
-    texts += [
-        f"{condition['detail']} ({condition['status']})"
-        for condition in action["conditions"]
-        if condition["status"] != ConditionStatus.HOLDS
-    ]
-    return "; ".join(texts) or (action["last"] or {}).get("detail", "")
+    last = (action["last"] or {}).get("detail", "")
+    if action["state"] == IN_LINE:  # its conditions do not count yet
+        texts.append(last.removeprefix(WAITS_FOR) if last.startswith(WAITS_FOR) else "its turn")
+    else:
+        texts += [
+            f"{condition['detail']} ({condition['status']})"
+            for condition in action["conditions"]
+            if condition["status"] != ConditionStatus.HOLDS
+        ]
+    return "; ".join(texts) or last
 
 
 def _print_rest(page: Mapping[str, Any]) -> None:

@@ -204,7 +204,7 @@ The account is at the endpoint in this line. In another terminal, in this folder
 After that, `aws` and `usher` use this account there, for instance:
 
   {usher} list                  # what is held, until when, and what it waits for
-  {usher} plan --hooks {hooks}
+  {usher} plan {hooks}
 
 {launch}
 2. Once it is in service, terminate it. It waits for a signal, five minutes at most:

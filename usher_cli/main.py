@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import io
 import os
+import re
 import sys
 from contextlib import contextmanager
 from importlib import import_module
@@ -163,15 +164,22 @@ def _stops_known() -> Iterator[None]:
         _drop_the_output()
         raise Exit(_READER_GONE) from None
     except click.BadParameter as wrong:
-        where = wrong.ctx if isinstance(wrong, click.MissingParameter) else None
-        hint = f" Try: {where.command_path} --help" if where else ""
-        raise _Refused(wrong.format_message() + hint) from None
+        raise _Refused(_in_a_line(wrong)) from None
     except ModuleNotFoundError as missing:
         raise _lacking(missing, _EXTRAS.get(_package(missing), "")) from None
     except SystemExit as end:
         if isinstance(end.__context__, BrokenPipeError):  # so ends rich
             raise Exit(_READER_GONE) from None
         raise
+
+
+def _in_a_line(wrong: click.BadParameter) -> str:
+    """What click says, with its own names of types in plain words."""
+    text = re.sub(r"\s*\n\s*", " ", wrong.format_message())
+    text = text.replace("valid integer range", "whole number").replace("valid float range", "number")
+    if not isinstance(wrong, click.MissingParameter) or wrong.ctx is None:
+        return text
+    return f"{text.rstrip('.')}. Try: {wrong.ctx.command_path} --help"
 
 
 def _package(missing: ModuleNotFoundError) -> str:

@@ -35,10 +35,15 @@ if TYPE_CHECKING:
 
 
 def _duration(_context: click.Context, _option: click.Parameter, text: str | None) -> timedelta | None:
+    if text is None:
+        return None
     try:
-        return None if text is None else duration.parse(text)
+        span = duration.parse(text)
     except ValueError as error:
         raise click.BadParameter(str(error)) from error
+    if not span:
+        raise click.BadParameter(f"must be at least 1s, got {text}")
+    return span
 
 
 def _moment(_context: click.Context, _option: click.Parameter, text: str | None) -> datetime | None:

@@ -88,6 +88,7 @@ class HooksFile:
     """A valid hooks file: its contents, and the lines."""
 
     name: str
+    text: str  # as it was read
     data: object  # nothing but what JSON has, too
     configuration: Configuration
     lines: Mapping[Path, int]  # of each field
@@ -108,7 +109,8 @@ def examine(path: pathlib.Path) -> HooksFile:
     name = str(path)
     walk = _Walk()
     try:
-        data = walk.plain(_composed(_text(path)), ())
+        text = _text(path)
+        data = walk.plain(_composed(text), ())
     except _Unreadable as stop:
         raise _refused(name, [*walk.problems, (stop.line, stop.problem)]) from None
     try:
@@ -119,7 +121,7 @@ def examine(path: pathlib.Path) -> HooksFile:
     too_much = [(walk.lines[problem.path], problem) for problem in size.problems(found, data)]
     if walk.problems or too_much:
         raise _refused(name, [*walk.problems, *too_much])
-    return HooksFile(name=name, data=data, configuration=found, lines=walk.lines)
+    return HooksFile(name=name, text=text, data=data, configuration=found, lines=walk.lines)
 
 
 class _Unreadable(Exception):  # noqa: N818 - it reads as what happened

@@ -115,7 +115,7 @@ def _other_metadata(metadata: str, when: Mapping[str, str]) -> Iterator[str]:
     for field, wanted in when.items():
         key = field.removeprefix(METADATA_KEY)
         if key != field and value_of(metadata, key) != wanted:
-            yield f"the metadata of the hook do not have {wanted} at the key {key}"
+            yield f"the metadata of the hook has no {wanted} at the key {key}"
 
 
 def _of_each_policy(hook: Hook, index: int) -> Iterator[Warned]:

@@ -144,6 +144,7 @@ def test_a_file_takes_effect_a_minute_later_with_by_whom_and_why(stack: Stack) -
         effective_at=at(0) + NOTICE,
         by=CALLER,
         reason="ticket 7",
+        written=a_file(),
     )
     assert stack.in_effect() == ()
     stack.now = version.effective_at
@@ -156,9 +157,9 @@ def test_the_plan_is_shown_before_anything_is_asked(stack: Stack) -> None:
     assert outcome.exit_code == 1
     for part in (
         "enrol  web    gate  the hooks file selects the group",
-        "hooks.yaml selects 1 group. 0 hooks are unchanged, 1 to enrol.",
-        "Then the sweep puts 1 hook on named groups within about 2m.",
-        "0 open actions are finished under the policies with which they began.",
+        "hooks.yaml selects 1 group. Hooks: 1 to enrol.",
+        "Once the file is in effect, the sweep puts 1 hook on named groups within about 2m.",
+        "No action is open.",
         "Apply hooks.yaml as version 1? [y/N]: ",
         "Nothing was changed.",
     ):
@@ -192,7 +193,10 @@ def test_as_json_the_version_alone_is_on_stdout(stack: Stack, file: Path) -> Non
 def test_the_newest_version_once_more_is_told_and_not_stored(stack: Stack) -> None:
     applied(stack)
     outcome = stack.usher("apply", *YES)
-    assert (outcome.exit_code, outcome.stdout) == (0, "hooks.yaml is version 1 already.\n")
+    assert (outcome.exit_code, outcome.stdout) == (
+        0,
+        "hooks.yaml is version 1 already: nothing was applied.\n",
+    )
     assert len(stack.versions.history(9)) == 1
 
 
@@ -270,14 +274,14 @@ def test_a_group_that_is_not_there_is_a_mistake(stack: Stack, file: Path) -> Non
 @pytest.mark.usefixtures("file")
 def test_of_two_who_apply_at_once_one_is_told(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
     """The other one applies while this one is asked."""
-    real = applying.plan_of
+    real = applying.store
 
-    def plan_of(account: Any, candidate: Any) -> Any:
+    def store(account: Any, candidate: Any, reason: str, *, ahead: bool) -> FileVersion:
         theirs = replace(candidate, file=compiled({"version": 1, "policies": {}, "hooks": []}))
-        applying.store(account, theirs, "ticket 8", ahead=False)
-        return real(account, candidate)
+        real(account, theirs, "ticket 8", ahead=ahead)
+        return real(account, candidate, reason, ahead=ahead)
 
-    monkeypatch.setattr(applying, "plan_of", plan_of)
+    monkeypatch.setattr(applying, "store", store)
     outcome = stack.usher("apply", *YES)
     assert outcome.exit_code == 2
     assert outcome.stderr.splitlines()[-1] == (
@@ -357,14 +361,67 @@ def test_a_named_group_without_the_tag_is_refused_and_one_of_a_glob_is_shown(fil
     assert outcome.exit_code == 0, outcome.output
     reason = "the group lacks the tag usher=managed, without which Usher may put no hook on it"
     assert f"conflict  jobs-1  gate  {reason}" in outcome.stderr
-    assert "hooks.yaml selects 2 groups. 0 hooks are unchanged, 1 to enrol, 1 in conflict." in outcome.stderr
+    assert "hooks.yaml selects 2 groups. Hooks: 1 to enrol, 1 in conflict." in outcome.stderr
     file.write_text(a_file("until: []", "web"))
     outcome = stack.usher("apply", *YES)
     assert outcome.exit_code == 2
     assert outcome.stderr.splitlines()[-1] == f"Error: Nothing was applied. gate on web: {reason}."
 
 
+# What is shown of the file
+
+
+def test_what_a_file_changes_is_shown_before_anything_is_asked(stack: Stack, file: Path) -> None:
+    """A policy may change, and no step of the plan shows that."""
+    applied(stack)
+    file.write_text("# for ticket 8\n" + a_file("until: [{elapsed: 5m}]"))
+    outcome = stack.usher("apply", *WHY, stdin="n\n")
+    assert outcome.stderr.splitlines()[:10] == [
+        "--- version 1",
+        "+++ hooks.yaml",
+        "@@ -1,5 +1,6 @@",
+        "+# for ticket 8",
+        " version: 1",
+        " policies:",
+        "-  p: {until: []}",
+        "+  p: {until: [{elapsed: 5m}]}",
+        " hooks:",
+        "   - {name: gate, group: web, transition: launching, policy: p}",
+    ]
+
+
+def test_a_long_difference_is_cut(stack: Stack, file: Path) -> None:
+    applied(stack)
+    file.write_text("# a comment\n" * 300 + a_file("until: [{elapsed: 5m}]"))
+    said = stack.usher("apply", *WHY, stdin="n\n").stderr
+    assert said.count("# a comment") == 97
+    assert "209 lines more; `usher config show` prints version 1." in said
+
+
 # --wait
+
+
+@pytest.mark.usefixtures("file")
+def test_wait_follows_the_hooks_of_a_version_that_was_applied_before(stack: Stack) -> None:
+    applied(stack)
+    outcome = stack.usher("apply", *YES, "--wait")
+    assert (outcome.exit_code, outcome.stdout) == (
+        0,
+        "hooks.yaml is version 1 already: nothing was applied.\n",
+    )
+    assert outcome.stderr.splitlines()[-1] == "The hooks of version 1 are on 1 of 1 groups."
+    assert stack.hooks_on("web") == ["gate"]
+
+
+def test_wait_does_not_wait_for_a_hook_that_usher_may_not_put(file: Path) -> None:
+    stack = Stack("jobs-1")
+    stack.parameters = {"TagValue": "managed"}
+    file.write_text(a_file("until: []", "jobs-*"))
+    stack.sweep = lambda: None  # type: ignore[method-assign] # AWS refuses what it would put
+    stack.items.put_in_force(FileInForce(digest=compiled(load.read(file)).digest, version=1))
+    outcome = stack.usher("apply", *YES, "--wait")
+    assert outcome.exit_code == 1
+    assert outcome.stderr.splitlines()[-1].startswith("conflict: gate on jobs-1: the group lacks the tag")
 
 
 @pytest.mark.usefixtures("file")
@@ -487,6 +544,23 @@ def test_the_history_tells_from_when_by_whom_and_why(three: Stack) -> None:
     assert [each["version"] for each in three.json("config", "history", "--most", "1")] == [3]
 
 
+def test_show_prints_the_version_in_effect_as_it_was_written(stack: Stack, file: Path) -> None:
+    file.write_text(written := "# why: ticket 7\n" + a_file())
+    applied(stack)
+    assert stack.usher("config", "show", "1").stdout == written
+    file.write_text(a_file("until: [{elapsed: 5m}]"))
+    applied(stack)
+    applied(stack, "--rollback")
+    assert stack.usher("config", "show", "3").stdout == written, "a rollback brings the comments, too"
+
+
+def test_a_version_of_an_older_release_is_shown_and_compared_without_comments(three: Stack) -> None:
+    for number in (2, 3):
+        three.versions.versions[number] = replace(three.versions.version(number), written=None)
+    assert three.usher("config", "show").stdout.startswith("version: 1\npolicies:\n  p:\n    until:\n")
+    assert "-    - elapsed: 6m" in three.usher("config", "diff").stdout
+
+
 def test_show_prints_the_version_in_effect_as_a_hooks_file(three: Stack, tmp_path: Path) -> None:
     again = tmp_path / "again.yaml"
     again.write_text(three.usher("config", "show").stdout)
@@ -499,17 +573,15 @@ def test_diff_compares_the_newest_with_the_one_before_or_any_two(three: Stack) -
     assert three.usher("config", "diff").stdout.splitlines() == [
         "--- version 2",
         "+++ version 3",
-        "@@ -2,7 +2,7 @@",
+        "@@ -1,5 +1,5 @@",
+        " version: 1",
         " policies:",
-        "   p:",
-        "     until:",
-        "-    - elapsed: 6m",
-        "+    - elapsed: 7m",
+        "-  p: {until: [{elapsed: 6m}]}",
+        "+  p: {until: [{elapsed: 7m}]}",
         " hooks:",
-        " - name: gate",
-        "   group: web",
+        "   - {name: gate, group: web, transition: launching, policy: p}",
     ]
-    assert "-    - elapsed: 5m" in three.usher("config", "diff", "1", "3").stdout
+    assert "-  p: {until: [{elapsed: 5m}]}" in three.usher("config", "diff", "1", "3").stdout
     assert "--- nothing applied" in three.usher("config", "diff", "1").stdout
     assert three.usher("config", "diff", "3", "3").stdout == "version 3 and version 3 are the same.\n"
     assert three.json("config", "diff", "2")["old"] == 1

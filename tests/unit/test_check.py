@@ -627,7 +627,7 @@ def with_rule(when: str, hook: str = A) -> str:
         pytest.param(
             "{metadata: {role: db}}",
             with_metadata('\'{"role": "web"}\''),
-            "the metadata of the hook do not have db at the key role",
+            "the metadata of the hook has no db at the key role",
             id="a key of the metadata",
         ),
     ],

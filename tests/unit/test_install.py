@@ -145,7 +145,7 @@ def test_it_makes_a_private_encrypted_versioned_bucket_and_uploads_by_content(cl
 
 def test_it_shows_the_change_asks_and_says_what_to_do_next(cloud: Cloud) -> None:
     result = cloud.usher("install", answer="y\n")
-    assert result.stdout.startswith("Add     AWS::SNS::Topic  Topic1\n")
+    assert result.stdout.startswith("Add     AWS::SNS::Topic  Topic1\n1 resource: 1 added.\n")
     assert f"Install Usher 1.2.3 as stack Usher in {REGION}, account {ACCOUNT}? [y/N]" in result.stderr
     assert 'usher apply my-hooks.yaml --reason "first hooks"' in result.stdout
 

@@ -19,6 +19,7 @@ from tests.memory_account import MemoryStack, deployed
 from usher.core.action import OperatorNote, Outcome, Phase, Result
 from usher.core.conditions.probe import Probe
 from usher.core.finding import ConditionStatus, Finding
+from usher.core.limits import Limits
 from usher_cli.action_data import as_data
 from usher_cli.listing import Selection
 from usher_cli.printable import short, shown
@@ -220,6 +221,26 @@ def test_a_condition_is_shown_as_the_last_evaluation_saw_it() -> None:
         "detail": "ecs drained: draining, tasks: 3 RUNNING",
         "asked_at": "2026-03-01T12:00:10.000Z",
     }
+
+
+@pytest.mark.parametrize(
+    ("last", "waits_for"),
+    [
+        ("waits for i-0b: at_once 1", "i-0b: at_once 1"),
+        ("EventBridge, again", "its turn"),
+    ],
+    ids=["told by its last evaluation", "not told"],
+)
+def test_what_is_in_line_waits_for_others_and_not_for_its_conditions(
+    deployed: MemoryStack, last: str, waits_for: str
+) -> None:
+    hook = hook_terms(limits=Limits(at_once=1))
+    saved(deployed, deployed.opened(hook=hook).noted(at(1), "wait", last))
+    assert (
+        deployed.usher("list")
+        .stdout.splitlines()[1]
+        .endswith(f"in line  0s   1h       47h55m    {waits_for}")
+    )
 
 
 def test_without_a_pending_condition_the_last_line_of_the_timeline_is_shown(deployed: MemoryStack) -> None:
@@ -426,7 +447,7 @@ def test_the_least_interval_is_a_second(deployed: MemoryStack) -> None:
 def test_a_limit_that_is_no_number_is_wrong_usage(deployed: MemoryStack, number: str) -> None:
     outcome = deployed.usher("list", "--limit", number)
     assert outcome.exit_code == 2
-    assert outcome.stderr.endswith(f"'--limit': {number!r} is not a valid number.\n")
+    assert outcome.stderr.endswith(f"'--limit': {number!r} is not a whole number.\n")
 
 
 # What a terminal would interpret

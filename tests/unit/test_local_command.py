@@ -45,7 +45,7 @@ def test_the_account_is_named_by_what_the_aws_tools_read() -> None:
 def test_it_is_said_how_usher_itself_speaks_to_the_account() -> None:
     assert commands(auto=False) == [
         ["list"],
-        ["plan", "--hooks", "infra/usher_cdk/demo.hooks.yaml"],
+        ["plan", "infra/usher_cdk/demo.hooks.yaml"],
         ["signal", "$ID", "goodbye", "--reason", "trying it out"],
         ["show", "$ID"],
         ["local", "outage", "table", "2m"],

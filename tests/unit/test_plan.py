@@ -22,6 +22,7 @@ from usher.core import configuration
 from usher.core.action import Result as HookResult
 from usher.core.action import Transition
 from usher.core.compiled import Compiled, compiled
+from usher.core.file_versions import NO_VERSION
 from usher.core.hook_items import Enrolled, FileInForce, GroupSeen, HookSettings
 from usher.core.wanted_hooks import Wanted
 from usher.evaluation.call_budget import CallBudget
@@ -262,7 +263,9 @@ def test_a_hook_on_a_named_group_is_no_other(status: dict[str, Any] | None, expe
 
 def test_a_named_group_that_does_not_exist_is_a_conflict() -> None:
     found = Scene().plan(a_hook(group="one"))
-    assert [row.reason for row in found.rows] == ["the group does not exist here: a deploy would fail"]
+    assert [row.reason for row in found.rows] == [
+        "the group does not exist here: a deploy or an apply would fail"
+    ]
     assert found.has_conflicts
 
 
@@ -433,9 +436,9 @@ def test_the_plan_is_a_table_for_people_and_json_for_machines(file: Path) -> Non
         "step group hook reason",
         "enrol workers-1 drain the hooks file selects the group",
         "retire workers-1 gone the hooks file no longer selects it",
-        "conflict web gate the group does not exist here: a deploy would fail",
+        "conflict web gate the group does not exist here: a deploy or an apply would fail",
         "",
-        f"{file} selects 1 group. 0 hooks are unchanged, 1 to enrol, 1 to retire, 1 in conflict.",
+        f"{file} selects 1 group. Hooks: 1 to enrol, 1 to retire, 1 in conflict.",
         (
             "On groups selected by glob or tags: 1 hook; the sweep puts the last within an hour of the "
             "deploy, at 50 per hour (enrolments_per_hour)."
@@ -512,6 +515,60 @@ def test_while_the_sweep_enrols_the_plan_shows_the_progress(file: Path) -> None:
     assert sweep == {"goes_on": True, "hooks_left": 2, "seconds_left": 120}
     scene.records.put_in_force(FileInForce(digest="another"))
     assert usher(scene, file=file).stdout == before
+
+
+def installed(file: Path, *tagged: str) -> tuple[MemoryStack, Scene]:
+    """A stack of `usher install` that has applied no file yet, and two groups that its file selects."""
+    scene = Scene("workers-1", "workers-2")
+    for group in tagged:
+        tag = {"ResourceId": group, "ResourceType": "auto-scaling-group", "Key": "usher", "Value": "managed"}
+        scene.account.client.create_or_update_tags(Tags=[tag])  # type: ignore[list-item]
+    file.write_text(GLOB_ONLY)
+    scene.records.put_in_force(NO_VERSION.in_force)
+    stack = MemoryStack(now=scene.clock(), outputs=OUTPUTS, services={"autoscaling": scene.account.client})
+    stack.records, stack.items, stack.parameters = scene.store, scene.records, {"TagValue": "managed"}
+    return stack, scene
+
+
+def test_in_an_installation_the_plan_asks_for_the_tag_and_tells_the_times_of_an_apply(file: Path) -> None:
+    stack, _ = installed(file, "workers-2")
+    outcome = stack.usher("plan", str(file))
+    assert outcome.exit_code == 1
+    assert [" ".join(line.split()) for line in outcome.stdout.splitlines()] == [
+        "step group hook reason",
+        "enrol workers-2 drain the hooks file selects the group",
+        (
+            "conflict workers-1 drain the group lacks the tag usher=managed, without which Usher may put no "
+            "hook on it"
+        ),
+        "",
+        f"{file} selects 2 groups. Hooks: 1 to enrol, 1 in conflict.",
+        (
+            "Once the file is in effect, the sweep puts 1 hook on groups selected by glob or tags, the last "
+            "within an hour, at 50 per hour (enrolments_per_hour)."
+        ),
+    ]
+    assert json.loads(stack.usher("plan", str(file), "--json").stdout)["sweep"]["hooks_left"] == 1
+
+
+def test_a_hook_that_stands_needs_no_tag(file: Path) -> None:
+    stack, scene = installed(file)
+    scene.deploy(a_hook(heartbeat_timeout="1h"))
+    outcome = stack.usher("plan", str(file))
+    assert (outcome.exit_code, outcome.stdout) == (0, f"{file} selects 2 groups. Hooks: 2 unchanged.\n")
+
+
+def test_the_file_is_an_argument_or_an_option_and_hooks_yaml_without_either(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stack, _ = installed(file, "workers-1", "workers-2")
+    monkeypatch.chdir(file.parent)
+    assert (
+        stack.usher("plan").stdout.replace("hooks.yaml", str(file)) == stack.usher("plan", str(file)).stdout
+    )
+    assert stack.usher("plan", "--hooks", str(file)).stdout == stack.usher("plan", str(file)).stdout
+    both = stack.usher("plan", "a.yaml", "--hooks", "b.yaml")
+    assert (both.exit_code, "give FILE or --hooks, not both" in both.stderr) == (2, True)
 
 
 def test_the_time_that_a_deploy_takes_for_named_groups_is_estimated(file: Path) -> None:

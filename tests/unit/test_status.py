@@ -134,6 +134,18 @@ def test_a_removal_that_was_cut_off_does_not_fit(installed: Cloud) -> None:
     assert problems == ["Usher is being removed: run `usher uninstall` again to finish that."]
 
 
+def test_of_a_stack_whose_removal_failed_it_tells_what_can_be_told(installed: Cloud) -> None:
+    installed.stack.stands(CodeBucket=BUCKET)
+    assert installed.stack.stack is not None
+    installed.stack.stack["StackStatus"] = "DELETE_FAILED"
+    del installed.clients["lambda"]  # the function is gone
+    result = installed.usher("status")
+    assert result.exit_code == 1
+    lines = result.stdout.splitlines()
+    assert (lines[2], lines[3]) == (f"code                  {VERSION}", "hooks file            unknown")
+    assert lines[-1] == "The stack is DELETE_FAILED: its events say why."
+
+
 def test_a_table_that_is_gone_is_told_and_the_rest_too(installed: Cloud) -> None:
     installed.client("dynamodb").delete_table(TableName="records")
     result = installed.usher("status", "--json")

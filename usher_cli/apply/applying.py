@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from usher.aws.file_versions import MOST_BYTES, compressed
-from usher.aws.groups import GroupsApi
 from usher.core.compiled import compiled
 from usher.core.configuration import ConfigurationRefused
 from usher.core.file_versions import CACHED, MOST_PENDING, NONE_YET, FileVersion, Schedule
@@ -14,7 +13,7 @@ from usher.ports.errors import Moved, NotInForce
 from usher.ports.file_versions import VersionUnreadable
 from usher_cli.account import Trouble
 from usher_cli.apply.rights import Rights
-from usher_cli.plan.command import own_groups_of, planned, wanted_by
+from usher_cli.plan.command import own_groups_of
 from usher_cli.plan.steps import Step
 from usher_hooksfile import load
 
@@ -39,6 +38,7 @@ class Candidate:
     """A file that may be applied, and the schedule that it was planned on."""
 
     file: Compiled
+    written: str | None  # the same with its comments, where they are known
     name: str  # for people: the path, or the version that it comes from
     over: Schedule
 
@@ -55,10 +55,10 @@ def from_file(account: Account, path: Path) -> Candidate:
     except load.HooksFileRefused as refused:
         raise Trouble("; ".join(refused.complaints)) from refused
     file = compiled(examined.data, own_groups_of(account))
-    size = len(compressed(file.text))
+    size = len(compressed(file.text)) + len(compressed(examined.text))
     if size > MOST_BYTES:
         raise Trouble(f"{path}: must compress to at most {MOST_BYTES} bytes, got {size}: use fewer hooks.")
-    return Candidate(file=file, name=str(path), over=account.versions().schedule())
+    return Candidate(file=file, written=examined.text, name=str(path), over=account.versions().schedule())
 
 
 def from_before(account: Account) -> Candidate:
@@ -70,12 +70,12 @@ def from_before(account: Account) -> Candidate:
     if previous == NONE_YET:
         what = "apply a file without hooks to have Usher manage nothing"
         raise Trouble(f"Version {over.newest} is the first one, and nothing was before it: {what}.")
-    file = read_version(account, previous).file
+    version = read_version(account, previous)
     try:
-        _ = file.configuration
+        _ = version.file.configuration
     except ConfigurationRefused as refused:
         raise Trouble(f"Version {previous} is not valid in this release: {refused}") from refused
-    return Candidate(file=file, name=f"version {previous}", over=over)
+    return Candidate(file=version.file, written=version.written, name=f"version {previous}", over=over)
 
 
 def read_version(account: Account, number: int) -> FileVersion:
@@ -106,23 +106,6 @@ def refuse_what_the_rights_lack(account: Account, candidate: Candidate) -> None:
     lacking = list(_rights(account).lacking(candidate.file.configuration))
     if lacking:
         raise Trouble(f"{candidate.name}: {'; '.join(lacking)}.")
-
-
-def plan_of(account: Account, candidate: Candidate) -> Plan:
-    """What it leads to, with the groups on which the installed rights do not let Usher put hooks."""
-    found = planned(account, candidate.file)
-    # The rights of such a stack do not follow the file: no open action loses one.
-    found = replace(found, rows=[row for row in found.rows if row.step is not Step.PERMISSION])
-    if "TagValue" not in account.parameters:
-        return found
-    groups = GroupsApi(account.client("autoscaling")).groups()
-    untagged = list(_rights(account).untagged(wanted_by(account, candidate.file), groups))
-    places = {(row.group, row.hook) for row in untagged}
-    rows = [row for row in found.rows if (row.group, row.hook) not in places or row.step not in _PUTS]
-    return replace(found, rows=[*rows, *untagged])
-
-
-_PUTS: Final = (Step.ENROL, Step.CHANGE)
 
 
 def refuse_conflicts_of_names(plan: Plan, candidate: Candidate) -> None:
@@ -159,6 +142,7 @@ def store(account: Account, candidate: Candidate, reason: str, *, ahead: bool) -
         by=by,
         reason=reason,
         previous=over.newest,
+        written=candidate.written,
     )
     try:
         versions.apply(version, schedule, over, ahead=ahead)

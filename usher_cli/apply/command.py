@@ -12,12 +12,11 @@ from usher.core import iso_time
 from usher.core.file_versions import NONE_YET
 from usher_cli.account import with_account
 from usher_cli.apply import applying
-from usher_cli.apply.data import as_data
+from usher_cli.apply.data import Named, as_data, difference, print_difference
 from usher_cli.apply.waiting import Hooks, wait_for_hooks
 from usher_cli.change import ask, print_result
 from usher_cli.change import reason as reason_callback
-from usher_cli.plan import enrolment_times
-from usher_cli.plan.command import in_sentences, print_steps
+from usher_cli.plan.command import in_sentences, planned, print_steps, print_times_of_apply
 from usher_cli.printable import short, shown
 from usher_hooksfile.warnings import warnings
 
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
 
 _DEFAULT: Final = Path("hooks.yaml")
 _WITHIN: Final = timedelta(minutes=2)  # of its taking effect a sweep begins with its hooks
+_MOST_LINES: Final = 100  # of a difference, before a question
 _NOT_ALL: Final = 1  # the exit code: it was applied, and not all hooks stand as it asks
 
 _EXAMPLES: Final = """
@@ -87,14 +87,20 @@ def apply(  # noqa: PLR0913 - the options of a command
     applying.refuse_what_the_rights_lack(account, candidate)
     if _is_newest(account, candidate):
         version = applying.read_version(account, candidate.over.newest)
-        _print(account, version, f"{candidate.name} is version {version.number} already.", as_json=as_json)
+        said = f"{candidate.name} is version {version.number} already: nothing was applied."
+        _print(account, version, said, as_json=as_json)
+        _follow(account, version, wait=wait)
         return
-    plan = applying.plan_of(account, candidate)
+    plan = planned(account, candidate.file)
     _show(account, candidate, plan)
     applying.refuse_conflicts_of_names(plan, candidate)
     ask(f"Apply {candidate.name} as version {candidate.number}?", yes=yes)
     version = applying.store(account, candidate, reason, ahead=ahead)
     _print(account, version, _done(account, version, ahead=ahead), as_json=as_json)
+    _follow(account, version, wait=wait)
+
+
+def _follow(account: Account, version: FileVersion, *, wait: bool) -> None:
     if wait and wait_for_hooks(account, version) is not Hooks.STAND:
         click.get_current_context().exit(_NOT_ALL)
 
@@ -108,14 +114,31 @@ def _show(account: Account, candidate: Candidate, plan: Plan) -> None:
     """To stderr, so that --json stays JSON."""
     for warning in warnings(candidate.file.configuration):
         click.echo(shown(f"{candidate.name}: warning: {warning.text}"), err=True)
+    _show_difference(account, candidate)
     print_steps(plan, stderr=True)
     click.echo(in_sentences(plan, candidate.name), err=True)
-    if (plan.by_deploy or plan.by_sweep) and not plan.has_conflicts:
-        per_hour = account.enrolments_per_hour or 1
-        click.echo(enrolment_times.after_apply(plan.by_deploy, plan.by_sweep, per_hour), err=True)
+    print_times_of_apply(plan, stderr=True)
     count = len(account.open_actions.ids())
-    actions = "1 open action is" if count == 1 else f"{count} open actions are"
-    click.echo(f"{actions} finished under the policies with which they began.", err=True)
+    if count == 0:
+        click.echo("No action is open.", err=True)
+    elif count == 1:
+        click.echo("1 open action is finished under the policy with which it began.", err=True)
+    else:
+        click.echo(f"{count} open actions are finished under the policies with which they began.", err=True)
+
+
+def _show_difference(account: Account, candidate: Candidate) -> None:
+    """Policies change, too, and no step of the plan shows that."""
+    if candidate.over.newest == NONE_YET:
+        return
+    newest = applying.read_version(account, candidate.over.newest)
+    was = Named(name=f"version {newest.number}", file=newest.file, written=newest.written)
+    lines = difference(was, Named(name=candidate.name, file=candidate.file, written=candidate.written))
+    print_difference(lines[:_MOST_LINES], stderr=True)
+    if len(lines) > _MOST_LINES:
+        more = f"{len(lines) - _MOST_LINES} lines more; `usher config show` prints version {newest.number}."
+        click.echo(more, err=True)
+    click.echo(err=True)
 
 
 def _done(account: Account, version: FileVersion, *, ahead: bool) -> str:

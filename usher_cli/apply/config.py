@@ -15,12 +15,11 @@ from usher.core.file_versions import NO_VERSION, NONE_YET
 from usher.ports.file_versions import VersionUnreadable
 from usher_cli.account import Trouble, with_account
 from usher_cli.apply.applying import read_version
-from usher_cli.apply.data import as_data, difference, status
+from usher_cli.apply.data import Named, as_data, difference, print_difference, status
 from usher_cli.printable import shown
 from usher_hooksfile.write import as_yaml
 
 if TYPE_CHECKING:
-    from usher.core.compiled import Compiled
     from usher_cli.account import Account
 
 _NONE: Final = "No hooks file was applied here yet: usher apply hooks.yaml --reason ..."
@@ -80,16 +79,17 @@ def history(account: Account, most: int, *, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, with by whom and why.")
 @with_account
 def show(account: Account, version: int | None, *, as_json: bool) -> None:
-    """Print a version as a hooks file, by default the one in effect.
+    """Print a version as it was applied, by default the one in effect.
 
-    It compiles to the same; comments are not stored.
+    A version that an older release stored is printed without its comments.
     """
     found = read_version(account, version or _in_effect(account))
     if not as_json:
-        click.echo(as_yaml(found.file.file), nl=False)
+        click.echo(as_yaml(found.file.file) if found.written is None else found.written, nl=False)
         return
     data = as_data(found, account.versions().schedule(), account.machine.clock())
-    click.echo(json.dumps(data | {"own_groups": found.file.own_groups, "file": found.file.file}, indent=1))
+    file = {"own_groups": found.file.own_groups, "file": found.file.file, "written": found.written}
+    click.echo(json.dumps(data | file, indent=1))
 
 
 @config.command()
@@ -102,13 +102,13 @@ def diff(account: Account, versions: tuple[int, ...], *, as_json: bool) -> None:
         raise click.UsageError("give two versions at most")
     new = versions[-1] if versions else _newest(account)
     old = versions[0] if len(versions) > 1 else read_version(account, new).previous
-    lines = difference((_name(old), _file(account, old)), (_name(new), _file(account, new)))
+    lines = difference(_named(account, old), _named(account, new))
     if as_json:
         click.echo(json.dumps({"old": old or None, "new": new, "diff": lines}, indent=1))
     elif not lines:
         click.echo(f"{_name(old)} and {_name(new)} are the same.")
-    for line in () if as_json else lines:
-        click.secho(shown(line), fg={"+": "green", "-": "red", "@": "cyan"}.get(line[0]))
+    else:
+        print_difference(lines)
 
 
 def _in_effect(account: Account) -> int:
@@ -130,5 +130,8 @@ def _name(number: int) -> str:
     return f"version {number}" if number else "nothing applied"
 
 
-def _file(account: Account, number: int) -> Compiled:
-    return read_version(account, number).file if number else NO_VERSION.file
+def _named(account: Account, number: int) -> Named:
+    if number == NONE_YET:
+        return Named(name=_name(number), file=NO_VERSION.file, written="")
+    version = read_version(account, number)
+    return Named(name=_name(number), file=version.file, written=version.written)

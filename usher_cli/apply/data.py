@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import difflib
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+import click
 
 from usher.core import iso_time
 from usher.core.configuration import ConfigurationRefused
+from usher_cli.printable import shown
 from usher_hooksfile.write import as_yaml
 
 if TYPE_CHECKING:
@@ -46,7 +50,26 @@ def _hooks(file: Compiled) -> int | None:
         return None  # of a later release
 
 
-def difference(old: tuple[str, Compiled], new: tuple[str, Compiled]) -> Sequence[str]:
-    """The lines of a unified diff of two named files."""
-    before, after = (as_yaml(file.file).splitlines() for _, file in (old, new))
-    return list(difflib.unified_diff(before, after, fromfile=old[0], tofile=new[0], lineterm=""))
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Named:
+    """A file with a name for people. `written`: with its comments, where they are known."""
+
+    name: str
+    file: Compiled
+    written: str | None
+
+
+def difference(old: Named, new: Named) -> Sequence[str]:
+    """The lines of a unified diff: of what people wrote where that is known of both."""
+    if old.written is None or new.written is None:
+        before, after = as_yaml(old.file.file), as_yaml(new.file.file)
+    else:
+        before, after = old.written, new.written
+    lines = before.splitlines(), after.splitlines()
+    return list(difflib.unified_diff(*lines, fromfile=old.name, tofile=new.name, lineterm=""))
+
+
+def print_difference(lines: Sequence[str], *, stderr: bool = False) -> None:
+    """What was added in green, what was removed in red."""
+    for line in lines:
+        click.secho(shown(line), fg={"+": "green", "-": "red", "@": "cyan"}.get(line[0]), err=stderr)

@@ -7,16 +7,12 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Final
 
 from usher.core.conditions.probe import Probe
-from usher_cli.plan.steps import Row, Step
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping
 
-    from usher.core.hook_items import GroupSeen
     from usher.core.policy import Configuration
-    from usher.core.wanted_hooks import Wanted
 
-TAG: Final = "usher"  # that a group must carry, with the value of the parameter TagValue
 _LISTS: Final = {  # of resources that conditions may use, by what their ARNs have
     ":function:": "FunctionArns",
     ":document/": "DocumentArns",
@@ -44,16 +40,6 @@ class Rights:
                         f"policy {policy.name} needs {arn}, which {parameter} of the stack does not have: "
                         f"add it there, and then apply the file"
                     )
-
-    def untagged(self, wanted: Wanted, groups: Sequence[GroupSeen]) -> Iterator[Row]:
-        """Groups of the file on which the functions may put no hook."""
-        value = self.parameters.get("TagValue")
-        for group in groups if value is not None else ():
-            if (TAG, value) in group.tags or group.is_ending:
-                continue
-            for hook in wanted.on(group):
-                reason = f"the group lacks the tag {TAG}={value}, without which Usher may put no hook on it"
-                yield Row(step=Step.CONFLICT, group=group.name, hook=hook, reason=reason)
 
     def _listed(self, resources: Iterable[str]) -> Iterator[tuple[str, str]]:
         _, partition, _, region, account, _ = self.inbox_arn.split(":", 5)

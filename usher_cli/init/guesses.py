@@ -18,6 +18,14 @@ if TYPE_CHECKING:
 
 _PATIENCE: Final = {Transition.LAUNCHING: "15m", Transition.TERMINATING: "1h"}
 
+_OF_ECS: Final = (
+    "the tags of the group show that it runs container instances of Amazon ECS. An installed Usher needs the "
+    "right to its cluster: `usher upgrade --cluster-arn ARN`"
+)
+_TO_SEND: Final = (
+    "For that it needs the AWS CLI or an SDK, and in its instance profile the right events:PutEvents"
+)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Guess:
@@ -55,7 +63,8 @@ def _launching(group: Group) -> Iterator[Guess]:
     yield Guess(
         name="ready",
         until=[{"signal": "ready"}],
-        because="nothing shows what the group runs: each new instance must send the signal `ready`",
+        because="nothing shows what the group runs: each new instance must send the signal `ready`. "
+        + _TO_SEND,
         transition=Transition.LAUNCHING,
     )
 
@@ -74,7 +83,8 @@ def _terminating(group: Group) -> Iterator[Guess]:
     yield Guess(
         name="finished",
         until=[{"signal": "finished"}],
-        because="nothing shows what the group runs: each instance must send the signal `finished`",
+        because="nothing shows what the group runs: each instance must send the signal `finished`. "
+        + _TO_SEND,
         transition=Transition.TERMINATING,
     )
 
@@ -83,10 +93,7 @@ def _of_ecs(group: Group, state: str, transition: Transition) -> Iterator[Guess]
     """With the cluster that a tag names; without it where that cannot be a cluster's name."""
     if not group.is_of_ecs:
         return
-    name, because = (
-        f"ecs-{state}",
-        "the tags of the group show that it runs container instances of Amazon ECS",
-    )
+    name, because = f"ecs-{state}", _OF_ECS
     if group.cluster is not None:
         until: list[dict[str, Any]] = [{"ecs": {"state": state, "cluster": group.cluster}}]
         yield Guess(name=name, until=until, because=because, transition=transition)

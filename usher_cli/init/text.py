@@ -11,6 +11,7 @@ import yaml
 from usher.core import duration
 from usher.core.action import Transition
 from usher_cli.init.draft import Verdict
+from usher_cli.plan.steps import TAG
 from usher_cli.printable import shown
 
 if TYPE_CHECKING:
@@ -32,8 +33,12 @@ _INTRODUCTION: Final = (
     "settings, and its policy only observes. Lines that start with a single # are inactive. Remove the # "
     "from a hook and its policy to have Usher put the hook. Remove `mode: observe` to have Usher send "
     "heartbeats and results. Every policy is a guess: review it. Then run "
-    "`usher check` and `usher plan --hooks FILE`."
+    "`usher check` and `usher plan` with the file."
 )
+_UNTAGGED: Final = (
+    f"Groups without the tag {TAG}, on which an installed Usher may put no hook until they have it"
+)
+_MOST_NAMED: Final = 5
 _TOO_MANY: Final = (
     "more hooks could be taken over, but are inactive: one file cannot name so many groups. Select groups by "
     "a glob or a shared tag."
@@ -50,7 +55,7 @@ def _head(draft: Draft) -> Iterator[str]:
     places = sorted({f"account {each.group.account} in {each.group.region}" for each in draft.groups})
     where = " and ".join(places) or "an account in which no such group was found"
     yield from _comment("", f"Drafted by `usher init` from {where}.")
-    for paragraph in (_INTRODUCTION, _summary(draft)):
+    for paragraph in (_INTRODUCTION, _summary(draft), *_untagged(draft)):
         yield "##"
         yield from _comment("", paragraph)
     if draft.too_many:
@@ -64,6 +69,19 @@ def _summary(draft: Draft) -> str:
         f"Groups: {len(draft.groups)}. Existing hooks: {hooks}. "
         f"Groups that launch without a hook: {launch}; that terminate without a hook: {terminate}."
     )
+
+
+def _untagged(draft: Draft) -> Iterator[str]:
+    """At most one paragraph."""
+    lacking = [
+        scalar(each.group.name)
+        for each in draft.groups
+        if each.excluded is None and TAG not in dict(each.group.seen.tags)
+    ]
+    if lacking:
+        more = len(lacking) - _MOST_NAMED
+        others = f" and {more} more" if more > 0 else ""
+        yield f"{_UNTAGGED}: {', '.join(lacking[:_MOST_NAMED])}{others}."
 
 
 _COUNTED: Final[Mapping[Verdict, str]] = {

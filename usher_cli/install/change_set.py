@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from usher_cli.install.site import Site
 
+_DONE: Final = {"Add": "added", "Modify": "changed", "Remove": "removed"}
 _NO_CHANGE: Final = ("didn't contain changes", "no updates are to be performed")
 # What hooks point at, and what stores data, by the beginning of its logical ID and by its type: replaced, it
 # would be lost to hooks that stand, and to what waits in them.
@@ -60,6 +62,15 @@ class ChangeSet:
             replaced = {"True": "  (is replaced)", "Conditional": "  (may be replaced)"}
             line = f"{change.action:<8}{change.kind:<{width}}  {change.name}"
             click.echo(shown(line + replaced.get(change.replacement, "")))
+        click.echo(f"{self._total}.")
+
+    @property
+    def _total(self) -> str:
+        """`3 resources: 2 added, 1 changed`."""
+        counts = Counter(_DONE.get(change.action, change.action.lower()) for change in self.changes)
+        each = ", ".join(f"{count} {done}" for done, count in sorted(counts.items()))
+        number = len(self.changes)
+        return f"1 resource: {each}" if number == 1 else f"{number} resources: {each}"
 
     def refuse_replacements(self) -> None:
         """Raise Trouble where something would be replaced that hooks point at, or that stores data."""

@@ -110,8 +110,8 @@ def _look_at_versions(_site: Site, _found: Stack, told: Status) -> None:
 
 
 def _look_at_code(site: Site, found: Stack, told: Status) -> None:
-    """By one function: all of them have the same code."""
-    if "IntakeArn" not in found.outputs:
+    """By one function: all of them have the same code. Of a stack that was cut off it may be gone."""
+    if "IntakeArn" not in found.outputs or found.status.startswith("DELETE_"):
         return
     configured = site.client("lambda").get_function_configuration(FunctionName=found.outputs["IntakeArn"])
     told.code_sha256 = configured["CodeSha256"]
@@ -141,7 +141,9 @@ def _look_at_hooks_file(site: Site, found: Stack, told: Status) -> None:
         return
     if in_force is not None and in_force.is_closing:
         told.problems.append("Usher is being removed: run `usher uninstall` again to finish that.")
-    if told.hooks_from != "table":
+    if told.hooks_from is None:
+        return
+    if told.hooks_from == "asset":
         told.hooks_file = in_force.digest if in_force else None
         return
     schedule = FileVersionsTable(dynamodb, table).schedule()
@@ -175,7 +177,7 @@ def _print(told: Status) -> None:
         "stack": f"{told.stack} in {told.region}, {told.stack_status}",
         "command": told.command_version,
         "code": f"{told.code_version or 'unknown'}{release[told.code_is_this_release]}",
-        "hooks file": f"{told.hooks_file or 'unknown'}, from the {told.hooks_from or 'unknown'}",
+        "hooks file": ", from the ".join(filter(None, (told.hooks_file or "unknown", told.hooks_from))),
         "alarms": "unknown" if told.alarms is None else ", ".join(told.alarms) or "none",
         **{f"  {name}": value for name, value in sorted(told.parameters.items()) if value},
     }

@@ -30,27 +30,29 @@ if TYPE_CHECKING:
     from usher.core.compiled import Compiled
     from usher_cli.account import Account
 
+_DEFAULT: Final = Path("hooks.yaml")
 _WIDTH: Final = 1000  # nothing is cut to fit: a terminal wraps long lines by itself
 
 _EXAMPLES: Final = """
 \b
 Examples:
   usher plan
-  usher plan --hooks staging/hooks.yaml --region eu-west-1
+  usher plan staging/hooks.yaml --region eu-west-1
   usher plan --own-group workers-blue
   usher plan --json | jq '.steps[] | select(.step == "retire")'
 
 \b
 Steps:
-  enrol, change  put the hook: the deploy on groups that the file names, the sweep on all others
+  enrol, change  put the hook: a deploy on groups that the file names, the sweep on all others;
+                 where `usher apply` applies the file, the sweep on all
   restore        keep a hook that was retiring: the file asks for it again
   reclaim        keep a hook that exists already and notifies Usher
-  retire         the hook starts to retire with the deploy
+  retire         the hook starts to retire once the file is in effect
   retiring       the hook is retiring: since when, how many wait in it, what keeps it
   forget         delete only the item: the hook is gone, or the group's own template contains it
   foreign        a hook of another service that holds the same instances; Usher does not touch it
   permission     an open action would lose the permission that one of its conditions needs
-  conflict       a person must resolve it; if the file names the group, a deploy fails
+  conflict       a person must resolve it; if the file names the group, a deploy or an apply fails
 
 \b
 Exit codes:
@@ -61,13 +63,8 @@ Exit codes:
 
 
 @click.command(name="plan", epilog=_EXAMPLES)
-@click.option(
-    "--hooks",
-    default="hooks.yaml",
-    show_default=True,
-    type=click.Path(path_type=Path),
-    help="The hooks file.",
-)
+@click.argument("file", type=click.Path(path_type=Path), required=False)
+@click.option("--hooks", metavar="FILE", type=click.Path(path_type=Path), help="FILE, as an option.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option(
     "--own-group",
@@ -78,22 +75,32 @@ Exit codes:
 @with_account
 @click.pass_context
 def plan_command(
-    context: click.Context, account: Account, hooks: Path, own_groups: tuple[str, ...], *, as_json: bool
+    context: click.Context,
+    account: Account,
+    file: Path | None,
+    hooks: Path | None,
+    own_groups: tuple[str, ...],
+    *,
+    as_json: bool,
 ) -> None:
     """Show what a hooks file would enrol, change or retire.
 
-    It only reads: one call for each group that the file selects, and two for each retiring hook.
+    FILE is hooks.yaml by default. It only reads: one call for each group that the file selects, and two
+    for each retiring hook.
     """
+    if file is not None and hooks is not None:
+        raise click.UsageError("give FILE or --hooks, not both")
+    path = file or hooks or _DEFAULT
     try:
-        file = load.examine(hooks)
+        examined = load.examine(path)
     except load.HooksFileRefused as refused:
         raise Trouble("; ".join(refused.complaints)) from refused
     own = {*own_groups, *own_groups_of(account)}
-    found, now = planned(account, compiled(file.data, own)), account.machine.clock()
+    found, now = planned(account, compiled(examined.data, own)), account.machine.clock()
     if as_json:
         click.echo(json.dumps(as_data(found, now), indent=1))
     else:
-        _print(found, hooks, now)
+        _print(found, path, now)
     context.exit(1 if found.has_conflicts else 0)
 
 
@@ -113,7 +120,7 @@ def wanted_by(account: Account, file: Compiled) -> Wanted:
 
 
 def planned(account: Account, file: Compiled) -> Plan:
-    """What a file would lead to. Raises Trouble."""
+    """What a file would lead to, as far as the rights of the stack go. Raises Trouble."""
     per_hour = account.enrolments_per_hour
     items = account.hook_items()
     in_force = items.in_force()
@@ -122,14 +129,23 @@ def planned(account: Account, file: Compiled) -> Plan:
     pace = Pace(per_hour=per_hour, left=max(0, items.left(account.machine.clock()))) if per_hour else None
     client = account.client("autoscaling")
     live = Live(groups=GroupsApi(client), members=WaitingApi(client))
-    known = Known(enrolled=items.enrolled(), open_actions=list(account.records.all_open()))
+    known = Known(
+        enrolled=items.enrolled(),
+        open_actions=list(account.records.all_open()),
+        tag_value=account.parameters.get("TagValue"),
+        is_applied=in_force is not None and in_force.version is not None,
+    )
     console = Console(stderr=True)
     with console.status("Reading the groups ..."):
         try:
             found = plan(wanted, file.configuration, live, known, account.machine.clock)
             calls = account.outputs.get("CallsPerSecond")
             return replace(
-                found, pace=pace, is_deployed=is_deployed, calls_per_second=float(calls) if calls else None
+                found,
+                pace=pace,
+                is_deployed=is_deployed,
+                is_applied=known.is_applied,
+                calls_per_second=float(calls) if calls else None,
             )
         except TryLater as busy:
             raise Trouble(f"Auto Scaling is busy ({busy}): try again.") from busy
@@ -194,6 +210,9 @@ _COLOURS: Final = {
 def _print(found: Plan, hooks: Path, now: datetime) -> None:
     print_steps(found)
     click.echo(in_sentences(found, str(hooks)))
+    if found.is_applied and not found.is_deployed:
+        print_times_of_apply(found)
+        return
     if found.calls_per_second is not None and found.by_deploy and not found.is_deployed:
         click.echo(enrolment_times.in_the_deploy(found.by_deploy, found.named, found.calls_per_second))
     if found.pace is not None and found.by_sweep:
@@ -203,6 +222,14 @@ def _print(found: Plan, hooks: Path, now: datetime) -> None:
             )
         else:
             click.echo(enrolment_times.after_deploy(found.by_sweep, found.pace.per_hour))
+
+
+def print_times_of_apply(found: Plan, *, stderr: bool = False) -> None:
+    """How long the sweep takes to put hooks, where `usher apply` applies the file."""
+    if (found.by_deploy or found.by_sweep) and found.pace is not None:
+        click.echo(
+            enrolment_times.after_apply(found.by_deploy, found.by_sweep, found.pace.per_hour), err=stderr
+        )
 
 
 def print_steps(found: Plan, *, stderr: bool = False) -> None:
@@ -223,11 +250,9 @@ def print_steps(found: Plan, *, stderr: bool = False) -> None:
 
 def in_sentences(found: Plan, file: str) -> str:
     """How many groups the file selects, and how many hooks take each step."""
-    unchanged = "1 hook is unchanged" if found.unchanged == 1 else f"{found.unchanged} hooks are unchanged"
     groups = "1 group" if found.groups == 1 else f"{found.groups} groups"
-    return f"{file} selects {groups}. {unchanged}, {_counts(found)}."
-
-
-def _counts(found: Plan) -> str:
     counts = Counter(row.step for row in found.rows)
-    return ", ".join(f"{count} {_COUNTED.get(step, step)}" for step, count in counts.items()) or "no step"
+    steps = [f"{count} {_COUNTED.get(step, step)}" for step, count in counts.items()]
+    if found.unchanged or not steps:
+        steps.insert(0, f"{found.unchanged} unchanged")
+    return f"{file} selects {groups}. Hooks: {', '.join(steps)}."

@@ -50,7 +50,7 @@ def after_deploy(count: int, per_hour: int) -> str:
 
 
 def after_apply(named: int, selected: int, per_hour: int) -> str:
-    """How long the sweep takes to put hooks once a version of the file is in effect."""
+    """How long the sweep takes to put the hooks of a file that is applied."""
     parts = []
     if named:
         lasts = duration.written(_passes(named))
@@ -61,7 +61,7 @@ def after_apply(named: int, selected: int, per_hour: int) -> str:
         parts.append(
             f"{_hooks(selected)} on groups selected by glob or tags, the last {when}, {_at(per_hour)}"
         )
-    return f"Then the sweep puts {'; and '.join(parts)}."
+    return f"Once the file is in effect, the sweep puts {'; and '.join(parts)}."
 
 
 def in_the_deploy(hooks: int, groups: int, calls_per_second: float) -> str:

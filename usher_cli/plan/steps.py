@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from usher.ports.autoscaling import LiveGroups, LiveMembers
     from usher_cli.plan.enrolment_times import Pace
 
+TAG: Final = "usher"  # that a group must carry in an installation, with the value of its parameter TagValue
 _NOT_YET: Final = "(made by the next deploy)"
 
 
@@ -66,12 +67,13 @@ class Plan:
     groups: int  # that the file selects
     unchanged: int
     enrolled: int  # of these groups, those that have all their hooks
-    by_sweep: int = 0  # puts on groups that the file does not name: the deploy does not wait for them
+    by_sweep: int = 0  # puts on groups that the file does not name: a deploy does not wait for them
     by_deploy: int = 0  # puts on groups that the file names
     named: int = 0  # groups that these are on
     calls_per_second: float | None = None  # None: the stack of an older release has no such output
     pace: Pace | None = None  # None: not known
     is_deployed: bool = False  # the file is in force, and the sweep enrols by it
+    is_applied: bool = False  # files are applied here: the sweep puts the hooks of named groups, too
 
     @property
     def has_conflicts(self) -> bool:
@@ -89,10 +91,12 @@ class Live:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Known:
-    """What Usher has stored."""
+    """What Usher has stored, and may do."""
 
     enrolled: Sequence[Enrolled]
     open_actions: Sequence[Action]
+    tag_value: str | None = None  # of the tag of the groups on which it may put hooks; None: on all
+    is_applied: bool = False  # files are applied here, not deployed: rights do not follow them
 
 
 def targets(outputs: Mapping[str, str]) -> dict[Channel, Target]:
@@ -130,8 +134,12 @@ def plan(
         for record in enrolled.values()
         if record.is_retiring and record.key not in done
     ]
-    rows += _foreign(wanted, seen)
-    rows += [*_missing(wanted, groups), *_lost_permissions(configuration, known.open_actions)]
+    rows += [*_foreign(wanted, seen), *_missing(wanted, groups)]
+    if not known.is_applied:
+        rows += _lost_permissions(configuration, known.open_actions)
+    if known.tag_value is not None:
+        tagged = {group.name for group in groups if (TAG, known.tag_value) in group.tags}
+        rows = [row if row.group in tagged else _refused(row, known.tag_value) for row in rows]
     return _summed_up(wanted, seen, rows)
 
 
@@ -156,6 +164,12 @@ def _summed_up(wanted: Wanted, seen: Seen, rows: list[Row]) -> Plan:
         by_deploy=len(named),
         named=len(set(named)),
     )
+
+
+def _refused(row: Row, value: str) -> Row:
+    """The same, where it puts a hook on a group without the tag: IAM refuses that."""
+    reason = f"the group lacks the tag {TAG}={value}, without which Usher may put no hook on it"
+    return replace(row, step=Step.CONFLICT, reason=reason) if row.step in _PUTS else row
 
 
 _STEPS: Final = {  # by the word of a Keep
@@ -216,7 +230,7 @@ def _missing(wanted: Wanted, groups: Iterable[GroupSeen]) -> Iterator[Row]:
     for hook in wanted.hooks:
         name = str(hook.group.glob)
         if name in wanted.named_groups - live:
-            reason = "the group does not exist here: a deploy would fail"
+            reason = "the group does not exist here: a deploy or an apply would fail"
             yield Row(step=Step.CONFLICT, group=name, hook=hook.name, reason=reason)
 
 

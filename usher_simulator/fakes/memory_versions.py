@@ -20,7 +20,7 @@ class MemoryVersions:
     def __init__(self, in_force: HooksFile) -> None:
         self._in_force = in_force
         self._schedule = Schedule()
-        self._versions: dict[int, FileVersion] = {}
+        self.versions: dict[int, FileVersion] = {}
 
     def schedule(self) -> Schedule:
         """See usher.ports.file_versions.FileVersions."""
@@ -28,20 +28,20 @@ class MemoryVersions:
 
     def version(self, number: int) -> FileVersion:
         """See usher.ports.file_versions.FileVersions."""
-        if number not in self._versions:
+        if number not in self.versions:
             raise VersionUnreadable(f"there is no version {number}")
-        return self._versions[number]
+        return self.versions[number]
 
     def history(self, most: int) -> Sequence[FileVersion]:
         """See usher.ports.file_versions.VersionHistory."""
-        return [self._versions[number] for number in sorted(self._versions, reverse=True)[:most]]
+        return [self.versions[number] for number in sorted(self.versions, reverse=True)[:most]]
 
     def apply(self, version: FileVersion, schedule: Schedule, over: Schedule, *, ahead: bool = False) -> None:
         """See usher.ports.file_versions.VersionHistory."""
         file = self._in_force.in_force()
         if not ahead and (file is None or file.version is None or file.is_closing):
             raise NotInForce
-        if over.newest != self._schedule.newest or version.number in self._versions:
+        if over.newest != self._schedule.newest or version.number in self.versions:
             raise Moved
-        self._versions[version.number] = version
+        self.versions[version.number] = version
         self._schedule = schedule

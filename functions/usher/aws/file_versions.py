@@ -2,7 +2,8 @@
 
 pk             sk                 attributes
 CONFIGURATION  SCHEDULE           newest, doc: which version is in effect when
-CONFIGURATION  VERSION#00000007   doc: by whom, when, why; digest; text: the compiled file, compressed
+CONFIGURATION  VERSION#00000007   doc: by whom, when, why; digest; text: the compiled file, compressed;
+                                  written: the file as people wrote it, compressed; of older releases none
 
 The partition stands by itself: no function may write it, nor who may only hold, extend and pause
 (the condition dynamodb:LeadingKeys). Nothing in it is deleted, and no version is ever changed.
@@ -28,7 +29,9 @@ if TYPE_CHECKING:
     from usher.aws.table import Item
 
 PARTITION: Final = "CONFIGURATION"
-MOST_BYTES: Final = 350_000  # of a compressed file: an item has at most 409,600 (aws-facts 5)
+MOST_BYTES: Final = (
+    350_000  # of what `compressed` gives for a file: an item has at most 409,600 (aws-facts 5)
+)
 _SCHEDULE: Final = table.key(PARTITION, "SCHEDULE")
 _UNREADABLE: Final = (KeyError, TypeError, ValueError, RecursionError, zlib.error)
 
@@ -99,8 +102,12 @@ def _schedule_from(item: Item) -> Schedule:
 
 
 def compressed(text: str) -> bytes:
-    """The text of a compiled file as it is stored; the same text gives the same bytes."""
+    """A text as it is stored; the same text gives the same bytes."""
     return zlib.compress(text.encode(), 9)
+
+
+def _text(stored: bytes) -> str:
+    return zlib.decompress(stored).decode()
 
 
 def _to_item(version: FileVersion) -> Item:
@@ -112,11 +119,12 @@ def _to_item(version: FileVersion) -> Item:
         "reason": version.reason,
         "previous": version.previous,
     }
-    return {
+    item: Item = {
         "doc": table.as_json(said),
         "digest": table.text(version.file.digest),
         "text": {"B": compressed(version.file.text)},
     }
+    return item if version.written is None else item | {"written": {"B": compressed(version.written)}}
 
 
 def _from_item(item: Item) -> FileVersion:
@@ -124,7 +132,7 @@ def _from_item(item: Item) -> FileVersion:
     name = item["sk"]["S"]
     try:
         said: dict[str, Any] = table.from_json(item)
-        file = compiled.read(zlib.decompress(item["text"]["B"]).decode())
+        file = compiled.read(_text(item["text"]["B"]))
         if file.digest != item["digest"]["S"]:
             raise ValueError("its text is not the one that was applied")
         return FileVersion(
@@ -135,6 +143,7 @@ def _from_item(item: Item) -> FileVersion:
             by=said["by"],
             reason=said["reason"],
             previous=said["previous"],
+            written=_text(item["written"]["B"]) if "written" in item else None,
         )
     except _UNREADABLE as error:
         raise VersionUnreadable(f"{name} cannot be read: {error}") from error

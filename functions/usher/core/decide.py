@@ -53,6 +53,7 @@ _TURN_ASKED_AGAIN: Final = timedelta(
     minutes=1
 )  # who ends wakes the next one: this is for a wake-up that is lost
 _TURN_UNKNOWN: Final = timedelta(seconds=3)
+WAITS_FOR: Final = "waits for "  # begins the reason of one that is in line
 _MOST_NAMED: Final = 5  # of the instances that an action waits for
 _DESCRIBED_AGAIN: Final = timedelta(seconds=8)  # where its group could not be described; others may have
 
@@ -91,7 +92,7 @@ def _by_policy(action: Action, now: datetime) -> Decision:
 
 def _in_line(action: Action, now: datetime) -> Decision:
     """To wait for its turn; at the last moment it ends as one that was given up."""
-    reason = f"waits for {_listed(action.behind)}: at_once {action.hook.limits.at_once}"
+    reason = f"{WAITS_FOR}{_listed(action.behind)}: at_once {action.hook.limits.at_once}"
     if now >= action.decide_by:
         result, gave_up = given_up(action)
         return Complete(

@@ -67,7 +67,10 @@ class Schedule:
 
 @frozen
 class FileVersion:
-    """A version as it was applied. `previous`: the number of the one applied before."""
+    """A version as it was applied. `previous`: the number of the one applied before.
+
+    `written`: the file with its comments, for people; None where an older release stored none.
+    """
 
     number: int
     file: Compiled
@@ -76,3 +79,4 @@ class FileVersion:
     by: str  # the ARN of whoever applied it
     reason: str
     previous: int = NONE_YET
+    written: str | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from email.utils import parsedate_to_datetime
 from functools import partial, update_wrapper
 from typing import TYPE_CHECKING, Any, Final, Protocol
@@ -73,6 +73,7 @@ class Place:
     region: str | None = None
     endpoint_url: str | None = None
     stack: str = STACK
+    account: str | None = None  # its ID, where it is one of a fleet
 
 
 class OperatorStore(ReconcileStore, Protocol):
@@ -101,7 +102,7 @@ class Account:
     def client(self, service: str) -> Any:  # noqa: ANN401 - boto3's clients have no common type
         """The client of one service, in this place: making one takes longer than a call."""
         if service not in self.clients:
-            self.clients[service] = _client(self.session, service, self.place)
+            self.clients[service] = client_of(self.session, service, self.place)
         return self.clients[service]
 
     def output(self, name: str) -> str:
@@ -202,7 +203,7 @@ def with_clients(command: Callable[..., None]) -> Callable[..., None]:
 def open_client(place: Place, service: str) -> Any:  # noqa: ANN401 - see Account.client
     """The client of a service, where no stack need be."""
     session = boto3.Session(profile_name=place.profile, region_name=place.region)
-    return _client(session, service, place)
+    return client_of(session, service, place)
 
 
 def with_account(command: Callable[..., None]) -> Callable[..., None]:
@@ -241,17 +242,16 @@ def this_machine() -> Machine:
 
 def open_account(place: Place, machine: Machine) -> Account:
     """The account in which the stack of `place` is found."""
-    session = boto3.Session(profile_name=place.profile, region_name=place.region)
-    here = Place(
-        profile=place.profile,
-        region=session.region_name,
-        endpoint_url=place.endpoint_url,
-        stack=place.stack,
-    )
+    return account_in(boto3.Session(profile_name=place.profile, region_name=place.region), place, machine)
+
+
+def account_in(session: Any, place: Place, machine: Machine) -> Account:  # noqa: ANN401 - see Account.client
+    """Likewise, by a session of boto3."""
+    here = replace(place, region=session.region_name)
     stack = _stack(session, here)
     outputs = {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
     parameters = {each["ParameterKey"]: each["ParameterValue"] for each in stack.get("Parameters", [])}
-    dynamodb = _client(session, "dynamodb", here)
+    dynamodb = client_of(session, "dynamodb", here)
     table_name = _output(outputs, "TableName", here)
     return Account(
         place=here,
@@ -266,7 +266,8 @@ def open_account(place: Place, machine: Machine) -> Account:
     )
 
 
-def _client(session: Any, service: str, place: Place) -> Any:  # noqa: ANN401 - see Account.client
+def client_of(session: Any, service: str, place: Place) -> Any:  # noqa: ANN401 - see Account.client
+    """The client of a service, by a session of boto3."""
     try:
         return session.client(service, endpoint_url=place.endpoint_url, config=_CONFIG)
     except aws.BotoCoreError:
@@ -277,7 +278,7 @@ def _client(session: Any, service: str, place: Place) -> Any:  # noqa: ANN401 - 
 
 def _stack(session: Any, place: Place) -> dict[str, Any]:  # noqa: ANN401 - see Account.client
     try:
-        answer = _client(session, "cloudformation", place).describe_stacks(StackName=place.stack)
+        answer = client_of(session, "cloudformation", place).describe_stacks(StackName=place.stack)
     except aws.ClientError as error:
         if "does not exist" not in error.response["Error"].get("Message", ""):
             raise

@@ -16,6 +16,8 @@ from usher.core.finding import ConditionStatus
 from usher.core.policy import glob_fits
 from usher_cli.account import with_account
 from usher_cli.action_data import IN_LINE, as_data
+from usher_cli.fleet.fleet import or_fleet
+from usher_cli.fleet.merging import merged
 from usher_cli.offline import list_offline
 from usher_cli.open_actions import unreadable_text
 from usher_cli.printable import pause_banner, short, shown
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
     from usher.core.action import Action
     from usher_cli.account import Account
+    from usher_cli.fleet.fleet import Fleet
 
 INCOMPLETE: Final = 1  # the exit code
 _PAGE_SIZE: Final = 50
@@ -47,6 +50,7 @@ Examples:
   usher list --region eu-west-1
   usher list --group 'workers-*' --hook usher-drain
   usher list --json | jq '.actions[] | select(.to_expiry_s < 60)'
+  usher list --fleet fleet.yaml    all accounts and Regions of a fleet
   usher list --offline    without DynamoDB: what waits, as commands that hold each instance
 
 A narrow terminal shows fewer columns and cuts long names; `usher show` and --json cut nothing.
@@ -55,7 +59,7 @@ Closed actions are not listed: use `usher show` with an instance, a token or an 
 \b
 Exit codes:
   0  success
-  1  some open actions cannot be read; the others are listed
+  1  some open actions cannot be read, or an account or Region of the fleet failed; the others are listed
   2  wrong usage, or the account cannot be reached
 """
 
@@ -93,11 +97,25 @@ def selection_options(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
+def list_fleet(
+    fleet: Fleet, group: str | None, hook: str | None, limit: int, *, as_json: bool, offline: bool
+) -> None:
+    """All sites of a fleet, merged."""
+    if offline:
+        raise click.UsageError("--offline asks one account and Region: leave --fleet out")
+    selection = Selection(group=group, hook=hook, limit=limit)
+    answers = fleet.ask(lambda account, _: listed(account, selection))
+    page = merged(answers, fleet.machine.clock(), limit)
+    _print_page(page, as_json=as_json)
+    answers.finish(incomplete=bool(page["unreadable"]))
+
+
 @click.command(name="list", epilog=_EXAMPLES)
 @selection_options
 @click.option(
     "--offline", is_flag=True, help="Ask Auto Scaling alone, and print a command that holds each instance."
 )
+@or_fleet(list_fleet)
 @with_account
 def list_command(
     account: Account, group: str | None, hook: str | None, limit: int, *, as_json: bool, offline: bool
@@ -112,18 +130,8 @@ def list_command(
         list_offline(account, selection, as_json=as_json)
         return
     page = listed(account, selection)
-    if as_json:
-        click.echo(json.dumps(page, indent=1))
-    else:
-        console = Console(highlight=False, emoji=False)
-        if console.is_terminal:
-            console.print(as_table(page, console.width))
-        else:
-            for line in _plain(page):
-                click.echo(line)
-        _print_rest(page)
+    _print_page(page, as_json=as_json)
     if page["unreadable"]:
-        click.echo(shown(unreadable_text(page["unreadable"])), err=True)
         click.get_current_context().exit(INCOMPLETE)
 
 
@@ -152,13 +160,28 @@ def listed(account: Account, selection: Selection) -> dict[str, Any]:
     }
 
 
-# Output for people
+# Output
+
+
+def _print_page(page: Mapping[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(page, indent=1))
+    else:
+        console = Console(highlight=False, emoji=False)
+        if console.is_terminal:
+            console.print(as_table(page, console.width))
+        else:
+            for line in _plain(page):
+                click.echo(line)
+        _print_rest(page)
+    if page["unreadable"]:
+        click.echo(shown(unreadable(page)), err=True)
 
 
 def _plain(page: Mapping[str, Any]) -> Iterator[str]:
     """Aligned columns, one line for each action."""
     yield from _banners(page)
-    rows = [_HEADINGS, *(_cells(action) for action in page["actions"])]
+    rows = [_headings(page), *(_cells(action) for action in page["actions"])]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows if len(rows) > 1 else []:
         yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
@@ -167,13 +190,14 @@ def _plain(page: Mapping[str, Any]) -> Iterator[str]:
 def as_table(page: Mapping[str, Any], width: int) -> Group:
     """A table for a terminal of that width, one line for each action."""
     banners = [Text(line, style="bold red") for line in _banners(page)]
-    title = f"{len(page['actions'])} of {page['open']} open in {page['stack']}, {page['at']}"
+    title = f"{len(page['actions'])} of {page['open']} open in {_where(page)}, {page['at']}"
     actions = Table(title=title, title_justify="left", box=None, header_style="bold", pad_edge=False)
-    headings = [heading for heading in _HEADINGS if width >= _TERMINAL_WIDTHS_MIN.get(heading, 0)]
+    all_headings = _headings(page)
+    headings = [heading for heading in all_headings if width >= _TERMINAL_WIDTHS_MIN.get(heading, 0)]
     for heading in headings:
         actions.add_column(heading, no_wrap=heading not in _MAY_BE_CUT)
     for action in page["actions"]:
-        cells = dict(zip(_HEADINGS, _cells(action), strict=True))
+        cells = dict(zip(all_headings, _cells(action), strict=True))
         styles = {"STATE": _COLOURS.get(action["state"], "")}
         actions.add_row(*(_cut_to_fit(cells[heading], styles.get(heading, "")) for heading in headings))
     return Group(*banners, actions)
@@ -186,11 +210,32 @@ def _cut_to_fit(cell: str, style: str) -> Text:
 
 def _banners(page: Mapping[str, Any]) -> Iterator[str]:
     for pause in page["paused"]:
-        yield pause_banner(pause["hook"], pause["by"])
+        yield " ".join([*_site(pause), pause_banner(pause["hook"], pause["by"])])
+
+
+def unreadable(page: Mapping[str, Any]) -> str:
+    """What to say about open actions that cannot be read; empty if there are none."""
+    return unreadable_text(
+        [" ".join([each["id"], *_site(each)]) if "sites" in page else each for each in page["unreadable"]]
+    )
+
+
+def _headings(page: Mapping[str, Any]) -> tuple[str, ...]:
+    return ("ACCOUNT", "REGION", *_HEADINGS) if "sites" in page else _HEADINGS
+
+
+def _site(of_page: Mapping[str, Any]) -> tuple[str, ...]:
+    """Account and Region, where they are a fleet's."""
+    return (of_page["account_name"] or of_page["account"], of_page["region"]) if "account" in of_page else ()
+
+
+def _where(page: Mapping[str, Any]) -> str:
+    return f"{len(page['sites'])} accounts and Regions" if "sites" in page else str(page["stack"])
 
 
 def _cells(action: Mapping[str, Any]) -> tuple[str, ...]:
     cells = (
+        *_site(action),
         action["instance_id"],
         action["group"],
         action["hook"],
@@ -227,8 +272,11 @@ def waits_for(action: Mapping[str, Any]) -> str:
 
 def _print_rest(page: Mapping[str, Any]) -> None:
     count, total = len(page["actions"]), page["open"]
+    if page.get("sites") == []:
+        return  # nobody knows
     if not total:
-        click.echo(f"No action is open in stack {page['stack']}, {page['region']}.", err=True)
+        where = _where(page) if "sites" in page else f"stack {page['stack']}, {page['region']}"
+        click.echo(f"No action is open in {where}.", err=True)
     elif page["more"]:
         click.echo(f"{count} of {total} open actions shown; --limit {total} shows all.", err=True)
     elif not count and not page["unreadable"]:

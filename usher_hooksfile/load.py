@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final, Generic, TypeAlias, TypeVar
 
 import yaml
 
@@ -15,9 +15,12 @@ from usher_hooksfile import size
 
 if TYPE_CHECKING:
     import pathlib
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from usher.core.policy import Configuration
+    from usher.core.shape import Keys
+
+T = TypeVar("T")
 
 MOST_BYTES: Final = 1024 * 1024
 MOST_NODES: Final = 20_000  # with each alias counted as what it stands for
@@ -75,7 +78,7 @@ class Complaint:
 
 
 class HooksFileRefused(Exception):  # noqa: N818 - it reads as what happened
-    """A hooks file is invalid: each problem, in the order of the file, and as a line of text."""
+    """A hooks file (or fleet.yaml) is invalid: each problem in the order of the file, and as a line."""
 
     def __init__(self, problems: tuple[Complaint, ...]) -> None:
         self.problems = problems
@@ -106,22 +109,48 @@ def read(path: pathlib.Path) -> object:
 
 def examine(path: pathlib.Path) -> HooksFile:
     """Everything that is known of that file, or HooksFileRefused."""
+    file = checked(path, configuration.parse, configuration.FILE, size.problems)
+    return HooksFile(
+        name=str(path), text=file.text, data=file.data, configuration=file.found, lines=file.lines
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checked(Generic[T]):
+    """A valid YAML file: its contents, what was made of them, and the line of each field."""
+
+    text: str
+    data: object
+    found: T
+    lines: Mapping[Path, int]
+
+
+def checked(
+    path: pathlib.Path,
+    parse: Callable[[object], T],
+    shape: Keys,
+    doubts: Callable[[T, object], Iterable[Problem]] = lambda *_: (),
+) -> Checked[T]:
+    """A YAML file, and what `parse` makes of its plain data.
+
+    `parse` may raise ConfigurationRefused; `doubts` finds what else is wrong. Raises HooksFileRefused.
+    """
     name = str(path)
     walk = _Walk()
     try:
         text = _text(path)
-        data = walk.plain(_composed(text), ())
+        data = walk.plain(_composed(text, shape.required), ())
     except _Unreadable as stop:
         raise _refused(name, [*walk.problems, (stop.line, stop.problem)]) from None
     try:
-        found = configuration.parse(data)
+        found = parse(data)
     except configuration.ConfigurationRefused as refused:
         unsound = [(walk.lines[problem.path], problem) for problem in refused.problems]
         raise _refused(name, [*walk.problems, *unsound]) from None
-    too_much = [(walk.lines[problem.path], problem) for problem in size.problems(found, data)]
-    if walk.problems or too_much:
-        raise _refused(name, [*walk.problems, *too_much])
-    return HooksFile(name=name, text=text, data=data, configuration=found, lines=walk.lines)
+    doubted = [(walk.lines[problem.path], problem) for problem in doubts(found, data)]
+    if walk.problems or doubted:
+        raise _refused(name, [*walk.problems, *doubted])
+    return Checked(text=text, data=data, found=found, lines=walk.lines)
 
 
 class _Unreadable(Exception):  # noqa: N818 - it reads as what happened
@@ -202,7 +231,7 @@ def _stay_small(nodes: int, levels: int, line: int, path: Path) -> None:
         raise _breaks(line, f"must be nested at most {MOST_LEVELS} deep", "more", path)
 
 
-def _composed(text: str) -> yaml.Node:
+def _composed(text: str, keys: Sequence[str] = configuration.FILE.required) -> yaml.Node:
     try:
         node = yaml.compose(text, Loader=_Loader)
     except yaml.MarkedYAMLError as error:
@@ -214,7 +243,7 @@ def _composed(text: str) -> yaml.Node:
         ) from None
     if node is None:
         what = "has nothing but comments" if text.strip() else "is empty"
-        raise _Unreadable(f"{what}: it must have version, policies, hooks")
+        raise _Unreadable(f"{what}: it must have {', '.join(keys)}")
     return node
 
 

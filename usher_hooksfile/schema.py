@@ -40,19 +40,20 @@ _DEFINITIONS: Final[Mapping[str, Shape]] = {
 }
 
 
-def written() -> str:
-    """The schema as a file has it."""
-    return json.dumps(schema(), indent=2, ensure_ascii=True) + "\n"
+def written(of: Json | None = None) -> str:
+    """A schema as a file has it, by default that of hooks.yaml."""
+    return json.dumps(of or schema(), indent=2, ensure_ascii=True) + "\n"
 
 
 def schema() -> Json:
-    """The schema, of draft 7: editors support it best."""
-    return {
-        "$schema": "http://json-schema.org/draft-07/schema#",
-        "title": "Usher's hooks.yaml",
-        **_of(configuration.FILE),
-        "definitions": {name: _of(shape) for name, shape in _DEFINITIONS.items()},
-    }
+    """The schema of hooks.yaml."""
+    definitions = {name: _of(shape) for name, shape in _DEFINITIONS.items()}
+    return {**titled("Usher's hooks.yaml", configuration.FILE), "definitions": definitions}
+
+
+def titled(title: str, shape: Shape) -> Json:
+    """The schema of a whole file, of draft 7: editors support it best."""
+    return {"$schema": "http://json-schema.org/draft-07/schema#", "title": title, **_of(shape)}
 
 
 def _member(shape: Shape) -> Json:

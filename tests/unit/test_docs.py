@@ -16,6 +16,7 @@ from usher.core.configuration.conflicts import MOST_HOOKS_OF_A_GROUP
 from usher.core.configuration.hooks import HOOK
 from usher.core.configuration.policies import POLICY
 from usher.core.configuration.rules import WHEN
+from usher_cli.fleet import file as fleet_file
 from usher_cli.main import main
 from usher_hooksfile import load, size
 
@@ -33,9 +34,11 @@ def found_in_pages(pattern: str) -> list[tuple[Path, str]]:
     return [(page, thing) for page in PAGES for thing in compiled.findall(page.read_text(encoding="utf-8"))]
 
 
-HOOKS_FILES = [
+YAML_FILES = [
     (page, block) for page, block in found_in_pages(r"^```yaml\n(.*?)^```$") if "version: 1" in block
 ]
+FLEET_FILES = [block for _, block in YAML_FILES if "\naccounts:" in block]
+HOOKS_FILES = [(page, block) for page, block in YAML_FILES if block not in FLEET_FILES]
 REPLAYS = found_in_pages(r"^```text\n\$ usher (replay (?:events/|--sample).*?)^```$")
 LINKS = [(page, link) for page, link in found_in_pages(r"\]\(([^)\s]+)\)") if "://" not in link]
 
@@ -56,6 +59,14 @@ def test_a_hooks_file_that_the_docs_show_is_sound(block: str, tmp_path: Path) ->
     file.write_text(block, encoding="utf-8")
 
     assert load.load(file).hooks
+
+
+def test_a_fleet_file_that_the_docs_show_is_sound(tmp_path: Path) -> None:
+    assert FLEET_FILES
+    for block in FLEET_FILES:
+        file = tmp_path / "fleet.yaml"
+        file.write_text(block, encoding="utf-8")
+        assert fleet_file.read(file).accounts
 
 
 def test_the_readme_shows_a_replay() -> None:

@@ -1,0 +1,133 @@
+"""A fleet of sixty sites on a loopback port: how it is reached, what it costs, and what a failure hides."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+from click.testing import CliRunner
+
+from tests.factories import an_action, at
+from tests.fleet_emulator import ROLE, Emulator, emulator
+from tests.unit.test_account import KEYS, NOBODYS
+from usher_cli.account import Machine
+from usher_cli.main import main
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from click.testing import Result
+
+    from usher.core.action import Action
+
+ACCOUNTS: Final = [f"{number:012}" for number in range(1, 21)]
+REGIONS: Final = ("eu-west-1", "us-east-1", "ap-south-1")
+SITES: Final = [(account, region) for account in ACCOUNTS for region in REGIONS]
+ACTIONS: Final = 2000
+NO_WAIT: Final = Machine(clock=lambda: at(0), new_id=lambda: "1", wait=lambda _: None)
+
+
+@pytest.fixture(scope="module")
+def sixty() -> Iterator[Emulator]:
+    """Twenty accounts in three Regions, with 2,000 open actions."""
+    with emulator() as made:
+        for number, (account, region) in enumerate(SITES):
+            made.deploy(account, region, [action(each) for each in numbers_of(number)])
+        yield made
+
+
+def numbers_of(site: int) -> range:
+    """Of the actions of the site of that number: one after the other has its share."""
+    return range(site, ACTIONS, len(SITES))
+
+
+def action(number: int) -> Action:
+    """The higher its number, the sooner its expiry."""
+    return an_action(id=f"action-{number:04}", token=None, started_at=at(-number))
+
+
+@pytest.fixture
+def cloud(sixty: Emulator) -> Iterator[Emulator]:
+    """The same, with nothing counted, and nothing down."""
+    sixty.calls.clear()
+    yield sixty
+    sixty.down.clear()
+    sixty.denied.clear()
+    sixty.not_trusting.clear()
+
+
+def fleet_file(folder: Path, *, role: str = f"{{name: {ROLE}, external_id: tick-7}}") -> Path:
+    listed = "".join(f'  - {{id: "{account}"}}\n' for account in ACCOUNTS)
+    file = folder / "fleet.yaml"
+    file.write_text(
+        f"version: 1\nregions: [{', '.join(REGIONS)}]\nrole: {role}\naccounts:\n{listed}", encoding="utf-8"
+    )
+    return file
+
+
+def usher(cloud: Emulator, *arguments: str) -> Result:
+    env = {**NOBODYS, **KEYS, "AWS_ENDPOINT_URL": cloud.url, "AWS_MAX_ATTEMPTS": "1"}
+    return CliRunner().invoke(main, arguments, obj=NO_WAIT, env=env)
+
+
+def sites_called(cloud: Emulator) -> dict[tuple[str, str], Counter[str]]:
+    """The calls of each site, by service; those of STS are of the account that asks."""
+    found: dict[tuple[str, str], Counter[str]] = {}
+    for (account, region, service), number in cloud.calls.items():
+        if service != "sts":
+            found.setdefault((account, region), Counter())[service] += number
+    return found
+
+
+def assumed(cloud: Emulator) -> int:
+    return sum(number for (_, _, service), number in cloud.calls.items() if service == "sts")
+
+
+def test_sixty_sites_are_one_list_and_two_that_are_down_and_one_that_denies_hide_no_other(
+    cloud: Emulator, tmp_path: Path
+) -> None:
+    """Each site costs the calls of a single `usher list`, and a role is assumed once per account."""
+    file = str(fleet_file(tmp_path))
+    account, region = SITES[0]
+    assert usher(cloud, "list", "--fleet", file, "--account", account, "--region", region).exit_code == 0
+    (alone,) = sites_called(cloud).values()
+    cloud.calls.clear()
+    cloud.down |= {SITES[3], SITES[31]}
+    cloud.denied |= {SITES[40]}
+    without = [site for site in SITES if site not in cloud.down | cloud.denied]
+
+    outcome = usher(cloud, "list", "--fleet", file, "--json")
+
+    page = json.loads(outcome.stdout)
+    assert [(site["account"], site["region"]) for site in page["sites"]] == without
+    failing = [SITES.index(site) for site in SITES if site not in without]
+    assert page["open"] == ACTIONS - sum(len(numbers_of(number)) for number in failing)
+    nearest = [number for number in range(ACTIONS)[::-1] if SITES[number % len(SITES)] in without][:50]
+    assert [action["id"] for action in page["actions"]] == [f"action-{number:04}" for number in nearest]
+    assert outcome.exit_code == 1
+    assert [line.partition(" failed: ")[0] for line in outcome.stderr.splitlines()] == [
+        f"{account} in {region}" for account, region in (SITES[3], SITES[31], SITES[40])
+    ]
+    assert outcome.stderr.count("Connection was closed before we received a valid response") == 2
+    assert outcome.stderr.count("Not permitted (DescribeStacks: ann may not)") == 1
+    called = sites_called(cloud)
+    assert alone == Counter(cloudformation=1, dynamodb=3)
+    assert [called[site] for site in without] == [alone] * 57
+    assert assumed(cloud) == len(ACCOUNTS) + 1  # and who the caller is, for the session's name
+
+
+def small(cloud: Emulator, folder: Path, *options: str, **file: Any) -> Result:
+    """A list of two accounts in one Region."""
+    chosen = ("--account", ACCOUNTS[0], "--account", ACCOUNTS[1], "--region", REGIONS[0])
+    return usher(cloud, "list", "--limit", "1", "--fleet", str(fleet_file(folder, **file)), *chosen, *options)
+
+
+def test_an_account_that_does_not_trust_the_caller_is_told(cloud: Emulator, tmp_path: Path) -> None:
+    cloud.not_trusting |= {ACCOUNTS[1]}
+    outcome = small(cloud, tmp_path)
+    assert (outcome.exit_code, len(outcome.stdout.splitlines())) == (1, 2)
+    (line,) = outcome.stderr.splitlines()[1:]
+    assert line.startswith(f"{ACCOUNTS[1]} in {REGIONS[0]} failed: Not permitted (AssumeRole: ann may not)")

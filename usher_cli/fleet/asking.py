@@ -1,0 +1,94 @@
+"""Asks all sites of a fleet side by side: no site's failure, and no silence, hides another's answer."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from queue import SimpleQueue
+from threading import Thread
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+
+import click
+from rich.console import Console
+
+from usher_cli.account import Trouble, errors_as_trouble
+from usher_cli.printable import shown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from usher_cli.fleet.sites import FleetSite
+
+SIDE_BY_SIDE: Final = 12  # sites at a time
+FAILED: Final = 1  # the exit code, where a site failed
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Failed:
+    """A site that did not answer, or refused, and why, in one line."""
+
+    site: FleetSite
+    why: str
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """As `--json` has it."""
+        return {**self.site.names, "why": self.why}
+
+    def __str__(self) -> str:
+        return shown(f"{self.site} failed: {self.why}")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Answers(Generic[T]):
+    """What the sites said, in the order of the fleet."""
+
+    told: Sequence[tuple[FleetSite, T]]
+    failed: Sequence[Failed]
+
+    def finish(self, *, incomplete: bool = False) -> None:
+        """Tell what failed, a line each on stderr. Exit code 1 if anything did, or is `incomplete`."""
+        for each in self.failed:
+            click.echo(str(each), err=True)
+        if self.failed or incomplete:
+            click.get_current_context().exit(FAILED)
+
+
+def ask(sites: Sequence[FleetSite], question: Callable[[FleetSite], T]) -> Answers[T]:
+    """The answers of all sites. On a terminal, how many have answered is shown meanwhile."""
+    waiting = deque(enumerate(sites))
+    answers: SimpleQueue[tuple[int, T | Failed]] = SimpleQueue()
+
+    def work() -> None:
+        while waiting:
+            try:
+                number, site = waiting.popleft()
+            except IndexError:  # another thread was faster
+                return
+            answers.put((number, _answer(site, question)))
+
+    # Daemons: Ctrl-C does not wait for a site that does not answer.
+    for _ in range(min(SIDE_BY_SIDE, len(sites))):
+        Thread(target=work, daemon=True).start()
+    by_number: dict[int, T | Failed] = {}
+    with Console(stderr=True).status("") as progress:
+        while len(by_number) < len(sites):
+            progress.update(f"{len(by_number)} of {len(sites)} accounts and Regions have answered ...")
+            number, answer = answers.get()
+            by_number[number] = answer
+    in_order = [(site, by_number[number]) for number, site in enumerate(sites)]
+    return Answers(
+        told=[(site, answer) for site, answer in in_order if not isinstance(answer, Failed)],
+        failed=[answer for _, answer in in_order if isinstance(answer, Failed)],
+    )
+
+
+def _answer(site: FleetSite, question: Callable[[FleetSite], T]) -> T | Failed:
+    try:
+        with errors_as_trouble(site.place):
+            return question(site)
+    except Trouble as trouble:
+        return Failed(site=site, why=trouble.message)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the other sites' answers are told
+        return Failed(site=site, why=" ".join(f"{type(error).__name__}: {error}".split()))

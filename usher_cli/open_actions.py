@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from usher.aws import table
-from usher.aws.items import state
+from usher.aws.items import actions_index, rows, state
 from usher.aws.record_format import UNREADABLE
 
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
     from usher.core.action import Action
 
+_EVER: Final = datetime.max.replace(tzinfo=UTC)
 NEWER_RELEASE: Final = "if a newer release of Usher stored it, use `usher` of that release"
 
 
@@ -41,25 +43,22 @@ class OpenActionsTable:
     """Implements OpenActions on DynamoDB."""
 
     def __init__(self, dynamodb: Any, table_name: str) -> None:  # noqa: ANN401 - a client of boto3
-        self._dynamodb = dynamodb
-        self._name = table_name
+        self._table = table.Table(dynamodb, table_name)
 
     def ids(self) -> Sequence[str]:
-        """See OpenActions. The index `due` also holds the actions with due questions; all of it is read."""
-        pages = self._dynamodb.get_paginator("scan").paginate(
-            TableName=self._name,
-            IndexName=table.DUE_INDEX,
-            ProjectionExpression="pk, sk, expires_at",
-        )
-        rows = [row for page in pages for row in page["Items"] if row["sk"]["S"] == "STATE"]
-        rows.sort(key=lambda row: (row["expires_at"]["S"], row["pk"]["S"]))
-        return [row["pk"]["S"].removeprefix("ACTION#") for row in rows]
+        """See OpenActions."""
+        found = {
+            row.action_id: row.expires_at
+            for read in (actions_index.rows, actions_index.rows_before)
+            for row in map(rows.due, read(self._table, actions_index.OPEN, _EVER))
+        }
+        return sorted(found, key=lambda action_id: (found[action_id], action_id))
 
     def load(self, ids: Sequence[str]) -> Loaded:
         """See OpenActions."""
         keys = [table.key(f"ACTION#{action_id}", "STATE") for action_id in ids]
         loaded = Loaded()
-        for item in table.Table(self._dynamodb, self._name).get_all(keys):
+        for item in self._table.get_all(keys):
             try:
                 action = state.from_item(item)
             except UNREADABLE:

@@ -17,6 +17,7 @@ from usher.core.round_robin import share
 from usher.evaluation.wake_ups import BETWEEN_SWEEPS, LEAST_OWN_MARGIN, WakeUpScheduler
 from usher.invocation import has_time
 from usher.ports.errors import Unavailable
+from usher.ports.queues import WHEN_DUE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -37,6 +38,7 @@ OVERDUE_AFTER: Final = timedelta(seconds=60)
 _WOKEN_WITHIN: Final = timedelta(seconds=20)  # of its time an evaluation begins, by one of two wake-ups
 _WOKEN_SOON: Final = timedelta(seconds=5)  # mostly: enough of a doubt where no other wake-up has come
 _PUT_OFF: Final = timedelta(seconds=10)  # by the budget: so long a sweep waits for a slot
+_CLOCKS_DIFFER: Final = timedelta(seconds=1)  # of two functions; a margin of more than a minute has room
 _NOBODY_WAKES: Final = timedelta(minutes=10)  # the sweep evaluates itself; an unreadable record stays due
 
 
@@ -186,7 +188,7 @@ class Sweep:
         row = next((row for row in due if now < row.look_at and row.expires_at <= now + BETWEEN_SWEEPS), None)
         try:
             if row is not None:
-                self.wake_ups.send(row.action_id, row.version, row.look_at - now)
+                self.wake_ups.send(row.action_id, WHEN_DUE, row.look_at - now)
         except Unavailable as error:
             self.telemetry.trouble("the queue accepts no wake-ups", error)
             return True
@@ -196,13 +198,13 @@ class Sweep:
         """Wake-ups for what was stored too far ahead to get its own; the others have theirs.
 
         Thousands may be near, so time passes meanwhile, and a wake-up that comes late misses the
-        slot that is booked.
+        slot that is booked. One that comes early by the clock of `wake` finds nothing due, and counts not.
         """
 
         def wake(row: Due) -> None:
             if row.expires_at - row.look_at > LEAST_OWN_MARGIN and has_time(context):
-                delay = max(timedelta(0), row.look_at - self.clock())
-                self.scheduler.send(row.action_id, row.version, delay)
+                delay = max(timedelta(0), row.look_at + _CLOCKS_DIFFER - self.clock())
+                self.scheduler.send(row.action_id, WHEN_DUE, delay)
 
         list(self.work(wake, rows))
 

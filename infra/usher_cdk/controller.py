@@ -8,7 +8,6 @@ import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda_event_sources as event_sources
 
-from usher.aws.table import DUE_INDEX
 from usher.core.policy import Channel
 from usher.provision import TABLE
 from usher_cdk import permissions
@@ -207,14 +206,14 @@ class Controller(cdk.Stack):
     def _sweep(self) -> UsherFunction:
         sweep = self._function("sweep", SWEEP_TIMEOUT, self.wake_ups, environment=self._targets())
         permissions.grant_lifecycle_actions(sweep)
-        permissions.grant_due_index(sweep, self.records.table, DUE_INDEX)
+        permissions.grant_indexes(sweep, self.records.table)
         permissions.grant_enrolment(sweep, self.records.table, self.hook_role.role)
         return sweep
 
     def _provision(self) -> UsherFunction:
         provision = self._function("provision", PROVISION_TIMEOUT, self.wake_ups, environment=self._targets())
         permissions.grant_lifecycle_actions(provision)
-        permissions.grant_due_index(provision, self.records.table, DUE_INDEX)
+        permissions.grant_indexes(provision, self.records.table)
         permissions.grant_enrolment(provision, self.records.table, self.hook_role.role)
         permissions.grant_putting(provision, (self.sweep, provision), self._deployment.configuration)
         provision.may(("cloudformation:DescribeStacks",), (self.stack_id,))

@@ -8,6 +8,7 @@ import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 
 from usher.aws.file_versions import PARTITION
+from usher.aws.table import INDEXES
 from usher_hooksfile.size import in_iam, in_line, packed, to_ask, to_put
 
 if TYPE_CHECKING:
@@ -52,9 +53,11 @@ def grant_records(function: UsherFunction, table: dynamodb.ITable, *, of_several
     function.may_not(_WRITES, (table.table_arn,), **{"ForAnyValue:StringEquals": applied})
 
 
-def grant_due_index(function: UsherFunction, table: dynamodb.ITable, index: str) -> None:
-    """The index by time of the next look, which the sweep reads."""
-    function.may(("dynamodb:Query",), (f"{table.table_arn}/index/{index}",))
+def grant_indexes(function: UsherFunction, table: dynamodb.ITable) -> None:
+    """The index of the actions, and the one of the release before."""
+    function.may(
+        ("dynamodb:Query",), tuple(f"{table.table_arn}/index/{index}" for index in reversed(INDEXES))
+    )
 
 
 def grant_lifecycle_actions(function: UsherFunction) -> None:

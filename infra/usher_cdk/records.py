@@ -8,7 +8,7 @@ import aws_cdk as cdk
 from aws_cdk import aws_dynamodb as dynamodb
 from constructs import Construct
 
-from usher.aws.table import DUE_INDEX, TTL_ATTRIBUTE
+from usher.aws.table import INDEXES, TTL_ATTRIBUTE
 
 if TYPE_CHECKING:
     from aws_cdk import aws_kms as kms
@@ -38,10 +38,11 @@ class RecordsTable(Construct):
             stream=dynamodb.StreamViewType.NEW_AND_OLD_IMAGES if streams else None,
             removal_policy=cdk.RemovalPolicy.RETAIN,
         )
-        self.table.add_global_secondary_index(
-            index_name=DUE_INDEX,
-            partition_key=dynamodb.Attribute(name="due_shard", type=text),
-            sort_key=dynamodb.Attribute(name="look_at", type=text),
-            projection_type=dynamodb.ProjectionType.INCLUDE,
-            non_key_attributes=["action_id", "version", "expires_at"],
-        )
+        for name, (by, then_by, shown) in INDEXES.items():
+            self.table.add_global_secondary_index(
+                index_name=name,
+                partition_key=dynamodb.Attribute(name=by, type=text),
+                sort_key=dynamodb.Attribute(name=then_by, type=text),
+                projection_type=dynamodb.ProjectionType.INCLUDE,
+                non_key_attributes=list(shown),
+            )

@@ -73,3 +73,8 @@ def heard_ids(store: Store, action: Action) -> list[str]:
 
 def items(client: DynamoDBClient, table: str) -> list[dict[str, Any]]:
     return list(client.scan(TableName=table, ConsistentRead=True)["Items"])
+
+
+def state_item(client: DynamoDBClient, table: str) -> dict[str, Any]:
+    key = {"pk": {"S": "ACTION#action-1"}, "sk": {"S": "STATE"}}
+    return dict(client.get_item(TableName=table, Key=key, ConsistentRead=True)["Item"])

@@ -25,6 +25,7 @@ from tests.contract.stores import (
     items,
     loaded,
     opened,
+    state_item,
     told,
 )
 from tests.factories import a_signal, an_action, an_activity_end, at
@@ -52,11 +53,6 @@ def test_one_signal_a_minute_is_put_aside_for_an_export(
 
     said = [item["sk"]["S"] for item in items(client, table) if item["pk"]["S"].startswith("SAID#")]
     assert [name.rpartition("#")[2] for name in sorted(said)] == ["event-055", "event-115"]
-
-
-def state_item(client: DynamoDBClient, table: str) -> dict[str, Any]:
-    key = {"pk": {"S": "ACTION#action-1"}, "sk": {"S": "STATE"}}
-    return dict(client.get_item(TableName=table, Key=key, ConsistentRead=True)["Item"])
 
 
 def lose_answers(client: DynamoDBClient, operation: str, answers: Iterable[bool]) -> None:
@@ -192,18 +188,6 @@ def test_an_action_is_kept_for_the_retention_after_it_can_end(
     opened(records, first_seen_at=first_seen_at)
 
     assert state_item(client, table)["keep_until"] == {"N": str(int(kept_until.timestamp()))}
-
-
-def test_an_action_stands_in_the_index_only_while_it_is_open(
-    client: DynamoDBClient, table: str, records: RecordTable
-) -> None:
-    index = {"due_shard", "look_at", "expires_at"}  # the index has no row without them
-    action = opened(records)
-    assert state_item(client, table).keys() >= index
-
-    records.save(closed(after(action)))
-
-    assert state_item(client, table).keys().isdisjoint(index)
 
 
 def test_a_lost_answer_to_an_open_is_no_second_action(client: DynamoDBClient, records: RecordTable) -> None:

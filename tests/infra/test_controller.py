@@ -36,9 +36,14 @@ def test_the_table_has_the_keys_that_the_records_are_written_with(template: dict
     assert made["KeySchema"] == wanted["KeySchema"]
     by_name = {each["AttributeName"]: each for each in made["AttributeDefinitions"]}
     assert by_name == {each["AttributeName"]: each for each in wanted["AttributeDefinitions"]}
-    (index,), (wanted_index,) = made["GlobalSecondaryIndexes"], wanted["GlobalSecondaryIndexes"]
-    assert (index["IndexName"], index["KeySchema"]) == (wanted_index["IndexName"], wanted_index["KeySchema"])
-    assert set(index["Projection"]["NonKeyAttributes"]) == set(wanted_index["Projection"]["NonKeyAttributes"])
+    for index, wanted_index in zip(
+        made["GlobalSecondaryIndexes"], wanted["GlobalSecondaryIndexes"], strict=True
+    ):
+        assert (index["IndexName"], index["KeySchema"]) == (
+            wanted_index["IndexName"],
+            wanted_index["KeySchema"],
+        )
+        assert index["Projection"]["NonKeyAttributes"] == list(wanted_index["Projection"]["NonKeyAttributes"])
     assert made["TimeToLiveSpecification"] == {"AttributeName": table.TTL_ATTRIBUTE, "Enabled": True}
 
 

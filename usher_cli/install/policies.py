@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from usher.aws.file_versions import PARTITION
+from usher.aws.table import INDEXES
 
 Statement = dict[str, Any]
 
@@ -49,9 +50,9 @@ class Names:
 
     @property
     def table_arns(self) -> list[str]:
-        """The table and its index."""
+        """The table and its indexes."""
         table = self.here("dynamodb", f"table/{self.stack}-*")
-        return [table, f"{table}/index/due"]
+        return [table, *(f"{table}/index/{index}" for index in INDEXES)]
 
     @property
     def queue_arns(self) -> list[str]:

@@ -13,11 +13,11 @@ from usher.core.evidence import Kept
 from usher.core.finding import merged
 from usher.core.lines import fewer
 from usher.ports.errors import Moved
-from usher.ports.records import MOST_OF_INSTANCE, Due, Evidence, Unasked
+from usher.ports.records import MOST_OF_INSTANCE, ClosedRow, Due, Evidence, OpenRow, RowWait, Unasked
 from usher_simulator.fakes.item_bounds import check_lines, check_record
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
     from usher.core.action import Action, ActivityEnd, Entry, Signal
@@ -106,7 +106,6 @@ class MemoryStore:
         if action.look_at is not None:
             due = Due(
                 action_id=action.id,
-                version=action.version,
                 look_at=action.look_at,
                 expires_at=action.expires_at,
             )
@@ -170,6 +169,35 @@ class MemoryStore:
     def all_open(self) -> Iterable[Action]:
         """See usher.ports.records.ReconcileStore."""
         return [self._actions[action_id] for action_id in self._open]
+
+    def open_rows(self) -> Iterator[OpenRow]:
+        """See usher.ports.records.OpenActions."""
+        for action in self.all_open():
+            yield OpenRow(
+                action_id=action.id,
+                group=action.hook.group,
+                hook=action.hook.name,
+                instance_id=action.instance_id,
+                expires_at=action.expires_at,
+                wait=RowWait(
+                    transition=action.hook.transition,
+                    origin=action.origin,
+                    destination=action.destination,
+                    heartbeat_timeout=action.hook.heartbeat_timeout,
+                    timeout_assumed=action.timeout_assumed,
+                ),
+            )
+
+    def closed(self, since: datetime, until: datetime, page_size: int) -> Iterator[Sequence[ClosedRow]]:
+        """See usher.ports.records.ClosedActions."""
+        ends = [
+            (action.closed_at, action)
+            for action in self._actions.values()
+            if action.closed_at is not None and since <= action.closed_at < until
+        ]
+        newest_first = sorted(ends, key=lambda end: end[0], reverse=True)
+        for start in range(0, len(newest_first), page_size):
+            yield [_closed_row(*end) for end in newest_first[start : start + page_size]]
 
     def hooks_in_use(self) -> Mapping[tuple[str, str], int]:
         """See usher.ports.records.OpenActions."""
@@ -317,6 +345,21 @@ class MemoryStore:
     def actions(self) -> Sequence[Action]:
         """Every action ever recorded, by the time of its start."""
         return sorted(self._actions.values(), key=lambda action: (action.started_at, action.id))
+
+
+def _closed_row(closed_at: datetime, action: Action) -> ClosedRow:
+    return ClosedRow(
+        action_id=action.id,
+        group=action.hook.group,
+        hook=action.hook.name,
+        transition=str(action.hook.transition),
+        instance_id=action.instance_id,
+        started_at=action.started_at,
+        closed_at=closed_at,
+        outcome=str(action.outcome),
+        result=None if action.result is None else str(action.result),
+        reason=action.reason,
+    )
 
 
 def _minute(moment: datetime) -> int:

@@ -1,8 +1,8 @@
-"""The Store in DynamoDB: one table, conditional writes, and a sparse index for the sweep.
+"""The Store in DynamoDB: one table, conditional writes, and a sparse index of the actions.
 
 pk              sk
-ACTION#id       STATE                         the action, with its last lines; in the index `due` while open
-                FINDINGS                      what its conditions found; in `due` while it is to be asked
+ACTION#id       STATE                         the action, with its last lines; in the index `actions`
+                FINDINGS                      what its conditions found; in `actions` while it is to be asked
                 LINE#number                   earlier lines of its timeline, a dozen or more, by their first
                 RAW#sha256 of the body        a notification as it came
 TOKEN#token     ACTION                        claims the token for an action
@@ -22,6 +22,7 @@ TRIED           GROUP#name                    the waits of a group that hold no 
 """
 
 from usher.aws.items.actions import ActionItems
+from usher.aws.items.closed_actions import ClosedActionItems
 from usher.aws.items.described_hooks import DescribedHookItems
 from usher.aws.items.evidence import EvidenceItems
 from usher.aws.items.findings import FindingItems
@@ -33,6 +34,7 @@ from usher.aws.items.open_actions import OpenActionItems
 class RecordTable(
     ActionItems,
     OpenActionItems,
+    ClosedActionItems,
     FindingItems,
     EvidenceItems,
     GroupEvidenceItems,

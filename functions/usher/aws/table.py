@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         AttributeValueTypeDef,
         CreateTableInputTypeDef,
         KeysAndAttributesTypeDef,
+        KeySchemaElementTypeDef,
         PutItemInputTypeDef,
         PutTypeDef,
         QueryInputTypeDef,
@@ -34,9 +35,21 @@ Item: TypeAlias = "dict[str, AttributeValueTypeDef]"
 T = TypeVar("T")
 
 TTL_ATTRIBUTE: Final = "keep_until"
-DUE_INDEX: Final = "due"
+ACTIONS_INDEX: Final = "actions"
+DUE_INDEX: Final = "due"  # of the release before: read, written no more, and gone in the next release
 MOST_PK_BYTES: Final = 2048
 MOST_SK_BYTES: Final = 1024
+
+ENDED: Final = ("started_at", "outcome", "result", "reason")  # what only closed actions show in an index
+# By name of an index: the attributes of its key, and what its rows show besides.
+INDEXES: Final = {
+    DUE_INDEX: ("due_shard", "look_at", ("action_id", "version", "expires_at")),
+    ACTIONS_INDEX: (
+        "listed",
+        "listed_at",
+        ("group", "hook", "instance_id", "expires_at", "wait", "turn", *ENDED),
+    ),
+}
 
 _MOST_READS: Final = 100  # of a BatchGetItem
 
@@ -47,26 +60,23 @@ def definition(name: str) -> CreateTableInputTypeDef:
         "TableName": name,
         "BillingMode": "PAY_PER_REQUEST",
         "AttributeDefinitions": [
-            {"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk", "due_shard", "look_at")
+            {"AttributeName": name, "AttributeType": "S"}
+            for name in ("pk", "sk", "due_shard", "look_at", "listed", "listed_at")
         ],
-        "KeySchema": [
-            {"AttributeName": "pk", "KeyType": "HASH"},
-            {"AttributeName": "sk", "KeyType": "RANGE"},
-        ],
+        "KeySchema": _keys("pk", "sk"),
         "GlobalSecondaryIndexes": [
             {
-                "IndexName": DUE_INDEX,
-                "KeySchema": [
-                    {"AttributeName": "due_shard", "KeyType": "HASH"},
-                    {"AttributeName": "look_at", "KeyType": "RANGE"},
-                ],
-                "Projection": {
-                    "ProjectionType": "INCLUDE",
-                    "NonKeyAttributes": ["action_id", "version", "expires_at"],
-                },
+                "IndexName": index,
+                "KeySchema": _keys(by, then_by),
+                "Projection": {"ProjectionType": "INCLUDE", "NonKeyAttributes": shown},
             }
+            for index, (by, then_by, shown) in INDEXES.items()
         ],
     }
+
+
+def _keys(by: str, then_by: str) -> list[KeySchemaElementTypeDef]:
+    return [{"AttributeName": by, "KeyType": "HASH"}, {"AttributeName": then_by, "KeyType": "RANGE"}]
 
 
 def key(pk: str, sk: str) -> Item:
@@ -125,7 +135,7 @@ class Table:
 
     def __init__(self, client: DynamoDBClient, name: str) -> None:
         self._client = client
-        self._name = name
+        self.name = name
 
     def put(
         self,
@@ -139,7 +149,7 @@ class Table:
 
         Without `keep_until` it stays for good.
         """
-        put: PutTypeDef = {"TableName": self._name, "Item": {**key, **attributes, **_kept(keep_until)}}
+        put: PutTypeDef = {"TableName": self.name, "Item": {**key, **attributes, **_kept(keep_until)}}
         if condition:
             put["ConditionExpression"] = condition
             put["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"
@@ -152,7 +162,7 @@ class Table:
     ) -> TransactWriteItemTypeDef:
         """A write for `transact` that makes the item where there is none."""
         update: UpdateTypeDef = {
-            "TableName": self._name,
+            "TableName": self.name,
             "Key": key,
             "UpdateExpression": f"SET {changes}, {TTL_ATTRIBUTE} = :keep_until",
             "ExpressionAttributeValues": {**values, ":keep_until": _epoch(keep_until)},
@@ -165,7 +175,7 @@ class Table:
         """For `transact`: it writes nothing, and refuses all of it where the condition does not hold."""
         return {
             "ConditionCheck": {
-                "TableName": self._name,
+                "TableName": self.name,
                 "Key": key,
                 "ConditionExpression": condition,
                 "ExpressionAttributeValues": values,
@@ -203,7 +213,7 @@ class Table:
     ) -> bool:
         """Put one item; False where the condition refuses. Without `keep_until` it stays for good."""
         put: PutItemInputTypeDef = {
-            "TableName": self._name,
+            "TableName": self.name,
             "Item": {**key, **attributes, **_kept(keep_until)},
         }
         if condition:
@@ -223,7 +233,7 @@ class Table:
             changes = f"{changes}, {TTL_ATTRIBUTE} = :keep_until"
             values = {**values, ":keep_until": _epoch(keep_until)}
         update: UpdateItemInputTypeDef = {
-            "TableName": self._name,
+            "TableName": self.name,
             "Key": key,
             "UpdateExpression": f"SET {changes}",
             "ConditionExpression": condition,
@@ -233,7 +243,7 @@ class Table:
 
     def get(self, key: Item) -> Item | None:
         """One item, as it is now."""
-        found = answered(partial(self._client.get_item, TableName=self._name, Key=key, ConsistentRead=True))
+        found = answered(partial(self._client.get_item, TableName=self.name, Key=key, ConsistentRead=True))
         return found.get("Item")
 
     def get_all(self, keys: Sequence[Item]) -> list[Item]:
@@ -244,19 +254,19 @@ class Table:
     def _get_part(self, keys: Sequence[Item]) -> list[Item]:
         found: list[Item] = []
         for _ in range(TRIES):
-            asked: dict[str, KeysAndAttributesTypeDef] = {self._name: {"Keys": keys, "ConsistentRead": True}}
+            asked: dict[str, KeysAndAttributesTypeDef] = {self.name: {"Keys": keys, "ConsistentRead": True}}
             answer = answered(partial(self._client.batch_get_item, RequestItems=asked))
-            found += answer["Responses"].get(self._name, [])
-            if self._name not in answer["UnprocessedKeys"]:
+            found += answer["Responses"].get(self.name, [])
+            if self.name not in answer["UnprocessedKeys"]:
                 return found
-            keys = answer["UnprocessedKeys"][self._name]["Keys"]
+            keys = answer["UnprocessedKeys"][self.name]["Keys"]
         raise Unavailable(f"DynamoDB left {len(keys)} keys unread")
 
     def items(self, pk: str, prefix: str) -> list[Item]:
         """The items of a partition whose sort key begins with `prefix`, in order, as they are now."""
         return self._query(
             {
-                "TableName": self._name,
+                "TableName": self.name,
                 "ConsistentRead": True,
                 "KeyConditionExpression": "pk = :pk AND begins_with(sk, :prefix)",
                 "ExpressionAttributeValues": {":pk": text(pk), ":prefix": text(prefix)},
@@ -266,7 +276,7 @@ class Table:
     def last(self, pk: str, prefix: str, most: int) -> list[Item]:
         """The last `most` items of a partition whose sort key begins with `prefix`, the last one first."""
         question: QueryInputTypeDef = {
-            "TableName": self._name,
+            "TableName": self.name,
             "ConsistentRead": True,
             "ScanIndexForward": False,
             "Limit": most,
@@ -287,7 +297,7 @@ class Table:
         """The items of a partition with sort keys within `bounds`, for which the filter `only` holds."""
         first, last = bounds
         question: QueryInputTypeDef = {
-            "TableName": self._name,
+            "TableName": self.name,
             "ConsistentRead": consistent,
             "KeyConditionExpression": "pk = :pk AND sk BETWEEN :first AND :last",
             "ExpressionAttributeValues": {
@@ -301,22 +311,19 @@ class Table:
             question["FilterExpression"] = only
         return self._query(question)
 
-    def due(self, shard: str, until: str) -> list[Item]:
-        """What a shard of the index `due` has up to `until`; the index may lag by moments."""
-        return self._query(
-            {
-                "TableName": self._name,
-                "IndexName": DUE_INDEX,
-                "KeyConditionExpression": "due_shard = :shard AND look_at <= :until",
-                "ExpressionAttributeValues": {":shard": text(shard), ":until": text(until)},
-            }
-        )
-
     def _query(self, question: QueryInputTypeDef, most: float = math.inf) -> list[Item]:
         found: list[Item] = []
+        for page in self.pages(question):
+            found += page
+            if len(found) >= most:
+                break
+        return found
+
+    def pages(self, question: QueryInputTypeDef) -> Iterator[list[Item]]:
+        """What a question finds, one page after the other, each read when it is asked for."""
         while True:
             page = answered(partial(self._client.query, **question))
-            found += page["Items"]
-            if "LastEvaluatedKey" not in page or len(found) >= most:
-                return found
+            yield page["Items"]
+            if "LastEvaluatedKey" not in page:
+                return
             question = {**question, "ExclusiveStartKey": page["LastEvaluatedKey"]}

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
 WHATEVER: Final = 0  # in place of a stamp: evaluate an open action in any state, due or not
 
+WHEN_DUE: Final = -1  # evaluate an open action that is due, whichever state it is in
+
 
 class WakeUps(Protocol):
     """Delayed hints to evaluate an action."""
@@ -19,7 +21,7 @@ class WakeUps(Protocol):
         """Ask for an evaluation after `delay` (to 900 s).
 
         It counts while the record stands at `stamp` (Action.stands_at), or if an evaluation is due by
-        then (ADR 23). `stamp` may be a version alone, or WHATEVER. By `wait` the action can be held
+        then (ADR 23). `stamp` may be a version alone, WHATEVER, or WHEN_DUE. By `wait` the action can be held
         where the table does not answer then.
 
         Raises Unavailable where the queue does not take it.

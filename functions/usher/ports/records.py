@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Final, Protocol
 from usher.core.frozen import frozen
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
-    from datetime import datetime
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+    from datetime import datetime, timedelta
 
-    from usher.core.action import Action, ActivityEnd, Entry, Signal
+    from usher.core.action import Action, ActivityEnd, Entry, Signal, Transition
     from usher.core.evidence import Kept
     from usher.core.finding import Findings
     from usher.core.hook_timeouts import Described
@@ -42,9 +42,47 @@ class Due:
     """A row of the index by time of the next evaluation."""
 
     action_id: str
-    version: int
     look_at: datetime
     expires_at: datetime
+
+
+@frozen
+class RowWait:
+    """What kind of wait an open action is."""
+
+    transition: Transition
+    origin: str | None
+    destination: str | None
+    heartbeat_timeout: timedelta
+    timeout_assumed: bool  # as Action.timeout_assumed
+
+
+@frozen
+class OpenRow:
+    """An open action as its row of the index has it: nothing of it is loaded."""
+
+    action_id: str
+    group: str
+    hook: str
+    instance_id: str
+    expires_at: datetime
+    wait: RowWait | None  # None: this release cannot read it, so the record has to tell
+
+
+@frozen
+class ClosedRow:
+    """A closed action as its row of the index has it: nothing of it is loaded."""
+
+    action_id: str
+    group: str
+    hook: str
+    transition: str
+    instance_id: str
+    started_at: datetime
+    closed_at: datetime
+    outcome: str  # an Outcome, or what a newer release knows
+    result: str | None  # the Result that Usher sent
+    reason: str
 
 
 class Records(Protocol):
@@ -211,10 +249,29 @@ class Store(Records, ActionLookup, FindingsKept, EvidenceStore, Pauses, Protocol
 
 
 class OpenActions(Protocol):
-    """The open actions, as the Store has them."""
+    """The open actions, as the index has them: what was stored a moment ago may be missing, or old."""
+
+    def open_rows(self) -> Iterable[OpenRow]:
+        """Every open action, read page by page as it is taken; order is not promised.
+
+        One that moves in the index meanwhile may be told twice.
+        """
+        ...
 
     def hooks_in_use(self) -> Mapping[tuple[str, str], int]:
         """How many open actions wait in each hook, by group and hook; also those that cannot be read."""
+        ...
+
+
+class ClosedActions(Protocol):
+    """The closed actions, as the index has them."""
+
+    def closed(self, since: datetime, until: datetime, page_size: int) -> Iterator[Sequence[ClosedRow]]:
+        """What was closed from `since` to before `until`, the newest first, `page_size` at once.
+
+        Each page is read when it is taken, so that a few cost little of very many. Left out is what
+        a release closed that had no such index.
+        """
         ...
 
 
@@ -246,7 +303,7 @@ class ForeignWaits(Protocol):
         ...
 
 
-class ReconcileStore(Store, OpenActions, ForeignWaits, DescribedHooks, Protocol):
+class ReconcileStore(Store, OpenActions, ClosedActions, ForeignWaits, DescribedHooks, Protocol):
     """What a reconcile pass keeps and reads."""
 
     def is_readable(self, instance_id: str) -> bool:

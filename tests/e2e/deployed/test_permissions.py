@@ -32,7 +32,7 @@ TOLD: Final[dict[str, Callable[[Stack], None]]] = {
     "Wake: autoscaling:DescribeScalingActivities on *": exercises.wake_adopted,
     "Sweep: dynamodb:BatchGetItem on RecordsTable": exercises.sweep,
     "Sweep: dynamodb:ConditionCheckItem on RecordsTable": exercises.sweep,
-    "Sweep: dynamodb:Query on RecordsTable/index/due": exercises.sweep,
+    "Sweep: dynamodb:Query on RecordsTable/index/actions": exercises.sweep,
     "Sweep: sqs:SendMessage on WakeUpsQueue": exercises.sweep,
     "Questions: dynamodb:GetItem on RecordsTable": exercises.questions,
     "Questions: sqs:SendMessage on WakeUpsQueue": exercises.questions,
@@ -57,7 +57,7 @@ TOLD: Final[dict[str, Callable[[Stack], None]]] = {
 # What only the deletion of the stack needs, by which the emulator would delete everything else, too,
 # where this is refused: so test_destroy.py looks whether it was used.
 OF_THE_RELEASE: Final = (
-    "Provision: dynamodb:Query on RecordsTable/index/due",
+    "Provision: dynamodb:Query on RecordsTable/index/actions",
     "Provision: sqs:SendMessage on WakeUpsQueue",
     "Provision: autoscaling:CompleteLifecycleAction on groups",
 )

@@ -8,13 +8,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from usher.aws import evidence_format, record_format, table
-from usher.aws.items import due_index, state
+from usher.aws.items import actions_index, rows, state
 from usher.aws.items.base import TableItems
 from usher.aws.record_format import UNREADABLE
 from usher.core import iso_time, questions
 from usher.core.finding import Findings, merged
 from usher.ports.errors import Moved
-from usher.ports.records import Unasked
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
 
     from usher.aws.table import Item
     from usher.core.action import Action, Entry
+    from usher.ports.records import Unasked
 
 MOST_FOUND_BYTES: Final = 300_000  # compressed
 
@@ -50,8 +50,8 @@ class FindingItems(TableItems):
         if findings.ask_at is not None:
             item["ask_at"] = table.text(iso_time.stored(findings.ask_at))
         if findings.sweep_at is not None:
-            item["due_shard"] = table.text(due_index.questions(due_index.shard(action.id)))
-            item["look_at"] = table.text(iso_time.stored(findings.sweep_at))
+            item |= actions_index.asks_since(action.id, findings.sweep_at)
+            item["turn"] = item["version"]  # which the index does not show
         is_first = findings.turn == 1
         condition = "attribute_not_exists(pk)" if is_first else "version = :was"
         values = None if is_first else {":was": table.number(findings.turn - 1)}
@@ -61,19 +61,24 @@ class FindingItems(TableItems):
 
     def unasked(self, until: datetime) -> Iterable[Unasked]:
         """See usher.ports.records.FindingsKept."""
-        rows = [
-            _unasked(item)
-            for shard in range(due_index.SHARDS)
-            for item in self._table.due(due_index.questions(shard), iso_time.stored(until))
+        found = [
+            rows.unasked(item)
+            for read in (actions_index.rows, actions_index.rows_before)
+            for item in read(self._table, actions_index.QUESTIONS, until)
         ]
-        newest = {row.action_id: row for row in sorted(rows, key=lambda row: row.turn)}
+        newest = {row.action_id: row for row in sorted(found, key=lambda row: row.turn)}
         return list(newest.values())
 
     def put_off(self, action_id: str, turn: int, until: datetime) -> bool:
         """See usher.ports.records.FindingsKept. What the item says besides counts on."""
-        values = {":until": table.text(iso_time.stored(until)), ":turn": table.number(turn)}
-        key = _findings_key(action_id)
-        return self._table.change(key, "look_at = :until", values, None, "version = :turn")
+        listed = actions_index.asks_since(action_id, until)
+        values = {
+            ":listed": listed["listed"],
+            ":until": listed["listed_at"],
+            ":turn": table.number(turn),
+        }
+        changes = "listed = :listed, listed_at = :until, turn = :turn REMOVE due_shard, look_at"
+        return self._table.change(_findings_key(action_id), changes, values, None, "version = :turn")
 
     def timeline(self, action_id: str) -> Sequence[Entry]:
         """See usher.ports.records. A line that was counted on stands in a later item too, which wins."""
@@ -92,7 +97,8 @@ def _findings_key(action_id: str) -> Item:
 
 def _findings(item: Item) -> Findings:
     """What the item says. Of one that a newer release wrote, the turn and its times at least."""
-    turn, ask_at, sweep_at = int(item["version"]["N"]), _moment(item, "ask_at"), _moment(item, "look_at")
+    turn, ask_at = int(item["version"]["N"]), _moment(item, "ask_at")
+    sweep_at = _moment(item, "listed_at") or _moment(item, "look_at")  # as the release before had it
     try:
         data = json.loads(zlib.decompress(item["packed"]["B"]))
         found = tuple(map(evidence_format.finding_from_data, data["found"]))
@@ -122,11 +128,3 @@ def _packed(findings: Findings) -> bytes:
 
 def _moment(item: Item, attribute: str) -> datetime | None:
     return iso_time.parse(item[attribute]["S"]) if attribute in item else None
-
-
-def _unasked(item: Item) -> Unasked:
-    return Unasked(
-        action_id=item["action_id"]["S"],
-        turn=int(item["version"]["N"]),
-        sweep_at=iso_time.parse(item["look_at"]["S"]),
-    )

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import UTC, datetime
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
-from usher.aws.items import due_index, state
+from usher.aws.items import actions_index, rows, state
 from usher.aws.items.actions import readable
 from usher.aws.items.base import TableItems
-from usher.core import iso_time
-from usher.ports.records import Due
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
-    from usher.aws.table import Item
     from usher.core.action import Action
+    from usher.ports.records import Due, OpenRow
 
 _EVER: Final = datetime.max.replace(tzinfo=UTC)
+_LOADED_AT_ONCE: Final = 100  # of the release before
 
 
 class OpenActionItems(TableItems):
@@ -26,31 +26,29 @@ class OpenActionItems(TableItems):
 
     def due(self, until: datetime) -> Iterable[Due]:
         """See usher.ports.records.ActionLookup. A row that moves while the index is read is read twice."""
-        rows = [
-            _due(item)
-            for shard in range(due_index.SHARDS)
-            for item in self._table.due(due_index.looks(shard), iso_time.stored(until))
-        ]
-        newest = {row.action_id: row for row in sorted(rows, key=lambda row: row.version)}
-        return list(newest.values())
+        found: dict[str, Due] = {}
+        for item in (
+            *actions_index.rows(self._table, actions_index.OPEN, until),
+            *actions_index.rows_before(self._table, actions_index.OPEN, until),
+        ):
+            row = rows.due(item)
+            known = found.setdefault(row.action_id, row)
+            if row.look_at < known.look_at:
+                found[row.action_id] = row
+        return list(found.values())
+
+    def open_rows(self) -> Iterator[OpenRow]:
+        """See usher.ports.records.OpenActions."""
+        yield from map(rows.open_row, actions_index.rows(self._table, actions_index.OPEN, _EVER))
+        before = actions_index.rows_before(self._table, actions_index.OPEN, _EVER)
+        while keys := [state.key(rows.due(item).action_id) for item in islice(before, _LOADED_AT_ONCE)]:
+            yield from map(rows.open_row_before, filter(state.is_open, self._table.get_all(keys)))
 
     def all_open(self) -> Iterable[Action]:
         """See usher.ports.records.ReconcileStore."""
-        return [action for action in readable(self._open_items()) if action.is_open]
+        items = self._table.get_all([state.key(row.action_id) for row in self.open_rows()])
+        return [action for action in readable(items) if action.is_open]
 
     def hooks_in_use(self) -> Mapping[tuple[str, str], int]:
         """See usher.ports.records.OpenActions."""
-        return Counter(state.hook_of(item) for item in self._open_items() if state.is_open(item))
-
-    def _open_items(self) -> Iterable[Item]:
-        """Found by the index, which may be behind, and loaded a hundred at once."""
-        return self._table.get_all([state.key(due.action_id) for due in self.due(_EVER)])
-
-
-def _due(item: Item) -> Due:
-    return Due(
-        action_id=item["action_id"]["S"],
-        version=int(item["version"]["N"]),
-        look_at=iso_time.parse(item["look_at"]["S"]),
-        expires_at=iso_time.parse(item["expires_at"]["S"]),
-    )
+        return Counter((row.group, row.hook) for row in self.open_rows())

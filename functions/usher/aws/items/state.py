@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from usher.aws import record_format, table
-from usher.aws.items import due_index
+from usher.aws.items import actions_index
 from usher.aws.packing import packed, unpacked
+from usher.aws.table import ENDED
 from usher.core import iso_time
 from usher.core.action import Phase
 
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
     Data = dict[str, Any]
 
 SCHEMA: Final = 2
-_TEXTS: Final = ("look_id", "look_at", "outcome", "instance_id")  # attributes by the names of their data
+ASSUMED: Final = "?"
+_TEXTS: Final = ("look_id", "look_at", "instance_id")  # attributes by the names of their data
 
 
 def key(action_id: str) -> Item:
@@ -26,22 +28,33 @@ def key(action_id: str) -> Item:
 
 
 def to_item(action: Action) -> Item:
-    """The attributes. Only while it is open it has those of the index."""
+    """The attributes. Those of the index list it while it is open, and from its end on as closed."""
     data = record_format.action_to_data(action.as_stored)
     hook = data["hook"]
+    texts = _TEXTS if action.is_open else (*_TEXTS, *ENDED)
     item: Item = {
         "action_id": table.text(data.pop("id")),
         "version": table.number(data.pop("version")),
         "schema": table.number(SCHEMA),
         "group": table.text(hook.pop("group")),
         "hook": table.text(hook.pop("name")),
-        **{name: table.text(data.pop(name)) for name in _TEXTS if name in data},
+        **{name: table.text(data.pop(name)) for name in texts if name in data},
         "packed": {"B": packed(data)},
     }
     if action.look_at is not None:
-        item["due_shard"] = table.text(due_index.looks(due_index.shard(action.id)))
+        item |= actions_index.open_since(action.id, action.look_at)
         item["expires_at"] = table.text(iso_time.stored(action.expires_at))
+    elif action.closed_at is not None:
+        item |= actions_index.closed_at(action.id, action.closed_at)
+    item["wait"] = table.text(_wait_text(action))
     return item
+
+
+def _wait_text(action: Action) -> str:
+    """What kind of wait it is, e.g. `terminating,300,AutoScalingGroup,EC2`; 300? where that is assumed."""
+    hook = action.hook
+    timeout = f"{hook.heartbeat_timeout.total_seconds():.0f}{ASSUMED if action.timeout_assumed else ''}"
+    return ",".join((str(hook.transition), timeout, action.origin or "", action.destination or ""))
 
 
 def from_item(item: Item) -> Action:
@@ -54,7 +67,7 @@ def _data(item: Item) -> Data:
         before: Data = table.from_json(item)  # as before schema 2, with everything
         return before
     data: Data = unpacked(item["packed"]["B"])
-    data |= {name: item[name]["S"] for name in _TEXTS if name in item}
+    data |= {name: item[name]["S"] for name in (*_TEXTS, *ENDED) if name in item}
     data["hook"] |= {"group": item["group"]["S"], "name": item["hook"]["S"]}
     return data | {"id": item["action_id"]["S"], "version": int(item["version"]["N"])}
 
@@ -73,8 +86,14 @@ def hook_of(item: Item) -> tuple[str, str]:
     return hook["group"], hook["name"]
 
 
+def instance_of(item: Item) -> str:
+    """The instance of an action, likewise."""
+    instance: str = item["instance_id"]["S"] if "packed" in item else table.from_json(item)["instance_id"]
+    return instance
+
+
 def is_open(item: Item) -> bool:
     """Whether the action is open, also where the rest cannot be read."""
     if "packed" in item:
-        return "due_shard" in item
+        return "look_at" in item
     return bool(table.from_json(item).get("phase") != str(Phase.CLOSED))

@@ -462,7 +462,10 @@ def test_a_stack_whose_table_is_gone_can_still_be_removed(installed: Cloud) -> N
     installed.stack.stands(**installed.stack.parameters)
     result = installed.usher("uninstall", "--yes")
     assert result.exit_code == 0
-    assert "What waits cannot be told: An error occurred (ResourceNotFoundException)" in result.stderr
+    assert (
+        "What waits cannot be told: DynamoDB refuses: An error occurred (ResourceNotFoundException)"
+        in result.stderr
+    )
 
 
 def test_where_the_table_is_gone_and_the_release_fails_it_says_how_to_remove_the_rest(

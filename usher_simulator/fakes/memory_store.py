@@ -352,7 +352,7 @@ def _closed_row(closed_at: datetime, action: Action) -> ClosedRow:
         action_id=action.id,
         group=action.hook.group,
         hook=action.hook.name,
-        transition=str(action.hook.transition),
+        transition=action.hook.transition,
         instance_id=action.instance_id,
         started_at=action.started_at,
         closed_at=closed_at,

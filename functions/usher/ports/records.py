@@ -76,7 +76,7 @@ class ClosedRow:
     action_id: str
     group: str
     hook: str
-    transition: str
+    transition: Transition | None  # None: one that only a newer release knows
     instance_id: str
     started_at: datetime
     closed_at: datetime

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from usher.aws.items import state
 from usher.aws.record_format import UNREADABLE
@@ -14,6 +14,9 @@ from usher.ports.records import ClosedRow, Due, OpenRow, RowWait, Unasked
 
 if TYPE_CHECKING:
     from usher.aws.table import Item
+
+_TRANSITIONS: Final = {"L": Transition.LAUNCHING, "T": Transition.TERMINATING}
+_PLACES: Final = {short: place for place, short in state.SHORT.items()}
 
 
 def due(item: Item) -> Due:
@@ -70,14 +73,14 @@ def open_row_before(item: Item) -> OpenRow:
 
 
 def _wait(text: str) -> RowWait | None:
-    with suppress(ValueError):
-        transition, timeout, origin, destination = text.split(",", 3)
+    with suppress(ValueError, KeyError):
+        kind, origin, destination = text.split(",", 2)
         return RowWait(
-            transition=Transition(transition),
-            origin=origin or None,
-            destination=destination or None,
-            heartbeat_timeout=timedelta(seconds=int(timeout.removesuffix(state.ASSUMED))),
-            timeout_assumed=timeout.endswith(state.ASSUMED),
+            transition=_TRANSITIONS[kind[:1]],
+            origin=_PLACES.get(origin, origin) or None,
+            destination=_PLACES.get(destination, destination) or None,
+            heartbeat_timeout=timedelta(seconds=int(kind[1:].removesuffix(state.ASSUMED))),
+            timeout_assumed=kind.endswith(state.ASSUMED),
         )
     return None
 
@@ -89,7 +92,7 @@ def closed_row(item: Item) -> ClosedRow:
         action_id=_action_id(item),
         group=texts["group"],
         hook=texts["hook"],
-        transition=texts["wait"].partition(",")[0],
+        transition=_TRANSITIONS.get(texts["wait"][:1]),
         instance_id=texts["instance_id"],
         started_at=iso_time.parse(texts["started_at"]),
         closed_at=iso_time.parse(texts["listed_at"]),

@@ -9,7 +9,8 @@ from usher.aws.items import actions_index
 from usher.aws.packing import packed, unpacked
 from usher.aws.table import ENDED
 from usher.core import iso_time
-from usher.core.action import Phase
+from usher.core.action import Phase, Transition
+from usher.core.wait_moves import EC2, GROUP, POOL
 
 if TYPE_CHECKING:
     from usher.aws.table import Item
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 SCHEMA: Final = 2
 ASSUMED: Final = "?"
+SHORT: Final = {EC2: "E", GROUP: "G", POOL: "W"}  # where an instance comes from and goes
 _TEXTS: Final = ("look_id", "look_at", "instance_id")  # attributes by the names of their data
 
 
@@ -51,10 +53,19 @@ def to_item(action: Action) -> Item:
 
 
 def _wait_text(action: Action) -> str:
-    """What kind of wait it is, e.g. `terminating,300,AutoScalingGroup,EC2`; 300? where that is assumed."""
+    """What kind of wait it is in few bytes: `T300,G,E` is a termination; 300? where that is assumed.
+
+    Of a closed action only the transition.
+    """
     hook = action.hook
+    kind = "L" if hook.transition is Transition.LAUNCHING else "T"
+    if not action.is_open:
+        return kind
     timeout = f"{hook.heartbeat_timeout.total_seconds():.0f}{ASSUMED if action.timeout_assumed else ''}"
-    return ",".join((str(hook.transition), timeout, action.origin or "", action.destination or ""))
+    origin, destination = (
+        SHORT.get(place or "", place or "") for place in (action.origin, action.destination)
+    )
+    return f"{kind}{timeout},{origin},{destination}"
 
 
 def from_item(item: Item) -> Action:

@@ -210,13 +210,13 @@ def _cut_to_fit(cell: str, style: str) -> Text:
 
 def _banners(page: Mapping[str, Any]) -> Iterator[str]:
     for pause in page["paused"]:
-        yield " ".join([*_site(pause), pause_banner(pause["hook"], pause["by"])])
+        yield " ".join([*site_of(pause), pause_banner(pause["hook"], pause["by"])])
 
 
 def unreadable(page: Mapping[str, Any]) -> str:
     """What to say about open actions that cannot be read; empty if there are none."""
     return unreadable_text(
-        [" ".join([each["id"], *_site(each)]) if "sites" in page else each for each in page["unreadable"]]
+        [" ".join([each["id"], *site_of(each)]) if "sites" in page else each for each in page["unreadable"]]
     )
 
 
@@ -224,7 +224,7 @@ def _headings(page: Mapping[str, Any]) -> tuple[str, ...]:
     return ("ACCOUNT", "REGION", *_HEADINGS) if "sites" in page else _HEADINGS
 
 
-def _site(of_page: Mapping[str, Any]) -> tuple[str, ...]:
+def site_of(of_page: Mapping[str, Any]) -> tuple[str, ...]:
     """Account and Region, where they are a fleet's."""
     return (of_page["account_name"] or of_page["account"], of_page["region"]) if "account" in of_page else ()
 
@@ -235,7 +235,7 @@ def _where(page: Mapping[str, Any]) -> str:
 
 def _cells(action: Mapping[str, Any]) -> tuple[str, ...]:
     cells = (
-        *_site(action),
+        *site_of(action),
         action["instance_id"],
         action["group"],
         action["hook"],

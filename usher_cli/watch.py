@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
 import click
 from rich.console import Console, Group
@@ -15,23 +16,89 @@ from usher.aws.record_format import UNREADABLE
 from usher.core import duration
 from usher_cli.account import with_account
 from usher_cli.action_data import as_data
-from usher_cli.listing import Selection, as_table, listed, selection_options, waits_for
-from usher_cli.open_actions import unreadable_text
+from usher_cli.fleet.fleet import or_fleet
+from usher_cli.fleet.merging import merged
+from usher_cli.listing import Selection, as_table, listed, selection_options, site_of, unreadable, waits_for
 from usher_cli.printable import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
-    from usher_cli.account import Account
+    from usher_cli.account import Account, Machine
+    from usher_cli.fleet.fleet import Fleet
 
 _INTERVAL_MIN: Final = timedelta(seconds=1)  # each refresh reads the table, which is billed
+
+Key: TypeAlias = "tuple[str | None, str | None, str]"  # account and Region, of a fleet, and id
 
 _EXAMPLES: Final = """\
 \b
 Examples:
   usher watch                     a table that refreshes until Ctrl-C
   usher watch | tee incident.log  a line for each change
+  usher watch --fleet fleet.yaml  all accounts and Regions of a fleet
 """
+
+
+class Watched(Protocol):
+    """What is watched: one account and Region, or a fleet."""
+
+    @property
+    def machine(self) -> Machine:
+        """Whose clock and wait count."""
+        ...
+
+    def page(self) -> dict[str, Any]:
+        """What `usher list --json` prints now."""
+        ...
+
+    def account(self, action: Mapping[str, Any]) -> Account:
+        """The account of an action of an earlier page."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OneAccount:
+    """Implements Watched."""
+
+    of: Account
+    selection: Selection
+
+    @property
+    def machine(self) -> Machine:
+        """See Watched."""
+        return self.of.machine
+
+    def page(self) -> dict[str, Any]:
+        """See Watched."""
+        return listed(self.of, self.selection)
+
+    def account(self, _: Mapping[str, Any]) -> Account:
+        """See Watched."""
+        return self.of
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WholeFleet:
+    """Implements Watched."""
+
+    of: Fleet
+    selection: Selection
+
+    @property
+    def machine(self) -> Machine:
+        """See Watched."""
+        return self.of.machine
+
+    def page(self) -> dict[str, Any]:
+        """See Watched."""
+        answers = self.of.ask(lambda account, _: listed(account, self.selection), quiet=True)
+        return merged(answers, self.machine.clock(), self.selection.limit)
+
+    def account(self, action: Mapping[str, Any]) -> Account:
+        """See Watched."""
+        site = next(each for each in self.of.sites if each.names.items() <= action.items())
+        return self.of.account(site)
 
 
 def _interval(_context: click.Context, _option: click.Parameter, text: str) -> timedelta:
@@ -44,6 +111,14 @@ def _interval(_context: click.Context, _option: click.Parameter, text: str) -> t
     return interval
 
 
+def watch_fleet(
+    fleet: Fleet, interval: timedelta, group: str | None, hook: str | None, limit: int, *, as_json: bool
+) -> None:
+    """All sites of a fleet, merged."""
+    selection = Selection(group=group, hook=hook, limit=limit)
+    _watch(WholeFleet(of=fleet, selection=selection), interval, as_json=as_json)
+
+
 @click.command(epilog=_EXAMPLES)
 @click.option(
     "--interval",
@@ -54,6 +129,7 @@ def _interval(_context: click.Context, _option: click.Parameter, text: str) -> t
     help="Refresh interval, at least 1s.",
 )
 @selection_options
+@or_fleet(watch_fleet)
 @with_account
 def watch(
     account: Account, interval: timedelta, group: str | None, hook: str | None, limit: int, *, as_json: bool
@@ -64,55 +140,73 @@ def watch(
     one object per line.
     """
     selection = Selection(group=group, hook=hook, limit=limit)
+    _watch(OneAccount(of=account, selection=selection), interval, as_json=as_json)
+
+
+def _watch(watched: Watched, interval: timedelta, *, as_json: bool) -> None:
     console = Console(highlight=False, emoji=False)
     try:
         if console.is_terminal and not as_json:
-            watch_table(account, selection, interval, console)
+            watch_table(watched, interval, console)
         else:
-            watch_lines(account, selection, interval, as_json=as_json)
+            watch_lines(watched, interval, as_json=as_json)
     except KeyboardInterrupt:
         click.echo(err=True)
 
 
-def watch_table(account: Account, selection: Selection, interval: timedelta, console: Console) -> None:
+def watch_table(watched: Watched, interval: timedelta, console: Console) -> None:
     """Refresh a table in place, for ever."""
     with Live(console=console, auto_refresh=False, screen=True) as live:
         while True:
-            page = listed(account, selection)
-            warning = Text(shown(unreadable_text(page["unreadable"])), style="red")
-            table = as_table(page, console.width)
-            live.update(Group(warning, table) if page["unreadable"] else table, refresh=True)
-            account.machine.wait(interval)
+            page = watched.page()
+            warnings = [Text(shown(line), style="red") for line in _troubles(page)]
+            live.update(Group(*warnings, as_table(page, console.width)), refresh=True)
+            watched.machine.wait(interval)
 
 
-def watch_lines(account: Account, selection: Selection, interval: timedelta, *, as_json: bool) -> None:
+def watch_lines(watched: Watched, interval: timedelta, *, as_json: bool) -> None:
     """Print what changed, for ever."""
-    before: dict[str, dict[str, Any]] = {}
-    unreadable_before: list[str] = []
+    before: dict[Key, dict[str, Any]] = {}
+    told: Sequence[str] = ()
     while True:
-        page = listed(account, selection)
-        after = {action["id"]: action for action in page["actions"]}
-        gone = [_closed(account, action_id) for action_id in before.keys() - after.keys()]
+        page = watched.page()
+        after = {_key(action): action for action in page["actions"]}
+        failed = {(site["account"], site["region"]) for site in page.get("failed", ())}
+        after |= {key: action for key, action in before.items() if key[:2] in failed}  # nobody knows
+        gone = [_closed(watched, before[key]) for key in before.keys() - after.keys()]
         changed = [
             action for key, action in after.items() if _change_key(action) != _change_key(before.get(key))
         ]
         for action in [*filter(None, gone), *changed]:
             click.echo(json.dumps(action) if as_json else _line(action, page["at"]))
-        if page["unreadable"] and page["unreadable"] != unreadable_before:
-            click.echo(shown(unreadable_text(page["unreadable"])), err=True)
-        before, unreadable_before = after, page["unreadable"]
-        account.machine.wait(interval)
+        troubles = _troubles(page)
+        for line in troubles if troubles != told else ():
+            click.echo(shown(line), err=True)
+        before, told = after, troubles
+        watched.machine.wait(interval)
 
 
-def _closed(account: Account, action_id: str) -> dict[str, Any] | None:
+def _key(action: Mapping[str, Any]) -> Key:
+    return action.get("account"), action.get("region"), action["id"]
+
+
+def _troubles(page: Mapping[str, Any]) -> Sequence[str]:
+    """The sites of a fleet that failed, and the records that cannot be read."""
+    failed = [f"{' '.join(site_of(site))} failed: {site['why']}" for site in page.get("failed", ())]
+    return [*failed, *filter(None, [unreadable(page)])]
+
+
+def _closed(watched: Watched, before: Mapping[str, Any]) -> dict[str, Any] | None:
     """An action that is not listed any more, if it is closed; None if others only come before it now."""
+    account = watched.account(before)
     try:
-        action = account.records.load(action_id)
+        action = account.records.load(before["id"])
     except UNREADABLE:
         return None
     if action is None or action.is_open:
         return None
-    return as_data(action, account.machine.clock(), {})
+    site = {key: before[key] for key in ("account", "account_name", "region") if key in before}
+    return {**site, **as_data(action, account.machine.clock(), {})}
 
 
 def _change_key(action: Mapping[str, Any] | None) -> object:
@@ -126,4 +220,5 @@ def _change_key(action: Mapping[str, Any] | None) -> object:
 def _line(action: Mapping[str, Any], at: str) -> str:
     why = action["reason"] if action["closed_at"] else waits_for(action)
     state = " ".join(filter(None, [action["state"], action["result"]]))
-    return shown(f"{at}  {action['instance_id']}  {action['hook']}  {state}: {why}")
+    where = "".join(f"{each}  " for each in site_of(action))
+    return shown(f"{at}  {where}{action['instance_id']}  {action['hook']}  {state}: {why}")

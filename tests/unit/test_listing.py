@@ -23,7 +23,7 @@ from usher.core.limits import Limits
 from usher_cli.action_data import as_data
 from usher_cli.listing import Selection
 from usher_cli.printable import short, shown
-from usher_cli.watch import watch_table
+from usher_cli.watch import OneAccount, watch_table
 
 if TYPE_CHECKING:
     from usher.core.action import Action
@@ -363,7 +363,7 @@ def test_watch_keeps_a_table_fresh_on_a_terminal(deployed: MemoryStack) -> None:
     screen = io.StringIO()
     console = Console(file=screen, force_terminal=True, width=200, height=50, highlight=False)
     with pytest.raises(KeyboardInterrupt):
-        watch_table(deployed.account(), ALL, timedelta(seconds=5), console)
+        watch_table(OneAccount(of=deployed.account(), selection=ALL), timedelta(seconds=5), console)
     drawn = screen.getvalue()
     assert f"3 of 3 open in {deployed.stack}, 2026-03-01T12:00:10.000Z" in drawn
     assert all(instance in drawn for instance in ("i-a", "i-b", "i-c"))
@@ -377,7 +377,7 @@ def drawn_at(deployed: MemoryStack, width: int) -> list[str]:
     )
     deployed.most_waits = len(deployed.waits) + 1
     with pytest.raises(KeyboardInterrupt):
-        watch_table(deployed.account(), ALL, timedelta(seconds=5), console)
+        watch_table(OneAccount(of=deployed.account(), selection=ALL), timedelta(seconds=5), console)
     return [line.rstrip() for line in Text.from_ansi(screen.getvalue()).plain.splitlines()]
 
 

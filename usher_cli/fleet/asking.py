@@ -55,8 +55,8 @@ class Answers(Generic[T]):
             click.get_current_context().exit(FAILED)
 
 
-def ask(sites: Sequence[FleetSite], question: Callable[[FleetSite], T]) -> Answers[T]:
-    """The answers of all sites. On a terminal, how many have answered is shown meanwhile."""
+def ask(sites: Sequence[FleetSite], question: Callable[[FleetSite], T], *, quiet: bool) -> Answers[T]:
+    """The answers of all sites. On a terminal, unless `quiet`, it is shown how many have answered."""
     waiting = deque(enumerate(sites))
     answers: SimpleQueue[tuple[int, T | Failed]] = SimpleQueue()
 
@@ -72,7 +72,8 @@ def ask(sites: Sequence[FleetSite], question: Callable[[FleetSite], T]) -> Answe
     for _ in range(min(SIDE_BY_SIDE, len(sites))):
         Thread(target=work, daemon=True).start()
     by_number: dict[int, T | Failed] = {}
-    with Console(stderr=True).status("") as progress:
+    console = Console(stderr=True, quiet=quiet)
+    with console.status("") as progress:
         while len(by_number) < len(sites):
             progress.update(f"{len(by_number)} of {len(sites)} accounts and Regions have answered ...")
             number, answer = answers.get()

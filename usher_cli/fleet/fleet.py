@@ -42,13 +42,13 @@ class Fleet:
     sessions: Sessions | None  # None: the machine opens all by itself, as in a test
     accounts: dict[FleetSite, Account] = field(default_factory=dict)
 
-    def ask(self, question: Callable[[Account, FleetSite], T]) -> Answers[T]:
+    def ask(self, question: Callable[[Account, FleetSite], T], *, quiet: bool = False) -> Answers[T]:
         """Ask each deployed Usher, side by side. `question` runs in a thread, and prints nothing."""
-        return asking.ask(self.sites, lambda site: question(self.account(site), site))
+        return asking.ask(self.sites, lambda site: question(self.account(site), site), quiet=quiet)
 
     def ask_stacks(self, question: Callable[[Site, FleetSite], T]) -> Answers[T]:
         """Likewise, where there need be no stack."""
-        return asking.ask(self.sites, lambda site: question(self._stack(site), site))
+        return asking.ask(self.sites, lambda site: question(self._stack(site), site), quiet=False)
 
     def account(self, site: FleetSite) -> Account:
         """The deployed Usher of a site. Raises Trouble, and what AWS answers."""

@@ -134,6 +134,7 @@ class MemoryCloudFormation:
             ("RecordsTable", "AWS::DynamoDB::Table", "records"),
             ("WakeFunction", "AWS::Lambda::Function", "wake"),
             ("WatchNoSweep", "AWS::CloudWatch::Alarm", "no-sweep"),
+            ("WatchHookDrift", "AWS::CloudWatch::Alarm", "Usher-WatchHookDrift01"),
         ]
         self.calls.append((operation, given))
         match operation:

@@ -70,21 +70,23 @@ class Cloud:
         self.policies.append(json.loads(params["body"]))
         return AWSResponse("", 204, {}, None), {}
 
-    def usher(self, *words: str, answer: str | None = None) -> Result:
-        def open_client(_: Place, service: str) -> Any:
-            if service in self.failing:
-                raise self.failing[service]
-            made = self.stack if service == "cloudformation" else self.clients.get(service)
-            return made or self.client(service)
+    def open_client(self, _: Place, service: str) -> Any:
+        if service in self.failing:
+            raise self.failing[service]
+        made = self.stack if service == "cloudformation" else self.clients.get(service)
+        return made or self.client(service)
 
-        machine = Machine(
+    def machine(self) -> Machine:
+        return Machine(
             clock=lambda: at(0),
             new_id=lambda: "1",
             wait=lambda _: None,
-            open_client=open_client,
+            open_client=self.open_client,
             release=self.release,
         )
-        return CliRunner().invoke(main, words, obj=machine, input=answer)
+
+    def usher(self, *words: str, answer: str | None = None) -> Result:
+        return CliRunner().invoke(main, words, obj=self.machine(), input=answer)
 
     @property
     def buckets(self) -> list[str]:

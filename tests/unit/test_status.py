@@ -12,6 +12,7 @@ from tests.factories import at
 from tests.unit.test_install import BUCKET, Cloud, a_release, cloud, trouble
 from usher.aws import table
 from usher.aws.enrolled import EnrolledHooks
+from usher.core.file_versions import NO_VERSION
 from usher.core.hook_items import FileInForce
 from usher_cli.install.release import command_version
 
@@ -60,6 +61,7 @@ def test_where_all_fits_it_ends_with_0(installed: Cloud) -> None:
         f"command               {VERSION}",
         f"code                  {VERSION}, of this release",
         "hooks file            none yet, from the table",
+        "retiring hooks        none",
         "alarms                none",
         f"  CodeBucket          {BUCKET}",
         "  TagValue            managed",
@@ -78,6 +80,10 @@ def test_json_has_the_same(installed: Cloud) -> None:
         "code_is_this_release": True,
         "hooks_from": "table",
         "hooks_file": "none yet",
+        "hooks_digest": NO_VERSION.file.digest,
+        "own_groups": [],
+        "hooks_file_differs": None,
+        "retiring_hooks": [],
         "parameters": {"CodeBucket": BUCKET, "TagValue": "managed"},
         "alarms": [],
         "problems": [],

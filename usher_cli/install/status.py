@@ -11,18 +11,24 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from usher.aws.enrolled import EnrolledHooks
 from usher.aws.file_versions import FileVersionsTable
-from usher.core.file_versions import NONE_YET
+from usher.core.compiled import compiled
+from usher.core.file_versions import NO_VERSION, NONE_YET
 from usher.ports.errors import Unavailable
 from usher.ports.file_versions import VersionUnreadable
 from usher_cli.account import Trouble
+from usher_cli.fleet.fleet import or_fleet
+from usher_cli.fleet.rows import print_rows
 from usher_cli.install import stack
 from usher_cli.install.release import VERSION, command_version, release_of
 from usher_cli.install.site import Site, with_site
 from usher_cli.printable import shown
+from usher_hooksfile import load
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
+    from usher_cli.fleet.fleet import Fleet
+    from usher_cli.fleet.sites import FleetSite
     from usher_cli.install.stack import Stack
 
 DOES_NOT_FIT: Final = 1  # the exit code
@@ -31,11 +37,12 @@ _EXAMPLES: Final = """
 Examples:
   usher status
   usher status --json | jq .problems
+  usher status --fleet fleet.yaml    a line for each account and Region
 
 \b
 Exit codes:
   0  all fits, and no alarm rings
-  1  something does not fit, or an alarm rings
+  1  something does not fit, an alarm rings, or an account or Region of the fleet failed
   2  wrong usage, or there is no such stack
 """
 
@@ -53,29 +60,55 @@ class Status:
     code_is_this_release: bool | None
     hooks_from: str | None  # `table`: by usher apply; `asset`: by the CDK
     hooks_file: str | None  # the version in effect, or the hash of the compiled file
+    hooks_digest: str | None = None  # of the file that was applied last, or is compiled in
+    own_groups: Sequence[str] = ()  # of that file: groups whose own templates contain their hooks
+    hooks_file_differs: bool | None = None  # from that of `--fleet`
     parameters: Mapping[str, str] = field(default_factory=dict)
+    retiring_hooks: list[str] | None = None  # `hook on group`
     alarms: list[str] | None = None  # those that ring
     problems: list[str] = field(default_factory=list)
 
 
+def status_fleet(fleet: Fleet, *, as_json: bool) -> None:
+    """All sites of a fleet, a line each; then what does not fit."""
+    answers = fleet.ask_stacks(_with_drift)
+    if as_json:
+        sites = [{**site.names, **asdict(told)} for site, told in answers.told]
+        click.echo(json.dumps({"sites": sites, "failed": [each.data for each in answers.failed]}, indent=1))
+    else:
+        print_rows(
+            ("STACK", "CODE", "HOOKS FILE", "DRIFT", "RETIRING", "ALARMS"),
+            [(site, _cells(told)) for site, told in answers.told],
+        )
+        for site, told in answers.told:
+            for problem in told.problems:
+                click.echo(shown(f"{site}: {problem}"))
+    answers.finish(incomplete=any(told.problems or told.alarms for _, told in answers.told))
+
+
 @click.command(epilog=_EXAMPLES)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@or_fleet(status_fleet)
 @with_site
 def status(site: Site, *, as_json: bool) -> None:
     """Show the versions of command, code and file, and what does not fit.
 
     The file is the hooks file; and the alarms that ring are named.
     """
-    found = stack.find(site)
-    if found is None:
-        raise Trouble(f"There is no {site}: run `usher install`, or check --region and --stack.")
-    told = _status(site, found)
+    told = _status(site, _found(site))
     if as_json:
         click.echo(json.dumps(asdict(told), indent=1))
     else:
         _print(told)
     if told.problems or told.alarms:
         click.get_current_context().exit(DOES_NOT_FIT)
+
+
+def _found(site: Site) -> Stack:
+    found = stack.find(site)
+    if found is None:
+        raise Trouble(f"There is no {site}: run `usher install`, or check --region and --stack.")
+    return found
 
 
 def _status(site: Site, found: Stack) -> Status:
@@ -132,21 +165,27 @@ def _look_at_hooks_file(site: Site, found: Stack, told: Status) -> None:
     if "TableName" not in found.outputs:
         return
     dynamodb, table = site.client("dynamodb"), found.outputs["TableName"]
+    items = EnrolledHooks(dynamodb, table, site.machine.clock, 0)
     try:
-        in_force = EnrolledHooks(dynamodb, table, site.machine.clock, 0).in_force()
+        in_force = items.in_force()
     except Unavailable as error:
         if "ResourceNotFoundException" not in str(error):
             raise
         told.problems.append(f"Table {table} is gone: run `usher uninstall`, and then `usher install`.")
         return
+    told.retiring_hooks = sorted(f"{one.hook} on {one.group}" for one in items.enrolled() if one.is_retiring)
     if in_force is not None and in_force.is_closing:
         told.problems.append("Usher is being removed: run `usher uninstall` again to finish that.")
     if told.hooks_from is None:
         return
     if told.hooks_from == "asset":
-        told.hooks_file = in_force.digest if in_force else None
+        told.hooks_file = told.hooks_digest = in_force.digest if in_force else None
+        told.own_groups = in_force.own_groups if in_force else ()
         return
-    schedule = FileVersionsTable(dynamodb, table).schedule()
+    versions = FileVersionsTable(dynamodb, table)
+    schedule = versions.schedule()
+    newest = NO_VERSION.file if schedule.newest == NONE_YET else versions.version(schedule.newest).file
+    told.hooks_digest, told.own_groups = newest.digest, newest.own_groups
     now = site.machine.clock()
     number = next(iter(schedule.in_effect(now)), NONE_YET)
     told.hooks_file = "none yet" if number == NONE_YET else f"version {number}"
@@ -171,6 +210,41 @@ def _look_at_alarms(site: Site, found: Stack, told: Status) -> None:
     told.alarms = sorted(names & of_stack)
 
 
+def _with_drift(site: Site, of_fleet: FleetSite) -> Status:
+    """The status; and whether the site's hooks file of the fleet is the one that was applied last."""
+    told = _status(site, _found(site))
+    if told.hooks_digest is None or not of_fleet.hooks.exists():
+        return told
+    try:
+        told.hooks_file_differs = compiled(load.examine(of_fleet.hooks).data, told.own_groups).digest != (
+            told.hooks_digest
+        )
+    except load.HooksFileRefused as refused:
+        told.problems.append("; ".join(refused.complaints))
+    if told.hooks_file_differs:
+        told.problems.append(f"{of_fleet.hooks.name} is not what was applied last: see `usher plan --fleet`.")
+    return told
+
+
+def _cells(told: Status) -> tuple[str, ...]:
+    code = told.code_version or "unknown"
+    drift = {None: "unknown", True: "hooks file", False: "none"}[told.hooks_file_differs]
+    if any("HookDrift" in name for name in told.alarms or ()):
+        drift = "hooks" if drift == "none" else f"{drift}, hooks"
+    return (
+        told.stack_status,
+        code if told.code_is_this_release in (None, True) else f"{code}, changed",
+        told.hooks_file or "unknown",
+        drift,
+        "unknown" if told.retiring_hooks is None else str(len(told.retiring_hooks)),
+        _listed(told.alarms),
+    )
+
+
+def _listed(names: list[str] | None) -> str:
+    return "unknown" if names is None else ", ".join(names) or "none"
+
+
 def _print(told: Status) -> None:
     release = {None: "", True: ", of this release", False: ", not of this release"}
     rows: dict[str, Any] = {
@@ -178,7 +252,8 @@ def _print(told: Status) -> None:
         "command": told.command_version,
         "code": f"{told.code_version or 'unknown'}{release[told.code_is_this_release]}",
         "hooks file": ", from the ".join(filter(None, (told.hooks_file or "unknown", told.hooks_from))),
-        "alarms": "unknown" if told.alarms is None else ", ".join(told.alarms) or "none",
+        "retiring hooks": _listed(told.retiring_hooks),
+        "alarms": _listed(told.alarms),
         **{f"  {name}": value for name, value in sorted(told.parameters.items()) if value},
     }
     for name, value in rows.items():

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from threading import Barrier, get_ident
 from typing import TYPE_CHECKING, Any, Final
@@ -11,12 +12,19 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 from botocore.exceptions import ClientError, ConnectTimeoutError
 from click.testing import CliRunner
+from rich.console import Console
+from rich.text import Text
 
 from tests.factories import at
 from tests.memory_account import MemoryStack, refused
+from usher.core.action import Outcome, Phase
+from usher.core.action import Result as ActionResult
 from usher_cli.account import Machine, Place
 from usher_cli.fleet.asking import SIDE_BY_SIDE
+from usher_cli.fleet.fleet import opened
+from usher_cli.listing import Selection
 from usher_cli.main import main
+from usher_cli.watch import WholeFleet, watch_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -279,3 +287,96 @@ def test_two_with_the_same_expiry_are_in_the_order_of_accounts(fleet: MemoryFlee
         )
     actions = told(fleet.usher("list", "--json"))["actions"]
     assert [action["account"] for action in actions[:2]] == [SHOP, BILLS]
+
+
+# watch
+
+
+def watched(fleet: MemoryFleet, meanwhile: Callable[[int], object], *options: str) -> Result:
+    """Three looks; `meanwhile` is told after which."""
+    looks: list[int] = []
+
+    def wait(_: timedelta) -> None:
+        looks.append(1)
+        if len(looks) == 3:
+            raise KeyboardInterrupt
+        meanwhile(len(looks))
+
+    file = fleet.folder / "fleet.yaml"
+    file.write_text(fleet.text, encoding="utf-8")
+    return CliRunner().invoke(
+        main, ["watch", "--fleet", str(file), *options], obj=replace(fleet.machine(), wait=wait)
+    )
+
+
+def ended(fleet: MemoryFleet, account: str, region: str, action_id: str) -> None:
+    stack = fleet.stack(account, region)
+    action = stack.loaded(action_id)
+    after = replace(
+        action,
+        version=action.version + 1,
+        look_id="look",
+        phase=Phase.CLOSED,
+        look_at=None,
+        outcome=Outcome.COMPLETED,
+        result=ActionResult.CONTINUE,
+        reason="done",
+        closed_at=at(8),
+    )
+    stack.records.save(after)
+
+
+def test_watch_prints_a_line_with_the_site_for_each_change(fleet: MemoryFleet) -> None:
+    outcome = watched(fleet, lambda look: ended(fleet, SHOP, OHIO, "b") if look == 1 else None)
+    assert outcome.exit_code == 0
+    assert [line.split()[1:6:2] for line in outcome.stdout.splitlines()] == [
+        ["shop", "i-b", "waiting:"],
+        [BILLS, "i-c", "waiting:"],
+        ["shop", "i-a", "waiting:"],
+        ["shop", "i-b", "completed"],
+    ]
+    assert outcome.stdout.splitlines()[3].split()[2] == OHIO
+
+
+def test_a_site_that_falls_silent_is_told_once_and_its_actions_count_as_they_were(fleet: MemoryFleet) -> None:
+    stack = fleet.stack(SHOP, OHIO)
+
+    def meanwhile(_: int) -> None:
+        stack.records.pauses = silent  # type: ignore[method-assign]
+
+    def silent() -> Any:
+        raise DENIED
+
+    outcome = watched(fleet, meanwhile)
+    assert len(outcome.stdout.splitlines()) == 3
+    assert outcome.stderr.splitlines() == [f"shop us-east-2 failed: {NOT_PERMITTED}", ""]
+
+
+def test_watch_prints_json_with_account_and_region(fleet: MemoryFleet) -> None:
+    outcome = watched(fleet, lambda look: ended(fleet, SHOP, OHIO, "b") if look == 1 else None, "--json")
+    lines = [json.loads(line) for line in outcome.stdout.splitlines()]
+    assert [(line["account"], line["region"], line["id"], line["state"]) for line in lines] == [
+        (SHOP, OHIO, "b", "waiting"),
+        (BILLS, IRELAND, "c", "waiting"),
+        (SHOP, IRELAND, "a", "waiting"),
+        (SHOP, OHIO, "b", "completed"),
+    ]
+
+
+def test_a_terminal_shows_the_sites_and_what_failed(fleet: MemoryFleet) -> None:
+    def pressed(_: timedelta) -> None:
+        raise KeyboardInterrupt
+
+    fleet.failing = {(BILLS, IRELAND): DENIED}
+    (fleet.folder / "fleet.yaml").write_text(fleet.text, encoding="utf-8")
+    machine = replace(fleet.machine(), wait=pressed)
+    found = opened(machine, fleet.folder / "fleet.yaml", Place(), (), None)
+    screen = io.StringIO()
+    console = Console(file=screen, force_terminal=True, no_color=True, width=200, height=50, highlight=False)
+    selection = Selection(group=None, hook=None, limit=50)
+    with pytest.raises(KeyboardInterrupt):
+        watch_table(WholeFleet(of=found, selection=selection), timedelta(seconds=5), console)
+    drawn = [line.rstrip() for line in Text.from_ansi(screen.getvalue()).plain.splitlines()]
+    assert f"{BILLS} {IRELAND} failed: {NOT_PERMITTED}" in drawn
+    assert any("2 of 2 open in 3 accounts and Regions" in line for line in drawn)
+    assert any(line.split()[:3] == ["shop", OHIO, "i-b"] for line in drawn)

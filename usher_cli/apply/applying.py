@@ -86,6 +86,12 @@ def read_version(account: Account, number: int) -> FileVersion:
         raise Trouble(f"{error}: `usher config history` lists the versions.") from error
 
 
+def is_newest(account: Account, candidate: Candidate) -> bool:
+    """Whether this file was applied last: then nothing is to be done. Raises Trouble."""
+    newest = candidate.over.newest
+    return bool(newest) and read_version(account, newest).file.digest == candidate.file.digest
+
+
 def refuse_where_compiled_in(account: Account, *, ahead: bool) -> None:
     """`ahead`: for a deployment that is about to go over. Raises Trouble."""
     if account.status.endswith("_IN_PROGRESS"):

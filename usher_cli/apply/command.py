@@ -16,7 +16,9 @@ from usher_cli.apply.data import Named, as_data, difference, print_difference
 from usher_cli.apply.waiting import Hooks, wait_for_hooks
 from usher_cli.change import ask, print_result
 from usher_cli.change import reason as reason_callback
-from usher_cli.plan.command import in_sentences, planned, print_steps, print_times_of_apply
+from usher_cli.fleet.apply import apply_fleet
+from usher_cli.fleet.fleet import or_fleet
+from usher_cli.plan.command import in_sentences, planned, print_steps, print_times_of_apply, reading_groups
 from usher_cli.printable import short, shown
 from usher_hooksfile.warnings import warnings
 
@@ -38,11 +40,12 @@ Examples:
   usher apply hooks.yaml --reason "ticket 7" --wait
   usher apply --rollback --reason "ticket 7 made it worse"
   usher apply hooks.yaml --reason "ticket 7" --yes --json
+  usher apply --fleet fleet.yaml --reason "ticket 7"    one account and Region of a fleet after the other
 
 \b
 Exit codes:
   0  applied, or the file is in effect already
-  1  not confirmed; or, with --wait, not all hooks stand as the file asks
+  1  not confirmed; with --wait, not all hooks stand as the file asks; with --fleet, one failed
   2  wrong usage, a file that is invalid or needs rights that the stack lacks, or somebody was faster
 """
 
@@ -57,6 +60,7 @@ Exit codes:
 )
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@or_fleet(apply_fleet)
 @with_account
 def apply(  # noqa: PLR0913 - the options of a command
     account: Account,
@@ -85,13 +89,14 @@ def apply(  # noqa: PLR0913 - the options of a command
     applying.refuse_where_compiled_in(account, ahead=ahead)
     candidate = applying.from_before(account) if rollback else applying.from_file(account, file or _DEFAULT)
     applying.refuse_what_the_rights_lack(account, candidate)
-    if _is_newest(account, candidate):
+    if applying.is_newest(account, candidate):
         version = applying.read_version(account, candidate.over.newest)
         said = f"{candidate.name} is version {version.number} already: nothing was applied."
         _print(account, version, said, as_json=as_json)
         _follow(account, version, wait=wait)
         return
-    plan = planned(account, candidate.file)
+    with reading_groups():
+        plan = planned(account, candidate.file)
     _show(account, candidate, plan)
     applying.refuse_conflicts_of_names(plan, candidate)
     ask(f"Apply {candidate.name} as version {candidate.number}?", yes=yes)
@@ -103,11 +108,6 @@ def apply(  # noqa: PLR0913 - the options of a command
 def _follow(account: Account, version: FileVersion, *, wait: bool) -> None:
     if wait and wait_for_hooks(account, version) is not Hooks.STAND:
         click.get_current_context().exit(_NOT_ALL)
-
-
-def _is_newest(account: Account, candidate: Candidate) -> bool:
-    newest = candidate.over.newest
-    return bool(newest) and applying.read_version(account, newest).file.digest == candidate.file.digest
 
 
 def _show(account: Account, candidate: Candidate, plan: Plan) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from usher_cli.plan.command import planned
+from usher_cli.plan.command import planned, reading_groups
 from usher_cli.plan.steps import Step
 from usher_cli.printable import short, shown
 
@@ -34,7 +34,8 @@ def wait_for_hooks(account: Account, version: FileVersion) -> Hooks:
     if not _is_in_force(account, version):
         return Hooks.REPLACED
     while True:
-        plan = planned(account, version.file)
+        with reading_groups():
+            plan = planned(account, version.file)
         left = [row for row in plan.rows if row.step in _TO_COME]
         if _newest(account) != version.number:
             _tell(f"Version {_newest(account)} was applied meanwhile: `usher config history` tells why.")

@@ -92,9 +92,9 @@ def or_fleet(of_fleet: Callable[..., None]) -> Callable[[Callable[..., None]], C
                 endpoint_url=rest.pop("endpoint_url"),
                 stack=rest.pop("stack"),
             )
-            if _is_given(context, "stack"):
+            if is_given("stack"):
                 raise click.UsageError("the fleet's file names the stack: leave --stack out")
-            region = over.region if _is_given(context, "region") else None
+            region = over.region if is_given("region") else None
             with errors_as_trouble(over):
                 of_fleet(opened(context.obj, fleet, over, only_accounts, region), **rest)
 
@@ -161,6 +161,6 @@ def _chosen(sites: Sequence[FleetSite], accounts: Sequence[str], region: str | N
     return found
 
 
-def _is_given(context: click.Context, name: str) -> bool:
-    """Whether the operator gave that option, and not the environment."""
-    return context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+def is_given(name: str) -> bool:
+    """Whether the operator gave that option of the command, and not its default or the environment."""
+    return click.get_current_context().get_parameter_source(name) is ParameterSource.COMMANDLINE

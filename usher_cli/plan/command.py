@@ -19,16 +19,24 @@ from usher.core.compiled import compiled
 from usher.core.wanted_hooks import Wanted
 from usher.ports.errors import CallRefused, TryLater
 from usher_cli.account import Trouble, with_account
+from usher_cli.fleet.fleet import or_fleet
+from usher_cli.fleet.rows import print_rows
 from usher_cli.plan import enrolment_times
 from usher_cli.plan.enrolment_times import Pace
 from usher_cli.plan.steps import Known, Live, Plan, Row, Step, plan, targets
+from usher_cli.printable import shown
 from usher_hooksfile import load
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
+
+    from rich.status import Status
 
     from usher.core.compiled import Compiled
     from usher_cli.account import Account
+    from usher_cli.fleet.fleet import Fleet
+    from usher_cli.fleet.sites import FleetSite
 
 _DEFAULT: Final = Path("hooks.yaml")
 _WIDTH: Final = 1000  # nothing is cut to fit: a terminal wraps long lines by itself
@@ -40,6 +48,7 @@ Examples:
   usher plan staging/hooks.yaml --region eu-west-1
   usher plan --own-group workers-blue
   usher plan --json | jq '.steps[] | select(.step == "retire")'
+  usher plan --fleet fleet.yaml    all accounts and Regions of a fleet, each with its hooks file
 
 \b
 Steps:
@@ -57,9 +66,38 @@ Steps:
 \b
 Exit codes:
   0  a plan without conflicts
-  1  a plan with conflicts
+  1  a plan with conflicts, or an account or Region of the fleet failed
   2  wrong usage, an invalid hooks file, or the account cannot be reached
 """
+
+
+def plan_fleet(
+    fleet: Fleet, file: Path | None, hooks: Path | None, own_groups: tuple[str, ...], *, as_json: bool
+) -> None:
+    """All sites of a fleet, each with its own hooks file."""
+    if file or hooks or own_groups:
+        raise click.UsageError("the fleet's file names the hooks files: leave FILE and --own-group out")
+    answers = fleet.ask(lambda account, site: _plan_of(account, site.hooks, ()))
+    if as_json:
+        now = fleet.machine.clock()
+        sites = [
+            {**site.names, "hooks": site.hooks.name, **as_data(found, now)} for site, found in answers.told
+        ]
+        click.echo(json.dumps({"sites": sites, "failed": [each.data for each in answers.failed]}, indent=1))
+    else:
+        print_fleet_steps(answers.told)
+    answers.finish(incomplete=any(found.has_conflicts for _, found in answers.told))
+
+
+def print_fleet_steps(plans: Sequence[tuple[FleetSite, Plan]], *, stderr: bool = False) -> None:
+    """The steps of all sites as a table, and a sentence for each site."""
+    rows = [(site, row) for site, found in plans for row in found.rows]
+    if rows:
+        cells = [(site, (row.step, row.group, row.hook, row.reason)) for site, row in rows]
+        print_rows(("STEP", "GROUP", "HOOK", "REASON"), cells, stderr=stderr)
+        click.echo(err=stderr)
+    for site, found in plans:
+        click.echo(shown(f"{site}: {in_sentences(found, site.hooks.name)}"), err=stderr)
 
 
 @click.command(name="plan", epilog=_EXAMPLES)
@@ -72,10 +110,9 @@ Exit codes:
     multiple=True,
     help="A group whose own template contains its hooks, in addition to those of the last deploy.",
 )
+@or_fleet(plan_fleet)
 @with_account
-@click.pass_context
 def plan_command(
-    context: click.Context,
     account: Account,
     file: Path | None,
     hooks: Path | None,
@@ -91,17 +128,22 @@ def plan_command(
     if file is not None and hooks is not None:
         raise click.UsageError("give FILE or --hooks, not both")
     path = file or hooks or _DEFAULT
-    try:
-        examined = load.examine(path)
-    except load.HooksFileRefused as refused:
-        raise Trouble("; ".join(refused.complaints)) from refused
-    own = {*own_groups, *own_groups_of(account)}
-    found, now = planned(account, compiled(examined.data, own)), account.machine.clock()
+    with reading_groups():
+        found = _plan_of(account, path, own_groups)
+    now = account.machine.clock()
     if as_json:
         click.echo(json.dumps(as_data(found, now), indent=1))
     else:
         _print(found, path, now)
-    context.exit(1 if found.has_conflicts else 0)
+    click.get_current_context().exit(1 if found.has_conflicts else 0)
+
+
+def _plan_of(account: Account, path: Path, own_groups: Sequence[str]) -> Plan:
+    try:
+        file = load.examine(path)
+    except load.HooksFileRefused as refused:
+        raise Trouble("; ".join(refused.complaints)) from refused
+    return planned(account, compiled(file.data, {*own_groups, *own_groups_of(account)}))
 
 
 def own_groups_of(account: Account) -> tuple[str, ...]:
@@ -135,22 +177,25 @@ def planned(account: Account, file: Compiled) -> Plan:
         tag_value=account.parameters.get("TagValue"),
         is_applied=in_force is not None and in_force.version is not None,
     )
-    console = Console(stderr=True)
-    with console.status("Reading the groups ..."):
-        try:
-            found = plan(wanted, file.configuration, live, known, account.machine.clock)
-            calls = account.outputs.get("CallsPerSecond")
-            return replace(
-                found,
-                pace=pace,
-                is_deployed=is_deployed,
-                is_applied=known.is_applied,
-                calls_per_second=float(calls) if calls else None,
-            )
-        except TryLater as busy:
-            raise Trouble(f"Auto Scaling is busy ({busy}): try again.") from busy
-        except CallRefused as refusal:
-            raise Trouble(f"Auto Scaling refused a call: {refusal}") from refusal
+    try:
+        found = plan(wanted, file.configuration, live, known, account.machine.clock)
+    except TryLater as busy:
+        raise Trouble(f"Auto Scaling is busy ({busy}): try again.") from busy
+    except CallRefused as refusal:
+        raise Trouble(f"Auto Scaling refused a call: {refusal}") from refusal
+    calls = account.outputs.get("CallsPerSecond")
+    return replace(
+        found,
+        pace=pace,
+        is_deployed=is_deployed,
+        is_applied=known.is_applied,
+        calls_per_second=float(calls) if calls else None,
+    )
+
+
+def reading_groups() -> Status:
+    """Says on a terminal that a plan takes its time."""
+    return Console(stderr=True).status("Reading the groups ...")
 
 
 _OLD_NAMES: Final = {  # of the key `what`, which is removed in 0.2

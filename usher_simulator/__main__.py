@@ -28,6 +28,8 @@ example:
   PROGRAM --port 8090 --speed 60 &
   aws autoscaling describe-lifecycle-hook-types --endpoint-url http://127.0.0.1:8090
 
+  curl --data advance=10m http://127.0.0.1:8090/clock     # ten minutes pass at once
+
 Messages go to the queues, topics, functions and the event bus behind AWS_ENDPOINT_URL (or
 AWS_ENDPOINT_URL_SQS, _SNS, _LAMBDA, _EVENTBRIDGE, _ELASTIC_LOAD_BALANCING_V2, _STS). Without
 them hooks can have no notification target, and events go nowhere.
@@ -74,7 +76,13 @@ def _parser(program: str) -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("--port", type=_port, required=True, metavar="PORT", help="where to listen; 0 takes a free port")
-    add("--speed", type=_positive, default=1.0, metavar="N", help="simulated seconds per second (default: 1)")
+    add(
+        "--speed",
+        type=_seconds,
+        default=1.0,
+        metavar="N",
+        help="simulated seconds per second (default: 1); with 0 the time stands still until it is advanced",
+    )
     add(
         "--latency",
         choices=_LATENCIES,
@@ -101,12 +109,6 @@ def _port(text: str) -> int:
     if not 0 <= int(text) <= _LAST_PORT:
         raise ValueError(text)
     return int(text)
-
-
-def _positive(text: str) -> float:
-    if not 0 < float(text) < math.inf:
-        raise ValueError(text)
-    return float(text)
 
 
 def _seconds(text: str) -> float:

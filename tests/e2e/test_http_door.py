@@ -43,6 +43,9 @@ from tests.e2e.doors import (
 from usher_simulator.autoscaling.latencies import CAPTURED, PROMPT
 from usher_simulator.autoscaling.virtual_clock import VirtualClock
 from usher_simulator.autoscaling.wall_clock import WallClock
+from usher_simulator.conformance.endpoints import OverHttp
+from usher_simulator.conformance.runner import run as run_scenario
+from usher_simulator.conformance.scenarios import load
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -298,6 +301,45 @@ def test_what_is_due_is_done_though_nobody_asks() -> None:
         stopped.now_s += 1
     assert done.wait(PATIENCE_S)
     wall_clock.close()
+
+
+def advanced(door: Door, form: str) -> tuple[int, str]:
+    with closing(http.client.HTTPConnection(urlsplit(door.url).netloc, timeout=PATIENCE_S)) as line:
+        line.request("POST", "/clock", form)
+        answer = line.getresponse()
+        return answer.status, answer.read().decode()
+
+
+@pytest.mark.parametrize("speed", [0.0, 1.0])
+def test_whoever_asks_for_it_lets_time_pass(speed: float) -> None:
+    with a_door(speed=speed) as door:
+        door.create(BRIEF)
+        assert advanced(door, "advance=900ms")[0] == 200
+        assert door.states() == ["Pending"]
+        assert advanced(door, "advance=1100ms") == (200, f"{(START + timedelta(seconds=2)).isoformat()}\n")
+        assert door.states() == ["Pending:Wait"]
+        assert advanced(door, "advance=1h30m")[0] == 200
+        assert door.states() == ["InService"]
+
+
+@pytest.mark.parametrize("form", ["", "advance=", "advance=soon", "advance=0s", "advance=367d", "other=1m"])
+def test_what_is_no_span_of_time_moves_no_clock(form: str) -> None:
+    with a_door() as door:
+        status, text = advanced(door, form)
+        assert (status, "Send a form such as advance=10m" in text) == (400, True)
+        assert advanced(door, "advance=1s")[1] == f"{(START + timedelta(seconds=1)).isoformat()}\n"
+
+
+def test_the_scenarios_agree_over_http_on_a_clock_that_is_advanced() -> None:
+    """Those of actions: the others say nothing more of the clock."""
+    scenarios = [one for one in load(ROOT / "conformance" / "scenarios") if one.file == "actions"]
+    with a_door(speed=0.0) as door:
+        outcomes = [
+            run_scenario(scenario, OverHttp(door.url, timedelta(), f"{door.url}/clock"), number)
+            for number, scenario in enumerate(scenarios)
+        ]
+    assert [outcome for outcome in outcomes if outcome.status == "differs"] == []
+    assert sum(outcome.status == "agrees" for outcome in outcomes) > len(outcomes) / 2
 
 
 def test_after_its_close_the_time_stands_still() -> None:
@@ -657,7 +699,7 @@ def test_a_port_that_is_taken_is_one_clear_line() -> None:
 
 @pytest.mark.parametrize(
     "words",
-    [("--port", "65536"), ("--port", "0", "--speed", "0"), ("--port", "0", "--describe-lag", "-1"), ()],
+    [("--port", "65536"), ("--port", "0", "--speed", "-1"), ("--port", "0", "--describe-lag", "-1"), ()],
     ids=" ".join,
 )
 def test_options_that_make_no_sense_are_refused(words: tuple[str, ...]) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
+import yaml
 
 from usher_simulator.conformance.__main__ import main
 from usher_simulator.conformance.endpoints import InProcess
@@ -29,6 +30,14 @@ def test_the_simulator_agrees(scenario: Scenario) -> None:
 def test_there_are_sixty_scenarios_and_each_has_a_source() -> None:
     assert len(SCENARIOS) >= 60
     assert all(len(scenario.source) > 10 for scenario in SCENARIOS)
+
+
+def test_moto_s_own_tests_are_said_again_but_for_those_that_are_named() -> None:
+    of_moto = yaml.safe_load((FOLDER.parent / "moto.yaml").read_text(encoding="utf-8"))
+    said = [one for tests in of_moto.values() for one in tests.values()]
+    absent = [one["absent"] for one in said if isinstance(one, dict)]
+    assert {one for one in said if isinstance(one, str)} <= {scenario.name for scenario in SCENARIOS}
+    assert (len(said), len(absent)) == (43, 2)
 
 
 GROUP: Final = """
@@ -103,6 +112,18 @@ def outcome_of(folder: Path, steps: str) -> str:
 def test_a_difference_is_told_with_its_step_and_place(tmp_path: Path, steps: str, why: str) -> None:
     assert outcome_of(tmp_path, steps).startswith(why)
     assert bool(outcome_of(tmp_path, steps)) == bool(why)
+
+
+@pytest.mark.parametrize(
+    ("name", "why"), [("x-${n}", ""), ("x", "step 2, CreateAutoScalingGroup: expected an")]
+)
+def test_a_call_may_be_made_several_times_and_counts(tmp_path: Path, name: str, why: str) -> None:
+    sizes = (
+        "MinSize: 0, MaxSize: 0, LaunchTemplate: {LaunchTemplateName: any}, AvailabilityZones: [us-east-1a]"
+    )
+    call = f"{{call: CreateAutoScalingGroup, times: 2, with: {{AutoScalingGroupName: '{name}', {sizes}}}}}"
+    assert outcome_of(tmp_path, f"      - {call}").startswith(why)
+    assert bool(outcome_of(tmp_path, f"      - {call}")) == bool(why)
 
 
 @pytest.mark.parametrize(

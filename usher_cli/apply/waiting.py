@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from usher_cli.account import Account
 
 _FIRST_LOOKS: Final = timedelta(seconds=10)  # one item of the table
-_BETWEEN_PLANS: Final = timedelta(seconds=60)  # each costs a call for every group that the file selects
+# A plan costs a call for every group that the file selects: at most one a second, on average.
+_BETWEEN_PLANS: Final = (timedelta(seconds=10), timedelta(seconds=60))
 _TO_COME: Final = (Step.ENROL, Step.CHANGE, Step.RESTORE, Step.RECLAIM, Step.RETIRE)
 
 
@@ -43,7 +44,8 @@ def wait_for_hooks(account: Account, version: FileVersion) -> Hooks:
         if not left:
             break
         _tell(f"{plan.enrolled} of {plan.groups} groups have all their hooks; hooks left: {len(left)}.")
-        account.machine.wait(_BETWEEN_PLANS)
+        least, most = _BETWEEN_PLANS
+        account.machine.wait(min(most, max(least, timedelta(seconds=plan.groups))))
     conflicts = [row for row in plan.rows if row.step is Step.CONFLICT]
     for row in conflicts:
         _tell(f"conflict: {row.hook} on {row.group}: {row.reason}")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from usher_simulator.autoscaling.groups import Group
 from usher_simulator.autoscaling.hook_operations import hooks_of
-from usher_simulator.autoscaling.launch_settings import changed, check_new
+from usher_simulator.autoscaling.launch_settings import changed, check_new, check_template
 from usher_simulator.autoscaling.lookups import group_of
 from usher_simulator.autoscaling.notifications import group_arn
 from usher_simulator.autoscaling.query_protocol import ApiError
@@ -86,6 +86,7 @@ class GroupOperations:
     def _update(self, asked: Mapping[str, Any], _: str) -> Answer:
         if asked["AutoScalingGroupName"] not in self._fleet.groups:
             raise ApiError("ValidationError", "AutoScalingGroup name not found - null")  # aws-facts 11.1
+        check_template(asked)
         group = group_of(self._fleet, asked["AutoScalingGroupName"])
         before = (group.min_size, group.max_size, group.desired)
         group.min_size = asked.get("MinSize", group.min_size)

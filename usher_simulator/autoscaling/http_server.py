@@ -15,6 +15,7 @@ from random import Random
 from socketserver import ThreadingTCPServer
 from threading import Thread
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import parse_qsl
 
 from usher_simulator.autoscaling import query_protocol
 from usher_simulator.autoscaling.client import respond_to
@@ -26,6 +27,7 @@ from usher_simulator.autoscaling.real_targets import AwsOutside
 from usher_simulator.autoscaling.service import AutoScalingService
 from usher_simulator.autoscaling.virtual_clock import VirtualClock
 from usher_simulator.autoscaling.wall_clock import WallClock
+from usher_simulator.spans import span_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -35,6 +37,8 @@ if TYPE_CHECKING:
 
 _LOOPBACK: Final = "127.0.0.1"
 _LONGEST_BODY: Final = 1 << 20
+_CLOCK: Final = "/clock"  # takes a form `advance=10m`, which is no part of AWS's API
+_MOST_AHEAD: Final = timedelta(days=366)
 _IDLE_S: Final = 60
 
 
@@ -73,7 +77,10 @@ def open_door(setup: Setup) -> Iterator[str]:
             request_id = new_id()
             return (*respond_to(body, service, request_id), request_id)
 
-    with Server(setup.port, respond) as server:
+    def advance(span: timedelta) -> datetime:
+        return wall_clock.advance(span)
+
+    with Server(setup.port, respond, advance) as server:
         outside = AwsOutside(setup.environment, undeliverable, setup.say)
         fleet = Fleet(
             clock=clock,
@@ -113,8 +120,14 @@ class Server(ThreadingTCPServer):
     allow_reuse_address = True
     request_queue_size = 128
 
-    def __init__(self, port: int, respond: Callable[[str], tuple[int, str, str]]) -> None:
+    def __init__(
+        self,
+        port: int,
+        respond: Callable[[str], tuple[int, str, str]],
+        advance: Callable[[timedelta], datetime] | None = None,
+    ) -> None:
         self.respond = respond
+        self.advance = advance
         self._connections: set[socket.socket] = set()
         super().__init__((_LOOPBACK, port), _Handler)
 
@@ -165,10 +178,23 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer_form(self, size: int) -> None:
         body = self.rfile.read(size)
-        if len(body) == size:
-            self._answer(body.decode(errors="replace"))
-        else:  # the client left in the middle: half a request is none
+        if len(body) != size:  # the client left in the middle: half a request is none
             self.close_connection = True
+        elif self.path == _CLOCK and self.server.advance is not None:
+            self._advance(body.decode(errors="replace"), self.server.advance)
+        else:
+            self._answer(body.decode(errors="replace"))
+
+    def _advance(self, form: str, advance: Callable[[timedelta], datetime]) -> None:
+        """Let time pass, and say which time it is."""
+        try:
+            span = span_of(dict(parse_qsl(form)).get("advance", ""))
+        except (ValueError, OverflowError):
+            span = timedelta()
+        if not timedelta() < span <= _MOST_AHEAD:
+            self._refuse(400, "ValidationError", "Send a form such as advance=10m, of at most 366 days.")
+        else:
+            self._write(200, f"{advance(span).isoformat()}\n", str(uuid.uuid4()), "text/plain")  # noqa: TID251 - as in _refuse
 
     def do_GET(self) -> None:
         """Answer a query string."""
@@ -192,11 +218,11 @@ class _Handler(BaseHTTPRequestHandler):
         request_id = str(uuid.uuid4())  # noqa: TID251 - of no request of the engine's, so of no seed
         self._write(status, query_protocol.write_error(error, request_id), request_id)
 
-    def _write(self, status: int, text: str, request_id: str) -> None:
+    def _write(self, status: int, text: str, request_id: str, kind: str = "text/xml") -> None:
         body = text.encode()
         self.send_response(status)
         self.send_header("x-amzn-RequestId", request_id)
-        self.send_header("Content-Type", "text/xml")
+        self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(body)))
         if self.close_connection:
             self.send_header("Connection", "close")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, Final
 
 from usher_simulator.autoscaling.query_protocol import ApiError
@@ -16,6 +17,7 @@ ANY_SOURCE: Final[dict[str, Any]] = {
     "AvailabilityZones": ["us-east-1a"],
 }
 _ANY_TYPE: Final = "t3.micro"  # no launch template is read: EC2 is not simulated
+_INSTANCE_ID: Final = re.compile("i-[0-9a-f]+")
 _ZONE_IDS: Final = {  # as one captured account has them
     "us-east-1a": "use1-az6",
     "us-east-1b": "use1-az1",
@@ -31,8 +33,19 @@ def zone_id(zone: str) -> str:
     return _ZONE_IDS.get(zone, f"{zone}-id")
 
 
+def check_template(asked: Mapping[str, Any]) -> None:
+    """A template is named by its id or its name, and not by both."""
+    of_policy = (asked.get("MixedInstancesPolicy") or {}).get("LaunchTemplate") or {}
+    for template in (asked.get("LaunchTemplate"), of_policy.get("LaunchTemplateSpecification")):
+        if template and bool(template.get("LaunchTemplateId")) == bool(template.get("LaunchTemplateName")):
+            raise ApiError(
+                "ValidationError", "Valid requests must contain either launchTemplateId or LaunchTemplateName"
+            )
+
+
 def check_new(asked: Mapping[str, Any]) -> None:
     """A new group must say what it launches, and where (aws-facts 11.1)."""
+    check_template(asked)
     given = [name for name in (*SOURCES, "InstanceId") if asked.get(name)]
     if len(given) != 1:
         raise ApiError(
@@ -40,6 +53,9 @@ def check_new(asked: Mapping[str, Any]) -> None:
             "Valid requests must contain either LaunchTemplate, LaunchConfigurationName, InstanceId or "
             "MixedInstancesPolicy parameter.",
         )
+    instance = asked.get("InstanceId")
+    if instance and not _INSTANCE_ID.fullmatch(instance):
+        raise ApiError("ValidationError", f"Instance [{instance}] is invalid.")
     if not (
         asked.get("AvailabilityZones") or asked.get("AvailabilityZoneIds") or asked.get("VPCZoneIdentifier")
     ):

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class WallClock:
-    """Simulated time that runs `speed` times as fast as `monotonic` counts seconds.
+    """Simulated time that runs `speed` times as fast as `monotonic` counts seconds; with 0 it stands still.
 
     Whatever touches what the clock drives does so inside `caught_up`: its lock is the only one. A
     thread of its own does what is due while nobody asks; `close` ends it.
@@ -41,6 +41,13 @@ class WallClock:
             finally:
                 self._changed.notify_all()  # something earlier may be due now
 
+    def advance(self, span: timedelta) -> datetime:
+        """Jump that far, and do all that is due until then; the time there."""
+        with self.caught_up():
+            self._began_at += span
+            self._run()
+            return self._clock()
+
     def close(self) -> None:
         """End the driver; from now on the time stands still."""
         with self._changed:
@@ -63,6 +70,6 @@ class WallClock:
 
     def _until_next_s(self) -> float | None:
         next_at = self._clock.next_at
-        if next_at is None:
+        if next_at is None or not self._speed:
             return None
         return max(0.0, (next_at - self._now()).total_seconds() / self._speed)

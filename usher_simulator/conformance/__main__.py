@@ -24,6 +24,7 @@ _EXAMPLE: Final = """\
 examples:
   python -m usher_simulator.conformance
   python -m usher_simulator.conformance --endpoint http://127.0.0.1:5000 --json
+  python -m usher_simulator.conformance --endpoint http://127.0.0.1:8090 --clock http://127.0.0.1:8090/clock
 """
 
 
@@ -39,7 +40,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"{asked.scenarios} has no scenarios. Name their folder with --scenarios.\n")
         return 2
     outcomes = [
-        run(scenario, OverHttp(asked.endpoint, longest) if asked.endpoint else InProcess(), number)
+        run(
+            scenario,
+            OverHttp(asked.endpoint, longest, asked.clock) if asked.endpoint else InProcess(),
+            number,
+        )
         for number, scenario in enumerate(scenarios, start=1)
     ]
     sys.stdout.write(_as_json(outcomes) if asked.json else _as_text(outcomes))
@@ -55,6 +60,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("--endpoint", metavar="URL", help="a server of the API (default: the simulator, in this process)")
+    add("--clock", metavar="URL", help="where a form such as advance=40s lets time pass at that endpoint")
     add("--scenarios", type=Path, default=_FOLDER, metavar="FOLDER", help=f"default: {_FOLDER}")
     add(
         "--longest-wait",

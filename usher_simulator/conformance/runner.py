@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import jmespath
@@ -102,10 +103,11 @@ class _Run:
                 told = self._endpoint.told(step.by, self._group)
                 return next(differences(filled_in(step.expected, self._kept), told, step.by), "")
             case Call():
-                return self._within(step)
+                return next(filter(None, map(partial(self._within, step), range(1, step.times + 1))), "")
 
-    def _within(self, step: Call) -> str:
+    def _within(self, step: Call, number: int) -> str:
         """Call until it is as expected, at most for so long, and no longer than anybody wants to wait."""
+        self._kept["n"] = str(number)
         left = step.within
         while (why := self._call(step)) and left > timedelta(0):
             try:

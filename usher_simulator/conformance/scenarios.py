@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-_OF_A_CALL: Final = {"call", "with", "answer", "error", "keep", "within"}
+_OF_A_CALL: Final = {"call", "with", "answer", "error", "keep", "within", "times"}
 _OF_A_SCENARIO: Final = {"name", "source", "needs", "steps"}
 NEEDS: Final = ("clock", "events", "targets", "health")
 
@@ -36,6 +36,7 @@ class Call:
     error: Mapping[str, Any] | None = None  # code and message of a refusal
     keep: Mapping[str, str] = field(default_factory=dict)  # names for values of the answer, by JMESPath
     within: timedelta = timedelta(0)  # how long it may take until the answer is as expected
+    times: int = 1  # how often it is made; `${n}` counts from 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +115,7 @@ def _step(scenario: str, written: Mapping[str, Any]) -> Step:
                 error=written.get("error"),
                 keep=written.get("keep") or {},
                 within=_span(scenario, written.get("within", "0s")),
+                times=int(written.get("times", 1)),
             )
         case "advance":
             return Advance(_span(scenario, written["advance"]))

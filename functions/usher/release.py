@@ -127,7 +127,8 @@ class Release:
             idle, before = (0 if len(left) < before else idle + 1), len(left)
             self.wait(APART.total_seconds())
             next_slot()  # raises NoCallLeft where the time is over: CloudFormation must have its answer
-        return f"{_named(left)} could not be deleted yet, because instances keep entering them; {AGAIN}"
+        why = "because instances keep entering them, or wait in other hooks of the group: complete those"
+        return f"{_named(left)} could not be deleted yet, {why}; {AGAIN}"
 
     def _close(self) -> None:
         """The sweep, which still runs, must not put hooks back: nothing would look after them."""

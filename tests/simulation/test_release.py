@@ -18,7 +18,7 @@ from usher.passes.enrolment import LAST_CALLS_S
 from usher.ports.autoscaling import Answer, AnswerKind
 from usher.ports.errors import Throttled, TryLater, Unavailable
 from usher.ports.records import Due, Raw
-from usher.release import IDLE_ROUNDS
+from usher.release import AGAIN, IDLE_ROUNDS
 from usher_simulator.fakes.memory_budget import MemoryBudget
 from usher_simulator.fakes.memory_enrolled import MemoryEnrolledHooks
 from usher_simulator.fakes.memory_store import MemoryStore
@@ -328,7 +328,10 @@ def test_on_a_group_that_never_rests_the_deletion_fails_in_words_to_be_repeated(
     leaving.coming = "Pending"
     leaving.enrolments.keep(enrolled("one"))
     reason = leaving.run()
-    assert reason.startswith("hook one of web could not be deleted yet, because instances keep entering")
+    assert reason == (
+        "hook one of web could not be deleted yet, because instances keep entering them, or wait in other "
+        f"hooks of the group: complete those; {AGAIN}"
+    )
     assert leaving.deleted == []
     leaving.coming = ""
     assert leaving.run() == ""

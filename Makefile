@@ -141,7 +141,7 @@ $(ASSET): requirements/functions.txt events/hooks.yaml infra/usher_cdk/bundle.py
 INPUTS ?= 100000
 SEED ?= 1
 fuzz: $(READY) ## INPUTS= hostile inputs (100000) into every door, from SEED= (1); a seed is a run of 250
-	@$(BIN)/python benchmarks/fuzz.py --inputs $(INPUTS) --seed $(SEED)
+	@$(BIN)/python -m benchmarks.fuzz --inputs $(INPUTS) --seed $(SEED)
 
 COVERAGE := COVERAGE_FILE=build/coverage $(BIN)/coverage report --show-missing --skip-covered
 coverage: $(READY) $(EMULATOR) ## branch coverage: the core in full, the functions at least 95 %

@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from usher.core.conditions.probe import Reply
     from usher.core.policy import Configuration
     from usher_simulator.autoscaling.lifecycle_actions import Wait
-    from usher_simulator.trials.condition_services import Truth
+    from usher_simulator.trials.condition_truths import Truth
     from usher_simulator.trials.effects import Call
     from usher_simulator.trials.invocations import Invocation, TimeLeft
     from usher_simulator.trials.queue import Batch

@@ -15,8 +15,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
-from benchmarks import fuzz
-from benchmarks.fuzz import Broken, Fuzz, Stage, is_well_said, real_messages, run_seed, sqs
+from benchmarks import fuzz, fuzz_stage
+from benchmarks.fuzz import Fuzz, real_messages, run_seed, sqs
+from benchmarks.fuzz_stage import Broken, Stage, is_well_said
 from usher.core import messages
 from usher.core.notifications import NotUnderstood
 from usher_cli import story, traffic
@@ -195,7 +196,7 @@ def test_a_wait_of_centuries_can_be_told_seed_37() -> None:
 
 def report_of(times: Mapping[str, str]) -> dict[str, Any]:
     """The report on one action that waited so long."""
-    made = report(replay([Entry(source="a", received_at=None, body=LIFECYCLE)], fuzz.settings()), [])
+    made = report(replay([Entry(source="a", received_at=None, body=LIFECYCLE)], fuzz_stage.settings()), [])
     (action,) = made["actions"]
     return made | {"actions": [action | times]}
 

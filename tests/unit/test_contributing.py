@@ -60,7 +60,7 @@ def test_a_file_that_is_named_is_there(page: str) -> None:
     ("name", "file"),
     [
         ("KINDS: ", "functions/usher/core/conditions/__init__.py"),
-        ("CONDITIONS: ", "usher_simulator/trials/condition_services.py"),
+        ("CONDITIONS: ", "usher_simulator/trials/condition_truths.py"),
         ("def in_words(", "functions/usher/core/conditions/command.py"),
         ('telemetry.count("SignalsRefused")', "functions/usher/intake/hearing.py"),
         ('recorder.counts["SignalsRefused"]', "tests/simulation/test_signals.py"),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from zlib import crc32
 
 from usher.core import duration
-from usher_simulator.trials.condition_services import CONDITIONS, OTHERWISE, kinds_of
+from usher_simulator.trials.condition_truths import CONDITIONS, OTHERWISE, kinds_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence

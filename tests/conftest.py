@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Final
 
 import botocore.loaders
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import settings
 
+from tests import properties
 from tests.recorded import CAPTURES, read, read_capture
 
 if TYPE_CHECKING:
@@ -20,13 +21,7 @@ if TYPE_CHECKING:
 
 FIELD: Final = Path(__file__).parents[2] / "shared" / "field"
 
-settings.register_profile(
-    "usher",
-    deadline=None,
-    derandomize=True,  # `make fuzz` and `make simulate` look for what is new
-    suppress_health_check=[HealthCheck.too_slow],
-)
-settings.load_profile("usher")
+settings.load_profile(properties.USUAL)
 
 # moto gives each test a session of its own; so the models of AWS's services are read once, not for each.
 botocore.loaders.create_loader = cache(botocore.loaders.create_loader)

@@ -97,7 +97,7 @@ json_data = st.recursive(
 
 
 @given(members=st.dictionaries(st.text(), json_data, max_size=4), seconds=st.integers(0, 10**6))
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_an_answer_comes_back_as_it_was(
     answers: SharedAnswers, members: dict[str, Any], seconds: int
 ) -> None:
@@ -136,7 +136,7 @@ def test_a_member_that_does_not_ask_again_is_left_out(
 
 
 @given(gaps=st.lists(st.floats(0, 149), min_size=1, max_size=8), after=st.floats(0, 149))
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_member_that_asks_every_two_minutes_is_always_enlisted(
     answers: SharedAnswers, gaps: list[float], after: float
 ) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import botocore.exceptions
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.contract.dynamodb import a_client, a_table
@@ -142,7 +142,6 @@ def carried_out(budget: Budget, todo: list[tuple[str, Any]]) -> list[datetime | 
 
 
 @given(rate=st.sampled_from([0.3, 1, 2.5, 4]), todo=st.lists(steps, max_size=25))
-@settings(max_examples=40, deadline=None)
 def test_both_budgets_book_the_same(account: None, rate: float, todo: list[tuple[str, Any]]) -> None:  # noqa: ARG001
     client = a_client()
 

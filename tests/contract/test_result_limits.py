@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import botocore.exceptions
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.contract.dynamodb import a_client, a_table
@@ -144,7 +144,6 @@ def sent_at(limits: ResultLimits, todo: Sequence[tuple[str, float, bool]], most:
 
 
 @given(most=st.integers(1, 3), todo=wishes)
-@settings(deadline=None)
 def test_in_no_minute_are_more_results_sent_than_the_limit_says(
     most: int, todo: list[tuple[str, float, bool]]
 ) -> None:
@@ -155,7 +154,6 @@ def test_in_no_minute_are_more_results_sent_than_the_limit_says(
 
 
 @given(most=st.integers(1, 3), todo=wishes)
-@settings(max_examples=30, deadline=None)
 def test_both_counters_say_the_same(
     account: None,  # noqa: ARG001 - stands around it
     most: int,

@@ -8,11 +8,12 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from tests.contract.stores import INSTANCE, LATER, TOKEN, a_raw, after, closed, due_ids, loaded, opened, told
 from tests.factories import an_action, at
+from tests.properties import examples
 from usher.core.action import MOST_DETAIL, MOST_RECENT
 from usher.core.lines import MOST_OF_A_STORE
 from usher.ports.errors import Moved
@@ -308,7 +309,7 @@ def test_of_the_history_of_an_instance_the_newest_actions_are_read(store: Store)
 LETTERS: Final = st.characters(exclude_categories=["Cs"])
 
 
-@settings(deadline=None, max_examples=12, suppress_health_check=list(HealthCheck))
+@examples(12, suppress_health_check=list(HealthCheck))
 @given(
     detail=st.text(LETTERS, min_size=1, max_size=40),
     times=st.integers(1, 200),

@@ -7,13 +7,14 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
-from hypothesis import settings
+import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
 
 from tests.contract.dynamodb import Clock, a_table
 from tests.contract.stores import LATER, a_test, after, closed, due_ids
 from tests.factories import a_signal, an_action, an_activity_end, at
+from tests.properties import examples
 from usher.aws.records import RecordTable
 from usher.core.action import Status
 from usher.ports.errors import Moved
@@ -167,9 +168,10 @@ def everything_of(action: Action, store: Store) -> object:
     )
 
 
+@pytest.mark.hypothesis
 def test_both_stores_say_the_same_after_the_same_doings(shared_client: DynamoDBClient) -> None:
     class Here(Twins):
         client = shared_client
 
-    few = settings(max_examples=10, stateful_step_count=15, deadline=None)
+    few = examples(10, stateful_step_count=15)
     run_state_machine_as_test(Here, settings=few)

@@ -21,7 +21,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 import boto3
 import pytest
 from botocore.exceptions import ClientError
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from moto.server import ThreadedMotoServer
 
@@ -158,7 +158,6 @@ def standing_door() -> Iterator[Door]:
         yield door
 
 
-@settings(deadline=None)
 @given(body=st.binary(max_size=40) | FORMS)
 def test_whatever_is_sent_the_answer_is_a_document_and_no_fault_of_the_simulator(
     standing_door: Door, body: str | bytes

@@ -11,11 +11,11 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
-from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from tests.factories import START
+from tests.properties import examples
 from usher_simulator.autoscaling import moves
 from usher_simulator.autoscaling.account import an_account
 from usher_simulator.autoscaling.groups import IN_POOL
@@ -757,4 +757,4 @@ def global_end(wait: Wait) -> datetime:
 
 
 TestDay = Day.TestCase
-TestDay.settings = settings(max_examples=120, stateful_step_count=50, deadline=None, derandomize=True)
+TestDay.settings = examples(40, stateful_step_count=50)

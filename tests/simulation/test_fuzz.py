@@ -81,20 +81,17 @@ def what_is_said_of(body: object) -> str:
 
 
 @given(body=anything | texts | st.binary(max_size=50).map(lambda raw: raw.decode("latin-1")))
-@settings(max_examples=150, deadline=None)
 def test_a_body_says_something_or_is_not_understood_for_a_reason(body: object) -> None:
     for given_as in (body, json.dumps(body)):
         assert is_well_said(what_is_said_of(given_as))
 
 
 @given(event=anything)
-@settings(max_examples=100, deadline=None)
 def test_any_event_at_all_leaves_intake_without_an_error(event: object) -> None:
     a_fuzz(MESSAGES[:1]).deliver(event, 0)
 
 
 @given(body=anything.map(json.dumps) | texts)
-@settings(max_examples=100, deadline=None)
 def test_any_wake_up_at_all_leaves_wake_without_an_error(body: str) -> None:
     stage = Stage(Random(1))  # noqa: S311 - to fuzz
     assert stage.wake(sqs(body), None) == {"batchItemFailures": []}
@@ -102,7 +99,7 @@ def test_any_wake_up_at_all_leaves_wake_without_an_error(body: str) -> None:
 
 
 @given(text=texts | anything.map(json.dumps))
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_hooks_file_at_all_is_sound_or_complained_of(text: str, tmp_path: Path) -> None:
     file = tmp_path / "hooks.yaml"
     file.write_bytes(text.encode(errors="surrogatepass"))
@@ -112,7 +109,7 @@ def test_any_hooks_file_at_all_is_sound_or_complained_of(text: str, tmp_path: Pa
 
 
 @given(content=st.binary(max_size=80) | anything.map(lambda value: json.dumps(value).encode()))
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_file_of_traffic_at_all_is_taken_apart(content: bytes, tmp_path: Path) -> None:
     file = tmp_path / "captured.jsonl"
     file.write_bytes(content)

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.factories import a_policy, a_signal, an_action, an_activity_end, at, hook_terms
@@ -147,7 +147,6 @@ def test_the_patience_with_an_action_ends(timeout: int, parts: dict[str, Any], g
     assert an_action(hook=terms, policy=a_policy(**parts)).give_up_at == at(give_up_at)
 
 
-@settings(deadline=None)
 @given(st.integers(30, 7200), st.none() | st.integers(1, 172_800))
 def test_patience_always_ends_before_the_global_timeout(timeout: int, give_up_after: int | None) -> None:
     parts: dict[str, Any] = {} if give_up_after is None else {"give_up_after": f"{give_up_after}s"}
@@ -202,7 +201,6 @@ def test_a_line_that_is_an_item_already_is_recent_again_once_it_counts_on() -> N
     assert lines(other) == [(3, "done", 1)]
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(["wait", "heartbeat"]), st.sampled_from(["a", "b"])), max_size=8))
 def test_the_timeline_tells_all_that_was_noted(noted: list[tuple[str, str]]) -> None:
     action = an_action()

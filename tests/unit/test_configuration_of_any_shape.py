@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.hooks_data import problems, sound
@@ -33,7 +33,6 @@ POLICIES = st.fixed_dictionaries(
 )
 
 
-@settings(deadline=None)
 @given(POLICIES)
 def test_a_policy_is_read_back_from_its_source_as_it_was(data: dict[str, object]) -> None:
     found = configuration.parse({"version": 1, "policies": {"kept": data}, "hooks": []}).policies["kept"]
@@ -80,7 +79,6 @@ def reasons(data: object) -> list[str]:
     return ["none: it is sound"]
 
 
-@settings(deadline=None)
 @given(FILES_LIKE | ANYTHING)
 def test_any_data_is_a_configuration_or_refused_in_lines_of_one_form(data: object) -> None:
     lines = reasons(data)
@@ -89,7 +87,6 @@ def test_any_data_is_a_configuration_or_refused_in_lines_of_one_form(data: objec
     assert [line for line in lines if not re.fullmatch(r".+: (must|is|has|uses|it) .+", line)] == []
 
 
-@settings(deadline=None)
 @given(st.data())
 def test_one_bad_value_anywhere_in_a_sound_file_is_refused(data: st.DataObject) -> None:
     """Nothing that the parser takes is left unread."""

@@ -3,13 +3,11 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.factories import at
 from usher.core import deadlines, duration
-
-rule = settings(deadline=None)
 
 timeouts = st.integers(30, 7200).map(lambda seconds: timedelta(seconds=seconds))
 
@@ -91,7 +89,6 @@ def test_the_last_moment_for_a_beat(timeout: str, seconds_before: float) -> None
     )
 
 
-@rule
 @given(timeout=timeouts, left=st.timedeltas(timedelta(seconds=-9), timedelta(hours=2)))
 def test_the_best_moment_is_never_past_and_never_after_the_expiry_while_there_is_time(
     timeout: timedelta, left: timedelta
@@ -118,7 +115,6 @@ def test_a_retry_comes_after_a_quarter_of_what_is_left(left: float, expected: fl
     assert deadlines.next_try_at(at(0), at(left)) == at(expected)
 
 
-@rule
 @given(left=st.timedeltas(timedelta(seconds=1, microseconds=1), timedelta(hours=48)))
 def test_a_retry_lies_inside_the_expiry_while_more_than_a_second_is_left(left: timedelta) -> None:
     assert at(0) < deadlines.next_try_at(at(0), at(0) + left) < at(0) + left

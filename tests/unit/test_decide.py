@@ -6,10 +6,11 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 import pytest
-from hypothesis import HealthCheck, assume, event, example, given, settings
+from hypothesis import assume, event, example, given
 from hypothesis import strategies as st
 
 from tests.factories import a_policy, a_signal, an_action, an_activity_end, at, hook_terms
+from tests.properties import examples
 from usher.core import duration
 from usher.core.action import Action, Phase, Result, Signal, Status
 from usher.core.conditions.elapsed import Elapsed
@@ -17,7 +18,6 @@ from usher.core.conditions.signalled import Signalled
 from usher.core.decide import Complete, Decision, Heartbeat, Wait, decide
 
 # No test may fail because a machine is busy.
-rule = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 MICROSECOND = timedelta(microseconds=1)
 LONGEST_WAIT = timedelta(hours=48)
@@ -549,7 +549,6 @@ def waits(draw: st.DrawFn) -> tuple[Action, datetime]:
 situations = waits() | edge_cases()
 
 
-@rule
 @given(situations)
 def test_there_is_always_one_of_three_answers_with_a_reason_and_a_later_look(
     situation: tuple[Action, datetime],
@@ -564,7 +563,6 @@ def test_there_is_always_one_of_three_answers_with_a_reason_and_a_later_look(
     assert decision.next_look_at > now
 
 
-@rule
 @given(situations, results)
 def test_a_stored_result_stands_at_any_time(situation: tuple[Action, datetime], result: Result) -> None:
     action, now = situation
@@ -577,7 +575,6 @@ def test_a_stored_result_stands_at_any_time(situation: tuple[Action, datetime], 
     assert decision.next_look_at > now
 
 
-@rule
 @given(situations)
 def test_equal_questions_have_equal_answers(situation: tuple[Action, datetime]) -> None:
     action, now = situation
@@ -585,7 +582,6 @@ def test_equal_questions_have_equal_answers(situation: tuple[Action, datetime]) 
     assert decide(action, now) == decide(replace(action), now)
 
 
-@rule
 @given(situations, moments)
 def test_a_booked_second_moves_heartbeats_and_never_a_result(
     situation: tuple[Action, datetime], since: timedelta
@@ -631,7 +627,7 @@ def allowed_results(action: Action, now: datetime) -> set[Result]:
     return allowed
 
 
-@settings(rule, max_examples=300)
+@examples(100)
 @given(situations)
 def test_a_result_comes_exactly_when_something_justifies_it(
     situation: tuple[Action, datetime],
@@ -646,7 +642,7 @@ def test_a_result_comes_exactly_when_something_justifies_it(
         assert decision.result in allowed
 
 
-@settings(rule, max_examples=200)
+@examples(100)
 @given(edge_cases(), st.timedeltas(timedelta(0), timedelta(hours=50)))
 @example(
     (
@@ -672,7 +668,6 @@ def test_a_late_look_comes_to_the_result_of_a_timely_one(
         assert late.result in {timely.result, action.policy.on_success}
 
 
-@rule
 @given(waits(), st.timedeltas(timedelta(0), timedelta(hours=50)))
 def test_a_heartbeat_once_due_stays_due_until_there_is_a_result(
     situation: tuple[Action, datetime], later: timedelta
@@ -684,7 +679,6 @@ def test_a_heartbeat_once_due_stays_due_until_there_is_a_result(
     assert not (isinstance(sooner, Heartbeat) and isinstance(later_on, Wait))
 
 
-@rule
 @given(waits())
 def test_until_the_next_look_of_a_wait_nothing_is_missed(situation: tuple[Action, datetime]) -> None:
     action, now = situation
@@ -697,7 +691,6 @@ def test_until_the_next_look_of_a_wait_nothing_is_missed(situation: tuple[Action
 fresh_actions = waits().map(lambda situation: replace(situation[0], beaten_at=None))
 
 
-@rule
 @given(fresh_actions, st.floats(0, 0.999))
 def test_beats_that_are_accepted_carry_every_action_to_its_result(action: Action, lag: float) -> None:
     steps = walk(action, action.started_at + lag * action.hook.heartbeat_timeout)
@@ -708,7 +701,6 @@ def test_beats_that_are_accepted_carry_every_action_to_its_result(action: Action
     assert steps[-1].decision.result in allowed_results(action, steps[-1].now)
 
 
-@rule
 @given(fresh_actions)
 def test_between_beats_lies_all_of_the_period_but_a_margin(action: Action) -> None:
     beats = [step.now for step in walk(action) if isinstance(step.decision, Heartbeat)]

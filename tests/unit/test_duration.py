@@ -3,7 +3,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from usher.core import duration
@@ -66,7 +66,6 @@ def test_a_duration_is_written_in_its_shortest_spelling(length: timedelta, expec
     assert duration.written(length) == expected
 
 
-@settings(deadline=None)
 @given(st.integers(min_value=0, max_value=999_999 * 3600))
 def test_what_is_written_is_read_back(seconds: int) -> None:
     length = timedelta(seconds=seconds)

@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.factories import a_policy, a_signal, an_action, an_activity_end, at, hook_terms
@@ -27,7 +27,6 @@ from usher.core.finding import ConditionStatus, Finding
 if TYPE_CHECKING:
     from usher.core.policy import Policy
 
-rule = settings(deadline=None)
 
 TOKEN = "c613620e-07e2-4ed2-a9e2-ef8258911ade"
 STALLING = a_policy(stalled_after="10m")
@@ -169,7 +168,6 @@ batches = st.lists(signals, max_size=6, unique_by=lambda signal: signal.event_id
 orders = batches.flatmap(lambda heard: st.tuples(st.just(heard), st.permutations(heard)))
 
 
-@rule
 @given(orders)
 def test_the_order_in_which_signals_arrive_does_not_matter(orders: tuple[list[Signal], list[Signal]]) -> None:
     action = an_action(policy=TWO_SIGNALS)
@@ -179,7 +177,6 @@ def test_the_order_in_which_signals_arrive_does_not_matter(orders: tuple[list[Si
     assert with_signals(one, orders[1], at(99)) is one  # and heard again they change nothing
 
 
-@rule
 @given(orders, st.integers(0, 6))
 def test_nor_does_it_matter_in_how_many_looks(orders: tuple[list[Signal], list[Signal]], cut: int) -> None:
     heard, shuffled = orders
@@ -192,7 +189,6 @@ def test_nor_does_it_matter_in_how_many_looks(orders: tuple[list[Signal], list[S
     assert in_two.progress_at == at_once.progress_at
 
 
-@rule
 @given(batches)
 def test_the_last_by_event_time_is_what_counts(heard: list[Signal]) -> None:
     action = with_signals(an_action(policy=TWO_SIGNALS), heard, at(60))
@@ -323,7 +319,6 @@ def test_an_outcome_event_that_tells_nothing_new_leaves_the_action_as_it_is(acti
     assert with_move_ends(action, [an_activity_end()], at(200)) is action
 
 
-@rule
 @given(st.permutations(range(0, 160, 20)), st.integers(0, 8))
 def test_the_order_in_which_outcome_events_arrive_does_not_matter(ended: list[int], count: int) -> None:
     heard = [an_activity_end(ended_at=at(seconds), detail=f"ended at {seconds}") for seconds in ended[:count]]

@@ -419,7 +419,7 @@ YAML_LIKE = st.lists(
 ).map("".join)
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(YAML_LIKE.map(str.encode) | st.binary(max_size=60))
 def test_any_content_is_taken_or_refused_in_lines_of_one_form(file: Path, content: bytes) -> None:
     file.write_bytes(content)

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from usher_cli import html_report, traffic
@@ -108,7 +108,6 @@ hostile = st.one_of(
 )
 
 
-@settings(max_examples=60, deadline=None)
 @given(reason=hostile, group=hostile, hook=hostile)
 def test_any_text_comes_out_as_it_went_in_and_makes_no_tag(reason: str, group: str, hook: str) -> None:
     told = deepcopy(TOLD) | {"rejected": [{"source": hook, "reason": reason}]}

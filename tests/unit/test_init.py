@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 from botocore.exceptions import ClientError
 from click.testing import CliRunner
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.bare_clone import ROOT
@@ -165,7 +165,6 @@ def account_of(groups: Mapping[str, Any]) -> Account:
 
 
 @given(st.dictionaries(NAMES, GROUP, max_size=5))
-@settings(max_examples=75, deadline=None)
 def test_a_draft_is_valid_and_has_no_effect_whatever_exists_in_the_account(groups: dict[str, Any]) -> None:
     account = account_of(groups)
     found = drafted(account)
@@ -182,7 +181,6 @@ def test_a_draft_is_valid_and_has_no_effect_whatever_exists_in_the_account(group
 
 
 @given(st.dictionaries(NAMES, GROUP, max_size=5))
-@settings(max_examples=75, deadline=None)
 def test_a_draft_that_is_activated_puts_the_hooks_that_it_proposes(
     groups: dict[str, Any],
 ) -> None:

@@ -7,7 +7,7 @@ import json
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.message_samples import (
@@ -338,7 +338,6 @@ def shuffled(value: object, data: st.DataObject) -> object:
 
 
 @given(name=st.sampled_from(list(TEXTS)), data=st.data())
-@settings(deadline=None)
 def test_the_order_of_keys_says_nothing(name: str, data: st.DataObject) -> None:
     assert messages.read(json.dumps(shuffled(read_sample(name), data))) == EXPECTED[name]
 

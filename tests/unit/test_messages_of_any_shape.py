@@ -8,10 +8,11 @@ import json
 from datetime import datetime
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.message_samples import HUGE_INTEGER, TEXTS, assert_short, read_sample
+from tests.properties import examples
 from usher.core import messages
 from usher.core.notifications import NotUnderstood
 
@@ -59,13 +60,11 @@ ANY_JSON = st.recursive(
 
 
 @given(body=ANY_TEXT)
-@settings(deadline=None)
 def test_arbitrary_text_is_read_or_refused(body: str) -> None:
     assert_read_or_refused(body)
 
 
 @given(body=ANY_JSON)
-@settings(deadline=None)
 def test_arbitrary_json_is_read_or_refused(body: object) -> None:
     assert_read_or_refused(body)
     assert_read_or_refused(json.dumps(body))
@@ -74,7 +73,6 @@ def test_arbitrary_json_is_read_or_refused(body: object) -> None:
 @given(
     kind=st.sampled_from(sorted({read_sample(name).get("detail-type", "") for name in TEXTS})), rest=ANY_JSON
 )
-@settings(deadline=None)
 def test_an_event_with_arbitrary_contents_is_read_or_refused(kind: str, rest: object) -> None:
     for source in ("aws.autoscaling", "usher.signal"):
         event = {"detail-type": kind, "source": source, "time": "2026-10-05T09:30:00Z", "detail": rest}
@@ -111,7 +109,7 @@ def change(body: dict[str, Any], data: st.DataObject) -> None:
 
 
 @given(name=st.sampled_from(list(TEXTS)), times=st.integers(1, 3), data=st.data())
-@settings(deadline=None, max_examples=400)
+@examples(100)
 def test_a_changed_message_is_read_or_refused(name: str, times: int, data: st.DataObject) -> None:
     body = read_sample(name)
     for _ in range(times):

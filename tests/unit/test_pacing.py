@@ -6,7 +6,7 @@ from functools import reduce
 from typing import TYPE_CHECKING, Final
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.factories import at
@@ -15,7 +15,6 @@ from usher.core.pacing import Pace, best_slot
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-rule = settings(deadline=None)
 rates = st.floats(0.1, 1000)
 slots = st.integers(0, 8)
 BURST_S: Final = 5
@@ -53,7 +52,6 @@ def test_a_rate_that_lets_nothing_through_is_refused(rate: float) -> None:
 
 
 @given(rate=rates, seconds=st.floats(0, 1_000_000))
-@rule
 def test_every_moment_lies_in_its_slot(rate: float, seconds: float) -> None:
     pace = Pace(calls_per_second=rate)
     slot = pace.slot(at(seconds))
@@ -79,7 +77,6 @@ def test_throttles_lower_the_room_which_grows_back(throttles: list[float], secon
 
 
 @given(rate=rates, burst=st.lists(st.integers(0, 1000 * BURST_S - 1), min_size=1))
-@rule
 def test_a_burst_of_throttles_lowers_the_pace_once(rate: float, burst: list[int]) -> None:
     pace = Pace(calls_per_second=rate).lowered(at(0))
 
@@ -87,7 +84,6 @@ def test_a_burst_of_throttles_lowers_the_pace_once(rate: float, burst: list[int]
 
 
 @given(rate=rates, throttles=st.lists(st.floats(0, 10_000)).map(sorted), waits=st.tuples(rates, rates))
-@rule
 def test_the_pace_is_never_nothing_grows_steadily_and_is_whole_in_the_end(
     rate: float, throttles: list[float], waits: tuple[float, float]
 ) -> None:
@@ -145,7 +141,6 @@ def test_the_latest_up_to_the_best_comes_first_then_the_earliest_after_it(
 
 
 @given(room=st.integers(1, 3), wishes=st.lists(st.tuples(slots, slots, slots).map(sorted)))
-@rule
 def test_no_slot_is_booked_beyond_its_room_and_none_refused_while_one_has_room(
     room: int, wishes: list[list[int]]
 ) -> None:
@@ -165,7 +160,6 @@ def some_schedule_takes_all(deadlines: list[int], room: int) -> bool:
 
 
 @given(room=st.integers(1, 2), deadlines=st.lists(slots, max_size=16))
-@rule
 def test_filling_from_the_deadlines_backwards_takes_all_that_some_schedule_takes(
     room: int, deadlines: list[int]
 ) -> None:

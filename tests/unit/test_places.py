@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.factories import a_policy, a_signal, an_action, at, hook_terms
@@ -312,7 +312,6 @@ steps = st.lists(
 
 
 @given(most=st.integers(1, 3), todo=steps)
-@settings(deadline=None, max_examples=60)
 def test_never_more_than_the_limit_have_begun(most: int, todo: list[tuple[int, str, int]]) -> None:
     """Whoever asks, ends or is cut off after the end, in whatever order; patience is long enough."""
     policy = a_policy([{"elapsed": "10m"}], give_up_after="10h")

@@ -7,7 +7,7 @@ from datetime import timedelta
 from itertools import product
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from usher.core.action import Result, Transition
@@ -231,7 +231,6 @@ def test_two_selectors_may_share_a_group_unless_they_contradict(
     assert (one.may_share(other), other.may_share(one)) == (expected, expected)
 
 
-@settings(deadline=None)
 @given(GLOBS, NAMES)
 def test_a_glob_fits_as_the_pattern_that_it_stands_for(glob: str, name: str) -> None:
     pattern = ".*".join(map(re.escape, glob.split("*")))
@@ -255,13 +254,11 @@ def test_a_star_is_any_run_of_characters_and_all_else_itself(glob: str, text: st
     assert glob_fits(glob, text) is expected
 
 
-@settings(deadline=None)
 @given(GLOBS, GLOBS)
 def test_meeting_is_symmetric(left: str, right: str) -> None:
     assert globs_meet(left, right) == globs_meet(right, left)
 
 
-@settings(deadline=None)
 @given(st.text("ab*", max_size=3), st.text("ab*", max_size=3))
 def test_globs_meet_exactly_where_some_text_fits_both(left: str, right: str) -> None:
     assert globs_meet(left, right) == any(
@@ -279,7 +276,6 @@ def globs_of(draw: st.DrawFn, name: str) -> str:
     return glob + name[at:]
 
 
-@settings(deadline=None)
 @given(st.data(), st.text(st.characters(exclude_characters="*"), max_size=20))
 def test_globs_that_fit_one_text_meet(data: st.DataObject, name: str) -> None:
     left, right = data.draw(globs_of(name)), data.draw(globs_of(name))
@@ -289,7 +285,6 @@ def test_globs_that_fit_one_text_meet(data: st.DataObject, name: str) -> None:
     assert globs_meet(left, right)
 
 
-@settings(deadline=None)
 @given(GLOBS, NAMES)
 def test_a_glob_meets_a_name_exactly_where_it_fits(glob: str, name: str) -> None:
     assert globs_meet(glob, name) == globs_meet(name, glob) == glob_fits(glob, name)

@@ -6,7 +6,7 @@ from math import ceil
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.factories import an_action, an_activity_end, at, hook_terms
@@ -27,7 +27,6 @@ INSTANCE: Final = an_action().instance_id
 HOUR: Final = timedelta(hours=1)
 LAUNCHING: Final = Transition.LAUNCHING
 TERMINATING: Final = Transition.TERMINATING
-rule = settings(deadline=None, max_examples=100)
 
 
 def a_hook(**changes: Any) -> Hook:
@@ -304,7 +303,6 @@ def test_a_hook_of_cloudformation_that_is_not_as_configured_is_a_drift(
 
 
 @given(names=st.lists(st.text(max_size=3), unique=True), size=st.integers(1, 9), turn=st.integers(0, 10**9))
-@rule
 def test_each_name_has_its_turn_within_two_rounds(names: list[str], size: int, turn: int) -> None:
     rounds = ceil(len(names) / size)
     shares = [share(names, size, turn + number) for number in range(2 * rounds)]

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.by_types import moments, values_of
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 
     from usher.core.policy import Policy
 
-rule = settings(deadline=None, max_examples=50)
 
 KEPT_APART: Final = ("findings", "behind")  # an item of their own; what an evaluation fills in
 
@@ -85,7 +84,6 @@ FORMATS: Final = [
 
 @pytest.mark.parametrize(("values", "to_data", "from_data"), FORMATS)
 @given(data=st.data())
-@rule
 def test_every_value_comes_back_from_json_as_it_was(
     values: st.SearchStrategy[Any],
     to_data: Callable[[Any], object],
@@ -99,7 +97,6 @@ def test_every_value_comes_back_from_json_as_it_was(
 
 @pytest.mark.parametrize(("values", "to_data", "from_data"), FORMATS)
 @given(data=st.data())
-@rule
 def test_keys_of_a_newer_release_are_passed_over(
     values: st.SearchStrategy[Any],
     to_data: Callable[[Any], Mapping[str, object]],
@@ -291,7 +288,6 @@ def test_times_are_written_in_utc_with_microseconds(moment: datetime, expected: 
 
 
 @given(left=moments, right=moments)
-@rule
 def test_texts_of_times_sort_as_the_times_do(left: datetime, right: datetime) -> None:
     texts_sort = iso_time.stored(left) < iso_time.stored(right)
 

@@ -13,12 +13,13 @@ import pytest
 import yaml
 from check_jsonschema.cli import main as check_jsonschema
 from click.testing import CliRunner
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft7Validator
 
 from tests.bare_clone import ROOT
 from tests.infra.drawn_fleets import draw as draw_fleet
+from tests.properties import examples
 from usher.core import configuration
 from usher.core.configuration import ConfigurationRefused
 from usher.core.shape import AnyKeys, Choice, Constant, Count, Duration, Either, Keys, ListOf, OneKey, Text
@@ -380,7 +381,7 @@ ANYTHING: Final = st.recursive(
 
 
 @given(st.sampled_from(PLACES), ANYTHING)
-@settings(max_examples=500, deadline=None)
+@examples(200)
 def test_whatever_the_parser_takes_is_valid(place: Place, value: object) -> None:
     data = with_value(place.path, value)
 

@@ -139,7 +139,7 @@ def test_a_bad_line_is_told_by_its_number_in_the_file(tmp_path: Path) -> None:
 PYTHONS_WORDS = re.compile(r"Expecting|delimiter|\(char|codec|Extra|Invalid|Unterminated|Illegal|Exceeds")
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.text(st.sampled_from('{}[]",:\\ \n\t1eu-.a\ufeff'), max_size=12).map(str.encode)
     | st.binary(max_size=9)

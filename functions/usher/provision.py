@@ -66,17 +66,17 @@ class Provision:
         """Always answers: without an answer CloudFormation would wait for an hour."""
         url, kind = event["ResponseURL"], event["RequestType"]
         named = {name: event[name] for name in ("StackId", "RequestId", "LogicalResourceId")}
-        status, said = "SUCCESS", ""
+        status, report = "SUCCESS", ""
         try:
-            said = self._do(kind, event, has_time)
+            report = self._do(kind, event, has_time)
         except Failed as failed:
-            status, said = "FAILED", str(failed)
+            status, report = "FAILED", str(failed)
         except Exception as error:  # noqa: BLE001 - the edge: told to whoever deploys
             self.release.telemetry.trouble("the hooks could not be provided", error)
-            status, said = "FAILED", f"{type(error).__name__}: {error}"
-        said = said if len(said) <= _MOST_TOLD else f"{said[:_MOST_TOLD]} ..."
-        answer = {"Status": status, "Reason": said, "PhysicalResourceId": PHYSICAL_ID, **named}
-        self.respond(url, {**answer, "Data": {REPORT: said}})
+            status, report = "FAILED", f"{type(error).__name__}: {error}"
+        report = report if len(report) <= _MOST_TOLD else f"{report[:_MOST_TOLD]} ..."
+        answer = {"Status": status, "Reason": report, "PhysicalResourceId": PHYSICAL_ID, **named}
+        self.respond(url, {**answer, "Data": {REPORT: report}})
 
     def _do(self, kind: str, event: dict[str, Any], has_time: Callable[[], bool]) -> str:
         status = self.status(event["StackId"])
@@ -198,10 +198,10 @@ class _Deploy:
         missing = sorted(self._enrolment.wanted.named_groups - live)
         if not missing:
             return
-        said = f"the hooks file names groups that do not exist: {', '.join(missing)}"
+        trouble = f"the hooks file names groups that do not exist: {', '.join(missing)}"
         if not self._only_tells:
-            raise Failed(said)
-        self._troubles.append(said)
+            raise Failed(trouble)
+        self._troubles.append(trouble)
 
     def _stands(self, group: GroupSeen) -> bool:
         """Whether every hook that names the group stands there now."""
@@ -252,7 +252,7 @@ class _Deploy:
 
     def _report(self, stand: int, named: int) -> str:
         retiring = sum(record.is_retiring for record in self._enrolment.records.enrolled())
-        said = [f"the hooks are on {stand} of the {named} groups that the file names"]
-        said += [f"left to the sweep: {', '.join(self._left)}"] if self._left else []
-        said += [f"{retiring} hooks are retiring"] if retiring else []
-        return "; ".join((*said, *self._troubles))
+        parts = [f"the hooks are on {stand} of the {named} groups that the file names"]
+        parts += [f"left to the sweep: {', '.join(self._left)}"] if self._left else []
+        parts += [f"{retiring} hooks are retiring"] if retiring else []
+        return "; ".join((*parts, *self._troubles))

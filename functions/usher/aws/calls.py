@@ -151,8 +151,8 @@ def _read(value: Any) -> Any:  # noqa: ANN401 - whatever stands in an answer
 
 
 def _error_reply(error: ClientError) -> Reply:
-    said = error.response.get("Error", {})
-    code, message = said.get("Code", ""), said.get("Message", "")
+    refusal = error.response.get("Error", {})
+    code, message = refusal.get("Code", ""), refusal.get("Message", "")
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", _SERVER_ERROR)
     text = f"{code}: {message}" if message else code
     if code in _BUSY | _NOT_PERMITTED or status in _SAYS_NOTHING or status >= _SERVER_ERROR:

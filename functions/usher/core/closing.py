@@ -65,9 +65,9 @@ def ended(action: Action, now: datetime, why: str = "") -> Action:
         reason = "ended elsewhere before its heartbeat timeout expired"
     else:
         paused = f" while Usher was paused: {action.paused_by}" if action.paused_by else why
-        said = f" ({end.detail})" if end is not None else ""
+        reported = f" ({end.detail})" if end is not None else ""
         result = action.hook.default_result
-        reason = f"got the default result {result}: its heartbeat timeout expired{paused}{said}"
+        reason = f"got the default result {result}: its heartbeat timeout expired{paused}{reported}"
         return closed(action, Outcome.DEFAULTED, reason, now)
     return closed(action, Outcome.ENDED_ELSEWHERE, reason, now)
 

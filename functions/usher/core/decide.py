@@ -86,7 +86,9 @@ def _by_policy(action: Action, now: datetime) -> Decision:
     if ending is not None:
         result, reason = ending
         return Complete(result=result, reason=shortened(reason), next_look_at=retry_at(action, now))
-    waits_for = "; ".join(said.detail for said in verdicts if said.status is not ConditionStatus.HOLDS)
+    waits_for = "; ".join(
+        verdict.detail for verdict in verdicts if verdict.status is not ConditionStatus.HOLDS
+    )
     return hold(action, f"waits: {waits_for}", now, verdicts)
 
 
@@ -174,11 +176,11 @@ def _is_stopped(action: Action, now: datetime) -> bool:
 def _ending(action: Action, verdicts: Sequence[Verdict], now: datetime) -> tuple[Result, str] | None:
     """The result and its reason, where the policy lets go of the instance."""
     policy = action.policy
-    failed = [said.detail for said in verdicts if said.status is ConditionStatus.FAILED]
+    failed = [verdict.detail for verdict in verdicts if verdict.status is ConditionStatus.FAILED]
     if failed:
         return policy.on_failure, "failed: " + "; ".join(failed)
-    if all(said.status is ConditionStatus.HOLDS for said in verdicts):
-        held = "; ".join(said.detail for said in verdicts)
+    if all(verdict.status is ConditionStatus.HOLDS for verdict in verdicts):
+        held = "; ".join(verdict.detail for verdict in verdicts)
         return policy.on_success, f"done: {held}" if held else "nothing to wait for"
     return _time_up(action, now)
 
@@ -220,7 +222,7 @@ def hold(
     due = beat_due(action)
     if due is not None and due <= now:
         return Heartbeat(reason=reason, next_look_at=retry_at(action, now))
-    changes = (said.next_look_at for said in verdicts if said.status is not ConditionStatus.HOLDS)
+    changes = (verdict.next_look_at for verdict in verdicts if verdict.status is not ConditionStatus.HOLDS)
     described_at = (action.booked_at or now + _DESCRIBED_AGAIN) if action.timeout_assumed else None
     times = (due, action.give_up_at, action.decide_by, _stalled_at(action), again_at, described_at, *changes)
     soonest = min((at for at in times if at is not None and at > now), default=now + _LEAST_WAIT)

@@ -144,8 +144,8 @@ def with_signals(action: Action, heard: Iterable[Signal], now: datetime) -> Acti
         if is_progress:
             action = replace(action, progress_at=signal.at)
         if is_last or is_progress:
-            said = f"{signal.name} {signal.status}" + (f": {signal.message}" if signal.message else "")
-            action = action.noted(now, "signal", said)
+            detail = f"{signal.name} {signal.status}" + (f": {signal.message}" if signal.message else "")
+            action = action.noted(now, "signal", detail)
     return action
 
 

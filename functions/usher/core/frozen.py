@@ -59,8 +59,8 @@ def _post_init(_: object) -> None:
 
 
 def _repr(self: Any) -> str:  # noqa: ANN401
-    said = ", ".join(f"{each.name}={getattr(self, each.name)!r}" for each in fields(self))
-    return f"{type(self).__qualname__}({said})"
+    values = ", ".join(f"{each.name}={getattr(self, each.name)!r}" for each in fields(self))
+    return f"{type(self).__qualname__}({values})"
 
 
 def _eq(self: Any, other: Any) -> object:  # noqa: ANN401

@@ -69,5 +69,5 @@ def shortened(action: Action, timeout: timedelta, now: datetime) -> Action:
         after = replace(after, limit_at=action.ends_at)
     before = duration.written(action.hook.heartbeat_timeout)
     now_on_group = f"the hook on the group has a heartbeat timeout of {duration.written(timeout)}"
-    said = f"{now_on_group}, not {before}: the smaller one counts"
-    return after.noted(now, "hook", said)
+    detail = f"{now_on_group}, not {before}: the smaller one counts"
+    return after.noted(now, "hook", detail)

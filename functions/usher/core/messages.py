@@ -219,7 +219,7 @@ def _move_end(event: Mapping[str, Any], kind: str) -> Notice:
     if detail.get("EC2InstanceId") in (None, ""):
         return Unrelated(reason=f"{kind} without an instance")
     happened_at = _time(event, "time")
-    said = _optional(detail, "StatusMessage", _ANY_TEXT)
+    status_message = _optional(detail, "StatusMessage", _ANY_TEXT)
     return ActivityEnd(
         activity_id=_text(detail, "ActivityId", _ID),
         group=_text(detail, "AutoScalingGroupName", _NAME),
@@ -229,7 +229,7 @@ def _move_end(event: Mapping[str, Any], kind: str) -> Notice:
         destination=_optional(detail, "Destination", _PLACE),
         started_at=_optional_time(detail, "StartTime"),
         ended_at=_optional_time(detail, "EndTime") or happened_at,
-        detail=f"{kind}: {_clean(said)}" if said else kind,
+        detail=f"{kind}: {_clean(status_message)}" if status_message else kind,
         succeeded=not kind.endswith("Unsuccessful"),
     )
 
@@ -240,11 +240,11 @@ def _instance_state(event: Mapping[str, Any], kind: str) -> Notice:
     state = _text(detail, "state", _ANY_TEXT)
     if state not in (*_ENDED, *_NOT_ENDED):
         return Unrelated(reason=f"an instance is {_shown(state)}")
-    instance_id, said = _text(detail, "instance-id", _INSTANCE_ID), f"{kind}: {state}"
+    instance_id, ended = _text(detail, "instance-id", _INSTANCE_ID), f"{kind}: {state}"
     if state in _ENDED:
-        return InstanceEnd(instance_id=instance_id, at=_time(event, "time"), detail=said)
+        return InstanceEnd(instance_id=instance_id, at=_time(event, "time"), detail=ended)
     return InstanceState(
-        instance_id=instance_id, at=_time(event, "time"), is_stopped=state == "stopped", detail=said
+        instance_id=instance_id, at=_time(event, "time"), is_stopped=state == "stopped", detail=ended
     )
 
 

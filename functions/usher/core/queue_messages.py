@@ -23,16 +23,16 @@ _USUAL: Final = {one.name: one.default for one in fields(HeldWait) if one.defaul
 
 def wake_up_body(action_id: str, stamp: int, wait: HeldWait | None = None) -> str:
     """The body of a wake-up; what is absent or as usual is left out of the wait."""
-    said: dict[str, Any] = {"action_id": action_id, "version": stamp}
+    message: dict[str, Any] = {"action_id": action_id, "version": stamp}
     if wait is not None:
-        said["wait"] = {name: _plain(getattr(wait, name)) for name in _told_of(wait)}
-    return json.dumps(said)
+        message["wait"] = {name: _plain(getattr(wait, name)) for name in _told_of(wait)}
+    return json.dumps(message)
 
 
-def wait_of(said: Mapping[str, Any]) -> HeldWait | None:
+def wait_of(message: Mapping[str, Any]) -> HeldWait | None:
     """The wait in a wake-up that was read from JSON; None: it has none that this release understands."""
     try:
-        known: dict[str, Any] = {name: said["wait"][name] for name in _FIELDS if name in said["wait"]}
+        known: dict[str, Any] = {name: message["wait"][name] for name in _FIELDS if name in message["wait"]}
         known.update({name: datetime.fromisoformat(known[name]) for name in _MOMENTS if name in known})
         known.update({name: timedelta(seconds=known[name]) for name in _SPANS})
         return HeldWait(**known)
@@ -57,7 +57,7 @@ def question_body(action_id: str, turn: int) -> str:
 
 def numbered(body: str, number: str) -> tuple[str, int]:
     """The action of a wake-up or a question, and the number that it is for. Raises what is NOT_READ."""
-    said = json.loads(body)
-    if not isinstance(said["action_id"], str) or not _ACTION_ID.fullmatch(said["action_id"]):
+    message = json.loads(body)
+    if not isinstance(message["action_id"], str) or not _ACTION_ID.fullmatch(message["action_id"]):
         raise ValueError("no id of an action")
-    return said["action_id"], int(said[number])
+    return message["action_id"], int(message[number])

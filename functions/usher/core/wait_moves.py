@@ -29,11 +29,13 @@ class WaitMove:
     transition: Transition
     origin: str
     destination: str
-    said: str  # in the Description of its scaling activity (aws-facts 9.13; of root volumes: assumed)
+    description: str  # in the Description of its scaling activity (aws-facts 9.13; of root volumes: assumed)
 
 
-def _move(state: str, transition: Transition, origin: str, destination: str, said: str) -> WaitMove:
-    return WaitMove(state=state, transition=transition, origin=origin, destination=destination, said=said)
+def _move(state: str, transition: Transition, origin: str, destination: str, description: str) -> WaitMove:
+    return WaitMove(
+        state=state, transition=transition, origin=origin, destination=destination, description=description
+    )
 
 
 WAIT_MOVES: Final = (
@@ -51,7 +53,7 @@ WAIT_MOVES: Final = (
 def moves_of(state: str, description: str = "") -> tuple[WaitMove, ...]:
     """The moves in which an instance in `state` may be; all of them where the description tells none."""
     here = tuple(move for move in WAIT_MOVES if move.state == state)
-    return tuple(move for move in here if description and move.said in description) or here
+    return tuple(move for move in here if description and move.description in description) or here
 
 
 def waits_in(action: Action, state: str) -> bool:

@@ -34,11 +34,11 @@ class AnyOf:
     def verdict(self, action: Action, now: datetime) -> Verdict:
         """See Condition."""
         verdicts = [condition.verdict(action, now) for condition in self.of]
-        held = [said for said in verdicts if said.status is ConditionStatus.HOLDS]
+        held = [verdict for verdict in verdicts if verdict.status is ConditionStatus.HOLDS]
         if held:
             return held[0]
-        detail = "any of: " + " | ".join(said.detail for said in verdicts)
-        statuses = {said.status for said in verdicts}
+        detail = "any of: " + " | ".join(verdict.detail for verdict in verdicts)
+        statuses = {verdict.status for verdict in verdicts}
         if statuses == {ConditionStatus.FAILED}:
             return Verdict(status=ConditionStatus.FAILED, detail=detail)
         status = ConditionStatus.UNKNOWN if ConditionStatus.UNKNOWN in statuses else ConditionStatus.PENDING
@@ -66,18 +66,18 @@ class Not:
 
     def verdict(self, action: Action, now: datetime) -> Verdict:
         """See Condition."""
-        said = self.of.verdict(action, now)
+        verdict = self.of.verdict(action, now)
         turned = {
             ConditionStatus.HOLDS: ConditionStatus.PENDING,
             ConditionStatus.PENDING: ConditionStatus.HOLDS,
             ConditionStatus.FAILED: ConditionStatus.HOLDS,
             ConditionStatus.UNKNOWN: ConditionStatus.UNKNOWN,
         }
-        detail = f"not: {said.detail}"
+        detail = f"not: {verdict.detail}"
         return Verdict(
-            status=ConditionStatus.UNKNOWN if self._wants_another_answer(action) else turned[said.status],
+            status=ConditionStatus.UNKNOWN if self._wants_another_answer(action) else turned[verdict.status],
             detail=detail,
-            next_look_at=said.next_look_at,
+            next_look_at=verdict.next_look_at,
         )
 
     def _wants_another_answer(self, action: Action) -> bool:
@@ -113,8 +113,8 @@ class Then:
 
     def verdict(self, action: Action, now: datetime) -> Verdict:
         """The verdict of the first stage that does not hold, or of the last."""
-        said = [stage.verdict(action, now) for stage in self._open_stages(action)]
-        return next((each for each in said if each.status is not ConditionStatus.HOLDS), said[-1])
+        verdicts = [stage.verdict(action, now) for stage in self._open_stages(action)]
+        return next((each for each in verdicts if each.status is not ConditionStatus.HOLDS), verdicts[-1])
 
     def leaves(self) -> tuple[Plain, ...]:
         """See Condition."""
@@ -143,4 +143,6 @@ def _leaves(conditions: Iterable[Condition]) -> tuple[Plain, ...]:
 
 
 def _soonest(verdicts: Iterable[Verdict]) -> datetime | None:
-    return min((said.next_look_at for said in verdicts if said.next_look_at is not None), default=None)
+    return min(
+        (verdict.next_look_at for verdict in verdicts if verdict.next_look_at is not None), default=None
+    )

@@ -311,10 +311,10 @@ def _own_invocation(action: Action, memory: Memory, data: object) -> object:
     return next((one for one in found if (text(one, "CommandId"), text(one, "InstanceId")) == wanted), None)
 
 
-def _failed(memory: Memory, said: str, broken: list[object]) -> Found:
+def _failed(memory: Memory, reason: str, broken: list[object]) -> Found:
     """It failed for good. The plugin that broke it, if one did, may have said why."""
     plugin = text(broken[0], "Name") if broken else ""
-    return Found.next_call({**memory, "failed": said, "plugin": plugin}) if plugin else Found.failed(said)
+    return Found.next_call({**memory, "failed": reason, "plugin": plugin}) if plugin else Found.failed(reason)
 
 
 def _failed_with_output(memory: Memory, reply: Reply) -> Found:

@@ -134,9 +134,9 @@ class Function(Probe):
         return self._answered(text, {_ZONE: memory[_ZONE]})
 
     def _answered(self, text: str, memory: Memory) -> Found:
-        said = _json(text)
+        payload = _json(text)
         word, message, again = (
-            answer.member(said, key) for key in ("status", "message", "ask_again_after_s")
+            answer.member(payload, key) for key in ("status", "message", "ask_again_after_s")
         )
         status = _STATUSES.get(word) if isinstance(word, str) else None
         if status is None or not isinstance(message, str | None) or not _is_seconds(again):
@@ -199,8 +199,8 @@ def _error(memory: Memory, text: str) -> Found:
 
 def _error_text(text: str) -> str:
     """What Lambda tells of an exception, as `type: message`; else the text as it is."""
-    said = _json(text)
-    parts = (answer.text(said, key) for key in ("errorType", "errorMessage"))
+    payload = _json(text)
+    parts = (answer.text(payload, key) for key in ("errorType", "errorMessage"))
     return excerpt.beginning(": ".join(filter(None, parts)) or text)
 
 

@@ -106,8 +106,8 @@ def _read(described: object) -> tuple[ConditionStatus, str]:
     if status is not None:
         return status, f"the instance is {state or 'in no state'}"
     checks = {check: text(described, check) for check in ("system", "instance")}
-    detail = ", ".join(f"{check} check {said or 'missing'}" for check, said in checks.items())
-    return worst(CHECKS.get(said, ConditionStatus.UNKNOWN) for said in checks.values()), detail
+    detail = ", ".join(f"{check} check {result or 'missing'}" for check, result in checks.items())
+    return worst(CHECKS.get(result, ConditionStatus.UNKNOWN) for result in checks.values()), detail
 
 
 def _by_instance(answer: object) -> dict[str, Any]:

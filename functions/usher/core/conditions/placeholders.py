@@ -52,9 +52,9 @@ class PlaceholderProbe(Probe):
 
     def verdict(self, action: Action, now: datetime) -> Verdict:
         """See Condition."""
-        said = self._refusal(action)
-        if said is not None:
-            return Verdict(status=ConditionStatus.FAILED, detail=f"{self.name}: {said}")
+        refusal = self._refusal(action)
+        if refusal is not None:
+            return Verdict(status=ConditionStatus.FAILED, detail=f"{self.name}: {refusal}")
         return super().verdict(action, now)
 
     def asks(self, action: Action, now: datetime) -> tuple[Probe, ...]:

@@ -247,8 +247,8 @@ def not_answered(reply: Reply, memory: Memory, missing: Mapping[str, str]) -> Fo
     """
     if reply.kind is ReplyKind.REFUSED and reply.code in missing:
         return Found.failed(f"{missing[reply.code]} does not exist: {reply.text}")
-    said = f"{reply.kind}: {reply.text}" if reply.kind is not ReplyKind.UNKNOWN else reply.text
-    return Found.unknown(said, memory)
+    detail = f"{reply.kind}: {reply.text}" if reply.kind is not ReplyKind.UNKNOWN else reply.text
+    return Found.unknown(detail, memory)
 
 
 def as_finding(probe: Probe, found: Found, before: Finding | None, asked_at: datetime) -> Finding:

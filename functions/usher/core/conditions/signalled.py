@@ -43,13 +43,15 @@ class Signalled(Plain):
         signal = next((signal for signal in action.signals if signal.name == self.name), None)
         if signal is None:
             return Verdict(status=ConditionStatus.PENDING, detail=f"no signal {self.name}")
-        said = f"signal {self.name} says {signal.status}" + (f": {signal.message}" if signal.message else "")
+        detail = f"signal {self.name} says {signal.status}" + (
+            f": {signal.message}" if signal.message else ""
+        )
         match signal.status:
             case Status.DONE:
-                return Verdict(status=ConditionStatus.HOLDS, detail=said)
+                return Verdict(status=ConditionStatus.HOLDS, detail=detail)
             case Status.FAILED:
-                return Verdict(status=ConditionStatus.FAILED, detail=said)
+                return Verdict(status=ConditionStatus.FAILED, detail=detail)
             case Status.PROGRESS:
-                return Verdict(status=ConditionStatus.PENDING, detail=said)
+                return Verdict(status=ConditionStatus.PENDING, detail=detail)
             case _:
                 assert_never(signal.status)

@@ -161,13 +161,13 @@ class Targets(Probe):
         if call.operation == "DescribeTargetGroups":
             return _resolved(memory, call, reply)
         arn = call.parameters["TargetGroupArn"]
-        status, said = self._read(reply.data, action.instance_id)
-        detail = f"{_short(arn)}: {said}"
+        status, states = self._read(reply.data, action.instance_id)
+        detail = f"{_short(arn)}: {states}"
         if status is not ConditionStatus.HOLDS:
             return self._found(status, detail, action, memory, now)
         passed = _still_passed(memory, now) | {arn: now.isoformat()}
         if all(memory["arns"][group] in passed for group in self.groups):
-            return self._found(status, said, action, memory, now)
+            return self._found(status, states, action, memory, now)
         return Found.next_call({**memory, "passed": passed})
 
     def _found(
@@ -204,12 +204,12 @@ class Targets(Probe):
         """How the instance stands in one group; of several ports the worst counts."""
         if not isinstance(health, Mapping):
             return ConditionStatus.UNKNOWN, "the answer cannot be read"
-        said = [str(entry).partition("|") for entry in health.get(instance_id, ())]
-        if not said:
+        entries = [str(entry).partition("|") for entry in health.get(instance_id, ())]
+        if not entries:
             return _NOT_REGISTERED[self.state], "not registered"
         read = [
             (STATUSES[self.state].get(state, ConditionStatus.UNKNOWN), _written(state, reason))
-            for state, _, reason in said
+            for state, _, reason in entries
         ]
         of_all = worst(status for status, _ in read)
         return next(each for each in read if each[0] is of_all)

@@ -220,8 +220,8 @@ class Ecs(Probe):
 
     def _not_here(self, action: Action, search: Search | None, now: datetime) -> Found:
         if search is None or self.cluster is not None:
-            said = f"{action.instance_id} is not in cluster {short(self.cluster or '')}"
-            return self._absence(said, late=self._is_late(action, now))
+            absence = f"{action.instance_id} is not in cluster {short(self.cluster or '')}"
+            return self._absence(absence, late=self._is_late(action, now))
         search = search.without_first()
         if (search.left or search.more) and search.searched % AT_ONCE == 0:
             detail = f"{action.instance_id} is in none of the {search.searched} clusters searched so far"
@@ -231,63 +231,63 @@ class Ecs(Probe):
     def _search_on(self, action: Action, search: Search) -> Found:
         if search.left or search.more:
             return Found.next_call(to_json(search))
-        said = f"{action.instance_id} is in no cluster ({search.searched} searched)"
-        return self._absence(said, late=search.late)
+        absence = f"{action.instance_id} is in no cluster ({search.searched} searched)"
+        return self._absence(absence, late=search.late)
 
-    def _absence(self, said: str, *, late: bool) -> Found:
+    def _absence(self, absence: str, *, late: bool) -> Found:
         """What it means that the instance is in no cluster. `late`: that was asked after the grace."""
         grace = duration.written(self.grace)
         if not late:
-            return Found.pending(f"{said}; that counts from {grace} after the start of the action", POLL)
+            return Found.pending(f"{absence}; that counts from {grace} after the start of the action", POLL)
         if self.state is TaskState.ACTIVE or self.absent is Absence.FAILED:
-            return Found.failed(f"{said}, {grace} after the start")
-        return Found.holds(f"{said}: nothing to drain", memory=IN_NO_CLUSTER)
+            return Found.failed(f"{absence}, {grace} after the start")
+        return Found.holds(f"{absence}: nothing to drain", memory=IN_NO_CLUSTER)
 
     # How it stands
 
     def _hear_of(self, action: Action, kept: Registration, data: object, now: datetime) -> Found:
-        said = read(kept.instance, data)
+        described = read(kept.instance, data)
         instance = f"container instance {short(kept.instance)}"
-        if said == "MISSING" or (not isinstance(said, str) and said.status == "INACTIVE"):
+        if described == "MISSING" or (not isinstance(described, str) and described.status == "INACTIVE"):
             detail = f"{instance} is not registered any more, searching again"
             return Found.unknown(detail, to_json(kept.next()) if kept.others else {})
-        if isinstance(said, str):
-            return Found.unknown(f"{instance}: failure {said}", to_json(kept))
+        if isinstance(described, str):
+            return Found.unknown(f"{instance}: failure {described}", to_json(kept))
         if self.state is TaskState.ACTIVE:
-            return _active(kept, said)
-        if said.status == "REGISTRATION_FAILED" and not kept.others:  # it never had a task
-            return self._absence(str(said), late=self._is_late(action, now))
-        return _drained(action, kept, said, now)
+            return _active(kept, described)
+        if described.status == "REGISTRATION_FAILED" and not kept.others:  # it never had a task
+            return self._absence(str(described), late=self._is_late(action, now))
+        return _drained(action, kept, described, now)
 
 
-def _drained(action: Action, kept: Registration, said: Description, now: datetime) -> Found:
-    match said.status:
+def _drained(action: Action, kept: Registration, described: Description, now: datetime) -> Found:
+    match described.status:
         case "DRAINING":
-            return drain.begin_listing(kept, said, now, drain.again_after(action, now))
+            return drain.begin_listing(kept, described, now, drain.again_after(action, now))
         case "ACTIVE" if not kept.confirmed:
             return Found.next_call(to_json(replace(kept, active_at=now)))
         case "ACTIVE":
             back = "it was set to DRAINING before, so someone else has set it back"
-            return Found.pending(f"{said}; {back}", POLL, to_json(kept))
+            return Found.pending(f"{described}; {back}", POLL, to_json(kept))
         case "REGISTRATION_FAILED":
             return Found.next_call(to_json(kept.next(is_done=True)))
-        case _ if said.status in _COMING_OR_GOING:
-            return Found.pending(str(said), POLL, to_json(kept))
+        case _ if described.status in _COMING_OR_GOING:
+            return Found.pending(str(described), POLL, to_json(kept))
         case _:
-            return Found.unknown(f"{said}, a status that Usher does not know", to_json(kept))
+            return Found.unknown(f"{described}, a status that Usher does not know", to_json(kept))
 
 
-def _active(kept: Registration, said: Description) -> Found:
+def _active(kept: Registration, described: Description) -> Found:
     """One of several that an instance may have is enough, so they take turns."""
-    if said.status == "ACTIVE" and said.connected:
-        return Found.holds(str(said), _HOLDS_FOR, to_json(kept))
-    status = _UNLIKE_ACTIVE.get(said.status)
+    if described.status == "ACTIVE" and described.connected:
+        return Found.holds(str(described), _HOLDS_FOR, to_json(kept))
+    status = _UNLIKE_ACTIVE.get(described.status)
     if status is None:
-        detail = f"{said}, a status that Usher does not know"
+        detail = f"{described}, a status that Usher does not know"
         return Found.unknown(detail, to_json(kept.next_in_turn()))
     if status is ConditionStatus.FAILED and not kept.others:
-        return Found.failed(str(said))
-    return Found.pending(str(said), POLL, to_json(kept.next_in_turn()))
+        return Found.failed(str(described))
+    return Found.pending(str(described), POLL, to_json(kept.next_in_turn()))
 
 
 def _is_recent(moment: datetime, now: datetime) -> bool:

@@ -96,19 +96,19 @@ class Description:
         return f"container instance {self.id} is {self.status}{why}, its agent {agent}"
 
 
-def read(arn: str, said: object) -> Description | str:
+def read(arn: str, described: object) -> Description | str:
     """What stands in an answer to `describe`; or why ECS does not describe it. Raises Incomplete."""
-    if isinstance(failure := member(said, "failure"), str):
+    if isinstance(failure := member(described, "failure"), str):
         return failure
-    status, connected = text(said, "status"), member(said, "connected")
+    status, connected = text(described, "status"), member(described, "connected")
     if not status:
         raise Incomplete(f"status of container instance {short(arn)}")
     if not isinstance(connected, bool):
         raise Incomplete("word whether the agent is connected")
-    running, pending = member(said, "running"), member(said, "pending")
+    running, pending = member(described, "running"), member(described, "pending")
     counts = (running, pending) if isinstance(running, int) and isinstance(pending, int) else None
     return Description(
-        id=short(arn), status=status, reason=text(said, "reason"), connected=connected, counts=counts
+        id=short(arn), status=status, reason=text(described, "reason"), connected=connected, counts=counts
     )
 
 

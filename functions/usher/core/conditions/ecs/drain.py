@@ -44,22 +44,26 @@ def set_draining(kept: Registration, now: datetime) -> Call:
 def was_set(kept: Registration, data: object, now: datetime) -> Found:
     """Where the answer does not say so for sure, the next description does."""
     instance = f"container instance {short(kept.instance)}"
-    said = read_own(kept.instance, data)
-    if isinstance(said, str):
-        return Found.unknown(f"{instance} was not set to DRAINING: {said}", to_json(kept))
-    if said.status != "DRAINING":
+    described = read_own(kept.instance, data)
+    if isinstance(described, str):
+        return Found.unknown(f"{instance} was not set to DRAINING: {described}", to_json(kept))
+    if described.status != "DRAINING":
         raise Incomplete(f"status DRAINING of {instance}")
     confirmed = replace(kept, sent_at=now, confirmed=True)
     return Found.pending(f"{instance} was set to DRAINING", POLL, to_json(confirmed))
 
 
-def begin_listing(kept: Registration, said: Description, now: datetime, pause: timedelta) -> Found:
+def begin_listing(kept: Registration, described: Description, now: datetime, pause: timedelta) -> Found:
     """While there are as many tasks as there were, what was said of them still holds."""
-    if said.counts is None:
+    if described.counts is None:
         raise Incomplete("counts of tasks")
-    if kept.blocked is not None and any(said.counts) and kept.blocked.by == (*said.counts, said.connected):
+    if (
+        kept.blocked is not None
+        and any(described.counts)
+        and kept.blocked.by == (*described.counts, described.connected)
+    ):
         return Found.pending(kept.blocked.said, pause, to_json(kept))
-    return _go_on(kept, Listing.begun(now, said.counts, connected=said.connected))
+    return _go_on(kept, Listing.begun(now, described.counts, connected=described.connected))
 
 
 def next_tasks(kept: Registration, listing: Listing) -> Call:
@@ -121,8 +125,8 @@ def _after(kept: Registration, listing: Listing, pause: timedelta) -> Found:
 def _tasks_left(kept: Registration, listing: Listing, pause: timedelta) -> Found:
     running, pending = listing.counts
     states = ", ".join(f"{count} {state}" for state, count in sorted(listing.states.items()))
-    said = f"{states}, e.g. {listing.example}" if states else f"{running} running, {pending} pending"
-    detail = f"draining, tasks: {said}"
+    tasks = f"{states}, e.g. {listing.example}" if states else f"{running} running, {pending} pending"
+    detail = f"draining, tasks: {tasks}"
     if not listing.connected:
         detail += "; the agent is not connected, so ECS does not learn that a task has stopped"
     if states and _TASK_IS_NOT_OVER.isdisjoint(listing.states):

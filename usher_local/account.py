@@ -17,7 +17,7 @@ from botocore.config import Config
 from usher.wiring.machine import new_id, now
 from usher_cdk.python import find_python
 from usher_cdk.wheels import WheelsMissing
-from usher_local.callback_server import open_office
+from usher_local.callback_server import serve_callbacks
 from usher_local.cdk import Cdk
 from usher_local.deployed_functions import DeployedFunctions
 from usher_local.emulator import KEY, LOOPBACK, Emulator, Unavailable, listening_socket, running
@@ -103,16 +103,16 @@ def open_account(setup: Setup) -> Iterator[Account]:
         more = stack.enter_context(setup.functions(url))
         functions = _functions(folder / "functions", logs, {"AWS_ENDPOINT_URL": url, **more})
         resources = Resources(_client("autoscaling", auto_scaling), time.monotonic)
-        desks = {"functions": functions.invoke, "resources": resources.change}
-        office = stack.enter_context(open_office(desks))
+        handlers = {"functions": functions.invoke, "resources": resources.change}
+        callbacks = stack.enter_context(serve_callbacks(handlers))
         for close in (functions.close, resources.close):
-            stack.callback(close)  # after the emulator's end, and before the office waits for its threads
+            stack.callback(close)  # after the emulator, and before the callback server waits for its threads
         emulator = Emulator(
             account=ACCOUNT,
             region=REGION,
             auth=setup.auth,
             auto_scaling=auto_scaling,
-            office=office,
+            callbacks=callbacks,
             back_door=back_door,
             folder=folder / "emulator",
             log=logs / "emulator.log",

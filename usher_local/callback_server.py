@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from contextlib import AbstractContextManager
 
-Desk: TypeAlias = "Callable[[dict[str, Any]], dict[str, Any]]"
+Handler: TypeAlias = "Callable[[dict[str, Any]], dict[str, Any]]"
 
 
-def open_office(desks: Mapping[str, Desk]) -> AbstractContextManager[str]:
-    """Each desk answers the questions that are posted under its name: the office's URL."""
-    return serving(_Server(desks), "office")
+def serve_callbacks(handlers: Mapping[str, Handler]) -> AbstractContextManager[str]:
+    """Each handler answers the questions that are posted under its name: the server's URL."""
+    return serving(_Server(handlers), "callbacks")
 
 
 class _Server(ThreadingTCPServer):
@@ -29,8 +29,8 @@ class _Server(ThreadingTCPServer):
     allow_reuse_address = True
     request_queue_size = 128
 
-    def __init__(self, desks: Mapping[str, Desk]) -> None:
-        self.desks = desks
+    def __init__(self, handlers: Mapping[str, Handler]) -> None:
+        self.handlers = handlers
         super().__init__(("127.0.0.1", 0), _Handler)
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - as inherited
@@ -45,7 +45,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         question = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         try:
-            answer = self.server.desks[self.path.strip("/")](question)
+            answer = self.server.handlers[self.path.strip("/")](question)
         except Exception as error:  # noqa: BLE001 - the outermost edge: the emulator must get an answer
             traceback.print_exc()
             answer = {"error": f"the local account failed: {type(error).__name__}: {error}"}

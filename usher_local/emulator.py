@@ -41,7 +41,7 @@ class Emulator:
     region: str
     auth: bool
     auto_scaling: str  # where simulated Auto Scaling answers
-    office: str  # where the functions and CloudFormation's groups and hooks are looked after
+    callbacks: str  # where the functions and CloudFormation's groups and hooks are looked after
     back_door: str  # the beginning of the paths by which Auto Scaling enters
     folder: Path  # an empty one for its files, removed by whoever made it
     log: Path
@@ -98,7 +98,7 @@ def _tell(process: subprocess.Popen[bytes], emulator: Emulator, descriptor: int)
         "packages": str(packages()),
         "socket": descriptor,
         "auto_scaling": emulator.auto_scaling,
-        "office": emulator.office,
+        "callbacks": emulator.callbacks,
         "back_door": emulator.back_door,
         "code": str(emulator.folder / "code"),
         "trail": str(emulator.trail),

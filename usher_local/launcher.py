@@ -71,8 +71,8 @@ def main() -> None:
         sys.stderr.write(f"{unfit}\n")
         sys.exit(UNFIT)
     threading.Thread(target=_end_with_input, daemon=True).start()
-    _hand_over_auto_scaling(told["auto_scaling"], told["office"])
-    _hand_over_functions(told["office"], Path(told["code"]))
+    _hand_over_auto_scaling(told["auto_scaling"], told["callbacks"])
+    _hand_over_functions(told["callbacks"], Path(told["code"]))
     _keep_trail(Path(told["trail"]))
     _module("ministack.services.ssm")._PUBLIC_AMI_PARAMETERS.update(_IMAGE)  # noqa: SLF001
     _serve(told["socket"], told["back_door"])
@@ -103,7 +103,7 @@ def _end_with_input() -> None:
 # -- Auto Scaling: calls, and what CloudFormation makes -------------------------------------------------
 
 
-def _hand_over_auto_scaling(url: str, office: str) -> None:
+def _hand_over_auto_scaling(url: str, callbacks: str) -> None:
     async def handle_request(
         method: str,  # noqa: ARG001 - as MiniStack calls it
         path: str,  # noqa: ARG001
@@ -118,7 +118,7 @@ def _hand_over_auto_scaling(url: str, office: str) -> None:
     _module("ministack.services.autoscaling").handle_request = handle_request
     handlers = _module("ministack.services.cloudformation.provisioners")._RESOURCE_HANDLERS  # noqa: SLF001
     for kind in RESOURCE_TYPES:
-        handlers[kind] = _resource_handler(kind, office)
+        handlers[kind] = _resource_handler(kind, callbacks)
     tagging = _module("ministack.services.tagging")
     of_others = tagging.resource_tags
     tagging.resource_tags = lambda arn: tags_of_group(url, arn) if _GROUP in arn else of_others(arn)
@@ -137,11 +137,11 @@ def tags_of_group(url: str, arn: str) -> dict[str, str]:
     return {key: value or "" for key, value in tags if key}
 
 
-def _resource_handler(kind: str, office: str) -> dict[str, Any]:
+def _resource_handler(kind: str, callbacks: str) -> dict[str, Any]:
     """What MiniStack's CloudFormation calls for a resource of this type."""
 
     def change(request: str, **asked: object) -> tuple[str, dict[str, Any]]:
-        answer = _ask(office, "resources", {"request": request, "type": kind, **asked})
+        answer = _ask(callbacks, "resources", {"request": request, "type": kind, **asked})
         if "error" in answer:
             raise ValueError(answer["error"])  # it stands as the reason in the stack's events
         return answer["id"], answer["attributes"]
@@ -161,7 +161,7 @@ def _resource_handler(kind: str, office: str) -> dict[str, Any]:
 # -- Lambda: the deployed code runs outside, as Lambda runs it --------------------------------------------
 
 
-def _hand_over_functions(office: str, folder: Path) -> None:
+def _hand_over_functions(callbacks: str, folder: Path) -> None:
     credentials = _module("ministack.core.lambda_runtime").execution_credentials
 
     def execute(function: dict[str, Any], event: object, request_id: str) -> dict[str, Any]:
@@ -173,7 +173,7 @@ def _hand_over_functions(office: str, folder: Path) -> None:
             "credentials": credentials(config),
             "code": _kept(function["code_zip"], folder, config["CodeSha256"]),
         }
-        return _ask(office, "functions", asked)
+        return _ask(callbacks, "functions", asked)
 
     _module("ministack.services.lambda_svc")._execute_function_warm = execute  # noqa: SLF001
 
@@ -318,8 +318,8 @@ _ASSUME_REFUSED: Final = (
 # -- HTTP ---------------------------------------------------------------------------------------------------
 
 
-def _ask(office: str, what: str, question: object) -> dict[str, Any]:
-    _, _, body = _post(f"{office}/{what}", json.dumps(question, default=str).encode(), "application/json")
+def _ask(callbacks: str, what: str, question: object) -> dict[str, Any]:
+    _, _, body = _post(f"{callbacks}/{what}", json.dumps(question, default=str).encode(), "application/json")
     answer: dict[str, Any] = json.loads(body)
     return answer
 

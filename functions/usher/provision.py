@@ -220,8 +220,8 @@ class _Deploy:
             is_last = attempt == TESTS - 1 or self._only_tells or not self._has_time()
             if is_last or not conflicts or not all(_may_pass(each.reason) for each in conflicts):
                 self._troubles += [f"{each.hook} on {each.group}: {each.reason}" for each in conflicts]
-                told = {each.hook for each in conflicts}
-                self._left += [f"{hook} on {group.name}" for hook in lacking if hook not in told]
+                conflicting = {each.hook for each in conflicts}
+                self._left += [f"{hook} on {group.name}" for hook in lacking if hook not in conflicting]
                 return False
             self._enrolment.wait(BETWEEN_TRIES_S)
         self._left.append(f"the hooks on {group.name}")

@@ -62,7 +62,7 @@ def test_a_file_that_is_named_is_there(page: str) -> None:
         ("KINDS: ", "functions/usher/core/conditions/__init__.py"),
         ("CONDITIONS: ", "usher_simulator/trials/condition_truths.py"),
         ("def in_words(", "functions/usher/core/conditions/command.py"),
-        ('telemetry.count("SignalsRefused")', "functions/usher/intake/hearing.py"),
+        ('telemetry.count("SignalsRefused")', "functions/usher/intake/evidence.py"),
         ('recorder.counts["SignalsRefused"]', "tests/simulation/test_signals.py"),
         ('self._alarm("SignalsRefused", ', "infra/usher_cdk/watch.py"),
         ('"SignalsRefused"', "tests/infra/test_controller.py"),

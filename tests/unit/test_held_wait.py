@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tests.factories import a_policy, an_action, at, hook_terms
 from usher.core.action import Phase, Result
-from usher.core.held_wait import HeldWait, held_wait, told
+from usher.core.held_wait import HeldWait, held_wait, with_heartbeats
 from usher.core.queue_messages import wait_of, wake_up_body
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ def test_what_is_assumed_is_beaten_as_the_shortest_until_it_is_known() -> None:
 def test_the_record_learns_of_each_beat_and_counts_its_expiry_from_the_last() -> None:
     action = an_action(hook=SHORT)
     wait = a_wait(action).beaten(at(20)).beaten(at(40))
-    after = told(action, wait, at(60))
+    after = with_heartbeats(action, wait, at(60))
     assert (after.heartbeats, after.beaten_at, after.expires_at) == (2, at(40), at(70))
     assert after.last_entry is not None
     assert (after.last_entry.event, after.last_entry.detail) == (
@@ -136,11 +136,11 @@ def test_a_copy_tells_nothing_twice_and_the_other_chain_its_own() -> None:
     action = an_action(hook=SHORT)
     one = a_wait(action).beaten(at(20)).beaten(at(40))
     two = replace(a_wait(action), chain="other").beaten(at(25))
-    after = told(told(action, one, at(60)), two, at(61))
+    after = with_heartbeats(with_heartbeats(action, one, at(60)), two, at(61))
     assert (after.heartbeats, after.beaten_at) == (3, at(40))
-    assert told(after, one, at(62)) is after
-    assert told(after, two, at(62)) is after
-    more = told(after, one.beaten(at(60)), at(63))
+    assert with_heartbeats(after, one, at(62)) is after
+    assert with_heartbeats(after, two, at(62)) is after
+    more = with_heartbeats(after, one.beaten(at(60)), at(63))
     assert (more.heartbeats, more.beaten_at) == (4, at(60))
 
 
@@ -149,11 +149,11 @@ def test_a_beat_whose_store_failed_is_told_once() -> None:
     settled = replace(action, version=2, look_id="look-2", beaten_at=at(20))
     first, second = a_wait(settled), held_wait(settled, 2)
     assert second is not None
-    after = told(action, first, at(40))
+    after = with_heartbeats(action, first, at(40))
     assert (after.beaten_at, after.expires_at) == (at(20), at(50))
-    assert told(after, second, at(41)) is after
+    assert with_heartbeats(after, second, at(41)) is after
 
 
 def test_what_a_record_knows_is_told_nothing() -> None:
     action = an_action(hook=SHORT, beaten_at=at(20))
-    assert told(action, a_wait(action), at(30)) is action
+    assert with_heartbeats(action, a_wait(action), at(30)) is action

@@ -10,7 +10,7 @@ import pytest
 
 from tests.factories import an_action, at, hook_terms
 from usher.core import configuration
-from usher.core.held_wait import HeldWait, held_wait, told
+from usher.core.held_wait import HeldWait, held_wait, with_heartbeats
 from usher.core.hook_items import Enrolled, HookState, Target
 from usher.core.live_waits import LiveGroup, Member
 from usher.core.pacing import Pace
@@ -307,7 +307,7 @@ def test_an_outage_of_hours_leaves_two_messages_for_each_wait_and_all_is_told() 
         of_it = [news for _, news in coming + world.sent if news.instance_id == instance]
         told_of = action
         for news in of_it:
-            told_of = told(told_of, news, at(world.now))
+            told_of = with_heartbeats(told_of, news, at(world.now))
         assert told_of.heartbeats == world.beaten.count(instance)
 
 

@@ -172,8 +172,8 @@ def _file_item(file: FileInForce) -> Item:
 def _of_hook(group: str, hook: str) -> str:
     """The beginning of the keys of a hook's items. No name of a group has a colon."""
     name = group.encode()
-    told = group if len(name) <= _MOST_BYTES else sha256(name).hexdigest()
-    return f"HOOK#{hook}#GROUP#{told}"
+    group_key = group if len(name) <= _MOST_BYTES else sha256(name).hexdigest()
+    return f"HOOK#{hook}#GROUP#{group_key}"
 
 
 def _uuid(arn: str) -> str:

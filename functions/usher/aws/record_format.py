@@ -95,7 +95,7 @@ def action_to_data(action: Action) -> Data:
             "let_through": action.let_through or None,
             "wakes_as": action.wakes_as,
             "began_at": optional_text(action.began_at),
-            "beats_told": [list(told) for told in action.heartbeats_told] or None,
+            "beats_told": [list(heartbeat) for heartbeat in action.heartbeats_told] or None,
             "metadata": action.metadata,
             "lines": lines or None,
             "last_entry": last if not lines or last != lines[-1] else None,  # stored once

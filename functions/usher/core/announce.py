@@ -51,19 +51,19 @@ def _changes(before: Action | None, after: Action) -> Iterator[Announcement]:
             "GiveUpTime": iso_time.to_milliseconds(after.give_up_at),
             "LimitTime": iso_time.to_milliseconds(after.ends_at),
         }
-        yield _told(Kind.OPENED, after, after.first_seen_at, times)
+        yield _announcement(Kind.OPENED, after, after.first_seen_at, times)
     if after.operator_hold is not None and (before is None or before.operator_hold != after.operator_hold):
         word = after.operator_hold
-        yield _told(
+        yield _announcement(
             Kind.HELD, after, word.at, {"HeldBy": "operator", "Who": word.who, "Reason": _cut(word.reason)}
         )
     limit = _limit(after)
     if limit is not None and (before is None or _limit(before) is None):
         at, reason = limit
-        yield _told(Kind.HELD, after, at, {"HeldBy": "limit", "Reason": _cut(reason)})
+        yield _announcement(Kind.HELD, after, at, {"HeldBy": "limit", "Reason": _cut(reason)})
     if after.closed_at is not None and (before is None or before.is_open):
         kind = Kind.DEFAULTED if after.outcome is Outcome.DEFAULTED else Kind.COMPLETED
-        yield _told(kind, after, after.closed_at, _end(after, after.closed_at))
+        yield _announcement(kind, after, after.closed_at, _end(after, after.closed_at))
 
 
 def _limit(action: Action) -> tuple[datetime, str] | None:
@@ -88,7 +88,7 @@ def _end(action: Action, closed_at: datetime) -> dict[str, object]:
     }
 
 
-def _told(kind: Kind, action: Action, at: datetime, more: Mapping[str, object]) -> Announcement:
+def _announcement(kind: Kind, action: Action, at: datetime, more: Mapping[str, object]) -> Announcement:
     """With the names that AWS has for them. What is not known is left out."""
     detail = {
         "ActionId": action.id,

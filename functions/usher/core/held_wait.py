@@ -171,7 +171,7 @@ def is_of(wait: HeldWait, action: Action) -> bool:
     return has_begun and (action.closed_at is None or at is None or action.closed_at >= at)
 
 
-def told(action: Action, wait: HeldWait, now: datetime) -> Action:
+def with_heartbeats(action: Action, wait: HeldWait, now: datetime) -> Action:
     """The record with what was beaten without the table; the same one where it knows all of it."""
     at = wait.beaten_at
     if at is None:

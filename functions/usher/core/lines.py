@@ -18,5 +18,5 @@ def fewer(lines: tuple[Entry, ...]) -> tuple[Entry, ...]:
     half = MOST_OF_A_STORE // 2
     gap = lines[half : half - MOST_OF_A_STORE + 1]
     left_out = f"{len(gap)} lines are left out"
-    told = replace(gap[0], event="gap", detail=left_out, last_at=gap[-1].last_at, code="")
-    return (*lines[:half], told, *lines[half - MOST_OF_A_STORE + 1 :])
+    gap_line = replace(gap[0], event="gap", detail=left_out, last_at=gap[-1].last_at, code="")
+    return (*lines[:half], gap_line, *lines[half - MOST_OF_A_STORE + 1 :])

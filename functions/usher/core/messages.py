@@ -119,10 +119,10 @@ def _home_of(data: Mapping[str, Any]) -> Home:
     in_arn = arn.split(":") if isinstance(arn, str) else []
     region = data.get("region", in_arn[_REGION_OF_ARN] if len(in_arn) > _REGION_OF_ARN else None)
     account = data.get("account", data.get("AccountId"))
-    return Home(account=_told(account, _ACCOUNT), region=_told(region, _REGION))
+    return Home(account=_text_or_none(account, _ACCOUNT), region=_text_or_none(region, _REGION))
 
 
-def _told(value: object, rule: _Rule) -> str | None:
+def _text_or_none(value: object, rule: _Rule) -> str | None:
     return value if isinstance(value, str) and re.fullmatch(rule.pattern, value) else None
 
 
@@ -208,7 +208,7 @@ def _lifecycle(data: Mapping[str, Any], at: datetime, channel: str) -> Lifecycle
         transition=_TRANSITIONS[transition],
         origin=_optional(data, "Origin", _PLACE),
         destination=_optional(data, "Destination", _PLACE),
-        metadata=_told(data.get("NotificationMetadata"), _METADATA),
+        metadata=_text_or_none(data.get("NotificationMetadata"), _METADATA),
         at=at,
         channel=channel,
     )

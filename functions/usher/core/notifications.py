@@ -27,8 +27,8 @@ class Home:
 
     def __str__(self) -> str:
         """As a reason has it."""
-        told = [f"account {self.account}"] if self.account is not None else []
-        return ", ".join([*told, *([f"Region {self.region}"] if self.region is not None else [])])
+        parts = [f"account {self.account}"] if self.account is not None else []
+        return ", ".join([*parts, *([f"Region {self.region}"] if self.region is not None else [])])
 
 
 @frozen

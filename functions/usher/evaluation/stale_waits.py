@@ -44,11 +44,13 @@ class StaleWaitGuard:
     def heartbeat(self, action: Action) -> Answer:
         """RecordLifecycleActionHeartbeat."""
         asks = action.token is None and action.activity_id is not None and action.activity_end is not None
-        return (self._over(action) if asks else None) or self.calls.heartbeat(action)
+        return (self._refusal(action) if asks else None) or self.calls.heartbeat(action)
 
     def complete(self, action: Action, result: Result) -> Answer:
         """CompleteLifecycleAction."""
-        return (self._over(action) if action.token is None else None) or self.calls.complete(action, result)
+        return (self._refusal(action) if action.token is None else None) or self.calls.complete(
+            action, result
+        )
 
     def ongoing(self, action: Action) -> Activity | None:
         """DescribeScalingActivities of the group."""
@@ -57,7 +59,7 @@ class StaleWaitGuard:
             return self.activities.ongoing(action.hook.group, {instance_id}, self._counted).get(instance_id)
         return None
 
-    def _over(self, action: Action) -> Answer | None:
+    def _refusal(self, action: Action) -> Answer | None:
         """Why the call is not to be made; None: make it."""
         if action.activity_id is None:
             return Answer(kind=AnswerKind.REFUSED, text="it is unknown whether it is still the same wait")

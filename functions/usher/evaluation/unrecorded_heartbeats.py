@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from usher.core.held_wait import is_of, told
+from usher.core.held_wait import is_of, with_heartbeats
 from usher.ports.errors import Moved, NotRecorded
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def learned(action: Action, wait: HeldWait, writer: RecordWriter, now: datetime) -> Action | None:
     """The record, which knows now of those of `wait`, due at once; None: another state is stored by now."""
-    after = told(action, wait, now)
+    after = with_heartbeats(action, wait, now)
     if after is action:
         return action
     if after.is_open:

@@ -23,7 +23,7 @@ from usher.core.notifications import (
 from usher.evaluation.question_chain import Chains
 from usher.evaluation.record_writer import RecordWriter
 from usher.evaluation.wake_ups import WakeUpScheduler
-from usher.intake.hearing import Hearing
+from usher.intake.evidence import EvidenceIntake
 from usher.intake.opening import Opening
 from usher.outage.slow_table import ATTEMPT, HOLDS, Away, RequestDeadline, hurried
 from usher.ports.errors import NoAnswer, Unavailable
@@ -94,9 +94,9 @@ class Intake:
         )
 
     @property
-    def hearing(self) -> Hearing:
+    def evidence(self) -> EvidenceIntake:
         """What keeps everything else."""
-        return Hearing(
+        return EvidenceIntake(
             configuration=self.configuration,
             store=self.store,
             writer=self.writer,
@@ -149,22 +149,22 @@ class Intake:
             self.scheduler.send(self.new_id(), WHATEVER, delay, wait)
 
     def _take(self, notice: Notice, raw: Raw, now: datetime) -> None:
-        hearing = self.hearing
+        taking = self.evidence
         match notice:
             case LifecycleNotice():
                 self.opening.take(notice, raw, now)
             case TestNotice():
-                hearing.take_test(notice)
+                taking.take_test(notice)
             case ActivityEnd():
-                hearing.take_activity_end(notice, now)
+                taking.take_activity_end(notice, now)
             case Signal():
-                hearing.take_signal(notice, now)
+                taking.take_signal(notice, now)
             case InstanceEnd():
-                hearing.take_instance_end(notice, now)
+                taking.take_instance_end(notice, now)
             case InstanceState():
-                hearing.take_instance_state(notice, now)
+                taking.take_instance_state(notice, now)
             case CommandEnd():
-                hearing.take_command_end(notice, now)
+                taking.take_command_end(notice, now)
             case Unrelated():
                 self._tell("ignored", notice.reason)
             case _:

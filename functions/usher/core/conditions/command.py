@@ -247,17 +247,17 @@ class Command(PlaceholderProbe):
         plugins = members(invocation, "CommandPlugins")
         match STATUSES.get(text(invocation, "Status")):
             case ConditionStatus.HOLDS:
-                return Found.holds(_said(invocation, plugins[-1:]))
+                return Found.holds(_output(invocation, plugins[-1:]))
             case ConditionStatus.FAILED:
                 broken = [plugin for plugin in plugins if text(plugin, "Status") in _PLUGIN_FAILED]
-                return _failed(memory, _said(invocation, broken[:1]), broken)
+                return _failed(memory, _output(invocation, broken[:1]), broken)
             case ConditionStatus.PENDING:
-                found = Found.pending(_said(invocation, []), _EVERY, memory)
+                found = Found.pending(_output(invocation, []), _EVERY, memory)
                 return self._unless_it_is_over(found, now)
         if invocation is None and isinstance(member(reply.data, "CommandInvocations"), list):
             found = Found.unknown(f"{memory[COMMAND_ID]} is not to be seen yet", memory, _EVERY)
             return self._unless_it_is_over(found, now)
-        return Found.unknown(f"its status is not understood: {_said(invocation, []) or 'none'}", memory)
+        return Found.unknown(f"its status is not understood: {_output(invocation, []) or 'none'}", memory)
 
     def _unless_it_is_over(self, found: Found, now: datetime) -> Found:
         if not self._is_over(found.memory, now):
@@ -324,7 +324,7 @@ def _failed_with_output(memory: Memory, reply: Reply) -> Found:
     return Found.failed(f"{memory['failed']}: {last}" if last else memory["failed"])
 
 
-def _said(invocation: object, plugins: list[object]) -> str:
+def _output(invocation: object, plugins: list[object]) -> str:
     """The status, its details where they say more, and the exit code of the plugin that counts."""
     status, details = text(invocation, "Status"), text(invocation, "StatusDetails")
     code = member(plugins[0], "ResponseCode") if plugins else None

@@ -121,7 +121,7 @@ class Function(Probe):
     def hear(self, action: Action, memory: Memory, call: Call, reply: Reply, now: datetime) -> Found:  # noqa: ARG002 - a Probe
         """See Probe."""
         if call.operation != "Invoke":
-            return _zone_told(memory, reply)
+            return _zone_found(memory, reply)
         if reply.kind is ReplyKind.TIMED_OUT:
             return _error(memory, "no answer in time")
         if reply.kind is not ReplyKind.ANSWERED:
@@ -174,7 +174,7 @@ def payload(action: Action, zone: str | None) -> dict[str, Any]:
     }
 
 
-def _zone_told(memory: Memory, reply: Reply) -> Found:
+def _zone_found(memory: Memory, reply: Reply) -> Found:
     """The zone, or that nobody can say: after some tries the function is asked without it."""
     if reply.kind is ReplyKind.ANSWERED:
         reservations = answer.members(reply.data, "Reservations")

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 @frozen
-class Hearing:
+class EvidenceIntake:
     """What the intake of everything but lifecycle notifications touches. Each raises Unavailable."""
 
     configuration: Configuration
@@ -69,8 +69,8 @@ class Hearing:
                 return action
             if action.is_open:
                 return _looked_at(noted, now)
-            told = action.noted(now, "outcome", evidence.end_in_words(activity_end))
-            return replace(told, activity_end=activity_end)
+            noted = action.noted(now, "outcome", evidence.end_in_words(activity_end))
+            return replace(noted, activity_end=activity_end)
 
         self.writer.note(action, heard)
 

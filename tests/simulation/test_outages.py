@@ -51,17 +51,13 @@ def held_through(storm: Storm, off: Down) -> UsherInStorm:
 @pytest.mark.parametrize(
     ("held", "timeout_s", "away_min", "begins_s"),
     [
-        pytest.param(100, 60, 2, 300, id="100, 60 s, two minutes"),
         pytest.param(100, 60, 2, 20, id="100, 60 s, two minutes, while notices come"),
-        pytest.param(30, 30, 2, 100, id="30 s, two minutes"),
         pytest.param(60, 30, 10, 100, id="30 s, ten minutes, a fifth of what the rate could hold"),
         pytest.param(30, 30, 2, 0, id="30 s, two minutes, from the notice on"),
         pytest.param(30, 60, 10, 0, id="60 s, ten minutes, from the notice on"),
         pytest.param(100, 60, 10, 300, id="100, 60 s, ten minutes"),
         pytest.param(100, 300, 10, 300, id="100, 5 min, ten minutes"),
-        pytest.param(100, 300, 120, 300, id="100, 5 min, two hours"),
         pytest.param(100, 3600, 10, 300, id="100, 1 h, ten minutes: signals come meanwhile"),
-        pytest.param(100, 3600, 120, 300, id="100, 1 h, two hours"),
         pytest.param(30, 300, 10, 0, id="5 min, ten minutes, from the notice on"),
     ],
 )
@@ -136,7 +132,7 @@ def test_a_sweep_that_is_cut_off_without_the_table_costs_no_instance(step: int) 
     assert (fallen(waits), run.scene.violations) == ([], [])
 
 
-@pytest.mark.parametrize("which", [0, 1, 5])
+@pytest.mark.parametrize("which", [0, 5])
 @pytest.mark.parametrize("step", [1, 2, 3, 4, 5])
 def test_a_beat_that_is_cut_off_costs_no_instance(which: int, step: int) -> None:
     """The first beats without the table, cut off before each of their steps."""

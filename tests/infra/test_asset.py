@@ -72,10 +72,6 @@ def contents(folder: Path) -> dict[str, bytes]:
     }
 
 
-def test_building_twice_gives_the_same_bytes(asset: Path, tmp_path: Path) -> None:
-    assert contents(built(tmp_path / "again")) == contents(asset)
-
-
 def test_no_file_knows_where_it_was_built(asset: Path) -> None:
     known = (str(ROOT).encode(), sys.prefix.encode())
     assert [name for name, text in contents(asset).items() if any(place in text for place in known)] == []

@@ -188,7 +188,7 @@ bench-replay: $(READY) ## the speed of a replay: 30,000 messages of 10,000 actio
 bench-simulator: $(READY) ## the speed of simulated Auto Scaling, itself and through boto3
 	@$(BIN)/python benchmarks/auto_scaling.py
 
-arena: $(READY) ## Usher beside other ways to hold an instance, in nine scenes and two storms (a minute or two)
+arena: $(READY) ## Usher beside other ways to hold an instance, in nine scenes and two storms (some minutes)
 	@$(BIN)/python -m benchmarks.arena
 
 conformance: $(READY) $(EMULATOR) ## who answers what: the scenarios on the simulator, moto's server and the local account (some minutes)

@@ -1,6 +1,6 @@
 """What AWS takes, in dollars for a million, in us-east-1 on demand, without the free tier.
 
-As of November 2026 (docs/aws-facts.md 5 and 11.4). What an idle stack takes by the month is beside it.
+As of November 2026 (docs/aws-facts.md 5 and 11.4). MONTHLY is in dollars for one.
 """
 
 from __future__ import annotations
@@ -19,6 +19,14 @@ PRICES: Final = {
     "topic request": 0.50,
     "state transition": 25.0,  # of a standard workflow of Step Functions
     "durable operation": 8.0,  # of Lambda; what it takes for data is not in it
+    "run of a schedule": 1.0,
+    "log of an invocation": 0.43,  # 860 bytes
+    "trace": 5.0,
     "log and trace of an invocation": 0.68,  # 860 bytes, and one trace in twenty
     "record": 4.0,  # stored for a month, with backups
+}
+MONTHLY: Final = {  # dollars for one, by the month
+    "metric": 0.30,
+    "metric of an alarm": 0.10,
+    "dashboard": 3.0,
 }

@@ -53,8 +53,8 @@ if TYPE_CHECKING:
     from usher_simulator.trials.invocations import Invocation, TimeLeft
     from usher_simulator.trials.queue import Batch
 
-_STORE_CALL_S: Final = 0.0089  # 6 ms, and 0.85 ms of a processor of which 512 MB get 29 %
-_AWS_CALL_S: Final = 0.3
+STORE_CALL_S: Final = 0.0089  # 6 ms, and 0.85 ms of a processor of which 512 MB get 29 %
+AWS_CALL_S: Final = 0.3
 _REQUESTS_OF_A_MESSAGE: Final = 3  # sent, received, deleted
 
 
@@ -118,7 +118,7 @@ class Life:
     @property
     def dollars(self) -> float:
         """For a million such lives."""
-        seconds = self.store_and_queue_calls * _STORE_CALL_S + (self.auto_scaling + self.asked) * _AWS_CALL_S
+        seconds = self.store_and_queue_calls * STORE_CALL_S + (self.auto_scaling + self.asked) * AWS_CALL_S
         used = {
             "invocation": self.invoked,
             "second of a function": seconds,
@@ -161,7 +161,7 @@ class _Beside:
 class _CountedQuestions:
     """Implements usher.ports.conditions.Calls."""
 
-    def __init__(self, calls: Asked, usher: _Counted) -> None:
+    def __init__(self, calls: Asked, usher: Counted) -> None:
         self._calls, self._usher = calls, usher
 
     def make(self, call: Question, members: Sequence[str] = ()) -> Reply:
@@ -197,7 +197,7 @@ class _Put:
         return ()
 
 
-class _Counted(Deployment):
+class Counted(Deployment):
     """Usher, with the adapters of DynamoDB beside the parts in memory, on `client` and counted in `life`."""
 
     client: ClassVar[DynamoDBClient]
@@ -258,7 +258,7 @@ class _Counted(Deployment):
 class _Calls(Checker):
     """Counts the calls of Auto Scaling."""
 
-    usher: _Counted
+    usher: Counted
 
     def called(self, call: Call) -> None:
         """Heartbeats and results."""
@@ -269,18 +269,18 @@ class _Calls(Checker):
 class _World(Calm):
     """Two lives: after the first one, which is short, everything is known that all actions share."""
 
-    deployment = _Counted
+    deployment = Counted
 
     def __init__(self, kind: Kind) -> None:
         self._kind = kind
         super().__init__(hooks_of(kind))
         calls = _Calls(self.scene)
-        calls.usher = cast("_Counted", self.usher)
+        calls.usher = cast("Counted", self.usher)
         self.audience.checkers.append(calls)
 
     def _wait_began(self, wait: Wait) -> None:
         super()._wait_began(wait)
-        cast("_Counted", self.usher).life = Life()
+        cast("Counted", self.usher).life = Life()
         self.asked.begins(wait, ("ecs drained",), self._kind.lasts)
         truths = cast("dict[str, Truth]", self.asked.kinds(wait.instance_id))
         truths["ecs drained"].takes = self._kind.lasts if len(self.waits["g"]) > 1 else timedelta(0)
@@ -295,7 +295,7 @@ class _World(Calm):
             self.pass_time(600)
             self._begin(1, lasts=timedelta(0))
             self._begin(0, lasts=self._kind.lasts)
-        return cast("_Counted", self.usher).life
+        return cast("Counted", self.usher).life
 
     def _begin(self, capacity: int, lasts: timedelta) -> None:
         self.grow("g", capacity)
@@ -323,7 +323,7 @@ def hooks_of(kind: Kind) -> dict[str, Any]:
 def lived(kind: Kind) -> Life:
     """What a life of this kind uses."""
     with mock_aws():
-        _Counted.client, _Counted.kind = a_client(), kind
+        Counted.client, Counted.kind = a_client(), kind
         return _World(kind).live()
 
 

@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.arena.daemon import Daemon
+from benchmarks.arena.durable import Durable
 from benchmarks.arena.scenes import LONGER_HOOK, MORE, SCENES, STORMS, drain
 from benchmarks.arena.self_sending import SelfSending
 from benchmarks.arena.sleeping import Sleeping
@@ -46,6 +47,7 @@ CONSUMERS: Final[Mapping[str, Callable[[ConsumerWorld], Consumer]]] = {
     "self-sending, careful": partial(SelfSending, is_careful=True),
     "Step Functions loop": StateMachine,
     "sleeping function": Sleeping,
+    "durable function": Durable,
 }
 WAYS: Final = (*CONSUMERS, USHER)
 

@@ -56,6 +56,7 @@ class Deployment:
     hooks_from_table: bool = False  # the hooks file is applied at run time; the given one gives the rights
     own_groups: tuple[str, ...] = ()
     demo: bool = False
+    dashboard: bool = True
     announce: bool = False  # put Usher's own events on the bus
     architecture: str = "arm64"  # of the functions; or x86_64
     service_linked_role: str | None = None  # None: the account's AWSServiceRoleForAutoScaling
@@ -77,6 +78,7 @@ class Deployment:
             hooks_from_table=_flag(node, "hooks_from_table"),
             own_groups=_texts(node, "own_groups", _GROUP, "names of groups"),
             demo=_flag(node, "demo"),
+            dashboard=_flag(node, "dashboard", default=True),
             announce=_flag(node, "announce"),
             architecture=_text(node, "architecture", _ARCHITECTURE, "arm64 or x86_64") or "arm64",
             service_linked_role=_text(node, "service_linked_role", _ROLE, "the ARN of a role"),
@@ -135,10 +137,12 @@ def _reserved(node: Node, key: str) -> int:
     return number
 
 
-def _flag(node: Node, key: str) -> bool:
+def _flag(node: Node, key: str, *, default: bool = False) -> bool:
     """From cdk.json a boolean, from the command line (`-c demo=true`) a text."""
     value = node.try_get_context(key)
-    if value is not None and str(value).lower() not in ("true", "false"):
+    if value is None:
+        return default
+    if str(value).lower() not in ("true", "false"):
         raise _refused(key, "true or false", value)
     return str(value).lower() == "true"
 

@@ -78,7 +78,9 @@ class Controller(cdk.Stack):
         bus = BusRules(self, "Bus", deployment=deployment, to=self.events)
         self.schedule = SweepSchedule(self, "Schedule", sweep=self.sweep, key=self._key)
         self.hooks = self._hooks(bus)
-        Watch(self, "Watch", controller=self, email=deployment.alarm_email, key=self._key)
+        watch = Watch(self, "Watch", controller=self, email=deployment.alarm_email, key=self._key)
+        if deployment.dashboard:
+            watch.show()
         self._tell()
 
     def _hooks(self, bus: BusRules) -> ProvisionedHooks:

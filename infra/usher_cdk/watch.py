@@ -52,7 +52,6 @@ class Watch(Construct):
         self._watch_promises()
         self._watch_announcing()
         self._watch_silence()
-        self._dashboard()
 
     def _let_alarms_publish(self) -> None:
         """A topic with a policy of its own has lost the default one, by which alarms may publish."""
@@ -192,7 +191,8 @@ class Watch(Construct):
             periods=3,
         )
 
-    def _dashboard(self) -> None:
+    def show(self) -> None:
+        """Make a dashboard."""
         dashboard = cloudwatch.Dashboard(self, "Dashboard", default_interval=cdk.Duration.hours(3))
         results = [
             _count("Completed", dimensions={"Result": result}, label=result)

@@ -481,3 +481,13 @@ def test_every_alarm_has_its_runbook() -> None:
     names = {name.removeprefix("Watch")[:-8] for name in resources(announcing, "AWS::CloudWatch::Alarm")}
     page = (Path(__file__).parents[2] / "docs" / "operations.md").read_text()
     assert {line.removeprefix("### ") for line in page.splitlines() if line.startswith("### ")} >= names
+
+
+def test_the_dashboard_is_a_setting() -> None:
+    with_it, without = template_of(deployment()), template_of(deployment(dashboard=False))
+    kind = "AWS::CloudWatch::Dashboard"
+
+    assert [name for name in with_it["Resources"] if name not in without["Resources"]] == [
+        name for name, each in with_it["Resources"].items() if each["Type"] == kind
+    ]
+    assert not [each for each in without["Resources"].values() if each["Type"] == kind]

@@ -44,3 +44,21 @@ def test_what_several_threads_count_is_told_once_and_in_events_that_cloudwatch_t
     told = [json.loads(line)["Heartbeats"] for line in capsys.readouterr().out.splitlines()]
     assert sum(map(len, told)) == THREADS * EACH
     assert max(map(len, told)) <= 100  # aws: EMF takes 100 values of a metric
+
+
+def test_a_count_of_nothing_is_sent_only_where_an_alarm_needs_it(capsys: pytest.CaptureFixture[str]) -> None:
+    metrics = Metrics(namespace=NAMESPACE)
+    telemetry = PowertoolsTelemetry(Logger(service="usher"), metrics)
+
+    for name in ("HookDrift", "OverdueLooks", "SecondsToExpiry"):
+        telemetry.count(name, 0)
+    telemetry.count("OverdueQuestions", 2)
+    metrics.flush_metrics()
+
+    (told,) = map(json.loads, capsys.readouterr().out.splitlines())
+    (block,) = told["_aws"]["CloudWatchMetrics"]
+    assert {each["Name"] for each in block["Metrics"]} == {
+        "OverdueLooks",
+        "SecondsToExpiry",
+        "OverdueQuestions",
+    }

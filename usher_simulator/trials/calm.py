@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from usher_simulator.autoscaling.launch_settings import ANY_SOURCE
 from usher_simulator.autoscaling.query_protocol import Request
 from usher_simulator.trials.deployment import TARGETS
-from usher_simulator.trials.faults import Swarm
+from usher_simulator.trials.faults import Swarm, Thing
 from usher_simulator.trials.policy_model import Said
 from usher_simulator.trials.trial import Trial
 
@@ -27,11 +27,13 @@ _TRANSITIONS = {
 class Calm(Trial):
     """Groups and hooks as `hooks` has them; every wait is kept, by group."""
 
+    things: ClassVar[frozenset[Thing]] = frozenset()  # what else goes on
+
     def __init__(self, hooks: dict[str, Any], *, standing_s: int = 0, most: int = 1000) -> None:
         """`standing_s`: the heartbeat timeout that the hooks on the groups have, whatever the file says."""
         self.waits: dict[str, list[Wait]] = {}
         self._said = 0
-        super().__init__(5, hooks=hooks, swarm=Swarm())
+        super().__init__(5, hooks=hooks, swarm=Swarm(things=self.things))
         for group in dict.fromkeys(hook["group"] for hook in hooks["hooks"]):
             self.ask(
                 "CreateAutoScalingGroup", AutoScalingGroupName=group, MinSize=0, MaxSize=most, **ANY_SOURCE

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 NAMESPACE: Final = "Usher"
 _SECONDS: Final = frozenset({"SecondsToExpiry", "NotificationLag"})
+# Its alarm is on three minutes in a row, and CloudWatch passes over minutes without a value to find three.
+EVEN_NONE: Final = frozenset({"OverdueLooks"})
 
 
 class PowertoolsTelemetry:
@@ -50,8 +52,13 @@ class PowertoolsTelemetry:
         )
 
     def count(self, metric: str, value: float = 1, dimensions: Mapping[str, str] | None = None) -> None:
-        """A metric of its own where it has dimensions, else one of the invocation's."""
+        """A metric of its own where it has dimensions, else one of the invocation's.
+
+        A count of nothing is not sent, unless an alarm needs it: a metric without values costs nothing.
+        """
         unit = MetricUnit.Seconds if metric in _SECONDS else MetricUnit.Count
+        if not value and metric not in _SECONDS | EVEN_NONE:
+            return
         with self._counting:
             if not dimensions:
                 self._metrics.add_metric(name=metric, unit=unit, value=value)

@@ -14,6 +14,7 @@ from tests.factories import an_action, at
 from usher.aws.record_format import UNREADABLE
 from usher.ports.records import Raw
 from usher_cli.account import Account, Machine, Place
+from usher_cli.history.stories import StoriesRead, Story
 from usher_cli.main import main
 from usher_cli.open_actions import Loaded
 from usher_simulator.fakes.memory_enrolled import MemoryEnrolledHooks
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from usher.ports.file_versions import VersionHistory
     from usher.ports.hooks import EnrolmentRecords
     from usher.ports.records import Store
+    from usher_cli.history.stories import Stories
 
 REGION: Final = "eu-west-1"
 CALLER: Final = "arn:aws:sts::123456789012:user/ann"
@@ -46,6 +48,11 @@ class MemoryAccount(Account):
     def hook_items(self) -> EnrolmentRecords:
         """See Account."""
         return self.items
+
+    def stories(self) -> Stories:
+        """See Account."""
+        assert isinstance(self.records, MemoryStore)
+        return MemoryStories(self.records)
 
     def versions(self) -> VersionHistory:
         """See Account."""
@@ -71,6 +78,27 @@ class UnreadableStore(MemoryStore):
         """See usher.ports.records.ActionLookup."""
         found = super().of_token(token)
         return found and self.load(found.id)
+
+
+class MemoryStories:
+    """Implements usher_cli.history.stories.Stories."""
+
+    def __init__(self, store: MemoryStore) -> None:
+        self._store = store
+
+    def read(self, ids: Sequence[str]) -> StoriesRead:
+        """See Stories."""
+        found = StoriesRead()
+        for action_id in ids:
+            try:
+                action = self._store.load(action_id)
+            except UNREADABLE:
+                found.unreadable.append(action_id)
+                continue
+            if action is not None:
+                (known,) = self._store.with_findings([action])
+                found.stories.append(Story(action=known, timeline=self._store.timeline(action_id)))
+        return found
 
 
 class MemoryOpenActions:

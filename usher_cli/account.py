@@ -20,6 +20,7 @@ from usher.aws.record_format import UNREADABLE
 from usher.aws.records import RecordTable
 from usher.ports.errors import Unavailable
 from usher.ports.records import ReconcileStore
+from usher_cli.history.stories import StoriesTable
 from usher_cli.open_actions import NEWER_RELEASE, Loaded, OpenActionsTable
 from usher_cli.printable import shown
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from usher.core.action import Action
     from usher.ports.file_versions import VersionHistory
     from usher.ports.hooks import EnrolmentRecords
+    from usher_cli.history.stories import Stories
     from usher_cli.install.release import Release
     from usher_cli.open_actions import OpenActions
 
@@ -122,6 +124,10 @@ class Account:
         """The items of the enrolled hooks."""
         table_name, clock = self.output("TableName"), self.machine.clock
         return EnrolledHooks(self.dynamodb, table_name, clock, self.enrolments_per_hour)
+
+    def stories(self) -> Stories:
+        """Whole records with their timelines."""
+        return StoriesTable(self.dynamodb, self.output("TableName"))
 
     def versions(self) -> VersionHistory:
         """The versions of the hooks file that were applied."""

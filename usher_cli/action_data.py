@@ -5,14 +5,14 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from usher.core.action import Phase
+from usher.core.action import Code, Phase
 from usher.core.conditions.probe import Probe, finding_of
 from usher.core.policy import Mode
 from usher.ports.records import ALL_HOOKS
 from usher_cli.report import written
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from usher.core.action import Action, Entry, OperatorNote
@@ -58,6 +58,21 @@ def as_data(action: Action, now: datetime, paused: Mapping[str, str]) -> dict[st
         "extended_to": written(action.extended_to),
         "last": _last(action.last_entry),
     }
+
+
+def heartbeat_margins(action: Action, timeline: Sequence[Entry]) -> list[dict[str, Any]]:
+    """When each accepted heartbeat was decided, and how long before the expiry that was."""
+    margins: list[dict[str, Any]] = []
+    since, decided_at = action.started_at, None
+    for entry in timeline:
+        if entry.event == "heartbeat":
+            decided_at = entry.last_at
+        elif entry.code == Code.HEARTBEAT_ACCEPTED and decided_at is not None:
+            expiry = min(since + action.hook.heartbeat_timeout, action.ends_at)
+            margin_s = round((expiry - decided_at).total_seconds(), 3)
+            margins.append({"at": written(decided_at), "to_expiry_s": margin_s})
+            since, decided_at = decided_at, None
+    return margins
 
 
 def _state(action: Action, now: datetime, paused: Mapping[str, str]) -> str:

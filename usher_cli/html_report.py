@@ -1,13 +1,14 @@
-"""A replay as one HTML page that needs nothing else: `usher replay --report FILE.html`."""
+"""Actions as one HTML page that needs nothing else: `usher replay --report FILE.html` and `usher report`."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
 import json
+from html import escape
 from importlib import resources
 from string import Template
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from usher_cli.report import written
 
@@ -25,14 +26,31 @@ _SCRIPTS: Final = ("values.js", "marks.js", "timeline.js", "charts.js", "story.j
 _AS_ESCAPES: Final = str.maketrans({"<": r"\u003c", ">": r"\u003e", "&": r"\u0026"})
 
 
+class Heading(NamedTuple):
+    """What the page says of where its data come from; `command` prints the same without JavaScript."""
+
+    title: str
+    text: str
+    command: str
+
+
 def page(data: dict[str, Any], replayed: Replayed) -> str:
-    """The page that shows `data`, a report on `replayed`. Equal input gives an equal page."""
+    """The page that shows `data`, a report on `replayed`."""
+    heading = Heading(title="Usher: a replay", text="Result of a replay", command="usher replay --json")
+    return page_of(_with_margins(data, replayed), heading)
+
+
+def page_of(data: dict[str, Any], heading: Heading) -> str:
+    """The page of `data`, whose actions have their terms and heartbeats. Equal input gives an equal page."""
     style, script = _text("report.css"), "\n".join(_text(name) for name in _SCRIPTS)
     return Template(_text("report.html")).substitute(
         policy=_policy(style, script),
         style=style,
         script=script,
-        data=_in_script(_with_margins(data, replayed)),
+        title=escape(heading.title),
+        heading=escape(heading.text),
+        command=escape(heading.command),
+        data=_in_script(data),
     )
 
 
@@ -59,13 +77,14 @@ def _with_margins(data: dict[str, Any], replayed: Replayed) -> dict[str, Any]:
     """The report, and for each action the terms of its hook and the margin at each heartbeat."""
     world = replayed.world
     actions = [
-        shown | _terms(action) | {"beats": _beats(world.recorder.beats.get(action.id, ()))}
+        shown | terms(action) | {"beats": _beats(world.recorder.beats.get(action.id, ()))}
         for shown, action in zip(data["actions"], world.store.actions(), strict=True)
     ]
     return data | {"actions": actions}
 
 
-def _terms(action: Action) -> dict[str, Any]:
+def terms(action: Action) -> dict[str, Any]:
+    """The settings of its hook."""
     return {
         "heartbeat_timeout_s": action.hook.heartbeat_timeout.total_seconds(),
         "default_result": action.hook.default_result,

@@ -39,6 +39,7 @@ class _Listed(NamedTuple):
 
 _COMMANDS: Final = {
     "apply": _Listed("apply.command", "apply", "Let a hooks file take effect without a deploy."),
+    "audit": _Listed("audit.command", "audit", "Hold Usher's promises against the records of a period."),
     "check": _Listed("check", "check", "Check hooks files, and describe what each of their hooks will do."),
     "complete": _Listed(
         "operate", "complete", "End an action now with a result, whatever it still waits for."
@@ -46,6 +47,7 @@ _COMMANDS: Final = {
     "config": _Listed("apply.config", "config", "Show the versions of the hooks file that were applied."),
     "export": _Listed("export.command", "export", "Export captured notifications for a replay."),
     "extend": _Listed("operate", "extend", "Let an action wait longer for its conditions."),
+    "history": _Listed("history.command", "history", "Show the closed actions of a period, newest first."),
     "hold": _Listed("operate", "hold", "Keep an instance in its wait until `complete` or `hold --off`."),
     "init": _Listed("init.command", "init", "Draft a hooks file from the Auto Scaling groups of an account."),
     "install": _Listed(
@@ -64,6 +66,7 @@ _COMMANDS: Final = {
     "replay": _Listed(
         "replay", "replay_command", "Replay captured notifications through the real handlers.", "[replay]"
     ),
+    "report": _Listed("history.report", "report", "Write an HTML page of what happened."),
     "resume": _Listed("pause", "resume", "End a pause."),
     "sam": _Listed("sam", "sam", "Write what `sam local` needs to run the functions."),
     "schema": _Listed("schema", "schema", "Print the JSON Schema of a hooks file."),

@@ -78,7 +78,15 @@ def written(moment: datetime | None) -> str | None:
 
 
 def _action(action: Action, replayed: Replayed) -> dict[str, Any]:
-    shown = {
+    shown = reported(action, replayed.world.store.timeline(action.id))
+    if replayed.work_done is None:
+        return shown
+    return shown | {"work_done_at": written(replayed.done_at.get(action.token or ""))}
+
+
+def reported(action: Action, timeline: Iterable[Entry]) -> dict[str, Any]:
+    """One action as a report has it."""
+    return {
         "token": action.token,
         "group": action.hook.group,
         "hook": action.hook.name,
@@ -95,11 +103,8 @@ def _action(action: Action, replayed: Replayed) -> dict[str, Any]:
         "first_seen_at": written(action.first_seen_at),
         "closed_at": written(action.closed_at),
         "received_by": list(action.received_by),
-        "timeline": list(_timeline(replayed.world.store.timeline(action.id))),
+        "timeline": list(_timeline(timeline)),
     }
-    if replayed.work_done is None:
-        return shown
-    return shown | {"work_done_at": written(replayed.done_at.get(action.token or ""))}
 
 
 def _timeline(lines: Iterable[Entry]) -> Iterable[dict[str, Any]]:

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 from rich.console import Console
 
-from usher.core.action import Code, Transition
+from usher.core.action import Transition
 from usher.core.finding import ConditionStatus
 from usher_cli.account import with_account
-from usher_cli.action_data import as_data
+from usher_cli.action_data import as_data, heartbeat_margins
 from usher_cli.printable import short, shown
 from usher_cli.report import written
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
 
     from usher.core.action import Action, Entry, Signal
     from usher.core.finding import Finding
@@ -64,7 +64,7 @@ def _details(action: Action, account: Account) -> dict[str, Any]:
     timeline = account.records.timeline(action.id)
     end = action.activity_end
     activity_end = end and {"at": written(end.ended_at), "succeeded": end.succeeded, "detail": end.detail}
-    margins = _heartbeat_margins(action, timeline)
+    margins = heartbeat_margins(action, timeline)
     return {
         "origin": action.origin,
         "destination": action.destination,
@@ -109,21 +109,6 @@ def _entry(entry: Entry) -> dict[str, Any]:
         "event": entry.event,
         "detail": entry.detail,
     }
-
-
-def _heartbeat_margins(action: Action, timeline: Sequence[Entry]) -> list[dict[str, Any]]:
-    """When each accepted heartbeat was decided, and how long before the expiry that was."""
-    margins: list[dict[str, Any]] = []
-    since, decided_at = action.started_at, None
-    for entry in timeline:
-        if entry.event == "heartbeat":
-            decided_at = entry.last_at
-        elif entry.code == Code.HEARTBEAT_ACCEPTED and decided_at is not None:
-            expiry = min(since + action.hook.heartbeat_timeout, action.ends_at)
-            margin_s = round((expiry - decided_at).total_seconds(), 3)
-            margins.append({"at": written(decided_at), "to_expiry_s": margin_s})
-            since, decided_at = decided_at, None
-    return margins
 
 
 # Output for people

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from usher.core import duration
+from usher.core import duration, iso_time
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class Moment(click.ParamType["datetime | timedelta"]):
@@ -42,3 +46,38 @@ class Moment(click.ParamType["datetime | timedelta"]):
 def moment_of(value: datetime | timedelta, now: datetime) -> datetime:
     """The time that an option means."""
     return now - value if isinstance(value, timedelta) else value
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Period:
+    """From `since`, included, to before `until`."""
+
+    since: datetime
+    until: datetime
+
+    def __str__(self) -> str:
+        """As texts have it."""
+        return f"from {iso_time.to_seconds(self.since)} to {iso_time.to_seconds(self.until)}"
+
+
+def period_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options of a Period, which are its parameters `first` and `last`."""
+    to = click.option("--to", "last", type=Moment(), metavar="T", help="End, likewise.  [default: now]")
+    start = click.option(
+        "--from",
+        "first",
+        type=Moment(),
+        metavar="T",
+        default="24h",
+        show_default=True,
+        help="Start: a time, or how long ago.",
+    )
+    return start(to(command))
+
+
+def period_of(first: datetime | timedelta, last: datetime | timedelta | None, now: datetime) -> Period:
+    """The period that the options mean."""
+    period = Period(since=moment_of(first, now), until=now if last is None else moment_of(last, now))
+    if period.since > period.until:
+        raise click.UsageError("--from is after --to.")
+    return period

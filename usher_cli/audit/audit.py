@@ -1,15 +1,16 @@
-"""All promises that records can show, held against the records of some actions."""
+"""All promises that records can show, held against the records of some actions, one after the other."""
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Final
 
+from usher.core.action import Outcome
+from usher.core.limits import Limits
 from usher_cli.audit import by_policy, explained, together
 from usher_cli.audit.by_default import Evaluations, never_by_default
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
     from usher_cli.audit.told import Told
     from usher_cli.audit.verdicts import Verdict
 
@@ -22,12 +23,44 @@ _OF_EACH: Final = (
 )
 
 
-def audited(all_told: Sequence[Told]) -> Iterator[Verdict]:
-    """What is broken, and what is unknown, in the order of the actions, then of all of them together."""
-    evaluations = Evaluations(all_told)
-    for told in all_told:
+class Audit:
+    """Takes the records in any order. Of most it keeps no more than the times of their evaluations."""
+
+    def __init__(self) -> None:
+        self.actions = 0
+        self.open = 0
+        self._verdicts: list[Verdict] = []
+        self._evaluations = Evaluations()
+        self._defaulted: list[Told] = []
+        self._limited: list[Told] = []
+
+    def add(self, told: Told) -> None:
+        """Hold one record against what concerns it alone."""
+        self.actions += 1
+        self.open += told.action.is_open
         for check in _OF_EACH:
-            yield from check(told)
-        yield from never_by_default(told, evaluations)
-    yield from together.limits(all_told)
-    yield from together.at_once(all_told)
+            self._verdicts += check(told)
+        self._evaluations.add(told)
+        if told.action.outcome is Outcome.DEFAULTED:
+            self._defaulted.append(told)
+        if told.action.hook.limits != Limits():
+            self._limited.append(told)
+
+    def verdicts(self) -> list[Verdict]:
+        """What is broken and what is unknown, once all records are known."""
+        found = list(self._verdicts)
+        for told in self._defaulted:
+            found += never_by_default(told, self._evaluations)
+        found += together.limits(self._limited)
+        found += together.at_once(self._limited)
+        return found
+
+
+def counts(verdicts: list[Verdict], promise: str) -> tuple[int, int]:
+    """How many actions broke a promise, and of how many more that is unknown."""
+    of_promise = [verdict for verdict in verdicts if verdict.promise == promise]
+    by_kind = Counter(
+        any(each.is_broken for each in of_promise if each.told.action.id == action_id)
+        for action_id in {verdict.told.action.id for verdict in of_promise}
+    )
+    return by_kind[True], by_kind[False]

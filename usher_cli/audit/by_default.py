@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Final
 
 from usher.core import deadlines, iso_time
 from usher.core.action import Outcome
+from usher.core.limits import Limits
 from usher_cli.audit.by_policy import lets_go
 from usher_cli.audit.verdicts import NEVER_BY_DEFAULT, broken, unknown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
     from datetime import datetime
 
     from usher_cli.audit.told import Call, Told
@@ -30,16 +31,21 @@ _LAST_TRY: Final = timedelta(seconds=5)  # so near to the expiry a call is tried
 class Evaluations:
     """When any action was evaluated, by all records that are audited."""
 
-    def __init__(self, all_told: Iterable[Told]) -> None:
-        self._times = sorted(
-            (at, told.action.id)
-            for told in all_told
-            for line in told.of(*_EVALUATED)
-            for at in {line.at, line.last_at}
-        )
+    def __init__(self) -> None:
+        self._times: list[tuple[datetime, str]] = []
+        self._is_sorted = True
+
+    def add(self, told: Told) -> None:
+        """The times at which an action was evaluated."""
+        times = {at for line in told.of(*_EVALUATED) for at in (line.at, line.last_at)}
+        self._times += [(at, told.action.id) for at in times]
+        self._is_sorted = False
 
     def others(self, told: Told, since: datetime, until: datetime) -> bool:
         """Whether another action was evaluated between these times."""
+        if not self._is_sorted:
+            self._times.sort()
+            self._is_sorted = True
         first, last = (bisect_left(self._times, (at, "")) for at in (since, until))
         return any(action_id != told.action.id for _, action_id in self._times[first:last])
 
@@ -61,8 +67,12 @@ def never_by_default(told: Told, evaluations: Evaluations) -> Iterator[Verdict]:
         yield unknown(NEVER_BY_DEFAULT, told, f"{base}: {said}")
         return
     tried = _tries(told, expired_at - margin, expired_at)
-    last = f"its last call was sent at {iso_time.to_seconds(tried[-1].sent_at)}" if tried else "no call was sent"
-    yield broken(NEVER_BY_DEFAULT, told, f"{base}: {last} in its last {_seconds(margin)}; others were evaluated")
+    last = (
+        f"its last call was sent at {iso_time.to_seconds(tried[-1].sent_at)}" if tried else "no call was sent"
+    )
+    yield broken(
+        NEVER_BY_DEFAULT, told, f"{base}: {last} in its last {_seconds(margin)}; others were evaluated"
+    )
 
 
 def _excuse(told: Told, expired_at: datetime) -> str | None:
@@ -75,7 +85,8 @@ def _excuse(told: Told, expired_at: datetime) -> str | None:
         return f"it was known at {iso_time.to_seconds(action.first_seen_at)} only"
     if told.decision is not None and told.decision.at < expired_at:
         return "its result was decided before, and had no answer that accepted it"
-    if lets_go(told, sum(line.at < expired_at for line in told.lines) + 1, expired_at):
+    is_limited = action.hook.limits != Limits()
+    if not is_limited and lets_go(told, sum(line.at < expired_at for line in told.lines) + 1, expired_at):
         return "its policy let go before that, and its evaluation came too late"
     margin = deadlines.usual_margin(action.hook.heartbeat_timeout)
     tried = _tries(told, expired_at - 2 * margin, expired_at)

@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from usher.core import iso_time
-from usher_cli.audit.facts import Findings, case_at
+from usher_cli.audit.facts import MOST_FOUND, Findings, case_at
 from usher_cli.audit.told import CLOCKS, result_of
 from usher_cli.audit.verdicts import IN_TIME, NEVER_EARLY, broken, unknown
 from usher_simulator.trials import policy_model
@@ -47,6 +47,7 @@ def never_early(told: Told) -> Iterator[Verdict]:
         return
     yield from _by_the_facts(told, decision, result)
     yield from _signals_of_others(told)
+    yield from _single_answers(told)
 
 
 def _by_the_facts(told: Told, decision: Entry, result: str) -> Iterator[Verdict]:
@@ -89,10 +90,24 @@ def _signals_of_others(told: Told) -> Iterator[Verdict]:
     for signal in action.signals:
         by_token = signal.token is not None and action.token is not None
         if by_token and signal.token != action.token:
-            yield broken(NEVER_EARLY, told, f"signal {signal.name} counted, which is of another action's token")
+            yield broken(
+                NEVER_EARLY, told, f"signal {signal.name} counted, which is of another action's token"
+            )
         elif not by_token and signal.at < since and not told.is_adopted:
             said = f"signal {signal.name} counted, which was sent at {_second(signal.at)}, before the action"
             yield broken(NEVER_EARLY, told, said)
+
+
+def _single_answers(told: Told) -> Iterator[Verdict]:
+    """What holds is asked once more, where an answer may be of a moment ago: its first line is another."""
+    if len(told.found) >= MOST_FOUND:
+        return
+    for name in told.unsure_probes:
+        first = next((line for line in told.found if line.detail.startswith(f"{name}: ")), None)
+        if first is not None and first.detail.startswith(f"{name}: {PossibleStatus.HOLDS}: "):
+            yield broken(
+                NEVER_EARLY, told, f"{name} counted as it was first answered; one answer is not enough"
+            )
 
 
 def in_time(told: Told) -> Iterator[Verdict]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from usher.core import iso_time
 from usher.core.action import Outcome
 from usher.ports.autoscaling import AnswerKind
-from usher_cli.audit.told import COMPLETE, HEARTBEAT, result_of
+from usher_cli.audit.told import CLOCKS, COMPLETE, HEARTBEAT, result_of
 from usher_cli.audit.verdicts import EXPLAINED, ONE_RESULT, ONLY_OURS, broken, unknown
 
 if TYPE_CHECKING:
@@ -49,10 +49,14 @@ def only_ours(told: Told) -> Iterator[Verdict]:
     """Nothing is called in observe mode, and an action keeps its policy."""
     if told.is_observed and told.calls and not told.has("policy"):
         yield broken(ONLY_OURS, told, f"{told.calls[0].name} was called, though its policy only observes")
-    began_under = next((line.detail for line in told.of("notified", "adopted") if "policy " in line.detail), "")
+    began_under = next(
+        (line.detail for line in told.of("notified", "adopted") if "policy " in line.detail), ""
+    )
     name = began_under.rpartition("policy ")[2]
     if name and name != told.action.policy.name and not told.has("policy"):
-        yield broken(ONLY_OURS, told, f"it began under policy {name}, and ended under {told.action.policy.name}")
+        yield broken(
+            ONLY_OURS, told, f"it began under policy {name}, and ended under {told.action.policy.name}"
+        )
 
 
 def explained(told: Told) -> Iterator[Verdict]:
@@ -88,12 +92,29 @@ def _end(told: Told) -> Iterator[Verdict]:
     if last.detail.partition(": ")[0] != outcome:
         yield broken(EXPLAINED, told, f"told as {outcome}; its last line says {last.detail}")
     accepted = [call for call in told.calls if call.name == COMPLETE and call.is_accepted]
+    yield from _words_of_auto_scaling(told)
     if action.outcome is Outcome.COMPLETED:
         yield from _completed(told)
     elif accepted:
         yield broken(EXPLAINED, told, f"told as {outcome}; Auto Scaling accepted {accepted[0].result}")
     else:
         yield from _ended_too_soon(told, last.number, last.at)
+
+
+def _words_of_auto_scaling(told: Told) -> Iterator[Verdict]:
+    """What the outcome event says of an action that was abandoned."""
+    action = told.action
+    if (
+        told.timed_out
+        and action.outcome is not Outcome.DEFAULTED
+        and action.first_seen_at < action.expires_at
+    ):
+        said = f"told as {action.outcome}; Auto Scaling says that its heartbeat timeout expired"
+        yield broken(EXPLAINED, told, said)
+    if told.was_abandoned and str(action.result) == "CONTINUE":
+        yield broken(
+            EXPLAINED, told, "told as CONTINUE; Auto Scaling says that it was completed with ABANDON"
+        )
 
 
 def _completed(told: Told) -> Iterator[Verdict]:
@@ -106,8 +127,24 @@ def _completed(told: Told) -> Iterator[Verdict]:
     is_possible = any(call.kind in (AnswerKind.ACCEPTED, AnswerKind.UNANSWERED) for call in sent)
     if not is_possible and not action.completes_sent:
         yield broken(EXPLAINED, told, "told as completed; no result of Usher's was accepted")
-    elif not any(call.is_accepted for call in sent):
+    elif any(call.is_accepted for call in sent):
+        return
+    elif all(sent_at >= action.expires_at + CLOCKS for sent_at in _sent_at(told)):
+        yield broken(
+            EXPLAINED, told, "told as completed; its result was sent after its heartbeat timeout expired"
+        )
+    else:
         yield unknown(EXPLAINED, told, "its result had no answer; nobody can know whether that call ended it")
+
+
+def _sent_at(told: Told) -> list[datetime]:
+    """When its results were sent, as far as the record tells; those that were not accepted."""
+    decided = [line.at for line in told.decisions]
+    return [
+        *decided,
+        *told.action.completes_sent,
+        *(call.sent_at for call in told.calls if call.name == COMPLETE),
+    ]
 
 
 def _ended_too_soon(told: Told, number: int, at: datetime) -> Iterator[Verdict]:

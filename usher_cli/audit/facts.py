@@ -21,8 +21,10 @@ if TYPE_CHECKING:
 
 _PLAIN: Final = ("terminating", "AutoScalingGroup", "EC2")
 _NOTHING: Final = timedelta(0)
-_STORED_WITHIN: Final = timedelta(seconds=20)  # from the time that an evaluation takes until it reads findings
-_MOST_FOUND: Final = 40  # changes that are kept of what was found
+_STORED_WITHIN: Final = timedelta(
+    seconds=20
+)  # from the time that an evaluation takes until it reads findings
+MOST_FOUND: Final = 40  # changes that are kept of what was found
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -41,13 +43,13 @@ class Findings:
         then = [status for at, status in known if at <= now][-1:]
         soon = [status for at, status in known if now < at <= now + _STORED_WITHIN]
         may_be = {*then, *soon} or {PossibleStatus.UNKNOWN}
-        if len(self.lines) >= _MOST_FOUND and not then:
+        if len(self.lines) >= MOST_FOUND and not then:
             return frozenset(PossibleStatus)
         return frozenset(may_be | ({PossibleStatus.UNKNOWN} if self.is_sure else set()))
 
     def held(self, condition: Written, now: datetime) -> bool:
         """See Answers."""
-        if len(self.lines) >= _MOST_FOUND:
+        if len(self.lines) >= MOST_FOUND:
             return True
         known = self._of(_name(condition))
         return any(at <= now + _STORED_WITHIN and status is PossibleStatus.HOLDS for at, status in known)

@@ -40,7 +40,7 @@ def limits(all_told: Iterable[Told]) -> Iterator[Verdict]:
     """What the policies of a hook decided, against what its limits allow in any stretch of time."""
     of_hook: defaultdict[tuple[str, str], list[Told]] = defaultdict(list)
     for told in all_told:
-        if told.decision is not None and told.action.hook.limits != type(told.action.hook.limits)():
+        if told.decision is not None:
             of_hook[told.action.hook.name, told.action.hook.limited_with].append(told)
     for some in of_hook.values():
         counted = [(told.decision.at, told) for told in some if told.decision and _counts(told)]
@@ -57,7 +57,9 @@ def _over(limit: _Limit, decided: Sequence[tuple[datetime, Told]]) -> Iterator[V
         allowed = [getattr(each.action.hook.limits, limit.name) for _, each in decided[first : number + 1]]
         if None in allowed or len(allowed) <= max(allowed):
             continue
-        said = f"the result of {iso_time.to_seconds(at)} is number {len(allowed)}; {limit.name}: {max(allowed)}"
+        said = (
+            f"the result of {iso_time.to_seconds(at)} is number {len(allowed)}; {limit.name}: {max(allowed)}"
+        )
         yield broken(NEVER_EARLY, told, said)
 
 
@@ -96,7 +98,11 @@ def _too_many(begun: Sequence[Told]) -> Iterator[Verdict]:
         most = max(each.action.hook.limits.at_once or 0 for each in going) if going else 0
         if len(going) > most:
             others = ", ".join(each.action.instance_id for each in going if each is not told)
-            yield broken(NEVER_EARLY, told, f"begun at {iso_time.to_seconds(began_at)} beside {others}; at_once: {most}")
+            yield broken(
+                NEVER_EARLY,
+                told,
+                f"begun at {iso_time.to_seconds(began_at)} beside {others}; at_once: {most}",
+            )
 
 
 def _goes_on(told: Told, at: datetime) -> bool:

@@ -24,9 +24,14 @@ if TYPE_CHECKING:
 
 HEARTBEAT: Final = "RecordLifecycleActionHeartbeat"
 COMPLETE: Final = "CompleteLifecycleAction"
-CLOCKS: Final = timedelta(seconds=5)  # so much clocks may differ: Auto Scaling's, the functions', whole seconds
+CLOCKS: Final = timedelta(
+    seconds=5
+)  # so much clocks may differ: Auto Scaling's, the functions', whole seconds
 _OF_FINDINGS: Final = ("found", "starts")  # lines beside the record, with numbers of their own
 _OBSERVED: Final = "observe mode: "
+# Auto Scaling's words for an action that was abandoned, by a timeout or by a result (aws-facts 2.2).
+_TIMED_OUT: Final = "was abandoned: Heartbeat Timeout"
+_ABANDONED: Final = "was abandoned: Lifecycle Action Completed with ABANDON Result"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -105,15 +110,36 @@ class Told:
         """All lines of results."""
         return [line for line in self.of("complete") if not line.detail.startswith(_OBSERVED)]
 
+    @cached_property
+    def timed_out(self) -> bool:
+        """Whether Auto Scaling itself says that its heartbeat timeout expired; of CONTINUE it does not."""
+        return self._says(_TIMED_OUT)
+
+    @cached_property
+    def was_abandoned(self) -> bool:
+        """Whether Auto Scaling itself says that somebody completed it with ABANDON."""
+        return self._says(_ABANDONED)
+
+    def _says(self, words: str) -> bool:
+        end = self.action.activity_end
+        told = [line.detail for line in self.of("outcome")] + ([end.detail] if end else [])
+        return any(f"{self.action.token} {words}" in said for said in told)
+
     @property
     def written_policy(self) -> dict[str, Any]:
         """Its policy, as the hooks file has it."""
         return _written(self.action.policy.source)
 
     @cached_property
-    def probes(self) -> list[str]:
-        """The names of its conditions that ask AWS."""
-        return [leaf.name for leaf in self.action.policy.leaves if isinstance(leaf, Probe)]
+    def unsure_probes(self) -> list[str]:
+        """The names of its conditions that ask AWS, and whose first answer is not enough."""
+        probes = [leaf for leaf in self.action.policy.leaves if isinstance(leaf, Probe)]
+        return [probe.name for probe in probes if probe.takes_two_answers]
+
+    @cached_property
+    def started(self) -> list[Entry]:
+        """What its conditions started, such as a command."""
+        return [line for line in self.timeline if line.event == "starts"]
 
     def of(self, *events: str) -> list[Entry]:
         """The record's own lines of these kinds."""

@@ -42,7 +42,7 @@ function showPlacesApart() {
   if (left > 0)
     lines.push(make("tr", {}, make("td", { colSpan: 3 }, `… and ${count(left)} more: see --json.`)));
   if (!lines.length)
-    lines.push(make("tr", {}, make("td", { colSpan: 3 }, "None: every message was processed.")));
+    lines.push(make("tr", {}, make("td", { colSpan: 3 }, data.apart ?? "None: every message was processed.")));
   byId("apart").tBodies[0].replaceChildren(...lines);
 }
 

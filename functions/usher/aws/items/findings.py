@@ -31,13 +31,13 @@ class FindingItems(TableItems):
 
     def findings(self, action_id: str) -> Findings | None:
         """See usher.ports.records.FindingsKept."""
-        item = self._table.get(_findings_key(action_id))
-        return _findings(item) if item else None
+        item = self._table.get(key(action_id))
+        return from_item(item) if item else None
 
     def with_findings(self, actions: Sequence[Action]) -> list[Action]:
         """The actions with what was found of their conditions, for people to read."""
-        asked = [_findings_key(action.id) for action in actions if questions.are_in(action.policy)]
-        kept = {item["action_id"]["S"]: _findings(item).found for item in self._table.get_all(asked)}
+        asked = [key(action.id) for action in actions if questions.are_in(action.policy)]
+        kept = {item["action_id"]["S"]: from_item(item).found for item in self._table.get_all(asked)}
         return [replace(action, findings=kept.get(action.id, ())) for action in actions]
 
     def keep_findings(self, action: Action, findings: Findings) -> None:
@@ -55,8 +55,7 @@ class FindingItems(TableItems):
         is_first = findings.turn == 1
         condition = "attribute_not_exists(pk)" if is_first else "version = :was"
         values = None if is_first else {":was": table.number(findings.turn - 1)}
-        key = _findings_key(action.id)
-        if not self._table.store(key, item, self._expiry(action), condition, values):
+        if not self._table.store(key(action.id), item, self._expiry(action), condition, values):
             raise Moved
 
     def unasked(self, until: datetime) -> Iterable[Unasked]:
@@ -78,24 +77,32 @@ class FindingItems(TableItems):
             ":turn": table.number(turn),
         }
         changes = "listed = :listed, listed_at = :until, turn = :turn REMOVE due_shard, look_at"
-        return self._table.change(_findings_key(action_id), changes, values, None, "version = :turn")
+        return self._table.change(key(action_id), changes, values, None, "version = :turn")
 
     def timeline(self, action_id: str) -> Sequence[Entry]:
-        """See usher.ports.records. A line that was counted on stands in a later item too, which wins."""
+        """See usher.ports.records."""
         items = self._table.items(f"ACTION#{action_id}", "LINE#")
-        entries = [record_format.entry_from_data(line) for item in items for line in table.from_json(item)]
         record = self._table.get(state.key(action_id))
-        entries += state.from_item(record).recent if record else ()
-        lines = {entry.number: entry for entry in entries}
-        findings = self.findings(action_id)
-        return merged([lines[number] for number in sorted(lines)], findings)
+        recent = state.from_item(record).recent if record else ()
+        return merged(lines(items, recent), self.findings(action_id))
 
 
-def _findings_key(action_id: str) -> Item:
+def lines(items: Iterable[Item], recent: Sequence[Entry]) -> list[Entry]:
+    """The lines of a record, from their items and those that it holds itself, in order.
+
+    A line that was counted on stands in a later item too, which wins.
+    """
+    entries = [record_format.entry_from_data(line) for item in items for line in table.from_json(item)]
+    by_number = {entry.number: entry for entry in (*entries, *recent)}
+    return [by_number[number] for number in sorted(by_number)]
+
+
+def key(action_id: str) -> Item:
+    """Of the item of what was found of an action."""
     return table.key(f"ACTION#{action_id}", "FINDINGS")
 
 
-def _findings(item: Item) -> Findings:
+def from_item(item: Item) -> Findings:
     """What the item says. Of one that a newer release wrote, the turn and its times at least."""
     turn, ask_at = int(item["version"]["N"]), _moment(item, "ask_at")
     sweep_at = _moment(item, "listed_at") or _moment(item, "look_at")  # as the release before had it

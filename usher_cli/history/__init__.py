@@ -1,0 +1,1 @@
+"""`usher history` and `usher report`: what happened to actions that are closed."""

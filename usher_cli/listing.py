@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 INCOMPLETE: Final = 1  # the exit code
 _PAGE_SIZE: Final = 50
+_CLOSED: Final = "`usher history` lists closed ones"
 _HEADINGS: Final = ("INSTANCE", "GROUP", "HOOK", "STATE", "AGE", "EXPIRES", "GIVES UP", "WAITS FOR")
 _MAY_BE_CUT: Final = ("GROUP", "HOOK", "WAITS FOR")
 _TERMINAL_WIDTHS_MIN: Final = {"AGE": 90, "GROUP": 110, "GIVES UP": 130}  # of a terminal that shows them
@@ -54,7 +55,7 @@ Examples:
   usher list --offline    without DynamoDB: what waits, as commands that hold each instance
 
 A narrow terminal shows fewer columns and cuts long names; `usher show` and --json cut nothing.
-Closed actions are not listed: use `usher show` with an instance, a token or an action ID.
+`usher history` lists the closed actions; `usher show` has everything about one.
 
 \b
 Exit codes:
@@ -84,6 +85,7 @@ def selection_options(command: Callable[..., None]) -> Callable[..., None]:
         click.option("--json", "as_json", is_flag=True, help="Print JSON."),
         click.option(
             "--limit",
+            "-n",
             default=_PAGE_SIZE,
             show_default=True,
             type=click.IntRange(min=1),
@@ -190,7 +192,8 @@ def _plain(page: Mapping[str, Any]) -> Iterator[str]:
 def as_table(page: Mapping[str, Any], width: int) -> Group:
     """A table for a terminal of that width, one line for each action."""
     banners = [Text(line, style="bold red") for line in _banners(page)]
-    title = f"{len(page['actions'])} of {page['open']} open in {_where(page)}, {page['at']}"
+    closed = "" if "sites" in page else f"; {_CLOSED}"
+    title = f"{len(page['actions'])} of {page['open']} open in {_where(page)}, {page['at']}{closed}"
     actions = Table(title=title, title_justify="left", box=None, header_style="bold", pad_edge=False)
     all_headings = _headings(page)
     headings = [heading for heading in all_headings if width >= _TERMINAL_WIDTHS_MIN.get(heading, 0)]
@@ -275,7 +278,8 @@ def _print_rest(page: Mapping[str, Any]) -> None:
     if page.get("sites") == []:
         return  # nobody knows
     if not total:
-        where = _where(page) if "sites" in page else f"stack {page['stack']}, {page['region']}"
+        is_fleet = "sites" in page
+        where = _where(page) if is_fleet else f"stack {page['stack']}, {page['region']}; {_CLOSED}"
         click.echo(f"No action is open in {where}.", err=True)
     elif page["more"]:
         click.echo(f"{count} of {total} open actions shown; --limit {total} shows all.", err=True)

@@ -71,10 +71,10 @@ class OpenActionsTable:
         return loaded
 
 
-def unreadable_text(ids: Sequence[str]) -> str:
-    """What to say about open actions that cannot be read; empty if there are none."""
+def unreadable_text(ids: Sequence[str], what: str = "open action") -> str:
+    """What to say about actions that cannot be read; empty if there are none."""
     if not ids:
         return ""
     if len(ids) == 1:
-        return f"Cannot read the record of open action {ids[0]}: {NEWER_RELEASE}."
-    return f"Cannot read the records of {len(ids)} open actions ({', '.join(ids)}): {NEWER_RELEASE}."
+        return f"Cannot read the record of {what} {ids[0]}: {NEWER_RELEASE}."
+    return f"Cannot read the records of {len(ids)} {what}s ({', '.join(ids)}): {NEWER_RELEASE}."

@@ -79,5 +79,5 @@ def period_of(first: datetime | timedelta, last: datetime | timedelta | None, no
     """The period that the options mean."""
     period = Period(since=moment_of(first, now), until=now if last is None else moment_of(last, now))
     if period.since > period.until:
-        raise click.UsageError("--from is after --to.")
+        raise click.BadParameter("--from is after --to")
     return period

@@ -192,7 +192,7 @@ def test_the_region_may_stand_in_the_environment(deployed: Deployed, variable: s
     outcome = usher("list", "--stack", deployed.stack, obj=deployed.machine(), environment={variable: REGION})
     assert (outcome.exit_code, outcome.stderr) == (
         0,
-        f"No action is open in stack {deployed.stack}, {REGION}.\n",
+        f"No action is open in stack {deployed.stack}, {REGION}; `usher history` lists closed ones.\n",
     )
 
 

@@ -447,7 +447,7 @@ def test_the_least_interval_is_a_second(deployed: MemoryStack) -> None:
 def test_a_limit_that_is_no_number_is_wrong_usage(deployed: MemoryStack, number: str) -> None:
     outcome = deployed.usher("list", "--limit", number)
     assert outcome.exit_code == 2
-    assert outcome.stderr.endswith(f"'--limit': {number!r} is not a whole number.\n")
+    assert outcome.stderr.endswith(f"'--limit' / '-n': {number!r} is not a whole number.\n")
 
 
 # What a terminal would interpret

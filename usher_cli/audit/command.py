@@ -79,7 +79,7 @@ def audit(
         for line in _lines(data):
             click.echo(shown(line))
     if unreadable:
-        click.echo(shown(unreadable_text(unreadable)), err=True)
+        click.echo(shown(unreadable_text(unreadable, "action")), err=True)
     click.get_current_context().exit(BROKEN if data["broken"] or unreadable else 0)
 
 

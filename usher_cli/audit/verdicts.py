@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-
     from usher_cli.audit.told import Told
 
 ONE_RESULT: Final = "one_result"

@@ -58,7 +58,7 @@ Closed actions are kept for 30 days; `usher show ID` has everything about one of
 )
 @click.option(
     "--result",
-    type=click.Choice([str(result) for result in Result], case_sensitive=False),
+    type=click.Choice([str(result) for result in Result]),
     help="Only actions for which Usher sent this result.",
 )
 @click.option(

@@ -83,7 +83,7 @@ def report(
     The timeline of every held instance, as `usher replay --report` shows it, from the records.
     """
     if not output.parent.is_dir():
-        raise click.UsageError(f"There is no folder {output.parent}.")
+        raise click.BadParameter(f"there is no folder {output.parent}", param_hint="'--output'")
     period = period_of(first, last, account.machine.clock())
     ids, more = _closed(account, period, Wanted(group=group, hook=hook), limit)
     if last is None:
@@ -99,7 +99,7 @@ def report(
     if more:
         click.echo(f"It has the newest {limit} closed actions; --limit NUMBER sets how many.", err=True)
     if read.unreadable:
-        click.echo(shown(unreadable_text(read.unreadable)), err=True)
+        click.echo(shown(unreadable_text(read.unreadable, "action")), err=True)
         click.get_current_context().exit(INCOMPLETE)
 
 

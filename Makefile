@@ -173,8 +173,9 @@ coverage-trials: $(READY) ## SEEDS= trials (300): what they alone reach of the f
 	@$(TRIALS) report --rcfile=tests/simulation/coverage.ini --fail-under 85 --include \
 	  'functions/usher/aws/autoscaling.py,functions/usher/aws/groups.py,functions/usher/aws/waiting.py,functions/usher/core/messages.py,functions/usher/aws/record_format.py,functions/usher/aws/evidence_format.py,functions/usher/aws/announcing.py'
 
-planted-bugs: $(READY) ## bugs on purpose: each must be found; writes the table of docs/testing.md
+planted-bugs: $(READY) ## bugs on purpose: each must be found; writes the tables of docs/testing.md and history.md
 	@$(BIN)/python -m tests.simulation.planted
+	@$(BIN)/python -m tests.simulation.audited
 
 outages: $(READY) ## what is held while AWS itself is down; writes the table of docs/operations.md
 	@$(BIN)/python -m benchmarks.outages

@@ -137,6 +137,12 @@ def _fleet() -> Iterator[Figure]:
         )
 
 
+def _audit() -> Iterator[Figure]:
+    (line,) = _lines("audit")
+    how = f"{_CPU}, 10,000 actions; of it {line['read_s']} s to read their records"
+    yield Figure(name="audit_s", value=line["cpu_s"], bound=60, how=how)
+
+
 _PARTS: Final[Mapping[str, Callable[[], Iterable[Figure]]]] = {
     "counted": counted.figures,
     "asset": asset.figures,
@@ -144,6 +150,7 @@ _PARTS: Final[Mapping[str, Callable[[], Iterable[Figure]]]] = {
     "warm": warm.figures,
     "command-line": command_line.figures,
     "replay": _replay,
+    "audit": _audit,
     "simulator": _simulator,
     "fleet": _fleet,
     "storm": _storm,

@@ -90,7 +90,7 @@ def test_two_results_are_more_than_one() -> None:
     again = (123, "complete", "ABANDON: gave up after 45m")
     told = lines_of(*WHOLE[:-1], again, COMPLETED, **closed(signals=HEARD))
     assert audited(told)[0].text == (
-        "decided more than once: CONTINUE at 2026-03-01T12:02:00Z, ABANDON at 2026-03-01T12:02:03Z"
+        "decided 2 times, from CONTINUE at 2026-03-01T12:02:00Z to ABANDON at 2026-03-01T12:02:03Z"
     )
 
 

@@ -11,9 +11,10 @@ from usher_cli.audit.told import CLOCKS, COMPLETE, HEARTBEAT, result_of
 from usher_cli.audit.verdicts import EXPLAINED, ONE_RESULT, ONLY_OURS, broken, unknown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from datetime import datetime
 
+    from usher.core.action import Entry
     from usher_cli.audit.told import Told
     from usher_cli.audit.verdicts import Verdict
 
@@ -25,9 +26,10 @@ _MAY_END: Final = (AnswerKind.NO_ACTIVE_ACTION, AnswerKind.REFUSED, AnswerKind.U
 def one_result(told: Told) -> Iterator[Verdict]:
     """At most one result, stored before it was sent, and never taken back."""
     decided = told.decisions
-    if sum(line.count for line in decided) > 1:
-        each = ", ".join(f"{result_of(line)} at {_second(line.at)}" for line in decided)
-        yield broken(ONE_RESULT, told, f"decided more than once: {each}")
+    count = sum(line.count for line in decided)
+    if count > 1:
+        begin, end = (f"{result_of(line)} at {_second(at)}" for line, at in _ends(decided))
+        yield broken(ONE_RESULT, told, f"decided {count} times, from {begin} to {end}")
     first = told.decision
     for call in told.calls if told.is_whole else ():
         if call.name == COMPLETE and (first is None or call.number < first.number):
@@ -43,6 +45,10 @@ def one_result(told: Told) -> Iterator[Verdict]:
         if again is not None:
             said = f"{again.event} at {_second(again.at)}, after {result_of(first)} was stored"
             yield broken(ONE_RESULT, told, said)
+
+
+def _ends(lines: Sequence[Entry]) -> tuple[tuple[Entry, datetime], tuple[Entry, datetime]]:
+    return (lines[0], lines[0].at), (lines[-1], lines[-1].last_at)
 
 
 def only_ours(told: Told) -> Iterator[Verdict]:

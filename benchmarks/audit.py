@@ -23,9 +23,10 @@ from usher_cli.history.stories import READ_AT_ONCE, StoriesTable, in_turn
 from usher_simulator.trials.trial import Trial
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from usher.aws.table import Item
+    from usher.core.action import Action
 
 _ACTIONS: Final = 10_000
 _SEEDS: Final = range(1, 11)
@@ -68,7 +69,7 @@ def records() -> Iterator[Item]:
         yield {**state.key(f"action-{number}"), **state.to_item(replace(action, id=f"action-{number}"))}
 
 
-def _of_trial(seed: int) -> list[Any]:
+def _of_trial(seed: int) -> Sequence[Action]:
     trial = Trial(seed)
     trial.run()
     return trial.usher.memory.actions()

@@ -56,6 +56,8 @@ FOUND: Final = {
     "elapsed: counts twice as fast": 5,
     "counts a signal for the next life of an instance": 1,
     "limits: counts nothing": 1,
+    "stalls whatever progress there is": 11,
+    "sends no heartbeat for some tokens": 2,
     "takes a stopped instance for ended, whatever it does": 1,
     "lets a dead launch into service": 10,
     "hold: ends at the next heartbeat": 1,
@@ -132,7 +134,6 @@ NO_TRACE: Final = {
     ),
     "which signals counted is known from the record alone": (
         "hears a signal under any name",
-        "stalls whatever progress there is",
         "a signal to the token of another action counts",
     ),
     "what other records count, before the period too, is not known": ("limits: counts each result twice",),
@@ -159,9 +160,6 @@ NO_TRACE: Final = {
     "no seed shows it, to the checkers neither": (
         "the global timeout counts from first sight",
         "no call goes out over budget, not even at the last moment",
-    ),
-    "whoever completed the action instead is unknown, unless the launch was abandoned": (
-        "sends no heartbeat for some tokens",
     ),
 }
 

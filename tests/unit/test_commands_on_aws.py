@@ -10,7 +10,7 @@ from tests.unit.test_account import Deployed, client, cloud, deployed
 from usher.aws import table
 from usher.aws.enrolled import EnrolledHooks
 from usher.core import messages, notifications
-from usher.core.action import Result, Signal
+from usher.core.action import Outcome, Phase, Result, Signal
 from usher.core.file_versions import NO_VERSION
 
 if TYPE_CHECKING:
@@ -50,6 +50,22 @@ def test_export_reads_the_table(deployed: Deployed) -> None:
     deployed.records.keep_test(notifications.TestNotice(group="workers-1", request_id="r", at=at(0)))
     outcome = deployed.usher("export", "--from", "1h")
     assert (outcome.exit_code, len(outcome.stdout.splitlines())) == (0, 1)
+
+
+def test_history_report_and_audit_read_closed_actions(deployed: Deployed, tmp_path: Path) -> None:
+    end = {"phase": Phase.CLOSED, "look_at": None, "closed_at": at(-60), "outcome": Outcome.ENDED_ELSEWHERE}
+    deployed.opened(**end, reason="ended elsewhere: by hand")
+    (listed,) = deployed.json("history")["actions"]
+    assert (listed["instance_id"], listed["reason"]) == (INSTANCE, "ended elsewhere: by hand")
+
+    page = tmp_path / "page.html"
+    assert deployed.usher("report", "--output", str(page)).exit_code == 0
+    assert INSTANCE in page.read_text(encoding="utf-8")
+
+    outcome = deployed.usher("audit", "--json")
+    audited = json.loads(outcome.stdout)
+    assert (outcome.exit_code, audited["actions"]) == (1, 1)  # it has no line at all
+    assert {verdict["promise"] for verdict in audited["broken"]} == {"explained"}
 
 
 def test_hold_and_complete_change_the_record_and_send_a_wake_up(deployed: Deployed) -> None:

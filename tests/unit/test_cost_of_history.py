@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 ACTIONS: Final = 100_000
 DAYS: Final = 30
 SHOWN: Final = 50
-UNIT: Final = 4096 * 2  # bytes that half a consistent read, one of an index, covers (aws-facts 5)
+HALF_UNIT: Final = 4096  # bytes of a query on an index, whose reads are eventually consistent
 
 
 class ClosedIndex:
@@ -58,7 +58,7 @@ class ClosedIndex:
         page = found[start : start + asked.get("Limit", len(found))]
         self.queries += 1
         self.rows += len(page)
-        self.units += max(0.5, -(-len(json.dumps(page)) // UNIT))
+        self.units += max(1, -(-len(json.dumps(page)) // HALF_UNIT)) / 2
         more = {"LastEvaluatedKey": {"at": start + len(page)}} if start + len(page) < len(found) else {}
         return {"Items": page, **more}
 

@@ -15,7 +15,7 @@ from rich.console import Console
 
 from tests.factories import an_action, at, hook_terms
 from tests.memory_account import MemoryStack, deployed, refused
-from usher.core.action import Code, Outcome, Phase, Result
+from usher.core.action import Code, Outcome, Phase, Result, Transition
 from usher.ports.records import ClosedRow
 from usher_cli import listing
 from usher_cli.history.closed import totals
@@ -213,7 +213,7 @@ def a_row(waited_s: int) -> ClosedRow:
         action_id="a",
         group="g",
         hook="h",
-        transition="terminating",
+        transition=Transition.TERMINATING,
         instance_id="i-1",
         started_at=at(0),
         closed_at=at(waited_s),

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import botocore.handlers
 import pytest
 
-from tests.factories import at
+from tests.factories import a_policy, an_action, at
 from tests.unit import test_install
 from tests.unit.test_account import Deployed, client, deploy
 from tests.unit.test_account import cloud as moto
@@ -17,12 +19,14 @@ from tests.unit.test_install import Cloud, cloud
 from tests.unit.test_policies import allowed
 from usher.aws import table
 from usher.core import notifications
+from usher.core.action import MOST_RECENT, Phase
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 __all__ = ["cloud", "moto"]  # fixtures
 
+ROOT: Final = Path(__file__).parents[2]
 INSTANCE: Final = "i-0f0e0d0c0b0a09080"
 WHY: Final = ("--reason", "ticket 7")
 # What IAM calls an operation of another name (AWS's service authorization reference).
@@ -82,6 +86,9 @@ COMMANDS: Final[dict[str, list[tuple[str, ...]]]] = {
         ("show", INSTANCE),
         ("watch",),
         ("export", "--from", "1h"),
+        ("history",),
+        ("report", "--output", "/dev/null"),
+        ("audit",),
         ("init",),
     ],
     "operator": [
@@ -111,6 +118,41 @@ def test_every_call_of_a_command_is_allowed(
         assert done.exit_code in (0, 2), done.output  # moto has not all of Auto Scaling
         assert calls - before or before, words
     assert calls - allowed(kind) == set()
+
+
+@pytest.mark.parametrize("words", [("history",), ("report", "--output", "/dev/null"), ("audit",)], ids=str)
+def test_the_table_of_permissions_names_every_call_of_what_looks_back(
+    moto: None,  # noqa: ARG001 - as above
+    calls: set[str],
+    words: tuple[str, ...],
+) -> None:
+    """And no other: whoever needs less is not asked for more."""
+    deployed = deploy()
+    with_closed_actions(deployed)
+    calls.clear()
+    assert deployed.usher(*words).exit_code in (0, 1)
+    assert calls == named_for(words[0])
+
+
+def with_closed_actions(deployed: Deployed) -> None:
+    """One whose lines are more than its record holds, which asked AWS."""
+    policy = a_policy([{"ecs": "drained"}])
+    action = an_action(policy=policy, look_at=None, phase=Phase.CLOSED, closed_at=at(-60))
+    for line in range(2 * MOST_RECENT):
+        action = action.noted(at(line - 1000), "wait", f"waits: {line}")
+    deployed.records.open(action, None)
+
+
+def named_for(command: str) -> set[str]:
+    """The actions in the row of a command; a name without a service has that of the one before."""
+    text = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    (row,) = [line for line in text.splitlines() if re.match(rf"\| [^|]*`{command}`[^|]* \| `cloud", line)]
+    found: set[str] = set()
+    service = ""
+    for name in re.findall(r"`([A-Za-z:]+)`", row.split("|")[2]):
+        service, _, action = name.rpartition(":") if ":" in name else (service, "", name)
+        found |= {f"{service}:{action}"} if action[0].isupper() else set()
+    return found
 
 
 def test_every_call_of_redrive_is_allowed_to_an_operator(

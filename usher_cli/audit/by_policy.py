@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from usher.core import iso_time
-from usher_cli.audit.facts import MOST_FOUND, Findings, case_at
+from usher_cli.audit.facts import MOST_FOUND, case_at
 from usher_cli.audit.told import CLOCKS, result_of
 from usher_cli.audit.verdicts import IN_TIME, NEVER_EARLY, broken, unknown
 from usher_simulator.trials import policy_model
@@ -42,8 +42,11 @@ def never_early(told: Told) -> Iterator[Verdict]:
     result = result_of(decision)
     released = next((word for word in (_REMOVED, _RETIRING) if decision.detail.endswith(f": {word}")), None)
     if released is not None:
-        said = f"{result} was decided because {released}; the record does not show that this is so"
-        yield unknown(NEVER_EARLY, told, said) if result == "CONTINUE" else broken(NEVER_EARLY, told, said)
+        said = f"{result} was decided because {released}"
+        if result == "CONTINUE":
+            yield unknown(NEVER_EARLY, told, f"{said}; the record does not show that this is so")
+        else:
+            yield broken(NEVER_EARLY, told, f"{said}; that allows only CONTINUE")
         return
     yield from _by_the_facts(told, decision, result)
     yield from _signals_of_others(told)
@@ -126,7 +129,7 @@ def in_time(told: Told) -> Iterator[Verdict]:
 
 def lets_go(told: Told, number: int, at: datetime) -> bool:
     """Whether the facts before the line of that number leave no choice but a result."""
-    case = replace(case_at(told, number, at), answers=Findings(lines=told.found, is_sure=True))
+    case = case_at(told, number, at)
     if case.operator_result_by is not None or case.has_ended:
         return True
     if case.is_held:

@@ -31,21 +31,21 @@ MOST_FOUND: Final = 40  # changes that are kept of what was found
 class Findings:
     """Implements Answers of the model: what was found of the conditions of an action, as its lines tell.
 
-    A line is noted at a change. What holds may have become too old to count, which no line tells.
+    A line is noted at a change. What held may have become too old to count, which no line tells, and an
+    evaluation may have read what was found some seconds before or after its own time.
     """
 
     lines: Sequence[Entry]
-    is_sure: bool = False  # only what held all the time, not what may have been read
 
     def at(self, condition: Written, now: datetime) -> Possible:
         """See Answers."""
         known = self._of(_name(condition))
-        then = [status for at, status in known if at <= now][-1:]
-        soon = [status for at, status in known if now < at <= now + _STORED_WITHIN]
-        may_be = {*then, *soon} or {PossibleStatus.UNKNOWN}
-        if len(self.lines) >= MOST_FOUND and not then:
+        before = [status for at, status in known if at <= now - _STORED_WITHIN][-1:]
+        about_then = [status for at, status in known if abs(at - now) < _STORED_WITHIN]
+        if len(self.lines) >= MOST_FOUND and not before:
             return frozenset(PossibleStatus)
-        return frozenset(may_be | ({PossibleStatus.UNKNOWN} if self.is_sure else set()))
+        may_be_old = set() if before == [PossibleStatus.FAILED] else {PossibleStatus.UNKNOWN}
+        return frozenset({*before, *about_then, *may_be_old})
 
     def held(self, condition: Written, now: datetime) -> bool:
         """See Answers."""
@@ -66,7 +66,7 @@ class Findings:
 
 def _name(condition: Written) -> str:
     """Under which name the findings of a condition are kept."""
-    parsed = parse(Field(path="", value=dict(condition), problems=[]))
+    parsed = parse(Field(path=(), value=dict(condition), problems=[]))
     return next((leaf.name for leaf in parsed.leaves() if isinstance(leaf, Probe)), "")
 
 

@@ -75,7 +75,10 @@ def _checked(file: Path, *, as_json: bool) -> bool:
     except load.HooksFileRefused as refused:
         for complaint in refused.complaints:
             _say(complaint, "red", err=True)
-        _say(f"{file} is invalid. Correct it, then run: usher check {file}", err=True)
+        if file.exists():
+            _say(f"{file} is invalid. Correct it, then run: usher check {file}", err=True)
+        else:
+            _say(f"To draft one from the groups of an account, run: usher init --output {file}", err=True)
         if as_json:
             problems = [asdict(problem) for problem in refused.problems]
             click.echo(json.dumps({"file": str(file), "problems": problems}, indent=2))

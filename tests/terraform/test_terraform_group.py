@@ -62,6 +62,22 @@ resource "aws_autoscaling_group" "own" {
     }
   }
 }
+resource "aws_autoscaling_group" "other" {
+  name               = "other"
+  min_size           = 0
+  max_size           = 0
+  availability_zones = ["us-east-1a"]
+  launch_template { id = aws_launch_template.own.id }
+  lifecycle { ignore_changes = [tag] }
+}
+resource "aws_autoscaling_group_tag" "usher" {
+  autoscaling_group_name = aws_autoscaling_group.other.name
+  tag {
+    key                 = "usher"
+    value               = var.tag
+    propagate_at_launch = false
+  }
+}
 """
 
 
@@ -72,14 +88,15 @@ def test_a_group_with_a_hook_goes_through_its_life(account: Account, terraform: 
     (folder / "main.tf").write_text(CONFIGURATION, encoding="utf-8")
     groups, of_it = account.client("autoscaling"), terraform("group")
 
-    def described() -> Any:
-        found = groups.describe_auto_scaling_groups(AutoScalingGroupNames=["by-terraform"])
+    def described(name: str = "by-terraform") -> Any:
+        found = groups.describe_auto_scaling_groups(AutoScalingGroupNames=[name])
         return next(iter(found["AutoScalingGroups"]), None)
 
     of_it.init()
     of_it.apply()
     of_it.apply(tag="two")
     assert [tag["Value"] for tag in described()["Tags"]] == ["two"]
+    assert [tag["Value"] for tag in described("other")["Tags"]] == ["two"], "by a resource of its own"
     of_it.apply(tag="two", metrics='["GroupDesiredCapacity"]')
     assert [one["Metric"] for one in described()["EnabledMetrics"]] == ["GroupDesiredCapacity"]
     of_it.apply(tag="two", attached="true")

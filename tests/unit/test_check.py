@@ -755,7 +755,10 @@ def test_a_missing_file_exits_2(tmp_path: Path) -> None:
     result = run(tmp_path / "lost.yaml")
 
     assert result.exit_code == 2
-    assert result.stderr.startswith(f"{tmp_path}/lost.yaml: cannot be read: No such file or directory\n")
+    assert result.stderr.splitlines() == [
+        f"{tmp_path}/lost.yaml: cannot be read: No such file or directory",
+        f"To draft one from the groups of an account, run: usher init --output {tmp_path}/lost.yaml",
+    ]
 
 
 def test_a_terminal_gets_colours(file: Path) -> None:

@@ -14,7 +14,10 @@ from click.testing import CliRunner
 from moto import mock_aws
 
 from tests.cloudformation import MemoryCloudFormation, refused
-from tests.factories import at
+from tests.factories import an_action, at, hook_terms
+from usher.aws import table
+from usher.aws.records import RecordTable
+from usher.ports.records import Raw
 from usher_cdk.parameters import PARAMETERS
 from usher_cli.account import Machine, Place, Trouble
 from usher_cli.install.release import Release, read_release
@@ -265,6 +268,7 @@ def test_a_bucket_of_another_account_is_refused(cloud: Cloud) -> None:
             ["--cluster-arn", "arn:aws:ecs:*:1:x"],
             "Invalid value for '--cluster-arn': must be the ARN of an ECS",
         ),
+        (["--stack", "a b"], "Invalid value for '--stack': must have 1 to 128 letters, digits and hyphens"),
         (["--calls-per-second", "0"], "Invalid value for '--calls-per-second'"),
         (["--log-retention-days", "8"], "Invalid value for '--log-retention-days'"),
     ],
@@ -414,6 +418,21 @@ def test_it_removes_the_stack_and_the_bucket_with_all_versions(installed: Cloud)
     assert result.exit_code == 0, result.output
     assert (installed.buckets, installed.stack.stack) == ([], None)
     assert result.stdout.splitlines()[-1] == "  AWS::DynamoDB::Table  records"
+
+
+def test_it_lists_what_waits_and_asks(installed: Cloud) -> None:
+    dynamodb = installed.client("dynamodb")
+    dynamodb.create_table(**table.definition("waiting"))
+    installed.stack.outputs = {"Version": "1.2.3", "TableName": "waiting"}
+    installed.stack.stands(**installed.stack.parameters)
+    records, raw = RecordTable(dynamodb, "waiting", lambda: at(0)), Raw(received_at=at(0), body="{}")
+    records.open(an_action(hook=hook_terms(name="gate", group="web")), raw)
+    assert "1 action is open, and is released" in installed.usher("uninstall", answer="n\n").stderr
+    other = hook_terms(name="drain", group="workers")
+    records.open(an_action(id="b", token="b", instance_id="i-b", hook=other), raw)
+    said = installed.usher("uninstall", answer="n\n").stderr.splitlines()
+    assert said[0] == "2 actions are open, and each is released with CONTINUE:"
+    assert sorted(said[1:3]) == ["  i-0f0e0d0c0b0a09080  web      gate", "  i-b  workers  drain"]
 
 
 def test_a_bucket_that_usher_did_not_make_stays(cloud: Cloud) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import cache, cached_property, update_wrapper
 from typing import TYPE_CHECKING, Any
@@ -37,6 +38,14 @@ class Site:
         return f"stack {self.stack} in {self.region}"
 
 
+def _stack_name(_context: click.Context, _option: click.Parameter, name: str) -> str:
+    """As CloudFormation allows: before a bucket is made for it."""
+    if not re.fullmatch(r"[a-zA-Z][-a-zA-Z0-9]{0,127}", name):
+        rule = "must have 1 to 128 letters, digits and hyphens, a letter first"
+        raise click.BadParameter(f"{rule}, got {name!r}")
+    return name
+
+
 def with_site(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the options of a place, and the Site there as its first argument."""
 
@@ -45,7 +54,12 @@ def with_site(command: Callable[..., None]) -> Callable[..., None]:
         command(Site(stack=stack, client=cache(opens), machine=machine), **rest)
 
     named = click.option(
-        "--stack", default=STACK, show_default=True, metavar="NAME", help="The stack of Usher."
+        "--stack",
+        default=STACK,
+        show_default=True,
+        metavar="NAME",
+        callback=_stack_name,
+        help="The stack of Usher.",
     )
     with_options: Callable[..., None] = with_clients(named(update_wrapper(opened, command)))
     return with_options

@@ -90,10 +90,12 @@ def _tell_what_waits(site: Site, found: Stack) -> bool:
     if not ids:
         click.echo("No instance waits.", err=True)
         return True
-    click.echo(f"{len(ids)} actions are open, and each is released with CONTINUE:", err=True)
+    said = "1 action is open, and is" if len(ids) == 1 else f"{len(ids)} actions are open, and each is"
+    click.echo(f"{said} released with CONTINUE:", err=True)
+    width = max((len(action.hook.group) for action in loaded.actions), default=0)
     for action in loaded.actions:
         name = action.instance_id or action.id
-        click.echo(shown(f"  {name}  {action.hook.group}  {action.hook.name}"), err=True)
+        click.echo(shown(f"  {name}  {action.hook.group:<{width}}  {action.hook.name}"), err=True)
     if len(ids) > _SHOWN_MAX:
         click.echo(f"  … and {len(ids) - _SHOWN_MAX} more", err=True)
     return True

@@ -6,9 +6,10 @@ import os
 import secrets
 import time
 from contextlib import ExitStack, contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from threading import Event
 from typing import TYPE_CHECKING, Any, Final
 
 import boto3
@@ -99,7 +100,14 @@ def open_account(setup: Setup) -> Iterator[Account]:
         url = f"http://{LOOPBACK}:{listening.getsockname()[1]}"
         environment = _environment(url)
         back_door = f"_usher/{secrets.token_hex(16)}"
-        auto_scaling = stack.enter_context(open_door(_door(setup, environment | _by(back_door, url))))
+        closing = Event()  # from then on nobody takes what Auto Scaling sends, and nobody need know
+
+        def say(text: str) -> None:
+            if not closing.is_set():
+                setup.say(text)
+
+        door = _door(replace(setup, say=say), environment | _by(back_door, url))
+        auto_scaling = stack.enter_context(open_door(door))
         more = stack.enter_context(setup.functions(url))
         functions = _functions(folder / "functions", logs, {"AWS_ENDPOINT_URL": url, **more})
         resources = Resources(_client("autoscaling", auto_scaling), time.monotonic)
@@ -126,6 +134,7 @@ def open_account(setup: Setup) -> Iterator[Account]:
             folder=folder / "cdk",
             log=logs / "cdk.log",
         )
+        stack.callback(closing.set)
         yield Account(url=url, auto_scaling_url=auto_scaling, environment=environment, logs=logs, cdk=cdk)
 
 

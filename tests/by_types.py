@@ -16,7 +16,7 @@ from tests.factories import a_policy
 from usher.core import action, notifications
 from usher.core.finding import ConditionStatus, Finding, Findings
 from usher.core.hook_items import Enrolled, Former, HookSettings, HookState
-from usher.core.policy import Policy
+from usher.core.policy import Policy, Rule, undecided
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,6 +45,12 @@ _policies = st.sampled_from(
         a_policy(),
         a_policy([], name="park"),
         a_policy([{"elapsed": "90s"}, {"signal": "done"}], give_up_after="45m", on_give_up="CONTINUE"),
+        undecided(
+            (
+                Rule(when=(("tags.role", "db"), ("after", "launch_failed")), use=a_policy([], name="park")),
+                Rule(when=(), use=a_policy()),
+            )
+        ),
         a_policy(mode="observe", stalled_after="10m", on_failure="CONTINUE"),
     ]
 )

@@ -12,6 +12,7 @@ import click
 
 from usher.core import deadlines, duration
 from usher.core.action import Transition
+from usher.core.conditions.instance_facts import LONGEST
 from usher.core.conditions.targets import Targets
 from usher.core.limits import Sharing
 from usher.core.places import PATIENCE_OUTLASTED
@@ -33,6 +34,10 @@ _STOPPED: Final = {
     WhenStopped.END: "CONTINUE if EC2 reports the instance as stopped, in an ordinary termination",
     WhenStopped.WAIT: "waits for a stopped instance as well",
 }
+_ASKS: Final = (
+    "asks EC2 about each instance once, before a policy is chosen; a rule whose answer has not come after "
+    f"{duration.written(LONGEST)}, or half of the shortest patience, is passed over"
+)
 _OWN_TARGET_GROUPS: Final = {
     Transition.LAUNCHING: "Auto Scaling adds the instance to its group's own target groups only after this "
     "hook, so waiting for one of them never ends",
@@ -126,6 +131,8 @@ def _hook_lines(hook: Hook) -> Iterator[tuple[str, str | None]]:
     yield f"  {_limits(hook)}", None
     if hook.limits.at_once is not None:
         yield f"  {_at_once(hook.limits)}", None
+    if hook.asks:
+        yield f"  {_ASKS}", None
     for index, rule in enumerate(hook.rules):
         yield from _rule_lines(hook, rule, index)
 

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from usher.core.decide import WAITS_FOR
 from usher.core.finding import ConditionStatus
-from usher.core.policy import glob_fits
+from usher.core.globs import glob_fits
 from usher_cli.account import with_account
 from usher_cli.action_data import IN_LINE, as_data
 from usher_cli.fleet.fleet import or_fleet

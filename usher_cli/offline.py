@@ -10,7 +10,7 @@ import click
 
 from usher.aws.waiting import WaitingApi
 from usher.core import wait_moves
-from usher.core.policy import glob_fits
+from usher.core.globs import glob_fits
 from usher.ports.errors import CallRefused, GroupGone, TryLater
 from usher_cli.account import Trouble
 from usher_cli.printable import shown

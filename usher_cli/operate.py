@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -229,7 +230,7 @@ def _refuse_unexpected(action: Action, name: str, status: Status, now: datetime)
         token=action.token,
         instance_id=action.instance_id,
     )
-    if evidence.fits(sent, action):
+    if any(evidence.fits(sent, replace(action, policy=policy)) for policy in action.policy.possible):
         return
     names = [leaf.name for leaf in action.policy.leaves if isinstance(leaf, Signalled)]
     expected = f"it waits for {', '.join(names)}" if names else "it waits for no signal"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,6 +17,7 @@ from usher.core import duration
 from usher.core.notifications import Home
 from usher_cli import traffic, what_if
 from usher_cli.html_report import page
+from usher_cli.instances_file import read_instances
 from usher_cli.report import report
 from usher_cli.sources import Access, Source, found_in
 from usher_cli.story import print_story
@@ -32,7 +35,7 @@ if TYPE_CHECKING:
 
     from usher.core.policy import Configuration
     from usher_cli.traffic import Found
-    from usher_simulator.replay.assumed_answers import WorkDone
+    from usher_simulator.replay.assumed_answers import Instances, WorkDone
     from usher_simulator.replay.replay import Replayed
 
 _LONG: Final = 2000  # entries from which on progress is shown
@@ -64,6 +67,14 @@ Exit codes:
      with --against: no action to compare
   3  with --against: a result or an outcome differs
 """
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Assumed:
+    """What is taken for granted that stands in no message."""
+
+    work_done: WorkDone | None
+    instances: Instances
 
 
 def _in_a_folder(_context: click.Context, _option: click.Parameter, file: Path | None) -> Path | None:
@@ -109,6 +120,13 @@ def _as_work_done(_context: click.Context, _option: click.Parameter, text: str |
     "done signal, or this long after the start. Captured outcome events then end no action.",
 )
 @click.option(
+    "--instances",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="The output of `aws ec2 describe-instances`, for rules by zone, type or tags of the instance. "
+    "Without it they are passed over.",
+)
+@click.option(
     "--account", metavar="ID", help="The account of Usher.  [default: the account of most messages]"
 )
 @click.option(
@@ -138,6 +156,7 @@ def replay_command(  # noqa: PLR0913 - its options
     hooks: Path | None,
     against: Path | None,
     work_done: WorkDone | None,
+    instances: Path | None,
     report_file: Path | None,
     *,
     sample: bool,
@@ -163,20 +182,21 @@ def replay_command(  # noqa: PLR0913 - its options
     if markdown and (as_json or against is None):
         raise click.UsageError("--markdown is for --against, and not with --json.")
     hooks = hooks or Path("hooks.yaml")
-    _refuse_to_overwrite(report_file, [*paths, hooks, *([] if against is None else [against])])
+    _refuse_to_overwrite(report_file, [*paths, hooks, *filter(None, [against, instances])])
     configuration = _loaded(context, hooks, "--hooks")
     before = None if against is None else _loaded(context, against, "--against")
+    assumed = Assumed(work_done=work_done, instances=read_instances(instances))
     since = Since(*_edges(context, first, last))
     access = Access(profile=profile, region=region, since=since)
     of_paths = [found_in(path, access) for path in paths]
     found = [item for of_path in of_paths for item in of_path]
     home = Home(account=account, region=region)
-    data, replayed = _replayed(found, configuration, work_done, home)
+    data, replayed = _replayed(found, configuration, assumed, home)
     if report_file is not None:
         report_file.write_text(page(data, replayed), encoding="utf-8", newline="\n")
         click.echo(f"Wrote {report_file}.", err=True)
     if before is not None:
-        compared = what_if.compare(_replayed(found, before, work_done, home)[0], data)
+        compared = what_if.compare(_replayed(found, before, assumed, home)[0], data)
         show = _as_json if as_json else _as_markdown if markdown else _as_differences
         exit_code = _compared(context, data, compared, show)
     else:
@@ -222,13 +242,13 @@ def _loaded(context: click.Context, hooks: Path, option: str) -> Configuration:
 
 
 def _replayed(
-    found: Sequence[Found], configuration: Configuration, work_done: WorkDone | None, home: Home
+    found: Sequence[Found], configuration: Configuration, assumed: Assumed, home: Home
 ) -> tuple[dict[str, Any], Replayed]:
     """The report of a replay, and the replay itself."""
     entries = [entry for entry in found if isinstance(entry, Entry)]
     unreadable = [place for place in found if isinstance(place, Unreadable)]
     calls = [call for call in found if isinstance(call, Call)]
-    replayed = _replay(entries, calls, configuration, work_done, home)
+    replayed = _replay(entries, calls, configuration, assumed, home)
     return report(replayed, unreadable), replayed
 
 
@@ -275,14 +295,23 @@ def _replay(
     entries: Sequence[Entry],
     calls: Sequence[Call],
     configuration: Configuration,
-    work_done: WorkDone | None,
+    assumed: Assumed,
     home: Home,
 ) -> Replayed:
+    run = partial(
+        replay,
+        entries,
+        configuration,
+        work_done=assumed.work_done,
+        home=home,
+        calls=calls,
+        instances=assumed.instances,
+    )
     if len(entries) < _LONG or sys.stderr is None or not sys.stderr.isatty():
-        return replay(entries, configuration, work_done=work_done, home=home, calls=calls)
+        return run()
     with Progress(console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("replaying", total=len(entries))
-        return replay(entries, configuration, lambda: progress.advance(task), work_done, home, calls)
+        return run(progress=lambda: progress.advance(task))
 
 
 def _exit_code(summary: dict[str, Any]) -> int:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from usher.core.compiled import compiled
+from usher.core.conditions.instance_facts import InstanceFacts
 from usher.core.conditions.probe import Permission, Probe
 from usher.core.field import Problem
 from usher.core.policy import GroupSelector
@@ -19,6 +20,7 @@ from usher.core.policy import GroupSelector
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from usher.core.conditions.verdict import Plain
     from usher.core.field import Path
     from usher.core.policy import Configuration
 
@@ -72,15 +74,20 @@ def to_put(configuration: Configuration) -> list[Right[GroupSelector]]:
 
 def to_ask(configuration: Configuration) -> list[Right[Permission]]:
     """One for each permission, of policies that no hook uses too: they may be an open action's."""
-    first: dict[Permission, str] = {}
-    for policy in configuration.policies.values():
-        for leaf in policy.leaves:
-            if isinstance(leaf, Probe):
-                first |= {needed: policy.name for needed in leaf.permissions if needed not in first}
-    return [
-        Right(of=needed, path=("policies", name, "until"), characters=_asking(needed))
-        for needed, name in first.items()
+    asking: list[tuple[Path, Sequence[Plain]]] = [
+        (("policies", policy.name, "until"), policy.leaves) for policy in configuration.policies.values()
     ]
+    asking += [
+        (("hooks", index, "policy"), [InstanceFacts()])
+        for index, hook in enumerate(configuration.hooks)
+        if hook.asks
+    ]
+    first: dict[Permission, Path] = {}
+    for path, leaves in asking:
+        for leaf in leaves:
+            if isinstance(leaf, Probe):
+                first |= {needed: path for needed in leaf.permissions if needed not in first}
+    return [Right(of=needed, path=path, characters=_asking(needed)) for needed, path in first.items()]
 
 
 def packed(needed: Iterable[Right[Of]]) -> list[list[Right[Of]]]:

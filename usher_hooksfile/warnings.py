@@ -12,8 +12,9 @@ from usher.core.action import Transition
 from usher.core.conditions.combined import AnyOf, Not
 from usher.core.conditions.elapsed import Elapsed
 from usher.core.conditions.probe import Probe
+from usher.core.globs import globs_meet
 from usher.core.metadata import value_of
-from usher.core.policy import METADATA_KEY, globs_meet
+from usher.core.policy import METADATA_KEY
 from usher.core.wait_moves import WAIT_MOVES
 from usher_hooksfile.foreign_hooks import service_of
 

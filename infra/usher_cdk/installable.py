@@ -61,7 +61,8 @@ def installable() -> Template:
 
 def _synthesised(*, until: list[Any] | None = None, **settings: Any) -> Template:  # noqa: ANN401 - a Deployment's
     """The controller's template, with its parameters, for a hooks file of groups with the tag."""
-    selected = {"group": {"tags": {TAG_KEY: _TAG_VALUE}}, "transition": "terminating", "policy": "any"}
+    rules = [{"when": {"instance_type": "*"}, "use": "any"}, {"use": "any"}]  # which EC2 is asked for
+    selected = {"group": {"tags": {TAG_KEY: _TAG_VALUE}}, "transition": "terminating", "policy": rules}
     data = {
         "version": 1,
         "policies": {"any": {"until": [*_ALWAYS, *(until or [])]}},

@@ -427,6 +427,14 @@ def test_what_beats_and_completes_has_no_right_to_ask_what_a_condition_wants_to_
     assert roles_that_may(without_it, "ec2:DescribeInstanceStatus") == set()
 
 
+def test_what_rules_ask_of_an_instance_the_questions_may_ask_and_only_then() -> None:
+    rules = [{"when": {"tags": {"role": "db"}}, "use": "p"}, {"use": "p"}]
+    with_it, without_it = (template_of(deployment(hooks_data(each))) for each in (hook(policy=rules), hook()))
+    asked, looked = (roles_that_may(each, "ec2:DescribeInstances") for each in (with_it, without_it))
+    assert {name.split("Role")[0] for name in asked - looked} == {"Questions"}
+    assert "Questions" not in {name.split("Role")[0] for name in looked}
+
+
 def test_concurrency_is_reserved_for_wake_alone_and_only_where_it_is_asked_for(
     template: dict[str, Any],
 ) -> None:

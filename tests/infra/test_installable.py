@@ -19,7 +19,8 @@ from usher_hooksfile.size import to_ask
 
 NOTHING = object()
 OPTIONS = [*CONDITIONS]
-TAGGED = hook(group={"tags": {"usher": "managed"}})
+RULES = [{"when": {"instance_type": "c7g.*"}, "use": "p"}, {"use": "p"}]
+TAGGED = hook(group={"tags": {"usher": "managed"}}, policy=RULES)
 READS = {"until": [{"instance_status": "ok"}, {"targets": {"groups": ["any"], "state": "drained"}}]}
 ASKS = {
     "HasFunctions": {"function": "f"},
@@ -131,13 +132,14 @@ def test_a_list_of_arns_gives_what_its_condition_asks_and_nothing_else(
     given = [each for each in statements if each not in without]
     data = {"version": 1, "policies": {"p": {"until": [ASKS[condition]]}}, "hooks": []}
     asked = {each for right in to_ask(configuration.parse(data)) for each in right.of.actions}
-    assert actions(given) == asked
+    assert actions(given) == asked - {"ec2:DescribeInstances"}  # which rules may ask of any instance
     parameter = f"{condition.removeprefix('Has').removesuffix('s')}Arns"
     for each in given:
         reads = ("ssm:List", "ssm:Get", "ec2:Describe")
         only_reads = all(action.startswith(reads) for action in actions([each]))
         assert f'{{"Ref": "{parameter}"}}' in json.dumps(each) or only_reads
-    assert actions(without).isdisjoint(asked)
+    assert actions(without).isdisjoint(asked - {"ec2:DescribeInstances"})
+    assert "ec2:DescribeInstances" in actions(without)
 
 
 @pytest.mark.parametrize("key", [True, False])

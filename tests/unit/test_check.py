@@ -662,6 +662,40 @@ def test_a_rule_that_may_fit_is_not_warned_of(file: Path, when: str, hook: str) 
     assert warned(file, with_rule(when, hook)) == []
 
 
+@pytest.mark.parametrize(
+    ("when", "asks"),
+    [
+        ("{availability_zone: us-east-1a}", True),
+        ("{instance_type: 'c7g.*'}", True),
+        ("{tags: {role: db}}", True),
+        ("{metadata: {role: db}}", False),
+    ],
+)
+def test_a_hook_whose_rules_need_ec2_says_that_it_is_asked(file: Path, when: str, asks: bool) -> None:
+    file.write_text(with_rule(when))
+    told = CliRunner().invoke(check, [str(file)]).stdout
+    assert ("asks EC2 about each instance once" in told) is asks
+
+
+@pytest.mark.parametrize(
+    ("when", "problem"),
+    [
+        ("{tag: {role: db}}", "when.tag: is not a known key here"),
+        ("{tags: db}", "when.tags: must"),
+        ("{tags: {}}", "when.tags: must name at least one tag"),
+        ("{tags: {role: 1}}", "when.tags.role: must be a tag value"),
+        ("{availability_zone: US EAST}", "must be the name of an Availability Zone"),
+        ("{instance_type: [c7g.large]}", "must be an instance type"),
+    ],
+)
+def test_what_no_instance_can_have_is_refused_with_its_line(file: Path, when: str, problem: str) -> None:
+    file.write_text(with_rule(when))
+    refused = CliRunner().invoke(check, [str(file)])
+    assert refused.exit_code == 2
+    assert f"{file}:5: " in refused.stderr
+    assert problem in refused.stderr
+
+
 def test_a_wildcard_of_other_programs_in_a_rule_is_warned_of(file: Path) -> None:
     text = with_rule("{group: 'web-?'}", A.replace("web", "'web-*'"))
 

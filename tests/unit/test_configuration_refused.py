@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.hooks_data import GONE, TAGS, changed, hook, hooks_on, problems, rows, steps
 from usher.core import configuration
 from usher.core.conditions import KINDS
-from usher.core.policy import fits_both, glob_fits, globs_meet
+from usher.core.globs import fits_both, glob_fits, globs_meet
 
 HOOK_NAME = "must be 1 to 255 of A-Z a-z 0-9 - _ /"
 POLICY_NAME = SIGNAL_NAME = "must be a name of 1 to 64 of A-Z a-z 0-9 . _ -"

@@ -24,6 +24,7 @@ from usher.core.action import Transition
 from usher.core.compiled import Compiled, compiled
 from usher.core.file_versions import NO_VERSION
 from usher.core.hook_items import Enrolled, FileInForce, GroupSeen, HookSettings
+from usher.core.policy import Move
 from usher.core.wanted_hooks import Wanted
 from usher.evaluation.call_budget import CallBudget
 from usher.passes.enrolment import INTERVAL, Enrolment
@@ -32,7 +33,7 @@ from usher.ports.records import Raw
 from usher_cli.account import Machine
 from usher_cli.main import main
 from usher_cli.plan.enrolment_times import Pace
-from usher_cli.plan.steps import Known, Live, Plan, Step, plan, targets
+from usher_cli.plan.steps import Known, Live, Plan, Step, lost_permissions, plan, targets
 from usher_hooksfile import load
 from usher_simulator.autoscaling.account import an_account
 from usher_simulator.autoscaling.launch_settings import ANY_SOURCE
@@ -213,6 +214,22 @@ def test_an_open_action_that_would_lose_a_permission_is_shown() -> None:
     assert row.reason == (
         "action action-1 still needs the permission for instance_status ok: keep policy asks in the file"
     )
+
+
+def test_an_open_action_whose_policy_is_not_chosen_needs_the_permissions_of_each() -> None:
+    scene = Scene("workers-1")
+    rules = [{"when": {"tags": {"role": "db"}}, "use": "asks"}, {"use": "p"}]
+    file = scene.file(a_hook(policy=rules))
+    (hook,) = file.configuration.hooks
+    move = Move(group="workers-1", transition=hook.transition, origin=None, destination=None)
+    action = an_action(hook=hook_terms(name="drain", group="workers-1"), policy=hook.policy_for(move))
+    without = {"version": 1, "policies": {"p": {"until": []}}, "hooks": [a_hook()]}
+    (row,) = lost_permissions(configuration.parse(without), [action])
+    assert row.reason == (
+        "action action-1 still needs the permission for what EC2 tells of the instance, "
+        "instance_status ok: keep policy asks, p in the file"
+    )
+    assert not list(lost_permissions(file.configuration, [action]))
 
 
 def test_the_record_of_a_group_that_is_gone_is_forgotten() -> None:

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from usher.core.action import Result, Transition
+from usher.core.globs import glob_fits, globs_meet
 from usher.core.limits import Limits
 from usher.core.policy import (
     Channel,
@@ -22,8 +23,6 @@ from usher.core.policy import (
     Policy,
     Rule,
     WhenStopped,
-    glob_fits,
-    globs_meet,
 )
 
 GLOBS = st.text("ab*", max_size=6)

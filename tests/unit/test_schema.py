@@ -98,7 +98,7 @@ WHOLE: Final[dict[str, Any]] = yaml.safe_load(
               after: launch_failed
               metadata: owner=web
             use: none
-          - when: {metadata: {role: worker}}
+          - when: {metadata: {role: worker}, availability_zone: "*a", instance_type: c7g.*, tags: {role: db}}
             use: none
           - use: all
       - {name: boot, group: {tags: {team: a}}, transition: launching, policy: none}

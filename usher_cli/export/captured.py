@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from usher.core import iso_time, messages
 from usher.core.action import ActivityEnd, Signal, Transition
+from usher.core.globs import glob_fits
 from usher.core.notifications import InstanceEnd, InstanceState, LifecycleNotice, NotUnderstood, TestNotice
-from usher.core.policy import glob_fits
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import ceil
 from typing import TYPE_CHECKING, Any, Final
 
-from usher.core.policy import glob_fits
+from usher.core.globs import glob_fits
 from usher_cli.report import written
 
 if TYPE_CHECKING:

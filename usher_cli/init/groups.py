@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from usher.aws.groups import GroupsApi, group_seen
-from usher.core.policy import glob_fits
+from usher.core.globs import glob_fits
 from usher.ports.errors import GroupGone
 
 if TYPE_CHECKING:

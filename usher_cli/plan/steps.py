@@ -136,7 +136,7 @@ def plan(
     ]
     rows += [*_foreign(wanted, seen), *_missing(wanted, groups)]
     if not known.is_applied:
-        rows += _lost_permissions(configuration, known.open_actions)
+        rows += lost_permissions(configuration, known.open_actions)
     if known.tag_value is not None:
         tagged = {group.name for group in groups if (TAG, known.tag_value) in group.tags}
         rows = [row if row.group in tagged else _refused(row, known.tag_value) for row in rows]
@@ -247,17 +247,18 @@ def _foreign(wanted: Wanted, seen: Seen) -> Iterator[Row]:
             yield Row(step=Step.FOREIGN, group=group.name, hook=name, reason=reason)
 
 
-def _lost_permissions(configuration: Configuration, open_actions: Iterable[Action]) -> Iterator[Row]:
+def lost_permissions(configuration: Configuration, open_actions: Iterable[Action]) -> Iterator[Row]:
     """Open actions whose conditions need permissions that the functions would lose."""
     granted = {needed for probe in _probes(configuration.leaves) for needed in probe.permissions}
     for action in open_actions:
-        lost = [
-            probe.name for probe in _probes(action.policy.leaves) if not granted.issuperset(probe.permissions)
-        ]
+        policies = (action.policy, *action.policy.possible)
+        needed = dict.fromkeys(probe for policy in policies for probe in _probes(policy.leaves))
+        lost = [probe.name for probe in needed if not granted.issuperset(probe.permissions)]
         if lost:
+            names = dict.fromkeys(policy.name for policy in action.policy.possible)
             reason = (
                 f"action {action.id} still needs the permission for {', '.join(lost)}: "
-                f"keep policy {action.policy.name} in the file"
+                f"keep policy {', '.join(names)} in the file"
             )
             yield Row(step=Step.PERMISSION, group=action.hook.group, hook=action.hook.name, reason=reason)
 

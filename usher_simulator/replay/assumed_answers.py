@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from usher.core import duration
 from usher.core.action import Status
 from usher.core.conditions.combined import Not
+from usher.core.conditions.instance_facts import InstanceFacts, told
 from usher.core.conditions.probe import Found, finding_of
 from usher.core.finding import ConditionStatus
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from usher.core.action import Action, ActivityEnd, Signal
+    from usher.core.conditions.instance_facts import Facts
     from usher.core.conditions.probe import Probe
     from usher.core.finding import Memory
     from usher_simulator.autoscaling.lifecycle_actions import Wait
@@ -35,9 +37,11 @@ class Source(StrEnum):
 
 
 WorkDone: TypeAlias = Source | timedelta  # a duration counts from the start of the action
+Instances: TypeAlias = "Mapping[str, Facts]"  # by id: what EC2 told of them
 Finder: TypeAlias = "Callable[[Probe, Action, datetime], Found]"
 
 NOT_IN_MESSAGES: Final = "not in the messages; try --work-done"
+INSTANCE_NOT_TOLD: Final = "the messages do not tell the instance's zone, type and tags; try --instances"
 
 _SECOND_ANSWER: Final = timedelta(seconds=1)  # is asked for at once, as nothing new can come
 _LONGEST: Final = timedelta(hours=49)  # no action lasts longer
@@ -67,6 +71,20 @@ class AssumedProbing:
 def nothing(probe: Probe, action: Action, now: datetime) -> Found:  # noqa: ARG001 - a Finder
     """Find that nobody knows."""
     return Found(status=ConditionStatus.UNKNOWN, detail=NOT_IN_MESSAGES, ask_again_after=_LONGEST)
+
+
+def telling(instances: Instances, otherwise: Finder) -> Finder:
+    """Find what is known of the instances; that no more will come to be known is known at once."""
+
+    def found(probe: Probe, action: Action, now: datetime) -> Found:
+        if not isinstance(probe, InstanceFacts):
+            return otherwise(probe, action, now)
+        facts = instances.get(action.instance_id)
+        if facts is None:
+            return Found.failed(INSTANCE_NOT_TOLD)
+        return told(facts, {field for rule in action.policy.candidates for field in rule.facts})
+
+    return found
 
 
 def assuming(work_done: WorkDone, done_at: Mapping[str, datetime]) -> Finder:

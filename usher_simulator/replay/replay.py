@@ -6,13 +6,14 @@ from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from usher.core import messages
 from usher.core.action import ActivityEnd, Signal
 from usher.core.notifications import Home, LifecycleNotice, NotUnderstood, Unrelated
 from usher_simulator.autoscaling.lifecycle_actions import EndedBy, Wait
-from usher_simulator.replay.assumed_answers import assuming, nothing, times, waits_of_move
+from usher_simulator.replay.assumed_answers import assuming, nothing, telling, times, waits_of_move
 from usher_simulator.replay.cloudtrail import take_effect, why_not
 from usher_simulator.replay.world import World
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from usher.core.notifications import Notice
     from usher.core.policy import Configuration
     from usher_simulator.autoscaling.lifecycle_actions import Waits
-    from usher_simulator.replay.assumed_answers import WorkDone
+    from usher_simulator.replay.assumed_answers import Instances, WorkDone
     from usher_simulator.replay.cloudtrail import Call
 
 _NO_TIME: Final = datetime(2026, 1, 1, tzinfo=UTC)  # where no message has a time of its own
@@ -69,12 +70,13 @@ def replay(
     work_done: WorkDone | None = None,
     home: Home | None = None,
     calls: Sequence[Call] = (),
+    instances: Instances = MappingProxyType({}),
 ) -> Replayed:
     """Replay `entries`; `progress` is called after each delivery. `calls` are what others did meanwhile.
 
     `home` is the account and Region that Usher is in; what it does not tell is what most messages tell.
     With `work_done` the probe conditions begin to hold at the time that it tells, and no captured
-    outcome ends an action.
+    outcome ends an action. `instances` are known to EC2.
     """
     home = _home(entries, home)
     notices = [_read(entry, home) for entry in entries]
@@ -82,6 +84,7 @@ def replay(
     waits = waits_of(configuration, notices)
     done_at = {} if work_done is None else _done_at(work_done, waits, notices)
     found = nothing if work_done is None else assuming(work_done, done_at)
+    found = telling(instances, found)
     started = [notice.at for notice in notices if isinstance(notice, LifecycleNotice)]
     made = [call.at for call in calls if call.at is not None and not why_not(call, home)]
     world = World(configuration, min([*moments, *started, *made], default=_NO_TIME), found, home)

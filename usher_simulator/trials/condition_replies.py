@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final
 
-from usher_simulator.trials.condition_truths import CLUSTER
+from usher_simulator.trials.condition_truths import CLUSTER, facts_of
 from usher_simulator.trials.policy_model import PossibleStatus
 
 if TYPE_CHECKING:
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from usher_simulator.trials.condition_services import Asked
 
     Data = dict[str, Any]
-ZONE: Final = "us-east-1a"  # of each instance
 _CLUSTERS: Final = ("batch", "jobs", CLUSTER)  # all that there are
 _PLACE: Final = "us-east-1:111122223333"
 _GROUP: Final = f"arn:aws:elasticloadbalancing:{_PLACE}:targetgroup/web/0123456789abcdef"
@@ -72,8 +71,17 @@ def _statuses(asked: Asked, parameters: Mapping[str, Any], then: datetime) -> Da
 
 def _instances(_: Asked, parameters: Mapping[str, Any], __: datetime) -> Data:
     (asked_for,) = parameters["Filters"]
-    placed = [{"InstanceId": each, "Placement": {"AvailabilityZone": ZONE}} for each in asked_for["Values"]]
-    return {"Reservations": [{"Instances": placed}]}
+    return {"Reservations": [{"Instances": [_instance(each)]} for each in asked_for["Values"]]}
+
+
+def _instance(instance_id: str) -> Data:
+    facts = facts_of(instance_id)
+    return {
+        "InstanceId": instance_id,
+        "Placement": {"AvailabilityZone": facts["availability_zone"]},
+        "InstanceType": facts["instance_type"],
+        "Tags": [{"Key": key, "Value": value} for key, value in facts["tags"].items()],
+    }
 
 
 def _clusters(_: Asked, __: Mapping[str, Any], ___: datetime) -> Data:

@@ -106,10 +106,16 @@ class Asked:
 
     def sure(self, answers: Answers) -> Answers:
         """For the judge: the answers that must have come, where nothing goes wrong with questions."""
+        if self.is_faulty or not isinstance(answers, KnownAnswers):
+            return answers
+        return SureAnswers(known=answers)
+
+    @property
+    def is_faulty(self) -> bool:
+        """Whether something may go wrong with questions in this seed."""
         swarm = self._effects.faults.swarm
-        faulty = any(each in swarm.rates for each in _OF_QUESTIONS)
-        faulty |= any(down.part is Part.ASKED for down in swarm.downs)
-        return SureAnswers(known=answers) if isinstance(answers, KnownAnswers) and not faulty else answers
+        is_down = any(down.part is Part.ASKED for down in swarm.downs)
+        return is_down or any(each in swarm.rates for each in _OF_QUESTIONS)
 
     def kinds(self, instance_id: str) -> Collection[str]:
         """The conditions that its instance has."""

@@ -6,7 +6,8 @@ import json
 from bisect import bisect_right
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
+from zlib import crc32
 
 from usher_simulator.trials.policy_model import PossibleStatus
 
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 
 LAG: Final = timedelta(seconds=60)  # how old the state may be that AWS shows
 MARGIN: Final = timedelta(seconds=15)  # of a turn of questions, and of clocks
+_ZONES: Final = ("us-east-1a", "us-east-1b")
+_TYPES: Final = ("c7g.large", "c7g.xlarge", "m7i.large")
+_ROLES: Final = ("db", "web", None)
 CLUSTER: Final = "web"
 CONDITIONS: Final[Mapping[str, Written]] = {
     "targets healthy": {"targets": {"groups": ["web"], "state": "healthy"}},
@@ -47,6 +51,17 @@ ENDS_FOR_GOOD: Final = ("command", "function", "ecs drained")  # and so do not f
 STARTED: Final = ("command", "ecs drained")  # by Usher: what is true follows from when it was
 _OF_LAUNCHES: Final = ("targets healthy", "ecs active", "instance_status", "command", "function")
 _OF_TERMINATIONS: Final = ("targets drained", "ecs drained", "command", "function")
+
+
+def facts_of(instance_id: str) -> dict[str, Any]:
+    """What is true of an instance, as rules ask for it: drawn from its id, so that it shifts nothing."""
+    number = crc32(instance_id.encode())
+    role = _ROLES[number // 8 % len(_ROLES)]
+    return {
+        "availability_zone": _ZONES[number % len(_ZONES)],
+        "instance_type": _TYPES[number // 2 % len(_TYPES)],
+        "tags": {"Name": instance_id} | ({"role": role} if role else {}),
+    }
 
 
 def kinds_of(transition: str) -> Sequence[str]:

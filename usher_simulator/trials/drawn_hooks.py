@@ -27,6 +27,12 @@ _LEAST, _LONGEST = timedelta(seconds=30), timedelta(hours=2)
 _LEAST_OF_OTHERS: Final = timedelta(minutes=10)  # for what SQS and SNS do not bring
 _MOST: Final = 0.7
 _BY_METADATA: Final = ({"metadata": "owner=ops"}, {"metadata": {"role": "db"}})
+_BY_INSTANCE: Final = (
+    {"availability_zone": "us-east-1a"},
+    {"instance_type": "c7g.*"},
+    {"tags": {"role": "db"}},
+    {"tags": {"role": "web"}, "availability_zone": "*b"},
+)
 _METADATA: Final = ("owner=ops", '{"role":"db","zone":"z1"}', '{"role":"web"}')
 _ASKING: Final = 0.35  # the share of policies with a condition that asks AWS
 
@@ -84,7 +90,7 @@ def _draw_hook(random: Dice, name: str, group: str, transition: str, policies: D
         "notify": random.choice(ways),
         "policy": _draw_rules(random, f"{group}-{name}", transition, timeout, policies),
     }
-    _route_by_metadata(hook, name)
+    _route_otherwise(hook, name)
     if random.chance(0.15):
         hook["limits"] = {
             "complete_per_minute": random.randint(1, 3),
@@ -102,14 +108,19 @@ def _draw_rules(random: Dice, name: str, transition: str, timeout: timedelta, po
     return [{"when": when, "use": f"{name}-else"}, {"use": name}]
 
 
-def _route_by_metadata(hook: Data, drawn: str) -> None:
-    """Some rules ask for metadata instead. Drawn from what is drawn already, so that it shifts nothing."""
+def _route_otherwise(hook: Data, drawn: str) -> None:
+    """Some rules ask for metadata instead, or of the instance.
+
+    Drawn from what is drawn already, so that it shifts nothing.
+    """
     if not isinstance(hook["policy"], list):
         return
     number = crc32(f"{drawn} {hook['heartbeat_timeout']} {hook['group']}".encode())
     if number % 2 == 0:
         hook["policy"][0]["when"] = _BY_METADATA[number // 2 % len(_BY_METADATA)]
         hook["metadata"] = _METADATA[number // 8 % len(_METADATA)]
+    elif number % 8 in (1, 3, 5):
+        hook["policy"][0]["when"] = _BY_INSTANCE[number // 4 % len(_BY_INSTANCE)]
 
 
 def draw_policy(random: Dice, transition: str, timeout: timedelta) -> Data:
@@ -242,7 +253,7 @@ def changed(random: Dice, hooks: Data, former: Sequence[Data] = ()) -> Data:
         if random.chance(0.5):
             name = f"{_name_of(hook)}-{random.randrange(1000)}"
             hook["policy"] = _draw_rules(random, name, hook["transition"], timeout, data["policies"])
-            _route_by_metadata(hook, name)
+            _route_otherwise(hook, name)
         if random.chance(0.2):
             hook["default_result"] = random.choice(_RESULTS)
         if random.chance(0.15) and timeout <= timedelta(minutes=10):

@@ -68,6 +68,9 @@ class Ways:
     hold_up_around: Callable[[datetime], None]  # notifications
 
 
+_OF_INSTANCE: Final = frozenset({"availability_zone", "instance_type", "tags"})  # fields of `when`
+
+
 class Scenario:
     """Creates the groups with their hooks, and then lets things happen to them until `ends_at`."""
 
@@ -421,6 +424,8 @@ class Scenario:
         happened.update(["limits"] if "limits" in hook else [])
         if isinstance(hook["policy"], list):
             happened.add("rules")
+            fields = {field for rule in hook["policy"] for field in rule.get("when", ())}
+            happened.update(["rules by what EC2 tells"] if fields & _OF_INSTANCE else [])
         if "WarmPool" in (wait.origin, wait.destination):
             happened.add("warm pool")
         waits = [one for one in self._scene.waits.of_instance(wait.instance_id) if one.is_open]

@@ -31,6 +31,7 @@ from usher.core.action import (
 )
 from usher.core.configuration import ConfigurationRefused, parse_policy
 from usher.core.limits import Limits, Sharing
+from usher.core.policy import Rule, undecided
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -201,11 +202,28 @@ def _code_of(detail: str) -> str:
 
 
 def _policy_to_data(policy: Policy) -> Data:
-    return {"name": policy.name, "source": policy.source}
+    """Of an undecided one the last candidate, too, which an older release takes for the policy."""
+    if not policy.candidates:
+        return {"name": policy.name, "source": policy.source}
+    last = policy.candidates[-1].use
+    return {
+        "name": last.name,
+        "source": last.source,
+        "candidates": [[list(map(list, rule.when)), rule.use.name] for rule in policy.candidates],
+        "sources": {rule.use.name: rule.use.source for rule in policy.candidates},
+    }
 
 
 def _policy_from_data(data: Mapping[str, Any]) -> Policy:
-    return parse_policy(data["name"], data["source"])
+    if "candidates" not in data:
+        return parse_policy(data["name"], data["source"])
+    policies = {name: parse_policy(name, source) for name, source in data["sources"].items()}
+    return undecided(
+        tuple(
+            Rule(when=tuple((field, wanted) for field, wanted in when), use=policies[name])
+            for when, name in data["candidates"]
+        )
+    )
 
 
 def _hook_to_data(hook: HookTerms) -> Data:

@@ -7,20 +7,24 @@ from enum import StrEnum
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
-from usher.core.action import HookTerms, Transition
+from usher.core.action import HookTerms, Result, Transition
+from usher.core.conditions.instance_facts import TAG_KEY, InstanceFacts, is_fact
 from usher.core.frozen import frozen
+from usher.core.globs import glob_fits, globs_meet
 from usher.core.metadata import value_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
     from datetime import timedelta
 
-    from usher.core.action import Result
+    from usher.core.conditions.instance_facts import Facts
     from usher.core.conditions.verdict import Condition, Plain
     from usher.core.limits import Limits
 
 
 METADATA_KEY: Final = "metadata."  # before it, where a rule asks for one key of the metadata
+UNDECIDED: Final = "not chosen yet"  # in place of a policy's name, none of which has a space
+_AFTER: Final = ("after", "launch_failed")
 
 
 class Mode(StrEnum):
@@ -50,7 +54,8 @@ class Channel(StrEnum):
 class Policy:
     """What a held instance waits for, and what happens otherwise.
 
-    `source` is the policy as the configuration has it (JSON), which is what a record keeps.
+    `source` is the policy as the configuration has it (JSON), which is what a record keeps. One with
+    `candidates` only holds the instance, until it is known which of these rules is for it (ADR 32).
     """
 
     name: str
@@ -63,11 +68,17 @@ class Policy:
     stalled_after: timedelta | None
     when_stopped: WhenStopped
     mode: Mode
+    candidates: tuple[Rule, ...] = ()
 
     @property
     def takes_turns(self) -> bool:
         """Whether the `at_once` of its hook counts: to observe, or to wait for nothing, needs no turn."""
-        return self.mode is Mode.ENFORCE and bool(self.until)
+        return self.mode is Mode.ENFORCE and bool(self.until) and not self.candidates
+
+    @property
+    def possible(self) -> tuple[Policy, ...]:
+        """Itself, or those of which one will be chosen."""
+        return tuple(rule.use for rule in self.candidates) or (self,)
 
     @property
     def leaves(self) -> tuple[Plain, ...]:
@@ -94,9 +105,19 @@ class Rule:
     when: tuple[tuple[str, str], ...]
     use: Policy
 
-    def fits(self, move: Move) -> bool:
-        """Whether this rule is for `move`."""
-        return all(self._fits(field, wanted, move) for field, wanted in self.when)
+    def left_of(self, move: Move) -> Rule | None:
+        """This rule with what is left to be known of `move`; None where it is not for it.
+
+        What EC2 tells of the instance is not known yet, nor may be that its launch failed.
+        """
+        left = []
+        for field, wanted in self.when:
+            may_fail = field == "after" and move.after is None and move.transition is Transition.TERMINATING
+            if is_fact(field) or may_fail:
+                left.append((field, wanted))
+            elif not self._fits(field, wanted, move):
+                return None
+        return replace(self, when=tuple(left))
 
     @staticmethod
     def _fits(field: str, wanted: str, move: Move) -> bool:
@@ -107,6 +128,68 @@ class Rule:
         if field == "after" and move.transition is Transition.LAUNCHING:
             return False  # the notice of a second launch hook may come when the first has abandoned it
         return bool(getattr(move, field) == wanted)
+
+    def chosen_by(self, facts: Facts, *, launch_failed: bool) -> bool:
+        """Whether what was left of it is so, by what EC2 told; what is not among the facts is not so."""
+        return all(
+            launch_failed if (field, wanted) == _AFTER else facts_fit(field, wanted, facts)
+            for field, wanted in self.when
+        )
+
+    @property
+    def facts(self) -> tuple[str, ...]:
+        """What it asks of the instance."""
+        return tuple(field for field, _ in self.when if is_fact(field))
+
+
+def candidates(rules: Iterable[Rule], move: Move) -> tuple[Rule, ...]:
+    """The rules that may be for `move`, up to the first that is for certain."""
+    found: list[Rule] = []
+    for rule in rules:
+        left = rule.left_of(move)
+        if left is not None:
+            found.append(left)
+            if not left.when:
+                break
+    return tuple(found)
+
+
+def _only_one(left: Iterable[Rule], *, launch_failed: bool) -> Policy | None:
+    """The policy that is chosen whatever EC2 tells of the instance; None where that counts."""
+    found: dict[str, Policy] = {}
+    for rule in left:
+        facts = tuple(pair for pair in rule.when if pair != _AFTER)
+        if launch_failed or facts == rule.when:
+            found[rule.use.name] = rule.use
+            if not facts:
+                break
+    return next(iter(found.values())) if len(found) == 1 else None
+
+
+def undecided(left: tuple[Rule, ...]) -> Policy:
+    """What holds an instance until it is known which of these rules is for it. The last one fits any."""
+    enforces = any(rule.use.mode is Mode.ENFORCE for rule in left)
+    return Policy(
+        name=UNDECIDED,
+        source=left[-1].use.source,
+        until=(InstanceFacts(),),
+        give_up_after=None,
+        on_success=Result.CONTINUE,
+        on_failure=Result.CONTINUE,
+        on_give_up=None,
+        stalled_after=None,
+        when_stopped=WhenStopped.WAIT,
+        mode=Mode.ENFORCE if enforces else Mode.OBSERVE,
+        candidates=left,
+    )
+
+
+def facts_fit(field: str, wanted: str, facts: Facts) -> bool:
+    """Whether the instance is as a rule asks; the zone and the type may be asked for by globs."""
+    told = facts.get(field)
+    if told is None:
+        return False
+    return told == wanted if field.startswith(TAG_KEY) else glob_fits(wanted, told)
 
 
 @frozen
@@ -160,8 +243,15 @@ class Hook:
     source: str = ""
 
     def policy_for(self, move: Move) -> Policy:
-        """The policy of the first rule that fits."""
-        return next(rule.use for rule in self.rules if rule.fits(move))
+        """The policy of the first rule that fits; an undecided one where EC2 has to tell which that is."""
+        left = candidates(self.rules, move)
+        policy, if_failed = (_only_one(left, launch_failed=failed) for failed in (False, True))
+        return undecided(left) if policy is None or if_failed is None else policy
+
+    @property
+    def asks(self) -> bool:
+        """Whether its rules go by what EC2 tells of the instance."""
+        return any(rule.facts for rule in self.rules)
 
     def terms(self, group: str, heartbeat_timeout: timedelta) -> HookTerms:
         """Under which an action of `group` begins, with a timeout that may stand there."""
@@ -180,7 +270,7 @@ class Hook:
         if move.transition is not Transition.TERMINATING:
             return None
         policy = self.policy_for(replace(move, after="launch_failed"))
-        return None if policy == self.policy_for(move) else policy
+        return None if policy == self.policy_for(move) or self.policy_for(move).candidates else policy
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -211,8 +301,9 @@ class Configuration:
 
     @property
     def leaves(self) -> tuple[Plain, ...]:
-        """The conditions of all its policies."""
-        return tuple(leaf for policy in self.policies.values() for leaf in policy.leaves)
+        """The conditions of all its policies, and the question that its rules ask."""
+        of_policies = tuple(leaf for policy in self.policies.values() for leaf in policy.leaves)
+        return (*of_policies, InstanceFacts()) if any(hook.asks for hook in self.hooks) else of_policies
 
     @property
     def group_names(self) -> frozenset[str] | None:
@@ -228,53 +319,3 @@ class Configuration:
     def may_name_group(self, group: str) -> bool:
         """Whether a hook may stand on `group`, be it by tags."""
         return any(hook.group.may_fit(group) for hook in self.hooks)
-
-
-def glob_fits(glob: str, text: str) -> bool:
-    """Whether `text` fits `glob`, in which `*` is any run of characters and all else itself.
-
-    The first place for each part is the best one, so no glob costs more than one pass.
-    """
-    if "*" not in glob:
-        return glob == text
-    first, *inner, last = glob.split("*")
-    at, end = len(first), len(text) - len(last)
-    if at > end or not (text.startswith(first) and text.endswith(last)):
-        return False
-    for part in inner:
-        found = text.find(part, at, end)
-        if found < 0:
-            return False
-        at = found + len(part)
-    return True
-
-
-def globs_meet(left: str, right: str) -> bool:
-    """Whether some text fits both globs.
-
-    Two globs with a `*` each meet where neither their beginnings nor their ends contradict each
-    other: what one asks for in the middle, the other's `*` takes in.
-    """
-    if "*" not in left:
-        return glob_fits(right, left)
-    if "*" not in right:
-        return glob_fits(left, right)
-    starts = left[: left.index("*")], right[: right.index("*")]
-    ends = left[left.rindex("*") + 1 :], right[right.rindex("*") + 1 :]
-    return _agree(*starts, str.startswith) and _agree(*ends, str.endswith)
-
-
-def fits_both(left: str, right: str) -> str:
-    """A text that fits two globs that meet."""
-    if "*" not in left or "*" not in right:
-        return left if "*" not in left else right
-    (left_start, *left_inner, left_end), (right_start, *right_inner, right_end) = (
-        left.split("*"),
-        right.split("*"),
-    )
-    inner = [part for part in (*left_inner, *right_inner) if part]
-    return "".join((max(left_start, right_start, key=len), *inner, max(left_end, right_end, key=len)))
-
-
-def _agree(one: str, other: str, holds: Callable[[str, str], bool]) -> bool:
-    return holds(one, other) or holds(other, one)

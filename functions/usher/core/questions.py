@@ -25,9 +25,11 @@ def are_in(policy: Policy) -> bool:
 def due(action: Action, now: datetime) -> tuple[Probe, ...]:
     """The questions whose time has come, the one that was asked longest ago first.
 
-    None where no answer would change anything, as in a hold: an evaluation after its end asks again.
+    None where no answer would change anything, as in a hold: an evaluation after its end asks again. What
+    a policy is chosen by is asked in a hold, too: it is asked once only.
     """
-    is_told = action.operator_result_by is not None or action.operator_hold is not None or action.let_through
+    is_held = action.operator_hold is not None and not action.policy.candidates
+    is_told = action.operator_result_by is not None or is_held or action.let_through
     if action.phase is not Phase.OPEN or action.awaits_turn or is_told or has_no_instance(action, now):
         return ()
     asked = {probe.name: probe for each in action.policy.until for probe in each.asks(action, now)}

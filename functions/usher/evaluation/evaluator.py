@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from usher.core import closing, evidence, questions
+from usher.core import choice, closing, evidence, questions
 from usher.core.action import Phase
 from usher.core.decide import Complete, Heartbeat, Wait, asks_for_turn, decide
 from usher.core.frozen import frozen
@@ -143,7 +143,7 @@ class Evaluator:
         asks = questions.are_in(action.policy)
         findings = self._findings_of(action) if asks else None
         action = replace(action, findings=findings.found if findings else ())
-        chosen = evidence.after_launch(action, heard.activity_ends, now)
+        chosen = evidence.after_launch(choice.made(action, now), heard.activity_ends, now)
         if chosen.policy is not action.policy:
             self._choose_again(chosen, findings, now)
             return

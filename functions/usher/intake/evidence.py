@@ -138,7 +138,7 @@ class EvidenceIntake:
             if not groups or any(hook.group.may_fit(group) for group in groups)
             for rule in hook.rules
         ]
-        policies += [action.policy for action in actions if action.is_open]
+        policies += [policy for action in actions if action.is_open for policy in action.policy.possible]
         if any(evidence.listens(policy, signal) for policy in policies):
             return ""
         return f"no policy of {signal.instance_id or signal.token} waits for signal {signal.name}"

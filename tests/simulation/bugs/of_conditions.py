@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from tests.simulation.bugs.bug import Bug
-from usher.core import decide, evidence, limits
+from usher.core import choice, decide, evidence, limits
 from usher.core.action import Result
 from usher.core.conditions import KINDS, command
 from usher.core.conditions.combined import AnyOf, Not, Then
@@ -19,6 +19,7 @@ from usher.evaluation.question_chain import Chains
 from usher.questions import asking
 from usher_simulator.trials.judge.in_time import InTime
 from usher_simulator.trials.judge.never_early import NeverEarly
+from usher_simulator.trials.judge.only_ours import OnlyOurs
 from usher_simulator.trials.judge.started_once import StartedOnce
 
 if TYPE_CHECKING:
@@ -112,6 +113,16 @@ def _without(*forgotten: str) -> Any:
     return made
 
 
+def _nothing_known(_: Any) -> Any:
+    return lambda rules, facts, *, launch_failed: next(
+        rule for rule in rules if rule.chosen_by({}, launch_failed=launch_failed and facts is not None)
+    )
+
+
+def _at_once(_: Any) -> Any:
+    return lambda action: action.first_seen_at
+
+
 _ASKED: Final = {kind: place for kind, place in KINDS.items() if issubclass(place, Probe)}
 _UNSURE: Final = {
     kind: place for kind, place in _ASKED.items() if place.takes_two_answers is Probe.takes_two_answers
@@ -120,6 +131,26 @@ _early = partial(Bug, found_by=NeverEarly)
 _late = partial(Bug, found_by=InTime)
 
 BUGS: Final = (
+    Bug(
+        name="rules: chooses before EC2 has told anything",
+        place=choice,
+        attribute="choose_by",
+        made=_at_once,
+        found_by=OnlyOurs,
+    ),
+    Bug(
+        name="rules: forgets what EC2 told",
+        place=choice,
+        attribute="_first",
+        made=_nothing_known,
+        found_by=OnlyOurs,
+    ),
+    _late(
+        name="rules: never chooses",
+        place=choice,
+        attribute="made",
+        made=lambda _: lambda action, _now: action,
+    ),
     *(
         Bug(name=name, place=command.Command, attribute="ask", made=made, found_by=StartedOnce)
         for name, made in (

@@ -145,7 +145,7 @@ class CaseChecker(WaitChecker):
         if terms is None:
             return
         move = (wait.transition, wait.origin, wait.destination)
-        policies = terms.policies(wait, launch_failed=scene.launch_failed(wait))
+        policies = scene.policies(action, wait, terms)
         for policy, default in product(policies, sorted({wait.default_result, *terms.defaults})):
             yield Case(
                 policy=policy,

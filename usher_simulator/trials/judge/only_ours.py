@@ -35,7 +35,11 @@ class OnlyOurs(WaitChecker):
         if not terms.hooks:
             self.broken(f"recorded for {wait.hook} on {wait.group}, which no hooks file names", after)
             return
-        fine = terms.policies(wait, launch_failed=self.scene.launch_failed(wait))
+        if after.policy.candidates:
+            if not any(isinstance(hook["policy"], list) for _, hook in terms.hooks):
+                self.broken("its policy is not chosen, though its hook has one only", after)
+            return
+        fine = self.scene.policies(after, wait, terms)
         if json.loads(after.policy.source) not in fine:
             self.broken(f"it is under {after.policy.source}, which is not its hook's policy", after)
 
@@ -68,6 +72,6 @@ class OnlyOurs(WaitChecker):
         terms = self.terms_of(action)
         if wait is None or terms is None or "LifecycleActionToken" not in call.parameters:
             return
-        policies = terms.policies(wait, launch_failed=self.scene.launch_failed(wait))
+        policies = self.scene.policies(action, wait, terms)
         if all(policy.get("mode") == "observe" for policy in policies):
             self.broken(f"{call.operation} in observe mode", action)

@@ -22,10 +22,11 @@ if TYPE_CHECKING:
     from usher_simulator.trials.condition_services import Asked
     from usher_simulator.trials.deployment import SweepRun
     from usher_simulator.trials.faults import Faults
-    from usher_simulator.trials.judge.terms import InForce
-    from usher_simulator.trials.policy_model import Said
+    from usher_simulator.trials.judge.terms import InForce, Terms
+    from usher_simulator.trials.policy_model import Said, Written
     from usher_simulator.trials.queue import SimulatedQueue
 
+_FACTS_TAKE: Final = timedelta(minutes=4)  # the time for the question, and for the choice after it
 STAMPS: Final = 1 << 32  # the version stands in the lower bits of a stamp, and its evaluation in those above
 HEARTBEAT: Final = "RecordLifecycleActionHeartbeat"
 COMPLETE: Final = "CompleteLifecycleAction"
@@ -144,6 +145,18 @@ class Scene:
         return wait.transition == "terminating" and any(
             one.result == "ABANDON" or self.was_paused(one.hook, one.started_at) for one in before
         )
+
+    def policies(self, action: Action, wait: Wait, terms: Terms) -> list[Written]:
+        """The policies under which an action may be."""
+        known = not self._facts_may_lack(action)
+        return terms.policies(wait, launch_failed=self.launch_failed(wait), facts_known=known)
+
+    def _facts_may_lack(self, action: Action) -> bool:
+        """Whether something may have kept Usher from hearing in time what EC2 tells of the instance."""
+        since = action.first_seen_at
+        met = self.faults.between(action.id, since, since + _FACTS_TAKE)
+        is_paused = self.was_paused(action.hook.name, since)
+        return self.asked.is_faulty or bool(self.faults.swarm.downs or met) or is_paused or self.goes()
 
     def was_paused(self, hook: str, since: datetime) -> bool:
         """Whether a hook was paused at any time since then."""

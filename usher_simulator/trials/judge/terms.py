@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
+from usher_simulator.trials.condition_truths import facts_of
 from usher_simulator.trials.policy_model import seconds
 
 if TYPE_CHECKING:
@@ -18,6 +19,15 @@ if TYPE_CHECKING:
     from usher_simulator.trials.policy_model import Written
 
     Tags = Collection[tuple[str, str]]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Circumstances:
+    """What a rule may ask besides the move. `facts`: of its instance; None: nobody could tell them."""
+
+    launch_failed: bool
+    metadata: str | None
+    facts: Written | None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -41,32 +51,39 @@ class InForce:
         names = [rule["use"] for rule in rules] if isinstance(rules, list) else [rules]
         return [self.file["policies"][name] for name in names]
 
-    def chosen(self, hook: Written, wait: Wait, *, launch_failed: bool, metadata: str | None) -> Written:
-        """The policy of the first rule that fits a lifecycle action of a hook with those metadata."""
+    def chosen(self, hook: Written, wait: Wait, case: Circumstances) -> Written:
+        """The policy of the first rule that fits a lifecycle action in a case."""
         rules = hook["policy"]
         if not isinstance(rules, list):
             policy: Written = self.file["policies"][rules]
             return policy
-        after = "launch_failed" if launch_failed else None
-        move = {
+        move: dict[str, Any] = {
             "origin": wait.origin,
             "destination": wait.destination,
             "transition": wait.transition,
-            "after": after,
-            "metadata": metadata,
+            "after": "launch_failed" if case.launch_failed else None,
+            "metadata": case.metadata,
+            **(case.facts or {}),
         }
         fitting = (rule for rule in rules if _fits(rule.get("when", {}), wait.group, move))
         first: Written = self.file["policies"][next(fitting)["use"]]
         return first
 
 
-def _fits(when: Mapping[str, Any], group: str, move: Mapping[str, str | None]) -> bool:
-    return all(
-        fnmatchcase(group, wanted)
-        if field == "group"
-        else move[field] == wanted or (isinstance(wanted, dict) and _has_keys(move[field], wanted))
-        for field, wanted in when.items()
-    )
+def _fits(when: Mapping[str, Any], group: str, move: Mapping[str, Any]) -> bool:
+    return all(_is_so(field, wanted, {**move, "group": group}) for field, wanted in when.items())
+
+
+def _is_so(field: str, wanted: Any, move: Mapping[str, Any]) -> bool:  # noqa: ANN401 - as YAML brings it
+    """Whether one field of a `when` fits. What is not known of the instance fits nothing."""
+    told = move.get(field)
+    match field:
+        case "group" | "availability_zone" | "instance_type":
+            return told is not None and fnmatchcase(told, wanted)
+        case "tags":
+            return told is not None and wanted.items() <= told.items()
+        case _:
+            return told == wanted or (isinstance(wanted, dict) and _has_keys(told, wanted))
 
 
 def _has_keys(metadata: str | None, wanted: Mapping[str, str]) -> bool:
@@ -98,13 +115,14 @@ class Terms:
     gone_since: datetime | None
     metadata: frozenset[str | None]
 
-    def policies(self, wait: Wait, *, launch_failed: bool) -> list[Written]:
-        """The policies under which it may be."""
-        cases = {False, launch_failed}  # that its launch failed may have become known too late
+    def policies(self, wait: Wait, *, launch_failed: bool, facts_known: bool) -> list[Written]:
+        """The policies under which it may be. That its launch failed may have become known too late."""
+        facts = facts_of(wait.instance_id)
+        cases = product({False, launch_failed}, self.metadata, [facts] if facts_known else [facts, None])
         found = [
-            file.chosen(hook, wait, launch_failed=case, metadata=metadata)
+            file.chosen(hook, wait, Circumstances(launch_failed=failed, metadata=metadata, facts=known))
+            for failed, metadata, known in cases
             for file, hook in self.hooks
-            for case, metadata in product(cases, self.metadata)
         ]
         return list({json.dumps(each, sort_keys=True): each for each in found}.values())
 

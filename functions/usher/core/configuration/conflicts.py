@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 from usher.core.configuration.groups import MOST_GROUP_NAME
-from usher.core.policy import fits_both, glob_fits
+from usher.core.globs import fits_both, glob_fits
 
 if TYPE_CHECKING:
     from usher.core.field import Field

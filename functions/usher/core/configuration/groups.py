@@ -19,9 +19,9 @@ GROUP_NAME: Final = Text(
     "must be a name or glob of 1 to 255 characters without a colon",
 )
 _TAG_KEY: Final = Text(r"[^\x00-\x1f]{1,128}", "must be a tag key of 1 to 128 characters")
-_TAG_VALUE: Final = Text(r"[^\x00-\x1f]{0,256}", "must be a tag value of at most 256 characters")
-_TAGS: Final = AnyKeys(_TAG_KEY, _TAG_VALUE, least=1, rule="must name at least one tag")
-_BY_TAGS: Final = Keys({"tags": _TAGS}, required=("tags",))
+TAG_VALUE: Final = Text(r"[^\x00-\x1f]{0,256}", "must be a tag value of at most 256 characters")
+TAGS: Final = AnyKeys(_TAG_KEY, TAG_VALUE, least=1, rule="must name at least one tag")
+_BY_TAGS: Final = Keys({"tags": TAGS}, required=("tags",))
 GROUP: Final = Either(GROUP_NAME, _BY_TAGS)
 
 
@@ -39,5 +39,5 @@ def selector_from(field: Field) -> GroupSelector:
 
 def _tags(field: Field) -> tuple[tuple[str, str], ...]:
     """In the order of their keys, so that equal tags are equal however they are written."""
-    members = _TAGS.members(field)
-    return tuple((key, attempt(_TAG_VALUE.read, members[key], "")) for key in sorted(members))
+    members = TAGS.members(field)
+    return tuple((key, attempt(TAG_VALUE.read, members[key], "")) for key in sorted(members))

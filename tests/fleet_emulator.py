@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from io import BytesIO
 from socket import SHUT_RDWR
 from threading import Thread
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import boto3
 from botocore.config import Config
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from usher.core.action import Action
 
+Made = TypeVar("Made", bound="Emulator")
 ROLE: Final = "UsherOperator"
 KEYS: Final = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing"}
 _SIGNED: Final = re.compile(r"Credential=([^/]+)/\d+/([^/]+)/([^/]+)/")
@@ -70,16 +71,21 @@ class Emulator:
             return []
         if (account, region) in self.denied:
             return _refused(start)
-        if service != "sts":
-            return self._app(environ, start)
-        return self._sts(environ, start)
+        return self.answer(service, environ, start)
+
+    def answer(self, service: str, environ: dict[str, Any], start: Callable[..., Any]) -> Any:
+        """What is answered to a call that is neither lost nor denied."""
+        return self._sts(environ, start) if service == "sts" else self._app(environ, start)
+
+    def body(self, environ: dict[str, Any]) -> bytes:
+        """Of a request; it can be read again."""
+        body: bytes = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+        environ["wsgi.input"] = BytesIO(body)
+        return body
 
     def _sts(self, environ: dict[str, Any], start: Callable[..., Any]) -> Any:
         """It notes which access key is of which account."""
-        length = int(environ.get("CONTENT_LENGTH") or 0)
-        body = environ["wsgi.input"].read(length)
-        environ["wsgi.input"] = BytesIO(body)
-        asked = re.search(rb"RoleArn=arn%3Aaws%3Aiam%3A%3A(\d{12})", body)
+        asked = re.search(rb"RoleArn=arn%3Aaws%3Aiam%3A%3A(\d{12})", self.body(environ))
         account = asked.group(1).decode() if asked else ""
         if account in self.not_trusting:
             return _refused(start)
@@ -130,9 +136,8 @@ def _template() -> str:
 
 
 @contextmanager
-def emulator() -> Iterator[Emulator]:
-    """On a free loopback port, until the block ends."""
-    app = Emulator()
+def emulator(app: Made) -> Iterator[Made]:
+    """Serves it on a free loopback port, until the block ends."""
     server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=_Quiet)
     app.url = f"http://127.0.0.1:{server.server_port}"
     Thread(target=server.serve_forever, daemon=True).start()

@@ -33,7 +33,7 @@ NO_WAIT: Final = Machine(clock=lambda: at(0), new_id=lambda: "1", wait=lambda _:
 @pytest.fixture(scope="module")
 def sixty() -> Iterator[Emulator]:
     """Twenty accounts in three Regions, with 2,000 open actions."""
-    with emulator() as made:
+    with emulator(Emulator()) as made:
         for number, (account, region) in enumerate(SITES):
             made.deploy(account, region, [action(each) for each in numbers_of(number)])
         yield made

@@ -255,6 +255,7 @@ def account_in(session: Any, place: Place, machine: Machine) -> Account:  # noqa
     """Likewise, by a session of boto3."""
     here = replace(place, region=session.region_name)
     stack = _stack(session, here)
+    here = replace(here, stack=stack["StackName"])
     outputs = {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
     parameters = {each["ParameterKey"]: each["ParameterValue"] for each in stack.get("Parameters", [])}
     dynamodb = client_of(session, "dynamodb", here)
@@ -282,9 +283,26 @@ def client_of(session: Any, service: str, place: Place) -> Any:  # noqa: ANN401 
         raise Trouble(f"{error}: --endpoint-url must be a URL such as http://localhost:4566.") from error
 
 
+def only_stack(client: Any, place: Place) -> dict[str, Any]:  # noqa: ANN401 - see Account.client
+    """The stack whose name begins as `place.stack` does, which ends with *: StackSets give such names.
+
+    Raises Trouble where it is not one.
+    """
+    pages = client.get_paginator("describe_stacks").paginate()
+    begin = place.stack.removesuffix("*")
+    found = [each for page in pages for each in page["Stacks"] if each["StackName"].startswith(begin)]
+    if len(found) == 1:
+        return dict(found[0])
+    names = ", ".join(each["StackName"] for each in found) or "none"
+    raise Trouble(f"There must be one stack {place.stack} in {place.region}, and there is {names}.")
+
+
 def _stack(session: Any, place: Place) -> dict[str, Any]:  # noqa: ANN401 - see Account.client
+    client = client_of(session, "cloudformation", place)
+    if place.stack.endswith("*"):
+        return only_stack(client, place)
     try:
-        answer = client_of(session, "cloudformation", place).describe_stacks(StackName=place.stack)
+        answer = client.describe_stacks(StackName=place.stack)
     except aws.ClientError as error:
         if "does not exist" not in error.response["Error"].get("Message", ""):
             raise

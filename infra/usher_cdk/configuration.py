@@ -25,6 +25,7 @@ _DEFAULT_HOOKS: Final = "hooks.yaml"
 _TEXT: Final = re.compile(r".+")
 _EMAIL: Final = re.compile(r"[^\s@/]+@[^\s@/]+")
 _ROLE: Final = re.compile(r"arn:[a-z0-9-]+:iam::\d{12}:role/\S+")
+_BUS: Final = re.compile(r"arn:[a-z0-9-]+:events:[a-z0-9-]+:\d{12}:event-bus/[A-Za-z0-9_./-]{1,256}")
 _ARCHITECTURE: Final = re.compile(r"arm64|x86_64")
 _GROUP: Final = re.compile(r"[^:*\x00-\x1f]{1,255}")
 
@@ -58,6 +59,7 @@ class Deployment:
     demo: bool = False
     dashboard: bool = True
     announce: bool = False  # put Usher's own events on the bus
+    forward_to: str | None = None  # the ARN of a bus that hears of them, and of alarms
     architecture: str = "arm64"  # of the functions; or x86_64
     service_linked_role: str | None = None  # None: the account's AWSServiceRoleForAutoScaling
 
@@ -80,6 +82,7 @@ class Deployment:
             demo=_flag(node, "demo"),
             dashboard=_flag(node, "dashboard", default=True),
             announce=_flag(node, "announce"),
+            forward_to=_text(node, "forward_to", _BUS, "the ARN of an event bus"),
             architecture=_text(node, "architecture", _ARCHITECTURE, "arm64 or x86_64") or "arm64",
             service_linked_role=_text(node, "service_linked_role", _ROLE, "the ARN of a role"),
         )

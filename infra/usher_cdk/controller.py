@@ -14,6 +14,7 @@ from usher_cdk import permissions
 from usher_cdk.announcing import Announce
 from usher_cdk.asset import asset_of
 from usher_cdk.configuration import WAKE_AT_ONCE
+from usher_cdk.forwarding import Forward
 from usher_cdk.functions import UsherFunction
 from usher_cdk.key import TO_USE, customer_key
 from usher_cdk.notifications import BusRules, HookRole, HookTopic, notifies_by
@@ -81,6 +82,8 @@ class Controller(cdk.Stack):
         watch = Watch(self, "Watch", controller=self, email=deployment.alarm_email, key=self._key)
         if deployment.dashboard:
             watch.show()
+        if deployment.forward_to is not None:
+            Forward(self, "Forward", bus_arn=deployment.forward_to)
         self._tell()
 
     def _hooks(self, bus: BusRules) -> ProvisionedHooks:

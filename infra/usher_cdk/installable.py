@@ -24,19 +24,21 @@ VERSION: Final = "Version"  # the output
 _HERE: Final = "us-east-1:123456789012"
 _TAG_VALUE: Final = "tag-value-of-the-parameter"
 _EMAIL: Final = "of-the-parameter@example.com"
+_BUS: Final = f"arn:aws:events:{_HERE}:event-bus/of-the-parameter"
 _FUNCTION: Final = f"arn:aws:lambda:{_HERE}:function:of-the-parameter"
 _DOCUMENT: Final = f"arn:aws:ssm:{_HERE}:document/of-the-parameter"
 _CLUSTER: Final = f"arn:aws:ecs:{_HERE}:cluster/of-the-parameter"
 _REFERENCES: Final = {
     _TAG_VALUE: "TagValue",
     _EMAIL: "AlarmEmail",
+    _BUS: "ForwardTo",
     _FUNCTION: "FunctionArns",
     _CLUSTER: "ClusterArns",
 }
 
 _ALWAYS: Final[list[Any]] = [{"instance_status": "ok"}, {"targets": {"groups": ["any"], "state": "drained"}}]
+_FORWARDED: Final[dict[str, Any]] = {"announce": True, "forward_to": _BUS}
 _OPTIONS: Final[dict[str, dict[str, Any]]] = {  # by condition: with what it is synthesised
-    "HasKey": {"customer_key": True},
     "HasAlarmEmail": {"alarm_email": _EMAIL},
     "HasFunctions": {"until": [{"function": _FUNCTION}]},
     "HasDocuments": {"until": [{"command": {"document": _DOCUMENT}}]},
@@ -47,7 +49,10 @@ _OPTIONS: Final[dict[str, dict[str, Any]]] = {  # by condition: with what it is 
 def installable() -> Template:
     """The template, as plain data; the same each time."""
     base = _synthesised()
-    made = base
+    forwarded = _synthesised(**_FORWARDED)
+    made = merged(base, base, forwarded, "HasForwardTo")
+    # The key is for what forwarding brings, too.
+    made = merged(made, forwarded, _synthesised(customer_key=True, **_FORWARDED), "HasKey")
     for condition, option in _OPTIONS.items():
         made = merged(made, base, _synthesised(**option), condition)
     return {
@@ -100,8 +105,9 @@ def _set_parameters(resource: dict[str, Any]) -> None:
     match resource["Type"]:
         case "AWS::Lambda::Function":
             properties["Code"] = {"S3Bucket": {"Ref": "CodeBucket"}, "S3Key": {"Ref": "CodeKey"}}
-            variables = properties["Environment"]["Variables"]
-            variables["USHER_CALLS_PER_SECOND"] = {"Ref": "CallsPerSecond"}
+            variables = properties.get("Environment", {}).get("Variables", {})
+            if "USHER_CALLS_PER_SECOND" in variables:
+                variables["USHER_CALLS_PER_SECOND"] = {"Ref": "CallsPerSecond"}
         case "AWS::Logs::LogGroup":
             properties["RetentionInDays"] = {"Ref": "LogRetentionDays"}
         case "AWS::IAM::Role":

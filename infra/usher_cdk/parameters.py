@@ -26,6 +26,10 @@ PARAMETERS: Final[dict[str, dict[str, Any]]] = {
         "managed",
     ),
     "AlarmEmail": _text("Where alarms go, if anywhere.", r"([^\s@/]+@[^\s@/]+)?"),
+    "ForwardTo": _text(
+        "The event bus that hears of events out and alarms, if any, such as one of the operators' account.",
+        r"(arn:[a-z0-9-]+:events:[a-z0-9-]+:\d{12}:event-bus/[A-Za-z0-9_./-]{1,256})?",
+    ),
     "KeyArn": _text(
         "The KMS key for data at rest, if any. Its policy must let the services use it: docs/install.md.",
         r"(arn:[a-z0-9-]+:kms:[a-z0-9-]+:\d{12}:key/\S+)?",
@@ -74,6 +78,7 @@ def _has_any(parameter: str) -> dict[str, Any]:
 
 CONDITIONS: Final[dict[str, dict[str, Any]]] = {
     "HasAlarmEmail": _has("AlarmEmail"),
+    "HasForwardTo": _has("ForwardTo"),
     "HasKey": _has("KeyArn"),
     "HasDashboard": {"Fn::Equals": [{"Ref": "Dashboard"}, "yes"]},
     "HasPermissionsBoundary": _has("PermissionsBoundary"),

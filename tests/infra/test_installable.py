@@ -142,8 +142,9 @@ def test_a_list_of_arns_gives_what_its_condition_asks_and_nothing_else(
     assert "ec2:DescribeInstances" in actions(without)
 
 
+@pytest.mark.parametrize("forwards", [True, False])
 @pytest.mark.parametrize("key", [True, False])
-def test_all_data_is_under_the_given_key_or_none(template: dict[str, Any], key: bool) -> None:
+def test_all_data_is_under_the_given_key_or_none(template: dict[str, Any], key: bool, forwards: bool) -> None:
     kinds = {
         "AWS::DynamoDB::Table",
         "AWS::SQS::Queue",
@@ -152,7 +153,8 @@ def test_all_data_is_under_the_given_key_or_none(template: dict[str, Any], key: 
         "AWS::Lambda::Function",
         "AWS::Scheduler::Schedule",
     }
-    made = resolved(template, *(["HasKey"] if key else []))["Resources"]
+    true = [*(["HasKey"] if key else []), *(["HasForwardTo"] if forwards else [])]
+    made = resolved(template, *true)["Resources"]
     holders = {name for name, each in made.items() if '{"Ref": "KeyArn"}' in json.dumps(each)}
     data = {name for name, each in made.items() if each["Type"] in kinds}
     if key:
@@ -161,6 +163,18 @@ def test_all_data_is_under_the_given_key_or_none(template: dict[str, Any], key: 
     else:
         assert holders == set()
     assert "AWS::KMS::Key" not in {each["Type"] for each in made.values()}
+
+
+def test_what_is_forwarded_is_put_on_the_bus_and_goes_to_the_one_that_is_given(
+    template: dict[str, Any],
+) -> None:
+    without, forwards = resolved(template)["Resources"], resolved(template, "HasForwardTo")["Resources"]
+    added = {name: each for name, each in forwards.items() if name not in without}
+    assert {name[:7] for name in added} == {"Announc", "Forward", "WatchAn"}
+    changed = [name for name in without if without[name] != forwards[name]]
+    assert [(forwards[name]["Type"], name[:7]) for name in changed] == [("AWS::DynamoDB::Table", "Records")]
+    rules = [each["Properties"] for each in added.values() if each["Type"] == "AWS::Events::Rule"]
+    assert [rule["Targets"][0]["Arn"] for rule in rules] == [{"Ref": "ForwardTo"}] * 2
 
 
 def test_every_role_has_the_path_and_the_boundary(template: dict[str, Any]) -> None:
@@ -190,7 +204,7 @@ def resources_of_type(template: dict[str, Any], kind: str) -> list[dict[str, Any
 def test_it_brings_no_hooks_file_and_reads_it_from_the_table(template: dict[str, Any]) -> None:
     (provisioned,) = resources(template, "Custom::UsherHooks").values()
     assert (provisioned.get(FILE), provisioned[FROM]) == (None, TABLE)
-    for function in resources(template, "AWS::Lambda::Function").values():
+    for function in resources(resolved(template), "AWS::Lambda::Function").values():
         assert function["Environment"]["Variables"]["USHER_HOOKS_FROM"] == "table"
 
 

@@ -37,7 +37,9 @@ _SESSION_NAME: Final = Text(r"[A-Za-z0-9_+=,.@-]{2,64}", "must be 2 to 64 letter
 _ROLE: Final = Keys(
     {"name": _ROLE_NAME, "external_id": _EXTERNAL_ID, "session_name": _SESSION_NAME}, required=("name",)
 )
-_STACK: Final = Text(r"[A-Za-z][A-Za-z0-9-]{0,127}", "must be the name of a stack")
+_STACK: Final = Text(
+    r"[A-Za-z][A-Za-z0-9-]{0,127}\*?", "must be the name of a stack, or the beginning of one and *"
+)
 _HOOKS: Final = Text(rf"{_PLAIN}(.*{_PLAIN})?", "must be the path of a hooks file")
 _ENDPOINT: Final = Text(r"https?://[^\u0000-\u0020]+", "must be a URL such as http://localhost:4566")
 _REACHED: Final[Mapping[str, Shape]] = {  # of the file, or of one entry

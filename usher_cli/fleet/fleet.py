@@ -18,6 +18,7 @@ from usher_cli.account import (
     account_in,
     client_of,
     errors_as_trouble,
+    only_stack,
     this_machine,
 )
 from usher_cli.fleet import asking, file
@@ -67,7 +68,11 @@ class Fleet:
             opens = partial(self.machine.open_client, site.place)
         else:
             opens = partial(client_of, self.sessions.of(site), place=site.place)
-        return Site(stack=site.place.stack, client=cache(opens), machine=self.machine)
+        client = cache(opens)
+        stack = site.place.stack
+        if stack.endswith("*"):
+            stack = only_stack(client("cloudformation"), site.place)["StackName"]
+        return Site(stack=stack, client=client, machine=self.machine)
 
 
 def or_fleet(of_fleet: Callable[..., None]) -> Callable[[Callable[..., None]], Callable[..., None]]:

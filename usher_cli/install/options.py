@@ -21,6 +21,7 @@ _ARNS: Final = {
 RULES: Final = {  # in words: what the pattern of a parameter takes
     "TagValue": "1 to 256 letters, digits, spaces or any of _.:/=+@-",
     "AlarmEmail": "an email address",
+    "ForwardTo": "the ARN of an event bus",
     "KeyArn": "the ARN of a KMS key",
     "PermissionsBoundary": "the ARN of a policy",
     "RolePath": "/ or a path such as /teams/ops/",
@@ -67,6 +68,12 @@ _OPTIONS: Final = (
         f"Hooks may be put on groups with the tag {TAG_KEY}=TEXT, and on no others.  [default: managed]",
     ),
     _text("--alarm-email", "AlarmEmail", "ADDRESS", "Where alarms go.  [default: nowhere]"),
+    _text(
+        "--forward-to",
+        "ForwardTo",
+        "ARN",
+        "An event bus that hears of events out and alarms: docs/fleet.md.  [default: nobody]",
+    ),
     _text("--key-arn", "KeyArn", "ARN", "Your KMS key for data at rest.  [default: keys of AWS]"),
     click.option(
         "--log-retention-days",

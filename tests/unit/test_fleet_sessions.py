@@ -8,21 +8,27 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
+from botocore.credentials import RefreshableCredentials
 from click.testing import CliRunner
 
 from tests.factories import an_action, at
 from tests.fleet_emulator import ROLE, Emulator, emulator
 from tests.unit.test_account import KEYS, NOBODYS
-from usher_cli.account import Machine
+from usher_cli.account import Machine, Place, Trouble
+from usher_cli.fleet.file import Role
+from usher_cli.fleet.sessions import Sessions
+from usher_cli.fleet.sites import FleetSite
 from usher_cli.main import main
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
+    import boto3
     from click.testing import Result
 
     from usher.core.action import Action
@@ -137,3 +143,115 @@ def test_an_account_that_does_not_trust_the_caller_is_told(cloud: Emulator, tmp_
     assert (outcome.exit_code, len(outcome.stdout.splitlines())) == (1, 2)
     (line,) = outcome.stderr.splitlines()[1:]
     assert line.startswith(f"{ACCOUNTS[1]} in {REGIONS[0]} failed: Not permitted (AssumeRole: ann may not)")
+
+
+# Credentials
+
+
+def sessions(cloud: Emulator, over: Place | None = None) -> Sessions:
+    """Those of a command, in an environment with keys and the emulator."""
+    return Sessions(over or Place(endpoint_url=cloud.url))
+
+
+def site(account: str, *, role: Role | None = None, profile: str | None = None, url: str = "") -> FleetSite:
+    place = Place(account=account, region=REGIONS[0], profile=profile, endpoint_url=url)
+    return FleetSite(place=place, name=None, role=role, hooks=Path("hooks.yaml"))
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Keys of the environment, and a configuration with a profile that asks for MFA."""
+    for name, value in {**NOBODYS, **KEYS}.items():
+        if value is None:
+            monkeypatch.delenv(name, raising=False)
+        else:
+            monkeypatch.setenv(name, value)
+    config = tmp_path / "config"
+    keys = "aws_access_key_id = a\naws_secret_access_key = b\n"
+    config.write_text(
+        f"[profile mfa]\nmfa_serial = arn:aws:iam::1:mfa/ann\n{keys}[profile own]\n{keys}", encoding="utf-8"
+    )
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
+    return config
+
+
+def caller(session: boto3.Session, url: str) -> str:
+    return str(session.client("sts", endpoint_url=url).get_caller_identity()["Arn"])
+
+
+@pytest.mark.usefixtures("environment")
+@pytest.mark.parametrize(("given", "name"), [(None, "moto"), ("ticket-7", "ticket-7")])
+def test_the_session_has_the_callers_name_unless_another_is_given(
+    cloud: Emulator, given: str | None, name: str
+) -> None:
+    """So CloudTrail, and `usher config history`, tell who it was."""
+    made = sessions(cloud)
+    of_fleet = site(ACCOUNTS[1], role=Role(name=f"teams/{ROLE}", session_name=given), url=cloud.url)
+    made.prepare([of_fleet])
+    found = made.of(of_fleet)
+    assert found.region_name == REGIONS[0]
+    assert caller(found, cloud.url).endswith(f"assumed-role/{ROLE}/{name}")
+
+
+@pytest.mark.usefixtures("environment")
+def test_the_sites_of_an_account_share_one_assumed_role_and_renew_it_themselves(cloud: Emulator) -> None:
+    made = sessions(cloud)
+    roles = [replace_region(site(ACCOUNTS[1], role=Role(name=ROLE), url=cloud.url), each) for each in REGIONS]
+    made.prepare(roles)
+    before = assumed(cloud)
+    found = [made.of(each).get_credentials() for each in roles]
+    assert len({each.get_frozen_credentials().access_key for each in found}) == 1
+    assert assumed(cloud) == before + 1
+    assert isinstance(found[0], RefreshableCredentials)
+
+
+def replace_region(of: FleetSite, region: str) -> FleetSite:
+    return replace(of, place=replace(of.place, region=region))
+
+
+@pytest.mark.usefixtures("environment")
+@pytest.mark.parametrize(
+    ("profile", "whose"),
+    [
+        (None, "Your credentials"),
+        ("own", "The credentials of profile own"),
+    ],
+)
+def test_credentials_of_another_account_are_told_and_not_used(
+    cloud: Emulator, profile: str | None, whose: str
+) -> None:
+    with pytest.raises(Trouble) as refused:
+        sessions(cloud).of(site(ACCOUNTS[0], profile=profile, url=cloud.url))
+    assert refused.value.message == (
+        f"{whose} are of account 123456789012: give this account a role, or another profile."
+    )
+
+
+@pytest.mark.usefixtures("environment")
+def test_credentials_of_the_very_account_need_no_role(cloud: Emulator) -> None:
+    found = sessions(cloud).of(site("123456789012", profile="own", url=cloud.url))
+    assert found.get_credentials().access_key == "a"
+
+
+@pytest.mark.usefixtures("environment")
+def test_the_code_of_mfa_is_asked_for_once(cloud: Emulator, tmp_path: Path) -> None:
+    file = str(fleet_file(tmp_path))
+    env = {**NOBODYS, "AWS_CONFIG_FILE": os.environ["AWS_CONFIG_FILE"], "AWS_ENDPOINT_URL": cloud.url}
+    outcome = CliRunner().invoke(
+        main,
+        ["list", "--fleet", file, "--profile", "mfa", "--region", REGIONS[0], "--limit", "1", "--json"],
+        obj=NO_WAIT,
+        env=env,
+        input="123456\n",
+    )
+    assert (outcome.exit_code, outcome.exception) == (0, None), outcome.output
+    assert outcome.stderr.count("MFA code of arn:aws:iam::1:mfa/ann") == 1
+    assert len(json.loads(outcome.stdout)["sites"]) == len(ACCOUNTS)
+
+
+def test_without_any_credentials_it_is_told_before_a_site_is_asked(cloud: Emulator, tmp_path: Path) -> None:
+    file = str(fleet_file(tmp_path))
+    outcome = CliRunner().invoke(main, ["list", "--fleet", file], obj=NO_WAIT, env=dict(NOBODYS))
+    assert outcome.exit_code == 2
+    assert outcome.stderr.startswith("Error: No AWS credentials were found: set them up")
+    assert not cloud.calls

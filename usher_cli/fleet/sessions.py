@@ -80,8 +80,8 @@ class Sessions:
             "Account"
         ]
         if told != site.account:
-            whose = f"profile {profile}" if profile else "your credentials"
-            raise Trouble(f"{whose[0].upper()}{whose[1:]} are of account {told}: give the account a role.")
+            whose = f"The credentials of profile {profile}" if profile else "Your credentials"
+            raise Trouble(f"{whose} are of account {told}: give this account a role, or another profile.")
         return found
 
     def _of_role(self, site: FleetSite, role: Role) -> DeferredRefreshableCredentials:

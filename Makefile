@@ -208,7 +208,7 @@ bench-signals: $(READY) ## ten minutes of sixty signals a second of one instance
 bench-groups: $(READY) ## how the time of usher check, and of the CDK, grows with the groups of a file
 	@CDK_VALIDATION=false $(BIN)/python -m benchmarks.groups
 
-bench-fleet: $(READY) ## the wall time of usher list --fleet for 1 to 60 accounts and Regions, with a LATENCY= of each call (0.5 s)
+bench-fleet: $(READY) ## the wall time of usher list --fleet for 1 to 60 accounts and Regions, with a LATENCY= of each call (0.2 s)
 	@$(BIN)/python -m benchmarks.fleet
 
 CDK := node_modules/.bin/cdk

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
 _SITES: Final = (1, SIDE_BY_SIDE, SIDE_BY_SIDE + 1, 36, 60)
-_LATENCY_S: Final = float(os.environ.get("LATENCY", "0.5"))  # of each call
+_LATENCY_S: Final = float(os.environ.get("LATENCY", "0.2"))  # of each call
 _ACTIONS: Final = 33  # of each site: 2,000 in sixty
 _MOST: Final = 1.3
 _FIRST: Final = f"{1:012}"

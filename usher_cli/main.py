@@ -63,11 +63,13 @@ _COMMANDS: Final = {
         "Print the IAM policy that a kind of user needs.",
     ),
     "redrive": _Listed("redrive.command", "redrive", "Show dead letters, and send them back or drop them."),
+    "release": _Listed("retained", "release", "Let a retained instance be terminated."),
     "replay": _Listed(
         "replay", "replay_command", "Replay captured notifications through the real handlers.", "[replay]"
     ),
     "report": _Listed("history.report", "report", "Write an HTML page of what happened."),
     "resume": _Listed("pause", "resume", "End a pause."),
+    "retained": _Listed("retained", "retained", "Show the instances that failed terminations retain."),
     "sam": _Listed("sam", "sam", "Write what `sam local` needs to run the functions."),
     "schema": _Listed("schema", "schema", "Print the JSON Schema of a hooks file."),
     "show": _Listed("show", "show", "Show all that is recorded of an instance's actions, or of one."),

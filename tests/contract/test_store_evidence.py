@@ -11,7 +11,7 @@ import pytest
 from tests.contract.stores import INSTANCE, TOKEN, a_test, after, closed, heard_ids, opened
 from tests.factories import a_signal, an_action, an_activity_end, at
 from usher.core import evidence
-from usher.core.action import Status
+from usher.core.action import OperatorNote, Status
 from usher.core.evidence import Kept
 
 if TYPE_CHECKING:
@@ -190,6 +190,18 @@ def test_of_what_ec2_says_of_an_instance_the_newest_counts_and_running_alone_is_
         heard.append(store.evidence(action).stopped_at)
     assert heard == [None, at(5), at(5), None, None, at(12)]
     assert store.evidence(replace(action, instance_id="i-1")).stopped_at is None
+    assert clock.now == at(0)
+
+
+def test_the_newest_order_to_release_an_instance_is_heard_by_its_actions(store: Store, clock: Clock) -> None:
+    first = OperatorNote(who="arn:ann", at=at(1), reason="looked into")
+    second = OperatorNote(who="arn:bob", at=at(60), reason="again")
+    store.keep_release(INSTANCE, first)
+    action = opened(store)
+    assert store.evidence(action).release == first
+    store.keep_release(INSTANCE, second)
+    assert store.evidence(action).release == second
+    assert store.evidence(replace(action, instance_id="i-1")).release is None
     assert clock.now == at(0)
 
 

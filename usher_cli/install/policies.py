@@ -61,7 +61,7 @@ class Names:
 
 
 def reader(names: Names) -> list[Statement]:
-    """For list, show, watch, export, plan, init, config and status."""
+    """For list, show, retained, watch, export, plan, init, config and status."""
     statements = [
         _allow(_of("cloudformation", "DescribeStacks", "ListStackResources"), [names.stack_arn]),
         # Which of a StackSet's names it is, a list of all stacks tells.
@@ -74,7 +74,7 @@ def reader(names: Names) -> list[Statement]:
 
 
 def operator(names: Names) -> list[Statement]:
-    """Besides, for signal, hold, extend, complete, pause, resume and redrive; not for `usher apply`."""
+    """Besides, for signal, hold, extend, complete, release, pause, resume, redrive; not for `usher apply`."""
     statements = [
         _allow(["dynamodb:PutItem", "dynamodb:ConditionCheckItem"], names.table_arns[:1]),
         {
@@ -93,6 +93,10 @@ def operator(names: Names) -> list[Statement]:
         ),
         _allow(["events:PutEvents"], [names.here("events", "event-bus/default")])
         | {"Condition": {"StringEquals": {"events:source": "usher.signal"}}},
+        _allow(
+            ["autoscaling:TerminateInstanceInAutoScalingGroup"],
+            [names.here("autoscaling", "autoScalingGroup:*:autoScalingGroupName/*")],
+        ),
     ]
     return [*reader(names), *statements, *_key(names, "kms:GenerateDataKey")]
 

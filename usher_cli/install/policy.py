@@ -27,9 +27,9 @@ _EXAMPLES: Final = """
 \b
 Who needs which:
   installer  install, upgrade, uninstall
-  operator   signal, hold, extend, complete, pause, resume, redrive
+  operator   signal, hold, extend, complete, release, pause, resume, redrive
   applier    apply: it says which documents and functions conditions run
-  reader     list, show, watch, export, plan, init, config, status; operator and applier include it
+  reader     list, show, retained, watch, export, plan, init, config, status; operator and applier include it
 
 \b
 Examples:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
-    from usher.core.action import Action, ActivityEnd, Entry, Signal
+    from usher.core.action import Action, ActivityEnd, Entry, OperatorNote, Signal
     from usher.core.finding import Findings
     from usher.core.hook_timeouts import Described
     from usher.core.live_waits import ForeignWait
@@ -48,6 +48,7 @@ class MemoryStore:
         self._tests: dict[str, dict[str, TestNotice]] = {}
         self._heard_of: dict[str, datetime] = {}
         self._instance_ends: dict[str, datetime] = {}
+        self._releases: dict[str, OperatorNote] = {}
         self._states: dict[str, tuple[datetime, bool]] = {}  # whether it is stopped, by whom EC2 spoke of
         self._tried: dict[str, frozenset[ForeignWait]] = {}
         self._paused: dict[str, str] = {}
@@ -265,6 +266,10 @@ class MemoryStore:
         """See usher.ports.records.EvidenceStore."""
         self._instance_ends.setdefault(instance_id, ended_at)
 
+    def keep_release(self, instance_id: str, order: OperatorNote) -> None:
+        """See usher.ports.records.EvidenceStore."""
+        self._releases[instance_id] = order
+
     def keep_instance_state(self, instance_id: str, at: datetime, *, is_stopped: bool) -> None:
         """See usher.ports.records.EvidenceStore."""
         known_at, _ = self._states.get(instance_id, (None, False))
@@ -311,6 +316,7 @@ class MemoryStore:
             activity_ends=tuple(activity_ends),
             instance_ended_at=self._instance_ends.get(action.instance_id),
             stopped_at=told_at if is_stopped else None,
+            release=self._releases.get(action.instance_id),
             paused=self._paused.get("*", self._paused.get(action.hook.name)),
         )
 

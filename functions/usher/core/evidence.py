@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 from usher.core import iso_time
-from usher.core.action import Phase, Status, Transition
+from usher.core.action import Phase, Result, Status, Transition
 from usher.core.conditions.command import COMMAND_ID
 from usher.core.conditions.probe import Probe
 from usher.core.conditions.signalled import Signalled
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
 
-    from usher.core.action import Action, ActivityEnd, Signal
+    from usher.core.action import Action, ActivityEnd, OperatorNote, Signal
     from usher.core.finding import Findings
     from usher.core.policy import Policy
 
@@ -247,6 +247,20 @@ def with_instance_end(action: Action, ended_at: datetime | None, now: datetime) 
         return action
     action = replace(action, instance_ended_at=ended_at)
     return action.noted(now, "instance", "EC2 has ended the instance")
+
+
+def with_release(action: Action, order: OperatorNote | None, now: datetime) -> Action:
+    """The action with an operator's order to let its instance go, which was retained before.
+
+    Its termination begins anew, and would be retained again by another ABANDON (aws-facts 2.7).
+    """
+    if order is None or action.operator_result_by is not None or action.phase is not Phase.OPEN:
+        return action
+    is_next = action.started_at >= order.at - _CLOCK_SLACK
+    if action.hook.transition is not Transition.TERMINATING or not is_next:
+        return action
+    ordered = replace(action, operator_result_by=order, operator_result=Result.CONTINUE)
+    return ordered.noted(now, "operator", f"{order.who}: release: {order.reason}")
 
 
 def with_stop(action: Action, stopped_at: datetime | None, now: datetime) -> Action:

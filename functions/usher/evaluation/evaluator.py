@@ -262,6 +262,7 @@ def observed(action: Action, heard: Evidence, now: datetime) -> Action:
     action = evidence.with_signals(action, signals, now)
     action = evidence.with_move_ends(action, heard.activity_ends, now)
     action = evidence.with_instance_end(action, heard.instance_ended_at, now)
+    action = evidence.with_release(action, heard.release, now)
     return evidence.with_stop(action, heard.stopped_at, now)
 
 

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
     from datetime import datetime, timedelta
 
-    from usher.core.action import Action, ActivityEnd, Entry, Signal, Transition
+    from usher.core.action import Action, ActivityEnd, Entry, OperatorNote, Signal, Transition
     from usher.core.evidence import Kept
     from usher.core.finding import Findings
     from usher.core.hook_timeouts import Described
@@ -34,6 +34,7 @@ class Evidence:
     activity_ends: tuple[ActivityEnd, ...]
     instance_ended_at: datetime | None = None  # EC2 said that it ended the instance
     stopped_at: datetime | None = None  # of EC2's newest word on the instance, if that is: stopped
+    release: OperatorNote | None = None  # an operator's order: let the retained instance go
     paused: str | None = None  # who paused this hook, or all of them: evaluate as in observe mode
 
 
@@ -191,6 +192,10 @@ class EvidenceStore(Protocol):
 
     def keep_instance_state(self, instance_id: str, at: datetime, *, is_stopped: bool) -> None:
         """Keep EC2's newest word on whether an instance is stopped; nothing of one never known as such."""
+        ...
+
+    def keep_release(self, instance_id: str, order: OperatorNote) -> None:
+        """Keep an operator's order for four days: its next termination continues. The newest one counts."""
         ...
 
     def keep_test(self, test: TestNotice) -> None:

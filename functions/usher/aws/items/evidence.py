@@ -10,7 +10,7 @@ from usher.aws import evidence_format, table
 from usher.aws.items.base import LAST, TRACE_KEPT
 from usher.aws.items.pauses import PauseItems
 from usher.aws.items.signals import SIGNAL, SignalItems
-from usher.aws.record_format import UNREADABLE
+from usher.aws.record_format import UNREADABLE, note_from_data, note_to_data
 from usher.core import evidence, iso_time
 from usher.ports.records import ALL_HOOKS, Evidence
 
@@ -19,12 +19,13 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from usher.aws.table import Item
-    from usher.core.action import Action, ActivityEnd
+    from usher.core.action import Action, ActivityEnd, OperatorNote
 
 _HEARD_KEPT: Final = timedelta(days=1)
 _END_KEPT: Final = timedelta(days=4)  # twice the longest wait
 _ENDED: Final = "HEARD#ENDED"
 _STATE_OF_EC2: Final = "HEARD#STATE"
+_RELEASE: Final = "HEARD#RELEASE"
 
 
 class EvidenceItems(SignalItems, PauseItems):
@@ -56,6 +57,11 @@ class EvidenceItems(SignalItems, PauseItems):
             {":at": said},
         )
 
+    def keep_release(self, instance_id: str, order: OperatorNote) -> None:
+        """See usher.ports.records.EvidenceStore."""
+        key = table.key(f"INSTANCE#{instance_id}", _RELEASE)
+        self._table.store(key, {"release": table.as_json(note_to_data(order))}, self._clock() + _END_KEPT)
+
     def evidence(self, action: Action) -> Evidence:
         """See usher.ports.records.EvidenceStore."""
         oldest = iso_time.stored(evidence.counts_from(action, self._clock()))
@@ -70,8 +76,18 @@ class EvidenceItems(SignalItems, PauseItems):
             activity_ends=tuple(_move_ends(heard)),
             instance_ended_at=iso_time.parse(ended_at) if ended_at else None,
             stopped_at=iso_time.parse(stopped_at) if stopped_at else None,
+            release=_release(heard),
             paused=paused.get(ALL_HOOKS, paused.get(action.hook.name)),
         )
+
+
+def _release(items: Iterable[Item]) -> OperatorNote | None:
+    """The order to release the instance; one that cannot be read spoils no evaluation."""
+    for item in items:
+        with suppress(*UNREADABLE):
+            if "release" in item:
+                return note_from_data(table.from_json(item, "release"))
+    return None
 
 
 def _move_ends(items: Iterable[Item]) -> Iterator[ActivityEnd]:

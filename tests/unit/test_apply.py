@@ -395,7 +395,7 @@ def test_a_long_difference_is_cut(stack: Stack, file: Path) -> None:
     file.write_text("# a comment\n" * 300 + a_file("until: [{elapsed: 5m}]"))
     said = stack.usher("apply", *WHY, stdin="n\n").stderr
     assert said.count("# a comment") == 97
-    assert "209 lines more; `usher config show` prints version 1." in said
+    assert "209 lines more: compare `usher config show` with the file." in said
 
 
 # --wait

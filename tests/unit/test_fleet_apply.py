@@ -112,6 +112,16 @@ def test_it_is_applied_at_one_site_after_the_other_and_said_what_stands_where(fl
     assert (version.by, version.reason) == (CALLER, "ticket 7")
 
 
+def test_what_the_file_changes_is_shown_once_for_all_sites_that_it_changes_alike(
+    fleet: MemoryFleet, tmp_path: Path
+) -> None:
+    assert "---" not in fleet.usher("apply", *YES).stderr, "the first version changes nothing"
+    (tmp_path / "hooks.yaml").write_text(a_file("until: [{elapsed: 5m}]"))
+    lines = fleet.usher("apply", "--reason", "ticket 8", stdin="n\n").stderr.splitlines()
+    assert lines[:2] == ["111111111111 in eu-west-1 and 8 more:", "--- version 1"]
+    assert lines.count("+  p: {until: [{elapsed: 5m}]}") == 1
+
+
 def test_of_nine_sites_the_fourth_fails_and_a_second_run_goes_on_there_after_the_mend(
     fleet: MemoryFleet,
 ) -> None:

@@ -12,6 +12,7 @@ from usher.core.file_versions import CACHED, MOST_PENDING, NONE_YET, FileVersion
 from usher.ports.errors import Moved, NotInForce
 from usher.ports.file_versions import VersionUnreadable
 from usher_cli.account import Trouble
+from usher_cli.apply.data import Named, difference
 from usher_cli.apply.rights import Rights
 from usher_cli.plan.command import own_groups_of
 from usher_cli.plan.steps import Step
@@ -112,6 +113,15 @@ def refuse_what_the_rights_lack(account: Account, candidate: Candidate) -> None:
     lacking = list(_rights(account).lacking(candidate.file.configuration))
     if lacking:
         raise Trouble(f"{candidate.name}: {'; '.join(lacking)}.")
+
+
+def change_of(account: Account, candidate: Candidate) -> Sequence[str]:
+    """What it changes in the newest version, as lines. No step of a plan shows a policy that changes."""
+    if candidate.over.newest == NONE_YET:
+        return []
+    newest = read_version(account, candidate.over.newest)
+    was = Named(name=f"version {newest.number}", file=newest.file, written=newest.written)
+    return difference(was, Named(name=candidate.name, file=candidate.file, written=candidate.written))
 
 
 def refuse_conflicts_of_names(plan: Plan, candidate: Candidate) -> None:

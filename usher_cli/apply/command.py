@@ -12,7 +12,7 @@ from usher.core import iso_time
 from usher.core.file_versions import NONE_YET
 from usher_cli.account import with_account
 from usher_cli.apply import applying
-from usher_cli.apply.data import Named, as_data, difference, print_difference
+from usher_cli.apply.data import as_data, print_change
 from usher_cli.apply.waiting import Hooks, wait_for_hooks
 from usher_cli.change import ask, print_result
 from usher_cli.change import reason as reason_callback
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 _DEFAULT: Final = Path("hooks.yaml")
 _WITHIN: Final = timedelta(minutes=2)  # of its taking effect a sweep begins with its hooks
-_MOST_LINES: Final = 100  # of a difference, before a question
 _NOT_ALL: Final = 1  # the exit code: it was applied, and not all hooks stand as it asks
 
 _EXAMPLES: Final = """
@@ -114,7 +113,7 @@ def _show(account: Account, candidate: Candidate, plan: Plan) -> None:
     """To stderr, so that --json stays JSON."""
     for warning in warnings(candidate.file.configuration):
         click.echo(shown(f"{candidate.name}: warning: {warning.text}"), err=True)
-    _show_difference(account, candidate)
+    print_change(applying.change_of(account, candidate))
     print_steps(plan, stderr=True)
     click.echo(in_sentences(plan, candidate.name), err=True)
     print_times_of_apply(plan, stderr=True)
@@ -125,20 +124,6 @@ def _show(account: Account, candidate: Candidate, plan: Plan) -> None:
         click.echo("1 open action is finished under the policy with which it began.", err=True)
     else:
         click.echo(f"{count} open actions are finished under the policies with which they began.", err=True)
-
-
-def _show_difference(account: Account, candidate: Candidate) -> None:
-    """Policies change, too, and no step of the plan shows that."""
-    if candidate.over.newest == NONE_YET:
-        return
-    newest = applying.read_version(account, candidate.over.newest)
-    was = Named(name=f"version {newest.number}", file=newest.file, written=newest.written)
-    lines = difference(was, Named(name=candidate.name, file=candidate.file, written=candidate.written))
-    print_difference(lines[:_MOST_LINES], stderr=True)
-    if len(lines) > _MOST_LINES:
-        more = f"{len(lines) - _MOST_LINES} lines more; `usher config show` prints version {newest.number}."
-        click.echo(more, err=True)
-    click.echo(err=True)
 
 
 def _done(account: Account, version: FileVersion, *, ahead: bool) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from usher.core.compiled import Compiled
     from usher.core.file_versions import FileVersion, Schedule
+
+_MOST_LINES: Final = 100
 
 
 def status(version: FileVersion, schedule: Schedule, now: datetime) -> str:
@@ -67,6 +69,17 @@ def difference(old: Named, new: Named) -> Sequence[str]:
         before, after = old.written, new.written
     lines = before.splitlines(), after.splitlines()
     return list(difflib.unified_diff(*lines, fromfile=old.name, tofile=new.name, lineterm=""))
+
+
+def print_change(lines: Sequence[str]) -> None:
+    """A difference before a question, on stderr: not so long that the question scrolls it away."""
+    if not lines:
+        return
+    print_difference(lines[:_MOST_LINES], stderr=True)
+    if len(lines) > _MOST_LINES:
+        more = len(lines) - _MOST_LINES
+        click.echo(f"{more} lines more: compare `usher config show` with the file.", err=True)
+    click.echo(err=True)
 
 
 def print_difference(lines: Sequence[str], *, stderr: bool = False) -> None:

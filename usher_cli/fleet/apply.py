@@ -17,6 +17,7 @@ from usher.core import iso_time
 from usher.core.file_versions import NONE_YET
 from usher_cli.account import Trouble, errors_as_trouble
 from usher_cli.apply import applying
+from usher_cli.apply.data import print_change
 from usher_cli.change import ask
 from usher_cli.fleet.asking import FAILED, Failed
 from usher_cli.fleet.rows import print_rows
@@ -55,6 +56,7 @@ class Prepared:
     site: FleetSite
     candidate: Candidate
     plan: Plan | None
+    change: tuple[str, ...] = ()  # in the file: lines
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -125,7 +127,8 @@ def _prepared(account: Account, site: FleetSite) -> Prepared:
         return Prepared(site=site, candidate=candidate, plan=None)
     plan = planned(account, candidate.file)
     applying.refuse_conflicts_of_names(plan, candidate)
-    return Prepared(site=site, candidate=candidate, plan=plan)
+    change = tuple(applying.change_of(account, candidate))
+    return Prepared(site=site, candidate=candidate, plan=plan, change=change)
 
 
 def _show(prepared: Sequence[Prepared]) -> None:
@@ -137,6 +140,11 @@ def _show(prepared: Sequence[Prepared]) -> None:
     }
     for line in sorted(told):
         click.echo(shown(line), err=True)
+    for change in dict.fromkeys(each.change for each in prepared if each.change):
+        first, *others = [each.site for each in prepared if each.change == change]
+        more = f" and {len(others)} more" if others else ""
+        click.echo(shown(f"{first}{more}:"), err=True)
+        print_change(change)
     print_fleet_steps([(each.site, each.plan) for each in prepared if each.plan is not None], stderr=True)
 
 

@@ -99,6 +99,11 @@ NO_TRACE: Final = {
     "the record has only the new policy, under the same name": (
         "puts open actions under a new configuration",
     ),
+    "the rules and what EC2 told for them are in no record": (
+        "rules: chooses before EC2 has told anything",
+        "rules: forgets what EC2 told",
+        "rules: never chooses",
+    ),
     "the call is in no line": (
         "sends a heartbeat after the result",
         "sends a result without the table",
@@ -132,7 +137,7 @@ NO_TRACE: Final = {
         "command: sends again without a look",
         "command: forgets that it was sent",
     ),
-    "which signals counted is known from the record alone": (
+    "a signal that was refused, or did not count, is in no line": (
         "hears a signal under any name",
         "a signal to the token of another action counts",
     ),

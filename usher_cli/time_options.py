@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -13,6 +13,10 @@ from usher.core import duration, iso_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+KEPT: Final = timedelta(
+    days=40
+)  # records: 30 days after a wait of 2 days at most, and until DynamoDB deletes them
 
 
 class Moment(click.ParamType["datetime | timedelta"]):
@@ -76,8 +80,9 @@ def period_options(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def period_of(first: datetime | timedelta, last: datetime | timedelta | None, now: datetime) -> Period:
-    """The period that the options mean."""
-    period = Period(since=moment_of(first, now), until=now if last is None else moment_of(last, now))
-    if period.since > period.until:
+    """The period that the options mean, as far as anything may be recorded of it: each day costs requests."""
+    since, until = moment_of(first, now), now if last is None else moment_of(last, now)
+    if since > until:
         raise click.BadParameter("--from is after --to")
-    return period
+    earliest = now - KEPT
+    return Period(since=min(max(since, earliest), now), until=min(max(until, earliest), now))

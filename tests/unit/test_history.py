@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -162,6 +162,23 @@ def test_where_nothing_was_closed_it_says_so(deployed: MemoryStack) -> None:
         "No action that matches was closed from 2026-03-01T11:00:00Z to 2026-03-01T12:00:00Z "
         "in stack Usher, eu-west-1.\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("options", "since", "until"),
+    [
+        (["--from", "9999d"], at(-40 * 86400), at(0)),
+        (["--from", "40d", "--to", "2099-01-01T00:00Z"], at(-40 * 86400), at(0)),
+        (["--from", "9999d", "--to", "9998d"], at(-40 * 86400), at(-40 * 86400)),
+    ],
+    ids=["27 years", "until 2099", "a day of 27 years ago"],
+)
+def test_no_day_is_read_of_which_nothing_can_be_recorded(
+    deployed: MemoryStack, options: list[str], since: datetime, until: datetime
+) -> None:
+    """It read each day of 27 years."""
+    data = deployed.json("history", *options)
+    assert [datetime.fromisoformat(data[key]) for key in ("from", "to")] == [since, until]
 
 
 @pytest.mark.parametrize(

@@ -143,7 +143,8 @@ def _verdict(verdict: Verdict) -> dict[str, Any]:
 
 def _lines(data: Mapping[str, Any]) -> Iterator[str]:
     open_ones = f", {data['open']:,} of them open" if data["open"] else ""
-    yield f"{data['actions']:,} actions{open_ones}, {data['from']} to {data['to']}, stack {data['stack']}"
+    actions = "1 action" if data["actions"] == 1 else f"{data['actions']:,} actions"
+    yield f"{actions}{open_ones}, {data['from']} to {data['to']}, stack {data['stack']}"
     for each in data["promises"]:
         yield f"  {each['text']:<24} {_kept(each)}"
     for kind in ("broken", "unknown"):

@@ -95,7 +95,8 @@ def report(
         command="usher history --json",
     )
     output.write_text(page_of(page_data(read.stories), heading), encoding="utf-8", newline="\n")
-    click.echo(f"Wrote {output}: {len(read.stories)} actions {period}.", err=True)
+    actions = "1 action" if len(read.stories) == 1 else f"{len(read.stories):,} actions"
+    click.echo(f"Wrote {output}: {actions} {period}.", err=True)
     if more:
         click.echo(f"It has the newest {limit} closed actions; --limit NUMBER sets how many.", err=True)
     if read.unreadable:

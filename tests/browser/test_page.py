@@ -37,7 +37,7 @@ FITS_FILTER: dict[str, Callable[[dict[str, Any]], str]] = {
 TOTALS: dict[str, Callable[[dict[str, Any]], int]] = {
     "Actions": lambda told: told["summary"]["actions"],
     "Heartbeats": lambda told: told["summary"]["heartbeats"],
-    "Fell to the default": lambda told: told["summary"]["defaulted"],
+    "Got the default result": lambda told: told["summary"]["defaulted"],
     "CONTINUE": lambda told: ended(told, "result", "CONTINUE"),
     "ABANDON": lambda told: ended(told, "result", "ABANDON"),
     "Ended elsewhere": lambda told: ended(told, "outcome", "ended_elsewhere"),

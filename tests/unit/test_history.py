@@ -269,6 +269,7 @@ def test_the_page_has_what_happened_and_what_is_open(night: MemoryStack, tmp_pat
     text = (tmp_path / "night.html").read_text(encoding="utf-8")
     assert "<h1>What happened from 2026-02-28T13:06:40Z to 2026-03-01T13:06:40Z</h1>" in text
     assert "a replay" not in text.partition("</header>")[0]
+    assert data["apart"] == "Not in the records: `usher redrive` shows what was rejected."
 
 
 def test_the_page_has_timelines_and_margins(deployed: MemoryStack, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from usher_cli.account import with_account
 from usher_cli.audit.audit import Audit, counts
 from usher_cli.audit.told import Told
 from usher_cli.audit.verdicts import PROMISES, UNSEEN
+from usher_cli.fleet.fleet import or_fleet
 from usher_cli.history.closed import READ_AT_ONCE, Wanted, wanted_rows
 from usher_cli.history.stories import in_turn
 from usher_cli.open_actions import unreadable_text
@@ -20,11 +21,12 @@ from usher_cli.report import written
 from usher_cli.time_options import period_of, period_options
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from datetime import datetime, timedelta
 
     from usher_cli.account import Account
     from usher_cli.audit.verdicts import Verdict
+    from usher_cli.fleet.fleet import Fleet
     from usher_cli.time_options import Period
 
 BROKEN: Final = 1  # the exit code
@@ -35,6 +37,7 @@ _EXAMPLES: Final = """\
 Examples:
   usher audit                                     the last 24 hours
   usher audit --from 7d
+  usher audit --fleet fleet.yaml                  all accounts and Regions of a fleet
   usher audit --from 2026-03-01T22:00Z --to 2026-03-02T06:00Z --group 'workers-*'
   usher audit --json | jq -r '.broken[] | [.promise, .instance_id, .text] | @tsv'
 
@@ -44,9 +47,36 @@ Scaling's answers), not by the reasons that Usher gave. What records cannot show
 \b
 Exit codes:
   0  no promise is broken, as far as the records show
-  1  a promise is broken, or a record cannot be read
+  1  a promise is broken, a record cannot be read, or an account or Region of the fleet failed
   2  wrong usage, or the account cannot be reached
 """
+
+
+def audit_fleet(
+    fleet: Fleet,
+    first: datetime | timedelta,
+    last: datetime | timedelta | None,
+    group: str | None,
+    hook: str | None,
+    *,
+    as_json: bool,
+) -> None:
+    """The audits of all sites, one after the other as they are read."""
+    period = period_of(first, last, fleet.machine.clock())
+    wanted = Wanted(group=group, hook=hook)
+    answers = fleet.ask(lambda account, _: _audit(account, period, wanted, with_open=last is None))
+    if as_json:
+        sites = [{**site.names, **data} for site, data in answers.told]
+        click.echo(json.dumps({"sites": sites, "failed": [each.data for each in answers.failed]}, indent=1))
+    else:
+        for site, data in answers.told:
+            click.echo(f"{site}:")
+            for line in _lines(data):
+                click.echo(shown(f"  {line}".rstrip()))
+    for site, data in answers.told:
+        if data["unreadable"]:
+            click.echo(shown(f"{site}: {unreadable_text(data['unreadable'], 'action')}"), err=True)
+    answers.finish(incomplete=any(data["broken"] or data["unreadable"] for _, data in answers.told))
 
 
 @click.command(epilog=_EXAMPLES)
@@ -54,6 +84,7 @@ Exit codes:
 @click.option("--group", metavar="GLOB", help="Only these groups; * matches any text.")
 @click.option("--hook", metavar="GLOB", help="Only these hooks; * matches any text.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@or_fleet(audit_fleet)
 @with_account
 def audit(
     account: Account,
@@ -70,17 +101,29 @@ def audit(
     """
     period = period_of(first, last, account.machine.clock())
     wanted = Wanted(group=group, hook=hook)
-    ids = list(_ids(account, period, wanted, with_open=last is None))
-    held, unreadable = _audited(account, ids)
-    data = as_data(account, period, held, unreadable)
+    with Console(stderr=True).status("Reading the records ...") as status:
+        data = _audit(account, period, wanted, with_open=last is None, tell=status.update)
     if as_json:
         click.echo(json.dumps(data, indent=1))
     else:
         for line in _lines(data):
             click.echo(shown(line))
-    if unreadable:
-        click.echo(shown(unreadable_text(unreadable, "action")), err=True)
-    click.get_current_context().exit(BROKEN if data["broken"] or unreadable else 0)
+    if data["unreadable"]:
+        click.echo(shown(unreadable_text(data["unreadable"], "action")), err=True)
+    click.get_current_context().exit(BROKEN if data["broken"] or data["unreadable"] else 0)
+
+
+def _audit(
+    account: Account,
+    period: Period,
+    wanted: Wanted,
+    *,
+    with_open: bool,
+    tell: Callable[[str], None] = lambda _: None,
+) -> dict[str, Any]:
+    ids = list(_ids(account, period, wanted, with_open=with_open))
+    held, unreadable = _audited(account, ids, tell)
+    return as_data(account, period, held, unreadable)
 
 
 def _ids(account: Account, period: Period, wanted: Wanted, *, with_open: bool) -> Iterator[str]:
@@ -91,14 +134,13 @@ def _ids(account: Account, period: Period, wanted: Wanted, *, with_open: bool) -
             yield open_row.action_id
 
 
-def _audited(account: Account, ids: Sequence[str]) -> tuple[Audit, list[str]]:
+def _audited(account: Account, ids: Sequence[str], tell: Callable[[str], None]) -> tuple[Audit, list[str]]:
     held, unreadable = Audit(), list[str]()
-    with Console(stderr=True).status("Reading the records ...") as status:
-        for part in in_turn(account.stories(), list(dict.fromkeys(ids))):
-            unreadable += part.unreadable
-            for story in part.stories:
-                held.add(Told(action=story.action, timeline=story.timeline))
-            status.update(f"Holding the promises against the records: {held.actions:,} of {len(ids):,} ...")
+    for part in in_turn(account.stories(), list(dict.fromkeys(ids))):
+        unreadable += part.unreadable
+        for story in part.stories:
+            held.add(Told(action=story.action, timeline=story.timeline))
+        tell(f"Holding the promises against the records: {held.actions:,} of {len(ids):,} ...")
     return held, unreadable
 
 

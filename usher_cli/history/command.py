@@ -12,6 +12,8 @@ from rich.text import Text
 
 from usher.core.action import Outcome, Result
 from usher_cli.account import with_account
+from usher_cli.fleet.fleet import or_fleet
+from usher_cli.fleet.rows import print_rows
 from usher_cli.history.closed import READ_AT_ONCE, Wanted, as_data, newest, totals, wanted_rows
 from usher_cli.listing import selection_options
 from usher_cli.printable import short, shown
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
     from usher_cli.account import Account
+    from usher_cli.fleet.fleet import Fleet
     from usher_cli.time_options import Period
 
 _HEADINGS: Final = ("CLOSED", "INSTANCE", "GROUP", "HOOK", "OUTCOME", "RESULT", "WAITED", "REASON")
@@ -40,12 +43,55 @@ Examples:
   usher history --from 2026-03-01T22:00Z --to 2026-03-02T06:00Z --totals
   usher history --group 'workers-*' --result ABANDON --limit 200
   usher history --json | jq -r '.actions[].instance_id'
+  usher history --fleet fleet.yaml                     all accounts and Regions of a fleet
 
 Without --totals as many actions are read as are shown, and the figures are of these. With it all
 actions of the period are read, and counted. Filters are applied to what is read.
 
 Closed actions are kept for 30 days; `usher show ID` has everything about one of them.
 """
+
+
+def history_fleet(  # noqa: PLR0913 - the options of a command
+    fleet: Fleet,
+    first: datetime | timedelta,
+    last: datetime | timedelta | None,
+    group: str | None,
+    hook: str | None,
+    limit: int,
+    *,
+    outcome: str | None,
+    result: str | None,
+    counts_all: bool,
+    as_json: bool,
+) -> None:
+    """The closed actions of all sites, newest first; the figures of each site."""
+    period = period_of(first, last, fleet.machine.clock())
+    wanted = Wanted(group=group, hook=hook, outcome=outcome, result=result)
+    answers = fleet.ask(lambda account, _: closed_page(account, period, wanted, limit, counts_all=counts_all))
+    found = [(site, action) for site, page in answers.told for action in page["actions"]]
+    found.sort(key=lambda one: one[1]["closed_at"], reverse=True)
+    if as_json:
+        data = {
+            "at": written(fleet.machine.clock()),
+            "from": written(period.since),
+            "to": written(period.until),
+            "more": len(found) > limit or any(page["more"] for _, page in answers.told),
+            "sites": [
+                {**site.names, "totals_of": page["totals_of"], "totals": page["totals"]}
+                for site, page in answers.told
+            ],
+            "failed": [each.data for each in answers.failed],
+            "actions": [{**site.names, **action} for site, action in found[:limit]],
+        }
+        click.echo(json.dumps(data, indent=1))
+    else:
+        if found:
+            print_rows(_HEADINGS, [(site, _cells(action)) for site, action in found[:limit]])
+        for site, page in answers.told:
+            for line in filter(None, _figures(page)):
+                click.echo(shown(f"{site}: {line}"))
+    answers.finish()
 
 
 @click.command(epilog=_EXAMPLES)
@@ -64,6 +110,7 @@ Closed actions are kept for 30 days; `usher show ID` has everything about one of
 @click.option(
     "--totals", "counts_all", is_flag=True, help="Count all actions of the period, not only those shown."
 )
+@or_fleet(history_fleet)
 @with_account
 def history(  # noqa: PLR0913 - its options
     account: Account,

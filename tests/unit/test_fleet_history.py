@@ -1,0 +1,75 @@
+"""`usher history` and `usher audit` with `--fleet`: looking back at all sites."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Final
+
+import pytest
+
+from tests.unit.test_fleet import BILLS, DENIED, IRELAND, NOT_PERMITTED, OHIO, SHOP, MemoryFleet, fleet
+from tests.unit.test_history import NIGHT, an_end
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["fleet"]  # a fixture
+
+FAILED: Final = f"{BILLS} in {OHIO} failed: {NOT_PERMITTED}"
+
+
+@pytest.fixture
+def night(tmp_path: Path) -> MemoryFleet:
+    """Three closed actions at two of four sites; a third site denies."""
+    made = MemoryFleet(folder=tmp_path)
+    an_end(made.stack(SHOP, IRELAND), 1, 60)
+    an_end(made.stack(SHOP, IRELAND), 2, 600)
+    an_end(made.stack(BILLS, IRELAND), 3, 120)
+    made.failing = {(BILLS, OHIO): DENIED}
+    return made
+
+
+def test_the_closed_actions_of_all_sites_are_one_list_newest_first(night: MemoryFleet) -> None:
+    outcome = night.usher("history", *NIGHT)
+    assert outcome.exit_code == 1
+    lines = outcome.stdout.splitlines()
+    assert lines[0].split()[:4] == ["ACCOUNT", "REGION", "CLOSED", "INSTANCE"]
+    assert [(line.split()[0], line.split()[3]) for line in lines[1:4]] == [
+        ("shop", "i-2"),
+        (BILLS, "i-3"),
+        ("shop", "i-1"),
+    ]
+    assert f"shop ({SHOP}) in {IRELAND}: 2 closed in the period: 2 CONTINUE" in lines
+    assert outcome.stderr.splitlines() == [FAILED]
+
+
+def test_json_has_each_closed_action_with_its_site_and_the_figures_of_each_site(night: MemoryFleet) -> None:
+    page = json.loads(night.usher("history", *NIGHT, "--json", "--limit", "2", "--totals").stdout)
+    assert list(page) == ["at", "from", "to", "more", "sites", "failed", "actions"]
+    assert [(each["account"], each["region"], each["id"]) for each in page["actions"]] == [
+        (SHOP, IRELAND, "action-2"),
+        (BILLS, IRELAND, "action-3"),
+    ]
+    assert page["more"] is True
+    assert [site["totals"]["actions"] for site in page["sites"]] == [2, 0, 1]
+    assert [site["region"] for site in page["failed"]] == [OHIO]
+
+
+def test_the_audit_of_each_site_stands_under_its_name(night: MemoryFleet) -> None:
+    outcome = night.usher("audit", *NIGHT)
+    assert outcome.exit_code == 1
+    lines = outcome.stdout.splitlines()
+    assert [line for line in lines if not line.startswith(" ") and line] == [
+        f"shop ({SHOP}) in {IRELAND}:",
+        f"shop ({SHOP}) in {OHIO}:",
+        f"{BILLS} in {IRELAND}:",
+    ]
+    assert lines[1].startswith("  2 actions, ")
+    assert outcome.stderr.splitlines() == [FAILED]
+
+
+def test_the_audit_of_one_site_is_what_it_is_alone(night: MemoryFleet) -> None:
+    data = json.loads(night.usher("audit", *NIGHT, "--json").stdout)
+    alone = json.loads(night.stack(SHOP, IRELAND).usher("audit", *NIGHT, "--json").stdout)
+    assert data["sites"][0] == {"account": SHOP, "account_name": "shop", **alone, "region": IRELAND}
+    assert [site["region"] for site in data["failed"]] == [OHIO]

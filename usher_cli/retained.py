@@ -15,6 +15,8 @@ from usher.core.action import OperatorNote, Outcome, Result, Transition
 from usher_cli.account import Trouble, with_account
 from usher_cli.change import ask, print_result
 from usher_cli.change import reason as reason_callback
+from usher_cli.fleet.fleet import or_fleet
+from usher_cli.fleet.rows import print_rows
 from usher_cli.prices import TABLE, per_day, read_prices
 from usher_cli.printable import short, shown
 from usher_cli.report import written
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 
     from usher.core.action import Action
     from usher_cli.account import Account
+    from usher_cli.fleet.fleet import Fleet
 
 _RETAINED: Final = ":Retained"  # the end of such a state (aws-facts 2.7)
 _HEADINGS: Final = ("INSTANCE", "GROUP", "SINCE", "AGE", "TYPE", "A DAY", "WHY")
@@ -35,8 +38,32 @@ Examples:
   usher retained
   usher retained --json | jq '.retained[] | select(.age_s > 86400) | .instance_id'
   usher retained --prices prices.json    {"c7g.large": 0.07} is the price of an hour
+  usher retained --fleet fleet.yaml      all accounts and Regions of a fleet
   usher release i-0e21b37ca1b29fc99 --reason "looked into, a full disk"
 """
+
+
+def retained_fleet(fleet: Fleet, prices: Path | None, *, as_json: bool) -> None:
+    """The retained instances of all sites, oldest first."""
+    table = read_prices(prices)
+    answers = fleet.ask(lambda account, _: list_retained(account, table))
+    rows = [(site, row) for site, found in answers.told for row in found["retained"]]
+    rows.sort(key=lambda one: (one[1]["since"] or "", one[1]["instance_id"]))
+    found: dict[str, Any] = {
+        "retained": [{**site.names, **row} for site, row in rows],
+        "cost_per_day": round(sum(of_site["cost_per_day"] for _, of_site in answers.told), 2),
+        "without_price": sum(of_site["without_price"] for _, of_site in answers.told),
+        "prices": TABLE if table is None else "your own",
+        "failed": [each.data for each in answers.failed],
+    }
+    if as_json:
+        click.echo(json.dumps(found, indent=1))
+    elif rows:
+        print_rows(_HEADINGS, [(site, _cells(row)) for site, row in rows])
+        _print_sum(found, prices)
+    elif answers.told:
+        click.echo(f"No instance is retained in {len(answers.told)} accounts and Regions.")
+    answers.finish()
 
 
 @click.command(epilog=_EXAMPLES)
@@ -47,6 +74,7 @@ Examples:
     help="JSON with the price of an hour by instance type, instead of the table that Usher brings.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@or_fleet(retained_fleet)
 @with_account
 def retained(account: Account, prices: Path | None, *, as_json: bool) -> None:
     """Show the instances that failed terminations retain.
@@ -128,22 +156,30 @@ def _print(found: Mapping[str, Any], prices: Path | None) -> None:
         return
     table = Table(*_HEADINGS, box=None, pad_edge=False)
     for row in rows:
-        cost = row["cost_per_day"]
-        table.add_row(
-            row["instance_id"],
-            shown(row["group"]),
-            (row["since"] or "unknown")[:19],
-            "-" if row["age_s"] is None else short(row["age_s"]),
-            row["instance_type"] or "-",
-            "-" if cost is None else f"{cost:.2f}",
-            shown(row["why"]),
-        )
+        table.add_row(*_cells(row))
     console = Console(highlight=False, emoji=False, markup=False)
     console.print(table)
+    _print_sum(found, prices)
+
+
+def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:
+    cost = row["cost_per_day"]
+    return (
+        row["instance_id"],
+        shown(row["group"]),
+        (row["since"] or "unknown")[:19],
+        "-" if row["age_s"] is None else short(row["age_s"]),
+        row["instance_type"] or "-",
+        "-" if cost is None else f"{cost:.2f}",
+        shown(row["why"]),
+    )
+
+
+def _print_sum(found: Mapping[str, Any], prices: Path | None) -> None:
     lacking = found["without_price"]
     without = f", without {lacking} whose price is not known" if lacking else ""
     source = f"prices of {prices}" if prices else f"prices: {TABLE}"
-    click.echo(f"{len(rows)} retained, {found['cost_per_day']:.2f} a day{without} ({source}).")
+    click.echo(f"{len(found['retained'])} retained, {found['cost_per_day']:.2f} a day{without} ({source}).")
 
 
 @click.command()

@@ -28,6 +28,10 @@ CODE: Final = "\n".join(
 CALLS: Final = {"dynamodb:ConditionCheckItem": "ConditionCheck", "lambda:InvokeFunction": "Invoke"}
 # Calls that no code of Usher makes, and who makes them with its roles.
 OF_SERVICES: Final = {
+    "dynamodb:DescribeStream": "Lambda's event source mapping",
+    "dynamodb:GetRecords": "likewise",
+    "dynamodb:GetShardIterator": "likewise",
+    "dynamodb:ListStreams": "likewise",
     "iam:PassRole": "checked where a hook with a role is put",
     "kms:Decrypt": "SQS and DynamoDB, for data under a key of the user's",
     "kms:DescribeKey": "likewise",
@@ -49,7 +53,8 @@ OF_SERVICES: Final = {
 }
 # By IAM's service authorization reference these cannot be confined to a resource.
 UNCONFINED: Final = re.compile(
-    r"(autoscaling|ec2|elasticloadbalancing):Describe\w+|xray:Put\w+|ssm:(List\w+|GetCommandInvocation)"
+    r"(autoscaling|ec2|elasticloadbalancing):Describe\w+|xray:Put\w+|dynamodb:ListStreams"
+    r"|ssm:(List\w+|GetCommandInvocation)"
 )
 # Elsewhere a * stands in place of a name alone, in an ARN of this account and Region.
 OF_THE_ACCOUNT: Final = (

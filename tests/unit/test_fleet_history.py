@@ -1,9 +1,9 @@
-"""`usher history` and `usher audit` with `--fleet`: looking back at all sites."""
+"""`usher history`, `audit` and `retained` with `--fleet`: looking back at all sites."""
 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
@@ -73,3 +73,55 @@ def test_the_audit_of_one_site_is_what_it_is_alone(night: MemoryFleet) -> None:
     alone = json.loads(night.stack(SHOP, IRELAND).usher("audit", *NIGHT, "--json").stdout)
     assert data["sites"][0] == {"account": SHOP, "account_name": "shop", **alone, "region": IRELAND}
     assert [site["region"] for site in data["failed"]] == [OHIO]
+
+
+class AutoScaling:
+    """A client that describes one instance, of a type that no table has a price of."""
+
+    def __init__(self, instance_id: str, state: str) -> None:
+        self._instance = {
+            "InstanceId": instance_id,
+            "AutoScalingGroupName": "workers-1",
+            "LifecycleState": state,
+            "InstanceType": "none.large",
+        }
+
+    def get_paginator(self, _: str) -> AutoScaling:
+        return self
+
+    def paginate(self) -> list[dict[str, Any]]:
+        return [{"AutoScalingInstances": [self._instance]}]
+
+
+@pytest.fixture
+def keeping(night: MemoryFleet) -> MemoryFleet:
+    """Two sites retain an instance each, of which one has a record of Usher's; one retains none."""
+    for account, region, instance_id, state in (
+        (SHOP, IRELAND, "i-2", "Terminating:Retained"),
+        (SHOP, OHIO, "i-9", "Terminating:Retained"),
+        (BILLS, IRELAND, "i-3", "InService"),
+    ):
+        night.stack(account, region).services["autoscaling"] = AutoScaling(instance_id, state)
+    return night
+
+
+def test_the_retained_instances_of_all_sites_are_one_list(keeping: MemoryFleet) -> None:
+    outcome = keeping.usher("retained")
+    assert outcome.exit_code == 1
+    lines = outcome.stdout.splitlines()
+    assert lines[0].split()[:3] == ["ACCOUNT", "REGION", "INSTANCE"]
+    assert [line.split()[:3] for line in lines[1:3]] == [["shop", IRELAND, "i-2"], ["shop", OHIO, "i-9"]]
+    assert lines[3].startswith("2 retained, 0.00 a day, without 2 whose price is not known")
+    assert outcome.stderr.splitlines() == [FAILED]
+
+
+def test_the_json_of_the_retained_has_their_sites_and_one_sum(keeping: MemoryFleet, tmp_path: Path) -> None:
+    prices = tmp_path / "prices.json"
+    prices.write_text('{"none.large": 0.5}')
+    page = json.loads(keeping.usher("retained", "--json", "--prices", str(prices)).stdout)
+    assert [(row["region"], row["instance_id"]) for row in page["retained"]] == [
+        (IRELAND, "i-2"),
+        (OHIO, "i-9"),
+    ]
+    assert (page["cost_per_day"], page["without_price"]) == (24.0, 0)
+    assert [site["region"] for site in page["failed"]] == [OHIO]

@@ -17,7 +17,7 @@ export JSII_NODE = $(abspath $(shell ls $(VENV)/lib/python3*/site-packages/nodej
 export PYTHONDONTWRITEBYTECODE =
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo dist release quick unit test e2e test-report check lint-templates golden api format fuzz coverage coverage-trials properties bench bench-replay bench-simulator bench-storm bench-fleet arena conformance simulate drawn-fleets planted-bugs outages simulator local invoke sam test-sam test-terraform synth cdk lock clean
+.PHONY: help setup demo dist release quick unit test e2e test-report check lint-templates golden api format fuzz coverage coverage-trials properties bench bench-replay bench-simulator bench-storm bench-fleet arena conformance simulate explore drawn-fleets planted-bugs outages simulator local invoke sam test-sam test-terraform synth cdk lock clean
 
 help: ## list the verbs
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1|/' | \
@@ -164,6 +164,10 @@ SEEDS ?= 300
 FROM ?= 1
 simulate: $(READY) ## SEEDS= trials (300) of drawn worlds and faults, from FROM= (1); TRACE=1 shows all of one
 	@$(BIN)/python -m usher_simulator.trials.simulate --seeds $(SEEDS) --from $(FROM) --jobs $(JOBS) $(if $(TRACE),--trace)
+
+WORLDS ?=
+explore: $(READY) ## every schedule of small worlds (WORLDS= some; SCHEDULE= replays one, as it was printed)
+	@$(BIN)/python -m usher_simulator.trials.small.explore $(WORLDS) $(if $(SCHEDULE),--schedule "$(SCHEDULE)")
 
 FLEETS ?= 2000
 drawn-fleets: $(READY) ## FLEETS= drawn hooks files (2,000), from FROM= (1): what is taken keeps every limit of AWS

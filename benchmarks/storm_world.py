@@ -17,7 +17,8 @@ from usher_simulator.autoscaling.lifecycle_actions import EndedBy
 from usher_simulator.autoscaling.service import AutoScalingService
 from usher_simulator.autoscaling.simulated_targets import SimulatedOutside
 from usher_simulator.autoscaling.virtual_clock import VirtualClock
-from usher_simulator.trials.deployment import TARGETS
+from usher_simulator.trials.choosers.by_seed import BySeed
+from usher_simulator.trials.deployed import TARGETS
 from usher_simulator.trials.dice import Dice
 from usher_simulator.trials.effects import Effects, Takes, Watch
 from usher_simulator.trials.faults import Faults, Swarm, Thing
@@ -73,9 +74,10 @@ class StormWorld(Watch):
         self.waits: dict[str, Wait] = {}  # by instance
         self.defaulted: list[str] = []  # the tokens of the actions that no call ended
         swarm = Swarm(downs=downs, calls_per_second=storm.rate, things=self.things)
-        faults = Faults(swarm, self.random)
+        chooser = BySeed(self.random)
+        faults = Faults(swarm, chooser)
         self.invocations = self._make_invocations()
-        self.effects = Effects(self.clock, self.invocations, faults, self.random, _TAKES)
+        self.effects = Effects(self.clock, self.invocations, faults, chooser, _TAKES)
         self.fleet = self._make_fleet()
         self._service = AutoScalingService(self.fleet)
         self.door = self._door_before(ShakyDoor(self.effects, self._answered, self, lambda _: None))

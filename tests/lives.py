@@ -33,7 +33,8 @@ from usher_simulator.fakes.file_items import FileItems
 from usher_simulator.fakes.memory_budget import MemoryAnswers
 from usher_simulator.trials.calm import Calm
 from usher_simulator.trials.condition_services import Asked
-from usher_simulator.trials.deployment import CALLS_PER_SECOND, WAKE, Deployed, Deployment, T
+from usher_simulator.trials.deployed import CALLS_PER_SECOND, WAKE, Deployed
+from usher_simulator.trials.deployment import Deployment, T
 from usher_simulator.trials.faulty_store import ShakyBudget, ShakyStore
 from usher_simulator.trials.judge.scene import Checker
 from usher_simulator.trials.trial import START

@@ -24,6 +24,7 @@ from usher_simulator.autoscaling.service import AutoScalingService
 from usher_simulator.autoscaling.simulated_targets import SimulatedOutside
 from usher_simulator.autoscaling.virtual_clock import VirtualClock
 from usher_simulator.fakes.recorder import Recorder
+from usher_simulator.trials.choosers.by_seed import BySeed
 from usher_simulator.trials.deployment import Deployment
 from usher_simulator.trials.dice import Dice
 from usher_simulator.trials.effects import Effects, Watch
@@ -119,8 +120,9 @@ class Day:
     def __init__(self, *downs: Down) -> None:
         self.metrics = Metrics()
         self.clock = VirtualClock(START)
-        faults = Faults(Swarm(downs=downs, things=frozenset({Thing.RECONCILED})), Dice.of(1, "faults"))
-        effects = Effects(self.clock, Invocations(self.clock, lambda *_: None), faults, Dice.of(1, "steps"))
+        of_faults, of_steps = BySeed(Dice.of(1, "faults")), BySeed(Dice.of(1, "steps"))
+        faults = Faults(Swarm(downs=downs, things=frozenset({Thing.RECONCILED})), of_faults)
+        effects = Effects(self.clock, Invocations(self.clock, lambda *_: None), faults, of_steps)
         ids = Dice.of(1, "ids")
         outside = SimulatedOutside(
             clock=self.clock, random=Dice.of(1, "outside"), bus=lambda event: self._send(json.dumps(event))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from usher_simulator.autoscaling.launch_settings import ANY_SOURCE
 from usher_simulator.autoscaling.query_protocol import Request
 from usher_simulator.autoscaling.simulated_targets import DeliveryFaults
-from usher_simulator.trials.deployment import TARGETS
+from usher_simulator.trials.deployed import TARGETS
 from usher_simulator.trials.trial import Trial
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from usher.core.action import Outcome
 from usher.evaluation.sender import Sender
 from usher.ports.autoscaling import AnswerKind
 from usher_simulator.trials import simulate
-from usher_simulator.trials.deployment import INTAKE, WAKE, Deployed
+from usher_simulator.trials.deployed import INTAKE, WAKE, Deployed
 from usher_simulator.trials.faults import Thing
 from usher_simulator.trials.scenario import LEAST_ACTIONS
 from usher_simulator.trials.trial import Trial

@@ -32,6 +32,11 @@ class VirtualClock:
         """When the next thing is due; None when nothing is."""
         return self._due[0][0] if self._due else None
 
+    @property
+    def moments(self) -> list[datetime]:
+        """When things are due, in order."""
+        return sorted(moment for moment, _, _ in self._due)
+
     def step(self) -> None:
         """Jump to the next thing that is due, and do it."""
         moment, _, do = heapq.heappop(self._due)

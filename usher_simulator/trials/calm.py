@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from usher_simulator.autoscaling.launch_settings import ANY_SOURCE
 from usher_simulator.autoscaling.query_protocol import Request
-from usher_simulator.trials.deployment import TARGETS
+from usher_simulator.trials.deployed import TARGETS
 from usher_simulator.trials.faults import Swarm, Thing
 from usher_simulator.trials.policy_model import Said
 from usher_simulator.trials.trial import Trial
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from usher_simulator.autoscaling.lifecycle_actions import Wait
+    from usher_simulator.trials.surroundings import Surroundings
 
 _TRANSITIONS = {
     "launching": "autoscaling:EC2_INSTANCE_LAUNCHING",
@@ -29,16 +30,27 @@ class Calm(Trial):
 
     things: ClassVar[frozenset[Thing]] = frozenset()  # what else goes on
 
-    def __init__(self, hooks: dict[str, Any], *, standing_s: int = 0, most: int = 1000) -> None:
+    def __init__(
+        self,
+        hooks: dict[str, Any],
+        *,
+        standing_s: int = 0,
+        most: int = 1000,
+        swarm: Swarm | None = None,
+        surroundings: Surroundings | None = None,
+        tells: bool = False,
+    ) -> None:
         """`standing_s`: the heartbeat timeout that the hooks on the groups have, whatever the file says."""
         self.waits: dict[str, list[Wait]] = {}
         self._said = 0
-        super().__init__(5, hooks=hooks, swarm=Swarm(things=self.things))
+        super().__init__(
+            5, hooks=hooks, swarm=swarm or Swarm(things=self.things), surroundings=surroundings, tells=tells
+        )
         for group in dict.fromkeys(hook["group"] for hook in hooks["hooks"]):
             self.ask(
                 "CreateAutoScalingGroup", AutoScalingGroupName=group, MinSize=0, MaxSize=most, **ANY_SOURCE
             )
-        for hook in self.usher.configuration.hooks:
+        for hook in self.usher.configuration.hooks if not self.scene.is_enrolled else ():
             self.ask(
                 "PutLifecycleHook",
                 AutoScalingGroupName=str(hook.group),
@@ -59,7 +71,11 @@ class Calm(Trial):
         self.ask("SetDesiredCapacity", AutoScalingGroupName=group, DesiredCapacity=size)
 
     def signal(self, instance_id: str, name: str, status: str, message: str = "") -> None:
-        """The workload sends a signal now, dated in whole seconds as events are."""
+        """The workload sends a signal now."""
+        self.usher.inbox.send(self._signalled(instance_id, name, status, message))
+
+    def _signalled(self, instance_id: str, name: str, status: str, message: str = "") -> str:
+        """The event of a signal that is sent now, dated in whole seconds as events are."""
         self._said += 1
         detail = {"InstanceId": instance_id, "Signal": name, "Status": status, "Message": message}
         event = {"id": f"signal-{self._said:06d}", "source": "usher.signal", "detail-type": "Usher Signal"}
@@ -68,7 +84,7 @@ class Calm(Trial):
         self.scene.sent[event["id"]] = Said(
             event_id=event["id"], name=name, status=status, at=at, instance_id=instance_id
         )
-        self.usher.inbox.send(json.dumps(event | {"detail": detail}))
+        return json.dumps(event | {"detail": detail})
 
     def pass_time(self, seconds: float) -> None:
         """Let everything happen that is due."""

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from usher.core.conditions.probe import Call
     from usher_simulator.autoscaling.lifecycle_actions import Wait
+    from usher_simulator.trials.choosers.chooser import Chooser
     from usher_simulator.trials.dice import Dice
     from usher_simulator.trials.effects import Effects
     from usher_simulator.trials.policy_model import Answers
@@ -61,8 +62,11 @@ _ODD: Final[Sequence[Any]] = (
 class Asked:
     """Implements usher.ports.conditions.Calls for every condition there is."""
 
-    def __init__(self, effects: Effects, random: Dice, tell: Callable[..., None] = lambda *_: None) -> None:
+    def __init__(
+        self, effects: Effects, random: Dice, chooser: Chooser, tell: Callable[..., None] = lambda *_: None
+    ) -> None:
         self._effects = effects
+        self._chooser = chooser
         self._tell = tell  # a line of the trace
         self._random = random
         self._of: defaultdict[str, OfInstance] = defaultdict(OfInstance)
@@ -139,7 +143,7 @@ class Asked:
                 self._answer(call, {**call.parameters, "members": members})
             effects.invocations.pause(call.longest)
             return Reply(kind=ReplyKind.TIMED_OUT, text="no answer in time")
-        effects.invocations.pause(timedelta(seconds=self._random.uniform(*_CALL_S)))
+        effects.invocations.pause(timedelta(seconds=self._chooser.number(*_CALL_S)), call.operation)
         if faults.hits(Fault.QUESTION_REFUSED):
             effects.meets(Fault.QUESTION_REFUSED)
             text = self._random.choice(("Throttling: Rate exceeded", "AccessDenied"))

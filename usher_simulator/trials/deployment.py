@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import math
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from itertools import count
-from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar, cast
 
 from usher import handlers
 from usher.aws.autoscaling import AutoScalingApi
@@ -36,7 +35,6 @@ from usher.ports.records import ReconcileStore
 from usher.provision import Provision
 from usher.questions.asking import Asking, questions_handler
 from usher.questions.probing import Prober
-from usher.settings import EnrolmentSettings
 from usher_simulator.autoscaling.notifications import ACCOUNT, REGION
 from usher_simulator.fakes.file_items import FileItems
 from usher_simulator.fakes.memory_budget import MemoryAnswers, MemoryBudget, MemoryLimits, MemoryPlaces
@@ -44,9 +42,20 @@ from usher_simulator.fakes.memory_enrolled import MemoryEnrolledHooks
 from usher_simulator.fakes.memory_store import MemoryStore
 from usher_simulator.fakes.memory_versions import MemoryVersions
 from usher_simulator.fakes.parts import release_of, sweep_of
+from usher_simulator.trials.batch_events import asked_in, depth_of, failed_in, sqs_record
+from usher_simulator.trials.deployed import (
+    CALLS_PER_SECOND,
+    ENROLMENTS_PER_HOUR,
+    HOOK_TARGETS,
+    INTAKE,
+    PROVISION,
+    QUESTIONS,
+    SWEEP,
+    WAKE,
+    Deployed,
+)
 from usher_simulator.trials.faults import Fault, How, Part, Thing
 from usher_simulator.trials.faulty_queues import (
-    DEPTH,
     SimulatedDeadLetters,
     SimulatedQuestions,
     SimulatedWakeUps,
@@ -75,67 +84,18 @@ if TYPE_CHECKING:
     from usher.ports.telemetry import EnrolmentTelemetry
     from usher_simulator.trials.effects import Effects, Watch
     from usher_simulator.trials.invocations import TimeLeft
-    from usher_simulator.trials.queue import Batch, Ended, Message
+    from usher_simulator.trials.queue import Batch, Ended
 
 T = TypeVar("T")
 
 MOST_DEPTH: Final = 16  # what Lambda's loop detection lets pass
 MINUTE: Final = timedelta(minutes=1)
-_OUTAGE: Final = timedelta(hours=6)
 _SWEEPS_AT_ONCE: Final = 8
 _LATEST_STEP: Final = 25  # at which a function is cut off
-CALLS_PER_SECOND: Final = 10.0  # as a deployment has it that says nothing else
 _LAG_S: Final = (0.01, 0.6)  # after its delay a message is seen, and polled
-_COLD_START: Final = timedelta(milliseconds=900)
 _LAMBDA_TRIES_AFTER: Final = (timedelta(minutes=1), timedelta(minutes=2))
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Deployed:
-    """The settings of a function and its queue, as infra/usher_cdk/controller.py has them."""
-
-    function: str
-    timeout: timedelta
-    batch_size: int = 10
-    most_at_once: int = 20
-    feeds_itself: bool = False  # its recursive loop setting is Allow
-    again_after: int = 6  # times its timeout, as AWS advises for an event source mapping
-
-    @property
-    def visibility_timeout(self) -> timedelta:
-        """After it a message comes again that was not taken."""
-        return self.again_after * self.timeout
-
-    @property
-    def most_receives(self) -> int:
-        """An outage of hours sends nothing to the dead letters."""
-        return math.ceil(_OUTAGE / self.visibility_timeout)
-
-
-INTAKE: Final = Deployed(function="intake", timeout=timedelta(seconds=10), again_after=3)
-WAKE: Final = Deployed(
-    function="wake", timeout=timedelta(seconds=60), batch_size=1, most_at_once=50, feeds_itself=True
-)
-QUESTIONS: Final = Deployed(
-    function="questions", timeout=timedelta(seconds=60), batch_size=1, most_at_once=50, feeds_itself=True
-)
-SWEEP: Final = Deployed(function="sweep", timeout=timedelta(seconds=60))
-PROVISION: Final = Deployed(function="provision", timeout=timedelta(minutes=15))
-_ENROLMENTS_PER_HOUR: Final = 50  # as a deployment has it that says nothing else
-_ROLE: Final = "arn:aws:iam::111122223333:role/usher"
-_PLACE: Final = f"{REGION}:{ACCOUNT}"
-TARGETS: Final[Mapping[str, str]] = {
-    "sqs": f"arn:aws:sqs:{_PLACE}:usher-inbox",
-    "sns": f"arn:aws:sns:{_PLACE}:usher-topic",
-    "lambda": f"arn:aws:lambda:{_PLACE}:function:usher-intake",
-}
-_TARGETS: Final = EnrolmentSettings(
-    inbox_arn=TARGETS["sqs"],
-    topic_arn=TARGETS["sns"],
-    intake_arn=TARGETS["lambda"],
-    hook_role_arn=_ROLE,
-    per_hour=_ENROLMENTS_PER_HOUR,
-).targets
 _PARTS: Final = {"intake": Part.INTAKE, "wake": Part.WAKE, "questions": Part.WAKE, "sweep": Part.SWEEP}
 
 
@@ -150,6 +110,8 @@ class SweepRun:
 
 class Deployment:
     """Runs Usher. Whatever comes to it from outside goes into `inbox`, or to `invoke_intake`."""
+
+    cold_start: ClassVar[timedelta] = timedelta(milliseconds=900)
 
     def __init__(  # noqa: PLR0913 - the world
         self,
@@ -186,18 +148,18 @@ class Deployment:
         self._things = effects.faults.swarm.things
         self._calls_per_second = calls_per_second
         self._ids = count(1)
-        self._random = effects.random
         self._telemetry = telemetry
         self._handlers: dict[tuple[str, int], Handler] = {}
         self._store = self.beside(cast(ReconcileStore, ShakyStore(effects, self.memory, watch)))
         self.budget = MemoryBudget(calls_per_second)
+        self.limits, self.places, self.shared_answers = MemoryLimits(), MemoryPlaces(), MemoryAnswers()
         budget = self.beside(ShakyBudget(effects, self.budget))
         now = effects.invocations.now
         self._waiting = WaitingApi(client)
         self._holds = AutoScalingApi(client)
         self._groups = GroupsApi(client)
         self._wait = lambda span_s: effects.invocations.pause(timedelta(seconds=span_s))
-        self.enrolled = MemoryEnrolledHooks(now, _ENROLMENTS_PER_HOUR)
+        self.enrolled = MemoryEnrolledHooks(now, ENROLMENTS_PER_HOUR)
         self._items = ShakyItems(effects, self.enrolled)
         self.is_applied = is_applied
         self.versions = MemoryVersions(self.enrolled)
@@ -210,8 +172,8 @@ class Deployment:
                 calls=self._holds, activities=self._waiting, budget=budget, clock=now
             ),
             budget=budget,
-            limits=ShakyLimits(effects, MemoryLimits()),
-            places=ShakyPlaces(effects, MemoryPlaces()),
+            limits=ShakyLimits(effects, self.limits),
+            places=ShakyPlaces(effects, self.places),
             questions=SimulatedQuestions(effects, self.questions),
             wake_ups=self.sent_wake_ups,
             telemetry=telemetry,
@@ -229,7 +191,7 @@ class Deployment:
             store=self._store,
             probing=Prober(
                 calls=self.beside(calls),
-                answers=self.beside(MemoryAnswers()),
+                answers=self.beside(self.shared_answers),
                 call_budget=self._looks.call_budget,
                 clock=now,
             ),
@@ -336,7 +298,7 @@ class Deployment:
                 live=self._waiting,
                 enrolments=cast(EnrolmentRecords, self._items),
                 open_actions=self._store,
-                targets=_TARGETS,
+                targets=HOOK_TARGETS,
                 wait=self._wait,
                 work=self.effects.invocations.at_once(_SWEEPS_AT_ONCE),
             ),
@@ -371,7 +333,7 @@ class Deployment:
             lambda batch, ended: self._take_batch(settings, batch, ended),
             batch_size=settings.batch_size,
             most_at_once=settings.most_at_once,
-            cold_start=_COLD_START,
+            cold_start=self.cold_start,
             is_on=lambda: faults.how_down(part, self.clock()) is not How.UNREACHED,
         )
         for down in faults.swarm.downs:
@@ -391,7 +353,7 @@ class Deployment:
             self._tell_of(settings, batch, "queues down")
             ended(None)
             return
-        if _depth(batch) >= MOST_DEPTH and not settings.feeds_itself:
+        if depth_of(batch) >= MOST_DEPTH and not settings.feeds_itself:
             ended(())  # Lambda's loop detection drops the batch
             return
         if faults.hits(Fault.TWICE):
@@ -400,10 +362,10 @@ class Deployment:
 
     def _run_batch(self, settings: Deployed, batch: Batch, container: int, ended: Ended) -> None:
         handler = self._handler(settings.function, container)
-        event = {"Records": [_sqs_record(message) for message in batch.messages]}
+        event = {"Records": [sqs_record(message) for message in batch.messages]}
 
         def done(returned: Mapping[str, Any] | None, error: BaseException | None) -> None:
-            failed = None if error is not None else _failed(returned)
+            failed = None if error is not None else failed_in(returned)
             if settings is INTAKE:
                 self._acknowledge(batch, failed)
             ended(failed)
@@ -423,15 +385,15 @@ class Deployment:
         batch: Batch | None = None,
     ) -> Invocation:
         faults = self.effects.faults
-        asked = _asked(settings, batch)
+        asked = asked_in(settings, batch)
         invocation = Invocation(
             function=settings.function,
             timeout=settings.timeout,
             skew=faults.skew(),
-            cut_at=self._random.randint(1, _LATEST_STEP) if faults.hits(Fault.CUT) else 0,
+            cut_at=int(self.effects.chooser.number(1, _LATEST_STEP)) if faults.hits(Fault.CUT) else 0,
             actions={each["action_id"] for each in asked},
             sent_for=frozenset((each["action_id"], each["version"]) for each in asked if "version" in each),
-            depth=_depth(batch) if batch else 0,
+            depth=depth_of(batch) if batch else 0,
         )
         self.effects.invocations.start(invocation, work, ended)
         return invocation
@@ -494,7 +456,7 @@ class Deployment:
         file = of.file
         return Enrolment(
             wanted=Wanted(
-                hooks=file.configuration.hooks, targets=_TARGETS, own_groups=frozenset(file.own_groups)
+                hooks=file.configuration.hooks, targets=HOOK_TARGETS, own_groups=frozenset(file.own_groups)
             ),
             file=of.in_force,
             groups=self._groups,
@@ -530,7 +492,7 @@ class Deployment:
 
     def _sweep_at(self, minute: datetime) -> None:
         """The run of one minute: at some second of it, or not at all."""
-        jitter = timedelta(seconds=self._random.uniform(0, 59))
+        jitter = timedelta(seconds=self.effects.chooser.number(0.0, 59.0))
         self.clock.at(minute + jitter, self._run_sweep)
         self.clock.at(minute + MINUTE, lambda: self._sweep_at(minute + MINUTE))
 
@@ -568,7 +530,7 @@ class Deployment:
             yield SilentGroups(hooks=hooks, store=self._looks.store, telemetry=self._telemetry)
 
     def _tell_of(self, settings: Deployed, batch: Batch, fault: str) -> None:
-        for action_id in sorted({each["action_id"] for each in _asked(settings, batch)}):
+        for action_id in sorted({each["action_id"] for each in asked_in(settings, batch)}):
             self.effects.meets(fault, action_id)
 
 
@@ -578,32 +540,5 @@ def _queue(effects: Effects, settings: Deployed, dead_letters: SimulatedQueue) -
         visibility_timeout=settings.visibility_timeout,
         most_receives=settings.most_receives,
         dead_letters=dead_letters,
-        lag=lambda: timedelta(seconds=effects.random.uniform(*_LAG_S)),
+        lag=lambda: timedelta(seconds=effects.chooser.number(*_LAG_S)),
     )
-
-
-def _failed(returned: Mapping[str, Any] | None) -> Collection[str]:
-    return {each["itemIdentifier"] for each in (returned or {}).get("batchItemFailures", [])}
-
-
-def _depth(batch: Batch) -> int:
-    return max(int(message.attributes.get(DEPTH, "0")) for message in batch.messages)
-
-
-def _asked(settings: Deployed, batch: Batch | None) -> list[Mapping[str, Any]]:
-    """The wake-ups or turns of a batch. What intake is sent nobody knows before it is read."""
-    messages = batch.messages if batch is not None and settings in (WAKE, QUESTIONS) else ()
-    return [json.loads(message.body) for message in messages]
-
-
-def _sqs_record(message: Message) -> dict[str, Any]:
-    return {
-        "messageId": message.id,
-        "receiptHandle": "handle",
-        "body": message.body,
-        "attributes": {"ApproximateReceiveCount": str(message.receives)},
-        "messageAttributes": {},
-        "eventSource": "aws:sqs",
-        "eventSourceARN": "arn:aws:sqs:us-east-1:111122223333:usher",
-        "awsRegion": "us-east-1",
-    }

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from usher.ports.records import Evidence
     from usher_simulator.autoscaling.query_protocol import ApiError
     from usher_simulator.autoscaling.virtual_clock import VirtualClock
-    from usher_simulator.trials.dice import Dice
+    from usher_simulator.trials.choosers.chooser import Chooser
     from usher_simulator.trials.faults import Faults
     from usher_simulator.trials.invocations import Invocation, Invocations
 
@@ -91,23 +91,23 @@ class Effects:
         clock: VirtualClock,
         invocations: Invocations,
         faults: Faults,
-        random: Dice,
+        chooser: Chooser,
         takes: Takes | None = None,
     ) -> None:
         self.takes = takes or Takes()
         self.clock = clock
         self.invocations = invocations
         self.faults = faults
-        self.random = random
+        self.chooser = chooser
 
     @property
     def invocation(self) -> Invocation | None:
         """The one that runs."""
         return self.invocations.current
 
-    def of_store(self, do: Callable[[], T], action_id: str | None = None) -> T:
-        """A step of the store's. Raises Unavailable: it may have been done all the same."""
-        self._begin()
+    def of_store(self, do: Callable[[], T], action_id: str | None = None, what: str = "store") -> T:
+        """A step of the store's: `what`. Raises Unavailable: it may have been done all the same."""
+        self._begin(what)
         how = self.faults.how_down(Part.STORE, self.clock())
         if how is not None:
             self.meets("store down", action_id)
@@ -126,10 +126,10 @@ class Effects:
 
     def of_queue(self, do: Callable[[], None], action_id: str | None = None) -> None:
         """A message to a queue. Raises Unavailable: it may have been sent all the same."""
-        self._begin()
+        self._begin("send")
         how = self.faults.how_down(Part.QUEUES, self.clock())
         if how is How.UNREACHED:
-            self.invocations.pause(timedelta(seconds=self.random.uniform(*_SENDING_S)))
+            self.invocations.pause(timedelta(seconds=self.chooser.number(*_SENDING_S)))
         if how is not None:
             raise self._unavailable("queues down", action_id)
         if self.faults.hits(Fault.QUEUE_BUSY):
@@ -144,23 +144,26 @@ class Effects:
         if self.invocation is not None:
             self.invocation.actions.add(action_id)
 
+    def saves(self, action: Action) -> None:
+        """The next step of the running invocation stores this version of an action."""
+
     def meets(self, fault: str, action_id: str | None = None) -> None:
         """Note a fault that the running invocation meets."""
         if self.invocation is not None:
             self.invocation.faults += 1
         self.faults.met(fault, self.clock(), action_id)
 
-    def _begin(self) -> None:
+    def _begin(self, what: str) -> None:
         self.invocations.step()
-        self.invocations.pause(timedelta(seconds=self.random.uniform(*self.takes.step_s)))
+        self.invocations.pause(timedelta(seconds=self.chooser.number(*self.takes.step_s)), what)
         if self.faults.hits(Fault.SLOW):
-            self._slow()
+            self._slow(what)
 
-    def _slow(self) -> None:
+    def _slow(self, what: str) -> None:
         """Everything that the invocation is busy with comes later."""
         for action_id in self.invocation.actions if self.invocation else ():
             self.meets(Fault.SLOW, action_id)
-        self.invocations.pause(timedelta(seconds=self.random.uniform(*_SLOW_S)))
+        self.invocations.pause(timedelta(seconds=self.chooser.number(*_SLOW_S)), what)
 
     def _unavailable(self, fault: str, action_id: str | None) -> Unavailable:
         self.meets(fault, action_id)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
     from datetime import datetime
 
+    from usher_simulator.trials.choosers.chooser import Chooser
     from usher_simulator.trials.dice import Dice
 
 
@@ -257,12 +258,12 @@ class Met:
 
 
 class Faults:
-    """Draws from a swarm while it is `on`, and remembers what hit whom."""
+    """Asks the chooser, of what is in a swarm, while it is `on`, and remembers what hit whom."""
 
-    def __init__(self, swarm: Swarm, random: Dice) -> None:
+    def __init__(self, swarm: Swarm, chooser: Chooser) -> None:
         self.swarm = swarm
         self.on = True
-        self._random = random
+        self._chooser = chooser
         self._by_whom: dict[str, list[Met]] = {}
         self._of_all: list[Met] = []
         self.count = 0
@@ -270,7 +271,7 @@ class Faults:
     def hits(self, fault: Fault) -> bool:
         """Whether this fault hits now."""
         rate = self.swarm.rates.get(fault)
-        return rate is not None and self.on and self._random.chance(rate)
+        return rate is not None and self.on and self._chooser.hits(fault, rate)
 
     def is_down(self, part: Part, now: datetime) -> bool:
         """Whether a part is down."""
@@ -293,13 +294,19 @@ class Faults:
         """How far the clock of a function is ahead."""
         if not self.hits(Fault.SKEWED):
             return timedelta(0)
-        return self._random.uniform(-1, 1) * LONGEST_SKEW
+        return self._chooser.number(-1.0, 1.0) * LONGEST_SKEW
 
     def met(self, fault: str, now: datetime, who: str | None = None) -> None:
         """Note that a fault hit an action (by its id), a function, or where it is told no one any of them."""
         self.count += 1
         place = self._of_all if who is None else self._by_whom.setdefault(who, [])
         place.append(Met(at=now, fault=fault))
+
+    @property
+    def all_met(self) -> list[tuple[str, Met]]:
+        """All that hit so far, and whom."""
+        met = [(who, one) for who, those in sorted(self._by_whom.items()) for one in those]
+        return met + [("", one) for one in self._of_all]
 
     def between(self, who: str, since: datetime, until: datetime) -> list[Met]:
         """What hit an action, or a function, after `since`, up to `until`."""

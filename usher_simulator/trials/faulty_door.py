@@ -47,7 +47,7 @@ class ShakyDoor:
         if faults.hits(Fault.UNREACHED):
             self._lose(Fault.UNREACHED, action_id)
             raise ConnectTimeoutError(endpoint_url="simulated")
-        self._travel()
+        self._travel(request.operation)
         answer: Mapping[str, Any] = {}
         refusal = self._refused(action_id)
         if refusal is None:
@@ -78,14 +78,14 @@ class ShakyDoor:
             )
         )
 
-    def _travel(self) -> None:
+    def _travel(self, before: str = "") -> None:
         self._effects.invocations.pause(
-            timedelta(seconds=self._effects.random.uniform(*self._effects.takes.call_s))
+            timedelta(seconds=self._effects.chooser.number(*self._effects.takes.call_s)), before
         )
 
     def _lose(self, fault: Fault, action_id: str | None) -> None:
         self._effects.meets(fault, action_id)
-        self._effects.invocations.pause(timedelta(seconds=self._effects.random.uniform(*_TIMED_OUT_S)))
+        self._effects.invocations.pause(timedelta(seconds=self._effects.chooser.number(*_TIMED_OUT_S)))
 
     def _refused(self, action_id: str | None) -> ApiError | None:
         """What keeps a call from the service. Whoever is turned away has used up a call, too."""

@@ -55,7 +55,7 @@ class SimulatedWakeUps:
             send()
             return
         self._effects.meets(Fault.WAKE_UP_LATE, action_id)
-        late = timedelta(seconds=self._effects.random.randint(*_LATE_S))
+        late = timedelta(seconds=self._effects.chooser.number(*_LATE_S))
         self._effects.clock.at(self._effects.clock() + late, send)
 
 

@@ -41,7 +41,7 @@ class ShakyStore:
         method = getattr(self._memory, name)
 
         def step(*given: Any, **named: Any) -> Any:  # noqa: ANN401 - whatever the method takes
-            return self._effects.of_store(lambda: method(*given, **named))
+            return self._effects.of_store(lambda: method(*given, **named), what=name)
 
         self.__dict__[name] = step
         return step
@@ -57,11 +57,11 @@ class ShakyStore:
                 self._watch.stored(None, stored, self._effects.invocation)
             return stored
 
-        return self._effects.of_store(do, action.id)
+        return self._effects.of_store(do, action.id, "open")
 
     def load(self, action_id: str) -> Action | None:
         """See usher.ports.records.Records."""
-        action = self._effects.of_store(lambda: self._memory.load(action_id), action_id)
+        action = self._effects.of_store(lambda: self._memory.load(action_id), action_id, "load")
         if action is not None:
             self._effects.busy_with(action_id)
             self._watch.read(action, self._effects.invocation)
@@ -77,6 +77,7 @@ class ShakyStore:
 
     def _change(self, action: Action, change: Callable[[], None]) -> None:
         self._effects.busy_with(action.id)
+        self._effects.saves(action)
 
         def do() -> None:
             before = self._memory.load(action.id)
@@ -85,11 +86,11 @@ class ShakyStore:
             if after is not None and after is not before:
                 self._watch.stored(before, after, self._effects.invocation)
 
-        self._effects.of_store(do, action.id)
+        self._effects.of_store(do, action.id, "save")
 
     def evidence(self, action: Action) -> Evidence:
         """See usher.ports.records.EvidenceStore."""
-        evidence = self._effects.of_store(lambda: self._memory.evidence(action), action.id)
+        evidence = self._effects.of_store(lambda: self._memory.evidence(action), action.id, "evidence")
         self._watch.heard(action, evidence, self._effects.invocation)
         return evidence
 
@@ -102,7 +103,7 @@ class ShakyStore:
                 self._watch.kept(signal)
             return change
 
-        return self._effects.of_store(do)
+        return self._effects.of_store(do, what="keep_signal")
 
     def keep_instance_end(self, instance_id: str, ended_at: datetime) -> None:
         """See usher.ports.records.EvidenceStore."""
@@ -111,11 +112,11 @@ class ShakyStore:
             self._memory.keep_instance_end(instance_id, ended_at)
             self._watch.ended(instance_id)
 
-        self._effects.of_store(do)
+        self._effects.of_store(do, what="keep_instance_end")
 
     def due(self, until: datetime) -> Iterable[Due]:
         """See usher.ports.records.ActionLookup. The index may lag behind the table: a row is missing."""
-        rows = self._effects.of_store(lambda: self._memory.due(until))
+        rows = self._effects.of_store(lambda: self._memory.due(until), what="due")
         return [row for row in rows if not self._is_missing(row)]
 
     def _is_missing(self, row: Due) -> bool:
@@ -141,7 +142,7 @@ class ShakyItems:
         method = getattr(self._items, name)
 
         def step(*given: Any) -> Any:  # noqa: ANN401 - whatever the method takes
-            return self._effects.of_store(lambda: method(*given))
+            return self._effects.of_store(lambda: method(*given), what=name)
 
         self.__dict__[name] = step
         return step
@@ -160,11 +161,11 @@ class ShakyVersions:
 
     def schedule(self) -> Schedule:
         """See usher.ports.file_versions.FileVersions."""
-        return self._effects.of_store(self._versions.schedule)
+        return self._effects.of_store(self._versions.schedule, what="schedule")
 
     def version(self, number: int) -> FileVersion:
         """See usher.ports.file_versions.FileVersions."""
-        return self._effects.of_store(lambda: self._versions.version(number))
+        return self._effects.of_store(lambda: self._versions.version(number), what="version")
 
 
 class ShakyBudget:
@@ -176,15 +177,15 @@ class ShakyBudget:
 
     def book(self, first: datetime, best: datetime, last: datetime, now: datetime) -> datetime | None:
         """See usher.ports.budget.Budget."""
-        return self._effects.of_store(lambda: self._budget.book(first, best, last, now))
+        return self._effects.of_store(lambda: self._budget.book(first, best, last, now), what="book")
 
     def give_back(self, booked: datetime) -> None:
         """See usher.ports.budget.Budget."""
-        self._effects.of_store(lambda: self._budget.give_back(booked))
+        self._effects.of_store(lambda: self._budget.give_back(booked), what="give_back")
 
     def throttled(self, now: datetime) -> None:
         """See usher.ports.budget.Budget."""
-        self._effects.of_store(lambda: self._budget.throttled(now))
+        self._effects.of_store(lambda: self._budget.throttled(now), what="throttled")
 
 
 class ShakyLimits:
@@ -199,7 +200,7 @@ class ShakyLimits:
     ) -> datetime | None:
         """See usher.ports.budget.ResultLimits."""
         return self._effects.of_store(
-            lambda: self._limits.grant(limit, action_id, most, within, now), action_id
+            lambda: self._limits.grant(limit, action_id, most, within, now), action_id, "grant"
         )
 
     def next_at(
@@ -207,7 +208,7 @@ class ShakyLimits:
     ) -> datetime | None:
         """See usher.ports.budget.ResultLimits."""
         return self._effects.of_store(
-            lambda: self._limits.next_at(limit, action_id, most, within, now), action_id
+            lambda: self._limits.next_at(limit, action_id, most, within, now), action_id, "next_at"
         )
 
 
@@ -220,8 +221,8 @@ class ShakyPlaces:
 
     def places(self, name: str) -> Places:
         """See usher.ports.budget.PlacesKept."""
-        return self._effects.of_store(lambda: self._kept.places(name))
+        return self._effects.of_store(lambda: self._kept.places(name), what="places")
 
     def keep_places(self, name: str, after: Places, now: datetime) -> bool:
         """See usher.ports.budget.PlacesKept."""
-        return self._effects.of_store(lambda: self._kept.keep_places(name, after, now))
+        return self._effects.of_store(lambda: self._kept.keep_places(name, after, now), what="keep_places")

@@ -120,12 +120,16 @@ class Invocations:
         if invocation.is_over:
             raise Cut
         invocation.steps += 1
-        if invocation.steps == invocation.cut_at:
+        if self.cuts(invocation):
             self._on_cut(invocation, f"cut off at step {invocation.steps}")
             raise Cut
 
-    def pause(self, span: timedelta) -> None:
-        """Let time pass for the running invocation. Outside of invocations nothing takes time."""
+    def cuts(self, invocation: Invocation) -> bool:
+        """Whether it is cut off at this step."""
+        return invocation.steps == invocation.cut_at
+
+    def pause(self, span: timedelta, before: str = "") -> None:  # noqa: ARG002 - for a subclass
+        """Let time pass for the running invocation, before it does something. Outside nothing takes time."""
         invocation, line = self.current, getcurrent()
         if invocation is None:
             return

@@ -64,7 +64,7 @@ class SimulatedQueue:
         self._visibility_timeout = visibility_timeout
         self._most_receives = most_receives
         self._dead_letters = dead_letters
-        self._copies = copies
+        self.copies = copies
         self._lag = lag
         self._ids = count(1)
         self._messages: dict[str, Message] = {}
@@ -91,7 +91,7 @@ class SimulatedQueue:
         if sum(len(part.encode(errors="surrogatepass")) for part in parts) > MOST_BYTES:
             raise ValueError(f"a message must have at most {MOST_BYTES} bytes with its attributes")
         now = self._clock()
-        for _ in range(self._copies(body)):
+        for _ in range(self.copies(body)):
             message = Message(
                 id=f"message-{next(self._ids):08d}",
                 body=body,

@@ -18,7 +18,7 @@ from usher_simulator.autoscaling.notifications import hook_message
 from usher_simulator.autoscaling.query_protocol import ApiError, Request
 from usher_simulator.trials.broken_hooks import broken
 from usher_simulator.trials.condition_truths import kinds_in
-from usher_simulator.trials.deployment import TARGETS
+from usher_simulator.trials.deployed import TARGETS
 from usher_simulator.trials.dice import Dice
 from usher_simulator.trials.drawn_hooks import TAG, changed, changes, groups_of
 from usher_simulator.trials.faults import Fault, Thing

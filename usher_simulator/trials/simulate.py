@@ -13,10 +13,13 @@ from dataclasses import dataclass, field
 from time import perf_counter, process_time
 from typing import TYPE_CHECKING, Final
 
-from usher_simulator.trials.trial import Outcome, Trial
+from usher_simulator.trials.trial import Trial
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+
+    from usher_simulator.trials.outcome import Outcome
+
 
 _TOLD_EVERY_S: Final = 10.0
 _AT_ONCE: Final = 5  # seeds that a process takes together

@@ -6,10 +6,9 @@ come to its end within a stated time.
 
 from __future__ import annotations
 
-import hashlib
 import json
+import math
 import uuid
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, Final
@@ -23,13 +22,14 @@ from usher_simulator.autoscaling.service import AutoScalingService
 from usher_simulator.autoscaling.simulated_targets import DeliveryFaults, SimulatedOutside
 from usher_simulator.autoscaling.virtual_clock import VirtualClock
 from usher_simulator.fakes.memory_store import MemoryStore
-from usher_simulator.fakes.recorder import Recorder
 from usher_simulator.fakes.written_store import WrittenStore
 from usher_simulator.trials import drawn_hooks, faults, scenario
 from usher_simulator.trials.audience import Audience
 from usher_simulator.trials.checkers import CHECKERS
+from usher_simulator.trials.choosers.by_seed import BySeed
 from usher_simulator.trials.condition_services import Asked
-from usher_simulator.trials.deployment import CALLS_PER_SECOND, TARGETS, Deployment
+from usher_simulator.trials.deployed import CALLS_PER_SECOND, TARGETS
+from usher_simulator.trials.deployment import Deployment
 from usher_simulator.trials.dice import Dice
 from usher_simulator.trials.effects import Effects
 from usher_simulator.trials.faults import Fault, Faults, Part, Swarm, Thing
@@ -38,19 +38,24 @@ from usher_simulator.trials.invocations import Invocations
 from usher_simulator.trials.judge.scene import Scene
 from usher_simulator.trials.judge.terms import InForce
 from usher_simulator.trials.operators import People
+from usher_simulator.trials.outcome import Outcome
 from usher_simulator.trials.scenario import Scenario, Ways
 from usher_simulator.trials.stack import Stack
 from usher_simulator.trials.stream import Stream
 from usher_simulator.trials.surroundings import HeldUp, Surroundings
+from usher_simulator.trials.trial_parts import Instances, TrialTelemetry
 from usher_simulator.trials.workload import EventBus, Workload
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
+    from usher.core.compiled import Compiled
     from usher_simulator.autoscaling.lifecycle_actions import Wait
     from usher_simulator.autoscaling.moves import MoveKind  # noqa: F401 - of a signature
+    from usher_simulator.autoscaling.query_protocol import Request
+    from usher_simulator.trials.choosers.chooser import Chooser
     from usher_simulator.trials.invocations import Invocation
-    from usher_simulator.trials.judge.scene import MakeChecker, Violation
+    from usher_simulator.trials.judge.scene import MakeChecker
 
 START: Final = datetime(2026, 3, 1, tzinfo=UTC)
 LASTS: Final = timedelta(hours=6)
@@ -59,29 +64,8 @@ SETTLES_IN: Final = timedelta(hours=8)  # three waits of at most two hours one a
 _SHARE_LONGER: Final = 0.02
 _SHARE_OF_TURNS: Final = 0.12  # of the seeds: hooks that let only some actions begin at once
 _LOOKED_AFTER: Final = timedelta(minutes=10)  # holds three passes, by which hooks are put and taken back
+_LATE_LOG_S: Final = (math.log(1), math.log(600))  # a notification: evenly over the orders of magnitude
 _MOST_STEPS: Final = 3_000_000
-
-
-@dataclass(frozen=True, kw_only=True)
-class Outcome:
-    """What came of a trial. `trace` is empty unless it was asked for."""
-
-    seed: int
-    swarm: str
-    violations: Sequence[Violation]
-    trace: Sequence[str]
-    looks: int  # records that a wake-up or a sweep loaded to see whether something is due
-    decisions: int  # of these
-    actions: int  # lifecycle actions of ours that began
-    action_hours: float  # of those that were recorded
-    faults: int
-    hooks: Mapping[str, int]  # of the actions: how many by each kind of hook
-    happened: frozenset[str]  # of what a seed may draw, in words
-
-    @property
-    def digest(self) -> str:
-        """Of the trace: equal seeds have equal ones."""
-        return hashlib.sha256("\n".join(self.trace).encode(errors="backslashreplace")).hexdigest()
 
 
 class Trial:
@@ -110,11 +94,11 @@ class Trial:
         self._lasts = LONGER if dice.chance(_SHARE_LONGER) else LASTS
         self.surroundings = surroundings or Surroundings.draw(Dice.of(seed, "surroundings"))
         swarm = swarm or self._draw_swarm()
-        self.faults = Faults(faults.with_things(swarm, things), Dice.of(seed, "faults"))
+        self.faults = Faults(faults.with_things(swarm, things), self._chooser(Dice.of(seed, "faults")))
         self.audience.tell("swarm", self.faults.swarm)
-        invocations = Invocations(self.clock, self._cut)
-        self.effects = Effects(self.clock, invocations, self.faults, Dice.of(seed, "steps"))
-        self.asked = Asked(self.effects, Dice.of(seed, "answers"), self.audience.tell)
+        self.effects = self._make_effects(Dice.of(seed, "steps"))
+        answers = Dice.of(seed, "answers")
+        self.asked = Asked(self.effects, answers, self._chooser(answers), self.audience.tell)
         self.held_up = HeldUp(Dice.of(seed, "held up"))
         self.audience.tell("surroundings", self.surroundings)
         self.fleet = self._make_fleet(dice)
@@ -146,6 +130,13 @@ class Trial:
         self.audience.checkers = [make(self.scene) for make in watched]
         self.audience.stream = self.stream if self.surroundings.announces else None
         self.scenario = self._make_scenario(hooks, dice)
+
+    def _chooser(self, dice: Dice) -> Chooser:
+        """Who makes the choices for which there are these dice. A subclass has somebody else choose."""
+        return BySeed(dice)
+
+    def _make_effects(self, dice: Dice) -> Effects:
+        return Effects(self.clock, Invocations(self.clock, self._cut), self.faults, self._chooser(dice))
 
     def _draw_swarm(self) -> Swarm:
         seed, lasts = self.seed, self._lasts
@@ -200,11 +191,10 @@ class Trial:
 
     def _make_usher(self, hooks: dict[str, Any]) -> Deployment:
         self.service = AutoScalingService(self.fleet)
-        door = ShakyDoor(self.effects, self.service, self.audience, self._action_of)
         wire = _wire()
-        wire.answer = door
+        wire.answer = self._make_door()
         usher = self.deployment(
-            compiled(hooks),
+            self._compiled(hooks),
             self.effects,
             wire.client,
             self.telemetry,
@@ -217,6 +207,12 @@ class Trial:
         )
         usher.on_acknowledged = self.audience.acknowledged
         return usher
+
+    def _make_door(self) -> Callable[[Request], Mapping[str, Any]]:
+        return ShakyDoor(self.effects, self.service, self.audience, self._action_of)
+
+    def _compiled(self, hooks: dict[str, Any]) -> Compiled:
+        return compiled(hooks)
 
     def _make_scenario(self, hooks: dict[str, Any], dice: Dice) -> Scenario:
         bus = EventBus(clock=self.clock, outside=self._outside)
@@ -251,7 +247,7 @@ class Trial:
         """To the inbox, now or late."""
         at = self.held_up.until(self.clock())
         if at is None and self.faults.hits(Fault.NOTICE_LATE):
-            at = self.clock() + timedelta(seconds=self.effects.random.between(1, 600))
+            at = self.clock() + timedelta(seconds=math.exp(self.effects.chooser.number(*_LATE_LOG_S)))
         if at is None:
             self.usher.inbox.send(body)
         else:
@@ -395,34 +391,3 @@ class Trial:
 def _wire() -> ShortWire:
     """One for all trials of a process: they run one after the other."""
     return ShortWire()
-
-
-class Instances:
-    """Implements usher.ports.autoscaling.InstanceStates."""
-
-    def __init__(self, trial: Trial) -> None:
-        self._trial = trial
-
-    def states(self, instance_ids: Sequence[str]) -> Mapping[str, str]:
-        """All run that did not end, and were not stopped."""
-        scene = self._trial.scene
-        told = dict.fromkeys(instance_ids, "running")
-        told |= {each: "stopped" for each in instance_ids if each in scene.stopped}
-        return told | {each: "terminated" for each in instance_ids if each in scene.ended_in_ec2}
-
-
-class TrialTelemetry(Recorder):
-    """Counts, and tells the trial of trouble."""
-
-    def __init__(self, trial: Trial) -> None:
-        super().__init__()
-        self._trial = trial
-
-    def trouble(self, what: str, error: Exception) -> None:
-        """See usher.ports.telemetry.Telemetry."""
-        self._trial.trouble(what, error)
-
-    def enrolment(self, step: str, group: str, hook: str, reason: str) -> None:
-        """See usher.ports.telemetry.EnrolmentTelemetry."""
-        super().enrolment(step, group, hook, reason)
-        self._trial.scene.happened.add(f"enrolment: {step}")

@@ -103,9 +103,11 @@ class Sender:
             return self._after_failure(action, answer, now)
 
         def denied(newer: Action) -> Action:
-            """Whatever others noted meanwhile: this call was not applied."""
-            others = tuple(sent_at for sent_at in newer.completes_sent if sent_at != now)
-            return replace(newer, completes_sent=others)
+            """Whatever others noted meanwhile: this call was not applied. One of the same time may be."""
+            others = list(newer.completes_sent)
+            if now in others:
+                others.remove(now)
+            return replace(newer, completes_sent=tuple(others))
 
         self._settle(action, f"CompleteLifecycleAction {decision.result}", answer, settled, denied)
 

@@ -1,0 +1,44 @@
+"""Batches of messages, as Lambda hands them to a function, and what it answers."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from usher_simulator.trials.faulty_queues import DEPTH
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from usher_simulator.trials.deployed import Deployed
+    from usher_simulator.trials.queue import Batch, Message
+
+
+def failed_in(returned: Mapping[str, Any] | None) -> Collection[str]:
+    """The messages that an invocation reports; None is returned for none."""
+    return {each["itemIdentifier"] for each in (returned or {}).get("batchItemFailures", [])}
+
+
+def depth_of(batch: Batch) -> int:
+    """How often the chain of its messages has gone through its function."""
+    return max(int(message.attributes.get(DEPTH, "0")) for message in batch.messages)
+
+
+def asked_in(settings: Deployed, batch: Batch | None) -> list[Mapping[str, Any]]:
+    """The wake-ups or turns of a batch. What intake is sent nobody knows before it is read."""
+    messages = batch.messages if batch is not None and settings.function in ("wake", "questions") else ()
+    return [json.loads(message.body) for message in messages]
+
+
+def sqs_record(message: Message) -> dict[str, Any]:
+    """A message as Lambda hands it to a function."""
+    return {
+        "messageId": message.id,
+        "receiptHandle": "handle",
+        "body": message.body,
+        "attributes": {"ApproximateReceiveCount": str(message.receives)},
+        "messageAttributes": {},
+        "eventSource": "aws:sqs",
+        "eventSourceARN": "arn:aws:sqs:us-east-1:111122223333:usher",
+        "awsRegion": "us-east-1",
+    }

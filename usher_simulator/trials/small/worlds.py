@@ -1,0 +1,173 @@
+"""The small worlds. In most of them the crowd is at 1:00: when a wait that began at 0:10.95 is looked at."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+from usher.core.compiled import compiled
+from usher_simulator.trials.faults import Fault, Thing
+from usher_simulator.trials.small import people
+from usher_simulator.trials.small.world import World
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from usher_simulator.trials.small.world import SmallTrial
+
+_MINUTE: Final = 60
+_CROWDED: Final = timedelta(seconds=_MINUTE)
+_SOON: Final = timedelta(seconds=80)  # the last thing that a script does is done by then
+_AT_WORK: Final = (Fault.CUT, Fault.STORE_ANSWER_LOST, Fault.QUEUE_BUSY, Fault.ANSWER_LOST, Fault.TWICE)
+_BY_SIGNAL: Final = {"until": [{"signal": "done"}], "give_up_after": "70s", "on_give_up": "CONTINUE"}
+
+
+def _file(policy: dict[str, Any], **hook: object) -> dict[str, Any]:
+    gate = {"name": "gate", "group": "web", "transition": "launching", "notify": "sqs", "policy": "p"}
+    usual = {"heartbeat_timeout": "60s", "default_result": "ABANDON"}
+    return {"version": 1, "policies": {"p": policy}, "hooks": [{**gate, **usual, **hook}]}
+
+
+def _begins(trial: SmallTrial, *then: Callable[[SmallTrial], None], size: int = 1) -> None:
+    """A launch waits from 0:10.95 on, so that its notice comes at 0:11; and all the rest at 1:00."""
+    trial.at(9.95, lambda: trial.grow("web", size))
+    for each in then:
+        trial.at(_MINUTE, partial(each, trial))
+
+
+def _without_sweeps(trial: SmallTrial, *then: Callable[[SmallTrial], None], size: int = 1) -> None:
+    trial.no_sweeps()
+    _begins(trial, *then, size=size)
+
+
+def _notice_again(trial: SmallTrial) -> None:
+    trial.again()
+
+
+def _wake_again(trial: SmallTrial) -> None:
+    trial.wake_again()
+
+
+def _done(trial: SmallTrial) -> None:
+    trial.says("done")
+
+
+def _said_at_once(trial: SmallTrial) -> None:
+    _without_sweeps(trial)
+    trial.at(11, lambda: trial.says("done"))
+
+
+def _adopted(trial: SmallTrial) -> None:
+    """Notices are held up until the pass of the second minute adopts what waits."""
+    trial.held_up_until(120)
+    trial.at(9.95, lambda: trial.grow("web", 1))
+
+
+def _paused(trial: SmallTrial) -> None:
+    _without_sweeps(trial, people.pauses)
+    trial.at(62, lambda: people.resumes(trial))
+
+
+def _deploys(trial: SmallTrial) -> None:
+    other = {**_file({"until": [{"elapsed": "3m"}], "give_up_after": "5m"}), "version": 1}
+    _without_sweeps(trial, partial(people.deploys, file=compiled(other)))
+    trial.at(50.05, lambda: trial.grow("web", 2))
+
+
+_AT_49: Final = {"until": [{"elapsed": "49s"}], "give_up_after": "5m"}
+WORLDS: Final = (
+    World(
+        name="two-looks",
+        about="one action, and two looks at the moment of its result",
+        hooks=_file(_AT_49),
+        script=lambda trial: _without_sweeps(trial, _wake_again),
+        faults_from=_CROWDED,
+        lasts=_SOON,
+        is_quick=True,
+    ),
+    World(
+        name="result",
+        about="one action: two looks, an intake and a sweep at the moment of its result",
+        hooks=_file(_AT_49),
+        script=lambda trial: _begins(trial, _notice_again, _wake_again),
+        faults_from=_CROWDED,
+        lasts=_SOON,
+    ),
+    World(
+        name="two-channels",
+        about="a notice by two channels at once, and a signal between",
+        hooks=_file(_BY_SIGNAL),
+        script=_said_at_once,
+        lasts=_SOON,
+        comes_twice=True,
+        faults=_AT_WORK,
+    ),
+    World(
+        name="beat-and-result",
+        about="a heartbeat beside the signal that ends the wait",
+        hooks=_file(_BY_SIGNAL),
+        script=lambda trial: _without_sweeps(trial, _done),
+        faults_from=_CROWDED,
+        lasts=_SOON,
+    ),
+    World(
+        name="finding",
+        about="a turn of questions beside a heartbeat",
+        hooks=_file({"until": [{"instance_status": "ok"}], "give_up_after": "70s", "on_give_up": "CONTINUE"}),
+        script=lambda trial: _without_sweeps(trial, lambda each: each.ask_again()),
+        answers=("instance_status",),
+        faults_from=_CROWDED,
+        lasts=_SOON,
+        faults=_AT_WORK,
+        is_quick=True,
+    ),
+    World(
+        name="adoption",
+        about="a wait that reconcile adopts beside its late notice",
+        hooks=_file({"until": [{"elapsed": "150s"}], "give_up_after": "10m"}, heartbeat_timeout="5m"),
+        script=_adopted,
+        faults_from=timedelta(seconds=120),
+        lasts=timedelta(seconds=180),
+        things=frozenset({Thing.RECONCILED}),
+        faults=_AT_WORK,
+    ),
+    World(
+        name="operators",
+        about="two operators and a look",
+        hooks=_file({"until": [{"elapsed": "65s"}], "give_up_after": "5m"}),
+        script=lambda trial: _without_sweeps(trial, people.holds, people.completes),
+        faults_from=_CROWDED,
+        lasts=_SOON,
+        faults=_AT_WORK,
+    ),
+    World(
+        name="pause",
+        about="a pause beside a heartbeat, and the resume",
+        hooks=_file({"until": [{"elapsed": "65s"}], "give_up_after": "5m"}),
+        script=_paused,
+        faults_from=_CROWDED,
+        lasts=_SOON,
+        faults=_AT_WORK,
+    ),
+    World(
+        name="deploy",
+        about="another hooks file while one looks and one begins",
+        hooks=_file({"until": [{"elapsed": "65s"}], "give_up_after": "5m"}),
+        script=_deploys,
+        faults_from=_CROWDED,
+        lasts=timedelta(seconds=250),
+        faults=_AT_WORK,
+    ),
+    World(
+        name="at-once",
+        about="two actions, of which one may begin at once",
+        hooks=_file({"until": [{"elapsed": "20s"}], "give_up_after": "5m"}, limits={"at_once": 1}),
+        script=lambda trial: _without_sweeps(trial, size=2),
+        lasts=_SOON,
+        faults=(Fault.CUT,),
+    ),
+)
+BY_NAME: Final = {world.name: world for world in WORLDS}
+TWO_LOOKS: Final = BY_NAME["two-looks"]
+RESULT: Final = BY_NAME["result"]

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from usher.core.frozen import frozen
+from usher.core.frozen import replace as frozen_replace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -85,3 +86,21 @@ def test_what_is_wrong_is_named() -> None:
         VALUE(z=1)
     with pytest.raises(FrozenInstanceError, match="cannot assign to 'x' of Value"):
         VALUE(x=1).x = 2
+
+
+@given(first=GIVEN, second=GIVEN)
+def test_its_own_replace_does_as_that_of_dataclasses(
+    first: Mapping[str, Any], second: Mapping[str, Any]
+) -> None:
+    usual = {"x": 1} | {name: value for name, value in first.items() if name != "z"}
+
+    assert outcome(lambda: frozen_replace(VALUE(**usual), **second)) == outcome(
+        lambda: replace(VALUE(**usual), **second)
+    )
+
+
+def test_where_nothing_is_replaced_it_is_the_value_itself() -> None:
+    value = VALUE(x=1, y="a")
+
+    assert frozen_replace(value, x=value.x, y=value.y) is value
+    assert frozen_replace(value, x=2) is not value

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -11,6 +10,7 @@ from usher.core import evidence
 from usher.core.action import Status
 from usher.core.evidence import Kept
 from usher.core.finding import merged
+from usher.core.frozen import replace
 from usher.core.lines import fewer
 from usher.ports.errors import Moved
 from usher.ports.records import MOST_OF_INSTANCE, ClosedRow, Due, Evidence, OpenRow, RowWait, Unasked

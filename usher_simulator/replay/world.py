@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from itertools import count
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from usher import handlers
 from usher.aws.autoscaling import AutoScalingApi
@@ -13,7 +13,7 @@ from usher.aws.waiting import WaitingApi
 from usher.core.queue_messages import question_body, wake_up_body
 from usher.evaluation.stale_waits import StaleWaitGuard
 from usher.questions.asking import Asking, questions_handler
-from usher_simulator.autoscaling.fast_client import ShortWire
+from usher_simulator.autoscaling.direct_calls import DirectCalls
 from usher_simulator.autoscaling.lifecycle_actions import Waits
 from usher_simulator.autoscaling.lifecycle_calls import LifecycleCalls
 from usher_simulator.autoscaling.virtual_clock import VirtualClock
@@ -28,6 +28,8 @@ from usher_simulator.replay.assumed_answers import AssumedProbing, nothing
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
+
+    from mypy_boto3_autoscaling import AutoScalingClient
 
     from usher.core.held_wait import HeldWait
     from usher.core.notifications import Home
@@ -60,13 +62,12 @@ class World:
         self.dead_letters = DeadLetterList()
         wake_ups, questions = WakeUpLine(self), QuestionLine(self)
         ids = count(1)
-        wire = ShortWire()
-        wire.answer = LifecycleCalls(self.waits)
+        client = cast("AutoScalingClient", DirectCalls(LifecycleCalls(self.waits)))
         looks = evaluator_of(
             store=self.store,
             auto_scaling=StaleWaitGuard(
-                calls=AutoScalingApi(wire.client),
-                activities=WaitingApi(wire.client),
+                calls=AutoScalingApi(client),
+                activities=WaitingApi(client),
                 budget=MemoryBudget(1000),
                 clock=self.clock,
             ),

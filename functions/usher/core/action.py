@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import zlib
-from dataclasses import replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from operator import attrgetter
 from typing import TYPE_CHECKING, Final
 
 from usher.core import deadlines
-from usher.core.frozen import frozen
+from usher.core.frozen import frozen, replace
 from usher.core.limits import Limits
 
 if TYPE_CHECKING:
@@ -170,6 +170,7 @@ _MOMENTS: Final = (
     "limit_at",
     "began_at",
 )
+_moments_of: Final = attrgetter(*_MOMENTS)
 
 
 @frozen
@@ -233,8 +234,9 @@ class Action:
     recent: tuple[Entry, ...] = ()  # its last lines: those that the record holds, and new ones
 
     def __post_init__(self) -> None:
-        for field in _MOMENTS:
-            require_aware(field, getattr(self, field))
+        for field, moment in zip(_MOMENTS, _moments_of(self), strict=True):
+            if moment is not None:
+                require_aware(field, moment)
         for sent_at in self.completes_sent:
             require_aware("completes_sent", sent_at)
         if (self.phase is Phase.CLOSED) != (self.look_at is None):

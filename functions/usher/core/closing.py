@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from usher.core.action import ActivityEnd, Outcome, Phase
+from usher.core.frozen import replace
 
 if TYPE_CHECKING:
     from datetime import datetime

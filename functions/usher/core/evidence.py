@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
@@ -12,6 +11,7 @@ from usher.core.action import Phase, Result, Status, Transition
 from usher.core.conditions.command import COMMAND_ID
 from usher.core.conditions.probe import Probe
 from usher.core.conditions.signalled import Signalled
+from usher.core.frozen import replace
 from usher.core.policy import Mode
 from usher.core.wait_moves import GROUP, POOL
 

@@ -7,13 +7,12 @@ backwards from the expiries, everything fits in that can fit.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from usher.core import deadlines
 from usher.core.action import Phase
-from usher.core.frozen import frozen
+from usher.core.frozen import frozen, replace
 from usher.core.policy import Mode
 from usher.ports.errors import Denied, Unavailable
 

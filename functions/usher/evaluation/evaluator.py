@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from usher.core import choice, closing, evidence, questions
 from usher.core.action import Phase
 from usher.core.decide import Complete, Heartbeat, Wait, asks_for_turn, decide
-from usher.core.frozen import frozen
+from usher.core.frozen import frozen, replace
 from usher.core.policy import Mode
 from usher.evaluation.call_budget import CallBudget
 from usher.evaluation.observe import as_if_done

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Final, Protocol
 
 from usher.core import closing
 from usher.core.action import Outcome, Phase, Result, Transition
-from usher.core.frozen import frozen
+from usher.core.frozen import frozen, replace
 from usher.evaluation.wake_ups import backup_at
 from usher.ports.errors import Moved, Unavailable
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from usher.core import closing
 from usher.core.action import Code, Outcome, Phase
 from usher.core.decide import retry_at
-from usher.core.frozen import frozen
+from usher.core.frozen import frozen, replace
 from usher.evaluation.record_writer import BOTH
 from usher.ports.autoscaling import AnswerKind
 from usher.ports.errors import CutShort, Denied, Moved, Unavailable

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 from usher.core import evidence
-from usher.core.frozen import frozen
+from usher.core.frozen import frozen, replace
 from usher.ports.errors import Moved
 
 if TYPE_CHECKING:

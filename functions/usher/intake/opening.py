@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from usher.core import adoption, closing, evidence
 from usher.core.action import Action, Outcome, Result, Transition
 from usher.core.configuration import ConfigurationRefused
-from usher.core.frozen import frozen
+from usher.core.frozen import frozen, replace
 from usher.core.ownership import Terms, terms
 from usher.core.policy import Move
 from usher.evaluation.record_writer import BOTH

@@ -55,9 +55,9 @@ def ask_due(store: Store, asking: Asking, now: datetime) -> None:
     """Take the turns of all actions that are due, whoever sent what."""
     for _ in range(20):
         due = [
-            (action.id, findings.turn)
-            for action in cast(ReconcileStore, store).all_open()
-            if (findings := store.findings(action.id)) is not None
+            (row.action_id, findings.turn)
+            for row in cast(ReconcileStore, store).open_rows()
+            if (findings := store.findings(row.action_id)) is not None
             and findings.ask_at is not None
             and findings.ask_at <= now
         ]

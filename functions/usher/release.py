@@ -265,7 +265,7 @@ class Release:
             except GroupGone:
                 continue
             terms = [Terms(hook=record.own_hook) for record in by_group[group.name] if record.selector]
-            for one in live_waits.unrecorded(seen, terms, ()):
+            for one in live_waits.unrecorded(seen, terms):
                 timeout = one.hook.heartbeat_timeout
                 yield adoption.adopted(one, timeout, self.new_id(), self.clock())
 

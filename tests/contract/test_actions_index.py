@@ -19,7 +19,8 @@ from usher.aws.records import RecordTable
 from usher.core import iso_time
 from usher.core.action import Phase
 from usher.core.finding import Findings
-from usher.ports.records import ClosedRow, OpenRow, ReconcileStore, RowWait, Unasked
+from usher.core.wait_moves import WaitKind
+from usher.ports.records import ClosedRow, OpenRow, ReconcileStore, Unasked
 from usher_simulator.fakes.memory_store import MemoryStore
 
 if TYPE_CHECKING:
@@ -32,13 +33,6 @@ if TYPE_CHECKING:
 def test_open_rows_say_what_waits_where_and_closed_ones_how_it_ended(store: Store) -> None:
     rows = cast(ReconcileStore, store)
     action = opened(store, timeout_assumed=True, look_at=at(90))
-    wait = RowWait(
-        transition=action.hook.transition,
-        origin=action.origin,
-        destination=action.destination,
-        heartbeat_timeout=action.hook.heartbeat_timeout,
-        timeout_assumed=True,
-    )
     assert list(rows.open_rows()) == [
         OpenRow(
             action_id=action.id,
@@ -46,7 +40,7 @@ def test_open_rows_say_what_waits_where_and_closed_ones_how_it_ended(store: Stor
             hook=action.hook.name,
             instance_id=INSTANCE,
             expires_at=action.expires_at,
-            wait=wait,
+            wait=WaitKind.of(action),
         )
     ]
     assert list(rows.closed(at(0), LATER, 10)) == []

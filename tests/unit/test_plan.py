@@ -110,7 +110,11 @@ class Scene:
 
     def plan(self, *hooks: Mapping[str, Any], **outputs: str) -> Plan:
         live = Live(groups=self.api, members=WaitingApi(self.account.client))
-        known = Known(enrolled=self.records.enrolled(), open_actions=list(self.store.all_open()))
+        known = Known(
+            enrolled=self.records.enrolled(),
+            in_use=self.store.hooks_in_use(),
+            open_actions=self.store.all_open(),
+        )
         configured = self.file(*hooks).configuration
         return plan(self.wanted(*hooks, **outputs), configured, live, known, self.clock)
 
@@ -208,7 +212,7 @@ def test_an_open_action_that_would_lose_a_permission_is_shown() -> None:
     assert not [row for row in scene.plan(a_hook(policy="asks")).rows if row.step is Step.PERMISSION]
     without = {"version": 1, "policies": {"p": {"until": []}}, "hooks": [a_hook()]}
     live = Live(groups=scene.api, members=WaitingApi(scene.account.client))
-    known = Known(enrolled=scene.records.enrolled(), open_actions=[action])
+    known = Known(enrolled=scene.records.enrolled(), in_use={}, open_actions=[action])
     found = plan(scene.wanted(a_hook()), configuration.parse(without), live, known, scene.clock)
     (row,) = [row for row in found.rows if row.step is Step.PERMISSION]
     assert row.reason == (
@@ -375,7 +379,7 @@ def test_a_group_that_a_service_operates_is_a_conflict_for_each_hook() -> None:
         hooks_of = staticmethod(scene.api.hooks_of)
 
     live = Live(groups=Operated(), members=WaitingApi(scene.account.client))
-    known = Known(enrolled=[], open_actions=[])
+    known = Known(enrolled=[], in_use={}, open_actions=[])
     configured = scene.file(a_hook()).configuration
     rows = plan(scene.wanted(a_hook()), configured, live, known, scene.clock).rows
     assert (

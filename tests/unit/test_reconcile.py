@@ -14,8 +14,10 @@ from usher.core import adoption, closing, configuration, evidence, live_waits, r
 from usher.core.action import Outcome, Phase, Result, Transition
 from usher.core.hook_items import HookSeen, HookSettings
 from usher.core.live_waits import Activity, LiveGroup, Member, UnrecordedWait
+from usher.core.open_waits import ADOPTED, OpenWaits, Place
 from usher.core.ownership import Terms
 from usher.core.round_robin import share
+from usher.core.wait_moves import WaitKind
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -126,16 +128,70 @@ def test_a_state_is_that_of_an_action_when_its_move_is(
     assert wait_moves.waits_in(an_action(**of_action), state) is expected
 
 
+def open_waits(*actions: Action) -> OpenWaits:
+    found = OpenWaits()
+    for action in actions:
+        place = Place(group=action.hook.group, hook=action.hook.name, wait=WaitKind.of(action))
+        found.add(place, action.instance_id, action.id)
+    return found
+
+
+def adopted_of(action: Action, **changes: Any) -> Action:
+    return replace(action, id=f"{ADOPTED}1", token=None, **changes)
+
+
+@pytest.mark.parametrize(
+    ("state", "is_healthy", "is_in_doubt"),
+    [
+        pytest.param("Terminating:Wait", True, False, id="it waits, in health"),
+        pytest.param("Terminating:Wait", False, True, id="it is unhealthy"),
+        pytest.param("Terminating:Proceed", True, True, id="it waits no more"),
+        pytest.param("Pending:Wait", True, True, id="it waits elsewhere"),
+    ],
+)
+def test_a_record_is_in_doubt_unless_its_instance_is_seen_to_wait_in_health(
+    state: str, is_healthy: bool, is_in_doubt: bool
+) -> None:
+    action = an_action()
+    live = a_group(replace(a_member(state), is_healthy=is_healthy))
+    assert list(open_waits(action).in_doubt(action.hook.group, live)) == [action.id] * is_in_doubt
+
+
+def test_of_a_group_that_is_gone_all_are_in_doubt_and_of_one_seen_in_part_none_that_is_missing() -> None:
+    action = an_action()
+    waits = open_waits(action)
+    assert list(waits.in_doubt(action.hook.group, None)) == [action.id]
+    assert list(waits.in_doubt(action.hook.group, a_group())) == [action.id]
+    assert list(waits.in_doubt(action.hook.group, replace(a_group(), is_whole=False))) == []
+
+
+def test_what_a_newer_release_says_of_a_wait_leaves_a_doubt_and_tells_of_no_wait() -> None:
+    action = an_action()
+    waits = OpenWaits()
+    waits.add(Place(group=action.hook.group, hook=action.hook.name, wait=None), INSTANCE, action.id)
+    assert list(waits.in_doubt(action.hook.group, a_group(a_member()))) == [action.id]
+    assert not waits.are_held(action.hook.group, action.hook.name, a_member())
+
+
+@pytest.mark.parametrize("changes", [{}, {"origin": None}], ids=["alike", "of unknown origin"])
+def test_an_adopted_action_is_loaded_with_what_waits_beside_it(changes: dict[str, Any]) -> None:
+    by_token, alone = an_action(), replace(an_action(), id="alone", instance_id="i-0bbbbbbbbbbbbbbbb")
+    twin = adopted_of(by_token, **changes)
+    assert set(open_waits(by_token, twin, twin, alone).of_adopted()) == {by_token.id, twin.id}
+    assert list(open_waits(twin, alone).of_adopted()) == []
+    assert list(open_waits(by_token, alone).of_adopted()) == []
+
+
 def test_what_waits_without_an_open_record_is_unknown_for_each_hook_of_its_transition() -> None:
     hooks = [a_hook(), a_hook(name="second"), a_hook(name="gate", transition="launching")]
     waiting = a_group(a_member(), a_member("InService", instance_id="i-0aaaaaaaaaaaaaaaa"))
-    found = live_waits.unrecorded(waiting, [Terms(hook=hook) for hook in hooks], [an_action()])
+    found = live_waits.unrecorded(waiting, [Terms(hook=hook) for hook in hooks], open_waits(an_action()))
     assert [(one.member.instance_id, one.hook.name) for one in found] == [(INSTANCE, "second")]
 
 
 def test_a_record_of_an_earlier_move_does_not_make_a_wait_known() -> None:
     earlier = an_action(destination="WarmPool")
-    (one,) = live_waits.unrecorded(a_group(a_member()), [Terms(hook=a_hook())], [earlier])
+    (one,) = live_waits.unrecorded(a_group(a_member()), [Terms(hook=a_hook())], open_waits(earlier))
     assert one.hook.name == "usher-drain"
 
 

@@ -173,7 +173,8 @@ def planned(account: Account, file: Compiled) -> Plan:
     live = Live(groups=GroupsApi(client), members=WaitingApi(client))
     known = Known(
         enrolled=items.enrolled(),
-        open_actions=list(account.records.all_open()),
+        in_use=account.records.hooks_in_use(),
+        open_actions=account.records.open_of(row.action_id for row in account.records.open_rows()),
         tag_value=account.parameters.get("TagValue"),
         is_applied=in_force is not None and in_force.version is not None,
     )

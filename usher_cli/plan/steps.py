@@ -94,7 +94,8 @@ class Known:
     """What Usher has stored, and may do."""
 
     enrolled: Sequence[Enrolled]
-    open_actions: Sequence[Action]
+    in_use: Mapping[tuple[str, str], int]  # how many open actions wait, by group and hook
+    open_actions: Iterable[Action]  # read as they are taken
     tag_value: str | None = None  # of the tag of the groups on which it may put hooks; None: on all
     is_applied: bool = False  # files are applied here, not deployed: rights do not follow them
 
@@ -201,7 +202,7 @@ def _rows(steps: Iterable[EnrolmentStep]) -> Iterator[Row]:
 
 def _retiring(record: Enrolled, live: LiveMembers, known: Known, clock: Callable[[], datetime]) -> Row:
     """Since when it has been retiring, how many wait in it, and what keeps it."""
-    recorded = sum((action.hook.group, action.hook.name) == record.key for action in known.open_actions)
+    recorded = known.in_use.get(record.key, 0)
     try:
         count = waiting(live, record, clock)
     except GroupGone:

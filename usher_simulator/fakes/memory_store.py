@@ -12,8 +12,9 @@ from usher.core.evidence import Kept
 from usher.core.finding import merged
 from usher.core.frozen import replace
 from usher.core.lines import fewer
+from usher.core.wait_moves import WaitKind
 from usher.ports.errors import Moved
-from usher.ports.records import MOST_OF_INSTANCE, ClosedRow, Due, Evidence, OpenRow, RowWait, Unasked
+from usher.ports.records import MOST_OF_INSTANCE, ClosedRow, Due, Evidence, OpenRow, Unasked
 from usher_simulator.fakes.item_bounds import check_lines, check_record
 
 if TYPE_CHECKING:
@@ -167,8 +168,13 @@ class MemoryStore:
         self._findings[action_id] = replace(stored, sweep_at=until)
         return True
 
-    def all_open(self) -> Iterable[Action]:
+    def open_of(self, action_ids: Iterable[str]) -> Iterable[Action]:
         """See usher.ports.records.ReconcileStore."""
+        found = (self._actions.get(action_id) for action_id in dict.fromkeys(action_ids))
+        return [action for action in found if action is not None and action.is_open]
+
+    def all_open(self) -> Sequence[Action]:
+        """Every open action."""
         return [self._actions[action_id] for action_id in self._open]
 
     def open_rows(self) -> Iterator[OpenRow]:
@@ -180,13 +186,7 @@ class MemoryStore:
                 hook=action.hook.name,
                 instance_id=action.instance_id,
                 expires_at=action.expires_at,
-                wait=RowWait(
-                    transition=action.hook.transition,
-                    origin=action.origin,
-                    destination=action.destination,
-                    heartbeat_timeout=action.hook.heartbeat_timeout,
-                    timeout_assumed=action.timeout_assumed,
-                ),
+                wait=WaitKind.of(action),
             )
 
     def closed(self, since: datetime, until: datetime, page_size: int) -> Iterator[Sequence[ClosedRow]]:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from usher.core.action import Action
+    from usher.core.open_waits import OpenWaits
     from usher.core.ownership import Terms
     from usher.core.policy import Hook, Policy
     from usher.core.wait_moves import WaitMove
@@ -137,20 +138,15 @@ def hooks_on(hooks: Iterable[Hook], group: LiveGroup) -> dict[str, Hook]:
 
 
 def unrecorded(
-    group: LiveGroup, ours: Iterable[Terms], open_actions: Iterable[Action]
+    group: LiveGroup, ours: Iterable[Terms], open_waits: OpenWaits | None = None
 ) -> list[UnrecordedWait]:
-    """What waits in `group`, by hook, and has no open record. `open_actions` are of this group."""
-    known: dict[tuple[str, str], list[Action]] = {}
-    for action in open_actions:
-        known.setdefault((action.instance_id, action.hook.name), []).append(action)
+    """What waits in `group`, by hook, and has no open record; without `open_waits` there are none."""
     return [
         UnrecordedWait(group=group.name, member=member, terms=terms, seen_at=group.seen_at)
         for member in group.members.values()
         for terms in ours
         if any(move.transition is terms.hook.transition for move in moves_of(member.state))
-        and not any(
-            waits_in(one, member.state) for one in known.get((member.instance_id, terms.hook.name), ())
-        )
+        and not (open_waits and open_waits.are_held(group.name, terms.hook.name, member))
     ]
 
 

@@ -8,6 +8,8 @@ from usher.core.action import Transition
 from usher.core.frozen import frozen
 
 if TYPE_CHECKING:
+    from datetime import timedelta
+
     from usher.core.action import Action
 
 EC2: Final = "EC2"
@@ -56,14 +58,40 @@ def moves_of(state: str, description: str = "") -> tuple[WaitMove, ...]:
     return tuple(move for move in here if description and move.description in description) or here
 
 
+@frozen
+class WaitKind:
+    """What kind of wait an open action is."""
+
+    transition: Transition
+    origin: str | None
+    destination: str | None
+    heartbeat_timeout: timedelta
+    timeout_assumed: bool  # as Action.timeout_assumed
+
+    @classmethod
+    def of(cls, action: Action) -> WaitKind:
+        """That of an action."""
+        return cls(
+            transition=action.hook.transition,
+            origin=action.origin,
+            destination=action.destination,
+            heartbeat_timeout=action.hook.heartbeat_timeout,
+            timeout_assumed=action.timeout_assumed,
+        )
+
+    def shows_in(self, state: str) -> bool:
+        """Whether an instance in `state` may wait so. What a message did not tell is no difference."""
+        return any(
+            move.transition is self.transition
+            and self.origin in (None, move.origin)
+            and self.destination in (None, move.destination)
+            for move in moves_of(state)
+        )
+
+
 def waits_in(action: Action, state: str) -> bool:
-    """Whether an instance in `state` may wait in `action`. What a message did not tell is no difference."""
-    return any(
-        move.transition is action.hook.transition
-        and action.origin in (None, move.origin)
-        and action.destination in (None, move.destination)
-        for move in moves_of(state)
-    )
+    """Whether an instance in `state` may wait in `action`."""
+    return WaitKind.of(action).shows_in(state)
 
 
 def may_wait(state: str, transition: Transition | None) -> bool:

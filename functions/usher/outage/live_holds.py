@@ -149,7 +149,7 @@ class LiveHolds:
         ours = [Terms(hook=hook) for hook in self._hooks_on(group).values()]
         found = [
             one
-            for one in live_waits.unrecorded(group, ours, ())
+            for one in live_waits.unrecorded(group, ours)
             if one.hook.heartbeat_timeout >= SHORTEST and one.policy.mode is Mode.ENFORCE
         ]
         if not found:

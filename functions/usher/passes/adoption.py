@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from usher.core import adoption, evidence, live_waits
 from usher.core.frozen import frozen
+from usher.core.open_waits import ADOPTED
 from usher.core.ownership import terms_on
 from usher.core.policy import Mode
 from usher.passes.hooks_read import read_hooks
@@ -95,7 +96,7 @@ class Adoption:
     def _unknown(self, group: LiveGroup, scene: Scene, next_slot: NextSlot) -> list[UnrecordedWait]:
         """What waits in `group` without an open record, with its scaling activity."""
         ours = terms_on(self.configuration, scene.items.get(group.name, ()), group.name)
-        found = live_waits.unrecorded(group, ours, scene.of(group.name))
+        found = live_waits.unrecorded(group, ours, scene.open_waits)
         if not found:
             return []
         try:
@@ -176,7 +177,7 @@ class Adoption:
         one = candidate.unknown
         activity = one.activity.id if one.activity else self.writer.new_id()
         hook = sha256(one.hook.name.encode()).hexdigest()[:12]  # a name may be longer than an id
-        action_id = f"adopted-{activity}-{hook}"  # so that two passes adopt it once
+        action_id = f"{ADOPTED}{activity}-{hook}"  # so that two passes adopt it once
         if one.may_be_over(self.clock()) and not self._still_waits(one, next_slot):
             return
         now = next_slot()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from usher.core import adoption, closing, reconcile
@@ -13,7 +14,7 @@ from usher.core.frozen import frozen
 from usher.ports.errors import CallRefused, TryLater
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from datetime import datetime
 
     from usher.core.action import Action
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from usher.ports.telemetry import Telemetry
 
 FORGOTTEN_BY_EC2: Final = timedelta(minutes=15)  # a new instance may be shown late, an ended one no more
+_AT_ONCE: Final = 200  # of the records in doubt; as many instances as EC2 is asked about in a call
 _ENDED_STATES: Final = ("shutting-down", "terminated")
 
 
@@ -38,26 +40,27 @@ class Doubt:
     change: Callable[[Action, Callable[[Action], Action]], None]
 
     def run(self, scene: Scene) -> None:
-        """All three."""
+        """All three. Only the records are loaded of which their rows leave a doubt."""
         self._close_twins(scene)
-        self._doubt(scene)
-        self._end_the_dead(scene)
+        for name in scene.open_waits.groups:
+            group = scene.groups.get(name)
+            in_doubt = self.store.open_of(scene.open_waits.in_doubt(name, group))
+            for actions in _parts(in_doubt):
+                self._doubt(actions, group, group.seen_at if group else scene.listed_at)
+                self._end_the_dead(reconcile.may_be_dead(actions, scene.groups))
 
     def _close_twins(self, scene: Scene) -> None:
-        for adopted, other in adoption.twins(scene.open_actions):
+        together = self.store.open_of(scene.open_waits.of_adopted())
+        for adopted, other in adoption.twins(together):
             self.change(adopted, partial(_twin_closed, other=other, now=self.clock()))
 
-    def _doubt(self, scene: Scene) -> None:
-        for action in scene.open_actions:
-            group = scene.groups.get(action.hook.group)
-            seen_at = group.seen_at if group else scene.listed_at
-            detail = reconcile.waits_no_more(action, group, seen_at)
-            if detail is not None:
+    def _doubt(self, actions: Sequence[Action], group: LiveGroup | None, seen_at: datetime) -> None:
+        for action in actions:
+            if reconcile.waits_no_more(action, group, seen_at) is not None:
                 self.change(action, partial(_doubted, group=group, seen_at=seen_at, now=self.clock()))
 
-    def _end_the_dead(self, scene: Scene) -> None:
+    def _end_the_dead(self, suspects: Sequence[Action]) -> None:
         """A hook holds an instance that EC2 has ended until its timeout (aws-facts 2.5)."""
-        suspects = reconcile.may_be_dead(scene.open_actions, scene.groups)
         if not suspects:
             return
         asked_at = self.clock()
@@ -77,6 +80,13 @@ class Doubt:
                 self.store.keep_instance_state(action.instance_id, asked_at, is_stopped=is_stopped)
                 if is_stopped:
                     self.change(action, partial(_looked_at, now=now))
+
+
+def _parts(actions: Iterable[Action]) -> Iterator[Sequence[Action]]:
+    """A few at once, so that little is kept of many."""
+    left = iter(actions)
+    while part := list(islice(left, _AT_ONCE)):
+        yield part
 
 
 def _twin_closed(action: Action, other: Action, now: datetime) -> Action:

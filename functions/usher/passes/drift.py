@@ -8,15 +8,18 @@ from usher.core import live_waits, reconcile
 from usher.core.frozen import frozen
 from usher.core.hook_timeouts import described, known
 from usher.core.round_robin import share
+from usher.core.wait_moves import WaitKind
 from usher.passes.hooks_read import read_hooks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
     from datetime import datetime
 
     from usher.core.action import Action
     from usher.core.hook_items import HookSeen
+    from usher.core.hook_timeouts import Described
     from usher.core.live_waits import LiveGroup
+    from usher.core.open_waits import OpenWaits
     from usher.core.policy import Configuration
     from usher.passes.failing_groups import PassedOver
     from usher.passes.scene import Scene
@@ -43,8 +46,9 @@ class Drift:
 
     def run(self, scene: Scene, number: int, next_slot: NextSlot, passed_over: PassedOver) -> None:
         """A few groups in each pass: those with open actions come round sooner."""
-        in_use = sorted(name for name in scene.groups if scene.of(name))
-        idle = sorted(name for name in scene.groups if not scene.of(name))
+        waiting = scene.open_waits.groups
+        in_use = sorted(name for name in scene.groups if name in waiting)
+        idle = sorted(name for name in scene.groups if name not in waiting)
         drifted = 0
         for name in (
             *share(in_use, MOST_HOOKS_IN_USE, number),
@@ -53,7 +57,7 @@ class Drift:
             with passed_over.on(name):
                 live = read_hooks(self.live, self.store, name, next_slot)
                 drifted += self._tell_drift(scene.groups[name], live)
-                self._shorten(scene.of(name), live, self.clock())
+                self._shorten(name, scene.open_waits, live)
         self.telemetry.count("HookDrift", drifted)
 
     def _tell_drift(self, group: LiveGroup, live: Sequence[HookSeen]) -> int:
@@ -63,10 +67,17 @@ class Drift:
             self.telemetry.enrolment("drift", group.name, hook, reason)
         return len(drifts)
 
-    def _shorten(self, open_actions: Iterable[Action], live: Sequence[HookSeen], at: datetime) -> None:
+    def _shorten(self, group: str, open_waits: OpenWaits, live: Sequence[HookSeen]) -> None:
         """What is open goes by what stands, where that is less than what its record has."""
+        at = self.clock()
         seen = described(live, at)
-        for action in open_actions:
-            timeout = seen.timeouts.get(action.hook.name, action.hook.heartbeat_timeout)
-            if timeout < action.hook.heartbeat_timeout or action.timeout_assumed:
-                self.change(action, lambda action: known(action, seen, at) or action)
+        for place in open_waits.places(group):
+            if place.wait is None or _is_less(seen, place.hook, place.wait):
+                for action in self.store.open_of(action_id for _, action_id in open_waits.in_place(place)):
+                    if _is_less(seen, action.hook.name, WaitKind.of(action)):
+                        self.change(action, lambda action: known(action, seen, at) or action)
+
+
+def _is_less(seen: Described, hook: str, wait: WaitKind) -> bool:
+    """Whether less stands than a record has, or its timeout is assumed."""
+    return wait.timeout_assumed or seen.timeouts.get(hook, wait.heartbeat_timeout) < wait.heartbeat_timeout

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from usher.core import live_waits
 from usher.core.frozen import frozen
+from usher.core.open_waits import OpenWaits, Place
 from usher.core.round_robin import share
 from usher.evaluation.call_budget import NoCallLeft
 from usher.evaluation.record_writer import RecordWriter
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from usher.core.hook_items import Enrolled
     from usher.core.live_waits import LiveGroup
     from usher.core.policy import Configuration
+    from usher.core.wait_moves import WaitKind
     from usher.evaluation.call_budget import CallBudget
     from usher.ports.autoscaling import AutoScaling, InstanceStates, LiveWaits
     from usher.ports.hooks import AllHookItems
@@ -92,17 +94,28 @@ class Reconcile:
             self.telemetry.count("ReconcilePutOff")
 
     def _run(self, next_slot: NextSlot) -> None:
-        open_actions = list(self.store.all_open())
+        open_waits = self._open_waits()
         items = self._items()
-        if not (self.configuration.hooks or open_actions or items):
+        if not (self.configuration.hooks or open_waits.groups or items):
             return
         passed_over = PassedOver(telemetry=self.telemetry)
-        scene = self._scene(open_actions, items, next_slot, passed_over)
+        scene = self._scene(open_waits, items, next_slot, passed_over)
         doubt, adoption, drift = self._doubt(), self._adoption(), self._drift()
         doubt.run(scene)
         adoption.run(scene, self._in_turn(scene.groups.values()), next_slot, passed_over)
         drift.run(scene, self._number(), next_slot, passed_over)
         passed_over.check()
+
+    def _open_waits(self) -> OpenWaits:
+        """The open actions, as their rows have them: no record is loaded."""
+        found = OpenWaits()
+        places: dict[tuple[str, str, WaitKind | None], Place] = {}
+        for row in self.store.open_rows():
+            place = (row.group, row.hook, row.wait)
+            if place not in places:
+                places[place] = Place(group=row.group, hook=row.hook, wait=row.wait)
+            found.add(places[place], row.instance_id, row.action_id)
+        return found
 
     def _items(self) -> Mapping[str, Sequence[Enrolled]]:
         """The items of hooks by group; one of another release that this one cannot read is left out."""
@@ -114,13 +127,13 @@ class Reconcile:
 
     def _scene(
         self,
-        open_actions: Sequence[Action],
+        open_waits: OpenWaits,
         items: Mapping[str, Sequence[Enrolled]],
         next_slot: NextSlot,
         passed_over: PassedOver,
     ) -> Scene:
         listed_at = self.clock()
-        of_records = {action.hook.group for action in open_actions} | items.keys()
+        of_records = open_waits.groups | items.keys()
         names = self.configuration.group_names
         asked = None if names is None else names | of_records
         groups: dict[str, LiveGroup] = {}
@@ -131,7 +144,7 @@ class Reconcile:
         for name in share(with_pool, MOST_POOLS, self._number()):
             with passed_over.on(name), suppress(GroupGone):
                 groups[name] = groups[name].with_pool(self.live.pool(name, next_slot))
-        return Scene(groups=groups, listed_at=listed_at, open_actions=open_actions, items=items)
+        return Scene(groups=groups, listed_at=listed_at, open_waits=open_waits, items=items)
 
     def _number(self) -> int:
         """Counts the passes, so that each group has its turn."""

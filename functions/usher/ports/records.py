@@ -8,7 +8,7 @@ from usher.core.frozen import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-    from datetime import datetime, timedelta
+    from datetime import datetime
 
     from usher.core.action import Action, ActivityEnd, Entry, OperatorNote, Signal, Transition
     from usher.core.evidence import Kept
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from usher.core.hook_timeouts import Described
     from usher.core.live_waits import ForeignWait
     from usher.core.notifications import TestNotice
+    from usher.core.wait_moves import WaitKind
 
 
 @frozen
@@ -48,17 +49,6 @@ class Due:
 
 
 @frozen
-class RowWait:
-    """What kind of wait an open action is."""
-
-    transition: Transition
-    origin: str | None
-    destination: str | None
-    heartbeat_timeout: timedelta
-    timeout_assumed: bool  # as Action.timeout_assumed
-
-
-@frozen
 class OpenRow:
     """An open action as its row of the index has it: nothing of it is loaded."""
 
@@ -67,7 +57,7 @@ class OpenRow:
     hook: str
     instance_id: str
     expires_at: datetime
-    wait: RowWait | None  # None: this release cannot read it, so the record has to tell
+    wait: WaitKind | None  # None: this release cannot read it, so the record has to tell
 
 
 @frozen
@@ -315,8 +305,8 @@ class ReconcileStore(Store, OpenActions, ClosedActions, ForeignWaits, DescribedH
         """Whether all records that `of_instance` would tell of can be read."""
         ...
 
-    def all_open(self) -> Iterable[Action]:
-        """Every open action; one that was stored a moment ago may be missing.
+    def open_of(self, action_ids: Iterable[str]) -> Iterable[Action]:
+        """Those of these actions that are open now, each once, read a hundred at once as they are taken.
 
         One of a newer release, which this one cannot read, is left out: its own evaluations tell of it.
         """

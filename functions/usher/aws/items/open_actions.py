@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from usher.ports.records import Due, OpenRow
 
 _EVER: Final = datetime.max.replace(tzinfo=UTC)
-_LOADED_AT_ONCE: Final = 100  # of the release before
+_LOADED_AT_ONCE: Final = 100
 
 
 class OpenActionItems(TableItems):
@@ -44,10 +44,11 @@ class OpenActionItems(TableItems):
         while keys := [state.key(rows.due(item).action_id) for item in islice(before, _LOADED_AT_ONCE)]:
             yield from map(rows.open_row_before, filter(state.is_open, self._table.get_all(keys)))
 
-    def all_open(self) -> Iterable[Action]:
+    def open_of(self, action_ids: Iterable[str]) -> Iterator[Action]:
         """See usher.ports.records.ReconcileStore."""
-        items = self._table.get_all([state.key(row.action_id) for row in self.open_rows()])
-        return [action for action in readable(items) if action.is_open]
+        left = iter(dict.fromkeys(action_ids))
+        while keys := [state.key(action_id) for action_id in islice(left, _LOADED_AT_ONCE)]:
+            yield from (action for action in readable(self._table.get_all(keys)) if action.is_open)
 
     def hooks_in_use(self) -> Mapping[tuple[str, str], int]:
         """See usher.ports.records.OpenActions."""

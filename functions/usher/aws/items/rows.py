@@ -10,7 +10,8 @@ from usher.aws.items import state
 from usher.aws.record_format import UNREADABLE
 from usher.core import iso_time
 from usher.core.action import Transition
-from usher.ports.records import ClosedRow, Due, OpenRow, RowWait, Unasked
+from usher.core.wait_moves import WaitKind
+from usher.ports.records import ClosedRow, Due, OpenRow, Unasked
 
 if TYPE_CHECKING:
     from usher.aws.table import Item
@@ -54,14 +55,7 @@ def open_row_before(item: Item) -> OpenRow:
     group, hook = state.hook_of(item)
     wait = None
     with suppress(*UNREADABLE):
-        action = state.from_item(item)
-        wait = RowWait(
-            transition=action.hook.transition,
-            origin=action.origin,
-            destination=action.destination,
-            heartbeat_timeout=action.hook.heartbeat_timeout,
-            timeout_assumed=action.timeout_assumed,
-        )
+        wait = WaitKind.of(state.from_item(item))
     return OpenRow(
         action_id=_action_id(item),
         group=group,
@@ -72,10 +66,10 @@ def open_row_before(item: Item) -> OpenRow:
     )
 
 
-def _wait(text: str) -> RowWait | None:
+def _wait(text: str) -> WaitKind | None:
     with suppress(ValueError, KeyError):
         kind, origin, destination = text.split(",", 2)
-        return RowWait(
+        return WaitKind(
             transition=_TRANSITIONS[kind[:1]],
             origin=_PLACES.get(origin, origin) or None,
             destination=_PLACES.get(destination, destination) or None,

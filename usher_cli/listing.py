@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from heapq import nsmallest
+from itertools import count
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -24,15 +26,18 @@ from usher_cli.printable import pause_banner, short, shown
 from usher_cli.report import written
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from datetime import datetime
 
     from usher.core.action import Action
+    from usher.ports.records import OpenRow
     from usher_cli.account import Account
     from usher_cli.fleet.fleet import Fleet
 
 INCOMPLETE: Final = 1  # the exit code
 _PAGE_SIZE: Final = 50
 _CLOSED: Final = "`usher history` lists closed ones"
+_SPARE: Final = 200  # rows in the place of those whose records are closed by now, or cannot be read
 _HEADINGS: Final = ("INSTANCE", "GROUP", "HOOK", "STATE", "AGE", "EXPIRES", "GIVES UP", "WAITS FOR")
 _MAY_BE_CUT: Final = ("GROUP", "HOOK", "WAITS FOR")
 _TERMINAL_WIDTHS_MIN: Final = {"AGE": 90, "GROUP": 110, "GIVES UP": 130}  # of a terminal that shows them
@@ -73,9 +78,9 @@ class Selection:
     hook: str | None
     limit: int
 
-    def selects(self, action: Action) -> bool:
+    def selects(self, row: OpenRow) -> bool:
         """Whether both globs match."""
-        pairs = ((self.group, action.hook.group), (self.hook, action.hook.name))
+        pairs = ((self.group, row.group), (self.hook, row.hook))
         return all(glob is None or glob_fits(glob, name) for glob, name in pairs)
 
 
@@ -138,24 +143,34 @@ def list_command(
 
 
 def listed(account: Account, selection: Selection) -> dict[str, Any]:
-    """What `usher list --json` prints. Records are read page by page, only as many as are shown."""
-    ids, now = account.open_actions.ids(), account.machine.clock()
+    """What `usher list --json` prints. Rows of the index are read page by page, and the records shown."""
+    now = account.machine.clock()
+    total, selected = count(), count()
+
+    def chosen_from(rows: Iterable[OpenRow]) -> Iterator[tuple[datetime, str]]:
+        for row in rows:
+            next(total)
+            if selection.selects(row):
+                next(selected)
+                yield row.expires_at, row.action_id
+
+    rows = nsmallest(selection.limit + _SPARE, chosen_from(account.records.open_rows()))
+    nearest = list(dict.fromkeys(action_id for _, action_id in rows))
     found: list[Action] = []
     unreadable: list[str] = []
-    read = 0
-    while read < len(ids) and len(found) < selection.limit:
-        page = account.load_open(ids[read : read + selection.limit])
-        found += filter(selection.selects, page.actions)
+    while nearest and len(found) < selection.limit:
+        page = account.load_open(nearest[: selection.limit])
+        found += page.actions
         unreadable += page.unreadable
-        read += selection.limit
+        nearest = nearest[selection.limit :]
     paused = account.records.pauses()
     chosen = sorted(found, key=lambda action: (action.expires_at, action.id))[: selection.limit]
     return {
         "at": written(now),
         "stack": account.place.stack,
         "region": account.place.region,
-        "open": len(ids),
-        "more": read < len(ids) or len(found) > selection.limit,
+        "open": next(total),
+        "more": bool(nearest) or len(found) > selection.limit or next(selected) > len(rows),
         "unreadable": unreadable,
         "paused": [{"hook": hook, "by": by} for hook, by in sorted(paused.items())],
         "actions": [as_data(action, now, paused) for action in chosen],

@@ -6,12 +6,14 @@ Questions are only sent on their way: the function `questions` asks them.
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Final, Protocol
 
 from usher.core.configuration import ConfigurationRefused
 from usher.core.frozen import frozen
+from usher.core.listing import LISTED_BEFORE
 from usher.core.queue_messages import NOT_READ
 from usher.core.round_robin import share
 from usher.evaluation.wake_ups import BETWEEN_SWEEPS, LEAST_OWN_MARGIN, WakeUpScheduler
@@ -103,8 +105,10 @@ class Sweep:
         now = self.clock()
         has_passes = now.minute % 2 == 0 or (isinstance(event, dict) and event.get("passes") is True)
         try:
+            rows = self.store.due(now + SWEEP_LOOKAHEAD)
             due = sorted(
-                self.store.due(now + SWEEP_LOOKAHEAD), key=lambda row: (row.expires_at, row.action_id)
+                self.work(partial(self._as_stored, now=now), rows),
+                key=lambda row: (row.expires_at, row.action_id),
             )
         except Unavailable as why:
             self.telemetry.trouble("the due evaluations could not be read", why)
@@ -170,6 +174,17 @@ class Sweep:
             if early > timedelta(0):
                 wait(early.total_seconds())
             yield row
+
+    def _as_stored(self, row: Due, now: datetime) -> Due:
+        """The row with the time of its record, where one may be listed before it is due.
+
+        What was so for a few seconds only decides nothing here; what is so for a minute is due.
+        """
+        if now - LISTED_BEFORE <= row.look_at < now - _WOKEN_SOON:
+            with suppress(Unavailable, ConfigurationRefused, *NOT_READ):
+                action = self.store.load(row.action_id)
+                return replace(row, look_at=max(row.look_at, (action and action.look_at) or row.look_at))
+        return row
 
     def _evaluated_at(self, row: Due) -> datetime:
         """When it is due by now; not before its expiry where that cannot be read: its evaluation told so."""

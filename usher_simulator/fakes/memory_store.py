@@ -12,6 +12,7 @@ from usher.core.evidence import Kept
 from usher.core.finding import merged
 from usher.core.frozen import replace
 from usher.core.lines import fewer
+from usher.core.listing import listed_at
 from usher.core.wait_moves import WaitKind
 from usher.ports.errors import Moved
 from usher.ports.records import MOST_OF_INSTANCE, ClosedRow, Due, Evidence, OpenRow, Unasked
@@ -105,10 +106,11 @@ class MemoryStore:
             del self._due_in[minute][action.id]
             if not self._due_in[minute]:
                 del self._due_in[minute]
-        if action.look_at is not None:
+        at = listed_at(action)
+        if at is not None:
             due = Due(
                 action_id=action.id,
-                look_at=action.look_at,
+                look_at=at,
                 expires_at=action.expires_at,
             )
             self._open[action.id] = due

@@ -44,7 +44,7 @@ class Due:
     """A row of the index by time of the next evaluation."""
 
     action_id: str
-    look_at: datetime
+    look_at: datetime  # or a moment before it: see usher.core.listing
     expires_at: datetime
 
 
@@ -124,7 +124,7 @@ class ActionLookup(Protocol):
         ...
 
     def due(self, until: datetime) -> Iterable[Due]:
-        """Every open action whose next evaluation is at `until` or before, once; order is not promised."""
+        """Every open action that is listed at `until` or before, once; order is not promised."""
         ...
 
 

@@ -30,6 +30,7 @@ SHARDS: Final = 16
 CLOSED_SHARDS: Final = 4  # of a day: an action is closed once, and whoever reads a day reads all of them
 OPEN: Final = "O"
 QUESTIONS: Final = "Q"
+_PAGE: Final = 1000  # rows: as parsed they take 20 times the memory that they take as text
 _FIRST: Final = "0"  # sorts before all times
 
 
@@ -70,7 +71,7 @@ def closed_rows(of: Table, day: str, bounds: tuple[str, str], page_size: int) ->
 
 
 def _read(
-    of: Table, index: str, listed: str, bounds: tuple[str, str], newest_first: int | None = None
+    of: Table, index: str, listed: str, bounds: tuple[str, str], newest_first: int = 0
 ) -> Iterator[Item]:
     by, then_by, _ = table.INDEXES[index]
     question: QueryInputTypeDef = {
@@ -83,8 +84,7 @@ def _read(
             ":last": text(bounds[1]),
         },
     }
-    if newest_first is not None:
-        question |= {"ScanIndexForward": False, "Limit": newest_first}
+    question |= {"ScanIndexForward": False, "Limit": newest_first} if newest_first else {"Limit": _PAGE}
     return chain.from_iterable(of.pages(question))
 
 

@@ -10,6 +10,7 @@ from usher.aws.packing import packed, unpacked
 from usher.aws.table import ENDED
 from usher.core import iso_time
 from usher.core.action import Phase, Transition
+from usher.core.listing import listed_at
 from usher.core.wait_moves import EC2, GROUP, POOL
 
 if TYPE_CHECKING:
@@ -43,8 +44,9 @@ def to_item(action: Action) -> Item:
         **{name: table.text(data.pop(name)) for name in texts if name in data},
         "packed": {"B": packed(data)},
     }
-    if action.look_at is not None:
-        item |= actions_index.open_since(action.id, action.look_at)
+    at = listed_at(action)
+    if at is not None:
+        item |= actions_index.open_since(action.id, at)
         item["expires_at"] = table.text(iso_time.stored(action.expires_at))
     elif action.closed_at is not None:
         item |= actions_index.closed_at(action.id, action.closed_at)

@@ -126,6 +126,21 @@ def _of_storm(line: Mapping[str, Any]) -> Iterator[Figure]:
         yield Figure(name=f"{name}_in_order", value=line["in_order"], bound=0.9, at_least=True, how=how)
 
 
+def _scale() -> Iterator[Figure]:
+    """Each in a process of its own, for its peak."""
+    (few,), (many,) = _lines("scale", "96"), _lines("scale", "96000")
+    how = "counted, a sweep with its reconcile at 96,000 open"
+    yield Figure(name="scale_read_units", value=many["read_units"], bound=3500 * 0.96, how=how)
+    yield Figure(name="scale_records_loaded", value=many["loaded"], bound=0, how=how)
+    yield Figure(
+        name="scale_peak_mb",
+        value=many["peak_mb"],
+        floor=few["peak_mb"],
+        bound=1.65,
+        how="of the process, with the live state of as many instances; floor: with 96 open",
+    )
+
+
 def _groups() -> Iterator[Figure]:
     for line in _lines("groups"):
         yield Figure(
@@ -153,6 +168,7 @@ _PARTS: Final[Mapping[str, Callable[[], Iterable[Figure]]]] = {
     "audit": _audit,
     "simulator": _simulator,
     "groups": _groups,
+    "scale": _scale,
     "storm": _storm,
 }
 

@@ -157,6 +157,17 @@ def test_a_record_is_in_doubt_unless_its_instance_is_seen_to_wait_in_health(
     assert list(open_waits(action).in_doubt(action.hook.group, live)) == [action.id] * is_in_doubt
 
 
+def test_the_texts_of_the_live_state_take_the_place_of_equal_ones_and_nothing_else_changes() -> None:
+    action, elsewhere = an_action(), replace(an_action(), id="elsewhere", instance_id="i-0bbbbbbbbbbbbbbbb")
+    waits = open_waits(action, elsewhere)
+    live = a_group(a_member())
+    waits.shared_with(live)
+    (place,) = waits.places(action.hook.group)
+    known = dict(waits.in_place(place))
+    assert known == {action.instance_id: action.id, elsewhere.instance_id: elsewhere.id}
+    assert any(one is live.members[INSTANCE].instance_id for one in known)
+
+
 def test_of_a_group_that_is_gone_all_are_in_doubt_and_of_one_seen_in_part_none_that_is_missing() -> None:
     action = an_action()
     waits = open_waits(action)

@@ -56,6 +56,15 @@ class OpenWaits:
         yield from self._ids[place.group][place].items()
         yield from self._more.get(place, ())
 
+    def shared_with(self, live: LiveGroup) -> None:
+        """Name the instances by the texts that the live state has: so each is in memory once."""
+        for place, ids in self._ids.get(live.name, {}).items():
+            named = {
+                instance_id: live.members[instance_id].instance_id
+                for instance_id in ids.keys() & live.members.keys()
+            }
+            self._ids[live.name][place] = {named.get(one, one): action_id for one, action_id in ids.items()}
+
     def are_held(self, group: str, hook: str, member: Member) -> bool:
         """Whether an open action tells of the wait of a member in a hook."""
         return any(

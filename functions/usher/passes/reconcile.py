@@ -140,6 +140,7 @@ class Reconcile:
         for group in self.live.live_groups(asked, next_slot):
             if group.name in of_records or live_waits.hooks_on(self.configuration.hooks, group):
                 groups[group.name] = group
+                open_waits.shared_with(group)
         with_pool = sorted(name for name, group in groups.items() if group.has_pool)
         for name in share(with_pool, MOST_POOLS, self._number()):
             with passed_over.on(name), suppress(GroupGone):

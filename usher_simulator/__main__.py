@@ -106,15 +106,19 @@ def _parser(program: str) -> argparse.ArgumentParser:
 
 
 def _port(text: str) -> int:
-    if not 0 <= int(text) <= _LAST_PORT:
-        raise ValueError(text)
+    if not text.isdecimal() or int(text) > _LAST_PORT:
+        raise argparse.ArgumentTypeError(f"must be from 0 to {_LAST_PORT}, got {text!r}")
     return int(text)
 
 
 def _seconds(text: str) -> float:
-    if not 0 <= float(text) < math.inf:
-        raise ValueError(text)
-    return float(text)
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not 0 <= number < math.inf:
+        raise argparse.ArgumentTypeError(f"must be a number from 0 on, got {text!r}")
+    return number
 
 
 def _say(stream: TextIO, text: str) -> None:

@@ -43,7 +43,7 @@ from tests.e2e.doors import (
 from usher_simulator.autoscaling.latencies import CAPTURED, PROMPT
 from usher_simulator.autoscaling.virtual_clock import VirtualClock
 from usher_simulator.autoscaling.wall_clock import WallClock
-from usher_simulator.conformance.endpoints import OverHttp
+from usher_simulator.conformance.endpoints import OverHttp, Unreachable
 from usher_simulator.conformance.runner import run as run_scenario
 from usher_simulator.conformance.scenarios import load
 
@@ -338,6 +338,8 @@ def test_the_scenarios_agree_over_http_on_a_clock_that_is_advanced() -> None:
             for number, scenario in enumerate(scenarios)
         ]
     assert [outcome for outcome in outcomes if outcome.status == "differs"] == []
+    with a_door() as door, pytest.raises(Unreachable, match="/no/clock does not answer: HTTP Error 4"):
+        run_scenario(scenarios[0], OverHttp(door.url, timedelta(), f"{door.url}/no/clock"))
     assert sum(outcome.status == "agrees" for outcome in outcomes) > len(outcomes) / 2
 
 

@@ -167,6 +167,25 @@ def test_the_command_says_what_agrees_by_its_exit_code(
     assert capsys.readouterr().out.startswith(printed)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--endpoint", "nonsense"], "argument --endpoint: must be a URL such as http://127.0.0.1:8090"),
+        (["--endpoint", "http://127.0.0.1:1"], "Could not connect to the endpoint URL"),
+        (["--endpoint", "http://127.0.0.1:1", "--clock", "x"], "argument --clock: must be a URL"),
+    ],
+)
+def test_an_endpoint_that_is_not_there_is_wrong_usage(
+    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    try:
+        code: object = main(["--scenarios", str(FOLDER), *arguments])
+    except SystemExit as end:
+        code = end.code
+    told = capsys.readouterr()
+    assert (code, said in told.err, told.out) == (2, True, "")
+
+
 def test_a_folder_without_scenarios_is_wrong_usage(tmp_path: Path, capsys: Any) -> None:
     assert main(["--scenarios", str(tmp_path)]) == 2
     assert "Name their folder with --scenarios" in capsys.readouterr().err

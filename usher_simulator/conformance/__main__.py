@@ -9,7 +9,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from usher_simulator.conformance.endpoints import InProcess, OverHttp
+from usher_simulator.conformance.endpoints import InProcess, OverHttp, Unreachable
 from usher_simulator.conformance.runner import run
 from usher_simulator.conformance.scenarios import load
 from usher_simulator.spans import span_of
@@ -39,14 +39,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not scenarios:
         sys.stderr.write(f"{asked.scenarios} has no scenarios. Name their folder with --scenarios.\n")
         return 2
-    outcomes = [
-        run(
-            scenario,
-            OverHttp(asked.endpoint, longest, asked.clock) if asked.endpoint else InProcess(),
-            number,
-        )
-        for number, scenario in enumerate(scenarios, start=1)
-    ]
+
+    def endpoint() -> InProcess | OverHttp:
+        return OverHttp(asked.endpoint, longest, asked.clock) if asked.endpoint else InProcess()
+
+    try:
+        if asked.endpoint:
+            OverHttp(asked.endpoint, longest).try_it()
+        outcomes = [run(scenario, endpoint(), number) for number, scenario in enumerate(scenarios, start=1)]
+    except Unreachable as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
     sys.stdout.write(_as_json(outcomes) if asked.json else _as_text(outcomes))
     return int(any(outcome.status == "differs" for outcome in outcomes))
 
@@ -59,8 +62,18 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("--endpoint", metavar="URL", help="a server of the API (default: the simulator, in this process)")
-    add("--clock", metavar="URL", help="where a form such as advance=40s lets time pass at that endpoint")
+    add(
+        "--endpoint",
+        type=_url,
+        metavar="URL",
+        help="a server of the API (default: the simulator, in this process)",
+    )
+    add(
+        "--clock",
+        type=_url,
+        metavar="URL",
+        help="where a form such as advance=40s lets time pass at that endpoint",
+    )
     add("--scenarios", type=Path, default=_FOLDER, metavar="FOLDER", help=f"default: {_FOLDER}")
     add(
         "--longest-wait",
@@ -70,6 +83,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--json", action="store_true", help="one JSON object for each scenario")
     return parser
+
+
+def _url(text: str) -> str:
+    if not text.startswith(("http://", "https://")):
+        raise argparse.ArgumentTypeError(f"must be a URL such as http://127.0.0.1:8090, got {text!r}")
+    return text
 
 
 def _as_json(outcomes: Sequence[Outcome]) -> str:

@@ -11,6 +11,8 @@ from urllib.request import urlopen
 
 import boto3
 from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 
 from usher_simulator.autoscaling.account import an_account
 from usher_simulator.autoscaling.notifications import ACCOUNT, REGION
@@ -54,6 +56,10 @@ class InProcess:
             self._account.outside.targets.clear()
 
 
+class Unreachable(Exception):  # noqa: N818 - it reads as what happened
+    """Nothing answers there; the text says where and why."""
+
+
 class OverHttp:
     """Any server of the API.
 
@@ -74,12 +80,24 @@ class OverHttp:
             config=Config(retries={"total_max_attempts": 1}, read_timeout=30),
         )
 
+    def try_it(self) -> None:
+        """Raises Unreachable where nothing answers at the URL."""
+        try:
+            self.client.describe_lifecycle_hook_types()
+        except BotoCoreError as error:
+            raise Unreachable(str(error)) from error
+        except (ClientError, ResponseParserError):  # it answers, and what it says is for the scenarios
+            return
+
     def advance(self, span: timedelta) -> None:
-        """See Endpoint."""
+        """See Endpoint. Raises Unreachable where the clock does not answer."""
         if self._clock is not None:
             form = urlencode({"advance": f"{span.total_seconds():g}s"}).encode()
-            with urlopen(self._clock, data=form, timeout=30):  # noqa: S310 - a URL of the caller's own
-                return
+            try:
+                with urlopen(self._clock, data=form, timeout=30):  # noqa: S310 - a URL of the caller's own
+                    return
+            except OSError as error:
+                raise Unreachable(f"the clock at {self._clock} does not answer: {error}") from error
         if span > self._left:
             raise TooLong("offers no virtual clock")
         self._left -= span

@@ -13,6 +13,7 @@ from tests.memory_account import MemoryStack, deployed, refused
 from usher.core.action import Code, OperatorNote, Outcome, Phase, Result
 from usher.core.finding import Findings, merged
 from usher.core.limits import Limits
+from usher.core.policy import UNDECIDED, Rule, undecided
 from usher_cli.audit.audit import Audit, counts
 from usher_cli.audit.told import Told
 from usher_cli.audit.verdicts import PROMISES, UNSEEN
@@ -320,6 +321,28 @@ def test_whether_usher_ran_is_unknown_where_no_other_record_shows_it() -> None:
     assert "no record shows that Usher's functions ran" in text
 
 
+def test_a_heartbeat_at_the_last_moment_is_told_and_breaks_nothing() -> None:
+    def beaten(second: float) -> list[Verdict]:
+        told = lines_of(BEGUN, (second, "heartbeat", WAITS), (second + 1, "answer", f"{HEARTBEAT}: accepted"))
+        return audited(told)
+
+    assert beaten(3595) == []
+    late = "a heartbeat was sent {} its expiry; Usher plans 5 s, and more if it can"
+    for second, when in ((3596, "4 s before"), (3602, "2 s after")):
+        promise, text, is_broken = only(beaten(second))
+        assert (promise, is_broken) == ("never_by_default", False)
+        assert text.startswith(late.format(when))
+
+
+def test_the_smallest_margin_is_that_of_all_actions(deployed: MemoryStack) -> None:
+    for number, second in ((1, 3000), (2, 3300)):
+        beaten = ((second, "heartbeat", WAITS), (second + 1, "answer", f"{HEARTBEAT}: accepted"))
+        recorded(deployed, lines_of(BEGUN, *beaten, id=f"action-{number}", token=f"{number}"))
+    deployed.now = at(3400)
+    assert deployed.json("audit")["least_margin_s"] == 300
+    assert "smallest margin of a heartbeat: 300 s before the expiry" in deployed.usher("audit").stdout
+
+
 # 5 Only what is Usher's
 
 
@@ -351,6 +374,19 @@ def test_who_waits_on_although_the_facts_let_go_is_late() -> None:
 def test_a_limit_or_a_hold_is_a_reason_to_wait_on() -> None:
     limited = (121, "wait", "held by the limit of 2 results per minute; it would get CONTINUE: done")
     assert audited(lines_of(BEGUN, DONE, limited, *WHOLE[3:], **closed(signals=HEARD))) == []
+
+
+def test_an_action_whose_policy_is_not_chosen_is_judged_by_none() -> None:
+    """Its record has the policy of the last rule, which may not be the one."""
+    rules = (
+        Rule(when=(("instance_type", "m7g.*"),), use=a_policy([{"elapsed": "10m"}], name="large")),
+        Rule(when=(), use=a_policy([{"elapsed": "90s"}], name="else")),
+    )
+    waits = (200, "wait", "waits: EC2 is asked which instance it is")
+    begun = (1, "notified", f"by sqs; policy {UNDECIDED}")
+    assert audited(lines_of(begun, waits, policy=undecided(rules))) == []
+    (verdict,) = audited(lines_of(begun, waits, policy=replace(rules[1].use, name=UNDECIDED)))
+    assert verdict.promise == "in_time"  # as it would be by the last rule
 
 
 # 7 Explained

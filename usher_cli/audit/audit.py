@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from usher.core.action import Outcome
 from usher.core.limits import Limits
 from usher_cli.audit import by_policy, explained, together
-from usher_cli.audit.by_default import Evaluations, never_by_default
+from usher_cli.audit.by_default import Evaluations, heartbeats_in_time, margins, never_by_default
 
 if TYPE_CHECKING:
     from usher_cli.audit.told import Told
@@ -18,6 +18,7 @@ _OF_EACH: Final = (
     explained.one_result,
     by_policy.never_early,
     explained.only_ours,
+    heartbeats_in_time,
     by_policy.in_time,
     explained.explained,
 )
@@ -29,6 +30,7 @@ class Audit:
     def __init__(self) -> None:
         self.actions = 0
         self.open = 0
+        self.least_margin_s: float | None = None  # of all heartbeats that were accepted
         self._verdicts: list[Verdict] = []
         self._evaluations = Evaluations()
         self._defaulted: list[Told] = []
@@ -41,6 +43,8 @@ class Audit:
         for check in _OF_EACH:
             self._verdicts += check(told)
         self._evaluations.add(told)
+        known = [*margins(told), *([] if self.least_margin_s is None else [self.least_margin_s])]
+        self.least_margin_s = min(known, default=None)
         if told.action.outcome is Outcome.DEFAULTED:
             self._defaulted.append(told)
         if told.action.hook.limits != Limits():

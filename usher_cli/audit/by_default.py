@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Final
 from usher.core import deadlines, iso_time
 from usher.core.action import Outcome
 from usher.core.limits import Limits
+from usher_cli.action_data import heartbeat_margins
 from usher_cli.audit.by_policy import lets_go
 from usher_cli.audit.verdicts import NEVER_BY_DEFAULT, broken, unknown
+from usher_cli.report import written
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 
 _EVALUATED: Final = ("wait", "heartbeat", "complete", "answer")
 _LEAST_TIME: Final = timedelta(seconds=10)  # from when it is known until its first heartbeat is accepted
+_LEAST_MARGIN_S: Final = 5.0
 _LAST_TRY: Final = timedelta(seconds=5)  # so near to the expiry a call is tried again that was not accepted
 
 
@@ -48,6 +51,26 @@ class Evaluations:
             self._is_sorted = True
         first, last = (bisect_left(self._times, (at, "")) for at in (since, until))
         return any(action_id != told.action.id for _, action_id in self._times[first:last])
+
+
+def margins(told: Told) -> list[float]:
+    """How many seconds before its expiry each accepted heartbeat was sent, as far as the record shows."""
+    since = max((line.at for line in told.of("hook", "adopted", "taken up")), default=None)
+    if told.is_observed or told.has("held") or not told.is_whole:
+        return []
+    known = heartbeat_margins(told.action, told.timeline)
+    return [each["to_expiry_s"] for each in known if since is None or each["at"] > written(since)]
+
+
+def heartbeats_in_time(told: Told) -> Iterator[Verdict]:
+    """A heartbeat that was accepted at the last moment held the instance, and shows how near it was."""
+    least = min(margins(told), default=_LEAST_MARGIN_S)
+    if least < _LEAST_MARGIN_S:
+        when = f"{least:g} s before" if least >= 0 else f"{-least:g} s after"
+        said = (
+            f"a heartbeat was sent {when} its expiry; Usher plans {_LEAST_MARGIN_S:g} s, and more if it can"
+        )
+        yield unknown(NEVER_BY_DEFAULT, told, f"{said}: a function or a message was late")
 
 
 def never_by_default(told: Told, evaluations: Evaluations) -> Iterator[Verdict]:

@@ -77,7 +77,7 @@ def _not_after(said: policy_model.Said, told: Told) -> policy_model.Said:
 
 def _is_unsure(told: Told, case: Case, at: datetime, result: str) -> bool:
     """Whether the record lacks what the decision may have been made of."""
-    if not told.is_whole or told.is_adopted:
+    if not told.is_whole or told.is_adopted or told.action.policy.candidates:
         return True
     progress_at = told.action.progress_at
     if progress_at is None or progress_at <= at:
@@ -115,7 +115,7 @@ def _single_answers(told: Told) -> Iterator[Verdict]:
 
 def in_time(told: Told) -> Iterator[Verdict]:
     """No evaluation goes on waiting while the facts let go of the instance."""
-    if told.is_observed or told.is_adopted or told.action.awaits_turn:
+    if told.is_observed or told.is_adopted or told.action.awaits_turn or told.action.policy.candidates:
         return
     changed = max((line.number for line in told.of(*_CHANGES)), default=0)
     for line in told.of("wait", "heartbeat"):

@@ -157,6 +157,7 @@ def as_data(account: Account, period: Period, held: Audit, unreadable: list[str]
         "actions": held.actions,
         "open": held.open,
         "unreadable": unreadable,
+        "least_margin_s": held.least_margin_s,
         "promises": [
             {"promise": promise, "text": text, "broken": of_each[promise][0], "unknown": of_each[promise][1]}
             for promise, text in PROMISES.items()
@@ -187,6 +188,8 @@ def _lines(data: Mapping[str, Any]) -> Iterator[str]:
     open_ones = f", {data['open']:,} of them open" if data["open"] else ""
     actions = "1 action" if data["actions"] == 1 else f"{data['actions']:,} actions"
     yield f"{actions}{open_ones}, {data['from']} to {data['to']}, stack {data['stack']}"
+    if data["least_margin_s"] is not None:
+        yield f"smallest margin of a heartbeat: {data['least_margin_s']:g} s before the expiry"
     for each in data["promises"]:
         yield f"  {each['text']:<24} {_kept(each)}"
     for kind in ("broken", "unknown"):

@@ -284,9 +284,9 @@ def client_of(session: Any, service: str, place: Place) -> Any:  # noqa: ANN401 
 
 
 def only_stack(client: Any, place: Place) -> dict[str, Any]:  # noqa: ANN401 - see Account.client
-    """The stack whose name begins as `place.stack` does, which ends with *: StackSets give such names.
+    """The stack whose name begins as `place.stack` does, which ends with *.
 
-    Raises Trouble where it is not one.
+    StackSets give such names (aws-facts 11.6). Raises Trouble where it is not one.
     """
     pages = client.get_paginator("describe_stacks").paginate()
     begin = place.stack.removesuffix("*")

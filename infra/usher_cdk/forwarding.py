@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 class Forward(Construct):
     """Two rules on the default bus, and a role that may put events on that one bus.
 
-    The bus's own policy must let this account put them: docs/fleet.md. A rule cannot send to its own bus.
+    The bus's own policy must let this account put them (docs/fleet.md, aws-facts 11.6). A rule cannot send
+    to its own bus.
     """
 
     def __init__(self, scope: Construct, construct_id: str, *, bus_arn: str) -> None:

@@ -68,7 +68,7 @@ def test_a_file_that_is_named_is_there(page: str) -> None:
         ('"SignalsRefused"', "tests/infra/test_controller.py"),
         ('"SignalsRefused"', "tests/simulation/test_alarms.py"),
         ("### SignalsRefused\n", "docs/operations.md"),
-        ("def _dashboard(", "infra/usher_cdk/watch.py"),
+        ("def show(", "infra/usher_cdk/watch.py"),
         ("_SECONDS: ", "functions/usher/aws/telemetry.py"),
         ("_COMMANDS: ", "usher_cli/main.py"),
         ("def with_account(", "usher_cli/account.py"),

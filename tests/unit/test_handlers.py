@@ -208,7 +208,7 @@ def test_a_sweep_looks_at_what_is_overdue_and_wakes_what_is_near() -> None:
     assert sweep_of(stage.looks).handle({}, None) == {"near": 1, "overdue": 1, "looked": 1}
     open_ids = {action.id for action in stage.store.actions() if action.is_open}
     assert open_ids == {"near", "far"}
-    assert ("near", WHEN_DUE, timedelta(seconds=241)) in stage.woken, "a second later: clocks differ"
+    assert ("near", WHEN_DUE % 2**32, timedelta(seconds=241)) in stage.woken, "a second later: clocks differ"
 
 
 def test_a_group_whose_message_came_is_not_silent() -> None:

@@ -7,6 +7,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from tests.factories import a_policy, a_signal, an_action, at, hook_terms
 from tests.memory_account import MemoryStack, deployed, refused
@@ -215,6 +217,23 @@ def test_a_condition_counts_as_it_was_found() -> None:
     pending, holds = "pending: one target drains", "holds: no target is left"
     assert audited(probed((10, pending), (119, holds))) == []
     assert only(audited(probed((10, pending))))[0] == "never_early"
+
+
+@pytest.mark.parametrize(
+    "until",
+    [
+        {"any": {"elapsed": "2m"}},
+        {"any": [{"signal": "x"}, {"elapsed": "2m"}]},
+        {"not": {"signal": "x"}},
+        {"elapsed": "1m", "then": {"elapsed": "2m"}},
+        {"elapsed": "1m", "then": [{"elapsed": "90s"}, {"elapsed": "2m"}]},
+    ],
+    ids=str,
+)
+def test_every_form_of_a_condition_is_judged(until: dict[str, Any]) -> None:
+    decided = (120, "complete", "CONTINUE: done: so it is")
+    told = lines_of(BEGUN, decided, ACCEPTED, COMPLETED, **closed(policy=a_policy([until])))
+    assert audited(told) == []
 
 
 def test_one_answer_is_not_enough_for_what_may_be_of_a_moment_ago() -> None:
@@ -450,6 +469,51 @@ def test_a_result_whose_answer_was_lost_is_unknown() -> None:
         "its result had no answer; nobody can know whether that call ended it",
         False,
     )
+
+
+EVENTS = st.sampled_from(
+    [
+        "notified",
+        "adopted",
+        "wait",
+        "heartbeat",
+        "complete",
+        "answer",
+        "closed",
+        "signal",
+        "operator",
+        "outcome",
+        "instance",
+        "policy",
+        "hook",
+        "begins",
+        "held",
+        "paused",
+        "taken up",
+        "gap",
+        "new",
+    ]
+)
+DETAILS = st.text(max_size=30) | st.sampled_from(
+    [
+        *(detail for _, _, detail in WHOLE),
+        f"{ANN}: extend to ",
+        f"{ANN}: extend to 2026-03-01T13:00:00Z: why",
+        f"{ANN}: complete : why",
+        f"{HEARTBEAT}: {GONE}",
+        "jobs-finished",
+    ]
+)
+
+
+@example([(1, "operator", f"{ANN}: extend to "), (2, "wait", WAITS)], Outcome.COMPLETED)
+@example([(1, "operator", f"{ANN}: extend to 2026-03-01: why"), (2, "wait", WAITS)], Outcome.COMPLETED)
+@given(st.lists(st.tuples(st.floats(0, 5000), EVENTS, DETAILS), max_size=12), st.sampled_from(list(Outcome)))
+def test_no_timeline_ends_the_audit(lines: list[tuple[float, str, str]], outcome: Outcome) -> None:
+    """Texts of others stand in it, and lines of a newer release."""
+    for told in (lines_of(*lines), lines_of(*lines, **closed(outcome, 5000))):
+        for verdict in audited(told, OTHER):
+            assert verdict.text
 
 
 # The command

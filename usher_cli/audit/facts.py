@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
@@ -112,8 +113,9 @@ def _operators(lines: Iterable[Entry]) -> _Ordered:
         elif what.startswith("hold"):
             ordered = replace(ordered, is_held=what == "hold")
         elif what.startswith("extend to "):
-            then = datetime.fromisoformat(what.removeprefix("extend to "))
-            ordered = replace(ordered, extended_to=then)
+            with suppress(ValueError):  # no time, so no command of Usher's
+                then = datetime.fromisoformat(what.removeprefix("extend to "))
+                ordered = replace(ordered, extended_to=then if then.tzinfo else None)
     return ordered
 
 

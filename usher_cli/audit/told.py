@@ -161,8 +161,12 @@ def result_of(line: Entry) -> str:
 
 @lru_cache(maxsize=1000)
 def _written(source: str) -> dict[str, Any]:
+    """The policy, with a list of conditions in every `any`: a file may have one alone."""
     written: dict[str, Any] = json.loads(source)
-    return written
+    until = [
+        {"any": [each["any"]]} if isinstance(each.get("any"), dict) else each for each in written["until"]
+    ]
+    return {**written, "until": until}
 
 
 def _calls(lines: Sequence[Entry]) -> Iterator[Call]:

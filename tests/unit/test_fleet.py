@@ -28,6 +28,7 @@ from usher_cli.watch import WholeFleet, watch_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import datetime
     from pathlib import Path
 
     from click.testing import Result
@@ -68,6 +69,7 @@ class MemoryFleet:
     stacks: dict[tuple[str, str], MemoryStack] = field(default_factory=dict)
     failing: dict[tuple[str, str], Exception] = field(default_factory=dict)
     before_opening: Callable[[], object] = lambda: None
+    now: datetime = field(default_factory=lambda: at(0))
 
     def stack(self, account: str, region: str) -> MemoryStack:
         return self.stacks.setdefault((account, region), MemoryStack())
@@ -84,7 +86,9 @@ class MemoryFleet:
         )
 
     def machine(self) -> Machine:
-        return Machine(clock=lambda: at(0), new_id=lambda: "1", wait=lambda _: None, open_account=self.open)
+        return Machine(
+            clock=lambda: self.now, new_id=lambda: "1", wait=lambda _: None, open_account=self.open
+        )
 
     def open(self, place: Place, machine: Machine) -> Account:
         self.before_opening()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
+from tests.factories import at
 from tests.unit.test_fleet import BILLS, DENIED, IRELAND, NOT_PERMITTED, OHIO, SHOP, MemoryFleet, fleet
 from tests.unit.test_history import NIGHT, an_end
 
@@ -21,7 +22,7 @@ FAILED: Final = f"{BILLS} in {OHIO} failed: {NOT_PERMITTED}"
 @pytest.fixture
 def night(tmp_path: Path) -> MemoryFleet:
     """Three closed actions at two of four sites; a third site denies."""
-    made = MemoryFleet(folder=tmp_path)
+    made = MemoryFleet(folder=tmp_path, now=at(4000))
     an_end(made.stack(SHOP, IRELAND), 1, 60)
     an_end(made.stack(SHOP, IRELAND), 2, 600)
     an_end(made.stack(BILLS, IRELAND), 3, 120)
@@ -70,6 +71,7 @@ def test_the_audit_of_each_site_stands_under_its_name(night: MemoryFleet) -> Non
 
 def test_the_audit_of_one_site_is_what_it_is_alone(night: MemoryFleet) -> None:
     data = json.loads(night.usher("audit", *NIGHT, "--json").stdout)
+    night.stack(SHOP, IRELAND).now = at(4000)
     alone = json.loads(night.stack(SHOP, IRELAND).usher("audit", *NIGHT, "--json").stdout)
     assert data["sites"][0] == {"account": SHOP, "account_name": "shop", **alone, "region": IRELAND}
     assert [site["region"] for site in data["failed"]] == [OHIO]

@@ -61,7 +61,7 @@ class Names:
 
 
 def reader(names: Names) -> list[Statement]:
-    """For list, show, retained, watch, export, plan, init, config and status."""
+    """For list, show, retained, watch, history, report, audit, export, plan, init, config and status."""
     statements = [
         _allow(_of("cloudformation", "DescribeStacks", "ListStackResources"), [names.stack_arn]),
         # Which of a StackSet's names it is, a list of all stacks tells.

@@ -29,7 +29,8 @@ Who needs which:
   installer  install, upgrade, uninstall
   operator   signal, hold, extend, complete, release, pause, resume, redrive
   applier    apply: it says which documents and functions conditions run
-  reader     list, show, retained, watch, export, plan, init, config, status; operator and applier include it
+  reader     list, show, retained, watch, history, report, audit, export, plan, init, config, status;
+             operator and applier include it
 
 \b
 Examples:

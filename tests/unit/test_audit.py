@@ -197,6 +197,21 @@ def test_an_operators_result_is_the_one_that_is_sent() -> None:
     assert only(audited(told))[1].endswith("allowed only ABANDON")
 
 
+def test_a_retained_instance_that_is_released_is_let_go() -> None:
+    note = OperatorNote(who=ANN, at=at(1), reason="looked at")
+    ordered = (1, "operator", f"{ANN}: release: looked at")
+    decided = (2, "complete", f"CONTINUE: requested by {ANN}: looked at")
+    lines = (
+        BEGUN,
+        ordered,
+        decided,
+        (3, "answer", f"{CONTINUE}: accepted"),
+        (3, "closed", "completed: requested"),
+    )
+    fields = closed(operator_result_by=note, operator_result=Result.CONTINUE)
+    assert audited(lines_of(*lines, **fields)) == []
+
+
 PROBED = a_policy([{"ecs": "drained"}])
 
 

@@ -110,6 +110,8 @@ def _operators(lines: Iterable[Entry]) -> _Ordered:
         what = command_in(line.detail)
         if what.startswith("complete "):
             ordered = replace(ordered, result=what.removeprefix("complete "))
+        elif what == "release":  # of a retained instance, whose termination begins again
+            ordered = replace(ordered, result="CONTINUE")
         elif what.startswith("hold"):
             ordered = replace(ordered, is_held=what == "hold")
         elif what.startswith("extend to "):

@@ -106,10 +106,8 @@ class Sweep:
         has_passes = now.minute % 2 == 0 or (isinstance(event, dict) and event.get("passes") is True)
         try:
             rows = self.store.due(now + SWEEP_LOOKAHEAD)
-            due = sorted(
-                self.work(partial(self._as_stored, now=now), rows),
-                key=lambda row: (row.expires_at, row.action_id),
-            )
+            stored = self.work(partial(self._as_stored, now=now), rows)
+            due = sorted(stored, key=lambda row: (row.expires_at, row.action_id))
         except Unavailable as why:
             self.telemetry.trouble("the due evaluations could not be read", why)
             if self.live_holds is not None:

@@ -25,6 +25,8 @@ _MINUTE: Final = cdk.Duration.minutes(1)
 _FIVE_MINUTES: Final = cdk.Duration.minutes(5)
 _TWICE_IN: Final = 10  # minutes: a wake-up that fails comes again after six (its queue's visibility timeout)
 _QUARTER: Final = cdk.Duration.minutes(15)  # the hooks come after the controller
+_HOUR: Final = cdk.Duration.hours(1)
+_A_DAY_IN_HOURS: Final = 24  # CloudWatch looks back no further
 _OVER: Final = cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD
 _QUIET: Final = cloudwatch.TreatMissingData.NOT_BREACHING
 
@@ -149,6 +151,9 @@ class Watch(Construct):
             "HeldByLimit", _count("HeldByLimit"), "A hook has sent as many results as its limits allow."
         )
         self._alarm("SignalsRefused", _count("SignalsRefused"), "A signal is not stored: too many names.")
+        retained = _count("RetainedInstances", statistic="Minimum", period=_HOUR)
+        says = "Instances have been retained for a day: `usher retained` lists them, with what they cost."
+        self._alarm("RetainedInstances", retained, says, periods=_A_DAY_IN_HOURS)
         over = _count("OverBudget")
         self._alarm(
             "OverBudget", over, "More actions are held than Auto Scaling accepts heartbeats for.", periods=3

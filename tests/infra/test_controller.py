@@ -350,7 +350,7 @@ def test_silence_and_every_promise_has_its_alarm(template: dict[str, Any]) -> No
         "SweepErrors", "Defaulted", "Refused", "OverdueLooks", "SilentGroups", "EnrolmentConflicts",
         "FailedMessages", "FailedLooks", "FailedQuestions", "NoSweep", "HeldByLimit", "OverBudget",
         "HookDrift", "OldMessage", "OldEvent", "SignalsRefused", "WakeStorm",
-        "BeatsWithoutTable", "TableDenied", "KnownTooLate",
+        "BeatsWithoutTable", "TableDenied", "KnownTooLate", "RetainedInstances",
     }  # fmt: skip
     (silent,) = [each for name, each in alarms.items() if "NoSweep" in name]
     assert silent["TreatMissingData"] == "breaching"

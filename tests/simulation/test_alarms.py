@@ -279,6 +279,7 @@ ON_ITS_METRIC = [
     pytest.param("OverBudget", [1, 1, 1], id="more than the budget holds"),
     pytest.param("EnrolmentConflicts", [1], id="a hook of someone else"),
     pytest.param("SilentGroups", every_minute(1), id="a group without a word"),
+    pytest.param("RetainedInstances", [1] * 60 * 24, id="instances that were retained a day ago"),
     pytest.param("WakeStorm", every_minute(20_000), id="wake-ups in floods"),
     pytest.param("EventsDeadLetters", [1], id="an event that was not understood"),
     pytest.param("QuestionDeadLetters", [1], id="a question that failed for hours"),
@@ -305,5 +306,6 @@ def test_an_alarm_rings_on_its_metric(name: str, values: list[float]) -> None:
         at = START + minute * MINUTE
         metrics.points[alarm.metric].append((at, value))
         quiet.points[alarm.metric].append((at, 0))
-    assert alarm.rings(metrics, START, START + HOUR)
-    assert not alarm.rings(quiet, START, START + HOUR)
+    end = START + max(HOUR, len(values) * MINUTE)
+    assert alarm.rings(metrics, START, end)
+    assert not alarm.rings(quiet, START, end)

@@ -17,7 +17,7 @@ from tests.simulation.reconcile_scene import (
     all_lost,
     record_of,
 )
-from usher.core.action import Outcome
+from usher.core.action import OperatorNote, Outcome
 from usher_simulator.autoscaling.lifecycle_actions import EndedBy
 from usher_simulator.autoscaling.simulated_targets import DeliveryFaults
 from usher_simulator.fakes.memory_enrolled import MemoryEnrolledHooks
@@ -192,3 +192,30 @@ def test_what_is_adopted_has_the_metadata_of_its_hook() -> None:
     scene.run(5)
     action = scene.action()
     assert (action.policy.name, action.metadata) == ("park", '{"role": "db"}')
+
+
+def test_instances_that_are_retained_are_counted_in_each_pass_until_they_go() -> None:
+    drain = a_hook(name="drain", transition="terminating")
+    abandons = {"until": [{"signal": "go"}], "give_up_after": "10m", "on_give_up": "ABANDON"}
+    scene = Scene(drain, policy=abandons)
+    retain = {"RetentionTriggers": {"TerminateHookAbandon": "retain"}}
+    scene.create("web", drain, InstanceLifecyclePolicy=retain)
+    scene.run(5)
+    (instance,) = scene.instances()
+    scene.client.set_desired_capacity(AutoScalingGroupName="web", DesiredCapacity=0)
+    scene.run(10)
+    assert "RetainedInstances" not in scene.recorder.counts
+    scene.run(11)
+    assert scene.state(instance) == "Terminating:Retained"
+    counted = scene.recorder.counts["RetainedInstances"]
+    scene.run(4)
+    assert scene.recorder.counts["RetainedInstances"] == counted + 2
+    scene.store.keep_release(instance, OperatorNote(who="arn:ann", at=scene.clock(), reason="x"))
+    scene.client.terminate_instance_in_auto_scaling_group(
+        InstanceId=instance, ShouldDecrementDesiredCapacity=False
+    )
+    scene.run(4)
+    assert scene.action(1).result == "CONTINUE"
+    counted = scene.recorder.counts["RetainedInstances"]
+    scene.run(6)
+    assert scene.recorder.counts["RetainedInstances"] == counted

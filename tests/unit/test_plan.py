@@ -32,6 +32,7 @@ from usher.ports.errors import TryLater
 from usher.ports.records import Raw
 from usher_cli.account import Machine
 from usher_cli.main import main
+from usher_cli.plan.abandon import Abandoning, abandoning
 from usher_cli.plan.enrolment_times import Pace
 from usher_cli.plan.steps import Known, Live, Plan, Step, lost_permissions, plan, targets
 from usher_hooksfile import load
@@ -55,6 +56,9 @@ INBOX: Final = "arn:aws:sqs:us-east-1:111122223333:inbox"
 ROLE: Final = "arn:aws:iam::111122223333:role/usher"
 POLICIES: Final = {"p": {"until": []}, "asks": {"until": [{"instance_status": "ok"}]}}
 OUTPUTS: Final = {"InboxArn": INBOX, "HookRoleArn": ROLE, "EnrolmentsPerHour": "50", "CallsPerSecond": "10"}
+
+
+ONLY_ENDS: Final = "ABANDON ends the instance as CONTINUE does, and its other hooks at once."
 
 
 def a_hook(**changes: Any) -> dict[str, Any]:
@@ -460,6 +464,7 @@ def test_the_plan_is_a_table_for_people_and_json_for_machines(file: Path) -> Non
         "conflict web gate the group does not exist here: a deploy or an apply would fail",
         "",
         f"{file} selects 1 group. Hooks: 1 to enrol, 1 to retire, 1 in conflict.",
+        f"drain on workers-1: {ONLY_ENDS}",
         (
             "On groups selected by glob or tags: 1 hook; the sweep puts the last within an hour of the "
             "deploy, at 50 per hour (enrolments_per_hour)."
@@ -564,6 +569,7 @@ def test_in_an_installation_the_plan_asks_for_the_tag_and_tells_the_times_of_an_
         ),
         "",
         f"{file} selects 2 groups. Hooks: 1 to enrol, 1 in conflict.",
+        f"drain on workers-1, workers-2: {ONLY_ENDS}",
         (
             "Once the file is in effect, the sweep puts 1 hook on groups selected by glob or tags, the last "
             "within an hour, at 50 per hour (enrolments_per_hour)."
@@ -576,7 +582,9 @@ def test_a_hook_that_stands_needs_no_tag(file: Path) -> None:
     stack, scene = installed(file)
     scene.deploy(a_hook(heartbeat_timeout="1h"))
     outcome = stack.usher("plan", str(file))
-    assert (outcome.exit_code, outcome.stdout) == (0, f"{file} selects 2 groups. Hooks: 2 unchanged.\n")
+    selects, abandon = outcome.stdout.splitlines()
+    assert (outcome.exit_code, selects) == (0, f"{file} selects 2 groups. Hooks: 2 unchanged.")
+    assert abandon == f"drain on workers-1, workers-2: {ONLY_ENDS}"
 
 
 def test_the_file_is_an_argument_or_an_option_and_hooks_yaml_without_either(
@@ -634,3 +642,46 @@ def test_the_command_reads_the_table_and_the_groups(file: Path) -> None:
         outcome = CliRunner().invoke(main, arguments, obj=machine, env=ENVIRONMENT)
     steps = json.loads(outcome.stdout)["steps"]
     assert [(step["step"], step["group"]) for step in steps] == [("retire", "workers-1"), ("conflict", "web")]
+
+
+# What ABANDON does at the end of a termination
+
+
+def test_a_plan_says_where_abandon_retains_and_where_it_only_ends_the_hooks() -> None:
+    scene = Scene("workers-1", "workers-2", "workers-3")
+    retain: Any = {"RetentionTriggers": {"TerminateHookAbandon": "retain"}}
+    scene.account.client.update_auto_scaling_group(
+        AutoScalingGroupName="workers-2", InstanceLifecyclePolicy=retain
+    )
+    found = scene.plan(a_hook(group="workers-*", default_result="ABANDON")).abandoning
+    assert [(each.hook, each.retains, each.groups) for each in found] == [
+        ("drain", False, ("workers-1", "workers-3")),
+        ("drain", True, ("workers-2",)),
+    ]
+    assert [str(each) for each in found] == [
+        f"drain on workers-1, workers-3: {ONLY_ENDS}",
+        "drain on workers-2: ABANDON retains the instance, which costs money until `usher release`.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("results", "told"),
+    [
+        ({"on_success": "CONTINUE", "on_failure": "CONTINUE"}, False),
+        ({"on_failure": "CONTINUE", "on_give_up": "ABANDON"}, True),
+        ({"on_failure": "ABANDON"}, True),
+    ],
+)
+def test_it_says_so_only_of_hooks_that_may_end_with_abandon(results: dict[str, str], told: bool) -> None:
+    data = {
+        "version": 1,
+        "policies": {"p": {"until": [], **results}},
+        "hooks": [a_hook(default_result="CONTINUE")],
+    }
+    group = GroupSeen(name="workers-1", arn="arn")
+    assert bool(abandoning(configuration.parse(data).hooks, [group])) is told
+
+
+def test_of_many_groups_the_first_are_named() -> None:
+    many = Abandoning(hook="drain", retains=True, groups=tuple(f"g-{number}" for number in range(7)))
+    assert str(many).startswith("drain on g-0, g-1, g-2, g-3, g-4 and 2 others: ABANDON retains")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -219,7 +219,12 @@ def as_data(found: Plan, now: datetime) -> dict[str, object]:
         "hooks_left": found.by_sweep,
         "seconds_left": None if left is None else int(left.total_seconds()),
     }
-    return {"summary": summary, "sweep": sweep, "steps": [_row_data(row) for row in found.rows]}
+    return {
+        "summary": summary,
+        "sweep": sweep,
+        "steps": [_row_data(row) for row in found.rows],
+        "abandon": [asdict(each) for each in found.abandoning],
+    }
 
 
 def _row_data(row: Row) -> dict[str, str]:
@@ -256,6 +261,8 @@ _COLOURS: Final = {
 def _print(found: Plan, hooks: Path, now: datetime) -> None:
     print_steps(found)
     click.echo(in_sentences(found, str(hooks)))
+    for each in found.abandoning:
+        click.echo(shown(str(each)))
     if found.is_applied and not found.is_deployed:
         print_times_of_apply(found)
         return

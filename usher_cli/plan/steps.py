@@ -15,6 +15,7 @@ from usher.core.hook_items import Target
 from usher.core.policy import Channel
 from usher.passes.retirement import waiting
 from usher.ports.errors import GroupGone
+from usher_cli.plan.abandon import abandoning
 from usher_hooksfile.foreign_hooks import foreign_hooks
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from usher.core.policy import Configuration
     from usher.core.wanted_hooks import Wanted
     from usher.ports.autoscaling import LiveGroups, LiveMembers
+    from usher_cli.plan.abandon import Abandoning
     from usher_cli.plan.enrolment_times import Pace
 
 TAG: Final = "usher"  # that a group must carry in an installation, with the value of its parameter TagValue
@@ -73,6 +75,7 @@ class Plan:
     calls_per_second: float | None = None  # None: the stack of an older release has no such output
     pace: Pace | None = None  # None: not known
     is_deployed: bool = False  # the file is in force, and the sweep enrols by it
+    abandoning: Sequence[Abandoning] = ()  # what ABANDON does, where a termination may end so
     is_applied: bool = False  # files are applied here: the sweep puts the hooks of named groups, too
 
     @property
@@ -164,6 +167,7 @@ def _summed_up(wanted: Wanted, seen: Seen, rows: list[Row]) -> Plan:
         by_sweep=len(puts) - len(named),
         by_deploy=len(named),
         named=len(set(named)),
+        abandoning=abandoning(wanted.hooks, selected),
     )
 
 

@@ -104,7 +104,14 @@ def group_seen(group: AutoScalingGroupTypeDef) -> GroupSeen:
         tags=tuple((tag["Key"], tag.get("Value", "")) for tag in group.get("Tags", [])),
         is_ending="Status" in group,  # it is set only while a group is being deleted
         operator=group.get("Operator", {}).get("Principal"),
+        retains=_retains(group),
     )
+
+
+def _retains(group: AutoScalingGroupTypeDef) -> bool:
+    """Whether its instance lifecycle policy says so; without one nothing is retained."""
+    triggers = group.get("InstanceLifecyclePolicy", {}).get("RetentionTriggers", {})
+    return triggers.get("TerminateHookAbandon") == "retain"
 
 
 def _hook(hook: LifecycleHookTypeDef) -> HookSeen:

@@ -64,6 +64,7 @@ class GroupSeen:
     tags: tuple[tuple[str, str], ...] = ()
     is_ending: bool = False  # it is being deleted
     operator: str | None = None  # a service that alone may change it (aws-facts 11.1)
+    retains: bool = False  # what is abandoned in a termination hook (aws-facts 2.7)
 
 
 @frozen

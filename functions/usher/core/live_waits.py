@@ -36,6 +36,11 @@ class Member:
     state: str
     is_healthy: bool
 
+    @property
+    def is_retained(self) -> bool:
+        """Whether a failed termination has kept it, outside of the capacity (aws-facts 2.7)."""
+        return self.state.endswith(":Retained")
+
 
 @frozen
 class LiveGroup:

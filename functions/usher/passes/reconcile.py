@@ -104,6 +104,9 @@ class Reconcile:
         doubt.run(scene)
         adoption.run(scene, self._in_turn(scene.groups.values()), next_slot, passed_over)
         drift.run(scene, self._number(), next_slot, passed_over)
+        members = [one for group in scene.groups.values() for one in group.members.values()]
+        if retained := sum(one.is_retained for one in members):
+            self.telemetry.count("RetainedInstances", retained)
         passed_over.check()
 
     def _open_waits(self) -> OpenWaits:

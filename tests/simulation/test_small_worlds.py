@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import greenlet
 import pytest
 
+from tests.simulation.bugs.bug import planted
+from tests.simulation.planted import BUGS
 from usher.core.action import Outcome
 from usher.evaluation.sender import Sender
 from usher_simulator.fakes.memory_store import MemoryStore
@@ -121,6 +123,22 @@ def test_production_code_touches_the_store_in_steps_only(monkeypatch: pytest.Mon
     replay(RESULT, {})
     assert "usher_simulator.trials.faulty_store" in callers
     assert [name for name in callers if name.split(".")[0] == "usher"] == []
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "completes before the result is stored",
+        "forgets its result when the call fails",
+        "looks whatever the version of its wake-up",
+        "sends no wake-ups",
+    ],
+)
+def test_a_planted_bug_is_found_by_two_looks(name: str) -> None:
+    (bug,) = [bug for bug in BUGS if bug.name == name]
+    with planted(bug):
+        explored = explore(TWO_LOOKS, most=50)
+    assert explored.failing is not None
 
 
 def test_priorities_find_a_bug_that_needs_an_order(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -41,7 +41,7 @@ def test_no_promise_is_broken_in_any_schedule(world: World) -> None:
     ],
 )
 def test_neither_reduction_leaves_out_an_end_of_two_looks(without: dict[str, bool]) -> None:
-    """Without both it takes minutes: docs/testing.md has the count."""
+    """Each alone. Without both at once there are too many schedules for a test."""
     world = replace(TWO_LOOKS, most_faults=0)
     reduced, all_of_them = explore(world), explore(world, **without)
     assert all_of_them.is_complete

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
@@ -149,7 +150,9 @@ class _Beside:
                 moved = error
             if self._is_counted() or not name.startswith(("due", "unasked", "pauses", "load", "evidence")):
                 try:
-                    real(*given, **named)
+                    told = real(*given, **named)
+                    if isinstance(told, Iterator):  # which reads as it is taken
+                        list(told)
                 except Moved as error:
                     moved = error
             if moved is not None:

@@ -61,6 +61,11 @@ class CountingClient:
         self._read(answer["Items"], asked)
         return answer
 
+    def scan(self, **asked: Any) -> Any:
+        answer = self.client.scan(**asked)
+        self._read(answer["Items"], asked)
+        return answer
+
     def put_item(self, **asked: Any) -> Any:
         self.into().calls += 1
         with self._written([asked], times=1):

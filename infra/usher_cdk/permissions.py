@@ -54,10 +54,9 @@ def grant_records(function: UsherFunction, table: dynamodb.ITable, *, of_several
 
 
 def grant_indexes(function: UsherFunction, table: dynamodb.ITable) -> None:
-    """The index of the actions, and the one of the release before."""
-    function.may(
-        ("dynamodb:Query",), tuple(f"{table.table_arn}/index/{index}" for index in reversed(INDEXES))
-    )
+    """The index of the actions, and the one of the release before, which functions of then still query."""
+    indexes = tuple(f"{table.table_arn}/index/{index}" for index in reversed(INDEXES))
+    function.may(("dynamodb:Query", "dynamodb:Scan"), indexes)
 
 
 def grant_lifecycle_actions(function: UsherFunction) -> None:

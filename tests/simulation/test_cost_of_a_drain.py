@@ -49,4 +49,5 @@ def test_a_heartbeat_period_takes_so_many_calls_of_the_store_and_the_queue() -> 
     )
 
     assert more.auto_scaling - few.auto_scaling == 1
+    assert more.invoked - few.invoked == 2  # so half of what `wake` does are evaluations
     assert more.store_and_queue_calls - few.store_and_queue_calls == 12

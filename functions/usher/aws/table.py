@@ -15,7 +15,7 @@ from usher.aws.dynamodb_answers import REFUSED, TRIES, answered, refusal, taken
 from usher.ports.errors import Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_dynamodb.type_defs import (
@@ -321,9 +321,17 @@ class Table:
 
     def pages(self, question: QueryInputTypeDef) -> Iterator[list[Item]]:
         """What a question finds, one page after the other, each read when it is asked for."""
-        while True:
-            page = answered(partial(self._client.query, **question))
-            yield page["Items"]
-            if "LastEvaluatedKey" not in page:
-                return
-            question = {**question, "ExclusiveStartKey": page["LastEvaluatedKey"]}
+        return _pages(self._client.query, question)
+
+    def scanned(self, index: str) -> Iterator[list[Item]]:
+        """All of an index, likewise."""
+        return _pages(self._client.scan, {"TableName": self.name, "IndexName": index})
+
+
+def _pages(read: Callable[..., Any], question: Mapping[str, Any]) -> Iterator[list[Item]]:
+    while True:
+        page = answered(partial(read, **question))
+        yield page["Items"]
+        if "LastEvaluatedKey" not in page:
+            return
+        question = {**question, "ExclusiveStartKey": page["LastEvaluatedKey"]}

@@ -14,7 +14,6 @@ import zlib
 from itertools import chain
 from typing import TYPE_CHECKING, Final
 
-from usher.aws import table
 from usher.aws.table import ACTIONS_INDEX, DUE_INDEX, text
 from usher.core import iso_time
 
@@ -52,32 +51,30 @@ def closed_at(action_id: str, at: datetime) -> Item:
 def rows(of: Table, kind: str, until: datetime) -> Iterator[Item]:
     """The rows of all shards of OPEN or QUESTIONS up to `until`, read page by page; it may lag by moments."""
     for shard in range(SHARDS):
-        yield from _read(of, ACTIONS_INDEX, f"{kind}{shard:02}", (_FIRST, iso_time.stored(until)))
+        yield from _read(of, f"{kind}{shard:02}", (_FIRST, iso_time.stored(until)))
 
 
 def rows_before(of: Table, kind: str, until: datetime) -> Iterator[Item]:
-    """The same of what the release before has listed in its own index: each leaves it when it is stored."""
-    for shard in range(SHARDS):
-        listed = f"{shard:02}" if kind == OPEN else f"{kind}{shard:02}"
-        yield from _read(of, DUE_INDEX, listed, (_FIRST, iso_time.stored(until)))
+    """The same of what the release before has listed in its own index: each leaves it when it is stored.
+
+    All of it is read, in one call where nothing is left.
+    """
+    for item in chain.from_iterable(of.scanned(DUE_INDEX)):
+        is_of_kind = item["due_shard"]["S"].startswith(QUESTIONS) == (kind == QUESTIONS)
+        if is_of_kind and item["look_at"]["S"] <= iso_time.stored(until):
+            yield item
 
 
 def closed_rows(of: Table, day: str, bounds: tuple[str, str], page_size: int) -> list[Iterator[Item]]:
     """The rows of what was closed on a day within `bounds`, by shard, newest first, so many in a page."""
-    return [
-        _read(of, ACTIONS_INDEX, _day(day, shard), bounds, newest_first=page_size)
-        for shard in range(CLOSED_SHARDS)
-    ]
+    return [_read(of, _day(day, shard), bounds, newest_first=page_size) for shard in range(CLOSED_SHARDS)]
 
 
-def _read(
-    of: Table, index: str, listed: str, bounds: tuple[str, str], newest_first: int = 0
-) -> Iterator[Item]:
-    by, then_by, _ = table.INDEXES[index]
+def _read(of: Table, listed: str, bounds: tuple[str, str], newest_first: int = 0) -> Iterator[Item]:
     question: QueryInputTypeDef = {
         "TableName": of.name,
-        "IndexName": index,
-        "KeyConditionExpression": f"{by} = :by AND {then_by} BETWEEN :first AND :last",
+        "IndexName": ACTIONS_INDEX,
+        "KeyConditionExpression": "listed = :by AND listed_at BETWEEN :first AND :last",
         "ExpressionAttributeValues": {
             ":by": text(listed),
             ":first": text(bounds[0]),

@@ -174,10 +174,7 @@ class Sweep:
             yield row
 
     def _as_stored(self, row: Due, now: datetime) -> Due:
-        """The row with the time of its record, where one may be listed before it is due.
-
-        What was so for a few seconds only decides nothing here; what is so for a minute is due.
-        """
+        """The row with the time of its record, if that may be later: what has stood for a minute is due."""
         if now - LISTED_BEFORE <= row.look_at < now - _WOKEN_SOON:
             with suppress(Unavailable, ConfigurationRefused, *NOT_READ):
                 action = self.store.load(row.action_id)

@@ -192,7 +192,8 @@ def release(account: Account, instance_id: str, reason: str, *, yes: bool, as_js
     """Let a retained instance be terminated.
 
     The order is stored, and then Auto Scaling is asked to terminate the instance, without a decrement. That
-    begins its termination hooks anew; Usher completes them with CONTINUE, so that it is not retained again.
+    begins its termination hooks anew; Usher completes them with CONTINUE, so that it is not retained again. A
+    policy with `mode: observe` sends nothing, so in its hook the default result counts.
     """
     found = next(_described(account, [instance_id]), None)
     if found is None:

@@ -108,7 +108,7 @@ class Sweep:
             rows = self.store.due(now + SWEEP_LOOKAHEAD)
             stored = self.work(partial(self._as_stored, now=now), rows)
             due = sorted(stored, key=lambda row: (row.expires_at, row.action_id))
-        except Unavailable as why:
+        except Exception as why:
             self.telemetry.trouble("the due evaluations could not be read", why)
             if self.live_holds is not None:
                 self.live_holds.run(lambda: has_time(context))

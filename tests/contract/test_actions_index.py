@@ -24,6 +24,8 @@ from usher.ports.records import ClosedRow, OpenRow, ReconcileStore, Unasked
 from usher_simulator.fakes.memory_store import MemoryStore
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from mypy_boto3_dynamodb import DynamoDBClient
 
     from tests.contract.dynamodb import Clock
@@ -141,6 +143,56 @@ def test_what_the_release_before_listed_in_its_own_index_is_found_until_it_is_st
     assert due_ids(records, at(99)) == []
     assert due_ids(records, at(100)) == [action.id]
     assert not [item for item in items(client, table) if "due_shard" in item]
+
+
+class MovesBetween:
+    """A client through which something is stored between the reads of the two indexes."""
+
+    def __init__(self, client: DynamoDBClient, move: Callable[[], object]) -> None:
+        self._client = client
+        self._moves = [move]
+        self._read: set[str] = set()
+
+    def __getattr__(self, name: str) -> Any:
+        call = getattr(self._client, name)
+
+        def told(**question: Any) -> Any:
+            self._read |= {name} & {"scan", "query"}
+            if len(self._read) > 1 and self._moves:
+                self._moves.pop()()
+            return call(**question)
+
+        return told
+
+
+def test_an_action_that_goes_from_one_index_to_the_other_is_in_use_meanwhile(
+    client: DynamoDBClient, table: str, records: RecordTable
+) -> None:
+    """Promise 8: a retiring hook is deleted once nothing is in it; promise 3: the sweep finds what is due."""
+    action = opened(records, look_at=at(90))
+    for item in items(client, table):
+        list_as_before(client, table, item)
+    as_before = items(client, table)
+
+    def between() -> RecordTable:
+        for item in as_before:
+            client.put_item(TableName=table, Item=item)
+        moves = MovesBetween(client, lambda: records.save(after(action, look_at=at(91))))
+        return RecordTable(cast("DynamoDBClient", moves), table, lambda: at(0))
+
+    assert set(between().hooks_in_use()) == {(action.hook.group, action.hook.name)}
+    assert due_ids(between(), at(100)) == [action.id]
+
+
+def test_where_the_index_of_the_release_before_is_gone_the_new_one_is_read(
+    client: DynamoDBClient, table: str, records: RecordTable
+) -> None:
+    """ADR 31: the next release deletes it, while functions of this one may still run."""
+    action = opened(records, look_at=at(90))
+    client.update_table(TableName=table, GlobalSecondaryIndexUpdates=[{"Delete": {"IndexName": "due"}}])
+
+    assert due_ids(records, at(100)) == [action.id]
+    assert len(list(records.open_rows())) == 1
 
 
 def list_as_before(client: DynamoDBClient, table: str, item: dict[str, Any]) -> None:

@@ -20,7 +20,7 @@ from usher.passes.silent_groups import SilentGroups
 from usher.ports.autoscaling import Answer, AnswerKind
 from usher.ports.errors import Unavailable
 from usher.ports.queues import WHEN_DUE
-from usher.ports.records import Raw
+from usher.ports.records import Due, Raw
 from usher.sweep import SweepFailed
 from usher_simulator.fakes.dead_letter_list import DeadLetterList
 from usher_simulator.fakes.memory_budget import MemoryBudget
@@ -283,9 +283,15 @@ class Holds:
         self.runs = 0
         self.booked: list[datetime] = []
 
-    def run(self, has_time: object, paused: object, booked: Callable[[], datetime]) -> None:  # noqa: ARG002
+    def run(
+        self,
+        has_time: object,  # noqa: ARG002 - as LiveHolds
+        paused: object = None,  # noqa: ARG002 - as above
+        booked: Callable[[], datetime] | None = None,
+    ) -> None:
         self.runs += 1
-        self.booked.append(booked())
+        if booked is not None:
+            self.booked.append(booked())
 
     def wait(self, span_s: float) -> None:
         raise AssertionError(f"{span_s} s for nothing")
@@ -309,6 +315,20 @@ def test_a_sweep_holds_without_wake_ups_only_where_they_do_not_come(look_s: floa
     with pytest.raises(SweepFailed):
         sweep_of(stage.looks, live_holds=holds).handle({}, None)  # type: ignore[arg-type] # as much as is used
     assert holds.runs == runs
+
+
+def test_whatever_keeps_a_sweep_from_reading_what_is_due_what_waits_is_held() -> None:
+    """Not only a table that does not answer: an index that is gone is an error of the request."""
+    stage, holds = sweep_over(an_action(look_at=at(-10))), Holds()
+
+    class NoIndex:
+        def due(self, until: datetime) -> list[Due]:
+            raise ValueError(f"no index, {until}")
+
+    sweep = sweep_of(stage.looks, live_holds=holds)  # type: ignore[arg-type] # as much as is used
+    with pytest.raises(ValueError, match="no index"):
+        replace(sweep, store=NoIndex()).handle({}, None)  # type: ignore[arg-type] # as much as is used
+    assert holds.runs == 1
 
 
 def test_where_the_table_answers_a_sweep_beats_what_waits_in_turns_of_the_shared_budget() -> None:

@@ -10,12 +10,14 @@ import pytest
 
 from tests.factories import a_policy, an_action, at, hook_terms
 from tests.unit.test_policy import hook, rule
-from usher.core import choice
-from usher.core.action import Action, Phase, Transition
+from usher.core import announce, choice, operators, questions
+from usher.core.action import Action, OperatorNote, Phase, Result, Transition
 from usher.core.conditions.instance_facts import InstanceFacts, choose_by
 from usher.core.conditions.probe import Reply, ReplyKind, as_finding
 from usher.core.decide import Complete, Wait, decide
 from usher.core.finding import ConditionStatus, Finding
+from usher.core.operators import CommandRefused
+from usher.core.ownership import Terms
 from usher.core.policy import UNDECIDED, Mode, Move, Policy, Rule, undecided
 
 ASKED = InstanceFacts()
@@ -162,6 +164,34 @@ def test_a_result_that_is_decided_is_not_followed_by_a_choice() -> None:
 
 def test_the_end_of_the_instance_needs_no_policy() -> None:
     assert isinstance(decide(waiting(instance_ended_at=at(1)), at(2)), Complete)
+
+
+WATCHED = (candidate("watch", DB, mode=Mode.OBSERVE), candidate("rest"))
+
+
+def test_nothing_is_sent_for_an_instance_that_may_only_be_observed() -> None:
+    """An observing policy calls nothing: what needs no policy waits for the choice too; EC2 is asked."""
+    retiring = Terms(hook=hook("web"), let_through_from=at(-60))
+    assert not retiring.lets_through(undecided(WATCHED), at(0))
+    ended = waiting(*WATCHED, instance_ended_at=at(1))
+    assert isinstance(decide(ended, at(2)), Wait)
+    assert questions.due(ended, at(2)) == (ASKED,)
+    chosen = choice.made(heard(ended, shown(ended.instance_id)), at(3))
+    assert (chosen.policy.name, chosen.policy.mode) == ("watch", Mode.OBSERVE)
+
+
+def test_an_operators_order_does_not_wait_for_the_choice() -> None:
+    note = OperatorNote(who="ann", at=at(1), reason="now")
+    ordered = waiting(*WATCHED, operator_result_by=note, operator_result=Result.CONTINUE)
+    assert isinstance(decide(ordered, at(2)), Complete)
+
+
+def test_how_long_it_may_wait_is_said_and_changed_only_once_its_policy_is_chosen() -> None:
+    (opened,) = announce.between(None, waiting())
+    assert "GiveUpTime" not in opened.detail
+    note = OperatorNote(who="ann", at=at(1), reason="later")
+    with pytest.raises(CommandRefused, match="is not chosen yet: try again"):
+        operators.extend(note, timedelta(hours=2), None)(waiting(), at(2))
 
 
 @pytest.mark.parametrize(

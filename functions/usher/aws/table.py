@@ -324,8 +324,12 @@ class Table:
         return _pages(self._client.query, question)
 
     def scanned(self, index: str) -> Iterator[list[Item]]:
-        """All of an index, likewise."""
-        return _pages(self._client.scan, {"TableName": self.name, "IndexName": index})
+        """All of an index, likewise; nothing where there is no such index any more (ValidationException)."""
+        try:
+            yield from _pages(self._client.scan, {"TableName": self.name, "IndexName": index})
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "ValidationException":
+                raise
 
 
 def _pages(read: Callable[..., Any], question: Mapping[str, Any]) -> Iterator[list[Item]]:

@@ -47,10 +47,9 @@ def between(before: Action | None, after: Action) -> tuple[Announcement, ...]:
 
 def _changes(before: Action | None, after: Action) -> Iterator[Announcement]:
     if before is None:
-        times = {
-            "GiveUpTime": iso_time.to_milliseconds(after.give_up_at),
-            "LimitTime": iso_time.to_milliseconds(after.ends_at),
-        }
+        times = {"LimitTime": iso_time.to_milliseconds(after.ends_at)}
+        if not after.policy.candidates:
+            times["GiveUpTime"] = iso_time.to_milliseconds(after.give_up_at)
         yield _announcement(Kind.OPENED, after, after.first_seen_at, times)
     if after.operator_hold is not None and (before is None or before.operator_hold != after.operator_hold):
         word = after.operator_hold

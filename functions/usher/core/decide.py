@@ -136,9 +136,12 @@ def retry_at(action: Action, now: datetime) -> datetime:
 
 
 def _word(action: Action) -> tuple[Result, str] | None:
-    """What needs no condition: an operator's order, no instance any more, a hook on its way out."""
+    """What needs no condition: an operator's order, no instance any more, a hook on its way out.
+
+    Only the order counts while a policy may be chosen that sends nothing.
+    """
     order = operator_order(action)
-    if order is not None:
+    if order is not None or (action.policy.candidates and action.policy.may_observe):
         return order
     if action.instance_ended_at is None:
         return (Result.CONTINUE, "its hook is retiring") if action.let_through else None

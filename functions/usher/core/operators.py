@@ -77,6 +77,10 @@ def extend(note: OperatorNote, by: timedelta | None, to: datetime | None) -> Cha
     """Let an action wait longer: `by` a duration, or until `to`."""
 
     def change(action: Action, now: datetime) -> Action:
+        if action.policy.candidates:
+            raise CommandRefused(
+                f"The policy of {name_of(action)} is not chosen yet: try again in two minutes."
+            )
         until = to if by is None else max(action.give_up_at, now) + by
         if until is None or until <= max(action.give_up_at, now):
             gives_up_at = iso_time.to_milliseconds(action.give_up_at)

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Final
 from usher.core.frozen import frozen
 from usher.core.hook_items import GRACE
 from usher.core.hook_timeouts import COUNTS_FOR
-from usher.core.policy import Mode
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -53,10 +52,10 @@ class Terms:
     def lets_through(self, policy: Policy, started_at: datetime) -> bool:
         """Whether an action that began then is let go at once: its hook is retiring.
 
-        Where a policy only observes, nothing is sent.
+        Where a policy only observes, or one may be chosen that does, nothing is sent.
         """
         is_late = self.let_through_from is not None and started_at >= self.let_through_from
-        return is_late and policy.mode is Mode.ENFORCE
+        return is_late and not policy.may_observe
 
 
 def terms(

@@ -81,6 +81,11 @@ class Policy:
         return tuple(rule.use for rule in self.candidates) or (self,)
 
     @property
+    def may_observe(self) -> bool:
+        """Whether it, or a policy that may be chosen in its place, sends nothing."""
+        return any(each.mode is Mode.OBSERVE for each in self.possible)
+
+    @property
     def leaves(self) -> tuple[Plain, ...]:
         """Its conditions, those inside of combinations too."""
         return tuple(leaf for condition in self.until for leaf in condition.leaves())

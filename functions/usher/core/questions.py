@@ -26,11 +26,12 @@ def due(action: Action, now: datetime) -> tuple[Probe, ...]:
     """The questions whose time has come, the one that was asked longest ago first.
 
     None where no answer would change anything, as in a hold: an evaluation after its end asks again. What
-    a policy is chosen by is asked in a hold, too: it is asked once only.
+    a policy is chosen by is asked in a hold, too, and of an instance that has ended: it is asked once only.
     """
-    is_held = action.operator_hold is not None and not action.policy.candidates
-    is_told = action.operator_result_by is not None or is_held or action.let_through
-    if action.phase is not Phase.OPEN or action.awaits_turn or is_told or has_no_instance(action, now):
+    is_over = action.operator_hold is not None or has_no_instance(action, now)
+    is_told = action.operator_result_by is not None or action.let_through
+    is_decided = is_told or (is_over and not action.policy.candidates)
+    if action.phase is not Phase.OPEN or action.awaits_turn or is_decided:
         return ()
     asked = {probe.name: probe for each in action.policy.until for probe in each.asks(action, now)}
     return tuple(sorted(asked.values(), key=lambda probe: _asked_at(probe, action)))

@@ -57,7 +57,7 @@ def rows(of: Table, kind: str, until: datetime) -> Iterator[Item]:
 def rows_before(of: Table, kind: str, until: datetime) -> Iterator[Item]:
     """The same of what the release before has listed in its own index: each leaves it when it is stored.
 
-    All of it is read, in one call where nothing is left.
+    All of it is read, in one call where nothing is left. Nothing where the index is gone.
     """
     for item in chain.from_iterable(of.scanned(DUE_INDEX)):
         is_of_kind = item["due_shard"]["S"].startswith(QUESTIONS) == (kind == QUESTIONS)

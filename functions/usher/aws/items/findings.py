@@ -62,7 +62,7 @@ class FindingItems(TableItems):
         """See usher.ports.records.FindingsKept."""
         found = [
             rows.unasked(item)
-            for read in (actions_index.rows, actions_index.rows_before)
+            for read in (actions_index.rows_before, actions_index.rows)
             for item in read(self._table, actions_index.QUESTIONS, until)
         ]
         newest = {row.action_id: row for row in sorted(found, key=lambda row: row.turn)}

@@ -25,11 +25,14 @@ class OpenActionItems(TableItems):
     """Implements usher.ports.records.OpenActions."""
 
     def due(self, until: datetime) -> Iterable[Due]:
-        """See usher.ports.records.ActionLookup. A row that moves while the index is read is read twice."""
+        """See usher.ports.records.ActionLookup. A row that moves while the index is read is read twice.
+
+        The index of the release before is read first: what leaves it meanwhile is in the new one then.
+        """
         found: dict[str, Due] = {}
         for item in (
-            *actions_index.rows(self._table, actions_index.OPEN, until),
             *actions_index.rows_before(self._table, actions_index.OPEN, until),
+            *actions_index.rows(self._table, actions_index.OPEN, until),
         ):
             row = rows.due(item)
             known = found.setdefault(row.action_id, row)
@@ -38,11 +41,11 @@ class OpenActionItems(TableItems):
         return list(found.values())
 
     def open_rows(self) -> Iterator[OpenRow]:
-        """See usher.ports.records.OpenActions."""
-        yield from map(rows.open_row, actions_index.rows(self._table, actions_index.OPEN, _EVER))
+        """See usher.ports.records.OpenActions. In the order of `due`, and for the same reason."""
         before = actions_index.rows_before(self._table, actions_index.OPEN, _EVER)
         while keys := [state.key(rows.due(item).action_id) for item in islice(before, _LOADED_AT_ONCE)]:
             yield from map(rows.open_row_before, filter(state.is_open, self._table.get_all(keys)))
+        yield from map(rows.open_row, actions_index.rows(self._table, actions_index.OPEN, _EVER))
 
     def open_of(self, action_ids: Iterable[str]) -> Iterator[Action]:
         """See usher.ports.records.ReconcileStore."""

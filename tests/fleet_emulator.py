@@ -96,16 +96,20 @@ class Emulator:
             self._accounts[made.group(1).decode()] = account
         return [answer]
 
-    def session(self, account: str, region: str) -> Callable[[str], Any]:
-        """Opens clients in an account and Region."""
+    def keys(self, account: str, region: str) -> dict[str, str]:
+        """Credentials of an account, by their names in boto3 and in a profile."""
         sts = boto3.client("sts", region_name=region, endpoint_url=self.url, **KEYS)
         arn = f"arn:aws:iam::{account}:role/{ROLE}"
         told = sts.assume_role(RoleArn=arn, RoleSessionName="setup")["Credentials"]
-        keys = {
+        return {
             "aws_access_key_id": told["AccessKeyId"],
             "aws_secret_access_key": told["SecretAccessKey"],
             "aws_session_token": told["SessionToken"],
         }
+
+    def session(self, account: str, region: str) -> Callable[[str], Any]:
+        """Opens clients in an account and Region."""
+        keys: dict[str, Any] = {**self.keys(account, region)}
         return lambda service: boto3.client(
             service, region_name=region, endpoint_url=self.url, config=_ONE_TRY, **keys
         )

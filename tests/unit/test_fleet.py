@@ -6,7 +6,8 @@ import io
 import json
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from threading import Barrier, get_ident
+from queue import Empty, SimpleQueue
+from threading import Barrier, Event, get_ident
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
@@ -20,7 +21,7 @@ from tests.memory_account import MemoryStack, refused
 from usher.core.action import Outcome, Phase
 from usher.core.action import Result as ActionResult
 from usher_cli.account import Machine, Place
-from usher_cli.fleet.asking import SIDE_BY_SIDE
+from usher_cli.fleet.asking import SIDE_BY_SIDE, SILENCE_MAX, ask
 from usher_cli.fleet.fleet import opened
 from usher_cli.listing import Selection
 from usher_cli.main import main
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from click.testing import Result
 
     from usher_cli.account import Account
+    from usher_cli.fleet.sites import FleetSite
 
 SHOP: Final = "111122223333"
 BILLS: Final = "444455556666"
@@ -291,6 +293,41 @@ def test_two_with_the_same_expiry_are_in_the_order_of_accounts(fleet: MemoryFlee
         )
     actions = told(fleet.usher("list", "--json"))["actions"]
     assert [action["account"] for action in actions[:2]] == [SHOP, BILLS]
+
+
+class NeverLong(SimpleQueue[Any]):
+    """The silence that is allowed ends when `answering` sites have answered."""
+
+    def __init__(self, answering: int) -> None:
+        self.left = answering
+
+    def get(self, block: bool = True, timeout: float | None = None) -> Any:
+        assert (block, timeout) == (True, SILENCE_MAX)
+        if self.left == 0:
+            raise Empty
+        self.left -= 1
+        return super().get()
+
+
+def test_a_site_that_stays_silent_fails_and_hides_no_other_answer(fleet: MemoryFleet) -> None:
+    """As one whose `credential_process` hangs; its late answer changes nothing."""
+    (fleet.folder / "fleet.yaml").write_text(fleet.text, encoding="utf-8")
+    sites = opened(fleet.machine(), fleet.folder / "fleet.yaml", Place(), (), None).sites
+    told_of_all = Event()
+
+    def question(site: FleetSite) -> str:
+        if site is sites[1]:
+            told_of_all.wait()
+        return str(site)
+
+    answers = ask(sites, question, quiet=True, answers=NeverLong(len(sites) - 1))
+    told_of_all.set()
+    assert [site for site, _ in answers.told] == [sites[0], *sites[2:]]
+    (failed,) = answers.failed
+    assert str(failed) == (
+        f"shop ({SHOP}) in {OHIO} failed: No answer, and none of any other site for 3 minutes: "
+        "check the credentials of each site that is silent, then try again."
+    )
 
 
 # watch

@@ -255,3 +255,38 @@ def test_without_any_credentials_it_is_told_before_a_site_is_asked(cloud: Emulat
     assert outcome.exit_code == 2
     assert outcome.stderr.startswith("Error: No AWS credentials were found: set them up")
     assert not cloud.calls
+
+
+def profiles(cloud: Emulator, folder: Path, second: str) -> Result:
+    """A list of two accounts, each with a profile, by a caller without credentials."""
+    lines = []
+    for account, name in zip(ACCOUNTS, ("one", "two"), strict=False):
+        lines += [f"[{name}]", *(f"{key}={it}" for key, it in cloud.keys(account, REGIONS[0]).items())]
+    credentials = folder / "credentials"
+    credentials.write_text("\n".join(lines), encoding="utf-8")
+    listed = zip(ACCOUNTS, ("one", second), strict=False)
+    entries = "".join(f'  - {{id: "{account}", profile: {name}}}\n' for account, name in listed)
+    file = folder / "fleet.yaml"
+    file.write_text(f"version: 1\nregions: [{REGIONS[0]}]\naccounts:\n{entries}", encoding="utf-8")
+    where = {"AWS_SHARED_CREDENTIALS_FILE": str(credentials), "AWS_ENDPOINT_URL": cloud.url}
+    return CliRunner().invoke(
+        main, ["list", "--fleet", str(file), "--json"], obj=NO_WAIT, env={**NOBODYS, **where}
+    )
+
+
+def test_where_each_account_has_a_profile_the_caller_needs_no_credentials(
+    cloud: Emulator, tmp_path: Path
+) -> None:
+    outcome = profiles(cloud, tmp_path, "two")
+    assert (outcome.exit_code, outcome.stderr) == (0, "")
+    assert [each["account"] for each in json.loads(outcome.stdout)["sites"]] == ACCOUNTS[:2]
+
+
+def test_a_profile_that_does_not_exist_fails_its_own_sites_alone(cloud: Emulator, tmp_path: Path) -> None:
+    outcome = profiles(cloud, tmp_path, "misspelt")
+    assert outcome.exit_code == 1, outcome.stderr
+    assert [each["account"] for each in json.loads(outcome.stdout)["sites"]] == ACCOUNTS[:1]
+    (line,) = outcome.stderr.splitlines()
+    assert line.startswith(
+        f"{ACCOUNTS[1]} in {REGIONS[0]} failed: The config profile (misspelt) could not be found"
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
@@ -20,7 +20,12 @@ if TYPE_CHECKING:
     from usher_cli.fleet.sites import FleetSite
 
 SIDE_BY_SIDE: Final = 12  # sites at a time
+SILENCE_MAX: Final = 180  # seconds since the last answer of any site
 FAILED: Final = 1  # the exit code, where a site failed
+_SILENT: Final = (
+    f"No answer, and none of any other site for {SILENCE_MAX // 60} minutes: "
+    "check the credentials of each site that is silent, then try again."
+)
 T = TypeVar("T")
 
 
@@ -55,10 +60,19 @@ class Answers(Generic[T]):
             click.get_current_context().exit(FAILED)
 
 
-def ask(sites: Sequence[FleetSite], question: Callable[[FleetSite], T], *, quiet: bool) -> Answers[T]:
-    """The answers of all sites. On a terminal, unless `quiet`, it is shown how many have answered."""
+def ask(
+    sites: Sequence[FleetSite],
+    question: Callable[[FleetSite], T],
+    *,
+    quiet: bool,
+    answers: SimpleQueue[tuple[int, T | Failed]] | None = None,
+) -> Answers[T]:
+    """The answers of all sites. On a terminal, unless `quiet`, it is shown how many have answered.
+
+    If none answers for SILENCE_MAX, those that have not answered fail. `answers` is given in tests.
+    """
     waiting = deque(enumerate(sites))
-    answers: SimpleQueue[tuple[int, T | Failed]] = SimpleQueue()
+    answers = SimpleQueue() if answers is None else answers
 
     def work() -> None:
         while waiting:
@@ -76,9 +90,15 @@ def ask(sites: Sequence[FleetSite], question: Callable[[FleetSite], T], *, quiet
     with console.status("") as progress:
         while len(by_number) < len(sites):
             progress.update(f"{len(by_number)} of {len(sites)} accounts and Regions have answered ...")
-            number, answer = answers.get()
+            try:
+                number, answer = answers.get(timeout=SILENCE_MAX)
+            except Empty:
+                waiting.clear()  # what is told as failed is not asked later
+                break
             by_number[number] = answer
-    in_order = [(site, by_number[number]) for number, site in enumerate(sites)]
+    in_order = [
+        (site, by_number.get(number, Failed(site=site, why=_SILENT))) for number, site in enumerate(sites)
+    ]
     return Answers(
         told=[(site, answer) for site, answer in in_order if not isinstance(answer, Failed)],
         failed=[answer for _, answer in in_order if isinstance(answer, Failed)],

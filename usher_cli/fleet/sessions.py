@@ -40,21 +40,30 @@ class Sessions:
         self._models = self._own.get_component("data_loader")
         self._region = over.region or self._own.get_config_variable("region") or _ANY_REGION
         self._credentials: dict[object, Any] = {}  # botocore's, of the caller and by account
+        self._failed: dict[str, Exception] = {}  # by profile: the operator is not asked again
         self._locks: dict[object, Lock] = {}
         self._session_name = ""
 
     def prepare(self, sites: Sequence[FleetSite]) -> None:
-        """What may ask the operator, or fails for all sites, comes before any is asked. Raises Trouble."""
+        """What may ask the operator, or fails for all sites, comes before any is asked. Raises Trouble.
+
+        What fails with one account's profile is told when its sites are asked.
+        """
         for profile in sorted({site.place.profile for site in sites if site.place.profile}):
-            session = Session(profile=profile)
-            if "mfa_serial" in session.get_scoped_config():
-                self._credentials[profile] = _resolved(session)
+            try:
+                session = Session(profile=profile)
+                if "mfa_serial" in session.get_scoped_config():
+                    self._credentials[profile] = _resolved(session)
+            except Exception as error:  # noqa: BLE001 - whatever it is, the other sites are asked
+                self._failed[profile] = error
+        if any(site.role or not site.place.profile for site in sites):
+            self._callers()
         roles = [site.role for site in sites if site.role]
         if any(role.session_name is None for role in roles):
             caller = self._client("sts").get_caller_identity()["Arn"]
             self._session_name = re.sub(r"[^\w+=,.@-]", "-", caller.rpartition("/")[2])[-_SESSION_NAME_MAX:]
         for service in _READ_BY_MOST if sites else ():
-            self._client(service)
+            client_of(self._session(None, self._region), service, self._over)  # needs no credentials
 
     def organizations(self) -> Any:  # noqa: ANN401 - boto3's clients have no common type
         """The client of Organizations, with the caller's own credentials."""
@@ -72,6 +81,8 @@ class Sessions:
         if site.role is not None:
             return self._of_role(site, site.role)
         profile = site.place.profile
+        if profile in self._failed:
+            raise self._failed[profile]
         if profile is None:
             found = self._callers()
         else:

@@ -77,11 +77,11 @@ class Scene:
 
 
 def told(
-    recipe: str, group: str, play: Callable[[Scene], None], work_done: WorkDone | None, folder: Path
+    hooks: str, group: str, play: Callable[[Scene], None], work_done: WorkDone | None, folder: Path
 ) -> list[Told]:
-    """What a replay under the recipe makes of a scene."""
+    """What a replay under a hooks file makes of a scene."""
     file = folder / "hooks.yaml"
-    file.write_text(RECIPES[recipe])
+    file.write_text(hooks)
     scene = Scene(day=Day(random=Random(1)), group=group)  # noqa: S311 - no secret
     play(scene)
     entries = [
@@ -390,7 +390,7 @@ def test_a_recipe_does_what_it_says(
     expected: list[Told],
     tmp_path: Path,
 ) -> None:
-    found = told(recipe, group, play, work_done, tmp_path)
+    found = told(RECIPES[recipe], group, play, work_done, tmp_path)
 
     assert [one[:2] + one[3:] for one in found] == [one[:2] + one[3:] for one in expected]
     for (_, _, reason, _), (_, _, beginning, _) in zip(found, expected, strict=True):
@@ -398,7 +398,7 @@ def test_a_recipe_does_what_it_says(
 
 
 def test_a_launch_that_someone_else_abandoned_is_known_by_its_event(tmp_path: Path) -> None:
-    gate, end = told(FAILED, "api-1", is_abandoned_by_someone_else, None, tmp_path)
+    gate, end = told(RECIPES[FAILED], "api-1", is_abandoned_by_someone_else, None, tmp_path)
 
     assert (gate[0], gate[1], end[:3]) == ("gate", None, ("release", "CONTINUE", "nothing to wait for"))
 
@@ -411,7 +411,7 @@ def test_a_broken_image_burns_five_instances_an_hour_and_no_more(tmp_path: Path)
             scene.waits("usher-smoke-test", LAUNCH)
             scene.instance = scene.day.instance(scene.group)
 
-    found = told(SMOKE, "web-1", seven, None, tmp_path)
+    found = told(RECIPES[SMOKE], "web-1", seven, None, tmp_path)
 
     assert [result for _, result, _, _ in found] == ["ABANDON"] * 7
     assert sorted(minutes for *_, minutes in found) == [15] * 5 + [75] * 2

@@ -97,8 +97,8 @@ class Sweep:
 
         What has expired comes last: nothing can be saved there any more, only written down. Then, in
         every second minute and as far as the time goes, the passes, another one first each time.
-        An event `{"passes": true}` asks for them in any minute. Where the table does not answer, all of
-        the run goes to what waits in the live state, and it fails. Where wake-ups do not work, what waits
+        An event `{"passes": true}` asks for them in any minute. Where what is due cannot be read, all
+        of the run goes to what waits in the live state, and it fails. Where wake-ups do not work, what waits
         is held in the same way: an evaluation that falls between two sweeps would come too late.
         Raises SweepFailed.
         """

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 from uuid import UUID
 
+import pytest
+from botocore.exceptions import ClientError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -193,6 +195,20 @@ def test_where_the_index_of_the_release_before_is_gone_the_new_one_is_read(
 
     assert due_ids(records, at(100)) == [action.id]
     assert len(list(records.open_rows())) == 1
+
+
+class Refuses:
+    """A client that DynamoDB refuses to scan for."""
+
+    def scan(self, **question: Any) -> NoReturn:
+        error = {"Code": "ValidationException", "Message": f"Invalid {sorted(question)}"}
+        raise ClientError({"Error": error}, "Scan")
+
+
+def test_a_scan_that_is_refused_for_another_reason_is_no_index_without_rows(table: str) -> None:
+    """What cannot be read is unknown: nothing is due by it, and no hook is free."""
+    with pytest.raises(ClientError, match="Invalid"):
+        list(dynamodb.Table(cast("DynamoDBClient", Refuses()), table).scanned("due"))
 
 
 def list_as_before(client: DynamoDBClient, table: str, item: dict[str, Any]) -> None:

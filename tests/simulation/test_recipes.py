@@ -423,12 +423,15 @@ def test_every_recipe_is_replayed() -> None:
 
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_usher_check_has_nothing_to_say_of_a_recipe(recipe: str, tmp_path: Path) -> None:
+    assert checked(RECIPES[recipe], tmp_path) == (0, "")
+
+
+def checked(hooks: str, tmp_path: Path) -> tuple[int, str]:
+    """The exit code of `usher check`, and what it has to say of a hooks file."""
     file = tmp_path / "hooks.yaml"
-    file.write_text(RECIPES[recipe])
-
+    file.write_text(hooks)
     outcome = CliRunner().invoke(main, ["check", str(file)])
-
-    assert (outcome.exit_code, outcome.stderr) == (0, "")
+    return outcome.exit_code, outcome.stderr
 
 
 def test_the_table_has_every_move_and_no_other() -> None:

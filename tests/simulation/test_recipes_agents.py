@@ -19,12 +19,10 @@ from threading import Thread
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pytest
-from click.testing import CliRunner
 
-from tests.simulation.test_recipes import CURL, END, SCRIPT, Scene, told
+from tests.simulation.test_recipes import CURL, END, SCRIPT, Scene, checked, told
 from usher.core import messages
 from usher.core.action import Signal
-from usher_cli.main import main
 from usher_simulator.replay.fleet_day import Instance
 
 if TYPE_CHECKING:
@@ -433,12 +431,7 @@ def test_a_program_without_progress_is_given_up(recipe: str, tmp_path: Path) -> 
 
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_usher_check_has_nothing_to_say_of_a_recipe(recipe: str, tmp_path: Path) -> None:
-    file = tmp_path / "hooks.yaml"
-    file.write_text(HOOKS[recipe])
-
-    outcome = CliRunner().invoke(main, ["check", str(file)])
-
-    assert (outcome.exit_code, outcome.stderr) == (0, "")
+    assert checked(HOOKS[recipe], tmp_path) == (0, "")
 
 
 def test_every_recipe_has_a_program_that_is_run() -> None:

@@ -177,6 +177,16 @@ def test_nothing_is_tried_beyond_the_global_timeout() -> None:
     assert scene.look().outcome is Outcome.DEFAULTED
 
 
+def test_a_default_that_no_event_tells_of_leaves_open_that_somebody_else_ended_the_wait() -> None:
+    """Throttled until its time was up, nobody here can know which it was (found by seed 3193)."""
+    scene = Scene(short(), BUSY, GONE, now_s=25)
+    scene.look()
+    scene.now = at(31)
+    assert scene.look().reason == (
+        "got the default result ABANDON: its heartbeat timeout expired, or somebody else ended it unseen"
+    )
+
+
 def test_a_result_that_is_refused_is_not_tried_for_ever() -> None:
     """No heartbeat is sent while completing: a timeout after its expiry the wait is surely over."""
     scene = Scene(short(policy=AT_ONCE), *[REFUSED] * 99)
@@ -362,5 +372,5 @@ def test_what_was_heard_of_late_and_beaten_since_fell_to_its_default_when_it_ran
     ended = Scene(late, GONE, now_s=80).look()
     assert (ended.outcome, ended.reason) == (
         Outcome.DEFAULTED,
-        "got the default result ABANDON: its heartbeat timeout expired",
+        "got the default result ABANDON: its heartbeat timeout expired, or somebody else ended it unseen",
     )

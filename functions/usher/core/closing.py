@@ -48,7 +48,8 @@ def ended(action: Action, now: datetime, why: str = "") -> Action:
     `why` it ran out, where that is known.
 
     A Complete of ours explains it that was sent in time and never denied (the answer was lost),
-    unless Auto Scaling said that all was over before.
+    unless Auto Scaling said that all was over before. Who finds it over after its time cannot know whether
+    somebody ended it before: no call was answered since it was last known to wait.
     """
     end = action.activity_end
     over_at = action.expires_at
@@ -64,10 +65,12 @@ def ended(action: Action, now: datetime, why: str = "") -> Action:
     elif now < action.expires_at:
         reason = "ended elsewhere before its heartbeat timeout expired"
     else:
-        paused = f" while Usher was paused: {action.paused_by}" if action.paused_by else why
-        reported = f" ({end.detail})" if end is not None else ""
+        context = f" while Usher was paused: {action.paused_by}" if action.paused_by else why
+        if end is not None:
+            context += f" ({end.detail})"
         result = action.hook.default_result
-        reason = f"got the default result {result}: its heartbeat timeout expired{paused}{reported}"
+        unseen = "" if context else ", or somebody else ended it unseen"
+        reason = f"got the default result {result}: its heartbeat timeout expired{context}{unseen}"
         return closed(action, Outcome.DEFAULTED, reason, now)
     return closed(action, Outcome.ENDED_ELSEWHERE, reason, now)
 

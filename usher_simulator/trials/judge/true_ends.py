@@ -168,12 +168,20 @@ class TrueEnds(WaitChecker):
         met = self.scene.faults.between(action.id, since - LONGEST_SKEW, self.scene.clock())
         looked_late = any(one.fault in _MAKES_A_LOOK_LATE for one in met) or self._nobody_ran(since)
         is_paused = self.scene.was_paused(wait.hook, since)
-        return looked_late or is_paused or self._met(action, since) or self.is_changed(wait)
+        is_unseen = looked_late or self._nobody_was_answered(wait)
+        return is_unseen or is_paused or self._met(action, since) or self.is_changed(wait)
 
     def _nobody_ran(self, since: datetime) -> bool:
         """Whether the functions that evaluate were down at some time since."""
         return any(
             down.part in (Part.WAKE, Part.SWEEP) and down.since <= self.scene.clock() and down.until >= since
+            for down in self.scene.faults.swarm.downs
+        )
+
+    def _nobody_was_answered(self, wait: Wait) -> bool:
+        """Whether Auto Scaling was down when its time was up: then no call showed that it had ended before."""
+        return any(
+            down.part is Part.AUTO_SCALING and down.since <= wait.expires_at <= down.until
             for down in self.scene.faults.swarm.downs
         )
 

@@ -179,7 +179,7 @@ class TrueEnds(WaitChecker):
         )
 
     def _nobody_was_answered(self, wait: Wait) -> bool:
-        """Whether Auto Scaling was down when its time was up: then no call showed that it had ended before."""
+        """Whether Auto Scaling was down when its time was up: no call could show that it had ended."""
         return any(
             down.part is Part.AUTO_SCALING and down.since <= wait.expires_at <= down.until
             for down in self.scene.faults.swarm.downs

@@ -17,7 +17,7 @@ export JSII_NODE = $(abspath $(shell ls $(VENV)/lib/python3*/site-packages/nodej
 export PYTHONDONTWRITEBYTECODE =
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo dist release quick unit test e2e test-report check lint-templates golden api format fuzz coverage coverage-trials properties bench bench-replay bench-simulator bench-storm bench-fleet arena conformance simulate explore drawn-fleets planted-bugs outages simulator local invoke sam test-sam test-terraform synth cdk lock clean
+.PHONY: help setup demo dist release quick unit test e2e test-report test-console check lint-templates golden api format fuzz coverage coverage-trials properties bench bench-replay bench-simulator bench-storm bench-fleet arena conformance simulate explore drawn-fleets planted-bugs outages simulator local invoke sam test-sam test-terraform synth cdk lock clean
 
 help: ## list the verbs
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1|/' | \
@@ -82,6 +82,9 @@ $(BROWSER): requirements/browser.txt | $(READY)
 
 test-report: $(BROWSER) ## the page of usher replay --report, in a real headless Chromium
 	@$(BIN)/pytest tests/browser
+
+test-console: $(BROWSER) ## the page of usher console, in a real headless Chromium: two incidents, and what else a person does
+	@$(BIN)/pytest tests/console
 
 CHECKOV := build/checkov
 

@@ -334,6 +334,15 @@ def errors_as_trouble(place: Place) -> Iterator[None]:
         raise Trouble(_text(error, place)) from error
 
 
+def is_denied(error: BaseException | None) -> bool:
+    """Whether a right is missing: `error` is, or comes of, such an answer of AWS."""
+    while error is not None:
+        if isinstance(error, aws.ClientError) and error.response["Error"].get("Code") in _DENIALS:
+            return True
+        error = error.__cause__
+    return False
+
+
 def _text(error: BaseException | None, place: Place) -> str:
     if isinstance(error, aws.ClientError):
         return _text_of_answer(error, place)
@@ -379,6 +388,7 @@ def _text_of_answer(error: aws.ClientError, place: Place) -> str:
     return f"{answer} ({code})."
 
 
+_DENIALS: Final = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation")
 _TEXTS_BY_CODE: Final[Mapping[tuple[str, ...], str]] = {
     ("ExpiredToken", "ExpiredTokenException", "RequestExpired"): (
         f"The AWS session has expired ({{answer}}): {_SIGN_IN}."
@@ -392,9 +402,7 @@ _TEXTS_BY_CODE: Final[Mapping[tuple[str, ...], str]] = {
         "SignatureDoesNotMatch",
         "UnrecognizedClientException",
     ): f"AWS rejected these credentials ({{answer}}): {_SIGN_IN}.",
-    ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation"): (
-        f"Not permitted ({{answer}}): {_PERMISSIONS}."
-    ),
+    _DENIALS: (f"Not permitted ({{answer}}): {_PERMISSIONS}."),
     (
         "ResourceNotFoundException",
         "QueueDoesNotExist",

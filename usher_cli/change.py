@@ -27,7 +27,12 @@ _REASON_LENGTH_MAX: Final = 500  # characters: a line of the timeline holds 1,00
 
 
 def reason(_context: click.Context, _option: click.Parameter, text: str) -> str:
-    """The callback of --reason: one line without control characters."""
+    """The callback of --reason."""
+    return reason_of(text)
+
+
+def reason_of(text: str) -> str:
+    """A reason as one line without control characters. Raises click.BadParameter."""
     line = " ".join(text.split())
     if not 1 <= len(line) <= _REASON_LENGTH_MAX:
         raise click.BadParameter(f"must have 1 to {_REASON_LENGTH_MAX} characters, got {len(line)}")
@@ -40,6 +45,16 @@ def changed(
     account: Account, action: Action, change: Change, refuse: Callable[[Action], None] = refuse_ended
 ) -> Action:
     """Store a change to an action; return the action as stored. Raises Trouble if it is refused."""
+    after, warnings = stored(account, action, change, refuse)
+    for warning in warnings:
+        click.echo(warning, err=True)
+    return after
+
+
+def stored(
+    account: Account, action: Action, change: Change, refuse: Callable[[Action], None] = refuse_ended
+) -> tuple[Action, list[str]]:
+    """The same, with what to know besides in place of its output."""
     recorder = Recorder()
     operators = Operators(
         store=account.records,
@@ -50,9 +65,8 @@ def changed(
     )
     with refusals():
         after = operators.change(action, change, refuse)
-    for problem, error in recorder.troubles:
-        click.echo(f"{problem}: {error}. The change takes effect within two minutes.", err=True)
-    return after
+    late = "The change takes effect within two minutes."
+    return after, [f"{problem}: {error}. {late}" for problem, error in recorder.troubles]
 
 
 @contextmanager

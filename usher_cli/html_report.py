@@ -20,7 +20,11 @@ if TYPE_CHECKING:
     from usher_simulator.replay.replay import Replayed
 
 # In this order: what a script uses when it is loaded stands in one before it.
-_SCRIPTS: Final = ("values.js", "marks.js", "timeline.js", "charts.js", "story.js", "page.js")
+_SCRIPTS: Final = (
+    *("elements.js", "values.js", "marks.js", "timeline.js", "charts.js"),
+    *("story.js", "tell.js", "page.js"),
+)
+_STYLES: Final = ("shared.css", "report.css")
 
 # HTML ends a script element at `</script`, whatever quotes it stands in; JSON may write it otherwise.
 _AS_ESCAPES: Final = str.maketrans({"<": r"\u003c", ">": r"\u003e", "&": r"\u0026"})
@@ -42,7 +46,7 @@ def page(data: dict[str, Any], replayed: Replayed) -> str:
 
 def page_of(data: dict[str, Any], heading: Heading) -> str:
     """The page of `data`, whose actions have their terms and heartbeats. Equal input gives an equal page."""
-    style, script = _text("report.css"), "\n".join(_text(name) for name in _SCRIPTS)
+    style, script = ("\n".join(map(_text, names)) for names in (_STYLES, _SCRIPTS))
     return Template(_text("report.html")).substitute(
         policy=_policy(style, script),
         style=style,

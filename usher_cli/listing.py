@@ -72,11 +72,12 @@ Exit codes:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Selection:
-    """Which open actions to show, and how many at most."""
+    """Which open actions to show, how many at most, and after how many others."""
 
     group: str | None
     hook: str | None
     limit: int
+    first: int = 0
 
     def selects(self, row: OpenRow) -> bool:
         """Whether both globs match."""
@@ -154,8 +155,9 @@ def listed(account: Account, selection: Selection) -> dict[str, Any]:
                 next(selected)
                 yield row.expires_at, row.action_id
 
-    rows = nsmallest(selection.limit + _SPARE, chosen_from(account.records.open_rows()))
-    nearest = list(dict.fromkeys(action_id for _, action_id in rows))
+    most = selection.first + selection.limit + _SPARE
+    rows = nsmallest(most, chosen_from(account.records.open_rows()))
+    nearest = list(dict.fromkeys(action_id for _, action_id in rows))[selection.first :]
     found: list[Action] = []
     unreadable: list[str] = []
     while nearest and len(found) < selection.limit:

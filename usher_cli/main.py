@@ -45,6 +45,9 @@ _COMMANDS: Final = {
         "operate", "complete", "End an action now with a result, whatever it still waits for."
     ),
     "config": _Listed("apply.config", "config", "Show the versions of the hooks file that were applied."),
+    "console": _Listed(
+        "console.command", "console", "Serve a page: what is held, why, and what to do.", "[console]"
+    ),
     "export": _Listed("export.command", "export", "Export captured notifications for a replay."),
     "extend": _Listed("operate", "extend", "Let an action wait longer for its conditions."),
     "history": _Listed("history.command", "history", "Show the closed actions of a period, newest first."),

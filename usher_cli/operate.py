@@ -2,42 +2,39 @@
 
 from __future__ import annotations
 
-import json
-import re
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import click
 
-from usher.core import duration, evidence, operators
-from usher.core.action import OperatorNote, Result, Signal, Status
-from usher.core.conditions.signalled import NAME as SIGNAL_NAME
-from usher.core.conditions.signalled import Signalled
-from usher.core.operators import name_of, refuse_ended, refuse_requested
-from usher.core.policy import Mode
-from usher.ports.records import ALL_HOOKS
-from usher_cli.account import Trouble, with_account
+from usher.core import duration
+from usher.core.action import Result, Status
+from usher.core.operators import name_of
+from usher_cli import acts
+from usher_cli.account import with_account
 from usher_cli.action_data import as_data
-from usher_cli.change import ask, changed, print_result, refusals
+from usher_cli.change import ask, print_result
 from usher_cli.change import reason as reason_callback
 from usher_cli.listing import waits_for
-from usher_cli.printable import pause_banner, resume_command, short, shown
-from usher_cli.report import written
+from usher_cli.printable import short, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from usher.core.action import Action
     from usher_cli.account import Account
+    from usher_cli.acts import Done
 
 
 # Options
 
 
 def _duration(_context: click.Context, _option: click.Parameter, text: str | None) -> timedelta | None:
-    if text is None:
-        return None
+    return None if text is None else duration_of(text)
+
+
+def duration_of(text: str) -> timedelta:
+    """A duration of a second at least. Raises click.BadParameter."""
     try:
         span = duration.parse(text)
     except ValueError as error:
@@ -94,20 +91,8 @@ def signal(
 
     The signal is an event on the default event bus, so the bus's permissions apply.
     """
-    action = _selected(account, named, hook)
-    with refusals():
-        refuse_ended(action)
-    message = f"{account.who()}: {reason}"
-    _refuse_unexpected(action, name, Status(status), account.machine.clock())
-    event_id = _put_signal(account, action, {"Signal": name, "Status": status, "Message": message})
-    data = {
-        "event_id": event_id,
-        "action_id": action.id,
-        "signal": name,
-        "status": status,
-        "message": message,
-    }
-    print_result(data, f"Sent {name} {status} to {name_of(action)}.", as_json=as_json)
+    action = acts.selected(account, named, hook)
+    _print(acts.signal(account, action, name, Status(status), reason), as_json=as_json)
 
 
 @click.command()
@@ -120,12 +105,8 @@ def hold(account: Account, named: str, hook: str | None, reason: str, *, off: bo
     A hold overrides the policy. Shortly before the global timeout of the hook it ends, and the
     action gets the result that the policy has for giving up.
     """
-    action = _selected(account, named, hook)
-    note = _note(account, reason)
-    after = changed(account, action, operators.hold_off(note) if off else operators.hold(note))
-    until = f"until `complete` or `hold --off`, at the latest until {written(after.decide_by)}"
-    text = f"No longer held: {name_of(after)}." if off else f"Held: {name_of(after)}, {until}."
-    _print_change(account, after, text, as_json=as_json)
+    action = acts.selected(account, named, hook)
+    _print(acts.hold(account, action, reason, off=off), as_json=as_json)
 
 
 @click.command()
@@ -150,10 +131,8 @@ def extend(
     """
     if (by is None) == (to is None):
         raise click.UsageError("Use either --by or --to.")
-    action = _selected(account, named, hook)
-    after = changed(account, action, operators.extend(_note(account, reason), by, to))
-    text = f"{name_of(after)} now gives up at {written(after.give_up_at)}."
-    _print_change(account, after, text, as_json=as_json)
+    action = acts.selected(account, named, hook)
+    _print(acts.extend(account, action, reason, by, to), as_json=as_json)
 
 
 @click.command()
@@ -177,84 +156,11 @@ def complete(
     as_json: bool,
 ) -> None:
     """End an action now with a result, whatever it still waits for."""
-    action = _selected(account, named, hook)
-    with refusals():
-        refuse_ended(action)
-        refuse_requested(action)
-    _refuse_uncalled(account, action)
+    action = acts.selected(account, named, hook)
+    acts.refuse_result(account, action)
     click.echo(_about_to_end(action, account.machine.clock()), err=True)
     ask(f"End this wait with {result}?", yes=yes)
-    after = changed(account, action, operators.complete(_note(account, reason), Result(result)))
-    _print_change(account, after, f"Requested {result} for {name_of(after)}.", as_json=as_json)
-
-
-# One action
-
-
-def _selected(account: Account, named: str, hook: str | None) -> Action:
-    """The action that is meant: of an instance the open one, else the newest."""
-    found = [action for action in account.find(named) if hook in (None, action.hook.name)]
-    if not found:
-        raise Trouble(f"Usher has no record of {named} in hook {hook}.")
-    waiting = [action for action in found if action.is_open]
-    if len(waiting) > 1:
-        names = ", ".join(sorted(action.hook.name for action in waiting))
-        raise Trouble(f"{named} waits in {len(waiting)} hooks: choose one with --hook ({names}).")
-    return waiting[0] if waiting else found[-1]
-
-
-def _refuse_uncalled(account: Account, action: Action) -> None:
-    """Refuse a result that Usher would not send."""
-    if action.policy.mode is Mode.OBSERVE:
-        by_hand = "to end the wait, use `aws autoscaling complete-lifecycle-action`"
-        raise Trouble(f"{name_of(action)} is only observed, and Usher sends no result for it: {by_hand}.")
-    paused = account.records.pauses()
-    names = [name for name in (ALL_HOOKS, action.hook.name) if name in paused]
-    if names:
-        commands = " and ".join(map(resume_command, names))
-        by = paused[names[0]]
-        raise Trouble(
-            f"Usher is paused and sends no result for {name_of(action)} (paused by {by}): "
-            f"run {commands} first."
-        )
-
-
-def _refuse_unexpected(action: Action, name: str, status: Status, now: datetime) -> None:
-    if not re.fullmatch(SIGNAL_NAME, name):
-        raise Trouble(f"A signal name has 1 to 64 of the characters A-Z a-z 0-9 . _ -, got {name!r}.")
-    sent = Signal(
-        event_id="-",
-        at=max(now, action.started_at),
-        name=name,
-        status=status,
-        token=action.token,
-        instance_id=action.instance_id,
-    )
-    if any(evidence.fits(sent, replace(action, policy=policy)) for policy in action.policy.possible):
-        return
-    names = [leaf.name for leaf in action.policy.leaves if isinstance(leaf, Signalled)]
-    expected = f"it waits for {', '.join(names)}" if names else "it waits for no signal"
-    raise Trouble(
-        f"{name_of(action)}, policy {action.policy.name}, does not wait for a signal {name} {status}: "
-        f"{expected}."
-    )
-
-
-def _put_signal(account: Account, action: Action, contents: dict[str, str]) -> str:
-    """Put the event of docs/configuration.md on the bus; return its id."""
-    token = {"LifecycleActionToken": action.token} if action.token else {}
-    detail = {"InstanceId": action.instance_id, **token, **contents}
-    event = {"Source": "usher.signal", "DetailType": "Usher Signal", "Detail": json.dumps(detail)}
-    (answer,) = account.client("events").put_events(Entries=[event])["Entries"]
-    if "EventId" not in answer:
-        raise Trouble(
-            f"The event bus rejected the signal: {answer.get('ErrorCode')}: {answer.get('ErrorMessage')}."
-        )
-    return str(answer["EventId"])
-
-
-def _note(account: Account, reason: str) -> OperatorNote:
-    return OperatorNote(who=account.who(), at=account.machine.clock(), reason=reason)
+    _print(acts.complete(account, action, reason, Result(result)), as_json=as_json)
 
 
 # Output
@@ -268,9 +174,7 @@ def _about_to_end(action: Action, now: datetime) -> str:
     )
 
 
-def _print_change(account: Account, action: Action, text: str, *, as_json: bool) -> None:
-    paused = account.records.pauses()
-    for hook in (ALL_HOOKS, action.hook.name):
-        if hook in paused:
-            click.echo(pause_banner(hook, paused[hook]), err=True)
-    print_result(as_data(action, account.machine.clock(), paused), text, as_json=as_json)
+def _print(done: Done, *, as_json: bool) -> None:
+    for warning in done.warnings:
+        click.echo(warning, err=True)
+    print_result(done.data, done.sentence, as_json=as_json)

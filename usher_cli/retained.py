@@ -13,6 +13,7 @@ from rich.table import Table
 
 from usher.core.action import OperatorNote, Outcome, Result, Transition
 from usher_cli.account import Trouble, with_account
+from usher_cli.acts import Done
 from usher_cli.change import ask, print_result
 from usher_cli.change import reason as reason_callback
 from usher_cli.fleet.fleet import or_fleet
@@ -195,13 +196,26 @@ def release(account: Account, instance_id: str, reason: str, *, yes: bool, as_js
     begins its termination hooks anew; Usher completes them with CONTINUE, so that it is not retained again. A
     policy with `mode: observe` sends nothing, so in its hook the default result counts.
     """
+    found = retained_instance(account, instance_id)
+    ask(f"Terminate {instance_id} of {found['AutoScalingGroupName']}?", yes=yes)
+    done = let_go(account, found, reason)
+    print_result(done.data, done.sentence, as_json=as_json)
+
+
+def retained_instance(account: Account, instance_id: str) -> Mapping[str, Any]:
+    """As Auto Scaling describes it. Raises Trouble where it is not retained."""
     found = next(_described(account, [instance_id]), None)
     if found is None:
         raise Trouble(f"Auto Scaling knows no instance {instance_id}: see `usher retained`.")
     state = found["LifecycleState"]
     if not state.endswith(_RETAINED):
         raise Trouble(f"{instance_id} is not retained, but {state}: `usher retained` lists those that are.")
-    ask(f"Terminate {instance_id} of {found['AutoScalingGroupName']}?", yes=yes)
+    return found
+
+
+def let_go(account: Account, found: Mapping[str, Any], reason: str) -> Done:
+    """Store the order to let a retained instance go, and have it terminated. Raises Trouble."""
+    instance_id = found["InstanceId"]
     order = OperatorNote(who=account.who(), at=account.aws_time(), reason=reason)
     account.records.keep_release(instance_id, order)
     try:
@@ -214,5 +228,4 @@ def release(account: Account, instance_id: str, reason: str, *, yes: bool, as_js
         ) from error
     data = {"instance_id": instance_id, "group": found["AutoScalingGroupName"], "by": order.who}
     data |= {"at": written(order.at), "reason": reason, "activity_id": answer["Activity"]["ActivityId"]}
-    sentence = f"{instance_id} is being terminated: `usher show {instance_id}` tells how it goes."
-    print_result(data, sentence, as_json=as_json)
+    return Done(data, f"{instance_id} is being terminated: `usher show {instance_id}` tells how it goes.")

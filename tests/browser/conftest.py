@@ -1,4 +1,4 @@
-"""A real headless Chromium for the page of `usher replay --report`: `make test-report`."""
+"""A real headless Chromium: for the page of `usher replay --report` here, and for that of `usher console`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ NAMES = ("chromium", "chromium-browser", "chrome", "google-chrome", "google-chro
 _PATIENCE_MS = 10_000  # with what the page does at once, on a busy machine
 MISSING = (
     "no Chromium is found: put one on the PATH (Debian: apt-get install chromium), "
-    "or name it, as in CHROMIUM=/where/it/is make test-report"
+    "or name it, as in CHROMIUM=/where/it/is make test-console"
 )
 
 
@@ -28,7 +28,7 @@ def chromium() -> str:
     named = os.environ.get("CHROMIUM")
     found = [path for name in ([named] if named else NAMES) if (path := shutil.which(name))]
     if not found:
-        pytest.exit(f"test-report: {MISSING}", returncode=2)
+        pytest.exit(MISSING, returncode=2)
     return found[0]
 
 

@@ -226,7 +226,7 @@ def test_a_shell_completes_what_can_be_run(installed: Installation) -> None:
 
 def test_each_command_is_there_with_all_extras(installed: Installation) -> None:
     every = dict.fromkeys(main.list_commands(click.Context(main)), (0, ""))
-    assert installed.helps("usher-hooks[aws,cdk,local]") == every
+    assert installed.helps("usher-hooks[aws,cdk,console,local]") == every
 
 
 def test_the_constructs_synthesise_in_an_app_with_an_infra_of_its_own(

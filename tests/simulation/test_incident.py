@@ -188,16 +188,20 @@ class Incident:
         self.clock.run_until(at(60 * minutes))
 
     def usher(self, *arguments: str) -> str:
-        """Run a command; what it put into queues and on the bus arrives within a second."""
+        """Run a command, and deliver what it sends."""
         self.deployed.now = self.clock()
         outcome = self.deployed.usher(*arguments)
         assert outcome.exit_code == 0, outcome.output
+        self.deliver()
+        return outcome.stdout
+
+    def deliver(self) -> None:
+        """What an operator put into queues and on the bus arrives within a second."""
         for wake_up in self.deployed.messages("WakeUpsUrl"):
             self.send(wake_up["action_id"], wake_up["version"], timedelta(seconds=1))
         for event in self.deployed.messages("InboxUrl"):
             event["time"] = self.clock().isoformat()  # the bus's clock is the machine's own
             self.intake.take(json.dumps(event), "eventbridge")
-        return outcome.stdout
 
     def json(self, *arguments: str) -> dict[str, Any]:
         (action,) = json.loads(self.usher(*arguments, "--json"))["actions"]

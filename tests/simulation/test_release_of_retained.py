@@ -84,10 +84,20 @@ class Retaining(Calm):
 
     def run_command(self, *arguments: str) -> Result:
         """Run a command on this account."""
+        account = self.account()
+
+        def opened(_: Place, __: Machine) -> Account:
+            return account
+
+        machine = Machine(clock=self.clock, new_id=lambda: "x", wait=lambda _: None, open_account=opened)
+        return CliRunner().invoke(main, list(arguments), obj=machine)
+
+    def account(self) -> Account:
+        """The account, as its operator's commands have it."""
         clients = Clients()
         store, items = self.scene.memory, MemoryEnrolledHooks(self.clock)
         machine = Machine(clock=self.clock, new_id=lambda: "x", wait=lambda _: None)
-        account = MemoryAccount(
+        return MemoryAccount(
             place=Place(region=REGION),
             machine=machine,
             session=None,
@@ -95,16 +105,10 @@ class Retaining(Calm):
             records=store,
             open_actions=MemoryOpenActions(store),
             outputs=OUTPUTS,
-            clients={"autoscaling": self.auto_scaling, "sts": clients},
+            clients={"autoscaling": self.auto_scaling, **dict.fromkeys(("sts", "sqs", "events"), clients)},
             items=items,
             applied=MemoryVersions(items),
         )
-
-        def opened(_: Place, __: Machine) -> Account:
-            return account
-
-        machine = Machine(clock=self.clock, new_id=lambda: "x", wait=lambda _: None, open_account=opened)
-        return CliRunner().invoke(main, list(arguments), obj=machine)
 
     def state_of(self, instance: str) -> str:
         """Its lifecycle state; an empty one where it is gone."""

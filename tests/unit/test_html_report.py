@@ -123,7 +123,7 @@ def test_any_text_comes_out_as_it_went_in_and_makes_no_tag(reason: str, group: s
 def test_every_file_of_the_page_is_in_it() -> None:
     style_and_scripts = [file for file in PARTS.iterdir() if file.suffix != ".html"]
 
-    assert len(style_and_scripts) == 7
+    assert len(style_and_scripts) == 10
     assert all(file.read_text(encoding="utf-8") in PAGE for file in style_and_scripts)
 
 
@@ -192,7 +192,7 @@ def test_a_place_that_takes_no_file_is_refused_before_the_replay(
     assert said in stderr
 
 
-STYLE = (PARTS / "report.css").read_text(encoding="utf-8")
+STYLE = "".join((PARTS / name).read_text(encoding="utf-8") for name in ("shared.css", "report.css"))
 
 
 def colours(scheme: str) -> dict[str, str]:

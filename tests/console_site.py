@@ -1,0 +1,114 @@
+"""A console that is served on a free loopback port, and what asks it by HTTP."""
+
+from __future__ import annotations
+
+import json
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.client import HTTPConnection
+from itertools import count
+from threading import Thread
+from typing import TYPE_CHECKING, Any, Final
+
+from usher_cli.console.command import HOST, application, listening, server
+from usher_cli.console.door import COOKIE, Door
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from starlette.applications import Starlette
+
+    from usher_cli.account import Account
+
+UNITS: Final = 1800
+_NO_BODY: Final = object()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answered:
+    """An answer of HTTP."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+    @property
+    def error(self) -> str:
+        return str(self.json["error"])
+
+
+@dataclass(kw_only=True)
+class Site:
+    """A served console, and a browser of the test's own with it."""
+
+    port: int
+    door: Door
+    app: Starlette
+    headers: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def origin(self) -> str:
+        return f"http://{HOST}:{self.port}"
+
+    @property
+    def address(self) -> str:
+        """What `usher console` prints."""
+        return f"{self.origin}/#{self.door.code}"
+
+    def ask(self, method: str, path: str, body: Any = _NO_BODY, **headers: str | None) -> Answered:
+        """Ask as the page would; a header of None is left out, and of another value replaced."""
+        usual = {"Host": f"{HOST}:{self.port}", **self.headers}
+        if method != "GET":
+            usual |= {"Origin": self.origin, "Content-Type": "application/json"}
+        given = {name.replace("_", "-"): value for name, value in headers.items()}
+        all_headers = {name: value for name, value in {**usual, **given}.items() if value is not None}
+        connection = HTTPConnection(HOST, self.port, timeout=30)
+        try:
+            data = b"" if method == "GET" else json.dumps({} if body is _NO_BODY else body).encode()
+            connection.putrequest(method, path, skip_host=True)
+            for name, value in all_headers.items():
+                connection.putheader(name, value)
+            if data and "Content-Length" not in given:
+                connection.putheader("Content-Length", str(len(data)))
+            connection.endheaders(data)
+            answer = connection.getresponse()
+            got = {name.lower(): value for name, value in answer.getheaders()}
+            return Answered(status=answer.status, headers=got, body=answer.read())
+        finally:
+            connection.close()
+
+    def get(self, path: str, **headers: str | None) -> Answered:
+        return self.ask("GET", path, **headers)
+
+    def post(self, path: str, body: Any, **headers: str | None) -> Answered:
+        return self.ask("POST", path, body, **headers)
+
+    def enter(self) -> None:
+        """Exchange the code for the cookie, and keep that."""
+        answer = self.post("/api/session", {"code": self.door.code})
+        assert answer.status == 200, answer.body
+        cookie = answer.headers["set-cookie"].partition(";")[0]
+        assert cookie.startswith(f"{COOKIE}=")
+        self.headers["Cookie"] = cookie
+
+
+@contextmanager
+def served(account: Account, *, read_only: bool = False, units: int = UNITS) -> Iterator[Site]:
+    """Serve a console for an account until the block ends."""
+    numbers = count(1)
+    with listening(0) as listener:
+        port = listener.getsockname()[1]
+        door = Door(port, lambda: f"secret-{next(numbers)}")
+        console = application(account, door, units, read_only=read_only)
+        running = server(console)
+        thread = Thread(target=running.run, kwargs={"sockets": [listener]}, daemon=True)
+        thread.start()
+        try:
+            yield Site(port=port, door=door, app=console.app)
+        finally:
+            running.should_exit = True
+            thread.join()

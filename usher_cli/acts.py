@@ -1,0 +1,161 @@
+"""What an operator does to one action, by a command or on the console: hold, extend, complete, signal."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from usher.core import evidence, operators
+from usher.core.action import OperatorNote, Signal, Status
+from usher.core.conditions.signalled import NAME as SIGNAL_NAME
+from usher.core.conditions.signalled import Signalled
+from usher.core.operators import name_of, refuse_ended, refuse_requested
+from usher.core.policy import Mode
+from usher.ports.records import ALL_HOOKS
+from usher_cli.account import Trouble
+from usher_cli.action_data import as_data
+from usher_cli.change import refusals, stored
+from usher_cli.printable import pause_banner, resume_command
+from usher_cli.report import written
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime, timedelta
+
+    from usher.core.action import Action, Result
+    from usher.core.operators import Change
+    from usher_cli.account import Account
+
+
+class Done(NamedTuple):
+    """What was done: as `--json` prints it, in a sentence, and what to know besides."""
+
+    data: dict[str, Any]
+    sentence: str
+    warnings: Sequence[str] = ()
+
+
+# All of these raise Trouble where the action accepts nothing of the kind.
+
+
+def selected(account: Account, named: str, hook: str | None) -> Action:
+    """The action that is meant: of an instance the open one, else the newest."""
+    found = [action for action in account.find(named) if hook in (None, action.hook.name)]
+    if not found:
+        raise Trouble(f"Usher has no record of {named} in hook {hook}.")
+    waiting = [action for action in found if action.is_open]
+    if len(waiting) > 1:
+        names = ", ".join(sorted(action.hook.name for action in waiting))
+        raise Trouble(f"{named} waits in {len(waiting)} hooks: choose one with --hook ({names}).")
+    return waiting[0] if waiting else found[-1]
+
+
+def hold(account: Account, action: Action, reason: str, *, off: bool) -> Done:
+    """Keep the instance in its wait, or end the hold."""
+    note = _note(account, reason)
+    after, warnings = stored(account, action, operators.hold_off(note) if off else operators.hold(note))
+    until = f"until `complete` or `hold --off`, at the latest until {written(after.decide_by)}"
+    sentence = f"No longer held: {name_of(after)}." if off else f"Held: {name_of(after)}, {until}."
+    return _done(account, after, sentence, warnings)
+
+
+def extend(account: Account, action: Action, reason: str, by: timedelta | None, to: datetime | None) -> Done:
+    """Move the time at which the policy gives up, by a duration or to a time."""
+    after, warnings = stored(account, action, operators.extend(_note(account, reason), by, to))
+    sentence = f"{name_of(after)} now gives up at {written(after.give_up_at)}."
+    return _done(account, after, sentence, warnings)
+
+
+def refuse_result(account: Account, action: Action) -> None:
+    """Refuse a result that Usher would not send."""
+    with refusals():
+        refuse_ended(action)
+        refuse_requested(action)
+    if action.policy.mode is Mode.OBSERVE:
+        by_hand = "to end the wait, use `aws autoscaling complete-lifecycle-action`"
+        raise Trouble(f"{name_of(action)} is only observed, and Usher sends no result for it: {by_hand}.")
+    paused = account.records.pauses()
+    names = [name for name in (ALL_HOOKS, action.hook.name) if name in paused]
+    if names:
+        commands = " and ".join(map(resume_command, names))
+        by = paused[names[0]]
+        raise Trouble(
+            f"Usher is paused and sends no result for {name_of(action)} (paused by {by}): "
+            f"run {commands} first."
+        )
+
+
+def complete(account: Account, action: Action, reason: str, result: Result) -> Done:
+    """Request a result, which Usher sends. `refuse_result` comes first."""
+    change: Change = operators.complete(_note(account, reason), result)
+    after, warnings = stored(account, action, change)
+    return _done(account, after, f"Requested {result} for {name_of(after)}.", warnings)
+
+
+def signal(account: Account, action: Action, name: str, status: Status, reason: str) -> Done:
+    """Send the signal that the action waits for, as its workload would."""
+    with refusals():
+        refuse_ended(action)
+    message = f"{account.who()}: {reason}"
+    _refuse_unexpected(action, name, status, account.machine.clock())
+    event_id = _put_signal(account, action, {"Signal": name, "Status": status, "Message": message})
+    data = {
+        "event_id": event_id,
+        "action_id": action.id,
+        "signal": name,
+        "status": status,
+        "message": message,
+    }
+    return Done(data, f"Sent {name} {status} to {name_of(action)}.")
+
+
+def expected_signals(action: Action) -> list[str]:
+    """The names of the signals that its policy waits for."""
+    return [leaf.name for leaf in action.policy.leaves if isinstance(leaf, Signalled)]
+
+
+def _refuse_unexpected(action: Action, name: str, status: Status, now: datetime) -> None:
+    if not re.fullmatch(SIGNAL_NAME, name):
+        raise Trouble(f"A signal name has 1 to 64 of the characters A-Z a-z 0-9 . _ -, got {name!r}.")
+    sent = Signal(
+        event_id="-",
+        at=max(now, action.started_at),
+        name=name,
+        status=status,
+        token=action.token,
+        instance_id=action.instance_id,
+    )
+    if any(evidence.fits(sent, replace(action, policy=policy)) for policy in action.policy.possible):
+        return
+    names = expected_signals(action)
+    expected = f"it waits for {', '.join(names)}" if names else "it waits for no signal"
+    raise Trouble(
+        f"{name_of(action)}, policy {action.policy.name}, does not wait for a signal {name} {status}: "
+        f"{expected}."
+    )
+
+
+def _put_signal(account: Account, action: Action, contents: dict[str, str]) -> str:
+    """Put the event of docs/configuration.md on the bus; return its id."""
+    token = {"LifecycleActionToken": action.token} if action.token else {}
+    detail = {"InstanceId": action.instance_id, **token, **contents}
+    event = {"Source": "usher.signal", "DetailType": "Usher Signal", "Detail": json.dumps(detail)}
+    (answer,) = account.client("events").put_events(Entries=[event])["Entries"]
+    if "EventId" not in answer:
+        raise Trouble(
+            f"The event bus rejected the signal: {answer.get('ErrorCode')}: {answer.get('ErrorMessage')}."
+        )
+    return str(answer["EventId"])
+
+
+def _note(account: Account, reason: str) -> OperatorNote:
+    return OperatorNote(who=account.who(), at=account.machine.clock(), reason=reason)
+
+
+def _done(account: Account, after: Action, sentence: str, warnings: Sequence[str]) -> Done:
+    paused = account.records.pauses()
+    names = [name for name in (ALL_HOOKS, after.hook.name) if name in paused]
+    banners = [pause_banner(name, paused[name]) for name in names]
+    return Done(as_data(after, account.machine.clock(), paused), sentence, [*warnings, *banners])

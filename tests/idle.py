@@ -1,7 +1,8 @@
 """What an idle stack uses in a month of 30 days, counted, and what that costs.
 
-An hour of the deployed simulation in which nothing waits, and the resources of the template. Two passes are
-not in it, which read one item for each hook every two minutes: the enrolment, and that for silent groups.
+An hour of the deployed simulation in which nothing waits, and the resources of the template, with what the
+sweep asks of the dead-letter queues. Two passes are not in it, which read one item for each hook every two
+minutes: the enrolment, and that for silent groups.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from moto import mock_aws
 from benchmarks.prices import MONTHLY, PRICES
 from tests.contract.dynamodb import a_client
 from tests.lives import AWS_CALL_S, KINDS, STORE_CALL_S, Counted, Life, hooks_of
-from usher.aws.telemetry import EVEN_NONE
+from usher.passes.dead_letters import EVERY_MINUTES
 from usher_simulator.trials.calm import Calm
 from usher_simulator.trials.faults import Thing
 from usher_simulator.trials.judge.scene import Checker
@@ -75,7 +76,7 @@ class _Idle(Calm):
         self.everything.life = Life()
         self.telemetry.counts.clear()
         self.pass_time(_AN_HOUR_S)
-        return self.everything.life, frozenset(+self.telemetry.counts) | EVEN_NONE
+        return self.everything.life, frozenset(+self.telemetry.counts)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,18 +93,23 @@ def month() -> dict[str, Line]:
         Counted.client, Counted.kind = a_client(), KINDS["b"]
         life, metrics = _Idle().hour()
     invocations = _HOURS * life.invoked
-    seconds = _HOURS * (life.store_and_queue_calls * STORE_CALL_S + life.auto_scaling * AWS_CALL_S)
-    resources = list(json.loads(_TEMPLATE.read_text(encoding="utf-8"))["Resources"].values())
+    template = json.loads(_TEMPLATE.read_text(encoding="utf-8"))["Resources"]
+    resources = list(template.values())
+    letters = sum("DeadLetters" in name for name in template if template[name]["Type"] == "AWS::SQS::Queue")
+    asked = letters * 60 // EVERY_MINUTES
+    calls = life.store_and_queue_calls + asked
+    seconds = _HOURS * (calls * STORE_CALL_S + life.auto_scaling * AWS_CALL_S)
     queues = sum(each["Type"] == "AWS::Lambda::EventSourceMapping" for each in resources)
     of_millions = {
         "invocation": invocations,
         "second of a function": seconds,
         "read unit": _HOURS * life.units.reads,
         "write unit": _HOURS * life.writes,
-        "queue request": queues * _POLLS_OF_A_QUEUE + _HOURS * 3 * life.sent.total(),
+        "queue request": queues * _POLLS_OF_A_QUEUE + _HOURS * (3 * life.sent.total() + asked),
         "run of a schedule": _HOURS * life.invocations["sweep"],
         "log of an invocation": invocations,
-        "trace": invocations,  # of so few X-Ray takes each
+        "trace": _HOURS
+        * sum(life.invocations[each] for each in _traced(resources)),  # of so few X-Ray takes each
     }
     of_months = {
         "metric": len(metrics),
@@ -116,6 +122,15 @@ def month() -> dict[str, Line]:
     }
     return lines | {
         name: Line(amount=amount, dollars=amount * MONTHLY[name]) for name, amount in of_months.items()
+    }
+
+
+def _traced(resources: list[dict[str, Any]]) -> set[str]:
+    """The functions that send traces."""
+    return {
+        each["Properties"]["Handler"].removesuffix(".handler")
+        for each in resources
+        if each["Type"] == "AWS::Lambda::Function" and "TracingConfig" in each["Properties"]
     }
 
 

@@ -42,6 +42,7 @@ class Settings:
     wake_ups_url: str
     questions_url: str
     dead_letters_url: str
+    all_dead_letters_urls: tuple[str, ...]  # of every queue, for the sweep, which counts them
     calls_per_second: float  # that Usher may make of Auto Scaling's calls, over all functions
     hooks: Path  # hooks.yaml, as usher.core.compiled writes it
     is_applied: bool  # versions of the hooks file are applied at run time, and `hooks` is not read
@@ -66,6 +67,7 @@ class Settings:
             wake_ups_url=environment["USHER_WAKE_UPS_URL"],
             questions_url=environment["USHER_QUESTIONS_URL"],
             dead_letters_url=environment["USHER_DEAD_LETTERS_URL"],
+            all_dead_letters_urls=tuple(environment.get("USHER_ALL_DEAD_LETTERS_URLS", "").split()),
             calls_per_second=calls,
             hooks=Path(environment.get("USHER_HOOKS") or _HOOKS),
             is_applied=hooks_from == "table",

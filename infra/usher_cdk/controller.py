@@ -78,6 +78,7 @@ class Controller(cdk.Stack):
         self.announce = self._announce() if deployment.announce else None
         bus = BusRules(self, "Bus", deployment=deployment, to=self.events)
         self.schedule = SweepSchedule(self, "Schedule", sweep=self.sweep, key=self._key)
+        self._count_dead_letters()
         self.hooks = self._hooks(bus)
         watch = Watch(self, "Watch", controller=self, email=deployment.alarm_email, key=self._key)
         if deployment.dashboard:
@@ -121,6 +122,7 @@ class Controller(cdk.Stack):
         *,
         feeds_itself: bool = False,
         reserved: int = 0,
+        traced: bool = True,
         environment: Mapping[str, str] | None = None,
     ) -> UsherFunction:
         """What all functions share: the records, the wake-ups, and a place for what is not understood."""
@@ -144,6 +146,7 @@ class Controller(cdk.Stack):
             key=self._key,
             feeds_itself=feeds_itself,
             reserved=reserved,
+            traced=traced,
         )
         permissions.grant_records(function, self.records.table, of_several=module in _LOADS_SEVERAL)
         queues = [self.wake_ups.queue.queue_arn]
@@ -209,11 +212,20 @@ class Controller(cdk.Stack):
         return asks
 
     def _sweep(self) -> UsherFunction:
-        sweep = self._function("sweep", SWEEP_TIMEOUT, self.wake_ups, environment=self._targets())
+        sweep = self._function(
+            "sweep", SWEEP_TIMEOUT, self.wake_ups, traced=False, environment=self._targets()
+        )  # each trace of its 43,200 runs a month would be paid for, and say what the log says
         permissions.grant_lifecycle_actions(sweep)
         permissions.grant_indexes(sweep, self.records.table)
         permissions.grant_enrolment(sweep, self.records.table, self.hook_role.role)
         return sweep
+
+    def _count_dead_letters(self) -> None:
+        queues = (self.inbox, self.events, self.wake_ups, self.questions_queue, self.schedule)
+        letters = [each.dead_letters for each in queues]
+        urls = " ".join(each.queue_url for each in letters)
+        self.sweep.function.add_environment("USHER_ALL_DEAD_LETTERS_URLS", urls)
+        self.sweep.may(("sqs:GetQueueAttributes",), [each.queue_arn for each in letters])
 
     def _provision(self) -> UsherFunction:
         provision = self._function("provision", PROVISION_TIMEOUT, self.wake_ups, environment=self._targets())

@@ -37,6 +37,7 @@ class UsherFunction(Construct):
         key: kms.IKey | None = None,
         feeds_itself: bool = False,
         reserved: int = 0,
+        traced: bool = True,
     ) -> None:
         super().__init__(scope, construct_id)
         self.timeout = timeout
@@ -65,7 +66,8 @@ class UsherFunction(Construct):
             reserved_concurrent_executions=reserved or None,
             log_group=log_group,
             logging_format=lambda_.LoggingFormat.JSON,
-            tracing=lambda_.Tracing.ACTIVE,  # by Lambda itself: no X-Ray SDK in the function
+            # By Lambda itself: no X-Ray SDK in the function.
+            tracing=lambda_.Tracing.ACTIVE if traced else lambda_.Tracing.DISABLED,
             recursive_loop=lambda_.RecursiveLoop.ALLOW if feeds_itself else lambda_.RecursiveLoop.TERMINATE,
         )
 

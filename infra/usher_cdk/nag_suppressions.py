@@ -135,11 +135,18 @@ def _of_function(name: str, function: _Function) -> Iterator[Acknowledgement]:
         ("NIST.800.53.R5-LambdaInsideVPC", _NEVER_VPC),
     ):
         yield Acknowledgement(path=f"Usher/{name}/Function/Resource", rule=rule, reason=reason)
+    of = function.describes if name == "Sweep" else f" of X-Ray's Put calls{function.describes}"
     yield Acknowledgement(
         path=f"Usher/{name}/Role/DefaultPolicy/Resource",
         rule="AwsSolutions-IAM5[Resource::*]",
-        reason=f"IAM knows no resource of X-Ray's Put calls{function.describes}: it is all or nothing.",
+        reason=f"IAM knows no resource{of.removeprefix(',')}: it is all or nothing.",
     )
+    if name == "Sweep":
+        yield Acknowledgement(
+            path="Usher/Sweep/Function/Resource",
+            rule="Serverless-LambdaTracing",
+            reason="It runs each minute, and X-Ray would take each run: the log has its time (ADR 35).",
+        )
 
 
 def _of_queues() -> Iterator[Acknowledgement]:

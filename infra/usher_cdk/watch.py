@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 _MINUTE: Final = cdk.Duration.minutes(1)
 _FIVE_MINUTES: Final = cdk.Duration.minutes(5)
 _TWICE_IN: Final = 10  # minutes: a wake-up that fails comes again after six (its queue's visibility timeout)
-_QUARTER: Final = cdk.Duration.minutes(15)  # the hooks come after the controller
+_SOME_RUNS: Final = 5  # of the sweep; one in which nothing is overdue sends no value
+_A_QUARTER: Final = 15  # minutes, with seven passes of the sweep: the hooks come after the controller
+_LETTERS: Final = cdk.Duration.minutes(15)  # they are counted in every tenth
 _HOUR: Final = cdk.Duration.hours(1)
 _A_DAY_IN_HOURS: Final = 24  # CloudWatch looks back no further
 _OVER: Final = cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD
@@ -96,16 +98,8 @@ class Watch(Construct):
         alarm.add_alarm_action(actions.SnsAction(self.topic))
 
     def _watch_letters(self) -> None:
-        failed = "A message was not understood, or crashed a function."
-        for name, queue, says in (
-            ("Inbox", self._controller.inbox.dead_letters, failed),
-            ("Events", self._controller.events.dead_letters, failed),
-            ("WakeUp", self._controller.wake_ups.dead_letters, failed),
-            ("Question", self._controller.questions_queue.dead_letters, failed),
-            ("Schedule", self._controller.schedule.dead_letters, "The schedule cannot invoke the sweep."),
-        ):
-            metric = queue.metric_approximate_number_of_messages_visible(period=_MINUTE, statistic="Maximum")
-            self._alarm(f"{name}DeadLetters", metric, says)
+        letters = _count("DeadLetters", statistic="Maximum", period=_LETTERS)
+        self._alarm("DeadLetters", letters, "A message was not understood, or failed for hours.")
 
     def _watch_functions(self) -> None:
         for name, each in (
@@ -117,50 +111,37 @@ class Watch(Construct):
             errors = each.function.metric_errors(period=_MINUTE)
             self._alarm(f"{name}Errors", errors, f"The function {name.lower()} fails.")
         # A message that fails comes again, and Lambda counts no error: one that fails twice is no hiccup.
-        for name, says in (
-            ("FailedMessages", "Messages cannot be handled, and are retried."),
-            ("FailedLooks", "Evaluations of actions fail."),
-            ("FailedQuestions", "The questions of conditions cannot be asked."),
-        ):
-            self._alarm(name, _count(name), says, periods=_TWICE_IN, of_these=2)
+        says = "Messages, evaluations or questions fail, and are retried."
+        self._alarm("Failures", _count("Failures"), says, periods=_TWICE_IN, of_these=2)
 
         throttles = self._controller.wake.function.metric_throttles(period=_MINUTE)
         says = "Lambda has no concurrency left for heartbeats: reserve some (wake_concurrency)."
         self._alarm("WakeThrottles", throttles, says, periods=2)
 
     def _watch_promises(self) -> None:
-        self._alarm("Defaulted", _count("Defaulted"), "An action got the default result of its hook.")
-        says = "A wait ended before Usher handled its notification."
-        self._alarm("KnownTooLate", _count("KnownTooLate"), says)
+        says = "An action got the default result of its hook, or ended before Usher knew of it."
+        self._alarm("Lost", _count("Lost"), says)
         without = _count("BeatsWithoutTable")
         self._alarm("BeatsWithoutTable", without, "Instances are held without DynamoDB, or without wake-ups.")
-        says = "DynamoDB refuses Usher's calls: a permission, a key, credentials, or no table."
-        self._alarm("TableDenied", _count("TableDenied"), says)
-        self._alarm(
-            "Refused", _count("Refused"), "Auto Scaling refuses Usher's calls: check the permissions."
+        says = (
+            "Auto Scaling or DynamoDB refuses Usher's calls: a permission, a key, credentials, or no table."
         )
+        self._alarm("Refused", _count("Refused"), says)
         overdue = _count("OverdueLooks", statistic="Minimum")
-        self._alarm(
-            "OverdueLooks", overdue, "Evaluations are over a minute overdue, in run after run.", periods=3
-        )
-        silent = _count("SilentGroups", statistic="Minimum", period=_QUARTER)
-        self._alarm("SilentGroups", silent, "No message arrives from a group: check the target of its hook.")
-        drift = _count("HookDrift")
-        self._alarm("HookDrift", drift, "Someone else changed or deleted a hook.")
-        self._alarm(
-            "HeldByLimit", _count("HeldByLimit"), "A hook has sent as many results as its limits allow."
-        )
-        self._alarm("SignalsRefused", _count("SignalsRefused"), "A signal is not stored: too many names.")
+        says = "Evaluations are over a minute overdue, in run after run."
+        self._alarm("OverdueLooks", overdue, says, periods=_SOME_RUNS, of_these=3)
+        says = "No message arrives from a group: check the target of its hook."
+        self._alarm("SilentGroups", _count("SilentGroups"), says, periods=_A_QUARTER, of_these=6)
+        says = "Someone else changed or deleted a hook, or has one of its name."
+        self._alarm("HookDrift", _count("HookDrift"), says)
+        says = "A hook has sent as many results as its limits allow, or signals have too many names."
+        self._alarm("LimitReached", _count("LimitReached"), says)
         retained = _count("RetainedInstances", statistic="Minimum", period=_HOUR)
         says = "Instances have been retained for a day: `usher retained` lists them, with what they cost."
         self._alarm("RetainedInstances", retained, says, periods=_A_DAY_IN_HOURS)
         over = _count("OverBudget")
         self._alarm(
             "OverBudget", over, "More actions are held than Auto Scaling accepts heartbeats for.", periods=3
-        )
-        conflicts = _count("EnrolmentConflicts")
-        self._alarm(
-            "EnrolmentConflicts", conflicts, "Someone else's hook has the name of one of Usher's hooks."
         )
 
     def _watch_announcing(self) -> None:

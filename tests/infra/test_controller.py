@@ -121,11 +121,15 @@ def test_only_what_sends_to_its_own_queue_may_feed_itself(template: dict[str, An
     assert set(loops.values()) == {"Terminate"}
 
 
-def test_every_function_is_traced_and_its_log_is_kept_for_a_time(template: dict[str, Any]) -> None:
+def test_every_function_but_the_sweep_is_traced_and_its_log_is_kept_for_a_time(
+    template: dict[str, Any],
+) -> None:
+    """The sweep runs each minute: of so few runs X-Ray takes each, and each is paid for."""
     functions = resources(template, "AWS::Lambda::Function").values()
     groups = resources(template, "AWS::Logs::LogGroup")
     for each in functions:
-        assert each["TracingConfig"] == {"Mode": "Active"}
+        traced = each["Handler"] != "sweep.handler"
+        assert each.get("TracingConfig") == ({"Mode": "Active"} if traced else None)
         assert (each["Runtime"], each["Architectures"]) == ("python3.13", ["arm64"])
         assert groups[each["LoggingConfig"]["LogGroup"]["Ref"]]["RetentionInDays"] == 30
 
@@ -344,13 +348,9 @@ def test_silence_and_every_promise_has_its_alarm(template: dict[str, Any]) -> No
     alarms = resources(template, "AWS::CloudWatch::Alarm")
     names = {name.removeprefix("Watch")[:-8] for name in alarms}
     assert names == {
-        "InboxDeadLetters", "EventsDeadLetters", "WakeUpDeadLetters", "ScheduleDeadLetters",
-        "IntakeErrors", "WakeErrors",
-        "QuestionDeadLetters", "QuestionsErrors", "WakeThrottles",
-        "SweepErrors", "Defaulted", "Refused", "OverdueLooks", "SilentGroups", "EnrolmentConflicts",
-        "FailedMessages", "FailedLooks", "FailedQuestions", "NoSweep", "HeldByLimit", "OverBudget",
-        "HookDrift", "OldMessage", "OldEvent", "SignalsRefused", "WakeStorm",
-        "BeatsWithoutTable", "TableDenied", "KnownTooLate", "RetainedInstances",
+        "DeadLetters", "IntakeErrors", "WakeErrors", "QuestionsErrors", "SweepErrors", "WakeThrottles",
+        "Failures", "Lost", "BeatsWithoutTable", "Refused", "OverdueLooks", "SilentGroups", "HookDrift",
+        "LimitReached", "RetainedInstances", "OverBudget", "NoSweep", "OldMessage", "OldEvent", "WakeStorm",
     }  # fmt: skip
     (silent,) = [each for name, each in alarms.items() if "NoSweep" in name]
     assert silent["TreatMissingData"] == "breaching"
@@ -482,6 +482,20 @@ def test_usher_puts_events_of_its_own_source_alone() -> None:
     (puts,) = (each for each in statements(announcing) if "events:PutEvents" in listed(each["Action"]))
     assert puts["Condition"] == {"StringEquals": {"events:source": "usher"}}
     assert puts["Resource"] != "*"
+
+
+def test_the_sweep_counts_the_dead_letters_of_every_queue_that_has_them(template: dict[str, Any]) -> None:
+    (sweep,) = (
+        each
+        for each in resources(template, "AWS::Lambda::Function").values()
+        if each["Handler"] == "sweep.handler"
+    )
+    told = sweep["Environment"]["Variables"]["USHER_ALL_DEAD_LETTERS_URLS"]
+    (may,) = (each for each in statements(template) if listed(each["Action"]) == ["sqs:GetQueueAttributes"])
+    dead = {name for name in resources(template, "AWS::SQS::Queue") if "DeadLetters" in name}
+    assert len(dead) == 5
+    assert {each["Ref"] for each in told["Fn::Join"][1] if each != " "} == dead
+    assert {each["Fn::GetAtt"][0] for each in may["Resource"]} == dead
 
 
 def test_every_alarm_has_its_runbook() -> None:

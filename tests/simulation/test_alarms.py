@@ -9,10 +9,14 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools import Metrics as PowertoolsMetrics
 
 from tests.alarms import Metrics, alarms, ringing
+from usher.aws.telemetry import ALARM_OF, NAMESPACE, PowertoolsTelemetry
 from usher.core.compiled import compiled
 from usher.core.conditions.probe import Reply, ReplyKind
+from usher.passes.dead_letters import DeadLetterWatch
 from usher.passes.silent_groups import SilentGroups
 from usher.ports.errors import Denied
 from usher_simulator.autoscaling.engine import Fleet
@@ -94,8 +98,9 @@ class Measured(Recorder):
 
     def count(self, metric: str, value: float = 1, dimensions: Mapping[str, str] | None = None) -> None:
         super().count(metric, value, dimensions)
-        if not dimensions:
-            self._metrics.put(metric, value, self._clock())
+        if value and not dimensions:
+            for name in {metric, ALARM_OF.get(metric, metric)}:
+                self._metrics.put(name, value, self._clock())
 
 
 class MeasuredDeployment(Deployment):
@@ -147,10 +152,15 @@ class Day:
         self.silence = SilentGroups(
             hooks=file.configuration.hooks, store=self.usher.memory, telemetry=telemetry
         )
+        self.letters = DeadLetterWatch(kept=self, telemetry=telemetry, clock=self.clock)
         self._turns = deque(f"web-{group}" for group in range(GROUPS))
 
     def _send(self, body: str) -> None:
         self.usher.inbox.send(body)
+
+    def counts(self) -> dict[str, int]:
+        """As DeadLettersKept."""
+        return {"inbox": len(self.usher.inbox_dead_letters), "wake-ups": len(self.usher.wake_dead_letters)}
 
     def ask(self, operation: str, **parameters: object) -> None:
         self.service(Request(operation=operation, parameters=parameters, request_id="by-the-test"))
@@ -184,15 +194,11 @@ class Day:
             return
         self.clock.at(now + MINUTE, lambda: self._each_minute(end))
         usher = self.usher
-        for of, letters in (
-            ("InboxDeadLetters", usher.inbox_dead_letters),
-            ("WakeUpsDeadLetters", usher.wake_dead_letters),
-        ):
-            self.metrics.put("ApproximateNumberOfMessagesVisible", len(letters), now, "AWS/SQS", of)
         age = max(((now - one.sent_at).total_seconds() for one in usher.inbox.messages), default=0)
         self.metrics.put("ApproximateAgeOfOldestMessage", age, now, "AWS/SQS", "InboxQueue")
         if now.minute % 2 == 0:
-            self.silence.run(lambda: True)
+            for each in (self.silence, self.letters):
+                each.run(lambda: True)
         if now.minute % 10 == 0:
             for instance in self.fleet.groups[self._turns[0]].counting:
                 asked = {"InstanceId": instance.id, "ShouldDecrementDesiredCapacity": False}
@@ -213,18 +219,18 @@ def test_no_alarm_rings_on_a_busy_healthy_day() -> None:
 
 def test_a_minute_without_the_table_is_no_alarm_on_failed_messages_or_looks() -> None:
     rang = Day(down(Part.STORE, MINUTE / 6)).run(2 * QUARTER)
-    assert not rang & {"FailedMessages", "FailedLooks", "OverdueLooks"}
+    assert not rang & {"Failures", "OverdueLooks"}
 
 
 @pytest.mark.parametrize(
     ("part", "lasts", "expected"),
     [
         pytest.param(
-            Part.STORE, 14 * MINUTE, {"FailedMessages", "BeatsWithoutTable", "SweepErrors"}, id="the table"
+            Part.STORE, 14 * MINUTE, {"Failures", "BeatsWithoutTable", "SweepErrors"}, id="the table"
         ),
-        pytest.param(Part.INTAKE, 12 * MINUTE, {"OldMessage", "KnownTooLate"}, id="intake"),
+        pytest.param(Part.INTAKE, 12 * MINUTE, {"OldMessage", "Lost"}, id="intake"),
         pytest.param(Part.SWEEP, 12 * MINUTE, {"NoSweep"}, id="the sweep"),
-        pytest.param(Part.AUTO_SCALING, 2 * MINUTE, {"Defaulted"}, id="Auto Scaling"),
+        pytest.param(Part.AUTO_SCALING, 2 * MINUTE, {"Lost"}, id="Auto Scaling"),
     ],
 )
 def test_what_is_down_rings_its_alarms(part: Part, lasts: timedelta, expected: set[str]) -> None:
@@ -240,8 +246,8 @@ def test_a_right_that_is_missing_rings_the_alarms_on_looks() -> None:
 
     day.clock.at(START + QUARTER, lambda: setattr(day.usher.memory, "evidence", denied))
     rang = day.run(2 * QUARTER)
-    assert {"FailedLooks", "OverdueLooks", "SweepErrors"} <= rang
-    assert not rang & {"WakeErrors", "IntakeErrors", "FailedMessages"}
+    assert {"Failures", "OverdueLooks", "SweepErrors"} <= rang
+    assert not rang & {"WakeErrors", "IntakeErrors"}
 
 
 def test_a_table_that_says_no_rings_as_what_it_is_while_all_is_held() -> None:
@@ -252,14 +258,14 @@ def test_a_table_that_says_no_rings_as_what_it_is_while_all_is_held() -> None:
 
     day.clock.at(START + QUARTER, lambda: setattr(day.usher.memory, "load", denied))
     rang = day.run(2 * QUARTER)
-    assert {"TableDenied", "BeatsWithoutTable"} <= rang
-    assert not rang & {"Defaulted", "WakeErrors"}
+    assert {"Refused", "BeatsWithoutTable"} <= rang
+    assert not rang & {"Lost", "WakeErrors"}
 
 
 def test_a_message_that_is_not_understood_rings_the_alarm_on_its_letter() -> None:
     day = Day()
     day.clock.at(START + QUARTER, lambda: day.usher.inbox.send("no JSON"))
-    assert day.run(2 * QUARTER) == {"InboxDeadLetters"}
+    assert day.run(2 * QUARTER) == {"DeadLetters"}
 
 
 def every_minute(value: float) -> list[float]:
@@ -267,29 +273,21 @@ def every_minute(value: float) -> list[float]:
 
 
 ON_ITS_METRIC = [
-    pytest.param("WakeUpDeadLetters", [1], id="a wake-up that failed for six hours"),
-    pytest.param("ScheduleDeadLetters", [1], id="a run that the schedule could not hand over"),
     pytest.param("IntakeErrors", [1], id="intake cannot begin"),
     pytest.param("WakeErrors", [1], id="wake cannot begin"),
-    pytest.param("Refused", [1], id="a call that is refused"),
     pytest.param("HookDrift", [1], id="a hook that was changed"),
-    pytest.param("HeldByLimit", [1], id="a result that a limit holds"),
+    pytest.param("LimitReached", [1], id="a limit"),
     pytest.param("OldEvent", [301], id="an event that is not taken in"),
-    pytest.param("SignalsRefused", [1], id="a signal that is not kept"),
     pytest.param("OverBudget", [1, 1, 1], id="more than the budget holds"),
-    pytest.param("EnrolmentConflicts", [1], id="a hook of someone else"),
     pytest.param("SilentGroups", every_minute(1), id="a group without a word"),
     pytest.param("RetainedInstances", [1] * 60 * 24, id="instances that were retained a day ago"),
     pytest.param("WakeStorm", every_minute(20_000), id="wake-ups in floods"),
-    pytest.param("EventsDeadLetters", [1], id="an event that was not understood"),
-    pytest.param("QuestionDeadLetters", [1], id="a question that failed for hours"),
     pytest.param("QuestionsErrors", [1], id="questions cannot begin"),
-    pytest.param("FailedQuestions", every_minute(1), id="questions that fail"),
     pytest.param("WakeThrottles", every_minute(1), id="no concurrency for wake"),
 ]
 IN_A_SCENE = {
-    "BeatsWithoutTable", "Defaulted", "FailedLooks", "FailedMessages", "InboxDeadLetters", "NoSweep",
-    "KnownTooLate", "OldMessage", "OverdueLooks", "SweepErrors", "TableDenied",
+    "BeatsWithoutTable", "DeadLetters", "Failures", "Lost", "NoSweep", "OldMessage", "OverdueLooks",
+    "Refused", "SweepErrors",
 }  # fmt: skip
 
 
@@ -309,3 +307,46 @@ def test_an_alarm_rings_on_its_metric(name: str, values: list[float]) -> None:
     end = START + max(HOUR, len(values) * MINUTE)
     assert alarm.rings(metrics, START, end)
     assert not alarm.rings(quiet, START, end)
+
+
+@pytest.mark.parametrize(
+    ("metric", "values", "rings"),
+    [
+        pytest.param("FailedMessages", [1, 1], "Failures", id="messages that cannot be handled"),
+        pytest.param("FailedLooks", [1, 0, 0, 0, 0, 0, 1], "Failures", id="a wake-up that fails twice"),
+        pytest.param("FailedQuestions", [1, 0, 0, 0, 0, 1], "Failures", id="questions that fail"),
+        pytest.param("Defaulted", [1], "Lost", id="a default result"),
+        pytest.param("KnownTooLate", [1], "Lost", id="a notification that came too late"),
+        pytest.param("TableDenied", [1], "Refused", id="a table that says no"),
+        pytest.param("Refused", [1], "Refused", id="a call that is refused"),
+        pytest.param("HookDrift", [1], "HookDrift", id="a hook that was changed"),
+        pytest.param("EnrolmentConflicts", [1], "HookDrift", id="a hook of someone else"),
+        pytest.param("HeldByLimit", [1], "LimitReached", id="a result that a limit holds"),
+        pytest.param("SignalsRefused", [1], "LimitReached", id="a signal that is not kept"),
+    ],
+)
+def test_what_is_counted_rings_its_alarm_and_no_other(
+    metric: str, values: list[float], rings: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By the lines that CloudWatch reads."""
+    metrics = Metrics()
+    for minute, value in enumerate(values):
+        sent = PowertoolsMetrics(namespace=NAMESPACE)
+        PowertoolsTelemetry(Logger(service="usher"), sent).count(metric, value)
+        if sent.metric_set:
+            sent.flush_metrics()
+        for line in map(json.loads, capsys.readouterr().out.splitlines()):
+            for each in line["_aws"]["CloudWatchMetrics"][0]["Metrics"]:
+                metrics.put(each["Name"], sum(line[each["Name"]]), START + minute * MINUTE)
+    # The sweep runs meanwhile.
+    for minute in range(60):
+        metrics.put("Invocations", 1, START + minute * MINUTE, "AWS/Lambda", "SweepFunction")
+    assert ringing(metrics, START, START + HOUR) == {rings}
+
+
+def test_evaluations_that_are_overdue_now_and_then_ring_nothing() -> None:
+    (alarm,) = [each for each in alarms() if each.name == "OverdueLooks"]
+    metrics = Metrics()
+    for minute in range(0, 60, 4):
+        metrics.put("OverdueLooks", 1, START + minute * MINUTE)
+    assert not alarm.rings(metrics, START, START + HOUR)

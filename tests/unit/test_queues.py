@@ -10,7 +10,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from usher.aws.queues import DeadLetterQueue, WakeUpQueue, delay_s
+from usher.aws.queues import DeadLetterCounts, DeadLetterQueue, WakeUpQueue, delay_s
 from usher.ports.errors import Unavailable
 
 if TYPE_CHECKING:
@@ -66,9 +66,18 @@ def test_a_body_too_long_beside_its_reason_is_cut_and_says_so(sqs: SQSClient) ->
     assert attributes == {"Reason": "too large", "CutFromBytes": str(1024 * 1024)}
 
 
+def test_the_dead_letters_of_each_queue_are_counted(sqs: SQSClient) -> None:
+    one, other = (sqs.create_queue(QueueName=name)["QueueUrl"] for name in ("one", "other"))
+    for body in ("a", "b"):
+        DeadLetterQueue(sqs, one).put(body, "reason")
+    assert DeadLetterCounts(sqs, [one, other]).counts() == {"one": 2, "other": 0}
+
+
 def test_a_queue_that_is_not_there_is_unavailable(sqs: SQSClient) -> None:
     url = "https://sqs.us-east-1.amazonaws.com/123456789012/none"
     with pytest.raises(Unavailable, match="queue none"):
         WakeUpQueue(sqs, url).send("action-1", 1, timedelta(0))
     with pytest.raises(Unavailable, match="dead-letter queue"):
         DeadLetterQueue(sqs, url).put("body", "reason")
+    with pytest.raises(Unavailable, match="dead-letter queues"):
+        DeadLetterCounts(sqs, [url]).counts()

@@ -26,6 +26,7 @@ def test_settings_are_what_the_environment_says() -> None:
         wake_ups_url="https://queue/wake-ups",
         questions_url="https://queue/questions",
         dead_letters_url="https://queue/dead-letters",
+        all_dead_letters_urls=(),
         calls_per_second=7.5,
         hooks=Path("other.json"),
         is_applied=False,
@@ -36,6 +37,11 @@ def test_settings_are_what_the_environment_says() -> None:
 def test_the_compiled_hooks_lie_beside_the_functions() -> None:
     hooks = Settings.from_environment(WHOLE).hooks
     assert (hooks.name, hooks.parent.name) == ("hooks.json", "functions")
+
+
+def test_the_dead_letter_queues_of_all_functions_stand_in_one_line() -> None:
+    told = Settings.from_environment(WHOLE | {"USHER_ALL_DEAD_LETTERS_URLS": "https://a https://b"})
+    assert told.all_dead_letters_urls == ("https://a", "https://b")
 
 
 def test_all_that_is_missing_is_named_at_once() -> None:

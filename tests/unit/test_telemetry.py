@@ -46,7 +46,7 @@ def test_what_several_threads_count_is_told_once_and_in_events_that_cloudwatch_t
     assert max(map(len, told)) <= 100  # aws: EMF takes 100 values of a metric
 
 
-def test_a_count_of_nothing_is_sent_only_where_an_alarm_needs_it(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_count_of_nothing_is_not_sent_but_no_seconds_are(capsys: pytest.CaptureFixture[str]) -> None:
     metrics = Metrics(namespace=NAMESPACE)
     telemetry = PowertoolsTelemetry(Logger(service="usher"), metrics)
 
@@ -57,8 +57,4 @@ def test_a_count_of_nothing_is_sent_only_where_an_alarm_needs_it(capsys: pytest.
 
     (told,) = map(json.loads, capsys.readouterr().out.splitlines())
     (block,) = told["_aws"]["CloudWatchMetrics"]
-    assert {each["Name"] for each in block["Metrics"]} == {
-        "OverdueLooks",
-        "SecondsToExpiry",
-        "OverdueQuestions",
-    }
+    assert {each["Name"] for each in block["Metrics"]} == {"SecondsToExpiry", "OverdueQuestions"}

@@ -12,6 +12,7 @@ from usher.core.queue_messages import question_body, wake_up_body
 from usher.ports.errors import Unavailable
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from datetime import timedelta
 
     from mypy_boto3_sqs import SQSClient
@@ -92,3 +93,22 @@ class DeadLetterQueue:
             )
         except (BotoCoreError, ClientError) as error:
             raise Unavailable(f"dead-letter queue: {error}") from error
+
+
+class DeadLetterCounts:
+    """Implements usher.ports.queues.DeadLettersKept."""
+
+    def __init__(self, client: SQSClient, queue_urls: Iterable[str]) -> None:
+        self._client = client
+        self._queue_urls = tuple(queue_urls)
+
+    def counts(self) -> dict[str, int]:
+        """GetQueueAttributes of each queue."""
+        try:
+            return {url.rpartition("/")[2]: self._count(url) for url in self._queue_urls}
+        except (BotoCoreError, ClientError) as error:
+            raise Unavailable(f"dead-letter queues: {error}") from error
+
+    def _count(self, url: str) -> int:
+        name: Final = "ApproximateNumberOfMessages"
+        return int(self._client.get_queue_attributes(QueueUrl=url, AttributeNames=[name])["Attributes"][name])

@@ -19,8 +19,18 @@ if TYPE_CHECKING:
 
 NAMESPACE: Final = "Usher"
 _SECONDS: Final = frozenset({"SecondsToExpiry", "NotificationLag"})
-# Its alarm is on three minutes in a row, and CloudWatch passes over minutes without a value to find three.
-EVEN_NONE: Final = frozenset({"OverdueLooks"})
+# Counted as the other, too, whose alarm is for both: an alarm of its own would be paid for all year (ADR 35).
+ALARM_OF: Final = {
+    "FailedMessages": "Failures",
+    "FailedLooks": "Failures",
+    "FailedQuestions": "Failures",
+    "Defaulted": "Lost",
+    "KnownTooLate": "Lost",
+    "TableDenied": "Refused",
+    "EnrolmentConflicts": "HookDrift",
+    "HeldByLimit": "LimitReached",
+    "SignalsRefused": "LimitReached",
+}
 
 
 class PowertoolsTelemetry:
@@ -54,14 +64,16 @@ class PowertoolsTelemetry:
     def count(self, metric: str, value: float = 1, dimensions: Mapping[str, str] | None = None) -> None:
         """A metric of its own where it has dimensions, else one of the invocation's.
 
-        A count of nothing is not sent, unless an alarm needs it: a metric without values costs nothing.
+        A count of nothing is not sent: a metric without values costs nothing.
         """
         unit = MetricUnit.Seconds if metric in _SECONDS else MetricUnit.Count
-        if not value and metric not in _SECONDS | EVEN_NONE:
+        if not value and metric not in _SECONDS:
             return
         with self._counting:
             if not dimensions:
                 self._metrics.add_metric(name=metric, unit=unit, value=value)
+                if metric in ALARM_OF:
+                    self._metrics.add_metric(name=ALARM_OF[metric], unit=unit, value=value)
                 return
             with single_metric(name=metric, unit=unit, value=value, namespace=NAMESPACE) as single:
                 for name, of in dimensions.items():

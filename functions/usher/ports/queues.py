@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import timedelta
 
     from usher.core.held_wait import HeldWait
@@ -45,4 +46,12 @@ class DeadLetters(Protocol):
 
     def put(self, body: str, reason: str) -> None:
         """Keep `body` with its `reason`. Raises Unavailable where the queue does not take it."""
+        ...
+
+
+class DeadLettersKept(Protocol):
+    """The dead letters that wait for somebody."""
+
+    def counts(self) -> Mapping[str, int]:
+        """By the name of their queue, how many; about as many as there are. Raises Unavailable."""
         ...

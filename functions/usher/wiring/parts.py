@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from botocore.config import Config
     from mypy_boto3_autoscaling import AutoScalingClient
     from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_sqs import SQSClient
 
     from usher.aws.telemetry import PowertoolsTelemetry
     from usher.core.compiled import Compiled
@@ -53,6 +54,7 @@ class Parts:
     auto_scaling: AutoScalingClient
     waiting: WaitingApi
     dynamodb: DynamoDBClient
+    sqs: SQSClient
     telemetry: PowertoolsTelemetry
     metrics: Metrics
     limit: RequestDeadline  # that all requests to the table keep
@@ -135,6 +137,7 @@ def parts(table: Config = machine.FEW_ATTEMPTS) -> Parts:
         auto_scaling=auto_scaling,
         waiting=waiting,
         dynamodb=dynamodb,
+        sqs=sqs,
         telemetry=tells,
         metrics=metrics,
         limit=limit,

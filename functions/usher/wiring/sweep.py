@@ -11,10 +11,12 @@ import boto3
 
 from usher.aws.autoscaling import AutoScalingApi
 from usher.aws.instances import InstancesApi
+from usher.aws.queues import DeadLetterCounts
 from usher.aws.telemetry import flushing
 from usher.core.policy import Configuration
 from usher.outage.heartbeat_news import HeartbeatNews
 from usher.outage.live_holds import LiveHolds
+from usher.passes.dead_letters import DeadLetterWatch
 from usher.passes.reconcile import Reconcile
 from usher.passes.silent_groups import SilentGroups
 from usher.settings import EnrolmentSettings
@@ -37,6 +39,8 @@ def handler() -> Handler:
     made = parts()
     settings = EnrolmentSettings.from_environment(os.environ)
     instances = InstancesApi(boto3.client("ec2", config=machine.ONE_ATTEMPT))
+    kept = DeadLetterCounts(made.sqs, made.settings.all_dead_letters_urls)
+    letters = DeadLetterWatch(kept=kept, telemetry=made.telemetry, clock=machine.now)
     live_holds = _live_holds(made)  # whose memory outlasts a version of the file
 
     def make(of: InEffect) -> Handler:
@@ -47,7 +51,7 @@ def handler() -> Handler:
             SilentGroups(hooks=configuration.hooks, store=made.evaluator.store, telemetry=made.telemetry),
         )
         passes = passes if of.is_certain else ()
-        return _sweep(made, passes, replace(live_holds, configuration=configuration)).handle
+        return _sweep(made, (*passes, letters), replace(live_holds, configuration=configuration)).handle
 
     return flushing(made.by_file(make), made.metrics)
 

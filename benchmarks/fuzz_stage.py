@@ -14,16 +14,14 @@ from usher.aws.queues import DeadLetterQueue, WakeUpQueue
 from usher.aws.waiting import WaitingApi
 from usher.core import configuration
 from usher.core.compiled import InEffect
-from usher.core.wanted_hooks import Wanted
 from usher.handlers import intake_handler, wake_handler
-from usher.passes.enrolment import Enrolment
 from usher.ports.autoscaling import Answer, AnswerKind
 from usher.provision import Provision
 from usher_simulator.autoscaling.account import an_account
 from usher_simulator.fakes.memory_budget import MemoryBudget
 from usher_simulator.fakes.memory_enrolled import MemoryEnrolledHooks
 from usher_simulator.fakes.memory_store import MemoryStore
-from usher_simulator.fakes.parts import evaluator_of, intake_of, release_of, sweep_of
+from usher_simulator.fakes.parts import enrolment_of, evaluator_of, intake_of, release_of, sweep_of
 from usher_simulator.fakes.recorder import Recorder
 
 if TYPE_CHECKING:
@@ -37,6 +35,7 @@ if TYPE_CHECKING:
     from usher.core.evidence import Kept
     from usher.core.notifications import TestNotice
     from usher.core.policy import Configuration
+    from usher.passes.enrolment import Enrolment
     from usher.ports.records import Raw
 MOST_REASON: Final = 2000
 _NOW: Final = datetime(2026, 10, 5, 13, tzinfo=UTC)  # an hour into the sample messages
@@ -238,9 +237,9 @@ class Stage:
         )
 
         def enrolment(file: Compiled) -> Enrolment:
-            return Enrolment(
-                wanted=Wanted(hooks=file.configuration.hooks, targets={}),
-                file=InEffect(file=file).in_force,
+            return enrolment_of(
+                InEffect(file=file),
+                {},
                 groups=groups,
                 live=live,
                 records=items.under(file.digest),

@@ -35,7 +35,7 @@ from usher_simulator.fakes.memory_budget import MemoryAnswers
 from usher_simulator.trials.calm import Calm
 from usher_simulator.trials.condition_services import Asked
 from usher_simulator.trials.deployed import CALLS_PER_SECOND, WAKE, Deployed
-from usher_simulator.trials.deployment import Deployment, T
+from usher_simulator.trials.deployment import Deployment
 from usher_simulator.trials.faulty_store import ShakyBudget, ShakyStore
 from usher_simulator.trials.judge.scene import Checker
 from usher_simulator.trials.trial import START
@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from usher_simulator.autoscaling.lifecycle_actions import Wait
     from usher_simulator.trials.condition_truths import Truth
     from usher_simulator.trials.effects import Call
+    from usher_simulator.trials.functions import T
     from usher_simulator.trials.invocations import Invocation, TimeLeft
     from usher_simulator.trials.queue import Batch
 
@@ -209,7 +210,7 @@ class Counted(Deployment):
     life = Life()
 
     def beside(self, part: T) -> T:
-        """See Deployment."""
+        """See Functions."""
         if isinstance(part, Asked):
             return cast("T", _CountedQuestions(part, self))
         if not hasattr(self, "_name"):

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, cast
 
 from usher.evaluation.call_budget import CallBudget
 from usher.ports.records import ReconcileStore
-from usher.questions.asking import Asking
 from usher.questions.probing import Prober
 from usher_simulator.fakes.memory_budget import MemoryAnswers, MemoryBudget
+from usher_simulator.fakes.parts import asking_of
 from usher_simulator.fakes.recorder import Recorder
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from usher.evaluation.evaluator import Evaluator
     from usher.ports.conditions import Calls
     from usher.ports.records import Store
+    from usher.questions.asking import Asking
 
 
 @dataclass
@@ -37,18 +38,10 @@ def free_turns(calls_per_second: float = 1000) -> CallBudget:
     return CallBudget(budget=MemoryBudget(calls_per_second), telemetry=Recorder())
 
 
-def asking_of(looks: Evaluator, calls: Calls) -> Asking:
+def asking_by(looks: Evaluator, calls: Calls) -> Asking:
     """The function beside `looks`, on the same table and queues."""
-    return Asking(
-        store=looks.store,
-        probing=Prober(
-            calls=calls, answers=MemoryAnswers(), call_budget=looks.call_budget, clock=looks.clock
-        ),
-        questions=looks.questions,
-        wake_ups=looks.wake_ups,
-        telemetry=looks.telemetry,
-        clock=looks.clock,
-    )
+    probing = Prober(calls=calls, answers=MemoryAnswers(), call_budget=looks.call_budget, clock=looks.clock)
+    return asking_of(looks, probing)
 
 
 def ask_due(store: Store, asking: Asking, now: datetime) -> None:

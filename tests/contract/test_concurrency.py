@@ -34,18 +34,14 @@ from usher.aws.result_limits import SentResults
 from usher.core import configuration
 from usher.core.action import Outcome
 from usher.handlers import intake_handler
-from usher.intake.intake import Intake
 from usher.ports.autoscaling import Answer, AnswerKind
 from usher.ports.conditions import SharedAnswer
 from usher.ports.errors import Moved, Unavailable
 from usher.ports.records import Raw
 from usher_cdk.wheels import BUILD
 from usher_local import emulator
-from usher_simulator.fakes.dead_letter_list import DeadLetterList
-from usher_simulator.fakes.file_items import FileItems
-from usher_simulator.fakes.parts import evaluator_of
+from usher_simulator.fakes.parts import evaluator_of, intake_of
 from usher_simulator.fakes.recorder import Recorder
-from usher_simulator.fakes.unknown_calls import NoQuestions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -343,18 +339,11 @@ def test_eight_copies_of_a_message_are_one_action(records: RecordTable) -> None:
             "hooks": [{"name": "drain", "group": "web", "transition": "terminating", "policy": "p"}],
         }
     )
-    recorder, ids = Recorder(), itertools.count()
-    intake = Intake(
-        configuration=parsed,
-        items=FileItems(parsed),
-        store=records,
-        wake_ups=NoWakeUps(),
-        questions=NoQuestions(),
-        dead_letters=DeadLetterList(),
-        telemetry=recorder,
-        clock=lambda: at(60),
-        new_id=lambda: f"id-{next(ids)}",
+    recorder = Recorder()
+    looks = evaluator_of(
+        store=records, auto_scaling=None, wake_ups=NoWakeUps(), telemetry=recorder, clock=lambda: at(60)
     )
+    intake = intake_of(looks, parsed)
     message = {
         "LifecycleHookName": "drain",
         "AutoScalingGroupName": "web",

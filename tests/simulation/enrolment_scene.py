@@ -12,7 +12,6 @@ from tests.factories import at
 from usher.aws.groups import GroupsApi
 from usher.aws.waiting import WaitingApi
 from usher.core.compiled import Compiled, InEffect, compiled
-from usher.core.wanted_hooks import Wanted
 from usher.evaluation.call_budget import CallBudget
 from usher.passes.enrolment import INTERVAL, Enrolment
 from usher.settings import EnrolmentSettings
@@ -22,6 +21,7 @@ from usher_simulator.autoscaling.query_protocol import ApiError
 from usher_simulator.fakes.memory_budget import MemoryBudget
 from usher_simulator.fakes.memory_enrolled import MemoryEnrolledHooks
 from usher_simulator.fakes.memory_store import MemoryStore
+from usher_simulator.fakes.parts import enrolment_of
 from usher_simulator.fakes.recorder import Recorder
 
 if TYPE_CHECKING:
@@ -92,13 +92,9 @@ class Scene:
         self.records.put_in_force(InEffect(file=file).in_force)
 
     def enrolment_of(self, file: Compiled) -> Enrolment:
-        return Enrolment(
-            wanted=Wanted(
-                hooks=file.configuration.hooks,
-                targets=SETTINGS.targets,
-                own_groups=frozenset(file.own_groups),
-            ),
-            file=InEffect(file=file).in_force,
+        return enrolment_of(
+            InEffect(file=file),
+            SETTINGS.targets,
             groups=self.groups,
             live=WaitingApi(self.client),
             records=self.records.under(file.digest),

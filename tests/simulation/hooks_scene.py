@@ -14,10 +14,9 @@ from usher.aws.waiting import WaitingApi
 from usher.core.file_versions import NO_VERSION
 from usher.evaluation.stale_waits import StaleWaitGuard
 from usher.passes.enrolment import INTERVAL
-from usher.passes.reconcile import Reconcile
 from usher.provision import Provision
 from usher_simulator.autoscaling.lifecycle_actions import EndedBy
-from usher_simulator.fakes.parts import evaluator_of, intake_of, release_of
+from usher_simulator.fakes.parts import evaluator_of, intake_of, reconcile_of, release_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from usher.core.action import Action
     from usher.core.compiled import Compiled, InEffect
     from usher.intake.intake import Intake
+    from usher.passes.reconcile import Reconcile
     from usher_simulator.autoscaling.lifecycle_actions import Wait
 
 STACK: Final = "arn:aws:cloudformation:us-east-1:111122223333:stack/Usher/1"
@@ -85,19 +85,13 @@ class Account(Scene):
 
     @property
     def reconcile(self) -> Reconcile:
-        return Reconcile(
-            configuration=self.file.configuration,
+        return reconcile_of(
+            self.looks,
+            self.file.configuration,
             items=self.records,
             live=self.waiting,
             instances=self,
-            auto_scaling=self.looks.auto_scaling,
-            store=self.store,
-            call_budget=self.looks.call_budget,
-            wake_ups=self,
-            telemetry=self.recorder,
-            clock=self.clock,
             wait=self.wait,
-            new_id=self.new_id,
         )
 
     def provision(

@@ -19,7 +19,6 @@ from usher.core.queue_messages import wake_up_body
 from usher.evaluation.call_budget import CallBudget
 from usher.evaluation.hook_timeouts import HookTimeouts
 from usher.evaluation.stale_waits import StaleWaitGuard
-from usher.passes.reconcile import Reconcile
 from usher.ports.autoscaling import Answer, AnswerKind
 from usher_simulator.autoscaling.account import an_account
 from usher_simulator.autoscaling.launch_settings import ANY_SOURCE
@@ -27,7 +26,7 @@ from usher_simulator.autoscaling.query_protocol import ApiError
 from usher_simulator.fakes.file_items import FileItems
 from usher_simulator.fakes.memory_budget import MemoryBudget
 from usher_simulator.fakes.memory_store import MemoryStore
-from usher_simulator.fakes.parts import evaluator_of, intake_of, sweep_of
+from usher_simulator.fakes.parts import evaluator_of, intake_of, reconcile_of, sweep_of
 from usher_simulator.fakes.recorder import Recorder
 from usher_simulator.trials.invocations import TimeLeft
 
@@ -156,19 +155,14 @@ class Scene:
             ),
         )
         self.intake = intake_of(self.looks, configuration.parse(data), dead_letters=self)
-        self.reconcile = Reconcile(
-            configuration=self.intake.configuration,
+        self.reconcile = reconcile_of(
+            self.looks,
+            self.intake.configuration,
             items=FileItems(self.intake.configuration),
             live=waiting,
             instances=InstancesApi(self.ec2),
-            auto_scaling=same_wait,
-            store=self.store,
             call_budget=CallBudget(budget=self.budget, telemetry=self.recorder),
-            wake_ups=self,
-            telemetry=self.recorder,
-            clock=self.clock,
             wait=self._wait,
-            new_id=self._new_id,
         )
 
     def _wait(self, span_s: float) -> None:

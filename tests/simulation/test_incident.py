@@ -15,7 +15,7 @@ import pytest
 from moto import mock_aws
 
 from tests.factories import START, at
-from tests.questions import asking_of
+from tests.questions import asking_by
 from tests.unit.test_account import client, deploy
 from usher.aws.autoscaling import AutoScalingApi
 from usher.aws.queues import delay_s
@@ -147,7 +147,7 @@ class Incident:
             telemetry=telemetry,
             clock=self.clock,
         )
-        self.asking = asking_of(self.looks, self.cluster)
+        self.asking = asking_by(self.looks, self.cluster)
         self.intake = intake_of(self.looks, configuration.parse(HOOKS))
         self._begin()
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.factories import a_policy, an_action, at, hook_terms
-from tests.questions import ask_due, asking_of, found_of
+from tests.questions import ask_due, asking_by, found_of
 from tests.simulation.looks_scene import ACCEPTED, BUSY, GONE, REFUSED, Scene, short
 from usher.core.action import OperatorNote, Outcome, Phase, Result
 from usher.core.conditions.probe import Call, Found, Probe, Reply, ReplyKind
@@ -108,7 +108,7 @@ class AskingScene(Scene):
 
     def __init__(self, action: Action, calls: Calls, *answers: Answer, now_s: float) -> None:
         super().__init__(action, *answers, now_s=now_s)
-        self.asking = asking_of(self.looks, calls)
+        self.asking = asking_by(self.looks, calls)
 
     def look(self, version: int | None = None) -> Action:
         """A look, the questions that are due then, and the look that their answers ask for."""

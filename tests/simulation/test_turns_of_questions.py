@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.factories import START, a_policy, an_action, at
-from tests.questions import QuestionList, asking_of, free_turns
+from tests.questions import QuestionList, asking_by, free_turns
 from tests.simulation.looks_scene import ACCEPTED
 from tests.simulation.test_look_steps import Drained, Told, waiting
 from usher.core.action import Outcome, Result
@@ -73,7 +73,7 @@ class World:
             telemetry=self.recorder,
             clock=self.clock,
         )
-        self.asking = asking_of(self.looks, self)
+        self.asking = asking_by(self.looks, self)
         for name in ("evidence", "save", "load", "findings", "keep_findings"):
             setattr(self.store, name, self._cuttable(getattr(self.store, name)))
         self.clock.at(START, lambda: self.run(partial(self.looks.evaluate, action.id)))
@@ -257,7 +257,7 @@ class Own(Drained):
 def test_a_conditions_call_on_auto_scaling_takes_a_slot_of_the_budget_or_waits(is_shared: bool) -> None:
     """Heartbeats live on the same budget."""
     turns, told = free_turns(1), Told([0, 0])
-    asking = asking_of(World(asked()).looks, told)
+    asking = asking_by(World(asked()).looks, told)
     prober = Prober(calls=told, answers=asking.probing.answers, call_budget=turns, clock=lambda: at(0))  # type: ignore[attr-defined]
     while turns.try_acquire(at(0)):
         pass

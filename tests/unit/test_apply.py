@@ -18,18 +18,15 @@ from usher.aws.waiting import WaitingApi
 from usher.core.compiled import compiled
 from usher.core.file_versions import CACHED, MOST_PENDING, NO_VERSION, NOTICE, FileVersion
 from usher.core.hook_items import FileInForce
-from usher.core.wanted_hooks import Wanted
-from usher.evaluation.call_budget import CallBudget
 from usher.hooks_source import VersionsInEffect
-from usher.passes.enrolment import Enrolment
 from usher_cli.apply import applying
 from usher_cli.plan.steps import targets
 from usher_hooksfile import load
 from usher_simulator.autoscaling.account import an_account
 from usher_simulator.autoscaling.launch_settings import ANY_SOURCE
-from usher_simulator.fakes.memory_budget import MemoryBudget
 from usher_simulator.fakes.memory_enrolled import MemoryEnrolledHooks
 from usher_simulator.fakes.memory_versions import MemoryVersions
+from usher_simulator.fakes.parts import enrolment_of
 from usher_simulator.fakes.recorder import Recorder
 
 INBOX: Final = "arn:aws:sqs:eu-west-1:111122223333:inbox"
@@ -86,17 +83,14 @@ class Stack(MemoryStack):
 
     def sweep(self) -> None:
         of = VersionsInEffect(versions=self.versions, telemetry=Recorder()).at(self.now)
-        Enrolment(
-            wanted=Wanted(hooks=of.file.configuration.hooks, targets=targets(OUTPUTS)),
-            file=of.in_force,
+        enrolment_of(
+            of,
+            targets(OUTPUTS),
             groups=GroupsApi(self.simulated.client),
             live=WaitingApi(self.simulated.client),
             records=self.items.under(of.file.digest),
             open_actions=self.records,
-            call_budget=CallBudget(budget=MemoryBudget(1000), telemetry=Recorder()),
-            telemetry=Recorder(),
             clock=lambda: self.now,
-            wait=lambda _: None,
         ).run()
 
     def hooks_on(self, group: str) -> list[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -21,17 +20,13 @@ from usher.aws.records import RecordTable
 from usher.core import messages, notifications
 from usher.core.action import ActivityEnd, Outcome, Phase, Transition
 from usher.core.notifications import InstanceEnd, InstanceState
-from usher.intake.intake import Intake
 from usher.ports.records import Raw
 from usher_cli.export.captured import TimeRange, activity_event, of_hooks
 from usher_cli.export.scan import captured_messages
 from usher_cli.report import report
 from usher_cli.traffic import read
 from usher_hooksfile import load
-from usher_simulator.fakes.dead_letter_list import DeadLetterList
-from usher_simulator.fakes.file_items import FileItems
-from usher_simulator.fakes.recorder import Recorder
-from usher_simulator.fakes.unknown_calls import NoQuestions
+from usher_simulator.fakes.parts import evaluator_of, intake_of
 from usher_simulator.replay.replay import Entry, replay
 
 if TYPE_CHECKING:
@@ -72,18 +67,8 @@ def take_in(entries: list[Entry], client: DynamoDBClient) -> None:
     """Bring the messages to the real intake, with the real records, at the times at which they came."""
     now = [at(0)]
     records = RecordTable(client, "records", lambda: now[0])
-    ids = count(1)
-    intake = Intake(
-        configuration=HOOKS,
-        items=FileItems(HOOKS),
-        store=records,
-        wake_ups=NoWakeUps(),
-        questions=NoQuestions(),
-        dead_letters=DeadLetterList(),
-        telemetry=Recorder(),
-        clock=lambda: now[0],
-        new_id=lambda: f"id-{next(ids):04}",
-    )
+    looks = evaluator_of(store=records, auto_scaling=None, wake_ups=NoWakeUps(), clock=lambda: now[0])
+    intake = intake_of(looks, HOOKS)
     for entry in entries:
         assert entry.received_at is not None
         now[0] = entry.received_at

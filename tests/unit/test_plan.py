@@ -21,13 +21,12 @@ from usher.aws.waiting import WaitingApi
 from usher.core import configuration
 from usher.core.action import Result as HookResult
 from usher.core.action import Transition
-from usher.core.compiled import Compiled, compiled
+from usher.core.compiled import Compiled, InEffect, compiled
 from usher.core.file_versions import NO_VERSION
 from usher.core.hook_items import Enrolled, FileInForce, GroupSeen, HookSettings
 from usher.core.policy import Move
 from usher.core.wanted_hooks import Wanted
-from usher.evaluation.call_budget import CallBudget
-from usher.passes.enrolment import INTERVAL, Enrolment
+from usher.passes.enrolment import INTERVAL
 from usher.ports.errors import TryLater
 from usher.ports.records import Raw
 from usher_cli.account import Machine
@@ -39,9 +38,8 @@ from usher_hooksfile import load
 from usher_simulator.autoscaling.account import an_account
 from usher_simulator.autoscaling.launch_settings import ANY_SOURCE
 from usher_simulator.autoscaling.query_protocol import ApiError
-from usher_simulator.fakes.memory_budget import MemoryBudget
 from usher_simulator.fakes.memory_enrolled import MemoryEnrolledHooks
-from usher_simulator.fakes.recorder import Recorder
+from usher_simulator.fakes.parts import enrolment_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -92,19 +90,16 @@ class Scene:
     def deploy(self, *hooks: Mapping[str, Any]) -> None:
         """Deploy a file, and let the sweep enrol as it asks."""
         self.clock.run_until(self.clock() + INTERVAL)
-        digest = self.file(*hooks).digest
-        self.records.put_in_force(FileInForce(digest=digest))
-        Enrolment(
-            wanted=self.wanted(*hooks),
-            file=FileInForce(digest=digest),
+        of = InEffect(file=self.file(*hooks))
+        self.records.put_in_force(of.in_force)
+        enrolment_of(
+            of,
+            targets(OUTPUTS),
             groups=self.api,
             live=WaitingApi(self.account.client),
-            records=self.records.under(digest),
+            records=self.records.under(of.file.digest),
             open_actions=self.store,
-            call_budget=CallBudget(budget=MemoryBudget(1000), telemetry=Recorder()),
-            telemetry=Recorder(),
             clock=self.clock,
-            wait=lambda _: None,
         ).run()
 
     def put_by_hand(self, group: str, hook: str = "drain", **parameters: Any) -> None:

@@ -12,7 +12,7 @@ from usher.aws.queues import delay_s
 from usher.aws.waiting import WaitingApi
 from usher.core.queue_messages import question_body, wake_up_body
 from usher.evaluation.stale_waits import StaleWaitGuard
-from usher.questions.asking import Asking, questions_handler
+from usher.questions.asking import questions_handler
 from usher_simulator.autoscaling.direct_calls import DirectCalls
 from usher_simulator.autoscaling.lifecycle_actions import Waits
 from usher_simulator.autoscaling.lifecycle_calls import LifecycleCalls
@@ -20,7 +20,7 @@ from usher_simulator.autoscaling.virtual_clock import VirtualClock
 from usher_simulator.fakes.dead_letter_list import DeadLetterList
 from usher_simulator.fakes.memory_budget import MemoryBudget
 from usher_simulator.fakes.memory_store import MemoryStore
-from usher_simulator.fakes.parts import evaluator_of, intake_of, sweep_of
+from usher_simulator.fakes.parts import asking_of, evaluator_of, intake_of, sweep_of
 from usher_simulator.fakes.recorder import Recorder
 from usher_simulator.fakes.sqs_record import sqs_record
 from usher_simulator.replay.assumed_answers import AssumedProbing, nothing
@@ -78,14 +78,7 @@ class World:
             clock=self.clock,
         )
         intake = intake_of(looks, configuration, dead_letters=self.dead_letters, home=home)
-        asking = Asking(
-            store=self.store,
-            probing=AssumedProbing(found, self.clock),
-            questions=questions,
-            wake_ups=wake_ups,
-            telemetry=self.recorder,
-            clock=self.clock,
-        )
+        asking = asking_of(looks, AssumedProbing(found, self.clock))
         self._message_ids = ids
         self._intake = handlers.intake_handler(intake)
         self._wake = handlers.wake_handler(looks, self.dead_letters)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from usher_simulator.fakes.sqs_record import sqs_record
 from usher_simulator.trials.faulty_queues import DEPTH
 
 if TYPE_CHECKING:
@@ -30,15 +31,7 @@ def asked_in(settings: Deployed, batch: Batch | None) -> list[Mapping[str, Any]]
     return [json.loads(message.body) for message in messages]
 
 
-def sqs_record(message: Message) -> dict[str, Any]:
+def record_of(message: Message) -> dict[str, Any]:
     """A message as Lambda hands it to a function."""
-    return {
-        "messageId": message.id,
-        "receiptHandle": "handle",
-        "body": message.body,
-        "attributes": {"ApproximateReceiveCount": str(message.receives)},
-        "messageAttributes": {},
-        "eventSource": "aws:sqs",
-        "eventSourceARN": "arn:aws:sqs:us-east-1:111122223333:usher",
-        "awsRegion": "us-east-1",
-    }
+    attributes = {"ApproximateReceiveCount": str(message.receives)}
+    return {**sqs_record(message.id, message.body), "attributes": attributes}

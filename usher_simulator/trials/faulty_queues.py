@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING, Final
 from usher.aws.queues import delay_s
 from usher.core.queue_messages import question_body, wake_up_body
 from usher_simulator.trials.faults import Fault
+from usher_simulator.trials.queue import SimulatedQueue
 
 if TYPE_CHECKING:
     from usher.core.held_wait import HeldWait
+    from usher_simulator.trials.deployed import Deployed
     from usher_simulator.trials.effects import Effects, Watch
-    from usher_simulator.trials.queue import SimulatedQueue
 
 DEPTH: Final = "Depth"  # of a wake-up: how often its chain has gone through the function that sends it
 _LATE_S: Final = (5, 400)
+_LAG_S: Final = (0.01, 0.6)  # after its delay a message is seen, and polled
 
 
 class SimulatedWakeUps:
@@ -92,3 +94,14 @@ class SimulatedDeadLetters:
     def put(self, body: str, reason: str) -> None:
         """See usher.ports.queues.DeadLetters."""
         self._effects.of_queue(lambda: self._queue.send(body, attributes={"Reason": reason}))
+
+
+def queue_of(effects: Effects, settings: Deployed, dead_letters: SimulatedQueue) -> SimulatedQueue:
+    """A queue as it is deployed for a function."""
+    return SimulatedQueue(
+        effects.clock,
+        visibility_timeout=settings.visibility_timeout,
+        most_receives=settings.most_receives,
+        dead_letters=dead_letters,
+        lag=lambda: timedelta(seconds=effects.chooser.number(*_LAG_S)),
+    )

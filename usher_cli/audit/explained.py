@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from usher.core import iso_time
+from usher.core import closing, iso_time
 from usher.core.action import Outcome
 from usher.ports.autoscaling import AnswerKind
 from usher_cli.audit.told import CLOCKS, COMPLETE, HEARTBEAT, result_of
@@ -99,6 +99,9 @@ def _end(told: Told) -> Iterator[Verdict]:
         yield broken(EXPLAINED, told, f"told as {outcome}; its last line says {last.detail}")
     accepted = [call for call in told.calls if call.name == COMPLETE and call.is_accepted]
     yield from _words_of_auto_scaling(told)
+    if action.reason == closing.ENDED_IN_TIME and last.at > action.expires_at + CLOCKS:
+        late = round((last.at - action.expires_at).total_seconds())
+        yield broken(EXPLAINED, told, f"told as {action.reason}; it was closed {late} s after that")
     if action.outcome is Outcome.COMPLETED:
         yield from _completed(told)
     elif accepted:

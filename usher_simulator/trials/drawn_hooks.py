@@ -235,6 +235,19 @@ def taking_turns(random: Dice, data: Data) -> Data:
     return data
 
 
+def lasting(random: Dice, data: Data) -> Data:
+    """The same file; one hook has a short timeout, and its waits go on until their global timeout is near."""
+    hook = random.choice(data["hooks"])
+    hook["heartbeat_timeout"] = random.choice(("30s", "45s"))
+    hook["notify"] = random.choice(("sqs", "sns"))
+    hook["limits"] = {"at_once": 1}
+    for policy in _policies_of(hook, data):
+        policy["until"] = [{"signal": "never"}]
+        policy["give_up_after"] = _written(100 * duration.parse(hook["heartbeat_timeout"]))
+        policy.pop("stalled_after", None)
+    return data
+
+
 def _policies_of(hook: Data, data: Data) -> list[Data]:
     rules = hook["policy"]
     names = [rules] if isinstance(rules, str) else [rule["use"] for rule in rules]

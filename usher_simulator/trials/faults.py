@@ -83,6 +83,7 @@ class Thing(StrEnum):
     OPERATED = "operators"
     PAUSED = "pauses"
     REMOVED = "removal"
+    LASTING = "waits up to the global timeout"
 
 
 # How often a kind hits where it is on at all: of 1, for each message, step, call or run.
@@ -129,6 +130,7 @@ _SHORTEST_DOWN_S, _LONGEST_DOWN_S = 20, 600
 _LIES: Final = (0.05, 0.5)
 _HAS_LONG_OUTAGE: Final = 0.2  # of the seeds with faults of several kinds
 _HAS_OUTAGE: Final = 0.1  # of the seeds with faults of several kinds
+_OFTEN_LATE: Final = 0.3
 _AT_FIRST: Final = (Part.AUTO_SCALING, Part.STORE, Part.QUEUES, Part.WAKE, Part.SWEEP, Part.INTAKE)
 _OUTAGES: Final[Sequence[Sequence[tuple[Part, How]]]] = (
     ((Part.STORE, How.DENIED),),
@@ -212,11 +214,17 @@ def draw(random: Dice, start: datetime, span: timedelta) -> Swarm:
 
 
 def with_things(swarm: Swarm, things: Collection[Thing]) -> Swarm:
-    """The swarm, with these things going on too; what is enrolled is deployed, too."""
+    """The swarm, with these things going on too; what is enrolled is deployed, too.
+
+    Where waits last, many notifications are late: then their global timeout is not from first sight.
+    """
     if not things:
         return swarm
     deploys = max(swarm.deploys, 2 if Thing.ENROLLED in things else 0)
-    return replace(swarm, things=swarm.things | set(things), deploys=deploys)
+    rates = dict(swarm.rates)
+    if Thing.LASTING in things:
+        rates[Fault.NOTICE_LATE] = max(_OFTEN_LATE, rates.get(Fault.NOTICE_LATE, 0.0))
+    return replace(swarm, rates=rates, things=swarm.things | set(things), deploys=deploys)
 
 
 def with_outage(swarm: Swarm, random: Dice, start: datetime, span: timedelta) -> Swarm:

@@ -21,6 +21,9 @@ _TARGETS_DRAIN: Final = 0.35
 _DRAIN_S: Final = (60.0, 3600.0)  # AWS lets it last an hour
 _IS_SLOW: Final = 0.2
 _SLOW_CALLS_PER_SECOND: Final = 0.5
+_IS_VERY_SLOW: Final = 0.5  # of those
+_VERY_SLOW_CALLS_PER_SECOND: Final = 0.1  # most calls go out when their wait is about to expire
+_LASTS: Final = 0.05
 _SHARE_LOST: Final = (0.1, 0.9)
 _IS_WRITTEN, _ANNOUNCES, _RESTORES = 0.25, 0.25, 0.05
 _TALKS, _DOUBTS, _IS_UPDATED_SLOWLY = 0.3, 0.35, 0.4
@@ -40,6 +43,7 @@ class Surroundings:
     `talks`: instances say more than they must. `doubts`: most policies ask AWS, which lies now and then.
     `update_takes`: from when the functions of an update are there until its hooks are put.
     `is_applied`: where Usher puts the hooks, files are applied at run time, without an update.
+    `lasts`: the waits of one hook go on until their global timeout is near.
     """
 
     drains_for: timedelta | None = None
@@ -53,13 +57,14 @@ class Surroundings:
     doubts: bool = False
     update_takes: timedelta | None = None
     is_applied: bool = False
+    lasts: bool = False
 
     @classmethod
     def draw(cls, random: Dice) -> Surroundings:
         """Those of one seed."""
         drains = random.chance(_TARGETS_DRAIN)
         drains_for = timedelta(seconds=random.between(*_DRAIN_S))
-        return cls(
+        drawn = cls(
             drains_for=drains_for if drains else None,
             calls_per_second=_SLOW_CALLS_PER_SECOND if random.chance(_IS_SLOW) else None,
             loses=random.between(*_SHARE_LOST),
@@ -74,6 +79,9 @@ class Surroundings:
             else None,
             is_applied=random.chance(_IS_APPLIED),
         )
+        is_slower = random.chance(_IS_VERY_SLOW) and drawn.calls_per_second is not None
+        pace = _VERY_SLOW_CALLS_PER_SECOND if is_slower else drawn.calls_per_second
+        return replace(drawn, calls_per_second=pace, lasts=random.chance(_LASTS))
 
     def latencies(self, usual: Latencies) -> Latencies:
         """A termination hook begins when the load balancers have let go of the instance (aws-facts 2.4)."""

@@ -143,6 +143,7 @@ class Trial:
         swarm = faults.draw(Dice.of(seed, "swarm"), START, lasts)
         swarm = faults.with_outage(swarm, Dice.of(seed, "outages"), START, lasts)
         swarm = faults.with_long_outage(swarm, Dice.of(seed, "long outages"), START, lasts)
+        swarm = faults.with_things(swarm, [Thing.LASTING] if self.surroundings.lasts else [])
         return faults.with_lies(swarm, Dice.of(seed, "lies")) if self.surroundings.doubts else swarm
 
     def _draw_hooks(self, dice: Dice, hooks: dict[str, Any] | None) -> dict[str, Any]:
@@ -156,6 +157,8 @@ class Trial:
         turns = Dice.of(self.seed, "one after the other")
         if hooks is None and turns.chance(_SHARE_OF_TURNS):
             drawn = drawn_hooks.taking_turns(turns, drawn)
+        if hooks is None and Thing.LASTING in self.faults.swarm.things:
+            drawn = drawn_hooks.lasting(Dice.of(self.seed, "lasting"), drawn)
         return drawn
 
     # -- the world ----------------------------------------------------------------------------

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from usher.core.action import Action
 
 KNOWN_TOO_LATE: Final = "ended before Usher knew of it: its heartbeat timeout had expired"  # a reason
+ENDED_IN_TIME: Final = "ended elsewhere before its heartbeat timeout expired"  # a reason
 _CLOCKS_DIFFER: Final = timedelta(seconds=5)  # AWS's and ours; and events may tell whole seconds
 _OURS_DIFFER: Final = timedelta(seconds=2)  # so much the clocks of two functions may be apart
 
@@ -63,7 +64,7 @@ def ended(action: Action, now: datetime, why: str = "") -> Action:
     elif action.beaten_at is None and _was_known_too_late(action):
         reason = KNOWN_TOO_LATE
     elif now < action.expires_at:
-        reason = "ended elsewhere before its heartbeat timeout expired"
+        reason = ENDED_IN_TIME
     else:
         context = f" while Usher was paused: {action.paused_by}" if action.paused_by else why
         if end is not None:

@@ -170,7 +170,13 @@ def _bug(name: str, place: Any, attribute: str, made: Callable[[Any], Any], *thi
 BUGS: Final = (
     _bug("an unhealthy target counts as drained", targets, "STATUSES", _unhealthy_is_drained),
     _bug("a signal to the token of another action counts", evidence, "fits", _other_tokens_count),
-    _bug("the global timeout counts from first sight", Action, "ends_at", _ends_after_first_sight),
+    _bug(
+        "the global timeout counts from first sight",
+        Action,
+        "ends_at",
+        _ends_after_first_sight,
+        Thing.LASTING,
+    ),
     _bug(
         "a look sends its wake-ups after the store",
         WakeUpScheduler,

@@ -9,9 +9,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from tests.simulation.bugs import of_a_reader
 from tests.simulation.bugs.bug import planted
-from tests.simulation.planted import BUGS
+from tests.simulation.planted import ALL
 from usher_cli.audit.audit import Audit
 from usher_cli.audit.told import Told
 from usher_cli.audit.verdicts import PROMISES
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
     from tests.simulation.bugs.bug import Bug
     from usher_cli.audit.verdicts import Verdict
 
-ALL: Final[tuple[Bug, ...]] = (*BUGS, *of_a_reader.BUGS)
 _TABLE: Final = Path("docs/history.md")
 _BEGINS, _ENDS = "<!-- audited bugs -->", "<!-- end of audited bugs -->"
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["browser"]  # a fixture
 
 _PATIENCE_MS = 10_000  # with what the page does at once, on a busy machine
-_NOT_ANSWERED = "Failed to load resource: the server responded with a status of "
+_NOT_ANSWERED = "Failed to load resource: "
 
 
 class Visitor:

@@ -77,7 +77,7 @@ const ACTS = {
 /** The button of an act, or in words why there is none. */
 function actButton(name, of) {
   if (about.read_only || !about.acts.includes(name)) return "";
-  if (denied.has(name)) return make("span", { className: "quiet" }, `${ACTS[name].title}: not permitted`);
+  if (denied.has(name)) return make("span", { className: "quiet" }, `${ACTS[name].label.replace(" …", "")}: not permitted`);
   const onclick = () => openAct(name, of);
   return make("button", { type: "button", onclick, "aria-haspopup": "dialog" }, ACTS[name].label);
 }
@@ -91,8 +91,8 @@ function actButtons(of) {
 function openAct(name, of) {
   Object.assign(acting, { name, of });
   const act = ACTS[name];
-  byId("act-title").textContent = `${act.title} ${of.instance_id}`;
-  byId("act-about").textContent = act.about(of);
+  byId("act-title").textContent = plain(`${act.title} ${of.instance_id}`);
+  byId("act-about").textContent = plain(act.about(of));
   byId("act-fields").replaceChildren(...act.fields(of), reasonField());
   byId("act-trouble").textContent = "";
   byId("act").showModal();
@@ -101,30 +101,31 @@ function openAct(name, of) {
 function confirmAct(fields) {
   const { name, of } = acting;
   acting.body = { ...fields, id: of.id, instance_id: of.instance_id };
-  byId("confirm-text").textContent = ACTS[name].sentence(of, fields);
+  byId("confirm-text").textContent = plain(ACTS[name].sentence(of, fields));
   byId("confirm-reason").textContent = `Reason: ${fields.reason}`;
   byId("confirm-yes").textContent = `Yes, ${ACTS[name].title.split(" ")[0].toLowerCase()}`;
   byId("confirm").showModal();
   byId("confirm-no").focus();
 }
 
+/** What closes gives the focus back, so it is closed before the focus is set. */
 async function doAct() {
   const { name, body } = acting;
   byId("confirm-yes").disabled = true;
-  try {
-    const told = await send(name, body);
-    byId("act").close();
-    news([told.done, ...told.warnings].join(" "));
-    await renew();
-  } catch (error) {
-    if (error.isDenied) denied.add(name);
-    byId("act-trouble").textContent = error.message;
+  const answer = await send(name, body).catch((error) => error);
+  byId("confirm-yes").disabled = false;
+  byId("confirm").close();
+  if (answer instanceof Error) {
+    if (answer.isDenied) denied.add(name);
+    byId("act-trouble").textContent = answer.message;
     byId("act-next").disabled = denied.has(name);
     await renew();
-  } finally {
-    byId("confirm-yes").disabled = false;
-    byId("confirm").close();
+    return;
   }
+  byId("act").close();
+  news([answer.done, ...answer.warnings].join(" "));
+  await renew();
+  byId(byId("story").open ? "story-title" : `tab-${current.tab}`).focus();
 }
 
 function listenToActs() {

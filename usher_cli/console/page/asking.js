@@ -43,20 +43,30 @@ async function enter() {
   await send("session", { code });
 }
 
-const trouble = (text) => (byId("trouble").textContent = text);
-const news = (text) => (byId("news").textContent = text);
-
-/** Run something that asks; what goes wrong is told in words. Returns whether it went well. */
-async function telling(run) {
-  try {
-    await run();
-    trouble("");
-    return true;
-  } catch (error) {
-    trouble(error.message);
-    return false;
+/** Say it on the page and in the story: only one of them can be seen. */
+function say(className, text) {
+  for (const one of document.getElementsByClassName(className)) {
+    if (one.textContent !== text) one.textContent = text;
   }
 }
+
+const news = (text) => say("news", text);
+const troubles = new Map(); // by what somebody asked for, or what is read again and again
+
+/** Run something that asks; what goes wrong is told in words, until the same goes well. */
+async function telling(what, run) {
+  try {
+    await run();
+    troubles.delete(what);
+  } catch (error) {
+    troubles.set(what, error.message);
+  }
+  say("trouble", [...new Set(troubles.values())].join(" "));
+}
+
+/** A sentence whose direction no text in it can turn: what is confirmed must read as it is. */
+const plain = (text) =>
+  text.replace(/[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, (c) => `\\u${c.charCodeAt(0).toString(16)}`);
 
 const fieldsOf = (form) => Object.fromEntries(new FormData(form));
 

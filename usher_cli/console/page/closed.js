@@ -4,7 +4,7 @@ const ROWS_MAX = 500;
 const past = { filter: {}, limit: 50 };
 
 async function readHistory() {
-  await telling(async () => {
+  await telling("asked", async () => {
     const page = await ask("history", { ...past.filter, limit: past.limit });
     fill("history-table", page.actions.map(historyCells), "Nothing that matches was closed in this period.");
     byId("history-more").hidden = !page.more || past.limit >= ROWS_MAX;
@@ -31,7 +31,7 @@ function inShort(page) {
 }
 
 async function readRetained() {
-  await telling(async () => {
+  await telling("asked", async () => {
     const found = await ask("retained");
     fill("retained-table", found.retained.map(retainedCells), "No instance is retained.");
     const { length } = found.retained;
@@ -56,7 +56,7 @@ const retainedCells = (one) => [
 ];
 
 async function readConfig() {
-  await telling(async () => {
+  await telling("asked", async () => {
     const config = await ask("config");
     byId("config-about").textContent = config.in_effect
       ? `Version ${count(config.in_effect)} is in effect.`

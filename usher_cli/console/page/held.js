@@ -1,22 +1,24 @@
 // What is held now, and the story of one action: both are read again and again.
 
 const RETRY_S = 5;
-const held = { rows: new Map(), first: 0, filter: {}, timer: 0, readAt: 0, busy: false };
+const held = { rows: new Map(), first: 0, filter: {}, timer: 0, readAt: 0, busy: false, isLate: false };
 const read = { of: "", isOpen: false };
 
 /** Read what is held, and the story that is open, and come back when the console says. */
 async function poll() {
   clearTimeout(held.timer);
+  held.isLate = held.busy; // once more when this reading is done: it may be of before a change
   if (document.hidden || current.tab !== "held" || held.busy) return;
   held.busy = true;
   let next = RETRY_S;
-  await telling(async () => {
+  await telling("polling", async () => {
     const page = await ask("open", { ...held.filter, first: held.first });
     next = page.next_in_s;
     showHeld(page);
     if (byId("story").open && read.isOpen) await readStory(read.of, true);
   });
   held.busy = false;
+  if (held.isLate) next = 0;
   clearTimeout(held.timer);
   held.timer = setTimeout(poll, next * SECOND);
 }
@@ -82,7 +84,8 @@ function tick() {
 const left = (seconds) => (seconds < 0 ? `−${duration(Math.ceil(-seconds))}` : duration(Math.floor(seconds)));
 
 async function openStory(of) {
-  await telling(() => readStory(of, false));
+  news("");
+  await telling("asked", () => readStory(of, false));
 }
 
 async function readStory(of, again) {
@@ -92,7 +95,7 @@ async function readStory(of, again) {
   const story = prepared(answer.story);
   if (!action.closed_at) story.held = action.age_s;
   Object.assign(read, { of: action.id, isOpen: !action.closed_at });
-  const title = `${action.instance_id}: ${END_WORDS[story.ending]}`;
+  const title = plain(`${action.instance_id}: ${END_WORDS[story.ending]}`);
   if (byId("story-title").textContent !== title) byId("story-title").textContent = title;
   byId("story-now").replaceChildren(...(action.closed_at ? [] : nowFacts(action)));
   byId("story-facts").replaceChildren(...facts(story));

@@ -6,11 +6,12 @@ const TABS = { held: poll, history: readHistory, retained: readRetained, config:
 /** Read what is shown once more. */
 async function renew() {
   await TABS[current.tab]();
-  if (byId("story").open && current.tab !== "held") await telling(() => readStory(read.of, false));
+  if (byId("story").open && current.tab !== "held") await telling("asked", () => readStory(read.of, false));
 }
 
 function showTab(name, focus = false) {
   current.tab = name;
+  news("");
   for (const each of Object.keys(TABS)) {
     const tab = byId(`tab-${each}`);
     tab.setAttribute("aria-selected", String(each === name));
@@ -46,4 +47,4 @@ async function start() {
   showTab("held");
 }
 
-telling(start);
+telling("asked", start);

@@ -48,7 +48,7 @@ def test_it_opens_its_address_answers_there_and_ends_by_an_interrupt(endpoint: s
     opened = tmp_path / "opened"
     environment = {name: value for name, value in {**os.environ, **NOBODYS, **KEYS}.items() if value}
     environment |= {"AWS_REGION": REGION, "BROWSER": f"sh -c 'echo \"$0\" > {opened}' %s"}
-    words = [USHER, "console", "--read-only", "--endpoint-url", endpoint]
+    words = [str(USHER), "console", "--read-only", "--endpoint-url", endpoint]
     with subprocess.Popen(  # noqa: S603 - our own program
         words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
     ) as console:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from playwright.sync_api import expect
 
 from tests.browser.conftest import browser
 
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = ["browser"]  # a fixture
 
-_PATIENCE_MS = 10_000  # with what the page does at once, on a busy machine
+_PATIENCE_MS = 30_000  # with a page that polls every five seconds, on a busy machine
+expect.set_options(timeout=_PATIENCE_MS)
 _NOT_ANSWERED = "Failed to load resource: "
 
 

@@ -52,7 +52,7 @@ def main() -> int:
 
 def _caught_at(number: int) -> int | None:
     """A bug is planted in the process that looks for it."""
-    return caught_at(ALL[number], MOST_SEEDS)
+    return caught_at(ALL[number], range(1, MOST_SEEDS + 1))
 
 
 def _write_table(seeds: Iterable[int | None]) -> int:

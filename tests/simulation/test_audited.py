@@ -52,7 +52,7 @@ def test_the_page_has_every_planted_bug() -> None:
     assert "NOT FOUND" not in text
 
 
-@pytest.mark.parametrize("seed", range(1, 9))
+@pytest.mark.parametrize("seed", range(1, 5))
 def test_a_trial_without_a_bug_breaks_no_promise_in_its_records(seed: int) -> None:
     """Whatever faults it has: of the first 80 seeds all are clean."""
     trial = Trial(seed, watched=[])

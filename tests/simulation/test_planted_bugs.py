@@ -11,31 +11,31 @@ from usher_simulator.trials.trial import Trial
 
 QUICK = 6  # seeds: these are found at once, or nearly so
 
-FOUND_QUICKLY = [
-    "drops what it does not understand",
-    "completes before the result is stored",
-    "gives up after half of its patience",
-    "sends no wake-ups",
-    "takes every hook for its own",
-    "looks whatever the version of its wake-up",
-    "leaves a signal to the next heartbeat",
-    "does not note the answers",
-    "closes every record after its first heartbeat",
-    "notes a heartbeat and sends none",
-    "counts a signal for the next life of an instance",
-    "command: takes what is pending for done",
-    "hold: is noted and not kept",
-    "complete: is forgotten",
-    "pause: is not read",
-    "notes a hook as put without a call",
-    "announces no beginning",
-    "command: forgets that it was sent",
-]
+FOUND_QUICKLY = {  # with the seed that is tried first
+    "drops what it does not understand": 1,
+    "completes before the result is stored": 1,
+    "gives up after half of its patience": 1,
+    "sends no wake-ups": 3,
+    "takes every hook for its own": 1,
+    "looks whatever the version of its wake-up": 1,
+    "leaves a signal to the next heartbeat": 1,
+    "does not note the answers": 1,
+    "closes every record after its first heartbeat": 1,
+    "notes a heartbeat and sends none": 1,
+    "counts a signal for the next life of an instance": 1,
+    "command: takes what is pending for done": 6,
+    "hold: is noted and not kept": 1,
+    "complete: is forgotten": 1,
+    "pause: is not read": 1,
+    "deletes a hook on its way out while somebody waits": 1,
+    "announces no beginning": 1,
+    "command: forgets that it was sent": 6,
+}
 
 
 @pytest.mark.parametrize("bug", [bug for bug in BUGS if bug.name in FOUND_QUICKLY], ids=lambda bug: bug.name)
 def test_a_planted_bug_is_found_by_the_checker_of_its_promise(bug: Bug) -> None:
-    assert caught_at(bug, QUICK) is not None
+    assert caught_at(bug, [FOUND_QUICKLY[bug.name], *range(1, QUICK + 1)]) is not None
 
 
 def test_every_checker_has_a_bug_that_it_must_find() -> None:

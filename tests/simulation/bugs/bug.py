@@ -11,7 +11,7 @@ from usher_simulator.trials.checkers import CHECKERS
 from usher_simulator.trials.trial import Trial
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from usher_simulator.trials.faults import Thing
     from usher_simulator.trials.judge.scene import MakeChecker
@@ -51,12 +51,12 @@ def planted(bug: Bug) -> Iterator[None]:
             delattr(bug.place, bug.attribute)
 
 
-def caught_at(bug: Bug, most: int = MOST_SEEDS) -> int | None:
-    """The first seed at which its checker finds it."""
+def caught_at(bug: Bug, seeds: Iterable[int]) -> int | None:
+    """The first of these seeds at which its checker finds it."""
     watched = CHECKERS if bug.found_by is None else [bug.found_by]
     promises = {str(each.promise) for each in watched}  # type: ignore[attr-defined] # every checker has one
     with planted(bug):
-        for seed in range(1, most + 1):
+        for seed in seeds:
             violations = Trial(seed, watched=watched, things=bug.things).run().violations
             if any(bug.found_by is None or violation.promise in promises for violation in violations):
                 return seed

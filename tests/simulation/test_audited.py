@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.simulation.audited import ALL, FOUND, NO_TRACE, found, verdicts_of
+from tests.simulation.audited import FOUND, NO_TRACE, found, verdicts_of
+from tests.simulation.planted import ALL
 from usher_simulator.trials.trial import Trial
 
 if TYPE_CHECKING:

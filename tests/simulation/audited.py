@@ -142,6 +142,7 @@ NO_TRACE: Final = {
         "a signal to the token of another action counts",
     ),
     "what other records count, before the period too, is not known": ("limits: counts each result twice",),
+    "an order to release an instance stands beside the records": ("release: is forgotten",),
     "a pause that has ended is in no record": ("pause: is not read",),
     "hooks and their items are in no record": (
         "deletes a hook on its way out while somebody waits",

@@ -39,6 +39,7 @@ from usher_simulator.trials.judge.scene import Scene
 from usher_simulator.trials.judge.terms import InForce
 from usher_simulator.trials.operators import People
 from usher_simulator.trials.outcome import Outcome
+from usher_simulator.trials.releases import Releases
 from usher_simulator.trials.scenario import Scenario, Ways
 from usher_simulator.trials.stack import Stack
 from usher_simulator.trials.stream import Stream
@@ -126,6 +127,7 @@ class Trial:
         )
         self.scene.goes = lambda: self.stack.goes
         self.people = People(self.usher, self.clock, Dice.of(seed, "people"), self.scene, self.audience)
+        self.releases = Releases(self.usher, self.clock, Dice.of(seed, "releases"), self.scene, self.service)
         self.scene.deployed.append(InForce(since=self.clock(), file=hooks))
         self.audience.checkers = [make(self.scene) for make in watched]
         self.audience.stream = self.stream if self.surroundings.announces else None
@@ -273,6 +275,8 @@ class Trial:
         """Until something is violated, or all is over."""
         self.scenario.begin()
         self.people.begin(self.faults.swarm.things)
+        if Thing.OPERATED in self.faults.swarm.things:
+            self.releases.begin()
         self._will_restore()
         self._run_until(START + self._lasts)
         longest = START + 12 * self._lasts
@@ -321,6 +325,7 @@ class Trial:
         self.faults.on = False
         self._outside.faults = DeliveryFaults()
         self.people.end()
+        self.releases.end()
         self.scenario.end()
         self.audience.tell("faults are off")
         until = self.clock() + SETTLES_IN

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tests.simulation.bugs.bug import Bug
 from usher import operators
-from usher.core import decide
+from usher.core import decide, evidence
 from usher.core import operators as words
 from usher.core.action import Action, Result
 from usher.evaluation import evaluator
@@ -32,6 +32,11 @@ def _until_the_next_beat(decided: Any) -> Any:
 
 def _unordered(word: Any) -> Any:
     return lambda action: word(replace(action, operator_result_by=None, operator_result=None))
+
+
+def _not_released(with_release: Any) -> Any:  # noqa: ARG001 - it takes its place
+    """An order to release a retained instance changes nothing."""
+    return lambda action, order, now: action  # noqa: ARG005 - that is the bug
 
 
 def _opposite(word: Any) -> Any:
@@ -82,6 +87,13 @@ BUGS: Final = (
     ),
     _operated(
         name="complete: is forgotten", place=decide, attribute="_word", made=_unordered, found_by=InTime
+    ),
+    _operated(
+        name="release: is forgotten",
+        place=evidence,
+        attribute="with_release",
+        made=_not_released,
+        found_by=NeverEarly,
     ),
     _operated(
         name="complete: sends the other result",

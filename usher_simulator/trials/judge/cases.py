@@ -139,6 +139,12 @@ class CaseChecker(WaitChecker):
         for each in known:
             yield from self._cases(action, wait, each)
 
+    def released(self, wait: Wait) -> str | None:
+        """The result of a termination that began after an operator's order to let its instance go."""
+        ordered_at = self.scene.released.get(wait.instance_id)
+        is_next = ordered_at is not None and wait.started_at >= ordered_at
+        return "CONTINUE" if is_next and wait.transition == "terminating" else None
+
     def _cases(self, action: Action, wait: Wait, signals: Sequence[Said]) -> Iterator[Case]:
         terms = self.terms_of(action)
         words, scene = self.scene.words[action.id], self.scene
@@ -155,7 +161,7 @@ class CaseChecker(WaitChecker):
                 timeouts=terms.timeouts | self._set_by_others(wait),
                 signals=signals,
                 answers=scene.asked.answers(wait, self.opened_at[action.id]),
-                operator_result_by=words.operator_result_by,
+                operator_result_by=words.operator_result_by or self.released(wait),
                 is_held=words.is_held,
                 extended_to=words.extended_to,
                 may_be_stopped=move == _PLAIN and wait.instance_id in scene.stopped,

@@ -58,6 +58,8 @@ class InTime(CaseChecker):
             [each for each in said if self.kept_at[each.event_id] <= then] for said in self.said_to(wait)
         ]
         ordered_at = self.scene.words[action.id].ordered_at
+        if ordered_at is None and self.released(wait):
+            ordered_at = self.opened_at[action.id]
         if ordered_at is not None and ordered_at <= then:
             self.broken(f"{action.result} is decided only now; it was ordered {_IN_TIME} ago", action)
         cases = list(self.cases(action, wait, signals))

@@ -92,6 +92,7 @@ class Scene:
     tags: defaultdict[str, set[tuple[str, str]]] = field(default_factory=lambda: defaultdict(set))  # ever
     untagged: dict[str, datetime] = field(default_factory=dict)  # groups that lost their tag, and when first
     words: defaultdict[str, Words] = field(default_factory=lambda: defaultdict(Words))  # by action id
+    released: dict[str, datetime] = field(default_factory=dict)  # retained instances, and when it was ordered
     paused: list[Paused] = field(default_factory=list)
     happened: set[str] = field(default_factory=set)  # of what a seed may draw, in words
     groups: Mapping[str, Group] = field(default_factory=dict)  # of simulated Auto Scaling

@@ -175,6 +175,13 @@ class StrictQueue:
         self.sent.append({"body": message["MessageBody"], **attributes})
         return {}
 
+    def send_message_batch(self, **batch: Any) -> dict[str, Any]:  # noqa: ANN401 - as boto3 takes it
+        """SendMessageBatch."""
+        must(hold=0 < len(batch["Entries"]) <= 10, or_else="SQS takes one to ten messages at once")  # noqa: PLR2004
+        for entry in batch["Entries"]:
+            self.send_message(**entry)
+        return {}
+
 
 class AutoScalingApi:
     """Auto Scaling, which answers anything; only calls for configured groups may reach it."""

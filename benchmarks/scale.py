@@ -28,6 +28,7 @@ from usher.evaluation.question_chain import Chains
 from usher.passes.reconcile import Reconcile
 from usher.sweep import Sweep
 from usher_simulator.fakes.memory_budget import MemoryBudget
+from usher_simulator.fakes.one_by_one import OneByOne
 from usher_simulator.fakes.recorder import Recorder
 
 if TYPE_CHECKING:
@@ -215,7 +216,7 @@ class _NoItems:
         return ()
 
 
-class _Swallows:
+class _Swallows(OneByOne):
     """Implements usher.ports.queues.WakeUps."""
 
     def send(self, *_: object) -> None:

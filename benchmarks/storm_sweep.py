@@ -21,6 +21,7 @@ from usher.ports.records import Raw
 from usher_simulator.autoscaling.virtual_clock import VirtualClock
 from usher_simulator.fakes.memory_budget import MemoryBudget, MemoryLimits, MemoryPlaces
 from usher_simulator.fakes.memory_store import MemoryStore
+from usher_simulator.fakes.one_by_one import OneByOne
 from usher_simulator.fakes.parts import sweep_of
 from usher_simulator.fakes.recorder import Recorder
 from usher_simulator.fakes.unknown_calls import NoQuestions
@@ -173,7 +174,7 @@ class Accepts:
         raise AssertionError(f"{action.id} has a token")
 
 
-class NoQueue:
+class NoQueue(OneByOne):
     """Implements usher.ports.queues.WakeUps: who listens is not measured here."""
 
     def send(self, action_id: str, version: int, delay: timedelta, wait: object = None) -> None:

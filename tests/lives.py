@@ -2,7 +2,8 @@
 
 The deployed simulation runs, without a fault, and beside its store in memory the real adapters of DynamoDB do
 the same on an emulated table. The sweeps, which all actions share, are not counted, except for the wake-ups
-that they send for long hooks.
+that they send for long hooks. Nor is the one wake-up of each minute by which a sweep tells whether wake-ups
+come, and the record that it loads; where it comes first, what it evaluates counts.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ from usher_simulator.trials.calm import Calm
 from usher_simulator.trials.condition_services import Asked
 from usher_simulator.trials.deployed import CALLS_PER_SECOND, WAKE, Deployed
 from usher_simulator.trials.deployment import Deployment
+from usher_simulator.trials.faulty_queues import SimulatedWakeUps
 from usher_simulator.trials.faulty_store import ShakyBudget, ShakyStore
 from usher_simulator.trials.judge.scene import Checker
 from usher_simulator.trials.trial import START
@@ -48,7 +50,9 @@ if TYPE_CHECKING:
 
     from usher.core.conditions.probe import Call as Question
     from usher.core.conditions.probe import Reply
+    from usher.core.held_wait import HeldWait
     from usher.core.policy import Configuration
+    from usher.ports.queues import Later
     from usher_simulator.autoscaling.lifecycle_actions import Wait
     from usher_simulator.trials.condition_truths import Truth
     from usher_simulator.trials.effects import Call
@@ -58,7 +62,9 @@ if TYPE_CHECKING:
 
 STORE_CALL_S: Final = 0.0089  # 6 ms, and 0.85 ms of a processor of which 512 MB get 29 %
 AWS_CALL_S: Final = 0.3
-_REQUESTS_OF_A_MESSAGE: Final = 3  # sent, received, deleted
+_WAKES: Final = timedelta(seconds=3)  # within it a wake-up comes that is due, and its evaluation ends
+_READS: Final = ("due", "unasked", "pauses", "load", "evidence")  # of the store: methods that begin so
+_REQUESTS_OF_A_MESSAGE: Final = 2  # received, deleted: Lambda does both
 
 
 @dataclass(frozen=True)
@@ -99,6 +105,7 @@ class Life:
 
     invocations: Counter[str] = field(default_factory=Counter)  # by function
     sent: Counter[str] = field(default_factory=Counter)  # messages, by queue
+    requests: int = 0  # in which wake-ups were sent, one or two in each
     units: Units = field(default_factory=Units)
     auto_scaling: int = 0
     asked: int = 0  # calls of conditions
@@ -115,8 +122,8 @@ class Life:
 
     @property
     def store_and_queue_calls(self) -> int:
-        """Calls of DynamoDB, and messages that functions send."""
-        return self.units.calls + self.sent["wake"] + self.sent["questions"]
+        """Calls of DynamoDB, and the requests in which functions send messages."""
+        return self.units.calls + self.requests + self.sent["questions"]
 
     @property
     def dollars(self) -> float:
@@ -127,17 +134,22 @@ class Life:
             "second of a function": seconds,
             "write unit": self.writes,
             "read unit": self.units.reads,
-            "queue request": _REQUESTS_OF_A_MESSAGE * self.sent.total(),
+            "queue request": _REQUESTS_OF_A_MESSAGE * self.sent.total() + self._sending,
             "log and trace of an invocation": self.invoked,
             "record": 1,
         }
         return sum(PRICES[name] * amount for name, amount in used.items())
 
+    @property
+    def _sending(self) -> int:
+        """Requests, also of AWS, whose messages the owner of the queue pays for."""
+        return self.requests + self.sent["questions"] + self.sent["intake"]
+
 
 class _Beside:
     """A part of the simulation, and the adapter of AWS that does the same after it; both agree."""
 
-    def __init__(self, part: object, adapter: object, is_counted: Callable[[], bool]) -> None:
+    def __init__(self, part: object, adapter: object, is_counted: Callable[[str], bool]) -> None:
         self._part, self._adapter, self._is_counted = part, adapter, is_counted
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
@@ -149,7 +161,7 @@ class _Beside:
                 returned = simulated(*given, **named)
             except Moved as error:
                 moved = error
-            if self._is_counted() or not name.startswith(("due", "unasked", "pauses", "load", "evidence")):
+            if self._is_counted(name) or not name.startswith(_READS):
                 try:
                     told = real(*given, **named)
                     if isinstance(told, Iterator):  # which reads as it is taken
@@ -161,6 +173,23 @@ class _Beside:
             return returned
 
         return both
+
+
+class _CountedWakeUps:
+    """Implements usher.ports.queues.WakeUps."""
+
+    def __init__(self, wake_ups: SimulatedWakeUps, usher: Counted) -> None:
+        self._wake_ups, self._usher = wake_ups, usher
+
+    def send(self, action_id: str, stamp: int, delay: timedelta, wait: HeldWait | None = None) -> None:
+        """See usher.ports.queues.WakeUps."""
+        self._usher.count_request()
+        self._wake_ups.send(action_id, stamp, delay, wait)
+
+    def send_both(self, action_id: str, stamp: int, first: Later, second: Later) -> None:
+        """See usher.ports.queues.WakeUps."""
+        self._usher.count_request()
+        self._wake_ups.send_both(action_id, stamp, first, second)
 
 
 class _CountedQuestions:
@@ -213,6 +242,8 @@ class Counted(Deployment):
         """See Functions."""
         if isinstance(part, Asked):
             return cast("T", _CountedQuestions(part, self))
+        if isinstance(part, SimulatedWakeUps):
+            return cast("T", _CountedWakeUps(part, self))
         if not hasattr(self, "_name"):
             self._name = a_table(self.client)
         client = cast("DynamoDBClient", CountingClient(self.client, self._units))
@@ -225,7 +256,12 @@ class Counted(Deployment):
         }
         adapter = adapters[type(part)]()
         simulated = _Put(self.configuration, now) if isinstance(part, FileItems) else part
-        return cast("T", _Beside(simulated, adapter, lambda: self._is_counted))
+        return cast("T", _Beside(simulated, adapter, self._counts))
+
+    def count_request(self) -> None:
+        """Wake-ups are sent."""
+        running = self.effects.invocation
+        self.life.requests += self.kind.is_long or (running is not None and running.function != "sweep")
 
     def _new_id(self) -> str:
         """As long as a real one."""
@@ -235,6 +271,13 @@ class Counted(Deployment):
     def _is_counted(self) -> bool:
         running = self.effects.invocation
         return running is not None and running.function != "sweep"
+
+    def _counts(self, method: str) -> bool:
+        """Whether the call counts: not the record that a sweep's wake-up loads, to find nothing due."""
+        running = self.effects.invocation
+        asked = [stamp for _, stamp in running.sent_for] if running is not None else []
+        is_of_a_sweep = bool(asked) and not self.kind.is_long and set(asked) == {WHEN_DUE}
+        return self._is_counted and not (is_of_a_sweep and method == "load")
 
     def _units(self) -> Units:
         return self.life.units if self._is_counted else Units()
@@ -251,6 +294,14 @@ class Counted(Deployment):
         if batch is not None:
             self.life.sent[settings.function] += len(batch.messages) - self._is_of_a_sweep(settings, batch)
         return super()._invoke(settings, work, ended, batch)
+
+    def _run_sweep(self) -> None:
+        """Not in the seconds in which a wake-up comes: it would do the same before it, and is not counted."""
+        now = self.clock()
+        if any(now - row.look_at < _WAKES for row in self.memory.due(now)):
+            self.clock.at(now + _WAKES, self._run_sweep)
+        else:
+            super()._run_sweep()
 
     def _is_of_a_sweep(self, settings: Deployed, batch: Batch | None) -> bool:
         """Whether it is the wake-up of each minute that tells whether wake-ups come: it names no state."""
@@ -338,6 +389,7 @@ def main() -> None:
         life = lived(kind)
         units = life.units
         print(f"{name:3} {dict(life.invocations)} = {life.invoked} sent {dict(life.sent)}", end=" ")  # noqa: T201
+        print(f"by {life.requests}", end=" ")  # noqa: T201
         print(f"calls {units.calls} RRU {units.reads} WRU {units.writes}+{units.index_writes}", end=" ")  # noqa: T201
         print(f"record {max(units.records)} AS {life.auto_scaling} AWS {life.asked} ${life.dollars:.0f}")  # noqa: T201
 

@@ -133,11 +133,12 @@ class Clients:
     events: list[dict[str, Any]] = field(default_factory=list)
     fault: Exception | None = None
 
-    def send_message(self, **message: Any) -> None:
+    def send_message_batch(self, **batch: Any) -> dict[str, Any]:
         """Of SQS."""
         if self.fault is not None:
             raise self.fault
-        self.sent.append(message)
+        self.sent += batch["Entries"]
+        return {}
 
     def get_caller_identity(self) -> dict[str, str]:
         """Of STS."""

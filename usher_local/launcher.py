@@ -55,6 +55,8 @@ SEAMS: Final = (
 RESOURCE_TYPES: Final = ("AWS::AutoScaling::AutoScalingGroup", "AWS::AutoScaling::LifecycleHook")
 # The parameter of AWS's own that names the demo's machine image, which MiniStack lacks.
 _IMAGE: Final = {"/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-6.1-arm64": "ami-00000000000000001"}
+# Batches have no action of their own in IAM, as MiniStack takes them to have (aws-facts 5).
+_ACTIONS: Final = {"sqs:SendMessageBatch": "sqs:SendMessage"}
 _SERVICE: Final = "autoscaling.amazonaws.com"
 _GROUP: Final = ":autoScalingGroupName/"
 _XMLNS: Final = "{http://autoscaling.amazonaws.com/doc/2011-01-01/}"
@@ -73,7 +75,7 @@ def main() -> None:
     threading.Thread(target=_end_with_input, daemon=True).start()
     _hand_over_auto_scaling(told["auto_scaling"], told["callbacks"])
     _hand_over_functions(told["callbacks"], Path(told["code"]))
-    _keep_trail(Path(told["trail"]))
+    _correct_and_tell(Path(told["trail"]))
     _module("ministack.services.ssm")._PUBLIC_AMI_PARAMETERS.update(_IMAGE)  # noqa: SLF001
     _serve(told["socket"], told["back_door"])
 
@@ -188,16 +190,17 @@ def _kept(code: bytes, folder: Path, sha256: str) -> str:
     return str(path)
 
 
-# -- IAM: what it decided, as a trail ------------------------------------------------------------------------
+# -- IAM: what it is asked, and what it decided, as a trail -------------------------------------------------
 
 
-def _keep_trail(path: Path) -> None:
-    """Append a line of JSON for each call of a role that IAM is asked about."""
+def _correct_and_tell(path: Path) -> None:
+    """Ask IAM for the right action, and append a line of JSON for each call of a role."""
     evaluator = _module("ministack.core.iam_evaluator")
     enforce = evaluator.enforce
     lock = threading.Lock()
 
     def enforce_and_tell(key: str, action: str, *rest: str, resource_arn: str = "*", **more: Any) -> Any:  # noqa: ANN401 - as MiniStack has it
+        action = _ACTIONS.get(action, action)
         refusal = enforce(key, action, *rest, resource_arn=resource_arn, **more)
         caller = evaluator.resolve_caller_identity(key) or {}
         principal = caller.get("userArn", "")

@@ -49,7 +49,7 @@ OPERATIONS: Final[Mapping[str, tuple[str, ...]]] = {
     "elbv2": ("DescribeTargetGroups", "DescribeTargetHealth"),
     "events": ("PutEvents",),
     "lambda": ("Invoke",),
-    "sqs": ("GetQueueAttributes", "SendMessage"),
+    "sqs": ("GetQueueAttributes", "SendMessage", "SendMessageBatch"),
     "ssm": ("GetCommandInvocation", "ListCommandInvocations", "ListCommands", "SendCommand"),
 }
 

@@ -237,16 +237,26 @@ def test_a_late_word_of_one_throttle_does_not_undo_what_others_lowered(
     assert booked(budget, 9, 9, 9, times=6, now=5) == [9] * 5 + [None]
 
 
-def test_a_quiet_booking_takes_one_write_and_the_pace_is_read_each_five_seconds(
-    client: DynamoDBClient, table: str
-) -> None:
+def test_a_booking_in_an_empty_second_takes_one_write_and_no_read(client: DynamoDBClient, table: str) -> None:
     counts = [before(client, name, lambda: None) for name in ("GetItem", "Query", "UpdateItem", "PutItem")]
     budget = BudgetTable(client, table, 10)
 
-    for now in (0, 0, 4.9, 5):
+    for second in range(3):
+        booked(budget, 0, 3300 + second, 3595, times=1)
+
+    assert [count.total() for count in counts] == [0, 0, 3, 0]
+
+
+def test_in_a_second_with_calls_the_pace_is_read_each_five_seconds(
+    client: DynamoDBClient, table: str
+) -> None:
+    counts = [before(client, name, lambda: None) for name in ("GetItem", "UpdateItem", "PutItem")]
+    budget = BudgetTable(client, table, 10)
+
+    for now in (0, 0, 0, 4.9, 5):
         booked(budget, 0, 3300, 3595, times=1, now=now)
 
-    assert [count.total() for count in counts] == [2, 0, 4, 0]
+    assert [count.total() for count in counts] == [2, 7, 0]
 
 
 def test_a_throttle_that_another_function_met_counts_five_seconds_later(

@@ -40,6 +40,7 @@ from usher.ports.errors import Moved, Unavailable
 from usher.ports.records import Raw
 from usher_cdk.wheels import BUILD
 from usher_local import emulator
+from usher_simulator.fakes.one_by_one import OneByOne
 from usher_simulator.fakes.parts import evaluator_of, intake_of
 from usher_simulator.fakes.recorder import Recorder
 
@@ -289,7 +290,7 @@ class AutoScalingApi:
         raise AssertionError(f"{action.id} has a token")
 
 
-class NoWakeUps:
+class NoWakeUps(OneByOne):
     """A queue that takes everything."""
 
     def send(self, action_id: str, stamp: int, delay: timedelta, wait: object = None) -> None:  # noqa: ARG002

@@ -16,6 +16,7 @@ from usher.evaluation.stale_waits import StaleWaitGuard
 from usher.passes.enrolment import INTERVAL
 from usher.provision import Provision
 from usher_simulator.autoscaling.lifecycle_actions import EndedBy
+from usher_simulator.fakes.one_by_one import OneByOne
 from usher_simulator.fakes.parts import evaluator_of, intake_of, reconcile_of, release_of
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ STACK: Final = "arn:aws:cloudformation:us-east-1:111122223333:stack/Usher/1"
 _STEP: Final = timedelta(seconds=1)
 
 
-class Account(Scene):
+class Account(Scene, OneByOne):
     """Scene, with all of Usher that touches hooks. Time passes in `live` only."""
 
     def __init__(self, *hooks: Mapping[str, Any], per_hour: int = 1000) -> None:

@@ -13,6 +13,7 @@ from usher.ports.errors import Unavailable
 from usher.ports.records import Raw
 from usher_simulator.fakes.memory_budget import MemoryBudget
 from usher_simulator.fakes.memory_store import MemoryStore
+from usher_simulator.fakes.one_by_one import OneByOne
 from usher_simulator.fakes.parts import evaluator_of
 from usher_simulator.fakes.recorder import Recorder
 
@@ -33,7 +34,7 @@ UNANSWERED = Answer(kind=AnswerKind.UNANSWERED, text="ReadTimeoutError")
 AT_ONCE = a_policy([])
 
 
-class Scene:
+class Scene(OneByOne):
     """A store, an Auto Scaling that answers as told, a wake-up queue, and a log of every effect."""
 
     def __init__(self, action: Action, *answers: Answer, now_s: float = 0) -> None:

@@ -26,6 +26,7 @@ from usher_simulator.autoscaling.query_protocol import ApiError
 from usher_simulator.fakes.file_items import FileItems
 from usher_simulator.fakes.memory_budget import MemoryBudget
 from usher_simulator.fakes.memory_store import MemoryStore
+from usher_simulator.fakes.one_by_one import OneByOne
 from usher_simulator.fakes.parts import evaluator_of, intake_of, reconcile_of, sweep_of
 from usher_simulator.fakes.recorder import Recorder
 from usher_simulator.trials.invocations import TimeLeft
@@ -95,7 +96,7 @@ class LosingAnswers(AutoScalingApi):
         return Answer(kind=AnswerKind.UNANSWERED, text="lost") if self.loses else answer
 
 
-class Scene:
+class Scene(OneByOne):
     """Usher in an account of simulated Auto Scaling; its passes run in every second minute."""
 
     def __init__(

@@ -39,6 +39,7 @@ from usher_simulator.autoscaling.client import respond_to
 from usher_simulator.autoscaling.lifecycle_actions import EndedBy, Wait
 from usher_simulator.autoscaling.query_protocol import ApiError
 from usher_simulator.fakes.file_items import FileItems
+from usher_simulator.fakes.one_by_one import OneByOne
 from usher_simulator.fakes.parts import intake_of, sweep_of
 from usher_simulator.replay.replay import Entry, replay
 from usher_simulator.replay.world import VISIBILITY_TIMEOUT, World
@@ -59,7 +60,7 @@ class Cut(BaseException):
     """A function is ended here, between two steps."""
 
 
-class QueueDown:
+class QueueDown(OneByOne):
     """Takes no wake-up."""
 
     def send(self, action_id: str, version: int, delay: timedelta, wait: object = None) -> None:

@@ -29,6 +29,7 @@ from usher_simulator.autoscaling.lifecycle_actions import EndedBy, Wait, Waits
 from usher_simulator.autoscaling.lifecycle_calls import LifecycleCalls
 from usher_simulator.autoscaling.virtual_clock import VirtualClock
 from usher_simulator.fakes.memory_budget import MemoryBudget
+from usher_simulator.fakes.one_by_one import OneByOne
 from usher_simulator.fakes.parts import evaluator_of, intake_of
 from usher_simulator.fakes.recorder import Recorder
 
@@ -120,7 +121,7 @@ class Line:
         self._incident.clock.at(moment, lambda: self._incident.asking.ask(action_id, turn))
 
 
-class Incident:
+class Incident(OneByOne):
     """An instance of the group `web` that began to wait at noon."""
 
     def __init__(self) -> None:

@@ -22,6 +22,7 @@ from usher.release import AGAIN, IDLE_ROUNDS
 from usher_simulator.fakes.memory_budget import MemoryBudget
 from usher_simulator.fakes.memory_enrolled import MemoryEnrolledHooks
 from usher_simulator.fakes.memory_store import MemoryStore
+from usher_simulator.fakes.one_by_one import OneByOne
 from usher_simulator.fakes.parts import evaluator_of, release_of
 from usher_simulator.fakes.recorder import Recorder
 
@@ -43,7 +44,7 @@ class CountingBudget(MemoryBudget):
         super().throttled(now)
 
 
-class Leaving:
+class Leaving(OneByOne):
     """A store with actions, and an Auto Scaling that is busy for some calls."""
 
     def __init__(

@@ -20,6 +20,7 @@ from usher.ports.errors import Unavailable
 from usher.questions.probing import Prober
 from usher_simulator.autoscaling.virtual_clock import VirtualClock
 from usher_simulator.fakes.memory_store import MemoryStore
+from usher_simulator.fakes.one_by_one import OneByOne
 from usher_simulator.fakes.parts import evaluator_of, sweep_of
 from usher_simulator.fakes.recorder import Recorder
 
@@ -55,7 +56,7 @@ class Emptied(Drained):
         )
 
 
-class World:
+class World(OneByOne):
     """Wake, questions and sweep on a virtual clock. Before step `cut_at` a function is cut off."""
 
     def __init__(self, action: Action, cut_at: int = 0) -> None:

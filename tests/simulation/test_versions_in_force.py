@@ -16,6 +16,7 @@ from usher.core.hook_items import FileInForce
 from usher.passes.enrolment import LAST_CALLS_S
 from usher.ports.errors import Unavailable
 from usher_simulator.fakes.memory_enrolled import MemoryEnrolledHooks
+from usher_simulator.fakes.one_by_one import OneByOne
 
 if TYPE_CHECKING:
     from usher.core.compiled import Compiled
@@ -149,7 +150,7 @@ def test_intake_holds_what_waits_and_opens_nothing(account: Account) -> None:
     }
     sent: list[Any] = []
 
-    class WakeUps:
+    class WakeUps(OneByOne):
         def send(self, *wake_up: Any) -> None:
             sent.append(wake_up)
 

@@ -26,6 +26,7 @@ from usher_cli.export.scan import captured_messages
 from usher_cli.report import report
 from usher_cli.traffic import read
 from usher_hooksfile import load
+from usher_simulator.fakes.one_by_one import OneByOne
 from usher_simulator.fakes.parts import evaluator_of, intake_of
 from usher_simulator.replay.replay import Entry, replay
 
@@ -75,7 +76,7 @@ def take_in(entries: list[Entry], client: DynamoDBClient) -> None:
         intake.take(entry.body, "sqs")
 
 
-class NoWakeUps:
+class NoWakeUps(OneByOne):
     """A queue that nobody reads."""
 
     def send(self, action_id: str, version: int, delay: timedelta, wait: object = None) -> None:

@@ -25,6 +25,7 @@ from usher.sweep import SweepFailed
 from usher_simulator.fakes.dead_letter_list import DeadLetterList
 from usher_simulator.fakes.memory_budget import MemoryBudget
 from usher_simulator.fakes.memory_store import MemoryStore
+from usher_simulator.fakes.one_by_one import OneByOne
 from usher_simulator.fakes.parts import evaluator_of, intake_of, sweep_of
 from usher_simulator.fakes.recorder import Recorder
 
@@ -55,7 +56,7 @@ class FlakyStore(MemoryStore):
         return super().evidence(action)
 
 
-class Stage:
+class Stage(OneByOne):
     """Both halves of Usher on one store."""
 
     def __init__(self) -> None:

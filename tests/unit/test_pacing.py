@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.factories import at
+from usher.core.frozen import replace
 from usher.core.pacing import Pace, best_slot
 
 if TYPE_CHECKING:
@@ -103,6 +104,13 @@ def test_a_clock_that_lags_does_not_lower_again() -> None:
 
 
 # The slots
+
+
+@given(rate=rates, share=st.floats(0.1, 1))
+def test_at_the_least_room_no_pace_is_overdrawn(rate: float, share: float) -> None:
+    whole = Pace(calls_per_second=rate)
+
+    assert 1 <= whole.least_room <= replace(whole, share=share, lowered_at=at(0)).room(at(0))
 
 
 class Book:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
+from botocore.awsrequest import AWSResponse
 from moto import mock_aws
 
 from usher.aws.queues import DeadLetterCounts, DeadLetterQueue, WakeUpQueue, delay_s
@@ -50,6 +51,69 @@ def test_a_wake_up_says_which_version_it_is_for(sqs: SQSClient) -> None:
     WakeUpQueue(sqs, url).send("action-1", 7, timedelta(0))
     ((body, _),) = received(sqs, url)
     assert json.loads(body) == {"action_id": "action-1", "version": 7}
+
+
+def test_two_wake_ups_go_in_one_request(sqs: SQSClient) -> None:
+    url = sqs.create_queue(QueueName="wake-ups")["QueueUrl"]
+    requests = counted(sqs)
+
+    WakeUpQueue(sqs, url).send_both("action-1", 7, (timedelta(0), None), (timedelta(0), None))
+
+    assert requests == ["SendMessageBatch"]
+    found = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10)["Messages"]
+    assert [json.loads(one["Body"]) for one in found] == [{"action_id": "action-1", "version": 7}] * 2
+
+
+def counted(sqs: SQSClient) -> list[str]:
+    requests: list[str] = []
+    sqs.meta.events.register("before-call.sqs", lambda model, **_: requests.append(model.name))
+    return requests
+
+
+def answering(sqs: SQSClient, *refused: list[str]) -> list[list[str]]:
+    """Let SQS take all but these messages of each batch; returns the messages that it is sent."""
+    answers, asked = list(refused), []
+
+    def answer(params: dict[str, Any], **_: object) -> tuple[Any, dict[str, Any]]:
+        entries = json.loads(params["body"])["Entries"]
+        asked.append([entry["Id"] for entry in entries])
+        failed = [
+            {"Id": name, "Code": "InternalError", "SenderFault": False}
+            for name in (answers.pop(0) if answers else [])
+        ]
+        return AWSResponse("", 200, {}, None), {"Successful": [], "Failed": failed}
+
+    sqs.meta.events.register("before-call.sqs.SendMessageBatch", answer)
+    return asked
+
+
+@pytest.mark.parametrize(
+    ("refused", "asked"),
+    [
+        pytest.param([[]], [["0", "1"]], id="all is taken"),
+        pytest.param([["1"]], [["0", "1"], ["1"]], id="one is sent once more"),
+        pytest.param([["0", "1"]], [["0", "1"], ["0", "1"]], id="both are sent once more"),
+    ],
+)
+def test_of_two_what_is_not_taken_is_sent_once_more(
+    sqs: SQSClient, refused: list[list[str]], asked: list[list[str]]
+) -> None:
+    sent = answering(sqs, *refused)
+
+    WakeUpQueue(sqs, "https://sqs/1/wake-ups").send_both(
+        "action-1", 7, (timedelta(1), None), (timedelta(2), None)
+    )
+
+    assert sent == asked
+
+
+def test_what_is_refused_twice_is_unavailable(sqs: SQSClient) -> None:
+    answering(sqs, ["0", "1"], ["1"])
+
+    with pytest.raises(Unavailable, match="queue wake-ups: InternalError"):
+        WakeUpQueue(sqs, "https://sqs/1/wake-ups").send_both(
+            "action-1", 7, (timedelta(1), None), (timedelta(2), None)
+        )
 
 
 def test_a_dead_letter_carries_its_reason(sqs: SQSClient) -> None:

@@ -26,6 +26,7 @@ from usher.wiring import machine
 from usher_simulator.fakes.file_items import FileItems
 from usher_simulator.fakes.memory_budget import MemoryBudget
 from usher_simulator.fakes.memory_store import MemoryStore
+from usher_simulator.fakes.one_by_one import OneByOne
 from usher_simulator.fakes.parts import evaluator_of, intake_of
 from usher_simulator.fakes.recorder import Recorder
 
@@ -60,7 +61,7 @@ class Slow:
 
 
 @dataclass
-class World:
+class World(OneByOne):
     """Auto Scaling, which takes heartbeats and answers questions late, a queue, and a slow table."""
 
     now: float

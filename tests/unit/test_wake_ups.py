@@ -10,13 +10,16 @@ from tests.factories import an_action, at, hook_terms
 from usher.core.action import Action, Phase
 from usher.evaluation.wake_ups import WakeUpScheduler, wake_up_times
 from usher.ports.errors import Moved, Unavailable
+from usher_simulator.fakes.one_by_one import OneByOne
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from usher.ports.queues import Later
+
 
 @dataclass
-class _World:
+class _World(OneByOne):
     """A store, a queue and a telemetry in one, which remember in which order they were used."""
 
     queue_is_down: bool = False
@@ -135,22 +138,36 @@ def test_a_queue_that_is_down_is_told_and_stops_nothing(action: Action, expected
     assert happened == [told.get(word, word) for word in expected]
 
 
-def test_a_slow_queue_makes_no_wake_up_come_late() -> None:
-    """Seed 4149: the second of two was sent 8 s late, and came after the expiry."""
-    world, moments = _World(), iter([at(0), at(0), at(8)])
+@pytest.mark.parametrize(
+    ("fails", "requests", "happened"),
+    [
+        pytest.param(0, 1, ["in 20 s", "in 25 s", "stored"], id="one request for both"),
+        pytest.param(1, 2, ["in 20 s", "in 25 s", "stored"], id="another one where it fails"),
+        pytest.param(
+            2, 2, ["a wake-up could not be sent: the queue is busy", "stored"], id="and none after that"
+        ),
+    ],
+)
+def test_two_wake_ups_go_in_one_request_which_is_tried_twice(
+    fails: int, requests: int, happened: list[str]
+) -> None:
+    """Seed 51: one request that failed cost both, and an instance fell between two sweeps."""
+    world = _Busy(fails=fails)
 
-    WakeUpScheduler(queue=world, telemetry=world, clock=lambda: next(moments)).store_and_schedule(
-        due_in(20, timeout=30), world.store
-    )
-
-    assert world.happened == ["action-1 version 7 in 20 s", "action-1 version 7 in 17 s", "stored"]
+    assert [line.replace("action-1 version 7 ", "") for line in after_storing(TWICE, world)] == happened
+    assert world.requests == requests
 
 
-def test_what_a_slow_queue_makes_due_is_sent_after_the_store() -> None:
-    world, moments = _World(), iter([at(0), at(0), at(25)])
+TWICE = due_in(20, timeout=30)
 
-    WakeUpScheduler(queue=world, telemetry=world, clock=lambda: next(moments)).store_and_schedule(
-        due_in(20, timeout=30), world.store
-    )
 
-    assert world.happened == ["action-1 version 7 in 20 s", "stored", "action-1 version 7 in 0 s"]
+@dataclass
+class _Busy(_World):
+    fails: int = 0
+    requests: int = 0
+
+    def send_both(self, action_id: str, stamp: int, first: Later, second: Later) -> None:
+        self.requests += 1
+        if self.requests <= self.fails:
+            raise Unavailable("the queue is busy")
+        super().send_both(action_id, stamp, first, second)

@@ -21,6 +21,7 @@ from usher.outage.live_holds import LiveHolds
 from usher.outage.without_table import Memory, WithoutTable
 from usher.ports.autoscaling import Answer, AnswerKind
 from usher.ports.errors import CallRefused, CutShort, NoAnswer, NotRecorded, TryLater, Unavailable
+from usher_simulator.fakes.one_by_one import OneByOne
 from usher_simulator.fakes.recorder import Recorder
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ SHORT = hook_terms(heartbeat_timeout=timedelta(seconds=30))
 
 
 @dataclass
-class World:
+class World(OneByOne):
     """Auto Scaling, a queue and a clock: what was beaten, and what was sent for when."""
 
     now: float = 21

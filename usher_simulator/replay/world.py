@@ -20,6 +20,7 @@ from usher_simulator.autoscaling.virtual_clock import VirtualClock
 from usher_simulator.fakes.dead_letter_list import DeadLetterList
 from usher_simulator.fakes.memory_budget import MemoryBudget
 from usher_simulator.fakes.memory_store import MemoryStore
+from usher_simulator.fakes.one_by_one import OneByOne
 from usher_simulator.fakes.parts import asking_of, evaluator_of, intake_of, sweep_of
 from usher_simulator.fakes.recorder import Recorder
 from usher_simulator.fakes.sqs_record import sqs_record
@@ -133,7 +134,7 @@ class World:
         return next_at + max(0, (self.clock.next_at - next_at) // SWEEP_INTERVAL) * SWEEP_INTERVAL
 
 
-class WakeUpLine:
+class WakeUpLine(OneByOne):
     """Implements usher.ports.queues.WakeUps on the virtual clock, with the whole seconds of SQS."""
 
     def __init__(self, world: World) -> None:

@@ -12,6 +12,7 @@ from usher_simulator.trials.queue import SimulatedQueue
 
 if TYPE_CHECKING:
     from usher.core.held_wait import HeldWait
+    from usher.ports.queues import Later
     from usher_simulator.trials.deployed import Deployed
     from usher_simulator.trials.effects import Effects, Watch
 
@@ -30,13 +31,20 @@ class SimulatedWakeUps:
 
     def send(self, action_id: str, stamp: int, delay: timedelta, wait: HeldWait | None = None) -> None:
         """See usher.ports.queues.WakeUps."""
+        self._send(action_id, stamp, (delay, wait))
 
+    def send_both(self, action_id: str, stamp: int, first: Later, second: Later) -> None:
+        """See usher.ports.queues.WakeUps. Either may be lost, doubled or late."""
+        self._send(action_id, stamp, first, second)
+
+    def _send(self, action_id: str, stamp: int, *asked: Later) -> None:
         def do() -> None:
-            seconds = timedelta(seconds=delay_s(delay))
-            at, by = self._effects.clock() + seconds, self._effects.invocation
-            self._watch.woken(action_id, stamp, at, wait, by)
-            for _ in range(self._copies(action_id)):
-                self._put(wake_up_body(action_id, stamp, wait), action_id, seconds)
+            for delay, wait in asked:
+                seconds = timedelta(seconds=delay_s(delay))
+                at, by = self._effects.clock() + seconds, self._effects.invocation
+                self._watch.woken(action_id, stamp, at, wait, by)
+                for _ in range(self._copies(action_id)):
+                    self._put(wake_up_body(action_id, stamp, wait), action_id, seconds)
 
         self._effects.of_queue(do, action_id)
 

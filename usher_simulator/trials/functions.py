@@ -135,7 +135,7 @@ class Functions:
         self._items = ShakyItems(effects, self.enrolled)
         self.versions = MemoryVersions(self.enrolled)
         self._sweep_source = self._source()
-        self.sent_wake_ups = SimulatedWakeUps(effects, self.wake_ups, watch)
+        self.sent_wake_ups = self.beside(SimulatedWakeUps(effects, self.wake_ups, watch))
         self._looks = self._evaluator()
         self._asking = self._asking_of(calls)
         if is_applied:

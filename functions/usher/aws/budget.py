@@ -45,21 +45,28 @@ class BudgetTable:
         self._read_at: datetime | None = None
 
     def book(self, first: datetime, best: datetime, last: datetime, now: datetime) -> datetime | None:
-        """See usher.ports.budget.Budget. Nothing is read where there is room, which the condition guards."""
-        room, slot_of = self._room(now), self._whole.slot
-        slot = best_slot(lambda _: 0, room, slot_of(first), slot_of(best), slot_of(last))
+        """See usher.ports.budget.Budget.
+
+        Nothing is read where the best slot has room at any pace, or by one that was read a moment ago.
+        """
+        wanted = (self._whole.slot(first), self._whole.slot(best), self._whole.slot(last))
+        slot = best_slot(lambda _: 0, 1, *wanted)
+        room = self._room(now) if self._knows_pace(now) else self._whole.least_room
         for tried in range(TRIES):
             if slot is None:
                 return None
             if self._change(slot, 1, "attribute_not_exists(booked) OR booked < :bound", room):
                 return self._whole.begins(slot)
-            counts = self._counts(as_it_is_now=tried > 0)
-            slot = best_slot(counts, room, slot_of(first), slot_of(best), slot_of(last))
+            room = self._room(now)
+            slot = best_slot(self._counts(as_it_is_now=tried > 0), room, *wanted)
         raise Unavailable(f"others reserved the slots first, {TRIES} times")
+
+    def _knows_pace(self, now: datetime) -> bool:
+        return self._read_at is not None and abs(now - self._read_at) < _PACE_COUNTS
 
     def _room(self, now: datetime) -> int:
         """By the pace as it was a few seconds ago at most: nearly each booking would read it."""
-        if self._read_at is None or abs(now - self._read_at) >= _PACE_COUNTS:
+        if not self._knows_pace(now):
             self._read, self._read_at = self._pace(), now
         return self._read.room(now)
 

@@ -52,7 +52,15 @@ class Pace:
 
     def room(self, now: datetime) -> int:
         """How many calls one slot takes."""
-        return max(1, math.floor(self.calls_per_second * self.width * self.share_at(now)))
+        return self._room_of(self.share_at(now))
+
+    @property
+    def least_room(self) -> int:
+        """How many calls one slot takes at any pace, however many throttles there were."""
+        return self._room_of(_LEAST_SHARE)
+
+    def _room_of(self, share: float) -> int:
+        return max(1, math.floor(self.calls_per_second * self.width * share))
 
     def slot(self, moment: datetime) -> int:
         """The number of the slot in which `moment` lies."""

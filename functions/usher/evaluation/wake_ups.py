@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -11,12 +12,12 @@ from usher.core.held_wait import held_wait
 from usher.ports.errors import Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from datetime import datetime
 
     from usher.core.action import Action
     from usher.core.held_wait import HeldWait
-    from usher.ports.queues import WakeUps
+    from usher.ports.queues import Later, WakeUps
     from usher.ports.telemetry import Telemetry
 
 # An evaluation within it gets its own wake-ups: SQS delays by 900 s at most.
@@ -40,48 +41,59 @@ class WakeUpScheduler:
     ) -> bool:
         """Run `store`, which makes `action` durable, and send the wake-ups of its next evaluation.
 
-        The first `most` of them, where others are on their way. Whether the queue took one, if any was to
-        be sent.
+        The first `most` of them, where others are on their way. Whether the queue took them, if any were
+        to be sent.
 
         A wake-up is sent before the store, so that a crash between the two leaves one wake-up too many
         rather than a record that nothing wakes. Only one that is due at once is sent after it: before,
-        it could arrive to find nothing stored. A slow queue makes none come late: each delay is reckoned
-        when it is sent. A queue that takes none stops no evaluation; but what is
+        it could arrive to find nothing stored. A queue that takes none stops no evaluation; but what is
         stored only to be evaluated soon may `require_queue` (Unavailable): it would wait for a sweep.
         """
-        first: HeldWait | None = None
-        is_due = False
-        times = wake_up_times(action, self.clock())[:most]
-        taken = not times
-        for number, at in enumerate(times, start=1):
-            delay, wait = at - self.clock(), held_wait(action, number)
-            if delay > timedelta(0):
-                taken |= self.send(action.id, action.stamp, delay, wait, require_queue=require_queue)
-            elif not is_due:
-                is_due, first = True, wait
+        now = self.clock()
+        times = wake_up_times(action, now)[:most]
+        asked = [(at - now, held_wait(action, number)) for number, at in enumerate(times, start=1)]
+        ahead = [one for one in asked if one[0] > timedelta(0)]
+        taken = not asked
+        if ahead:
+            taken |= self._is_sent(action, ahead, require_queue=require_queue)
         store()
-        if is_due:
-            taken |= self.send(action.id, action.stamp, timedelta(0), first)
+        if len(ahead) < len(asked):
+            taken |= self._is_sent(action, asked[:1])
         return taken
 
-    def send(
-        self,
-        action_id: str,
-        stamp: int,
-        delay: timedelta,
-        wait: HeldWait | None = None,
-        *,
-        require_queue: bool = False,
-    ) -> bool:
-        """Send one wake-up; whether it was taken. Raises Unavailable where it must be, and was not."""
+    def _is_sent(self, action: Action, asked: Sequence[Later], *, require_queue: bool = False) -> bool:
+        """Whether one or two wake-ups were taken. Raises Unavailable where they must be, and were not.
+
+        Two are tried twice: they go in one request, and one that fails must not cost both.
+        """
+        if len(asked) > 1:
+            with suppress(Unavailable):
+                self._send(action, asked)
+                return True
         try:
-            self.queue.send(action_id, stamp, delay, wait)
+            self._send(action, asked)
         except Unavailable as error:
             if require_queue:
                 raise
-            self.telemetry.trouble("a wake-up could not be sent", error)
+            self._tell(error)
             return False
         return True
+
+    def _send(self, action: Action, asked: Sequence[Later]) -> None:
+        if len(asked) > 1:
+            self.queue.send_both(action.id, action.stamp, *asked)
+        else:
+            self.queue.send(action.id, action.stamp, *asked[0])
+
+    def send(self, action_id: str, stamp: int, delay: timedelta, wait: HeldWait | None = None) -> None:
+        """Send one wake-up."""
+        try:
+            self.queue.send(action_id, stamp, delay, wait)
+        except Unavailable as error:
+            self._tell(error)
+
+    def _tell(self, error: Unavailable) -> None:
+        self.telemetry.trouble("a wake-up could not be sent", error)
 
 
 def backup_at(stored: Action) -> datetime | None:

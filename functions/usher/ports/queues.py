@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING, Final, Protocol
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import timedelta
+    from typing import TypeAlias
 
     from usher.core.held_wait import HeldWait
+
+    Later: TypeAlias = tuple[timedelta, HeldWait | None]  # a delay, and what the wake-up carries
 
 WHATEVER: Final = 0  # in place of a stamp: evaluate an open action in any state, due or not
 
@@ -27,6 +30,10 @@ class WakeUps(Protocol):
 
         Raises Unavailable where the queue does not take it.
         """
+        ...
+
+    def send_both(self, action_id: str, stamp: int, first: Later, second: Later) -> None:
+        """Two of them, in one request. Raises Unavailable where the queue does not take both."""
         ...
 
 

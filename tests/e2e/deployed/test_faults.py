@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _STORE: Final = [
     {"service": "dynamodb", "operation": operation, "times": 2, "error": {"code": "ThrottlingException"}}
     for operation in ("GetItem", "Query", "TransactWriteItems")
-] + [{"service": "sqs", "operation": "SendMessage", "times": 2, "reset": True}]
+] + [{"service": "sqs", "operation": "SendMessageBatch", "times": 2, "reset": True}]
 
 
 def _on_complete(group: str, **fault: Any) -> dict[str, Any]:
@@ -57,7 +57,7 @@ def test_a_launch_goes_into_service_in_spite_of_the_fault(actions: dict[str, Act
 def test_every_fault_was_met(stack: Stack) -> None:
     fired = stack.proxy.fired()
     assert fired.count("TransactWriteItems error:ThrottlingException") == 2
-    assert fired.count("SendMessage reset") == 2
+    assert fired.count("SendMessageBatch reset") == 2
     assert sum(what.startswith("CompleteLifecycleAction") for what in fired) == 3
 
 

@@ -136,7 +136,7 @@ def _scale() -> Iterator[Figure]:
         name="scale_peak_mb",
         value=many["peak_mb"],
         floor=few["peak_mb"],
-        bound=1.65,
+        bound=1.5,
         how="of the process, with the live state of as many instances; floor: with 96 open",
     )
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 from math import ceil
 from typing import TYPE_CHECKING, Any, Final
+from uuid import UUID
 
 import pytest
 from hypothesis import given
@@ -157,15 +158,58 @@ def test_a_record_is_in_doubt_unless_its_instance_is_seen_to_wait_in_health(
     assert list(open_waits(action).in_doubt(action.hook.group, live)) == [action.id] * is_in_doubt
 
 
-def test_the_texts_of_the_live_state_take_the_place_of_equal_ones_and_nothing_else_changes() -> None:
-    action, elsewhere = an_action(), replace(an_action(), id="elsewhere", instance_id="i-0bbbbbbbbbbbbbbbb")
-    waits = open_waits(action, elsewhere)
-    live = a_group(a_member())
-    waits.shared_with(live)
-    (place,) = waits.places(action.hook.group)
-    known = dict(waits.in_place(place))
-    assert known == {action.instance_id: action.id, elsewhere.instance_id: elsewhere.id}
-    assert any(one is live.members[INSTANCE].instance_id for one in known)
+_STATES: Final = st.sampled_from(
+    ["InService", "Pending:Wait", "Terminating:Wait", "Terminating:Proceed", "Terminating:Retained"]
+)
+_INSTANCES: Final = st.sampled_from(["i-0aaaaaaaaaaaaaaaa", "i-0bbbbbbbbbbbbbbbb", "i-0cccccccccccccccc"])
+_ACTIONS: Final = st.lists(
+    st.builds(
+        lambda number, instance_id, hook, adopted: replace(
+            an_action(),
+            id=f"{ADOPTED if adopted else ''}{UUID(int=number)}",
+            instance_id=instance_id,
+            hook=replace(an_action().hook, name=hook),
+        ),
+        st.integers(0, 9),
+        _INSTANCES,
+        st.sampled_from(["usher-drain", "second"]),
+        st.booleans(),
+    ),
+    max_size=6,
+    unique_by=lambda action: action.id,
+)
+_MEMBERS: Final = st.lists(
+    st.builds(Member, instance_id=_INSTANCES, state=_STATES, is_healthy=st.booleans()),
+    unique_by=lambda member: member.instance_id,
+)
+
+
+@given(_ACTIONS, _MEMBERS, st.booleans())
+def test_what_is_settled_changes_no_answer(
+    actions: list[Action], members: list[Member], is_whole: bool
+) -> None:
+    ours = [Terms(hook=a_hook(name=name)) for name in ("usher-drain", "second")]
+    whole, settled = open_waits(*actions), open_waits(*actions)
+    before = a_group(*members, is_whole=is_whole)
+    unknown = live_waits.unrecorded(before, ours, whole)
+    after = settled.settle(before, {one.member.instance_id for one in unknown})
+
+    group = before.name
+    assert set(settled.in_doubt(group, after)) == set(whole.in_doubt(group, before))
+    assert live_waits.unrecorded(after, ours, settled) == unknown
+    assert sorted(settled.of_adopted()) == sorted(whole.of_adopted())
+    assert list(settled.places(group)) == list(whole.places(group))
+    for place in whole.places(group):
+        assert sorted(settled.in_place(place)) == sorted(whole.in_place(place))
+    retained = [member for member in members if member.is_retained]
+    assert [member for member in after.members.values() if member.is_retained] == retained
+
+
+def test_of_what_waits_in_health_as_its_action_says_nothing_is_kept_but_the_id() -> None:
+    action = an_action()
+    waits = open_waits(action)
+    assert waits.settle(a_group(a_member()), ()).members == {}
+    assert [*waits.in_place(*waits.places(action.hook.group))] == [action.id]
 
 
 def test_of_a_group_that_is_gone_all_are_in_doubt_and_of_one_seen_in_part_none_that_is_missing() -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING, Final
+from dataclasses import replace
+from itertools import chain
+from typing import TYPE_CHECKING, Final, TypeAlias
+from uuid import UUID
 
 from usher.core.frozen import frozen
 
@@ -14,6 +17,7 @@ if TYPE_CHECKING:
     from usher.core.wait_moves import WaitKind
 
 ADOPTED: Final = "adopted-"  # how the id of an adopted action begins
+_Id: TypeAlias = "str | bytes"  # of an action, packed
 
 
 @frozen
@@ -29,18 +33,19 @@ class OpenWaits:
     """The open actions by place and instance."""
 
     def __init__(self) -> None:
-        self._ids: defaultdict[str, dict[Place, dict[str, str]]] = defaultdict(dict)  # by group
-        self._more: defaultdict[Place, list[tuple[str, str]]] = defaultdict(list)  # of the same instance
-        self._adopted: list[tuple[Place, str]] = []
+        self._ids: defaultdict[str, dict[Place, dict[str, _Id]]] = defaultdict(dict)  # by group
+        self._more: defaultdict[Place, list[tuple[str, _Id]]] = defaultdict(list)  # of the same instance
+        self._adopted: defaultdict[str, list[tuple[Place, str]]] = defaultdict(list)  # by group
+        self._settled: defaultdict[Place, list[_Id]] = defaultdict(list)
 
     def add(self, place: Place, instance_id: str, action_id: str) -> None:
         """One more; told twice it is one."""
-        of_group = self._ids[place.group]
-        known = of_group.setdefault(place, {}).setdefault(instance_id, action_id)
-        if known != action_id:
-            self._more[place].append((instance_id, action_id))
+        of_group, packed = self._ids[place.group], _packed(action_id)
+        known = of_group.setdefault(place, {}).setdefault(instance_id, packed)
+        if known != packed:
+            self._more[place].append((instance_id, packed))
         if action_id.startswith(ADOPTED):
-            self._adopted.append((place, instance_id))
+            self._adopted[place.group].append((place, instance_id))
 
     @property
     def groups(self) -> KeysView[str]:
@@ -51,19 +56,31 @@ class OpenWaits:
         """The places in a group."""
         return self._ids[group].keys() if group in self._ids else ()
 
-    def in_place(self, place: Place) -> Iterator[tuple[str, str]]:
-        """The instances and ids of the actions in a place."""
+    def in_place(self, place: Place) -> Iterator[str]:
+        """The ids of all actions in a place."""
+        unsettled = (packed for _, packed in self._unsettled(place))
+        yield from map(_unpacked, chain(unsettled, self._settled.get(place, ())))
+
+    def _unsettled(self, place: Place) -> Iterator[tuple[str, _Id]]:
         yield from self._ids[place.group][place].items()
         yield from self._more.get(place, ())
 
-    def shared_with(self, live: LiveGroup) -> None:
-        """Name the instances by the texts that the live state has: so each is in memory once."""
+    def settle(self, live: LiveGroup, unknown: Collection[str]) -> LiveGroup:
+        """Forget the instances of a group of which nothing is to ask, so that little is kept of very many.
+
+        Each is shown as all of its actions say, or has none. `unknown` are those that also wait
+        without an action. The group is returned with the members that are left.
+        """
+        asked = {*unknown, *(instance_id for _, instance_id in self._adopted.get(live.name, ()))}
+        asked.update(instance_id for instance_id, _ in self._doubted(live.name, live))
+        for place in self.places(live.name):
+            asked.update(instance_id for instance_id, _ in self._more.get(place, ()))
+        left = {one: member for one, member in live.members.items() if member.is_retained or one in asked}
+        settled = live.members.keys() - left.keys()
         for place, ids in self._ids.get(live.name, {}).items():
-            named = {
-                instance_id: live.members[instance_id].instance_id
-                for instance_id in ids.keys() & live.members.keys()
-            }
-            self._ids[live.name][place] = {named.get(one, one): action_id for one, action_id in ids.items()}
+            self._settled[place] += [packed for one, packed in ids.items() if one in settled]
+            self._ids[live.name][place] = {one: packed for one, packed in ids.items() if one not in settled}
+        return replace(live, members=left)
 
     def are_held(self, group: str, hook: str, member: Member) -> bool:
         """Whether an open action tells of the wait of a member in a hook."""
@@ -77,8 +94,11 @@ class OpenWaits:
 
     def in_doubt(self, group: str, live: LiveGroup | None) -> Iterator[str]:
         """The ids of those of a group that the live state does not show to wait, and in health."""
+        return (_unpacked(packed) for _, packed in self._doubted(group, live))
+
+    def _doubted(self, group: str, live: LiveGroup | None) -> Iterator[tuple[str, _Id]]:
         for place in self.places(group):
-            for instance_id, action_id in self.in_place(place):
+            for instance_id, packed in self._unsettled(place):
                 member = None if live is None else live.members.get(instance_id)
                 if member is None:
                     doubted = live is None or live.is_whole
@@ -86,22 +106,35 @@ class OpenWaits:
                     shown = place.wait is not None and place.wait.shows_in(member.state)
                     doubted = not (shown and member.is_healthy)
                 if doubted:
-                    yield action_id
+                    yield instance_id, packed
 
     def of_adopted(self) -> Iterator[str]:
         """The ids of the actions of which one was adopted, and another waits in the same hook."""
-        for adopted_in, instance_id in self._adopted:
+        for adopted_in, instance_id in chain.from_iterable(self._adopted.values()):
             together = [
-                action_id
+                _unpacked(packed)
                 for place in self.places(adopted_in.group)
                 if place.hook == adopted_in.hook
-                for action_id in self._of_instance(place, instance_id)
+                for packed in self._of_instance(place, instance_id)
             ]
             if len(together) > 1:
                 yield from together
 
-    def _of_instance(self, place: Place, instance_id: str) -> Iterator[str]:
+    def _of_instance(self, place: Place, instance_id: str) -> Iterator[_Id]:
         known = self._ids[place.group][place].get(instance_id)
         if known is not None:
             yield known
-        yield from (action_id for instance, action_id in self._more.get(place, ()) if instance == instance_id)
+        yield from (packed for instance, packed in self._more.get(place, ()) if instance == instance_id)
+
+
+def _packed(action_id: str) -> _Id:
+    """A UUID as its 16 bytes, which take half of the memory."""
+    try:
+        number = UUID(action_id)
+    except ValueError:
+        return action_id
+    return number.bytes if str(number) == action_id else action_id
+
+
+def _unpacked(packed: _Id) -> str:
+    return str(UUID(bytes=packed)) if isinstance(packed, bytes) else packed

@@ -73,7 +73,7 @@ class Drift:
         seen = described(live, at)
         for place in open_waits.places(group):
             if place.wait is None or _is_less(seen, place.hook, place.wait):
-                for action in self.store.open_of(action_id for _, action_id in open_waits.in_place(place)):
+                for action in self.store.open_of(open_waits.in_place(place)):
                     if _is_less(seen, action.hook.name, WaitKind.of(action)):
                         self.change(action, lambda action: known(action, seen, at) or action)
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 from usher.core import live_waits
 from usher.core.frozen import frozen
 from usher.core.open_waits import OpenWaits, Place
+from usher.core.ownership import terms_on
 from usher.core.round_robin import share
 from usher.evaluation.call_budget import NoCallLeft
 from usher.evaluation.record_writer import RecordWriter
@@ -142,13 +143,25 @@ class Reconcile:
         groups: dict[str, LiveGroup] = {}
         for group in self.live.live_groups(asked, next_slot):
             if group.name in of_records or live_waits.hooks_on(self.configuration.hooks, group):
-                groups[group.name] = group
-                open_waits.shared_with(group)
+                groups[group.name] = self._unsettled(group, open_waits, items)
         with_pool = sorted(name for name, group in groups.items() if group.has_pool)
         for name in share(with_pool, MOST_POOLS, self._number()):
             with passed_over.on(name), suppress(GroupGone):
                 groups[name] = groups[name].with_pool(self.live.pool(name, next_slot))
         return Scene(groups=groups, listed_at=listed_at, open_waits=open_waits, items=items)
+
+    def _unsettled(
+        self, group: LiveGroup, open_waits: OpenWaits, items: Mapping[str, Sequence[Enrolled]]
+    ) -> LiveGroup:
+        """The group with those members of which there is something to ask, mostly few or none.
+
+        With all of them where a pool may show them, too, and otherwise.
+        """
+        if group.has_pool:
+            return group
+        ours = terms_on(self.configuration, items.get(group.name, ()), group.name)
+        unknown = {one.member.instance_id for one in live_waits.unrecorded(group, ours, open_waits)}
+        return open_waits.settle(group, unknown)
 
     def _number(self) -> int:
         """Counts the passes, so that each group has its turn."""

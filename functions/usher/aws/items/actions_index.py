@@ -29,7 +29,7 @@ SHARDS: Final = 16
 CLOSED_SHARDS: Final = 4  # of a day: an action is closed once, and whoever reads a day reads all of them
 OPEN: Final = "O"
 QUESTIONS: Final = "Q"
-_PAGE: Final = 1000  # rows: as parsed they take 20 times the memory that they take as text
+_PAGE: Final = 250  # rows: as parsed they take 20 times the memory that they take as text
 _FIRST: Final = "0"  # sorts before all times
 
 

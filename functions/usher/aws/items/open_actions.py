@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import UTC, datetime
-from itertools import islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Final
 
 from usher.aws.items import actions_index, rows, state
@@ -30,9 +30,9 @@ class OpenActionItems(TableItems):
         The index of the release before is read first: what leaves it meanwhile is in the new one then.
         """
         found: dict[str, Due] = {}
-        for item in (
-            *actions_index.rows_before(self._table, actions_index.OPEN, until),
-            *actions_index.rows(self._table, actions_index.OPEN, until),
+        for item in chain(
+            actions_index.rows_before(self._table, actions_index.OPEN, until),
+            actions_index.rows(self._table, actions_index.OPEN, until),
         ):
             row = rows.due(item)
             known = found.setdefault(row.action_id, row)

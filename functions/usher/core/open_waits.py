@@ -6,7 +6,6 @@ from collections import defaultdict
 from dataclasses import replace
 from itertools import chain
 from typing import TYPE_CHECKING, Final, TypeAlias
-from uuid import UUID
 
 from usher.core.frozen import frozen
 
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
     from usher.core.wait_moves import WaitKind
 
 ADOPTED: Final = "adopted-"  # how the id of an adopted action begins
+_UUID_BYTES: Final = 16
 _Id: TypeAlias = "str | bytes"  # of an action, packed
 
 
@@ -130,11 +130,14 @@ class OpenWaits:
 def _packed(action_id: str) -> _Id:
     """A UUID as its 16 bytes, which take half of the memory."""
     try:
-        number = UUID(action_id)
+        packed = bytes.fromhex(action_id.replace("-", ""))
     except ValueError:
         return action_id
-    return number.bytes if str(number) == action_id else action_id
+    return packed if len(packed) == _UUID_BYTES and _unpacked(packed) == action_id else action_id
 
 
 def _unpacked(packed: _Id) -> str:
-    return str(UUID(bytes=packed)) if isinstance(packed, bytes) else packed
+    if isinstance(packed, str):
+        return packed
+    digits = packed.hex()
+    return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))

@@ -1,4 +1,4 @@
-"""The account that the commands work on, and each error of AWS as one line."""
+"""The account that the commands work on."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from usher.aws.record_format import UNREADABLE
 from usher.aws.records import RecordTable
 from usher.ports.errors import Unavailable
 from usher.ports.records import ReconcileStore
+from usher_cli.aws_errors import text_of
 from usher_cli.history.stories import StoriesTable
 from usher_cli.open_actions import NEWER_RELEASE, Loaded, OpenActionsTable
 from usher_cli.printable import shown
@@ -42,8 +43,6 @@ _CONFIG: Final = Config(
     retries={"total_max_attempts": 3, "mode": "standard"},
     user_agent="usher",  # else botocore builds it anew for each request
 )
-_SIGN_IN: Final = "sign in again (for instance `aws sso login`), or use another --profile"
-_PERMISSIONS: Final = 'docs/operations.md, "Permissions of the commands", lists what they need'
 
 
 class Trouble(click.ClickException):
@@ -319,9 +318,6 @@ def _output(outputs: Mapping[str, str], name: str, place: Place) -> str:
     return outputs[name]
 
 
-# Errors as texts
-
-
 @contextmanager
 def errors_as_trouble(place: Place) -> Iterator[None]:
     """Turn every error of AWS in the block into Trouble."""
@@ -329,87 +325,6 @@ def errors_as_trouble(place: Place) -> Iterator[None]:
         yield
     except Unavailable as error:
         known = isinstance(error.__cause__, aws.BotoCoreError | aws.ClientError)
-        raise Trouble(_text(error.__cause__, place) if known else f"{error}: try again.") from error
+        raise Trouble(text_of(error.__cause__, place) if known else f"{error}: try again.") from error
     except (aws.BotoCoreError, aws.ClientError) as error:
-        raise Trouble(_text(error, place)) from error
-
-
-def is_denied(error: BaseException | None) -> bool:
-    """Whether a right is missing: `error` is, or comes of, such an answer of AWS."""
-    while error is not None:
-        if isinstance(error, aws.ClientError) and error.response["Error"].get("Code") in _DENIALS:
-            return True
-        error = error.__cause__
-    return False
-
-
-def _text(error: BaseException | None, place: Place) -> str:
-    if isinstance(error, aws.ClientError):
-        return _text_of_answer(error, place)
-    for kinds, text in _TEXTS_BY_KIND:
-        if isinstance(error, kinds):
-            return text.format(error=str(error).rstrip("."), stack=place.stack)
-    return f"{error}"
-
-
-_TEXTS_BY_KIND: Final = (
-    (
-        (aws.NoCredentialsError, aws.PartialCredentialsError),
-        "No AWS credentials were found: set them up (`aws configure`), or use --profile.",
-    ),
-    (
-        (aws.ProfileNotFound,),
-        "{error}: `aws configure list-profiles` lists the profiles; check --profile and AWS_PROFILE.",
-    ),
-    ((aws.NoRegionError,), "No Region is set: give --region, or set AWS_REGION."),
-    ((aws.InvalidRegionError,), "{error}: give --region a name such as eu-west-1."),
-    (
-        (
-            aws.UnauthorizedSSOTokenError,
-            aws.SSOTokenLoadError,
-            aws.TokenRetrievalError,
-            aws.CredentialRetrievalError,
-        ),
-        f"{{error}}: {_SIGN_IN}.",
-    ),
-    (
-        (aws.HTTPClientError, aws.ConnectionError),
-        "{error}: check --region, --endpoint-url and the network.",
-    ),
-)
-
-
-def _text_of_answer(error: aws.ClientError, place: Place) -> str:
-    code = error.response["Error"].get("Code", "")
-    answer = f"{error.operation_name}: {error.response['Error'].get('Message') or code}".rstrip(".")
-    for codes, text in _TEXTS_BY_CODE.items():
-        if code in codes:
-            return text.format(answer=answer, stack=place.stack, region=place.region)
-    return f"{answer} ({code})."
-
-
-_DENIALS: Final = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation")
-_TEXTS_BY_CODE: Final[Mapping[tuple[str, ...], str]] = {
-    ("ExpiredToken", "ExpiredTokenException", "RequestExpired"): (
-        f"The AWS session has expired ({{answer}}): {_SIGN_IN}."
-    ),
-    (
-        "AuthFailure",
-        "IncompleteSignature",
-        "InvalidClientTokenId",
-        "InvalidSignatureException",
-        "MissingAuthenticationToken",
-        "SignatureDoesNotMatch",
-        "UnrecognizedClientException",
-    ): f"AWS rejected these credentials ({{answer}}): {_SIGN_IN}.",
-    _DENIALS: (f"Not permitted ({{answer}}): {_PERMISSIONS}."),
-    (
-        "ResourceNotFoundException",
-        "QueueDoesNotExist",
-        "AWS.SimpleQueueService.NonExistentQueue",
-    ): (
-        "A resource of stack {stack} in {region} does not exist ({answer}): "
-        "is the stack being deployed or deleted?"
-    ),
-    ("Throttling", "ThrottlingException", "RequestLimitExceeded"): "AWS is busy ({answer}): try again.",
-}
+        raise Trouble(text_of(error, place)) from error

@@ -14,7 +14,8 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
-from usher_cli.account import errors_as_trouble, is_denied
+from usher_cli.account import errors_as_trouble
+from usher_cli.aws_errors import is_denied
 from usher_cli.console.changes import ACTS
 from usher_cli.console.door import COOKIE, Guarded, problem
 from usher_cli.console.live import LiveActions

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, Final
 from usher.core.compiled import compiled
 from usher.core.configuration import ConfigurationRefused
 from usher_simulator.autoscaling.launch_settings import ANY_SOURCE
-from usher_simulator.autoscaling.notifications import hook_message
 from usher_simulator.autoscaling.query_protocol import ApiError, Request
 from usher_simulator.trials.broken_hooks import broken
 from usher_simulator.trials.condition_truths import kinds_in
@@ -22,17 +21,18 @@ from usher_simulator.trials.deployed import TARGETS
 from usher_simulator.trials.dice import Dice
 from usher_simulator.trials.drawn_hooks import TAG, changed, changes, groups_of
 from usher_simulator.trials.faults import Fault, Thing
+from usher_simulator.trials.happenings import Happenings, tag_of
 from usher_simulator.trials.judge.terms import InForce
 from usher_simulator.trials.policy_model import seconds
 from usher_simulator.trials.workload import patience
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
     from datetime import datetime
 
     from usher.core.compiled import Compiled
     from usher_simulator.autoscaling.engine import Fleet
-    from usher_simulator.autoscaling.groups import Group, Instance
+    from usher_simulator.autoscaling.groups import Group
     from usher_simulator.autoscaling.lifecycle_actions import Wait
     from usher_simulator.autoscaling.service import AutoScalingService
     from usher_simulator.autoscaling.virtual_clock import VirtualClock
@@ -104,16 +104,15 @@ class Scenario:
         self._began_at = clock()
         self._lasts = lasts
         self._events = 0
-        self._happenings: Mapping[Callable[[Group], None], int] = {
-            self._scale: 10,
-            self._terminate: 3,
-            self._sicken: 2,
-            self._end_in_ec2: 2,
-            self._stop: 2,
-            self._refresh: 1,
-            self._retag: 1,
-            self._noise: 2,
-        }
+        self._happenings = Happenings(
+            random=random,
+            fleet=fleet,
+            faults=faults,
+            scene=scene,
+            bus=ways.bus,
+            to_inbox=ways.to_inbox,
+            ask=self._ask,
+        )
         self._former: list[Data] = []  # the hooks files of before
         self.actions = 0  # lifecycle actions of ours that began
         self.has_ended = False
@@ -132,7 +131,7 @@ class Scenario:
             if name == FOREIGN or self._random.chance(0.3):
                 self._put_hook({**theirs, "group": name})
         for group in self._fleet.groups.values():
-            self._scale(group)
+            self._happenings.scale(group)
         for number in range(self._faults.swarm.deploys):
             later = self._lasts * (number + self._random.random()) / max(1, self._faults.swarm.deploys)
             self._clock.at(self._clock() + later, self._deploy)
@@ -161,7 +160,7 @@ class Scenario:
             AutoScalingGroupName=name,
             MinSize=0,
             MaxSize=_MOST_INSTANCES,
-            Tags=[self._tag(name)],
+            Tags=[tag_of(name)],
             **ANY_SOURCE,
             **policy,
         )
@@ -175,9 +174,6 @@ class Scenario:
                 PoolState="Stopped",
                 InstanceReusePolicy={"ReuseOnScaleIn": self._random.chance(0.5)},
             )
-
-    def _tag(self, group: str) -> Data:
-        return {"ResourceId": group, "ResourceType": "auto-scaling-group", "Key": TAG, "Value": group}
 
     def _put_hook(self, hook: Data) -> None:
         target = TARGETS.get(hook["notify"], "")
@@ -217,133 +213,13 @@ class Scenario:
             return
         groups = list(self._fleet.groups.values())
         group = self._random.choice(groups)
-        happening = self._random.choices(list(self._happenings), list(self._happenings.values()))[0]
+        weights = self._happenings.weights
+        happening = self._random.choices(list(weights), list(weights.values()))[0]
         happening(group)
         if self._faults.hits(Fault.MEDDLED):
-            self._meddle(group)
+            self._happenings.meddle(group)
             self._clock.at(self._clock() + timedelta(minutes=self._random.uniform(5, 60)), self._mend)
         self._next()
-
-    def _scale(self, group: Group, random: Dice | None = None) -> None:
-        if self.has_ended:
-            return
-        wanted = (random or self._random).choice(
-            [size for size in range(group.max_size + 1) if size != group.desired] or [1]
-        )
-        self._ask("SetDesiredCapacity", AutoScalingGroupName=group.name, DesiredCapacity=wanted)
-
-    def _terminate(self, group: Group) -> None:
-        instance = self._instance(group)
-        if instance is not None:
-            self._ask(
-                "TerminateInstanceInAutoScalingGroup",
-                InstanceId=instance.id,
-                ShouldDecrementDesiredCapacity=self._random.chance(0.5),
-            )
-
-    def _sicken(self, group: Group) -> None:
-        instance = self._instance(group)
-        if instance is not None:
-            self._ask("SetInstanceHealth", InstanceId=instance.id, HealthStatus="Unhealthy")
-
-    def _end_in_ec2(self, group: Group) -> None:
-        """EC2 ends an instance by itself, be it one that waits; and says so."""
-        instance = self._instance(group, waiting=self._random.chance(0.6))
-        if instance is not None:
-            self._fleet.ec2_terminated(instance.id)
-            self._scene.ended_in_ec2.add(instance.id)
-            self._scene.happened.add("instance ended by EC2")
-            detail = {"instance-id": instance.id, "state": "terminated"}
-            self._ways.bus.say("aws.ec2", "EC2 Instance State-change Notification", detail)
-
-    def _stop(self, group: Group) -> None:
-        """Somebody stops an instance that waits. In a plain termination that is its end."""
-        instance = self._instance(group, waiting=True)
-        if instance is not None and instance.state.endswith(":Wait"):
-            self._scene.stopped.add(instance.id)
-            self._scene.happened.add("instance stopped")
-            detail = {"instance-id": instance.id, "state": "stopped"}
-            self._ways.bus.say("aws.ec2", "EC2 Instance State-change Notification", detail)
-
-    def _refresh(self, group: Group) -> None:
-        strategy = self._random.choice(("Rolling", "ReplaceRootVolume"))
-        self._ask("StartInstanceRefresh", AutoScalingGroupName=group.name, Strategy=strategy)
-
-    def _retag(self, group: Group) -> None:
-        """Somebody takes the tag of a group away, and puts it back later."""
-        tags = [self._tag(group.name)]
-        self._scene.untagged.setdefault(group.name, self._clock())
-        self._scene.happened.add("tags changed")
-        self._ask("DeleteTags", Tags=tags)
-        later = timedelta(minutes=self._random.uniform(1, 40))
-        self._clock.at(self._clock() + later, lambda: self._ask("CreateOrUpdateTags", Tags=tags))
-
-    def _noise(self, group: Group) -> None:
-        """Messages that say nothing, and one that speaks of another action's token in capitals."""
-        body = self._random.choice(
-            (
-                "",
-                "null",
-                "[]",
-                '{"Event": 1}',
-                "{" * 500,
-                '{"LifecycleTransition": "sideways"}',
-                "\ud83d",
-                '"i-1"',
-            )
-        )
-        self._scene.garbage.add(body)
-        self._ways.to_inbox(body)
-        waits = [wait for one in group.instances.values() for wait in (one.move.waits if one.move else [])]
-        if waits:
-            wait = self._random.choice(waits)
-            hook = group.hooks.get(wait.hook)
-            if hook is not None:
-                forged = hook_message(wait, hook, "forged") | {"LifecycleActionToken": wait.token.upper()}
-                forged["EC2InstanceId"] = "i-0123456789abcdef0"
-                self._ways.to_inbox(json.dumps(forged))
-
-    def _instance(self, group: Group, *, waiting: bool = False) -> Instance | None:
-        members = [
-            one
-            for one in group.instances.values()
-            if one.state.endswith(":Wait") or (one.state == "InService" and not waiting)
-        ]
-        return self._random.choice(members) if members else None
-
-    def _meddle(self, group: Group) -> None:
-        """Someone else changes what Usher looks after."""
-        self._faults.met(Fault.MEDDLED, self._clock())
-        instance = self._instance(group, waiting=True)
-        match self._random.randrange(5):
-            case 0 | 1 if instance is not None and instance.move is not None and instance.move.waits:
-                wait = self._random.choice(instance.move.waits)
-                operation = self._random.choice(("CompleteLifecycleAction", "RecordLifecycleActionHeartbeat"))
-                result = {"LifecycleActionResult": "CONTINUE"} if operation.startswith("Complete") else {}
-                self._ask(
-                    operation,
-                    AutoScalingGroupName=wait.group,
-                    LifecycleHookName=wait.hook,
-                    LifecycleActionToken=wait.token,
-                    **result,
-                )
-            case 2 if group.hooks:
-                name = self._random.choice(list(group.hooks))
-                self._ask("DeleteLifecycleHook", AutoScalingGroupName=group.name, LifecycleHookName=name)
-            case 3 if group.hooks:
-                name = self._random.choice(list(group.hooks))
-                self._scene.changed_by_others.add((group.name, name))
-                self._ask(
-                    "PutLifecycleHook",
-                    AutoScalingGroupName=group.name,
-                    LifecycleHookName=name,
-                    HeartbeatTimeout=self._random.choice((30, 60, 3600)),
-                )
-            case 4 if len(self._fleet.groups) > 2:  # noqa: PLR2004 - so that something is left
-                self._scene.happened.add("group deleted")
-                self._ask("DeleteAutoScalingGroup", AutoScalingGroupName=group.name, ForceDelete=True)
-            case _:
-                pass
 
     def _mend(self) -> None:
         """Somebody puts back what others took away."""
@@ -388,7 +264,11 @@ class Scenario:
         for _ in range(_HURRIED if takes else 0):
             group = self._rush.choice(list(self._fleet.groups.values()))
             at = self._clock() + (takes or timedelta(0)) * self._rush.uniform(0.1, 1)
-            self._clock.at(at, partial(self._scale, group, self._rush))
+            self._clock.at(at, partial(self._scale_in_a_rush, group))
+
+    def _scale_in_a_rush(self, group: Group) -> None:
+        if not self.has_ended:
+            self._happenings.scale(group, self._rush)
 
     def _refuse_broken(self) -> None:
         """Somebody tries files that are no good. A refusal says why, and changes nothing."""

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 TIMEOUT: Final = cdk.Duration.seconds(60)  # five events, each at its slowest
 LATE: Final = cdk.Duration.minutes(15)
 _BATCH: Final = 5
-_STATES: Final = {  # of all that the stream tells
+_TOLD_OF: Final = {  # of all that the stream tells
     "eventName": ["INSERT", "MODIFY"],
-    "dynamodb": {"Keys": {"sk": {"S": ["STATE"]}}},
+    "dynamodb": {"Keys": {"sk": {"S": ["STATE", "RETAINED"]}}},
 }
 
 
@@ -65,5 +65,5 @@ class Announce(UsherFunction):
             starting_position=lambda_.StartingPosition.LATEST,
             batch_size=_BATCH,
             report_batch_item_failures=True,
-            filters=[lambda_.FilterCriteria.filter(_STATES)],
+            filters=[lambda_.FilterCriteria.filter(_TOLD_OF)],
         )

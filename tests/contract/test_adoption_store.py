@@ -14,6 +14,7 @@ from usher.aws.records import RecordTable
 from usher.core.action import Outcome, Phase
 from usher.core.configuration import ConfigurationRefused
 from usher.core.hook_timeouts import Described
+from usher.core.retained import MOST
 from usher.ports.errors import Moved
 from usher.ports.records import Raw
 from usher_simulator.fakes.memory_store import MemoryStore
@@ -129,6 +130,31 @@ def test_tries_are_kept_by_group_until_they_are_replaced(store: ReconcileStore) 
     }
     store.keep_foreign_waits("web", [])
     assert set(store.foreign_waits()) == {"jobs"}
+
+
+def test_retained_instances_are_kept_by_group_with_when_they_were_first_seen(store: ReconcileStore) -> None:
+    assert store.retained("web") == {}
+    store.keep_retained("web", {"i-1": at(1), "i-2": at(2)})
+    store.keep_retained("jobs", {"i-3": at(3)})
+    assert store.retained("web") == {"i-1": at(1), "i-2": at(2)}
+    store.keep_retained("web", {"i-2": at(2)})
+    assert (store.retained("web"), store.retained("jobs")) == ({"i-2": at(2)}, {"i-3": at(3)})
+
+
+def test_as_many_retained_instances_as_are_kept_fit_into_an_item(store: ReconcileStore) -> None:
+    most = {f"i-{number * 7919:017x}": at(number) for number in range(MOST)}
+    store.keep_retained("web", most)
+    assert store.retained("web") == most
+
+
+def test_retained_instances_that_a_newer_release_kept_are_unknown(client: DynamoDBClient, table: str) -> None:
+    store = RecordTable(client, table, clock)
+    store.keep_retained("web", {"i-1": at(1)})
+    key = {"pk": {"S": "GROUP#web"}, "sk": {"S": "RETAINED"}}
+    item = client.get_item(TableName=table, Key=key)["Item"]
+    del item["retained"]
+    client.put_item(TableName=table, Item=item)
+    assert store.retained("web") is None
 
 
 def described(seconds: float, **timeouts_s: float) -> Described:

@@ -22,7 +22,7 @@ from usher.aws.announcing import EventBus, announce_handler
 from usher.aws.records import RecordTable
 from usher.core import configuration, messages
 from usher.core.action import Action, OperatorNote, Outcome, Phase, Result
-from usher.core.announce import Kind, between
+from usher.core.announce import Kind, between, newly_retained
 from usher.ports.records import Raw
 from usher_hooksfile import load
 from usher_simulator.fakes.recorder import Recorder
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 EVENTS = Path(__file__).parents[2] / "events"
 SCHEMA = json.loads((EVENTS / "schema" / "lifecycle-action.json").read_text())
+SCHEMA_OF_RETAINED = json.loads((EVENTS / "schema" / "instance-retained.json").read_text())
 SAMPLE = Path(__file__).parents[2] / "usher_cli" / "sample"
 CREDENTIALS = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing"}
 
@@ -178,6 +179,54 @@ def test_a_record_that_comes_twice_makes_the_same_event_twice() -> None:
     assert one == other
 
 
+def retained_image(group: str, first_seen: dict[str, datetime]) -> dict[str, Any]:
+    """The item of a group as the stream has it."""
+    with mock_aws():
+        dynamodb = boto3.client("dynamodb", region_name="us-east-1", **CREDENTIALS)
+        dynamodb.create_table(**table.definition("records"))
+        RecordTable(dynamodb, "records", lambda: at(0)).keep_retained(group, first_seen)
+        key = {"pk": {"S": f"GROUP#{group}"}, "sk": {"S": "RETAINED"}}
+        item: dict[str, Any] = dynamodb.get_item(TableName="records", Key=key)["Item"]
+    return {name: {"B": b64encode(one["B"]).decode()} if "B" in one else one for name, one in item.items()}
+
+
+def told_of(*images: dict[str, Any]) -> list[dict[str, Any]]:
+    """The events of an item that became each of these images after the other."""
+    bus, recorder = ListingBus(), Recorder()
+    for before, after in zip([None, *images], images, strict=False):
+        change = {"Keys": {"pk": after["pk"], "sk": after["sk"]}, "NewImage": after, "SequenceNumber": "1"}
+        record = {"dynamodb": change if before is None else {**change, "OldImage": before}}
+        assert (
+            announce_handler(EventBus(bus), recorder)({"Records": [record]}, None)["batchItemFailures"] == []
+        )
+    assert recorder.troubles == []
+    return bus.events
+
+
+def test_each_retained_instance_is_told_of_once() -> None:
+    events = told_of(
+        retained_image("web", {"i-1": at(1)}),
+        retained_image("web", {"i-1": at(1), "i-2": at(2)}),
+        retained_image("web", {"i-2": at(2)}),
+    )
+    assert [event["detail"]["EC2InstanceId"] for event in events] == ["i-1", "i-2"]
+    assert {event["detail-type"] for event in events} == {str(Kind.RETAINED)}
+    validator = jsonschema.Draft202012Validator(SCHEMA_OF_RETAINED)
+    assert [error.message for event in events for error in validator.iter_errors(event)] == []
+    assert events[0]["detail"]["FirstSeenTime"] == "2026-03-01T12:00:01.000Z"
+
+
+def test_more_retained_instances_than_a_call_takes_are_told_of_in_several() -> None:
+    class Counting(ListingBus):
+        def put_events(self, *, Entries: Sequence[dict[str, Any]]) -> dict[str, Any]:  # noqa: N803
+            assert len(Entries) <= 10
+            return super().put_events(Entries=Entries)
+
+    bus = Counting()
+    EventBus(bus).put(newly_retained("web", {}, {f"i-{number}": at(number) for number in range(21)}))
+    assert len(bus.events) == 21
+
+
 @mock_aws
 def test_the_bus_of_aws_takes_what_is_put() -> None:
     client = boto3.client("events", region_name="us-east-1", **CREDENTIALS)
@@ -229,7 +278,11 @@ def test_the_schema_refuses_what_usher_never_says(event: dict[str, Any]) -> None
 
 def test_the_page_on_events_names_every_field_and_every_kind() -> None:
     page = (EVENTS.parent / "docs" / "events.md").read_text()
-    for name in [*SCHEMA["$defs"]["action"]["properties"], *Kind]:
+    for name in [
+        *SCHEMA["$defs"]["action"]["properties"],
+        *SCHEMA_OF_RETAINED["$defs"]["instance"]["properties"],
+        *Kind,
+    ]:
         assert f"`{name}`" in page, name
 
 

@@ -473,7 +473,7 @@ def test_only_stored_states_reach_the_function_that_announces_them() -> None:
     (found,) = stream["FilterCriteria"]["Filters"]
     assert json.loads(found["Pattern"]) == {
         "eventName": ["INSERT", "MODIFY"],
-        "dynamodb": {"Keys": {"sk": {"S": ["STATE"]}}},
+        "dynamodb": {"Keys": {"sk": {"S": ["STATE", "RETAINED"]}}},
     }
 
 

@@ -207,9 +207,13 @@ def test_instances_that_are_retained_are_counted_in_each_pass_until_they_go() ->
     assert "RetainedInstances" not in scene.recorder.counts
     scene.run(11)
     assert scene.state(instance) == "Terminating:Retained"
+    kept = scene.store.retained("web")
+    assert kept is not None
+    assert list(kept) == [instance]
     counted = scene.recorder.counts["RetainedInstances"]
     scene.run(4)
     assert scene.recorder.counts["RetainedInstances"] == counted + 2
+    assert scene.store.retained("web") == kept  # it is told of once
     scene.store.keep_release(instance, OperatorNote(who="arn:ann", at=scene.clock(), reason="x"))
     scene.client.terminate_instance_in_auto_scaling_group(
         InstanceId=instance, ShouldDecrementDesiredCapacity=False

@@ -53,6 +53,7 @@ class MemoryStore:
         self._releases: dict[str, OperatorNote] = {}
         self._states: dict[str, tuple[datetime, bool]] = {}  # whether it is stopped, by whom EC2 spoke of
         self._tried: dict[str, frozenset[ForeignWait]] = {}
+        self._retained: dict[str, dict[str, datetime]] = {}
         self._paused: dict[str, str] = {}
         self._described: dict[str, Described] = {}
         self._claimed: dict[str, datetime] = {}  # by group: when somebody was to describe it
@@ -215,6 +216,14 @@ class MemoryStore:
         self._tried.pop(group, None)
         if foreign_waits:
             self._tried[group] = frozenset(foreign_waits)
+
+    def retained(self, group: str) -> Mapping[str, datetime] | None:
+        """See usher.ports.records.RetainedInstances."""
+        return self._retained.get(group, {})
+
+    def keep_retained(self, group: str, first_seen: Mapping[str, datetime]) -> None:
+        """See usher.ports.records.RetainedInstances."""
+        self._retained[group] = dict(first_seen)
 
     def described(self, group: str) -> Described | None:
         """See usher.ports.records.DescribedHooks."""

@@ -8,22 +8,25 @@ from __future__ import annotations
 
 import json
 from base64 import b64decode
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from usher.aws import record_format
-from usher.aws.items import state
+from usher.aws import record_format, table
+from usher.aws.items import retained, state
 from usher.core import announce
 from usher.ports.errors import Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from usher.core.action import Action
+    from usher.aws.table import Item
     from usher.core.announce import Announcement
     from usher.invocation import Context, Event, Handler
     from usher.ports.telemetry import Telemetry
+
+
+_MOST_ENTRIES: Final = 10  # of PutEvents
 
 
 class Bus(Protocol):
@@ -41,7 +44,11 @@ class EventBus:
         self._client = client
 
     def put(self, announcements: Sequence[Announcement]) -> None:
-        """PutEvents, which takes ten at once: there are never more of one change."""
+        """By PutEvents, ten at once."""
+        for part in table.in_parts(announcements, _MOST_ENTRIES):
+            self._put(part)
+
+    def _put(self, announcements: Sequence[Announcement]) -> None:
         entries = [
             {
                 "Source": announce.SOURCE,
@@ -83,15 +90,19 @@ def announce_handler(bus: Bus, telemetry: Telemetry) -> Handler:
 
 
 def _announcements(change: Mapping[str, Any]) -> Sequence[Announcement]:
-    """Of the items in the table only the states of actions count; TTL removes them without a word."""
-    if change["Keys"]["sk"]["S"] != "STATE" or "NewImage" not in change:
+    """States of actions and retained instances count, and no other items; TTL removes them without a word."""
+    if "NewImage" not in change:
         return ()
-    before = change.get("OldImage")
-    return announce.between(_action(before) if before else None, _action(change["NewImage"]))
+    before = _item(change["OldImage"]) if "OldImage" in change else None
+    after, sk = _item(change["NewImage"]), change["Keys"]["sk"]["S"]
+    if sk == "STATE":
+        return announce.between(state.from_item(before) if before else None, state.from_item(after))
+    if sk == retained.SK:
+        known = retained.from_item(before) if before else {}
+        return announce.newly_retained(after["group"]["S"], known, retained.from_item(after))
+    return ()
 
 
-def _action(image: Mapping[str, Any]) -> Action:
-    """As the stream has it, where bytes are written in base64."""
-    packed = image.get("packed")
-    item = {**image, "packed": {"B": b64decode(packed["B"])}} if packed else dict(image)
-    return state.from_item(item)
+def _item(image: Mapping[str, Any]) -> Item:
+    """As the table has it: in the stream bytes are written in base64."""
+    return {name: {"B": b64decode(one["B"])} if "B" in one else one for name, one in image.items()}

@@ -17,6 +17,7 @@ GROUP#name      TEST#request id               a test message
                 HEARD                         a lifecycle message came, and when
                 DESCRIBED                     the heartbeat timeouts that stood when it was last described
                 DESCRIBING                    who is to describe it now
+                RETAINED                      its retained instances, and when each was first seen
 PAUSED          HOOK#name, or HOOK#*          an operator paused the hook, or all of them
 TRIED           GROUP#name                    the waits of a group that hold no action of ours
 """
@@ -29,6 +30,7 @@ from usher.aws.items.findings import FindingItems
 from usher.aws.items.foreign_waits import ForeignWaitItems
 from usher.aws.items.group_evidence import GroupEvidenceItems
 from usher.aws.items.open_actions import OpenActionItems
+from usher.aws.items.retained import RetainedItems
 
 
 class RecordTable(
@@ -40,5 +42,6 @@ class RecordTable(
     GroupEvidenceItems,
     DescribedHookItems,
     ForeignWaitItems,
+    RetainedItems,
 ):
     """Implements usher.ports.records.ReconcileStore: all kinds of items in one table."""

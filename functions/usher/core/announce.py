@@ -1,4 +1,4 @@
-"""What Usher tells the event bus of an action, drawn from how its record changed.
+"""What Usher tells the event bus: of an action, drawn from how its record changed, and of retained instances.
 
 The record alone is asked, and not who changed it: an evaluation, an operator's command, the stack's end.
 """
@@ -29,6 +29,7 @@ class Kind(StrEnum):
     HELD = "Lifecycle Action Held"
     COMPLETED = "Lifecycle Action Completed"
     DEFAULTED = "Lifecycle Action Defaulted"
+    RETAINED = "Instance Retained"
 
 
 @frozen
@@ -43,6 +44,25 @@ class Announcement:
 def between(before: Action | None, after: Action) -> tuple[Announcement, ...]:
     """What there is to tell of an action that was stored as `before`, and now as `after`."""
     return tuple(_changes(before, after))
+
+
+def newly_retained(
+    group: str, before: Mapping[str, datetime], after: Mapping[str, datetime]
+) -> tuple[Announcement, ...]:
+    """What there is to tell of the retained instances of a group, each with when it was first seen."""
+    return tuple(
+        Announcement(
+            kind=Kind.RETAINED,
+            at=at,
+            detail={
+                "AutoScalingGroupName": group,
+                "EC2InstanceId": one,
+                "FirstSeenTime": iso_time.to_milliseconds(at),
+            },
+        )
+        for one, at in after.items()
+        if one not in before
+    )
 
 
 def _changes(before: Action | None, after: Action) -> Iterator[Announcement]:

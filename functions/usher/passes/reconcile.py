@@ -26,6 +26,7 @@ from usher.passes.adoption import Adoption
 from usher.passes.doubt import Doubt
 from usher.passes.drift import Drift
 from usher.passes.failing_groups import PassedOver
+from usher.passes.retained import RetainedPass
 from usher.passes.scene import Scene
 from usher.ports.errors import GroupGone, Moved, Throttled, TryLater
 
@@ -105,9 +106,7 @@ class Reconcile:
         doubt.run(scene)
         adoption.run(scene, self._in_turn(scene.groups.values()), next_slot, passed_over)
         drift.run(scene, self._number(), next_slot, passed_over)
-        members = [one for group in scene.groups.values() for one in group.members.values()]
-        if retained := sum(one.is_retained for one in members):
-            self.telemetry.count("RetainedInstances", retained)
+        RetainedPass(store=self.store, telemetry=self.telemetry, clock=self.clock).run(scene)
         passed_over.check()
 
     def _open_waits(self) -> OpenWaits:

@@ -298,7 +298,21 @@ class ForeignWaits(Protocol):
         ...
 
 
-class ReconcileStore(Store, OpenActions, ClosedActions, ForeignWaits, DescribedHooks, Protocol):
+class RetainedInstances(Protocol):
+    """The instances that a failed termination retains, by group, and when each was first seen."""
+
+    def retained(self, group: str) -> Mapping[str, datetime] | None:
+        """What is kept of a group; None where a newer release kept it, and this one cannot read it."""
+        ...
+
+    def keep_retained(self, group: str, first_seen: Mapping[str, datetime]) -> None:
+        """Keep these, and no others of it; what is new in them is announced."""
+        ...
+
+
+class ReconcileStore(
+    Store, OpenActions, ClosedActions, ForeignWaits, DescribedHooks, RetainedInstances, Protocol
+):
     """What a reconcile pass keeps and reads."""
 
     def is_readable(self, instance_id: str) -> bool:

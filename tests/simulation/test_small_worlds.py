@@ -15,8 +15,13 @@ from usher.core.action import Outcome
 from usher.evaluation.sender import Sender
 from usher_simulator.fakes.memory_store import MemoryStore
 from usher_simulator.trials.choosers import by_priorities, written
+from usher_simulator.trials.choosers.written import Written
 from usher_simulator.trials.dice import Dice
+from usher_simulator.trials.faults import Fault
+from usher_simulator.trials.small.abreast import ToldEffects
 from usher_simulator.trials.small.search import explore, replay
+from usher_simulator.trials.small.state import kept
+from usher_simulator.trials.small.steps import READS
 from usher_simulator.trials.small.world import SmallTrial
 from usher_simulator.trials.small.worlds import BY_NAME, RESULT, TWO_LOOKS, WORLDS
 
@@ -37,16 +42,63 @@ def test_no_promise_is_broken_in_any_schedule(world: World) -> None:
     "without",
     [
         pytest.param({"merges": False}, id="without the merging of equal states"),
-        pytest.param({"orders_all": True}, id="without steps that commute"),
+        pytest.param({"orders_all": True}, id="in every order of their steps"),
     ],
 )
 def test_neither_reduction_leaves_out_an_end_of_two_looks(without: dict[str, bool]) -> None:
-    """Each alone. Without both at once there are too many schedules for a test."""
     world = replace(TWO_LOOKS, most_faults=0)
-    reduced, all_of_them = explore(world), explore(world, **without)
-    assert all_of_them.is_complete
-    assert reduced.ends == all_of_them.ends
-    assert all_of_them.schedules > 2 * reduced.schedules
+    reduced, every = explore(world), explore(world, **without)
+    assert every.is_complete
+    assert reduced.ends == every.ends
+
+
+def test_both_reductions_at_once_leave_out_no_end_of_a_look_beside_a_notice() -> None:
+    """Of two looks it takes 13,512 schedules: docs/exploring.md says how to run them."""
+
+    def look_and_notice(trial: SmallTrial) -> None:
+        trial.no_sweeps()
+        trial.at(9.95, lambda: trial.grow("web", 1))
+        trial.at(60, trial.again)
+
+    world = replace(TWO_LOOKS, most_faults=0, script=look_and_notice)
+    reduced, every = explore(world), explore(world, merges=False, orders_all=True)
+    assert every.is_complete
+    assert reduced.ends == every.ends
+    assert every.schedules > 20 * reduced.schedules
+
+
+def test_a_fault_that_is_not_offered_leads_to_no_other_end() -> None:
+    """An answer that is lost after a read, and a cut there: others stand for them."""
+    world = replace(TWO_LOOKS, faults=(Fault.STORE_BUSY, Fault.STORE_ANSWER_LOST, Fault.CUT))
+    reduced, every = explore(world), explore(replace(world, every_fault=True))
+    assert every.is_complete
+    assert reduced.ends == every.ends
+    assert reduced.schedules < every.schedules
+
+
+@pytest.mark.parametrize("world", WORLDS, ids=lambda world: world.name)
+def test_what_is_called_a_read_changes_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    as_it_is = ToldEffects.of_store
+    read, changed = set(), set()
+
+    def watched(self: ToldEffects, do: Any, action_id: str | None = None, what: str = "store") -> Any:
+        def done() -> Any:
+            before = kept(trials[0])
+            answer = do()
+            read.add(what)
+            changed.update([what] if kept(trials[0]) != before else [])
+            return answer
+
+        return as_it_is(self, done if what in READS and trials else do, action_id, what)
+
+    monkeypatch.setattr(ToldEffects, "of_store", watched)
+    trials: list[SmallTrial] = []
+    trial = SmallTrial(world, Written({}, 0))
+    trials.append(trial)
+    while trial.advance():
+        pass
+    assert "load" in read
+    assert changed == set()
 
 
 def _completed_before_it_is_stored(self: Sender, action: Action, decision: Any, now: Any) -> None:

@@ -7,7 +7,7 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
     from datetime import datetime
 
 
@@ -32,10 +32,9 @@ class VirtualClock:
         """When the next thing is due; None when nothing is."""
         return self._due[0][0] if self._due else None
 
-    @property
-    def moments(self) -> list[datetime]:
-        """When things are due, in order."""
-        return sorted(moment for moment, _, _ in self._due)
+    def moments_without(self, names: Collection[str]) -> list[datetime]:
+        """When things are due, in order, other than functions of these qualified names."""
+        return sorted(moment for moment, _, do in self._due if getattr(do, "__qualname__", "") not in names)
 
     def step(self) -> None:
         """Jump to the next thing that is due, and do it."""

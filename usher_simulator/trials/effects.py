@@ -120,9 +120,13 @@ class Effects:
             raise self._unavailable(Fault.STORE_BUSY, action_id)
         done = do()
         self.invocations.step()
-        if self.faults.hits(Fault.STORE_ANSWER_LOST):
+        if self.loses_answer(what):
             raise self._unavailable(Fault.STORE_ANSWER_LOST, action_id)
         return done
+
+    def loses_answer(self, what: str) -> bool:  # noqa: ARG002 - for a subclass
+        """Whether the store's answer to a step is lost."""
+        return self.faults.hits(Fault.STORE_ANSWER_LOST)
 
     def of_queue(self, do: Callable[[], None], action_id: str | None = None) -> None:
         """A message to a queue. Raises Unavailable: it may have been sent all the same."""

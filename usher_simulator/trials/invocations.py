@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _NOTHING: Final = timedelta(0)
+TIMES_OUT: Final = "Invocations.start.<locals>.time_out"  # as the clock has it
 _MILLISECOND: Final = timedelta(milliseconds=1)
 
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 LONGEST_DELAY: Final = timedelta(seconds=900)
 MOST_BYTES: Final = 1024 * 1024
+SHOWS: Final = "SimulatedQueue._show_at.<locals>.show"  # as the clock has it
 _AT_ONCE: Final = timedelta(0)
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _WORK: Final = timedelta(seconds=6)  # an evaluation, with its call
 # What one evaluation that is lost, or one try that fails, makes up for; more of them may cost an instance.
-_COSTS_ONE_LOOK: Final = frozenset(
+COSTS_ONE_LOOK: Final = frozenset(
     {
         Fault.CUT,
         Fault.STORE_BUSY,
@@ -81,7 +81,7 @@ class NeverByDefault(WaitChecker):
     def _no_excuse(self, met: Sequence[Met], wait: Wait) -> str:
         if not met:
             return "nothing had gone wrong with it"
-        if len(met) == 1 and met[0].fault in _COSTS_ONE_LOOK:
+        if len(met) == 1 and met[0].fault in COSTS_ONE_LOOK:
             return f"only one thing had gone wrong: {met[0].fault} at {met[0].at:%H:%M:%S.%f}"
         early, late = (wait.expires_at - before for before in self._LATEST)
         if Fault.SKEWED in self.scene.faults.swarm.rates:

@@ -29,7 +29,7 @@ _NEVER: Final = datetime.max.replace(tzinfo=UTC)
 _CLOCKS_BLUR: Final = 2 * LONGEST_SKEW
 _BY_TIME: Final = (EndedBy.HEARTBEAT_TIMEOUT, EndedBy.GLOBAL_TIMEOUT)
 # After these nobody can know what became of a call: it was never sent, or its answer was not stored.
-_LEAVES_A_CALL_UNKNOWN: Final = frozenset(
+LEAVES_A_CALL_UNKNOWN: Final = frozenset(
     {
         Fault.CUT,
         Fault.ANSWER_LOST,
@@ -44,7 +44,7 @@ _LEAVES_A_CALL_UNKNOWN: Final = frozenset(
 )
 
 
-_MAKES_A_LOOK_LATE: Final = frozenset({Fault.WAKE_UP_LOST, Fault.WAKE_UP_LATE})
+MAKES_A_LOOK_LATE: Final = frozenset({Fault.WAKE_UP_LOST, Fault.WAKE_UP_LATE})
 
 
 class TrueEnds(WaitChecker):
@@ -143,7 +143,7 @@ class TrueEnds(WaitChecker):
 
     def _met(self, action: Action, since: datetime) -> bool:
         met = self.scene.faults.between(action.id, since - LONGEST_SKEW, self.scene.clock())
-        return any(one.fault in _LEAVES_A_CALL_UNKNOWN for one in met)
+        return any(one.fault in LEAVES_A_CALL_UNKNOWN for one in met)
 
     def _was_out_of_sight(self, action: Action, wait: Wait) -> bool:
         """Whether it ended before it was known here, at a moment that clocks blur, or before its time."""
@@ -166,7 +166,7 @@ class TrueEnds(WaitChecker):
         """
         since = self.known_at(action, wait)
         met = self.scene.faults.between(action.id, since - LONGEST_SKEW, self.scene.clock())
-        looked_late = any(one.fault in _MAKES_A_LOOK_LATE for one in met) or self._nobody_ran(since)
+        looked_late = any(one.fault in MAKES_A_LOOK_LATE for one in met) or self._nobody_ran(since)
         is_paused = self.scene.was_paused(wait.hook, since)
         is_unseen = looked_late or self._nobody_was_answered(wait)
         return is_unseen or is_paused or self._met(action, since) or self.is_changed(wait)

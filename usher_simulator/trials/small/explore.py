@@ -11,9 +11,10 @@ import argparse
 import gc
 import sys
 from time import process_time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from usher_simulator.trials.choosers import written
+from usher_simulator.trials.small.reached import CAN_COUNT, lines_reached
 from usher_simulator.trials.small.search import explore, replay
 from usher_simulator.trials.small.worlds import WORLDS
 
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
     from usher_simulator.trials.small.search import Explored
     from usher_simulator.trials.small.world import World
 
+_TITLES: Final = """\
+| world | what happens at once | faults | schedules | states | complete | lines | seconds of processor time |
+|---|---|---|---|---|---|---|---|"""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command. Returns its exit code."""
@@ -30,26 +35,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
     worlds = [world for world in WORLDS if not asked.worlds or world.name in asked.worlds]
     if asked.schedule is not None:
         return _show(worlds[0], asked.schedule)
-    print("| world | faults | schedules | states | complete | seconds of processor time |")  # noqa: T201 - the table
-    print("|---|---|---|---|---|---|")  # noqa: T201 - as above
+    print(_TITLES)  # noqa: T201 - the table
+    if not CAN_COUNT:
+        print("The lines of the functions are counted from Python 3.12 on.", file=sys.stderr)  # noqa: T201 - a hint
     failed = 0
     for world in worlds:
         if asked.quick and not world.is_quick:
             continue
         gc.collect()
         began = process_time()
-        explored = explore(world, most=asked.most)
-        print(_row(world, explored, process_time() - began), flush=True)  # noqa: T201 - as above
+        with lines_reached() as lines:
+            explored = explore(world, most=asked.most)
+        print(_row(world, explored, len(lines), process_time() - began), flush=True)  # noqa: T201 - as above
         if explored.failing is not None:
             failed += 1
             _tell(world, explored)
     return 1 if failed else 0
 
 
-def _row(world: World, explored: Explored, took_s: float) -> str:
+def _row(world: World, explored: Explored, lines: int, took_s: float) -> str:
     complete = "yes" if explored.is_complete else "no"
-    counts = f"{explored.schedules:,} | {explored.states:,}"
-    return f"| {world.name} | {world.most_faults} | {counts} | {complete} | {took_s:.0f} |"
+    bounds = f"{world.most_faults} of {len(world.faults)} kinds" if world.most_faults else "none"
+    counts = f"{explored.schedules:,} | {explored.states:,} | {complete} | {lines:,}"
+    return f"| `{world.name}` | {world.about} | {bounds} | {counts} | {took_s:.0f} |"
 
 
 def _tell(world: World, explored: Explored) -> None:

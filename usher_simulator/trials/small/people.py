@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from contextlib import suppress
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Final, cast
 
 from usher.core import operators
 from usher.core.action import OperatorNote, Result
+from usher.core.file_versions import FileVersion
 from usher.operators import Operators
-from usher.ports.errors import Unavailable
+from usher.ports.errors import Moved, NotInForce, Unavailable
 from usher.ports.records import ALL_HOOKS
 from usher_simulator.fakes.recorder import Recorder
 from usher_simulator.trials.invocations import Invocation
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
     from usher.core.action import Action
     from usher.core.compiled import Compiled
+    from usher.core.file_versions import Schedule
     from usher.core.operators import Change
     from usher.ports.records import Records
     from usher_simulator.trials.small.world import SmallTrial
@@ -114,11 +117,69 @@ def resumes(trial: SmallTrial) -> None:
     does(trial, work)
 
 
-def deploys(trial: SmallTrial, file: Compiled) -> None:
-    """The functions get another hooks file."""
+def deploys(trial: SmallTrial, *files: Compiled) -> None:
+    """The functions get another hooks file; or several, one after the other, as in a rollback."""
 
-    def deploy() -> None:
+    def deploy(file: Compiled) -> None:
         trial.scene.deployed.append(InForce(since=trial.clock(), file=file.file))
         trial.usher.deploy(file)
 
-    does(trial, lambda: trial.effects.of_store(deploy, what="deploy"))
+    def work() -> None:
+        for file in files:
+            trial.effects.of_store(partial(deploy, file), what="deploy")
+
+    does(trial, work)
+
+
+def applies(trial: SmallTrial, file: Compiled) -> None:
+    """`usher apply`: reads which versions there are, and stores another, unless somebody was faster."""
+    versions = trial.usher.versions
+
+    def takes_effect() -> None:
+        trial.scene.deployed.append(InForce(since=trial.clock(), file=file.file))
+        trial.usher.file = file
+
+    def apply(over: Schedule) -> None:
+        now, number = trial.clock(), over.newest + 1
+        after = over.then(number, now)
+        effective_at = after.starts[-1].at
+        version = FileVersion(
+            number=number,
+            file=file,
+            applied_at=now,
+            effective_at=effective_at,
+            by=PERSON,
+            reason="ticket 8",
+            previous=over.newest,
+        )
+        versions.apply(version, after, over)
+        trial.clock.at(effective_at, takes_effect)
+
+    def work() -> None:
+        over = trial.effects.of_store(versions.schedule, what="schedule")
+        with suppress(Moved, NotInForce):
+            trial.effects.of_store(partial(apply, over), what="apply")
+
+    does(trial, work)
+
+
+def grows(trial: SmallTrial, size: int) -> None:
+    """Somebody has a group launch an instance."""
+    does(trial, lambda: trial.effects.of_store(lambda: trial.grow("web", size), what="grow"))
+
+
+def ends_elsewhere(trial: SmallTrial) -> None:
+    """Somebody else completes the first action, past Usher."""
+
+    def end() -> None:
+        wait = next(wait for waits in trial.waits.values() for wait in waits)
+        if wait.is_open:
+            trial.ask(
+                "CompleteLifecycleAction",
+                AutoScalingGroupName=wait.group,
+                LifecycleHookName=wait.hook,
+                InstanceId=wait.instance_id,
+                LifecycleActionResult="ABANDON",
+            )
+
+    does(trial, lambda: trial.effects.of_store(end, what="end elsewhere"))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from usher_simulator.trials.choosers.depth_first import DepthFirst, Known
 from usher_simulator.trials.choosers.written import Written, written
-from usher_simulator.trials.small.state import digest
+from usher_simulator.trials.small.state import digest, end
 from usher_simulator.trials.small.steps import Steps
 from usher_simulator.trials.small.world import SmallTrial
 
@@ -24,7 +24,7 @@ class Explored:
     world: str
     schedules: int = 0
     states: int = 0
-    ends: set[bytes] = field(default_factory=set)  # the states in which schedules ended
+    ends: set[bytes] = field(default_factory=set)  # of schedules, whatever faults led there
     choices: int = 0  # of the longest schedule
     is_complete: bool = False
     failing: str | None = None
@@ -36,10 +36,10 @@ def explore(
 ) -> Explored:
     """Run the schedules of a world, at most so many, until a promise is broken.
 
-    Without `merges` each goes to its end; with `orders_all` steps that commute are ordered in each way, too.
+    Without `merges` each goes to its end; with `orders_all` every order of every step is tried.
     """
     steps, explored = Steps(), Explored(world=world.name)
-    chooser = DepthFirst(world.most_faults, None if orders_all else steps.commutes, merges=merges)
+    chooser = DepthFirst(world.most_faults, None if orders_all else steps, merges=merges)
     while not explored.is_complete and explored.failing is None and explored.schedules != most:
         trial = _run(world, chooser, steps)
         explored.schedules += 1
@@ -47,7 +47,7 @@ def explore(
         if trial is not None:
             _note(explored, trial, chooser)
         if steps.is_wrong():
-            chooser = DepthFirst(world.most_faults, steps.commutes, merges=merges)
+            chooser = DepthFirst(world.most_faults, steps, merges=merges)
         else:
             explored.is_complete = not chooser.next_path()
         explored.states = len(chooser.seen or ())
@@ -58,7 +58,7 @@ def _run(world: World, chooser: DepthFirst, steps: Steps) -> SmallTrial | None:
     """The next schedule; None where it came to a state that was known."""
     chooser.begin()
     trial = SmallTrial(world, chooser)
-    chooser.state = lambda: digest(trial)
+    chooser.state, chooser.kinds = lambda: digest(trial), trial.abreast.kinds
     steps.now, trial.abreast.on_step = trial.clock, steps.does
     try:
         while trial.advance():
@@ -71,7 +71,7 @@ def _run(world: World, chooser: DepthFirst, steps: Steps) -> SmallTrial | None:
 
 
 def _note(explored: Explored, trial: SmallTrial, chooser: DepthFirst) -> None:
-    explored.ends.add(digest(trial))
+    explored.ends.add(end(trial))
     if trial.scene.violations:
         choices = {at: each.place for at, each in enumerate(chooser.path)}
         explored.failing = shrunk(trial.world, choices, trial.scene.violations[0].promise)

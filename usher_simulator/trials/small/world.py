@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from usher.core.compiled import compiled
 from usher_simulator.autoscaling.latencies import PROMPT
@@ -29,10 +29,11 @@ if TYPE_CHECKING:
     from usher_simulator.autoscaling.lifecycle_actions import Wait
     from usher_simulator.autoscaling.query_protocol import Request
     from usher_simulator.trials.choosers.chooser import Chooser
+    from usher_simulator.trials.deployed import Deployed
     from usher_simulator.trials.dice import Dice
     from usher_simulator.trials.effects import Effects
     from usher_simulator.trials.invocations import Invocation
-    from usher_simulator.trials.queue import Batch
+    from usher_simulator.trials.queue import Batch, Ended
 
 # What may go wrong at a step, and with a message. A clock that is off, an index that lags and an answer to a
 # question that is odd change what is seen, not the order.
@@ -68,6 +69,7 @@ class World:
     `most_faults`: so many hit in a schedule, of these `faults`, at steps from `faults_from` on. `has_bus`:
     whether events come by EventBridge, too. `comes_twice`: whether each notice invokes intake, too.
     `answers`: the conditions that AWS is asked about, which hold. `is_quick`: `make test` runs all of it.
+    `every_fault`: also those of which one stands for another (steps.py beside this).
     """
 
     name: str
@@ -84,6 +86,7 @@ class World:
     answers: Sequence[str] = ()
     things: frozenset[Thing] = field(default_factory=frozenset)
     is_applied: bool = False
+    every_fault: bool = False
 
 
 class SmallDeployment(Deployment):
@@ -93,16 +96,24 @@ class SmallDeployment(Deployment):
     sweeps_run = True
 
     def __init__(self, *given: Any, **named: Any) -> None:  # noqa: ANN401 - as Deployment
-        self.given: dict[int, str] = {}  # by the number of an invocation
         self._made: dict[int, int] = {}
+        self._is_second = False  # the batch that it is given runs already: that one acknowledges it
         super().__init__(*given, **named)
 
     def _invoke(self, *given: Any, **named: Any) -> Invocation:  # noqa: ANN401 - as Deployment
         batch: Batch | None = next((each for each in given[3:] if each), named.get("batch"))
         invocation = super()._invoke(*given, **named)
         messages = batch.messages if batch else ()
-        self.given[invocation.number] = repr(sorted((each.body, each.receives) for each in messages))
+        abreast = cast("Abreast", self.effects.invocations)
+        abreast.given[invocation.number] = repr(sorted((each.body, each.receives) for each in messages))
+        if self._is_second:
+            abreast.seconds.add(invocation.number)
         return invocation
+
+    def _run_batch(self, settings: Deployed, batch: Batch, container: int, ended: Ended) -> None:
+        self._is_second = container < 0
+        super()._run_batch(settings, batch, container, ended)
+        self._is_second = False
 
     def _run_sweep(self) -> None:
         if self.sweeps_run:
@@ -142,7 +153,12 @@ class SmallTrial(Calm):
             surroundings=Surroundings(is_applied=world.is_applied),
             tells=tells,
         )
+        self.abreast.every_fault = world.every_fault
         self.abreast.stored = self.usher.memory.load
+        self.abreast.are_closed = lambda: not self.usher.memory.open_actions()
+        self.abreast.are_over = lambda: (
+            not any(wait.is_open for waits in self.waits.values() for wait in waits)
+        )
         self.audience.checkers.insert(0, Ordered(self.scene))
         world.script(self)
 

@@ -71,8 +71,35 @@ def _paused(trial: SmallTrial) -> None:
 
 def _deploys(trial: SmallTrial) -> None:
     other = {**_file({"until": [{"elapsed": "3m"}], "give_up_after": "5m"}), "version": 1}
-    _without_sweeps(trial, partial(people.deploys, file=compiled(other)))
-    trial.at(50.05, lambda: trial.grow("web", 2))
+    _without_sweeps(trial, lambda each: people.deploys(each, compiled(other)))
+    trial.at(58.95, lambda: trial.grow("web", 2))
+
+
+def _rolled_back(trial: SmallTrial) -> None:
+    """Another file, and the one of before again, while one looks and one begins."""
+    other = {**_file({"until": [{"elapsed": "3m"}], "give_up_after": "5m"}), "version": 1}
+    _without_sweeps(trial, lambda each: people.deploys(each, compiled(other), each.usher.file))
+    trial.at(58.95, lambda: trial.grow("web", 2))
+
+
+def _retired(trial: SmallTrial) -> None:
+    """The pass of the second minute reads for the second time that nobody waits, and deletes the hook."""
+    successor = {**_file(_AT_49, name="door"), "version": 1}
+    trial.at(0, trial.stack.create)
+    trial.at(20, lambda: trial.stack.update(compiled(successor)))
+    trial.at(2 * _MINUTE, lambda: people.grows(trial, 1))
+
+
+def _applied(trial: SmallTrial) -> None:
+    """A version takes effect at a look, and at the notice of another; two people apply a further one."""
+    longer = {**_file({"until": [{"elapsed": "2m"}], "give_up_after": "5m"}), "version": 1}
+    trial.at(0, trial.stack.create)
+    trial.at(129.95, lambda: trial.grow("web", 1))
+    trial.at(130, trial.no_sweeps)
+    trial.at(120, lambda: people.applies(trial, compiled(longer)))
+    trial.at(178.95, lambda: trial.grow("web", 2))
+    for _ in range(2):
+        trial.at(180, lambda: people.applies(trial, trial.usher.file))
 
 
 _AT_49: Final = {"until": [{"elapsed": "49s"}], "give_up_after": "5m"}
@@ -85,6 +112,21 @@ WORLDS: Final = (
         faults_from=_CROWDED,
         lasts=_SOON,
         is_quick=True,
+    ),
+    World(
+        name="notice",
+        about="a notice and its looks, of a heartbeat timeout of 30 s, with a fault at any time",
+        hooks=_file({"until": [{"elapsed": "40s"}], "give_up_after": "5m"}, heartbeat_timeout="30s"),
+        script=_begins,
+        lasts=_SOON,
+    ),
+    World(
+        name="elsewhere",
+        about="a look at the moment of its result, and somebody who ends the action past Usher",
+        hooks=_file(_AT_49),
+        script=lambda trial: _without_sweeps(trial, people.ends_elsewhere),
+        faults_from=_CROWDED,
+        lasts=_SOON,
     ),
     World(
         name="result",
@@ -166,6 +208,36 @@ WORLDS: Final = (
         script=lambda trial: _without_sweeps(trial, size=2),
         lasts=_SOON,
         faults=(Fault.CUT,),
+    ),
+    World(
+        name="rollback",
+        about="another hooks file and back, while one looks and one begins",
+        hooks=_file({"until": [{"elapsed": "65s"}], "give_up_after": "5m"}),
+        script=_rolled_back,
+        faults_from=_CROWDED,
+        lasts=timedelta(seconds=250),
+        faults=_AT_WORK,
+    ),
+    World(
+        name="retirement",
+        about="a hook that another replaces is deleted while somebody enters",
+        hooks=_file(_AT_49),
+        script=_retired,
+        faults_from=timedelta(seconds=120),
+        lasts=timedelta(seconds=490),  # three more passes: what a fault put off is done by then
+        things=frozenset({Thing.ENROLLED}),
+        faults=_AT_WORK,
+    ),
+    World(
+        name="apply",
+        about="a version of the file takes effect while one looks, one begins, and two people apply another",
+        hooks=_file(_AT_49),
+        script=_applied,
+        faults_from=timedelta(seconds=180),
+        lasts=timedelta(seconds=300),
+        things=frozenset({Thing.ENROLLED}),
+        is_applied=True,
+        faults=_AT_WORK,
     ),
 )
 BY_NAME: Final = {world.name: world for world in WORLDS}

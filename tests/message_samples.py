@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from usher.core import messages
+from usher.core.action import Signal
 from usher.core.notifications import NotUnderstood
 
 EVENTS = Path(__file__).parents[1] / "events"
@@ -40,6 +41,20 @@ def assert_short(text: str) -> None:
     """A reason travels in an attribute of the dead letter, and is read by people."""
     assert text.isascii()
     assert 0 < len(text) <= 400
+
+
+def signal_put(entry: dict[str, str]) -> Signal:
+    """What Usher reads of an entry of PutEvents, as EventBridge passes it on."""
+    event = {
+        "id": "1",
+        "source": entry["Source"],
+        "detail-type": entry["DetailType"],
+        "time": "2026-03-10T09:00:00Z",
+        "detail": json.loads(entry["Detail"]),
+    }
+    signal = messages.read(event)
+    assert isinstance(signal, Signal)
+    return signal
 
 
 def with_detail(name: str, **changes: object) -> dict[str, Any]:

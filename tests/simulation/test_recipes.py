@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import pytest
 from click.testing import CliRunner
 
-from usher.core import messages
-from usher.core.action import Signal, Status
+from tests.message_samples import signal_put
+from usher.core.action import Status
 from usher.core.wait_moves import WAIT_MOVES
 from usher_cli.main import main
 from usher_cli.report import report
@@ -480,15 +480,7 @@ def test_the_script_sends_a_signal_that_usher_understands(tmp_path: Path, status
     assert code == 0
     assert sent[: sent.index("--entries")] == ["events", "put-events", "--region", "eu-central-1"]
     (entry,) = json.loads(sent[sent.index("--entries") + 1])
-    event = {
-        "id": "1",
-        "source": entry["Source"],
-        "detail-type": entry["DetailType"],
-        "time": "2026-03-10T09:00:00Z",
-        "detail": json.loads(entry["Detail"]),
-    }
-    signal = messages.read(event)
-    assert isinstance(signal, Signal)
+    signal = signal_put(entry)
     assert (signal.instance_id, signal.name, signal.status) == (
         "i-0123456789abcdef0",
         "jobs-finished",

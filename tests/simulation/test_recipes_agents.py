@@ -20,13 +20,14 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pytest
 
+from tests.message_samples import signal_put
 from tests.simulation.test_recipes import CURL, END, SCRIPT, Scene, checked, told
-from usher.core import messages
-from usher.core.action import Signal
 from usher_simulator.replay.fleet_day import Instance
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from usher.core.action import Signal
 
 PAGE = (Path(__file__).parents[2] / "docs" / "recipes-agents.md").read_text(encoding="utf-8")
 
@@ -255,15 +256,7 @@ def run(recipe: str, address: str, folder: Path) -> tuple[int, list[Signal]]:
 
 def _signal(entries: list[dict[str, str]]) -> Signal:
     (entry,) = entries
-    event = {
-        "id": "1",
-        "source": entry["Source"],
-        "detail-type": entry["DetailType"],
-        "time": "2026-03-10T09:00:00Z",
-        "detail": json.loads(entry["Detail"]),
-    }
-    signal = messages.read(event)
-    assert isinstance(signal, Signal)
+    signal = signal_put(entry)
     assert signal.instance_id == INSTANCE
     return signal
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.conditions import FAILED, HOLDS, PENDING, UNKNOWN
 from tests.factories import a_policy, a_signal, an_action, at
 from usher.core import configuration
 from usher.core.action import Status
@@ -25,13 +26,6 @@ if TYPE_CHECKING:
     from usher.core.conditions.verdict import Condition
     from usher.core.field import Field
     from usher.core.finding import Memory
-
-HOLDS, PENDING, UNKNOWN, FAILED = (
-    ConditionStatus.HOLDS,
-    ConditionStatus.PENDING,
-    ConditionStatus.UNKNOWN,
-    ConditionStatus.FAILED,
-)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

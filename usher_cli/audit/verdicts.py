@@ -41,9 +41,6 @@ class Verdict:
     is_broken: bool = True
 
 
-Check = "Callable[[Told], Iterable[Verdict]]"
-
-
 def broken(promise: str, told: Told, text: str) -> Verdict:
     """The record shows that a promise was broken."""
     return Verdict(promise=promise, told=told, text=text)

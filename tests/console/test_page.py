@@ -273,6 +273,21 @@ def test_the_address_works_once_and_a_reload_keeps_the_session(
     expect(stranger.get_by_role("tablist")).to_be_hidden()
 
 
+def test_two_consoles_in_one_browser_keep_apart(visit: Visitor, stack: MemoryStack, site: Site) -> None:
+    opened(stack, 1)
+    first = visit(site)
+    expect(rows(first)).to_have_count(1)
+    with served(MemoryStack(services={"autoscaling": NothingRetained()}).account()) as other:
+        visit.origins.append(other.origin)
+        second = first.context.new_page()
+        second.goto(other.address)
+        expect(second.get_by_text("No action is held.")).to_be_visible()
+        first.reload()
+        expect(rows(first)).to_have_count(1)
+        second.reload()
+        expect(second.get_by_text("No action is held.")).to_be_visible()
+
+
 def test_a_console_that_has_ended_is_told_so(visit: Visitor, stack: MemoryStack) -> None:
     opened(stack, 1)
     with served(stack.account()) as site:

@@ -15,6 +15,7 @@ from tests.console_site import served
 from tests.factories import a_policy, an_action, at
 from tests.memory_account import CALLER, Clients, MemoryStack
 from tests.unit.test_account import Deployed, cloud, deployed
+from tests.unit.test_apply import YES, Stack, a_file, file
 from tests.unit.test_console_door import NothingRetained
 from usher.core.action import Outcome, Phase, Result
 from usher.ports.errors import Denied
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from tests.console_site import Site
     from usher.core.action import Action
 
-__all__ = ["cloud", "deployed"]  # fixtures
+__all__ = ["cloud", "deployed", "file"]  # fixtures
 
 ROOT: Final = Path(__file__).parents[2]
 PAGE: Final = ROOT / "usher_cli" / "console" / "page"
@@ -163,6 +164,25 @@ def test_nothing_is_retained_and_nothing_was_applied(site: Site) -> None:
     assert site.get("/api/retained").json["retained"] == []
     config = site.get("/api/config").json
     assert (config["in_effect"], config["written"], config["versions"]) == (None, None, [])
+
+
+def test_the_configuration_is_the_version_in_effect_as_it_was_written(file: Path) -> None:
+    stack = Stack("web")
+    text = f"# ours\n{a_file()}"
+    for written in (a_file("until: [elapsed: 1m]"), text):
+        file.write_text(written, encoding="utf-8")
+        assert stack.usher("apply", *YES).exit_code == 0
+        stack.now += timedelta(minutes=5)
+        stack.sweep()
+    with served(stack.account()) as site:
+        site.enter()
+        config = site.get("/api/config").json
+    assert (config["in_effect"], config["written"]) == (2, text)
+    assert [(each["version"], each["status"]) for each in config["versions"]] == [
+        (2, "in effect"),
+        (1, "past"),
+    ]
+    assert config["enrolled"] == [{"group": "web", "hook": "gate", "state": "wanted"}]
 
 
 # What it does
@@ -364,8 +384,8 @@ def test_the_page_has_no_inline_script_style_or_address_elsewhere(site: Site) ->
 
 def test_every_file_of_the_page_is_served(site: Site) -> None:
     told = {".js": site.get("/console.js"), ".css": site.get("/console.css")}
-    for file in PAGE.iterdir():
-        assert file.suffix == ".html" or file.read_text(encoding="utf-8") in told[file.suffix].body.decode()
+    for part in PAGE.iterdir():
+        assert part.suffix == ".html" or part.read_text(encoding="utf-8") in told[part.suffix].body.decode()
     assert told[".js"].headers["content-type"].startswith("text/javascript")
     assert told[".css"].headers["content-type"].startswith("text/css")
 

@@ -119,9 +119,12 @@ def test_a_change_has_a_bounded_length_that_it_tells(entered: Site) -> None:
     assert entered.post("/api/hold", {}, Transfer_Encoding="chunked", Content_Length=None).status == 411
 
 
-@pytest.mark.parametrize("cookie", [None, "usher_console=", "usher_console=secret-1", "other=secret-2", "é"])
+@pytest.mark.parametrize(
+    "cookie", [None, "{name}=", "{name}=secret-1", "usher_console_1=secret-2", "usher_console=secret-2", "é"]
+)
 def test_without_the_cookie_only_the_page_and_the_exchange_answer(entered: Site, cookie: str | None) -> None:
-    for (_, path), answer in each(entered, Cookie=cookie).items():
+    given = cookie and cookie.format(name=entered.door.cookie_name)
+    for (_, path), answer in each(entered, Cookie=given).items():
         assert (answer.status == 401) != (path in FOR_ALL and path != "/api/session"), path
 
 
@@ -138,7 +141,7 @@ def test_a_code_works_once_and_a_wrong_one_never() -> None:
 
 def test_the_code_opens_no_route_itself() -> None:
     with served(stack().account()) as site:
-        code = f"usher_console={site.door.code}"
+        code = f"{site.door.cookie_name}={site.door.code}"
         assert site.get("/api/about", Cookie=code).status == 401
         assert site.get(f"/api/about?code={site.door.code}").status == 401
 

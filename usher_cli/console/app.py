@@ -17,7 +17,7 @@ from starlette.routing import Route
 from usher_cli.account import errors_as_trouble
 from usher_cli.aws_errors import is_denied
 from usher_cli.console.changes import ACTS
-from usher_cli.console.door import COOKIE, Guarded, problem
+from usher_cli.console.door import Guarded, problem
 from usher_cli.console.live import LiveActions
 from usher_cli.console.reads import Reads
 
@@ -78,7 +78,7 @@ class ConsoleApp:
         if cookie is None:
             return problem("This code is used or wrong: start `usher console` again.", 401)
         answer = JSONResponse({})
-        answer.set_cookie(COOKIE, cookie, httponly=True, samesite="strict", path="/")
+        answer.set_cookie(self._door.cookie_name, cookie, httponly=True, samesite="strict", path="/")
         return answer
 
     def _about(self, _: Mapping[str, str]) -> dict[str, Any]:

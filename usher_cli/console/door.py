@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 # What holds nothing of the account: the page itself, and the exchange of the code for the cookie.
 FOR_ALL: Final = frozenset({"/", "/console.css", "/console.js", "/api/session"})
-COOKIE: Final = "usher_console"
 BODY_BYTES_MAX: Final = 16 * 1024
 HEADERS: Final = {
     "Content-Security-Policy": (
@@ -39,6 +38,9 @@ class Door:
 
     def __init__(self, port: int, new_secret: Callable[[], str]) -> None:
         self.hosts: Final = (f"127.0.0.1:{port}", f"localhost:{port}")
+        self.cookie_name: Final = (
+            f"usher_console_{port}"  # cookies belong to hosts: two consoles share theirs
+        )
         self.code: Final = new_secret()
         self._cookie: Final = new_secret()
         self._is_used = False
@@ -61,7 +63,9 @@ class Door:
             return 403, "Another site asks: open the console itself."
         if request.method not in _READS and (refused := _unfit_change(request, origin)):
             return refused
-        if request.url.path not in FOR_ALL and not _same(request.cookies.get(COOKIE, ""), self._cookie):
+        if request.url.path not in FOR_ALL and not _same(
+            request.cookies.get(self.cookie_name, ""), self._cookie
+        ):
             return 401, "This page has no session: start `usher console` again, and open what it prints."
         return None
 

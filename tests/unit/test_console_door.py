@@ -10,12 +10,23 @@ from starlette.routing import Route
 from tests.console_site import Site, served
 from tests.memory_account import Clients, MemoryStack
 from usher_cli.console.changes import ACTS
-from usher_cli.console.door import BODY_BYTES_MAX, FOR_ALL, HEADERS
+from usher_cli.console.door import BODY_BYTES_MAX, HEADERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.console_site import Answered
+
+
+WITHOUT_COOKIE = {"/", "/console.css", "/console.js"}  # and the exchange of the code
+BINDING = {
+    "cache-control": "no-store",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "referrer-policy": "no-referrer",
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+}
 
 
 class NothingRetained(Clients):
@@ -99,7 +110,7 @@ def test_the_origin_must_be_of_the_host_that_was_asked(entered: Site) -> None:
 def test_no_route_of_the_account_answers_what_another_site_asks_for(entered: Site) -> None:
     for site_of_it in ("cross-site", "same-site"):
         for (_, path), answer in each(entered, Sec_Fetch_Site=site_of_it).items():
-            assert answer.status == 403 or path in FOR_ALL, path
+            assert answer.status == 403 or path in {*WITHOUT_COOKIE, "/api/session"}, path
     assert entered.get("/api/about", Sec_Fetch_Site="same-origin").status == 200
 
 
@@ -125,7 +136,7 @@ def test_a_change_has_a_bounded_length_that_it_tells(entered: Site) -> None:
 def test_without_the_cookie_only_the_page_and_the_exchange_answer(entered: Site, cookie: str | None) -> None:
     given = cookie and cookie.format(name=entered.door.cookie_name)
     for (_, path), answer in each(entered, Cookie=given).items():
-        assert (answer.status == 401) != (path in FOR_ALL and path != "/api/session"), path
+        assert (answer.status == 401) != (path in WITHOUT_COOKIE), path
 
 
 def test_a_code_works_once_and_a_wrong_one_never() -> None:
@@ -162,7 +173,8 @@ def test_every_answer_has_the_headers_that_bind_the_browser(entered: Site) -> No
         entered.ask("DELETE", "/api/open"),
     ]
     for answer in answers:
-        assert {name.lower(): value for name, value in HEADERS.items()}.items() <= answer.headers.items()
+        assert BINDING.items() <= answer.headers.items()
+        assert answer.headers["content-security-policy"] == HEADERS["Content-Security-Policy"]
         assert not {"server", "access-control-allow-origin"} & answer.headers.keys()
 
 

@@ -408,3 +408,9 @@ def test_what_is_wrong_with_the_credentials_is_told_before_it_serves(stack: Memo
     outcome = stack.usher("console", "--no-open")
     assert outcome.exit_code == 2
     assert "The AWS session has expired" in outcome.stderr
+
+
+def test_neither_the_console_nor_a_command_sends_a_result_itself() -> None:
+    sources = [file.read_text(encoding="utf-8") for file in (ROOT / "usher_cli").rglob("*.py")]
+    assert len(sources) > 80
+    assert [text for text in sources if "complete_lifecycle_action(" in text] == []

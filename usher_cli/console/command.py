@@ -68,17 +68,12 @@ def console(account: Account, port: int, units: int, *, read_only: bool, opens: 
 
 
 def listening(port: int) -> socket.socket:
-    """A socket of this machine alone. Raises Trouble."""
-    listener = socket.socket()
+    """A socket of this machine alone, at which a quick browser waits. Raises Trouble."""
     try:
-        listener.bind((HOST, port))
-        listener.listen()  # a browser that is quick waits
+        return socket.create_server((HOST, port))
     except OSError as error:
-        listener.close()
-        raise Trouble(
-            f"Port {port} cannot be used: {error.strerror}. Leave --port out for a free one."
-        ) from error
-    return listener
+        cannot = f"Port {port} cannot be used: {error.strerror}"
+        raise Trouble(f"{cannot}. Leave --port out for a free one.") from error
 
 
 def application(account: Account, door: Door, units: int, *, read_only: bool) -> ConsoleApp:

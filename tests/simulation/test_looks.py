@@ -59,6 +59,44 @@ def test_a_heartbeat_stores_a_retry_before_the_call_and_the_new_expiry_after_it(
     assert (beaten.beaten_at, beaten.expires_at, beaten.heartbeats) == (at(20), at(50), 1)
 
 
+@pytest.mark.parametrize("backup_s", [61, 300], ids=["a second after the retry", "later"])
+def test_a_result_sends_no_wake_up_where_one_comes_that_makes_up_for_a_crash(backup_s: float) -> None:
+    scene = Scene(an_action(policy=AT_ONCE, backup_at=at(backup_s)), ACCEPTED)
+    closed = scene.look()
+    assert scene.effects == ["store v2 completing", "complete CONTINUE", "store v3 closed"]
+    assert closed.backup_at is None
+
+
+@pytest.mark.parametrize("backup_s", [-1, 30, 60.9], ids=["it has come", "too soon", "too soon to be sure"])
+def test_a_wake_up_that_comes_before_a_retry_makes_up_for_nothing(backup_s: float) -> None:
+    scene = Scene(an_action(policy=AT_ONCE, backup_at=at(backup_s)), ACCEPTED)
+    scene.look()
+    assert scene.effects[0] == "wake v2 in 60s"
+
+
+def test_a_result_whose_look_is_cut_off_is_sent_by_the_wake_up_of_the_state_before() -> None:
+    scene = Scene(an_action(policy=AT_ONCE, backup_at=at(120)), ACCEPTED, ACCEPTED)
+
+    def cut_off() -> None:
+        raise KeyboardInterrupt
+
+    scene.during_call = cut_off
+    with pytest.raises(KeyboardInterrupt):
+        scene.look()
+    scene.during_call, scene.now = lambda: None, at(120)
+
+    assert scene.look(version=1).outcome is Outcome.COMPLETED
+
+
+def test_the_record_knows_when_its_second_wake_up_comes_if_the_queue_took_it() -> None:
+    scene = Scene(short(), ACCEPTED, now_s=20)
+    assert scene.look().backup_at == at(45)
+
+    down = Scene(short(), ACCEPTED, now_s=20)
+    down.queue_is_down = True
+    assert down.look().backup_at is None
+
+
 def test_the_new_expiry_counts_from_before_the_call_was_sent() -> None:
     scene = Scene(short(), ACCEPTED, now_s=20)
 

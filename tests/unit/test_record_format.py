@@ -152,6 +152,7 @@ def full_action() -> Action:
         timeout_assumed=True,
         let_through=True,
         wakes_as=7 << 32 | 6,
+        backup_at=at(260),
         metadata="owner=jobs",
         heartbeats_told=(("1f/1", 3), ("1f/2", 2)),
         hook=hook_terms(

@@ -57,7 +57,6 @@ def test_a_slot_for_the_next_heartbeat_that_cannot_be_stored_is_given_back() -> 
         clock=lambda: at(0),
         with_timeout=lambda action, _: action,
         with_next_look=booked,
-        backup_at=None,
         previous_booking=None,
     )
 

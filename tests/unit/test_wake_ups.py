@@ -25,7 +25,7 @@ class _World(OneByOne):
     queue_is_down: bool = False
     happened: list[str] = field(default_factory=list)
 
-    def store(self) -> None:
+    def store(self, _: Action) -> None:
         self.happened.append("stored")
 
     def send(self, action_id: str, stamp: int, delay: timedelta, wait: object = None) -> None:  # noqa: ARG002
@@ -114,7 +114,7 @@ def test_beside_the_store_wake_ups_are_sent(action: Action, expected: list[str])
 def test_a_store_that_raises_leaves_of_the_wake_ups(action: Action, expected: list[str]) -> None:
     world = _World()
 
-    def store() -> None:
+    def store(_: Action) -> None:
         raise Moved
 
     with pytest.raises(Moved):

@@ -169,6 +169,7 @@ _MOMENTS: Final = (
     "extended_to",
     "limit_at",
     "began_at",
+    "backup_at",
 )
 _moments_of: Final = attrgetter(*_MOMENTS)
 
@@ -226,6 +227,7 @@ class Action:
     timeout_assumed: bool = False  # nobody has seen yet with what timeout its hook stands
     let_through: bool = False  # it began in a hook on its way out, after what replaces that stood
     wakes_as: int | None = None  # the stamp whose wake-ups count for this state, which sent none of its own
+    backup_at: datetime | None = None  # when the last wake-up comes that was sent to make up for a crash
     heartbeats_told: tuple[tuple[str, int], ...] = ()  # by chain without the table: the heartbeats known here
     metadata: str | None = None  # the hook's NotificationMetadata, as it began
     began_at: datetime | None = None  # its `until`, where its hook lets only some begin `at_once`

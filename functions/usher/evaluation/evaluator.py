@@ -19,7 +19,7 @@ from usher.evaluation.sender import Sender
 from usher.evaluation.stale_waits import in_same_wait
 from usher.evaluation.turns import Turns
 from usher.evaluation.unrecorded_heartbeats import learned, record_of
-from usher.evaluation.wake_ups import WakeUpScheduler, backup_at
+from usher.evaluation.wake_ups import WakeUpScheduler
 from usher.ports.errors import CutShort, Moved, Unavailable
 from usher.ports.queues import WHATEVER
 
@@ -151,7 +151,7 @@ class Evaluator:
             if chosen.began_at is not None:  # stored before anything is asked or started
                 self.writer.put(replace(chosen, look_at=now))
                 return
-        sender = self._sender(backup_at(stored), chosen.booked_at)
+        sender = self._sender(chosen.booked_at)
         action, decision = self._decided(chosen, now)
         same = in_same_wait(self.auto_scaling, action, decision, now)
         if same is None:
@@ -199,7 +199,7 @@ class Evaluator:
         action = self.call_budget.reserve_heartbeat(action, now)
         return action, decide(action, now)
 
-    def _sender(self, backup: datetime | None, previous_booking: datetime | None) -> Sender:
+    def _sender(self, previous_booking: datetime | None) -> Sender:
         return Sender(
             writer=self.writer,
             auto_scaling=self.auto_scaling,
@@ -208,7 +208,6 @@ class Evaluator:
             clock=self.clock,
             with_timeout=self._with_timeout,
             with_next_look=self._with_next_look,
-            backup_at=backup,
             previous_booking=previous_booking,
         )
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from functools import partial
 from typing import TYPE_CHECKING, Final, Protocol
 
 from usher.core import closing
 from usher.core.action import Outcome, Phase, Result, Transition
 from usher.core.frozen import frozen, replace
-from usher.evaluation.wake_ups import backup_at
+from usher.evaluation.wake_ups import is_backed
 from usher.ports.errors import Moved, Unavailable
 
 if TYPE_CHECKING:
@@ -57,14 +56,17 @@ class RecordWriter:
         `save` stores it in another way than the store's own `save`. At most `wakes` wake-ups are sent; of
         none, those that were sent before count: for what is due, and for the state that `wakes_as` names.
         """
-        wakes_as = None if wakes else action.wakes_as
-        after = replace(action, version=action.version + 1, look_id=self.new_id(), wakes_as=wakes_as)
-        store = partial(save or self.store.save, after)
-        if wakes:
-            self.wake_ups.store_and_schedule(after, store, require_queue=self.require_queue, most=wakes)
-        else:
-            store()
-        return after.as_stored
+        after = replace(
+            action,
+            version=action.version + 1,
+            look_id=self.new_id(),
+            wakes_as=None if wakes else action.wakes_as,
+            backup_at=action.backup_at if action.is_open else None,
+        )
+        stored, _ = self.wake_ups.store_and_schedule(
+            after, save or self.store.save, require_queue=self.require_queue, most=wakes
+        )
+        return stored.as_stored
 
     def update(
         self,
@@ -97,9 +99,9 @@ class RecordWriter:
 
     def _is_hint(self, before: Action, after: Action) -> bool:
         """Whether `after` is to be evaluated now, and would be anyway, in time, by a wake-up of `before`."""
-        now, backup = self.wake_ups.clock(), backup_at(before)
+        now = self.wake_ups.clock()
         is_due = after.phase is Phase.OPEN and after.look_at is not None and after.look_at <= now
-        return is_due and before.phase is Phase.OPEN and backup is not None and now < backup
+        return is_due and before.phase is Phase.OPEN and is_backed(before, now)
 
     def note(
         self,
@@ -122,11 +124,11 @@ class RecordWriter:
         """
         stored = action
 
-        def store() -> None:
+        def store(action: Action) -> None:
             nonlocal stored
             stored = self.store.open(action, raw)
 
-        is_woken = self.wake_ups.store_and_schedule(action, store)
+        _, is_woken = self.wake_ups.store_and_schedule(action, store)
         return stored, is_woken
 
 

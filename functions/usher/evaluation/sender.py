@@ -10,6 +10,7 @@ from usher.core.action import Code, Outcome, Phase
 from usher.core.decide import retry_at
 from usher.core.frozen import frozen, replace
 from usher.evaluation.record_writer import BOTH
+from usher.evaluation.wake_ups import is_backed
 from usher.ports.autoscaling import AnswerKind
 from usher.ports.errors import CutShort, Denied, Moved, Unavailable
 
@@ -49,7 +50,6 @@ class Sender:
     clock: Callable[[], datetime]
     with_timeout: Callable[[Action, datetime], Action]  # under the heartbeat timeout that its hook has
     with_next_look: Callable[[Action, datetime], Action]  # after an accepted heartbeat
-    backup_at: datetime | None  # when a wake-up of the stored record comes that makes up for a crash
     previous_booking: datetime | None  # the slot that the stored record has
 
     def store_booked(self, action: Action, now: datetime, *, wakes: int = BOTH) -> Action:
@@ -65,9 +65,16 @@ class Sender:
         self.call_budget.release_replaced(self.previous_booking, now, kept=action.booked_at)
         return stored
 
+    def _store_retry(self, action: Action, now: datetime) -> Action:
+        """Store what is to be evaluated again only if this evaluation is cut off."""
+        retry_at = action.look_at or now
+        wakes = 0 if is_backed(action, retry_at) else BOTH
+        return self.store_booked(replace(action, wakes_as=None), now, wakes=wakes)
+
     def complete(self, action: Action, decision: Complete, now: datetime) -> None:
         """Store the result first, so that every retry sends the same one (promise 1).
 
+        Where a wake-up is under way that comes once the retry is due, none is sent for it.
         A table that denies it has not stored it: nothing is decided, and the wait may be held.
         """
         if action.phase is Phase.OPEN:
@@ -81,7 +88,7 @@ class Sender:
             completes_sent=(*action.completes_sent, now)[:_MOST_SENT],
         )
         try:
-            action = self.store_booked(action, now)
+            action = self._store_retry(action, now)
         except Denied:
             raise
         except Unavailable as away:
@@ -116,9 +123,7 @@ class Sender:
         Where a wake-up is under way that comes once the retry is due, none is sent for it.
         """
         action = action.noted(now, "heartbeat", decision.reason, decision.code)
-        action = replace(action, look_at=decision.next_look_at, wakes_as=None)
-        is_backed = self.backup_at is not None and decision.next_look_at <= self.backup_at
-        action = self.store_booked(action, now, wakes=0 if is_backed else BOTH)
+        action = self._store_retry(replace(action, look_at=decision.next_look_at), now)
         sent_at = self.clock()
         answer = self.auto_scaling.heartbeat(action)
         was_left = action.expires_at - sent_at

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from usher.core.action import Phase
-from usher.core.frozen import frozen
+from usher.core.frozen import frozen, replace
 from usher.core.held_wait import held_wait
 from usher.ports.errors import Unavailable
 
@@ -37,12 +37,17 @@ class WakeUpScheduler:
     clock: Callable[[], datetime]
 
     def store_and_schedule(
-        self, action: Action, store: Callable[[], object], *, require_queue: bool = False, most: int = 2
-    ) -> bool:
+        self,
+        action: Action,
+        store: Callable[[Action], object],
+        *,
+        require_queue: bool = False,
+        most: int = 2,
+    ) -> tuple[Action, bool]:
         """Run `store`, which makes `action` durable, and send the wake-ups of its next evaluation.
 
-        The first `most` of them, where others are on their way. Whether the queue took them, if any were
-        to be sent.
+        The first `most` of them, where others are on their way. Returns the action as it was stored, with
+        its `backup_at`, and whether the queue took the wake-ups, if any were to be sent.
 
         A wake-up is sent before the store, so that a crash between the two leaves one wake-up too many
         rather than a record that nothing wakes. Only one that is due at once is sent after it: before,
@@ -54,12 +59,13 @@ class WakeUpScheduler:
         asked = [(at - now, held_wait(action, number)) for number, at in enumerate(times, start=1)]
         ahead = [one for one in asked if one[0] > timedelta(0)]
         taken = not asked
-        if ahead:
-            taken |= self._is_sent(action, ahead, require_queue=require_queue)
-        store()
+        if ahead and self._is_sent(action, ahead, require_queue=require_queue):
+            taken = True
+            action = replace(action, backup_at=times[1] if len(times) > 1 else action.backup_at)
+        store(action)
         if len(ahead) < len(asked):
             taken |= self._is_sent(action, asked[:1])
-        return taken
+        return action, taken
 
     def _is_sent(self, action: Action, asked: Sequence[Later], *, require_queue: bool = False) -> bool:
         """Whether one or two wake-ups were taken. Raises Unavailable where they must be, and were not.
@@ -96,16 +102,9 @@ class WakeUpScheduler:
         self.telemetry.trouble("a wake-up could not be sent", error)
 
 
-def backup_at(stored: Action) -> datetime | None:
-    """When the second wake-up of the state that is stored comes, where it surely has wake-ups of its own.
-
-    What was stored before a heartbeat has none.
-    """
-    last = stored.last_entry
-    if stored.look_at is None or last is None or last.event == "heartbeat":
-        return None
-    left = stored.heartbeat_by - stored.look_at
-    return stored.look_at + left / 2 if left / 2 >= _LEAST_APART and left <= LEAST_OWN_MARGIN else None
+def is_backed(action: Action, retry_at: datetime) -> bool:
+    """Whether a wake-up is on its way that makes up for a crash: one that comes once the retry is due."""
+    return action.backup_at is not None and retry_at + _LEAST_APART <= action.backup_at
 
 
 def wake_up_times(action: Action, now: datetime) -> list[datetime]:

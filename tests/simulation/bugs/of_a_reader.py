@@ -66,9 +66,9 @@ def _ends_after_first_sight(ends_at: property) -> property:  # noqa: ARG001 - it
 def _wake_ups_after_store(store_and_schedule: Callable[..., None]) -> object:
     """The record first, and then what wakes it."""
 
-    def stored(self: WakeUpScheduler, action: Action, store: Callable[[], None], **named: bool) -> None:
-        store()
-        store_and_schedule(self, action, lambda: None, **named)
+    def stored(self: WakeUpScheduler, action: Action, store: Callable[[Action], None], **named: Any) -> Any:
+        store(action)
+        return store_and_schedule(self, action, lambda _: None, **named)
 
     return stored
 

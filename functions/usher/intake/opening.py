@@ -221,6 +221,7 @@ def _action(notice: LifecycleNotice, hook: Hook, policy: Policy, action_id: str,
         started_at=min(notice.at, now),  # a clock ahead of ours is no reason to hold longer
         first_seen_at=now,
         look_at=now,
+        look_id=action_id,  # of several copies at once each has wake-ups of its own, told apart by it
         received_by=(notice.channel,),
     )
     return action.noted(now, "notified", f"by {notice.channel}; policy {policy.name}")

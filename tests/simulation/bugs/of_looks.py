@@ -17,7 +17,7 @@ from usher.core.conditions.signalled import Signalled
 from usher.core.finding import ConditionStatus
 from usher.core.notifications import LifecycleNotice, NotUnderstood
 from usher.core.policy import Configuration
-from usher.evaluation import evaluator, sender, wake_ups
+from usher.evaluation import evaluator, wake_ups
 from usher.evaluation.evaluator import Evaluator
 from usher.evaluation.sender import Sender
 from usher.evaluation.turns import Turns
@@ -291,11 +291,6 @@ BUGS: Final = (
     Bug(
         name="sends no wake-ups",
         place=wake_ups, attribute="wake_up_times", made=lambda _: lambda *_: [],
-        found_by=NeverByDefault,
-    ),
-    Bug(
-        name="sends no wake-ups for a retry",
-        place=sender, attribute="is_backed", made=lambda _: lambda *_: True,
         found_by=NeverByDefault,
     ),
     Bug(

@@ -18,7 +18,7 @@ from tests.factories import a_policy, an_action, at, hook_terms
 from usher.aws import record_format
 from usher.aws.announcing import EventBus, announce_handler
 from usher.core.action import Action, Code, OperatorNote, Outcome, Phase, Result
-from usher.core.announce import MOST_REASON_CHARACTERS, Announcement, Kind, between
+from usher.core.announce import MOST_REASON_CHARACTERS, Announcement, Kind, between, newly_retained
 from usher.ports.errors import Unavailable
 from usher_simulator.fakes.recorder import Recorder
 
@@ -294,3 +294,13 @@ def test_a_bus_that_does_not_answer_is_unavailable() -> None:
 
     with pytest.raises(Unavailable, match="timeout"):
         EventBus(Silent()).put(SOME)
+
+
+def test_each_retained_instance_that_is_new_is_told_of_with_when_it_was_first_seen() -> None:
+    (told,) = newly_retained("web", {"i-1": at(0)}, {"i-1": at(0), "i-2": at(60)})
+    assert (told.kind, told.at) == (Kind.RETAINED, at(60))
+    assert told.detail == {
+        "AutoScalingGroupName": "web",
+        "EC2InstanceId": "i-2",
+        "FirstSeenTime": "2026-03-01T12:01:00.000Z",
+    }

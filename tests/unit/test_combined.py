@@ -145,6 +145,11 @@ def test_what_held_for_good_holds_for_ever() -> None:
     assert stands(A, with_findings(found("a", HOLDS, again_s=None)), 1e6) is HOLDS
 
 
+def test_any_asks_whatever_is_due_of_all_that_it_has() -> None:
+    assert AnyOf(of=(A, B)).asks(with_findings(), at(0)) == (A, B)
+    assert AnyOf(of=(A, B)).asks(with_findings(found("a", PENDING)), at(10)) == (B,)
+
+
 def test_then_asks_nothing_of_a_stage_before_the_one_before_it_holds() -> None:
     both = Then(stages=(A, B))
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.factories import a_policy, a_signal, an_action, an_activity_end, at, hook_terms
 from usher.core import evidence
-from usher.core.action import Action, ActivityEnd, Phase, Result, Signal, Status, Transition
+from usher.core.action import Action, ActivityEnd, OperatorNote, Phase, Result, Signal, Status, Transition
 from usher.core.conditions.probe import Probe
 from usher.core.evidence import (
     Kept,
@@ -20,6 +20,7 @@ from usher.core.evidence import (
     received,
     signals_since,
     with_move_ends,
+    with_release,
     with_signals,
 )
 from usher.core.finding import ConditionStatus, Finding
@@ -497,3 +498,25 @@ def asked(policy: Policy) -> Action:
         memory={"id": "c"},
     )
     return after_a_launch(policy=policy, findings=(found,))
+
+
+# An operator's order to let a retained instance go
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_released"),
+    [
+        pytest.param({}, True, id="the termination that begins after it"),
+        pytest.param({"started_at": at(-60)}, False, id="one that began before it"),
+        pytest.param({"hook": hook_terms(transition=Transition.LAUNCHING)}, False, id="a launch"),
+        pytest.param({"phase": Phase.CLOSED, "closed_at": at(20), "look_at": None}, False, id="a closed one"),
+    ],
+)
+def test_a_release_is_for_the_termination_that_begins_anew(
+    changes: dict[str, Any], is_released: bool
+) -> None:
+    order = OperatorNote(who="ana", at=at(0), reason="looked at")
+    action = an_action(**{"started_at": at(10), **changes})
+    released = with_release(action, order, at(30))
+    assert (released.operator_result is Result.CONTINUE) is is_released
+    assert with_release(released, order, at(60)) is released

@@ -12,12 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.factories import a_policy, an_action, at, hook_terms
-from usher.core.action import Phase, Result
-from usher.core.held_wait import HeldWait, held_wait, with_heartbeats
+from usher.core import configuration
+from usher.core.action import Phase, Result, Transition
+from usher.core.held_wait import HeldWait, first_waits, held_wait, is_of, with_heartbeats
+from usher.core.notifications import LifecycleNotice
 from usher.core.queue_messages import wait_of, wake_up_body
 
 if TYPE_CHECKING:
     from usher.core.action import Action
+    from usher.core.policy import Configuration
 
 SHORT = hook_terms(heartbeat_timeout=timedelta(seconds=30))
 
@@ -157,3 +160,72 @@ def test_a_beat_whose_store_failed_is_told_once() -> None:
 def test_what_a_record_knows_is_told_nothing() -> None:
     action = an_action(hook=SHORT, beaten_at=at(20))
     assert with_heartbeats(action, a_wait(action), at(30)) is action
+
+
+# What cannot be recorded
+
+
+def a_notice(**changes: Any) -> LifecycleNotice:
+    fields: dict[str, Any] = {
+        "token": "token-1",
+        "group": "web",
+        "hook": "drain",
+        "instance_id": "i-1",
+        "transition": Transition.TERMINATING,
+        "origin": None,
+        "destination": None,
+        "at": at(0),
+        "channel": "sqs",
+    }
+    return LifecycleNotice(**{**fields, **changes})
+
+
+def a_file(mode: str = "enforce") -> Configuration:
+    hook = {"name": "drain", "group": "web", "transition": "terminating", "policy": "p"}
+    policies = {"p": {"until": [{"signal": "done"}], "mode": mode}}
+    return configuration.parse({"version": 1, "policies": policies, "hooks": [hook]})
+
+
+def test_a_notice_of_a_hook_of_the_file_is_held_by_two_chains() -> None:
+    first, second = first_waits(a_file(), a_notice(), at(1))
+    assert (first.chain, second.chain) == ("token-1/1", "token-1/2")
+    assert first.expires_at == second.expires_at == at(30)
+    assert at(1) <= first.due_at <= second.due_at < at(30)
+
+
+@pytest.mark.parametrize(
+    ("mode", "changes"),
+    [
+        pytest.param("enforce", {"hook": "another"}, id="of no hook of the file"),
+        pytest.param("enforce", {"channel": "eventbridge"}, id="a copy on the bus"),
+        pytest.param("observe", {}, id="only observed"),
+    ],
+)
+def test_no_other_notice_is_held(mode: str, changes: dict[str, Any]) -> None:
+    assert first_waits(a_file(mode), a_notice(**changes), at(1)) == []
+
+
+@pytest.mark.parametrize(
+    ("beaten_at", "closed_at", "expected"),
+    [
+        pytest.param(None, None, True, id="no heartbeat yet"),
+        pytest.param(20, None, True, id="a heartbeat after its start"),
+        pytest.param(-20, None, False, id="a heartbeat before its start: of another life"),
+        pytest.param(20, 30, True, id="closed after the heartbeat"),
+        pytest.param(20, 10, False, id="closed before the heartbeat: of another wait"),
+        pytest.param(None, 10, True, id="closed, and no heartbeat yet"),
+    ],
+)
+def test_the_record_of_a_wait_is_that_of_the_time_of_its_heartbeat(
+    beaten_at: int | None, closed_at: int | None, expected: bool
+) -> None:
+    action = an_action(hook=SHORT)
+    wait = replace(a_wait(action), beaten_at=None if beaten_at is None else at(beaten_at))
+    closed: dict[str, Any] = (
+        {} if closed_at is None else {"closed_at": at(closed_at), "phase": Phase.CLOSED, "look_at": None}
+    )
+    assert is_of(wait, replace(action, **closed)) is expected
+
+
+def test_the_record_of_another_instance_is_not_that_of_a_wait() -> None:
+    assert not is_of(a_wait(), an_action(hook=SHORT, instance_id="i-2"))

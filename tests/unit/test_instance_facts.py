@@ -15,6 +15,7 @@ from usher.core.action import Action, OperatorNote, Phase, Result, Transition
 from usher.core.conditions.instance_facts import InstanceFacts, choose_by
 from usher.core.conditions.probe import Reply, ReplyKind, as_finding
 from usher.core.decide import Complete, Wait, decide
+from usher.core.field import Field, Refused
 from usher.core.finding import ConditionStatus, Finding
 from usher.core.operators import CommandRefused
 from usher.core.ownership import Terms
@@ -56,6 +57,11 @@ def heard(action: Action, data: object, kind: ReplyKind = ReplyKind.ANSWERED) ->
 
 def chosen(action: Action, now_s: float = 2) -> str:
     return choice.made(action, at(now_s)).policy.name
+
+
+def test_no_hooks_file_waits_for_it() -> None:
+    with pytest.raises(Refused, match="must be a condition of a hooks file"):
+        ASKED.parse(Field(path=("until", 0), value={}, problems=[]))
 
 
 def test_all_is_asked_by_one_call_for_this_instance_alone() -> None:

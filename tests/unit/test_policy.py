@@ -23,6 +23,7 @@ from usher.core.policy import (
     Policy,
     Rule,
     WhenStopped,
+    candidates,
 )
 
 GLOBS = st.text("ab*", max_size=6)
@@ -109,6 +110,13 @@ RULES = (
 )
 def test_the_first_rule_that_fits_names_the_policy(asked: Move, expected: str) -> None:
     assert hook("drain", *RULES).policy_for(asked).name == expected
+
+
+def test_where_no_rule_is_for_certain_all_are_candidates_and_an_only_policy_is_chosen_at_once() -> None:
+    """The parser wants a last rule that fits any; records may have others."""
+    rules = (rule("large", instance_type="m*"), rule("large", instance_type="c*"))
+    assert candidates(rules, move()) == rules
+    assert hook("in", *rules).policy_for(move()).name == "large"
 
 
 @pytest.mark.parametrize(

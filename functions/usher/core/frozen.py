@@ -37,9 +37,7 @@ def frozen(cls: type[T]) -> type[T]:
     if not hasattr(cls, "__post_init__"):
         made.__post_init__ = _post_init
     for method in (_init, _repr, _eq, _hash, _setattr, _delattr):
-        name = f"__{method.__name__[1:]}__"
-        if name not in cls.__dict__:
-            setattr(made, name, method)
+        setattr(made, f"__{method.__name__[1:]}__", method)
     return made  # type: ignore[no-any-return]
 
 

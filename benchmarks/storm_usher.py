@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from benchmarks import storm_plan
 from benchmarks.storm_world import StormWorld
@@ -43,12 +43,14 @@ class AllRun:
 class UsherInStorm(StormWorld):
     """Runs one storm."""
 
+    deployment: ClassVar[type[Deployment]] = Deployment
+
     def __init__(self, storm: Storm, downs: Sequence[Down] = ()) -> None:
         super().__init__(storm, downs)
         self.recorder = Recorder()
         wire = ShortWire()
         wire.answer = self.door
-        self.usher = Deployment(
+        self.usher = self.deployment(
             compiled(storm.hooks),
             self.effects,
             wire.client,

@@ -63,6 +63,7 @@ class StormWorld(Watch):
     """Begins the waits of a storm, and counts what comes of them. `downs`: what is not there for a while."""
 
     things: ClassVar[frozenset[Thing]] = frozenset()  # what else goes on
+    takes: ClassVar[Takes] = _TAKES
 
     def __init__(self, storm: Storm, downs: Sequence[Down] = ()) -> None:
         self.storm = storm
@@ -77,7 +78,7 @@ class StormWorld(Watch):
         chooser = BySeed(self.random)
         faults = Faults(swarm, chooser)
         self.invocations = self._make_invocations()
-        self.effects = Effects(self.clock, self.invocations, faults, chooser, _TAKES)
+        self.effects = Effects(self.clock, self.invocations, faults, chooser, self.takes)
         self.fleet = self._make_fleet()
         self._service = AutoScalingService(self.fleet)
         self.door = self._door_before(ShakyDoor(self.effects, self._answered, self, lambda _: None))

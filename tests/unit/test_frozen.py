@@ -1,8 +1,9 @@
-"""A frozen class does what a frozen dataclass of keywords with slots does, at an eighth of its price."""
+"""A frozen class does what a frozen dataclass of keywords does, at an eighth of its price."""
 
 from __future__ import annotations
 
 from dataclasses import FrozenInstanceError, dataclass, field, fields, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -35,7 +36,7 @@ def made(decorator: Any) -> Any:
     return decorator(type("Value", (), body))
 
 
-VALUE, LIKE = made(frozen), made(dataclass(frozen=True, kw_only=True, slots=True))
+VALUE, LIKE = made(frozen), made(dataclass(frozen=True, kw_only=True))
 GIVEN = st.fixed_dictionaries(
     {}, optional={"x": st.integers(-1, 2), "y": st.sampled_from("ab"), "z": st.just(0)}
 )
@@ -60,7 +61,7 @@ def test_it_behaves_as_a_frozen_dataclass(first: Mapping[str, Any], second: Mapp
         lambda kind: kind(**first).many is kind(**first).many,
         lambda kind: setattr(kind(**first), "x", 1),
         lambda kind: delattr(kind(**first), "x"),
-        lambda kind: vars(kind(**first)),
+        lambda kind: sorted(vars(kind(**first))),
         lambda kind: hash(kind(**first)),
     ):
         assert outcome(lambda do=do: do(VALUE)) == outcome(lambda do=do: do(LIKE))
@@ -104,3 +105,19 @@ def test_where_nothing_is_replaced_it_is_the_value_itself() -> None:
 
     assert frozen_replace(value, x=value.x, y=value.y) is value
     assert frozen_replace(value, x=2) is not value
+
+
+def test_a_copy_has_no_cached_property_of_the_value_that_it_is_of() -> None:
+    @frozen
+    class Sum:
+        left: int
+        right: int = 1
+
+        @cached_property
+        def whole(self) -> int:
+            return self.left + self.right
+
+    one = Sum(left=1)
+    assert one.whole == 2
+    assert one == Sum(left=1)
+    assert frozen_replace(one, left=5).whole == replace(one, left=5).whole == 6

@@ -91,13 +91,14 @@ class MemoryStore:
 
     def _put(self, action: Action, raw: Raw | None) -> None:
         check_record(action)
-        if action.has_full_lines:
+        stored = action.as_stored
+        if stored is not action:
             new = fewer(action.recent)
             check_lines(new)
             self._lines.setdefault(action.id, {}).update((line.number, line) for line in new)
         if raw is not None:
             self._raws.setdefault(action.id, {}).setdefault(raw.body, raw)
-        self._actions[action.id] = replace(action.as_stored, findings=())
+        self._actions[action.id] = replace(stored, findings=())
         self._put_due(action)
 
     def _put_due(self, action: Action) -> None:

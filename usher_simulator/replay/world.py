@@ -141,9 +141,10 @@ class WakeUpLine(OneByOne):
         self._world = world
 
     def send(self, action_id: str, stamp: int, delay: timedelta, wait: HeldWait | None = None) -> None:
-        """Deliver after the delay."""
+        """Deliver after the delay. The table always answers here, so `wait` is left out."""
+        del wait
         moment = self._world.clock() + timedelta(seconds=delay_s(delay))
-        self._world.wake_at(moment, wake_up_body(action_id, stamp, wait))
+        self._world.wake_at(moment, wake_up_body(action_id, stamp))
 
 
 class QuestionLine:

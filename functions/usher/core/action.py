@@ -172,6 +172,7 @@ _MOMENTS: Final = (
     "backup_at",
 )
 _moments_of: Final = attrgetter(*_MOMENTS)
+_detail_of: Final = attrgetter("detail")
 
 
 @frozen
@@ -237,7 +238,7 @@ class Action:
 
     def __post_init__(self) -> None:
         for field, moment in zip(_MOMENTS, _moments_of(self), strict=True):
-            if moment is not None:
+            if moment is not None and moment.tzinfo is None:
                 require_aware(field, moment)
         for sent_at in self.completes_sent:
             require_aware("completes_sent", sent_at)
@@ -332,7 +333,7 @@ class Action:
     @property
     def has_full_lines(self) -> bool:
         """Whether its last lines are more than a record holds: stored, they become items of their own."""
-        letters = sum(len(line.detail) for line in self.recent)
+        letters = sum(map(len, map(_detail_of, self.recent)))
         return len(self.recent) > MOST_RECENT or letters > MOST_RECENT_LETTERS
 
     @property

@@ -1,6 +1,7 @@
 """When things are due: the limits that Auto Scaling sets, and the margins that Usher keeps to them."""
 
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Final
 
 SHORTEST_HEARTBEAT_TIMEOUT: Final = timedelta(seconds=30)  # aws-facts 1.1
@@ -25,6 +26,7 @@ _LATEST_RETRY: Final = timedelta(seconds=60)
 _RETRY_SHARE: Final = 4  # so a margin holds several tries, closer together as time runs out
 
 
+@cache
 def global_timeout(heartbeat_timeout: timedelta) -> timedelta:
     """The longest wait that heartbeats can reach: min(48 h, 100 x heartbeat timeout) (aws-facts 2.1)."""
     return min(_LONGEST_WAIT, _LONGEST_WAIT_IN_TIMEOUTS * heartbeat_timeout)

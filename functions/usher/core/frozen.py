@@ -1,4 +1,4 @@
-"""Value classes: frozen dataclasses of keywords, with slots, that share their methods.
+"""Value classes: frozen dataclasses of keywords that share their methods.
 
 `dataclass(frozen=True, ...)` writes and compiles methods for each class, when its module is imported: half a
 millisecond each, a fifth of all that a cold start takes of a function's own.
@@ -6,14 +6,9 @@ millisecond each, a fifth of all that a cold start takes of a function's own.
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import MISSING, FrozenInstanceError, dataclass, field, fields
-from itertools import repeat
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, dataclass_transform
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 T = TypeVar("T")
 
@@ -24,7 +19,7 @@ def frozen(cls: type[T]) -> type[T]:
 
     Raises TypeError where one is built with a field too many or too few.
     """
-    made: Any = dataclass(init=False, repr=False, eq=False, kw_only=True, slots=True)(cls)
+    made: Any = dataclass(init=False, repr=False, eq=False, kw_only=True)(cls)
     names = [each.name for each in fields(made)]
     given = [each for each in fields(made) if each.init]
     made.field_names = frozenset(each.name for each in given)
@@ -32,7 +27,7 @@ def frozen(cls: type[T]) -> type[T]:
     made.field_factories = {
         each.name: each.default_factory for each in given if each.default_factory is not MISSING
     }
-    made.all_fields = tuple(names)
+    made.field_count = len(names)
     made.field_values = attrgetter(*names) if names else _nothing
     if not hasattr(cls, "__post_init__"):
         made.__post_init__ = _post_init
@@ -50,14 +45,19 @@ else:
 
         An evaluation copies a record some twenty times.
         """
-        if all(getattr(value, name, _nothing) is changed[name] for name in changed):
+        known = vars(value)
+        for name, new in changed.items():
+            if known.get(name, _nothing) is not new:
+                break
+        else:
             return value
         if not changed.keys() <= value.field_names:
             wrong = ", ".join(sorted(changed.keys() - value.field_names))
             raise TypeError(f"{type(value).__name__} has no fields to replace: {wrong}")
+        if len(known) > value.field_count:  # a cached property is of the fields as they were
+            known = {each.name: known[each.name] for each in fields(value)}
         made = object.__new__(type(value))
-        _assign(made, value.all_fields, value.field_values(value))
-        _assign(made, changed.keys(), changed.values())
+        vars(made).update(known, **changed)  # past the guard of a frozen class
         made.__post_init__()
         return made
 
@@ -67,19 +67,20 @@ def _nothing(*_: object) -> tuple[()]:
 
 
 def _init(self: Any, /, **given: object) -> None:  # noqa: ANN401 - any value class
-    if len(given) < len(self.field_names):
-        made = {name: make() for name, make in self.field_factories.items() if name not in given}
-        given = self.field_defaults | made | given
     if given.keys() != self.field_names:
-        wrong = ", ".join(sorted(given.keys() ^ self.field_names))
-        raise TypeError(f"{type(self).__name__} is built with too many or too few fields: {wrong}")
-    _assign(self, given.keys(), given.values())
+        given = _completed(self, given)
+    vars(self).update(given)  # past the guard of a frozen class
     self.__post_init__()
 
 
-def _assign(to: object, names: Iterable[str], values: Iterable[object]) -> None:
-    """Past the guard of a frozen class, in a loop of C."""
-    deque(map(object.__setattr__, repeat(to), names, values), maxlen=0)
+def _completed(made: Any, given: dict[str, object]) -> dict[str, object]:  # noqa: ANN401 - likewise
+    """What is given, and what is usual for the fields that are not."""
+    usual = {name: make() for name, make in made.field_factories.items() if name not in given}
+    whole: dict[str, object] = {**made.field_defaults, **usual, **given}
+    if whole.keys() != made.field_names:
+        wrong = ", ".join(sorted(whole.keys() ^ made.field_names))
+        raise TypeError(f"{type(made).__name__} is built with too many or too few fields: {wrong}")
+    return whole
 
 
 def _post_init(_: object) -> None:

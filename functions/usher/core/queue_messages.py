@@ -6,6 +6,7 @@ import json
 import re
 from dataclasses import MISSING, fields
 from datetime import datetime, timedelta
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
 from usher.core.held_wait import HeldWait
@@ -18,6 +19,7 @@ _ACTION_ID: Final = re.compile(r"[!-~]{1,128}")
 _MOMENTS: Final = ("due_at", "expires_at", "ends_at", "beaten_at", "first_at", "missed_at")  # of a HeldWait
 _SPANS: Final = ("timeout", "lead")
 _FIELDS: Final = tuple(field.name for field in fields(HeldWait))
+_values_of: Final = attrgetter(*_FIELDS)
 _USUAL: Final = {one.name: one.default for one in fields(HeldWait) if one.default is not MISSING}
 
 
@@ -25,7 +27,8 @@ def wake_up_body(action_id: str, stamp: int, wait: HeldWait | None = None) -> st
     """The body of a wake-up; what is absent or as usual is left out of the wait."""
     message: dict[str, Any] = {"action_id": action_id, "version": stamp}
     if wait is not None:
-        message["wait"] = {name: _plain(getattr(wait, name)) for name in _told_of(wait)}
+        told = zip(_FIELDS, _values_of(wait), strict=True)
+        message["wait"] = {name: _plain(value) for name, value in told if value != _USUAL.get(name, ...)}
     return json.dumps(message)
 
 
@@ -38,10 +41,6 @@ def wait_of(message: Mapping[str, Any]) -> HeldWait | None:
         return HeldWait(**known)
     except (KeyError, TypeError, ValueError, OverflowError):
         return None
-
-
-def _told_of(wait: HeldWait) -> list[str]:
-    return [name for name in _FIELDS if getattr(wait, name) != _USUAL.get(name, ...)]
 
 
 def _plain(value: object) -> object:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 from usher.core import choice, closing, evidence, questions
@@ -61,22 +62,22 @@ class Evaluator:
     new_id: Callable[[], str]
     hook_timeouts: HookTimeouts | None = None  # None: what is configured counts, as in a replay
 
-    @property
+    @cached_property
     def call_budget(self) -> CallBudget:
         """The budget of calls, as an evaluation uses it."""
         return CallBudget(budget=self.budget, telemetry=self.telemetry)
 
-    @property
+    @cached_property
     def chains(self) -> Chains:
         """What has questions asked."""
         return Chains(kept=self.store, queue=self.questions, telemetry=self.telemetry, clock=self.clock)
 
-    @property
+    @cached_property
     def scheduler(self) -> WakeUpScheduler:
         """What sends wake-ups."""
         return WakeUpScheduler(queue=self.wake_ups, telemetry=self.telemetry, clock=self.clock)
 
-    @property
+    @cached_property
     def writer(self) -> EvaluationWriter:
         """What stores records."""
         return EvaluationWriter(
@@ -88,7 +89,7 @@ class Evaluator:
             turns=self.turns,
         )
 
-    @property
+    @cached_property
     def turns(self) -> Turns:
         """Who may begin what its policy waits for."""
         return Turns(store=self.store, kept=self.places, wake_ups=self.scheduler)

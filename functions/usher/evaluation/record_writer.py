@@ -143,7 +143,7 @@ class EvaluationWriter(RecordWriter):
     def put(self, action: Action, save: Save | None = None, *, wakes: int = BOTH) -> Action:
         """As RecordWriter. A slot and a place that the action needs no more are given back."""
         self._tell_of_failed_launch(action)
-        after = RecordWriter.put(self, action, save, wakes=wakes)  # no super(): slots make the class anew
+        after = super().put(action, save, wakes=wakes)
         if not after.is_open:
             now = self.wake_ups.clock()
             self.call_budget.release(after, now)

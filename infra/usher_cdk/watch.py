@@ -28,7 +28,7 @@ _SOME_RUNS: Final = 5  # of the sweep; one in which nothing is overdue sends no 
 _A_QUARTER: Final = 15  # minutes, with seven passes of the sweep: the hooks come after the controller
 _LETTERS: Final = cdk.Duration.minutes(15)  # they are counted in every tenth
 _HOUR: Final = cdk.Duration.hours(1)
-_A_DAY_IN_HOURS: Final = 24  # CloudWatch looks back no further
+_A_DAY_IN_HOURS: Final = 24
 _OVER: Final = cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD
 _QUIET: Final = cloudwatch.TreatMissingData.NOT_BREACHING
 
@@ -136,9 +136,9 @@ class Watch(Construct):
         self._alarm("HookDrift", _count("HookDrift"), says)
         says = "A hook has sent as many results as its limits allow, or signals have too many names."
         self._alarm("LimitReached", _count("LimitReached"), says)
-        retained = _count("RetainedInstances", statistic="Minimum", period=_HOUR)
-        says = "Instances have been retained for a day: `usher retained` lists them, with what they cost."
-        self._alarm("RetainedInstances", retained, says, periods=_A_DAY_IN_HOURS)
+        retained = _count("RetainedHours", statistic="Maximum", period=_HOUR)
+        says = "An instance has been retained for a day: `usher retained` lists them, with what they cost."
+        self._alarm("RetainedInstances", retained, says, threshold=_A_DAY_IN_HOURS)
         over = _count("OverBudget")
         self._alarm(
             "OverBudget", over, "More actions are held than Auto Scaling accepts heartbeats for.", periods=3

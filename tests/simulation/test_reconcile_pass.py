@@ -214,6 +214,10 @@ def test_instances_that_are_retained_are_counted_in_each_pass_until_they_go() ->
     scene.run(4)
     assert scene.recorder.counts["RetainedInstances"] == counted + 2
     assert scene.store.retained("web") == kept  # it is told of once
+    scene.run(40)
+    assert scene.recorder.counts["RetainedHours"] == 0  # less than one, each time
+    scene.run(20)
+    assert scene.recorder.counts["RetainedHours"] > 0
     scene.store.keep_release(instance, OperatorNote(who="arn:ann", at=scene.clock(), reason="x"))
     scene.client.terminate_instance_in_auto_scaling_group(
         InstanceId=instance, ShouldDecrementDesiredCapacity=False

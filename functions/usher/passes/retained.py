@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from usher.core import retained
@@ -26,14 +27,20 @@ class RetainedPass:
     clock: Callable[[], datetime]
 
     def run(self, scene: Scene) -> None:
-        """Count them, and keep the new ones."""
+        """Count them, tell the age of the oldest, and keep the new ones."""
         seen = {name: _retained(group) for name, group in scene.groups.items()}
         if count := sum(map(len, seen.values())):
             self.telemetry.count("RetainedInstances", count)
+        now, oldest = self.clock(), timedelta(0)
         for name, instances in seen.items():
             known = self.store.retained(name) if instances else None
-            if known is not None and (kept := retained.with_new(known, instances, self.clock())):
+            if known is None:
+                continue
+            oldest = max([oldest, *(now - known[one] for one in instances if one in known)])
+            if kept := retained.with_new(known, instances, now):
                 self.store.keep_retained(name, kept)
+        if oldest:
+            self.telemetry.count("RetainedHours", oldest / timedelta(hours=1))
 
 
 def _retained(group: LiveGroup) -> Sequence[str]:

@@ -141,6 +141,17 @@ def _scale() -> Iterator[Figure]:
     )
 
 
+def _wake() -> Iterator[Figure]:
+    (line,) = _lines("wake_rate")
+    yield Figure(
+        name="wake_heartbeats_a_second",
+        value=line["heartbeats_a_second"],
+        bound=160,
+        at_least=True,
+        how=f"counted, 50 at once and 150 ms each: {line['invocations_a_heartbeat']} invocations a heartbeat",
+    )
+
+
 def _groups() -> Iterator[Figure]:
     for line in _lines("groups"):
         yield Figure(
@@ -169,6 +180,7 @@ _PARTS: Final[Mapping[str, Callable[[], Iterable[Figure]]]] = {
     "simulator": _simulator,
     "groups": _groups,
     "scale": _scale,
+    "wake": _wake,
     "storm": _storm,
 }
 

@@ -72,7 +72,9 @@ class Abreast(Invocations):
         self.every_fault = False  # also those for which another stands
 
     def cuts(self, invocation: Invocation) -> bool:
-        """See Invocations: asked before its first step, and after each one that it has made."""
+        """See Invocations: asked before its first step, and after each that it has made; not of people."""
+        if invocation.function == PERSON:
+            return False
         if invocation.steps > 1 and invocation not in self._did:
             return False
         self._did.discard(invocation)

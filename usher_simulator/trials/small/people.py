@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from usher.core.file_versions import Schedule
     from usher.core.operators import Change
     from usher.ports.records import Records
+    from usher_simulator.trials.judge.scene import Words
     from usher_simulator.trials.small.world import SmallTrial
 
 _COMMAND: Final = timedelta(minutes=5)
@@ -56,8 +57,12 @@ def does(trial: SmallTrial, work: Callable[[], object]) -> None:
     trial.abreast.start(invocation, lambda _: quietly(), lambda *_: None)
 
 
-def _order(trial: SmallTrial, change: Callable[[OperatorNote], Change]) -> Callable[[], None]:
-    """What somebody orders of the first action."""
+def _order(
+    trial: SmallTrial,
+    change: Callable[[OperatorNote], Change],
+    ordered: Callable[[Words], object] = lambda _: None,
+) -> Callable[[], None]:
+    """What somebody orders of the first action; the judge knows it as `ordered`, whatever is stored of it."""
     usher = trial.usher
     commands = Operators(
         store=cast("Records", usher.store),
@@ -73,6 +78,7 @@ def _order(trial: SmallTrial, change: Callable[[OperatorNote], Change]) -> Calla
             loaded = usher.store.load(action.id)
             if loaded is not None:
                 commands.change(loaded, change(note))
+                ordered(trial.scene.words[action.id])
 
     return order
 
@@ -84,7 +90,7 @@ def completes(trial: SmallTrial) -> None:
 
 def holds(trial: SmallTrial) -> None:
     """`usher hold`."""
-    does(trial, _order(trial, operators.hold))
+    does(trial, _order(trial, operators.hold, lambda words: setattr(words, "is_held", True)))
 
 
 def lets_go(trial: SmallTrial) -> None:

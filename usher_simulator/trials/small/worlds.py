@@ -69,30 +69,45 @@ def _paused(trial: SmallTrial) -> None:
     trial.at(62, lambda: people.resumes(trial))
 
 
+def _held(trial: SmallTrial) -> None:
+    _without_sweeps(trial, people.holds)
+    trial.at(64, lambda: people.lets_go(trial))
+
+
 def _deploys(trial: SmallTrial) -> None:
-    other = {**_file({"until": [{"elapsed": "3m"}], "give_up_after": "5m"}), "version": 1}
+    other = _file({"until": [{"elapsed": "3m"}], "give_up_after": "5m"})
     _without_sweeps(trial, lambda each: people.deploys(each, compiled(other)))
     trial.at(58.95, lambda: trial.grow("web", 2))
 
 
 def _rolled_back(trial: SmallTrial) -> None:
     """Another file, and the one of before again, while one looks and one begins."""
-    other = {**_file({"until": [{"elapsed": "3m"}], "give_up_after": "5m"}), "version": 1}
+    other = _file({"until": [{"elapsed": "3m"}], "give_up_after": "5m"})
     _without_sweeps(trial, lambda each: people.deploys(each, compiled(other), each.usher.file))
     trial.at(58.95, lambda: trial.grow("web", 2))
 
 
+def _replaced(trial: SmallTrial) -> None:
+    """The hook `gate` retires, and `door` takes its place."""
+    trial.at(0, trial.stack.create)
+    trial.at(20, lambda: trial.stack.update(compiled(_file(_AT_49, name="door"))))
+
+
 def _retired(trial: SmallTrial) -> None:
     """The pass of the second minute reads for the second time that nobody waits, and deletes the hook."""
-    successor = {**_file(_AT_49, name="door"), "version": 1}
-    trial.at(0, trial.stack.create)
-    trial.at(20, lambda: trial.stack.update(compiled(successor)))
+    _replaced(trial)
     trial.at(2 * _MINUTE, lambda: people.grows(trial, 1))
+
+
+def _waited_in(trial: SmallTrial) -> None:
+    """At the pass of the second minute comes the moment of the result of one that waits in the hook."""
+    _replaced(trial)
+    trial.at(9.95, lambda: trial.grow("web", 1))
 
 
 def _applied(trial: SmallTrial) -> None:
     """A version takes effect at a look, and at the notice of another; two people apply a further one."""
-    longer = {**_file({"until": [{"elapsed": "2m"}], "give_up_after": "5m"}), "version": 1}
+    longer = _file({"until": [{"elapsed": "2m"}], "give_up_after": "5m"})
     trial.at(0, trial.stack.create)
     trial.at(129.95, lambda: trial.grow("web", 1))
     trial.at(130, trial.no_sweeps)
@@ -117,8 +132,18 @@ WORLDS: Final = (
         name="notice",
         about="a notice and its looks, of a heartbeat timeout of 30 s, with a fault at any time",
         hooks=_file({"until": [{"elapsed": "40s"}], "give_up_after": "5m"}, heartbeat_timeout="30s"),
-        script=_begins,
+        script=_without_sweeps,
         lasts=_SOON,
+        faults=(*_AT_WORK, Fault.STORE_BUSY, Fault.CONTENDED),
+    ),
+    World(
+        name="hold",
+        about="a hold beside a look at the moment of its result, and the end of the hold",
+        hooks=_file(_AT_49),
+        script=_held,
+        faults_from=_CROWDED,
+        lasts=_SOON,
+        faults=_AT_WORK,
     ),
     World(
         name="elsewhere",
@@ -185,12 +210,13 @@ WORLDS: Final = (
     ),
     World(
         name="pause",
-        about="a pause beside a heartbeat, and the resume",
-        hooks=_file({"until": [{"elapsed": "65s"}], "give_up_after": "5m"}),
+        about="a pause beside a look at the moment of its result, and the resume",
+        hooks=_file(_AT_49),
         script=_paused,
         faults_from=_CROWDED,
         lasts=_SOON,
         faults=_AT_WORK,
+        is_quick=True,
     ),
     World(
         name="deploy",
@@ -204,7 +230,7 @@ WORLDS: Final = (
     World(
         name="at-once",
         about="two actions, of which one may begin at once",
-        hooks=_file({"until": [{"elapsed": "20s"}], "give_up_after": "5m"}, limits={"at_once": 1}),
+        hooks=_file({"until": [{"elapsed": "30s"}], "give_up_after": "5m"}, limits={"at_once": 1}),
         script=lambda trial: _without_sweeps(trial, size=2),
         lasts=_SOON,
         faults=(Fault.CUT,),
@@ -225,6 +251,16 @@ WORLDS: Final = (
         script=_retired,
         faults_from=timedelta(seconds=120),
         lasts=timedelta(seconds=490),  # three more passes: what a fault put off is done by then
+        things=frozenset({Thing.ENROLLED}),
+        faults=_AT_WORK,
+    ),
+    World(
+        name="waited-in",
+        about="a hook that another replaces, at a pass, and the result of one that waits in it",
+        hooks=_file({"until": [{"elapsed": "109s"}], "give_up_after": "5m"}),
+        script=_waited_in,
+        faults_from=timedelta(seconds=120),
+        lasts=timedelta(seconds=490),
         things=frozenset({Thing.ENROLLED}),
         faults=_AT_WORK,
     ),

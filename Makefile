@@ -49,14 +49,28 @@ $(EMULATOR): requirements/account.txt infra/usher_cdk/wheels.py | $(READY)
 	@touch $@
 
 test: check lint-templates node_modules/.ready $(EMULATOR) ## the whole suite: the checks, then every test
+	@echo "test: every test; those of $(DEPLOYED), which mostly wait, beside the others" >&2
+	@$(MAKE) --silent --jobs 5 suite $(E2E)
+
+.PHONY: suite
+suite: $(READY)
 	@$(BIN)/pytest -n $(JOBS) --dist worksteal --ignore $(DEPLOYED)
-	@$(MAKE) --silent e2e
 
 test-fleet: $(READY) ## usher list --fleet on twenty accounts in three Regions of moto, two down and one that denies
 	@FLEET_ACCOUNTS=20 $(BIN)/pytest tests/unit/test_fleet_sessions.py
 
-e2e: $(READY) node_modules/.ready ## Usher deployed into a local account, with IAM and faults: one process, some minutes
-	@$(BIN)/pytest --maxfail 5 $(DEPLOYED)
+e2e: $(READY) node_modules/.ready ## Usher deployed into local accounts, with IAM and faults (some minutes)
+	@$(MAKE) --silent --jobs 4 $(E2E)
+
+# Four processes, each with an account of its own. What one says is shown at its end, in one piece.
+APART := deploys outage installation
+E2E := e2e-others $(APART:%=e2e-%)
+.PHONY: $(E2E)
+e2e-others: TESTS = $(APART:%=--ignore $(DEPLOYED)/test_%.py) $(DEPLOYED)
+e2e-%: TESTS = $(DEPLOYED)/$(@:e2e-%=test_%.py)
+$(E2E): $(READY) node_modules/.ready
+	@mkdir -p build
+	@$(BIN)/pytest --maxfail 5 $(TESTS) > build/$@.log 2>&1; status=$$?; cat build/$@.log; exit $$status
 
 OF_THE_CORE := decide deadlines evidence action call_budget combined questions record_format house
 quick: check ## for the edit loop: the checks, the core and the look, in less than half a minute once warm

@@ -1,4 +1,4 @@
-"""One account with Usher deployed in it, for all tests of this folder, in an order of their own."""
+"""An account with Usher deployed in it, for all tests of a process, in an order of their own."""
 
 from __future__ import annotations
 
@@ -42,6 +42,7 @@ _ORDER: Final = (
     "test_permissions",
     "test_destroy",
     "test_deploys",
+    "test_installation",
 )
 
 

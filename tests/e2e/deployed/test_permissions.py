@@ -165,7 +165,8 @@ def test_without_its_statement_a_role_is_refused(
 def test_a_role_may_not_put_a_hook_where_the_file_asks_for_none(
     stack: Stack, found: dict[str, Statement], role: str
 ) -> None:
-    arn = f"arn:aws:iam::{ACCOUNT}:role/{found[f'{role}: xray:PutTraceSegments on *'].role}"
+    (name,) = {each.role for each in found.values() if short(each.role) == role}
+    arn = f"arn:aws:iam::{ACCOUNT}:role/{name}"
     auto_scaling = stack.account.client_as(arn, "autoscaling")
     with pytest.raises(ClientError, match="is not authorized to perform: autoscaling:PutLifecycleHook"):
         auto_scaling.put_lifecycle_hook(

@@ -13,6 +13,7 @@ from tests.simulation.bugs.bug import planted
 from tests.simulation.planted import BUGS
 from usher.core.action import Outcome
 from usher.evaluation.sender import Sender
+from usher.evaluation.turns import Turns
 from usher_simulator.fakes.memory_store import MemoryStore
 from usher_simulator.trials.choosers import by_priorities, written
 from usher_simulator.trials.choosers.written import Written
@@ -133,6 +134,14 @@ def test_of_two_results_of_the_same_moment_one_that_is_denied_hides_no_other(wor
     trial, _ = replay(replace(BY_NAME[world], most_faults=0), written.read(line))
     assert [action.outcome for action in trial.usher.memory.actions()] == [Outcome.COMPLETED]
     assert trial.scene.violations == []
+
+
+def test_who_waits_for_a_turn_asks_by_itself_between_heartbeats(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`at-once`, `83:1`: cut off before it gives its place back. A heartbeat went first each time."""
+    monkeypatch.setattr(Turns, "ended", lambda *_: None)
+    trial, _ = replay(replace(BY_NAME["at-once"], most_faults=0), {})
+    assert trial.scene.violations == []
+    assert [action.outcome for action in trial.usher.memory.actions()] == [Outcome.COMPLETED] * 2
 
 
 @pytest.mark.parametrize("line", ["x", "1", "1:2:3", "1:-2", "1 :2"])

@@ -100,7 +100,9 @@ def _in_line(action: Action, now: datetime) -> Decision:
         return Complete(
             result=result, reason=f"{gave_up} without a turn; {reason}", next_look_at=retry_at(action, now)
         )
-    return hold(action, reason, now, again_at=now + (_TURN_ASKED_AGAIN if action.behind else _TURN_UNKNOWN))
+    # Before its heartbeat is due, which would go first each time: so it asks by itself whatever was lost.
+    later = min(_TURN_ASKED_AGAIN, action.hook.heartbeat_timeout / 3) if action.behind else _TURN_UNKNOWN
+    return hold(action, reason, now, again_at=now + later)
 
 
 def _listed(instances: Sequence[str]) -> str:

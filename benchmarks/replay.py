@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
@@ -18,6 +17,7 @@ from random import Random
 from time import perf_counter, process_time
 from typing import Any
 
+from benchmarks.peak_memory import peak_mb
 from usher.core import configuration
 from usher.core.action import Outcome
 from usher_simulator.replay.replay import Entry, replay
@@ -56,7 +56,7 @@ def main() -> int:
 
 
 def _in_a_process(count: int, seed: int) -> dict[str, Any]:
-    command = [sys.executable, __file__, "--actions", str(count), "--seed", str(seed)]
+    command = [sys.executable, "-m", "benchmarks.replay", "--actions", str(count), "--seed", str(seed)]
     answer: dict[str, Any] = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)  # noqa: S603
     return answer
 
@@ -83,7 +83,7 @@ def measure(count: int, seed: int) -> dict[str, Any]:
         "seconds": round(seconds, 1),
         "cpu_us_per_notification": round(cpu_seconds / len(entries) * 1e6),
         "parse_us_per_notification": round(parse_seconds / len(entries) * 1e6, 2),
-        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+        "peak_mb": peak_mb(),
     }
 
 

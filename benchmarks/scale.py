@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import math
-import resource
 import sys
 from datetime import UTC, datetime, timedelta
 from time import process_time
@@ -17,6 +16,7 @@ from uuid import UUID
 
 from botocore.awsrequest import AWSResponse
 
+from benchmarks.peak_memory import peak_mb
 from tests.contract.dynamodb import a_client
 from tests.units import size_of
 from usher.aws.items import actions_index
@@ -199,7 +199,7 @@ def swept(count: int) -> dict[str, Any]:
         "loaded": rows.loaded,
         "read_units": rows.units,
         "cpu_s": round(process_time() - begun, 2),
-        "peak_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
+        "peak_mb": peak_mb(),
     }
 
 

@@ -43,16 +43,26 @@ class SimulatedWakeUps:
                 seconds = timedelta(seconds=delay_s(delay))
                 at, by = self._effects.clock() + seconds, self._effects.invocation
                 self._watch.woken(action_id, stamp, at, wait, by)
-                for _ in range(self._copies(action_id)):
+                for _ in range(self._copies(action_id, seconds)):
                     self._put(wake_up_body(action_id, stamp, wait), action_id, seconds)
 
         self._effects.of_queue(do, action_id)
 
-    def _copies(self, action_id: str) -> int:
+    def _copies(self, action_id: str, delay: timedelta) -> int:
         if self._effects.faults.hits(Fault.WAKE_UP_LOST):
-            self._effects.meets(Fault.WAKE_UP_LOST, action_id)
+            self._meets(Fault.WAKE_UP_LOST, action_id, delay)
             return 0
         return 2 if self._effects.faults.hits(Fault.WAKE_UP_DOUBLED) else 1
+
+    def _meets(self, fault: Fault, action_id: str, delay: timedelta) -> None:
+        """It hurts when the wake-up should have come, which may be after the next heartbeat."""
+        effects = self._effects
+        if delay > timedelta(0):
+            effects.clock.at(
+                effects.clock() + delay, lambda: effects.faults.met(fault, effects.clock(), action_id)
+            )
+        else:
+            effects.meets(fault, action_id)
 
     def _put(self, body: str, action_id: str, delay: timedelta) -> None:
         sender = self._effects.invocation
@@ -64,7 +74,7 @@ class SimulatedWakeUps:
         if not self._effects.faults.hits(Fault.WAKE_UP_LATE):
             send()
             return
-        self._effects.meets(Fault.WAKE_UP_LATE, action_id)
+        self._meets(Fault.WAKE_UP_LATE, action_id, delay)
         late = timedelta(seconds=self._effects.chooser.number(*_LATE_S))
         self._effects.clock.at(self._effects.clock() + late, send)
 

@@ -62,7 +62,7 @@ class Releases:
     def _release(self, instance_id: str) -> None:
         order = OperatorNote(who=_WHO, at=self._clock(), reason="looked into")
         self._usher.memory.keep_release(instance_id, order)
-        self._scene.released[instance_id] = order.at
+        self._scene.released.setdefault(instance_id, order.at)  # it counts for days
         self._scene.happened.add("operator: release")
         asked = {"InstanceId": instance_id, "ShouldDecrementDesiredCapacity": False}
         with suppress(ApiError):  # the order stands all the same

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from tests.e2e.deployed.roles import Statement, statements
 from tests.e2e.deployed.stack import GROUPS, UPDATED_HOOKS, Decided, Stack, an_action_due
 from tests.e2e.deployed.test_permissions import OF_THE_RELEASE
 from usher.core.action import Outcome, Result
-from usher.wiring.machine import new_id
+from usher.wiring.machine import new_id, now
 
 
 def test_destroying_usher_releases_what_waits_and_takes_its_hooks_away(stack: Stack) -> None:
@@ -24,9 +26,9 @@ def test_destroying_usher_releases_what_waits_and_takes_its_hooks_away(stack: St
         stack.resize(group, 0)
         assert stack.recorded(held[group], "out").is_open
         stack.reaches(group, held[group], "Terminating:Wait")
-    stack.records.open(
-        an_action_due(new_id(), "in-flight", age_s=20), None
-    )  # of no instance: looked at again
+    # Of no instance, so it is evaluated again. No sweep comes first, whose wake-ups would do for that.
+    later = now() + timedelta(minutes=10)
+    stack.records.open(an_action_due(new_id(), "in-flight", age_s=20, look_at=later), None)
     deployed, so_far = statements(stack), len(stack.decided())
     stack.account.destroy(hooks=UPDATED_HOOKS)
     for group, instance in held.items():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from usher.core.policy import Mode
 from usher_simulator.trials.judge.known_waits import WaitChecker
 from usher_simulator.trials.judge.scene import COMPLETE, DELETE_HOOK, HEARTBEAT, PUT_HOOK
 
@@ -72,6 +73,10 @@ class OnlyOurs(WaitChecker):
         terms = self.terms_of(action)
         if wait is None or terms is None or "LifecycleActionToken" not in call.parameters:
             return
+        if call.operation == HEARTBEAT and any(
+            rule.use.mode is Mode.ENFORCE for rule in action.policy.candidates
+        ):
+            return  # EC2 has yet to tell which rule is for it, so it may have to be held
         policies = self.scene.policies(action, wait, terms)
         if all(policy.get("mode") == "observe" for policy in policies):
             self.broken(f"{call.operation} in observe mode", action)

@@ -67,6 +67,10 @@ class ReleaseStore(Protocol):
         """See ActionLookup."""
         ...
 
+    def of_instance(self, instance_id: str) -> Iterable[Action]:
+        """See ActionLookup."""
+        ...
+
     def evidence(self, action: Action) -> Evidence:
         """See EvidenceStore."""
         ...
@@ -113,7 +117,8 @@ class Release:
                 return f"{waiting} actions could not be released yet; {AGAIN}"
             ours = self._ours(next_slot)
             try:
-                self._let_go_unknown(ours, next_slot)
+                if self._unknown.let_go(ours, next_slot):
+                    continue  # their notices have just come: they are released as recorded
             except (TryLater, CallRefused) as error:
                 self._tell(error, "waits without a record were not released")  # no hook goes while it waits
             seen = {record.place for record in ours}
@@ -129,6 +134,17 @@ class Release:
             next_slot()  # raises NoCallLeft where the time is over: CloudFormation must have its answer
         why = "because instances keep entering them, or wait in other hooks of the group: complete those"
         return f"{_named(left)} could not be deleted yet, {why}; {AGAIN}"
+
+    @property
+    def _unknown(self) -> _UnknownWaits:
+        return _UnknownWaits(
+            store=self.store,
+            auto_scaling=self.auto_scaling,
+            live=self.live,
+            telemetry=self.telemetry,
+            clock=self.clock,
+            new_id=self.new_id,
+        )
 
     def _close(self) -> None:
         """The sweep, which still runs, must not put hooks back: nothing would look after them."""
@@ -236,28 +252,55 @@ class Release:
         released = _released(action, now, self.new_id())
         is_nameless = action.token is None and action.activity_id is None
         if is_nameless and self.auto_scaling.ongoing(action) is None:
-            # No call may name it. If it waits after all, the live state shows it: see _let_go_unknown.
+            # No call may name it. If it waits after all, the live state shows it: see _UnknownWaits.
             released = closing.closed(released, Outcome.ENDED_ELSEWHERE, f"{_REASON}: {_NAMELESS}", now)
         try:
             self.store.save(released)
         except Moved:
             return  # the next round finds it as it is then
 
-    # -- what is not ----------------------------------------------------------------------------
+    def _tell(self, error: Exception, what: str) -> None:
+        if isinstance(error, Throttled):
+            self.call_budget.back_off(self.clock())
+        self.telemetry.trouble(what, error)
 
-    def _let_go_unknown(self, ours: Iterable[Enrolled], next_slot: NextSlot) -> None:
-        """What the live state shows waiting in our hooks, and no record knows."""
-        for action in self._unknown(ours, next_slot):
+
+@frozen
+class _UnknownWaits:
+    """What waits in our hooks and has no record, when Usher goes."""
+
+    store: ReleaseStore
+    auto_scaling: AutoScaling
+    live: LiveMembers
+    telemetry: Telemetry
+    clock: Callable[[], datetime]
+    new_id: Callable[[], str]
+
+    def let_go(self, ours: Iterable[Enrolled], next_slot: NextSlot) -> bool:
+        """What the live state shows waiting in our hooks, and no record knows. Whether one knows of some now.
+
+        Those get no result here: an evaluation may be about to send another one.
+        """
+        are_known = False
+        for action in self._found(ours, next_slot):
             if self.store.evidence(action).paused is None:
                 next_slot()
                 activity = self.auto_scaling.ongoing(action)  # the call must reach no later wait
                 action = replace(action, activity_id=activity.id if activity else None)  # noqa: PLW2901
+                if self._is_recorded(action):
+                    are_known = True
+                    continue
                 answer = self.auto_scaling.complete(action, Result.CONTINUE)
                 if answer.kind is AnswerKind.BUSY:
                     raise Throttled(answer.text)
                 self.telemetry.decided(action, "complete", f"{_REASON}: {answer.kind}")
+        return are_known
 
-    def _unknown(self, ours: Iterable[Enrolled], next_slot: NextSlot) -> Iterator[Action]:
+    def _is_recorded(self, action: Action) -> bool:
+        of_instance = self.store.of_instance(action.instance_id)
+        return any(one.is_open and one.hook.name == action.hook.name for one in of_instance)
+
+    def _found(self, ours: Iterable[Enrolled], next_slot: NextSlot) -> Iterator[Action]:
         by_group = _by_group(ours)
         for group in self.live.live_groups(by_group.keys(), next_slot) if by_group else ():
             try:
@@ -268,11 +311,6 @@ class Release:
             for one in live_waits.unrecorded(seen, terms):
                 timeout = one.hook.heartbeat_timeout
                 yield adoption.adopted(one, timeout, self.new_id(), self.clock())
-
-    def _tell(self, error: Exception, what: str) -> None:
-        if isinstance(error, Throttled):
-            self.call_budget.back_off(self.clock())
-        self.telemetry.trouble(what, error)
 
 
 def _by_group(records: Iterable[Enrolled]) -> dict[str, list[Enrolled]]:

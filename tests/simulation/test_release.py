@@ -284,6 +284,32 @@ def test_what_the_live_state_shows_waiting_and_no_record_knows_is_let_go_too() -
     assert leaving.deleted == ["one"]
 
 
+class HearsOfItLate(Leaving):
+    """The notice of the instance that waits comes while its scaling activity is asked for."""
+
+    def ongoing(self, action: Action) -> Activity | None:
+        found = super().ongoing(action)
+        notice = an_action(
+            id="heard", instance_id=action.instance_id, hook=hook_terms(name="one", group="web")
+        )
+        self.store.open(notice, Raw(received_at=self.now, body="{}"))
+        return found
+
+    def complete(self, action: Action, result: Result) -> Answer:
+        self.coming = ""
+        return super().complete(action, result)
+
+
+def test_what_a_record_knows_by_now_gets_one_result_by_that_record() -> None:
+    """Promise 1: an evaluation may be about to send another one (found by seed 2002)."""
+    leaving = HearsOfItLate()
+    leaving.coming = "Pending:Wait"
+    leaving.enrolments.keep(enrolled("one"))
+    assert leaving.run() == ""
+    assert leaving.results == [("heard", Result.CONTINUE)]
+    assert leaving.deleted == ["one"]
+
+
 @pytest.mark.parametrize("call", ["describe", "complete"])
 def test_a_throttle_of_what_no_record_knows_loses_nothing_and_the_release_goes_on(call: str) -> None:
     leaving = Leaving()

@@ -236,9 +236,12 @@ def taking_turns(random: Dice, data: Data) -> Data:
 
 
 def lasting(random: Dice, data: Data) -> Data:
-    """The same file; one hook has a short timeout, and its waits go on until their global timeout is near."""
+    """The same file; one hook has a short timeout, and its waits go on until their global timeout is near.
+
+    The shortest: a deploy that lowers it would leave a global timeout below the patience of its policy.
+    """
     hook = random.choice(data["hooks"])
-    hook["heartbeat_timeout"] = random.choice(("30s", "45s"))
+    hook["heartbeat_timeout"] = _SHORT[0]
     hook["notify"] = random.choice(("sqs", "sns"))
     hook["limits"] = {"at_once": 1}
     for policy in _policies_of(hook, data):

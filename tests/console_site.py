@@ -10,6 +10,8 @@ from itertools import count
 from threading import Thread
 from typing import TYPE_CHECKING, Any, Final
 
+from tests.factories import an_action, at
+from usher.ports.records import Raw
 from usher_cli.console.command import HOST, application, listening, server
 from usher_cli.console.door import Door
 
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
 
     from starlette.applications import Starlette
 
+    from tests.memory_account import MemoryStack
+    from usher.core.action import Action
     from usher_cli.account import Account
 
 UNITS: Final = 1800
@@ -92,6 +96,17 @@ class Site:
         answer = self.post("/api/session", {"code": self.door.code})
         assert answer.status == 200, answer.body
         self.headers["Cookie"] = answer.headers["set-cookie"].partition(";")[0]
+
+
+def opened(stack: MemoryStack, number: int, **changes: Any) -> Action:
+    """An open action of the stack."""
+    own: dict[str, Any] = {
+        "id": f"action-{number}",
+        "token": f"token-{number}",
+        "instance_id": f"i-{number:017x}",
+        "started_at": at(number),
+    }
+    return stack.records.open(an_action(**{**own, **changes}), Raw(received_at=at(0), body="{}"))
 
 
 @contextmanager

@@ -11,12 +11,11 @@ from botocore.exceptions import ClientError
 from playwright.sync_api import expect
 
 from tests.console.test_incidents import REASON, do, story_of
-from tests.console_site import served
-from tests.factories import an_action, at, hook_terms
+from tests.console_site import opened, served
+from tests.factories import at, hook_terms
 from tests.memory_account import MemoryStack
 from tests.unit.test_console_door import NothingRetained
 from usher.core.action import Entry, OperatorNote, Outcome, Phase
-from usher.ports.records import Raw
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,16 +49,6 @@ def stack() -> MemoryStack:
 def site(stack: MemoryStack) -> Iterator[Site]:
     with served(stack.account()) as site:
         yield site
-
-
-def opened(stack: MemoryStack, number: int, **changes: Any) -> Action:
-    own: dict[str, Any] = {
-        "id": f"action-{number}",
-        "token": f"token-{number}",
-        "instance_id": f"i-{number:017x}",
-        "started_at": at(number),
-    }
-    return stack.records.open(an_action(**{**own, **changes}), Raw(received_at=at(0), body="{}"))
 
 
 def closed(stack: MemoryStack, number: int, **changes: Any) -> Action:

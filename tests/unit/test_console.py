@@ -11,15 +11,14 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.console_site import served
-from tests.factories import a_policy, an_action, at
+from tests.console_site import opened, served
+from tests.factories import a_policy, at
 from tests.memory_account import CALLER, Clients, MemoryStack
 from tests.unit.test_account import Deployed, cloud, deployed
 from tests.unit.test_apply import YES, Stack, a_file, file
 from tests.unit.test_console_door import NothingRetained
 from usher.core.action import Outcome, Phase, Result
 from usher.ports.errors import Denied
-from usher.ports.records import Raw
 from usher_cli.account import Place, Trouble, open_account
 from usher_cli.console.live import INTERVAL, LiveActions
 from usher_cli.console.reads import ROWS, Reads
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
 
     from tests.console_site import Site
     from usher.core.action import Action
+    from usher.ports.records import Raw
 
 __all__ = ["cloud", "deployed", "file"]  # fixtures
 
@@ -65,16 +65,6 @@ def site(stack: MemoryStack) -> Iterator[Site]:
     with served(stack.account()) as site:
         site.enter()
         yield site
-
-
-def opened(stack: MemoryStack, number: int, **changes: Any) -> Action:
-    own: dict[str, Any] = {
-        "id": f"action-{number}",
-        "token": f"token-{number}",
-        "instance_id": f"i-{number:017x}",
-        "started_at": at(number),
-    }
-    return stack.records.open(an_action(**{**own, **changes}), Raw(received_at=at(0), body="{}"))
 
 
 def timeline(stack: MemoryStack) -> list[str]:

@@ -12,6 +12,7 @@ from usher_simulator.trials.judge.terms import InForce
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import datetime
 
     from usher.core.compiled import Compiled
     from usher.core.file_versions import Schedule
@@ -61,28 +62,33 @@ class Applier:
         return newest.file
 
     def _apply(self, file: Compiled, over: Schedule) -> None:
-        now, number = self._scene.clock(), over.newest + 1
-        schedule = over.then(number, now)
-        effective_at = schedule.starts[-1].at
-        version = FileVersion(
-            number=number,
-            file=file,
-            applied_at=now,
-            effective_at=effective_at,
-            by="somebody",
-            reason="for a reason",
-            previous=over.newest,
-        )
+        version, schedule = next_version(file, over, self._scene.clock())
         try:
             self._usher.versions.apply(version, schedule, over)
         except (Moved, NotInForce) as refusal:
             self._scene.happened.add(f"apply: {type(refusal).__name__}")
             return
-        self._settled_at = max(self._settled_at, effective_at + _PASSES_TAKE)
+        self._settled_at = max(self._settled_at, version.effective_at + _PASSES_TAKE)
         # The clock of a function may be ahead.
-        self._scene.clock.at(effective_at - LONGEST_SKEW, lambda: self._takes_effect(file))
+        self._scene.clock.at(version.effective_at - LONGEST_SKEW, lambda: self._takes_effect(file))
 
     def _takes_effect(self, file: Compiled) -> None:
         if not self._goes():
             self._scene.deployed.append(InForce(since=self._scene.clock(), file=file.file))
             self._usher.file = file
+
+
+def next_version(file: Compiled, over: Schedule, now: datetime) -> tuple[FileVersion, Schedule]:
+    """The version that somebody applies who has read the schedule, and the schedule with it."""
+    number = over.newest + 1
+    schedule = over.then(number, now)
+    version = FileVersion(
+        number=number,
+        file=file,
+        applied_at=now,
+        effective_at=schedule.starts[-1].at,
+        by="somebody",
+        reason="for a reason",
+        previous=over.newest,
+    )
+    return version, schedule

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Final, cast
 
 from usher.core import operators
 from usher.core.action import OperatorNote, Result
-from usher.core.file_versions import FileVersion
 from usher.operators import Operators
 from usher.ports.errors import Moved, NotInForce, Unavailable
 from usher.ports.records import ALL_HOOKS
 from usher_simulator.fakes.recorder import Recorder
+from usher_simulator.trials.applier import next_version
 from usher_simulator.trials.invocations import Invocation
 from usher_simulator.trials.judge.scene import Checker, Paused
 from usher_simulator.trials.judge.terms import InForce
@@ -146,20 +146,9 @@ def applies(trial: SmallTrial, file: Compiled) -> None:
         trial.usher.file = file
 
     def apply(over: Schedule) -> None:
-        now, number = trial.clock(), over.newest + 1
-        after = over.then(number, now)
-        effective_at = after.starts[-1].at
-        version = FileVersion(
-            number=number,
-            file=file,
-            applied_at=now,
-            effective_at=effective_at,
-            by=PERSON,
-            reason="ticket 8",
-            previous=over.newest,
-        )
+        version, after = next_version(file, over, trial.clock())
         versions.apply(version, after, over)
-        trial.clock.at(effective_at, takes_effect)
+        trial.clock.at(version.effective_at, takes_effect)
 
     def work() -> None:
         over = trial.effects.of_store(versions.schedule, what="schedule")

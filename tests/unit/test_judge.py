@@ -8,15 +8,21 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.factories import an_action
+from tests.factories import an_action, hook_terms
 from usher.core.action import Outcome, Phase
+from usher.core.held_wait import held_wait
 from usher_simulator.autoscaling.lifecycle_actions import EndedBy, Wait
+from usher_simulator.trials.condition_replies import SERVICES
 from usher_simulator.trials.effects import Call
+from usher_simulator.trials.invocations import Invocation
+from usher_simulator.trials.judge.level_not_edge import LevelNotEdge
 from usher_simulator.trials.judge.never_early import NeverEarly
 from usher_simulator.trials.judge.true_ends import TrueEnds
 from usher_simulator.trials.trial import START, Trial
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from usher.core.action import Action
 
 
@@ -103,3 +109,63 @@ def test_what_a_removal_completed_unrecorded_no_later_record_can_tell(
     checker.stored(opened, closed, None)
 
     assert len(scene.violations) == claims
+
+
+@pytest.mark.parametrize(
+    ("since_s", "claims"),
+    [
+        pytest.param(22, 0, id="eight seconds were left as far as Usher knew: seed 1471"),
+        pytest.param(12, 1, id="eighteen were left"),
+    ],
+)
+def test_a_chain_may_go_on_where_the_wait_was_nearly_over_by_the_timeout_of_its_record(
+    since_s: float, claims: int
+) -> None:
+    """The service's own timeout is an hour by now. Of two heartbeats at once the second hides no expiry."""
+    world = Trial(1)
+    scene = world.scene
+    checker = LevelNotEdge(scene)
+    opened = an_action(started_at=START, hook=hook_terms(heartbeat_timeout=timedelta(seconds=30)))
+    wait = a_wait(opened, 3600)
+    scene.waits.begin(wait)
+    scene.memory.open(opened, None)
+    checker.stored(None, opened, None)
+    for at in (START, START + timedelta(seconds=since_s)):
+        checker.called(a_heartbeat(wait, at))
+    world.clock.run_until(START + timedelta(seconds=since_s))
+    carried = held_wait(opened, 1)
+    assert carried is not None
+    by = Invocation(function="wake", timeout=timedelta(seconds=30))
+    checker.woken(opened.id, opened.version, scene.clock(), replace(carried, links=1), by)
+
+    assert len(scene.violations) == claims
+
+
+def a_heartbeat(wait: Wait, at: datetime) -> Call:
+    """One that was accepted."""
+    parameters = {
+        "AutoScalingGroupName": wait.group,
+        "LifecycleHookName": wait.hook,
+        "LifecycleActionToken": wait.token,
+    }
+    return Call(
+        at=at,
+        invocation=None,
+        operation="RecordLifecycleActionHeartbeat",
+        parameters=parameters,
+        refusal=None,
+        is_told=True,
+    )
+
+
+def test_an_instance_is_a_target_before_its_wait_begins() -> None:
+    """Else an answer that came just before reads as if it was drained: seed 2011."""
+    asked = Trial(1).asked
+    asked.launched = lambda: ["i-1"]
+    answer = SERVICES["DescribeTargetHealth"](asked, {}, START)
+
+    assert answer == {
+        "TargetHealthDescriptions": [
+            {"Target": {"Id": "i-1", "Port": 80}, "TargetHealth": {"State": "initial"}}
+        ]
+    }

@@ -33,7 +33,9 @@ def _own_groups(_: Asked, __: Mapping[str, Any], ___: datetime) -> Data:
 
 
 def _target_health(asked: Asked, _: Mapping[str, Any], then: datetime) -> Data:
-    states = {
+    """An instance is a target from its launch on; and how it stands while it waits is its truth."""
+    states = dict.fromkeys(asked.launched(), "initial")
+    states |= {
         instance: "healthy" if stands is PossibleStatus.HOLDS else "initial"
         for instance, stands in asked.shown("targets healthy", then).items()
     }

@@ -73,6 +73,7 @@ class Asked:
         self._of_wait: dict[str, OfInstance] = {}  # by token
         self.starts: Counter[tuple[str, str]] = Counter()  # of each command, by its instance and comment
         self.command_ended: Callable[[Mapping[str, str]], None] = lambda _: None  # as SSM says on the bus
+        self.launched: Callable[[], Sequence[str]] = tuple  # instances of simulated Auto Scaling
         self.in_doubt: set[str] = set()  # instances of whose commands some answer was none, odd or stale
 
     # -- the truth

@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
     from usher.core.compiled import Compiled
+    from usher_simulator.autoscaling.groups import Instance
     from usher_simulator.autoscaling.lifecycle_actions import Wait
     from usher_simulator.autoscaling.moves import MoveKind  # noqa: F401 - of a signature
     from usher_simulator.autoscaling.query_protocol import Request
@@ -103,6 +104,7 @@ class Trial:
         self.held_up = HeldUp(Dice.of(seed, "held up"))
         self.audience.tell("surroundings", self.surroundings)
         self.fleet = self._make_fleet(dice)
+        self.asked.launched = lambda: [one.id for one in self._instances()]
         self.telemetry = TrialTelemetry(self)
         hooks = self._draw_hooks(dice, hooks)
         self.audience.tell("hooks", json.dumps(hooks))
@@ -337,9 +339,11 @@ class Trial:
         if not self.scene.violations:
             self._report_unrest()
 
+    def _instances(self) -> list[Instance]:
+        return [one for group in self.fleet.groups.values() for one in group.instances.values()]
+
     def _has_waits(self) -> bool:
-        instances = [one for group in self.fleet.groups.values() for one in group.instances.values()]
-        return any(one.state.endswith((":Wait", ":Proceed", "Terminating")) for one in instances)
+        return any(one.state.endswith((":Wait", ":Proceed", "Terminating")) for one in self._instances())
 
     def _report_unrest(self) -> None:
         usher = self.usher

@@ -124,18 +124,20 @@ class LevelNotEdge(WaitChecker):
             self.scene.report(self.promise, "a chain goes on, and the table answers", action_id)
 
     def _was_nearly_over(self, action_id: str) -> bool:
-        """Whether the wait had seconds left, but for the last beat, by the service's log.
+        """Whether the wait had seconds left, as far as Usher knew, but for the beats of the last seconds.
 
-        Then nobody waits for the table.
+        Then nobody waits for the table. Beats by the service's log; the timeout is the shorter one of the
+        service's and the record's, which may stand for one that was changed since.
         """
         action = self.scene.memory.load(action_id)
         wait = self.wait_of(action) if action is not None else None
-        if wait is None:
+        if action is None or wait is None:
             return False
         now = self.scene.clock()
-        began = [wait.started_at, *self._beaten_at[wait.token]]
-        expiries = [at + wait.heartbeat_timeout for at in began if at <= now][-2:]
-        return any(abs(at - now) < _LINKS + 2 * LONGEST_SKEW for at in expiries)
+        before = [at for at in self._beaten_at[wait.token] if at <= now - _LINKS]
+        began = before[-1] if before else wait.started_at
+        expires_at = began + min(wait.heartbeat_timeout, action.hook.heartbeat_timeout)
+        return abs(expires_at - now) < _LINKS + 2 * LONGEST_SKEW
 
     def _table_was_away(self) -> bool:
         now, faults = self.scene.clock(), self.scene.faults

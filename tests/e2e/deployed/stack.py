@@ -137,8 +137,21 @@ class Stack:
             lambda: next((each for each in self.instances(group) if each not in but), ""), within_s=PATIENCE_S
         )
 
-    def reaches(self, group: str, instance: str, state: str, within_s: float = PATIENCE_S) -> None:
-        until(lambda: self.instances(group).get(instance) == state, within_s=within_s)
+    def reaches(self, group: str, instance: str, state: str) -> None:
+        until(lambda: self.instances(group).get(instance) == state, within_s=PATIENCE_S)
+
+    def in_service(self, group: str, size: int) -> list[str]:
+        """The instances of a group, once so many are in service.
+
+        A hook of 30 seconds leaves its heartbeat ten, and a machine that stands still for as long loses an
+        instance. Auto Scaling replaces it: what holds in time is for simulated time to show.
+        """
+
+        def found() -> list[str]:
+            return [each for each, state in self.instances(group).items() if state == "InService"]
+
+        until(lambda: len(found()) == size, within_s=5 * PATIENCE_S)
+        return found()
 
     def goes(self, group: str, instance: str) -> None:
         until(lambda: instance not in self.instances(group), within_s=PATIENCE_S)

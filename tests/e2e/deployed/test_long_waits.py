@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.e2e.deployed.stack import A_SWEEP_S, OVERDUE, PATIENCE_S
+from tests.e2e.deployed.stack import A_SWEEP_S, OVERDUE
 from tests.e2e.polling import until
 from usher.core.action import Outcome
 
@@ -14,8 +14,7 @@ if TYPE_CHECKING:
 
 def test_heartbeats_hold_an_instance_longer_than_its_hook_would(stack: Stack) -> None:
     """A hook of 30 seconds, and a policy that waits for 45."""
-    instance = stack.launched("patient")
-    stack.reaches("patient", instance, "InService")
+    (instance,) = stack.in_service("patient", 1)
     action = stack.closed(instance, "hold")
     assert action.outcome is Outcome.COMPLETED
     assert action.heartbeats >= 1
@@ -25,8 +24,7 @@ def test_heartbeats_hold_an_instance_longer_than_its_hook_would(stack: Stack) ->
 
 def test_instances_are_held_while_a_slow_function_is_asked_and_let_go_when_it_says_done(stack: Stack) -> None:
     """Three in a hook of 30 seconds, whose function takes seven for each answer."""
-    for instance in stack.instances("asking"):
-        stack.reaches("asking", instance, "InService", within_s=2 * PATIENCE_S)
+    for instance in stack.in_service("asking", 3):
         action = stack.closed(instance, "hold")
         assert action.outcome is Outcome.COMPLETED
         assert action.reason.startswith("done: function slow-answer")

@@ -64,12 +64,19 @@ _TEXTS_BY_KIND: Final = (
 def _text_of_answer(error: aws.ClientError, place: Place) -> str:
     code = error.response["Error"].get("Code", "")
     answer = f"{error.operation_name}: {error.response['Error'].get('Message') or code}".rstrip(".")
+    if _NO_INDEX in answer:
+        return _NO_INDEX_HERE.format(answer=answer, stack=place.stack, region=place.region)
     for codes, text in _TEXTS_BY_CODE.items():
         if code in codes:
             return text.format(answer=answer, stack=place.stack, region=place.region)
     return f"{answer} ({code})."
 
 
+_NO_INDEX: Final = "does not have the specified index"  # DynamoDB has no code of its own for it
+_NO_INDEX_HERE: Final = (
+    "Stack {stack} in {region} is of an older release than this command ({answer}): "
+    "run `usher upgrade`, or deploy it again with this release."
+)
 _DENIALS: Final = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation")
 _TEXTS_BY_CODE: Final[Mapping[tuple[str, ...], str]] = {
     ("ExpiredToken", "ExpiredTokenException", "RequestExpired"): (

@@ -188,6 +188,20 @@ def test_a_request_whose_answer_was_lost_is_looked_up(fleet: MemoryFleet) -> Non
     }
 
 
+def test_an_interrupted_run_says_where_it_was_applied(fleet: MemoryFleet) -> None:
+    """By Ctrl-C, at the fourth."""
+
+    class Interrupted(Sts):
+        def get_caller_identity(self) -> dict[str, str]:
+            raise KeyboardInterrupt
+
+    fleet.stacks[FOURTH].services["sts"] = Interrupted()
+    outcome = fleet.usher("apply", *YES, "--json")
+    assert outcome.exit_code == 1
+    assert states(outcome.stdout) == ["applied"] * 3 + ["failed"] + ["not tried"] * 5
+    assert "222222222222 in eu-west-1 failed: interrupted." in outcome.stderr.splitlines()
+
+
 def test_a_site_that_falls_silent_meanwhile_is_unknown(fleet: MemoryFleet) -> None:
     stack = fleet.stacks[FOURTH]
 

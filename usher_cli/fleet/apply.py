@@ -171,6 +171,8 @@ def _applied(fleet: Fleet, prepared: Prepared, reason: str) -> Outcome:
             version = applying.store(fleet.account(site), prepared.candidate, reason, ahead=False)
     except Trouble as trouble:
         return _after_failure(fleet.account(site), prepared, trouble.message)
+    except KeyboardInterrupt:  # a second one ends it without a word
+        return _after_failure(fleet.account(site), prepared, "interrupted.")
     return Outcome(site=site, state=State.APPLIED, version=version.number, effective_at=version.effective_at)
 
 

@@ -159,9 +159,11 @@ def a_heartbeat(wait: Wait, at: datetime) -> Call:
 
 
 def test_an_instance_is_a_target_before_its_wait_begins() -> None:
-    """Else an answer that came just before reads as if it was drained: seed 2011."""
+    """Else an answer that came just before reads as if it was drained: seed 2011. Once drained it is none."""
     asked = Trial(1).asked
-    asked.launched = lambda: ["i-1"]
+    asked.launched = lambda: ["i-1", "i-2"]
+    drained = a_wait(an_action(instance_id="i-2"), 60)
+    asked.begins(drained, ["targets drained"], timedelta(0))
     answer = SERVICES["DescribeTargetHealth"](asked, {}, START)
 
     assert answer == {

@@ -39,14 +39,13 @@ def _target_health(asked: Asked, _: Mapping[str, Any], then: datetime) -> Data:
         instance: "healthy" if stands is PossibleStatus.HOLDS else "initial"
         for instance, stands in asked.shown("targets healthy", then).items()
     }
-    drains = asked.shown("targets drained", then).items()
-    states |= {
-        instance: _not_drained(instance) for instance, stands in drains if stands is not PossibleStatus.HOLDS
-    }
+    drains = asked.shown("targets drained", then)
+    states |= {instance: _not_drained(instance) for instance in drains}
     return {
         "TargetHealthDescriptions": [
             {"Target": {"Id": each, "Port": 80}, "TargetHealth": {"State": state}}
             for each, state in states.items()
+            if drains.get(each) is not PossibleStatus.HOLDS
         ]
     }
 

@@ -347,7 +347,7 @@ def test_an_empty_argument_is_refused(deployed: Deployed) -> None:
         pytest.param(
             "ValidationException",
             "The table does not have the specified index: actions",
-            "Stack Usher in eu-west-1 is of an older release than this command (DescribeStacks: The table does",
+            "Stack Usher in eu-west-1 is of an older release than this command (DescribeStacks: ",
             id="the index of a later release",
         ),
         pytest.param("Odd", "What?\nNo", "DescribeStacks: What? No (Odd).", id="what nobody foresaw"),

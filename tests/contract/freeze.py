@@ -20,9 +20,12 @@ from moto import mock_aws
 from tests.factories import a_policy, a_signal, an_action, an_activity_end, at, hook_terms
 from usher.aws import table as dynamodb
 from usher.aws.enrolled import EnrolledHooks
+from usher.aws.file_versions import FileVersionsTable
 from usher.aws.records import RecordTable
 from usher.core import configuration, questions
 from usher.core.action import Code, OperatorNote, Outcome, Phase, Result, Status, Transition
+from usher.core.compiled import compiled
+from usher.core.file_versions import NO_VERSION, FileVersion
 from usher.core.finding import ConditionStatus, Finding, Findings
 from usher.core.hook_items import Enrolled, FileInForce, Former, HookSettings
 from usher.core.hook_timeouts import Described
@@ -36,6 +39,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
     from usher.core.action import Action
+    from usher.core.compiled import Compiled
 
 FROZEN: Final = Path(__file__).with_name("frozen")
 TABLE: Final = "usher"
@@ -79,6 +83,16 @@ def actions() -> Iterator[Action]:
         operator_hold=OperatorNote(who="arn:me", at=at(10), reason="looks into it"),
         extended_to=at(7200),
         timeout_assumed=True,
+    )
+    yield an_action(
+        id="waits-for-its-turn",
+        token="6" * 36,
+        hook=replace(whole, limits=Limits(at_once=1)),
+        metadata='{"role": "db"}',
+        began_at=at(70),
+        backup_at=at(505),
+        if_launch_failed=a_policy([], name="let-go"),
+        look_at=at(515),
     )
     yield an_action(id="adopted", token=None, activity_id="activity-1", limit_at=at(170_000), look_at=at(510))
     yield an_action(
@@ -150,6 +164,8 @@ def fill(client: DynamoDBClient) -> None:
     records.keep_heard("workers-1", at(1))
     records.keep_described("workers-1", Described(at=at(1), timeouts={"usher-drain": timedelta(minutes=5)}))
     records.keep_foreign_waits("workers-1", [(INSTANCE, "usher-drain", "Terminating:Wait")])
+    records.keep_retained("workers-1", {INSTANCE: at(5)})
+    records.keep_release(INSTANCE, OperatorNote(who="arn:me", at=at(30), reason="its disks are saved"))
     records.pause(ALL_HOOKS, "arn:me: throttled")
     _enrol(client)
 
@@ -182,8 +198,26 @@ def _enrol(client: DynamoDBClient) -> None:
     )
     items.keep(wanted)
     items.keep(replace(wanted, hook="old-gate").retired(at(3), at(63)))
+    _apply(client, compiled(data, ["own-1"]))
     items.put_in_force(FileInForce(digest="d" * 64, own_groups=("own-1",)))
     items.take(NOW)
+
+
+def _apply(client: DynamoDBClient, file: Compiled) -> None:
+    """A version of the hooks file, applied at run time."""
+    EnrolledHooks(client, TABLE, lambda: NOW).put_in_force(NO_VERSION.in_force)
+    versions = FileVersionsTable(client, TABLE)
+    over = versions.schedule()
+    version = FileVersion(
+        number=1,
+        file=file,
+        applied_at=at(0),
+        effective_at=at(60),
+        by="arn:me",
+        reason="ticket 7",
+        written="# why\nversion: 1\n",
+    )
+    versions.apply(version, over.then(1, at(0)), over)
 
 
 def told(client: DynamoDBClient) -> dict[str, Any]:
@@ -192,7 +226,8 @@ def told(client: DynamoDBClient) -> dict[str, Any]:
     stored = [action for action in map(records.load, [one.id for one in actions()]) if action is not None]
     evidence = records.evidence(stored[0])
     findings = records.findings("open")
-    file = items.in_force()
+    file, versions = items.in_force(), FileVersionsTable(client, TABLE)
+    retained = records.retained("workers-1") or {}
     return {
         "actions": [_action_in_words(action) for action in stored],
         "codes": {action.id: [line.code for line in records.timeline(action.id)] for action in stored},
@@ -218,6 +253,16 @@ def told(client: DynamoDBClient) -> dict[str, Any]:
         ),
         "in_force": (file.digest, list(file.own_groups), file.is_closing) if file else None,
         "left": items.left(NOW),
+        "retained": {instance: since.isoformat() for instance, since in retained.items()},
+        "released_by": evidence.release and evidence.release.who,
+        "versions": [
+            (one.number, one.file.digest, one.by, one.reason, one.written) for one in versions.history(5)
+        ],
+        "turns": {
+            action.id: (action.hook.limits.at_once, action.began_at and action.began_at.isoformat())
+            for action in stored
+        },
+        "metadata": {action.id: action.metadata for action in stored},
     }
 
 

@@ -66,12 +66,17 @@ def test_what_says_nothing_tells_no_account(body: object) -> None:
     [
         pytest.param("a" * 4000, "a" * 4000, id="as much as the API takes"),
         pytest.param("two\nlines\tand é \U0001f600", "two\nlines\tand é \U0001f600", id="any text"),
+        pytest.param(
+            "\r \x7f\ud7ff\ue000\uffff\U0010ffff", "\r \x7f\ud7ff\ue000\uffff\U0010ffff", id="at the edges"
+        ),
         pytest.param("a" * 4001, None, id="more"),
         pytest.param("", None, id="none"),
         pytest.param(None, None, id="null"),
         pytest.param({"role": "db"}, None, id="no text"),
         pytest.param("a\x00", None, id="what no store keeps"),
+        pytest.param("a\x0b", None, id="a control character"),
         pytest.param("a\ud800", None, id="a lone surrogate"),
+        pytest.param("a\udfff", None, id="another lone surrogate"),
     ],
 )
 def test_metadata_that_are_none_cost_no_message(told: object, metadata: str | None) -> None:

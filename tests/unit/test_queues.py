@@ -122,6 +122,15 @@ def test_a_dead_letter_carries_its_reason(sqs: SQSClient) -> None:
     assert received(sqs, url) == [("{broken", {"Reason": "the body is not JSON: \\xfc\\x00"})]
 
 
+def test_what_sqs_does_not_take_of_a_body_is_written_out(sqs: SQSClient) -> None:
+    taken = "\t\n\r \x7f\x85\ud7ff\ue000\ufffd\U00010000\U0010ffff"
+    refused = "\x00\x08\x0b\x0c\x0e\x1f\ud800\udfff\ufffe\uffff"
+    url = sqs.create_queue(QueueName="dead-letters")["QueueUrl"]
+    DeadLetterQueue(sqs, url).put(taken + refused, "")
+    ((body, _),) = received(sqs, url)
+    assert body == taken + r"\x00\x08\x0b\x0c\x0e\x1f\ud800\udfff\ufffe\uffff"
+
+
 def test_a_body_too_long_beside_its_reason_is_cut_and_says_so(sqs: SQSClient) -> None:
     url = sqs.create_queue(QueueName="dead", Attributes={"MaximumMessageSize": "1048576"})["QueueUrl"]
     DeadLetterQueue(sqs, url).put("x" * 1024 * 1024, "too large")

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 LONGEST_DELAY_S: Final = 900  # aws-facts 5
 _MOST_MESSAGE_BYTES: Final = 1024 * 1024  # body and attributes together
 _MOST_REASON_CHARACTERS: Final = 1000
-# What SQS does not take; no lone surrogates either.
-_NOT_TAKEN: Final = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+# What SQS does not take; no lone surrogates either. To name what it takes would be compiled in 5 ms.
+_NOT_TAKEN: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 
 
 def delay_s(delay: timedelta) -> int:

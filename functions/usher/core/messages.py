@@ -56,7 +56,7 @@ _ACCOUNT: Final = _Rule(r"[0-9]{12}", "twelve digits")
 _REGION: Final = _Rule(r"[a-z0-9-]{1,32}", "a Region such as us-east-1")
 _REGION_OF_ARN: Final = 3  # its place between the colons
 _METADATA: Final = _Rule(
-    r"[\t\n\r\x20-\ud7ff\ue000-\U0010ffff]{1,4000}", "1 to 4000 characters, as the API takes them"
+    r"[^\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff]{1,4000}", "1 to 4000 characters, as the API takes them"
 )
 _ANY_TEXT: Final = _Rule(r"(?s).*", "text")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
     from usher.core.policy import Configuration
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Compiled:
     """A compiled file. `own_groups` hold their hooks in their own templates."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
@@ -229,7 +229,7 @@ class GroupSelector:
         return all(wanted.get(key, value) == value for key, value in other.tags)
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Hook:
     """One lifecycle hook of the configuration, on every group that `group` selects.
 
@@ -278,7 +278,7 @@ class Hook:
         return None if policy == self.policy_for(move) or self.policy_for(move).candidates else policy
 
 
-@dataclass(frozen=True, kw_only=True)
+@frozen
 class Configuration:
     """A whole hooks file, known to be sound."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
@@ -31,12 +31,12 @@ HOLDS: Final = timedelta(seconds=2)  # for what could not be recorded: sends of 
 _AWAY_FOR: Final = timedelta(seconds=5)  # a container that met no answer does not ask again
 
 
-@dataclass(slots=True)
 class Away:
     """Whether the table (or what else it is of) failed a moment ago, as far as this container knows."""
 
-    lasts: timedelta = _AWAY_FOR
-    until: datetime | None = None
+    def __init__(self, lasts: timedelta = _AWAY_FOR) -> None:
+        self.lasts = lasts
+        self.until: datetime | None = None
 
     def noted(self, now: datetime) -> None:
         """It does not answer."""
@@ -56,14 +56,14 @@ class Away:
             raise Unavailable("the table did not answer a moment ago")
 
 
-@dataclass(slots=True)
 class RequestDeadline:
     """Until when a container begins requests to the table; None: it need not hurry.
 
     A request that was begun takes an ATTEMPT at most, and what is waited for comes after that.
     """
 
-    until: datetime | None = None
+    def __init__(self, until: datetime | None = None) -> None:
+        self.until = until
 
     def is_past(self, now: datetime, more: timedelta = timedelta(0)) -> bool:
         """Whether something would begin too late; `more`: by so much longer than an ATTEMPT it may take."""

@@ -393,10 +393,20 @@ def test_a_part_of_the_list_proves_nothing_however_late() -> None:
 
 
 def test_what_was_not_sent_in_time_has_failed() -> None:
-    found = listed(now_s=600)
+    found = listed(now_s=600, memory={**SENT, "intended_at": at(300).isoformat()})
 
     assert found.status is FAILED
     assert found.detail == "was not sent in 10m: no attempt was answered, none is listed"
+
+
+def test_an_intent_that_was_cut_off_and_never_carried_out_costs_no_instance() -> None:
+    """The next turn of questions comes minutes later, when a short timeout is over."""
+    memory = {"since": at(0).isoformat(), "intended_at": at(0).isoformat()}
+    found = listed(now_s=600, memory=memory)
+
+    assert (found.status, found.go_on) == (UNKNOWN, True)
+    again = at(601).isoformat()
+    assert UPLOAD.ask(an_action(), found.memory, at(601)).intent == {"since": again, "intended_at": again}
 
 
 def test_one_that_was_sent_just_now_is_looked_for_although_the_time_is_over() -> None:

@@ -73,6 +73,7 @@ _REFUSED_FOR_GOOD: Final = ("InvalidParameters", "UnsupportedPlatformType", "Max
 class Command(PlaceholderProbe):
     """Sends `document` to the instance, and follows it for at most `timeout` from the first intent.
 
+    Where that intent was never carried out, and nobody tried again in all that time, it begins anew.
     Its memory: `since` (the first intent), `intended_at` (the last one, while its answer is not known),
     `command_id`; `failed` and `plugin` while the output of what failed is fetched.
     """
@@ -235,10 +236,12 @@ class Command(PlaceholderProbe):
         if wait > timedelta():
             detail = "sending it was not answered, and it is not listed so far"
             return Found.unknown(detail, memory, max(wait, _SECOND))
-        if self._is_over(memory, now):
-            timeout = duration.written(self.timeout)
-            return Found.failed(f"was not sent in {timeout}: no attempt was answered, none is listed")
-        return Found.next_call({"since": memory["since"]})
+        if not self._is_over(memory, now):
+            return Found.next_call({"since": memory["since"]})
+        if memory["intended_at"] == memory["since"]:  # a function was cut off before its only attempt
+            return Found.next_call({})
+        timeout = duration.written(self.timeout)
+        return Found.failed(f"was not sent in {timeout}: no attempt was answered, none is listed")
 
     def _followed(self, action: Action, memory: Memory, reply: Reply, now: datetime) -> Found:
         if reply.kind is not ReplyKind.ANSWERED:

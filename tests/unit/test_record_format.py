@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from tests.by_types import moments, values_of
 from tests.factories import a_policy, a_signal, an_action, an_activity_end, at, hook_terms
 from usher.aws import enrolled, evidence_format, record_format
+from usher.aws.items import described_hooks, findings, group_evidence
 from usher.core import iso_time, notifications
 from usher.core.action import (
     Action,
@@ -53,9 +54,7 @@ FORMATS: Final = [
     pytest.param(
         values_of(Signal), evidence_format.signal_to_data, evidence_format.signal_from_data, id="signal"
     ),
-    pytest.param(
-        values_of(Finding), evidence_format.finding_to_data, evidence_format.finding_from_data, id="finding"
-    ),
+    pytest.param(values_of(Finding), findings.finding_to_data, findings.finding_from_data, id="finding"),
     pytest.param(
         values_of(OperatorNote), record_format.note_to_data, record_format.note_from_data, id="word"
     ),
@@ -68,14 +67,14 @@ FORMATS: Final = [
     pytest.param(values_of(Entry), record_format.entry_to_data, record_format.entry_from_data, id="entry"),
     pytest.param(
         values_of(notifications.TestNotice),
-        evidence_format.test_to_data,
-        evidence_format.test_from_data,
+        group_evidence.test_to_data,
+        group_evidence.test_from_data,
         id="test",
     ),
     pytest.param(
         values_of(Described),
-        evidence_format.described_to_data,
-        evidence_format.described_from_data,
+        described_hooks.described_to_data,
+        described_hooks.described_from_data,
         id="what was described",
     ),
     pytest.param(values_of(Enrolled), enrolled.to_data, enrolled.from_data, id="hook"),
@@ -232,13 +231,13 @@ def test_a_code_of_a_newer_release_is_kept_whatever_the_sentence_says() -> None:
 
 def test_an_older_finding_and_hook_take_their_defaults_too() -> None:
     finding = a_finding(ask_again_at=None, unknowns=0, memory={})
-    finding_data = evidence_format.finding_to_data(finding)
+    finding_data = findings.finding_to_data(finding)
     action_data = record_format.action_to_data(full_action())
     limits = {"abandon_per_hour", "complete_per_minute", "at_once", "at_once_per", "limited_with"}
     older = {**action_data, "hook": without(limits, action_data["hook"])}
 
     assert finding_data.keys() == {"condition", "standing", "detail", "asked_at"}
-    assert evidence_format.finding_from_data(finding_data) == finding
+    assert findings.finding_from_data(finding_data) == finding
     assert record_format.action_from_data(older).hook == hook_terms()
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from usher.aws import evidence_format, record_format, table
-from usher.aws.items import state
+from usher.aws.items import group_evidence, state
 from usher.core import iso_time
 from usher_cli.export import captured
 
@@ -106,7 +106,7 @@ def _message(item: Item) -> Captured | None:
     if sk.startswith("RAW#"):
         return captured.as_it_came(item["body"]["S"], iso_time.parse(item["received_at"]["S"]))
     if sk.startswith("TEST#"):
-        return captured.test_message(evidence_format.test_from_data(table.from_json(item)))
+        return captured.test_message(group_evidence.test_from_data(table.from_json(item)))
     if "ended_at" in item:
         ended_at = iso_time.parse(item["ended_at"]["S"])
         return captured.instance_end_event(pk.removeprefix("INSTANCE#"), ended_at)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from usher.aws import evidence_format, record_format
+from usher.aws.items.findings import finding_from_data, finding_to_data
 from usher_simulator.fakes.memory_store import MemoryStore
 
 if TYPE_CHECKING:
@@ -46,11 +47,11 @@ class WrittenStore(MemoryStore):
     def keep_findings(self, action: Action, findings: Findings) -> None:
         """See usher.ports.records.FindingsKept."""
         written = {
-            "found": [evidence_format.finding_to_data(each) for each in findings.found],
+            "found": [finding_to_data(each) for each in findings.found],
             "lines": [record_format.entry_to_data(each) for each in findings.lines],
         }
         read = _through_json(written)
-        found = tuple(map(evidence_format.finding_from_data, read["found"]))
+        found = tuple(map(finding_from_data, read["found"]))
         lines = tuple(map(record_format.entry_from_data, read["lines"]))
         super().keep_findings(action, replace(findings, found=found, lines=lines))
 

@@ -1,19 +1,15 @@
-"""What is kept beside the records, as JSON data, and back: evidence, findings, described hooks.
+"""Signals and outcome events as JSON data, and back: in records, and beside them.
 
 Two releases must read each other's, as usher.aws.record_format says.
 """
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from usher.aws.json_data import optional_text, optional_time, present
 from usher.core import iso_time
 from usher.core.action import ActivityEnd, Signal, Status, Transition
-from usher.core.finding import ConditionStatus, Finding
-from usher.core.hook_timeouts import Described
-from usher.core.notifications import TestNotice
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -87,57 +83,3 @@ def activity_end_from_data(data: Mapping[str, Any]) -> ActivityEnd:
         is_event=data.get("is_event", data["detail"].startswith(_EVENT)),
         is_inferred=data.get("is_doubt", False),
     )
-
-
-def finding_to_data(finding: Finding) -> Data:
-    """All of a finding."""
-    return present(
-        {
-            "condition": finding.condition,
-            "standing": str(finding.status),
-            "detail": finding.detail,
-            "asked_at": iso_time.stored(finding.asked_at),
-            "ask_again_at": optional_text(finding.ask_again_at),
-            "unknowns": finding.unknowns or None,
-            "held_once": finding.confirmed_once or None,
-            "denials": finding.denials or None,
-            "memory": dict(finding.memory) or None,
-        }
-    )
-
-
-def finding_from_data(data: Mapping[str, Any]) -> Finding:
-    """The finding that `finding_to_data` wrote."""
-    return Finding(
-        condition=data["condition"],
-        status=ConditionStatus(data["standing"]),
-        detail=data["detail"],
-        asked_at=iso_time.parse(data["asked_at"]),
-        ask_again_at=optional_time(data, "ask_again_at"),
-        unknowns=data.get("unknowns", 0),
-        confirmed_once=data.get("held_once", False),
-        denials=data.get("denials", 0),
-        memory=data.get("memory", {}),
-    )
-
-
-def described_to_data(described: Described) -> Data:
-    """All of what a describe showed of a group."""
-    timeouts_s = {name: timeout.total_seconds() for name, timeout in described.timeouts.items()}
-    return {"at": iso_time.stored(described.at), "timeouts_s": timeouts_s}
-
-
-def described_from_data(data: Mapping[str, Any]) -> Described:
-    """What `described_to_data` wrote."""
-    timeouts = {name: timedelta(seconds=timeout_s) for name, timeout_s in data["timeouts_s"].items()}
-    return Described(at=iso_time.parse(data["at"]), timeouts=timeouts)
-
-
-def test_to_data(test: TestNotice) -> Data:
-    """All of a test message."""
-    return {"group": test.group, "request_id": test.request_id, "at": iso_time.stored(test.at)}
-
-
-def test_from_data(data: Mapping[str, Any]) -> TestNotice:
-    """The test message that `test_to_data` wrote."""
-    return TestNotice(group=data["group"], request_id=data["request_id"], at=iso_time.parse(data["at"]))

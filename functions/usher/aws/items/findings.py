@@ -5,20 +5,22 @@ from __future__ import annotations
 import json
 import zlib
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from usher.aws import evidence_format, record_format, table
+from usher.aws import record_format, table
 from usher.aws.items import actions_index, rows, state
 from usher.aws.items.base import TableItems
+from usher.aws.json_data import optional_text, optional_time, present
 from usher.aws.record_format import UNREADABLE
 from usher.core import iso_time, questions
-from usher.core.finding import Findings, merged
+from usher.core.finding import ConditionStatus, Finding, Findings, merged
 from usher.ports.errors import Moved
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
 
+    from usher.aws.json_data import Data
     from usher.aws.table import Item
     from usher.core.action import Action, Entry
     from usher.ports.records import Unasked
@@ -108,7 +110,7 @@ def from_item(item: Item) -> Findings:
     sweep_at = _moment(item, "listed_at") or _moment(item, "look_at")  # as the release before had it
     try:
         data = json.loads(zlib.decompress(item["packed"]["B"]))
-        found = tuple(map(evidence_format.finding_from_data, data["found"]))
+        found = tuple(map(finding_from_data, data["found"]))
         lines = tuple(map(record_format.entry_from_data, data["lines"]))
     except (*UNREADABLE, zlib.error):
         return Findings(turn=turn, ask_at=ask_at, sweep_at=sweep_at, is_readable=False)
@@ -123,7 +125,7 @@ def _packed(findings: Findings) -> bytes:
     found = list(findings.found)
     while True:
         data = {
-            "found": [evidence_format.finding_to_data(finding) for finding in found],
+            "found": [finding_to_data(finding) for finding in found],
             "lines": [record_format.entry_to_data(line) for line in findings.lines],
         }
         packed = zlib.compress(json.dumps(data).encode())
@@ -131,6 +133,38 @@ def _packed(findings: Findings) -> bytes:
         if len(packed) <= MOST_FOUND_BYTES or longest is None or not longest.memory:
             return packed
         found[found.index(longest)] = replace(longest, memory={})
+
+
+def finding_to_data(finding: Finding) -> Data:
+    """All of a finding."""
+    return present(
+        {
+            "condition": finding.condition,
+            "standing": str(finding.status),
+            "detail": finding.detail,
+            "asked_at": iso_time.stored(finding.asked_at),
+            "ask_again_at": optional_text(finding.ask_again_at),
+            "unknowns": finding.unknowns or None,
+            "held_once": finding.confirmed_once or None,
+            "denials": finding.denials or None,
+            "memory": dict(finding.memory) or None,
+        }
+    )
+
+
+def finding_from_data(data: Mapping[str, Any]) -> Finding:
+    """The finding that `finding_to_data` wrote."""
+    return Finding(
+        condition=data["condition"],
+        status=ConditionStatus(data["standing"]),
+        detail=data["detail"],
+        asked_at=iso_time.parse(data["asked_at"]),
+        ask_again_at=optional_time(data, "ask_again_at"),
+        unknowns=data.get("unknowns", 0),
+        confirmed_once=data.get("held_once", False),
+        denials=data.get("denials", 0),
+        memory=data.get("memory", {}),
+    )
 
 
 def _moment(item: Item, attribute: str) -> datetime | None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from usher.core import configuration
-from usher.core.configuration import ConfigurationRefused
+from usher.core.field import ConfigurationRefused
 
 if TYPE_CHECKING:
     from usher.core.field import Problem

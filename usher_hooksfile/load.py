@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, Generic, TypeAlias, TypeVar
 import yaml
 
 from usher.core import configuration
-from usher.core.field import Path, Problem
+from usher.core.field import ConfigurationRefused, Path, Problem
 from usher_hooksfile import size
 
 if TYPE_CHECKING:
@@ -144,7 +144,7 @@ def checked(
         raise _refused(name, [*walk.problems, (stop.line, stop.problem)]) from None
     try:
         found = parse(data)
-    except configuration.ConfigurationRefused as refused:
+    except ConfigurationRefused as refused:
         unsound = [(walk.lines[problem.path], problem) for problem in refused.problems]
         raise _refused(name, [*walk.problems, *unsound]) from None
     doubted = [(walk.lines[problem.path], problem) for problem in doubts(found, data)]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias, assert_never
 
 from usher.core import conditions, configuration, duration
 from usher.core.configuration.hooks import HOOK
-from usher.core.configuration.policies import POLICY
+from usher.core.policies import POLICY
 from usher.core.shape import (
     AnyKeys,
     Choice,

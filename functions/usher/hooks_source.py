@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from usher.core.compiled import InEffect
-from usher.core.configuration import ConfigurationRefused
+from usher.core.field import ConfigurationRefused
 from usher.core.file_versions import CACHED, NO_VERSION, NONE_YET
 from usher.ports.errors import Unavailable
 from usher.ports.file_versions import VersionUnreadable

@@ -12,7 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from usher.core import compiled
-from usher.core.configuration import ConfigurationRefused
+from usher.core.field import ConfigurationRefused
 from usher.core.file_versions import NO_VERSION, NONE_YET
 from usher.core.frozen import frozen
 from usher.core.hook_items import FileInForce

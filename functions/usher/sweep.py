@@ -11,7 +11,7 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Final, Protocol
 
-from usher.core.configuration import ConfigurationRefused
+from usher.core.field import ConfigurationRefused
 from usher.core.frozen import frozen
 from usher.core.listing import LISTED_BEFORE
 from usher.core.queue_messages import NOT_READ

@@ -12,7 +12,7 @@ from tests.contract.dynamodb import rewrite
 from tests.factories import an_action, at, hook_terms
 from usher.aws.records import RecordTable
 from usher.core.action import Outcome, Phase
-from usher.core.configuration import ConfigurationRefused
+from usher.core.field import ConfigurationRefused
 from usher.core.hook_timeouts import Described
 from usher.core.retained import MOST
 from usher.ports.errors import Moved

@@ -13,10 +13,11 @@ from tests.contract.dynamodb import rewrite
 from tests.factories import a_policy, a_signal, an_action, at, hook_terms
 from usher.aws.records import RecordTable
 from usher.aws.result_limits import SentResults
-from usher.core import configuration, evidence
+from usher.core import evidence
 from usher.core.action import Outcome, Phase, Result, Status, Transition
 from usher.core.conditions.ecs import Ecs, TaskState
 from usher.core.conditions.probe import Reply, ReplyKind
+from usher.core.field import ConfigurationRefused
 from usher.ports.records import Raw
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def test_a_notice_is_not_kept_from_its_record_by_a_neighbour_of_a_newer_release(
 
     try:
         found = [action.id for action in records.of_instance(an_action().instance_id)]
-    except configuration.ConfigurationRefused:
+    except ConfigurationRefused:
         found = []
 
     assert found == ["action-1"]

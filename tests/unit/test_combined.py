@@ -15,7 +15,7 @@ from usher.core.conditions.combined import AnyOf, Not, Then
 from usher.core.conditions.elapsed import Elapsed
 from usher.core.conditions.probe import Call, Found, Probe
 from usher.core.conditions.signalled import Signalled
-from usher.core.configuration import ConfigurationRefused
+from usher.core.field import ConfigurationRefused
 from usher.core.finding import ConditionStatus, Finding
 
 if TYPE_CHECKING:

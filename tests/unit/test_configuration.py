@@ -14,6 +14,7 @@ from usher.core.conditions.elapsed import Elapsed
 from usher.core.conditions.signalled import Signalled
 from usher.core.field import Problem
 from usher.core.limits import Limits
+from usher.core.policies import parse_policy
 from usher.core.policy import Channel, GroupSelector, Mode
 
 
@@ -261,4 +262,4 @@ def test_a_long_value_is_shown_by_its_beginning() -> None:
 
 def test_a_record_may_have_a_policy_that_a_file_may_not_have_any_more() -> None:
     again = [{"instance_status": "ok", "then": [{"function": "warm"}, {"instance_status": "ok"}]}]
-    assert len(configuration.parse_policy("go", json.dumps({"until": again})).leaves) == 3
+    assert len(parse_policy("go", json.dumps({"until": again})).leaves) == 3

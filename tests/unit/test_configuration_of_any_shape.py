@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from tests.hooks_data import problems, sound
 from usher.core import configuration
-from usher.core.configuration import ConfigurationRefused
+from usher.core.field import ConfigurationRefused
+from usher.core.policies import parse_policy
 
 RESULTS = st.sampled_from(["CONTINUE", "ABANDON"])
 SPANS = st.integers(1, 48 * 3600).map(lambda seconds: f"{seconds}s")
@@ -37,13 +38,13 @@ POLICIES = st.fixed_dictionaries(
 def test_a_policy_is_read_back_from_its_source_as_it_was(data: dict[str, object]) -> None:
     found = configuration.parse({"version": 1, "policies": {"kept": data}, "hooks": []}).policies["kept"]
 
-    assert configuration.parse_policy("kept", found.source) == found
+    assert parse_policy("kept", found.source) == found
     assert json.loads(found.source) == data
 
 
 def test_a_kept_policy_that_is_not_sound_is_refused() -> None:
     with pytest.raises(ConfigurationRefused, match="kept: must have until"):
-        configuration.parse_policy("kept", "{}")
+        parse_policy("kept", "{}")
 
 
 KEYS = st.one_of(

@@ -14,8 +14,8 @@ from usher.core import conditions
 from usher.core.configuration import FILE
 from usher.core.configuration.conflicts import MOST_HOOKS_OF_A_GROUP
 from usher.core.configuration.hooks import HOOK
-from usher.core.configuration.policies import POLICY
 from usher.core.configuration.rules import WHEN
+from usher.core.policies import POLICY
 from usher_cli.fleet import file as fleet_file
 from usher_cli.main import main
 from usher_hooksfile import load, size

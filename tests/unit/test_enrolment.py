@@ -15,6 +15,7 @@ from usher.core import configuration, enrolment, hook_marks, retiring_hooks, rou
 from usher.core.action import Result, Transition
 from usher.core.enrolment import Seen
 from usher.core.enrolment_steps import Conflict, Forget, Keep, Put
+from usher.core.field import ConfigurationRefused
 from usher.core.hook_items import Enrolled, Former, GroupSeen, HookSeen, HookSettings, HookState, Target
 from usher.core.policy import Channel
 from usher.core.wanted_hooks import Obstacle, Wanted, Wish
@@ -623,7 +624,7 @@ def accounts(draw: st.DrawFn) -> Seen:
 def file_is_sound(hooks: list[dict[str, Any]]) -> bool:
     try:
         wanted(*hooks)
-    except configuration.ConfigurationRefused:
+    except ConfigurationRefused:
         return False
     return True
 

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from jsonschema import Draft7Validator
 
 from tests.bare_clone import ROOT
-from usher.core.configuration import ConfigurationRefused
+from usher.core.field import ConfigurationRefused
 from usher_cli.account import Place, Trouble
 from usher_cli.fleet import file
 from usher_cli.fleet.file import Role

@@ -13,9 +13,10 @@ from tests.factories import a_policy, an_action, at, hook_terms
 from usher.core import configuration
 from usher.core.conditions.command import Command
 from usher.core.conditions.placeholders import PLAIN
-from usher.core.configuration import ConfigurationRefused
 from usher.core.decide import Complete, Wait, decide
+from usher.core.field import ConfigurationRefused
 from usher.core.finding import ConditionStatus, Finding
+from usher.core.policies import parse_policy
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -173,5 +174,5 @@ def test_a_file_with_an_unknown_placeholder_is_refused_and_a_record_is_not(writt
     (problem,) = refused.value.problems
     assert problem.field == "policies.p.until[1]"
     assert "which is no placeholder; known are instance_id, group, hook, token, metadata" in problem.rule
-    kept = configuration.parse_policy("p", json.dumps({"until": [{"command": command}]}))
+    kept = parse_policy("p", json.dumps({"until": [{"command": command}]}))
     assert sent_of(kept)["commands"] == ["ok", f"a {written} b"]

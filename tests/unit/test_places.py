@@ -14,8 +14,8 @@ from tests.factories import a_policy, a_signal, an_action, at, hook_terms
 from usher.core import questions
 from usher.core.action import OperatorNote, Outcome, Result, Status
 from usher.core.closing import closed
-from usher.core.configuration import ConfigurationRefused
 from usher.core.decide import Complete, Heartbeat, Wait, asks_for_turn, decide
+from usher.core.field import ConfigurationRefused
 from usher.core.limits import Limits, Sharing
 from usher.core.places import MOST_WAITING, NONE, Places, is_in_line, keeps, shared_by
 from usher.core.policy import Mode

@@ -21,7 +21,7 @@ from tests.bare_clone import ROOT
 from tests.infra.drawn_fleets import draw as draw_fleet
 from tests.properties import examples
 from usher.core import configuration
-from usher.core.configuration import ConfigurationRefused
+from usher.core.field import ConfigurationRefused
 from usher.core.shape import AnyKeys, Choice, Constant, Count, Duration, Either, Keys, ListOf, OneKey, Text
 from usher_cli.main import main
 from usher_hooksfile.load import examine

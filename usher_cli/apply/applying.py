@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from usher.aws.file_versions import MOST_BYTES, compressed
 from usher.core.compiled import compiled
-from usher.core.configuration import ConfigurationRefused
+from usher.core.field import ConfigurationRefused
 from usher.core.file_versions import CACHED, MOST_PENDING, NONE_YET, FileVersion, Schedule
 from usher.ports.errors import Moved, NotInForce
 from usher.ports.file_versions import VersionUnreadable

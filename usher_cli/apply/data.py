@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from usher.core import iso_time
-from usher.core.configuration import ConfigurationRefused
+from usher.core.field import ConfigurationRefused
 from usher_cli.printable import shown
 from usher_hooksfile.write import as_yaml
 

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from usher.core.configuration import ConfigurationRefused
-from usher.core.field import Field, Problem, Refused, attempt
+from usher.core.field import ConfigurationRefused, Field, Problem, Refused, attempt
 from usher.core.shape import Constant, Keys, ListOf, Text
 from usher_cli.account import STACK, Trouble
 from usher_hooksfile import load

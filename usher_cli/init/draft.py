@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from usher.core import configuration, duration
 from usher.core.action import Transition
-from usher.core.configuration import ConfigurationRefused
 from usher.core.configuration.conflicts import MOST_HOOKS_OF_A_GROUP
+from usher.core.field import ConfigurationRefused
 from usher.core.policy import Channel
 from usher_cli.init.guesses import guess
 from usher_hooksfile import size

@@ -6,10 +6,10 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from usher.core import configuration
 from usher.core.action import Transition
 from usher.core.conditions.targets import MOST_GROUPS
-from usher.core.configuration import ConfigurationRefused
+from usher.core.field import ConfigurationRefused
+from usher.core.policies import parse_policy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,7 +52,7 @@ def guess(group: Group, transition: Transition) -> Guess:
 
 def _is_sound(guessed: Guess) -> bool:
     try:
-        configuration.parse_policy(guessed.name, json.dumps(guessed.policy(observed=True)))
+        parse_policy(guessed.name, json.dumps(guessed.policy(observed=True)))
     except ConfigurationRefused:
         return False
     return True

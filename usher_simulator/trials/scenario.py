@@ -12,7 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from usher.core.compiled import compiled
-from usher.core.configuration import ConfigurationRefused
+from usher.core.field import ConfigurationRefused
 from usher_simulator.autoscaling.launch_settings import ANY_SOURCE
 from usher_simulator.autoscaling.query_protocol import ApiError, Request
 from usher_simulator.trials.broken_hooks import broken

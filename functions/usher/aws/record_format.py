@@ -29,8 +29,9 @@ from usher.core.action import (
     Result,
     Transition,
 )
-from usher.core.configuration import ConfigurationRefused, parse_policy
+from usher.core.field import ConfigurationRefused
 from usher.core.limits import Limits, Sharing
+from usher.core.policies import parse_policy
 from usher.core.policy import Rule, undecided
 
 if TYPE_CHECKING:

@@ -46,6 +46,14 @@ class Problem:
         return f"{self.field}: {self.rule}, got {self.shown}"
 
 
+class ConfigurationRefused(Exception):  # noqa: N818 - it reads as what happened
+    """A configuration is not sound. `problems` says all of it; nothing of it is used."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        super().__init__("\n".join(map(str, problems)))
+        self.problems = problems
+
+
 def _written_step(step: str | int) -> str:
     """Keys that hold dots, line breaks or worse are quoted, so that a path stays readable."""
     plain = isinstance(step, str) and _PLAIN_KEY.fullmatch(step)

@@ -7,7 +7,8 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from usher.core.configuration import ConfigurationRefused, parse_source
+from usher.core.configuration import parse_source
+from usher.core.field import ConfigurationRefused
 from usher.core.frozen import frozen
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from usher.core import places
-from usher.core.configuration import ConfigurationRefused
+from usher.core.field import ConfigurationRefused
 from usher.core.frozen import frozen
 from usher.core.queue_messages import NOT_READ
 from usher.ports.errors import Unavailable

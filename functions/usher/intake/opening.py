@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from usher.core import adoption, closing, evidence
 from usher.core.action import Action, Outcome, Result, Transition
-from usher.core.configuration import ConfigurationRefused
+from usher.core.field import ConfigurationRefused
 from usher.core.frozen import frozen, replace
 from usher.core.ownership import Terms, terms
 from usher.core.policy import Move

@@ -12,7 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from usher.core import live_waits
-from usher.core.configuration import ConfigurationRefused
+from usher.core.field import ConfigurationRefused
 from usher.core.frozen import frozen
 from usher.core.held_wait import HeldWait
 from usher.core.ownership import Terms

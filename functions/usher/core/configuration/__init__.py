@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Final
 
 from usher.core.configuration.conflicts import refuse_shared_names, refuse_too_many_hooks
 from usher.core.configuration.hooks import HOOK, hook_from
-from usher.core.configuration.policies import POLICIES, policies_from, policy_from
-from usher.core.field import Field, Problem, Refused, as_json, attempt
+from usher.core.field import ConfigurationRefused, Field, Problem, Refused, as_json, attempt
+from usher.core.policies import POLICIES, policies_from
 from usher.core.policy import Configuration
 from usher.core.shape import Constant, Keys, ListOf
 
 if TYPE_CHECKING:
     from usher.core.configuration.rules import Policies
-    from usher.core.policy import Hook, Policy
+    from usher.core.policy import Hook
 
 VERSION: Final = 1
 _VERSION: Final = Constant(VERSION)
@@ -23,14 +23,6 @@ _HOOKS: Final = ListOf(HOOK)
 FILE: Final = Keys(
     {"version": _VERSION, "policies": POLICIES, "hooks": _HOOKS}, required=("version", "policies", "hooks")
 )
-
-
-class ConfigurationRefused(Exception):  # noqa: N818 - it reads as what happened
-    """A configuration is not sound. `problems` says all of it; nothing of it is used."""
-
-    def __init__(self, problems: list[Problem]) -> None:
-        super().__init__("\n".join(map(str, problems)))
-        self.problems = problems
 
 
 def parse(data: object) -> Configuration:
@@ -43,16 +35,6 @@ def parse(data: object) -> Configuration:
     if problems:
         raise ConfigurationRefused(problems)
     return configuration
-
-
-@lru_cache(maxsize=1024)
-def parse_policy(name: str, source: str) -> Policy:
-    """The policy that a record kept: see Policy.source. Raises ConfigurationRefused."""
-    problems: list[Problem] = []
-    try:
-        return policy_from(name, Field(path=(name,), value=json.loads(source), problems=problems))
-    except Refused:
-        raise ConfigurationRefused(problems) from None
 
 
 def source_of(hook: Hook) -> str:

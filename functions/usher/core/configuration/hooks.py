@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Final
 from usher.core import deadlines, duration
 from usher.core.action import Result, Transition
 from usher.core.configuration.groups import GROUP, selector_from
-from usher.core.configuration.policies import RESULT
 from usher.core.configuration.rules import POLICY_OR_RULES, rules_from
 from usher.core.field import Refused, as_json, attempt
 from usher.core.limits import Limits, Sharing
+from usher.core.policies import RESULT
 from usher.core.policy import Channel, Hook
 from usher.core.shape import Choice, Count, Duration, Keys, Text
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from usher.core.action import Transition
 from usher.core.conditions.instance_facts import TAG_KEY
 from usher.core.configuration.groups import GROUP_NAME, TAG_VALUE, TAGS
-from usher.core.configuration.policies import POLICY_NAME
 from usher.core.field import Refused, attempt
+from usher.core.policies import POLICY_NAME
 from usher.core.policy import METADATA_KEY, Rule
 from usher.core.shape import AnyKeys, Choice, Either, Keys, ListOf, Text
 

@@ -1,9 +1,10 @@
-"""The policies of a hooks file."""
+"""Policies as they are written: in a hooks file, and in a record."""
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Final
 
 from usher.core import conditions
@@ -11,12 +12,13 @@ from usher.core.action import Result
 from usher.core.conditions.combined import Then
 from usher.core.conditions.placeholders import KNOWN, PlaceholderProbe
 from usher.core.conditions.probe import Probe
-from usher.core.field import Field, Refused, as_json, attempt
+from usher.core.field import ConfigurationRefused, Field, Refused, as_json, attempt
 from usher.core.policy import Mode, Policy, WhenStopped
 from usher.core.shape import AnyKeys, Choice, Duration, Keys, ListOf, Text
 
 if TYPE_CHECKING:
     from usher.core.conditions.verdict import Condition
+    from usher.core.field import Problem
 
 POLICY_NAME: Final = Text(r"[A-Za-z0-9._-]{1,64}", "must be a name of 1 to 64 of A-Z a-z 0-9 . _ -")
 RESULT: Final = Choice(Result)
@@ -49,7 +51,7 @@ def policies_from(field: Field) -> dict[str, Policy | None]:
 
 def _new_policy(name: str, field: Field) -> Policy:
     """A policy of a file. What is refused here only, records of earlier releases may have."""
-    policy = policy_from(name, field)
+    policy = _policy_from(name, field)
     _refuse_unknown_placeholders(policy, _UNTIL.elements(field.members()["until"]))
     later = {stage for each in policy.until if isinstance(each, Then) for stage in each.stages[1:]}
     if any(policy.leaves.count(stage) > 1 for stage in later if isinstance(stage, Probe)):
@@ -68,7 +70,17 @@ def _refuse_unknown_placeholders(policy: Policy, elements: list[Field]) -> None:
             element.refuse(f"has {unknown} in a parameter, which is no placeholder; known are {KNOWN}")
 
 
-def policy_from(name: str, field: Field) -> Policy:
+@lru_cache(maxsize=1024)
+def parse_policy(name: str, source: str) -> Policy:
+    """The policy that a record kept: see Policy.source. Raises ConfigurationRefused."""
+    problems: list[Problem] = []
+    try:
+        return _policy_from(name, Field(path=(name,), value=json.loads(source), problems=problems))
+    except Refused:
+        raise ConfigurationRefused(problems) from None
+
+
+def _policy_from(name: str, field: Field) -> Policy:
     """One policy, of a file or of a record."""
     attempt(POLICY_NAME.read, Field(path=field.path, value=name, problems=field.problems), None)
     parts = POLICY.members(field)

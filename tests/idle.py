@@ -1,8 +1,8 @@
 """What an idle stack uses in a month of 30 days, counted, and what that costs.
 
-An hour of the deployed simulation in which nothing waits, and the resources of the template, with what the
-sweep asks of the dead-letter queues. Two passes are not in it, which read one item for each hook every two
-minutes: the enrolment, and that for silent groups.
+An hour of the deployed simulation in which nothing waits, after ten minutes of the same, and the resources
+of the template, with what the sweep asks of the dead-letter queues. Two passes are not in it, which read one
+item for each hook every two minutes: the enrolment, and that for silent groups.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from usher_simulator.trials.effects import Call
 
 _TEMPLATE: Final = Path(__file__).parent / "infra" / "golden" / "Usher.json"
+_WARM_UP_S: Final = 600
 _AN_HOUR_S: Final = 3600
 _HOURS: Final = 30 * 24
 _POLLS_OF_A_QUEUE: Final = 5 * 3 * 60 * _HOURS  # five pollers, 20 seconds each (aws-facts 5)
@@ -72,7 +73,7 @@ class _Idle(Calm):
 
     def hour(self) -> tuple[Life, frozenset[str]]:
         """What it uses, and the metrics that it sends."""
-        self.pass_time(_AN_HOUR_S)
+        self.pass_time(_WARM_UP_S)
         self.everything.life = Life()
         self.telemetry.counts.clear()
         self.pass_time(_AN_HOUR_S)

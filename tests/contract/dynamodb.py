@@ -39,7 +39,7 @@ def a_client() -> DynamoDBClient:
         region_name="us-east-1",
         aws_access_key_id="testing",
         aws_secret_access_key="testing",
-        config=Config(retries={"total_max_attempts": 1}),
+        config=Config(retries={"total_max_attempts": 1}, user_agent="tests"),  # else built anew for each call
     )
     return client
 

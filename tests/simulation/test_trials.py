@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from usher.core.action import Action
     from usher.ports.autoscaling import Answer
 
-SEEDS = 30  # of `make simulate`, which runs 300 and more; most planted bugs are caught by then
+SEEDS = 15  # of `make simulate`, which runs 300 and more; most planted bugs are caught by then
 AT_ONCE = 5
 TEMPLATE = Path(__file__).parents[1] / "infra" / "golden" / "Usher.json"
 

@@ -10,7 +10,7 @@ import greenlet
 import pytest
 
 from tests.simulation.bugs.bug import planted
-from tests.simulation.planted import BUGS
+from tests.simulation.planted import ALL, BUGS
 from usher.core.action import Outcome
 from usher.evaluation.sender import Sender
 from usher.evaluation.turns import Turns
@@ -199,6 +199,22 @@ def test_a_planted_bug_is_found_by_two_looks(name: str) -> None:
     (bug,) = [bug for bug in BUGS if bug.name == name]
     with planted(bug):
         explored = explore(TWO_LOOKS, most=50)
+    assert explored.failing is not None
+
+
+@pytest.mark.parametrize(
+    ("world", "name"),
+    [
+        ("arrival", "acknowledges what could not be stored"),
+        ("arrival", "acknowledges a batch whatever failed in it"),
+        ("too-late", "a result that came too late is told as the end"),
+        ("hold-and-beat", "an answer writes over an operator's word"),
+    ],
+)
+def test_a_planted_bug_is_found_by_the_world_of_its_moment(world: str, name: str) -> None:
+    (bug,) = [bug for bug in ALL if bug.name == name]
+    with planted(bug):
+        explored = explore(BY_NAME[world], most=150)
     assert explored.failing is not None
 
 

@@ -124,7 +124,8 @@ class Terms:
             for failed, metadata, known in cases
             for file, hook in self.hooks
         ]
-        return list({json.dumps(each, sort_keys=True): each for each in found}.values())
+        apart = {id(each): each for each in found}.values()  # mostly one, many times
+        return list({json.dumps(each, sort_keys=True): each for each in apart}.values())
 
     @property
     def is_observed(self) -> bool:

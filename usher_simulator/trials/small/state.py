@@ -17,7 +17,7 @@ from usher_simulator.trials.queue import SHOWS
 from usher_simulator.trials.small.names import nameless, renamed, with_dead_stamps
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from usher.core.action import Action
     from usher_simulator.autoscaling.groups import Group
@@ -70,7 +70,7 @@ def _parts(trial: SmallTrial) -> list[object]:
         [repr(wait) for waits in trial.waits.values() for wait in waits],
         [_group(group) for group in trial.fleet.groups.values()],
         [_messages(queue, stored) for queue in (usher.inbox, usher.wake_ups, usher.questions)],
-        sorted((_running(trial, each, stored) for each in invocations.running), key=_without_names),
+        _in_order([_running(trial, each, stored) for each in invocations.running]),
     ]
 
 
@@ -92,7 +92,7 @@ def _running(trial: SmallTrial, invocation: Invocation, stored: Mapping[str, Act
 
 
 def _messages(queue: SimulatedQueue, stored: Mapping[str, Action]) -> object:
-    told = (
+    told = [
         (
             each.visible_at,
             with_dead_stamps(each.body, stored),
@@ -100,12 +100,13 @@ def _messages(queue: SimulatedQueue, stored: Mapping[str, Action]) -> object:
             each.attributes.get("Reason", ""),
         )
         for each in queue.messages
-    )
-    return sorted(told, key=_without_names)
+    ]
+    return _in_order(told)
 
 
-def _without_names(told: object) -> str:
-    return nameless(repr(told))
+def _in_order(told: Sequence[object]) -> Sequence[object]:
+    """In one that does not depend on names."""
+    return sorted(told, key=lambda each: nameless(repr(each))) if len(told) > 1 else told
 
 
 def _group(group: Group) -> object:

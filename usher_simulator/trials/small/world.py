@@ -236,9 +236,11 @@ class SmallTrial(Calm):
         """Every notice comes so long after the start, at the earliest."""
         self._held_until = START + timedelta(seconds=seconds)
 
-    def no_sweeps(self) -> None:
-        """The schedule is off."""
+    def no_sweeps(self, until: float | None = None) -> None:
+        """The schedule is off, for good or until so long after the start."""
         self.usher.sweeps_run = False
+        if until is not None:
+            self.at(until, lambda: setattr(self.usher, "sweeps_run", True))
 
     def wake_again(self) -> None:
         """The next wake-up comes twice, and now."""

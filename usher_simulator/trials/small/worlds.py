@@ -58,6 +58,12 @@ def _said_at_once(trial: SmallTrial) -> None:
     trial.at(11, lambda: trial.says("done"))
 
 
+def _with_a_sweep(trial: SmallTrial) -> None:
+    """The notice, a look and a sweep at once. The sweep of 0:00 would find nothing, in every schedule."""
+    trial.no_sweeps(until=_MINUTE / 2)
+    _begins(trial, _notice_again, _wake_again)
+
+
 def _adopted(trial: SmallTrial) -> None:
     """Notices are held up until the pass of the second minute adopts what waits."""
     trial.held_up_until(120)
@@ -72,6 +78,18 @@ def _paused(trial: SmallTrial) -> None:
 def _held(trial: SmallTrial) -> None:
     _without_sweeps(trial, people.holds)
     trial.at(64, lambda: people.lets_go(trial))
+
+
+def _held_later(trial: SmallTrial) -> None:
+    _without_sweeps(trial, people.holds)
+    trial.at(75, lambda: people.lets_go(trial))
+
+
+def _too_late(trial: SmallTrial) -> None:
+    """The notice comes when its wait has ended by default."""
+    trial.no_sweeps(until=100)
+    trial.held_up_until(75)
+    trial.at(9.95, lambda: trial.grow("web", 1))
 
 
 def _deploys(trial: SmallTrial) -> None:
@@ -137,6 +155,33 @@ WORLDS: Final = (
         faults=(*_AT_WORK, Fault.STORE_BUSY, Fault.CONTENDED),
     ),
     World(
+        name="arrival",
+        about="a notice, and a look at the moment of its result right after it",
+        hooks=_file({"until": [{"elapsed": "1s"}], "give_up_after": "5m"}),
+        script=_without_sweeps,
+        lasts=_SOON,
+        faults=(*_AT_WORK, Fault.STORE_BUSY),
+        is_quick=True,
+    ),
+    World(
+        name="too-late",
+        about="a notice that comes after the end of its wait, and its look",
+        hooks=_file(_AT_49, default_result="CONTINUE"),
+        script=_too_late,
+        faults_from=timedelta(seconds=75),
+        lasts=timedelta(seconds=130),
+        faults=(*_AT_WORK, Fault.STORE_BUSY, Fault.UNREACHED, Fault.SERVER_ERROR),
+        is_quick=True,
+    ),
+    World(
+        name="hold-and-beat",
+        about="a hold beside a heartbeat, and its end after the moment of the result",
+        hooks=_file({"until": [{"elapsed": "65s"}], "give_up_after": "5m"}),
+        script=_held_later,
+        lasts=timedelta(seconds=90),
+        most_faults=0,
+    ),
+    World(
         name="hold",
         about="a hold beside a look at the moment of its result, and the end of the hold",
         hooks=_file(_AT_49),
@@ -157,7 +202,7 @@ WORLDS: Final = (
         name="result",
         about="one action: two looks, an intake and a sweep at the moment of its result",
         hooks=_file(_AT_49),
-        script=lambda trial: _begins(trial, _notice_again, _wake_again),
+        script=_with_a_sweep,
         faults_from=_CROWDED,
         lasts=_SOON,
     ),

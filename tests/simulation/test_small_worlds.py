@@ -21,7 +21,7 @@ from usher_simulator.trials.dice import Dice
 from usher_simulator.trials.faults import Fault
 from usher_simulator.trials.small.abreast import ToldEffects
 from usher_simulator.trials.small.search import explore, replay
-from usher_simulator.trials.small.state import kept
+from usher_simulator.trials.small.state import digest, kept
 from usher_simulator.trials.small.steps import READS
 from usher_simulator.trials.small.world import SmallTrial
 from usher_simulator.trials.small.worlds import BY_NAME, RESULT, TWO_LOOKS, WORLDS
@@ -142,6 +142,20 @@ def test_who_waits_for_a_turn_asks_by_itself_between_heartbeats(monkeypatch: pyt
     trial, _ = replay(replace(BY_NAME["at-once"], most_faults=0), {})
     assert trial.scene.violations == []
     assert [action.outcome for action in trial.usher.memory.actions()] == [Outcome.COMPLETED] * 2
+
+
+def test_a_state_is_the_same_in_whatever_order_a_set_has_its_invocations() -> None:
+    trial = SmallTrial(BY_NAME["beat-and-result"], Written({27: 1, 28: 1}, 1))
+    told = []
+    while trial.advance():
+        running: Any = trial.abreast.running
+        digests = []
+        for is_turned in (False, True):
+            trial.abreast.running = sorted(running, key=lambda each: each.number, reverse=is_turned)  # type: ignore[assignment] # a set in a known order
+            digests.append(digest(trial))
+        trial.abreast.running = running
+        told.append(digests)
+    assert [one for one, _ in told] == [other for _, other in told]
 
 
 @pytest.mark.parametrize("line", ["x", "1", "1:2:3", "1:-2", "1 :2"])

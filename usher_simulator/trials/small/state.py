@@ -61,6 +61,7 @@ def _digest(parts: list[object]) -> bytes:
 def _parts(trial: SmallTrial) -> list[object]:
     usher, invocations = trial.usher, trial.abreast
     stored = {each.id: each for each in usher.memory.actions()}
+    running = sorted(invocations.running, key=lambda each: each.number)  # not as a set has them
     return [
         trial.clock(),
         trial.clock.moments_without(_TOLD_ELSEWHERE),
@@ -70,7 +71,7 @@ def _parts(trial: SmallTrial) -> list[object]:
         [repr(wait) for waits in trial.waits.values() for wait in waits],
         [_group(group) for group in trial.fleet.groups.values()],
         [_messages(queue, stored) for queue in (usher.inbox, usher.wake_ups, usher.questions)],
-        _in_order([_running(trial, each, stored) for each in invocations.running]),
+        _in_order([_running(trial, each, stored) for each in running]),
     ]
 
 

@@ -11,12 +11,17 @@ import pytest
 from tests.infra.aws_limits import breaches
 from tests.infra.stacks import deployment, hook, hooks_data, resources, template_of
 from usher.core import configuration
+from usher.core.conditions import KINDS
+from usher.core.conditions.probe import Probe
 from usher.provision import FILE, FROM, TABLE
 from usher_cdk.installable import VERSION, installable
 from usher_cdk.merged_template import merged
 from usher_cdk.parameters import CONDITIONS, PARAMETERS
+from usher_cli.apply.rights import LISTS, Rights
 from usher_hooksfile.size import to_ask
+from usher_simulator.trials.condition_truths import CONDITIONS as CONDITIONS_OF_TRIALS
 
+HERE = "us-east-1:111122223333"
 NOTHING = object()
 OPTIONS = [*CONDITIONS]
 RULES = [{"when": {"instance_type": "c7g.*"}, "use": "p"}, {"use": "p"}]
@@ -140,6 +145,23 @@ def test_a_list_of_arns_gives_what_its_condition_asks_and_nothing_else(
         assert f'{{"Ref": "{parameter}"}}' in json.dumps(each) or only_reads
     assert actions(without).isdisjoint(asked - {"ec2:DescribeInstances"})
     assert "ec2:DescribeInstances" in actions(without)
+
+
+@pytest.mark.parametrize("kind", [name for name, kind in KINDS.items() if issubclass(kind, Probe)])
+def test_an_installed_stack_may_ask_what_each_condition_asks_and_apply_says_which_list_lacks_it(
+    template: dict[str, Any], kind: str
+) -> None:
+    """Else a new kind is applied, denied at each question, and given up for."""
+    always = actions(statements_of(resolved(template), "Questions"))
+    ever = actions(statements_of(resolved(template, *OPTIONS), "Questions"))
+    rights = Rights(parameters=dict.fromkeys(LISTS.values(), ""), inbox_arn=f"arn:aws:sqs:{HERE}:inbox")
+    written = [each for each in CONDITIONS_OF_TRIALS.values() if kind in each]
+    assert written
+    for each in written:
+        file = configuration.parse({"version": 1, "policies": {"p": {"until": [each]}}, "hooks": []})
+        asked = {action for right in to_ask(file) for action in right.of.actions}
+        assert asked <= ever
+        assert bool(asked - always) == bool(list(rights.lacking(file)))
 
 
 @pytest.mark.parametrize("forwards", [True, False])

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from usher.core.policy import Configuration
 
-_LISTS: Final = {  # of resources that conditions may use, by what their ARNs have
+LISTS: Final = {  # of resources that conditions may use, by what their ARNs have
     ":function:": "FunctionArns",
     ":document/": "DocumentArns",
     ":cluster/": "ClusterArns",
@@ -45,7 +45,7 @@ class Rights:
         _, partition, _, region, account, _ = self.inbox_arn.split(":", 5)
         for resource in resources:
             arn = resource.format(partition=partition, region=region, account=account)
-            for part, parameter in _LISTS.items():
+            for part, parameter in LISTS.items():
                 if part in arn and parameter in self.parameters:
                     yield arn, parameter
 

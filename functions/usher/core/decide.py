@@ -235,7 +235,7 @@ def hold(
 
 
 def beat_due(action: Action) -> datetime | None:
-    """When the next heartbeat is due: in the slot that is booked for it, else with the usual margin.
+    """When the next heartbeat is due: in the slot that CallBudget booked for it, else with the usual margin.
 
     Until its timeout is known, in time for the shortest one. None where the wait already reaches
     to the global timeout: no beat can extend it.

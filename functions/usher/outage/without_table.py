@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from usher.ports.telemetry import Telemetry
 
 _EARLY: Final = timedelta(seconds=1)  # so much before its time a beat goes out
-_AT_RISK: Final = timedelta(seconds=6)  # so near to the expiry a beat goes out, room or not
+_AT_RISK_ALONE: Final = timedelta(seconds=6)  # so near to the expiry a beat goes out, room or not
 _ASKS_BEFORE: Final = timedelta(seconds=8)  # the expiry no question is begun, which may take six
 _DESCRIBED_FOR: Final = timedelta(minutes=10)
 _ASKED_AGAIN: Final = timedelta(seconds=30)  # where a group could not be described
@@ -143,7 +143,7 @@ class WithoutTable:
             wait = wait.beaten(known, here=False)
         if now < wait.due_at - _EARLY:
             return wait
-        if not self.memory.has_room(now) and wait.expires_at - now > _AT_RISK:
+        if not self.memory.has_room(now) and wait.expires_at - now > _AT_RISK_ALONE:
             return wait.put_off(now + _a_moment(wait))
         return self._beaten(wait)
 

@@ -1,4 +1,7 @@
-"""What an instance may wait for. Deployed, a new condition is one module and one line in `KINDS`."""
+"""What an instance may wait for. A new condition is one module and one line in `KINDS`.
+
+What else knows the kinds fails until it is told: CONTRIBUTING.md has the list.
+"""
 
 from __future__ import annotations
 

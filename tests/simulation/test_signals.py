@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -109,6 +110,19 @@ def test_what_ended_one_life_in_the_warm_pool_does_not_end_the_next() -> None:
     }
     again = signal(40, "ready", "done")
     assert ends(replay([*told, again], hooks))["b"] == "CONTINUE: done: signal ready says done"
+
+
+def test_what_ended_one_life_does_not_end_the_next_whose_notice_came_before_its_own() -> None:
+    """Both come late, the notice of the first life and what ended it: seed 1665."""
+    hooks = hooks_of(("drain", "terminating", "drained"), give_up_after="10m")
+    late = [notice(0, "drain", "a", Destination="WarmPool"), signal(5, "drained", "done")]
+    told = [
+        notice(30, "drain", "b", Origin="WarmPool"),
+        *[replace(each, received_at=at(seconds)) for each, seconds in zip(late, (35, 40), strict=True)],
+    ]
+
+    assert ends(replay(told, hooks))["b"] == "ABANDON: gave up after 10m"
+    assert ends(replay([*told, signal(60, "drained", "done")], hooks))["b"].endswith("drained says done")
 
 
 JOBS = hooks_of(("jobs", "terminating", "jobs-finished"), give_up_after="20m")

@@ -19,6 +19,7 @@ from usher.core.evidence import (
     needs_look,
     received,
     signals_since,
+    with_earlier_wait,
     with_move_ends,
     with_release,
     with_signals,
@@ -377,6 +378,19 @@ def test_what_ended_one_life_of_an_instance_does_not_end_the_next(
     first = at(-60) if since is None else since
     assert fits(a_signal(at=first), action)
     assert not fits(a_signal(at=first - timedelta.resolution), action)
+
+
+def test_what_an_earlier_wait_was_told_counts_no_more_once_that_wait_is_known() -> None:
+    by_token = a_signal(event_id="2", at=at(-10), token=an_action().token)
+    action = an_action(signals=(a_signal(event_id="1", at=at(-20)), by_token))
+    earlier = an_action(id="earlier", token="e" * 36, started_at=at(-30))
+    after = with_earlier_wait(action, earlier)
+
+    assert after.signals == (by_token,)
+    assert after.signals_since == action.started_at + timedelta.resolution
+    assert with_earlier_wait(after, earlier) is after
+    decided = replace(action, phase=Phase.COMPLETING, result=Result.CONTINUE)
+    assert with_earlier_wait(decided, earlier) is decided
 
 
 def test_an_adopted_action_keeps_the_earlier_start_that_its_activity_tells() -> None:

@@ -102,6 +102,18 @@ def signals_since(action: Action, others: Iterable[Action]) -> datetime | None:
     return max(counts_since(action), its_end + timedelta.resolution)  # what ended it came before
 
 
+def with_earlier_wait(action: Action, earlier: Action) -> Action:
+    """The action, when a wait that began before it in the same hook becomes known only now.
+
+    What ended that wait, and was counted here, counts no more. One that is decided stays as it is.
+    """
+    since = signals_since(action, [earlier])
+    if since is None or since <= counts_since(action) or action.phase is not Phase.OPEN:
+        return action
+    counting = tuple(one for one in action.signals if one.token is not None or one.at >= since)
+    return replace(action, signals_since=since, signals=counting)
+
+
 def counts_since(action: Action) -> datetime:
     """From when signals by instance count for `action`."""
     return action.signals_since or action.started_at - BEFORE_START

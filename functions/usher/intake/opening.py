@@ -136,6 +136,7 @@ class Opening:
         for other in others:
             if other.started_at > action.started_at:
                 action = closing.superseded(action, other.id, other.started_at, now)
+                self.writer.note(other, partial(evidence.with_earlier_wait, earlier=action), wakes=0)
         stored, is_woken = self.writer.open(action, raw)
         if stored.id != action.id:
             return stored

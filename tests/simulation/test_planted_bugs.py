@@ -30,6 +30,8 @@ FOUND_QUICKLY = {  # with the seed that is tried first
     "deletes a hook on its way out while somebody waits": 1,
     "announces no beginning": 1,
     "command: forgets that it was sent": 6,
+    "sends six times as many wake-ups": 1,
+    "puts open actions under a new configuration": 4,
 }
 
 

@@ -149,10 +149,10 @@ def _new_terms(writer: Any) -> Any:
     def renewing(self: Intake) -> Any:
         own: RecordWriter = writer.fget(self)
 
-        def note(action: Action, how: Any, save: Any = None) -> None:
+        def note(action: Action, how: Any, save: Any = None, **more: Any) -> None:
             hook = self.configuration.hook(action.hook.name, action.hook.group, action.hook.transition)
             policy = hook.rules[-1].use if hook else action.policy
-            own.note(action, lambda newest: replace(how(newest), policy=policy), save)
+            own.note(action, lambda newest: replace(how(newest), policy=policy), save, **more)
 
         return SimpleNamespace(open=own.open, update=own.update, new_id=own.new_id, note=note)
 

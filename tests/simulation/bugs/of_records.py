@@ -12,8 +12,8 @@ from usher import batches
 from usher.aws.autoscaling import AutoScalingApi
 from usher.core import adoption, closing, deadlines
 from usher.core.action import Action, Outcome
-from usher.evaluation import wake_ups
 from usher.evaluation.call_budget import CallBudget
+from usher.evaluation.wake_ups import WakeUpScheduler
 from usher.passes.adoption import Adoption
 from usher.ports.autoscaling import Answer, AnswerKind
 from usher_simulator.trials.faults import Thing
@@ -59,8 +59,12 @@ def _ours(ended: Any) -> Any:
     return ends
 
 
-def _many(times: Any) -> Any:
-    return lambda *given: times(*given) * 6
+def _many(send: Any) -> Any:
+    def sent(*given: Any) -> None:
+        for _ in range(6):
+            send(*given)
+
+    return sent
 
 
 def _without_a_reason(noted: Any) -> Any:
@@ -119,8 +123,8 @@ BUGS: Final = (
     ),
     Bug(
         name="sends six times as many wake-ups",
-        place=wake_ups,
-        attribute="wake_up_times",
+        place=WakeUpScheduler,
+        attribute="_send",
         made=_many,
         found_by=LevelNotEdge,
     ),

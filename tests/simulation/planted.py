@@ -1,6 +1,6 @@
 """Bugs on purpose: each is planted in production code for a while, and a checker has to find it.
 
-`python -m tests.simulation.planted` looks for each in up to 100 seeds and writes the table of
+`python -m tests.simulation.planted` looks for each in up to 150 seeds and writes the table of
 docs/testing.md. A bug that survives is a check that is missing.
 """
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from usher_simulator.trials.faults import Thing
     from usher_simulator.trials.judge.scene import MakeChecker
 
-MOST_SEEDS: Final = 100
+MOST_SEEDS: Final = 150
 
 
 @dataclass(frozen=True, kw_only=True)

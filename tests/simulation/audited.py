@@ -47,7 +47,7 @@ FOUND: Final = {
     "tells what others ended as its own": 1,
     "notes no reason to wait": 1,
     "targets: believes a single answer": 10,
-    "ecs: believes a single answer": 10,
+    "ecs: believes a single answer": 3,
     "instance_status: believes a single answer": 3,
     "not: turns nothing round": 1,
     "any: waits for all": 4,

@@ -44,6 +44,7 @@ def test_no_promise_is_broken_in_any_schedule(world: World) -> None:
     [
         pytest.param({"merges": False}, id="without the merging of equal states"),
         pytest.param({"orders_all": True}, id="in every order of their steps"),
+        pytest.param({"merges": False, "orders_all": True}, id="both"),
     ],
 )
 def test_neither_reduction_leaves_out_an_end_of_two_looks(without: dict[str, bool]) -> None:
@@ -51,21 +52,6 @@ def test_neither_reduction_leaves_out_an_end_of_two_looks(without: dict[str, boo
     reduced, every = explore(world), explore(world, **without)
     assert every.is_complete
     assert reduced.ends == every.ends
-
-
-def test_both_reductions_at_once_leave_out_no_end_of_a_look_beside_a_notice() -> None:
-    """Of two looks it takes 13,512 schedules: docs/exploring.md says how to run them."""
-
-    def look_and_notice(trial: SmallTrial) -> None:
-        trial.no_sweeps()
-        trial.at(9.95, lambda: trial.grow("web", 1))
-        trial.at(60, trial.again)
-
-    world = replace(TWO_LOOKS, most_faults=0, script=look_and_notice)
-    reduced, every = explore(world), explore(world, merges=False, orders_all=True)
-    assert every.is_complete
-    assert reduced.ends == every.ends
-    assert every.schedules > 20 * reduced.schedules
 
 
 def test_a_fault_that_is_not_offered_leads_to_no_other_end() -> None:

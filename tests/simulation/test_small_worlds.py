@@ -209,6 +209,7 @@ def test_a_planted_bug_is_found_by_two_looks(name: str) -> None:
         ("arrival", "acknowledges a batch whatever failed in it"),
         ("too-late", "a result that came too late is told as the end"),
         ("hold-and-beat", "an answer writes over an operator's word"),
+        ("late-notice", "a late notice is let through"),
     ],
 )
 def test_a_planted_bug_is_found_by_the_world_of_its_moment(world: str, name: str) -> None:

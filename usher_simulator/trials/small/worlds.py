@@ -123,6 +123,13 @@ def _waited_in(trial: SmallTrial) -> None:
     trial.at(9.95, lambda: trial.grow("web", 1))
 
 
+def _late(trial: SmallTrial) -> None:
+    """The notice of one that began in the hook comes when the hook retires already."""
+    _replaced(trial)
+    trial.held_up_until(66)
+    trial.at(9.95, lambda: trial.grow("web", 1))
+
+
 def _applied(trial: SmallTrial) -> None:
     """A version takes effect at a look, and at the notice of another; two people apply a further one."""
     longer = _file({"until": [{"elapsed": "2m"}], "give_up_after": "5m"})
@@ -308,6 +315,15 @@ WORLDS: Final = (
         lasts=timedelta(seconds=490),
         things=frozenset({Thing.ENROLLED}),
         faults=_AT_WORK,
+    ),
+    World(
+        name="late-notice",
+        about="a notice that comes after another hook has replaced its own",
+        hooks=_file({"until": [{"elapsed": "109s"}], "give_up_after": "5m"}),
+        script=_late,
+        lasts=timedelta(seconds=490),
+        things=frozenset({Thing.ENROLLED}),
+        most_faults=0,
     ),
     World(
         name="apply",

@@ -142,7 +142,7 @@ def list_command(
         page = listed(account, selection)
     except Unavailable:
         click.echo(
-            "The table does not answer. What waits, as Auto Scaling has it: usher list --offline", err=True
+            "The table could not be read. What waits, as Auto Scaling has it: usher list --offline", err=True
         )
         raise
     _print_page(page, as_json=as_json)

@@ -146,7 +146,7 @@ def test_a_list_without_a_match_says_so(deployed: MemoryStack) -> None:
     assert (outcome.stdout, outcome.stderr) == ("", "None of the 3 open actions matches.\n")
 
 
-def test_where_the_table_does_not_answer_it_names_the_way_without_it(deployed: MemoryStack) -> None:
+def test_where_the_table_cannot_be_read_it_names_the_way_without_it(deployed: MemoryStack) -> None:
     def unanswered() -> None:
         raise Unavailable("DynamoDB was busy")
 
@@ -154,7 +154,7 @@ def test_where_the_table_does_not_answer_it_names_the_way_without_it(deployed: M
     outcome = deployed.usher("list")
     assert (outcome.exit_code, outcome.stdout) == (2, "")
     assert outcome.stderr.splitlines() == [
-        "The table does not answer. What waits, as Auto Scaling has it: usher list --offline",
+        "The table could not be read. What waits, as Auto Scaling has it: usher list --offline",
         "Error: DynamoDB was busy: try again.",
     ]
 

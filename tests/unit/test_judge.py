@@ -17,6 +17,7 @@ from usher_simulator.trials.effects import Call
 from usher_simulator.trials.invocations import Invocation
 from usher_simulator.trials.judge.level_not_edge import LevelNotEdge
 from usher_simulator.trials.judge.never_early import NeverEarly
+from usher_simulator.trials.judge.terms import InForce
 from usher_simulator.trials.judge.true_ends import TrueEnds
 from usher_simulator.trials.trial import START, Trial
 
@@ -54,16 +55,21 @@ def a_wait(action: Action, left_s: float) -> Wait:
 
 
 @pytest.mark.parametrize(
-    ("left_s", "claims"),
+    ("left_s", "is_changed", "claims"),
     [
-        pytest.param(0, 0, id="another hook's time ended both, and its own was up"),
-        pytest.param(60, 1, id="it had a minute left"),
+        pytest.param(0, False, 0, id="another hook's time ended both, and its own was up"),
+        pytest.param(60, False, 1, id="it had a minute left"),
+        pytest.param(60, True, 0, id="others had raised its hook's timeout: seed 565"),
     ],
 )
-def test_what_others_ended_is_no_default_unless_its_own_time_was_up(left_s: float, claims: int) -> None:
+def test_what_others_ended_is_no_default_unless_its_own_time_was_up(
+    left_s: float, is_changed: bool, claims: int
+) -> None:
     scene = Trial(1).scene
     checker, opened = TrueEnds(scene), an_action(started_at=START)
     wait = a_wait(opened, left_s)
+    if is_changed:
+        scene.changed_by_others.add((wait.group, wait.hook))
     scene.waits.begin(wait)
     checker.stored(None, opened, None)
     wait.ended_at, wait.ended_by, wait.result = START, EndedBy.OTHER, "CONTINUE"
@@ -114,18 +120,22 @@ def test_what_a_removal_completed_unrecorded_no_later_record_can_tell(
 @pytest.mark.parametrize(
     ("since_s", "claims"),
     [
-        pytest.param(22, 0, id="eight seconds were left as far as Usher knew: seed 1471"),
-        pytest.param(12, 1, id="eighteen were left"),
+        pytest.param(12, 1, id="eighteen seconds were left of the 30 that are assumed at first"),
+        pytest.param(22, 0, id="eight seconds were left of those: seed 1471"),
+        pytest.param(92, 1, id="eight were left by the record, which is not believed"),
+        pytest.param(192, 0, id="eight were left by the file"),
+        pytest.param(3592, 0, id="eight were left by the service's own timeout"),
     ],
 )
-def test_a_chain_may_go_on_where_the_wait_was_nearly_over_by_the_timeout_of_its_record(
-    since_s: float, claims: int
-) -> None:
-    """The service's own timeout is an hour by now. Of two heartbeats at once the second hides no expiry."""
+def test_a_chain_may_go_on_only_where_the_wait_was_nearly_over(since_s: float, claims: int) -> None:
+    """Of two heartbeats at once the second hides no expiry."""
     world = Trial(1)
     scene = world.scene
     checker = LevelNotEdge(scene)
-    opened = an_action(started_at=START, hook=hook_terms(heartbeat_timeout=timedelta(seconds=30)))
+    opened = an_action(started_at=START, hook=hook_terms(heartbeat_timeout=timedelta(seconds=100)))
+    written = {"name": opened.hook.name, "group": opened.hook.group, "transition": "terminating"}
+    file = {"hooks": [{**written, "heartbeat_timeout": "200s", "policy": "drain"}], "policies": {}}
+    scene.deployed[:] = [InForce(since=START, file=file)]
     wait = a_wait(opened, 3600)
     scene.waits.begin(wait)
     scene.memory.open(opened, None)

@@ -159,19 +159,27 @@ class Happenings:
                     **result,
                 )
             case 2 if group.hooks:
-                name = self.random.choice(list(group.hooks))
-                self.ask("DeleteLifecycleHook", AutoScalingGroupName=group.name, LifecycleHookName=name)
+                self.take_out_hook(group, self.random)
             case 3 if group.hooks:
-                name = self.random.choice(list(group.hooks))
-                self.scene.changed_by_others.add((group.name, name))
-                self.ask(
-                    "PutLifecycleHook",
-                    AutoScalingGroupName=group.name,
-                    LifecycleHookName=name,
-                    HeartbeatTimeout=self.random.choice((30, 60, 3600)),
-                )
+                self.change_hook(group, self.random)
             case 4 if len(self.fleet.groups) > 2:  # noqa: PLR2004 - so that something is left
                 self.scene.happened.add("group deleted")
                 self.ask("DeleteAutoScalingGroup", AutoScalingGroupName=group.name, ForceDelete=True)
             case _:
                 pass
+
+    def take_out_hook(self, group: Group, random: Dice) -> None:
+        """Somebody deletes one of its hooks."""
+        name = random.choice(list(group.hooks))
+        self.ask("DeleteLifecycleHook", AutoScalingGroupName=group.name, LifecycleHookName=name)
+
+    def change_hook(self, group: Group, random: Dice) -> None:
+        """Somebody gives one of its hooks another timeout."""
+        name = random.choice(list(group.hooks))
+        self.scene.changed_by_others.add((group.name, name))
+        self.ask(
+            "PutLifecycleHook",
+            AutoScalingGroupName=group.name,
+            LifecycleHookName=name,
+            HeartbeatTimeout=random.choice((30, 60, 3600)),
+        )

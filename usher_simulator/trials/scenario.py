@@ -54,6 +54,7 @@ LEAST_ACTIONS: Final = 20
 _MOST_ACTIONS: Final = 40  # about: what has begun goes on, with its replacements and terminations
 _MOST_INSTANCES: Final = 4
 _BROKEN_FILES: Final = 20
+_TAMPERED: Final = 4  # times
 _HURRIED: Final = 3  # groups that are scaled while an update takes long
 
 
@@ -101,6 +102,7 @@ class Scenario:
         self._surroundings = surroundings
         self._broken = Dice(f"broken files of {json.dumps(hooks)}")
         self._rush = Dice(f"rush around deploys of {json.dumps(hooks)}")
+        self._tampering = Dice(f"hooks tampered with of {json.dumps(hooks)}")
         self._began_at = clock()
         self._lasts = lasts
         self._events = 0
@@ -139,6 +141,9 @@ class Scenario:
         if Thing.REMOVED in self._faults.swarm.things:
             later = self._lasts * self._random.uniform(0.6, 1)
             self._clock.at(self._clock() + later, self._ways.stack.delete)
+        is_tampered = Thing.RECONCILED in self._faults.swarm.things and self._surroundings.is_tampered
+        for _ in range(_TAMPERED if is_tampered else 0):
+            self._clock.at(self._clock() + self._lasts * self._tampering.random(), self._tamper)
         self._next()
 
     def end(self) -> None:
@@ -232,6 +237,19 @@ class Scenario:
             group = self._fleet.groups.get(hook["group"])
             if group is not None and hook["name"] not in group.hooks and not group.deleting:
                 self._put_hook(hook)
+
+    def _tamper(self) -> None:
+        """Somebody changes or deletes a hook that Usher looks after; a deletion is put right later."""
+        groups = [group for group in self._fleet.groups.values() if group.hooks and group.name != FOREIGN]
+        if self.has_ended or not groups:
+            return
+        self._faults.met(Fault.MEDDLED, self._clock())
+        group = self._tampering.choice(groups)
+        if self._tampering.chance(0.5):
+            self._happenings.change_hook(group, self._tampering)
+        else:
+            self._happenings.take_out_hook(group, self._tampering)
+            self._clock.at(self._clock() + timedelta(minutes=self._tampering.uniform(5, 60)), self._mend)
 
     def _deploy(self) -> None:
         """Another hooks file in the middle; the stack changes the hooks that it names."""

@@ -24,6 +24,7 @@ _SLOW_CALLS_PER_SECOND: Final = 0.5
 _IS_VERY_SLOW: Final = 0.5  # of those
 _VERY_SLOW_CALLS_PER_SECOND: Final = 0.1  # most calls go out when their wait is about to expire
 _LASTS: Final = 0.05
+_IS_TAMPERED: Final = 0.5
 _SHARE_LOST: Final = (0.1, 0.9)
 _IS_WRITTEN, _ANNOUNCES, _RESTORES = 0.25, 0.25, 0.05
 _TALKS, _DOUBTS, _IS_UPDATED_SLOWLY = 0.3, 0.35, 0.4
@@ -44,6 +45,7 @@ class Surroundings:
     `update_takes`: from when the functions of an update are there until its hooks are put.
     `is_applied`: where Usher puts the hooks, files are applied at run time, without an update.
     `lasts`: the waits of one hook go on until their global timeout is near.
+    `is_tampered`: where Usher looks after its hooks, others change or delete some.
     """
 
     drains_for: timedelta | None = None
@@ -58,6 +60,7 @@ class Surroundings:
     update_takes: timedelta | None = None
     is_applied: bool = False
     lasts: bool = False
+    is_tampered: bool = False
 
     @classmethod
     def draw(cls, random: Dice) -> Surroundings:
@@ -81,7 +84,8 @@ class Surroundings:
         )
         is_slower = random.chance(_IS_VERY_SLOW) and drawn.calls_per_second is not None
         pace = _VERY_SLOW_CALLS_PER_SECOND if is_slower else drawn.calls_per_second
-        return replace(drawn, calls_per_second=pace, lasts=random.chance(_LASTS))
+        lasts, is_tampered = random.chance(_LASTS), random.chance(_IS_TAMPERED)
+        return replace(drawn, calls_per_second=pace, lasts=lasts, is_tampered=is_tampered)
 
     def latencies(self, usual: Latencies) -> Latencies:
         """A termination hook begins when the load balancers have let go of the instance (aws-facts 2.4)."""

@@ -24,6 +24,7 @@ _MINUTE: Final = timedelta(minutes=1)
 _WHATEVER: Final = 0  # the version of a wake-up for whatever stands
 _OWN_WAKE_UPS: Final = 4  # that one evaluation sends for the state that it stores
 _MOST_COPIES: Final = 20  # of one link of a chain without the table: SQS may deliver twice, to two containers
+_ASSUMED: Final = timedelta(seconds=30)  # the shortest timeout that a hook can have (aws-facts 2.1)
 _LINKS: Final = timedelta(seconds=10)  # so long after the table is back a chain may go on by itself
 
 
@@ -126,18 +127,21 @@ class LevelNotEdge(WaitChecker):
     def _was_nearly_over(self, action_id: str) -> bool:
         """Whether the wait had seconds left, as far as Usher knew, but for the beats of the last seconds.
 
-        Then nobody waits for the table. Beats by the service's log; the timeout is the shorter one of the
-        service's and the record's, which may stand for one that was changed since.
+        Then nobody waits for the table. Beats by the service's log; the timeout may be that of any file, the
+        one that stands, whoever has put it, or the one that is assumed until somebody has seen it.
         """
         action = self.scene.memory.load(action_id)
-        wait = self.wait_of(action) if action is not None else None
-        if action is None or wait is None:
+        terms, wait = (self.terms_of(action), self.wait_of(action)) if action is not None else (None, None)
+        if terms is None or wait is None:
             return False
+        if (wait.group, wait.hook) in self.scene.changed_by_others:
+            return True
         now = self.scene.clock()
         before = [at for at in self._beaten_at[wait.token] if at <= now - _LINKS]
         began = before[-1] if before else wait.started_at
-        expires_at = began + min(wait.heartbeat_timeout, action.hook.heartbeat_timeout)
-        return abs(expires_at - now) < _LINKS + 2 * LONGEST_SKEW
+        return any(
+            abs(began + timeout - now) < _LINKS + 2 * LONGEST_SKEW for timeout in {*terms.timeouts, _ASSUMED}
+        )
 
     def _table_was_away(self) -> bool:
         now, faults = self.scene.clock(), self.scene.faults

@@ -162,14 +162,16 @@ class TrueEnds(WaitChecker):
     def _may_have_lived_on(self, action: Action, wait: Wait) -> bool:
         """Whether it may have been beaten, or ended, while nobody here could know of it.
 
-        Whoever evaluates late, as after a lost wake-up, finds only that the time has run out.
+        Whoever evaluates late, as after a lost wake-up, finds only that the time has run out: the time of the
+        file, where others gave its hook another one.
         """
         since = self.known_at(action, wait)
         met = self.scene.faults.between(action.id, since - LONGEST_SKEW, self.scene.clock())
         looked_late = any(one.fault in MAKES_A_LOOK_LATE for one in met) or self._nobody_ran(since)
         is_paused = self.scene.was_paused(wait.hook, since)
+        is_changed = (wait.group, wait.hook) in self.scene.changed_by_others
         is_unseen = looked_late or self._nobody_was_answered(wait)
-        return is_unseen or is_paused or self._met(action, since) or self.is_changed(wait)
+        return is_unseen or is_paused or is_changed or self._met(action, since)
 
     def _nobody_ran(self, since: datetime) -> bool:
         """Whether the functions that evaluate were down at some time since."""

@@ -1,16 +1,20 @@
-"""The reduced models of services: every operation that the functions call, and no more."""
+"""The reduced data of services: every operation that the functions call, and no more; their endpoints."""
 
 from __future__ import annotations
 
 import ast
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import boto3
 import pytest
 from botocore import xform_name
 from botocore.loaders import Loader
 from botocore.model import ServiceModel
+from botocore.regions import EndpointResolver
 
+from usher.aws.service_data import read_from
 from usher_cdk.models import OPERATIONS, write_models
 
 if TYPE_CHECKING:
@@ -86,6 +90,73 @@ def test_what_a_model_keeps_is_whole(service: str, models: Path) -> None:
             *zip(kept.error_shapes, original.error_shapes, strict=True),
         ):
             assert described(shape) == described(other)
+
+
+def test_the_endpoints_that_are_kept_are_those_of_botocore_in_every_region(models: Path) -> None:
+    loaders = (Loader([str(models)]), Loader())
+    reduced, full = (EndpointResolver(each.load_data("endpoints")) for each in loaders)
+    prefixes = [whole(service)["metadata"]["endpointPrefix"] for service in OPERATIONS]
+
+    assert reduced.get_available_partitions() == full.get_available_partitions()
+    asked = 0
+    for prefix, partition in product(prefixes, full.get_available_partitions()):
+        known = full.get_available_endpoints(prefix, partition, allow_non_regional=True)
+        regions = [*known, f"{known[0][:2]}-new-9"]
+        for region, dual_stack, fips in product(regions, (False, True), (False, True)):
+            variant = {"use_dualstack_endpoint": dual_stack, "use_fips_endpoint": fips}
+            asked += 1
+            assert answer(reduced, prefix, region, variant) == answer(full, prefix, region, variant)
+    assert asked > 1000
+
+
+def answer(resolver: EndpointResolver, prefix: str, region: str, variant: dict[str, bool]) -> Any:
+    """The endpoint, or why there is none."""
+    try:
+        return resolver.construct_endpoint(prefix, region, **variant)
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is to be the same
+        return str(error)
+
+
+@pytest.fixture
+def reading_reduced(models: Path) -> Iterator[None]:
+    """As in a function: `boto3.client` reads the reduced data."""
+    read_from(models)
+    yield
+    boto3.DEFAULT_SESSION = None
+
+
+@pytest.mark.parametrize("region", ["us-east-1", "eu-central-2", "cn-north-1", "us-gov-west-1"])
+@pytest.mark.usefixtures("reading_reduced")
+def test_a_client_calls_where_it_would_call_with_the_whole(region: str) -> None:
+    session = boto3.Session()
+    for service in OPERATIONS:
+        reduced, full = (made.client(service, region_name=region) for made in (boto3, session))
+        assert reduced.meta.endpoint_url == full.meta.endpoint_url
+
+
+@pytest.mark.usefixtures("reading_reduced")
+def test_with_reduced_endpoints_the_rules_of_each_service_count() -> None:
+    """Only these know of DynamoDB's endpoints by account."""
+    client = boto3.client(
+        "dynamodb",
+        region_name="us-east-1",
+        aws_access_key_id="AKID",
+        aws_secret_access_key="secret",
+        aws_account_id="123456789012",
+    )
+    urls: list[str] = []
+
+    class StoppedError(Exception):
+        """No call goes out."""
+
+    def stop(request: Any, **_: Any) -> None:
+        urls.append(request.url)
+        raise StoppedError
+
+    client.meta.events.register("before-send.dynamodb.GetItem", stop)
+    with pytest.raises(StoppedError):
+        client.get_item(TableName="usher", Key={"pk": {"S": "a"}})
+    assert urls == ["https://123456789012.ddb.us-east-1.amazonaws.com/"]
 
 
 def described(shape: Any, inside: tuple[str, ...] = ()) -> Any:

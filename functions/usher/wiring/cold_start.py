@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import os
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -16,15 +15,17 @@ MODELS: Final = Path(__file__).parents[2] / "models"  # in the asset: see usher_
 
 @contextmanager
 def cold_start() -> Iterator[None]:
-    """No collection in the block, and only the operations that we call in the models of botocore.
+    """No collection in the block, and of the services only what we use: see service_data.
 
     What the block made stays, so it is visited by no later collection either. A full one would else
     fall into the first invocation.
     """
-    if MODELS.is_dir():
-        os.environ["AWS_DATA_PATH"] = str(MODELS)
     gc.disable()
     try:
+        if MODELS.is_dir():
+            from usher.aws import service_data  # noqa: PLC0415 - boto3, with the collector off
+
+            service_data.read_from(MODELS)
         yield
     finally:
         gc.freeze()

@@ -16,7 +16,7 @@ class ReducedLoader(Loader):  # type: ignore[misc]  # botocore has no types
     """Reads models and endpoints from a folder first, and everything else from botocore's own."""
 
     def is_builtin_path(self, path: str) -> bool:
-        """Whether endpoints are botocore's own, as ours are. Others would replace the rules of each service."""
+        """Whether endpoints are botocore's own, as ours are. Others would replace rules of services."""
         del path
         return True
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 from usher.core import duration, iso_time
@@ -103,7 +104,7 @@ class Command(PlaceholderProbe):
         """See Probe. The digest stands for the parameters, which are long, and may be nobody's business."""
         return f"command {self.document} #{self._digest}"
 
-    @property
+    @cached_property
     def _digest(self) -> str:
         parts = [self.document, self.version, self.parameters, self.timeout // _SECOND]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:8]

@@ -21,6 +21,7 @@ from usher_simulator.trials.scenario import LEAST_ACTIONS
 from usher_simulator.trials.trial import Trial
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from datetime import datetime
 
     from usher.core.action import Action
@@ -99,6 +100,15 @@ def test_a_trace_changes_nothing_of_what_happens() -> None:
 def test_the_command_ends_with_its_verdict(capsys: pytest.CaptureFixture[str]) -> None:
     code = simulate.main(["--seeds", "1", "--from", "7"])
     assert (code, capsys.readouterr().out.splitlines()[-1]) == (0, "1 seeds from 7: no violation")
+
+
+def test_ctrl_c_leaves_a_verdict_on_what_is_done(capsys: pytest.CaptureFixture[str]) -> None:
+    def interrupted() -> Iterator[simulate.Timed]:
+        yield simulate.run(7)
+        raise KeyboardInterrupt
+
+    code = simulate.tell(interrupted(), 7)
+    assert (code, capsys.readouterr().out.splitlines()[-1]) == (130, "1 seeds from 7: no violation")
 
 
 @pytest.mark.parametrize("option", ["--seeds", "--jobs"])

@@ -99,9 +99,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     gc.freeze()  # the code stays
     if asked.trace:
         return _show(asked.first)
-    totals, told_at = Totals(), perf_counter()
+    return tell(_run_all(range(asked.first, asked.first + asked.seeds), asked.jobs), asked.first)
+
+
+def tell(trials: Iterable[Timed], first: int) -> int:
+    """Tell how they go, and their verdict. Ctrl-C ends them, and there is one on those that are done."""
+    totals, told_at, code = Totals(), perf_counter(), 0
     try:
-        for timed in _run_all(range(asked.first, asked.first + asked.seeds), asked.jobs):
+        for timed in trials:
             totals.add(timed)
             if timed.outcome.violations:
                 _tell_failure(timed.outcome)
@@ -109,9 +114,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 told_at = perf_counter()
                 print(totals, file=sys.stderr, flush=True)  # noqa: T201 - the command's progress
     except KeyboardInterrupt:
-        _conclude(totals, asked.first)
-        return _INTERRUPTED
-    return _conclude(totals, asked.first)
+        code = _INTERRUPTED
+    return _conclude(totals, first) or code
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -26,8 +26,7 @@ class OnlyOurs(WaitChecker):
         """A record begins under a configuration in force, and ends under the same terms."""
         super().stored(before, after, invocation)
         wait, terms = self.wait_of(after), self.terms_of(after)
-        is_same = before is not None and before.policy.source == after.policy.source
-        if wait is not None and terms is not None and not is_same:
+        if wait is not None and terms is not None and not _has_same_policy(before, after):
             self._check_policy(after, wait, terms)
         if before is not None:
             self._check_terms(before, after)
@@ -81,3 +80,8 @@ class OnlyOurs(WaitChecker):
         policies = self.scene.policies(action, wait, terms)
         if all(policy.get("mode") == "observe" for policy in policies):
             self.broken(f"{call.operation} in observe mode", action)
+
+
+def _has_same_policy(before: Action | None, after: Action) -> bool:
+    """Whether a policy that was judged already goes on. One whose rule was not chosen yet was not."""
+    return before is not None and not before.policy.candidates and before.policy.source == after.policy.source

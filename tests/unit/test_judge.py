@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.factories import an_action, hook_terms
+from tests.factories import a_signal, an_action, hook_terms
 from usher.core.action import Outcome, Phase
+from usher.core.announce import Announcement, Kind
 from usher.core.held_wait import held_wait
 from usher_simulator.autoscaling.lifecycle_actions import EndedBy, Wait
 from usher_simulator.trials.condition_replies import SERVICES
 from usher_simulator.trials.effects import Call
 from usher_simulator.trials.invocations import Invocation
+from usher_simulator.trials.judge.events_out import EventsOut
 from usher_simulator.trials.judge.level_not_edge import LevelNotEdge
 from usher_simulator.trials.judge.never_early import NeverEarly
+from usher_simulator.trials.judge.nothing_lost import NothingLost
 from usher_simulator.trials.judge.terms import InForce
 from usher_simulator.trials.judge.true_ends import TrueEnds
+from usher_simulator.trials.policy_model import Said
 from usher_simulator.trials.trial import START, Trial
 
 if TYPE_CHECKING:
@@ -149,6 +154,84 @@ def test_a_chain_may_go_on_only_where_the_wait_was_nearly_over(since_s: float, c
     checker.woken(opened.id, opened.version, scene.clock(), replace(carried, links=1), by)
 
     assert len(scene.violations) == claims
+
+
+@pytest.mark.parametrize(
+    ("group", "is_gone", "claims"),
+    [
+        pytest.param({"tags": {"team": "web"}}, False, 1, id="its tags are known"),
+        pytest.param({"tags": {"team": "web"}}, True, 0, id="the group is gone, and its tags: seed 3396"),
+        pytest.param("web", True, 1, id="the group is gone; its hook is given by name"),
+    ],
+)
+def test_a_late_notification_of_a_group_that_is_gone_is_ours_by_name_alone(
+    group: object, is_gone: bool, claims: int
+) -> None:
+    scene = Trial(1).scene
+    hook = {"name": "gate", "group": group, "transition": "terminating", "policy": "drain"}
+    scene.deployed[:] = [InForce(since=START, file={"hooks": [hook], "policies": {}})]
+    scene.tags["web"].add(("team", "web"))
+    groups: dict[str, Any] = {} if is_gone else {"web": None}
+    scene.groups = groups
+    said = {"LifecycleTransition": "autoscaling:EC2_INSTANCE_TERMINATING", "AutoScalingGroupName": "web"}
+    NothingLost(scene).acknowledged(json.dumps({**said, "LifecycleHookName": "gate", "EC2InstanceId": "i-1"}))
+
+    assert len(scene.violations) == claims
+
+
+@pytest.mark.parametrize(
+    ("is_recorded", "may"),
+    [
+        pytest.param(True, [], id="the wait before is known, with what ended it"),
+        pytest.param(False, ["event-1"], id="nothing told of the wait before: seed 4037"),
+    ],
+)
+def test_a_signal_of_a_wait_before_may_count_where_no_record_is_of_that_wait(
+    is_recorded: bool, may: list[str]
+) -> None:
+    scene = Trial(1).scene
+    checker, signal, opened = NeverEarly(scene), a_signal(at=START), an_action(started_at=START)
+    before = a_wait(opened, 0)
+    before.ended_at = START + timedelta(seconds=10)
+    now = replace(before, token="token-2", started_at=START + timedelta(seconds=12), ended_at=None)
+    for wait in (before, now):
+        scene.waits.begin(wait)
+    if is_recorded:
+        scene.memory.open(opened, None)
+        checker.stored(None, opened, None)
+    scene.sent["event-1"] = Said(
+        event_id="event-1", name="done", status="done", at=START, instance_id=opened.instance_id
+    )
+    checker.kept(signal)
+
+    assert [[said.event_id for said in each] for each in checker.said_to(now)] == [may, []]
+
+
+@pytest.mark.parametrize(
+    ("is_restored", "claims"),
+    [
+        pytest.param(False, 1, id="the higher version counts"),
+        pytest.param(True, 0, id="a restore set the version back: seed 4215"),
+    ],
+)
+def test_of_several_ends_the_last_one_counts(is_restored: bool, claims: int) -> None:
+    scene = Trial(1).scene
+    ended = an_action(phase=Phase.CLOSED, outcome=Outcome.DEFAULTED, closed_at=START, look_at=None)
+    scene.memory.open(ended, None)
+    scene.announced = [
+        announced(Kind.OPENED, 1, ended, None),
+        announced(Kind.COMPLETED, 4, ended, Outcome.ENDED_ELSEWHERE),
+        announced(Kind.DEFAULTED, 3, ended, Outcome.DEFAULTED),
+    ]
+    scene.restored_at = START if is_restored else None
+    EventsOut(scene).finished()
+
+    assert len(scene.violations) == claims
+
+
+def announced(kind: Kind, version: int, action: Action, outcome: Outcome | None) -> Announcement:
+    detail = {"ActionId": action.id, "RecordVersion": version, "Outcome": outcome}
+    return Announcement(kind=kind, at=START, detail=detail)
 
 
 def a_heartbeat(wait: Wait, at: datetime) -> Call:

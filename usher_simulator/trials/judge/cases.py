@@ -102,28 +102,30 @@ class CaseChecker(WaitChecker):
     def said_to(self, wait: Wait) -> list[list[Said]]:
         """The signals that are kept and count for an action: all that may, and those that do for sure.
 
-        The times of signals are whole seconds, and clocks differ.
+        The times of signals are whole seconds, and clocks differ. Of a wait before that has no record, since
+        its notifications were lost, nobody knows what ended it.
         """
         known = {**self._kept[wait.instance_id], **self._kept[wait.token]}.values()
+        before = [
+            one
+            for one in self.scene.waits.of_instance(wait.instance_id)
+            if (one.group, one.hook) == (wait.group, wait.hook) and one.started_at < wait.started_at
+        ]
+        recorded = [one for one in before if self.records_of(one)]
         return [
-            [said for said in known if self._counts(said, wait, blur)] for blur in (-_CLOCKS, 2 * _CLOCKS)
+            [said for said in known if self._counts(said, wait, recorded, -_CLOCKS)],
+            [said for said in known if self._counts(said, wait, before, 2 * _CLOCKS)],
         ]
 
-    def _counts(self, said: Said, wait: Wait, blur: timedelta) -> bool:
+    def _counts(self, said: Said, wait: Wait, before: Iterable[Wait], blur: timedelta) -> bool:
         """By token for it alone; else where it was open then, or began at most a minute later.
 
-        What ended the wait before in the same hook counts no more.
+        What ended a wait `before` in the same hook counts no more.
         """
         if said.token is not None:
             return said.token == wait.token
-        before = [
-            one.ended_at
-            for one in self.scene.waits.of_instance(wait.instance_id)
-            if (one.group, one.hook) == (wait.group, wait.hook)
-            and one.started_at < wait.started_at
-            and one.ended_at is not None
-        ]
-        since = max([wait.started_at - _BEFORE_START, *(min(at, wait.started_at) for at in before)])
+        ends = (min(one.ended_at, wait.started_at) for one in before if one.ended_at is not None)
+        since = max([wait.started_at - _BEFORE_START, *ends])
         return said.at >= since + blur
 
     def cases(self, action: Action, wait: Wait, signals: Iterable[Sequence[Said]]) -> Iterator[Case]:

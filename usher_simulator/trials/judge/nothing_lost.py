@@ -48,12 +48,12 @@ class NothingLost(Checker):
             self.broken(f"signal {said['id']} was acknowledged, and is not kept")
 
     def _is_ours(self, said: Mapping[str, Any]) -> bool:
+        """Whether every file in force has its hook. A group that is gone has no tags any more."""
         transition = said["LifecycleTransition"].rpartition("_")[2].lower()
         group, name = said["AutoScalingGroupName"], said["LifecycleHookName"]
+        tags = self.scene.tags[group] if group in self.scene.groups else ()
         return all(
-            any(
-                each["transition"] == transition for each in one.hooks_on(group, name, self.scene.tags[group])
-            )
+            any(each["transition"] == transition for each in one.hooks_on(group, name, tags))
             for one in self.scene.in_force()
         )
 

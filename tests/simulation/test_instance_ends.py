@@ -9,9 +9,9 @@ from typing import Any, Final
 import pytest
 
 from tests.factories import START, at
-from tests.simulation.reconcile_scene import BEAT, PATIENT, THROTTLED, Scene, a_hook
+from tests.simulation.reconcile_scene import BEAT, COMPLETE, PATIENT, THROTTLED, Scene, a_hook
 from usher.core import configuration
-from usher.core.action import Outcome, Result
+from usher.core.action import Outcome, Phase, Result
 from usher_cli.report import report
 from usher_simulator.replay.replay import Entry, replay
 
@@ -150,6 +150,31 @@ def test_a_launch_that_fell_to_abandon_is_known_as_failed_without_any_event() ->
     launch, termination, *_ = scene.store.actions()
     assert launch.outcome is Outcome.DEFAULTED
     assert (termination.policy.name, termination.outcome) == ("park", Outcome.COMPLETED)
+
+
+def test_a_launch_whose_abandon_never_reached_auto_scaling_is_not_known_as_failed() -> None:
+    """Somebody else let it into service meanwhile, so it drains as any other: seed 5399."""
+    rules = [{"when": {"after": "launch_failed"}, "use": "park"}, {"use": "patient"}]
+    gate, drain = a_hook(), a_hook(name="drain", transition="terminating", policy=rules)
+    scene = Scene(gate, drain, policy={**PATIENT, "give_up_after": "2m"})
+    scene.create("web", gate, drain)
+    scene.fault = lambda request: THROTTLED if request.operation == COMPLETE else None
+    scene.run(3)
+    (launch,) = scene.store.actions()
+    assert (launch.phase, launch.result) == (Phase.COMPLETING, Result.ABANDON)
+    throttled, scene.fault = scene.fault, lambda _: None
+    scene.client.complete_lifecycle_action(
+        AutoScalingGroupName="web",
+        LifecycleHookName="gate",
+        InstanceId=launch.instance_id,
+        LifecycleActionResult="CONTINUE",
+    )
+    scene.fault = throttled
+    scene.run(0.5)
+    scene.client.set_desired_capacity(AutoScalingGroupName="web", DesiredCapacity=0)
+    scene.run(0.5)
+    _, termination = scene.store.actions()
+    assert termination.policy.name == "patient"
 
 
 # What EC2 answers

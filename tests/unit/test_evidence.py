@@ -418,6 +418,14 @@ PROGRESS = {"status": Status.PROGRESS}
         ),
         pytest.param(LATER, PROGRESS, Kept.NEWS, False, id="progress within a minute"),
         pytest.param(
+            LATER | {"signals": (a_signal(at=at(40)),)}, PROGRESS | {"event_id": "event-2"}, Kept.NEWS, True,
+            id="progress takes back what was done: seed 6142",
+        ),
+        pytest.param(
+            LATER | {"signals": (a_signal(),)}, PROGRESS | {"event_id": "event-2", "at": at(40)}, Kept.NEWS,
+            False, id="progress of before it was done",
+        ),
+        pytest.param(
             LATER | {"last_entry": replace(SAID.recent[0], last_at=at(-1))}, PROGRESS, Kept.NEWS, True,
             id="progress after a minute",
         ),

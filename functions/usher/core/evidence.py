@@ -176,11 +176,17 @@ def needs_look(action: Action, signal: Signal, change: Kept, now: datetime) -> b
     if not action.is_open or action.look_at is None:
         return False
     is_due = action.look_at <= now
-    known = last_of(action, signal.name)
-    if signal.status is Status.PROGRESS or (known is not None and known.status is signal.status):
+    if not _changes(signal, last_of(action, signal.name)):
         last = action.last_entry
         return not is_due and (last is None or now - last.last_at > _NOTED_EVERY)
     return not is_due or change is Kept.NEWS
+
+
+def _changes(signal: Signal, known: Signal | None) -> bool:
+    """Whether conditions may stand otherwise by it: progress only where it takes back what was done."""
+    if known is None or signal.status is known.status:
+        return known is None and signal.status is not Status.PROGRESS
+    return signal.status is not Status.PROGRESS or order(known) < order(signal)
 
 
 def ends(activity_end: ActivityEnd, action: Action) -> bool:

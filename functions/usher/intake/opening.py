@@ -203,9 +203,11 @@ class Opening:
 
 
 def _was_abandoned(action: Action) -> bool:
+    """As far as is known: an ABANDON that is decided may come too late, or be lost."""
+    by_usher = action.outcome is Outcome.COMPLETED and action.result is Result.ABANDON
     by_default = action.outcome is Outcome.DEFAULTED and action.hook.default_result is Result.ABANDON
     failed = action.activity_end is not None and not action.activity_end.succeeded
-    return action.result is Result.ABANDON or by_default or failed
+    return by_usher or by_default or failed
 
 
 def _action(notice: LifecycleNotice, hook: Hook, policy: Policy, action_id: str, now: datetime) -> Action:

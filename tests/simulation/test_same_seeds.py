@@ -13,8 +13,8 @@ from usher_simulator.trials.trial import Trial
 # behaviour is meant to change; `python -m tests.simulation.test_same_seeds` prints what they are now.
 TRACES: Final = {
     2: "210510eb41c4bdff",
-    5: "f25bcc5db651af3d",
-    11: "c351ef573b8e4b46",
+    5: "01c046cdf457ac47",
+    11: "5bdc5dda7b7b15e7",
 }
 DIGITS: Final = 16
 

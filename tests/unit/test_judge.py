@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.factories import a_signal, an_action, hook_terms
-from usher.core.action import Outcome, Phase
+from usher.core.action import Outcome, Phase, Result
 from usher.core.announce import Announcement, Kind
 from usher.core.held_wait import held_wait
 from usher_simulator.autoscaling.lifecycle_actions import EndedBy, Wait
@@ -18,6 +18,8 @@ from usher_simulator.trials.condition_replies import SERVICES
 from usher_simulator.trials.effects import Call
 from usher_simulator.trials.invocations import Invocation
 from usher_simulator.trials.judge.events_out import EventsOut
+from usher_simulator.trials.judge.explained import Explained
+from usher_simulator.trials.judge.in_time import InTime
 from usher_simulator.trials.judge.level_not_edge import LevelNotEdge
 from usher_simulator.trials.judge.never_early import NeverEarly
 from usher_simulator.trials.judge.nothing_lost import NothingLost
@@ -225,6 +227,104 @@ def test_of_several_ends_the_last_one_counts(is_restored: bool, claims: int) -> 
     ]
     scene.restored_at = START if is_restored else None
     EventsOut(scene).finished()
+
+    assert len(scene.violations) == claims
+
+
+@pytest.mark.parametrize(
+    ("is_settled", "files"),
+    [
+        pytest.param(True, 1, id="the update that brings it back has ended"),
+        pytest.param(False, 2, id="the file without it may count until then: seed 6638"),
+    ],
+)
+def test_a_hook_by_tags_that_comes_back_may_be_on_its_way_out_while_the_stack_is_updated(
+    is_settled: bool, files: int
+) -> None:
+    world = Trial(1)
+    scene = world.scene
+    hook = {
+        "name": "gate",
+        "group": {"tags": {"team": "web"}},
+        "transition": "terminating",
+        "policy": "drain",
+    }
+    without: dict[str, Any] = {"hooks": [], "policies": {}}
+    back = START + timedelta(minutes=10)
+    scene.deployed[:] = [
+        InForce(since=START, file=without),
+        InForce(since=back, file={**without, "hooks": [hook]}),
+    ]
+    scene.tags["web"].add(("team", "web"))
+    scene.is_settled = lambda: is_settled
+    world.clock.run_until(back + timedelta(minutes=5))
+    opened = an_action(started_at=scene.clock(), hook=hook_terms(group="web", name="gate"))
+    checker = NeverEarly(scene)
+    scene.waits.begin(a_wait(opened, 3600))
+    checker.stored(None, opened, None)
+    terms = checker.terms_of(opened)
+
+    assert terms is not None
+    assert (terms.gone_since == START) is (files == 2)
+
+
+@pytest.mark.parametrize(
+    ("ended_s", "told"),
+    [
+        pytest.param(60, 1, id="in the middle of a wait"),
+        pytest.param(2, 0, id="two seconds before its end, which clocks blur: seed 6771"),
+    ],
+)
+def test_a_heartbeat_without_the_table_is_to_be_told_unless_the_wait_was_at_its_end(
+    ended_s: float, told: int
+) -> None:
+    world = Trial(1)
+    scene = world.scene
+    checker, opened = Explained(scene), an_action(started_at=START)
+    wait = a_wait(opened, 3600)
+    scene.waits.begin(wait)
+    scene.memory.open(opened, None)
+    checker.stored(None, opened, None)
+    by = Invocation(function="sweep", timeout=timedelta(seconds=30))
+    parameters = {
+        "AutoScalingGroupName": wait.group,
+        "LifecycleHookName": wait.hook,
+        "InstanceId": wait.instance_id,
+    }
+    beaten_at = START + timedelta(minutes=2)
+    checker.called(replace(a_heartbeat(wait, beaten_at), invocation=by, parameters=parameters))
+    wait.ended_at = beaten_at + timedelta(seconds=ended_s)
+    checker.finished()
+
+    claims = [each.text for each in scene.violations if "without the table" in each.text]
+    assert len(claims) == told
+
+
+@pytest.mark.parametrize(
+    ("calls", "claims"),
+    [
+        pytest.param(10, 1, id="there were slots left"),
+        pytest.param(24, 0, id="heartbeats took every slot of four minutes: seed 6047"),
+    ],
+)
+def test_a_result_may_be_late_where_heartbeats_took_the_whole_call_budget(calls: int, claims: int) -> None:
+    world = Trial(1)
+    scene = world.scene
+    scene.calls_per_second = 0.1
+    hook = {"name": "drain", "group": "web", "transition": "terminating", "policy": "drain"}
+    file = {"hooks": [hook], "policies": {"drain": {"until": []}}}
+    scene.deployed[:] = [InForce(since=START, file=file)]
+    opened = an_action(started_at=START, hook=hook_terms(group="web", name="drain"))
+    wait = a_wait(opened, 3600)
+    scene.waits.begin(wait)
+    checker = InTime(scene)
+    checker.stored(None, opened, None)
+    world.clock.run_until(START + timedelta(minutes=10))
+    by = Invocation(function="wake", timeout=timedelta(seconds=30))
+    for number in range(calls, 0, -1):
+        beaten_at = scene.clock() - timedelta(seconds=5 * number)
+        checker.called(replace(a_heartbeat(wait, beaten_at), invocation=by))
+    checker.stored(opened, replace(opened, phase=Phase.COMPLETING, result=Result.CONTINUE), None)
 
     assert len(scene.violations) == claims
 

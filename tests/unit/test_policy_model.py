@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.factories import at
-from usher_simulator.trials.policy_model import Case, PossibleStatus, Said, permitted, possible, signals_in
+from usher_simulator.trials.policy_model import (
+    Case,
+    PossibleStatus,
+    Said,
+    decides_by,
+    permitted,
+    possible,
+    signals_in,
+)
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -103,6 +112,18 @@ UNSURE = Told(PossibleStatus.UNKNOWN, PossibleStatus.HOLDS)
 )
 def test_what_may_be_decided_five_seconds_after_the_start(case: Case, results: set[str]) -> None:
     assert permitted(case, at(5)) == results
+
+
+def test_a_global_timeout_may_have_begun_with_the_activity_and_what_has_elapsed_counts_from_the_wait() -> (
+    None
+):
+    """One that was adopted, whose targets drained for twelve minutes before its hook began: seed 5890."""
+    case = a_case({"elapsed": "20s"}, timeouts=frozenset({timedelta(seconds=30)}))
+    limit = timedelta(seconds=3000 - 10)
+    earlier = replace(case, limit_unsure=timedelta(minutes=12))
+
+    assert (decides_by(case), decides_by(earlier)) == (at(0) + limit, at(-720) + limit)
+    assert permitted(earlier, at(15)) == set()
 
 
 def test_one_that_held_in_its_turn_need_not_hold_any_more() -> None:

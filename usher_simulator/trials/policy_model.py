@@ -97,6 +97,7 @@ class Case:
     takes_turns: bool = False  # it may begin its `until` late: nobody outside knows when
     unsure: timedelta = timedelta(0)  # how much earlier it may have begun, as Usher knows it
     unsure_later: timedelta = timedelta(0)  # and how much later
+    limit_unsure: timedelta = timedelta(0)  # how much earlier its global timeout may have begun
 
 
 def permitted(case: Case, now: datetime) -> set[str]:
@@ -149,7 +150,7 @@ def gives_up_at(case: Case) -> datetime:
 def decides_by(case: Case) -> datetime:
     """The last moment at which Usher may wait, at the earliest: the global timeout less a margin."""
     lasts = [min(_LONGEST, 100 * each) - max(timedelta(seconds=10), each / 12) for each in case.timeouts]
-    return case.started_at - case.unsure + min(lasts)
+    return case.started_at - max(case.unsure, case.limit_unsure) + min(lasts)
 
 
 def _limits(case: Case) -> list[timedelta]:

@@ -122,12 +122,14 @@ class Trial:
             is_enrolled=Thing.ENROLLED in self.faults.swarm.things,
         )
         self.stream = Stream(self.clock, Dice.of(seed, "stream"), self.faults, self.telemetry)
+        self.scene.calls_per_second = self.surroundings.calls_per_second or CALLS_PER_SECOND
         self.scene.drains_for = self.surroundings.drains_for or timedelta(0)
         self.scene.announced = self.stream.told if self.surroundings.announces else None
         self.stack = Stack(
             self.usher, self.clock, Dice.of(seed, "stack"), self.scene, self.surroundings.update_takes
         )
         self.scene.goes = lambda: self.stack.goes
+        self.scene.is_settled = lambda: self.stack.is_settled
         self.people = People(self.usher, self.clock, Dice.of(seed, "people"), self.scene, self.audience)
         self.releases = Releases(self.usher, self.clock, Dice.of(seed, "releases"), self.scene, self.service)
         self.scene.deployed.append(InForce(since=self.clock(), file=hooks))
@@ -331,11 +333,14 @@ class Trial:
         self.scenario.end()
         self.audience.tell("faults are off")
         until = self.clock() + SETTLES_IN
+        was_quiet = not self.scene.is_enrolled  # a hook goes some passes after the last wait in it
         while self.clock() < until and not self.scene.violations:
             self._run_until(self.clock() + _LOOKED_AFTER)
             is_told = self.stream.is_empty or self.stack.goes
-            if self.usher.is_quiet and is_told and not self._has_waits() and self.stack.is_settled:
+            is_quiet = self.usher.is_quiet and is_told and not self._has_waits() and self.stack.is_settled
+            if is_quiet and was_quiet:
                 return
+            was_quiet = was_quiet or is_quiet
         if not self.scene.violations:
             self._report_unrest()
 

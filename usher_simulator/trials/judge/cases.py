@@ -82,6 +82,10 @@ class CaseChecker(WaitChecker):
             return _BEGINS
         return _ADOPTED + min(self.scene.drains_for, max(terms.timeouts))
 
+    def _limit_unsure(self, action: Action) -> timedelta:
+        """How much earlier its global timeout may have begun: of one that was adopted, with its activity."""
+        return _ADOPTED + self.scene.drains_for if self.adopted(action) else timedelta(0)
+
     def _unsure_later(self, action: Action, wait: Wait) -> timedelta:
         """How much later it may have begun for Usher: one that was adopted, when it was."""
         late = self.opened_at[action.id] + _CLOCKS - wait.started_at
@@ -96,8 +100,7 @@ class CaseChecker(WaitChecker):
 
     def _set_by_others(self, wait: Wait) -> frozenset[timedelta]:
         """Of what stands the smallest counts, whoever has put it: so an action may be decided earlier."""
-        changed = (wait.group, wait.hook) in self.scene.changed_by_others
-        return frozenset({_SHORTEST} if changed else ())
+        return frozenset({_SHORTEST} if self.is_set_by_others(wait) else ())
 
     def said_to(self, wait: Wait) -> list[list[Said]]:
         """The signals that are kept and count for an action: all that may, and those that do for sure.
@@ -173,4 +176,5 @@ class CaseChecker(WaitChecker):
                 takes_turns=any("at_once" in limits for limits in terms.limits),
                 unsure=self._unsure(action, terms),
                 unsure_later=self._unsure_later(action, wait),
+                limit_unsure=self._limit_unsure(action),
             )

@@ -40,7 +40,8 @@ class Explained(Checker):
         self._notices = Counter[str | None]()  # by token
         self._opened_at: dict[str, datetime] = {}
         self._read: set[tuple[Invocation, tuple[str, str]]] = set()
-        self._alone: defaultdict[str, set[Invocation]] = defaultdict(set)  # that beat without the table
+        # Those that beat without the table, and when last.
+        self._alone: defaultdict[str, dict[Invocation, datetime]] = defaultdict(dict)
         self._news: defaultdict[tuple[str, str], set[str]] = defaultdict(set)  # wake-ups that tell of them
         self._invocations: defaultdict[str, list[tuple[Invocation | None, datetime]]] = defaultdict(list)
 
@@ -82,7 +83,7 @@ class Explained(Checker):
             # Nor was it, perhaps, when the sweep asked: its notice came in between.
             is_new = call.at - self._opened_at[action.id] < _ADOPTING
             if call.refusal is None and not by.faults and action.is_open and not is_new:
-                self._alone[action.id].add(by)
+                self._alone[action.id][by] = call.at
         elif action.is_open:
             self._invocations[action.id].append((call.invocation, call.at))
 
@@ -121,11 +122,18 @@ class Explained(Checker):
         told = [one for one, at in calls if one is not None and self._had_time(action, at)]
         held = [(line.detail.split()[0], line.count) for line in lines if line.event == "held"]
         learned = sum((int(first) if first.isdigit() else 1) * count for first, count in held)
-        alone = 0 if self._news_was_lost(action) else sum(not by.faults for by in self._alone[action.id])
+        alone = 0 if self._news_was_lost(action) else self._beats_alone(action)
         if learned < alone and not self.scene.goes():  # nobody tells a record of anything when Usher is gone
             self.broken(f"{alone} heartbeats were accepted without the table, {learned} are told", action)
         if events["answer"] < len(told):
             self.broken(f"{len(told)} answers came, {events['answer']} are told", action)
+
+    def _beats_alone(self, action: Action) -> int:
+        """By how many invocations. As clocks differ, one at the very end seems to be after it."""
+        wait = self.scene.waits.of_token(action.token or "")
+        ended_at = wait.ended_at if wait is not None else None
+        beats = [at for by, at in self._alone[action.id].items() if not by.faults]
+        return sum(ended_at is None or at < ended_at - 2 * LONGEST_SKEW for at in beats)
 
     def _news_was_lost(self, action: Action) -> bool:
         """Whether a wake-up was lost by which the record would have learned of its heartbeats: seed 1540."""

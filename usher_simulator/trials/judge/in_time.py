@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import defaultdict
 from dataclasses import replace
 from datetime import timedelta
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from usher.core.action import Action
     from usher_simulator.autoscaling.lifecycle_actions import Wait
+    from usher_simulator.trials.effects import Call
     from usher_simulator.trials.invocations import Invocation
     from usher_simulator.trials.judge.scene import Scene
     from usher_simulator.trials.policy_model import Case
@@ -31,6 +33,13 @@ class InTime(CaseChecker):
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
         self._decided: defaultdict[str, list[tuple[datetime, str]]] = defaultdict(list)
+        self._calls: list[datetime] = []  # of Usher
+
+    def called(self, call: Call) -> None:
+        """Each call of Usher's takes a slot of the call budget."""
+        super().called(call)
+        if call.invocation is not None:
+            self._calls.append(call.at)
 
     def stored(self, before: Action | None, after: Action, invocation: Invocation | None) -> None:
         """A decision shows how long it took."""
@@ -63,7 +72,7 @@ class InTime(CaseChecker):
         if ordered_at is not None and ordered_at <= then:
             self.broken(f"{action.result} is decided only now; it was ordered {_IN_TIME} ago", action)
         cases = list(self.cases(action, wait, signals))
-        if not self._has_room(action, then):
+        if not self._has_room(action, then) or self._has_no_slot(then):
             return
         if cases and all(self._lets_go(case, then) for case in cases):
             self.broken(f"{action.result} is decided only now; the policy let go {_IN_TIME} ago", action)
@@ -80,6 +89,7 @@ class InTime(CaseChecker):
             started_at=case.started_at + case.unsure_later,
             unsure=timedelta(0),
             unsure_later=timedelta(0),
+            limit_unsure=timedelta(0),
             answers=answers,
             is_limited=False,
         )
@@ -100,6 +110,11 @@ class InTime(CaseChecker):
                 if sum(at > since for at in lately) >= limits.get(name, 10**6):
                     return False
         return True
+
+    def _has_no_slot(self, then: datetime) -> bool:
+        """Whether the calls since then filled the call budget: a result waits for heartbeats that expire."""
+        lately = len(self._calls) - bisect_left(self._calls, then)
+        return lately >= self.scene.calls_per_second * _IN_TIME.total_seconds()
 
     def _was_held_up(self, action: Action, wait: Wait, then: datetime) -> bool:
         since = then - _IN_TIME

@@ -59,13 +59,17 @@ class WaitChecker(Checker):
     def _files_for(self, group: str, hook: str) -> list[InForce]:
         """The files under which a hook of a group may begin a record now.
 
-        A group that has lost its tag keeps the hook for a while, on its way out, with the terms of then.
+        A group that has lost its tag keeps the hook for a while, on its way out, with the terms of then. One
+        by tags that comes back is on its way out until the update that brings it has ended.
         """
         found = [
             one for file in self.scene.deployed for one in file.hooks_on(group, hook, self.scene.tags[group])
         ]
         is_by_tags = any(not isinstance(one["group"], str) for one in found)
-        return self.scene.in_force(self.scene.untagged.get(group) if is_by_tags else None)
+        since = [self.scene.untagged.get(group)]
+        if not self.scene.is_settled():
+            since.append(self.scene.deployed[-1].since)
+        return self.scene.in_force(min(filter(None, since), default=None) if is_by_tags else None)
 
     def wait_of_call(self, call: Call) -> Wait | None:
         """The wait that a call reached; None where it reached none."""
@@ -104,5 +108,8 @@ class WaitChecker(Checker):
         tags = self.scene.tags[wait.group]
         hooks = [hook for one in self.scene.deployed for hook in one.hooks_on(wait.group, wait.hook, tags)]
         written = [seconds(each.get("heartbeat_timeout", "1h")) for each in hooks]
-        changed = (wait.group, wait.hook) in self.scene.changed_by_others
-        return changed and any(each > wait.heartbeat_timeout for each in written)
+        return self.is_set_by_others(wait) and any(each > wait.heartbeat_timeout for each in written)
+
+    def is_set_by_others(self, wait: Wait) -> bool:
+        """Whether others gave its hook another timeout: Usher reckons with that of the file until it asks."""
+        return (wait.group, wait.hook) in self.scene.changed_by_others

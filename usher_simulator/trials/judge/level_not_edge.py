@@ -134,7 +134,7 @@ class LevelNotEdge(WaitChecker):
         terms, wait = (self.terms_of(action), self.wait_of(action)) if action is not None else (None, None)
         if terms is None or wait is None:
             return False
-        if (wait.group, wait.hook) in self.scene.changed_by_others:
+        if self.is_set_by_others(wait):
             return True
         now = self.scene.clock()
         before = [at for at in self._beaten_at[wait.token] if at <= now - _LINKS]

@@ -98,7 +98,9 @@ class Scene:
     groups: Mapping[str, Group] = field(default_factory=dict)  # of simulated Auto Scaling
     is_enrolled: bool = False  # whether Usher puts the hooks
     goes: Callable[[], bool] = lambda: False  # whether the stack is being deleted, or gone
+    is_settled: Callable[[], bool] = lambda: True  # no change of files or hooks is under way
     announced: Sequence[Announcement] | None = None  # on the event bus; None: events out are off
+    calls_per_second: float = 10.0  # of Usher to Auto Scaling, at most
     drains_for: timedelta = timedelta(0)  # load balancers, before the hooks of a termination begin
     restored_at: datetime | None = None  # what was stored in the time before it may be lost
     violations: list[Violation] = field(default_factory=list)

@@ -157,7 +157,7 @@ class TrueEnds(WaitChecker):
         if self.scene.was_paused(wait.hook, ended_at - wait.heartbeat_timeout):
             return True  # and so does whoever paused its hook: the event of its end came first
         is_ahead = beat is not None and beat.invocation is not None and beat.invocation.skew > _NOTHING
-        return is_ahead or self.is_changed(wait)
+        return is_ahead or self.is_set_by_others(wait)
 
     def _may_have_lived_on(self, action: Action, wait: Wait) -> bool:
         """Whether it may have been beaten, or ended, while nobody here could know of it.
@@ -169,9 +169,8 @@ class TrueEnds(WaitChecker):
         met = self.scene.faults.between(action.id, since - LONGEST_SKEW, self.scene.clock())
         looked_late = any(one.fault in MAKES_A_LOOK_LATE for one in met) or self._nobody_ran(since)
         is_paused = self.scene.was_paused(wait.hook, since)
-        is_changed = (wait.group, wait.hook) in self.scene.changed_by_others
-        is_unseen = looked_late or self._nobody_was_answered(wait)
-        return is_unseen or is_paused or is_changed or self._met(action, since)
+        is_unseen = looked_late or self._nobody_was_answered(wait) or self.is_set_by_others(wait)
+        return is_unseen or is_paused or self._met(action, since)
 
     def _nobody_ran(self, since: datetime) -> bool:
         """Whether the functions that evaluate were down at some time since."""

@@ -269,14 +269,15 @@ def test_a_hook_by_tags_that_comes_back_may_be_on_its_way_out_while_the_stack_is
 
 
 @pytest.mark.parametrize(
-    ("ended_s", "told"),
+    ("again_s", "ended_s", "claims"),
     [
-        pytest.param(60, 1, id="in the middle of a wait"),
-        pytest.param(2, 0, id="two seconds before its end, which clocks blur: seed 6771"),
+        pytest.param(20, 60, ["2 heartbeats"], id="in the middle of a wait"),
+        pytest.param(1, 60, ["1 heartbeats"], id="at once, by copies of one wake-up: seed 7354"),
+        pytest.param(20, 22, ["1 heartbeats"], id="the second before the end, which clocks blur: seed 6771"),
     ],
 )
-def test_a_heartbeat_without_the_table_is_to_be_told_unless_the_wait_was_at_its_end(
-    ended_s: float, told: int
+def test_each_heartbeat_without_the_table_is_to_be_told(
+    again_s: float, ended_s: float, claims: list[str]
 ) -> None:
     world = Trial(1)
     scene = world.scene
@@ -285,19 +286,21 @@ def test_a_heartbeat_without_the_table_is_to_be_told_unless_the_wait_was_at_its_
     scene.waits.begin(wait)
     scene.memory.open(opened, None)
     checker.stored(None, opened, None)
-    by = Invocation(function="sweep", timeout=timedelta(seconds=30))
     parameters = {
         "AutoScalingGroupName": wait.group,
         "LifecycleHookName": wait.hook,
         "InstanceId": wait.instance_id,
     }
     beaten_at = START + timedelta(minutes=2)
-    checker.called(replace(a_heartbeat(wait, beaten_at), invocation=by, parameters=parameters))
+    for later_s in (0, again_s):
+        by = Invocation(function="sweep", timeout=timedelta(seconds=30))
+        call = a_heartbeat(wait, beaten_at + timedelta(seconds=later_s))
+        checker.called(replace(call, invocation=by, parameters=parameters))
     wait.ended_at = beaten_at + timedelta(seconds=ended_s)
     checker.finished()
 
-    claims = [each.text for each in scene.violations if "without the table" in each.text]
-    assert len(claims) == told
+    told = [each.text for each in scene.violations if "without the table" in each.text]
+    assert [text[: len("2 heartbeats")] for text in told] == claims
 
 
 @pytest.mark.parametrize(

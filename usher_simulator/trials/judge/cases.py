@@ -82,9 +82,14 @@ class CaseChecker(WaitChecker):
             return _BEGINS
         return _ADOPTED + min(self.scene.drains_for, max(terms.timeouts))
 
-    def _limit_unsure(self, action: Action) -> timedelta:
-        """How much earlier its global timeout may have begun: of one that was adopted, with its activity."""
-        return _ADOPTED + self.scene.drains_for if self.adopted(action) else timedelta(0)
+    def _limit_unsure(self, action: Action, wait: Wait, terms: Terms) -> timedelta:
+        """How much earlier its global timeout may have begun: of one that was adopted, with its activity.
+
+        Not where it would have ended before the adoption.
+        """
+        begins = wait.started_at - self.scene.drains_for
+        is_over = begins + 100 * min(terms.timeouts) + _ADOPTED < self.opened_at[action.id]
+        return timedelta(0) if is_over or not self.adopted(action) else _ADOPTED + self.scene.drains_for
 
     def _unsure_later(self, action: Action, wait: Wait) -> timedelta:
         """How much later it may have begun for Usher: one that was adopted, when it was."""
@@ -176,5 +181,5 @@ class CaseChecker(WaitChecker):
                 takes_turns=any("at_once" in limits for limits in terms.limits),
                 unsure=self._unsure(action, terms),
                 unsure_later=self._unsure_later(action, wait),
-                limit_unsure=self._limit_unsure(action),
+                limit_unsure=self._limit_unsure(action, wait, terms),
             )

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from usher_simulator.autoscaling.lifecycle_actions import Wait
     from usher_simulator.trials.effects import Call
     from usher_simulator.trials.invocations import Invocation
+    from usher_simulator.trials.judge.scene import Scene
     from usher_simulator.trials.judge.terms import Terms
 
 
@@ -22,9 +23,21 @@ class OnlyOurs(WaitChecker):
 
     promise = "5 only ours"
 
+    def __init__(self, scene: Scene) -> None:
+        super().__init__(scene)
+        self._may_enforce: set[str] = set()  # actions whose rule EC2 had to tell, where one of them enforces
+        self._knows: set[tuple[int, str]] = set()  # invocations that read which rule was chosen for one
+
+    def read(self, action: Action, invocation: Invocation | None) -> None:
+        """From here on an invocation knows what was chosen."""
+        if invocation is not None and action.id in self._may_enforce and not action.policy.candidates:
+            self._knows.add((invocation.number, action.id))
+
     def stored(self, before: Action | None, after: Action, invocation: Invocation | None) -> None:
         """A record begins under a configuration in force, and ends under the same terms."""
         super().stored(before, after, invocation)
+        if any(rule.use.mode is Mode.ENFORCE for rule in after.policy.candidates):
+            self._may_enforce.add(after.id)
         wait, terms = self.wait_of(after), self.terms_of(after)
         if wait is not None and terms is not None and not _has_same_policy(before, after):
             self._check_policy(after, wait, terms)
@@ -73,10 +86,10 @@ class OnlyOurs(WaitChecker):
         terms = self.terms_of(action)
         if wait is None or terms is None or "LifecycleActionToken" not in call.parameters:
             return
-        if call.operation == HEARTBEAT and any(
-            rule.use.mode is Mode.ENFORCE for rule in action.policy.candidates
-        ):
-            return  # EC2 has yet to tell which rule is for it, so it may have to be held
+        by = call.invocation
+        is_known = by is not None and (by.number, action.id) in self._knows
+        if call.operation == HEARTBEAT and action.id in self._may_enforce and not is_known:
+            return  # it may have to be held; without the table nobody knows of a choice since
         policies = self.scene.policies(action, wait, terms)
         if all(policy.get("mode") == "observe" for policy in policies):
             self.broken(f"{call.operation} in observe mode", action)

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.factories import a_signal, an_action, hook_terms
-from usher.core.action import Outcome, Phase, Result
+from usher.core import configuration
+from usher.core.action import Outcome, Phase, Result, Transition
 from usher.core.announce import Announcement, Kind
 from usher.core.held_wait import held_wait
+from usher.core.policy import Move
 from usher_simulator.autoscaling.lifecycle_actions import EndedBy, Wait
 from usher_simulator.trials.condition_replies import SERVICES
 from usher_simulator.trials.effects import Call
@@ -23,6 +25,7 @@ from usher_simulator.trials.judge.in_time import InTime
 from usher_simulator.trials.judge.level_not_edge import LevelNotEdge
 from usher_simulator.trials.judge.never_early import NeverEarly
 from usher_simulator.trials.judge.nothing_lost import NothingLost
+from usher_simulator.trials.judge.only_ours import OnlyOurs
 from usher_simulator.trials.judge.terms import InForce
 from usher_simulator.trials.judge.true_ends import TrueEnds
 from usher_simulator.trials.policy_model import Said
@@ -301,6 +304,39 @@ def test_each_heartbeat_without_the_table_is_to_be_told(
 
     told = [each.text for each in scene.violations if "without the table" in each.text]
     assert [text[: len("2 heartbeats")] for text in told] == claims
+
+
+@pytest.mark.parametrize(
+    ("has_read", "claims"),
+    [
+        pytest.param(True, 1, id="it had read that the policy observes"),
+        pytest.param(False, 0, id="without the table nobody could: seed 7065"),
+    ],
+)
+def test_what_may_enforce_until_ec2_tells_may_be_held_by_who_knows_of_no_choice(
+    has_read: bool, claims: int
+) -> None:
+    scene = Trial(1).scene
+    rules = [{"when": {"availability_zone": "nowhere"}, "use": "finish"}, {"use": "watch"}]
+    hook = {"name": "drain", "group": "web", "transition": "terminating", "policy": rules}
+    policies = {"finish": {"until": [{"signal": "done"}]}, "watch": {"until": [], "mode": "observe"}}
+    file = {"version": 1, "policies": policies, "hooks": [hook]}
+    scene.deployed[:] = [InForce(since=START, file=file)]
+    read = configuration.parse(file)
+    move = Move(group="web", transition=Transition.TERMINATING, origin="AutoScalingGroup", destination="EC2")
+    terms = hook_terms(group="web", name="drain")
+    opened = an_action(started_at=START, hook=terms, policy=read.hooks[0].policy_for(move))
+    chosen = replace(opened, policy=read.policies["watch"])
+    wait = a_wait(opened, 3600)
+    scene.waits.begin(wait)
+    scene.memory.open(chosen, None)
+    checker, by = OnlyOurs(scene), Invocation(function="wake", timeout=timedelta(seconds=30))
+    checker.stored(None, opened, None)
+    if has_read:
+        checker.read(chosen, by)
+    checker.called(replace(a_heartbeat(wait, START), invocation=by))
+
+    assert len(scene.violations) == claims
 
 
 @pytest.mark.parametrize(

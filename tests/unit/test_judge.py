@@ -90,6 +90,31 @@ def test_what_others_ended_is_no_default_unless_its_own_time_was_up(
 
 
 @pytest.mark.parametrize(
+    ("is_changed", "claims"),
+    [
+        pytest.param(False, 1, id="its time was known"),
+        pytest.param(True, 0, id="others had raised its hook's timeout: seed 6122"),
+    ],
+)
+def test_what_time_ended_is_told_as_a_default_where_its_time_was_known(is_changed: bool, claims: int) -> None:
+    world = Trial(1)
+    scene = world.scene
+    checker, opened = TrueEnds(scene), an_action(started_at=START)
+    wait = a_wait(opened, 60)
+    if is_changed:
+        scene.changed_by_others.add((wait.group, wait.hook))
+    scene.waits.begin(wait)
+    checker.stored(None, opened, None)
+    world.clock.run_until(START + timedelta(seconds=70))
+    wait.ended_at, wait.ended_by = START + timedelta(seconds=60), EndedBy.HEARTBEAT_TIMEOUT
+    elsewhere = Outcome.ENDED_ELSEWHERE
+    closed = replace(opened, phase=Phase.CLOSED, outcome=elsewhere, closed_at=scene.clock(), look_at=None)
+    checker.stored(opened, closed, None)
+
+    assert len(scene.violations) == claims
+
+
+@pytest.mark.parametrize(
     ("sent_s", "named_by", "claims"),
     [
         pytest.param(-1, "LifecycleActionToken", 0, id="sent before a late message made the record"),

@@ -184,9 +184,10 @@ def needs_look(action: Action, signal: Signal, change: Kept, now: datetime) -> b
 
 def _changes(signal: Signal, known: Signal | None) -> bool:
     """Whether conditions may stand otherwise by it: progress only where it takes back what was done."""
-    if known is None or signal.status is known.status:
-        return known is None and signal.status is not Status.PROGRESS
-    return signal.status is not Status.PROGRESS or order(known) < order(signal)
+    if known is None:
+        return signal.status is not Status.PROGRESS
+    is_newer = signal.status is not Status.PROGRESS or order(known) < order(signal)
+    return signal.status is not known.status and is_newer
 
 
 def ends(activity_end: ActivityEnd, action: Action) -> bool:

@@ -187,6 +187,26 @@ def test_its_functions_make_clients_by_the_reduced_models(asset: Path) -> None:
     assert tuple(json.loads(said)) == OPERATIONS["ec2"]
 
 
+def test_its_functions_find_endpoints_by_the_rules_of_each_service_and_read_those_of_ours_alone(
+    asset: Path,
+) -> None:
+    """Only the rules know DynamoDB's endpoints by account; S3 is no service of ours."""
+    program = """
+import sys, boto3, wake
+def stop(request, **_):
+    print(request.url, len(boto3.DEFAULT_SESSION.get_available_regions("s3")))
+    sys.exit()
+keys = {"aws_access_key_id": "AKID", "aws_secret_access_key": "secret", "aws_account_id": "123456789012"}
+client = boto3.client("dynamodb", **keys)
+client.meta.events.register("before-send.dynamodb.GetItem", stop)
+client.get_item(TableName="usher", Key={"pk": {"S": "a"}})
+"""
+    python = find_python()
+    command = python.isolated([asset, python.runtime()], program)
+    said = subprocess.check_output(command, env=ENVIRONMENT, text=True)  # noqa: S603 - our own
+    assert said == "https://123456789012.ddb.us-east-1.amazonaws.com/ 0\n"
+
+
 def test_what_pip_cannot_get_is_told_with_what_pip_said() -> None:
     requirements = ROOT / "requirements" / "functions.txt"
     with pytest.raises(WheelsMissing) as raised:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pytest
 from botocore import xform_name
+from botocore.exceptions import EndpointVariantError
 from botocore.loaders import Loader
 from botocore.model import ServiceModel
 from botocore.regions import EndpointResolver
@@ -113,7 +114,7 @@ def answer(resolver: EndpointResolver, prefix: str, region: str, variant: dict[s
     """The endpoint, or why there is none."""
     try:
         return resolver.construct_endpoint(prefix, region, **variant)
-    except Exception as error:  # noqa: BLE001 - whatever it is, it is to be the same
+    except EndpointVariantError as error:
         return str(error)
 
 

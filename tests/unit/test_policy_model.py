@@ -114,10 +114,8 @@ def test_what_may_be_decided_five_seconds_after_the_start(case: Case, results: s
     assert permitted(case, at(5)) == results
 
 
-def test_a_global_timeout_may_have_begun_with_the_activity_and_what_has_elapsed_counts_from_the_wait() -> (
-    None
-):
-    """One that was adopted, whose targets drained for twelve minutes before its hook began: seed 5890."""
+def test_the_global_timeout_of_an_adopted_wait_alone_may_have_begun_with_its_activity() -> None:
+    """Its targets drained for twelve minutes before its hook began: seed 5890."""
     case = a_case({"elapsed": "20s"}, timeouts=frozenset({timedelta(seconds=30)}))
     limit = timedelta(seconds=3000 - 10)
     earlier = replace(case, limit_unsure=timedelta(minutes=12))

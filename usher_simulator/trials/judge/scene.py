@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
+from usher_simulator.trials.deployed import CALLS_PER_SECOND
 from usher_simulator.trials.effects import Watch
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ class Scene:
     goes: Callable[[], bool] = lambda: False  # whether the stack is being deleted, or gone
     is_settled: Callable[[], bool] = lambda: True  # no change of files or hooks is under way
     announced: Sequence[Announcement] | None = None  # on the event bus; None: events out are off
-    calls_per_second: float = 10.0  # of Usher to Auto Scaling, at most
+    calls_per_second: float = CALLS_PER_SECOND  # of Usher to Auto Scaling, at most
     drains_for: timedelta = timedelta(0)  # load balancers, before the hooks of a termination begin
     restored_at: datetime | None = None  # what was stored in the time before it may be lost
     violations: list[Violation] = field(default_factory=list)

@@ -9,7 +9,7 @@ from typing import Any, Final
 import pytest
 
 from tests.factories import START, at
-from tests.simulation.reconcile_scene import BEAT, COMPLETE, PATIENT, THROTTLED, Scene, a_hook
+from tests.simulation.reconcile_scene import COMPLETE, PATIENT, THROTTLED, Scene, a_hook
 from usher.core import configuration
 from usher.core.action import Outcome, Phase, Result
 from usher_cli.report import report
@@ -134,22 +134,29 @@ def test_a_launch_that_others_abandoned_is_known_as_failed_though_the_event_come
     assert policies == ["park from now on: EC2 Instance Launch Unsuccessful"]
 
 
-def test_a_launch_that_fell_to_abandon_is_known_as_failed_without_any_event() -> None:
-    gate = a_hook(policy="patient")
-    drain = a_hook(
-        name="drain",
-        transition="terminating",
-        policy=[{"when": {"after": "launch_failed"}, "use": "park"}, {"use": "patient"}],
-    )
+@pytest.mark.parametrize("is_let_into_service", [True, False])
+def test_a_launch_that_is_found_over_after_its_time_is_not_known_as_failed(is_let_into_service: bool) -> None:
+    """It may as well have been in service, so only AWS's event tells: seed 8131."""
+    rules = [{"when": {"after": "launch_failed"}, "use": "park"}, {"use": "patient"}]
+    gate, drain = a_hook(), a_hook(name="drain", transition="terminating", policy=rules)
     scene = Scene(gate, drain)
     scene.create("web", gate, drain)
-    scene.fault = lambda request: THROTTLED if request.operation == BEAT else None
-    scene.run(10.1)
+    scene.run(1)
+    (launch,) = scene.store.actions()
+    if is_let_into_service:
+        scene.client.complete_lifecycle_action(
+            AutoScalingGroupName="web",
+            LifecycleHookName="gate",
+            InstanceId=launch.instance_id,
+            LifecycleActionResult="CONTINUE",
+        )
+        scene.client.set_desired_capacity(AutoScalingGroupName="web", DesiredCapacity=0)
+    scene.fault = lambda _: THROTTLED
+    scene.run(10.2)
     scene.fault = lambda _: None
-    scene.run(5)
+    scene.run(1)
     launch, termination, *_ = scene.store.actions()
-    assert launch.outcome is Outcome.DEFAULTED
-    assert (termination.policy.name, termination.outcome) == ("park", Outcome.COMPLETED)
+    assert (launch.outcome, termination.policy.name) == (Outcome.DEFAULTED, "patient")
 
 
 def test_a_launch_whose_abandon_never_reached_auto_scaling_is_not_known_as_failed() -> None:

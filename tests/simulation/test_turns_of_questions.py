@@ -11,9 +11,11 @@ import pytest
 
 from tests.factories import START, a_policy, an_action, at
 from tests.questions import QuestionList, asking_by, free_turns
-from tests.simulation.looks_scene import ACCEPTED
+from tests.simulation.looks_scene import ACCEPTED, Scene
 from tests.simulation.test_look_steps import Drained, Told, waiting
 from usher.core.action import Outcome, Result
+from usher.core.conditions.combined import Then
+from usher.core.conditions.elapsed import Elapsed
 from usher.core.conditions.probe import Call, Found, Later, Reply, ReplyKind, Shared
 from usher.core.finding import ConditionStatus
 from usher.ports.errors import Unavailable
@@ -273,6 +275,20 @@ def test_a_conditions_call_on_auto_scaling_takes_a_slot_of_the_budget_or_waits(i
     turns.release_replaced(at(0), at(0))
     assert isinstance(probed(Own(queue="a", unsure=is_shared)), Found)
     assert told.asked == ["DescribeLoadBalancerTargetGroups"]
+
+
+@pytest.mark.parametrize(("behind_s", "is_asked"), [(0, True), (4, True), (5, True), (5.1, False)])
+def test_a_turn_that_was_due_by_the_clock_of_its_sender_is_due(behind_s: float, is_asked: bool) -> None:
+    """Else the chain ended there, and nobody asked until the next heartbeat: seed 7956."""
+    stages = (Elapsed(after=timedelta(seconds=60)), Drained(queue="a"))
+    action = waiting()
+    action = replace(action, policy=replace(action.policy, until=(Then(stages=stages),)))
+    scene, told = Scene(action, now_s=60), Told([5])
+    scene.look()
+    ((_, turn, delay),) = scene.questions.sent
+    assert delay == timedelta(0)
+    replace(asking_by(scene.looks, told), clock=lambda: at(60 - behind_s)).ask("action-1", turn)
+    assert bool(told.asked) is is_asked
 
 
 def test_where_no_question_could_be_sent_a_look_comes_again_within_a_minute() -> None:

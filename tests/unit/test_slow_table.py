@@ -167,6 +167,22 @@ def test_a_look_that_begins_four_seconds_before_the_expiry_beats_a_second_before
     assert world.beaten_at[0] <= EXPIRY - 1 + 0.1, "and two sends of 20 ms"
 
 
+def test_a_hook_is_described_though_the_expiry_that_is_assumed_of_it_has_passed() -> None:
+    """There was never time for it "before the heartbeat", so no result went out: seed 8430."""
+    world = World(now=400, request_s=0.01)
+    described: list[str] = []
+    world.hooks_of = lambda group: described.append(group) or []  # type: ignore[method-assign, func-returns-value]
+    terms = hook_terms(heartbeat_timeout=timedelta(hours=1))
+    action = an_action(hook=terms, timeout_assumed=True, look_at=at(400), booked_at=at(400))
+    world.store.open(action, Raw(received_at=at(0), body="{}"))
+    wait = held_wait(action, 1)
+    assert wait is not None
+    assert wait.expires_at == at(EXPIRY)
+    woken(world, action)
+    (after,) = world.store.actions()
+    assert (described, after.timeout_assumed) == ([action.hook.group], False)
+
+
 def test_the_sum_is_of_what_the_clients_are_told() -> None:
     table, call = machine.IN_TIME, machine.ONE_ATTEMPT
     for config, longest in ((table, slow_table.ATTEMPT), (call, slow_table.QUESTION)):

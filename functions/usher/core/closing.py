@@ -95,12 +95,6 @@ def superseded(action: Action, by_id: str, begun_at: datetime, now: datetime) ->
     return action if action.token is not None else ended(action, now)
 
 
-def launch_failed(action: Action) -> ActivityEnd:
-    """What the end of a launch says that fell to its default result, as an event would."""
-    detail = f"its launch got the default result {action.hook.default_result}"
-    return replace(own_end(action, action.id, action.expires_at, detail), succeeded=False)
-
-
 def own_end(action: Action, activity_id: str, ended_at: datetime, detail: str) -> ActivityEnd:
     """The end of a wait by Usher's own reckoning."""
     return ActivityEnd(

@@ -84,7 +84,6 @@ class Evaluator:
             store=self.store,
             wake_ups=self.scheduler,
             new_id=self.new_id,
-            ends=self.store,
             call_budget=self.call_budget,
             turns=self.turns,
         )

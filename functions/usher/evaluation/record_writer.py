@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
-from usher.core import closing
-from usher.core.action import Outcome, Phase, Result, Transition
+from usher.core.action import Phase
 from usher.core.frozen import frozen, replace
 from usher.evaluation.wake_ups import is_backed
 from usher.ports.errors import Moved, Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
-    from usher.core.action import Action, ActivityEnd
+    from usher.core.action import Action
     from usher.evaluation.call_budget import CallBudget
     from usher.evaluation.turns import Turns
     from usher.evaluation.wake_ups import WakeUpScheduler
@@ -24,18 +22,6 @@ if TYPE_CHECKING:
 
 TRIES: Final = 8
 BOTH: Final = 2  # wake-ups: that of the next evaluation, and the one that makes up for a crash
-
-
-class EndedLaunches(Protocol):
-    """What is kept of the end of a launch. See usher.ports.records."""
-
-    def keep_move_end(self, activity_end: ActivityEnd) -> None:
-        """See EvidenceStore."""
-        ...
-
-    def of_instance(self, instance_id: str) -> Iterable[Action]:
-        """See ActionLookup."""
-        ...
 
 
 @frozen
@@ -134,28 +120,16 @@ class RecordWriter:
 
 @frozen
 class EvaluationWriter(RecordWriter):
-    """What an evaluation stores besides: a launch that failed, for the termination that follows it."""
+    """As RecordWriter. A slot and a place that the action needs no more are given back."""
 
-    ends: EndedLaunches
     call_budget: CallBudget
     turns: Turns
 
     def put(self, action: Action, save: Save | None = None, *, wakes: int = BOTH) -> Action:
-        """As RecordWriter. A slot and a place that the action needs no more are given back."""
-        self._tell_of_failed_launch(action)
+        """See RecordWriter."""
         after = super().put(action, save, wakes=wakes)
         if not after.is_open:
             now = self.wake_ups.clock()
             self.call_budget.release(after, now)
             self.turns.ended(after, now)
         return after
-
-    def _tell_of_failed_launch(self, action: Action) -> None:
-        """Of one that falls to ABANDON by default the termination may have begun, and be recorded, before."""
-        by_default = action.outcome is Outcome.DEFAULTED and action.hook.default_result is Result.ABANDON
-        if not by_default or action.hook.transition is not Transition.LAUNCHING:
-            return
-        self.ends.keep_move_end(closing.launch_failed(action))
-        for other in self.ends.of_instance(action.instance_id):
-            if other.is_open and other.if_launch_failed is not None:
-                self.wake_ups.send(other.id, other.stamp, timedelta(0))

@@ -95,7 +95,7 @@ class Opening:
         )
 
     def _launch_failed(self, notice: LifecycleNotice, hook: Hook, now: datetime) -> bool:
-        """Whether the instance's last launch was abandoned: by Usher, by its default, or as an event says.
+        """Whether the instance's last launch was abandoned: by Usher, or as an event says.
 
         The termination that follows looks like any scale-in (aws-facts 2.2).
         """
@@ -203,11 +203,14 @@ class Opening:
 
 
 def _was_abandoned(action: Action) -> bool:
-    """As far as is known: an ABANDON that is decided may come too late, or be lost."""
+    """As far as is known: an ABANDON that is decided may come too late, or be lost.
+
+    And who finds a launch over after its time cannot know that it got the default result: somebody else may
+    have let it into service meanwhile.
+    """
     by_usher = action.outcome is Outcome.COMPLETED and action.result is Result.ABANDON
-    by_default = action.outcome is Outcome.DEFAULTED and action.hook.default_result is Result.ABANDON
     failed = action.activity_end is not None and not action.activity_end.succeeded
-    return by_usher or by_default or failed
+    return by_usher or failed
 
 
 def _action(notice: LifecycleNotice, hook: Hook, policy: Policy, action_id: str, now: datetime) -> Action:

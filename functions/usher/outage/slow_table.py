@@ -84,12 +84,12 @@ def hurried_evaluator(evaluator: Evaluator, wait: HeldWait | None, limit: Reques
 
     One that begins ATTEMPT + BEAT before the expiry, or sooner, leaves BEAT - LEAST at least for
     the heartbeat. The limit falls where a call goes out, or a result is stored: from there on nothing
-    is pressing.
+    is pressing. Nor is it after the expiry, which may be assumed: there would never be time to ask for it.
     """
     limit.lift()
-    if wait is None:
-        return evaluator
     clock = evaluator.clock
+    if wait is None or wait.expires_at <= clock():
+        return evaluator
     limit.until = max(clock() + LEAST, wait.expires_at - ATTEMPT - BEAT)
     store, budget = (
         cast("Store", _HurriedStore(evaluator.store, limit, clock)),

@@ -93,9 +93,12 @@ class InTime(CaseChecker):
             answers=answers,
             is_limited=False,
         )
-        stands = [policy_model.possible(each, case, then) for each in case.policy["until"]]
+        before = then - timedelta(seconds=10)
+        stands = [
+            policy_model.possible(each, case, at) for each in case.policy["until"] for at in (before, then)
+        ]
         is_sure = all(len(each) == 1 for each in stands)
-        return is_sure and bool(policy_model.by_policy(case, then - timedelta(seconds=10)))
+        return is_sure and bool(policy_model.by_policy(case, before))
 
     def _has_room(self, action: Action, then: datetime) -> bool:
         """Whether the limits of its hook had room for its result all the time since then."""

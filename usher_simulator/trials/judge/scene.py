@@ -141,14 +141,9 @@ class Scene:
         )
 
     def launch_failed(self, wait: Wait) -> bool:
-        """Whether the instance of a termination never came into service: its launch was abandoned.
-
-        Where its hook was paused meanwhile, Usher may take what others completed for the default result.
-        """
+        """Whether the instance of a termination never came into service: its launch was abandoned."""
         before = [one for one in self.waits.of_instance(wait.instance_id) if one.transition == "launching"]
-        return wait.transition == "terminating" and any(
-            one.result == "ABANDON" or self.was_paused(one.hook, one.started_at) for one in before
-        )
+        return wait.transition == "terminating" and any(one.result == "ABANDON" for one in before)
 
     def policies(self, action: Action, wait: Wait, terms: Terms) -> list[Written]:
         """The policies under which an action may be."""

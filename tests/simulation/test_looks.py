@@ -401,7 +401,7 @@ def test_who_has_read_that_it_is_over_beats_nothing_where_the_table_goes_away_th
     assert wait is not None
     with pytest.raises(CutShort) as cut:
         replace(scene.looks, store=store).evaluate("action-1", 1, wait.beaten(at(10)))
-    assert cut.value.decided
+    assert not cut.value.needs_beat
 
 
 def test_what_was_heard_of_late_and_beaten_since_fell_to_its_default_when_it_ran_out() -> None:

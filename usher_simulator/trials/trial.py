@@ -62,7 +62,8 @@ if TYPE_CHECKING:
 START: Final = datetime(2026, 3, 1, tzinfo=UTC)
 LASTS: Final = timedelta(hours=6)
 LONGER: Final = timedelta(hours=18)
-SETTLES_IN: Final = timedelta(hours=8)  # three waits of at most two hours one after the other, and slack
+SETTLES_IN: Final = timedelta(hours=8)  # three waits of LONGEST_WAIT one after the other, and slack
+LONGEST_WAIT: Final = timedelta(hours=2)
 _SHARE_LONGER: Final = 0.02
 _SHARE_OF_TURNS: Final = 0.12  # of the seeds: hooks that let only some actions begin at once
 _LOOKED_AFTER: Final = timedelta(minutes=10)  # holds three passes, by which hooks are put and taken back
@@ -332,7 +333,9 @@ class Trial:
         self.releases.end()
         self.scenario.end()
         self.audience.tell("faults are off")
-        until = self.clock() + SETTLES_IN
+        in_turn = sum(one.awaits_turn for one in self.usher.memory.actions() if one.is_open)
+        settles_in = SETTLES_IN + max(0, in_turn - 2) * LONGEST_WAIT
+        until = self.clock() + settles_in
         was_quiet = not self.scene.is_enrolled  # a hook goes some passes after the last wait in it
         while self.clock() < until and not self.scene.violations:
             self._run_until(self.clock() + _LOOKED_AFTER)
@@ -342,7 +345,7 @@ class Trial:
                 return
             was_quiet = was_quiet or is_quiet
         if not self.scene.violations:
-            self._report_unrest()
+            self._report_unrest(settles_in)
 
     def _instances(self) -> list[Instance]:
         return [one for group in self.fleet.groups.values() for one in group.instances.values()]
@@ -350,11 +353,11 @@ class Trial:
     def _has_waits(self) -> bool:
         return any(one.state.endswith((":Wait", ":Proceed", "Terminating")) for one in self._instances())
 
-    def _report_unrest(self) -> None:
+    def _report_unrest(self, settles_in: timedelta) -> None:
         usher = self.usher
         still = [f"{usher.memory.open_actions()} actions open", f"{len(usher.inbox)} messages in the inbox"]
         still += [f"{len(usher.wake_ups)} wake-ups", f"{self._has_waits()} that instances wait"]
-        self.scene.report("convergence", f"after {SETTLES_IN} without faults: {', '.join(still)}")
+        self.scene.report("convergence", f"after {settles_in} without faults: {', '.join(still)}")
 
     def _outcome(self) -> Outcome:
         actions = self.usher.memory.actions()

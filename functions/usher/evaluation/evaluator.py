@@ -105,7 +105,7 @@ class Evaluator:
         sweep): only where its evaluation is due. Where another one was faster, its record counts:
         evaluate again, unless it says that nothing is due.
         """
-        decided = False  # and stays so, whatever a later try can read
+        needs_beat = True  # and once not, never more, whatever a later try can read
         for _ in range(TRIES):
             now = self.clock()
             try:
@@ -114,7 +114,7 @@ class Evaluator:
                     action, stamp = record_of(wait, self.store), None
                 if action is None:
                     return
-                decided = decided or action.phase is not Phase.OPEN
+                needs_beat = needs_beat and action.phase is Phase.OPEN and action.policy.mode is Mode.ENFORCE
                 after = action if wait is None else learned(action, wait, self.writer, now)
                 if after is None:
                     continue
@@ -124,9 +124,9 @@ class Evaluator:
             except Moved:
                 stamp = stamp if stamp == WHATEVER else None
             except Unavailable as away:
-                if not decided:
+                if needs_beat:
                     raise
-                raise CutShort(str(away), decided=True) from away
+                raise CutShort(str(away), needs_beat=False) from away
             else:
                 return
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 _MAY_BEAT_ALONE: Final = ("wake", "sweep")
 _ADOPTING: Final = timedelta(seconds=60)  # from when a pass knows of no record until its heartbeat
 _AT_ONCE: Final = 2 * LONGEST_SKEW  # for all that clocks tell
+_COPIES: Final = timedelta(seconds=10)  # of one wake-up come in, cold start and all
 _OF_FINDINGS: Final = ("found", "starts")  # kept apart from the record's own lines
 
 
@@ -132,14 +133,14 @@ class Explained(Checker):
     def _beats_alone(self, action: Action) -> int:
         """By how many invocations. As clocks differ, one at the very end seems to be after it.
 
-        Two at once were woken by copies of one message, which count as one.
+        Two within seconds were woken by copies of one message, which count as one.
         """
         wait = self.scene.waits.of_token(action.token or "")
         ended_at = wait.ended_at if wait is not None else None
         beats = sorted(at for by, at in self._alone[action.id].items() if not by.faults)
         before = [None, *beats]
         return sum(
-            (last is None or at - last > _AT_ONCE) and (ended_at is None or at < ended_at - _AT_ONCE)
+            (last is None or at - last > _COPIES) and (ended_at is None or at < ended_at - _AT_ONCE)
             for last, at in zip(before, beats, strict=False)
         )
 

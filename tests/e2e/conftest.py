@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
 import sys
@@ -34,5 +35,10 @@ def make_dist(folder: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_dist(tmp_path_factory.mktemp("dist") / "dist")
+def dist(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """Of the processes of a run the first makes it, and the others wait."""
+    of_run = tmp_path_factory.getbasetemp()
+    folder = (of_run if worker_id == "master" else of_run.parent) / "dist"
+    with (folder.parent / "dist.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return folder if (folder / "SHA256SUMS").exists() else make_dist(folder)

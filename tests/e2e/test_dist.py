@@ -13,9 +13,9 @@ from zipfile import ZipFile
 import pytest
 
 from tests.e2e.conftest import EPOCH_S, make_dist
+from tests.infra.renew_golden import FOLDER, as_golden
 from usher.core.compiled import compiled
 from usher_cdk.bundle import build
-from usher_cdk.installable import installable
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -73,7 +73,7 @@ def test_wheel_and_source_distribution_bring_zip_and_template(dist: Path) -> Non
         only(dist, "usher-functions-*.zip").read_bytes(),
         only(dist, "*.template.json").read_bytes(),
     )
-    assert json.loads(template) == installable()
+    assert as_golden(json.loads(template)) == (FOLDER / "Install.json").read_text()
     with ZipFile(only(dist, "*.whl")) as wheel:
         assert wheel.read("usher_cdk/repository/release/functions.zip") == zipped
         assert wheel.read("usher_cdk/repository/release/template.json") == template

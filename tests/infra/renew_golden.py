@@ -10,7 +10,7 @@ import json
 import re
 import sys
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from tests.infra.stacks import all_templates, of_file
 from usher_cdk.installable import installable
@@ -27,10 +27,12 @@ def golden() -> dict[str, str]:
         "UsherDemo": all_templates(of_file(_DEMO, demo=True))["UsherDemo"],
         "Install": installable(),
     }
-    return {
-        f"{name}.json": _HASH.sub("HASH", json.dumps(template, indent=1)) + "\n"
-        for name, template in made.items()
-    }
+    return {f"{name}.json": as_golden(template) for name, template in made.items()}
+
+
+def as_golden(template: Any) -> str:
+    """The text of one."""
+    return _HASH.sub("HASH", json.dumps(template, indent=1)) + "\n"
 
 
 def main() -> None:

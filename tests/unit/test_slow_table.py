@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
     from usher.core.action import Action, Result
     from usher.core.held_wait import HeldWait
+    from usher.core.hook_items import HookSeen
     from usher.evaluation.evaluator import Evaluator
     from usher.intake.intake import Intake
 
@@ -171,7 +172,12 @@ def test_a_hook_is_described_though_the_expiry_that_is_assumed_of_it_has_passed(
     """There was never time for it "before the heartbeat", so no result went out: seed 8430."""
     world = World(now=400, request_s=0.01)
     described: list[str] = []
-    world.hooks_of = lambda group: described.append(group) or []  # type: ignore[method-assign, func-returns-value]
+
+    def hooks_of(group: str) -> list[HookSeen]:
+        described.append(group)
+        return []
+
+    world.hooks_of = hooks_of  # type: ignore[method-assign]
     terms = hook_terms(heartbeat_timeout=timedelta(hours=1))
     action = an_action(hook=terms, timeout_assumed=True, look_at=at(400), booked_at=at(400))
     world.store.open(action, Raw(received_at=at(0), body="{}"))

@@ -287,7 +287,7 @@ class SmallTrial(Calm):
         if self.is_over:
             self.audience.finished()
         else:
-            self._report_unrest()
+            self._report_unrest(_SETTLES_IN)
 
 
 @cache

@@ -112,6 +112,17 @@ def test_where_describing_is_denied_it_is_told_and_the_instance_is_held_by_early
     assert (wait.is_open, scene.action().heartbeats >= 3) == (True, True)
 
 
+def test_no_result_waits_until_its_group_is_described() -> None:
+    """Each result booked a call, and used it up for that question, which was turned away: seed 9214."""
+    hook = a_hook(group="web-000", heartbeat_timeout="5m")
+    scene = Scene(hook, policy={"until": []}, calls_per_second=1, looks_per_second=1)
+    scene.create("web-000", hook, size=20)
+    scene.fault = lambda request: THROTTLED if request.operation == HOOKS else None
+    scene.run(2)
+    assert {action.outcome for action in scene.store.actions()} == {Outcome.COMPLETED}
+    assert len(scene.calls(HOOKS)) < 20
+
+
 def test_in_observe_mode_nothing_is_described() -> None:
     scene = scene_of(1, stands="30s", file="1h", mode="observe")
     scene.run(0.01)

@@ -136,12 +136,14 @@ class Evaluator:
         if heard.paused is not None and action.policy.mode is not Mode.OBSERVE:
             self.writer.put(_paused(action, heard.paused, now))
             return
-        action = self._with_timeout(action, now)
-        if now < action.expires_at:
-            action = replace(action, paused_by=None)  # the pause ended in time
         asks = questions.are_in(action.policy)
         findings = self._findings_of(action) if asks else None
         action = replace(action, findings=findings.found if findings else ())
+        # A result needs no timeout, and its slot may be the only one for long.
+        describes = not isinstance(decide(action, now), Complete)
+        action = self._with_timeout(action, now, describes=describes)
+        if now < action.expires_at:
+            action = replace(action, paused_by=None)  # the pause ended in time
         chosen = evidence.after_launch(choice.made(action, now), heard.activity_ends, now)
         if chosen.policy is not action.policy:
             self._choose_again(chosen, findings, now)
@@ -179,14 +181,14 @@ class Evaluator:
             tell_unreadable(self.telemetry, action.id)
         return findings
 
-    def _with_timeout(self, action: Action, now: datetime) -> Action:
+    def _with_timeout(self, action: Action, now: datetime, *, describes: bool = True) -> Action:
         """The action under the heartbeat timeout that is on its group, as far as that is known."""
         if not action.timeout_assumed:
             return action
         if self.hook_timeouts is None:
             return replace(action, timeout_assumed=False)
         try:
-            return self.hook_timeouts.with_timeout(action, now)
+            return self.hook_timeouts.with_timeout(action, now, describes=describes)
         except Unavailable as error:
             self.telemetry.trouble(f"the hooks of {action.hook.group} could not be read", error)
             return action

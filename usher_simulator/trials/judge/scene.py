@@ -141,8 +141,11 @@ class Scene:
         )
 
     def launch_failed(self, wait: Wait) -> bool:
-        """Whether the instance of a termination never came into service: its launch was abandoned."""
-        before = [one for one in self.waits.of_instance(wait.instance_id) if one.transition == "launching"]
+        """Whether the instance of a termination never came into service: its launch was abandoned.
+
+        Or the replacement of its root volume, after which the cause may say the same: nobody knows (2.9).
+        """
+        before = [one for one in self.waits.of_instance(wait.instance_id) if _leads_into_service(one)]
         return wait.transition == "terminating" and any(one.result == "ABANDON" for one in before)
 
     def policies(self, action: Action, wait: Wait, terms: Terms) -> list[Written]:
@@ -168,6 +171,10 @@ class Scene:
         until = (since or self.clock()) - _DEPLOYING
         last = max((one.since for one in self.deployed if one.since <= until), default=None)
         return [one for one in self.deployed if last is None or one.since >= last]
+
+
+def _leads_into_service(wait: Wait) -> bool:
+    return wait.transition == "launching" or wait.destination == "AutoScalingGroup"
 
 
 MakeChecker: TypeAlias = "Callable[[Scene], Checker]"

@@ -325,6 +325,18 @@ def test_a_place_that_nobody_can_tell_fits_no_rule() -> None:
         pytest.param(
             {"started_at": at(120)}, {"started_at": at(-3500)}, False, id="before any unbeaten wait"
         ),
+        pytest.param(
+            {"started_at": at(120), "signals_since": at(-5000) - evidence.BEFORE_START},
+            {"started_at": at(-4990)},
+            True,
+            id="in its activity, though others have sent heartbeats since: seed 9960",
+        ),
+        pytest.param(
+            {"started_at": at(120), "signals_since": at(-5000) - evidence.BEFORE_START},
+            {"started_at": at(-5003)},
+            False,
+            id="before its activity",
+        ),
     ],
 )
 def test_a_token_joins_only_the_wait_that_was_adopted(

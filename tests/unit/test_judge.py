@@ -293,6 +293,8 @@ def test_a_hook_by_tags_that_comes_back_may_be_on_its_way_out_while_the_stack_is
     [
         pytest.param(20, 60, ["2 heartbeats"], id="in the middle of a wait"),
         pytest.param(1, 60, ["1 heartbeats"], id="at once, by copies of one wake-up: seed 7354"),
+        pytest.param(10, 60, ["1 heartbeats"], id="by its copy, which had a cold start: seed 8584"),
+        pytest.param(10.1, 60, ["2 heartbeats"], id="too late for a copy"),
         pytest.param(20, 22, ["1 heartbeats"], id="the second before the end, which clocks blur: seed 6771"),
     ],
 )
@@ -321,6 +323,36 @@ def test_each_heartbeat_without_the_table_is_to_be_told(
 
     told = [each.text for each in scene.violations if "without the table" in each.text]
     assert [text[: len("2 heartbeats")] for text in told] == claims
+
+
+@pytest.mark.parametrize(
+    ("is_held", "claims"),
+    [
+        pytest.param(True, [], id="a pass held it by the live state, and told: seed 1345"),
+        pytest.param(False, ["1 answers came, 0 are told"], id="nobody told"),
+    ],
+)
+def test_a_heartbeat_by_instance_is_told_as_an_answer_or_as_held(is_held: bool, claims: list[str]) -> None:
+    scene = Trial(1).scene
+    checker, opened = Explained(scene), an_action(started_at=START, token=None)
+    if is_held:
+        opened = opened.noted(START, "held", "1 heartbeat from 00:02:00Z to 00:02:00Z, without the table")
+    wait = a_wait(replace(opened, token="c613620e"), 3600)
+    scene.waits.begin(wait)
+    scene.memory.open(opened, None)
+    checker.stored(None, opened, None)
+    by = Invocation(function="sweep", timeout=timedelta(seconds=30))
+    checker.heard(opened, scene.memory.evidence(opened), by)
+    parameters = {
+        "AutoScalingGroupName": wait.group,
+        "LifecycleHookName": wait.hook,
+        "InstanceId": wait.instance_id,
+    }
+    call = a_heartbeat(wait, START + timedelta(minutes=2))
+    checker.called(replace(call, invocation=by, parameters=parameters))
+    checker.finished()
+
+    assert [each.text for each in scene.violations if "answers came" in each.text] == claims
 
 
 @pytest.mark.parametrize(

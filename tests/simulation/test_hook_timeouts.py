@@ -112,15 +112,42 @@ def test_where_describing_is_denied_it_is_told_and_the_instance_is_held_by_early
     assert (wait.is_open, scene.action().heartbeats >= 3) == (True, True)
 
 
+def wanting_results(file: str, stands: str, size: int, **limits: int) -> Scene:
+    """A group whose instances are to be let go at once, with a call a second."""
+    hook = a_hook(group="web-000", heartbeat_timeout=file, limits=limits) if limits else None
+    hook = hook or a_hook(group="web-000", heartbeat_timeout=file)
+    scene = Scene(hook, policy={"until": []}, calls_per_second=1, looks_per_second=1)
+    scene.create("web-000", a_hook(heartbeat_timeout=stands), size=size)
+    return scene
+
+
 def test_no_result_waits_until_its_group_is_described() -> None:
     """Each result booked a call, and used it up for that question, which was turned away: seed 9214."""
-    hook = a_hook(group="web-000", heartbeat_timeout="5m")
-    scene = Scene(hook, policy={"until": []}, calls_per_second=1, looks_per_second=1)
-    scene.create("web-000", hook, size=20)
+    scene = wanting_results("5m", "5m", size=20)
     scene.fault = lambda request: THROTTLED if request.operation == HOOKS else None
     scene.run(2)
     assert {action.outcome for action in scene.store.actions()} == {Outcome.COMPLETED}
     assert len(scene.calls(HOOKS)) < 20
+
+
+@pytest.mark.parametrize(
+    ("size", "limits", "minutes"),
+    [
+        pytest.param(100, {}, 3, id="a hundred at once: each call is reserved for a result"),
+        pytest.param(30, {"complete_per_minute": 2}, 20, id="held back by a limit"),
+    ],
+)
+def test_results_go_out_within_the_timeout_that_stands(
+    size: int, limits: dict[str, int], minutes: float
+) -> None:
+    """It is asked for besides, although the file says an hour, and the first question was turned away."""
+    scene = wanting_results("1h", "1m", size, **limits)
+    scene.fault = lambda request: THROTTLED if request.operation == HOOKS else None
+    scene.run(0.3)
+    scene.fault = lambda _: None
+    scene.run(minutes)
+    firsts = scene.waits("web-000")[:size]
+    assert Counter(wait.ended_by for wait in firsts) == {EndedBy.CALL: size}
 
 
 def test_in_observe_mode_nothing_is_described() -> None:

@@ -13,6 +13,7 @@ from tests.simulation.reconcile_scene import COMPLETE, PATIENT, THROTTLED, Scene
 from usher.core import configuration
 from usher.core.action import Outcome, Phase, Result
 from usher_cli.report import report
+from usher_simulator.autoscaling.query_protocol import ApiError
 from usher_simulator.replay.replay import Entry, replay
 
 INSTANCE = "i-0123456789abcdef0"
@@ -33,6 +34,7 @@ POLICIES: Final[dict[str, dict[str, Any]]] = {
     "park": {"until": []},
 }
 PLAIN = ("AutoScalingGroup", "EC2")
+LOST: Final = ApiError("InternalFailure", "We encountered an internal error", status=500)
 
 
 def state(name: str, seconds: float) -> Entry:
@@ -159,25 +161,26 @@ def test_a_launch_that_is_found_over_after_its_time_is_not_known_as_failed(is_le
     assert (launch.outcome, termination.policy.name) == (Outcome.DEFAULTED, "patient")
 
 
-def test_a_launch_whose_abandon_never_reached_auto_scaling_is_not_known_as_failed() -> None:
+@pytest.mark.parametrize("answer", [THROTTLED, LOST], ids=["turned away", "lost, and then unknown"])
+def test_a_launch_whose_abandon_never_reached_auto_scaling_is_not_known_as_failed(answer: ApiError) -> None:
     """Somebody else let it into service meanwhile, so it drains as any other: seed 5399."""
     rules = [{"when": {"after": "launch_failed"}, "use": "park"}, {"use": "patient"}]
     gate, drain = a_hook(), a_hook(name="drain", transition="terminating", policy=rules)
     scene = Scene(gate, drain, policy={**PATIENT, "give_up_after": "2m"})
     scene.create("web", gate, drain)
-    scene.fault = lambda request: THROTTLED if request.operation == COMPLETE else None
+    scene.fault = lambda request: answer if request.operation == COMPLETE else None
     scene.run(3)
     (launch,) = scene.store.actions()
     assert (launch.phase, launch.result) == (Phase.COMPLETING, Result.ABANDON)
-    throttled, scene.fault = scene.fault, lambda _: None
+    faulty, scene.fault = scene.fault, lambda _: None
     scene.client.complete_lifecycle_action(
         AutoScalingGroupName="web",
         LifecycleHookName="gate",
         InstanceId=launch.instance_id,
         LifecycleActionResult="CONTINUE",
     )
-    scene.fault = throttled
-    scene.run(0.5)
+    scene.fault = faulty if answer is THROTTLED else scene.fault
+    scene.run(2)
     scene.client.set_desired_capacity(AutoScalingGroupName="web", DesiredCapacity=0)
     scene.run(0.5)
     _, termination = scene.store.actions()

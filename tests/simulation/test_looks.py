@@ -23,7 +23,7 @@ from tests.simulation.looks_scene import (
     short,
 )
 from usher.core import closing, reconcile
-from usher.core.action import Action, Outcome, Phase, Result
+from usher.core.action import Action, Outcome, Phase, Result, Transition
 from usher.core.held_wait import held_wait
 from usher.core.live_waits import Activity
 from usher.ports.errors import CutShort, Denied, Moved, NoAnswer, Unavailable
@@ -184,6 +184,18 @@ def test_a_young_action_that_is_not_visible_yet_is_asked_again_soon() -> None:
     assert waiting.look_at == at(5)
     scene.now = at(5)
     assert scene.look().outcome is Outcome.COMPLETED
+
+
+def test_a_launch_that_went_into_service_was_ended_by_no_lost_abandon_of_ours() -> None:
+    in_service = an_activity_end(ended_at=at(20), succeeded=True, transition=Transition.LAUNCHING)
+    launch = an_action(
+        hook=hook_terms(transition=Transition.LAUNCHING),
+        phase=Phase.COMPLETING,
+        result=Result.ABANDON,
+        completes_sent=(at(10),),
+        activity_end=in_service,
+    )
+    assert Scene(launch, GONE, now_s=30).look().outcome is Outcome.ENDED_ELSEWHERE
 
 
 def test_an_action_that_is_unknown_to_auto_scaling_beyond_its_first_seconds_has_ended() -> None:
@@ -401,7 +413,33 @@ def test_who_has_read_that_it_is_over_beats_nothing_where_the_table_goes_away_th
     assert wait is not None
     with pytest.raises(CutShort) as cut:
         replace(scene.looks, store=store).evaluate("action-1", 1, wait.beaten(at(10)))
-    assert not cut.value.needs_beat
+    assert not cut.value.may_beat
+
+
+class GoesAwayAtTheEnd(LoggingStore):
+    """It can be read."""
+
+    def save(self, action: Action, *, raw: Raw | None = None) -> None:  # noqa: ARG002
+        raise NoAnswer("store down")
+
+
+@pytest.mark.parametrize(
+    ("mode", "is_paused", "may_beat"),
+    [("enforce", False, True), ("enforce", True, False), ("observe", False, False)],
+)
+def test_who_has_read_that_it_is_observed_or_paused_beats_nothing_where_the_table_goes_away_then(
+    mode: str, is_paused: bool, may_beat: bool
+) -> None:
+    """Found by seed 8096."""
+    action = an_action(policy=a_policy([{"signal": "never"}], mode=mode), look_at=at(20))
+    scene = Scene(action, now_s=20)
+    store = GoesAwayAtTheEnd(scene)
+    store.open(action, None)
+    if is_paused:
+        store.pause(action.hook.name, "ada")
+    with pytest.raises(Unavailable) as cut:
+        replace(scene.looks, store=store).evaluate("action-1", None, held_wait(an_action(), 1))
+    assert getattr(cut.value, "may_beat", True) == may_beat
 
 
 def test_what_was_heard_of_late_and_beaten_since_fell_to_its_default_when_it_ran_out() -> None:

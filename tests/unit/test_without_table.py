@@ -115,7 +115,7 @@ def test_a_wait_is_beaten_and_its_successor_comes_before_the_new_expiry() -> Non
     ("wait", "why"),
     [
         pytest.param(None, AWAY, id="of an earlier release, or with a result"),
-        pytest.param(a_wait(), CutShort("", needs_beat=False), id="whose look had decided a result"),
+        pytest.param(a_wait(), CutShort("", may_beat=False), id="whose look had decided a result"),
     ],
 )
 def test_nothing_goes_out_for_a_wake_up(wait: HeldWait | None, why: Unavailable) -> None:

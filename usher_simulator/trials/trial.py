@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import uuid
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, Final
@@ -62,8 +63,8 @@ if TYPE_CHECKING:
 START: Final = datetime(2026, 3, 1, tzinfo=UTC)
 LASTS: Final = timedelta(hours=6)
 LONGER: Final = timedelta(hours=18)
-SETTLES_IN: Final = timedelta(hours=8)  # three waits of LONGEST_WAIT one after the other, and slack
-LONGEST_WAIT: Final = timedelta(hours=2)
+SETTLES_IN: Final = timedelta(hours=8)  # three waits of _LONGEST_WAIT one after the other, and slack
+_LONGEST_WAIT: Final = timedelta(hours=2)
 _SHARE_LONGER: Final = 0.02
 _SHARE_OF_TURNS: Final = 0.12  # of the seeds: hooks that let only some actions begin at once
 _LOOKED_AFTER: Final = timedelta(minutes=10)  # holds three passes, by which hooks are put and taken back
@@ -333,8 +334,10 @@ class Trial:
         self.releases.end()
         self.scenario.end()
         self.audience.tell("faults are off")
-        in_turn = sum(one.awaits_turn for one in self.usher.memory.actions() if one.is_open)
-        settles_in = SETTLES_IN + max(0, in_turn - 2) * LONGEST_WAIT
+        in_turn = Counter(
+            one.hook.name for one in self.usher.memory.actions() if one.is_open and one.awaits_turn
+        )
+        settles_in = SETTLES_IN + max(0, max(in_turn.values(), default=0) - 2) * _LONGEST_WAIT
         until = self.clock() + settles_in
         was_quiet = not self.scene.is_enrolled  # a hook goes some passes after the last wait in it
         while self.clock() < until and not self.scene.violations:

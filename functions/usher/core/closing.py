@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from usher.core.action import ActivityEnd, Outcome, Phase
+from usher.core.action import ActivityEnd, Outcome, Phase, Result, Transition
 from usher.core.frozen import replace
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def ended(action: Action, now: datetime, why: str = "") -> Action:
     over_at = action.expires_at
     if end is not None and not end.is_inferred:
         over_at = min(over_at, end.ended_at + _CLOCKS_DIFFER)
-    if any(sent_at < over_at for sent_at in action.completes_sent):
+    if not _was_let_in(action) and any(sent_at < over_at for sent_at in action.completes_sent):
         reason = f"{action.reason} (by an earlier call of Usher, whose answer was lost)"
         return closed(action, Outcome.COMPLETED, reason, now)
     if end is not None and end.ended_at < action.expires_at:
@@ -74,6 +74,13 @@ def ended(action: Action, now: datetime, why: str = "") -> Action:
         reason = f"got the default result {result}: its heartbeat timeout expired{context}{unseen}"
         return closed(action, Outcome.DEFAULTED, reason, now)
     return closed(action, Outcome.ENDED_ELSEWHERE, reason, now)
+
+
+def _was_let_in(action: Action) -> bool:
+    """Whether AWS's event says that a launch went into service, so that no ABANDON of ours ended it."""
+    end = action.activity_end
+    launches = action.hook.transition is Transition.LAUNCHING and action.result is Result.ABANDON
+    return launches and end is not None and end.is_event and end.succeeded
 
 
 def _was_known_too_late(action: Action) -> bool:

@@ -97,15 +97,15 @@ class Evaluator:
         """Evaluate one action; do nothing where that is not needed any more.
 
         With a `wait` (from a wake-up) the record first learns what heartbeats were sent without the table.
-        Raises Unavailable; CutShort after a call or a decision; NotRecorded where nothing is known of
-        the wait of a notice that could not be recorded.
+        Raises Unavailable; CutShort after a call or a decision, or where it is observed or paused;
+        NotRecorded where nothing is known of the wait of a notice that could not be recorded.
 
         With a `stamp` (from a wake-up): only while the record stands at it, or its evaluation is due;
         with WHATEVER (an answer was found): in any case, while no result is decided. Without (from the
         sweep): only where its evaluation is due. Where another one was faster, its record counts:
         evaluate again, unless it says that nothing is due.
         """
-        needs_beat = True  # and once not, never more, whatever a later try can read
+        decided, may_beat = False, True  # what is decided stays so, whatever a later try can read
         for _ in range(TRIES):
             now = self.clock()
             try:
@@ -114,7 +114,8 @@ class Evaluator:
                     action, stamp = record_of(wait, self.store), None
                 if action is None:
                     return
-                needs_beat = needs_beat and action.phase is Phase.OPEN and action.policy.mode is Mode.ENFORCE
+                decided = decided or action.phase is not Phase.OPEN
+                may_beat = not decided and action.policy.mode is Mode.ENFORCE
                 after = action if wait is None else learned(action, wait, self.writer, now)
                 if after is None:
                     continue
@@ -124,9 +125,9 @@ class Evaluator:
             except Moved:
                 stamp = stamp if stamp == WHATEVER else None
             except Unavailable as away:
-                if needs_beat:
+                if may_beat:
                     raise
-                raise CutShort(str(away), needs_beat=False) from away
+                raise CutShort(str(away), may_beat=False) from away
             else:
                 return
 
@@ -134,14 +135,12 @@ class Evaluator:
         heard = self.store.evidence(stored)
         action = observed(stored, heard, now)
         if heard.paused is not None and action.policy.mode is not Mode.OBSERVE:
-            self.writer.put(_paused(action, heard.paused, now))
+            self._pause(action, heard.paused, now)
             return
         asks = questions.are_in(action.policy)
         findings = self._findings_of(action) if asks else None
         action = replace(action, findings=findings.found if findings else ())
-        # A result needs no timeout, and its slot may be the only one for long.
-        describes = not isinstance(decide(action, now), Complete)
-        action = self._with_timeout(action, now, describes=describes)
+        action = self._with_timeout(action, now)
         if now < action.expires_at:
             action = replace(action, paused_by=None)  # the pause ended in time
         chosen = evidence.after_launch(choice.made(action, now), heard.activity_ends, now)
@@ -175,20 +174,27 @@ class Evaluator:
         if asks and isinstance(decision, Heartbeat) and not self.chains.begin(action, findings):
             self.scheduler.send(action.id, WHATEVER, _MINUTE)
 
+    def _pause(self, action: Action, by: str, now: datetime) -> None:
+        try:
+            self.writer.put(_paused(action, by, now))
+        except Unavailable as away:
+            raise CutShort(str(away), may_beat=False) from away
+
     def _findings_of(self, action: Action) -> Findings | None:
         findings = self.store.findings(action.id)
         if findings is not None and not findings.is_readable:
             tell_unreadable(self.telemetry, action.id)
         return findings
 
-    def _with_timeout(self, action: Action, now: datetime, *, describes: bool = True) -> Action:
+    def _with_timeout(self, action: Action, now: datetime) -> Action:
         """The action under the heartbeat timeout that is on its group, as far as that is known."""
         if not action.timeout_assumed:
             return action
         if self.hook_timeouts is None:
             return replace(action, timeout_assumed=False)
         try:
-            return self.hook_timeouts.with_timeout(action, now, describes=describes)
+            is_done = isinstance(decide(action, now), Complete)
+            return self.hook_timeouts.with_timeout(action, now, is_done=is_done)
         except Unavailable as error:
             self.telemetry.trouble(f"the hooks of {action.hook.group} could not be read", error)
             return action

@@ -32,12 +32,12 @@ class HookTimeouts:
     telemetry: Telemetry
     clock: Callable[[], datetime]
 
-    def with_timeout(self, action: Action, now: datetime, *, describes: bool = True) -> Action:
+    def with_timeout(self, action: Action, now: datetime, *, is_done: bool = False) -> Action:
         """The action under the timeout that stands, or as it was where nobody can say just now.
 
-        `describes`: whether a call may go out for it. Whoever is to describe the group books a slot for
-        it, which stands as `booked_at` in the record until it comes. In observe mode nothing is called,
-        so what is configured is all that there is.
+        Whoever is to describe the group books a slot for it, which stands as `booked_at` in the record
+        until it comes; of one that `is_done` that slot is for its result, so it asks at once or not at
+        all. In observe mode nothing is called, so what is configured is all that there is.
         """
         if action.policy.mode is Mode.OBSERVE:
             return replace(action, timeout_assumed=False)
@@ -45,11 +45,15 @@ class HookTimeouts:
         if known is not None:
             self.call_budget.release_replaced(action.booked_at, now)
             return replace(known, booked_at=None)
-        if describes:
-            action = self._with_second(action, now)
-        if not describes or action.booked_at is None or action.booked_at > now:
+        if is_done:
+            asks = self.store.claim_describe(action.hook.group, now)
+            return self._asked(action, now) if asks and self.call_budget.asks_now(action, now) else action
+        action = self._with_second(action, now)
+        if action.booked_at is None or action.booked_at > now:
             return action
-        action = replace(action, booked_at=None)
+        return self._asked(replace(action, booked_at=None), now)
+
+    def _asked(self, action: Action, now: datetime) -> Action:
         try:
             seen = self.describe(action.hook.group)
         except GroupGone:

@@ -92,11 +92,11 @@ class Sender:
         except Denied:
             raise
         except Unavailable as away:
-            raise CutShort(str(away), needs_beat=False) from away
+            raise CutShort(str(away), may_beat=False) from away
         try:
             self._send_result(action, decision, now)
         except Unavailable as away:
-            raise CutShort(str(away), needs_beat=False) from away
+            raise CutShort(str(away), may_beat=False) from away
 
     def _send_result(self, action: Action, decision: Complete, now: datetime) -> None:
         answer = self.auto_scaling.complete(action, decision.result)

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from usher.core import adoption, closing, evidence
-from usher.core.action import Action, Outcome, Result, Transition
+from usher.core.action import Action, Result, Transition
 from usher.core.field import ConfigurationRefused
 from usher.core.frozen import frozen, replace
 from usher.core.ownership import Terms, terms
@@ -208,7 +208,7 @@ def _was_abandoned(action: Action) -> bool:
     And who finds a launch over after its time cannot know that it got the default result: somebody else may
     have let it into service meanwhile.
     """
-    by_usher = action.outcome is Outcome.COMPLETED and action.result is Result.ABANDON
+    by_usher = action.is_proven and action.result is Result.ABANDON
     failed = action.activity_end is not None and not action.activity_end.succeeded
     return by_usher or failed
 

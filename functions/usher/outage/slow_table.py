@@ -84,12 +84,13 @@ def hurried_evaluator(evaluator: Evaluator, wait: HeldWait | None, limit: Reques
 
     One that begins ATTEMPT + BEAT before the expiry, or sooner, leaves BEAT - LEAST at least for
     the heartbeat. The limit falls where a call goes out, or a result is stored: from there on nothing
-    is pressing. Nor is it after the expiry, which may be assumed: there would never be time to ask for it.
+    is pressing. After an expiry that is assumed the question what stands has its time: before, it would
+    never be asked.
     """
     limit.lift()
-    clock = evaluator.clock
-    if wait is None or wait.expires_at <= clock():
+    if wait is None:
         return evaluator
+    clock = evaluator.clock
     limit.until = max(clock() + LEAST, wait.expires_at - ATTEMPT - BEAT)
     store, budget = (
         cast("Store", _HurriedStore(evaluator.store, limit, clock)),
@@ -105,7 +106,7 @@ def hurried_evaluator(evaluator: Evaluator, wait: HeldWait | None, limit: Reques
         hook_timeouts=known
         and replace(
             known,
-            live=_Asking(live=known.live, limit=limit, clock=clock),
+            live=_Asking(live=known.live, wait=wait, limit=limit, clock=clock),
             store=hurried(known.store, limit, clock),
             call_budget=replace(known.call_budget, budget=budget),
         ),
@@ -146,12 +147,17 @@ class _HurriedStore(_Hurried):
 @frozen
 class _Asking:
     live: HooksOf
+    wait: HeldWait
     limit: RequestDeadline
     clock: Callable[[], datetime]
 
     def hooks_of(self, group: str) -> Sequence[HookSeen]:
         """As usher.ports.autoscaling.HooksOf."""
-        _check_question(self.limit, self.clock())
+        now = self.clock()
+        if now < self.wait.expires_at:
+            _check_question(self.limit, now)
+        else:
+            self.limit.until = now + QUESTION + LEAST
         return self.live.hooks_of(group)
 
 

@@ -90,7 +90,7 @@ class WithoutTable:
         is_missing = isinstance(why, NotRecorded)
         if isinstance(why, NoAnswer) or isinstance(why.__cause__, NoAnswer):
             self.memory.away.noted(now)
-        if wait is None or (isinstance(why, CutShort) and not why.needs_beat):
+        if wait is None or (isinstance(why, CutShort) and not why.may_beat):
             return False
         if self._is_needless(wait, now):
             if wait.beats:

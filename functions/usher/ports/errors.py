@@ -31,10 +31,10 @@ class Denied(Unavailable):
 class CutShort(Unavailable):
     """The table went away in the middle of an evaluation, which had got so far."""
 
-    def __init__(self, text: str, *, beaten_at: datetime | None = None, needs_beat: bool = True) -> None:
+    def __init__(self, text: str, *, beaten_at: datetime | None = None, may_beat: bool = True) -> None:
         super().__init__(text)
         self.beaten_at = beaten_at  # a heartbeat was sent then, and accepted
-        self.needs_beat = needs_beat  # False: a result may be stored, or its policy observes only
+        self.may_beat = may_beat  # False: a result may be stored, or it is known to be observed or paused
 
 
 class NotRecorded(Unavailable):

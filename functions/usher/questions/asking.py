@@ -45,7 +45,7 @@ _AT_ONCE: Final = timedelta(0)
 _FIRST_BACKOFF: Final = timedelta(seconds=3)
 _LONGEST_BACKOFF: Final = timedelta(seconds=20)
 _MOST_DOUBLINGS: Final = 3
-_CLOCKS: Final = timedelta(seconds=5)  # of two functions differ by less
+_CLOCKS: Final = timedelta(seconds=5)  # of two functions differ by no more
 
 
 @frozen

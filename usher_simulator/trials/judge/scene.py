@@ -143,7 +143,7 @@ class Scene:
     def launch_failed(self, wait: Wait) -> bool:
         """Whether the instance of a termination never came into service: its launch was abandoned.
 
-        Or the replacement of its root volume, after which the cause may say the same: nobody knows (2.9).
+        Or the replacement of its root volume: what the cause says then is not documented (aws-facts 8).
         """
         before = [one for one in self.waits.of_instance(wait.instance_id) if _leads_into_service(one)]
         return wait.transition == "terminating" and any(one.result == "ABANDON" for one in before)

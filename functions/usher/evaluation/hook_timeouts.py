@@ -36,8 +36,8 @@ class HookTimeouts:
         """The action under the timeout that stands, or as it was where nobody can say just now.
 
         Whoever is to describe the group books a slot for it, which stands as `booked_at` in the record
-        until it comes; of one that `is_done` that slot is for its result, so it asks at once or not at
-        all. In observe mode nothing is called, so what is configured is all that there is.
+        until it comes; of one that `is_done` that slot is for its result. In observe mode nothing is
+        called, so what is configured is all that there is.
         """
         if action.policy.mode is Mode.OBSERVE:
             return replace(action, timeout_assumed=False)
@@ -46,12 +46,20 @@ class HookTimeouts:
             self.call_budget.release_replaced(action.booked_at, now)
             return replace(known, booked_at=None)
         if is_done:
-            asks = self.store.claim_describe(action.hook.group, now)
-            return self._asked(action, now) if asks and self.call_budget.asks_now(action, now) else action
-        action = self._with_second(action, now)
+            return self._asked_besides(action, now)
+        action = self._with_slot(action, now)
         if action.booked_at is None or action.booked_at > now:
             return action
         return self._asked(replace(action, booked_at=None), now)
+
+    def _asked_besides(self, action: Action, now: datetime) -> Action:
+        """Of all results of a group one gives its slot away for the question, and takes another."""
+        if action.booked_at is not None and action.booked_at > now:
+            return action
+        is_claimed = self.store.claim_describe(action.hook.group, now)
+        if is_claimed and (action.booked_at is not None or self.call_budget.asks_now(action, now)):
+            return self._asked(replace(action, booked_at=None), now)
+        return action
 
     def _asked(self, action: Action, now: datetime) -> Action:
         try:
@@ -68,7 +76,7 @@ class HookTimeouts:
             return hook_timeouts.known(action, seen, now) or action
         return action
 
-    def _with_second(self, action: Action, now: datetime) -> Action:
+    def _with_slot(self, action: Action, now: datetime) -> Action:
         """The action with the slot in which it is to describe its group, if it is the one to do so."""
         if action.booked_at is not None:
             return action

@@ -17,7 +17,9 @@ from usher.core.held_wait import held_wait
 from usher.core.policy import Move
 from usher_simulator.autoscaling.lifecycle_actions import EndedBy, Wait
 from usher_simulator.trials.condition_replies import SERVICES
+from usher_simulator.trials.condition_truths import CONDITIONS, Truth
 from usher_simulator.trials.effects import Call
+from usher_simulator.trials.faults import Swarm
 from usher_simulator.trials.invocations import Invocation
 from usher_simulator.trials.judge.events_out import EventsOut
 from usher_simulator.trials.judge.explained import Explained
@@ -28,7 +30,7 @@ from usher_simulator.trials.judge.nothing_lost import NothingLost
 from usher_simulator.trials.judge.only_ours import OnlyOurs
 from usher_simulator.trials.judge.terms import InForce
 from usher_simulator.trials.judge.true_ends import TrueEnds
-from usher_simulator.trials.policy_model import Said
+from usher_simulator.trials.policy_model import PossibleStatus, Said
 from usher_simulator.trials.trial import START, Trial
 
 if TYPE_CHECKING:
@@ -411,6 +413,62 @@ def test_a_result_may_be_late_where_heartbeats_took_the_whole_call_budget(calls:
     checker.stored(opened, replace(opened, phase=Phase.COMPLETING, result=Result.CONTINUE), None)
 
     assert len(scene.violations) == claims
+
+
+@pytest.mark.parametrize(
+    ("until_s", "claims"),
+    [
+        pytest.param(None, 1, id="it has held since"),
+        pytest.param(1195, 0, id="in the ten seconds between both of its moments it was not sure: seed 8360"),
+    ],
+)
+def test_a_condition_must_have_held_for_sure_at_the_moment_that_counts(
+    until_s: float | None, claims: int
+) -> None:
+    world = Trial(1, swarm=Swarm(rates={}))  # nothing goes wrong with questions
+    scene = world.scene
+    policies = {"drain": {"until": [CONDITIONS["targets drained"]]}}
+    deploy(scene, policies, name="drain", group="web")
+    opened = an_action(started_at=START, hook=hook_terms(group="web", name="drain"))
+    wait = a_wait(opened, 3600)
+    scene.waits.begin(wait)
+    scene.asked.begins(wait, ["targets drained"], timedelta(hours=1))
+    changes = [START + timedelta(seconds=each) for each in (60, until_s) if each is not None]
+    scene.asked.answers(wait, START).of.truths["targets drained"] = Truth(
+        kind="targets drained",
+        since=changes,
+        states=[PossibleStatus.HOLDS, PossibleStatus.PENDING][: len(changes)],
+        takes=timedelta(0),
+        end=PossibleStatus.HOLDS,
+    )
+    checker = InTime(scene)
+    checker.stored(None, opened, None)
+    world.clock.run_until(START + timedelta(minutes=30))
+    checker.stored(opened, replace(opened, phase=Phase.COMPLETING, result=Result.CONTINUE), None)
+
+    assert len(scene.violations) == claims
+
+
+@pytest.mark.parametrize(
+    ("transition", "destination", "result", "failed"),
+    [
+        ("launching", "AutoScalingGroup", "ABANDON", True),
+        ("launching", "AutoScalingGroup", "CONTINUE", False),
+        pytest.param("terminating", "AutoScalingGroup", "ABANDON", True, id="a root volume: seed 9363"),
+        pytest.param("terminating", "WarmPool", "ABANDON", False, id="a return to the pool"),
+    ],
+)
+def test_a_termination_may_follow_a_launch_that_failed(
+    transition: str, destination: str, result: str, failed: bool
+) -> None:
+    scene = Trial(1).scene
+    earlier = replace(a_wait(an_action(token="earlier"), 60), transition=transition, destination=destination)
+    later = a_wait(an_action(token="later"), 60)
+    for wait in (earlier, later):
+        scene.waits.begin(wait)
+    earlier.result = result
+
+    assert scene.launch_failed(later) == failed
 
 
 def announced(kind: Kind, version: int, action: Action, outcome: Outcome | None) -> Announcement:

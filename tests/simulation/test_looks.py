@@ -186,16 +186,28 @@ def test_a_young_action_that_is_not_visible_yet_is_asked_again_soon() -> None:
     assert scene.look().outcome is Outcome.COMPLETED
 
 
-def test_a_launch_that_went_into_service_was_ended_by_no_lost_abandon_of_ours() -> None:
-    in_service = an_activity_end(ended_at=at(20), succeeded=True, transition=Transition.LAUNCHING)
-    launch = an_action(
-        hook=hook_terms(transition=Transition.LAUNCHING),
-        phase=Phase.COMPLETING,
-        result=Result.ABANDON,
-        completes_sent=(at(10),),
-        activity_end=in_service,
+@pytest.mark.parametrize(
+    ("default", "result", "outcome"),
+    [
+        ("ABANDON", "ABANDON", Outcome.ENDED_ELSEWHERE),
+        ("ABANDON", None, Outcome.ENDED_ELSEWHERE),
+        ("CONTINUE", None, Outcome.DEFAULTED),
+        ("ABANDON", "CONTINUE", Outcome.COMPLETED),
+    ],
+)
+def test_no_abandon_ended_a_launch_that_went_into_service(
+    default: str, result: str | None, outcome: Outcome
+) -> None:
+    """Neither a lost one of ours, nor the default, whatever the time of its event."""
+    launch = short(
+        phase=Phase.COMPLETING if result else Phase.OPEN,
+        result=Result(result) if result else None,
+        completes_sent=(at(10),) if result else (),
+        activity_end=an_activity_end(ended_at=at(31), succeeded=True, transition=Transition.LAUNCHING),
+        look_at=at(60),
     )
-    assert Scene(launch, GONE, now_s=30).look().outcome is Outcome.ENDED_ELSEWHERE
+    terms = replace(launch.hook, transition=Transition.LAUNCHING, default_result=Result(default))
+    assert Scene(replace(launch, hook=terms), GONE, now_s=60).look().outcome is outcome
 
 
 def test_an_action_that_is_unknown_to_auto_scaling_beyond_its_first_seconds_has_ended() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from tests.factories import a_policy, an_action, at, fill, hook_terms
 from usher.core import configuration, hook_timeouts
-from usher.core.action import Result, Transition
+from usher.core.action import Outcome, Phase, Result, Transition
 from usher.core.decide import Heartbeat, Wait, decide
 from usher.core.hook_items import Enrolled, Former, HookSettings
 from usher.core.hook_timeouts import COUNTS_FOR, Described
@@ -146,6 +146,18 @@ def test_of_two_heartbeat_timeouts_the_smaller_counts(now: datetime, ends_at: da
     assert after.hook.heartbeat_timeout == timedelta(seconds=30)
     assert (after.ends_at, after.booked_at, after.look_at) == (ends_at, None, now)
     assert hook_timeouts.shortened(action, 2 * HOUR, now) is action
+
+
+@pytest.mark.parametrize(("phase", "is_shorter"), [(Phase.COMPLETING, True), (Phase.CLOSED, False)])
+def test_a_smaller_timeout_counts_for_what_is_being_completed_and_not_for_what_is_closed(
+    phase: Phase, is_shorter: bool
+) -> None:
+    """Its result was tried again an hour apart, as by the file, while a minute stood."""
+    is_closed = phase is Phase.CLOSED
+    ended = {"outcome": Outcome.COMPLETED, "closed_at": at(5), "look_at": None} if is_closed else {}
+    action = an_action(phase=phase, result=Result.CONTINUE, **ended)
+    after = hook_timeouts.shortened(action, timedelta(seconds=30), at(60))
+    assert (after.hook.heartbeat_timeout == timedelta(seconds=30)) == is_shorter
 
 
 def an_item(timeout: timedelta, **changes: Any) -> Enrolled:

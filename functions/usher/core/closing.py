@@ -56,10 +56,13 @@ def ended(action: Action, now: datetime, why: str = "") -> Action:
     over_at = action.expires_at
     if end is not None and not end.is_inferred:
         over_at = min(over_at, end.ended_at + _CLOCKS_DIFFER)
-    if not _was_let_in(action) and any(sent_at < over_at for sent_at in action.completes_sent):
+    is_let_in = _is_let_in(action)
+    may_be_ours = not (is_let_in and action.result is Result.ABANDON)
+    if may_be_ours and any(sent_at < over_at for sent_at in action.completes_sent):
         reason = f"{action.reason} (by an earlier call of Usher, whose answer was lost)"
         return closed(action, Outcome.COMPLETED, reason, now)
-    if end is not None and end.ended_at < action.expires_at:
+    is_no_default = is_let_in and action.hook.default_result is Result.ABANDON
+    if end is not None and (end.ended_at < action.expires_at or is_no_default):
         reason = f"ended elsewhere: {end.detail}"
     elif action.beaten_at is None and _was_known_too_late(action):
         reason = KNOWN_TOO_LATE
@@ -76,11 +79,11 @@ def ended(action: Action, now: datetime, why: str = "") -> Action:
     return closed(action, Outcome.ENDED_ELSEWHERE, reason, now)
 
 
-def _was_let_in(action: Action) -> bool:
-    """Whether AWS's event says that a launch went into service, so that no ABANDON of ours ended it."""
+def _is_let_in(action: Action) -> bool:
+    """Whether AWS's event says that a launch went into service, so that no ABANDON ended it."""
     end = action.activity_end
-    launches = action.hook.transition is Transition.LAUNCHING and action.result is Result.ABANDON
-    return launches and end is not None and end.is_event and end.succeeded
+    is_told = end is not None and end.is_event and end.succeeded
+    return is_told and action.hook.transition is Transition.LAUNCHING
 
 
 def _was_known_too_late(action: Action) -> bool:

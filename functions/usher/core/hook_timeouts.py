@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from usher.core import duration
-from usher.core.action import Phase, require_aware
+from usher.core.action import require_aware
 from usher.core.frozen import frozen
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def shortened(action: Action, timeout: timedelta, now: datetime) -> Action:
     counts, and a later raise never lengthens what is open. A global limit that is past already was
     not made smaller: the instance still waits.
     """
-    if timeout >= action.hook.heartbeat_timeout or action.phase is not Phase.OPEN:
+    if timeout >= action.hook.heartbeat_timeout or not action.is_open:
         return action
     terms = replace(action.hook, heartbeat_timeout=timeout)
     after = replace(action, hook=terms, look_at=now, booked_at=None)

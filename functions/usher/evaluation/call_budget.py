@@ -81,9 +81,10 @@ class CallBudget:
         best = deadlines.preferred_heartbeat_at(action.expires_at, action.hook.heartbeat_timeout, now)
         return at_once or self._book(now, best, max(best, last), now)
 
-    def asks_now(self, action: Action, now: datetime) -> bool:
-        """Whether it is asked now what timeout its hook stands with: there is room, or its expiry is near."""
-        return self.try_acquire(now) is not None or action.heartbeat_by - now <= _AT_RISK
+    @staticmethod
+    def is_first_expiry_near(action: Action, now: datetime) -> bool:
+        """Whether it expires in ten seconds, as far as is known, unless its first heartbeat is sent."""
+        return action.beaten_at is None and timedelta(0) <= action.heartbeat_by - now <= _AT_RISK
 
     def try_acquire(self, now: datetime) -> datetime | None:
         """The slot that is booked for such a call; None: there is no room."""

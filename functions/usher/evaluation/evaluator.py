@@ -125,7 +125,7 @@ class Evaluator:
             except Moved:
                 stamp = stamp if stamp == WHATEVER else None
             except Unavailable as away:
-                if may_beat:
+                if may_beat or isinstance(away, CutShort):
                     raise
                 raise CutShort(str(away), may_beat=False) from away
             else:

@@ -53,12 +53,15 @@ class HookTimeouts:
         return self._asked(replace(action, booked_at=None), now)
 
     def _asked_besides(self, action: Action, now: datetime) -> Action:
-        """Of all results of a group one gives its slot away for the question, and takes another."""
-        if action.booked_at is not None and action.booked_at > now:
-            return action
-        is_claimed = self.store.claim_describe(action.hook.group, now)
-        if is_claimed and (action.booked_at is not None or self.call_budget.asks_now(action, now)):
-            return self._asked(replace(action, booked_at=None), now)
+        """A result keeps its slot, and goes whatever becomes of the question.
+
+        That takes a call where there is room now, or once as the expiry comes near that is assumed.
+        """
+        is_near = self.call_budget.is_first_expiry_near(action, now)
+        free = None if is_near or action.booked_at is not None else self.call_budget.try_acquire(now)
+        if (is_near or free is not None) and self.store.claim_describe(action.hook.group, now):
+            return self._asked(action, now)
+        self.call_budget.release_replaced(free, now)
         return action
 
     def _asked(self, action: Action, now: datetime) -> Action:

@@ -154,7 +154,8 @@ class _Asking:
     def hooks_of(self, group: str) -> Sequence[HookSeen]:
         """As usher.ports.autoscaling.HooksOf."""
         now = self.clock()
-        if now < self.wait.expires_at:
+        configured = self.wait.expires_at - self.wait.period + self.wait.timeout
+        if now < self.wait.expires_at or now + QUESTION + BEAT >= configured:
             _check_question(self.limit, now)
         else:
             self.limit.until = now + QUESTION + LEAST

@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
+from usher_simulator.trials.deployed import WAKE
 from usher_simulator.trials.faults import LONGEST_SKEW, Part
 from usher_simulator.trials.judge.known_waits import WaitChecker
 from usher_simulator.trials.judge.scene import HEARTBEAT, STAMPS
@@ -23,7 +24,7 @@ _MOST_LOOKS: Final = 60  # that store something, of one action in a minute
 _MINUTE: Final = timedelta(minutes=1)
 _WHATEVER: Final = 0  # the version of a wake-up for whatever stands
 _OWN_WAKE_UPS: Final = 4  # that one evaluation sends for the state that it stores
-_MOST_COPIES: Final = 20  # of one link of a chain without the table: SQS may deliver twice, to two containers
+_MOST_COPIES: Final = WAKE.most_at_once  # of one link of a chain without the table: one for each container
 _ASSUMED: Final = timedelta(seconds=30)  # the shortest timeout that a hook can have (aws-facts 2.1)
 _LINKS: Final = timedelta(seconds=10)  # so long after the table is back a chain may go on by itself
 

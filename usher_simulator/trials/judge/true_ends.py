@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 _NOTHING: Final = timedelta(0)
 _NEVER: Final = datetime.max.replace(tzinfo=UTC)
 _CLOCKS_BLUR: Final = 2 * LONGEST_SKEW
+_EVENT_TIMES_DIFFER: Final = timedelta(seconds=1)  # they are whole seconds
 _BY_TIME: Final = (EndedBy.HEARTBEAT_TIMEOUT, EndedBy.GLOBAL_TIMEOUT)
 # After these nobody can know what became of a call: it was never sent, or its answer was not stored.
 LEAVES_A_CALL_UNKNOWN: Final = frozenset(
@@ -149,7 +150,8 @@ class TrueEnds(WaitChecker):
         """Whether it ended before it was known here, at a moment that clocks blur, or before its time."""
         now, beat = self.scene.clock(), self.beats.get(wait.token)
         ended_at = wait.ended_at or now
-        if self.opened_at[action.id] > ended_at - LONGEST_SKEW or now - ended_at < _CLOCKS_BLUR:
+        is_too_late = self.opened_at[action.id] > ended_at - LONGEST_SKEW - _EVENT_TIMES_DIFFER
+        if is_too_late or now - ended_at < _CLOCKS_BLUR:
             return True
         terms = self.terms_of(action)
         if terms is not None and terms.is_observed:

@@ -124,9 +124,8 @@ def joins(known: Action, came: Action) -> bool:
     earliest = known.started_at
     if earliest >= known.first_seen_at:  # its start was not known
         earliest = known.first_seen_at - known.hook.heartbeat_timeout
-        if (
-            known.signals_since is not None
-        ):  # its activity has one wait of each hook; later where an earlier wait ended
+        # Its activity, which has one wait of each hook, began then; or an earlier wait ended, which is later.
+        if known.signals_since is not None:
             earliest = min(earliest, known.signals_since + evidence.BEFORE_START)
     places = ((known.origin, came.origin), (known.destination, came.destination))
     fits = all(None in pair or pair[0] == pair[1] for pair in places)

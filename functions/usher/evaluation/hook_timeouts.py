@@ -55,7 +55,7 @@ class HookTimeouts:
     def _asked_besides(self, action: Action, now: datetime) -> Action:
         """A result keeps its slot, and goes whatever becomes of the question.
 
-        That takes a call where there is room now, or once as the expiry comes near that is assumed.
+        The question goes out where there is room now, or as the assumed expiry of the action comes near.
         """
         is_near = self.call_budget.is_first_expiry_near(action, now)
         free = None if is_near or action.booked_at is not None else self.call_budget.try_acquire(now)

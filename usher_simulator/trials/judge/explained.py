@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _MAY_BEAT_ALONE: Final = ("wake", "sweep")
 _ADOPTING: Final = timedelta(seconds=60)  # from when a pass knows of no record until its heartbeat
 _AT_ONCE: Final = 2 * LONGEST_SKEW  # for all that clocks tell
-_COPIES: Final = timedelta(seconds=10)  # of one wake-up come in, cold start and all
+_COPIES: Final = timedelta(seconds=10)  # so long after a wake-up its copy may begin, after a cold start
 _OF_FINDINGS: Final = ("found", "starts")  # kept apart from the record's own lines
 
 

@@ -20,7 +20,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 import boto3
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 from hypothesis import given
 from hypothesis import strategies as st
 from moto.server import ThreadedMotoServer
@@ -49,6 +49,7 @@ from usher_simulator.conformance.scenarios import load
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from contextlib import AbstractContextManager
 
     from mypy_boto3_sqs import SQSClient
 
@@ -62,6 +63,7 @@ FUNCTION = f"arn:aws:lambda:us-east-1:{ACCOUNT}:function:on-hook"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/notifies"
 GATE = {"LifecycleHookName": "gate", "LifecycleTransition": LAUNCHING, "HeartbeatTimeout": 7200}
 BRIEF = GATE | {"HeartbeatTimeout": 30, "DefaultResult": "CONTINUE"}
+OF_FUNCTION: dict[str, Any] = GATE | {"NotificationTargetARN": FUNCTION}
 HOOK = {"AutoScalingGroupName": GROUP, "LifecycleHookName": "gate"}
 DESCRIBE_TYPES = {"Action": "DescribeLifecycleHookTypes", "Version": "2011-01-01"}
 FAST = {"monotonic": time.monotonic, "speed": 100.0}
@@ -645,6 +647,50 @@ def test_what_is_slow_outside_holds_nothing_up() -> None:
             assert door.states() == ["Pending:Wait"]
             answered.set()
             eventually(lambda: in_time == [True])
+
+
+def test_others_are_answered_while_a_test_message_is_on_its_way() -> None:
+    """The target asks about the group before it takes the message, as the local account does for IAM."""
+    known = []
+
+    def answer(*_: object) -> tuple[int, str]:
+        try:
+            known.append([tag["Key"] for tag in asking.client.describe_tags()["Tags"]])
+        except BotoCoreError as error:
+            known.append([repr(error)])
+        return 202, ""
+
+    with an_endpoint(answer) as functions, by_function(functions) as asking:
+        asking.create(Tags=[{"Key": "team"}])
+        asking.client.put_lifecycle_hook(AutoScalingGroupName=GROUP, **OF_FUNCTION)
+    assert known == [["team"]]
+
+
+def test_no_hook_is_put_in_a_group_that_was_deleted_while_its_test_message_was_on_its_way() -> None:
+    def answer(*_: object) -> tuple[int, str]:
+        door.client.delete_auto_scaling_group(AutoScalingGroupName=GROUP, ForceDelete=True)
+        return 202, ""
+
+    with an_endpoint(answer) as functions, by_function(functions) as door:
+        door.create()
+        with pytest.raises(ClientError, match="not found"):
+            door.client.put_lifecycle_hook(AutoScalingGroupName=GROUP, **OF_FUNCTION)
+
+
+def test_a_group_that_was_made_while_the_test_message_of_another_was_on_its_way_stands() -> None:
+    def answer(*_: object) -> tuple[int, str]:
+        door.create(MaxSize=2)
+        return 202, ""
+
+    with an_endpoint(answer) as functions, by_function(functions) as door:
+        with pytest.raises(ClientError, match="already exists"):
+            door.create(OF_FUNCTION)
+        (group,) = door.client.describe_auto_scaling_groups()["AutoScalingGroups"]
+        assert group["MaxSize"] == 2
+
+
+def by_function(functions: Endpoint) -> AbstractContextManager[Door]:
+    return a_door(environment={"AWS_ENDPOINT_URL_LAMBDA": functions.url})
 
 
 # -- its end ----------------------------------------------------------------------------------

@@ -58,11 +58,7 @@ class GroupOperations:
 
     def _create(self, asked: Mapping[str, Any], request_id: str) -> Answer:
         name = asked["AutoScalingGroupName"]
-        if name in self._fleet.groups:
-            raise ApiError(
-                "AlreadyExists",
-                f"AutoScalingGroup by this name already exists - A group with the name {name} already exists",
-            )
+        self._check_free(name)
         check_new(asked)
         hooks = hooks_of(asked.get("LifecycleHookSpecificationList") or [])
         group = Group(
@@ -80,8 +76,16 @@ class GroupOperations:
             if hook.target_arn:
                 self._hooks.send_test(group, hook, request_id)
             group.hooks[hook.name] = hook
+        self._check_free(name)  # others had their turn while the test messages were on their way
         self._fleet.add_group(group)
         return {}
+
+    def _check_free(self, name: str) -> None:
+        if name in self._fleet.groups:
+            raise ApiError(
+                "AlreadyExists",
+                f"AutoScalingGroup by this name already exists - A group with the name {name} already exists",
+            )
 
     def _update(self, asked: Mapping[str, Any], _: str) -> Answer:
         if asked["AutoScalingGroupName"] not in self._fleet.groups:

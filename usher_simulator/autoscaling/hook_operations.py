@@ -44,20 +44,28 @@ class HookOperations:
 
     def _put(self, asked: Mapping[str, Any], request_id: str) -> Answer:
         """PutLifecycleHook: creates, or changes what is given."""
+        group, hook = self._asked(asked)
+        if asked.get("NotificationTargetARN") and (
+            hook.name not in group.hooks or self._fleet.assumptions.update_sends_test
+        ):
+            self.send_test(group, hook, request_id)
+            group, hook = self._asked(asked)
+        group.hooks[hook.name] = hook
+        return {}
+
+    def _asked(self, asked: Mapping[str, Any]) -> tuple[Group, Hook]:
+        """The group as it is now, and the hook as it shall be there."""
         group = group_of(self._fleet, asked["AutoScalingGroupName"])
         known = group.hooks.get(asked["LifecycleHookName"])
         if known is None:
             _check_count(len(group.hooks) + 1)
-        hook = hook_of(asked, known)
-        if asked.get("NotificationTargetARN") and (
-            known is None or self._fleet.assumptions.update_sends_test
-        ):
-            self.send_test(group, hook, request_id)
-        group.hooks[hook.name] = hook
-        return {}
+        return group, hook_of(asked, known)
 
     def send_test(self, group: Group, hook: Hook, request_id: str) -> None:
-        """The test message goes out within the call; where it cannot, nothing is put (aws-facts 1.2)."""
+        """The test message goes out within the call; where it cannot, nothing is put (aws-facts 1.2).
+
+        Until it is taken others may change whatever is there.
+        """
         body = test_message(group, request_id, self._fleet.clock())
         try:
             self._fleet.outside.notify(

@@ -81,7 +81,8 @@ def open_door(setup: Setup) -> Iterator[str]:
         return wall_clock.advance(span)
 
     with Server(setup.port, respond, advance) as server:
-        outside = AwsOutside(setup.environment, undeliverable, setup.say)
+        wall_clock = WallClock(clock, setup.monotonic, setup.speed)
+        outside = AwsOutside(setup.environment, undeliverable, wall_clock.let_go, setup.say)
         fleet = Fleet(
             clock=clock,
             outside=outside,
@@ -90,7 +91,6 @@ def open_door(setup: Setup) -> Iterator[str]:
             new_instance_id=lambda: f"i-0{setup.random.getrandbits(64):016x}",
         )
         service = AutoScalingService(fleet, lag=lambda: setup.describe_lag)
-        wall_clock = WallClock(clock, setup.monotonic, setup.speed)
         listener = Thread(target=server.serve_forever, name="listener", kwargs={"poll_interval": 0.05})
         listener.start()
         try:

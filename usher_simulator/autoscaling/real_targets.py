@@ -23,6 +23,7 @@ from usher_simulator.autoscaling.outside import Undeliverable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from contextlib import AbstractContextManager
 
     from usher_simulator.autoscaling.groups import Group, Hook
 
@@ -46,19 +47,22 @@ _CONFIG: Final = Config(connect_timeout=10, read_timeout=120, retries={"total_ma
 class AwsOutside:
     """Implements usher_simulator.autoscaling.outside.Outside with boto3 clients.
 
-    A test message goes out within the call, and fails it. Everything else is sent by one thread in
-    the order in which it was asked for, so that a slow queue never holds the engine; where a message
-    of an action cannot be delivered, `undeliverable` is then told the action's token.
+    A test message goes out within the call, and fails it; others use the engine meanwhile, for the
+    target may ask Auto Scaling something before it takes the message. Everything else is sent by one
+    thread in the order in which it was asked for. So a slow queue never holds the engine. Where a message
+    of an action cannot be delivered, `undeliverable` is told the action's token.
     """
 
     def __init__(
         self,
         environment: Mapping[str, str],
         undeliverable: Callable[[str], None],
+        let_go: Callable[[], AbstractContextManager[None]],
         say: Callable[[str], None],
     ) -> None:
         self._environment = environment
         self._undeliverable = undeliverable
+        self._let_go = let_go
         self._say = say
         self._said: set[str] = set()
         self._session = Session(  # where the environment has no keys, boto3 looks for some itself
@@ -87,7 +91,8 @@ class AwsOutside:
         """Publish with the hook's role. Raises Undeliverable only for a test message."""
         token = body.get("LifecycleActionToken")
         if token is None:
-            self._publish(hook, body, subject)
+            with self._let_go():
+                self._publish(hook, body, subject)
         else:
             self._jobs.put(lambda: self._publish_or_tell(hook, body, subject, token))
 

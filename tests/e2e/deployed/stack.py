@@ -43,6 +43,7 @@ _ONE_HOOK: Final = (*FAULTY, "patient", "asking", "in-flight", "tableless")
 TESTED: Final = dict.fromkeys(_ONE_HOOK, 1) | {"inlet-sqs": 2, "inlet-sns": 2, "inlet-lambda": 2}
 """How many hooks of a group sent a test message when they were made: those with a target."""
 NO_FAILURES: Final[dict[str, list[str]]] = {"batchItemFailures": []}
+_OF_A_SCHEDULE: Final = ("Name", "GroupName", "ScheduleExpression", "FlexibleTimeWindow", "Target")
 _LAUNCH_TEMPLATE: Final = {"LaunchTemplateId": "lt-00000000000000001"}
 
 
@@ -225,6 +226,14 @@ class Stack:
     def swept(self) -> bool:
         """Whether a run of the sweep succeeded."""
         return "errorMessage" not in self.invoke("Sweep", {"passes": True})
+
+    def stops_sweeping(self) -> None:
+        """The schedule invokes nothing any more."""
+        scheduler = self.account.client("scheduler")
+        for each in scheduler.list_schedules()["Schedules"]:
+            known = scheduler.get_schedule(Name=each["Name"], GroupName=each["GroupName"])
+            kept = {name: known[name] for name in _OF_A_SCHEDULE}
+            scheduler.update_schedule(**kept, State="DISABLED")
 
     def stacks(self) -> list[str]:
         found = self.account.client("cloudformation").describe_stacks()["Stacks"]

@@ -27,6 +27,7 @@ from usher.core.action import Action, Outcome, Phase, Result, Transition
 from usher.core.held_wait import held_wait
 from usher.core.live_waits import Activity
 from usher.ports.errors import CutShort, Denied, Moved, NoAnswer, Unavailable
+from usher.ports.queues import WHEN_DUE
 from usher_simulator.fakes.memory_budget import MemoryBudget
 from usher_simulator.fakes.memory_store import MemoryStore
 
@@ -86,6 +87,35 @@ def test_a_result_whose_look_is_cut_off_is_sent_by_the_wake_up_of_the_state_befo
     scene.during_call, scene.now = lambda: None, at(120)
 
     assert scene.look(version=1).outcome is Outcome.COMPLETED
+
+
+@pytest.mark.parametrize(
+    ("woken_s", "version", "wakes"),
+    [
+        pytest.param(22, 1, ["wake v2 in 1s"], id="four seconds apart"),
+        pytest.param(21.9, 1, [], id="sooner than clocks can be apart"),
+        pytest.param(22, WHEN_DUE, [], id="the sweep's"),
+    ],
+)
+def test_what_makes_up_for_a_crash_wakes_again_by_a_clock_that_is_behind(
+    woken_s: float, version: int, wakes: list[str]
+) -> None:
+    """Of trial 3898: by its clock the retry was not due yet, no other wake-up came, and the wait fell."""
+    scene = Scene(short(backup_at=at(26)), ACCEPTED, ACCEPTED, now_s=20)
+
+    def cut_off() -> None:
+        raise KeyboardInterrupt
+
+    scene.during_call = cut_off
+    with pytest.raises(KeyboardInterrupt):
+        scene.look()
+    assert scene.action.look_at == at(22.5)
+    scene.effects.clear()
+    scene.during_call, scene.now = lambda: None, at(woken_s)
+    scene.look(version=version)
+    assert scene.effects == wakes
+    scene.look(version=2)
+    assert scene.effects[len(wakes) :][:2] == ["store v3 open", "heartbeat"]
 
 
 def test_the_record_knows_when_its_second_wake_up_comes_if_the_queue_took_it() -> None:

@@ -106,8 +106,9 @@ class Happenings:
         self.scene.untagged.setdefault(group.name, self.fleet.clock())
         self.scene.happened.add("tags changed")
         self.ask("DeleteTags", Tags=tags)
-        later = timedelta(minutes=self.random.uniform(1, 40))
-        self.fleet.clock.at(self.fleet.clock() + later, lambda: self.ask("CreateOrUpdateTags", Tags=tags))
+        again_at = self.fleet.clock() + timedelta(minutes=self.random.uniform(1, 40))
+        self.scene.tagged_again_at = max(self.scene.tagged_again_at or again_at, again_at)
+        self.fleet.clock.at(again_at, lambda: self.ask("CreateOrUpdateTags", Tags=tags))
 
     def noise(self, group: Group) -> None:
         """Messages that say nothing, and one that speaks of another action's token in capitals."""

@@ -343,7 +343,8 @@ class Trial:
         while self.clock() < until and not self.scene.violations:
             self._run_until(self.clock() + _LOOKED_AFTER)
             is_told = self.stream.is_empty or self.stack.goes
-            is_quiet = self.usher.is_quiet and is_told and not self._has_waits() and self.stack.is_settled
+            is_settled = self.stack.is_settled and self.clock() >= (self.scene.tagged_again_at or START)
+            is_quiet = self.usher.is_quiet and is_told and not self._has_waits() and is_settled
             if is_quiet and was_quiet:
                 return
             was_quiet = was_quiet or is_quiet

@@ -22,7 +22,7 @@ from usher.evaluation.turns import Turns
 from usher.evaluation.unrecorded_heartbeats import learned, record_of
 from usher.evaluation.wake_ups import WakeUpScheduler
 from usher.ports.errors import CutShort, Moved, Unavailable
-from usher.ports.queues import WHATEVER
+from usher.ports.queues import WHATEVER, WHEN_DUE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -120,8 +120,7 @@ class Evaluator:
                 if after is None:
                     continue
                 stamp = stamp if after is action else None
-                if _is_asked_for(after, stamp, now):
-                    self._evaluate(after, now)
+                self._evaluate_if_asked(after, stamp, now)
             except Moved:
                 stamp = stamp if stamp == WHATEVER else None
             except Unavailable as away:
@@ -130,6 +129,12 @@ class Evaluator:
                 raise CutShort(str(away), may_beat=False) from away
             else:
                 return
+
+    def _evaluate_if_asked(self, action: Action, stamp: int | None, now: datetime) -> None:
+        if _is_asked_for(action, stamp, now):
+            self._evaluate(action, now)
+        elif stamp not in (None, WHEN_DUE):
+            self.scheduler.send_again(action, now)
 
     def _evaluate(self, stored: Action, now: datetime) -> None:
         heard = self.store.evidence(stored)
@@ -160,7 +165,7 @@ class Evaluator:
             return
         action, decision = same
         decision = ResultQuota(limits=self.limits, telemetry=self.telemetry).within(action, decision, now)
-        self._tell(action, decision)
+        _tell(self.telemetry, action, decision)
         # Before the store: a crash after it would leave nobody to ask.
         if asks and isinstance(decision, Wait) and not self.chains.begin(action, findings):
             decision = replace(decision, next_look_at=min(decision.next_look_at, now + _MINUTE))
@@ -239,14 +244,15 @@ class Evaluator:
             self.store.keep_findings(action, void)
         self.writer.put(replace(action, look_at=now))
 
-    def _tell(self, action: Action, decision: Decision) -> None:
-        name = type(decision).__name__.lower()
-        self.telemetry.decided(replace(action, look_at=decision.next_look_at), name, decision.reason)
-
     def _with_next_look(self, action: Action, now: datetime) -> Action:
         """After an accepted heartbeat: at once where it is not to wait."""
         action, decision = self._decided(action, now)
         return replace(action, look_at=decision.next_look_at if isinstance(decision, Wait) else now)
+
+
+def _tell(telemetry: Telemetry, action: Action, decision: Decision) -> None:
+    name = type(decision).__name__.lower()
+    telemetry.decided(replace(action, look_at=decision.next_look_at), name, decision.reason)
 
 
 def _paused(action: Action, by: str, now: datetime) -> Action:

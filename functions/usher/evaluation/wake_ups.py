@@ -20,12 +20,15 @@ if TYPE_CHECKING:
     from usher.ports.queues import Later, WakeUps
     from usher.ports.telemetry import Telemetry
 
+BACKUP: Final = 2  # the number of the second wake-up of an evaluation
+HEARTBEAT: Final = "heartbeat"  # in the lines of a record: one that is about to be sent
 # An evaluation within it gets its own wake-ups: SQS delays by 900 s at most.
 WAKE_UP_HORIZON: Final = timedelta(seconds=890)
 BETWEEN_SWEEPS: Final = timedelta(seconds=150)  # two can stand 119 s apart, and take their time
 # A heartbeat with a smaller margin is of a timeout so short that it has its own wake-ups.
 LEAST_OWN_MARGIN: Final = WAKE_UP_HORIZON / 12
 _LEAST_APART: Final = timedelta(seconds=1)
+_CLOCKS_APART: Final = timedelta(seconds=4)  # of two functions, where each is up to two seconds off
 
 
 @frozen
@@ -97,6 +100,17 @@ class WakeUpScheduler:
             self.queue.send(action_id, stamp, delay, wait)
         except Unavailable as error:
             self._tell(error)
+
+    def send_again(self, action: Action, now: datetime) -> None:
+        """Send one more wake-up where the one that came may be the backup of a heartbeat that was cut off.
+
+        By a clock that is behind, its retry is not due yet; and no other wake-up is on its way. If it was not
+        cut off, the call is over by then, and nothing is due.
+        """
+        last, at = action.last_entry, action.backup_at
+        is_beating = action.phase is Phase.OPEN and last is not None and last.event == HEARTBEAT
+        if is_beating and at is not None and at <= now + _CLOCKS_APART:
+            self.send(action.id, action.stamp, _LEAST_APART, held_wait(action, BACKUP))
 
     def _tell(self, error: Unavailable) -> None:
         self.telemetry.trouble("a wake-up could not be sent", error)

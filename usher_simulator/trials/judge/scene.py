@@ -92,6 +92,7 @@ class Scene:
     stopped: set[str] = field(default_factory=set)  # instances, by EC2
     tags: defaultdict[str, set[tuple[str, str]]] = field(default_factory=lambda: defaultdict(set))  # ever
     untagged: dict[str, datetime] = field(default_factory=dict)  # groups that lost their tag, and when first
+    tagged_again_at: datetime | None = None  # when the last of these has its tag back
     words: defaultdict[str, Words] = field(default_factory=lambda: defaultdict(Words))  # by action id
     released: dict[str, datetime] = field(default_factory=dict)  # retained instances, and when it was ordered
     paused: list[Paused] = field(default_factory=list)

@@ -118,6 +118,20 @@ def test_what_makes_up_for_a_crash_wakes_again_by_a_clock_that_is_behind(
     assert scene.effects[len(wakes) :][:2] == ["store v3 open", "heartbeat"]
 
 
+@pytest.mark.parametrize("backup_s", [22.9, None], ids=["it came too soon", "there was none"])
+def test_a_heartbeat_that_has_wake_ups_of_its_own_is_not_woken_once_more(backup_s: float | None) -> None:
+    scene = Scene(short(backup_at=backup_s and at(backup_s)), ACCEPTED, now_s=20)
+
+    def others() -> None:
+        scene.effects.clear()
+        scene.now = at(22.4)
+        scene.look(version=1)
+        assert scene.effects == []
+
+    scene.during_call = others
+    scene.look()
+
+
 def test_the_record_knows_when_its_second_wake_up_comes_if_the_queue_took_it() -> None:
     scene = Scene(short(), ACCEPTED, now_s=20)
     assert scene.look().backup_at == at(45)

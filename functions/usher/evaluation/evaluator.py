@@ -186,8 +186,7 @@ class Evaluator:
             raise CutShort(str(away), may_beat=False) from away
 
     def _findings_of(self, action: Action) -> Findings | None:
-        findings = self.store.findings(action.id)
-        if findings is not None and not findings.is_readable:
+        if (findings := self.store.findings(action.id)) and not findings.is_readable:
             tell_unreadable(self.telemetry, action.id)
         return findings
 

@@ -107,9 +107,12 @@ class WakeUpScheduler:
         By a clock that is behind, its retry is not due yet; and no other wake-up is on its way. If it was not
         cut off, the call is over by then, and nothing is due.
         """
-        last, at = action.last_entry, action.backup_at
+        last, at, look_at = action.last_entry, action.backup_at, action.look_at
         is_beating = action.phase is Phase.OPEN and last is not None and last.event == HEARTBEAT
-        if is_beating and at is not None and at <= now + _CLOCKS_APART:
+        if not is_beating or at is None or look_at is None or at > now + _CLOCKS_APART:
+            return
+        has_own = not is_backed(action, look_at) or at in wake_up_times(action, look_at)
+        if not has_own:
             self.send(action.id, action.stamp, _LEAST_APART, held_wait(action, BACKUP))
 
     def _tell(self, error: Unavailable) -> None:

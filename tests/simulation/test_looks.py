@@ -34,6 +34,7 @@ from usher_simulator.fakes.memory_store import MemoryStore
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from usher.core.policy import Policy
     from usher.ports.autoscaling import Answer
     from usher.ports.records import Raw
 
@@ -89,19 +90,9 @@ def test_a_result_whose_look_is_cut_off_is_sent_by_the_wake_up_of_the_state_befo
     assert scene.look(version=1).outcome is Outcome.COMPLETED
 
 
-@pytest.mark.parametrize(
-    ("woken_s", "version", "wakes"),
-    [
-        pytest.param(22, 1, ["wake v2 in 1s"], id="four seconds apart"),
-        pytest.param(21.9, 1, [], id="sooner than clocks can be apart"),
-        pytest.param(22, WHEN_DUE, [], id="the sweep's"),
-    ],
-)
-def test_what_makes_up_for_a_crash_wakes_again_by_a_clock_that_is_behind(
-    woken_s: float, version: int, wakes: list[str]
-) -> None:
-    """Of trial 3898: by its clock the retry was not due yet, no other wake-up came, and the wait fell."""
-    scene = Scene(short(backup_at=at(26)), ACCEPTED, ACCEPTED, now_s=20)
+def cut_off_scene(policy: Policy | None = None) -> Scene:
+    """At 20 s an evaluation was cut off in its call; the backup of the state before comes at 26 s."""
+    scene = Scene(short(backup_at=at(26), policy=policy or a_policy()), ACCEPTED, ACCEPTED, now_s=20)
 
     def cut_off() -> None:
         raise KeyboardInterrupt
@@ -110,12 +101,61 @@ def test_what_makes_up_for_a_crash_wakes_again_by_a_clock_that_is_behind(
     with pytest.raises(KeyboardInterrupt):
         scene.look()
     assert scene.action.look_at == at(22.5)
+    assert scene.effects[0] == f"store v2 {scene.action.phase}", "it has no wake-ups of its own"
     scene.effects.clear()
-    scene.during_call, scene.now = lambda: None, at(woken_s)
+    scene.during_call = lambda: None
+    return scene
+
+
+@pytest.mark.parametrize(
+    ("woken_s", "version", "wakes"),
+    [
+        pytest.param(22, 1, ["wake v2 in 1s"], id="four seconds apart"),
+        pytest.param(21.9, 1, [], id="sooner than clocks can be apart"),
+        pytest.param(22, WHEN_DUE, [], id="the sweep's"),
+    ],
+)
+@pytest.mark.parametrize("policy", [None, AT_ONCE], ids=["heartbeat", "result"])
+def test_what_makes_up_for_a_crash_wakes_again_by_a_clock_that_is_behind(
+    woken_s: float, version: int, wakes: list[str], policy: Policy | None
+) -> None:
+    """Of trial 3898: by its clock the retry was not due yet, no other wake-up came, and the wait fell."""
+    scene = cut_off_scene(policy)
+    scene.now = at(woken_s)
     scene.look(version=version)
     assert scene.effects == wakes
+    scene.now = at(22.5)
     scene.look(version=2)
-    assert scene.effects[len(wakes) :][:2] == ["store v3 open", "heartbeat"]
+    call = "heartbeat" if policy is None else "complete CONTINUE"
+    assert call in scene.effects
+
+
+def test_it_does_so_where_the_notification_was_noted_once_more_meanwhile() -> None:
+    scene = cut_off_scene()
+    cut = scene.action
+    scene.store.save(
+        replace(cut, version=3, look_id="", wakes_as=cut.stamp).noted(at(21), "notified", "again, by sns")
+    )
+    scene.effects.clear()
+    scene.now = at(22)
+    scene.look(version=1)
+    assert scene.effects == ["wake v3 in 1s"]
+
+
+def test_it_does_so_where_another_evaluation_was_faster_and_was_cut_off() -> None:
+    """Both began from the state that the wake-up was for."""
+    scene = Scene(short(backup_at=at(26)), now_s=22)
+    first = scene.action
+
+    class Overtaken(LoggingStore):
+        def save(self, action: Action, *, raw: Raw | None = None) -> None:
+            if self.load(action.id) == first:
+                super().save(replace(first, version=2, look_id="other", look_at=at(24)))
+            super().save(action, raw=raw)
+
+    scene.store.__class__ = Overtaken
+    scene.look(version=1)
+    assert scene.effects == ["store v2 open", "wake v2 in 2s"]
 
 
 @pytest.mark.parametrize("backup_s", [22.9, None], ids=["it came too soon", "there was none"])

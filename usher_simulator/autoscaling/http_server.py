@@ -31,6 +31,7 @@ from usher_simulator.spans import span_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+    from contextlib import AbstractContextManager
     from datetime import datetime
 
     from usher_simulator.autoscaling.latencies import Latencies
@@ -69,6 +70,9 @@ def open_door(setup: Setup) -> Iterator[str]:
         with wall_clock.caught_up():
             _end_undeliverable(fleet, token)
 
+    def let_go() -> AbstractContextManager[None]:
+        return wall_clock.let_go()
+
     def new_id() -> str:
         return str(uuid.UUID(int=setup.random.getrandbits(128), version=4))
 
@@ -81,8 +85,7 @@ def open_door(setup: Setup) -> Iterator[str]:
         return wall_clock.advance(span)
 
     with Server(setup.port, respond, advance) as server:
-        wall_clock = WallClock(clock, setup.monotonic, setup.speed)
-        outside = AwsOutside(setup.environment, undeliverable, wall_clock.let_go, setup.say)
+        outside = AwsOutside(setup.environment, undeliverable, let_go, setup.say)
         fleet = Fleet(
             clock=clock,
             outside=outside,
@@ -91,6 +94,7 @@ def open_door(setup: Setup) -> Iterator[str]:
             new_instance_id=lambda: f"i-0{setup.random.getrandbits(64):016x}",
         )
         service = AutoScalingService(fleet, lag=lambda: setup.describe_lag)
+        wall_clock = WallClock(clock, setup.monotonic, setup.speed)
         listener = Thread(target=server.serve_forever, name="listener", kwargs={"poll_interval": 0.05})
         listener.start()
         try:

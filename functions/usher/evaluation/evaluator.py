@@ -100,11 +100,11 @@ class Evaluator:
         Raises Unavailable; CutShort after a call or a decision, or where it is observed or paused;
         NotRecorded where nothing is known of the wait of a notice that could not be recorded.
 
-        With a `stamp` (from a wake-up): only while the record stands at it, or its evaluation is due;
-        with WHATEVER (an answer was found): in any case, while no result is decided. Without (from the
-        sweep): only where its evaluation is due. Where another one was faster, its record counts:
-        evaluate again, unless it says that nothing is due.
+        With a `stamp` (from a wake-up): only while the record stands at it, or its evaluation is due; with
+        WHATEVER (an answer was found): in any case, while no result is decided. Without (from the sweep):
+        only where it is due. Where another evaluation was faster, its record counts: likewise for that.
         """
+        woken = stamp not in (None, WHEN_DUE)  # by a wake-up of its own, if of a state that is gone
         decided, may_beat = False, True  # what is decided stays so, whatever a later try can read
         for _ in range(TRIES):
             now = self.clock()
@@ -120,7 +120,7 @@ class Evaluator:
                 if after is None:
                     continue
                 stamp = stamp if after is action else None
-                self._evaluate_if_asked(after, stamp, now)
+                self._evaluate_if_asked(after, stamp, now, woken=woken)
             except Moved:
                 stamp = stamp if stamp == WHATEVER else None
             except Unavailable as away:
@@ -130,10 +130,10 @@ class Evaluator:
             else:
                 return
 
-    def _evaluate_if_asked(self, action: Action, stamp: int | None, now: datetime) -> None:
+    def _evaluate_if_asked(self, action: Action, stamp: int | None, now: datetime, *, woken: bool) -> None:
         if _is_asked_for(action, stamp, now):
             self._evaluate(action, now)
-        elif stamp not in (None, WHEN_DUE):
+        elif woken:
             self.scheduler.send_again(action, now)
 
     def _evaluate(self, stored: Action, now: datetime) -> None:

@@ -10,7 +10,7 @@ from usher.core.action import Code, Outcome, Phase
 from usher.core.decide import retry_at
 from usher.core.frozen import frozen, replace
 from usher.evaluation.record_writer import BOTH
-from usher.evaluation.wake_ups import HEARTBEAT, is_backed
+from usher.evaluation.wake_ups import is_backed
 from usher.ports.autoscaling import AnswerKind
 from usher.ports.errors import CutShort, Denied, Moved, Unavailable
 
@@ -122,7 +122,7 @@ class Sender:
 
         Where a wake-up is under way that comes once the retry is due, none is sent for it.
         """
-        action = action.noted(now, HEARTBEAT, decision.reason, decision.code)
+        action = action.noted(now, "heartbeat", decision.reason, decision.code)
         action = self._store_retry(replace(action, look_at=decision.next_look_at), now)
         sent_at = self.clock()
         answer = self.auto_scaling.heartbeat(action)

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from usher.ports.telemetry import Telemetry
 
 BACKUP: Final = 2  # the number of the second wake-up of an evaluation
-HEARTBEAT: Final = "heartbeat"  # in the lines of a record: one that is about to be sent
 # An evaluation within it gets its own wake-ups: SQS delays by 900 s at most.
 WAKE_UP_HORIZON: Final = timedelta(seconds=890)
 BETWEEN_SWEEPS: Final = timedelta(seconds=150)  # two can stand 119 s apart, and take their time
@@ -102,18 +101,16 @@ class WakeUpScheduler:
             self._tell(error)
 
     def send_again(self, action: Action, now: datetime) -> None:
-        """Send one more wake-up where the one that came may be the backup of a heartbeat that was cut off.
+        """Send one more wake-up where the one that came may be the backup that `action` counts on.
 
-        By a clock that is behind, its retry is not due yet; and no other wake-up is on its way. If it was not
-        cut off, the call is over by then, and nothing is due.
+        By a clock that is behind, the retry of an evaluation that was cut off is not due yet when it comes;
+        and no other wake-up is on its way. If it was not cut off, the record has moved on by then.
         """
-        last, at, look_at = action.last_entry, action.backup_at, action.look_at
-        is_beating = action.phase is Phase.OPEN and last is not None and last.event == HEARTBEAT
-        if not is_beating or at is None or look_at is None or at > now + _CLOCKS_APART:
+        at, look_at = action.backup_at, action.look_at
+        if at is None or look_at is None or at > now + _CLOCKS_APART or not is_backed(action, look_at):
             return
-        has_own = not is_backed(action, look_at) or at in wake_up_times(action, look_at)
-        if not has_own:
-            self.send(action.id, action.stamp, _LEAST_APART, held_wait(action, BACKUP))
+        if at not in wake_up_times(action, look_at):  # else it has a backup of its own
+            self.send(action.id, action.stamp, max(_LEAST_APART, look_at - now), held_wait(action, BACKUP))
 
     def _tell(self, error: Unavailable) -> None:
         self.telemetry.trouble("a wake-up could not be sent", error)

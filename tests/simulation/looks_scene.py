@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from usher.core.action import Action, Result
+    from usher.core.held_wait import HeldWait
     from usher.core.live_waits import Activity
 
 
@@ -60,8 +61,8 @@ class Scene(OneByOne):
             clock=lambda: self.now,
         )
 
-    def look(self, version: int | None = None) -> Action:
-        self.looks.evaluate("action-1", version)
+    def look(self, version: int | None = None, wait: HeldWait | None = None) -> Action:
+        self.looks.evaluate("action-1", version, wait)
         return self.action
 
     @property

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from usher.core.action import Action
     from usher.core.field import Field
     from usher.core.finding import Finding, Memory
+    from usher.core.held_wait import HeldWait
     from usher.core.live_waits import Activity
     from usher.ports.autoscaling import Answer
     from usher.ports.conditions import Calls
@@ -110,9 +111,9 @@ class AskingScene(Scene):
         super().__init__(action, *answers, now_s=now_s)
         self.asking = asking_by(self.looks, calls)
 
-    def look(self, version: int | None = None) -> Action:
+    def look(self, version: int | None = None, wait: HeldWait | None = None) -> Action:
         """A look, the questions that are due then, and the look that their answers ask for."""
-        super().look(version)
+        super().look(version, wait)
         woken = self.effects.count(ANSWERED)
         ask_due(self.store, self.asking, self.now)
         if self.effects.count(ANSWERED) > woken:

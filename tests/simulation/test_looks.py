@@ -34,6 +34,7 @@ from usher_simulator.fakes.memory_store import MemoryStore
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from usher.core.held_wait import HeldWait
     from usher.core.policy import Policy
     from usher.ports.autoscaling import Answer
     from usher.ports.records import Raw
@@ -90,6 +91,9 @@ def test_a_result_whose_look_is_cut_off_is_sent_by_the_wake_up_of_the_state_befo
     assert scene.look(version=1).outcome is Outcome.COMPLETED
 
 
+FIRST, BACKUP = (held_wait(short(), number) for number in (1, 2))
+
+
 def cut_off_scene(policy: Policy | None = None) -> Scene:
     """At 20 s an evaluation was cut off in its call; the backup of the state before comes at 26 s."""
     scene = Scene(short(backup_at=at(26), policy=policy or a_policy()), ACCEPTED, ACCEPTED, now_s=20)
@@ -108,21 +112,22 @@ def cut_off_scene(policy: Policy | None = None) -> Scene:
 
 
 @pytest.mark.parametrize(
-    ("woken_s", "version", "wakes"),
+    ("woken_s", "version", "wait", "wakes"),
     [
-        pytest.param(22, 1, ["wake v2 in 1s"], id="four seconds apart"),
-        pytest.param(21.9, 1, [], id="sooner than clocks can be apart"),
-        pytest.param(22, WHEN_DUE, [], id="the sweep's"),
+        pytest.param(22, 1, BACKUP, ["wake v2 in 1s"], id="four seconds apart"),
+        pytest.param(21.9, 1, BACKUP, [], id="sooner than clocks can be apart"),
+        pytest.param(22, 1, FIRST, [], id="the first once more"),
+        pytest.param(22, WHEN_DUE, None, [], id="the sweep's"),
     ],
 )
 @pytest.mark.parametrize("policy", [None, AT_ONCE], ids=["heartbeat", "result"])
 def test_what_makes_up_for_a_crash_wakes_again_by_a_clock_that_is_behind(
-    woken_s: float, version: int, wakes: list[str], policy: Policy | None
+    woken_s: float, version: int, wait: HeldWait | None, wakes: list[str], policy: Policy | None
 ) -> None:
     """Of trial 3898: by its clock the retry was not due yet, no other wake-up came, and the wait fell."""
     scene = cut_off_scene(policy)
     scene.now = at(woken_s)
-    scene.look(version=version)
+    scene.look(version, wait)
     assert scene.effects == wakes
     scene.now = at(22.5)
     scene.look(version=2)
@@ -138,7 +143,7 @@ def test_it_does_so_where_the_notification_was_noted_once_more_meanwhile() -> No
     )
     scene.effects.clear()
     scene.now = at(22)
-    scene.look(version=1)
+    scene.look(1, BACKUP)
     assert scene.effects == ["wake v3 in 1s"]
 
 
@@ -154,7 +159,7 @@ def test_it_does_so_where_another_evaluation_was_faster_and_was_cut_off() -> Non
             super().save(action, raw=raw)
 
     scene.store.__class__ = Overtaken
-    scene.look(version=1)
+    scene.look(1, BACKUP)
     assert scene.effects == ["store v2 open", "wake v2 in 2s"]
 
 
@@ -165,7 +170,7 @@ def test_a_heartbeat_that_has_wake_ups_of_its_own_is_not_woken_once_more(backup_
     def others() -> None:
         scene.effects.clear()
         scene.now = at(22.4)
-        scene.look(version=1)
+        scene.look(1, BACKUP)
         assert scene.effects == []
 
     scene.during_call = others

@@ -22,7 +22,7 @@ from usher.evaluation.turns import Turns
 from usher.evaluation.unrecorded_heartbeats import learned, record_of
 from usher.evaluation.wake_ups import WakeUpScheduler
 from usher.ports.errors import CutShort, Moved, Unavailable
-from usher.ports.queues import WHATEVER, WHEN_DUE
+from usher.ports.queues import WHATEVER
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -104,7 +104,6 @@ class Evaluator:
         WHATEVER (an answer was found): in any case, while no result is decided. Without (from the sweep):
         only where it is due. Where another evaluation was faster, its record counts: likewise for that.
         """
-        woken = stamp not in (None, WHEN_DUE)  # by a wake-up of its own, if of a state that is gone
         decided, may_beat = False, True  # what is decided stays so, whatever a later try can read
         for _ in range(TRIES):
             now = self.clock()
@@ -120,7 +119,10 @@ class Evaluator:
                 if after is None:
                     continue
                 stamp = stamp if after is action else None
-                self._evaluate_if_asked(after, stamp, now, woken=woken)
+                if _is_asked_for(after, stamp, now):
+                    self._evaluate(after, now)
+                else:
+                    self.scheduler.send_again(after, wait, now)
             except Moved:
                 stamp = stamp if stamp == WHATEVER else None
             except Unavailable as away:
@@ -130,17 +132,11 @@ class Evaluator:
             else:
                 return
 
-    def _evaluate_if_asked(self, action: Action, stamp: int | None, now: datetime, *, woken: bool) -> None:
-        if _is_asked_for(action, stamp, now):
-            self._evaluate(action, now)
-        elif woken:
-            self.scheduler.send_again(action, now)
-
     def _evaluate(self, stored: Action, now: datetime) -> None:
         heard = self.store.evidence(stored)
         action = observed(stored, heard, now)
         if heard.paused is not None and action.policy.mode is not Mode.OBSERVE:
-            self._pause(action, heard.paused, now)
+            _pause(self.writer, action, heard.paused, now)
             return
         asks = questions.are_in(action.policy)
         findings = self._findings_of(action) if asks else None
@@ -178,12 +174,6 @@ class Evaluator:
         # After the call, which a slow queue must not keep waiting.
         if asks and isinstance(decision, Heartbeat) and not self.chains.begin(action, findings):
             self.scheduler.send(action.id, WHATEVER, _MINUTE)
-
-    def _pause(self, action: Action, by: str, now: datetime) -> None:
-        try:
-            self.writer.put(_paused(action, by, now))
-        except Unavailable as away:
-            raise CutShort(str(away), may_beat=False) from away
 
     def _findings_of(self, action: Action) -> Findings | None:
         if (findings := self.store.findings(action.id)) and not findings.is_readable:
@@ -252,6 +242,13 @@ class Evaluator:
 def _tell(telemetry: Telemetry, action: Action, decision: Decision) -> None:
     name = type(decision).__name__.lower()
     telemetry.decided(replace(action, look_at=decision.next_look_at), name, decision.reason)
+
+
+def _pause(writer: EvaluationWriter, action: Action, by: str, now: datetime) -> None:
+    try:
+        writer.put(_paused(action, by, now))
+    except Unavailable as away:
+        raise CutShort(str(away), may_beat=False) from away
 
 
 def _paused(action: Action, by: str, now: datetime) -> Action:

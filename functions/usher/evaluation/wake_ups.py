@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from usher.core.action import Phase
 from usher.core.frozen import frozen, replace
-from usher.core.held_wait import held_wait
+from usher.core.held_wait import held_wait, is_second
 from usher.ports.errors import Unavailable
 
 if TYPE_CHECKING:
@@ -100,16 +100,17 @@ class WakeUpScheduler:
         except Unavailable as error:
             self._tell(error)
 
-    def send_again(self, action: Action, now: datetime) -> None:
-        """Send one more wake-up where the one that came may be the backup that `action` counts on.
+    def send_again(self, action: Action, wait: HeldWait | None, now: datetime) -> None:
+        """Send one more wake-up where the one that came, with `wait`, is the backup that `action` counts on.
 
         By a clock that is behind, the retry of an evaluation that was cut off is not due yet when it comes;
         and no other wake-up is on its way. If it was not cut off, the record has moved on by then.
         """
         at, look_at = action.backup_at, action.look_at
-        if at is None or look_at is None or at > now + _CLOCKS_APART or not is_backed(action, look_at):
+        if wait is None or not is_second(wait.chain) or at is None or look_at is None:
             return
-        if at not in wake_up_times(action, look_at):  # else it has a backup of its own
+        has_own = not is_backed(action, look_at) or at in wake_up_times(action, look_at)
+        if at <= now + _CLOCKS_APART and not has_own:
             self.send(action.id, action.stamp, max(_LEAST_APART, look_at - now), held_wait(action, BACKUP))
 
     def _tell(self, error: Unavailable) -> None:

@@ -414,20 +414,25 @@ def test_what_may_enforce_until_ec2_tells_may_be_held_by_who_knows_of_no_choice(
 @pytest.mark.parametrize(
     ("calls", "claims"),
     [
-        pytest.param(10, 1, id="there were slots left"),
-        pytest.param(24, 0, id="heartbeats took every slot of four minutes: seed 6047"),
+        pytest.param(22, 1, id="a slot was left"),
+        pytest.param(23, 0, id="heartbeats took every other slot of four minutes: seed 6047"),
     ],
 )
-def test_a_result_may_be_late_where_heartbeats_took_the_whole_call_budget(calls: int, claims: int) -> None:
+@pytest.mark.parametrize("is_ordered", [False, True], ids=["by policy", "by an operator: seed 8328"])
+def test_a_result_may_be_late_where_heartbeats_took_the_whole_call_budget(
+    calls: int, claims: int, *, is_ordered: bool
+) -> None:
     world = Trial(1)
     scene = world.scene
     scene.calls_per_second = 0.1
-    deploy(scene, {"drain": {"until": []}}, name="drain", group="web")
+    until = [{"signal": "never"}] if is_ordered else []
+    deploy(scene, {"drain": {"until": until}}, name="drain", group="web")
     opened = an_action(started_at=START, hook=hook_terms(group="web", name="drain"))
     wait = a_wait(opened, 3600)
     scene.waits.begin(wait)
     checker = InTime(scene)
     checker.stored(None, opened, None)
+    scene.words[opened.id].ordered_at = START if is_ordered else None
     world.clock.run_until(START + timedelta(minutes=10))
     by = Invocation(function="wake", timeout=timedelta(seconds=30))
     for number in range(calls, 0, -1):

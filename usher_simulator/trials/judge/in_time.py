@@ -69,10 +69,11 @@ class InTime(CaseChecker):
         ordered_at = self.scene.words[action.id].ordered_at
         if ordered_at is None and self.released(wait):
             ordered_at = self.opened_at[action.id]
-        if ordered_at is not None and ordered_at <= then:
+        has_slot = not self._has_no_slot(then)
+        if ordered_at is not None and ordered_at <= then and has_slot:
             self.broken(f"{action.result} is decided only now; it was ordered {_IN_TIME} ago", action)
         cases = list(self.cases(action, wait, signals))
-        if not self._has_room(action, then) or self._has_no_slot(then):
+        if not has_slot or not self._has_room(action, then):
             return
         if cases and all(self._lets_go(case, then) for case in cases):
             self.broken(f"{action.result} is decided only now; the policy let go {_IN_TIME} ago", action)
@@ -115,9 +116,9 @@ class InTime(CaseChecker):
         return True
 
     def _has_no_slot(self, then: datetime) -> bool:
-        """Whether the calls since then filled the call budget: a result waits for heartbeats that expire."""
+        """Whether the calls since then, and its own, filled the call budget: heartbeats go first."""
         lately = len(self._calls) - bisect_left(self._calls, then)
-        return lately >= self.scene.calls_per_second * _IN_TIME.total_seconds()
+        return lately + 1 >= self.scene.calls_per_second * _IN_TIME.total_seconds()
 
     def _was_held_up(self, action: Action, wait: Wait, then: datetime) -> bool:
         since = then - _IN_TIME

@@ -18,6 +18,7 @@ from usher.core.policy import Move
 from usher_simulator.autoscaling.lifecycle_actions import EndedBy, Wait
 from usher_simulator.trials.condition_replies import SERVICES
 from usher_simulator.trials.condition_truths import CONDITIONS, Truth
+from usher_simulator.trials.deployed import WAKE
 from usher_simulator.trials.effects import Call
 from usher_simulator.trials.faults import Swarm
 from usher_simulator.trials.invocations import Invocation
@@ -206,6 +207,26 @@ def test_a_chain_may_go_on_only_where_the_wait_was_nearly_over(since_s: float, c
     assert carried is not None
     by = Invocation(function="wake", timeout=timedelta(seconds=30))
     checker.woken(opened.id, opened.version, scene.clock(), replace(carried, links=1), by)
+
+    assert len(scene.violations) == claims
+
+
+@pytest.mark.parametrize(
+    ("senders", "each", "claims"),
+    [
+        pytest.param(1, 4, 0, id="its own, and two again"),
+        pytest.param(1, 5, 1, id="too many by one"),
+        pytest.param(5, 1, 0, id="one by each that met a backup: seeds 9328, 9500, 9600"),
+        pytest.param(WAKE.most_at_once + 1, 1, 1, id="by more than there are containers"),
+    ],
+)
+def test_one_invocation_sends_a_few_wake_ups_for_a_state(senders: int, each: int, claims: int) -> None:
+    scene = Trial(1).scene
+    checker = LevelNotEdge(scene)
+    for number in range(senders):
+        by = Invocation(function="wake", timeout=timedelta(seconds=30), number=number)
+        for _ in range(each):
+            checker.woken("action-1", 7, scene.clock(), None, by)
 
     assert len(scene.violations) == claims
 

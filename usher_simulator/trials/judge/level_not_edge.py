@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _MOST_LOOKS: Final = 60  # that store something, of one action in a minute
 _MINUTE: Final = timedelta(minutes=1)
 _WHATEVER: Final = 0  # the version of a wake-up for whatever stands
+_WHEN_DUE: Final = -1  # of those that a sweep sends
 _OWN_WAKE_UPS: Final = 4  # that one evaluation sends for the state that it stores
 _MOST_COPIES: Final = WAKE.most_at_once  # of one link of a chain without the table: one for each container
 _ASSUMED: Final = timedelta(seconds=30)  # the shortest timeout that a hook can have (aws-facts 2.1)
@@ -44,8 +45,9 @@ class LevelNotEdge(WaitChecker):
         self._read: set[tuple[int, str]] = set()
         self._stands: defaultdict[str, set[int]] = defaultdict(set)  # the versions whose wake-ups count
         self._stores: defaultdict[str, list[datetime]] = defaultdict(list)
-        self._wake_ups: Counter[tuple[str, int]] = Counter()
-        self._first_asked: dict[tuple[str, int], int] = {}
+        self._wake_ups: Counter[tuple[str, int, str]] = Counter()  # by state, and who sent them
+        self._senders: defaultdict[tuple[str, int], set[str]] = defaultdict(set)
+        self._first_asked: dict[tuple[str, int, str], int] = {}
         self._beaten_at: defaultdict[str, list[datetime]] = defaultdict(list)  # by token
         self._links: Counter[tuple[str, str, int]] = Counter()  # action, chain, number of the link
 
@@ -98,18 +100,23 @@ class LevelNotEdge(WaitChecker):
     def woken(
         self, action_id: str, version: int, at: datetime, wait: HeldWait | None, by: Invocation | None
     ) -> None:
-        """Wake-ups have no successors of their own: each version has its own few, and a sweep's each."""
+        """Each version has its own few, and a sweep's each; and a backup that comes early sends one again.
+
+        How often that happens is bounded by the containers of `wake`, of which each may meet one.
+        """
         del at
         if wait is not None and wait.links:
             self._link(action_id, wait, by)
             return
         if version == _WHATEVER:
             return  # an answer to a question: the turns of questions bound how many there are
-        key = (action_id, version)
+        key = (action_id, version, "" if version == _WHEN_DUE else str(by))
         self._wake_ups[key] += 1
+        self._senders[action_id, version].add(key[2])
         sweeps = len(self.scene.sweeps)
         since = self._first_asked.setdefault(key, sweeps)
-        if self._wake_ups[key] > _OWN_WAKE_UPS + 2 * (sweeps - since):
+        own = self._wake_ups[key] <= _OWN_WAKE_UPS + 2 * (sweeps - since)
+        if not own or len(self._senders[action_id, version]) > _MOST_COPIES:
             self.scene.report(
                 self.promise, f"{self._wake_ups[key]} wake-ups for version {version}", action_id
             )

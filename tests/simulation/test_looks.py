@@ -147,6 +147,12 @@ def test_it_does_so_where_the_notification_was_noted_once_more_meanwhile() -> No
     assert scene.effects == ["wake v3 in 1s"]
 
 
+def test_it_does_so_where_a_signal_was_noted_and_intake_was_cut_off_before_its_wake_up() -> None:
+    scene = Scene(short(version=3, look_at=at(24), backup_at=at(26)), now_s=22)
+    scene.look(1, BACKUP)
+    assert scene.effects == ["wake v3 in 2s"]
+
+
 def test_it_does_so_where_another_evaluation_was_faster_and_was_cut_off() -> None:
     """Both began from the state that the wake-up was for."""
     scene = Scene(short(backup_at=at(26)), now_s=22)

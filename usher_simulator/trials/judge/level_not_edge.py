@@ -25,7 +25,9 @@ _MINUTE: Final = timedelta(minutes=1)
 _WHATEVER: Final = 0  # the version of a wake-up for whatever stands
 _WHEN_DUE: Final = -1  # of those that a sweep sends
 _OWN_WAKE_UPS: Final = 4  # that one evaluation sends for the state that it stores
-_MOST_COPIES: Final = WAKE.most_at_once  # of one link of a chain without the table: one for each container
+_MOST_COPIES: Final = (
+    WAKE.most_at_once
+)  # of one link of a chain, or of what wakes again: one for each container
 _ASSUMED: Final = timedelta(seconds=30)  # the shortest timeout that a hook can have (aws-facts 2.1)
 _LINKS: Final = timedelta(seconds=10)  # so long after the table is back a chain may go on by itself
 
@@ -115,11 +117,12 @@ class LevelNotEdge(WaitChecker):
         self._senders[action_id, version].add(key[2])
         sweeps = len(self.scene.sweeps)
         since = self._first_asked.setdefault(key, sweeps)
-        own = self._wake_ups[key] <= _OWN_WAKE_UPS + 2 * (sweeps - since)
-        if not own or len(self._senders[action_id, version]) > _MOST_COPIES:
+        if self._wake_ups[key] > _OWN_WAKE_UPS + 2 * (sweeps - since):
             self.scene.report(
                 self.promise, f"{self._wake_ups[key]} wake-ups for version {version}", action_id
             )
+        if (senders := len(self._senders[action_id, version])) > _MOST_COPIES:
+            self.scene.report(self.promise, f"wake-ups for version {version} by {senders}", action_id)
 
     def _link(self, action_id: str, wait: HeldWait, by: Invocation | None) -> None:
         key = (action_id, wait.chain, wait.links)

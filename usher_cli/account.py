@@ -43,6 +43,9 @@ _CONFIG: Final = Config(
     retries={"total_max_attempts": 3, "mode": "standard"},
     user_agent="usher",  # else botocore builds it anew for each request
 )
+_WITHOUT_TABLE: Final = (
+    "Without the table, `usher list --offline` shows what waits, and a command that holds each instance."
+)
 
 
 class Trouble(click.ClickException):
@@ -227,7 +230,11 @@ def with_account(command: Callable[..., None]) -> Callable[..., None]:
         with errors_as_trouble(place):
             machine: Machine = context.obj or this_machine()
             opens = machine.open_account or open_account
-            command(opens(place, machine), **rest)
+            try:
+                command(opens(place, machine), **rest)
+            except Unavailable:
+                click.echo(_WITHOUT_TABLE, err=True)
+                raise
 
     with_options: Callable[..., None] = click.pass_context(update_wrapper(opened, command))
     for option in _PLACE:

@@ -16,7 +16,6 @@ from rich.text import Text
 from usher.core.decide import WAITS_FOR
 from usher.core.finding import ConditionStatus
 from usher.core.globs import glob_fits
-from usher.ports.errors import Unavailable
 from usher_cli.account import with_account
 from usher_cli.action_data import IN_LINE, as_data
 from usher_cli.fleet.fleet import or_fleet
@@ -138,13 +137,7 @@ def list_command(
     if offline:
         list_offline(account, selection, as_json=as_json)
         return
-    try:
-        page = listed(account, selection)
-    except Unavailable:
-        click.echo(
-            "The table could not be read. What waits, as Auto Scaling has it: usher list --offline", err=True
-        )
-        raise
+    page = listed(account, selection)
     _print_page(page, as_json=as_json)
     if page["unreadable"]:
         click.get_current_context().exit(INCOMPLETE)

@@ -20,7 +20,6 @@ from usher.core.action import OperatorNote, Outcome, Phase, Result
 from usher.core.conditions.probe import Probe
 from usher.core.finding import ConditionStatus, Finding
 from usher.core.limits import Limits
-from usher.ports.errors import Unavailable
 from usher_cli.action_data import as_data
 from usher_cli.listing import Selection
 from usher_cli.printable import short, shown
@@ -144,19 +143,6 @@ def test_a_list_without_a_match_says_so(deployed: MemoryStack) -> None:
     some_actions(deployed)
     outcome = deployed.usher("list", "--group", "other")
     assert (outcome.stdout, outcome.stderr) == ("", "None of the 3 open actions matches.\n")
-
-
-def test_where_the_table_cannot_be_read_it_names_the_way_without_it(deployed: MemoryStack) -> None:
-    def unanswered() -> None:
-        raise Unavailable("DynamoDB was busy")
-
-    deployed.records.open_rows = unanswered  # type: ignore[method-assign,assignment]
-    outcome = deployed.usher("list")
-    assert (outcome.exit_code, outcome.stdout) == (2, "")
-    assert outcome.stderr.splitlines() == [
-        "The table could not be read. What waits, as Auto Scaling has it: usher list --offline",
-        "Error: DynamoDB was busy: try again.",
-    ]
 
 
 def test_a_closed_action_is_not_listed(deployed: MemoryStack) -> None:

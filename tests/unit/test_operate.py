@@ -301,6 +301,29 @@ def test_a_closed_action_accepts_no_command(deployed: MemoryStack, command: str)
     assert deployed.loaded().version == 2
 
 
+class NoTable:
+    """A table that does not answer, whatever it is asked."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise Unavailable("DynamoDB was busy")
+
+
+@pytest.mark.parametrize(
+    "arguments", [*COMMANDS.values(), ["list"], ["show", INSTANCE]], ids=lambda each: each[0]
+)
+def test_where_the_table_does_not_answer_a_command_names_the_way_without_it(
+    deployed: MemoryStack, arguments: list[str]
+) -> None:
+    deployed.opened()
+    deployed.records = NoTable()  # type: ignore[assignment]
+    outcome = deployed.usher(*arguments)
+    assert (outcome.exit_code, outcome.stdout) == (2, "")
+    assert outcome.stderr.splitlines() == [
+        "Without the table, `usher list --offline` shows what waits, and a command that holds each instance.",
+        "Error: DynamoDB was busy: try again.",
+    ]
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_an_action_whose_result_is_decided_accepts_no_command(deployed: MemoryStack, command: str) -> None:
     deployed.opened(phase=Phase.COMPLETING, result=Result.ABANDON, reason="gave up after 45m")

@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from usher.core.action import Action
     from usher_simulator.autoscaling.lifecycle_actions import Wait
 
-MANY, MOST, TAKES = 40, 3, timedelta(minutes=45)
+MANY, MOST, TAKES = 40, 3, timedelta(minutes=15)
 GROUP: Final = "es-data"
 HOOKS: Final[dict[str, Any]] = {
     "version": 1,
-    "policies": {"drain": {"until": [{"elapsed": "45m"}], "give_up_after": "50m", "on_give_up": "ABANDON"}},
+    "policies": {"drain": {"until": [{"elapsed": "15m"}], "give_up_after": "20m", "on_give_up": "ABANDON"}},
     "hooks": [
         {
             "name": "es-drain",
@@ -100,7 +100,7 @@ def test_of_forty_instances_three_drain_at_once_and_all_end_whatever_goes_wrong(
     assert {wait.ended_by for wait in waits} == {EndedBy.CALL}
     assert {action.result for _, action in held} == {Result.CONTINUE}  # none gave up
     assert most_at_once(held) == MOST
-    # Seen by Auto Scaling alone: each took its 45 minutes, so of any four the last ends that much later.
+    # Seen by Auto Scaling alone: each took its 15 minutes, so of any four the last ends that much later.
     ends = sorted(wait.ended_at for wait in waits if wait.ended_at is not None)
     slack = timedelta(seconds=30)
     assert all(later - earlier > TAKES - slack for earlier, later in zip(ends, ends[MOST:], strict=False))

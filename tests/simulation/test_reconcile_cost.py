@@ -19,7 +19,7 @@ from tests.simulation.reconcile_scene import (
     a_hook,
     all_lost,
 )
-from usher.passes.reconcile import MOST_HOOKS_IDLE, MOST_HOOKS_IN_USE
+from usher.passes.drift import MOST_HOOKS_IDLE, MOST_HOOKS_IN_USE
 from usher.ports.errors import CallRefused
 from usher_simulator.autoscaling.query_protocol import ApiError
 

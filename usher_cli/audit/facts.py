@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from usher_simulator.trials.policy_model import Possible, Written
 
 _PLAIN: Final = ("terminating", "AutoScalingGroup", "EC2")
-_NOTHING: Final = timedelta(0)
 _STORED_WITHIN: Final = timedelta(
     seconds=20
 )  # from the time that an evaluation takes until it reads findings

@@ -49,11 +49,6 @@ if TYPE_CHECKING:
 
 INTERVAL: Final = timedelta(minutes=2)
 MOST_POOLS: Final = 20  # warm pools that one pass describes; all in turn
-MOST_HOOKS_IN_USE: Final = 5  # groups with open actions whose hooks one pass describes; all in turn
-MOST_HOOKS_IDLE: Final = 2  # and of the other groups
-TRIES: Final = 4
-FORGOTTEN_BY_EC2: Final = timedelta(minutes=15)  # a new instance may be shown late, an ended one no more
-_ENDED_STATES: Final = ("shutting-down", "terminated")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 

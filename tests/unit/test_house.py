@@ -12,7 +12,8 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-FUNCTIONS: Final = Path(__file__).parents[2] / "functions"
+ROOT: Final = Path(__file__).parents[2]
+FUNCTIONS: Final = ROOT / "functions"
 MOST_LINES_OF_A_FILE: Final = 350
 MOST_LINES_OF_A_CLASS: Final = 200
 MOST_PARAMETERS: Final = 5  # besides self
@@ -78,3 +79,44 @@ def test_no_name_of_a_class_is_defined_twice() -> None:
     )
     assert len(names) > 100
     assert [name for name, count in names.items() if count > 1] == []
+
+
+def constants(tree: ast.Module) -> set[str]:
+    assigned = [node.target for node in tree.body if isinstance(node, ast.AnnAssign)]
+    return {each.id for each in assigned if isinstance(each, ast.Name)}
+
+
+def names_read(tree: ast.Module) -> Iterator[str]:
+    """Each name that is read: `NAME` of the module itself, `module.NAME` of another one."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Name(id=name, ctx=ast.Load()):
+                yield name
+            case ast.ImportFrom(module=str(module), names=names):
+                yield from (f"{module.rpartition('.')[2]}.{each.name}" for each in names)
+            case ast.Attribute(value=ast.Name(id=module) | ast.Attribute(attr=module), attr=name):
+                yield f"{module}.{name}"
+
+
+def unread(trees: dict[str, ast.Module]) -> list[str]:
+    """The constants that neither their module nor another one of `trees` reads."""
+    by_others = {name for tree in trees.values() for name in names_read(tree)}
+    return [
+        f"{module}.{name}"
+        for module, tree in trees.items()
+        for name in sorted(constants(tree) - {*names_read(tree)})
+        if f"{module.rpartition('.')[2]}.{name}" not in by_others
+    ]
+
+
+def test_a_constant_is_read_by_more_than_tests() -> None:
+    written = {"a.b": "X: Final = 1\nY: Final = X\nZ: Final = 2", "c": "from a.b import Y\nD: Final = Y"}
+    assert unread({module: ast.parse(text) for module, text in written.items()}) == ["a.b.Z", "c.D"]
+
+    trees = {
+        ".".join(path.with_suffix("").parts): ast.parse(path.read_text(encoding="utf-8"))
+        for path in FUNCTIONS.rglob("*.py")
+    }
+    others = [path.read_text(encoding="utf-8") for path in (ROOT / "usher_cli").rglob("*.py")]
+    names = [name.rpartition(".")[2] for name in unread(trees)]
+    assert [name for name in names if not any(name in text for text in others)] == []

@@ -54,11 +54,17 @@ def selected(account: Account, named: str, hook: str | None) -> Action:
 
 def hold(account: Account, action: Action, reason: str, *, off: bool) -> Done:
     """Keep the instance in its wait, or end the hold."""
+    if not off:
+        _refuse_observed(
+            action, "heartbeat", "to hold it, use `aws autoscaling record-lifecycle-action-heartbeat`"
+        )
     note = _note(account, reason)
     after, warnings = stored(account, action, operators.hold_off(note) if off else operators.hold(note))
     until = f"until `complete` or `hold --off`, at the latest until {written(after.decide_by)}"
-    sentence = f"No longer held: {name_of(after)}." if off else f"Held: {name_of(after)}, {until}."
-    return _done(account, after, sentence, warnings)
+    if off:
+        return _done(account, after, f"No longer held: {name_of(after)}.", warnings)
+    since = " from `usher resume` on (no heartbeat is sent before)" if _pauses_of(account, after) else ""
+    return _done(account, after, f"Held{since}: {name_of(after)}, {until}.", warnings)
 
 
 def extend(account: Account, action: Action, reason: str, by: timedelta | None, to: datetime | None) -> Done:
@@ -73,18 +79,26 @@ def refuse_result(account: Account, action: Action) -> None:
     with refusals():
         refuse_ended(action)
         refuse_requested(action)
-    if action.policy.mode is Mode.OBSERVE:
-        by_hand = "to end the wait, use `aws autoscaling complete-lifecycle-action`"
-        raise Trouble(f"{name_of(action)} is only observed, and Usher sends no result for it: {by_hand}.")
-    paused = account.records.pauses()
-    names = [name for name in (ALL_HOOKS, action.hook.name) if name in paused]
-    if names:
-        commands = " and ".join(map(resume_command, names))
-        by = paused[names[0]]
+    _refuse_observed(action, "result", "to end the wait, use `aws autoscaling complete-lifecycle-action`")
+    paused = _pauses_of(account, action)
+    if paused:
+        commands = " and ".join(map(resume_command, paused))
+        by = next(iter(paused.values()))
         raise Trouble(
             f"Usher is paused and sends no result for {name_of(action)} (paused by {by}): "
             f"run {commands} first."
         )
+
+
+def _refuse_observed(action: Action, call: str, by_hand: str) -> None:
+    if action.policy.mode is Mode.OBSERVE:
+        raise Trouble(f"{name_of(action)} is only observed, and Usher sends no {call} for it: {by_hand}.")
+
+
+def _pauses_of(account: Account, action: Action) -> dict[str, str]:
+    """Who paused what holds an action back: by hook, all hooks first."""
+    paused = account.records.pauses()
+    return {name: paused[name] for name in (ALL_HOOKS, action.hook.name) if name in paused}
 
 
 def complete(account: Account, action: Action, reason: str, result: Result) -> Done:
@@ -155,7 +169,6 @@ def _note(account: Account, reason: str) -> OperatorNote:
 
 
 def _done(account: Account, after: Action, sentence: str, warnings: Sequence[str]) -> Done:
-    paused = account.records.pauses()
-    names = [name for name in (ALL_HOOKS, after.hook.name) if name in paused]
-    banners = [pause_banner(name, paused[name]) for name in names]
+    paused = _pauses_of(account, after)
+    banners = [pause_banner(name, by) for name, by in paused.items()]
     return Done(as_data(after, account.machine.clock(), paused), sentence, [*warnings, *banners])

@@ -32,11 +32,11 @@ BAD_CONFIGURATION: Final = 2  # the exit code
 
 _STOPPED: Final = {
     WhenStopped.END: "CONTINUE if EC2 reports the instance as stopped, in an ordinary termination",
-    WhenStopped.WAIT: "waits for a stopped instance as well",
+    WhenStopped.WAIT: "a stopped instance is held like one that runs",
 }
 _ASKS: Final = (
     "asks EC2 about each instance once, before a policy is chosen; a rule whose answer has not come after "
-    f"{duration.written(LONGEST)}, or half of the shortest patience, is passed over"
+    f"{duration.written(LONGEST)}, or half of the shortest time to giving up, is passed over"
 )
 _OWN_TARGET_GROUPS: Final = {
     Transition.LAUNCHING: "Auto Scaling adds the instance to its group's own target groups only after this "

@@ -39,7 +39,7 @@ class _Listed(NamedTuple):
 
 _COMMANDS: Final = {
     "apply": _Listed("apply.command", "apply", "Let a hooks file take effect without a deploy."),
-    "audit": _Listed("audit.command", "audit", "Hold Usher's promises against the records of a period."),
+    "audit": _Listed("audit.command", "audit", "Check Usher's promises against the records of a period."),
     "check": _Listed("check", "check", "Check hooks files, and describe what each of their hooks will do."),
     "complete": _Listed(
         "operate", "complete", "End an action now with a result, whatever it still waits for."
@@ -58,7 +58,7 @@ _COMMANDS: Final = {
     ),
     "list": _Listed("listing", "list_command", "Show the open actions, nearest expiry first."),
     "local": _Listed("local", "local", "Open a local AWS account with Usher deployed in it.", "[local]"),
-    "pause": _Listed("pause", "pause", "Stop all Auto Scaling calls until `usher resume`."),
+    "pause": _Listed("pause", "pause", "Send no heartbeats and no results until `usher resume`."),
     "plan": _Listed("plan.command", "plan_command", "Show what a hooks file would enrol, change or retire."),
     "policy": _Listed(
         "install.policy",
@@ -83,7 +83,7 @@ _COMMANDS: Final = {
     "status": _Listed(
         "install.status",
         "status",
-        "Show the versions of command, code and file, and what does not fit.",
+        "Show the versions, the alarms that ring, and what differs.",
     ),
     "uninstall": _Listed(
         "install.uninstall", "uninstall", "Release what waits, and remove Usher from an account and Region."

@@ -47,8 +47,12 @@ def list_offline(account: Account, selection: Selection, *, as_json: bool) -> No
     for wait in found:
         comment = "" if wait["ours"] else "  # this hook has no target; it is Usher's if it uses EventBridge"
         click.echo(shown(f"{wait['command']}{comment}"))
-    count = "1 instance waits" if len(found) == 1 else f"{len(found)} instances wait"
-    click.echo(f"{count}. Each command holds one instance for its heartbeat timeout.", err=True)
+    count = "1 command" if len(found) == 1 else f"{len(found)} commands, one for each instance and hook"
+    click.echo(
+        f"{count}. Each holds its instance for the heartbeat timeout; where it does not wait in that hook, "
+        "AWS answers `No active Lifecycle Action`.",
+        err=True,
+    )
 
 
 def waiting(

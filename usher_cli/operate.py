@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from usher.core import duration
-from usher.core.action import Result, Status
+from usher.core.action import Result, Status, Transition
 from usher.core.operators import name_of
 from usher_cli import acts
 from usher_cli.account import with_account
@@ -127,7 +127,7 @@ def extend(
     """Let an action wait longer for its conditions.
 
     Moves the time at which the policy gives up (`give_up_after`), at the latest to shortly before the
-    global timeout of the hook.
+    global timeout of the hook. It does not move `stalled_after`: send a progress signal, or hold.
     """
     if (by is None) == (to is None):
         raise click.UsageError("Use either --by or --to.")
@@ -159,7 +159,9 @@ def complete(
     action = acts.selected(account, named, hook)
     acts.refuse_result(account, action)
     click.echo(_about_to_end(action, account.machine.clock()), err=True)
-    ask(f"End this wait with {result}?", yes=yes)
+    is_fatal = result == Result.ABANDON and action.hook.transition is Transition.LAUNCHING
+    ends = " The instance is terminated." if is_fatal else ""
+    ask(f"Send {result}?{ends}", yes=yes)
     _print(acts.complete(account, action, reason, Result(result)), as_json=as_json)
 
 

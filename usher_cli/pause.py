@@ -49,10 +49,10 @@ def _hook_name(_context: click.Context, _option: click.Parameter, name: str | No
 def pause(
     account: Account, hook: str | None, reason: str, *, unknown: bool, yes: bool, as_json: bool
 ) -> None:
-    """Stop all Auto Scaling calls until `usher resume`.
+    """Send no heartbeats and no results until `usher resume`.
 
-    Usher sends neither heartbeats nor results. Open actions are not protected: when a heartbeat
-    timeout expires, Auto Scaling applies the hook's default result.
+    Open actions are not protected: when a heartbeat timeout expires, Auto Scaling applies the hook's
+    default result. Hooks are still put and deleted.
     """
     if hook is not None and not unknown:
         _refuse_unknown(account, hook)

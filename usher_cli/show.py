@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 from rich.console import Console
 
-from usher.core.action import Transition
+from usher.core.evidence import end_in_words
 from usher.core.finding import ConditionStatus
 from usher_cli.account import with_account
 from usher_cli.action_data import as_data, heartbeat_margins
@@ -63,7 +63,12 @@ def _details(action: Action, account: Account) -> dict[str, Any]:
     """The keys that only `show` has; `move_end` and `beats` are older names, removed in 0.2."""
     timeline = account.records.timeline(action.id)
     end = action.activity_end
-    activity_end = end and {"at": written(end.ended_at), "succeeded": end.succeeded, "detail": end.detail}
+    activity_end = end and {
+        "at": written(end.ended_at),
+        "succeeded": end.succeeded,
+        "detail": end.detail,
+        "text": end_in_words(end) if end.is_event else f"no outcome event, but {end.detail}",
+    }
     margins = heartbeat_margins(action, timeline)
     return {
         "origin": action.origin,
@@ -147,7 +152,7 @@ def _state(action: Mapping[str, Any]) -> Iterator[tuple[str, str | None]]:
         style = "green" if action["outcome"] == "completed" else "yellow"
         yield f"  {action['outcome']}{result} at {_second(action['closed_at'])}, after {age}{reason}", style
         return
-    yield f"  {action['state']}{result} for {age}{reason}", "cyan"
+    yield f"  {action['state']}{result}, {age} after its start{reason}", "cyan"
     expiry = f"expires in {short(action['to_expiry_s'])}, at {_second(action['expires_at'])}"
     default = f"default result {action['default_result']}, unless a heartbeat is sent before"
     yield f"  {expiry} ({default})", None
@@ -171,13 +176,7 @@ def _evidence(action: Mapping[str, Any]) -> Iterator[str]:
         yield f"  EC2 ended the instance at {_second(action['instance_ended_at'])}"
     end = action["activity_end"]
     if end:
-        yield f"  {_end_text(action['transition'], end)} at {_second(end['at'])}: {end['detail']}"
-
-
-def _end_text(transition: str, end: Mapping[str, Any]) -> str:
-    if not end["succeeded"]:
-        return "the scaling activity failed"
-    return "in service" if transition == Transition.LAUNCHING else "terminated"
+        yield f"  {end['text']}"
 
 
 def _second(moment: str) -> str:

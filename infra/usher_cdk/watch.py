@@ -88,7 +88,7 @@ class Watch(Construct):
             self,
             name,
             metric=metric,
-            alarm_description=f"{says} See docs/operations.md.",
+            alarm_description=f"{says} Runbook: docs/operations.md#{name.lower()}",
             threshold=threshold,
             evaluation_periods=periods,
             datapoints_to_alarm=of_these,
@@ -130,19 +130,17 @@ class Watch(Construct):
         overdue = _count("OverdueLooks", statistic="Minimum")
         says = "Evaluations are over a minute overdue, in run after run."
         self._alarm("OverdueLooks", overdue, says, periods=_SOME_RUNS, of_these=3)
-        says = "No message arrives from a group: check the target of its hook."
+        says = "No message of a group that the file names is known: check the target of its hook."
         self._alarm("SilentGroups", _count("SilentGroups"), says, periods=_A_QUARTER, of_these=6)
-        says = "Someone else changed or deleted a hook, or has one of its name."
+        says = "Someone else changed or deleted a hook, or put one of the same name."
         self._alarm("HookDrift", _count("HookDrift"), says)
-        says = "A hook has sent as many results as its limits allow, or signals have too many names."
+        says = "Results are held back by a hook's limits, or a signal of too many names was not stored."
         self._alarm("LimitReached", _count("LimitReached"), says)
         retained = _count("RetainedHours", statistic="Maximum", period=_HOUR)
         says = "An instance has been retained for a day: `usher retained` lists them, with what they cost."
         self._alarm("RetainedInstances", retained, says, threshold=_A_DAY_IN_HOURS)
         over = _count("OverBudget")
-        self._alarm(
-            "OverBudget", over, "More actions are held than Auto Scaling accepts heartbeats for.", periods=3
-        )
+        self._alarm("OverBudget", over, "More heartbeats are due than calls_per_second allows.", periods=3)
 
     def _watch_announcing(self) -> None:
         """A bus that refuses is no error of the function: it falls behind."""
@@ -188,14 +186,14 @@ class Watch(Construct):
         lag = [_count("NotificationLag", statistic=statistic) for statistic in ("p50", "Maximum")]
         dashboard.add_widgets(
             _graph("Actions", [_count("ActionsOpened"), *results, _count("EndedElsewhere")]),
-            _graph("Will anything be lost?", [_count("Defaulted"), _count("OverdueLooks")]),
+            _graph("Lost (Defaulted), and overdue", [_count("Defaulted"), _count("OverdueLooks")]),
             _graph("Seconds to expiry at a heartbeat", [margin]),
         )
         not_understood = ("Rejected", "UnknownSignals", "Trouble", "ConditionUnknown")
         dashboard.add_widgets(
             _graph("Calls", [_count("Heartbeats"), _count("Throttled"), _count("Refused")]),
             _graph("Lag of notifications, seconds", lag),
-            _graph("Not understood", [_count(name) for name in not_understood]),
+            _graph("Not understood, and errors", [_count(name) for name in not_understood]),
         )
 
 

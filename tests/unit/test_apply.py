@@ -128,7 +128,7 @@ def test_a_file_takes_effect_a_minute_later_with_by_whom_and_why(stack: Stack) -
     assert (outcome.exit_code, outcome.exception) == (0, None), outcome.output
     assert outcome.stdout == (
         "Applied version 1. It takes effect at 2026-03-01T12:01:00Z, in 1m; the sweep begins with its hooks "
-        "within 2m of that; a file without hooks takes it back.\n"
+        "within 2m of that; to take it back, apply a file without hooks.\n"
     )
     (version,) = stack.versions.history(9)
     assert version == FileVersion(
@@ -338,9 +338,10 @@ def test_a_file_that_needs_rights_which_the_stack_lacks_is_refused(
 ) -> None:
     file.write_text(a_file(f"until: [{condition}]"))
     stack.parameters = {"FunctionArns": "", "DocumentArns": "", "ClusterArns": "other"}
+    option = f"--{parameter.removesuffix('Arns').lower()}-arn"
     assert refused(stack.usher("apply", *YES)) == (
         f"Error: hooks.yaml: policy p needs {needs}, which {parameter} of the stack does not have: "
-        "add it there, and then apply the file."
+        f"run `usher upgrade` with {option} for it and for all that the stack has, and then apply the file."
     )
     stack.parameters[parameter] = has
     assert stack.usher("apply", *YES).exit_code == 0
@@ -503,7 +504,7 @@ def test_before_the_first_version_is_nothing_to_go_back_to(stack: Stack) -> None
 def test_ahead_a_version_is_stored_before_the_deployment_goes_over(stack: Stack) -> None:
     stack.items.put_in_force(FileInForce(digest="compiled in", own_groups=("own-1",)))
     outcome = stack.usher("apply", "--ahead", *YES)
-    assert outcome.stdout == ("Applied version 1. It counts from the deploy with which the table is read.\n")
+    assert outcome.stdout == "Applied version 1. It takes effect with the deploy that goes to the table.\n"
     assert stack.versions.version(1).file.own_groups == ("own-1",), "as the last deploy has them"
     assert stack.items.in_force() == FileInForce(digest="compiled in", own_groups=("own-1",))
 

@@ -151,7 +151,7 @@ ACCOUNTS: Final = f'accounts: [{{id: "{SHOP}"}}]'
         ),
         pytest.param(
             f"version: 1\nregions: [eu-west-1, eu-west-1]\n{ACCOUNTS}",
-            "2: regions[1]: must not stand twice, got 'eu-west-1'",
+            "2: regions[1]: must not appear twice, got 'eu-west-1'",
             id="a Region twice",
         ),
         pytest.param(

@@ -82,6 +82,16 @@ def test_a_hold_is_recorded_with_who_when_and_why_and_evaluated_at_once(deployed
     assert isinstance(decide(action, at(60)), Wait)
 
 
+def test_a_hold_under_a_pause_says_from_when_it_holds(deployed: MemoryStack) -> None:
+    """A paused hook gets no heartbeat, held or not."""
+    deployed.opened()
+    deployed.records.pause("usher-drain", "ann: a bad launch")
+    outcome = deployed.usher("hold", INSTANCE, *WHY)
+    assert outcome.stdout.startswith(
+        "Held from `usher resume` on (no heartbeat is sent before): i-0f0e0d0c0b0a09080"
+    )
+
+
 def test_a_hold_is_ended_by_off(deployed: MemoryStack) -> None:
     deployed.opened(operator_hold=OperatorNote(who="ann", at=at(0), reason="why"))
     action = done(deployed, "hold", INSTANCE, "--off", *WHY)
@@ -193,7 +203,7 @@ def test_a_completion_shows_what_it_is_about_to_end_and_asks(deployed: MemorySta
     assert outcome.stderr == (
         "i-0f0e0d0c0b0a09080 (hook usher-drain of workers-1), terminating, has waited 1m5s for: "
         "no signal jobs-finished (pending)\n"
-        "End this wait with ABANDON? [y/N]: n\nNothing was changed.\n"
+        "Send ABANDON? [y/N]: n\nNothing was changed.\n"
     )
     assert deployed.loaded() == before
 
@@ -357,6 +367,12 @@ def test_an_action_whose_result_is_decided_accepts_no_command(deployed: MemorySt
             COMPLETE,
             " is only observed, and Usher sends no result for it: to end the wait, use `aws autoscaling",
             id="only observed",
+        ),
+        pytest.param(
+            {"policy": a_policy(mode="observe")},
+            ["hold", INSTANCE, *WHY],
+            " is only observed, and Usher sends no heartbeat for it: to hold it, use `aws autoscaling",
+            id="a hold of what is only observed",
         ),
         pytest.param(
             {},

@@ -66,7 +66,7 @@ def test_an_open_action_is_shown_with_its_state_and_deadlines(deployed: MemorySt
             "AutoScalingGroup → EC2"
         ),
         "  id action-1 · token c613620e-07e2-4ed2-a9e2-ef8258911ade",
-        "  held for 9m5s",
+        "  held, 9m5s after its start",
         (
             "  expires in 4m30s, at 2026-03-01T12:13:35Z "
             "(default result ABANDON, unless a heartbeat is sent before)"
@@ -146,8 +146,20 @@ def test_the_json_has_what_the_list_has_and_the_whole_record(deployed: MemorySta
         pytest.param(
             Transition.LAUNCHING,
             {"detail": "EC2 Instance Launch Unsuccessful: no", "succeeded": False},
-            "  the scaling activity failed at 2026-03-01T12:02:00Z: EC2 Instance Launch Unsuccessful: no",
+            "  launch abandoned at 2026-03-01T12:02:00Z: EC2 Instance Launch Unsuccessful: no",
             id="failed",
+        ),
+        pytest.param(
+            Transition.TERMINATING,
+            {"destination": "WarmPool"},
+            "  back in the warm pool at 2026-03-01T12:02:00Z: EC2 Instance Terminate Successful",
+            id="returned",
+        ),
+        pytest.param(
+            Transition.TERMINATING,
+            {"is_event": False, "detail": "the instance is InService"},
+            "  no outcome event, but the instance is InService",
+            id="in doubt",
         ),
     ],
 )

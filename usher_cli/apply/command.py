@@ -54,9 +54,7 @@ Exit codes:
 @click.option("--reason", required=True, callback=reason_callback, help="Why; kept with the version.")
 @click.option("--rollback", is_flag=True, help="Apply the version before the newest once more.")
 @click.option("--wait", is_flag=True, help="Follow the hooks until they stand as the file asks.")
-@click.option(
-    "--ahead", is_flag=True, help="For a deployment that has its file compiled in, and is about to go over."
-)
+@click.option("--ahead", is_flag=True, help="Before the deploy that goes from a compiled file to the table.")
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @or_fleet(apply_fleet)
@@ -128,12 +126,12 @@ def _show(account: Account, candidate: Candidate, plan: Plan) -> None:
 
 def _done(account: Account, version: FileVersion, *, ahead: bool) -> str:
     if ahead:
-        return f"Applied version {version.number}. It counts from the deploy with which the table is read."
+        return f"Applied version {version.number}. It takes effect with the deploy that goes to the table."
     left = (version.effective_at - account.machine.clock()).total_seconds()
     when = f"at {iso_time.to_seconds(version.effective_at)}, in {short(max(left, 0))}"
     is_first = version.previous == NONE_YET
     back = (
-        "a file without hooks takes it back."
+        "to take it back, apply a file without hooks."
         if is_first
         else "to take it back: usher apply --rollback --reason ..."
     )

@@ -20,6 +20,11 @@ LISTS: Final = {  # of resources that conditions may use, by what their ARNs hav
 }
 
 
+def _option(parameter: str) -> str:
+    """Of `usher upgrade`, e.g. `--function-arn` for FunctionArns."""
+    return f"--{parameter.removesuffix('Arns').lower()}-arn"
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Rights:
     """What the stack's parameters say; a stack that has none of them tells nothing."""
@@ -38,7 +43,8 @@ class Rights:
                     told.add((arn, parameter))
                     yield (
                         f"policy {policy.name} needs {arn}, which {parameter} of the stack does not have: "
-                        f"add it there, and then apply the file"
+                        f"run `usher upgrade` with {_option(parameter)} for it and for all that the stack "
+                        f"has, and then apply the file"
                     )
 
     def _listed(self, resources: Iterable[str]) -> Iterator[tuple[str, str]]:

@@ -95,7 +95,7 @@ def audit(
     *,
     as_json: bool,
 ) -> None:
-    """Hold Usher's promises against the records of a period.
+    """Check Usher's promises against the records of a period.
 
     Of the actions that were closed in it, and, if it ends now, of those that are open.
     """
@@ -140,7 +140,7 @@ def _audited(account: Account, ids: Sequence[str], tell: Callable[[str], None]) 
         unreadable += part.unreadable
         for story in part.stories:
             held.add(Told(action=story.action, timeline=story.timeline))
-        tell(f"Holding the promises against the records: {held.actions:,} of {len(ids):,} ...")
+        tell(f"Checking the promises against the records: {held.actions:,} of {len(ids):,} ...")
     return held, unreadable
 
 

@@ -210,7 +210,7 @@ def _texts(shape: ListOf, element: Text, field: Field) -> tuple[str, ...]:
     for each in shape.elements(field):
         text = attempt(element.read, each, None)
         if text in found:
-            each.refuse("must not stand twice")
+            each.refuse("must not appear twice")
         found += [] if text is None else [text]
     return tuple(found)
 

@@ -34,7 +34,7 @@ _EXIT_CODES: Final = """
 Exit codes:
   0  done, or there was nothing to do
   1  not confirmed: nothing was changed
-  2  it failed, and what was there before is there again; or wrong usage
+  2  it failed: the message says what is left; or wrong usage
 """
 _INSTALL_EXAMPLES: Final = f"""
 \b
@@ -70,7 +70,7 @@ def install(site: Site, given_bucket: str | None, *, yes: bool, **given: Any) ->
     """Install Usher in an account and Region, with CloudFormation alone.
 
     It uploads the functions into a bucket, shows what CloudFormation would make, asks, and follows it.
-    It needs neither Node nor the CDK. If it fails, nothing is left behind.
+    It needs neither Node nor the CDK. If it fails, it removes what it made.
     """
     release, parameters = release_of(site.machine), values(given)
     _refuse_installed(site, stack.find(site))
@@ -97,8 +97,8 @@ def install(site: Site, given_bucket: str | None, *, yes: bool, **given: Any) ->
 def upgrade(site: Site, *, allow_older: bool, yes: bool, **given: Any) -> None:  # noqa: ANN401 - options
     """Bring an installed Usher to this release, or change its parameters.
 
-    What is not given stays as it is. No open action is touched. If it fails, what was there before is
-    there again.
+    What is not given stays as it is, whatever the default of an installation is. No open action is
+    touched. If it fails, CloudFormation goes back to what was there before.
     """
     release, parameters = release_of(site.machine), values(given)
     installed = _installed(site, stack.find(site))

@@ -60,6 +60,7 @@ _RATE: Final = click.FloatRange(
 ROLE_PATH: Final = _text(
     "--role-path", "RolePath", "PATH", "The path of the roles; it cannot be changed later.  [default: /]"
 )
+_ALL: Final = ". Give all of them: the list is replaced."
 _OPTIONS: Final = (
     _text(
         "--tag-value",
@@ -96,9 +97,13 @@ _OPTIONS: Final = (
         metavar="NUMBER",
         help="Auto Scaling calls that Usher may make.  [default: 10]",
     ),
-    _arns("--function-arn", "FunctionArns", "A Lambda function that conditions may invoke."),
-    _arns("--document-arn", "DocumentArns", "An SSM document that conditions may run."),
-    _arns("--cluster-arn", "ClusterArns", "An ECS cluster that conditions may ask, and drain instances of."),
+    _arns("--function-arn", "FunctionArns", f"A Lambda function that conditions may invoke{_ALL}"),
+    _arns("--document-arn", "DocumentArns", f"An SSM document that conditions may run{_ALL}"),
+    _arns(
+        "--cluster-arn",
+        "ClusterArns",
+        f"An ECS cluster that conditions may ask, and drain instances of{_ALL}",
+    ),
 )
 
 

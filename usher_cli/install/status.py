@@ -91,10 +91,7 @@ def status_fleet(fleet: Fleet, *, as_json: bool) -> None:
 @or_fleet(status_fleet)
 @with_site
 def status(site: Site, *, as_json: bool) -> None:
-    """Show the versions of command, code and file, and what does not fit.
-
-    The file is the hooks file; and the alarms that ring are named.
-    """
+    """Show the versions, the alarms that ring, and what differs."""
     told = _status(site, _found(site))
     if as_json:
         click.echo(json.dumps(asdict(told), indent=1))
@@ -130,7 +127,7 @@ def _status(site: Site, found: Stack) -> Status:
         try:
             look(site, found, told)
         except (BotoCoreError, ClientError, Unavailable, VersionUnreadable) as error:
-            told.problems.append(f"Cannot be told: {' '.join(str(error).split())}")
+            told.problems.append(f"A part of the status could not be read: {' '.join(str(error).split())}")
     return told
 
 
@@ -171,7 +168,10 @@ def _look_at_hooks_file(site: Site, found: Stack, told: Status) -> None:
     except Unavailable as error:
         if "ResourceNotFoundException" not in str(error):
             raise
-        told.problems.append(f"Table {table} is gone: run `usher uninstall`, and then `usher install`.")
+        told.problems.append(
+            f"Table {table} is gone: restore it under this name (docs/operations.md, TableDenied). Only "
+            f"without a backup, run `usher uninstall` and then `usher install`."
+        )
         return
     told.retiring_hooks = sorted(f"{one.hook} on {one.group}" for one in items.enrolled() if one.is_retiring)
     if in_force is not None and in_force.is_closing:

@@ -40,8 +40,9 @@ Exit codes:
 def uninstall(site: Site, *, yes: bool) -> None:
     """Release what waits, and remove Usher from an account and Region.
 
-    First every instance that waits is released with CONTINUE, and Usher's hooks are deleted; then the
-    stack, and the bucket if `usher install` made it. The records and dead letters are kept.
+    First every instance that waits is released with CONTINUE, or as an operator requested: one that
+    launches goes into service as it is. Then Usher's hooks are deleted, and the stack, and the bucket if
+    `usher install` made it. The records and dead letters are kept.
     """
     found = stack.find(site)
     if found is None:
@@ -57,8 +58,9 @@ def uninstall(site: Site, *, yes: bool) -> None:
     ended = stack.delete(site, found)
     if ended.status != stack.DELETED and table_is_gone:
         raise Trouble(
-            f"{ended.why}. The table is gone, so nobody knows what waits: delete the hooks that notify "
-            f"{found.outputs.get('InboxArn', 'the inbox')}, then run `aws cloudformation delete-stack "
+            f"{ended.why}. The table is gone: first complete what waits (`usher list --offline` lists it), "
+            f"because deleting a launch hook terminates its instances. Then delete the hooks that notify "
+            f"{found.outputs.get('InboxArn', 'the inbox')}, and run `aws cloudformation delete-stack "
             f"--stack-name {site.stack} --retain-resources {_failed(ended)}`."
         )
     if ended.status != stack.DELETED:
@@ -91,7 +93,7 @@ def _tell_what_waits(site: Site, found: Stack) -> bool:
         click.echo("No instance waits.", err=True)
         return True
     said = "1 action is open, and is" if len(ids) == 1 else f"{len(ids)} actions are open, and each is"
-    click.echo(f"{said} released with CONTINUE:", err=True)
+    click.echo(f"{said} released with CONTINUE; one that launches goes into service as it is:", err=True)
     width = max((len(action.hook.group) for action in loaded.actions), default=0)
     for action in loaded.actions:
         name = action.instance_id or action.id

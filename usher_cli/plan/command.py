@@ -58,7 +58,7 @@ Steps:
   reclaim        keep a hook that exists already and notifies Usher
   retire         the hook starts to retire once the file is in effect
   retiring       the hook is retiring: since when, how many wait in it, what keeps it
-  forget         delete only the item: the hook is gone, or the group's own template contains it
+  forget         delete only Usher's record of it: the hook is gone, or the group's own template contains it
   foreign        a hook of another service that holds the same instances; Usher does not touch it
   permission     an open action would lose the permission that one of its conditions needs
   conflict       a person must resolve it; if the file names the group, a deploy or an apply fails

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from usher.core.hook_items import HookSeen
     from usher.core.live_waits import LiveGroup
     from usher.ports.autoscaling import LiveWaits
-    from usher_cli.account import Account
+    from usher_cli.account import Account, Place
     from usher_cli.listing import Selection
 
 _TARGETS = ("InboxArn", "TopicArn", "IntakeArn")  # outputs of the stack: what Usher's hooks notify
@@ -40,7 +40,7 @@ def list_offline(account: Account, selection: Selection, *, as_json: bool) -> No
     except (TryLater, CallRefused) as error:
         raise Trouble(f"Auto Scaling did not list the waiting instances: {error}. Try again.") from error
     for wait in found:
-        wait["command"] = _command(wait, account.place.region)
+        wait["command"] = command_of(wait, account.place)
     if as_json:
         click.echo(json.dumps({"waiting": len(found), "actions": found}, indent=1))
         return
@@ -92,8 +92,15 @@ def _in(
                 }
 
 
-def _command(wait: dict[str, Any], region: str | None) -> str:
+def command_of(wait: dict[str, Any], place: Place) -> str:
+    """What holds the instance once, in the same account and Region as this command asks."""
     words = ["aws", "autoscaling", "record-lifecycle-action-heartbeat"]
     words += ["--auto-scaling-group-name", wait["group"], "--lifecycle-hook-name", wait["hook"]]
-    words += ["--instance-id", wait["instance_id"], *(["--region", region] if region else [])]
+    words += ["--instance-id", wait["instance_id"]]
+    for option, value in (
+        ("--profile", place.profile),
+        ("--region", place.region),
+        ("--endpoint-url", place.endpoint_url),
+    ):
+        words += [option, value] if value else []
     return shlex.join(words)

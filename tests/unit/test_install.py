@@ -35,6 +35,7 @@ ACCOUNT: Final = "123456789012"
 BUCKET: Final = f"usher-{ACCOUNT}-{REGION}-{sha256(b'Usher').hexdigest()[:8]}"
 ADDED: Final = {"Action": "Add", "ResourceType": "AWS::SNS::Topic", "LogicalResourceId": "Topic1"}
 CODE: Final = b"the functions"
+OURS: Final = {"CodeBucket": "b", "CodeKey": "k"}
 BOUNDARY: Final = (
     "User: ann is not authorized to perform: iam:CreateRole because no permissions boundary allows it"
 )
@@ -49,7 +50,9 @@ def a_release(version: str = "1.2.3") -> Release:
 class Cloud:
     """An account in which Usher is installed, or is to be."""
 
-    stack: MemoryCloudFormation = field(default_factory=lambda: MemoryCloudFormation(changes=[ADDED]))
+    stack: MemoryCloudFormation = field(
+        default_factory=lambda: MemoryCloudFormation(changes=[ADDED], outputs={"Version": "1.2.3"})
+    )
     release: Release = field(default_factory=a_release)
     failing: dict[str, Exception] = field(default_factory=dict)  # by service: no client can be made
     clients: dict[str, Any] = field(default_factory=dict)  # by service, instead of moto's
@@ -115,7 +118,6 @@ def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
 
 @pytest.fixture
 def installed(cloud: Cloud) -> Cloud:
-    cloud.stack.outputs = {"Version": "1.2.3"}
     assert cloud.usher("install", "--yes").exit_code == 0
     cloud.stack.calls.clear()
     return cloud
@@ -203,11 +205,11 @@ def test_ctrl_c_leaves_cloudformation_at_work_and_says_so(cloud: Cloud) -> None:
 @pytest.mark.parametrize(
     ("status", "parameters", "says"),
     [
-        ("CREATE_COMPLETE", {"CodeBucket": "b"}, "run `usher upgrade`"),
+        ("CREATE_COMPLETE", OURS, "run `usher upgrade`"),
         ("CREATE_COMPLETE", {}, "that `usher install` did not make: give another name by --stack"),
-        ("UPDATE_IN_PROGRESS", {"CodeBucket": "b"}, "(UPDATE_IN_PROGRESS): try again when it is done"),
-        ("ROLLBACK_COMPLETE", {"CodeBucket": "b"}, "run `usher uninstall`, then this again"),
-        ("DELETE_FAILED", {"CodeBucket": "b"}, "run `usher uninstall`, then this again"),
+        ("UPDATE_IN_PROGRESS", OURS, "(UPDATE_IN_PROGRESS): try again when it is done"),
+        ("ROLLBACK_COMPLETE", OURS, "run `usher uninstall`, then this again"),
+        ("DELETE_FAILED", OURS, "run `usher uninstall`, then this again"),
     ],
 )
 def test_a_stack_that_is_there_is_left_alone(
@@ -387,9 +389,9 @@ def test_what_hooks_need_is_never_replaced(installed: Cloud, name: str, kind: st
     [
         (None, {}, "There is no stack Usher in us-east-1: run `usher install`"),
         ("CREATE_COMPLETE", {}, "The CDK made stack Usher in us-east-1"),
-        ("UPDATE_IN_PROGRESS", {"CodeBucket": "b"}, "try again when it is done"),
-        ("ROLLBACK_COMPLETE", {"CodeBucket": "b"}, "A failed installation left stack Usher"),
-        ("UPDATE_ROLLBACK_FAILED", {"CodeBucket": "b"}, "The rollback of stack Usher in us-east-1 failed"),
+        ("UPDATE_IN_PROGRESS", OURS, "try again when it is done"),
+        ("ROLLBACK_COMPLETE", OURS, "A failed installation left stack Usher"),
+        ("UPDATE_ROLLBACK_FAILED", OURS, "The rollback of stack Usher in us-east-1 failed"),
     ],
 )
 def test_what_cannot_be_upgraded_is_left_alone(
@@ -476,7 +478,21 @@ def test_without_a_yes_nothing_is_removed(installed: Cloud) -> None:
 def test_a_stack_of_the_cdk_is_left_to_it(cloud: Cloud) -> None:
     cloud.stack.outputs = {"TableName": "records"}
     cloud.stack.stands()
-    assert trouble(cloud.usher("uninstall", "--yes")).startswith("The CDK made stack Usher in us-east-1")
+    assert trouble(cloud.usher("uninstall", "--yes")).startswith("`usher install` did not make stack Usher")
+
+
+@pytest.mark.parametrize(
+    ("parameters", "outputs"),
+    [({}, {}), ({"CodeBucket": "b"}, {"Url": "u"}), ({"CodeBucket": "b", "CodeKey": "k"}, {"Url": "u"})],
+)
+def test_a_stack_of_somebody_else_is_not_removed(
+    cloud: Cloud, parameters: dict[str, str], outputs: dict[str, str]
+) -> None:
+    """By a wrong --stack it would have been, and told as Usher's."""
+    cloud.stack.outputs = outputs
+    cloud.stack.stands(**parameters)
+    assert "else check --stack" in trouble(cloud.usher("uninstall", "--yes"))
+    assert "delete_stack" not in [name for name, _ in cloud.stack.calls]
 
 
 def test_a_stack_whose_table_is_gone_can_still_be_removed(installed: Cloud) -> None:

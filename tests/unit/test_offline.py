@@ -14,8 +14,9 @@ from tests.unit.test_account import REGION, Deployed, client, cloud, deployed, u
 from usher.core.action import Result, Transition
 from usher.core.hook_items import HookSeen, HookSettings
 from usher.core.live_waits import LiveGroup, Member
+from usher_cli.account import Place
 from usher_cli.listing import Selection
-from usher_cli.offline import waiting
+from usher_cli.offline import command_of, waiting
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -86,6 +87,21 @@ def test_what_waits_is_told_with_each_hook_that_may_be_ours() -> None:
 )
 def test_globs_choose(options: dict[str, str], hooks: list[str]) -> None:
     assert [hook for _, hook, _ in found(replace(ALL, **options))] == hooks  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("place", "end"),
+    [
+        (Place(), "--instance-id i-1"),
+        (
+            Place(profile="prod", region="eu-west-1", endpoint_url="http://127.0.0.1:4566"),
+            "--instance-id i-1 --profile prod --region eu-west-1 --endpoint-url http://127.0.0.1:4566",
+        ),
+    ],
+)
+def test_what_it_prints_holds_where_it_asked(place: Place, end: str) -> None:
+    """Piped into a shell it would else go to another account, and hold nothing."""
+    assert command_of({"group": "g", "hook": "h", "instance_id": "i-1"}, place).endswith(f"-name h {end}")
 
 
 def test_the_command_asks_no_table(deployed: Deployed) -> None:

@@ -185,9 +185,11 @@ STEPS: Final[list[tuple[str, Callable[[Cloud], None]]]] = [
 
 
 def test_every_call_of_install_upgrade_and_uninstall_is_allowed_to_an_installer(cloud: Cloud) -> None:
+    cloud.client("dynamodb").create_table(**table.definition("waiting"))
     for command, prepare in STEPS:
         prepare(cloud)
         assert cloud.usher(command, "--yes").exit_code == 0
+        cloud.stack.outputs |= {"TableName": "waiting"}  # what waits in it is shown before the removal
     asked = {action for call in cloud.called for action in asked_of_iam(*call)} | of_cloudformation(cloud)
     assert {"s3:CreateBucket", "s3:DeleteObject", "cloudformation:ExecuteChangeSet"} <= asked
     assert asked - allowed("installer") == set()
@@ -199,7 +201,7 @@ def test_every_call_of_status_is_allowed_to_a_reader(cloud: Cloud) -> None:
         "TableName": "records",
         "IntakeArn": "arn:aws:lambda:us-east-1:123456789012:function:f",
     }
-    cloud.stack.stands(CodeBucket="b")
+    cloud.stack.stands(CodeBucket="b", CodeKey="k")
     cloud.called.clear()
     assert cloud.usher("status").exit_code == 1  # moto has no such function
     asked = {action for call in cloud.called for action in asked_of_iam(*call)} | of_cloudformation(cloud)

@@ -44,7 +44,7 @@ def installed(cloud: Cloud) -> Cloud:
     cloud.clients["lambda"] = Lambda(cloud.release.code_sha256)
     cloud.client("dynamodb").create_table(**table.definition("records"))
     cloud.stack.outputs = {"Version": VERSION, "TableName": "records", "IntakeArn": "arn:intake"}
-    cloud.stack.stands(CodeBucket=BUCKET, TagValue="managed")
+    cloud.stack.stands(CodeBucket=BUCKET, CodeKey="k", TagValue="managed")
     return cloud
 
 
@@ -64,6 +64,7 @@ def test_where_all_fits_it_ends_with_0(installed: Cloud) -> None:
         "retiring hooks        none",
         "alarms                none",
         f"  CodeBucket          {BUCKET}",
+        "  CodeKey             k",
         "  TagValue            managed",
     ]
 
@@ -84,7 +85,7 @@ def test_json_has_the_same(installed: Cloud) -> None:
         "own_groups": [],
         "hooks_file_differs": None,
         "retiring_hooks": [],
-        "parameters": {"CodeBucket": BUCKET, "TagValue": "managed"},
+        "parameters": {"CodeBucket": BUCKET, "CodeKey": "k", "TagValue": "managed"},
         "alarms": [],
         "problems": [],
     }
@@ -92,7 +93,7 @@ def test_json_has_the_same(installed: Cloud) -> None:
 
 def test_another_version_than_the_command_does_not_fit(installed: Cloud) -> None:
     installed.stack.outputs["Version"] = "9.9.9"
-    installed.stack.stands(CodeBucket=BUCKET)
+    installed.stack.stands(CodeBucket=BUCKET, CodeKey="k")
     result = installed.usher("status")
     assert result.exit_code == 1
     assert f"The command is {VERSION} and Usher 9.9.9: run `usher upgrade`" in result.stdout
@@ -141,7 +142,7 @@ def test_a_removal_that_was_cut_off_does_not_fit(installed: Cloud) -> None:
 
 
 def test_of_a_stack_whose_removal_failed_it_tells_what_can_be_told(installed: Cloud) -> None:
-    installed.stack.stands(CodeBucket=BUCKET)
+    installed.stack.stands(CodeBucket=BUCKET, CodeKey="k")
     assert installed.stack.stack is not None
     installed.stack.stack["StackStatus"] = "DELETE_FAILED"
     del installed.clients["lambda"]  # the function is gone

@@ -155,7 +155,7 @@ def _data(names: Names) -> list[Statement]:
         _allow(
             _of(
                 "dynamodb",
-                *("BatchGetItem", "GetItem", "Scan"),  # of what waits
+                *("BatchGetItem", "GetItem", "Query", "Scan"),  # of what waits
                 *("CreateTable", "DeleteTable", "DescribeTable", "UpdateTable"),
                 *("DescribeContinuousBackups", "UpdateContinuousBackups"),
                 *("DescribeTimeToLive", "UpdateTimeToLive", "DescribeContributorInsights"),

@@ -11,6 +11,7 @@ import click
 from botocore.exceptions import ClientError
 
 from usher_cli.account import Trouble
+from usher_cli.install.release import VERSION
 from usher_cli.printable import shown
 
 if TYPE_CHECKING:
@@ -45,8 +46,9 @@ class Stack:
 
     @property
     def is_installed(self) -> bool:
-        """Whether `usher install` made it, and not the CDK."""
-        return "CodeBucket" in self.parameters
+        """Whether `usher install` made it: not the CDK, nor somebody else for something else."""
+        is_ours = VERSION in self.outputs or not self.stands
+        return is_ours and {"CodeBucket", "CodeKey"} <= {*self.parameters}
 
 
 def find(site: Site, name: str | None = None) -> Stack | None:

@@ -50,8 +50,10 @@ def uninstall(site: Site, *, yes: bool) -> None:
         click.echo(f"There is no {site}: nothing is left to remove.")
         return
     stack.refuse_busy(site, found)
-    if found.outputs and not found.is_installed:
-        raise Trouble(f"The CDK made {site}, and not `usher install`: destroy it by the CDK.")
+    if not found.is_installed and found.status != "REVIEW_IN_PROGRESS":  # which has no parameters yet
+        raise Trouble(
+            f"`usher install` did not make {site}: if the CDK did, destroy it by the CDK; else check --stack."
+        )
     table_is_gone = not _tell_what_waits(site, found)
     ask(f"Remove {site}, account {site.account}?", yes=yes)
     kept = _kept(site, found)

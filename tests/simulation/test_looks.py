@@ -523,6 +523,40 @@ def test_who_has_read_that_it_is_over_beats_nothing_where_the_table_goes_away_th
     assert not cut.value.may_beat
 
 
+class DecidedMeanwhile(LoggingStore):
+    """While a heartbeat is on its way somebody decides a result; then it answers no more."""
+
+    def save(self, action: Action, *, raw: Raw | None = None) -> None:
+        newest = self.load(action.id)
+        if newest is None or newest.phase is not Phase.OPEN:
+            raise NoAnswer("store down")
+        if action.look_id == "elsewhere" or not self._scene.effects.count("heartbeat"):
+            super().save(action, raw=raw)
+            return
+        decided = replace(
+            newest,
+            version=newest.version + 1,
+            look_id="elsewhere",
+            phase=Phase.COMPLETING,
+            result=Result.CONTINUE,
+        )
+        super().save(decided)
+        raise Moved
+
+
+def test_who_reads_after_its_heartbeat_that_a_result_is_decided_sends_no_other_one() -> None:
+    """Found by seed 4659: the answer of the heartbeat could not be stored, and the wake-up beat once more."""
+    action = short(policy=a_policy([{"signal": "never"}]), look_at=at(20))
+    scene = Scene(action, UNANSWERED, now_s=20)
+    store = DecidedMeanwhile(scene)
+    store.open(action, None)
+    scene.looks = replace(scene.looks, store=store)
+    with pytest.raises(CutShort) as cut:
+        scene.looks.evaluate("action-1", None, held_wait(short(), 1))
+    assert scene.effects.count("heartbeat") == 1
+    assert not cut.value.may_beat
+
+
 class GoesAwayAtTheEnd(LoggingStore):
     """It can be read."""
 

@@ -39,6 +39,10 @@ _COUNTED: Final = {
 }
 
 
+def _unchanged(action: Action, _: datetime) -> Action:
+    return action
+
+
 @frozen
 class Sender:
     """The calls of one evaluation."""
@@ -93,10 +97,7 @@ class Sender:
             raise
         except Unavailable as away:
             raise CutShort(str(away), may_beat=False) from away
-        try:
-            self._send_result(action, decision, now)
-        except Unavailable as away:
-            raise CutShort(str(away), may_beat=False) from away
+        self._send_result(action, decision, now)
 
     def _send_result(self, action: Action, decision: Complete, now: datetime) -> None:
         answer = self.auto_scaling.complete(action, decision.result)
@@ -108,14 +109,15 @@ class Sender:
                 action = denied(action)
             return self._after_failure(action, answer, now)
 
-        def denied(newer: Action) -> Action:
+        def denied(newer: Action, _: datetime | None = None) -> Action:
             """Whatever others noted meanwhile: this call was not applied. One of the same time may be."""
             others = list(newer.completes_sent)
             if now in others:
                 others.remove(now)
             return replace(newer, completes_sent=tuple(others))
 
-        self._settle(action, f"CompleteLifecycleAction {decision.result}", answer, settled, denied)
+        of_others = {AnswerKind.ACCEPTED: settled, AnswerKind.UNANSWERED: _unchanged}.get(answer.kind, denied)
+        self._settle(action, f"CompleteLifecycleAction {decision.result}", answer, settled, of_others)
 
     def heartbeat(self, action: Action, decision: Heartbeat, now: datetime) -> None:
         """Store only a retry before the call; the new expiry and the next evaluation after its answer.
@@ -126,10 +128,11 @@ class Sender:
         action = self._store_retry(replace(action, look_at=decision.next_look_at), now)
         sent_at = self.clock()
         answer = self.auto_scaling.heartbeat(action)
+        is_accepted = answer.kind is AnswerKind.ACCEPTED
         was_left = action.expires_at - sent_at
 
         def settled(action: Action, now: datetime) -> Action:
-            if answer.kind is not AnswerKind.ACCEPTED:
+            if not is_accepted:
                 return self._after_failure(action, answer, now)
             action = replace(
                 action, heartbeats=action.heartbeats + 1, beaten_at=sent_at, activity_end=None, booked_at=None
@@ -137,11 +140,12 @@ class Sender:
             return self.with_next_look(action, now)
 
         try:
-            self._settle(action, _HEARTBEAT, answer, settled)
+            self._settle(action, _HEARTBEAT, answer, settled, settled if is_accepted else _unchanged)
         except Unavailable as away:
-            beaten_at = sent_at if answer.kind is AnswerKind.ACCEPTED else None
-            raise CutShort(str(away), beaten_at=beaten_at) from away
-        if answer.kind is AnswerKind.ACCEPTED and not action.timeout_assumed:
+            if isinstance(away, CutShort) and not is_accepted:
+                raise
+            raise CutShort(str(away), beaten_at=sent_at if is_accepted else None) from away
+        if is_accepted and not action.timeout_assumed:
             self.telemetry.count("SecondsToExpiry", was_left.total_seconds())
 
     def _settle(
@@ -150,13 +154,13 @@ class Sender:
         call: str,
         answer: Answer,
         settled: Callable[[Action, datetime], Action],
-        denied: Callable[[Action], Action] = lambda newer: newer,
+        of_others: Callable[[Action, datetime], Action],
     ) -> None:
-        """Store what an answer changes, on top of what others stored during the call.
+        """Store what an answer changes: by `settled`, or by `of_others` where others went on meanwhile.
 
-        Where others went on meanwhile, an acceptance still says something of the record as it is
-        then, and of a call that was denied it is known that it changed nothing; a new evaluation asks
-        again, at once.
+        An acceptance still says something of the record as it is then, and of a call that was denied it
+        is known that it changed nothing; a new evaluation asks again, at once. Raises Unavailable;
+        CutShort where it is known that a result is decided.
         """
         now = self.clock()
         is_accepted = answer.kind is AnswerKind.ACCEPTED
@@ -164,18 +168,17 @@ class Sender:
             self.call_budget.back_off(now)
         sent = replace(action, booked_at=None)
         booked_at: datetime | None = None
+        is_decided = False
 
         def change(newest: Action) -> Action:
-            nonlocal booked_at
+            nonlocal booked_at, is_decided
+            is_decided = newest.phase is not Phase.OPEN
             if newest is not sent and is_accepted:
                 self.call_budget.release_replaced(booked_at, now)
             if not newest.is_open:
                 return newest
             after = _answered(newest, call, answer, now)
-            if newest is sent or is_accepted:
-                after = settled(after, now)
-            elif answer.kind is not AnswerKind.UNANSWERED:
-                after = denied(after)
+            after = settled(after, now) if newest is sent else of_others(after, now)
             if newest is not sent and after.is_open:
                 after = replace(after, look_at=now)
             booked_at = after.booked_at
@@ -186,6 +189,10 @@ class Sender:
         except Moved:  # whoever stored last evaluates it again
             self.call_budget.release_replaced(booked_at, now)
             return
+        except Unavailable as away:
+            if is_decided:
+                raise CutShort(str(away), may_beat=False) from away
+            raise
         if after is not None:
             self._count(answer, after)
 

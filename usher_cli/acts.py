@@ -11,7 +11,7 @@ from usher.core import evidence, operators
 from usher.core.action import OperatorNote, Signal, Status
 from usher.core.conditions.signalled import NAME as SIGNAL_NAME
 from usher.core.conditions.signalled import Signalled
-from usher.core.operators import name_of, refuse_ended, refuse_requested
+from usher.core.operators import CommandRefused, name_of, refuse_ended, refuse_requested
 from usher.core.policy import Mode
 from usher.ports.records import ALL_HOOKS
 from usher_cli.account import Trouble
@@ -52,14 +52,26 @@ def selected(account: Account, named: str, hook: str | None) -> Action:
     return waiting[0] if waiting else found[-1]
 
 
-def hold(account: Account, action: Action, reason: str, *, off: bool) -> Done:
-    """Keep the instance in its wait, or end the hold."""
+def hold(account: Account, action: Action, reason: str, *, off: bool, over: bool = False) -> Done:
+    """Keep the instance in its wait, or end the hold. Somebody else's hold is touched only with `over`."""
     if not off:
-        _refuse_observed(
-            action, "heartbeat", "to hold it, use `aws autoscaling record-lifecycle-action-heartbeat`"
-        )
+        _refuse_observed(action, "to hold it, use `aws autoscaling record-lifecycle-action-heartbeat`")
     note = _note(account, reason)
-    after, warnings = stored(account, action, operators.hold_off(note) if off else operators.hold(note))
+
+    def refuse(newest: Action) -> None:
+        refuse_ended(newest)
+        if not off:
+            refuse_requested(newest)
+        theirs = newest.operator_hold
+        if theirs is not None and theirs.who != note.who and not over:
+            raise CommandRefused(
+                f"{name_of(newest)} is held by {theirs.who} since {written(theirs.at)}: {theirs.reason}. "
+                f"`usher hold {'--off ' if off else ''}--over` does it all the same."
+            )
+
+    after, warnings = stored(
+        account, action, operators.hold_off(note) if off else operators.hold(note), refuse
+    )
     until = f"until `complete` or `hold --off`, at the latest until {written(after.decide_by)}"
     if off:
         return _done(account, after, f"No longer held: {name_of(after)}.", warnings)
@@ -69,7 +81,13 @@ def hold(account: Account, action: Action, reason: str, *, off: bool) -> Done:
 
 def extend(account: Account, action: Action, reason: str, by: timedelta | None, to: datetime | None) -> Done:
     """Move the time at which the policy gives up, by a duration or to a time."""
-    after, warnings = stored(account, action, operators.extend(_note(account, reason), by, to))
+    _refuse_observed(action, "to hold it, use `aws autoscaling record-lifecycle-action-heartbeat`")
+
+    def refuse(newest: Action) -> None:
+        refuse_ended(newest)
+        refuse_requested(newest)
+
+    after, warnings = stored(account, action, operators.extend(_note(account, reason), by, to), refuse)
     sentence = f"{name_of(after)} now gives up at {written(after.give_up_at)}."
     return _done(account, after, sentence, warnings)
 
@@ -79,7 +97,7 @@ def refuse_result(account: Account, action: Action) -> None:
     with refusals():
         refuse_ended(action)
         refuse_requested(action)
-    _refuse_observed(action, "result", "to end the wait, use `aws autoscaling complete-lifecycle-action`")
+    _refuse_observed(action, "to end the wait, use `aws autoscaling complete-lifecycle-action`")
     paused = _pauses_of(account, action)
     if paused:
         commands = " and ".join(map(resume_command, paused))
@@ -90,9 +108,9 @@ def refuse_result(account: Account, action: Action) -> None:
         )
 
 
-def _refuse_observed(action: Action, call: str, by_hand: str) -> None:
+def _refuse_observed(action: Action, by_hand: str) -> None:
     if action.policy.mode is Mode.OBSERVE:
-        raise Trouble(f"{name_of(action)} is only observed, and Usher sends no {call} for it: {by_hand}.")
+        raise Trouble(f"{name_of(action)} is only observed, and Usher sends nothing for it: {by_hand}.")
 
 
 def _pauses_of(account: Account, action: Action) -> dict[str, str]:

@@ -98,15 +98,19 @@ def signal(
 @click.command()
 @_on_action
 @click.option("--off", is_flag=True, help="End the hold.")
+@click.option("--over", is_flag=True, help="Also where somebody else holds the instance.")
 @with_account
-def hold(account: Account, named: str, hook: str | None, reason: str, *, off: bool, as_json: bool) -> None:
+def hold(
+    account: Account, named: str, hook: str | None, reason: str, *, off: bool, over: bool, as_json: bool
+) -> None:
     """Keep an instance in its wait until `complete` or `hold --off`.
 
-    A hold overrides the policy. Shortly before the global timeout of the hook it ends, and the
+    A hold overrides the policy. An instance has one hold: somebody else's is replaced, or ended, only
+    with --over. Shortly before the global timeout of the hook it ends, and the
     action gets the result that the policy has for giving up.
     """
     action = acts.selected(account, named, hook)
-    _print(acts.hold(account, action, reason, off=off), as_json=as_json)
+    _print(acts.hold(account, action, reason, off=off, over=over), as_json=as_json)
 
 
 @click.command()

@@ -43,11 +43,12 @@ def _hook_name(_context: click.Context, _option: click.Parameter, name: str | No
 @click.option("--hook", callback=_hook_name, metavar="NAME", help="Only this hook.  [default: all hooks]")
 @click.option("--unknown", is_flag=True, help="Accept a hook name that Usher does not know.")
 @click.option("--reason", required=True, callback=reason_callback, help="Why; recorded in each timeline.")
+@click.option("--over", is_flag=True, help="Also where somebody else has paused: yours takes its place.")
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @with_account
 def pause(
-    account: Account, hook: str | None, reason: str, *, unknown: bool, yes: bool, as_json: bool
+    account: Account, hook: str | None, reason: str, *, unknown: bool, over: bool, yes: bool, as_json: bool
 ) -> None:
     """Send no heartbeats and no results until `usher resume`.
 
@@ -56,10 +57,16 @@ def pause(
     """
     if hook is not None and not unknown:
         _refuse_unknown(account, hook)
+    name, who = hook or ALL_HOOKS, account.who()
+    theirs = account.records.pauses().get(name)
+    if theirs is not None and not theirs.startswith(f"{who} at ") and not over:
+        raise Trouble(
+            f"Usher is paused already, for {_hooks(hook)}, by {theirs}. A `usher resume` ends that pause for "
+            "both of you: with --over yours takes its place."
+        )
     click.echo(_about_to_pause(account, hook), err=True)
     ask(f"Pause {_hooks(hook)}?", yes=yes)
-    by = f"{account.who()} at {written(account.machine.clock())}: {reason}"
-    name = hook or ALL_HOOKS
+    by = f"{who} at {written(account.machine.clock())}: {reason}"
     account.records.pause(name, by)
     text = f"Paused {_hooks(hook)}. {_ends(name)}"
     print_result(_pauses_as_data(account.records.pauses()), text, as_json=as_json)
@@ -77,6 +84,7 @@ def resume(account: Account, hook: str | None, *, as_json: bool) -> None:
     name, paused, who = hook or ALL_HOOKS, account.records.pauses(), account.who()
     if name not in paused:
         raise Trouble(f"There is no pause of {_hooks(hook)}. {_still_paused(paused) or 'Nothing is paused.'}")
+    click.echo(shown(f"Ends the pause by {paused[name]}"), err=True)
     account.records.resume(name)
     left = account.records.pauses()
     loaded = account.load_open(account.open_actions.ids())

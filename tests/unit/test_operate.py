@@ -43,6 +43,7 @@ COMMANDS = {
     "complete": COMPLETE,
     "signal": ["signal", INSTANCE, "jobs-finished", *WHY],
 }
+ANN = OperatorNote(who="ann", at=at(0), reason="why")
 CLOSED: dict[str, Any] = {
     "phase": Phase.CLOSED,
     "look_at": None,
@@ -92,8 +93,15 @@ def test_a_hold_under_a_pause_says_from_when_it_holds(deployed: MemoryStack) -> 
     )
 
 
+@pytest.mark.parametrize("off", [[], ["--off"]])
+def test_a_hold_of_somebody_else_gives_way_to_over(deployed: MemoryStack, off: list[str]) -> None:
+    deployed.opened(operator_hold=ANN)
+    action = done(deployed, "hold", INSTANCE, *off, "--over", *WHY)
+    assert (action.operator_hold and action.operator_hold.who) == (None if off else CALLER)
+
+
 def test_a_hold_is_ended_by_off(deployed: MemoryStack) -> None:
-    deployed.opened(operator_hold=OperatorNote(who="ann", at=at(0), reason="why"))
+    deployed.opened(operator_hold=replace(ANN, who=CALLER))
     action = done(deployed, "hold", INSTANCE, "--off", *WHY)
     assert action.operator_hold is None
     assert timeline(deployed)[0][2] == f"{CALLER}: hold off: tasks hang, ticket 7"
@@ -365,14 +373,38 @@ def test_an_action_whose_result_is_decided_accepts_no_command(deployed: MemorySt
         pytest.param(
             {"policy": a_policy(mode="observe")},
             COMPLETE,
-            " is only observed, and Usher sends no result for it: to end the wait, use `aws autoscaling",
+            " is only observed, and Usher sends nothing for it: to end the wait, use `aws autoscaling",
             id="only observed",
         ),
         pytest.param(
             {"policy": a_policy(mode="observe")},
             ["hold", INSTANCE, *WHY],
-            " is only observed, and Usher sends no heartbeat for it: to hold it, use `aws autoscaling",
+            " is only observed, and Usher sends nothing for it: to hold it, use `aws autoscaling",
             id="a hold of what is only observed",
+        ),
+        pytest.param(
+            {"policy": a_policy(mode="observe")},
+            COMMANDS["extend"],
+            " is only observed, and Usher sends nothing for it: to hold it, use `aws autoscaling",
+            id="an extension of what is only observed",
+        ),
+        *(
+            pytest.param(
+                {"operator_result_by": ANN, "operator_result": Result.ABANDON},
+                COMMANDS[command],
+                "ABANDON has already been requested by ann for ",
+                id=f"a result was requested: {command}",
+            )
+            for command in ("hold", "extend")
+        ),
+        *(
+            pytest.param(
+                {"operator_hold": ANN},
+                ["hold", INSTANCE, *off, *WHY],
+                " is held by ann since 2026-03-01T12:00:00.000Z: why. `usher hold " + said,
+                id=f"somebody else holds it: {said}",
+            )
+            for off, said in (([], "--over` does"), (["--off"], "--off --over` does"))
         ),
         pytest.param(
             {},
@@ -539,6 +571,17 @@ def test_a_pause_is_recorded_with_who_when_and_why_until_it_is_ended(
     assert deployed.records.pauses() == {}
 
 
+def test_a_pause_of_somebody_else_is_replaced_only_over_it(deployed: MemoryStack) -> None:
+    """One `resume` would end both, and who resumes would know of their own alone."""
+    deployed.records.pause("*", "bob at 2026-03-01T11:00:00.000Z: a policy is wrong")
+    assert "already, for all hooks, by bob at 2026-03-01T11:00:00.000Z: a policy is wrong. A" in refused(
+        deployed.usher("pause", "--yes", *WHY)
+    )
+    assert deployed.usher("pause", "--yes", "--over", *WHY).exit_code == 0
+    assert deployed.usher("pause", "--yes", *WHY).exit_code == 0  # our own
+    assert deployed.records.pauses()["*"].startswith(f"{CALLER} at ")
+
+
 @pytest.mark.parametrize(
     ("option", "said"),
     [
@@ -677,7 +720,7 @@ def test_a_resume_makes_what_was_held_back_due_at_once_with_a_wake_up_each(deplo
     deployed.records.pause("*", "ann: why")
     deployed.now = at(5)
     outcome = deployed.usher("resume")
-    assert (outcome.exit_code, outcome.stderr) == (0, "")
+    assert (outcome.exit_code, outcome.stderr) == (0, "Ends the pause by ann: why\n")
     assert outcome.stdout == (
         "Resumed all hooks. 2 open actions will be evaluated now; the first expires in 25s "
         "(i-2: ABANDON by default).\n"
@@ -759,10 +802,11 @@ def test_an_action_that_cannot_be_scheduled_is_reported_and_stops_no_other(deplo
         1,
         {"paused": [], "woken": 1, "not_woken": 1},
     )
-    assert outcome.stderr == (
+    assert outcome.stderr.splitlines() == [
+        "Ends the pause by ann: why",
         "i-2 (hook web-drain of workers-1) could not be scheduled; the next sweep evaluates it: "
-        "DynamoDB was busy\n"
-    )
+        "DynamoDB was busy",
+    ]
     assert deployed.loaded().look_at == at(0)
 
 
@@ -772,7 +816,7 @@ def test_a_record_that_cannot_be_read_is_reported_and_stops_no_other(deployed: M
     deployed.records.pause("*", "ann: why")
     outcome = deployed.usher("resume")
     assert outcome.exit_code == 1
-    assert outcome.stderr.startswith("Cannot read the record of open action action-2: if a newer release")
+    assert "\nCannot read the record of open action action-2: if a newer release" in outcome.stderr
     assert deployed.loaded().look_at == at(0)
 
 

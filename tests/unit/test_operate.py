@@ -804,8 +804,10 @@ def test_an_action_that_cannot_be_scheduled_is_reported_and_stops_no_other(deplo
     )
     assert outcome.stderr.splitlines() == [
         "Ends the pause by ann: why",
-        "i-2 (hook web-drain of workers-1) could not be scheduled; the next sweep evaluates it: "
-        "DynamoDB was busy",
+        (
+            "i-2 (hook web-drain of workers-1) could not be scheduled; the next sweep evaluates it: "
+            "DynamoDB was busy"
+        ),
     ]
     assert deployed.loaded().look_at == at(0)
 

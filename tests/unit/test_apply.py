@@ -11,7 +11,7 @@ from typing import Any, Final
 import pytest
 
 from tests.factories import at
-from tests.memory_account import CALLER, MemoryStack, refused
+from tests.memory_account import CALLER, MemoryAccount, MemoryStack, refused
 from usher.aws.file_versions import MOST_BYTES
 from usher.aws.groups import GroupsApi
 from usher.aws.waiting import WaitingApi
@@ -19,6 +19,7 @@ from usher.core.compiled import compiled
 from usher.core.file_versions import CACHED, MOST_PENDING, NO_VERSION, NOTICE, FileVersion
 from usher.core.hook_items import FileInForce
 from usher.hooks_source import VersionsInEffect
+from usher.ports.errors import Unavailable
 from usher_cli.apply import applying
 from usher_cli.plan.steps import targets
 from usher_hooksfile import load
@@ -270,7 +271,7 @@ def test_of_two_who_apply_at_once_one_is_told(stack: Stack, monkeypatch: pytest.
     """The other one applies while this one is asked."""
     real = applying.store
 
-    def store(account: Any, candidate: Any, reason: str, *, ahead: bool) -> FileVersion:
+    def store(account: Any, candidate: Any, reason: str, *, ahead: bool) -> applying.Applied:
         theirs = replace(candidate, file=compiled({"version": 1, "policies": {}, "hooks": []}))
         real(account, theirs, "ticket 8", ahead=ahead)
         return real(account, candidate, reason, ahead=ahead)
@@ -305,8 +306,28 @@ def test_a_request_that_took_too_long_is_told(stack: Stack, monkeypatch: pytest.
 
     monkeypatch.setattr(stack.versions, "apply", slow)
     outcome = stack.usher("apply", *YES)
-    assert outcome.exit_code == 2
+    assert (outcome.exit_code, outcome.stdout[:18]) == (0, "Applied version 1.")
     assert "Version 1 was applied, but the request took so long" in outcome.stderr
+
+
+@pytest.mark.usefixtures("file")
+def test_what_fails_once_it_is_applied_is_no_error(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`--rollback` would be repeated, and bring the bad version back."""
+    store = stack.versions.apply
+
+    def then_away(*given: Any, **named: Any) -> None:
+        store(*given, **named)
+
+        def away(*_: Any) -> None:
+            raise Unavailable("DynamoDB was busy")
+
+        monkeypatch.setattr(stack.versions, "schedule", away)
+        monkeypatch.setattr(MemoryAccount, "aws_time", away)
+
+    monkeypatch.setattr(stack.versions, "apply", then_away)
+    outcome = stack.usher("apply", *YES)
+    assert (outcome.exit_code, outcome.stdout[:18]) == (0, "Applied version 1.")
+    assert "Version 1 was applied, but whether in time is not known (DynamoDB was busy)" in outcome.stderr
 
 
 # The rights of the stack
@@ -484,11 +505,20 @@ def test_a_rollback_applies_the_version_before_as_a_new_one(stack: Stack, file: 
     assert "Apply version 1" not in outcome.stderr, "--yes does not ask"
     newest = stack.versions.history(1)[0]
     assert (newest.number, newest.previous, newest.file.digest) == (3, 2, first["digest"])
-    file.unlink()
-    assert stack.usher("apply", "--rollback", *YES).exit_code == 0, "and that can be taken back, too"
-    assert [version.file.digest for version in stack.versions.history(4)][::2] == [
-        stack.versions.version(2).file.digest,
-    ] * 2
+
+
+@pytest.mark.usefixtures("file")
+def test_a_rollback_that_is_repeated_does_not_bring_back_what_it_took_back(stack: Stack, file: Path) -> None:
+    """By one whose command ended with an error, or by two who react to one incident."""
+    applied(stack)
+    file.write_text(a_file("until: [{elapsed: 5m}]"))
+    applied(stack)
+    assert stack.usher("apply", "--rollback", *YES).exit_code == 0
+    assert refused(stack.usher("apply", "--rollback", *YES)) == (
+        f"Error: Version 3, by {CALLER}, has taken version 2 back already. To have it after all: `usher "
+        "config show 2 > again.yaml`, then `usher apply again.yaml`."
+    )
+    assert stack.versions.schedule().newest == 3
 
 
 @pytest.mark.usefixtures("file")

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from botocore.exceptions import BotoCoreError, ClientError
+
 from usher.aws.file_versions import MOST_BYTES, compressed
 from usher.core.compiled import compiled
 from usher.core.field import ConfigurationRefused
 from usher.core.file_versions import CACHED, MOST_PENDING, NONE_YET, FileVersion, Schedule
-from usher.ports.errors import Moved, NotInForce
+from usher.ports.errors import Moved, NotInForce, Unavailable
 from usher.ports.file_versions import VersionUnreadable
 from usher_cli.account import Trouble
 from usher_cli.apply.data import Named, difference
@@ -49,6 +51,15 @@ class Candidate:
         return self.over.newest + 1
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Applied:
+    """A version that was stored, and what is to be known besides: it counts all the same."""
+
+    version: FileVersion
+    schedule: Schedule
+    doubt: str | None
+
+
 def from_file(account: Account, path: Path) -> Candidate:
     """The file at `path`, checked as by `usher check`. Raises Trouble."""
     try:
@@ -63,15 +74,24 @@ def from_file(account: Account, path: Path) -> Candidate:
 
 
 def from_before(account: Account) -> Candidate:
-    """The version before the newest. Raises Trouble."""
+    """The version before the newest. Raises Trouble.
+
+    A rollback is not rolled back: whoever repeats the command, or comes second, means the same.
+    """
     over = account.versions().schedule()
     if over.newest == NONE_YET:
         raise Trouble("No hooks file was applied here yet: there is nothing to roll back.")
-    previous = read_version(account, over.newest).previous
+    newest = read_version(account, over.newest)
+    previous = newest.previous
     if previous == NONE_YET:
         what = "apply a file without hooks to have Usher manage nothing"
         raise Trouble(f"Version {over.newest} is the first one, and nothing was before it: {what}.")
     version = read_version(account, previous)
+    if version.previous and read_version(account, version.previous).file.digest == newest.file.digest:
+        raise Trouble(
+            f"Version {newest.number}, by {newest.by}, has taken version {previous} back already. To have it "
+            f"after all: `usher config show {previous} > again.yaml`, then `usher apply again.yaml`."
+        )
     try:
         _ = version.file.configuration
     except ConfigurationRefused as refused:
@@ -143,7 +163,7 @@ def _rights(account: Account) -> Rights:
     return Rights(parameters=account.parameters, inbox_arn=account.output("InboxArn"))
 
 
-def store(account: Account, candidate: Candidate, reason: str, *, ahead: bool) -> FileVersion:
+def store(account: Account, candidate: Candidate, reason: str, *, ahead: bool) -> Applied:
     """Apply it. Raises Trouble where somebody else was faster, or the deployment takes none."""
     versions, over, number = account.versions(), candidate.over, candidate.number
     by, now = account.who(), account.aws_time()
@@ -167,9 +187,17 @@ def store(account: Account, candidate: Candidate, reason: str, *, ahead: bool) -
         raise Trouble(f"{theirs.by} applied version {theirs.number} meanwhile: {_AGAIN}.") from moved
     except NotInForce as error:
         raise Trouble(f"{COMPILED_IN}.") from error
-    if account.aws_time() > version.effective_at - CACHED:
-        raise Trouble(
-            f"Version {number} was applied, but the request took so long that some functions may work by "
-            f"it up to {CACHED.seconds}s before others: watch `usher list`."
-        )
-    return version
+    return Applied(version=version, schedule=schedule, doubt=_doubt(account, version))
+
+
+def _doubt(account: Account, version: FileVersion) -> str | None:
+    """Nothing after the store is an error: the command would be repeated, and the version is there."""
+    what = f"Version {version.number} was applied, but"
+    try:
+        is_late = account.aws_time() > version.effective_at - CACHED
+    except (BotoCoreError, ClientError, Unavailable) as error:
+        return f"{what} whether in time is not known ({' '.join(str(error).split())}): watch `usher list`."
+    early = (
+        f"the request took so long that some functions may work by it up to {CACHED.seconds}s before others"
+    )
+    return f"{what} {early}: watch `usher list`." if is_late else None

@@ -89,7 +89,7 @@ def apply(  # noqa: PLR0913 - the options of a command
     if applying.is_newest(account, candidate):
         version = applying.read_version(account, candidate.over.newest)
         said = f"{candidate.name} is version {version.number} already: nothing was applied."
-        _print(account, version, said, as_json=as_json)
+        print_result(as_data(version, candidate.over, account.machine.clock()), said, as_json=as_json)
         _follow(account, version, wait=wait)
         return
     with reading_groups():
@@ -97,8 +97,12 @@ def apply(  # noqa: PLR0913 - the options of a command
     _show(account, candidate, plan)
     applying.refuse_conflicts_of_names(plan, candidate)
     ask(f"Apply {candidate.name} as version {candidate.number}?", yes=yes)
-    version = applying.store(account, candidate, reason, ahead=ahead)
-    _print(account, version, _done(account, version, ahead=ahead), as_json=as_json)
+    applied = applying.store(account, candidate, reason, ahead=ahead)
+    if applied.doubt is not None:
+        click.echo(shown(applied.doubt), err=True)
+    version = applied.version
+    data = as_data(version, applied.schedule, account.machine.clock())
+    print_result(data, _done(account, version, ahead=ahead), as_json=as_json)
     _follow(account, version, wait=wait)
 
 
@@ -139,8 +143,3 @@ def _done(account: Account, version: FileVersion, *, ahead: bool) -> str:
         f"Applied version {version.number}. It takes effect {when}; the sweep begins with its hooks within "
         f"{short(_WITHIN.total_seconds())} of that; {back}"
     )
-
-
-def _print(account: Account, version: FileVersion, sentence: str, *, as_json: bool) -> None:
-    data = as_data(version, account.versions().schedule(), account.machine.clock())
-    print_result(data, sentence, as_json=as_json)

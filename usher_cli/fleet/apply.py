@@ -168,12 +168,19 @@ def _applied(fleet: Fleet, prepared: Prepared, reason: str) -> Outcome:
     site = prepared.site
     try:
         with errors_as_trouble(site.place):
-            version = applying.store(fleet.account(site), prepared.candidate, reason, ahead=False)
+            applied = applying.store(fleet.account(site), prepared.candidate, reason, ahead=False)
     except Trouble as trouble:
         return _after_failure(fleet.account(site), prepared, trouble.message)
     except KeyboardInterrupt:  # a second one ends it without a word
         return _after_failure(fleet.account(site), prepared, "interrupted.")
-    return Outcome(site=site, state=State.APPLIED, version=version.number, effective_at=version.effective_at)
+    version = applied.version
+    return Outcome(
+        site=site,
+        state=State.APPLIED,
+        version=version.number,
+        effective_at=version.effective_at,
+        why=applied.doubt,
+    )
 
 
 def _after_failure(account: Account, prepared: Prepared, why: str) -> Outcome:

@@ -36,6 +36,8 @@ WAKE_TIMEOUT: Final = cdk.Duration.seconds(60)
 QUESTIONS_TIMEOUT: Final = cdk.Duration.seconds(60)
 SWEEP_TIMEOUT: Final = cdk.Duration.seconds(60)
 PROVISION_TIMEOUT: Final = cdk.Duration.minutes(15)  # as long as a function may take
+_OWN_GROUPS: Final = "usher:own_groups"
+_NOT_HERE: Final = "own_groups counts in the applied hooks file, not in the app's: name new ones by `usher apply --own-group`"
 _LOADS_SEVERAL: Final = ("intake", "wake", "sweep", "provision")  # records at once
 _TAKES_MESSAGES: Final = (
     "intake",
@@ -85,6 +87,8 @@ class Controller(cdk.Stack):
             watch.show()
         if deployment.forward_to is not None:
             Forward(self, "Forward", bus_arn=deployment.forward_to)
+        if deployment.hooks_from_table and deployment.own_groups:
+            cdk.Annotations.of(self).add_warning_v2(_OWN_GROUPS, _NOT_HERE)
         self._tell()
 
     def _hooks(self, bus: BusRules) -> ProvisionedHooks:

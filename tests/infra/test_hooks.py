@@ -8,10 +8,12 @@ from typing import Any, Final
 
 import aws_cdk as cdk
 import pytest
+from aws_cdk.assertions import Annotations, Match
 
 from tests.infra.stacks import (
     ALL_WAYS,
     DEPLOYMENTS,
+    app_of,
     deployment,
     hook,
     hooks_data,
@@ -44,6 +46,17 @@ def test_own_groups_are_a_list_or_text_with_commas(tmp_path: Path, given: object
     (tmp_path / "hooks.yaml").write_text(DEMO.read_text(encoding="utf-8"))
     app = cdk.App(context={"own_groups": given})
     assert Deployment.from_context(app.node, tmp_path).own_groups == ("web", "api")
+
+
+@pytest.mark.parametrize("from_table", [False, True])
+def test_where_the_file_is_applied_own_groups_are_warned_of(from_table: bool) -> None:
+    """They would count for nothing, and the hook of such a group's own template as Usher's."""
+    of = deployment(hooks_data(hook(group="mine")), own_groups=("mine",), hooks_from_table=from_table)
+    stack = app_of(of).node.find_child("Usher")
+    warned = Annotations.from_stack(stack).find_warning(
+        "*", Match.string_like_regexp("usher apply --own-group")
+    )
+    assert len(warned) == from_table
 
 
 def test_the_group_of_the_demo_holds_its_own_hooks() -> None:

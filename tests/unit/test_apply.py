@@ -539,6 +539,17 @@ def test_ahead_a_version_is_stored_before_the_deployment_goes_over(stack: Stack)
     assert stack.items.in_force() == FileInForce(digest="compiled in", own_groups=("own-1",))
 
 
+@pytest.mark.usefixtures("file")
+def test_a_group_of_ones_own_is_given_once_and_kept(stack: Stack, file: Path) -> None:
+    """Else the hook in its own template would count as Usher's, and be deleted once no file asks for it."""
+    applied(stack, "--own-group", "own-1")
+    file.write_text(a_file("until: [{elapsed: 5m}]"))
+    applied(stack, "--own-group", "own-2")
+    assert stack.versions.version(2).file.own_groups == ("own-1", "own-2")
+    said = stack.usher("apply", "--rollback", "--own-group", "own-3", *YES).stderr
+    assert "--rollback brings the groups of its version" in said
+
+
 # usher config
 
 

@@ -225,7 +225,9 @@ def test_a_no_applies_nothing_anywhere(fleet: MemoryFleet) -> None:
     assert newest(fleet) == [0] * 9
 
 
-@pytest.mark.parametrize("options", [["hooks.yaml"], ["--rollback"], ["--wait"], ["--ahead"]], ids=str)
+@pytest.mark.parametrize(
+    "options", [["hooks.yaml"], ["--rollback"], ["--wait"], ["--ahead"], ["--own-group", "web"]], ids=str
+)
 def test_what_is_for_one_site_is_refused(fleet: MemoryFleet, options: list[str]) -> None:
     outcome = fleet.usher("apply", *YES, *options)
     assert outcome.exit_code == 2

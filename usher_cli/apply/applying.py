@@ -60,17 +60,19 @@ class Applied:
     doubt: str | None
 
 
-def from_file(account: Account, path: Path) -> Candidate:
-    """The file at `path`, checked as by `usher check`. Raises Trouble."""
+def from_file(account: Account, path: Path, own_groups: Sequence[str] = ()) -> Candidate:
+    """The file at `path`, checked as by `usher check`, with more groups of one's own. Raises Trouble."""
     try:
         examined = load.examine(path)
     except load.HooksFileRefused as refused:
         raise Trouble("; ".join(refused.complaints)) from refused
-    file = compiled(examined.data, own_groups_of(account))
+    over = account.versions().schedule()
+    before = read_version(account, over.newest).file.own_groups if over.newest else own_groups_of(account)
+    file = compiled(examined.data, {*own_groups, *before})
     size = len(compressed(file.text)) + len(compressed(examined.text))
     if size > MOST_BYTES:
         raise Trouble(f"{path}: must compress to at most {MOST_BYTES} bytes, got {size}: use fewer hooks.")
-    return Candidate(file=file, written=examined.text, name=str(path), over=account.versions().schedule())
+    return Candidate(file=file, written=examined.text, name=str(path), over=over)
 
 
 def from_before(account: Account) -> Candidate:

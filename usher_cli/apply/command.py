@@ -55,6 +55,13 @@ Exit codes:
 @click.option("--rollback", is_flag=True, help="Apply the version before the newest once more.")
 @click.option("--wait", is_flag=True, help="Follow the hooks until they stand as the file asks.")
 @click.option("--ahead", is_flag=True, help="Before the deploy that goes from a compiled file to the table.")
+@click.option(
+    "--own-group",
+    "own_groups",
+    multiple=True,
+    metavar="NAME",
+    help="A group whose own template contains its hooks, in addition to those of the version before.",
+)
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @or_fleet(apply_fleet)
@@ -67,6 +74,7 @@ def apply(  # noqa: PLR0913 - the options of a command
     rollback: bool,
     wait: bool,
     ahead: bool,
+    own_groups: tuple[str, ...],
     yes: bool,
     as_json: bool,
 ) -> None:
@@ -79,12 +87,17 @@ def apply(  # noqa: PLR0913 - the options of a command
     """
     if rollback and file is not None:
         raise click.UsageError("give a FILE or --rollback, not both")
+    if rollback and own_groups:
+        raise click.UsageError("--rollback brings the groups of its version: leave --own-group out")
     if ahead and wait:
         raise click.UsageError(
             "--wait has nothing to wait for: with --ahead the version counts from the deploy"
         )
     applying.refuse_where_compiled_in(account, ahead=ahead)
-    candidate = applying.from_before(account) if rollback else applying.from_file(account, file or _DEFAULT)
+    if rollback:
+        candidate = applying.from_before(account)
+    else:
+        candidate = applying.from_file(account, file or _DEFAULT, own_groups)
     applying.refuse_what_the_rights_lack(account, candidate)
     if applying.is_newest(account, candidate):
         version = applying.read_version(account, candidate.over.newest)

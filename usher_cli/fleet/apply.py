@@ -96,13 +96,15 @@ def apply_fleet(  # noqa: PLR0913 - the options of a command
     rollback: bool,
     wait: bool,
     ahead: bool,
+    own_groups: tuple[str, ...],
     yes: bool,
     as_json: bool,
 ) -> None:
     """At all sites of a fleet, each with its own hooks file."""
     if file is not None:
         raise click.UsageError("the fleet's file names the hooks files: leave FILE out")
-    for option, is_asked in (("--rollback", rollback), ("--wait", wait), ("--ahead", ahead)):
+    of_one = {"--rollback": rollback, "--wait": wait, "--ahead": ahead, "--own-group": bool(own_groups)}
+    for option, is_asked in of_one.items():
         if is_asked:
             raise click.UsageError(f"{option} is for one account and Region: leave --fleet out")
     answers = fleet.ask(_prepared)

@@ -85,7 +85,7 @@ class Provision:
         if status in _GOING:  # Lambda may try an event again that CloudFormation has given up
             return f"nothing is put: the stack is being deleted ({status})"
         # Where a rollback failed too, the stack would be stuck; so what nobody can say counts as one.
-        if status is not None and "ROLLBACK" not in status:
+        if _is_forward(status):
             return self._deploy(event, has_time, only_tells=False)
         try:
             return self._deploy(event, has_time, only_tells=True)
@@ -97,7 +97,8 @@ class Provision:
         if event.get("ResourceProperties", {}).get(FROM) == TABLE:
             return self._let_versions_count(only_tells=only_tells)
         file = _file(event)
-        return _Deploy(self.enrolment(file), file, has_time, only_tells=only_tells).run()
+        goes_on = (lambda: True) if only_tells else lambda: _is_forward(self.status(event["StackId"]))
+        return _Deploy(self.enrolment(file), file, has_time, goes_on, only_tells=only_tells).run()
 
     def _let_versions_count(self, *, only_tells: bool) -> str:
         """From a deployment with its file compiled in only to a version: nothing would be asked for."""
@@ -127,6 +128,10 @@ class Provision:
         return "no instance waits any more, and no hook is left"
 
 
+def _is_forward(status: str | None) -> bool:
+    return status is not None and "ROLLBACK" not in status
+
+
 def _file(event: dict[str, Any]) -> Compiled:
     try:
         file = compiled.read(event["ResourceProperties"][FILE])
@@ -145,10 +150,17 @@ class _Deploy:
     """One creation or update."""
 
     def __init__(
-        self, enrolment: Enrolment, file: Compiled, has_time: Callable[[], bool], *, only_tells: bool
+        self,
+        enrolment: Enrolment,
+        file: Compiled,
+        has_time: Callable[[], bool],
+        goes_on: Callable[[], bool],
+        *,
+        only_tells: bool,
     ) -> None:
         self._enrolment = enrolment
         self._file = file
+        self._goes_on = goes_on
         self._only_tells = only_tells
         self._is_left = has_time
         self._ends_at = enrolment.clock() + PATIENCE
@@ -170,6 +182,7 @@ class _Deploy:
         if groups is not None:
             self._tell_missing(groups)
         if not self._only_tells:
+            self._refuse_cancelled()
             self._put_in_force()
         if groups is None:
             return "all hooks are left to the sweep: Auto Scaling was busy for too long"
@@ -180,6 +193,11 @@ class _Deploy:
         if self._troubles and not self._only_tells:
             raise Failed("; ".join(self._troubles))
         return self._report(stand, len(named))
+
+    def _refuse_cancelled(self) -> None:
+        """Auto Scaling may have been busy for minutes: a rollback may have put the former file in force."""
+        if not self._goes_on():
+            raise Failed("nothing is put: this change of the stack was cancelled, or its status is unknown")
 
     def _put_in_force(self) -> None:
         """What a pass of the former file was about to put, it has put by the end of this."""

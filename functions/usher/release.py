@@ -110,7 +110,9 @@ class Release:
         self._close()
         next_slot = partial(self.call_budget.wait_for_slot, self.clock, self.wait, has_time)
         idle, before = 0, len(self.enrolments.enrolled()) + 1
+        refused = dict[str, str]()
         while idle < ROUNDS:
+            refused.clear()
             self._retire_all()
             waiting = self.release_all(has_time)
             if waiting:
@@ -125,15 +127,17 @@ class Release:
             left = [
                 record
                 for record in self.enrolments.enrolled()
-                if record.place not in seen or not self._is_gone(record, next_slot)
+                if record.place not in seen or not self._is_gone(record, next_slot, refused)
             ]
             if not left:
                 return ""
             idle, before = (0 if len(left) < before else idle + 1), len(left)
             self.wait(APART.total_seconds())
             next_slot()  # raises NoCallLeft where the time is over: CloudFormation must have its answer
-        why = "because instances keep entering them, or wait in other hooks of the group: complete those"
-        return f"{_named(left)} could not be deleted yet, {why}; {AGAIN}"
+        if refused:
+            return f"{'; '.join(sorted(refused.values()))}; {AGAIN}"
+        why = "instances keep entering, or wait in other hooks of the group, which you can complete"
+        return f"{_named(left)} could not be deleted yet: {why}; {AGAIN}"
 
     @property
     def _unknown(self) -> _UnknownWaits:
@@ -197,7 +201,8 @@ class Release:
             return False
         return True
 
-    def _is_gone(self, record: Enrolled, next_slot: NextSlot) -> bool:
+    def _is_gone(self, record: Enrolled, next_slot: NextSlot, refused: dict[str, str]) -> bool:
+        """Whether its hook is deleted; what Auto Scaling refuses is noted in `refused`, in words."""
         departure = Departure(
             hooks=self.hooks,
             live=self.live,
@@ -210,7 +215,10 @@ class Release:
         except GroupGone:
             return self._is_forgotten(record)
         except (TryLater, CallRefused, Moved) as error:
-            self._tell(error, f"hook {record.hook} of {record.group} was not deleted")
+            what = f"hook {record.hook} of {record.group} was not deleted"
+            self._tell(error, what)
+            if not isinstance(error, Moved):
+                refused[what] = f"{what}: {error}"
             return False
 
     # -- what is recorded -----------------------------------------------------------------------

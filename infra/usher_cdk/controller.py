@@ -37,7 +37,7 @@ QUESTIONS_TIMEOUT: Final = cdk.Duration.seconds(60)
 SWEEP_TIMEOUT: Final = cdk.Duration.seconds(60)
 PROVISION_TIMEOUT: Final = cdk.Duration.minutes(15)  # as long as a function may take
 _OWN_GROUPS: Final = "usher:own_groups"
-_NOT_HERE: Final = "own_groups counts in the applied hooks file, not in the app's: name new ones by `usher apply --own-group`"
+_NOT_HERE: Final = "own_groups counts in the applied hooks file alone: use `usher apply --own-group`"
 _LOADS_SEVERAL: Final = ("intake", "wake", "sweep", "provision")  # records at once
 _TAKES_MESSAGES: Final = (
     "intake",

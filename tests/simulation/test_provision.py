@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
@@ -13,6 +13,9 @@ from usher.core.hook_items import FileInForce
 from usher.passes.enrolment import LAST_CALLS_S
 from usher.provision import BETWEEN_TRIES_S, PATIENCE, TESTS
 from usher_simulator.autoscaling.query_protocol import ApiError
+
+if TYPE_CHECKING:
+    from usher_simulator.autoscaling.query_protocol import Request
 
 GATE: Final = a_hook(name="gate", group="web", transition="launching", policy="hold")
 FILE: Final = a_file(GATE)
@@ -93,6 +96,32 @@ def test_a_rollback_fails_nothing_it_tells(status: str | None) -> None:
     assert "drain on api: someone else put a hook of this name" in reason
     assert list(account.live_hooks("web")) == ["gate"]
     assert account.records.in_force() == FileInForce(digest=file.digest)
+
+
+@pytest.mark.parametrize("status", ["UPDATE_ROLLBACK_IN_PROGRESS", "UPDATE_ROLLBACK_COMPLETE", None])
+def test_a_deploy_that_was_cancelled_while_auto_scaling_was_busy_does_not_win_over_its_rollback(
+    status: str | None,
+) -> None:
+    """Its function runs on. With its file in force no pass would do anything."""
+    account = an_account("web", "api")
+    account.provision("Create", FILE)
+    account.status = "UPDATE_IN_PROGRESS"
+    rolled_back: list[str] = []
+
+    def busy(request: Request) -> ApiError | None:
+        if request.operation != "DescribeAutoScalingGroups" or rolled_back:
+            return None
+        rolled_back.append(request.operation)
+        account.status = status
+        account.provision("Update", FILE)
+        return ApiError("Throttling", "Rate exceeded", 400)
+
+    account.faults = [busy]
+    said_last = said(account.provision("Update", a_file(a_hook(name="other", group="api"))))
+    assert rolled_back
+    assert said_last[0] == "FAILED"
+    assert account.records.in_force() == FileInForce(digest=FILE.digest)
+    assert not any(record.is_retiring for record in account.records.enrolled())
 
 
 @pytest.mark.parametrize("status", ["DELETE_IN_PROGRESS", "ROLLBACK_IN_PROGRESS"])

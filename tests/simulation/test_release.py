@@ -74,7 +74,7 @@ class Leaving(OneByOne):
         self.live: dict[str, HookSettings] = {}  # that are not as their items say
         self.hides_hooks = 0  # times
         self.deleted: list[str] = []
-        self.refuses = False
+        self.refuses: Exception | None = None
         self.during_wait: list[Callable[[], None]] = []
         self.during_delete: list[Callable[[], None]] = [lambda: None] * 9
         self.release = release_of(
@@ -118,7 +118,7 @@ class Leaving(OneByOne):
 
     def delete_hook(self, record: Enrolled) -> None:
         if self.refuses:
-            raise TryLater("Throttling")
+            raise self.refuses
         self.deleted.append(record.hook)
         self.during_delete.pop(0)()
         waiting = [action.id for action in self.store.all_open() if action.hook.name == record.hook]
@@ -356,8 +356,8 @@ def test_on_a_group_that_never_rests_the_deletion_fails_in_words_to_be_repeated(
     leaving.enrolments.keep(enrolled("one"))
     reason = leaving.run()
     assert reason == (
-        "hook one of web could not be deleted yet, because instances keep entering them, or wait in other "
-        f"hooks of the group: complete those; {AGAIN}"
+        "hook one of web could not be deleted yet: instances keep entering, or wait in other hooks of the "
+        f"group, which you can complete; {AGAIN}"
     )
     assert leaving.deleted == []
     leaving.coming = ""
@@ -468,11 +468,15 @@ def test_a_throttled_deletion_of_a_hook_is_tried_again() -> None:
     assert leaving.deleted == ["one"]
 
 
-def test_a_hook_that_could_not_be_deleted_stops_the_deletion() -> None:
+@pytest.mark.parametrize(
+    "error", [TryLater("Throttling"), CallRefused("AccessDenied: not authorized")], ids=str
+)
+def test_a_hook_that_could_not_be_deleted_stops_the_deletion_with_aws_s_reason(error: Exception) -> None:
+    """A group that lost its tag: nothing that an operator completes would help."""
     leaving = Leaving()
-    leaving.refuses = True
+    leaving.refuses = error
     leaving.enrolments.keep(enrolled("one"))
-    assert "could not be deleted yet" in leaving.run()
+    assert leaving.run() == f"hook one of web was not deleted: {error}; {AGAIN}"
 
 
 def test_one_action_that_cannot_be_let_go_stops_not_the_others() -> None:

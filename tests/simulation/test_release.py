@@ -16,7 +16,7 @@ from usher.core.live_waits import Activity, LiveGroup, Member
 from usher.core.policy import Channel
 from usher.passes.enrolment import LAST_CALLS_S
 from usher.ports.autoscaling import Answer, AnswerKind
-from usher.ports.errors import Throttled, TryLater, Unavailable
+from usher.ports.errors import CallRefused, Throttled, TryLater, Unavailable
 from usher.ports.records import Due, Raw
 from usher.release import AGAIN, IDLE_ROUNDS
 from usher_simulator.fakes.memory_budget import MemoryBudget

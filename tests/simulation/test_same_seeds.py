@@ -14,7 +14,7 @@ from usher_simulator.trials.trial import Trial
 TRACES: Final = {
     2: "210510eb41c4bdff",
     5: "01c046cdf457ac47",
-    11: "5bdc5dda7b7b15e7",
+    11: "711f5c7f6437673a",
 }
 DIGITS: Final = 16
 

@@ -143,7 +143,7 @@ LEAVES: Final = "the hooks file no longer selects it"
             GLOB,
             settings(transition=Transition.LAUNCHING),
             None,
-            [("conflict", "it exists for the other transition: remove it by hand")],
+            [("conflict", "it exists for the other transition: delete it by hand once nothing waits in it")],
             id="ours again, for the other transition",
         ),
         pytest.param(GLOB, SLOW_THEIRS, None, [("conflict", FOREIGN)], id="someone else's"),
@@ -195,7 +195,12 @@ LEAVES: Final = "the hooks file no longer selects it"
             NOTHING,
             THEIRS,
             RETIRING,
-            [("conflict", "retiring, but someone else changed it: remove it by hand")],
+            [
+                (
+                    "conflict",
+                    "retiring, but someone else changed it: delete it by hand once nothing waits in it",
+                )
+            ],
             id="on its way out, and taken over",
         ),
         pytest.param(
@@ -354,6 +359,20 @@ def test_a_tag_that_goes_counts_when_three_passes_in_a_row_have_seen_that() -> N
     step = marked(TAGS, record, UNTAGGED)
     assert isinstance(step, Keep)
     assert (step.word, step.record.state, step.record.missed) == ("retiring", HookState.RETIRING, 0)
+    assert not step.record.is_out_of_file
+    assert marked(TAGS, step.record, UNTAGGED) is None
+
+
+def test_why_a_hook_by_tags_retires_is_noted_and_changes_with_the_file() -> None:
+    """A file that has it again holds what begins; a tag that is gone lets it through."""
+    step = marked(NOTHING, BY_TAGS)
+    assert isinstance(step, Keep)
+    assert (step.word, step.record.is_out_of_file) == ("retiring", True)
+    assert marked(NOTHING, step.record) is None
+    back = marked(TAGS, step.record, UNTAGGED)
+    assert isinstance(back, Keep)
+    assert (back.record.is_retiring, back.record.is_out_of_file) == (True, False)
+    assert back.reason == "the tags of the group no longer match"
 
 
 @pytest.mark.parametrize(

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
+
+import pytest
 
 from tests.factories import at
 from usher.core import configuration
 from usher.core.action import Result, Transition
-from usher.core.hook_items import Enrolled, HookSettings
+from usher.core.hook_items import Enrolled, HookSettings, HookState
 from usher.core.ownership import terms_on
 
 FILE = configuration.parse(
@@ -41,3 +43,47 @@ def test_on_a_group_the_hooks_of_the_file_are_ours_and_those_that_an_item_names(
 def test_an_item_of_a_transition_that_this_release_does_not_know_names_nothing_that_is_ours() -> None:
     unknown = replace(ITEM, settings=replace(ITEM.settings, transition=None))
     assert [each.hook.name for each in terms_on(FILE, [unknown], "web")] == ["gate"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "let_through_from"),
+    [
+        pytest.param({"is_out_of_file": True}, None, id="the file had lost it"),
+        pytest.param({}, at(60), id="the group has lost the tag, or an older release did not say"),
+        pytest.param(
+            {"is_out_of_file": True, "deleting_at": at(90)}, at(60), id="it may be deleted any moment"
+        ),
+    ],
+)
+def test_a_hook_by_tags_that_the_file_has_again_holds_before_the_enrolment_has_taken_it_back(
+    changes: dict[str, bool | datetime], let_through_from: datetime | None
+) -> None:
+    """Seed 5448: with a small call budget new instances were let through for half an hour more."""
+    source = ITEM.source.replace('"group":"web"', '"group":{"tags":{"team":"web"}}')
+    retiring = replace(
+        ITEM,
+        source=source,
+        state=HookState.RETIRING,
+        retiring_since=at(0),
+        let_through_from=at(60),
+        **changes,
+    )
+    again = configuration.parse(
+        {
+            "version": 1,
+            "policies": {"long": {"until": [{"elapsed": "1h"}]}},
+            "hooks": [
+                {
+                    "name": "drain",
+                    "group": {"tags": {"team": "web"}},
+                    "transition": "terminating",
+                    "policy": "long",
+                }
+            ],
+        }
+    )
+    (terms,) = terms_on(again, [retiring], "web")
+    assert terms.let_through_from == let_through_from
+    assert (terms.hook == again.hooks[0]) == (let_through_from is None)
+    (gone,) = [each for each in terms_on(FILE, [retiring], "web") if each.hook.name == "drain"]
+    assert gone.let_through_from == at(60)

@@ -204,6 +204,7 @@ def to_data(record: Enrolled) -> dict[str, Any]:
         ],
         "state": str(record.state),
         "missed": record.missed,
+        **({"is_out_of_file": True} if record.is_out_of_file else {}),
         **{
             name: iso_time.stored(moment)
             for name in _MOMENTS
@@ -232,6 +233,7 @@ def from_data(data: dict[str, Any]) -> Enrolled:
         ),
         state=HookState(data.get("state", HookState.WANTED)),
         missed=data.get("missed", 0),
+        is_out_of_file=data.get("is_out_of_file", False),
         **moments,
     )
 

@@ -146,7 +146,9 @@ class _Place:
         differing = wish.settings.differences(live)
         if self.wanted.is_ours(live):
             if live.transition is not wish.settings.transition:
-                return self.conflict("it exists for the other transition: remove it by hand")
+                return self.conflict(
+                    "it exists for the other transition: delete it by hand once nothing waits in it"
+                )
             if differing:
                 return self._put(wish, f"it notifies Usher but differs in {', '.join(differing)}")
             record = replace(self._item(wish), put_at=self.now, seen_at=self.now, before=None)
@@ -191,7 +193,9 @@ class _Place:
             return Forget(
                 record=record, reason="an earlier put was not finished, and the hook there is someone else's"
             )
-        return self.conflict("retiring, but someone else changed it: remove it by hand")
+        return self.conflict(
+            "retiring, but someone else changed it: delete it by hand once nothing waits in it"
+        )
 
     def conflict(self, reason: str) -> Conflict:
         """Nothing to be done by Usher."""

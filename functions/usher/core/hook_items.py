@@ -97,7 +97,8 @@ class Enrolled:
 
     `before` is what stands there until a put is noted, so that a crash in between disowns nothing.
     `source` is a hooks file with this hook only: the policy and terms under which its actions begin.
-    An action that began at `let_through_from` or later is let go at once.
+    An action that began at `let_through_from` or later is let go at once. `is_out_of_file`: it retires
+    because the file lacks it; False where its tags took it out, or an older release did not say.
     """
 
     group: str
@@ -113,6 +114,7 @@ class Enrolled:
     state: HookState = HookState.WANTED
     retiring_since: datetime | None = None
     let_through_from: datetime | None = None
+    is_out_of_file: bool = False
     seen_at: datetime | None = None  # when it was last seen standing
     quiet_at: datetime | None = None  # when nobody waited in it, nor was on the way
     deleting_at: datetime | None = None  # when its deletion was announced
@@ -192,6 +194,7 @@ class Enrolled:
             state=HookState.WANTED,
             retiring_since=None,
             let_through_from=None,
+            is_out_of_file=False,
             quiet_at=None,
             deleting_at=None,
             missed=0,

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 PASSES: Final = 3  # in a row in which a tag or a group was not found, before that is believed
 _RENEWED_AFTER: Final = timedelta(days=100)  # of the 400 for which an item is kept
 _WHY_RETIRED: Final = "the hooks file no longer selects it"
+_NO_TAGS: Final = "the tags of the group no longer match"
 
 
 def marks(
@@ -66,12 +67,16 @@ def _marked(wanted: Wanted, group: GroupSeen, record: Enrolled, now: datetime) -
         return None
     if asked is not None and asked.settings.transition is record.settings.transition:
         return _asked_for(record, asked, now)
+    has_by_tags = wanted.has_by_tags(record)
     if record.is_retiring:
-        return None
-    if asked is None and record.missed + 1 < PASSES and wanted.has_by_tags(record):
-        return _missed(record, "the tags of the group no longer match")
+        now_by_tags = replace(record, is_out_of_file=False)
+        is_another = record.is_out_of_file and has_by_tags
+        return Keep(record=now_by_tags, word="", reason=_NO_TAGS) if is_another else None
+    if asked is None and record.missed + 1 < PASSES and has_by_tags:
+        return _missed(record, _NO_TAGS)
     reason = _WHY_RETIRED if asked is None else "the hooks file now has it for the other transition"
     retired = record.retired(now, None if wanted.successors(record, group) else now + GRACE)
+    retired = replace(retired, is_out_of_file=not has_by_tags)
     return Keep(record=retired, word="retiring", reason=reason)
 
 

@@ -68,7 +68,8 @@ def terms(
     """The terms of a hook of that name on that group; None: it is not ours (promise 5).
 
     `items` are those of this hook and group. What the file selects by name or glob is as the file
-    says. Its tags choose groups at run time only, so there the item tells whether they did.
+    says. Its tags choose groups at run time only, so there the item tells whether they did: one that
+    retires for want of the file holds again with the file that has it, unless its deletion was announced.
     Raises ConfigurationRefused for an item that this release cannot read.
     """
     in_file = configuration.hook(hook, group, transition)
@@ -77,9 +78,11 @@ def terms(
         return Terms(hook=in_file, item=item)
     if item is None:
         return None
-    if item.is_retiring:
+    again = _by_tags(configuration, item)
+    is_back = again is not None and item.is_out_of_file and item.deleting_at is None
+    if item.is_retiring and not is_back:
         return Terms(hook=item.own_hook, let_through_from=item.let_through_from, item=item)
-    return Terms(hook=_by_tags(configuration, item), item=item)
+    return Terms(hook=again or item.own_hook, item=item)
 
 
 def terms_on(configuration: Configuration, items: Iterable[Enrolled], group: str) -> list[Terms]:
@@ -105,8 +108,8 @@ def _since(item: Enrolled) -> datetime:
     return item.put_at or item.kept_at or _EPOCH
 
 
-def _by_tags(configuration: Configuration, item: Enrolled) -> Hook:
-    """The hook as the file has it now, where it chooses by the same tags still."""
+def _by_tags(configuration: Configuration, item: Enrolled) -> Hook | None:
+    """The hook as the file has it now, where it chooses by the same tags still, or again."""
     own = item.own_hook
     alike = (hook for hook in configuration.hooks if (hook.name, hook.group) == (own.name, own.group))
-    return next((hook for hook in alike if hook.transition is own.transition), own)
+    return next((hook for hook in alike if hook.transition is own.transition), None)

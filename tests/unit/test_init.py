@@ -526,6 +526,8 @@ class Stacks:
     """A client of CloudFormation: one stack, Usher's."""
 
     def describe_stacks(self, StackName: str) -> object:  # noqa: N803 - as boto3 has it
+        if StackName == "Other":
+            return {"Stacks": [{}]}
         if StackName != "Usher":
             error = {"Code": "ValidationError", "Message": f"Stack with id {StackName} does not exist"}
             raise ClientError({"Error": error}, "DescribeStacks")
@@ -535,8 +537,9 @@ class Stacks:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ((), "conflict"),
+        ((), "ours"),
         (("--stack", "Usher"), "ours"),
+        (("--stack", "Other"), "conflict"),
         (("--stack", "No"), "Error: There is no stack No: check --region and --stack.\n"),
     ],
 )

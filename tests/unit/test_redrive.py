@@ -464,6 +464,30 @@ def test_no_dead_letters_are_good_news(stack: Stack) -> None:
     assert (outcome.exit_code, outcome.stdout, outcome.stderr) == (0, "", "Dead letters: none.\n")
 
 
+def test_what_a_colleague_has_at_hand_is_told(stack: Stack) -> None:
+    """Else the second one reads "none", and takes the alarm for a mistake."""
+    stack.put(TEST)
+    assert stack.bodies("Inbox-dead") == [TEST]  # and has it for a minute
+    outcome = stack.redrive()
+    assert outcome.exit_code == 0
+    assert outcome.stderr.splitlines() == [
+        "1 dead letter of inbox not shown: another `usher redrive` has them, for ten minutes at most.",
+        "Dead letters: none.",
+    ]
+
+
+def test_too_many_for_one_run_are_told(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("usher_cli.redrive.command._LETTERS_MAX", 2)
+    for _ in range(3):
+        stack.put("{}")
+    outcome = stack.redrive("--all", "--drop", "--yes")
+    assert (outcome.exit_code, outcome.stderr.splitlines()[-1]) == (
+        1,
+        "There may be more than 2 in inbox: run it again.",
+    )
+    assert len(stack.bodies("Inbox-dead")) == 1
+
+
 def test_what_the_bus_could_not_deliver_says_why(stack: Stack) -> None:
     words = {"ERROR_CODE": "SDK_CLIENT_ERROR", "ERROR_MESSAGE": "KMS says no", "RULE_ARN": "arn"}
     sqs().send_message(

@@ -11,10 +11,11 @@ from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 
 from usher.ports.errors import CallRefused, TryLater
-from usher_cli.account import Trouble, with_clients
+from usher_cli.account import STACK, Trouble, with_clients
 from usher_cli.init.draft import draft
 from usher_cli.init.groups import read
 from usher_cli.init.text import target_of, written
+from usher_cli.printable import shown
 from usher_hooksfile.load import MOST_BYTES
 
 if TYPE_CHECKING:
@@ -56,7 +57,11 @@ Exit codes:
     help="Write the file here; it must not exist.",
 )
 @click.option("--group", "glob", default="*", metavar="GLOB", help="Only groups whose names match.")
-@click.option("--stack", metavar="NAME", help="The stack of a deployed Usher, to recognize its hooks.")
+@click.option(
+    "--stack",
+    metavar="NAME",
+    help=f"The stack of a deployed Usher, to recognize its hooks.  [default: {STACK}, if it is there]",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @with_clients
 def init(
@@ -71,7 +76,7 @@ def init(
     """
     if output is not None and output.exists():
         raise Trouble(f"{output} exists: use another --output, or move the file away.")
-    ours = _targets_of(client, stack) if stack else frozenset()
+    ours = _targets_of(client, stack)
     drafted = draft(_read(client("autoscaling"), glob), ours)
     text = written(drafted)
     if len(text.encode()) > MOST_BYTES:
@@ -84,12 +89,20 @@ def init(
         click.echo(text, nl=False)
 
 
-def _targets_of(client: Callable[[str], Any], stack: str) -> frozenset[str]:
-    """The targets of Usher's hooks, from the outputs of its stack."""
+def _targets_of(client: Callable[[str], Any], stack: str | None) -> frozenset[str]:
+    """The targets of Usher's hooks, from the outputs of its stack; none where no stack is named or there.
+
+    Without it each of Usher's own hooks would be taken for one of somebody else, to be deleted.
+    """
     try:
-        (found,) = client("cloudformation").describe_stacks(StackName=stack)["Stacks"]
+        (found,) = client("cloudformation").describe_stacks(StackName=stack or STACK)["Stacks"]
     except ClientError as error:
-        if "does not exist" not in error.response["Error"].get("Message", ""):
+        is_absent = "does not exist" in error.response["Error"].get("Message", "")
+        if stack is None:
+            if not is_absent:
+                click.echo(shown(f"Whether hooks are Usher's own is not known: {error}"), err=True)
+            return frozenset()
+        if not is_absent:
             raise
         raise Trouble(f"There is no stack {stack}: check --region and --stack.") from error
     outputs = {output["OutputKey"]: output["OutputValue"] for output in found.get("Outputs", [])}

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 _LETTERS_MAX: Final = 1000  # of each queue
 _WIDTH: Final = 1000  # nothing is cut to fit: a terminal wraps long lines by itself
+_HIDDEN: Final = "{count} of {queue} not shown: another `usher redrive` has them, for ten minutes at most."
 _ID_LENGTH: Final = 8  # of an id, as people see it
 
 _EXAMPLES: Final = """
@@ -50,7 +51,7 @@ Status of a dead letter:
 \b
 Exit codes:
   0  success
-  1  a dead letter could not be sent back or dropped
+  1  a dead letter could not be sent back or dropped, or there are too many for one run
   2  wrong usage, or the account cannot be reached
 """
 
@@ -98,9 +99,15 @@ def redrive(
     _refuse_contradictions(ids, wanted, select_all=select_all, yes=yes)
     sqs = account.client("sqs")
     letters: list[DeadLetter] = []
+    unread: list[str] = []
     try:
         for queue in _queues(account, sqs):
-            letters += queues.receive(sqs, queue, _LETTERS_MAX)
+            hidden = queues.hidden(sqs, queue)
+            received = queues.receive(sqs, queue, _LETTERS_MAX)
+            letters += received
+            unread += [queue.name] if len(received) == _LETTERS_MAX else []
+            if hidden:
+                click.echo(_HIDDEN.format(count=_counted(hidden), queue=queue.name), err=True)
         found = _classified(account, letters)
         if not as_json:
             _print(found, account.machine.clock())
@@ -112,7 +119,9 @@ def redrive(
     _print_result(found, done, as_json=as_json)
     if select_all:
         _print_skipped(len(found) - len(chosen), wanted)
-    click.get_current_context().exit(1 if Done.FAILED in done.values() else 0)
+    for name in unread:
+        click.echo(f"There may be more than {_LETTERS_MAX} in {name}: run it again.", err=True)
+    click.get_current_context().exit(1 if unread or Done.FAILED in done.values() else 0)
 
 
 def _refuse_contradictions(ids: Sequence[str], wanted: Done, *, select_all: bool, yes: bool) -> None:

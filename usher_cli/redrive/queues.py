@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -74,6 +74,13 @@ def receive(sqs: SQSClient, queue: DeadLetterQueue, most: int) -> list[DeadLette
             break
         found |= {message["MessageId"]: _dead_letter(queue, message) for message in received}
     return sorted(found.values(), key=lambda letter: (letter.sent_at, letter.id))
+
+
+def hidden(sqs: SQSClient, queue: DeadLetterQueue) -> int:
+    """About how many dead letters of a queue somebody else has received just now."""
+    name: Literal["ApproximateNumberOfMessagesNotVisible"] = "ApproximateNumberOfMessagesNotVisible"
+    answer = sqs.get_queue_attributes(QueueUrl=queue.url, AttributeNames=[name])
+    return int(answer["Attributes"][name])
 
 
 def _dead_letter(queue: DeadLetterQueue, message: MessageTypeDef) -> DeadLetter:

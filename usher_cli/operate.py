@@ -49,11 +49,12 @@ def _moment(_context: click.Context, _option: click.Parameter, text: str | None)
         return None
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError:
-        moment = None
-    if moment is None or moment.tzinfo is None:
+        at = moment.astimezone(UTC) if moment.tzinfo else None
+    except (ValueError, OverflowError):
+        at = None
+    if at is None:
         raise click.BadParameter(f"{text!r} is not a time with a zone such as 2026-01-31T12:00:00Z")
-    return moment.astimezone(UTC)
+    return at
 
 
 def _on_action(command: Callable[..., None]) -> Callable[..., None]:

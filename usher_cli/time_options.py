@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -38,7 +38,8 @@ class Moment(click.ParamType["datetime | timedelta"]):
             pass
         try:
             moment = datetime.fromisoformat(value)
-        except ValueError:
+            moment = moment.astimezone(UTC) if moment.tzinfo else moment
+        except (ValueError, OverflowError):
             self.fail(
                 f"{value!r} is not a time such as 2026-03-01T02:00Z or a duration such as 24h", param, ctx
             )

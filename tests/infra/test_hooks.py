@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import aws_cdk as cdk
 import pytest
@@ -52,7 +52,7 @@ def test_own_groups_are_a_list_or_text_with_commas(tmp_path: Path, given: object
 def test_where_the_file_is_applied_own_groups_are_warned_of(from_table: bool) -> None:
     """They would count for nothing, and the hook of such a group's own template as Usher's."""
     of = deployment(hooks_data(hook(group="mine")), own_groups=("mine",), hooks_from_table=from_table)
-    stack = app_of(of).node.find_child("Usher")
+    stack = cast("cdk.Stack", app_of(of).node.find_child("Usher"))
     warned = Annotations.from_stack(stack).find_warning(
         "*", Match.string_like_regexp("usher apply --own-group")
     )

@@ -463,6 +463,11 @@ def test_where_an_instance_waits_in_two_hooks_the_operator_says_which(deployed: 
             ["extend", INSTANCE, "--by", "0s", *WHY], "must be at least 1s, got 0s", id="no time more"
         ),
         pytest.param(["extend", INSTANCE, "--to", "noon", *WHY], "is not a time with a zone", id="no time"),
+        pytest.param(
+            ["extend", INSTANCE, "--to", "0001-01-01T00:00:00+14:00", *WHY],
+            "is not a time with a zone",
+            id="a time before all others",
+        ),
         pytest.param(["pause", "--yes"], "Missing option '--reason'", id="a pause without a reason"),
     ],
 )

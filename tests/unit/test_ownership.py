@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -56,7 +57,7 @@ def test_an_item_of_a_transition_that_this_release_does_not_know_names_nothing_t
     ],
 )
 def test_a_hook_by_tags_that_the_file_has_again_holds_before_the_enrolment_has_taken_it_back(
-    changes: dict[str, bool | datetime], let_through_from: datetime | None
+    changes: dict[str, Any], let_through_from: datetime | None
 ) -> None:
     """Seed 5448: with a small call budget new instances were let through for half an hour more."""
     source = ITEM.source.replace('"group":"web"', '"group":{"tags":{"team":"web"}}')

@@ -295,7 +295,7 @@ def print_steps(found: Plan, *, stderr: bool = False) -> None:
         for row in found.rows:
             steps.add_row(
                 Text(row.step, style=_COLOURS.get(row.step, "")),
-                *map(Text, (row.group, row.hook, row.reason)),
+                *(Text(shown(each)) for each in (row.group, row.hook, row.reason)),
             )
         console.print(steps)
         console.print()

@@ -97,8 +97,8 @@ class Provision:
         if event.get("ResourceProperties", {}).get(FROM) == TABLE:
             return self._let_versions_count(only_tells=only_tells)
         file = _file(event)
-        goes_on = (lambda: True) if only_tells else lambda: _is_forward(self.status(event["StackId"]))
-        return _Deploy(self.enrolment(file), file, has_time, goes_on, only_tells=only_tells).run()
+        status = partial(self.status, event["StackId"])
+        return _Deploy(self.enrolment(file), file, has_time, status, only_tells=only_tells).run()
 
     def _let_versions_count(self, *, only_tells: bool) -> str:
         """From a deployment with its file compiled in only to a version: nothing would be asked for."""
@@ -129,7 +129,7 @@ class Provision:
 
 
 def _is_forward(status: str | None) -> bool:
-    return status is not None and "ROLLBACK" not in status
+    return status is not None and "ROLLBACK" not in status and status not in _GOING
 
 
 def _file(event: dict[str, Any]) -> Compiled:
@@ -154,13 +154,13 @@ class _Deploy:
         enrolment: Enrolment,
         file: Compiled,
         has_time: Callable[[], bool],
-        goes_on: Callable[[], bool],
+        status: Callable[[], str | None],
         *,
         only_tells: bool,
     ) -> None:
         self._enrolment = enrolment
         self._file = file
-        self._goes_on = goes_on
+        self._status = status
         self._only_tells = only_tells
         self._is_left = has_time
         self._ends_at = enrolment.clock() + PATIENCE
@@ -196,8 +196,12 @@ class _Deploy:
 
     def _refuse_cancelled(self) -> None:
         """Auto Scaling may have been busy for minutes: a rollback may have put the former file in force."""
-        if not self._goes_on():
-            raise Failed("nothing is put: this change of the stack was cancelled, or its status is unknown")
+        for _ in range(TESTS):
+            if (status := self._status()) is not None:
+                break
+            self._enrolment.wait(BETWEEN_TRIES_S)
+        if not _is_forward(status):
+            raise Failed(f"nothing is put: this change of the stack was cancelled ({status or 'unknown'})")
 
     def _put_in_force(self) -> None:
         """What a pass of the former file was about to put, it has put by the end of this."""

@@ -50,6 +50,7 @@ _ALL_TIME: Final = timedelta(days=3)  # no action is due later
 _REASON: Final = "Usher is being deleted"
 _NAMELESS: Final = "its scaling activity is not found, so that nothing can be sent for it"
 _MOST_NAMES: Final = 5  # in a reason
+_MOST_OF_A_REASON: Final = 150  # characters of what Auto Scaling said
 
 
 class ReleaseStore(Protocol):
@@ -117,12 +118,12 @@ class Release:
             waiting = self.release_all(has_time)
             if waiting:
                 return f"{waiting} actions could not be released yet; {AGAIN}"
-            ours = self._ours(next_slot)
+            ours = self._ours(next_slot, refused)
             try:
                 if self._unknown.let_go(ours, next_slot):
                     continue  # their notices have just come: they are released as recorded
             except (TryLater, CallRefused) as error:
-                self._tell(error, "waits without a record were not released")  # no hook goes while it waits
+                self._tell(error, "waits without a record were not released", refused)  # and no hook goes
             seen = {record.place for record in ours}
             left = [
                 record
@@ -135,7 +136,7 @@ class Release:
             self.wait(APART.total_seconds())
             next_slot()  # raises NoCallLeft where the time is over: CloudFormation must have its answer
         if refused:
-            return f"{'; '.join(sorted(refused.values()))}; {AGAIN}"
+            return f"{_in_words(refused)}; {AGAIN}"
         why = "instances keep entering, or wait in other hooks of the group, which you can complete"
         return f"{_named(left)} could not be deleted yet: {why}; {AGAIN}"
 
@@ -160,11 +161,12 @@ class Release:
         """From now on intake lets through what comes."""
         now = self.clock()
         for record in self.enrolments.enrolled():
-            if record.let_through_from is None or record.let_through_from > now:
+            is_let_through = record.let_through_from is not None and record.let_through_from <= now
+            if record.is_out_of_file or not is_let_through:
                 with suppress(Moved):  # the next round finds it as it is then
                     self.enrolments.keep(record.retired(now, now))
 
-    def _ours(self, next_slot: NextSlot) -> Sequence[Enrolled]:
+    def _ours(self, next_slot: NextSlot, refused: dict[str, str]) -> Sequence[Enrolled]:
         """The items whose hooks are ours still, as far as that can be seen now.
 
         What someone else has put in the place of one stays, with all that waits in it.
@@ -178,7 +180,7 @@ class Release:
             except GroupGone:
                 live = {}
             except (TryLater, CallRefused) as error:
-                self._tell(error, f"the hooks of {group} could not be read")
+                self._tell(error, f"the hooks of {group} could not be read", refused)
                 continue
             for record in records:
                 settings = live.get(record.hook)
@@ -190,7 +192,7 @@ class Release:
 
     def _leave_alone(self, record: Enrolled) -> None:
         error = CallRefused("someone else put a hook of this name")
-        self._tell(error, f"hook {record.hook} of {record.group} was left alone")
+        self._tell(error, f"hook {record.hook} of {record.group} was left alone", {})
         self._is_forgotten(record)
 
     def _is_forgotten(self, record: Enrolled) -> bool:
@@ -215,10 +217,7 @@ class Release:
         except GroupGone:
             return self._is_forgotten(record)
         except (TryLater, CallRefused, Moved) as error:
-            what = f"hook {record.hook} of {record.group} was not deleted"
-            self._tell(error, what)
-            if not isinstance(error, Moved):
-                refused[what] = f"{what}: {error}"
+            self._tell(error, f"hook {record.hook} of {record.group} was not deleted", refused)
             return False
 
     # -- what is recorded -----------------------------------------------------------------------
@@ -267,10 +266,11 @@ class Release:
         except Moved:
             return  # the next round finds it as it is then
 
-    def _tell(self, error: Exception, what: str) -> None:
+    def _tell(self, error: Exception, what: str, refused: dict[str, str]) -> None:
         if isinstance(error, Throttled):
             self.call_budget.back_off(self.clock())
         self.telemetry.trouble(what, error)
+        refused[what] = str(error)
 
 
 @frozen
@@ -326,6 +326,13 @@ def _by_group(records: Iterable[Enrolled]) -> dict[str, list[Enrolled]]:
     for record in records:
         found.setdefault(record.group, []).append(record)
     return found
+
+
+def _in_words(refused: Mapping[str, str]) -> str:
+    """What Auto Scaling refused, and why; CloudFormation shows little of a long reason."""
+    told = [f"{what}: {why[:_MOST_OF_A_REASON]}" for what, why in sorted(refused.items())]
+    more = len(told) - _MOST_NAMES
+    return "; ".join(told[:_MOST_NAMES]) + (f"; and {more} more" if more > 0 else "")
 
 
 def _named(left: Sequence[Enrolled]) -> str:

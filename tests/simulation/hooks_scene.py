@@ -38,6 +38,7 @@ class Account(Scene, OneByOne):
     def __init__(self, *hooks: Mapping[str, Any], per_hour: int = 1000) -> None:
         self.answers: list[dict[str, Any]] = []
         self.status: str | None = "UPDATE_IN_PROGRESS"
+        self.statuses: list[str | None] = []  # what is answered first
         self.ids = count(1)
         super().__init__(*hooks, per_hour=per_hour)
         self.waiting = WaitingApi(self.client)
@@ -116,7 +117,7 @@ class Account(Scene, OneByOne):
         Provision(
             enrolment=self.enrolment_of,
             release=release,
-            status=lambda _: self.status,
+            status=lambda _: self.statuses.pop(0) if self.statuses else self.status,
             respond=lambda _, answer: self.answers.append(answer),
             in_effect=in_effect,
         ).handle(

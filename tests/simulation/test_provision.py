@@ -124,6 +124,13 @@ def test_a_deploy_that_was_cancelled_while_auto_scaling_was_busy_does_not_win_ov
     assert not any(record.is_retiring for record in account.records.enrolled())
 
 
+def test_a_status_that_cannot_be_read_for_a_moment_fails_no_deploy() -> None:
+    account = an_account()
+    account.statuses = ["UPDATE_IN_PROGRESS", None, None]
+    assert said(account.provision("Update", FILE))[0] == "SUCCESS"
+    assert account.statuses == []
+
+
 @pytest.mark.parametrize("status", ["DELETE_IN_PROGRESS", "ROLLBACK_IN_PROGRESS"])
 def test_a_creation_that_is_tried_again_while_the_stack_goes_puts_nothing(status: str) -> None:
     account = an_account()

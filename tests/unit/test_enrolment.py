@@ -347,6 +347,7 @@ def test_a_hook_on_a_new_group_of_an_old_name_is_not_taken_for_ours() -> None:
 TAGS: Final = wanted(a_hook({"tags": {"team": "web"}}))
 BY_TAGS: Final = a_record(source=a_source(group={"tags": {"team": "web"}}))
 UNTAGGED: Final = replace(GROUP, tags=())
+TWICE: Final = wanted(a_hook({"tags": {"team": "web"}}), a_hook(GROUP.name))
 
 
 def test_a_tag_that_goes_counts_when_three_passes_in_a_row_have_seen_that() -> None:
@@ -369,8 +370,16 @@ def test_why_a_hook_by_tags_retires_is_noted_and_changes_with_the_file() -> None
     assert isinstance(step, Keep)
     assert (step.word, step.record.is_out_of_file) == ("retiring", True)
     assert marked(NOTHING, step.record) is None
-    back = marked(TAGS, step.record, UNTAGGED)
+    live = {"drain": settings()}
+    quiet = replace(step.record, let_through_from=at(0))
+    assert retiring_hooks.departing(NOTHING, GROUP, live, [quiet]) == [quiet]
+    assert retiring_hooks.departing(TWICE, GROUP, live, [quiet]) == [], (
+        "the file has it, though it cannot be put"
+    )
+    assert not quiet.retired(at(90), at(90)).is_out_of_file
+    back = marked(TAGS, replace(step.record, missed=2), UNTAGGED)
     assert isinstance(back, Keep)
+    assert back.record.missed == 0, "three in a row"
     assert (back.record.is_retiring, back.record.is_out_of_file) == (True, False)
     assert back.reason == "the tags of the group no longer match"
 

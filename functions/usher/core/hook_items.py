@@ -182,6 +182,7 @@ class Enrolled:
             state=HookState.RETIRING,
             retiring_since=now,
             let_through_from=let_through_from,
+            is_out_of_file=False,
             quiet_at=None,
             deleting_at=None,
             missed=0,

@@ -69,9 +69,8 @@ def _marked(wanted: Wanted, group: GroupSeen, record: Enrolled, now: datetime) -
         return _asked_for(record, asked, now)
     has_by_tags = wanted.has_by_tags(record)
     if record.is_retiring:
-        now_by_tags = replace(record, is_out_of_file=False)
-        is_another = record.is_out_of_file and has_by_tags
-        return Keep(record=now_by_tags, word="", reason=_NO_TAGS) if is_another else None
+        found = replace(record, missed=0, is_out_of_file=record.is_out_of_file and not has_by_tags)
+        return Keep(record=found, word="", reason=_NO_TAGS) if found != record else None
     if asked is None and record.missed + 1 < PASSES and has_by_tags:
         return _missed(record, _NO_TAGS)
     reason = _WHY_RETIRED if asked is None else "the hooks file now has it for the other transition"

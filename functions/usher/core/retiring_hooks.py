@@ -46,7 +46,8 @@ def departing(
 ) -> list[Enrolled]:
     """The items whose hooks may be deleted as soon as nobody waits in them.
 
-    One that is asked for again, while a delete may be on its way, is not.
+    One that is asked for again, while a delete may be on its way, is not; nor one that the file has
+    again by its tags, and that holds by it.
     """
     on_group = wanted.on(group)
     return [
@@ -55,6 +56,7 @@ def departing(
         if record.is_retiring
         and record.let_through_from is not None
         and not _is_asked_for(record, on_group.get(record.hook))
+        and not (record.is_out_of_file and wanted.has_by_tags(record))
         and (settings := live.get(record.hook)) is not None
         and wanted.is_of(record, settings)
     ]

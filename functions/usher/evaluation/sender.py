@@ -144,7 +144,8 @@ class Sender:
         except Unavailable as away:
             if isinstance(away, CutShort) and not is_accepted:
                 raise
-            raise CutShort(str(away), beaten_at=sent_at if is_accepted else None) from away
+            why = away.__cause__ if isinstance(away, CutShort) else away
+            raise CutShort(str(away), beaten_at=sent_at if is_accepted else None) from why
         if is_accepted and not action.timeout_assumed:
             self.telemetry.count("SecondsToExpiry", was_left.total_seconds())
 

@@ -80,11 +80,12 @@ class Departure:
 
         announced = self.items.keep(replace(record, deleting_at=self.clock()))
         read_at = self.clock()
-        count = waiting(self.live, record, next_page_slot)
+        # A file that has the hook again may hold in it until the delete is announced.
+        is_busy = self._is_in_use(record) or waiting(self.live, record, next_page_slot) > 0
         is_late = self.clock() - read_at > SENT_WITHIN
-        if count or is_late:
+        if is_busy or is_late:
             self.items.keep(replace(announced, deleting_at=None, quiet_at=None))
-            return Retirement.BUSY if count else Retirement.LATE
+            return Retirement.BUSY if is_busy else Retirement.LATE
         self.hooks.delete_hook(announced)
         self.items.forget(announced)
         return Retirement.DELETED

@@ -434,20 +434,20 @@ def test_an_action_whose_policy_is_not_chosen_is_judged_by_none() -> None:
          "the line wait at 2026-03-01T12:00:02Z has no reason"),
         (lines_of(*WHOLE[:-1], **closed(signals=HEARD)), "no line says how it ended"),
         (lines_of(*WHOLE, **closed(Outcome.ENDED_ELSEWHERE, signals=HEARD)),
-         "told as ended_elsewhere; its last line says completed: done: signal jobs-finished says done"),
+         "recorded as ended_elsewhere; its last line says completed: done: signal jobs-finished says done"),
         (lines_of(*WHOLE, **closed(signals=HEARD, heartbeats=3)),
          "the record counts 3 heartbeats; its timeline has 0"),
         (lines_of(BEGUN, (60, "operator", "looking into it"), *WHOLE[2:], **closed(signals=HEARD)),
          "the operator's line at 2026-03-01T12:01:00Z has no command"),
         (lines_of(BEGUN, DONE, DECIDED, (121, "answer", f"{CONTINUE}: accepted: ValidationError: No active"),
                   COMPLETED, **closed(signals=HEARD)),
-         "CompleteLifecycleAction is told as accepted; Auto Scaling said: ValidationError: No active"),
+         "CompleteLifecycleAction is recorded as accepted; Auto Scaling said: ValidationError: No active"),
         (lines_of(BEGUN, (60, "heartbeat", WAITS), (61, "answer", f"{HEARTBEAT}: busy: Throttling"),
                   (62, "closed", "ended_elsewhere: busy"), **closed(Outcome.ENDED_ELSEWHERE, 62)),
          "closed at 2026-03-01T12:01:02Z, after RecordLifecycleActionHeartbeat was answered: busy"),
         (lines_of(BEGUN, DONE, DECIDED, (121, "answer", f"{CONTINUE}: {GONE}"), COMPLETED,
                   **closed(signals=HEARD, is_proven=False)),
-         "told as completed; no result of Usher's was accepted"),
+         "recorded as completed; no result of Usher's was accepted"),
     ],
 )  # fmt: skip
 def test_what_a_record_does_not_explain_is_told(told: Told, text: str) -> None:
@@ -468,7 +468,7 @@ def test_auto_scalings_own_words_count_for_more_than_the_outcome() -> None:
         **closed(Outcome.ENDED_ELSEWHERE, 3652, heartbeats=1, beaten_at=at(60)),
     )
     assert only(audited(told))[1] == (
-        "told as ended_elsewhere; Auto Scaling says that its heartbeat timeout expired"
+        "recorded as ended_elsewhere; Auto Scaling says that its heartbeat timeout expired"
     )
 
 

@@ -96,16 +96,16 @@ def _end(told: Told) -> Iterator[Verdict]:
         return
     last, outcome = closed[-1], str(action.outcome)
     if last.detail.partition(": ")[0] != outcome:
-        yield broken(EXPLAINED, told, f"told as {outcome}; its last line says {last.detail}")
+        yield broken(EXPLAINED, told, f"recorded as {outcome}; its last line says {last.detail}")
     accepted = [call for call in told.calls if call.name == COMPLETE and call.is_accepted]
     yield from _words_of_auto_scaling(told)
     if action.reason == closing.ENDED_IN_TIME and last.at > action.expires_at + CLOCKS:
         late = round((last.at - action.expires_at).total_seconds())
-        yield broken(EXPLAINED, told, f"told as {action.reason}; it was closed {late} s after that")
+        yield broken(EXPLAINED, told, f"recorded as {action.reason}; it was closed {late} s after that")
     if action.outcome is Outcome.COMPLETED:
         yield from _completed(told)
     elif accepted:
-        yield broken(EXPLAINED, told, f"told as {outcome}; Auto Scaling accepted {accepted[0].result}")
+        yield broken(EXPLAINED, told, f"recorded as {outcome}; Auto Scaling accepted {accepted[0].result}")
     else:
         yield from _ended_too_soon(told, last.number, last.at)
 
@@ -118,29 +118,29 @@ def _words_of_auto_scaling(told: Told) -> Iterator[Verdict]:
         and action.outcome is not Outcome.DEFAULTED
         and action.first_seen_at < action.expires_at
     ):
-        said = f"told as {action.outcome}; Auto Scaling says that its heartbeat timeout expired"
+        said = f"recorded as {action.outcome}; Auto Scaling says that its heartbeat timeout expired"
         yield broken(EXPLAINED, told, said)
     if told.was_abandoned and str(action.result) == "CONTINUE":
         yield broken(
-            EXPLAINED, told, "told as CONTINUE; Auto Scaling says that it was completed with ABANDON"
+            EXPLAINED, told, "recorded as CONTINUE; Auto Scaling says that it was completed with ABANDON"
         )
 
 
 def _completed(told: Told) -> Iterator[Verdict]:
     action, decision = told.action, told.decision
     if decision is None:
-        yield broken(EXPLAINED, told, "told as completed; no line says why")
+        yield broken(EXPLAINED, told, "recorded as completed; no line says why")
     elif result_of(decision) != str(action.result):
-        yield broken(EXPLAINED, told, f"told as {action.result}; {result_of(decision)} was decided")
+        yield broken(EXPLAINED, told, f"recorded as {action.result}; {result_of(decision)} was decided")
     sent = [call for call in told.calls if call.name == COMPLETE]
     is_possible = any(call.kind in (AnswerKind.ACCEPTED, AnswerKind.UNANSWERED) for call in sent)
     if not is_possible and not action.completes_sent:
-        yield broken(EXPLAINED, told, "told as completed; no result of Usher's was accepted")
+        yield broken(EXPLAINED, told, "recorded as completed; no result of Usher's was accepted")
     elif any(call.is_accepted for call in sent):
         return
     elif all(sent_at >= action.expires_at + CLOCKS for sent_at in _sent_at(told)):
         yield broken(
-            EXPLAINED, told, "told as completed; its result was sent after its heartbeat timeout expired"
+            EXPLAINED, told, "recorded as completed; its result was sent after its heartbeat timeout expired"
         )
     else:
         yield unknown(EXPLAINED, told, "its result had no answer; nobody can know whether that call ended it")
@@ -169,7 +169,9 @@ def _answers(told: Told) -> Iterator[Verdict]:
     """As many accepted heartbeats as the record counts, and answers that say what Auto Scaling said."""
     for call in told.calls:
         if call.is_accepted and call.text:
-            yield broken(EXPLAINED, told, f"{call.name} is told as accepted; Auto Scaling said: {call.text}")
+            yield broken(
+                EXPLAINED, told, f"{call.name} is recorded as accepted; Auto Scaling said: {call.text}"
+            )
     if not told.is_whole:
         return
     heard = sum(call.count for call in told.calls if call.name == HEARTBEAT and call.is_accepted)

@@ -106,9 +106,9 @@ def hold(
 ) -> None:
     """Keep an instance in its wait until `complete` or `hold --off`.
 
-    A hold overrides the policy. An instance has one hold: somebody else's is replaced, or ended, only
-    with --over. Shortly before the global timeout of the hook it ends, and the
-    action gets the result that the policy has for giving up.
+    A hold overrides the policy. It ends shortly before the global timeout of the hook: the action then
+    gets the result that the policy has for giving up. An instance has one hold: somebody else's is
+    replaced, or ended, only with --over.
     """
     action = acts.selected(account, named, hook)
     _print(acts.hold(account, action, reason, off=off, over=over), as_json=as_json)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,6 +16,7 @@ from usher.core.action import Outcome, Phase, Result, Transition
 from usher.core.announce import Announcement, Kind
 from usher.core.held_wait import held_wait
 from usher.core.policy import Move
+from usher_simulator.autoscaling.groups import Hook
 from usher_simulator.autoscaling.lifecycle_actions import EndedBy, Wait
 from usher_simulator.trials.condition_replies import SERVICES
 from usher_simulator.trials.condition_truths import CONDITIONS, Truth
@@ -22,6 +24,7 @@ from usher_simulator.trials.deployed import WAKE
 from usher_simulator.trials.effects import Call
 from usher_simulator.trials.faults import Swarm
 from usher_simulator.trials.invocations import Invocation
+from usher_simulator.trials.judge.changes import ChangesHarmNobody
 from usher_simulator.trials.judge.events_out import EventsOut
 from usher_simulator.trials.judge.explained import Explained
 from usher_simulator.trials.judge.in_time import InTime
@@ -562,3 +565,27 @@ def test_an_instance_is_a_target_before_its_wait_begins() -> None:
             {"Target": {"Id": "i-1", "Port": 80}, "TargetHealth": {"State": "initial"}}
         ]
     }
+
+
+@pytest.mark.parametrize(
+    ("target", "is_changed", "claims"),
+    [
+        pytest.param(None, True, 0, id="nothing shows whose it is: seed 7154"),
+        pytest.param("arn:aws:sqs:us-east-1:111122223333:inbox", True, 1, id="it notifies us still"),
+        pytest.param(None, False, 1, id="nobody has changed it"),
+    ],
+)
+def test_a_hook_without_target_that_others_changed_may_stay(
+    target: str | None, is_changed: bool, claims: int
+) -> None:
+    scene = Trial(1).scene
+    checker = ChangesHarmNobody(scene)
+    hook = Hook(name="gone", transition="launching", target_arn=target)
+    group: Any = SimpleNamespace(name="web", settings={}, hooks={"gone": hook})
+    scene.deployed[:] = [InForce(since=START, file={"hooks": [], "policies": {}})]
+    checker._put.add(("web", "gone"))  # noqa: SLF001 - as a put that was accepted
+    if is_changed:
+        scene.changed_by_others.add(("web", "gone"))
+    checker._check_group(group)  # noqa: SLF001 - as at the end, for this group
+
+    assert len(scene.violations) == claims

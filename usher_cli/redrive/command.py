@@ -102,8 +102,7 @@ def redrive(
     unread: list[str] = []
     try:
         for queue in _queues(account, sqs):
-            hidden = queues.hidden(sqs, queue)
-            received = queues.receive(sqs, queue, _LETTERS_MAX)
+            received, hidden = queues.receive(sqs, queue, _LETTERS_MAX)
             letters += received
             unread += [queue.name] if len(received) == _LETTERS_MAX else []
             if hidden:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -21,6 +21,8 @@ QUESTIONS: Final = "questions"
 VISIBILITY_TIMEOUT_S: Final = 600  # long enough to be asked about each; then they become visible again
 BATCH_SIZE: Final = 10  # messages that one receive returns at most
 LONG_POLL_S: Final = 2
+_VISIBLE: Final = "ApproximateNumberOfMessages"
+_HIDDEN: Final = "ApproximateNumberOfMessagesNotVisible"
 _NO_REASON: Final = "none recorded: SQS moved it here after too many failed receives"
 
 
@@ -53,13 +55,14 @@ def queue_of(sqs: SQSClient, name: str, url: str) -> DeadLetterQueue:
     return DeadLetterQueue(name=name, url=dead, source_url=url)
 
 
-def receive(sqs: SQSClient, queue: DeadLetterQueue, most: int) -> list[DeadLetter]:
+def receive(sqs: SQSClient, queue: DeadLetterQueue, most: int) -> tuple[list[DeadLetter], int]:
     """The dead letters of a queue, oldest first, at most `most`; hidden from others for ten minutes.
 
-    A short poll asks only some of SQS's servers, so it polls longer while some messages are missing.
+    With about how many somebody else had received just before. A short poll asks only some of SQS's
+    servers, so it polls longer while some messages are missing.
     """
-    answer = sqs.get_queue_attributes(QueueUrl=queue.url, AttributeNames=["ApproximateNumberOfMessages"])
-    expected = int(answer["Attributes"]["ApproximateNumberOfMessages"])
+    counts = sqs.get_queue_attributes(QueueUrl=queue.url, AttributeNames=[_VISIBLE, _HIDDEN])["Attributes"]
+    expected = int(counts[_VISIBLE])
     found: dict[str, DeadLetter] = {}
     while len(found) < most:
         received = sqs.receive_message(
@@ -73,14 +76,7 @@ def receive(sqs: SQSClient, queue: DeadLetterQueue, most: int) -> list[DeadLette
         if not received:
             break
         found |= {message["MessageId"]: _dead_letter(queue, message) for message in received}
-    return sorted(found.values(), key=lambda letter: (letter.sent_at, letter.id))
-
-
-def hidden(sqs: SQSClient, queue: DeadLetterQueue) -> int:
-    """About how many dead letters of a queue somebody else has received just now."""
-    name: Literal["ApproximateNumberOfMessagesNotVisible"] = "ApproximateNumberOfMessagesNotVisible"
-    answer = sqs.get_queue_attributes(QueueUrl=queue.url, AttributeNames=[name])
-    return int(answer["Attributes"][name])
+    return sorted(found.values(), key=lambda letter: (letter.sent_at, letter.id)), int(counts[_HIDDEN])
 
 
 def _dead_letter(queue: DeadLetterQueue, message: MessageTypeDef) -> DeadLetter:

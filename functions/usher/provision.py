@@ -201,7 +201,7 @@ class _Deploy:
                 break
             self._enrolment.wait(BETWEEN_TRIES_S)
         if not _is_forward(status):
-            raise Failed(f"nothing is put: this change of the stack was cancelled ({status or 'unknown'})")
+            raise Failed(f"nothing is put: by now the stack's status is {status or 'unknown'}")
 
     def _put_in_force(self) -> None:
         """What a pass of the former file was about to put, it has put by the end of this."""

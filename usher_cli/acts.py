@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from usher.core import evidence, operators
 from usher.core.action import OperatorNote, Signal, Status
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from usher.core.action import Action, Result
     from usher.core.operators import Change
     from usher_cli.account import Account
+
+_HOLD_BY_HAND: Final = "to hold it, use `aws autoscaling record-lifecycle-action-heartbeat`"
 
 
 class Done(NamedTuple):
@@ -55,7 +57,7 @@ def selected(account: Account, named: str, hook: str | None) -> Action:
 def hold(account: Account, action: Action, reason: str, *, off: bool, over: bool = False) -> Done:
     """Keep the instance in its wait, or end the hold. Somebody else's hold is touched only with `over`."""
     if not off:
-        _refuse_observed(action, "to hold it, use `aws autoscaling record-lifecycle-action-heartbeat`")
+        _refuse_observed(action, _HOLD_BY_HAND)
     note = _note(account, reason)
 
     def refuse(newest: Action) -> None:
@@ -81,7 +83,7 @@ def hold(account: Account, action: Action, reason: str, *, off: bool, over: bool
 
 def extend(account: Account, action: Action, reason: str, by: timedelta | None, to: datetime | None) -> Done:
     """Move the time at which the policy gives up, by a duration or to a time."""
-    _refuse_observed(action, "to hold it, use `aws autoscaling record-lifecycle-action-heartbeat`")
+    _refuse_observed(action, _HOLD_BY_HAND)
 
     def refuse(newest: Action) -> None:
         refuse_ended(newest)

@@ -17,8 +17,7 @@ from usher.passes.retirement import Departure, Retirement
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
-    from usher.core.hook_items import Enrolled, HookSeen
-    from usher.core.live_waits import Member
+    from usher.core.hook_items import Enrolled
 
 QUIET = replace(
     ITEM, state=HookState.RETIRING, retiring_since=at(-600), let_through_from=at(-540), quiet_at=at(-300)
@@ -41,9 +40,6 @@ class World:
             name="web", tags=(), members={}, has_pool=False, seen_at=at(0), is_whole=True, arn="arn:web"
         )
 
-    def pool(self, group: str, next_slot: object) -> list[Member]:
-        raise NotImplementedError
-
     def keep(self, record: Enrolled) -> Enrolled:
         self.stored.append(record)
         return record
@@ -53,9 +49,6 @@ class World:
 
     def delete_hook(self, record: Enrolled) -> None:
         self.done.append(f"deleted {record.hook}")
-
-    def hooks_of(self, group: str) -> list[HookSeen]:
-        raise NotImplementedError
 
 
 @pytest.mark.parametrize(

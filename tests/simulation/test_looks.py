@@ -544,17 +544,22 @@ class DecidedMeanwhile(LoggingStore):
         raise Moved
 
 
-def test_who_reads_after_its_heartbeat_that_a_result_is_decided_sends_no_other_one() -> None:
+@pytest.mark.parametrize(("answer", "beaten_at"), [(UNANSWERED, None), (ACCEPTED, at(20))])
+def test_who_reads_after_its_heartbeat_that_a_result_is_decided_sends_no_other_one(
+    answer: Answer, beaten_at: datetime | None
+) -> None:
     """Found by seed 4659: the answer of the heartbeat could not be stored, and the wake-up beat once more."""
     action = short(policy=a_policy([{"signal": "never"}]), look_at=at(20))
-    scene = Scene(action, UNANSWERED, now_s=20)
+    scene = Scene(action, answer, now_s=20)
     store = DecidedMeanwhile(scene)
     store.open(action, None)
     scene.looks = replace(scene.looks, store=store)
     with pytest.raises(CutShort) as cut:
         scene.looks.evaluate("action-1", None, held_wait(short(), 1))
     assert scene.effects.count("heartbeat") == 1
-    assert not cut.value.may_beat
+    # What was accepted is told on, and is no reason to beat again.
+    assert (cut.value.beaten_at, cut.value.may_beat) == (beaten_at, beaten_at is not None)
+    assert isinstance(cut.value.__cause__, NoAnswer)
 
 
 class GoesAwayAtTheEnd(LoggingStore):

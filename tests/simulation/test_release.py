@@ -480,6 +480,17 @@ def test_a_hook_that_could_not_be_deleted_stops_the_deletion_with_aws_s_reason(e
     assert leaving.run() == f"hook one of web was not deleted: {error}; {AGAIN}"
 
 
+def test_from_then_on_a_hook_that_the_file_had_again_lets_through_too() -> None:
+    """Its enrolment was yet to be taken back, and until then it held."""
+    leaving = Leaving()
+    leaving.refuses = TryLater("Throttling")
+    retiring = enrolled("one").retired(at(-7200), at(-3600))
+    leaving.enrolments.keep(replace(retiring, is_out_of_file=True))
+    assert leaving.run() != ""
+    (item,) = leaving.enrolments.enrolled()
+    assert (item.is_retiring, item.is_out_of_file) == (True, False)
+
+
 def test_one_action_that_cannot_be_let_go_stops_not_the_others() -> None:
     leaving = Leaving(*two_actions())
     load = leaving.store.load

@@ -14,9 +14,10 @@ from click.testing import CliRunner
 from moto import mock_aws
 
 from tests.cloudformation import MemoryCloudFormation, refused
-from tests.factories import an_action, at, hook_terms
+from tests.factories import a_policy, an_action, at, hook_terms
 from usher.aws import table
 from usher.aws.records import RecordTable
+from usher.core.policy import Mode
 from usher.ports.records import Raw
 from usher_cdk.parameters import PARAMETERS
 from usher_cli.account import Machine, Place, Trouble
@@ -39,6 +40,7 @@ OURS: Final = {"CodeBucket": "b", "CodeKey": "k"}
 BOUNDARY: Final = (
     "User: ann is not authorized to perform: iam:CreateRole because no permissions boundary allows it"
 )
+RAW: Final = Raw(received_at=at(0), body="{}")
 
 
 def a_release(version: str = "1.2.3") -> Release:
@@ -423,19 +425,29 @@ def test_it_removes_the_stack_and_the_bucket_with_all_versions(installed: Cloud)
 
 
 def test_it_lists_what_waits_and_asks(installed: Cloud) -> None:
-    dynamodb = installed.client("dynamodb")
-    dynamodb.create_table(**table.definition("waiting"))
-    installed.stack.outputs = {"Version": "1.2.3", "TableName": "waiting"}
-    installed.stack.stands(**installed.stack.parameters)
-    records, raw = RecordTable(dynamodb, "waiting", lambda: at(0)), Raw(received_at=at(0), body="{}")
-    records.open(an_action(hook=hook_terms(name="gate", group="web")), raw)
+    records = records_of(installed)
+    records.open(an_action(hook=hook_terms(name="gate", group="web")), RAW)
     assert "1 action is open, and is released" in installed.usher("uninstall", answer="n\n").stderr
     other = hook_terms(name="drain", group="workers")
-    records.open(an_action(id="b", token="b", instance_id="i-b", hook=other), raw)
+    records.open(an_action(id="b", token="b", instance_id="i-b", hook=other), RAW)
     said = installed.usher("uninstall", answer="n\n").stderr.splitlines()
     released = "2 actions are open, and each is released with CONTINUE; one that launches goes into service"
     assert said[0] == f"{released} as it is:"
     assert sorted(said[1:3]) == ["  i-0f0e0d0c0b0a09080  web      gate", "  i-b  workers  drain"]
+
+
+def test_what_is_only_observed_is_not_said_to_be_released(installed: Cloud) -> None:
+    records_of(installed).open(an_action(policy=a_policy(mode=Mode.OBSERVE)), RAW)
+    said = installed.usher("uninstall", answer="n\n").stderr.splitlines()
+    assert said[:2] == ["No instance waits for Usher.", "Only observed: 1. Usher sends nothing for these."]
+
+
+def records_of(installed: Cloud) -> RecordTable:
+    dynamodb = installed.client("dynamodb")
+    dynamodb.create_table(**table.definition("waiting"))
+    installed.stack.outputs = {"Version": "1.2.3", "TableName": "waiting"}
+    installed.stack.stands(**installed.stack.parameters)
+    return RecordTable(dynamodb, "waiting", lambda: at(0))
 
 
 def test_a_bucket_that_usher_did_not_make_stays(cloud: Cloud) -> None:

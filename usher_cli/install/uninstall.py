@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 import click
 from botocore.exceptions import BotoCoreError, ClientError
 
+from usher.core.policy import Mode
 from usher.ports.errors import Unavailable
 from usher_cli.account import Trouble
 from usher_cli.change import ask
@@ -86,22 +87,25 @@ def _tell_what_waits(site: Site, found: Stack) -> bool:
         return True  # the stack never stood
     actions = OpenActionsTable(site.client("dynamodb"), table)
     try:
-        ids = actions.ids()
-        loaded = actions.load(ids[:_SHOWN_MAX])
+        loaded = actions.load(actions.ids())
     except (BotoCoreError, ClientError, Unavailable) as error:
         click.echo(shown(f"What waits cannot be told: {' '.join(str(error).split())}"), err=True)
         return "ResourceNotFoundException" not in f"{error}{error.__cause__}"
-    if not ids:
-        click.echo("No instance waits.", err=True)
-        return True
-    said = "1 action is open, and is" if len(ids) == 1 else f"{len(ids)} actions are open, and each is"
-    click.echo(f"{said} released with CONTINUE; one that launches goes into service as it is:", err=True)
-    width = max((len(action.hook.group) for action in loaded.actions), default=0)
-    for action in loaded.actions:
+    held = [action for action in loaded.actions if action.policy.mode is not Mode.OBSERVE]
+    count, observed = len(held) + len(loaded.unreadable), len(loaded.actions) - len(held)
+    if not count:
+        click.echo("No instance waits for Usher.", err=True)
+    else:
+        said = "1 action is open, and is" if count == 1 else f"{count} actions are open, and each is"
+        click.echo(f"{said} released with CONTINUE; one that launches goes into service as it is:", err=True)
+    width = max((len(action.hook.group) for action in held[:_SHOWN_MAX]), default=0)
+    for action in held[:_SHOWN_MAX]:
         name = action.instance_id or action.id
         click.echo(shown(f"  {name}  {action.hook.group:<{width}}  {action.hook.name}"), err=True)
-    if len(ids) > _SHOWN_MAX:
-        click.echo(f"  … and {len(ids) - _SHOWN_MAX} more", err=True)
+    if count > len(held[:_SHOWN_MAX]):
+        click.echo(f"  … and {count - len(held[:_SHOWN_MAX])} more", err=True)
+    if observed:
+        click.echo(f"Only observed: {observed}. Usher sends nothing for these.", err=True)
     return True
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import click
@@ -17,9 +16,11 @@ from usher_cli.change import ask, print_result
 from usher_cli.change import reason as reason_callback
 from usher_cli.listing import waits_for
 from usher_cli.printable import short, shown
+from usher_cli.time_options import time_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import datetime, timedelta
 
     from usher.core.action import Action
     from usher_cli.account import Account
@@ -45,16 +46,10 @@ def duration_of(text: str) -> timedelta:
 
 
 def _moment(_context: click.Context, _option: click.Parameter, text: str | None) -> datetime | None:
-    if text is None:
-        return None
     try:
-        moment = datetime.fromisoformat(text)
-        at = moment.astimezone(UTC) if moment.tzinfo else None
-    except (ValueError, OverflowError):
-        at = None
-    if at is None:
-        raise click.BadParameter(f"{text!r} is not a time with a zone such as 2026-01-31T12:00:00Z")
-    return at
+        return None if text is None else time_of(text)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
 
 
 def _on_action(command: Callable[..., None]) -> Callable[..., None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
@@ -17,6 +18,15 @@ if TYPE_CHECKING:
 KEPT: Final = timedelta(
     days=40
 )  # records: 30 days after a wait of 2 days at most, and until DynamoDB deletes them
+
+
+def time_of(text: str) -> datetime:
+    """A time that is written with its zone, in UTC. Raises ValueError, with what to write instead."""
+    with suppress(ValueError, OverflowError):
+        moment = datetime.fromisoformat(text)
+        if moment.tzinfo is not None:
+            return moment.astimezone(UTC)
+    raise ValueError(f"{text!r} is not a time with a zone, such as 2026-03-01T02:00Z")
 
 
 class Moment(click.ParamType["datetime | timedelta"]):
@@ -37,15 +47,9 @@ class Moment(click.ParamType["datetime | timedelta"]):
         except ValueError:
             pass
         try:
-            moment = datetime.fromisoformat(value)
-            moment = moment.astimezone(UTC) if moment.tzinfo else moment
-        except (ValueError, OverflowError):
-            self.fail(
-                f"{value!r} is not a time such as 2026-03-01T02:00Z or a duration such as 24h", param, ctx
-            )
-        if moment.tzinfo is None:
-            self.fail(f"{value!r} must have a time zone, such as {value}Z", param, ctx)
-        return moment
+            return time_of(value)
+        except ValueError as error:
+            self.fail(f"{error}, or a duration such as 24h", param, ctx)
 
 
 def moment_of(value: datetime | timedelta, now: datetime) -> datetime:

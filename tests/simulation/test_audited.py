@@ -53,9 +53,9 @@ def test_the_page_has_every_planted_bug() -> None:
     assert "NOT FOUND" not in text
 
 
-@pytest.mark.parametrize("seed", range(1, 5))
+@pytest.mark.parametrize("seed", [1, 2, 15])
 def test_a_trial_without_a_bug_breaks_no_promise_in_its_records(seed: int) -> None:
-    """Whatever faults it has: of the first 80 seeds all are clean."""
+    """Whatever faults it has: in 15 Auto Scaling and DynamoDB are out as a timeout expires."""
     trial = Trial(seed, watched=[])
     trial.run()
     assert [verdict.text for verdict in verdicts_of(trial) if verdict.is_broken] == []

@@ -349,6 +349,17 @@ def test_a_default_result_with_an_excuse_in_the_record_is_none_of_ushers(told: T
     assert text.endswith(said)
 
 
+def test_one_refused_call_is_an_excuse_unless_a_call_for_another_was_accepted_after_it() -> None:
+    tried = defaulted((3290, "heartbeat", WAITS), (3291, "answer", f"{HEARTBEAT}: busy: Throttling"))
+    _, text, is_broken = only(audited(tried, OTHER))
+    assert not is_broken
+    assert text.endswith("Auto Scaling accepted no call in time (busy)")
+    beaten = lines_of(
+        BEGUN, (3500, "heartbeat", WAITS), (3501, "answer", f"{HEARTBEAT}: accepted"), id="action-2"
+    )
+    assert only(audited(tried, beaten))[2]
+
+
 def test_whether_usher_ran_is_unknown_where_no_other_record_shows_it() -> None:
     _, text, is_broken = only(audited(defaulted()))
     assert not is_broken

@@ -19,7 +19,7 @@ from usher_cli.audit.verdicts import NEVER_BY_DEFAULT, broken, unknown
 from usher_cli.report import written
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from datetime import datetime
 
     from usher_cli.audit.told import Call, Told
@@ -32,25 +32,44 @@ _LAST_TRY: Final = timedelta(seconds=5)  # so near to the expiry a call is tried
 
 
 class Evaluations:
-    """When any action was evaluated, by all records that are audited."""
+    """When any action was evaluated, and any call accepted, by all records that are audited."""
+
+    def __init__(self) -> None:
+        self._evaluated = _Times()
+        self._accepted = _Times()
+
+    def add(self, told: Told) -> None:
+        """The times at which an action was evaluated, and its calls accepted."""
+        times = {at for line in told.of(*_EVALUATED) for at in (line.at, line.last_at)}
+        self._evaluated.add(told.action.id, times)
+        self._accepted.add(told.action.id, {call.sent_at for call in told.calls if call.is_accepted})
+
+    def others(self, told: Told, since: datetime, until: datetime) -> bool:
+        """Whether another action was evaluated between these times."""
+        return self._evaluated.of_others(told.action.id, since, until)
+
+    def others_accepted(self, told: Told, since: datetime, until: datetime) -> bool:
+        """Whether Auto Scaling accepted a call for another action between these times."""
+        return self._accepted.of_others(told.action.id, since, until)
+
+
+class _Times:
+    """Times of actions."""
 
     def __init__(self) -> None:
         self._times: list[tuple[datetime, str]] = []
         self._is_sorted = True
 
-    def add(self, told: Told) -> None:
-        """The times at which an action was evaluated."""
-        times = {at for line in told.of(*_EVALUATED) for at in (line.at, line.last_at)}
-        self._times += [(at, told.action.id) for at in times]
+    def add(self, action_id: str, times: Iterable[datetime]) -> None:
+        self._times += [(at, action_id) for at in times]
         self._is_sorted = False
 
-    def others(self, told: Told, since: datetime, until: datetime) -> bool:
-        """Whether another action was evaluated between these times."""
+    def of_others(self, action_id: str, since: datetime, until: datetime) -> bool:
         if not self._is_sorted:
             self._times.sort()
             self._is_sorted = True
         first, last = (bisect_left(self._times, (at, "")) for at in (since, until))
-        return any(action_id != told.action.id for _, action_id in self._times[first:last])
+        return any(other != action_id for _, other in self._times[first:last])
 
 
 def margins(told: Told) -> list[float]:
@@ -80,7 +99,7 @@ def never_by_default(told: Told, evaluations: Evaluations) -> Iterator[Verdict]:
         return
     expired_at = action.expires_at
     base = f"got the default result {action.hook.default_result} at {iso_time.to_seconds(expired_at)}"
-    why = _excuse(told, expired_at)
+    why = _excuse(told, expired_at, evaluations)
     if why is not None:
         yield unknown(NEVER_BY_DEFAULT, told, f"{base}: {why}")
         return
@@ -98,7 +117,7 @@ def never_by_default(told: Told, evaluations: Evaluations) -> Iterator[Verdict]:
     )
 
 
-def _excuse(told: Told, expired_at: datetime) -> str | None:
+def _excuse(told: Told, expired_at: datetime, evaluations: Evaluations) -> str | None:
     """Why the promise may not have held; None where the record shows no reason."""
     action = told.action
     since = action.beaten_at or action.started_at
@@ -113,7 +132,8 @@ def _excuse(told: Told, expired_at: datetime) -> str | None:
         return "its policy let go before that, and its evaluation came too late"
     margin = deadlines.usual_margin(action.hook.heartbeat_timeout)
     tried = _tries(told, expired_at - 2 * margin, expired_at)
-    if tried and (len(tried) > 1 or tried[-1].sent_at > expired_at - _LAST_TRY):
+    is_last = tried and (len(tried) > 1 or tried[-1].sent_at > expired_at - _LAST_TRY)
+    if is_last or (tried and not evaluations.others_accepted(told, tried[-1].sent_at, expired_at)):
         answers = ", ".join(dict.fromkeys(call.kind for call in tried))
         return f"Auto Scaling accepted no call in time ({answers})"
     return None

@@ -7,30 +7,25 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-import boto3
 import pytest
-from click.testing import CliRunner
 from moto import mock_aws
 
 from tests.factories import an_action, at, hook_terms
 from tests.memory_account import MemoryStack, UnreadableStore
-from usher.aws import table
+from tests.unit.test_account import client, deploy
+from tests.unit.test_ownership import ITEM
 from usher.aws.enrolled import EnrolledHooks
 from usher.aws.groups import GroupsApi
 from usher.aws.waiting import WaitingApi
 from usher.core import configuration
-from usher.core.action import Result as HookResult
-from usher.core.action import Transition
 from usher.core.compiled import Compiled, InEffect, compiled
 from usher.core.file_versions import NO_VERSION
-from usher.core.hook_items import Enrolled, FileInForce, GroupSeen, HookSettings
+from usher.core.hook_items import FileInForce, GroupSeen
 from usher.core.policy import Move
 from usher.core.wanted_hooks import Wanted
 from usher.passes.enrolment import INTERVAL
 from usher.ports.errors import TryLater
 from usher.ports.records import Raw
-from usher_cli.account import Machine
-from usher_cli.main import main
 from usher_cli.plan.abandon import Abandoning, abandoning
 from usher_cli.plan.enrolment_times import Pace
 from usher_cli.plan.steps import Known, Live, Plan, Step, lost_permissions, plan, targets
@@ -47,7 +42,6 @@ if TYPE_CHECKING:
 
     from click.testing import Result
 
-    from usher.ports.hooks import EnrolmentRecords
     from usher_simulator.autoscaling.query_protocol import Request
 
 INBOX: Final = "arn:aws:sqs:us-east-1:111122223333:inbox"
@@ -430,17 +424,6 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
-def enrol(items: EnrolmentRecords, group: str) -> None:
-    """As the sweep would have, of a hook that the file does not have."""
-    settings = HookSettings(
-        transition=Transition.TERMINATING, heartbeat_timeout=INTERVAL, default_result=HookResult.ABANDON
-    )
-    arn = f"arn:aws:autoscaling:us-east-1:111122223333:autoScalingGroup:1:autoScalingGroupName/{group}"
-    items.keep(
-        Enrolled(group=group, group_arn=arn, hook="gone", settings=settings, source="{}", put_at=at(0))
-    )
-
-
 def usher(scene: Scene, *arguments: str, file: Path) -> Result:
     stack = MemoryStack(now=scene.clock(), outputs=OUTPUTS, services={"autoscaling": scene.account.client})
     stack.records, stack.items = scene.store, scene.records
@@ -604,39 +587,14 @@ def test_the_time_that_a_deploy_takes_for_named_groups_is_estimated(file: Path) 
 
 # On moto
 
-REGION: Final = "eu-west-1"
-KEYS: Final = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing"}
-ENVIRONMENT: Final = {
-    "AWS_ACCESS_KEY_ID": "testing",
-    "AWS_SECRET_ACCESS_KEY": "testing",
-    "AWS_CONFIG_FILE": "/dev/null",
-    "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
-    "AWS_PROFILE": None,
-}
-
-
-def client(service: str) -> Any:
-    return boto3.client(service, region_name=REGION, **KEYS)
-
 
 def test_the_command_reads_the_table_and_the_groups(file: Path) -> None:
-    definition = {key: value for key, value in table.definition("none").items() if key != "TableName"}
-    resources = {"Records": {"Type": "AWS::DynamoDB::Table", "Properties": definition}}
-    outputs = {"TableName": {"Value": {"Ref": "Records"}}} | {
-        name: {"Value": value} for name, value in OUTPUTS.items()
-    }
-    machine = Machine(clock=lambda: at(0), new_id=lambda: "id", wait=lambda _: None)
     with mock_aws():
-        body = json.dumps({"Resources": resources, "Outputs": outputs})
-        cloud_formation = client("cloudformation")
-        cloud_formation.create_stack(StackName="Usher", TemplateBody=body)
-        (stack,) = cloud_formation.describe_stacks(StackName="Usher")["Stacks"]
-        names = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
-        enrol(EnrolledHooks(client("dynamodb"), names["TableName"], lambda: at(0), 1), "workers-1")
-        arguments = ["plan", "--json", "--hooks", str(file), "--region", REGION]
-        outcome = CliRunner().invoke(main, arguments, obj=machine, env=ENVIRONMENT)
+        stack = deploy()
+        EnrolledHooks(client("dynamodb"), stack.outputs["TableName"], lambda: at(0), 1).keep(ITEM)
+        outcome = stack.usher("plan", "--json", "--hooks", str(file))
     steps = json.loads(outcome.stdout)["steps"]
-    assert [(step["step"], step["group"]) for step in steps] == [("retire", "workers-1"), ("conflict", "web")]
+    assert [(step["step"], step["hook"]) for step in steps] == [("retire", "drain"), ("conflict", "gate")]
 
 
 # What ABANDON does at the end of a termination

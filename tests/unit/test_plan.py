@@ -12,6 +12,7 @@ from moto import mock_aws
 
 from tests.factories import an_action, at, hook_terms
 from tests.memory_account import MemoryStack, UnreadableStore
+from tests.simulation.enrolment_scene import INBOX, ROLE, a_hook
 from tests.unit.test_account import client, deploy
 from tests.unit.test_ownership import ITEM
 from usher.aws.enrolled import EnrolledHooks
@@ -44,18 +45,11 @@ if TYPE_CHECKING:
 
     from usher_simulator.autoscaling.query_protocol import Request
 
-INBOX: Final = "arn:aws:sqs:us-east-1:111122223333:inbox"
-ROLE: Final = "arn:aws:iam::111122223333:role/usher"
 POLICIES: Final = {"p": {"until": []}, "asks": {"until": [{"instance_status": "ok"}]}}
 OUTPUTS: Final = {"InboxArn": INBOX, "HookRoleArn": ROLE, "EnrolmentsPerHour": "50", "CallsPerSecond": "10"}
 
 
 ONLY_ENDS: Final = "ABANDON ends the instance as CONTINUE does, and its other hooks at once."
-
-
-def a_hook(**changes: Any) -> dict[str, Any]:
-    hook = {"name": "drain", "group": "workers-*", "transition": "terminating", "heartbeat_timeout": "10m"}
-    return {**hook, "policy": "p", **changes}
 
 
 class Scene:
@@ -450,23 +444,9 @@ def test_the_plan_is_a_table_for_people_and_json_for_machines(file: Path) -> Non
     ]
     data = json.loads(usher(scene, "--json", file=file).stdout)
     assert data["summary"] == {
-        "groups": 1,
-        "enrolled": 0,
-        "unchanged": 0,
-        "enrol": 1,
-        "change": 0,
-        "restore": 0,
-        "reclaim": 0,
-        "retire": 1,
-        "retiring": 0,
-        "forget": 0,
-        "foreign": 0,
-        "permission": 0,
-        "conflict": 1,
-        "take back": 0,
-        "ours again": 0,
-        "beside": 0,
-        "right": 0,
+        **dict.fromkeys(("enrolled", "unchanged", "change", "restore", "reclaim", "retiring", "forget"), 0),
+        **dict.fromkeys(("foreign", "permission", "take back", "ours again", "beside", "right"), 0),
+        **dict.fromkeys(("groups", "enrol", "retire", "conflict"), 1),
     }
     assert data["steps"][0] == {
         "step": "enrol",

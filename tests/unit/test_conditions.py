@@ -96,8 +96,3 @@ def test_a_signal_condition_stands_as_the_signal_says(
     verdict = Signalled(name="jobs-finished").verdict(an_action(signals=signals), at(3600))
 
     assert verdict == Verdict(status=status, detail=detail)
-
-
-def test_each_is_told_in_words() -> None:
-    assert Elapsed(after=timedelta(seconds=90)).in_words == "elapsed 1m30s"
-    assert Signalled(name="jobs-finished").in_words == "signal jobs-finished"

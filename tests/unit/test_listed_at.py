@@ -8,7 +8,6 @@ from datetime import timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.contract.stores import closed
 from tests.factories import an_action, at
 from usher.core.listing import LISTED_BEFORE, listed_at
 
@@ -18,10 +17,6 @@ def test_before_a_heartbeat_its_row_stays_at_the_slot_of_the_call() -> None:
     calls = replace(waits, look_at=at(282)).noted(at(275), "heartbeat", "waits")
     answered = replace(calls, look_at=at(550), booked_at=at(550)).noted(at(276), "answer", "accepted")
     assert [listed_at(each) for each in (waits, calls, answered)] == [at(275), at(275), at(550)]
-
-
-def test_a_closed_action_is_not_listed_as_open() -> None:
-    assert listed_at(closed(an_action(look_at=at(1)))) is None
 
 
 @given(

@@ -6,12 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from tests.aws_shapes import ShapedCalls
-from tests.conditions import (
-    INSTANCE,
-    Answers,
-    Watch,
-    refused,
-)
+from tests.conditions import INSTANCE, Answers, Watch, refused
 from usher.core.conditions.ecs import Absence, Ecs, TaskState
 
 if TYPE_CHECKING:

@@ -9,16 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.aws_shapes import values_of
-from tests.conditions import (
-    BUSY,
-    HOLDS,
-    PENDING,
-    SILENT,
-    UNKNOWN,
-    Watch,
-    operations,
-    refused,
-)
+from tests.conditions import BUSY, HOLDS, PENDING, SILENT, UNKNOWN, Watch, operations, refused
 from tests.ecs import (
     ANYWHERE,
     DESCRIBE,

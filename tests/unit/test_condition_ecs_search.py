@@ -8,15 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.conditions import (
-    FAILED,
-    HOLDS,
-    INSTANCE,
-    PENDING,
-    UNKNOWN,
-    Watch,
-    operations,
-)
+from tests.conditions import FAILED, HOLDS, INSTANCE, PENDING, UNKNOWN, Watch, operations
 from tests.ecs import (
     ACTIVE,
     ANYWHERE,

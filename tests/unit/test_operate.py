@@ -134,9 +134,7 @@ def test_an_extension_moves_the_time_at_which_it_gives_up(
 
 
 def test_an_extension_of_a_time_that_is_up_counts_from_now(deployed: MemoryStack) -> None:
-    deployed.opened(
-        policy=a_policy(give_up_after="45m"), operator_hold=OperatorNote(who="ann", at=at(0), reason="why")
-    )
+    deployed.opened(policy=a_policy(give_up_after="45m"), operator_hold=ANN)
     deployed.now = at(3600)
     assert done(deployed, *COMMANDS["extend"]).give_up_at == at(3600 + 1800)
 
@@ -361,33 +359,6 @@ def test_an_action_whose_result_is_decided_accepts_no_command(deployed: MemorySt
             " can no longer be held: the global timeout of its hook is too near.",
             id="the last moment",
         ),
-        pytest.param(
-            {
-                "operator_result_by": OperatorNote(who="ann", at=at(0), reason="why"),
-                "operator_result": Result.ABANDON,
-            },
-            COMPLETE,
-            "ABANDON has already been requested by ann for ",
-            id="a result before",
-        ),
-        pytest.param(
-            {"policy": a_policy(mode="observe")},
-            COMPLETE,
-            " is only observed, and Usher sends nothing for it: to end the wait, use `aws autoscaling",
-            id="only observed",
-        ),
-        pytest.param(
-            {"policy": a_policy(mode="observe")},
-            ["hold", INSTANCE, *WHY],
-            " is only observed, and Usher sends nothing for it: to hold it, use `aws autoscaling",
-            id="a hold of what is only observed",
-        ),
-        pytest.param(
-            {"policy": a_policy(mode="observe")},
-            COMMANDS["extend"],
-            " is only observed, and Usher sends nothing for it: to hold it, use `aws autoscaling",
-            id="an extension of what is only observed",
-        ),
         *(
             pytest.param(
                 {"operator_result_by": ANN, "operator_result": Result.ABANDON},
@@ -395,7 +366,16 @@ def test_an_action_whose_result_is_decided_accepts_no_command(deployed: MemorySt
                 "ABANDON has already been requested by ann for ",
                 id=f"a result was requested: {command}",
             )
-            for command in ("hold", "extend")
+            for command in ("hold", "extend", "complete")
+        ),
+        *(
+            pytest.param(
+                {"policy": a_policy(mode="observe")},
+                COMMANDS[command],
+                f" is only observed, and Usher sends nothing for it: to {what}, use `aws autoscaling",
+                id=f"only observed: {command}",
+            )
+            for command, what in (("hold", "hold it"), ("extend", "hold it"), ("complete", "end the wait"))
         ),
         *(
             pytest.param(

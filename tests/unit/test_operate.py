@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 
 from tests.factories import a_policy, an_action, at, hook_terms
 from tests.memory_account import CALLER, MemoryStack, UnreadableStore, deployed, refused
-from usher.core import duration, messages
-from usher.core.action import OperatorNote, Outcome, Phase, Result, Signal, Status, Transition
+from tests.message_samples import signal_put
+from tests.unit.test_ownership import ITEM
+from usher.core import duration
+from usher.core.action import OperatorNote, Outcome, Phase, Result, Status
 from usher.core.decide import Complete, Wait, decide
-from usher.core.hook_items import Enrolled, HookSettings
 from usher.core.operators import CommandRefused, extend, name_of
 from usher.evaluation.record_writer import TRIES
 from usher.ports.errors import Unavailable
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from usher.core.action import Action
+    from usher.core.action import Action, Signal
     from usher.ports.records import Raw
 
 __all__ = ["deployed"]  # a fixture
@@ -242,16 +243,7 @@ def test_without_a_terminal_the_option_yes_is_asked_for(deployed: MemoryStack, c
 def heard(deployed: MemoryStack) -> Signal:
     """The signal as the event bus would deliver it."""
     (entry,) = deployed.clients.events
-    event = {
-        "id": "event-1",
-        "source": entry["Source"],
-        "detail-type": entry["DetailType"],
-        "time": "2026-03-01T12:00:00Z",
-        "detail": json.loads(entry["Detail"]),
-    }
-    notice = messages.read(json.dumps(event))
-    assert isinstance(notice, Signal)
-    return notice
+    return signal_put(entry)
 
 
 def test_a_signal_is_an_event_as_documented_with_the_caller_in_its_message(deployed: MemoryStack) -> None:
@@ -265,7 +257,7 @@ def test_a_signal_is_an_event_as_documented_with_the_caller_in_its_message(deplo
         before.token,
         f"{CALLER}: tasks hang, ticket 7",
     )
-    assert outcome["event_id"] == signal.event_id
+    assert outcome["event_id"] == "event-1"
     assert deployed.loaded() == before
 
 
@@ -612,16 +604,6 @@ hooks: [{name: web-drain, group: web, transition: terminating, policy: park}]
 """
 
 
-def an_enrolled_hook(deployed: MemoryStack) -> None:
-    settings = HookSettings(
-        transition=Transition.TERMINATING,
-        heartbeat_timeout=timedelta(minutes=5),
-        default_result=Result.CONTINUE,
-    )
-    record = Enrolled(group="web-1", group_arn="arn", hook="web-drain", settings=settings, source="")
-    deployed.items.keep(record)
-
-
 @pytest.fixture
 def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A working directory without a hooks file."""
@@ -633,7 +615,7 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.parametrize("answer", [["--yes"], []], ids=["with --yes", "without"])
 def test_a_hook_name_that_is_probably_mistyped_is_refused(deployed: MemoryStack, answer: list[str]) -> None:
     deployed.opened()
-    an_enrolled_hook(deployed)
+    deployed.items.keep(replace(ITEM, hook="web-drain"))
     line = refused(deployed.usher("pause", "--hook", "usher-drian", *answer, *WHY))
     assert line == (
         "Error: Hook usher-drian is unknown: it has no open action, Usher has not enrolled it, and no "
@@ -645,7 +627,7 @@ def test_a_hook_name_that_is_probably_mistyped_is_refused(deployed: MemoryStack,
 
 @pytest.mark.usefixtures("elsewhere")
 def test_a_hook_that_was_enrolled_can_be_paused_before_it_has_an_action(deployed: MemoryStack) -> None:
-    an_enrolled_hook(deployed)
+    deployed.items.keep(replace(ITEM, hook="web-drain"))
     assert deployed.usher("pause", "--hook", "web-drain", "--yes", *WHY).exit_code == 0
 
 

@@ -19,7 +19,7 @@ from click.testing import CliRunner
 from moto import mock_aws
 
 from tests.factories import at
-from tests.memory_account import OperatorOf
+from tests.memory_account import OperatorOf, refused
 from usher.aws import table
 from usher.aws.packing import packed
 from usher.aws.records import RecordTable
@@ -197,14 +197,6 @@ def test_the_region_may_stand_in_the_environment(deployed: Deployed, variable: s
 
 
 # What is refused
-
-
-def refused(outcome: Result) -> str:
-    """The one line of a refusal."""
-    assert (outcome.exit_code, outcome.stdout) == (2, "")
-    assert isinstance(outcome.exception, SystemExit)
-    (line,) = outcome.stderr.splitlines()
-    return line
 
 
 def closed_port() -> int:

@@ -499,25 +499,8 @@ def test_a_result_whose_answer_was_lost_is_unknown() -> None:
 
 EVENTS = st.sampled_from(
     [
-        "notified",
-        "adopted",
-        "wait",
-        "heartbeat",
-        "complete",
-        "answer",
-        "closed",
-        "signal",
-        "operator",
-        "outcome",
-        "instance",
-        "policy",
-        "hook",
-        "begins",
-        "held",
-        "paused",
-        "taken up",
-        "gap",
-        "new",
+        *("notified", "adopted", "wait", "heartbeat", "complete", "answer", "closed", "signal", "operator"),
+        *("outcome", "instance", "policy", "hook", "begins", "held", "paused", "taken up", "gap", "new"),
     ]
 )
 DETAILS = st.text(max_size=30) | st.sampled_from(

@@ -61,28 +61,11 @@ def test_a_hook_by_tags_that_the_file_has_again_holds_before_the_enrolment_has_t
 ) -> None:
     """Seed 5448: with a small call budget new instances were let through for half an hour more."""
     source = ITEM.source.replace('"group":"web"', '"group":{"tags":{"team":"web"}}')
-    retiring = replace(
-        ITEM,
-        source=source,
-        state=HookState.RETIRING,
-        retiring_since=at(0),
-        let_through_from=at(60),
-        **changes,
-    )
-    again = configuration.parse(
-        {
-            "version": 1,
-            "policies": {"long": {"until": [{"elapsed": "1h"}]}},
-            "hooks": [
-                {
-                    "name": "drain",
-                    "group": {"tags": {"team": "web"}},
-                    "transition": "terminating",
-                    "policy": "long",
-                }
-            ],
-        }
-    )
+    times: dict[str, Any] = {"retiring_since": at(0), "let_through_from": at(60), **changes}
+    retiring = replace(ITEM, source=source, state=HookState.RETIRING, **times)
+    hook = {"name": "drain", "group": {"tags": {"team": "web"}}, "transition": "terminating"}
+    policies = {"long": {"until": [{"elapsed": "1h"}]}}
+    again = configuration.parse({"version": 1, "policies": policies, "hooks": [{**hook, "policy": "long"}]})
     (terms,) = terms_on(again, [retiring], "web")
     assert terms.let_through_from == let_through_from
     assert (terms.hook == again.hooks[0]) == (let_through_from is None)

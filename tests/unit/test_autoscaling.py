@@ -2,36 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 import pytest
 from botocore.exceptions import ConnectTimeoutError, EndpointConnectionError, ReadTimeoutError
 
 from tests.factories import an_action
+from tests.unit.test_groups import URL, Service
 from usher.aws.autoscaling import AutoScalingApi
 from usher.core.action import Result
 from usher.ports.autoscaling import AnswerKind
 from usher_simulator.autoscaling.client import auto_scaling_client
 from usher_simulator.autoscaling.query_protocol import ApiError, Request
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-URL = "https://autoscaling.us-east-1.amazonaws.com"
-
-
-class Service:
-    """Answers with what it is told, and keeps what it was asked."""
-
-    def __init__(self, answer: Mapping[str, Any] | Exception) -> None:
-        self.answer = answer
-        self.asked: list[Request] = []
-
-    def __call__(self, request: Request) -> Mapping[str, Any]:
-        self.asked.append(request)
-        if isinstance(self.answer, Exception):
-            raise self.answer
-        return self.answer
 
 
 def api(service: Service) -> AutoScalingApi:

@@ -75,12 +75,7 @@ def test_a_hook_is_read_as_it_stands_even_one_that_is_not_known_yet() -> None:
     unknown = hook | {"LifecycleHookName": "later", "LifecycleTransition": "autoscaling:EC2_INSTANCE_MOVING"}
     assert list(api(Service({"LifecycleHooks": [hook, unknown]})).hooks_of("workers-1")) == [
         HookSeen(name="drain", settings=SETTINGS),
-        HookSeen(
-            name="later",
-            settings=HookSettings(
-                transition=None, heartbeat_timeout=timedelta(minutes=5), default_result=Result.CONTINUE
-            ),
-        ),
+        HookSeen(name="later", settings=replace(SETTINGS, transition=None)),
     ]
 
 
@@ -90,14 +85,7 @@ def test_a_hook_is_read_as_it_stands_even_one_that_is_not_known_yet() -> None:
         (None, {}),
         (SETTINGS, {}),
         (
-            HookSettings(
-                transition=Transition.LAUNCHING,
-                heartbeat_timeout=timedelta(minutes=5),
-                default_result=Result.CONTINUE,
-                target_arn="arn:queue",
-                role_arn="arn:role",
-                metadata="owner=jobs",
-            ),
+            replace(SETTINGS, target_arn="arn:queue", role_arn="arn:role", metadata="owner=jobs"),
             {"NotificationTargetARN": ""},
         ),
     ],

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from tests.factories import at
 from tests.unit.test_install import Cloud, cloud, installed
-from tests.unit.test_status import VERSION, Lambda
+from tests.unit.test_status import VERSION, Lambda, rings
 from tests.unit.test_status import installed as standing
 from usher.aws.enrolled import EnrolledHooks
 from usher.aws.file_versions import FileVersionsTable
@@ -131,19 +131,7 @@ def test_a_hooks_file_that_is_wrong_is_a_problem_with_its_line(standing: Cloud, 
 
 def test_someone_who_changes_a_hook_is_drift_too(standing: Cloud, tmp_path: Path) -> None:
     applied(standing, OF_FILE)
-    standing.client("cloudwatch").put_metric_alarm(
-        AlarmName="Usher-WatchHookDrift01",
-        MetricName="m",
-        Namespace="n",
-        Statistic="Sum",
-        Period=60,
-        EvaluationPeriods=1,
-        Threshold=1,
-        ComparisonOperator="GreaterThanThreshold",
-    )
-    standing.client("cloudwatch").set_alarm_state(
-        AlarmName="Usher-WatchHookDrift01", StateValue="ALARM", StateReason="test"
-    )
+    rings(standing, "Usher-WatchHookDrift01")
     outcome = status(standing, tmp_path, "--account", "shop")
     assert outcome.exit_code == 1
     assert outcome.stdout.splitlines()[1].split()[-3:] == ["hooks", "0", "Usher-WatchHookDrift01"]

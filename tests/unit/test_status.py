@@ -106,20 +106,17 @@ def test_other_code_than_the_releases_does_not_fit(installed: Cloud) -> None:
     assert told(result)["problems"] == ["The code is not that of this release: run `usher upgrade`."]
 
 
+def rings(cloud: Cloud, name: str) -> None:
+    """An alarm of that name, which rings."""
+    rule = {"MetricName": "m", "Namespace": "n", "Period": 60, "ComparisonOperator": "GreaterThanThreshold"}
+    client = cloud.client("cloudwatch")
+    client.put_metric_alarm(AlarmName=name, Statistic="Sum", EvaluationPeriods=1, Threshold=1, **rule)
+    client.set_alarm_state(AlarmName=name, StateValue="ALARM", StateReason="test")
+
+
 def test_the_alarms_of_the_stack_that_ring_are_named_and_no_others(installed: Cloud) -> None:
-    cloudwatch = installed.client("cloudwatch")
     for name in ("no-sweep", "somebody-elses"):
-        cloudwatch.put_metric_alarm(
-            AlarmName=name,
-            MetricName="m",
-            Namespace="n",
-            Statistic="Sum",
-            Period=60,
-            EvaluationPeriods=1,
-            Threshold=1,
-            ComparisonOperator="GreaterThanThreshold",
-        )
-        cloudwatch.set_alarm_state(AlarmName=name, StateValue="ALARM", StateReason="test")
+        rings(installed, name)
     result = installed.usher("status", "--json")
     assert (result.exit_code, told(result)["alarms"]) == (1, ["no-sweep"])
 

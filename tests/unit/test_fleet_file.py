@@ -11,6 +11,7 @@ from click.testing import CliRunner
 from jsonschema import Draft7Validator
 
 from tests.bare_clone import ROOT
+from tests.unit.test_schema import with_value
 from usher.core.field import ConfigurationRefused
 from usher_cli.account import Place, Trouble
 from usher_cli.fleet import file
@@ -207,17 +208,6 @@ def places(data: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
         yield from places(each, (*path, key))
 
 
-def with_value(path: tuple[Any, ...], value: Any) -> Any:
-    data = yaml.safe_load(WHOLE)
-    if not path:
-        return value
-    at = data
-    for step in path[:-1]:
-        at = at[step]
-    at[path[-1]] = value
-    return data
-
-
 def parser_takes(data: Any) -> bool:
     try:
         file.parse(data)
@@ -240,7 +230,8 @@ def test_every_key_of_the_schema_stands_in_the_whole_file_of_these_tests() -> No
     "value", [None, 7, True, "", " x", "é\x01", [], {}, [7], ["x", "x"], {"x": 1}, {"id": SHOP}], ids=repr
 )
 def test_whatever_the_parser_takes_the_schema_takes_too(value: Any) -> None:
-    tried = [with_value(path, value) for path in places(yaml.safe_load(WHOLE))]
+    whole = yaml.safe_load(WHOLE)
+    tried = [with_value(path, value, whole) for path in places(whole)]
     assert [data for data in tried if parser_takes(data) and not SCHEMA.is_valid(data)] == []
     assert any(not SCHEMA.is_valid(data) for data in tried)
 

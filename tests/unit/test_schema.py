@@ -187,11 +187,11 @@ PLACES: Final = list(places(configuration.FILE, WHOLE))
 OUTERMOST: Final = [*{place.path: place for place in reversed(PLACES)}.values()]
 
 
-def with_value(path: Path, value: object) -> Any:
-    """WHOLE with another value at that place."""
+def with_value(path: Path, value: object, whole: Any = WHOLE) -> Any:
+    """A whole file with another value at that place."""
     if not path:
         return value
-    data = copy.deepcopy(WHOLE)
+    data = copy.deepcopy(whole)
     place: Any = data
     for step in path[:-1]:
         place = place[step]
@@ -410,19 +410,8 @@ def test_its_patterns_mean_to_ecmascript_what_they_mean_to_python() -> None:
     """Editors compile them as ECMAScript does, with its flag for Unicode."""
     found = sorted(set(patterns(schema())))
     tried = [
-        "web",
-        "a:b",
-        "a b",
-        "x" * 300,
-        "é",
-        "\U0001f600",
-        "\uffff",
-        "a\tb",
-        "",
-        "90s",
-        "1h30m",
-        "$LATEST",
-        "3",
+        *("web", "a:b", "a b", "x" * 300, "é", "\U0001f600", "\uffff", "a\tb", "", "90s", "1h30m"),
+        *("$LATEST", "3"),
     ]
     program = (
         "const [patterns, tried] = JSON.parse(require('fs').readFileSync(0));"

@@ -5,17 +5,18 @@ from __future__ import annotations
 import json
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
+from tests.contract import stores
 from tests.factories import an_action, at
 from tests.memory_account import MemoryStack
 from usher.aws.items import actions_index, state
 from usher.aws.records import RecordTable
 from usher.aws.table import ACTIONS_INDEX, INDEXES
-from usher.core.action import Outcome, Phase, Result
 
 if TYPE_CHECKING:
     from usher.aws.table import Item
@@ -80,17 +81,9 @@ def index() -> ClosedIndex:
 
 
 def closed(number: int, closed_at: Any) -> Any:
-    return an_action(
-        id=f"action-{number}",
-        phase=Phase.CLOSED,
-        look_at=None,
-        outcome=Outcome.COMPLETED,
-        result=Result.CONTINUE,
-        reason="done: signal jobs-finished says done",
-        started_at=closed_at - timedelta(minutes=10),
-        first_seen_at=closed_at - timedelta(minutes=10),
-        closed_at=closed_at,
-    )
+    began = closed_at - timedelta(minutes=10)
+    action = stores.closed(an_action(id=f"action-{number}", started_at=began, first_seen_at=began))
+    return replace(action, reason="done: signal jobs-finished says done", closed_at=closed_at)
 
 
 @pytest.fixture

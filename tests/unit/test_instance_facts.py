@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from tests.factories import a_policy, an_action, at, hook_terms
-from tests.unit.test_policy import hook, rule
+from tests.unit.test_policy import hook, rule, told
 from usher.core import announce, choice, operators, questions
-from usher.core.action import Action, OperatorNote, Phase, Result, Transition
+from usher.core.action import Action, OperatorNote, Phase, Result
 from usher.core.conditions.instance_facts import InstanceFacts, choose_by
 from usher.core.conditions.probe import Reply, ReplyKind, as_finding
 from usher.core.decide import Complete, Wait, decide
@@ -19,7 +19,7 @@ from usher.core.field import Field, Refused
 from usher.core.finding import ConditionStatus, Finding
 from usher.core.operators import CommandRefused
 from usher.core.ownership import Terms
-from usher.core.policy import UNDECIDED, Mode, Move, Policy, Rule, undecided
+from usher.core.policy import UNDECIDED, Mode, Policy, Rule, undecided
 
 ASKED = InstanceFacts()
 IN_A = {"availability_zone": "us-east-1a"}
@@ -249,17 +249,11 @@ def test_it_is_held_if_any_candidate_enforces(modes: tuple[str, str], mode: Mode
 
 # Which rules are left of a hook's
 
-MOVE = Move(
-    group="web-1",
-    transition=Transition.TERMINATING,
-    origin="AutoScalingGroup",
-    destination="EC2",
-    metadata="m",
-)
+MOVE = told("m")
 
 
-def policy_of(*rules: Rule, move: Move = MOVE) -> Policy:
-    return hook("drain", *rules).policy_for(move)
+def policy_of(*rules: Rule) -> Policy:
+    return hook("drain", *rules).policy_for(MOVE)
 
 
 @pytest.mark.parametrize(

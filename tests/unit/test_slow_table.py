@@ -11,14 +11,13 @@ import pytest
 
 from tests.factories import an_action, at, hook_terms
 from tests.unit.test_handlers import CONFIGURATION, failures, message, sqs
+from tests.unit.test_without_table import container
 from usher import handlers
 from usher.core.held_wait import held_wait
-from usher.core.pacing import Pace
 from usher.core.queue_messages import wake_up_body
 from usher.evaluation.call_budget import CallBudget
 from usher.evaluation.hook_timeouts import HookTimeouts
 from usher.outage import slow_table
-from usher.outage.without_table import Memory, WithoutTable
 from usher.ports.autoscaling import Answer, AnswerKind
 from usher.ports.errors import TryLater, Unavailable
 from usher.ports.records import Raw
@@ -139,15 +138,7 @@ class NoLetters:
 
 def woken(world: World, action: Action) -> None:
     """A wake-up of the action, in a container of its own."""
-    without_table = WithoutTable(
-        holds=world,
-        hooks=None,
-        wake_ups=world,
-        telemetry=Recorder(),
-        clock=world.clock,
-        memory=Memory(pace=Pace(calls_per_second=10)),
-    )
-    handler = handlers.wake_handler(looks_of(world), NoLetters(), without_table)
+    handler = handlers.wake_handler(looks_of(world), NoLetters(), container(world))
     body = wake_up_body(action.id, action.stamp, held_wait(action, 1))
     assert failures(handler(sqs(body), None)) == []
 

@@ -183,13 +183,6 @@ def a_record(number: int, before: Action | None, after: Action | None, sk: str =
     return {"eventSource": "aws:dynamodb", "dynamodb": change}
 
 
-def test_each_change_in_the_stream_goes_to_the_bus_in_its_order() -> None:
-    bus = ListedBus()
-    records = [a_record(1, None, an_action()), a_record(2, an_action(), closed())]
-    assert announce_handler(bus, Recorder())({"Records": records}, None) == {"batchItemFailures": []}
-    assert [each.kind for each in bus.taken] == [Kind.OPENED, Kind.COMPLETED]
-
-
 @pytest.mark.parametrize(
     "record",
     [

@@ -11,6 +11,7 @@ from click.testing import CliRunner
 from jsonschema import Draft7Validator
 
 from tests.bare_clone import ROOT
+from tests.unit.test_messages_of_any_shape import places
 from tests.unit.test_schema import with_value
 from usher.core.field import ConfigurationRefused
 from usher_cli.account import Place, Trouble
@@ -200,14 +201,6 @@ def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
 # The schema
 
 
-def places(data: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    yield path
-    for key, each in (
-        data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else ()
-    ):
-        yield from places(each, (*path, key))
-
-
 def parser_takes(data: Any) -> bool:
     try:
         file.parse(data)
@@ -231,7 +224,7 @@ def test_every_key_of_the_schema_stands_in_the_whole_file_of_these_tests() -> No
 )
 def test_whatever_the_parser_takes_the_schema_takes_too(value: Any) -> None:
     whole = yaml.safe_load(WHOLE)
-    tried = [with_value(path, value, whole) for path in places(whole)]
+    tried = [with_value(path, value, whole) for path in ((), *places(whole))]
     assert [data for data in tried if parser_takes(data) and not SCHEMA.is_valid(data)] == []
     assert any(not SCHEMA.is_valid(data) for data in tried)
 

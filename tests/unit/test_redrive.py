@@ -15,10 +15,11 @@ from moto import mock_aws
 from tests.factories import an_action, at
 from tests.memory_account import MemoryStack
 from usher.aws import queues
-from usher.core import messages, queue_messages
+from usher.core import messages
 from usher.core.action import Action, Outcome, Phase, Result
 from usher.core.finding import Findings
 from usher.core.notifications import NotUnderstood
+from usher.core.queue_messages import question_body, wake_up_body
 from usher.ports.records import Raw
 from usher_cli.redrive.classify import Classifier, LetterStatus, instances, states_of
 from usher_cli.redrive.command import Done, act
@@ -104,6 +105,11 @@ def an_ended() -> Action:
     )
 
 
+CURRENT, OBSOLETE, UNREADABLE = LetterStatus.CURRENT, LetterStatus.OBSOLETE, LetterStatus.UNREADABLE
+WAKE_UP: Final = wake_up_body("action-1", 1)
+ONE, TWO = an_action(look_id="look-1"), an_action(look_id="look-2")
+
+
 def classified(
     body: str, *known: Action, states: Mapping[str, str] | None = None, queue: str = "inbox"
 ) -> tuple[LetterStatus, str]:
@@ -117,23 +123,12 @@ def classified(
 @pytest.mark.parametrize(
     ("state", "status", "why"),
     [
-        pytest.param(
-            "Terminating:Wait",
-            LetterStatus.CURRENT,
-            "the instance still waits in Terminating:Wait",
-            id="waits",
-        ),
-        pytest.param(
-            "Warmed:Pending:Wait", LetterStatus.CURRENT, "still waits", id="waits on its way to the pool"
-        ),
-        pytest.param(
-            "Pending:Wait", LetterStatus.OBSOLETE, "the instance is Pending:Wait", id="waits in a launch"
-        ),
-        pytest.param(
-            "Terminating:Proceed", LetterStatus.OBSOLETE, "the instance is Terminating:Proceed", id="goes on"
-        ),
-        pytest.param("InService", LetterStatus.OBSOLETE, "the instance is InService", id="is in service"),
-        pytest.param(None, LetterStatus.OBSOLETE, "the instance is gone", id="is gone"),
+        pytest.param("Terminating:Wait", CURRENT, "the instance still waits in Terminating:Wait", id="waits"),
+        pytest.param("Warmed:Pending:Wait", CURRENT, "still waits", id="waits on its way to the pool"),
+        pytest.param("Pending:Wait", OBSOLETE, "the instance is Pending:Wait", id="waits in a launch"),
+        pytest.param("Terminating:Proceed", OBSOLETE, "the instance is Terminating:Proceed", id="goes on"),
+        pytest.param("InService", OBSOLETE, "the instance is InService", id="is in service"),
+        pytest.param(None, OBSOLETE, "the instance is gone", id="is gone"),
     ],
 )
 def test_a_lifecycle_message_is_current_while_its_instance_waits(
@@ -142,7 +137,7 @@ def test_a_lifecycle_message_is_current_while_its_instance_waits(
     told, said = classified(lifecycle(), states={INSTANCE: state} if state else {})
     assert told is status
     assert why in said
-    assert ("No active Lifecycle Action found" in said) == (status is LetterStatus.OBSOLETE)
+    assert ("No active Lifecycle Action found" in said) == (status is OBSOLETE)
 
 
 @pytest.mark.parametrize(
@@ -154,29 +149,25 @@ def test_a_lifecycle_message_is_current_while_its_instance_waits(
 )
 def test_a_lifecycle_message_that_is_already_recorded_is_obsolete(action: Action, why: str) -> None:
     status, said = classified(lifecycle(), action, states={INSTANCE: "Terminating:Wait"})
-    assert status is LetterStatus.OBSOLETE
+    assert status is OBSOLETE
     assert why in said
 
 
 @pytest.mark.parametrize(
     ("body", "known", "status"),
     [
-        pytest.param(signal("2026-03-01T12:30:00Z"), (), LetterStatus.CURRENT, id="a signal of this hour"),
-        pytest.param(signal("2026-03-01T11:59:59Z"), (), LetterStatus.OBSOLETE, id="an older signal"),
-        pytest.param(
-            signal("2026-03-01T12:00:01Z"), (an_action(),), LetterStatus.CURRENT, id="of an open action"
-        ),
-        pytest.param(OUTCOME, (an_action(),), LetterStatus.CURRENT, id="the outcome of an open action"),
-        pytest.param(OUTCOME, (an_ended(),), LetterStatus.OBSOLETE, id="the outcome of a closed action"),
-        pytest.param(OUTCOME, (), LetterStatus.OBSOLETE, id="the outcome of no action"),
-        pytest.param(
-            STATE_CHANGE, (an_action(),), LetterStatus.CURRENT, id="the end of an instance that is held"
-        ),
-        pytest.param(STATE_CHANGE, (), LetterStatus.OBSOLETE, id="the end of another instance"),
-        pytest.param(TEST, (), LetterStatus.CURRENT, id="a test message"),
-        pytest.param(event("aws.s3", "Object Created", {}), (), LetterStatus.OBSOLETE, id="what is not ours"),
-        pytest.param("{}", (), LetterStatus.UNREADABLE, id="no message"),
-        pytest.param("(empty)", (), LetterStatus.UNREADABLE, id="no JSON"),
+        pytest.param(signal("2026-03-01T12:30:00Z"), (), CURRENT, id="a signal of this hour"),
+        pytest.param(signal("2026-03-01T11:59:59Z"), (), OBSOLETE, id="an older signal"),
+        pytest.param(signal("2026-03-01T12:00:01Z"), (an_action(),), CURRENT, id="of an open action"),
+        pytest.param(OUTCOME, (an_action(),), CURRENT, id="the outcome of an open action"),
+        pytest.param(OUTCOME, (an_ended(),), OBSOLETE, id="the outcome of a closed action"),
+        pytest.param(OUTCOME, (), OBSOLETE, id="the outcome of no action"),
+        pytest.param(STATE_CHANGE, (an_action(),), CURRENT, id="the end of an instance that is held"),
+        pytest.param(STATE_CHANGE, (), OBSOLETE, id="the end of another instance"),
+        pytest.param(TEST, (), CURRENT, id="a test message"),
+        pytest.param(event("aws.s3", "Object Created", {}), (), OBSOLETE, id="what is not ours"),
+        pytest.param("{}", (), UNREADABLE, id="no message"),
+        pytest.param("(empty)", (), UNREADABLE, id="no JSON"),
     ],
 )
 def test_the_status_of_other_messages(body: str, known: Sequence[Action], status: LetterStatus) -> None:
@@ -188,51 +179,17 @@ def test_the_status_of_other_messages(body: str, known: Sequence[Action], status
 @pytest.mark.parametrize(
     ("body", "known", "status", "why"),
     [
+        pytest.param(WAKE_UP, an_action(), CURRENT, "open", id="as stored"),
+        pytest.param(WAKE_UP, an_action(version=3), OBSOLETE, "has changed since", id="older"),
+        pytest.param(wake_up_body(ONE.id, ONE.stamp), ONE, CURRENT, "open", id="as the functions send it"),
         pytest.param(
-            queue_messages.wake_up_body("action-1", 1),
-            an_action(),
-            LetterStatus.CURRENT,
-            "open",
-            id="as stored",
+            wake_up_body(TWO.id, TWO.stamp), ONE, OBSOLETE, "has changed since", id="of another look"
         ),
-        pytest.param(
-            queue_messages.wake_up_body("action-1", 1),
-            an_action(version=3),
-            LetterStatus.OBSOLETE,
-            "has changed since",
-            id="older",
-        ),
-        pytest.param(
-            queue_messages.wake_up_body("action-1", an_action(look_id="look-1").stamp),
-            an_action(look_id="look-1"),
-            LetterStatus.CURRENT,
-            "open",
-            id="as the functions send it",
-        ),
-        pytest.param(
-            queue_messages.wake_up_body("action-1", an_action(look_id="look-2").stamp),
-            an_action(look_id="look-1"),
-            LetterStatus.OBSOLETE,
-            "has changed since",
-            id="of another look",
-        ),
-        pytest.param(
-            queue_messages.wake_up_body("action-1", 1),
-            an_ended(),
-            LetterStatus.OBSOLETE,
-            "is closed",
-            id="closed",
-        ),
-        pytest.param(
-            queue_messages.wake_up_body("action-9", 1),
-            an_action(),
-            LetterStatus.OBSOLETE,
-            "no record",
-            id="no record",
-        ),
-        pytest.param('{"action_id": 1}', an_action(), LetterStatus.UNREADABLE, "no action", id="no version"),
-        pytest.param("[]", an_action(), LetterStatus.UNREADABLE, "no action", id="a list"),
-        pytest.param("{", an_action(), LetterStatus.UNREADABLE, "no action", id="no JSON"),
+        pytest.param(WAKE_UP, an_ended(), OBSOLETE, "is closed", id="closed"),
+        pytest.param(wake_up_body("action-9", 1), an_action(), OBSOLETE, "no record", id="no record"),
+        pytest.param('{"action_id": 1}', an_action(), UNREADABLE, "no action", id="no version"),
+        pytest.param("[]", an_action(), UNREADABLE, "no action", id="a list"),
+        pytest.param("{", an_action(), UNREADABLE, "no action", id="no JSON"),
     ],
 )
 def test_a_wake_up_is_current_while_its_record_has_its_version(
@@ -246,36 +203,12 @@ def test_a_wake_up_is_current_while_its_record_has_its_version(
 @pytest.mark.parametrize(
     ("body", "known", "status", "why"),
     [
-        pytest.param(
-            queue_messages.question_body("action-1", 2),
-            an_action(),
-            LetterStatus.CURRENT,
-            "the latest",
-            id="now",
-        ),
-        pytest.param(
-            queue_messages.question_body("action-1", 1),
-            an_action(),
-            LetterStatus.OBSOLETE,
-            "newer",
-            id="older",
-        ),
-        pytest.param(
-            queue_messages.question_body("action-1", 2),
-            an_ended(),
-            LetterStatus.OBSOLETE,
-            "closed",
-            id="closed",
-        ),
-        pytest.param(
-            queue_messages.question_body("other", 2),
-            an_action(),
-            LetterStatus.OBSOLETE,
-            "no record",
-            id="no record",
-        ),
-        pytest.param('{"action_id": "a"}', an_action(), LetterStatus.UNREADABLE, "no action", id="no turn"),
-        pytest.param("[]", an_action(), LetterStatus.UNREADABLE, "no action", id="a list"),
+        pytest.param(question_body("action-1", 2), an_action(), CURRENT, "the latest", id="now"),
+        pytest.param(question_body("action-1", 1), an_action(), OBSOLETE, "newer", id="older"),
+        pytest.param(question_body("action-1", 2), an_ended(), OBSOLETE, "closed", id="closed"),
+        pytest.param(question_body("other", 2), an_action(), OBSOLETE, "no record", id="no record"),
+        pytest.param('{"action_id": "a"}', an_action(), UNREADABLE, "no action", id="no turn"),
+        pytest.param("[]", an_action(), UNREADABLE, "no action", id="a list"),
     ],
 )
 def test_a_question_is_current_until_a_newer_one_replaces_it(
@@ -293,7 +226,7 @@ def test_a_question_is_current_until_a_newer_one_replaces_it(
 def test_the_latest_question_of_an_action_is_sent_back_to_the_queue_of_questions(stack: Stack) -> None:
     action = stack.records.open(an_action(), Raw(received_at=at(0), body="{}"))
     stack.records.keep_findings(action, Findings(turn=1, ask_at=at(40)))
-    body = queue_messages.question_body(action.id, 1)
+    body = question_body(action.id, 1)
     stack.put(body, queue="Questions-dead")
     assert [each["done"] for each in stack.listed("--all", "--send", "--yes")] == ["sent"]
     assert (stack.bodies("Questions"), stack.bodies("Questions-dead")) == ([body], [])
@@ -303,8 +236,8 @@ def test_the_latest_question_of_an_action_is_sent_back_to_the_queue_of_questions
     ("body", "queue"),
     [
         pytest.param(lifecycle(), "inbox", id="a lifecycle message"),
-        pytest.param(queue_messages.wake_up_body("action-1", 1), "wake-ups", id="a wake-up"),
-        pytest.param(queue_messages.question_body("action-1", 1), "questions", id="a question"),
+        pytest.param(WAKE_UP, "wake-ups", id="a wake-up"),
+        pytest.param(question_body("action-1", 1), "questions", id="a question"),
     ],
 )
 def test_a_dead_letter_whose_record_cannot_be_read_is_current_and_stops_no_other(
@@ -320,7 +253,7 @@ def test_a_dead_letter_whose_record_cannot_be_read_is_current_and_stops_no_other
             return self.load(token)
 
     said = Classifier(known=Newer(lambda: NOW), states={}, now=NOW).classify(a_letter(body, queue))
-    assert (said.status, "newer release" in said.why) == (LetterStatus.CURRENT, True)
+    assert (said.status, "newer release" in said.why) == (CURRENT, True)
 
 
 def test_the_live_state_is_asked_for_each_instance_once_and_for_lifecycle_messages_only() -> None:
@@ -508,7 +441,7 @@ def test_what_sqs_moved_here_has_no_reason_and_says_so(stack: Stack) -> None:
 
 
 def test_all_that_are_current_are_sent_back_to_their_source_queues(stack: Stack) -> None:
-    wake_up = queue_messages.wake_up_body("action-1", 1)
+    wake_up = wake_up_body("action-1", 1)
     stack.records.open(an_action(), Raw(received_at=at(0), body="{}"))
     for body in (TEST, "{}"):
         stack.put(body)

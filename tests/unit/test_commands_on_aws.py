@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tests.factories import at
 from tests.unit.test_account import Deployed, client, cloud, deployed
+from tests.unit.test_redrive import TEST
 from usher.aws import table
 from usher.aws.enrolled import EnrolledHooks
 from usher.core import messages, notifications
@@ -23,14 +24,6 @@ __all__ = ["cloud", "deployed"]  # fixtures
 INSTANCE = "i-0f0e0d0c0b0a09080"
 CALLER = "arn:aws:sts::123456789012:user/moto"
 WHY = ["--reason", "ticket 7"]
-TEST_MESSAGE = json.dumps(
-    {
-        "Event": "autoscaling:TEST_NOTIFICATION",
-        "AutoScalingGroupName": "workers-1",
-        "RequestId": "r-1",
-        "Time": "2026-03-01T12:00:00.000Z",
-    }
-)
 
 
 def test_list_and_show_read_the_table(deployed: Deployed) -> None:
@@ -144,9 +137,9 @@ def with_dead_letters() -> str:
 def test_redrive_sends_a_dead_letter_back_to_its_queue(deployed: Deployed) -> None:
     client("cloudformation").create_stack(StackName="WithDeadLetters", TemplateBody=with_dead_letters())
     urls = {name: client("sqs").get_queue_url(QueueName=name)["QueueUrl"] for name in ("Inbox", "Inbox-dead")}
-    client("sqs").send_message(QueueUrl=urls["Inbox-dead"], MessageBody=TEST_MESSAGE)
+    client("sqs").send_message(QueueUrl=urls["Inbox-dead"], MessageBody=TEST)
     deployed.stack = "WithDeadLetters"
     (letter,) = deployed.json("redrive", "--all", "--send", "--yes")
     assert (letter["status"], letter["done"]) == ("current", "sent")
     (received,) = client("sqs").receive_message(QueueUrl=urls["Inbox"])["Messages"]
-    assert received["Body"] == TEST_MESSAGE
+    assert received["Body"] == TEST

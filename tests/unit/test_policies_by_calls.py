@@ -14,9 +14,10 @@ from tests.factories import a_policy, an_action, at
 from tests.unit import test_install
 from tests.unit.test_account import Deployed, client, deploy
 from tests.unit.test_account import cloud as moto
-from tests.unit.test_commands_on_aws import TEST_MESSAGE, with_dead_letters
+from tests.unit.test_commands_on_aws import with_dead_letters
 from tests.unit.test_install import Cloud, cloud
 from tests.unit.test_policies import allowed
+from tests.unit.test_redrive import TEST
 from usher.aws import table
 from usher.core import notifications
 from usher.core.action import MOST_RECENT, Outcome, Phase
@@ -70,7 +71,7 @@ def calls() -> Iterator[set[str]]:
 def with_a_letter(deployed: Deployed) -> None:
     client("cloudformation").create_stack(StackName="Letters", TemplateBody=with_dead_letters())
     url = client("sqs").get_queue_url(QueueName="Inbox-dead")["QueueUrl"]
-    client("sqs").send_message(QueueUrl=url, MessageBody=TEST_MESSAGE)
+    client("sqs").send_message(QueueUrl=url, MessageBody=TEST)
     deployed.stack = "Letters"
 
 

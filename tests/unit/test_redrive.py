@@ -14,6 +14,7 @@ from moto import mock_aws
 
 from tests.factories import an_action, at
 from tests.memory_account import MemoryStack
+from tests.message_samples import read_sample
 from usher.aws import queues
 from usher.core import messages
 from usher.core.action import Action, Outcome, Phase, Result
@@ -41,17 +42,8 @@ TOKEN: Final = "c613620e-07e2-4ed2-a9e2-ef8258911ade"
 
 
 def lifecycle(**changes: object) -> str:
-    body = {
-        "LifecycleActionToken": TOKEN,
-        "AutoScalingGroupName": "workers-1",
-        "LifecycleHookName": "usher-drain",
-        "EC2InstanceId": INSTANCE,
-        "LifecycleTransition": "autoscaling:EC2_INSTANCE_TERMINATING",
-        "Origin": "AutoScalingGroup",
-        "Destination": "EC2",
-        "Time": "2026-03-01T12:00:00.000Z",
-    }
-    return json.dumps({**body, **changes})
+    of_ours = {"LifecycleActionToken": TOKEN, "AutoScalingGroupName": "workers-1", "EC2InstanceId": INSTANCE}
+    return json.dumps(read_sample("hook-terminating") | of_ours | changes)
 
 
 def event(source: str, kind: str, detail: Mapping[str, object], time: str = "2026-03-01T12:30:00Z") -> str:

@@ -387,6 +387,7 @@ def test_a_dead_letter_is_no_command_to_a_terminal(stack: Stack) -> None:
 def test_no_dead_letters_are_good_news(stack: Stack) -> None:
     outcome = stack.redrive()
     assert (outcome.exit_code, outcome.stdout, outcome.stderr) == (0, "", "Dead letters: none.\n")
+    assert stack.listed("--all", "--send", "--yes") == []
 
 
 def test_what_a_colleague_has_at_hand_is_told(stack: Stack) -> None:
@@ -476,13 +477,6 @@ def test_what_all_does_not_select_is_counted(stack: Stack, body: str, how: str, 
     outcome = stack.redrive("--all", how, "--yes")
     assert outcome.exit_code == 0
     assert outcome.stderr == (f"Dead letters: 1 shown.\n{printed} To select any other, give its ID.\n")
-
-
-def test_doing_it_twice_is_doing_it_once(stack: Stack) -> None:
-    stack.put(TEST)
-    stack.listed("--all", "--send", "--yes")
-    assert stack.listed("--all", "--send", "--yes") == []
-    assert stack.bodies("Inbox") == [TEST]
 
 
 def test_an_id_selects_any_dead_letter(stack: Stack) -> None:

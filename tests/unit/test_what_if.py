@@ -158,31 +158,8 @@ def test_turning_the_files_round_turns_every_difference_round() -> None:
     ]
 
 
-def test_in_a_pipe_each_difference_is_a_line() -> None:
-    outcome = usher(TRAFFIC, "--hooks", NEW, "--against", OLD)
-
-    assert outcome.stdout == (
-        "i-00000000000000001 drain reason: done: signal drained says done → "
-        "done: signal drained says done; 5m elapsed\n"
-        "i-00000000000000001 drain held: 4m1s → 5m\n"
-        "i-00000000000000001 drain heartbeats: 0 → 1\n"
-        "i-00000000000000002 drain result: completed CONTINUE → completed ABANDON\n"
-        "i-00000000000000002 drain reason: gave up after 10m → gave up after 20m\n"
-        "i-00000000000000002 drain held: 10m → 20m\n"
-        "i-00000000000000002 drain heartbeats: 2 → 4\n"
-        "i-00000000000000004 drain hook: not configured → completed ABANDON, held 20m\n"
-        "actions: 3 → 4\n"
-        "CONTINUE: 3 → 2\n"
-        "ABANDON: 0 → 2\n"
-        "elsewhere: 0 → 0\n"
-        "default: 0 → 0\n"
-        "heartbeats: 2 → 9\n"
-        "held: 15m32s → 46m31s\n"
-        "4 actions: 3 differ, 2 of them in the result.\n"
-    )
-
-
-def test_the_page_on_replay_shows_what_is_printed() -> None:
+def test_in_a_pipe_each_difference_is_a_line_as_the_page_on_replay_shows() -> None:
+    """And nothing else; that all of the page's lines are printed tests/unit/test_docs.py holds."""
     page = (ROOT / "docs" / "replay.md").read_text(encoding="utf-8")
 
     assert usher(TRAFFIC, "--hooks", NEW, "--against", OLD).stdout in page

@@ -160,20 +160,8 @@ def test_what_a_removal_completed_unrecorded_no_later_record_can_tell(
     wait = a_wait(opened, 0)
     scene.waits.begin(wait)
     checker.stored(None, opened, None)
-    parameters = {
-        "AutoScalingGroupName": wait.group,
-        "LifecycleHookName": wait.hook,
-        named_by: {"LifecycleActionToken": wait.token, "InstanceId": wait.instance_id}[named_by],
-    }
-    sent = Call(
-        at=scene.clock() + timedelta(seconds=sent_s),
-        invocation=None,
-        operation="CompleteLifecycleAction",
-        parameters=parameters,
-        refusal=None,
-        is_told=True,
-    )
-    checker.called(sent)
+    sent = a_heartbeat(wait, scene.clock() + timedelta(seconds=sent_s), named_by)
+    checker.called(replace(sent, operation="CompleteLifecycleAction"))
     wait.ended_at, wait.ended_by, wait.result = START, EndedBy.CALL, "CONTINUE"
     outcome = Outcome.ENDED_ELSEWHERE
     closed = replace(opened, phase=Phase.CLOSED, outcome=outcome, closed_at=START, look_at=None)
@@ -357,16 +345,11 @@ def test_each_heartbeat_without_the_table_is_to_be_told(
     scene.waits.begin(wait)
     scene.memory.open(opened, None)
     checker.stored(None, opened, None)
-    parameters = {
-        "AutoScalingGroupName": wait.group,
-        "LifecycleHookName": wait.hook,
-        "InstanceId": wait.instance_id,
-    }
     beaten_at = START + timedelta(minutes=2)
     for later_s in (0, again_s):
         by = Invocation(function="sweep", timeout=timedelta(seconds=30))
-        call = a_heartbeat(wait, beaten_at + timedelta(seconds=later_s))
-        checker.called(replace(call, invocation=by, parameters=parameters))
+        call = a_heartbeat(wait, beaten_at + timedelta(seconds=later_s), "InstanceId")
+        checker.called(replace(call, invocation=by))
     wait.ended_at = beaten_at + timedelta(seconds=ended_s)
     checker.finished()
 
@@ -392,13 +375,8 @@ def test_a_heartbeat_by_instance_is_told_as_an_answer_or_as_held(is_held: bool, 
     checker.stored(None, opened, None)
     by = Invocation(function="sweep", timeout=timedelta(seconds=30))
     checker.heard(opened, scene.memory.evidence(opened), by)
-    parameters = {
-        "AutoScalingGroupName": wait.group,
-        "LifecycleHookName": wait.hook,
-        "InstanceId": wait.instance_id,
-    }
-    call = a_heartbeat(wait, START + timedelta(minutes=2))
-    checker.called(replace(call, invocation=by, parameters=parameters))
+    call = a_heartbeat(wait, START + timedelta(minutes=2), "InstanceId")
+    checker.called(replace(call, invocation=by))
     checker.finished()
 
     assert [each.text for each in scene.violations if "answers came" in each.text] == claims
@@ -535,12 +513,12 @@ def deploy(scene: Scene, policies: dict[str, Any] | None = None, **hook: object)
     scene.deployed[:] = [InForce(since=START, file=file)]
 
 
-def a_heartbeat(wait: Wait, at: datetime) -> Call:
+def a_heartbeat(wait: Wait, at: datetime, named_by: str = "LifecycleActionToken") -> Call:
     """One that was accepted."""
     parameters = {
         "AutoScalingGroupName": wait.group,
         "LifecycleHookName": wait.hook,
-        "LifecycleActionToken": wait.token,
+        named_by: {"LifecycleActionToken": wait.token, "InstanceId": wait.instance_id}[named_by],
     }
     return Call(
         at=at,

@@ -97,36 +97,17 @@ def test_what_others_ended_is_no_default_unless_its_own_time_was_up(
 
 
 @pytest.mark.parametrize(
-    ("opened_s", "claims"),
+    ("opened_s", "is_changed", "claims"),
     [
-        pytest.param(56.9, 1, id="there was time for a heartbeat"),
-        pytest.param(57.1, 0, id="its start is told in whole seconds, and clocks differ: seed 1820"),
+        pytest.param(0, False, 1, id="its time was known"),
+        pytest.param(0, True, 0, id="others had raised its hook's timeout: seed 6122"),
+        pytest.param(56.9, False, 1, id="there was time for a heartbeat"),
+        pytest.param(57.1, False, 0, id="its start is told in whole seconds, and clocks differ: seed 1820"),
     ],
 )
-def test_what_was_heard_of_as_its_time_was_up_may_have_ended_before(opened_s: float, claims: int) -> None:
-    world = Trial(1)
-    scene = world.scene
-    checker, opened = TrueEnds(scene), an_action(started_at=START)
-    wait = a_wait(opened, 60)
-    scene.waits.begin(wait)
-    world.clock.run_until(START + timedelta(seconds=opened_s))
-    checker.stored(None, opened, None)
-    world.clock.run_until(START + timedelta(seconds=70))
-    wait.ended_at, wait.ended_by = START + timedelta(seconds=60), EndedBy.HEARTBEAT_TIMEOUT
-    closed = replace(opened, phase=Phase.CLOSED, outcome=Outcome.ENDED_ELSEWHERE, look_at=None)
-    checker.stored(opened, replace(closed, closed_at=scene.clock()), None)
-
-    assert len(scene.violations) == claims
-
-
-@pytest.mark.parametrize(
-    ("is_changed", "claims"),
-    [
-        pytest.param(False, 1, id="its time was known"),
-        pytest.param(True, 0, id="others had raised its hook's timeout: seed 6122"),
-    ],
-)
-def test_what_time_ended_is_told_as_a_default_where_its_time_was_known(is_changed: bool, claims: int) -> None:
+def test_what_time_ended_is_told_as_a_default_where_its_time_was_known_before(
+    opened_s: float, is_changed: bool, claims: int
+) -> None:
     world = Trial(1)
     scene = world.scene
     checker, opened = TrueEnds(scene), an_action(started_at=START)
@@ -134,6 +115,7 @@ def test_what_time_ended_is_told_as_a_default_where_its_time_was_known(is_change
     if is_changed:
         scene.changed_by_others.add((wait.group, wait.hook))
     scene.waits.begin(wait)
+    world.clock.run_until(START + timedelta(seconds=opened_s))
     checker.stored(None, opened, None)
     world.clock.run_until(START + timedelta(seconds=70))
     wait.ended_at, wait.ended_by = START + timedelta(seconds=60), EndedBy.HEARTBEAT_TIMEOUT

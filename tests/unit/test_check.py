@@ -41,6 +41,11 @@ hooks:
         use: go
       - use: drain
 """
+A = "{name: a, group: web, transition: launching, policy: p}"
+B = "{name: b, group: web, transition: launching, policy: p}"
+LETS_GO = A.replace("launching", "terminating")
+GO = "{until: []}"
+ASKS = "{until: [{signal: x}]}"
 
 
 @pytest.fixture
@@ -130,8 +135,8 @@ usher-drain: holds terminating instances of every group that matches workers-*
     ("hook", "policy", "line"),
     [
         pytest.param(
-            "{name: a, group: web, transition: launching, policy: p}",
-            "{until: [{signal: x}]}",
+            A,
+            ASKS,
             "    gives up after 47h50m (shortly before the global timeout): ABANDON",
             id="no give_up_after",
         ),
@@ -141,30 +146,15 @@ usher-drain: holds terminating instances of every group that matches workers-*
             "    gives up after 49m50s (not 50m: too close to the global timeout): CONTINUE",
             id="a give_up_after at the limit",
         ),
-        pytest.param(
-            "{name: a, group: web, transition: launching, policy: p}",
-            "{until: []}",
-            "a: holds launching instances of the group web",
-            id="a group by name",
-        ),
+        pytest.param(A, GO, "a: holds launching instances of the group web", id="a group by name"),
         pytest.param(
             "{name: a, group: {tags: {team: web, env: x}}, transition: launching, policy: p}",
-            "{until: []}",
+            GO,
             "a: holds launching instances of every group with the tags env=x, team=web",
             id="groups by tags",
         ),
-        pytest.param(
-            "{name: a, group: web, transition: launching, policy: p}",
-            "{until: []}",
-            "  no limit on its results",
-            id="no limits",
-        ),
-        pytest.param(
-            "{name: a, group: web, transition: launching, policy: p}",
-            "{until: []}",
-            "  policy p:",
-            id="one policy for all",
-        ),
+        pytest.param(A, GO, "  no limit on its results", id="no limits"),
+        pytest.param(A, GO, "  policy p:", id="one policy for all"),
     ],
 )
 def test_what_a_hook_will_do_is_told_as_it_will_be(file: Path, hook: str, policy: str, line: str) -> None:
@@ -174,7 +164,6 @@ def test_what_a_hook_will_do_is_told_as_it_will_be(file: Path, hook: str, policy
 
 
 LAUNCH = "{name: a, group: web, transition: launching, policy: p, limits: {abandon_per_hour: 1}}"
-END = "{name: a, group: web, transition: terminating, policy: p}"
 OWN_ADDED = (
     "    note: Auto Scaling adds the instance to its group's own target groups only after this hook, so "
     "waiting for one of them never ends"
@@ -243,7 +232,7 @@ def test_what_a_launch_waits_for_is_told_in_words(file: Path, condition: str, wo
     ],
 )
 def test_what_a_termination_waits_for_is_told_in_words(file: Path, condition: str, words: str) -> None:
-    file.write_text(hooks_text(END, p=f"{{until: [{condition}]}}"))
+    file.write_text(hooks_text(LETS_GO, p=f"{{until: [{condition}]}}"))
 
     result = run(file)
 
@@ -366,11 +355,6 @@ def test_json_has_the_warnings_too(file: Path) -> None:
     assert result.stderr.splitlines()[0] == f"{file}:3: warning: no hook uses the policy p"
 
 
-A = "{name: a, group: web, transition: launching, policy: p}"
-B = "{name: b, group: web, transition: launching, policy: p}"
-LETS_GO = A.replace("launching", "terminating")
-GO = "{until: []}"
-ASKS = "{until: [{signal: x}]}"
 TWO_BY_TAGS = (
     "6: warning: hook a is defined for tags team=web and for tags env=prod: a group that matches both "
     "gets neither"

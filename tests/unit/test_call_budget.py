@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -95,24 +96,29 @@ def test_nothing_is_booked_for_an_action_without_need(action: Action, now: float
 # Whose call goes out now
 
 
-@pytest.mark.parametrize("late", [0, 1, 3])
-def test_a_call_goes_out_in_the_second_that_is_booked_for_it_or_just_after(late: float) -> None:
-    action = of_a_minute(booked_at=at(50))
-    of = filled(0, 59)
+@pytest.mark.parametrize(
+    ("full", "booked_s", "now", "completes", "slot", "goes"),
+    [
+        pytest.param((0, 59), 50, 50, False, 50, True, id="a call in the second that is booked for it"),
+        pytest.param((0, 59), 50, 51, False, 50, True, id="a call a second later"),
+        pytest.param((0, 59), 50, 53, False, 50, True, id="a call three seconds later"),
+        pytest.param((0, 0), 46, 50, False, 50, True, id="a heartbeat that is later takes a new second"),
+        pytest.param((20, 20), None, 20, False, 50, False, id="a heartbeat without room now: the best left"),
+        pytest.param((20, 29), 50, 20, True, 30, False, id="a result takes the next second with room"),
+        pytest.param((20, 50), 50, 20, True, 50, False, id="a result without room before its own keeps it"),
+        pytest.param((40, 70), 57, 52, False, 57, False, id="near the expiry one before it is waited for"),
+        pytest.param((40, 70), 60, 52, False, 60, True, id="one at the expiry is none"),
+        pytest.param((40, 70), 61, 52, False, 61, True, id="one after it is none"),
+    ],
+)
+def test_a_call_goes_out_now_or_has_a_second_worth_waiting_for(
+    full: tuple[int, int], booked_s: float | None, now: float, completes: bool, slot: float, goes: bool
+) -> None:
+    action = of_a_minute(booked_at=None if booked_s is None else at(booked_s))
 
-    assert of.acquire(action, at(50 + late), completes=False) == (action, True)
+    acquired = filled(*full).acquire(action, at(now), completes=completes)
 
-
-def test_a_heartbeat_that_is_late_for_its_second_takes_a_new_one() -> None:
-    taken, goes = turns().acquire(of_a_minute(booked_at=at(46)), at(50), completes=False)
-
-    assert (taken.booked_at, goes) == (at(50), True)
-
-
-def test_a_heartbeat_without_room_now_waits_for_the_best_second_left() -> None:
-    taken, goes = filled(20, 20).acquire(of_a_minute(), at(20), completes=False)
-
-    assert (taken.booked_at, goes) == (at(50), False)
+    assert acquired == (replace(action, booked_at=at(slot)), goes)
 
 
 @pytest.mark.parametrize("completes", [True, False], ids=["complete", "heartbeat"])
@@ -127,32 +133,12 @@ def test_a_call_before_its_second_goes_out_where_there_is_room(completes: bool) 
     assert booked(of, 50)
 
 
-def test_a_result_takes_the_next_second_with_room() -> None:
-    taken, goes = filled(20, 29).acquire(of_a_minute(booked_at=at(50)), at(20), completes=True)
-
-    assert (taken.booked_at, goes) == (at(30), False)
-
-
-def test_a_result_without_room_before_its_second_keeps_that_one() -> None:
-    action = of_a_minute(booked_at=at(50))
-
-    assert filled(20, 50).acquire(action, at(20), completes=True) == (action, False)
-
-
 @pytest.mark.parametrize("completes", [True, False], ids=["complete", "heartbeat"])
 @pytest.mark.parametrize(("now", "goes"), [(49, False), (50, True), (59, True), (61, True)])
 def test_near_the_expiry_a_call_goes_out_budget_or_not(now: float, goes: bool, completes: bool) -> None:
     of = filled(40, 70)
 
     assert of.acquire(of_a_minute(), at(now), completes=completes) == (of_a_minute(), goes)
-
-
-@pytest.mark.parametrize(("booked_at", "goes"), [(57, False), (60, True), (61, True)])
-def test_a_second_before_the_expiry_is_worth_waiting_for(booked_at: float, goes: bool) -> None:
-    """One at the expiry or after it is none."""
-    action = of_a_minute(booked_at=at(booked_at))
-
-    assert filled(40, 70).acquire(action, at(52), completes=False) == (action, goes)
 
 
 @given(

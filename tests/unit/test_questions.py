@@ -93,35 +93,24 @@ def test_a_chain_that_ended_is_begun_again_where_something_is_due() -> None:
     assert store.findings(action.id) == begun
 
 
-def test_a_chain_that_ended_goes_on_when_the_time_of_its_next_question_comes() -> None:
+@pytest.mark.parametrize(
+    ("ask_again_s", "ask_at_s", "sent_in_s"),
+    [
+        pytest.param(50, None, [20], id="it ended: it goes on when its next question is due"),
+        pytest.param(None, None, [], id="it ended, and nothing is to be asked again"),
+        pytest.param(20, 20, [], id="its turn is on its way, and due"),
+        pytest.param(50, 50, [], id="its turn is on its way, ahead, and nothing is due"),
+    ],
+)
+def test_a_turn_is_sent_where_none_is_on_its_way_and_something_is_to_be_asked(
+    ask_again_s: float | None, ask_at_s: float | None, sent_in_s: list[float]
+) -> None:
     chains, store, queue = a_chain()
-    action = asked(ask_again_s=50)
-    ended = Findings(turn=1, found=action.findings, ask_at=None)
-    store.keep_findings(action, ended)
+    action = asked(ask_again_s=ask_again_s)
+    kept = Findings(turn=1, found=action.findings, ask_at=None if ask_at_s is None else at(ask_at_s))
+    store.keep_findings(action, kept)
 
-    chains.begin(action, ended)
+    chains.begin(action, kept)
 
-    assert queue.sent == [(action.id, 2, timedelta(seconds=20))]
-
-
-def test_a_chain_that_ended_stays_so_where_nothing_is_to_be_asked_again() -> None:
-    chains, store, queue = a_chain()
-    action = asked(ask_again_s=None)
-    ended = Findings(turn=1, found=action.findings, ask_at=None)
-    store.keep_findings(action, ended)
-
-    chains.begin(action, ended)
-
-    assert (queue.sent, store.findings(action.id)) == ([], ended)
-
-
-@pytest.mark.parametrize("ask_at_s", [20, 50], ids=["due", "ahead, and nothing is due"])
-def test_a_turn_that_is_on_its_way_is_not_sent_twice(ask_at_s: float) -> None:
-    chains, store, queue = a_chain()
-    action = asked(ask_again_s=ask_at_s)
-    on_its_way = Findings(turn=1, found=action.findings, ask_at=at(ask_at_s))
-    store.keep_findings(action, on_its_way)
-
-    chains.begin(action, on_its_way)
-
-    assert queue.sent == []
+    assert queue.sent == [(action.id, 2, timedelta(seconds=span)) for span in sent_in_s]
+    assert (store.findings(action.id) == kept) == (not sent_in_s)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
+from tests.simulation.test_cloudtrail import record
 from usher.core import messages
 from usher.core.notifications import LifecycleNotice
 from usher_cli import traffic
@@ -257,20 +258,9 @@ def test_an_empty_answer_of_aws_holds_no_message() -> None:
 # CloudTrail
 
 
-RECORD: Final[dict[str, Any]] = {
-    "eventVersion": "1.09",
-    "eventTime": "2026-10-05T09:40:00Z",
-    "eventSource": "autoscaling.amazonaws.com",
-    "eventName": "CompleteLifecycleAction",
-    "awsRegion": "eu-west-1",
-    "recipientAccountId": "111122223333",
-    "requestParameters": {
-        "autoScalingGroupName": "jobs-blue",
-        "lifecycleHookName": "usher-drain",
-        "instanceId": "i-00000000000000001",
-        "lifecycleActionResult": "ABANDON",
-    },
-}
+RECORD: Final = record(
+    40, awsRegion="eu-west-1", lifecycleHookName="usher-drain", instanceId="i-00000000000000001"
+)
 
 
 @pytest.mark.parametrize(

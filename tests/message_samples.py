@@ -27,6 +27,7 @@ def read_sample(name: str) -> dict[str, Any]:
 
 
 def bodies(event: dict[str, Any]) -> list[Any]:
+    """The messages in what Lambda hands to the intake."""
     return [record.get("body", record) for record in event.get("Records", [event])]
 
 

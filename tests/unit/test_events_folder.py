@@ -6,11 +6,11 @@ import hashlib
 import json
 import re
 from collections import Counter
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.message_samples import EVENTS, bodies
 from tests.recorded import NAMES
 from usher.core import messages, notifications
 from usher.core.action import ActivityEnd, Signal
@@ -19,11 +19,10 @@ from usher_hooksfile import load
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from pathlib import Path
 
     from tests.recorded import Recorded
 
-ROOT = Path(__file__).parents[2]
-EVENTS = ROOT / "events"
 MESSAGES = sorted((EVENTS / "messages").glob("*"))
 INVOCATIONS = sorted((EVENTS / "invoke").glob("*"))
 RECORDED = {
@@ -55,11 +54,6 @@ def told_of(folder: str) -> list[tuple[str, str]]:
     """File and last column of each row of the README's table about `folder`."""
     section = (EVENTS / "README.md").read_text().split(f"## {folder}/")[1].split("\n## ")[0]
     return re.findall(r"^\| `(\S+)` \| [^|]+ \| ([^|]+) \|$", section, re.MULTILINE)
-
-
-def bodies(event: dict[str, Any]) -> list[object]:
-    """The messages in what Lambda hands to the intake."""
-    return [record.get("body", record) for record in event.get("Records", [event])]
 
 
 def named(path: Path) -> str:

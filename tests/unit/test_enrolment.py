@@ -330,19 +330,6 @@ def test_what_the_file_itself_takes_back_is_on_its_way_out_at_once(asked: Wanted
     assert (step.record.retiring_since, step.record.let_through_from) == (at(60), at(120))
 
 
-def test_hooks_by_tags_are_no_business_of_a_groups_own_template() -> None:
-    asked = replace(TAGS, own_groups=frozenset({GROUP.name}))
-    assert told(planned(asked)) == [SELECTS]
-    step = marked(replace(asked, hooks=()), BY_TAGS)
-    assert isinstance(step, Keep)
-    assert step.record.state is HookState.RETIRING
-
-
-def test_what_cannot_be_put_changes_no_item() -> None:
-    twice = wanted(a_hook(), a_hook({"tags": {"team": "web"}}))
-    assert marked(twice, a_record()) is None
-
-
 def test_taken_back_it_is_as_it_was_before() -> None:
     step = marked(GLOB, replace(RETIRING, quiet_at=at(40), deleting_at=at(-10), missed=1))
     assert step == Keep(record=a_record(), word="restored", reason="the hooks file selects it again")

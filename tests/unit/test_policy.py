@@ -10,44 +10,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.factories import a_policy
 from usher.core.action import Result, Transition
 from usher.core.globs import glob_fits, globs_meet
 from usher.core.limits import Limits
-from usher.core.policy import (
-    Channel,
-    Configuration,
-    GroupSelector,
-    Hook,
-    Mode,
-    Move,
-    Policy,
-    Rule,
-    WhenStopped,
-    candidates,
-)
+from usher.core.policy import Channel, Configuration, GroupSelector, Hook, Move, Rule, candidates
 
 GLOBS = st.text("ab*", max_size=6)
 NAMES = st.text("ab", max_size=8)
 EVERY_SHORT_NAME = ["".join(letters) for length in range(8) for letters in product("ab", repeat=length)]
 
 
-def policy(name: str) -> Policy:
-    return Policy(
-        name=name,
-        source='{"until":[]}',
-        until=(),
-        give_up_after=None,
-        on_success=Result.CONTINUE,
-        on_failure=Result.ABANDON,
-        on_give_up=None,
-        stalled_after=None,
-        when_stopped=WhenStopped.END,
-        mode=Mode.ENFORCE,
-    )
-
-
 def rule(use: str, **when: str) -> Rule:
-    return Rule(when=tuple(when.items()), use=policy(use))
+    return Rule(when=tuple(when.items()), use=a_policy((), name=use))
 
 
 def hook(name: str, *rules: Rule, glob: str | None = None, tags: tuple[tuple[str, str], ...] = ()) -> Hook:

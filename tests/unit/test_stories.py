@@ -6,10 +6,10 @@ from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import boto3
 import pytest
 from moto import mock_aws
 
+from tests.contract.dynamodb import a_client
 from tests.factories import a_policy, an_action, at
 from usher.aws import table
 from usher.aws.records import RecordTable
@@ -20,34 +20,17 @@ from usher_cli.history.stories import StoriesTable, in_turn
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from mypy_boto3_dynamodb import DynamoDBClient
+
     from usher.core.action import Action
-
-KEYS = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing"}
-
-
-class CountedClient:
-    """A client of boto3 that counts the calls."""
-
-    def __init__(self, client: Any) -> None:
-        self._client = client
-        self.calls = Counter[str]()
-
-    def __getattr__(self, name: str) -> Any:
-        call = getattr(self._client, name)
-
-        def counted(**parameters: Any) -> Any:
-            self.calls[name] += 1
-            return call(**parameters)
-
-        return counted
 
 
 @pytest.fixture
-def client() -> Iterator[CountedClient]:
+def client() -> Iterator[DynamoDBClient]:
     with mock_aws():
-        made = boto3.client("dynamodb", region_name="us-east-1", **KEYS)
+        made = a_client()
         made.create_table(**table.definition("records"))
-        yield CountedClient(made)
+        yield made
 
 
 def recorded(records: RecordTable, number: int, lines: int, **changes: Any) -> Action:
@@ -61,8 +44,8 @@ def recorded(records: RecordTable, number: int, lines: int, **changes: Any) -> A
     return action
 
 
-def test_stories_are_what_the_store_tells_of_each_action(client: CountedClient) -> None:
-    records = RecordTable(client, "records", lambda: at(0))  # type: ignore[arg-type] # it calls it
+def test_stories_are_what_the_store_tells_of_each_action(client: DynamoDBClient) -> None:
+    records = RecordTable(client, "records", lambda: at(0))
     asks = a_policy([{"ecs": "drained"}])
     long = recorded(records, 1, 3 * MOST_RECENT)
     short = recorded(records, 2, 3)
@@ -90,19 +73,20 @@ def test_stories_are_what_the_store_tells_of_each_action(client: CountedClient) 
     assert read.unreadable == []
 
 
-def test_many_records_are_read_a_hundred_at_once(client: CountedClient) -> None:
-    records = RecordTable(client, "records", lambda: at(0))  # type: ignore[arg-type] # it calls it
+def test_many_records_are_read_a_hundred_at_once(client: DynamoDBClient) -> None:
+    records = RecordTable(client, "records", lambda: at(0))
     for number in range(3):
         recorded(records, number, 2)
-    client.calls.clear()
+    calls = Counter[str]()
+    client.meta.events.register("before-call", lambda model, **_: calls.update([model.name]))
     ids = [f"action-{number}" for number in range(250)]  # most are gone
     read = [story for part in in_turn(StoriesTable(client, "records"), ids) for story in part.stories]
     assert len(read) == 3
-    assert client.calls == {"batch_get_item": 3}
+    assert calls == {"BatchGetItem": 3}
 
 
-def test_a_record_of_a_newer_release_hides_no_other(client: CountedClient) -> None:
-    records = RecordTable(client, "records", lambda: at(0))  # type: ignore[arg-type] # it calls it
+def test_a_record_of_a_newer_release_hides_no_other(client: DynamoDBClient) -> None:
+    records = RecordTable(client, "records", lambda: at(0))
     recorded(records, 1, 2)
     recorded(records, 2, 2)
     client.update_item(

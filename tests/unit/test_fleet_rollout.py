@@ -17,7 +17,7 @@ from moto import mock_aws
 
 from tests.bare_clone import ROOT
 from tests.factories import an_action, at
-from tests.unit.test_account import KEYS, NOBODYS
+from tests.unit.test_account import CREDENTIALS, KEYS, NOBODYS
 from usher.aws import table
 from usher.aws.records import RecordTable
 from usher.ports.records import Raw
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
 EXAMPLES: Final = ROOT / "docs" / "examples" / "fleet"
 REGIONS: Final = ("eu-west-1", "us-east-1")
-CREDENTIALS: Final = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing"}
 ORGANIZATION: Final = {"ParameterKey": "OrganizationId", "ParameterValue": "o-abcdefghij"}
 
 

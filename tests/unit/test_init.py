@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from tests.bare_clone import ROOT
 from tests.factories import at
+from tests.unit.test_account import NOBODYS
 from usher.aws.groups import GroupsApi
 from usher.core import enrolment
 from usher.core.conditions.targets import MOST_GROUPS
@@ -498,14 +499,6 @@ def test_a_group_that_is_deleted_meanwhile_is_left_out() -> None:
     assert json.loads(run(account, "--json").stdout)["groups"] == []
 
 
-NOBODYS: Final[Mapping[str, str | None]] = {  # nothing of the machine's own configuration
-    **dict.fromkeys(("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE", "AWS_ENDPOINT_URL"), None),
-    **dict.fromkeys(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"), None),
-    **dict.fromkeys(("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"), "/dev/null"),
-    "AWS_EC2_METADATA_DISABLED": "true",
-}
-
-
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -515,7 +508,7 @@ NOBODYS: Final[Mapping[str, str | None]] = {  # nothing of the machine's own con
     ],
 )
 def test_missing_access_to_an_account_is_an_error_of_one_line(arguments: tuple[str, ...], said: str) -> None:
-    result = CliRunner().invoke(main, ["init", *arguments], env=dict(NOBODYS))
+    result = CliRunner().invoke(main, ["init", *arguments], env=NOBODYS)
 
     assert result.exit_code == 2
     assert result.stderr.startswith(f"Error: {said}")

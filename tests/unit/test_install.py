@@ -15,6 +15,7 @@ from moto import mock_aws
 
 from tests.cloudformation import MemoryCloudFormation, refused
 from tests.factories import a_policy, an_action, at, hook_terms
+from tests.unit.test_account import NOBODYS
 from usher.aws import table
 from usher.aws.records import RecordTable
 from usher.core.policy import Mode
@@ -542,18 +543,11 @@ def test_an_error_of_aws_is_one_line(cloud: Cloud, command: str) -> None:
 
 
 @pytest.mark.parametrize("command", ["install", "upgrade", "uninstall", "status"])
-def test_without_a_region_or_credentials_it_says_what_to_set(
-    command: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    for name in ("AWS_DEFAULT_REGION", "AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_PROFILE"):
-        monkeypatch.delenv(name, raising=False)
-    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
-        monkeypatch.setenv(name, str(tmp_path / "none"))
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+def test_without_a_region_or_credentials_it_says_what_to_set(command: str) -> None:
     machine = Machine(clock=lambda: at(0), new_id=lambda: "1", wait=lambda _: None, release=a_release())
-    result = CliRunner().invoke(main, [command], obj=machine)
+    result = CliRunner().invoke(main, [command], obj=machine, env=NOBODYS)
     assert trouble(result) == "No Region is set: give --region, or set AWS_REGION."
-    result = CliRunner().invoke(main, [command, "--region", REGION], obj=machine)
+    result = CliRunner().invoke(main, [command, "--region", REGION], obj=machine, env=NOBODYS)
     assert trouble(result).startswith("No AWS credentials were found: set them up")
 
 

@@ -182,6 +182,11 @@ ACCOUNTS: Final = f'accounts: [{{id: "{SHOP}"}}]'
             id="a unit by name",
         ),
         pytest.param(
+            f"version: 1\nregions: [eu-west-1]\nstack: '*'\n{ACCOUNTS}",
+            "3: stack: must be the name of a stack, or the beginning of one and *",
+            id="the end of a name",
+        ),
+        pytest.param(
             f"version: 1\nregion: eu-west-1\n{ACCOUNTS}", "2: region: is not a known key", id="a typo"
         ),
     ],

@@ -158,22 +158,11 @@ def test_the_stacks_of_a_stack_set_are_found_in_the_accounts_of_a_unit(
     ]
 
 
-@pytest.mark.parametrize(
-    ("stack", "told"),
-    [
-        pytest.param(
-            "StackSet-Other-*", "one stack StackSet-Other-* in us-east-1, and there is none.", id="none"
-        ),
-        pytest.param("*", "must be the name of a stack, or the beginning of one and *", id="any"),
-    ],
-)
-def test_a_name_that_fits_no_stack_is_told(
-    organization: Organization, tmp_path: Path, stack: str, told: str
-) -> None:
+def test_a_name_that_fits_no_stack_is_told(organization: Organization, tmp_path: Path) -> None:
     rolled_out(organization.shop)
-    outcome = usher(tmp_path, organization, "list", stack=f"'{stack}'")
-    assert outcome.exit_code in (1, 2)
-    assert told in outcome.stderr
+    outcome = usher(tmp_path, organization, "list", stack="'StackSet-Other-*'")
+    assert outcome.exit_code == 1
+    assert "one stack StackSet-Other-* in us-east-1, and there is none." in outcome.stderr
 
 
 def test_two_stacks_that_fit_are_told(organization: Organization, tmp_path: Path) -> None:
@@ -220,8 +209,8 @@ def test_each_region_of_a_stack_set_has_its_own_bucket(organization: Organizatio
 
 @pytest.mark.filterwarnings("ignore:Tried to parse AWS")  # policies, which moto has not
 @pytest.mark.parametrize("name", ["code-bucket.yaml", "operators-bus.yaml"])
-def test_a_template_of_the_operators_account_can_be_deployed(organization: Organization, name: str) -> None:
-    assert organization.root
+@mock_aws
+def test_a_template_of_the_operators_account_can_be_deployed(name: str) -> None:
     api = client("cloudformation")
     body = (EXAMPLES / name).read_text(encoding="utf-8")
     api.create_stack(StackName="one", TemplateBody=body, Parameters=[ORGANIZATION])

@@ -84,11 +84,6 @@ def test_wake_ups_are_sent_for(action: Action, expected: list[float]) -> None:
     ("action", "expected"),
     [
         pytest.param(due_in(20), ["action-1 version 7 in 20 s", "stored"], id="delayed, before it"),
-        pytest.param(
-            due_in(20, timeout=30),
-            ["action-1 version 7 in 20 s", "action-1 version 7 in 25 s", "stored"],
-            id="both of a short timeout, before it",
-        ),
         pytest.param(due_in(0), ["stored", "action-1 version 7 in 0 s"], id="immediate, after it"),
         pytest.param(
             due_in(-3, timeout=30),

@@ -7,8 +7,6 @@ from dataclasses import replace
 from math import ceil
 from typing import TYPE_CHECKING, Any, Final
 
-import pytest
-
 from tests.factories import an_action, at
 from tests.memory_account import MemoryStack
 from tests.units import size_of
@@ -74,14 +72,8 @@ class OpenTable:
         self._units.used(max(1, ceil(size / 4096)) * (1 if consistent else 0.5))
 
 
-@pytest.fixture(scope="module")
-def stack() -> MemoryStack:
-    return MemoryStack()
-
-
-def test_five_thousand_open_actions_are_read_within_the_bound_and_fifty_are_loaded(
-    stack: MemoryStack,
-) -> None:
+def test_five_thousand_open_actions_are_read_within_the_bound_and_fifty_are_loaded() -> None:
+    stack = MemoryStack()
     units = ReadUnits(A_MINUTE, lambda: stack.now)
     table = OpenTable(units)
     for number in range(OPEN):

@@ -26,130 +26,139 @@ DRAINED = {"signal": "drained"}
 NINETY_SECONDS = {"elapsed": "90s"}
 HALF_A_MINUTE = hook_terms(heartbeat_timeout=timedelta(seconds=30))
 FAILED = a_signal(status=Status.FAILED, message="disk full")
+PATIENT = a_policy(give_up_after="45m")
+LETS_GO = a_policy(give_up_after="45m", on_give_up="CONTINUE")
+STALLS = a_policy(stalled_after="10m")
+BOTH = a_policy(give_up_after="45m", on_give_up="CONTINUE", stalled_after="10m")
+NOTHING = "nothing to wait for"
+SAYS_DONE = "done: signal jobs-finished says done"
+SAYS_FAILED = "failed: signal jobs-finished says failed: disk full"
+GAVE_UP = "gave up after 45m"
+STALLED = "stalled: no progress for 10m"
 
 
 def completes(result: Result, reason: str, next_look_at: datetime) -> Complete:
     return Complete(result=result, reason=reason, next_look_at=next_look_at)
 
 
-def case(case_id: str, action: Action, now: float, result: str, reason: str) -> Any:
-    return pytest.param(action, at(now), Result(result), reason, id=case_id)
+def case(case_id: str, now: float, result: str, reason: str, **changes: Any) -> Any:
+    """An action with such changes, which is completed at that second."""
+    return pytest.param(an_action(**changes), at(now), Result(result), reason, id=case_id)
 
 
 REASONS = [
-    case("nothing to wait for", an_action(policy=a_policy([])), 0, "CONTINUE", "nothing to wait for"),
+    case("nothing to wait for", 0, "CONTINUE", NOTHING, policy=a_policy([])),
     case(
         "nothing to wait for, with a result of its own",
-        an_action(policy=a_policy([], on_success="ABANDON")),
         0,
         "ABANDON",
-        "nothing to wait for",
+        NOTHING,
+        policy=a_policy([], on_success="ABANDON"),
     ),
-    case("elapsed", an_action(policy=a_policy([NINETY_SECONDS])), 90, "CONTINUE", "done: 1m30s elapsed"),
-    case(
-        "signal done",
-        an_action(signals=(a_signal(),)),
-        60,
-        "CONTINUE",
-        "done: signal jobs-finished says done",
-    ),
-    case(
-        "signal done, with its message",
-        an_action(signals=(a_signal(message="12 jobs"),)),
-        60,
-        "CONTINUE",
-        "done: signal jobs-finished says done: 12 jobs",
-    ),
+    case("elapsed", 90, "CONTINUE", "done: 1m30s elapsed", policy=a_policy([NINETY_SECONDS])),
+    case("signal done", 60, "CONTINUE", SAYS_DONE, signals=(a_signal(),)),
+    case("done, and why", 60, "CONTINUE", f"{SAYS_DONE}: 12 jobs", signals=(a_signal(message="12 jobs"),)),
     case(
         "all of several conditions",
-        an_action(policy=a_policy([NINETY_SECONDS, JOBS]), signals=(a_signal(),)),
         90,
         "CONTINUE",
         "done: 1m30s elapsed; signal jobs-finished says done",
+        policy=a_policy([NINETY_SECONDS, JOBS]),
+        signals=(a_signal(),),
     ),
     case(
         "done, with a result of its own",
-        an_action(policy=a_policy([JOBS], on_success="ABANDON"), signals=(a_signal(),)),
         60,
         "ABANDON",
-        "done: signal jobs-finished says done",
+        SAYS_DONE,
+        policy=a_policy(on_success="ABANDON"),
+        signals=(a_signal(),),
     ),
-    case(
-        "signal failed",
-        an_action(signals=(FAILED,)),
-        60,
-        "ABANDON",
-        "failed: signal jobs-finished says failed: disk full",
-    ),
+    case("signal failed", 60, "ABANDON", SAYS_FAILED, signals=(FAILED,)),
     case(
         "signal failed, with a result of its own",
-        an_action(policy=a_policy([JOBS], on_failure="CONTINUE"), signals=(FAILED,)),
         60,
         "CONTINUE",
-        "failed: signal jobs-finished says failed: disk full",
+        SAYS_FAILED,
+        policy=a_policy(on_failure="CONTINUE"),
+        signals=(FAILED,),
     ),
     case(
-        "one of several failed",
-        an_action(policy=a_policy([DRAINED, JOBS]), signals=(FAILED,)),
-        60,
-        "ABANDON",
-        "failed: signal jobs-finished says failed: disk full",
+        "one of two failed", 60, "ABANDON", SAYS_FAILED, policy=a_policy([DRAINED, JOBS]), signals=(FAILED,)
     ),
-    case(
-        "gave up",
-        an_action(policy=a_policy(give_up_after="45m", on_give_up="CONTINUE")),
-        2700,
-        "CONTINUE",
-        "gave up after 45m",
-    ),
+    case("gave up", 2700, "CONTINUE", GAVE_UP, policy=LETS_GO),
     case(
         "gave up, by the hook's default result CONTINUE",
-        an_action(policy=a_policy(give_up_after="45m"), hook=hook_terms(default_result=Result.CONTINUE)),
         2700,
         "CONTINUE",
-        "gave up after 45m",
+        GAVE_UP,
+        policy=PATIENT,
+        hook=hook_terms(default_result=Result.CONTINUE),
     ),
-    case(
-        "gave up, by the hook's default result ABANDON",
-        an_action(policy=a_policy(give_up_after="45m")),
-        2700,
-        "ABANDON",
-        "gave up after 45m",
-    ),
-    case("gave up before 3,000 s", an_action(hook=HALF_A_MINUTE), 2850, "ABANDON", "gave up after 47m30s"),
-    case(
-        "stalled, with no progress at all",
-        an_action(policy=a_policy(stalled_after="10m")),
-        600,
-        "ABANDON",
-        "stalled: no progress for 10m",
-    ),
-    case(
-        "stalled, after some progress",
-        an_action(policy=a_policy(stalled_after="10m"), progress_at=at(300)),
-        900,
-        "ABANDON",
-        "stalled: no progress for 10m",
-    ),
+    case("gave up, by the hook's default result ABANDON", 2700, "ABANDON", GAVE_UP, policy=PATIENT),
+    case("gave up before 3,000 s", 2850, "ABANDON", "gave up after 47m30s", hook=HALF_A_MINUTE),
+    case("stalled, with no progress at all", 600, "ABANDON", STALLED, policy=STALLS),
+    case("stalled, after some progress", 900, "ABANDON", STALLED, policy=STALLS, progress_at=at(300)),
     case(
         "stalled, with a result of its own",
-        an_action(policy=a_policy(stalled_after="10m", on_failure="CONTINUE")),
         600,
         "CONTINUE",
-        "stalled: no progress for 10m",
+        STALLED,
+        policy=a_policy(stalled_after="10m", on_failure="CONTINUE"),
     ),
     case(
         "stalled counts from the start where the progress is older",
-        an_action(policy=a_policy(stalled_after="1m"), progress_at=at(-60)),
         60,
         "ABANDON",
         "stalled: no progress for 1m",
+        policy=a_policy(stalled_after="1m"),
+        progress_at=at(-60),
+    ),
+]
+FIRST_OF_SEVERAL = [
+    case(
+        "failed before done: one of two",
+        60,
+        "ABANDON",
+        SAYS_FAILED,
+        policy=a_policy([DRAINED, JOBS]),
+        signals=(a_signal(name="drained", event_id="e-2"), FAILED),
+    ),
+    case("failed before gave up", 2700, "ABANDON", SAYS_FAILED, policy=LETS_GO, signals=(FAILED,)),
+    case("failed before stalled", 600, "ABANDON", SAYS_FAILED, policy=STALLS, signals=(FAILED,)),
+    case("done before gave up", 2700, "CONTINUE", SAYS_DONE, policy=PATIENT, signals=(a_signal(),)),
+    case("done before stalled", 600, "CONTINUE", SAYS_DONE, policy=STALLS, signals=(a_signal(),)),
+    case(
+        "elapsed before gave up, at the same moment",
+        90,
+        "CONTINUE",
+        "done: 1m30s elapsed",
+        policy=a_policy([NINETY_SECONDS], give_up_after="90s", on_give_up="ABANDON"),
+    ),
+    case(
+        "gave up before stalled, at the same moment",
+        600,
+        "CONTINUE",
+        "gave up after 10m",
+        policy=a_policy(give_up_after="10m", on_give_up="CONTINUE", stalled_after="10m"),
+    ),
+    case("stalled first, seen after both", 3000, "ABANDON", STALLED, policy=BOTH),
+    case("gave up first, seen after both", 3000, "CONTINUE", GAVE_UP, policy=BOTH, progress_at=at(2400)),
+    case(
+        "any result before a question about an outcome event",
+        120,
+        "CONTINUE",
+        NOTHING,
+        policy=a_policy([]),
+        activity_end=an_activity_end(),
     ),
 ]
 
 
-@pytest.mark.parametrize(("action", "now", "result", "reason"), REASONS)
-def test_an_action_is_completed_for(action: Action, now: datetime, result: Result, reason: str) -> None:
+@pytest.mark.parametrize(("action", "now", "result", "reason"), [*REASONS, *FIRST_OF_SEVERAL])
+def test_an_action_is_completed_for_the_first_reason_that_holds(
+    action: Action, now: datetime, result: Result, reason: str
+) -> None:
     decision = decide(action, now)
 
     assert isinstance(decision, Complete)
@@ -166,95 +175,6 @@ def test_and_not_a_microsecond_before_its_time_for(
     decision = decide(action, now - MICROSECOND)
 
     assert not isinstance(decision, Complete), (result, reason)
-
-
-@pytest.mark.parametrize(
-    ("action", "now", "result", "reason"),
-    [
-        case(
-            "failed before done: one of two",
-            an_action(
-                policy=a_policy([DRAINED, JOBS]), signals=(a_signal(name="drained", event_id="e-2"), FAILED)
-            ),
-            60,
-            "ABANDON",
-            "failed: signal jobs-finished says failed: disk full",
-        ),
-        case(
-            "failed before gave up",
-            an_action(policy=a_policy(give_up_after="45m", on_give_up="CONTINUE"), signals=(FAILED,)),
-            2700,
-            "ABANDON",
-            "failed: signal jobs-finished says failed: disk full",
-        ),
-        case(
-            "failed before stalled",
-            an_action(policy=a_policy(stalled_after="10m"), signals=(FAILED,)),
-            600,
-            "ABANDON",
-            "failed: signal jobs-finished says failed: disk full",
-        ),
-        case(
-            "done before gave up",
-            an_action(policy=a_policy(give_up_after="45m", on_give_up="ABANDON"), signals=(a_signal(),)),
-            2700,
-            "CONTINUE",
-            "done: signal jobs-finished says done",
-        ),
-        case(
-            "done before stalled",
-            an_action(policy=a_policy(stalled_after="10m"), signals=(a_signal(),)),
-            600,
-            "CONTINUE",
-            "done: signal jobs-finished says done",
-        ),
-        case(
-            "elapsed before gave up, at the same moment",
-            an_action(policy=a_policy([NINETY_SECONDS], give_up_after="90s", on_give_up="ABANDON")),
-            90,
-            "CONTINUE",
-            "done: 1m30s elapsed",
-        ),
-        case(
-            "gave up before stalled, at the same moment",
-            an_action(policy=a_policy(give_up_after="10m", on_give_up="CONTINUE", stalled_after="10m")),
-            600,
-            "CONTINUE",
-            "gave up after 10m",
-        ),
-        case(
-            "stalled first, seen after the time to give up",
-            an_action(policy=a_policy(give_up_after="45m", on_give_up="CONTINUE", stalled_after="10m")),
-            3000,
-            "ABANDON",
-            "stalled: no progress for 10m",
-        ),
-        case(
-            "gave up first, seen after the time to stall",
-            an_action(
-                policy=a_policy(give_up_after="45m", on_give_up="CONTINUE", stalled_after="10m"),
-                progress_at=at(2400),
-            ),
-            3000,
-            "CONTINUE",
-            "gave up after 45m",
-        ),
-        case(
-            "any result before a question about an outcome event",
-            an_action(policy=a_policy([]), activity_end=an_activity_end()),
-            120,
-            "CONTINUE",
-            "nothing to wait for",
-        ),
-    ],
-)
-def test_where_several_reasons_hold_the_first_is(
-    action: Action, now: datetime, result: Result, reason: str
-) -> None:
-    decision = decide(action, now)
-
-    assert isinstance(decision, Complete)
-    assert (decision.result, decision.reason) == (result, reason)
 
 
 @pytest.mark.parametrize(
@@ -644,13 +564,7 @@ def test_a_result_comes_exactly_when_something_justifies_it(
 
 @examples(100)
 @given(edge_cases(), st.timedeltas(timedelta(0), timedelta(hours=50)))
-@example(
-    (
-        an_action(policy=a_policy(give_up_after="45m", on_give_up="CONTINUE", stalled_after="10m")),
-        at(600),
-    ),
-    timedelta(minutes=40),
-)
+@example((an_action(policy=BOTH), at(600)), timedelta(minutes=40))
 def test_a_late_look_comes_to_the_result_of_a_timely_one(
     situation: tuple[Action, datetime], later: timedelta
 ) -> None:

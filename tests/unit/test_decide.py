@@ -351,28 +351,6 @@ def walk(action: Action, now: datetime | None = None) -> list[Step]:
     raise AssertionError(f"no result after {len(steps)} decisions: {steps[-3:]}")
 
 
-def test_a_30_second_hook_without_give_up_after_is_decided_before_3000_seconds() -> None:
-    last = walk(an_action(hook=HALF_A_MINUTE))[-1]
-
-    assert last.now == at(2850)
-    assert last.decision == completes(Result.ABANDON, "gave up after 47m30s", last.decision.next_look_at)
-
-
-def test_a_one_hour_hook_that_waits_20_minutes_never_beats() -> None:
-    steps = walk(an_action(policy=a_policy([{"elapsed": "20m"}])))
-
-    assert [(step.now, type(step.decision)) for step in steps] == [(at(0), Wait), (at(1200), Complete)]
-
-
-def test_a_30_second_hook_that_waits_10_minutes_needs_at_most_45_beats() -> None:
-    action = an_action(hook=HALF_A_MINUTE, policy=a_policy([{"elapsed": "10m"}]))
-
-    last = walk(action)[-1]
-
-    assert last.now == at(600)
-    assert last.action.heartbeats <= 45
-
-
 def test_a_heartbeat_goes_out_in_the_second_that_is_booked_for_it() -> None:
     action = an_action(booked_at=at(1000))
 

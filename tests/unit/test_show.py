@@ -10,7 +10,7 @@ import pytest
 
 from tests.factories import a_policy, a_signal, an_activity_end, at, hook_terms
 from tests.memory_account import MemoryStack, deployed, refused
-from usher.core.action import Code, OperatorNote, Outcome, Phase, Result, Status, Transition
+from usher.core.action import Code, OperatorNote, Outcome, Phase, Result, Status
 from usher.core.finding import ConditionStatus, Finding, Findings
 
 if TYPE_CHECKING:
@@ -129,34 +129,12 @@ def test_the_json_has_what_the_list_has_and_the_whole_record(deployed: MemorySta
 
 
 @pytest.mark.parametrize(
-    ("transition", "end", "line"),
+    ("end", "line"),
     [
         pytest.param(
-            Transition.LAUNCHING,
-            {"detail": "EC2 Instance Launch Successful"},
-            "  in service at 2026-03-01T12:02:00Z: EC2 Instance Launch Successful",
-            id="launched",
+            {}, "  terminated at 2026-03-01T12:02:00Z: EC2 Instance Terminate Successful", id="an event tells"
         ),
         pytest.param(
-            Transition.TERMINATING,
-            {},
-            "  terminated at 2026-03-01T12:02:00Z: EC2 Instance Terminate Successful",
-            id="terminated",
-        ),
-        pytest.param(
-            Transition.LAUNCHING,
-            {"detail": "EC2 Instance Launch Unsuccessful: no", "succeeded": False},
-            "  launch abandoned at 2026-03-01T12:02:00Z: EC2 Instance Launch Unsuccessful: no",
-            id="failed",
-        ),
-        pytest.param(
-            Transition.TERMINATING,
-            {"destination": "WarmPool"},
-            "  back in the warm pool at 2026-03-01T12:02:00Z: EC2 Instance Terminate Successful",
-            id="returned",
-        ),
-        pytest.param(
-            Transition.TERMINATING,
             {"is_event": False, "detail": "the instance is InService"},
             "  no outcome event, but the instance is InService",
             id="in doubt",
@@ -164,9 +142,9 @@ def test_the_json_has_what_the_list_has_and_the_whole_record(deployed: MemorySta
     ],
 )
 def test_a_closed_action_is_shown_with_how_it_and_its_activity_ended(
-    deployed: MemoryStack, transition: Transition, end: dict[str, Any], line: str
+    deployed: MemoryStack, end: dict[str, Any], line: str
 ) -> None:
-    action = deployed.opened(hook=hook_terms(transition=transition))
+    action = deployed.opened()
     closed = replace(
         action,
         version=2,
@@ -176,7 +154,7 @@ def test_a_closed_action_is_shown_with_how_it_and_its_activity_ended(
         result=Result.CONTINUE,
         reason="done: signal jobs-finished says done",
         closed_at=at(90),
-        activity_end=an_activity_end(transition=transition, **end),
+        activity_end=an_activity_end(**end),
     )
     deployed.records.save(closed)
     lines = deployed.usher("show", "i-0f0e0d0c0b0a09080").stdout.splitlines()

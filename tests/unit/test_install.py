@@ -206,20 +206,27 @@ def test_ctrl_c_leaves_cloudformation_at_work_and_says_so(cloud: Cloud) -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "parameters", "says"),
+    ("command", "status", "parameters", "says"),
     [
-        ("CREATE_COMPLETE", OURS, "run `usher upgrade`"),
-        ("CREATE_COMPLETE", {}, "that `usher install` did not make: give another name by --stack"),
-        ("UPDATE_IN_PROGRESS", OURS, "(UPDATE_IN_PROGRESS): try again when it is done"),
-        ("ROLLBACK_COMPLETE", OURS, "run `usher uninstall`, then this again"),
-        ("DELETE_FAILED", OURS, "run `usher uninstall`, then this again"),
+        ("install", "CREATE_COMPLETE", OURS, "run `usher upgrade`"),
+        ("install", "CREATE_COMPLETE", {}, "that `usher install` did not make: give another name by --stack"),
+        ("install", "UPDATE_IN_PROGRESS", OURS, "(UPDATE_IN_PROGRESS): try again when it is done"),
+        ("install", "ROLLBACK_COMPLETE", OURS, "run `usher uninstall`, then this again"),
+        ("install", "DELETE_FAILED", OURS, "run `usher uninstall`, then this again"),
+        ("upgrade", None, {}, "There is no stack Usher in us-east-1: run `usher install`"),
+        ("upgrade", "CREATE_COMPLETE", {}, "The CDK made stack Usher in us-east-1"),
+        ("upgrade", "UPDATE_IN_PROGRESS", OURS, "try again when it is done"),
+        ("upgrade", "ROLLBACK_COMPLETE", OURS, "A failed installation left stack Usher"),
+        ("upgrade", "UPDATE_ROLLBACK_FAILED", OURS, "The rollback of stack Usher in us-east-1 failed"),
     ],
 )
-def test_a_stack_that_is_there_is_left_alone(
-    cloud: Cloud, status: str, parameters: dict[str, str], says: str
+def test_a_stack_that_is_not_as_the_command_needs_it_is_left_alone(
+    cloud: Cloud, command: str, status: str | None, parameters: dict[str, str], says: str
 ) -> None:
-    cloud.stack.stands(status, **parameters)
-    assert says in trouble(cloud.usher("install", "--yes"))
+    if status is not None:
+        cloud.stack.stands(status, **parameters)
+    assert says in trouble(cloud.usher(command, "--yes"))
+    assert "create_change_set" not in [name for name, _ in cloud.stack.calls]
     assert cloud.buckets == []
 
 
@@ -385,25 +392,6 @@ def test_what_hooks_need_is_never_replaced(installed: Cloud, name: str, kind: st
     installed.stack.changes = [change]
     assert trouble(installed.usher("upgrade", "--yes")).startswith(f"That replaces {name}, which hooks")
     assert "execute_change_set" not in [name for name, _ in installed.stack.calls]
-
-
-@pytest.mark.parametrize(
-    ("status", "parameters", "says"),
-    [
-        (None, {}, "There is no stack Usher in us-east-1: run `usher install`"),
-        ("CREATE_COMPLETE", {}, "The CDK made stack Usher in us-east-1"),
-        ("UPDATE_IN_PROGRESS", OURS, "try again when it is done"),
-        ("ROLLBACK_COMPLETE", OURS, "A failed installation left stack Usher"),
-        ("UPDATE_ROLLBACK_FAILED", OURS, "The rollback of stack Usher in us-east-1 failed"),
-    ],
-)
-def test_what_cannot_be_upgraded_is_left_alone(
-    cloud: Cloud, status: str | None, parameters: dict[str, str], says: str
-) -> None:
-    if status is not None:
-        cloud.stack.stands(status, **parameters)
-    assert says in trouble(cloud.usher("upgrade", "--yes"))
-    assert "create_change_set" not in [name for name, _ in cloud.stack.calls]
 
 
 def test_an_older_command_does_not_go_back_by_itself(installed: Cloud) -> None:

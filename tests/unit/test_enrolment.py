@@ -451,10 +451,11 @@ def record_of(group: GroupSeen, **changes: Any) -> Enrolled:
     return a_record(**{"group": group.name, "group_arn": group.arn, **changes})
 
 
-@given(st.integers(1, 40), st.integers(1, 15))
-def test_each_has_its_turn_in_a_round_and_comes_first_in_some_turn(many: int, size: int) -> None:
+@given(st.integers(1, 40), st.integers(1, 15), st.integers(0, 10**7))
+def test_each_has_its_turn_in_a_round_and_comes_first_in_some_turn(many: int, size: int, late: int) -> None:
     names, rounds = range(many), -(-many // size)
-    shares = [round_robin.share(names, size, turn) for turn in range(rounds * many)]
+    shares = [round_robin.share(names, size, late * rounds + turn) for turn in range(rounds * many)]
+    assert {len(share) for share in shares} == {min(size, many)}
     assert {name for share in shares[:rounds] for name in share} == {*names}
     assert {share[0] for share in shares} == {*names}
 

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
-from math import ceil
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
@@ -17,7 +16,6 @@ from usher.core.hook_items import HookSeen, HookSettings
 from usher.core.live_waits import Activity, LiveGroup, Member, UnrecordedWait
 from usher.core.open_waits import ADOPTED, OpenWaits, Place
 from usher.core.ownership import Terms
-from usher.core.round_robin import share
 from usher.core.wait_moves import WaitKind
 
 if TYPE_CHECKING:
@@ -423,14 +421,6 @@ def test_a_hook_of_cloudformation_that_is_not_as_configured_is_a_drift(
 ) -> None:
     seen = [HookSeen(name="usher-drain", settings=live)] if live else []
     assert reconcile.drifts({"usher-drain": a_hook(**hook)}, seen) == expected
-
-
-@given(names=st.lists(st.text(max_size=3), unique=True), size=st.integers(1, 9), turn=st.integers(0, 10**9))
-def test_each_name_has_its_turn_within_two_rounds(names: list[str], size: int, turn: int) -> None:
-    rounds = ceil(len(names) / size)
-    shares = [share(names, size, turn + number) for number in range(2 * rounds)]
-    assert all(len(share) <= size for share in shares)
-    assert {name for share in shares for name in share} == set(names)
 
 
 @pytest.mark.parametrize(

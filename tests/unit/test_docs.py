@@ -69,10 +69,6 @@ def test_a_fleet_file_that_the_docs_show_is_sound(tmp_path: Path) -> None:
         assert fleet_file.read(file).accounts
 
 
-def test_the_readme_shows_a_replay() -> None:
-    assert "README.md" in {page.name for page, _ in REPLAYS}
-
-
 @pytest.mark.parametrize("sample", [pytest.param(sample, id=page.name) for page, sample in REPLAYS])
 def test_a_replay_that_the_docs_show_prints_what_they_show(
     sample: str, monkeypatch: pytest.MonkeyPatch

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.factories import a_policy, an_action, at, fill, hook_terms
-from usher.core import configuration, hook_timeouts
+from tests.unit.test_reconcile import a_hook
+from usher.core import hook_timeouts
 from usher.core.action import Outcome, Phase, Result, Transition
 from usher.core.decide import Heartbeat, Wait, decide
 from usher.core.hook_items import Enrolled, Former, HookSettings
@@ -203,11 +204,4 @@ RAISED = (Former(heartbeat_timeout=HALF_A_MINUTE, until=at(-60)),)
 def test_of_all_timeouts_that_may_have_stood_when_an_action_began_the_smallest_counts(
     item: Enrolled | None, started_s: float, told: tuple[timedelta, bool]
 ) -> None:
-    hook = configuration.parse(
-        {
-            "version": 1,
-            "policies": {"park": {"until": []}},
-            "hooks": [{"name": "usher-drain", "group": "w", "transition": "terminating", "policy": "park"}],
-        }
-    ).hooks[0]
-    assert Terms(hook=hook, item=item).heartbeat_timeout(at(started_s), at(0)) == told
+    assert Terms(hook=a_hook(), item=item).heartbeat_timeout(at(started_s), at(0)) == told

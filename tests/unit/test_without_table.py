@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.factories import an_action, at, hook_terms
+from tests.unit import test_reconcile
 from usher.core import configuration
 from usher.core.held_wait import HeldWait, held_wait, with_heartbeats
 from usher.core.hook_items import Enrolled, HookState, Target
-from usher.core.live_waits import LiveGroup, Member
 from usher.core.pacing import Pace
 from usher.core.wanted_hooks import settings_of
 from usher.evaluation.call_budget import NoCallLeft
@@ -27,6 +27,8 @@ from usher_simulator.fakes.recorder import Recorder
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from datetime import datetime
+
+    from usher.core.live_waits import LiveGroup
 
 AWAY = NoAnswer("the table did not answer")
 SHORT = hook_terms(heartbeat_timeout=timedelta(seconds=30))
@@ -253,18 +255,9 @@ def live(world: World, timeout: str = "1h", **policy: str) -> LiveHolds:
 
 
 def a_group(*states: str) -> LiveGroup:
-    members = [
-        Member(instance_id=f"i-{number:09x}", state=state, is_healthy=True)
-        for number, state in enumerate(states)
-    ]
-    return LiveGroup(
-        name="workers-1",
-        tags=(),
-        members={member.instance_id: member for member in members},
-        has_pool=False,
-        seen_at=at(0),
-        is_whole=True,
-    )
+    member = test_reconcile.a_member
+    members = [member(state, instance_id=f"i-{number:09x}") for number, state in enumerate(states)]
+    return test_reconcile.a_group(*members, seen_at=at(0))
 
 
 def test_the_sweep_beats_what_waits_at_most_once_in_half_a_timeout() -> None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,6 +10,7 @@ from click.testing import CliRunner
 
 from tests.conditions import ASKED, samples_of
 from tests.recorded import BEGAN, read
+from tests.simulation.test_replay import START, TOKEN, entry, event, message, terminated
 from usher.core import configuration
 from usher_cli import traffic
 from usher_cli.main import main
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from usher.core.policy import Configuration
     from usher_simulator.replay.assumed_answers import WorkDone
 
-START = datetime(2026, 3, 1, 12, tzinfo=UTC)
-TOKEN = "11111111-2222-4333-8444-555555555555"
 SECOND_TOKEN = "22222222-2222-4333-8444-555555555555"
 INSTANCE = "i-0123456789abcdef0"
 
@@ -55,54 +53,20 @@ def at(seconds: float) -> str:
 
 def waits(seconds: float = 0, token: str = TOKEN, received_s: float | None = None) -> Entry:
     """The hook's message of a wait that begins then."""
-    body = {
-        "LifecycleHookName": "drain",
-        "AutoScalingGroupName": "web-1",
-        "LifecycleTransition": "autoscaling:EC2_INSTANCE_TERMINATING",
-        "EC2InstanceId": INSTANCE,
-        "LifecycleActionToken": token,
-        "Origin": "AutoScalingGroup",
-        "Destination": "EC2",
-        "Service": "AWS Auto Scaling",
-        "Time": at(seconds),
-    }
+    body = message(LifecycleActionToken=token, Time=at(seconds))
     return entry(body, seconds + 1 if received_s is None else received_s)
 
 
-def ended(seconds: float, began_s: float = 0, received_s: float | None = None) -> Entry:
+def ended(seconds: float, began_s: float = 0) -> Entry:
     """The outcome event of a move."""
-    detail = {
-        "Origin": "AutoScalingGroup",
-        "Destination": "EC2",
-        "EC2InstanceId": INSTANCE,
-        "AutoScalingGroupName": "web-1",
-        "ActivityId": f"activity-{seconds}",
-        "StartTime": at(began_s - 1),
-        "EndTime": at(seconds),
-    }
-    return event("EC2 Instance Terminate Successful", "aws.autoscaling", detail, seconds, received_s)
+    outcome = terminated(at(seconds))
+    outcome["detail"] |= {"ActivityId": f"activity-{seconds}", "StartTime": at(began_s - 1)}
+    return entry(outcome, seconds + 20)
 
 
 def signals(seconds: float, status: str = "done", **of: str) -> Entry:
     detail = {"Signal": "finished", "Status": status} | (of or {"InstanceId": INSTANCE})
-    return event("Usher Signal", "usher.signal", detail, seconds)
-
-
-def event(
-    kind: str, source: str, detail: dict[str, Any], seconds: float, received_s: float | None = None
-) -> Entry:
-    body = {
-        "id": f"{kind}-{seconds}".replace(" ", "-"),
-        "detail-type": kind,
-        "source": source,
-        "time": at(seconds),
-        "detail": detail,
-    }
-    return entry(body, seconds + 20 if received_s is None else received_s)
-
-
-def entry(body: dict[str, Any], received_s: float) -> Entry:
-    return Entry(source="test", received_at=START + timedelta(seconds=received_s), body=json.dumps(body))
+    return entry(event(detail, "Usher Signal", at(seconds), "usher.signal"), seconds + 20)
 
 
 def told(configuration: Configuration, work_done: WorkDone | None, *entries: Entry) -> dict[str, Any]:
@@ -317,8 +281,7 @@ hooks: [{name: drain, group: web-1, transition: terminating, heartbeat_timeout: 
 
 def command(folder: Path, *options: str) -> Any:
     (folder / "hooks.yaml").write_text(YAML)
-    message = waits()
-    (folder / "traffic.json").write_text(message.body)
+    (folder / "traffic.json").write_text(waits().body)
     arguments = ["replay", str(folder / "traffic.json"), "--hooks", str(folder / "hooks.yaml"), *options]
     return CliRunner().invoke(main, arguments)
 

@@ -110,6 +110,7 @@ def test_the_request_id_of_the_header_is_that_of_the_document(
         ("Action=MakeCoffee", "InvalidAction"),
         ("Action=<\x00>", "InvalidAction"),
         ("Action=PutLifecycleHook&AutoScalingGroupName.member.1=x", "MalformedInput"),
+        ("Action=PutLifecycleHook&HeartbeatTimeout.member.1=5", "MalformedInput"),
         ("Action=PutLifecycleHook&RoleARN=x&RoleARN.a=y", "MalformedInput"),
         ("Action=DescribeLifecycleHooks&LifecycleHookNames.member=x", "MalformedInput"),
         ("Action=DescribeLifecycleHooks&LifecycleHookNames.member.first=x", "MalformedInput"),

@@ -35,9 +35,7 @@ from usher.ports.records import Raw
 from usher_cli import traffic
 from usher_cli.main import main
 from usher_cli.traffic import Unreadable
-from usher_simulator.autoscaling.client import respond_to
 from usher_simulator.autoscaling.lifecycle_actions import EndedBy, Wait
-from usher_simulator.autoscaling.query_protocol import ApiError
 from usher_simulator.fakes.file_items import FileItems
 from usher_simulator.fakes.one_by_one import OneByOne
 from usher_simulator.fakes.parts import intake_of, sweep_of
@@ -45,12 +43,11 @@ from usher_simulator.replay.replay import Entry, replay
 from usher_simulator.replay.world import VISIBILITY_TIMEOUT, World
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
     from pathlib import Path
 
     from usher.core.policy import Configuration
     from usher.intake.intake import Intake
-    from usher_simulator.autoscaling.query_protocol import Request
 
 MOST_CUTS = 70  # from then on a 30-second hook only repeats itself
 OTHER_TOKEN = "22222222-2222-4333-8444-555555555555"
@@ -557,23 +554,3 @@ def test_a_place_is_told_as_it_is(tmp_path: Path) -> None:
     file.write_text("\n" * 99 + "{\n")
     outcome = CliRunner().invoke(main, ["replay", str(file), "--hooks", "usher_cli/sample/hooks.yaml"])
     assert f"{file}:100: not JSON" in outcome.stdout
-
-
-# The simulator at the wire
-
-
-@pytest.mark.parametrize(
-    "body",
-    [
-        "Action=DescribeAutoScalingInstances&InstanceIds.member=i-1",
-        "Action=DescribeAutoScalingInstances&InstanceIds.member.x=i-1",
-        "Action=DescribeAutoScalingInstances&InstanceIds.member.1=i-1&MaxRecords.member.1=5",
-    ],
-)
-def test_a_malformed_request_is_answered_with_an_error(body: str) -> None:
-    def answer(request: Request) -> Mapping[str, Any]:
-        raise ApiError("ValidationError", f"no {request.operation}")
-
-    status, text = respond_to(body, answer, "request-1")
-    assert status == 400
-    assert "MalformedInput" in text

@@ -527,14 +527,6 @@ def test_a_capture_from_the_end_of_time_is_refused_and_stops_nothing(tmp_path: P
     assert found == [(Unreadable, f"{file}:1"), (Entry, f"{file}:2")]
 
 
-def test_a_line_ends_where_json_lines_says_and_not_at_any_separator(tmp_path: Path) -> None:
-    """U+2028, U+0085 and others stand unescaped in JSON text; str.splitlines breaks there."""
-    file = tmp_path / "a.jsonl"
-    body = {**message(), "NotificationMetadata": "one\u2028two\u0085three"}
-    file.write_text(json.dumps(body, ensure_ascii=False) + "\n", encoding="utf-8")
-    assert [type(found) for found in traffic.read((str(file),))] == [Entry]
-
-
 def test_captures_within_captures_stop_none_of_the_others(tmp_path: Path) -> None:
     file = tmp_path / "a.jsonl"
     deep = '{"received_at":"2026-03-01T12:00:00Z","body":' * 800 + "1" + "}" * 800

@@ -125,21 +125,6 @@ def at_door(account: Account, door: Door, **named: Any) -> None:
 # -- PutLifecycleHook and DescribeLifecycleHooks (1.1) ---------------------------------------------
 
 
-def test_a_new_hook_has_the_defaults_of_aws_and_shows_nothing_that_is_not_set() -> None:
-    account = with_group()
-    put_new(account)
-    assert hooks(account) == [
-        {
-            "LifecycleHookName": "hook",
-            "AutoScalingGroupName": GROUP,
-            "LifecycleTransition": LAUNCHING,
-            "HeartbeatTimeout": 3600,
-            "GlobalTimeout": 172_800,
-            "DefaultResult": "ABANDON",
-        }
-    ]
-
-
 def test_a_new_hook_keeps_all_that_it_is_given() -> None:
     account = with_group()
     with_inbox(account)

@@ -532,19 +532,6 @@ def test_a_result_that_is_none_is_refused(result: str) -> None:
     assert (code, status, wait.is_open) == ("ValidationError", 400, True)
 
 
-def test_an_abandoned_launch_ends_its_instance() -> None:  # 2.2
-    account, wait = waiting()
-    account.client.suspend_processes(AutoScalingGroupName=GROUP, ScalingProcesses=["Launch"])
-    account.client.complete_lifecycle_action(
-        AutoScalingGroupName=GROUP,
-        LifecycleHookName="hook",
-        LifecycleActionToken=wait.token,
-        LifecycleActionResult="ABANDON",
-    )
-    run(account)
-    assert states(account) == []
-
-
 # -- busy (1.2) ------------------------------------------------------------------------------------
 
 

@@ -191,11 +191,6 @@ def test_hooks_are_described_by_name_and_unknown_names_are_passed_over() -> None
     assert [hook["LifecycleHookName"] for hook in hooks(account, "c", "a", "x")] == ["a", "c"]
 
 
-def test_there_are_two_types_of_hook() -> None:
-    types = an_account(START).client.describe_lifecycle_hook_types()["LifecycleHookTypes"]
-    assert types == [LAUNCHING, TERMINATING]
-
-
 @pytest.mark.parametrize(
     ("name", "parameters"),
     [
@@ -225,13 +220,6 @@ def test_what_breaks_a_rule_is_refused_and_not_put(name: str, parameters: dict[s
     code, _, status = refused(call, AutoScalingGroupName=GROUP, LifecycleHookName=name, **parameters)
     assert (code, status) == ("ValidationError", 400)
     assert hooks(account) == []
-
-
-@pytest.mark.parametrize("seconds", [30, 7200])
-def test_the_edges_of_the_heartbeat_timeout_are_taken(seconds: int) -> None:
-    account = with_group()
-    put_new(account, HeartbeatTimeout=seconds)
-    assert hooks(account)[0]["HeartbeatTimeout"] == seconds
 
 
 def test_the_51st_hook_is_one_too_many_and_an_update_is_not() -> None:  # 1.1, 1.2

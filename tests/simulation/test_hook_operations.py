@@ -31,6 +31,14 @@ TERMINATING: Final = "autoscaling:EC2_INSTANCE_TERMINATING"
 UNKNOWN_TOKEN: Final = "00000000-0000-4000-8000-000000000000"
 Door = Literal["complete_lifecycle_action", "record_lifecycle_action_heartbeat"]
 DOORS: Final[tuple[Door, ...]] = ("complete_lifecycle_action", "record_lifecycle_action_heartbeat")
+GIVEN: Final[dict[str, Any]] = {
+    "LifecycleTransition": TERMINATING,
+    "NotificationTargetARN": QUEUE,
+    "RoleARN": ROLE,
+    "NotificationMetadata": "owner=jobs",
+    "HeartbeatTimeout": 30,
+    "DefaultResult": "CONTINUE",
+}
 
 
 class Inbox(list[str]):
@@ -118,7 +126,7 @@ def states(account: Account) -> list[str]:
 def at_door(account: Account, door: Door, **named: Any) -> None:
     """Complete or beat the action that is named."""
     result: Any = {"LifecycleActionResult": "CONTINUE"} if door == "complete_lifecycle_action" else {}
-    fields = {"AutoScalingGroupName": GROUP, "LifecycleHookName": "hook"} | named | result
+    fields = {"AutoScalingGroupName": GROUP, "LifecycleHookName": "hook"} | result | named
     getattr(account.client, door)(**fields)
 
 
@@ -128,17 +136,9 @@ def at_door(account: Account, door: Door, **named: Any) -> None:
 def test_a_new_hook_keeps_all_that_it_is_given() -> None:
     account = with_group()
     with_inbox(account)
-    given: dict[str, Any] = {
-        "LifecycleTransition": TERMINATING,
-        "NotificationTargetARN": QUEUE,
-        "RoleARN": ROLE,
-        "NotificationMetadata": "owner=jobs",
-        "HeartbeatTimeout": 30,
-        "DefaultResult": "CONTINUE",
-    }
-    put(account, **given)
+    put(account, **GIVEN)
     assert hooks(account) == [
-        given | {"LifecycleHookName": "hook", "AutoScalingGroupName": GROUP, "GlobalTimeout": 3000}
+        GIVEN | {"LifecycleHookName": "hook", "AutoScalingGroupName": GROUP, "GlobalTimeout": 3000}
     ]
 
 
@@ -159,15 +159,7 @@ def test_an_update_keeps_what_it_leaves_out(change: dict[str, Any]) -> None:
     account = with_group()
     with_inbox(account)
     with_inbox(account, OTHER_QUEUE)
-    put(
-        account,
-        LifecycleTransition=TERMINATING,
-        NotificationTargetARN=QUEUE,
-        RoleARN=ROLE,
-        NotificationMetadata="owner=jobs",
-        HeartbeatTimeout=30,
-        DefaultResult="CONTINUE",
-    )
+    put(account, **GIVEN)
     (before,) = hooks(account)
     put(account, **{key: value for key, value in change.items() if key != "GlobalTimeout"})
     assert hooks(account) == [before | change]
@@ -216,20 +208,15 @@ def test_hooks_are_described_by_name_and_unknown_names_are_passed_over() -> None
 )
 def test_what_breaks_a_rule_is_refused_and_not_put(name: str, parameters: dict[str, Any]) -> None:
     account = with_group()
-    call = account.client.put_lifecycle_hook
-    code, _, status = refused(call, AutoScalingGroupName=GROUP, LifecycleHookName=name, **parameters)
+    code, _, status = refused(put, account=account, name=name, **parameters)
     assert (code, status) == ("ValidationError", 400)
     assert hooks(account) == []
 
 
 def test_the_51st_hook_is_one_too_many_and_an_update_is_not() -> None:  # 1.1, 1.2
-    account = with_group()
-    for number in range(50):
-        put_new(account, f"hook-{number}")
-    call = account.client.put_lifecycle_hook
-    code, _, status = refused(
-        call, AutoScalingGroupName=GROUP, LifecycleHookName="hook-50", LifecycleTransition=LAUNCHING
-    )
+    account = with_group(LifecycleHookSpecificationList=[spec(f"hook-{number}") for number in range(49)])
+    put_new(account, "hook-49")
+    code, _, status = refused(put_new, account=account, name="hook-50")
     assert (code, status) == ("LimitExceeded", 400)
     put(account, "hook-0", HeartbeatTimeout=30)
     assert len(hooks(account)) == 50
@@ -285,11 +272,8 @@ def test_an_update_to_a_target_that_is_absent_changes_nothing() -> None:  # 1.2
     with_inbox(account)
     put_new(account, NotificationTargetARN=QUEUE, RoleARN=ROLE)
     before = hooks(account)
-    call = account.client.put_lifecycle_hook
-    change: Any = {"NotificationTargetARN": OTHER_QUEUE, "HeartbeatTimeout": 30}
-    assert (
-        refused(call, AutoScalingGroupName=GROUP, LifecycleHookName="hook", **change)[0] == "ValidationError"
-    )
+    change = {"NotificationTargetARN": OTHER_QUEUE, "HeartbeatTimeout": 30}
+    assert refused(put, account=account, **change)[0] == "ValidationError"
     assert hooks(account) == before
 
 
@@ -510,13 +494,8 @@ def test_of_a_token_and_an_instance_that_differ_the_one_assumed_counts(token_win
 @pytest.mark.parametrize("result", ["continue", "CANCEL", "Continue"])
 def test_a_result_that_is_none_is_refused(result: str) -> None:
     account, wait = waiting()
-    code, _, status = refused(
-        account.client.complete_lifecycle_action,
-        AutoScalingGroupName=GROUP,
-        LifecycleHookName="hook",
-        LifecycleActionToken=wait.token,
-        LifecycleActionResult=result,
-    )
+    named = {"LifecycleActionToken": wait.token, "LifecycleActionResult": result}
+    code, _, status = refused(at_door, account=account, door=DOORS[0], **named)
     assert (code, status, wait.is_open) == ("ValidationError", 400, True)
 
 

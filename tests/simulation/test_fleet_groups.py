@@ -144,23 +144,6 @@ def test_bounds_that_move_take_the_desired_capacity_with_them() -> None:
 # -- the end of a group (2.6, 9.15, 9.16) ----------------------------------------------------------
 
 
-def test_a_group_with_instances_is_deleted_by_force_only() -> None:  # 9.16
-    site = a_site()
-    assert site.refused("DeleteAutoScalingGroup", AutoScalingGroupName=GROUP) == (
-        "ResourceInUse: You cannot delete an AutoScalingGroup while there are instances or pending Spot "
-        "instance request(s) still in the group."
-    )
-    site.of_group("DeleteAutoScalingGroup", ForceDelete=True)
-    site.run()
-    assert site.call("DescribeAutoScalingGroups")["AutoScalingGroups"] == []
-
-
-def test_an_empty_group_is_deleted_without_force() -> None:
-    site = a_site(desired=0)
-    site.of_group("DeleteAutoScalingGroup")
-    assert site.call("DescribeAutoScalingGroups")["AutoScalingGroups"] == []
-
-
 def test_a_force_delete_is_refused_while_the_policy_retains() -> None:  # 2.6
     site = a_site(InstanceLifecyclePolicy=RETAIN)
     said = site.refused("DeleteAutoScalingGroup", AutoScalingGroupName=GROUP, ForceDelete=True)

@@ -131,16 +131,6 @@ def test_an_update_to_sizes_that_cannot_be_is_refused_whole(sizes: dict[str, int
     assert (group.min_size, group.max_size, group.desired) == (0, 4, 1)
 
 
-def test_bounds_that_move_take_the_desired_capacity_with_them() -> None:
-    site = a_site()
-    site.of_group("UpdateAutoScalingGroup", MinSize=3)
-    site.run()
-    assert len(site.states) == 3
-    site.of_group("UpdateAutoScalingGroup", MinSize=0, MaxSize=2)
-    site.run()
-    assert len(site.states) == 2
-
-
 # -- the end of a group (2.6, 9.15, 9.16) ----------------------------------------------------------
 
 

@@ -236,12 +236,12 @@ class Scene(OneByOne):
             AutoScalingGroupName=wait.group, LifecycleHookName=wait.hook, LifecycleActionToken=wait.token
         )
 
-    def complete_by_hand(self, wait: Wait) -> None:
+    def complete_by_hand(self, wait: Wait, result: str = "CONTINUE") -> None:
         self.client.complete_lifecycle_action(
             AutoScalingGroupName=wait.group,
             LifecycleHookName=wait.hook,
             LifecycleActionToken=wait.token,
-            LifecycleActionResult="CONTINUE",
+            LifecycleActionResult=result,
         )
 
     def run(self, minutes: float) -> None:

@@ -144,14 +144,8 @@ def test_a_launch_that_is_found_over_after_its_time_is_not_known_as_failed(is_le
     scene = Scene(gate, drain)
     scene.create("web", gate, drain)
     scene.run(1)
-    (launch,) = scene.store.actions()
     if is_let_into_service:
-        scene.client.complete_lifecycle_action(
-            AutoScalingGroupName="web",
-            LifecycleHookName="gate",
-            InstanceId=launch.instance_id,
-            LifecycleActionResult="CONTINUE",
-        )
+        scene.complete_by_hand(scene.waits()[0])
         scene.client.set_desired_capacity(AutoScalingGroupName="web", DesiredCapacity=0)
     scene.fault = lambda _: THROTTLED
     scene.run(10.2)
@@ -173,12 +167,7 @@ def test_a_launch_whose_abandon_never_reached_auto_scaling_is_not_known_as_faile
     (launch,) = scene.store.actions()
     assert (launch.phase, launch.result) == (Phase.COMPLETING, Result.ABANDON)
     faulty, scene.fault = scene.fault, lambda _: None
-    scene.client.complete_lifecycle_action(
-        AutoScalingGroupName="web",
-        LifecycleHookName="gate",
-        InstanceId=launch.instance_id,
-        LifecycleActionResult="CONTINUE",
-    )
+    scene.complete_by_hand(scene.waits()[0])
     scene.fault = faulty if answer is THROTTLED else scene.fault
     scene.run(2)
     scene.client.set_desired_capacity(AutoScalingGroupName="web", DesiredCapacity=0)

@@ -38,10 +38,7 @@ def test_what_someone_else_has_ended_is_closed_within_two_passes_though_no_event
     scene.create("web", hook)
     scene.drops = all_lost if adopted else lambda _: False
     scene.run(5)
-    complete = {"AutoScalingGroupName": "web", "InstanceId": scene.instances()[0]}
-    scene.client.complete_lifecycle_action(
-        LifecycleHookName="gate", LifecycleActionResult="CONTINUE", **complete
-    )
+    scene.complete_by_hand(scene.waits()[0])
     scene.run(4)
     action = scene.action()
     assert (action.outcome, action.reason) == (

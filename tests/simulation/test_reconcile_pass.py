@@ -113,14 +113,13 @@ def test_a_hook_that_holds_nothing_of_ours_is_tried_once_in_each_wait() -> None:
     scene.put_by_hand("theirs", HeartbeatTimeout=7200)
     scene.drops = all_lost
     scene.run(1)
-    (instance,) = scene.instances()
-    complete = {"AutoScalingGroupName": "web", "InstanceId": instance, "LifecycleActionResult": "CONTINUE"}
-    scene.client.complete_lifecycle_action(LifecycleHookName="gate", **complete)
+    ours, theirs = scene.waits()
+    scene.complete_by_hand(ours)
     scene.run(60)
     assert len(scene.calls(BEAT)) == 1
     assert scene.store.actions() == []
     assert [len(tried) for tried in scene.store.foreign_waits().values()] == [1]
-    scene.client.complete_lifecycle_action(LifecycleHookName="theirs", **complete)
+    scene.complete_by_hand(theirs)
     scene.run(3)
     assert scene.store.foreign_waits() == {}, "forgotten with the wait"
 
@@ -170,12 +169,7 @@ def test_the_termination_after_a_failed_launch_is_adopted_under_its_own_rule() -
     scene.create("web", a_hook(), drain)
     scene.drops = all_lost
     scene.run(1)
-    scene.client.complete_lifecycle_action(
-        AutoScalingGroupName="web",
-        LifecycleHookName="gate",
-        InstanceId=scene.instances()[0],
-        LifecycleActionResult="ABANDON",
-    )
+    scene.complete_by_hand(scene.waits()[0], "ABANDON")
     scene.run(4)
     action = scene.action()
     assert (action.policy.name, action.outcome) == ("park", Outcome.COMPLETED)

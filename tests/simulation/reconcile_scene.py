@@ -291,6 +291,16 @@ def all_lost(_: Mapping[str, Any]) -> bool:
     return True
 
 
+def lost(*, minutes: float, size: int = 1, **changes: Any) -> Scene:
+    """A group with a launch hook whose notifications are all lost, after so many minutes."""
+    hook = a_hook(**changes)
+    scene = Scene(hook)
+    scene.create("web", hook, size=size)
+    scene.drops = all_lost
+    scene.run(minutes)
+    return scene
+
+
 def record_of(scene: Scene, wait: Wait) -> Action:
     """The one record of a wait."""
     (found,) = [

@@ -18,6 +18,7 @@ from tests.simulation.reconcile_scene import (
     Scene,
     a_hook,
     all_lost,
+    lost,
 )
 from usher.passes.drift import MOST_HOOKS_IDLE, MOST_HOOKS_IN_USE
 from usher.ports.errors import CallRefused
@@ -57,10 +58,7 @@ def test_a_pass_over_known_waits_costs_no_call_for_an_instance() -> None:
 
 
 def test_a_pass_costs_two_calls_for_each_group_with_lost_notifications_and_one_for_each_of_them() -> None:
-    scene = Scene(a_hook())
-    scene.create("web", a_hook(), size=30)
-    scene.drops = all_lost
-    scene.run(1.9)
+    scene = lost(size=30, minutes=1.9)
     calls = calls_of_a_pass(scene)
     assert (calls.count(GROUPS), calls.count(ACTIVITIES), calls.count(HOOKS)) == (1, 1, 2)
     assert calls.count(BEAT) == 30
@@ -162,10 +160,7 @@ def test_an_instance_without_an_activity_is_adopted_also_where_its_group_was_see
 
 
 def test_a_record_that_cannot_be_read_keeps_no_other_instance_from_its_adoption() -> None:
-    scene = Scene(a_hook())
-    scene.create("web", a_hook(), size=2)
-    scene.drops = all_lost
-    scene.run(0.1)
+    scene = lost(size=2, minutes=0.1)
     unreadable, other = scene.instances()
     scene.store.is_readable = lambda instance_id: instance_id != unreadable  # type: ignore[method-assign]
     scene.clock.run_until(at(180))

@@ -15,6 +15,7 @@ from tests.simulation.reconcile_scene import (
     Scene,
     a_hook,
     all_lost,
+    lost,
     record_of,
 )
 from usher.core.action import OperatorNote, Outcome
@@ -55,10 +56,7 @@ def test_with_a_fifth_of_all_notifications_lost_all_are_adopted_in_two_passes_an
 
 
 def test_a_lost_launch_is_adopted_with_the_start_of_its_activity_and_held() -> None:
-    scene = Scene(a_hook())
-    scene.create("web", a_hook())
-    scene.drops = all_lost
-    scene.run(60)
+    scene = lost(minutes=60)
     action = scene.action()
     (wait,) = scene.waits()
     activity = scene.fleet.groups["web"].activities[0]
@@ -74,11 +72,7 @@ def test_a_lost_launch_is_adopted_with_the_start_of_its_activity_and_held() -> N
 
 
 def test_a_hook_of_the_longest_name_is_adopted_and_its_wake_ups_are_taken() -> None:
-    named = a_hook(name="h" * 255)
-    scene = Scene(named)
-    scene.create("web", named)
-    scene.drops = all_lost
-    scene.run(60)
+    scene = lost(name="h" * 255, minutes=60)
     assert scene.action().token is None
     assert [wait.is_open for wait in scene.waits()] == [True]
 
@@ -176,14 +170,11 @@ def test_the_termination_after_a_failed_launch_is_adopted_under_its_own_rule() -
 
 
 def test_what_is_adopted_has_the_metadata_of_its_hook() -> None:
-    drawn = a_hook(
+    scene = lost(
+        minutes=5,
         metadata='{"role": "db"}',
         policy=[{"when": {"metadata": {"role": "db"}}, "use": "park"}, {"use": "patient"}],
     )
-    scene = Scene(drawn)
-    scene.create("web", drawn)
-    scene.drops = all_lost
-    scene.run(5)
     action = scene.action()
     assert (action.policy.name, action.metadata) == ("park", '{"role": "db"}')
 

@@ -16,6 +16,7 @@ from tests.simulation.reconcile_scene import (
     Scene,
     a_hook,
     all_lost,
+    lost,
 )
 from usher.core.action import Outcome, Result
 from usher_simulator.autoscaling.lifecycle_actions import EndedBy
@@ -29,10 +30,7 @@ if TYPE_CHECKING:
 
 
 def test_a_token_that_comes_late_joins_the_adopted_record() -> None:
-    scene = Scene(a_hook())
-    scene.create("web", a_hook())
-    scene.drops = all_lost
-    scene.run(5)
+    scene = lost(minutes=5)
     (wait,) = scene.waits()
     body = scene.dropped[-1]
     scene.intake.take(body, "sqs")
@@ -100,10 +98,7 @@ def test_a_token_of_an_earlier_wait_that_nobody_saw_makes_no_phantom() -> None:
 
 def test_a_record_made_by_token_while_it_was_adopted_leaves_one_of_both() -> None:
     """The notification is recorded between the last read and the store of the pass."""
-    scene = Scene(a_hook())
-    scene.create("web", a_hook())
-    scene.drops = all_lost
-    scene.run(1)
+    scene = lost(minutes=1)
     opened, bodies = scene.store.open, scene.dropped
 
     def open_late(action: Action, raw: Any) -> Action:
@@ -120,10 +115,7 @@ def test_a_record_made_by_token_while_it_was_adopted_leaves_one_of_both() -> Non
 
 
 def test_a_notification_that_comes_during_the_adopting_call_is_the_record() -> None:
-    scene = Scene(a_hook())
-    scene.create("web", a_hook())
-    scene.drops = all_lost
-    scene.run(1)
+    scene = lost(minutes=1)
 
     def come(request: Request) -> None:
         if request.operation == BEAT and "InstanceId" in request.parameters:

@@ -10,7 +10,7 @@ import greenlet
 import pytest
 
 from tests.simulation.bugs.bug import planted
-from tests.simulation.planted import ALL, BUGS
+from tests.simulation.planted import ALL
 from usher.core.action import Outcome
 from usher.evaluation.sender import Sender
 from usher.evaluation.turns import Turns
@@ -187,35 +187,23 @@ def test_production_code_touches_the_store_in_steps_only(monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize(
-    "name",
+    ("world", "most", "name"),
     [
-        "completes before the result is stored",
-        "forgets its result when the call fails",
-        "looks whatever the version of its wake-up",
-        "sends no wake-ups",
+        ("two-looks", 50, "completes before the result is stored"),
+        ("two-looks", 50, "forgets its result when the call fails"),
+        ("two-looks", 50, "looks whatever the version of its wake-up"),
+        ("two-looks", 50, "sends no wake-ups"),
+        ("arrival", 150, "acknowledges what could not be stored"),
+        ("arrival", 150, "acknowledges a batch whatever failed in it"),
+        ("too-late", 150, "a result that came too late is told as the end"),
+        ("hold-and-beat", 150, "an answer writes over an operator's word"),
+        ("late-notice", 150, "a late notice is let through"),
     ],
 )
-def test_a_planted_bug_is_found_by_two_looks(name: str) -> None:
-    (bug,) = [bug for bug in BUGS if bug.name == name]
-    with planted(bug):
-        explored = explore(TWO_LOOKS, most=50)
-    assert explored.failing is not None
-
-
-@pytest.mark.parametrize(
-    ("world", "name"),
-    [
-        ("arrival", "acknowledges what could not be stored"),
-        ("arrival", "acknowledges a batch whatever failed in it"),
-        ("too-late", "a result that came too late is told as the end"),
-        ("hold-and-beat", "an answer writes over an operator's word"),
-        ("late-notice", "a late notice is let through"),
-    ],
-)
-def test_a_planted_bug_is_found_by_the_world_of_its_moment(world: str, name: str) -> None:
+def test_a_planted_bug_is_found_by_the_world_of_its_moment(world: str, most: int, name: str) -> None:
     (bug,) = [bug for bug in ALL if bug.name == name]
     with planted(bug):
-        explored = explore(BY_NAME[world], most=150)
+        explored = explore(BY_NAME[world], most=most)
     assert explored.failing is not None
 
 

@@ -27,7 +27,7 @@ from usher_simulator.fakes.parts import evaluator_of, release_of
 from usher_simulator.fakes.recorder import Recorder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Sequence
 
 TARGETS = {Channel.SQS: Target(arn="arn:inbox", role_arn="arn:role")}
 BUSY = Answer(kind=AnswerKind.BUSY, text="Throttling: Rate exceeded")
@@ -48,7 +48,12 @@ class Leaving(OneByOne):
     """A store with actions, and an Auto Scaling that is busy for some calls."""
 
     def __init__(
-        self, *actions: Action, busy: int = 0, time_for: int = 1000, calls_per_second: float = 1000
+        self,
+        *actions: Action,
+        hooks: Sequence[str] = (),
+        busy: int = 0,
+        time_for: int = 1000,
+        calls_per_second: float = 1000,
     ) -> None:
         self.time_for = time_for  # calls
         self.now = at(0)
@@ -71,6 +76,8 @@ class Leaving(OneByOne):
             clock=lambda: self.now,
         )
         self.enrolments = MemoryEnrolledHooks(lambda: at(0), 50)
+        for hook in hooks:
+            self.enrolments.keep(enrolled(hook))
         self.live: dict[str, HookSettings] = {}  # that are not as their items say
         self.hides_hooks = 0  # times
         self.deleted: list[str] = []
@@ -229,9 +236,7 @@ def test_it_ends_before_the_function_is_cut_off() -> None:
 
 
 def test_without_time_for_the_hooks_the_deletion_stops() -> None:
-    leaving = Leaving(time_for=1)
-    for name in ("one", "two"):
-        leaving.enrolments.keep(enrolled(name))
+    leaving = Leaving(hooks=["one", "two"], time_for=1)
     assert leaving.run().startswith("not all hooks could be deleted in time")
     assert len(leaving.deleted) == 1
 
@@ -267,18 +272,15 @@ def enrolled(hook: str) -> Enrolled:
 
 
 def test_the_hooks_go_with_their_queue_and_after_what_they_held() -> None:
-    leaving = Leaving(*two_actions())
-    for name in ("one", "two"):
-        leaving.enrolments.keep(enrolled(name))
+    leaving = Leaving(*two_actions(), hooks=["one", "two"])
     assert leaving.run() == ""
     assert (sorted(leaving.deleted), len(leaving.results)) == (["one", "two"], 2)
     assert not leaving.enrolments.enrolled()
 
 
 def test_what_the_live_state_shows_waiting_and_no_record_knows_is_let_go_too() -> None:
-    leaving = Leaving()
+    leaving = Leaving(hooks=["one"])
     leaving.coming = "Pending:Wait"
-    leaving.enrolments.keep(enrolled("one"))
     assert leaving.run() == ""
     assert [result for _, result in leaving.results] == [Result.CONTINUE]
     assert leaving.deleted == ["one"]
@@ -302,9 +304,8 @@ class HearsOfItLate(Leaving):
 
 def test_what_a_record_knows_by_now_gets_one_result_by_that_record() -> None:
     """Promise 1: an evaluation may be about to send another one (found by seed 2002)."""
-    leaving = HearsOfItLate()
+    leaving = HearsOfItLate(hooks=["one"])
     leaving.coming = "Pending:Wait"
-    leaving.enrolments.keep(enrolled("one"))
     assert leaving.run() == ""
     assert leaving.results == [("heard", Result.CONTINUE)]
     assert leaving.deleted == ["one"]
@@ -312,9 +313,8 @@ def test_what_a_record_knows_by_now_gets_one_result_by_that_record() -> None:
 
 @pytest.mark.parametrize("call", ["describe", "complete"])
 def test_a_throttle_of_what_no_record_knows_loses_nothing_and_the_release_goes_on(call: str) -> None:
-    leaving = Leaving()
+    leaving = Leaving(hooks=["one"])
     leaving.coming, leaving.throttled = "Pending:Wait", [call]
-    leaving.enrolments.keep(enrolled("one"))
     assert leaving.run() == ""
     assert [result for _, result in leaving.results] == [Result.CONTINUE]
     assert leaving.deleted == ["one"]
@@ -324,9 +324,8 @@ def test_a_throttle_of_what_no_record_knows_loses_nothing_and_the_release_goes_o
 def test_an_adopted_record_without_an_activity_is_closed_and_its_wait_is_let_go_once_that_is_known() -> None:
     """A call by instance may reach another wait: none goes out, and the live state tells what waits."""
     adopted = an_action(id="adopted", token=None, hook=hook_terms(name="one", group="web"))
-    leaving = Leaving(adopted)
+    leaving = Leaving(adopted, hooks=["one"])
     leaving.coming, leaving.shows_no_activity = "Pending:Wait", 1
-    leaving.enrolments.keep(enrolled("one"))
 
     assert leaving.run() == ""
 
@@ -351,9 +350,8 @@ def test_an_item_that_cannot_be_read_keeps_no_hook() -> None:
 
 
 def test_on_a_group_that_never_rests_the_deletion_fails_in_words_to_be_repeated() -> None:
-    leaving = Leaving()
+    leaving = Leaving(hooks=["one"])
     leaving.coming = "Pending"
-    leaving.enrolments.keep(enrolled("one"))
     reason = leaving.run()
     assert reason == (
         "hook one of web could not be deleted yet: instances keep entering, or wait in other hooks of the "
@@ -365,10 +363,9 @@ def test_on_a_group_that_never_rests_the_deletion_fails_in_words_to_be_repeated(
 
 
 def test_while_usher_goes_every_item_lets_through_and_no_file_counts() -> None:
-    leaving = Leaving()
+    leaving = Leaving(hooks=["one"])
     leaving.coming = "Pending"
     leaving.enrolments.put_in_force(FileInForce(digest="d"))
-    leaving.enrolments.keep(enrolled("one"))
     leaving.run()
     (item,) = leaving.enrolments.enrolled()
     assert (item.state, item.let_through_from) == (HookState.RETIRING, at(LAST_CALLS_S))
@@ -376,9 +373,7 @@ def test_while_usher_goes_every_item_lets_through_and_no_file_counts() -> None:
 
 
 def test_a_hook_that_someone_else_has_put_in_the_place_of_ours_stays_with_all_that_waits_in_it() -> None:
-    leaving = Leaving()
-    for name in ("one", "two"):
-        leaving.enrolments.keep(enrolled(name))
+    leaving = Leaving(hooks=["one", "two"])
     leaving.live = {"one": replace(enrolled("one").settings, target_arn="arn:of-another")}
 
     assert leaving.run() == ""
@@ -389,17 +384,15 @@ def test_a_hook_that_someone_else_has_put_in_the_place_of_ours_stays_with_all_th
 
 
 def test_what_waits_in_a_hook_of_someone_else_is_not_let_go() -> None:
-    leaving = Leaving()
+    leaving = Leaving(hooks=["one"])
     leaving.coming = "Pending:Wait"
-    leaving.enrolments.keep(enrolled("one"))
     leaving.live = {"one": replace(enrolled("one").settings, target_arn="arn:of-another")}
     assert leaving.run() == ""
     assert (leaving.results, leaving.deleted) == ([], [])
 
 
 def test_a_hook_that_someone_only_changed_notifies_us_still_and_goes_with_usher() -> None:
-    leaving = Leaving()
-    leaving.enrolments.keep(enrolled("one"))
+    leaving = Leaving(hooks=["one"])
     leaving.live = {"one": replace(enrolled("one").settings, heartbeat_timeout=timedelta(hours=2))}
     assert leaving.run() == ""
     assert leaving.deleted == ["one"]
@@ -409,8 +402,7 @@ def test_a_hook_that_someone_only_changed_notifies_us_still_and_goes_with_usher(
     ("times", "says"), [(1, ""), (99, f"the hooks of web could not be read: InternalFailure; {AGAIN}")]
 )
 def test_no_hook_is_deleted_before_it_is_known_whose_it_is(times: int, says: str) -> None:
-    leaving = Leaving()
-    leaving.enrolments.keep(enrolled("one"))
+    leaving = Leaving(hooks=["one"])
     leaving.hides_hooks = times
     assert (leaving.run(), leaving.deleted) == (says, [] if says else ["one"])
 
@@ -442,9 +434,7 @@ def test_an_item_that_another_run_drops_meanwhile_fails_no_release() -> None:
 @pytest.mark.parametrize("when", ["while it is waited for the sweep", "while another hook goes"])
 def test_an_instance_that_comes_meanwhile_is_let_go_before_its_hook_is_deleted(when: str) -> None:
     """Found by reading: deleting a launch hook abandons what waits in it (aws-facts 1.1)."""
-    leaving = Leaving()
-    for name in ("one", "two"):
-        leaving.enrolments.keep(enrolled(name))
+    leaving = Leaving(hooks=["one", "two"])
     comes = partial(leaving.launches, "two")
     if "sweep" in when:
         leaving.during_wait = [comes]
@@ -455,8 +445,7 @@ def test_an_instance_that_comes_meanwhile_is_let_go_before_its_hook_is_deleted(w
 
 
 def test_a_throttled_deletion_of_a_hook_is_tried_again() -> None:
-    leaving = Leaving()
-    leaving.enrolments.keep(enrolled("one"))
+    leaving = Leaving(hooks=["one"])
     answers = iter([Throttled("Throttling: Rate exceeded")])
 
     def delete(record: Enrolled) -> None:
@@ -474,9 +463,8 @@ def test_a_throttled_deletion_of_a_hook_is_tried_again() -> None:
 )
 def test_a_hook_that_could_not_be_deleted_stops_the_deletion_with_aws_s_reason(error: Exception) -> None:
     """A group that lost its tag: nothing that an operator completes would help."""
-    leaving = Leaving()
+    leaving = Leaving(hooks=["one"])
     leaving.refuses = error
-    leaving.enrolments.keep(enrolled("one"))
     assert leaving.run() == f"hook one of web was not deleted: {error}; {AGAIN}"
 
 

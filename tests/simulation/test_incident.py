@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 from moto import mock_aws
 
+from tests.aws_shapes import ShapedCalls
+from tests.ecs import Cluster, task
 from tests.factories import START, at
 from tests.questions import asking_by
 from tests.unit.test_account import client, deploy
@@ -22,7 +24,6 @@ from usher.aws.queues import delay_s
 from usher.aws.records import RecordTable
 from usher.aws.waiting import WaitingApi
 from usher.core import configuration
-from usher.core.conditions.probe import Reply, ReplyKind
 from usher.evaluation.stale_waits import StaleWaitGuard
 from usher_simulator.autoscaling.client import auto_scaling_client
 from usher_simulator.autoscaling.lifecycle_actions import EndedBy, Wait, Waits
@@ -34,18 +35,13 @@ from usher_simulator.fakes.parts import evaluator_of, intake_of
 from usher_simulator.fakes.recorder import Recorder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
     from datetime import datetime
 
-    from usher.core.conditions.probe import Call
-
-ARN: Final = "arn:aws:ecs:eu-west-1:123456789012"
-MEMBER: Final = f"{ARN}:container-instance/web/0123abcd"
-TASKS: Final = [f"{ARN}:task/web/{number}" for number in range(3)]
 TOKEN: Final = "c613620e-07e2-4ed2-a9e2-ef8258911ade"
 INSTANCE: Final = "i-0f0e0d0c0b0a09080"
 OPERATOR: Final = "arn:aws:sts::123456789012:user/moto"
-HANGS: Final = "ecs drained in web: draining, tasks: 3 RUNNING, e.g. task 0 of service:imports"
+HANGS: Final = "ecs drained in web: draining, tasks: 3 RUNNING, e.g. task task-001 of service:shop"
 HOOKS: Final = {
     "version": 1,
     "policies": {
@@ -70,46 +66,6 @@ HOOKS: Final = {
 }
 
 
-class Cluster:
-    """Implements usher.ports.conditions.Calls: a cluster with one instance, whose tasks do not stop."""
-
-    def __init__(self) -> None:
-        self.status = "ACTIVE"
-        self.tasks = list(TASKS)
-
-    def make(self, call: Call, members: Sequence[str] = ()) -> Reply:  # noqa: ARG002 - as every Calls
-        return Reply(kind=ReplyKind.ANSWERED, data=self._answer(call))
-
-    def _answer(self, call: Call) -> dict[str, Any]:
-        match call.operation:
-            case "ListContainerInstances":
-                return {"containerInstanceArns": [MEMBER]}
-            case "UpdateContainerInstancesState":
-                self.status = "DRAINING"
-                return self._described()
-            case "DescribeContainerInstances":
-                return self._described()
-            case "ListTasks":
-                running = call.parameters["desiredStatus"] == "RUNNING"
-                return {"taskArns": self.tasks if running else []}
-            case _:
-                tasks = [
-                    {"taskArn": arn, "lastStatus": "RUNNING", "group": "service:imports"}
-                    for arn in self.tasks
-                ]
-                return {"tasks": tasks}
-
-    def _described(self) -> dict[str, Any]:
-        instance = {
-            "containerInstanceArn": MEMBER,
-            "status": self.status,
-            "agentConnected": True,
-            "runningTasksCount": len(self.tasks),
-            "pendingTasksCount": 0,
-        }
-        return {"containerInstances": [instance]}
-
-
 class Line:
     """Implements usher.ports.queues.Questions on the clock of the incident."""
 
@@ -126,7 +82,8 @@ class Incident(OneByOne):
 
     def __init__(self) -> None:
         self.clock = VirtualClock(START)
-        self.cluster = Cluster()
+        running = {task(number): ("RUNNING", "RUNNING") for number in (1, 2, 3)}
+        self.cluster = Cluster(tasks=running, counts=(3, 0))
         self.waits = Waits(self.clock)
         self.deployed = deploy()
         self.records = RecordTable(client("dynamodb"), self.deployed.outputs["TableName"], self.clock)
@@ -148,7 +105,7 @@ class Incident(OneByOne):
             telemetry=telemetry,
             clock=self.clock,
         )
-        self.asking = asking_by(self.looks, self.cluster)
+        self.asking = asking_by(self.looks, ShapedCalls(self.cluster))
         self.intake = intake_of(self.looks, configuration.parse(HOOKS))
         self._begin()
 
@@ -267,6 +224,7 @@ def test_an_extension_gives_the_drain_the_time_that_it_needs(incident: Incident)
     incident.until(14)
     assert incident.wait.is_open
     incident.cluster.tasks.clear()
+    incident.cluster.counts = (0, 0)
     incident.until(15)
     ended_at, ended_by, result = incident.end()
     assert ended_at is not None

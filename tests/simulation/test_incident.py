@@ -25,9 +25,12 @@ from usher.aws.records import RecordTable
 from usher.aws.waiting import WaitingApi
 from usher.core import configuration
 from usher.evaluation.stale_waits import StaleWaitGuard
+from usher_simulator.autoscaling import moves
 from usher_simulator.autoscaling.client import auto_scaling_client
-from usher_simulator.autoscaling.lifecycle_actions import EndedBy, Wait, Waits
+from usher_simulator.autoscaling.groups import Hook, Instance
+from usher_simulator.autoscaling.lifecycle_actions import EndedBy, Waits, action_of
 from usher_simulator.autoscaling.lifecycle_calls import LifecycleCalls
+from usher_simulator.autoscaling.notifications import hook_message
 from usher_simulator.autoscaling.virtual_clock import VirtualClock
 from usher_simulator.fakes.memory_budget import MemoryBudget
 from usher_simulator.fakes.one_by_one import OneByOne
@@ -110,32 +113,11 @@ class Incident(OneByOne):
         self._begin()
 
     def _begin(self) -> None:
-        timeout = timedelta(minutes=4)
-        self.wait = Wait(
-            token=TOKEN,
-            group="web",
-            hook="web-drain",
-            instance_id=INSTANCE,
-            transition="terminating",
-            origin="AutoScalingGroup",
-            destination="EC2",
-            heartbeat_timeout=timeout,
-            default_result="ABANDON",
-            started_at=self.clock(),
-            expires_at=self.clock() + timeout,
-        )
+        hook = Hook(name="web-drain", transition="terminating", heartbeat_timeout=timedelta(minutes=4))
+        instance = Instance(id=INSTANCE, group="web", zone="", subnet="", states=[])
+        self.wait = action_of(instance, moves.TERMINATE, hook, TOKEN, self.clock())
         self.waits.begin(self.wait)
-        notice = {
-            "LifecycleActionToken": TOKEN,
-            "AutoScalingGroupName": "web",
-            "LifecycleHookName": "web-drain",
-            "EC2InstanceId": INSTANCE,
-            "LifecycleTransition": "autoscaling:EC2_INSTANCE_TERMINATING",
-            "Origin": "AutoScalingGroup",
-            "Destination": "EC2",
-            "Time": self.clock().isoformat(),
-        }
-        self.intake.take(json.dumps(notice), "sqs")
+        self.intake.take(json.dumps(hook_message(self.wait, hook, "request-0")), "sqs")
 
     def send(self, action_id: str, version: int, delay: timedelta, wait: object = None) -> None:  # noqa: ARG002
         """Implements usher.ports.queues.WakeUps for the functions, on the virtual clock."""

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.factories import an_action, at
-from tests.unit.test_handlers import Stage
+from tests.message_samples import with_detail
+from tests.unit.test_handlers import Stage, message
 from usher.core import configuration, messages
 from usher.core.finding import ConditionStatus, Finding, Findings
 from usher.core.notifications import CommandEnd, InstanceEnd, InstanceState, NotUnderstood, Unrelated
@@ -166,40 +167,14 @@ def test_the_end_of_somebody_elses_command_changes_nothing() -> None:
 def test_a_failed_launch_is_known_by_its_event_alone() -> None:
     """Where no launching hook is ours, nothing but the event tells of the launch."""
     stage = Stage()
-    failed = {
-        "id": "e1",
-        "detail-type": "EC2 Instance Launch Unsuccessful",
-        "source": "aws.autoscaling",
-        "time": "2026-03-01T11:59:58Z",
-        "detail": {
-            "ActivityId": "activity-1",
-            "AutoScalingGroupName": "workers-1",
-            "EC2InstanceId": INSTANCE,
-            "Origin": "EC2",
-            "Destination": "AutoScalingGroup",
-        },
-    }
-    waits = {
-        "LifecycleActionToken": "c613620e-07e2-4ed2-a9e2-ef8258911ade",
-        "AutoScalingGroupName": "workers-1",
-        "LifecycleHookName": "usher-drain",
-        "EC2InstanceId": INSTANCE,
-        "LifecycleTransition": "autoscaling:EC2_INSTANCE_TERMINATING",
-        "Time": "2026-03-01T12:00:00Z",
-    }
-    data = {
-        "version": 1,
-        "policies": {"wait": {"until": [{"signal": "done"}]}, "park": {"until": []}},
-        "hooks": [
-            {
-                "name": "usher-drain",
-                "group": "workers-1",
-                "transition": "terminating",
-                "policy": [{"when": {"after": "launch_failed"}, "use": "park"}, {"use": "wait"}],
-            }
-        ],
-    }
-    intake = replace(stage.intake, configuration=configuration.parse(data))
+    of = {"AutoScalingGroupName": "workers-1", "EC2InstanceId": INSTANCE}
+    failed = with_detail("outcome-launch-unsuccessful", **of, StartTime=None, EndTime="2026-03-01T11:59:58Z")
+    waits = message(INSTANCE) | {"AutoScalingGroupName": "workers-1", "LifecycleHookName": "usher-drain"}
+    rules = [{"when": {"after": "launch_failed"}, "use": "park"}, {"use": "wait"}]
+    hook = {"name": "usher-drain", "group": "workers-1", "transition": "terminating", "policy": rules}
+    policies = {"wait": {"until": [{"signal": "done"}]}, "park": {"until": []}}
+    found = configuration.parse({"version": 1, "policies": policies, "hooks": [hook]})
+    intake = replace(stage.intake, configuration=found)
 
     intake.take(json.dumps(failed), "sqs")
     intake.take(json.dumps(waits), "sqs")

@@ -8,15 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from botocore.exceptions import EndpointConnectionError
-from click.testing import CliRunner
 
-from tests.memory_account import CALLER, OUTPUTS, REGION, Clients, MemoryAccount, MemoryOpenActions
-from usher_cli.account import Account, Machine, Place
-from usher_cli.main import main
+from tests.memory_account import CALLER, MemoryStack
+from usher_cli.account import Machine
 from usher_cli.prices import per_day
 from usher_simulator.autoscaling.query_protocol import Request
-from usher_simulator.fakes.memory_enrolled import MemoryEnrolledHooks
-from usher_simulator.fakes.memory_versions import MemoryVersions
 from usher_simulator.trials.calm import Calm
 
 if TYPE_CHECKING:
@@ -26,6 +22,7 @@ if TYPE_CHECKING:
     from click.testing import Result
 
     from usher.core.action import Action
+    from usher_cli.account import Account
 
 GROUP = "etl-1"
 
@@ -82,33 +79,20 @@ class Retaining(Calm):
         (instance,) = self.service.fleet.groups[GROUP].instances
         return str(instance)
 
+    def operated(self) -> MemoryStack:
+        """Usher in this account, and its operator, at this moment."""
+        operated = MemoryStack(services={"autoscaling": self.auto_scaling}, now=self.clock())
+        operated.records = self.scene.memory  # type: ignore[assignment] # of which all can be read
+        return operated
+
     def run_command(self, *arguments: str) -> Result:
         """Run a command on this account."""
-        account = self.account()
-
-        def opened(_: Place, __: Machine) -> Account:
-            return account
-
-        machine = Machine(clock=self.clock, new_id=lambda: "x", wait=lambda _: None, open_account=opened)
-        return CliRunner().invoke(main, list(arguments), obj=machine)
+        return self.operated().usher(*arguments)
 
     def account(self) -> Account:
-        """The account, as its operator's commands have it."""
-        clients = Clients()
-        store, items = self.scene.memory, MemoryEnrolledHooks(self.clock)
+        """The account, as its operator's commands have it, on the clock of the world."""
         machine = Machine(clock=self.clock, new_id=lambda: "x", wait=lambda _: None)
-        return MemoryAccount(
-            place=Place(region=REGION),
-            machine=machine,
-            session=None,
-            dynamodb=None,
-            records=store,
-            open_actions=MemoryOpenActions(store),
-            outputs=OUTPUTS,
-            clients={"autoscaling": self.auto_scaling, **dict.fromkeys(("sts", "sqs", "events"), clients)},
-            items=items,
-            applied=MemoryVersions(items),
-        )
+        return self.operated().account(machine=machine)
 
     def state_of(self, instance: str) -> str:
         """Its lifecycle state; an empty one where it is gone."""
@@ -158,9 +142,7 @@ def test_a_released_instance_goes_and_is_not_retained_again_whatever_its_policy_
 def test_without_an_order_it_would_be_retained_again() -> None:
     world = Retaining()
     instance = world.fails()
-    world.ask(
-        "TerminateInstanceInAutoScalingGroup", InstanceId=instance, ShouldDecrementDesiredCapacity=False
-    )
+    world.terminate(instance)
     world.pass_time(1800)
     assert [action.result for action in world.terminations()] == ["ABANDON", "ABANDON"]
 
@@ -174,9 +156,7 @@ def test_the_order_is_stored_before_the_call_so_that_a_call_that_fails_can_be_ma
     assert "The order is stored" in failed.stderr
     assert "Run the command again" in failed.stderr
     world.auto_scaling.is_down = False
-    world.ask(
-        "TerminateInstanceInAutoScalingGroup", InstanceId=instance, ShouldDecrementDesiredCapacity=False
-    )
+    world.terminate(instance)
     world.pass_time(300)
     assert world.terminations()[-1].result == "CONTINUE"
 

@@ -29,6 +29,12 @@ if TYPE_CHECKING:
 MEMBER: Final = "arn:aws:ecs:us-east-1:111122223333:container-instance/web/"
 NEIGHBOURS: Final = {"30s": 20, "1m": 20, "5m": 200}
 SIGNALLED: Final = {"until": [{"signal": "never"}]}
+SMOKE_TEST: Final[Mapping[str, Any]] = {"ask": {"function": "smoke-test"}}
+SERVICES: Final[Mapping[str, Any]] = {
+    "ecs": {"ecs": {"state": "active", "cluster": "web"}},
+    "command": {"command": {"document": "warm-up"}},
+    "targets": {"targets": {"groups": ["web"], "state": "healthy"}},
+}
 
 
 class Slow:
@@ -132,17 +138,25 @@ def assert_no_neighbour_fell(world: Trial) -> None:
     assert world.scene.violations == []
 
 
-def test_no_neighbour_falls_however_slow_a_function_answers(monkeypatch: pytest.MonkeyPatch) -> None:
-    """300 actions whose function takes 7 s, at the default `every`. Fault 24."""
-
-    class Answers(Slow):
-        takes: ClassVar = {"lambda": 7}
-
-    world = a_world(monkeypatch, {"ask": {"until": [{"function": "smoke-test"}]}}, Answers)
-    launch(world, "ask", 300)
+@pytest.mark.parametrize(
+    ("takes", "asked", "many", "minutes"),
+    [
+        pytest.param({"lambda": 7}, SMOKE_TEST, 300, 8, id="a function takes 7 s, at the default every"),
+        pytest.param({}, SMOKE_TEST, 500, 6, id="ten times as many questions hang as are asked at once"),
+        pytest.param({}, SERVICES, 170, 5, id="three services hang, each with more than are asked at once"),
+    ],
+)
+def test_no_neighbour_falls_however_slow_the_answers_are(
+    monkeypatch: pytest.MonkeyPatch, takes: dict[str, int], asked: Mapping[str, Any], many: int, minutes: int
+) -> None:
+    """The first is fault 24."""
+    monkeypatch.setattr(Slow, "takes", takes)
+    world = a_world(monkeypatch, {name: {"until": [condition]} for name, condition in asked.items()}, Slow)
+    for name in asked:
+        launch(world, name, many)
     run(world, 2)
     launch_neighbours(world)
-    run(world, 8)
+    run(world, minutes)
 
     assert_no_neighbour_fell(world)
 
@@ -162,43 +176,6 @@ def test_a_slow_function_and_ecs_are_fresh_together_and_all_complete(monkeypatch
 
     assert_no_neighbour_fell(world)
     assert ends(world, "ask") == Counter({EndedBy.CALL: 300})
-
-
-def test_no_neighbour_falls_while_ten_times_as_many_questions_hang_as_are_asked_at_once(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    class Hangs(Slow):
-        pass
-
-    world = a_world(monkeypatch, {"ask": {"until": [{"function": "smoke-test"}]}}, Hangs)
-    launch(world, "ask", 500)
-    run(world, 2)
-    launch_neighbours(world)
-    run(world, 6)
-
-    assert_no_neighbour_fell(world)
-
-
-def test_no_neighbour_falls_while_services_hang(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each of three services keeps more questions waiting than are asked at once."""
-
-    class Hangs(Slow):
-        pass
-
-    asked = {
-        "ecs": {"ecs": {"state": "active", "cluster": "web"}},
-        "command": {"command": {"document": "warm-up"}},
-        "targets": {"targets": {"groups": ["web"], "state": "healthy"}},
-    }
-    policies = {name: {"until": [condition]} for name, condition in asked.items()}
-    world = a_world(monkeypatch, policies, Hangs)
-    for name in policies:
-        launch(world, name, 170)
-    run(world, 2)
-    launch_neighbours(world)
-    run(world, 5)
-
-    assert_no_neighbour_fell(world)
 
 
 # What it costs: half an hour in a 5-minute hook, as docs/adr/0011 tells

@@ -73,14 +73,18 @@ class Site:
         self.of_group("SetDesiredCapacity", DesiredCapacity=desired)
         self.run()
 
-    def complete(self, wait: Wait, result: str = "CONTINUE") -> None:
-        """Complete an action by its token, and let the instance move on."""
+    def end(self, wait: Wait, result: str = "CONTINUE") -> None:
+        """Complete an action by its token; nothing has moved on yet."""
         self.of_group(
             "CompleteLifecycleAction",
             LifecycleHookName=wait.hook,
             LifecycleActionToken=wait.token,
             LifecycleActionResult=result,
         )
+
+    def complete(self, wait: Wait, result: str = "CONTINUE") -> None:
+        """Complete an action by its token, and let the instance move on."""
+        self.end(wait, result)
         self.run()
 
     def beat(self, wait: Wait) -> None:

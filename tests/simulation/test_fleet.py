@@ -293,13 +293,7 @@ def test_a_launch_that_is_ended_before_its_hook_never_enters_it() -> None:
 def test_a_termination_just_after_an_abandoned_launch_is_the_only_one() -> None:
     site = a_site(up(), down())
     site.of_group("SuspendProcesses", ScalingProcesses=["Launch"])
-    wait = site.only
-    site.of_group(
-        "CompleteLifecycleAction",
-        LifecycleHookName="up",
-        LifecycleActionToken=wait.token,
-        LifecycleActionResult="ABANDON",
-    )
+    site.end(site.only, "ABANDON")
     site.terminate(site.instances[0])
     site.run()
     assert [one.status for one in site.activities] == ["MidTerminatingLifecycleAction", "Cancelled"]
@@ -312,12 +306,7 @@ def test_a_force_delete_leaves_a_termination_that_already_proceeds() -> None:
     (instance,) = site.instances
     site.terminate(instance)
     site.run()
-    site.of_group(
-        "CompleteLifecycleAction",
-        LifecycleHookName="down",
-        LifecycleActionToken=site.only.token,
-        LifecycleActionResult="CONTINUE",
-    )
+    site.end(site.only)
     site.of_group("DeleteAutoScalingGroup", ForceDelete=True)
     site.run()
     states = [state for _, state in instance.states][-4:]

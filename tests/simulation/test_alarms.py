@@ -12,10 +12,10 @@ import pytest
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools import Metrics as PowertoolsMetrics
 
+from benchmarks.storm_usher import AllRun
 from tests.alarms import Metrics, alarms, ringing
 from usher.aws.telemetry import ALARM_OF, NAMESPACE, PowertoolsTelemetry
 from usher.core.compiled import compiled
-from usher.core.conditions.probe import Reply, ReplyKind
 from usher.passes.dead_letters import DeadLetterWatch
 from usher.passes.silent_groups import SilentGroups
 from usher.ports.errors import Denied
@@ -23,11 +23,13 @@ from usher_simulator.autoscaling.engine import Fleet
 from usher_simulator.autoscaling.fast_client import ShortWire
 from usher_simulator.autoscaling.latencies import PROMPT
 from usher_simulator.autoscaling.launch_settings import ANY_SOURCE
+from usher_simulator.autoscaling.moves import TRANSITION_NAMES
 from usher_simulator.autoscaling.query_protocol import Request
 from usher_simulator.autoscaling.service import AutoScalingService
 from usher_simulator.autoscaling.simulated_targets import SimulatedOutside
 from usher_simulator.autoscaling.virtual_clock import VirtualClock
 from usher_simulator.fakes.recorder import Recorder
+from usher_simulator.fakes.unknown_calls import NoCalls
 from usher_simulator.trials.choosers.by_seed import BySeed
 from usher_simulator.trials.deployment import Deployment
 from usher_simulator.trials.dice import Dice
@@ -38,7 +40,7 @@ from usher_simulator.trials.invocations import Invocations
 from usher_simulator.trials.trial import START
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
     from datetime import datetime
 
     from usher.core.action import Action
@@ -49,10 +51,6 @@ HOUR = timedelta(hours=1)
 QUARTER = timedelta(minutes=15)
 GROUPS = 3
 INBOX = "arn:aws:sqs:us-east-1:111122223333:usher-inbox"
-TRANSITIONS = {
-    "launching": "autoscaling:EC2_INSTANCE_LAUNCHING",
-    "terminating": "autoscaling:EC2_INSTANCE_TERMINATING",
-}
 HOOKS: dict[str, Any] = {
     "version": 1,
     "policies": {
@@ -76,16 +74,6 @@ HOOKS: dict[str, Any] = {
         )
     ],
 }
-
-
-class NoCalls:
-    def make(self, *_: object) -> Reply:
-        return Reply(kind=ReplyKind.UNKNOWN, text="not simulated")
-
-
-class AllRun:
-    def states(self, instance_ids: Sequence[str]) -> Mapping[str, str]:
-        return dict.fromkeys(instance_ids, "running")
 
 
 class Measured(Recorder):
@@ -182,7 +170,7 @@ class Day:
             "PutLifecycleHook",
             AutoScalingGroupName=hook["group"],
             LifecycleHookName=hook["name"],
-            LifecycleTransition=TRANSITIONS[hook["transition"]],
+            LifecycleTransition=TRANSITION_NAMES[hook["transition"]],
             HeartbeatTimeout={"30s": 30, "1m": 60, "5m": 300}[hook["heartbeat_timeout"]],
             DefaultResult="ABANDON",
             NotificationTargetARN=INBOX,

@@ -59,7 +59,7 @@ def a_file(*hooks: Mapping[str, Any], own_groups: Sequence[str] = ()) -> Compile
 class Scene:
     """An account of simulated Auto Scaling, with the enrolment in it."""
 
-    def __init__(self, *hooks: Mapping[str, Any], per_hour: int = 50) -> None:
+    def __init__(self, *hooks: Mapping[str, Any], per_hour: int = 50, calls_per_second: float = 1000) -> None:
         self.account = an_account(at(0))
         self.clock = self.account.clock
         self.client = self.account.client
@@ -68,7 +68,7 @@ class Scene:
             self.account.outside.targets[arn] = self.inbox.append
         self.records = MemoryEnrolledHooks(self.clock, per_hour)
         self.store = MemoryStore(self.clock)
-        self.recorder, self.budget = Recorder(), MemoryBudget(1000)
+        self.recorder, self.budget = Recorder(), MemoryBudget(calls_per_second)
         self.asked: list[str] = []
         self.faults: list[Callable[[Request], Exception | None]] = []
         self.account.service.fault = self._fault

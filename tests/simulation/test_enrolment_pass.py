@@ -28,7 +28,6 @@ from usher.core.enrolment import MOST_SETTLED, MOST_UNSETTLED
 from usher.passes.enrolment import INTERVAL
 from usher.ports.errors import CallRefused
 from usher_simulator.autoscaling.query_protocol import ApiError
-from usher_simulator.fakes.memory_budget import MemoryBudget
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -250,9 +249,7 @@ def is_call(operation: str, group: str = "") -> Callable[[Request], bool]:
 
 
 def test_each_call_waits_for_its_turn_of_the_shared_budget() -> None:
-    scene = Scene(a_hook())
-    scene.budget = MemoryBudget(2)
-    scene.deploy(a_hook())
+    scene = Scene(a_hook(), calls_per_second=2)
     scene.create("workers-1", "workers-2")
     asked: Counter[datetime] = Counter()
     scene.faults = [lambda _: asked.update([scene.clock()])]
@@ -262,9 +259,7 @@ def test_each_call_waits_for_its_turn_of_the_shared_budget() -> None:
 
 def test_questions_do_not_use_up_the_turns_of_the_steps_however_many_groups_there_are() -> None:
     """Found where 30 groups were looked into at 10 calls a second: no hook was put any more."""
-    scene = Scene(a_hook())
-    scene.budget = MemoryBudget(10)
-    scene.deploy(a_hook())
+    scene = Scene(a_hook(), calls_per_second=10)
     scene.create(*(f"workers-{number:02}" for number in range(30)))
     scene.run(2)
     assert len(scene.records.enrolled()) == 30
@@ -275,9 +270,7 @@ def is_before(scene: Scene, moment: datetime) -> bool:
 
 
 def test_a_pass_with_little_time_puts_hooks_all_the_same_and_another_group_comes_first_in_the_next() -> None:
-    scene = Scene(a_hook())
-    scene.budget = MemoryBudget(1)
-    scene.deploy(a_hook())
+    scene = Scene(a_hook(), calls_per_second=1)
     scene.create(*(f"workers-{number:02}" for number in range(40)))
     for already in (9, 18, 27, 36):
         ends_at = scene.clock() + INTERVAL + timedelta(seconds=20)
@@ -286,9 +279,7 @@ def test_a_pass_with_little_time_puts_hooks_all_the_same_and_another_group_comes
 
 
 def test_each_page_of_groups_takes_a_turn() -> None:
-    scene = Scene(a_hook())
-    scene.budget = MemoryBudget(1)
-    scene.deploy(a_hook())
+    scene = Scene(a_hook(), calls_per_second=1)
     scene.create(*(f"others-{number:03}" for number in range(201)))
     asked: list[datetime] = []
     scene.faults = [lambda _: asked.append(scene.clock())]
@@ -297,10 +288,8 @@ def test_each_page_of_groups_takes_a_turn() -> None:
 
 
 def test_where_all_seconds_ahead_are_full_the_pass_ends_and_the_next_goes_on() -> None:
-    scene = Scene(a_hook())
+    scene = Scene(a_hook(), calls_per_second=1)
     scene.create("workers-1")
-    scene.budget = MemoryBudget(1)
-    scene.deploy(a_hook())
     fill(scene.budget, 115, 135)
     scene.asked.clear()
     assert scene.run() == ["put off /"]

@@ -377,16 +377,6 @@ def test_a_target_that_takes_no_test_message_is_a_conflict_in_its_own_words() ->
     assert scene.run() == ["put workers-1/drain"], "what was refused has cost nothing of the limit"
 
 
-def test_missing_rights_to_put_are_a_conflict_and_to_describe_an_error() -> None:
-    scene = Scene(a_hook())
-    scene.create("workers-1")
-    scene.faults = [lambda request: DENIED if request.operation == "PutLifecycleHook" else None]
-    assert scene.run() == ["conflict workers-1/drain"]
-    scene.faults = [lambda request: DENIED if request.operation == DESCRIBE_HOOKS else None]
-    with pytest.raises(CallRefused, match="AccessDenied"):
-        scene.run()
-
-
 @pytest.mark.parametrize("after", [False, True], ids=["before the call", "after the call"])
 def test_a_crash_around_the_first_put_costs_a_repetition(*, after: bool) -> None:
     scene = Scene(a_hook())

@@ -162,13 +162,6 @@ def test_a_hook_that_notifies_us_is_ours_again(timeout_s: int) -> None:
     assert scene.run(2) == ["retiring workers-1/drain", "removed workers-1/drain"]
 
 
-def test_one_that_notifies_us_for_the_other_transition_is_for_a_person_to_settle() -> None:
-    scene = Scene(a_hook(transition="launching"))
-    scene.create("workers-1")
-    scene.put_by_hand("workers-1", NotificationTargetARN=INBOX, RoleARN=ROLE)
-    assert scene.run() == ["conflict workers-1/drain"]
-
-
 @pytest.mark.parametrize("selector", ["workers-1", "workers-*"])
 @pytest.mark.parametrize("stays_in_the_file", [True, False])
 def test_a_hook_whose_group_holds_it_in_its_own_template_is_forgotten_and_stays(

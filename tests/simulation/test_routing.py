@@ -10,6 +10,7 @@ import yaml
 from click.testing import CliRunner
 
 from tests.factories import at
+from tests.simulation.test_replay import message
 from usher.core import configuration
 from usher.core.conditions.instance_facts import facts_of
 from usher_cli.main import main
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from click.testing import Result
 
-INSTANCE = "i-0aaaaaaaaaaaaaaa1"
+INSTANCE = "i-0123456789abcdef0"
 # As somebody wrote it, corrected: by the keys of the metadata, and with placeholders of Usher.
 ROUTING = r"""
 version: 1
@@ -65,18 +66,7 @@ def told(metadata: str | None, described: dict[str, Any] | None = None) -> dict[
 
 def notice(metadata: str | None) -> str:
     """The message of a termination."""
-    body = {
-        "LifecycleHookName": "drain",
-        "AutoScalingGroupName": "web-1",
-        "EC2InstanceId": INSTANCE,
-        "LifecycleTransition": "autoscaling:EC2_INSTANCE_TERMINATING",
-        "LifecycleActionToken": "0" * 36,
-        "Origin": "AutoScalingGroup",
-        "Destination": "EC2",
-        "Time": at(0).isoformat(),
-        **({} if metadata is None else {"NotificationMetadata": metadata}),
-    }
-    return json.dumps(body)
+    return json.dumps(message() if metadata is None else message(NotificationMetadata=metadata))
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from tests.simulation.reconcile_scene import (
     BEAT,
     COMPLETE,
     NO_ACTION,
+    PATIENT,
     THROTTLED,
     Scene,
     a_hook,
@@ -47,13 +48,13 @@ def test_a_token_that_comes_late_joins_the_adopted_record() -> None:
     assert scene.action().outcome is Outcome.COMPLETED
 
 
-def pooled() -> Scene:
-    """An instance launched into a warm pool, then taken from it: the same hook holds it twice."""
-    scene = Scene(a_hook())
+def pooled(minutes: float = 5, policy: Mapping[str, Any] = PATIENT) -> Scene:
+    """An instance launched into a warm pool, and then to be taken from it: the same hook holds it twice."""
+    scene = Scene(a_hook(), policy=policy)
     scene.create("web", a_hook(), size=0)
     scene.client.put_warm_pool(AutoScalingGroupName="web", MinSize=1, MaxGroupPreparedCapacity=1)
     scene.drops = all_lost
-    scene.run(5)
+    scene.run(minutes)
     return scene
 
 
@@ -78,11 +79,7 @@ def test_a_token_that_comes_when_its_instance_has_gone_on_joins_no_other_record(
 
 
 def test_a_token_of_an_earlier_wait_that_nobody_saw_makes_no_phantom() -> None:
-    scene = Scene(a_hook())
-    scene.create("web", a_hook(), size=0)
-    scene.client.put_warm_pool(AutoScalingGroupName="web", MinSize=1, MaxGroupPreparedCapacity=1)
-    scene.drops = all_lost
-    scene.run(0.5)
+    scene = pooled(0.5)
     (first,) = scene.waits()
     scene.complete_by_hand(first)
     scene.run(0.5)
@@ -261,11 +258,7 @@ def test_nothing_is_taken_up_while_paused() -> None:
 
 def adopted_without_activity() -> tuple[Scene, Wait, list[Any]]:
     """Its activity is behind too many others. Returned with the wait, and the activities that are hidden."""
-    scene = Scene(a_hook(), policy={"until": [{"elapsed": "5m"}]})
-    scene.create("web", a_hook(), size=0)
-    scene.client.put_warm_pool(AutoScalingGroupName="web", MinSize=1, MaxGroupPreparedCapacity=1)
-    scene.drops = all_lost
-    scene.run(1)
+    scene = pooled(1, {"until": [{"elapsed": "5m"}]})
     activities = scene.fleet.groups["web"].activities
     hidden = activities[:]
     activities.clear()

@@ -111,12 +111,6 @@ def test_a_message_without_metadata_has_no_key_for_it() -> None:  # 3.1
     assert "NotificationMetadata" not in site.events("Lifecycle Action")[0]["detail"]
 
 
-def test_the_bus_and_the_target_name_the_same_action() -> None:  # 3.4
-    site, bodies = told(QUEUE)
-    (event,) = site.events("Lifecycle Action")
-    assert event["detail"]["LifecycleActionToken"] == json.loads(bodies[1])["LifecycleActionToken"]
-
-
 def test_the_keys_of_events_have_the_order_of_the_samples() -> None:  # 3.4
     site = a_site(up(NotificationMetadata="owner=jobs"))
     site.complete(site.only)

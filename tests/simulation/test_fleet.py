@@ -22,14 +22,6 @@ def test_every_hook_of_a_transition_begins_with_a_token_of_its_own() -> None:
     assert len({wait.token for wait in site.open}) == 2
 
 
-def test_an_instance_leaves_its_wait_only_when_every_hook_is_done() -> None:
-    site = a_site(up("a"), up("b"), up("c"))
-    for wait in list(site.open):
-        assert site.states == ["Pending:Wait"]
-        site.complete(wait)
-    assert site.states == ["InService"]
-
-
 def test_hooks_of_one_transition_run_out_each_at_its_own_time() -> None:
     site = a_site(up("short", HeartbeatTimeout=30), up("long", HeartbeatTimeout=90))
     short, long = site.open
@@ -128,15 +120,6 @@ def test_at_the_expiry_the_default_result_is_applied(  # 2.1
     site.run(70)
     assert is_prompt(wait.ended_at, wait.started_at + timedelta(seconds=60))
     assert (wait.result, site.states) == (hook["DefaultResult"], after)
-
-
-def test_a_heartbeat_restarts_the_period() -> None:  # 2.1: half an hour and an hour, not two hours
-    site = a_site(up(HeartbeatTimeout=3600))
-    wait = site.only
-    site.account.clock.run_until(wait.started_at + timedelta(minutes=30))
-    site.beat(wait)
-    site.run(3700)
-    assert is_prompt(wait.ended_at, wait.started_at + timedelta(minutes=90))
 
 
 @pytest.mark.parametrize(

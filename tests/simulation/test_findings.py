@@ -41,6 +41,7 @@ from usher_simulator.fakes.one_by_one import OneByOne
 from usher_simulator.fakes.parts import intake_of, sweep_of
 from usher_simulator.replay.replay import Entry, replay
 from usher_simulator.replay.world import VISIBILITY_TIMEOUT, World
+from usher_simulator.trials.invocations import Cut
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,10 +52,6 @@ if TYPE_CHECKING:
 
 MOST_CUTS = 70  # from then on a 30-second hook only repeats itself
 OTHER_TOKEN = "22222222-2222-4333-8444-555555555555"
-
-
-class Cut(BaseException):
-    """A function is ended here, between two steps."""
 
 
 class QueueDown(OneByOne):

@@ -21,6 +21,7 @@ from usher.evaluation.stale_waits import StaleWaitGuard
 from usher.ports.errors import Unavailable
 from usher.ports.queues import WHATEVER
 from usher_simulator.fakes.memory_budget import MemoryLimits
+from usher_simulator.trials.invocations import Cut
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -271,9 +272,6 @@ def test_what_a_call_starts_is_stored_before_the_call_is_made() -> None:
 
 def test_a_turn_that_is_cut_off_after_it_started_something_does_not_start_it_again() -> None:
     scene, told = scene_of(waiting(EMPTYING), [RuntimeError, 0], ACCEPTED)
-
-    class Cut(BaseException):
-        pass
 
     def cut() -> None:
         raise Cut

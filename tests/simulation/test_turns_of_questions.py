@@ -25,6 +25,7 @@ from usher_simulator.fakes.memory_store import MemoryStore
 from usher_simulator.fakes.one_by_one import OneByOne
 from usher_simulator.fakes.parts import evaluator_of, sweep_of
 from usher_simulator.fakes.recorder import Recorder
+from usher_simulator.trials.invocations import Cut
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -35,10 +36,6 @@ if TYPE_CHECKING:
     from usher.ports.autoscaling import Answer
 
 MOST_CUTS = 60
-
-
-class Cut(BaseException):
-    """A function is ended here, between two steps."""
 
 
 class Emptied(Drained):

@@ -11,6 +11,7 @@ import pytest
 
 from app import main
 from usher_cdk.configuration import _KEYS
+from usher_hooksfile.load import HooksFileRefused, load
 
 DEPLOYING = (
     (Path(__file__).parents[2] / "docs" / "operations.md")
@@ -40,138 +41,6 @@ hooks:
         use: go
       - use: wait
 """
-LAST = "      - use: wait\n"
-ANOTHER = "  - {name: drain, group: web, transition: launching, policy: go}\n"
-WAIT = "must be a duration from 1s to 48h, such as 90s or 1h30m"
-TIMEOUT = "must be a duration from 30s to 2h, such as 90s or 1h30m"
-LATE = "must be sqs or sns if heartbeat_timeout is 5m: "
-METADATA = "must be 1 to 1023 printable ASCII characters"
-MEETS = "must not be the name of another hook on the same group: web matches web and *b"
-SHARED = "must not be the name of another hook on the same group"
-
-# What of the file changes; then the line, field and rule that are told, and how the value is shown.
-FILES = {
-    "another version": ("version: 1", "version: 2", "1: version: must be 1", "2"),
-    "an unknown key of the file": ("hooks:", "hoks:", "8: hoks: is not a known key here", "[{'name'"),
-    "a missing key of the file": ("version: 1\n", "", "1: the file: must have version", "{'policies'"),
-    "an unknown key of a policy": (
-        "    give_up_after: 20m", "    give_up: 20m", "6: policies.wait.give_up: is not a known key", "'20m'",
-    ),
-    "an unknown key of a hook": (
-        "notify: sqs", "notify_by: sqs", "13: hooks[0].notify_by: is not a known key here", "'sqs'",
-    ),
-    "a key given twice": (
-        "    group: web", "    group: web\n    group: other",
-        "11: hooks[0].group: must not be given twice; it is also on line 10", "'other'",
-    ),
-    "a policy without until": (
-        "    until:\n      - signal: done\n", "", "3: policies.wait: must have until", "{'give_up_after'",
-    ),
-    "a policy's name with a blank": (
-        "  go:", "  'g o': {until: []}\n  go:", "7: policies['g o']: must be a name of 1 to 64 of", "'g o'",
-    ),
-    "an unknown condition": (
-        "signal: done", "weather: fine", "5: policies.wait.until[0].weather: is not a known key", "'fine'",
-    ),
-    "drained on a launching hook": (
-        SOUND[SOUND.index("      - signal: done") : SOUND.index("    heartbeat_timeout")],
-        SOUND[SOUND.index("      - signal: done") : SOUND.index("    heartbeat_timeout")]
-        .replace("signal: done", "ecs: drained")
-        .replace("terminating", "launching"),
-        "16: hooks[0].policy: uses wait, which waits for `ecs drained", "[{'when'",
-    ),
-    "a bare number as a duration": (
-        "signal: done", "elapsed: 90", f"5: policies.wait.until[0].elapsed: {WAIT}", "90",
-    ),
-    "an elapsed of over 48 h": (
-        "signal: done", "elapsed: 49h", f"5: policies.wait.until[0].elapsed: {WAIT}", "'49h'",
-    ),
-    "a signal's name with a blank": (
-        "signal: done", "signal: all done", "5: policies.wait.until[0].signal: must be a name", "'all done'",
-    ),
-    "a give_up_after beyond the global limit": (
-        "20m", "8h21m",
-        "16: hooks[0].policy: uses wait, whose give_up_after 8h21m must not exceed the global",
-        "[{'when'",
-    ),
-    "a give_up_after of nothing": ("20m", "0s", f"6: policies.wait.give_up_after: {WAIT}", "'0s'"),
-    "a stalled_after in days": (
-        "give_up_after: 20m", "stalled_after: 1d", f"6: policies.wait.stalled_after: {WAIT}", "'1d'",
-    ),
-    "an unknown result": (
-        "give_up_after: 20m", "on_success: MAYBE",
-        "6: policies.wait.on_success: must be one of CONTINUE, ABANDON", "'MAYBE'",
-    ),
-    "an unknown mode": (
-        "give_up_after: 20m", "mode: dry-run",
-        "6: policies.wait.mode: must be one of enforce, observe", "'dry-run'",
-    ),
-    "a hook's name with a blank": (
-        "drain", "drain it", "9: hooks[0].name: must be 1 to 255 of A-Z a-z 0-9 - _ /", "'drain it'",
-    ),
-    "a hook's name of 256": ("drain", "d" * 256, "9: hooks[0].name: must be 1 to 255 of", "'ddd"),
-    "a group with a colon": (
-        "group: web", "group: 'web:1'",
-        "10: hooks[0].group: must be a name or glob of 1 to 255 characters without a colon", "'web:1'",
-    ),
-    "a group by no tag": (
-        "group: web", "group: {tags: {}}", "10: hooks[0].group.tags: must name at least one tag", "{}",
-    ),
-    "a list of groups": ("group: web", "group: [web]", "10: hooks[0].group: must be a name, a", "['web']"),
-    "an unknown transition": (
-        "terminating", "stopping",
-        "11: hooks[0].transition: must be one of launching, terminating", "'stopping'",
-    ),
-    "a heartbeat timeout under 30 s": ("5m", "29s", f"12: hooks[0].heartbeat_timeout: {TIMEOUT}", "'29s'"),
-    "a heartbeat timeout over 2 h": ("5m", "2h1s", f"12: hooks[0].heartbeat_timeout: {TIMEOUT}", "'2h1s'"),
-    "an unknown default result": (
-        "notify: sqs", "default_result: TERMINATE",
-        "13: hooks[0].default_result: must be one of CONTINUE, ABANDON", "'TERMINATE'",
-    ),
-    "an unknown way": (
-        "sqs", "email", "13: hooks[0].notify: must be one of sqs, sns, eventbridge, lambda", "'email'",
-    ),
-    "EventBridge alone under 10 min": ("sqs", "eventbridge", f"13: hooks[0].notify: {LATE}", "'eventbridge'"),
-    "a direct Lambda target under 10 min": ("sqs", "lambda", f"13: hooks[0].notify: {LATE}", "'lambda'"),
-    "metadata of 1,024": ("owner=web", "m" * 1024, f"14: hooks[0].metadata: {METADATA}", "'mmm"),
-    "metadata that is not ASCII": ("owner=web", "Müller", f"14: hooks[0].metadata: {METADATA}", "'Müller'"),
-    "a limit of nothing": (
-        "_per_hour: 5", "_per_hour: 0",
-        "15: hooks[0].limits.abandon_per_hour: must be a whole number from 1 to 1000", "0",
-    ),
-    "an unknown limit": (
-        "_per_hour: 5", "_per_day: 5", "15: hooks[0].limits.abandon_per_day: is not a known key here", "5",
-    ),
-    "a policy that nobody defines": (
-        LAST, "      - use: wail\n",
-        "19: hooks[0].policy[1].use: must be a policy of this file (defined: go, wait)", "'wail'",
-    ),
-    "a last rule with a when": (
-        LAST, "      - {when: {origin: EC2}, use: wait}\n",
-        "19: hooks[0].policy[1]: is the last rule, so it must have no `when`", "{'when'",
-    ),
-    "an earlier rule without a when": (
-        "when: {destination: WarmPool}\n        use", "use",
-        "17: hooks[0].policy[0]: has no `when`, so the rules after it would never be used", "{'use': 'go'}",
-    ),
-    "an unknown field of a when": (
-        "{destination: WarmPool}", "{zone: a}", "17: hooks[0].policy[0].when.zone: is not a known key", "'a'",
-    ),
-    "an unknown value in a when": (
-        "WarmPool", "Moon",
-        "17: hooks[0].policy[0].when.destination: must be one of EC2, AutoScalingGroup, WarmPool", "'Moon'",
-    ),
-    "one name twice on a group": (LAST, LAST + ANOTHER, f"20: hooks[1].name: {SHARED}", "'drain'"),
-    "one name twice where a glob meets a name": (
-        LAST, LAST + ANOTHER.replace("web", "'*b'"), f"20: hooks[1].name: {MEETS}", "'drain'",
-    ),
-    "51 hooks on a group": (
-        LAST, LAST + "".join(ANOTHER.replace("drain", f"h{number}") for number in range(50)),
-        "9: hooks[0]: must be one of at most 50 hooks on a group (51 here)", "{'name': 'drain'",
-    ),
-    "no YAML": ("    group: web", "   group: web", "10: the file: must be YAML", "'group: web'"),
-    "a tag of CloudFormation": (": web", ": !Ref Web", "10: hooks[0].group: must have no tag", "'Web'"),
-}  # fmt: skip
 
 CONTEXTS = {
     "a hooks file that is not there": ("hooks", "gone.yaml", None),
@@ -218,16 +87,13 @@ def refusal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Refusal:
     return Refusal(tmp_path, capsys)
 
 
-@pytest.mark.parametrize(("old", "new", "told", "value"), FILES.values(), ids=FILES.keys())
-def test_a_hooks_file_is_refused_with_line_field_rule_and_value(
-    refusal: Refusal, old: str, new: str, told: str, value: str
-) -> None:
-    assert SOUND.count(old) == 1
-    said = refusal.of(SOUND.replace(old, new), {})
-    start = f"{refusal.folder}/hooks.yaml:{told}"
-    (complaint,) = [line for line in said if line.startswith(start)]
-    shown = complaint.partition(", got ")[2]
-    assert shown.startswith(value)
+def test_a_hooks_file_is_refused_with_all_that_its_check_says(refusal: Refusal) -> None:
+    """What that is: tests/unit/test_hooks_file.py and test_configuration_refused.py."""
+    said = refusal.of(SOUND.replace("5m", "5s").replace("sqs", "email").replace("web\n", "'a:b'\n"), {})
+    with pytest.raises(HooksFileRefused) as refused:
+        load(refusal.folder / "hooks.yaml")
+    assert said == list(refused.value.complaints)
+    assert [line.split(":")[1] for line in said] == ["10", "12", "13"]
 
 
 @pytest.mark.parametrize(("key", "value", "rule"), CONTEXTS.values(), ids=CONTEXTS.keys())
@@ -284,11 +150,6 @@ CDKS_OWN = {
 def test_the_cdks_own_keys_of_the_context_are_its_own_affair(tmp_path: Path) -> None:
     (tmp_path / "hooks.yaml").write_text(SOUND)
     assert main(tmp_path, CDKS_OWN, str(tmp_path / "out")) == 0
-
-
-def test_every_problem_is_told_at_once(refusal: Refusal) -> None:
-    said = refusal.of(SOUND.replace("5m", "5s").replace("sqs", "email").replace("web\n", "'a:b'\n"), {})
-    assert [line.split(":")[1] for line in said] == ["10", "12", "13"]
 
 
 def test_what_is_sound_is_synthesised(tmp_path: Path) -> None:

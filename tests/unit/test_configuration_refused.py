@@ -60,7 +60,7 @@ UNSOUND: tuple[tuple[Any, ...], ...] = (
     ("policies.wait.on_give_up", RESULT, False),
     ("policies.wait.mode", "must be one of enforce, observe", "dry", None),
     ("hooks[0].timeout", UNKNOWN + "name, group, transition", "5m"),
-    ("hooks[0].name", HOOK_NAME, "", "x" * 256, "a.b", "a\n", "é", None, ["a"]),
+    ("hooks[0].name", HOOK_NAME, "", "x" * 256, "a.b", "a\n", "drain it", "é", None, ["a"]),
     ("hooks[0].name", HOOK_NAME + QUOTES, 7),
     ("hooks[0].group", GROUP, "", "a:b", "a\tb", "x" * 256),
     ("hooks[0].group", SELECTOR, 12, None, ["web"]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -99,3 +100,9 @@ DEPLOYMENTS: Final = {
     "events out": deployment(announce=True),
     "the demo": of_file(Path(__file__).parents[2] / "infra" / "usher_cdk" / "demo.hooks.yaml", demo=True),
 }
+
+
+@cache
+def templates(name: str) -> dict[str, dict[str, Any]]:
+    """Of all stacks of one of DEPLOYMENTS; nobody changes them."""
+    return all_templates(DEPLOYMENTS[name])

@@ -6,20 +6,26 @@ import json
 import re
 from collections import defaultdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import pytest
 
-from tests.infra.stacks import DEPLOYMENTS, deployment, hook, hooks_data, resources, statements, template_of
+from tests.infra.stacks import (
+    DEPLOYMENTS,
+    deployment,
+    hook,
+    hooks_data,
+    resources,
+    statements,
+    template_of,
+    templates,
+)
 from usher.aws import table
-
-if TYPE_CHECKING:
-    from usher_cdk.configuration import Deployment
 
 
 @pytest.fixture(scope="module")
 def template() -> dict[str, Any]:
-    return template_of(deployment())
+    return templates("default")["Usher"]
 
 
 def raw(template: dict[str, Any], kind: str) -> list[dict[str, Any]]:
@@ -238,10 +244,10 @@ def test_however_many_hooks_there_are_the_rules_are_the_same(template: dict[str,
     assert resources(many, "AWS::Events::Rule") == resources(template, "AWS::Events::Rule")
 
 
-@pytest.mark.parametrize("of", DEPLOYMENTS.values(), ids=DEPLOYMENTS.keys())
-def test_nothing_may_be_reached_by_everyone_nor_by_a_service_for_everyone(of: Deployment) -> None:
+@pytest.mark.parametrize("name", DEPLOYMENTS)
+def test_nothing_may_be_reached_by_everyone_nor_by_a_service_for_everyone(name: str) -> None:
     """A service's principal alone would let every account's rules, topics and alarms in."""
-    template = template_of(of)
+    template = templates(name)["Usher"]
     allowed = 0
     for kind in ("AWS::SQS::QueuePolicy", "AWS::SNS::TopicPolicy"):
         for policy in resources(template, kind).values():
@@ -451,7 +457,7 @@ def test_concurrency_is_reserved_for_wake_alone_and_only_where_it_is_asked_for(
 def test_events_out_need_a_stream_and_a_function_and_cost_nothing_while_they_are_off(
     template: dict[str, Any],
 ) -> None:
-    announcing = template_of(deployment(announce=True))
+    announcing = templates("events out")["Usher"]
     (table,) = resources(announcing, "AWS::DynamoDB::Table").values()
     assert table["StreamSpecification"] == {"StreamViewType": "NEW_AND_OLD_IMAGES"}
     (role,) = roles_that_may(announcing, "events:PutEvents")
@@ -463,7 +469,7 @@ def test_events_out_need_a_stream_and_a_function_and_cost_nothing_while_they_are
 
 
 def test_only_stored_states_reach_the_function_that_announces_them() -> None:
-    announcing = template_of(deployment(announce=True))
+    announcing = templates("events out")["Usher"]
     (stream,) = (
         each
         for each in resources(announcing, "AWS::Lambda::EventSourceMapping").values()
@@ -478,7 +484,7 @@ def test_only_stored_states_reach_the_function_that_announces_them() -> None:
 
 
 def test_usher_puts_events_of_its_own_source_alone() -> None:
-    announcing = template_of(deployment(announce=True))
+    announcing = templates("events out")["Usher"]
     (puts,) = (each for each in statements(announcing) if "events:PutEvents" in listed(each["Action"]))
     assert puts["Condition"] == {"StringEquals": {"events:source": "usher"}}
     assert puts["Resource"] != "*"
@@ -499,14 +505,14 @@ def test_the_sweep_counts_the_dead_letters_of_every_queue_that_has_them(template
 
 
 def test_every_alarm_has_its_runbook() -> None:
-    announcing = template_of(deployment(announce=True))
+    announcing = templates("events out")["Usher"]
     names = {name.removeprefix("Watch")[:-8] for name in resources(announcing, "AWS::CloudWatch::Alarm")}
     page = (Path(__file__).parents[2] / "docs" / "operations.md").read_text()
     assert {line.removeprefix("### ") for line in page.splitlines() if line.startswith("### ")} >= names
 
 
 def test_the_dashboard_is_a_setting() -> None:
-    with_it, without = template_of(deployment()), template_of(deployment(dashboard=False))
+    with_it, without = templates("default")["Usher"], template_of(deployment(dashboard=False))
     kind = "AWS::CloudWatch::Dashboard"
 
     assert [name for name in with_it["Resources"] if name not in without["Resources"]] == [

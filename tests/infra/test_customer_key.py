@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.infra.stacks import WITH_KEY, resources, statements, template_of
+from tests.infra.stacks import resources, statements, templates
 
 SEND = {"kms:Decrypt", "kms:GenerateDataKey"}  # SQS Developer Guide, key management
 READ = {"kms:Decrypt"}
@@ -18,7 +18,7 @@ TABLE = {  # DynamoDB Developer Guide, encryption usage notes
 
 @pytest.fixture(scope="module")
 def template() -> dict[str, Any]:
-    return template_of(WITH_KEY)
+    return templates("a customer key")["Usher"]
 
 
 @pytest.fixture(scope="module")

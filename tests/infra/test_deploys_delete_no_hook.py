@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import pytest
 
-from tests.infra.stacks import DEPLOYMENTS, all_templates, deployment, hook, hooks_data
+from tests.infra.stacks import DEPLOYMENTS, all_templates, deployment, hook, hooks_data, templates
 
 HOOK: Final = "AWS::AutoScaling::LifecycleHook"
 GATE: Final = hook(name="gate", group="web", transition="launching")
@@ -24,11 +24,11 @@ def shape(*hooks: dict[str, Any]) -> dict[str, str]:
     }
 
 
-@pytest.mark.parametrize("of", DEPLOYMENTS.values(), ids=DEPLOYMENTS.keys())
-def test_no_resource_of_cloudformation_is_a_hook(of: Any) -> None:
+@pytest.mark.parametrize("name", DEPLOYMENTS)
+def test_no_resource_of_cloudformation_is_a_hook(name: str) -> None:
     kinds = {
         each["Type"]
-        for template in all_templates(of).values()
+        for template in templates(name).values()
         for each in template.get("Resources", {}).values()
     }
     assert HOOK not in kinds

@@ -20,6 +20,7 @@ from tests.infra.stacks import (
     of_file,
     resources,
     template_of,
+    templates,
 )
 from usher.core import compiled
 from usher_cdk.configuration import Deployment
@@ -65,12 +66,11 @@ def test_the_group_of_the_demo_holds_its_own_hooks() -> None:
 
 
 def test_the_output_tells_what_became_of_the_hooks() -> None:
-    outputs = template_of(deployment())["Outputs"]
+    outputs = templates("default")["Usher"]["Outputs"]
     assert outputs["Hooks"]["Value"]["Fn::GetAtt"][1] == "Report"
 
 
-CONFIGURATIONS: Final = {
-    **DEPLOYMENTS,
+OTHERS: Final = {
     "no hook at all": deployment(hooks_data()),
     "one way in": deployment(hooks_data(hook(notify="eventbridge", heartbeat_timeout="10m"))),
     "raw delivery": deployment(ALL_WAYS, sns_raw_delivery=True),
@@ -79,15 +79,16 @@ CONFIGURATIONS: Final = {
 
 
 @pytest.fixture(scope="module")
-def templates() -> list[dict[str, Any]]:
-    return [template_of(each) for each in CONFIGURATIONS.values()]
+def made() -> list[dict[str, Any]]:
+    ours = [templates(name)["Usher"] for name in DEPLOYMENTS]
+    return [*ours, *(template_of(each) for each in OTHERS.values())]
 
 
 @pytest.mark.parametrize("output", ["InboxArn", "TopicArn", "IntakeArn", "HookRoleArn"])
-def test_what_hooks_point_at_is_never_replaced(templates: list[dict[str, Any]], output: str) -> None:
+def test_what_hooks_point_at_is_never_replaced(made: list[dict[str, Any]], output: str) -> None:
     """A hook on its way out points there still, and falls to its default result where that is gone."""
     found: set[str] = set()
-    for template in templates:
+    for template in made:
         value = template["Outputs"][output]["Value"]
         name = value["Ref"] if "Ref" in value else value["Fn::GetAtt"][0]
         resource = template["Resources"][name]

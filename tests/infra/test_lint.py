@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from tests.infra.renew_golden import FOLDER
-from tests.infra.stacks import DEPLOYMENTS, all_templates
+from tests.infra.stacks import templates
 
 ROOT = Path(__file__).parents[2]
 ACKNOWLEDGED = {
@@ -19,7 +19,7 @@ ACKNOWLEDGED = {
 
 def test_cfn_lint_finds_nothing_but_what_is_acknowledged_and_nothing_is_in_vain(tmp_path: Path) -> None:
     for kind in ("default", "a customer key", "events out", "the demo"):
-        for name, template in all_templates(DEPLOYMENTS[kind]).items():
+        for name, template in templates(kind).items():
             if "Resources" in template:  # else no hook stands apart, and the CDK deploys no empty stack
                 (tmp_path / f"{name} of {kind}.json").write_text(json.dumps(template))
     files = sorted([*tmp_path.iterdir(), FOLDER / "Install.json"])

@@ -253,12 +253,11 @@ def test_a_write_that_stays_busy_is_unavailable_after_a_few_tries(
     assert loaded(records) == action
 
 
-@pytest.mark.parametrize("error", BUSY)
 def test_a_write_that_is_busy_for_a_moment_is_tried_again(
-    client: DynamoDBClient, records: RecordTable, error: Exception
+    client: DynamoDBClient, records: RecordTable
 ) -> None:
     action = opened(records)
-    refuse(client, "TransactWriteItems", [error, error])
+    refuse(client, "TransactWriteItems", [cancelled("None", "TransactionConflict")] * 2)
 
     records.save(after(action), raw=a_raw())
 
@@ -318,20 +317,26 @@ DOINGS: Final = [
 ]
 
 
-@pytest.mark.parametrize("error", UNREACHABLE)
 @pytest.mark.parametrize(("operation", "do"), DOINGS)
 def test_what_does_not_answer_is_unavailable(
-    client: DynamoDBClient,
-    records: RecordTable,
-    operation: str,
-    do: Callable[[Store], object],
-    error: Exception,
+    client: DynamoDBClient, records: RecordTable, operation: str, do: Callable[[Store], object]
 ) -> None:
     opened(records)
+    error = botocore.exceptions.ReadTimeoutError(endpoint_url="https://d")
     refuse(client, operation, itertools.repeat(error))
 
     with pytest.raises(Unavailable, match="did not answer"):
         do(records)
+
+
+@pytest.mark.parametrize("error", UNREACHABLE)
+def test_whatever_cuts_a_call_off_is_no_answer(
+    client: DynamoDBClient, records: RecordTable, error: Exception
+) -> None:
+    refuse(client, "GetItem", itertools.repeat(error))
+
+    with pytest.raises(NoAnswer, match="did not answer"):
+        records.load("action-1")
 
 
 @pytest.mark.parametrize("code", ["InternalFailure", "503"])

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 import random
-from collections import Counter
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-import botocore.exceptions
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.contract.dynamodb import NO_ANSWER, before, refuse
 from tests.factories import at
 from usher.aws.answers import Answers
 from usher.ports.conditions import SharedAnswer
@@ -173,20 +173,10 @@ def test_who_is_turned_away_does_not_prolong_the_lease(answers: SharedAnswers) -
 # DynamoDB's own
 
 
-def calls_of(client: DynamoDBClient, operation: str) -> Counter[str]:
-    calls: Counter[str] = Counter()
-
-    def count(**_: object) -> None:
-        calls[operation] += 1
-
-    client.meta.events.register(f"before-call.dynamodb.{operation}", count)
-    return calls
-
-
 def test_an_enlisted_member_is_written_anew_only_when_half_of_its_time_is_gone(
     client: DynamoDBClient, table: str
 ) -> None:
-    answers, puts = Answers(client, table), calls_of(client, "PutItem")
+    answers, puts = Answers(client, table), before(client, "PutItem")
     written = []
     for seconds in (0, 15, 149, 150, 165, 299, 300):
         answers.enlist(QUESTION, "i-1", at(seconds))
@@ -241,10 +231,7 @@ DOINGS: Final = [
 def test_what_does_not_answer_is_unavailable(
     client: DynamoDBClient, table: str, operation: str, do: Callable[[SharedAnswers], object]
 ) -> None:
-    def lose(**_: object) -> None:
-        raise botocore.exceptions.ReadTimeoutError(endpoint_url="https://dynamodb")
-
-    client.meta.events.register(f"before-call.dynamodb.{operation}", lose)
+    refuse(client, operation, itertools.repeat(NO_ANSWER))
 
     with pytest.raises(Unavailable, match="did not answer"):
         do(Answers(client, table))

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import itertools
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-import botocore.exceptions
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.contract.dynamodb import a_client, a_table
+from tests.contract.dynamodb import NO_ANSWER, a_client, a_table, before, refuse
 from tests.factories import at
 from usher.aws.budget import TRIES, BudgetTable
 from usher.ports.errors import Unavailable
@@ -153,22 +152,6 @@ def test_both_budgets_book_the_same(account: None, rate: float, todo: list[tuple
 # DynamoDB's own
 
 
-def before(client: DynamoDBClient, operation: str, do: Callable[[], object]) -> Counter[str]:
-    """Do something just before each call of `operation` is sent; returns the count of calls."""
-    calls: Counter[str] = Counter()
-    busy: list[bool] = []
-
-    def called(**_: object) -> None:
-        if not busy:
-            calls[operation] += 1
-            busy.append(True)
-            do()
-            busy.clear()
-
-    client.meta.events.register(f"before-call.dynamodb.{operation}", called)
-    return calls
-
-
 def test_all_functions_draw_on_one_budget(client: DynamoDBClient, table: str) -> None:
     functions = [BudgetTable(client, table, 2) for _ in range(3)]
 
@@ -238,7 +221,7 @@ def test_a_late_word_of_one_throttle_does_not_undo_what_others_lowered(
 
 
 def test_a_booking_in_an_empty_second_takes_one_write_and_no_read(client: DynamoDBClient, table: str) -> None:
-    counts = [before(client, name, lambda: None) for name in ("GetItem", "Query", "UpdateItem", "PutItem")]
+    counts = [before(client, name) for name in ("GetItem", "Query", "UpdateItem", "PutItem")]
     budget = BudgetTable(client, table, 10)
 
     for second in range(3):
@@ -250,7 +233,7 @@ def test_a_booking_in_an_empty_second_takes_one_write_and_no_read(client: Dynamo
 def test_in_a_second_with_calls_the_pace_is_read_each_five_seconds(
     client: DynamoDBClient, table: str
 ) -> None:
-    counts = [before(client, name, lambda: None) for name in ("GetItem", "UpdateItem", "PutItem")]
+    counts = [before(client, name) for name in ("GetItem", "UpdateItem", "PutItem")]
     budget = BudgetTable(client, table, 10)
 
     for now in (0, 0, 0, 4.9, 5):
@@ -305,10 +288,7 @@ DOINGS: Final = [
 def test_what_does_not_answer_is_unavailable(
     client: DynamoDBClient, table: str, operation: str, do: Callable[[Budget], object]
 ) -> None:
-    def lose() -> None:
-        raise botocore.exceptions.ReadTimeoutError(endpoint_url="https://dynamodb")
-
-    before(client, operation, lose)
+    refuse(client, operation, itertools.repeat(NO_ANSWER))
 
     with pytest.raises(Unavailable, match="did not answer"):
         do(BudgetTable(client, table, 1))

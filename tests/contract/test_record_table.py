@@ -12,6 +12,7 @@ import botocore.exceptions
 import botocore.parsers
 import pytest
 
+from tests.contract.dynamodb import NO_ANSWER, lose_answers, refuse
 from tests.contract.stores import (
     INSTANCE,
     LATER,
@@ -36,7 +37,7 @@ from usher.ports.errors import Denied, Moved, NoAnswer, Unavailable, is_denied
 from usher.ports.records import Raw
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
     from mypy_boto3_dynamodb import DynamoDBClient
 
@@ -53,32 +54,6 @@ def test_one_signal_a_minute_is_put_aside_for_an_export(
 
     said = [item["sk"]["S"] for item in items(client, table) if item["pk"]["S"].startswith("SAID#")]
     assert [name.rpartition("#")[2] for name in sorted(said)] == ["event-055", "event-115"]
-
-
-def lose_answers(client: DynamoDBClient, operation: str, answers: Iterable[bool]) -> None:
-    """Lose the answer of each call for which `answers` says so, after it was applied."""
-    left = iter(answers)
-
-    def lose(**_: object) -> None:
-        if next(left, False):
-            raise botocore.exceptions.ReadTimeoutError(endpoint_url="https://dynamodb")
-
-    client.meta.events.register(f"after-call.dynamodb.{operation}", lose)
-
-
-def refuse(client: DynamoDBClient, operation: str, errors: Iterable[BaseException | None]) -> Counter[str]:
-    """Answer the calls by these errors, before anything is applied; returns the count of calls."""
-    left = iter(errors)
-    calls: Counter[str] = Counter()
-
-    def answer(**_: object) -> None:
-        calls[operation] += 1
-        error = next(left, None)
-        if error is not None:
-            raise error
-
-    client.meta.events.register(f"before-call.dynamodb.{operation}", answer)
-    return calls
 
 
 def client_error(code: str, reasons: Sequence[str] = ()) -> botocore.exceptions.ClientError:
@@ -322,8 +297,7 @@ def test_what_does_not_answer_is_unavailable(
     client: DynamoDBClient, records: RecordTable, operation: str, do: Callable[[Store], object]
 ) -> None:
     opened(records)
-    error = botocore.exceptions.ReadTimeoutError(endpoint_url="https://d")
-    refuse(client, operation, itertools.repeat(error))
+    refuse(client, operation, itertools.repeat(NO_ANSWER))
 
     with pytest.raises(Unavailable, match="did not answer"):
         do(records)

@@ -6,12 +6,11 @@ import itertools
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-import botocore.exceptions
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.contract.dynamodb import a_client, a_table
+from tests.contract.dynamodb import a_client, a_table, before, lose_answers
 from tests.factories import at
 from usher.aws import table as dynamodb
 from usher.aws.dynamodb_answers import TRIES
@@ -20,7 +19,7 @@ from usher.ports.errors import Unavailable
 from usher_simulator.fakes.memory_budget import MemoryLimits
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from datetime import datetime
 
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -170,51 +169,24 @@ def test_both_counters_say_the_same(
 # DynamoDB's own
 
 
-def before_each_put(client: DynamoDBClient, do: Callable[[], object]) -> None:
-    client.meta.events.register("before-call.dynamodb.PutItem", lambda **_: do() and None)
-
-
 def test_who_is_overtaken_counts_again(client: DynamoDBClient, table: str) -> None:
-    other = SentResults(a_client(), table)
-    names = iter("ab")
-    busy: list[str] = []
-
-    def overtake() -> None:
-        name = next(names, None) if not busy else None
-        if name:
-            busy.append(name)
-            asked(other, name, 0)
-            busy.clear()
-
-    before_each_put(client, overtake)
+    other, names = SentResults(a_client(), table), iter("ab")
+    before(client, "PutItem", lambda: [asked(other, name, 0) for name in itertools.islice(names, 1)])
 
     assert asked(SentResults(client, table), "c", 1) == 60
 
 
 def test_who_is_overtaken_again_and_again_comes_back_later(client: DynamoDBClient, table: str) -> None:
-    other, numbers, busy = SentResults(a_client(), table), itertools.count(), [False]
-
-    def overtake() -> None:
-        if not busy[0]:
-            busy[0] = True
-            asked(other, f"other-{next(numbers)}", 0, most=1000)
-            busy[0] = False
-
-    before_each_put(client, overtake)
+    other, numbers = SentResults(a_client(), table), itertools.count()
+    calls = before(client, "PutItem", lambda: asked(other, f"other-{next(numbers)}", 0, most=1000))
 
     with pytest.raises(Unavailable, match="counted by others"):
         asked(SentResults(client, table), "c", 1, most=1000)
-    assert next(numbers) == TRIES
+    assert calls["PutItem"] == TRIES
 
 
 def test_a_lost_answer_counts_once(client: DynamoDBClient, table: str) -> None:
-    left = iter([True])
-
-    def lose(**_: object) -> None:
-        if next(left, False):
-            raise botocore.exceptions.ReadTimeoutError(endpoint_url="https://dynamodb")
-
-    client.meta.events.register("after-call.dynamodb.PutItem", lose)
+    lose_answers(client, "PutItem", [True])
     limits = SentResults(client, table)
     with pytest.raises(Unavailable, match="did not answer"):
         asked(limits, "a", 0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import aws_cdk as cdk
 from aws_cdk.assertions import Template
@@ -14,6 +14,9 @@ from usher.core import configuration
 from usher_cdk.configuration import Deployment
 from usher_cdk.controller import Controller
 from usher_hooksfile.load import load, read
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 HOOKS: Final[dict[str, Any]] = {
     "version": 1,
@@ -78,10 +81,21 @@ def resources(template: dict[str, Any], kind: str) -> dict[str, dict[str, Any]]:
     return {name: each.get("Properties", {}) for name, each in found if each["Type"] == kind}
 
 
-def statements(template: dict[str, Any]) -> list[dict[str, Any]]:
-    """Every statement of every policy of a role."""
-    policies = resources(template, "AWS::IAM::Policy").values()
-    return [each for policy in policies for each in policy["PolicyDocument"]["Statement"]]
+def statements(template: dict[str, Any], policy: str = "") -> list[dict[str, Any]]:
+    """Every statement of the policies of roles whose ids begin so."""
+    policies = resources(template, "AWS::IAM::Policy").items()
+    found = [each for name, each in policies if name.startswith(policy)]
+    return [statement for each in found for statement in each["PolicyDocument"]["Statement"]]
+
+
+def listed(value: Any) -> list[Any]:
+    """A list, also of what CloudFormation writes without one where it is alone."""
+    return value if isinstance(value, list) else [value]
+
+
+def actions(of: Iterable[dict[str, Any]]) -> set[str]:
+    """Those of all these statements."""
+    return {action for each in of for action in listed(each["Action"])}
 
 
 _WAYS: Final = [

@@ -12,9 +12,11 @@ import pytest
 
 from tests.infra.stacks import (
     DEPLOYMENTS,
+    actions,
     deployment,
     hook,
     hooks_data,
+    listed,
     resources,
     statements,
     template_of,
@@ -30,10 +32,6 @@ def template() -> dict[str, Any]:
 
 def raw(template: dict[str, Any], kind: str) -> list[dict[str, Any]]:
     return [each for each in template["Resources"].values() if each["Type"] == kind]
-
-
-def listed(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]
 
 
 def test_the_table_has_the_keys_that_the_records_are_written_with(template: dict[str, Any]) -> None:
@@ -205,12 +203,8 @@ def test_auto_scaling_may_send_to_the_inbox_for_this_account_only(template: dict
     (trust,) = role["AssumeRolePolicyDocument"]["Statement"]
     assert trust["Principal"] == {"Service": "autoscaling.amazonaws.com"}
     assert set(trust["Condition"]) == {"StringEquals", "ArnLike"}
-    granted = {each["Action"] for each in statements(template) if isinstance(each["Action"], str)}
-    policies = resources(template, "AWS::IAM::Policy")
-    (policy,) = [each for name, each in policies.items() if name.startswith("HookRole")]
-    actions = {action for each in policy["PolicyDocument"]["Statement"] for action in listed(each["Action"])}
-    assert actions == {"sqs:SendMessage", "sqs:GetQueueUrl", "sns:Publish"}
-    assert granted
+    may = actions(statements(template, "HookRole"))
+    assert may == {"sqs:SendMessage", "sqs:GetQueueUrl", "sns:Publish"}
 
 
 def test_one_rule_for_each_kind_of_event_brings_those_of_this_account_and_region_to_a_queue_of_their_own(
@@ -317,14 +311,12 @@ def test_a_failing_sweep_is_not_tried_again_and_leaves_no_letter(template: dict[
 def test_the_role_of_the_schedule_may_invoke_the_sweep_alone_for_this_account_alone(
     template: dict[str, Any],
 ) -> None:
-    roles, policies = resources(template, "AWS::IAM::Role"), resources(template, "AWS::IAM::Policy")
+    roles = resources(template, "AWS::IAM::Role")
     (role,) = [each for name, each in roles.items() if name.startswith("ScheduleRole")]
     (trust,) = role["AssumeRolePolicyDocument"]["Statement"]
     assert set(trust["Condition"]["StringEquals"]) == {"aws:SourceAccount", "aws:SourceArn"}
-    (policy,) = [each for name, each in policies.items() if name.startswith("ScheduleRole")]
-    granted = {
-        each["Action"]: each["Resource"]["Fn::GetAtt"][0] for each in policy["PolicyDocument"]["Statement"]
-    }
+    found = statements(template, "ScheduleRole")
+    granted = {each["Action"]: each["Resource"]["Fn::GetAtt"][0] for each in found}
     assert granted["lambda:InvokeFunction"].startswith("SweepFunction")
     assert granted["sqs:SendMessage"].startswith("ScheduleDeadLetters")
 
@@ -365,14 +357,9 @@ def test_silence_and_every_promise_has_its_alarm(template: dict[str, Any]) -> No
 
 def test_no_function_may_call_cloudwatch_so_none_waits_for_it(template: dict[str, Any]) -> None:
     """Metrics are lines of the log, which Lambda takes."""
-    actions = {
-        action
-        for policy in resources(template, "AWS::IAM::Policy").values()
-        for statement in policy["PolicyDocument"]["Statement"]
-        for action in listed(statement["Action"])
-    }
-    assert actions
-    assert not [action for action in actions if action.startswith("cloudwatch:")]
+    may = actions(statements(template))
+    assert may
+    assert not [action for action in may if action.startswith("cloudwatch:")]
 
 
 def roles_that_may(template: dict[str, Any], action: str) -> set[str]:

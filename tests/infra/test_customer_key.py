@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.infra.stacks import resources, statements, templates
+from tests.infra.stacks import actions, listed, resources, statements, templates
 
 SEND = {"kms:Decrypt", "kms:GenerateDataKey"}  # SQS Developer Guide, key management
 READ = {"kms:Decrypt"}
@@ -25,10 +25,6 @@ def template() -> dict[str, Any]:
 def policy(template: dict[str, Any]) -> list[dict[str, Any]]:
     (key,) = resources(template, "AWS::KMS::Key").values()
     return list(key["KeyPolicy"]["Statement"])
-
-
-def listed(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]
 
 
 def is_the_key(value: Any) -> bool:
@@ -104,11 +100,9 @@ def test_nobody_else_stands_in_the_policy_of_the_key(policy: list[dict[str, Any]
 def test_each_role_may_use_the_key_for_what_it_does_and_no_more(
     template: dict[str, Any], role: str, needs: set[str]
 ) -> None:
-    policies = resources(template, "AWS::IAM::Policy")
-    (theirs,) = [each for name, each in policies.items() if name.startswith(f"{role}Default")]
-    found = theirs["PolicyDocument"]["Statement"]
+    found = statements(template, f"{role}Default")
     on_key = [each for each in found if any(action.startswith("kms:") for action in listed(each["Action"]))]
-    assert {action for each in on_key for action in listed(each["Action"])} == needs
+    assert actions(on_key) == needs
     assert all(is_the_key(each["Resource"]) for each in on_key)
 
 

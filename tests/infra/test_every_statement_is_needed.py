@@ -8,16 +8,13 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Final
 
 import pytest
 from botocore import xform_name
 
-from tests.infra.stacks import resources
+from tests.infra.stacks import actions, statements
 from tests.infra.test_installable import OPTIONS, resolved
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 CODE: Final = "\n".join(
     file.read_text(encoding="utf-8")
@@ -65,20 +62,9 @@ OF_THE_ACCOUNT: Final = (
 )
 
 
-def statements() -> Iterator[Any]:
-    """All that its roles may, with every option."""
-    for policy in resources(resolved(TEMPLATE, *OPTIONS), "AWS::IAM::Policy").values():
-        for each in policy["PolicyDocument"]["Statement"]:
-            if each["Effect"] == "Allow":
-                yield each
-
-
-def actions_of(statement: Any) -> list[str]:
-    action = statement["Action"]
-    return [action] if isinstance(action, str) else action
-
-
-ACTIONS: Final = sorted({action for each in statements() for action in actions_of(each)})
+# With every option.
+ALLOWED: Final = [each for each in statements(resolved(TEMPLATE, *OPTIONS)) if each["Effect"] == "Allow"]
+ACTIONS: Final = sorted(actions(ALLOWED))
 
 
 @pytest.mark.parametrize("action", [each for each in ACTIONS if each not in OF_SERVICES])
@@ -97,12 +83,12 @@ def test_nothing_is_granted_by_a_pattern_of_actions() -> None:
 
 
 def test_only_what_iam_cannot_confine_is_granted_on_everything() -> None:
-    on_all = {action for each in statements() if each["Resource"] == "*" for action in actions_of(each)}
+    on_all = actions(each for each in ALLOWED if each["Resource"] == "*")
     assert sorted(action for action in on_all if not UNCONFINED.fullmatch(action)) == []
 
 
 def test_a_pattern_of_resources_stays_in_the_account_and_region() -> None:
-    for each in statements():
+    for each in ALLOWED:
         for text in re.findall(r'"([^"]*)"', json.dumps(each["Resource"])):
             if "*" in text and text != "*":
                 place = text.removeprefix("arn:${AWS::Partition}:ecs:${AWS::Region}:${AWS::AccountId}:")
@@ -112,14 +98,8 @@ def test_a_pattern_of_resources_stays_in_the_account_and_region() -> None:
 
 def test_of_resources_that_others_have_a_condition_confines_what_changes_them() -> None:
     """Instances of a cluster and groups with the tag; heartbeats and results alone go to every group."""
-    changing = {
-        action
-        for each in statements()
-        if "*" in json.dumps(each["Resource"]) and "Condition" not in each
-        for action in actions_of(each)
-        if not UNCONFINED.fullmatch(action)
-    }
-    assert changing == {
+    wide = [each for each in ALLOWED if "*" in json.dumps(each["Resource"]) and "Condition" not in each]
+    assert {action for action in actions(wide) if not UNCONFINED.fullmatch(action)} == {
         "autoscaling:CompleteLifecycleAction",
         "autoscaling:RecordLifecycleActionHeartbeat",
         "ssm:SendCommand",  # of the documents in the list, on instances of the account

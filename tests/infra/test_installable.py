@@ -10,7 +10,7 @@ import pytest
 
 from tests.infra.aws_limits import breaches
 from tests.infra.renew_golden import FOLDER
-from tests.infra.stacks import deployment, hook, hooks_data, resources, template_of
+from tests.infra.stacks import actions, deployment, hook, hooks_data, resources, statements, template_of
 from usher.core import configuration
 from usher.core.conditions import KINDS
 from usher.core.conditions.probe import Probe
@@ -67,18 +67,6 @@ def without_if(value: Any, true: tuple[str, ...]) -> Any:
     return value
 
 
-def statements_of(template: dict[str, Any], role: str) -> list[dict[str, Any]]:
-    policies = resources(template, "AWS::IAM::Policy").items()
-    (policy,) = [each for name, each in policies if name.startswith(f"{role}Role")]
-    found: list[dict[str, Any]] = policy["PolicyDocument"]["Statement"]
-    return found
-
-
-def actions(statements: list[dict[str, Any]]) -> set[str]:
-    listed = [[each["Action"]] if isinstance(each["Action"], str) else each["Action"] for each in statements]
-    return {action for each in listed for action in each}
-
-
 @pytest.mark.parametrize("true", [(), tuple(OPTIONS)], ids=["no option", "every option"])
 def test_cloudformation_takes_it(template: dict[str, Any], true: tuple[str, ...]) -> None:
     assert breaches(resolved(template, *true)) == []
@@ -108,14 +96,14 @@ def test_the_roles_may_what_those_of_the_cdk_may_and_delete_hooks_by_the_tag_alo
     ours = resolved(template)
     tag = {"StringEquals": {"aws:ResourceTag/usher": {"Ref": "TagValue"}}}
     for role in ("Hook", "Intake", "Wake", "Questions", "Sweep", "Provision", "Schedule"):
-        expected = statements_of(of_cdk, role)
+        expected = statements(of_cdk, f"{role}Role")
+        assert expected
         for each in expected:
             if each["Action"] == "autoscaling:DeleteLifecycleHook":
                 each["Condition"] = tag
-        assert statements_of(ours, role) == expected
-    puts = [
-        each for each in statements_of(ours, "Sweep") if "autoscaling:PutLifecycleHook" in actions([each])
-    ]
+        assert statements(ours, f"{role}Role") == expected
+    of_sweep = statements(ours, "SweepRole")
+    puts = [each for each in of_sweep if "autoscaling:PutLifecycleHook" in actions([each])]
     assert [each["Condition"] for each in puts] == [tag]
 
 
@@ -124,7 +112,7 @@ def test_heartbeats_and_results_are_granted_on_every_group(template: dict[str, A
     """A group that loses its tag loses no open action."""
     (beats,) = [
         each
-        for each in statements_of(resolved(template), role)
+        for each in statements(resolved(template), f"{role}Role")
         if "autoscaling:CompleteLifecycleAction" in actions([each])
     ]
     assert beats["Resource"]["Fn::Join"][1][-1].endswith(":autoScalingGroup:*:autoScalingGroupName/*")
@@ -135,9 +123,9 @@ def test_heartbeats_and_results_are_granted_on_every_group(template: dict[str, A
 def test_a_list_of_arns_gives_what_its_condition_asks_and_nothing_else(
     template: dict[str, Any], condition: str
 ) -> None:
-    without = statements_of(resolved(template), "Questions")
-    statements = statements_of(resolved(template, condition), "Questions")
-    given = [each for each in statements if each not in without]
+    without = statements(resolved(template), "QuestionsRole")
+    granted = statements(resolved(template, condition), "QuestionsRole")
+    given = [each for each in granted if each not in without]
     data = {"version": 1, "policies": {"p": {"until": [ASKS[condition]]}}, "hooks": []}
     asked = {each for right in to_ask(configuration.parse(data)) for each in right.of.actions}
     assert actions(given) == asked - {"ec2:DescribeInstances"}  # which rules may ask of any instance
@@ -155,8 +143,8 @@ def test_an_installed_stack_may_ask_what_each_condition_asks_and_apply_says_whic
     template: dict[str, Any], kind: str
 ) -> None:
     """Else a new kind is applied, denied at each question, and given up for."""
-    always = actions(statements_of(resolved(template), "Questions"))
-    ever = actions(statements_of(resolved(template, *OPTIONS), "Questions"))
+    always = actions(statements(resolved(template), "QuestionsRole"))
+    ever = actions(statements(resolved(template, *OPTIONS), "QuestionsRole"))
     rights = Rights(parameters=dict.fromkeys(LISTS.values(), ""), inbox_arn=f"arn:aws:sqs:{HERE}:inbox")
     written = [each for each in CONDITIONS_OF_TRIALS.values() if kind in each]
     assert written

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.infra.stacks import deployment, hook, hooks_data, resources, template_of
+from tests.infra.stacks import deployment, hook, hooks_data, listed, resources, statements, template_of
 
 FUNCTIONS = ("Intake", "Wake", "Questions", "Sweep", "Provision")
 
@@ -18,14 +18,8 @@ def template() -> dict[str, Any]:
 
 def granted(template: dict[str, Any], function: str, action: str) -> list[Any]:
     """The resources on which the role of a function has an action."""
-    policies = resources(template, "AWS::IAM::Policy").items()
-    (policy,) = [each for name, each in policies if name.startswith(f"{function}Role")]
-    found = []
-    for statement in policy["PolicyDocument"]["Statement"]:
-        if action in statement["Action"]:
-            resource = statement["Resource"]
-            found += resource if isinstance(resource, list) else [resource]
-    return found
+    found = [each for each in statements(template, f"{function}Role") if action in listed(each["Action"])]
+    return [resource for each in found for resource in listed(each["Resource"])]
 
 
 def only(template: dict[str, Any], kind: str, function: str, field: str = "FunctionName") -> dict[str, Any]:

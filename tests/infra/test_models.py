@@ -135,31 +135,6 @@ def test_a_client_calls_where_it_would_call_with_the_whole(region: str) -> None:
         assert reduced.meta.endpoint_url == full.meta.endpoint_url
 
 
-@pytest.mark.usefixtures("reading_reduced")
-def test_with_reduced_endpoints_the_rules_of_each_service_count() -> None:
-    """Only these know of DynamoDB's endpoints by account."""
-    client = boto3.client(
-        "dynamodb",
-        region_name="us-east-1",
-        aws_access_key_id="AKID",
-        aws_secret_access_key="secret",
-        aws_account_id="123456789012",
-    )
-    urls: list[str] = []
-
-    class StoppedError(Exception):
-        """No call goes out."""
-
-    def stop(request: Any, **_: Any) -> None:
-        urls.append(request.url)
-        raise StoppedError
-
-    client.meta.events.register("before-send.dynamodb.GetItem", stop)
-    with pytest.raises(StoppedError):
-        client.get_item(TableName="usher", Key={"pk": {"S": "a"}})
-    assert urls == ["https://123456789012.ddb.us-east-1.amazonaws.com/"]
-
-
 def described(shape: Any, inside: tuple[str, ...] = ()) -> Any:
     """All that botocore reads of a shape, and of what it is made of."""
     if shape is None or shape.name in inside:

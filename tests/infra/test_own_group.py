@@ -2,32 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
-import aws_cdk as cdk
 import pytest
-from aws_cdk.assertions import Template
 
-from tests.infra.stacks import deployment, hook, hooks_data, resources, template_of
-from usher_cdk.configuration import Deployment
-from usher_cdk.controller import Controller
-from usher_cdk.demo import Demo
+from tests.infra.stacks import app_of, deployment, hook, hooks_data, resources, template_of, templates
 from usher_cdk.own_group import UnfitHook
-from usher_hooksfile.load import load, read
-
-DEMO_HOOKS = Path(__file__).parents[2] / "infra" / "usher_cdk" / "demo.hooks.yaml"
-
-
-def demo(of: Deployment) -> dict[str, Any]:
-    app = cdk.App(context={"aws:cdk:bundling-stacks": []})
-    controller = Controller(app, "Usher", deployment=of)
-    return dict(Template.from_stack(Demo(app, "UsherDemo", deployment=of, controller=controller)).to_json())
 
 
 @pytest.fixture(scope="module")
 def made() -> dict[str, Any]:
-    return demo(Deployment(configuration=load(DEMO_HOOKS), hooks_data=read(DEMO_HOOKS), demo=True))
+    return templates("the demo")["UsherDemo"]
 
 
 def test_the_hooks_stand_in_the_group_so_that_its_first_instance_waits(made: dict[str, Any]) -> None:
@@ -52,13 +37,7 @@ def test_the_demo_costs_cents(made: dict[str, Any]) -> None:
     assert group["MinSize"] == "0"
 
 
-@pytest.mark.parametrize(
-    ("hooks", "said"),
-    [
-        ([hook(group="other")], "must have a hook for group 'usher-demo'"),
-        ([hook(group="usher-*", notify="sns")], "must notify by sqs, not sns"),
-    ],
-)
-def test_what_cannot_stand_in_a_group_is_refused(hooks: list[dict[str, Any]], said: str) -> None:
-    with pytest.raises(UnfitHook, match=said):
-        demo(deployment(hooks_data(*hooks), demo=True))
+def test_a_hook_that_cannot_stand_in_a_group_is_refused() -> None:
+    hooks = hooks_data(hook(group="usher-*", notify="sns"))
+    with pytest.raises(UnfitHook, match="must notify by sqs, not sns"):
+        app_of(deployment(hooks, demo=True))

@@ -9,37 +9,22 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from tests.contract.dynamodb import rewrite
+from tests.contract.stores import TOKEN, a_raw
 from tests.factories import an_action, at, hook_terms
-from usher.aws.records import RecordTable
 from usher.core.action import Outcome, Phase
 from usher.core.field import ConfigurationRefused
 from usher.core.hook_timeouts import Described
 from usher.core.retained import MOST
 from usher.ports.errors import Moved
-from usher.ports.records import Raw
-from usher_simulator.fakes.memory_store import MemoryStore
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from mypy_boto3_dynamodb import DynamoDBClient
 
+    from usher.aws.records import RecordTable
     from usher.core.action import Action
     from usher.ports.records import ReconcileStore
 
-TOKEN: Final = an_action().token or ""
-RAW: Final = Raw(received_at=at(200), body='{"Origin":"EC2"}')
-
-
-def clock() -> datetime:
-    return at(300)
-
-
-@pytest.fixture(params=["memory", "dynamodb"])
-def store(request: pytest.FixtureRequest) -> ReconcileStore:
-    if request.param == "memory":
-        return MemoryStore(clock)
-    return RecordTable(request.getfixturevalue("client"), request.getfixturevalue("table"), clock)
+RAW: Final = a_raw(seconds=200)
 
 
 def adopted(**changes: Any) -> Action:
@@ -105,18 +90,17 @@ def test_the_hooks_that_open_actions_wait_in_are_counted(store: ReconcileStore) 
 
 
 def test_a_record_of_a_newer_release_hides_no_other_and_its_hook_counts_as_in_use(
-    client: DynamoDBClient, table: str
+    client: DynamoDBClient, table: str, records: RecordTable
 ) -> None:
     """After a rollback: its policy has a kind of condition that this release does not know."""
-    store = RecordTable(client, table, clock)
     for name in ("new", "old"):
-        store.open(an_action(id=name, token=f"{name:036}", look_at=at(1)), RAW)
+        records.open(an_action(id=name, token=f"{name:036}", look_at=at(1)), RAW)
     of_tomorrow = '{"until":[{"http":"https://x"}]}'
     rewrite(client, table, "new", lambda data: data["policy"].update(source=of_tomorrow))
     with pytest.raises(ConfigurationRefused):
-        store.load("new")
-    assert [action.id for action in store.open_of(["new", "old"])] == ["old"]
-    assert set(store.hooks_in_use().values()) == {2}
+        records.load("new")
+    assert [action.id for action in records.open_of(["new", "old"])] == ["old"]
+    assert set(records.hooks_in_use().values()) == {2}
 
 
 def test_tries_are_kept_by_group_until_they_are_replaced(store: ReconcileStore) -> None:
@@ -147,14 +131,15 @@ def test_as_many_retained_instances_as_are_kept_fit_into_an_item(store: Reconcil
     assert store.retained("web") == most
 
 
-def test_retained_instances_that_a_newer_release_kept_are_unknown(client: DynamoDBClient, table: str) -> None:
-    store = RecordTable(client, table, clock)
-    store.keep_retained("web", {"i-1": at(1)})
+def test_retained_instances_that_a_newer_release_kept_are_unknown(
+    client: DynamoDBClient, table: str, records: RecordTable
+) -> None:
+    records.keep_retained("web", {"i-1": at(1)})
     key = {"pk": {"S": "GROUP#web"}, "sk": {"S": "RETAINED"}}
     item = client.get_item(TableName=table, Key=key)["Item"]
     del item["retained"]
     client.put_item(TableName=table, Item=item)
-    assert store.retained("web") is None
+    assert records.retained("web") is None
 
 
 def described(seconds: float, **timeouts_s: float) -> Described:

@@ -7,7 +7,6 @@ are those between requests, which are the ones that conditional writes are for.
 
 from __future__ import annotations
 
-import itertools
 import logging
 import subprocess
 import sys
@@ -25,8 +24,9 @@ from botocore.config import Config
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import make_server
 
+from tests.contract.dynamodb import a_table
+from tests.contract.stores import TOKEN, a_raw, loaded
 from tests.factories import a_policy, a_signal, an_action, at
-from usher.aws import table as dynamodb
 from usher.aws.answers import Answers
 from usher.aws.budget import BudgetTable
 from usher.aws.records import RecordTable
@@ -37,7 +37,6 @@ from usher.handlers import intake_handler
 from usher.ports.autoscaling import Answer, AnswerKind
 from usher.ports.conditions import SharedAnswer
 from usher.ports.errors import Moved, Unavailable
-from usher.ports.records import Raw
 from usher_cdk.wheels import BUILD
 from usher_local import emulator
 from usher_simulator.fakes.one_by_one import OneByOne
@@ -57,9 +56,7 @@ T = TypeVar("T")
 
 THREADS: Final = 8
 ROUNDS: Final = 4
-TOKEN: Final = an_action().token or ""
-RAW: Final = Raw(received_at=at(1), body="{}")
-table_names: Final = (f"race-{number}" for number in itertools.count())
+RAW: Final = a_raw()
 
 
 @contextmanager
@@ -138,9 +135,7 @@ def a_client(url: str) -> DynamoDBClient:
 
 @pytest.fixture
 def table(client: DynamoDBClient) -> str:
-    name = next(table_names)
-    client.create_table(**dynamodb.definition(name))
-    return name
+    return a_table(client)
 
 
 @pytest.fixture
@@ -158,12 +153,6 @@ def at_once(work: Callable[[int], T]) -> list[T]:
 
     with ThreadPoolExecutor(THREADS) as pool:
         return list(pool.map(begin, range(THREADS)))
-
-
-def loaded(records: RecordTable, action_id: str = "action-1") -> Action:
-    action = records.load(action_id)
-    assert action is not None
-    return action
 
 
 def saved(records: RecordTable, action: Action) -> bool:

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import http.client
-import time
 import xml.etree.ElementTree as ET
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Event, Thread
+from threading import Thread
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlencode, urlsplit
 
 import boto3
 from botocore.config import Config
 
+from tests.e2e.polling import PATIENCE_S
 from usher_simulator.autoscaling.http_server import Setup, open_door
 from usher_simulator.autoscaling.launch_settings import ANY_SOURCE
 
@@ -28,7 +28,6 @@ START = datetime(2026, 3, 10, 12, tzinfo=UTC)
 GROUP = "workers-1"
 LAUNCHING = "autoscaling:EC2_INSTANCE_LAUNCHING"
 TERMINATING = "autoscaling:EC2_INSTANCE_TERMINATING"
-PATIENCE_S = 60  # for what takes a second or two on a machine that does nothing else
 
 
 @dataclass(kw_only=True)
@@ -111,15 +110,6 @@ def client_of(url: str) -> AutoScalingClient:
         "autoscaling", region_name="us-east-1", endpoint_url=url, config=config, **keys
     )
     return client
-
-
-def eventually(happens: Callable[[], object]) -> None:
-    """Ask until it is so, and fail in the end."""
-    deadline_s = time.monotonic() + PATIENCE_S
-    between = Event()
-    while not happens():
-        between.wait(0.02)
-        assert time.monotonic() < deadline_s, "it did not happen in time"
 
 
 @dataclass(kw_only=True)

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import time
 from threading import Event
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 T = TypeVar("T")
 
+PATIENCE_S: Final = 60  # for what takes a second or two on a machine that does nothing else
+
 
 class NotInTime(AssertionError):  # noqa: N818 - it reads as what happened
     """What was waited for did not happen; the text has what was found last."""
 
 
-def until(find: Callable[[], T], *, within_s: float, every_s: float = 0.1) -> T:
+def until(find: Callable[[], T], *, within_s: float = PATIENCE_S, every_s: float = 0.1) -> T:
     """The first that `find` finds and that is true. Raises NotInTime."""
     deadline_s = time.monotonic() + within_s
     between = Event()

@@ -28,7 +28,6 @@ from moto.server import ThreadedMotoServer
 from tests.e2e.doors import (
     GROUP,
     LAUNCHING,
-    PATIENCE_S,
     START,
     TERMINATING,
     Door,
@@ -38,8 +37,8 @@ from tests.e2e.doors import (
     an_endpoint,
     answer_of,
     client_of,
-    eventually,
 )
+from tests.e2e.polling import PATIENCE_S, until
 from usher_simulator.autoscaling.latencies import CAPTURED, PROMPT
 from usher_simulator.autoscaling.virtual_clock import VirtualClock
 from usher_simulator.autoscaling.wall_clock import WallClock
@@ -395,7 +394,7 @@ class Aws:
             bodies.extend(json.loads(message["Body"]) for message in answer.get("Messages", []))
             return len(bodies) >= count
 
-        eventually(enough)
+        until(enough)
         return bodies
 
 
@@ -436,7 +435,7 @@ def test_the_token_of_a_message_completes_its_action(aws: Aws) -> None:
         door.client.complete_lifecycle_action(
             **HOOK, LifecycleActionToken=token, LifecycleActionResult="CONTINUE"
         )
-        eventually(lambda: door.states() == ["InService"])
+        until(lambda: door.states() == ["InService"])
 
 
 def test_a_topic_gets_message_and_subject(aws: Aws) -> None:
@@ -550,7 +549,7 @@ def test_a_target_that_is_gone_ends_the_action_with_its_default_result(aws: Aws,
             activities = door.client.describe_scaling_activities()["Activities"]
             return any(one["StatusCode"] in ("Successful", "Cancelled") for one in activities)
 
-        eventually(ended)
+        until(ended)
         launch = door.client.describe_scaling_activities()["Activities"][-1]
     assert launch["StatusCode"] == {"CONTINUE": "Successful", "ABANDON": "Cancelled"}[result]
 
@@ -563,12 +562,12 @@ def test_load_balancers_hear_of_an_instance_after_the_launch_hook_and_before_the
         environment = {"AWS_ENDPOINT_URL": endpoint.url}
         with a_door(environment=environment, **FAST) as door:
             door.create(GATE | to_queue, drain | to_queue, TargetGroupARNs=[balancer])
-            eventually(lambda: heard(endpoint)[-1:] == [LAUNCHING])
+            until(lambda: heard(endpoint)[-1:] == [LAUNCHING])
             complete = {"InstanceId": door.instance(), "LifecycleActionResult": "CONTINUE"}
             door.client.complete_lifecycle_action(**HOOK, **complete)
-            eventually(lambda: heard(endpoint)[-1:] == ["RegisterTargets"])
+            until(lambda: heard(endpoint)[-1:] == ["RegisterTargets"])
             door.client.set_desired_capacity(AutoScalingGroupName=GROUP, DesiredCapacity=0)
-            eventually(lambda: heard(endpoint)[-1:] == [TERMINATING])
+            until(lambda: heard(endpoint)[-1:] == [TERMINATING])
     assert heard(endpoint) == [LAUNCHING, "RegisterTargets", "DeregisterTargets", TERMINATING]
 
 
@@ -596,7 +595,7 @@ def test_a_function_is_invoked_asynchronously_with_the_message() -> None:
         environment = {"AWS_ENDPOINT_URL_LAMBDA": functions.url}
         with a_door(environment=environment, **FAST) as door:
             door.create(GATE | {"NotificationTargetARN": FUNCTION})
-            eventually(lambda: len(functions.asked) == 2)
+            until(lambda: len(functions.asked) == 2)
             instance = door.instance()
     assert [headers["X-Amz-Invocation-Type"] for _, _, headers in functions.asked] == ["Event", "Event"]
     assert {path for path, _, _ in functions.asked} == {
@@ -617,7 +616,7 @@ def test_a_bus_that_refuses_events_of_aws_is_told_of_once_and_holds_nothing_up()
         environment = {"AWS_ENDPOINT_URL_EVENTBRIDGE": bus.url}
         with a_door(environment=environment, **FAST) as door:
             door.create(BRIEF)
-            eventually(lambda: len(bus.asked) == 2 and door.states() == ["InService"])
+            until(lambda: len(bus.asked) == 2 and door.states() == ["InService"])
     (said,) = door.said
     why = "NotAuthorizedForSourceException: Not authorized for the source."
     assert said == f"The event bus refuses the events of Auto Scaling: {why}"
@@ -628,7 +627,7 @@ def test_an_endpoint_that_is_no_aws_is_told_of_and_holds_nothing_up() -> None:
         environment = {"AWS_ENDPOINT_URL": nobody.url}
         with a_door(environment=environment, **FAST) as door:
             door.create(TargetGroupARNs=["arn:aws:elasticloadbalancing:us-east-1:1:targetgroup/web/1", "web"])
-            eventually(lambda: len(door.said) == 3 and door.states() == ["InService"])
+            until(lambda: len(door.said) == 3 and door.states() == ["InService"])
 
 
 def test_what_is_slow_outside_holds_nothing_up() -> None:
@@ -644,10 +643,10 @@ def test_what_is_slow_outside_holds_nothing_up() -> None:
         with a_door(environment={"AWS_ENDPOINT_URL_EVENTBRIDGE": slow.url}, monotonic=stopped) as door:
             door.create(BRIEF)
             stopped.now_s += 2
-            eventually(lambda: len(slow.asked) == 1)
+            until(lambda: len(slow.asked) == 1)
             assert door.states() == ["Pending:Wait"]
             answered.set()
-            eventually(lambda: in_time == [True])
+            until(lambda: in_time == [True])
 
 
 def test_others_are_answered_while_a_test_message_is_on_its_way() -> None:

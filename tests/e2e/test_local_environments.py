@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.e2e.doors import eventually
+from tests.e2e.polling import until
 from usher.wiring.machine import new_id, now
 from usher_cdk.python import find_python
 from usher_local.deployed_functions import DeployedFunctions
@@ -59,7 +59,7 @@ def test_an_environment_that_died_while_it_was_idle_fails_no_event(
     assert invoked(functions, tmp_path, "x")["body"] == first  # it is kept warm
     os.kill(first, signal.SIGKILL)
     (environment,) = functions._all  # noqa: SLF001 - it is of no use to anyone else
-    eventually(lambda: environment.function.has_ended)
+    until(lambda: environment.function.has_ended)
     answer = invoked(functions, tmp_path, "x")
     assert "error" not in answer
     assert answer["body"] != first

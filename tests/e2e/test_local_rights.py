@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.e2e.doors import eventually
+from tests.e2e.polling import until
 from usher_local.account import Account, Setup, open_account
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def test_a_function_runs_as_often_at_once_as_is_reserved_for_it(account: Account
 
     with ThreadPoolExecutor(1) as pool:
         first = pool.submit(invoke, "first")
-        eventually((tmp_path / "first").exists)
+        until((tmp_path / "first").exists)
         with pytest.raises(ClientError, match="TooManyRequestsException"):
             invoke("second")
         (tmp_path / "go on").touch()

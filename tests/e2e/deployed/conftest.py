@@ -14,7 +14,6 @@ from tests.e2e.deployed.stack import (
     INLETS,
     NO_FAILURES,
     OVERDUE,
-    PATIENCE_S,
     TESTED,
     Stack,
     an_action_due,
@@ -102,7 +101,7 @@ def stack(account: Account, proxy: FaultProxy) -> Stack:
 
 def _begin(deployed: Stack) -> None:
     """Cold starts first, so that no hook has to wait for them."""
-    until(lambda: deployed.tested() == TESTED, within_s=PATIENCE_S)
+    until(lambda: deployed.tested() == TESTED)
     wake_up = an_sqs_event('{"action_id": "nobody", "version": 1}')
     assert deployed.invoke("Wake", wake_up) == NO_FAILURES
     assert deployed.swept()

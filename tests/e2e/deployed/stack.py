@@ -13,7 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from tests.e2e.polling import until
+from tests.e2e.polling import PATIENCE_S, until
 from tests.factories import a_policy, an_action, hook_terms
 from usher.aws.enrolled import EnrolledHooks
 from usher.aws.records import RecordTable
@@ -37,7 +37,6 @@ INLETS: Final = tuple(f"inlet-{way}" for way in WAYS)
 FAULTY: Final = tuple(f"faulty-{fault}" for fault in ("store", "throttled", "reset", "lost"))
 OVERDUE: Final = "overdue"  # the id of an action whose look is overdue, and that no wake-up wakes
 A_SWEEP_S: Final = 130  # the schedule runs every 60 to 70 s, and each second minute counts
-PATIENCE_S: Final = 60  # for what takes a second or two on a machine that does nothing else
 GROUPS: Final = (*INLETS, *FAULTY, "patient", "asking", "in-flight", "tableless", "fleet-1", "stranger")
 _ONE_HOOK: Final = (*FAULTY, "patient", "asking", "in-flight", "tableless")
 TESTED: Final = dict.fromkeys(_ONE_HOOK, 1) | {"inlet-sqs": 2, "inlet-sns": 2, "inlet-lambda": 2}
@@ -134,12 +133,10 @@ class Stack:
 
     def launched(self, group: str, but: Collection[str] = ()) -> str:
         """An instance of a group, once there is one."""
-        return until(
-            lambda: next((each for each in self.instances(group) if each not in but), ""), within_s=PATIENCE_S
-        )
+        return until(lambda: next((each for each in self.instances(group) if each not in but), ""))
 
     def reaches(self, group: str, instance: str, state: str) -> None:
-        until(lambda: self.instances(group).get(instance) == state, within_s=PATIENCE_S)
+        until(lambda: self.instances(group).get(instance) == state)
 
     def in_service(self, group: str, size: int) -> list[str]:
         """The instances of a group, once so many are in service.
@@ -155,7 +152,7 @@ class Stack:
         return found()
 
     def goes(self, group: str, instance: str) -> None:
-        until(lambda: instance not in self.instances(group), within_s=PATIENCE_S)
+        until(lambda: instance not in self.instances(group))
 
     def hooks(self, group: str) -> list[str]:
         found = self.auto_scaling.describe_lifecycle_hooks(AutoScalingGroupName=group)["LifecycleHooks"]
@@ -168,12 +165,12 @@ class Stack:
 
     def recorded(self, instance: str, hook: str) -> Action:
         """The only action of an instance and hook, once it is recorded."""
-        (action,) = until(lambda: self.actions(instance, hook), within_s=PATIENCE_S)
+        (action,) = until(lambda: self.actions(instance, hook))
         return action
 
     def closed(self, instance: str, hook: str) -> Action:
         """Likewise, once it is closed."""
-        until(lambda: not self.recorded(instance, hook).is_open, within_s=PATIENCE_S)
+        until(lambda: not self.recorded(instance, hook).is_open)
         return self.recorded(instance, hook)
 
     def timeline(self, action: Action) -> list[str]:

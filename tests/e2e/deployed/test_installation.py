@@ -37,7 +37,6 @@ hooks:
 """
 MANAGED: Final = "{tags: {usher: managed}}"
 KINDS: Final = ("installer", "applier", "operator", "reader")
-PATIENCE_S: Final = 60  # for what takes a second or two on a machine that does nothing else
 A_CHANGE_S: Final = 240  # a minute's notice, and up to two until the sweep
 
 
@@ -140,7 +139,7 @@ class Group:
         return sorted(each["LifecycleHookName"] for each in told)
 
     def reaches(self, *states: str) -> None:
-        until(lambda: self.states == sorted(states), within_s=PATIENCE_S)
+        until(lambda: self.states == sorted(states))
 
 
 def refused(account: Account) -> set[tuple[str, str]]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.e2e.deployed.stack import INLETS, PATIENCE_S, TESTED, WAYS, a_notice
+from tests.e2e.deployed.stack import INLETS, TESTED, WAYS, a_notice
 from tests.e2e.polling import until
 from usher.core.action import Outcome, Result
 from usher.wiring.machine import new_id
@@ -64,7 +64,7 @@ def test_a_poison_message_lands_in_the_dead_letters_and_its_batch_goes_through(s
     stack.put(good[0], "{poison", good[1])
     for number in (1, 2):
         stack.recorded(f"i-{number:017x}", "hold")
-    (letter,) = until(lambda: list(stack.letters("InboxDeadLetters")), within_s=PATIENCE_S)
+    (letter,) = until(lambda: list(stack.letters("InboxDeadLetters")))
     assert letter["Body"] == "{poison"
     assert "JSON" in letter["MessageAttributes"]["Reason"]["StringValue"]
 
@@ -75,5 +75,5 @@ def test_a_duplicate_is_noted_on_the_one_action_of_its_token(
     action = stack.closed(in_service["sqs"], "in")
     assert action.token is not None
     stack.put(a_notice("inlet-sqs", "in", action.instance_id, action.token))
-    until(lambda: "notified again, by sqs" in stack.timeline(action), within_s=PATIENCE_S)
+    until(lambda: "notified again, by sqs" in stack.timeline(action))
     assert [each.token for each in stack.actions(action.instance_id, "in")] == [action.token]

@@ -6,8 +6,7 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from tests.e2e.deployed.stack import PATIENCE_S
-from tests.e2e.polling import until
+from tests.e2e.polling import PATIENCE_S, until
 from usher.core.action import Outcome
 from usher.wiring.machine import now
 
@@ -55,5 +54,5 @@ def test_ten_instances_in_30_second_hooks_are_held_without_the_table(stack: Stac
         action = stack.closed(instance, "hold")
         assert action.outcome is Outcome.COMPLETED
     for instance in held:
-        until(partial(tells, stack, instance), within_s=PATIENCE_S)
+        until(partial(tells, stack, instance))
     assert sum(what.endswith("reset") for what in stack.proxy.fired()) > _HELD

@@ -39,6 +39,7 @@ from tests.e2e.doors import (
     client_of,
 )
 from tests.e2e.polling import PATIENCE_S, until
+from usher_simulator.__main__ import _parser, main
 from usher_simulator.autoscaling.latencies import CAPTURED, PROMPT
 from usher_simulator.autoscaling.virtual_clock import VirtualClock
 from usher_simulator.autoscaling.wall_clock import WallClock
@@ -737,7 +738,14 @@ def test_the_command_serves_until_it_is_told_to_end(stop: signal.Signals) -> Non
 def test_a_port_that_is_taken_is_one_clear_line() -> None:
     with a_door() as door:
         port = str(urlsplit(door.url).port)
-        done = run("--port", port)
+        done = subprocess.run(  # noqa: S603 - ours
+            command("--port", port),
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_S,
+            check=False,
+        )
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == (
         f"Cannot listen on 127.0.0.1:{port}: Address already in use. --port 0 takes a free port.\n"
@@ -749,17 +757,20 @@ def test_a_port_that_is_taken_is_one_clear_line() -> None:
     [("--port", "65536"), ("--port", "0", "--speed", "-1"), ("--port", "0", "--describe-lag", "-1"), ()],
     ids=" ".join,
 )
-def test_options_that_make_no_sense_are_refused(words: tuple[str, ...]) -> None:
-    done = run(*words)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith("usage: python -m usher_simulator")
+def test_options_that_make_no_sense_are_refused(
+    words: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By the parser alone: with what it takes the command would serve."""
+    with pytest.raises(SystemExit) as ended:
+        _parser("serve").parse_args(words)
+    said = capsys.readouterr()
+    assert (ended.value.code, said.out) == (2, "")
+    assert said.err.startswith("usage: serve ")
 
 
-def test_the_help_shows_an_example() -> None:
-    assert "\nexample:\n" in run("--help").stdout
-
-
-def run(*words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(  # noqa: S603 - ours
-        command(*words), cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE_S, check=False
-    )
+def test_the_help_says_how_it_is_started_and_shows_an_example(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    said = capsys.readouterr().out
+    assert said.startswith("usage: python -m usher_simulator")
+    assert "\nexample:\n" in said

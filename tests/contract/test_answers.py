@@ -33,7 +33,7 @@ QUESTION: Final = 'elbv2 DescribeTargetHealth {"TargetGroupArn": "arn:1"}'
 def answers(request: pytest.FixtureRequest) -> SharedAnswers:
     if request.param == "memory":
         return MemoryAnswers()
-    return Answers(request.getfixturevalue("client"), request.getfixturevalue("table"))
+    return Answers(request.getfixturevalue("shared_client"), request.getfixturevalue("table"))
 
 
 def an_answer(seconds: float = 0, **members: Any) -> SharedAnswer:

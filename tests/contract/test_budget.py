@@ -30,7 +30,7 @@ Making: TypeAlias = "Callable[[float], Budget]"
 def a_budget(request: pytest.FixtureRequest) -> Making:
     if request.param == "memory":
         return MemoryBudget
-    client, table = request.getfixturevalue("client"), request.getfixturevalue("table")
+    client, table = request.getfixturevalue("shared_client"), request.getfixturevalue("table")
     return lambda calls_per_second: BudgetTable(client, table, calls_per_second)
 
 

@@ -31,7 +31,7 @@ OTHER_ARN: Final = ARN.replace(":1:", ":2:")
 def records(request: pytest.FixtureRequest, clock: Clock) -> EnrolmentRecords:
     if request.param == "memory":
         return MemoryEnrolledHooks(clock, MOST_PER_HOUR)
-    client, table = request.getfixturevalue("client"), request.getfixturevalue("table")
+    client, table = request.getfixturevalue("shared_client"), request.getfixturevalue("table")
     return EnrolledHooks(client, table, clock, MOST_PER_HOUR)
 
 
@@ -40,7 +40,7 @@ def of_file(request: pytest.FixtureRequest, records: EnrolmentRecords, clock: Cl
     """The same items, for a writer that holds FILE."""
     if isinstance(records, MemoryEnrolledHooks):
         return records.under(FILE.digest)
-    client, table = request.getfixturevalue("client"), request.getfixturevalue("table")
+    client, table = request.getfixturevalue("shared_client"), request.getfixturevalue("table")
     return EnrolledHooks(client, table, clock, MOST_PER_HOUR, FILE.digest)
 
 

@@ -36,7 +36,7 @@ def both(request: pytest.FixtureRequest, clock: Clock) -> tuple[VersionHistory, 
     if request.param == "memory":
         in_memory = MemoryEnrolledHooks(clock)
         return MemoryVersions(in_memory), in_memory
-    client, table = request.getfixturevalue("client"), request.getfixturevalue("table")
+    client, table = request.getfixturevalue("shared_client"), request.getfixturevalue("table")
     return FileVersionsTable(client, table), EnrolledHooks(client, table, clock)
 
 

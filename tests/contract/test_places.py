@@ -24,7 +24,7 @@ NAME: Final = "es-drain of the group es-data"
 def kept(request: pytest.FixtureRequest) -> PlacesKept:
     if request.param == "memory":
         return MemoryPlaces()
-    return PlaceTable(request.getfixturevalue("client"), request.getfixturevalue("table"))
+    return PlaceTable(request.getfixturevalue("shared_client"), request.getfixturevalue("table"))
 
 
 def test_nothing_is_stored_at_first(kept: PlacesKept) -> None:

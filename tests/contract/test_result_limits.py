@@ -34,7 +34,7 @@ LIMIT: Final = "usher-drain of workers-*: results per minute"
 def limits(request: pytest.FixtureRequest) -> ResultLimits:
     if request.param == "memory":
         return MemoryLimits()
-    return SentResults(request.getfixturevalue("client"), request.getfixturevalue("table"))
+    return SentResults(request.getfixturevalue("shared_client"), request.getfixturevalue("table"))
 
 
 def asked(

@@ -163,13 +163,6 @@ def test_after_a_while_another_may_ask_whatever_became_of_the_first(answers: Sha
     assert [answers.lease(QUESTION, at(seconds), EVERY) for seconds in (15, 16, 30)] == [True, False, True]
 
 
-def test_who_is_turned_away_does_not_prolong_the_lease(answers: SharedAnswers) -> None:
-    for seconds in range(15):
-        answers.lease(QUESTION, at(seconds), EVERY)
-
-    assert answers.lease(QUESTION, at(15), EVERY)
-
-
 # DynamoDB's own
 
 

@@ -104,11 +104,6 @@ def test_a_message_becomes_a_record_and_its_wake_up_a_look(wake_ups: str) -> Non
     assert action.version == 2
 
 
-def test_a_sweep_runs_over_an_empty_table(wake_ups: str) -> None:
-    assert function("sweep")({}, None) == {"near": 0, "overdue": 0, "looked": 0}
-    assert received(wake_ups) == []
-
-
 def a_group(client: Any, name: str) -> None:
     client.create_launch_configuration(
         LaunchConfigurationName="l", ImageId="ami-12345678", InstanceType="t3.nano"
@@ -214,8 +209,3 @@ def test_only_the_sweep_needs_what_enrolment_needs(wake_ups: str, monkeypatch: p
     with pytest.raises(SettingsRefused, match="USHER_INBOX_ARN"):
         function("sweep")
     assert received(wake_ups) == []
-
-
-def test_a_poison_message_is_a_dead_letter(wake_ups: str) -> None:
-    assert function("intake")(sqs_event("{"), None) == {"batchItemFailures": []}
-    assert received(wake_ups.replace("wake-ups", "dead")) == ["{"]

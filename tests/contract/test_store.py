@@ -108,14 +108,6 @@ def test_the_same_open_again_changes_nothing_and_returns_the_stored_state(store:
     assert due_ids(store, LATER) == ["action-1"]
 
 
-def test_an_action_without_a_token_is_opened_once_too(store: Store) -> None:
-    adopted = opened(store, token=None)
-    store.save(after(adopted))
-
-    assert opened(store, token=None) == after(adopted)
-    assert list(store.of_instance(INSTANCE)) == [after(adopted)]
-
-
 def test_tokens_are_case_sensitive(store: Store) -> None:
     lower = opened(store, id="lower", token=TOKEN.lower())
     upper = opened(store, id="upper", token=TOKEN.upper())
@@ -134,14 +126,6 @@ def test_the_actions_of_an_instance_come_oldest_first(store: Store) -> None:
 
 
 # Saving
-
-
-def test_a_save_is_what_is_loaded_from_then_on(store: Store) -> None:
-    action = opened(store)
-
-    store.save(after(action, look_at=at(90), heartbeats=1, beaten_at=at(60)))
-
-    assert loaded(store) == after(action, look_at=at(90), heartbeats=1, beaten_at=at(60))
 
 
 def test_a_save_on_a_version_that_moved_stores_nothing(store: Store) -> None:
@@ -239,12 +223,6 @@ def test_due_carries_the_version_and_the_expiry(store: Store) -> None:
     expected = Due(action_id="action-1", look_at=at(90), expires_at=beaten.expires_at)
     assert list(store.due(at(90))) == [expected]
     assert list(store.due(at(89))) == []
-
-
-def test_what_is_closed_is_not_due(store: Store) -> None:
-    store.save(closed(after(opened(store))))
-
-    assert due_ids(store, LATER) == []
 
 
 def test_a_look_that_is_put_off_or_brought_forward_is_due_at_its_new_time_only(store: Store) -> None:

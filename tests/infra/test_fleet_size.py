@@ -105,12 +105,6 @@ def test_what_the_policies_of_a_role_hold_is_taken_and_one_more_is_refused_with_
     assert "select groups by a shared glob or tag" in said
 
 
-def test_1000_named_groups_are_refused_and_one_glob_of_them_is_taken(tmp_path: Path) -> None:
-    with pytest.raises(HooksFileRefused):
-        load(a_file(tmp_path, *(f"workers-{number:04}" for number in range(1000))))
-    assert len(load(a_file(tmp_path, "workers-*")).hooks) == 1
-
-
 def test_a_file_is_taken_up_to_what_a_request_holds_and_one_signal_more_is_refused(tmp_path: Path) -> None:
     def signals(count: int) -> list[dict[str, str]]:
         return [{"signal": f"s{number:062}"} for number in range(count)]

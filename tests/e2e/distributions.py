@@ -15,6 +15,13 @@ if TYPE_CHECKING:
 
 PACKAGES: Final = {"usher", "usher_cdk", "usher_cli", "usher_hooksfile", "usher_local", "usher_simulator"}
 OF_CHECK: Final = ("click", "PyYAML", "rich")
+HOOKS: Final = """\
+version: 1
+policies:
+  settle: {until: [elapsed: 30s]}
+hooks:
+  - {name: ours-in, group: ours, transition: launching, policy: settle}
+"""
 
 
 def linked(folder: Path, named: Iterable[str], *sites: Path) -> list[str]:

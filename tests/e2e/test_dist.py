@@ -14,6 +14,7 @@ import pytest
 
 from tests.e2e.conftest import EPOCH_S, make_dist
 from tests.infra.renew_golden import FOLDER, as_golden
+from tests.infra.test_asset import contents
 from usher.core.compiled import compiled
 from usher_cdk.bundle import build
 
@@ -58,13 +59,8 @@ def test_a_second_time_gives_the_same_bytes_also_to_somebody_else(dist: Path, tm
 
 def test_the_zip_is_the_asset_of_an_empty_hooks_file(dist: Path, tmp_path: Path) -> None:
     build(tmp_path / "asset", compiled({"version": 1, "policies": {}, "hooks": []}))
-    expected = {
-        str(file.relative_to(tmp_path / "asset")): file.read_bytes()
-        for file in (tmp_path / "asset").rglob("*")
-        if file.is_file()
-    }
     with ZipFile(only(dist, "usher-functions-*.zip")) as made:
-        assert {name: made.read(name) for name in made.namelist()} == expected
+        assert {name: made.read(name) for name in made.namelist()} == contents(tmp_path / "asset")
         assert {entry.external_attr >> 16 & 0o777 for entry in made.infolist()} == {0o644}
 
 

@@ -14,20 +14,13 @@ import yaml
 
 from make_dist import copy_source
 from tests.bare_clone import ROOT
-from tests.e2e.distributions import OF_CHECK, linked
+from tests.e2e.distributions import HOOKS, OF_CHECK, linked
 from tests.e2e.repositories import commit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-VALID: Final = """\
-version: 1
-policies:
-  settle: {until: [elapsed: 30s]}
-hooks:
-  - {name: ours-in, group: ours, transition: launching, policy: settle}
-"""
-INVALID: Final = VALID.replace("elapsed", "elapses")
+INVALID: Final = HOOKS.replace("elapsed", "elapses")
 
 
 class Users:
@@ -78,14 +71,14 @@ def test_what_it_installs_is_light(users: Users) -> None:
 
 
 def test_it_checks_each_hooks_file_that_is_committed_and_nothing_else(users: Users) -> None:
-    done = users.run({"hooks.yaml": VALID, "staging/hooks.yaml": VALID, "other.yaml": "x: [y]\n"})
+    done = users.run({"hooks.yaml": HOOKS, "staging/hooks.yaml": HOOKS, "other.yaml": "x: [y]\n"})
     assert done.returncode == 0, done.stdout + done.stderr
     assert "usher check" in done.stdout
     assert "Passed" in done.stdout
 
 
 def test_an_invalid_hooks_file_stops_the_commit_with_its_line(users: Users) -> None:
-    done = users.run({"hooks.yaml": VALID, "staging/hooks.yaml": INVALID})
+    done = users.run({"hooks.yaml": HOOKS, "staging/hooks.yaml": INVALID})
     assert done.returncode == 1
     assert "staging/hooks.yaml:3: " in done.stdout
     assert "staging/hooks.yaml is invalid." in done.stdout

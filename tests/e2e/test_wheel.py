@@ -16,7 +16,8 @@ import click
 import pytest
 
 from tests.bare_clone import ROOT
-from tests.e2e.distributions import OF_CHECK, PACKAGES, linked
+from tests.e2e.distributions import HOOKS, OF_CHECK, PACKAGES, linked
+from tests.infra.test_asset import contents
 from usher.core.compiled import compiled
 from usher_cdk.bundle import build
 from usher_cli.main import main
@@ -26,13 +27,6 @@ from usher_local.cdk import node
 if TYPE_CHECKING:
     from pathlib import Path
 
-HOOKS: Final = """\
-version: 1
-policies:
-  settle: {until: [elapsed: 30s]}
-hooks:
-  - {name: ours-in, group: ours, transition: launching, policy: settle}
-"""
 STACK: Final = """\
 import aws_cdk as cdk
 from aws_cdk import aws_autoscaling as autoscaling, aws_ec2 as ec2
@@ -245,7 +239,3 @@ def test_the_constructs_synthesise_in_an_app_with_an_infra_of_its_own(
 
     (asset,) = [file.parent for file in out.glob("asset.*/intake.py")]
     assert contents(asset) == contents(tmp_path / "asset")
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}

@@ -6,7 +6,17 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from usher.core import configuration
-from usher.core.action import Action, ActivityEnd, HookTerms, Result, Signal, Status, Transition
+from usher.core.action import (
+    Action,
+    ActivityEnd,
+    HookTerms,
+    Outcome,
+    Phase,
+    Result,
+    Signal,
+    Status,
+    Transition,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -66,6 +76,19 @@ def an_action(**changes: Any) -> Action:
         "look_at": at(0),
     }
     return Action(**{**fields, **changes})
+
+
+def as_closed(seconds: float = 90, outcome: Outcome = Outcome.COMPLETED, **changes: Any) -> dict[str, Any]:
+    """What closing gave a record at that second: `an_action(**as_closed())`."""
+    fields: dict[str, Any] = {
+        "phase": Phase.CLOSED,
+        "look_at": None,
+        "closed_at": at(seconds),
+        "outcome": outcome,
+        "result": Result.CONTINUE if outcome is Outcome.COMPLETED else None,
+        "reason": "done: signal jobs-finished says done",
+    }
+    return {**fields, **changes}
 
 
 def a_signal(**changes: Any) -> Signal:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from tests.factories import an_action, at
+from tests.factories import an_action, as_closed, at
 from usher.core import notifications
-from usher.core.action import Outcome, Phase, Result
 from usher.ports.records import Raw
 
 if TYPE_CHECKING:
@@ -40,14 +39,7 @@ def after(action: Action, look_id: str = "look-2", **changes: Any) -> Action:
 
 
 def closed(action: Action) -> Action:
-    return replace(
-        action,
-        phase=Phase.CLOSED,
-        look_at=None,
-        outcome=Outcome.COMPLETED,
-        result=Result.CONTINUE,
-        closed_at=at(300),
-    )
+    return replace(action, **as_closed(300, reason=action.reason))
 
 
 def loaded(store: Store, action_id: str = "action-1") -> Action:

@@ -17,12 +17,12 @@ from botocore.config import Config
 from moto import mock_aws
 
 from tests.contract.stores import closed
-from tests.factories import an_action, at
+from tests.factories import an_action, as_closed, at
 from usher.aws import table
 from usher.aws.announcing import EventBus, announce_handler
 from usher.aws.records import RecordTable
 from usher.core import configuration, messages
-from usher.core.action import Action, OperatorNote, Outcome, Phase
+from usher.core.action import Action, OperatorNote, Outcome
 from usher.core.announce import Kind, between, newly_retained
 from usher.ports.records import Raw
 from usher_hooksfile import load
@@ -121,16 +121,8 @@ def a_life() -> list[Action]:
     word = OperatorNote(who="arn:aws:iam::111122223333:user/ana", at=at(30), reason="look at the disk first")
     opened = an_action()
     held = replace(opened, operator_hold=word, version=2, look_id="look-2")
-    fell = replace(
-        held,
-        phase=Phase.CLOSED,
-        outcome=Outcome.DEFAULTED,
-        reason="got the default result ABANDON: its heartbeat timeout expired",
-        look_at=None,
-        closed_at=at(3600),
-        version=3,
-        look_id="look-3",
-    )
+    why = "got the default result ABANDON: its heartbeat timeout expired"
+    fell = replace(held, version=3, look_id="look-3", **as_closed(3600, Outcome.DEFAULTED, reason=why))
     return [opened, held, fell]
 
 

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tests.factories import a_policy, a_signal, an_action, at, hook_terms
+from tests.factories import a_policy, a_signal, an_action, as_closed, at, hook_terms
 from tests.memory_account import MemoryStack, deployed, refused
-from usher.core.action import Code, OperatorNote, Outcome, Phase, Result
+from usher.core.action import Code, OperatorNote, Outcome, Result
 from usher.core.finding import Findings, merged
 from usher.core.limits import Limits
 from usher.core.policy import UNDECIDED, Rule, undecided
@@ -49,15 +49,8 @@ def lines_of(*told: tuple[float, str, str], **changes: Any) -> Told:
 
 def closed(outcome: Outcome = Outcome.COMPLETED, at_second: float = 130, **changes: Any) -> dict[str, Any]:
     """The fields of a closed record."""
-    fields = {
-        "phase": Phase.CLOSED,
-        "look_at": None,
-        "closed_at": at(at_second),
-        "outcome": outcome,
-        "result": Result.CONTINUE if outcome is Outcome.COMPLETED else None,
-        "is_proven": outcome is Outcome.COMPLETED,
-    }
-    return fields | changes
+    proven = outcome is Outcome.COMPLETED
+    return as_closed(at_second, outcome, **{"reason": "", "is_proven": proven, **changes})
 
 
 BEGUN = (1, "notified", "by sqs; policy drain-workers")

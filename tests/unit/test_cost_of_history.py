@@ -5,14 +5,12 @@ from __future__ import annotations
 import json
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from tests.contract import stores
-from tests.factories import an_action, at
+from tests.factories import an_action, as_closed, at
 from tests.memory_account import MemoryStack
 from usher.aws.items import actions_index, state
 from usher.aws.records import RecordTable
@@ -82,8 +80,8 @@ def index() -> ClosedIndex:
 
 def closed(number: int, closed_at: Any) -> Any:
     began = closed_at - timedelta(minutes=10)
-    action = stores.closed(an_action(id=f"action-{number}", started_at=began, first_seen_at=began))
-    return replace(action, reason="done: signal jobs-finished says done", closed_at=closed_at)
+    end = as_closed(closed_at=closed_at)
+    return an_action(id=f"action-{number}", started_at=began, first_seen_at=began, **end)
 
 
 @pytest.fixture

@@ -13,12 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from moto import mock_aws
 
-from tests.factories import a_signal, an_action, an_activity_end, at
+from tests.factories import a_signal, an_action, an_activity_end, as_closed, at
 from tests.memory_account import MemoryStack
 from usher.aws import table
 from usher.aws.records import RecordTable
 from usher.core import messages, notifications
-from usher.core.action import ActivityEnd, Outcome, Phase, Transition
+from usher.core.action import ActivityEnd, Outcome, Transition
 from usher.core.notifications import InstanceEnd, InstanceState
 from usher.ports.records import Raw
 from usher_cli.export.captured import TimeRange, activity_event, of_hooks
@@ -206,13 +206,7 @@ def read_again(end: ActivityEnd) -> ActivityEnd:
 
 
 def an_ended(end: ActivityEnd) -> Any:
-    return an_action(
-        phase=Phase.CLOSED,
-        outcome=Outcome.ENDED_ELSEWHERE,
-        look_at=None,
-        closed_at=at(120),
-        activity_end=end,
-    )
+    return an_action(activity_end=end, **as_closed(120, Outcome.ENDED_ELSEWHERE, reason=""))
 
 
 def test_an_outcome_is_found_in_the_record_when_its_own_item_is_gone(dynamodb: DynamoDBClient) -> None:

@@ -16,10 +16,8 @@ from click.testing import CliRunner
 from rich.console import Console
 from rich.text import Text
 
-from tests.factories import at
+from tests.factories import as_closed, at
 from tests.memory_account import MemoryStack, refused
-from usher.core.action import Outcome, Phase
-from usher.core.action import Result as ActionResult
 from usher_cli.account import Machine, Place
 from usher_cli.fleet.asking import SIDE_BY_SIDE, SILENCE_MAX, ask
 from usher_cli.fleet.fleet import opened
@@ -353,18 +351,7 @@ def watched(fleet: MemoryFleet, meanwhile: Callable[[int], object], *options: st
 def ended(fleet: MemoryFleet, account: str, region: str, action_id: str) -> None:
     stack = fleet.stack(account, region)
     action = stack.loaded(action_id)
-    after = replace(
-        action,
-        version=action.version + 1,
-        look_id="look",
-        phase=Phase.CLOSED,
-        look_at=None,
-        outcome=Outcome.COMPLETED,
-        result=ActionResult.CONTINUE,
-        reason="done",
-        closed_at=at(8),
-    )
-    stack.records.save(after)
+    stack.records.save(replace(action, version=action.version + 1, look_id="look", **as_closed(8)))
 
 
 def test_watch_prints_a_line_with_the_site_for_each_change(fleet: MemoryFleet) -> None:

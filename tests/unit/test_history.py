@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from tests.factories import an_action, at, hook_terms
+from tests.factories import an_action, as_closed, at, hook_terms
 from tests.memory_account import MemoryStack, deployed, refused
-from usher.core.action import Code, Outcome, Phase, Result, Transition
+from usher.core.action import Code, Outcome, Result, Transition
 from usher.ports.records import ClosedRow
 from usher_cli import listing
 from usher_cli.history.closed import totals
@@ -33,18 +33,8 @@ NIGHT = ("--from", at(-3600).isoformat(), "--to", at(100_000).isoformat())
 
 def an_end(deployed: MemoryStack, number: int, closed_at: float, **changes: Any) -> Action:
     """A closed action in the account."""
-    fields = {
-        "id": f"action-{number}",
-        "token": f"{number:036}",
-        "instance_id": f"i-{number}",
-        "phase": Phase.CLOSED,
-        "look_at": None,
-        "closed_at": at(closed_at),
-        "outcome": Outcome.COMPLETED,
-        "result": Result.CONTINUE,
-        "reason": "done: signal jobs-finished says done",
-    }
-    return deployed.opened(**(fields | changes))
+    own = {"id": f"action-{number}", "token": f"{number:036}", "instance_id": f"i-{number}"}
+    return deployed.opened(**own, **as_closed(closed_at, **changes))
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 from rich.text import Text
 
-from tests.factories import a_policy, a_signal, an_action, at, hook_terms
+from tests.factories import a_policy, a_signal, an_action, as_closed, at, hook_terms
 from tests.memory_account import MemoryStack, deployed
 from usher.core.action import OperatorNote, Outcome, Phase, Result
 from usher.core.conditions.probe import Probe
@@ -54,16 +54,7 @@ def saved(deployed: MemoryStack, action: Action, **changes: Any) -> Action:
 
 
 def ended(deployed: MemoryStack, action: Action) -> Action:
-    return saved(
-        deployed,
-        action,
-        phase=Phase.CLOSED,
-        look_at=None,
-        outcome=Outcome.COMPLETED,
-        result=Result.CONTINUE,
-        reason="done: signal says done",
-        closed_at=at(8),
-    )
+    return saved(deployed, action, **as_closed(8, reason="done: signal says done"))
 
 
 # list

@@ -12,12 +12,12 @@ from botocore.exceptions import EndpointConnectionError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.factories import a_policy, an_action, at, hook_terms
+from tests.factories import a_policy, an_action, as_closed, at, hook_terms
 from tests.memory_account import CALLER, MemoryStack, UnreadableStore, deployed, refused
 from tests.message_samples import signal_put
 from tests.unit.test_ownership import ITEM
 from usher.core import duration
-from usher.core.action import OperatorNote, Outcome, Phase, Result, Status
+from usher.core.action import OperatorNote, Phase, Result, Status
 from usher.core.decide import Complete, Wait, decide
 from usher.core.operators import CommandRefused, extend, name_of
 from usher.evaluation.record_writer import TRIES
@@ -45,14 +45,7 @@ COMMANDS = {
     "signal": ["signal", INSTANCE, "jobs-finished", *WHY],
 }
 ANN = OperatorNote(who="ann", at=at(0), reason="why")
-CLOSED: dict[str, Any] = {
-    "phase": Phase.CLOSED,
-    "look_at": None,
-    "outcome": Outcome.COMPLETED,
-    "result": Result.CONTINUE,
-    "reason": "done",
-    "closed_at": at(90),
-}
+CLOSED = as_closed(reason="done")
 
 
 def done(deployed: MemoryStack, *arguments: str) -> Action:

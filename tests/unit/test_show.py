@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.factories import a_policy, a_signal, an_activity_end, at, hook_terms
+from tests.factories import a_policy, a_signal, an_activity_end, as_closed, at, hook_terms
 from tests.memory_account import MemoryStack, deployed, refused
-from usher.core.action import Code, OperatorNote, Outcome, Phase, Result, Status
+from usher.core.action import Code, OperatorNote, Status
 from usher.core.finding import ConditionStatus, Finding, Findings
 
 if TYPE_CHECKING:
@@ -145,17 +145,7 @@ def test_a_closed_action_is_shown_with_how_it_and_its_activity_ended(
     deployed: MemoryStack, end: dict[str, Any], line: str
 ) -> None:
     action = deployed.opened()
-    closed = replace(
-        action,
-        version=2,
-        phase=Phase.CLOSED,
-        look_at=None,
-        outcome=Outcome.COMPLETED,
-        result=Result.CONTINUE,
-        reason="done: signal jobs-finished says done",
-        closed_at=at(90),
-        activity_end=an_activity_end(**end),
-    )
+    closed = replace(action, version=2, activity_end=an_activity_end(**end), **as_closed())
     deployed.records.save(closed)
     lines = deployed.usher("show", "i-0f0e0d0c0b0a09080").stdout.splitlines()
     ending = "  completed CONTINUE at 2026-03-01T12:01:30Z, after 1m30s: done: signal jobs-finished says done"

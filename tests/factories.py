@@ -17,6 +17,7 @@ from usher.core.action import (
     Status,
     Transition,
 )
+from usher.core.finding import ConditionStatus, Finding
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -89,6 +90,19 @@ def as_closed(seconds: float = 90, outcome: Outcome = Outcome.COMPLETED, **chang
         "reason": "done: signal jobs-finished says done",
     }
     return {**fields, **changes}
+
+
+def a_finding(**changes: Any) -> Finding:
+    """An answer to `ecs: drained`: pending, and asked again twenty seconds later."""
+    fields: dict[str, Any] = {
+        "condition": "ecs drained",
+        "status": ConditionStatus.PENDING,
+        "detail": "3 tasks",
+        "asked_at": at(20),
+        "ask_again_at": at(40),
+        "memory": {"command_id": "command-1"},
+    }
+    return Finding(**{**fields, **changes})
 
 
 def a_signal(**changes: Any) -> Signal:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.contract.stores import LATER
-from tests.factories import a_policy, an_action, at
+from tests.factories import a_finding, a_policy, an_action, at
 from usher.aws import table as dynamodb
-from usher.core.finding import ConditionStatus, Finding, Findings
+from usher.core.finding import Findings
 from usher.ports.errors import Moved
 from usher.ports.records import Unasked
 
@@ -21,21 +21,9 @@ if TYPE_CHECKING:
     from usher.ports.records import Store
 
 
-def a_found(**changes: Any) -> Finding:
-    fields: dict[str, Any] = {
-        "condition": "ecs drained",
-        "status": ConditionStatus.PENDING,
-        "detail": "3 tasks",
-        "asked_at": at(20),
-        "ask_again_at": at(40),
-        "memory": {"command_id": "command-1"},
-    }
-    return Finding(**{**fields, **changes})
-
-
 def test_findings_are_kept_apart_and_move_no_version(store: Store) -> None:
     action = store.open(an_action(), None)
-    kept = Findings(turn=1, found=(a_found(),), ask_at=at(40), sweep_at=at(340)).noted(at(20), "found", "3")
+    kept = Findings(turn=1, found=(a_finding(),), ask_at=at(40), sweep_at=at(340)).noted(at(20), "found", "3")
 
     store.keep_findings(action, kept)
 
@@ -47,7 +35,7 @@ def test_findings_are_kept_apart_and_move_no_version(store: Store) -> None:
 
 def test_of_two_who_store_the_same_turn_one_moves(store: Store) -> None:
     action = store.open(an_action(), None)
-    first = Findings(turn=1, found=(a_found(),), ask_at=at(40))
+    first = Findings(turn=1, found=(a_finding(),), ask_at=at(40))
     store.keep_findings(action, first)
 
     for late in (first, replace(first, turn=3)):
@@ -70,7 +58,7 @@ def test_findings_that_cannot_be_read_are_none_and_keep_their_turn(
     policy = a_policy([{"ecs": "drained"}])
     broken, sound = (records.open(an_action(id=each, token=each, policy=policy), None) for each in "ab")
     for action in (broken, sound):
-        records.keep_findings(action, Findings(turn=1, found=(a_found(),), ask_at=at(40), sweep_at=at(340)))
+        records.keep_findings(action, Findings(turn=1, found=(a_finding(),), ask_at=at(40), sweep_at=at(340)))
     table: Any = records._table  # noqa: SLF001 - no release writes such an item
     key = dynamodb.key("ACTION#a", "FINDINGS")
     assert table.change(key, "packed = :packed", {":packed": {"B": packed}}, None, "attribute_exists(pk)")
@@ -90,7 +78,7 @@ def test_nothing_is_found_of_an_action_that_was_not_asked_about(store: Store) ->
 
 def test_a_turn_is_the_sweeps_business_from_its_moment_on_and_can_be_put_off(store: Store) -> None:
     action = store.open(an_action(), None)
-    store.keep_findings(action, Findings(turn=1, found=(a_found(),), ask_at=at(40), sweep_at=at(340)))
+    store.keep_findings(action, Findings(turn=1, found=(a_finding(),), ask_at=at(40), sweep_at=at(340)))
 
     assert list(store.unasked(at(339))) == []
     assert list(store.unasked(at(340))) == [Unasked(action_id=action.id, turn=1, sweep_at=at(340))]
@@ -116,9 +104,9 @@ def test_what_a_condition_remembers_is_shed_where_no_item_could_hold_it(records:
     random = Random(1)  # noqa: S311 - of no use to anyone who guesses it
     names = [f"{random.getrandbits(800):x}" for _ in range(4500)]
     action = records.open(an_action(), None)
-    small = a_found(condition="command")
+    small = a_finding(condition="command")
 
-    records.keep_findings(action, Findings(turn=1, found=(a_found(memory={"left": names}), small)))
+    records.keep_findings(action, Findings(turn=1, found=(a_finding(memory={"left": names}), small)))
 
     kept = records.findings(action.id)
     assert kept is not None

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.factories import an_action, at
+from tests.factories import a_finding, an_action, at
 from tests.message_samples import with_detail
 from tests.unit.test_handlers import Stage, message
 from usher.core import configuration, messages
-from usher.core.finding import ConditionStatus, Finding, Findings
+from usher.core.finding import Finding, Findings
 from usher.core.notifications import CommandEnd, InstanceEnd, InstanceState, NotUnderstood, Unrelated
 from usher.ports.records import Raw
 
@@ -125,13 +125,8 @@ def test_an_instance_that_ended_before_its_action_was_known_is_remembered() -> N
 
 
 def follower(command_id: str) -> Finding:
-    return Finding(
-        condition="command drain #1",
-        status=ConditionStatus.PENDING,
-        detail="InProgress",
-        asked_at=at(0),
-        ask_again_at=at(10),
-        memory={"command_id": command_id},
+    return a_finding(
+        condition="command drain #1", asked_at=at(0), ask_again_at=at(10), memory={"command_id": command_id}
     )
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.factories import a_policy, a_signal, an_action, an_activity_end, at, hook_terms
+from tests.factories import a_finding, a_policy, a_signal, an_action, an_activity_end, at, hook_terms
 from usher.core import evidence
 from usher.core.action import Action, ActivityEnd, OperatorNote, Phase, Result, Signal, Status, Transition
 from usher.core.conditions.probe import Probe
@@ -24,7 +24,6 @@ from usher.core.evidence import (
     with_release,
     with_signals,
 )
-from usher.core.finding import ConditionStatus, Finding
 
 if TYPE_CHECKING:
     from usher.core.policy import Policy
@@ -476,14 +475,7 @@ def asked(policy: Policy) -> Action:
     """An action whose only condition was asked, and remembers something."""
     (leaf,) = policy.leaves
     assert isinstance(leaf, Probe)
-    found = Finding(
-        condition=leaf.name,
-        status=ConditionStatus.PENDING,
-        detail="pending",
-        asked_at=at(0),
-        ask_again_at=None,
-        memory={"id": "c"},
-    )
+    found = a_finding(condition=leaf.name, ask_again_at=None, memory={"id": "c"})
     return after_a_launch(policy=policy, findings=(found,))
 
 

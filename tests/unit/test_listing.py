@@ -14,11 +14,10 @@ from hypothesis import strategies as st
 from rich.console import Console
 from rich.text import Text
 
-from tests.factories import a_policy, a_signal, an_action, as_closed, at, hook_terms
+from tests.factories import a_finding, a_policy, a_signal, an_action, as_closed, at, hook_terms
 from tests.memory_account import MemoryStack, deployed
 from usher.core.action import OperatorNote, Outcome, Phase, Result
 from usher.core.conditions.probe import Probe
-from usher.core.finding import ConditionStatus, Finding
 from usher.core.limits import Limits
 from usher_cli.action_data import as_data
 from usher_cli.listing import Selection
@@ -197,12 +196,8 @@ def test_a_condition_is_shown_as_the_last_evaluation_saw_it() -> None:
     policy = a_policy([{"ecs": "drained"}])
     (probe,) = policy.until
     assert isinstance(probe, Probe)
-    found = Finding(
-        condition=probe.name,
-        status=ConditionStatus.PENDING,
-        detail="draining, tasks: 3 RUNNING",
-        asked_at=at(10),
-        ask_again_at=at(30),
+    found = a_finding(
+        condition=probe.name, detail="draining, tasks: 3 RUNNING", asked_at=at(10), ask_again_at=at(30)
     )
     action = an_action(policy=policy, findings=(found,), look_at=at(30)).noted(at(10), "wait", "waits")
     (condition,) = as_data(action, at(31), {})["conditions"]

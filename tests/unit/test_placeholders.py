@@ -9,19 +9,19 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tests.factories import a_policy, an_action, at, hook_terms
+from tests.factories import a_finding, a_policy, an_action, at, hook_terms
 from usher.core import configuration
 from usher.core.conditions.command import Command
 from usher.core.conditions.placeholders import PLAIN
 from usher.core.decide import Complete, Wait, decide
 from usher.core.field import ConfigurationRefused
-from usher.core.finding import ConditionStatus, Finding
 from usher.core.policies import parse_policy
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from usher.core.action import Action
+    from usher.core.finding import Finding
     from usher.core.policy import Policy
 
 TOKEN = "c613620e-07e2-4ed2-a9e2-ef8258911ade"
@@ -134,14 +134,8 @@ def begun(action: Action) -> Finding:
     """The command was sent."""
     (command,) = action.policy.leaves
     assert isinstance(command, Command)
-    return Finding(
-        condition=command.name,
-        status=ConditionStatus.PENDING,
-        detail="InProgress",
-        asked_at=at(10),
-        ask_again_at=at(20),
-        memory={"since": at(0).isoformat(), "command_id": "c-1"},
-    )
+    memory = {"since": at(0).isoformat(), "command_id": "c-1"}
+    return a_finding(condition=command.name, asked_at=at(10), ask_again_at=at(20), memory=memory)
 
 
 def test_a_command_that_was_sent_is_followed_whatever_its_placeholders_say_by_now() -> None:

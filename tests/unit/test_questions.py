@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.factories import a_policy, an_action, at
+from tests.factories import a_finding, a_policy, an_action, at
 from tests.questions import QuestionList, with_finding
 from usher.core import questions
 from usher.core.action import OperatorNote, Phase, Result
-from usher.core.finding import ConditionStatus, Finding, Findings
+from usher.core.finding import Finding, Findings
 from usher.evaluation.question_chain import QUESTION_OVERDUE_AFTER, Chains
 from usher_simulator.fakes.memory_store import MemoryStore
 from usher_simulator.fakes.recorder import Recorder
@@ -26,13 +26,8 @@ MINUTE = timedelta(minutes=1)
 
 
 def found(*, ask_again_s: float | None) -> Finding:
-    return Finding(
-        condition=CONDITION,
-        status=ConditionStatus.PENDING,
-        detail="3 tasks run",
-        asked_at=at(0),
-        ask_again_at=None if ask_again_s is None else at(ask_again_s),
-    )
+    again_at = None if ask_again_s is None else at(ask_again_s)
+    return a_finding(condition=CONDITION, asked_at=at(0), ask_again_at=again_at, memory={})
 
 
 def asked(ask_again_s: float | None = 30, **changes: Any) -> Action:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.by_types import moments, values_of
-from tests.factories import a_policy, a_signal, an_action, an_activity_end, at, hook_terms
+from tests.factories import a_finding, a_policy, a_signal, an_action, an_activity_end, at, hook_terms
 from usher.aws import enrolled, evidence_format, record_format
 from usher.aws.items import described_hooks, findings, group_evidence
 from usher.core import iso_time, notifications
@@ -25,7 +25,7 @@ from usher.core.action import (
     Result,
     Signal,
 )
-from usher.core.finding import ConditionStatus, Finding
+from usher.core.finding import Finding
 from usher.core.hook_items import Enrolled
 from usher.core.hook_timeouts import Described
 from usher.core.limits import Limits, Sharing
@@ -94,19 +94,6 @@ def test_every_value_comes_back_from_json_as_it_was_and_past_keys_of_a_newer_rel
 
     assert from_data(json.loads(json.dumps(stored))) == value
     assert from_data({**stored, "added_later": {"a": 1}}) == value
-
-
-def a_finding(**changes: Any) -> Finding:
-    whole: dict[str, Any] = {
-        "condition": "ecs drained",
-        "status": ConditionStatus.UNKNOWN,
-        "detail": "throttled",
-        "asked_at": at(30),
-        "ask_again_at": at(45),
-        "unknowns": 2,
-        "memory": {"cluster": "jobs", "sent": ["command-1"]},
-    }
-    return Finding(**{**whole, **changes})
 
 
 def full_action() -> Action:
@@ -219,7 +206,7 @@ def test_a_code_of_a_newer_release_is_kept_whatever_the_sentence_says() -> None:
 
 
 def test_an_older_finding_and_hook_take_their_defaults_too() -> None:
-    finding = a_finding(ask_again_at=None, unknowns=0, memory={})
+    finding = a_finding(ask_again_at=None, memory={})
     finding_data = findings.finding_to_data(finding)
     action_data = record_format.action_to_data(full_action())
     limits = {"abandon_per_hour", "complete_per_minute", "at_once", "at_once_per", "limited_with"}

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.factories import a_policy, a_signal, an_activity_end, as_closed, at, hook_terms
+from tests.factories import a_finding, a_policy, a_signal, an_activity_end, as_closed, at, hook_terms
 from tests.memory_account import MemoryStack, deployed, refused
 from usher.core.action import Code, OperatorNote, Status
-from usher.core.finding import ConditionStatus, Finding, Findings
+from usher.core.finding import Findings
 
 if TYPE_CHECKING:
     from usher.core.action import Action
@@ -19,13 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["deployed"]  # a fixture
 
 ANN = OperatorNote(who="arn:aws:iam::1:user/ann", at=at(30), reason="an import runs")
-FOUND = Finding(
-    condition="ecs drained",
-    status=ConditionStatus.PENDING,
-    detail="draining, tasks: 3 RUNNING",
-    asked_at=at(500),
-    ask_again_at=at(520),
-)
+FOUND = a_finding(detail="draining, tasks: 3 RUNNING", asked_at=at(500), ask_again_at=at(520))
 
 
 def a_long_wait(deployed: MemoryStack) -> Action:

@@ -10,11 +10,11 @@ import pytest
 from moto import mock_aws
 
 from tests.contract.dynamodb import a_client
-from tests.factories import a_policy, an_action, at
+from tests.factories import a_finding, a_policy, an_action, at
 from usher.aws import table
 from usher.aws.records import RecordTable
 from usher.core.action import MOST_RECENT
-from usher.core.finding import ConditionStatus, Finding, Findings
+from usher.core.finding import Findings
 from usher_cli.history.stories import StoriesTable, in_turn
 
 if TYPE_CHECKING:
@@ -50,13 +50,7 @@ def test_stories_are_what_the_store_tells_of_each_action(client: DynamoDBClient)
     long = recorded(records, 1, 3 * MOST_RECENT)
     short = recorded(records, 2, 3)
     asking = recorded(records, 3, 2, policy=asks)
-    finding = Finding(
-        condition="ecs drained",
-        status=ConditionStatus.PENDING,
-        detail="2 tasks",
-        asked_at=at(1),
-        ask_again_at=at(60),
-    )
+    finding = a_finding(detail="2 tasks", asked_at=at(1), ask_again_at=at(60))
     kept = Findings(turn=1, found=(finding,)).noted(at(0.5), "found", "ecs drained: pending: 2 tasks")
     records.keep_findings(asking, kept)
 

@@ -21,7 +21,7 @@ _HOOK: Final[dict[str, Any]] = {
     "heartbeat_timeout": "1m",
     "notify": "sqs",
 }
-_HOOKS: Final[dict[str, Any]] = {
+HOOKS: Final[dict[str, Any]] = {
     "version": 1,
     "policies": {
         "jobs": {"until": [{"signal": "work"}], "stalled_after": "1h"},
@@ -36,7 +36,7 @@ _HOOKS: Final[dict[str, Any]] = {
 
 def main() -> int:
     """Print what came of it; 1 where a wait fell or the record is too large."""
-    began, calm = process_time(), Calm(_HOOKS)
+    began, calm = process_time(), Calm(HOOKS)
     calm.grow("g", 1)
     calm.grow("o", 50)
     calm.pass_time(20)

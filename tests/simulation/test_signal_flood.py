@@ -3,30 +3,14 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 import pytest
 
+from benchmarks.signals import HOOKS
 from usher.aws import record_format
 from usher.core.action import Outcome
 from usher_simulator.trials.calm import Calm
 
-CHATTY: dict[str, Any] = {
-    "name": "chatty",
-    "group": "g",
-    "transition": "launching",
-    "heartbeat_timeout": "1m",
-    "policy": "jobs",
-    "notify": "sqs",
-}
-HOOKS: dict[str, Any] = {
-    "version": 1,
-    "policies": {
-        "jobs": {"until": [{"signal": "work"}], "stalled_after": "1h"},
-        "quiet": {"until": [{"signal": "ready"}]},
-    },
-    "hooks": [CHATTY, CHATTY | {"name": "quiet", "group": "o", "policy": "quiet"}],
-}
 EMOJI = "\U0001f600" * 1000
 
 

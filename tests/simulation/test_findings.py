@@ -35,7 +35,9 @@ from usher.ports.records import Raw
 from usher_cli import traffic
 from usher_cli.main import main
 from usher_cli.traffic import Unreadable
-from usher_simulator.autoscaling.lifecycle_actions import EndedBy, Wait
+from usher_simulator.autoscaling import moves
+from usher_simulator.autoscaling.groups import Hook, Instance
+from usher_simulator.autoscaling.lifecycle_actions import EndedBy, Wait, action_of
 from usher_simulator.fakes.file_items import FileItems
 from usher_simulator.fakes.one_by_one import OneByOne
 from usher_simulator.fakes.parts import intake_of, sweep_of
@@ -225,6 +227,13 @@ class CutWorld(World):
             self._sweep({}, None)
 
 
+def a_wait(kind: moves.MoveKind, token: str, timeout: timedelta, begun: datetime) -> Wait:
+    """A wait of the instance, group and hook that `message` names."""
+    hook = Hook(name="drain", transition="terminating", heartbeat_timeout=timeout)
+    instance = Instance(id="i-0123456789abcdef0", group="web-1", zone="", subnet="", states=[])
+    return action_of(instance, kind, hook, token, begun)
+
+
 def a_cut_run(
     timeout: str, cut_at: int, *, first_sweep_s: int, sweeps_s: int, copy_s: int
 ) -> tuple[CutWorld, Wait]:
@@ -233,19 +242,7 @@ def a_cut_run(
     held = duration.written(2 * heartbeat_timeout + timedelta(seconds=200))
     first_sweep, sweeps = START + timedelta(seconds=first_sweep_s), timedelta(seconds=sweeps_s)
     world = CutWorld(hooks(timeout, [{"elapsed": held}]), first_sweep, cut_at, sweeps)
-    wait = Wait(
-        token=TOKEN,
-        group="web-1",
-        hook="drain",
-        instance_id="i-0123456789abcdef0",
-        transition="terminating",
-        origin="AutoScalingGroup",
-        destination="EC2",
-        heartbeat_timeout=heartbeat_timeout,
-        default_result="ABANDON",
-        started_at=START,
-        expires_at=START + heartbeat_timeout,
-    )
+    wait = a_wait(moves.TERMINATE, TOKEN, heartbeat_timeout, START)
     world.clock.at(START, lambda: world.waits.begin(wait))
     for seconds in (1, copy_s):
         world.deliver_at(START + timedelta(seconds=seconds), json.dumps(message()))
@@ -467,19 +464,7 @@ def test_a_record_that_nobody_told_of_its_end_does_not_take_the_signal_of_the_wa
     world = World(hooks("1h", [{"signal": "done"}], give_up_after="2h"), START)
     for token, after_s in ((TOKEN, 0), (OTHER_TOKEN, 600)):
         begun = START + timedelta(seconds=after_s)
-        wait = Wait(
-            token=token,
-            group="web-1",
-            hook="drain",
-            instance_id="i-0123456789abcdef0",
-            transition="terminating",
-            origin="AutoScalingGroup",
-            destination="WarmPool",
-            heartbeat_timeout=timedelta(hours=1),
-            default_result="ABANDON",
-            started_at=begun,
-            expires_at=begun + timedelta(hours=1),
-        )
+        wait = a_wait(moves.RETURN_TO_POOL, token, timedelta(hours=1), begun)
         body = message(LifecycleActionToken=token, Time=begun.isoformat(), Destination="WarmPool")
         world.clock.at(begun, lambda wait=wait: world.waits.begin(wait))  # type: ignore[misc]
         world.deliver_at(begun + timedelta(seconds=1), json.dumps(body))

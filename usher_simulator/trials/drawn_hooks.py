@@ -299,7 +299,7 @@ def _give_and_take(random: Dice, data: Data, former: Sequence[Data]) -> None:
                 hooks.append(json.loads(json.dumps(hook)))
                 known.add(_name_of(hook))
     for hook in hooks:
-        if hook["group"] == "jobs-*" and random.chance(0.3):
+        if hook["group"] == "jobs-*" and random.chance(0.7):
             hook["group"] = "jobs-a"
 
 

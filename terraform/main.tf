@@ -41,17 +41,18 @@ variable "stack" {
 data "aws_partition" "here" {}
 data "aws_region" "here" {}
 
-# A key has the hash of its file. An old file is deleted after the update only: a rollback needs it.
+# A key has the stack and the hash of its file. An old file is deleted after the update only: a rollback
+# needs it, and so might another stack with the same bucket.
 resource "aws_s3_object" "code" {
   bucket = var.bucket
-  key    = "usher/${filesha256(var.code)}.zip"
+  key    = "usher/${var.stack}/${filesha256(var.code)}.zip"
   source = var.code
   lifecycle { create_before_destroy = true }
 }
 
 resource "aws_s3_object" "template" {
   bucket = var.bucket
-  key    = "usher/${filesha256(var.template)}.template.json"
+  key    = "usher/${var.stack}/${filesha256(var.template)}.template.json"
   source = var.template
   lifecycle { create_before_destroy = true }
 }

@@ -27,7 +27,7 @@ from usher_cdk.watch import Watch
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from constructs import Construct
+    from constructs import Construct, IDependable
 
     from usher_cdk.configuration import Deployment
 
@@ -81,17 +81,18 @@ class Controller(cdk.Stack):
         bus = BusRules(self, "Bus", deployment=deployment, to=self.events)
         self.schedule = SweepSchedule(self, "Schedule", sweep=self.sweep, key=self._key)
         self._count_dead_letters()
-        self.hooks = self._hooks(bus)
         watch = Watch(self, "Watch", controller=self, email=deployment.alarm_email, key=self._key)
         if deployment.dashboard:
             watch.show()
+        tells: list[IDependable] = [watch]  # alarms ring, and events are forwarded, until all is released
         if deployment.forward_to is not None:
-            Forward(self, "Forward", bus_arn=deployment.forward_to)
+            tells.append(Forward(self, "Forward", bus_arn=deployment.forward_to))
+        self.hooks = self._hooks(bus, *tells)
         if deployment.hooks_from_table and deployment.own_groups:
             cdk.Annotations.of(self).add_warning_v2(_OWN_GROUPS, _NOT_HERE)
         self._tell()
 
-    def _hooks(self, bus: BusRules) -> ProvisionedHooks:
+    def _hooks(self, *others: IDependable) -> ProvisionedHooks:
         """After everything, and gone before anything."""
         queues = (self.inbox, self.events, self.wake_ups, self.questions_queue)
         functions = (self.intake, self.wake, self.questions, self.sweep, self.provision)
@@ -101,7 +102,7 @@ class Controller(cdk.Stack):
             "Provisioned",
             function=self.provision.function,
             file=None if self._deployment.hooks_from_table else self._deployment.file,
-            before=(*queues, self.hook_role, self.topic, bus, *functions, *parts),
+            before=(*queues, self.hook_role, self.topic, *functions, *parts, *others),
         )
 
     def _queue(

@@ -14,7 +14,7 @@ import aws_cdk as cdk
 from usher.core import configuration
 from usher_cdk.configuration import Deployment
 from usher_cdk.controller import Controller
-from usher_cdk.merged_template import NO_VALUE, Template, merged
+from usher_cdk.merged_template import NO_VALUE, Template, merged, ordered
 from usher_cdk.parameters import CONDITIONS, PARAMETERS, TAG_KEY
 from usher_cdk.permissions import REMOVE_HOOK
 
@@ -55,6 +55,7 @@ def installable() -> Template:
     made = merged(made, forwarded, _synthesised(customer_key=True, **_FORWARDED), "HasKey")
     for condition, option in _OPTIONS.items():
         made = merged(made, base, _synthesised(**option), condition)
+    ordered(made["Resources"])
     return {
         "Description": made["Description"],
         "Parameters": PARAMETERS,

@@ -43,7 +43,8 @@ def customer_key(scope: Construct) -> kms.Key:
         _let(key, f"{service}.amazonaws.com", TO_SEND, source)
     logs = {"kms:EncryptionContext:aws:logs:arn": arns_here(scope, "logs", "log-group:*")}
     actions = ("kms:Decrypt", "kms:Describe*", "kms:Encrypt", "kms:GenerateDataKey*", "kms:ReEncrypt*")
-    _let(key, f"logs.{cdk.Stack.of(scope).region}.amazonaws.com", actions, logs)
+    stack = cdk.Stack.of(scope)
+    _let(key, f"logs.{stack.region}.{stack.url_suffix}", actions, logs)  # in China not amazonaws.com
     return key
 
 

@@ -21,6 +21,22 @@ def merged(template: Template, without: Template, with_option: Template, conditi
     return made
 
 
+def ordered(resources: Template) -> None:
+    """What depends on a resource under a condition: DependsOn takes no function, but Metadata does.
+
+    A reference from there counts as a dependence: CloudFormation makes the resource before, and deletes
+    it after.
+    """
+    for each in resources.values():
+        conditions = {name: resources[name].get("Condition") for name in each.get("DependsOn", ())}
+        optional = [name for name, on in conditions.items() if on not in (None, each.get("Condition"))]
+        if optional:
+            each["DependsOn"] = [name for name in each["DependsOn"] if name not in optional]
+            each.setdefault("Metadata", {})["DependsOn"] = [
+                {"Fn::If": [conditions[name], {"Ref": name}, NO_VALUE]} for name in optional
+            ]
+
+
 def _merged(value: Any, without: Any, with_option: Any, condition: str) -> Any:  # noqa: ANN401 - of a template
     if without == with_option:
         return value
@@ -41,9 +57,9 @@ def _merged_dict(
             {} if key == "Properties" else NO_VALUE
         )  # no function may stand for all of them
         before, after = without.get(key, absent), with_option.get(key, absent)
-        if key == "DependsOn":  # takes no function: what an option adds may be made later
-            continue
-        if key == "Resources":
+        if key == "DependsOn":
+            made[key] = sorted({*value.get(key, ()), *with_option.get(key, ())})
+        elif key == "Resources":
             of_both = {name: after[name] for name in before}
             made[key] = _merged_dict(value[key], before, of_both, condition)
         elif before != after:

@@ -115,7 +115,7 @@ class Watch(Construct):
         self._alarm("Failures", _count("Failures"), says, periods=_TWICE_IN, of_these=2)
 
         throttles = self._controller.wake.function.metric_throttles(period=_MINUTE)
-        says = "Lambda has no concurrency left for heartbeats: reserve some (wake_concurrency)."
+        says = "Lambda has no concurrency left for heartbeats: reserve some for the function wake."
         self._alarm("WakeThrottles", throttles, says, periods=2)
 
     def _watch_promises(self) -> None:

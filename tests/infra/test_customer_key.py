@@ -75,6 +75,13 @@ def test_logs_may_use_the_key_for_log_groups_of_this_account(policy: list[dict[s
     arn = statement["Condition"]["ArnLike"]["kms:EncryptionContext:aws:logs:arn"]["Fn::Join"][1]
     assert arn[-1] == ":log-group:*"
     assert {"Ref": "AWS::AccountId"} in arn
+    region = {"Ref": "AWS::Region"}  # and the end of the name differs by the partition
+    assert statement["Principal"]["Service"]["Fn::Join"][1] == [
+        "logs.",
+        region,
+        ".",
+        {"Ref": "AWS::URLSuffix"},
+    ]
 
 
 def test_nobody_else_stands_in_the_policy_of_the_key(policy: list[dict[str, Any]]) -> None:

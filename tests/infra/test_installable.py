@@ -184,8 +184,8 @@ def test_what_is_forwarded_is_put_on_the_bus_and_goes_to_the_one_that_is_given(
     without, forwards = resolved(template)["Resources"], resolved(template, "HasForwardTo")["Resources"]
     added = {name: each for name, each in forwards.items() if name not in without}
     assert {name[:7] for name in added} == {"Announc", "Forward", "WatchAn"}
-    changed = [name for name in without if without[name] != forwards[name]]
-    assert [(forwards[name]["Type"], name[:7]) for name in changed] == [("AWS::DynamoDB::Table", "Records")]
+    changed = {forwards[name]["Type"] for name in without if without[name] != forwards[name]}
+    assert changed == {"AWS::DynamoDB::Table", "Custom::UsherHooks"}, "the stream, and what comes after all"
     rules = [each["Properties"] for each in added.values() if each["Type"] == "AWS::Events::Rule"]
     assert [rule["Targets"][0]["Arn"] for rule in rules] == [{"Ref": "ForwardTo"}] * 2
 
@@ -221,6 +221,17 @@ def test_it_brings_no_hooks_file_and_reads_it_from_the_table(template: dict[str,
         assert function["Environment"]["Variables"]["USHER_HOOKS_FROM"] == "table"
 
 
+@pytest.mark.parametrize("true", [(), tuple(OPTIONS)], ids=["no option", "all options"])
+def test_what_waits_is_released_before_anything_that_is_there_goes(
+    template: dict[str, Any], true: tuple[str, ...]
+) -> None:
+    """Until then alarms ring, the mail is subscribed, and events are forwarded."""
+    there = resolved(template, *true)["Resources"]
+    ((name, hooks),) = ((name, each) for name, each in there.items() if each["Type"] == "Custom::UsherHooks")
+    optional = {each["Ref"] for each in hooks["Metadata"]["DependsOn"]}
+    assert {*hooks["DependsOn"], *optional} == there.keys() - {name}
+
+
 def test_two_stacks_of_an_account_do_not_meet(template: dict[str, Any]) -> None:
     named = {"FunctionName", "RoleName", "TableName", "QueueName", "TopicName", "LogGroupName", "AlarmName"}
     for each in template["Resources"].values():
@@ -251,7 +262,7 @@ def test_an_option_may_bring_the_first_properties_of_a_resource() -> None:
 
 def test_functions_stand_where_cloudformation_takes_them(template: dict[str, Any]) -> None:
     for resource in template["Resources"].values():
-        besides = {key: each for key, each in resource.items() if key != "Properties"}
+        besides = {key: each for key, each in resource.items() if key not in ("Properties", "Metadata")}
         assert "Fn::If" not in resource.get("Properties", {})
         assert "Fn::If" not in json.dumps(besides)
 

@@ -329,6 +329,13 @@ def test_every_option_becomes_its_parameter(cloud: Cloud) -> None:
 # -- upgrade
 
 
+@pytest.mark.parametrize("option", ["--key-arn", "--role-path"])
+def test_what_cannot_be_changed_is_no_option_of_an_upgrade(installed: Cloud, option: str) -> None:
+    """Queues and table would have another key before the roles have the right to use it."""
+    result = installed.usher("upgrade", "--yes", option, "any")
+    assert (result.exit_code, f"No such option '{option}'" in result.stderr) == (2, True)
+
+
 def test_an_upgrade_keeps_what_is_not_given(installed: Cloud) -> None:
     installed.release = a_release("1.3.0")
     result = installed.usher("upgrade", "--yes", "--alarm-email", "ops@example.com")

@@ -11,7 +11,7 @@ from usher_cli.account import Trouble
 from usher_cli.change import ask
 from usher_cli.install import bucket as buckets
 from usher_cli.install import change_set, stack
-from usher_cli.install.options import ROLE_PATH, values, with_parameters
+from usher_cli.install.options import KEY_ARN, ROLE_PATH, values, with_parameters
 from usher_cli.install.release import VERSION, release_of
 from usher_cli.install.site import Site, with_site
 
@@ -62,6 +62,7 @@ Usher {version} is installed and manages nothing yet. Next:
 
 @click.command(epilog=_INSTALL_EXAMPLES)
 @with_parameters
+@KEY_ARN
 @ROLE_PATH
 @_BUCKET
 @_YES

@@ -60,6 +60,12 @@ _RATE: Final = click.FloatRange(
 ROLE_PATH: Final = _text(
     "--role-path", "RolePath", "PATH", "The path of the roles; it cannot be changed later.  [default: /]"
 )
+KEY_ARN: Final = _text(
+    "--key-arn",
+    "KeyArn",
+    "ARN",
+    "Your KMS key for data at rest; it cannot be changed later.  [default: keys of AWS]",
+)
 _ALL: Final = ". Give all of them: the list is replaced."
 _OPTIONS: Final = (
     _text(
@@ -75,7 +81,6 @@ _OPTIONS: Final = (
         "ARN",
         "An event bus that hears of events out and alarms: docs/fleet.md.  [default: nobody]",
     ),
-    _text("--key-arn", "KeyArn", "ARN", "Your KMS key for data at rest.  [default: keys of AWS]"),
     click.option(
         "--log-retention-days",
         "LogRetentionDays",

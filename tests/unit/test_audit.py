@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tests.factories import a_policy, a_signal, an_action, as_closed, at, hook_terms
 from tests.memory_account import MemoryStack, deployed, refused
-from usher.core.action import Code, OperatorNote, Outcome, Result
+from usher.core.action import MOST_LINES, Code, OperatorNote, Outcome, Result
 from usher.core.finding import Findings, merged
 from usher.core.limits import Limits
 from usher.core.policy import UNDECIDED, Rule, undecided
@@ -287,6 +287,28 @@ def test_a_release_cannot_be_judged_by_the_record_and_abandons_nothing() -> None
 
     assert only(audited(released("CONTINUE")))[2] is False
     assert only(audited(released("ABANDON")))[2] is True
+
+
+TALK = tuple((2 + number / 20, "wait", f"waits: {number} jobs are left") for number in range(3, MOST_LINES))
+
+
+@pytest.mark.parametrize(
+    ("noted", "left_out", "after", "changes"),
+    [
+        pytest.param("progress", "done", WHOLE[3:], closed(signals=HEARD), id="done"),
+        pytest.param("done", "progress", ((120, "heartbeat", WAITS),), {}, id="taken back"),
+    ],
+)
+def test_what_a_very_long_timeline_left_out_breaks_no_promise(
+    noted: str, left_out: str, after: tuple[tuple[float, str, str], ...], changes: dict[str, Any]
+) -> None:
+    """From MOST_LINES on no signal is noted, though the numbers of the lines go on without a hole."""
+    held = (1, "operator", f"{ANN}: hold: looking into it")
+    off = (115, "operator", f"{ANN}: hold off: understood")
+    first, second = (2, "signal", f"jobs-finished {noted}"), (110, "signal", f"jobs-finished {left_out}")
+    told = lines_of(BEGUN, held, first, *TALK, second, off, *after, **changes)
+    assert [line.event for line in told.lines[MOST_LINES:]] == ["operator", *(each[1] for each in after)]
+    assert {verdict.is_broken for verdict in audited(told)} == {False}
 
 
 # 3 Never by default

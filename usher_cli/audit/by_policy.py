@@ -117,6 +117,8 @@ def in_time(told: Told) -> Iterator[Verdict]:
     """No evaluation goes on waiting while the facts let go of the instance."""
     if told.is_observed or told.is_adopted or told.action.awaits_turn or told.action.policy.candidates:
         return
+    if not told.is_whole:  # a signal may be left out that took another back
+        return
     changed = max((line.number for line in told.of(*_CHANGES)), default=0)
     for line in told.of("wait", "heartbeat"):
         if line.number < changed or line.detail.startswith(_NO_CHOICE):

@@ -12,6 +12,7 @@ from datetime import timedelta
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
+from usher.core.action import MOST_LINES
 from usher.core.conditions.probe import Probe
 from usher.core.policy import Mode
 from usher.ports.autoscaling import AnswerKind
@@ -86,9 +87,13 @@ class Told:
 
     @cached_property
     def is_whole(self) -> bool:
-        """Whether no line is missing: of very long timelines some are left out."""
+        """Whether no line is missing: of very long timelines some are left out.
+
+        From MOST_LINES on a line that is left out takes no number.
+        """
         numbers = [line.number for line in self.lines]
-        return numbers == list(range(1, len(numbers) + 1)) and not self.has("gap")
+        is_counted = numbers == list(range(1, len(numbers) + 1))
+        return is_counted and len(numbers) < MOST_LINES and not self.has("gap")
 
     @property
     def is_observed(self) -> bool:

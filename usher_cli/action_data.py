@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 IN_LINE: Final = "in line"  # the state of what waits for a place in an `at_once` hook
 _OVERDUE_AFTER: Final = timedelta(minutes=3)  # two sweeps are at most two minutes apart
+# Heartbeats without the table, one some time before its line, a timeout that shrank under the wait (of which
+# aws-facts 2.6 does not know whether it counts), and lines that are left out.
+_PERIOD_UNKNOWN: Final = ("held", "taken up", "hook", "gap")
 
 
 def as_data(action: Action, now: datetime, paused: Mapping[str, str]) -> dict[str, Any]:
@@ -61,17 +64,35 @@ def as_data(action: Action, now: datetime, paused: Mapping[str, str]) -> dict[st
 
 
 def heartbeat_margins(action: Action, timeline: Sequence[Entry]) -> list[dict[str, Any]]:
-    """When each accepted heartbeat was decided, and how long before the expiry that was."""
-    margins: list[dict[str, Any]] = []
-    since, decided_at = action.started_at, None
+    """When each accepted heartbeat was decided, and how long before the expiry that was.
+
+    Without those whose expiry the timeline does not tell.
+    """
+    margins: list[tuple[datetime, timedelta]] = []
+    since: datetime | None = action.started_at  # None: when the period began is not known
+    decided_at, timeout = None, action.hook.heartbeat_timeout
     for entry in timeline:
         if entry.event == "heartbeat":
             decided_at = entry.last_at
         elif entry.code == Code.HEARTBEAT_ACCEPTED and decided_at is not None:
-            expiry = min(since + action.hook.heartbeat_timeout, action.ends_at)
-            margin_s = round((expiry - decided_at).total_seconds(), 3)
-            margins.append({"at": written(decided_at), "to_expiry_s": margin_s})
+            if since is not None:
+                margins.append((decided_at, min(since + timeout, action.ends_at) - decided_at))
             since, decided_at = decided_at, None
+        elif entry.event == "adopted":  # its time is that of the heartbeat that showed the wait
+            since = entry.at
+        elif entry.event in _PERIOD_UNKNOWN:
+            margins, since = _certain(margins, entry, timeout), None
+    return [{"at": written(at), "to_expiry_s": _seconds(margin)} for at, margin in margins]
+
+
+def _certain(
+    margins: list[tuple[datetime, timedelta]], entry: Entry, timeout: timedelta
+) -> list[tuple[datetime, timedelta]]:
+    """Those of before `entry` that stay true."""
+    if entry.event == "hook":  # they were under a longer timeout
+        return []
+    if entry.event == "held":  # it tells of heartbeats of up to a period before
+        return [(at, margin) for at, margin in margins if at < entry.at - timeout]
     return margins
 
 

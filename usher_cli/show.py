@@ -130,10 +130,8 @@ def _lines(action: Mapping[str, Any], now: datetime) -> Iterator[tuple[str, str 
         asked = f" (asked {_ago(asked_at, now)})" if asked_at and not _is_closed(action) else ""
         yield f"  {condition['status']:<8} {condition['detail']}{asked}", _STYLES[condition["status"]]
     yield from ((line, None) for line in _evidence(action))
-    if action["heartbeat_margins"]:
-        margins = [heartbeat["to_expiry_s"] for heartbeat in action["heartbeat_margins"]]
-        least, last = short(min(margins)), short(margins[-1])
-        yield f"  heartbeats {len(margins)}, smallest margin {least}, last margin {last}", None
+    if action["heartbeats"]:
+        yield f"  heartbeats {action['heartbeats']}, {_margins(action)}", None
     yield "  timeline", "dim"
     for entry in action["timeline"]:
         again = f" (x{entry['count']}, last {_second(entry['last_at'])})" if entry["count"] > 1 else ""
@@ -177,6 +175,15 @@ def _evidence(action: Mapping[str, Any]) -> Iterator[str]:
     end = action["activity_end"]
     if end:
         yield f"  {end['text']}"
+
+
+def _margins(action: Mapping[str, Any]) -> str:
+    margins = [heartbeat["to_expiry_s"] for heartbeat in action["heartbeat_margins"]]
+    if not margins:
+        return "no margin known"
+    unknown = action["heartbeats"] - len(margins)
+    of_others = f" ({unknown} not known)" if unknown > 0 else ""
+    return f"smallest margin {short(min(margins))}, last margin {short(margins[-1])}{of_others}"
 
 
 def _second(moment: str) -> str:

@@ -16,7 +16,6 @@ from usher.core.limits import Limits
 from usher_cli.action_data import heartbeat_margins
 from usher_cli.audit.by_policy import lets_go
 from usher_cli.audit.verdicts import NEVER_BY_DEFAULT, broken, unknown
-from usher_cli.report import written
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -74,11 +73,9 @@ class _Times:
 
 def margins(told: Told) -> list[float]:
     """How many seconds before its expiry each accepted heartbeat was sent, as far as the record shows."""
-    since = max((line.at for line in told.of("hook", "adopted", "taken up")), default=None)
-    if told.is_observed or told.has("held") or not told.is_whole:
+    if told.is_observed or told.has("held") or not told.is_whole:  # what was held may be told of late
         return []
-    known = heartbeat_margins(told.action, told.timeline)
-    return [each["to_expiry_s"] for each in known if since is None or each["at"] > written(since)]
+    return [each["to_expiry_s"] for each in heartbeat_margins(told.action, told.timeline)]
 
 
 def heartbeats_in_time(told: Told) -> Iterator[Verdict]:

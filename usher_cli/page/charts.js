@@ -121,7 +121,7 @@ function showMarginTable(rows) {
   const lines = byHook(rows)
     .map(([hook, some]) => marginsOf(hook, some))
     .filter(Boolean);
-  const nothing = make("tr", {}, make("td", { colSpan: 7 }, "No heartbeat was accepted."));
+  const nothing = make("tr", {}, make("td", { colSpan: 7 }, "No heartbeat with a known margin was accepted."));
   byId("margin-table").tBodies[0].replaceChildren(...(lines.length ? lines : [nothing]));
 }
 

@@ -94,7 +94,7 @@ function tableRow(action) {
     cell(action.hook),
     cell(moment(action.started_at).slice(0, 19), "time"),
     cell(duration(action.held), "number"),
-    cell(count(action.beats.length), "number"),
+    cell(count(action.heartbeats), "number"),
     cell(duration(action.least), "number"),
     cell(END_WORDS[action.ending]),
     cell(action.reason),

@@ -15,7 +15,7 @@ function facts(action) {
     fact("Started", moment(action.started_at)),
     fact("First seen", `${moment(action.first_seen_at)}, after ${late}`),
     fact("Closed", moment(action.closed_at)),
-    fact("Heartbeats", count(action.beats.length)),
+    fact("Heartbeats", count(action.heartbeats)),
     fact("Smallest margin", duration(action.least)),
     fact("Received by", action.received_by.join(", ")),
     fact("Token", action.token ?? "none (adopted)"),

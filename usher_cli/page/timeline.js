@@ -82,7 +82,7 @@ function place(index) {
 function spoken(action) {
   const shownToo = `${action.instance_id} ${action.hook} · ${action.group}`;
   const held = `${action.transition}, held ${duration(action.held)}, ${END_WORDS[action.ending]}`;
-  return `${shownToo}, ${held}, ${counted(action.beats.length, "heartbeat")}`;
+  return `${shownToo}, ${held}, ${counted(action.heartbeats, "heartbeat")}`;
 }
 
 /** Choose a row and bring it into view. */

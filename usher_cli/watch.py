@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
@@ -16,13 +17,13 @@ from usher.aws.record_format import UNREADABLE
 from usher.core import duration
 from usher_cli.account import with_account
 from usher_cli.action_data import as_data
-from usher_cli.fleet.fleet import or_fleet
+from usher_cli.fleet.fleet import is_given, or_fleet
 from usher_cli.fleet.merging import merged
 from usher_cli.listing import Selection, as_table, listed, selection_options, site_of, unreadable, waits_for
 from usher_cli.printable import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from usher_cli.account import Account, Machine
     from usher_cli.fleet.fleet import Fleet
@@ -115,7 +116,7 @@ def watch_fleet(
     fleet: Fleet, interval: timedelta, group: str | None, hook: str | None, limit: int, *, as_json: bool
 ) -> None:
     """All sites of a fleet, merged."""
-    selection = Selection(group=group, hook=hook, limit=limit)
+    selection = _selection(group, hook, limit, as_json=as_json)
     _watch(WholeFleet(of=fleet, selection=selection), interval, as_json=as_json)
 
 
@@ -137,16 +138,31 @@ def watch(
     """Follow the open actions until Ctrl-C.
 
     On a terminal: the table of `usher list`, refreshed. Piped: a line for each change; with --json
-    one object per line.
+    one object per line. Piped it follows all of them; with --limit each one, until it is closed, that
+    was once among so many of the nearest expiry.
     """
-    selection = Selection(group=group, hook=hook, limit=limit)
+    selection = _selection(group, hook, limit, as_json=as_json)
     _watch(OneAccount(of=account, selection=selection), interval, as_json=as_json)
 
 
+def _selection(group: str | None, hook: str | None, limit: int, *, as_json: bool) -> Selection:
+    """A screen has room for some; a log is to have all, unless the operator chose how many."""
+    has_room = is_given("limit") or _is_drawn(_console(), as_json=as_json)
+    return Selection(group=group, hook=hook, limit=limit if has_room else sys.maxsize)
+
+
+def _console() -> Console:
+    return Console(highlight=False, emoji=False)
+
+
+def _is_drawn(console: Console, *, as_json: bool) -> bool:
+    return console.is_terminal and not as_json
+
+
 def _watch(watched: Watched, interval: timedelta, *, as_json: bool) -> None:
-    console = Console(highlight=False, emoji=False)
+    console = _console()
     try:
-        if console.is_terminal and not as_json:
+        if _is_drawn(console, as_json=as_json):
             watch_table(watched, interval, console)
         else:
             watch_lines(watched, interval, as_json=as_json)
@@ -160,7 +176,8 @@ def watch_table(watched: Watched, interval: timedelta, console: Console) -> None
         while True:
             page = watched.page()
             warnings = [Text(shown(line), style="red") for line in _troubles(page)]
-            live.update(Group(*warnings, as_table(page, console.width)), refresh=True)
+            rest = [Text(line) for line in _rest(page)]
+            live.update(Group(*warnings, *rest, as_table(page, console.width)), refresh=True)
             watched.machine.wait(interval)
 
 
@@ -173,11 +190,13 @@ def watch_lines(watched: Watched, interval: timedelta, *, as_json: bool) -> None
         after = {_key(action): action for action in page["actions"]}
         failed = {(site["account"], site["region"]) for site in page.get("failed", ())}
         after |= {key: action for key, action in before.items() if key[:2] in failed}  # nobody knows
-        gone = [_closed(watched, before[key]) for key in before.keys() - after.keys()]
+        lost = [_as_it_stands(watched, before[key], page) for key in before.keys() - after.keys()]
+        gone = [action for action in lost if action and action["closed_at"]]
+        after |= {_key(action): action for action in lost if action and not action["closed_at"]}
         changed = [
             action for key, action in after.items() if _change_key(action) != _change_key(before.get(key))
         ]
-        for action in [*filter(None, gone), *changed]:
+        for action in [*gone, *changed]:
             click.echo(json.dumps(action) if as_json else _line(action, page["at"]))
         troubles = _troubles(page)
         for line in troubles if troubles != told else ():
@@ -196,17 +215,28 @@ def _troubles(page: Mapping[str, Any]) -> Sequence[str]:
     return [*failed, *filter(None, [unreadable(page)])]
 
 
-def _closed(watched: Watched, before: Mapping[str, Any]) -> dict[str, Any] | None:
-    """An action that is not listed any more, if it is closed; None if others only come before it now."""
+def _rest(page: Mapping[str, Any]) -> Iterator[str]:
+    more = page["open"] - len(page["actions"])
+    if page["more"]:
+        are = "action is" if more == 1 else "actions are"
+        yield f"{more} more open {are} not shown; --limit {page['open']} shows all."
+
+
+def _as_it_stands(
+    watched: Watched, before: Mapping[str, Any], page: Mapping[str, Any]
+) -> dict[str, Any] | None:
+    """An action that is not listed any more: closed, or behind others; None if its record cannot be read."""
     account = watched.account(before)
     try:
         action = account.records.load(before["id"])
     except UNREADABLE:
         return None
-    if action is None or action.is_open:
+    if action is None:
         return None
+    (action,) = account.records.with_findings([action])
     site = {key: before[key] for key in ("account", "account_name", "region") if key in before}
-    return {**site, **as_data(action, account.machine.clock(), {})}
+    paused = {each["hook"]: each["by"] for each in page["paused"] if site.items() <= each.items()}
+    return {**site, **as_data(action, account.machine.clock(), paused)}
 
 
 def _change_key(action: Mapping[str, Any] | None) -> object:

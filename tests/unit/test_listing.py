@@ -25,6 +25,8 @@ from usher_cli.printable import short, shown
 from usher_cli.watch import OneAccount, watch_table
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from usher.core.action import Action
 
 __all__ = ["deployed"]  # a fixture
@@ -336,6 +338,48 @@ def test_watch_prints_a_line_for_each_change_where_it_is_piped(deployed: MemoryS
     assert deployed.waits == [timedelta(seconds=4)] * 3
 
 
+def test_watch_follows_every_open_action_where_it_is_piped(deployed: MemoryStack) -> None:
+    for number in range(60):
+        deployed.opened(id=f"{number}", token=f"{number}", instance_id=f"i-{number}", started_at=at(number))
+    assert len(deployed.usher("watch").stdout.splitlines()) == 60
+
+
+def test_watch_keeps_to_what_it_once_told_of_until_it_is_closed(deployed: MemoryStack) -> None:
+    """A heartbeat puts the nearest expiry behind the others, and so beyond the limit."""
+    first = deployed.opened()
+    deployed.opened(id="later", token="b" * 36, instance_id="i-b", started_at=at(1))
+    steps: list[Callable[[Action], object]] = [
+        lambda action: saved(deployed, action, beaten_at=at(300), heartbeats=1),
+        lambda action: saved(deployed, action, operator_hold=NOTE),
+        lambda _: deployed.records.pause(first.hook.name, NOTE.who),
+        lambda action: ended(deployed, action),
+    ]
+    wait, deployed.most_waits = deployed.wait, len(steps) + 1
+
+    def meanwhile(span: timedelta) -> None:
+        if len(deployed.waits) < len(steps):
+            steps[len(deployed.waits)](deployed.loaded())
+        wait(span)
+
+    deployed.wait = meanwhile  # type: ignore[method-assign]
+    outcome = deployed.usher("watch", "--limit", "1", "--interval", "4s")
+    assert [line.split()[1:4:2] for line in outcome.stdout.splitlines()] == [
+        ["i-0f0e0d0c0b0a09080", "waiting:"],
+        ["i-b", "waiting:"],
+        ["i-0f0e0d0c0b0a09080", "held:"],
+        ["i-b", "paused:"],
+        ["i-0f0e0d0c0b0a09080", "paused:"],
+        ["i-0f0e0d0c0b0a09080", "completed"],
+    ]
+
+
+def test_watch_on_a_terminal_says_how_many_more_are_open(deployed: MemoryStack) -> None:
+    some_actions(deployed)
+    more = "1 more open action is not shown; --limit 3 shows all."
+    assert more in drawn_at(deployed, 200, replace(ALL, limit=2))
+    assert not any("more open" in line for line in drawn_at(deployed, 200))
+
+
 def test_watch_with_json_prints_one_object_for_each_change(deployed: MemoryStack) -> None:
     deployed.opened()
     outcome = deployed.usher("watch", "--json")
@@ -355,7 +399,7 @@ def test_watch_keeps_a_table_fresh_on_a_terminal(deployed: MemoryStack) -> None:
     assert all(instance in drawn for instance in ("i-a", "i-b", "i-c"))
 
 
-def drawn_at(deployed: MemoryStack, width: int) -> list[str]:
+def drawn_at(deployed: MemoryStack, width: int, selection: Selection = ALL) -> list[str]:
     """The lines of one drawing, without colours."""
     screen = io.StringIO()
     console = Console(
@@ -363,7 +407,7 @@ def drawn_at(deployed: MemoryStack, width: int) -> list[str]:
     )
     deployed.most_waits = len(deployed.waits) + 1
     with pytest.raises(KeyboardInterrupt):
-        watch_table(OneAccount(of=deployed.account(), selection=ALL), timedelta(seconds=5), console)
+        watch_table(OneAccount(of=deployed.account(), selection=selection), timedelta(seconds=5), console)
     return [line.rstrip() for line in Text.from_ansi(screen.getvalue()).plain.splitlines()]
 
 

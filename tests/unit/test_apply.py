@@ -493,6 +493,55 @@ def test_wait_ends_where_another_version_is_applied(stack: Stack) -> None:
     )
 
 
+def test_wait_ends_where_no_hook_came_to_stand_for_ten_minutes(file: Path) -> None:
+    stack = Stack("jobs-1")
+    file.write_text(a_file("until: []", "jobs-*"))
+    sweep = stack.sweep
+
+    def refused_from_then() -> None:
+        """Then comes a second group, and the target of its hook takes no test message any more."""
+        sweep()
+        if stack.hooks_on("jobs-1") and INBOX in stack.simulated.outside.targets:
+            del stack.simulated.outside.targets[INBOX]
+            stack.create("jobs-2")
+
+    stack.sweep = refused_from_then  # type: ignore[method-assign]
+    outcome = stack.usher("apply", *YES, "--wait")
+    assert outcome.exit_code == 1
+    *_, left, why = outcome.stderr.splitlines()
+    assert left.startswith("left: enrol gate on jobs-2: ")
+    assert why == (
+        "For 10m no hook has come to stand. `usher status` and the runbooks HookDrift and NoSweep in "
+        "docs/operations.md tell why; `usher apply --wait` with the same file follows on."
+    )
+
+
+@pytest.mark.usefixtures("file")
+def test_wait_ends_where_no_sweep_begins_for_ten_minutes(stack: Stack) -> None:
+    stack.sweep = lambda: None  # type: ignore[method-assign]
+    outcome = stack.usher("apply", *YES, "--wait")
+    assert outcome.exit_code == 1
+    assert stack.now == at(0) + NOTICE + timedelta(minutes=10)
+    assert outcome.stderr.splitlines()[-1] == (
+        "Version 1 has been in effect for 10m, and no sweep has begun with its hooks: `usher status` and the "
+        "runbook NoSweep in docs/operations.md tell why; `usher apply --wait` with the same file follows on."
+    )
+
+
+def test_wait_goes_on_where_the_hooks_of_this_hour_are_put(file: Path) -> None:
+    """Nothing is wrong where the next hook may be put at the next full hour only."""
+    groups = [f"jobs-{number}" for number in range(3)]
+    stack = Stack(*groups)
+    stack.items = MemoryEnrolledHooks(lambda: stack.now, 2)
+    stack.versions = MemoryVersions(stack.items)
+    stack.items.put_in_force(NO_VERSION.in_force)
+    file.write_text(a_file("until: []", "jobs-*"))
+    outcome = stack.usher("apply", *YES, "--wait")
+    assert (outcome.exit_code, outcome.exception) == (0, None), outcome.output
+    assert stack.now >= at(3600)
+    assert all(map(stack.hooks_on, groups))
+
+
 # --rollback and --ahead
 
 

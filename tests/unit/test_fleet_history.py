@@ -56,6 +56,38 @@ def test_json_has_each_closed_action_with_its_site_and_the_figures_of_each_site(
     assert [site["region"] for site in page["failed"]] == [OHIO]
 
 
+def test_what_is_left_out_of_the_list_is_told_and_no_figure_says_that_it_is_shown(tmp_path: Path) -> None:
+    """Of six at two sites, the two newest of one are shown; of the other, two are read and none is."""
+    made = MemoryFleet(folder=tmp_path, now=at(4000))
+    for number in range(1, 4):
+        an_end(made.stack(SHOP, IRELAND), number, 60 * number)
+        an_end(made.stack(BILLS, IRELAND), number + 3, 1000 + 60 * number)
+    outcome = made.usher("history", *NIGHT, "--limit", "2")
+    lines = outcome.stdout.splitlines()
+    assert [line.split()[3] for line in lines[1:3]] == ["i-6", "i-5"]
+    assert f"shop ({SHOP}) in {IRELAND}: 2 newest read: 2 CONTINUE" in lines
+    assert " shown" not in outcome.stdout
+    assert outcome.stderr.splitlines() == [
+        "The newest 2 are shown; --limit 4 shows more, --totals counts all of the period."
+    ]
+    page = json.loads(made.usher("history", *NIGHT, "--limit", "2", "--json").stdout)
+    assert [site["totals_of"] for site in page["sites"]] == ["newest_read", "period", "newest_read", "period"]
+
+    outcome = made.usher("history", *NIGHT, "--limit", "2", "--totals")
+    assert f"shop ({SHOP}) in {IRELAND}: 3 closed in the period: 3 CONTINUE" in outcome.stdout.splitlines()
+    assert outcome.stderr == "The newest 2 are shown; --limit 4 shows more.\n"
+
+
+def test_a_fleet_in_which_nothing_was_closed_says_so(tmp_path: Path) -> None:
+    made = MemoryFleet(folder=tmp_path, now=at(4000))
+    outcome = made.usher("history", "--from", "1h")
+    assert (outcome.exit_code, outcome.stdout) == (0, "")
+    assert outcome.stderr == (
+        "No action that matches was closed from 2026-03-01T12:06:40Z to 2026-03-01T13:06:40Z "
+        "in 4 accounts and Regions.\n"
+    )
+
+
 def test_the_audit_of_each_site_stands_under_its_name(night: MemoryFleet) -> None:
     outcome = night.usher("audit", *NIGHT)
     assert outcome.exit_code == 1

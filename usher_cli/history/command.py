@@ -32,6 +32,7 @@ _HEADINGS: Final = ("CLOSED", "INSTANCE", "GROUP", "HOOK", "OUTCOME", "RESULT", 
 _MAY_BE_CUT: Final = ("GROUP", "HOOK", "REASON")
 _TERMINAL_WIDTHS_MIN: Final = {"WAITED": 90, "GROUP": 120}  # of a terminal that shows them
 _COLOURS: Final = {"completed": "green", "ended_elsewhere": "yellow", "defaulted": "red"}
+_COUNTED: Final = {"period": "closed in the period", "shown": "shown", "newest_read": "newest read"}
 _MOST_REASONS: Final = 10
 _SECOND: Final = len("2026-01-31T12:00:00")
 
@@ -69,21 +70,24 @@ def history_fleet(  # noqa: PLR0913 - the options of a command
     period = period_of(first, last, fleet.machine.clock())
     wanted = Wanted(group=group, hook=hook, outcome=outcome, result=result)
     answers = fleet.ask(lambda account, _: closed_page(account, period, wanted, limit, counts_all=counts_all))
+    for _, page in answers.told:
+        if page["totals_of"] == "shown":
+            page["totals_of"] = "newest_read"  # those of other sites may be newer, and shown in their place
     found = [(site, action) for site, page in answers.told for action in page["actions"]]
     found.sort(key=lambda one: one[1]["closed_at"], reverse=True)
+    data = {
+        "at": written(fleet.machine.clock()),
+        "from": written(period.since),
+        "to": written(period.until),
+        "more": len(found) > limit or any(page["more"] for _, page in answers.told),
+        "sites": [
+            {**site.names, "totals_of": page["totals_of"], "totals": page["totals"]}
+            for site, page in answers.told
+        ],
+        "failed": [each.data for each in answers.failed],
+        "actions": [{**site.names, **action} for site, action in found[:limit]],
+    }
     if as_json:
-        data = {
-            "at": written(fleet.machine.clock()),
-            "from": written(period.since),
-            "to": written(period.until),
-            "more": len(found) > limit or any(page["more"] for _, page in answers.told),
-            "sites": [
-                {**site.names, "totals_of": page["totals_of"], "totals": page["totals"]}
-                for site, page in answers.told
-            ],
-            "failed": [each.data for each in answers.failed],
-            "actions": [{**site.names, **action} for site, action in found[:limit]],
-        }
         click.echo(json.dumps(data, indent=1))
     else:
         if found:
@@ -91,6 +95,9 @@ def history_fleet(  # noqa: PLR0913 - the options of a command
         for site, page in answers.told:
             for line in filter(None, _figures(page)):
                 click.echo(shown(f"{site}: {line}"))
+        if answers.told:
+            where = f"in {len(answers.told)} accounts and Regions"
+            _print_rest(data, period, where, counts_all=counts_all)
     answers.finish()
 
 
@@ -143,7 +150,8 @@ def history(  # noqa: PLR0913 - its options
             click.echo(line)
     for line in _figures(page):
         click.echo(line)
-    _print_rest(page, period)
+    where = f"in stack {page['stack']}, {page['region']}"
+    _print_rest(page, period, where, counts_all=counts_all)
 
 
 def closed_page(
@@ -218,7 +226,7 @@ def _figures(page: Mapping[str, Any]) -> Iterator[str]:
     figures = page["totals"]
     if not figures["actions"]:
         return
-    of = "closed in the period" if page["totals_of"] == "period" else "shown"
+    of = _COUNTED[page["totals_of"]]
     ends = {**figures["results"], **{k: n for k, n in figures["outcomes"].items() if k != "completed"}}
     yield ""
     yield f"{figures['actions']:,} {of}: " + ", ".join(f"{count:,} {end}" for end, count in ends.items())
@@ -231,11 +239,10 @@ def _figures(page: Mapping[str, Any]) -> Iterator[str]:
         yield f"         … and {left_out} more reasons; --json has all of them"
 
 
-def _print_rest(page: Mapping[str, Any], period: Period) -> None:
+def _print_rest(page: Mapping[str, Any], period: Period, where: str, *, counts_all: bool) -> None:
     count = len(page["actions"])
     if page["more"]:
-        counts = "" if page["totals_of"] == "period" else ", --totals counts all of the period"
+        counts = "" if counts_all else ", --totals counts all of the period"
         click.echo(f"The newest {count} are shown; --limit {2 * count} shows more{counts}.", err=True)
     elif not count:
-        where = f"in stack {page['stack']}, {page['region']}"
         click.echo(f"No action that matches was closed {period} {where}.", err=True)

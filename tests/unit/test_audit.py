@@ -17,6 +17,7 @@ from usher.core.finding import Findings, merged
 from usher.core.limits import Limits
 from usher.core.policy import UNDECIDED, Rule, undecided
 from usher_cli.audit.audit import Audit, counts
+from usher_cli.audit.together import at_once
 from usher_cli.audit.told import Told
 from usher_cli.audit.verdicts import PROMISES, UNSEEN
 
@@ -275,6 +276,27 @@ def test_no_more_actions_than_at_once_have_begun() -> None:
     assert (
         only(audited(begun(1, 5), begun(2, 30)))[1] == "begun at 2026-03-01T12:00:30Z beside i-1; at_once: 1"
     )
+
+
+def test_each_action_of_a_hook_with_at_once_is_held_against_those_that_still_go_on() -> None:
+    """And not against all that began before it: an audit of twice as many takes twice as many steps."""
+    steps: list[str] = []
+
+    class Counted(Told):
+        def __getattribute__(self, name: str) -> Any:
+            steps.append(name)
+            return super().__getattribute__(name)
+
+    hook = hook_terms(limits=Limits(at_once=1))
+
+    def steps_for(count: int) -> int:
+        fields = (closed(at_second=60 * each + 50, began_at=at(60 * each)) for each in range(count))
+        begun = [Counted(action=an_action(hook=hook, **each), timeline=[]) for each in fields]
+        steps.clear()
+        assert list(at_once(begun)) == []
+        return len(steps)
+
+    assert steps_for(200) <= 2.1 * steps_for(100)
 
 
 def test_a_release_cannot_be_judged_by_the_record_and_abandons_nothing() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 from usher.core.action import Outcome
@@ -63,8 +62,6 @@ class Audit:
 def counts(verdicts: list[Verdict], promise: str) -> tuple[int, int]:
     """How many actions broke a promise, and of how many more that is unknown."""
     of_promise = [verdict for verdict in verdicts if verdict.promise == promise]
-    by_kind = Counter(
-        any(each.is_broken for each in of_promise if each.told.action.id == action_id)
-        for action_id in {verdict.told.action.id for verdict in of_promise}
-    )
-    return by_kind[True], by_kind[False]
+    concerned = {verdict.told.action.id for verdict in of_promise}
+    breaking = {verdict.told.action.id for verdict in of_promise if verdict.is_broken}
+    return len(breaking), len(concerned - breaking)

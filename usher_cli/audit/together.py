@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from datetime import timedelta
+from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from usher.core import iso_time
@@ -90,14 +91,19 @@ def at_once(all_told: Iterable[Told]) -> Iterator[Verdict]:
 
 
 def _too_many(begun: Sequence[Told]) -> Iterator[Verdict]:
+    going: list[tuple[datetime, int, Told]] = []  # a heap, the first to end first
     for number, told in enumerate(begun):
         began_at = told.action.began_at
         if began_at is None:
             continue
-        going = [each for each in begun[: number + 1] if _goes_on(each, began_at)]
-        most = max(each.action.hook.limits.at_once or 0 for each in going) if going else 0
+        if not told.has("taken up"):
+            heappush(going, (_place_until(told), number, told))
+        while going and going[0][0] <= began_at:
+            heappop(going)
+        most = max((each.action.hook.limits.at_once or 0 for _, _, each in going), default=0)
         if len(going) > most:
-            others = ", ".join(each.action.instance_id for each in going if each is not told)
+            by_begin = sorted(going, key=lambda each: each[1])
+            others = ", ".join(each.action.instance_id for _, _, each in by_begin if each is not told)
             yield broken(
                 NEVER_EARLY,
                 told,
@@ -105,10 +111,7 @@ def _too_many(begun: Sequence[Told]) -> Iterator[Verdict]:
             )
 
 
-def _goes_on(told: Told, at: datetime) -> bool:
-    """Whether it had begun and not ended, and no place was taken from it."""
-    ended_at, began_at = told.action.closed_at, told.action.began_at
-    if told.has("taken up") or began_at is None:
-        return False
-    place_until = told.action.give_up_at + _PLACE_KEPT
-    return began_at <= at < place_until and (ended_at is None or at < ended_at - _CLOCKS)
+def _place_until(told: Told) -> datetime:
+    """When it has ended, as far as clocks agree, or another may have taken its place."""
+    given_up_at, ended_at = told.action.give_up_at + _PLACE_KEPT, told.action.closed_at
+    return given_up_at if ended_at is None else min(given_up_at, ended_at - _CLOCKS)

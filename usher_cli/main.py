@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 _CANNOT: Final = 2  # the exit code, as for wrong usage
 _INTERRUPTED: Final = 130  # 128 and the signal, as shells have it
 _READER_GONE: Final = 141  # likewise, of SIGPIPE
+_NO_ANSWER: Final = (
+    "A question, such as for an MFA code, had no answer: "
+    "run the command in a terminal, or with credentials that ask for none."
+)
 
 
 class _Listed(NamedTuple):
@@ -133,6 +137,7 @@ class _Usher(click.Group):
     def main(self, *args: Any, **options: Any) -> Any:  # noqa: ANN401 - as click has it
         """Run a command, and flush its output before this process ends."""
         _refuse_a_closed_output()
+        _empty_a_closed_input()
         _replace_what_cannot_be_shown()
         try:
             try:
@@ -159,13 +164,16 @@ class _Usher(click.Group):
 def _stops_known() -> Iterator[None]:
     """Exit codes that no command uses for Ctrl-C and for a reader that is gone; click and rich have 1.
 
-    And one line for a wrong value, to which click adds three on the usage, or for a missing package.
+    And one line for a question without an answer, for which click has 1, too; for a wrong value, to which
+    click adds three on the usage; or for a missing package.
     """
     try:
         yield
-    except (KeyboardInterrupt, click.Abort) as stop:
-        if isinstance(stop, click.Abort) and not isinstance(stop.__context__, KeyboardInterrupt):
-            raise  # nobody answered a question
+    except (KeyboardInterrupt, click.Abort, EOFError) as stop:
+        if not isinstance(stop, KeyboardInterrupt) and not isinstance(stop.__context__, KeyboardInterrupt):
+            if isinstance(stop, EOFError):
+                click.echo(err=True)  # ends the line of the question; click has done so
+            raise _Refused(_NO_ANSWER) from None
         click.echo("Interrupted.", err=True)
         raise Exit(_INTERRUPTED) from None
     except BrokenPipeError:
@@ -207,6 +215,12 @@ def _refuse_a_closed_output() -> None:
     if sys.stdout is None:  # it is, where the shell closed it
         click.echo("usher: the output is closed; to discard it, redirect it to /dev/null", err=True)
         sys.exit(_CANNOT)
+
+
+def _empty_a_closed_input() -> None:
+    """Whoever asks a question, as botocore does for an MFA code, finds its end, and no missing file."""
+    if sys.stdin is None:
+        sys.stdin = io.TextIOWrapper(io.BytesIO())
 
 
 def _replace_what_cannot_be_shown() -> None:

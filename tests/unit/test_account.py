@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
+import subprocess
+import sys
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import cache
@@ -29,6 +32,7 @@ from usher_cli.main import main
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
     from click.testing import Result
 
@@ -405,6 +409,62 @@ def test_a_table_that_denies_is_told_with_what_to_do() -> None:
         errors_as_trouble(Place()),
     ):
         raise denied
+
+
+NO_ANSWER: Final = "run the command in a terminal, or with credentials that ask for none."
+ASKS: Final = """\
+[profile admin]
+role_arn = arn:aws:iam::111122223333:role/admin
+mfa_serial = arn:aws:iam::111122223333:mfa/ann
+source_profile = ann
+[profile ann]
+aws_access_key_id = testing
+aws_secret_access_key = testing
+"""
+FLEET: Final = (
+    "version: 1\nregions: [eu-west-1]\naccounts:\n  - {id: '111122223333', name: shop, profile: admin}\n"
+)
+
+
+@pytest.mark.parametrize("stdin", ["</dev/null", "<&-"])
+@pytest.mark.parametrize(
+    ("options", "code", "said"),
+    [
+        pytest.param(
+            "--profile admin --region eu-west-1",
+            2,
+            f"Error: A question, such as for an MFA code, had no answer: {NO_ANSWER}",
+            id="one account",
+        ),
+        pytest.param(
+            "--fleet fleet.yaml",
+            1,
+            "shop (111122223333) in eu-west-1 failed: "
+            f"The MFA code of profile admin had no answer: {NO_ANSWER}",
+            id="a profile of a fleet",
+        ),
+    ],
+)
+def test_an_mfa_code_that_nobody_gives_breaks_no_promise(
+    stdin: str, options: str, code: int, said: str, tmp_path: Path
+) -> None:
+    """`audit` ends with 1 where a promise is broken. A session of its own has no terminal to ask at."""
+    (tmp_path / "config").write_text(ASKS)
+    (tmp_path / "fleet.yaml").write_text(FLEET)
+    given = {name: value for name, value in NOBODYS.items() if value is not None}
+    kept = {name: value for name, value in os.environ.items() if name not in NOBODYS}
+    run = "from usher_cli.main import main; main(prog_name='usher')"
+    outcome = subprocess.run(  # noqa: S603 - our own command
+        ["/bin/sh", "-c", f'"$0" -c "$1" audit {options} {stdin}', sys.executable, run],
+        cwd=tmp_path,
+        env={**kept, **given, "AWS_CONFIG_FILE": "config", "PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+        start_new_session=True,
+    )
+    assert (outcome.returncode, outcome.stderr.splitlines()[-1]) == (code, said)
 
 
 def test_a_bug_keeps_its_traceback() -> None:

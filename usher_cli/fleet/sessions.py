@@ -54,6 +54,10 @@ class Sessions:
                 session = Session(profile=profile)
                 if "mfa_serial" in session.get_scoped_config():
                     self._credentials[profile] = _resolved(session)
+            except EOFError:
+                click.echo(err=True)  # ends the line of the question
+                how = "run the command in a terminal, or with credentials that ask for none"
+                self._failed[profile] = Trouble(f"The MFA code of profile {profile} had no answer: {how}.")
             except Exception as error:  # noqa: BLE001 - whatever it is, the other sites are asked
                 self._failed[profile] = error
         if any(site.role or not site.place.profile for site in sites):

@@ -13,11 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from moto import mock_aws
 
-from tests.factories import a_signal, an_action, an_activity_end, as_closed, at
+from tests.factories import a_signal, an_action, an_activity_end, as_closed, at, hook_terms
 from tests.memory_account import MemoryStack
-from usher.aws import table
+from usher.aws import record_format, table
+from usher.aws.items import state
 from usher.aws.records import RecordTable
-from usher.core import messages, notifications
+from usher.core import iso_time, messages, notifications
 from usher.core.action import ActivityEnd, Outcome, Transition
 from usher.core.notifications import InstanceEnd, InstanceState
 from usher.ports.records import Raw
@@ -219,6 +220,87 @@ def test_an_outcome_that_stands_in_both_places_is_written_once(dynamodb: DynamoD
     records.keep_move_end(an_activity_end())
     records.open(an_ended(an_activity_end()), Raw(received_at=at(0), body="{"))
     assert [line.notice for line in kept(dynamodb)] == [None, an_activity_end()]
+
+
+def test_a_signal_that_counted_is_exported_when_its_own_item_is_gone_and_a_replay_ends_as_the_record(
+    client: DynamoDBClient, tmp_path: Path
+) -> None:
+    """TTL takes signals after four days, and the record stays for 30."""
+    notified = {
+        "LifecycleHookName": "jobs-drain",
+        "AccountId": "111122223333",
+        "LifecycleTransition": "autoscaling:EC2_INSTANCE_TERMINATING",
+        "AutoScalingGroupName": "jobs-green",
+        "Time": iso_time.to_milliseconds(at(0)),
+        "EC2InstanceId": a_signal().instance_id,
+        "LifecycleActionToken": an_action().token,
+    }
+    action = an_action(
+        hook=hook_terms(name="jobs-drain", group="jobs-green"), signals=(a_signal(),), **as_closed(61)
+    )
+    with mock_aws():
+        client.create_table(**table.definition("records"))
+        store(client).open(action, Raw(received_at=at(1), body=json.dumps(notified)))
+        lines = kept(client)
+    exported = tmp_path / "exported.jsonl"
+    exported.write_text("".join(f"{line.json_line}\n" for line in lines))
+    (told,) = replayed(exported)
+    assert (told["outcome"], told["result"], told["reason"]) == (
+        action.outcome,
+        action.result,
+        action.reason,
+    )
+
+
+SAID_TO_THE_ACTION: Final = [
+    pytest.param({"signals": (a_signal(),)}, a_signal(), id="a signal of the instance"),
+    pytest.param(
+        {"signals": (a_signal(token="t" * 36, message="ok"),)},
+        a_signal(token="t" * 36, message="ok"),
+        id="a signal of the token and the instance",
+    ),
+    pytest.param(
+        {"instance_ended_at": at(9)},
+        InstanceEnd(
+            instance_id=an_action().instance_id,
+            at=at(9),
+            detail="EC2 Instance State-change Notification: shutting-down",
+        ),
+        id="the end of the instance",
+    ),
+    pytest.param(
+        {"stopped_at": at(9)},
+        InstanceState(
+            instance_id=an_action().instance_id,
+            at=at(9),
+            is_stopped=True,
+            detail="EC2 Instance State-change Notification: stopped",
+        ),
+        id="that it is stopped",
+    ),
+]
+
+
+@pytest.mark.parametrize("is_kept_too", [False, True])
+@pytest.mark.parametrize("schema", [1, 2])
+@pytest.mark.parametrize(("changes", "notice"), SAID_TO_THE_ACTION)
+def test_what_an_action_was_told_of_is_exported_once_with_its_own_item_or_without(
+    changes: Any, notice: Notice, schema: int, is_kept_too: bool, dynamodb: DynamoDBClient
+) -> None:
+    records, action = store(dynamodb), an_action(**changes)
+    if schema == 1:  # everything in one text
+        doc = table.as_json(record_format.action_to_data(action))
+        dynamodb.put_item(TableName="records", Item={**state.key(action.id), "doc": doc})
+    else:
+        records.open(action, Raw(received_at=at(0), body="{"))
+    if is_kept_too:
+        for signal in action.signals:
+            records.keep_signal(signal)
+        if action.instance_ended_at:
+            records.keep_instance_end(action.instance_id, action.instance_ended_at)
+        if action.stopped_at:
+            records.keep_instance_state(action.instance_id, action.stopped_at, is_stopped=True)
+    assert [line.notice for line in kept(dynamodb) if line.notice is not None] == [notice]
 
 
 def test_what_usher_concluded_from_a_newer_action_is_no_message(dynamodb: DynamoDBClient) -> None:

@@ -113,7 +113,7 @@ def instance_end_event(instance_id: str, ended_at: datetime) -> Captured:
 
 
 def stop_event(instance_id: str, stopped_at: datetime) -> Captured:
-    """Only while it is the newest state that EC2 reported: earlier ones are not stored."""
+    """Of the newest state that EC2 reported, or an action was told of: others are not stored."""
     return _state_event(instance_id, "stopped", stopped_at)
 
 

@@ -36,7 +36,8 @@ Operator commands (hold, extend, complete, pause) are not messages: see them wit
 
 Usher stores the contents of signals, test messages and events, but not when they arrived: they are
 rebuilt, with their own time as the time of arrival. Of identical messages one is stored. Of the
-signals with one name and status for one instance the last is stored, and for a day one per minute.
+signals with one name and status for one instance the last is stored for four days, and for a day one
+per minute; what an action waited for stays with its record.
 
 The command reads the whole table. Each GB costs about $0.02 and takes one or two minutes.
 

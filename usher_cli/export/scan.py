@@ -6,7 +6,7 @@ each of them, always, while a scan reads all of the table now and then.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from usher.aws import evidence_format, record_format, table
 from usher.aws.items import group_evidence, state
@@ -14,7 +14,7 @@ from usher.core import iso_time
 from usher_cli.export import captured
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from datetime import datetime
 
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -26,6 +26,7 @@ _LAST: Final = "\uffff"  # sorts after everything with the same prefix
 _NAMES: Final = {
     "#pk": "pk",
     "#sk": "sk",
+    "#instance": "instance_id",
     "#body": "body",
     "#at": "received_at",
     "#doc": "doc",
@@ -43,7 +44,7 @@ _FILTER: Final = (
     " OR (#order BETWEEN :first AND :order_last)"
     " OR (begins_with(#sk, :ended) AND #ended BETWEEN :first AND :last)"
     " OR #stopped BETWEEN :first AND :last"
-    " OR (#sk = :state AND (attribute_exists(#packed) OR contains(#doc, :with_end)))"  # it outlives the item
+    " OR #sk = :state"  # what the action was told of outlives the items of the others
 )
 
 
@@ -63,12 +64,13 @@ def captured_messages(
     found: dict[tuple[datetime, str], Captured] = {}
     for item in _scanned(client, table_name, within, progress):
         try:
-            message = _message(item)
+            messages = list(_messages(item))
         except record_format.UNREADABLE as error:
             unreadable(f"{item['pk']['S']} / {item['sk']['S']}: {type(error).__name__}: {error}")
             continue
-        if message is not None and within.has(message.received_at):
-            found[message.received_at, message.body] = message
+        for message in messages:
+            if within.has(message.received_at):
+                found[message.received_at, message.body] = message
     return [found[key] for key in sorted(found)]
 
 
@@ -87,7 +89,6 @@ def _scanned(
         ":heard_last": f"HEARD#{last}{_LAST}",
         ":order_last": f"{last}{_LAST}",
         ":ended": "HEARD#ENDED",
-        ":with_end": '"move_end":',
     }
     pages = client.get_paginator("scan").paginate(
         TableName=table_name,
@@ -101,21 +102,41 @@ def _scanned(
         yield from page["Items"]
 
 
-def _message(item: Item) -> Captured | None:
+def _messages(item: Item) -> Iterator[Captured]:
     pk, sk = item["pk"]["S"], item["sk"]["S"]
-    if sk.startswith("RAW#"):
-        return captured.as_it_came(item["body"]["S"], iso_time.parse(item["received_at"]["S"]))
-    if sk.startswith("TEST#"):
-        return captured.test_message(group_evidence.test_from_data(table.from_json(item)))
-    if "ended_at" in item:
-        ended_at = iso_time.parse(item["ended_at"]["S"])
-        return captured.instance_end_event(pk.removeprefix("INSTANCE#"), ended_at)
-    if "stopped_at" in item:
-        stopped_at = iso_time.parse(item["stopped_at"]["S"])
-        return captured.stop_event(pk.removeprefix("INSTANCE#"), stopped_at)
-    if "signal" in item:
-        return captured.signal_event(evidence_format.signal_from_data(table.from_json(item, "signal")))
-    end = table.from_json(item, "move_end") if "move_end" in item else None
     if sk == "STATE":
-        end = state.activity_end_in(item)
-    return captured.activity_event(evidence_format.activity_end_from_data(end)) if end else None
+        yield from _of_action(item)
+    elif sk.startswith("RAW#"):
+        yield captured.as_it_came(item["body"]["S"], iso_time.parse(item["received_at"]["S"]))
+    elif sk.startswith("TEST#"):
+        yield captured.test_message(group_evidence.test_from_data(table.from_json(item)))
+    elif "ended_at" in item:
+        ended_at = iso_time.parse(item["ended_at"]["S"])
+        yield captured.instance_end_event(pk.removeprefix("INSTANCE#"), ended_at)
+    elif "stopped_at" in item:
+        stopped_at = iso_time.parse(item["stopped_at"]["S"])
+        yield captured.stop_event(pk.removeprefix("INSTANCE#"), stopped_at)
+    elif "signal" in item:
+        yield captured.signal_event(evidence_format.signal_from_data(table.from_json(item, "signal")))
+    elif "move_end" in item:
+        yield from _activity_event(table.from_json(item, "move_end"))
+
+
+def _of_action(item: Item) -> Iterator[Captured]:
+    """What it was told of, rebuilt as from the items of that, so that one is written where both are."""
+    data = state.evidence_in(item)
+    for signal in data.get("signals", ()):
+        yield captured.signal_event(evidence_format.signal_from_data(signal))
+    if "move_end" in data:
+        yield from _activity_event(data["move_end"])
+    if "instance_ended_at" in data:
+        ended_at = iso_time.parse(data["instance_ended_at"])
+        yield captured.instance_end_event(state.instance_of(item), ended_at)
+    if "stopped_at" in data:
+        yield captured.stop_event(state.instance_of(item), iso_time.parse(data["stopped_at"]))
+
+
+def _activity_event(data: Mapping[str, Any]) -> Iterator[Captured]:
+    event = captured.activity_event(evidence_format.activity_end_from_data(data))
+    if event is not None:
+        yield event

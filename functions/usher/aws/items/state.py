@@ -85,10 +85,10 @@ def _data(item: Item) -> Data:
     return data | {"id": item["action_id"]["S"], "version": int(item["version"]["N"])}
 
 
-def activity_end_in(item: Item) -> Data | None:
-    """The data of the outcome event that the action was told of."""
-    found: Data | None = (unpacked(item["packed"]["B"]) if "packed" in item else _data(item)).get("move_end")
-    return found
+def evidence_in(item: Item) -> Data:
+    """The data that has what the action was told of, also where the rest cannot be read."""
+    data: Data = unpacked(item["packed"]["B"]) if "packed" in item else table.from_json(item)
+    return data
 
 
 def hook_of(item: Item) -> tuple[str, str]:

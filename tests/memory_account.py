@@ -22,7 +22,7 @@ from usher_simulator.fakes.memory_store import MemoryStore
 from usher_simulator.fakes.memory_versions import MemoryVersions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import datetime, timedelta
 
     from click.testing import Result
@@ -78,6 +78,14 @@ class UnreadableStore(MemoryStore):
         """See usher.ports.records.ActionLookup."""
         found = super().of_token(token)
         return found and self.load(found.id)
+
+    def of_instance(self, instance_id: str) -> Iterable[Action]:
+        """See usher.ports.records.ActionLookup."""
+        return [each for each in super().of_instance(instance_id) if each.id not in self.unreadable]
+
+    def is_readable(self, instance_id: str) -> bool:
+        """See usher.ports.records.ReconcileStore."""
+        return not any(each.id in self.unreadable for each in super().of_instance(instance_id))
 
 
 class MemoryStories:

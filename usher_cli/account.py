@@ -22,7 +22,7 @@ from usher.ports.errors import Unavailable
 from usher.ports.records import ReconcileStore
 from usher_cli.aws_errors import text_of
 from usher_cli.history.stories import StoriesTable
-from usher_cli.open_actions import NEWER_RELEASE, Loaded, OpenActionsTable
+from usher_cli.open_actions import Loaded, OpenActionsTable, unread
 from usher_cli.printable import shown
 
 if TYPE_CHECKING:
@@ -153,13 +153,17 @@ class Account:
         try:
             found = self._named(named)
         except UNREADABLE as error:
-            raise Trouble(f"Cannot read the record of {named}: {NEWER_RELEASE}.") from error
+            raise Trouble(unread(named)) from error
         if found:
             return self.records.with_findings(found)
-        if named.startswith("i-") and not self.records.is_readable(named):
-            raise Trouble(f"Cannot read the records of {named}: {NEWER_RELEASE}.")
+        if not self.reads_all(named):
+            raise Trouble(unread(named))
         where = f"Stack {self.place.stack} in {self.place.region}"
         raise Trouble(f"{where} has no record of {named}: give an instance ID, a token or an action ID.")
+
+    def reads_all(self, named: str) -> bool:
+        """Whether `find` leaves out none: of an instance it does so with what cannot be read."""
+        return not named.startswith("i-") or self.records.is_readable(named)
 
     def _named(self, named: str) -> list[Action]:
         if named.startswith("i-"):

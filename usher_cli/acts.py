@@ -17,6 +17,7 @@ from usher.ports.records import ALL_HOOKS
 from usher_cli.account import Trouble
 from usher_cli.action_data import as_data
 from usher_cli.change import refusals, stored
+from usher_cli.open_actions import unread
 from usher_cli.printable import pause_banner, resume_command
 from usher_cli.report import written
 
@@ -45,9 +46,11 @@ class Done(NamedTuple):
 def selected(account: Account, named: str, hook: str | None) -> Action:
     """The action that is meant: of an instance the open one, else the newest."""
     found = [action for action in account.find(named) if hook in (None, action.hook.name)]
+    waiting = [action for action in found if action.is_open]
+    if (hook is None or not waiting) and not account.reads_all(named):  # what cannot be read may be meant
+        raise Trouble(f"{unread(named)} `usher show {named}` has the others: name one of them by its ID.")
     if not found:
         raise Trouble(f"Usher has no record of {named} in hook {hook}.")
-    waiting = [action for action in found if action.is_open]
     if len(waiting) > 1:
         names = ", ".join(sorted(action.hook.name for action in waiting))
         raise Trouble(f"{named} waits in {len(waiting)} hooks: choose one with --hook ({names}).")

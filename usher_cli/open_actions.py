@@ -71,6 +71,11 @@ class OpenActionsTable:
         return loaded
 
 
+def unread(named: str) -> str:
+    """What to say where a record of what was named cannot be read."""
+    return f"Cannot read a record of {named}: {NEWER_RELEASE}."
+
+
 def unreadable_text(ids: Sequence[str], what: str = "open action") -> str:
     """What to say about actions that cannot be read; empty if there are none."""
     if not ids:

@@ -13,21 +13,29 @@ from usher.core.evidence import end_in_words
 from usher.core.finding import ConditionStatus
 from usher_cli.account import with_account
 from usher_cli.action_data import as_data, heartbeat_margins
+from usher_cli.open_actions import unread
 from usher_cli.printable import short, shown
 from usher_cli.report import written
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from usher.core.action import Action, Entry, Signal
     from usher.core.finding import Finding
     from usher_cli.account import Account
 
+INCOMPLETE: Final = 1  # the exit code
 _EXAMPLES: Final = """\
 \b
 Examples:
   usher show i-0f0e0d0c0b0a09080
   usher show c613620e-07e2-4ed2-a9e2-ef8258911ade --json | jq '.actions[0].timeline'
+
+\b
+Exit codes:
+  0  success
+  1  a record of the instance cannot be read; the others are shown
+  2  wrong usage, nothing can be shown, or the account cannot be reached
 """
 _STYLES: Final = {
     ConditionStatus.HOLDS: "green",
@@ -51,12 +59,11 @@ def show(account: Account, named: str, *, as_json: bool) -> None:
     data = [as_data(action, now, paused) | _details(action, account) for action in actions]
     if as_json:
         click.echo(json.dumps({"at": written(now), "actions": data}, indent=1))
-        return
-    console = Console(markup=False, highlight=False, emoji=False, soft_wrap=True)
-    for action in data:
-        for line, style in _lines(action, now):
-            console.print(shown(line), style=style)
-        console.print()
+    else:
+        _print(data, now)
+    if not account.reads_all(named):
+        click.echo(shown(unread(named)), err=True)
+        click.get_current_context().exit(INCOMPLETE)
 
 
 def _details(action: Action, account: Account) -> dict[str, Any]:
@@ -117,6 +124,14 @@ def _entry(entry: Entry) -> dict[str, Any]:
 
 
 # Output for people
+
+
+def _print(actions: Iterable[Mapping[str, Any]], now: datetime) -> None:
+    console = Console(markup=False, highlight=False, emoji=False, soft_wrap=True)
+    for action in actions:
+        for line, style in _lines(action, now):
+            console.print(shown(line), style=style)
+        console.print()
 
 
 def _lines(action: Mapping[str, Any], now: datetime) -> Iterator[tuple[str, str | None]]:

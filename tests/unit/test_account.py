@@ -187,7 +187,7 @@ def test_an_open_action_of_a_newer_release_is_told_apart_from_the_others(deploye
     account = open_account(Place(region=REGION, stack=deployed.stack), deployed.machine())
     loaded = account.load_open(account.open_actions.ids())
     assert ([action.id for action in loaded.actions], loaded.unreadable) == (["b"], ["a"])
-    with pytest.raises(Trouble, match=r"^Cannot read the record of a: if a newer release"):
+    with pytest.raises(Trouble, match=r"^Cannot read a record of a: if a newer release"):
         account.find("a")
 
 

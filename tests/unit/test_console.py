@@ -129,6 +129,18 @@ def test_the_story_of_an_instance_is_of_its_open_action_and_names_the_others(
     assert [(other["id"], other["end"]) for other in story["others"]] == [("before", "ended_elsewhere")]
 
 
+def test_the_story_of_an_instance_is_not_of_a_closed_action_where_a_record_cannot_be_read(
+    stack: MemoryStack, site: Site
+) -> None:
+    closed = {"phase": Phase.CLOSED, "look_at": None, "closed_at": at(9), "outcome": Outcome.ENDED_ELSEWHERE}
+    stack.opened(id="before", token="before", **closed)
+    stack.opened(started_at=at(60))
+    stack.records.unreadable = frozenset({"action-1"})
+    answer = site.get(f"/api/story?of={INSTANCE}")
+    assert (answer.status, f"Cannot read a record of {INSTANCE}" in answer.error) == (400, True)
+    assert site.get("/api/story?of=before").json["action"]["id"] == "before"
+
+
 @pytest.mark.parametrize(
     ("of", "said"), [("", "is empty"), ("i-9", "no record of i-9"), ("%3Cscript%3E", "no record of <script>")]
 )

@@ -396,6 +396,47 @@ def test_where_an_instance_waits_in_two_hooks_the_operator_says_which(deployed: 
     assert done(deployed, *COMMANDS["hold"], "--hook", "usher-drain").operator_hold is not None
 
 
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("known", [{}, CLOSED], ids=["the readable one waits", "the readable one is closed"])
+def test_a_command_chooses_no_action_where_another_of_the_instance_cannot_be_read(
+    deployed: MemoryStack, command: str, known: dict[str, Any]
+) -> None:
+    before = deployed.opened(**known)
+    deployed.opened(id="action-2", token="b" * 36, hook=hook_terms(name="web-drain"), started_at=at(600))
+    deployed.records.unreadable = frozenset({"action-2"})
+    assert refused(deployed.usher(*COMMANDS[command])) == (
+        f"Error: Cannot read a record of {INSTANCE}: if a newer release of Usher stored it, use `usher` of "
+        f"that release. `usher show {INSTANCE}` has the others: name one of them by its ID."
+    )
+    assert (deployed.loaded(), deployed.clients.events) == (before, [])
+
+
+@pytest.mark.parametrize("named", [["action-1"], [INSTANCE, "--hook", "usher-drain"]])
+def test_an_action_that_is_named_is_held_where_another_of_the_instance_cannot_be_read(
+    deployed: MemoryStack, named: list[str]
+) -> None:
+    deployed.opened()
+    deployed.opened(id="action-2", token="b" * 36, hook=hook_terms(name="web-drain"))
+    deployed.records.unreadable = frozenset({"action-2"})
+    assert done(deployed, "hold", *named, *WHY).operator_hold is not None
+
+
+@pytest.mark.parametrize(
+    "named",
+    [
+        pytest.param(["--hook", "web-drain"], id="the hook of what cannot be read"),
+        pytest.param(["--hook", "usher-drain"], id="the hook of what is closed"),
+    ],
+)
+def test_a_hook_of_which_none_waits_that_can_be_read_is_no_choice(
+    deployed: MemoryStack, named: list[str]
+) -> None:
+    deployed.opened(**CLOSED)
+    deployed.opened(id="action-2", token="b" * 36, hook=hook_terms(name="web-drain"))
+    deployed.records.unreadable = frozenset({"action-2"})
+    assert "Cannot read a record of" in refused(deployed.usher("hold", INSTANCE, *named, *WHY))
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -13,7 +13,7 @@ import pytest
 from moto import mock_aws
 
 from tests.factories import an_action, at
-from tests.memory_account import MemoryStack
+from tests.memory_account import MemoryStack, UnreadableStore
 from tests.message_samples import read_sample
 from usher.aws import queues
 from usher.core import messages
@@ -245,6 +245,16 @@ def test_a_dead_letter_whose_record_cannot_be_read_is_current_and_stops_no_other
             return self.load(token)
 
     said = Classifier(known=Newer(lambda: NOW), states={}, now=NOW).classify(a_letter(body, queue))
+    assert (said.status, "newer release" in said.why) == (CURRENT, True)
+
+
+@pytest.mark.parametrize("body", [signal("2026-03-01T11:59:59Z"), OUTCOME, STATE_CHANGE])
+def test_nor_is_one_obsolete_that_a_record_may_need_which_cannot_be_read(body: str) -> None:
+    store = UnreadableStore(lambda: NOW)
+    for action in (an_ended(), an_action(id="action-2", token="b" * 36)):
+        store.open(action, Raw(received_at=at(0), body="{}"))
+    store.unreadable = frozenset({"action-2"})
+    said = Classifier(known=store, states={}, now=NOW).classify(a_letter(body))
     assert (said.status, "newer release" in said.why) == (CURRENT, True)
 
 

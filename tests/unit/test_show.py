@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["deployed"]  # a fixture
 
 ANN = OperatorNote(who="arn:aws:iam::1:user/ann", at=at(30), reason="an import runs")
+INSTANCE = "i-0f0e0d0c0b0a09080"
 FOUND = a_finding(detail="draining, tasks: 3 RUNNING", asked_at=at(500), ask_again_at=at(520))
 
 
@@ -178,11 +180,28 @@ def test_the_end_of_the_instance_itself_is_shown(deployed: MemoryStack) -> None:
     assert lines[1] == "  id action-1 · token none (adopted)"
 
 
+def test_a_record_that_cannot_be_read_is_told_beside_the_others_of_its_instance(
+    deployed: MemoryStack,
+) -> None:
+    deployed.opened(**as_closed())
+    deployed.opened(id="action-2", token="d" * 36, started_at=at(600))
+    deployed.records.unreadable = frozenset({"action-2"})
+    outcome = deployed.usher("show", INSTANCE)
+    assert outcome.exit_code == 1
+    assert outcome.stderr == (
+        f"Cannot read a record of {INSTANCE}: if a newer release of Usher stored it, use `usher` of that "
+        "release.\n"
+    )
+    assert "  completed CONTINUE at 2026-03-01T12:01:30Z" in outcome.stdout
+    as_json = deployed.usher("show", INSTANCE, "--json")
+    assert (as_json.exit_code, len(json.loads(as_json.stdout)["actions"])) == (1, 1)
+
+
 @pytest.mark.parametrize("named", ["action-1", "c613620e-07e2-4ed2-a9e2-ef8258911ade"])
 def test_a_record_of_a_newer_release_is_reported_as_such(deployed: MemoryStack, named: str) -> None:
     deployed.opened()
     deployed.records.unreadable = frozenset({"action-1"})
     assert refused(deployed.usher("show", named)) == (
-        f"Error: Cannot read the record of {named}: if a newer release of Usher stored it, "
+        f"Error: Cannot read a record of {named}: if a newer release of Usher stored it, "
         "use `usher` of that release."
     )

@@ -16,7 +16,7 @@ from usher_cli.history.closed import Wanted
 from usher_cli.history.command import closed_page
 from usher_cli.html_report import terms
 from usher_cli.listing import Selection, waits_for
-from usher_cli.open_actions import NEWER_RELEASE
+from usher_cli.open_actions import unread
 from usher_cli.report import reported, written
 from usher_cli.retained import list_retained
 from usher_cli.time_options import Moment, period_of
@@ -56,11 +56,14 @@ class Reads:
         """All about an action, named by its ID or token, or about the open or newest of an instance."""
         if asked.get("again") and self._units.wait():
             return {"later": True}
-        found = self._account.find(asked.get("of", ""))
+        of = asked.get("of", "")
+        found = self._account.find(of)
         action = next((each for each in found if each.is_open), found[-1])
+        if not action.is_open and not self._account.reads_all(of):
+            raise Trouble(unread(of))  # it may be open
         read = self._account.stories().read([action.id])
         if not read.stories:
-            raise Trouble(f"Cannot read the record of {action.id}: {NEWER_RELEASE}.")
+            raise Trouble(unread(action.id))
         story, now = read.stories[0], self._account.machine.clock()
         data = as_data(story.action, now, self._account.records.pauses())
         margins = {"beats": heartbeat_margins(story.action, story.timeline)}

@@ -37,6 +37,10 @@ if TYPE_CHECKING:
     class Known(Records, ActionLookup, FindingsKept, Protocol):
         """What is read of usher.aws.records.RecordTable."""
 
+        def is_readable(self, instance_id: str) -> bool:
+            """See usher.ports.records.ReconcileStore."""
+            ...
+
 
 _RECENT_SIGNAL: Final = timedelta(hours=1)  # its action may not be known yet
 _DESCRIBE_BATCH_SIZE: Final = 50  # instances of one DescribeAutoScalingInstances
@@ -155,14 +159,20 @@ class Classifier:
         if self.now - signal.at <= _RECENT_SIGNAL:
             return LetterStatus.CURRENT, sent
         of_token = self.known.of_token(signal.token) if signal.token else None
-        actions = [of_token] if of_token else self.known.of_instance(signal.instance_id or "")
+        actions = [of_token] if of_token else self._of_instance(signal.instance_id or "")
         waiting = [action for action in actions if action.is_open and evidence.fits(signal, action)]
         return _current_if(
             waiting, f"{sent}; an open action waits for it", f"{sent}; no open action waits for it"
         )
 
     def _open(self, instance_id: str) -> list[Action]:
-        return [action for action in self.known.of_instance(instance_id) if action.is_open]
+        return [action for action in self._of_instance(instance_id) if action.is_open]
+
+    def _of_instance(self, instance_id: str) -> Iterable[Action]:
+        """Raises one of UNREADABLE where one of them cannot be read: it may be the one that is meant."""
+        if not self.known.is_readable(instance_id):
+            raise ValueError(instance_id)
+        return self.known.of_instance(instance_id)
 
 
 def _obsolete_action(action: Action | None) -> tuple[LetterStatus, str]:

@@ -409,6 +409,73 @@ def test_an_older_command_does_not_go_back_by_itself(installed: Cloud) -> None:
     assert installed.usher("upgrade", "--yes", "--allow-older").exit_code == 0
 
 
+def test_an_upgrade_from_a_bucket_of_another_account_is_refused_before_any_change_set(
+    installed: Cloud,
+) -> None:
+    """The name can be foreseen: whoever has made a bucket of it would say what Usher's roles run."""
+    installed.refused["HeadBucket"] = refused("HeadBucket", "403", "Forbidden")
+    said = trouble(installed.usher("upgrade", "--yes"))
+    assert said.startswith(f"Bucket {BUCKET} is of another account, or you may not use it (s3:ListBucket):")
+    assert "create_change_set" not in [name for name, _ in installed.stack.calls]
+
+
+def test_every_call_to_a_bucket_names_its_owner(installed: Cloud) -> None:
+    """So S3 refuses also where the bucket changes hands between two calls."""
+    installed.release = a_release("1.3.0")
+    assert installed.usher("upgrade", "--yes").exit_code == 0
+    assert installed.usher("uninstall", "--yes").exit_code == 0
+    owners = {
+        (model.name, params["headers"].get("x-amz-expected-bucket-owner"))
+        for model, params in installed.called
+        if model.service_model.service_name == "s3" and model.name != "CreateBucket"
+    }
+    assert {owner for _, owner in owners} == {ACCOUNT}
+    assert {"HeadBucket", "HeadObject", "PutObject", "DeleteObjects", "DeleteBucket"} <= {
+        name for name, _ in owners
+    }
+
+
+def test_an_upgrade_makes_ushers_own_bucket_again_where_it_is_gone(installed: Cloud) -> None:
+    empty(installed, BUCKET)
+    result = installed.usher("upgrade", "--yes")
+    assert (result.exit_code, installed.buckets, len(installed.keys)) == (0, [BUCKET], 2)
+    assert (
+        f"Made bucket {BUCKET} again, which was gone. It lacks the code of the release before"
+        in result.stderr
+    )
+    assert installed.client("s3").get_bucket_versioning(Bucket=BUCKET)["Status"] == "Enabled"
+    assert installed.given()["CodeBucket"] is True
+
+
+def test_an_upgrade_whose_bucket_of_yours_is_gone_says_what_to_do(cloud: Cloud) -> None:
+    cloud.client("s3").create_bucket(Bucket="ours")
+    assert cloud.usher("install", "--yes", "--bucket", "ours").exit_code == 0
+    empty(cloud, "ours")
+    said = trouble(cloud.usher("upgrade", "--yes"))
+    assert said == (
+        "There is no bucket ours, from which stack Usher in us-east-1 has its code: make it again, or name a "
+        "bucket of yours in this Region by --bucket."
+    )
+    assert cloud.buckets == []
+
+
+def test_an_upgrade_takes_another_bucket(installed: Cloud) -> None:
+    installed.client("s3").create_bucket(Bucket="ours")
+    assert installed.usher("upgrade", "--yes", "--bucket", "ours").exit_code == 0
+    assert installed.given()["CodeBucket"] == "ours"
+    assert installed.stack.told("create_change_set")["TemplateURL"].startswith(
+        "https://s3.amazonaws.com/ours/"
+    )
+
+
+def empty(cloud: Cloud, bucket: str) -> None:
+    """Somebody deletes the bucket."""
+    versions = cloud.client("s3").list_object_versions(Bucket=bucket)
+    for each in [*versions.get("Versions", []), *versions.get("DeleteMarkers", [])]:
+        cloud.client("s3").delete_object(Bucket=bucket, Key=each["Key"], VersionId=each["VersionId"])
+    cloud.client("s3").delete_bucket(Bucket=bucket)
+
+
 # -- uninstall
 
 
@@ -451,6 +518,20 @@ def test_a_bucket_that_usher_did_not_make_stays(cloud: Cloud) -> None:
     assert cloud.usher("install", "--yes", "--bucket", "ours").exit_code == 0
     assert cloud.usher("uninstall", "--yes").exit_code == 0
     assert cloud.buckets == ["ours"]
+
+
+def test_the_bucket_that_usher_made_goes_also_where_an_upgrade_took_another_one(installed: Cloud) -> None:
+    installed.client("s3").create_bucket(Bucket="ours")
+    assert installed.usher("upgrade", "--yes", "--bucket", "ours").exit_code == 0
+    result = installed.usher("uninstall", "--yes")
+    assert (result.exit_code, installed.buckets) == (0, ["ours"])
+
+
+def test_a_bucket_of_another_account_stays_and_is_told(installed: Cloud) -> None:
+    installed.refused["GetBucketTagging"] = refused("GetBucketTagging", "AccessDenied", "Access Denied")
+    result = installed.usher("uninstall", "--yes")
+    assert (result.exit_code, installed.stack.stack, installed.buckets) == (0, None, [BUCKET])
+    assert f"Bucket {BUCKET} stays: it is of another account, or you may not remove it.\n" in result.stderr
 
 
 def test_a_deletion_that_fails_says_what_to_do_and_goes_on_the_next_time(installed: Cloud) -> None:

@@ -27,7 +27,7 @@ _BUCKET: Final = click.option(
     "--bucket",
     "given_bucket",
     metavar="NAME",
-    help="A bucket of yours in the Region.  [default: Usher's own]",
+    help="A bucket of yours in the Region.  [default: Usher's own; of an upgrade, that of the stack]",
 )
 _EXIT_CODES: Final = """
 \b
@@ -93,9 +93,17 @@ def install(site: Site, given_bucket: str | None, *, yes: bool, **given: Any) ->
 @click.command(epilog=_UPGRADE_EXAMPLES)
 @with_parameters
 @click.option("--allow-older", is_flag=True, help="Go back to the older release that this command is.")
+@_BUCKET
 @_YES
 @with_site
-def upgrade(site: Site, *, allow_older: bool, yes: bool, **given: Any) -> None:  # noqa: ANN401 - options
+def upgrade(
+    site: Site,
+    given_bucket: str | None,
+    *,
+    allow_older: bool,
+    yes: bool,
+    **given: Any,  # noqa: ANN401 - options
+) -> None:
     """Bring an installed Usher to this release, or change its parameters.
 
     What is not given stays as it is, whatever the default of an installation is. No open action is
@@ -104,7 +112,12 @@ def upgrade(site: Site, *, allow_older: bool, yes: bool, **given: Any) -> None: 
     release, parameters = release_of(site.machine), values(given)
     installed = _installed(site, stack.find(site))
     _refuse_older(installed, release, allow_older=allow_older)
-    template_url = buckets.upload(site, installed.parameters["CodeBucket"], release)
+    if given_bucket is None:
+        bucket = buckets.find_again(site, installed.parameters["CodeBucket"])
+    else:
+        bucket = buckets.find_or_make(site, given_bucket)
+        parameters |= {"CodeBucket": bucket}
+    template_url = buckets.upload(site, bucket, release)
     parameters |= {"CodeKey": release.functions_key}
     planned = change_set.create(site, "UPDATE", template_url, _kept(installed, release, parameters))
     if not planned.changes:

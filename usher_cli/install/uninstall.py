@@ -68,7 +68,9 @@ def uninstall(site: Site, *, yes: bool) -> None:
         )
     if ended.status != stack.DELETED:
         raise Trouble(f"{ended.why}. Then run `usher uninstall` again: it goes on from here.")
-    _remove_bucket(site, found.parameters.get("CodeBucket") or buckets.default_name(site))
+    own = buckets.default_name(site)
+    for name in sorted({own, found.parameters.get("CodeBucket", own)}):  # an upgrade may have changed it
+        _remove_bucket(site, name)
     click.echo(f"Usher is removed: there is no {site} any more.")
     if kept:
         click.echo("Kept, with what was recorded; delete them when nobody needs them any more:")
@@ -127,5 +129,12 @@ def _kept(site: Site, found: Stack) -> list[str]:
 
 
 def _remove_bucket(site: Site, name: str) -> None:
-    if buckets.remove(site, name):
+    try:
+        is_removed = buckets.remove(site, name)
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "AccessDenied":
+            raise
+        click.echo(f"Bucket {name} stays: it is of another account, or you may not remove it.", err=True)
+        return
+    if is_removed:
         click.echo(f"Removed bucket {name}.", err=True)

@@ -75,7 +75,7 @@ def _text_of_answer(error: aws.ClientError, place: Place) -> str:
 _NO_INDEX: Final = "does not have the specified index"  # DynamoDB has no code of its own for it
 _NO_INDEX_HERE: Final = (
     "Stack {stack} in {region} is of an older release than this command ({answer}): "
-    "run `usher upgrade`, or deploy it again with this release."
+    "deploy it again with this release, by what made it (by `usher upgrade` after `usher install`)."
 )
 _DENIALS: Final = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation")
 _TEXTS_BY_CODE: Final[Mapping[tuple[str, ...], str]] = {

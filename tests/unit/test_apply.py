@@ -368,6 +368,21 @@ def test_a_file_that_needs_rights_which_the_stack_lacks_is_refused(
     assert stack.usher("apply", *YES).exit_code == 0
 
 
+@pytest.mark.parametrize(
+    ("name", "key", "maker"),
+    [("Usher", f"usher/{'ab' * 32}.zip", "Terraform"), ("StackSet-Usher-0f3c", "k", "a StackSet")],
+)
+def test_a_right_that_the_stack_of_another_maker_lacks_is_added_by_that(
+    stack: Stack, file: Path, name: str, key: str, maker: str
+) -> None:
+    file.write_text(a_file("until: [function: ready]"))
+    stack.parameters = {"FunctionArns": "", "CodeKey": key}
+    assert refused(stack.usher("apply", *YES, "--stack", name)) == (
+        f"Error: hooks.yaml: policy p needs {FUNCTION}:ready, which FunctionArns of the stack does not have: "
+        f"add it to FunctionArns by what made the stack ({maker}), and then apply the file."
+    )
+
+
 def test_a_named_group_without_the_tag_is_refused_and_one_of_a_glob_is_shown(file: Path) -> None:
     stack = Stack("web", "jobs-1")
     stack.create("jobs-2", usher="managed")

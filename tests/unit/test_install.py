@@ -38,6 +38,7 @@ BUCKET: Final = f"usher-{ACCOUNT}-{REGION}-{sha256(b'Usher').hexdigest()[:8]}"
 ADDED: Final = {"Action": "Add", "ResourceType": "AWS::SNS::Topic", "LogicalResourceId": "Topic1"}
 CODE: Final = b"the functions"
 OURS: Final = {"CodeBucket": "b", "CodeKey": "k"}
+TERRAFORMS: Final = OURS | {"CodeKey": f"usher/Usher/{'0123456789abcdef' * 4}.zip"}  # as terraform/main.tf
 BOUNDARY: Final = (
     "User: ann is not authorized to perform: iam:CreateRole because no permissions boundary allows it"
 )
@@ -213,8 +214,15 @@ def test_ctrl_c_leaves_cloudformation_at_work_and_says_so(cloud: Cloud) -> None:
         ("install", "UPDATE_IN_PROGRESS", OURS, "(UPDATE_IN_PROGRESS): try again when it is done"),
         ("install", "ROLLBACK_COMPLETE", OURS, "run `usher uninstall`, then this again"),
         ("install", "DELETE_FAILED", OURS, "run `usher uninstall`, then this again"),
+        ("install", "CREATE_COMPLETE", TERRAFORMS, "upgrade it by what made it (Terraform), or give another"),
+        ("install", "DELETE_FAILED", TERRAFORMS, "remove it by what made it (Terraform), then this again"),
         ("upgrade", None, {}, "There is no stack Usher in us-east-1: run `usher install`"),
-        ("upgrade", "CREATE_COMPLETE", {}, "The CDK made stack Usher in us-east-1"),
+        (
+            "upgrade",
+            "CREATE_COMPLETE",
+            {},
+            "`usher install` did not make stack Usher in us-east-1, but the CDK",
+        ),
         ("upgrade", "UPDATE_IN_PROGRESS", OURS, "try again when it is done"),
         ("upgrade", "ROLLBACK_COMPLETE", OURS, "A failed installation left stack Usher"),
         ("upgrade", "UPDATE_ROLLBACK_FAILED", OURS, "The rollback of stack Usher in us-east-1 failed"),
@@ -228,6 +236,40 @@ def test_a_stack_that_is_not_as_the_command_needs_it_is_left_alone(
     assert says in trouble(cloud.usher(command, "--yes"))
     assert "create_change_set" not in [name for name, _ in cloud.stack.calls]
     assert cloud.buckets == []
+
+
+OF_A_STACK_SET: Final = "StackSet-Usher-0f3c6e0a-1111-2222-3333-444455556666"
+
+
+@pytest.mark.parametrize("status", ["UPDATE_COMPLETE", "ROLLBACK_COMPLETE", "DELETE_FAILED"])
+@pytest.mark.parametrize(
+    ("command", "does"), [("upgrade", "upgrade it by that"), ("uninstall", "remove it by that")]
+)
+@pytest.mark.parametrize(
+    ("name", "parameters", "maker"),
+    [("Usher", TERRAFORMS, "Terraform"), (OF_A_STACK_SET, OURS, "a StackSet")],
+    ids=["Terraform", "a StackSet"],
+)
+def test_what_another_one_made_of_the_same_template_is_left_to_that(
+    cloud: Cloud, command: str, does: str, status: str, name: str, parameters: dict[str, str], maker: str
+) -> None:
+    """The next apply, or update of the StackSet, would take it back; or make again what was removed."""
+    cloud.stack.stands(status, **parameters)
+    assert cloud.stack.stack is not None
+    cloud.stack.stack["StackName"] = name
+    said = trouble(cloud.usher(command, "--yes", "--stack", name))
+    assert said.startswith(
+        f"`usher install` did not make stack {name} in us-east-1, but {maker} did: {does}."
+    )
+    called = {operation for operation, _ in cloud.stack.calls}
+    assert not called & {"create_change_set", "delete_stack"}
+    assert cloud.buckets == []
+
+
+def test_a_name_of_a_stack_set_is_not_taken(cloud: Cloud) -> None:
+    said = trouble(cloud.usher("install", "--yes", "--stack", OF_A_STACK_SET))
+    assert said.startswith("A name that begins with StackSet- is for stacks of a StackSet: give another")
+    assert (cloud.stack.calls, cloud.buckets) == ([], [])
 
 
 def test_an_installation_that_nobody_confirmed_is_begun_again(cloud: Cloud) -> None:

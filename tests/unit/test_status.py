@@ -106,6 +106,37 @@ def test_other_code_than_the_releases_does_not_fit(installed: Cloud) -> None:
     assert told(result)["problems"] == ["The code is not that of this release: run `usher upgrade`."]
 
 
+@pytest.mark.parametrize(
+    ("name", "key", "maker"),
+    [("Usher", f"usher/{'ab' * 32}.zip", "Terraform"), ("StackSet-Usher-0f3c", "k", "a StackSet")],
+)
+def test_what_another_one_made_is_not_sent_to_upgrade_or_uninstall(
+    installed: Cloud, name: str, key: str, maker: str
+) -> None:
+    installed.stack.outputs["Version"] = "9.9.9"
+    installed.stack.stands(CodeBucket=BUCKET, CodeKey=key)
+    assert installed.stack.stack is not None
+    installed.stack.stack["StackName"] = name
+    records = EnrolledHooks(installed.client("dynamodb"), "records", lambda: at(0), 50)
+    records.put_in_force(FileInForce(digest="abc", is_closing=True))
+    problems = told(installed.usher("status", "--stack", name, "--json"))["problems"]
+    assert problems == [
+        (
+            f"The command is {VERSION} and Usher 9.9.9: upgrade it by what made it ({maker}), or install "
+            "usher-hooks 9.9.9."
+        ),
+        f"Usher is being removed: remove it by what made it ({maker}) again to finish that.",
+    ]
+    installed.stack.outputs["Version"] = VERSION
+    installed.stack.stands(CodeBucket=BUCKET, CodeKey=key)
+    installed.stack.stack["StackName"] = name
+    installed.clients["lambda"] = Lambda("somebody changed it")
+    installed.client("dynamodb").delete_table(TableName="records")
+    code, gone = told(installed.usher("status", "--stack", name, "--json"))["problems"]
+    assert code == f"The code is not that of this release: upgrade it by what made it ({maker})."
+    assert gone.endswith(f"Only without a backup, remove it by what made it ({maker}), and deploy it again.")
+
+
 def rings(cloud: Cloud, name: str) -> None:
     """An alarm of that name, which rings."""
     rule = {"MetricName": "m", "Namespace": "n", "Period": 60, "ComparisonOperator": "GreaterThanThreshold"}

@@ -19,6 +19,8 @@ from usher.core.enrolment_steps import Conflict, Keep
 from usher.core.hook_items import GroupSeen, HookSeen, HookSettings, Target
 from usher.core.policy import Channel
 from usher.core.wanted_hooks import Wanted
+from usher_cli.install.maker import other_maker
+from usher_cli.install.release import Release
 from usher_hooksfile.load import load
 
 if TYPE_CHECKING:
@@ -76,6 +78,16 @@ def test_an_old_file_stays_until_the_stack_has_the_new_one() -> None:
     objects = resources(MODULE / "main.tf", "aws_s3_object")
     assert [each["lifecycle"] for each in objects] == [[{"create_before_destroy": True}]] * 2
     assert all("filesha256" in each["key"] for each in objects)
+
+
+def test_a_stack_of_the_module_is_told_from_one_of_usher_install() -> None:
+    """By the key of its code: stack tags would need the right to tag every resource."""
+    (code, _) = resources(MODULE / "main.tf", "aws_s3_object")
+    key = code["key"].replace("${filesha256(var.code)}", "ab" * 32).replace("${var.stack}", "Usher-2")
+    assert "$" not in key
+    assert other_maker("Usher-2", {"CodeBucket": "ours", "CodeKey": key}) == "Terraform"
+    by_install = Release(version="0.1.0", functions=b"", template=b"").functions_key
+    assert other_maker("Usher", {"CodeBucket": "ours", "CodeKey": by_install}) == ""
 
 
 @pytest.mark.parametrize(("group", "name", "settings"), MADE)

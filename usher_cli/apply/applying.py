@@ -16,6 +16,7 @@ from usher.ports.file_versions import VersionUnreadable
 from usher_cli.account import Trouble
 from usher_cli.apply.data import Named, difference
 from usher_cli.apply.rights import Rights
+from usher_cli.install.maker import other_maker
 from usher_cli.plan.command import own_groups_of
 from usher_cli.plan.steps import Step
 from usher_hooksfile import load
@@ -162,7 +163,11 @@ def _in_words(conflicts: Sequence[Row]) -> str:
 
 
 def _rights(account: Account) -> Rights:
-    return Rights(parameters=account.parameters, inbox_arn=account.output("InboxArn"))
+    return Rights(
+        parameters=account.parameters,
+        inbox_arn=account.output("InboxArn"),
+        other_maker=other_maker(account.place.stack, account.parameters),
+    )
 
 
 def store(account: Account, candidate: Candidate, reason: str, *, ahead: bool) -> Applied:

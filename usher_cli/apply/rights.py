@@ -31,6 +31,7 @@ class Rights:
 
     parameters: Mapping[str, str]
     inbox_arn: str  # tells partition, Region and account
+    other_maker: str = ""  # who made the stack, if not `usher install`
 
     def lacking(self, configuration: Configuration) -> Iterator[str]:
         """What a policy needs and no list has: a line each, with what to do."""
@@ -43,9 +44,13 @@ class Rights:
                     told.add((arn, parameter))
                     yield (
                         f"policy {policy.name} needs {arn}, which {parameter} of the stack does not have: "
-                        f"run `usher upgrade` with {_option(parameter)} for it and for all that the stack "
-                        f"has, and then apply the file"
+                        f"{self._to_add(parameter)}, and then apply the file"
                     )
+
+    def _to_add(self, parameter: str) -> str:
+        if self.other_maker:
+            return f"add it to {parameter} by what made the stack ({self.other_maker})"
+        return f"run `usher upgrade` with {_option(parameter)} for it and for all that the stack has"
 
     def _listed(self, resources: Iterable[str]) -> Iterator[tuple[str, str]]:
         _, partition, _, region, account, _ = self.inbox_arn.split(":", 5)

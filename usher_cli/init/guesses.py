@@ -20,7 +20,7 @@ _PATIENCE: Final = {Transition.LAUNCHING: "15m", Transition.TERMINATING: "1h"}
 
 _OF_ECS: Final = (
     "the tags of the group show that it runs container instances of Amazon ECS. An installed Usher needs the "
-    "right to its cluster: `usher upgrade --cluster-arn ARN`"
+    "right to its cluster in ClusterArns: `usher upgrade --cluster-arn ARN` after `usher install`"
 )
 _TO_SEND: Final = (
     "For that it needs the AWS CLI or an SDK, and in its instance profile the right events:PutEvents"

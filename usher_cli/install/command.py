@@ -11,6 +11,7 @@ from usher_cli.account import Trouble
 from usher_cli.change import ask
 from usher_cli.install import bucket as buckets
 from usher_cli.install import change_set, stack
+from usher_cli.install.maker import OF_STACK_SETS
 from usher_cli.install.options import KEY_ARN, ROLE_PATH, values, with_parameters
 from usher_cli.install.release import VERSION, release_of
 from usher_cli.install.site import Site, with_site
@@ -74,6 +75,10 @@ def install(site: Site, given_bucket: str | None, *, yes: bool, **given: Any) ->
     It needs neither Node nor the CDK. If it fails, it removes what it made.
     """
     release, parameters = release_of(site.machine), values(given)
+    if site.stack.startswith(OF_STACK_SETS):
+        raise Trouble(
+            f"A name that begins with {OF_STACK_SETS} is for stacks of a StackSet: give another by --stack."
+        )
     _refuse_installed(site, stack.find(site))
     bucket = buckets.find_or_make(site, given_bucket)
     with _bucket_gone_on_failure(site, bucket):
@@ -156,11 +161,11 @@ def _refuse_installed(site: Site, found: Stack | None) -> None:
     stack.refuse_busy(site, found)
     if not found.stands:
         raise Trouble(
-            f"A failed installation left {site} ({found.status}): run `usher uninstall`, then this again."
+            f"A failed installation left {site} ({found.status}): {found.to_remove}, then this again."
         )
-    if not found.is_installed:
+    if not found.is_released:
         raise Trouble(f"There is a {site} that `usher install` did not make: give another name by --stack.")
-    raise Trouble(f"Usher is installed as {site}: run `usher upgrade`, or give another name by --stack.")
+    raise Trouble(f"Usher is installed as {site}: {found.to_upgrade}, or give another name by --stack.")
 
 
 def _installed(site: Site, found: Stack | None) -> Stack:
@@ -168,8 +173,10 @@ def _installed(site: Site, found: Stack | None) -> Stack:
     if found is None or found.status == "REVIEW_IN_PROGRESS":
         raise Trouble(f"There is no {site}: run `usher install`, or check --region and --stack.")
     stack.refuse_busy(site, found)
-    if not found.is_installed:
-        raise Trouble(f"The CDK made {site}, and not `usher install`: upgrade it by the CDK.")
+    if found.other_maker:
+        raise Trouble(
+            f"`usher install` did not make {site}, but {found.other_maker} did: upgrade it by that."
+        )
     if found.status == "UPDATE_ROLLBACK_FAILED":
         raise Trouble(
             f"The rollback of {site} failed: its events say why. Then run `aws cloudformation "

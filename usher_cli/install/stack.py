@@ -11,6 +11,7 @@ import click
 from botocore.exceptions import ClientError
 
 from usher_cli.account import Trouble
+from usher_cli.install.maker import other_maker
 from usher_cli.install.release import VERSION
 from usher_cli.printable import shown
 
@@ -30,6 +31,7 @@ class Stack:
     """A stack that is there."""
 
     id: str
+    name: str
     status: str
     parameters: Mapping[str, str]
     outputs: Mapping[str, str]
@@ -45,10 +47,27 @@ class Stack:
         return self.status in ("CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE")
 
     @property
-    def is_installed(self) -> bool:
-        """Whether `usher install` made it: not the CDK, nor somebody else for something else."""
+    def is_released(self) -> bool:
+        """Whether it has the template of a release: not the CDK's, nor that of something else."""
         is_ours = VERSION in self.outputs or not self.stands
         return is_ours and {"CodeBucket", "CodeKey"} <= {*self.parameters}
+
+    @property
+    def other_maker(self) -> str:
+        """Who made it, if not `usher install`; else empty."""
+        return other_maker(self.name, self.parameters) or ("" if self.is_released else "the CDK")
+
+    @property
+    def to_upgrade(self) -> str:
+        """What to do for that, for messages."""
+        maker = self.other_maker
+        return f"upgrade it by what made it ({maker})" if maker else "run `usher upgrade`"
+
+    @property
+    def to_remove(self) -> str:
+        """Likewise."""
+        maker = self.other_maker
+        return f"remove it by what made it ({maker})" if maker else "run `usher uninstall`"
 
 
 def find(site: Site, name: str | None = None) -> Stack | None:
@@ -62,6 +81,7 @@ def find(site: Site, name: str | None = None) -> Stack | None:
     (told,) = answer["Stacks"]
     return Stack(
         id=told["StackId"],
+        name=told["StackName"],
         status=told["StackStatus"],
         parameters={each["ParameterKey"]: each["ParameterValue"] for each in told.get("Parameters", [])},
         outputs={each["OutputKey"]: each["OutputValue"] for each in told.get("Outputs", [])},

@@ -119,7 +119,7 @@ def _status(site: Site, found: Stack) -> Status:
         code_is_this_release=None,
         hooks_from=None,
         hooks_file=None,
-        parameters=found.parameters if found.is_installed else {},
+        parameters=found.parameters if found.is_released else {},
     )
     if not found.stands:
         told.problems.append(f"The stack is {found.status}: its events say why.")
@@ -131,10 +131,10 @@ def _status(site: Site, found: Stack) -> Status:
     return told
 
 
-def _look_at_versions(_site: Site, _found: Stack, told: Status) -> None:
+def _look_at_versions(_site: Site, found: Stack, told: Status) -> None:
     if told.code_version is not None and told.code_version != told.command_version:
         told.problems.append(
-            f"The command is {told.command_version} and Usher {told.code_version}: run `usher upgrade`, or "
+            f"The command is {told.command_version} and Usher {told.code_version}: {found.to_upgrade}, or "
             f"install usher-hooks {told.code_version}."
         )
 
@@ -147,14 +147,14 @@ def _look_at_code(site: Site, found: Stack, told: Status) -> None:
     told.code_sha256 = configured["CodeSha256"]
     variables = configured.get("Environment", {}).get("Variables", {})
     told.hooks_from = variables.get("USHER_HOOKS_FROM", "asset")
-    if not found.is_installed or told.code_version != told.command_version:
+    if not found.is_released or told.code_version != told.command_version:
         return
     try:
         told.code_is_this_release = release_of(site.machine).code_sha256 == told.code_sha256
     except Trouble:
         return  # a checkout without a built release
     if not told.code_is_this_release:
-        told.problems.append("The code is not that of this release: run `usher upgrade`.")
+        told.problems.append(f"The code is not that of this release: {found.to_upgrade}.")
 
 
 def _look_at_hooks_file(site: Site, found: Stack, told: Status) -> None:
@@ -170,12 +170,12 @@ def _look_at_hooks_file(site: Site, found: Stack, told: Status) -> None:
             raise
         told.problems.append(
             f"Table {table} is gone: restore it under this name (docs/operations.md, TableDenied). Only "
-            f"without a backup, run `usher uninstall` and then `usher install`."
+            f"without a backup, {found.to_remove}, and deploy it again."
         )
         return
     told.retiring_hooks = sorted(f"{one.hook} on {one.group}" for one in items.enrolled() if one.is_retiring)
     if in_force is not None and in_force.is_closing:
-        told.problems.append("Usher is being removed: run `usher uninstall` again to finish that.")
+        told.problems.append(f"Usher is being removed: {found.to_remove} again to finish that.")
     if told.hooks_from is None:
         return
     if told.hooks_from == "asset":

@@ -13,6 +13,7 @@ from usher_cli.account import Trouble
 from usher_cli.change import ask
 from usher_cli.install import bucket as buckets
 from usher_cli.install import stack
+from usher_cli.install.maker import other_maker
 from usher_cli.install.site import Site, with_site
 from usher_cli.open_actions import OpenActionsTable
 from usher_cli.printable import shown
@@ -51,7 +52,13 @@ def uninstall(site: Site, *, yes: bool) -> None:
         click.echo(f"There is no {site}: nothing is left to remove.")
         return
     stack.refuse_busy(site, found)
-    if not found.is_installed and found.status != "REVIEW_IN_PROGRESS":  # which has no parameters yet
+    maker = other_maker(found.name, found.parameters)
+    if maker:
+        raise Trouble(
+            f"`usher install` did not make {site}, but {maker} did: remove it by that. If that has given it "
+            f"up, `aws cloudformation delete-stack --stack-name {site.stack}` releases what waits, too."
+        )
+    if not found.is_released and found.status != "REVIEW_IN_PROGRESS":  # which has no parameters yet
         raise Trouble(
             f"`usher install` did not make {site}: if the CDK did, destroy it by the CDK; else check --stack."
         )

@@ -133,7 +133,8 @@ class Watch(Construct):
         says = "No message of a group that the file names is known: check the target of its hook."
         self._alarm("SilentGroups", _count("SilentGroups"), says, periods=_A_QUARTER, of_these=6)
         says = "Someone else changed or deleted a hook, or put one of the same name."
-        self._alarm("HookDrift", _count("HookDrift"), says)
+        drift = _count("HookDrift", period=_FIVE_MINUTES)  # it is counted in each pass, every two minutes
+        self._alarm("HookDrift", drift, says)
         says = "Results are held back by a hook's limits, or a signal of too many names was not stored."
         self._alarm("LimitReached", _count("LimitReached"), says)
         retained = _count("RetainedHours", statistic="Maximum", period=_HOUR)

@@ -17,6 +17,7 @@ from tests.alarms import Metrics, alarms, ringing
 from usher.aws.telemetry import ALARM_OF, NAMESPACE, PowertoolsTelemetry
 from usher.core.compiled import compiled
 from usher.passes.dead_letters import DeadLetterWatch
+from usher.passes.reconcile import INTERVAL
 from usher.passes.silent_groups import SilentGroups
 from usher.ports.errors import Denied
 from usher_simulator.autoscaling.engine import Fleet
@@ -338,3 +339,9 @@ def test_evaluations_that_are_overdue_now_and_then_ring_nothing() -> None:
     for minute in range(0, 60, 4):
         metrics.put("OverdueLooks", 1, START + minute * MINUTE)
     assert not alarm.rings(metrics, START, START + HOUR)
+
+
+def test_the_alarm_on_drift_stays_on_from_pass_to_pass() -> None:
+    """One in two minutes counts what drifted, and one may be left out."""
+    (alarm,) = [each for each in alarms() if each.name == "HookDrift"]
+    assert alarm.period > 2 * INTERVAL

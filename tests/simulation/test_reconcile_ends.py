@@ -13,6 +13,7 @@ from tests.factories import at
 from tests.simulation.reconcile_scene import (
     ACTIVITIES,
     BEAT,
+    GROUPS,
     HOOKS,
     POOL,
     THROTTLED,
@@ -298,3 +299,57 @@ def test_what_fell_to_its_default_is_counted_though_its_event_came_first() -> No
     assert action.outcome is Outcome.DEFAULTED
     assert "Heartbeat Timeout" in action.reason
     assert scene.recorder.counts["Defaulted"] == 1
+
+
+def of_forty_idle_groups() -> Scene:
+    """Of whose hooks each pass describes two."""
+    names = [f"web-{number:02}" for number in range(40)]
+    scene = Scene(*(a_hook(group=name) for name in names))
+    for name in names:
+        scene.create(name, a_hook(), size=0)
+    scene.run(1)
+    return scene
+
+
+def drifts_of_passes(scene: Scene, passes: int) -> list[int]:
+    """How many hooks each of the next passes counts as drifted."""
+    counted: list[int] = []
+    for _ in range(passes):
+        before = scene.recorder.counts["HookDrift"]
+        scene.run(2)
+        counted.append(scene.recorder.counts["HookDrift"] - before)
+    return counted
+
+
+def test_a_hook_that_drifted_among_forty_idle_groups_is_counted_in_each_pass_once_it_was_seen() -> None:
+    """The alarm is off again in a minute without a count: it would say that the drift is over."""
+    scene = of_forty_idle_groups()
+    scene.put_by_hand("gate", "web-07", HeartbeatTimeout=300)
+    counted = drifts_of_passes(scene, 60)
+    unseen = counted.index(1)
+    assert 0 < unseen < 40
+    assert counted == [0] * unseen + [1] * (60 - unseen)
+    scene.put_by_hand("gate", "web-31", HeartbeatTimeout=300)
+    assert drifts_of_passes(scene, 40)[-1] == 2
+
+
+@pytest.mark.parametrize("mended", ["put back", "deleted"])
+def test_a_drift_is_counted_no_more_once_its_hook_is_well_or_its_group_is_gone(mended: str) -> None:
+    scene = of_forty_idle_groups()
+    scene.put_by_hand("gate", "web-07", HeartbeatTimeout=300)
+    assert drifts_of_passes(scene, 40)[-1] == 1
+    if mended == "deleted":
+        scene.client.delete_auto_scaling_group(AutoScalingGroupName="web-07", ForceDelete=True)
+        scene.run(1)
+        assert set(drifts_of_passes(scene, 20)) == {0}
+    else:
+        scene.put_by_hand("gate", "web-07", HeartbeatTimeout=600)
+        assert drifts_of_passes(scene, 40)[-1] == 0
+
+
+def test_a_pass_that_auto_scaling_cuts_short_counts_the_drift_that_is_known() -> None:
+    scene = of_forty_idle_groups()
+    scene.put_by_hand("gate", "web-07", HeartbeatTimeout=300)
+    assert drifts_of_passes(scene, 40)[-1] == 1
+    scene.fault = lambda request: THROTTLED if request.operation == GROUPS else None
+    assert drifts_of_passes(scene, 3) == [1, 1, 1]

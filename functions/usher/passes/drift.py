@@ -43,22 +43,23 @@ class Drift:
     telemetry: EnrolmentTelemetry
     clock: Callable[[], datetime]
     change: Callable[[Action, Callable[[Action], Action]], None]
+    known: dict[str, int]  # by group: how many of its hooks had drifted when they were last read
 
     def run(self, scene: Scene, number: int, next_slot: NextSlot, passed_over: PassedOver) -> None:
         """A few groups in each pass: those with open actions come round sooner."""
         waiting = scene.open_waits.groups
         in_use = sorted(name for name in scene.groups if name in waiting)
         idle = sorted(name for name in scene.groups if name not in waiting)
-        drifted = 0
+        for gone in self.known.keys() - scene.groups.keys():
+            del self.known[gone]
         for name in (
             *share(in_use, MOST_HOOKS_IN_USE, number),
             *share(idle, MOST_HOOKS_IDLE, number),
         ):
             with passed_over.on(name):
                 live = read_hooks(self.live, self.store, name, next_slot)
-                drifted += self._tell_drift(scene.groups[name], live)
+                self.known[name] = self._tell_drift(scene.groups[name], live)
                 self._shorten(name, scene.open_waits, live)
-        self.telemetry.count("HookDrift", drifted)
 
     def _tell_drift(self, group: LiveGroup, live: Sequence[HookSeen]) -> int:
         hooks = live_waits.hooks_on(self.configuration.hooks, group)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from contextlib import suppress
+from dataclasses import field
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -68,6 +69,7 @@ class Reconcile:
     clock: Callable[[], datetime]
     wait: Callable[[float], object]  # in seconds, as time.sleep
     new_id: Callable[[], str]
+    drifted: dict[str, int] = field(default_factory=dict)  # hooks by group, as long as the container lives
 
     @property
     def name(self) -> str:
@@ -78,7 +80,8 @@ class Reconcile:
         """One pass, as far as time and slots go. Where Auto Scaling is busy it ends.
 
         Where a call on one group fails, that group is passed over. Raises CallRefused where one was refused,
-        once all had their turn.
+        once all had their turn. What drifted is counted in each pass, also where its group has no turn in it:
+        the alarm goes off again where nothing is counted.
         """
         try:
             self._run(partial(self.call_budget.wait_for_slot, self.clock, self.wait, has_time))
@@ -89,6 +92,8 @@ class Reconcile:
                 self.call_budget.back_off(self.clock())
                 self.telemetry.count("Throttled")
             self.telemetry.count("ReconcilePutOff")
+        finally:
+            self.telemetry.count("HookDrift", sum(self.drifted.values()))
 
     def _run(self, next_slot: NextSlot) -> None:
         open_waits = self._open_waits()
@@ -196,6 +201,7 @@ class Reconcile:
             telemetry=self.telemetry,
             clock=self.clock,
             change=self._change,
+            known=self.drifted,
         )
 
     def _writer(self) -> RecordWriter:

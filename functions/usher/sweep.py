@@ -241,7 +241,6 @@ class Sweep:
     def _repair_chains(self, context: Context | None) -> list[str]:
         """Have the questions asked whose message was lost or could not be sent. Nothing is asked here."""
         rows = sorted(self.store.unasked(self.clock()), key=lambda row: (row.sweep_at, row.action_id))
-        self.telemetry.count("OverdueQuestions", len(rows))
 
         def repair(row: Unasked) -> bool:
             try:

@@ -123,9 +123,7 @@ class Watch(Construct):
         self._alarm("Lost", _count("Lost"), says)
         without = _count("BeatsWithoutTable")
         self._alarm("BeatsWithoutTable", without, "Instances are held without DynamoDB, or without wake-ups.")
-        says = (
-            "Auto Scaling or DynamoDB refuses Usher's calls: a permission, a key, credentials, or no table."
-        )
+        says = "AWS refuses Usher's calls: a permission, a key, credentials, or no table."
         self._alarm("Refused", _count("Refused"), says)
         overdue = _count("OverdueLooks", statistic="Minimum")
         says = "Evaluations are over a minute overdue, in run after run."

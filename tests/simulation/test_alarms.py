@@ -11,11 +11,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools import Metrics as PowertoolsMetrics
+from botocore.exceptions import ClientError
 
 from benchmarks.storm_usher import AllRun
 from tests.alarms import Metrics, alarms, ringing
+from usher.aws.calls import AwsCalls
 from usher.aws.telemetry import ALARM_OF, NAMESPACE, PowertoolsTelemetry
 from usher.core.compiled import compiled
+from usher.core.conditions.probe import Reply, ReplyKind
 from usher.passes.dead_letters import DeadLetterWatch
 from usher.passes.reconcile import INTERVAL
 from usher.passes.silent_groups import SilentGroups
@@ -32,6 +35,7 @@ from usher_simulator.autoscaling.virtual_clock import VirtualClock
 from usher_simulator.fakes.recorder import Recorder
 from usher_simulator.fakes.unknown_calls import NoCalls
 from usher_simulator.trials.choosers.by_seed import BySeed
+from usher_simulator.trials.deployed import QUESTIONS
 from usher_simulator.trials.deployment import Deployment
 from usher_simulator.trials.dice import Dice
 from usher_simulator.trials.effects import Effects, Watch
@@ -41,10 +45,12 @@ from usher_simulator.trials.invocations import Invocations
 from usher_simulator.trials.trial import START
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from usher.core.action import Action
+    from usher.core.conditions.probe import Call
+    from usher.ports.conditions import Calls
     from usher.ports.records import Evidence
 
 MINUTE = timedelta(minutes=1)
@@ -111,7 +117,14 @@ class MeasuredDeployment(Deployment):
 class Day:
     """A fleet that is replaced all day long, and Usher, with what is down."""
 
-    def __init__(self, *downs: Down) -> None:
+    def __init__(
+        self,
+        *downs: Down,
+        hooks: Mapping[str, Any] = HOOKS,
+        calls: Calls | None = None,
+        deployment: type[MeasuredDeployment] = MeasuredDeployment,
+    ) -> None:
+        self.hooks = hooks
         self.metrics = Metrics()
         self.clock = VirtualClock(START)
         of_faults, of_steps = BySeed(Dice.of(1, "faults")), BySeed(Dice.of(1, "steps"))
@@ -132,11 +145,11 @@ class Day:
         self.service = AutoScalingService(self.fleet)
         wire = ShortWire()
         wire.answer = ShakyDoor(effects, self.service, Watch(), lambda _: None)
-        file = compiled(HOOKS)
-        telemetry = Measured(self.metrics, self.clock)
-        MeasuredDeployment.metrics = self.metrics
-        self.usher = MeasuredDeployment(
-            file, effects, wire.client, telemetry, Watch(), calls=NoCalls(), instances=AllRun()
+        file = compiled(hooks)
+        telemetry = self.telemetry = Measured(self.metrics, self.clock)
+        deployment.metrics = self.metrics
+        self.usher = deployment(
+            file, effects, wire.client, telemetry, Watch(), calls=calls or NoCalls(), instances=AllRun()
         )
         self.silence = SilentGroups(
             hooks=file.configuration.hooks, store=self.usher.memory, telemetry=telemetry
@@ -159,7 +172,7 @@ class Day:
         for group in range(GROUPS):
             sizes = {"MinSize": 0, "MaxSize": 40, "DesiredCapacity": 6, **ANY_SOURCE}
             self.ask("CreateAutoScalingGroup", AutoScalingGroupName=f"web-{group}", **sizes)
-        for hook in HOOKS["hooks"]:
+        for hook in self.hooks["hooks"]:
             self._put(hook)
         end = START + lasts
         self._each_minute(end)
@@ -251,6 +264,62 @@ def test_a_table_that_says_no_rings_as_what_it_is_while_all_is_held() -> None:
     assert not rang & {"Lost", "WakeErrors"}
 
 
+def asking(**policy: Any) -> dict[str, Any]:
+    """The same hooks, with a policy that asks AWS in the place of the signal's."""
+    work = {"until": [{"ecs": {"state": "drained", "cluster": "jobs"}}], "give_up_after": "20m", **policy}
+    return {**HOOKS, "policies": {**HOOKS["policies"], "work": work}}
+
+
+class Denying:
+    """A client of any AWS service, as boto3 makes it, whose calls are all denied."""
+
+    def __init__(self, service: str, **_: object) -> None:
+        self._service = service
+
+    def __getattr__(self, operation: str) -> Any:
+        def denied(*_: object, **__: object) -> None:
+            error = {"Code": "AccessDeniedException", "Message": f"no boundary allows {self._service}"}
+            raise ClientError({"Error": error, "ResponseMetadata": {"HTTPStatusCode": 400}}, operation)
+
+        return denied
+
+
+def test_a_condition_whose_call_is_denied_rings_the_alarm_on_what_is_refused() -> None:
+    """Else its policy gives up in the end, and nobody has heard of the right that is missing."""
+    day = Day(hooks=asking(), calls=AwsCalls(Denying))
+    assert day.run(2 * QUARTER) == {"Refused"}
+    told = {reason for kind, reason in day.telemetry.taken if kind == "not permitted"}
+    assert told == {"ecs drained in jobs: AccessDeniedException: no boundary allows ecs"}
+
+
+class NobodyAsks(MeasuredDeployment):
+    """The function `questions` is not invoked: its mapping is off."""
+
+    def _map(self, queue: Any, settings: Any) -> None:
+        if settings is not QUESTIONS:
+            super()._map(queue, settings)
+
+
+def test_conditions_that_nobody_asks_ring_the_alarm_on_failures() -> None:
+    assert Day(hooks=asking(), deployment=NobodyAsks).run(HOUR) == {"Failures"}
+
+
+class Answering:
+    """Implements usher.ports.conditions.Calls: a function that wants to be asked again in half an hour."""
+
+    def make(self, call: Call, members: Sequence[str] = ()) -> Reply:  # noqa: ARG002 - as every Calls
+        pending = json.dumps({"status": "pending", "ask_again_after_s": 1800})
+        return Reply(kind=ReplyKind.ANSWERED, data={"Payload": pending, "Reservations": []})
+
+
+def test_conditions_that_are_seldom_asked_ring_nothing() -> None:
+    """What is more than a quarter of an hour ahead is the sweep's to send, and is not overdue."""
+    policy = {"until": [{"function": "smoke"}], "give_up_after": "50m"}
+    day = Day(hooks=asking(**policy), calls=Answering())
+    assert day.run(2 * HOUR) == set()
+    assert day.telemetry.counts["OverdueQuestions"] == 0
+
+
 def test_a_message_that_is_not_understood_rings_the_alarm_on_its_letter() -> None:
     day = Day()
     day.clock.at(START + QUARTER, lambda: day.usher.inbox.send("no JSON"))
@@ -304,6 +373,7 @@ def test_an_alarm_rings_on_its_metric(name: str, values: list[float]) -> None:
         pytest.param("FailedMessages", [1, 1], "Failures", id="messages that cannot be handled"),
         pytest.param("FailedLooks", [1, 0, 0, 0, 0, 0, 1], "Failures", id="a wake-up that fails twice"),
         pytest.param("FailedQuestions", [1, 0, 0, 0, 0, 1], "Failures", id="questions that fail"),
+        pytest.param("OverdueQuestions", [1, 0, 0, 0, 0, 0, 1], "Failures", id="questions that nobody asks"),
         pytest.param("Defaulted", [1], "Lost", id="a default result"),
         pytest.param("KnownTooLate", [1], "Lost", id="a notification that came too late"),
         pytest.param("TableDenied", [1], "Refused", id="a table that says no"),

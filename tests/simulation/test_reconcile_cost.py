@@ -190,6 +190,15 @@ def test_missing_rights_fail_the_pass() -> None:
         scene.reconcile.run()
 
 
+def test_a_question_by_instance_that_is_refused_counts_for_the_alarm_on_what_is_refused() -> None:
+    scene = lost(minutes=1)
+    denied = ApiError("AccessDenied", "User is not authorized", 403)
+    scene.fault = lambda request: denied if request.operation == BEAT else None
+    scene.clock.run_until(at(180))
+    assert scene.recorder.counts["Refused"] == 1
+    assert isinstance(scene.recorder.troubles[-1][1], CallRefused)
+
+
 def test_the_pass_ends_with_its_time() -> None:
     scene = Scene(a_hook())
     scene.create("web", a_hook())

@@ -167,6 +167,7 @@ def test_an_ec2_that_does_not_answer_stops_nothing_else() -> None:
     ((what, error),) = scene.recorder.troubles
     assert "EC2 did not answer" in what
     assert isinstance(error, CallRefused)
+    assert scene.recorder.counts["Refused"] == 1
 
 
 # -- warm pools and other moves -------------------------------------------------------------------

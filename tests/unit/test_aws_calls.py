@@ -191,32 +191,32 @@ def test_a_stream_that_stands_still_timed_out() -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "status", "kind"),
+    ("code", "status", "kind", "denied"),
     [
-        pytest.param("TargetGroupNotFound", 400, ReplyKind.REFUSED, id="does not exist"),
-        pytest.param("ValidationError", 400, ReplyKind.REFUSED, id="not valid"),
-        pytest.param("ResourceNotFoundException", 404, ReplyKind.REFUSED, id="404"),
-        pytest.param("Throttling", 400, ReplyKind.UNKNOWN, id="throttled"),
-        pytest.param("Anything", 429, ReplyKind.UNKNOWN, id="throttled by status"),
-        pytest.param("RequestLimitExceeded", 503, ReplyKind.UNKNOWN, id="throttled by EC2"),
-        pytest.param("InternalFailure", 500, ReplyKind.UNKNOWN, id="server error"),
-        pytest.param("HealthUnavailable", 500, ReplyKind.UNKNOWN, id="health not available"),
-        pytest.param("AccessDenied", 403, ReplyKind.UNKNOWN, id="not permitted"),
-        pytest.param("AccessDeniedException", 400, ReplyKind.UNKNOWN, id="not permitted, with 400"),
-        pytest.param("UnauthorizedOperation", 403, ReplyKind.UNKNOWN, id="not permitted by EC2"),
-        pytest.param("ExpiredTokenException", 400, ReplyKind.UNKNOWN, id="credentials expired"),
-        pytest.param("UnrecognizedClientException", 400, ReplyKind.UNKNOWN, id="credentials not known"),
-        pytest.param("Anything", 401, ReplyKind.UNKNOWN, id="not permitted by status"),
+        pytest.param("TargetGroupNotFound", 400, ReplyKind.REFUSED, False, id="does not exist"),
+        pytest.param("ValidationError", 400, ReplyKind.REFUSED, False, id="not valid"),
+        pytest.param("ResourceNotFoundException", 404, ReplyKind.REFUSED, False, id="404"),
+        pytest.param("Throttling", 400, ReplyKind.UNKNOWN, False, id="throttled"),
+        pytest.param("Anything", 429, ReplyKind.UNKNOWN, False, id="throttled by status"),
+        pytest.param("RequestLimitExceeded", 503, ReplyKind.UNKNOWN, False, id="throttled by EC2"),
+        pytest.param("InternalFailure", 500, ReplyKind.UNKNOWN, False, id="server error"),
+        pytest.param("HealthUnavailable", 500, ReplyKind.UNKNOWN, False, id="health not available"),
+        pytest.param("AccessDenied", 403, ReplyKind.UNKNOWN, True, id="not permitted"),
+        pytest.param("AccessDeniedException", 400, ReplyKind.UNKNOWN, True, id="not permitted, with 400"),
+        pytest.param("UnauthorizedOperation", 403, ReplyKind.UNKNOWN, True, id="not permitted by EC2"),
+        pytest.param("ExpiredTokenException", 400, ReplyKind.UNKNOWN, True, id="credentials expired"),
+        pytest.param("UnrecognizedClientException", 400, ReplyKind.UNKNOWN, True, id="credentials not known"),
+        pytest.param("Anything", 401, ReplyKind.UNKNOWN, True, id="not permitted by status"),
     ],
 )
 def test_a_refusal_is_one_only_where_aws_answers_the_question(
-    code: str, status: int, kind: ReplyKind
+    code: str, status: int, kind: ReplyKind, denied: bool
 ) -> None:
     reply = reply_to(
         HEALTH, lambda stub: stub.add_client_error("describe_target_health", code, "says why", status)
     )
 
-    assert reply == Reply(kind=kind, code=code, text=f"{code}: says why")
+    assert reply == Reply(kind=kind, code=code, text=f"{code}: says why", not_permitted=denied)
 
 
 @pytest.mark.parametrize("code", ThrottledRetryableChecker._THROTTLED_ERROR_CODES)  # noqa: SLF001 - its list

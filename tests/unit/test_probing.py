@@ -141,6 +141,17 @@ def test_calls_follow_one_another_each_with_what_the_one_before_left() -> None:
     assert len(stage.service.asked) == 3
 
 
+def test_what_is_found_says_that_a_call_was_denied_also_where_the_condition_went_on_without_it() -> None:
+    """As a function does that is invoked without a zone, because the zone may not be asked for."""
+    denied = Reply(kind=ReplyKind.UNKNOWN, text="AccessDenied: no", not_permitted=True)
+    answered = Reply(kind=ReplyKind.ANSWERED, data={})
+    stage = Stage(Service([denied, answered]))
+
+    found = stage.probe(Script([a_call()], [replace(GOES_ON, memory={"at": 1}), HOLDS]))
+
+    assert found == replace(HOLDS, memory={"at": 1}, not_permitted="AccessDenied: no")
+
+
 def test_what_holds_keeps_its_own_memory_where_it_has_one() -> None:
     found = replace(HOLDS, memory={"own": 1})
 

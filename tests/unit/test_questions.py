@@ -14,6 +14,7 @@ from usher.core import questions
 from usher.core.action import OperatorNote, Phase, Result
 from usher.core.finding import Finding, Findings
 from usher.evaluation.question_chain import QUESTION_OVERDUE_AFTER, Chains
+from usher.ports.records import Unasked
 from usher_simulator.fakes.memory_store import MemoryStore
 from usher_simulator.fakes.recorder import Recorder
 
@@ -109,3 +110,39 @@ def test_a_turn_is_sent_where_none_is_on_its_way_and_something_is_to_be_asked(
 
     assert queue.sent == [(action.id, 2, timedelta(seconds=span)) for span in sent_in_s]
     assert (store.findings(action.id) == kept) == (not sent_in_s)
+
+
+# What the sweep finds that was not asked
+
+
+@pytest.mark.parametrize(
+    ("due_ago", "overdue"),
+    [
+        pytest.param(-timedelta(minutes=4), 0, id="too far ahead for its message"),
+        pytest.param(QUESTION_OVERDUE_AFTER, 0, id="lost once"),
+        pytest.param(2 * QUESTION_OVERDUE_AFTER, 1, id="sent anew and not asked either"),
+    ],
+)
+def test_a_question_is_overdue_where_it_was_sent_anew_and_nobody_asked_it(
+    due_ago: timedelta, overdue: int
+) -> None:
+    chains, store, queue = a_chain()
+    action = asked()
+    store.keep_findings(action, Findings(turn=1, ask_at=at(30) - due_ago, sweep_at=at(30)))
+
+    chains.repair(Unasked(action_id=action.id, turn=1, sweep_at=at(30)))
+
+    assert queue.sent == [(action.id, 1, max(-due_ago, timedelta(0)))]
+    assert isinstance(chains.telemetry, Recorder)
+    assert chains.telemetry.counts["OverdueQuestions"] == overdue
+
+
+def test_a_question_whose_turn_was_taken_meanwhile_is_not_overdue() -> None:
+    chains, store, queue = a_chain()
+    action = asked()
+    store.keep_findings(action, Findings(turn=1, ask_at=at(-1000), sweep_at=at(30)))
+
+    chains.repair(Unasked(action_id=action.id, turn=0, sweep_at=at(30)))
+
+    assert isinstance(chains.telemetry, Recorder)
+    assert (queue.sent, chains.telemetry.counts["OverdueQuestions"]) == ([], 0)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import json
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -9,6 +10,7 @@ import pytest
 from aws_lambda_powertools import Logger, Metrics
 
 from usher.aws.telemetry import NAMESPACE, PowertoolsTelemetry
+from usher.ports.errors import CallRefused, Denied, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,9 +54,31 @@ def test_a_count_of_nothing_is_not_sent_but_no_seconds_are(capsys: pytest.Captur
 
     for name in ("HookDrift", "OverdueLooks", "SecondsToExpiry"):
         telemetry.count(name, 0)
-    telemetry.count("OverdueQuestions", 2)
+    telemetry.count("Heartbeats", 2)
     metrics.flush_metrics()
 
     (told,) = map(json.loads, capsys.readouterr().out.splitlines())
     (block,) = told["_aws"]["CloudWatchMetrics"]
-    assert {each["Name"] for each in block["Metrics"]} == {"SecondsToExpiry", "OverdueQuestions"}
+    assert {each["Name"] for each in block["Metrics"]} == {"SecondsToExpiry", "Heartbeats"}
+
+
+@pytest.mark.parametrize(
+    ("error", "counted"),
+    [
+        pytest.param(CallRefused("AccessDenied"), {"Trouble", "Refused"}, id="a call that is refused"),
+        pytest.param(
+            Denied("AccessDenied"), {"Trouble", "TableDenied", "Refused"}, id="a table that says no"
+        ),
+        pytest.param(Unavailable("no answer"), {"Trouble"}, id="what may answer later"),
+    ],
+)
+def test_trouble_that_someone_must_end_counts_for_the_alarm_on_what_is_refused(
+    error: Exception, counted: set[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    metrics = Metrics(namespace=NAMESPACE)
+    PowertoolsTelemetry(Logger(service="usher", stream=io.StringIO()), metrics).trouble("it failed", error)
+    metrics.flush_metrics()
+
+    (told,) = map(json.loads, capsys.readouterr().out.splitlines())
+    (block,) = told["_aws"]["CloudWatchMetrics"]
+    assert {each["Name"] for each in block["Metrics"]} == counted

@@ -402,6 +402,13 @@ def test_a_pool_that_is_not_told_keeps_nobody_from_being_held(error: Exception) 
     assert world.beaten == ["i-000000000"]
 
 
+def test_a_hold_that_is_refused_counts_for_the_alarm_on_what_is_refused() -> None:
+    sweep = live(World(now=0, group=a_group("Terminating:Wait"), answers=AnswerKind.REFUSED))
+    sweep.run(lambda: True)
+    assert isinstance(sweep.telemetry, Recorder)
+    assert sweep.telemetry.counts["Refused"] == 1
+
+
 def test_a_sweep_that_is_turned_away_ends_and_tries_again() -> None:
     world = World(now=0, group=a_group("Terminating:Wait"), answers=AnswerKind.BUSY)
     sweep = live(world)

@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from usher.ports.errors import TryLater, Unavailable, is_denied
+from usher.ports.errors import CallRefused, TryLater, Unavailable, is_denied
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -59,6 +59,8 @@ class Recorder:
         self.troubles.append((what, error))
         if is_denied(error):
             self.count("TableDenied")
+        if isinstance(error, CallRefused):
+            self.count("Refused")
 
     def raise_bugs(self) -> None:
         """Raise the newest trouble, if it is one that nothing in the world explains."""

@@ -72,7 +72,8 @@ _NOT_PERMITTED: Final = frozenset(
         "UnrecognizedClientException",
     }
 )
-_SAYS_NOTHING: Final = frozenset({401, 403, 407, 408, 429})  # HTTP status
+_DENIES: Final = frozenset({401, 403})  # HTTP status
+_SAYS_NOTHING: Final = _DENIES | {407, 408, 429}
 _SERVER_ERROR: Final = 500
 
 
@@ -156,7 +157,8 @@ def _error_reply(error: ClientError) -> Reply:
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", _SERVER_ERROR)
     text = f"{code}: {message}" if message else code
     if code in _BUSY | _NOT_PERMITTED or status in _SAYS_NOTHING or status >= _SERVER_ERROR:
-        return Reply(kind=ReplyKind.UNKNOWN, code=code, text=text)
+        denied = code in _NOT_PERMITTED or (status in _DENIES and code not in _BUSY)
+        return Reply(kind=ReplyKind.UNKNOWN, code=code, text=text, not_permitted=denied)
     return Reply(kind=ReplyKind.REFUSED, code=code, text=text)
 
 

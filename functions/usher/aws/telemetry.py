@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from aws_lambda_powertools.metrics import MetricUnit, single_metric
 
-from usher.ports.errors import is_denied
+from usher.ports.errors import CallRefused, is_denied
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,6 +24,7 @@ ALARM_OF: Final = {
     "FailedMessages": "Failures",
     "FailedLooks": "Failures",
     "FailedQuestions": "Failures",
+    "OverdueQuestions": "Failures",
     "Defaulted": "Lost",
     "KnownTooLate": "Lost",
     "TableDenied": "Refused",
@@ -90,6 +91,8 @@ class PowertoolsTelemetry:
         self.count("Trouble")
         if is_denied(error):
             self.count("TableDenied")
+        if isinstance(error, CallRefused):
+            self.count("Refused")
 
 
 def flushing(handler: Handler, metrics: Metrics) -> Handler:

@@ -74,13 +74,18 @@ class Chains:
             self.queue.send(action.id, after.turn, max(timedelta(0), ask_at - now))
 
     def repair(self, row: Unasked) -> None:
-        """Send a turn whose message was lost, waits long, or was too far ahead to be sent."""
+        """Send a turn whose message was lost, waits long, or was too far ahead to be sent.
+
+        It is overdue where it was sent anew before, and is not asked yet: what is lost once is made up for.
+        """
         now = self.clock()
         findings = self.kept.findings(row.action_id)
         if findings is None or findings.turn != row.turn or findings.ask_at is None:
             return
         ask_at = max(findings.ask_at, now)
         if self.kept.put_off(row.action_id, row.turn, ask_at + QUESTION_OVERDUE_AFTER):
+            if findings.ask_at + 2 * QUESTION_OVERDUE_AFTER <= now:
+                self.telemetry.count("OverdueQuestions")
             self.queue.send(row.action_id, row.turn, ask_at - now)
 
 

@@ -164,6 +164,9 @@ class Asking:
             self.telemetry.count("ConditionFailed", dimensions={"Condition": probe.name.split()[0]})
         if finding.status is ConditionStatus.UNKNOWN:
             self.telemetry.count("ConditionUnknown")
+        if found.not_permitted:
+            self.telemetry.message_handled("not permitted", f"{probe.name}: {found.not_permitted}")
+            self.telemetry.count("Refused")
         return findings.with_one(finding)
 
 

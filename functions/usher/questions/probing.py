@@ -53,6 +53,7 @@ class Prober:
         before = finding_of(probe, action)
         second = before is not None and (before.confirmed_once or before.denials == 1)
         since = before.asked_at + _CLOCKS if before is not None and second else action.first_seen_at
+        denial = ""
         for _ in range(MOST_CALLS):
             now = self.clock()
             call = probe.ask(action, memory, now)
@@ -66,13 +67,14 @@ class Prober:
             reply = self._reply(call, action, since, now, until)
             if not isinstance(reply, Reply):
                 return Later(at=reply, memory=memory)
-            found = probe.hear(action, memory, call, reply, self.clock())
+            denial = reply.text if reply.not_permitted else denial
+            found = replace(probe.hear(action, memory, call, reply, self.clock()), not_permitted=denial)
             if not found.go_on:
                 holds = found.status is ConditionStatus.HOLDS
                 return replace(found, memory=memory) if holds and not found.memory else found
             memory = found.memory
         detail = f"it needs more than {MOST_CALLS} calls in a row"
-        return Found(status=ConditionStatus.UNKNOWN, detail=detail, memory=memory)
+        return Found(status=ConditionStatus.UNKNOWN, detail=detail, memory=memory, not_permitted=denial)
 
     def _reply(
         self, call: Call, action: Action, since: datetime, now: datetime, until: datetime

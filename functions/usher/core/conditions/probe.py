@@ -94,12 +94,16 @@ class ReplyKind(StrEnum):
 
 @frozen
 class Reply:
-    """The reply to a call. `data` is the answer, as boto3 gives it, without its metadata."""
+    """The reply to a call. `data` is the answer, as boto3 gives it, without its metadata.
+
+    `not_permitted`: the call is denied until someone changes something, so it is unknown.
+    """
 
     kind: ReplyKind
     data: Any = None
     code: str = ""
     text: str = ""
+    not_permitted: bool = False
 
 
 @frozen
@@ -107,7 +111,8 @@ class Found:
     """What a condition reads from a reply.
 
     `ask_again_after` None: it stays so for good, or, where unknown, until the backoff is over.
-    `go_on`: nothing yet, the condition has another call to make at once.
+    `go_on`: nothing yet, the condition has another call to make at once. `not_permitted` is set by who makes
+    the calls: what AWS says where it denied one of them.
     """
 
     status: ConditionStatus
@@ -115,6 +120,7 @@ class Found:
     ask_again_after: timedelta | None = None
     memory: Memory = field(default_factory=dict)
     go_on: bool = False
+    not_permitted: str = ""
 
     @classmethod
     def next_call(cls, memory: Memory) -> Found:

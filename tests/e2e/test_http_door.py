@@ -305,6 +305,24 @@ def test_what_is_due_is_done_though_nobody_asks() -> None:
     wall_clock.close()
 
 
+def test_what_fails_on_the_clock_is_told_and_the_time_goes_on(capsys: pytest.CaptureFixture[str]) -> None:
+    """Both where the clock's own thread does it, and where somebody's call catches up."""
+    clock, done = VirtualClock(START), threading.Event()
+
+    def fails() -> None:
+        raise ValueError
+
+    with closing(WallClock(clock, StoppedTime())) as wall_clock:
+        with wall_clock.caught_up():
+            clock.at(START, fails)
+            clock.at(START, done.set)
+        assert done.wait(PATIENCE_S)
+        with wall_clock.caught_up():
+            clock.at(START + timedelta(seconds=1), fails)
+        wall_clock.advance(timedelta(seconds=1))
+    assert capsys.readouterr().err.count("Traceback") == 2
+
+
 def advanced(door: Door, form: str) -> tuple[int, str]:
     with closing(http.client.HTTPConnection(urlsplit(door.url).netloc, timeout=PATIENCE_S)) as line:
         line.request("POST", "/clock", form)

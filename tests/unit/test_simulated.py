@@ -132,6 +132,17 @@ def test_a_target_that_is_gone_ends_actions_at_once(one: Simulated) -> None:
     assert one.states("web") == ["InService"]
 
 
+def test_a_group_can_be_force_deleted_while_its_last_instance_is_detached(one: Simulated) -> None:
+    one.create_group("web", desired=1)
+    one.clock.advance("1m")
+    (instance,) = one.fleet.groups["web"].instances
+    group = {"AutoScalingGroupName": "web"}
+    one.client.detach_instances(**group, InstanceIds=[instance], ShouldDecrementDesiredCapacity=True)
+    one.client.delete_auto_scaling_group(**group, ForceDelete=True)
+    one.clock.advance("1m")
+    assert one.client.describe_auto_scaling_groups()["AutoScalingGroups"] == []
+
+
 def test_a_fault_of_an_operation_that_there_is_none_is_refused(one: Simulated) -> None:
     with pytest.raises(ValueError, match="no operation is called complete_lifecycle_action"):
         one.faults.throttle("complete_lifecycle_action")

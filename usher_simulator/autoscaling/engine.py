@@ -148,9 +148,9 @@ class Fleet:
         """An instance of a group that is force deleted, unless it is on its way out by then."""
 
         def take_out() -> None:
-            group, now = self.groups[instance.group], self.now_in_seconds()
             if not instance.state or (instance.move and instance.move.kind.destination == "EC2"):
-                return
+                return  # where it was detached as the last one, its group is gone too
+            group, now = self.groups[instance.group], self.now_in_seconds()
             if instance.is_retained:
                 gone = f"instance {instance.id} was taken out of service in response to a group deletion"
                 cause = f"At {now} {gone}."

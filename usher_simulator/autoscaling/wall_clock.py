@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from contextlib import contextmanager
 from datetime import timedelta
 from threading import Condition, Thread
@@ -67,8 +68,14 @@ class WallClock:
         self._driver.join()
 
     def _run(self) -> None:
-        if not self._closed:
-            self._clock.run_until(self._now())
+        """Do what is due. A fault of the simulator's own ends neither a thread nor the call of another."""
+        while not self._closed:
+            try:
+                self._clock.run_until(self._now())
+            except Exception:  # noqa: BLE001 - an outermost edge: what failed is done with, and the rest is due
+                traceback.print_exc()
+            else:
+                return
 
     def _now(self) -> datetime:
         return self._began_at + timedelta(seconds=(self._monotonic() - self._began_s) * self._speed)

@@ -267,6 +267,23 @@ def test_tags_are_put_changed_and_taken_off() -> None:
     assert tags() == {"stage": "live"}
 
 
+@pytest.mark.parametrize(
+    ("operation", "asked", "shown"),
+    [
+        ("DescribeAutoScalingGroups", {"AutoScalingGroupNames": []}, "AutoScalingGroups"),
+        ("DescribeAutoScalingInstances", {"InstanceIds": []}, "AutoScalingInstances"),
+        (
+            "DescribeLifecycleHooks",
+            {"AutoScalingGroupName": GROUP, "LifecycleHookNames": []},
+            "LifecycleHooks",
+        ),
+    ],
+)
+def test_an_empty_list_of_names_asks_for_all(operation: str, asked: dict[str, Any], shown: str) -> None:
+    """Of groups: boto/boto3#3740. Of the others it is assumed."""
+    assert len(a_site(up()).call(operation, **asked)[shown]) == 1
+
+
 def test_groups_come_in_pages_of_50_and_of_100_at_most() -> None:  # 11.1
     account = an_account(START)
     names = [f"group-{number:03}" for number in range(101)]

@@ -91,12 +91,12 @@ def _details(activity: Activity) -> str:
 
 
 def groups(fleet: Fleet, asked: Mapping[str, Any], moment: datetime) -> Mapping[str, Any]:
-    """DescribeAutoScalingGroups, with its filters on names and tags."""
+    """DescribeAutoScalingGroups, with its filters on names and tags; no names are all (boto/boto3#3740)."""
     names, with_managed = asked.get("AutoScalingGroupNames"), asked.get("IncludeManagedResources", True)
     found = [
         group
         for group in fleet.groups.values()
-        if (names is None or group.name in names)
+        if (not names or group.name in names)
         and (with_managed or group.operator is None)
         and has_tags(group, asked.get("Filters") or [])
     ]
@@ -165,14 +165,14 @@ def _instance(instance: Instance, state: str) -> Mapping[str, Any]:
 def instances(fleet: Fleet, asked: Mapping[str, Any], moment: datetime) -> Mapping[str, Any]:
     """DescribeAutoScalingInstances: warm pools too, unknown ids passed over, health in capitals."""
     wanted, with_managed = asked.get("InstanceIds"), asked.get("IncludeManagedResources", True)
-    if wanted is not None and len(wanted) > _MOST_INSTANCES:
+    if wanted and len(wanted) > _MOST_INSTANCES:
         raise ApiError("ValidationError", f"The number of instance ids must be at most {_MOST_INSTANCES}.")
     found = [
         (instance, state)
         for group in fleet.groups.values()
         if with_managed or group.operator is None
         for instance, state in _seen(group, moment)
-        if wanted is None or instance.id in wanted
+        if not wanted or instance.id in wanted
     ]
     page, token = page_of(found, asked, _INSTANCES)
     shown = [

@@ -83,7 +83,7 @@ class HookOperations:
         """DescribeLifecycleHooks, with the global timeout."""
         group = group_of(self._fleet, asked["AutoScalingGroupName"])
         wanted = asked.get("LifecycleHookNames")
-        hooks = [hook for hook in group.hooks.values() if wanted is None or hook.name in wanted]
+        hooks = [hook for hook in group.hooks.values() if not wanted or hook.name in wanted]
         return {"LifecycleHooks": [describe_hook(hook, group) for hook in hooks]}
 
     def _describe_types(self, _: Mapping[str, Any], __: str) -> Answer:

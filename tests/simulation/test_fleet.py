@@ -237,6 +237,7 @@ def test_a_deleted_launch_hook_abandons_and_a_deleted_termination_hook_continues
         wait = site.only
         site.of_group("DeleteLifecycleHook", LifecycleHookName=hook)
         assert (wait.result, wait.ended_at) == (result, site.now)
+        assert wait.ended_by == "DeleteLifecycleHook"  # which no assertion on CompleteLifecycleAction takes
 
 
 def test_a_hook_that_changed_sides_settles_what_it_holds_by_the_side_it_holds_it_on() -> None:  # 1.1

@@ -119,7 +119,7 @@ class Fleet:
             for wait in instance.move.waits if instance.move else []:
                 if wait.is_open and wait.hook == name:
                     result = "ABANDON" if wait.transition == "launching" else "CONTINUE"
-                    self.waits.end(wait, result, EndedBy.CALL)
+                    self.waits.end(wait, result, EndedBy.DELETED)
 
     def force_delete(self, group: Group) -> None:
         """Every instance goes, by and by (aws-facts 11.2).

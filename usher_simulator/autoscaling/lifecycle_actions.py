@@ -25,9 +25,10 @@ _LONGEST_IN_TIMEOUTS: Final = 100
 
 
 class EndedBy(StrEnum):
-    """Who ended a wait."""
+    """Who or what ended a wait."""
 
     CALL = "CompleteLifecycleAction"
+    DELETED = "DeleteLifecycleHook"
     HEARTBEAT_TIMEOUT = "Heartbeat Timeout"
     GLOBAL_TIMEOUT = "Global Timeout"
     UNDELIVERABLE = "Undeliverable"  # its notification target took no message

@@ -153,12 +153,12 @@ def test_a_span_that_is_none_is_refused(one: Simulated) -> None:
         one.clock.advance("soon")
 
 
-def run_tests_of(folder: Path) -> subprocess.CompletedProcess[str]:
+def run_tests_of(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     """The example project, tested as a reader would, with nothing of this repository's settings."""
     return subprocess.run(  # noqa: S603 - nothing of it is input
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(folder)],
         cwd=folder,
-        env={"PATH": os.defpath, "PYTHONPATH": str(ROOT), "HOME": str(folder)},
+        env={"PATH": os.defpath, "PYTHONPATH": str(ROOT), "HOME": str(folder), **environment},
         capture_output=True,
         text=True,
         check=False,
@@ -178,6 +178,37 @@ def test_the_example_project_holds_and_finds_a_missing_heartbeat(tmp_path: Path)
     without = run_tests_of(project)
     assert without.returncode == 1
     assert "assert [] == ['Terminating:Wait']" in without.stdout
+
+
+OF_A_PROJECT: Final = """\
+import boto3
+
+pytest_plugins = ["usher_simulator.testing.fixture"]
+
+
+def who_signs():
+    return boto3.client("sqs", "us-east-1").generate_presigned_url("list_queues")
+
+
+def test_before(): assert "Credential=mine" in who_signs()
+
+
+def test_with_it(auto_scaling):
+    assert "Credential=testing" in who_signs()
+    assert boto3.client("autoscaling").describe_auto_scaling_groups()["AutoScalingGroups"] == []
+
+
+def test_after(): assert "Credential=mine" in who_signs()
+"""
+
+
+@pytest.mark.parametrize("first", ["test_before", "test_with_it"])
+def test_its_credentials_are_those_of_its_test_alone(tmp_path: Path, first: str) -> None:
+    """Also where another test has made boto3's default session before."""
+    text = OF_A_PROJECT if first == "test_before" else OF_A_PROJECT.replace("def test_before", "def not_run")
+    (tmp_path / "test_project.py").write_text(text)
+    said = run_tests_of(tmp_path, AWS_ACCESS_KEY_ID="mine", AWS_SECRET_ACCESS_KEY="mine")
+    assert said.returncode == 0, said.stdout
 
 
 def test_the_daemon_of_the_page_holds_its_instance_until_it_is_idle(

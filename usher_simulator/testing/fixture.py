@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import boto3
 import pytest
 
 from usher_simulator.testing.simulated import simulated
@@ -20,4 +21,6 @@ def auto_scaling(monkeypatch: pytest.MonkeyPatch) -> Iterator[Simulated]:
     with simulated() as one:
         for name, value in one.environment.items():
             monkeypatch.setenv(name, value)
+        # boto3's default session keeps what it has found: this one's keys must not outlive the test.
+        monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
         yield one

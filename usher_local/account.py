@@ -12,7 +12,6 @@ from tempfile import TemporaryDirectory
 from threading import Event
 from typing import TYPE_CHECKING, Any, Final
 
-import boto3
 from botocore.config import Config
 
 from usher.wiring.machine import new_id, now
@@ -27,6 +26,7 @@ from usher_simulator.autoscaling.http_server import Setup as DoorSetup
 from usher_simulator.autoscaling.http_server import open_door
 from usher_simulator.autoscaling.latencies import PROMPT
 from usher_simulator.autoscaling.notifications import ACCOUNT, REGION
+from usher_simulator.own_clients import own_client, past_proxies
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -160,6 +160,7 @@ def _environment(url: str) -> dict[str, str]:
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         "AWS_EC2_METADATA_DISABLED": "true",
         "AWS_PAGER": "",
+        **past_proxies(os.environ),
     }
 
 
@@ -182,4 +183,4 @@ def _client(service: str, url: str, **credentials: str) -> Any:  # noqa: ANN401 
     """One attempt at each call; by default with credentials that may do everything."""
     keys = credentials or {"aws_access_key_id": KEY, "aws_secret_access_key": KEY}
     config = Config(retries={"total_max_attempts": 1}, read_timeout=120)
-    return boto3.client(service, endpoint_url=url, region_name=REGION, config=config, **keys)
+    return own_client(service, url, REGION, config, **keys)

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, nullcontext
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -40,7 +40,9 @@ from tests.e2e.doors import (
 )
 from tests.e2e.polling import PATIENCE_S, until
 from usher_simulator.__main__ import _parser, main
+from usher_simulator.autoscaling.groups import Hook
 from usher_simulator.autoscaling.latencies import CAPTURED, PROMPT
+from usher_simulator.autoscaling.real_targets import AwsOutside
 from usher_simulator.autoscaling.virtual_clock import VirtualClock
 from usher_simulator.autoscaling.wall_clock import WallClock
 from usher_simulator.conformance.endpoints import OverHttp, Unreachable
@@ -623,6 +625,21 @@ def test_a_function_is_invoked_asynchronously_with_the_message() -> None:
     test, action = (json.loads(body) for _, body, _ in functions.asked)
     assert test["Event"] == "autoscaling:TEST_NOTIFICATION"
     assert action["EC2InstanceId"] == instance
+
+
+def test_a_proxy_or_a_profile_of_the_user_comes_between_nothing_and_its_endpoint(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("AWS_PROFILE", "nobody-made-it")
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+    hook = Hook(name="gate", transition="launching", target_arn=FUNCTION)
+    with an_endpoint(lambda *_: (202, "")) as functions:
+        environment = {"AWS_ENDPOINT_URL_LAMBDA": functions.url, "AWS_ACCESS_KEY_ID": "testing"}
+        environment["AWS_SECRET_ACCESS_KEY"] = "testing"
+        outside = AwsOutside(environment, pytest.fail, nullcontext, pytest.fail)
+        with closing(outside):
+            outside.notify(hook, {"Event": "autoscaling:TEST_NOTIFICATION"}, "a test")
+    assert len(functions.asked) == 1
 
 
 def test_a_bus_that_refuses_events_of_aws_is_told_of_once_and_holds_nothing_up() -> None:

@@ -9,18 +9,45 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.factories import an_action
+from usher_local.account import _client, _environment
 from usher_local.deployed_functions import Deployed
+from usher_local.functions import local_services
 from usher_local.launcher import SEAMS, VERSION, misfit
 from usher_local.watch import Watch
+from usher_simulator.testing.simulated import simulated
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from usher.core.action import Action, Entry
     from usher.ports.records import Due
 
 NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
+
+
+@pytest.fixture
+def _of_a_user(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A proxy, and a profile that is not there, for whoever asks the environment."""
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+    monkeypatch.setenv("AWS_PROFILE", "nobody-made-it")
+    monkeypatch.setenv("NO_PROXY", "example.com")
+
+
+@pytest.mark.usefixtures("_of_a_user")
+@pytest.mark.parametrize("made_by", [_client, local_services.client])
+def test_a_client_of_the_account_passes_by_the_proxy_and_the_profile_of_its_user(
+    made_by: Callable[[str, str], Any],
+) -> None:
+    with simulated() as one:
+        answer = made_by("autoscaling", one.url).describe_auto_scaling_groups()
+    assert answer["AutoScalingGroups"] == []
+
+
+@pytest.mark.usefixtures("_of_a_user")
+def test_programs_that_are_given_the_account_pass_by_the_proxy_too() -> None:
+    told = _environment("http://127.0.0.1:5")
+    assert (told["NO_PROXY"], told["no_proxy"]) == ("example.com,127.0.0.1",) * 2
 
 
 def test_the_pinned_version_with_every_name_fits() -> None:

@@ -17,6 +17,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError, ConnectionClosedError
 
 from usher_cli.main import main as usher
+from usher_simulator.own_clients import past_proxies
 from usher_simulator.testing.simulated import Simulated, simulated
 
 if TYPE_CHECKING:
@@ -209,6 +210,51 @@ def test_its_credentials_are_those_of_its_test_alone(tmp_path: Path, first: str)
     (tmp_path / "test_project.py").write_text(text)
     said = run_tests_of(tmp_path, AWS_ACCESS_KEY_ID="mine", AWS_SECRET_ACCESS_KEY="mine")
     assert said.returncode == 0, said.stdout
+
+
+def test_a_proxy_or_a_profile_of_the_user_comes_between_no_client_and_it(tmp_path: Path) -> None:
+    _, *tests = OF_A_PROJECT.replace("def test_before", "def not_run").partition("import boto3")
+    (tmp_path / "test_project.py").write_text("".join(tests).replace("def test_after", "def not_run_either"))
+    said = run_tests_of(
+        tmp_path,
+        AWS_PROFILE="nobody-made-it",
+        AWS_SESSION_TOKEN="of-other-keys",
+        AWS_USE_FIPS_ENDPOINT="true",
+        HTTP_PROXY="http://127.0.0.1:1",
+        NO_PROXY="example.com",
+    )
+    assert said.returncode == 0, said.stdout
+
+
+def test_nothing_of_it_needs_a_profile(tmp_path: Path) -> None:
+    """In a process of its own: what botocore has read once it keeps."""
+    program = (
+        "from usher_simulator.testing.simulated import simulated\n"
+        "with simulated() as one: one.create_group('web'); print(one.states('web'))"
+    )
+    environment = {"PATH": os.defpath, "HOME": str(tmp_path), "AWS_PROFILE": "nobody-made-it"}
+    said = subprocess.run(  # noqa: S603 - our own words
+        [sys.executable, "-c", program],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (said.stdout, said.returncode) == ("[]\n", 0), said.stderr
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ({}, "127.0.0.1"),
+        ({"NO_PROXY": "a,b"}, "a,b,127.0.0.1"),
+        ({"NO_PROXY": "a", "no_proxy": "127.0.0.1,b"}, "b,127.0.0.1"),
+    ],
+    ids=["none", "one", "both"],
+)
+def test_what_was_spared_the_proxy_before_still_is(before: dict[str, str], after: str) -> None:
+    assert past_proxies(before) == {"NO_PROXY": after, "no_proxy": after}
 
 
 def test_the_daemon_of_the_page_holds_its_instance_until_it_is_idle(

@@ -7,11 +7,10 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
-import boto3
-
 from usher.aws.table import definition
 from usher_local.functions.function import ACCOUNT, REGION
 from usher_simulator.autoscaling.http_server import Setup, open_door
+from usher_simulator.own_clients import own_client
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -70,4 +69,4 @@ def settled_in(endpoint: str, prefix: str = "") -> dict[str, str]:
 def client(service: str, endpoint: str) -> Any:  # noqa: ANN401 - the client of any service
     """A client with credentials that open no real account."""
     keys = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing"}
-    return boto3.client(service, endpoint_url=endpoint, region_name=REGION, **keys)
+    return own_client(service, endpoint, REGION, **keys)

@@ -12,10 +12,10 @@ from botocore import UNSIGNED
 from botocore.awsrequest import AWSResponse
 from botocore.config import Config
 from botocore.loaders import Loader
-from botocore.session import Session
 
 from usher_simulator.autoscaling import query_protocol
 from usher_simulator.autoscaling.query_protocol import ApiError, Request
+from usher_simulator.own_clients import without_profile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -38,8 +38,7 @@ def auto_scaling_client(
     answer: Callable[[Request], Mapping[str, Any]], new_request_id: Callable[[], str]
 ) -> AutoScalingClient:
     """An Auto Scaling client that makes one attempt, and is answered by `answer`."""
-    # Whatever profile the environment names: nothing of it is needed here.
-    session = Session(session_vars={"profile": (None, None, None, None)})
+    session = without_profile()
     session.register_component("data_loader", _MODELS)
     client: AutoScalingClient = session.create_client(
         "autoscaling",

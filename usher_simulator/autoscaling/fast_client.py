@@ -15,10 +15,10 @@ from botocore import UNSIGNED
 from botocore.awsrequest import AWSResponse
 from botocore.config import Config
 from botocore.parsers import create_parser
-from botocore.session import Session
 
 from usher_simulator.autoscaling import query_protocol
 from usher_simulator.autoscaling.client import respond_to
+from usher_simulator.own_clients import without_profile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -37,8 +37,7 @@ class ShortWire:
 
     def __init__(self) -> None:
         self.answer: Callable[[Request], Mapping[str, Any]] | None = None
-        session = Session(session_vars={"profile": (None, None, None, None)})
-        self.client: AutoScalingClient = session.create_client(
+        self.client: AutoScalingClient = without_profile().create_client(
             "autoscaling",
             region_name="us-east-1",
             config=Config(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl
 from xml.sax.saxutils import escape
 
-from botocore.session import get_session
+from usher_simulator.own_clients import without_profile
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -46,7 +46,7 @@ class Request:
 @cache
 def service_model() -> ServiceModel:
     """Botocore's model of Auto Scaling."""
-    return get_session().get_service_model(SERVICE)
+    return without_profile().get_service_model(SERVICE)
 
 
 @cache

@@ -20,6 +20,7 @@ from botocore.parsers import ResponseParserError
 
 from usher_simulator.autoscaling.notifications import REGION
 from usher_simulator.autoscaling.outside import Undeliverable
+from usher_simulator.own_clients import DIRECT, without_profile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -41,7 +42,7 @@ _PARTS_OF_AN_ARN: Final = 6
 _FAILURES: Final = (BotoCoreError, ClientError, ResponseParserError, ValueError)
 # One attempt: a put waits for its test message. An endpoint on the same machine answers, late where that is
 # busy, or is not there.
-_CONFIG: Final = Config(connect_timeout=10, read_timeout=120, retries={"total_max_attempts": 1})
+_CONFIG: Final = DIRECT.merge(Config(connect_timeout=10, read_timeout=120, retries={"total_max_attempts": 1}))
 
 
 class AwsOutside:
@@ -66,6 +67,7 @@ class AwsOutside:
         self._say = say
         self._said: set[str] = set()
         self._session = Session(  # where the environment has no keys, boto3 looks for some itself
+            botocore_session=without_profile() if environment.get("AWS_ACCESS_KEY_ID") else None,
             region_name=REGION,
             aws_access_key_id=environment.get("AWS_ACCESS_KEY_ID"),
             aws_secret_access_key=environment.get("AWS_SECRET_ACCESS_KEY"),

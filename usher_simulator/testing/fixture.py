@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import boto3
 import pytest
@@ -14,6 +14,16 @@ if TYPE_CHECKING:
 
     from usher_simulator.testing.simulated import Simulated
 
+# What keeps clients from it: a profile that nobody has made, a token of other keys, endpoints not looked at.
+_IN_THE_WAY: Final = (
+    "AWS_DEFAULT_PROFILE",
+    "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",
+    "AWS_PROFILE",
+    "AWS_SESSION_TOKEN",
+    "AWS_USE_DUALSTACK_ENDPOINT",
+    "AWS_USE_FIPS_ENDPOINT",
+)
+
 
 @pytest.fixture
 def auto_scaling(monkeypatch: pytest.MonkeyPatch) -> Iterator[Simulated]:
@@ -21,6 +31,8 @@ def auto_scaling(monkeypatch: pytest.MonkeyPatch) -> Iterator[Simulated]:
     with simulated() as one:
         for name, value in one.environment.items():
             monkeypatch.setenv(name, value)
+        for name in _IN_THE_WAY:
+            monkeypatch.delenv(name, raising=False)
         # boto3's default session keeps what it has found: this one's keys must not outlive the test.
         monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
         yield one

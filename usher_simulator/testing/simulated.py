@@ -5,6 +5,7 @@ Whatever makes a boto3 client with `environment` set speaks to it, in this proce
 
 from __future__ import annotations
 
+import os
 from collections import Counter, deque
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -12,13 +13,12 @@ from datetime import UTC, datetime, timedelta
 from threading import Lock, Thread
 from typing import TYPE_CHECKING, Any, Final
 
-import boto3
-
 from usher_simulator.autoscaling.account import an_account
 from usher_simulator.autoscaling.client import respond_to
 from usher_simulator.autoscaling.http_server import AnswerLost, Server
 from usher_simulator.autoscaling.launch_settings import ANY_SOURCE
 from usher_simulator.autoscaling.query_protocol import ApiError, service_model
+from usher_simulator.own_clients import own_client, past_proxies
 from usher_simulator.spans import span_of
 
 if TYPE_CHECKING:
@@ -111,6 +111,7 @@ class Simulated:
             "AWS_SECRET_ACCESS_KEY": "testing",
             "AWS_REGION": "us-east-1",
             "AWS_DEFAULT_REGION": "us-east-1",
+            **past_proxies(os.environ),
         }
 
     def target(self, arn: str, take: Callable[[str], object]) -> None:
@@ -178,7 +179,7 @@ def simulated(seed: int = 0) -> Iterator[Simulated]:
         listener.start()
         url = f"http://127.0.0.1:{server.server_address[1]}"
         keys = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing"}
-        client = boto3.client("autoscaling", endpoint_url=url, region_name="us-east-1", **keys)
+        client = own_client("autoscaling", url, "us-east-1", **keys)
         one = Simulated(
             url=url,
             clock=Clock(lambda span: _pass(clock, lock, one, span), clock),

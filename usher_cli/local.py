@@ -32,10 +32,13 @@ _INTERRUPTED: Final = 130  # the exit code
 _BETWEEN_LOOKS_S: Final = 0.5
 _STOPS: Final = (signal.SIGINT, signal.SIGTERM)
 _OUTAGES: Final = "USHER_LOCAL_OUTAGES"  # where the account takes them
+# Both names of the Region, and both of what no proxy is asked for: programs prefer either.
 _EXPORTED: Final = (
-    *("AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION"),
+    *("AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION", "AWS_DEFAULT_REGION"),
+    *("NO_PROXY", "no_proxy"),
     _OUTAGES,
 )
+_UNSET: Final = ("AWS_SESSION_TOKEN", "AWS_PROFILE", "AWS_DEFAULT_PROFILE")  # of another account
 _PARTS: Final = ("table", "queue", "autoscaling")
 _PATIENCE_S: Final = 5
 
@@ -174,7 +177,9 @@ def invitation_to_install(environment: Mapping[str, str]) -> str:
 
 
 def _exports(environment: Mapping[str, str]) -> str:
-    return " ".join(f"{name}={environment[name]}" for name in _EXPORTED)
+    """The line to paste, without its first word. Some of its values are the user's own."""
+    exported = " ".join(f"{name}={shlex.quote(environment[name])}" for name in _EXPORTED)
+    return f"{exported}; unset {' '.join(_UNSET)}"
 
 
 def _program(name: str) -> str:

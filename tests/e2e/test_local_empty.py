@@ -39,7 +39,7 @@ class Opened:
 
     def exported(self) -> dict[str, str]:
         assert self.process.poll() is None, self.said()
-        found = re.search(r"^  export (.*)\n", self._stdout.read_text(), re.MULTILINE)
+        found = re.search(r"^  export (.*); unset .*\n", self._stdout.read_text(), re.MULTILINE)
         return dict(word.split("=", 1) for word in shlex.split(found[1])) if found else {}
 
     def said(self) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import subprocess
 
 import click
 import pytest
@@ -17,7 +18,10 @@ ENVIRONMENT = {
     "AWS_ENDPOINT_URL": "http://127.0.0.1:5",
     "AWS_ACCESS_KEY_ID": "testing",
     "AWS_SECRET_ACCESS_KEY": "testing",
+    "AWS_REGION": "us-east-1",
     "AWS_DEFAULT_REGION": "us-east-1",
+    "NO_PROXY": "*.example.com,127.0.0.1",
+    "no_proxy": "*.example.com,127.0.0.1",
     "USHER_LOCAL_OUTAGES": "http://127.0.0.1:6",
     "HOME": "/root",
 }
@@ -37,9 +41,25 @@ def commands(*, auto: bool) -> list[list[str]]:
 
 def test_the_account_is_named_by_what_the_aws_tools_read() -> None:
     said = invitation(ENVIRONMENT, auto=False)
-    (exported,) = re.findall(r"^  export (.*)$", said, re.MULTILINE)
+    (exported,) = re.findall(r"^  export (.*); unset .*$", said, re.MULTILINE)
     del (named := dict(ENVIRONMENT))["HOME"]
     assert dict(word.split("=", 1) for word in shlex.split(exported)) == named
+
+
+def test_after_the_line_a_terminal_has_nothing_of_another_account() -> None:
+    (line,) = re.findall(r"^  (export .*)$", invitation(ENVIRONMENT, auto=False), re.MULTILINE)
+    other = {
+        "AWS_REGION": "eu-central-1",
+        "AWS_DEFAULT_REGION": "eu-central-1",
+        "AWS_SESSION_TOKEN": "real",
+        "AWS_PROFILE": "work",
+        "AWS_DEFAULT_PROFILE": "work",
+    }
+    said = subprocess.run(  # noqa: S603 - our own words
+        ["/bin/sh", "-c", f"{line}; env"], env=other, capture_output=True, text=True, check=True
+    ).stdout
+    of_aws = dict(each.split("=", 1) for each in said.splitlines() if each.startswith("AWS_"))
+    assert of_aws == {name: value for name, value in ENVIRONMENT.items() if name.startswith("AWS_")}
 
 
 def test_it_is_said_how_usher_itself_speaks_to_the_account() -> None:

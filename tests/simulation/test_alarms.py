@@ -58,6 +58,7 @@ HOUR = timedelta(hours=1)
 QUARTER = timedelta(minutes=15)
 GROUPS = 3
 INBOX = "arn:aws:sqs:us-east-1:111122223333:usher-inbox"
+ROLE = "arn:aws:iam::111122223333:role/usher"
 HOOKS: dict[str, Any] = {
     "version": 1,
     "policies": {
@@ -188,6 +189,7 @@ class Day:
             HeartbeatTimeout={"30s": 30, "1m": 60, "5m": 300}[hook["heartbeat_timeout"]],
             DefaultResult="ABANDON",
             NotificationTargetARN=INBOX,
+            RoleARN=ROLE,
         )
 
     def _each_minute(self, end: datetime) -> None:

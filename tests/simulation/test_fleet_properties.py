@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from usher_simulator.autoscaling.lifecycle_actions import Wait
 
 QUEUE: Final = f"arn:aws:sqs:{REGION}:{ACCOUNT}:inbox"
+ROLE: Final = f"arn:aws:iam::{ACCOUNT}:role/notifier"
 TARGET_GROUP: Final = "arn:aws:elasticloadbalancing:tg"
 GROUPS: Final = ("red", "blue")
 HOOKS: Final = ("a", "b", "c")
@@ -117,6 +118,7 @@ def hook_parameters(hook: ModelHook, target: str | None) -> dict[str, Any]:
         "HeartbeatTimeout": int(hook.timeout.total_seconds()),
         "DefaultResult": hook.default,
         "NotificationTargetARN": target or "",
+        **({"RoleARN": ROLE} if target else {}),
     }
 
 

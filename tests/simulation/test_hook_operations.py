@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 GROUP: Final = "web"
 QUEUE: Final = f"arn:aws:sqs:{REGION}:{ACCOUNT}:inbox"
 OTHER_QUEUE: Final = f"arn:aws:sqs:{REGION}:{ACCOUNT}:other"
+TOPIC: Final = f"arn:aws:sns:{REGION}:{ACCOUNT}:hooks"
+FUNCTION: Final = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:intake"
 ROLE: Final = f"arn:aws:iam::{ACCOUNT}:role/notifier"
 LAUNCHING: Final = "autoscaling:EC2_INSTANCE_LAUNCHING"
 TERMINATING: Final = "autoscaling:EC2_INSTANCE_TERMINATING"
@@ -211,6 +213,40 @@ def test_what_breaks_a_rule_is_refused_and_not_put(name: str, parameters: dict[s
     code, _, status = refused(put, account=account, name=name, **parameters)
     assert (code, status) == ("ValidationError", 400)
     assert hooks(account) == []
+
+
+@pytest.mark.parametrize(
+    ("target", "role", "said"),
+    [
+        (QUEUE, {}, "needs a RoleARN"),
+        (TOPIC, {}, "needs a RoleARN"),
+        (f"{QUEUE}.fifo", {"RoleARN": ROLE}, "FIFO"),
+    ],
+    ids=["queue without role", "topic without role", "FIFO queue"],
+)
+def test_a_target_that_aws_would_not_take_is_refused_whatever_would_receive_its_test_message(
+    target: str, role: dict[str, Any], said: str
+) -> None:  # 1.1, 3.6
+    account = with_group()
+    inbox = with_inbox(account, target)
+    hook = {"NotificationTargetARN": target, **role}
+    code, message, _ = refused(put_new, account=account, **hook)
+    assert (code, said in message) == ("ValidationError", True)
+    code, message, _ = refused(with_group, LifecycleHookSpecificationList=[spec("hook", **hook)])
+    assert (code, said in message) == ("ValidationError", True)
+    put_new(account)
+    assert refused(put, account=account, **hook)[0] == "ValidationError"
+    assert ("NotificationTargetARN" in hooks(account)[0], inbox) == (False, [])
+
+
+def test_a_target_keeps_the_role_that_its_hook_had_and_a_function_needs_none() -> None:  # 1.1
+    account = with_group()
+    for arn in (QUEUE, OTHER_QUEUE, FUNCTION):
+        with_inbox(account, arn)
+    put_new(account, NotificationTargetARN=QUEUE, RoleARN=ROLE)
+    put(account, NotificationTargetARN=OTHER_QUEUE)
+    put_new(account, "another", NotificationTargetARN=FUNCTION)
+    assert [hook["NotificationTargetARN"] for hook in hooks(account)] == [OTHER_QUEUE, FUNCTION]
 
 
 def test_the_51st_hook_is_one_too_many_and_an_update_is_not() -> None:  # 1.1, 1.2

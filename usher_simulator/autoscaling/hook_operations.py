@@ -166,7 +166,7 @@ def hook_of(asked: Mapping[str, Any], known: Hook | None) -> Hook:
     fresh = Hook(name=asked["LifecycleHookName"], transition="launching")
     before = known or fresh
     target = asked.get("NotificationTargetARN", before.target_arn)
-    return Hook(
+    hook = Hook(
         name=before.name,
         transition=_TRANSITIONS.get(transition or "", before.transition),
         heartbeat_timeout=before.heartbeat_timeout if timeout is None else timedelta(seconds=timeout),
@@ -175,3 +175,14 @@ def hook_of(asked: Mapping[str, Any], known: Hook | None) -> Hook:
         role_arn=asked.get("RoleARN", before.role_arn),
         metadata=asked.get("NotificationMetadata", before.metadata),
     )
+    _check_target(hook)
+    return hook
+
+
+def _check_target(hook: Hook) -> None:
+    """What AWS takes as a target (aws-facts 1.1, 3.6). Whether it is an ARN at all its test message shows."""
+    arn = hook.target_arn or ""
+    if arn.split(":")[2:3] in (["sqs"], ["sns"]) and not hook.role_arn:
+        raise ApiError("ValidationError", "A notification target on SQS or SNS needs a RoleARN.")
+    if arn.endswith(".fifo"):
+        raise ApiError("ValidationError", "A FIFO queue or topic cannot be a notification target.")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from usher_simulator.autoscaling.launch_settings import ANY_SOURCE
 from usher_simulator.autoscaling.query_protocol import Request
-from usher_simulator.trials.deployed import TARGETS
+from usher_simulator.trials.deployed import ROLE, TARGETS
 from usher_simulator.trials.faults import Swarm, Thing
 from usher_simulator.trials.policy_model import Said
 from usher_simulator.trials.trial import Trial
@@ -59,6 +59,7 @@ class Calm(Trial):
                 HeartbeatTimeout=standing_s or int(hook.heartbeat_timeout.total_seconds()),
                 DefaultResult=hook.default_result,
                 NotificationTargetARN=TARGETS["sqs"],
+                RoleARN=ROLE,
             )
 
     def ask(self, operation: str, **parameters: object) -> None:

@@ -49,7 +49,7 @@ QUESTIONS: Final = Deployed(
 SWEEP: Final = Deployed(function="sweep", timeout=timedelta(seconds=60))
 PROVISION: Final = Deployed(function="provision", timeout=timedelta(minutes=15))
 ENROLMENTS_PER_HOUR: Final = 50  # as a deployment has it that says nothing else
-_ROLE: Final = "arn:aws:iam::111122223333:role/usher"
+ROLE: Final = "arn:aws:iam::111122223333:role/usher"
 _PLACE: Final = f"{REGION}:{ACCOUNT}"
 TARGETS: Final[Mapping[str, str]] = {
     "sqs": f"arn:aws:sqs:{_PLACE}:usher-inbox",
@@ -60,6 +60,6 @@ HOOK_TARGETS: Final = EnrolmentSettings(
     inbox_arn=TARGETS["sqs"],
     topic_arn=TARGETS["sns"],
     intake_arn=TARGETS["lambda"],
-    hook_role_arn=_ROLE,
+    hook_role_arn=ROLE,
     per_hour=ENROLMENTS_PER_HOUR,
 ).targets

@@ -17,7 +17,7 @@ from usher_simulator.autoscaling.launch_settings import ANY_SOURCE
 from usher_simulator.autoscaling.query_protocol import ApiError, Request
 from usher_simulator.trials.broken_hooks import broken
 from usher_simulator.trials.condition_truths import kinds_in
-from usher_simulator.trials.deployed import TARGETS
+from usher_simulator.trials.deployed import ROLE, TARGETS
 from usher_simulator.trials.dice import Dice
 from usher_simulator.trials.drawn_hooks import TAG, changed, changes, groups_of
 from usher_simulator.trials.faults import Fault, Thing
@@ -190,6 +190,7 @@ class Scenario:
             HeartbeatTimeout=int(seconds(hook["heartbeat_timeout"]).total_seconds()),
             DefaultResult=hook.get("default_result", "ABANDON"),
             NotificationTargetARN=target,
+            RoleARN=ROLE,
             **({"NotificationMetadata": hook["metadata"]} if "metadata" in hook else {}),
         )
 

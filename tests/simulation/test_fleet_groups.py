@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
@@ -15,6 +15,8 @@ from usher_simulator.autoscaling.query_protocol import ApiError, Request
 
 if TYPE_CHECKING:
     from usher_simulator.autoscaling.groups import Instance
+
+ANY_SIZES: Final[dict[str, Any]] = {"MinSize": 0, "MaxSize": 0, **ANY_SOURCE}
 
 
 # -- health, protection, suspended processes (2.4, 9.19) -------------------------------------------
@@ -129,6 +131,19 @@ def test_an_update_to_sizes_that_cannot_be_is_refused_whole(sizes: dict[str, int
     assert site.refused("UpdateAutoScalingGroup", AutoScalingGroupName=GROUP, **sizes).endswith(said)
     group = site.account.fleet.groups[GROUP]
     assert (group.min_size, group.max_size, group.desired) == (0, 4, 1)
+
+
+@pytest.mark.parametrize("name", ["team:web", "my web", "caf\u00e9", "line\n"])
+def test_a_name_that_no_group_has_at_aws_is_refused(name: str) -> None:
+    said = a_site().refused("CreateAutoScalingGroup", **ANY_SIZES | {"AutoScalingGroupName": name})
+    assert said.startswith("ValidationError: ")
+
+
+def test_a_name_may_have_every_other_printable_character_of_ascii() -> None:
+    name = "".join(map(chr, range(33, 127))).replace(":", "")
+    site = a_site()
+    site.call("CreateAutoScalingGroup", **ANY_SIZES | {"AutoScalingGroupName": name})
+    assert name in site.account.fleet.groups
 
 
 # -- the end of a group (2.6, 9.15, 9.16) ----------------------------------------------------------

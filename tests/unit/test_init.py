@@ -70,11 +70,15 @@ def a_scene() -> Account:
 def a_group(
     account: Account, name: str = "web", /, tags: Mapping[str, str] | None = None, **more: Any
 ) -> None:
+    """A group may be older than the rule on names, and have any that the model takes."""
     listed = [{"Key": key, "Value": value, "PropagateAtLaunch": False} for key, value in (tags or {}).items()]
     client: Any = account.client
     client.create_auto_scaling_group(
-        AutoScalingGroupName=name, MinSize=0, MaxSize=9, Tags=listed, **ANY_SOURCE, **more
+        AutoScalingGroupName="new", MinSize=0, MaxSize=9, Tags=listed, **ANY_SOURCE, **more
     )
+    group = account.fleet.groups.pop("new")
+    group.name = name
+    account.fleet.groups[name] = group
 
 
 def a_hook(account: Account, group: str, name: str, transition: str = "terminating", **more: Any) -> None:
@@ -118,7 +122,7 @@ def steps(account: Account, file: HooksFile) -> tuple[Step, ...]:
 
 # Of any account
 
-CHARACTERS: Final = st.one_of(  # as AWS takes them in the name of a group
+CHARACTERS: Final = st.one_of(  # as the model takes them in the name of a group
     st.characters(codec="utf-8", min_codepoint=32, exclude_characters=":\ufffe\uffff"),
     st.sampled_from("\r\n\t"),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, Final
 
 from usher_simulator.autoscaling.groups import Group
@@ -28,6 +29,8 @@ _KEPT_APART: Final = (
     "SkipZonalShiftValidation",
     "Tags",
 )
+# ASCII 33 to 126 without the colon, as CreateAutoScalingGroup is documented; the model's pattern takes more.
+_NAME: Final = re.compile("[!-9;-~]+")
 PROCESSES: Final = (
     "AZRebalance",
     "AddToLoadBalancer",
@@ -58,6 +61,8 @@ class GroupOperations:
 
     def _create(self, asked: Mapping[str, Any], request_id: str) -> Answer:
         name = asked["AutoScalingGroupName"]
+        if not _NAME.fullmatch(name):
+            raise ApiError("ValidationError", f"Group name {name} is invalid: use ASCII 33 to 126, no colon.")
         self._check_free(name)
         check_new(asked)
         hooks = hooks_of(asked.get("LifecycleHookSpecificationList") or [])

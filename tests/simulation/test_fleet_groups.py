@@ -34,7 +34,7 @@ def test_what_is_unhealthy_is_replaced_once_it_is_in_service_and_not_before() ->
     assert "taken out of service in response to a user health-check" in termination.cause
 
 
-@pytest.mark.parametrize("process", ["Terminate", "HealthCheck", "ReplaceUnhealthy"])
+@pytest.mark.parametrize("process", ["Terminate", "ReplaceUnhealthy"])
 def test_what_is_unhealthy_stays_while_its_replacement_is_suspended(process: str) -> None:  # 2.4
     site = a_site()
     (instance,) = site.instances
@@ -46,6 +46,36 @@ def test_what_is_unhealthy_stays_while_its_replacement_is_suspended(process: str
     site.run()
     assert instance.state == ""
     assert site.states == ["InService"]
+
+
+def test_a_suspended_health_check_is_that_of_aws_and_not_that_of_a_user() -> None:  # 2.4
+    site = a_site(desired=2)
+    by_user, by_ec2 = site.instances
+    site.of_group("SuspendProcesses", ScalingProcesses=["HealthCheck"])
+    site.account.fleet.ec2_terminated(by_ec2.id)
+    site.call("SetInstanceHealth", InstanceId=by_user.id, HealthStatus="Unhealthy")
+    site.run(60)
+    assert (by_user.state, by_ec2.state) == ("", "InService")
+    site.of_group("ResumeProcesses", ScalingProcesses=["HealthCheck"])
+    site.run(60)
+    assert (by_ec2.state, site.states) == ("", ["InService"] * 2)
+
+
+@pytest.mark.parametrize("strategy", ["Rolling", "ReplaceRootVolume"])
+@pytest.mark.parametrize("process", ["InstanceRefresh", "Launch", "Terminate"])
+def test_an_instance_refresh_replaces_nothing_while_a_process_of_it_is_suspended(
+    process: str, strategy: str
+) -> None:  # 2.4
+    site = a_site(desired=2)
+    before = [(instance.id, *instance.states) for instance in site.instances]
+    site.of_group("SuspendProcesses", ScalingProcesses=[process])
+    site.of_group("StartInstanceRefresh", Strategy=strategy)
+    site.run(600)
+    assert [(instance.id, *instance.states) for instance in site.instances] == before
+    site.of_group("ResumeProcesses", ScalingProcesses=[process])
+    site.run(600)
+    (refresh,) = site.of_group("DescribeInstanceRefreshes")["InstanceRefreshes"]
+    assert (refresh["Status"], refresh["PercentageComplete"], len(site.states)) == ("Successful", 100, 2)
 
 
 def test_a_protected_instance_is_not_scaled_in() -> None:  # 9.19
@@ -211,6 +241,18 @@ def test_a_load_balancer_gets_an_instance_after_the_launch_hook_and_loses_it_bef
         assert len(registered) == 1 or site.states == ["Terminating"]
         site.account.clock.step()
     assert registered == [("register", launch.instance_id), ("deregister", launch.instance_id)]
+
+
+def test_what_comes_while_load_balancers_are_suspended_is_not_registered_later_neither() -> None:  # 2.4
+    site = a_site(up(), TargetGroupARNs=["arn:aws:elasticloadbalancing:tg"])
+    site.of_group("SuspendProcesses", ScalingProcesses=["AddToLoadBalancer"])
+    site.complete(site.only)
+    site.of_group("AttachInstances", InstanceIds=["i-0123456789abcdef0"])
+    site.run()
+    assert site.states == ["InService"] * 2
+    site.of_group("ResumeProcesses", ScalingProcesses=["AddToLoadBalancer"])
+    site.run()
+    assert site.account.outside.registered == []
 
 
 # -- describes (9.6) -------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from usher_simulator.autoscaling import moves, refreshing
-from usher_simulator.autoscaling.groups import IN_POOL, Instance
+from usher_simulator.autoscaling.groups import BY_USER, IN_POOL, Instance
 from usher_simulator.autoscaling.launch_settings import launch_members
 from usher_simulator.autoscaling.notifications import REGION
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from usher_simulator.autoscaling.engine import Fleet
     from usher_simulator.autoscaling.groups import Group
 
-_KEEP_THE_UNHEALTHY: Final = frozenset({"Terminate", "HealthCheck", "ReplaceUnhealthy"})
+_KEEP_THE_UNHEALTHY: Final = frozenset({"Terminate", "ReplaceUnhealthy"})
 
 
 def reconcile(fleet: Fleet, group: Group) -> None:
@@ -36,7 +36,12 @@ def reconcile(fleet: Fleet, group: Group) -> None:
 
 
 def _take_out_unhealthy(fleet: Fleet, group: Group) -> bool:
-    unhealthy = [one for one in group.counting if not one.healthy and one.state == "InService"]
+    only_of_users = "HealthCheck" in group.suspended  # whose own health checks go on (aws-facts 2.4)
+    unhealthy = [
+        one
+        for one in group.counting
+        if not one.healthy and one.state == "InService" and (one.health_check == BY_USER or not only_of_users)
+    ]
     for instance in unhealthy:
         why = f"an instance was taken out of service in response to {instance.health_check}"
         fleet.terminate(instance, why, replaced_at_once=True)

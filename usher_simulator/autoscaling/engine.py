@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from usher_simulator.autoscaling import capacity, moves
 from usher_simulator.autoscaling.activities import Activities
+from usher_simulator.autoscaling.groups import BY_USER
 from usher_simulator.autoscaling.lifecycle_actions import EndedBy, Waits
 from usher_simulator.autoscaling.movement import Movement
 from usher_simulator.autoscaling.notifications import written_in_seconds
@@ -97,9 +98,7 @@ class Fleet:
         pooled = instance.state.startswith("Warmed:")
         return self.begin(instance, moves.TERMINATE_FROM_POOL if pooled else moves.TERMINATE, cause)
 
-    def set_health(
-        self, instance: Instance, *, healthy: bool, health_check: str = "a user health-check"
-    ) -> None:
+    def set_health(self, instance: Instance, *, healthy: bool, health_check: str = BY_USER) -> None:
         """The health that someone reports. Only what is in service is replaced for it (aws-facts 2.4)."""
         instance.healthy, instance.health_check = healthy, health_check
         if not healthy:

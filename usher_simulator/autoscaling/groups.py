@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 RETAINED: Final = ("Terminating:Retained", "Warmed:Pending:Retained", "Warmed:Terminating:Retained")
 _DO_NOT_COUNT: Final = ("Warmed:", "Terminat", "EnteringStandby", "Standby", "Detaching")
+BY_USER: Final = "a user health-check"
 IN_POOL: Final = ("Warmed:Stopped", "Warmed:Running", "Warmed:Hibernated")
 
 
@@ -70,7 +71,7 @@ class Instance:
     states: list[tuple[datetime, str | None]]  # None: gone
     launched_from: Mapping[str, Any] = field(default_factory=dict)  # type and template, as they are described
     healthy: bool = True
-    health_check: str = "a user health-check"  # who last spoke of its health, as causes have it
+    health_check: str = BY_USER  # who last spoke of its health, as causes have it
     protected: bool = False
     move: OngoingMove | None = None
     volume_is_new: bool = True

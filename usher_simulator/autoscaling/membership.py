@@ -128,7 +128,7 @@ class MembershipOperations:
         def arrive() -> None:
             if instance.state == "Pending" and instance.move is None:
                 fleet.movement.enter(instance, "InService")
-                fleet.outside.register(fleet.groups[instance.group], instance.id)
+                fleet.movement.register(instance)
                 fleet.activities.end(activity, "Successful")
 
         fleet.clock.at(fleet.clock() + fleet.latencies.replace, arrive)

@@ -60,6 +60,12 @@ class Movement:
             self._cut_off(move)
             self._proceed(instance, move)
 
+    def register(self, instance: Instance) -> None:
+        """With its load balancers; one that comes while that is suspended never is (aws-facts 2.4)."""
+        group = self._fleet.groups[instance.group]
+        if "AddToLoadBalancer" not in group.suspended:
+            self._outside.register(group, instance.id)
+
     def enter(self, instance: Instance, state: str | None) -> None:
         """A lifecycle state from now on; None: the instance is gone."""
         instance.states.append((self._clock(), state))
@@ -141,7 +147,7 @@ class Movement:
             return
         self.enter(instance, _place_of(group, kind))
         if kind.is_launch and kind.destination == "AutoScalingGroup":
-            self._outside.register(group, instance.id)
+            self.register(instance)
         status_code = "MidTerminatingLifecycleAction" if held and not kind.is_launch else "InProgress"
         self._tell_outcome(instance, move, Outcome(status_code=status_code))
         self._fleet.after_a_move(group)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from usher_simulator.autoscaling.groups import Group, Instance, Refresh
 
 _MIN_HEALTHY_PERCENTAGE: Final = 90
+_KEEP_THE_REST: Final = frozenset({"InstanceRefresh", "Launch", "Terminate"})  # while one is suspended
 _ENDS: Final = {  # status that an active one has: the status of its end, and its event
     "InProgress": ("Successful", "Succeeded"),
     "Cancelling": ("Cancelled", "Cancelled"),
@@ -65,6 +66,8 @@ def advance(fleet: Fleet, group: Group, refresh: Refresh) -> None:
     batch = left(group, refresh)[: _size(group, refresh.preferences)]
     if not batch:
         end(fleet, group, refresh)
+    if group.suspended.keys() & _KEEP_THE_REST:
+        return
     for instance in batch:
         if refresh.replaces_volumes:
             fleet.replace_root_volume(instance)

@@ -78,6 +78,27 @@ def test_an_instance_refresh_replaces_nothing_while_a_process_of_it_is_suspended
     assert (refresh["Status"], refresh["PercentageComplete"], len(site.states)) == ("Successful", 100, 2)
 
 
+@pytest.mark.parametrize("how", ["out of standby", "attached"])
+def test_what_comes_in_when_the_group_has_enough_is_scaled_in_again(how: str) -> None:
+    """Also where the only look at the capacity comes before it is in service."""
+    site = a_site(desired=1)
+    (instance,) = site.instances
+    site.of_group("EnterStandby", InstanceIds=[instance.id], ShouldDecrementDesiredCapacity=True)
+    site.run(60)
+    if how == "attached":
+        site.of_group("DetachInstances", InstanceIds=[instance.id], ShouldDecrementDesiredCapacity=False)
+        site.run(60)
+    site.of_group("SetDesiredCapacity", DesiredCapacity=0)
+    site.run(0.2)
+    site.of_group("ExitStandby" if how == "out of standby" else "AttachInstances", InstanceIds=[instance.id])
+    site.run(0.1)
+    site.of_group("SetDesiredCapacity", DesiredCapacity=0)
+    site.run(0.3)
+    assert site.states == ["Pending"]
+    site.run(60)
+    assert site.states == []
+
+
 def test_a_protected_instance_is_not_scaled_in() -> None:  # 9.19
     site = a_site(NewInstancesProtectedFromScaleIn=True)
     site.scale(0)

@@ -106,6 +106,15 @@ def test_an_abandoned_termination_from_the_pool_is_retained_by_policy() -> None:
     assert site.states == ["Warmed:Terminating:Retained"]
 
 
+def test_a_pool_follows_the_maximum_of_its_group() -> None:  # 2.8
+    site = a_site(desired=1, MaxSize=3)
+    site.of_group("PutWarmPool")
+    for most in (3, 5, 2):
+        site.of_group("UpdateAutoScalingGroup", MaxSize=most)
+        site.run(60)
+        assert sorted(site.states) == ["InService", *["Warmed:Stopped"] * (most - 1)]
+
+
 def test_a_pool_that_is_deleted_goes_with_its_last_instance() -> None:
     site = pool_to_ec2(down())
     assert "ScalingActivityInProgress" in site.refused("PutWarmPool", AutoScalingGroupName=GROUP)

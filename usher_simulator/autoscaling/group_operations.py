@@ -116,6 +116,8 @@ class GroupOperations:
                 f"max: {group.max_size}, desired: {group.desired} changing the desired capacity "
                 f"from {before[2]} to {group.desired}",
             )
+        elif group.pool is not None:
+            self._fleet.wish(group, "")  # a warm pool fills a group up to its maximum
         return {}
 
     def _delete(self, asked: Mapping[str, Any], _: str) -> Answer:

@@ -130,6 +130,7 @@ class MembershipOperations:
                 fleet.movement.enter(instance, "InService")
                 fleet.movement.register(instance)
                 fleet.activities.end(activity, "Successful")
+                fleet.after_a_move(fleet.groups[instance.group])
 
         fleet.clock.at(fleet.clock() + fleet.latencies.replace, arrive)
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
-import boto3
 from botocore.config import Config
 from botocore.session import Session
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    import boto3
 
 # botocore sends loopback traffic to the proxy of HTTP_PROXY too, and takes no endpoint where FIPS is wanted.
 DIRECT: Final = Config(proxies={}, use_fips_endpoint=False, use_dualstack_endpoint=False)
@@ -31,6 +32,8 @@ def own_client(service: str, url: str, region: str, config: Config | None = None
 @cache
 def _session() -> boto3.Session:
     """One for all, as boto3's default session is: it reads the models of the services once."""
+    import boto3  # noqa: PLC0415 - a replay has botocore alone
+
     return boto3.Session(botocore_session=without_profile())
 
 

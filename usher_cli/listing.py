@@ -96,7 +96,7 @@ def selection_options(command: Callable[..., None]) -> Callable[..., None]:
             show_default=True,
             type=click.IntRange(min=1),
             metavar="NUMBER",
-            help="Show at most this many actions.",
+            help="Show at most this many actions. `watch` shows all of them in a pipe or with --json.",
         ),
         click.option("--hook", metavar="GLOB", help="Only these hooks; * matches any text."),
         click.option("--group", metavar="GLOB", help="Only these groups; * matches any text."),

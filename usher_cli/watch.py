@@ -216,10 +216,8 @@ def _troubles(page: Mapping[str, Any]) -> Sequence[str]:
 
 
 def _rest(page: Mapping[str, Any]) -> Iterator[str]:
-    more = page["open"] - len(page["actions"])
     if page["more"]:
-        are = "action is" if more == 1 else "actions are"
-        yield f"{more} more open {are} not shown; --limit {page['open']} shows all."
+        yield f"Only the {len(page['actions'])} nearest are shown; --limit {page['open']} shows all."
 
 
 def _as_it_stands(

@@ -191,7 +191,7 @@ class Release:
         return ours
 
     def _leave_alone(self, record: Enrolled) -> None:
-        error = CallRefused("someone else put a hook of this name")
+        error = LookupError("someone else put a hook of this name")  # nothing was refused
         self._tell(error, f"hook {record.hook} of {record.group} was left alone", {})
         self._is_forgotten(record)
 

@@ -373,11 +373,11 @@ def test_watch_keeps_to_what_it_once_told_of_until_it_is_closed(deployed: Memory
     ]
 
 
-def test_watch_on_a_terminal_says_how_many_more_are_open(deployed: MemoryStack) -> None:
+def test_watch_on_a_terminal_says_that_more_are_open(deployed: MemoryStack) -> None:
     some_actions(deployed)
-    more = "1 more open action is not shown; --limit 3 shows all."
+    more = "Only the 2 nearest are shown; --limit 3 shows all."
     assert more in drawn_at(deployed, 200, replace(ALL, limit=2))
-    assert not any("more open" in line for line in drawn_at(deployed, 200))
+    assert not any("are shown" in line for line in drawn_at(deployed, 200))
 
 
 def test_watch_with_json_prints_one_object_for_each_change(deployed: MemoryStack) -> None:

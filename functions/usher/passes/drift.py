@@ -46,16 +46,15 @@ class Drift:
     known: dict[str, int]  # by group: how many of its hooks had drifted when they were last read
 
     def run(self, scene: Scene, number: int, next_slot: NextSlot, passed_over: PassedOver) -> None:
-        """A few groups in each pass: those with open actions come round sooner."""
+        """A few groups in each pass: what drifted at once again, and those with open actions sooner."""
         waiting = scene.open_waits.groups
         in_use = sorted(name for name in scene.groups if name in waiting)
         idle = sorted(name for name in scene.groups if name not in waiting)
         for gone in self.known.keys() - scene.groups.keys():
             del self.known[gone]
-        for name in (
-            *share(in_use, MOST_HOOKS_IN_USE, number),
-            *share(idle, MOST_HOOKS_IDLE, number),
-        ):
+        drifted = sorted(name for name, count in self.known.items() if count)
+        turns = ((drifted, MOST_HOOKS_IDLE), (in_use, MOST_HOOKS_IN_USE), (idle, MOST_HOOKS_IDLE))
+        for name in dict.fromkeys(name for names, most in turns for name in share(names, most, number)):
             with passed_over.on(name):
                 live = read_hooks(self.live, self.store, name, next_slot)
                 self.known[name] = self._tell_drift(scene.groups[name], live)

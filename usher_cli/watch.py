@@ -137,9 +137,9 @@ def watch(
 ) -> None:
     """Follow the open actions until Ctrl-C.
 
-    On a terminal: the table of `usher list`, refreshed. Piped: a line for each change; with --json
-    one object per line. Piped it follows all of them; with --limit each one, until it is closed, that
-    was once among so many of the nearest expiry.
+    On a terminal: the table of `usher list`, refreshed. In a pipe: a line for each change, or with --json
+    an object. There it follows all open actions; with --limit those that were among the nearest, each until
+    it is closed.
     """
     selection = _selection(group, hook, limit, as_json=as_json)
     _watch(OneAccount(of=account, selection=selection), interval, as_json=as_json)

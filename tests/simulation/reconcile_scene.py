@@ -291,6 +291,16 @@ def all_lost(_: Mapping[str, Any]) -> bool:
     return True
 
 
+def of_named_groups(many: int, *, size: int) -> Scene:
+    """Groups with a launch hook, each named by the file, and so many instances on their way into each."""
+    names = [f"web-{number:02}" for number in range(many)]
+    scene = Scene(*(a_hook(group=name) for name in names))
+    for name in names:
+        scene.create(name, a_hook(), size=size)
+    scene.run(1)
+    return scene
+
+
 def lost(*, minutes: float, size: int = 1, **changes: Any) -> Scene:
     """A group with a launch hook whose notifications are all lost, after so many minutes."""
     hook = a_hook(**changes)

@@ -19,6 +19,7 @@ from tests.simulation.reconcile_scene import (
     a_hook,
     all_lost,
     lost,
+    of_named_groups,
 )
 from usher.passes.drift import MOST_HOOKS_IDLE, MOST_HOOKS_IN_USE
 from usher.ports.errors import CallRefused
@@ -47,11 +48,7 @@ def test_a_quiet_pass_over_many_groups_costs_few_calls() -> None:
 
 def test_a_pass_over_known_waits_costs_no_call_for_an_instance() -> None:
     """20 groups by name with ten waiting instances each: one page, and the hooks of five groups."""
-    names = [f"web-{number:02}" for number in range(20)]
-    scene = Scene(*(a_hook(group=name) for name in names))
-    for name in names:
-        scene.create(name, a_hook(), size=10)
-    scene.run(1)
+    scene = of_named_groups(20, size=10)
     assert len(scene.store.actions()) == 200
     calls = calls_of_a_pass(scene)
     assert (calls.count(GROUPS), calls.count(HOOKS), len(calls)) == (1, MOST_HOOKS_IN_USE, 6)

@@ -20,6 +20,7 @@ from tests.simulation.reconcile_scene import (
     Scene,
     a_hook,
     all_lost,
+    of_named_groups,
 )
 from usher.core.action import Outcome, Phase
 from usher.ports.errors import CallRefused
@@ -302,16 +303,6 @@ def test_what_fell_to_its_default_is_counted_though_its_event_came_first() -> No
     assert scene.recorder.counts["Defaulted"] == 1
 
 
-def of_forty_idle_groups() -> Scene:
-    """Of whose hooks each pass describes two."""
-    names = [f"web-{number:02}" for number in range(40)]
-    scene = Scene(*(a_hook(group=name) for name in names))
-    for name in names:
-        scene.create(name, a_hook(), size=0)
-    scene.run(1)
-    return scene
-
-
 def drifts_of_passes(scene: Scene, passes: int) -> list[int]:
     """How many hooks each of the next passes counts as drifted."""
     counted: list[int] = []
@@ -324,7 +315,7 @@ def drifts_of_passes(scene: Scene, passes: int) -> list[int]:
 
 def test_a_hook_that_drifted_among_forty_idle_groups_is_counted_in_each_pass_once_it_was_seen() -> None:
     """The alarm is off again in a minute without a count: it would say that the drift is over."""
-    scene = of_forty_idle_groups()
+    scene = of_named_groups(40, size=0)
     scene.put_by_hand("gate", "web-07", HeartbeatTimeout=300)
     counted = drifts_of_passes(scene, 60)
     unseen = counted.index(1)
@@ -336,7 +327,7 @@ def test_a_hook_that_drifted_among_forty_idle_groups_is_counted_in_each_pass_onc
 
 @pytest.mark.parametrize("mended", ["put back", "deleted"])
 def test_a_drift_is_counted_no_more_once_its_hook_is_well_or_its_group_is_gone(mended: str) -> None:
-    scene = of_forty_idle_groups()
+    scene = of_named_groups(40, size=0)
     scene.put_by_hand("gate", "web-07", HeartbeatTimeout=300)
     assert drifts_of_passes(scene, 40)[-1] == 1
     if mended == "deleted":
@@ -349,7 +340,7 @@ def test_a_drift_is_counted_no_more_once_its_hook_is_well_or_its_group_is_gone(m
 
 
 def test_a_pass_that_auto_scaling_cuts_short_counts_the_drift_that_is_known() -> None:
-    scene = of_forty_idle_groups()
+    scene = of_named_groups(40, size=0)
     scene.put_by_hand("gate", "web-07", HeartbeatTimeout=300)
     assert drifts_of_passes(scene, 40)[-1] == 1
     scene.fault = lambda request: THROTTLED if request.operation == GROUPS else None

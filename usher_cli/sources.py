@@ -55,7 +55,7 @@ class Access:
 
 def found_in(path: str, access: Access) -> list[Found]:
     """All that is in a path. If there is nothing, say so on stderr."""
-    if path == "-" and sys.__stdin__ is None:
+    if path == "-" and sys.__stdin__ is None:  # sys.stdin is an empty one then, for questions
         raise click.UsageError("Standard input (-) is closed.")
     found = list(_remote(path, access)) if remote.is_remote(path) else list(traffic.read((path,)))
     if not found:

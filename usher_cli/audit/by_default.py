@@ -129,8 +129,11 @@ def _excuse(told: Told, expired_at: datetime, evaluations: Evaluations) -> str |
         return "its policy let go before that, and its evaluation came too late"
     margin = deadlines.usual_margin(action.hook.heartbeat_timeout)
     tried = _tries(told, expired_at - 2 * margin, expired_at)
-    is_last = tried and (len(tried) > 1 or tried[-1].sent_at > expired_at - _LAST_TRY)
-    if is_last or (tried and not evaluations.others_accepted(told, tried[-1].sent_at, expired_at)):
+    if tried and (
+        len(tried) > 1
+        or tried[-1].sent_at > expired_at - _LAST_TRY
+        or not evaluations.others_accepted(told, tried[-1].sent_at, expired_at)
+    ):
         answers = ", ".join(dict.fromkeys(call.kind for call in tried))
         return f"Auto Scaling accepted no call in time ({answers})"
     return None

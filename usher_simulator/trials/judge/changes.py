@@ -56,9 +56,8 @@ class ChangesHarmNobody(Checker):
         for name in sorted(wanted - set(group.hooks)):
             self.broken(f"hook {name} of {group.name} is in the file, and does not stand")
         for name in sorted((ours & set(group.hooks)) - wanted):
-            if self._may_be_theirs(group, name):
-                continue
-            self.broken(f"hook {name} of {group.name} is not in the file, and stands still")
+            if not self._may_be_theirs(group, name):
+                self.broken(f"hook {name} of {group.name} is not in the file, and stands still")
 
     def _may_be_theirs(self, group: Group, name: str) -> bool:
         """Whether others have changed a hook that notifies nobody: nothing shows any more whose it is."""

@@ -41,8 +41,8 @@ variable "stack" {
 data "aws_partition" "here" {}
 data "aws_region" "here" {}
 
-# A key has the stack and the hash of its file. An old file is deleted after the update only: a rollback
-# needs it, and so might another stack with the same bucket.
+# A key has the hash of its file. An old file is deleted after the update only: a rollback needs it. It has
+# the stack, too, so that none deletes what another stack with the same bucket needs.
 resource "aws_s3_object" "code" {
   bucket = var.bucket
   key    = "usher/${var.stack}/${filesha256(var.code)}.zip"

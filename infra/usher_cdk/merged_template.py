@@ -24,8 +24,8 @@ def merged(template: Template, without: Template, with_option: Template, conditi
 def ordered(resources: Template) -> None:
     """What depends on a resource under a condition: DependsOn takes no function, but Metadata does.
 
-    A reference from there counts as a dependence: CloudFormation makes the resource before, and deletes
-    it after.
+    A reference from there orders as DependsOn does: the resource is made before, and deleted after. That
+    Fn::If may stand in Metadata is documented; that it orders is what users of CloudFormation report.
     """
     for each in resources.values():
         conditions = {name: resources[name].get("Condition") for name in each.get("DependsOn", ())}

@@ -31,7 +31,7 @@ PARAMETERS: Final[dict[str, dict[str, Any]]] = {
         r"(arn:[a-z0-9-]+:events:[a-z0-9-]+:\d{12}:event-bus/[A-Za-z0-9_./-]{1,256})?",
     ),
     "KeyArn": _text(
-        "The KMS key for data at rest, if any: docs/install.md. It cannot be changed while instances wait.",
+        "The KMS key for data at rest, if any: docs/install.md. Do not change it while instances wait.",
         r"(arn:[a-z0-9-]+:kms:[a-z0-9-]+:\d{12}:key/\S+)?",
     ),
     "LogRetentionDays": {

@@ -277,6 +277,26 @@ def test_of_several_ends_the_last_one_counts(is_restored: bool, claims: int) -> 
 
 
 @pytest.mark.parametrize(
+    ("is_restored", "claims"),
+    [
+        pytest.param(False, 1, id="each is to be told"),
+        pytest.param(True, 0, id="a restored table lost the first record: seed 11"),
+    ],
+)
+def test_a_forged_notice_came_again_after_the_table_was_restored(is_restored: bool, claims: int) -> None:
+    scene = Trial(1).scene
+    checker, recorded = Explained(scene), an_action(token="FORGED").noted(START, "notified", "by sqs")
+    checker.stored(None, recorded, None)
+    scene.memory.open(recorded, None)
+    scene.restored_at = START if is_restored else None
+    for _ in range(2):
+        checker.acknowledged(json.dumps({"LifecycleTransition": "any", "LifecycleActionToken": "FORGED"}))
+    checker.finished()
+
+    assert [each.text for each in scene.violations] == ["2 notices came, 1 are told"] * claims
+
+
+@pytest.mark.parametrize(
     ("is_settled", "gone_since"),
     [
         pytest.param(True, None, id="the update that brings it back has ended"),

@@ -53,8 +53,10 @@ def draw_hooks(random: Dice) -> Data:
 
 def selecting(random: Dice, data: Data) -> Data:
     """The same file; some hooks choose their groups by a glob for all jobs, or by the tag of a group."""
-    by_glob = not any(hook["group"] == "jobs-b" for hook in data["hooks"]) and random.chance(0.6)
+    by_glob = any(hook["group"] == "jobs-a" for hook in data["hooks"]) and random.chance(0.7)
     by_tag = {group for group in _GROUPS if random.chance(0.3)}
+    if by_glob:  # which chooses jobs-b, too: hooks of its own would have the same names
+        data["hooks"] = [hook for hook in data["hooks"] if hook["group"] != "jobs-b"]
     for hook in data["hooks"]:
         if hook["group"] == "jobs-a" and by_glob:
             hook["group"] = "jobs-*"
@@ -299,7 +301,7 @@ def _give_and_take(random: Dice, data: Data, former: Sequence[Data]) -> None:
                 hooks.append(json.loads(json.dumps(hook)))
                 known.add(_name_of(hook))
     for hook in hooks:
-        if hook["group"] == "jobs-*" and random.chance(0.7):
+        if hook["group"] == "jobs-*" and random.chance(0.9):
             hook["group"] = "jobs-a"
 
 

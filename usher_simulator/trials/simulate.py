@@ -164,7 +164,7 @@ def _conclude(totals: Totals, first: int) -> int:
     print(totals)  # noqa: T201 - what the command is for
     mix = ", ".join(f"{count} {kind}" for kind, count in sorted(totals.hooks.items()))
     print(f"hooks: {mix}")  # noqa: T201 - as above
-    shares = sorted((f"{what} {seeds / totals.seeds:.0%}" for what, seeds in totals.happened.items()))
+    shares = sorted((f"{what} {seeds / totals.seeds:.1%}" for what, seeds in totals.happened.items()))
     print(f"of the seeds: {', '.join(shares)}")  # noqa: T201 - as above
     failed = len(totals.failed)
     verdict = f"{failed} violations" if failed else "no violation"

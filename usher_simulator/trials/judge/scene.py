@@ -122,13 +122,16 @@ class Scene:
         self.happened.add("table restored")
 
     def _is_forgotten(self, action_id: str) -> bool:
-        """Whether something may have been stored of its instance's waits that was lost."""
+        """Whether something may have been stored of it, or of its instance's waits, that was lost.
+
+        Of a wait that never was (a forged notice) nothing shows since when it has a record.
+        """
         action = self.memory.load(action_id)
         if self.restored_at is None or action is None:
             return self.restored_at is not None
         own = self.waits.of_token(action.token) if action.token else None
         waits = [own] if own else self.waits.of_instance(action.instance_id)
-        return any(one.started_at < self.restored_at for one in waits)
+        return not waits or any(one.started_at < self.restored_at for one in waits)
 
     def action_of(self, parameters: Mapping[str, Any]) -> Action | None:
         """The record that a call is about: of its token, or the newest of its instance and hook."""

@@ -21,6 +21,7 @@ from usher.core.hook_items import FileInForce
 from usher.hooks_source import VersionsInEffect
 from usher.ports.errors import Unavailable
 from usher_cli.apply import applying
+from usher_cli.apply.rights import LISTS
 from usher_cli.plan.steps import targets
 from usher_hooksfile import load
 from usher_simulator.autoscaling.account import an_account
@@ -381,6 +382,31 @@ def test_a_right_that_the_stack_of_another_maker_lacks_is_added_by_that(
         f"Error: hooks.yaml: policy p needs {FUNCTION}:ready, which FunctionArns of the stack does not have: "
         f"add it to FunctionArns by what made the stack ({maker}), and then apply the file."
     )
+
+
+@pytest.mark.parametrize(
+    ("written", "becomes", "needs"),
+    [
+        (
+            "until: []",
+            "until: [ecs: active]",
+            "policy p: an installed Usher may not list ECS clusters: give it a cluster",
+        ),
+        (
+            "policy: p",
+            "policy: p, notify: lambda, heartbeat_timeout: 10m",
+            "hook gate on web: Auto Scaling may not invoke an installed Usher: it takes no notify: lambda",
+        ),
+    ],
+)
+def test_what_an_installed_stack_is_never_granted_is_refused(
+    stack: Stack, file: Path, written: str, becomes: str, needs: str
+) -> None:
+    file.write_text(a_file("until: []").replace(written, becomes))
+    stack.parameters = dict.fromkeys(LISTS.values(), "*")
+    assert refused(stack.usher("apply", *YES)) == f"Error: hooks.yaml: {needs}."
+    stack.parameters = {}  # of the CDK: the file of the app has brought its rights
+    assert stack.usher("apply", *YES).exit_code == 0
 
 
 def test_a_named_group_without_the_tag_is_refused_and_one_of_a_glob_is_shown(file: Path) -> None:

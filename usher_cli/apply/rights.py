@@ -7,11 +7,13 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Final
 
 from usher.core.conditions.probe import Probe
+from usher.core.policy import Channel
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from usher.core.policy import Configuration
+    from usher.core.conditions.probe import Permission
+    from usher.core.policy import Configuration, Policy
 
 LISTS: Final = {  # of resources that conditions may use, by what their ARNs have
     ":function:": "FunctionArns",
@@ -34,11 +36,12 @@ class Rights:
     other_maker: str = ""  # who made the stack, if not `usher install`
 
     def lacking(self, configuration: Configuration) -> Iterator[str]:
-        """What a policy needs and no list has: a line each, with what to do."""
+        """What the file needs and the stack may not: a line each, with what to do."""
+        if not self.parameters.keys().isdisjoint(LISTS.values()):
+            yield from _of_no_installed_stack(configuration)
         told: set[tuple[str, str]] = set()
         for policy in configuration.policies.values():
-            probes = [leaf for leaf in policy.leaves if isinstance(leaf, Probe)]
-            needed = [arn for probe in probes for each in probe.permissions for arn in each.resources]
+            needed = [arn for each in _permissions(policy) for arn in each.resources]
             for arn, parameter in self._listed(needed):
                 if (arn, parameter) not in told and not self._covers(parameter, arn):
                     told.add((arn, parameter))
@@ -63,3 +66,20 @@ class Rights:
     def _covers(self, parameter: str, arn: str) -> bool:
         listed = self.parameters[parameter].split(",")
         return any(fnmatchcase(arn, each.strip()) for each in listed if each.strip())
+
+
+def _permissions(policy: Policy) -> list[Permission]:
+    return [each for leaf in policy.leaves if isinstance(leaf, Probe) for each in leaf.permissions]
+
+
+def _of_no_installed_stack(configuration: Configuration) -> Iterator[str]:
+    """What the installed template grants by no parameter."""
+    for policy in configuration.policies.values():
+        if any("ecs:ListClusters" in each.actions for each in _permissions(policy)):
+            yield f"policy {policy.name}: an installed Usher may not list ECS clusters: give it a cluster"
+    for hook in configuration.hooks:
+        if hook.notify is Channel.LAMBDA:
+            yield (
+                f"hook {hook.name} on {hook.group}: Auto Scaling may not invoke an installed Usher: "
+                "it takes no notify: lambda"
+            )

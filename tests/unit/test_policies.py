@@ -129,7 +129,7 @@ def test_the_others_may_what_a_reader_may(kind: str) -> None:
 
 
 def test_a_reader_changes_nothing() -> None:
-    reads = re.compile(r"\w+:(BatchGet|Describe|Get|List|Query|Scan)\w*|kms:Decrypt")
+    reads = re.compile(r"\w+:(BatchGet|Describe|FilterLog|Get|List|Query|Scan)\w*|kms:Decrypt")
     assert [action for action in allowed("reader", "--key-arn", KEY) if not reads.fullmatch(action)] == []
 
 
@@ -145,6 +145,24 @@ def test_an_operator_signals_and_forges_no_event_of_another_kind() -> None:
     assert puts["Condition"] == {"StringEquals": {"events:source": "usher.signal"}}
 
 
+OPERATIONS: Final = (Path(__file__).parents[2] / "docs" / "operations.md").read_text(encoding="utf-8")
+OF_WHO_OWNS_THE_ACCOUNT: Final = {  # as the page says there
+    "autoscaling:SetDesiredCapacity",
+    "cloudformation:DetectStackDrift",
+    "lambda:PutFunctionConcurrency",
+}
+OTHERWISE: Final = {"logs:Tail": "logs:FilterLogEvents", "lambda:Invoke": "lambda:InvokeFunction"}
+
+
+def test_an_operator_may_what_the_runbooks_have_done_by_hand() -> None:
+    """The commands of the page, and those that `usher list --offline` prints."""
+    commands = re.findall(r"\baws ([a-z0-9-]+) ([a-z-]+)", OPERATIONS)
+    actions = {f"{service}:{name.title().replace('-', '')}" for service, name in commands}
+    needed = {OTHERWISE.get(action, action) for action in actions}
+    assert "autoscaling:RecordLifecycleActionHeartbeat" in needed
+    assert needed - allowed("operator") == OF_WHO_OWNS_THE_ACCOUNT
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_has_no_resource_in_iam_is_all_that_is_granted_on_everything(kind: str) -> None:
     """By IAM's service authorization reference; event source mappings are bound by their function."""
@@ -153,5 +171,6 @@ def test_what_has_no_resource_in_iam_is_all_that_is_granted_on_everything(kind: 
     describes = re.compile(
         r"(autoscaling|ec2|cloudwatch):Describe\w+|sts:GetCallerIdentity|logs:Describe(LogGroups|ResourcePolicies)"
         r"|sns:(Unsubscribe|(Get|Set)SubscriptionAttributes)"
+        r"|lambda:(GetAccountSettings|ListEventSourceMappings)|scheduler:ListSchedules"
     )
     assert [action for action in free if not describes.fullmatch(action)] == []

@@ -25,6 +25,10 @@ _DESCRIBES: Final = (
     "cloudwatch:DescribeAlarms",
     "ec2:DescribeInstances",
     "sts:GetCallerIdentity",
+    # What the runbooks look at besides.
+    "lambda:GetAccountSettings",
+    "lambda:ListEventSourceMappings",
+    "scheduler:ListSchedules",
 )
 
 
@@ -61,20 +65,24 @@ class Names:
 
 
 def reader(names: Names) -> list[Statement]:
-    """For list, show, retained, watch, history, report, audit, export, plan, init, config and status."""
+    """For list, show, retained, watch, history, report, audit, export, plan, init, config, status; logs."""
     statements = [
         _allow(_of("cloudformation", "DescribeStacks", "ListStackResources"), [names.stack_arn]),
         # Which of a StackSet's names it is, a list of all stacks tells.
         *([_allow(["cloudformation:DescribeStacks"], ["*"])] if "*" in names.stack else []),
         _allow(_of("dynamodb", *_READS_TABLE), names.table_arns),
         _allow(["lambda:GetFunctionConfiguration"], [names.here("lambda", f"function:{names.stack}-*")]),
+        _allow(["logs:FilterLogEvents"], [names.here("logs", f"log-group:{names.stack}-*")]),
         _allow(_DESCRIBES, ["*"]),  # IAM knows no resource of most of them
     ]
     return [*statements, *_key(names, "kms:Decrypt")]
 
 
 def operator(names: Names) -> list[Statement]:
-    """Besides, for signal, hold, extend, complete, release, pause, resume, redrive; not for `usher apply`."""
+    """Besides, for signal, hold, extend, complete, release, pause, resume, redrive; not for `usher apply`.
+
+    And for what is done by hand while Usher fails: the commands of `usher list --offline`, and the sweep.
+    """
     statements = [
         _allow(["dynamodb:PutItem", "dynamodb:ConditionCheckItem"], names.table_arns[:1]),
         {
@@ -94,9 +102,14 @@ def operator(names: Names) -> list[Statement]:
         _allow(["events:PutEvents"], [names.here("events", "event-bus/default")])
         | {"Condition": {"StringEquals": {"events:source": "usher.signal"}}},
         _allow(
-            ["autoscaling:TerminateInstanceInAutoScalingGroup"],
+            _of(
+                "autoscaling",
+                *("CompleteLifecycleAction", "RecordLifecycleActionHeartbeat"),
+                "TerminateInstanceInAutoScalingGroup",
+            ),
             [names.here("autoscaling", "autoScalingGroup:*:autoScalingGroupName/*")],
         ),
+        _allow(["lambda:InvokeFunction"], [names.here("lambda", f"function:{names.stack}-SweepFunction*")]),
     ]
     return [*reader(names), *statements, *_key(names, "kms:GenerateDataKey")]
 

@@ -147,11 +147,48 @@ def with_closed_actions(deployed: Deployed) -> None:
     deployed.records.open(action, None)
 
 
+# F is a hooks file.
+IN_THE_TABLE: Final[list[tuple[str, ...]]] = [
+    *(words for of_kind in COMMANDS.values() for words in of_kind),
+    ("plan", "F"),
+    ("apply", "F", "--ahead", "--yes", *WHY),
+    ("config", "history"),
+    ("retained",),
+]
+FOR_EVERYONE: Final = {"sts:GetCallerIdentity"}  # aws: it needs no permission
+HOOKS: Final = """\
+version: 1
+policies: {wait: {until: [{signal: done}], give_up_after: 20m}}
+hooks: [{name: drain, group: "*", transition: terminating, heartbeat_timeout: 5m, policy: wait}]
+"""
+
+
+@pytest.mark.parametrize("words", IN_THE_TABLE, ids=" ".join)
+def test_the_table_of_permissions_names_every_call_of_a_command(
+    moto: None,  # noqa: ARG001 - as above
+    calls: set[str],
+    words: tuple[str, ...],
+    tmp_path: Path,
+) -> None:
+    hooks = tmp_path / "hooks.yaml"
+    hooks.write_text(HOOKS, encoding="utf-8")
+    deployed = deploy()
+    with_an_action(deployed)
+    calls.clear()
+    deployed.usher(*(str(hooks) if word == "F" else word for word in words))
+    command = " ".join(words[:2]) if "--offline" in words else words[0]
+    assert calls
+    assert calls - named_for(command) - FOR_EVERYONE == set()
+
+
 def named_for(command: str) -> set[str]:
     """The actions in the row of a command; a name without a service has that of the one before."""
     text = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
-    (row,) = [line for line in text.splitlines() if re.match(rf"\| [^|]*`{command}`[^|]* \| `cloud", line)]
+    table = text.partition("\n### Permissions of the commands\n")[2].partition("\n## ")[0]
+    (row,) = [line for line in table.splitlines() if re.match(rf"\| [^|]*`{command}`[^|]* \|", line)]
     found: set[str] = set()
+    for other in re.findall(r"those of `([a-z]+)`", row):
+        found |= named_for(other)
     service = ""
     for name in re.findall(r"`([A-Za-z:]+)`", row.split("|")[2]):
         service, _, action = name.rpartition(":") if ":" in name else (service, "", name)
@@ -208,3 +245,4 @@ def test_every_call_of_status_is_allowed_to_a_reader(cloud: Cloud) -> None:
     asked = {action for call in cloud.called for action in asked_of_iam(*call)} | of_cloudformation(cloud)
     assert {"dynamodb:GetItem", "lambda:GetFunctionConfiguration", "cloudwatch:DescribeAlarms"} <= asked
     assert asked - allowed("reader") == set()
+    assert asked - FOR_EVERYONE == named_for("status")

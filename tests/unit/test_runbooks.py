@@ -1,4 +1,4 @@
-"""The runbooks of docs/operations.md: each name that they look up is one resource of the template."""
+"""The runbooks and metrics of docs/operations.md: what they name is in the template and in the code."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from typing import Any, Final
 import jmespath
 import pytest
 
+from tests.alarms import alarms
 from tests.bare_clone import ROOT
+from usher.aws.telemetry import _SECONDS, ALARM_OF, NAMESPACE
+from usher.evaluation.sender import _COUNTED
 
 PAGE: Final = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
 PAGES: Final = "".join(page.read_text(encoding="utf-8") for page in sorted((ROOT / "docs").rglob("*.md")))
@@ -55,3 +58,43 @@ def test_the_runbooks_look_up_logs_and_functions() -> None:
 @pytest.mark.parametrize("name", re.findall(r"--stack-name\s+(\S+)", PAGE))
 def test_the_runbooks_name_the_stack_by_the_variable(name: str) -> None:
     assert name.startswith('"${USHER_STACK:-Usher}"')
+
+
+METRICS: Final = {
+    cells[0].strip("`"): cells[1:]
+    for line in PAGE.partition("\n## Metrics\n")[2].partition("\n## ")[0].splitlines()
+    if line.startswith("| `") and (cells := [cell.strip() for cell in line.split("|")[1:-1]])
+}
+
+
+def counted() -> set[str]:
+    """Every name that a function can count."""
+    found = {*ALARM_OF, *ALARM_OF.values(), *_COUNTED.values()}
+    for file in (ROOT / "functions").rglob("*.py"):
+        text = file.read_text(encoding="utf-8")
+        found |= set(re.findall(r"""\.count\(\s*"([A-Z]\w+)\"""", text))
+        found |= set(re.findall(r"""\bbatch_handler\([^)]*"([A-Z]\w+)"\)""", text))
+    return found
+
+
+def test_the_page_has_each_metric_and_no_other() -> None:
+    assert sorted(METRICS) == sorted(counted())
+    assert {name for name, (unit, *_) in METRICS.items() if unit == "seconds"} == _SECONDS
+
+
+def test_the_page_names_the_alarm_of_each_metric() -> None:
+    of_metric = {alarm.metric[1]: alarm.name for alarm in alarms() if alarm.metric[0] == NAMESPACE}
+    told = {name: re.sub(r"\[(\w+)\].*", r"\1", alarm) for name, (*_, alarm) in METRICS.items() if alarm}
+    assert told == of_metric | {name: of_metric[of] for name, of in ALARM_OF.items()}
+
+
+def test_the_page_names_what_is_on_the_dashboard() -> None:
+    (dashboard,) = [
+        json.dumps(each["Properties"]["DashboardBody"])
+        for each in resources("Usher.json").values()
+        if each["Type"] == "AWS::CloudWatch::Dashboard"
+    ]
+    shown = set(re.findall(rf'{NAMESPACE}[\\"]+,[\\"]+(\w+)', dashboard))
+    told = PAGE.partition("has six graphs:")[2].partition("\n## ")[0]
+    assert shown
+    assert set(re.findall(r"`(\w+)`", told)) == shown

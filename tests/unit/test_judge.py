@@ -482,6 +482,36 @@ def test_a_condition_must_have_held_for_sure_at_the_moment_that_counts(
 
 
 @pytest.mark.parametrize(
+    ("selects", "claims"),
+    [
+        pytest.param("jobs-*", 1, id="both count together"),
+        pytest.param("jobs-a", 0, id="a narrowed hook starts a new count: seed 1990"),
+    ],
+)
+def test_results_count_with_those_of_the_same_selection(selects: str, claims: int) -> None:
+    world = Trial(1)
+    scene = world.scene
+    checker = NeverEarly(scene)
+    for number, group in enumerate(("jobs-*", selects)):
+        policies = {"drain": {"until": [], "give_up_after": "1h"}}
+        deploy(scene, policies, name="drain", group=group, limits={"complete_per_minute": 1})
+        opened = an_action(
+            id=f"action-{number}",
+            token=f"token-{number}",
+            instance_id=f"i-{number:017x}",
+            hook=hook_terms(group="jobs-a", name="drain"),
+            started_at=START,
+        )
+        scene.waits.begin(a_wait(opened, 3600))
+        scene.memory.open(opened, None)
+        checker.stored(None, opened, None)
+        checker.heard(opened, scene.memory.evidence(opened), None)
+        checker.stored(opened, replace(opened, phase=Phase.COMPLETING, result=Result.CONTINUE), None)
+
+    assert len([each for each in scene.violations if "complete_per_minute" in each.text]) == claims
+
+
+@pytest.mark.parametrize(
     ("transition", "destination", "result", "failed"),
     [
         ("launching", "AutoScalingGroup", "ABANDON", True),

@@ -51,7 +51,8 @@ class NeverEarly(CaseChecker):
         self._turns = TurnsTaken()
         self._reopened: set[str] = set()
         self._read_at: dict[tuple[str, int], datetime] = {}
-        self._decided: defaultdict[str, list[tuple[datetime, str]]] = defaultdict(list)  # by hook
+        # By hook, group, and what the hook selects.
+        self._decided: defaultdict[tuple[str, str, str], list[tuple[datetime, str]]] = defaultdict(list)
 
     def read(self, action: Action, invocation: Invocation | None) -> None:
         """An evaluation takes the time before it reads the record."""
@@ -107,7 +108,7 @@ class NeverEarly(CaseChecker):
         ):
             return
         self._check_turns(after, wait, cases, terms)
-        (of_hook := self._decided[wait.hook + " of " + wait.group]).append((now, result))
+        (of_hook := self._decided[wait.hook, wait.group, terms.selected]).append((now, result))
         for name, within, counted in LIMITS:
             most = max((limits.get(name, 10**6) for limits in terms.limits), default=10**6)
             lately = [at for at, each in of_hook if each in counted and at > now - within + _WORK]

@@ -144,6 +144,11 @@ class Terms:
         """The limits of its hook; one without any is an empty one."""
         return [hook.get("limits", {}) for _, hook in self.hooks]
 
+    @property
+    def selected(self) -> str:
+        """The groups that its hook selects: results of a former selection do not count with its own."""
+        return str(sorted({str(hook["group"]) for _, hook in self.hooks}))
+
 
 def terms(deployed: Sequence[InForce], in_force: Sequence[InForce], wait: Wait, tags: Tags) -> Terms:
     """Of an action that is recorded while the files of `in_force` may count, of all `deployed` so far."""

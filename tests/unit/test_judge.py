@@ -482,6 +482,65 @@ def test_a_condition_must_have_held_for_sure_at_the_moment_that_counts(
 
 
 @pytest.mark.parametrize(
+    ("took_s", "claims"),
+    [
+        pytest.param(6, 0, id="it took the time before a read that was slow: seed 2635"),
+        pytest.param(0, 1, id="by then it was done"),
+    ],
+)
+def test_an_evaluation_may_decide_by_the_time_before_it_reads_the_record(took_s: float, claims: int) -> None:
+    world = Trial(1)
+    scene = world.scene
+    checker, by = NeverEarly(scene), Invocation(function="wake", timeout=timedelta(seconds=30))
+    policy = {"until": [{"elapsed": "10s"}], "give_up_after": "20s", "stalled_after": "5s"}
+    deploy(scene, {"drain": policy}, name="drain", group="web")
+    opened = an_action(hook=hook_terms(group="web", name="drain"), started_at=START)
+    scene.waits.begin(a_wait(opened, 3600))
+    scene.memory.open(opened, None)
+    checker.stored(None, opened, None)
+    world.clock.run_until(START + timedelta(seconds=12))
+    by.reads_since = scene.clock() - timedelta(seconds=took_s)
+    checker.read(opened, by)
+    checker.heard(opened, scene.memory.evidence(opened), by)
+    checker.stored(opened, replace(opened, phase=Phase.COMPLETING, result=Result.ABANDON), by)
+
+    assert len(scene.violations) == claims
+
+
+@pytest.mark.parametrize(
+    ("deployed_before", "claims"),
+    [
+        pytest.param(timedelta(seconds=70), 0, id="before a pass gave the hook its policy: seed 2429"),
+        pytest.param(timedelta(hours=3), 1, id="the hook has had the new one for long"),
+    ],
+)
+def test_a_group_that_lost_its_tag_keeps_the_terms_that_its_hook_got(
+    deployed_before: timedelta, claims: int
+) -> None:
+    world = Trial(1)
+    scene = world.scene
+    scene.tags["web"].add(("team", "web"))
+    files = []
+    for patience in ("1h", "2h"):
+        policies: dict[str, Any] = {"drain": {"until": [], "give_up_after": patience}}
+        deploy(scene, policies, name="drain", group={"tags": {"team": "web"}})
+        files += scene.deployed
+    untagged_at = START + timedelta(hours=4)
+    scene.deployed[:] = [files[0], replace(files[1], since=untagged_at - deployed_before)]
+    scene.untagged["web"] = untagged_at
+    world.clock.run_until(untagged_at + timedelta(minutes=10))
+    opened = an_action(
+        started_at=scene.clock(),
+        hook=hook_terms(group="web", name="drain"),
+        policy=configuration.parse(files[0].file).policies["drain"],
+    )
+    scene.waits.begin(a_wait(opened, 3600))
+    OnlyOurs(scene).stored(None, opened, None)
+
+    assert len(scene.violations) == claims
+
+
+@pytest.mark.parametrize(
     ("selects", "claims"),
     [
         pytest.param("jobs-*", 1, id="both count together"),

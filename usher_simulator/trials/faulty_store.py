@@ -61,6 +61,8 @@ class ShakyStore:
 
     def load(self, action_id: str) -> Action | None:
         """See usher.ports.records.Records."""
+        if self._effects.invocation is not None:
+            self._effects.invocation.reads_since = self._effects.clock()
         action = self._effects.of_store(lambda: self._memory.load(action_id), action_id, "load")
         if action is not None:
             self._effects.busy_with(action_id)

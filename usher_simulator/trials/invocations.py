@@ -52,6 +52,7 @@ class Invocation:
     actions: set[str] = field(default_factory=set)  # which it was sent for, or has loaded or stored
     sent_for: frozenset[tuple[str, int]] = frozenset()  # actions and versions of its wake-ups
     faults: int = 0  # that it met
+    reads_since: datetime | None = None  # when it began to read a record, which may take seconds
 
     def __str__(self) -> str:
         """As a trace names it."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
 
 from usher_simulator.trials.judge.scene import HEARTBEAT, Checker
 from usher_simulator.trials.judge.terms import terms
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from usher_simulator.trials.invocations import Invocation
     from usher_simulator.trials.judge.scene import Scene
     from usher_simulator.trials.judge.terms import InForce, Terms
+
+_UNENROLLED: Final = timedelta(hours=2)  # for so long what is down may keep the enrolment from a new file
 
 
 class WaitChecker(Checker):
@@ -59,14 +62,16 @@ class WaitChecker(Checker):
     def _files_for(self, group: str, hook: str) -> list[InForce]:
         """The files under which a hook of a group may begin a record now.
 
-        A group that has lost its tag keeps the hook for a while, on its way out, with the terms of then. One
-        by tags that comes back is on its way out until the update that brings it has ended.
+        A group that has lost its tag keeps the hook for a while, on its way out, with the terms that the last
+        pass of the enrolment gave it before: a file of just before may have been too late for it. One by tags
+        that comes back is on its way out until the update that brings it has ended.
         """
         found = [
             one for file in self.scene.deployed for one in file.hooks_on(group, hook, self.scene.tags[group])
         ]
         is_by_tags = any(not isinstance(one["group"], str) for one in found)
-        since = [self.scene.untagged.get(group)]
+        untagged_at = self.scene.untagged.get(group)
+        since = [untagged_at - _UNENROLLED if untagged_at else None]
         if not self.scene.is_settled():
             since.append(self.scene.deployed[-1].since)
         return self.scene.in_force(min(filter(None, since), default=None) if is_by_tags else None)

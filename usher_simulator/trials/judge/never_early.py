@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from usher_simulator.trials.policy_model import Case, Said
 
 _WORK: Final = timedelta(seconds=20)  # from when a result was granted until it is stored, and clocks
-_READS: Final = timedelta(milliseconds=50)
 _IN_FLIGHT: Final = timedelta(seconds=60)  # an invocation knows nothing of a pause that begins after it
 
 
@@ -56,8 +55,8 @@ class NeverEarly(CaseChecker):
 
     def read(self, action: Action, invocation: Invocation | None) -> None:
         """An evaluation takes the time before it reads the record."""
-        number = invocation.number if invocation else 0
-        self._read_at[action.id, number] = self._local(invocation) - _READS
+        if invocation is not None and invocation.reads_since is not None:
+            self._read_at[action.id, invocation.number] = invocation.reads_since + invocation.skew
 
     def heard(self, action: Action, evidence: Evidence, invocation: Invocation | None) -> None:
         """This is when an evaluation knows all that it will decide on."""

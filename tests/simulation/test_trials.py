@@ -67,6 +67,7 @@ def test_no_promise_is_broken_where_hooks_files_are_applied_at_run_time(seed: in
         pytest.param(1211, id="a table is restored when its stack is gone"),
         pytest.param(1364, id="questions that are cut off before they have read the record"),
         pytest.param(1610, id="a record that is open while its instance waits in a later hook"),
+        pytest.param(3875, id="a notice that comes late to a removed Usher stays open in its table"),
     ],
 )
 def test_the_judge_claims_nothing_that_usher_could_not_know(seed: int) -> None:

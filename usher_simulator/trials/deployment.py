@@ -61,9 +61,9 @@ class Deployment(Functions):
 
     @property
     def is_quiet(self) -> bool:
-        """Whether nothing is open, under way or waiting."""
+        """Whether nothing is open, under way or waiting; in the table of a removed one nobody closes anything."""
         waits = self.effects.invocations.running or len(self.inbox) or len(self.wake_ups)
-        return not waits and not self.memory.open_actions()
+        return not waits and (self.is_removed or not self.memory.open_actions())
 
     def invoke_intake(self, body: str, tries: int = 0) -> None:
         """A direct invocation, by Auto Scaling: tried three times, then it goes to the inbox."""

@@ -1,10 +1,12 @@
 """Makes what a release consists of: wheel, source distribution, zip, template, SBOM, checksums.
 
 `python infra/make_dist.py FOLDER`. The same commit gives the same bytes, with the same Python and packages.
+With `--any-python`, as the tests have it, the functions' own Python may be missing: then nothing is compiled.
 """
 
 from __future__ import annotations
 
+import argparse
 import gzip
 import hashlib
 import io
@@ -35,16 +37,16 @@ _PINNED: Final = re.compile(r"^([A-Za-z0-9._-]+)==(\S+)", re.MULTILINE)
 _EARLIEST_S: Final = 315_532_800  # 1980, the first time that a zip knows
 
 
-def make(folder: Path, epoch_s: int) -> list[Path]:
+def make(folder: Path, epoch_s: int, *, strict: bool = True) -> list[Path]:
     """The files of a release, in `folder`; `epoch_s` is the time that they tell.
 
-    Raises what release.write does.
+    `strict` is that of release.write. Raises what that does.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory() as temporary:
         clone, parts = Path(temporary) / "clone", Path(temporary) / "clone" / "release"
         copy_source(clone)
-        release.write(parts)
+        release.write(parts, strict=strict)
         source = _source_distribution(clone, folder, epoch_s)
         wheel = _wheel(source, folder, epoch_s)
         made = [
@@ -173,12 +175,18 @@ def _time_of_the_commit_s() -> int:
 
 
 def main() -> int:
-    """Make a release in the folder of the first argument, whatever was there; 2 where that cannot be."""
-    folder = Path(sys.argv[1])
+    """Make a release in a folder, whatever was there; 2 where that cannot be."""
+    parser = argparse.ArgumentParser(description="Makes what a release consists of.")
+    parser.add_argument("folder", type=Path)
+    parser.add_argument(
+        "--any-python", action="store_true", help="compile nothing without the functions' own"
+    )
+    asked = parser.parse_args()
+    folder: Path = asked.folder
     os.umask(0o022)  # it would show in the wheel
     shutil.rmtree(folder, ignore_errors=True)
     try:
-        made = make(folder, _time_of_the_commit_s())
+        made = make(folder, _time_of_the_commit_s(), strict=not asked.any_python)
     except (RuntimeMissing, WheelsMissing) as error:
         sys.stderr.write(f"{error}\n")
         return 2

@@ -10,7 +10,7 @@ import shutil
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 from usher.core.compiled import compiled
@@ -18,15 +18,22 @@ from usher_cdk.bundle import RuntimeMissing, build
 from usher_cdk.installable import installable
 from usher_cdk.wheels import RELEASE, RELEASED_TEMPLATE, RELEASED_ZIP, WheelsMissing
 
+if TYPE_CHECKING:
+    from usher_cdk.python import Python
+
 _NO_FILE: Final = compiled({"version": 1, "policies": {}, "hooks": []})
 
 
-def write(folder: Path) -> None:
-    """Build both into `folder`. Twice gives the same bytes. Raises WheelsMissing and RuntimeMissing."""
+def write(folder: Path, *, strict: bool = True, python: Python | None = None) -> None:
+    """Build both into `folder`, with `python` (the one that is found). Twice gives the same bytes.
+
+    Without `strict` another Python than the functions' own will do, and then nothing is compiled. Raises
+    WheelsMissing, and RuntimeMissing if `strict`.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory() as temporary:
         asset = Path(temporary) / "asset"
-        build(asset, _NO_FILE, strict=True)
+        build(asset, _NO_FILE, strict=strict, python=python)
         zip_folder(asset, folder / RELEASED_ZIP.name)
     text = json.dumps(installable(), separators=(",", ":"))
     (folder / RELEASED_TEMPLATE.name).write_text(text, encoding="utf-8")

@@ -20,10 +20,10 @@ EPOCH_S: Final = 1_800_000_000
 
 
 def make_dist(folder: Path) -> Path:
-    """As `make dist` does."""
+    """As `make dist` does, but with the Python that is here."""
     told = {"SOURCE_DATE_EPOCH": str(EPOCH_S), "JSII_NODE": str(node()), "CDK_VALIDATION": "false"}
     done = subprocess.run(  # noqa: S603 - our own words
-        [sys.executable, "infra/make_dist.py", str(folder)],
+        [sys.executable, "infra/make_dist.py", "--any-python", str(folder)],
         cwd=ROOT,
         env=os.environ | told,
         capture_output=True,

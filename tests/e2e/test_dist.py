@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import re
+import sys
 import tarfile
 from typing import TYPE_CHECKING, Any
 from zipfile import ZipFile
@@ -16,7 +17,9 @@ from tests.e2e.conftest import EPOCH_S, make_dist
 from tests.infra.renew_golden import FOLDER, as_golden
 from tests.infra.test_asset import contents
 from usher.core.compiled import compiled
-from usher_cdk.bundle import build
+from usher_cdk import release
+from usher_cdk.bundle import RuntimeMissing, build
+from usher_cdk.python import Python
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -62,6 +65,15 @@ def test_the_zip_is_the_asset_of_an_empty_hooks_file(dist: Path, tmp_path: Path)
     with ZipFile(only(dist, "usher-functions-*.zip")) as made:
         assert {name: made.read(name) for name in made.namelist()} == contents(tmp_path / "asset")
         assert {entry.external_attr >> 16 & 0o777 for entry in made.infolist()} == {0o644}
+
+
+def test_without_the_functions_own_python_it_is_not_compiled_and_a_release_is_refused(tmp_path: Path) -> None:
+    other = Python(path=sys.executable, version="3.12")
+    release.write(tmp_path / "tests", strict=False, python=other)
+    with ZipFile(tmp_path / "tests" / "functions.zip") as made:
+        assert not [name for name in made.namelist() if name.endswith(".pyc")]
+    with pytest.raises(RuntimeMissing):
+        release.write(tmp_path / "release", python=other)
 
 
 def test_wheel_and_source_distribution_bring_zip_and_template(dist: Path) -> None:

@@ -12,6 +12,7 @@ from check_jsonschema.cli import main as check_jsonschema
 from click.testing import CliRunner
 
 from tests.bare_clone import ROOT
+from usher_cdk.python import WANTED
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -58,6 +59,16 @@ def test_every_python_from_the_oldest_on_runs_what_must_pass_before_a_change_lan
 
     assert job["strategy"]["matrix"]["python"] == ["3.11", "3.12", "3.13"]
     assert must_pass in [step.get("run") for step in job["steps"]]
+
+
+def test_every_python_finds_the_functions_own_too_so_that_what_is_released_is_tested() -> None:
+    (versions,) = [
+        step["with"]["python-version"]
+        for step in read("ci.yml")["jobs"]["test"]["steps"]
+        if "setup-python" in step.get("uses", "")
+    ]
+
+    assert versions.split("\n") == [WANTED, "${{ matrix.python }}", ""], "the last one is python3"
 
 
 def test_the_workflows_run_verbs_that_exist() -> None:

@@ -291,6 +291,7 @@ class _Walk:
     def _mapping(self, node: yaml.Node, path: Path) -> dict[object, object]:
         """With keys of any scalar kind: the parser of the configuration refuses what is not text."""
         found: dict[object, object] = {}
+        lines: dict[object, int] = {}  # of the keys themselves: 1 and true are equal, and written differently
         for key_node, value_node in node.value:
             line = _line_of(key_node)
             if not isinstance(key_node, yaml.ScalarNode):
@@ -299,12 +300,10 @@ class _Walk:
             key = self._scalar(key_node, path)
             inner = (*path, str(key))
             if key in found:
-                first = self.lines[inner]
-                self._refuse(
-                    line, inner, f"must not be given twice; it is also on line {first}", _raw(value_node)
-                )
+                rule = f"must not be given twice; it is also on line {lines[key]}"
+                self._refuse(line, inner, rule, _raw(value_node))
                 continue
-            self.lines[inner] = line
+            self.lines[inner] = lines[key] = line
             found[key] = self.plain(value_node, inner)
         return found
 

@@ -322,6 +322,14 @@ def test_what_a_file_repeats_and_what_it_says_wrong_are_told_together_in_order(f
     ]
 
 
+@pytest.mark.parametrize("keys", [("1", "true"), ("1.0", "1"), ("0", "false")], ids=" ".join)
+def test_keys_that_are_equal_are_repeated_however_they_are_written(file: Path, keys: tuple[str, str]) -> None:
+    found = complaints(file, "\n".join(f"{key}: x" for key in keys))
+
+    assert "must not be given twice; it is also on line 1, got 'x'" in found[-1]
+    assert found[-1].startswith("2: ")
+
+
 def test_a_repeated_key_alone_is_enough_to_refuse_a_file(file: Path) -> None:
     assert len(complaints(file, SOUND + "version: 1\n")) == 1
 

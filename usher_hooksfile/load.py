@@ -233,7 +233,7 @@ def _stay_small(nodes: int, levels: int, line: int, path: Path) -> None:
 
 def _composed(text: str, keys: Sequence[str] = configuration.FILE.required) -> yaml.Node:
     try:
-        node = yaml.compose(text, Loader=_Loader)
+        node = _node(text)
     except yaml.MarkedYAMLError as error:
         raise _not_yaml(text, error) from None
     except yaml.reader.ReaderError as error:
@@ -244,6 +244,22 @@ def _composed(text: str, keys: Sequence[str] = configuration.FILE.required) -> y
     if node is None:
         what = "has nothing but comments" if text.strip() else "is empty"
         raise _Unreadable(f"{what}: it must have {', '.join(keys)}")
+    return node
+
+
+def _node(text: str) -> yaml.Node | None:
+    loader = _Loader(text)
+    try:
+        node: yaml.Node | None = loader.get_single_node()
+    except (
+        ValueError,
+        OverflowError,
+    ):  # "\U00110000" or %YAML 1.999…: PyYAML makes numbers of them unchecked
+        raise _Unreadable(
+            "must be YAML: an escape or a number here is out of range", loader.line + 1
+        ) from None
+    finally:
+        loader.dispose()
     return node
 
 

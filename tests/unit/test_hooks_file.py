@@ -234,6 +234,21 @@ UNSOUND = [
         ["8: the file: must be YAML: contains a character that is not allowed, got '\\x07'"],
         id="a control character",
     ),
+    *[
+        pytest.param(
+            "group: web",
+            f'group: "{escape}"',
+            ["8: must be YAML: an escape or a number here is out of range"],
+            id=escape,
+        )
+        for escape in ("\\U00110000", "\\UFFFFFFFF")
+    ],
+    pytest.param(
+        "version: 1\n",
+        f"%YAML 1.{'9' * 5_000}\n---\nversion: 1\n",
+        ["1: must be YAML: an escape or a number here is out of range"],
+        id="a version of YAML with many digits",
+    ),
     pytest.param(
         "policy: wait\n",
         "policy: wait\n---\nversion: 1\n",

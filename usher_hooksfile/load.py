@@ -203,9 +203,9 @@ def _why_not_read(path: pathlib.Path, error: OSError) -> str:
 
 
 class _Loader(yaml.SafeLoader):
-    """Composes one document, and stops early where it is too large or too deep."""
+    """Composes one document, and stops early where it is far too large or too deep; _Walk is exact."""
 
-    nodes = 0
+    nodes = 0  # with keys, so two for a value at most
     levels = 0
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
@@ -213,7 +213,7 @@ class _Loader(yaml.SafeLoader):
         self.nodes += 1
         self.levels += 1
         mark = self.peek_event().start_mark  # type: ignore[no-untyped-call] # its stub has no types
-        _stay_small(self.nodes, self.levels, mark.line + 1, ())
+        _stay_small(self.nodes // 2, self.levels, mark.line + 1, ())
         node = super().compose_node(parent, index)
         self.levels -= 1
         return node

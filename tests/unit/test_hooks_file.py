@@ -292,7 +292,7 @@ NEEDED = "it must have version, policies, hooks"
         ),
         pytest.param(
             "- x\n" * (MOST_NODES + 1),
-            f"{MOST_NODES}: the file: must have at most {MOST_NODES} values with aliases expanded, "
+            f"{MOST_NODES}: [{MOST_NODES - 1}]: must have at most {MOST_NODES} values with aliases expanded, "
             "got 'more'",
             id="many values",
         ),
@@ -308,6 +308,15 @@ def test_a_file_of_the_longest_length_is_looked_into(file: Path) -> None:
     file.write_text(SOUND + "#" * (MOST_BYTES - len(SOUND)))
 
     assert load.load(file).hooks
+
+
+def test_keys_do_not_count_among_the_values(file: Path) -> None:
+    """Both mappings are values too."""
+    most = ["more:\n", *(f"  k{n}: x\n" for n in range(MOST_NODES - 2))]
+
+    assert "more: is not a known key here" in complaints(file, "".join(most))[0]
+    (found,) = complaints(file, "".join([*most, "  one: x\n"]))
+    assert f"must have at most {MOST_NODES} values with aliases expanded, got 'more'" in found
 
 
 def test_aliases_that_multiply_are_refused(file: Path) -> None:

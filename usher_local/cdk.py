@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -46,17 +47,17 @@ class Cdk:
         outputs = self.folder / "outputs.json"
         outputs.unlink(missing_ok=True)
         options = ["--method=direct", "--require-approval=never", f"--outputs-file={outputs}"]
-        self._run("deploy", *stacks, *options, *self._app(context))
+        self._run("deploy", *stacks, *options, *self._of_app(context))
         said: dict[str, dict[str, str]] = {}
         return json.loads(outputs.read_text(encoding="utf-8")) if outputs.exists() else said
 
     def destroy(self, stacks: Sequence[str], context: Mapping[str, str]) -> None:
         """Raises CdkFailed and Unavailable."""
-        self._run("destroy", *stacks, "--force", *self._app(context))
+        self._run("destroy", *stacks, "--force", *self._of_app(context))
 
-    def _app(self, context: Mapping[str, str]) -> list[str]:
+    def _of_app(self, context: Mapping[str, str]) -> list[str]:
         told = [f"--context={key}={value}" for key, value in context.items()]
-        return [*self._output(), f"--app={sys.executable} {ROOT / 'app.py'}", *told]
+        return [*self._output(), f"--app={_app(sys.executable, ROOT)}", *told]
 
     def _output(self) -> list[str]:
         return [f"--output={self.folder / 'cdk.out'}"]
@@ -73,6 +74,11 @@ class Cdk:
         own = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
         told = {"JSII_NODE": str(node()), "CDK_DISABLE_CLI_TELEMETRY": "true", "CDK_VALIDATION": "false"}
         return own | told | dict(self.environment)
+
+
+def _app(python: str, root: Path) -> str:
+    """The app's command. The CDK hands it to a shell, and a folder may have a space in its name."""
+    return shlex.join([python, str(root / "app.py")])
 
 
 def _ended(command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> tuple[int, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ import pytest
 
 from tests.factories import an_action
 from usher_local.account import _client, _environment
+from usher_local.cdk import _app
 from usher_local.deployed_functions import Deployed
 from usher_local.functions import local_services
 from usher_local.launcher import SEAMS, VERSION, misfit
@@ -48,6 +50,11 @@ def test_a_client_of_the_account_passes_by_the_proxy_and_the_profile_of_its_user
 def test_programs_that_are_given_the_account_pass_by_the_proxy_too() -> None:
     told = _environment("http://127.0.0.1:5")
     assert (told["NO_PROXY"], told["no_proxy"]) == ("example.com,127.0.0.1",) * 2
+
+
+def test_the_shell_of_the_cdk_finds_the_app_in_a_folder_with_a_space_in_its_name() -> None:
+    command = _app("/our clone/.venv/bin/python", Path("/our clone"))
+    assert shlex.split(command) == ["/our clone/.venv/bin/python", "/our clone/app.py"]
 
 
 def test_the_pinned_version_with_every_name_fits() -> None:

@@ -1,8 +1,9 @@
-"""What holds for all tests: none depends on the machine's speed, nor on chance."""
+"""What holds for all tests: none depends on the machine's speed, on the shell's settings, nor on chance."""
 
 from __future__ import annotations
 
 import gc
+import os
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -12,6 +13,7 @@ import pytest
 from hypothesis import settings
 
 from tests import properties
+from tests.own_environment import make_own
 from tests.recorded import CAPTURES, read, read_capture
 
 if TYPE_CHECKING:
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     from tests.recorded import Recorded
 
 FIELD: Final = Path(__file__).parents[2] / "shared" / "field"
+
+make_own(os.environ)
 
 settings.load_profile(properties.USUAL)
 

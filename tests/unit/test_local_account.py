@@ -33,7 +33,8 @@ def _of_a_user(monkeypatch: pytest.MonkeyPatch) -> None:
     """A proxy, and a profile that is not there, for whoever asks the environment."""
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
     monkeypatch.setenv("AWS_PROFILE", "nobody-made-it")
-    monkeypatch.setenv("NO_PROXY", "example.com")
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.setenv(name, "example.com")
 
 
 @pytest.mark.usefixtures("_of_a_user")

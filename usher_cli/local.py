@@ -35,10 +35,15 @@ _OUTAGES: Final = "USHER_LOCAL_OUTAGES"  # where the account takes them
 # Both names of the Region, and both of what no proxy is asked for: programs prefer either.
 _EXPORTED: Final = (
     *("AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION", "AWS_DEFAULT_REGION"),
+    "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",
     *("NO_PROXY", "no_proxy"),
     _OUTAGES,
 )
-_UNSET: Final = ("AWS_SESSION_TOKEN", "AWS_PROFILE", "AWS_DEFAULT_PROFILE")  # of another account
+# What is of another account. An endpoint of one service would win over that of all.
+_UNSET: Final = (
+    *("AWS_SESSION_TOKEN", "AWS_PROFILE", "AWS_DEFAULT_PROFILE"),
+    "$(env | grep -o '^AWS_ENDPOINT_URL_[A-Z0-9_]*')",
+)
 _PARTS: Final = ("table", "queue", "autoscaling")
 _PATIENCE_S: Final = 5
 

@@ -20,6 +20,7 @@ ENVIRONMENT = {
     "AWS_SECRET_ACCESS_KEY": "testing",
     "AWS_REGION": "us-east-1",
     "AWS_DEFAULT_REGION": "us-east-1",
+    "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "false",
     "NO_PROXY": "*.example.com,127.0.0.1",
     "no_proxy": "*.example.com,127.0.0.1",
     "USHER_LOCAL_OUTAGES": "http://127.0.0.1:6",
@@ -54,6 +55,9 @@ def test_after_the_line_a_terminal_has_nothing_of_another_account() -> None:
         "AWS_SESSION_TOKEN": "real",
         "AWS_PROFILE": "work",
         "AWS_DEFAULT_PROFILE": "work",
+        "AWS_ENDPOINT_URL_DYNAMODB": "https://real",
+        "AWS_ENDPOINT_URL_AUTO_SCALING": "https://real",
+        "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true",
     }
     said = subprocess.run(  # noqa: S603 - our own words
         ["/bin/sh", "-c", f"{line}; env"], env=other, capture_output=True, text=True, check=True

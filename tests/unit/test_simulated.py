@@ -212,17 +212,26 @@ def test_its_credentials_are_those_of_its_test_alone(tmp_path: Path, first: str)
     assert said.returncode == 0, said.stdout
 
 
-def test_a_proxy_or_a_profile_of_the_user_comes_between_no_client_and_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {
+            "AWS_PROFILE": "nobody-made-it",
+            "AWS_SESSION_TOKEN": "of-other-keys",
+            "AWS_USE_FIPS_ENDPOINT": "true",
+        },
+        {"AWS_CONFIG_FILE": "config"},
+    ],
+    ids=["environment", "file"],
+)
+def test_a_proxy_or_a_setting_of_the_user_comes_between_no_client_and_it(
+    tmp_path: Path, settings: dict[str, str]
+) -> None:
     _, *tests = OF_A_PROJECT.replace("def test_before", "def not_run").partition("import boto3")
     (tmp_path / "test_project.py").write_text("".join(tests).replace("def test_after", "def not_run_either"))
-    said = run_tests_of(
-        tmp_path,
-        AWS_PROFILE="nobody-made-it",
-        AWS_SESSION_TOKEN="of-other-keys",
-        AWS_USE_FIPS_ENDPOINT="true",
-        HTTP_PROXY="http://127.0.0.1:1",
-        NO_PROXY="example.com",
-    )
+    names = ("ignore_configured_endpoint_urls", "use_dualstack_endpoint", "use_fips_endpoint")
+    (tmp_path / "config").write_text("\n".join(["[default]", *(f"{name} = true" for name in names)]))
+    said = run_tests_of(tmp_path, **settings, HTTP_PROXY="http://127.0.0.1:1", NO_PROXY="example.com")
     assert said.returncode == 0, said.stdout
 
 

@@ -14,15 +14,8 @@ if TYPE_CHECKING:
 
     from usher_simulator.testing.simulated import Simulated
 
-# What keeps clients from it: a profile that nobody has made, a token of other keys, endpoints not looked at.
-_IN_THE_WAY: Final = (
-    "AWS_DEFAULT_PROFILE",
-    "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",
-    "AWS_PROFILE",
-    "AWS_SESSION_TOKEN",
-    "AWS_USE_DUALSTACK_ENDPOINT",
-    "AWS_USE_FIPS_ENDPOINT",
-)
+# What keeps clients from it: a profile that nobody has made, a token of other keys.
+_IN_THE_WAY: Final = ("AWS_DEFAULT_PROFILE", "AWS_PROFILE", "AWS_SESSION_TOKEN")
 
 
 @pytest.fixture

@@ -111,6 +111,10 @@ class Simulated:
             "AWS_SECRET_ACCESS_KEY": "testing",
             "AWS_REGION": "us-east-1",
             "AWS_DEFAULT_REGION": "us-east-1",
+            # Whatever ~/.aws/config says: with any of them a client would not look at the endpoint.
+            "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "false",
+            "AWS_USE_DUALSTACK_ENDPOINT": "false",
+            "AWS_USE_FIPS_ENDPOINT": "false",
             **past_proxies(os.environ),
         }
 

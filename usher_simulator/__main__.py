@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final, TextIO
 
 from usher_simulator.autoscaling.http_server import Setup, open_door
 from usher_simulator.autoscaling.latencies import CAPTURED, PROMPT
+from usher_simulator.autoscaling.wall_clock import MOST_SPEED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -78,10 +79,11 @@ def _parser(program: str) -> argparse.ArgumentParser:
     add("--port", type=_port, required=True, metavar="PORT", help="where to listen; 0 takes a free port")
     add(
         "--speed",
-        type=_seconds,
+        type=_speed,
         default=1.0,
         metavar="N",
-        help="simulated seconds per second (default: 1); with 0 the time stands still until it is advanced",
+        help=f"simulated seconds per second, at most {MOST_SPEED:,} (default: 1); with 0 the time stands "
+        "still until it is advanced",
     )
     add(
         "--latency",
@@ -118,6 +120,13 @@ def _seconds(text: str) -> float:
         number = math.nan
     if not 0 <= number < math.inf:
         raise argparse.ArgumentTypeError(f"must be a number from 0 on, got {text!r}")
+    return number
+
+
+def _speed(text: str) -> float:
+    number = _seconds(text)
+    if number > MOST_SPEED:
+        raise argparse.ArgumentTypeError(f"must be at most {MOST_SPEED:,}, got {text!r}")
     return number
 
 

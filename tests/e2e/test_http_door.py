@@ -44,7 +44,7 @@ from usher_simulator.autoscaling.groups import Hook
 from usher_simulator.autoscaling.latencies import CAPTURED, PROMPT
 from usher_simulator.autoscaling.real_targets import AwsOutside
 from usher_simulator.autoscaling.virtual_clock import VirtualClock
-from usher_simulator.autoscaling.wall_clock import WallClock
+from usher_simulator.autoscaling.wall_clock import MOST_SPEED, WallClock
 from usher_simulator.conformance.endpoints import OverHttp, Unreachable
 from usher_simulator.conformance.runner import run as run_scenario
 from usher_simulator.conformance.scenarios import load
@@ -790,7 +790,14 @@ def test_a_port_that_is_taken_is_one_clear_line() -> None:
 
 @pytest.mark.parametrize(
     "words",
-    [("--port", "65536"), ("--port", "0", "--speed", "-1"), ("--port", "0", "--describe-lag", "-1"), ()],
+    [
+        ("--port", "65536"),
+        ("--port", "0", "--speed", "-1"),
+        ("--port", "0", "--speed", "100001"),
+        ("--port", "0", "--speed", "1e20"),
+        ("--port", "0", "--describe-lag", "-1"),
+        (),
+    ],
     ids=" ".join,
 )
 def test_options_that_make_no_sense_are_refused(
@@ -802,6 +809,10 @@ def test_options_that_make_no_sense_are_refused(
     said = capsys.readouterr()
     assert (ended.value.code, said.out) == (2, "")
     assert said.err.startswith("usage: serve ")
+
+
+def test_the_greatest_speed_is_taken() -> None:
+    assert _parser("serve").parse_args(["--port", "0", "--speed", "100000"]).speed == MOST_SPEED
 
 
 def test_the_help_says_how_it_is_started_and_shows_an_example(capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,13 +6,15 @@ import traceback
 from contextlib import contextmanager
 from datetime import timedelta
 from threading import Condition, Thread
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from datetime import datetime
 
     from usher_simulator.autoscaling.virtual_clock import VirtualClock
+
+MOST_SPEED: Final = 100_000  # a day passes each second; much faster, and the years soon end
 
 
 class WallClock:

@@ -14,14 +14,14 @@ from importlib import resources
 from importlib.util import find_spec
 from pathlib import Path
 from threading import Event
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import click
 
 from usher.core import duration
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from usher_local.account import Account
 
@@ -59,7 +59,7 @@ Examples:
 \b
 Exit codes:
   0    ended by Ctrl-C
-  1    the account could not be opened, or Usher could not be deployed into it
+  1    the account could not be opened, or Usher could not be deployed into it, or the emulator ended
   2    wrong usage
   130  ended by Ctrl-C before Usher was deployed, or before the empty account was open
 """
@@ -111,7 +111,7 @@ def local(context: click.Context, *, auto: bool, auth: bool, empty: bool, logs: 
                 ready = True
                 if table is None:
                     click.echo(invitation_to_install(environment))
-                    Event().wait()
+                    _follow(list, account.check)
                 else:
                     _say(f"Deployed, {time.monotonic() - begun_s:.0f} s after the start.")
                     click.echo(invitation(environment, auto=auto))
@@ -261,16 +261,35 @@ def _show(account: Account, table: str, *, auto: bool) -> None:
         auto_scaling.set_desired_capacity(AutoScalingGroupName=_GROUP, DesiredCapacity=1)
     records = RecordTable(account.client("dynamodb"), table, now)
     watch = Watch(records, lambda: _states(auto_scaling), now)
+    _follow(watch.news, account.check)
+
+
+def _follow(news: Callable[[], Iterable[str]], check: Callable[[], None]) -> NoReturn:
+    """Print what happens until Ctrl-C. Raises Unavailable where the emulator has ended."""
+    from botocore.exceptions import BotoCoreError  # noqa: PLC0415 - an outage needs no botocore
+
+    from usher_local.emulator import Unavailable  # noqa: PLC0415 - likewise
+
     between = Event()
     while True:
-        for line in watch.news():
+        check()
+        try:
+            lines = news()
+        except BotoCoreError as error:
+            check()
+            raise Unavailable(f"The local account no longer answers: {error}") from error
+        for line in lines:
             click.echo(line)
         between.wait(_BETWEEN_LOOKS_S)
 
 
 def _states(auto_scaling: Any) -> dict[str, str]:  # noqa: ANN401 - a client
-    described = auto_scaling.describe_auto_scaling_instances()["AutoScalingInstances"]
-    return {instance["InstanceId"]: instance["LifecycleState"] for instance in described}
+    pages = auto_scaling.get_paginator("describe_auto_scaling_instances").paginate()
+    return {
+        instance["InstanceId"]: instance["LifecycleState"]
+        for page in pages
+        for instance in page["AutoScalingInstances"]
+    }
 
 
 @contextmanager

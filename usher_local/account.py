@@ -59,6 +59,7 @@ class Account:
     environment: Mapping[str, str]  # what clients and the CDK need to find the account, and no other
     logs: Path  # emulator.log, cdk.log, TRAIL, and one for each execution environment of a function
     cdk: Cdk
+    check: Callable[[], None]  # raises emulator.Unavailable once the emulator has ended by itself
 
     def client(self, service: str, **credentials: str) -> Any:  # noqa: ANN401 - the client of any service
         """A client of any service, by default with credentials that may do everything."""
@@ -126,7 +127,7 @@ def open_account(setup: Setup) -> Iterator[Account]:
             log=logs / "emulator.log",
             trail=logs / TRAIL,
         )
-        stack.enter_context(running(emulator, listening, time.monotonic))
+        check = stack.enter_context(running(emulator, listening, time.monotonic))
         cdk = Cdk(
             environment=environment,
             account=ACCOUNT,
@@ -135,7 +136,14 @@ def open_account(setup: Setup) -> Iterator[Account]:
             log=logs / "cdk.log",
         )
         stack.callback(closing.set)
-        yield Account(url=url, auto_scaling_url=auto_scaling, environment=environment, logs=logs, cdk=cdk)
+        yield Account(
+            url=url,
+            auto_scaling_url=auto_scaling,
+            environment=environment,
+            logs=logs,
+            cdk=cdk,
+            check=check,
+        )
 
 
 def _door(setup: Setup, environment: Mapping[str, str]) -> DoorSetup:

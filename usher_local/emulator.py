@@ -66,8 +66,11 @@ def listening_socket() -> socket.socket:
 
 
 @contextmanager
-def running(emulator: Emulator, listening: socket.socket, seconds: Seconds) -> Iterator[None]:
-    """Until the block ends, or this process does. Raises Unavailable."""
+def running(emulator: Emulator, listening: socket.socket, seconds: Seconds) -> Iterator[Callable[[], None]]:
+    """Until the block ends, or this process does. Raises Unavailable.
+
+    The block gets a check, which raises Unavailable too, once the emulator has ended by itself.
+    """
     port = listening.getsockname()[1]
     for name in ("code", "temporary"):
         (emulator.folder / name).mkdir()
@@ -86,7 +89,7 @@ def running(emulator: Emulator, listening: socket.socket, seconds: Seconds) -> I
         _tell(process, emulator, listening.fileno())
         listening.close()
         _wait_until(lambda: _answers(port), process, emulator.log, seconds)
-        yield
+        yield lambda: _still_running(process, emulator.log)
     finally:
         listening.close()
         process.kill()
@@ -139,6 +142,12 @@ def _wait_until(
         if process.poll() is not None or seconds() > deadline:
             raise Unavailable(_why(process.poll(), log.read_text(errors="replace")))
         between.wait(_BETWEEN_LOOKS_S)
+
+
+def _still_running(process: subprocess.Popen[bytes], log: Path) -> None:
+    status = process.poll()
+    if status is not None:
+        raise Unavailable(_why(status, log.read_text(errors="replace")))
 
 
 def _why(status: int | None, said: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import signal
@@ -94,3 +95,21 @@ def test_an_empty_account_has_simulated_auto_scaling_and_nothing_else_and_ctrl_c
         "Closing ...",
         "Closed. Nothing is left running.",
     ]
+
+
+def test_an_account_whose_emulator_ends_ends_too_and_says_why(opened: Opened) -> None:
+    until(opened.exported, within_s=LONGEST_START_S)
+
+    os.kill(child_of(opened.process.pid), signal.SIGKILL)
+
+    assert opened.process.wait(timeout=30) == 1
+    first, closing, why, *_ = opened.said()
+    assert (first, closing) == ("Opening a local AWS account ...", "Closing ...")
+    assert why.startswith("The emulator ended with status -9.")
+
+
+def child_of(pid: int) -> int:
+    """The emulator is the only process that an empty account starts."""
+    listed = subprocess.run(["ps", "-A", "-o", "pid=,ppid="], capture_output=True, text=True, check=True)  # noqa: S607
+    (child,) = [int(line.split()[0]) for line in listed.stdout.splitlines() if line.split()[1] == str(pid)]
+    return child

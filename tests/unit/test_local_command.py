@@ -8,11 +8,14 @@ import subprocess
 
 import click
 import pytest
+from botocore.exceptions import EndpointConnectionError
 from click.testing import CliRunner
 
-from usher_cli.local import _PARTS, invitation, invitation_to_install
+from usher_cli.local import _PARTS, _follow, _states, invitation, invitation_to_install
 from usher_cli.main import main
+from usher_local.emulator import Unavailable
 from usher_local.outages import PARTS
+from usher_simulator.testing.simulated import simulated
 
 ENVIRONMENT = {
     "AWS_ENDPOINT_URL": "http://127.0.0.1:5",
@@ -131,3 +134,33 @@ def test_the_parts_of_the_command_are_those_of_the_account() -> None:
 def test_the_help_tells_how_an_interrupted_start_ends() -> None:
     said = CliRunner().invoke(main, ["local", "--help"]).stdout
     assert "130  ended by Ctrl-C before Usher was deployed" in said
+
+
+def test_an_account_that_no_longer_answers_is_told_in_one_line_and_no_traceback() -> None:
+    def gone() -> list[str]:
+        raise EndpointConnectionError(endpoint_url="http://127.0.0.1:5")
+
+    with pytest.raises(Unavailable, match="The local account no longer answers: Could not connect to"):
+        _follow(gone, lambda: None)
+
+
+@pytest.mark.parametrize("checks", [[True], [False, True]], ids=["between two looks", "within a look"])
+def test_where_the_emulator_has_ended_it_is_said_so(checks: list[bool]) -> None:
+    ended = iter(checks)
+
+    def gone() -> list[str]:
+        raise EndpointConnectionError(endpoint_url="http://127.0.0.1:5")
+
+    def check() -> None:
+        if next(ended):
+            raise Unavailable("The emulator ended with status -9.")
+
+    with pytest.raises(Unavailable, match="ended with status -9"):
+        _follow(gone, check)
+
+
+def test_all_instances_of_the_account_are_watched_also_beyond_a_page() -> None:
+    with simulated() as one:
+        one.create_group("web", desired=60, MaxSize=60)
+        one.clock.advance("10s")
+        assert list(_states(one.client).values()) == ["InService"] * 60

@@ -22,6 +22,7 @@ ACTION: Final = yaml.safe_load((ROOT / "action.yml").read_text(encoding="utf-8")
 STEPS: Final[dict[str, dict[str, Any]]] = {
     step["name"]: step for step in ACTION["runs"]["steps"] if "run" in step
 }
+OF_SETUP_PYTHON: Final = {"steps.python.outputs.python-path": sys.executable}
 WHAT_IF: Final = ROOT / "events" / "what-if"
 OLD, NEW, TRAFFIC = ((WHAT_IF / name).read_text() for name in ("old.yaml", "new.yaml", "traffic.jsonl"))
 HEADING: Final = "### What `hooks.yaml` would have done differently\n\n"
@@ -44,7 +45,7 @@ class Runner:
         of_github = {"github.event.pull_request.base.sha": self.base}
         defaults = {key: filled(each["default"], of_github) for key, each in ACTION["inputs"].items()}
         given = {key.replace("_", "-"): value for key, value in inputs.items()}
-        known = {f"inputs.{key}": value for key, value in (defaults | given).items()}
+        known = OF_SETUP_PYTHON | {f"inputs.{key}": value for key, value in (defaults | given).items()}
         step = STEPS[name]
         return run(step, self.folder, self._temporary, self.summary, known)
 
@@ -69,7 +70,7 @@ def run(
     script.write_text(step["run"], encoding="utf-8")
     environment = {
         "HOME": str(temporary),
-        "PATH": os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"])),
+        "PATH": os.environ["PATH"],
         "RUNNER_TEMP": str(temporary),
         "GITHUB_ACTION_PATH": str(temporary / "action"),
         "GITHUB_STEP_SUMMARY": str(summary),
@@ -94,7 +95,7 @@ def temporary(tmp_path_factory: pytest.TempPathFactory) -> Path:
     linked(
         folder / "packages", ["click", "PyYAML", "rich", "aws-lambda-powertools", "botocore", "setuptools"]
     )
-    done = run(STEPS["Install Usher"], folder, folder, folder / "none", {})
+    done = run(STEPS["Install Usher"], folder, folder, folder / "none", OF_SETUP_PYTHON)
     assert done.returncode == 0, done.stdout + done.stderr
     return folder
 
@@ -107,6 +108,11 @@ def runner(tmp_path: Path, temporary: Path) -> Runner:
 def test_each_step_that_is_a_program_is_run_here() -> None:
     assert list(STEPS) == ["Install Usher", "Check the hooks file", "Replay the captured traffic"]
     assert len(ACTION["runs"]["steps"]) == len(STEPS) + 1, "and actions/setup-python"
+
+
+def test_the_other_steps_of_the_job_keep_their_python() -> None:
+    (step,) = [step for step in ACTION["runs"]["steps"] if "setup-python" in step.get("uses", "")]
+    assert (step["id"], step["with"]["update-environment"]) == ("python", False)
 
 
 def test_a_valid_file_passes_and_an_invalid_one_fails_with_its_line(runner: Runner) -> None:

@@ -7,8 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
-from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 import yaml
@@ -17,6 +16,9 @@ from make_dist import copy_source
 from tests.bare_clone import ROOT
 from tests.e2e.distributions import linked
 from tests.e2e.repositories import commit, git
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 ACTION: Final = yaml.safe_load((ROOT / "action.yml").read_text(encoding="utf-8"))
 STEPS: Final[dict[str, dict[str, Any]]] = {
@@ -175,3 +177,26 @@ def test_what_is_configured_wrongly_fails_the_job(runner: Runner, inputs: dict[s
     done = runner.run("Replay the captured traffic", **{"traffic": "traffic.jsonl", **inputs})
     assert done.returncode != 0
     assert said in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("replay", "status"),
+    [
+        ("echo table", 0),
+        ("echo table; exit 1", 0),
+        ("echo table; exit 3", 0),
+        ("exit 1", 1),
+        ("exit 2", 2),
+        ("echo half; kill -KILL $$", 137),
+    ],
+    ids=["the same", "default results", "a difference", "traceback", "usage", "killed"],
+)
+def test_a_replay_that_told_of_the_traffic_passes_and_one_that_broke_fails_the_job(
+    replay: str, status: int, tmp_path: Path
+) -> None:
+    usher = tmp_path / "usher" / "bin" / "usher"
+    usher.parent.mkdir(parents=True)
+    usher.write_text(f'#!/bin/sh\n[ "$1" = replay ] || exit 0\n{replay}\n')
+    usher.chmod(0o755)
+    runner = Runner(tmp_path, {"hooks.yaml": OLD}, {"hooks.yaml": NEW}, tmp_path)
+    assert runner.run("Replay the captured traffic", traffic="traffic.jsonl").returncode == status

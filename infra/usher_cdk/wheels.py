@@ -28,6 +28,7 @@ IS_INSTALLED: Final = _INSTALLED.is_dir()
 RELEASE: Final = ROOT / "release" if IS_INSTALLED else BUILD / "release"
 RELEASED_ZIP: Final = RELEASE / "functions.zip"
 RELEASED_TEMPLATE: Final = RELEASE / "template.json"
+_OLDEST_PIP: Final = "23.2"  # that of Debian 12's own Python, 23.0, fails under Python 3.13
 _INSTALL: Final = (
     "install",
     "--quiet",
@@ -76,7 +77,8 @@ def _install(requirements: Path, folder: Path, options: Sequence[str], python: s
     if done.returncode:
         raise WheelsMissing(
             f"pip could not get the wheels of {requirements.relative_to(ROOT)} for {python}. "
-            f"The first time needs a package index. pip said:\n{done.stdout}"
+            f"The first time needs pip {_OLDEST_PIP} or later in this environment, and a package index. "
+            f"pip said:\n{done.stdout}"
         )
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import tomllib
+import venv
 from pathlib import Path
 
 import pytest
@@ -187,3 +189,22 @@ def test_what_pip_cannot_get_is_told_with_what_pip_said() -> None:
         unpacked(requirements, "never", ("--no-such-option",))
     assert "the wheels of requirements/functions.txt" in str(raised.value)
     assert "no such option: --no-such-option" in str(raised.value)
+
+
+def test_an_environment_without_pip_is_told_that_pip_is_missing(tmp_path: Path) -> None:
+    """As uv makes them. Every environment that `usher local` is promised for has pip of that age."""
+    venv.create(tmp_path / "venv", with_pip=False)
+    program = (
+        "from pathlib import Path; from usher_cdk.wheels import ROOT, WheelsMissing, unpacked\n"
+        "try: unpacked(ROOT / 'requirements' / 'functions.txt', 'never', ('--no-such-option',))\n"
+        "except WheelsMissing as missing: print(missing)"
+    )
+    said = subprocess.check_output(  # noqa: S603 - our own words
+        [tmp_path / "venv" / "bin" / "python", "-c", program],
+        env={"PYTHONPATH": str(ROOT / "infra")},
+        text=True,
+    )
+    assert "needs pip 23.2 or later in this environment" in said
+    assert "No module named pip" in said
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    assert "pip>=23.2" in extras["local"]

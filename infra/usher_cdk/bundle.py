@@ -63,6 +63,7 @@ def build(folder: Path, file: Compiled, *, strict: bool = False, python: Python 
     ):
         shutil.copytree(source, target, dirs_exist_ok=True, ignore=ignored)
     _leave_out_unused(folder / "aws_lambda_powertools")
+    _forget_scripts(folder)
     write_models(folder / "models")
     (folder / "hooks.json").write_text(file.text, encoding="utf-8")
     if python.version == WANTED:
@@ -89,6 +90,14 @@ def _leave_out_unused(powertools: Path) -> None:
     for part in (powertools / "event_handler", *(powertools / "utilities").iterdir()):
         if part.is_dir() and part.name != "jmespath_utils":  # which the logger imports
             shutil.rmtree(part)
+
+
+def _forget_scripts(folder: Path) -> None:
+    """They are not in it, and a hash of one in RECORD is that of the path of this machine's Python."""
+    for record in folder.glob("*.dist-info/RECORD"):
+        lines = record.read_text(encoding="utf-8").splitlines(keepends=True)
+        kept = "".join(line for line in lines if not line.startswith("../../bin/"))
+        record.write_text(kept, encoding="utf-8")
 
 
 def main() -> int:

@@ -58,6 +58,12 @@ def test_no_file_knows_where_it_was_built(asset: Path) -> None:
     assert [name for name, text in contents(asset).items() if any(place in text for place in known)] == []
 
 
+def test_no_hash_is_of_a_script_which_names_the_python_of_this_machine(asset: Path) -> None:
+    records = [record.read_text() for record in asset.glob("*.dist-info/RECORD")]
+    assert records
+    assert [line for text in records for line in text.splitlines() if "/bin/" in line] == []
+
+
 def test_it_has_no_native_file(asset: Path) -> None:
     kinds = {Path(name).suffix for name in contents(asset)}
     assert not kinds & {".so", ".pyd", ".dylib"}

@@ -17,11 +17,14 @@ export JSII_NODE = $(abspath $(shell ls $(VENV)/lib/python3*/site-packages/nodej
 export PYTHONDONTWRITEBYTECODE =
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo dist release quick unit test e2e test-report test-console check lint-templates golden api format fuzz coverage coverage-trials properties bench bench-replay bench-simulator bench-storm bench-fleet arena conformance simulate explore drawn-fleets planted-bugs outages simulator local invoke sam test-sam test-terraform synth cdk lock clean
+.PHONY: help setup demo dist release quick unit test e2e test-report test-console check lint-templates golden api format fuzz coverage coverage-trials properties bench bench-replay bench-signals bench-simulator bench-storm bench-fleet arena conformance simulate explore drawn-fleets planted-bugs outages simulator local invoke sam test-sam test-terraform synth cdk lock clean
 
 help: ## list the verbs
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1|/' | \
 	  awk -F'|' '{ printf "  make %-17s %s\n", $$1, $$2 }'
+
+# Packages of two Pythons in one environment would be mixed: that of another one is made anew.
+OF_ITS_LIB := import sys; print("python%d.%d" % sys.version_info[:2])
 
 setup: $(READY) ## make .venv, with the usher command in it
 
@@ -30,7 +33,8 @@ $(READY): requirements/dev.txt requirements/uv.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "Usher needs Python 3.11 or later; this is $$($(PYTHON) --version). Try: make PYTHON=python3.13" >&2; exit 2; }
 	@echo "Setting up $(VENV) ..." >&2
-	@$(PYTHON) -m venv $(VENV)
+	@clear=; ls -d $(VENV)/lib/python3* 2>/dev/null | grep -qv "/$$($(PYTHON) -c '$(OF_ITS_LIB)')$$" && clear=--clear; \
+	  $(PYTHON) -m venv $(VENV) $$clear
 	@$(BIN)/$(PIP_INSTALL) -r requirements/uv.txt || { echo "Setting up needs a package index (PIP_INDEX_URL)." >&2; exit 1; }
 	@$(call fill,$(BIN),requirements/dev.txt)
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
@@ -144,7 +148,7 @@ RELEASE := build/release/template.json
 
 release: $(RELEASE) ## what `usher install` uploads, of this checkout
 
-$(RELEASE): requirements/functions.txt $(shell find functions infra -name '*.py') | $(READY)
+$(RELEASE): requirements/functions.txt $(shell find functions infra usher_hooksfile -name '*.py') | $(READY)
 	@echo "Building build/release ..." >&2
 	@CDK_VALIDATION=false $(BIN)/python -m usher_cdk.release
 
@@ -158,7 +162,7 @@ invoke: ## run FUNCTION= of the built asset on EVENT=, under Lambda's own runtim
 
 FUNCTIONS := $(shell find functions -name __pycache__ -prune -o -print)
 
-$(ASSET): requirements/functions.txt events/hooks.yaml infra/usher_cdk/bundle.py $(FUNCTIONS) | $(READY)
+$(ASSET): requirements/functions.txt events/hooks.yaml $(wildcard infra/usher_cdk/*.py usher_hooksfile/*.py) $(FUNCTIONS) | $(READY)
 	@echo "Building build/asset ..." >&2
 	@$(BIN)/python -m usher_cdk.bundle build/asset --hooks events/hooks.yaml
 	@touch $@
@@ -284,7 +288,7 @@ test-terraform: $(READY) $(EMULATOR) ## the module of terraform/, by a terraform
 lock: ## write the hashed requirement files anew (needs the network)
 	@$(PYTHON) -m venv build/lock && build/lock/bin/pip install --quiet uv==0.13.8
 	@for file in functions runtime dev checkov account microburst browser sam uv; do build/lock/bin/uv pip compile --quiet --universal --python-version 3.11 \
-	  --generate-hashes --no-emit-index-url --no-annotate --no-header requirements/$$file.in -o requirements/$$file.txt; done
+	  --generate-hashes --no-emit-index-url --no-annotate --no-header requirements/$$file.in -o requirements/$$file.txt || exit 1; done
 
 clean: ## remove everything that the verbs made
 	@rm -rf $(VENV) node_modules build dist cdk.out .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis *.egg-info

@@ -21,7 +21,7 @@ PARTS = (
         "hooks.yaml",
         "infra",
     ),
-    *("package-lock.json", "pyproject.toml", "requirements"),
+    *("package-lock.json", "pyproject.toml", "requirements", "usher_hooksfile"),
 )
 
 

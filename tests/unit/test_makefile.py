@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     import subprocess
     from pathlib import Path
 
+OWN = f"python{sys.version_info.major}.{sys.version_info.minor}"
+OTHER = "python3.9"
 CDK_SAYS = """\
 Successfully synthesized to /somewhere/cdk.out
 Supply a stack id (Usher, UsherDemo) to display its template.
@@ -79,3 +81,44 @@ def test_whatever_the_shell_says_modules_stay_compiled() -> None:
     words = (f"--eval={asked}", "asked", f"PYTHON={sys.executable}")
     done = typed(ROOT, "make", *words, PYTHONDONTWRITEBYTECODE="1")
     assert done.stdout == "False\n", done.stderr
+
+
+def program(file: Path, text: str) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(f"#!/bin/sh\n{text}\n")
+    file.chmod(0o755)
+
+
+def test_a_lock_file_that_cannot_be_written_fails_the_verb(tmp_path: Path) -> None:
+    clone = bare(tmp_path)
+    program(clone / "build" / "lock" / "bin" / "pip", "")
+    program(clone / "build" / "lock" / "bin" / "uv", 'case "$*" in *runtime.in*) exit 1;; esac')
+    assert typed(clone, "make", "lock", "PYTHON=true").returncode == 2
+
+
+@pytest.mark.parametrize(("lib", "said"), [(OTHER, ".venv --clear\n"), (OWN, ".venv\n"), (None, ".venv\n")])
+def test_the_virtual_environment_of_another_python_is_made_anew(
+    tmp_path: Path, lib: str | None, said: str
+) -> None:
+    """In one of two Pythons JSII_NODE would be two paths."""
+    clone = bare(tmp_path)
+    if lib is not None:
+        (clone / ".venv" / "lib" / lib).mkdir(parents=True)
+    program(
+        clone / "python", f'[ "$2" != venv ] && exec {sys.executable} "$@"\nshift 2; echo "$@" > said; exit 1'
+    )
+    assert typed(clone, "make", "setup", "PYTHON=./python").returncode == 2
+    assert (clone / "said").read_text() == said
+
+
+@pytest.mark.parametrize("target", ["build/asset.ready", "build/release/template.json"])
+@pytest.mark.parametrize("changed", ["infra/usher_cdk/models.py", "usher_hooksfile/load.py"])
+def test_what_is_uploaded_is_built_anew_where_what_builds_it_changed(
+    tmp_path: Path, target: str, changed: str
+) -> None:
+    clone = bare(tmp_path)
+    for made in (".venv/.ready", target):
+        (clone / made).parent.mkdir(parents=True, exist_ok=True)
+        (clone / made).touch()
+    assert typed(clone, "make", "--question", target).returncode == 0
+    assert typed(clone, "make", "--question", f"--what-if={changed}", target).returncode == 1

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import re
+import sys
 import tomllib
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 from check_jsonschema.cli import main as check_jsonschema
 from click.testing import CliRunner
 
-from tests.bare_clone import ROOT
+from tests.bare_clone import ROOT, typed
 from usher_cdk.python import WANTED
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 GITHUB = ROOT / ".github"
 WORKFLOWS = sorted((GITHUB / "workflows").iterdir())
@@ -80,6 +80,21 @@ def test_the_workflows_run_verbs_that_exist() -> None:
 
     assert verbs == {"check", "test", "test-report", "test-console", "test-sam"}
     assert verbs <= VERBS
+
+
+def test_a_tag_that_is_not_the_version_is_never_built() -> None:
+    *before, make_dist = [step for step in read("release.yml")["jobs"]["build"]["steps"] if "run" in step]
+    (check,) = before
+    assert make_dist["run"] == "make dist"
+    assert check["env"] == {"TAG": "${{ github.ref_name }}"}
+
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+    path = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
+    ends = {
+        tag: typed(ROOT, "bash", "-ec", check["run"], TAG=tag, PATH=path).returncode
+        for tag in (f"v{version}", version, f"v{version}1", "v9.9.9")
+    }
+    assert ends == {f"v{version}": 0, version: 1, f"v{version}1": 1, "v9.9.9": 1}
 
 
 @pytest.mark.parametrize(

@@ -292,6 +292,13 @@ def test_the_daemon_of_the_page_holds_its_instance_until_it_is_idle(
     assert [wait.ended_by for wait in one.actions("web")] == ["CompleteLifecycleAction"]
 
 
+@pytest.mark.parametrize("span", ["36526d", "999999999999d", f"{'9' * 400}s"], ids=["a day", "ages", "ever"])
+def test_no_clock_is_moved_by_more_than_a_century(one: Simulated, span: str) -> None:
+    with pytest.raises(ValueError, match="is too long: write a century at most"):
+        one.clock.advance(span)
+    one.clock.advance("36525d")
+
+
 def test_it_needs_nothing_of_usher() -> None:
     """Imported alone, in a process of its own."""
     program = (

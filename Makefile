@@ -37,7 +37,8 @@ $(READY): requirements/dev.txt requirements/uv.txt pyproject.toml
 	  $(PYTHON) -m venv $(VENV) $$clear
 	@$(BIN)/$(PIP_INSTALL) -r requirements/uv.txt || { echo "Setting up needs a package index (PIP_INDEX_URL)." >&2; exit 1; }
 	@$(call fill,$(BIN),requirements/dev.txt)
-	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+# setuptools warns of every editable installation, and pip passes it on.
+	@PYTHONWARNINGS=ignore $(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
 demo: $(READY) ## replay a recorded day of a small fleet, and tell its story

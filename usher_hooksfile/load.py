@@ -251,13 +251,9 @@ def _node(text: str) -> yaml.Node | None:
     loader = _Loader(text)
     try:
         node: yaml.Node | None = loader.get_single_node()
-    except (
-        ValueError,
-        OverflowError,
-    ):  # "\U00110000" or %YAML 1.999…: PyYAML makes numbers of them unchecked
-        raise _Unreadable(
-            "must be YAML: an escape or a number here is out of range", loader.line + 1
-        ) from None
+    except (ValueError, OverflowError):  # PyYAML makes a number of "\U00110000" or %YAML 1.999… unchecked
+        rule = "must be YAML: an escape or a number here is out of range"
+        raise _Unreadable(rule, loader.line + 1) from None
     finally:
         loader.dispose()
     return node

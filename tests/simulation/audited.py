@@ -35,7 +35,7 @@ FOUND: Final = {
     "drops a due look on a throttle": 9,
     "sends no wake-ups": 6,
     "takes every hook for its own": 4,
-    "calls in observe mode": 5,
+    "calls in observe mode": 20,
     "takes 'no active action' for an acceptance": 1,
     "closes the record on a throttle": 3,
     "closes every record after its first heartbeat": 1,
@@ -66,7 +66,7 @@ FOUND: Final = {
     "extend: moves nothing": 2,
     "removal: abandons what waits": 1,
     "a hold is not written": 6,
-    "a result that came too late is told as the end": 24,
+    "a result that came too late is told as the end": 103,
     "the global timeout counts from first sight": 13,
     "no call goes out over budget, not even at the last moment": 78,
 }

@@ -61,7 +61,7 @@ class Deployment(Functions):
 
     @property
     def is_quiet(self) -> bool:
-        """Whether nothing is open, under way or waiting; in the table of a removed one nobody closes anything."""
+        """Whether nothing is open, under way or waiting. Nobody closes what a removed one left open."""
         waits = self.effects.invocations.running or len(self.inbox) or len(self.wake_ups)
         return not waits and (self.is_removed or not self.memory.open_actions())
 

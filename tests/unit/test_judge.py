@@ -296,6 +296,40 @@ def test_a_forged_notice_came_again_after_the_table_was_restored(is_restored: bo
     assert [each.text for each in scene.violations] == ["2 notices came, 1 are told"] * claims
 
 
+@pytest.mark.parametrize(("promise", "claims"), [("7 explained", 0), ("4 told truly", 1)])
+def test_of_a_forged_record_only_the_timeline_may_be_lost_by_a_restore(promise: str, claims: int) -> None:
+    scene = Trial(1).scene
+    forged = an_action(token="FORGED")
+    scene.memory.open(forged, None)
+    scene.restored_at = START
+    scene.report(promise, "a lie", forged.id)
+
+    assert len(scene.violations) == claims
+
+
+@pytest.mark.parametrize(
+    ("ended_s", "is_removed", "is_quiet"),
+    [
+        pytest.param(5, True, True, id="it came late to a removed Usher: seed 3875"),
+        pytest.param(5, False, False, id="Usher is there, and closes it"),
+        pytest.param(60, True, False, id="it was known before its wait ended"),
+        pytest.param(None, True, False, id="its wait goes on"),
+    ],
+)
+def test_only_what_came_after_its_wait_may_stay_open_in_the_table_of_a_removed_usher(
+    ended_s: float | None, is_removed: bool, is_quiet: bool
+) -> None:
+    world = Trial(1)
+    opened = an_action(started_at=START, first_seen_at=START + timedelta(seconds=10))
+    wait = a_wait(opened, 3600)
+    wait.ended_at = START + timedelta(seconds=ended_s) if ended_s is not None else None
+    world.scene.waits.begin(wait)
+    world.scene.memory.open(opened, None)
+    world.usher.is_removed = is_removed
+
+    assert world._is_left_alone() == is_quiet  # noqa: SLF001 - what a trial ends with
+
+
 @pytest.mark.parametrize(
     ("is_settled", "gone_since"),
     [
@@ -511,13 +545,13 @@ def test_an_evaluation_may_decide_by_the_time_before_it_reads_the_record(took_s:
     ("deployed_before", "claims"),
     [
         pytest.param(timedelta(seconds=70), 0, id="before a pass gave the hook its policy: seed 2429"),
-        pytest.param(timedelta(hours=3), 1, id="the hook has had the new one for long"),
+        pytest.param(timedelta(minutes=20), 1, id="the hook has had the new one for long"),
     ],
 )
 def test_a_group_that_lost_its_tag_keeps_the_terms_that_its_hook_got(
     deployed_before: timedelta, claims: int
 ) -> None:
-    world = Trial(1)
+    world = Trial(1, swarm=Swarm(rates={}))  # nothing is down
     scene = world.scene
     scene.tags["web"].add(("team", "web"))
     files = []

@@ -61,9 +61,13 @@ class Deployment(Functions):
 
     @property
     def is_quiet(self) -> bool:
-        """Whether nothing is open, under way or waiting. Nobody closes what a removed one left open."""
-        waits = self.effects.invocations.running or len(self.inbox) or len(self.wake_ups)
-        return not waits and (self.is_removed or not self.memory.open_actions())
+        """Whether nothing is open, under way or waiting."""
+        return self.is_idle and not self.memory.open_actions()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is under way or waiting."""
+        return not (self.effects.invocations.running or len(self.inbox) or len(self.wake_ups))
 
     def invoke_intake(self, body: str, tries: int = 0) -> None:
         """A direct invocation, by Auto Scaling: tried three times, then it goes to the inbox."""

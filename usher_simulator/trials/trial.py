@@ -51,6 +51,7 @@ from usher_simulator.trials.workload import EventBus, Workload
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
+    from usher.core.action import Action
     from usher.core.compiled import Compiled
     from usher_simulator.autoscaling.groups import Instance
     from usher_simulator.autoscaling.lifecycle_actions import Wait
@@ -344,12 +345,24 @@ class Trial:
             self._run_until(self.clock() + _LOOKED_AFTER)
             is_told = self.stream.is_empty or self.stack.goes
             is_settled = self.stack.is_settled and self.clock() >= (self.scene.tagged_again_at or START)
-            is_quiet = self.usher.is_quiet and is_told and not self._has_waits() and is_settled
+            is_over = self.usher.is_quiet or self._is_left_alone()
+            is_quiet = is_over and is_told and not self._has_waits() and is_settled
             if is_quiet and was_quiet:
                 return
             was_quiet = was_quiet or is_quiet
         if not self.scene.violations:
             self._report_unrest(settles_in)
+
+    def _is_left_alone(self) -> bool:
+        """Whether all that is open came to a removed Usher after its wait had ended: nobody closes it."""
+        usher = self.usher
+        return usher.is_removed and usher.is_idle and all(map(self._came_late, usher.memory.actions()))
+
+    def _came_late(self, action: Action) -> bool:
+        wait = self.fleet.waits.of_token(action.token or "")
+        ended_at = wait.ended_at if wait is not None else None
+        is_late = ended_at is not None and ended_at <= action.first_seen_at + faults.LONGEST_SKEW
+        return is_late or not action.is_open
 
     def _instances(self) -> list[Instance]:
         return [one for group in self.fleet.groups.values() for one in group.instances.values()]

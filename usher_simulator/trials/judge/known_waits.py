@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from usher_simulator.trials.judge.scene import Scene
     from usher_simulator.trials.judge.terms import InForce, Terms
 
-_UNENROLLED: Final = timedelta(hours=2)  # for so long what is down may keep the enrolment from a new file
+# So long the enrolment may be behind a new file: some passes, or what is down.
+_MAY_LAG: Final = timedelta(minutes=10)
+_MAY_LAG_IN_AN_OUTAGE: Final = timedelta(hours=2)
 
 
 class WaitChecker(Checker):
@@ -71,7 +73,8 @@ class WaitChecker(Checker):
         ]
         is_by_tags = any(not isinstance(one["group"], str) for one in found)
         untagged_at = self.scene.untagged.get(group)
-        since = [untagged_at - _UNENROLLED if untagged_at else None]
+        lag = _MAY_LAG_IN_AN_OUTAGE if self.scene.faults.swarm.downs else _MAY_LAG
+        since = [untagged_at - lag if untagged_at else None]
         if not self.scene.is_settled():
             since.append(self.scene.deployed[-1].since)
         return self.scene.in_force(min(filter(None, since), default=None) if is_by_tags else None)

@@ -34,6 +34,7 @@ COMPLETE: Final = "CompleteLifecycleAction"
 PUT_HOOK: Final = "PutLifecycleHook"
 DELETE_HOOK: Final = "DeleteLifecycleHook"
 _WITHOUT_MEMORY: Final = "58"  # the promises that hold whatever words and signals a restored table lost
+_TIMELINE: Final = "7"
 _DEPLOYING: Final = timedelta(seconds=60)  # so long an invocation goes on under the old configuration
 
 
@@ -109,7 +110,11 @@ class Scene:
 
     def report(self, promise: str, text: str, action_id: str | None = None) -> None:
         """A promise was broken; what a restore of the table took away may be missed."""
-        if action_id is not None and promise[0] not in _WITHOUT_MEMORY and self._is_forgotten(action_id):
+        if (
+            action_id is not None
+            and promise[0] not in _WITHOUT_MEMORY
+            and self._is_forgotten(action_id, promise)
+        ):
             return
         self.violations.append(Violation(promise=promise, at=self.clock(), text=text, action_id=action_id))
 
@@ -121,17 +126,19 @@ class Scene:
         self.paused += [Paused(hook=hook, since=self.clock()) for hook in self.memory.pauses()]
         self.happened.add("table restored")
 
-    def _is_forgotten(self, action_id: str) -> bool:
-        """Whether something may have been stored of it, or of its instance's waits, that was lost.
+    def _is_forgotten(self, action_id: str, promise: str) -> bool:
+        """Whether something may have been stored of its instance's waits that was lost.
 
-        Of a wait that never was (a forged notice) nothing shows since when it has a record.
+        Of a forged notice no wait shows whether it came before, too: its timeline may lack that.
         """
         action = self.memory.load(action_id)
         if self.restored_at is None or action is None:
             return self.restored_at is not None
         own = self.waits.of_token(action.token) if action.token else None
         waits = [own] if own else self.waits.of_instance(action.instance_id)
-        return not waits or any(one.started_at < self.restored_at for one in waits)
+        if not waits:
+            return promise.startswith(_TIMELINE)
+        return any(one.started_at < self.restored_at for one in waits)
 
     def action_of(self, parameters: Mapping[str, Any]) -> Action | None:
         """The record that a call is about: of its token, or the newest of its instance and hook."""

@@ -24,7 +24,7 @@ help: ## list the verbs
 	  awk -F'|' '{ printf "  make %-17s %s\n", $$1, $$2 }'
 
 # Packages of two Pythons in one environment would be mixed: that of another one is made anew.
-OF_ITS_LIB := import sys; print("python%d.%d" % sys.version_info[:2])
+PRINT_LIB := import sys; print("python%d.%d" % sys.version_info[:2])
 
 setup: $(READY) ## make .venv, with the usher command in it
 
@@ -33,7 +33,9 @@ $(READY): requirements/dev.txt requirements/uv.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "Usher needs Python 3.11 or later; this is $$($(PYTHON) --version). Try: make PYTHON=python3.13" >&2; exit 2; }
 	@echo "Setting up $(VENV) ..." >&2
-	@clear=; ls -d $(VENV)/lib/python3* 2>/dev/null | grep -qv "/$$($(PYTHON) -c '$(OF_ITS_LIB)')$$" && clear=--clear; \
+	@clear=; if ls -d $(VENV)/lib/python3* 2>/dev/null | grep -qv "/$$($(PYTHON) -c '$(PRINT_LIB)')$$"; then \
+	    [ -e $@ ] || { echo "$(VENV) is an environment of another Python, and not of make: name another one by VENV=." >&2; exit 2; }; \
+	    clear=--clear; fi; \
 	  $(PYTHON) -m venv $(VENV) $$clear
 	@$(BIN)/$(PIP_INSTALL) -r requirements/uv.txt || { echo "Setting up needs a package index (PIP_INDEX_URL)." >&2; exit 1; }
 	@$(call fill,$(BIN),requirements/dev.txt)

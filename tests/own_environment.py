@@ -18,6 +18,7 @@ def make_own(environment: MutableMapping[str, str]) -> None:
     environment.update(
         AWS_CONFIG_FILE=os.devnull,
         AWS_SHARED_CREDENTIALS_FILE=os.devnull,
+        BOTO_CONFIG=os.devnull,  # else ~/.boto and /etc/boto.cfg are read for credentials
         AWS_EC2_METADATA_DISABLED="true",  # who has no credentials would ask the network for some
         **past_proxies(environment),
     )

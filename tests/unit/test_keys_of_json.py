@@ -29,6 +29,12 @@ SECTION: Final = (
     .partition("\nWith `--json`, `list` prints")[2]
     .partition("\n## ")[0]
 )
+HISTORY: Final = (
+    (ROOT / "docs" / "history.md")
+    .read_text(encoding="utf-8")
+    .partition("\nWith `--json`: ")[2]
+    .partition("\n## ")[0]
+)
 ACTIONS, _, OTHERS = SECTION.partition("\nOther commands with `--json`:\n")
 OLD: Final = set(re.findall(r"`([a-z_ ]+)`", OTHERS.partition("\nOlder names of some keys")[2]))
 
@@ -40,7 +46,7 @@ def told_of(command: str) -> set[str]:
     (row,) = [line for line in OTHERS.splitlines() if re.match(rf"\| [^|]*`{command}`[^|]* \|", line)]
     more = {
         "config show": lambda: told_of("config history"),
-        "history": lambda: words_in((ROOT / "docs" / "history.md").read_text(encoding="utf-8")),
+        "history": lambda: words_in(HISTORY),
         "plan": lambda: {str(step) for step in Step},
     }
     return words_in(row.split("|")[2]) | more.get(command, set)()

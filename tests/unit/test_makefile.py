@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
 import sys
@@ -104,11 +105,24 @@ def test_the_virtual_environment_of_another_python_is_made_anew(
     clone = bare(tmp_path)
     if lib is not None:
         (clone / ".venv" / "lib" / lib).mkdir(parents=True)
+        (clone / ".venv" / ".ready").touch()
+        os.utime(clone / ".venv" / ".ready", (0, 0))
     program(
         clone / "python", f'[ "$2" != venv ] && exec {sys.executable} "$@"\nshift 2; echo "$@" > said; exit 1'
     )
     assert typed(clone, "make", "setup", "PYTHON=./python").returncode == 2
     assert (clone / "said").read_text() == said
+
+
+def test_an_environment_of_another_python_that_make_did_not_make_is_left_alone(tmp_path: Path) -> None:
+    clone = bare(tmp_path)
+    mine = clone / "mine" / "lib" / "python3.9" / "my.py"
+    mine.parent.mkdir(parents=True)
+    mine.touch()
+    done = typed(clone, "make", "setup", "VENV=mine", f"PYTHON={sys.executable}")
+    assert done.returncode == 2
+    assert "mine is an environment of another Python, and not of make" in done.stderr
+    assert mine.exists()
 
 
 @pytest.mark.parametrize("target", ["build/asset.ready", "build/release/template.json"])

@@ -7,6 +7,7 @@ import os
 from tests.own_environment import make_own
 
 OWN = {
+    "BOTO_CONFIG": os.devnull,
     "AWS_CONFIG_FILE": os.devnull,
     "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
     "AWS_EC2_METADATA_DISABLED": "true",

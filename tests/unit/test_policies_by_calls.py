@@ -155,6 +155,10 @@ IN_THE_TABLE: Final[list[tuple[str, ...]]] = [
     ("config", "history"),
     ("retained",),
 ]
+BEFORE: Final[dict[str, tuple[str, ...]]] = {
+    "--off": ("hold", INSTANCE, *WHY),
+    "resume": ("pause", "--yes", *WHY),
+}
 FOR_EVERYONE: Final = {"sts:GetCallerIdentity"}  # aws: it needs no permission
 HOOKS: Final = """\
 version: 1
@@ -174,8 +178,11 @@ def test_the_table_of_permissions_names_every_call_of_a_command(
     hooks.write_text(HOOKS, encoding="utf-8")
     deployed = deploy()
     with_an_action(deployed)
+    for word in BEFORE.keys() & set(words):
+        deployed.usher(*BEFORE[word])
     calls.clear()
-    deployed.usher(*(str(hooks) if word == "F" else word for word in words))
+    done = deployed.usher(*(str(hooks) if word == "F" else word for word in words))
+    assert done.exit_code == 0, done.output
     command = " ".join(words[:2]) if "--offline" in words else words[0]
     assert calls
     assert calls - named_for(command) - FOR_EVERYONE == set()

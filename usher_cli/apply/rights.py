@@ -38,7 +38,7 @@ class Rights:
     def lacking(self, configuration: Configuration) -> Iterator[str]:
         """What the file needs and the stack may not: a line each, with what to do."""
         if not self.parameters.keys().isdisjoint(LISTS.values()):
-            yield from _of_no_installed_stack(configuration)
+            yield from _never_granted(configuration)
         told: set[tuple[str, str]] = set()
         for policy in configuration.policies.values():
             needed = [arn for each in _permissions(policy) for arn in each.resources]
@@ -72,7 +72,7 @@ def _permissions(policy: Policy) -> list[Permission]:
     return [each for leaf in policy.leaves if isinstance(leaf, Probe) for each in leaf.permissions]
 
 
-def _of_no_installed_stack(configuration: Configuration) -> Iterator[str]:
+def _never_granted(configuration: Configuration) -> Iterator[str]:
     """What the installed template grants by no parameter."""
     for policy in configuration.policies.values():
         if any("ecs:ListClusters" in each.actions for each in _permissions(policy)):

@@ -50,7 +50,7 @@ class NeverEarly(CaseChecker):
         self._turns = TurnsTaken()
         self._reopened: set[str] = set()
         self._read_at: dict[tuple[str, int], datetime] = {}
-        # By hook, group, and what the hook selects.
+        # By hook, group, and what the hook selects; in the minute of a deploy it may be either.
         self._decided: defaultdict[tuple[str, str, str], list[tuple[datetime, str]]] = defaultdict(list)
 
     def read(self, action: Action, invocation: Invocation | None) -> None:

@@ -22,13 +22,14 @@ from usher_simulator.trials.condition_replies import SERVICES
 from usher_simulator.trials.condition_truths import CONDITIONS, Truth
 from usher_simulator.trials.deployed import WAKE
 from usher_simulator.trials.effects import Call
-from usher_simulator.trials.faults import Swarm
+from usher_simulator.trials.faults import Fault, Swarm
 from usher_simulator.trials.invocations import Invocation
 from usher_simulator.trials.judge.changes import ChangesHarmNobody
 from usher_simulator.trials.judge.events_out import EventsOut
 from usher_simulator.trials.judge.explained import Explained
 from usher_simulator.trials.judge.in_time import InTime
 from usher_simulator.trials.judge.level_not_edge import LevelNotEdge
+from usher_simulator.trials.judge.never_by_default import NeverByDefault
 from usher_simulator.trials.judge.never_early import NeverEarly
 from usher_simulator.trials.judge.nothing_lost import NothingLost
 from usher_simulator.trials.judge.only_ours import OnlyOurs
@@ -570,6 +571,34 @@ def test_a_group_that_lost_its_tag_keeps_the_terms_that_its_hook_got(
     )
     scene.waits.begin(a_wait(opened, 3600))
     OnlyOurs(scene).stored(None, opened, None)
+
+    assert len(scene.violations) == claims
+
+
+@pytest.mark.parametrize(
+    ("before_s", "claims"),
+    [
+        pytest.param(5, 0, id="a wake-up of before the record was lost, too: seed 8514"),
+        pytest.param(None, 1, id="one thing costs no instance"),
+    ],
+)
+def test_what_hit_the_wake_ups_of_before_a_record_hit_its_wait(before_s: float | None, claims: int) -> None:
+    world = Trial(1, swarm=Swarm(rates={}))
+    scene = world.scene
+    deploy(scene, {"drain": {"until": [{"signal": "done"}]}}, name="drain", group="web")
+    checker = NeverByDefault(scene)
+    opened = an_action(hook=hook_terms(group="web", name="drain"), started_at=START)
+    wait = a_wait(opened, 60)
+    scene.waits.begin(wait)
+    checker.woken("of-before", 0, START, held_wait(opened, 1), None)
+    checker.stored(None, opened, None)
+    scene.memory.open(opened, None)
+    scene.faults.met(Fault.WAKE_UP_LOST, START + timedelta(seconds=10), opened.id)
+    if before_s is not None:
+        scene.faults.met(Fault.WAKE_UP_LOST, START + timedelta(seconds=before_s), "of-before")
+    world.clock.run_until(wait.expires_at)
+    wait.ended_at, wait.ended_by = wait.expires_at, EndedBy.HEARTBEAT_TIMEOUT
+    checker.wait_ended(wait)
 
     assert len(scene.violations) == claims
 

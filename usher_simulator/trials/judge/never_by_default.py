@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -10,11 +11,14 @@ from usher_simulator.trials.faults import LONGEST_SKEW, Fault
 from usher_simulator.trials.judge.known_waits import WaitChecker
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection
+    from datetime import datetime
 
     from usher.core.action import Action
+    from usher.core.held_wait import HeldWait
     from usher_simulator.autoscaling.lifecycle_actions import Wait
     from usher_simulator.trials.faults import Met
+    from usher_simulator.trials.invocations import Invocation
     from usher_simulator.trials.judge.scene import Scene
 
 _WORK: Final = timedelta(seconds=6)  # an evaluation, with its call
@@ -50,6 +54,15 @@ class NeverByDefault(WaitChecker):
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
         self.defaults = 0  # of recorded actions, excused or not
+        self._woken: defaultdict[tuple[str, str], set[str]] = defaultdict(set)  # by instance and hook
+
+    def woken(
+        self, action_id: str, stamp: int, at: datetime, wait: HeldWait | None, by: Invocation | None
+    ) -> None:
+        """Wake-ups that went out before there was a record have ids of their own."""
+        del stamp, at, by
+        if wait is not None:
+            self._woken[wait.instance_id, wait.hook].add(action_id)
 
     def wait_ended(self, wait: Wait) -> None:
         """Only a timeout that ended a recorded wait is our affair, whatever its record says by then."""
@@ -72,17 +85,19 @@ class NeverByDefault(WaitChecker):
 
     def _judge(self, action: Action, wait: Wait) -> None:
         since = self.known_at(action, wait) - LONGEST_SKEW
-        met = self.scene.faults.between(action.id, since, wait.expires_at)
+        ids = {action.id, *self._woken[wait.instance_id, wait.hook]}
+        met = {one for each in ids for one in self.scene.faults.between(each, since, wait.expires_at)}
         why = self._no_excuse(met, wait)
         if why:
             held = wait.expires_at - wait.started_at
             self.broken(f"{wait.default_result} by default after {held}, {wait.ended_by}; {why}", action)
 
-    def _no_excuse(self, met: Sequence[Met], wait: Wait) -> str:
+    def _no_excuse(self, met: Collection[Met], wait: Wait) -> str:
         if not met:
             return "nothing had gone wrong with it"
-        if len(met) == 1 and met[0].fault in COSTS_ONE_LOOK:
-            return f"only one thing had gone wrong: {met[0].fault} at {met[0].at:%H:%M:%S.%f}"
+        first = min(met, key=lambda one: one.at)
+        if len(met) == 1 and first.fault in COSTS_ONE_LOOK:
+            return f"only one thing had gone wrong: {first.fault} at {first.at:%H:%M:%S.%f}"
         early, late = (wait.expires_at - before for before in self._LATEST)
         if Fault.SKEWED in self.scene.faults.swarm.rates:
             early += LONGEST_SKEW

@@ -321,11 +321,14 @@ def test_only_what_came_after_its_wait_may_stay_open_in_the_table_of_a_removed_u
     ended_s: float | None, is_removed: bool, is_quiet: bool
 ) -> None:
     world = Trial(1)
-    opened = an_action(started_at=START, first_seen_at=START + timedelta(seconds=10))
+    late = START + timedelta(hours=1)  # what a record says of itself counts for nothing
+    opened = an_action(started_at=START, first_seen_at=late)
     wait = a_wait(opened, 3600)
     wait.ended_at = START + timedelta(seconds=ended_s) if ended_s is not None else None
     world.scene.waits.begin(wait)
+    world.clock.run_until(START + timedelta(seconds=10))
     world.scene.memory.open(opened, None)
+    world.audience.stored(None, opened, None)
     world.usher.is_removed = is_removed
 
     assert world._is_left_alone() == is_quiet  # noqa: SLF001 - what a trial ends with

@@ -30,6 +30,7 @@ class Audience(Watch):
         self._tells = tells
         self.trace: list[str] = []
         self.looks = 0  # records that a wake-up or a sweep loaded to see whether something is due
+        self.opened_at: dict[str, datetime] = {}  # when a record was first stored, by action id
         self.checkers: list[Checker] = []
         self.stream: Stream | None = None  # of the table, where events out are on
 
@@ -76,6 +77,8 @@ class Audience(Watch):
 
     def stored(self, before: Action | None, after: Action, invocation: Invocation | None) -> None:
         """See effects.Watch."""
+        if before is None:
+            self.opened_at[after.id] = self._clock()
         if self._tells:
             line = after.last_entry
             look_at = (

@@ -36,6 +36,7 @@ from usher_simulator.trials.effects import Effects
 from usher_simulator.trials.faults import Fault, Faults, Part, Swarm, Thing
 from usher_simulator.trials.faulty_door import ShakyDoor
 from usher_simulator.trials.invocations import Invocations
+from usher_simulator.trials.judge.left_open import came_too_late
 from usher_simulator.trials.judge.scene import Scene
 from usher_simulator.trials.judge.terms import InForce
 from usher_simulator.trials.operators import People
@@ -51,7 +52,6 @@ from usher_simulator.trials.workload import EventBus, Workload
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
-    from usher.core.action import Action
     from usher.core.compiled import Compiled
     from usher_simulator.autoscaling.groups import Instance
     from usher_simulator.autoscaling.lifecycle_actions import Wait
@@ -354,15 +354,10 @@ class Trial:
             self._report_unrest(settles_in)
 
     def _is_left_alone(self) -> bool:
-        """Whether all that is open came to a removed Usher after its wait had ended: nobody closes it."""
-        usher = self.usher
-        return usher.is_removed and usher.is_idle and all(map(self._came_late, usher.memory.actions()))
-
-    def _came_late(self, action: Action) -> bool:
-        wait = self.fleet.waits.of_token(action.token or "")
-        ended_at = wait.ended_at if wait is not None else None
-        is_late = ended_at is not None and ended_at <= action.first_seen_at + faults.LONGEST_SKEW
-        return is_late or not action.is_open
+        """Whether nobody is left to close what is open."""
+        usher, opened_at = self.usher, self.audience.opened_at
+        is_gone = usher.is_removed and usher.is_idle
+        return is_gone and came_too_late(usher.memory.actions(), opened_at, self.fleet.waits)
 
     def _instances(self) -> list[Instance]:
         return [one for group in self.fleet.groups.values() for one in group.instances.values()]

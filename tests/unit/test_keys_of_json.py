@@ -12,7 +12,15 @@ from tests.bare_clone import ROOT
 from tests.factories import at
 from tests.unit.test_account import cloud as moto
 from tests.unit.test_account import deploy
-from tests.unit.test_policies_by_calls import HOOKS, INSTANCE, WHY, with_a_letter, with_closed_actions
+from tests.unit.test_policies_by_calls import (
+    HOOKS,
+    INSTANCE,
+    WHY,
+    command_of,
+    with_a_file,
+    with_a_letter,
+    with_closed_actions,
+)
 from usher_cli.plan.steps import Step
 
 if TYPE_CHECKING:
@@ -36,7 +44,7 @@ HISTORY: Final = (
     .partition("\n## ")[0]
 )
 ACTIONS, _, OTHERS = SECTION.partition("\nOther commands with `--json`:\n")
-OLD: Final = set(re.findall(r"`([a-z_ ]+)`", OTHERS.partition("\nOlder names of some keys")[2]))
+OLD: Final = set(re.findall(r"`([a-z_ ]+)`\s+\(", OTHERS.partition("\nOlder names of some keys")[2]))
 
 
 def told_of(command: str) -> set[str]:
@@ -93,14 +101,9 @@ def test_each_key_is_told(
     prepare: Callable[[Deployed], None],
     tmp_path: Path,
 ) -> None:
-    hooks = tmp_path / "hooks.yaml"
-    hooks.write_text(HOOKS, encoding="utf-8")
     deployed = deploy()
     prepare(deployed)
-    command = " ".join(words[:2]) if "--offline" in words else words[0]
-    assert (
-        printed(deployed, *(str(hooks) if word == "F" else word for word in words)) <= told_of(command) | OLD
-    )
+    assert printed(deployed, *with_a_file(words, tmp_path)) <= told_of(command_of(words)) | OLD
 
 
 def printed(deployed: Deployed, *words: str) -> set[str]:

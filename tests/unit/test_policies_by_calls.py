@@ -174,18 +174,27 @@ def test_the_table_of_permissions_names_every_call_of_a_command(
     words: tuple[str, ...],
     tmp_path: Path,
 ) -> None:
-    hooks = tmp_path / "hooks.yaml"
-    hooks.write_text(HOOKS, encoding="utf-8")
     deployed = deploy()
     with_an_action(deployed)
     for word in BEFORE.keys() & set(words):
         deployed.usher(*BEFORE[word])
     calls.clear()
-    done = deployed.usher(*(str(hooks) if word == "F" else word for word in words))
+    done = deployed.usher(*with_a_file(words, tmp_path))
     assert done.exit_code == 0, done.output
-    command = " ".join(words[:2]) if "--offline" in words else words[0]
     assert calls
-    assert calls - named_for(command) - FOR_EVERYONE == set()
+    assert calls - named_for(command_of(words)) - FOR_EVERYONE == set()
+
+
+def with_a_file(words: tuple[str, ...], folder: Path) -> list[str]:
+    """The words of a command, in which F becomes a hooks file."""
+    hooks = folder / "hooks.yaml"
+    hooks.write_text(HOOKS, encoding="utf-8")
+    return [str(hooks) if word == "F" else word for word in words]
+
+
+def command_of(words: tuple[str, ...]) -> str:
+    """As the tables of the page have it."""
+    return " ".join(words[:2]) if "--offline" in words else words[0]
 
 
 def named_for(command: str) -> set[str]:

@@ -34,7 +34,7 @@ $(READY): requirements/dev.txt requirements/uv.txt pyproject.toml
 	  { echo "Usher needs Python 3.11 or later; this is $$($(PYTHON) --version). Try: make PYTHON=python3.13" >&2; exit 2; }
 	@echo "Setting up $(VENV) ..." >&2
 	@clear=; if ls -d $(VENV)/lib/python3* 2>/dev/null | grep -qv "/$$($(PYTHON) -c '$(PRINT_LIB)')$$"; then \
-	    [ -e $@ ] || { echo "$(VENV) is an environment of another Python, and not of make: name another one by VENV=." >&2; exit 2; }; \
+	    [ -e $@ ] || { echo "$(VENV) is an environment of another Python, and not of make: remove it, or name another one by VENV=." >&2; exit 2; }; \
 	    clear=--clear; fi; \
 	  $(PYTHON) -m venv $(VENV) $$clear
 	@$(BIN)/$(PIP_INSTALL) -r requirements/uv.txt || { echo "Setting up needs a package index (PIP_INDEX_URL)." >&2; exit 1; }

@@ -20,7 +20,7 @@ def test_no_setting_of_an_aws_client_and_no_proxy_before_loopback_is_left() -> N
     theirs = {
         "AWS_ENDPOINT_URL": "http://127.0.0.1:1",
         "AWS_PROFILE": "work",
-        "AWS_CONFIG_FILE": "/home/me/.aws/config",
+        "AWS_CONFIG_FILE": "mine",
         "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true",
     }
     others = {"HTTP_PROXY": "http://127.0.0.1:1", "TERRAFORM_PROVIDERS": "/providers"}

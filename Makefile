@@ -17,7 +17,7 @@ export JSII_NODE = $(abspath $(shell ls $(VENV)/lib/python3*/site-packages/nodej
 export PYTHONDONTWRITEBYTECODE =
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo dist release quick unit test e2e test-report test-console check lint-templates golden api format fuzz coverage coverage-trials properties bench bench-replay bench-signals bench-simulator bench-storm bench-fleet arena conformance simulate explore drawn-fleets planted-bugs outages simulator local invoke sam test-sam test-terraform synth cdk lock clean
+.PHONY: help setup demo dist release quick unit test test-large e2e test-report test-console check lint-templates golden api format fuzz coverage coverage-trials properties bench bench-replay bench-signals bench-simulator bench-storm bench-fleet arena conformance simulate explore drawn-fleets planted-bugs outages simulator local invoke sam test-sam test-terraform synth cdk lock clean
 
 help: ## list the verbs
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1|/' | \
@@ -61,7 +61,10 @@ test: check lint-templates node_modules/.ready $(EMULATOR) ## the whole suite: t
 
 .PHONY: suite
 suite: $(READY)
-	@$(BIN)/pytest -n $(JOBS) --dist worksteal --ignore $(DEPLOYED)
+	@$(BIN)/pytest -n $(JOBS) --dist worksteal -m "not large" --ignore $(DEPLOYED)
+
+test-large: $(READY) $(EMULATOR) ## more sizes, seeds and moments of what make test holds (some minutes)
+	@$(BIN)/pytest -n $(JOBS) --dist worksteal -m large
 
 test-fleet: $(READY) ## usher list --fleet on twenty accounts in three Regions of moto, two down and one that denies
 	@FLEET_ACCOUNTS=20 $(BIN)/pytest tests/unit/test_fleet_sessions.py

@@ -129,7 +129,10 @@ AWAY: Final = Down(
 
 @pytest.mark.parametrize(
     ("count", "downs"),
-    [pytest.param(500, (), id="500"), pytest.param(50, (AWAY,), id="the table is away as it takes effect")],
+    [
+        pytest.param(500, (), id="500", marks=pytest.mark.large),
+        pytest.param(50, (AWAY,), id="the table is away as it takes effect"),
+    ],
 )
 def test_open_actions_are_finished_under_the_terms_of_their_start(count: int, downs: Sequence[Down]) -> None:
     world = Applied(downs)

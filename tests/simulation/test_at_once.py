@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
+import pytest
+
 from usher.core.action import Result
 from usher_simulator.autoscaling.launch_settings import ANY_SOURCE
 from usher_simulator.autoscaling.lifecycle_actions import EndedBy
@@ -16,12 +18,10 @@ from usher_simulator.trials.trial import Trial
 if TYPE_CHECKING:
     from datetime import datetime
 
-    import pytest
-
     from usher.core.action import Action
     from usher_simulator.autoscaling.lifecycle_actions import Wait
 
-MANY, MOST, TAKES = 40, 3, timedelta(minutes=15)
+MOST, TAKES = 3, timedelta(minutes=15)
 GROUP: Final = "es-data"
 HOOKS: Final[dict[str, Any]] = {
     "version": 1,
@@ -58,18 +58,18 @@ RATES: Final = {
 }
 
 
-def drained(seed: int, rates: dict[Fault, float], monkeypatch: pytest.MonkeyPatch) -> Trial:
-    """A group of 40 whose instances all go at once, until the last is gone."""
+def drained(seed: int, many: int, rates: dict[Fault, float], monkeypatch: pytest.MonkeyPatch) -> Trial:
+    """A group of `many` instances, which all go at once, until the last is gone."""
     world = Trial(seed, hooks=HOOKS, swarm=Swarm(rates=rates), watched=CHECKERS)
     monkeypatch.setattr(world.scenario, "wait_began", lambda _: None)
     monkeypatch.setattr(world.scenario, "wait_ended", lambda _: None)
     ask = world.scenario._ask  # noqa: SLF001 - as the scenario itself
-    ask("CreateAutoScalingGroup", AutoScalingGroupName=GROUP, MinSize=0, MaxSize=MANY, **ANY_SOURCE)
-    ask("SetDesiredCapacity", AutoScalingGroupName=GROUP, DesiredCapacity=MANY)
+    ask("CreateAutoScalingGroup", AutoScalingGroupName=GROUP, MinSize=0, MaxSize=many, **ANY_SOURCE)
+    ask("SetDesiredCapacity", AutoScalingGroupName=GROUP, DesiredCapacity=many)
     world.clock.run_until(trial.START + timedelta(minutes=10))
     world.scenario._put_hook(HOOKS["hooks"][0])  # noqa: SLF001
     ask("SetDesiredCapacity", AutoScalingGroupName=GROUP, DesiredCapacity=0)
-    world.clock.run_until(trial.START + timedelta(minutes=40) + TAKES * (MANY / MOST + 1))
+    world.clock.run_until(trial.START + timedelta(minutes=40) + TAKES * (many / MOST + 1))
     return world
 
 
@@ -88,15 +88,16 @@ def _is_within(moment: datetime, begun: datetime | None, ended: datetime | None)
     return begun is not None and begun <= moment and (ended is None or moment < ended)
 
 
-def test_of_forty_instances_three_drain_at_once_and_all_end_whatever_goes_wrong(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize("many", [10, pytest.param(40, marks=pytest.mark.large)])
+def test_of_many_instances_three_drain_at_once_and_all_end_whatever_goes_wrong(
+    monkeypatch: pytest.MonkeyPatch, many: int
 ) -> None:
-    world = drained(2, RATES, monkeypatch)
+    world = drained(2, many, RATES, monkeypatch)
 
     waits = world.fleet.waits.of_hook(GROUP, "es-drain")
     told = [(wait, world.usher.memory.of_token(wait.token)) for wait in waits]
     held = [(wait, action) for wait, action in told if action is not None]
-    assert len(held) == MANY
+    assert len(held) == many
     assert {wait.ended_by for wait in waits} == {EndedBy.CALL}
     assert {action.result for _, action in held} == {Result.CONTINUE}  # none gave up
     assert most_at_once(held) == MOST

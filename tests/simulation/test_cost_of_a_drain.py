@@ -20,8 +20,10 @@ MOST_OF_AN_ITEM = 1024  # bytes for one write unit
     [
         pytest.param("a", 5, 21, 12.0, 22, id="completes at first sight"),
         pytest.param("b", 20, 91, 51.0, 69, id="half an hour, a signal"),
-        pytest.param("c", 46, 419, 267.0, 207, id="half an hour, ecs drained"),
-        pytest.param("d", 67, 309, 175.0, 213, id="ten minutes in a hook of 30 seconds"),
+        pytest.param("c", 46, 419, 267.0, 207, id="half an hour, ecs drained", marks=pytest.mark.large),
+        pytest.param(
+            "d", 67, 309, 175.0, 213, id="ten minutes in a hook of 30 seconds", marks=pytest.mark.large
+        ),
     ],
 )
 def test_a_life_costs_so_many_invocations_calls_and_units(

@@ -20,10 +20,22 @@ A_LOOK = timedelta(seconds=5)  # what runs out within it nobody can hold, either
     ("parts", "timeout"),
     [
         pytest.param([Part.QUEUES], "5m", id="SQS takes no message: the sweep beats hooks of five minutes"),
-        pytest.param([Part.QUEUES, How.UNREACHED], "5m", id="SQS is not reached: each send takes its time"),
-        pytest.param([Part.STORE, How.DENIED], "1h", id="the table says no: the sweep beats what waits"),
+        pytest.param(
+            [Part.QUEUES, How.UNREACHED],
+            "5m",
+            id="SQS is not reached: each send takes its time",
+            marks=pytest.mark.large,
+        ),
+        pytest.param(
+            [Part.STORE, How.DENIED],
+            "1h",
+            id="the table says no: the sweep beats what waits",
+            marks=pytest.mark.large,
+        ),
         pytest.param([Part.ASKED], "30s", id="no condition is answered: unknown is not done"),
-        pytest.param([Part.ASKED, Part.STORE], "30s", id="nor does the table answer"),
+        pytest.param(
+            [Part.ASKED, Part.STORE], "30s", id="nor does the table answer", marks=pytest.mark.large
+        ),
         pytest.param([Part.SWEEP], "16m", id="the schedule is silent: they reach 16 minutes"),
         pytest.param([Part.WAKE], "16m", id="wake is throttled: the sweep looks, and beats"),
         pytest.param([Part.STORE, Part.SWEEP], "16m", id="no table, no schedule: wake-ups go on alone"),

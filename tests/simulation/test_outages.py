@@ -52,13 +52,20 @@ def held_through(storm: Storm, off: Down) -> UsherInStorm:
     ("held", "timeout_s", "away_min", "begins_s"),
     [
         pytest.param(100, 60, 2, 20, id="100, 60 s, two minutes, while notices come"),
-        pytest.param(60, 30, 10, 100, id="30 s, ten minutes, a fifth of what the rate could hold"),
+        pytest.param(
+            60,
+            30,
+            10,
+            100,
+            id="30 s, ten minutes, a fifth of what the rate could hold",
+            marks=pytest.mark.large,
+        ),
         pytest.param(30, 30, 2, 0, id="30 s, two minutes, from the notice on"),
         pytest.param(30, 60, 10, 0, id="60 s, ten minutes, from the notice on"),
-        pytest.param(100, 60, 10, 300, id="100, 60 s, ten minutes"),
-        pytest.param(100, 300, 10, 300, id="100, 5 min, ten minutes"),
+        pytest.param(100, 60, 10, 300, id="100, 60 s, ten minutes", marks=pytest.mark.large),
+        pytest.param(100, 300, 10, 300, id="100, 5 min, ten minutes", marks=pytest.mark.large),
         pytest.param(100, 3600, 10, 300, id="100, 1 h, ten minutes: signals come meanwhile"),
-        pytest.param(30, 300, 10, 0, id="5 min, ten minutes, from the notice on"),
+        pytest.param(30, 300, 10, 0, id="5 min, ten minutes, from the notice on", marks=pytest.mark.large),
     ],
 )
 def test_none_falls_while_the_table_is_away(held: int, timeout_s: int, away_min: int, begins_s: int) -> None:
@@ -67,6 +74,7 @@ def test_none_falls_while_the_table_is_away(held: int, timeout_s: int, away_min:
     held_through(Storm(held=held, heartbeat_timeout=timedelta(seconds=timeout_s), lasts=lasts), off)
 
 
+@pytest.mark.large(held_by="test_none_falls_while_the_table_is_away")
 def test_a_hundred_in_30_second_hooks_are_held_where_the_rate_takes_two_heartbeats_of_each() -> None:
     """Every 20 and every 25 seconds: nine a second. At ten, of which no budget is kept, some fell."""
     off = away(Part.STORE, timedelta(seconds=100), 10 * MINUTE)
@@ -76,7 +84,7 @@ def test_a_hundred_in_30_second_hooks_are_held_where_the_rate_takes_two_heartbea
 @pytest.mark.parametrize(
     ("held", "timeout_s", "begins_s"),
     [
-        pytest.param(100, 60, 300, id="100, 60 s"),
+        pytest.param(100, 60, 300, id="100, 60 s", marks=pytest.mark.large),
         pytest.param(100, 60, 20, id="100, 60 s, while notices come"),
         pytest.param(30, 30, 0, id="30 s, from the notice on"),
     ],
@@ -96,7 +104,7 @@ def test_none_falls_while_the_table_says_no(held: int, timeout_s: int, begins_s:
 # In the whole deployment: sweeps, several containers, functions that are cut off
 
 
-@pytest.mark.parametrize("timeout", ["5m", "16m", "1h"])
+@pytest.mark.parametrize("timeout", [pytest.param("5m", marks=pytest.mark.large), "16m", "1h"])
 def test_two_hours_without_the_table_are_held(timeout: str) -> None:
     """Wake-ups reach 15 minutes, so what waits in hooks of an hour is held by the sweep."""
     policy: dict[str, object] = {"until": [{"signal": "done"}], "give_up_after": "4h"}

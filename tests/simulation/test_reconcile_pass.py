@@ -24,7 +24,9 @@ from usher_simulator.autoscaling.simulated_targets import DeliveryFaults
 from usher_simulator.fakes.memory_enrolled import MemoryEnrolledHooks
 
 
-@pytest.mark.parametrize(("minutes", "seed"), [(10, 1), (10, 2), (60, 3)])
+@pytest.mark.parametrize(
+    ("minutes", "seed"), [(10, 1), pytest.param(10, 2, marks=pytest.mark.large), (60, 3)]
+)
 def test_with_a_fifth_of_all_notifications_lost_all_are_adopted_in_two_passes_and_none_defaults(
     minutes: int, seed: int
 ) -> None:

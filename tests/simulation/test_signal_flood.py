@@ -35,7 +35,7 @@ def all_wait(calm: Calm) -> bool:
     return not calm.scene.violations and not calm.fallen("g") and not calm.fallen("o")
 
 
-@pytest.mark.parametrize("status", ["progress", "failed"])
+@pytest.mark.parametrize("status", ["progress", pytest.param("failed", marks=pytest.mark.large)])
 def test_no_heartbeat_waits_for_sixty_signals_a_second(status: str) -> None:
     """For two minutes here, and for ten by `make bench-signals`."""
     calm = scene()

@@ -142,8 +142,22 @@ def assert_no_neighbour_fell(world: Trial) -> None:
     ("takes", "asked", "many", "minutes"),
     [
         pytest.param({"lambda": 7}, SMOKE_TEST, 300, 8, id="a function takes 7 s, at the default every"),
-        pytest.param({}, SMOKE_TEST, 500, 6, id="ten times as many questions hang as are asked at once"),
-        pytest.param({}, SERVICES, 170, 5, id="three services hang, each with more than are asked at once"),
+        pytest.param(
+            {},
+            SMOKE_TEST,
+            500,
+            6,
+            id="ten times as many questions hang as are asked at once",
+            marks=pytest.mark.large,
+        ),
+        pytest.param(
+            {},
+            SERVICES,
+            170,
+            5,
+            id="three services hang, each with more than are asked at once",
+            marks=pytest.mark.large,
+        ),
     ],
 )
 def test_no_neighbour_falls_however_slow_the_answers_are(
@@ -161,7 +175,10 @@ def test_no_neighbour_falls_however_slow_the_answers_are(
     assert_no_neighbour_fell(world)
 
 
-def test_a_slow_function_and_ecs_are_fresh_together_and_all_complete(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("many", [60, pytest.param(300, marks=pytest.mark.large)])
+def test_a_slow_function_and_ecs_are_fresh_together_and_all_complete(
+    monkeypatch: pytest.MonkeyPatch, many: int
+) -> None:
     class Answers(Slow):
         takes: ClassVar = {"lambda": 7, "ecs": 1}
         function_done_s = 240
@@ -169,13 +186,13 @@ def test_a_slow_function_and_ecs_are_fresh_together_and_all_complete(monkeypatch
 
     both = {"until": [{"function": "smoke-test"}, {"ecs": {"state": "active", "cluster": "web"}}]}
     world = a_world(monkeypatch, {"ask": both}, Answers)
-    launch(world, "ask", 300)
+    launch(world, "ask", many)
     run(world, 2)
     launch_neighbours(world)
     run(world, 8)
 
     assert_no_neighbour_fell(world)
-    assert ends(world, "ask") == Counter({EndedBy.CALL: 300})
+    assert ends(world, "ask") == Counter({EndedBy.CALL: many})
 
 
 # What it costs: half an hour in a 5-minute hook, as docs/adr/0011 tells

@@ -44,7 +44,7 @@ def test_no_promise_is_broken_in_any_schedule(world: World) -> None:
     [
         pytest.param({"merges": False}, id="without the merging of equal states"),
         pytest.param({"orders_all": True}, id="in every order of their steps"),
-        pytest.param({"merges": False, "orders_all": True}, id="both"),
+        pytest.param({"merges": False, "orders_all": True}, id="both", marks=pytest.mark.large),
     ],
 )
 def test_neither_reduction_leaves_out_an_end_of_two_looks(without: dict[str, bool]) -> None:

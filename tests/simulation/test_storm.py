@@ -48,7 +48,7 @@ def most_within(moments: Sequence[datetime], span: timedelta) -> int:
 @pytest.mark.parametrize(
     ("share", "timeout_s", "rate"),
     [
-        pytest.param(0.95, 300, 1, id="0.95 of the bound at 5 minutes"),
+        pytest.param(0.95, 300, 1, id="0.95 of the bound at 5 minutes", marks=pytest.mark.large),
         pytest.param(0.8, 30, 10, id="0.8 of the bound at 30 seconds"),
     ],
 )
@@ -58,6 +58,7 @@ def test_nothing_falls_to_its_default(share: float, timeout_s: int, rate: float)
     assert (run.defaulted, run.lost, run.throttled) == ([], 0, 0)
 
 
+@pytest.mark.large(held_by="test_nothing_falls_to_its_default")
 def test_beyond_the_bound_some_fall_to_their_default() -> None:
     run = UsherInStorm(a_storm(360, 30))
     run.clock.run_until(START + 90 * SECOND)
@@ -71,6 +72,7 @@ def test_the_naive_rule_holds_half_at_a_minute() -> None:
     assert most_held(storm).storm.held / storm.bound == pytest.approx(0.5, abs=0.02)
 
 
+@pytest.mark.large(held_by="test_the_naive_rule_holds_half_at_a_minute")
 def test_the_naive_rule_loses_what_usher_holds() -> None:
     storm = a_storm(270, 60, rate=5)
     naive = NaiveInStorm(storm)
@@ -86,7 +88,7 @@ def test_the_naive_rule_loses_what_usher_holds() -> None:
 @pytest.mark.parametrize(
     ("held", "timeout_s"),
     [
-        pytest.param(400, 300, id="400 at 5 minutes"),
+        pytest.param(400, 300, id="400 at 5 minutes", marks=pytest.mark.large),
         pytest.param(190, 30, id="190 at 30 seconds"),
     ],
 )
@@ -102,8 +104,8 @@ def test_of_actions_that_start_in_one_second_at_most_150_beat_within_ten(held: i
 @pytest.mark.parametrize(
     ("timeout_s", "most"),
     [
-        pytest.param(300, 1.1, id="5 minutes"),
-        pytest.param(60, 1.3, id="a minute"),
+        pytest.param(300, 1.1, id="5 minutes", marks=pytest.mark.large),
+        pytest.param(60, 1.3, id="a minute", marks=pytest.mark.large),
         pytest.param(30, 2.0, id="30 seconds"),
     ],
 )

@@ -27,12 +27,23 @@ if TYPE_CHECKING:
     from usher.core.action import Action
     from usher.ports.autoscaling import Answer
 
-SEEDS = 15  # of `make simulate`, which runs 300 and more; most planted bugs are caught by then
+SEEDS = 10  # of `make simulate`, which runs 300 and more; most planted bugs are caught by then
+SEEDS_AT_LARGE = 50
 AT_ONCE = 5
 TEMPLATE = Path(__file__).parents[1] / "infra" / "golden" / "Usher.json"
 
 
-@pytest.mark.parametrize("first", range(1, SEEDS + 1, AT_ONCE), ids=lambda first: f"from {first}")
+@pytest.mark.parametrize(
+    "first",
+    [
+        *range(1, SEEDS, AT_ONCE),
+        *(
+            pytest.param(first, marks=pytest.mark.large)
+            for first in range(SEEDS + 1, SEEDS_AT_LARGE, AT_ONCE)
+        ),
+    ],
+    ids=lambda first: f"from {first}",
+)
 def test_no_promise_is_broken_whatever_goes_wrong(first: int) -> None:
     broken = {}
     for seed in range(first, first + AT_ONCE):
@@ -44,7 +55,9 @@ def test_no_promise_is_broken_whatever_goes_wrong(first: int) -> None:
     assert broken == {}
 
 
-@pytest.mark.parametrize("seed", [166, 169, 226, 263])
+@pytest.mark.parametrize(
+    "seed", [166, 263, *(pytest.param(seed, marks=pytest.mark.large) for seed in (169, 226))]
+)
 def test_no_promise_is_broken_where_hooks_files_are_applied_at_run_time(seed: int) -> None:
     outcome = Trial(seed).run()
     assert "apply" in outcome.happened
@@ -55,18 +68,30 @@ def test_no_promise_is_broken_where_hooks_files_are_applied_at_run_time(seed: in
 @pytest.mark.parametrize(
     "seed",
     [
-        pytest.param(79, id="no limit counts the result of an instance that is stopped"),
-        pytest.param(271, id="a removal that asks each second for a minute"),
+        pytest.param(
+            79, id="no limit counts the result of an instance that is stopped", marks=pytest.mark.large
+        ),
+        pytest.param(271, id="a removal that asks each second for a minute", marks=pytest.mark.large),
         pytest.param(311, id="a hook on its way out for want of a tag keeps its terms"),
-        pytest.param(343, id="a launch that others completed while Usher was paused"),
-        pytest.param(1355, id="a heartbeat that is cut off twice, and no wake-up in between"),
-        pytest.param(1454, id="a result that no limit had room for counts on none"),
-        pytest.param(1498, id="a wake-up that comes before its time by another clock"),
+        pytest.param(
+            343, id="a launch that others completed while Usher was paused", marks=pytest.mark.large
+        ),
+        pytest.param(
+            1355, id="a heartbeat that is cut off twice, and no wake-up in between", marks=pytest.mark.large
+        ),
+        pytest.param(1454, id="a result that no limit had room for counts on none", marks=pytest.mark.large),
+        pytest.param(
+            1498, id="a wake-up that comes before its time by another clock", marks=pytest.mark.large
+        ),
         pytest.param(746, id="an end that is stored after a look has read what was heard"),
         pytest.param(846, id="a wait that was adopted long after it began"),
         pytest.param(1211, id="a table is restored when its stack is gone"),
-        pytest.param(1364, id="questions that are cut off before they have read the record"),
-        pytest.param(1610, id="a record that is open while its instance waits in a later hook"),
+        pytest.param(
+            1364, id="questions that are cut off before they have read the record", marks=pytest.mark.large
+        ),
+        pytest.param(
+            1610, id="a record that is open while its instance waits in a later hook", marks=pytest.mark.large
+        ),
         pytest.param(3875, id="a notice that comes late to a removed Usher stays open in its table"),
     ],
 )

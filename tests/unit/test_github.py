@@ -78,7 +78,7 @@ def test_the_workflows_run_verbs_that_exist() -> None:
         *read("ci.yml")["jobs"]["other-suites"]["strategy"]["matrix"]["verb"],
     }
 
-    assert verbs == {"check", "test", "test-report", "test-console", "test-sam"}
+    assert verbs == {"check", "test", "test-large", "test-report", "test-console", "test-sam"}
     assert verbs <= VERBS
 
 

@@ -62,12 +62,10 @@ class Alarm:
 
     def rings(self, metrics: Metrics, begin: datetime, end: datetime) -> bool:
         """Whether it rings at any time from `begin` to `end`."""
-        breaches: list[bool] = []
-        points, at = metrics.points[self.metric], begin
-        while at + self.period <= end:
-            within = [value for moment, value in points if at <= moment < at + self.period]
-            breaches.append(self._breaches(within))
-            at += self.period
+        within: defaultdict[int, list[float]] = defaultdict(list)
+        for at, value in metrics.points[self.metric]:
+            within[(at - begin) // self.period].append(value)
+        breaches = [self._breaches(within[number]) for number in range((end - begin) // self.period)]
         of_all = self.settings["EvaluationPeriods"]
         enough = self.settings.get("DatapointsToAlarm", of_all)
         return any(sum(breaches[last - of_all : last]) >= enough for last in range(of_all, len(breaches) + 1))

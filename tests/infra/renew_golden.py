@@ -21,12 +21,10 @@ _DEMO: Final = Path(__file__).parents[2] / "infra" / "usher_cdk" / "demo.hooks.y
 _HASH: Final = re.compile(r"\b[0-9a-f]{64}\b")  # of an asset: it changes with every line of the functions
 
 
-def golden() -> dict[str, str]:
-    """The text of each template, by the name of its file."""
-    made = all_templates(of_file(_HOOKS)) | {
-        "UsherDemo": all_templates(of_file(_DEMO, demo=True))["UsherDemo"],
-        "Install": installable(),
-    }
+def of_stacks() -> dict[str, str]:
+    """The text of each template of the CDK's stacks, by the name of its file."""
+    demo = all_templates(of_file(_DEMO, demo=True))["UsherDemo"]
+    made = all_templates(of_file(_HOOKS)) | {"UsherDemo": demo}
     return {f"{name}.json": as_golden(template) for name, template in made.items()}
 
 
@@ -38,7 +36,7 @@ def as_golden(template: Any) -> str:
 def main() -> None:
     """Write them all, and nothing else."""
     FOLDER.mkdir(exist_ok=True)
-    for name, text in golden().items():
+    for name, text in (of_stacks() | {"Install.json": as_golden(installable())}).items():
         (FOLDER / name).write_text(text)
         sys.stderr.write(f"{FOLDER.name}/{name}\n")
 

@@ -37,7 +37,7 @@ ASKS = {
 
 @pytest.fixture(scope="module")
 def template() -> dict[str, Any]:
-    """As it was reviewed; tests/infra/test_golden.py holds that it is made so."""
+    """As it was reviewed; tests/e2e/test_dist.py holds that it is made so."""
     made: dict[str, Any] = json.loads((FOLDER / "Install.json").read_text())
     return made
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-SEEDS = range(1, 11)
+SEEDS = (2, 4, 6, 7, 8)  # on both sides of two limits, and near a third
 
 
 def test_a_drawn_fleet_is_taken_only_where_its_template_keeps_every_limit(tmp_path: Path) -> None:

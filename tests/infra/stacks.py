@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -12,7 +11,6 @@ from aws_cdk.assertions import Template
 from app import make
 from usher.core import configuration
 from usher_cdk.configuration import Deployment
-from usher_cdk.controller import Controller
 from usher_hooksfile.load import load, read
 
 if TYPE_CHECKING:
@@ -52,9 +50,8 @@ def deployment(data: dict[str, Any] = HOOKS, **settings: Any) -> Deployment:
 
 
 def template_of(of: Deployment) -> dict[str, Any]:
-    """The template of the controller, in an app that bundles nothing."""
-    app = cdk.App(context={"aws:cdk:bundling-stacks": []})
-    return dict(Template.from_stack(Controller(app, "Usher", deployment=of)).to_json())
+    """The template of the controller; nobody changes it."""
+    return all_templates(of)["Usher"]
 
 
 def app_of(of: Deployment) -> cdk.App:
@@ -64,10 +61,15 @@ def app_of(of: Deployment) -> cdk.App:
     return app
 
 
+_made: Final[dict[str, dict[str, dict[str, Any]]]] = {}
+
+
 def all_templates(of: Deployment) -> dict[str, dict[str, Any]]:
-    """The templates of all stacks, by name."""
-    made = [each for each in app_of(of).node.children if isinstance(each, cdk.Stack)]
-    return {each.stack_name: dict(Template.from_stack(each).to_json()) for each in made}
+    """The templates of all stacks, by name: made once for equal deployments, so nobody changes them."""
+    if (key := repr(of)) not in _made:
+        stacks = [each for each in app_of(of).node.children if isinstance(each, cdk.Stack)]
+        _made[key] = {each.stack_name: dict(Template.from_stack(each).to_json()) for each in stacks}
+    return _made[key]
 
 
 def of_file(path: Path, **settings: Any) -> Deployment:
@@ -106,6 +108,9 @@ ALL_WAYS: Final = hooks_data(
     *_WAYS, hook(name="glob", group="jobs-*"), hook(name="tags", group={"tags": {"team": "web"}})
 )
 WITH_KEY: Final = deployment(ALL_WAYS, customer_key=True, alarm_email="ops@example.com")
+OTHER_SETTINGS: Final = deployment(
+    calls_per_second=1, log_retention_days=1, enrolments_per_hour=1, wake_concurrency=60, dashboard=False
+)
 # What the rules of linters are held against.
 DEPLOYMENTS: Final = {
     "default": deployment(),
@@ -116,7 +121,6 @@ DEPLOYMENTS: Final = {
 }
 
 
-@cache
 def templates(name: str) -> dict[str, dict[str, Any]]:
     """Of all stacks of one of DEPLOYMENTS; nobody changes them."""
     return all_templates(DEPLOYMENTS[name])

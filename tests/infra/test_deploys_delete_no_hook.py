@@ -35,17 +35,15 @@ def test_no_resource_of_cloudformation_is_a_hook(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("before", "after"),
+    "after",
     [
-        pytest.param([GATE, OTHER, GLOB], [OTHER, GLOB], id="one of two named hooks goes"),
-        pytest.param([GATE, GLOB], [GATE | {"group": "web-*"}, GLOB], id="a name becomes a glob"),
-        pytest.param([GATE], [], id="the last hook goes"),
-        pytest.param([GATE], [GATE | {"name": "hold"}], id="a hook is renamed"),
+        pytest.param([OTHER, GLOB], id="one of two named hooks goes"),
+        pytest.param([GATE | {"group": "web-*"}, OTHER, GLOB], id="a name becomes a glob"),
+        pytest.param([], id="the last hook goes"),
+        pytest.param([GATE | {"name": "hold"}, OTHER, GLOB], id="a hook is renamed"),
     ],
 )
-def test_a_change_of_the_hooks_file_takes_no_resource_away(
-    before: list[dict[str, Any]], after: list[dict[str, Any]]
-) -> None:
+def test_a_change_of_the_hooks_file_takes_no_resource_away(after: list[dict[str, Any]]) -> None:
     """What went was deleted, or told that all of Usher was going: then every open action was let go."""
-    gone = shape(*before).keys() - shape(*after).keys()
+    gone = shape(GATE, OTHER, GLOB).keys() - shape(*after).keys()
     assert gone == set()

@@ -11,19 +11,21 @@ from typing import Any, Final
 import pytest
 
 from tests.infra import aws_limits
-from tests.infra.stacks import deployment, hook, hooks_data, resources, template_of
+from tests.infra.stacks import HOOKS, deployment, hook, hooks_data, resources, template_of, templates
 from usher.core.compiled import compiled
 from usher_cdk.configuration import Deployment
 from usher_hooksfile import size
 from usher_hooksfile.load import HooksFileRefused, load, read
 
+RULE: Final = "AWS::Events::Rule"
 REFERENCE: Final = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text()
 
 
 def policies_of(data: dict[str, Any]) -> int:
-    """How many managed policies the template has, which keeps every limit."""
+    """How many managed policies the template has, which keeps every limit, with the rules of any file."""
     template = template_of(deployment(data))
     assert aws_limits.breaches(template) == []
+    assert resources(template, RULE) == resources(templates("default")["Usher"], RULE)
     return len(resources(template, "AWS::IAM::ManagedPolicy"))
 
 
@@ -38,7 +40,7 @@ def most_names(length: int) -> int:
 
 
 FLEETS: Final = {
-    "two groups": (hooks_data(*names(2)), 0),
+    "two groups": (HOOKS, 0),
     "60 names of 16 characters": (hooks_data(*names(60)), 2),
     "300 groups with two hooks each": (
         hooks_data(*names(300), *(one | {"name": "gate", "transition": "launching"} for one in names(300))),
@@ -59,7 +61,7 @@ FLEETS: Final = {
 
 
 @pytest.mark.parametrize("name", FLEETS)
-def test_the_template_of_a_fleet_keeps_every_limit(name: str) -> None:
+def test_the_template_of_a_fleet_keeps_every_limit_and_has_the_rules_of_any_other(name: str) -> None:
     data, policies = FLEETS[name]
     assert policies_of(data) == policies
 

@@ -13,6 +13,7 @@ from aws_cdk.assertions import Annotations, Match
 from tests.infra.stacks import (
     ALL_WAYS,
     DEPLOYMENTS,
+    OTHER_SETTINGS,
     app_of,
     deployment,
     hook,
@@ -74,7 +75,7 @@ OTHERS: Final = {
     "no hook at all": deployment(hooks_data()),
     "one way in": deployment(hooks_data(hook(notify="eventbridge", heartbeat_timeout="10m"))),
     "raw delivery": deployment(ALL_WAYS, sns_raw_delivery=True),
-    "other settings": deployment(calls_per_second=1, log_retention_days=1, enrolments_per_hour=1),
+    "other settings": OTHER_SETTINGS,
 }
 
 
@@ -98,8 +99,7 @@ def test_what_hooks_point_at_is_never_replaced(made: list[dict[str, Any]], outpu
 
 
 def test_a_direct_target_may_be_invoked_by_the_service_linked_role_alone() -> None:
-    data = hooks_data(hook(notify="lambda", heartbeat_timeout="10m"))
-    template = template_of(deployment(data))
+    template = templates("all four ways in")["Usher"]
     granted = resources(template, "AWS::Lambda::Permission").values()
     (permission,) = [each for each in granted if "AWSServiceRoleForAutoScaling" in str(each["Principal"])]
     assert permission["Action"] == "lambda:InvokeFunction"
@@ -110,6 +110,6 @@ def test_a_direct_target_may_be_invoked_by_the_service_linked_role_alone() -> No
 
 @pytest.mark.parametrize("raw", [False, True])
 def test_a_topic_brings_its_messages_with_or_without_their_envelope(raw: bool) -> None:
-    template = template_of(deployment(hooks_data(hook(notify="sns")), sns_raw_delivery=raw))
+    template = template_of(deployment(ALL_WAYS, sns_raw_delivery=raw))
     (subscription,) = resources(template, "AWS::SNS::Subscription").values()
     assert subscription.get("RawMessageDelivery", False) is raw

@@ -25,7 +25,7 @@ def test_the_hooks_stand_in_the_group_so_that_its_first_instance_waits(made: dic
 
 def test_own_groups_keep_their_grants() -> None:
     """A group may come to hold its hooks while actions of it are open."""
-    data = hooks_data(hook(group="mine"), hook(group="theirs"))
+    data = hooks_data(hook(group="web"), hook(group="mine"))
     assert "autoScalingGroupName/mine" in str(template_of(deployment(data, own_groups=("mine",))))
 
 

@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
-from tests.infra.stacks import deployment, hook, hooks_data, listed, resources, statements, template_of
+from tests.infra.stacks import listed, resources, statements, templates
 
 FUNCTIONS = ("Intake", "Wake", "Questions", "Sweep", "Provision")
 
 
 @pytest.fixture(scope="module")
 def template() -> dict[str, Any]:
-    return template_of(deployment(hooks_data(hook(notify="lambda"), hook(group="g-*"))))
+    return templates("all four ways in")["Usher"]
 
 
 def granted(template: dict[str, Any], function: str, action: str) -> list[Any]:

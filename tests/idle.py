@@ -1,6 +1,6 @@
 """What an idle stack uses in a month of 30 days, counted, and what that costs.
 
-An hour of the deployed simulation in which nothing waits, after ten minutes of the same, and the resources
+Twenty minutes of the deployed simulation in which nothing waits, after two of the same, and the resources
 of the template, with what the sweep asks of the dead-letter queues. Two passes are not in it, which read one
 item for each hook every two minutes: the enrolment, and that for silent groups.
 """
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
     from usher_simulator.trials.effects import Call
 
 _TEMPLATE: Final = Path(__file__).parent / "infra" / "golden" / "Usher.json"
-_WARM_UP_S: Final = 600
-_AN_HOUR_S: Final = 3600
-_HOURS: Final = 30 * 24
-_POLLS_OF_A_QUEUE: Final = 5 * 3 * 60 * _HOURS  # five pollers, 20 seconds each (aws-facts 5)
+_WARM_UP_S: Final = 120
+_MINUTES: Final = 20
+_TIMES: Final = 30 * 24 * 60 // _MINUTES
+_POLLS_OF_A_QUEUE: Final = 5 * 3 * _MINUTES * _TIMES  # five pollers, 20 seconds each (aws-facts 5)
 _MILLION: Final = 1e6
 
 
@@ -71,12 +71,12 @@ class _Idle(Calm):
         described.usher = self.everything
         self.audience.checkers.append(described)
 
-    def hour(self) -> tuple[Life, frozenset[str]]:
+    def minutes(self) -> tuple[Life, frozenset[str]]:
         """What it uses, and the metrics that it sends."""
         self.pass_time(_WARM_UP_S)
         self.everything.life = Life()
         self.telemetry.counts.clear()
-        self.pass_time(_AN_HOUR_S)
+        self.pass_time(60 * _MINUTES)
         return self.everything.life, frozenset(+self.telemetry.counts)
 
 
@@ -92,24 +92,24 @@ def month() -> dict[str, Line]:
     """The lines of an idle month, by what is paid for."""
     with mock_aws():
         Counted.client, Counted.kind = a_client(), KINDS["b"]
-        life, metrics = _Idle().hour()
-    invocations = _HOURS * life.invoked
+        life, metrics = _Idle().minutes()
+    invocations = _TIMES * life.invoked
     template = json.loads(_TEMPLATE.read_text(encoding="utf-8"))["Resources"]
     resources = list(template.values())
     letters = sum("DeadLetters" in name for name in template if template[name]["Type"] == "AWS::SQS::Queue")
-    asked = letters * 60 // EVERY_MINUTES
+    asked = letters * _MINUTES // EVERY_MINUTES
     calls = life.store_and_queue_calls + asked
-    seconds = _HOURS * (calls * STORE_CALL_S + life.auto_scaling * AWS_CALL_S)
+    seconds = _TIMES * (calls * STORE_CALL_S + life.auto_scaling * AWS_CALL_S)
     queues = sum(each["Type"] == "AWS::Lambda::EventSourceMapping" for each in resources)
     of_millions = {
         "invocation": invocations,
         "second of a function": seconds,
-        "read unit": _HOURS * life.units.reads,
-        "write unit": _HOURS * life.writes,
-        "queue request": queues * _POLLS_OF_A_QUEUE + _HOURS * (3 * life.sent.total() + asked),
-        "run of a schedule": _HOURS * life.invocations["sweep"],
+        "read unit": _TIMES * life.units.reads,
+        "write unit": _TIMES * life.writes,
+        "queue request": queues * _POLLS_OF_A_QUEUE + _TIMES * (3 * life.sent.total() + asked),
+        "run of a schedule": _TIMES * life.invocations["sweep"],
         "log of an invocation": invocations,
-        "trace": _HOURS
+        "trace": _TIMES
         * sum(life.invocations[each] for each in _traced(resources)),  # of so few X-Ray takes each
     }
     of_months = {

@@ -145,39 +145,45 @@ def test_the_functions_run_on_asset_runtime_and_standard_library_alone(
 MOST_MODULES = {"announce": 109, "intake": 179, "provision": 185, "questions": 174, "sweep": 197, "wake": 171}
 
 
-@pytest.mark.parametrize("function", HANDLERS)
-def test_a_function_imports_so_many_modules_of_the_asset(function: str, asset: Path) -> None:
+@pytest.fixture(scope="module")
+def modules(asset: Path) -> dict[str, list[str]]:
+    """How many modules of the asset each function has, and whether asyncio; in a process of its own."""
     python = find_python()
-    program = (
-        f"import {function}\n"
-        "files = [getattr(module, '__file__', None) or '' for module in list(sys.modules.values())]\n"
-        f"print(sum(file.startswith({str(asset)!r}) for file in files), 'asyncio' in sys.modules)"
-    )
+    program = f"""
+import boto3, os
+for function in {HANDLERS}:
+    if not os.fork():
+        __import__(function)
+        files = [getattr(module, "__file__", None) or "" for module in list(sys.modules.values())]
+        count = sum(file.startswith({str(asset)!r}) for file in files)
+        print(function, count, "asyncio" in sys.modules, flush=True)
+        os._exit(0)
+    os.wait()
+"""
     command = python.isolated([asset, python.runtime()], program)
-    count, has_asyncio = subprocess.check_output(command, env=ENVIRONMENT, text=True).split()  # noqa: S603 - ours
+    said = subprocess.check_output(command, env=ENVIRONMENT, text=True)  # noqa: S603 - our own
+    return {name: told for name, *told in map(str.split, said.splitlines())}
+
+
+@pytest.mark.parametrize("function", HANDLERS)
+def test_a_function_imports_so_many_modules_of_the_asset(
+    function: str, modules: dict[str, list[str]]
+) -> None:
+    count, has_asyncio = modules[function]
     assert int(count) <= MOST_MODULES[function], f"{function} imports {count}: see MOST_MODULES"
     assert has_asyncio == "False"
 
 
-def test_its_functions_make_clients_by_the_reduced_models(asset: Path) -> None:
-    program = (
-        "import json, boto3, wake\nprint(json.dumps(boto3.client('ec2').meta.service_model.operation_names))"
-    )
-    python = find_python()
-    command = python.isolated([asset, python.runtime()], program)
-    said = subprocess.check_output(command, env=ENVIRONMENT)  # noqa: S603 - our own
-    assert tuple(json.loads(said)) == OPERATIONS["ec2"]
-
-
-def test_its_functions_find_endpoints_by_the_rules_of_each_service_and_read_those_of_ours_alone(
+def test_its_functions_make_clients_by_the_reduced_models_and_find_endpoints_by_the_rules_of_each_service(
     asset: Path,
 ) -> None:
     """Only the rules know DynamoDB's endpoints by account; S3 is no service of ours."""
     program = """
-import sys, boto3, wake
+import json, sys, boto3, wake
 def stop(request, **_):
-    print(request.url, len(boto3.DEFAULT_SESSION.get_available_regions("s3")))
+    print(json.dumps([made, request.url, boto3.DEFAULT_SESSION.get_available_regions("s3")]))
     sys.exit()
+made = boto3.client("ec2").meta.service_model.operation_names
 keys = {"aws_access_key_id": "AKID", "aws_secret_access_key": "secret", "aws_account_id": "123456789012"}
 client = boto3.client("dynamodb", **keys)
 client.meta.events.register("before-send.dynamodb.GetItem", stop)
@@ -186,7 +192,8 @@ client.get_item(TableName="usher", Key={"pk": {"S": "a"}})
     python = find_python()
     command = python.isolated([asset, python.runtime()], program)
     said = subprocess.check_output(command, env=ENVIRONMENT, text=True)  # noqa: S603 - our own
-    assert said == "https://123456789012.ddb.us-east-1.amazonaws.com/ 0\n"
+    url = "https://123456789012.ddb.us-east-1.amazonaws.com/"
+    assert json.loads(said) == [list(OPERATIONS["ec2"]), url, []]
 
 
 def test_what_pip_cannot_get_is_told_with_what_pip_said() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from functools import cache
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,13 +33,15 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@cache
 def whole(service: str) -> Any:
     return Loader().load_service_model(service, "service-2")
 
 
-def nodes_of_the_code() -> Iterator[ast.AST]:
-    for path in FUNCTIONS.rglob("*.py"):
-        yield from ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+@cache
+def nodes_of_the_code() -> list[ast.AST]:
+    paths = FUNCTIONS.rglob("*.py")
+    return [node for path in paths for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))]
 
 
 def names_in_the_code() -> Iterator[str]:

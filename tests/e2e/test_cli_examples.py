@@ -96,11 +96,18 @@ def prepare(one: Simulated, words: list[str]) -> list[str]:
     return words
 
 
+@pytest.fixture(scope="module")
+def cli() -> Any:
+    """It reads the environment for each command, and the models of the services once."""
+    return create_clidriver()
+
+
 @pytest.mark.parametrize(("command", "following"), list(examples()))
 def test_the_example_works_and_answers_what_is_documented(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
+    cli: Any,
     command: str,
     following: str,
 ) -> None:
@@ -111,7 +118,7 @@ def test_the_example_works_and_answers_what_is_documented(
         words = words_of(command, following, tmp_path)
         for arn in TARGET.findall(command + following):
             one.target(arn, lambda _: None)
-        code = create_clidriver().main(["autoscaling", *prepare(one, words)])
+        code = cli.main(["autoscaling", *prepare(one, words)])
         said = capsys.readouterr()
         assert (code, said.err) == (0, "")
         if following.lstrip().startswith("{") and "file://" not in command:

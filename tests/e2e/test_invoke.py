@@ -174,34 +174,35 @@ def test_a_sweep_closes_what_ended_unseen_and_then_finds_nothing(
     )
 
 
-def invoked(*arguments: str) -> tuple[int, Any]:
-    """The exit status of `python -m usher_local.functions`, and the JSON that it printed."""
-    command = [sys.executable, "-m", "usher_local.functions", *arguments]
-    done = subprocess.run(command, cwd=ROOT, check=False, capture_output=True)  # noqa: S603 - our own
-    return done.returncode, json.loads(done.stdout)
-
-
 def test_the_command_prints_the_answer_and_exits_with_0(code: Code) -> None:
     event = str(INVOKE / "intake-sqs-batch.json")
-    assert invoked("--function", "intake", "--event", event, "--asset", str(code.asset)) == (0, TAKEN)
+    arguments = ("--function", "intake", "--event", event, "--asset", str(code.asset))
+    command = [sys.executable, "-m", "usher_local.functions", *arguments]
+    done = subprocess.run(command, cwd=ROOT, check=False, capture_output=True)  # noqa: S603 - our own
+    assert (done.returncode, json.loads(done.stdout)) == (0, TAKEN)
 
 
-def test_the_command_prints_the_error_of_a_function_and_exits_with_1(tmp_path: Path) -> None:
+def test_the_command_prints_the_error_of_a_function_and_exits_with_1(
+    tmp_path: Path, endpoints: dict[str, str], capfd: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "sweep.py").write_text(
         "def handler(event, context):\n    raise ValueError(event['source'])\n"
     )
-    event = str(INVOKE / "sweep-schedule.json")
-    status, answer = invoked("--function", "sweep", "--event", event, "--asset", str(tmp_path))
-    assert (status, answer["errorType"], answer["errorMessage"]) == (1, "ValueError", "usher.schedule")
+    event, url = str(INVOKE / "sweep-schedule.json"), endpoints["AWS_ENDPOINT_URL"]
+    arguments = ("--function", "sweep", "--event", event, "--asset", str(tmp_path), "--endpoint", url)
+    assert main(arguments) == 1
+    answer = json.loads(capfd.readouterr().out)
+    assert (answer["errorType"], answer["errorMessage"]) == ("ValueError", "usher.schedule")
 
 
 def test_the_command_works_in_another_account_if_it_is_given_an_endpoint(
-    code: Code, endpoints: dict[str, str]
+    code: Code, endpoints: dict[str, str], capfd: pytest.CaptureFixture[str]
 ) -> None:
     url = endpoints["AWS_ENDPOINT_URL"]
     event = str(INVOKE / "intake-sqs-hook.json")
     arguments = ("--function", "intake", "--event", event, "--asset", str(code.asset), "--endpoint", url)
-    assert invoked(*arguments) == (0, TAKEN)
+    assert main(arguments) == 0
+    assert json.loads(capfd.readouterr().out) == TAKEN
     records = RecordTable(client("dynamodb", url), settled_in(url)["USHER_TABLE"], now)
     assert records.of_token(*tokens(sample("intake-sqs-hook"))) is not None
 

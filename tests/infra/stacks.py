@@ -11,7 +11,7 @@ from aws_cdk.assertions import Template
 from app import make
 from usher.core import configuration
 from usher_cdk.configuration import Deployment
-from usher_hooksfile.load import load, read
+from usher_hooksfile.load import examine
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -74,7 +74,8 @@ def all_templates(of: Deployment) -> dict[str, dict[str, Any]]:
 
 def of_file(path: Path, **settings: Any) -> Deployment:
     """The deployment of a hooks file."""
-    return Deployment(configuration=load(path), hooks_data=read(path), **settings)
+    examined = examine(path)
+    return Deployment(configuration=examined.configuration, hooks_data=examined.data, **settings)
 
 
 def resources(template: dict[str, Any], kind: str) -> dict[str, dict[str, Any]]:

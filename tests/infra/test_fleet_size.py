@@ -11,9 +11,8 @@ from typing import Any, Final
 import pytest
 
 from tests.infra import aws_limits
-from tests.infra.stacks import HOOKS, deployment, hook, hooks_data, resources, template_of, templates
+from tests.infra.stacks import HOOKS, deployment, hook, hooks_data, of_file, resources, template_of, templates
 from usher.core.compiled import compiled
-from usher_cdk.configuration import Deployment
 from usher_hooksfile import size
 from usher_hooksfile.load import HooksFileRefused, load, read
 
@@ -117,8 +116,7 @@ def test_a_file_is_taken_up_to_what_a_request_holds_and_one_signal_more_is_refus
     data: Any = read(a_file(tmp_path, "g"))
     most = bisect_right(range(4_000), size.FILE_CHARACTERS, key=compiled_to) - 1
     file = a_file(tmp_path, "g", until=json.dumps(signals(most)))
-    of = Deployment(configuration=load(file), hooks_data=read(file))
-    assert aws_limits.breaches(template_of(of)) == []
+    assert aws_limits.breaches(template_of(of_file(file))) == []
     with pytest.raises(HooksFileRefused) as refused:
         load(a_file(tmp_path, "g", until=json.dumps(signals(most + 1))))
     (said,) = refused.value.complaints
@@ -153,8 +151,7 @@ def test_what_conditions_ask_is_taken_up_to_ten_policies_and_the_next_is_refused
     line, _, rule = said.removeprefix(f"{tmp_path}/hooks.yaml:").partition(": ")
     taken = int(line) - 3
     assert rule.startswith(f"policies.p{taken}.until: must be one of at most")
-    of = load(files_of(tmp_path, conditions[:taken]))
-    template = template_of(Deployment(configuration=of, hooks_data=read(tmp_path / "hooks.yaml")))
+    template = template_of(of_file(files_of(tmp_path, conditions[:taken])))
     assert aws_limits.breaches(template) == []
     assert len(resources(template, "AWS::IAM::ManagedPolicy")) == 10
     assert re.search(rf"\b{taken} {kind}\b", REFERENCE)
@@ -190,8 +187,7 @@ def test_tags_are_taken_up_to_what_one_policy_holds_and_a_character_more_is_refu
         return json.dumps({"tags": many | {"last": "x" * length}})
 
     file = a_file(tmp_path, tags(117))
-    of = Deployment(configuration=load(file), hooks_data=read(file))
-    assert aws_limits.breaches(template_of(of)) == []
+    assert aws_limits.breaches(template_of(of_file(file))) == []
     with pytest.raises(HooksFileRefused) as refused:
         load(a_file(tmp_path, tags(118)))
     (said,) = refused.value.complaints

@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-import botocore.loaders
+import botocore.session
 import pytest
 from hypothesis import settings
 
@@ -28,7 +28,7 @@ make_own(os.environ)
 settings.load_profile(properties.USUAL)
 
 # moto gives each test a session of its own; so the models of AWS's services are read once, not for each.
-botocore.loaders.create_loader = cache(botocore.loaders.create_loader)
+botocore.session.create_loader = cache(botocore.session.create_loader)
 
 
 def pytest_collection_finish() -> None:

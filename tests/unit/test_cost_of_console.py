@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 OPEN: Final = 5000
 A_MINUTE: Final = 1800  # the default of --units
 ON_ONE_READING: Final = 190  # docs/console.md
-MINUTES: Final = 10  # a reading each interval would be over the bound from the sixth on
+MINUTES: Final = 6  # so long, a reading each interval would be over the bound
 
 
 class OpenTable:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from datetime import timedelta
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from usher.aws.items import state
@@ -66,6 +67,7 @@ def open_row_before(item: Item) -> OpenRow:
     )
 
 
+@lru_cache(maxsize=1024)  # thousands of rows have a few kinds
 def _wait(text: str) -> WaitKind | None:
     with suppress(ValueError, KeyError):
         kind, origin, destination = text.split(",", 2)

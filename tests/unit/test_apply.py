@@ -573,6 +573,7 @@ def test_wait_goes_on_where_the_hooks_of_this_hour_are_put(file: Path) -> None:
     """Nothing is wrong where the next hook may be put at the next full hour only."""
     groups = [f"jobs-{number}" for number in range(3)]
     stack = Stack(*groups)
+    stack.now = at(45 * 60)
     stack.items = MemoryEnrolledHooks(lambda: stack.now, 2)
     stack.versions = MemoryVersions(stack.items)
     stack.items.put_in_force(NO_VERSION.in_force)

@@ -359,15 +359,16 @@ def test_only_groups_that_the_file_does_not_name_are_left_to_the_sweep() -> None
 
 
 def test_the_estimate_of_a_first_enrolment_comes_true() -> None:
-    """70 groups at 50 an hour by the clock: before each pass, how many are left and when the last is put."""
-    scene = Scene(*(f"workers-{number:03}" for number in range(70)))
+    """7 groups at 5 an hour by the clock: before each pass, how many are left and when the last is put."""
+    scene = Scene(*(f"workers-{number}" for number in range(7)))
+    scene.records = MemoryEnrolledHooks(scene.clock, 5)
     estimates = []
     while (found := scene.plan(a_hook())).by_sweep:
-        assert found.enrolled == 70 - found.by_sweep
-        pace = Pace(per_hour=50, left=scene.records.left(scene.clock()))
+        assert found.enrolled == 7 - found.by_sweep
+        pace = Pace(per_hour=5, left=scene.records.left(scene.clock()))
         estimates.append(scene.clock() + pace.lasts(found.by_sweep, scene.clock()))
         scene.deploy(a_hook())  # two minutes later
-    assert (found.enrolled, found.groups) == (70, 70)
+    assert (found.enrolled, found.groups) == (7, 7)
     assert {abs(end - scene.clock()) <= 2 * INTERVAL for end in estimates} == {True}
 
 

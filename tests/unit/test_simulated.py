@@ -155,11 +155,12 @@ def test_a_span_that_is_none_is_refused(one: Simulated) -> None:
 
 
 def run_tests_of(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    """The example project, tested as a reader would, with nothing of this repository's settings."""
+    """The example project, tested as a reader would, with no settings and plugins of this repository."""
+    own = {"PATH": os.defpath, "PYTHONPATH": str(ROOT), "HOME": str(folder)}
     return subprocess.run(  # noqa: S603 - nothing of it is input
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(folder)],
         cwd=folder,
-        env={"PATH": os.defpath, "PYTHONPATH": str(ROOT), "HOME": str(folder), **environment},
+        env={**own, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", **environment},
         capture_output=True,
         text=True,
         check=False,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from functools import cache
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 
@@ -50,6 +51,11 @@ def a_release(version: str = "1.2.3") -> Release:
     return Release(version=version, functions=CODE, template=template.encode())
 
 
+@cache
+def shared_client(service: str) -> Any:
+    return boto3.client(service, region_name=REGION, **KEYS)
+
+
 @dataclass
 class Cloud:
     """An account in which Usher is installed, or is to be."""
@@ -67,9 +73,11 @@ class Cloud:
     )  # of buckets: moto takes every Deny at its word
 
     def client(self, service: str) -> Any:
-        made = boto3.client(service, region_name=REGION, **KEYS)
-        made.meta.events.register("before-call", self._before)
-        return made
+        """It calls this cloud, and no more that of the test before."""
+        shared = shared_client(service)
+        shared.meta.events.unregister("before-call", unique_id="cloud")
+        shared.meta.events.register("before-call", self._before, unique_id="cloud")
+        return shared
 
     def _before(self, model: Any, params: dict[str, Any], **_: Any) -> tuple[Any, dict[str, Any]] | None:
         self.called.append((model, params))

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections import defaultdict
+from copy import copy, deepcopy
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 from moto import mock_aws
+from moto.dynamodb.models import DynamoDBBackend
+from moto.dynamodb.models.table import Table
 
 from tests.contract.dynamodb import Clock, a_client, a_table
 from tests.factories import at
@@ -18,6 +22,35 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
     from usher.ports.records import Store
+
+
+_moto_updates: Final = DynamoDBBackend.update_item
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _transactions_copy_no_items() -> Iterator[None]:
+    """For each item of one moto copies the whole table, to put it back.
+
+    Here it does so without the items, which none but an update changes in place: that has a copy of its own.
+    """
+    with pytest.MonkeyPatch.context() as moto:
+        moto.setattr(Table, "__deepcopy__", _copied, raising=False)
+        moto.setattr(DynamoDBBackend, "update_item", _updated)
+        yield
+
+
+def _copied(table: Any, _: object) -> Any:
+    copied = copy(table)
+    copied.items = defaultdict(dict, {pk: dict(items) for pk, items in table.items.items()})
+    return copied
+
+
+def _updated(backend: Any, table_name: str, key: Any, *args: Any, **kwargs: Any) -> Any:
+    table = backend.get_table(table_name)
+    pk, sk = backend.get_keys_value(table, key)
+    if table.get_item(pk, sk) is not None:
+        table.items[pk][sk] = deepcopy(table.items[pk][sk])
+    return _moto_updates(backend, table_name, key, *args, **kwargs)
 
 
 @pytest.fixture
@@ -43,11 +76,8 @@ def client(account: None) -> DynamoDBClient:  # noqa: ARG001 - stands around it
 
 
 @pytest.fixture
-def table(shared_client: DynamoDBClient) -> Iterator[str]:
-    """It goes with its test: in each transaction moto copies all tables that there are."""
-    name = a_table(shared_client)
-    yield name
-    shared_client.delete_table(TableName=name)
+def table(shared_client: DynamoDBClient) -> str:
+    return a_table(shared_client)
 
 
 @pytest.fixture(params=["memory", "dynamodb"])

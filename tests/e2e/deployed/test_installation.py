@@ -18,6 +18,8 @@ from botocore.exceptions import ClientError
 
 from tests.e2e.polling import until
 from tests.e2e.test_wheel import Installation
+from usher.aws.file_versions import FileVersionsTable
+from usher.wiring.machine import now
 from usher_local.account import TRAIL, Setup, open_account
 
 if TYPE_CHECKING:
@@ -149,6 +151,13 @@ def refused(account: Account) -> set[tuple[str, str]]:
     return {(each["principal"], each["action"]) for each in told if each["decision"] != "Allow"}
 
 
+def versions(account: Account) -> FileVersionsTable:
+    """Of the hooks file."""
+    (stack,) = account.client("cloudformation").describe_stacks()["Stacks"]
+    (table,) = [each["OutputValue"] for each in stack["Outputs"] if each["OutputKey"] == "TableName"]
+    return FileVersionsTable(account.client("dynamodb"), table)
+
+
 def test_usher_is_installed_applied_changed_taken_back_and_removed(
     account: Account, people: dict[str, Person]
 ) -> None:
@@ -162,8 +171,9 @@ def test_usher_is_installed_applied_changed_taken_back_and_removed(
         is_in_effect(version)
 
     def is_in_effect(version: int) -> None:
-        wanted = f"version {version}"
-        until(lambda: reader.status()["hooks_file"] == wanted, within_s=A_CHANGE_S, every_s=5)
+        applied = versions(account)  # of which the command tells, too, for half a second of a processor
+        until(lambda: version in applied.schedule().in_effect(now()), within_s=A_CHANGE_S, every_s=1)
+        assert reader.status()["hooks_file"] == f"version {version}"
 
     # An installation manages nothing.
     assert "manages nothing yet" in installer.usher("install", "--yes")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -44,6 +45,8 @@ _ORDER: Final = (
     "test_installation",
 )
 
+os.environ["CDK_VALIDATION"] = "false"  # read when the CDK's kernel starts: tests/infra checks templates
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """In that order, however they are named or given; tests of other folders keep their places."""
@@ -82,19 +85,12 @@ def account(
 
 
 @pytest.fixture(scope="session")
-def stack(account: Account, proxy: FaultProxy) -> Stack:
+def stack(account: Account) -> Stack:
     """Usher, deployed; an instance launches in every inlet, and in those groups that take long."""
     for group in GROUPS:
         make_group(account, group)
     make_slow_function(account)
-    outputs = account.deploy(hooks=HOOKS)["Usher"]
-    deployed = Stack(
-        account=account,
-        proxy=proxy,
-        table=outputs["TableName"],
-        inbox_url=outputs["InboxUrl"],
-        inbox_arn=outputs["InboxArn"],
-    )
+    deployed = Stack.of(account, account.deploy(hooks=HOOKS)["Usher"])
     _begin(deployed)
     return deployed
 
@@ -105,7 +101,6 @@ def _begin(deployed: Stack) -> None:
     wake_up = an_sqs_event('{"action_id": "nobody", "version": 1}')
     assert deployed.invoke("Wake", wake_up) == NO_FAILURES
     assert deployed.swept()
-    for group in (*INLETS, "patient"):
-        deployed.resize(group, 1)
-    deployed.resize("asking", 3)
+    for group in (*INLETS, "patient", *["asking"] * 3):
+        deployed.launch(group)
     deployed.records.open(an_action_due(OVERDUE, "in-flight"), None)

@@ -6,22 +6,20 @@ of exports in use; no export is taken away here (tests/infra/test_hooks.py).
 
 from __future__ import annotations
 
-import json
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
+from tests.e2e.deployed.by_hand import RolledBack, delete, deploy
 from tests.e2e.deployed.stack import Stack, make_group
 from tests.e2e.polling import until
 from usher.core.action import Outcome, Result
-from usher_local.cdk import CdkFailed
+from usher_local.account import Setup, open_account
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-    from pathlib import Path
+    from collections.abc import Iterator, Mapping
 
-    from tests.e2e.deployed.fault_proxy import FaultProxy
     from usher_local.account import Account
 
 TAG: Final = {"Key": "team", "Value": "batch"}
@@ -55,27 +53,16 @@ FIRST: Final = [*both("web"), *both("api"), *both("own"), *both("jobs-*"), OF_TA
 class Deploys:
     """An account, and files deployed into it one after the other."""
 
-    def __init__(self, account: Account, proxy: FaultProxy, folder: Path) -> None:
-        self.stack = Stack(account=account, proxy=proxy, table="", inbox_url="", inbox_arn="")
+    def __init__(self, account: Account) -> None:
+        self.stack = Stack(account=account, table="", inbox_url="", inbox_arn="")
         self.hook_role_arn = ""
         self.so_far = 0  # of IAM's decisions, those that no test asks about
-        self._folder = folder
-        self._number = 0
 
-    def deploy(self, hooks: Iterable[dict[str, Any]], **context: str) -> None:
-        self._number += 1
-        path = self._folder / f"hooks-{self._number}.yaml"
-        path.write_text(json.dumps({"version": 1, "policies": POLICIES, "hooks": [*hooks]}))
-        account = self.stack.account
-        outputs = account.deploy(hooks=str(path), **context)["Usher"]
+    def deploy(self, *hooks: dict[str, Any], own_groups: tuple[str, ...] = ()) -> None:
+        file = {"version": 1, "policies": POLICIES, "hooks": hooks}
+        outputs = deploy(self.stack.account, file, own_groups=own_groups)
         self.hook_role_arn = outputs["HookRoleArn"]
-        self.stack = Stack(
-            account=account,
-            proxy=self.stack.proxy,
-            table=outputs["TableName"],
-            inbox_url=outputs["InboxUrl"],
-            inbox_arn=outputs["InboxArn"],
-        )
+        self.stack = Stack.of(self.stack.account, outputs)
 
     def status(self) -> str:
         """Of the stack."""
@@ -101,12 +88,8 @@ class Deploys:
 
     def launch(self, group: str) -> str:
         """An instance that waits in the launch hook of a group."""
-        known = self.stack.instances(group)
-        staying = [state for state in known.values() if not state.startswith("Terminating")]
-        self.stack.resize(group, len(staying) + 1)
-        instance = self.stack.launched(group, but=known)
+        instance = self.stack.launch(group)
         self.stack.reaches(group, instance, "Pending:Wait")
-        until(lambda: [*self.stack.records.of_instance(instance)], within_s=60)
         return instance
 
     def launch_with(self, group: str, hook: str) -> str:
@@ -155,11 +138,12 @@ class Deploys:
 
 
 @pytest.fixture(scope="module")
-def deploys(account: Account, proxy: FaultProxy, tmp_path_factory: pytest.TempPathFactory) -> Deploys:
-    for group in (*OURS, "doomed", "theirs"):
-        make_group(account, group)
-    account.client("autoscaling").create_or_update_tags(Tags=[_tag("tagged")])
-    return Deploys(account, proxy, tmp_path_factory.mktemp("files"))
+def deploys(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deploys]:
+    with open_account(Setup(auth=True, logs=tmp_path_factory.mktemp("account"))) as account:
+        for group in (*OURS, "doomed", "theirs"):
+            make_group(account, group)
+        account.client("autoscaling").create_or_update_tags(Tags=[_tag("tagged")])
+        yield Deploys(account)
 
 
 def _tag(group: str) -> dict[str, Any]:
@@ -189,8 +173,8 @@ def test_a_first_deploy_that_rolls_back_changes_no_hook_and_ends_no_wait(
 
     CloudFormation asks for the release then, and the emulator does not: tests/simulation/test_provision.py.
     """
-    with pytest.raises(CdkFailed, match="groups that do not exist: nowhere"):
-        deploys.deploy([*both("web"), *both("nowhere")])
+    with pytest.raises(RolledBack, match="groups that do not exist: nowhere"):
+        deploys.deploy(*both("web"), *both("nowhere"))
     assert deploys.status() == "ROLLBACK_COMPLETE"
     assert deploys.stack.hooks("web") == []
     assert deploys.stack.hooks("theirs") == ["in"]
@@ -199,7 +183,8 @@ def test_a_first_deploy_that_rolls_back_changes_no_hook_and_ends_no_wait(
 
 def test_a_deploy_answers_when_the_hooks_that_it_names_stand(deploys: Deploys) -> None:
     """The emulator's IAM sees no tags of groups, so that hook is put by hand. Notifying us makes it ours."""
-    deploys.deploy(FIRST)
+    delete(deploys.stack.account)  # as the CDK does where a first deploy was rolled back
+    deploys.deploy(*FIRST)
     # The stack that was rolled back took the rights of a sweep that was under way, and the emulator gives
     # the roles of this one the same names.
     deploys.so_far = len(deploys.stack.decided())
@@ -230,8 +215,8 @@ def test_a_deploy_that_fails_half_way_brings_the_former_file_back_and_ends_no_wa
     """
     deploys.stack.auto_scaling.delete_auto_scaling_group(AutoScalingGroupName="doomed")
     renamed = [launching("other", "api"), terminating("out", "api")]
-    with pytest.raises(CdkFailed, match="someone else put a hook of this name"):
-        deploys.deploy([*renamed, *both("own"), *both("jobs-*"), OF_TAGS, launching("in", "theirs")])
+    with pytest.raises(RolledBack, match="someone else put a hook of this name"):
+        deploys.deploy(*renamed, *both("own"), *both("jobs-*"), OF_TAGS, launching("in", "theirs"))
     assert deploys.status() == "UPDATE_ROLLBACK_COMPLETE"
     assert deploys.stack.hooks("api") == ["in", "other", "out"]
     assert deploys.on_their_way_out() == {("api", "other")}
@@ -249,7 +234,7 @@ def test_no_deploy_ends_a_wait_and_the_hooks_go_when_nobody_waits(
     renamed = [launching("new", "api"), terminating("out", "api")]
     with ThreadPoolExecutor(max_workers=1) as beside:
         entering = beside.submit(deploys.launch_with, "api", "new")
-        deploys.deploy([*renamed, *both("own"), *both("jobs-1*"), OF_TAGS], own_groups="own")
+        deploys.deploy(*renamed, *both("own"), *both("jobs-1*"), OF_TAGS, own_groups=("own",))
     under_both = entering.result()
     assert deploys.stack.hooks("api") == ["in", "new", "other", "out"]
     assert [deploys.stack.hooks(group) for group in ("web", "own", "jobs-2")] == [["in", "out"]] * 3
@@ -272,10 +257,10 @@ def test_the_last_hook_taken_out_ends_no_wait_and_one_that_is_brought_back_holds
 ) -> None:
     """It comes back, by a deploy, before it went: an instance waits in it."""
     held = deploys.launch("jobs-1")
-    deploys.deploy([], own_groups="own")
+    deploys.deploy(own_groups=("own",))
     assert deploys.on_their_way_out() >= {("jobs-1", "in"), ("jobs-1", "out")}
     assert deploys.fallen({"jobs-1": held}) == {}
-    deploys.deploy([launching("in", "jobs-1")], own_groups="own")
+    deploys.deploy(launching("in", "jobs-1"), own_groups=("own",))
     assert ("jobs-1", "in") not in deploys.on_their_way_out()
     late = deploys.launch("jobs-1")
     assert deploys.fallen({"jobs-1": held}) == {}

@@ -10,6 +10,7 @@ from tests.e2e.deployed.stack import FAULTY
 from usher.core.action import Outcome, Result
 
 if TYPE_CHECKING:
+    from tests.e2e.deployed.fault_proxy import FaultProxy
     from tests.e2e.deployed.stack import Stack
     from usher.core.action import Action
 
@@ -35,9 +36,9 @@ _RULES: Final = [
 
 
 @pytest.fixture(scope="module")
-def actions(stack: Stack) -> dict[str, Action]:
+def actions(stack: Stack, proxy: FaultProxy) -> dict[str, Action]:
     """The launch of an instance in each group, all at once and under all faults, after it has closed."""
-    with stack.proxy.rules(*_RULES):
+    with proxy.rules(*_RULES):
         for group in FAULTY:
             stack.resize(group, 1)
         launched = {group: stack.launched(group) for group in FAULTY}
@@ -54,8 +55,8 @@ def test_a_launch_goes_into_service_in_spite_of_the_fault(actions: dict[str, Act
 
 
 @pytest.mark.usefixtures("actions")
-def test_every_fault_was_met(stack: Stack) -> None:
-    fired = stack.proxy.fired()
+def test_every_fault_was_met(proxy: FaultProxy) -> None:
+    fired = proxy.fired()
     assert fired.count("TransactWriteItems error:ThrottlingException") == 2
     assert fired.count("SendMessageBatch reset") == 2
     assert sum(what.startswith("CompleteLifecycleAction") for what in fired) == 3

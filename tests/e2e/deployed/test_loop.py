@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.e2e.deployed.stack import INLETS, TESTED, WAYS, a_notice
+from tests.e2e.deployed.stack import TESTED, WAYS, a_notice
 from tests.e2e.polling import until
 from usher.core.action import Outcome, Result
 from usher.wiring.machine import new_id
@@ -24,14 +24,6 @@ def in_service(stack: Stack) -> dict[str, str]:
     return launched
 
 
-@pytest.fixture(scope="module")
-def leaving(stack: Stack, in_service: dict[str, str]) -> dict[str, str]:
-    """The same instances, which now are to go."""
-    for group in INLETS:
-        stack.resize(group, 0)
-    return in_service
-
-
 @pytest.mark.parametrize("way", WAYS)
 def test_a_launch_goes_into_service_by_its_policy(stack: Stack, in_service: dict[str, str], way: str) -> None:
     action = stack.closed(in_service[way], "in")
@@ -42,8 +34,9 @@ def test_a_launch_goes_into_service_by_its_policy(stack: Stack, in_service: dict
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_a_termination_waits_for_its_signal(stack: Stack, leaving: dict[str, str], way: str) -> None:
-    instance = leaving[way]
+def test_a_termination_waits_for_its_signal(stack: Stack, in_service: dict[str, str], way: str) -> None:
+    instance = in_service[way]
+    stack.resize(f"inlet-{way}", 0)
     action = stack.recorded(instance, "out")
     assert action.is_open
     assert stack.instances(f"inlet-{way}")[instance] == "Terminating:Wait"

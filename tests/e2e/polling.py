@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 PATIENCE_S: Final = 60  # for what takes a second or two on a machine that does nothing else
-_AT_FIRST_S: Final = 0.1
 _AT_LAST_S: Final = 0.5
+_SHORTER_AT_FIRST: Final = 5
 
 
 class NotInTime(AssertionError):  # noqa: N818 - it reads as what happened
@@ -26,7 +26,7 @@ class NotInTime(AssertionError):  # noqa: N818 - it reads as what happened
 def until(find: Callable[[], T], *, within_s: float = PATIENCE_S, every_s: float = _AT_LAST_S) -> T:
     """The first that `find` finds and that is true, asked every `every_s` in the end. Raises NotInTime."""
     deadline_s = time.monotonic() + within_s
-    between, pause_s = Event(), min(_AT_FIRST_S, every_s)
+    between, pause_s = Event(), every_s / _SHORTER_AT_FIRST
     while not (found := find()):
         if time.monotonic() > deadline_s:
             raise NotInTime(f"not within {within_s:g} s; found last: {found!r}")

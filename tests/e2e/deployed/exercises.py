@@ -74,14 +74,18 @@ def questions(stack: Stack) -> None:
 def sweep(stack: Stack) -> None:
     """The same, overdue; and a group that is to be enrolled.
 
-    One at a time: the sweep puts a few dozen hooks an hour, and this is tried again and again. And a
-    hook on its way out.
+    One at a time: the sweep puts a few dozen hooks an hour, and this is tried again and again.
     """
     stack.records.open(an_action_due(new_id(), "in-flight"), None)
     if all(stack.hooks(group) for group in stack.groups() if group.startswith("fleet-")):
         make_group(stack.account, f"fleet-{new_id()}")
-    _let_one_be_on_its_way_out(stack, "in-flight")
     stack.invoke("Sweep", {"passes": True})
+
+
+def sweep_taking_back(stack: Stack) -> None:
+    """The same, with a hook on its way out."""
+    _let_one_be_on_its_way_out(stack, "in-flight")
+    sweep(stack)
 
 
 def sweep_adopted(stack: Stack) -> None:
@@ -91,10 +95,9 @@ def sweep_adopted(stack: Stack) -> None:
 
 
 def deploy(stack: Stack) -> None:
-    """A hook that was removed by hand, and one on its way out in which nobody waits; the group has a pool."""
+    """A hook that was removed by hand."""
     with suppress(ClientError):
         stack.auto_scaling.delete_lifecycle_hook(AutoScalingGroupName="in-flight", LifecycleHookName="hold")
-    _let_one_be_on_its_way_out(stack, "in-flight")
     event = {
         "RequestType": "Update",
         "ResponseURL": _answer_url(stack),
@@ -104,6 +107,12 @@ def deploy(stack: Stack) -> None:
         "ResourceProperties": {FILE: stack.file},
     }
     stack.invoke("Provision", event)
+
+
+def deploy_taking_back(stack: Stack) -> None:
+    """The same, and one on its way out in which nobody waits; the group has a pool."""
+    _let_one_be_on_its_way_out(stack, "in-flight")
+    deploy(stack)
 
 
 def _let_one_be_on_its_way_out(stack: Stack, group: str) -> None:

@@ -73,7 +73,7 @@ e2e: $(READY) node_modules/.ready ## Usher deployed into local accounts, with IA
 	@$(MAKE) --silent --jobs 4 $(E2E)
 
 # Four processes, each with an account of its own. What one says is shown at its end, in one piece.
-APART := deploys outage installation
+APART := deploys faults installation
 E2E := e2e-others $(APART:%=e2e-%)
 .PHONY: $(E2E)
 e2e-others: TESTS = $(APART:%=--ignore $(DEPLOYED)/test_%.py) $(DEPLOYED)

@@ -13,6 +13,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final
 from zipfile import ZipFile
 
+from tests.e2e.deployed.stack import FEW
 from tests.e2e.polling import until
 from tests.infra.stacks import all_templates, deployment, resources
 from usher.core.compiled import compiled
@@ -44,6 +45,8 @@ def deploy(account: Account, data: dict[str, Any], **settings: Any) -> dict[str,
     code = {"S3Bucket": _BUCKET, "S3Key": _published(s3, of.file)}
     for function in resources(template, "AWS::Lambda::Function").values():
         function["Code"] = code
+    for mapping in resources(template, "AWS::Lambda::EventSourceMapping").values():
+        mapping["ScalingConfig"] = FEW
     cloudformation = account.client("cloudformation")
     stacks = cloudformation.describe_stacks()["Stacks"]
     change = cloudformation.update_stack if stacks else cloudformation.create_stack

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from tests.e2e.deployed.fault_proxy import FaultProxy
 from tests.e2e.deployed.stack import (
     GROUPS,
     HOOKS,
@@ -35,13 +34,12 @@ if TYPE_CHECKING:
 # A deployment takes its time, so there is one. What changes it comes late, and what takes long begins early.
 _ORDER: Final = (
     "test_loop",
-    "test_faults",
-    "test_outage",
     "test_update",
     "test_long_waits",
     "test_permissions",
     "test_destroy",
     "test_deploys",
+    "test_faults",
     "test_installation",
 )
 
@@ -63,21 +61,12 @@ def said() -> list[str]:
 
 
 @pytest.fixture(scope="session")
-def proxy(tmp_path_factory: pytest.TempPathFactory) -> FaultProxy:
-    """It stands between the functions and the account."""
-    return FaultProxy(tmp_path_factory.mktemp("proxy") / "proxy.log")
-
-
-@pytest.fixture(scope="session")
-def account(
-    tmp_path_factory: pytest.TempPathFactory, proxy: FaultProxy, said: list[str]
-) -> Iterator[Account]:
+def account(tmp_path_factory: pytest.TempPathFactory, said: list[str]) -> Iterator[Account]:
     """An account, bootstrapped."""
     logs = tmp_path_factory.mktemp("account")
-    setup = Setup(auth=True, logs=logs, say=said.append, functions=proxy.in_front_of)
+    setup = Setup(auth=True, logs=logs, say=said.append)
     try:
         with open_account(setup) as opened:
-            proxy.warm_up(opened.url)
             opened.bootstrap()
             yield opened
     except (Unavailable, CdkFailed) as error:  # it says what is missing, and how to get it
@@ -97,6 +86,7 @@ def stack(account: Account) -> Stack:
 
 def _begin(deployed: Stack) -> None:
     """Cold starts first, so that no hook has to wait for them."""
+    deployed.few_at_once()
     until(lambda: deployed.tested() == TESTED)
     wake_up = an_sqs_event('{"action_id": "nobody", "version": 1}')
     assert deployed.invoke("Wake", wake_up) == NO_FAILURES

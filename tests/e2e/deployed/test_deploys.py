@@ -190,7 +190,7 @@ def test_a_deploy_answers_when_the_hooks_that_it_names_stand(deploys: Deploys) -
     deploys.so_far = len(deploys.stack.decided())
     assert [deploys.stack.hooks(group) for group in ("web", "api", "own")] == [["in", "out"]] * 3
     deploys.put_on_tagged()
-    deploys.only_has(every_s=1, jobs_1=["in", "out"], jobs_2=["in", "out"], tagged=["in"])
+    deploys.only_has(every_s=4, jobs_1=["in", "out"], jobs_2=["in", "out"], tagged=["in"])
     assert ("tagged", "in") in {item.key for item in deploys.stack.items.enrolled()}
 
 
@@ -240,7 +240,11 @@ def test_no_deploy_ends_a_wait_and_the_hooks_go_when_nobody_waits(
     assert [deploys.stack.hooks(group) for group in ("web", "own", "jobs-2")] == [["in", "out"]] * 3
     late = deploys.launch("web")
     deploys.stack.auto_scaling.delete_tags(Tags=[_tag("tagged")])
-    until(lambda: deploys.stack.swept() and ("tagged", "in") in deploys.on_their_way_out(), within_s=WITHIN_S)
+    until(
+        lambda: deploys.stack.swept() and ("tagged", "in") in deploys.on_their_way_out(),
+        within_s=WITHIN_S,
+        every_s=4,
+    )
     assert deploys.fallen(leaving, arriving, {"web": late}, {"api": under_both}) == {}
     deploys.ends_well("web", late)
     deploys.ends_well("api", under_both)

@@ -6,6 +6,7 @@ Each `cdk deploy` costs eight seconds of a processor; test_update.py and those b
 from __future__ import annotations
 
 import json
+from copy import deepcopy
 from functools import cache
 from io import BytesIO
 from pathlib import Path
@@ -38,7 +39,7 @@ class RolledBack(Exception):  # noqa: N818 - it reads as what happened
 def deploy(account: Account, data: dict[str, Any], **settings: Any) -> dict[str, str]:
     """Make the stack of a hooks file, or update it; its outputs. Raises RolledBack."""
     of = deployment(data, **settings)
-    template = all_templates(of)[_NAME]
+    template = deepcopy(all_templates(of)[_NAME])
     del template["Parameters"], template["Rules"]  # of the CDK's bootstrap
     s3 = account.client("s3")
     s3.create_bucket(Bucket=_BUCKET)

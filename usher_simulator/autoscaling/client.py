@@ -6,12 +6,12 @@ Botocore still checks parameters, serialises, parses and raises, as it does agai
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING, Any, Final
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 from botocore import UNSIGNED
 from botocore.awsrequest import AWSResponse
 from botocore.config import Config
-from botocore.loaders import Loader
 
 from usher_simulator.autoscaling import query_protocol
 from usher_simulator.autoscaling.query_protocol import ApiError, Request
@@ -21,10 +21,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from botocore.awsrequest import AWSPreparedRequest
+    from botocore.session import Session
     from mypy_boto3_autoscaling import AutoScalingClient
 
 
-_MODELS: Final = Loader()  # reads each service's model once, for all clients
+@cache
+def _session() -> Session:
+    """One for all clients: it reads the models of the service once. Each client has its own events."""
+    return without_profile()
 
 
 class _Body(io.BytesIO):
@@ -38,9 +42,7 @@ def auto_scaling_client(
     answer: Callable[[Request], Mapping[str, Any]], new_request_id: Callable[[], str]
 ) -> AutoScalingClient:
     """An Auto Scaling client that makes one attempt, and is answered by `answer`."""
-    session = without_profile()
-    session.register_component("data_loader", _MODELS)
-    client: AutoScalingClient = session.create_client(
+    client: AutoScalingClient = _session().create_client(
         "autoscaling",
         region_name="us-east-1",
         config=Config(signature_version=UNSIGNED, retries={"total_max_attempts": 1}, user_agent="simulated"),

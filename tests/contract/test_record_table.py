@@ -460,3 +460,24 @@ def test_lines_that_earlier_releases_stored_one_by_one_are_read_in_the_order_of_
         client.put_item(TableName=table, Item={**key, "doc": {"S": doc}})
 
     assert [line.number for line in records.timeline("action-1")] == list(range(1, 13))
+
+
+def test_a_refused_transaction_leaves_each_item_as_it_was(client: DynamoDBClient, table: str) -> None:
+    """In moto, too, which copies less here than it does elsewhere (conftest.py)."""
+    keys: list[Any] = [{"pk": {"S": name}, "sk": {"S": "x"}} for name in ("updated", "deleted", "none")]
+    for key in keys[:2]:
+        client.put_item(TableName=table, Item={**key, "of": {"M": {"n": {"N": "1"}}}})
+    before = client.scan(TableName=table)["Items"]
+    update: Any = {"UpdateExpression": "SET #of.n = :n", "ExpressionAttributeValues": {":n": {"N": "2"}}}
+    asked: list[Any] = [
+        {"Update": {"Key": keys[0], **update, "ExpressionAttributeNames": {"#of": "of"}}},
+        {"Delete": {"Key": keys[1]}},
+        {"ConditionCheck": {"Key": keys[2], "ConditionExpression": "attribute_exists(pk)"}},
+    ]
+    items = [{kind: {**of_it, "TableName": table} for kind, of_it in one.items()} for one in asked]
+
+    with pytest.raises(client.exceptions.TransactionCanceledException):
+        client.transact_write_items(TransactItems=items)  # type: ignore[arg-type]
+
+    in_order = [sorted(each, key=str) for each in (before, client.scan(TableName=table)["Items"])]
+    assert in_order[0] == in_order[1]

@@ -27,7 +27,6 @@ QUICK = [  # one or two of each check
     "counts a signal for the next life of an instance",
     "limits: counts nothing",
     "complete: sends the other result",
-    "the global timeout counts from first sight",
 ]
 PAGE = Path(__file__).parents[2] / "docs" / "history.md"
 

@@ -38,7 +38,12 @@ A_LOOK = timedelta(seconds=5)  # what runs out within it nobody can hold, either
         ),
         pytest.param([Part.SWEEP], "16m", id="the schedule is silent: they reach 16 minutes"),
         pytest.param([Part.WAKE], "16m", id="wake is throttled: the sweep looks, and beats"),
-        pytest.param([Part.STORE, Part.SWEEP], "16m", id="no table, no schedule: wake-ups go on alone"),
+        pytest.param(
+            [Part.STORE, Part.SWEEP],
+            "16m",
+            id="no table, no schedule: wake-ups go on alone",
+            marks=pytest.mark.large,
+        ),
         pytest.param([Part.STORE, Part.QUEUES], "1h", id="no table, no queue: the sweep beats what waits"),
     ],
 )

@@ -51,7 +51,9 @@ def held_through(storm: Storm, off: Down) -> UsherInStorm:
 @pytest.mark.parametrize(
     ("held", "timeout_s", "away_min", "begins_s"),
     [
-        pytest.param(100, 60, 2, 20, id="100, 60 s, two minutes, while notices come"),
+        pytest.param(
+            100, 60, 2, 20, id="100, 60 s, two minutes, while notices come", marks=pytest.mark.large
+        ),
         pytest.param(
             60,
             30,
@@ -85,7 +87,7 @@ def test_a_hundred_in_30_second_hooks_are_held_where_the_rate_takes_two_heartbea
     ("held", "timeout_s", "begins_s"),
     [
         pytest.param(100, 60, 300, id="100, 60 s", marks=pytest.mark.large),
-        pytest.param(100, 60, 20, id="100, 60 s, while notices come"),
+        pytest.param(100, 60, 20, id="100, 60 s, while notices come", marks=pytest.mark.large),
         pytest.param(30, 30, 0, id="30 s, from the notice on"),
     ],
 )
@@ -118,7 +120,7 @@ def test_two_hours_without_the_table_are_held(timeout: str) -> None:
     assert (fallen(waits), list(outcome.violations)) == ([], [])
 
 
-@pytest.mark.parametrize("step", [1, 2, 3, 4, 5])
+@pytest.mark.parametrize("step", [1, 3, 5, *(pytest.param(step, marks=pytest.mark.large) for step in (2, 4))])
 def test_a_sweep_that_is_cut_off_without_the_table_costs_no_instance(step: int) -> None:
     """Every other one, before each of its steps; hooks of an hour have no wake-up under way."""
     policy: dict[str, object] = {"until": [{"signal": "done"}], "give_up_after": "4h"}

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from usher.core.action import Action
     from usher.ports.autoscaling import Answer
 
-SEEDS = 10  # of `make simulate`, which runs 300 and more; most planted bugs are caught by then
+SEEDS = 5  # of `make simulate`, which runs 300 and more; most planted bugs are caught by then
 SEEDS_AT_LARGE = 50
 AT_ONCE = 5
 TEMPLATE = Path(__file__).parents[1] / "infra" / "golden" / "Usher.json"

@@ -122,7 +122,7 @@ def test_a_result_whose_answer_was_lost_counts_as_sent_and_is_applied_once(
     stack: Stack, actions: dict[str, Action]
 ) -> None:
     action = actions["faulty-lost"]
-    lost, again = calls(stack, action)
+    lost, *_, again = calls(stack, action)  # another evaluation may send it, too
     assert "unanswered" in lost
     assert "No active Lifecycle Action found" in again
     assert "whose answer was lost" in action.reason

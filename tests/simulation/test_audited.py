@@ -14,7 +14,7 @@ from usher_simulator.trials.trial import Trial
 if TYPE_CHECKING:
     from tests.simulation.bugs.bug import Bug
 
-QUICK = [  # one or two of each check
+QUICK = [  # those that a trial or two find
     "forgets its result when the call fails",
     "takes a failed signal for a done one",
     "gives up after half of its patience",

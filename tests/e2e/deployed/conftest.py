@@ -86,7 +86,6 @@ def stack(account: Account) -> Stack:
 
 def _begin(deployed: Stack) -> None:
     """Cold starts first, so that no hook has to wait for them."""
-    deployed.few_at_once()
     until(lambda: deployed.tested() == TESTED)
     wake_up = an_sqs_event('{"action_id": "nobody", "version": 1}')
     assert deployed.invoke("Wake", wake_up) == NO_FAILURES

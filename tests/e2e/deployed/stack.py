@@ -237,11 +237,6 @@ class Stack:
         answer = self.lambda_.invoke(FunctionName=self.function(name), Payload=json.dumps(event))
         return json.load(answer["Payload"])
 
-    def few_at_once(self) -> None:
-        """The queues invoke fewer functions at once from now on."""
-        for each in self.lambda_.list_event_source_mappings()["EventSourceMappings"]:
-            self.lambda_.update_event_source_mapping(UUID=each["UUID"], ScalingConfig=FEW)
-
     def swept(self) -> bool:
         """Whether a run of the sweep succeeded."""
         return "errorMessage" not in self.invoke("Sweep", {"passes": True})

@@ -14,7 +14,6 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final
 from zipfile import ZipFile
 
-from tests.e2e.deployed.stack import FEW
 from tests.e2e.polling import until
 from tests.infra.stacks import all_templates, deployment, resources
 from usher.core.compiled import compiled
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
 
 _NAME: Final = "Usher"
 _BUCKET: Final = "code"
+_FEW: Final = {"MaximumConcurrency": 4}  # invocations by a queue: each of a burst starts an environment else
 _STANDS: Final = ("CREATE_COMPLETE", "UPDATE_COMPLETE")
 _A_DEPLOY_S: Final = 300
 
@@ -47,7 +47,7 @@ def deploy(account: Account, data: dict[str, Any], **settings: Any) -> dict[str,
     for function in resources(template, "AWS::Lambda::Function").values():
         function["Code"] = code
     for mapping in resources(template, "AWS::Lambda::EventSourceMapping").values():
-        mapping["ScalingConfig"] = FEW
+        mapping["ScalingConfig"] = _FEW
     cloudformation = account.client("cloudformation")
     stacks = cloudformation.describe_stacks()["Stacks"]
     change = cloudformation.update_stack if stacks else cloudformation.create_stack

@@ -39,7 +39,6 @@ GROUPS: Final = (*INLETS, "patient", "asking", "in-flight", "fleet-1", "stranger
 _ONE_HOOK: Final = ("patient", "asking", "in-flight")
 TESTED: Final = dict.fromkeys(_ONE_HOOK, 1) | {"inlet-sqs": 2, "inlet-sns": 2, "inlet-lambda": 2}
 """How many hooks of a group sent a test message when they were made: those with a target."""
-FEW: Final = {"MaximumConcurrency": 4}  # invocations by a queue: each of a burst starts an environment else
 NO_FAILURES: Final[dict[str, list[str]]] = {"batchItemFailures": []}
 _OF_A_SCHEDULE: Final = ("Name", "GroupName", "ScheduleExpression", "FlexibleTimeWindow", "Target")
 _LAUNCH_TEMPLATE: Final = {"LaunchTemplateId": "lt-00000000000000001"}

@@ -7,6 +7,7 @@ no emulator outlives the process that opened the account. It imports the standar
 from __future__ import annotations
 
 import asyncio
+import functools
 import http.client
 import importlib
 import json
@@ -30,6 +31,17 @@ if TYPE_CHECKING:
     App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 VERSION: Final = "1.5.33"
+# What adds to a queue's messages, or puts another list of them in place of the one that is there.
+_WRITES_MESSAGES: Final = (
+    ("ministack.services.eventbridge", "_dispatch_to_sqs"),
+    ("ministack.services.lambda_svc", "_route_async_failure"),
+    ("ministack.services.lambda_svc", "_send_ddb_stream_failure_record"),
+    ("ministack.services.s3", "_deliver_event_to_sqs"),
+    ("ministack.services.sns", "_deliver_to_sqs"),
+    ("ministack.services.sqs", "_act_send_message"),  # of a batch, too
+    ("ministack.services.sqs", "_dlq_sweep"),
+    ("ministack.services.sqs", "_expire_retained"),
+)
 # Every name of MiniStack that is used here. All but the first are internals, so they are looked up before
 # anything starts, and the version is pinned.
 SEAMS: Final = (
@@ -48,10 +60,14 @@ SEAMS: Final = (
     ("ministack.services.eventbridge", "_put_events"),
     ("ministack.services.iam", "_roles"),
     ("ministack.services.lambda_svc", "_execute_function_warm"),
+    ("ministack.services.sqs", "_HANDLERS"),
+    ("ministack.services.sqs", "_queues_lock"),
     ("ministack.services.ssm", "_PUBLIC_AMI_PARAMETERS"),
     ("ministack.services.sts", "register_session"),
     ("ministack.services.tagging", "resource_tags"),
+    *_WRITES_MESSAGES,
 )
+_WRITES_MESSAGES_BY_NAME: Final = ("SendMessage", "DeleteMessage", "DeleteMessageBatch")
 RESOURCE_TYPES: Final = ("AWS::AutoScaling::AutoScalingGroup", "AWS::AutoScaling::LifecycleHook")
 # The parameter of AWS's own that names the demo's machine image, which MiniStack lacks.
 _IMAGE: Final = {"/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-6.1-arm64": "ami-00000000000000001"}
@@ -76,6 +92,7 @@ def main() -> None:
     _hand_over_auto_scaling(told["auto_scaling"], told["callbacks"])
     _hand_over_functions(told["callbacks"], Path(told["code"]))
     _correct_and_tell(Path(told["trail"]))
+    keep_every_message()
     _module("ministack.services.ssm")._PUBLIC_AMI_PARAMETERS.update(_IMAGE)  # noqa: SLF001
     _serve(told["socket"], told["back_door"])
 
@@ -188,6 +205,33 @@ def _kept(code: bytes, folder: Path, sha256: str) -> str:
         half.write_bytes(code)
         half.rename(path)
     return str(path)
+
+
+# -- SQS: threads must not lose each other's messages -----------------------------------------------------
+
+
+def keep_every_message() -> None:
+    """Have one thread at a time write a queue's messages.
+
+    An event source mapping polls in a thread of its own. It reads the list of messages and puts another in
+    its place, and what a request appended in between was lost without a word.
+    """
+    sqs = _module("ministack.services.sqs")
+    lock = threading.RLock()  # it is taken again by what the mappings call with the lock
+    sqs._queues_lock = lock  # noqa: SLF001
+
+    def alone(write: Callable[..., object]) -> Callable[..., object]:
+        @functools.wraps(write)
+        def written(*args: object, **named: object) -> object:
+            with lock:
+                return write(*args, **named)
+
+        return written
+
+    for name, function in _WRITES_MESSAGES:
+        setattr(_module(name), function, alone(getattr(_module(name), function)))
+    handlers = sqs._HANDLERS  # noqa: SLF001
+    handlers |= {action: alone(handlers[action]) for action in _WRITES_MESSAGES_BY_NAME}
 
 
 # -- IAM: what it is asked, and what it decided, as a trail -------------------------------------------------

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 # A deployment takes its time, so there is one. What changes it comes late, and what takes long begins early.
 _ORDER: Final = (
+    "test_queues",
     "test_loop",
     "test_update",
     "test_long_waits",

@@ -152,7 +152,8 @@ class Stack:
         return instance
 
     def reaches(self, group: str, instance: str, state: str) -> None:
-        until(lambda: self.instances(group).get(instance) == state)
+        """Soon, by a wake-up; where that is delayed or fails, by a sweep."""
+        until(lambda: self.instances(group).get(instance) == state, within_s=A_SWEEP_S)
 
     def in_service(self, group: str, size: int) -> list[str]:
         """The instances of a group, once so many are in service.
@@ -168,7 +169,8 @@ class Stack:
         return found()
 
     def goes(self, group: str, instance: str) -> None:
-        until(lambda: instance not in self.instances(group))
+        """Likewise."""
+        until(lambda: instance not in self.instances(group), within_s=A_SWEEP_S)
 
     def hooks(self, group: str) -> list[str]:
         found = self.auto_scaling.describe_lifecycle_hooks(AutoScalingGroupName=group)["LifecycleHooks"]
@@ -185,8 +187,8 @@ class Stack:
         return action
 
     def closed(self, instance: str, hook: str) -> Action:
-        """Likewise, once it is closed."""
-        until(lambda: not self.recorded(instance, hook).is_open)
+        """Likewise, once it is closed: by a wake-up, or by a sweep."""
+        until(lambda: not self.recorded(instance, hook).is_open, within_s=A_SWEEP_S)
         return self.recorded(instance, hook)
 
     def timeline(self, action: Action) -> list[str]:

@@ -223,7 +223,7 @@ def an_action(number: int, policy: str = "ready") -> Action:
         destination="AutoScalingGroup",
         started_at=now(),
         first_seen_at=now(),
-        look_at=now(),
+        evaluate_at=now(),
     )
 
 

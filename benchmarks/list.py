@@ -130,7 +130,7 @@ def an_action(number: int) -> Action:
         destination="EC2",
         started_at=started_at,
         first_seen_at=started_at,
-        look_at=_NOW + timedelta(seconds=number % 60),
+        evaluate_at=_NOW + timedelta(seconds=number % 60),
     )
     return action.noted(started_at, "notified", "by sqs; policy drain")
 

@@ -125,7 +125,7 @@ def _action(number: int, started_at: datetime) -> Action:
         destination="EC2",
         started_at=started_at,
         first_seen_at=started_at,
-        look_at=beat_at,
+        evaluate_at=beat_at,
         booked_at=beat_at,
     )
 

@@ -70,9 +70,9 @@ _PLAIN: Final[Mapping[Any, st.SearchStrategy[Any]]] = {
 def _sound_action(drawn: dict[str, Any]) -> dict[str, Any]:
     """What an action does not take together: see Action.__post_init__."""
     phase = drawn["phase"]
-    look_at = None if phase is action.Phase.CLOSED else drawn["look_at"] or drawn["started_at"]
+    evaluate_at = None if phase is action.Phase.CLOSED else drawn["evaluate_at"] or drawn["started_at"]
     result = drawn["result"] or (action.Result.CONTINUE if phase is action.Phase.COMPLETING else None)
-    return {**drawn, "look_at": look_at, "result": result}
+    return {**drawn, "evaluate_at": evaluate_at, "result": result}
 
 
 def _sound_signal(drawn: dict[str, Any]) -> dict[str, Any]:

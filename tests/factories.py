@@ -74,7 +74,7 @@ def an_action(**changes: Any) -> Action:
         "destination": "EC2",
         "started_at": at(0),
         "first_seen_at": at(0),
-        "look_at": at(0),
+        "evaluate_at": at(0),
     }
     return Action(**{**fields, **changes})
 
@@ -83,7 +83,7 @@ def as_closed(seconds: float = 90, outcome: Outcome = Outcome.COMPLETED, **chang
     """What closing gave a record at that second: `an_action(**as_closed())`."""
     fields: dict[str, Any] = {
         "phase": Phase.CLOSED,
-        "look_at": None,
+        "evaluate_at": None,
         "closed_at": at(seconds),
         "outcome": outcome,
         "result": Result.CONTINUE if outcome is Outcome.COMPLETED else None,

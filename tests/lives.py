@@ -298,7 +298,7 @@ class Counted(Deployment):
     def _run_sweep(self) -> None:
         """Not in the seconds in which a wake-up comes: it would do the same before it, and is not counted."""
         now = self.clock()
-        if any(now - row.look_at < _WAKES for row in self.memory.due(now)):
+        if any(now - row.evaluate_at < _WAKES for row in self.memory.due(now)):
             self.clock.at(now + _WAKES, self._run_sweep)
         else:
             super()._run_sweep()

@@ -28,9 +28,9 @@ _PERIOD_UNKNOWN: Final = ("held", "taken up", "hook", "gap")
 def as_data(action: Action, now: datetime, paused: Mapping[str, str]) -> dict[str, Any]:
     """One action. These keys stay; others may be added.
 
-    `look_at`, `ordered` and the `standing` of a condition are older names, removed in 0.2.
+    `evaluate_at`, `ordered` and the `standing` of a condition are older names, removed in 0.2.
     """
-    look_at, result_by = written(action.look_at), action.operator_result_by
+    evaluate_at, result_by = written(action.evaluate_at), action.operator_result_by
     return {
         "id": action.id,
         "token": action.token,
@@ -50,8 +50,8 @@ def as_data(action: Action, now: datetime, paused: Mapping[str, str]) -> dict[st
         "gives_up_at": written(action.give_up_at),
         "to_giving_up_s": _seconds(action.give_up_at - now) if action.is_open else None,
         "decide_by": written(action.decide_by),
-        "next_evaluation_at": look_at,
-        "look_at": look_at,
+        "next_evaluation_at": evaluate_at,
+        "look_at": evaluate_at,
         "closed_at": written(action.closed_at),
         "heartbeats": action.heartbeats,
         "conditions": [_condition(condition, action, now) for condition in action.policy.until],
@@ -97,9 +97,9 @@ def _certain(
 
 
 def _state(action: Action, now: datetime, paused: Mapping[str, str]) -> str:
-    if action.look_at is None:
+    if action.evaluate_at is None:
         return str(action.outcome)
-    if action.look_at < now - _OVERDUE_AFTER:
+    if action.evaluate_at < now - _OVERDUE_AFTER:
         return "overdue"
     states = (
         ("completing", action.phase is Phase.COMPLETING),

@@ -51,11 +51,11 @@ class Operators:
         def changed(now_stored: Action) -> Action:
             nonlocal newest
             newest = now_stored
-            if newest.look_at is None:
+            if newest.evaluate_at is None:
                 return newest
             refuse(newest)
             now = self.clock()
-            return replace(change(newest, now), look_at=min(now, newest.look_at))
+            return replace(change(newest, now), evaluate_at=min(now, newest.evaluate_at))
 
         try:
             after = writer.update(action, changed)

@@ -341,10 +341,10 @@ def _named(left: Sequence[Enrolled]) -> str:
     return ", ".join(names) + (f" and {more} more" if more else "")
 
 
-def _released(action: Action, now: datetime, look_id: str) -> Action:
+def _released(action: Action, now: datetime, evaluation_id: str) -> Action:
     """With CONTINUE, or with what an operator ordered just before."""
     if action.phase is Phase.OPEN:
         result, reason = operator_order(action) or (Result.CONTINUE, _REASON)
         action = action.noted(now, "complete", f"{result}: {reason}")
         action = replace(action, phase=Phase.COMPLETING, result=result, reason=reason)
-    return replace(action, version=action.version + 1, look_id=look_id, look_at=now)
+    return replace(action, version=action.version + 1, evaluation_id=evaluation_id, evaluate_at=now)

@@ -113,12 +113,12 @@ class Sweep:
             if self.live_holds is not None:
                 self.live_holds.run(lambda: has_time(context))
             raise
-        overdue = [row for row in due if row.look_at <= now]
+        overdue = [row for row in due if row.evaluate_at <= now]
         expired = [row for row in overdue if row.expires_at <= now]
-        self.telemetry.count("OverdueLooks", sum(row.look_at < now - OVERDUE_AFTER for row in overdue))
+        self.telemetry.count("OverdueLooks", sum(row.evaluate_at < now - OVERDUE_AFTER for row in overdue))
         alive = [row for row in overdue if row.expires_at > now]
         rescued, failures = self._evaluate_all(alive, self.work, context)
-        self._wake_near([row for row in due if row.look_at > now], context)
+        self._wake_near([row for row in due if row.evaluate_at > now], context)
         if self.live_holds is not None:
             failures += self._hold_without_wake_ups(due, self.live_holds, now, context)
         failures += self._repair_chains(context)
@@ -143,11 +143,11 @@ class Sweep:
         elif some_come:
             live_holds.wake_ups_fail.lifted()
         live_holds.coming.clear()
-        live_holds.coming.update({row.action_id: row.look_at for row in due if row.look_at > now})
+        live_holds.coming.update({row.action_id: row.evaluate_at for row in due if row.evaluate_at > now})
         failures: list[str] = []
         in_time = partial(has_time, context)
         if live_holds.wake_ups_fail.is_on(now):
-            pressing = [row for row in due if row.look_at <= now < row.expires_at <= now + BETWEEN_SWEEPS]
+            pressing = [row for row in due if row.evaluate_at <= now < row.expires_at <= now + BETWEEN_SWEEPS]
             again = self._put_off(pressing, live_holds.wait, in_time)
             _, failures = self._evaluate_all(again, map, context)
             slot = partial(self.call_budget.wait_for_slot, self.clock, live_holds.wait, in_time)
@@ -175,17 +175,17 @@ class Sweep:
 
     def _as_stored(self, row: Due, now: datetime) -> Due:
         """The row with the time of its record, if that may be later: what has stood for a minute is due."""
-        if now - LISTED_BEFORE <= row.look_at < now - _WOKEN_SOON:
+        if now - LISTED_BEFORE <= row.evaluate_at < now - _WOKEN_SOON:
             with suppress(Unavailable, ConfigurationRefused, *NOT_READ):
                 action = self.store.load(row.action_id)
-                return replace(row, look_at=max(row.look_at, (action and action.look_at) or row.look_at))
+                return replace(row, evaluate_at=max(row.evaluate_at, (action and action.evaluate_at) or row.evaluate_at))
         return row
 
     def _evaluated_at(self, row: Due) -> datetime:
         """When it is due by now; not before its expiry where that cannot be read: its evaluation told so."""
         with suppress(Unavailable, ConfigurationRefused, *NOT_READ):
             action = self.store.load(row.action_id)
-            return (action and action.look_at) or row.expires_at
+            return (action and action.evaluate_at) or row.expires_at
         return row.expires_at
 
     def _wake_ups_fail(self, due: Sequence[Due], now: datetime, within: timedelta) -> bool:
@@ -193,12 +193,12 @@ class Sweep:
 
         A copy of a wake-up that is on its way tells; the second of the two finds nothing due.
         """
-        if any(now - _NOBODY_WAKES < row.look_at < now - within for row in due):
+        if any(now - _NOBODY_WAKES < row.evaluate_at < now - within for row in due):
             return True
-        row = next((row for row in due if now < row.look_at and row.expires_at <= now + BETWEEN_SWEEPS), None)
+        row = next((row for row in due if now < row.evaluate_at and row.expires_at <= now + BETWEEN_SWEEPS), None)
         try:
             if row is not None:
-                self.wake_ups.send(row.action_id, WHEN_DUE, row.look_at - now)
+                self.wake_ups.send(row.action_id, WHEN_DUE, row.evaluate_at - now)
         except Unavailable as error:
             self.telemetry.trouble("the queue accepts no wake-ups", error)
             return True
@@ -212,8 +212,8 @@ class Sweep:
         """
 
         def wake(row: Due) -> None:
-            if row.expires_at - row.look_at > LEAST_OWN_MARGIN and has_time(context):
-                delay = max(timedelta(0), row.look_at + _CLOCKS_DIFFER - self.clock())
+            if row.expires_at - row.evaluate_at > LEAST_OWN_MARGIN and has_time(context):
+                delay = max(timedelta(0), row.evaluate_at + _CLOCKS_DIFFER - self.clock())
                 self.scheduler.send(row.action_id, WHEN_DUE, delay)
 
         list(self.work(wake, rows))
@@ -272,5 +272,5 @@ def _wake_ups_come(due: Iterable[Due], expected: Iterable[str], now: datetime) -
     A sweep can miss a margin of less than two minutes, so where little is due nothing may be overdue
     for long though wake-ups fail. A notice that came may make something due: it is not evaluated then.
     """
-    left = {row.action_id for row in due if row.look_at <= now}
+    left = {row.action_id for row in due if row.evaluate_at <= now}
     return any(action_id not in left for action_id in expected)

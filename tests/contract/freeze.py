@@ -72,7 +72,7 @@ def actions() -> Iterator[Action]:
         token="1" * 36,
         hook=whole,
         policy=policy,
-        look_at=at(500),
+        evaluate_at=at(500),
         heartbeats=2,
         beaten_at=at(300),
         received_by=("sqs", "eventbridge"),
@@ -92,9 +92,9 @@ def actions() -> Iterator[Action]:
         began_at=at(70),
         backup_at=at(505),
         if_launch_failed=a_policy([], name="let-go"),
-        look_at=at(515),
+        evaluate_at=at(515),
     )
-    yield an_action(id="adopted", token=None, activity_id="activity-1", limit_at=at(170_000), look_at=at(510))
+    yield an_action(id="adopted", token=None, activity_id="activity-1", limit_at=at(170_000), evaluate_at=at(510))
     yield an_action(
         id="completing",
         token="2" * 36,
@@ -105,7 +105,7 @@ def actions() -> Iterator[Action]:
         operator_result_by=OperatorNote(who="arn:her", at=at(20), reason="enough"),
         operator_result=Result.CONTINUE,
         let_through=True,
-        look_at=at(520),
+        evaluate_at=at(520),
     )
     for token, outcome, result, detail in (
         ("3" * 36, Outcome.COMPLETED, Result.ABANDON, "EC2 Instance Terminate Successful"),
@@ -121,7 +121,7 @@ def actions() -> Iterator[Action]:
             reason="as it was",
             activity_end=an_activity_end(detail=detail, is_event=detail.startswith("EC2")),
             instance_ended_at=at(240),
-            look_at=None,
+            evaluate_at=None,
             closed_at=at(300),
         )
 
@@ -134,7 +134,7 @@ def fill(client: DynamoDBClient) -> None:
         records.open(lines, Raw(received_at=at(1), body=json.dumps({"of": action.id})))
     opened = next(actions())
     stored = records.load(opened.id) or opened
-    beaten = replace(stored, version=2, look_id="look-2").noted(at(2), "heartbeat", "waits")
+    beaten = replace(stored, version=2, evaluation_id="look-2").noted(at(2), "heartbeat", "waits")
     beaten = beaten.noted(
         at(3), "answer", "RecordLifecycleActionHeartbeat: accepted", Code.HEARTBEAT_ACCEPTED
     )

@@ -34,8 +34,8 @@ def opened(store: Store, **changes: Any) -> Action:
     return store.open(an_action(**changes), a_raw())
 
 
-def after(action: Action, look_id: str = "look-2", **changes: Any) -> Action:
-    return replace(action, version=action.version + 1, look_id=look_id, **changes)
+def after(action: Action, evaluation_id: str = "look-2", **changes: Any) -> Action:
+    return replace(action, version=action.version + 1, evaluation_id=evaluation_id, **changes)
 
 
 def closed(action: Action) -> Action:

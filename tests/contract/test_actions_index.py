@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 def test_open_rows_say_what_waits_where_and_closed_ones_how_it_ended(store: Store) -> None:
     rows = cast(ReconcileStore, store)
-    action = opened(store, timeout_assumed=True, look_at=at(90))
+    action = opened(store, timeout_assumed=True, evaluate_at=at(90))
     assert list(rows.open_rows()) == [
         OpenRow(
             action_id=action.id,
@@ -75,7 +75,7 @@ def test_a_reopened_action_is_open_again_and_closed_no_more(store: Store) -> Non
     rows = cast(ReconcileStore, store)
     action = opened(store)
     store.save(closed(after(action)))
-    store.save(replace(after(loaded(store), "look-3"), phase=Phase.OPEN, look_at=at(400), closed_at=None))
+    store.save(replace(after(loaded(store), "look-3"), phase=Phase.OPEN, evaluate_at=at(400), closed_at=None))
 
     assert [row.action_id for row in rows.open_rows()] == [action.id]
     assert list(rows.closed(at(0), LATER, 10)) == []
@@ -125,7 +125,7 @@ def test_an_action_is_listed_by_its_next_evaluation_and_then_by_the_day_of_its_e
 def test_what_the_release_before_listed_in_its_own_index_is_found_until_it_is_stored_again(
     client: DynamoDBClient, table: str, records: RecordTable
 ) -> None:
-    action = opened(records, look_at=at(90))
+    action = opened(records, evaluate_at=at(90))
     records.keep_findings(action, Findings(turn=1, ask_at=at(40), sweep_at=at(80)))
     for item in items(client, table):
         list_as_before(client, table, item)
@@ -139,7 +139,7 @@ def test_what_the_release_before_listed_in_its_own_index_is_found_until_it_is_st
     assert list(records.unasked(at(80))) == [Unasked(action_id=action.id, turn=1, sweep_at=at(80))]
 
     assert records.put_off(action.id, 1, at(85))
-    records.save(after(action, look_at=at(100)))
+    records.save(after(action, evaluate_at=at(100)))
 
     assert list(records.unasked(at(85))) == [Unasked(action_id=action.id, turn=1, sweep_at=at(85))]
     assert due_ids(records, at(99)) == []
@@ -171,7 +171,7 @@ def test_an_action_that_goes_from_one_index_to_the_other_is_in_use_meanwhile(
     client: DynamoDBClient, table: str, records: RecordTable
 ) -> None:
     """Promise 8: a retiring hook is deleted once nothing is in it; promise 3: the sweep finds what is due."""
-    action = opened(records, look_at=at(90))
+    action = opened(records, evaluate_at=at(90))
     for item in items(client, table):
         list_as_before(client, table, item)
     as_before = items(client, table)
@@ -179,7 +179,7 @@ def test_an_action_that_goes_from_one_index_to_the_other_is_in_use_meanwhile(
     def between() -> RecordTable:
         for item in as_before:
             client.put_item(TableName=table, Item=item)
-        moves = MovesBetween(client, lambda: records.save(after(action, look_at=at(91))))
+        moves = MovesBetween(client, lambda: records.save(after(action, evaluate_at=at(91))))
         return RecordTable(cast("DynamoDBClient", moves), table, lambda: at(0))
 
     assert set(between().hooks_in_use()) == {(action.hook.group, action.hook.name)}
@@ -190,7 +190,7 @@ def test_where_the_index_of_the_release_before_is_gone_the_new_one_is_read(
     client: DynamoDBClient, table: str, records: RecordTable
 ) -> None:
     """ADR 31: the next release deletes it, while functions of this one may still run."""
-    action = opened(records, look_at=at(90))
+    action = opened(records, evaluate_at=at(90))
     client.update_table(TableName=table, GlobalSecondaryIndexUpdates=[{"Delete": {"IndexName": "due"}}])
 
     assert due_ids(records, at(100)) == [action.id]

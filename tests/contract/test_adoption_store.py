@@ -31,9 +31,9 @@ def adopted(**changes: Any) -> Action:
     return an_action(**{"token": None, "id": "adopted-1", "activity_id": "activity-1", **changes})
 
 
-def with_token(action: Action, token: str = TOKEN, look_id: str = "look-2") -> Action:
+def with_token(action: Action, token: str = TOKEN, evaluation_id: str = "look-2") -> Action:
     joined = action.noted(at(200), "notified", "by sqs")
-    return replace(joined, token=token, version=action.version + 1, look_id=look_id)
+    return replace(joined, token=token, version=action.version + 1, evaluation_id=evaluation_id)
 
 
 def test_an_action_without_token_and_notification_is_stored_once(store: ReconcileStore) -> None:
@@ -65,15 +65,15 @@ def test_a_token_of_another_action_does_not_join_and_nothing_is_stored(store: Re
 
 def test_a_record_that_moved_on_is_not_joined_and_the_token_stays_free(store: ReconcileStore) -> None:
     known = store.open(adopted(), None)
-    store.save(replace(known, version=2, look_id="look-9"))
+    store.save(replace(known, version=2, evaluation_id="look-9"))
     with pytest.raises(Moved):
         store.join(with_token(known), RAW)
     assert store.of_token(TOKEN) is None
 
 
 def test_all_open_actions_are_found_and_no_closed_one(store: ReconcileStore) -> None:
-    known = [store.open(an_action(id=f"a-{n}", token=f"{n:036}", look_at=at(n)), RAW) for n in range(12)]
-    ended = replace(known[7], version=2, phase=Phase.CLOSED, look_at=None, outcome=Outcome.ENDED_ELSEWHERE)
+    known = [store.open(an_action(id=f"a-{n}", token=f"{n:036}", evaluate_at=at(n)), RAW) for n in range(12)]
+    ended = replace(known[7], version=2, phase=Phase.CLOSED, evaluate_at=None, outcome=Outcome.ENDED_ELSEWHERE)
     store.save(ended)
     left = sorted(action.id for action in known if action.id != ended.id)
     assert sorted(row.action_id for row in store.open_rows()) == left
@@ -81,10 +81,10 @@ def test_all_open_actions_are_found_and_no_closed_one(store: ReconcileStore) -> 
 
 
 def test_the_hooks_that_open_actions_wait_in_are_counted(store: ReconcileStore) -> None:
-    known = [store.open(an_action(id=f"a-{n}", token=f"{n:036}", look_at=at(n)), RAW) for n in range(3)]
+    known = [store.open(an_action(id=f"a-{n}", token=f"{n:036}", evaluate_at=at(n)), RAW) for n in range(3)]
     elsewhere = hook_terms(group="web", name="gate")
     store.open(an_action(id="other", token="t" * 36, hook=elsewhere), RAW)
-    store.save(replace(known[1], version=2, phase=Phase.CLOSED, look_at=None, outcome=Outcome.COMPLETED))
+    store.save(replace(known[1], version=2, phase=Phase.CLOSED, evaluate_at=None, outcome=Outcome.COMPLETED))
     here = (known[0].hook.group, known[0].hook.name)
     assert store.hooks_in_use() == {here: 2, ("web", "gate"): 1}
 
@@ -94,7 +94,7 @@ def test_a_record_of_a_newer_release_hides_no_other_and_its_hook_counts_as_in_us
 ) -> None:
     """After a rollback: its policy has a kind of condition that this release does not know."""
     for name in ("new", "old"):
-        records.open(an_action(id=name, token=f"{name:036}", look_at=at(1)), RAW)
+        records.open(an_action(id=name, token=f"{name:036}", evaluate_at=at(1)), RAW)
     of_tomorrow = '{"until":[{"http":"https://x"}]}'
     rewrite(client, table, "new", lambda data: data["policy"].update(source=of_tomorrow))
     with pytest.raises(ConfigurationRefused):

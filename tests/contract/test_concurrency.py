@@ -172,7 +172,7 @@ def test_of_eight_states_of_one_version_one_is_stored(records: RecordTable) -> N
 
     for version in range(2, 2 + ROUNDS):
         next_ones = [
-            replace(action, version=version, look_id=f"look-{version}-{number}", reason=f"by {number}")
+            replace(action, version=version, evaluation_id=f"look-{version}-{number}", reason=f"by {number}")
             for number in range(THREADS)
         ]
         won = at_once(lambda number, states=next_ones: saved(records, states[number]))  # type: ignore[misc]
@@ -188,8 +188,8 @@ def test_no_update_is_lost_and_each_version_has_one_writer(records: RecordTable)
         for turn in range(ROUNDS):
             while True:
                 before = loaded(records)
-                version, look_id = before.version + 1, f"look-{number}-{turn}"
-                after = replace(before, version=version, look_id=look_id, heartbeats=before.heartbeats + 1)
+                version, evaluation_id = before.version + 1, f"look-{number}-{turn}"
+                after = replace(before, version=version, evaluation_id=evaluation_id, heartbeats=before.heartbeats + 1)
                 if saved(records, after.noted(at(number), "wait", f"{turn} by {number}")):
                     written.append(version)
                     break
@@ -210,7 +210,7 @@ def test_no_update_is_lost_and_each_version_has_one_writer(records: RecordTable)
 def test_a_state_that_all_threads_store_counts_as_stored_for_all(records: RecordTable) -> None:
     """As where the answer to a store was lost, and it is sent again."""
     action = records.open(an_action(), RAW)
-    after = replace(action, version=2, look_id="look-2").noted(at(5), "wait", "once")
+    after = replace(action, version=2, evaluation_id="look-2").noted(at(5), "wait", "once")
 
     assert at_once(lambda _: saved(records, after)) == [True] * THREADS
     assert [(entry.detail, entry.count) for entry in records.timeline("action-1")] == [("once", 1)]
@@ -233,7 +233,7 @@ def test_a_token_goes_to_the_adopted_action_or_to_a_new_one(records: RecordTable
     def join_or_open(number: int) -> str | None:
         if number % 2:
             return records.open(an_action(id=f"new-{number}", token=token), RAW).id
-        joined = replace(adopted, token=token, version=2, look_id=f"look-{number}")
+        joined = replace(adopted, token=token, version=2, evaluation_id=f"look-{number}")
         try:
             records.join(joined, RAW)
         except Moved:

@@ -31,7 +31,7 @@ numbers: Final = itertools.count()
 
 
 def test_an_opened_action_is_loaded_as_it_was_with_its_last_lines(store: Store) -> None:
-    action = an_action(look_id="look-1", received_by=("sqs",)).noted(at(0), "notified", "by sqs")
+    action = an_action(evaluation_id="look-1", received_by=("sqs",)).noted(at(0), "notified", "by sqs")
 
     assert store.open(action, a_raw()) == action
     assert loaded(store) == action
@@ -101,10 +101,10 @@ def test_a_second_action_of_a_token_is_not_stored_and_the_first_returned(store: 
 
 def test_the_same_open_again_changes_nothing_and_returns_the_stored_state(store: Store) -> None:
     first = opened(store)
-    store.save(after(first, look_at=at(60)))
+    store.save(after(first, evaluate_at=at(60)))
 
-    assert opened(store) == after(first, look_at=at(60))
-    assert list(store.of_instance(INSTANCE)) == [after(first, look_at=at(60))]
+    assert opened(store) == after(first, evaluate_at=at(60))
+    assert list(store.of_instance(INSTANCE)) == [after(first, evaluate_at=at(60))]
     assert due_ids(store, LATER) == ["action-1"]
 
 
@@ -130,13 +130,13 @@ def test_the_actions_of_an_instance_come_oldest_first(store: Store) -> None:
 
 def test_a_save_on_a_version_that_moved_stores_nothing(store: Store) -> None:
     action = opened(store)
-    store.save(after(action, look_at=at(60)))
+    store.save(after(action, evaluate_at=at(60)))
     stale = after(action, "look-3").noted(at(9), "wait", "stale")
 
     with pytest.raises(Moved):
         store.save(stale, raw=a_raw("late"))
 
-    assert loaded(store) == after(action, look_at=at(60))
+    assert loaded(store) == after(action, evaluate_at=at(60))
     assert told(store) == []
     assert list(store.raws("action-1")) == [a_raw()]
 
@@ -208,7 +208,7 @@ def test_equal_notifications_are_kept_once_oldest_first(store: Store) -> None:
 
 def test_due_is_exactly_what_is_to_be_looked_at_by_then(store: Store) -> None:
     for number, seconds in enumerate((0, 60, 61, 3600)):
-        opened(store, id=f"action-{number}", token=f"{number:036}", look_at=at(seconds))
+        opened(store, id=f"action-{number}", token=f"{number:036}", evaluate_at=at(seconds))
 
     assert due_ids(store, at(-1)) == []
     assert due_ids(store, at(60)) == ["action-0", "action-1"]
@@ -217,18 +217,18 @@ def test_due_is_exactly_what_is_to_be_looked_at_by_then(store: Store) -> None:
 
 def test_due_carries_the_version_and_the_expiry(store: Store) -> None:
     action = opened(store)
-    beaten = after(action, look_at=at(90), beaten_at=at(60))
+    beaten = after(action, evaluate_at=at(90), beaten_at=at(60))
     store.save(beaten)
 
-    expected = Due(action_id="action-1", look_at=at(90), expires_at=beaten.expires_at)
+    expected = Due(action_id="action-1", evaluate_at=at(90), expires_at=beaten.expires_at)
     assert list(store.due(at(90))) == [expected]
     assert list(store.due(at(89))) == []
 
 
 def test_a_look_that_is_put_off_or_brought_forward_is_due_at_its_new_time_only(store: Store) -> None:
     actions = [opened(store, id=f"action-{number}", token=f"{number:036}") for number in range(3)]
-    store.save(after(actions[0], look_at=at(60)))
-    store.save(after(actions[1], look_at=at(-60)))
+    store.save(after(actions[0], evaluate_at=at(60)))
+    store.save(after(actions[1], evaluate_at=at(-60)))
 
     assert due_ids(store, at(-60)) == ["action-1"]
     assert due_ids(store, at(59)) == ["action-1", "action-2"]
@@ -265,7 +265,7 @@ class Counted(datetime):
 def test_the_store_in_memory_asks_what_is_due_not_what_is_open(clock: Clock) -> None:
     store = MemoryStore(clock)
     for number in range(1000):
-        opened(store, id=f"action-{number}", token=f"{number:036}", look_at=at(number))
+        opened(store, id=f"action-{number}", token=f"{number:036}", evaluate_at=at(number))
     until = Counted.fromtimestamp(at(2).timestamp(), tz=at(2).tzinfo)
 
     assert due_ids(store, until) == ["action-0", "action-1", "action-2"]

@@ -64,7 +64,7 @@ class Twins(RuleBasedStateMachine):
     @rule(token=st.sampled_from(TOKENS), instance_id=st.sampled_from(INSTANCES))
     def open(self, token: str | None, instance_id: str) -> None:
         now = self.clock.now
-        changes = {"token": token, "instance_id": instance_id, "started_at": now, "look_at": now}
+        changes = {"token": token, "instance_id": instance_id, "started_at": now, "evaluate_at": now}
         action = an_action(id=f"action-{self.opens:02}", **changes).noted(now, "notified", "by sqs")
         self.both(lambda store: store.open(action, Raw(received_at=now, body=f"{token}")))
         self.opens += 1
@@ -80,7 +80,7 @@ class Twins(RuleBasedStateMachine):
     def save(self, data: st.DataObject, closes: bool, stale: bool, detail: str, body: str | None) -> None:
         action = data.draw(st.sampled_from(self.memory.actions()))
         action = after(action, f"look-{len(self.saves)}").noted(self.clock.now, "wait", detail)
-        action = closed(action) if closes or not action.is_open else replace(action, look_at=self.clock.now)
+        action = closed(action) if closes or not action.is_open else replace(action, evaluate_at=self.clock.now)
         action = replace(action, version=action.version - 1) if stale else action
         raw = Raw(received_at=self.clock.now, body=body) if body else None
         self.saves.append((action, raw))

@@ -110,7 +110,7 @@ def short(**changes: object) -> Action:
     return an_action(hook=hook_terms(heartbeat_timeout=timedelta(seconds=30)), **changes)
 
 
-def nudge(scene: Scene, look_at: datetime) -> None:
+def nudge(scene: Scene, evaluate_at: datetime) -> None:
     """What intake does when a signal comes."""
     newest = scene.action
-    scene.store.save(replace(newest, version=newest.version + 1, look_id="intake", look_at=look_at))
+    scene.store.save(replace(newest, version=newest.version + 1, evaluation_id="intake", evaluate_at=evaluate_at))

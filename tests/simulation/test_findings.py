@@ -131,8 +131,8 @@ def test_of_two_looks_at_once_neither_takes_the_others_denied_result_for_the_end
 
     scene.during_call = another_look
     scene.look()
-    while scene.action.look_at is not None:
-        scene.now = scene.action.look_at
+    while scene.action.evaluate_at is not None:
+        scene.now = scene.action.evaluate_at
         scene.look()
     assert (scene.action.outcome, scene.action.result) == (Outcome.ENDED_ELSEWHERE, None)
 
@@ -141,8 +141,8 @@ def test_what_someone_else_ended_in_time_is_not_called_defaulted_because_another
     """Promise 7: Sender._after_failure asked again beyond the expiry of a 30-second hook."""
     scene = Scene(short(), *[GONE] * 40, now_s=20)
     scene.look()
-    while scene.action.look_at is not None:
-        scene.now = scene.action.look_at
+    while scene.action.evaluate_at is not None:
+        scene.now = scene.action.evaluate_at
         scene.look()
     assert scene.action.outcome is Outcome.ENDED_ELSEWHERE
 
@@ -289,7 +289,7 @@ def test_a_copy_that_comes_while_no_wake_up_can_be_sent_voids_none_of_those_that
     intake(QueueDown()).take(body, "sqs")
     noted = stage.store.load(action.id)
     assert noted is not None
-    assert (noted.version, noted.look_at) == (action.version + 2, action.look_at)
+    assert (noted.version, noted.evaluate_at) == (action.version + 2, action.evaluate_at)
     assert noted.stands_at(action.stamp)
 
 
@@ -365,7 +365,7 @@ def test_a_sweep_looks_at_what_is_overdue_before_it_sends_wake_ups_for_what_is_n
         an_action(id="overdue", token=None, activity_id="a", policy=AT_ONCE), Raw(received_at=at(0), body="")
     )
     for number in range(10):
-        near = an_action(id=f"near-{number}", token=None, activity_id="a", look_at=at(60))
+        near = an_action(id=f"near-{number}", token=None, activity_id="a", evaluate_at=at(60))
         stage.store.open(near, Raw(received_at=at(0), body=""))
     context = Lambda(left_ms=20_000)
     send = stage.send

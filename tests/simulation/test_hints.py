@@ -101,13 +101,13 @@ def opened(stage: Stage, action: Action) -> Action:
 
 def test_an_instance_that_ended_brings_the_look_of_its_open_actions_forward() -> None:
     stage = Stage()
-    opened(stage, an_action(look_at=at(1000)))
+    opened(stage, an_action(evaluate_at=at(1000)))
 
     stage.intake.take(json.dumps(state_change("terminated")), "sqs")
 
     kept = stage.store.load("action-1")
     assert kept is not None
-    assert (kept.look_at, stage.store.evidence(kept).instance_ended_at) == (at(0), at(-120))
+    assert (kept.evaluate_at, stage.store.evidence(kept).instance_ended_at) == (at(0), at(-120))
     assert [delay.total_seconds() for _, _, delay in stage.woken] == [0]
 
 
@@ -132,7 +132,7 @@ def follower(command_id: str) -> Finding:
 
 def test_the_end_of_a_command_has_the_condition_that_follows_it_asked_at_once() -> None:
     stage = Stage()
-    action = opened(stage, an_action(look_at=at(1000)))
+    action = opened(stage, an_action(evaluate_at=at(1000)))
     others = replace(follower("x"), condition="y")
     stage.store.keep_findings(action, Findings(turn=1, found=(follower(COMMAND), others), ask_at=at(10)))
 
@@ -148,7 +148,7 @@ def test_the_end_of_a_command_has_the_condition_that_follows_it_asked_at_once() 
 
 def test_the_end_of_somebody_elses_command_changes_nothing() -> None:
     stage = Stage()
-    action = opened(stage, an_action(look_at=at(1000)))
+    action = opened(stage, an_action(evaluate_at=at(1000)))
     stage.store.keep_findings(action, Findings(turn=1, found=(follower("another"),), ask_at=at(10)))
 
     stage.intake.take(json.dumps(command_status()), "sqs")
@@ -156,7 +156,7 @@ def test_the_end_of_somebody_elses_command_changes_nothing() -> None:
     kept = stage.store.load("action-1")
     assert kept is not None
     assert stage.questions.sent == []
-    assert (kept.look_at, kept.version, stage.woken) == (at(1000), 1, [])
+    assert (kept.evaluate_at, kept.version, stage.woken) == (at(1000), 1, [])
 
 
 def test_a_failed_launch_is_known_by_its_event_alone() -> None:

@@ -180,7 +180,7 @@ def test_a_question_moves_no_version_of_the_record_and_no_look() -> None:
     scene.now = at(10)
 
     assert scene.look() == first
-    assert (first.version, first.look_at) == (2, at(275))
+    assert (first.version, first.evaluate_at) == (2, at(275))
 
 
 def test_what_is_unknown_is_never_done_and_is_asked_again_with_backoff() -> None:
@@ -401,7 +401,7 @@ def test_a_hook_at_its_limit_holds_on_and_sends_the_result_when_the_limit_frees(
     scene.looks.limits.grant(limit, "another", 1, timedelta(hours=1), at(-3400))
 
     held = scene.look()
-    assert (held.phase, held.look_at) == (Phase.OPEN, at(200))
+    assert (held.phase, held.evaluate_at) == (Phase.OPEN, at(200))
     assert scene.recorder.counts["HeldByLimit"] == 1
     scene.now = at(200)
 
@@ -475,7 +475,7 @@ def test_a_held_action_is_beaten_and_not_completed_until_the_last_moment() -> No
     scene, _ = scene_of(action, [], ACCEPTED, ACCEPTED)
 
     held = scene.look()
-    assert (held.is_open, held.look_at) == (True, at(275))
+    assert (held.is_open, held.evaluate_at) == (True, at(275))
     scene.now = at(275)
     assert scene.look().heartbeats == 1
 
@@ -507,7 +507,7 @@ def test_while_paused_nothing_is_called_and_afterwards_it_goes_on() -> None:
 
     paused = scene.look()
 
-    assert (paused.look_at, told.asked) == (at(60), [])
+    assert (paused.evaluate_at, told.asked) == (at(60), [])
     assert not [effect for effect in scene.effects if effect.startswith(("heartbeat", "complete"))]
     scene.store.resume("*")
     scene.now = at(60)
@@ -518,7 +518,7 @@ def test_a_paused_look_comes_again_while_there_is_time_for_a_resume() -> None:
     scene = Scene(short(), now_s=10)
     scene.store.pause("*", "ada: change freeze")
 
-    assert scene.look().look_at == at(20)
+    assert scene.look().evaluate_at == at(20)
 
 
 def test_what_runs_out_while_paused_stays_open_and_is_asked_for_after_the_resume() -> None:
@@ -528,7 +528,7 @@ def test_what_runs_out_while_paused_stays_open_and_is_asked_for_after_the_resume
 
     paused = scene.look()
 
-    assert (paused.outcome, paused.look_at) == (None, at(361))
+    assert (paused.outcome, paused.evaluate_at) == (None, at(361))
     scene.store.resume("usher-drain")
     scene.now = at(361)
     assert (scene.look().is_open, scene.action.heartbeats) == (True, 1)
@@ -566,7 +566,7 @@ def test_a_pause_that_nobody_ends_costs_a_look_an_hour_when_nothing_can_wait_any
     scene, _ = scene_of(waiting_for_ever(), [], now_s=100 * 300 + 1)
     scene.store.pause("usher-drain", "ada: change freeze")
 
-    assert scene.look().look_at == at(100 * 300 + 1 + 3600)
+    assert scene.look().evaluate_at == at(100 * 300 + 1 + 3600)
 
 
 def book_all(scene: Scene, first: float, last: float) -> None:
@@ -588,7 +588,7 @@ def test_a_result_goes_out_in_the_first_second_with_room_and_gives_its_heartbeat
 
     waited = scene.look()
 
-    assert (waited.phase, waited.booked_at, waited.look_at) == (Phase.OPEN, at(3), at(3))
+    assert (waited.phase, waited.booked_at, waited.evaluate_at) == (Phase.OPEN, at(3), at(3))
 
 
 def test_a_heartbeat_near_its_expiry_goes_out_budget_or_not() -> None:
@@ -604,7 +604,7 @@ def test_a_heartbeat_without_room_and_not_at_risk_comes_back() -> None:
 
     waited = scene.look()
 
-    assert (waited.heartbeats, waited.look_at) == (0, at(285))
+    assert (waited.heartbeats, waited.evaluate_at) == (0, at(285))
 
 
 def test_a_throttle_lowers_what_is_booked() -> None:
@@ -638,7 +638,7 @@ def test_a_wake_up_of_a_look_that_lost_the_race_is_void() -> None:
     """Found by simulation: a duplicate once found followers of its own, round after round."""
     scene, _ = scene_of(waiting(EMPTY), [3])
     won = scene.look()
-    lost = replace(won, look_id="another look at the same version")
+    lost = replace(won, evaluation_id="another look at the same version")
 
     scene.now = at(9)
     assert scene.look(version=lost.stamp) == won
@@ -651,7 +651,7 @@ def test_a_denied_result_is_not_told_as_ours_because_somebody_noted_something_me
 
     def somebody_notes() -> None:
         noted = scene.action.noted(scene.now, "notified", "again, by eventbridge")
-        scene.store.save(replace(noted, version=noted.version + 1, look_id="intake"))
+        scene.store.save(replace(noted, version=noted.version + 1, evaluation_id="intake"))
         scene.during_call = lambda: None
 
     scene.during_call = somebody_notes
@@ -716,8 +716,8 @@ def test_without_a_budget_what_has_time_looks_again() -> None:
 
     waiting = scene.look()
 
-    assert waiting.look_at is not None
-    assert at(5) < waiting.look_at < at(30)
+    assert waiting.evaluate_at is not None
+    assert at(5) < waiting.evaluate_at < at(30)
     assert (waiting.phase, scene.effects[-1]) == (Phase.OPEN, "store v2 open")
 
 
@@ -739,7 +739,7 @@ def test_a_result_that_cannot_be_counted_waits_and_is_beaten_meanwhile() -> None
 
     held = scene.look()
 
-    assert (held.phase, held.look_at) == (Phase.OPEN, at(2))
+    assert (held.phase, held.evaluate_at) == (Phase.OPEN, at(2))
     scene.looks = replace(scene.looks, limits=MemoryLimits())
     scene.now = at(2)
     assert scene.look().result is Result.ABANDON

@@ -104,7 +104,7 @@ def cut_off_scene(policy: Policy | None = None) -> Scene:
     scene.during_call = cut_off
     with pytest.raises(KeyboardInterrupt):
         scene.look()
-    assert scene.action.look_at == at(22.5)
+    assert scene.action.evaluate_at == at(22.5)
     assert scene.effects[0] == f"store v2 {scene.action.phase}", "it has no wake-ups of its own"
     scene.effects.clear()
     scene.during_call = lambda: None
@@ -139,7 +139,7 @@ def test_it_does_so_where_the_notification_was_noted_once_more_meanwhile() -> No
     scene = cut_off_scene()
     cut = scene.action
     scene.store.save(
-        replace(cut, version=3, look_id="", wakes_as=cut.stamp).noted(at(21), "notified", "again, by sns")
+        replace(cut, version=3, evaluation_id="", wakes_as=cut.stamp).noted(at(21), "notified", "again, by sns")
     )
     scene.effects.clear()
     scene.now = at(22)
@@ -148,7 +148,7 @@ def test_it_does_so_where_the_notification_was_noted_once_more_meanwhile() -> No
 
 
 def test_it_does_so_where_a_signal_was_noted_and_intake_was_cut_off_before_its_wake_up() -> None:
-    scene = Scene(short(version=3, look_at=at(24), backup_at=at(26)), now_s=22)
+    scene = Scene(short(version=3, evaluate_at=at(24), backup_at=at(26)), now_s=22)
     scene.look(1, BACKUP)
     assert scene.effects == ["wake v3 in 2s"]
 
@@ -161,7 +161,7 @@ def test_it_does_so_where_another_evaluation_was_faster_and_was_cut_off() -> Non
     class Overtaken(LoggingStore):
         def save(self, action: Action, *, raw: Raw | None = None) -> None:
             if self.load(action.id) == first:
-                super().save(replace(first, version=2, look_id="other", look_at=at(24)))
+                super().save(replace(first, version=2, evaluation_id="other", evaluate_at=at(24)))
             super().save(action, raw=raw)
 
     scene.store.__class__ = Overtaken
@@ -207,8 +207,8 @@ def test_a_heartbeat_that_was_not_accepted_moves_no_expiry_and_is_tried_again_in
     scene = Scene(short(), answer, now_s=20)
     tried = scene.look()
     assert tried.expires_at == at(30)
-    assert tried.look_at is not None
-    assert at(20) < tried.look_at < at(30)
+    assert tried.evaluate_at is not None
+    assert at(20) < tried.evaluate_at < at(30)
 
 
 @pytest.mark.parametrize("answer", [BUSY, UNREACHED, REFUSED, UNANSWERED], ids=lambda answer: answer.kind)
@@ -216,8 +216,8 @@ def test_a_completion_that_was_not_accepted_sends_the_same_result_again(answer: 
     scene = Scene(an_action(policy=a_policy([{"elapsed": "1s"}])), answer, ACCEPTED, now_s=5)
     tried = scene.look()
     assert (tried.phase, tried.result) == (Phase.COMPLETING, Result.CONTINUE)
-    assert tried.look_at is not None
-    scene.now = tried.look_at
+    assert tried.evaluate_at is not None
+    scene.now = tried.evaluate_at
     assert scene.look().outcome is Outcome.COMPLETED
     assert scene.effects.count("complete CONTINUE") == 2
 
@@ -276,7 +276,7 @@ def test_a_young_action_that_is_not_visible_yet_is_asked_again_soon() -> None:
     """The action appears in Describe before CompleteLifecycleAction knows it (peers.md 3)."""
     scene = Scene(an_action(policy=AT_ONCE), GONE, ACCEPTED, now_s=3)
     waiting = scene.look()
-    assert waiting.look_at == at(5)
+    assert waiting.evaluate_at == at(5)
     scene.now = at(5)
     assert scene.look().outcome is Outcome.COMPLETED
 
@@ -299,7 +299,7 @@ def test_no_abandon_ended_a_launch_that_went_into_service(
         result=Result(result) if result else None,
         completes_sent=(at(10),) if result else (),
         activity_end=an_activity_end(ended_at=at(31), succeeded=True, transition=Transition.LAUNCHING),
-        look_at=at(60),
+        evaluate_at=at(60),
     )
     terms = replace(launch.hook, transition=Transition.LAUNCHING, default_result=Result(default))
     assert Scene(replace(launch, hook=terms), GONE, now_s=60).look().outcome is outcome
@@ -348,8 +348,8 @@ def test_a_result_that_is_refused_is_not_tried_for_ever() -> None:
     """No heartbeat is sent while completing: a timeout after its expiry the wait is surely over."""
     scene = Scene(short(policy=AT_ONCE), *[REFUSED] * 99)
     scene.look()
-    while scene.action.look_at is not None:
-        scene.now = scene.action.look_at
+    while scene.action.evaluate_at is not None:
+        scene.now = scene.action.evaluate_at
         scene.look()
     assert scene.now <= at(120)
     assert (scene.action.outcome, scene.action.reason) == (
@@ -371,7 +371,7 @@ def test_a_result_by_instance_is_not_sent_into_a_later_activity() -> None:
 
 
 def test_a_wake_up_for_an_older_version_does_nothing_before_the_look_is_due() -> None:
-    scene = Scene(an_action(policy=AT_ONCE, version=3, look_at=at(1)))
+    scene = Scene(an_action(policy=AT_ONCE, version=3, evaluate_at=at(1)))
     scene.look(version=2)
     assert scene.effects == []
 
@@ -383,13 +383,13 @@ def test_any_wake_up_looks_at_what_is_due() -> None:
 
 
 def test_a_sweep_does_nothing_before_the_look_is_due() -> None:
-    scene = Scene(an_action(policy=AT_ONCE, look_at=at(1)))
+    scene = Scene(an_action(policy=AT_ONCE, evaluate_at=at(1)))
     scene.look()
     assert scene.effects == []
 
 
 def test_a_wake_up_for_the_present_version_looks_even_before_it_is_due() -> None:
-    scene = Scene(an_action(policy=AT_ONCE, look_at=at(1)), ACCEPTED)
+    scene = Scene(an_action(policy=AT_ONCE, evaluate_at=at(1)), ACCEPTED)
     assert scene.look(version=1).outcome is Outcome.COMPLETED
 
 
@@ -406,7 +406,7 @@ def test_what_comes_during_a_call_is_kept_beside_the_answer_and_looked_at_at_onc
     scene = Scene(short(), ACCEPTED, now_s=20)
     scene.during_call = lambda: nudge(scene, at(20))
     beaten = scene.look()
-    assert (beaten.heartbeats, beaten.expires_at, beaten.look_at) == (1, at(50), at(20))
+    assert (beaten.heartbeats, beaten.expires_at, beaten.evaluate_at) == (1, at(50), at(20))
 
 
 def test_an_accepted_completion_is_recorded_whatever_was_stored_during_the_call() -> None:
@@ -469,8 +469,8 @@ def test_a_result_that_nobody_could_book_does_not_wait_for_the_second_of_a_heart
     scene = Scene(an_action(policy=AT_ONCE, hook=hook, booked_at=at(3000)))
     scene.looks = replace(scene.looks, budget=NoBudget(10))
     looked = scene.look()
-    assert looked.look_at is not None
-    assert (looked.phase, looked.look_at <= at(60)) == (Phase.OPEN, True)
+    assert looked.evaluate_at is not None
+    assert (looked.phase, looked.evaluate_at <= at(60)) == (Phase.OPEN, True)
 
 
 def test_a_heartbeat_that_only_asks_does_not_wait_for_the_second_of_the_next_one() -> None:
@@ -480,8 +480,8 @@ def test_a_heartbeat_that_only_asks_does_not_wait_for_the_second_of_the_next_one
     scene = Scene(doubted, now_s=20)
     scene.looks = replace(scene.looks, budget=NoBudget(10))
     looked = scene.look()
-    assert looked.look_at is not None
-    assert at(20) < looked.look_at <= at(80)
+    assert looked.evaluate_at is not None
+    assert at(20) < looked.evaluate_at <= at(80)
 
 
 def test_an_observed_action_is_not_looked_at_round_and_round_for_a_beat_that_was_booked_before() -> None:
@@ -489,8 +489,8 @@ def test_an_observed_action_is_not_looked_at_round_and_round_for_a_beat_that_was
     observing = a_policy([{"signal": "never"}], mode="observe")
     scene = Scene(an_action(policy=observing, booked_at=at(-1)))
     looked = scene.look()
-    assert looked.look_at is not None
-    assert looked.look_at > scene.now
+    assert looked.evaluate_at is not None
+    assert looked.evaluate_at > scene.now
 
 
 class GoesAwayInBetween(LoggingStore):
@@ -511,7 +511,7 @@ class GoesAwayInBetween(LoggingStore):
 def test_who_has_read_that_it_is_over_beats_nothing_where_the_table_goes_away_then() -> None:
     """The table went away between two tries of one look (found by seed 74)."""
     over = an_action(
-        phase=Phase.CLOSED, outcome=Outcome.COMPLETED, result=Result.CONTINUE, closed_at=at(5), look_at=None
+        phase=Phase.CLOSED, outcome=Outcome.COMPLETED, result=Result.CONTINUE, closed_at=at(5), evaluate_at=None
     )
     scene = Scene(over, now_s=20)
     store = GoesAwayInBetween(scene)
@@ -530,13 +530,13 @@ class DecidedMeanwhile(LoggingStore):
         newest = self.load(action.id)
         if newest is None or newest.phase is not Phase.OPEN:
             raise NoAnswer("store down")
-        if action.look_id == "elsewhere" or not self._scene.effects.count("heartbeat"):
+        if action.evaluation_id == "elsewhere" or not self._scene.effects.count("heartbeat"):
             super().save(action, raw=raw)
             return
         decided = replace(
             newest,
             version=newest.version + 1,
-            look_id="elsewhere",
+            evaluation_id="elsewhere",
             phase=Phase.COMPLETING,
             result=Result.CONTINUE,
         )
@@ -549,7 +549,7 @@ def test_who_reads_after_its_heartbeat_that_a_result_is_decided_sends_no_other_o
     answer: Answer, beaten_at: datetime | None
 ) -> None:
     """Found by seed 4659: the answer of the heartbeat could not be stored, and the wake-up beat once more."""
-    action = short(policy=a_policy([{"signal": "never"}]), look_at=at(20))
+    action = short(policy=a_policy([{"signal": "never"}]), evaluate_at=at(20))
     scene = Scene(action, answer, now_s=20)
     store = DecidedMeanwhile(scene)
     store.open(action, None)
@@ -577,7 +577,7 @@ def test_who_has_read_that_it_is_observed_or_paused_beats_nothing_where_the_tabl
     mode: str, is_paused: bool, may_beat: bool
 ) -> None:
     """Found by seed 8096."""
-    action = an_action(policy=a_policy([{"signal": "never"}], mode=mode), look_at=at(20))
+    action = an_action(policy=a_policy([{"signal": "never"}], mode=mode), evaluate_at=at(20))
     scene = Scene(action, now_s=20)
     store = GoesAwayAtTheEnd(scene)
     store.open(action, None)
@@ -590,7 +590,7 @@ def test_who_has_read_that_it_is_observed_or_paused_beats_nothing_where_the_tabl
 
 def test_what_was_heard_of_late_and_beaten_since_fell_to_its_default_when_it_ran_out() -> None:
     """An accepted heartbeat shows that it was known in time (found by seed 294)."""
-    late = short(first_seen_at=at(40), beaten_at=at(45), look_at=at(80))
+    late = short(first_seen_at=at(40), beaten_at=at(45), evaluate_at=at(80))
     ended = Scene(late, GONE, now_s=80).look()
     assert (ended.outcome, ended.reason) == (
         Outcome.DEFAULTED,

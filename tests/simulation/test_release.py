@@ -106,7 +106,7 @@ class Leaving(OneByOne):
 
     def launches(self, hook: str) -> None:
         """An instance comes into a hook."""
-        action = an_action(hook=hook_terms(name=hook, group="web"), look_at=self.now)
+        action = an_action(hook=hook_terms(name=hook, group="web"), evaluate_at=self.now)
         self.store.open(action, Raw(received_at=at(0), body="{}"))
 
     def groups(self, turn: Callable[[], object] = lambda: None) -> list[GroupSeen]:
@@ -184,7 +184,7 @@ class Leaving(OneByOne):
 
 
 def two_actions() -> list[Action]:
-    later = an_action(id="far", token="2" * 36, look_at=at(7200))
+    later = an_action(id="far", token="2" * 36, evaluate_at=at(7200))
     return [an_action(id="near", token="1" * 36), later]
 
 
@@ -221,7 +221,7 @@ def test_the_deletion_stops_while_something_still_waits() -> None:
 
 
 def test_more_than_the_budget_takes_in_some_rounds_are_let_go_second_by_second() -> None:
-    many = [an_action(id=f"a-{n:03}", token=f"{n:036}", look_at=at(n)) for n in range(100)]
+    many = [an_action(id=f"a-{n:03}", token=f"{n:036}", evaluate_at=at(n)) for n in range(100)]
     leaving = Leaving(*many, calls_per_second=3)
     assert leaving.run() == ""
     assert len(leaving.results) == 100

@@ -299,8 +299,8 @@ def test_where_no_question_could_be_sent_a_look_comes_again_within_a_minute() ->
 
     world.store.keep_findings = busy  # type: ignore[method-assign, assignment]
     world.looks.evaluate("action-1")
-    assert world.action.look_at is not None
-    assert world.action.look_at <= world.clock() + timedelta(minutes=1)
+    assert world.action.evaluate_at is not None
+    assert world.action.evaluate_at <= world.clock() + timedelta(minutes=1)
 
 
 def test_a_queue_that_takes_no_question_stops_no_look() -> None:

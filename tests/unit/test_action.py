@@ -25,7 +25,7 @@ NAIVE = datetime(2026, 3, 1, 12)  # noqa: DTZ001 - what must be refused
         pytest.param(an_activity_end, "ended_at", id="ActivityEnd.ended_at"),
         *(
             pytest.param(an_action, field, id=f"Action.{field}")
-            for field in ("started_at", "first_seen_at", "look_at", "closed_at", "beaten_at", "progress_at")
+            for field in ("started_at", "first_seen_at", "evaluate_at", "closed_at", "beaten_at", "progress_at")
         ),
     ],
 )
@@ -43,16 +43,16 @@ def test_a_signal_that_names_neither_instance_nor_token_is_refused() -> None:
     ("changes", "complaint"),
     [
         pytest.param(
-            {"look_at": None}, "look_at is absent exactly when closed, got open and None", id="open, no look"
+            {"evaluate_at": None}, "evaluate_at is absent exactly when closed, got open and None", id="open, no look"
         ),
         pytest.param(
-            {"phase": Phase.COMPLETING, "result": Result.CONTINUE, "look_at": None},
-            "look_at is absent exactly when closed, got completing and None",
+            {"phase": Phase.COMPLETING, "result": Result.CONTINUE, "evaluate_at": None},
+            "evaluate_at is absent exactly when closed, got completing and None",
             id="completing, no look",
         ),
         pytest.param(
             {"phase": Phase.CLOSED},
-            "look_at is absent exactly when closed, got closed and 2026-03-01",
+            "evaluate_at is absent exactly when closed, got closed and 2026-03-01",
             id="closed, with a look",
         ),
         pytest.param(
@@ -68,10 +68,10 @@ def test_an_action_that_contradicts_itself_is_refused(changes: dict[str, Any], c
 
 
 def test_nor_can_a_change_make_one() -> None:
-    with pytest.raises(ValueError, match="look_at is absent exactly when closed"):
+    with pytest.raises(ValueError, match="evaluate_at is absent exactly when closed"):
         replace(an_action(), phase=Phase.CLOSED)
     with pytest.raises(FrozenInstanceError):
-        an_action().look_at = None  # type: ignore[misc]
+        an_action().evaluate_at = None  # type: ignore[misc]
 
 
 @pytest.mark.parametrize(

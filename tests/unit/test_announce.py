@@ -33,7 +33,7 @@ def closed(outcome: Outcome = Outcome.COMPLETED, **changes: Any) -> Action:
     result = Result.CONTINUE if outcome is Outcome.COMPLETED else None
     fields: dict[str, Any] = {"reason": "done: signal jobs-finished", "result": result, "version": 4}
     return an_action(
-        phase=Phase.CLOSED, outcome=outcome, look_at=None, closed_at=at(90), **{**fields, **changes}
+        phase=Phase.CLOSED, outcome=outcome, evaluate_at=None, closed_at=at(90), **{**fields, **changes}
     )
 
 

@@ -608,7 +608,7 @@ def test_the_audit_as_json(deployed: MemoryStack) -> None:
 
 
 def test_open_actions_are_audited_where_the_period_ends_now(deployed: MemoryStack) -> None:
-    recorded(deployed, lines_of(BEGUN, DONE, (121, "wait", WAITS), look_at=at(130), signals=HEARD))
+    recorded(deployed, lines_of(BEGUN, DONE, (121, "wait", WAITS), evaluate_at=at(130), signals=HEARD))
     deployed.now = at(125)
     assert deployed.usher("audit").exit_code == 1
     assert deployed.usher("audit", "--to", "1s").exit_code == 0

@@ -46,7 +46,7 @@ def test_export_reads_the_table(deployed: Deployed) -> None:
 
 
 def test_history_report_and_audit_read_closed_actions(deployed: Deployed, tmp_path: Path) -> None:
-    end = {"phase": Phase.CLOSED, "look_at": None, "closed_at": at(-60), "outcome": Outcome.ENDED_ELSEWHERE}
+    end = {"phase": Phase.CLOSED, "evaluate_at": None, "closed_at": at(-60), "outcome": Outcome.ENDED_ELSEWHERE}
     deployed.opened(**end, reason="ended elsewhere: by hand")
     (listed,) = deployed.json("history")["actions"]
     assert (listed["instance_id"], listed["reason"]) == (INSTANCE, "ended elsewhere: by hand")
@@ -62,7 +62,7 @@ def test_history_report_and_audit_read_closed_actions(deployed: Deployed, tmp_pa
 
 
 def test_hold_and_complete_change_the_record_and_send_a_wake_up(deployed: Deployed) -> None:
-    deployed.opened(look_at=at(1000))
+    deployed.opened(evaluate_at=at(1000))
     deployed.json("hold", INSTANCE, *WHY)
     deployed.json("hold", INSTANCE, "--off", *WHY)
     deployed.json("complete", INSTANCE, "--result", "ABANDON", "--yes", *WHY)
@@ -92,11 +92,11 @@ def test_pause_and_resume_change_the_table(
     deployed: Deployed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    deployed.opened(look_at=at(1000))
+    deployed.opened(evaluate_at=at(1000))
     deployed.json("pause", "--hook", "usher-drain", "--yes", *WHY)
     assert list(deployed.records.pauses()) == ["usher-drain"]
     assert deployed.json("resume", "--hook", "usher-drain")["woken"] == 1
-    assert (deployed.records.pauses(), deployed.loaded().look_at) == ({}, at(0))
+    assert (deployed.records.pauses(), deployed.loaded().evaluate_at) == ({}, at(0))
 
 
 def test_apply_and_config_write_and_read_the_table(

@@ -47,7 +47,7 @@ def test_elapsed_holds_from_its_moment_on(now: float) -> None:
 def test_elapsed_is_pending_before_and_says_when_to_look_again(now: float) -> None:
     verdict = Elapsed(after=timedelta(seconds=90)).verdict(an_action(), at(now))
 
-    assert verdict == Verdict(status=PENDING, detail="1m30s not elapsed", next_look_at=at(90))
+    assert verdict == Verdict(status=PENDING, detail="1m30s not elapsed", evaluate_at=at(90))
 
 
 def test_elapsed_counts_from_the_start_of_the_action_and_not_from_its_first_sight() -> None:

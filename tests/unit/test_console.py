@@ -121,7 +121,7 @@ def test_the_story_is_told_by_action_instance_and_token(stack: MemoryStack, site
 def test_the_story_of_an_instance_is_of_its_open_action_and_names_the_others(
     stack: MemoryStack, site: Site
 ) -> None:
-    closed = {"phase": Phase.CLOSED, "look_at": None, "closed_at": at(9), "outcome": Outcome.ENDED_ELSEWHERE}
+    closed = {"phase": Phase.CLOSED, "evaluate_at": None, "closed_at": at(9), "outcome": Outcome.ENDED_ELSEWHERE}
     stack.opened(id="before", token="before", **closed)
     stack.opened(started_at=at(60))
     story = site.get(f"/api/story?of={INSTANCE}").json
@@ -132,7 +132,7 @@ def test_the_story_of_an_instance_is_of_its_open_action_and_names_the_others(
 def test_the_story_of_an_instance_is_not_of_a_closed_action_where_a_record_cannot_be_read(
     stack: MemoryStack, site: Site
 ) -> None:
-    closed = {"phase": Phase.CLOSED, "look_at": None, "closed_at": at(9), "outcome": Outcome.ENDED_ELSEWHERE}
+    closed = {"phase": Phase.CLOSED, "evaluate_at": None, "closed_at": at(9), "outcome": Outcome.ENDED_ELSEWHERE}
     stack.opened(id="before", token="before", **closed)
     stack.opened(started_at=at(60))
     stack.records.unreadable = frozenset({"action-1"})
@@ -150,7 +150,7 @@ def test_a_story_that_is_not_there_is_told_so(site: Site, of: str, said: str) ->
 
 
 def test_the_history_is_that_of_the_command(stack: MemoryStack, site: Site) -> None:
-    end = {"phase": Phase.CLOSED, "look_at": None, "closed_at": at(-60), "outcome": Outcome.DEFAULTED}
+    end = {"phase": Phase.CLOSED, "evaluate_at": None, "closed_at": at(-60), "outcome": Outcome.DEFAULTED}
     stack.opened(started_at=at(-90), **end)
     page = site.get("/api/history?from=1h&outcome=defaulted").json
     assert page["actions"] == stack.json("history", "--from", "1h")["actions"]
@@ -191,7 +191,7 @@ def test_the_configuration_is_the_version_in_effect_as_it_was_written(file: Path
 
 
 def test_a_hold_is_stored_with_who_and_why_and_woken(stack: MemoryStack, site: Site) -> None:
-    stack.opened(look_at=at(1000))
+    stack.opened(evaluate_at=at(1000))
     told = site.post("/api/hold", ACTS["hold"]).json
     assert told["done"].startswith(f"Held: {INSTANCE}")
     assert timeline(stack) == [f"{CALLER}: hold: ticket 7"]

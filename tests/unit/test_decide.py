@@ -37,8 +37,8 @@ GAVE_UP = "gave up after 45m"
 STALLED = "stalled: no progress for 10m"
 
 
-def completes(result: Result, reason: str, next_look_at: datetime) -> Complete:
-    return Complete(result=result, reason=reason, next_look_at=next_look_at)
+def completes(result: Result, reason: str, evaluate_at: datetime) -> Complete:
+    return Complete(result=result, reason=reason, evaluate_at=evaluate_at)
 
 
 def case(case_id: str, now: float, result: str, reason: str, **changes: Any) -> Any:
@@ -199,15 +199,15 @@ def test_a_result_once_stored_is_sent_again_whatever_else_holds(changes: dict[st
 
 
 @pytest.mark.parametrize(
-    ("now", "next_look_at"),
+    ("now", "evaluate_at"),
     [
         pytest.param(0, 60, id="with an hour to the expiry, after a minute"),
         pytest.param(3500, 3525, id="with 100 s to the expiry, after a quarter of them"),
         pytest.param(3600, 3660, id="expired, after a minute"),
     ],
 )
-def test_a_result_without_an_answer_is_tried_again(now: float, next_look_at: float) -> None:
-    expected = completes(Result.CONTINUE, "nothing to wait for", at(next_look_at))
+def test_a_result_without_an_answer_is_tried_again(now: float, evaluate_at: float) -> None:
+    expected = completes(Result.CONTINUE, "nothing to wait for", at(evaluate_at))
 
     assert decide(an_action(policy=a_policy([])), at(now)) == expected
 
@@ -230,18 +230,18 @@ def test_a_heartbeat_is_sent_when_it_is_due_and_not_a_microsecond_before(action:
     before = decide(action, at(due) - MICROSECOND)
     then = decide(action, at(due))
 
-    assert before == Wait(reason=reason, next_look_at=at(due))
-    assert then == Heartbeat(reason=reason, next_look_at=at(due) + soon)
+    assert before == Wait(reason=reason, evaluate_at=at(due))
+    assert then == Heartbeat(reason=reason, evaluate_at=at(due) + soon)
 
 
 def test_a_heartbeat_is_sent_even_after_the_expiry_because_aws_may_be_late() -> None:
     decision = decide(an_action(), at(3700))
 
-    assert decision == Heartbeat(reason="waits: no signal jobs-finished", next_look_at=at(3760))
+    assert decision == Heartbeat(reason="waits: no signal jobs-finished", evaluate_at=at(3760))
 
 
 @pytest.mark.parametrize(
-    ("action", "now", "next_look_at"),
+    ("action", "now", "evaluate_at"),
     [
         pytest.param(an_action(), 0, 3300, id="the heartbeat"),
         pytest.param(an_action(policy=a_policy(give_up_after="45m")), 0, 2700, id="giving up"),
@@ -275,11 +275,11 @@ def test_a_heartbeat_is_sent_even_after_the_expiry_because_aws_may_be_late() -> 
         ),
     ],
 )
-def test_a_wait_lasts_until_the_first_of(action: Action, now: float, next_look_at: float) -> None:
+def test_a_wait_lasts_until_the_first_of(action: Action, now: float, evaluate_at: float) -> None:
     decision = decide(action, at(now))
 
     assert isinstance(decision, Wait)
-    assert decision.next_look_at == at(next_look_at)
+    assert decision.evaluate_at == at(evaluate_at)
 
 
 def test_a_wait_says_what_is_still_missing() -> None:
@@ -304,7 +304,7 @@ def test_an_outcome_event_makes_it_ask_by_heartbeat(changes: dict[str, Any]) -> 
     decision = decide(an_action(activity_end=an_activity_end(), **changes), at(120))
 
     reason = "asks whether the wait goes on: EC2 Instance Terminate Successful"
-    assert decision == Heartbeat(reason=reason, next_look_at=at(180))
+    assert decision == Heartbeat(reason=reason, evaluate_at=at(180))
 
 
 @pytest.mark.parametrize(
@@ -347,14 +347,14 @@ def walk(action: Action, now: datetime | None = None) -> list[Step]:
                 beats = action.heartbeats + 1
                 action = replace(action, heartbeats=beats, beaten_at=now, activity_end=None)
             case Wait():
-                now = decision.next_look_at
+                now = decision.evaluate_at
     raise AssertionError(f"no result after {len(steps)} decisions: {steps[-3:]}")
 
 
 def test_a_heartbeat_goes_out_in_the_second_that_is_booked_for_it() -> None:
     action = an_action(booked_at=at(1000))
 
-    assert decide(action, at(0)).next_look_at == at(1000)
+    assert decide(action, at(0)).evaluate_at == at(1000)
     assert isinstance(decide(action, at(1000) - MICROSECOND), Wait)
     assert isinstance(decide(action, at(1000)), Heartbeat)
 
@@ -458,7 +458,7 @@ def test_there_is_always_one_of_three_answers_with_a_reason_and_a_later_look(
     event(type(decision).__name__)
     assert isinstance(decision, Complete | Heartbeat | Wait)
     assert decision.reason
-    assert decision.next_look_at > now
+    assert decision.evaluate_at > now
 
 
 @given(situations, results)
@@ -470,7 +470,7 @@ def test_a_stored_result_stands_at_any_time(situation: tuple[Action, datetime], 
 
     assert isinstance(decision, Complete)
     assert (decision.result, decision.reason) == (result, "as decided")
-    assert decision.next_look_at > now
+    assert decision.evaluate_at > now
 
 
 @given(situations)
@@ -577,7 +577,7 @@ def test_until_the_next_look_of_a_wait_nothing_is_missed(situation: tuple[Action
     decision = decide(action, now)
     assume(isinstance(decision, Wait))
 
-    assert decide(action, decision.next_look_at - MICROSECOND) == decision
+    assert decide(action, decision.evaluate_at - MICROSECOND) == decision
 
 
 fresh_actions = waits().map(lambda situation: replace(situation[0], beaten_at=None))
@@ -606,4 +606,4 @@ def test_after_an_expiry_a_short_hook_is_looked_at_again_within_half_its_period(
     """Found by simulation, seed 101: what had expired by the record lived on by a heartbeat just sent."""
     action = an_action(hook=HALF_A_MINUTE)
 
-    assert decide(action, at(31)).next_look_at == at(46)
+    assert decide(action, at(31)).evaluate_at == at(46)

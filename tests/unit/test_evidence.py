@@ -316,11 +316,11 @@ def test_a_signal_counts_as_of_its_time(sent: float, counts: float) -> None:
     assert received(a_signal(at=at(sent)), at(0)).at == at(counts)
 
 
-BEFORE: Final = an_action(id="before", started_at=at(-500), look_at=at(-490))
+BEFORE: Final = an_action(id="before", started_at=at(-500), evaluate_at=at(-490))
 
 
 def closed(action: Action, when: float) -> Action:
-    return replace(action, phase=Phase.CLOSED, look_at=None, closed_at=at(when))
+    return replace(action, phase=Phase.CLOSED, evaluate_at=None, closed_at=at(when))
 
 
 @pytest.mark.parametrize(
@@ -371,7 +371,7 @@ def test_an_adopted_action_keeps_the_earlier_start_that_its_activity_tells() -> 
     assert signals_since(adopted, [closed(BEFORE, -400)]) == at(-400) + timedelta.resolution
 
 
-DUE, LATER = {"look_at": at(60)}, {"look_at": at(600)}
+DUE, LATER = {"evaluate_at": at(60)}, {"evaluate_at": at(600)}
 SAID = an_action().noted(at(30), "wait", "no signal")
 PROGRESS = {"status": Status.PROGRESS}
 
@@ -488,7 +488,7 @@ def asked(policy: Policy) -> Action:
         pytest.param({}, True, id="the termination that begins after it"),
         pytest.param({"started_at": at(-60)}, False, id="one that began before it"),
         pytest.param({"hook": hook_terms(transition=Transition.LAUNCHING)}, False, id="a launch"),
-        pytest.param({"phase": Phase.CLOSED, "closed_at": at(20), "look_at": None}, False, id="a closed one"),
+        pytest.param({"phase": Phase.CLOSED, "closed_at": at(20), "evaluate_at": None}, False, id="a closed one"),
     ],
 )
 def test_a_release_is_for_the_termination_that_begins_anew(

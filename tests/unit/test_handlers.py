@@ -203,8 +203,8 @@ def test_a_sweep_looks_at_what_is_overdue_and_wakes_what_is_near() -> None:
     at_once = a_policy([])
     stage = sweep_over(
         an_action(id="overdue", token="1" * 36, policy=at_once),
-        an_action(id="near", token="2" * 36, look_at=at(240)),
-        an_action(id="far", token="3" * 36, look_at=at(240.1)),
+        an_action(id="near", token="2" * 36, evaluate_at=at(240)),
+        an_action(id="far", token="3" * 36, evaluate_at=at(240.1)),
     )
     assert sweep_of(stage.looks).handle({}, None) == {"near": 1, "overdue": 1, "looked": 1}
     open_ids = {action.id for action in stage.store.actions() if action.is_open}
@@ -249,7 +249,7 @@ def test_evidence_that_cannot_be_kept_fails_no_message() -> None:
     [pytest.param(-0.1, 0, id="due"), pytest.param(-60, 0, id="a minute"), pytest.param(-60.1, 1, id="late")],
 )
 def test_a_look_that_is_due_is_not_late_for_a_minute(due_s: float, late: int) -> None:
-    stage = sweep_over(an_action(look_at=at(due_s)))
+    stage = sweep_over(an_action(evaluate_at=at(due_s)))
     sweep_of(stage.looks).handle({}, None)
     assert stage.recorder.counts["OverdueLooks"] == late
 
@@ -257,7 +257,7 @@ def test_a_look_that_is_due_is_not_late_for_a_minute(due_s: float, late: int) ->
 def test_a_sweep_wakes_nothing_that_got_its_wake_ups_when_it_was_stored() -> None:
     """A beat with a margin under 75 s is of a timeout under 15 minutes, which SQS can delay for."""
     short = hook_terms(heartbeat_timeout=timedelta(minutes=5))
-    stage = sweep_over(an_action(hook=short, look_at=at(230)))
+    stage = sweep_over(an_action(hook=short, evaluate_at=at(230)))
     assert sweep_of(stage.looks).handle({}, None)["near"] == 1
     assert stage.woken == []
 
@@ -311,7 +311,7 @@ class Holds:
 )
 def test_a_sweep_holds_without_wake_ups_only_where_they_do_not_come(look_s: float, runs: int) -> None:
     """The last one found by reading: each sweep beat all long hooks, beside the budget."""
-    stage, holds = sweep_over(an_action(id="action-bug", look_at=at(look_s))), Holds()
+    stage, holds = sweep_over(an_action(id="action-bug", evaluate_at=at(look_s))), Holds()
     holds.coming = {"action-bug": at(look_s)}
     with pytest.raises(SweepFailed):
         sweep_of(stage.looks, live_holds=holds).handle({}, None)  # type: ignore[arg-type] # as much as is used
@@ -320,7 +320,7 @@ def test_a_sweep_holds_without_wake_ups_only_where_they_do_not_come(look_s: floa
 
 def test_whatever_keeps_a_sweep_from_reading_what_is_due_what_waits_is_held() -> None:
     """Not only a table that does not answer: an index that is gone is an error of the request."""
-    stage, holds = sweep_over(an_action(look_at=at(-10))), Holds()
+    stage, holds = sweep_over(an_action(evaluate_at=at(-10))), Holds()
 
     class NoIndex:
         def due(self, until: datetime) -> list[Due]:
@@ -333,7 +333,7 @@ def test_whatever_keeps_a_sweep_from_reading_what_is_due_what_waits_is_held() ->
 
 
 def test_where_the_table_answers_a_sweep_beats_what_waits_in_turns_of_the_shared_budget() -> None:
-    stage, holds = sweep_over(an_action(id="action-bug", look_at=at(-10))), Holds()
+    stage, holds = sweep_over(an_action(id="action-bug", evaluate_at=at(-10))), Holds()
     holds.coming = {"action-bug": at(-10)}
     budget = MemoryBudget(1)
     with pytest.raises(SweepFailed):
@@ -344,7 +344,7 @@ def test_where_the_table_answers_a_sweep_beats_what_waits_in_turns_of_the_shared
 
 def test_while_wake_ups_come_a_look_may_be_late() -> None:
     """A busy fleet has some that are: to beat all long hooks for that would cost more than it saves."""
-    stage, holds = sweep_over(an_action(look_at=at(-10))), Holds()
+    stage, holds = sweep_over(an_action(evaluate_at=at(-10))), Holds()
     holds.coming = {"woken": at(-5)}
     sweep_of(stage.looks, live_holds=holds).handle({}, None)  # type: ignore[arg-type] # as much as is used
     assert holds.runs == 0
@@ -352,14 +352,14 @@ def test_while_wake_ups_come_a_look_may_be_late() -> None:
 
 def test_the_first_sweep_of_a_container_knows_of_no_wake_up_that_did_not_come() -> None:
     """Found by reading: after a deploy each sweep beat all long hooks for one look that was seconds late."""
-    stage, holds = sweep_over(an_action(look_at=at(-10))), Holds()
+    stage, holds = sweep_over(an_action(evaluate_at=at(-10))), Holds()
     sweep_of(stage.looks, live_holds=holds).handle({}, None)  # type: ignore[arg-type] # as much as is used
     assert holds.runs == 0
 
 
 def test_a_look_that_a_notice_made_due_is_none_that_a_wake_up_made() -> None:
     """Found by reading: it lifted the doubt while wake-ups failed."""
-    stage, holds = sweep_over(an_action(look_at=at(-10))), Holds()
+    stage, holds = sweep_over(an_action(evaluate_at=at(-10))), Holds()
     holds.coming = {"action-1": at(-40)}
     sweep_of(stage.looks, live_holds=holds).handle({}, None)  # type: ignore[arg-type] # as much as is used
     assert holds.runs == 1
@@ -372,7 +372,7 @@ def test_what_the_budget_puts_off_by_seconds_the_same_sweep_beats_where_wake_ups
     holds.coming = dict.fromkeys("abc", at(-10))
     for name in "abc":
         action = an_action(
-            id=name, token=name * 36, hook=hook, started_at=at(-285), first_seen_at=at(-285), look_at=at(-10)
+            id=name, token=name * 36, hook=hook, started_at=at(-285), first_seen_at=at(-285), evaluate_at=at(-10)
         )
         stage.store.open(action, Raw(received_at=at(0), body="{}"))
 
@@ -395,7 +395,7 @@ def test_what_the_budget_puts_off_by_seconds_the_same_sweep_beats_where_wake_ups
 )
 def test_once_they_failed_wake_ups_are_in_doubt_until_one_comes(look_s: float, runs: int) -> None:
     """Found by `make outages`: the doubt ended too soon, and a 16-minute hook fell between two sweeps."""
-    stage, holds = sweep_over(an_action(look_at=at(look_s))), Holds()
+    stage, holds = sweep_over(an_action(evaluate_at=at(look_s))), Holds()
     holds.wake_ups_fail.noted(at(-3600))
     holds.coming = {"action-1": at(-5)}
     sweep_of(stage.looks, live_holds=holds).handle({}, None)  # type: ignore[arg-type] # as much as is used
@@ -431,7 +431,7 @@ def test_nearest_expiry_comes_first() -> None:
 
 
 def test_a_signal_wakes_the_action_that_waits_for_it() -> None:
-    stage = sweep_over(an_action(look_at=at(600)))
+    stage = sweep_over(an_action(evaluate_at=at(600)))
     signal = {
         "id": "e1",
         "detail-type": "Usher Signal",
@@ -441,7 +441,7 @@ def test_a_signal_wakes_the_action_that_waits_for_it() -> None:
     }
     intake_handler(stage.intake)(sqs(signal), None)
     assert stage.woken == [("action-1", 2, timedelta(0))]
-    assert stage.store.actions()[0].look_at == at(0)
+    assert stage.store.actions()[0].evaluate_at == at(0)
 
 
 def test_a_change_that_never_gets_through_asks_for_redelivery() -> None:

@@ -149,7 +149,7 @@ def test_a_copy_tells_nothing_twice_and_the_other_chain_its_own() -> None:
 
 def test_a_beat_whose_store_failed_is_told_once() -> None:
     action = an_action(hook=SHORT)
-    settled = replace(action, version=2, look_id="look-2", beaten_at=at(20))
+    settled = replace(action, version=2, evaluation_id="look-2", beaten_at=at(20))
     first, second = a_wait(settled), held_wait(settled, 2)
     assert second is not None
     after = with_heartbeats(action, first, at(40))
@@ -222,7 +222,7 @@ def test_the_record_of_a_wait_is_that_of_the_time_of_its_heartbeat(
     action = an_action(hook=SHORT)
     wait = replace(a_wait(action), beaten_at=None if beaten_at is None else at(beaten_at))
     closed: dict[str, Any] = (
-        {} if closed_at is None else {"closed_at": at(closed_at), "phase": Phase.CLOSED, "look_at": None}
+        {} if closed_at is None else {"closed_at": at(closed_at), "phase": Phase.CLOSED, "evaluate_at": None}
     )
     assert is_of(wait, replace(action, **closed)) is expected
 

@@ -84,19 +84,19 @@ def test_an_accepted_beat_lets_the_assumed_expiry_begin_anew() -> None:
 
 
 def test_while_a_timeout_is_assumed_its_group_is_asked_for_again_within_seconds() -> None:
-    assert decide(assumed(), at(1)).next_look_at == at(9)
-    assert decide(an_action(policy=a_policy()), at(1)).next_look_at > at(60)
+    assert decide(assumed(), at(1)).evaluate_at == at(9)
+    assert decide(an_action(policy=a_policy()), at(1)).evaluate_at > at(60)
 
 
 def test_an_assumed_expiry_has_wake_ups_of_its_own() -> None:
-    action = assumed(look_at=at(20))
+    action = assumed(evaluate_at=at(20))
     assert wake_up_times(action, at(1)) == [at(20), at(25)]
 
 
 def test_where_the_shortest_timeout_has_passed_the_configured_one_has_wake_ups_of_its_own() -> None:
     """Seed 130: a message came late, its first look failed, and nothing else woke the action."""
     terms = hook_terms(heartbeat_timeout=timedelta(minutes=1))
-    action = assumed(hook=terms, look_at=at(34))
+    action = assumed(hook=terms, evaluate_at=at(34))
     assert wake_up_times(action, at(34)) == [at(34), at(47)]
 
 
@@ -105,7 +105,7 @@ def test_a_heartbeat_that_found_no_room_is_tried_again_before_the_configured_exp
     """Seed 437: over budget, the shortest timeout had passed, and the next try lay after 45 seconds."""
     action = assumed(hook=hook_terms(heartbeat_timeout=timedelta(seconds=timeout_s)))
     for now_s in range(20, timeout_s - 1):
-        assert decide(action, at(now_s)).next_look_at < at(timeout_s), now_s
+        assert decide(action, at(now_s)).evaluate_at < at(timeout_s), now_s
 
 
 class TestTurns:
@@ -145,7 +145,7 @@ def test_of_two_heartbeat_timeouts_the_smaller_counts(now: datetime, ends_at: da
     action = an_action(booked_at=at(3300))
     after = hook_timeouts.shortened(action, timedelta(seconds=30), now)
     assert after.hook.heartbeat_timeout == timedelta(seconds=30)
-    assert (after.ends_at, after.booked_at, after.look_at) == (ends_at, None, now)
+    assert (after.ends_at, after.booked_at, after.evaluate_at) == (ends_at, None, now)
     assert hook_timeouts.shortened(action, 2 * HOUR, now) is action
 
 
@@ -155,7 +155,7 @@ def test_a_smaller_timeout_counts_for_what_is_being_completed_and_not_for_what_i
 ) -> None:
     """Its result was tried again an hour apart, as by the file, while a minute stood."""
     is_closed = phase is Phase.CLOSED
-    ended = {"outcome": Outcome.COMPLETED, "closed_at": at(5), "look_at": None} if is_closed else {}
+    ended = {"outcome": Outcome.COMPLETED, "closed_at": at(5), "evaluate_at": None} if is_closed else {}
     action = an_action(phase=phase, result=Result.CONTINUE, **ended)
     after = hook_timeouts.shortened(action, timedelta(seconds=30), at(60))
     assert (after.hook.heartbeat_timeout == timedelta(seconds=30)) == is_shorter

@@ -217,7 +217,7 @@ def test_the_choice_is_made_in_time_for_every_candidate(patience: str, started_s
     assert chosen(action, by_s) == "rest"
     decision = decide(action, at(0))
     assert isinstance(decision, Wait)
-    assert decision.next_look_at <= at(by_s)
+    assert decision.evaluate_at <= at(by_s)
 
 
 def test_patience_counts_from_the_start_whenever_the_choice_was_made() -> None:

@@ -91,7 +91,7 @@ def test_what_others_ended_is_no_default_unless_its_own_time_was_up(
     scene.waits.begin(wait)
     checker.stored(None, opened, None)
     wait.ended_at, wait.ended_by, wait.result = START, EndedBy.OTHER, "CONTINUE"
-    closed = replace(opened, phase=Phase.CLOSED, outcome=Outcome.DEFAULTED, closed_at=START, look_at=None)
+    closed = replace(opened, phase=Phase.CLOSED, outcome=Outcome.DEFAULTED, closed_at=START, evaluate_at=None)
     checker.stored(opened, closed, None)
 
     assert len(scene.violations) == claims
@@ -121,7 +121,7 @@ def test_what_time_ended_is_told_as_a_default_where_its_time_was_known_before(
     world.clock.run_until(START + timedelta(seconds=70))
     wait.ended_at, wait.ended_by = START + timedelta(seconds=60), EndedBy.HEARTBEAT_TIMEOUT
     elsewhere = Outcome.ENDED_ELSEWHERE
-    closed = replace(opened, phase=Phase.CLOSED, outcome=elsewhere, closed_at=scene.clock(), look_at=None)
+    closed = replace(opened, phase=Phase.CLOSED, outcome=elsewhere, closed_at=scene.clock(), evaluate_at=None)
     checker.stored(opened, closed, None)
 
     assert len(scene.violations) == claims
@@ -147,7 +147,7 @@ def test_what_a_removal_completed_unrecorded_no_later_record_can_tell(
     checker.called(replace(sent, operation="CompleteLifecycleAction"))
     wait.ended_at, wait.ended_by, wait.result = START, EndedBy.CALL, "CONTINUE"
     outcome = Outcome.ENDED_ELSEWHERE
-    closed = replace(opened, phase=Phase.CLOSED, outcome=outcome, closed_at=START, look_at=None)
+    closed = replace(opened, phase=Phase.CLOSED, outcome=outcome, closed_at=START, evaluate_at=None)
     checker.stored(opened, closed, None)
 
     assert len(scene.violations) == claims
@@ -264,7 +264,7 @@ def test_a_signal_of_a_wait_before_may_count_where_no_record_is_of_that_wait(
 )
 def test_of_several_ends_the_last_one_counts(is_restored: bool, claims: int) -> None:
     scene = Trial(1).scene
-    ended = an_action(phase=Phase.CLOSED, outcome=Outcome.DEFAULTED, closed_at=START, look_at=None)
+    ended = an_action(phase=Phase.CLOSED, outcome=Outcome.DEFAULTED, closed_at=START, evaluate_at=None)
     scene.memory.open(ended, None)
     scene.announced = [
         announced(Kind.OPENED, 1, ended, None),

@@ -76,7 +76,7 @@ def keys(data: Any) -> Iterator[str]:
 
 
 def waiting(deployed: Deployed) -> None:
-    deployed.opened(look_at=at(1000))
+    deployed.opened(evaluate_at=at(1000))
 
 
 @pytest.mark.parametrize(

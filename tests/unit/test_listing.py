@@ -49,7 +49,7 @@ def some_actions(deployed: MemoryStack) -> None:
 
 
 def saved(deployed: MemoryStack, action: Action, **changes: Any) -> Action:
-    after = replace(action, version=action.version + 1, look_id="look", **changes)
+    after = replace(action, version=action.version + 1, evaluation_id="look", **changes)
     deployed.records.save(after)
     return replace(after, recent=())
 
@@ -162,10 +162,10 @@ def test_a_pause_comes_first_in_the_list(deployed: MemoryStack) -> None:
         ),
         pytest.param({"phase": Phase.COMPLETING, "result": Result.CONTINUE}, "completing", id="completing"),
         pytest.param({"policy": a_policy(mode="observe")}, "observed", id="observed"),
-        pytest.param({"look_at": at(-181)}, "overdue", id="no evaluation in time"),
-        pytest.param({"look_at": at(-180)}, "waiting", id="an evaluation that is just due"),
+        pytest.param({"evaluate_at": at(-181)}, "overdue", id="no evaluation in time"),
+        pytest.param({"evaluate_at": at(-180)}, "waiting", id="an evaluation that is just due"),
         pytest.param(
-            {"phase": Phase.CLOSED, "look_at": None, "outcome": Outcome.DEFAULTED}, "defaulted", id="closed"
+            {"phase": Phase.CLOSED, "evaluate_at": None, "outcome": Outcome.DEFAULTED}, "defaulted", id="closed"
         ),
     ],
 )
@@ -201,7 +201,7 @@ def test_a_condition_is_shown_as_the_last_evaluation_saw_it() -> None:
     found = a_finding(
         condition=probe.name, detail="draining, tasks: 3 RUNNING", asked_at=at(10), ask_again_at=at(30)
     )
-    action = an_action(policy=policy, findings=(found,), look_at=at(30)).noted(at(10), "wait", "waits")
+    action = an_action(policy=policy, findings=(found,), evaluate_at=at(30)).noted(at(10), "wait", "waits")
     (condition,) = as_data(action, at(31), {})["conditions"]
     assert condition == {
         "status": "pending",
@@ -250,7 +250,7 @@ def test_a_requested_result_is_shown_with_who_requested_it_and_why(deployed: Mem
 
 
 def test_the_next_evaluation_has_its_older_name_too() -> None:
-    data = as_data(an_action(look_at=at(30)), at(0), {})
+    data = as_data(an_action(evaluate_at=at(30)), at(0), {})
     assert data["next_evaluation_at"] == data["look_at"] == "2026-03-01T12:00:30.000Z"
 
 

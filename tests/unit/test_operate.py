@@ -67,11 +67,11 @@ def timeline(deployed: MemoryStack) -> list[tuple[datetime, str, str]]:
 
 
 def test_a_hold_is_recorded_with_who_when_and_why_and_evaluated_at_once(deployed: MemoryStack) -> None:
-    deployed.opened(look_at=at(1000))
+    deployed.opened(evaluate_at=at(1000))
     deployed.now = at(60)
     action = done(deployed, *COMMANDS["hold"])
     assert action.operator_hold == OperatorNote(who=CALLER, at=at(60), reason="tasks hang, ticket 7")
-    assert (action.look_at, action.version) == (at(60), 2)
+    assert (action.evaluate_at, action.version) == (at(60), 2)
     assert timeline(deployed) == [(at(60), "operator", f"{CALLER}: hold: tasks hang, ticket 7")]
     assert woken(deployed) == [("action-1", action.stamp)]
     assert isinstance(decide(action, at(60)), Wait)
@@ -185,7 +185,7 @@ def test_no_extension_passes_the_last_moment_or_shortens_a_wait(
 def test_a_requested_result_is_recorded_and_decides_the_next_evaluation(
     deployed: MemoryStack, result: Result
 ) -> None:
-    deployed.opened(look_at=at(1000))
+    deployed.opened(evaluate_at=at(1000))
     deployed.now = at(60)
     action = done(deployed, "complete", INSTANCE, "--result", result, "--yes", *WHY)
     assert action.operator_result_by == OperatorNote(who=CALLER, at=at(60), reason="tasks hang, ticket 7")
@@ -495,8 +495,8 @@ def race(deployed: MemoryStack, action: Action, *meanwhile: Any) -> Action:
     def change(newest: Action, now: datetime) -> Action:
         changes = next(evaluations, None)
         if changes is not None:
-            look_id = f"look-{newest.version}"
-            deployed.records.save(replace(newest, version=newest.version + 1, look_id=look_id, **changes))
+            evaluation_id = f"look-{newest.version}"
+            deployed.records.save(replace(newest, version=newest.version + 1, evaluation_id=evaluation_id, **changes))
         note = OperatorNote(who=CALLER, at=now, reason="why")
         return replace(newest, operator_hold=note).noted(now, "operator", "hold")
 
@@ -533,19 +533,19 @@ def test_a_command_that_always_comes_second_gives_up(deployed: MemoryStack) -> N
 
 
 def test_a_clock_that_is_ahead_moves_no_evaluation_to_a_later_time(deployed: MemoryStack) -> None:
-    deployed.opened(look_at=at(30))
+    deployed.opened(evaluate_at=at(30))
     deployed.now = at(3000)
-    assert done(deployed, *COMMANDS["hold"]).look_at == at(30)
+    assert done(deployed, *COMMANDS["hold"]).evaluate_at == at(30)
 
 
 def test_a_short_hook_has_a_second_wake_up_before_its_expiry(deployed: MemoryStack) -> None:
-    deployed.opened(hook=hook_terms(heartbeat_timeout=timedelta(seconds=30)), look_at=at(20))
+    deployed.opened(hook=hook_terms(heartbeat_timeout=timedelta(seconds=30)), evaluate_at=at(20))
     done(deployed, *COMMANDS["hold"])
     assert [sent["DelaySeconds"] for sent in deployed.clients.sent] == [15, 0]
 
 
 def test_a_queue_that_fails_delays_the_command_and_does_not_lose_it(deployed: MemoryStack) -> None:
-    deployed.opened(look_at=at(1000))
+    deployed.opened(evaluate_at=at(1000))
     deployed.clients.fault = EndpointConnectionError(endpoint_url="https://sqs")
     outcome = deployed.usher(*COMMANDS["hold"])
     assert outcome.exit_code == 0
@@ -712,9 +712,9 @@ def test_what_is_not_paused_cannot_be_resumed_and_what_is_is_said_with_what_ends
 
 def two_held_back(deployed: MemoryStack) -> None:
     """Of two hooks; the second action is the first to expire."""
-    deployed.opened(look_at=at(60), hook=hook_terms(heartbeat_timeout=timedelta(seconds=60)))
+    deployed.opened(evaluate_at=at(60), hook=hook_terms(heartbeat_timeout=timedelta(seconds=60)))
     web = hook_terms(name="web-drain", heartbeat_timeout=timedelta(seconds=30))
-    deployed.opened(id="action-2", token="b" * 36, instance_id="i-2", look_at=at(60), hook=web)
+    deployed.opened(id="action-2", token="b" * 36, instance_id="i-2", evaluate_at=at(60), hook=web)
 
 
 def test_a_resume_makes_what_was_held_back_due_at_once_with_a_wake_up_each(deployed: MemoryStack) -> None:
@@ -728,18 +728,18 @@ def test_a_resume_makes_what_was_held_back_due_at_once_with_a_wake_up_each(deplo
         "(i-2: ABANDON by default).\n"
     )
     first, second = deployed.loaded("action-2"), deployed.loaded("action-1")
-    assert [(action.look_at, action.version) for action in (first, second)] == [(at(5), 2)] * 2
-    assert [action.look_id for action in (first, second)] == ["operator-1", "operator-2"]  # nearest first
+    assert [(action.evaluate_at, action.version) for action in (first, second)] == [(at(5), 2)] * 2
+    assert [action.evaluation_id for action in (first, second)] == ["operator-1", "operator-2"]  # nearest first
     assert timeline(deployed) == [(at(5), "resumed", f"by {CALLER}")]
     assert woken(deployed) == [(action.id, action.stamp) for action in (first, second)]
 
 
 def test_a_resume_also_schedules_what_already_has_its_result(deployed: MemoryStack) -> None:
-    before = deployed.opened(phase=Phase.COMPLETING, result=Result.ABANDON, reason="gave up", look_at=at(60))
+    before = deployed.opened(phase=Phase.COMPLETING, result=Result.ABANDON, reason="gave up", evaluate_at=at(60))
     deployed.records.pause("*", "ann: why")
     deployed.json("resume")
     after = deployed.loaded()
-    assert (after.phase, after.result, after.look_at) == (before.phase, before.result, at(0))
+    assert (after.phase, after.result, after.evaluate_at) == (before.phase, before.result, at(0))
 
 
 @pytest.mark.parametrize(
@@ -811,7 +811,7 @@ def test_an_action_that_cannot_be_scheduled_is_reported_and_stops_no_other(deplo
             "DynamoDB was busy"
         ),
     ]
-    assert deployed.loaded().look_at == at(0)
+    assert deployed.loaded().evaluate_at == at(0)
 
 
 def test_a_record_that_cannot_be_read_is_reported_and_stops_no_other(deployed: MemoryStack) -> None:
@@ -821,7 +821,7 @@ def test_a_record_that_cannot_be_read_is_reported_and_stops_no_other(deployed: M
     outcome = deployed.usher("resume")
     assert outcome.exit_code == 1
     assert "\nCannot read the record of open action action-2: if a newer release" in outcome.stderr
-    assert deployed.loaded().look_at == at(0)
+    assert deployed.loaded().evaluate_at == at(0)
 
 
 def test_a_pause_counts_also_what_cannot_be_read(deployed: MemoryStack) -> None:

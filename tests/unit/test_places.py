@@ -87,7 +87,7 @@ def test_without_a_turn_it_waits_and_says_for_whom() -> None:
     decision = decide(action, at(700))  # ten minutes are over, but not from its begin
     assert isinstance(decision, Wait)
     assert decision.reason == "waits for i-7 and i-8: at_once 1"
-    assert decision.next_look_at == at(760)
+    assert decision.evaluate_at == at(760)
 
 
 @pytest.mark.parametrize(

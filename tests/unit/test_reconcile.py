@@ -347,7 +347,7 @@ def test_a_joined_record_counts_from_the_start_that_its_message_tells_unless_it_
     came = an_action(started_at=at(7), received_by=("sqs",))
     joined = adoption.joined(an_adopted(limit_at=at(9000)), came, at(300))
     assert (joined.token, joined.started_at, joined.limit_at) == (came.token, at(7), None)
-    closed = an_adopted(phase=Phase.CLOSED, look_at=None, outcome=Outcome.COMPLETED)
+    closed = an_adopted(phase=Phase.CLOSED, evaluate_at=None, outcome=Outcome.COMPLETED)
     assert adoption.joined(closed, came, at(300)).started_at == at(0)
 
 
@@ -386,7 +386,7 @@ def test_the_live_state_speaks_against_a_record_that_it_had_time_to_show(
 
 def test_a_doubt_is_older_than_the_outcome_event_that_may_still_come() -> None:
     doubted = reconcile.doubted(an_action(beaten_at=at(60), heartbeats=1), "its group is gone", at(600))
-    assert doubted.look_at == at(600)
+    assert doubted.evaluate_at == at(600)
     assert doubted.activity_end is not None
     assert doubted.activity_end.ended_at == at(60)
     assert doubted.activity_end.is_inferred
@@ -394,7 +394,7 @@ def test_a_doubt_is_older_than_the_outcome_event_that_may_still_come() -> None:
 
 def test_after_the_expiry_there_is_no_doubt_to_note_the_time_ran_out() -> None:
     doubted = reconcile.doubted(an_action(), "its group is gone", at(3600))
-    assert (doubted.look_at, doubted.activity_end) == (at(3600), None)
+    assert (doubted.evaluate_at, doubted.activity_end) == (at(3600), None)
 
 
 STANDING: Final = HookSettings(
@@ -440,7 +440,7 @@ def test_an_outcome_event_is_told_in_words(end: dict[str, Any], expected: str) -
     assert words == f"{expected} at 2026-03-01T12:02:00Z: as it said"
 
 
-CLOSED: Final = {"phase": Phase.CLOSED, "outcome": Outcome.COMPLETED, "look_at": None}
+CLOSED: Final = {"phase": Phase.CLOSED, "outcome": Outcome.COMPLETED, "evaluate_at": None}
 
 
 @pytest.mark.parametrize(
@@ -489,7 +489,7 @@ def test_a_result_that_was_decided_stays_the_only_one() -> None:
         Result.ABANDON,
         "gave up after 45m",
     )
-    assert (again.look_at, again.beaten_at, again.completes_sent) == (at(31), at(30), ())
+    assert (again.evaluate_at, again.beaten_at, again.completes_sent) == (at(31), at(30), ())
 
 
 def test_what_is_open_again_already_is_left_as_it_is() -> None:

@@ -99,7 +99,7 @@ def test_every_value_comes_back_from_json_as_it_was_and_past_keys_of_a_newer_rel
 def full_action() -> Action:
     """An action in which every field differs from its default."""
     action = replace(
-        an_action(phase=Phase.COMPLETING, version=7, look_id="look-7", result=Result.CONTINUE),
+        an_action(phase=Phase.COMPLETING, version=7, evaluation_id="look-7", result=Result.CONTINUE),
         outcome=Outcome.COMPLETED,
         reason="done",
         closed_at=at(300),
@@ -166,7 +166,7 @@ def test_every_field_of_an_action_is_kept_but_what_has_items_of_its_own() -> Non
 def test_what_an_older_release_did_not_write_takes_its_default() -> None:
     data = record_format.action_to_data(full_action())
     hook = full_action().hook
-    minimal = an_action(hook=hook, token=None, origin=None, destination=None, look_at=at(0))
+    minimal = an_action(hook=hook, token=None, origin=None, destination=None, evaluate_at=at(0))
     required = ("id", "instance_id", "hook", "policy", "started_at", "first_seen_at", "look_at")
 
     assert record_format.action_from_data({key: data[key] for key in required}) == minimal
@@ -222,7 +222,7 @@ def without(keys: AbstractSet[str], data: Mapping[str, object]) -> dict[str, obj
 
 
 def test_what_is_absent_is_left_out() -> None:
-    action = an_action(token=None, phase=Phase.CLOSED, look_at=None)
+    action = an_action(token=None, phase=Phase.CLOSED, evaluate_at=None)
 
     assert None not in record_format.action_to_data(action).values()
     assert None not in evidence_format.activity_end_to_data(an_activity_end(origin=None)).values()

@@ -93,13 +93,13 @@ def a_letter(body: str, queue: str = "inbox") -> DeadLetter:
 
 def an_ended() -> Action:
     return an_action(
-        phase=Phase.CLOSED, outcome=Outcome.COMPLETED, result=Result.CONTINUE, look_at=None, closed_at=at(90)
+        phase=Phase.CLOSED, outcome=Outcome.COMPLETED, result=Result.CONTINUE, evaluate_at=None, closed_at=at(90)
     )
 
 
 CURRENT, OBSOLETE, UNREADABLE = LetterStatus.CURRENT, LetterStatus.OBSOLETE, LetterStatus.UNREADABLE
 WAKE_UP: Final = wake_up_body("action-1", 1)
-ONE, TWO = an_action(look_id="look-1"), an_action(look_id="look-2")
+ONE, TWO = an_action(evaluation_id="look-1"), an_action(evaluation_id="look-2")
 
 
 def classified(

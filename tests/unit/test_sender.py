@@ -60,6 +60,6 @@ def test_a_slot_for_the_next_heartbeat_that_cannot_be_stored_is_given_back() -> 
         previous_booking=None,
     )
 
-    sender.heartbeat(an_action(), Heartbeat(reason="waits", next_look_at=at(5)), at(0))
+    sender.heartbeat(an_action(), Heartbeat(reason="waits", evaluate_at=at(5)), at(0))
 
     assert [budget.book(slot, slot, slot, at(0)) for slot in (at(50), at(60))] == [at(50), at(60)]

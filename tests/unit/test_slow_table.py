@@ -152,7 +152,7 @@ def test_a_look_that_begins_four_seconds_before_the_expiry_beats_a_second_before
     """However slow the table is: a request takes two seconds at most, and a question six."""
     world = World(now=EXPIRY + begins_s, request_s=request_s)
     began = at(EXPIRY + begins_s)
-    action = an_action(hook=SHORT, timeout_assumed=is_assumed, look_at=began, booked_at=began)
+    action = an_action(hook=SHORT, timeout_assumed=is_assumed, evaluate_at=began, booked_at=began)
     world.store.open(action, Raw(received_at=at(0), body="{}"))
     woken(world, action)
     assert world.beaten_at
@@ -170,7 +170,7 @@ def test_a_hook_is_described_though_the_expiry_that_is_assumed_of_it_has_passed(
 
     world.hooks_of = hooks_of  # type: ignore[method-assign]
     terms = hook_terms(heartbeat_timeout=timedelta(hours=1))
-    action = an_action(hook=terms, timeout_assumed=True, look_at=at(400), booked_at=at(400))
+    action = an_action(hook=terms, timeout_assumed=True, evaluate_at=at(400), booked_at=at(400))
     world.store.open(action, Raw(received_at=at(0), body="{}"))
     wait = held_wait(action, 1)
     assert wait is not None

@@ -50,10 +50,10 @@ def after_storing(action: Action, world: _World) -> list[str]:
 
 def due_in(seconds: float, timeout: float = 3600) -> Action:
     terms = hook_terms(heartbeat_timeout=timedelta(seconds=timeout))
-    return an_action(hook=terms, look_at=at(seconds), version=7)
+    return an_action(hook=terms, evaluate_at=at(seconds), version=7)
 
 
-CLOSED = an_action(phase=Phase.CLOSED, look_at=None)
+CLOSED = an_action(phase=Phase.CLOSED, evaluate_at=None)
 
 
 @pytest.mark.parametrize(

@@ -104,7 +104,7 @@ class Classifier:
             return _obsolete_action(action)
         if not action.stands_at(stamp):
             return LetterStatus.OBSOLETE, f"the record has changed since; its version is {action.version} now"
-        return LetterStatus.CURRENT, f"its action is open; next evaluation at {action.look_at:%H:%M:%S}"
+        return LetterStatus.CURRENT, f"its action is open; next evaluation at {action.evaluate_at:%H:%M:%S}"
 
     def _question(self, body: str) -> tuple[LetterStatus, str]:
         try:

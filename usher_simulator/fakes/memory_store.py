@@ -76,7 +76,7 @@ class MemoryStore:
         stored = self._actions.get(action.id)
         if stored is None:
             raise Moved
-        if stored.version == action.version and stored.look_id == action.look_id:
+        if stored.version == action.version and stored.evaluation_id == action.evaluation_id:
             return
         if stored.version != action.version - 1:
             raise Moved
@@ -104,7 +104,7 @@ class MemoryStore:
     def _put_due(self, action: Action) -> None:
         before = self._open.pop(action.id, None)
         if before is not None:
-            minute = _minute(before.look_at)
+            minute = _minute(before.evaluate_at)
             del self._due_in[minute][action.id]
             if not self._due_in[minute]:
                 del self._due_in[minute]
@@ -112,11 +112,11 @@ class MemoryStore:
         if at is not None:
             due = Due(
                 action_id=action.id,
-                look_at=at,
+                evaluate_at=at,
                 expires_at=action.expires_at,
             )
             self._open[action.id] = due
-            self._due_in.setdefault(_minute(due.look_at), {})[action.id] = due
+            self._due_in.setdefault(_minute(due.evaluate_at), {})[action.id] = due
 
     def of_token(self, token: str) -> Action | None:
         """See usher.ports.records.ActionLookup."""
@@ -135,7 +135,7 @@ class MemoryStore:
     def due(self, until: datetime) -> Iterable[Due]:
         """See usher.ports.records.ActionLookup."""
         minutes = sorted(minute for minute in self._due_in if minute <= _minute(until))
-        return [due for minute in minutes for due in self._due_in[minute].values() if due.look_at <= until]
+        return [due for minute in minutes for due in self._due_in[minute].values() if due.evaluate_at <= until]
 
     def with_findings(self, actions: Sequence[Action]) -> list[Action]:
         """The actions with what was found of their conditions, for people to read."""

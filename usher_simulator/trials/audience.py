@@ -81,14 +81,14 @@ class Audience(Watch):
             self.opened_at[after.id] = self._clock()
         if self._tells:
             line = after.last_entry
-            look_at = (
-                "never" if after.look_at is None else f"{(after.look_at - self._start).total_seconds():.3f}"
+            evaluate_at = (
+                "never" if after.evaluate_at is None else f"{(after.evaluate_at - self._start).total_seconds():.3f}"
             )
             expires_at = f"{(after.expires_at - self._start).total_seconds():.3f}"
             said = f"{line.event}: {line.detail} x{line.count}" if line else ""
             self.tell(
                 "stored", invocation, after.id, f"v{after.version}", after.phase,
-                f"look {look_at}, expiry {expires_at};", said,
+                f"look {evaluate_at}, expiry {expires_at};", said,
             )  # fmt: skip
         if self.stream is not None:
             self.stream.changed(before, after)

@@ -58,7 +58,7 @@ class PowertoolsTelemetry:
                 "instance_id": action.instance_id,
                 "decision": decision,
                 "reason": reason,
-                "look_again_at": action.look_at.isoformat() if action.look_at else None,
+                "look_again_at": action.evaluate_at.isoformat() if action.evaluate_at else None,
             },
         )
 

@@ -158,7 +158,7 @@ _VERSION_BITS: Final = 32
 _MOMENTS: Final = (
     "started_at",
     "first_seen_at",
-    "look_at",
+    "evaluate_at",
     "closed_at",
     "beaten_at",
     "signals_since",
@@ -179,7 +179,7 @@ _detail_of: Final = attrgetter("detail")
 class Action:
     """One lifecycle action: one instance, one hook, one transition; and what Usher knows of it.
 
-    `version` counts the stored states. `look_id` names the evaluation that stored the present one, so
+    `version` counts the stored states. `evaluation_id` names the evaluation that stored the present one, so
     that a store whose answer was lost knows its own success.
     """
 
@@ -192,9 +192,9 @@ class Action:
     destination: str | None
     started_at: datetime
     first_seen_at: datetime
-    look_at: datetime | None  # None: closed, nothing is due
+    evaluate_at: datetime | None  # None: closed, nothing is due
     version: int = 1
-    look_id: str = ""
+    evaluation_id: str = ""
     phase: Phase = Phase.OPEN
     result: Result | None = None
     outcome: Outcome | None = None
@@ -242,8 +242,8 @@ class Action:
                 require_aware(field, moment)
         for sent_at in self.completes_sent:
             require_aware("completes_sent", sent_at)
-        if (self.phase is Phase.CLOSED) != (self.look_at is None):
-            raise ValueError(f"look_at is absent exactly when closed, got {self.phase} and {self.look_at}")
+        if (self.phase is Phase.CLOSED) != (self.evaluate_at is None):
+            raise ValueError(f"evaluate_at is absent exactly when closed, got {self.phase} and {self.evaluate_at}")
         if self.phase is Phase.COMPLETING and self.result is None:
             raise ValueError("result must be set while completing, got None")
 
@@ -301,7 +301,7 @@ class Action:
         Of several evaluations at one version only one stores the next. What the others asked for in its
         name must not count, or each of them would find followers of its own.
         """
-        return zlib.crc32(self.look_id.encode()) << _VERSION_BITS | self.version
+        return zlib.crc32(self.evaluation_id.encode()) << _VERSION_BITS | self.version
 
     def stands_at(self, stamp: int) -> bool:
         """Whether this is the state that `stamp` names, or, where it names no evaluation, the version."""

@@ -36,7 +36,7 @@ def closed(
         outcome=outcome,
         reason=reason,
         result=action.result if outcome is Outcome.COMPLETED else None,
-        look_at=None,
+        evaluate_at=None,
         closed_at=now,
         is_proven=is_proven,
         decided=decided,
@@ -101,7 +101,7 @@ def superseded(action: Action, by_id: str, begun_at: datetime, now: datetime) ->
     if not action.is_open or (action.token is not None and action.activity_end is not None):
         return action
     end = own_end(action, by_id, begun_at, detail)
-    action = replace(action, activity_end=end, look_at=now).noted(now, "outcome", detail)
+    action = replace(action, activity_end=end, evaluate_at=now).noted(now, "outcome", detail)
     return action if action.token is not None else ended(action, now)
 
 

@@ -21,28 +21,28 @@ if TYPE_CHECKING:
 
 @frozen
 class Complete:
-    """End the action with `result`; ask again at `next_look_at` if the answer does not come."""
+    """End the action with `result`; ask again at `evaluate_at` if the answer does not come."""
 
     result: Result
     reason: str
-    next_look_at: datetime
+    evaluate_at: datetime
 
 
 @frozen
 class Heartbeat:
-    """Restart the heartbeat timeout; try again at `next_look_at` if the answer does not come."""
+    """Restart the heartbeat timeout; try again at `evaluate_at` if the answer does not come."""
 
     reason: str
-    next_look_at: datetime
+    evaluate_at: datetime
     code: str = ""  # of its line in the timeline
 
 
 @frozen
 class Wait:
-    """Do nothing until `next_look_at`."""
+    """Do nothing until `evaluate_at`."""
 
     reason: str
-    next_look_at: datetime
+    evaluate_at: datetime
     code: str = ""  # of its line in the timeline
 
 
@@ -62,20 +62,20 @@ def decide(action: Action, now: datetime) -> Decision:
     """What to do about `action`, which is open, at `now`.
 
     Never asks which event led here: the record, with what was observed folded into it, and the
-    time decide alone (promise 6). `next_look_at` is always after `now`.
+    time decide alone (promise 6). `evaluate_at` is always after `now`.
     """
     again_at = retry_at(action, now)
     if action.phase is Phase.COMPLETING and action.result is not None:
-        return Complete(result=action.result, reason=action.reason, next_look_at=again_at)
+        return Complete(result=action.result, reason=action.reason, evaluate_at=again_at)
     word = _word(action)
     if word is not None:
         result, reason = word
-        return Complete(result=result, reason=reason, next_look_at=again_at)
+        return Complete(result=result, reason=reason, evaluate_at=again_at)
     if action.operator_hold is not None and now < action.decide_by:
         return hold(action, f"held by {action.operator_hold.who}: {action.operator_hold.reason}", now)
     if _is_stopped(action, now):
         reason = "EC2 reports the instance as stopped"
-        return Complete(result=Result.CONTINUE, reason=reason, next_look_at=again_at)
+        return Complete(result=Result.CONTINUE, reason=reason, evaluate_at=again_at)
     return _in_line(action, now) if action.awaits_turn else _by_policy(action, now)
 
 
@@ -85,7 +85,7 @@ def _by_policy(action: Action, now: datetime) -> Decision:
     ending = _ending(action, verdicts, now)
     if ending is not None:
         result, reason = ending
-        return Complete(result=result, reason=shortened(reason), next_look_at=retry_at(action, now))
+        return Complete(result=result, reason=shortened(reason), evaluate_at=retry_at(action, now))
     waits_for = "; ".join(
         verdict.detail for verdict in verdicts if verdict.status is not ConditionStatus.HOLDS
     )
@@ -98,7 +98,7 @@ def _in_line(action: Action, now: datetime) -> Decision:
     if now >= action.decide_by:
         result, gave_up = given_up(action)
         return Complete(
-            result=result, reason=f"{gave_up} without a turn; {reason}", next_look_at=retry_at(action, now)
+            result=result, reason=f"{gave_up} without a turn; {reason}", evaluate_at=retry_at(action, now)
         )
     # Before its heartbeat is due, which would go first each time: so it asks by itself whatever was lost.
     later = min(_TURN_ASKED_AGAIN, action.hook.heartbeat_timeout / 3) if action.behind else _TURN_UNKNOWN
@@ -223,15 +223,15 @@ def hold(
     """Keep the instance: by a heartbeat where one is due, else by waiting for what comes next."""
     if action.activity_end is not None:
         reason = f"asks whether the wait goes on: {action.activity_end.detail}"
-        return Heartbeat(reason=reason, next_look_at=retry_at(action, now))
+        return Heartbeat(reason=reason, evaluate_at=retry_at(action, now))
     due = beat_due(action)
     if due is not None and due <= now:
-        return Heartbeat(reason=reason, next_look_at=retry_at(action, now))
-    changes = (verdict.next_look_at for verdict in verdicts if verdict.status is not ConditionStatus.HOLDS)
+        return Heartbeat(reason=reason, evaluate_at=retry_at(action, now))
+    changes = (verdict.evaluate_at for verdict in verdicts if verdict.status is not ConditionStatus.HOLDS)
     described_at = (action.booked_at or now + _DESCRIBED_AGAIN) if action.timeout_assumed else None
     times = (due, action.give_up_at, action.decide_by, _stalled_at(action), again_at, described_at, *changes)
     soonest = min((at for at in times if at is not None and at > now), default=now + _LEAST_WAIT)
-    return Wait(reason=reason, next_look_at=soonest)
+    return Wait(reason=reason, evaluate_at=soonest)
 
 
 def beat_due(action: Action) -> datetime | None:

@@ -173,9 +173,9 @@ def needs_look(action: Action, signal: Signal, change: Kept, now: datetime) -> b
     the timeline; and where an evaluation is due anyway the record is left alone, however many signals
     come. But an evaluation that is under way may have missed news.
     """
-    if not action.is_open or action.look_at is None:
+    if not action.is_open or action.evaluate_at is None:
         return False
-    is_due = action.look_at <= now
+    is_due = action.evaluate_at <= now
     if not _changes(signal, last_of(action, signal.name)):
         last = action.last_entry
         return not is_due and (last is None or now - last.last_at > _NOTED_EVERY)

@@ -64,7 +64,7 @@ def shortened(action: Action, timeout: timedelta, now: datetime) -> Action:
     if timeout >= action.hook.heartbeat_timeout or not action.is_open:
         return action
     terms = replace(action.hook, heartbeat_timeout=timeout)
-    after = replace(action, hook=terms, look_at=now, booked_at=None)
+    after = replace(action, hook=terms, evaluate_at=now, booked_at=None)
     if after.ends_at <= now:
         after = replace(after, limit_at=action.ends_at)
     before = duration.written(action.hook.heartbeat_timeout)

@@ -21,7 +21,7 @@ def listed_at(action: Action) -> datetime | None:
     it too early loads the record, and finds nothing due.
     """
     last = action.last_entry
-    if action.look_at is None or action.booked_at is None or last is None or last.event != "heartbeat":
-        return action.look_at
-    stays = action.look_at - LISTED_BEFORE <= action.booked_at <= action.look_at
-    return action.booked_at if stays else action.look_at
+    if action.evaluate_at is None or action.booked_at is None or last is None or last.event != "heartbeat":
+        return action.evaluate_at
+    stays = action.evaluate_at - LISTED_BEFORE <= action.booked_at <= action.evaluate_at
+    return action.booked_at if stays else action.evaluate_at

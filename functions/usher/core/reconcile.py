@@ -50,7 +50,7 @@ def doubted(action: Action, detail: str, now: datetime) -> Action:
     to the default result. The doubt dates from when it was last known to wait, so that the outcome
     event, which may come two minutes late, is newer.
     """
-    action = replace(action, look_at=now).noted(now, "live state", detail)
+    action = replace(action, evaluate_at=now).noted(now, "live state", detail)
     if now >= action.expires_at:
         return action
     activity_id = action.activity_id or "live-state"

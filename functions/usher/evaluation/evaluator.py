@@ -151,7 +151,7 @@ class Evaluator:
         if asks_for_turn(chosen, now):
             chosen = self.turns.asked(chosen, now)
             if chosen.began_at is not None:  # stored before anything is asked or started
-                self.writer.put(replace(chosen, look_at=now))
+                self.writer.put(replace(chosen, evaluate_at=now))
                 return
         sender = self._sender(chosen.booked_at)
         action, decision = self._decided(chosen, now)
@@ -164,7 +164,7 @@ class Evaluator:
         _tell(self.telemetry, action, decision)
         # Before the store: a crash after it would leave nobody to ask.
         if asks and isinstance(decision, Wait) and not self.chains.begin(action, findings):
-            decision = replace(decision, next_look_at=min(decision.next_look_at, now + _MINUTE))
+            decision = replace(decision, evaluate_at=min(decision.evaluate_at, now + _MINUTE))
         if action.policy.mode is Mode.OBSERVE:
             # A policy that enforces, chosen before, may have booked a slot.
             self.call_budget.release_replaced(action.booked_at, now)
@@ -216,11 +216,11 @@ class Evaluator:
     def _do(self, sender: Sender, action: Action, decision: Decision, now: datetime) -> None:
         if isinstance(decision, Wait):
             action = action.noted(now, "wait", decision.reason, decision.code)
-            sender.store_booked(replace(action, look_at=decision.next_look_at), now)
+            sender.store_booked(replace(action, evaluate_at=decision.evaluate_at), now)
             return
         action, goes = self.call_budget.acquire(action, now, completes=isinstance(decision, Complete))
         if not goes:
-            sender.store_booked(replace(action, look_at=_slot_comes_at(action, decision, now)), now)
+            sender.store_booked(replace(action, evaluate_at=_slot_comes_at(action, decision, now)), now)
         elif isinstance(decision, Complete):
             sender.complete(action, decision, now)
         else:
@@ -231,17 +231,17 @@ class Evaluator:
         if findings is not None:
             void = replace(findings, turn=findings.turn + 1, ask_at=None, sweep_at=None)
             self.store.keep_findings(action, void)
-        self.writer.put(replace(action, look_at=now))
+        self.writer.put(replace(action, evaluate_at=now))
 
     def _with_next_look(self, action: Action, now: datetime) -> Action:
         """After an accepted heartbeat: at once where it is not to wait."""
         action, decision = self._decided(action, now)
-        return replace(action, look_at=decision.next_look_at if isinstance(decision, Wait) else now)
+        return replace(action, evaluate_at=decision.evaluate_at if isinstance(decision, Wait) else now)
 
 
 def _tell(telemetry: Telemetry, action: Action, decision: Decision) -> None:
     name = type(decision).__name__.lower()
-    telemetry.decided(replace(action, look_at=decision.next_look_at), name, decision.reason)
+    telemetry.decided(replace(action, evaluate_at=decision.evaluate_at), name, decision.reason)
 
 
 def _pause(writer: EvaluationWriter, action: Action, by: str, now: datetime) -> None:
@@ -261,7 +261,7 @@ def _paused(action: Action, by: str, now: datetime) -> Action:
         again_in = min(_PAUSED, max(_RETRY_DELAY, left / 2))
     else:
         again_in = _PAUSED if now < action.ends_at else _HOUR
-    return replace(action.noted(now, "paused", by), paused_by=by, look_at=now + again_in)
+    return replace(action.noted(now, "paused", by), paused_by=by, evaluate_at=now + again_in)
 
 
 def observed(action: Action, heard: Evidence, now: datetime) -> Action:
@@ -282,17 +282,17 @@ def _slot_comes_at(action: Action, decision: Complete | Heartbeat, now: datetime
     the wait goes on, since no condition is judged before that is known.
     """
     if action.booked_at is None or action.booked_at <= now:
-        return decision.next_look_at
+        return decision.evaluate_at
     if isinstance(decision, Complete) or action.activity_end is not None:
-        return min(action.booked_at, decision.next_look_at)
+        return min(action.booked_at, decision.evaluate_at)
     return action.booked_at
 
 
 def _is_asked_for(action: Action, stamp: int | None, now: datetime) -> bool:
-    if action.look_at is None:
+    if action.evaluate_at is None:
         return False
     if stamp is None:
-        return action.look_at <= now
+        return action.evaluate_at <= now
     if stamp == WHATEVER:
         return action.phase is Phase.OPEN
-    return action.stands_at(stamp) or action.look_at <= now
+    return action.stands_at(stamp) or action.evaluate_at <= now

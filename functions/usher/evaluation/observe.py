@@ -27,7 +27,7 @@ def as_if_done(action: Action, decision: Decision, now: datetime) -> Action:
     name = "heartbeat" if isinstance(decision, Heartbeat) else "wait"
     action = action.noted(now, name, f"observe mode: {decision.reason}")
     if isinstance(decision, Wait):
-        return replace(action, look_at=decision.next_look_at)
+        return replace(action, evaluate_at=decision.evaluate_at)
     action = replace(action, beaten_at=now)
     following = decide(action, now)
-    return replace(action, look_at=following.next_look_at if isinstance(following, Wait) else now)
+    return replace(action, evaluate_at=following.evaluate_at if isinstance(following, Wait) else now)

@@ -45,7 +45,7 @@ class RecordWriter:
         after = replace(
             action,
             version=action.version + 1,
-            look_id=self.new_id(),
+            evaluation_id=self.new_id(),
             wakes_as=None if wakes else action.wakes_as,
             backup_at=action.backup_at if action.is_open else None,
         )
@@ -86,7 +86,7 @@ class RecordWriter:
     def _is_hint(self, before: Action, after: Action) -> bool:
         """Whether `after` is to be evaluated now, and would be anyway, in time, by a wake-up of `before`."""
         now = self.wake_ups.clock()
-        is_due = after.phase is Phase.OPEN and after.look_at is not None and after.look_at <= now
+        is_due = after.phase is Phase.OPEN and after.evaluate_at is not None and after.evaluate_at <= now
         return is_due and before.phase is Phase.OPEN and is_backed(before, now)
 
     def note(

@@ -77,7 +77,7 @@ class ResultQuota:
         """At the last moment what the policy says for giving up is sent, whatever the limit."""
         if now >= action.decide_by:
             result, _ = given_up(action)
-            return Complete(result=result, reason=reason, next_look_at=decision.next_look_at)
+            return Complete(result=result, reason=reason, evaluate_at=decision.evaluate_at)
         self.telemetry.count("HeldByLimit")
         held = hold(action, reason, now, again_at=again_at)
         return held if action.activity_end else replace(held, code=Code.HELD_BY_LIMIT)

@@ -71,7 +71,7 @@ class Sender:
 
     def _store_retry(self, action: Action, now: datetime) -> Action:
         """Store what is to be evaluated again only if this evaluation is cut off."""
-        retry_at = action.look_at or now
+        retry_at = action.evaluate_at or now
         wakes = 0 if is_backed(action, retry_at) else BOTH
         return self.store_booked(replace(action, wakes_as=None), now, wakes=wakes)
 
@@ -88,7 +88,7 @@ class Sender:
             phase=Phase.COMPLETING,
             result=decision.result,
             reason=decision.reason,
-            look_at=decision.next_look_at,
+            evaluate_at=decision.evaluate_at,
             completes_sent=(*action.completes_sent, now)[:_MOST_SENT],
         )
         try:
@@ -125,7 +125,7 @@ class Sender:
         Where a wake-up is under way that comes once the retry is due, none is sent for it.
         """
         action = action.noted(now, "heartbeat", decision.reason, decision.code)
-        action = self._store_retry(replace(action, look_at=decision.next_look_at), now)
+        action = self._store_retry(replace(action, evaluate_at=decision.evaluate_at), now)
         sent_at = self.clock()
         answer = self.auto_scaling.heartbeat(action)
         is_accepted = answer.kind is AnswerKind.ACCEPTED
@@ -181,7 +181,7 @@ class Sender:
             after = _answered(newest, call, answer, now)
             after = settled(after, now) if newest is sent else of_others(after, now)
             if newest is not sent and after.is_open:
-                after = replace(after, look_at=now)
+                after = replace(after, evaluate_at=now)
             booked_at = after.booked_at
             return after
 
@@ -217,20 +217,20 @@ class Sender:
 
     def _after_failure(self, action: Action, answer: Answer, now: datetime) -> Action:
         """The action after a call that was not accepted: tried again, or ended."""
-        look_at = retry_at(action, now)
+        evaluate_at = retry_at(action, now)
         if answer.kind is AnswerKind.NO_ACTIVE_ACTION:
             known_at = max(action.completes_sent, default=now - _CALL_TAKES) + _CALL_TAKES
             if now < known_at:
-                return replace(action, look_at=known_at)
+                return replace(action, evaluate_at=known_at)
             if action.activity_end is not None or now - action.started_at > VISIBILITY_GRACE:
                 return closing.ended(self.with_timeout(action, now), now)
-            look_at = now + _RETRY_DELAY
+            evaluate_at = now + _RETRY_DELAY
         asked_for = timedelta(0) if answer.kind is AnswerKind.REFUSED else _UNKNOWN_END
         if action.phase is Phase.COMPLETING and now >= _expired_at(action) + asked_for:
             return closing.ended(action, now, f", and {action.result} was not accepted: {answer.text}")
         if now >= action.ends_at + asked_for:
             return closing.ended(action, now)
-        return replace(action, look_at=look_at)
+        return replace(action, evaluate_at=evaluate_at)
 
 
 def _expired_at(action: Action) -> datetime:

@@ -23,7 +23,7 @@ def learned(action: Action, wait: HeldWait, writer: RecordWriter, now: datetime)
     if after is action:
         return action
     if after.is_open:
-        after = replace(after, look_at=now)  # the outage may have kept it from more than this
+        after = replace(after, evaluate_at=now)  # the outage may have kept it from more than this
     try:
         return writer.put(after)
     except Moved:

@@ -106,12 +106,12 @@ class WakeUpScheduler:
         By a clock that is behind, the retry of an evaluation that was cut off is not due yet when it comes;
         and no other wake-up is on its way. If it was not cut off, the record has moved on by then.
         """
-        at, look_at = action.backup_at, action.look_at
-        if wait is None or not is_second(wait.chain) or at is None or look_at is None:
+        at, evaluate_at = action.backup_at, action.evaluate_at
+        if wait is None or not is_second(wait.chain) or at is None or evaluate_at is None:
             return
-        has_own = not is_backed(action, look_at) or at in wake_up_times(action, look_at)
+        has_own = not is_backed(action, evaluate_at) or at in wake_up_times(action, evaluate_at)
         if at <= now + _CLOCKS_APART and not has_own:
-            self.send(action.id, action.stamp, max(_LEAST_APART, look_at - now), held_wait(action, BACKUP))
+            self.send(action.id, action.stamp, max(_LEAST_APART, evaluate_at - now), held_wait(action, BACKUP))
 
     def _tell(self, error: Unavailable) -> None:
         self.telemetry.trouble("a wake-up could not be sent", error)
@@ -128,9 +128,9 @@ def wake_up_times(action: Action, now: datetime) -> list[datetime]:
     And once more halfway to the expiry, where no sweep could make up for an evaluation that is cut off; but
     not of a result: the wake-ups of the open state are on their way, and what is due counts for them.
     """
-    if action.look_at is None or action.look_at - now > WAKE_UP_HORIZON:
+    if action.evaluate_at is None or action.evaluate_at - now > WAKE_UP_HORIZON:
         return []
-    first = max(action.look_at, now)
+    first = max(action.evaluate_at, now)
     left = (action.heartbeat_by if action.heartbeat_by > first else action.expires_at) - first
     if action.phase is Phase.COMPLETING or not timedelta(0) < left <= BETWEEN_SWEEPS:
         return [first]

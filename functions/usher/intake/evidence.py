@@ -148,4 +148,4 @@ def _heard(action: Action, signal: Signal, change: evidence.Kept, now: datetime)
 
 
 def _looked_at(action: Action, now: datetime) -> Action:
-    return replace(action, look_at=now) if action.is_open else action
+    return replace(action, evaluate_at=now) if action.is_open else action

@@ -188,7 +188,7 @@ class Opening:
 
     def _note_copy(self, action: Action, notice: LifecycleNotice, raw: Raw, now: datetime) -> None:
         """Wake-ups are sent already; only where they did not come, the copy sends others."""
-        is_late = action.look_at is not None and now - action.look_at >= _WAKE_UP_IS_LOST
+        is_late = action.evaluate_at is not None and now - action.evaluate_at >= _WAKE_UP_IS_LOST
 
         def noted(action: Action) -> Action:
             received_by = dict.fromkeys((*action.received_by, notice.channel))
@@ -226,8 +226,8 @@ def _action(notice: LifecycleNotice, hook: Hook, policy: Policy, action_id: str,
         metadata=notice.metadata,
         started_at=min(notice.at, now),  # a clock ahead of ours is no reason to hold longer
         first_seen_at=now,
-        look_at=now,
-        look_id=action_id,  # of several copies at once each has wake-ups of its own, told apart by it
+        evaluate_at=now,
+        evaluation_id=action_id,  # of several copies at once each has wake-ups of its own, told apart by it
         received_by=(notice.channel,),
     )
     return action.noted(now, "notified", f"by {notice.channel}; policy {policy.name}")

@@ -112,4 +112,4 @@ def _is_forgotten(action: Action, now: datetime) -> bool:
 
 
 def _looked_at(action: Action, now: datetime) -> Action:
-    return replace(action, look_at=now) if action.is_open else action
+    return replace(action, evaluate_at=now) if action.is_open else action

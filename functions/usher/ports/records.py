@@ -44,7 +44,7 @@ class Due:
     """A row of the index by time of the next evaluation."""
 
     action_id: str
-    look_at: datetime  # or a moment before it: see usher.core.listing
+    evaluate_at: datetime  # or a moment before it: see usher.core.listing
     expires_at: datetime
 
 

@@ -349,5 +349,5 @@ def an_action_due(action_id: str, group: str, *, age_s: int = 0, **changes: Any)
         name="hold", group=group, heartbeat_timeout=timedelta(minutes=2), default_result=Result.CONTINUE
     )
     made_up = {"token": new_id(), "instance_id": f"i-{uuid.uuid5(uuid.NAMESPACE_OID, action_id).hex[:17]}"}
-    times = {"started_at": began, "first_seen_at": began, "look_at": began}
+    times = {"started_at": began, "first_seen_at": began, "evaluate_at": began}
     return an_action(id=action_id, hook=terms, policy=a_policy([]), **{**made_up, **times, **changes})

@@ -29,7 +29,7 @@ def test_destroying_usher_releases_what_waits_and_takes_its_hooks_away(stack: St
     # Of no instance, so it is evaluated again. No sweep comes first, whose wake-ups would do for that.
     stack.stops_sweeping()
     later = now() + timedelta(minutes=10)
-    stack.records.open(an_action_due(new_id(), "in-flight", age_s=20, look_at=later), None)
+    stack.records.open(an_action_due(new_id(), "in-flight", age_s=20, evaluate_at=later), None)
     deployed, so_far = statements(stack), len(stack.decided())
     stack.account.destroy(hooks=UPDATED_HOOKS)
     for group, instance in held.items():

@@ -100,8 +100,8 @@ def _lets_all_through(lets_through: object) -> object:  # noqa: ARG001 - it take
 def _released_anew(released: Callable[[Action, datetime, str], Action]) -> object:
     """The removal says CONTINUE of all that is open, whatever was decided of it."""
 
-    def anew(action: Action, now: datetime, look_id: str) -> Action:
-        after = released(action, now, look_id)
+    def anew(action: Action, now: datetime, evaluation_id: str) -> Action:
+        after = released(action, now, evaluation_id)
         return replace(after, result=Result.CONTINUE)
 
     return anew

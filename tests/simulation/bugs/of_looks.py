@@ -195,7 +195,7 @@ def _later(after_failure: Any) -> Any:
     def failed(self: Sender, action: Action, answer: Any, now: Any) -> Action:
         after: Action = after_failure(self, action, answer, now)
         busy = answer.kind is AnswerKind.BUSY and after.is_open
-        return replace(after, look_at=now + timedelta(hours=1)) if busy else after
+        return replace(after, evaluate_at=now + timedelta(hours=1)) if busy else after
 
     return failed
 

@@ -59,7 +59,7 @@ def _unheld(_: Any) -> Any:
 
 def _not_due(made: Any) -> Any:
     def replaced(action: Any, **changes: Any) -> Any:
-        return made(action, **(changes | {"look_at": action.look_at} if "look_at" in changes else changes))
+        return made(action, **(changes | {"evaluate_at": action.evaluate_at} if "evaluate_at" in changes else changes))
 
     return replaced
 

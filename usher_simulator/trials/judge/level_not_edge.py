@@ -66,7 +66,7 @@ class LevelNotEdge(WaitChecker):
             return
         key = (invocation.number, action.id)
         now = self.scene.clock() + invocation.skew
-        is_due = action.look_at is not None and action.look_at <= now
+        is_due = action.evaluate_at is not None and action.evaluate_at <= now
         if is_due:
             self._void.discard(key)
         if key in self._read:
@@ -162,4 +162,4 @@ class LevelNotEdge(WaitChecker):
 def _is_copy(before: Action | None, after: Action, by: Invocation | None) -> bool:
     """Whether a further copy of a notification was noted, which decides nothing and needs no wake-ups."""
     is_noted = after.last_entry is not None and after.last_entry.event == "notified"
-    return before is not None and before.look_at == after.look_at and is_noted and by is not None
+    return before is not None and before.evaluate_at == after.evaluate_at and is_noted and by is not None

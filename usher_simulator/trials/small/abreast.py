@@ -129,7 +129,7 @@ class Abreast(Invocations):
 
     def _named_save(self, saving: Action) -> str:
         stored = self.stored(saving.id)
-        if stored and stored.version >= saving.version and stored.look_id != saving.look_id:
+        if stored and stored.version >= saving.version and stored.evaluation_id != saving.evaluation_id:
             return STALE
         return REOPENED if self.are_closed() else "save"
 

@@ -65,7 +65,7 @@ def _parts(trial: SmallTrial) -> list[object]:
     return [
         trial.clock(),
         trial.clock.moments_without(_TOLD_ELSEWHERE),
-        [(each.id, each.look_id, each.stamp, each.wakes_as) for each in stored.values()],
+        [(each.id, each.evaluation_id, each.stamp, each.wakes_as) for each in stored.values()],
         kept(trial),
         trial.stack.status,
         [repr(wait) for waits in trial.waits.values() for wait in waits],

@@ -74,7 +74,7 @@ class ActionItems(TableItems):
         stored = refusals.get(_STATE, {}).get("Item")
         if not stored:  # it is a claim that was refused, or the record is not kept any more
             raise Moved
-        if (int(stored["version"]["N"]), stored["look_id"]["S"]) != (action.version, action.look_id):
+        if (int(stored["version"]["N"]), stored["look_id"]["S"]) != (action.version, action.evaluation_id):
             raise Moved  # else by this very store, whose answer was lost
 
     def of_token(self, token: str) -> Action | None:

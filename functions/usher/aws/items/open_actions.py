@@ -36,7 +36,7 @@ class OpenActionItems(TableItems):
         ):
             row = rows.due(item)
             known = found.setdefault(row.action_id, row)
-            if row.look_at < known.look_at:
+            if row.evaluate_at < known.evaluate_at:
                 found[row.action_id] = row
         return list(found.values())
 

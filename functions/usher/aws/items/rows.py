@@ -25,7 +25,7 @@ def due(item: Item) -> Due:
     """An open action as the sweep reads it."""
     return Due(
         action_id=_action_id(item),
-        look_at=iso_time.parse((item.get("listed_at") or item["look_at"])["S"]),
+        evaluate_at=iso_time.parse((item.get("listed_at") or item["look_at"])["S"]),
         expires_at=iso_time.parse(item["expires_at"]["S"]),
     )
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 SCHEMA: Final = 2
 ASSUMED: Final = "?"
 SHORT: Final = {EC2: "E", GROUP: "G", POOL: "W"}  # where an instance comes from and goes
-_TEXTS: Final = ("look_id", "look_at", "instance_id")  # attributes by the names of their data
+_TEXTS: Final = ("look_id", "look_at", "instance_id")  # attributes by their names in the record format
 
 
 def key(action_id: str) -> Item:

@@ -42,7 +42,7 @@ class AnyOf:
         if statuses == {ConditionStatus.FAILED}:
             return Verdict(status=ConditionStatus.FAILED, detail=detail)
         status = ConditionStatus.UNKNOWN if ConditionStatus.UNKNOWN in statuses else ConditionStatus.PENDING
-        return Verdict(status=status, detail=detail, next_look_at=_soonest(verdicts))
+        return Verdict(status=status, detail=detail, evaluate_at=_soonest(verdicts))
 
     def leaves(self) -> tuple[Plain, ...]:
         """See Condition."""
@@ -77,7 +77,7 @@ class Not:
         return Verdict(
             status=ConditionStatus.UNKNOWN if self._wants_another_answer(action) else turned[verdict.status],
             detail=detail,
-            next_look_at=verdict.next_look_at,
+            evaluate_at=verdict.evaluate_at,
         )
 
     def _wants_another_answer(self, action: Action) -> bool:
@@ -144,5 +144,5 @@ def _leaves(conditions: Iterable[Condition]) -> tuple[Plain, ...]:
 
 def _soonest(verdicts: Iterable[Verdict]) -> datetime | None:
     return min(
-        (verdict.next_look_at for verdict in verdicts if verdict.next_look_at is not None), default=None
+        (verdict.evaluate_at for verdict in verdicts if verdict.evaluate_at is not None), default=None
     )

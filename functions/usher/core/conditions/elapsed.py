@@ -45,4 +45,4 @@ class Elapsed(Plain):
         if now >= holds_at:
             return Verdict(status=ConditionStatus.HOLDS, detail=f"{duration.written(self.after)} elapsed")
         detail = f"{duration.written(self.after)} not elapsed"
-        return Verdict(status=ConditionStatus.PENDING, detail=detail, next_look_at=holds_at)
+        return Verdict(status=ConditionStatus.PENDING, detail=detail, evaluate_at=holds_at)

@@ -90,7 +90,7 @@ class InstanceFacts(Probe):
         found = finding_of(self, action)
         said = "not asked yet" if found is None else found.detail
         return Verdict(
-            status=ConditionStatus.UNKNOWN, detail=f"{self.name}: {said}", next_look_at=choose_by(action)
+            status=ConditionStatus.UNKNOWN, detail=f"{self.name}: {said}", evaluate_at=choose_by(action)
         )
 
 

@@ -23,7 +23,7 @@ class Verdict:
 
     status: ConditionStatus
     detail: str
-    next_look_at: datetime | None = None  # None: only an event or an answer can change it
+    evaluate_at: datetime | None = None  # None: only an event or an answer can change it
 
 
 class Condition(Protocol):

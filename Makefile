@@ -85,8 +85,8 @@ $(E2E): $(READY) node_modules/.ready
 	@$(BIN)/pytest --maxfail 5 $(TESTS) > build/$@.log 2>&1; status=$$?; cat build/$@.log; exit $$status
 
 OF_THE_CORE := decide deadlines evidence action call_budget combined questions record_format house
-quick: check ## for the edit loop: the checks, the core and the look, in less than half a minute once warm
-	@$(BIN)/pytest $(OF_THE_CORE:%=tests/unit/test_%.py) tests/simulation/test_looks.py tests/simulation/test_look_steps.py
+quick: check ## for the edit loop: the checks, the core and the evaluation, in less than half a minute once warm
+	@$(BIN)/pytest $(OF_THE_CORE:%=tests/unit/test_%.py) tests/simulation/test_evaluations.py tests/simulation/test_evaluation_steps.py
 
 unit: $(READY) ## every unit and contract test
 	@$(BIN)/pytest -n $(JOBS) --dist worksteal tests/unit tests/contract

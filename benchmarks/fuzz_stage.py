@@ -218,7 +218,7 @@ class Stage:
         self.auto_scaling = AutoScalingApi(random)
         self.answers: list[dict[str, Any]] = []
         letters = DeadLetterQueue(cast("SQSClient", self.dead_letters), "dead-letters")
-        self._looks = evaluator_of(
+        self._evaluator = evaluator_of(
             store=self.store,
             auto_scaling=self.auto_scaling,
             budget=MemoryBudget(10),
@@ -226,10 +226,10 @@ class Stage:
             telemetry=self.recorder,
             clock=self.clock,
         )
-        taking = intake_of(self._looks, settings(), dead_letters=letters)
+        taking = intake_of(self._evaluator, settings(), dead_letters=letters)
         self.intake = intake_handler(taking)
-        self.wake = wake_handler(self._looks, letters)
-        self.sweep = sweep_of(self._looks).handle
+        self.wake = wake_handler(self._evaluator, letters)
+        self.sweep = sweep_of(self._evaluator).handle
         self.provision = self._provisioning()
 
     def _provisioning(self) -> Provision:
@@ -251,14 +251,14 @@ class Stage:
                 live=live,
                 records=items.under(file.digest),
                 open_actions=self.store,
-                call_budget=self._looks.call_budget,
+                call_budget=self._evaluator.call_budget,
                 telemetry=self.recorder,
                 clock=self.clock,
                 wait=self.wait,
             )
 
         release = release_of(
-            self._looks,
+            self._evaluator,
             targets={},
             hooks=groups,
             live=live,

@@ -79,7 +79,7 @@ def measure(count: int, seed: int) -> dict[str, Any]:
         "actions": count,
         "notifications": len(entries),
         "heartbeats": sum(action.heartbeats for action in actions),
-        "looks": sum(world.recorder.decisions.values()),
+        "evaluations": sum(world.recorder.decisions.values()),
         "seconds": round(seconds, 1),
         "cpu_us_per_notification": round(cpu_seconds / len(entries) * 1e6),
         "parse_us_per_notification": round(parse_seconds / len(entries) * 1e6, 2),

@@ -1,6 +1,6 @@
-"""What a sweep costs with 100 looks due, among few open actions and among many.
+"""What a sweep costs with 100 evaluations due, among few open actions and among many.
 
-The looks that are due are heartbeats, which are accepted. The time is that of the processor.
+The evaluations that are due are heartbeats, which are accepted. The time is that of the processor.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class Sweeping:
         self._clock = VirtualClock(START)
         self._store = CountingStore(self._clock)
         self._ids = count(1)
-        self._sweep = sweep_of(self._looks()).handle
+        self._sweep = sweep_of(self._evaluator()).handle
         for _ in range(open_actions):
             self._open(started_at=START)
 
@@ -82,7 +82,7 @@ class Sweeping:
         began = process_time()
         done = self._sweep({}, None)
         took = process_time() - began
-        if (done["overdue"], done["looked"]) != (DUE, DUE):
+        if (done["overdue"], done["evaluated"]) != (DUE, DUE):
             raise AssertionError(f"the sweep was to look at {DUE}, and came to {done}")
         return self._store.reads, took
 
@@ -91,7 +91,7 @@ class Sweeping:
         action = _action(number, started_at)
         self._store.open(action, Raw(received_at=START, body="{}"))
 
-    def _looks(self) -> Evaluator:
+    def _evaluator(self) -> Evaluator:
         return Evaluator(
             store=self._store,
             auto_scaling=Accepts(),

@@ -147,7 +147,7 @@ class Watch:
         assert isinstance(found, Found), "nothing new can be had yet"
         return found
 
-    def look(self, seconds: float | None = None) -> Finding:
+    def recorded(self, seconds: float | None = None) -> Finding:
         """What the record has after that answer."""
         self.ask(seconds)
         assert self.finding is not None
@@ -155,9 +155,9 @@ class Watch:
 
     def stands(self, seconds: float | None = None) -> ConditionStatus:
         """How the condition stands for the record after that answer."""
-        return self.look(seconds).status
+        return self.recorded(seconds).status
 
-    def look_when_due(self) -> Finding:
+    def recorded_when_due(self) -> Finding:
         """What the record has after the next answer, asked for when it is due, or now."""
         for _ in range(_MOST_TRIES):
             due = self.finding.ask_again_at if self.finding else None
@@ -167,12 +167,12 @@ class Watch:
         assert self.finding is not None
         return self.finding
 
-    def keep_looking(self) -> None:
-        """Look now, and again each time that it is due, until it holds or fails."""
-        finding = self.look()
+    def keep_asking(self) -> None:
+        """Ask now, and again each time that it is due, until it holds or fails."""
+        finding = self.recorded()
         if finding.status in (PENDING, UNKNOWN):
             assert finding.ask_again_at is not None
-            self.clock.at(finding.ask_again_at, self.keep_looking)
+            self.clock.at(finding.ask_again_at, self.keep_asking)
 
     def _before_start(self, intent: Memory) -> None:
         self.started.append(intent)

@@ -38,10 +38,12 @@ def free_turns(calls_per_second: float = 1000) -> CallBudget:
     return CallBudget(budget=MemoryBudget(calls_per_second), telemetry=Recorder())
 
 
-def asking_by(looks: Evaluator, calls: Calls) -> Asking:
-    """The function beside `looks`, on the same table and queues."""
-    probing = Prober(calls=calls, answers=MemoryAnswers(), call_budget=looks.call_budget, clock=looks.clock)
-    return asking_of(looks, probing)
+def asking_by(evaluator: Evaluator, calls: Calls) -> Asking:
+    """The function beside `evaluator`, on the same table and queues."""
+    probing = Prober(
+        calls=calls, answers=MemoryAnswers(), call_budget=evaluator.call_budget, clock=evaluator.clock
+    )
+    return asking_of(evaluator, probing)
 
 
 def ask_due(store: Store, asking: Asking, now: datetime) -> None:
@@ -62,7 +64,7 @@ def ask_due(store: Store, asking: Asking, now: datetime) -> None:
 
 
 def with_finding(action: Action, finding: Finding) -> Action:
-    """The action as a look has it that knows this of one condition."""
+    """The action as an evaluation has it that knows this of one condition."""
     others = tuple(other for other in action.findings if other.condition != finding.condition)
     return replace(action, findings=(*others, finding))
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from usher.core.operators import look_again, name_of, refuse_closed
+from usher.core.operators import evaluate_again, name_of, refuse_closed
 from usher.core.policy import Mode
 from usher.ports.errors import Denied, Unavailable
 from usher.ports.records import ALL_HOOKS
@@ -137,7 +137,7 @@ def _held_back(
 def is_scheduled(account: Account, action: Action, who: str) -> bool:
     """Make an action due at once; report one that cannot be changed, and let the others go on."""
     try:
-        changed(account, action, look_again(who), refuse_closed)
+        changed(account, action, evaluate_again(who), refuse_closed)
     except Denied:
         raise  # it would be the same for all others
     except (Trouble, Unavailable) as error:

@@ -129,7 +129,7 @@ class Sweep:
                 failures += self._run(each, context)
         if failures:
             raise SweepFailed(f"{'; '.join(failures)}; the log says why")
-        return {"near": len(due) - len(overdue), "overdue": len(overdue), "looked": evaluated}
+        return {"near": len(due) - len(overdue), "overdue": len(overdue), "evaluated": evaluated}
 
     def _hold_without_wake_ups(
         self, due: Sequence[Due], live_holds: LiveHolds, now: datetime, context: Context | None
@@ -178,7 +178,9 @@ class Sweep:
         if now - LISTED_BEFORE <= row.evaluate_at < now - _WOKEN_SOON:
             with suppress(Unavailable, ConfigurationRefused, *NOT_READ):
                 action = self.store.load(row.action_id)
-                return replace(row, evaluate_at=max(row.evaluate_at, (action and action.evaluate_at) or row.evaluate_at))
+                return replace(
+                    row, evaluate_at=max(row.evaluate_at, (action and action.evaluate_at) or row.evaluate_at)
+                )
         return row
 
     def _evaluated_at(self, row: Due) -> datetime:
@@ -195,7 +197,9 @@ class Sweep:
         """
         if any(now - _NOBODY_WAKES < row.evaluate_at < now - within for row in due):
             return True
-        row = next((row for row in due if now < row.evaluate_at and row.expires_at <= now + BETWEEN_SWEEPS), None)
+        row = next(
+            (row for row in due if now < row.evaluate_at and row.expires_at <= now + BETWEEN_SWEEPS), None
+        )
         try:
             if row is not None:
                 self.wake_ups.send(row.action_id, WHEN_DUE, row.evaluate_at - now)

@@ -52,7 +52,12 @@ def site(stack: MemoryStack) -> Iterator[Site]:
 
 
 def closed(stack: MemoryStack, number: int, **changes: Any) -> Action:
-    end = {"phase": Phase.CLOSED, "evaluate_at": None, "closed_at": at(-5), "outcome": Outcome.ENDED_ELSEWHERE}
+    end = {
+        "phase": Phase.CLOSED,
+        "evaluate_at": None,
+        "closed_at": at(-5),
+        "outcome": Outcome.ENDED_ELSEWHERE,
+    }
     return opened(stack, number, **{"started_at": at(-60), **end, **changes})
 
 

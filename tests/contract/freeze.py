@@ -94,7 +94,9 @@ def actions() -> Iterator[Action]:
         if_launch_failed=a_policy([], name="let-go"),
         evaluate_at=at(515),
     )
-    yield an_action(id="adopted", token=None, activity_id="activity-1", limit_at=at(170_000), evaluate_at=at(510))
+    yield an_action(
+        id="adopted", token=None, activity_id="activity-1", limit_at=at(170_000), evaluate_at=at(510)
+    )
     yield an_action(
         id="completing",
         token="2" * 36,

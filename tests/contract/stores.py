@@ -34,7 +34,7 @@ def opened(store: Store, **changes: Any) -> Action:
     return store.open(an_action(**changes), a_raw())
 
 
-def after(action: Action, evaluation_id: str = "look-2", **changes: Any) -> Action:
+def after(action: Action, evaluation_id: str = "evaluation-2", **changes: Any) -> Action:
     return replace(action, version=action.version + 1, evaluation_id=evaluation_id, **changes)
 
 

@@ -75,7 +75,9 @@ def test_a_reopened_action_is_open_again_and_closed_no_more(store: Store) -> Non
     rows = cast(ReconcileStore, store)
     action = opened(store)
     store.save(closed(after(action)))
-    store.save(replace(after(loaded(store), "look-3"), phase=Phase.OPEN, evaluate_at=at(400), closed_at=None))
+    store.save(
+        replace(after(loaded(store), "evaluation-3"), phase=Phase.OPEN, evaluate_at=at(400), closed_at=None)
+    )
 
     assert [row.action_id for row in rows.open_rows()] == [action.id]
     assert list(rows.closed(at(0), LATER, 10)) == []

@@ -31,7 +31,7 @@ def adopted(**changes: Any) -> Action:
     return an_action(**{"token": None, "id": "adopted-1", "activity_id": "activity-1", **changes})
 
 
-def with_token(action: Action, token: str = TOKEN, evaluation_id: str = "look-2") -> Action:
+def with_token(action: Action, token: str = TOKEN, evaluation_id: str = "evaluation-2") -> Action:
     joined = action.noted(at(200), "notified", "by sqs")
     return replace(joined, token=token, version=action.version + 1, evaluation_id=evaluation_id)
 
@@ -65,7 +65,7 @@ def test_a_token_of_another_action_does_not_join_and_nothing_is_stored(store: Re
 
 def test_a_record_that_moved_on_is_not_joined_and_the_token_stays_free(store: ReconcileStore) -> None:
     known = store.open(adopted(), None)
-    store.save(replace(known, version=2, evaluation_id="look-9"))
+    store.save(replace(known, version=2, evaluation_id="evaluation-9"))
     with pytest.raises(Moved):
         store.join(with_token(known), RAW)
     assert store.of_token(TOKEN) is None
@@ -73,7 +73,9 @@ def test_a_record_that_moved_on_is_not_joined_and_the_token_stays_free(store: Re
 
 def test_all_open_actions_are_found_and_no_closed_one(store: ReconcileStore) -> None:
     known = [store.open(an_action(id=f"a-{n}", token=f"{n:036}", evaluate_at=at(n)), RAW) for n in range(12)]
-    ended = replace(known[7], version=2, phase=Phase.CLOSED, evaluate_at=None, outcome=Outcome.ENDED_ELSEWHERE)
+    ended = replace(
+        known[7], version=2, phase=Phase.CLOSED, evaluate_at=None, outcome=Outcome.ENDED_ELSEWHERE
+    )
     store.save(ended)
     left = sorted(action.id for action in known if action.id != ended.id)
     assert sorted(row.action_id for row in store.open_rows()) == left

@@ -1,4 +1,4 @@
-"""What once stopped every look, notice or pass for good, over the store in DynamoDB."""
+"""What once stopped every evaluation, notice or pass for good, over the store in DynamoDB."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     ("count", "message"),
     [pytest.param(4500, "working", id="many"), pytest.param(45, "\U0001f600" * 1000, id="long")],
 )
-def test_a_look_that_hears_many_or_long_signals_is_stored(
+def test_an_evaluation_that_hears_many_or_long_signals_is_stored(
     records: RecordTable, count: int, message: str
 ) -> None:
     """Fault 01: the lines of the timeline were more than a transaction, or larger than an item."""
@@ -88,6 +88,6 @@ def test_the_search_of_an_ecs_instance_remembers_few_of_very_many_clusters() -> 
 
 
 def test_the_results_of_a_hook_with_long_tags_are_counted(client: DynamoDBClient, table: str) -> None:
-    """Long tags overflowed the key of a limit, and failed every look."""
+    """Long tags overflowed the key of a limit, and failed every evaluation."""
     limit = "drain of tags " + ", ".join(f"{number}={'v' * 250}" for number in range(50))
     assert SentResults(client, table).grant(limit, "a-1", 1, at(3600) - at(0), at(0)) is None

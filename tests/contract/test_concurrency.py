@@ -172,7 +172,9 @@ def test_of_eight_states_of_one_version_one_is_stored(records: RecordTable) -> N
 
     for version in range(2, 2 + ROUNDS):
         next_ones = [
-            replace(action, version=version, evaluation_id=f"look-{version}-{number}", reason=f"by {number}")
+            replace(
+                action, version=version, evaluation_id=f"evaluation-{version}-{number}", reason=f"by {number}"
+            )
             for number in range(THREADS)
         ]
         won = at_once(lambda number, states=next_ones: saved(records, states[number]))  # type: ignore[misc]
@@ -188,8 +190,10 @@ def test_no_update_is_lost_and_each_version_has_one_writer(records: RecordTable)
         for turn in range(ROUNDS):
             while True:
                 before = loaded(records)
-                version, evaluation_id = before.version + 1, f"look-{number}-{turn}"
-                after = replace(before, version=version, evaluation_id=evaluation_id, heartbeats=before.heartbeats + 1)
+                version, evaluation_id = before.version + 1, f"evaluation-{number}-{turn}"
+                after = replace(
+                    before, version=version, evaluation_id=evaluation_id, heartbeats=before.heartbeats + 1
+                )
                 if saved(records, after.noted(at(number), "wait", f"{turn} by {number}")):
                     written.append(version)
                     break
@@ -210,7 +214,7 @@ def test_no_update_is_lost_and_each_version_has_one_writer(records: RecordTable)
 def test_a_state_that_all_threads_store_counts_as_stored_for_all(records: RecordTable) -> None:
     """As where the answer to a store was lost, and it is sent again."""
     action = records.open(an_action(), RAW)
-    after = replace(action, version=2, evaluation_id="look-2").noted(at(5), "wait", "once")
+    after = replace(action, version=2, evaluation_id="evaluation-2").noted(at(5), "wait", "once")
 
     assert at_once(lambda _: saved(records, after)) == [True] * THREADS
     assert [(entry.detail, entry.count) for entry in records.timeline("action-1")] == [("once", 1)]
@@ -233,7 +237,7 @@ def test_a_token_goes_to_the_adopted_action_or_to_a_new_one(records: RecordTable
     def join_or_open(number: int) -> str | None:
         if number % 2:
             return records.open(an_action(id=f"new-{number}", token=token), RAW).id
-        joined = replace(adopted, token=token, version=2, evaluation_id=f"look-{number}")
+        joined = replace(adopted, token=token, version=2, evaluation_id=f"evaluation-{number}")
         try:
             records.join(joined, RAW)
         except Moved:
@@ -256,7 +260,7 @@ def test_of_signals_kept_at_once_the_newest_stands(records: RecordTable) -> None
     assert records.evidence(an_action()).signals == (signals[-1],)
 
 
-# The looks and the intake
+# The evaluations and the intake
 
 
 class AutoScalingApi:
@@ -287,7 +291,7 @@ class NoWakeUps(OneByOne):
         assert delay >= timedelta(0)
 
 
-def looks_of(records: RecordTable, api: AutoScalingApi) -> Evaluator:
+def evaluator_with(records: RecordTable, api: AutoScalingApi) -> Evaluator:
     return evaluator_of(
         store=records,
         auto_scaling=api,
@@ -296,25 +300,25 @@ def looks_of(records: RecordTable, api: AutoScalingApi) -> Evaluator:
     )
 
 
-def test_of_eight_looks_at_once_one_completes(records: RecordTable) -> None:
+def test_of_eight_evaluations_at_once_one_completes(records: RecordTable) -> None:
     api = AutoScalingApi()
-    looks = looks_of(records, api)
+    evaluator = evaluator_with(records, api)
 
     for round_ in range(ROUNDS):
         action = an_action(id=f"action-{round_}", token=f"{round_:036}", policy=a_policy([]))
         records.open(action, RAW)
-        at_once(lambda _, action_id=action.id: looks.evaluate(action_id))  # type: ignore[misc]
+        at_once(lambda _, action_id=action.id: evaluator.evaluate(action_id))  # type: ignore[misc]
         assert loaded(records, action.id).outcome is Outcome.COMPLETED
         assert len(api.completed) == round_ + 1
 
 
-def test_of_eight_looks_at_once_one_beats(records: RecordTable) -> None:
+def test_of_eight_evaluations_at_once_one_beats(records: RecordTable) -> None:
     api = AutoScalingApi()
-    looks = looks_of(records, api)
+    evaluator = evaluator_with(records, api)
     due = an_action(started_at=at(60 - 3600 + 60), first_seen_at=at(60 - 3600 + 60))
     records.open(due, RAW)
 
-    at_once(lambda _: looks.evaluate(due.id))
+    at_once(lambda _: evaluator.evaluate(due.id))
 
     assert api.beaten == [due.id]
     assert loaded(records).heartbeats == 1
@@ -330,10 +334,10 @@ def test_eight_copies_of_a_message_are_one_action(records: RecordTable) -> None:
         }
     )
     recorder = Recorder()
-    looks = evaluator_of(
+    evaluator = evaluator_of(
         store=records, auto_scaling=None, wake_ups=NoWakeUps(), telemetry=recorder, clock=lambda: at(60)
     )
-    intake = intake_of(looks, parsed)
+    intake = intake_of(evaluator, parsed)
     message = {
         "LifecycleHookName": "drain",
         "AutoScalingGroupName": "web",

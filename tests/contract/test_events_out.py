@@ -120,9 +120,11 @@ def a_life() -> list[Action]:
     """An action that opens, is held by an operator, and falls to its default."""
     word = OperatorNote(who="arn:aws:iam::111122223333:user/ana", at=at(30), reason="look at the disk first")
     opened = an_action()
-    held = replace(opened, operator_hold=word, version=2, evaluation_id="look-2")
+    held = replace(opened, operator_hold=word, version=2, evaluation_id="evaluation-2")
     why = "got the default result ABANDON: its heartbeat timeout expired"
-    fell = replace(held, version=3, evaluation_id="look-3", **as_closed(3600, Outcome.DEFAULTED, reason=why))
+    fell = replace(
+        held, version=3, evaluation_id="evaluation-3", **as_closed(3600, Outcome.DEFAULTED, reason=why)
+    )
     return [opened, held, fell]
 
 

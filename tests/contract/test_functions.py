@@ -91,7 +91,7 @@ def received(url: str) -> list[str]:
     return [message["Body"] for message in answer.get("Messages", [])]
 
 
-def test_a_message_becomes_a_record_and_its_wake_up_a_look(wake_ups: str) -> None:
+def test_a_message_becomes_a_record_and_its_wake_up_an_evaluation(wake_ups: str) -> None:
     message = MESSAGE | {"Time": machine.now().isoformat()}
     assert function("intake")(sqs_event(message), None) == {"batchItemFailures": []}
     wake_up, *_ = received(wake_ups)
@@ -128,7 +128,7 @@ def test_every_second_sweep_enrols_the_groups_that_fit(
     monkeypatch.setattr(machine, "now", lambda: datetime(2026, 3, 1, 12, minute, tzinfo=UTC))
     groups = boto3.client("autoscaling")
     a_group(groups, "web")
-    assert function("sweep")({}, None)["looked"] == 0
+    assert function("sweep")({}, None)["evaluated"] == 0
     found = groups.describe_lifecycle_hooks(AutoScalingGroupName="web")["LifecycleHooks"]
     assert [hook["LifecycleHookName"] for hook in found] == expected
     assert received(wake_ups) == []
@@ -193,7 +193,7 @@ def test_a_sweep_enrols_by_the_version_in_effect(
     monkeypatch.setattr(machine, "now", lambda: today.replace(minute=today.minute // 2 * 2))
     a_group(put, "web")
     monkeypatch.setattr("time.sleep", lambda _: None)
-    assert function("sweep")({}, None)["looked"] == 0
+    assert function("sweep")({}, None)["evaluated"] == 0
     found = put.describe_lifecycle_hooks(AutoScalingGroupName="web")["LifecycleHooks"]
     assert [hook["LifecycleHookName"] for hook in found] == ["drain"]
     in_force = EnrolledHooks(boto3.client("dynamodb"), "records", machine.now).in_force()

@@ -125,7 +125,7 @@ class Told:
 def after_a_while(watch: Watch) -> ConditionStatus:
     """How it stands, asked again and again when it is due."""
     for _ in range(A_WHILE):
-        finding = watch.look_when_due()
+        finding = watch.recorded_when_due()
         if finding.ask_again_at is None:
             break
     return finding.status
@@ -202,7 +202,7 @@ def test_in_observe_mode_it_starts_nothing_and_says_what_it_would(sample: Sample
     for answers in sample.answers:
         calls = answering(answers)
         asked = Watch(sample.condition, calls, action)
-        told |= {asked.look_when_due().detail for _ in range(A_WHILE)}
+        told |= {asked.recorded_when_due().detail for _ in range(A_WHILE)}
         assert asked.started == []
         assert starts.isdisjoint(operations(calls))
     assert {detail for detail in told if detail.startswith("observe mode")} == {
@@ -306,7 +306,7 @@ def held_once(sample: Sample) -> tuple[Watch, Told]:
     """A watch that was told once that it holds."""
     told = Told(sample.holds(INSTANCE))
     asked = Watch(sample.condition, ShapedCalls(told))
-    while not (finding := asked.look_when_due()).confirmed_once and finding.status is not HOLDS:
+    while not (finding := asked.recorded_when_due()).confirmed_once and finding.status is not HOLDS:
         pass
     return asked, told
 
@@ -323,7 +323,7 @@ def test_one_answer_is_enough_only_where_it_says_so(sample: Sample) -> None:
 def test_one_lie_that_it_holds_does_not_make_it_so(sample: Sample) -> None:
     asked, told = held_once(sample)
     told.answers = sample.pending(INSTANCE)
-    assert HOLDS not in {asked.look_when_due().status for _ in range(A_WHILE)}
+    assert HOLDS not in {asked.recorded_when_due().status for _ in range(A_WHILE)}
     assert asked.finding is not None
     assert not asked.finding.confirmed_once
 
@@ -332,15 +332,15 @@ def test_one_lie_that_it_holds_does_not_make_it_so(sample: Sample) -> None:
 def test_an_unknown_answer_between_two_neither_counts_nor_resets(sample: Sample) -> None:
     asked, told = held_once(sample)
     told.answers = None
-    assert asked.look_when_due().status is UNKNOWN
+    assert asked.recorded_when_due().status is UNKNOWN
     told.answers = sample.holds(INSTANCE)
-    assert asked.look_when_due().status is HOLDS
+    assert asked.recorded_when_due().status is HOLDS
 
 
 @of_each_unsure
 def test_what_held_and_became_old_needs_one_more_answer_only(sample: Sample) -> None:
     asked, _ = held_once(sample)
-    held = asked.look_when_due()
+    held = asked.recorded_when_due()
     assert held.status is HOLDS
     if held.ask_again_at is not None:
         assert asked.stands((held.asked_at - START).total_seconds() + 600) is HOLDS
@@ -361,7 +361,7 @@ def test_the_second_answer_is_of_after_the_first_was_heard_whoever_asked_for_it(
     for seconds in range(120):
         other.ask(seconds)
         if seconds >= 15:  # by then some answer is there to be shared
-            finding = asked.look(seconds)
+            finding = asked.recorded(seconds)
             first = first or (finding.asked_at if finding.confirmed_once else None)
             if finding.status is HOLDS:
                 break

@@ -260,7 +260,7 @@ def test_a_save_that_moved_is_known_from_one_answer(
     calls = refuse(client, operation, [])
 
     with pytest.raises(Moved):
-        records.save(after(action, "look-3"), raw=raw)
+        records.save(after(action, "evaluation-3"), raw=raw)
 
     assert calls == {operation: 1}
 

@@ -31,7 +31,7 @@ numbers: Final = itertools.count()
 
 
 def test_an_opened_action_is_loaded_as_it_was_with_its_last_lines(store: Store) -> None:
-    action = an_action(evaluation_id="look-1", received_by=("sqs",)).noted(at(0), "notified", "by sqs")
+    action = an_action(evaluation_id="evaluation-1", received_by=("sqs",)).noted(at(0), "notified", "by sqs")
 
     assert store.open(action, a_raw()) == action
     assert loaded(store) == action
@@ -42,7 +42,7 @@ def test_lines_leave_the_record_once_they_are_more_than_a_dozen_and_none_is_lost
     action = opened(store)
     held: list[int] = []
     for number in range(1, 30):
-        action = after(action, f"look-{number}").noted(at(number), "wait", f"{number}")
+        action = after(action, f"evaluation-{number}").noted(at(number), "wait", f"{number}")
         store.save(action)
         action = loaded(store)
         held.append(len(action.recent))
@@ -58,7 +58,7 @@ def test_a_line_that_counts_on_is_told_once_whether_or_not_it_has_left_the_recor
         action = action.noted(at(number), "wait", f"{number}")
     store.save(after(action))
     action = loaded(store).noted(at(99), "wait", f"{MOST_RECENT + 1}")
-    store.save(after(action, "look-3"))
+    store.save(after(action, "evaluation-3"))
 
     assert [line.number for line in loaded(store).recent] == [MOST_RECENT + 1]
     assert told(store)[-2:] == [
@@ -131,7 +131,7 @@ def test_the_actions_of_an_instance_come_oldest_first(store: Store) -> None:
 def test_a_save_on_a_version_that_moved_stores_nothing(store: Store) -> None:
     action = opened(store)
     store.save(after(action, evaluate_at=at(60)))
-    stale = after(action, "look-3").noted(at(9), "wait", "stale")
+    stale = after(action, "evaluation-3").noted(at(9), "wait", "stale")
 
     with pytest.raises(Moved):
         store.save(stale, raw=a_raw("late"))
@@ -175,9 +175,9 @@ def test_the_same_save_again_succeeds_and_changes_nothing(store: Store) -> None:
 def test_the_timeline_has_each_line_once_and_counts_repetitions(store: Store) -> None:
     action = store.open(an_action().noted(at(0), "notified", "by sqs"), a_raw())
     for look in range(1, 4):
-        action = after(loaded(store), f"look-{look}").noted(at(look), "wait", "no signal")
+        action = after(loaded(store), f"evaluation-{look}").noted(at(look), "wait", "no signal")
         store.save(action)
-    store.save(after(loaded(store), "look-4").noted(at(4), "heartbeat", "in time"))
+    store.save(after(loaded(store), "evaluation-4").noted(at(4), "heartbeat", "in time"))
 
     assert told(store) == [(1, "by sqs", 1), (2, "no signal", 3), (3, "in time", 1)]
     waits = store.timeline("action-1")[1]
@@ -189,7 +189,9 @@ def test_a_repetition_counts_on_the_last_of_many_lines(store: Store) -> None:
     for number in range(1, 91):
         action = action.noted(at(number), "signal", f"line {number}")
     store.save(after(action))
-    store.save(after(loaded(store), "look-3").noted(at(99), "signal", "line 90").noted(at(100), "wait", "x"))
+    store.save(
+        after(loaded(store), "evaluation-3").noted(at(99), "signal", "line 90").noted(at(100), "wait", "x")
+    )
 
     assert told(store)[:89] == [(number, f"line {number}", 1) for number in range(1, 90)]
     assert told(store)[89:] == [(90, "line 90", 2), (91, "x", 1)]
@@ -198,7 +200,7 @@ def test_a_repetition_counts_on_the_last_of_many_lines(store: Store) -> None:
 def test_equal_notifications_are_kept_once_oldest_first(store: Store) -> None:
     action = opened(store)
     store.save(after(action), raw=a_raw("copy by sns", seconds=0))
-    store.save(after(after(action), "look-3"), raw=a_raw(seconds=9))
+    store.save(after(after(action), "evaluation-3"), raw=a_raw(seconds=9))
 
     assert list(store.raws("action-1")) == [a_raw("copy by sns", seconds=0), a_raw(seconds=1)]
 
@@ -225,7 +227,7 @@ def test_due_carries_the_version_and_the_expiry(store: Store) -> None:
     assert list(store.due(at(89))) == []
 
 
-def test_a_look_that_is_put_off_or_brought_forward_is_due_at_its_new_time_only(store: Store) -> None:
+def test_an_evaluation_that_is_put_off_or_brought_forward_is_due_at_its_new_time_only(store: Store) -> None:
     actions = [opened(store, id=f"action-{number}", token=f"{number:036}") for number in range(3)]
     store.save(after(actions[0], evaluate_at=at(60)))
     store.save(after(actions[1], evaluate_at=at(-60)))
@@ -239,13 +241,13 @@ def test_a_closed_action_may_be_saved_again_to_note_something(store: Store) -> N
     action = closed(after(opened(store)))
     store.save(action)
 
-    store.save(after(action, "look-3").noted(at(400), "notified", "again, by sns"), raw=a_raw("copy"))
+    store.save(after(action, "evaluation-3").noted(at(400), "notified", "again, by sns"), raw=a_raw("copy"))
 
     assert due_ids(store, LATER) == []
     assert told(store) == [(1, "again, by sns", 1)]
     assert loaded(store).version == 3
     with pytest.raises(Moved):
-        store.save(after(action, "look-4"))
+        store.save(after(action, "evaluation-4"))
 
 
 class Counted(datetime):

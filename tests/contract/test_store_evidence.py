@@ -53,7 +53,7 @@ def test_a_signal_that_names_both_is_heard_once(store: Store) -> None:
     assert heard_ids(store, action) == ["event-1"]
 
 
-def test_a_signal_is_heard_by_every_action_of_its_instance_and_again_by_each_look(store: Store) -> None:
+def test_a_signal_is_heard_by_every_action_of_its_instance_and_again_by_each_evaluation(store: Store) -> None:
     one = opened(store)
     other = opened(store, id="action-2", token="o" * 36)
     store.keep_signal(a_signal(at=at(0)))
@@ -121,7 +121,10 @@ def test_an_adopted_action_hears_by_instance_what_names_its_token_too(store: Sto
 
     assert heard_ids(store, an_action(token=None)) == ["both", "instance"]
     assert heard_ids(store, an_action()) == ["both", "instance"]
-    assert heard_ids(store, an_action(token="o" * 36)) == ["both", "instance"]  # for the look to tell apart
+    assert heard_ids(store, an_action(token="o" * 36)) == [
+        "both",
+        "instance",
+    ]  # for the evaluation to tell apart
 
 
 @pytest.mark.parametrize("opens_first", [True, False])

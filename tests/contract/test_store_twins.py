@@ -79,8 +79,10 @@ class Twins(RuleBasedStateMachine):
     )
     def save(self, data: st.DataObject, closes: bool, stale: bool, detail: str, body: str | None) -> None:
         action = data.draw(st.sampled_from(self.memory.actions()))
-        action = after(action, f"look-{len(self.saves)}").noted(self.clock.now, "wait", detail)
-        action = closed(action) if closes or not action.is_open else replace(action, evaluate_at=self.clock.now)
+        action = after(action, f"evaluation-{len(self.saves)}").noted(self.clock.now, "wait", detail)
+        action = (
+            closed(action) if closes or not action.is_open else replace(action, evaluate_at=self.clock.now)
+        )
         action = replace(action, version=action.version - 1) if stale else action
         raw = Raw(received_at=self.clock.now, body=body) if body else None
         self.saves.append((action, raw))

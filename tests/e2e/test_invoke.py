@@ -42,7 +42,7 @@ ANSWERS: dict[str, Any] = {
     "intake-sqs-hook": TAKEN,
     "intake-sqs-sns": TAKEN,
     "intake-sqs-test": TAKEN,
-    "sweep-schedule": {"near": 0, "overdue": 0, "looked": 0},
+    "sweep-schedule": {"near": 0, "overdue": 0, "evaluated": 0},
     "wake-wakeup": TAKEN,
     "questions-turn": TAKEN,
     "announce-stream": TAKEN,
@@ -162,8 +162,8 @@ def test_a_sweep_closes_what_ended_unseen_and_then_finds_nothing(
     intake, sweep = start("intake", "shared"), start("sweep", "shared")
     message = sample("intake-lambda-target") | {"Time": (now() - timedelta(days=3)).isoformat()}
     intake.function.invoke(message)
-    assert sweep.function.invoke(sample("sweep-schedule")) == {"near": 0, "overdue": 1, "looked": 1}
-    assert sweep.function.invoke(sample("sweep-schedule")) == {"near": 0, "overdue": 0, "looked": 0}
+    assert sweep.function.invoke(sample("sweep-schedule")) == {"near": 0, "overdue": 1, "evaluated": 1}
+    assert sweep.function.invoke(sample("sweep-schedule")) == {"near": 0, "overdue": 0, "evaluated": 0}
     action = intake.records.of_token(message["LifecycleActionToken"])
     assert action is not None
     assert action.outcome is Outcome.ENDED_ELSEWHERE

@@ -32,7 +32,7 @@ FOUND: Final = {
     "gives up after half of its patience": 1,
     "at_once: counts nothing": 20,
     "adds heartbeats up instead of restarting the period": 3,
-    "drops a due look on a throttle": 9,
+    "drops a due evaluation on a throttle": 9,
     "sends no wake-ups": 6,
     "takes every hook for its own": 4,
     "calls in observe mode": 20,
@@ -114,16 +114,16 @@ NO_TRACE: Final = {
         "completes before the result is stored",
     ),
     "wake-ups, and evaluations that change nothing, are in no record": (
-        "looks whatever the version of its wake-up",
+        "evaluates whatever the version of its wake-up",
         "goes on from wake-up to wake-up beside the table",
         "sends six times as many wake-ups",
         "runs wake where Lambda ends loops",
     ),
     "a late message, or functions that did not run, look the same": (
         "leaves a signal to the next heartbeat",
-        "complete: waits for the next look",
+        "complete: waits for the next evaluation",
         "begins no questions",
-        "a look sends its wake-ups after the store",
+        "an evaluation sends its wake-ups after the store",
         "asks an hour later, whatever the condition says",
     ),
     "a finding is what Usher read from an answer; the answer itself is in no record": (
@@ -135,7 +135,7 @@ NO_TRACE: Final = {
         "an unhealthy target counts as drained",
     ),
     "a start that was refused is started again with the same line": (
-        "command: sends again without a look",
+        "command: sends again without an evaluation",
         "command: forgets that it was sent",
     ),
     "a signal that was refused, or did not count, is in no line": (

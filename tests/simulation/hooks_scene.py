@@ -1,4 +1,4 @@
-"""An account in which Usher runs, as far as hooks go: intake, looks, enrolment, reconcile, provision."""
+"""An account in which Usher runs, as far as hooks go: intake, evaluation, enrolment, reconcile, provision."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Account(Scene, OneByOne):
         self.ids = count(1)
         super().__init__(*hooks, per_hour=per_hour)
         self.waiting = WaitingApi(self.client)
-        self.looks = evaluator_of(
+        self.evaluator = evaluator_of(
             store=self.store,
             auto_scaling=StaleWaitGuard(
                 calls=AutoScalingApi(self.client),
@@ -83,12 +83,12 @@ class Account(Scene, OneByOne):
 
     @property
     def intake(self) -> Intake:
-        return intake_of(self.looks, self.file.configuration, items=self.records, dead_letters=self)
+        return intake_of(self.evaluator, self.file.configuration, items=self.records, dead_letters=self)
 
     @property
     def reconcile(self) -> Reconcile:
         return reconcile_of(
-            self.looks,
+            self.evaluator,
             self.file.configuration,
             items=self.records,
             live=self.waiting,
@@ -106,7 +106,7 @@ class Account(Scene, OneByOne):
     ) -> dict[str, Any]:
         """What CloudFormation is answered."""
         release = release_of(
-            self.looks,
+            self.evaluator,
             targets=SETTINGS.targets,
             hooks=self.groups,
             live=self.waiting,
@@ -156,7 +156,7 @@ class Account(Scene, OneByOne):
         for body in [self.inbox.pop(0) for _ in range(len(self.inbox))]:
             self.intake.take(body, "sqs")
         for due in list(self.store.due(self.clock())):
-            self.looks.evaluate(due.action_id)
+            self.evaluator.evaluate(due.action_id)
 
     def run_passes(self, passes: int = 1) -> list[str]:
         """Passes at their interval; what they told of hooks."""

@@ -15,7 +15,7 @@ from tests.simulation.bugs import (
     of_a_reader,
     of_changes,
     of_conditions,
-    of_looks,
+    of_evaluations,
     of_operators,
     of_records,
     of_what_is_told,
@@ -31,7 +31,7 @@ _TABLE: Final = Path("docs/testing.md")
 LEAST_OF_READER: Final = 9
 _BEGINS, _ENDS = "<!-- planted bugs -->", "<!-- end -->"
 BUGS: Final[tuple[Bug, ...]] = (
-    *of_looks.BUGS,
+    *of_evaluations.BUGS,
     *of_records.BUGS,
     *of_conditions.BUGS,
     *of_operators.BUGS,

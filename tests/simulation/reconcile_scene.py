@@ -1,4 +1,4 @@
-"""A scene for reconcile: simulated groups, the store in memory, looks and passes."""
+"""A scene for reconcile: simulated groups, the store in memory, evaluations and passes."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ class Scene(OneByOne):
         policy: Mapping[str, Any] = PATIENT,
         seed: int = 0,
         calls_per_second: float = 1000,
-        looks_per_second: float = 1000,
+        evaluations_per_second: float = 1000,
     ) -> None:
         self.account = an_account(at(0), seed)
         self.clock, self.client, self.fleet = self.account.clock, self.account.client, self.account.fleet
@@ -118,7 +118,7 @@ class Scene(OneByOne):
         self.store, self.recorder, self.ec2 = MemoryStore(self.clock), Recorder(), Ec2()
         self.ids = count(1)
         self.losing = LosingAnswers(self.client)
-        self._build(hooks, policy, calls_per_second, looks_per_second)
+        self._build(hooks, policy, calls_per_second, evaluations_per_second)
         self.clock.at(at(0), self._sweep)
 
     def _build(
@@ -126,7 +126,7 @@ class Scene(OneByOne):
         hooks: Sequence[Mapping[str, Any]],
         policy: Mapping[str, Any],
         calls_per_second: float,
-        looks_per_second: float,
+        evaluations_per_second: float,
     ) -> None:
         data = {
             "version": 1,
@@ -138,11 +138,11 @@ class Scene(OneByOne):
         same_wait = StaleWaitGuard(
             calls=self.losing, activities=waiting, budget=MemoryBudget(1000), clock=self.clock
         )
-        looks_budget = MemoryBudget(looks_per_second)
-        self.looks = evaluator_of(
+        evaluations_budget = MemoryBudget(evaluations_per_second)
+        self.evaluator = evaluator_of(
             store=self.store,
             auto_scaling=same_wait,
-            budget=looks_budget,
+            budget=evaluations_budget,
             wake_ups=self,
             telemetry=self.recorder,
             clock=self.clock,
@@ -150,14 +150,14 @@ class Scene(OneByOne):
             hook_timeouts=HookTimeouts(
                 live=waiting,
                 store=self.store,
-                call_budget=CallBudget(budget=looks_budget, telemetry=self.recorder),
+                call_budget=CallBudget(budget=evaluations_budget, telemetry=self.recorder),
                 telemetry=self.recorder,
                 clock=self.clock,
             ),
         )
-        self.intake = intake_of(self.looks, configuration.parse(data), dead_letters=self)
+        self.intake = intake_of(self.evaluator, configuration.parse(data), dead_letters=self)
         self.reconcile = reconcile_of(
-            self.looks,
+            self.evaluator,
             self.intake.configuration,
             items=FileItems(self.intake.configuration),
             live=waiting,
@@ -189,7 +189,7 @@ class Scene(OneByOne):
         self.clock.at(moment, lambda: self._wake({"Records": [record]}))
 
     def _wake(self, event: dict[str, Any]) -> None:
-        handlers.wake_handler(self.looks, self)(event, None)
+        handlers.wake_handler(self.evaluator, self)(event, None)
 
     def put(self, body: str, reason: str) -> None:
         """As usher.ports.queues.DeadLetters."""
@@ -197,7 +197,7 @@ class Scene(OneByOne):
 
     def _sweep(self) -> None:
         time_left = TimeLeft(clock=self.clock, ends_at=self.clock() + timedelta(minutes=1))
-        sweep_of(self.looks, self.reconcile).handle({}, time_left)
+        sweep_of(self.evaluator, self.reconcile).handle({}, time_left)
         self.clock.at(self.clock() + timedelta(minutes=1), self._sweep)
 
     def create(self, name: str = "web", *hooks: Mapping[str, Any], size: int = 1, **parameters: Any) -> None:

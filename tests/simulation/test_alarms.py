@@ -221,7 +221,7 @@ def test_no_alarm_rings_on_a_busy_healthy_day() -> None:
     assert rang == set()
 
 
-def test_a_minute_without_the_table_is_no_alarm_on_failed_messages_or_looks() -> None:
+def test_a_minute_without_the_table_is_no_alarm_on_failed_messages_or_evaluations() -> None:
     rang = Day(down(Part.STORE, MINUTE / 6)).run(2 * QUARTER)
     assert not rang & {"Failures", "OverdueLooks"}
 
@@ -241,8 +241,8 @@ def test_what_is_down_rings_its_alarms(part: Part, lasts: timedelta, expected: s
     assert expected <= Day(down(part, lasts)).run(2 * QUARTER)
 
 
-def test_a_right_that_is_missing_rings_the_alarms_on_looks() -> None:
-    """Lambda counts no error where a batch fails in part, and the sweep finds the looks late."""
+def test_a_right_that_is_missing_rings_the_alarms_on_evaluations() -> None:
+    """Lambda counts no error where a batch fails in part, and the sweep finds the evaluations late."""
     day = Day()
 
     def denied(action: Action) -> Evidence:

@@ -243,7 +243,7 @@ def test_nothing_is_started() -> None:
     }
 
 
-def test_what_is_unknown_for_long_costs_few_looks() -> None:
+def test_what_is_unknown_for_long_costs_few_evaluations() -> None:
     replayed = replay([waits()], hooks(DRAINED, give_up_after="8h"))
 
     assert sum(replayed.world.recorder.decisions.values()) < 8 * 60 // 4

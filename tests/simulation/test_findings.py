@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from tests.factories import a_signal, an_action, at
-from tests.simulation.looks_scene import (
+from tests.simulation.evaluation_scene import (
     ACCEPTED,
     AT_ONCE,
     BUSY,
@@ -67,19 +67,19 @@ class QueueDown(OneByOne):
 
 
 def cut_after_the_call(scene: Scene, *, at_s: float) -> Callable[[], None]:
-    """During a call of one look, another look makes its own call and is cut off before its answer."""
+    """During a call of one evaluation, another makes its own and is cut off before its answer."""
 
     def cut() -> None:
         raise Cut
 
-    def another_look() -> None:
+    def another_evaluation() -> None:
         scene.now = at(at_s)
         scene.during_call = cut
         with pytest.raises(Cut):
-            scene.looks.evaluate("action-1")
+            scene.evaluator.evaluate("action-1")
         scene.during_call = lambda: None
 
-    return another_look
+    return another_evaluation
 
 
 def test_a_heartbeat_that_a_completion_of_ours_overtook_does_not_close_it_as_ended_elsewhere() -> None:
@@ -93,9 +93,9 @@ def test_a_heartbeat_that_a_completion_of_ours_overtook_does_not_close_it_as_end
         overtaken()
 
     scene.during_call = a_signal_comes
-    scene.look()
+    scene.evaluate()
     scene.now = at(36)
-    closed = scene.look()
+    closed = scene.evaluate()
     assert (closed.outcome, closed.result) == (Outcome.COMPLETED, Result.CONTINUE)
 
 
@@ -103,9 +103,9 @@ def test_a_completion_that_its_own_retry_overtook_is_completed() -> None:
     """Promise 7: Sender.complete counted its own earlier call, and not a later one."""
     scene = Scene(short(policy=AT_ONCE), GONE, GONE, now_s=1)
     scene.during_call = cut_after_the_call(scene, at_s=9)
-    scene.look()
+    scene.evaluate()
     scene.now = at(36)
-    closed = scene.look()
+    closed = scene.evaluate()
     assert (closed.outcome, closed.result) == (Outcome.COMPLETED, Result.CONTINUE)
 
 
@@ -113,46 +113,46 @@ def test_what_a_denied_completion_answers_does_not_undo_a_later_one_that_may_hav
     """Promise 7: Sender.complete took a call back under the feet of another evaluation."""
     scene = Scene(short(policy=AT_ONCE), BUSY, GONE, now_s=1)
     scene.during_call = cut_after_the_call(scene, at_s=9)
-    scene.look()
+    scene.evaluate()
     scene.now = at(36)
-    closed = scene.look()
+    closed = scene.evaluate()
     assert (closed.outcome, closed.result) == (Outcome.COMPLETED, Result.CONTINUE)
 
 
-def test_of_two_looks_at_once_neither_takes_the_others_denied_result_for_the_end() -> None:
-    """Seeds 6759, 6924, 7497: the second look was denied while the first one's answer was on its way."""
+def test_of_two_evaluations_at_once_neither_takes_the_others_denied_result_for_the_end() -> None:
+    """Seeds 6759, 6924, 7497: the second was denied while the first one's answer was on its way."""
     scene = Scene(an_action(policy=AT_ONCE), *[GONE] * 4, now_s=20)
 
-    def another_look() -> None:
+    def another_evaluation() -> None:
         scene.during_call = lambda: None
         nudge(scene, at(20))
         scene.now = at(21)
-        scene.look()
+        scene.evaluate()
 
-    scene.during_call = another_look
-    scene.look()
+    scene.during_call = another_evaluation
+    scene.evaluate()
     while scene.action.evaluate_at is not None:
         scene.now = scene.action.evaluate_at
-        scene.look()
+        scene.evaluate()
     assert (scene.action.outcome, scene.action.result) == (Outcome.ENDED_ELSEWHERE, None)
 
 
 def test_what_someone_else_ended_in_time_is_not_called_defaulted_because_another_hook_still_waits() -> None:
     """Promise 7: Sender._after_failure asked again beyond the expiry of a 30-second hook."""
     scene = Scene(short(), *[GONE] * 40, now_s=20)
-    scene.look()
+    scene.evaluate()
     while scene.action.evaluate_at is not None:
         scene.now = scene.action.evaluate_at
-        scene.look()
+        scene.evaluate()
     assert scene.action.outcome is Outcome.ENDED_ELSEWHERE
 
 
 def test_no_active_action_while_young_and_waiting_is_no_proof_of_our_unanswered_completion() -> None:
     """Promise 3: the action may not be visible yet, the call lost; it must be asked again, not closed."""
     scene = Scene(short(policy=AT_ONCE), UNANSWERED, GONE, ACCEPTED, now_s=1)
-    scene.look()
+    scene.evaluate()
     scene.now = at(9)
-    assert scene.look().phase is Phase.COMPLETING
+    assert scene.evaluate().phase is Phase.COMPLETING
 
 
 def test_a_completion_whose_fate_is_unknown_is_not_called_defaulted_before_auto_scaling_says_so() -> None:
@@ -166,20 +166,20 @@ def test_a_completion_whose_fate_is_unknown_is_not_called_defaulted_before_auto_
         heartbeats=99,
     )
     scene = Scene(sent, BUSY, now_s=3001)
-    assert scene.look().outcome is not Outcome.DEFAULTED
+    assert scene.evaluate().outcome is not Outcome.DEFAULTED
 
 
 def test_an_end_that_is_stored_once_is_counted_once() -> None:
     """It was counted before the store, and again where the store was tried again."""
     scene = Scene(short(), GONE, GONE, now_s=70)
     scene.during_call = lambda: nudge(scene, at(70))
-    scene.look()
+    scene.evaluate()
     scene.during_call = lambda: None
-    scene.look()
+    scene.evaluate()
     assert scene.recorder.counts["Defaulted"] == 1
 
 
-# A cut between any two steps costs a look, never an instance
+# A cut between any two steps costs an evaluation, never an instance
 
 
 class CutWorld(World):
@@ -280,7 +280,7 @@ def test_a_copy_that_comes_while_no_wake_up_can_be_sent_voids_none_of_those_that
     terms = hooks("30s", [{"signal": "done"}])
 
     def intake(wake_ups: Any) -> Intake:
-        return intake_of(stage.looks, terms, wake_ups=wake_ups, clock=lambda: at(15))
+        return intake_of(stage.evaluator, terms, wake_ups=wake_ups, clock=lambda: at(15))
 
     body = json.dumps(message())
     intake(stage).take(body, "sqs")
@@ -298,7 +298,7 @@ def test_a_new_wait_is_recorded_though_no_wake_up_can_be_sent_for_the_one_before
     stage = Stage()
     terms = hooks("30s", [{"signal": "done"}])
     for wake_ups, token, at_s in ((stage, TOKEN, 1), (QueueDown(), OTHER_TOKEN, 15)):
-        intake = intake_of(stage.looks, terms, wake_ups=wake_ups, clock=partial(at, at_s))
+        intake = intake_of(stage.evaluator, terms, wake_ups=wake_ups, clock=partial(at, at_s))
         with contextlib.suppress(Unavailable):
             intake.take(json.dumps(message(LifecycleActionToken=token, Time=at(at_s).isoformat())), "sqs")
     assert [action.token for action in stage.store.actions()] == [TOKEN, OTHER_TOKEN]
@@ -326,7 +326,7 @@ def test_a_notice_comes_again_where_nothing_would_wake_its_action_in_time(
     """Promise 3: no wake-up was taken, and the sweep may come after the expiry (BETWEEN_SWEEPS: 150 s)."""
     stage = Stage()
     terms = hooks(timeout, [{"signal": "done"}])
-    intake = intake_of(stage.looks, terms, items=SeenStanding(terms), wake_ups=QueueDown())
+    intake = intake_of(stage.evaluator, terms, items=SeenStanding(terms), wake_ups=QueueDown())
     with pytest.raises(Unavailable) if comes_again else contextlib.nullcontext():
         intake.take(json.dumps(message()), "sqs")
     assert [action.token for action in stage.store.actions()] == [TOKEN]
@@ -338,10 +338,10 @@ def test_a_copy_wakes_what_should_have_been_evaluated_by_now(after_s: int, wake_
     stage = Stage()
     terms = hooks("30s", [{"signal": "done"}])
     with contextlib.suppress(Unavailable):
-        intake_of(stage.looks, terms, wake_ups=QueueDown(), clock=partial(at, 1)).take(
+        intake_of(stage.evaluator, terms, wake_ups=QueueDown(), clock=partial(at, 1)).take(
             json.dumps(message()), "sqs"
         )
-    copies = intake_of(stage.looks, terms, wake_ups=stage, clock=partial(at, 1 + after_s))
+    copies = intake_of(stage.evaluator, terms, wake_ups=stage, clock=partial(at, 1 + after_s))
     copies.take(json.dumps(message()), "eventbridge")
     assert [delay.total_seconds() for _, _, delay in stage.woken] == wake_ups
 
@@ -359,7 +359,7 @@ class Lambda:
         return self.left_ms
 
 
-def test_a_sweep_looks_at_what_is_overdue_before_it_sends_wake_ups_for_what_is_not() -> None:
+def test_a_sweep_evaluates_what_is_overdue_before_it_sends_wake_ups_for_what_is_not() -> None:
     stage = Stage()
     stage.store.open(
         an_action(id="overdue", token=None, activity_id="a", policy=AT_ONCE), Raw(received_at=at(0), body="")
@@ -376,7 +376,7 @@ def test_a_sweep_looks_at_what_is_overdue_before_it_sends_wake_ups_for_what_is_n
         send(action_id, version, delay, wait)
 
     stage.send = slow_send  # type: ignore[method-assign]
-    assert sweep_of(stage.looks).handle({}, context)["looked"] == 1
+    assert sweep_of(stage.evaluator).handle({}, context)["evaluated"] == 1
 
 
 def test_a_sweep_saves_what_can_be_saved_before_it_closes_what_has_expired() -> None:
@@ -397,7 +397,7 @@ def test_a_sweep_saves_what_can_be_saved_before_it_closes_what_has_expired() -> 
         return complete(action, result)
 
     stage.complete = slow_complete  # type: ignore[method-assign]
-    sweep_of(stage.looks).handle({}, context)
+    sweep_of(stage.evaluator).handle({}, context)
     closed = stage.store.load("alive")
     assert closed is not None
     assert closed.outcome is Outcome.COMPLETED
@@ -416,7 +416,7 @@ def test_an_event_that_is_no_object_is_a_dead_letter(event: Any) -> None:
 def test_a_wake_up_with_a_version_beyond_all_numbers_is_a_dead_letter() -> None:
     stage = Stage()
     event = sqs('{"action_id": "action-1", "version": Infinity}')
-    assert wake_handler(stage.looks, stage.dead_letters)(event, None) == {"batchItemFailures": []}
+    assert wake_handler(stage.evaluator, stage.dead_letters)(event, None) == {"batchItemFailures": []}
     assert len(stage.dead_letters.letters) == 1
 
 

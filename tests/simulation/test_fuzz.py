@@ -232,7 +232,7 @@ def with_a_bug(stage: Stage, bug: Callable[[Stage], None]) -> None:
 
 def changes_another(stage: Stage) -> None:
     action = an_open_one(stage)
-    stage.store.save(replace(action, version=action.version + 1, evaluation_id="look"))
+    stage.store.save(replace(action, version=action.version + 1, evaluation_id="another"))
 
 
 def opens_what_is_not_ours(stage: Stage) -> None:

@@ -1,4 +1,4 @@
-"""Events that bring the next look forward: the end of an instance, and of a command."""
+"""Events that bring the next evaluation forward: the end of an instance, and of a command."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def opened(stage: Stage, action: Action) -> Action:
     return stage.store.open(action, Raw(received_at=at(0), body="{}"))
 
 
-def test_an_instance_that_ended_brings_the_look_of_its_open_actions_forward() -> None:
+def test_an_instance_that_ended_brings_the_evaluation_of_its_open_actions_forward() -> None:
     stage = Stage()
     opened(stage, an_action(evaluate_at=at(1000)))
 
@@ -117,7 +117,7 @@ def test_an_instance_that_ended_before_its_action_was_known_is_remembered() -> N
     stage.intake.take(json.dumps(state_change("shutting-down")), "sqs")
     opened(stage, an_action())
 
-    stage.looks.evaluate("action-1")
+    stage.evaluator.evaluate("action-1")
 
     closed = stage.store.load("action-1")
     assert closed is not None

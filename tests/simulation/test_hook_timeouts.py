@@ -34,7 +34,7 @@ def scene_of(
     configured = [a_hook(name=name, group=WEB, heartbeat_timeout=file) for name in names]
     policy = {"until": [{"elapsed": "11m"}], "mode": mode}
     scene = Scene(
-        *configured, policy=policy, calls_per_second=calls_per_second, looks_per_second=calls_per_second
+        *configured, policy=policy, calls_per_second=calls_per_second, evaluations_per_second=calls_per_second
     )
     status = [a_hook(name=name, heartbeat_timeout=stands) for name in names]
     for number in range(groups):
@@ -121,7 +121,7 @@ def test_where_describing_is_denied_it_is_told_and_the_instance_is_held_by_early
 def wanting_results(file: str, stands: str, size: int, groups: int = 1, **limits: int) -> Scene:
     """Groups of `size` instances that are to be let go at once, with a call a second."""
     hook = a_hook(group=WEB, heartbeat_timeout=file, **({"limits": limits} if limits else {}))
-    scene = Scene(hook, policy={"until": []}, calls_per_second=1, looks_per_second=1)
+    scene = Scene(hook, policy={"until": []}, calls_per_second=1, evaluations_per_second=1)
     for number in range(groups):
         scene.create(f"web-{number:03}", a_hook(heartbeat_timeout=stands), size=size)
     return scene

@@ -1,6 +1,6 @@
 """A made-up incident, resolved by the operators' commands alone: an ECS drain that hangs.
 
-The records, queues, bus and stack are moto's; Auto Scaling is simulated; the looks and the intake
+The records, queues, bus and stack are moto's; Auto Scaling is simulated; the evaluations and the intake
 are production's, on a virtual clock.
 """
 
@@ -94,7 +94,7 @@ class Incident(OneByOne):
         telemetry = Recorder()
         self.questions = Line(self)
         api = auto_scaling_client(LifecycleCalls(self.waits), lambda: f"request-{next(ids)}")
-        self.looks = evaluator_of(
+        self.evaluator = evaluator_of(
             store=self.records,
             auto_scaling=StaleWaitGuard(
                 calls=AutoScalingApi(api),
@@ -108,8 +108,8 @@ class Incident(OneByOne):
             telemetry=telemetry,
             clock=self.clock,
         )
-        self.asking = asking_by(self.looks, ShapedCalls(self.cluster))
-        self.intake = intake_of(self.looks, configuration.parse(HOOKS))
+        self.asking = asking_by(self.evaluator, ShapedCalls(self.cluster))
+        self.intake = intake_of(self.evaluator, configuration.parse(HOOKS))
         self._begin()
 
     def _begin(self) -> None:
@@ -122,7 +122,7 @@ class Incident(OneByOne):
     def send(self, action_id: str, version: int, delay: timedelta, wait: object = None) -> None:  # noqa: ARG002
         """Implements usher.ports.queues.WakeUps for the functions, on the virtual clock."""
         moment = self.clock() + timedelta(seconds=delay_s(delay))
-        self.clock.at(moment, lambda: self.looks.evaluate(action_id, version))
+        self.clock.at(moment, lambda: self.evaluator.evaluate(action_id, version))
 
     def until(self, minutes: float) -> None:
         self.clock.run_until(at(60 * minutes))

@@ -37,7 +37,7 @@ A_LOOK = timedelta(seconds=5)  # what runs out within it nobody can hold, either
             [Part.ASKED, Part.STORE], "30s", id="nor does the table answer", marks=pytest.mark.large
         ),
         pytest.param([Part.SWEEP], "16m", id="the schedule is silent: they reach 16 minutes"),
-        pytest.param([Part.WAKE], "16m", id="wake is throttled: the sweep looks, and beats"),
+        pytest.param([Part.WAKE], "16m", id="wake is throttled: the sweep evaluates, and beats"),
         pytest.param(
             [Part.STORE, Part.SWEEP],
             "16m",

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from usher_simulator.trials.invocations import Invocation
 
 MINUTE = timedelta(minutes=1)
-AFTER = MINUTE  # holds the half of one in which a message comes again, and the time that a look takes
+AFTER = MINUTE  # holds the half of one in which a message comes again, and the time that an evaluation takes
 NEWS = timedelta(minutes=16)  # in which what was beaten without the table reaches the record
 
 

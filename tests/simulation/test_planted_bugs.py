@@ -17,7 +17,7 @@ FOUND_QUICKLY = {  # with the seed that is tried first
     "gives up after half of its patience": 1,
     "sends no wake-ups": 3,
     "takes every hook for its own": 1,
-    "looks whatever the version of its wake-up": 1,
+    "evaluates whatever the version of its wake-up": 1,
     "leaves a signal to the next heartbeat": 1,
     "does not note the answers": 1,
     "closes every record after its first heartbeat": 1,
@@ -51,4 +51,4 @@ def test_a_planted_bug_is_gone_when_it_was_tried() -> None:
         with planted(bug):
             pass
     after = Trial(1).run()
-    assert (after.looks, after.violations, MOST_SEEDS) == (before.looks, [], 150)
+    assert (after.evaluations, after.violations, MOST_SEEDS) == (before.evaluations, [], 150)

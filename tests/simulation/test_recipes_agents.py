@@ -179,7 +179,7 @@ def elasticsearch(*shards: int) -> Api:
 
 def kafka(*tasks: tuple[str, int]) -> Api:
     """The status of the task, and the replicas that the broker has."""
-    looks = in_turn(*tasks)
+    evaluator = in_turn(*tasks)
     replicas = {"left": 0}
     base = "/kafkacruisecontrol/"
 
@@ -188,7 +188,7 @@ def kafka(*tasks: tuple[str, int]) -> Api:
             case "POST remove_broker?brokerid=7&dryrun=false&json=true":
                 return 202, {"progress": []}
             case listed if listed == f"GET user_tasks?user_task_ids={TASK}&json=true":
-                status, replicas["left"] = looks()
+                status, replicas["left"] = evaluator()
                 return 200, {"userTasks": [{"UserTaskId": TASK, "Status": status}]}
             case "GET kafka_cluster_state?verbose=false&json=true":
                 counts = {"1": 40} | ({"7": replicas["left"]} if replicas["left"] else {})

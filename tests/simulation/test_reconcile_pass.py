@@ -1,4 +1,4 @@
-"""The real pass, looks and intake, with the real boto3 client: which instances it adopts, and which not."""
+"""The real pass, evaluation and intake, with the real boto3 client: what it adopts, and what not."""
 
 from __future__ import annotations
 

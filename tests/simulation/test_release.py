@@ -67,7 +67,7 @@ class Leaving(OneByOne):
         self._busy = busy
         self.budget = CountingBudget(calls_per_second)
         self.recorder = Recorder()
-        looks = evaluator_of(
+        evaluator = evaluator_of(
             store=self.store,
             auto_scaling=self,
             budget=self.budget,
@@ -85,7 +85,7 @@ class Leaving(OneByOne):
         self.during_wait: list[Callable[[], None]] = []
         self.during_delete: list[Callable[[], None]] = [lambda: None] * 9
         self.release = release_of(
-            looks,
+            evaluator,
             targets=TARGETS,
             hooks=self,
             live=self,

@@ -253,10 +253,10 @@ def a_done_signal(world: Trial) -> dict[str, Any]:
         pytest.param({"function": {"name": "f", "every": "5m"}}, (57, 50), id="a question each 5 m"),
     ],
 )
-def test_a_drain_costs_at_most_three_invocations_more_than_when_looks_asked_themselves(
+def test_a_drain_costs_at_most_three_invocations_more_than_when_evaluations_asked_themselves(
     monkeypatch: pytest.MonkeyPatch, condition: dict[str, Any], before: tuple[int, int]
 ) -> None:
-    """`before`: invocations and messages, counted by this very function where the looks still asked."""
+    """`before`: invocations and messages, counted by this very function where the evaluations still asked."""
     costs = costs_of_a_drain(monkeypatch, condition)
 
     sent = costs.pop("sent")

@@ -24,7 +24,7 @@ from usher_simulator.trials.small.search import explore, replay
 from usher_simulator.trials.small.state import digest, kept
 from usher_simulator.trials.small.steps import READS
 from usher_simulator.trials.small.world import SmallTrial
-from usher_simulator.trials.small.worlds import BY_NAME, RESULT, TWO_LOOKS, WORLDS
+from usher_simulator.trials.small.worlds import BY_NAME, RESULT, TWO_EVALUATIONS, WORLDS
 
 if TYPE_CHECKING:
     from usher.core.action import Action
@@ -47,8 +47,8 @@ def test_no_promise_is_broken_in_any_schedule(world: World) -> None:
         pytest.param({"merges": False, "orders_all": True}, id="both", marks=pytest.mark.large),
     ],
 )
-def test_neither_reduction_leaves_out_an_end_of_two_looks(without: dict[str, bool]) -> None:
-    world = replace(TWO_LOOKS, most_faults=0)
+def test_neither_reduction_leaves_out_an_end_of_two_evaluations(without: dict[str, bool]) -> None:
+    world = replace(TWO_EVALUATIONS, most_faults=0)
     reduced, every = explore(world), explore(world, **without)
     assert every.is_complete
     assert reduced.ends == every.ends
@@ -56,7 +56,7 @@ def test_neither_reduction_leaves_out_an_end_of_two_looks(without: dict[str, boo
 
 def test_a_fault_that_is_not_offered_leads_to_no_other_end() -> None:
     """An answer that is lost after a read, and a cut there: others stand for them."""
-    world = replace(TWO_LOOKS, faults=(Fault.STORE_BUSY, Fault.STORE_ANSWER_LOST, Fault.CUT))
+    world = replace(TWO_EVALUATIONS, faults=(Fault.STORE_BUSY, Fault.STORE_ANSWER_LOST, Fault.CUT))
     reduced, every = explore(world), explore(replace(world, every_fault=True))
     assert every.is_complete
     assert reduced.ends == every.ends
@@ -189,10 +189,10 @@ def test_production_code_touches_the_store_in_steps_only(monkeypatch: pytest.Mon
 @pytest.mark.parametrize(
     ("world", "most", "name"),
     [
-        ("two-looks", 50, "completes before the result is stored"),
-        ("two-looks", 50, "forgets its result when the call fails"),
-        ("two-looks", 50, "looks whatever the version of its wake-up"),
-        ("two-looks", 50, "sends no wake-ups"),
+        ("two-evaluations", 50, "completes before the result is stored"),
+        ("two-evaluations", 50, "forgets its result when the call fails"),
+        ("two-evaluations", 50, "evaluates whatever the version of its wake-up"),
+        ("two-evaluations", 50, "sends no wake-ups"),
         ("arrival", 150, "acknowledges what could not be stored"),
         ("arrival", 150, "acknowledges a batch whatever failed in it"),
         ("too-late", 150, "a result that came too late is told as the end"),

@@ -83,7 +83,7 @@ def test_no_promise_is_broken_where_hooks_files_are_applied_at_run_time(seed: in
         pytest.param(
             1498, id="a wake-up that comes before its time by another clock", marks=pytest.mark.large
         ),
-        pytest.param(746, id="an end that is stored after a look has read what was heard"),
+        pytest.param(746, id="an end that is stored after an evaluation has read what was heard"),
         pytest.param(846, id="a wait that was adopted long after it began"),
         pytest.param(1211, id="a table is restored when its stack is gone"),
         pytest.param(
@@ -116,7 +116,11 @@ def test_the_same_seed_gives_the_same_trace_to_the_byte_and_a_trace_changes_noth
     silent, first, second = Trial(7).run(), Trial(7, tells=True).run(), Trial(7, tells=True).run()
     assert (first.digest, len(first.trace)) == (second.digest, len(second.trace))
     assert len(first.trace) > 100
-    assert (silent.looks, silent.actions, silent.faults) == (first.looks, first.actions, first.faults)
+    assert (silent.evaluations, silent.actions, silent.faults) == (
+        first.evaluations,
+        first.actions,
+        first.faults,
+    )
 
 
 def test_the_command_ends_with_its_verdict(capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,8 +11,8 @@ import pytest
 
 from tests.factories import START, a_policy, an_action, at
 from tests.questions import QuestionList, asking_by, free_turns
-from tests.simulation.looks_scene import ACCEPTED, Scene
-from tests.simulation.test_look_steps import Drained, Told, waiting
+from tests.simulation.evaluation_scene import ACCEPTED, Scene
+from tests.simulation.test_evaluation_steps import Drained, Told, waiting
 from usher.core.action import Outcome, Result
 from usher.core.conditions.combined import Then
 from usher.core.conditions.elapsed import Elapsed
@@ -65,7 +65,7 @@ class World(OneByOne):
         self.loses: Callable[[str], bool] = lambda _: False
         self.recorder = Recorder()
         self.store.open(action, None)
-        self.looks = evaluator_of(
+        self.evaluator = evaluator_of(
             store=self.store,
             auto_scaling=self,
             questions=Line(self),
@@ -73,12 +73,12 @@ class World(OneByOne):
             telemetry=self.recorder,
             clock=self.clock,
         )
-        self.asking = asking_by(self.looks, self)
+        self.asking = asking_by(self.evaluator, self)
         for name in ("evidence", "save", "load", "findings", "keep_findings"):
             setattr(self.store, name, self._cuttable(getattr(self.store, name)))
-        self.clock.at(START, lambda: self.run(partial(self.looks.evaluate, action.id)))
+        self.clock.at(START, lambda: self.run(partial(self.evaluator.evaluate, action.id)))
         for minute in range(1, 40):
-            self.clock.at(at(60 * minute), lambda: self.run(partial(sweep_of(self.looks).handle, {})))
+            self.clock.at(at(60 * minute), lambda: self.run(partial(sweep_of(self.evaluator).handle, {})))
 
     def _cuttable(self, do: Callable[..., Any]) -> Callable[..., Any]:
         def doing(*given: Any, **named: Any) -> Any:
@@ -106,7 +106,7 @@ class World(OneByOne):
             self.clock.at(self.clock() + delay, lambda: self.run(function))
 
     def send(self, action_id: str, version: int, delay: timedelta, wait: object = None) -> None:  # noqa: ARG002
-        self.later(delay, partial(self.looks.evaluate, action_id, version), f"wake {version}")
+        self.later(delay, partial(self.evaluator.evaluate, action_id, version), f"wake {version}")
 
     def make(self, call: Call, members: Sequence[str] = ()) -> Reply:
         assert not members
@@ -217,7 +217,7 @@ def test_while_paused_held_or_decided_nothing_is_asked_and_afterwards_it_goes_on
 
 
 def test_a_chain_that_a_pause_ended_begins_again_after_it() -> None:
-    """A turn of a paused action stores that nothing is to be asked: a later look asks anew."""
+    """A turn of a paused action stores that nothing is to be asked: a later evaluation asks anew."""
     world = World(asked())
     world.clock.at(at(10), lambda: world.store.pause("*", "ada: change freeze"))
     world.clock.run_until(at(130))
@@ -231,7 +231,7 @@ def test_a_chain_that_a_pause_ended_begins_again_after_it() -> None:
 
 
 def test_a_signal_and_an_answer_that_come_together_are_both_seen() -> None:
-    """The answer is for good, so no later turn asks again: the look that is due by itself sees it."""
+    """The answer is for good, so no later turn asks again: the evaluation that is due by itself sees it."""
     action = asked(timedelta(hours=1))
     never = a_policy([{"elapsed": "80s"}]).until
     world = World(replace(action, policy=replace(action.policy, until=(*action.policy.until, *never))))
@@ -257,7 +257,7 @@ class Own(Drained):
 def test_a_conditions_call_on_auto_scaling_takes_a_slot_of_the_budget_or_waits(is_shared: bool) -> None:
     """Heartbeats live on the same budget."""
     turns, told = free_turns(1), Told([0, 0])
-    asking = asking_by(World(asked()).looks, told)
+    asking = asking_by(World(asked()).evaluator, told)
     prober = Prober(calls=told, answers=asking.probing.answers, call_budget=turns, clock=lambda: at(0))  # type: ignore[attr-defined]
     while turns.try_acquire(at(0)):
         pass
@@ -281,14 +281,14 @@ def test_a_turn_that_was_due_by_the_clock_of_its_sender_is_due(behind_s: float, 
     action = waiting()
     action = replace(action, policy=replace(action.policy, until=(Then(stages=stages),)))
     scene, told = Scene(action, now_s=60), Told([5])
-    scene.look()
+    scene.evaluate()
     ((_, turn, delay),) = scene.questions.sent
     assert delay == timedelta(0)
-    replace(asking_by(scene.looks, told), clock=lambda: at(60 - behind_s)).ask("action-1", turn)
+    replace(asking_by(scene.evaluator, told), clock=lambda: at(60 - behind_s)).ask("action-1", turn)
     assert bool(told.asked) is is_asked
 
 
-def test_where_no_question_could_be_sent_a_look_comes_again_within_a_minute() -> None:
+def test_where_no_question_could_be_sent_an_evaluation_comes_again_within_a_minute() -> None:
     """Found by a trial: after a hold nobody asked for 17 minutes, until the policy gave up."""
     world = World(asked())
     keep = world.store.keep_findings
@@ -298,20 +298,20 @@ def test_where_no_question_could_be_sent_a_look_comes_again_within_a_minute() ->
         raise Unavailable(f"busy: {len(given)}")
 
     world.store.keep_findings = busy  # type: ignore[method-assign, assignment]
-    world.looks.evaluate("action-1")
+    world.evaluator.evaluate("action-1")
     assert world.action.evaluate_at is not None
     assert world.action.evaluate_at <= world.clock() + timedelta(minutes=1)
 
 
-def test_a_queue_that_takes_no_question_stops_no_look() -> None:
+def test_a_queue_that_takes_no_question_stops_no_evaluation() -> None:
     world = World(asked())
 
     class Down(QuestionList):
         def send(self, action_id: str, turn: int, delay: timedelta) -> None:
             raise Unavailable(f"no {action_id} {turn} {delay}")
 
-    looks = replace(world.looks, questions=Down())
-    looks.evaluate("action-1")
+    evaluator = replace(world.evaluator, questions=Down())
+    evaluator.evaluate("action-1")
 
     assert world.action.version == 2
     assert [what for what, _ in world.recorder.troubles] == ["no question of action action-1 was requested"]

@@ -25,7 +25,14 @@ NAIVE = datetime(2026, 3, 1, 12)  # noqa: DTZ001 - what must be refused
         pytest.param(an_activity_end, "ended_at", id="ActivityEnd.ended_at"),
         *(
             pytest.param(an_action, field, id=f"Action.{field}")
-            for field in ("started_at", "first_seen_at", "evaluate_at", "closed_at", "beaten_at", "progress_at")
+            for field in (
+                "started_at",
+                "first_seen_at",
+                "evaluate_at",
+                "closed_at",
+                "beaten_at",
+                "progress_at",
+            )
         ),
     ],
 )
@@ -43,17 +50,19 @@ def test_a_signal_that_names_neither_instance_nor_token_is_refused() -> None:
     ("changes", "complaint"),
     [
         pytest.param(
-            {"evaluate_at": None}, "evaluate_at is absent exactly when closed, got open and None", id="open, no look"
+            {"evaluate_at": None},
+            "evaluate_at is absent exactly when closed, got open and None",
+            id="open, no evaluation",
         ),
         pytest.param(
             {"phase": Phase.COMPLETING, "result": Result.CONTINUE, "evaluate_at": None},
             "evaluate_at is absent exactly when closed, got completing and None",
-            id="completing, no look",
+            id="completing, no evaluation",
         ),
         pytest.param(
             {"phase": Phase.CLOSED},
             "evaluate_at is absent exactly when closed, got closed and 2026-03-01",
-            id="closed, with a look",
+            id="closed, with an evaluation",
         ),
         pytest.param(
             {"phase": Phase.COMPLETING},

@@ -127,7 +127,7 @@ LIMITED_ACTION = an_action().noted(at(40), "wait", LIMITED, Code.HELD_BY_LIMIT)
         pytest.param(
             LIMITED_ACTION,
             LIMITED_ACTION.noted(at(50), "wait", LIMITED, Code.HELD_BY_LIMIT),
-            id="a further look under a limit",
+            id="a further evaluation under a limit",
         ),
         pytest.param(closed(), replace(closed(), version=5), id="a further copy of a closed one"),
         pytest.param(
@@ -188,7 +188,7 @@ def a_record(number: int, before: Action | None, after: Action | None, sk: str =
     [
         pytest.param(a_record(1, closed(), None), id="what TTL removes"),
         pytest.param(a_record(1, None, an_action(), sk="LINE#0000000001"), id="a line of a timeline"),
-        pytest.param(a_record(1, an_action(), an_action(version=2)), id="a look that changes little"),
+        pytest.param(a_record(1, an_action(), an_action(version=2)), id="an evaluation that changes little"),
     ],
 )
 def test_other_records_of_the_stream_ask_nothing_of_the_bus(record: dict[str, Any]) -> None:

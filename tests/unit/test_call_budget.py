@@ -263,4 +263,4 @@ def test_a_pass_that_cannot_book_ends(error: Unavailable, ends_with: type[Except
     of = CallBudget(budget=Refuses(error), telemetry=Recorder())
     with pytest.raises(ends_with):
         of.wait_for_slot(lambda: at(20.5), lambda _: None, lambda: True)
-    assert of.reserve_heartbeat(of_a_minute(), at(1)).booked_at is None, "but no look"
+    assert of.reserve_heartbeat(of_a_minute(), at(1)).booked_at is None, "but no evaluation"

@@ -46,7 +46,12 @@ def test_export_reads_the_table(deployed: Deployed) -> None:
 
 
 def test_history_report_and_audit_read_closed_actions(deployed: Deployed, tmp_path: Path) -> None:
-    end = {"phase": Phase.CLOSED, "evaluate_at": None, "closed_at": at(-60), "outcome": Outcome.ENDED_ELSEWHERE}
+    end = {
+        "phase": Phase.CLOSED,
+        "evaluate_at": None,
+        "closed_at": at(-60),
+        "outcome": Outcome.ENDED_ELSEWHERE,
+    }
     deployed.opened(**end, reason="ended elsewhere: by hand")
     (listed,) = deployed.json("history")["actions"]
     assert (listed["instance_id"], listed["reason"]) == (INSTANCE, "ended elsewhere: by hand")

@@ -514,7 +514,7 @@ def test_a_command_runs_from_its_intent_to_its_failure() -> None:
     )
     watch = Watch(UPLOAD, calls)
 
-    found = [watch.look_when_due() for _ in range(4)]
+    found = [watch.recorded_when_due() for _ in range(4)]
 
     assert [each.status for each in found] == [PENDING, UNKNOWN, PENDING, FAILED]
     assert found[-1].detail == "Failed, exit code 2: no such bucket"
@@ -590,9 +590,9 @@ class Ssm:
         self.said = str(self.draw(st.sampled_from([*STATUSES, "Vanished"]))) if self.faulty else "Success"
         return {"CommandInvocations": [foreign, {**invocation(self.said), "CommandId": seen[0].id}]}
 
-    def look(self) -> ConditionStatus:
+    def recorded(self) -> ConditionStatus:
         try:
-            return self.watch.look_when_due().status
+            return self.watch.recorded_when_due().status
         except Cut:
             self.pass_time(30)
             return UNKNOWN
@@ -605,9 +605,9 @@ def test_whatever_is_lost_it_never_holds_before_its_own_command_succeeded_nor_ru
     """A list that lags by 20 s at most shows what was sent, so at least once is exactly once here."""
     ssm = Ssm(draw=data.draw)
     status = UNKNOWN
-    for look in range(60):
-        ssm.faulty, ssm.said = look < 20, ""
-        status = ssm.look()
+    for recorded in range(60):
+        ssm.faulty, ssm.said = recorded < 20, ""
+        status = ssm.recorded()
         assert (status is HOLDS) == (ssm.said == "Success") or status is UNKNOWN
         assert len(ssm.sent) <= 1
         if status in (HOLDS, FAILED):

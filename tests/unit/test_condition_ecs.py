@@ -219,7 +219,7 @@ def test_active_without_its_agent_is_pending_and_says_so() -> None:
 def test_that_it_is_active_is_asked_again_soon_although_it_counts_for_a_minute() -> None:
     watch, _ = asked_of(ACTIVE, Cluster())
 
-    due = [watch.look(seconds).ask_again_at for seconds in (0, 20)]
+    due = [watch.recorded(seconds).ask_again_at for seconds in (0, 20)]
 
     assert due == [at(20), at(80)]
 
@@ -260,7 +260,7 @@ def test_one_of_several_container_instances_of_an_instance_is_enough_for_active(
     watch, _ = asked_of(ACTIVE, Cluster(members=[GHOST, MEMBER], connected={GHOST: False}))
 
     assert watch.found(0).status is PENDING
-    assert HOLDS in {watch.look_when_due().status for _ in range(6)}
+    assert HOLDS in {watch.recorded_when_due().status for _ in range(6)}
 
 
 def test_active_does_not_fail_for_one_of_several_that_failed_to_register() -> None:
@@ -355,7 +355,7 @@ def test_a_memory_that_is_broken_begins_anew_what_it_cannot_read(name: str, brok
     gone, drains = Cluster(members=[]), Cluster(status={MEMBER: "DRAINING"})
     for condition, cluster in ((ACTIVE, Cluster()), (ANYWHERE, drains), (DRAINED, gone)):
         watch, calls = asked_of(condition, cluster, memory)
-        assert any(watch.look_when_due().status is HOLDS for _ in range(40))
+        assert any(watch.recorded_when_due().status is HOLDS for _ in range(40))
         assert condition.starts or UPDATE not in operations(calls)
 
 

@@ -267,12 +267,12 @@ def test_the_second_round_goes_through_all_calls_again_and_drains_nothing_again(
 def test_the_second_answer_is_asked_of_each_container_instance_of_an_instance() -> None:
     cluster = Cluster(members=[GHOST, MEMBER], status={GHOST: "DRAINING", MEMBER: "DRAINING"})
     watch, calls = asked_of(DRAINED, cluster)
-    while not watch.look_when_due().confirmed_once:
+    while not watch.recorded_when_due().confirmed_once:
         pass
     calls.made.clear()
     cluster.tasks[task(1)] = ("RUNNING", "RUNNING")
 
-    assert {watch.look_when_due().status for _ in range(8)} == {PENDING}
+    assert {watch.recorded_when_due().status for _ in range(8)} == {PENDING}
     listed = [made["containerInstance"] for operation, made in calls.made if operation == "ListTasks"]
     assert listed[0] == GHOST
 

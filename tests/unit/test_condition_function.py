@@ -378,7 +378,7 @@ def test_a_function_is_asked_until_it_says_done_with_backoff_after_errors() -> N
         return reply
 
     watch = Watch(SMOKE, ShapedCalls(answer))
-    found = [watch.look_when_due() for _ in range(4)]
+    found = [watch.recorded_when_due() for _ in range(4)]
 
     assert [finding.status for finding in found] == [UNKNOWN, UNKNOWN, PENDING, HOLDS]
     assert [finding.asked_at for finding in found] == [at(0), at(5), at(15), at(45)]

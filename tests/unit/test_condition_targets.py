@@ -270,7 +270,7 @@ def test_a_condition_asks_for_the_arn_once_and_for_the_health_until_all_groups_a
     world = World(groups={"web": health(), "api": health((INSTANCE, 80, "healthy", None))})
     watch, calls = asked_of(waits_for(TargetState.HEALTHY, "api", arn("web")), world)
 
-    assert watch.look(0).detail == "web: not registered"
+    assert watch.recorded(0).detail == "web: not registered"
     world.groups["web"] = health((INSTANCE, 80, "healthy", None))
     assert [watch.stands(seconds) for seconds in (20.5, 41)] == [PENDING, HOLDS]
     assert calls.made == [
@@ -345,13 +345,13 @@ def test_a_wait_for_a_group_of_the_auto_scaling_groups_own_is_warned_of_after_a_
     world = World(groups={"web": health(), "api": health()}, own=["web", "else"])
     watch, calls = asked_of(waits_for(TargetState.HEALTHY, "web", "api"), world, launching)
 
-    assert {watch.look(seconds).detail for seconds in (0, 21)} == {"web: not registered"}
-    assert watch.look(60).detail.startswith("web: not registered; it is asked next whether")
-    assert watch.look(61).detail == (
+    assert {watch.recorded(seconds).detail for seconds in (0, 21)} == {"web: not registered"}
+    assert watch.recorded(60).detail.startswith("web: not registered; it is asked next whether")
+    assert watch.recorded(61).detail == (
         "web: not registered (warning: web is the Auto Scaling group's own, "
         "to which Auto Scaling adds the instance only after this hook)"
     )
-    assert all("warning" in watch.look(seconds).detail for seconds in range(80, 400, 20))
+    assert all("warning" in watch.recorded(seconds).detail for seconds in range(80, 400, 20))
     assert operations(calls).count(OWN) == 1
 
 
@@ -359,7 +359,7 @@ def test_a_drain_from_a_group_of_the_auto_scaling_groups_own_is_warned_of_before
     watch, calls = asked_of(waits_for(TargetState.DRAINED), World(groups={"web": health()}, own=["web"]))
 
     assert [watch.stands(seconds) for seconds in (0, 0, 21)] == [UNKNOWN, PENDING, HOLDS]
-    assert watch.look().detail == (
+    assert watch.recorded().detail == (
         "not registered (warning: web is the Auto Scaling group's own, "
         "from which Auto Scaling took the instance before this hook)"
     )
@@ -372,9 +372,9 @@ def test_a_drain_from_a_group_of_the_auto_scaling_groups_own_is_warned_of_before
 def test_without_an_answer_to_whose_the_groups_are_it_holds_without_a_warning(reply: Reply) -> None:
     watch, _ = asked_of(waits_for(TargetState.DRAINED), World(groups={"web": health()}, failing={OWN: reply}))
 
-    statuses = [watch.look_when_due().status for _ in range(3)]
+    statuses = [watch.recorded_when_due().status for _ in range(3)]
 
-    assert (statuses[-1], watch.look().detail) == (HOLDS, "not registered")
+    assert (statuses[-1], watch.recorded().detail) == (HOLDS, "not registered")
 
 
 def test_while_someone_else_asks_in_vain_whose_the_groups_are_it_is_waited_for_ten_seconds_only() -> None:
@@ -382,7 +382,7 @@ def test_while_someone_else_asks_in_vain_whose_the_groups_are_it_is_waited_for_t
     question = f'autoscaling {OWN} {{"AutoScalingGroupName": "workers-1"}}'
     watch.answers.lease(question, at(-1), timedelta(minutes=10))
 
-    watch.keep_looking()
+    watch.keep_asking()
     watch.clock.run_until(at(13))
     assert watch.finding is not None
     assert watch.finding.confirmed_once
@@ -421,7 +421,7 @@ def a_thousandth(number: int, calls: ShapedCalls, clock: VirtualClock, answers: 
     action = an_action(instance_id=f"i-{number:017x}", hook=hook, first_seen_at=begins)
     condition = waits_for(TargetState.HEALTHY, f"web-{group}")
     watch = Watch(condition, calls, action, clock=clock, answers=answers)
-    clock.at(begins, watch.keep_looking)
+    clock.at(begins, watch.keep_asking)
     return watch
 
 
@@ -452,7 +452,7 @@ def test_against_moto_an_instance_is_waited_for_by_name_and_by_arn() -> None:
         }
         for wait in (0, 2, 21):
             clock.run_until(clock() + timedelta(seconds=wait))
-            looks = {wish: watch.look() for wish, watch in watches.items()}
+            looks = {wish: watch.recorded() for wish, watch in watches.items()}
         return {wish: (finding.status, finding.detail) for wish, finding in looks.items()}
 
     own = (

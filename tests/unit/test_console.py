@@ -121,7 +121,12 @@ def test_the_story_is_told_by_action_instance_and_token(stack: MemoryStack, site
 def test_the_story_of_an_instance_is_of_its_open_action_and_names_the_others(
     stack: MemoryStack, site: Site
 ) -> None:
-    closed = {"phase": Phase.CLOSED, "evaluate_at": None, "closed_at": at(9), "outcome": Outcome.ENDED_ELSEWHERE}
+    closed = {
+        "phase": Phase.CLOSED,
+        "evaluate_at": None,
+        "closed_at": at(9),
+        "outcome": Outcome.ENDED_ELSEWHERE,
+    }
     stack.opened(id="before", token="before", **closed)
     stack.opened(started_at=at(60))
     story = site.get(f"/api/story?of={INSTANCE}").json
@@ -132,7 +137,12 @@ def test_the_story_of_an_instance_is_of_its_open_action_and_names_the_others(
 def test_the_story_of_an_instance_is_not_of_a_closed_action_where_a_record_cannot_be_read(
     stack: MemoryStack, site: Site
 ) -> None:
-    closed = {"phase": Phase.CLOSED, "evaluate_at": None, "closed_at": at(9), "outcome": Outcome.ENDED_ELSEWHERE}
+    closed = {
+        "phase": Phase.CLOSED,
+        "evaluate_at": None,
+        "closed_at": at(9),
+        "outcome": Outcome.ENDED_ELSEWHERE,
+    }
     stack.opened(id="before", token="before", **closed)
     stack.opened(started_at=at(60))
     stack.records.unreadable = frozenset({"action-1"})

@@ -83,7 +83,7 @@ def test_the_best_moment_for_a_beat_of_a_one_hour_hook(now: float, expected: flo
     [("30s", 5), ("14m", 5), ("14m1s", 841 / 12), ("1h", 300)],
 )
 def test_the_last_moment_for_a_beat(timeout: str, seconds_before: float) -> None:
-    """A look that is due more than 890 s ahead is woken by the sweep, which needs 75 s of margin."""
+    """An evaluation that is due more than 890 s ahead is woken by the sweep, which needs 75 s of margin."""
     assert deadlines.latest_heartbeat_at(at(7200), duration.parse(timeout), at(0)) == at(
         7200 - seconds_before
     )

@@ -448,7 +448,7 @@ situations = waits() | edge_cases()
 
 
 @given(situations)
-def test_there_is_always_one_of_three_answers_with_a_reason_and_a_later_look(
+def test_there_is_always_one_of_three_answers_with_a_reason_and_a_later_evaluation(
     situation: tuple[Action, datetime],
 ) -> None:
     action, now = situation
@@ -543,7 +543,7 @@ def test_a_result_comes_exactly_when_something_justifies_it(
 @examples(100)
 @given(edge_cases(), st.timedeltas(timedelta(0), timedelta(hours=50)))
 @example((an_action(policy=BOTH), at(600)), timedelta(minutes=40))
-def test_a_late_look_comes_to_the_result_of_a_timely_one(
+def test_a_late_evaluation_comes_to_the_result_of_a_timely_one(
     situation: tuple[Action, datetime], later: timedelta
 ) -> None:
     action, now = situation
@@ -572,7 +572,7 @@ def test_a_heartbeat_once_due_stays_due_until_there_is_a_result(
 
 
 @given(waits())
-def test_until_the_next_look_of_a_wait_nothing_is_missed(situation: tuple[Action, datetime]) -> None:
+def test_until_the_next_evaluation_of_a_wait_nothing_is_missed(situation: tuple[Action, datetime]) -> None:
     action, now = situation
     decision = decide(action, now)
     assume(isinstance(decision, Wait))

@@ -16,7 +16,7 @@ from usher.core.evidence import (
     Kept,
     ends,
     fits,
-    needs_look,
+    needs_evaluation,
     received,
     signals_since,
     with_earlier_wait,
@@ -109,7 +109,7 @@ def test_silence_changes_nothing() -> None:
         pytest.param(("b", 60), ("a", 60), "b", id="at one time the greater id, although it comes first"),
     ],
 )
-@pytest.mark.parametrize("together", [True, False], ids=["in one look", "in two looks"])
+@pytest.mark.parametrize("together", [True, False], ids=["in one evaluation", "in two evaluations"])
 def test_of_two_signals_with_one_name_wins(
     first: tuple[str, int], second: tuple[str, int], winner: str, *, together: bool
 ) -> None:
@@ -180,7 +180,9 @@ def test_the_order_in_which_signals_arrive_does_not_matter(orders: tuple[list[Si
 
 
 @given(orders, st.integers(0, 6))
-def test_nor_does_it_matter_in_how_many_looks(orders: tuple[list[Signal], list[Signal]], cut: int) -> None:
+def test_nor_does_it_matter_in_how_many_evaluations(
+    orders: tuple[list[Signal], list[Signal]], cut: int
+) -> None:
     heard, shuffled = orders
     action = an_action(policy=TWO_SIGNALS)
 
@@ -380,9 +382,9 @@ PROGRESS = {"status": Status.PROGRESS}
     ("action", "signal", "change", "expected"),
     [
         pytest.param(LATER, {}, Kept.NEWS, True, id="done"),
-        pytest.param(LATER, {}, Kept.REPEATED, True, id="done again, which no look has read yet"),
-        pytest.param(DUE, {}, Kept.NEWS, True, id="done: a look that is under way may have missed it"),
-        pytest.param(DUE, {}, Kept.REPEATED, False, id="done again, and a look is due"),
+        pytest.param(LATER, {}, Kept.REPEATED, True, id="done again, which no evaluation has read yet"),
+        pytest.param(DUE, {}, Kept.NEWS, True, id="done: an evaluation that is under way may have missed it"),
+        pytest.param(DUE, {}, Kept.REPEATED, False, id="done again, and an evaluation is due"),
         pytest.param(LATER | {"signals": (a_signal(),)}, {}, Kept.NEWS, False, id="done, as it is known"),
         pytest.param(
             LATER | {"signals": (a_signal(status=Status.FAILED),)}, {}, Kept.NEWS, True, id="a change"
@@ -402,18 +404,18 @@ PROGRESS = {"status": Status.PROGRESS}
         ),
         pytest.param(
             DUE | {"last_entry": replace(SAID.recent[0], last_at=at(-1))}, PROGRESS, Kept.NEWS, False,
-            id="progress, and a look is due",
+            id="progress, and an evaluation is due",
         ),
         pytest.param(LATER | {"last_entry": None}, PROGRESS, Kept.NEWS, True, id="first progress"),
     ],
 )  # fmt: skip
-def test_a_signal_needs_a_look(
+def test_a_signal_needs_an_evaluation(
     action: dict[str, Any], signal: dict[str, Any], change: Kept, *, expected: bool
 ) -> None:
     told = replace(SAID, **action)
 
-    assert needs_look(told, a_signal(**signal), change, at(60)) is expected
-    assert not needs_look(closed(told, 50), a_signal(**signal), change, at(60))
+    assert needs_evaluation(told, a_signal(**signal), change, at(60)) is expected
+    assert not needs_evaluation(closed(told, 50), a_signal(**signal), change, at(60))
 
 
 # A launch that failed
@@ -488,7 +490,9 @@ def asked(policy: Policy) -> Action:
         pytest.param({}, True, id="the termination that begins after it"),
         pytest.param({"started_at": at(-60)}, False, id="one that began before it"),
         pytest.param({"hook": hook_terms(transition=Transition.LAUNCHING)}, False, id="a launch"),
-        pytest.param({"phase": Phase.CLOSED, "closed_at": at(20), "evaluate_at": None}, False, id="a closed one"),
+        pytest.param(
+            {"phase": Phase.CLOSED, "closed_at": at(20), "evaluate_at": None}, False, id="a closed one"
+        ),
     ],
 )
 def test_a_release_is_for_the_termination_that_begins_anew(

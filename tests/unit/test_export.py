@@ -69,8 +69,8 @@ def take_in(entries: list[Entry], client: DynamoDBClient) -> None:
     """Bring the messages to the real intake, with the real records, at the times at which they came."""
     now = [at(0)]
     records = RecordTable(client, "records", lambda: now[0])
-    looks = evaluator_of(store=records, auto_scaling=None, wake_ups=NoWakeUps(), clock=lambda: now[0])
-    intake = intake_of(looks, HOOKS)
+    evaluator = evaluator_of(store=records, auto_scaling=None, wake_ups=NoWakeUps(), clock=lambda: now[0])
+    intake = intake_of(evaluator, HOOKS)
     for entry in entries:
         assert entry.received_at is not None
         now[0] = entry.received_at

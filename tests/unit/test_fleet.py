@@ -351,7 +351,7 @@ def watched(fleet: MemoryFleet, meanwhile: Callable[[int], object], *options: st
 def ended(fleet: MemoryFleet, account: str, region: str, action_id: str) -> None:
     stack = fleet.stack(account, region)
     action = stack.loaded(action_id)
-    stack.records.save(replace(action, version=action.version + 1, evaluation_id="look", **as_closed(8)))
+    stack.records.save(replace(action, version=action.version + 1, evaluation_id="another", **as_closed(8)))
 
 
 def test_watch_prints_a_line_with_the_site_for_each_change(fleet: MemoryFleet) -> None:

@@ -65,7 +65,7 @@ class Stage(OneByOne):
         self.dead_letters = DeadLetterList()
         self.woken: list[tuple[str, int, timedelta]] = []
         self.questions = QuestionList()
-        self.looks = evaluator_of(
+        self.evaluator = evaluator_of(
             store=self.store,
             auto_scaling=self,
             questions=self.questions,
@@ -73,10 +73,10 @@ class Stage(OneByOne):
             telemetry=self.recorder,
             clock=lambda: at(0),
         )
-        self.intake = intake_of(self.looks, CONFIGURATION, dead_letters=self.dead_letters)
+        self.intake = intake_of(self.evaluator, CONFIGURATION, dead_letters=self.dead_letters)
 
     def send(self, action_id: str, version: int, delay: timedelta, wait: object = None) -> None:  # noqa: ARG002
-        self.woken.append((action_id, version % 2**32, delay))  # above that it names the look
+        self.woken.append((action_id, version % 2**32, delay))  # above that it names the evaluation
 
     def heartbeat(self, action: Action) -> Answer:
         return Answer(kind=AnswerKind.ACCEPTED, text=action.id[:0])
@@ -176,19 +176,19 @@ def test_a_direct_invocation_that_cannot_be_stored_fails_so_that_lambda_repeats_
         intake_handler(Stage().intake)(message("i-bad"), None)
 
 
-def test_a_wake_up_leads_to_a_look() -> None:
+def test_a_wake_up_leads_to_an_evaluation() -> None:
     stage = Stage()
     intake_handler(stage.intake)(sqs(message()), None)
     ((action_id, version, _), _) = stage.woken  # and one more before the shortest timeout there is
     body = {"action_id": action_id, "version": version}
-    assert failures(wake_handler(stage.looks, stage.dead_letters)(sqs(body), None)) == []
+    assert failures(wake_handler(stage.evaluator, stage.dead_letters)(sqs(body), None)) == []
     assert not stage.store.actions()[0].is_open
 
 
 @pytest.mark.parametrize("body", ["", "[]", "{}", '{"action_id": "a", "version": "x"}', "[" * 100_000])
 def test_what_is_no_wake_up_goes_to_the_dead_letters(body: str) -> None:
     stage = Stage()
-    assert failures(wake_handler(stage.looks, stage.dead_letters)(sqs(body), None)) == []
+    assert failures(wake_handler(stage.evaluator, stage.dead_letters)(sqs(body), None)) == []
     assert len(stage.dead_letters.letters) == 1
 
 
@@ -199,14 +199,14 @@ def sweep_over(*actions: Action) -> Stage:
     return stage
 
 
-def test_a_sweep_looks_at_what_is_overdue_and_wakes_what_is_near() -> None:
+def test_a_sweep_evaluates_what_is_overdue_and_wakes_what_is_near() -> None:
     at_once = a_policy([])
     stage = sweep_over(
         an_action(id="overdue", token="1" * 36, policy=at_once),
         an_action(id="near", token="2" * 36, evaluate_at=at(240)),
         an_action(id="far", token="3" * 36, evaluate_at=at(240.1)),
     )
-    assert sweep_of(stage.looks).handle({}, None) == {"near": 1, "overdue": 1, "looked": 1}
+    assert sweep_of(stage.evaluator).handle({}, None) == {"near": 1, "overdue": 1, "evaluated": 1}
     open_ids = {action.id for action in stage.store.actions() if action.is_open}
     assert open_ids == {"near", "far"}
     assert ("near", WHEN_DUE % 2**32, timedelta(seconds=241)) in stage.woken, "a second later: clocks differ"
@@ -248,9 +248,9 @@ def test_evidence_that_cannot_be_kept_fails_no_message() -> None:
     ("due_s", "late"),
     [pytest.param(-0.1, 0, id="due"), pytest.param(-60, 0, id="a minute"), pytest.param(-60.1, 1, id="late")],
 )
-def test_a_look_that_is_due_is_not_late_for_a_minute(due_s: float, late: int) -> None:
+def test_an_evaluation_that_is_due_is_not_late_for_a_minute(due_s: float, late: int) -> None:
     stage = sweep_over(an_action(evaluate_at=at(due_s)))
-    sweep_of(stage.looks).handle({}, None)
+    sweep_of(stage.evaluator).handle({}, None)
     assert stage.recorder.counts["OverdueLooks"] == late
 
 
@@ -258,11 +258,11 @@ def test_a_sweep_wakes_nothing_that_got_its_wake_ups_when_it_was_stored() -> Non
     """A beat with a margin under 75 s is of a timeout under 15 minutes, which SQS can delay for."""
     short = hook_terms(heartbeat_timeout=timedelta(minutes=5))
     stage = sweep_over(an_action(hook=short, evaluate_at=at(230)))
-    assert sweep_of(stage.looks).handle({}, None)["near"] == 1
+    assert sweep_of(stage.evaluator).handle({}, None)["near"] == 1
     assert stage.woken == []
 
 
-def test_a_look_that_fails_keeps_no_other_from_its_turn_and_is_reported() -> None:
+def test_an_evaluation_that_fails_keeps_no_other_from_its_turn_and_is_reported() -> None:
     at_once = a_policy([])
     stage = sweep_over(
         an_action(id="action-bug", token="1" * 36, policy=at_once),
@@ -270,7 +270,7 @@ def test_a_look_that_fails_keeps_no_other_from_its_turn_and_is_reported() -> Non
         an_action(id="last", token="3" * 36, policy=at_once, started_at=at(0.001)),
     )
     with pytest.raises(SweepFailed, match="1 of 3 evaluations failed"):
-        sweep_of(stage.looks).handle({}, None)
+        sweep_of(stage.evaluator).handle({}, None)
     assert stage.recorder.counts["FailedLooks"] == 1
     assert [action.id for action in stage.store.actions() if action.is_open] == ["action-bug"]
 
@@ -302,19 +302,19 @@ class Holds:
 
 
 @pytest.mark.parametrize(
-    ("look_s", "runs"),
+    ("evaluate_s", "runs"),
     [
         pytest.param(-4, 0, id="in time"),
         pytest.param(-10, 1, id="nobody has woken it"),
-        pytest.param(-660, 0, id="a record that no look can read stays due"),
+        pytest.param(-660, 0, id="a record that no evaluation can read stays due"),
     ],
 )
-def test_a_sweep_holds_without_wake_ups_only_where_they_do_not_come(look_s: float, runs: int) -> None:
+def test_a_sweep_holds_without_wake_ups_only_where_they_do_not_come(evaluate_s: float, runs: int) -> None:
     """The last one found by reading: each sweep beat all long hooks, beside the budget."""
-    stage, holds = sweep_over(an_action(id="action-bug", evaluate_at=at(look_s))), Holds()
-    holds.coming = {"action-bug": at(look_s)}
+    stage, holds = sweep_over(an_action(id="action-bug", evaluate_at=at(evaluate_s))), Holds()
+    holds.coming = {"action-bug": at(evaluate_s)}
     with pytest.raises(SweepFailed):
-        sweep_of(stage.looks, live_holds=holds).handle({}, None)  # type: ignore[arg-type] # as much as is used
+        sweep_of(stage.evaluator, live_holds=holds).handle({}, None)  # type: ignore[arg-type] # as much as is used
     assert holds.runs == runs
 
 
@@ -326,7 +326,7 @@ def test_whatever_keeps_a_sweep_from_reading_what_is_due_what_waits_is_held() ->
         def due(self, until: datetime) -> list[Due]:
             raise ValueError(f"no index, {until}")
 
-    sweep = sweep_of(stage.looks, live_holds=holds)  # type: ignore[arg-type] # as much as is used
+    sweep = sweep_of(stage.evaluator, live_holds=holds)  # type: ignore[arg-type] # as much as is used
     with pytest.raises(ValueError, match="no index"):
         replace(sweep, store=NoIndex()).handle({}, None)  # type: ignore[arg-type] # as much as is used
     assert holds.runs == 1
@@ -337,31 +337,31 @@ def test_where_the_table_answers_a_sweep_beats_what_waits_in_turns_of_the_shared
     holds.coming = {"action-bug": at(-10)}
     budget = MemoryBudget(1)
     with pytest.raises(SweepFailed):
-        sweep_of(replace(stage.looks, budget=budget), live_holds=holds).handle({}, None)  # type: ignore[arg-type] # as much as is used
+        sweep_of(replace(stage.evaluator, budget=budget), live_holds=holds).handle({}, None)  # type: ignore[arg-type] # as much as is used
     assert holds.booked == [at(0)]
     assert budget.book(at(0), at(0), at(0), at(0)) is None
 
 
-def test_while_wake_ups_come_a_look_may_be_late() -> None:
+def test_while_wake_ups_come_an_evaluation_may_be_late() -> None:
     """A busy fleet has some that are: to beat all long hooks for that would cost more than it saves."""
     stage, holds = sweep_over(an_action(evaluate_at=at(-10))), Holds()
     holds.coming = {"woken": at(-5)}
-    sweep_of(stage.looks, live_holds=holds).handle({}, None)  # type: ignore[arg-type] # as much as is used
+    sweep_of(stage.evaluator, live_holds=holds).handle({}, None)  # type: ignore[arg-type] # as much as is used
     assert holds.runs == 0
 
 
 def test_the_first_sweep_of_a_container_knows_of_no_wake_up_that_did_not_come() -> None:
-    """Found by reading: after a deploy each sweep beat all long hooks for one look that was seconds late."""
+    """Found by reading: after a deploy each sweep beat all long hooks as one evaluation was seconds late."""
     stage, holds = sweep_over(an_action(evaluate_at=at(-10))), Holds()
-    sweep_of(stage.looks, live_holds=holds).handle({}, None)  # type: ignore[arg-type] # as much as is used
+    sweep_of(stage.evaluator, live_holds=holds).handle({}, None)  # type: ignore[arg-type] # as much as is used
     assert holds.runs == 0
 
 
-def test_a_look_that_a_notice_made_due_is_none_that_a_wake_up_made() -> None:
+def test_an_evaluation_that_a_notice_made_due_is_none_that_a_wake_up_made() -> None:
     """Found by reading: it lifted the doubt while wake-ups failed."""
     stage, holds = sweep_over(an_action(evaluate_at=at(-10))), Holds()
     holds.coming = {"action-1": at(-40)}
-    sweep_of(stage.looks, live_holds=holds).handle({}, None)  # type: ignore[arg-type] # as much as is used
+    sweep_of(stage.evaluator, live_holds=holds).handle({}, None)  # type: ignore[arg-type] # as much as is used
     assert holds.runs == 1
 
 
@@ -372,7 +372,12 @@ def test_what_the_budget_puts_off_by_seconds_the_same_sweep_beats_where_wake_ups
     holds.coming = dict.fromkeys("abc", at(-10))
     for name in "abc":
         action = an_action(
-            id=name, token=name * 36, hook=hook, started_at=at(-285), first_seen_at=at(-285), evaluate_at=at(-10)
+            id=name,
+            token=name * 36,
+            hook=hook,
+            started_at=at(-285),
+            first_seen_at=at(-285),
+            evaluate_at=at(-10),
         )
         stage.store.open(action, Raw(received_at=at(0), body="{}"))
 
@@ -380,26 +385,26 @@ def test_what_the_budget_puts_off_by_seconds_the_same_sweep_beats_where_wake_ups
         slept[0] += span_s
 
     holds.wait = wait  # type: ignore[method-assign]
-    looks = replace(stage.looks, budget=MemoryBudget(1), clock=lambda: at(slept[0]))
-    sweep_of(looks, live_holds=holds).handle({}, None)  # type: ignore[arg-type] # as much as is used
+    evaluator = replace(stage.evaluator, budget=MemoryBudget(1), clock=lambda: at(slept[0]))
+    sweep_of(evaluator, live_holds=holds).handle({}, None)  # type: ignore[arg-type] # as much as is used
     assert [action.heartbeats for action in stage.store.actions()] == [1, 1, 1]
     assert 0 < slept[0] < 15
 
 
 @pytest.mark.parametrize(
-    ("look_s", "runs"),
+    ("evaluate_s", "runs"),
     [
-        pytest.param(-5, 1, id="a look that is due is no evidence"),
-        pytest.param(40, 0, id="a wake-up has made the look that was due"),
+        pytest.param(-5, 1, id="an evaluation that is due is no evidence"),
+        pytest.param(40, 0, id="a wake-up has made the evaluation that was due"),
     ],
 )
-def test_once_they_failed_wake_ups_are_in_doubt_until_one_comes(look_s: float, runs: int) -> None:
+def test_once_they_failed_wake_ups_are_in_doubt_until_one_comes(evaluate_s: float, runs: int) -> None:
     """Found by `make outages`: the doubt ended too soon, and a 16-minute hook fell between two sweeps."""
-    stage, holds = sweep_over(an_action(evaluate_at=at(look_s))), Holds()
+    stage, holds = sweep_over(an_action(evaluate_at=at(evaluate_s))), Holds()
     holds.wake_ups_fail.noted(at(-3600))
     holds.coming = {"action-1": at(-5)}
-    sweep_of(stage.looks, live_holds=holds).handle({}, None)  # type: ignore[arg-type] # as much as is used
-    assert (holds.runs, holds.coming) == (runs, {"action-1": at(40)} if look_s > 0 else {})
+    sweep_of(stage.evaluator, live_holds=holds).handle({}, None)  # type: ignore[arg-type] # as much as is used
+    assert (holds.runs, holds.coming) == (runs, {"action-1": at(40)} if evaluate_s > 0 else {})
 
 
 class LittleTime:
@@ -411,7 +416,7 @@ class LittleTime:
 
 def test_a_sweep_stops_in_time_before_its_own_end() -> None:
     stage = sweep_over(an_action(policy=a_policy([])))
-    assert sweep_of(stage.looks).handle({}, LittleTime())["looked"] == 0
+    assert sweep_of(stage.evaluator).handle({}, LittleTime())["evaluated"] == 0
 
 
 def test_nearest_expiry_comes_first() -> None:
@@ -426,7 +431,7 @@ def test_nearest_expiry_comes_first() -> None:
     for name, started_at in (("late", 0), ("early", -20), ("middle", -10)):
         action = an_action(id=name, token=f"{name:0<36}", policy=a_policy([]), started_at=at(started_at))
         stage.store.open(action, Raw(received_at=at(0), body="{}"))
-    sweep_of(stage.looks).handle({}, None)
+    sweep_of(stage.evaluator).handle({}, None)
     assert order == ["early", "middle", "late"]
 
 
@@ -453,7 +458,7 @@ def test_a_change_that_never_gets_through_asks_for_redelivery() -> None:
 
     stage = Stage()
     store = Contended(lambda: at(0))
-    contended = intake_of(stage.looks, CONFIGURATION, store=store)
+    contended = intake_of(stage.evaluator, CONFIGURATION, store=store)
     store.open(an_action(token="1" * 36), Raw(received_at=at(0), body="{}"))
     assert failures(intake_handler(contended)(sqs(message()), None)) == ["m0"]
 
@@ -480,8 +485,8 @@ class Pass:
 def test_the_enrolment_runs_in_every_even_minute(seconds: int, runs: int) -> None:
     stage = Stage()
     enrolment = Pass()
-    looks = replace(stage.looks, clock=lambda: at(seconds))
-    sweep_of(looks, enrolment).handle({}, None)
+    evaluator = replace(stage.evaluator, clock=lambda: at(seconds))
+    sweep_of(evaluator, enrolment).handle({}, None)
     assert enrolment.runs == runs
 
 
@@ -493,7 +498,7 @@ def test_the_enrolment_runs_in_every_even_minute(seconds: int, runs: int) -> Non
 def test_in_an_odd_minute_the_passes_run_where_they_are_asked_for(event: Any, runs: int) -> None:
     stage = Stage()
     enrolment = Pass()
-    sweep_of(replace(stage.looks, clock=lambda: at(60)), enrolment).handle(event, None)
+    sweep_of(replace(stage.evaluator, clock=lambda: at(60)), enrolment).handle(event, None)
     assert enrolment.runs == runs
 
 
@@ -504,30 +509,30 @@ def test_another_pass_comes_first_in_each_turn_so_that_none_starves() -> None:
     for number, each in enumerate(passes):
         each.on_run = partial(ran.append, number)
     for minute in (0, 2, 4, 60):
-        looks = replace(stage.looks, clock=partial(at, 60 * minute))
-        sweep_of(looks, *passes).handle({}, None)
+        evaluator = replace(stage.evaluator, clock=partial(at, 60 * minute))
+        sweep_of(evaluator, *passes).handle({}, None)
     assert ran == [0, 1, 2, 1, 2, 0, 2, 0, 1, 1, 2, 0]
 
 
-def test_an_enrolment_that_fails_spoils_no_look_and_is_reported() -> None:
+def test_an_enrolment_that_fails_spoils_no_evaluation_and_is_reported() -> None:
     stage = sweep_over(an_action(policy=a_policy([])))
     with pytest.raises(SweepFailed, match=r"^the enrolment pass failed; the log says why$"):
-        sweep_of(stage.looks, Pass(KeyError("a bug"))).handle({}, None)
+        sweep_of(stage.evaluator, Pass(KeyError("a bug"))).handle({}, None)
     assert not stage.store.actions()[0].is_open
     assert [what for what, _ in stage.recorder.troubles] == ["the enrolment pass failed"]
 
 
-def test_a_look_that_fails_keeps_the_enrolment_from_nothing() -> None:
+def test_an_evaluation_that_fails_keeps_the_enrolment_from_nothing() -> None:
     stage = sweep_over(an_action(id="action-bug", policy=a_policy([])))
     enrolment = Pass()
     with pytest.raises(SweepFailed, match="1 of 1 evaluations failed"):
-        sweep_of(stage.looks, enrolment).handle({}, None)
+        sweep_of(stage.evaluator, enrolment).handle({}, None)
     assert enrolment.runs == 1
 
 
 def test_a_sweep_near_its_end_enrols_nothing() -> None:
     stage = Stage()
     enrolment = Pass()
-    sweep_of(stage.looks, enrolment).handle({}, LittleTime())
+    sweep_of(stage.evaluator, enrolment).handle({}, LittleTime())
     assert enrolment.runs == 0
     assert stage.recorder.counts["PassesPutOff"] == 1

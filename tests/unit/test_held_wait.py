@@ -63,7 +63,7 @@ def test_a_wait_comes_back_from_a_wake_up_as_it_went_in(wait: HeldWait) -> None:
         pytest.param({"action_id": "a", "version": 1, "wait": {"timeout": "x"}}, id="garbled"),
     ],
 )  # fmt: skip
-def test_a_wake_up_without_a_wait_that_is_understood_is_one_for_a_look(said: dict[str, Any]) -> None:
+def test_a_wake_up_without_a_wait_that_is_understood_is_one_for_an_evaluation(said: dict[str, Any]) -> None:
     assert wait_of(said) is None
 
 
@@ -86,7 +86,7 @@ def test_nothing_is_held_from_the_wake_up_of(action: Action) -> None:
     assert held_wait(action, 1) is None
 
 
-def test_the_two_wake_ups_of_a_look_beat_one_after_the_other() -> None:
+def test_the_two_wake_ups_of_an_evaluation_beat_one_after_the_other() -> None:
     action = an_action(hook=SHORT)
     first, second = held_wait(action, 1), held_wait(action, 2)
     assert first is not None
@@ -149,7 +149,7 @@ def test_a_copy_tells_nothing_twice_and_the_other_chain_its_own() -> None:
 
 def test_a_beat_whose_store_failed_is_told_once() -> None:
     action = an_action(hook=SHORT)
-    settled = replace(action, version=2, evaluation_id="look-2", beaten_at=at(20))
+    settled = replace(action, version=2, evaluation_id="evaluation-2", beaten_at=at(20))
     first, second = a_wait(settled), held_wait(settled, 2)
     assert second is not None
     after = with_heartbeats(action, first, at(40))

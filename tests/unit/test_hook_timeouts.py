@@ -94,7 +94,7 @@ def test_an_assumed_expiry_has_wake_ups_of_its_own() -> None:
 
 
 def test_where_the_shortest_timeout_has_passed_the_configured_one_has_wake_ups_of_its_own() -> None:
-    """Seed 130: a message came late, its first look failed, and nothing else woke the action."""
+    """Seed 130: a message came late, its first evaluation failed, and nothing else woke the action."""
     terms = hook_terms(heartbeat_timeout=timedelta(minutes=1))
     action = assumed(hook=terms, evaluate_at=at(34))
     assert wake_up_times(action, at(34)) == [at(34), at(47)]

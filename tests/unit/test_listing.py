@@ -49,7 +49,7 @@ def some_actions(deployed: MemoryStack) -> None:
 
 
 def saved(deployed: MemoryStack, action: Action, **changes: Any) -> Action:
-    after = replace(action, version=action.version + 1, evaluation_id="look", **changes)
+    after = replace(action, version=action.version + 1, evaluation_id="another", **changes)
     deployed.records.save(after)
     return replace(after, recent=())
 
@@ -165,7 +165,9 @@ def test_a_pause_comes_first_in_the_list(deployed: MemoryStack) -> None:
         pytest.param({"evaluate_at": at(-181)}, "overdue", id="no evaluation in time"),
         pytest.param({"evaluate_at": at(-180)}, "waiting", id="an evaluation that is just due"),
         pytest.param(
-            {"phase": Phase.CLOSED, "evaluate_at": None, "outcome": Outcome.DEFAULTED}, "defaulted", id="closed"
+            {"phase": Phase.CLOSED, "evaluate_at": None, "outcome": Outcome.DEFAULTED},
+            "defaulted",
+            id="closed",
         ),
     ],
 )

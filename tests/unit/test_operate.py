@@ -495,8 +495,10 @@ def race(deployed: MemoryStack, action: Action, *meanwhile: Any) -> Action:
     def change(newest: Action, now: datetime) -> Action:
         changes = next(evaluations, None)
         if changes is not None:
-            evaluation_id = f"look-{newest.version}"
-            deployed.records.save(replace(newest, version=newest.version + 1, evaluation_id=evaluation_id, **changes))
+            evaluation_id = f"evaluation-{newest.version}"
+            deployed.records.save(
+                replace(newest, version=newest.version + 1, evaluation_id=evaluation_id, **changes)
+            )
         note = OperatorNote(who=CALLER, at=now, reason="why")
         return replace(newest, operator_hold=note).noted(now, "operator", "hold")
 
@@ -729,13 +731,18 @@ def test_a_resume_makes_what_was_held_back_due_at_once_with_a_wake_up_each(deplo
     )
     first, second = deployed.loaded("action-2"), deployed.loaded("action-1")
     assert [(action.evaluate_at, action.version) for action in (first, second)] == [(at(5), 2)] * 2
-    assert [action.evaluation_id for action in (first, second)] == ["operator-1", "operator-2"]  # nearest first
+    assert [action.evaluation_id for action in (first, second)] == [
+        "operator-1",
+        "operator-2",
+    ]  # nearest first
     assert timeline(deployed) == [(at(5), "resumed", f"by {CALLER}")]
     assert woken(deployed) == [(action.id, action.stamp) for action in (first, second)]
 
 
 def test_a_resume_also_schedules_what_already_has_its_result(deployed: MemoryStack) -> None:
-    before = deployed.opened(phase=Phase.COMPLETING, result=Result.ABANDON, reason="gave up", evaluate_at=at(60))
+    before = deployed.opened(
+        phase=Phase.COMPLETING, result=Result.ABANDON, reason="gave up", evaluate_at=at(60)
+    )
     deployed.records.pause("*", "ann: why")
     deployed.json("resume")
     after = deployed.loaded()

@@ -140,7 +140,12 @@ def test_the_table_of_permissions_names_every_call_of_what_looks_back(
 def with_closed_actions(deployed: Deployed) -> None:
     """One whose lines are more than its record holds, which asked AWS."""
     policy = a_policy([{"ecs": "drained"}])
-    end = {"phase": Phase.CLOSED, "evaluate_at": None, "closed_at": at(-60), "outcome": Outcome.ENDED_ELSEWHERE}
+    end = {
+        "phase": Phase.CLOSED,
+        "evaluate_at": None,
+        "closed_at": at(-60),
+        "outcome": Outcome.ENDED_ELSEWHERE,
+    }
     action = an_action(policy=policy, **end)
     for line in range(2 * MOST_RECENT):
         action = action.noted(at(line - 1000), "wait", f"waits: {line}")

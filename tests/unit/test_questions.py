@@ -67,7 +67,7 @@ def test_where_no_answer_can_change_anything_any_more_nothing_is_asked(told: dic
     assert (questions.due(action, at(30)), questions.next_at(action, at(30))) == ((), None)
 
 
-# How a look begins the chain
+# How an evaluation begins the chain
 
 
 def a_chain() -> tuple[Chains, MemoryStore, QuestionList]:

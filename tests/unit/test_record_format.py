@@ -99,7 +99,7 @@ def test_every_value_comes_back_from_json_as_it_was_and_past_keys_of_a_newer_rel
 def full_action() -> Action:
     """An action in which every field differs from its default."""
     action = replace(
-        an_action(phase=Phase.COMPLETING, version=7, evaluation_id="look-7", result=Result.CONTINUE),
+        an_action(phase=Phase.COMPLETING, version=7, evaluation_id="evaluation-7", result=Result.CONTINUE),
         outcome=Outcome.COMPLETED,
         reason="done",
         closed_at=at(300),
@@ -142,6 +142,8 @@ def full_action() -> Action:
 # Stored under the name that it had in 0.1.0: every release reads every other one's records.
 STORED_AS: Final = {
     "activity_end": "move_end",
+    "evaluate_at": "look_at",
+    "evaluation_id": "look_id",
     "booked_at": "call_at",
     "operator_hold": "held",
     "operator_result_by": "ordered",

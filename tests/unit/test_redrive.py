@@ -93,13 +93,17 @@ def a_letter(body: str, queue: str = "inbox") -> DeadLetter:
 
 def an_ended() -> Action:
     return an_action(
-        phase=Phase.CLOSED, outcome=Outcome.COMPLETED, result=Result.CONTINUE, evaluate_at=None, closed_at=at(90)
+        phase=Phase.CLOSED,
+        outcome=Outcome.COMPLETED,
+        result=Result.CONTINUE,
+        evaluate_at=None,
+        closed_at=at(90),
     )
 
 
 CURRENT, OBSOLETE, UNREADABLE = LetterStatus.CURRENT, LetterStatus.OBSOLETE, LetterStatus.UNREADABLE
 WAKE_UP: Final = wake_up_body("action-1", 1)
-ONE, TWO = an_action(evaluation_id="look-1"), an_action(evaluation_id="look-2")
+ONE, TWO = an_action(evaluation_id="evaluation-1"), an_action(evaluation_id="evaluation-2")
 
 
 def classified(
@@ -175,7 +179,7 @@ def test_the_status_of_other_messages(body: str, known: Sequence[Action], status
         pytest.param(WAKE_UP, an_action(version=3), OBSOLETE, "has changed since", id="older"),
         pytest.param(wake_up_body(ONE.id, ONE.stamp), ONE, CURRENT, "open", id="as the functions send it"),
         pytest.param(
-            wake_up_body(TWO.id, TWO.stamp), ONE, OBSOLETE, "has changed since", id="of another look"
+            wake_up_body(TWO.id, TWO.stamp), ONE, OBSOLETE, "has changed since", id="of another evaluation"
         ),
         pytest.param(WAKE_UP, an_ended(), OBSOLETE, "is closed", id="closed"),
         pytest.param(wake_up_body("action-9", 1), an_action(), OBSOLETE, "no record", id="no record"),

@@ -56,7 +56,7 @@ def test_a_slot_for_the_next_heartbeat_that_cannot_be_stored_is_given_back() -> 
         telemetry=parts,
         clock=lambda: at(0),
         with_timeout=lambda action, _: action,
-        with_next_look=booked,
+        with_next_evaluation=booked,
         previous_booking=None,
     )
 

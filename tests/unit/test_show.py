@@ -39,7 +39,7 @@ def a_long_wait(deployed: MemoryStack) -> Action:
     action = replace(
         action,
         version=2,
-        evaluation_id="look",
+        evaluation_id="another",
         heartbeats=2,
         beaten_at=at(515),
         signals=(a_signal(status=Status.PROGRESS, message="2 of 3"),),
@@ -158,7 +158,7 @@ def test_nothing_shown_is_interpreted_by_a_terminal(deployed: MemoryStack) -> No
         operator_hold=obeyed, signals=(a_signal(status=Status.PROGRESS, message="\x1b[1m2 of 3"),)
     )
     action = action.noted(at(1), "operator", "ann: hold: why\x1b[2J")
-    deployed.records.save(replace(action, version=2, evaluation_id="look"))
+    deployed.records.save(replace(action, version=2, evaluation_id="another"))
     shown = deployed.usher("show", "action-1").stdout
     assert "\x1b" not in shown
     assert "  held by ann at 2026-03-01T12:00:00Z: why\\x1b[2J\n" in shown

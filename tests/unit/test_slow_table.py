@@ -111,7 +111,7 @@ class World(OneByOne):
         raise TryLater(f"{group} was not described")
 
 
-def looks_of(world: World) -> Evaluator:
+def evaluator_with(world: World) -> Evaluator:
     store, recorder, budget = world.slow(world.store), Recorder(), world.slow(MemoryBudget(10))
     return evaluator_of(
         store=store,
@@ -138,7 +138,7 @@ class NoLetters:
 
 def woken(world: World, action: Action) -> None:
     """A wake-up of the action, in a container of its own."""
-    handler = handlers.wake_handler(looks_of(world), NoLetters(), container(world))
+    handler = handlers.wake_handler(evaluator_with(world), NoLetters(), container(world))
     body = wake_up_body(action.id, action.stamp, held_wait(action, 1))
     assert failures(handler(sqs(body), None)) == []
 
@@ -146,7 +146,7 @@ def woken(world: World, action: Action) -> None:
 @pytest.mark.parametrize("request_s", [0.001, 0.1, 0.3, 0.5, 0.8, 1.0, 1.3, 1.9, 2.0])
 @pytest.mark.parametrize("begins_s", [-10, -8.5, -6, -5, -4])
 @pytest.mark.parametrize("is_assumed", [False, True], ids=["known", "its group is described first"])
-def test_a_look_that_begins_four_seconds_before_the_expiry_beats_a_second_before_it(
+def test_an_evaluation_that_begins_four_seconds_before_the_expiry_beats_a_second_before_it(
     begins_s: float, request_s: float, is_assumed: bool
 ) -> None:
     """However slow the table is: a request takes two seconds at most, and a question six."""
@@ -214,7 +214,7 @@ class TenSeconds:
 def an_intake(world: World) -> Intake:
     """Each of its requests to the table takes as long as the world says."""
     items = world.slow(FileItems(CONFIGURATION))
-    return intake_of(looks_of(world), CONFIGURATION, items=items, dead_letters=NoLetters())
+    return intake_of(evaluator_with(world), CONFIGURATION, items=items, dead_letters=NoLetters())
 
 
 @pytest.mark.parametrize("request_s", [0.01, 0.15, 0.3, 1.0, 2.0])

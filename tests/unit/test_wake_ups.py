@@ -59,18 +59,18 @@ CLOSED = an_action(phase=Phase.CLOSED, evaluate_at=None)
 @pytest.mark.parametrize(
     ("action", "expected"),
     [
-        pytest.param(due_in(20), [20], id="a look gets one"),
+        pytest.param(due_in(20), [20], id="an evaluation gets one"),
         pytest.param(due_in(890), [890], id="also one that SQS can only just delay so long"),
         pytest.param(due_in(890.000001), [], id="what is later is left to the sweep"),
-        pytest.param(due_in(0), [0], id="a look that is due gets one now"),
-        pytest.param(due_in(-600), [0], id="an overdue look gets one now"),
+        pytest.param(due_in(0), [0], id="an evaluation that is due gets one now"),
+        pytest.param(due_in(-600), [0], id="an overdue evaluation gets one now"),
         pytest.param(due_in(100, timeout=251), [100], id="151 s before the expiry a sweep still comes"),
         pytest.param(due_in(100, timeout=250), [100, 175], id="150 s before it gets two, one halfway to it"),
         pytest.param(due_in(275, timeout=300), [275, 287.5], id="a beat of 5 minutes gets two"),
         pytest.param(due_in(20, timeout=30), [20, 25], id="a beat of 30 seconds gets two"),
         pytest.param(due_in(29, timeout=30), [29, 30], id="never less than a second apart"),
         pytest.param(
-            due_in(-600, timeout=30), [0, 15], id="an overdue look of a short timeout two, from now"
+            due_in(-600, timeout=30), [0, 15], id="an overdue evaluation of a short timeout two, from now"
         ),
         pytest.param(due_in(40, timeout=30), [40], id="one after the expiry: there is nothing to save"),
         pytest.param(CLOSED, [], id="a closed action gets none"),
@@ -90,7 +90,7 @@ def test_wake_ups_are_sent_for(action: Action, expected: list[float]) -> None:
             ["action-1 version 7 in 15 s", "stored", "action-1 version 7 in 0 s"],
             id="one of each, around it",
         ),
-        pytest.param(due_in(1000), ["stored"], id="none for a far look"),
+        pytest.param(due_in(1000), ["stored"], id="none for a far evaluation"),
         pytest.param(CLOSED, ["stored"], id="none for a closed action"),
     ],
 )

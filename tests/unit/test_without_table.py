@@ -117,7 +117,7 @@ def test_a_wait_is_beaten_and_its_successor_comes_before_the_new_expiry() -> Non
     ("wait", "why"),
     [
         pytest.param(None, AWAY, id="of an earlier release, or with a result"),
-        pytest.param(a_wait(), CutShort("", may_beat=False), id="whose look had decided a result"),
+        pytest.param(a_wait(), CutShort("", may_beat=False), id="whose evaluation had decided a result"),
     ],
 )
 def test_nothing_goes_out_for_a_wake_up(wait: HeldWait | None, why: Unavailable) -> None:
@@ -126,7 +126,7 @@ def test_nothing_goes_out_for_a_wake_up(wait: HeldWait | None, why: Unavailable)
     assert (world.beaten, world.sent) == ([], [])
 
 
-def test_what_the_look_has_beaten_itself_is_not_beaten_again() -> None:
+def test_what_the_evaluation_has_beaten_itself_is_not_beaten_again() -> None:
     world = World()
     assert container(world).hold("action-1", 7, a_wait(), CutShort("", beaten_at=at(20)))
     assert (world.beaten, [when for when, _ in world.sent]) == ([], [40])

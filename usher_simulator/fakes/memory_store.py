@@ -135,7 +135,9 @@ class MemoryStore:
     def due(self, until: datetime) -> Iterable[Due]:
         """See usher.ports.records.ActionLookup."""
         minutes = sorted(minute for minute in self._due_in if minute <= _minute(until))
-        return [due for minute in minutes for due in self._due_in[minute].values() if due.evaluate_at <= until]
+        return [
+            due for minute in minutes for due in self._due_in[minute].values() if due.evaluate_at <= until
+        ]
 
     def with_findings(self, actions: Sequence[Action]) -> list[Action]:
         """The actions with what was found of their conditions, for people to read."""

@@ -64,7 +64,7 @@ class World:
         wake_ups, questions = WakeUpLine(self), QuestionLine(self)
         ids = count(1)
         client = cast("AutoScalingClient", DirectCalls(LifecycleCalls(self.waits)))
-        looks = evaluator_of(
+        evaluator = evaluator_of(
             store=self.store,
             auto_scaling=StaleWaitGuard(
                 calls=AutoScalingApi(client),
@@ -78,13 +78,13 @@ class World:
             telemetry=self.recorder,
             clock=self.clock,
         )
-        intake = intake_of(looks, configuration, dead_letters=self.dead_letters, home=home)
-        asking = asking_of(looks, AssumedProbing(found, self.clock))
+        intake = intake_of(evaluator, configuration, dead_letters=self.dead_letters, home=home)
+        asking = asking_of(evaluator, AssumedProbing(found, self.clock))
         self._message_ids = ids
         self._intake = handlers.intake_handler(intake)
-        self._wake = handlers.wake_handler(looks, self.dead_letters)
+        self._wake = handlers.wake_handler(evaluator, self.dead_letters)
         self._questions = questions_handler(asking, self.dead_letters)
-        self._sweep = sweep_of(looks).handle
+        self._sweep = sweep_of(evaluator).handle
         self.clock.at(start, self._run_sweep)
 
     def deliver_at(self, moment: datetime, body: str, then: Callable[[], None] = lambda: None) -> None:

@@ -29,7 +29,7 @@ class Audience(Watch):
         self._start = clock()
         self._tells = tells
         self.trace: list[str] = []
-        self.looks = 0  # records that a wake-up or a sweep loaded to see whether something is due
+        self.evaluations = 0  # records that a wake-up or a sweep loaded to see whether something is due
         self.opened_at: dict[str, datetime] = {}  # when a record was first stored, by action id
         self.checkers: list[Checker] = []
         self.stream: Stream | None = None  # of the table, where events out are on
@@ -66,7 +66,7 @@ class Audience(Watch):
 
     def read(self, action: Action, invocation: Invocation | None) -> None:
         """See effects.Watch."""
-        self.looks += invocation is not None and invocation.function != "intake"
+        self.evaluations += invocation is not None and invocation.function != "intake"
         for checker in self.checkers:
             checker.read(action, invocation)
 
@@ -82,7 +82,9 @@ class Audience(Watch):
         if self._tells:
             line = after.last_entry
             evaluate_at = (
-                "never" if after.evaluate_at is None else f"{(after.evaluate_at - self._start).total_seconds():.3f}"
+                "never"
+                if after.evaluate_at is None
+                else f"{(after.evaluate_at - self._start).total_seconds():.3f}"
             )
             expires_at = f"{(after.expires_at - self._start).total_seconds():.3f}"
             said = f"{line.event}: {line.detail} x{line.count}" if line else ""

@@ -136,7 +136,7 @@ class Functions:
         self.versions = MemoryVersions(self.enrolled)
         self._sweep_source = self._source()
         self.sent_wake_ups = self.beside(SimulatedWakeUps(effects, self.wake_ups, watch))
-        self._looks = self._evaluator()
+        self._evaluator = self._new_evaluator()
         self._asking = self._asking_of(calls)
         if is_applied:
             self._apply_first(file)
@@ -150,7 +150,7 @@ class Functions:
         self.wake_ups = queue_of(self.effects, WAKE, self.wake_dead_letters)
         self.questions = queue_of(self.effects, QUESTIONS, self.questions_dead_letters)
 
-    def _evaluator(self) -> Evaluator:
+    def _new_evaluator(self) -> Evaluator:
         effects, telemetry, now = self.effects, self._telemetry, self.effects.invocations.now
         budget = self.beside(ShakyBudget(effects, self.budget))
         return evaluator_of(
@@ -179,10 +179,10 @@ class Functions:
         probing = Prober(
             calls=self.beside(calls),
             answers=self.beside(self.shared_answers),
-            call_budget=self._looks.call_budget,
-            clock=self._looks.clock,
+            call_budget=self._evaluator.call_budget,
+            clock=self._evaluator.clock,
         )
-        return asking_of(self._looks, probing)
+        return asking_of(self._evaluator, probing)
 
     def beside(self, part: T) -> T:
         """What the functions are given as a part. A subclass has something else do, or count, the same."""
@@ -206,13 +206,13 @@ class Functions:
             live=self._waiting,
             holds=self._holds,
             news=HeartbeatNews(
-                wake_ups=self._looks.wake_ups,
+                wake_ups=self._evaluator.wake_ups,
                 telemetry=self._telemetry,
-                clock=self._looks.clock,
+                clock=self._evaluator.clock,
                 new_id=self._new_id,
             ),
             telemetry=self._telemetry,
-            clock=self._looks.clock,
+            clock=self._evaluator.clock,
             wait=self._wait,
             calls_per_second=self._calls_per_second,
         )
@@ -239,7 +239,7 @@ class Functions:
         """As usher.wiring.machine has it."""
         if not self.is_applied:
             return make(InEffect(file=self.file))
-        return ByVersion(in_effect=source.at, make=make, clock=self._looks.clock)
+        return ByVersion(in_effect=source.at, make=make, clock=self._evaluator.clock)
 
     # -- the functions --------------------------------------------------------------------------
 
@@ -260,16 +260,16 @@ class Functions:
                 return questions_handler(self._asking, dead_letters)
             case _:
                 dead_letters = SimulatedDeadLetters(self.effects, self.wake_dead_letters)
-                return handlers.wake_handler(self._looks, dead_letters, self._without_table())
+                return handlers.wake_handler(self._evaluator, dead_letters, self._without_table())
 
     def _without_table(self) -> WithoutTable:
         """With the memory of one container."""
         return WithoutTable(
             holds=self._holds,
             hooks=self._waiting,
-            wake_ups=self._looks.wake_ups,
+            wake_ups=self._evaluator.wake_ups,
             telemetry=self._telemetry,
-            clock=self._looks.clock,
+            clock=self._evaluator.clock,
             memory=Memory(pace=Pace(calls_per_second=self._calls_per_second)),
         )
 
@@ -278,7 +278,7 @@ class Functions:
 
     def _intake_of(self, of: InEffect) -> Handler:
         intake = intake_of(
-            self._looks,
+            self._evaluator,
             of.file.configuration,
             items=self._hook_items(),
             dead_letters=SimulatedDeadLetters(self.effects, self.inbox_dead_letters),
@@ -298,7 +298,7 @@ class Functions:
         def make(of: InEffect) -> Handler:
             live_holds = replace(self._live_holds, configuration=of.file.configuration)
             passes = self._passes(of) if of.is_certain else ()
-            return sweep_of(self._looks, *passes, work=work, live_holds=live_holds).handle
+            return sweep_of(self._evaluator, *passes, work=work, live_holds=live_holds).handle
 
         return self._by_file(self._sweep_source, make)
 
@@ -309,11 +309,11 @@ class Functions:
             yield self._enrolment(of)
         if Thing.SILENCE in self._things:
             hooks = of.file.configuration.hooks
-            yield SilentGroups(hooks=hooks, store=self._looks.store, telemetry=self._telemetry)
+            yield SilentGroups(hooks=hooks, store=self._evaluator.store, telemetry=self._telemetry)
 
     def _reconcile(self, of: InEffect) -> Reconcile:
         return reconcile_of(
-            self._looks,
+            self._evaluator,
             of.file.configuration,
             items=self._hook_items(),
             live=self._waiting,
@@ -329,9 +329,9 @@ class Functions:
             live=self._waiting,
             records=self._items.under(of.file.digest),
             open_actions=self._store,
-            call_budget=self._looks.call_budget,
+            call_budget=self._evaluator.call_budget,
             telemetry=self._telemetry,
-            clock=self._looks.clock,
+            clock=self._evaluator.clock,
             wait=self._wait,
         )
 
@@ -339,7 +339,7 @@ class Functions:
         return Provision(
             enrolment=lambda file: self._enrolment(InEffect(file=file)),
             release=release_of(
-                self._looks,
+                self._evaluator,
                 hooks=self._groups,
                 live=self._waiting,
                 enrolments=self._items,
@@ -350,7 +350,7 @@ class Functions:
             ),
             status=self._stack_status,
             respond=lambda _, answer: self.on_provided(answer),
-            in_effect=lambda: self._source().at(self._looks.clock()),
+            in_effect=lambda: self._source().at(self._evaluator.clock()),
         )
 
     def _stack_status(self, _: str) -> str | None:

@@ -171,7 +171,7 @@ class People:
         for action in sorted(self._usher.memory.all_open(), key=lambda action: action.expires_at):
             if pause.hook in (action.hook.name, ALL_HOOKS):
                 with suppress(operators.CommandRefused, Unavailable):
-                    self._operators.change(action, operators.look_again(_WHO), operators.refuse_closed)
+                    self._operators.change(action, operators.evaluate_again(_WHO), operators.refuse_closed)
 
 
 def _held(words: Words) -> None:

@@ -20,7 +20,7 @@ class Outcome:
     swarm: str
     violations: Sequence[Violation]
     trace: Sequence[str]
-    looks: int  # records that a wake-up or a sweep loaded to see whether something is due
+    evaluations: int  # records that a wake-up or a sweep loaded to see whether something is due
     decisions: int  # of these
     actions: int  # lifecycle actions of ours that began
     action_hours: float  # of those that were recorded

@@ -42,7 +42,7 @@ class Totals:
     """Of all trials so far."""
 
     seeds: int = 0
-    looks: int = 0
+    evaluations: int = 0
     decisions: int = 0
     actions: int = 0
     action_hours: float = 0.0
@@ -57,7 +57,7 @@ class Totals:
         """One more trial."""
         outcome = timed.outcome
         self.seeds += 1
-        self.looks += outcome.looks
+        self.evaluations += outcome.evaluations
         self.decisions += outcome.decisions
         self.actions += outcome.actions
         self.action_hours += outcome.action_hours
@@ -72,11 +72,11 @@ class Totals:
 
     def __str__(self) -> str:
         """What was simulated, and how fast."""
-        rate = self.looks / self.took_s if self.took_s else 0.0
+        rate = self.evaluations / self.took_s if self.took_s else 0.0
         return (
             f"{self.seeds} seeds: {self.actions} actions (at least {self.fewest_actions} a seed), "
-            f"{self.action_hours:.0f} action-hours, {self.looks} looks, {self.decisions} decisions, "
-            f"{self.faults} faults; {rate:.0f} looks a second and core"
+            f"{self.action_hours:.0f} action-hours, {self.evaluations} evaluations, "
+            f"{self.decisions} decisions, {self.faults} faults; {rate:.0f} evaluations a second and core"
         )
 
 

@@ -386,7 +386,7 @@ class Trial:
             swarm=str(self.faults.swarm),
             violations=self.scene.violations,
             trace=self.audience.trace,
-            looks=self.audience.looks,
+            evaluations=self.audience.evaluations,
             decisions=self.telemetry.decisions.total(),
             actions=self.scenario.actions,
             action_hours=hours,

@@ -243,7 +243,9 @@ class Action:
         for sent_at in self.completes_sent:
             require_aware("completes_sent", sent_at)
         if (self.phase is Phase.CLOSED) != (self.evaluate_at is None):
-            raise ValueError(f"evaluate_at is absent exactly when closed, got {self.phase} and {self.evaluate_at}")
+            raise ValueError(
+                f"evaluate_at is absent exactly when closed, got {self.phase} and {self.evaluate_at}"
+            )
         if self.phase is Phase.COMPLETING and self.result is None:
             raise ValueError("result must be set while completing, got None")
 

@@ -166,7 +166,7 @@ def last_of(action: Action, name: str) -> Signal | None:
     return next((signal for signal in action.signals if signal.name == name), None)
 
 
-def needs_look(action: Action, signal: Signal, change: Kept, now: datetime) -> bool:
+def needs_evaluation(action: Action, signal: Signal, change: Kept, now: datetime) -> bool:
     """Whether an evaluation is to be asked for, so that `signal`, which is kept and fits, counts in time.
 
     Every evaluation reads what is kept. So what only shows that the work goes on needs one a minute, for

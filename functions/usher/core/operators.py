@@ -106,7 +106,7 @@ def complete(note: OperatorNote, result: Result) -> Change:
     return change
 
 
-def look_again(who: str) -> Change:
+def evaluate_again(who: str) -> Change:
     """Have it evaluated now, after a pause."""
 
     def change(action: Action, now: datetime) -> Action:

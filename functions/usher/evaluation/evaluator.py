@@ -209,7 +209,7 @@ class Evaluator:
             telemetry=self.telemetry,
             clock=self.clock,
             with_timeout=self._with_timeout,
-            with_next_look=self._with_next_look,
+            with_next_evaluation=self._with_next_evaluation,
             previous_booking=previous_booking,
         )
 
@@ -233,7 +233,7 @@ class Evaluator:
             self.store.keep_findings(action, void)
         self.writer.put(replace(action, evaluate_at=now))
 
-    def _with_next_look(self, action: Action, now: datetime) -> Action:
+    def _with_next_evaluation(self, action: Action, now: datetime) -> Action:
         """After an accepted heartbeat: at once where it is not to wait."""
         action, decision = self._decided(action, now)
         return replace(action, evaluate_at=decision.evaluate_at if isinstance(decision, Wait) else now)

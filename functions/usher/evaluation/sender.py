@@ -53,7 +53,7 @@ class Sender:
     telemetry: Telemetry
     clock: Callable[[], datetime]
     with_timeout: Callable[[Action, datetime], Action]  # under the heartbeat timeout that its hook has
-    with_next_look: Callable[[Action, datetime], Action]  # after an accepted heartbeat
+    with_next_evaluation: Callable[[Action, datetime], Action]  # after an accepted heartbeat
     previous_booking: datetime | None  # the slot that the stored record has
 
     def store_booked(self, action: Action, now: datetime, *, wakes: int = BOTH) -> Action:
@@ -137,7 +137,7 @@ class Sender:
             action = replace(
                 action, heartbeats=action.heartbeats + 1, beaten_at=sent_at, activity_end=None, booked_at=None
             )
-            return self.with_next_look(action, now)
+            return self.with_next_evaluation(action, now)
 
         try:
             self._settle(action, _HEARTBEAT, answer, settled, settled if is_accepted else _unchanged)

@@ -111,7 +111,9 @@ class WakeUpScheduler:
             return
         has_own = not is_backed(action, evaluate_at) or at in wake_up_times(action, evaluate_at)
         if at <= now + _CLOCKS_APART and not has_own:
-            self.send(action.id, action.stamp, max(_LEAST_APART, evaluate_at - now), held_wait(action, BACKUP))
+            self.send(
+                action.id, action.stamp, max(_LEAST_APART, evaluate_at - now), held_wait(action, BACKUP)
+            )
 
     def _tell(self, error: Unavailable) -> None:
         self.telemetry.trouble("a wake-up could not be sent", error)

@@ -33,7 +33,7 @@ def test_instances_are_held_while_a_slow_function_is_asked_and_let_go_when_it_sa
         assert any(line.startswith("found function slow-answer every 5s: ") for line in told)
 
 
-def test_the_schedule_looks_at_what_no_wake_up_wakes(stack: Stack) -> None:
+def test_the_schedule_evaluates_what_no_wake_up_wakes(stack: Stack) -> None:
     """The record was put without one."""
 
     def is_closed() -> bool:

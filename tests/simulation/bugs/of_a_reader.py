@@ -108,7 +108,7 @@ def _released_anew(released: Callable[[Action, datetime, str], Action]) -> objec
 
 
 def _written_over(settle: object) -> object:  # noqa: ARG001 - it takes its place
-    """What others stored during a call is replaced by what the look had read before it."""
+    """What others stored during a call is replaced by what the evaluation had read before it."""
 
     def settle_on_old(
         self: Sender,
@@ -178,7 +178,7 @@ BUGS: Final = (
         Thing.LASTING,
     ),
     _bug(
-        "a look sends its wake-ups after the store",
+        "an evaluation sends its wake-ups after the store",
         WakeUpScheduler,
         "store_and_schedule",
         _wake_ups_after_store,

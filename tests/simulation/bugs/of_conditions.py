@@ -154,7 +154,7 @@ BUGS: Final = (
     *(
         Bug(name=name, place=command.Command, attribute="ask", made=made, found_by=StartedOnce)
         for name, made in (
-            ("command: sends again without a look", _without("intended_at")),
+            ("command: sends again without an evaluation", _without("intended_at")),
             ("command: forgets that it was sent", _without("intended_at", command.COMMAND_ID)),
         )
     ),

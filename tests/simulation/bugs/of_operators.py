@@ -59,7 +59,9 @@ def _unheld(_: Any) -> Any:
 
 def _not_due(made: Any) -> Any:
     def replaced(action: Any, **changes: Any) -> Any:
-        return made(action, **(changes | {"evaluate_at": action.evaluate_at} if "evaluate_at" in changes else changes))
+        return made(
+            action, **(changes | {"evaluate_at": action.evaluate_at} if "evaluate_at" in changes else changes)
+        )
 
     return replaced
 
@@ -103,7 +105,7 @@ BUGS: Final = (
         found_by=NeverEarly,
     ),
     _operated(
-        name="complete: waits for the next look",
+        name="complete: waits for the next evaluation",
         place=operators,
         attribute="replace",
         made=_not_due,

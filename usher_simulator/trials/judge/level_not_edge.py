@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from usher_simulator.trials.invocations import Invocation
     from usher_simulator.trials.judge.scene import Scene
 
-_MOST_LOOKS: Final = 60  # that store something, of one action in a minute
+_MOST_EVALUATIONS: Final = 60  # that store something, of one action in a minute
 _MINUTE: Final = timedelta(minutes=1)
 _WHATEVER: Final = 0  # the version of a wake-up for whatever stands
 _WHEN_DUE: Final = -1  # of those that a sweep sends
@@ -96,8 +96,8 @@ class LevelNotEdge(WaitChecker):
             return  # a removal asks again each second, on purpose
         now, stores = self.scene.clock(), self._stores[after.id]
         stores.append(now)
-        if len(stores) > _MOST_LOOKS and stores[-_MOST_LOOKS] > now - _MINUTE:
-            self.broken(f"more than {_MOST_LOOKS} looks stored something in a minute", after)
+        if len(stores) > _MOST_EVALUATIONS and stores[-_MOST_EVALUATIONS] > now - _MINUTE:
+            self.broken(f"more than {_MOST_EVALUATIONS} evaluations stored something in a minute", after)
 
     def woken(
         self, action_id: str, version: int, at: datetime, wait: HeldWait | None, by: Invocation | None

@@ -118,7 +118,7 @@ def resumes(trial: SmallTrial) -> None:
 
     def work() -> None:
         trial.effects.of_store(resume, what="resume")
-        _order(trial, lambda _: operators.look_again(PERSON))()
+        _order(trial, lambda _: operators.evaluate_again(PERSON))()
 
     does(trial, work)
 

@@ -59,7 +59,7 @@ def _said_at_once(trial: SmallTrial) -> None:
 
 
 def _with_a_sweep(trial: SmallTrial) -> None:
-    """The notice, a look and a sweep at once. The sweep of 0:00 would find nothing, in every schedule."""
+    """The notice, an evaluation and a sweep at once. The sweep of 0:00 would find nothing in any schedule."""
     trial.no_sweeps(until=_MINUTE / 2)
     _begins(trial, _notice_again, _wake_again)
 
@@ -99,7 +99,7 @@ def _deploys(trial: SmallTrial) -> None:
 
 
 def _rolled_back(trial: SmallTrial) -> None:
-    """Another file, and the one of before again, while one looks and one begins."""
+    """Another file, and the one of before again, while one is evaluated and one begins."""
     other = _file({"until": [{"elapsed": "3m"}], "give_up_after": "5m"})
     _without_sweeps(trial, lambda each: people.deploys(each, compiled(other), each.usher.file))
     trial.at(58.95, lambda: trial.grow("web", 2))
@@ -131,7 +131,7 @@ def _late(trial: SmallTrial) -> None:
 
 
 def _applied(trial: SmallTrial) -> None:
-    """A version takes effect at a look, and at the notice of another; two people apply a further one."""
+    """A version takes effect at an evaluation, and at the notice of another; two people apply one more."""
     longer = _file({"until": [{"elapsed": "2m"}], "give_up_after": "5m"})
     trial.at(0, trial.stack.create)
     trial.at(129.95, lambda: trial.grow("web", 1))
@@ -145,7 +145,7 @@ def _applied(trial: SmallTrial) -> None:
 _AT_49: Final = {"until": [{"elapsed": "49s"}], "give_up_after": "5m"}
 WORLDS: Final = (
     World(
-        name="two-looks",
+        name="two-evaluations",
         about="one action, and two looks at the moment of its result",
         hooks=_file(_AT_49),
         script=lambda trial: _without_sweeps(trial, _wake_again),
@@ -155,7 +155,7 @@ WORLDS: Final = (
     ),
     World(
         name="notice",
-        about="a notice and its looks, of a heartbeat timeout of 30 s, with a fault at any time",
+        about="a notice and its evaluations, of a heartbeat timeout of 30 s, with a fault at any time",
         hooks=_file({"until": [{"elapsed": "40s"}], "give_up_after": "5m"}, heartbeat_timeout="30s"),
         script=_without_sweeps,
         lasts=_SOON,
@@ -172,7 +172,7 @@ WORLDS: Final = (
     ),
     World(
         name="too-late",
-        about="a notice that comes after the end of its wait, and its look",
+        about="a notice that comes after the end of its wait, and its evaluation",
         hooks=_file(_AT_49, default_result="CONTINUE"),
         script=_too_late,
         faults_from=timedelta(seconds=75),
@@ -207,7 +207,7 @@ WORLDS: Final = (
     ),
     World(
         name="result",
-        about="one action: two looks, an intake and a sweep at the moment of its result",
+        about="one action: two evaluations, an intake and a sweep at the moment of its result",
         hooks=_file(_AT_49),
         script=_with_a_sweep,
         faults_from=_CROWDED,
@@ -253,7 +253,7 @@ WORLDS: Final = (
     ),
     World(
         name="operators",
-        about="two operators and a look",
+        about="two operators and an evaluation",
         hooks=_file({"until": [{"elapsed": "65s"}], "give_up_after": "5m"}),
         script=lambda trial: _without_sweeps(trial, people.holds, people.completes),
         faults_from=_CROWDED,
@@ -272,7 +272,7 @@ WORLDS: Final = (
     ),
     World(
         name="deploy",
-        about="another hooks file while one looks and one begins",
+        about="another hooks file while one is evaluated and one begins",
         hooks=_file({"until": [{"elapsed": "65s"}], "give_up_after": "5m"}),
         script=_deploys,
         faults_from=_CROWDED,
@@ -289,7 +289,7 @@ WORLDS: Final = (
     ),
     World(
         name="rollback",
-        about="another hooks file and back, while one looks and one begins",
+        about="another hooks file and back, while one is evaluated and one begins",
         hooks=_file({"until": [{"elapsed": "65s"}], "give_up_after": "5m"}),
         script=_rolled_back,
         faults_from=_CROWDED,
@@ -327,7 +327,7 @@ WORLDS: Final = (
     ),
     World(
         name="apply",
-        about="a version of the file takes effect while one looks, one begins, and two people apply another",
+        about="a version of the file takes effect while one is evaluated, one begins, and two apply another",
         hooks=_file(_AT_49),
         script=_applied,
         faults_from=timedelta(seconds=180),
@@ -338,5 +338,5 @@ WORLDS: Final = (
     ),
 )
 BY_NAME: Final = {world.name: world for world in WORLDS}
-TWO_LOOKS: Final = BY_NAME["two-looks"]
+TWO_EVALUATIONS: Final = BY_NAME["two-evaluations"]
 RESULT: Final = BY_NAME["result"]

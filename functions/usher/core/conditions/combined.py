@@ -143,6 +143,4 @@ def _leaves(conditions: Iterable[Condition]) -> tuple[Plain, ...]:
 
 
 def _soonest(verdicts: Iterable[Verdict]) -> datetime | None:
-    return min(
-        (verdict.evaluate_at for verdict in verdicts if verdict.evaluate_at is not None), default=None
-    )
+    return min((verdict.evaluate_at for verdict in verdicts if verdict.evaluate_at is not None), default=None)

@@ -1,4 +1,4 @@
-"""A scene for looks: an action on record, Auto Scaling that answers as told, and the evaluator."""
+"""A scene for evaluations: an action on record, Auto Scaling that answers as told, and the evaluator."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Scene(OneByOne):
         self.store.open(action, Raw(received_at=at(0), body="{}"))
         self.effects.clear()
         self.questions = QuestionList()
-        self.looks = evaluator_of(
+        self.evaluator = evaluator_of(
             store=self.store,
             auto_scaling=self,
             budget=self.budget,
@@ -61,8 +61,8 @@ class Scene(OneByOne):
             clock=lambda: self.now,
         )
 
-    def look(self, version: int | None = None, wait: HeldWait | None = None) -> Action:
-        self.looks.evaluate("action-1", version, wait)
+    def evaluate(self, version: int | None = None, wait: HeldWait | None = None) -> Action:
+        self.evaluator.evaluate("action-1", version, wait)
         return self.action
 
     @property
@@ -92,7 +92,7 @@ class Scene(OneByOne):
         assert action_id == "action-1"
         if self.queue_is_down:
             raise Unavailable("queue")
-        stood_for = version % 2**32  # above that it names the look
+        stood_for = version % 2**32  # above that it names the evaluation
         self.effects.append(f"wake v{stood_for} in {delay.total_seconds():g}s")
 
 
@@ -113,4 +113,6 @@ def short(**changes: object) -> Action:
 def nudge(scene: Scene, evaluate_at: datetime) -> None:
     """What intake does when a signal comes."""
     newest = scene.action
-    scene.store.save(replace(newest, version=newest.version + 1, evaluation_id="intake", evaluate_at=evaluate_at))
+    scene.store.save(
+        replace(newest, version=newest.version + 1, evaluation_id="intake", evaluate_at=evaluate_at)
+    )

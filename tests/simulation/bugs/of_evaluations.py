@@ -1,4 +1,4 @@
-"""Bugs of looks and intake, of the record and of wake-ups."""
+"""Bugs of evaluations and intake, of the record and of wake-ups."""
 
 from __future__ import annotations
 
@@ -159,21 +159,23 @@ def _new_terms(writer: Any) -> Any:
     return property(renewing)
 
 
-def _whatever_the_version(look: Any) -> Any:
-    def looked(self: Evaluator, action_id: str, version: int | None = None, wait: Any = None) -> None:
+def _whatever_the_version(evaluate: Any) -> Any:
+    def evaluated(self: Evaluator, action_id: str, version: int | None = None, wait: Any = None) -> None:
         action = self.store.load(action_id)
-        look(self, action_id, action.version if action is not None and version is not None else None, wait)
+        evaluate(
+            self, action_id, action.version if action is not None and version is not None else None, wait
+        )
 
-    return looked
+    return evaluated
 
 
-def _never_satisfied(look: Any) -> Any:
-    def looked(self: Evaluator, action_id: str, version: int | None = None, wait: Any = None) -> None:
-        look(self, action_id, version, wait)
+def _never_satisfied(evaluate: Any) -> Any:
+    def evaluated(self: Evaluator, action_id: str, version: int | None = None, wait: Any = None) -> None:
+        evaluate(self, action_id, version, wait)
         if wait is not None:
             raise Unavailable("it says")
 
-    return looked
+    return evaluated
 
 
 def _whatever_is_decided(held_wait: Any) -> Any:
@@ -285,7 +287,7 @@ BUGS: Final = (
         found_by=NeverByDefault,
     ),
     Bug(
-        name="drops a due look on a throttle",
+        name="drops a due evaluation on a throttle",
         place=Sender, attribute="_after_failure", made=_later, found_by=NeverByDefault,
     ),
     Bug(
@@ -314,12 +316,12 @@ BUGS: Final = (
         found_by=OnlyOurs,
     ),
     Bug(
-        name="looks whatever the version of its wake-up",
+        name="evaluates whatever the version of its wake-up",
         place=Evaluator, attribute="evaluate", made=_whatever_the_version, found_by=LevelNotEdge,
     ),
     Bug(
         name="leaves a signal to the next heartbeat",
-        place=evidence, attribute="needs_look", made=lambda _: lambda *_: False, found_by=InTime,
+        place=evidence, attribute="needs_evaluation", made=lambda _: lambda *_: False, found_by=InTime,
     ),
     Bug(
         name="goes on from wake-up to wake-up beside the table",

@@ -1,4 +1,4 @@
-"""The steps of a look beside its decision: questions to AWS, limits, pauses, words of operators, turns."""
+"""The steps of an evaluation beside its decision: questions, limits, pauses, words of operators, turns."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 from tests.factories import a_policy, an_action, at, hook_terms
 from tests.questions import ask_due, asking_by, found_of
-from tests.simulation.looks_scene import ACCEPTED, BUSY, GONE, REFUSED, Scene, short
+from tests.simulation.evaluation_scene import ACCEPTED, BUSY, GONE, REFUSED, Scene, short
 from usher.core.action import OperatorNote, Outcome, Phase, Result
 from usher.core.conditions.probe import Call, Found, Probe, Reply, ReplyKind
 from usher.core.finding import ConditionStatus, Findings
@@ -106,19 +106,19 @@ def waiting_for_ever() -> Action:
 
 
 class AskingScene(Scene):
-    """A scene with the function `questions` beside the look."""
+    """A scene with the function `questions` beside the evaluation."""
 
     def __init__(self, action: Action, calls: Calls, *answers: Answer, now_s: float) -> None:
         super().__init__(action, *answers, now_s=now_s)
-        self.asking = asking_by(self.looks, calls)
+        self.asking = asking_by(self.evaluator, calls)
 
-    def look(self, version: int | None = None, wait: HeldWait | None = None) -> Action:
-        """A look, the questions that are due then, and the look that their answers ask for."""
-        super().look(version, wait)
+    def evaluate(self, version: int | None = None, wait: HeldWait | None = None) -> Action:
+        """An evaluation, the questions that are due then, and the evaluation that their answers ask for."""
+        super().evaluate(version, wait)
         woken = self.effects.count(ANSWERED)
         ask_due(self.store, self.asking, self.now)
         if self.effects.count(ANSWERED) > woken:
-            super().look(WHATEVER)
+            super().evaluate(WHATEVER)
         return self.action
 
     @property
@@ -146,10 +146,10 @@ EMPTY, FILLED = Drained(queue="a"), Drained(queue="b")
 EMPTYING = Drained(queue="a", starts=True)
 
 
-def test_the_turn_of_a_stopped_instance_asks_nothing_wakes_a_look_and_comes_a_minute_later() -> None:
+def test_the_turn_of_a_stopped_instance_asks_nothing_wakes_an_evaluation_and_comes_a_minute_later() -> None:
     """Should it not be let go, as while Auto Scaling is busy, its questions go round once a minute."""
     scene, told = scene_of(waiting(EMPTY), [3, 2], ACCEPTED)
-    scene.look()
+    scene.evaluate()
     scene.now = at(10)
     scene.store.keep_instance_state(scene.action.instance_id, at(9), is_stopped=True)
     turn = turn_of(scene)
@@ -163,10 +163,10 @@ def test_the_turn_of_a_stopped_instance_asks_nothing_wakes_a_look_and_comes_a_mi
 def test_a_condition_is_asked_at_its_own_interval_and_its_action_ends_when_it_holds() -> None:
     scene, told = scene_of(waiting(EMPTY), [3, 0], ACCEPTED)
 
-    first = scene.look()
+    first = scene.evaluate()
     assert (first.phase, first.reason) == (Phase.OPEN, "")
     scene.now = at(10)
-    closed = scene.look()
+    closed = scene.evaluate()
 
     assert (closed.outcome, closed.result, closed.reason) == (
         Outcome.COMPLETED, Result.CONTINUE, "done: drained a: 0 left",
@@ -174,12 +174,12 @@ def test_a_condition_is_asked_at_its_own_interval_and_its_action_ends_when_it_ho
     assert told.asked == ["Ask", "Ask"]
 
 
-def test_a_question_moves_no_version_of_the_record_and_no_look() -> None:
+def test_a_question_moves_no_version_of_the_record_and_no_evaluation() -> None:
     scene, _ = scene_of(waiting(EMPTY), [3, 2])
-    first = scene.look()
+    first = scene.evaluate()
     scene.now = at(10)
 
-    assert scene.look() == first
+    assert scene.evaluate() == first
     assert (first.version, first.evaluate_at) == (2, at(275))
 
 
@@ -189,7 +189,7 @@ def test_what_is_unknown_is_never_done_and_is_asked_again_with_backoff() -> None
 
     waits = []
     for _ in range(4):
-        scene.look()
+        scene.evaluate()
         ask_at = scene.found[0].ask_again_at
         assert ask_at is not None
         waits.append((ask_at - scene.now).total_seconds())
@@ -204,18 +204,18 @@ def test_where_one_answer_is_not_enough_it_is_asked_once_more() -> None:
 
     for now, status in ((0, "pending"), (10, "pending"), (20, "pending")):
         scene.now = at(now)
-        scene.look()
+        scene.evaluate()
         assert scene.found[0].status == status
     scene.now = at(30)
 
-    assert scene.look().outcome is Outcome.COMPLETED
+    assert scene.evaluate().outcome is Outcome.COMPLETED
     assert len(told.asked) == 4
 
 
 def test_a_failure_for_good_ends_the_action_as_its_policy_says() -> None:
     scene, _ = scene_of(waiting(EMPTY), ["missing"], ACCEPTED)
 
-    closed = scene.look()
+    closed = scene.evaluate()
 
     assert (closed.result, closed.reason) == (Result.ABANDON, "failed: drained a: no such queue")
     assert scene.recorder.counts["ConditionFailed"] == 1
@@ -224,9 +224,9 @@ def test_a_failure_for_good_ends_the_action_as_its_policy_says() -> None:
 def test_what_held_is_asked_again_with_the_rest_and_the_newest_answer_counts() -> None:
     scene, told = scene_of(waiting(EMPTY, FILLED), [0, 5, 2, 0], ACCEPTED)
 
-    assert scene.look().is_open  # a holds, b does not
+    assert scene.evaluate().is_open  # a holds, b does not
     scene.now = at(10)
-    again = scene.look()
+    again = scene.evaluate()
 
     assert again.is_open  # b holds by now, and a no longer does
     assert [found.detail for found in scene.found] == ["2 left", "0 left"]
@@ -236,7 +236,7 @@ def test_what_held_is_asked_again_with_the_rest_and_the_newest_answer_counts() -
 def test_a_heartbeat_that_is_due_goes_before_any_question() -> None:
     scene, _ = scene_of(waiting(EMPTY), [0], ACCEPTED, ACCEPTED, now_s=280)
 
-    scene.look()
+    scene.evaluate()
 
     assert scene.effects.index("heartbeat") < scene.effects.index("asks")
     assert scene.action.outcome is Outcome.COMPLETED
@@ -249,7 +249,7 @@ def test_no_question_begins_that_could_outlast_its_function() -> None:
         scene.now += timedelta(seconds=9)
 
     told.before_call = slow
-    scene.looks.evaluate("action-1")
+    scene.evaluator.evaluate("action-1")
     for turn in (1, 2):
         scene.asking.ask("action-1", turn_of(scene))
         assert len(told.asked) == 4 * turn, "36 s are over, and a call may take 6"
@@ -264,7 +264,7 @@ def test_what_a_call_starts_is_stored_before_the_call_is_made() -> None:
     stored: list[Any] = []
     told.before_call = lambda: stored.append(scene.found[0].memory)
 
-    scene.look()
+    scene.evaluate()
 
     assert told.asked == ["Start", "Ask"]
     assert stored == [{"started": True}, {"started": True}]
@@ -278,12 +278,12 @@ def test_a_turn_that_is_cut_off_after_it_started_something_does_not_start_it_aga
 
     told.before_call = cut
     with pytest.raises(Cut):
-        scene.look()
+        scene.evaluate()
     told.before_call = lambda: None
     told.replies = [0]
     scene.now = at(60)
 
-    assert scene.look().outcome is Outcome.COMPLETED
+    assert scene.evaluate().outcome is Outcome.COMPLETED
     assert told.asked == ["Ask"]
 
 
@@ -302,9 +302,9 @@ def test_a_question_that_always_fails_is_unknown_by_itself_and_the_others_are_as
             return super().make(call, members)
 
     scene = AskingScene(waiting(EMPTY, FILLED), Failing([3]), now_s=0)
-    scene.look()
+    scene.evaluate()
     scene.now = at(5)
-    scene.look()
+    scene.evaluate()
 
     unknown, other = sorted(scene.found, key=lambda found: found.condition)
     assert (unknown.status, unknown.unknowns) == (ConditionStatus.UNKNOWN, 2)
@@ -323,10 +323,10 @@ def test_a_question_that_fails_after_it_has_started_something_does_not_start_it_
             raise ValueError("an answer that nobody can read")
 
     told.before_call = fails
-    scene.look()
+    scene.evaluate()
     scene.now = at(5)
 
-    assert scene.look().outcome is Outcome.COMPLETED
+    assert scene.evaluate().outcome is Outcome.COMPLETED
     assert told.asked == ["Start", "failed", "Ask"]
 
 
@@ -340,10 +340,10 @@ def test_what_could_not_be_stored_before_its_start_is_not_started_and_begins_ane
         keep(action, findings)
 
     scene.store.keep_findings = busy  # type: ignore[method-assign]
-    scene.look()
+    scene.evaluate()
     assert told.asked == ["Ask"]
     scene.now = at(5)
-    scene.look()
+    scene.evaluate()
 
     assert told.asked == ["Ask", "Start", "Ask"]
     assert [found.status for found in scene.found] == [ConditionStatus.PENDING, ConditionStatus.HOLDS]
@@ -358,7 +358,7 @@ def test_findings_that_cannot_be_read_stop_no_heartbeat_and_nobody_asks_in_their
     monkeypatch.setattr(scene.store, "findings", lambda _: unreadable)
 
     scene.now = at(280)
-    scene.looks.evaluate("action-1")
+    scene.evaluator.evaluate("action-1")
     scene.asking.ask("action-1", 3)
 
     assert (scene.action.heartbeats, scene.action.is_open) == (1, True)
@@ -368,7 +368,7 @@ def test_findings_that_cannot_be_read_stop_no_heartbeat_and_nobody_asks_in_their
 
 def test_of_two_who_ask_at_once_one_starts_what_is_to_be_started() -> None:
     scene, told = scene_of(waiting(EMPTYING), ["ok", 3])
-    scene.looks.evaluate("action-1")
+    scene.evaluator.evaluate("action-1")
     ((action_id, turn, _),) = scene.questions.sent
 
     def another() -> None:
@@ -386,7 +386,7 @@ def test_observe_mode_asks_and_starts_nothing() -> None:
     observed = replace(action, policy=replace(action.policy, mode=Mode.OBSERVE))
     scene, told = scene_of(observed, [])
 
-    scene.look()
+    scene.evaluate()
 
     assert scene.found[0].detail == "observe mode: would call Start"
     assert told.asked == []
@@ -398,27 +398,27 @@ LIMITED = {"limits": Limits(abandon_per_hour=1), "limited_with": "web-*"}
 def test_a_hook_at_its_limit_holds_on_and_sends_the_result_when_the_limit_frees() -> None:
     scene, _ = scene_of(waiting(EMPTY, hook=LIMITED), ["missing"], ACCEPTED)
     limit = "usher-drain of web-*: ABANDON per hour"
-    scene.looks.limits.grant(limit, "another", 1, timedelta(hours=1), at(-3400))
+    scene.evaluator.limits.grant(limit, "another", 1, timedelta(hours=1), at(-3400))
 
-    held = scene.look()
+    held = scene.evaluate()
     assert (held.phase, held.evaluate_at) == (Phase.OPEN, at(200))
     assert scene.recorder.counts["HeldByLimit"] == 1
     scene.now = at(200)
 
-    assert scene.look().result is Result.ABANDON
+    assert scene.evaluate().result is Result.ABANDON
 
 
 def test_a_result_that_the_minute_has_no_room_for_takes_no_room_of_the_hour() -> None:
     """Promise 6: it may never be sent, and would keep others waiting for an hour."""
     limits = Limits(abandon_per_hour=1, complete_per_minute=1)
     scene, _ = scene_of(waiting(EMPTY, hook=LIMITED | {"limits": limits}), ["missing"], ACCEPTED)
-    scene.looks.limits.grant(
+    scene.evaluator.limits.grant(
         "usher-drain of web-*: results per minute", "another", 1, timedelta(minutes=1), at(0)
     )
 
-    assert scene.look().phase is Phase.OPEN
+    assert scene.evaluate().phase is Phase.OPEN
     hour = ("usher-drain of web-*: ABANDON per hour", "a third", 1, timedelta(hours=1), at(1))
-    assert scene.looks.limits.grant(*hour) is None
+    assert scene.evaluator.limits.grant(*hour) is None
 
 
 def test_a_result_that_another_keeps_out_of_the_minute_takes_no_room_of_the_hour() -> None:
@@ -426,7 +426,7 @@ def test_a_result_that_another_keeps_out_of_the_minute_takes_no_room_of_the_hour
     limits = Limits(abandon_per_hour=1, complete_per_minute=1)
     scene, _ = scene_of(waiting(EMPTY, hook=LIMITED | {"limits": limits}), ["missing"], ACCEPTED)
     minute = "usher-drain of web-*: results per minute"
-    kept, ask = scene.looks.limits, scene.looks.limits.next_at
+    kept, ask = scene.evaluator.limits, scene.evaluator.limits.next_at
 
     def another_comes_first(*asked: Any) -> Any:
         free_at = ask(*asked)
@@ -434,16 +434,16 @@ def test_a_result_that_another_keeps_out_of_the_minute_takes_no_room_of_the_hour
         return free_at
 
     kept.next_at = another_comes_first  # type: ignore[method-assign, assignment]
-    assert scene.look().phase is Phase.OPEN
+    assert scene.evaluate().phase is Phase.OPEN
     hour = ("usher-drain of web-*: ABANDON per hour", "a third", 1, timedelta(hours=1), at(1))
     assert kept.grant(*hour) is None
 
 
 def test_another_hook_and_another_result_have_a_limit_of_their_own() -> None:
     scene, _ = scene_of(waiting(EMPTY, hook=LIMITED), ["missing"], ACCEPTED)
-    scene.looks.limits.grant("other of web-*: ABANDON per hour", "another", 1, timedelta(hours=1), at(0))
+    scene.evaluator.limits.grant("other of web-*: ABANDON per hour", "another", 1, timedelta(hours=1), at(0))
 
-    assert scene.look().result is Result.ABANDON
+    assert scene.evaluate().result is Result.ABANDON
 
 
 def test_at_the_last_moment_the_limit_gives_way_to_what_the_policy_says_for_giving_up() -> None:
@@ -452,18 +452,18 @@ def test_at_the_last_moment_the_limit_gives_way_to_what_the_policy_says_for_givi
     last = (action.decide_by - at(0)).total_seconds()
     scene, _ = scene_of(replace(action, beaten_at=at(last - 60)), ["missing"], ACCEPTED, now_s=last)
     limit = "usher-drain of web-*: ABANDON per hour"
-    scene.looks.limits.grant(limit, "another", 1, timedelta(hours=1), at(last - 60))
+    scene.evaluator.limits.grant(limit, "another", 1, timedelta(hours=1), at(last - 60))
 
-    assert scene.look().result is Result.CONTINUE
+    assert scene.evaluate().result is Result.CONTINUE
 
 
 def test_an_operators_order_goes_out_whatever_the_limit_and_the_conditions() -> None:
     action = waiting(EMPTY, hook=LIMITED, operator_result_by=WORD, operator_result=Result.ABANDON)
     scene, told = scene_of(action, [], ACCEPTED)
     limit = "usher-drain of web-*: ABANDON per hour"
-    scene.looks.limits.grant(limit, "another", 1, timedelta(hours=1), at(0))
+    scene.evaluator.limits.grant(limit, "another", 1, timedelta(hours=1), at(0))
 
-    closed = scene.look()
+    closed = scene.evaluate()
 
     assert closed.result is Result.ABANDON
     assert closed.reason == f"requested by {WORD.who}: the disk is full"
@@ -474,28 +474,28 @@ def test_a_held_action_is_beaten_and_not_completed_until_the_last_moment() -> No
     action = waiting(operator_hold=WORD)  # with nothing to wait for
     scene, _ = scene_of(action, [], ACCEPTED, ACCEPTED)
 
-    held = scene.look()
+    held = scene.evaluate()
     assert (held.is_open, held.evaluate_at) == (True, at(275))
     scene.now = at(275)
-    assert scene.look().heartbeats == 1
+    assert scene.evaluate().heartbeats == 1
 
     last = (action.decide_by - at(0)).total_seconds()
     scene, _ = scene_of(replace(action, beaten_at=at(last - 60)), [], ACCEPTED, now_s=last)
-    assert scene.look().outcome is Outcome.COMPLETED
+    assert scene.evaluate().outcome is Outcome.COMPLETED
 
 
 def test_an_extended_action_gives_up_at_the_time_that_the_operator_said() -> None:
     action = waiting(EMPTY, extended_to=at(120))
     scene, _ = scene_of(action, [3, 3], ACCEPTED, now_s=120)
 
-    assert scene.look().reason == "gave up after 2m"
+    assert scene.evaluate().reason == "gave up after 2m"
 
 
 def test_an_instance_that_ec2_ended_is_let_go_at_once() -> None:
     scene, told = scene_of(waiting(EMPTY), [], ACCEPTED)
     scene.store.keep_instance_end(scene.action.instance_id, at(-90))
 
-    closed = scene.look()
+    closed = scene.evaluate()
 
     assert (closed.result, closed.reason) == (Result.CONTINUE, "EC2 has already ended the instance")
     assert told.asked == []
@@ -505,20 +505,20 @@ def test_while_paused_nothing_is_called_and_afterwards_it_goes_on() -> None:
     scene, told = scene_of(waiting(EMPTY), [0], ACCEPTED)
     scene.store.pause("*", "ada: change freeze")
 
-    paused = scene.look()
+    paused = scene.evaluate()
 
     assert (paused.evaluate_at, told.asked) == (at(60), [])
     assert not [effect for effect in scene.effects if effect.startswith(("heartbeat", "complete"))]
     scene.store.resume("*")
     scene.now = at(60)
-    assert scene.look().outcome is Outcome.COMPLETED
+    assert scene.evaluate().outcome is Outcome.COMPLETED
 
 
-def test_a_paused_look_comes_again_while_there_is_time_for_a_resume() -> None:
+def test_a_paused_evaluation_comes_again_while_there_is_time_for_a_resume() -> None:
     scene = Scene(short(), now_s=10)
     scene.store.pause("*", "ada: change freeze")
 
-    assert scene.look().evaluate_at == at(20)
+    assert scene.evaluate().evaluate_at == at(20)
 
 
 def test_what_runs_out_while_paused_stays_open_and_is_asked_for_after_the_resume() -> None:
@@ -526,22 +526,22 @@ def test_what_runs_out_while_paused_stays_open_and_is_asked_for_after_the_resume
     scene, _ = scene_of(waiting_for_ever(), [], ACCEPTED, now_s=301)
     scene.store.pause("usher-drain", "ada: change freeze")
 
-    paused = scene.look()
+    paused = scene.evaluate()
 
     assert (paused.outcome, paused.evaluate_at) == (None, at(361))
     scene.store.resume("usher-drain")
     scene.now = at(361)
-    assert (scene.look().is_open, scene.action.heartbeats) == (True, 1)
+    assert (scene.evaluate().is_open, scene.action.heartbeats) == (True, 1)
 
 
 def test_what_fell_to_its_default_while_paused_says_so_after_the_resume() -> None:
     scene, _ = scene_of(waiting_for_ever(), [], GONE, now_s=290)
     scene.store.pause("usher-drain", "ada: change freeze")
-    scene.look()
+    scene.evaluate()
     scene.store.resume("usher-drain")
     scene.now = at(301)
 
-    closed = scene.look()
+    closed = scene.evaluate()
 
     assert closed.outcome is Outcome.DEFAULTED
     assert closed.reason == (
@@ -553,20 +553,20 @@ def test_what_fell_to_its_default_while_paused_says_so_after_the_resume() -> Non
 def test_a_pause_that_ended_in_time_is_not_blamed_for_a_default() -> None:
     scene, _ = scene_of(waiting_for_ever(), [], REFUSED, GONE, now_s=270)
     scene.store.pause("usher-drain", "ada: change freeze")
-    scene.look()
+    scene.evaluate()
     scene.store.resume("usher-drain")
     for now_s in (290, 301):
         scene.now = at(now_s)
-        scene.look(scene.action.version)
+        scene.evaluate(scene.action.version)
 
     assert "paused" not in scene.action.reason
 
 
-def test_a_pause_that_nobody_ends_costs_a_look_an_hour_when_nothing_can_wait_any_more() -> None:
+def test_a_pause_that_nobody_ends_costs_an_evaluation_an_hour_when_nothing_can_wait_any_more() -> None:
     scene, _ = scene_of(waiting_for_ever(), [], now_s=100 * 300 + 1)
     scene.store.pause("usher-drain", "ada: change freeze")
 
-    assert scene.look().evaluate_at == at(100 * 300 + 1 + 3600)
+    assert scene.evaluate().evaluate_at == at(100 * 300 + 1 + 3600)
 
 
 def book_all(scene: Scene, first: float, last: float) -> None:
@@ -579,14 +579,14 @@ def test_a_heartbeat_is_booked_in_the_latest_second_with_room_before_its_margin(
     scene, _ = scene_of(waiting(EMPTY), [3])
     book_all(scene, 200, 275)
 
-    assert scene.look().booked_at == at(199)
+    assert scene.evaluate().booked_at == at(199)
 
 
 def test_a_result_goes_out_in_the_first_second_with_room_and_gives_its_heartbeats_back() -> None:
     scene, _ = scene_of(waiting(EMPTY, booked_at=at(275)), [0], ACCEPTED)
     book_all(scene, 0, 2)
 
-    waited = scene.look()
+    waited = scene.evaluate()
 
     assert (waited.phase, waited.booked_at, waited.evaluate_at) == (Phase.OPEN, at(3), at(3))
 
@@ -595,21 +595,21 @@ def test_a_heartbeat_near_its_expiry_goes_out_budget_or_not() -> None:
     scene, _ = scene_of(waiting(EMPTY), [3], ACCEPTED, now_s=290)
     book_all(scene, 290, 300)
 
-    assert scene.look().heartbeats == 1
+    assert scene.evaluate().heartbeats == 1
 
 
 def test_a_heartbeat_without_room_and_not_at_risk_comes_back() -> None:
     scene, _ = scene_of(waiting(EMPTY), [3], now_s=280)
     book_all(scene, 280, 300)
 
-    waited = scene.look()
+    waited = scene.evaluate()
 
     assert (waited.heartbeats, waited.evaluate_at) == (0, at(285))
 
 
 def test_a_throttle_lowers_what_is_booked() -> None:
     scene, _ = scene_of(waiting(EMPTY), [3], BUSY, now_s=275)
-    scene.look()
+    scene.evaluate()
 
     scene.now = at(276)
     room = 0
@@ -621,11 +621,11 @@ def test_a_throttle_lowers_what_is_booked() -> None:
 
 def test_an_action_that_is_over_gives_its_second_back() -> None:
     scene, _ = scene_of(waiting(EMPTY, booked_at=None), [3], GONE)
-    booked = scene.look().booked_at
+    booked = scene.evaluate().booked_at
     assert booked == at(275)
     scene.store.keep_instance_end(scene.action.instance_id, at(5))
     scene.now = at(20)
-    closed = scene.look(scene.action.version)
+    closed = scene.evaluate(scene.action.version)
 
     assert not closed.is_open
     taken = 0
@@ -634,15 +634,15 @@ def test_an_action_that_is_over_gives_its_second_back() -> None:
     assert taken == 10
 
 
-def test_a_wake_up_of_a_look_that_lost_the_race_is_void() -> None:
+def test_a_wake_up_of_an_evaluation_that_lost_the_race_is_void() -> None:
     """Found by simulation: a duplicate once found followers of its own, round after round."""
     scene, _ = scene_of(waiting(EMPTY), [3])
-    won = scene.look()
+    won = scene.evaluate()
     lost = replace(won, evaluation_id="another look at the same version")
 
     scene.now = at(9)
-    assert scene.look(version=lost.stamp) == won
-    assert scene.look(version=won.stamp).version == won.version + 1
+    assert scene.evaluate(version=lost.stamp) == won
+    assert scene.evaluate(version=won.stamp).version == won.version + 1
 
 
 def test_a_denied_result_is_not_told_as_ours_because_somebody_noted_something_meanwhile() -> None:
@@ -655,8 +655,8 @@ def test_a_denied_result_is_not_told_as_ours_because_somebody_noted_something_me
         scene.during_call = lambda: None
 
     scene.during_call = somebody_notes
-    scene.look()
-    closed = scene.look()
+    scene.evaluate()
+    closed = scene.evaluate()
 
     assert (closed.outcome, closed.result) == (Outcome.ENDED_ELSEWHERE, None)
 
@@ -698,23 +698,23 @@ class GoesOn:
 
 
 def without_counts(scene: Scene) -> Scene:
-    scene.looks = replace(scene.looks, budget=Down(), limits=Down())
+    scene.evaluator = replace(scene.evaluator, budget=Down(), limits=Down())
     return scene
 
 
 def test_without_a_budget_a_heartbeat_goes_out_in_the_last_seconds_and_is_stored() -> None:
     scene = without_counts(Scene(short(), ACCEPTED, now_s=24))
 
-    beaten = scene.look()
+    beaten = scene.evaluate()
 
     assert (beaten.heartbeats, beaten.expires_at) == (1, at(54))
     assert [what for what, _ in scene.recorder.troubles] == ["no slot of the call budget was reserved"] * 3
 
 
-def test_without_a_budget_what_has_time_looks_again() -> None:
+def test_without_a_budget_what_has_time_is_evaluated_again() -> None:
     scene = without_counts(Scene(short(policy=a_policy([])), now_s=5))
 
-    waiting = scene.look()
+    waiting = scene.evaluate()
 
     assert waiting.evaluate_at is not None
     assert at(5) < waiting.evaluate_at < at(30)
@@ -724,7 +724,7 @@ def test_without_a_budget_what_has_time_looks_again() -> None:
 def test_a_throttle_that_cannot_be_noted_is_an_answer_all_the_same() -> None:
     scene = without_counts(Scene(short(), BUSY, now_s=24))
 
-    told = scene.look().last_entry
+    told = scene.evaluate().last_entry
 
     assert told is not None
     assert (told.event, told.detail) == (
@@ -735,14 +735,14 @@ def test_a_throttle_that_cannot_be_noted_is_an_answer_all_the_same() -> None:
 
 def test_a_result_that_cannot_be_counted_waits_and_is_beaten_meanwhile() -> None:
     scene, _ = scene_of(waiting(EMPTY, hook=LIMITED), ["missing"], ACCEPTED)
-    scene.looks = replace(scene.looks, limits=Down())
+    scene.evaluator = replace(scene.evaluator, limits=Down())
 
-    held = scene.look()
+    held = scene.evaluate()
 
     assert (held.phase, held.evaluate_at) == (Phase.OPEN, at(2))
-    scene.looks = replace(scene.looks, limits=MemoryLimits())
+    scene.evaluator = replace(scene.evaluator, limits=MemoryLimits())
     scene.now = at(2)
-    assert scene.look().result is Result.ABANDON
+    assert scene.evaluate().result is Result.ABANDON
 
 
 def test_a_result_of_an_adopted_action_goes_out_whether_or_not_its_question_is_counted() -> None:
